@@ -1,0 +1,137 @@
+//! The guest protocol, version 1: JSON lines over the container's stdin and
+//! stdout, one message a line, at most [`MAX_LINE`] bytes.
+//!
+//! The order of a session:
+//!
+//! ```text
+//! guest → daemon   hello {v, attestation}     before anything of the agent runs
+//! daemon → guest   start {v, agent}           only if the attestation is as asked
+//! guest → daemon   ready
+//! daemon → guest   prompt {id, text} | follow_up {id, text} | interrupt | close
+//! guest → daemon   text {id, text} … done {id} | error {id, message, fatal}
+//! ```
+//!
+//! What it is not: a source of facts. Agent and guest share a uid, so after
+//! `start` everything that arrives is taken as the agent speaking.
+
+use serde::{Deserialize, Serialize};
+
+/// The version that both sides name in their first line.
+pub const VERSION: u32 = 1;
+
+/// The longest line either side accepts, its newline included.
+pub const MAX_LINE: usize = 4 << 20;
+
+/// What the daemon says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ToGuest {
+    /// The attestation was accepted: start the agent.
+    Start {
+        /// [`VERSION`].
+        v: u32,
+        /// Which agent to drive.
+        agent: Agent,
+    },
+    /// A new turn for the agent.
+    Prompt {
+        /// Chosen by the daemon; `text`, `done` and `error` refer to it.
+        id: u64,
+        /// What people said.
+        text: String,
+    },
+    /// More for a turn that is under way.
+    FollowUp {
+        /// Its own id, acknowledged by its own `done`.
+        id: u64,
+        /// What people said.
+        text: String,
+    },
+    /// Break the current turn off.
+    Interrupt,
+    /// Finish and exit.
+    Close,
+}
+
+/// What the guest says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum FromGuest {
+    /// The first line.
+    Hello {
+        /// [`VERSION`].
+        v: u32,
+        /// What the guest sees of its sandbox.
+        attestation: Attestation,
+    },
+    /// The agent takes prompts.
+    Ready,
+    /// A part of the answer.
+    Text {
+        /// The prompt's id.
+        id: u64,
+        /// Text for the chat.
+        text: String,
+    },
+    /// The agent's session, to be resumed later.
+    Session {
+        /// As the agent names it.
+        session: String,
+    },
+    /// A sign of life, for typing indicators. Never shown as a reply.
+    Progress {
+        /// The prompt's id.
+        id: u64,
+        /// A few words.
+        what: String,
+    },
+    /// The turn is over.
+    Done {
+        /// The prompt's id.
+        id: u64,
+    },
+    /// The turn failed.
+    Error {
+        /// The prompt's id; 0 for none.
+        id: u64,
+        /// In plain words.
+        message: String,
+        /// Whether the sandbox is of no more use.
+        fatal: bool,
+    },
+}
+
+/// The agents that the guest can drive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Agent {
+    /// No model: the message is a command for `sh`, its output the reply.
+    Shell,
+}
+
+/// What the guest sees of its sandbox before the agent starts. It catches
+/// misconfiguration, not malice; the daemon compares it with what it asked for
+/// and with what the engine says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attestation {
+    /// Network interfaces by name.
+    pub interfaces: Vec<String>,
+    /// Routes, IPv4 and IPv6, that leave through anything but loopback.
+    pub routes: Vec<String>,
+    /// Effective, permitted, inheritable, bounding and ambient capabilities, OR-ed.
+    pub capabilities: u64,
+    /// `Seccomp:` of `/proc/self/status`; 2 is filtering.
+    pub seccomp: u32,
+    /// `NoNewPrivs:` of `/proc/self/status`.
+    pub no_new_privileges: bool,
+    /// Who the guest runs as.
+    pub uid: u32,
+    /// Whether a write to `/` was refused.
+    pub read_only_root: bool,
+    /// `nameserver` lines of `/etc/resolv.conf`.
+    pub nameservers: Vec<String>,
+    /// What was tried and should have been refused, but was not: `vsock`, `io_uring`, …
+    pub permitted_syscalls: Vec<String>,
+    /// Whether the door's socket is there.
+    pub door: bool,
+}

@@ -1,0 +1,162 @@
+//! Refusals: what was refused, why, and what would lift it.
+
+use std::fmt;
+
+use crate::RuleRef;
+
+/// Every reason for which Doorward refuses something at the door. The text form
+/// (snake case) is what agents, the audit log and scripts see; it is stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// No rule names the host.
+    NotAllowed,
+    /// A rule names the host, but not this port or scheme.
+    PortDenied,
+    /// Rules name the host and path, but not this method.
+    MethodDenied,
+    /// Rules name the host, but not this path.
+    PathDenied,
+    /// A deny rule decided.
+    DeniedByRule,
+    /// The host is an address, and no rule names that address.
+    IpLiteral,
+    /// The target or Host header cannot be read in exactly one way.
+    AuthorityMalformed,
+    /// CONNECT target, SNI, Host and request target do not agree.
+    AuthorityMismatch,
+    /// The path or query cannot be read in exactly one way.
+    PathAmbiguous,
+    /// The bytes are no well-formed HTTP request.
+    Framing,
+    /// A header, the URL or a body is over its limit.
+    TooLarge,
+    /// What followed CONNECT is no TLS ClientHello.
+    NotTls,
+    /// Upgrades (h2c, WebSocket) are refused unless a rule says otherwise.
+    UpgradeDenied,
+    /// The door's own address as the target.
+    SelfTarget,
+    /// Not served by the door: nested CONNECT and the like.
+    Unsupported,
+    /// The host resolves to an address that is not on the public internet.
+    ResolvedPrivate,
+    /// The name does not resolve.
+    Unresolved,
+    /// A surrogate on the way to a host it does not belong to.
+    SurrogateUnbound,
+    /// A surrogate on the way to its host, but not in its place.
+    SurrogateLocation,
+    /// A surrogate of another sandbox.
+    SurrogateForeign,
+    /// The surrogate outside of its credential's `only`, or not over TLS.
+    SurrogateScope,
+    /// More than one thing that could authenticate the request.
+    CredentialAmbiguous,
+    /// A host with a credential takes this sandbox's surrogate and nothing else.
+    CredentialNotSurrogate,
+    /// A real secret on its way out.
+    SecretInRequest,
+    /// The secret behind a surrogate cannot be read now.
+    SecretUnavailable,
+    /// The upstream's certificate is not valid for the host.
+    TlsVerify,
+    /// The upstream cannot be reached, or broke off.
+    UpstreamFailed,
+    /// The upstream's answer cannot be read in exactly one way, or not be scrubbed.
+    UpstreamUnreadable,
+    /// Too slow.
+    Timeout,
+    /// The audit log cannot be written, so nothing may leave.
+    AuditUnavailable,
+    /// The sandbox asks for more at once than it may.
+    GroupLimit,
+    /// The policy was tightened, or the sandbox stopped, while this was under way.
+    Revoked,
+}
+
+/// A denial with everything its reader needs: the agent, its user, the owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The stable reason.
+    pub code: Code,
+    /// One sentence in plain words, ending without a full stop.
+    pub why: String,
+    /// The rule that decided, where one did.
+    pub rule: Option<RuleRef>,
+    /// TOML lines for the group's policy file that would lift it, where such
+    /// lines exist. Nothing is suggested for what no policy can allow.
+    pub lift: Vec<String>,
+}
+
+impl Code {
+    /// The stable text form.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Code::NotAllowed => "not_allowed",
+            Code::PortDenied => "port_denied",
+            Code::MethodDenied => "method_denied",
+            Code::PathDenied => "path_denied",
+            Code::DeniedByRule => "denied_by_rule",
+            Code::IpLiteral => "ip_literal",
+            Code::AuthorityMalformed => "authority_malformed",
+            Code::AuthorityMismatch => "authority_mismatch",
+            Code::PathAmbiguous => "path_ambiguous",
+            Code::Framing => "framing",
+            Code::TooLarge => "too_large",
+            Code::NotTls => "not_tls",
+            Code::UpgradeDenied => "upgrade_denied",
+            Code::SelfTarget => "self_target",
+            Code::Unsupported => "unsupported",
+            Code::ResolvedPrivate => "resolved_private",
+            Code::Unresolved => "unresolved",
+            Code::SurrogateUnbound => "surrogate_unbound",
+            Code::SurrogateLocation => "surrogate_location",
+            Code::SurrogateForeign => "surrogate_foreign",
+            Code::SurrogateScope => "surrogate_scope",
+            Code::CredentialAmbiguous => "credential_ambiguous",
+            Code::CredentialNotSurrogate => "credential_not_surrogate",
+            Code::SecretInRequest => "secret_in_request",
+            Code::SecretUnavailable => "secret_unavailable",
+            Code::TlsVerify => "tls_verify",
+            Code::UpstreamFailed => "upstream_failed",
+            Code::UpstreamUnreadable => "upstream_unreadable",
+            Code::Timeout => "timeout",
+            Code::AuditUnavailable => "audit_unavailable",
+            Code::GroupLimit => "group_limit",
+            Code::Revoked => "revoked",
+        }
+    }
+
+    /// Whether the owner is told at once: something tried to carry a credential
+    /// where it does not belong.
+    pub fn is_alarm(self) -> bool {
+        matches!(
+            self,
+            Code::SurrogateUnbound
+                | Code::SurrogateLocation
+                | Code::SurrogateForeign
+                | Code::SecretInRequest
+                | Code::CredentialNotSurrogate
+        )
+    }
+}
+
+impl Refusal {
+    /// A refusal that no rule made and no policy line lifts.
+    pub fn new(code: Code, why: impl Into<String>) -> Self {
+        Refusal { code, why: why.into(), rule: None, lift: Vec::new() }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.why)
+    }
+}

@@ -1,0 +1,141 @@
+//! The verdict, and the permit that proves an allow.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use crate::{Facts, Refusal, address};
+
+/// The content of a policy, as a hash: names what judged a request.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PolicyHash(pub(crate) [u8; 8]);
+
+/// Where a rule stands: what `explain`, refusals and the audit log name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+pub struct RuleRef {
+    /// The file as the owner knows it (`policies/family.toml`), or `preset NAME`.
+    pub file: Arc<str>,
+    /// Its line, counted from 1.
+    pub line: u32,
+}
+
+/// Allow or deny, always with the rule that decided (none decided: denied).
+#[derive(Debug)]
+pub enum Verdict {
+    /// The request may go.
+    Allow(Permit),
+    /// It may not, and this is why. The facts come back for the log.
+    Deny(Facts, Refusal),
+}
+
+/// The proof of an allow, and the only thing anything upstream is made from.
+///
+/// It owns the facts it was made for, cannot be cloned, and has no constructor
+/// outside of this crate's decision:
+///
+/// ```compile_fail
+/// # fn facts() -> policies::Facts { unimplemented!() }
+/// let permit = policies::Permit { facts: facts() };
+/// ```
+/// ```compile_fail
+/// fn twice(permit: policies::Permit) -> (policies::Permit, policies::Permit) {
+///     (permit.clone(), permit)
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Permit {
+    pub(crate) facts: Facts,
+    pub(crate) rule: RuleRef,
+    pub(crate) policy: PolicyHash,
+    pub(crate) credential: Option<Arc<str>>,
+    pub(crate) private: Arc<[IpNet]>,
+    pub(crate) model: bool,
+}
+
+/// An address that was checked against the permit it is dialled for. Made only
+/// by [`Permit::check_address`], wanted by whatever dials.
+///
+/// ```compile_fail
+/// let address: std::net::SocketAddr = "127.0.0.1:443".parse().unwrap();
+/// let checked = policies::CheckedAddress(address);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CheckedAddress(SocketAddr);
+
+impl Permit {
+    /// What was judged: all of it, and nothing else may be sent.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The rule that allowed it.
+    pub fn rule(&self) -> &RuleRef {
+        &self.rule
+    }
+
+    /// The policy that allowed it.
+    pub fn policy(&self) -> PolicyHash {
+        self.policy
+    }
+
+    /// The credential that the rule puts on, by name.
+    pub fn credential(&self) -> Option<&Arc<str>> {
+        self.credential.as_ref()
+    }
+
+    /// Whether the rule says `model = true`: surrogates may be quoted in bodies.
+    pub fn model(&self) -> bool {
+        self.model
+    }
+
+    /// Checks an address that the host resolved to, before it is dialled and
+    /// again before a pooled connection to it is used.
+    pub fn check_address(&self, address: SocketAddr) -> Result<CheckedAddress, Refusal> {
+        let ip = address.ip();
+        if self.private.iter().any(|net| net.contains(&ip.to_canonical())) {
+            return Ok(CheckedAddress(address));
+        }
+        match address::special(ip) {
+            None => Ok(CheckedAddress(address)),
+            Some(kind) => Err(self.private_refusal(ip, kind)),
+        }
+    }
+
+    fn private_refusal(&self, ip: IpAddr, kind: &str) -> Refusal {
+        let host = &self.facts.authority.host;
+        let net = IpNet::from(ip.to_canonical());
+        Refusal {
+            code: crate::Code::ResolvedPrivate,
+            why: format!("{host} resolves to {ip}, {kind}; such addresses are refused unless the rule names them"),
+            rule: Some(self.rule.clone()),
+            lift: vec![format!("# in the [[allow]] at {}, add:", self.rule), format!("private = [\"{net}\"]")],
+        }
+    }
+}
+
+impl CheckedAddress {
+    /// The address to dial.
+    pub fn get(self) -> SocketAddr {
+        self.0
+    }
+}
+
+impl fmt::Display for RuleRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+impl fmt::Display for PolicyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for PolicyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

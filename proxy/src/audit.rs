@@ -1,0 +1,146 @@
+//! What the door writes down, and the port it writes it through.
+//!
+//! Two kinds of event: what was asked and decided ([`Decision`], stored before a
+//! byte goes upstream), and how it ended ([`Outcome`], which names its decision).
+//! The log is append-only: an outcome never changes the decision's row.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use policies::{Code, GroupName, RuleRef, SandboxId};
+use serde::Serialize;
+
+/// The number of an event in the log; grows by one with each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Seq(pub u64);
+
+/// Who asked: known from the door, never from the request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Identity {
+    /// The group.
+    pub group: GroupName,
+    /// Its sandbox.
+    pub sandbox: SandboxId,
+}
+
+/// How the request came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// A CONNECT that never became a request.
+    Connect,
+    /// HTTP/1.1 inside TLS inside CONNECT.
+    Https,
+    /// Plain HTTP in absolute form.
+    Http,
+    /// Bytes that are neither.
+    Unknown,
+}
+
+/// What was asked and decided. One per request, and one per connection that was
+/// refused before a request could be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Decision {
+    /// Who.
+    #[serde(flatten)]
+    pub identity: Identity,
+    /// The agent's run that was under way.
+    pub run: Option<u64>,
+    /// The connection through the door; several requests may share one.
+    pub connection: u64,
+    /// How it came.
+    pub protocol: Protocol,
+    /// CONNECT target or request target as it came, made visible and cut short;
+    /// query values left out.
+    pub raw_target: Option<String>,
+    /// What the TLS client named.
+    pub sni: Option<String>,
+    /// The Host header where it differs from the authority judged.
+    pub host_header: Option<String>,
+    /// `http` or `https`.
+    pub scheme: Option<&'static str>,
+    /// The host judged.
+    pub host: Option<String>,
+    /// The port judged.
+    pub port: Option<u16>,
+    /// The method, as it came where it is none that is known.
+    pub method: Option<String>,
+    /// The canonical path, without the query.
+    pub path: Option<String>,
+    /// How long the query was, if there was one.
+    pub query_bytes: Option<usize>,
+    /// Allowed or denied.
+    pub verdict: Allowed,
+    /// Why it was denied.
+    pub code: Option<Code>,
+    /// In plain words.
+    pub why: Option<String>,
+    /// The rule that decided.
+    pub rule: Option<RuleRef>,
+    /// TOML lines that would lift a denial.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lift: Vec<String>,
+    /// The policy in force, as a hash.
+    pub policy: Option<String>,
+    /// The credential that is put on.
+    pub credential: Option<Arc<str>>,
+    /// Where it is put: `header:authorization`.
+    pub swap: Option<String>,
+    /// What the leak check found: names and places, never values.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<String>,
+    /// Whether the owner is told at once.
+    pub alarm: bool,
+}
+
+/// The verdict as the log says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Allowed {
+    /// It went upstream.
+    Allow,
+    /// It did not.
+    Deny,
+}
+
+/// How an allowed request ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Outcome {
+    /// The upstream's status.
+    pub status: Option<u16>,
+    /// The address that was dialled.
+    pub address: Option<SocketAddr>,
+    /// Bytes of the request's body that went upstream.
+    pub bytes_up: u64,
+    /// Bytes of the response's body that came back.
+    pub bytes_down: u64,
+    /// From the decision to the last byte, in microseconds.
+    pub micros: u64,
+    /// Why it was broken off, where it was.
+    pub code: Option<Code>,
+    /// In plain words.
+    pub why: Option<String>,
+    /// How often a real secret was taken off the response.
+    pub scrubbed: u64,
+    /// What the leak check found while the body went by.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<String>,
+    /// TOML lines that would lift a refusal that came after the verdict.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lift: Vec<String>,
+    /// Whether the owner is told at once.
+    pub alarm: bool,
+}
+
+/// The log cannot be written; nothing may leave.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the audit log cannot be written: {0}")]
+pub struct LedgerDown(pub String);
+
+/// The port to the log. Calls are short (a local commit) and may block.
+pub trait Ledger: Send + Sync {
+    /// Stores a decision; it survives `kill -9` once this returns.
+    fn decided(&self, decision: &Decision) -> Result<Seq, LedgerDown>;
+    /// Stores how a decision's request ended.
+    fn ended(&self, seq: Seq, outcome: &Outcome) -> Result<(), LedgerDown>;
+}
