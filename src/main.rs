@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The program `doorward`: reads the command line and hands over.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    doorward::cli::run()
+}

@@ -1,1 +1,35 @@
-//! x
+//! Sandboxes on a container engine, and what is in them.
+//!
+//! What it is not: it knows nothing of policies, chats or the proxy. It is told which
+//! folders and which door a sandbox gets, starts it, and refuses to go on where what
+//! came up is not what was asked for.
+//!
+//! **Invariants**
+//! - A sandbox has no network interface but loopback (invariant 1 of DESIGN): the
+//!   engine is asked for none, the guest looks, and the engine is asked again.
+//! - Only the folders of its [`SandboxSpec`] are mounted; the door's folder, the guest
+//!   and the CA bundle read-only.
+//! - Only containers that carry the installation's label are ever listed or removed.
+//! - What arrives from a sandbox is the agent speaking: bounded, and never trusted.
+
+mod engine;
+mod orphans;
+
+pub mod guest;
+pub mod images;
+
+mod attestation;
+mod bundle;
+mod create;
+mod exec;
+mod sandbox;
+mod spec;
+
+pub use attestation::Finding;
+pub use bundle::BundleError;
+pub use doorward_guest::protocol;
+pub use engine::{ConnectError, Engine, EngineKind, Enforced, Facts, SandboxUser};
+pub use exec::{Exec, ExecError, TerminalSize};
+pub use orphans::Running;
+pub use sandbox::{Sandbox, SandboxLost, StartError};
+pub use spec::{Folders, Limits, SandboxSpec, Weakening, door_environment};

@@ -1,8 +1,17 @@
 //! From policy text to the policy that judges.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::ops::Range;
 
-use crate::{GroupName, Method, Path, PolicyHash, Problems};
+use sha2::{Digest, Sha256};
+
+use crate::file::{PolicyFile, Reader, Test};
+use crate::host_pattern::HostPattern;
+use crate::problem::{Problem, Text};
+use crate::request_pattern::PatternError;
+use crate::rules::{AllowRule, DenyRule, Origin};
+use crate::suggest::did_you_mean;
+use crate::{GroupName, Policy, PolicyHash, Problems, Refusal, Verdict, presets};
 
 /// A text to compile, with the name its owner knows it by.
 #[derive(Clone, Debug)]
@@ -22,46 +31,167 @@ pub struct Compiled {
     pub warnings: Problems,
 }
 
-/// A compiled policy of one group.
-#[derive(Clone, Debug)]
-pub struct Policy {
-    pub(crate) hash: PolicyHash,
+/// One text that goes into a policy.
+struct Part {
+    text: Text,
+    origin: Origin,
+    file: PolicyFile,
 }
 
-/// `GET /repos/**` as it stands in `do` and `only`.
-#[derive(Clone, Debug)]
-pub struct RequestPattern {}
-
-impl RequestPattern {
-    /// Reads `METHOD /path/pattern`; `*` stands for any method.
-    pub fn parse(_text: &str) -> Result<Self, String> {
-        unimplemented!()
-    }
-    /// Whether it covers the request.
-    pub fn matches(&self, _method: Method, _path: &Path) -> bool {
-        unimplemented!()
-    }
-}
+/// An allow with the text and the place that a problem with it points to.
+type Placed<'a> = (&'a Text, &'a Range<usize>, &'a AllowRule);
 
 impl Policy {
-    /// The policy of a group that has none: nothing is allowed.
-    pub fn deny_all(_group: &GroupName) -> Policy {
-        unimplemented!()
-    }
-
     /// Compiles a group's file. Presets named in `use` are found in [`crate::presets`];
-    /// `base` holds denials that no group can relax.
-    pub fn compile(_group: &GroupName, _file: &Source, _base: Option<&Source>) -> Result<Compiled, Problems> {
-        unimplemented!()
+    /// `base` holds denials that no group can relax. The tests of both are run; those
+    /// of presets are about the preset alone and are not.
+    pub fn compile(group: &GroupName, file: &Source, base: Option<&Source>) -> Result<Compiled, Problems> {
+        let mut problems = Vec::new();
+        let mut parts = vec![read(file, Origin::Group, &mut problems)];
+        parts.extend(used_presets(&parts[0], &mut problems));
+        parts.extend(base.map(|base| read(base, Origin::Base, &mut problems)));
+        problems.extend(conflicts(&parts));
+        if !problems.is_empty() {
+            return Err(Problems::sorted(problems));
+        }
+        let policy = build(group, &parts);
+        let mut warnings = dead_rules(&parts);
+        for part in parts.iter().filter(|part| !part.is_preset()) {
+            let failed = part.file.tests.iter().filter_map(|test| run(test, &part.text, &policy));
+            let (rejects, warns): (Vec<_>, Vec<_>) = failed.partition(|(wanted_allow, _)| !wanted_allow);
+            problems.extend(rejects.into_iter().map(|(_, problem)| problem));
+            warnings.extend(warns.into_iter().map(|(_, problem)| problem.into_warning()));
+        }
+        if !problems.is_empty() {
+            return Err(Problems::sorted(problems));
+        }
+        Ok(Compiled { policy, warnings: Problems::sorted(warnings) })
     }
+}
 
-    /// Names the content.
-    pub fn hash(&self) -> PolicyHash {
-        self.hash
+fn read(source: &Source, origin: Origin, problems: &mut Vec<Problem>) -> Part {
+    let text = Text { name: source.name.as_str().into(), text: source.text.as_str().into() };
+    let mut reader = Reader::new(text.clone(), origin.clone());
+    let file = reader.read();
+    problems.append(&mut reader.problems);
+    Part { text, origin, file }
+}
+
+fn used_presets(own: &Part, problems: &mut Vec<Problem>) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    for (span, name) in &own.file.uses {
+        let Some(text) = presets::get(name) else {
+            let error = unknown_preset(name);
+            problems.push(Problem::new(&own.text, span.clone(), error.message, error.help));
+            continue;
+        };
+        let source = Source { name: format!("preset {name}"), text: text.to_owned() };
+        // Named twice is meant once.
+        if parts.iter().all(|part| *part.text.name != *source.name) {
+            parts.push(read(&source, Origin::Preset(name.as_str().into()), problems));
+        }
     }
+    parts
+}
 
-    /// Every credential that a rule puts on, once each, sorted.
-    pub fn credentials(&self) -> Vec<Arc<str>> {
-        unimplemented!()
+fn unknown_preset(name: &str) -> PatternError {
+    let known = presets::names();
+    let help = match did_you_mean(name, known.iter().copied()) {
+        Some(meant) => format!("did you mean \"{meant}\"?"),
+        None => format!("presets are: {}", known.join(", ")),
+    };
+    PatternError::new(format!("there is no preset {name:?}"), Some(help))
+}
+
+/// Two allows for one and the same request that put different credentials on it.
+/// Parts are gone through from the last to the first, so that the problem points
+/// into the group's own file where one of the two stands there.
+fn conflicts(parts: &[Part]) -> Vec<Problem> {
+    let mut by_host: HashMap<&HostPattern, Vec<Placed<'_>>> = HashMap::new();
+    let mut problems = Vec::new();
+    for part in parts.iter().rev() {
+        for (span, rule) in part.file.allows.iter().filter(|(_, rule)| rule.credential.is_some()) {
+            let earlier = by_host.entry(&rule.host).or_default();
+            let other = earlier.iter().find(|(.., other)| other.credential != rule.credential && other.repeats(rule));
+            if let Some((.., other)) = other {
+                let (this, that) = (rule.credential.as_deref(), other.credential.as_deref());
+                let message = format!(
+                    "this [[allow]] puts {} on a request on which {} puts {}",
+                    this.unwrap_or_default(),
+                    other.at,
+                    that.unwrap_or_default()
+                );
+                let help = Some("keep one of them, or let them name different requests".to_owned());
+                problems.push(Problem::new(&part.text, span.clone(), message, help));
+            }
+            earlier.push((&part.text, span, rule));
+        }
+    }
+    problems
+}
+
+fn build(group: &GroupName, parts: &[Part]) -> Policy {
+    let allows = parts.iter().flat_map(|part| part.file.allows.iter().map(|(_, rule)| rule.clone())).collect();
+    let denies = parts.iter().flat_map(|part| part.file.denies.iter().cloned()).collect();
+    let texts: Vec<_> = parts.iter().map(|part| (&*part.text.name, &*part.text.text)).collect();
+    Policy::from_rules(group, PolicyHash::of(&texts), allows, denies)
+}
+
+/// Allows in the group's own file that a deny takes back as a whole.
+fn dead_rules(parts: &[Part]) -> Vec<Problem> {
+    let total: HashMap<&HostPattern, &DenyRule> = parts
+        .iter()
+        .flat_map(|part| &part.file.denies)
+        .filter(|deny| deny.covers_everything())
+        .map(|deny| (&deny.host, deny))
+        .collect();
+    let own = parts.iter().filter(|part| !part.is_preset());
+    own.flat_map(|part| part.file.allows.iter().map(move |(span, rule)| (part, span, rule)))
+        .filter_map(|(part, span, rule)| {
+            let deny = total.get(&rule.host)?;
+            let message = format!("this [[allow]] can never match: {} denies all of {}", deny.at, deny.host);
+            let help = Some("remove one of the two".to_owned());
+            Some(Problem::new(&part.text, span.clone(), message, help).into_warning())
+        })
+        .collect()
+}
+
+/// Runs a test; where it fails, whether it wanted `allow`, and the problem.
+fn run(test: &Test, text: &Text, policy: &Policy) -> Option<(bool, Problem)> {
+    let (message, help) = match (policy.decide(test.facts.clone()), test.want_allow) {
+        (Verdict::Allow(_), true) | (Verdict::Deny(..), false) => return None,
+        (Verdict::Allow(permit), false) => {
+            let message = format!("this test wants {} denied, but {} allows it", test.request, permit.rule());
+            (message, Some("narrow that rule, or add a [[deny]]".to_owned()))
+        }
+        (Verdict::Deny(_, refusal), true) => {
+            let message = format!("this test wants {} allowed, but it is denied: {}", test.request, refusal.why);
+            (message, lift_in_one_line(&refusal))
+        }
+    };
+    Some((test.want_allow, Problem::new(text, test.span.clone(), message, help)))
+}
+
+fn lift_in_one_line(refusal: &Refusal) -> Option<String> {
+    (!refusal.lift.is_empty()).then(|| format!("add: {}", refusal.lift.join("  ")))
+}
+
+impl Part {
+    fn is_preset(&self) -> bool {
+        matches!(self.origin, Origin::Preset(_))
+    }
+}
+
+impl PolicyHash {
+    /// Names and texts with their lengths, so that no two lists have one hash.
+    pub(crate) fn of(texts: &[(&str, &str)]) -> Self {
+        let mut hasher = Sha256::new();
+        for text in texts.iter().flat_map(|(name, text)| [name, text]) {
+            hasher.update(text.len().to_be_bytes());
+            hasher.update(text.as_bytes());
+        }
+        let mut short = [0; 8];
+        short.copy_from_slice(&hasher.finalize()[..8]);
+        PolicyHash(short)
     }
 }

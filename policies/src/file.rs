@@ -1,1 +1,261 @@
-//! stub
+//! A policy file, read by hand over spanned TOML: every value is known by its
+//! place, and every problem of a file is told at once.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::problem::{Problem, Text};
+use crate::request_pattern::PatternError;
+use crate::rules::{AllowRule, DenyRule, Origin};
+use crate::suggest::did_you_mean;
+use crate::{Facts, RuleRef, blocks};
+
+/// What a file says, as far as it can be read.
+#[derive(Default)]
+pub(crate) struct PolicyFile {
+    pub(crate) uses: Vec<(Range<usize>, String)>,
+    pub(crate) allows: Vec<(Range<usize>, AllowRule)>,
+    pub(crate) denies: Vec<DenyRule>,
+    pub(crate) tests: Vec<Test>,
+}
+
+/// A `[[test]]`.
+pub(crate) struct Test {
+    pub(crate) span: Range<usize>,
+    pub(crate) request: String,
+    pub(crate) facts: Facts,
+    pub(crate) want_allow: bool,
+}
+
+/// One table with what is needed to read it and to complain about it.
+pub(crate) struct Block<'a, 'i> {
+    pub(crate) reader: &'a mut Reader,
+    pub(crate) table: &'a DeTable<'i>,
+    pub(crate) span: Range<usize>,
+}
+
+/// The file being read and what is wrong with it so far.
+pub(crate) struct Reader {
+    pub(crate) text: Text,
+    pub(crate) origin: Origin,
+    pub(crate) problems: Vec<Problem>,
+}
+
+type Value<'i> = Spanned<DeValue<'i>>;
+
+/// Planned in the design and not built: told apart from what was never meant.
+const PLANNED_TABLES: [&str; 2] = ["limits", "ask"];
+const PLANNED_KEYS: [&str; 4] = ["mode", "tls", "websocket", "json"];
+
+impl Reader {
+    pub(crate) fn new(text: Text, origin: Origin) -> Self {
+        Reader { text, origin, problems: Vec::new() }
+    }
+
+    pub(crate) fn read(&mut self) -> PolicyFile {
+        let text = self.text.text.clone();
+        let (document, errors) = DeTable::parse_recoverable(&text);
+        for error in &errors {
+            let message = format!("this is not TOML: {}", error.message());
+            self.problem(error.span().unwrap_or(0..0), message, None);
+        }
+        // What a broken document seems to say is not worth a second complaint.
+        if !errors.is_empty() {
+            return PolicyFile::default();
+        }
+        let span = document.span();
+        let mut top = Block { reader: self, table: document.get_ref(), span };
+        top.policy_file()
+    }
+
+    pub(crate) fn problem(&mut self, span: Range<usize>, message: impl Into<String>, help: Option<String>) {
+        self.problems.push(Problem::new(&self.text, span, message.into(), help));
+    }
+
+    pub(crate) fn pattern_problem(&mut self, span: Range<usize>, error: PatternError) {
+        self.problem(span, error.message, error.help);
+    }
+
+    pub(crate) fn rule_ref(&self, span: &Range<usize>) -> RuleRef {
+        RuleRef { file: self.text.name.clone(), line: self.text.line(span.start) }
+    }
+
+    fn wrong_type(&mut self, value: &Value<'_>, key: &str, wanted: &str) {
+        let message = format!("`{key}` must be {wanted}, not {}", in_words(value.get_ref()));
+        self.problem(value.span(), message, None);
+    }
+}
+
+impl<'i> Block<'_, 'i> {
+    fn policy_file(&mut self) -> PolicyFile {
+        match self.reader.origin {
+            Origin::Group => self.known_keys("a policy file", &["use", "allow", "deny", "test"]),
+            Origin::Preset(_) => self.known_keys("a preset", &["allow", "deny", "test"]),
+            Origin::Base => self.known_keys("base.toml, which only takes away,", &["deny", "test"]),
+        }
+        let uses = self.strings("use");
+        let with_allow = self.reader.origin != Origin::Base;
+        PolicyFile {
+            uses,
+            allows: if with_allow { self.each("allow", blocks::allow) } else { Vec::new() },
+            denies: self.each("deny", blocks::deny),
+            tests: self.each("test", blocks::test),
+        }
+    }
+
+    fn each<T>(&mut self, key: &str, read: fn(&mut Block<'_, '_>) -> Option<T>) -> Vec<T> {
+        let Some((_, value)) = self.table.get_key_value(key) else { return Vec::new() };
+        let DeValue::Array(items) = value.get_ref() else {
+            self.reader.wrong_type(value, key, &format!("written as [[{key}]]"));
+            return Vec::new();
+        };
+        let mut out = Vec::new();
+        for item in items {
+            match item.get_ref() {
+                DeValue::Table(table) => {
+                    out.extend(read(&mut Block { reader: self.reader, table, span: item.span() }));
+                }
+                _ => self.reader.wrong_type(item, key, &format!("written as [[{key}]]")),
+            }
+        }
+        out
+    }
+
+    /// Complains about every key that is not known here.
+    pub(crate) fn known_keys(&mut self, place: &str, known: &[&str]) {
+        for (key, value) in self.table {
+            let name: &str = key.get_ref();
+            if known.contains(&name) {
+                continue;
+            }
+            if PLANNED_TABLES.contains(&name) || PLANNED_KEYS.contains(&name) {
+                let shown = if PLANNED_TABLES.contains(&name) { format!("[{name}]") } else { name.to_owned() };
+                let message = format!("`{shown}` is not supported by this version");
+                self.reader.problem(key.span(), message, Some("remove it".to_owned()));
+                continue;
+            }
+            let help = meant(name, value.get_ref(), known).map(|known| format!("did you mean `{known}`?"));
+            let help = help.unwrap_or_else(|| format!("known here: {}", known.join(", ")));
+            self.reader.problem(key.span(), format!("{place} has no key `{name}`"), Some(help));
+        }
+    }
+
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
+    /// The span of a key's value, or of the block where the key is missing.
+    pub(crate) fn span_of(&self, key: &str) -> Range<usize> {
+        self.table.get(key).map_or(self.span.clone(), Spanned::span)
+    }
+
+    pub(crate) fn string(&mut self, key: &str) -> Option<(Range<usize>, String)> {
+        let value = self.table.get(key)?;
+        self.as_string(value, key)
+    }
+
+    /// A string that must be there.
+    pub(crate) fn needed(&mut self, key: &str, block: &str, example: &str) -> Option<(Range<usize>, String)> {
+        if !self.has(key) {
+            let help = Some(format!("add {key} = \"{example}\""));
+            self.reader.problem(self.span.clone(), format!("this {block} has no `{key}`"), help);
+        }
+        self.string(key)
+    }
+
+    fn as_string(&mut self, value: &Value<'i>, key: &str) -> Option<(Range<usize>, String)> {
+        let DeValue::String(text) = value.get_ref() else {
+            self.reader.wrong_type(value, key, "a text in quotes");
+            return None;
+        };
+        Some((value.span(), text.to_string()))
+    }
+
+    pub(crate) fn strings(&mut self, key: &str) -> Vec<(Range<usize>, String)> {
+        self.list(key, "a list of texts, like [\"…\"]", Block::as_string)
+    }
+
+    fn list<T>(
+        &mut self,
+        key: &str,
+        wanted: &str,
+        mut read: impl FnMut(&mut Self, &Value<'i>, &str) -> Option<T>,
+    ) -> Vec<T> {
+        let Some(value) = self.table.get(key) else { return Vec::new() };
+        let DeValue::Array(items) = value.get_ref() else {
+            self.reader.wrong_type(value, key, wanted);
+            return Vec::new();
+        };
+        if items.is_empty() && key != "use" {
+            let help = Some("remove it or fill it".to_owned());
+            self.reader.problem(value.span(), format!("`{key}` is empty"), help);
+        }
+        items.iter().filter_map(|item| read(self, item, key)).collect()
+    }
+
+    pub(crate) fn bool(&mut self, key: &str) -> bool {
+        let Some(value) = self.table.get(key) else { return false };
+        if let DeValue::Boolean(said) = value.get_ref() {
+            return *said;
+        }
+        self.reader.wrong_type(value, key, "true or false");
+        false
+    }
+
+    pub(crate) fn ports(&mut self) -> Vec<u16> {
+        let mut ports = self.list("ports", "a list of numbers, like [8443]", |block, value, key| {
+            let DeValue::Integer(number) = value.get_ref() else {
+                block.reader.wrong_type(value, key, "a list of numbers, like [8443]");
+                return None;
+            };
+            let port = number.as_str().parse::<u16>().ok().filter(|port| number.radix() == 10 && *port > 0);
+            if port.is_none() {
+                block.reader.problem(value.span(), "a port is a number from 1 to 65535", None);
+            }
+            port
+        });
+        ports.sort_unstable();
+        ports.dedup();
+        ports
+    }
+
+    /// A table of texts, as pairs.
+    pub(crate) fn pairs(&mut self, key: &str) -> Option<Vec<(Range<usize>, String, String)>> {
+        let value = self.table.get(key)?;
+        let DeValue::Table(table) = value.get_ref() else {
+            self.reader.wrong_type(value, key, "a table, like { service = \"x\" }");
+            return None;
+        };
+        let read = |(name, value): (&Spanned<_>, &Value<'i>)| {
+            let name: &std::borrow::Cow<'_, str> = name.get_ref();
+            self.as_string(value, name).map(|(span, text)| (span, name.to_string(), text))
+        };
+        Some(table.iter().filter_map(read).collect())
+    }
+}
+
+/// Words from other tools that mean one of ours, then what is spelled alike.
+fn meant<'a>(name: &str, value: &DeValue<'_>, known: &[&'a str]) -> Option<&'a str> {
+    let ours = match name {
+        "method" | "methods" | "path" | "paths" | "request" | "requests" => "do",
+        "url" | "domain" | "address" => "host",
+        "reason" | "comment" | "because" => "why",
+        "preset" | "presets" | "import" | "include" => "use",
+        "expect" if value.is_str() => "want",
+        _ => "",
+    };
+    known.iter().copied().find(|known| *known == ours).or_else(|| did_you_mean(name, known.iter().copied()))
+}
+
+fn in_words(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}

@@ -21,25 +21,39 @@ mod host;
 mod identity;
 mod method;
 mod path;
+mod url;
 
 // The verdict: what may be done about it.
 mod decide;
+mod host_index;
+mod policy;
 mod refusal;
+mod rules;
+mod suggest;
+mod summary;
 mod verdict;
 
 // The file: how an owner says so.
+mod blocks;
 mod compile;
 mod file;
+mod host_pattern;
 pub mod presets;
 mod problem;
-mod suggest;
+mod request_pattern;
+mod wildcard;
 
-pub use compile::{Compiled, Policy, RequestPattern, Source};
+pub use compile::{Compiled, Source};
 pub use facts::{Authority, AuthorityError, Facts, Scheme};
 pub use host::{Host, HostError, HostName};
 pub use identity::{GroupName, SandboxId};
 pub use method::Method;
 pub use path::{Path, PathError, Query};
+pub use policy::Policy;
 pub use problem::{Problem, Problems};
 pub use refusal::{Code, Refusal};
+pub use request_pattern::RequestPattern;
+pub use rules::Origin;
+pub use summary::RuleSummary;
+pub use url::UrlError;
 pub use verdict::{CheckedAddress, Permit, PolicyHash, RuleRef, Verdict};

@@ -98,8 +98,10 @@ fn decode_unreserved(text: &str) -> Result<String, PathError> {
 fn push_plain(out: &mut String, byte: u8) -> Result<(), PathError> {
     match byte {
         b'\\' => Err(PathError::Ambiguous),
-        b'/' => Ok(out.push('/')),
-        _ if is_unreserved(byte) || is_sub_delimiter(byte) => Ok(out.push(char::from(byte))),
+        _ if byte == b'/' || is_unreserved(byte) || is_sub_delimiter(byte) => {
+            out.push(char::from(byte));
+            Ok(())
+        }
         _ => Err(PathError::Byte(byte)),
     }
 }
@@ -108,7 +110,10 @@ fn push_encoded(out: &mut String, byte: u8) -> Result<(), PathError> {
     match byte {
         b'/' | b'\\' | b'%' => Err(PathError::Ambiguous),
         0..=0x1f | 0x7f => Err(PathError::Ambiguous),
-        _ if is_unreserved(byte) => Ok(out.push(char::from(byte))),
+        _ if is_unreserved(byte) => {
+            out.push(char::from(byte));
+            Ok(())
+        }
         _ => {
             out.push('%');
             out.push(char::from(HEX[usize::from(byte >> 4)]));

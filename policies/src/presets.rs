@@ -1,1 +1,49 @@
-//! stub
+//! Policies that ship with Doorward: plain TOML, readable with `doorward policy show`.
+
+const PRESETS: [(&str, &str); 4] = [
+    ("claude", include_str!("../presets/claude.toml")),
+    ("git-read", include_str!("../presets/git-read.toml")),
+    ("weather", include_str!("../presets/weather.toml")),
+    ("wikipedia", include_str!("../presets/wikipedia.toml")),
+];
+
+/// The text of a preset.
+pub fn get(name: &str) -> Option<&'static str> {
+    PRESETS.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}
+
+/// All names, sorted.
+pub fn names() -> Vec<&'static str> {
+    PRESETS.iter().map(|(name, _)| *name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{GroupName, Policy, Source};
+
+    /// Every preset compiles alone, and its own tests hold, those that want `allow` too.
+    #[test]
+    fn presets_keep_their_promises() {
+        let group = GroupName::parse("family").unwrap();
+        for name in names() {
+            let text = get(name).unwrap().to_owned();
+            assert!(text.contains("What this leaves open:"), "{name} does not say what it leaves open");
+            assert!(text.contains("want = \"allow\"") && text.contains("want = \"deny\""), "{name} has too few tests");
+            let source = Source { name: format!("preset {name}"), text };
+            let compiled = Policy::compile(&group, &source, None).unwrap_or_else(|problems| panic!("{problems}"));
+            assert!(compiled.warnings.is_empty(), "{}", compiled.warnings);
+        }
+    }
+
+    #[test]
+    fn presets_go_together() {
+        let group = GroupName::parse("family").unwrap();
+        let text = format!("use = {:?}", names());
+        let source = Source { name: "family.toml".to_owned(), text };
+        let policy = Policy::compile(&group, &source, None).unwrap().policy;
+        assert_eq!(policy.credentials(), ["anthropic".into()]);
+        assert!(names().is_sorted());
+    }
+}

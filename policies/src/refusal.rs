@@ -49,6 +49,8 @@ pub enum Code {
     SurrogateLocation,
     /// A surrogate of another sandbox.
     SurrogateForeign,
+    /// A surrogate that was this group's once; its sandbox is gone.
+    SurrogateRetired,
     /// The surrogate outside of its credential's `only`, or not over TLS.
     SurrogateScope,
     /// More than one thing that could authenticate the request.
@@ -113,6 +115,7 @@ impl Code {
             Code::SurrogateUnbound => "surrogate_unbound",
             Code::SurrogateLocation => "surrogate_location",
             Code::SurrogateForeign => "surrogate_foreign",
+            Code::SurrogateRetired => "surrogate_retired",
             Code::SurrogateScope => "surrogate_scope",
             Code::CredentialAmbiguous => "credential_ambiguous",
             Code::CredentialNotSurrogate => "credential_not_surrogate",

@@ -1,1 +1,72 @@
-//! stub
+//! What to write instead: the lines that would lift a refusal, and the word that
+//! was probably meant.
+
+use crate::rules::{AllowRule, DenyRule, Origin, Reading};
+use crate::{Facts, Host, Scheme, address};
+
+/// The smallest TOML that allows exactly this request. `rules` are the allows that
+/// name its host and port: where they agree on a credential, the new one needs it too.
+pub(crate) fn lift(facts: &Facts, rules: &[&AllowRule]) -> Vec<String> {
+    let host = &facts.authority.host;
+    if let Host::Ip(ip) = host
+        && *ip != ip.to_canonical()
+    {
+        // An IPv4 address in an IPv6 coat: no policy can name it.
+        return Vec::new();
+    }
+    let mut lines = allow_lines(facts);
+    if let Some(credential) = agreed_credential(rules) {
+        lines.push(format!("credential = \"{credential}\""));
+    }
+    lines.extend(private_line(host, rules));
+    lines
+}
+
+/// An `[[allow]]` for this host, port and path.
+pub(crate) fn allow_lines(facts: &Facts) -> Vec<String> {
+    let mut lines = vec!["[[allow]]".to_owned(), format!("host = \"{}\"", facts.authority.host)];
+    if facts.scheme != Scheme::Https {
+        lines.push(format!("scheme = \"{}\"", facts.scheme.as_str()));
+    }
+    if facts.authority.port != facts.scheme.default_port() {
+        lines.push(format!("ports = [{}]", facts.authority.port));
+    }
+    // Who asks by query for another method needs all of them.
+    let method = if Reading::new(facts).overrides_method() { "*" } else { facts.method.as_str() };
+    let path = facts.path.as_str().replace('*', "%2A").replace('!', "%21");
+    lines.push(format!("do = [\"{method} {path}\"]"));
+    lines
+}
+
+/// Only the group's own file is the group's to change.
+pub(crate) fn lift_deny(deny: &DenyRule) -> Vec<String> {
+    match &deny.origin {
+        Origin::Group => vec![format!("# remove the [[deny]] at {}", deny.at)],
+        Origin::Preset(name) => vec![format!("# remove \"{name}\" from `use`: its rule at {} denies this", deny.at)],
+        Origin::Base => Vec::new(),
+    }
+}
+
+fn agreed_credential<'a>(rules: &[&'a AllowRule]) -> Option<&'a str> {
+    let mut names: Vec<_> = rules.iter().filter_map(|rule| rule.credential.as_deref()).collect();
+    names.sort_unstable();
+    names.dedup();
+    if let [name] = names[..] { Some(name) } else { None }
+}
+
+fn private_line(host: &Host, rules: &[&AllowRule]) -> Option<String> {
+    let mut nets: Vec<String> = match host {
+        Host::Ip(ip) if address::special(*ip).is_some() => vec![ipnet::IpNet::from(*ip).to_string()],
+        _ => rules.iter().flat_map(|rule| &rule.private).map(ToString::to_string).collect(),
+    };
+    nets.sort_unstable();
+    nets.dedup();
+    (!nets.is_empty()).then(|| format!("private = [\"{}\"]", nets.join("\", \"")))
+}
+
+/// The known word that is closest to what was written, if any is close.
+pub(crate) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = word.to_lowercase();
+    let scored = known.into_iter().map(|known| (strsim::jaro_winkler(&lower, known), known));
+    scored.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known)
+}

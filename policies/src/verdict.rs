@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::{Facts, Refusal, address};
+use crate::{Facts, Refusal, address, suggest};
 
 /// The content of a policy, as a hash: names what judged a request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,6 +52,8 @@ pub struct Permit {
     pub(crate) credential: Option<Arc<str>>,
     pub(crate) private: Arc<[IpNet]>,
     pub(crate) model: bool,
+    /// Whether `private` can be added to the rule itself: it is the group's own and names one host.
+    pub(crate) takes_private: bool,
 }
 
 /// An address that was checked against the permit it is dialled for. Made only
@@ -110,8 +112,21 @@ impl Permit {
             code: crate::Code::ResolvedPrivate,
             why: format!("{host} resolves to {ip}, {kind}; such addresses are refused unless the rule names them"),
             rule: Some(self.rule.clone()),
-            lift: vec![format!("# in the [[allow]] at {}, add:", self.rule), format!("private = [\"{net}\"]")],
+            lift: self.private_lift(net),
         }
+    }
+
+    /// Allows add up, so where the rule is not the group's to change, a rule beside it does.
+    fn private_lift(&self, net: IpNet) -> Vec<String> {
+        if self.takes_private {
+            return vec![
+                format!("# in the [[allow]] at {}, add this, or add to its list:", self.rule),
+                format!("private = [\"{net}\"]"),
+            ];
+        }
+        let mut lines = suggest::allow_lines(&self.facts);
+        lines.push(format!("private = [\"{net}\"]"));
+        lines
     }
 }
 

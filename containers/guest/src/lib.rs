@@ -1,6 +1,24 @@
-//! The guest's protocol, shared with the daemon's side.
+//! The static binary inside a sandbox: pid 1, the inner end of the door, the
+//! agent's driver. The daemon's side shares [`protocol`] and [`lines`].
 //!
-//! The guest itself is the static binary of this crate: pid 1 in a sandbox, keeps
-//! the inner end of the door, drives the agent.
+//! What it is not: a guard. It shares a uid with the agent, so nothing that it
+//! says after `start` is a fact about the sandbox. What keeps the agent in is the
+//! engine's configuration, which [`attest`] looks at before the agent runs.
+//!
+//! **Invariants**
+//! - Not dumpable before anything is forked, so the agent cannot read its memory.
+//! - No descriptor of the protocol or the door is handed to the agent.
+//! - Every buffer is bounded; a line that breaks the protocol ends the sandbox.
 
+pub mod lines;
 pub mod protocol;
+
+pub mod attest;
+pub mod kernel;
+
+pub mod door;
+pub mod reaper;
+pub mod session;
+pub mod shell;
+
+pub mod attack;

@@ -1,5 +1,37 @@
-//! The leak check and the scrubbing: looking for what must not pass, in a stream.
+//! The leak check on what goes out, and the scrubbing of what comes back.
+//!
+//! What it is: a search for known values in a stream of bytes, in every spelling
+//! that ordinary software gives them. [`LeakFilter`] stops an outgoing body before
+//! the byte that would complete a value; [`Scrubber`] puts the surrogate in the
+//! place of the secret in an incoming one. What it is not: it does no I/O, knows
+//! no clock, and guesses nothing: a value that was turned into something no
+//! decoder here undoes (encrypted, rot13, base64 twice, strewn over two fields)
+//! passes.
+//!
+//! How: each value is looked for as it is, as base64 at its three alignments, and
+//! as hex (`spelling.rs`, `needles.rs`). Percent, JSON and HTML escapes and the
+//! line breaks of wrapped base64 are not listed but undone: where the text holds
+//! such an escape, the text around it is decoded and searched as well, two layers
+//! deep (`view.rs`, `search.rs`).
+//!
+//! **Invariants**
+//! - What is held back is the beginning of something looked for, or of an escape
+//!   that may become one. All else passes at once, and nothing is let go by a timer.
+//! - How a text is cut into chunks changes nothing about what is found.
+//! - No value is ever in a message: [`Finding`] names kind, credential and form.
 
-/// Everything that must not leave, compiled for searching.
-#[derive(Debug, Default)]
-pub struct Watchlist {}
+mod leak;
+mod needles;
+mod scrub;
+mod search;
+mod spelling;
+mod view;
+mod watchlist;
+
+#[cfg(test)]
+mod tests;
+
+pub use leak::{Check, LeakFilter};
+pub use scrub::{Replacement, Scrubber};
+pub use spelling::Form;
+pub use watchlist::{Finding, SHORTEST, TooShort, Watched, WatchedKind, Watchlist};

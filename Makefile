@@ -1,0 +1,47 @@
+# What can be done here. `make up` and `make test` work from a fresh clone on a
+# machine that has only Rust: they install or start what is missing, and say so.
+
+SHELL  := /bin/bash
+PREFIX ?= $(HOME)/.local/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help up test bench lint fmt docs install lines setup clean-docker
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+up: setup ## Build everything, run the tour; in a terminal, open a chat
+	@scripts/up.sh
+
+test: ## Run all tests, on a real container engine
+	@scripts/setup.sh test
+	@scripts/test.sh
+
+bench: setup ## Measure (docs/performance.md says how to read it)
+	cargo bench --locked -p proxy
+	scripts/bench.sh
+
+lint: ## Check formatting and lints
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+fmt: ## Format the code
+	cargo fmt --all
+
+docs: ## Build the code's documentation
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+install: ## Install the program into PREFIX (~/.local/bin)
+	cargo build --release --locked --bin doorward
+	install -D -m 755 "$$(scripts/target.sh)/release/doorward" "$(PREFIX)/doorward"
+	@echo "Installed $(PREFIX)/doorward"
+	@case ":$$PATH:" in *":$(PREFIX):"*) ;; *) echo "$(PREFIX) is not on your PATH yet." ;; esac
+
+lines: ## Count the lines that an auditor has to read
+	@scripts/lines.sh
+
+setup: ## Install or start what this machine lacks
+	@scripts/setup.sh
+
+clean-docker: ## Remove what tests left on the container engine
+	@scripts/clean-docker.sh

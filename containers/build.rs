@@ -1,0 +1,72 @@
+//! Builds the guest as a static binary of its own, so that the daemon carries it and
+//! any image can run it: glibc linked in needs no musl target.
+//!
+//! Not an artifact dependency: those are unstable, and would be linked dynamically.
+
+// A build script is told everything by its environment.
+#![allow(clippy::disallowed_methods)]
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+fn main() {
+    println!("cargo::rerun-if-changed=guest/src");
+    println!("cargo::rerun-if-changed=guest/Cargo.toml");
+    println!("cargo::rerun-if-changed=build.rs");
+    if let Err(why) = build() {
+        println!("cargo::error=the guest could not be built: {why}");
+    }
+}
+
+fn build() -> Result<(), String> {
+    let target = variable("TARGET")?;
+    let out = PathBuf::from(variable("OUT_DIR")?);
+    let manifest = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("guest/Cargo.toml");
+    let target_dir = out.join("guest-target");
+    let mut cargo = Command::new(variable("CARGO")?);
+    forget_outer_build(&mut cargo);
+    // The outer build has read the lock file and fetched all of it, so neither may change here.
+    cargo
+        .args(["build", "--release", "--locked", "--offline", "--bin", "doorward-guest", "--target", &target])
+        .arg("--manifest-path")
+        .arg(&manifest)
+        .arg("--target-dir")
+        .arg(&target_dir)
+        .env("RUSTFLAGS", "-C target-feature=+crt-static")
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s")
+        .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
+        .env("CARGO_PROFILE_RELEASE_DEBUG", "none")
+        .env("CARGO_PROFILE_RELEASE_PANIC", "abort");
+    let status = cargo.status().map_err(|error| format!("cargo does not start: {error}"))?;
+    if !status.success() {
+        return Err(format!("cargo ended with {status}"));
+    }
+    let built = target_dir.join(&target).join("release/doorward-guest");
+    fs::copy(&built, out.join("doorward-guest")).map_err(|error| format!("{}: {error}", built.display()))?;
+    Ok(())
+}
+
+/// Cargo hands its own settings down by environment: wrappers (clippy's among them),
+/// flags, profiles and target directories of the outer build do not fit the inner one.
+fn forget_outer_build(cargo: &mut Command) {
+    for (name, _) in env::vars_os() {
+        let Some(name) = name.to_str() else { continue };
+        let kept = ["CARGO_HOME", "CARGO_MAKEFLAGS"].contains(&name)
+            || ["CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_", "CARGO_REGISTRY_", "CARGO_SOURCE_"]
+                .iter()
+                .any(|prefix| name.starts_with(prefix));
+        let cargos = ["CARGO", "RUSTC", "CLIPPY_", "RUSTDOC", "DEP_"].iter().any(|prefix| name.starts_with(prefix))
+            || ["RUSTFLAGS", "TARGET", "HOST", "OUT_DIR", "PROFILE", "OPT_LEVEL", "DEBUG", "NUM_JOBS", "RUST_LOG"]
+                .contains(&name);
+        if cargos && !kept {
+            cargo.env_remove(name);
+        }
+    }
+}
+
+fn variable(name: &str) -> Result<String, String> {
+    env::var(name).map_err(|_| format!("cargo did not set {name}"))
+}

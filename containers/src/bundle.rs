@@ -1,0 +1,103 @@
+//! The CA bundle of a sandbox: what its image trusts, and the sandbox's own CA.
+
+use std::{
+    fs,
+    io::{self, Read},
+    path::Path,
+    sync::Arc,
+};
+
+use bollard::{
+    errors::Error,
+    models::ContainerCreateBody,
+    query_parameters::{CreateContainerOptions, DownloadFromContainerOptionsBuilder},
+};
+use futures_util::StreamExt;
+
+use crate::{Engine, guest, spec::CA_BUNDLE};
+
+/// The bundle could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// The engine did not give the image's file.
+    #[error("the certificates of the image cannot be read: {0}")]
+    Engine(#[from] Error),
+    /// Ours could not be written, or the image's is not what it should be.
+    #[error("the CA bundle {path} cannot be made: {source}")]
+    Io {
+        /// Which file.
+        path: String,
+        /// What went wrong.
+        source: io::Error,
+    },
+}
+
+/// No image's list of certificates is near this.
+const MAX_BUNDLE: usize = 16 << 20;
+
+/// Writes the image's own bundle plus `ca` to `path`.
+pub(crate) async fn write(engine: &Engine, image_id: &str, ca: &str, path: &Path) -> Result<(), BundleError> {
+    let io = |source| BundleError::Io { path: path.display().to_string(), source };
+    let theirs = of_image(engine, image_id).await?;
+    let mut bundle = theirs.to_vec();
+    if !bundle.is_empty() && !bundle.ends_with(b"\n") {
+        bundle.push(b'\n');
+    }
+    bundle.extend_from_slice(ca.as_bytes());
+    fs::write(path, bundle).map_err(io)
+}
+
+/// Empty where the image has none. Read once per image, from a container that never starts.
+async fn of_image(engine: &Engine, image_id: &str) -> Result<Arc<[u8]>, BundleError> {
+    let known = || engine.bundles.lock().map(|bundles| bundles.get(image_id).cloned()).ok().flatten();
+    if let Some(bundle) = known() {
+        return Ok(bundle);
+    }
+    let body = ContainerCreateBody {
+        image: Some(image_id.to_owned()),
+        // Never run; an image without a command of its own needs one to be created.
+        entrypoint: Some(vec![guest::PATH.to_owned()]),
+        network_disabled: Some(true),
+        ..Default::default()
+    };
+    let container = engine.docker.create_container(None::<CreateContainerOptions>, body).await?.id;
+    let read = read(engine, &container).await;
+    engine.remove(&container).await?;
+    let bundle: Arc<[u8]> = read?.into();
+    if let Ok(mut bundles) = engine.bundles.lock() {
+        bundles.insert(image_id.to_owned(), Arc::clone(&bundle));
+    }
+    Ok(bundle)
+}
+
+async fn read(engine: &Engine, container: &str) -> Result<Vec<u8>, BundleError> {
+    let options = DownloadFromContainerOptionsBuilder::new().path(CA_BUNDLE).build();
+    let mut stream = Box::pin(engine.docker.download_from_container(container, Some(options)));
+    let mut archive = Vec::new();
+    while let Some(chunk) = stream.next().await {
+        match chunk {
+            Ok(chunk) if archive.len() + chunk.len() <= MAX_BUNDLE => archive.extend_from_slice(&chunk),
+            Ok(_) => return Err(too_large()),
+            Err(Error::DockerResponseServerError { status_code: 404, .. }) => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    unpack(&archive).map_err(|source| BundleError::Io { path: CA_BUNDLE.to_owned(), source })
+}
+
+fn too_large() -> BundleError {
+    BundleError::Io { path: CA_BUNDLE.to_owned(), source: io::Error::other("the image's file is too large") }
+}
+
+/// The only regular file of the archive; a link or a folder in its place counts as none.
+fn unpack(archive: &[u8]) -> io::Result<Vec<u8>> {
+    for entry in tar::Archive::new(archive).entries()? {
+        let mut entry = entry?;
+        if entry.header().entry_type().is_file() {
+            let mut bundle = Vec::new();
+            entry.read_to_end(&mut bundle)?;
+            return Ok(bundle);
+        }
+    }
+    Ok(Vec::new())
+}

@@ -1,0 +1,255 @@
+//! From a [`SandboxSpec`] to what the engine is asked for.
+
+use std::{collections::HashMap, path::Path};
+
+use bollard::models::{
+    ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountBindOptions,
+    MountBindOptionsPropagationEnum as Propagation, MountType, ResourcesUlimits,
+};
+
+use crate::{
+    engine::Facts,
+    guest, orphans,
+    spec::{CA_BUNDLE, DOOR, GLOBAL, HOME, INBOX, SandboxSpec, WORKSPACE, Weakening, door_environment},
+};
+
+/// The seccomp profile of every sandbox; `seccomp/README.md` explains it.
+pub(crate) const SECCOMP: &str = include_str!("../seccomp/sandbox.json");
+
+/// The one name server a sandbox is told of: itself, where nobody answers. Otherwise
+/// the engine copies the host's, which tells the agent about the owner's network.
+pub(crate) const NOWHERE: &str = "127.0.0.1";
+
+/// The whole request to create the container. `seccomp` is the profile as this engine wants it.
+pub(crate) fn request(spec: &SandboxSpec, facts: &Facts, seccomp: &str) -> ContainerCreateBody {
+    let environment = door_environment().into_iter().chain(spec.environment.iter().cloned());
+    ContainerCreateBody {
+        image: Some(spec.image.clone()),
+        hostname: Some("sandbox".to_owned()),
+        user: Some(format!("{}:{}", spec.user.uid, spec.user.gid)),
+        entrypoint: Some(vec![guest::PATH.to_owned()]),
+        cmd: Some(Vec::new()),
+        env: Some(environment.map(|(name, value)| format!("{name}={value}")).collect()),
+        working_dir: Some(WORKSPACE.to_owned()),
+        labels: Some(orphans::labels(spec)),
+        attach_stdin: Some(true),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        open_stdin: Some(true),
+        // Our end of stdin is closed when this process dies, however it dies; the guest then exits.
+        stdin_once: Some(true),
+        tty: Some(false),
+        host_config: Some(host_config(spec, facts, seccomp)),
+        ..Default::default()
+    }
+}
+
+fn host_config(spec: &SandboxSpec, facts: &Facts, seccomp: &str) -> HostConfig {
+    let mut security = vec!["no-new-privileges".to_owned()];
+    if spec.weakening != Weakening::EngineSeccomp {
+        security.push(format!("seccomp={seccomp}"));
+    }
+    let network = match &spec.weakening {
+        Weakening::Network(name) => name.clone(),
+        _ => "none".to_owned(),
+    };
+    let (limits, enforced) = (spec.limits, facts.enforced);
+    HostConfig {
+        network_mode: Some(network),
+        readonly_rootfs: Some(spec.weakening != Weakening::WritableRoot),
+        tmpfs: Some(HashMap::from([
+            // Compilers and test runners start what they put into /tmp.
+            ("/tmp".to_owned(), "rw,exec,nosuid,nodev,size=1g,mode=1777".to_owned()),
+            ("/run".to_owned(), "rw,noexec,nosuid,nodev,size=16m,mode=1777".to_owned()),
+        ])),
+        cap_drop: Some(vec!["ALL".to_owned()]),
+        security_opt: Some(security),
+        privileged: Some(false),
+        ipc_mode: Some("private".to_owned()),
+        userns_mode: spec.user.userns_mode.clone(),
+        // Nothing an agent prints is kept by the engine; attaching works all the same.
+        log_config: Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None }),
+        pids_limit: enforced.pids.then_some(limits.pids),
+        memory: enforced.memory.then_some(limits.memory),
+        // Memory and swap together: no swap beyond the memory.
+        memory_swap: (enforced.memory && enforced.swap).then_some(limits.memory),
+        nano_cpus: enforced.cpu.then_some((limits.cpus * 1e9) as i64),
+        ulimits: Some(vec![
+            ulimit("nofile", limits.open_files),
+            // A core file would hold the memory of whatever crashed.
+            ulimit("core", 0),
+        ]),
+        dns: Some(vec![NOWHERE.to_owned()]),
+        // "." stands for no search domain: the engine copies the host's otherwise.
+        dns_search: Some(vec![".".to_owned()]),
+        // The guest is pid 1 and waits for every process itself.
+        init: Some(false),
+        mounts: Some(mounts(spec)),
+        runtime: spec.runtime.clone(),
+        ..Default::default()
+    }
+}
+
+fn ulimit(name: &str, value: i64) -> ResourcesUlimits {
+    ResourcesUlimits { name: Some(name.to_owned()), soft: Some(value), hard: Some(value) }
+}
+
+/// All mounts: where on the host, where inside, whether read-only.
+pub(crate) fn mounted(spec: &SandboxSpec) -> Vec<(&Path, &'static str, bool)> {
+    let folders = &spec.folders;
+    let inbox = folders.inbox.as_deref().map(|folder| (folder, INBOX, true));
+    let global = folders.global.as_deref().map(|folder| (folder, GLOBAL, true));
+    let always = [
+        (folders.group.as_path(), WORKSPACE, false),
+        (folders.home.as_path(), HOME, false),
+        (spec.door.as_path(), DOOR, true),
+        (spec.guest.as_path(), guest::PATH, true),
+        (spec.ca_bundle.as_path(), CA_BUNDLE, true),
+    ];
+    always.into_iter().chain(inbox).chain(global).collect()
+}
+
+fn mounts(spec: &SandboxSpec) -> Vec<Mount> {
+    let mount = |(source, target, read_only): (&Path, &str, bool)| Mount {
+        typ: Some(MountType::BIND),
+        source: Some(source.display().to_string()),
+        target: Some(target.to_owned()),
+        read_only: Some(read_only),
+        // What is mounted on the host later must not appear inside.
+        bind_options: Some(MountBindOptions { propagation: Some(Propagation::RPRIVATE), ..Default::default() }),
+        ..Default::default()
+    };
+    mounted(spec).into_iter().map(mount).collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{EngineKind, Enforced, Folders, Limits, SandboxUser};
+
+    pub(crate) fn spec() -> SandboxSpec {
+        SandboxSpec {
+            installation: "i1".into(),
+            group: "family".into(),
+            id: "s1".into(),
+            image: "doorward/base:1".into(),
+            runtime: None,
+            user: SandboxUser { uid: 1000, gid: 1000, userns_mode: None, chown: false },
+            folders: Folders {
+                group: "/d/group".into(),
+                home: "/d/home".into(),
+                inbox: Some("/d/inbox".into()),
+                global: None,
+            },
+            door: "/d/door".into(),
+            guest: "/d/guest-1".into(),
+            ca: String::new(),
+            ca_bundle: "/d/ca.crt".into(),
+            environment: vec![("GITHUB_TOKEN".into(), "ghp_surrogate".into())],
+            limits: Limits::default(),
+            weakening: Weakening::None,
+        }
+    }
+
+    pub(crate) fn facts() -> Facts {
+        Facts {
+            kind: EngineKind::Docker,
+            version: "20.10".into(),
+            socket: "/var/run/docker.sock".into(),
+            enforced: Enforced { pids: true, memory: true, swap: true, cpu: true },
+            runtimes: vec![],
+            remaps_users: false,
+        }
+    }
+
+    /// The sandbox's shape, whole: whoever changes it changes this on purpose.
+    #[test]
+    fn the_shape_of_a_sandbox() {
+        let config = request(&spec(), &facts(), "{}").host_config.unwrap();
+        let wanted = serde_json::json!({
+            "NetworkMode": "none", "ReadonlyRootfs": true, "Privileged": false, "IpcMode": "private", "Init": false,
+            "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges", "seccomp={}"],
+            "LogConfig": {"Type": "none"}, "Dns": ["127.0.0.1"], "DnsSearch": ["."],
+            "PidsLimit": 512, "Memory": 2_147_483_648_i64, "MemorySwap": 2_147_483_648_i64, "NanoCpus": 2_000_000_000_i64,
+            "Ulimits": [{"Name": "nofile", "Soft": 4096, "Hard": 4096}, {"Name": "core", "Soft": 0, "Hard": 0}],
+            "Tmpfs": {
+                "/tmp": "rw,exec,nosuid,nodev,size=1g,mode=1777",
+                "/run": "rw,noexec,nosuid,nodev,size=16m,mode=1777",
+            },
+            "Mounts": [
+                mount("/d/group", "/workspace/group", false), mount("/d/home", "/home/agent", false),
+                mount("/d/door", "/run/doorward", true), mount("/d/guest-1", "/opt/doorward/guest", true),
+                mount("/d/ca.crt", "/etc/ssl/certs/ca-certificates.crt", true),
+                mount("/d/inbox", "/workspace/inbox", true),
+            ],
+        });
+        assert_eq!(serde_json::to_value(config).unwrap(), wanted);
+    }
+
+    fn mount(source: &str, target: &str, read_only: bool) -> serde_json::Value {
+        serde_json::json!({
+            "Type": "bind", "Source": source, "Target": target, "ReadOnly": read_only,
+            "BindOptions": {"Propagation": "rprivate"},
+        })
+    }
+
+    #[test]
+    fn limits_that_the_engine_does_not_enforce_are_not_asked_for() {
+        let mut facts = facts();
+        facts.enforced = Enforced { pids: false, memory: false, swap: false, cpu: false };
+        let config = request(&spec(), &facts, "{}").host_config.unwrap();
+        assert_eq!((config.pids_limit, config.memory, config.memory_swap, config.nano_cpus), (None, None, None, None));
+    }
+
+    #[test]
+    fn the_callers_variables_come_after_the_doors() {
+        let body = request(&spec(), &facts(), "{}");
+        let env = body.env.unwrap();
+        assert_eq!(env.last().unwrap(), "GITHUB_TOKEN=ghp_surrogate");
+        assert!(env.contains(&"HTTPS_PROXY=http://127.0.0.1:3128".to_owned()));
+        assert_eq!(body.user.unwrap(), "1000:1000");
+        assert_eq!(body.entrypoint.unwrap(), ["/opt/doorward/guest"]);
+        assert_eq!(body.stdin_once, Some(true));
+    }
+
+    #[test]
+    fn a_weakening_changes_only_what_it_names() {
+        let strict = serde_json::to_value(host_config(&spec(), &facts(), "{}")).unwrap();
+        let cases = [
+            (Weakening::Network("n".into()), "NetworkMode"),
+            (Weakening::EngineSeccomp, "SecurityOpt"),
+            (Weakening::WritableRoot, "ReadonlyRootfs"),
+        ];
+        for (weakening, key) in cases {
+            let mut weak =
+                serde_json::to_value(host_config(&SandboxSpec { weakening, ..spec() }, &facts(), "{}")).unwrap();
+            assert_ne!(weak[key], strict[key]);
+            weak[key] = strict[key].clone();
+            assert_eq!(weak, strict);
+        }
+    }
+
+    #[test]
+    fn the_profile_is_an_allow_list_that_names_none_of_the_dangerous_calls() {
+        let profile: serde_json::Value = serde_json::from_str(SECCOMP).unwrap();
+        assert_eq!(profile["defaultAction"], "SCMP_ACT_ERRNO");
+        let rules = profile["syscalls"].as_array().unwrap();
+        let named = |name: &'static str| {
+            rules.iter().filter(move |rule| rule["names"].as_array().unwrap().iter().any(|named| named == name))
+        };
+        for name in [
+            "io_uring_setup", "io_uring_enter", "keyctl", "add_key", "request_key", "ptrace", "process_vm_readv",
+            "process_vm_writev", "pidfd_getfd", "kcmp", "unshare", "setns", "mount", "umount2", "fsopen", "open_tree",
+            "move_mount", "pivot_root", "bpf", "perf_event_open", "userfaultfd", "kexec_load", "init_module",
+            "finit_module", "open_by_handle_at", "socketcall", "syslog", "chroot",
+        ] {
+            assert_eq!(named(name).count(), 0, "{name}");
+        }
+        // These are allowed for certain arguments only, or answered as unknown.
+        for name in ["socket", "socketpair", "clone", "personality"] {
+            assert!(named(name).count() > 0 && named(name).all(|rule| !rule["args"].is_null()), "{name}");
+        }
+        assert_eq!(named("clone3").map(|rule| rule["errnoRet"].clone()).collect::<Vec<_>>(), [38]);
+    }
+}

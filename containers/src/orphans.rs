@@ -1,0 +1,78 @@
+//! Whose sandbox is this? Containers carry the installation, the group and the
+//! sandbox as labels, and only those with the installation's own are ever touched.
+
+use std::collections::HashMap;
+
+use bollard::{
+    errors::Error,
+    query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder},
+};
+
+use crate::{Engine, SandboxSpec};
+
+const INSTALLATION: &str = "doorward.installation";
+const GROUP: &str = "doorward.group";
+const SANDBOX: &str = "doorward.sandbox";
+
+/// A container of this installation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// The engine's id.
+    pub container: String,
+    /// The group it belongs to.
+    pub group: String,
+    /// The sandbox's own id.
+    pub sandbox: String,
+}
+
+impl Engine {
+    /// The installation's containers, whatever their state.
+    pub async fn running(&self, installation: &str) -> Result<Vec<Running>, Error> {
+        let filters = HashMap::from([("label", vec![format!("{INSTALLATION}={installation}")])]);
+        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+        let listed = self.docker.list_containers(Some(options)).await?;
+        let ours = listed.into_iter().filter_map(|container| {
+            let mut labels = container.labels.unwrap_or_default();
+            // An engine that ignores the filter must not cost anybody a container.
+            if labels.get(INSTALLATION).map(String::as_str) != Some(installation) {
+                return None;
+            }
+            Some(Running {
+                container: container.id?,
+                group: labels.remove(GROUP).unwrap_or_default(),
+                sandbox: labels.remove(SANDBOX).unwrap_or_default(),
+            })
+        });
+        Ok(ours.collect())
+    }
+
+    /// Removes what a daemon that died left behind: the installation's containers but
+    /// those whose container or sandbox id is in `keep`. Gives the ids that it removed.
+    pub async fn remove_orphans(&self, installation: &str, keep: &[&str]) -> Result<Vec<String>, Error> {
+        let mut removed = Vec::new();
+        for running in self.running(installation).await? {
+            if keep.contains(&running.container.as_str()) || keep.contains(&running.sandbox.as_str()) {
+                continue;
+            }
+            self.remove(&running.container).await?;
+            removed.push(running.container);
+        }
+        Ok(removed)
+    }
+
+    /// Kills and removes one container; one that is gone already is fine.
+    pub(crate) async fn remove(&self, container: &str) -> Result<(), Error> {
+        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+        match self.docker.remove_container(container, Some(options)).await {
+            // 404: gone. 409: somebody else's removal is under way.
+            Err(Error::DockerResponseServerError { status_code: 404 | 409, .. }) => Ok(()),
+            other => other,
+        }
+    }
+}
+
+pub(crate) fn labels(spec: &SandboxSpec) -> HashMap<String, String> {
+    [(INSTALLATION, &spec.installation), (GROUP, &spec.group), (SANDBOX, &spec.id)]
+        .map(|(name, value)| (name.to_owned(), value.clone()))
+        .into()
+}

@@ -1,0 +1,130 @@
+//! What a sandbox is asked to be.
+
+use std::path::PathBuf;
+
+use crate::SandboxUser;
+
+/// Everything that one sandbox is made of.
+#[derive(Clone, Debug)]
+pub struct SandboxSpec {
+    /// Of this Doorward; no other installation's sandboxes are ever touched.
+    pub installation: String,
+    /// The group's name.
+    pub group: String,
+    /// The sandbox's own id, never used twice.
+    pub id: String,
+    /// The image to run.
+    pub image: String,
+    /// The OCI runtime, such as `runsc`; the engine's default where none is said.
+    pub runtime: Option<String>,
+    /// From [`crate::Engine::sandbox_user`].
+    pub user: SandboxUser,
+    /// The host's folders.
+    pub folders: Folders,
+    /// The folder that holds `door.sock`, on the host.
+    pub door: PathBuf,
+    /// The guest binary on the host, from [`crate::guest::install`].
+    pub guest: PathBuf,
+    /// The sandbox's own CA certificate, as PEM.
+    pub ca: String,
+    /// Where on the host to write the CA bundle: a folder that no sandbox can write.
+    pub ca_bundle: PathBuf,
+    /// Added to [`door_environment`], such as the variables that hold surrogates.
+    pub environment: Vec<(String, String)>,
+    /// What it may use up.
+    pub limits: Limits,
+    /// [`Weakening::None`] outside the drill and tests.
+    pub weakening: Weakening,
+}
+
+/// The host's folders that a sandbox sees. All must exist.
+#[derive(Clone, Debug)]
+pub struct Folders {
+    /// At `/workspace/group`, writable: the working directory.
+    pub group: PathBuf,
+    /// At `/home/agent`, writable: the agent's session files.
+    pub home: PathBuf,
+    /// At `/workspace/inbox`, read-only: what people sent.
+    pub inbox: Option<PathBuf>,
+    /// At `/workspace/global`, read-only: memory that all groups share.
+    pub global: Option<PathBuf>,
+}
+
+/// What a sandbox may use up, as far as the engine can enforce it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Processes and threads.
+    pub pids: i64,
+    /// Bytes of memory, `/tmp` included; no swap beyond it.
+    pub memory: i64,
+    /// Processors.
+    pub cpus: f64,
+    /// Open files per process.
+    pub open_files: i64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { pids: 512, memory: 2 << 30, cpus: 2.0, open_files: 4096 }
+    }
+}
+
+/// A deliberate hole, to prove that the drill's attacks succeed where one is. The
+/// sandbox starts, and [`crate::Sandbox::findings`] says what attestation saw.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Weakening {
+    /// As it must be.
+    #[default]
+    None,
+    /// Joined to this network of the engine.
+    Network(String),
+    /// The engine's own seccomp profile in place of ours.
+    EngineSeccomp,
+    /// A root file system that can be written.
+    WritableRoot,
+}
+
+/// The environment that makes everyday tools use the door and trust its CA. Both
+/// this and the mounted bundle are needed: each reaches tools that the other misses.
+pub fn door_environment() -> Vec<(String, String)> {
+    const PROXY: &str = "http://127.0.0.1:3128";
+    const LOCAL: &str = "localhost,127.0.0.1,::1";
+    const CA: [&str; 7] = [
+        "SSL_CERT_FILE",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+        "GIT_SSL_CAINFO",
+        "PIP_CERT",
+        "CARGO_HTTP_CAINFO",
+        "AWS_CA_BUNDLE",
+    ];
+    let proxies = ["HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy", "ALL_PROXY", "all_proxy"];
+    let others = [
+        ("NO_PROXY", LOCAL),
+        ("no_proxy", LOCAL),
+        ("NODE_EXTRA_CA_CERTS", CA_BUNDLE),
+        // Node reads the proxy variables only when told to (from 22.21 and 24.0 on).
+        ("NODE_USE_ENV_PROXY", "1"),
+        // uv trusts a list of its own otherwise.
+        ("UV_NATIVE_TLS", "1"),
+        ("JAVA_TOOL_OPTIONS", JAVA),
+        ("HOME", HOME),
+        ("TMPDIR", "/tmp"),
+        ("LANG", "C.UTF-8"),
+    ];
+    let proxies = proxies.iter().map(|name| (*name, PROXY));
+    let trust = CA.iter().map(|name| (*name, CA_BUNDLE));
+    proxies.chain(trust).chain(others).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// Java knows no proxy variables.
+const JAVA: &str = "-Dhttp.proxyHost=127.0.0.1 -Dhttp.proxyPort=3128 -Dhttps.proxyHost=127.0.0.1 \
+                    -Dhttps.proxyPort=3128 -Dhttp.nonProxyHosts=localhost|127.*|[::1]";
+
+/// Where every image keeps the certificates that it trusts.
+pub(crate) const CA_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
+pub(crate) const HOME: &str = "/home/agent";
+pub(crate) const WORKSPACE: &str = doorward_guest::shell::WORKSPACE;
+pub(crate) const INBOX: &str = "/workspace/inbox";
+pub(crate) const GLOBAL: &str = "/workspace/global";
+pub(crate) const DOOR: &str = "/run/doorward";

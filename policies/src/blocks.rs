@@ -1,0 +1,231 @@
+//! The three blocks of a policy file: `[[allow]]`, `[[deny]]` and `[[test]]`.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use crate::address::special_net;
+use crate::file::{Block, Test};
+use crate::host_pattern::HostPattern;
+use crate::request_pattern::PatternError;
+use crate::rules::{AllowRule, DenyRule};
+use crate::{Facts, RequestPattern, Scheme};
+
+const ALLOW_KEYS: [&str; 10] =
+    ["host", "scheme", "ports", "access", "do", "query", "credential", "private", "model", "why"];
+
+pub(crate) fn allow(block: &mut Block<'_, '_>) -> Option<(Range<usize>, AllowRule)> {
+    block.known_keys("[[allow]]", &ALLOW_KEYS);
+    let host = host(block, "[[allow]]", HostPattern::for_allow);
+    let scheme = scheme(block);
+    let ports = block.ports();
+    let requests = allowed_requests(block);
+    let query = query(block);
+    let credential = credential(block, scheme);
+    let private = private(block, host.as_ref());
+    let (model, why) = (block.bool("model"), why(block));
+    let rule = AllowRule {
+        at: block.reader.rule_ref(&block.span),
+        origin: block.reader.origin.clone(),
+        host: host?,
+        scheme,
+        ports: if ports.is_empty() { vec![scheme.default_port()] } else { ports },
+        requests,
+        query,
+        credential,
+        private,
+        model,
+        why,
+    };
+    Some((block.span.clone(), rule))
+}
+
+pub(crate) fn deny(block: &mut Block<'_, '_>) -> Option<DenyRule> {
+    block.known_keys("[[deny]]", &["host", "ports", "do", "why"]);
+    let host = host(block, "[[deny]]", HostPattern::for_deny);
+    let ports = block.ports();
+    let requests = if block.has("do") { requests(block) } else { vec![RequestPattern::anything()] };
+    let why = why(block);
+    let at = block.reader.rule_ref(&block.span);
+    Some(DenyRule { at, origin: block.reader.origin.clone(), host: host?, ports, requests, why })
+}
+
+pub(crate) fn test(block: &mut Block<'_, '_>) -> Option<Test> {
+    block.known_keys("[[test]]", &["request", "want"]);
+    let request = block.needed("request", "[[test]]", "POST https://host/path");
+    let want = block.needed("want", "[[test]]", "deny");
+    let want_allow = want.and_then(|(span, want)| match want.as_str() {
+        "allow" => Some(true),
+        "deny" => Some(false),
+        _ => {
+            let help = Some("write want = \"allow\" or want = \"deny\"".to_owned());
+            block.reader.problem(span, format!("{want:?} is no verdict"), help);
+            None
+        }
+    });
+    let (span, request) = request?;
+    let facts = match request.split_once(' ') {
+        Some((method, url)) => Facts::parse(method, url).map_err(|error| error.to_string()),
+        None => Err(format!("{request:?} is not a method and a URL")),
+    };
+    match facts {
+        Ok(facts) => Some(Test { span: block.span.clone(), facts, request, want_allow: want_allow? }),
+        Err(message) => {
+            let help = Some("write a method and a URL, like \"POST https://host/path\"".to_owned());
+            block.reader.problem(span, message, help);
+            None
+        }
+    }
+}
+
+fn host(
+    block: &mut Block<'_, '_>,
+    name: &str,
+    read: fn(&str) -> Result<HostPattern, PatternError>,
+) -> Option<HostPattern> {
+    let (span, text) = block.needed("host", name, "api.example.com")?;
+    read(&text).map_err(|error| block.reader.pattern_problem(span, error)).ok()
+}
+
+fn scheme(block: &mut Block<'_, '_>) -> Scheme {
+    let Some((span, text)) = block.string("scheme") else { return Scheme::Https };
+    match text.as_str() {
+        "http" => Scheme::Http,
+        "https" => Scheme::Https,
+        _ => {
+            let help = Some("write scheme = \"https\" or scheme = \"http\"".to_owned());
+            block.reader.problem(span, format!("{text:?} is no scheme"), help);
+            Scheme::Https
+        }
+    }
+}
+
+/// `access` or `do`: what may be asked must be said, one way.
+fn allowed_requests(block: &mut Block<'_, '_>) -> Vec<RequestPattern> {
+    match (block.has("access"), block.has("do")) {
+        (true, true) => {
+            let help = Some("keep one of them".to_owned());
+            block.reader.problem(block.span_of("access"), "`access` and `do` both say what may be asked", help);
+            Vec::new()
+        }
+        (false, false) => {
+            let help = "add access = \"read\", or do = [\"GET /path/**\"] with the requests it may make".to_owned();
+            block.reader.problem(block.span.clone(), "this [[allow]] does not say what may be asked", Some(help));
+            Vec::new()
+        }
+        (true, false) => access(block),
+        (false, true) => requests(block),
+    }
+}
+
+fn access(block: &mut Block<'_, '_>) -> Vec<RequestPattern> {
+    let Some((span, text)) = block.string("access") else { return Vec::new() };
+    if text != "read" {
+        let help = "write access = \"read\" (GET, HEAD and OPTIONS), or list more in do = [\"* /**\"]".to_owned();
+        block.reader.problem(span, format!("`access` cannot be {text:?}"), Some(help));
+    }
+    vec![RequestPattern::any_read()]
+}
+
+fn requests(block: &mut Block<'_, '_>) -> Vec<RequestPattern> {
+    let mut out = Vec::new();
+    for (span, text) in block.strings("do") {
+        match RequestPattern::read(&text) {
+            Ok(pattern) => out.push(pattern),
+            Err(error) => block.reader.pattern_problem(span, error),
+        }
+    }
+    out
+}
+
+/// Pairs are compared as they stand, so they may hold nothing that has two spellings.
+fn query(block: &mut Block<'_, '_>) -> Option<Vec<(String, String)>> {
+    let mut out = Vec::new();
+    for (span, key, value) in block.pairs("query")? {
+        let plain =
+            |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'));
+        if key.is_empty() || !plain(&key) || !plain(&value) {
+            let help = Some("use letters, digits, - . _ and ~ only".to_owned());
+            block.reader.problem(span, format!("the query {key}={value} can be spelled in more than one way"), help);
+        }
+        out.push((key, value));
+    }
+    if out.is_empty() {
+        block.reader.problem(block.span_of("query"), "`query` is empty", Some("remove it or fill it".to_owned()));
+    }
+    out.sort_unstable();
+    Some(out)
+}
+
+fn credential(block: &mut Block<'_, '_>, scheme: Scheme) -> Option<Arc<str>> {
+    let (span, name) = block.string("credential")?;
+    let fits = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    if !fits {
+        let help = Some("name one of [credentials.…] in doorward.toml; never write the secret itself here".to_owned());
+        // Not shown: somebody may have put the secret itself there.
+        block.reader.problem(span, "this is no name of a credential", help);
+    } else if scheme == Scheme::Http {
+        let help = Some("remove `credential`, or use https".to_owned());
+        block.reader.problem(span, "a credential only travels inside TLS, and this rule says http", help);
+    }
+    Some(name.into())
+}
+
+fn why(block: &mut Block<'_, '_>) -> Option<String> {
+    let (span, text) = block.string("why")?;
+    let text = text.trim().trim_end_matches('.').to_owned();
+    if text.is_empty() || text.chars().any(char::is_control) {
+        let help = Some("write one sentence that its reader understands".to_owned());
+        block.reader.problem(span, "`why` is empty, or holds a line break or control character", help);
+    }
+    Some(text)
+}
+
+fn private(block: &mut Block<'_, '_>, host: Option<&HostPattern>) -> Vec<IpNet> {
+    let texts = block.strings("private");
+    if !texts.is_empty() && host.is_some_and(|host| !host.is_exact()) {
+        let help = Some("write a rule of its own for each host at home".to_owned());
+        block.reader.problem(block.span_of("private"), "`private` needs one exact host, not a pattern", help);
+    }
+    let mut out = Vec::new();
+    for (span, text) in texts {
+        match private_net(&text) {
+            Ok(net) => out.push(net),
+            Err(error) => block.reader.pattern_problem(span, error),
+        }
+    }
+    out
+}
+
+fn private_net(text: &str) -> Result<IpNet, PatternError> {
+    let Ok(net) = text.parse::<IpNet>() else {
+        let address = text.parse::<std::net::IpAddr>().map(IpNet::from).map(|net| format!("write \"{net}\""));
+        let help = address.unwrap_or_else(|_| "write a network, like \"192.168.1.20/32\"".to_owned());
+        return Err(PatternError::new(format!("{text:?} is no network"), Some(help)));
+    };
+    let (wide, words) = match net {
+        IpNet::V4(_) => (net.prefix_len() < 8, "/8"),
+        IpNet::V6(_) => (net.prefix_len() < 7, "/7"),
+    };
+    if wide {
+        let help = format!("name the one address you mean, or a network of {words} at most");
+        return Err(PatternError::new(format!("{text} is too wide"), Some(help)));
+    }
+    if net != net.trunc() {
+        let help =
+            format!("write \"{}\" for the address, or \"{}\" for its network", IpNet::from(net.addr()), net.trunc());
+        return Err(PatternError::new(format!("{text} is an address and a network at once"), Some(help)));
+    }
+    if net.addr() != net.addr().to_canonical() {
+        let help = format!("write \"{}\"", IpNet::from(net.addr().to_canonical()));
+        return Err(PatternError::new(format!("{text} is an IPv4 network written as IPv6"), Some(help)));
+    }
+    match special_net(&net) {
+        Some(_) => Ok(net),
+        None => {
+            let help = "name only addresses that are refused otherwise: public ones need no `private`".to_owned();
+            Err(PatternError::new(format!("{text} reaches into the public internet"), Some(help)))
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! `POST /repos/*/notes/issues` as it stands in `do` and `only`.
+//!
+//! `*` stands for characters within one segment, `**` as a whole segment for any
+//! number of segments, also none: `/x/**` covers `/x`, `/x/` and all below. There
+//! are no other metacharacters. A star or exclamation mark that is meant as
+//! itself is written `%2A` or `%21` and covers both spellings in a request.
+//!
+//! What allows reads paths exactly. What denies reads them widely on purpose:
+//! without regard to ASCII case, to `;parameters` of a segment, to a trailing
+//! slash or to escapes that need not be escapes, because servers differ in all of
+//! these and a denial must not be dodged by a spelling.
+
+use std::fmt;
+
+use crate::{Method, Path, PathError, wildcard};
+
+/// `GET /repos/**` as it stands in `do` and `only`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestPattern {
+    pub(crate) methods: Methods,
+    path: String,
+    exact: Segments,
+    wide: Segments,
+}
+
+/// Which methods a pattern covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Methods {
+    /// `*`
+    Any,
+    /// What `access = "read"` covers.
+    Read,
+    /// One by name.
+    One(Method),
+}
+
+/// A path cut into segments, in one of the two readings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Segments(Vec<Box<str>>);
+
+/// Why a text is no pattern, and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PatternError {
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+}
+
+impl RequestPattern {
+    /// Reads `METHOD /path/pattern`; `*` stands for any method.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        Self::read(text).map_err(|error| error.to_string())
+    }
+
+    /// Whether it covers the request, read exactly.
+    pub fn matches(&self, method: Method, path: &Path) -> bool {
+        self.methods.cover(method) && self.covers_path(&Segments::exact(path.as_str()))
+    }
+
+    pub(crate) fn read(text: &str) -> Result<Self, PatternError> {
+        let form = || "write a method and a path, like \"GET /v1/**\" or \"* /notes\"".to_owned();
+        let Some((method, path)) = text.split_once(' ') else {
+            return Err(PatternError::new(format!("{text:?} is not a method and a path"), Some(form())));
+        };
+        let methods = match method {
+            "*" => Methods::Any,
+            _ => Methods::One(Method::parse(method).ok_or_else(|| unknown_method(method, path))?),
+        };
+        check_path(path)?;
+        Ok(Self::new(methods, path))
+    }
+
+    /// What `access = "read"` says.
+    pub(crate) fn any_read() -> Self {
+        Self::new(Methods::Read, "/**")
+    }
+
+    /// What a deny rule without `do` says.
+    pub(crate) fn anything() -> Self {
+        Self::new(Methods::Any, "/**")
+    }
+
+    fn new(methods: Methods, path: &str) -> Self {
+        RequestPattern {
+            methods,
+            path: path.to_owned(),
+            exact: Segments::exact_pattern(path),
+            wide: Segments::wide(path),
+        }
+    }
+
+    pub(crate) fn covers_path(&self, exact: &Segments) -> bool {
+        self.exact.match_path(exact)
+    }
+
+    pub(crate) fn covers_path_widely(&self, wide: &Segments) -> bool {
+        self.wide.match_path(wide)
+    }
+
+    /// How much it says: more literal characters, and best of all no star.
+    pub(crate) fn weight(&self) -> (bool, usize) {
+        let stars = self.path.matches('*').count();
+        (stars == 0, self.path.len() - stars)
+    }
+}
+
+impl Methods {
+    pub(crate) fn cover(self, method: Method) -> bool {
+        match self {
+            Methods::Any => true,
+            Methods::Read => method.is_read(),
+            Methods::One(one) => one == method,
+        }
+    }
+
+    /// HEAD is a GET whose answer stays short (RFC 9110 §9.3.2): who denies GET
+    /// does not mean to leave it open.
+    pub(crate) fn cover_widely(self, method: Method) -> bool {
+        self.cover(method) || (self == Methods::One(Method::Get) && method == Method::Head)
+    }
+}
+
+impl Segments {
+    /// As an allow reads a request: as it stands.
+    pub(crate) fn exact(path: &str) -> Self {
+        if path.contains(['*', '!']) {
+            return Self::exact_pattern(&path.replace('*', "%2A").replace('!', "%21"));
+        }
+        Self::exact_pattern(path)
+    }
+
+    fn exact_pattern(path: &str) -> Self {
+        Segments(path[1..].split('/').map(Box::from).collect())
+    }
+
+    /// As a deny reads a pattern, and with the stars escaped a request.
+    fn wide(path: &str) -> Self {
+        let plain = decode_sub_delimiters(path).to_ascii_lowercase();
+        let bare = plain.split('/').map(|segment| segment.split(';').next().unwrap_or(segment));
+        Segments(bare.filter(|segment| !segment.is_empty()).map(Box::from).collect())
+    }
+
+    /// As a deny reads a request.
+    pub(crate) fn wide_request(path: &Path) -> Self {
+        Self::wide(&path.as_str().replace('*', "%2A").replace('!', "%21"))
+    }
+
+    fn match_path(&self, path: &Segments) -> bool {
+        wildcard::matches(&self.0, &path.0, |segment| &**segment == "**", |segment, text| match_segment(segment, text))
+    }
+}
+
+/// A lone `*` wants at least one character: `/x/*` is not `/x/`.
+fn match_segment(pattern: &str, text: &str) -> bool {
+    match pattern {
+        "*" => !text.is_empty(),
+        _ if !pattern.contains('*') => pattern == text,
+        _ => wildcard::matches(pattern.as_bytes(), text.as_bytes(), |p| *p == b'*', |p, t| p == t),
+    }
+}
+
+/// `%3A` and `:` are one character to most servers, though not to RFC 3986. Stars
+/// and exclamation marks stay escaped: in patterns they are no characters.
+fn decode_sub_delimiters(path: &str) -> String {
+    const ESCAPED: [(&str, &str); 11] = [
+        ("%24", "$"),
+        ("%26", "&"),
+        ("%27", "'"),
+        ("%28", "("),
+        ("%29", ")"),
+        ("%2B", "+"),
+        ("%2C", ","),
+        ("%3A", ":"),
+        ("%3B", ";"),
+        ("%3D", "="),
+        ("%40", "@"),
+    ];
+    if !path.contains('%') {
+        return path.to_owned();
+    }
+    ESCAPED.iter().fold(path.to_owned(), |path, (from, to)| path.replace(from, to))
+}
+
+fn unknown_method(method: &str, path: &str) -> PatternError {
+    let upper = method.to_ascii_uppercase();
+    let help = match Method::parse(&upper) {
+        Some(known) => format!("methods are written in upper case: \"{known} {path}\""),
+        None => format!("known are * and {}", Method::ALL.map(Method::as_str).join(", ")),
+    };
+    PatternError::new(format!("{method:?} is no method"), Some(help))
+}
+
+fn check_path(path: &str) -> Result<(), PatternError> {
+    if let Some(found) = path.chars().find(|c| matches!(c, '?' | '[' | ']' | '{' | '}' | '!' | '\\')) {
+        return Err(metacharacter(found));
+    }
+    if path.split('/').any(|segment| segment != "**" && segment.contains("**")) {
+        let help = "write /** for everything below, or a single * within a segment";
+        return Err(PatternError::new("** must stand alone between slashes".to_owned(), Some(help.to_owned())));
+    }
+    let canonical = Path::parse(path).map_err(|error| unreadable_path(path, &error))?;
+    if canonical.as_str() != path {
+        let help = Some(format!("write {canonical}"));
+        return Err(PatternError::new(format!("{path} is not in canonical form and would never match"), help));
+    }
+    Ok(())
+}
+
+fn metacharacter(found: char) -> PatternError {
+    let help = match found {
+        '?' => "patterns cover paths only; a query is always allowed with its path".to_owned(),
+        '!' => "for the character itself write %21; to exclude something write a [[deny]]".to_owned(),
+        '\\' => "paths are written with /".to_owned(),
+        _ => "list the alternatives as patterns of their own in `do`".to_owned(),
+    };
+    PatternError::new(format!("{found} has no meaning in a path pattern; only * and ** do"), Some(help))
+}
+
+fn unreadable_path(path: &str, error: &PathError) -> PatternError {
+    let help = match error {
+        PathError::NotAbsolute => Some(format!("write /{}", path.trim_start_matches([' ', '/']))),
+        PathError::Byte(byte) => Some(format!("write it as %{byte:02X}")),
+        _ => None,
+    };
+    PatternError::new(error.to_string(), help)
+}
+
+impl PatternError {
+    pub(crate) fn new(message: String, help: Option<String>) -> Self {
+        PatternError { message, help }
+    }
+}
+
+impl fmt::Display for PatternError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.help {
+            Some(help) => write!(f, "{}; {help}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+impl fmt::Display for Methods {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Methods::Any => f.write_str("*"),
+            Methods::Read => f.write_str("GET, HEAD, OPTIONS"),
+            Methods::One(method) => method.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for RequestPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.methods, self.path)
+    }
+}

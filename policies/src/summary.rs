@@ -1,0 +1,79 @@
+//! A rule as people and agents are shown it.
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use serde::Serialize;
+
+use crate::RuleRef;
+use crate::rules::{AllowRule, DenyRule, Origin};
+
+/// A rule as `policy show` and the agent's own view print it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RuleSummary {
+    /// Where it stands.
+    pub at: RuleRef,
+    /// Whose it is.
+    pub origin: Origin,
+    /// `allow` or `deny`.
+    pub effect: &'static str,
+    /// As in `host`.
+    pub host: String,
+    /// `https` or `http`; none for a deny, which covers both.
+    pub scheme: Option<&'static str>,
+    /// None for a deny that covers every port.
+    pub ports: Vec<u16>,
+    /// As in `do`, also where the rule says `access`.
+    pub requests: Vec<String>,
+    /// `service=git-upload-pack`, where the rule wants exactly this query.
+    pub query: Option<String>,
+    /// The credential that it puts on.
+    pub credential: Option<Arc<str>>,
+    /// Networks it may reach beyond the public internet.
+    pub private: Vec<IpNet>,
+    /// Whether it leads to a model.
+    pub model: bool,
+    /// Its owner's words.
+    pub why: Option<String>,
+}
+
+impl From<&AllowRule> for RuleSummary {
+    fn from(rule: &AllowRule) -> Self {
+        let join = |pairs: &Vec<(String, String)>| {
+            pairs.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("&")
+        };
+        RuleSummary {
+            at: rule.at.clone(),
+            origin: rule.origin.clone(),
+            effect: "allow",
+            host: rule.host.to_string(),
+            scheme: Some(rule.scheme.as_str()),
+            ports: rule.ports.clone(),
+            requests: rule.requests.iter().map(ToString::to_string).collect(),
+            query: rule.query.as_ref().map(join),
+            credential: rule.credential.clone(),
+            private: rule.private.clone(),
+            model: rule.model,
+            why: rule.why.clone(),
+        }
+    }
+}
+
+impl From<&DenyRule> for RuleSummary {
+    fn from(rule: &DenyRule) -> Self {
+        RuleSummary {
+            at: rule.at.clone(),
+            origin: rule.origin.clone(),
+            effect: "deny",
+            host: rule.host.to_string(),
+            scheme: None,
+            ports: rule.ports.clone(),
+            requests: rule.requests.iter().map(ToString::to_string).collect(),
+            query: None,
+            credential: None,
+            private: Vec::new(),
+            model: false,
+            why: rule.why.clone(),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Matching with a star, once: over the segments of a path and over the bytes of
+//! a segment. Greedy with one step back, so no pattern costs more than
+//! length times length, whatever the request.
+
+/// Whether `text` is what `pattern` says, where a star stands for any run of
+/// items (also none) and everything else for one item that it `fits`.
+pub(crate) fn matches<P, T>(
+    pattern: &[P],
+    text: &[T],
+    is_star: impl Fn(&P) -> bool,
+    fits: impl Fn(&P, &T) -> bool,
+) -> bool {
+    let (mut p, mut t) = (0, 0);
+    let mut last_star: Option<(usize, usize)> = None;
+    while t < text.len() {
+        match pattern.get(p) {
+            Some(item) if is_star(item) => {
+                last_star = Some((p, t));
+                p += 1;
+            }
+            Some(item) if fits(item, &text[t]) => {
+                p += 1;
+                t += 1;
+            }
+            _ => {
+                let Some((star, taken)) = last_star else { return false };
+                // Let the last star take one item more and try again behind it.
+                last_star = Some((star, taken + 1));
+                p = star + 1;
+                t = taken + 1;
+            }
+        }
+    }
+    pattern[p..].iter().all(is_star)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(pattern: &str, text: &str) -> bool {
+        matches(pattern.as_bytes(), text.as_bytes(), |p| *p == b'*', |p, t| p == t)
+    }
+
+    #[test]
+    fn stars() {
+        for (pattern, text, want) in [
+            ("", "", true),
+            ("", "a", false),
+            ("*", "", true),
+            ("*", "abc", true),
+            ("v*", "v", true),
+            ("v*", "v12", true),
+            ("v*", "w", false),
+            ("a*b*c", "aXbYc", true),
+            ("a*b*c", "aXbY", false),
+            ("*.git", "x.git.git", true),
+            ("*ab", "aab", true),
+            ("a*", "ba", false),
+        ] {
+            assert_eq!(check(pattern, text), want, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn a_nasty_pattern_ends_soon() {
+        let pattern = "a*".repeat(200) + "b";
+        assert!(!check(&pattern, &"a".repeat(8000)));
+    }
+}

@@ -1,0 +1,62 @@
+//! Policies that are refused, one file per broken rule, and what their owner reads.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+
+use policies::{GroupName, Policy, Problems, Source};
+
+fn each_file(folder: &str, mut check: impl FnMut(&str, Source)) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
+    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    assert!(!paths.is_empty());
+    for path in paths {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        check(name, Source { name: "family.toml".to_owned(), text: std::fs::read_to_string(&path).unwrap() });
+    }
+}
+
+fn snapshot(name: &str, text: String) {
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!(name, text);
+    });
+}
+
+fn group() -> GroupName {
+    GroupName::parse("family").unwrap()
+}
+
+#[test]
+fn each_broken_rule_is_told() {
+    each_file("invalid", |name, source| {
+        let problems: Problems = Policy::compile(&group(), &source, None).expect_err(name);
+        assert!(!problems.is_empty());
+        snapshot(name, problems.to_string());
+    });
+}
+
+#[test]
+fn base_only_takes_away() {
+    let own = Source { name: "family.toml".to_owned(), text: String::new() };
+    each_file("invalid-base", |name, mut base| {
+        base.name = "base.toml".to_owned();
+        let problems = Policy::compile(&group(), &own, Some(&base)).expect_err(name);
+        snapshot(name, problems.to_string());
+    });
+}
+
+/// What miette needs to show the line: the source, the place, the help.
+#[test]
+fn problems_are_diagnostics() {
+    use miette::Diagnostic;
+    let text = "[[allow]]\nhost = \"a.test\"\naccess = \"read\"\nwhi = \"x\"\n";
+    let source = Source { name: "family.toml".to_owned(), text: text.to_owned() };
+    let problems = Policy::compile(&group(), &source, None).unwrap_err();
+    let [problem] = &problems.0[..] else { panic!("{problems}") };
+    assert_eq!(problem.to_string(), "[[allow]] has no key `whi`");
+    assert_eq!(problem.position(), (4, 1));
+    assert_eq!((problem.file(), problem.help()), ("family.toml", Some("did you mean `why`?")));
+    let label = problem.labels().unwrap().next().unwrap();
+    let shown = problem.source_code().unwrap().read_span(label.inner(), 0, 0).unwrap();
+    assert_eq!((shown.name(), shown.data()), (Some("family.toml"), &b"whi"[..]));
+}

@@ -1,0 +1,430 @@
+//! The verdict over whole policies: what is allowed, what is refused and why.
+#![allow(clippy::unwrap_used)]
+
+use policies::{Code, Facts, GroupName, Path, Permit, Policy, Refusal, RequestPattern, Source, Verdict};
+
+fn source(name: &str, text: &str) -> Source {
+    Source { name: name.to_owned(), text: text.to_owned() }
+}
+
+fn policy_with_base(text: &str, base: &str) -> Policy {
+    let group = GroupName::parse("family").unwrap();
+    let base = source("base.toml", base);
+    let compiled = Policy::compile(&group, &source("policies/family.toml", text), Some(&base));
+    compiled.unwrap_or_else(|problems| panic!("{problems}")).policy
+}
+
+fn policy(text: &str) -> Policy {
+    policy_with_base(text, "")
+}
+
+fn decide(policy: &Policy, request: &str) -> Result<Permit, Refusal> {
+    let (method, url) = request.split_once(' ').unwrap();
+    match policy.decide(Facts::parse(method, url).unwrap()) {
+        Verdict::Allow(permit) => Ok(permit),
+        Verdict::Deny(_, refusal) => Err(refusal),
+    }
+}
+
+/// `allow family.toml:1` or the code of the refusal.
+fn outcome(policy: &Policy, request: &str) -> String {
+    match decide(policy, request) {
+        Ok(permit) => format!("allow {}", permit.rule().line),
+        Err(refusal) => refusal.code.to_string(),
+    }
+}
+
+fn check(text: &str, cases: &[(&str, &str)]) {
+    let policy = policy(text);
+    for (request, want) in cases {
+        assert_eq!(outcome(&policy, request), *want, "{request}");
+    }
+}
+
+#[test]
+fn nothing_is_allowed_by_nothing() {
+    let group = GroupName::parse("family").unwrap();
+    for policy in [policy(""), policy("# nothing yet\n"), Policy::deny_all(&group)] {
+        let refusal = decide(&policy, "GET https://news.example/today").unwrap_err();
+        assert_eq!(refusal.code, Code::NotAllowed);
+        assert_eq!(refusal.why, "no rule of group family names news.example");
+        assert_eq!(refusal.lift, ["[[allow]]", "host = \"news.example\"", "do = [\"GET /today\"]"]);
+        assert_eq!(policy.rules().count(), 0);
+    }
+}
+
+/// Attacks A04, A05, A10.
+#[test]
+fn hosts_and_ports() {
+    let text = r#"
+[[allow]]
+host = "api.x.test"
+access = "read"
+
+[[allow]]
+host = "*.one.test"
+access = "read"
+
+[[allow]]
+host = "**.deep.test"
+access = "read"
+ports = [443, 8443]
+
+[[allow]]
+host = "plain.test"
+scheme = "http"
+access = "read"
+
+[[allow]]
+host = "203.0.113.7"
+access = "read"
+
+[[allow]]
+host = "[2001:db8::7]"
+access = "read"
+"#;
+    check(
+        text,
+        &[
+            ("GET https://api.x.test/", "allow 2"),
+            ("GET https://API.X.test./", "allow 2"),
+            ("GET https://apiyx.test/", "not_allowed"),
+            ("GET https://x.test/", "not_allowed"),
+            ("GET https://a.api.x.test/", "not_allowed"),
+            ("GET https://api.x.test:8443/", "port_denied"),
+            ("GET http://api.x.test/", "port_denied"),
+            ("GET http://api.x.test:443/", "port_denied"),
+            ("GET https://a.one.test/", "allow 6"),
+            ("GET https://one.test/", "not_allowed"),
+            ("GET https://a.b.one.test/", "not_allowed"),
+            ("GET https://evilone.test/", "not_allowed"),
+            ("GET https://one.test.evil.test/", "not_allowed"),
+            ("GET https://a.deep.test/", "allow 10"),
+            ("GET https://a.b.c.deep.test:8443/", "allow 10"),
+            ("GET https://deep.test/", "not_allowed"),
+            ("GET https://xdeep.test/", "not_allowed"),
+            ("GET http://plain.test/", "allow 15"),
+            ("GET https://plain.test/", "port_denied"),
+            ("GET http://plain.test:8080/", "port_denied"),
+            ("GET https://203.0.113.7/", "allow 20"),
+            ("GET https://203.0.113.8/", "ip_literal"),
+            ("GET https://[::ffff:203.0.113.7]/", "ip_literal"),
+            ("GET https://[2001:db8::7]/", "allow 24"),
+            ("GET https://[2001:db8:0:0::7]/", "allow 24"),
+            ("GET https://[2001:db8::8]/", "ip_literal"),
+            ("GET http://doorward.internal/policy", "self_target"),
+            ("GET http://a.doorward.internal/", "self_target"),
+        ],
+    );
+}
+
+#[test]
+fn paths_and_methods() {
+    let text = r#"
+[[allow]]
+host = "a.test"
+do = ["GET /x/**", "POST /repos/*/notes", "* /any", "PUT /v*/f.*", "GET /a/**/z", "GET /lit%2A", "DELETE /dir/"]
+"#;
+    check(
+        text,
+        &[
+            ("GET https://a.test/x", "allow 2"),
+            ("GET https://a.test/x/", "allow 2"),
+            ("GET https://a.test/x/y/z", "allow 2"),
+            ("GET https://a.test/%78/y", "allow 2"),
+            ("GET https://a.test/x?q=1", "allow 2"),
+            ("GET https://a.test/xy", "path_denied"),
+            ("GET https://a.test/X", "path_denied"),
+            ("GET https://a.test/", "path_denied"),
+            ("HEAD https://a.test/x", "method_denied"),
+            ("POST https://a.test/repos/me/notes", "allow 2"),
+            ("POST https://a.test/repos/me/notes/", "path_denied"),
+            ("POST https://a.test/repos/me/you/notes", "path_denied"),
+            ("POST https://a.test/repos/notes", "path_denied"),
+            ("GET https://a.test/repos/me/notes", "method_denied"),
+            ("MKCOL https://a.test/any", "allow 2"),
+            ("PUT https://a.test/v12/f.txt", "allow 2"),
+            ("PUT https://a.test/v/f.", "allow 2"),
+            ("PUT https://a.test/w/f.txt", "path_denied"),
+            ("GET https://a.test/a/z", "allow 2"),
+            ("GET https://a.test/a/b/c/z", "allow 2"),
+            ("GET https://a.test/a/b/c", "path_denied"),
+            ("GET https://a.test/lit*", "allow 2"),
+            ("GET https://a.test/lit%2a", "allow 2"),
+            ("GET https://a.test/litter", "path_denied"),
+            ("DELETE https://a.test/dir/", "allow 2"),
+            ("DELETE https://a.test/dir", "path_denied"),
+        ],
+    );
+}
+
+/// A lone star is one segment with something in it.
+#[test]
+fn a_star_wants_a_character() {
+    let check = |pattern: &str, path: &str| {
+        let pattern = RequestPattern::parse(pattern).unwrap();
+        pattern.matches(policies::Method::Get, &Path::parse(path).unwrap())
+    };
+    assert!(check("GET /x/*", "/x/y"));
+    assert!(!check("GET /x/*", "/x/"));
+    assert!(!check("GET /*", "/"));
+    assert!(check("GET /**", "/"));
+    assert!(check("GET /", "/"));
+    assert!(!check("GET /**/*", "/"));
+}
+
+/// Attack G07: who asks by query for another method needs all of them.
+#[test]
+fn method_overrides_are_no_reads() {
+    let text = r#"
+[[allow]]
+host = "a.test"
+access = "read"
+
+[[allow]]
+host = "a.test"
+do = ["POST /form", "* /any/**"]
+
+[[deny]]
+host = "a.test"
+do = ["DELETE /any/keep"]
+"#;
+    check(
+        text,
+        &[
+            ("GET https://a.test/x?method=1&my_method=2", "allow 2"),
+            ("GET https://a.test/x?_method=DELETE", "method_denied"),
+            ("GET https://a.test/x?a=1&%5fMETHOD=DELETE", "method_denied"),
+            ("GET https://a.test/x?a;_method=PUT", "method_denied"),
+            ("GET https://a.test/x?_method[]=PUT", "method_denied"),
+            ("GET https://a.test/x?X-HTTP-Method-Override=PUT", "method_denied"),
+            ("POST https://a.test/form?_method=DELETE", "method_denied"),
+            ("POST https://a.test/any/x?_method=DELETE", "allow 6"),
+            ("POST https://a.test/any/keep?_method=DELETE", "denied_by_rule"),
+            ("POST https://a.test/any/keep", "allow 6"),
+        ],
+    );
+}
+
+/// A denial is not dodged by a spelling that a server may take for the same page.
+#[test]
+fn denials_read_widely() {
+    let text = r#"
+[[allow]]
+host = "**.a.test"
+do = ["* /**"]
+
+[[deny]]
+host = "api.a.test"
+do = ["* /gists/**", "GET /Secret:page", "POST /star%2A", "* /w*t/end/"]
+why = "gists are an upload channel."
+
+[[deny]]
+host = "**.bad.a.test"
+
+[[deny]]
+host = "*.odd.a.test"
+ports = [443]
+"#;
+    check(
+        text,
+        &[
+            ("GET https://api.a.test/gist", "allow 2"),
+            ("GET https://api.a.test/gists", "denied_by_rule"),
+            ("GET https://api.a.test/gists/", "denied_by_rule"),
+            ("GET https://api.a.test/GISTS/1", "denied_by_rule"),
+            ("GET https://api.a.test/gists;v=1/1", "denied_by_rule"),
+            ("GET https://api.a.test/gists%3Bv=1/1", "denied_by_rule"),
+            ("GET https://api.a.test/secret%3apage", "denied_by_rule"),
+            ("HEAD https://api.a.test/Secret:page/", "denied_by_rule"),
+            ("PUT https://api.a.test/Secret:page", "allow 2"),
+            ("POST https://api.a.test/star*", "denied_by_rule"),
+            ("POST https://api.a.test/STAR%2a", "denied_by_rule"),
+            ("POST https://api.a.test/starry", "allow 2"),
+            ("PUT https://api.a.test/WaiT/end", "denied_by_rule"),
+            ("GET https://x.bad.a.test/", "denied_by_rule"),
+            ("GET https://y.x.bad.a.test/", "denied_by_rule"),
+            ("GET https://bad.a.test/", "allow 2"),
+            ("GET https://x.odd.a.test/", "denied_by_rule"),
+            ("GET https://odd.a.test/", "allow 2"),
+        ],
+    );
+    let refusal = decide(&policy(text), "POST https://api.a.test/gists").unwrap_err();
+    assert_eq!(refusal.why, "gists are an upload channel");
+    assert_eq!(refusal.rule.unwrap().to_string(), "policies/family.toml:6");
+    assert_eq!(refusal.lift, ["# remove the [[deny]] at policies/family.toml:6"]);
+}
+
+#[test]
+fn base_binds_every_group() {
+    let own = "[[allow]]\nhost = \"a.test\"\naccess = \"read\"\n";
+    let base = "[[deny]]\nhost = \"**.test\"\n\n[[deny]]\nhost = \"a.test\"\n";
+    let refusal = decide(&policy_with_base(own, base), "GET https://a.test/").unwrap_err();
+    assert_eq!(refusal.code, Code::DeniedByRule);
+    assert_eq!(refusal.rule.unwrap().to_string(), "base.toml:4");
+    assert!(refusal.lift.is_empty());
+}
+
+#[test]
+fn a_test_in_base_guards_every_group() {
+    let group = GroupName::parse("family").unwrap();
+    let own = source("family.toml", "[[allow]]\nhost = \"a.test\"\naccess = \"read\"\n");
+    let base = source("base.toml", "[[test]]\nrequest = \"GET https://a.test/\"\nwant = \"deny\"\n");
+    let problems = Policy::compile(&group, &own, Some(&base)).unwrap_err();
+    assert!(problems.to_string().starts_with("base.toml:1:1: this test wants GET https://a.test/ denied"));
+}
+
+#[test]
+fn tests_that_want_allow_only_warn() {
+    let group = GroupName::parse("family").unwrap();
+    let text = "[[test]]\nrequest = \"GET https://a.test/x\"\nwant = \"allow\"\n";
+    let compiled = Policy::compile(&group, &source("family.toml", text), None).unwrap();
+    let want = "family.toml:1:1: this test wants GET https://a.test/x allowed, but it is denied: no rule of group family \
+                names a.test; add: [[allow]]  host = \"a.test\"  do = [\"GET /x\"]";
+    assert_eq!(compiled.warnings.to_string(), want);
+}
+
+#[test]
+fn a_rule_that_can_never_match_is_told() {
+    let group = GroupName::parse("family").unwrap();
+    let text = "[[allow]]\nhost = \"a.test\"\naccess = \"read\"\n\n[[deny]]\nhost = \"a.test\"\n";
+    let compiled = Policy::compile(&group, &source("family.toml", text), None).unwrap();
+    let want =
+        "family.toml:1:1: this [[allow]] can never match: family.toml:5 denies all of a.test; remove one of the two";
+    assert_eq!(compiled.warnings.to_string(), want);
+}
+
+/// Allows add up; the credential wins; two different ones refuse.
+#[test]
+fn allows_add_up() {
+    let text = r#"
+[[allow]]
+host = "**.home.test"
+access = "read"
+credential = "first"
+
+[[allow]]
+host = "nas.home.test"
+do = ["GET /a/b"]
+private = ["192.168.1.20/32"]
+
+[[allow]]
+host = "nas.home.test"
+do = ["* /a/*"]
+model = true
+why = "the model at home"
+
+[[allow]]
+host = "two.home.test"
+do = ["GET /x"]
+credential = "second"
+"#;
+    let policy = policy(text);
+    let permit = decide(&policy, "GET https://nas.home.test/a/b").unwrap();
+    assert_eq!(permit.rule().line, 2);
+    assert_eq!(permit.credential().map(|name| &**name), Some("first"));
+    assert!(permit.model());
+    assert_eq!(permit.policy(), policy.hash());
+    assert!(permit.check_address("192.168.1.20:443".parse().unwrap()).is_ok());
+    let refusal = permit.check_address("192.168.1.21:443".parse().unwrap()).unwrap_err();
+    assert_eq!(refusal.code, Code::ResolvedPrivate);
+
+    let permit = decide(&policy, "POST https://nas.home.test/a/c").unwrap();
+    assert_eq!((permit.rule().line, permit.credential()), (12, None));
+
+    let refusal = decide(&policy, "GET https://two.home.test/x").unwrap_err();
+    assert_eq!(refusal.code, Code::CredentialAmbiguous);
+    let want = "two rules put different credentials on this request: first (policies/family.toml:2) and second \
+                (policies/family.toml:18)";
+    assert_eq!(refusal.why, want);
+    assert_eq!(policy.credentials(), ["first".into(), "second".into()]);
+}
+
+#[test]
+fn refusals_say_how_close_it_was() {
+    let text = r#"
+[[allow]]
+host = "a.test"
+do = ["GET /x"]
+credential = "key"
+"#;
+    let policy = policy(text);
+    for (request, why) in [
+        ("GET https://10.0.0.1/", "10.0.0.1 is an address, and no rule of group family names it"),
+        ("GET http://a.test/x", "group family may reach a.test, but not by http on port 80"),
+        ("POST https://a.test/x", "group family may reach this page of a.test, but not with POST"),
+        ("GET https://a.test/y", "group family may reach a.test, but not this page of it"),
+        (
+            "GET https://a.test/x?_method=PUT",
+            "the query asks a.test for another method, and group family may not use all of them here",
+        ),
+        ("GET https://doorward.internal/", "doorward.internal is the door itself, not a way out"),
+    ] {
+        assert_eq!(decide(&policy, request).unwrap_err().why, why);
+    }
+    let lift = |request: &str| decide(&policy, request).unwrap_err().lift.join("\n");
+    assert_eq!(
+        lift("POST https://a.test/x*y"),
+        "[[allow]]\nhost = \"a.test\"\ndo = [\"POST /x%2Ay\"]\ncredential = \"key\""
+    );
+    assert_eq!(
+        lift("GET http://a.test:8080/y"),
+        "[[allow]]\nhost = \"a.test\"\nscheme = \"http\"\nports = [8080]\ndo = [\"GET /y\"]"
+    );
+    assert_eq!(
+        lift("GET https://10.0.0.1/"),
+        "[[allow]]\nhost = \"10.0.0.1\"\ndo = [\"GET /\"]\nprivate = [\"10.0.0.1/32\"]"
+    );
+    assert_eq!(lift("GET https://[::ffff:10.0.0.1]/"), "");
+    assert_eq!(lift("GET http://doorward.internal/"), "");
+}
+
+/// Attack B05, and the way out of it for a server at home.
+#[test]
+fn private_addresses_need_private() {
+    let home = "192.168.1.20:443".parse().unwrap();
+    let lift_of = |text: &str| {
+        let permit = decide(&policy(text), "GET https://nas.home.test/x").unwrap();
+        let refusal = permit.check_address(home).unwrap_err();
+        let want = "nas.home.test resolves to 192.168.1.20, an address of a private network; such addresses are \
+                    refused unless the rule names them";
+        assert_eq!(refusal.why, want);
+        assert!(permit.check_address("1.1.1.1:443".parse().unwrap()).is_ok());
+        refusal.lift.join("\n")
+    };
+    let exact = "[[allow]]\nhost = \"nas.home.test\"\naccess = \"read\"\n";
+    let want =
+        "# in the [[allow]] at policies/family.toml:1, add this, or add to its list:\nprivate = [\"192.168.1.20/32\"]";
+    assert_eq!(lift_of(exact), want);
+    let wild = "[[allow]]\nhost = \"*.home.test\"\naccess = \"read\"\n";
+    for (text, lift) in [(exact, lift_of(exact)), (wild, lift_of(wild))] {
+        let lifted = policy(&format!("{text}{lift}\n"));
+        let permit = decide(&lifted, "GET https://nas.home.test/x").unwrap();
+        assert!(permit.check_address(home).is_ok(), "{lift}");
+        assert!(permit.check_address("[::ffff:192.168.1.20]:443".parse().unwrap()).is_ok());
+        assert!(permit.check_address("192.168.1.21:443".parse().unwrap()).is_err());
+    }
+}
+
+#[test]
+fn rules_are_listed_with_their_places() {
+    let text = "use = [\"claude\"]\n\n[[allow]]\nhost = \"a.test\"\naccess = \"read\"\nwhy = \"news\"\n";
+    let policy = policy_with_base(text, "[[deny]]\nhost = \"**.evil.test\"\n");
+    let shown: Vec<_> = policy.rules().map(|rule| format!("{} {} {}", rule.at, rule.effect, rule.host)).collect();
+    let claude = shown[1].clone();
+    assert_eq!(shown[0], "policies/family.toml:3 allow a.test");
+    assert!(claude.starts_with("preset claude:") && claude.ends_with(" allow api.anthropic.com"), "{claude}");
+    assert_eq!(shown[2..], ["base.toml:1 deny **.evil.test"]);
+    let other = policy_with_base(text, "");
+    assert_ne!(policy.hash(), other.hash());
+    assert_eq!(other.hash(), self::policy(text).hash());
+}
+
+/// A thousand rules are found by hash; the verdict does not look at each.
+#[test]
+fn many_rules_judge_alike() {
+    let rule = |n: usize| format!("[[allow]]\nhost = \"h{n}.test\"\naccess = \"read\"\n");
+    let policy = policy(&(0..1000).map(rule).collect::<String>());
+    assert_eq!(outcome(&policy, "GET https://h999.test/"), "allow 2998");
+    assert_eq!(outcome(&policy, "GET https://h1000.test/"), "not_allowed");
+}

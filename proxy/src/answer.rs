@@ -1,0 +1,88 @@
+//! Refusals as answers: for the agent to read, and to explain to its user.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use policies::{Code, Facts, Refusal};
+use serde::Serialize;
+
+use crate::body::Body;
+
+/// What a refused request gets, as JSON. The names are stable.
+#[derive(Serialize)]
+struct Refused<'a> {
+    error: &'static str,
+    code: Code,
+    why: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<&'a str>,
+    /// Lines for a person: what to do about it.
+    how_to_ask: Vec<&'a str>,
+}
+
+/// The answer to a refused request. Holds nothing of the request but what was
+/// judged: no header, no query.
+pub(crate) fn refused(refusal: Refusal, facts: Option<&Facts>) -> Response<Body> {
+    let answer = Refused {
+        error: "refused by doorward",
+        code: refusal.code,
+        why: &refusal.why,
+        rule: refusal.rule.as_ref().map(ToString::to_string),
+        host: facts.map(|facts| facts.authority.host_header(facts.scheme)),
+        method: facts.map(|facts| facts.method.as_str()),
+        path: facts.map(|facts| facts.path.as_str()),
+        how_to_ask: how_to_ask(&refusal),
+    };
+    let mut text = serde_json::to_vec_pretty(&answer).unwrap_or_default();
+    text.push(b'\n');
+    let mut response = Response::new(Body::text(Bytes::from(text)));
+    *response.status_mut() = status(refusal.code);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert("x-doorward", HeaderValue::from_static(refusal.code.as_str()));
+    // What the client still wants to send is not read.
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+fn how_to_ask(refusal: &Refusal) -> Vec<&str> {
+    if refusal.lift.is_empty() {
+        return vec![general_advice(refusal.code)];
+    }
+    let intro = "Only the owner of this assistant can allow this, by adding to the group's policy file:";
+    std::iter::once(intro).chain(refusal.lift.iter().map(String::as_str)).collect()
+}
+
+/// For what no line in a policy lifts.
+fn general_advice(code: Code) -> &'static str {
+    match code {
+        Code::AuditUnavailable => "Tell the owner: the audit log cannot be written, so nothing may leave. Try again later.",
+        Code::UpstreamFailed | Code::Unresolved | Code::Timeout => {
+            "The host did not answer as it should. Try again later, or check that the name is right."
+        }
+        Code::TlsVerify => "The host's certificate is not valid for it. If it is the owner's own server, its CA belongs into extra_ca in doorward.toml.",
+        Code::SecretUnavailable => "Tell the owner: the secret cannot be read. `doorward secret test` says why.",
+        code if code.is_alarm() => "Use the surrogate as it stands in the environment, in its own place on its own host only. The owner has been told.",
+        _ => "Nothing in a policy allows this. Send the request in its plain, standard form.",
+    }
+}
+
+fn status(code: Code) -> StatusCode {
+    match code {
+        Code::AuthorityMalformed | Code::PathAmbiguous | Code::Framing | Code::SelfTarget | Code::Unsupported => {
+            StatusCode::BAD_REQUEST
+        }
+        Code::AuthorityMismatch => StatusCode::MISDIRECTED_REQUEST,
+        Code::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Code::GroupLimit => StatusCode::TOO_MANY_REQUESTS,
+        Code::AuditUnavailable | Code::SecretUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        Code::Unresolved | Code::TlsVerify | Code::UpstreamFailed | Code::UpstreamUnreadable => StatusCode::BAD_GATEWAY,
+        _ => StatusCode::FORBIDDEN,
+    }
+}

@@ -1,0 +1,268 @@
+//! Bodies on their way: checked and counted going up, scrubbed and counted coming
+//! down, never collected.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use policies::{Code, Refusal};
+
+use crate::record::Tally;
+use crate::scan::{Finding, LeakFilter, Scrubber};
+use crate::upstream::Lease;
+
+/// A body that was cut; why is in the log.
+#[derive(Debug, thiserror::Error)]
+#[error("cut by the door: {0}")]
+pub(crate) struct Cut(policies::Code);
+
+/// The body of an answer.
+pub(crate) enum Body {
+    /// Nothing.
+    Empty,
+    /// Our own words.
+    Text(Bytes),
+    /// From upstream.
+    Returned(Box<Returned>),
+}
+
+/// A request's body on its way up.
+pub(crate) struct Outgoing {
+    incoming: Incoming,
+    filter: Option<LeakFilter>,
+    refuse: Arc<dyn Fn(&Finding) -> Refusal + Send + Sync>,
+    tally: Arc<Tally>,
+    trailing: bool,
+}
+
+/// A response's body on its way down.
+pub(crate) struct Returned {
+    incoming: Incoming,
+    scrubber: Option<Scrubber>,
+    trailers: Option<HeaderMap>,
+    tally: Arc<Tally>,
+    lease: Option<Lease>,
+    ended: bool,
+}
+
+impl Outgoing {
+    /// `filter`: what must not leave; `refuse`: what to say about it.
+    pub(crate) fn new(
+        incoming: Incoming,
+        filter: Option<LeakFilter>,
+        refuse: Arc<dyn Fn(&Finding) -> Refusal + Send + Sync>,
+        tally: Arc<Tally>,
+    ) -> Self {
+        if incoming.is_end_stream() {
+            tally.mark_sent();
+        }
+        Outgoing { incoming, filter, refuse, tally, trailing: false }
+    }
+
+    fn checked(&mut self, checked: Result<Option<Bytes>, Finding>) -> Result<Option<Bytes>, Cut> {
+        match checked {
+            Ok(bytes) => {
+                self.tally.add_up(bytes.as_ref().map_or(0, Bytes::len));
+                Ok(bytes)
+            }
+            Err(finding) => {
+                let refusal = (self.refuse)(&finding);
+                self.tally.refuse(&refusal);
+                Err(Cut(refusal.code))
+            }
+        }
+    }
+
+    fn end(&mut self) -> Result<Option<Bytes>, Cut> {
+        if std::mem::replace(&mut self.trailing, true) {
+            return Ok(None);
+        }
+        self.tally.mark_sent();
+        let Some(mut filter) = self.filter.take() else { return Ok(None) };
+        let rest = filter.finish();
+        let noted: Vec<String> = filter.noted().iter().map(ToString::to_string).collect();
+        if !noted.is_empty() {
+            self.tally.note(|outcome| outcome.findings = noted);
+        }
+        self.checked(rest)
+    }
+}
+
+impl HttpBody for Outgoing {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        loop {
+            if self.trailing {
+                return Poll::Ready(None);
+            }
+            let frame = match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
+                None => return Poll::Ready(self.end().transpose().map(|bytes| bytes.map(Frame::data))),
+                Some(Ok(frame)) => frame,
+                Some(Err(_)) => {
+                    self.tally.refuse(&Refusal::new(Code::Framing, "the request's body broke off"));
+                    return Poll::Ready(Some(Err(Cut(Code::Framing))));
+                }
+            };
+            // Trailers are dropped: nothing judges them, and nobody we know needs them.
+            let Ok(data) = frame.into_data() else { continue };
+            let pushed = match &mut self.filter {
+                Some(filter) => filter.push(data),
+                None => Ok(Some(data)),
+            };
+            match self.checked(pushed) {
+                Ok(Some(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Ok(None) => {}
+                Err(cut) => return Poll::Ready(Some(Err(cut))),
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.trailing || (self.incoming.is_end_stream() && self.filter.as_ref().is_none_or(|filter| filter.held() == 0))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        // What is held back still counts, so that an exact length stays exact.
+        let held = self.filter.as_ref().map_or(0, |filter| filter.held() as u64);
+        let incoming = self.incoming.size_hint();
+        match incoming.exact() {
+            Some(exact) => SizeHint::with_exact(exact + held),
+            None => incoming,
+        }
+    }
+}
+
+impl Returned {
+    pub(crate) fn new(incoming: Incoming, scrubber: Option<Scrubber>, tally: Arc<Tally>, lease: Lease) -> Self {
+        Returned { incoming, scrubber, trailers: None, tally, lease: Some(lease), ended: false }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        loop {
+            if self.ended {
+                return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
+            }
+            if let Some(refusal) = self.cut_short() {
+                return Poll::Ready(Some(Err(Cut(refusal.code))));
+            }
+            let frame = match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
+                None => {
+                    self.ended = true;
+                    match self.scrub_rest() {
+                        Some(rest) => return Poll::Ready(Some(Ok(Frame::data(rest)))),
+                        None => continue,
+                    }
+                }
+                Some(Ok(frame)) => frame,
+                Some(Err(_)) => {
+                    self.tally.refuse(&Refusal::new(Code::UpstreamFailed, "the host broke off in the middle of its answer"));
+                    self.lease = None;
+                    return Poll::Ready(Some(Err(Cut(Code::UpstreamFailed))));
+                }
+            };
+            match frame.into_data() {
+                Ok(data) => {
+                    self.tally.add_down(data.len());
+                    if let Some(bytes) = self.scrub(data) {
+                        return Poll::Ready(Some(Ok(Frame::data(bytes))));
+                    }
+                }
+                Err(frame) => self.trailers = frame.into_trailers().ok().map(|trailers| self.scrub_trailers(trailers)),
+            }
+        }
+    }
+
+    /// A leak found in the request's body ends the answer too.
+    fn cut_short(&mut self) -> Option<Refusal> {
+        if self.tally.is_sent() {
+            return None;
+        }
+        let refusal = self.tally.refused()?;
+        self.lease = None;
+        Some(refusal)
+    }
+
+    fn scrub(&mut self, data: Bytes) -> Option<Bytes> {
+        match &mut self.scrubber {
+            Some(scrubber) => scrubber.push(data),
+            None => Some(data).filter(|data| !data.is_empty()),
+        }
+    }
+
+    fn scrub_rest(&mut self) -> Option<Bytes> {
+        let scrubber = self.scrubber.as_mut()?;
+        let rest = scrubber.finish();
+        let count = scrubber.count();
+        self.tally.note(|outcome| outcome.scrubbed += count);
+        rest
+    }
+
+    fn scrub_trailers(&mut self, trailers: HeaderMap) -> HeaderMap {
+        match &mut self.scrubber {
+            Some(_) => HeaderMap::new(),
+            None => crate::headers::incoming(&trailers),
+        }
+    }
+}
+
+impl Drop for Returned {
+    fn drop(&mut self) {
+        let whole = self.ended || self.incoming.is_end_stream();
+        match self.lease.take() {
+            Some(lease) if whole && self.tally.is_sent() => lease.give_back(),
+            _ => {}
+        }
+    }
+}
+
+impl Body {
+    pub(crate) fn empty() -> Self {
+        Body::Empty
+    }
+
+    pub(crate) fn text(text: Bytes) -> Self {
+        Body::Text(text)
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        match &mut *self {
+            Body::Empty => Poll::Ready(None),
+            Body::Text(text) => {
+                let text = std::mem::take(text);
+                *self = Body::Empty;
+                Poll::Ready(Some(Ok(Frame::data(text))))
+            }
+            Body::Returned(returned) => returned.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Body::Empty => true,
+            Body::Text(text) => text.is_empty(),
+            Body::Returned(returned) => {
+                returned.scrubber.is_none() && returned.trailers.is_none() && returned.incoming.is_end_stream()
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Body::Empty => SizeHint::with_exact(0),
+            Body::Text(text) => SizeHint::with_exact(text.len() as u64),
+            Body::Returned(returned) if returned.scrubber.is_none() => returned.incoming.size_hint(),
+            Body::Returned(_) => SizeHint::default(),
+        }
+    }
+}

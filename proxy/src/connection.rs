@@ -1,0 +1,227 @@
+//! One connection through the door: plain requests, or CONNECT and TLS inside it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::Method;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use policies::{Authority, Code, Refusal};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::rustls::server::Acceptor;
+
+use crate::answer;
+use crate::audit::Protocol;
+use crate::body::Body;
+use crate::door::Door;
+use crate::flow;
+use crate::record::Record;
+use crate::request::Target;
+
+/// What one sandbox can make us spend.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections through one door at a time; more wait.
+    pub connections: usize,
+    /// Bytes of request line and headers.
+    pub head_bytes: usize,
+    /// Header fields.
+    pub headers: usize,
+    /// To send a request's head; also how long a kept-alive connection may idle.
+    pub head_time: Duration,
+    /// To finish a TLS handshake, on either side.
+    pub handshake_time: Duration,
+    /// To reach one address of an upstream.
+    pub connect_time: Duration,
+    /// Until the upstream's head arrives: models think for minutes.
+    pub answer_time: Duration,
+    /// Leaf certificates kept.
+    pub leaves: usize,
+    /// Idle upstream connections kept for one authority.
+    pub idle_upstreams: usize,
+    /// How long one is kept: shorter than servers keep theirs.
+    pub idle_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            connections: 512,
+            head_bytes: 64 << 10,
+            headers: 100,
+            head_time: Duration::from_secs(60),
+            handshake_time: Duration::from_secs(10),
+            connect_time: Duration::from_secs(10),
+            answer_time: Duration::from_secs(15 * 60),
+            leaves: 512,
+            idle_upstreams: 64,
+            idle_time: Duration::from_secs(20),
+        }
+    }
+}
+
+/// What every request of one connection has in common.
+pub(crate) struct Connection {
+    pub(crate) door: Arc<Door>,
+    pub(crate) id: u64,
+    /// Set inside a tunnel: what CONNECT and SNI agreed on.
+    pub(crate) tunnel: Option<Tunnel>,
+}
+
+/// The inside of a CONNECT whose TLS handshake is done.
+#[derive(Clone)]
+pub(crate) struct Tunnel {
+    pub(crate) authority: Authority,
+    pub(crate) sni: Option<String>,
+}
+
+/// What a CONNECT leaves behind for the connection that carried it.
+type Upgraded = Arc<Mutex<Option<(Authority, OnUpgrade)>>>;
+
+/// Serves one connection from first byte to last.
+pub(crate) async fn serve(door: Arc<Door>, stream: UnixStream) {
+    let id = door.gateway.connections.fetch_add(1, Ordering::Relaxed) + 1;
+    let connection = Arc::new(Connection { door, id, tunnel: None });
+    let upgraded = Upgraded::default();
+    let service = {
+        let (connection, upgraded) = (connection.clone(), upgraded.clone());
+        service_fn(move |request| {
+            let (connection, upgraded) = (connection.clone(), upgraded.clone());
+            async move {
+                if request.method() == Method::CONNECT {
+                    return Ok::<_, std::convert::Infallible>(connect(&connection, request, &upgraded));
+                }
+                Ok(flow::handle(&connection, request).await)
+            }
+        })
+    };
+    let served = http(&connection).serve_connection(TokioIo::new(stream), service).with_upgrades().await;
+    note_unreadable(&connection, served, Protocol::Unknown);
+    let taken = upgraded.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some((authority, upgrade)) = taken
+        && let Ok(stream) = upgrade.await
+    {
+        tunnel(connection, authority, TokioIo::new(stream)).await;
+    }
+}
+
+/// Answers CONNECT. A readable one always gets its tunnel: a refusal is told
+/// inside TLS, where clients show it, and where method and path are known.
+fn connect(connection: &Arc<Connection>, mut request: http::Request<Incoming>, upgraded: &Upgraded) -> http::Response<Body> {
+    match Target::connect(&request) {
+        Ok(authority) => {
+            let upgrade = hyper::upgrade::on(&mut request);
+            *upgraded.lock().unwrap_or_else(PoisonError::into_inner) = Some((authority, upgrade));
+            http::Response::new(Body::empty())
+        }
+        Err(refusal) => {
+            let record = Record::unread(connection, Protocol::Connect).target(&request);
+            answer::refused(record.refuse(refusal), None)
+        }
+    }
+}
+
+/// The TLS inside a CONNECT, and the requests inside that.
+async fn tunnel<S>(outer: Arc<Connection>, authority: Authority, stream: S)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (tls, sni) = match handshake(&outer, &authority, stream).await {
+        Ok(done) => done,
+        Err((refusal, sni)) => {
+            let record = Record::unread(&outer, Protocol::Connect).authority(&authority).sni(sni);
+            record.refuse(refusal);
+            return;
+        }
+    };
+    let inner = Arc::new(Connection {
+        door: outer.door.clone(),
+        id: outer.id,
+        tunnel: Some(Tunnel { authority, sni }),
+    });
+    let service = {
+        let inner = inner.clone();
+        service_fn(move |request| {
+            let inner = inner.clone();
+            // Boxed: a request's future is large, and a tunnel idles between requests.
+            let answer: Pin<Box<dyn Future<Output = _> + Send>> =
+                Box::pin(async move { Ok::<_, std::convert::Infallible>(flow::handle(&inner, request).await) });
+            answer
+        })
+    };
+    let served = http(&inner).serve_connection(TokioIo::new(tls), service).await;
+    note_unreadable(&inner, served, Protocol::Https);
+}
+
+type Handshaken<S> = (tokio_rustls::server::TlsStream<S>, Option<String>);
+
+/// Finishes the handshake if the client names the host that CONNECT named. A
+/// client that names none agrees with CONNECT; one that names another is cut off.
+async fn handshake<S>(
+    connection: &Connection,
+    authority: &Authority,
+    stream: S,
+) -> Result<Handshaken<S>, (Refusal, Option<String>)>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let time = connection.door.gateway.limits.handshake_time;
+    let too_slow = |_| (Refusal::new(Code::Timeout, "the TLS handshake took too long"), None);
+    let hello = timeout(time, LazyConfigAcceptor::new(Acceptor::default(), stream)).await.map_err(too_slow)?;
+    let hello = hello.map_err(|_| {
+        (Refusal::new(Code::NotTls, "what followed CONNECT is no TLS handshake; the door carries only HTTPS"), None)
+    })?;
+    let sni = hello.client_hello().server_name().map(str::to_owned);
+    if let Some(name) = &sni
+        && policies::Host::parse(name).ok().as_ref() != Some(&authority.host)
+    {
+        let why = format!("CONNECT named {}, the TLS handshake another host", authority.host);
+        return Err((Refusal::new(Code::AuthorityMismatch, why), sni));
+    }
+    let config = connection.door.ca.server_config(&authority.host).map_err(|error| {
+        tracing::error!(%error, "Leaf certificate could not be made");
+        (Refusal::new(Code::Unsupported, "no certificate can be made for this host"), sni.clone())
+    })?;
+    let tls = timeout(time, hello.into_stream(config)).await.map_err(too_slow)?;
+    let tls = tls.map_err(|_| {
+        (Refusal::new(Code::NotTls, "the TLS handshake failed; does the program trust the door's CA?"), sni.clone())
+    })?;
+    Ok((tls, sni))
+}
+
+fn http(connection: &Connection) -> http1::Builder {
+    let limits = connection.door.gateway.limits;
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_time)
+        .max_buf_size(limits.head_bytes)
+        .max_headers(limits.headers)
+        .half_close(true);
+    builder
+}
+
+/// hyper answers what it cannot read by itself; the log still hears of it.
+fn note_unreadable(connection: &Connection, served: hyper::Result<()>, protocol: Protocol) {
+    let Err(error) = served else { return };
+    let refusal = if error.is_parse_too_large() {
+        Refusal::new(Code::TooLarge, "the request's head is too large")
+    } else if error.is_parse() {
+        Refusal::new(Code::Framing, "the request is not well-formed HTTP/1.1")
+    } else if error.is_timeout() {
+        Refusal::new(Code::Timeout, "the request's head did not arrive in time")
+    } else {
+        // The client went away, or an answer was cut: its own record says so.
+        return;
+    };
+    Record::unread(connection, protocol).refuse(refusal);
+}

@@ -1,0 +1,271 @@
+//! The audit record of one request: filled while the request is read, stored when
+//! it is decided, and the proof that it was.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use http::header::HOST;
+use policies::{Authority, Code, Facts, Permit, Refusal};
+
+use crate::audit::{Allowed, Decision, Outcome, Protocol, Seq};
+use crate::connection::Connection;
+use crate::credentials::Placed;
+use crate::door::{Door, Gateway};
+
+/// Longest piece of what a sandbox sent that the log keeps.
+const EXCERPT: usize = 512;
+
+/// A decision in the making.
+pub(crate) struct Record {
+    door: Arc<Door>,
+    decision: Decision,
+    facts: Option<Facts>,
+    tally: Option<Arc<Tally>>,
+}
+
+/// The proof that an allow is stored: without it nothing upstream is reached.
+/// Made by [`Record::allow`] and nowhere else.
+pub(crate) struct Audited {
+    permit: Permit,
+    tally: Arc<Tally>,
+}
+
+/// Counts an allowed request. When the last part of the request lets go of it,
+/// the outcome is stored.
+pub(crate) struct Tally {
+    gateway: Arc<Gateway>,
+    seq: Seq,
+    started: Instant,
+    up: AtomicU64,
+    down: AtomicU64,
+    sent: AtomicBool,
+    outcome: Mutex<Outcome>,
+}
+
+impl Record {
+    /// Of a connection from which no request could be read.
+    pub(crate) fn unread(connection: &Connection, protocol: Protocol) -> Self {
+        let door = connection.door.clone();
+        let decision = Decision {
+            identity: door.identity.clone(),
+            run: door.run(),
+            connection: connection.id,
+            protocol,
+            raw_target: None,
+            sni: connection.tunnel.as_ref().and_then(|tunnel| tunnel.sni.clone()),
+            host_header: None,
+            scheme: None,
+            host: None,
+            port: None,
+            method: None,
+            path: None,
+            query_bytes: None,
+            verdict: Allowed::Deny,
+            code: None,
+            why: None,
+            rule: None,
+            lift: Vec::new(),
+            policy: None,
+            credential: None,
+            swap: None,
+            findings: Vec::new(),
+            alarm: false,
+        };
+        let mut record = Record { door, decision, facts: None, tally: None };
+        if let Some(tunnel) = &connection.tunnel {
+            record = record.authority(&tunnel.authority);
+        }
+        record
+    }
+
+    /// Of a request, as it came.
+    pub(crate) fn of<B>(connection: &Connection, request: &http::Request<B>) -> Self {
+        let protocol = if connection.tunnel.is_some() { Protocol::Https } else { Protocol::Http };
+        Record::unread(connection, protocol).target(request)
+    }
+
+    /// Adds what the request line and Host said.
+    pub(crate) fn target<B>(mut self, request: &http::Request<B>) -> Self {
+        let target = request.uri().to_string();
+        let without_query = target.split('?').next().unwrap_or_default();
+        self.decision.raw_target = Some(visible(without_query.as_bytes()));
+        self.decision.method = Some(visible(request.method().as_str().as_bytes()));
+        let hosts: Vec<_> = request.headers().get_all(HOST).iter().map(|host| visible(host.as_bytes())).collect();
+        self.decision.host_header = Some(hosts.join(" | ")).filter(|hosts| !hosts.is_empty());
+        self
+    }
+
+    /// Adds where the connection was for.
+    pub(crate) fn authority(mut self, authority: &Authority) -> Self {
+        self.decision.host = Some(authority.host.to_string());
+        self.decision.port = Some(authority.port);
+        self
+    }
+
+    /// Adds what the TLS client named.
+    pub(crate) fn sni(mut self, sni: Option<String>) -> Self {
+        self.decision.sni = sni.map(|sni| visible(sni.as_bytes()));
+        self
+    }
+
+    /// Adds the one reading of the request.
+    pub(crate) fn read(&mut self, facts: &Facts) {
+        let decision = &mut self.decision;
+        decision.scheme = Some(facts.scheme.as_str());
+        decision.host = Some(facts.authority.host.to_string());
+        decision.port = Some(facts.authority.port);
+        decision.method = Some(facts.method.as_str().to_owned());
+        decision.path = Some(facts.path.to_string());
+        decision.query_bytes = facts.query.as_ref().map(|query| query.as_str().len());
+        // Where they agree with what was judged they say nothing more.
+        decision.raw_target = None;
+        decision.host_header = None;
+        self.facts = Some(facts.clone());
+    }
+
+    /// What was read, for the answer.
+    pub(crate) fn facts(&self) -> Option<&Facts> {
+        self.facts.as_ref()
+    }
+
+    /// Stores an allow. From here on the log knows that the request may have left.
+    pub(crate) fn allow(&mut self, permit: Permit, placed: &Placed) -> Result<Audited, Refusal> {
+        let gateway = self.door.gateway.clone();
+        let decision = Decision {
+            verdict: Allowed::Allow,
+            rule: Some(permit.rule().clone()),
+            policy: Some(permit.policy().to_string()),
+            credential: placed.credential().cloned(),
+            swap: placed.place(),
+            ..self.decision.clone()
+        };
+        let seq = gateway.ledger.decided(&decision).map_err(|down| {
+            tracing::error!(error = %down, "Audit log is down, requests are refused");
+            Refusal::new(Code::AuditUnavailable, down.to_string())
+        })?;
+        let tally = Arc::new(Tally {
+            gateway,
+            seq,
+            started: Instant::now(),
+            up: AtomicU64::new(0),
+            down: AtomicU64::new(0),
+            sent: AtomicBool::new(false),
+            outcome: Mutex::default(),
+        });
+        self.tally = Some(tally.clone());
+        Ok(Audited { permit, tally })
+    }
+
+    /// Stores a refusal: as a decision of its own, or as the outcome of an allow
+    /// that came to nothing. Gives back what the client is to be told.
+    pub(crate) fn refuse(self, refusal: Refusal) -> Refusal {
+        if let Some(tally) = &self.tally {
+            tally.refuse(&refusal);
+            return refusal;
+        }
+        let decision = Decision {
+            verdict: Allowed::Deny,
+            code: Some(refusal.code),
+            why: Some(refusal.why.clone()),
+            rule: refusal.rule.clone(),
+            lift: refusal.lift.clone(),
+            policy: Some(self.door.policy.load().hash().to_string()),
+            alarm: refusal.code.is_alarm(),
+            ..self.decision
+        };
+        // A refusal that cannot be stored is still a refusal.
+        if let Err(error) = self.door.gateway.ledger.decided(&decision) {
+            tracing::error!(%error, "Audit log is down, requests are refused");
+        }
+        refusal
+    }
+}
+
+impl Audited {
+    pub(crate) fn permit(&self) -> &Permit {
+        &self.permit
+    }
+
+    pub(crate) fn tally(&self) -> &Arc<Tally> {
+        &self.tally
+    }
+}
+
+impl Tally {
+    pub(crate) fn add_up(&self, bytes: usize) {
+        self.up.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_down(&self, bytes: usize) {
+        self.down.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// The request's body has been sent to its end.
+    pub(crate) fn mark_sent(&self) {
+        self.sent.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_sent(&self) -> bool {
+        self.sent.load(Ordering::Acquire)
+    }
+
+    /// Adds to the outcome.
+    pub(crate) fn note(&self, add: impl FnOnce(&mut Outcome)) {
+        add(&mut self.lock());
+    }
+
+    /// Says why the request was broken off; the first reason stands.
+    pub(crate) fn refuse(&self, refusal: &Refusal) {
+        let mut outcome = self.lock();
+        if outcome.code.is_none() {
+            outcome.code = Some(refusal.code);
+            outcome.why = Some(refusal.why.clone());
+            outcome.lift = refusal.lift.clone();
+            outcome.alarm = refusal.code.is_alarm();
+        }
+    }
+
+    /// The reason for which it was broken off, if it was.
+    pub(crate) fn refused(&self) -> Option<Refusal> {
+        let outcome = self.lock();
+        outcome.code.map(|code| Refusal {
+            code,
+            why: outcome.why.clone().unwrap_or_default(),
+            rule: None,
+            lift: outcome.lift.clone(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Outcome> {
+        self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        let mut outcome = std::mem::take(&mut *self.lock());
+        outcome.bytes_up = self.up.load(Ordering::Relaxed);
+        outcome.bytes_down = self.down.load(Ordering::Relaxed);
+        outcome.micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        if let Err(error) = self.gateway.ledger.ended(self.seq, &outcome) {
+            tracing::error!(%error, seq = self.seq.0, "Outcome could not be stored");
+        }
+    }
+}
+
+/// What a sandbox sent, fit for logs and screens: cut short, and everything but
+/// visible ASCII escaped.
+fn visible(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for byte in bytes.iter().take(EXCERPT) {
+        match byte {
+            0x20..=0x7e => text.push(char::from(*byte)),
+            _ => text.push_str(&format!("\\u{byte:04x}")),
+        }
+    }
+    if bytes.len() > EXCERPT {
+        text.push_str(&format!("… ({} bytes)", bytes.len()));
+    }
+    text
+}

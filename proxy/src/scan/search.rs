@@ -1,0 +1,108 @@
+//! The search through a text and every view of it.
+//!
+//! It keeps no state: whoever searches a stream holds back what the answer says
+//! and hands it in again with the next bytes. What was let go can be part of no
+//! value any more, so nothing else has to be remembered.
+
+use std::ops::ControlFlow;
+
+use super::needles::NeedleSet;
+use super::spelling::Form;
+use super::view::{Layer, View};
+
+/// How many layers of escapes are undone: JSON in JSON, a query in JSON, percent twice.
+const DEPTH: usize = 2;
+
+/// One occurrence of one needle.
+#[derive(Clone)]
+pub(super) struct Hit {
+    /// Where it starts in the text.
+    pub(super) start: usize,
+    /// Where it ends in the text.
+    pub(super) end: usize,
+    /// Which needle.
+    pub(super) needle: usize,
+    /// The layers it stood under, the outermost first.
+    pub(super) layers: Vec<Layer>,
+}
+
+impl Hit {
+    /// The form that the owner is told.
+    pub(super) fn form(&self, needles: &NeedleSet) -> Form {
+        match (needles.needle(self.needle).spelling.form(), self.layers.first()) {
+            (Form::Raw, Some(layer)) => layer.form(),
+            (form, _) => form,
+        }
+    }
+}
+
+/// Calls `visit` for every occurrence until it breaks, and says from where on the
+/// text has to be held back. `last`: no more text follows, so nothing is held.
+pub(super) fn each_hit(
+    needles: &NeedleSet,
+    text: &[u8],
+    last: bool,
+    visit: &mut dyn FnMut(Hit) -> ControlFlow<()>,
+) -> usize {
+    if needles.is_empty() {
+        return text.len();
+    }
+    let mut search = Search { needles, last, safe: text.len(), visit };
+    // A break needs no answer: the caller has what it wanted.
+    let _ = search.descend(text, None);
+    search.safe
+}
+
+struct Search<'a> {
+    needles: &'a NeedleSet,
+    last: bool,
+    safe: usize,
+    visit: &'a mut dyn FnMut(Hit) -> ControlFlow<()>,
+}
+
+/// A view, and those that it stands on.
+struct Above<'a> {
+    view: &'a View,
+    layer: Layer,
+    on: Option<&'a Above<'a>>,
+}
+
+impl Search<'_> {
+    fn descend(&mut self, text: &[u8], above: Option<&Above<'_>>) -> ControlFlow<()> {
+        let needles = self.needles;
+        needles.each(text, &mut |start, needle| {
+            let end = start + needles.needle(needle).bytes.len();
+            let (start, end, layers) = to_the_ground(above, start, end);
+            (self.visit)(Hit { start, end, needle, layers })
+        })?;
+        if !self.last {
+            // The end of a view is where an unfinished escape starts, so that is held as well.
+            let (from, ..) = to_the_ground(above, needles.prefix_at_end(text), text.len());
+            self.safe = self.safe.min(from);
+        }
+        if depth(above) < DEPTH {
+            for layer in Layer::ALL {
+                if let Some(view) = layer.undo(text, needles, self.last) {
+                    self.descend(&view.text, Some(&Above { view: &view, layer, on: above }))?;
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn depth(above: Option<&Above<'_>>) -> usize {
+    above.map_or(0, |above| 1 + depth(above.on))
+}
+
+/// Translates a place in a view to the text at the bottom.
+fn to_the_ground(mut above: Option<&Above<'_>>, mut start: usize, mut end: usize) -> (usize, usize, Vec<Layer>) {
+    let mut layers = Vec::new();
+    while let Some(Above { view, layer, on }) = above {
+        (start, end) = (view.start_below(start), view.end_below(end));
+        layers.push(*layer);
+        above = *on;
+    }
+    layers.reverse();
+    (start, end, layers)
+}

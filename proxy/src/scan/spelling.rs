@@ -1,0 +1,116 @@
+//! How a value may be written: the spellings that are looked for byte by byte.
+//!
+//! Escapes (percent, JSON, HTML) are no spellings; `view.rs` undoes them.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use secrecy::zeroize::Zeroizing;
+
+/// The form in which a value was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// As it is; upper and lower case are not told apart.
+    Raw,
+    /// Base64 or base64url, padded or not, at any alignment, in one line or wrapped.
+    Base64,
+    /// Hexadecimal.
+    Hex,
+    /// With percent escapes, or `+` for a blank.
+    Percent,
+    /// With the backslash escapes of JSON and its relatives.
+    Json,
+    /// With HTML character references.
+    Html,
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Form::Raw => "plain text",
+            Form::Base64 => "base64",
+            Form::Hex => "hex",
+            Form::Percent => "percent-encoding",
+            Form::Json => "JSON escapes",
+            Form::Html => "HTML escapes",
+        })
+    }
+}
+
+/// One way of writing a value down.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spelling {
+    Raw,
+    /// A form field: blanks are written `+` (application/x-www-form-urlencoded).
+    FormField,
+    /// `before` bytes of something else come first in the same base64 text.
+    Base64 {
+        url_safe: bool,
+        before: usize,
+    },
+    Hex,
+}
+
+impl Spelling {
+    pub(super) const ALL: [Spelling; 9] = [
+        Spelling::Raw,
+        Spelling::FormField,
+        Spelling::Base64 { url_safe: false, before: 0 },
+        Spelling::Base64 { url_safe: false, before: 1 },
+        Spelling::Base64 { url_safe: false, before: 2 },
+        Spelling::Base64 { url_safe: true, before: 0 },
+        Spelling::Base64 { url_safe: true, before: 1 },
+        Spelling::Base64 { url_safe: true, before: 2 },
+        Spelling::Hex,
+    ];
+
+    pub(super) fn form(self) -> Form {
+        match self {
+            Spelling::Raw => Form::Raw,
+            Spelling::FormField => Form::Percent,
+            Spelling::Base64 { .. } => Form::Base64,
+            Spelling::Hex => Form::Hex,
+        }
+    }
+
+    /// The value written this way.
+    pub(super) fn of(self, value: &[u8]) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(match self {
+            Spelling::Raw => value.to_vec(),
+            Spelling::FormField => value.iter().map(|&b| if b == b' ' { b'+' } else { b }).collect(),
+            Spelling::Base64 { url_safe, before } => inner_base64(value, url_safe, before),
+            Spelling::Hex => hex(value),
+        })
+    }
+
+    /// The surrogate written this way, in the place of `length` characters that matched
+    /// and stood in the text as `found`.
+    pub(super) fn in_place_of(self, found: &[u8], length: usize, surrogate: &[u8]) -> Vec<u8> {
+        let written = self.of(surrogate);
+        match self {
+            Spelling::Raw | Spelling::FormField => written.to_vec(),
+            // The length must stay, or the base64 text around it would no longer decode.
+            Spelling::Base64 { .. } => written.iter().copied().cycle().take(length).collect(),
+            Spelling::Hex if found.iter().any(|b| matches!(b, b'A'..=b'F')) => written.to_ascii_uppercase(),
+            Spelling::Hex => written.to_vec(),
+        }
+    }
+}
+
+/// The characters that depend on the value alone, whatever stands before and
+/// after it: a base64 character is six bits, the value starts at bit `8 * before`.
+fn inner_base64(value: &[u8], url_safe: bool, before: usize) -> Vec<u8> {
+    let mut padded = Zeroizing::new(vec![0; before]);
+    padded.extend_from_slice(value);
+    let engine = if url_safe { &URL_SAFE_NO_PAD } else { &STANDARD_NO_PAD };
+    let text = Zeroizing::new(engine.encode(&*padded));
+    let first = (8 * before).div_ceil(6);
+    let end = 8 * padded.len() / 6;
+    text.as_bytes()[first..end].to_vec()
+}
+
+fn hex(value: &[u8]) -> Vec<u8> {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    value.iter().flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]]).collect()
+}

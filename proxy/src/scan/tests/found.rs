@@ -1,0 +1,163 @@
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::super::{Form, Watched, WatchedKind, Watchlist};
+use super::encodings::{self, Encoded};
+use super::{chunks, filtered, secret, watching};
+
+/// Finds a value in a form, as a whole and in pieces, and lets none of its end out.
+fn assert_found(value: &[u8], (name, encoded): &Encoded, before: &[u8], after: &[u8], cuts: &[usize]) {
+    let list = watching(&[b"another-secret-0123456789", value]);
+    let text = [before, encoded, after].concat();
+    let found = list.find_in(&text).unwrap_or_else(|| panic!("{name} is not found in {text:?}"));
+    assert_eq!(found.what, secret("c1"), "{name}");
+    let (out, stopped) = filtered(list.filter(), chunks(&text, cuts));
+    assert!(stopped.is_some(), "{name} is not found in pieces of {text:?}");
+    assert!(text.starts_with(&out) && out.len() < before.len() + encoded.len(), "{name} went out");
+    let mut check = list.check();
+    let seen: Vec<_> = chunks(&text, cuts).iter().filter_map(|chunk| check.feed(chunk)).collect();
+    assert!(!seen.is_empty(), "{name} is not seen going by");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn any_bytes_in_any_form(
+        value in vec(any::<u8>(), 8..80), before in "[a-zA-Z0-9 ,.:=\n]{0,60}", after in "[ ,.:=]{1,60}",
+        cuts in vec(any::<usize>(), 0..40),
+    ) {
+        for encoded in encodings::of_bytes(&value) {
+            assert_found(&value, &encoded, before.as_bytes(), after.as_bytes(), &cuts);
+        }
+    }
+
+    #[test]
+    fn any_text_in_any_form(
+        value in "[ -~]{8,80}|\\PC{8,40}|[!-~]{20}\n[!-~]{20}", before in "[a-zA-Z0-9 ,.:=\n]{0,60}",
+        after in "[ ,.:=]{1,60}", cuts in vec(any::<usize>(), 0..40),
+    ) {
+        for encoded in encodings::of_text(&value).into_iter().chain(encodings::of_bytes(value.as_bytes())) {
+            assert_found(value.as_bytes(), &encoded, before.as_bytes(), after.as_bytes(), &cuts);
+        }
+    }
+
+    #[test]
+    fn raw_among_any_bytes(
+        value in vec(any::<u8>(), 8..80), before in vec(any::<u8>(), 0..3000), after in vec(any::<u8>(), 0..300),
+        cuts in vec(any::<usize>(), 0..9),
+    ) {
+        let encoded = ("raw".to_owned(), value.clone());
+        let list = watching(&[&value]);
+        let text = [&before[..], &value, &after].concat();
+        prop_assert_eq!(list.find_in(&text).map(|f| f.what), Some(secret("c0")));
+        let (out, stopped) = filtered(list.filter(), chunks(&text, &cuts));
+        prop_assert!(stopped.is_some() && out.len() < before.len() + encoded.1.len());
+    }
+}
+
+const TOKEN: &str = "ghp_q7\"\\/&<%41 .*+é😀[x]{2}$^Zz-09";
+
+#[test]
+fn every_form_cut_at_every_byte() {
+    for encoded in encodings::of_text(TOKEN).into_iter().chain(encodings::of_bytes(TOKEN.as_bytes())) {
+        let length = encoded.1.len() + 4;
+        for cut in 0..=length {
+            assert_found(TOKEN.as_bytes(), &encoded, b"a: ", b".", &[cut]);
+        }
+        let every: Vec<usize> = (0..=length).collect();
+        assert_found(TOKEN.as_bytes(), &encoded, b"a: ", b".", &every);
+    }
+}
+
+#[test]
+fn the_form_is_named() {
+    let list = watching(&[b"tok-0123/456"]);
+    let form = |text: &str| list.find_in(text.as_bytes()).map(|found| found.form);
+    assert_eq!(form("x tok-0123/456"), Some(Form::Raw));
+    assert_eq!(form("746f6b2d303132332f343536"), Some(Form::Hex));
+    assert_eq!(form("dG9rLTAxMjMvNDU2"), Some(Form::Base64));
+    assert_eq!(form("tok-0123%2f456"), Some(Form::Percent));
+    assert_eq!(form("tok-0123\\/456"), Some(Form::Json));
+    assert_eq!(form("tok-0123&#x2F;456"), Some(Form::Html));
+    assert_eq!(form("tok-0123-456"), None);
+}
+
+#[test]
+fn far_into_a_long_stream() {
+    let list = watching(&[b"needle-in-the-haystack"]);
+    for filler in ["x", "needle-in-the-haystac", "%41", "\\n"] {
+        let mut text = filler.repeat(3_000_000 / filler.len()).into_bytes();
+        let clean = text.len();
+        text.extend_from_slice(b" needle-in-the-hays%74ack");
+        let cuts: Vec<usize> = (0..text.len()).step_by(16_384).collect();
+        let (out, stopped) = filtered(list.filter(), chunks(&text, &cuts));
+        assert_eq!(stopped.map(|f| f.form), Some(Form::Percent), "{filler}");
+        assert!(out.len() <= clean + 1, "{filler}");
+    }
+}
+
+#[test]
+fn escapes_far_apart_do_not_hide_each_other() {
+    let list = watching(&[b"needle-in-the-haystack"]);
+    let gap = "plain text ".repeat(1000);
+    let text = format!("{gap}%20{gap}nee%64le-in-the-haystack{gap}%20{gap}");
+    assert_eq!(list.find_all(text.as_bytes()).len(), 1);
+    assert!(list.find_in(text.replace("haystack", "hayst%20ack").as_bytes()).is_none());
+    let torn = format!("%20needle-in-{gap}the-haystack%20");
+    assert!(list.find_in(torn.as_bytes()).is_none());
+}
+
+#[test]
+fn a_value_inside_another_is_found_as_well() {
+    let list = watching(&[b"token-0123456789", b"token-01", b"3456789-and-on"]);
+    let all = list.find_all(b"(token-0123456789-and-on)");
+    assert_eq!(all.len(), 3, "{all:?}");
+}
+
+#[test]
+fn the_filter_stays_shut() {
+    let list = watching(&[b"needle-in-the-haystack"]);
+    let mut filter = list.filter();
+    assert!(filter.push("needle-in-the-haystack".into()).is_err());
+    assert!(filter.push("harmless".into()).is_err());
+    assert!(filter.finish().is_err());
+}
+
+#[test]
+fn what_is_tolerated_hides_nothing() {
+    let surrogate = WatchedKind::Surrogate {
+        credential: "github".into(),
+        sandbox: policies::SandboxId::new("ab12").unwrap(),
+        group: policies::GroupName::parse("family").unwrap(),
+        retired: false,
+    };
+    let item = |what, value: &str| Watched { what, value: value.as_bytes().to_vec().into() };
+    let list = Watchlist::build([item(surrogate, "ghp_look_alike"), item(secret("github"), "ghp_real_thing")]);
+    let list = std::sync::Arc::new(list.unwrap());
+    let filter = || list.filter().tolerating(|what| matches!(what, WatchedKind::Surrogate { .. }));
+
+    let mut quoted = filter();
+    assert_eq!(quoted.push("my key is ghp_look_alike!".into()).unwrap().unwrap().len(), 25);
+    assert_eq!(quoted.noted()[0].to_string(), "surrogate of credential github in plain text");
+    let (_, stopped) = filtered(filter(), vec!["ghp_look_alike ghp_real_thing".into()]);
+    assert_eq!(stopped.unwrap().to_string(), "secret of credential github in plain text");
+}
+
+#[test]
+fn too_short_to_watch() {
+    let item = Watched { what: secret("pin"), value: b"1234567".to_vec().into() };
+    let problem = Watchlist::build([item]).unwrap_err();
+    assert_eq!(
+        problem.to_string(),
+        "the secret of credential pin has only 7 bytes; at least 8 are needed to tell it from other text"
+    );
+}
+
+#[test]
+fn no_message_shows_a_value() {
+    let list = watching(&[b"needle-in-the-haystack"]);
+    let found = list.find_in(b"needle-in-the-haystack");
+    let shown = format!("{list:?} {found:?} {}", found.as_ref().unwrap());
+    assert!(!shown.contains("needle") && !shown.contains("110, 101"), "{shown}");
+}

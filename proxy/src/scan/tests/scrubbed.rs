@@ -1,0 +1,96 @@
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::super::{Replacement, Scrubber};
+use super::{chunks, encodings, scrubbed, watching};
+
+const SECRET: &str = "sk-\"real\"/0123456789 é";
+const SURROGATE: &str = "sk-look-alike-9876543210";
+
+fn scrubber(secret: &str, surrogate: &str) -> Scrubber {
+    Scrubber::new(&[Replacement { secret: secret.into(), surrogate: surrogate.into() }])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn no_form_is_left(
+        secret in "[ -~]{8,80}|\\PC{8,40}", surrogate in "[A-Z]{4}_[0-9]{26}", before in "[a-zA-Z0-9 ,.:=\n]{0,60}",
+        after in "[ ,.:=]{0,60}", cuts in vec(any::<usize>(), 0..40),
+    ) {
+        let list = watching(&[secret.as_bytes()]);
+        for (name, encoded) in encodings::of_text(&secret).into_iter().chain(encodings::of_bytes(secret.as_bytes())) {
+            let text = [before.as_bytes(), &encoded, after.as_bytes()].concat();
+            let mut scrubber = scrubber(&secret, &surrogate);
+            let out = scrubbed(&mut scrubber, chunks(&text, &cuts));
+            prop_assert_eq!(list.find_in(&out), None, "{} is left in {:?}", name, out);
+            prop_assert!(scrubber.count() > 0, "{} is not counted", name);
+            prop_assert!(out.starts_with(before.as_bytes()) && out.ends_with(after.as_bytes()), "{}: {:?}", name, out);
+            prop_assert_eq!(scrubber.held(), 0);
+        }
+    }
+
+    #[test]
+    fn the_cuts_change_nothing(
+        secret in "[ab]{8,12}", other in "[ab]{8,12}", text in "[ab]{0,200}", cuts in vec(any::<usize>(), 0..40),
+    ) {
+        let both = || Scrubber::new(&[
+            Replacement { secret: secret.as_str().into(), surrogate: "-".into() },
+            Replacement { secret: other.as_str().into(), surrogate: "=".into() },
+        ]);
+        let whole = both().scrub_once(text.as_bytes()).unwrap_or_else(|| text.clone().into_bytes());
+        prop_assert_eq!(scrubbed(&mut both(), chunks(text.as_bytes(), &cuts)), whole.clone());
+        let whole = String::from_utf8(whole).unwrap();
+        prop_assert!(!whole.contains(&secret) && !whole.contains(&other));
+    }
+}
+
+#[test]
+fn each_form_gets_the_surrogate_in_that_form() {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let once =
+        |text: String| String::from_utf8(scrubber(SECRET, SURROGATE).scrub_once(text.as_bytes()).unwrap()).unwrap();
+
+    assert_eq!(once(format!("key={SECRET}!")), format!("key={SURROGATE}!"));
+    let json = serde_json::to_string(&format!("key={SECRET}")).unwrap();
+    assert_eq!(serde_json::from_str::<String>(&once(json)).unwrap(), format!("key={SURROGATE}"));
+    assert_eq!(once("sk-%22real%22%2F0123456789%20%C3%A9".into()), SURROGATE);
+    assert_eq!(once("sk-&quot;real&quot;/0123456789 &#233;".into()), SURROGATE);
+
+    // As long as the secret, so that base64 stays whole but for the characters at the seams.
+    let same_length = &SURROGATE[..SECRET.len()];
+    let text = STANDARD.encode(format!("me:{SECRET}:me"));
+    let out = scrubber(SECRET, same_length).scrub_once(text.as_bytes()).unwrap();
+    let decoded = String::from_utf8_lossy(&STANDARD.decode(out).unwrap()).into_owned();
+    assert!(decoded.starts_with("me:") && decoded.ends_with(":me"), "{decoded}");
+    assert!(decoded.contains(&same_length[1..same_length.len() - 1]), "{decoded}");
+}
+
+#[test]
+fn a_secret_that_begins_another() {
+    let both = || {
+        Scrubber::new(&[
+            Replacement { secret: "token-01".into(), surrogate: "SHORT".into() },
+            Replacement { secret: "token-0123456789".into(), surrogate: "LONG".into() },
+        ])
+    };
+    for cut in 0..20 {
+        let text = b"(token-0123456789)";
+        assert_eq!(scrubbed(&mut both(), chunks(text, &[cut])), b"(LONG)");
+        assert_eq!(scrubbed(&mut both(), chunks(b"(token-01234-)", &[cut])), b"(SHORT234-)");
+    }
+    assert_eq!(scrubbed(&mut both(), vec!["(token-01".into()]), b"(SHORT");
+}
+
+#[test]
+fn a_repeating_text_is_not_held_for_ever() {
+    let mut scrubber = scrubber("aaaaaaaa", "s");
+    let mut out = Vec::new();
+    for _ in 0..100_000 {
+        out.extend_from_slice(&scrubber.push("aa".into()).unwrap_or_default());
+        assert!(scrubber.held() < 1024);
+    }
+    out.extend_from_slice(&scrubber.finish().unwrap_or_default());
+    assert!(!out.windows(8).any(|eight| eight == b"aaaaaaaa"));
+}

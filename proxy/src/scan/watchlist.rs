@@ -1,0 +1,183 @@
+//! What must not leave, and what is said when it tries to.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use policies::{GroupName, SandboxId};
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
+
+use super::leak::{Check, LeakFilter};
+use super::needles::NeedleSet;
+use super::search::{Hit, each_hit};
+use super::spelling::Form;
+
+/// The least bytes of a value that can be watched: a shorter one would be found by chance.
+pub const SHORTEST: usize = 8;
+
+/// What a watched value is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum WatchedKind {
+    /// The real secret of a credential.
+    Secret {
+        /// Which credential.
+        credential: Arc<str>,
+    },
+    /// The look-alike that a sandbox holds.
+    Surrogate {
+        /// Which credential it stands for.
+        credential: Arc<str>,
+        /// The sandbox that holds it.
+        sandbox: SandboxId,
+        /// That sandbox's group.
+        group: GroupName,
+        /// Whether the sandbox is gone.
+        retired: bool,
+    },
+    /// A bait that the owner laid out; nobody has a reason to send it.
+    Canary {
+        /// The owner's name for it.
+        name: Arc<str>,
+    },
+}
+
+/// A value to watch.
+pub struct Watched {
+    /// What it is.
+    pub what: WatchedKind,
+    /// The value.
+    pub value: SecretSlice<u8>,
+}
+
+impl Watched {
+    /// A value that is text.
+    pub fn new(what: WatchedKind, value: &SecretString) -> Self {
+        Watched { what, value: value.expose_secret().as_bytes().to_vec().into() }
+    }
+}
+
+/// A value too short to be watched. Names it, never shows it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the {what} has only {length} bytes; at least {SHORTEST} are needed to tell it from other text")]
+pub struct TooShort {
+    /// What it is.
+    pub what: WatchedKind,
+    /// How long it is.
+    pub length: usize,
+}
+
+/// Everything that must not leave, compiled for searching.
+#[derive(Default)]
+pub struct Watchlist {
+    kinds: Vec<WatchedKind>,
+    needles: NeedleSet,
+}
+
+impl Watchlist {
+    /// Compiles the values; refuses those that are too short.
+    pub fn build(items: impl IntoIterator<Item = Watched>) -> Result<Self, TooShort> {
+        let items: Vec<Watched> = items.into_iter().collect();
+        for Watched { what, value } in &items {
+            let length = value.expose_secret().len();
+            if length < SHORTEST {
+                return Err(TooShort { what: what.clone(), length });
+            }
+        }
+        let needles = NeedleSet::new(items.iter().map(|item| item.value.expose_secret()));
+        Ok(Watchlist { kinds: items.into_iter().map(|item| item.what).collect(), needles })
+    }
+
+    /// How many values are watched.
+    pub fn len(&self) -> usize {
+        self.kinds.len()
+    }
+
+    /// Whether nothing is watched.
+    pub fn is_empty(&self) -> bool {
+        self.kinds.is_empty()
+    }
+
+    /// The first value found in a text that is there as a whole: a header, a path, a query.
+    pub fn find_in(&self, text: &[u8]) -> Option<Finding> {
+        let mut first = None;
+        each_hit(&self.needles, text, true, &mut |hit| {
+            first = Some(self.finding(&hit));
+            ControlFlow::Break(())
+        });
+        first
+    }
+
+    /// Every value found in a text, each kind and form once.
+    pub fn find_all(&self, text: &[u8]) -> Vec<Finding> {
+        let mut all = Vec::new();
+        each_hit(&self.needles, text, true, &mut |hit| {
+            self.finding(&hit).note_in(&mut all);
+            ControlFlow::Continue(())
+        });
+        all
+    }
+
+    /// A check over a stream that is only looked at.
+    pub fn check(self: &Arc<Self>) -> Check {
+        Check::new(Arc::clone(self))
+    }
+
+    /// A filter over a stream, which stops before the byte that would complete a value.
+    pub fn filter(self: &Arc<Self>) -> LeakFilter {
+        LeakFilter::new(Arc::clone(self))
+    }
+
+    pub(super) fn needles(&self) -> &NeedleSet {
+        &self.needles
+    }
+
+    pub(super) fn finding(&self, hit: &Hit) -> Finding {
+        let what = self.kinds[self.needles.needle(hit.needle).value].clone();
+        Finding { what, form: hit.form(&self.needles) }
+    }
+}
+
+impl fmt::Debug for Watchlist {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watchlist").field("values", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// A watched value that was found. Says what and how, never the value.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Finding {
+    /// What was found.
+    pub what: WatchedKind,
+    /// How it was written.
+    pub form: Form,
+}
+
+impl Finding {
+    /// Adds it unless it is there.
+    pub(super) fn note_in(self, noted: &mut Vec<Finding>) {
+        if !noted.contains(&self) {
+            noted.push(self);
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {}", self.what, self.form)
+    }
+}
+
+impl fmt::Display for WatchedKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WatchedKind::Secret { credential } => write!(f, "secret of credential {credential}"),
+            WatchedKind::Surrogate { credential, retired: false, .. } => {
+                write!(f, "surrogate of credential {credential}")
+            }
+            WatchedKind::Surrogate { credential, retired: true, .. } => {
+                write!(f, "retired surrogate of credential {credential}")
+            }
+            WatchedKind::Canary { name } => write!(f, "canary {name}"),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Both ends of TLS: the authority that a sandbox trusts, and what we trust upstream.
+//!
+//! Each sandbox has an authority of its own, in memory only, with its own leaf
+//! cache: a shared one would tell a group, by timing, where others have been.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use policies::Host;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+
+/// How long an authority and its leaves are valid: longer than any sandbox lives.
+const VALIDITY: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Clocks inside and outside may differ a little.
+const BACKDATED: Duration = Duration::from_secs(24 * 3600);
+
+/// Making the authority or a leaf failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CaError {
+    /// Certificate generation.
+    #[error("a certificate could not be made: {0}")]
+    Certificate(#[from] rcgen::Error),
+    /// TLS configuration.
+    #[error("TLS could not be set up: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+/// The certificate authority of one sandbox, with the leaves it has made.
+pub(crate) struct SandboxCa {
+    pem: String,
+    issuer: Issuer<'static, KeyPair>,
+    /// One key for all leaves: making a key costs more than signing with one.
+    leaf_key: KeyPair,
+    leaves: Mutex<Leaves>,
+    capacity: usize,
+}
+
+/// Bounded: the oldest leaf makes room for the newest.
+#[derive(Default)]
+struct Leaves {
+    by_host: HashMap<Host, Arc<ServerConfig>>,
+    order: VecDeque<Host>,
+}
+
+impl SandboxCa {
+    pub(crate) fn new(capacity: usize) -> Result<Self, CaError> {
+        let mut params = CertificateParams::default();
+        validity(&mut params);
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        params.distinguished_name.push(DnType::CommonName, "Doorward sandbox authority");
+        let key = KeyPair::generate()?;
+        let pem = params.self_signed(&key)?.pem();
+        let issuer = Issuer::new(params, key);
+        Ok(SandboxCa { pem, issuer, leaf_key: KeyPair::generate()?, leaves: Mutex::default(), capacity })
+    }
+
+    /// The certificate, for the sandbox's bundle. The key never leaves this struct.
+    pub(crate) fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// The server side of TLS for a host, with a leaf minted on demand.
+    pub(crate) fn server_config(&self, host: &Host) -> Result<Arc<ServerConfig>, CaError> {
+        if let Some(config) = self.lock().by_host.get(host) {
+            return Ok(config.clone());
+        }
+        let config = Arc::new(self.mint(host)?);
+        let mut leaves = self.lock();
+        if leaves.by_host.insert(host.clone(), config.clone()).is_none() {
+            leaves.order.push_back(host.clone());
+        }
+        if leaves.order.len() > self.capacity
+            && let Some(oldest) = leaves.order.pop_front()
+        {
+            leaves.by_host.remove(&oldest);
+        }
+        Ok(config)
+    }
+
+    fn mint(&self, host: &Host) -> Result<ServerConfig, CaError> {
+        let mut params = CertificateParams::default();
+        validity(&mut params);
+        params.subject_alt_names = vec![alternative_name(host)?];
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        let leaf = params.signed_by(&self.leaf_key, &self.issuer)?;
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(self.leaf_key.serialize_der()));
+        let mut config =
+            ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_safe_default_protocol_versions()?
+                .with_no_client_auth()
+                .with_single_cert(vec![leaf.der().clone()], key)?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.send_tls13_tickets = 1;
+        Ok(config)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Leaves> {
+        self.leaves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn validity(params: &mut CertificateParams) {
+    let now = SystemTime::now();
+    params.not_before = (now - BACKDATED).into();
+    params.not_after = (now + VALIDITY).into();
+}
+
+fn alternative_name(host: &Host) -> Result<SanType, CaError> {
+    Ok(match host {
+        Host::Name(name) => SanType::DnsName(name.as_str().try_into()?),
+        Host::Ip(ip) => SanType::IpAddress(IpAddr::to_canonical(ip)),
+    })
+}
+
+/// The client side of TLS towards upstreams: the web's roots and the owner's own.
+pub fn upstream_tls(extra_roots: &[CertificateDer<'static>]) -> Result<Arc<ClientConfig>, CaError> {
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    for root in extra_roots {
+        roots.add(root.clone())?;
+    }
+    let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}

@@ -1,0 +1,94 @@
+//! Idle upstream connections of one door. Never shared between doors, authorities
+//! or credentials, and checked again before each use.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use policies::{Authority, Permit, Scheme};
+
+use super::Upstream;
+use crate::connection::Limits;
+use crate::door::Door;
+
+/// What two requests must have in common to use one connection.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    scheme: Scheme,
+    authority: Authority,
+    credential: Option<Arc<str>>,
+}
+
+/// The idle connections.
+pub(crate) struct Pool {
+    idle: Mutex<HashMap<Key, Vec<Idle>>>,
+    limits: Limits,
+}
+
+struct Idle {
+    upstream: Upstream,
+    since: Instant,
+}
+
+/// A connection in use. Given back only after a whole answer; dropped otherwise.
+pub(crate) struct Lease {
+    door: Arc<Door>,
+    key: Key,
+    upstream: Upstream,
+}
+
+impl Key {
+    pub(crate) fn of(permit: &Permit) -> Self {
+        let facts = permit.facts();
+        Key {
+            scheme: facts.scheme,
+            authority: facts.authority.clone(),
+            credential: permit.credential().cloned(),
+        }
+    }
+}
+
+impl Pool {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Pool { idle: Mutex::default(), limits }
+    }
+
+    /// The connection that idled least, if it is alive and its address is still
+    /// one that this permit may reach.
+    pub(crate) async fn take(&self, key: &Key, permit: &Permit) -> Option<Upstream> {
+        loop {
+            let mut idle = self.lock().get_mut(key)?.pop()?;
+            let fresh = idle.since.elapsed() < self.limits.idle_time;
+            let allowed = permit.check_address(idle.upstream.address.get()).is_ok();
+            if fresh && allowed && idle.upstream.sender.ready().await.is_ok() {
+                return Some(idle.upstream);
+            }
+        }
+    }
+
+    fn put(&self, key: Key, upstream: Upstream) {
+        let mut all = self.lock();
+        let idle = all.entry(key).or_default();
+        idle.retain(|idle| idle.since.elapsed() < self.limits.idle_time && !idle.upstream.sender.is_closed());
+        if idle.len() < self.limits.idle_upstreams {
+            idle.push(Idle { upstream, since: Instant::now() });
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Vec<Idle>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lease {
+    pub(crate) fn new(door: Arc<Door>, key: Key, upstream: Upstream) -> Self {
+        Lease { door, key, upstream }
+    }
+
+    /// For the next request.
+    pub(crate) fn give_back(self) {
+        if !self.upstream.sender.is_closed() {
+            self.door.pool.put(self.key, self.upstream);
+        }
+    }
+}

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Makes this machine ready to build, run and test Doorward. Installs or starts
+# only what is missing, says what it does, and can be repeated at any time.
+#
+#     scripts/setup.sh          to build and run
+#     scripts/setup.sh test     to run the tests as well
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/say.sh
+. scripts/packages.sh
+. scripts/engine.sh
+
+main() {
+    say "Checking what this machine has"
+    ensure_rust
+    local missing=()
+    have cc || missing+=(build-essential)           # SQLite is compiled from source
+    have curl || missing+=(curl ca-certificates)    # asks the engine whether it is there
+    have mmdebstrap || missing+=(mmdebstrap)        # builds the base image from Debian's packages
+    if [ "${1:-}" = test ]; then
+        has_static_busybox || missing+=(busybox-static) # the image of most container tests
+    fi
+    if [ "${#missing[@]}" -gt 0 ]; then
+        say "Installing from Debian: ${missing[*]}"
+        install_packages "${missing[@]}"
+    fi
+    ensure_engine
+}
+
+# Debian's usual busybox needs a C library, which that image does not have.
+has_static_busybox() {
+    [ -x /bin/busybox ] && ! grep -q -e /ld-linux -e /ld-musl /bin/busybox
+}
+
+ensure_rust() {
+    have cargo || fail "cargo is not on the PATH." \
+        "Doorward is built with Rust. Install it from https://rustup.rs, or, where it is installed already," \
+        "run '. ~/.cargo/env', then repeat the command."
+}
+
+main "$@"

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# `make test`: every test of the workspace, the ones on a real container engine
+# included. None is skipped.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/say.sh
+
+say "Building"
+cargo build --workspace --all-targets --locked
+
+say "The base image that container tests run in"
+cargo run --quiet --locked --bin doorward -- image build
+
+say "Examples in the documentation"
+cargo test --doc --workspace --locked
+
+say "All tests"
+if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --workspace --locked --no-fail-fast "$@"
+else
+    cargo test --workspace --all-targets --locked --no-fail-fast "$@"
+fi

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# `make up`: builds Doorward, makes the base image, shows the tour, and in a
+# terminal ends in a chat.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/say.sh
+
+binary=$(scripts/target.sh)/release/doorward
+
+say "Building Doorward (the first time takes some minutes)"
+cargo build --release --locked --bin doorward
+
+say "Building the base image for sandboxes (the first time takes a minute or two)"
+"$binary" image build
+
+say "The tour"
+"$binary" tour
+
+say "Doorward is ready: $binary"
+note "Next:"
+note "    $binary chat              talk to the shell agent in its sandbox"
+note "    $binary drill             attack your own installation"
+note "    $binary audit --follow    watch what passes and what is refused"
+note "'make install' puts the program into ~/.local/bin."
+
+if [ -t 0 ] && [ -t 1 ]; then
+    say "Opening a chat (Ctrl-D ends it)"
+    exec "$binary" chat
+fi

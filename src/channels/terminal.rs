@@ -1,0 +1,70 @@
+//! The terminal channel: the channel protocol over a connection to the control
+//! socket. It lives inside the daemon; the other end is `doorward chat`.
+//!
+//! What it is not: it knows no groups and no store. It moves lines between a
+//! stream and the two queues of a [`Link`].
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
+
+use super::lines::{LineError, LineReader, LineWriter};
+use super::protocol::{FromChannel, MAX_LINE, ToChannel};
+
+/// The name of the channel.
+pub const CHANNEL: &str = "terminal";
+
+/// How many lines may wait for a slow reader.
+const BACKLOG: usize = 256;
+
+/// The daemon's ends of a channel connection.
+#[derive(Debug)]
+pub struct Link {
+    /// What the channel says.
+    pub from: mpsc::Receiver<FromChannel>,
+    /// What it is told.
+    pub to: mpsc::Sender<ToChannel>,
+}
+
+/// The stream's ends.
+#[derive(Debug)]
+pub struct Pump {
+    from: mpsc::Sender<FromChannel>,
+    to: mpsc::Receiver<ToChannel>,
+}
+
+/// A link and what moves its lines.
+pub fn link() -> (Link, Pump) {
+    let (from_sender, from) = mpsc::channel(BACKLOG);
+    let (to, to_receiver) = mpsc::channel(BACKLOG);
+    (Link { from, to }, Pump { from: from_sender, to: to_receiver })
+}
+
+impl Pump {
+    /// Moves lines until either side is done. The order within each direction holds.
+    pub async fn run<R, W>(self, mut reader: LineReader<R>, mut writer: LineWriter<W>) -> Result<(), LineError>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        let Pump { from, mut to } = self;
+        reader.set_limit(MAX_LINE);
+        let incoming = async {
+            while let Some(line) = reader.next().await? {
+                if from.send(line).await.is_err() {
+                    break;
+                }
+            }
+            Ok::<_, LineError>(())
+        };
+        let outgoing = async {
+            while let Some(line) = to.recv().await {
+                writer.send(&line).await?;
+            }
+            Ok::<_, LineError>(())
+        };
+        tokio::select! {
+            ended = incoming => ended,
+            ended = outgoing => ended,
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! `doorward audit`: what was asked at the door, and what became of it.
+//!
+//! Reads the log's own file: works with a running daemon and without one.
+
+mod follow;
+mod table;
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp, Zoned, civil};
+use policies::GroupName;
+
+use crate::home::Home;
+use crate::store::Millis;
+use crate::store::ledger::{AuditEntry, AuditReader, Filter, VerifyError, Which};
+
+use follow::Follower;
+
+/// What `doorward audit` understands.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct AuditArgs {
+    #[command(subcommand)]
+    command: Option<AuditCommand>,
+    #[command(flatten)]
+    show: ShowArgs,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum AuditCommand {
+    /// Check that no record was changed, removed, moved or put in
+    Verify(VerifyArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct ShowArgs {
+    /// Only this group
+    #[arg(long, value_name = "GROUP", value_parser = GroupName::parse)]
+    group: Option<GroupName>,
+    /// Only this host; `*` stands for any characters
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+    /// Only what was denied, or broken off after it was allowed
+    #[arg(long, conflicts_with = "allowed")]
+    denied: bool,
+    /// Only what was allowed
+    #[arg(long)]
+    allowed: bool,
+    /// Only from this time on: `2h`, `7d`, `2026-11-23`, `2026-11-23T18:30`
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    since: Option<Millis>,
+    /// At most so many, the newest ones
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    limit: u32,
+    /// Go on showing what comes, until interrupted
+    #[arg(long, short)]
+    follow: bool,
+    /// One line of JSON each, with every field
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct VerifyArgs {
+    /// A head that an earlier `verify` printed: finds a tail that was cut off
+    #[arg(long, value_name = "HEX")]
+    head: Option<String>,
+    /// The result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// How often a followed log is looked at. The question itself is one short read.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Runs the command; writes to standard output.
+pub fn run(args: &AuditArgs, home: &Home) -> anyhow::Result<ExitCode> {
+    let out = &mut std::io::stdout().lock();
+    match &args.command {
+        Some(AuditCommand::Verify(verify_args)) => verify(verify_args, home, out),
+        None => show(&args.show, home, out),
+    }
+}
+
+fn show(args: &ShowArgs, home: &Home, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    if !home.audit_db().exists() && !args.follow {
+        if !args.json {
+            writeln!(out, "Nothing was asked at a door of {home} yet.")?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let reader = open(home, args.follow)?;
+    if args.follow {
+        return follow(args, home, reader, out);
+    }
+    let entries = reader.entries(&args.filter())?;
+    if args.json {
+        entries.iter().try_for_each(|entry| writeln!(out, "{}", entry.to_json()))?;
+    } else if entries.is_empty() {
+        writeln!(out, "Nothing in the log matches.")?;
+    } else {
+        write!(out, "{}", table::table(&entries, &TimeZone::system()))?;
+    }
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn follow(args: &ShowArgs, home: &Home, mut reader: AuditReader, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let mut follower = Follower::start(&reader, args.filter())?;
+    let mut seen = None;
+    loop {
+        let version = reader.version()?;
+        if seen != Some(version) || follower.is_waiting() {
+            seen = Some(version);
+            reader = reader.while_served(home.is_served());
+            let entries = follower.step(&reader)?;
+            print(&entries, args.json, out)?;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+fn print(entries: &[AuditEntry], json: bool, out: &mut dyn Write) -> std::io::Result<()> {
+    for entry in entries {
+        let line = if json { entry.to_json() } else { table::line(entry, &TimeZone::system()) };
+        writeln!(out, "{line}")?;
+    }
+    out.flush()
+}
+
+/// Opens the log. Whoever follows may come before the daemon's first start.
+fn open(home: &Home, wait: bool) -> anyhow::Result<AuditReader> {
+    while wait && !home.audit_db().exists() {
+        std::thread::sleep(LOOK_EVERY);
+    }
+    Ok(AuditReader::open(&home.audit_db())?.while_served(home.is_served()))
+}
+
+fn verify(args: &VerifyArgs, home: &Home, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    if !home.audit_db().exists() {
+        bail!("there is no audit log at {}", home.audit_db().display());
+    }
+    let head = args.head.as_deref();
+    if head.is_some_and(|head| head.len() != 64 || !head.bytes().all(|b| b.is_ascii_hexdigit())) {
+        bail!("--head wants the 64 hex digits that an earlier `doorward audit verify` printed");
+    }
+    let (good, found, text) = match AuditReader::open(&home.audit_db())?.verify(head) {
+        Ok(whole) => {
+            let found = serde_json::json!({ "whole": whole.holds_head != Some(false), "records": whole.records,
+                                            "head": whole.head, "holds_head": whole.holds_head });
+            let text = match whole.holds_head {
+                Some(false) => {
+                    "The log is a whole chain, but the head you gave is no record of it: its tail was cut off, \
+                     or it was written anew."
+                        .to_owned()
+                }
+                _ => format!("All {} records are as they were written.\nhead {}", whole.records, whole.head),
+            };
+            (whole.holds_head != Some(false), found, text)
+        }
+        Err(VerifyError::Bad(bad)) => {
+            let found = serde_json::json!({ "whole": false, "seq": bad.seq, "what": bad.what });
+            (false, found, format!("The log was tampered with: {bad}."))
+        }
+        Err(VerifyError::Store(error)) => return Err(error.into()),
+    };
+    if args.json { writeln!(out, "{found}")? } else { writeln!(out, "{text}")? };
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+impl ShowArgs {
+    fn filter(&self) -> Filter {
+        let which = match (self.allowed, self.denied) {
+            (true, _) => Some(Which::Allowed),
+            (_, true) => Some(Which::Denied),
+            _ => None,
+        };
+        Filter {
+            group: self.group.clone(),
+            host: self.host.clone(),
+            which,
+            since: self.since,
+            limit: Some(self.limit),
+            ..Filter::default()
+        }
+    }
+}
+
+fn since(text: &str) -> anyhow::Result<Millis> {
+    since_at(text, &Zoned::now())
+}
+
+/// A length of time back from now, or a date (with a time) where the owner is.
+fn since_at(text: &str, now: &Zoned) -> anyhow::Result<Millis> {
+    if let Ok(span) = text.parse::<Span>() {
+        // `2h` and `-2h` can only mean the past.
+        let then = now.checked_sub(span.abs()).context("that is longer ago than time is counted")?;
+        return Ok(then.timestamp().as_millisecond());
+    }
+    if let Ok(instant) = text.parse::<Timestamp>() {
+        return Ok(instant.as_millisecond());
+    }
+    let date: civil::DateTime =
+        text.parse().ok().context("write a length of time (`2h`, `7d`) or a date (`2026-11-23`, `2026-11-23T18:30`)")?;
+    Ok(date.to_zoned(now.time_zone().clone())?.timestamp().as_millisecond())
+}
+
+#[cfg(test)]
+mod tests;

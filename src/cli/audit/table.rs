@@ -1,0 +1,144 @@
+//! The log as lines for people. Everything that came from a sandbox is made
+//! visible before it is measured or shown.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::store::ledger::visible::on_screen;
+use crate::store::ledger::{AuditEntry, Ending, OutcomeRecord};
+
+const HEADINGS: [&str; 8] = ["TIME", "GROUP", "VERDICT", "REQUEST", "UP", "DOWN", "TOOK", "BECAUSE"];
+
+/// What a followed log gives each column: lines come one by one.
+const WIDTHS: [usize; 8] = [19, 10, 11, 40, 8, 8, 7, 0];
+
+/// A request is cut to this in the table; `--json` has all of it.
+const REQUEST_AT_MOST: usize = 72;
+
+/// Entries under headings.
+pub(super) fn table(entries: &[AuditEntry], zone: &TimeZone) -> String {
+    let rows: Vec<[String; 8]> = entries.iter().map(|entry| cells(entry, zone)).collect();
+    let mut widths = HEADINGS.map(str::len);
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = format!("{}\n", joined(&HEADINGS.map(str::to_owned), &widths));
+    rows.iter().for_each(|row| text.push_str(&format!("{}\n", joined(row, &widths))));
+    text
+}
+
+/// One entry on its own.
+pub(super) fn line(entry: &AuditEntry, zone: &TimeZone) -> String {
+    joined(&cells(entry, zone), &WIDTHS)
+}
+
+fn joined(cells: &[String; 8], widths: &[usize; 8]) -> String {
+    let padded: Vec<String> = cells
+        .iter()
+        .zip(widths)
+        .enumerate()
+        .map(|(column, (cell, width))| match column {
+            4..=6 => format!("{cell:>width$}"),
+            _ => format!("{cell:<width$}"),
+        })
+        .collect();
+    padded.join("  ").trim_end().to_owned()
+}
+
+fn cells(entry: &AuditEntry, zone: &TimeZone) -> [String; 8] {
+    let outcome = entry.outcome.as_ref();
+    let bytes = |count: fn(&OutcomeRecord) -> u64| outcome.map_or_else(dash, |outcome| size(count(outcome)));
+    [
+        time(entry.at, zone),
+        on_screen(&entry.decision.group),
+        verdict(entry).to_owned(),
+        cut(&on_screen(&request(entry)), REQUEST_AT_MOST),
+        bytes(|outcome| outcome.bytes_up),
+        bytes(|outcome| outcome.bytes_down),
+        outcome.map_or_else(dash, |outcome| took(outcome.micros)),
+        on_screen(&because(entry)),
+    ]
+}
+
+fn verdict(entry: &AuditEntry) -> &'static str {
+    match entry.ending {
+        Ending::Denied => "DENY",
+        Ending::Ended if entry.is_refusal() => "CUT OFF",
+        Ending::Ended => "allow",
+        Ending::UnderWay => "under way",
+        Ending::Interrupted => "interrupted",
+    }
+}
+
+/// `GET api.github.com/repos/x?…`; what could not be read is shown as it came.
+fn request(entry: &AuditEntry) -> String {
+    let decision = &entry.decision;
+    let Some(host) = &decision.host else {
+        let target = decision.raw_target.as_deref().or(decision.sni.as_deref()).unwrap_or("-");
+        return format!("{} {target}", decision.protocol);
+    };
+    let usual = if decision.scheme.as_deref() == Some("http") { 80 } else { 443 };
+    let port = decision.port.filter(|port| *port != usual).map(|port| format!(":{port}")).unwrap_or_default();
+    let scheme = if usual == 80 { "http://" } else { "" };
+    let method = decision.method.as_deref().unwrap_or(&decision.protocol);
+    let path = decision.path.as_deref().unwrap_or_default();
+    let query = decision.query_bytes.map(|bytes| format!("?({bytes} bytes)")).unwrap_or_default();
+    format!("{method} {scheme}{host}{port}{path}{query}")
+}
+
+/// The rule that decided; for what did not pass, the reason first.
+fn because(entry: &AuditEntry) -> String {
+    let decision = &entry.decision;
+    let rule = decision.rule.as_ref().map(|rule| format!("{}:{}", rule.file, rule.line));
+    let reason = match (entry.code(), entry.why()) {
+        (Some(code), Some(why)) => Some(format!("{code}: {why}")),
+        (Some(code), None) => Some(code.to_owned()),
+        (None, _) if entry.ending == Ending::Interrupted => Some("no outcome: interrupted".to_owned()),
+        (None, _) => None,
+    };
+    let status = entry.outcome.as_ref().and_then(|outcome| outcome.status).filter(|_| reason.is_none());
+    let parts = [status.map(|status| status.to_string()), reason, rule];
+    let mut text = parts.into_iter().flatten().collect::<Vec<_>>().join("  ");
+    if decision.alarm || entry.outcome.as_ref().is_some_and(|outcome| outcome.alarm) {
+        text.insert_str(0, "ALARM  ");
+    }
+    text
+}
+
+fn time(at: i64, zone: &TimeZone) -> String {
+    match Timestamp::from_millisecond(at) {
+        Ok(at) => at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        Err(_) => dash(),
+    }
+}
+
+fn size(bytes: u64) -> String {
+    let scaled = |unit: u64| format!("{}.{}", bytes / unit, bytes % unit / (unit / 10));
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{} kB", scaled(1_000)),
+        1_000_000..1_000_000_000 => format!("{} MB", scaled(1_000_000)),
+        _ => format!("{} GB", scaled(1_000_000_000)),
+    }
+}
+
+fn took(micros: u64) -> String {
+    match micros {
+        0..1_000 => format!("{micros} µs"),
+        1_000..1_000_000 => format!("{} ms", micros / 1_000),
+        _ => format!("{}.{} s", micros / 1_000_000, micros % 1_000_000 / 100_000),
+    }
+}
+
+fn cut(text: &str, at_most: usize) -> String {
+    match text.char_indices().nth(at_most) {
+        Some(_) => text.chars().take(at_most - 1).chain(['…']).collect(),
+        None => text.to_owned(),
+    }
+}
+
+fn dash() -> String {
+    "-".to_owned()
+}

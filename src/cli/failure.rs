@@ -1,0 +1,58 @@
+//! How a command fails: what a person reads, and the exit code.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use super::show;
+
+/// A failed command.
+#[derive(Debug)]
+pub struct Failure {
+    error: anyhow::Error,
+    code: u8,
+}
+
+/// Refused or failed: exit code 1.
+pub fn refused(error: impl Into<anyhow::Error>) -> Failure {
+    Failure { error: error.into(), code: 1 }
+}
+
+/// The command line is wrong: exit code 2.
+pub fn usage(error: impl Into<anyhow::Error>) -> Failure {
+    Failure { error: error.into(), code: 2 }
+}
+
+/// The surroundings are wrong (no engine, home in use, no space): exit code 3.
+pub fn environment(error: impl Into<anyhow::Error>) -> Failure {
+    Failure { error: error.into(), code: 3 }
+}
+
+impl Failure {
+    /// Says it on stderr and gives the exit code.
+    pub fn tell(&self) -> ExitCode {
+        // A reader that has gone away (`doorward audit | head`) is not a failure.
+        if self.error.chain().any(is_broken_pipe) {
+            return ExitCode::SUCCESS;
+        }
+        let words = show::visible(&format!("{:#}", self.error));
+        let _ = writeln!(std::io::stderr(), "doorward: {words}");
+        ExitCode::from(self.code)
+    }
+}
+
+fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+/// Most things that fail in a command without further ado are refusals.
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        refused(error)
+    }
+}
+
+/// Help and version go to stdout with 0, everything else to stderr with 2.
+pub(super) fn command_line(answer: &clap::Error) -> ExitCode {
+    let _ = answer.print();
+    if answer.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
+}

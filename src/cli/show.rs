@@ -1,0 +1,77 @@
+//! Writing for a person: whole texts to stdout, and nothing that steers a terminal.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use serde::Serialize;
+
+/// Writes a text and a newline to stdout. A reader that has gone away is an error,
+/// so that a long listing ends there.
+pub(crate) fn line(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.write_all(b"\n")?;
+    out.flush()
+}
+
+/// Writes a line to stderr: what goes on, never the result. Nobody reading is fine.
+pub(crate) fn aside(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Writes one JSON value and a newline to stdout.
+pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    Ok(line(&serde_json::to_string(value)?)?)
+}
+
+/// Whether a person sits in front of both ends.
+pub(crate) fn is_interactive() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+/// Text that others wrote, for a terminal: control characters (ESC, and the C1 ones
+/// that some terminals obey) are shown and not sent. Newline and tab stay.
+pub(crate) fn visible(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\n' | '\t' => c,
+            c if c.is_control() => '\u{fffd}',
+            // Bidirectional overrides make a line read as another one.
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+            c => c,
+        })
+        .collect()
+}
+
+/// Columns under headings, as wide as they need to be.
+pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain(headings.get(column).map(|heading| heading.len())).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..headings.len()).map(width).collect();
+    let pad = |cell: &str, width: &usize| format!("{cell:<width$}");
+    let heading = headings.iter().zip(&widths).map(|(cell, width)| pad(cell, width)).collect::<Vec<_>>();
+    let mut lines = vec![heading.join("  ").trim_end().to_owned()];
+    for row in rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| pad(cell, width)).collect::<Vec<_>>();
+        lines.push(cells.join("  ").trim_end().to_owned());
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_not_steered() {
+        assert_eq!(visible("a\x1b[2Jb\u{9b}31m\r\nc\td"), "a\u{fffd}[2Jb\u{fffd}31m\u{fffd}\nc\td");
+        assert_eq!(visible("evil\u{202e}txt"), "evil\u{fffd}txt");
+    }
+
+    #[test]
+    fn columns_line_up() {
+        let rows = [vec!["main".to_owned(), "yes".to_owned()], vec!["f".to_owned(), String::new()]];
+        assert_eq!(table(&["group", "main"], &rows), "group  main\nmain   yes\nf");
+    }
+}

@@ -1,0 +1,148 @@
+//! `doorward.toml`: what the owner says about the engine, the queue, the way
+//! upstream and the credentials. Read as typed ([`typed`]), checked into what is
+//! used (the types here).
+//!
+//! What it is not: policies (a file per group, crate `policies`), and no place for
+//! a secret: a credential names where its secret is. No message of this module
+//! shows a value that could be one.
+
+mod check;
+mod credential;
+mod problem;
+mod secret;
+mod typed;
+mod values;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use policies::HostName;
+
+pub use credential::{Credential, CredentialHost, Place, Shape};
+pub use problem::{ConfigProblem, ConfigProblems};
+pub use secret::{SecretSource, SecretUnreadable};
+
+use crate::home::Home;
+
+/// The configuration of one installation.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// `[engine]`.
+    pub engine: Engine,
+    /// `[queue]`.
+    pub queue: Queue,
+    /// `[upstream]`.
+    pub upstream: Upstream,
+    /// `[credentials.NAME]`.
+    pub credentials: BTreeMap<Arc<str>, Credential>,
+}
+
+/// The container engine, and what one sandbox may use of the machine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Engine {
+    /// `unix:///run/docker.sock`; the engine's usual place where nothing is said.
+    pub host: Option<String>,
+    /// `runsc`, `kata-runtime`, …; the engine's own where nothing is said.
+    pub runtime: Option<String>,
+    /// The image of groups that name none.
+    pub image: String,
+    /// Bytes of memory.
+    pub memory: u64,
+    /// Processors' worth of time.
+    pub cpus: f64,
+    /// Processes and threads.
+    pub pids: u32,
+}
+
+/// How many sandboxes run, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// At most so many at once.
+    pub sandboxes: usize,
+    /// One that has nothing to do closes after this.
+    pub idle: Duration,
+}
+
+/// Where hosts resolve and whom to trust about them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Upstream {
+    /// Who resolves names.
+    pub resolver: Resolver,
+    /// PEM files with further authorities.
+    pub extra_ca: Vec<PathBuf>,
+    /// Names that the owner has given an address.
+    pub hosts: BTreeMap<HostName, Pinned>,
+}
+
+/// Who resolves names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Resolver {
+    /// Whoever resolves for the machine.
+    #[default]
+    System,
+    /// This server, by plain DNS.
+    Server(SocketAddr),
+}
+
+/// The address that the owner has given a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pinned {
+    /// The address.
+    pub ip: IpAddr,
+    /// Dial this port whatever the request says.
+    pub port: Option<u16>,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file is there but cannot be read.
+    #[error("cannot read {path}: {source}", path = path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It says something that cannot be done.
+    #[error(transparent)]
+    Problems(#[from] ConfigProblems),
+}
+
+impl Config {
+    /// Reads the home's `doorward.toml`. No file: the defaults.
+    pub fn load(home: &Home) -> Result<Self, ConfigError> {
+        let path = home.config_file();
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(Self::parse(&path.display().to_string(), &text, home.config_dir())?),
+            Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(source) => Err(ConfigError::Unreadable { path, source }),
+        }
+    }
+
+    /// Reads a configuration's text. `name` is what problems call the file;
+    /// relative paths start in `dir`.
+    pub fn parse(name: &str, text: &str, dir: &Path) -> Result<Self, ConfigProblems> {
+        let typed: typed::File =
+            toml::from_str(text).map_err(|error| ConfigProblems(vec![problem::from_toml(name, text, &error)]))?;
+        check::check(name, text, dir, typed)
+    }
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Engine { host: None, runtime: None, image: "doorward/base".into(), memory: 2 << 30, cpus: 2.0, pids: 512 }
+    }
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Queue { sandboxes: 3, idle: Duration::from_secs(600) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

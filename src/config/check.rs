@@ -1,0 +1,145 @@
+//! From what was typed to what is used; every problem is collected.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use policies::{HostName, RequestPattern};
+use toml::Spanned;
+
+use super::credential::{self, CredentialHost, Place, Shape};
+use super::problem::{ConfigProblem, ConfigProblems, Shown};
+use super::{Config, Credential, Engine, Pinned, Queue, SecretSource, Upstream, typed, values};
+
+pub(super) fn check(name: &str, text: &str, dir: &Path, file: typed::File) -> Result<Config, ConfigProblems> {
+    let mut check = Check { name, text, dir, problems: Vec::new() };
+    let config = Config {
+        engine: check.engine(&file.engine),
+        queue: check.queue(&file.queue),
+        upstream: check.upstream(&file.upstream),
+        credentials: check.credentials(&file.credentials),
+    };
+    if check.problems.is_empty() {
+        return Ok(config);
+    }
+    check.problems.sort_by_key(ConfigProblem::offset);
+    Err(ConfigProblems(check.problems))
+}
+
+struct Check<'a> {
+    name: &'a str,
+    text: &'a str,
+    dir: &'a Path,
+    problems: Vec<ConfigProblem>,
+}
+
+impl Check<'_> {
+    fn engine(&mut self, typed: &typed::Engine) -> Engine {
+        let usual = Engine::default();
+        Engine {
+            host: self.text(&typed.host, values::engine_host),
+            runtime: self.text(&typed.runtime, values::word),
+            image: self.text(&typed.image, values::word).unwrap_or(usual.image),
+            memory: self.text(&typed.memory, memory).unwrap_or(usual.memory),
+            cpus: self.number(&typed.cpus, |cpus| (0.1..=1024.0).contains(&cpus).then_some(cpus), "from 0.1 to 1024")
+                .unwrap_or(usual.cpus),
+            pids: self.number(&typed.pids, |pids| u32::try_from(pids).ok().filter(|pids| (16..=1 << 22).contains(pids)), "from 16 to 4194304")
+                .unwrap_or(usual.pids),
+        }
+    }
+
+    fn queue(&mut self, typed: &typed::Queue) -> Queue {
+        let usual = Queue::default();
+        let fits = |number| usize::try_from(number).ok().filter(|number| (1..=1000).contains(number));
+        Queue {
+            sandboxes: self.number(&typed.sandboxes, fits, "from 1 to 1000").unwrap_or(usual.sandboxes),
+            idle: self.text(&typed.idle, values::duration).unwrap_or(usual.idle),
+        }
+    }
+
+    fn upstream(&mut self, typed: &typed::Upstream) -> Upstream {
+        let dir = self.dir;
+        let extra_ca = typed.extra_ca.iter().filter_map(|ca| self.value(ca, |text| values::path(text, dir))).collect();
+        let mut hosts: BTreeMap<HostName, Pinned> = BTreeMap::new();
+        for (host, address) in &typed.hosts {
+            let name = self.value(host, |text| HostName::parse(text).map_err(|error| error.to_string()));
+            let address = self.value(address, values::address);
+            if let (Some(name), Some(address)) = (name, address)
+                && hosts.insert(name, address).is_some()
+            {
+                self.problem(host.span(), Shown::Plainly, "this host is there twice, in another spelling".to_owned());
+            }
+        }
+        Upstream { resolver: self.text(&typed.resolver, values::resolver).unwrap_or_default(), extra_ca, hosts }
+    }
+
+    fn credentials(&mut self, typed: &BTreeMap<Spanned<String>, typed::Credential>) -> BTreeMap<Arc<str>, Credential> {
+        let mut credentials = BTreeMap::new();
+        for (name, typed) in typed {
+            self.value(name, values::credential_name);
+            let name: Arc<str> = name.get_ref().as_str().into();
+            if let Some(credential) = self.credential(Arc::clone(&name), typed) {
+                credentials.insert(name, credential);
+            }
+        }
+        credentials
+    }
+
+    fn credential(&mut self, name: Arc<str>, typed: &typed::Credential) -> Option<Credential> {
+        let dir = self.dir;
+        let source = match SecretSource::parse(typed.secret.get_ref(), dir) {
+            Ok(source) => Some(source),
+            Err(message) => {
+                self.problem(typed.secret.span(), Shown::Blanked, message);
+                None
+            }
+        };
+        let hosts = self.list(Some(&typed.hosts), CredentialHost::parse);
+        let place = self.list(typed.place.as_ref(), Place::parse);
+        let only = self.list(typed.only.as_ref(), RequestPattern::parse);
+        let env = self.text(&typed.env, values::variable);
+        let prefix = self.text(&typed.prefix, credential::prefix);
+        let shape = self.text(&typed.shape, Shape::parse);
+        let place = if place.is_empty() { vec![Place::Header("authorization".into())] } else { place };
+        Some(Credential { name, source: source?, hosts, place, only, env, prefix, shape })
+    }
+
+    /// A list that is there must say something: an empty `only` could be read as
+    /// "nothing" as well as "everything".
+    fn list<T>(&mut self, typed: Option<&Spanned<Vec<Spanned<String>>>>, read: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
+        let Some(typed) = typed else { return Vec::new() };
+        if typed.get_ref().is_empty() {
+            self.problem(typed.span(), Shown::Plainly, "the list is empty; name at least one, or leave the key out where it may be missing".to_owned());
+        }
+        typed.get_ref().iter().filter_map(|item| self.value(item, &read)).collect()
+    }
+
+    fn text<T>(&mut self, typed: &Option<Spanned<String>>, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        typed.as_ref().and_then(|typed| self.value(typed, read))
+    }
+
+    fn value<T>(&mut self, typed: &Spanned<String>, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        read(typed.get_ref()).map_err(|message| self.problem(typed.span(), Shown::Plainly, message)).ok()
+    }
+
+    fn number<N: Copy, T>(&mut self, typed: &Option<Spanned<N>>, fits: impl Fn(N) -> Option<T>, range: &str) -> Option<T> {
+        let typed = typed.as_ref()?;
+        let value = fits(*typed.get_ref());
+        if value.is_none() {
+            self.problem(typed.span(), Shown::Plainly, format!("this number must be {range}"));
+        }
+        value
+    }
+
+    fn problem(&mut self, span: Range<usize>, shown: Shown, message: String) {
+        self.problems.push(ConfigProblem::new(self.name, self.text, span, shown, message));
+    }
+}
+
+/// Below this not even a shell starts reliably.
+fn memory(text: &str) -> Result<u64, String> {
+    values::bytes(text).and_then(|bytes| {
+        if bytes >= 32 << 20 { Ok(bytes) } else { Err("a sandbox needs at least 32 MiB of memory".to_owned()) }
+    })
+}

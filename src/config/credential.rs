@@ -1,0 +1,141 @@
+//! A credential: a real secret with the hosts, places and requests it may be used for.
+
+use std::fmt;
+use std::sync::Arc;
+
+use policies::{Host, RequestPattern};
+
+use super::SecretSource;
+
+/// One `[credentials.NAME]`.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// What policies and the audit log call it.
+    pub name: Arc<str>,
+    /// Where the real secret is.
+    pub source: SecretSource,
+    /// The hosts it may go to. Never empty.
+    pub hosts: Vec<CredentialHost>,
+    /// Where in a request its surrogate may stand. Never empty.
+    pub place: Vec<Place>,
+    /// The requests it may be used for; empty: all. A ceiling that a group's
+    /// policy can only narrow.
+    pub only: Vec<RequestPattern>,
+    /// The variable that shows a sandbox the surrogate.
+    pub env: Option<String>,
+    /// What the surrogate begins with; derived from the secret where nothing is said.
+    pub prefix: Option<String>,
+    /// What the rest of it looks like; derived likewise.
+    pub shape: Option<Shape>,
+}
+
+/// A host that a credential may go to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialHost {
+    /// The host, exactly.
+    pub host: Host,
+    /// Its port; 443 where nothing is said.
+    pub port: u16,
+}
+
+/// Where in a request a surrogate may stand.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// In this header (lower case), bare or behind a scheme (`Bearer `).
+    Header(Arc<str>),
+}
+
+/// The characters of a surrogate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// `0-9 a-f`.
+    Hex,
+    /// `0-9 A-Z a-z`.
+    Letters,
+    /// Those and `-` and `_`.
+    Base64url,
+}
+
+impl CredentialHost {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        if text.contains('*') {
+            return Err("a credential goes to hosts by their exact names; write each one".to_owned());
+        }
+        if text.contains("://") || text.contains('/') {
+            return Err("a host without scheme and path is wanted here: \"api.github.com\"".to_owned());
+        }
+        let (host, port) = match text.rsplit_once(':') {
+            Some((host, port)) if !host.is_empty() && !port.contains(']') => (host, Some(port)),
+            _ => (text, None),
+        };
+        let host = Host::parse(host).map_err(|error| error.to_string())?;
+        match port.map_or(Ok(443), str::parse) {
+            Ok(port) if port > 0 => Ok(CredentialHost { host, port }),
+            _ => Err("the port is no number from 1 to 65535".to_owned()),
+        }
+    }
+}
+
+impl Place {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let (kind, name) = text.split_once(':').unwrap_or((text, ""));
+        match kind {
+            "header" => Self::header(name),
+            "basic" | "query" | "path" | "json" => {
+                Err(format!("`{kind}:` is not in this version; only \"header:NAME\" is"))
+            }
+            _ => Err("not a place in a request; write it as \"header:authorization\"".to_owned()),
+        }
+    }
+
+    fn header(name: &str) -> Result<Self, String> {
+        let name = name.to_ascii_lowercase();
+        // RFC 9110 §5.6.2 (token).
+        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        if name.is_empty() || !name.bytes().all(token) {
+            return Err("`header:` wants the name of a header behind it: \"header:authorization\"".to_owned());
+        }
+        // Framing and routing: what is judged and what is sent hang on them.
+        let fixed = ["host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "cookie"];
+        if fixed.contains(&name.as_str()) || name.starts_with("proxy-") {
+            return Err("this header cannot hold a credential here; use one that only authenticates".to_owned());
+        }
+        Ok(Place::Header(name.into()))
+    }
+}
+
+impl Shape {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "hex" => Ok(Shape::Hex),
+            "letters" => Ok(Shape::Letters),
+            "base64url" => Ok(Shape::Base64url),
+            _ => Err("not a shape; write \"hex\", \"letters\" or \"base64url\"".to_owned()),
+        }
+    }
+}
+
+/// What a surrogate may begin with: it is sent in headers and shown in logs.
+pub(super) fn prefix(text: &str) -> Result<String, String> {
+    if text.len() <= 32 && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {
+        return Ok(text.to_owned());
+    }
+    Err("a prefix is at most 32 letters, digits and - _ .".to_owned())
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Header(name) => write!(f, "header:{name}"),
+        }
+    }
+}
+
+impl fmt::Display for CredentialHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            443 => write!(f, "{}", self.host),
+            port => write!(f, "{}:{port}", self.host),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Where a real secret is, and reading it from there.
+
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+
+use super::values;
+
+/// Where the real secret of a credential is. Says nothing about its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretSource {
+    /// The content of a file, without the line break at its end.
+    File(PathBuf),
+    /// A variable of the daemon's environment.
+    Env(String),
+}
+
+/// Why a secret could not be read. Names the source, never a value.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretUnreadable {
+    /// No such file, or no right to read it.
+    #[error("the secret's file {path} cannot be read: {why}", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        why: String,
+    },
+    /// Not there, or no text.
+    #[error("the secret's variable {0} is not set in the environment of `doorward up`")]
+    Env(String),
+    /// There, but nothing in it; or something that no header could carry.
+    #[error("the secret in {0} is empty, longer than 16 KiB, or holds a line break or other control character")]
+    Unfit(String),
+}
+
+impl SecretSource {
+    /// Reads `file:PATH` or `env:VARIABLE`. The message never repeats the text: it
+    /// may be the secret itself.
+    pub(super) fn parse(text: &str, dir: &Path) -> Result<Self, String> {
+        match text.split_once(':') {
+            Some(("file", path)) => values::path(path, dir).map(SecretSource::File),
+            Some(("env", name)) if is_variable(name) => Ok(SecretSource::Env(name.to_owned())),
+            Some(("env", _)) => Err("`env:` wants the name of a variable behind it: \"env:GITHUB_TOKEN\"".to_owned()),
+            Some((scheme @ ("keyring" | "command"), _)) => {
+                Err(format!("`{scheme}:` is not in this version; use \"file:PATH\" or \"env:VARIABLE\""))
+            }
+            _ => Err("this says where the secret is, not what it is: put the secret into a file of its own and write \
+                      \"file:PATH\", or into the environment of `doorward up` and write \"env:VARIABLE\"; \
+                      if a real secret stands here, replace it at its issuer"
+                .to_owned()),
+        }
+    }
+
+    /// Reads the secret as it is now.
+    #[expect(clippy::disallowed_methods, reason = "this is where the configuration reads the environment")]
+    pub fn read(&self) -> Result<SecretString, SecretUnreadable> {
+        let mut secret = match self {
+            SecretSource::File(path) => std::fs::read_to_string(path)
+                .map_err(|error| SecretUnreadable::File { path: path.clone(), why: error.to_string() })?,
+            SecretSource::Env(name) => std::env::var(name).map_err(|_| SecretUnreadable::Env(name.clone()))?,
+        };
+        secret.truncate(secret.trim_end_matches(['\r', '\n']).len());
+        let secret = SecretString::from(secret);
+        let text = secrecy::ExposeSecret::expose_secret(&secret);
+        if text.trim().is_empty() || text.len() > 16 << 10 || text.chars().any(char::is_control) {
+            return Err(SecretUnreadable::Unfit(self.to_string()));
+        }
+        Ok(secret)
+    }
+}
+
+impl std::fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            SecretSource::File(path) => write!(f, "file:{}", path.display()),
+            SecretSource::Env(name) => write!(f, "env:{name}"),
+        }
+    }
+}
+
+fn is_variable(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}

@@ -1,0 +1,214 @@
+#![allow(clippy::unwrap_used)]
+
+use secrecy::ExposeSecret;
+
+use super::*;
+
+fn parse(text: &str) -> Result<Config, ConfigProblems> {
+    Config::parse("doorward.toml", text, Path::new("/etc/door"))
+}
+
+/// The problems of a text, in their plain form.
+fn problems(text: &str) -> String {
+    parse(text).unwrap_err().to_string()
+}
+
+/// Everything that a problem could put before a person's eyes.
+fn everything_shown(text: &str) -> String {
+    let found = parse(text).unwrap_err();
+    let plain = format!("{found} {found:?}");
+    found.0.into_iter().fold(plain, |shown, problem| shown + &format!("{:?}", miette::Report::new(problem)))
+}
+
+#[test]
+fn nothing_said_means_the_defaults() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config::load(&Home::at(dir.path()).unwrap()).unwrap();
+    assert_eq!((config.engine, config.queue), (Engine::default(), Queue::default()));
+    assert_eq!(config.upstream, Upstream::default());
+    assert_eq!(parse("").unwrap().queue, Queue { sandboxes: 3, idle: Duration::from_secs(600) });
+}
+
+#[test]
+fn everything_that_can_be_said() {
+    let config = parse(
+        r#"
+        [engine]
+        host = "/run/user/1000/docker.sock"
+        runtime = "runsc"
+        image = "doorward/claude:1"
+        memory = "512 MB"
+        cpus = 1
+        pids = 100
+        [queue]
+        sandboxes = 5
+        idle = "90s"
+        [upstream]
+        resolver = "1.1.1.1"
+        extra_ca = ["home-ca.pem", "/srv/ca.pem"]
+        [upstream.hosts]
+        "nas.home" = "192.168.1.20"
+        "Bank.Example" = "127.0.0.1:8443"
+        "six.example" = "::1"
+        [credentials.github]
+        secret = "file:github.token"
+        hosts = ["api.github.com", "uploads.github.com:8443"]
+        place = ["header:Authorization", "header:x-api-key"]
+        only = ["GET /**", "POST /repos/me/notes/issues"]
+        env = "GITHUB_TOKEN"
+        prefix = "ghp_"
+        shape = "letters"
+        [credentials.plain]
+        secret = "env:PLAIN_KEY"
+        hosts = ["a.example"]
+        "#,
+    )
+    .unwrap();
+    let engine = config.engine;
+    assert_eq!(engine.host.as_deref(), Some("unix:///run/user/1000/docker.sock"));
+    assert_eq!((engine.memory, engine.cpus, engine.pids), (512_000_000, 1.0, 100));
+    assert_eq!((config.queue.sandboxes, config.queue.idle), (5, Duration::from_secs(90)));
+    assert_eq!(config.upstream.resolver, Resolver::Server("1.1.1.1:53".parse().unwrap()));
+    assert_eq!(config.upstream.extra_ca, [Path::new("/etc/door/home-ca.pem"), Path::new("/srv/ca.pem")]);
+    let pinned = |host: &str| config.upstream.hosts[&HostName::parse(host).unwrap()];
+    assert_eq!(pinned("nas.home"), Pinned { ip: "192.168.1.20".parse().unwrap(), port: None });
+    assert_eq!(pinned("bank.example"), Pinned { ip: "127.0.0.1".parse().unwrap(), port: Some(8443) });
+    assert_eq!(pinned("six.example"), Pinned { ip: "::1".parse().unwrap(), port: None });
+    let github = &config.credentials["github"];
+    assert_eq!(github.source, SecretSource::File("/etc/door/github.token".into()));
+    assert_eq!(github.hosts[1].to_string(), "uploads.github.com:8443");
+    assert_eq!(github.place[0].to_string(), "header:authorization");
+    assert_eq!((github.only.len(), github.shape), (2, Some(Shape::Letters)));
+    let plain = &config.credentials["plain"];
+    assert_eq!(plain.source, SecretSource::Env("PLAIN_KEY".into()));
+    assert_eq!(plain.place, [Place::Header("authorization".into())]);
+    assert_eq!((plain.only.len(), plain.env.as_deref()), (0, None));
+}
+
+#[test]
+fn unknown_keys_are_refused_with_place_and_suggestion() {
+    assert_eq!(
+        problems("[engine]\nmemroy = \"2 GB\"\n"),
+        "doorward.toml:2:1: unknown key `memroy`; did you mean `memory`?"
+    );
+    assert_eq!(
+        problems("[quue]\nidle = \"1m\"\n"),
+        "doorward.toml:1:2: unknown key `quue`; did you mean `queue`?"
+    );
+    assert_eq!(
+        problems("[queue]\nfrequency = 3\n"),
+        "doorward.toml:2:1: unknown key `frequency`; known keys here: sandboxes, idle"
+    );
+    assert!(problems("[queue]\nsandboxes = 3\nsandboxes = 4\n").contains("doorward.toml:3:1: this key is there twice"));
+    assert!(problems("[queue]\nsandboxes = \"3\"\n").contains("doorward.toml:2:13: expected"));
+}
+
+/// All that is wrong is said at once, each where it stands.
+#[test]
+fn values_that_cannot_be_used() {
+    let text = r#"[engine]
+host = "tcp://10.0.0.1:2375"
+memory = "2 apples"
+cpus = 0.0
+[queue]
+sandboxes = 0
+idle = "ten minutes"
+[upstream]
+resolver = "https://dns.example/dns-query"
+[upstream.hosts]
+"*.home" = "192.168.1.20"
+"nas.home" = "nowhere"
+[credentials.Git-Hub]
+secret = "keyring:github"
+hosts = ["*.github.com"]
+place = ["query:token"]
+only = []
+env = "LD_PRELOAD"
+"#;
+    assert_eq!(
+        problems(text),
+        r#"doorward.toml:2:8: not a socket on this machine, and doors cannot reach an engine elsewhere; write it as "unix:///run/docker.sock"
+doorward.toml:3:10: not a size; write it as "512 MB" or "2 GiB"
+doorward.toml:4:8: this number must be from 0.1 to 1024
+doorward.toml:6:13: this number must be from 1 to 1000
+doorward.toml:7:8: not a length of time; write it as "90s", "10m" or "2h"
+doorward.toml:9:12: DNS over HTTPS is not in this version; write "system" or a server's address
+doorward.toml:11:1: the host holds '*'; write names in ASCII (A-labels), without user, port or escapes
+doorward.toml:12:14: not an address; write it as "192.168.1.20" or "192.168.1.20:8443"
+doorward.toml:13:14: a credential's name is 1 to 32 lower-case letters, digits, - or _, starting with a letter or digit
+doorward.toml:14:10: `keyring:` is not in this version; use "file:PATH" or "env:VARIABLE"
+doorward.toml:15:10: a credential goes to hosts by their exact names; write each one
+doorward.toml:16:10: `query:` is not in this version; only "header:NAME" is
+doorward.toml:17:8: the list is empty; name at least one, or leave the key out where it may be missing
+doorward.toml:18:7: this variable has a meaning of its own inside a sandbox; choose another"#
+    );
+}
+
+#[test]
+fn headers_that_carry_the_request_hold_no_credential() {
+    for header in ["host", "Content-Length", "proxy-authorization", "cookie", "a b", ""] {
+        let text = format!("[credentials.a]\nsecret = \"env:A\"\nhosts = [\"a.example\"]\nplace = [\"header:{header}\"]\n");
+        assert!(problems(&text).starts_with("doorward.toml:4:10:"), "{header}");
+    }
+}
+
+/// Secrets pasted into the file, in every way in which that goes wrong, are shown
+/// by no message, report or debug text.
+#[test]
+fn a_pasted_secret_is_never_shown() {
+    const SECRET: &str = "ghp_S3cretS3cretS3cret";
+    for text in [
+        "[credentials.a]\nsecret = \"SECRET\"\nhosts = [\"a.example\"]\n",
+        "[credentials.a]\nsecret = \"https://SECRET\"\nhosts = [\"a.example\"]\n",
+        "[credentials.a]\nsecret = \"SECRET\"\nhosts = [\"*.a.example\"]\nenv = \"PATH\"\n",
+        "[credentials.a]\nsecret = \"env:SECRET-x\"\nhosts = [\"a.example\"]\n",
+        "[credentials.a]\nsecret = SECRET\n",
+        "[credentials.a]\nsecret = \"SECRET\nhosts = [\"a.example\"]\n",
+        "[credentials.a]\nsecret = [\"SECRET\"]\n",
+        "[credentials.a]\nsecret = \"\"\"\nSECRET\n\"\"\"\nhosts = []\n",
+        "[credentials]\na = \"SECRET\"\n",
+        "[credentials.a]\ntoken = \"SECRET\"\n",
+        "[credentials.a]\nhosts = [\"a.example\"]\n# secret = \"SECRET\"\n",
+        "[credentials]\na = { secret = \"SECRET\", hosts = [\"*\"] }\n",
+        "credentials = \"SECRET\"\n",
+        "[credentials.a]\nhosts = \"SECRET\"\nsecret = \"env:A\"\n",
+        "[credentials.a]\nsecret = \"env:A\"\nhosts = [\n[\"SECRET\"]\n]\n",
+        "[engine]\nmemory = \"x\" # SECRET\n",
+    ] {
+        let shown = everything_shown(&text.replace("SECRET", SECRET));
+        assert!(!shown.contains("S3cret"), "{text}\n{shown}");
+    }
+    let help = problems("[credentials.a]\nsecret = \"ghp_abc\"\nhosts = [\"a.example\"]\n");
+    assert!(help.contains("file:PATH") && help.contains("env:VARIABLE") && help.contains("doorward.toml:2:10"), "{help}");
+}
+
+#[test]
+fn a_number_pasted_as_secret_is_not_shown_either() {
+    let shown = everything_shown("[credentials.a]\nsecret = 8675309\n");
+    assert!(!shown.contains("8675309"), "{shown}");
+    assert!(shown.contains("expected a string, found a value of type integer"), "{shown}");
+}
+
+#[test]
+fn a_report_shows_the_line_it_is_about() {
+    let shown = everything_shown("[queue]\nidle = \"soon\"\n");
+    assert!(shown.contains("idle = \"soon\""), "{shown}");
+}
+
+#[test]
+fn secrets_are_read_without_their_line_break() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("token");
+    let source = SecretSource::File(path.clone());
+    let error = source.read().unwrap_err().to_string();
+    assert!(error.contains("token") && error.contains("cannot be read"), "{error}");
+    std::fs::write(&path, "s3cret\r\n").unwrap();
+    assert_eq!(source.read().unwrap().expose_secret(), "s3cret");
+    for unfit in ["", "\n", "two\nlines", "a\u{1b}b"] {
+        std::fs::write(&path, unfit).unwrap();
+        let error = source.read().unwrap_err().to_string();
+        assert!(error.contains("empty") && !error.contains("lines"), "{error}");
+    }
+    let unset = SecretSource::Env("DOORWARD_TEST_SURELY_UNSET".into()).read().unwrap_err().to_string();
+    assert!(unset.contains("DOORWARD_TEST_SURELY_UNSET is not set"), "{unset}");
+}

@@ -1,0 +1,53 @@
+//! `doorward.toml` as typed: shapes and spans, nothing checked.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct File {
+    pub(super) engine: Engine,
+    pub(super) queue: Queue,
+    pub(super) upstream: Upstream,
+    pub(super) credentials: BTreeMap<Spanned<String>, Credential>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Engine {
+    pub(super) host: Option<Spanned<String>>,
+    pub(super) runtime: Option<Spanned<String>>,
+    pub(super) image: Option<Spanned<String>>,
+    pub(super) memory: Option<Spanned<String>>,
+    pub(super) cpus: Option<Spanned<f64>>,
+    pub(super) pids: Option<Spanned<i64>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Queue {
+    pub(super) sandboxes: Option<Spanned<i64>>,
+    pub(super) idle: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Upstream {
+    pub(super) resolver: Option<Spanned<String>>,
+    pub(super) extra_ca: Vec<Spanned<String>>,
+    pub(super) hosts: BTreeMap<Spanned<String>, Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Credential {
+    pub(super) secret: Spanned<String>,
+    pub(super) hosts: Spanned<Vec<Spanned<String>>>,
+    pub(super) place: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) only: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) env: Option<Spanned<String>>,
+    pub(super) prefix: Option<Spanned<String>>,
+    pub(super) shape: Option<Spanned<String>>,
+}

@@ -1,0 +1,115 @@
+//! Values as owners write them: sizes, times, addresses, names.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{Pinned, Resolver};
+
+/// `512 MB`, `2 GiB`. Decimal and binary units are what they are called.
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit.trim().to_ascii_lowercase().as_str() {
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        _ => 0,
+    };
+    let size = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
+    size.filter(|size| *size > 0).ok_or_else(|| "not a size; write it as \"512 MB\" or \"2 GiB\"".to_owned())
+}
+
+/// `90s`, `10m`, `2h`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<jiff::SignedDuration>().ok().and_then(|parsed| Duration::try_from(parsed).ok());
+    parsed
+        .filter(|parsed| !parsed.is_zero())
+        .ok_or_else(|| "not a length of time; write it as \"90s\", \"10m\" or \"2h\"".to_owned())
+}
+
+/// `system`, `1.1.1.1`, `[2606:4700::1111]:53`.
+pub(super) fn resolver(text: &str) -> Result<Resolver, String> {
+    if text == "system" {
+        return Ok(Resolver::System);
+    }
+    if text.starts_with("https:") {
+        return Err("DNS over HTTPS is not in this version; write \"system\" or a server's address".to_owned());
+    }
+    let pinned = address(text).map_err(|_| "not a resolver; write \"system\", \"1.1.1.1\" or \"192.168.1.1:53\"")?;
+    Ok(Resolver::Server(SocketAddr::new(pinned.ip, pinned.port.unwrap_or(53))))
+}
+
+/// `192.168.1.20`, `127.0.0.1:8443`, `::1`, `[::1]:8443`.
+pub(super) fn address(text: &str) -> Result<Pinned, String> {
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Ok(Pinned { ip, port: None });
+    }
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.port() != 0 => Ok(Pinned { ip: address.ip(), port: Some(address.port()) }),
+        _ => Err("not an address; write it as \"192.168.1.20\" or \"192.168.1.20:8443\"".to_owned()),
+    }
+}
+
+/// The engine's socket. An engine elsewhere could not mount this machine's doors.
+pub(super) fn engine_host(text: &str) -> Result<String, String> {
+    let path = text.strip_prefix("unix://").unwrap_or(text);
+    if path.starts_with('/') {
+        return Ok(format!("unix://{path}"));
+    }
+    Err("not a socket on this machine, and doors cannot reach an engine elsewhere; \
+         write it as \"unix:///run/docker.sock\""
+        .to_owned())
+}
+
+/// An image or a runtime: one word that the engine knows.
+pub(super) fn word(text: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/' | ':' | '@');
+    let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '/');
+    if starts_well && text.chars().all(fits) {
+        return Ok(text.to_owned());
+    }
+    Err("not a name that the engine could know; use letters, digits and . - _ / : @".to_owned())
+}
+
+/// The name of a credential: what policies and the audit log call it.
+pub(super) fn credential_name(text: &str) -> Result<(), String> {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
+    let starts_well = text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
+    if starts_well && text.len() <= 32 && text.chars().all(inner) {
+        return Ok(());
+    }
+    Err("a credential's name is 1 to 32 lower-case letters, digits, - or _, starting with a letter or digit".to_owned())
+}
+
+/// The variable that shows a sandbox its surrogate. What Doorward, the loader or
+/// the shell set there must stay theirs.
+pub(super) fn variable(text: &str) -> Result<String, String> {
+    let inner = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if text.is_empty() || text.starts_with(|c: char| c.is_ascii_digit()) || !text.chars().all(inner) {
+        return Err("not the name of an environment variable; write it as \"GITHUB_TOKEN\"".to_owned());
+    }
+    let upper = text.to_ascii_uppercase();
+    let taken = ["PATH", "HOME", "USER", "SHELL", "TMPDIR", "SSL_CERT_FILE", "NODE_OPTIONS"].contains(&upper.as_str());
+    if taken || upper.starts_with("LD_") || upper.starts_with("DOORWARD") || upper.ends_with("_PROXY") {
+        return Err("this variable has a meaning of its own inside a sandbox; choose another".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// A path as the owner writes it: absolute, under `~/`, or beside the configuration.
+pub(super) fn path(text: &str, dir: &Path) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        return Err("the path is empty".to_owned());
+    }
+    match text.strip_prefix("~/") {
+        Some(below) => {
+            let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
+            home.map(|home| PathBuf::from(home).join(below)).ok_or_else(|| "~ means nothing: HOME is not set".to_owned())
+        }
+        None => Ok(dir.join(text)),
+    }
+}

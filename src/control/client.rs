@@ -1,0 +1,86 @@
+//! The command line's end of the control socket.
+
+use std::io;
+
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+
+use super::protocol::{Answer, MAX_LINE, Request};
+use crate::channels::lines::{LineError, LineReader, LineWriter};
+use crate::home::Home;
+
+/// A connection to the daemon that serves a home. What it opens lives as long as it does.
+#[derive(Debug)]
+pub struct Client {
+    stream: UnixStream,
+}
+
+/// An answered request. Dropping it closes the connection and what it opened.
+#[derive(Debug)]
+pub struct Held {
+    reader: LineReader<OwnedReadHalf>,
+    _writer: OwnedWriteHalf,
+}
+
+/// Why the daemon did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// There is a socket, but nothing to talk to.
+    #[error("cannot talk to the daemon: {0}")]
+    Line(#[from] LineError),
+    /// The system says no.
+    #[error("cannot talk to the daemon: {0}")]
+    Io(#[from] io::Error),
+    /// It closed the connection.
+    #[error("the daemon closed the connection without an answer; it may have been stopped")]
+    Closed,
+    /// The daemon says why.
+    #[error("{0}")]
+    Refused(String),
+    /// An answer to some other question.
+    #[error("the daemon gave an answer that does not fit; it may be of another version than this program")]
+    Unexpected,
+}
+
+impl Client {
+    /// Connects; `None` where no daemon serves the home. A socket file that a dead
+    /// daemon left counts as none.
+    pub async fn connect(home: &Home) -> Result<Option<Self>, ClientError> {
+        match UnixStream::connect(home.control_socket()).await {
+            Ok(stream) => Ok(Some(Client { stream })),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Asks, and keeps what was opened.
+    pub async fn ask(self, request: &Request) -> Result<(Answer, Held), ClientError> {
+        let (read, write) = self.stream.into_split();
+        let mut writer = LineWriter::new(write);
+        writer.send(request).await?;
+        let mut reader = LineReader::new(read, MAX_LINE);
+        match reader.next().await?.ok_or(ClientError::Closed)? {
+            Answer::Error(words) => Err(ClientError::Refused(words)),
+            answer => Ok((answer, Held { reader, _writer: writer.into_inner() })),
+        }
+    }
+
+    /// Becomes a channel: what follows on the stream is the channel protocol.
+    pub async fn channel(self, group: Option<String>) -> Result<UnixStream, ClientError> {
+        let mut stream = self.stream;
+        LineWriter::new(&mut stream).send(&Request::Channel { group }).await?;
+        Ok(stream)
+    }
+}
+
+impl Held {
+    /// Waits until the daemon lets go: it was stopped, or the group was.
+    pub async fn closed(self) {
+        let mut rest = self.reader.into_inner();
+        let mut unread = [0; 64];
+        while rest.read(&mut unread).await.is_ok_and(|read| read > 0) {}
+    }
+}

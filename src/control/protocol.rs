@@ -1,0 +1,133 @@
+//! The control protocol, version 1: JSON lines over `run/control.sock`, between the
+//! command line and the daemon that serves a home.
+//!
+//! ```text
+//! client → daemon   {"command":"stop","group":"family"}
+//! daemon → client   {"stopped":{"was_running":true}}  or  {"error":"plain words"}
+//! ```
+//!
+//! One request a connection. What a request opens (an `exec` sandbox, a door) lives
+//! until its connection closes. After `channel` the channel protocol of
+//! [`crate::channels::protocol`] runs over the connection instead of an answer.
+//! The socket can be reached by the owner of the home alone (mode 0600).
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The longest line either side accepts, its newline included.
+pub const MAX_LINE: usize = 1 << 20;
+
+/// What a client asks: the first line of a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// Be a channel over this connection. A terminal names the one group it shows.
+    Channel {
+        /// The group, by name.
+        group: Option<String>,
+    },
+    /// Stop everything that runs for a group, at once.
+    Stop {
+        /// The group, by name.
+        group: String,
+    },
+    /// Start a sandbox of this group for as long as the connection lives.
+    Exec {
+        /// The group, by name.
+        group: String,
+    },
+    /// Open a door at a path of the host for as long as the connection lives.
+    Door {
+        /// The group, by name.
+        group: String,
+        /// Where its socket is made; nothing may be there yet.
+        socket: PathBuf,
+    },
+    /// What is going on.
+    Status {},
+    /// Stop everything and end the daemon.
+    Shutdown {},
+}
+
+/// What the daemon answers, in one line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// Nothing of the group runs any more.
+    Stopped {
+        /// Whether anything did.
+        was_running: bool,
+    },
+    /// The sandbox runs.
+    Sandbox {
+        /// Its container, as the engine names it.
+        container: String,
+    },
+    /// The door is open.
+    Door {
+        /// The certificate authority that a program behind this door must trust.
+        ca_pem: String,
+        /// Variables that hold the surrogates.
+        environment: Vec<(String, String)>,
+        /// The identity under which the log names this door.
+        sandbox: String,
+    },
+    /// What is going on.
+    Status(Status),
+    /// The daemon ends.
+    ShuttingDown {},
+    /// It could not be done: what was wrong, and what to do.
+    Error(String),
+}
+
+/// What the daemon is doing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Its version.
+    pub version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// Groups with a live sandbox, and whether each is answering right now.
+    pub sandboxes: Vec<LiveGroup>,
+    /// Groups that wait for a free slot, the next one first.
+    pub waiting: Vec<String>,
+    /// How many sandboxes may live at once.
+    pub cap: usize,
+}
+
+/// A group with a live sandbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveGroup {
+    /// Its name.
+    pub group: String,
+    /// Whether it is answering; an idle one waits for follow-ups.
+    pub busy: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// Scripts talk to the socket too: these lines are stable.
+    #[test]
+    fn the_lines_are_stable() {
+        let line = |request: &Request| serde_json::to_string(request).unwrap();
+        assert_eq!(line(&Request::Stop { group: "family".into() }), r#"{"command":"stop","group":"family"}"#);
+        assert_eq!(line(&Request::Status {}), r#"{"command":"status"}"#);
+        let answer = |answer: &Answer| serde_json::to_string(answer).unwrap();
+        assert_eq!(answer(&Answer::Error("no".into())), r#"{"error":"no"}"#);
+        assert_eq!(answer(&Answer::Stopped { was_running: true }), r#"{"stopped":{"was_running":true}}"#);
+        assert_eq!(answer(&Answer::ShuttingDown {}), r#"{"shutting_down":{}}"#);
+    }
+
+    #[test]
+    fn unknown_requests_are_refused() {
+        for line in [r#"{"command":"open_sesame"}"#, r#"{"command":"stop","group":"a","force":true}"#, "{}"] {
+            assert!(serde_json::from_str::<Request>(line).is_err(), "{line}");
+        }
+        let bare: Request = serde_json::from_str(r#"{"command":"channel"}"#).unwrap();
+        assert_eq!(bare, Request::Channel { group: None });
+    }
+}

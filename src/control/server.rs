@@ -1,0 +1,253 @@
+//! The daemon's end of the control socket: one task per connection, one request each.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use policies::GroupName;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{broadcast, watch};
+use tokio::task::JoinSet;
+
+use super::held::Held;
+use super::protocol::{Answer, LiveGroup, MAX_LINE, Request, Status};
+use crate::channels::lines::{LineReader, LineWriter};
+use crate::channels::terminal;
+use crate::gateway::Gateway;
+use crate::pipeline::Pipeline;
+use crate::sandboxes::{LiveSandbox, Sandboxes};
+use crate::store::{Group, Store, StoreError};
+
+/// How long a client may take to say what it wants.
+const FIRST_LINE: Duration = Duration::from_secs(10);
+
+/// What requests are carried out with.
+#[derive(Clone)]
+pub struct Control {
+    /// Groups.
+    pub store: Arc<Store>,
+    /// Doors.
+    pub gateway: Arc<Gateway>,
+    /// Sandboxes for `exec`.
+    pub sandboxes: Arc<Sandboxes>,
+    /// Channels, stop, status.
+    pub pipeline: Arc<Pipeline>,
+    /// How many sandboxes may live at once.
+    pub cap: usize,
+    /// Groups that are stopped: connections that hold something of theirs let go.
+    pub stops: broadcast::Sender<GroupName>,
+    /// What connections hold.
+    pub held: Held,
+    /// Set once the daemon is to end.
+    pub ending: watch::Sender<bool>,
+}
+
+/// The socket file; removed when dropped.
+#[derive(Debug)]
+pub struct ControlSocket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+type Reader = LineReader<OwnedReadHalf>;
+type Writer = LineWriter<OwnedWriteHalf>;
+
+impl ControlSocket {
+    /// Listens at `path`, for its owner alone. Whoever holds the home's lock may
+    /// remove the socket of a daemon that died.
+    pub fn bind(path: &Path) -> io::Result<Self> {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(path)?;
+        // Its folder is 0700 already; the mode is a second lock, so there is no race to win here.
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        Ok(ControlSocket { listener, path: path.to_path_buf() })
+    }
+
+    /// Serves until the daemon ends, and until every connection has let go of what
+    /// it held.
+    pub async fn serve(self, control: Control) {
+        let mut ending = control.ending.subscribe();
+        let mut connections = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                _ = ending.wait_for(|ending| *ending) => break,
+                accepted = self.listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, _)) => drop(connections.spawn(control.clone().connection(stream))),
+                Err(error) => {
+                    tracing::error!(%error, "the control socket cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+            while connections.try_join_next().is_some() {}
+        }
+        while connections.join_next().await.is_some() {}
+    }
+}
+
+impl Drop for ControlSocket {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+impl Control {
+    async fn connection(self, stream: UnixStream) {
+        let (read, write) = stream.into_split();
+        let (mut reader, writer) = (LineReader::new(read, MAX_LINE), LineWriter::new(write));
+        let mut ending = self.ending.subscribe();
+        let first = tokio::select! {
+            first = tokio::time::timeout(FIRST_LINE, reader.next()) => first,
+            _ = ending.wait_for(|ending| *ending) => return,
+        };
+        let request = match first {
+            Ok(Ok(Some(request))) => request,
+            Ok(Ok(None)) | Err(_) => return,
+            Ok(Err(error)) => return say(writer, &Answer::Error(error.to_string())).await,
+        };
+        match request {
+            Request::Channel { group } => self.channel(group, reader, writer).await,
+            Request::Stop { group } => say(writer, &self.stop(&group).await).await,
+            Request::Exec { group } => self.exec(&group, reader, writer).await,
+            Request::Door { group, socket } => self.door(&group, &socket, reader, writer).await,
+            Request::Status {} => say(writer, &Answer::Status(self.status().await)).await,
+            Request::Shutdown {} => {
+                say(writer, &Answer::ShuttingDown {}).await;
+                self.ending.send_replace(true);
+            }
+        }
+    }
+
+    async fn channel(&self, group: Option<String>, reader: Reader, writer: Writer) {
+        let only = match group.map(|group| self.group(&group)).transpose() {
+            Ok(only) => only,
+            Err(why) => return say(writer, &Answer::Error(why)).await,
+        };
+        let (link, pump) = terminal::link();
+        let mut ending = self.ending.subscribe();
+        let ended = tokio::select! {
+            served = self.pipeline.serve_channel(link, only) => served.map_err(|error| error.to_string()),
+            pumped = pump.run(reader, writer) => pumped.map_err(|error| error.to_string()),
+            _ = ending.wait_for(|ending| *ending) => Ok(()),
+        };
+        if let Err(why) = ended {
+            tracing::warn!(why, "a channel's connection was ended");
+        }
+    }
+
+    /// Tightening needs nothing but the name: no policy, no store.
+    async fn stop(&self, group: &str) -> Answer {
+        let group = match GroupName::parse(group) {
+            Ok(group) => group,
+            Err(why) => return Answer::Error(why),
+        };
+        let held = self.held.of(&group) > 0;
+        // An error says that nobody holds anything.
+        let _ = self.stops.send(group.clone());
+        let ran = self.pipeline.stop_group(&group).await;
+        self.held.until_none(&group).await;
+        tracing::info!(%group, "the owner stopped a group");
+        Answer::Stopped { was_running: ran || held }
+    }
+
+    async fn exec(&self, group: &str, reader: Reader, mut writer: Writer) {
+        let group = match self.group(group) {
+            Ok(group) => group,
+            Err(why) => return say(writer, &Answer::Error(why)).await,
+        };
+        let (stops, _held) = (self.stops.subscribe(), self.held.take(&group.name));
+        let mut sandbox = match self.sandboxes.start(&group.name).await {
+            Ok(sandbox) => sandbox,
+            Err(error) => return say(writer, &Answer::Error(error.to_string())).await,
+        };
+        let answer = Answer::Sandbox { container: sandbox.container_id().to_owned() };
+        if writer.send(&answer).await.is_ok() {
+            tokio::select! {
+                () = self.until_released(&group.name, stops, reader) => {}
+                () = until_ended(&mut sandbox) => {}
+            }
+        }
+        sandbox.stop().await;
+    }
+
+    async fn door(&self, group: &str, socket: &Path, reader: Reader, mut writer: Writer) {
+        let group = match self.group(group) {
+            Ok(group) => group,
+            Err(why) => return say(writer, &Answer::Error(why)).await,
+        };
+        let (stops, _held) = (self.stops.subscribe(), self.held.take(&group.name));
+        let door = match self.gateway.open_door(&group.name, socket) {
+            Ok(door) => door,
+            Err(error) => return say(writer, &Answer::Error(error.to_string())).await,
+        };
+        let answer = Answer::Door {
+            ca_pem: door.ca_pem().to_owned(),
+            environment: door.environment().to_vec(),
+            sandbox: door.sandbox_id().to_string(),
+        };
+        if writer.send(&answer).await.is_ok() {
+            self.until_released(&group.name, stops, reader).await;
+        }
+        door.close();
+    }
+
+    async fn status(&self) -> Status {
+        let snapshot = self.pipeline.snapshot().await;
+        let live = |(group, busy): (GroupName, bool)| LiveGroup { group: group.to_string(), busy };
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            sandboxes: snapshot.seated.into_iter().map(live).collect(),
+            waiting: snapshot.waiting.iter().map(ToString::to_string).collect(),
+            cap: self.cap,
+        }
+    }
+
+    fn group(&self, name: &str) -> Result<Group, String> {
+        let parsed = GroupName::parse(name)?;
+        let found = self.store.group(&parsed).map_err(|error| error.to_string())?;
+        found.ok_or_else(|| StoreError::NoGroup(name.to_owned()).to_string())
+    }
+
+    /// Until the client has gone, the group is stopped or the daemon ends.
+    async fn until_released(&self, group: &GroupName, mut stops: broadcast::Receiver<GroupName>, reader: Reader) {
+        let mut ending = self.ending.subscribe();
+        let mut rest = reader.into_inner();
+        let gone = async {
+            let mut unread = [0; 64];
+            while rest.read(&mut unread).await.is_ok_and(|read| read > 0) {}
+        };
+        let stopped = async {
+            loop {
+                match stops.recv().await {
+                    Ok(stopped) if stopped != *group => {}
+                    // Having missed names counts as having missed ours: let go rather than hold on.
+                    Ok(_) | Err(_) => return,
+                }
+            }
+        };
+        tokio::select! {
+            () = gone => {}
+            () = stopped => {}
+            _ = ending.wait_for(|ending| *ending) => {}
+        }
+    }
+}
+
+/// What an agent says that nobody has asked is of no use to anybody.
+async fn until_ended(sandbox: &mut LiveSandbox) {
+    while let Ok(Some(_)) = sandbox.next().await {}
+}
+
+/// A client that has gone does not hear it.
+async fn say(mut writer: Writer, answer: &Answer) {
+    let _ = writer.send(answer).await;
+}

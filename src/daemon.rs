@@ -1,0 +1,161 @@
+//! The daemon: everything that serves a home, started in order and ended in order.
+//!
+//! `doorward up` runs one in the foreground; commands that need one and find none
+//! bring their own. Both are the same, and both are reached over the control socket.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use containers::{ConnectError, Engine};
+use tokio::sync::{broadcast, watch};
+use tokio::task::JoinHandle;
+
+use crate::config::{Config, ConfigError};
+use crate::control::held::Held;
+use crate::control::server::{Control, ControlSocket};
+use crate::gateway::{Gateway, GatewayError};
+use crate::home::{Home, HomeError, Lock, LockError};
+use crate::pipeline::outbox::Patience;
+use crate::pipeline::retries::Backoff;
+use crate::pipeline::{self, Parts, Pipeline, PipelineTask, Settings};
+use crate::sandboxes::{SandboxError, Sandboxes};
+use crate::store::ledger::AuditLog;
+use crate::store::{Group, Store, StoreError};
+
+/// A daemon that serves a home.
+pub struct Daemon {
+    facts: Facts,
+    store: Arc<Store>,
+    pipeline: Arc<Pipeline>,
+    pipeline_task: PipelineTask,
+    control_task: JoinHandle<()>,
+    ending: watch::Sender<bool>,
+    // Given up last: nobody else may serve the home before all of the above has ended.
+    _lock: Lock,
+}
+
+/// What a person may want to know about a daemon that has started.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Where commands reach it.
+    pub socket: PathBuf,
+    /// The container engine, in words.
+    pub engine: String,
+    /// Containers of a dead daemon that were removed.
+    pub orphans: usize,
+    /// How many sandboxes may live at once.
+    pub cap: usize,
+}
+
+/// Why no daemon came up. Nothing is left behind.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The home cannot be used.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// Another daemon serves it.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// `doorward.toml`.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no container engine to run sandboxes on.
+    #[error(transparent)]
+    Engine(#[from] ConnectError),
+    /// Doors, secrets, policies.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+    /// Sandboxes.
+    #[error(transparent)]
+    Sandboxes(#[from] SandboxError),
+    /// The control socket.
+    #[error("cannot listen at {path}: {source}", path = path.display())]
+    Socket {
+        /// Its path.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl Daemon {
+    /// Starts to serve a home: its doors are open once this returns, its waiting
+    /// messages are being answered.
+    pub async fn start(home: &Home) -> Result<Self, DaemonError> {
+        home.prepare()?;
+        let lock = home.lock()?;
+        let config = Config::load(home)?;
+        let store = Arc::new(Store::open(&home.main_db())?);
+        let ledger = Arc::new(AuditLog::open(&home.audit_db())?);
+        let engine = Engine::connect(config.engine.host.as_deref()).await?;
+        let described = format!("{:?} {}", engine.facts().kind, engine.facts().version);
+        let settings = settings(&config);
+        let gateway = Gateway::open(home, &config, ledger.clone())?;
+        let installation = home.installation_id()?;
+        let sandboxes = Arc::new(Sandboxes::open(home, &config, Arc::clone(&gateway), engine, installation)?);
+        let orphans = sandboxes.remove_orphans().await?.len();
+        let socket = home.control_socket();
+        let listening =
+            ControlSocket::bind(&socket).map_err(|source| DaemonError::Socket { path: socket.clone(), source })?;
+        let (pipeline, pipeline_task) = Pipeline::start(Parts {
+            home: home.clone(),
+            store: Arc::clone(&store),
+            ledger,
+            sandboxes: Arc::clone(&sandboxes),
+            settings,
+        })?;
+        let (ending, _) = watch::channel(false);
+        let control = Control {
+            store: Arc::clone(&store),
+            gateway,
+            sandboxes,
+            pipeline: Arc::clone(&pipeline),
+            cap: settings.cap,
+            stops: broadcast::channel(64).0,
+            held: Held::default(),
+            ending: ending.clone(),
+        };
+        let control_task = tokio::spawn(listening.serve(control));
+        tracing::info!(home = %home, engine = described, orphans, "the daemon serves");
+        let facts = Facts { socket, engine: described, orphans, cap: settings.cap };
+        Ok(Daemon { facts, store, pipeline, pipeline_task, control_task, ending, _lock: lock })
+    }
+
+    /// What a person may want to know about it.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The registered groups.
+    pub fn groups(&self) -> Result<Vec<Group>, StoreError> {
+        self.store.groups()
+    }
+
+    /// Until somebody asks it to end, over the control socket.
+    pub async fn asked_to_end(&self) {
+        // An error says that nobody can ask any more.
+        let _ = self.ending.subscribe().wait_for(|ending| *ending).await;
+    }
+
+    /// Ends it: doors shut, sandboxes removed, socket unlinked, lock given up. What
+    /// was being answered is settled at the next start.
+    pub async fn stop(self) {
+        self.ending.send_replace(true);
+        self.pipeline.shutdown().await;
+        let _ = self.control_task.await;
+        let _ = self.pipeline_task.await;
+        tracing::info!("the daemon has ended");
+    }
+}
+
+fn settings(config: &Config) -> pipeline::Settings {
+    Settings {
+        cap: config.queue.sandboxes,
+        idle: config.queue.idle,
+        backoff: Backoff::default(),
+        patience: Patience::default(),
+    }
+}

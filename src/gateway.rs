@@ -1,0 +1,203 @@
+//! The wiring of the gateway: configuration, audit log, vault, resolver and policies
+//! behind the doors. One per process.
+
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use arc_swap::ArcSwap;
+use notify::RecommendedWatcher;
+use policies::{GroupName, Policy, SandboxId};
+use proxy::audit::{Identity, Ledger};
+use proxy::{CaError, Door, Limits};
+use rand::RngExt;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use tokio::net::UnixListener;
+use tokio::task::AbortHandle;
+
+use crate::config::Config;
+use crate::home::Home;
+use crate::resolver::Names;
+use crate::vault::Vault;
+
+pub mod policy_files;
+
+use policy_files::PolicyFiles;
+
+/// Everything behind the doors of one installation.
+pub struct Gateway {
+    proxy: Arc<proxy::Gateway>,
+    vault: Arc<Vault>,
+    policies: Arc<PolicyFiles>,
+    _watcher: RecommendedWatcher,
+}
+
+/// A door that is open, until it is dropped or closed: then its socket is gone, its
+/// connections are cut and its surrogates are worth nothing.
+pub struct OpenDoor {
+    door: Arc<Door>,
+    policies: Arc<PolicyFiles>,
+    vault: Arc<Vault>,
+    environment: Vec<(String, String)>,
+    socket: PathBuf,
+    serving: AbortHandle,
+}
+
+/// Why the gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// A file of `extra_ca`.
+    #[error("extra_ca: {path}: {why}; it must hold certificates in PEM form", path = path.display())]
+    ExtraCa {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// TLS.
+    #[error(transparent)]
+    Tls(#[from] CaError),
+    /// The folder of policies.
+    #[error("the folder of policies cannot be watched: {0}")]
+    Watch(#[from] notify::Error),
+    /// The socket of a door.
+    #[error("the door {path} cannot be opened: {error}", path = path.display())]
+    Socket {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+impl Gateway {
+    /// Opens the gateway of a home. Its policies load when a group first needs them.
+    pub fn open(home: &Home, config: &Config, ledger: Arc<dyn Ledger>) -> Result<Arc<Self>, GatewayError> {
+        let vault = Arc::new(Vault::new(config.credentials.clone()));
+        let policies = Arc::new(PolicyFiles::new(home.clone()));
+        let proxy = proxy::Gateway {
+            ledger,
+            resolver: Arc::new(Names::new(&config.upstream)),
+            secrets: vault.clone(),
+            tls: proxy::upstream_tls(&extra_roots(&config.upstream.extra_ca)?)?,
+            limits: Limits::default(),
+            connections: AtomicU64::new(0),
+        };
+        let watcher = policies.watch()?;
+        Ok(Arc::new(Gateway { proxy: Arc::new(proxy), vault, policies, _watcher: watcher }))
+    }
+
+    /// The policy of a group that is in force.
+    pub fn policy(&self, group: &GroupName) -> Arc<Policy> {
+        self.policies.of(group).load_full()
+    }
+
+    /// The handle that always holds the policy of a group that is in force.
+    pub fn policy_handle(&self, group: &GroupName) -> Arc<ArcSwap<Policy>> {
+        self.policies.of(group)
+    }
+
+    /// Opens a door with an identity and surrogates of its own.
+    pub fn open_door(&self, group: &GroupName, socket: &Path) -> Result<OpenDoor, GatewayError> {
+        self.open_door_as(new_identity(group), socket, self.policies.of(group))
+    }
+
+    /// Opens a door for an identity that is already made, under a policy that need
+    /// not be a file's: for the drill.
+    pub fn open_door_as(
+        &self,
+        identity: Identity,
+        socket: &Path,
+        policy: Arc<ArcSwap<Policy>>,
+    ) -> Result<OpenDoor, GatewayError> {
+        let listener = listen(socket).map_err(|error| GatewayError::Socket { path: socket.to_owned(), error })?;
+        let issued = self.vault.issue(&identity, &policy.load().credentials());
+        let door = Door::new(self.proxy.clone(), identity, policy, issued.keyring)?;
+        let serving = tokio::spawn(door.clone().serve(listener)).abort_handle();
+        Ok(OpenDoor {
+            door,
+            policies: self.policies.clone(),
+            vault: self.vault.clone(),
+            environment: issued.environment,
+            socket: socket.to_owned(),
+            serving,
+        })
+    }
+}
+
+impl OpenDoor {
+    /// Whose it is.
+    pub fn sandbox_id(&self) -> &SandboxId {
+        &self.door.identity().sandbox
+    }
+
+    /// The certificate to trust behind it.
+    pub fn ca_pem(&self) -> &str {
+        self.door.ca_pem()
+    }
+
+    /// The variables that hold surrogates.
+    pub fn environment(&self) -> &[(String, String)] {
+        &self.environment
+    }
+
+    /// Says which run the next requests belong to. A run starts under the policy as
+    /// it stands in the file now.
+    pub fn set_run(&self, run: Option<u64>) {
+        self.policies.of(&self.door.identity().group);
+        self.door.set_run(run);
+    }
+
+    /// Shuts the door.
+    pub fn close(self) {}
+}
+
+impl Drop for OpenDoor {
+    fn drop(&mut self) {
+        // Nothing new can come in, then what is under way is cut.
+        if let Err(error) = std::fs::remove_file(&self.socket)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, "Socket of a closed door could not be removed");
+        }
+        self.serving.abort();
+        self.vault.retire(self.door.identity());
+    }
+}
+
+/// A sandbox id is random: it says nothing and is never used twice.
+pub fn new_identity(group: &GroupName) -> Identity {
+    let mut rng = rand::rng();
+    loop {
+        if let Some(sandbox) = SandboxId::new(&format!("{:016x}", rng.random::<u64>())) {
+            return Identity { group: group.clone(), sandbox };
+        }
+    }
+}
+
+/// The agent's user is another than the daemon's, so the socket itself is open to
+/// all; the folders above it decide who gets there.
+fn listen(socket: &Path) -> io::Result<UnixListener> {
+    let listener = UnixListener::bind(socket)?;
+    std::fs::set_permissions(socket, Permissions::from_mode(0o666))?;
+    Ok(listener)
+}
+
+fn extra_roots(files: &[PathBuf]) -> Result<Vec<CertificateDer<'static>>, GatewayError> {
+    let mut roots = Vec::new();
+    for path in files {
+        let wrong = |why: String| GatewayError::ExtraCa { path: path.clone(), why };
+        let text = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+        let found = found.map_err(|error| wrong(error.to_string()))?;
+        if found.is_empty() {
+            return Err(wrong("there is no certificate in it".to_owned()));
+        }
+        roots.extend(found);
+    }
+    Ok(roots)
+}

@@ -1,0 +1,266 @@
+//! Where one installation lives: its configuration, its data, its sockets.
+//!
+//! `--home DIR` (or `DOORWARD_HOME`) puts everything under one folder; otherwise
+//! configuration and data follow the XDG base directories. Naming a home creates
+//! nothing; [`Home::prepare`] makes the folders, private from the first byte.
+
+mod lock;
+mod private;
+
+use std::path::{Path, PathBuf};
+
+use policies::GroupName;
+
+pub use lock::{HomeInUse, Lock, LockError};
+pub use private::{create_private_dir, make_private_file, open_private_file};
+
+/// The folders of one installation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home {
+    config: PathBuf,
+    data: PathBuf,
+    shown: PathBuf,
+}
+
+/// Why there is no home to work with.
+#[derive(Debug, thiserror::Error)]
+pub enum HomeError {
+    /// Neither `--home` nor anything in the environment names a folder.
+    #[error("cannot tell where Doorward's files are: HOME is not set; use --home DIR")]
+    Nowhere,
+    /// The engine's API carries paths as text.
+    #[error("the home {0:?} is not valid UTF-8; choose another --home")]
+    NotText(PathBuf),
+    /// `sun_path` holds 108 bytes, its closing zero included (unix(7)).
+    #[error(
+        "the home {home} is too long: a door's socket would be {length} bytes ({longest}), and the system allows 107; \
+         choose a shorter --home"
+    )]
+    TooLong {
+        /// The home as its owner knows it.
+        home: String,
+        /// The bytes of the longest socket path.
+        length: usize,
+        /// That path.
+        longest: String,
+    },
+    /// A folder or file could not be made or read.
+    #[error("{doing} {path}: {source}", path = path.display())]
+    Io {
+        /// `cannot create`.
+        doing: &'static str,
+        /// What it was about.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Somebody else could change what Doorward trusts.
+    #[error("{path} belongs to user {owner}, not to you (user {you}); choose another --home, or take it over with chown", path = path.display())]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who asks.
+        you: u32,
+    },
+    /// The file is there, but holds something else.
+    #[error("{path} does not hold an installation id (32 hex digits); restore it, or remove it to get a new one once no sandbox is left", path = path.display())]
+    InstallationId {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl Home {
+    /// The home that was asked for: `--home`, else `DOORWARD_HOME`, else XDG.
+    pub fn find(chosen: Option<&Path>) -> Result<Self, HomeError> {
+        if let Some(dir) = chosen {
+            return Self::at(dir);
+        }
+        match env_path("DOORWARD_HOME") {
+            Some(dir) => Self::at(&dir),
+            None => Self::xdg(),
+        }
+    }
+
+    /// Everything under one folder.
+    pub fn at(dir: &Path) -> Result<Self, HomeError> {
+        let dir = std::path::absolute(dir).map_err(|source| io("cannot use", dir, source))?;
+        Self::new(dir.clone(), dir.join("data"), dir)
+    }
+
+    fn xdg() -> Result<Self, HomeError> {
+        let base = |variable: &str, below: &str| {
+            // The XDG specification: relative paths are invalid and to be ignored.
+            env_path(variable)
+                .filter(|path| path.is_absolute())
+                .or_else(|| env_path("HOME").map(|home| home.join(below)))
+                .map(|path| path.join("doorward"))
+                .ok_or(HomeError::Nowhere)
+        };
+        let data = base("XDG_DATA_HOME", ".local/share")?;
+        Self::new(base("XDG_CONFIG_HOME", ".config")?, data.clone(), data)
+    }
+
+    fn new(config: PathBuf, data: PathBuf, shown: PathBuf) -> Result<Self, HomeError> {
+        let home = Home { config, data, shown };
+        for path in [&home.config, &home.data] {
+            path.to_str().ok_or_else(|| HomeError::NotText(path.clone()))?;
+        }
+        // A sandbox id has at most 32 digits.
+        let longest = home.doors_dir().join("0".repeat(32)).join("door.sock");
+        let length = longest.as_os_str().len();
+        if length > 107 {
+            let longest = longest.display().to_string();
+            return Err(HomeError::TooLong { home: home.to_string(), length, longest });
+        }
+        Ok(home)
+    }
+
+    /// Makes the folders that are missing, each 0700, and closes to others those
+    /// that are not. What runs before a daemon has ever run must call this too.
+    pub fn prepare(&self) -> Result<(), HomeError> {
+        for dir in [&self.config, &self.shown] {
+            if !dir.is_dir() {
+                create_private_dir(dir)?;
+            }
+        }
+        create_private_dir(&self.policies_dir())?;
+        create_private_dir(&self.data)?;
+        for below in ["groups", "agents", "inbox", "global", "run", "run/doors", "run/sandboxes", "run/guest"] {
+            create_private_dir(&self.data.join(below))?;
+        }
+        Ok(())
+    }
+
+    /// `doorward.toml`.
+    pub fn config_file(&self) -> PathBuf {
+        self.config.join("doorward.toml")
+    }
+
+    /// The folder of the configuration; relative paths in it start here.
+    pub fn config_dir(&self) -> &Path {
+        &self.config
+    }
+
+    /// One policy file per group.
+    pub fn policies_dir(&self) -> PathBuf {
+        self.config.join("policies")
+    }
+
+    /// The policy of a group.
+    pub fn policy_file(&self, group: &GroupName) -> PathBuf {
+        self.policies_dir().join(format!("{group}.toml"))
+    }
+
+    /// Denials that no group can relax. Optional. (No group can be called `base`.)
+    pub fn base_policy_file(&self) -> PathBuf {
+        self.policies_dir().join("base.toml")
+    }
+
+    /// Everything that is not configuration.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Groups, messages, runs, outbox.
+    pub fn main_db(&self) -> PathBuf {
+        self.data.join("doorward.db")
+    }
+
+    /// The audit log.
+    pub fn audit_db(&self) -> PathBuf {
+        self.data.join("audit.db")
+    }
+
+    /// What a group works in: `/workspace/group`.
+    pub fn group_dir(&self, group: &GroupName) -> PathBuf {
+        self.data.join("groups").join(group.as_str())
+    }
+
+    /// What a group's agent remembers: its home folder.
+    pub fn agent_home(&self, group: &GroupName) -> PathBuf {
+        self.data.join("agents").join(group.as_str())
+    }
+
+    /// What people sent to a group: `/workspace/inbox`. Only the daemon writes here.
+    pub fn inbox(&self, group: &GroupName) -> PathBuf {
+        self.data.join("inbox").join(group.as_str())
+    }
+
+    /// The memory that all groups share, as its owner writes it.
+    pub fn global_dir(&self) -> PathBuf {
+        self.data.join("global")
+    }
+
+    /// The daemon's copy of it, regular files only: `/workspace/global` (invariant 15).
+    pub fn global_copy(&self) -> PathBuf {
+        self.run_dir().join("global")
+    }
+
+    /// What belongs to the running daemon.
+    pub fn run_dir(&self) -> PathBuf {
+        self.data.join("run")
+    }
+
+    /// Where the command line reaches the daemon.
+    pub fn control_socket(&self) -> PathBuf {
+        self.run_dir().join("control.sock")
+    }
+
+    /// One folder per door, each holding `door.sock`.
+    pub fn doors_dir(&self) -> PathBuf {
+        self.run_dir().join("doors")
+    }
+
+    /// One folder per sandbox: CA bundle and what else it gets to read.
+    pub fn sandboxes_dir(&self) -> PathBuf {
+        self.run_dir().join("sandboxes")
+    }
+
+    /// The guest binary as this daemon unpacked it.
+    pub fn guest_dir(&self) -> PathBuf {
+        self.run_dir().join("guest")
+    }
+
+    /// Held by the daemon that serves this home.
+    pub fn lock_file(&self) -> PathBuf {
+        self.data.join("doorward.lock")
+    }
+
+    /// Becomes the daemon of this home, until the lock is dropped or the process
+    /// ends in whatever way.
+    pub fn lock(&self) -> Result<Lock, LockError> {
+        lock::take(self)
+    }
+
+    /// Whether a daemon serves this home now.
+    pub fn is_served(&self) -> bool {
+        lock::is_held(&self.lock_file())
+    }
+
+    /// Tells this installation's sandboxes from another's: 32 hex digits, made
+    /// once at random.
+    pub fn installation_id(&self) -> Result<String, HomeError> {
+        private::installation_id(&self.data)
+    }
+}
+
+impl std::fmt::Display for Home {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.shown.display().fmt(f)
+    }
+}
+
+/// A path from the environment; an empty variable is as good as none.
+fn env_path(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+fn io(doing: &'static str, path: &Path, source: std::io::Error) -> HomeError {
+    HomeError::Io { doing, path: path.to_path_buf(), source }
+}
+
+#[cfg(test)]
+mod tests;

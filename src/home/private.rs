@@ -1,0 +1,87 @@
+//! Folders and files that only their owner reads, whatever the umask says.
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use super::{HomeError, io};
+
+/// Makes a folder and those above it that are missing, each 0700. One that is
+/// there already must be ours, and is closed to others.
+pub fn create_private_dir(dir: &Path) -> Result<(), HomeError> {
+    match DirBuilder::new().mode(0o700).recursive(true).create(dir) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(io("cannot create the folder", dir, error)),
+    }
+    let found = std::fs::metadata(dir).map_err(|error| io("cannot read", dir, error))?;
+    if !found.is_dir() {
+        return Err(io("cannot use as a folder", dir, ErrorKind::NotADirectory.into()));
+    }
+    let you = rustix::process::geteuid().as_raw();
+    if found.uid() != you {
+        return Err(HomeError::Foreign { path: dir.to_path_buf(), owner: found.uid(), you });
+    }
+    if found.mode() & 0o777 != 0o700 {
+        let private = Permissions::from_mode(0o700);
+        std::fs::set_permissions(dir, private).map_err(|error| io("cannot make private", dir, error))?;
+    }
+    Ok(())
+}
+
+/// Opens a file for reading and writing, creating it 0600 where it is missing.
+pub fn open_private_file(path: &Path) -> Result<File, HomeError> {
+    private_options().create(true).open(path).map_err(|error| io("cannot open", path, error))
+}
+
+/// Makes an empty file, 0600, where there is none. One that is there is not even
+/// opened: closing any descriptor of a database drops the locks that SQLite holds
+/// on it in this process (sqlite.org/howtocorrupt.html, 2.2).
+pub fn make_private_file(path: &Path) -> Result<(), HomeError> {
+    match private_options().create_new(true).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(io("cannot create", path, error)),
+    }
+}
+
+/// The umask can only take from 0600, never add.
+fn private_options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    options
+}
+
+/// Reads the installation's id, or makes it. Written aside and linked into
+/// place: two programs that start at once agree, and none sees half of it.
+pub(super) fn installation_id(data: &Path) -> Result<String, HomeError> {
+    let path = data.join("installation-id");
+    if let Some(id) = read_id(&path)? {
+        return Ok(id);
+    }
+    create_private_dir(data)?;
+    let id = format!("{:032x}", rand::random::<u128>());
+    let mut aside = tempfile::NamedTempFile::new_in(data).map_err(|error| io("cannot write in", data, error))?;
+    let written = writeln!(aside, "{id}").and_then(|()| aside.as_file().sync_all());
+    written.map_err(|error| io("cannot write", &path, error))?;
+    match aside.persist_noclobber(&path) {
+        Ok(_) => {}
+        Err(lost) if lost.error.kind() == ErrorKind::AlreadyExists => {}
+        Err(lost) => return Err(io("cannot write", &path, lost.error)),
+    }
+    read_id(&path)?.ok_or(HomeError::InstallationId { path })
+}
+
+fn read_id(path: &Path) -> Result<Option<String>, HomeError> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io("cannot read", path, error)),
+    };
+    let id = text.trim_end();
+    if id.len() == 32 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        return Ok(Some(id.to_owned()));
+    }
+    Err(HomeError::InstallationId { path: path.to_path_buf() })
+}

@@ -1,0 +1,98 @@
+#![allow(clippy::unwrap_used)]
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use super::*;
+
+fn home() -> (tempfile::TempDir, Home) {
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::at(&dir.path().join("h")).unwrap();
+    (dir, home)
+}
+
+#[test]
+fn everything_is_under_the_folder_that_was_named() {
+    let home = Home::at(Path::new("/srv/door")).unwrap();
+    let family = GroupName::parse("family").unwrap();
+    for (path, want) in [
+        (home.config_file(), "/srv/door/doorward.toml"),
+        (home.policy_file(&family), "/srv/door/policies/family.toml"),
+        (home.base_policy_file(), "/srv/door/policies/base.toml"),
+        (home.main_db(), "/srv/door/data/doorward.db"),
+        (home.audit_db(), "/srv/door/data/audit.db"),
+        (home.group_dir(&family), "/srv/door/data/groups/family"),
+        (home.agent_home(&family), "/srv/door/data/agents/family"),
+        (home.inbox(&family), "/srv/door/data/inbox/family"),
+        (home.control_socket(), "/srv/door/data/run/control.sock"),
+    ] {
+        assert_eq!(path, Path::new(want));
+    }
+}
+
+#[test]
+fn naming_a_home_creates_nothing() {
+    let (dir, home) = home();
+    assert!(!home.is_served());
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn folders_are_private_even_where_they_were_open_before() {
+    let (_dir, home) = home();
+    std::fs::create_dir_all(home.run_dir()).unwrap();
+    std::fs::set_permissions(home.run_dir(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    home.prepare().unwrap();
+    home.prepare().unwrap();
+    for path in [home.data(), &home.run_dir(), &home.doors_dir(), &home.policies_dir()] {
+        assert_eq!(std::fs::metadata(path).unwrap().mode() & 0o777, 0o700, "{}", path.display());
+    }
+}
+
+#[test]
+fn a_file_where_a_folder_belongs_is_said_to_be_one() {
+    let (dir, home) = home();
+    std::fs::write(dir.path().join("h"), "").unwrap();
+    let error = home.prepare().unwrap_err().to_string();
+    assert!(error.contains("h") && error.to_lowercase().contains("not a directory"), "{error}");
+}
+
+#[test]
+fn a_home_too_long_for_a_socket_is_refused_at_once() {
+    let long = format!("/{}", "a".repeat(60));
+    let error = Home::at(Path::new(&long)).unwrap_err().to_string();
+    assert!(error.contains("118 bytes") && error.contains("shorter --home"), "{error}");
+    let longest_that_fits = format!("/{}", "a".repeat(49));
+    assert!(Home::at(Path::new(&longest_that_fits)).is_ok());
+    assert!(Home::at(Path::new(&format!("{longest_that_fits}b"))).is_err());
+}
+
+#[test]
+fn a_second_daemon_is_refused_and_told_who_is_there() {
+    let (_dir, home) = home();
+    let lock = home.lock().unwrap();
+    assert!(home.is_served());
+    let error = home.lock().unwrap_err().to_string();
+    let want =
+        format!("another doorward (pid {}) already serves {home}; stop it or choose another --home", std::process::id());
+    assert_eq!(error, want);
+    drop(lock);
+    assert!(!home.is_served());
+    home.lock().unwrap();
+}
+
+#[test]
+fn the_installation_id_is_made_once() {
+    let (_dir, home) = home();
+    let ids: Vec<String> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| home.installation_id().unwrap())).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(ids[0].len(), 32);
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    assert_eq!(home.installation_id().unwrap(), ids[0]);
+    let path = home.data().join("installation-id");
+    assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+    std::fs::write(&path, "short\n").unwrap();
+    let error = home.installation_id().unwrap_err().to_string();
+    assert!(error.contains("installation-id") && error.contains("32 hex digits"), "{error}");
+}

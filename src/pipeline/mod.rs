@@ -1,0 +1,151 @@
+//! The pipeline: a message comes in, an agent answers, the reply goes out.
+//!
+//! ```text
+//! channel → router → store → queue → worker → conversation → store → outbox → channel
+//! ```
+//!
+//! What it is: the order of things and their promises. What it is not: it knows no
+//! engine, no door and no socket; sandboxes come through [`sandbox::StartSandbox`].
+//!
+//! **Invariants**
+//! - A message that was accepted is answered or its failure is told (13).
+//! - A run that wrote upstream is not run again; where that cannot be known, it
+//!   counts as having written (13).
+//! - Nothing of a chat that is not registered is written or logged (14).
+
+mod conversation;
+mod dispatcher;
+mod live;
+pub mod notice;
+pub mod outbox;
+pub mod queue;
+mod recovery;
+pub mod reply;
+pub mod retries;
+pub mod router;
+pub mod sandbox;
+mod shared;
+mod telling;
+mod worker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use policies::GroupName;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use self::dispatcher::{Dispatcher, Event};
+use self::outbox::{OutboxHandle, Patience};
+use self::retries::Backoff;
+use self::sandbox::StartSandbox;
+use self::shared::Shared;
+use crate::home::Home;
+use crate::store::ledger::AuditLog;
+use crate::store::{Store, StoreError};
+
+/// The running pipeline.
+#[derive(Debug)]
+pub struct Pipeline {
+    store: Arc<Store>,
+    outbox: OutboxHandle,
+    events: mpsc::UnboundedSender<Event>,
+}
+
+/// The pipeline's task; it ends after [`Pipeline::shutdown`].
+pub type PipelineTask = JoinHandle<()>;
+
+/// What a pipeline is made of.
+#[derive(Debug)]
+pub struct Parts<S> {
+    /// Where policy files are, for notices.
+    pub home: Home,
+    /// Messages, runs, outbox.
+    pub store: Arc<Store>,
+    /// What went through the door.
+    pub ledger: Arc<AuditLog>,
+    /// Starts sandboxes.
+    pub sandboxes: S,
+    /// Numbers.
+    pub settings: Settings,
+}
+
+/// The pipeline's numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How many sandboxes may live at once.
+    pub cap: usize,
+    /// How long a sandbox waits for follow-ups.
+    pub idle: Duration,
+    /// Pauses between attempts at a run.
+    pub backoff: Backoff,
+    /// Pauses of the outbox.
+    pub patience: Patience,
+}
+
+/// What the queue holds right now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Groups with a seat, and whether each is busy.
+    pub seated: Vec<(GroupName, bool)>,
+    /// Groups that wait for one, the next one first.
+    pub waiting: Vec<GroupName>,
+}
+
+impl Pipeline {
+    /// Settles what a dead daemon left, then starts to work.
+    pub fn start<S: StartSandbox>(parts: Parts<S>) -> Result<(Arc<Pipeline>, PipelineTask), StoreError> {
+        let Parts { home, store, ledger, sandboxes, settings } = parts;
+        let (events, inbox) = mpsc::unbounded_channel();
+        let outbox = outbox::start(Arc::clone(&store), settings.patience);
+        let shared = Arc::new(Shared {
+            home,
+            store: Arc::clone(&store),
+            ledger,
+            sandboxes,
+            settings,
+            outbox: outbox.clone(),
+            events: events.clone(),
+        });
+        recovery::settle_interrupted(&shared)?;
+        let waiting = store.groups_waiting()?;
+        let task = tokio::spawn(Dispatcher::new(shared, inbox).run());
+        let pipeline = Arc::new(Pipeline { store, outbox, events });
+        waiting.iter().for_each(|group| pipeline.work(group));
+        Ok((pipeline, task))
+    }
+
+    /// A group has new messages.
+    pub fn work(&self, group: &GroupName) {
+        self.tell(Event::Work(group.clone()));
+    }
+
+    /// Ends what runs for a group, at once. Whether anything did.
+    pub async fn stop_group(&self, group: &GroupName) -> bool {
+        let (done, stopped) = oneshot::channel();
+        self.tell(Event::Stop(group.clone(), done));
+        stopped.await.unwrap_or(false)
+    }
+
+    /// What the queue holds right now.
+    pub async fn snapshot(&self) -> Snapshot {
+        let (done, snapshot) = oneshot::channel();
+        self.tell(Event::Snapshot(done));
+        snapshot.await.unwrap_or_default()
+    }
+
+    /// Stops every sandbox; what was under way is settled at the next start.
+    pub async fn shutdown(&self) {
+        let (done, ended) = oneshot::channel();
+        self.tell(Event::Shutdown(done));
+        // An error means that the pipeline has ended already.
+        let _ = ended.await;
+    }
+
+    fn tell(&self, event: Event) {
+        let _ = self.events.send(event);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+//! What the door refused during a run, as its chat reads it: what, why, and the
+//! lines that would lift it, with the file they go into.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::channels::terminal;
+use crate::store::Group;
+use crate::store::ledger::AuditEntry;
+
+/// The most refusals that are read for one notice.
+pub const MOST_READ: u32 = 200;
+
+/// The most that one notice tells apart.
+const MOST_SHOWN: usize = 10;
+
+/// Whether a group's chat may hear what its policy could be widened by: where the
+/// owner sits, and nowhere else (invariant 12 keeps the rest from acting on it,
+/// this keeps it from being told).
+pub fn is_for(group: &Group) -> bool {
+    group.is_main || group.channel == terminal::CHANNEL
+}
+
+/// One text for all refusals of a run; `None` where there were none.
+pub fn text(refused: &[AuditEntry], policy_file: &Path) -> Option<String> {
+    let mut told = BTreeSet::new();
+    let mut lifts = Vec::new();
+    let mut text = String::new();
+    for entry in refused {
+        let line = format!("The door refused {}: {}", what(entry), entry.why().unwrap_or("no reason was recorded"));
+        if told.len() >= MOST_SHOWN || !told.insert(line.clone()) {
+            continue;
+        }
+        let _ = writeln!(text, "{line}");
+        let lift = entry.lift().join("\n");
+        if !lift.is_empty() && !lifts.contains(&lift) {
+            lifts.push(lift);
+        }
+    }
+    if told.is_empty() {
+        return None;
+    }
+    let more = refused.len() - told.len();
+    if more > 0 {
+        let _ = writeln!(text, "(and {more} more; `doorward audit --denied` shows all)");
+    }
+    if !lifts.is_empty() {
+        let _ = writeln!(text, "\nTo allow it, put this into {}:\n", policy_file.display());
+        let _ = writeln!(text, "{}", lifts.join("\n\n"));
+    }
+    Some(text.trim_end().to_owned())
+}
+
+/// `GET https://news.example/today`, as far as it is known.
+fn what(entry: &AuditEntry) -> String {
+    let decision = &entry.decision;
+    let Some(host) = &decision.host else {
+        return decision.raw_target.clone().unwrap_or_else(|| "a connection that was no request".to_owned());
+    };
+    let scheme = decision.scheme.as_deref().unwrap_or("https");
+    let port = match (scheme, decision.port) {
+        (_, None) | ("https", Some(443)) | ("http", Some(80)) => String::new(),
+        (_, Some(port)) => format!(":{port}"),
+    };
+    let method = decision.method.as_deref().map(|method| format!("{method} ")).unwrap_or_default();
+    format!("{method}{scheme}://{host}{port}{}", decision.path.as_deref().unwrap_or(""))
+}

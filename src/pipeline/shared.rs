@@ -1,0 +1,140 @@
+//! What every worker needs, and how a run fails.
+
+use std::sync::Arc;
+
+use policies::GroupName;
+use tokio::sync::mpsc;
+
+use super::Settings;
+use super::dispatcher::Event;
+use super::notice;
+use super::outbox::OutboxHandle;
+use super::telling;
+use super::worker::{Broken, Left};
+use crate::channels::protocol::OutgoingKind;
+use crate::home::Home;
+use crate::store::ledger::AuditLog;
+use crate::store::{EndRunError, Group, Message, MessageRow, Run, Store};
+
+pub(super) struct Shared<S> {
+    pub(super) home: Home,
+    pub(super) store: Arc<Store>,
+    pub(super) ledger: Arc<AuditLog>,
+    pub(super) sandboxes: S,
+    pub(super) settings: Settings,
+    pub(super) outbox: OutboxHandle,
+    pub(super) events: mpsc::UnboundedSender<Event>,
+}
+
+impl<S> Shared<S> {
+    pub(super) fn report_busy(&self, group: &GroupName) {
+        let _ = self.events.send(Event::Busy(group.clone()));
+    }
+
+    pub(super) fn report_idle(&self, group: &GroupName) {
+        let _ = self.events.send(Event::Idle(group.clone()));
+    }
+
+    /// Shows or hides the typing sign in a group's chat.
+    pub(super) fn typing(&self, group: &GroupName, on: bool) {
+        if let Ok(Some(group)) = self.store.group(group) {
+            self.outbox.typing(&group.channel, &group.chat, on);
+        }
+    }
+
+    /// What the door refused during a run, for those who may hear of it.
+    pub(super) fn notice(&self, group: &Group, run: &Run) -> Option<String> {
+        if !notice::is_for(group) {
+            return None;
+        }
+        let refused = self.ledger.refusals_of_run(run.id, notice::MOST_READ);
+        let refused = refused.inspect_err(|error| tracing::error!(%error, "refusals cannot be read")).ok()?;
+        notice::text(&refused, &self.home.policy_file(&group.name))
+    }
+
+    /// Ends a failed run: tries again later where that is safe and of use, else
+    /// tells the chat.
+    pub(super) fn fail(&self, group: &Group, run: &Run, why: &str, messages: &[Message], may_pass: bool) -> Broken {
+        let wrote = self.wrote_upstream(&group.name, run.first);
+        let rest = self.settings.backoff.after(run.attempt).filter(|_| may_pass && !wrote);
+        let words = match (wrote, may_pass) {
+            (true, _) => format!("{why}\n{}", telling::NOT_REPEATED),
+            (false, true) => format!("{why}\nIt was tried {} times. The next message tries anew.", run.attempt),
+            (false, false) => why.to_owned(),
+        };
+        tracing::warn!(group = %group.name, run = run.id.0, attempt = run.attempt, wrote, again = rest.is_some(), "a run failed");
+        let ended = match rest {
+            Some(rest) => {
+                let hint = format!("{why}\nTrying again in {} s.", rest.as_secs());
+                let first = messages.first().filter(|_| run.attempt == 1);
+                let told: Vec<_> =
+                    first.map(|message| telling::outgoing(OutgoingKind::Notice, hint, message)).into_iter().collect();
+                self.store.fail_run(run.id, why, None, &told)
+            }
+            None => self.tell_failure(group, run, why, messages, &words),
+        };
+        self.outbox.wake();
+        match ended {
+            Ok(_) | Err(EndRunError::NotRunning(_)) => Broken::Settled(Left { rest }),
+            Err(EndRunError::Store(error)) => Broken::Store(error),
+        }
+    }
+
+    fn tell_failure(
+        &self,
+        group: &Group,
+        run: &Run,
+        why: &str,
+        messages: &[Message],
+        words: &str,
+    ) -> Result<Vec<crate::store::OutboxId>, EndRunError> {
+        let Some((first, last)) = messages.first().zip(messages.last()) else {
+            return self.store.fail_run(run.id, why, None, &[]);
+        };
+        let mut told: Vec<_> = self
+            .notice(group, run)
+            .map(|text| telling::outgoing(OutgoingKind::Notice, text, first))
+            .into_iter()
+            .collect();
+        told.extend(telling::failures(messages, words));
+        self.store.fail_run(run.id, why, Some(last.row), &told)
+    }
+
+    fn tell_failure_plainly(
+        &self,
+        run: &Run,
+        why: &str,
+        messages: &[Message],
+        words: &str,
+    ) -> Result<(), EndRunError> {
+        let cursor = messages.last().map(|message| message.row);
+        self.store.fail_run(run.id, why, cursor, &telling::failures(messages, words)).map(drop)
+    }
+
+    /// Whether any run that had taken this message on wrote upstream. Where that
+    /// cannot be known, it did.
+    pub(super) fn wrote_upstream(&self, group: &GroupName, first: MessageRow) -> bool {
+        let Ok(runs) = self.store.runs_over(group, first) else { return true };
+        runs.into_iter().any(|run| self.ledger.run_wrote_upstream(run).unwrap_or(true))
+    }
+
+    /// Tells everything that waits in a group that it was stopped. Whether anything did.
+    pub(super) fn settle_stopped(&self, group: &GroupName, run: Option<&Run>) -> Result<bool, EndRunError> {
+        let waiting = self.store.pending_messages(group)?;
+        let own;
+        let run = match run {
+            Some(run) => run,
+            None => match telling::run_without_sandbox(&self.store, group, &waiting) {
+                Some(run) => {
+                    own = run;
+                    &own
+                }
+                None => return Ok(false),
+            },
+        };
+        let words = "Stopped by the owner. Send the message again to have it done.";
+        self.tell_failure_plainly(run, "stopped by the owner", &waiting, words)?;
+        self.outbox.wake();
+        Ok(true)
+    }
+}

@@ -1,0 +1,41 @@
+//! What a chat is told when a message gets no answer.
+
+use policies::SandboxId;
+
+use crate::channels::protocol::OutgoingKind;
+use crate::store::{EndRunError, Message, NewOutgoing, Run, Store, StoreError};
+
+/// The sandbox of a run for which none came up. Real ids are 32 digits.
+const NO_SANDBOX: &str = "0";
+
+/// Why a run is not repeated although it has no answer.
+pub(super) const NOT_REPEATED: &str =
+    "It had already sent something out through the door, so it is not repeated by itself; \
+     `doorward audit` shows what. Send the message again if you want it done again.";
+
+/// A message for the chat.
+pub(super) fn outgoing(kind: OutgoingKind, text: impl Into<String>, answers: &Message) -> NewOutgoing {
+    NewOutgoing { kind, text: text.into(), in_reply_to: Some(answers.id.clone()) }
+}
+
+/// The failure of each of these messages, and that nothing more will come.
+pub(super) fn failures(messages: &[Message], words: &str) -> Vec<NewOutgoing> {
+    let tell = |message| [outgoing(OutgoingKind::Failure, words, message), outgoing(OutgoingKind::Done, "", message)];
+    messages.iter().flat_map(tell).collect()
+}
+
+/// Begins a run for messages that no sandbox will see, so that the attempt counts.
+pub(super) fn run_without_sandbox(store: &Store, group: &policies::GroupName, messages: &[Message]) -> Option<Run> {
+    let (first, last) = (messages.first()?, messages.last()?);
+    let sandbox = SandboxId::new(NO_SANDBOX)?;
+    let begun = store.begin_run(group, first.row, last.row, &sandbox);
+    begun.inspect_err(|error| tracing::error!(%group, %error, "a failed start could not be recorded")).ok()
+}
+
+/// Ends a run without a word: its messages are tried again.
+pub(super) fn try_again(store: &Store, run: &Run, why: &str) -> Result<(), StoreError> {
+    match store.fail_run(run.id, why, None, &[]) {
+        Ok(_) | Err(EndRunError::NotRunning(_)) => Ok(()),
+        Err(EndRunError::Store(error)) => Err(error),
+    }
+}

@@ -1,0 +1,196 @@
+//! One group at work: from taking its seat to leaving it. Keeps the group's sandbox
+//! for follow-ups until it was idle for long enough or its seat is needed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use policies::GroupName;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::Shared;
+use super::conversation::Conversation;
+use super::sandbox::{Sandbox, StartFailure, StartSandbox};
+use super::telling;
+use crate::store::{Group, Message, Run, StoreError};
+
+/// What the queue tells a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mail {
+    /// There are new messages.
+    Work,
+    /// Leave as soon as nothing is left to do.
+    Close,
+}
+
+/// Why a worker must end at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Halt {
+    /// It need not.
+    No,
+    /// The owner stopped the group.
+    Stop,
+    /// The daemon ends; what was under way is settled at the next start.
+    Shutdown,
+}
+
+/// How a worker left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Left {
+    /// Do not try this group again before that.
+    pub(super) rest: Option<Duration>,
+}
+
+impl Left {
+    /// For a worker that broke off and could not say how long to rest.
+    pub(super) fn broken_off() -> Self {
+        Left { rest: Some(Duration::from_secs(5)) }
+    }
+}
+
+/// Why there is no use in going on for now.
+pub(super) enum Broken {
+    /// A run failed, and what is to be told was told.
+    Settled(Left),
+    /// The store cannot be used.
+    Store(StoreError),
+}
+
+pub(super) struct Worker<S: StartSandbox> {
+    pub(super) shared: Arc<Shared<S>>,
+    pub(super) name: GroupName,
+    pub(super) mail: mpsc::UnboundedReceiver<Mail>,
+    pub(super) halt: watch::Receiver<Halt>,
+    starting: Option<JoinHandle<Result<S::Sandbox, StartFailure>>>,
+    pub(super) sandbox: Option<S::Sandbox>,
+    pub(super) run: Option<Run>,
+    closing: bool,
+}
+
+impl<S: StartSandbox> Worker<S> {
+    pub(super) fn new(
+        shared: Arc<Shared<S>>,
+        name: GroupName,
+        mail: mpsc::UnboundedReceiver<Mail>,
+        halt: watch::Receiver<Halt>,
+    ) -> Self {
+        Worker { shared, name, mail, halt, starting: None, sandbox: None, run: None, closing: false }
+    }
+
+    /// Works until there is nothing left to do, something breaks, or it is halted.
+    pub(super) async fn serve(mut self) -> Left {
+        let mut halt = self.halt.clone();
+        let ended = tokio::select! {
+            biased;
+            halted = halt.wait_for(|halt| *halt != Halt::No) => Err(halted.map_or(Halt::Shutdown, |halt| *halt)),
+            ended = self.work() => Ok(ended),
+        };
+        self.close_sandbox().await;
+        self.shared.typing(&self.name, false);
+        match ended {
+            Ok(Ok(())) | Err(Halt::No | Halt::Shutdown) => Left::default(),
+            Ok(Err(Broken::Settled(left))) => left,
+            Ok(Err(Broken::Store(error))) => {
+                tracing::error!(group = %self.name, %error, "the store cannot be used; the group rests");
+                Left { rest: Some(self.shared.settings.backoff.first) }
+            }
+            Err(Halt::Stop) => {
+                self.settle_stopped();
+                Left::default()
+            }
+        }
+    }
+
+    async fn work(&mut self) -> Result<(), Broken> {
+        loop {
+            let Some(group) = self.shared.store.group(&self.name)? else { return Ok(()) };
+            let waiting = self.shared.store.pending_messages(&self.name)?;
+            if !waiting.is_empty() {
+                self.shared.report_busy(&self.name);
+                self.shared.typing(&self.name, true);
+                self.ensure_sandbox(&group, &waiting).await?;
+                Conversation::begin(self, &group, waiting)?.carry_on().await?;
+                self.shared.typing(&self.name, false);
+            } else if self.sandbox.is_none() || !self.rest_until_woken().await {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Starts a sandbox where there is none yet.
+    async fn ensure_sandbox(&mut self, group: &Group, waiting: &[Message]) -> Result<(), Broken> {
+        if self.sandbox.is_some() {
+            return Ok(());
+        }
+        let (shared, wanted) = (Arc::clone(&self.shared), group.clone());
+        // In a task of its own: a halt may drop this wait, but must not drop a start half-way.
+        let starting = tokio::spawn(async move { shared.sandboxes.start(&wanted).await });
+        let failure = match self.starting.insert(starting).await {
+            Ok(Ok(sandbox)) => {
+                self.starting = None;
+                self.sandbox = Some(sandbox);
+                return Ok(());
+            }
+            Ok(Err(failure)) => failure,
+            Err(panic) => StartFailure { why: format!("the start broke off: {panic}"), may_pass: true },
+        };
+        self.starting = None;
+        let Some(run) = telling::run_without_sandbox(&self.shared.store, &self.name, waiting) else {
+            return Err(Broken::Settled(Left { rest: Some(self.shared.settings.backoff.first) }));
+        };
+        let why = format!("The sandbox could not be started: {failure}");
+        Err(self.shared.fail(group, &run, &why, waiting, failure.may_pass))
+    }
+
+    /// Idles with a live sandbox. Whether there is anything more to do.
+    async fn rest_until_woken(&mut self) -> bool {
+        if self.closing {
+            return false;
+        }
+        self.shared.report_idle(&self.name);
+        let Some(sandbox) = self.sandbox.as_mut() else { return false };
+        let idle = tokio::time::sleep(self.shared.settings.idle);
+        tokio::pin!(idle);
+        loop {
+            tokio::select! {
+                mail = self.mail.recv() => return mail == Some(Mail::Work),
+                () = &mut idle => return false,
+                // Between turns an agent has nothing to say; its end is noticed here.
+                said = sandbox.next() => if !matches!(said, Ok(Some(_))) { return false },
+            }
+        }
+    }
+
+    /// Mail that came while the group was busy. Whether it says that there is more.
+    pub(super) fn note(&mut self, mail: Option<Mail>) -> bool {
+        self.closing |= mail != Some(Mail::Work);
+        mail == Some(Mail::Work)
+    }
+
+    async fn close_sandbox(&mut self) {
+        if let Some(starting) = self.starting.take()
+            && let Ok(Ok(sandbox)) = starting.await
+        {
+            self.sandbox = Some(sandbox);
+        }
+        if let Some(sandbox) = self.sandbox.take() {
+            sandbox.set_run(None);
+            sandbox.stop().await;
+        }
+    }
+
+    /// Stop means stop: what was under way and what waited behind it is told, and
+    /// only a new message starts the group again.
+    fn settle_stopped(&mut self) {
+        let settled = self.shared.settle_stopped(&self.name, self.run.take().as_ref());
+        if let Err(error) = settled {
+            tracing::error!(group = %self.name, %error, "the stop could not be told to its chat");
+        }
+    }
+}
+
+impl From<StoreError> for Broken {
+    fn from(error: StoreError) -> Self {
+        Broken::Store(error)
+    }
+}

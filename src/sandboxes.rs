@@ -1,0 +1,233 @@
+//! Sandboxes for groups: a door, the folders, and a container around an agent.
+
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use containers::protocol::{FromGuest, ToGuest};
+use containers::{Engine, Folders, Sandbox, SandboxLost, SandboxSpec, SandboxUser, StartError, Weakening};
+use policies::GroupName;
+
+use crate::config::{self, Config};
+use crate::gateway::{Gateway, GatewayError, OpenDoor};
+use crate::home::Home;
+
+/// How long an agent may take to finish when its sandbox is stopped.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Starts sandboxes on the engine.
+pub struct Sandboxes {
+    home: Home,
+    config: config::Engine,
+    gateway: Arc<Gateway>,
+    engine: Engine,
+    installation: String,
+    guest: PathBuf,
+}
+
+/// A sandbox that runs, with the door it has.
+pub struct LiveSandbox {
+    sandbox: Sandbox,
+    door: OpenDoor,
+    folders: OwnFolders,
+}
+
+/// What exists on the host for one sandbox alone; gone when it is.
+struct OwnFolders {
+    door: PathBuf,
+    other: PathBuf,
+}
+
+/// Why a sandbox does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// A folder on the host.
+    #[error("the sandbox's folder {path} cannot be made ready: {error}", path = path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// Its door.
+    #[error(transparent)]
+    Door(#[from] GatewayError),
+    /// The container.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// What a dead daemon left behind.
+    #[error("sandboxes of an earlier daemon could not be removed: {0}")]
+    Orphans(String),
+}
+
+impl Sandboxes {
+    /// For the groups of a home.
+    pub fn open(
+        home: &Home,
+        config: &Config,
+        gateway: Arc<Gateway>,
+        engine: Engine,
+        installation: String,
+    ) -> Result<Self, SandboxError> {
+        let guest_dir = home.guest_dir();
+        let guest = containers::guest::install(&guest_dir).map_err(|error| SandboxError::Folder { path: guest_dir, error })?;
+        Ok(Sandboxes { home: home.clone(), config: config.engine.clone(), gateway, engine, installation, guest })
+    }
+
+    /// The engine they run on.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Starts a sandbox of a group; once this returns, its agent takes prompts.
+    pub async fn start(&self, group: &GroupName) -> Result<LiveSandbox, SandboxError> {
+        self.start_weakened(group, Weakening::None).await
+    }
+
+    /// The same with a deliberate hole, for the drill.
+    pub async fn start_weakened(&self, group: &GroupName, weakening: Weakening) -> Result<LiveSandbox, SandboxError> {
+        let identity = crate::gateway::new_identity(group);
+        let id = identity.sandbox.to_string();
+        let folders = OwnFolders { door: self.home.doors_dir().join(&id), other: self.home.sandboxes_dir().join(&id) };
+        // The agent may pass through its door's folder and reach the socket; it may
+        // neither list nor change it.
+        make_folder(&folders.door, 0o711)?;
+        make_folder(&folders.other, 0o700)?;
+        let policy = self.gateway.policy_handle(group);
+        let door = self.gateway.open_door_as(identity, &folders.door.join("door.sock"), policy)?;
+        let spec = self.spec(group, &id, &folders, &door, weakening)?;
+        let sandbox = Sandbox::start(&self.engine, &spec).await?;
+        tracing::info!(sandbox.id = %id, sandbox.group = %group, "Sandbox started");
+        Ok(LiveSandbox { sandbox, door, folders })
+    }
+
+    /// Removes the containers and door folders that a dead daemon left behind.
+    pub async fn remove_orphans(&self) -> Result<Vec<String>, SandboxError> {
+        let removed = self.engine.remove_orphans(&self.installation, &[]).await;
+        let removed = removed.map_err(|error| SandboxError::Orphans(error.to_string()))?;
+        for folder in [self.home.doors_dir(), self.home.sandboxes_dir()] {
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                remove_folder(&entry.path());
+            }
+        }
+        Ok(removed)
+    }
+
+    fn spec(
+        &self,
+        group: &GroupName,
+        id: &str,
+        own: &OwnFolders,
+        door: &OpenDoor,
+        weakening: Weakening,
+    ) -> Result<SandboxSpec, SandboxError> {
+        let user = self.engine.sandbox_user();
+        let folders = Folders {
+            group: self.group_folder(self.home.group_dir(group), &user)?,
+            home: self.group_folder(self.home.agent_home(group), &user)?,
+            inbox: Some(self.shared_folder(self.home.inbox(group))?),
+            global: Some(self.shared_folder(self.home.global_copy())?),
+        };
+        Ok(SandboxSpec {
+            installation: self.installation.clone(),
+            group: group.to_string(),
+            id: id.to_owned(),
+            image: self.config.image.clone(),
+            runtime: self.config.runtime.clone(),
+            user,
+            folders,
+            door: own.door.clone(),
+            guest: self.guest.clone(),
+            ca: door.ca_pem().to_owned(),
+            ca_bundle: own.other.join("ca-certificates.crt"),
+            environment: door.environment().to_vec(),
+            limits: containers::Limits {
+                pids: i64::from(self.config.pids),
+                memory: i64::try_from(self.config.memory).unwrap_or(i64::MAX),
+                cpus: self.config.cpus,
+                ..containers::Limits::default()
+            },
+            weakening,
+        })
+    }
+
+    /// A folder that the agent may write: its user's own.
+    fn group_folder(&self, path: PathBuf, user: &SandboxUser) -> Result<PathBuf, SandboxError> {
+        make_folder(&path, 0o700)?;
+        if user.chown {
+            std::os::unix::fs::chown(&path, Some(user.uid), Some(user.gid))
+                .map_err(|error| SandboxError::Folder { path: path.clone(), error })?;
+        }
+        Ok(path)
+    }
+
+    /// A folder that the agent may read and never write.
+    fn shared_folder(&self, path: PathBuf) -> Result<PathBuf, SandboxError> {
+        make_folder(&path, 0o755)?;
+        Ok(path)
+    }
+}
+
+impl LiveSandbox {
+    /// Says something to the guest.
+    pub async fn send(&mut self, message: &ToGuest) -> Result<(), SandboxLost> {
+        self.sandbox.send(message).await
+    }
+
+    /// What the guest says next; `None` when it is gone.
+    pub async fn next(&mut self) -> Result<Option<FromGuest>, SandboxLost> {
+        self.sandbox.next().await
+    }
+
+    /// Says which run the requests through its door belong to from now on.
+    pub fn set_run(&self, run: Option<u64>) {
+        self.door.set_run(run);
+    }
+
+    /// The engine's id of the container.
+    pub fn container_id(&self) -> &str {
+        self.sandbox.container_id()
+    }
+
+    /// What a weakened sandbox's attestation found.
+    pub fn findings(&self) -> &[containers::Finding] {
+        self.sandbox.findings()
+    }
+
+    /// Its door.
+    pub fn door(&self) -> &OpenDoor {
+        &self.door
+    }
+
+    /// Shuts the door first, then ends the agent.
+    pub async fn stop(self) {
+        let LiveSandbox { sandbox, door, folders } = self;
+        door.close();
+        sandbox.stop(GRACE).await;
+        drop(folders);
+    }
+}
+
+impl Drop for OwnFolders {
+    fn drop(&mut self) {
+        remove_folder(&self.door);
+        remove_folder(&self.other);
+    }
+}
+
+/// Makes a folder with exactly this mode, whatever the umask says.
+fn make_folder(path: &Path, mode: u32) -> Result<(), SandboxError> {
+    let made = std::fs::create_dir_all(path).and_then(|()| std::fs::set_permissions(path, Permissions::from_mode(mode)));
+    made.map_err(|error| SandboxError::Folder { path: path.to_owned(), error })
+}
+
+fn remove_folder(path: &Path) {
+    if let Err(error) = std::fs::remove_dir_all(path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(%error, path = %path.display(), "A sandbox's folder could not be removed");
+    }
+}

@@ -1,0 +1,106 @@
+//! What can be wrong with a database file, in words that say what to do.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
+
+/// Why the store could not do it. Never carries what was to be stored.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// ENOSPC, or SQLite's own limit.
+    #[error("the disk is full: {path} cannot grow; free some space", path = path.display())]
+    DiskFull {
+        /// The database.
+        path: PathBuf,
+    },
+    /// By its mode, its mount or its owner.
+    #[error("{path} is read-only; make it and its folder writable for the user that runs doorward", path = path.display())]
+    ReadOnly {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Somebody else holds the write lock for longer than we wait.
+    #[error("{path} is locked by another program; close what has it open", path = path.display())]
+    Locked {
+        /// The database.
+        path: PathBuf,
+    },
+    /// A newer doorward was here.
+    #[error("{path} was written by a newer doorward (schema {found}, this one knows {known}); update doorward", path = path.display())]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its schema.
+        found: u32,
+        /// The newest this program knows.
+        known: u32,
+    },
+    /// Some other file, or one that was damaged.
+    #[error("{path} is damaged or no database; restore it from a backup, or move it away to start anew ({detail})", path = path.display())]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite said.
+        detail: String,
+    },
+    /// The file was there, and is not any more.
+    #[error("{path} is gone: it was removed or replaced; put it back, or restart doorward to begin a new one", path = path.display())]
+    Gone {
+        /// The database.
+        path: PathBuf,
+    },
+    /// It cannot be opened at all.
+    #[error("{path} cannot be opened: {detail}", path = path.display())]
+    Unopened {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        detail: String,
+    },
+    /// The group is not registered (any more).
+    #[error("there is no group {0:?}; `doorward group list` shows those there are")]
+    NoGroup(String),
+    /// Anything else.
+    #[error("{path}: {detail}", path = path.display())]
+    Other {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite said.
+        detail: String,
+    },
+}
+
+impl StoreError {
+    /// Whether the same call may succeed later without anybody changing the program.
+    pub fn may_pass(&self) -> bool {
+        !matches!(self, StoreError::Newer { .. } | StoreError::Damaged { .. } | StoreError::NoGroup(_))
+    }
+
+    pub(super) fn sqlite(path: &Path, error: &rusqlite::Error) -> Self {
+        let path = path.to_path_buf();
+        let detail = error.to_string();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => StoreError::DiskFull { path },
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => StoreError::ReadOnly { path },
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Locked { path },
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => StoreError::Damaged { path, detail },
+            Some(ErrorCode::CannotOpen) => StoreError::Unopened { path, detail },
+            _ => StoreError::Other { path, detail },
+        }
+    }
+
+    /// A file that could not even be created, in the same words.
+    pub(super) fn home(path: &Path, error: &crate::home::HomeError) -> Self {
+        use std::io::ErrorKind;
+        let path = path.to_path_buf();
+        let kind = match error {
+            crate::home::HomeError::Io { source, .. } => source.kind(),
+            _ => ErrorKind::Other,
+        };
+        match kind {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::DiskFull { path },
+            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => StoreError::ReadOnly { path },
+            _ => StoreError::Unopened { path, detail: error.to_string() },
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Groups: registered chats.
+
+use policies::GroupName;
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::{Millis, Store, StoreError, now};
+
+/// A registered chat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Its name.
+    pub name: GroupName,
+    /// `terminal`, `whatsapp`, …
+    pub channel: String,
+    /// The channel's id of the chat.
+    pub chat: String,
+    /// The agent that answers in it.
+    pub agent: String,
+    /// Whether the owner administers here.
+    pub is_main: bool,
+    /// When it was registered.
+    pub created_at: Millis,
+}
+
+/// A group to register.
+#[derive(Clone, Copy, Debug)]
+pub struct NewGroup<'a> {
+    /// Its name.
+    pub name: &'a GroupName,
+    /// `terminal`, `whatsapp`, …
+    pub channel: &'a str,
+    /// The channel's id of the chat.
+    pub chat: &'a str,
+    /// The agent that answers in it.
+    pub agent: &'a str,
+    /// Whether the owner administers here; there is one such group.
+    pub is_main: bool,
+}
+
+/// Why a group was not registered.
+#[derive(Debug, thiserror::Error)]
+pub enum AddGroupError {
+    /// `policies/base.toml` is no group's file.
+    #[error("no group can be called \"base\": policies/base.toml holds the denials that apply to all")]
+    Reserved,
+    /// The name is in use.
+    #[error("there is a group {0} already; choose another name, or remove it first with `doorward group remove {0}`")]
+    NameTaken(GroupName),
+    /// The chat belongs to another group.
+    #[error("this chat is the group {0} already; a chat is one group")]
+    ChatTaken(GroupName),
+    /// There is one main group.
+    #[error("the main group is {0}; there is only one")]
+    MainTaken(GroupName),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Store {
+    /// Registers a chat.
+    pub fn add_group(&self, new: &NewGroup<'_>) -> Result<Group, AddGroupError> {
+        if new.name.as_str() == "base" {
+            return Err(AddGroupError::Reserved);
+        }
+        self.write(|transaction| {
+            let find = |what: &str, by: &[&dyn rusqlite::ToSql]| {
+                let sql = format!("{SELECT} WHERE {what}");
+                transaction.query_row(&sql, by, group_from).optional().map_err(|error| self.explain(&error))
+            };
+            if let Some(group) = find("name = ?1", &[&new.name.as_str()])? {
+                return Err(AddGroupError::NameTaken(group.name));
+            }
+            if let Some(group) = find("channel = ?1 AND chat = ?2", &[&new.channel, &new.chat])? {
+                return Err(AddGroupError::ChatTaken(group.name));
+            }
+            if let Some(group) = find("is_main AND ?1", &[&new.is_main])? {
+                return Err(AddGroupError::MainTaken(group.name));
+            }
+            let group = Group {
+                name: new.name.clone(),
+                channel: new.channel.to_owned(),
+                chat: new.chat.to_owned(),
+                agent: new.agent.to_owned(),
+                is_main: new.is_main,
+                created_at: now(),
+            };
+            let insert = "INSERT INTO groups (name, channel, chat, agent, is_main, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+            let values =
+                params![group.name.as_str(), group.channel, group.chat, group.agent, group.is_main, group.created_at];
+            transaction.execute(insert, values).map_err(|error| self.explain(&error))?;
+            Ok(group)
+        })
+    }
+
+    /// Forgets a group with its messages, runs and outgoing messages. Its folder
+    /// stays; that is for its owner to delete. `None`: there was no such group.
+    pub fn remove_group(&self, name: &GroupName) -> Result<Option<Group>, StoreError> {
+        self.write(|transaction| {
+            let sql = format!("DELETE FROM groups WHERE name = ?1 RETURNING {COLUMNS}");
+            transaction.query_row(&sql, [name.as_str()], group_from).optional().map_err(|error| self.explain(&error))
+        })
+    }
+
+    /// All groups by name, the main group first.
+    pub fn groups(&self) -> Result<Vec<Group>, StoreError> {
+        self.read(|connection| {
+            let mut select = connection.prepare_cached(&format!("{SELECT} ORDER BY is_main DESC, name"))?;
+            select.query_map([], group_from)?.collect()
+        })
+    }
+
+    /// One group.
+    pub fn group(&self, name: &GroupName) -> Result<Option<Group>, StoreError> {
+        self.read(|connection| {
+            let mut select = connection.prepare_cached(&format!("{SELECT} WHERE name = ?1"))?;
+            select.query_row([name.as_str()], group_from).optional()
+        })
+    }
+
+    /// The group that a chat is, if it is one.
+    pub fn group_by_chat(&self, channel: &str, chat: &str) -> Result<Option<Group>, StoreError> {
+        self.read(|connection| {
+            let mut select = connection.prepare_cached(&format!("{SELECT} WHERE channel = ?1 AND chat = ?2"))?;
+            select.query_row([channel, chat], group_from).optional()
+        })
+    }
+}
+
+const COLUMNS: &str = "name, channel, chat, agent, is_main, created_at";
+const SELECT: &str = "SELECT name, channel, chat, agent, is_main, created_at FROM groups";
+
+fn group_from(row: &Row<'_>) -> rusqlite::Result<Group> {
+    Ok(Group {
+        name: group_name(row, 0)?,
+        channel: row.get(1)?,
+        chat: row.get(2)?,
+        agent: row.get(3)?,
+        is_main: row.get(4)?,
+        created_at: row.get(5)?,
+    })
+}
+
+/// A group's name as it stands in a row.
+pub(super) fn group_name(row: &Row<'_>, column: usize) -> rusqlite::Result<GroupName> {
+    let text: String = row.get(column)?;
+    GroupName::parse(&text)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error.into()))
+}

@@ -1,0 +1,104 @@
+//! The hash chain, and how to tell that it is whole.
+
+use rusqlite::Connection;
+use sha2::{Digest, Sha256};
+
+use crate::store::StoreError;
+
+/// The last row: what the next one is chained to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Link {
+    pub(super) seq: u64,
+    pub(super) hash: [u8; 32],
+}
+
+impl Link {
+    /// Before the first row.
+    pub(super) const FIRST: Link = Link { seq: 0, hash: [0; 32] };
+}
+
+/// A chain that is whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// How many records there are.
+    pub records: u64,
+    /// The hash of the last one, in hex: to be kept elsewhere.
+    pub head: String,
+    /// Whether the head that was asked for is a record of this chain.
+    pub holds_head: Option<bool>,
+}
+
+/// The first record that is not as it was written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("record {seq} {what}; the records before it are as they were written")]
+pub struct BadRecord {
+    /// Its number.
+    pub seq: u64,
+    /// What is wrong with it.
+    pub what: &'static str,
+}
+
+/// Why a log was not found whole.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// It is not whole.
+    #[error(transparent)]
+    Bad(#[from] BadRecord),
+    /// It cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The hash of a row. Every part has a fixed length or an end of its own, so that
+/// no two rows hash the same bytes; `about` is 0 for none (rows count from 1).
+pub(super) fn hash(previous: &[u8; 32], seq: u64, at_ms: i64, kind: &str, about: Option<u64>, record: &str) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    hasher.update(previous);
+    hasher.update(seq.to_be_bytes());
+    hasher.update(at_ms.to_be_bytes());
+    hasher.update(kind.as_bytes());
+    hasher.update([0]);
+    hasher.update(about.unwrap_or(0).to_be_bytes());
+    hasher.update(record.as_bytes());
+    hasher.finalize().into()
+}
+
+/// Walks the chain from its first row. The inner result is about the log, the
+/// outer one about reading it.
+pub(super) fn verify(connection: &Connection, head: Option<&str>) -> rusqlite::Result<Result<Verified, BadRecord>> {
+    let mut last = Link::FIRST;
+    let mut holds_head = head.map(|_| false);
+    let mut select = connection.prepare("SELECT seq, at_ms, kind, about, record, hash FROM events ORDER BY seq")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let seq = row.get::<_, i64>(0)?;
+        let bad = |what| Ok(Err(BadRecord { seq: last.seq + 1, what }));
+        if i128::from(seq) != i128::from(last.seq) + 1 {
+            return if seq < 1 {
+                Ok(Err(BadRecord { seq: seq.unsigned_abs(), what: "has a number that no record can have" }))
+            } else {
+                bad("is missing")
+            };
+        }
+        let seq = seq.unsigned_abs();
+        let about = row.get::<_, Option<i64>>(3)?.map(i64::unsigned_abs);
+        if about.is_some_and(|about| about == 0 || about >= seq) {
+            return bad("names a decision that had not been made");
+        }
+        let kind: String = row.get(2)?;
+        let record: String = row.get(4)?;
+        let want = hash(&last.hash, seq, row.get(1)?, &kind, about, &record);
+        if row.get_ref(5)?.as_blob().ok() != Some(want.as_slice()) {
+            return bad("was changed, moved or put in");
+        }
+        if head.is_some_and(|head| hex(&want) == head.to_ascii_lowercase()) {
+            holds_head = Some(true);
+        }
+        last = Link { seq, hash: want };
+    }
+    Ok(Ok(Verified { records: last.seq, head: hex(&last.hash), holds_head }))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

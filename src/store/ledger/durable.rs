@@ -1,0 +1,121 @@
+//! The thread behind the writer: every second an fsync and a checkpoint, on a
+//! connection of its own, so that no request waits for the disk.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{Shared, lock};
+use crate::store::StoreError;
+
+/// How much a power cut may cost.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Pages in the write-ahead log (of 4 KiB) from which the writer has to wait for
+/// a checkpoint: under a load that never pauses it would grow without end.
+const LONG: i64 = 16_384;
+
+/// The running thread; ends, after a last fsync, when this is dropped.
+#[derive(Debug)]
+pub(super) struct Durable {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Durable {
+    pub(super) fn start(shared: Arc<Shared>) -> Self {
+        let (stop, stopped) = channel();
+        let thread = std::thread::Builder::new().name("audit-log".into()).spawn(move || {
+            let mut connection = None;
+            while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
+                tick(&shared, &mut connection);
+            }
+            tick(&shared, &mut connection);
+        });
+        if let Err(error) = &thread {
+            // Alarms are still made durable one by one, and every commit survives the daemon.
+            tracing::error!(error = %error, "Audit log thread not started");
+        }
+        Durable { stop: Some(stop), thread: thread.ok() }
+    }
+}
+
+impl Drop for Durable {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Fsyncs the write-ahead log: all that is committed is on the disk afterwards.
+pub(super) fn sync(path: &Path) -> Result<(), StoreError> {
+    // Opening `-wal` is safe where opening the database is not: SQLite holds no
+    // locks on it. It is missing while nothing was written since the last close.
+    match File::open(beside(path, "-wal")).and_then(|wal| wal.sync_data()) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(explain(path, &error)),
+        _ => Ok(()),
+    }
+}
+
+/// Fsyncs the folder: a new file's name is on the disk afterwards.
+pub(super) fn sync_folder(path: &Path) -> Result<(), StoreError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| explain(path, &error))
+}
+
+fn tick(shared: &Shared, connection: &mut Option<(u64, Connection)>) {
+    // What could not be written is tried again even if nobody asks for anything;
+    // while it fails, whoever asks is told.
+    let _ = lock(&shared.writer).catch_up(usize::MAX).map(|()| shared.dirty.store(true, Ordering::Release));
+    if !shared.dirty.swap(false, Ordering::AcqRel) {
+        return;
+    }
+    let synced = shared.sync_now();
+    let checkpointed = checkpoint(shared, connection);
+    if let Err(error) = synced.and(checkpointed.map_err(|error| StoreError::sqlite(&shared.path, &error))) {
+        *connection = None;
+        shared.dirty.store(true, Ordering::Release);
+        tracing::warn!(error = %error, "Audit log not checkpointed");
+    }
+}
+
+fn checkpoint(shared: &Shared, connection: &mut Option<(u64, Connection)>) -> rusqlite::Result<()> {
+    let generation = shared.generation.load(Ordering::Acquire);
+    let open = match connection.take() {
+        Some((opened_at, open)) if opened_at == generation => open,
+        _ => Connection::open_with_flags(&shared.path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?,
+    };
+    if passive(&open)? > LONG {
+        let _writer = lock(&shared.writer);
+        passive(&open)?;
+    }
+    *connection = Some((generation, open));
+    Ok(())
+}
+
+/// Copies what it can without waiting for anybody; says how long the log is.
+fn passive(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1))
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn explain(path: &Path, error: &std::io::Error) -> StoreError {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::DiskFull { path: path.to_path_buf() },
+        _ => StoreError::Other { path: path.to_path_buf(), detail: format!("the disk does not take it: {error}") },
+    }
+}

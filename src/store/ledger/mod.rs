@@ -1,0 +1,252 @@
+//! The audit log: `audit.db`, append-only, a hash chain from its first row.
+//!
+//! What it is: the proxy's [`Ledger`], one committed row per event, and the ways
+//! to read it back. What it is not: protection against somebody who rewrites the
+//! whole file as the daemon's own user; for that the chain's head has to be kept
+//! elsewhere.
+//!
+//! **Invariants**
+//! - Once `decided` returns, the decision survives `kill -9` (it is in the
+//!   write-ahead log, which the kernel has). A power cut costs a second at most,
+//!   and no alarm.
+//! - What cannot be stored is an error: there is no buffer for decisions. Outcomes
+//!   wait in memory, in bounds, until they can be written.
+//! - A log that was removed is not begun anew behind its owner's back.
+
+mod chain;
+mod durable;
+mod filter;
+mod reader;
+mod record;
+pub mod visible;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use policies::GroupName;
+use proxy::audit::{Decision, Ledger, LedgerDown, Outcome, Seq};
+use serde::Serialize;
+use tokio::sync::broadcast;
+
+use super::{RunId, StoreError, now};
+use durable::Durable;
+use writer::{Event, Writer};
+
+pub use chain::{BadRecord, Verified, VerifyError};
+pub use filter::{Filter, Which};
+pub use reader::AuditReader;
+pub use record::{AuditEntry, DecisionRecord, Ending, OutcomeRecord, RuleRecord};
+
+/// The audit log, open for writing; share it by `Arc`.
+#[derive(Debug)]
+pub struct AuditLog {
+    shared: Arc<Shared>,
+    reader: Mutex<Option<(u64, AuditReader)>>,
+    followers: broadcast::Sender<Recorded>,
+    _durable: Durable,
+}
+
+/// A new event, for those who follow the log inside the daemon.
+#[derive(Clone, Debug)]
+pub enum Recorded {
+    /// Something was asked and decided.
+    Decision(Seq, Arc<Decision>),
+    /// How the request of a decision ended.
+    Outcome(Seq, Arc<Outcome>),
+}
+
+/// An event that is no request: the log was opened, a message went out, …
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Notice {
+    /// What happened: a fixed word such as `opened`.
+    pub what: &'static str,
+    /// The group it concerns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupName>,
+    /// In plain words.
+    pub text: String,
+}
+
+/// What the writer, the thread behind it and the handle share.
+#[derive(Debug)]
+struct Shared {
+    path: PathBuf,
+    writer: Mutex<Writer>,
+    /// Whether something was written that no fsync has covered yet.
+    dirty: AtomicBool,
+    /// Grows when the file had to be opened anew; others then reopen theirs.
+    generation: AtomicU64,
+    /// Why the last fsync failed, while it does.
+    unsynced: Mutex<Option<String>>,
+    sync_failed: AtomicBool,
+}
+
+impl AuditLog {
+    /// Opens the log, makes it (0600) where it is missing, and notes the start.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let shared = Arc::new(Shared {
+            path: path.to_path_buf(),
+            writer: Mutex::new(Writer::create(path)?),
+            dirty: AtomicBool::new(false),
+            generation: AtomicU64::new(0),
+            unsynced: Mutex::new(None),
+            sync_failed: AtomicBool::new(false),
+        });
+        let durable = Durable::start(Arc::clone(&shared));
+        let log =
+            AuditLog { shared, reader: Mutex::new(None), followers: broadcast::channel(4096).0, _durable: durable };
+        log.append("notice", None, &Notice { what: "opened", group: None, text: "the audit log was opened".into() })?;
+        Ok(log)
+    }
+
+    /// New events from now on. Who reads too slowly loses the oldest and is told
+    /// so by the channel; the log itself has them all.
+    pub fn subscribe(&self) -> broadcast::Receiver<Recorded> {
+        self.followers.subscribe()
+    }
+
+    /// Stores an event that is no request.
+    pub fn notice(&self, notice: &Notice) -> Result<Seq, LedgerDown> {
+        self.append("notice", None, notice).map_err(down)
+    }
+
+    /// Whether a run may have changed something upstream: any request of it that
+    /// was allowed and is not known to only read (invariant 13).
+    pub fn run_wrote_upstream(&self, run: RunId) -> Result<bool, StoreError> {
+        self.read(|reader| reader.run_wrote_upstream(run))
+    }
+
+    /// What a run was refused, oldest first: denied, or broken off after the
+    /// verdict. At most `limit`.
+    pub fn refusals_of_run(&self, run: RunId, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        let filter = Filter {
+            run: Some(run),
+            which: Some(Which::Denied),
+            after: Some(Seq(0)),
+            limit: Some(limit),
+            ..Filter::default()
+        };
+        self.read(|reader| reader.entries(&filter))
+    }
+
+    /// One decision with its outcome.
+    pub fn entry(&self, seq: Seq) -> Result<Option<AuditEntry>, StoreError> {
+        self.read(|reader| reader.entry(seq))
+    }
+
+    /// What matches, as `doorward audit` shows it.
+    pub fn entries(&self, filter: &Filter) -> Result<Vec<AuditEntry>, StoreError> {
+        self.read(|reader| reader.entries(filter))
+    }
+
+    fn append(&self, kind: &'static str, about: Option<Seq>, record: &impl Serialize) -> Result<Seq, StoreError> {
+        let event = self.event(kind, about, record)?;
+        self.shared.append(&event)
+    }
+
+    fn event(&self, kind: &'static str, about: Option<Seq>, record: &impl Serialize) -> Result<Event, StoreError> {
+        let json = serde_json::to_string(record)
+            .map_err(|error| StoreError::Other { path: self.shared.path.clone(), detail: error.to_string() })?;
+        Ok(Event { at_ms: now(), kind, about: about.map(|seq| seq.0), record: visible::in_json(json) })
+    }
+
+    fn read<T>(&self, work: impl FnOnce(&AuditReader) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut cached = lock(&self.reader);
+        let generation = self.shared.generation.load(Ordering::Acquire);
+        let reader = match cached.take() {
+            Some((opened_at, reader)) if opened_at == generation => reader,
+            _ => AuditReader::open(&self.shared.path)?.while_served(true),
+        };
+        let result = work(&reader);
+        if result.is_ok() {
+            *cached = Some((generation, reader));
+        }
+        result
+    }
+
+    fn tell(&self, make: impl FnOnce() -> Recorded) {
+        if self.followers.receiver_count() > 0 {
+            // An error only says that the last follower has just gone.
+            let _ = self.followers.send(make());
+        }
+    }
+}
+
+impl Ledger for AuditLog {
+    fn decided(&self, decision: &Decision) -> Result<Seq, LedgerDown> {
+        self.shared.refuse_while_unsynced()?;
+        let seq = self.append("decision", None, decision).map_err(down)?;
+        if decision.alarm {
+            self.shared.sync_now().map_err(down)?;
+        }
+        self.tell(|| Recorded::Decision(seq, Arc::new(decision.clone())));
+        Ok(seq)
+    }
+
+    fn ended(&self, seq: Seq, outcome: &Outcome) -> Result<(), LedgerDown> {
+        // Followers hear of it even while the disk does not take it.
+        self.tell(|| Recorded::Outcome(seq, Arc::new(outcome.clone())));
+        let event = self.event("outcome", Some(seq), outcome).map_err(down)?;
+        self.shared.append_or_keep(event).map_err(down)?;
+        if outcome.alarm {
+            self.shared.sync_now().map_err(down)?;
+        }
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn append(&self, event: &Event) -> Result<Seq, StoreError> {
+        let mut writer = lock(&self.writer);
+        let appended = writer.append(event);
+        self.after(&mut writer, appended)
+    }
+
+    fn append_or_keep(&self, event: Event) -> Result<Seq, StoreError> {
+        let mut writer = lock(&self.writer);
+        let appended = writer.append(&event);
+        if appended.is_err() {
+            writer.keep(event);
+        }
+        self.after(&mut writer, appended)
+    }
+
+    fn after(&self, writer: &mut Writer, appended: Result<Seq, StoreError>) -> Result<Seq, StoreError> {
+        self.generation.store(writer.generation(), Ordering::Release);
+        self.dirty.store(true, Ordering::Release);
+        appended
+    }
+
+    /// Makes all that is committed survive a power cut.
+    fn sync_now(&self) -> Result<(), StoreError> {
+        let synced = durable::sync(&self.path);
+        self.sync_failed.store(synced.is_err(), Ordering::Release);
+        *lock(&self.unsynced) = synced.as_ref().err().map(ToString::to_string);
+        synced
+    }
+
+    /// A log that the disk does not take is a lost log.
+    fn refuse_while_unsynced(&self) -> Result<(), LedgerDown> {
+        if !self.sync_failed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        match &*lock(&self.unsynced) {
+            Some(why) => Err(LedgerDown(why.clone())),
+            None => Ok(()),
+        }
+    }
+}
+
+/// No half-done state survives a panic here: a row is appended or it is not.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn down(error: StoreError) -> LedgerDown {
+    LedgerDown(error.to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,146 @@
+//! The log as it is read: a decision together with how its request ended.
+
+use proxy::audit::Seq;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::visible;
+use crate::store::Millis;
+
+/// One decision and, where there is one, its outcome.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AuditEntry {
+    /// The number of the decision.
+    pub seq: Seq,
+    /// When it was made.
+    pub at: Millis,
+    /// What was asked and decided.
+    pub decision: DecisionRecord,
+    /// How the request ended.
+    pub outcome: Option<OutcomeRecord>,
+    /// Where it stands.
+    pub ending: Ending,
+    /// Both records whole, as they are stored.
+    pub(super) stored: (Value, Option<Value>),
+}
+
+/// Where a request stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It was denied; nothing went out.
+    Denied,
+    /// It has ended, and the outcome says how.
+    Ended,
+    /// It was allowed and has not ended.
+    UnderWay,
+    /// It was allowed, and the daemon died before it ended.
+    Interrupted,
+}
+
+/// What was asked and decided: the fields of `proxy::audit::Decision` that people
+/// read. Lenient, so that logs of other versions can be shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct DecisionRecord {
+    pub group: String,
+    pub sandbox: String,
+    pub run: Option<u64>,
+    pub protocol: String,
+    pub raw_target: Option<String>,
+    pub sni: Option<String>,
+    pub scheme: Option<String>,
+    pub host: Option<String>,
+    pub port: Option<u16>,
+    pub method: Option<String>,
+    pub path: Option<String>,
+    pub query_bytes: Option<usize>,
+    pub verdict: String,
+    pub code: Option<String>,
+    pub why: Option<String>,
+    pub rule: Option<RuleRecord>,
+    pub lift: Vec<String>,
+    pub credential: Option<String>,
+    pub findings: Vec<String>,
+    pub alarm: bool,
+}
+
+/// Where the rule that decided stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[allow(missing_docs)]
+pub struct RuleRecord {
+    pub file: String,
+    pub line: u32,
+}
+
+/// How a request ended: the fields of `proxy::audit::Outcome` that people read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct OutcomeRecord {
+    pub status: Option<u16>,
+    pub address: Option<String>,
+    pub bytes_up: u64,
+    pub bytes_down: u64,
+    pub micros: u64,
+    pub code: Option<String>,
+    pub why: Option<String>,
+    pub scrubbed: u64,
+    pub findings: Vec<String>,
+    pub lift: Vec<String>,
+    pub alarm: bool,
+}
+
+impl AuditEntry {
+    /// Whether it was denied, or broken off after the verdict.
+    pub fn is_refusal(&self) -> bool {
+        self.code().is_some() || self.ending == Ending::Denied
+    }
+
+    /// Why it was denied or broken off.
+    pub fn code(&self) -> Option<&str> {
+        let ended = self.outcome.as_ref().and_then(|outcome| outcome.code.as_deref());
+        self.decision.code.as_deref().or(ended)
+    }
+
+    /// The same in plain words.
+    pub fn why(&self) -> Option<&str> {
+        let ended = self.outcome.as_ref().and_then(|outcome| outcome.why.as_deref());
+        self.decision.why.as_deref().or(ended)
+    }
+
+    /// TOML lines that would lift the refusal.
+    pub fn lift(&self) -> &[String] {
+        match &self.outcome {
+            Some(outcome) if self.decision.lift.is_empty() => &outcome.lift,
+            _ => &self.decision.lift,
+        }
+    }
+
+    /// The whole of it as one line of JSON: the decision's fields, with `seq`,
+    /// `at_ms`, `ending` and `outcome` beside them. Safe for a terminal.
+    pub fn to_json(&self) -> String {
+        let (decision, outcome) = &self.stored;
+        let mut whole = match decision {
+            Value::Object(fields) => fields.clone(),
+            other => [("record".to_owned(), other.clone())].into_iter().collect(),
+        };
+        whole.insert("seq".into(), json!(self.seq));
+        whole.insert("at_ms".into(), json!(self.at));
+        whole.insert("ending".into(), json!(self.ending.as_str()));
+        whole.insert("outcome".into(), outcome.clone().unwrap_or(Value::Null));
+        visible::in_json(Value::Object(whole).to_string())
+    }
+}
+
+impl Ending {
+    /// The stable text form.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Ending::Denied => "denied",
+            Ending::Ended => "ended",
+            Ending::UnderWay => "under_way",
+            Ending::Interrupted => "interrupted",
+        }
+    }
+}

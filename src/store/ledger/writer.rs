@@ -1,0 +1,184 @@
+//! Appending: one row, one commit, and what to do when that fails.
+
+use std::collections::VecDeque;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use proxy::audit::Seq;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
+
+use super::chain::{Link, hash};
+use crate::store::{Millis, StoreError, migrations, open_private};
+
+/// An event as it is stored.
+#[derive(Clone, Debug)]
+pub(super) struct Event {
+    pub(super) at_ms: Millis,
+    pub(super) kind: &'static str,
+    pub(super) about: Option<u64>,
+    pub(super) record: String,
+}
+
+/// The one who appends.
+#[derive(Debug)]
+pub(super) struct Writer {
+    path: PathBuf,
+    open: Option<Open>,
+    generation: u64,
+    /// Outcomes that could not be written yet.
+    kept: VecDeque<Event>,
+    /// How many outcomes there was no room to keep.
+    lost: u64,
+}
+
+#[derive(Debug)]
+struct Open {
+    connection: Connection,
+    /// Device and inode: the file may be removed while it is open, and SQLite
+    /// would go on writing into nowhere.
+    file: (u64, u64),
+    head: Link,
+}
+
+/// So many outcomes wait in memory; at a few hundred bytes each.
+const KEPT_AT_MOST: usize = 10_000;
+
+/// So many of them are written along with one new event.
+const CAUGHT_UP_AT_ONCE: usize = 64;
+
+pub(super) const MIGRATIONS: &[&str] = &[include_str!("../schema/audit-1.sql")];
+
+impl Writer {
+    /// At start: the file is made where it is missing.
+    pub(super) fn create(path: &Path) -> Result<Self, StoreError> {
+        let open = Open::set_up(path, open_private(path)?)?;
+        super::durable::sync_folder(path)?;
+        Ok(Writer { path: path.to_path_buf(), open: Some(open), generation: 0, kept: VecDeque::new(), lost: 0 })
+    }
+
+    /// Which opening of the file this is.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Appends an event; before it, outcomes that have been waiting.
+    pub(super) fn append(&mut self, event: &Event) -> Result<Seq, StoreError> {
+        self.catch_up(CAUGHT_UP_AT_ONCE)?;
+        self.write(event)
+    }
+
+    /// Keeps an outcome until it can be written.
+    pub(super) fn keep(&mut self, event: Event) {
+        if self.kept.len() < KEPT_AT_MOST {
+            self.kept.push_back(event);
+        } else {
+            self.lost += 1;
+        }
+    }
+
+    /// Writes what has been waiting.
+    pub(super) fn catch_up(&mut self, at_most: usize) -> Result<(), StoreError> {
+        for _ in 0..at_most {
+            let Some(event) = self.kept.pop_front() else { break };
+            if let Err(error) = self.write(&event) {
+                self.kept.push_front(event);
+                return Err(error);
+            }
+        }
+        if self.lost > 0 && self.kept.is_empty() {
+            let text = format!("{} outcomes were lost while the log could not be written", self.lost);
+            let record = serde_json::json!({ "what": "outcomes_lost", "text": text }).to_string();
+            self.write(&Event { at_ms: crate::store::now(), kind: "notice", about: None, record })?;
+            self.lost = 0;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, event: &Event) -> Result<Seq, StoreError> {
+        let path = self.path.clone();
+        let written = self.opened().and_then(|open| open.append(&path, event));
+        if let Err(error) = &written
+            && !matches!(error, StoreError::DiskFull { .. } | StoreError::Locked { .. })
+        {
+            self.open = None;
+        }
+        written
+    }
+
+    fn opened(&mut self) -> Result<&mut Open, StoreError> {
+        let found = identity(&self.path)?;
+        if self.open.as_ref().is_some_and(|open| open.file != found) {
+            self.open = None;
+        }
+        match &mut self.open {
+            Some(open) => Ok(open),
+            closed => {
+                self.generation += 1;
+                let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+                let connection = Connection::open_with_flags(&self.path, flags)
+                    .map_err(|error| StoreError::sqlite(&self.path, &error))?;
+                Ok(closed.insert(Open::set_up(&self.path, connection)?))
+            }
+        }
+    }
+}
+
+impl Open {
+    fn set_up(path: &Path, connection: Connection) -> Result<Self, StoreError> {
+        let explain = |error: rusqlite::Error| StoreError::sqlite(path, &error);
+        connection.busy_timeout(Duration::from_millis(500)).map_err(explain)?;
+        connection.pragma_update(None, "journal_mode", "wal").map_err(explain)?;
+        connection.pragma_update(None, "synchronous", "normal").map_err(explain)?;
+        // Checkpoints are the thread's: no request waits for an fsync.
+        connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(explain)?;
+        let connection = migrations::bring_up_to_date(path, connection, MIGRATIONS)?;
+        let head = head(&connection).map_err(explain)?;
+        Ok(Open { file: identity(path)?, connection, head })
+    }
+
+    fn append(&mut self, path: &Path, event: &Event) -> Result<Seq, StoreError> {
+        let mut tried = self.insert(event);
+        if is_taken(&tried) {
+            // Another program has appended since: continue its chain.
+            self.head = head(&self.connection).map_err(|error| StoreError::sqlite(path, &error))?;
+            tried = self.insert(event);
+        }
+        self.head = tried.map_err(|error| StoreError::sqlite(path, &error))?;
+        Ok(Seq(self.head.seq))
+    }
+
+    fn insert(&self, event: &Event) -> rusqlite::Result<Link> {
+        let seq = self.head.seq + 1;
+        let hash = hash(&self.head.hash, seq, event.at_ms, event.kind, event.about, &event.record);
+        self.connection
+            .prepare_cached("INSERT INTO events (seq, at_ms, kind, about, record, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .execute(params![to_row(seq), event.at_ms, event.kind, event.about.map(to_row), event.record, hash])?;
+        Ok(Link { seq, hash })
+    }
+}
+
+/// SQLite counts in `i64`; a log never gets that long.
+pub(super) fn to_row(seq: u64) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
+}
+
+fn head(connection: &Connection) -> rusqlite::Result<Link> {
+    let last = connection
+        .prepare_cached("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1")?
+        .query_row([], |row| Ok(Link { seq: row.get::<_, i64>(0)?.unsigned_abs(), hash: row.get(1)? }))
+        .optional()?;
+    Ok(last.unwrap_or(Link::FIRST))
+}
+
+fn is_taken(tried: &rusqlite::Result<Link>) -> bool {
+    matches!(tried, Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation))
+}
+
+fn identity(path: &Path) -> Result<(u64, u64), StoreError> {
+    match std::fs::metadata(path) {
+        Ok(found) => Ok((found.dev(), found.ino())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(StoreError::Gone { path: path.to_path_buf() }),
+        Err(error) => Err(StoreError::Unopened { path: path.to_path_buf(), detail: error.to_string() }),
+    }
+}

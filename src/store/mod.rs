@@ -1,0 +1,107 @@
+//! What the daemon remembers: groups, messages, runs and the outbox in
+//! `doorward.db`; the audit log ([`ledger`]) in a file of its own.
+//!
+//! What it is: one connection behind a mutex, short calls, every promise of the
+//! pipeline one transaction. What it is not: it decides nothing about when to
+//! run, retry or send; whoever calls says so.
+//!
+//! **Invariants**
+//! - A message is stored once, however often its channel delivers it.
+//! - A run ends, its group's cursor moves and its replies are queued together or
+//!   not at all; a run that has ended cannot end again.
+//! - Ids of messages, runs and outgoing messages are never used twice, also not
+//!   after their group was removed: the audit log and the channels keep them.
+
+mod error;
+mod groups;
+pub mod ledger;
+mod messages;
+mod migrations;
+mod outbox;
+mod runs;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+pub use error::StoreError;
+pub use groups::{AddGroupError, Group, NewGroup};
+pub use messages::{Inserted, Message, MessageRow, NewMessage};
+pub use outbox::{NewOutgoing, OutboxId, OutboxState, Queued};
+pub use runs::{EndRunError, Run, RunId, RunState};
+
+/// Milliseconds since 1970 UTC.
+pub type Millis = i64;
+
+/// The handle to `doorward.db`; share it by `Arc`.
+#[derive(Debug)]
+pub struct Store {
+    path: PathBuf,
+    connection: Mutex<Connection>,
+}
+
+impl Store {
+    /// Opens the database, makes it (0600) where it is missing, and brings an
+    /// older one up to date.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let connection = open_private(path).and_then(|connection| {
+            set_up(&connection).map_err(|error| StoreError::sqlite(path, &error))?;
+            migrations::bring_up_to_date(path, connection, MIGRATIONS)
+        })?;
+        Ok(Store { path: path.to_path_buf(), connection: Mutex::new(connection) })
+    }
+
+    /// Runs a closure in one transaction that takes the write lock at its start,
+    /// so that what it read is still so when it writes.
+    fn write<T, E: From<StoreError>>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, E>) -> Result<T, E> {
+        let mut connection = self.connection();
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(|error| self.explain(&error))?;
+        let done = work(&transaction)?;
+        transaction.commit().map_err(|error| self.explain(&error))?;
+        Ok(done)
+    }
+
+    fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        work(&self.connection()).map_err(|error| self.explain(&error))
+    }
+
+    /// A panic elsewhere leaves no half transaction behind: dropping one rolls it back.
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn explain(&self, error: &rusqlite::Error) -> StoreError {
+        StoreError::sqlite(&self.path, error)
+    }
+}
+
+/// Now, as the store counts time.
+pub fn now() -> Millis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+const MIGRATIONS: &[&str] = &[include_str!("schema/main-1.sql")];
+
+/// Creates the file before SQLite does: 0600 from the first byte. SQLite gives
+/// `-wal` and `-shm` the mode of the database.
+fn open_private(path: &Path) -> Result<Connection, StoreError> {
+    crate::home::make_private_file(path).map_err(|error| StoreError::home(path, &error))?;
+    Connection::open(path).map_err(|error| StoreError::sqlite(path, &error))
+}
+
+/// `FULL`: a channel forgets a message once we have accepted it, so a power cut
+/// must not either. Messages are few; a commit costs half a millisecond.
+fn set_up(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)
+}
+
+#[cfg(test)]
+mod tests;

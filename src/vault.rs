@@ -1,0 +1,215 @@
+//! The vault: real secrets and the surrogates that sandboxes hold instead.
+//!
+//! A secret is read from its source when it is needed and held only in memory. A
+//! surrogate is random, valid for one sandbox, and dies with it; dead ones are
+//! still recognised, so that an old conversation that quotes one is no alarm.
+//!
+//! **Invariants**
+//! - No value is ever in a message, a `Debug` or a log line.
+//! - Whatever [`Vault::reveal`] gives out is on the watchlist before it is given.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use http::HeaderName;
+use policies::Authority;
+use proxy::audit::Identity;
+use proxy::ports::{SecretUnavailable, Secrets};
+use proxy::scan::{SHORTEST, Watched, WatchedKind, Watchlist};
+use proxy::{Credential, Keyring, Place};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::config;
+
+mod surrogate;
+
+/// How long a value is taken as current before its source is read again.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// How many surrogates of sandboxes that are gone are remembered.
+const RETIRED: usize = 256;
+
+/// What a sandbox gets: its keyring, and the environment that holds the surrogates.
+pub struct Issued {
+    /// For its door.
+    pub keyring: Keyring,
+    /// For its agent.
+    pub environment: Vec<(String, String)>,
+}
+
+/// All credentials of an installation.
+pub struct Vault {
+    definitions: BTreeMap<Arc<str>, config::Credential>,
+    state: Mutex<State>,
+    watchlist: ArcSwap<Watchlist>,
+}
+
+#[derive(Default)]
+struct State {
+    values: BTreeMap<Arc<str>, Value>,
+    /// Oldest first.
+    surrogates: VecDeque<Surrogate>,
+}
+
+struct Value {
+    secret: SecretString,
+    read_at: Instant,
+}
+
+struct Surrogate {
+    credential: Arc<str>,
+    identity: Identity,
+    retired: bool,
+    text: SecretString,
+}
+
+impl Vault {
+    /// Opens the vault and reads what can be read: a real secret is watched for
+    /// whether a sandbox uses it or not.
+    pub fn new(definitions: BTreeMap<Arc<str>, config::Credential>) -> Self {
+        let vault = Vault { definitions, state: Mutex::default(), watchlist: ArcSwap::default() };
+        for name in vault.definitions.keys() {
+            if let Err(error) = vault.reveal(name) {
+                tracing::warn!(credential = %name, %error, "Secret cannot be read");
+            }
+        }
+        vault
+    }
+
+    /// Makes surrogates for a new sandbox, one for each credential its policy uses.
+    /// A credential that is not defined or not readable is left out, loudly: what
+    /// needs it will be refused with the reason.
+    pub fn issue(&self, identity: &Identity, wanted: &[Arc<str>]) -> Issued {
+        let mut held = Vec::new();
+        let mut environment = Vec::new();
+        for name in wanted {
+            let Some(definition) = self.definitions.get(name) else {
+                tracing::warn!(credential = %name, "Policy names a credential that doorward.toml does not define");
+                continue;
+            };
+            let shape = self.reveal(name).ok();
+            let text = surrogate::make(definition, shape.as_ref().map(|secret| secret.expose_secret()));
+            if let Some(variable) = &definition.env {
+                environment.push((variable.clone(), text.clone()));
+            }
+            self.lock().surrogates.push_back(Surrogate {
+                credential: name.clone(),
+                identity: identity.clone(),
+                retired: false,
+                text: SecretString::from(text.clone()),
+            });
+            held.push(Credential {
+                name: name.clone(),
+                hosts: definition.hosts.iter().map(authority).collect(),
+                places: definition.place.iter().filter_map(place).collect(),
+                only: definition.only.clone(),
+                surrogate: text.into(),
+            });
+        }
+        self.rebuild();
+        let guarded = self.definitions.values().flat_map(|one| one.hosts.iter().map(|host| (authority(host), one.name.clone())));
+        Issued { keyring: Keyring::new(held, guarded), environment }
+    }
+
+    /// A sandbox is gone: its surrogates are worth nothing from now on.
+    pub fn retire(&self, identity: &Identity) {
+        let mut state = self.lock();
+        for surrogate in state.surrogates.iter_mut().filter(|one| one.identity == *identity) {
+            surrogate.retired = true;
+        }
+        while state.surrogates.iter().filter(|one| one.retired).count() > RETIRED {
+            let oldest = state.surrogates.iter().position(|one| one.retired);
+            oldest.and_then(|at| state.surrogates.remove(at));
+        }
+        drop(state);
+        self.rebuild();
+    }
+
+    /// Reads a secret from its source, whatever is remembered: for `secret test`.
+    pub fn test(&self, name: &str) -> Result<(), SecretUnavailable> {
+        let definition = self.definition(name)?;
+        read(definition).map(drop)
+    }
+
+    fn definition(&self, name: &str) -> Result<&config::Credential, SecretUnavailable> {
+        self.definitions
+            .get(name)
+            .ok_or_else(|| SecretUnavailable(format!("doorward.toml defines no credential {name:?}")))
+    }
+
+    fn remembered(&self, name: &str) -> Option<SecretString> {
+        let state = self.lock();
+        let value = state.values.get(name).filter(|value| value.read_at.elapsed() < FRESH)?;
+        Some(value.secret.clone())
+    }
+
+    /// The watchlist follows the secrets and surrogates at once.
+    fn rebuild(&self) {
+        let state = self.lock();
+        let secrets = state.values.iter().map(|(name, value)| {
+            Watched::new(WatchedKind::Secret { credential: name.clone() }, &value.secret)
+        });
+        let surrogates = state.surrogates.iter().map(|one| {
+            let what = WatchedKind::Surrogate {
+                credential: one.credential.clone(),
+                sandbox: one.identity.sandbox.clone(),
+                group: one.identity.group.clone(),
+                retired: one.retired,
+            };
+            Watched::new(what, &one.text)
+        });
+        match Watchlist::build(secrets.chain(surrogates)) {
+            Ok(watchlist) => self.watchlist.store(Arc::new(watchlist)),
+            // Not reached: what is too short was refused when it was read.
+            Err(error) => tracing::error!(%error, "Watchlist could not be rebuilt; the last one stays"),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Secrets for Vault {
+    fn reveal(&self, credential: &str) -> Result<SecretString, SecretUnavailable> {
+        if let Some(secret) = self.remembered(credential) {
+            return Ok(secret);
+        }
+        let definition = self.definition(credential)?;
+        let secret = read(definition)?;
+        let value = Value { secret: secret.clone(), read_at: Instant::now() };
+        let before = self.lock().values.insert(definition.name.clone(), value);
+        if before.is_none_or(|before| before.secret.expose_secret() != secret.expose_secret()) {
+            self.rebuild();
+        }
+        Ok(secret)
+    }
+
+    fn watchlist(&self) -> Arc<Watchlist> {
+        self.watchlist.load_full()
+    }
+}
+
+fn authority(host: &config::CredentialHost) -> Authority {
+    Authority { host: host.host.clone(), port: host.port }
+}
+
+fn place(place: &config::Place) -> Option<Place> {
+    let config::Place::Header(name) = place;
+    HeaderName::from_bytes(name.as_bytes()).ok().map(Place::Header)
+}
+
+fn read(definition: &config::Credential) -> Result<SecretString, SecretUnavailable> {
+    let (name, source) = (&definition.name, &definition.source);
+    let secret = source.read().map_err(|error| SecretUnavailable(format!("credential {name}: {error}")))?;
+    if secret.expose_secret().len() < SHORTEST {
+        let why = format!("credential {name} ({source}): the secret is shorter than {SHORTEST} characters, too short to guard");
+        return Err(SecretUnavailable(why));
+    }
+    Ok(secret)
+}
+
+#[cfg(test)]
+mod tests;

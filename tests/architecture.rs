@@ -1,0 +1,91 @@
+//! The house keeps its floors: what may import what, where a permit is made, and
+//! how big a file may be. Plain text work on the tree's own files, so that it
+//! fails with a file and a line, and builds in a moment.
+//!
+//! Every check has a case below that it must find, so none can pass by being blind.
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs, unreachable_pub)]
+
+#[path = "architecture/crates.rs"]
+mod crates;
+#[path = "architecture/floors.rs"]
+mod floors;
+#[path = "architecture/permit.rs"]
+mod permit;
+#[path = "architecture/source.rs"]
+mod source;
+
+use source::{Source, tree};
+
+/// Longer files are split, or they are several stories.
+const MOST_LINES: usize = 450;
+
+/// Names that say nothing, and so collect everything.
+const EMPTY_NAMES: [&str; 9] =
+    ["common", "helper", "helpers", "manager", "managers", "misc", "util", "utilities", "utils"];
+
+fn holds(findings: Vec<String>) {
+    assert!(findings.is_empty(), "\n{}\n", findings.join("\n"));
+}
+
+#[test]
+fn imports_only_go_down() {
+    let sources = tree(&["src"]);
+    assert!(sources.len() > 10, "found only {} files under src/", sources.len());
+    holds(sources.iter().flat_map(floors::climbing).collect());
+}
+
+#[test]
+fn crates_keep_apart() {
+    holds(crates::manifests().iter().flat_map(|(name, text)| crates::wrong_dependencies(name, text)).collect());
+}
+
+#[test]
+fn policies_does_no_io() {
+    let sources = tree(&["policies/src"]);
+    assert!(sources.len() > 5, "found only {} files under policies/src/", sources.len());
+    holds(sources.iter().flat_map(crates::impure).collect());
+}
+
+#[test]
+fn permits_are_made_in_one_place() {
+    let sources = tree(&["policies/src", "proxy/src", "containers/src", "src"]);
+    let (decision, elsewhere): (Vec<_>, Vec<_>) =
+        sources.iter().partition(|source| source.path == "policies/src/decide.rs");
+    holds(elsewhere.into_iter().flat_map(permit::made).collect());
+    let made: usize = decision.into_iter().map(|source| permit::made(source).len()).sum();
+    assert_eq!(made, 1, "policies/src/decide.rs makes a permit in {made} places; it should be one");
+}
+
+#[test]
+fn files_stay_readable() {
+    let sources = tree(&["policies", "proxy", "containers", "src", "tests"]);
+    holds(sources.iter().filter_map(too_long).collect());
+    let mut lines: Vec<usize> = sources.iter().map(|source| source.text.lines().count()).collect();
+    lines.sort_unstable();
+    println!("{} files, median {} lines, longest {}", lines.len(), lines[lines.len() / 2], lines[lines.len() - 1]);
+}
+
+#[test]
+fn names_say_something() {
+    holds(tree(&["policies", "proxy", "containers", "src", "tests"]).iter().flat_map(says_nothing).collect());
+}
+
+fn too_long(source: &Source) -> Option<String> {
+    let lines = source.text.lines().count();
+    (lines > MOST_LINES).then(|| format!("{}: {lines} lines; at most {MOST_LINES}, so split it", source.path))
+}
+
+fn says_nothing(source: &Source) -> Option<String> {
+    let path = source.path.trim_end_matches(".rs");
+    let name = path.split('/').find(|part| EMPTY_NAMES.contains(part))?;
+    Some(format!("{}: `{name}` does not say what is in it", source.path))
+}
+
+#[test]
+fn size_and_names_find_what_they_look_for() {
+    assert!(too_long(&Source::new("src/long.rs", &"line\n".repeat(MOST_LINES + 1))).is_some());
+    assert!(too_long(&Source::new("src/fits.rs", &"line\n".repeat(MOST_LINES))).is_none());
+    assert!(says_nothing(&Source::new("src/vault/utils.rs", "")).is_some());
+    assert!(says_nothing(&Source::new("src/common/mod.rs", "")).is_some());
+    assert!(says_nothing(&Source::new("src/store/commons.rs", "")).is_none());
+}
