@@ -3,8 +3,7 @@
 //!
 //! Not an artifact dependency: those are unstable, and would be linked dynamically.
 
-// A build script is told everything by its environment.
-#![allow(clippy::disallowed_methods)]
+#![expect(clippy::disallowed_methods, reason = "a build script is told everything by its environment")]
 
 use std::{
     env, fs,

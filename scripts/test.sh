@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 . scripts/say.sh
 
 say "Building"
-cargo build --workspace --all-targets --locked
+cargo build --workspace --locked
 
 say "The base image that container tests run in"
 cargo run --quiet --locked --bin doorward -- image build

@@ -47,10 +47,18 @@ impl Findings {
     fn unless(&mut self, fine: bool, what: &'static str, found: impl FnOnce() -> String) {
         if !fine {
             // The guest's words end up on a screen: bounded, and without control characters.
-            let found = found().chars().take(300).collect::<String>().escape_debug().to_string();
-            self.0.push(Finding { what, found });
+            self.0.push(Finding { what, found: printable(&found(), 300) });
         }
     }
+}
+
+/// The beginning of a text, with its control characters written out.
+pub(crate) fn printable(text: &str, length: usize) -> String {
+    let mut shown = String::new();
+    for c in text.chars().take(length) {
+        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
 }
 
 fn by_guest(spec: &SandboxSpec, seen: &Attestation, findings: &mut Findings) {

@@ -126,7 +126,7 @@ fn mounts(spec: &SandboxSpec) -> Vec<Mount> {
 pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::{EngineKind, Enforced, Folders, Limits, SandboxUser};
+    use crate::{Enforced, EngineKind, Folders, Limits, SandboxUser};
 
     pub(crate) fn spec() -> SandboxSpec {
         SandboxSpec {
@@ -239,10 +239,34 @@ pub(crate) mod tests {
             rules.iter().filter(move |rule| rule["names"].as_array().unwrap().iter().any(|named| named == name))
         };
         for name in [
-            "io_uring_setup", "io_uring_enter", "keyctl", "add_key", "request_key", "ptrace", "process_vm_readv",
-            "process_vm_writev", "pidfd_getfd", "kcmp", "unshare", "setns", "mount", "umount2", "fsopen", "open_tree",
-            "move_mount", "pivot_root", "bpf", "perf_event_open", "userfaultfd", "kexec_load", "init_module",
-            "finit_module", "open_by_handle_at", "socketcall", "syslog", "chroot",
+            "io_uring_setup",
+            "io_uring_enter",
+            "keyctl",
+            "add_key",
+            "request_key",
+            "ptrace",
+            "process_vm_readv",
+            "process_vm_writev",
+            "pidfd_getfd",
+            "kcmp",
+            "unshare",
+            "setns",
+            "mount",
+            "umount2",
+            "fsopen",
+            "open_tree",
+            "move_mount",
+            "pivot_root",
+            "bpf",
+            "perf_event_open",
+            "userfaultfd",
+            "kexec_load",
+            "init_module",
+            "finit_module",
+            "open_by_handle_at",
+            "socketcall",
+            "syslog",
+            "chroot",
         ] {
             assert_eq!(named(name).count(), 0, "{name}");
         }

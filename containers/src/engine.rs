@@ -104,8 +104,10 @@ pub enum ConnectError {
         socket: String,
     },
     /// Not on this machine, or where host sockets do not cross.
-    #[error("{what} is not supported yet: a sandbox's door is a socket of this machine, and it does not cross into \
-             containers there. Use an engine that runs directly on this Linux machine")]
+    #[error(
+        "{what} is not supported yet: a sandbox's door is a socket of this machine, and it does not cross into \
+             containers there. Use an engine that runs directly on this Linux machine"
+    )]
     Unsupported {
         /// Which engine.
         what: String,

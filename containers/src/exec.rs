@@ -56,7 +56,8 @@ impl Engine {
         E: AsyncWrite + Unpin,
     {
         let id = self.create_exec(container, &exec, stdin.is_some()).await?;
-        let options = StartExecOptions { detach: false, tty: exec.terminal.is_some(), output_capacity: Some(64 * 1024) };
+        let options =
+            StartExecOptions { detach: false, tty: exec.terminal.is_some(), output_capacity: Some(64 * 1024) };
         let StartExecResults::Attached { mut output, input } = self.docker.start_exec(&id, Some(options)).await? else {
             return Err(Error::DockerStreamError { error: "the engine did not attach".to_owned() }.into());
         };

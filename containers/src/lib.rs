@@ -28,7 +28,7 @@ mod spec;
 pub use attestation::Finding;
 pub use bundle::BundleError;
 pub use doorward_guest::protocol;
-pub use engine::{ConnectError, Engine, EngineKind, Enforced, Facts, SandboxUser};
+pub use engine::{ConnectError, Enforced, Engine, EngineKind, Facts, SandboxUser};
 pub use exec::{Exec, ExecError, TerminalSize};
 pub use orphans::Running;
 pub use sandbox::{Sandbox, SandboxLost, StartError};

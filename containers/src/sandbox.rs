@@ -197,8 +197,9 @@ impl Sandbox {
         }
     }
 
+    // `&mut`, not `&`: the output stream is not `Sync`, and starting must be possible in a task.
     async fn attest(
-        &self,
+        &mut self,
         engine: &Engine,
         spec: &SandboxSpec,
         seccomp: &str,
@@ -260,7 +261,7 @@ impl Sandbox {
             if self.logged > MAX_COMPLAINTS {
                 return;
             }
-            let text = String::from_utf8_lossy(&line[..line.len().min(500)]).escape_debug().to_string();
+            let text = attestation::printable(&String::from_utf8_lossy(line), 500);
             tracing::warn!(sandbox.container = %self.container.id, guest.says = %text, "the guest complains");
             self.complaints.push_back(text);
             self.complaints.truncate(5);

@@ -1,7 +1,7 @@
 //! The daemon that serves a home: the one that runs, or one inside this process for
 //! as long as the command takes. Both are reached over the same socket.
 
-use super::{Failure, environment, progress, show};
+use super::{Failure, environment, progress, show, up};
 use crate::control::client::Client;
 use crate::daemon::Daemon;
 use crate::home::Home;
@@ -19,7 +19,7 @@ pub(crate) async fn daemon(home: &Home) -> Result<Reached<'_>, Failure> {
         return Ok(Reached { home, first: Some(client), own: None });
     }
     show::aside("doorward: no daemon runs for this home, so this command brings its own (`doorward up` keeps one running)");
-    let own = progress::while_waiting("starting the daemon", Daemon::start(home)).await.map_err(environment)?;
+    let own = progress::while_waiting("starting the daemon", Daemon::start(home)).await.map_err(up::failed)?;
     Ok(Reached { home, first: None, own: Some(own) })
 }
 

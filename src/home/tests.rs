@@ -58,10 +58,10 @@ fn a_file_where_a_folder_belongs_is_said_to_be_one() {
 
 #[test]
 fn a_home_too_long_for_a_socket_is_refused_at_once() {
-    let long = format!("/{}", "a".repeat(60));
+    let long = format!("/{}", "a".repeat(59));
     let error = Home::at(Path::new(&long)).unwrap_err().to_string();
     assert!(error.contains("118 bytes") && error.contains("shorter --home"), "{error}");
-    let longest_that_fits = format!("/{}", "a".repeat(49));
+    let longest_that_fits = format!("/{}", "a".repeat(48));
     assert!(Home::at(Path::new(&longest_that_fits)).is_ok());
     assert!(Home::at(Path::new(&format!("{longest_that_fits}b"))).is_err());
 }

@@ -51,7 +51,8 @@ pub fn complain(what: &str) {
 
 async fn serve() -> Result<(), String> {
     let reaper = Reaper::start().map_err(|error| format!("cannot watch for exits: {error}"))?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(|error| format!("cannot watch for signals: {error}"))?;
+    let mut terminate =
+        signal(SignalKind::terminate()).map_err(|error| format!("cannot watch for signals: {error}"))?;
     let (say, said) = mpsc::channel(64);
     let mut writer = tokio::task::spawn_local(write(said));
     let mut heard = hear();

@@ -31,7 +31,9 @@ pub enum BuildError {
     #[error("the container engine could not build the base image: {0}")]
     Engine(#[from] Error),
     /// mmdebstrap failed.
-    #[error("mmdebstrap could not build the base image ({status}): {said}\nCheck that this machine reaches its Debian mirror, then try again")]
+    #[error(
+        "mmdebstrap could not build the base image ({status}): {said}\nCheck that this machine reaches its Debian mirror, then try again"
+    )]
     Mmdebstrap {
         /// How it ended.
         status: String,
@@ -103,10 +105,7 @@ fn mmdebstrap_arguments() -> Vec<String> {
         arguments.push(format!("--dpkgopt=path-exclude=/usr/share/{folder}/*"));
     }
     arguments.push("--dpkgopt=path-include=/usr/share/doc/*/copyright".to_owned());
-    for (file, line) in [
-        ("passwd", "agent:x:10001:10001:agent:/home/agent:/bin/bash"),
-        ("group", "agent:x:10001:"),
-    ] {
+    for (file, line) in [("passwd", "agent:x:10001:10001:agent:/home/agent:/bin/bash"), ("group", "agent:x:10001:")] {
         arguments.push(format!("--customize-hook=echo {line} >> \"$1/etc/{file}\""));
     }
     arguments.extend(["--format=tar".to_owned(), SUITE.to_owned(), "-".to_owned()]);
@@ -115,7 +114,8 @@ fn mmdebstrap_arguments() -> Vec<String> {
 
 async fn with_mmdebstrap(engine: &Engine, progress: &(dyn Fn(&str) + Send + Sync)) -> Result<(), BuildError> {
     let (body, outcome) = stream::of_command("mmdebstrap", &mmdebstrap_arguments())?;
-    let changes = vec![format!("LABEL {RECIPE}={}", recipe()), format!("ENV PATH={PATH}"), "CMD [\"/bin/bash\"]".into()];
+    let changes =
+        vec![format!("LABEL {RECIPE}={}", recipe()), format!("ENV PATH={PATH}"), "CMD [\"/bin/bash\"]".into()];
     let tag = base_tag();
     let import = stream::import(engine, &tag, changes, PATIENCE, body);
     let imported = stream::narrated(import, outcome, progress).await;

@@ -1,10 +1,10 @@
 //! What the sandbox tests stand on: the machine's real engine, a tiny image, and a
 //! fresh installation per test whose containers are gone when the test is.
 
-#![allow(dead_code, clippy::unwrap_used, clippy::disallowed_methods)]
+#![allow(dead_code, clippy::unwrap_used)]
+#![expect(clippy::disallowed_methods, reason = "tests look for the engine where its own client does")]
 
 use std::{
-    collections::HashMap,
     fs,
     os::unix::{fs::PermissionsExt, net::UnixListener},
     path::{Path, PathBuf},
@@ -19,18 +19,18 @@ use containers::{
 use futures_util::StreamExt;
 use tempfile::TempDir;
 
-pub const IMAGE: &str = "doorward-test/busybox:1";
+pub(crate) const IMAGE: &str = "doorward-test/busybox:1";
 
 /// One installation with one group, in a folder of its own.
-pub struct Installation {
-    pub engine: Engine,
-    pub id: String,
-    pub dir: TempDir,
-    pub door: UnixListener,
+pub(crate) struct Installation {
+    pub(crate) engine: Engine,
+    pub(crate) id: String,
+    pub(crate) dir: TempDir,
+    pub(crate) door: UnixListener,
 }
 
 impl Installation {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let engine = Engine::connect(std::env::var("DOCKER_HOST").ok().as_deref())
             .await
             .unwrap_or_else(|error| panic!("these tests need a container engine: {error}"));
@@ -51,11 +51,11 @@ impl Installation {
         Self { engine, id, dir, door }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn spec(&self) -> SandboxSpec {
+    pub(crate) fn spec(&self) -> SandboxSpec {
         SandboxSpec {
             installation: self.id.clone(),
             group: "family".into(),
@@ -71,7 +71,7 @@ impl Installation {
             },
             door: self.path("door"),
             guest: guest::install(&self.path("guest")).unwrap(),
-            ca: "-----BEGIN CERTIFICATE-----\nb3Vycw==\n-----END CERTIFICATE-----\n".into(),
+            ca: include_str!("ca.pem").into(),
             ca_bundle: self.path("ca.crt"),
             environment: vec![("GITHUB_TOKEN".into(), "ghp_surrogate".into())],
             limits: Limits::default(),
@@ -79,20 +79,25 @@ impl Installation {
         }
     }
 
-    pub fn weakened(&self, weakening: Weakening) -> SandboxSpec {
+    pub(crate) fn weakened(&self, weakening: Weakening) -> SandboxSpec {
         SandboxSpec { weakening, ..self.spec() }
     }
 
-    pub async fn start(&self) -> Sandbox {
+    pub(crate) async fn start(&self) -> Sandbox {
         Sandbox::start(&self.engine, &self.spec()).await.unwrap()
     }
 
-    pub async fn start_with(&self, spec: &SandboxSpec) -> Result<Sandbox, StartError> {
+    pub(crate) async fn start_with(&self, spec: &SandboxSpec) -> Result<Sandbox, StartError> {
         Sandbox::start(&self.engine, spec).await
     }
 
     /// Runs a command beside the agent; gives its exit code and both outputs.
-    pub async fn exec(&self, sandbox: &Sandbox, argv: &[&str], stdin: Option<&'static [u8]>) -> (i64, String, String) {
+    pub(crate) async fn exec(
+        &self,
+        sandbox: &Sandbox,
+        argv: &[&str],
+        stdin: Option<&'static [u8]>,
+    ) -> (i64, String, String) {
         let argv: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let exec = Exec { argv: &argv, terminal: None };
@@ -101,7 +106,7 @@ impl Installation {
     }
 
     /// One attack of the drill; whether it succeeded, and its detail.
-    pub async fn attack(&self, sandbox: &Sandbox, args: &[&str]) -> (bool, String) {
+    pub(crate) async fn attack(&self, sandbox: &Sandbox, args: &[&str]) -> (bool, String) {
         let argv: Vec<&str> = [guest::PATH, "attack"].iter().chain(args).copied().collect();
         let (code, out, err) = self.exec(sandbox, &argv, None).await;
         assert_eq!(code, 0, "{args:?}: {err}");
@@ -111,7 +116,7 @@ impl Installation {
     }
 
     /// Waits until none of this installation's containers is left.
-    pub async fn until_empty(&self) {
+    pub(crate) async fn until_empty(&self) {
         let empty = async {
             while !self.engine.running(&self.id).await.unwrap().is_empty() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -134,12 +139,12 @@ impl Drop for Installation {
 }
 
 /// One turn of the shell agent: what it replied.
-pub async fn ask(sandbox: &mut Sandbox, id: u64, text: &str) -> String {
+pub(crate) async fn ask(sandbox: &mut Sandbox, id: u64, text: &str) -> String {
     sandbox.send(&ToGuest::Prompt { id, text: text.into() }).await.unwrap();
     reply(sandbox, id).await
 }
 
-pub async fn reply(sandbox: &mut Sandbox, wanted: u64) -> String {
+pub(crate) async fn reply(sandbox: &mut Sandbox, wanted: u64) -> String {
     let mut reply = String::new();
     loop {
         let message = tokio::time::timeout(Duration::from_secs(20), sandbox.next()).await.expect("no answer");
@@ -169,6 +174,8 @@ async fn ensure_image(socket: &Path) {
     .await;
 }
 
+const APPLETS: &str = "sh cat chmod echo env grep head id kill ls mkdir nc ps rm seq sleep touch true tr wc yes";
+
 fn file_system() -> Vec<u8> {
     let busybox = fs::read("/bin/busybox").expect(
         "these tests need a static busybox at /bin/busybox: `sudo apt-get install busybox-static` (`make test` does it)",
@@ -186,15 +193,12 @@ fn file_system() -> Vec<u8> {
     }
     add("bin/busybox", tar::EntryType::Regular, 0o755, &busybox);
     add("etc/ssl/certs/ca-certificates.crt", tar::EntryType::Regular, 0o644, b"THE IMAGE'S OWN");
-    let applets = HashMap::from([("bin", "sh cat chmod echo env head id kill ls mkdir ps rm seq sleep stat touch true tr wc yes")]);
-    for (folder, names) in applets {
-        for name in names.split(' ') {
-            let mut header = tar::Header::new_gnu();
-            header.set_entry_type(tar::EntryType::Symlink);
-            header.set_size(0);
-            header.set_mode(0o777);
-            tar.append_link(&mut header, format!("{folder}/{name}"), "busybox").unwrap();
-        }
+    for name in APPLETS.split(' ') {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Symlink);
+        header.set_size(0);
+        header.set_mode(0o777);
+        tar.append_link(&mut header, format!("bin/{name}"), "busybox").unwrap();
     }
     tar.into_inner().unwrap()
 }

@@ -1,1 +1,217 @@
 #![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use clap::Parser;
+use policies::{Code, RuleRef, SandboxId};
+use proxy::audit::{Allowed, Decision, Identity, Ledger, Outcome, Protocol, Seq};
+
+use super::*;
+use crate::store::ledger::AuditLog;
+
+#[derive(Parser)]
+struct CommandLine {
+    #[command(flatten)]
+    audit: AuditArgs,
+}
+
+struct Scene {
+    _dir: tempfile::TempDir,
+    home: Home,
+    log: AuditLog,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path()).unwrap();
+        home.prepare().unwrap();
+        let log = AuditLog::open(&home.audit_db()).unwrap();
+        Scene { _dir: dir, home, log }
+    }
+
+    fn run(&self, args: &[&str]) -> (String, ExitCode) {
+        run_at(&self.home, args)
+    }
+
+    fn reader(&self) -> AuditReader {
+        AuditReader::open(&self.home.audit_db()).unwrap().while_served(true)
+    }
+}
+
+fn run_at(home: &Home, args: &[&str]) -> (String, ExitCode) {
+    let parsed = CommandLine::parse_from([&["audit"], args].concat()).audit;
+    let mut out = Vec::new();
+    let code = match &parsed.command {
+        Some(AuditCommand::Verify(args)) => verify(args, home, &mut out).unwrap(),
+        None => show(&parsed.show, home, &mut out).unwrap(),
+    };
+    (String::from_utf8(out).unwrap(), code)
+}
+
+fn decision(verdict: Allowed, path: &str) -> Decision {
+    let denied = verdict == Allowed::Deny;
+    Decision {
+        identity: Identity { group: GroupName::parse("family").unwrap(), sandbox: SandboxId::new("abc1").unwrap() },
+        run: None,
+        connection: 1,
+        protocol: Protocol::Https,
+        raw_target: None,
+        sni: None,
+        host_header: None,
+        scheme: Some("https"),
+        host: Some("api.example".into()),
+        port: Some(443),
+        method: Some("GET".into()),
+        path: Some(path.into()),
+        query_bytes: None,
+        verdict,
+        code: denied.then_some(Code::NotAllowed),
+        why: denied.then(|| "no rule of group family covers this".into()),
+        rule: (!denied).then(|| RuleRef { file: "policies/family.toml".into(), line: 4 }),
+        lift: vec![],
+        policy: None,
+        credential: Some(Arc::from("github")),
+        swap: None,
+        findings: vec![],
+        alarm: false,
+    }
+}
+
+/// The lines without the time, which is another one each time.
+fn untimed(text: &str) -> String {
+    let cut = |line: &str| line.chars().skip(21).collect::<String>();
+    text.lines().map(cut).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_table_for_people() {
+    let scene = Scene::new();
+    let seq = scene.log.decided(&decision(Allowed::Allow, "/v1/items")).unwrap();
+    let ended = Outcome { status: Some(200), bytes_up: 12, bytes_down: 3_456_789, micros: 73_400, ..Outcome::default() };
+    scene.log.ended(seq, &ended).unwrap();
+    let odd = Decision { port: Some(8443), query_bytes: Some(9), alarm: true, ..decision(Allowed::Deny, "/x") };
+    scene.log.decided(&odd).unwrap();
+    let cut_off = scene.log.decided(&decision(Allowed::Allow, "/slow")).unwrap();
+    let why = Outcome { code: Some(Code::Timeout), why: Some("too slow".into()), micros: 2_500_000, ..Outcome::default() };
+    scene.log.ended(cut_off, &why).unwrap();
+    scene.log.decided(&decision(Allowed::Allow, "/crash")).unwrap();
+    let unread = Decision { host: None, method: None, path: None, raw_target: Some("\u{1b}[2Jx".into()), ..odd };
+    scene.log.decided(&Decision { protocol: Protocol::Unknown, alarm: false, ..unread }).unwrap();
+    let (text, _) = scene.run(&[]);
+    assert_eq!(
+        untimed(&text),
+        "\
+GROUP   VERDICT      REQUEST                              UP    DOWN   TOOK  BECAUSE
+family  allow        GET api.example/v1/items           12 B  3.4 MB  73 ms  200  policies/family.toml:4
+family  DENY         GET api.example:8443/x?(9 bytes)      -       -      -  ALARM  not_allowed: no rule of group family covers this
+family  CUT OFF      GET api.example/slow                0 B     0 B  2.5 s  timeout: too slow  policies/family.toml:4
+family  interrupted  GET api.example/crash                 -       -      -  no outcome: interrupted  policies/family.toml:4
+family  DENY         unknown \\u{1b}[2Jx                     -       -      -  not_allowed: no rule of group family covers this"
+    );
+}
+
+#[test]
+fn json_lines_hold_everything() {
+    let scene = Scene::new();
+    let seq = scene.log.decided(&decision(Allowed::Allow, "/v1")).unwrap();
+    scene.log.ended(seq, &Outcome { status: Some(204), ..Outcome::default() }).unwrap();
+    scene.log.decided(&decision(Allowed::Deny, "/a\u{202e}b\n")).unwrap();
+    let (text, _) = scene.run(&["--json"]);
+    assert!(text.bytes().all(|b| b == b'\n' || (0x20..0x7f).contains(&b)), "{text}");
+    let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[0]["outcome"]["status"], 204);
+    assert_eq!(lines[0]["rule"]["line"], 4);
+    assert_eq!(lines[0]["credential"], "github");
+    assert_eq!(lines[0]["ending"], "ended");
+    assert_eq!(lines[1]["path"], "/a\u{202e}b\n");
+    assert_eq!(lines[1]["outcome"], serde_json::Value::Null);
+    let (denied, _) = scene.run(&["--json", "--denied"]);
+    assert_eq!(denied.lines().count(), 1);
+    let (other, _) = scene.run(&["--group", "work"]);
+    assert_eq!(other, "Nothing in the log matches.\n");
+}
+
+#[test]
+fn verify_says_what_it_found() {
+    let scene = Scene::new();
+    scene.log.decided(&decision(Allowed::Deny, "/x")).unwrap();
+    let (text, code) = scene.run(&["verify"]);
+    assert!(text.starts_with("All 2 records are as they were written.\nhead "), "{text}");
+    assert_eq!(code, ExitCode::SUCCESS);
+    let head = text.trim_end().rsplit(' ').next().unwrap();
+    assert_eq!(scene.run(&["verify", "--head", head]).1, ExitCode::SUCCESS);
+    assert_eq!(scene.run(&["verify", "--head", &"0".repeat(64)]).1, ExitCode::FAILURE);
+    let connection = rusqlite::Connection::open(scene.home.audit_db()).unwrap();
+    connection.execute_batch("DROP TRIGGER append_only_update; UPDATE events SET at_ms = 1 WHERE seq = 2").unwrap();
+    let (text, code) = scene.run(&["verify"]);
+    assert!(text.starts_with("The log was tampered with: record 2 was changed"), "{text}");
+    assert_eq!(code, ExitCode::FAILURE);
+    let (json, _) = scene.run(&["verify", "--json"]);
+    assert!(json.contains("\"seq\":2") && json.contains("\"whole\":false"), "{json}");
+}
+
+#[test]
+fn a_home_without_a_log_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::at(dir.path()).unwrap();
+    let (text, code) = run_at(&home, &[]);
+    assert!(text.starts_with("Nothing was asked at a door"), "{text}");
+    assert_eq!(code, ExitCode::SUCCESS);
+    assert_eq!(run_at(&home, &["--json"]).0, "");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "looking makes nothing");
+}
+
+#[test]
+fn following_shows_each_request_once_it_has_ended() {
+    let scene = Scene::new();
+    let seqs = |entries: Vec<AuditEntry>| entries.iter().map(|entry| entry.seq.0).collect::<Vec<_>>();
+    scene.log.decided(&decision(Allowed::Deny, "/before")).unwrap();
+    let early = scene.log.decided(&decision(Allowed::Allow, "/early")).unwrap();
+    let reader = scene.reader();
+    let mut follower = Follower::start(&reader, Filter { limit: Some(50), ..Filter::default() }).unwrap();
+    assert_eq!(seqs(follower.step(&reader).unwrap()), [2]);
+    assert!(follower.is_waiting());
+    let allowed = scene.log.decided(&decision(Allowed::Allow, "/now")).unwrap();
+    assert_eq!(seqs(follower.step(&reader).unwrap()), [0; 0]);
+    scene.log.decided(&decision(Allowed::Deny, "/denied")).unwrap();
+    scene.log.ended(allowed, &Outcome::default()).unwrap();
+    assert_eq!(seqs(follower.step(&reader).unwrap()), [4, 5]);
+    scene.log.ended(early, &Outcome::default()).unwrap();
+    assert_eq!(seqs(follower.step(&reader).unwrap()), [early.0]);
+    assert_eq!(seqs(follower.step(&reader).unwrap()), [0; 0]);
+    assert!(!follower.is_waiting());
+}
+
+/// Whether a request was cut off is known only once it has ended.
+#[test]
+fn following_refusals_finds_those_that_come_late() {
+    let scene = Scene::new();
+    let reader = scene.reader();
+    let filter = Filter { which: Some(Which::Denied), ..Filter::default() };
+    let mut follower = Follower::start(&reader, filter).unwrap();
+    let seq = scene.log.decided(&decision(Allowed::Allow, "/x")).unwrap();
+    assert!(follower.step(&reader).unwrap().is_empty());
+    let private = Outcome { code: Some(Code::ResolvedPrivate), ..Outcome::default() };
+    scene.log.ended(seq, &private).unwrap();
+    let found: Vec<Seq> = follower.step(&reader).unwrap().iter().map(|entry| entry.seq).collect();
+    assert_eq!(found, [seq]);
+}
+
+#[test]
+fn times_are_read_as_people_write_them() {
+    let now: Zoned = "2026-11-23T12:00:00+01:00[Europe/Berlin]".parse().unwrap();
+    let at = |text: &str| {
+        let then = Timestamp::from_millisecond(since_at(text, &now).unwrap()).unwrap();
+        then.to_zoned(now.time_zone().clone()).strftime("%Y-%m-%d %H:%M").to_string()
+    };
+    assert_eq!(at("2h"), "2026-11-23 10:00");
+    assert_eq!(at("7d"), "2026-11-16 12:00");
+    assert_eq!(at("30 minutes"), "2026-11-23 11:30");
+    assert_eq!(at("2026-11-01"), "2026-11-01 00:00");
+    assert_eq!(at("2026-11-01T18:30"), "2026-11-01 18:30");
+    assert_eq!(at("2026-11-01T18:30:00Z"), "2026-11-01 19:30");
+    let error = since_at("yesterday", &now).unwrap_err().to_string();
+    assert!(error.contains("`2h`") && error.contains("`2026-11-23`"), "{error}");
+}

@@ -71,7 +71,7 @@ pub(super) fn sync_folder(path: &Path) -> Result<(), StoreError> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| explain(path, &error))
 }
 
-fn tick(shared: &Shared, connection: &mut Option<(u64, Connection)>) {
+pub(super) fn tick(shared: &Shared, connection: &mut Option<(u64, Connection)>) {
     // What could not be written is tried again even if nobody asks for anything;
     // while it fails, whoever asks is told.
     let _ = lock(&shared.writer).catch_up(usize::MAX).map(|()| shared.dirty.store(true, Ordering::Release));

@@ -182,3 +182,18 @@ fn identity(path: &Path) -> Result<(u64, u64), StoreError> {
         Err(error) => Err(StoreError::Unopened { path: path.to_path_buf(), detail: error.to_string() }),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+impl Writer {
+    /// A full disk, as SQLite sees it.
+    pub(super) fn limit_pages(&mut self, pages: u32) {
+        let sql = format!("PRAGMA max_page_count = {pages}");
+        self.opened().unwrap().connection.query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    }
+
+    /// As if so many outcomes had found no room.
+    pub(super) fn lose(&mut self, count: u64) {
+        self.lost = count;
+    }
+}

@@ -49,11 +49,8 @@ pub(super) fn sockets() -> Outcome {
 
 /// Opens the files of the host that the drill names.
 pub(super) fn readable(paths: &[&str]) -> Outcome {
-    let found: Vec<&str> = paths
-        .iter()
-        .copied()
-        .filter(|path| fs::read_dir(path).is_ok() || fs::File::open(path).is_ok())
-        .collect();
+    let found: Vec<&str> =
+        paths.iter().copied().filter(|path| fs::read_dir(path).is_ok() || fs::File::open(path).is_ok()).collect();
     if found.is_empty() { Err(format!("none of {} paths is there", paths.len())) } else { Ok(found.join(", ")) }
 }
 

@@ -21,7 +21,8 @@ pub(super) fn raw(escaped: &str) -> Outcome {
     // A time-out or a reset after the answer leaves what came before it.
     let _ = stream.take(MAX_ANSWER).read_to_end(&mut answer);
     let answer = String::from_utf8_lossy(&answer).into_owned();
-    let accepted = answer.lines().next().and_then(|line| line.split(' ').nth(1)).is_some_and(|code| code.starts_with('2'));
+    let accepted =
+        answer.lines().next().and_then(|line| line.split(' ').nth(1)).is_some_and(|code| code.starts_with('2'));
     if accepted { Ok(answer) } else { Err(if answer.is_empty() { "closed without an answer".into() } else { answer }) }
 }
 

@@ -1,0 +1,48 @@
+//! The base image is built, and everyday tools work in it under all the hardening.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use containers::{Limits, SandboxSpec, images};
+use support::{Installation, ask};
+
+#[tokio::test]
+async fn everyday_tools_work_in_the_base_image() {
+    let installation = Installation::new().await;
+    let told = std::sync::Mutex::new(Vec::new());
+    let image = images::build_base(&installation.engine, &|step| told.lock().unwrap().push(step.to_owned())).await;
+    let image = image.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(image.built, !told.lock().unwrap().is_empty());
+    assert!(images::exists(&installation.engine, &image.tag).await.unwrap());
+    let listed = images::list(&installation.engine).await.unwrap();
+    assert!(listed.iter().any(|listed| listed.tags.contains(&image.tag)), "{listed:?}");
+    assert!(!images::build_base(&installation.engine, &|_| ()).await.unwrap().built, "built twice");
+
+    let limits = Limits { memory: 1 << 30, ..Limits::default() };
+    let spec = SandboxSpec { image: image.tag, limits, ..installation.spec() };
+    let mut sandbox = installation.start_with(&spec).await.unwrap_or_else(|error| panic!("{error}"));
+    let checks = [
+        ("curl --version | head -c 4", "curl"),
+        ("jq -n '1+1'", "2\n"),
+        (
+            "git init -q r && cd r && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m m && git log --format=%s",
+            "m\n",
+        ),
+        ("python3 -c 'import multiprocessing as m; print(m.Pool(2).map(abs, [-1, -2]))'", "[1, 2]\n"),
+        ("python3 -c 'import asyncio; print(asyncio.run(asyncio.sleep(0, 5)))'", "5\n"),
+        ("python3 -c 'import socket; a, b = socket.socketpair(); a.send(b\"x\"); print(b.recv(1))'", "b'x'\n"),
+        ("python3 -m venv /tmp/venv && /tmp/venv/bin/pip --version | head -c 3", "pip"),
+        ("node -e 'fetch; setTimeout(() => console.log(require(\"os\").cpus().length > 0), 1)'", "true\n"),
+        ("node -e 'new (require(\"worker_threads\").Worker)(\"console.log(7)\", {eval: true})'", "7\n"),
+        ("node -e 'console.log(require(\"child_process\").execSync(\"echo child\").toString().trim())'", "child\n"),
+        ("mkdir n && cd n && npm init -y >/dev/null && npm pkg get version", "\"1.0.0\"\n"),
+        ("bash -c 'set -m; sleep 100 & jobs %1 >/dev/null && kill %1; wait %1; echo $?'", "143\n"),
+        ("ip -br addr | grep -vc '^lo'", "0\n(exit code 1)"),
+        ("ps -e --no-headers | head -1 | grep -c guest", "1\n"),
+        ("grep -c 'BEGIN CERTIFICATE' $SSL_CERT_FILE | grep -c '^[0-9][0-9][0-9]$'", "1\n"),
+    ];
+    for (id, (command, wanted)) in checks.into_iter().enumerate() {
+        assert_eq!(ask(&mut sandbox, id as u64 + 1, command).await, wanted, "{command}");
+    }
+}

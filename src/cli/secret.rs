@@ -1,0 +1,106 @@
+//! `doorward secret`: which credentials there are, and whether each can be read.
+//! Never shows a value.
+
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+
+use super::{Failure, refused, show};
+use crate::config::{Config, Credential};
+use crate::home::Home;
+
+/// Show which credentials there are, and test whether each can be read.
+///
+/// Credentials stand in doorward.toml, which names where each secret is (a file, a
+/// variable) and never holds it. No command shows a secret.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example of a credential in doorward.toml:
+  [credentials.github]
+  secret = \"file:secrets/github\"
+  hosts = [\"api.github.com\"]
+  place = [\"header:authorization\"]
+  env = \"GITHUB_TOKEN\"")]
+pub struct SecretArgs {
+    #[command(subcommand)]
+    command: SecretCommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum SecretCommand {
+    /// List the credentials: source, hosts, place, variable, whether it can be read now
+    List {
+        /// As JSON, one line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Test whether a credential's secret can be read (exit code 1 if not)
+    Test {
+        /// The credential
+        name: String,
+    },
+}
+
+/// Runs the command.
+pub(super) fn run(home: &Home, args: SecretArgs) -> Result<ExitCode, Failure> {
+    let config = Config::load(home)?;
+    match args.command {
+        SecretCommand::List { json } => list(home, &config, json),
+        SecretCommand::Test { name } => test(&config, &name),
+    }
+}
+
+fn list(home: &Home, config: &Config, json: bool) -> Result<ExitCode, Failure> {
+    let credentials = config.credentials.values();
+    if json {
+        show::json(&credentials.map(described).collect::<Vec<_>>())?;
+    } else if config.credentials.is_empty() {
+        let file = home.config_file();
+        show::line(&format!("There are none. Write a [credentials.NAME] into {}:\n`doorward secret --help` shows one.", file.display()))?;
+    } else {
+        let rows: Vec<Vec<String>> = credentials.map(row).collect();
+        show::line(&show::table(&["name", "source", "hosts", "place", "env", "readable now"], &rows))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(credential: &Credential) -> Vec<String> {
+    let readable = credential.source.read().map_or_else(|error| format!("no: {error}"), |_| "yes".to_owned());
+    vec![
+        credential.name.to_string(),
+        credential.source.to_string(),
+        joined(&credential.hosts),
+        joined(&credential.place),
+        credential.env.clone().unwrap_or_default(),
+        readable,
+    ]
+}
+
+fn described(credential: &Credential) -> serde_json::Value {
+    let unreadable = credential.source.read().err().map(|error| error.to_string());
+    serde_json::json!({
+        "name": &*credential.name,
+        "source": credential.source.to_string(),
+        "hosts": credential.hosts.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "place": credential.place.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "env": credential.env,
+        "readable": unreadable.is_none(),
+        "why": unreadable,
+    })
+}
+
+fn joined(all: &[impl ToString]) -> String {
+    all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn test(config: &Config, name: &str) -> Result<ExitCode, Failure> {
+    let credential = config.credentials.get(name).ok_or_else(|| {
+        refused(anyhow!("there is no credential {name:?} in doorward.toml; `doorward secret list` shows those there are"))
+    })?;
+    credential.source.read()?;
+    show::line(&format!("{name}: the secret can be read from {}", credential.source))?;
+    if matches!(credential.source, crate::config::SecretSource::Env(_)) {
+        show::aside("It was read from the environment of this command; `doorward up` needs it in its own.");
+    }
+    Ok(ExitCode::SUCCESS)
+}

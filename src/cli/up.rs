@@ -1,0 +1,89 @@
+//! `doorward up`: the daemon in the foreground.
+
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::{Failure, environment, progress, refused, show};
+use crate::daemon::{Daemon, DaemonError};
+use crate::home::Home;
+
+/// Run the daemon in the foreground until it is interrupted.
+///
+/// It answers what comes in over the channels, each group in a sandbox of its own
+/// whose only way out is its door. When it ends, every door is shut and every sandbox
+/// is removed; what was being answered is settled at the next start.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  doorward up                  log to the terminal
+  doorward up --json-logs      one line of JSON for each event, for a log collector
+
+RUST_LOG chooses what is logged, e.g. RUST_LOG=doorward=debug.")]
+pub struct UpArgs {
+    /// Log as JSON, one line an event
+    #[arg(long)]
+    json_logs: bool,
+}
+
+/// Runs the command.
+pub(super) async fn run(home: &Home, args: UpArgs) -> Result<ExitCode, Failure> {
+    log_to_stderr(args.json_logs)?;
+    let daemon = progress::while_waiting("starting", Daemon::start(home)).await.map_err(failed)?;
+    greet(home, &daemon)?;
+    tokio::select! {
+        () = interrupted() => show::aside("Stopping: shutting doors, removing sandboxes."),
+        () = daemon.asked_to_end() => show::aside("Stopping, as asked over the control socket."),
+    }
+    progress::while_waiting("stopping", daemon.stop()).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Why no daemon came up, with the exit code that says whose turn it is: a wrong
+/// configuration is for the owner to mend (1), all else is the surroundings (3).
+pub(super) fn failed(error: DaemonError) -> Failure {
+    match error {
+        DaemonError::Config(_) => refused(error),
+        _ => environment(error),
+    }
+}
+
+/// Until Ctrl-C or SIGTERM. Where signals cannot be waited for, they end the process.
+pub(super) async fn interrupted() {
+    let wait = |kind| async move {
+        match signal(kind) {
+            Ok(mut signals) => drop(signals.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = wait(SignalKind::interrupt()) => {}
+        () = wait(SignalKind::terminate()) => {}
+        () = wait(SignalKind::hangup()) => {}
+    }
+}
+
+fn greet(home: &Home, daemon: &Daemon) -> anyhow::Result<()> {
+    let facts = daemon.facts();
+    let mut text = format!("Doorward serves {home} on {}, {} sandboxes at once.\n", facts.engine, facts.cap);
+    if facts.orphans > 0 {
+        text += &format!("Removed {} sandboxes that an earlier daemon left behind.\n", facts.orphans);
+    }
+    let groups = daemon.groups()?;
+    if groups.is_empty() {
+        text += "There is no group yet. In another terminal: doorward chat";
+    } else {
+        let names: Vec<String> = groups.iter().map(|group| format!("{} ({})", group.name, group.channel)).collect();
+        text += &format!("Groups: {}.\n", names.join(", "));
+        text += &format!("In another terminal: doorward chat --group {}", groups[0].name);
+    }
+    Ok(show::line(&text)?)
+}
+
+fn log_to_stderr(json: bool) -> anyhow::Result<()> {
+    let filter = EnvFilter::builder().with_default_directive(tracing::Level::INFO.into()).from_env_lossy();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let set = if json { builder.json().try_init() } else { builder.compact().try_init() };
+    set.map_err(|error| anyhow::anyhow!("logging cannot be set up: {error}"))
+}
