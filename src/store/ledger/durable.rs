@@ -91,7 +91,10 @@ fn checkpoint(shared: &Shared, connection: &mut Option<(u64, Connection)>) -> ru
     let generation = shared.generation.load(Ordering::Acquire);
     let open = match connection.take() {
         Some((opened_at, open)) if opened_at == generation => open,
-        _ => Connection::open_with_flags(&shared.path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?,
+        _ => Connection::open_with_flags(
+            &shared.path,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?,
     };
     if passive(&open)? > LONG {
         let _writer = lock(&shared.writer);

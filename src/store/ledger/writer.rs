@@ -25,6 +25,8 @@ pub(super) struct Event {
 pub(super) struct Writer {
     path: PathBuf,
     open: Option<Open>,
+    /// The last row that this process has written or found.
+    last: Link,
     generation: u64,
     /// Outcomes that could not be written yet.
     kept: VecDeque<Event>,
@@ -54,7 +56,8 @@ impl Writer {
     pub(super) fn create(path: &Path) -> Result<Self, StoreError> {
         let open = Open::set_up(path, open_private(path)?)?;
         super::durable::sync_folder(path)?;
-        Ok(Writer { path: path.to_path_buf(), open: Some(open), generation: 0, kept: VecDeque::new(), lost: 0 })
+        let (path, last) = (path.to_path_buf(), open.head);
+        Ok(Writer { path, open: Some(open), last, generation: 0, kept: VecDeque::new(), lost: 0 })
     }
 
     /// Which opening of the file this is.
@@ -98,10 +101,10 @@ impl Writer {
     fn write(&mut self, event: &Event) -> Result<Seq, StoreError> {
         let path = self.path.clone();
         let written = self.opened().and_then(|open| open.append(&path, event));
-        if let Err(error) = &written
-            && !matches!(error, StoreError::DiskFull { .. } | StoreError::Locked { .. })
-        {
-            self.open = None;
+        match &written {
+            Ok(_) => self.last = self.open.as_ref().map_or(self.last, |open| open.head),
+            Err(StoreError::DiskFull { .. } | StoreError::Locked { .. }) => {}
+            Err(_) => self.open = None,
         }
         written
     }
@@ -115,16 +118,30 @@ impl Writer {
             Some(open) => Ok(open),
             closed => {
                 self.generation += 1;
-                let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-                let connection = Connection::open_with_flags(&self.path, flags)
-                    .map_err(|error| StoreError::sqlite(&self.path, &error))?;
-                Ok(closed.insert(Open::set_up(&self.path, connection)?))
+                Ok(closed.insert(Open::again(&self.path, &self.last)?))
             }
         }
     }
 }
 
 impl Open {
+    /// Opens the log that this process had open before: an empty file or an older
+    /// copy in its place is not it.
+    fn again(path: &Path, last: &Link) -> Result<Self, StoreError> {
+        let explain = |error: rusqlite::Error| StoreError::sqlite(path, &error);
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(explain)?;
+        let known = migrations::version(&connection).map_err(explain)? > 0
+            && connection
+                .prepare("SELECT 1 FROM events WHERE seq = ?1 AND hash = ?2")
+                .and_then(|mut select| select.exists(params![to_row(last.seq), last.hash]))
+                .map_err(explain)?;
+        if known || *last == Link::FIRST {
+            return Self::set_up(path, connection);
+        }
+        Err(StoreError::Gone { path: path.to_path_buf() })
+    }
+
     fn set_up(path: &Path, connection: Connection) -> Result<Self, StoreError> {
         let explain = |error: rusqlite::Error| StoreError::sqlite(path, &error);
         connection.busy_timeout(Duration::from_millis(500)).map_err(explain)?;
@@ -152,7 +169,9 @@ impl Open {
         let seq = self.head.seq + 1;
         let hash = hash(&self.head.hash, seq, event.at_ms, event.kind, event.about, &event.record);
         self.connection
-            .prepare_cached("INSERT INTO events (seq, at_ms, kind, about, record, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .prepare_cached(
+                "INSERT INTO events (seq, at_ms, kind, about, record, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
             .execute(params![to_row(seq), event.at_ms, event.kind, event.about.map(to_row), event.record, hash])?;
         Ok(Link { seq, hash })
     }
@@ -178,7 +197,9 @@ fn is_taken(tried: &rusqlite::Result<Link>) -> bool {
 fn identity(path: &Path) -> Result<(u64, u64), StoreError> {
     match std::fs::metadata(path) {
         Ok(found) => Ok((found.dev(), found.ino())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(StoreError::Gone { path: path.to_path_buf() }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(StoreError::Gone { path: path.to_path_buf() })
+        }
         Err(error) => Err(StoreError::Unopened { path: path.to_path_buf(), detail: error.to_string() }),
     }
 }
