@@ -17,7 +17,7 @@ use crate::gateway::{Gateway, GatewayError};
 use crate::home::{Home, HomeError};
 use crate::loopback::{Authority, AuthorityError, Request};
 use crate::sandboxes::{LiveSandbox, SandboxError, Sandboxes};
-use crate::store::StoreError;
+use crate::store::{RunId, StoreError};
 use crate::store::ledger::{AuditEntry, AuditLog, Filter};
 
 mod town;
@@ -140,7 +140,7 @@ impl Tour {
 
     /// The refusal of the last command, as the log has it.
     pub fn last_refusal(&self) -> Result<Option<AuditEntry>, TourError> {
-        Ok(self.log.refusals_of_run(self.turn, 1)?.pop())
+        Ok(self.log.refusals_of_run(RunId(self.turn), 1)?.pop())
     }
 
     /// How many of the requests in the log match.

@@ -35,8 +35,6 @@ pub struct Upstream {
 struct State {
     connections: AtomicUsize,
     requests: Mutex<Vec<Received>>,
-    /// Connections that ended before they were HTTP: failed handshakes.
-    handshakes_failed: AtomicUsize,
     handler: Mutex<Option<Arc<Handler>>>,
 }
 
@@ -247,9 +245,7 @@ async fn serve(stream: TcpStream, connection: usize, state: Arc<State>) -> io::R
     let mut first = [0];
     stream.peek(&mut first).await?;
     let stream: Box<dyn Stream> = if first == [0x16] {
-        let accepted = TlsAcceptor::from(certificates::server()).accept(stream).await;
-        let failed = |_| state.handshakes_failed.fetch_add(1, Ordering::SeqCst);
-        Box::new(accepted.inspect_err(|error| drop(failed(error)))?)
+        Box::new(TlsAcceptor::from(certificates::server()).accept(stream).await?)
     } else {
         Box::new(stream)
     };
