@@ -85,7 +85,7 @@ enum Command {
 impl Command {
     async fn run(self, home: &Home) -> Result<ExitCode, Failure> {
         match self {
-            Command::Tour(args) => tour::run(args).await,
+            Command::Tour(args) => tour::run(home, args).await,
             Command::Up(args) => up::run(home, args).await,
             Command::Chat(args) => chat::run(home, args).await,
             Command::Group(args) => group::run(home, args).await,

@@ -7,6 +7,8 @@ use std::time::Instant;
 use containers::Engine;
 
 use super::{Failure, audit, environment, image, progress, show, up};
+use crate::config::Config;
+use crate::home::Home;
 use crate::store::ledger::{AuditEntry, Filter, Which};
 use crate::tour::{Place, Tour, TourError, VARIABLE};
 
@@ -20,8 +22,10 @@ use crate::tour::{Place, Tour, TourError, VARIABLE};
 pub struct TourArgs {}
 
 /// Runs the command.
-pub(super) async fn run(_args: TourArgs) -> Result<ExitCode, Failure> {
-    let engine = Engine::connect(None).await.map_err(environment)?;
+pub(super) async fn run(home: &Home, _args: TourArgs) -> Result<ExitCode, Failure> {
+    // Of the owner's own installation it takes only where the engine is.
+    let config = Config::load(home).unwrap_or_default();
+    let engine = Engine::connect(config.engine.host.as_deref()).await.map_err(environment)?;
     image::ensure_base(&engine).await?;
     let place = Place::new(engine).map_err(environment)?;
     let told = tokio::select! {
@@ -72,7 +76,7 @@ impl Story {
         title("1. What the agent sees", "\
 The agent lives in a container: a closed box with no network. The only \"interface\" in
 it is lo, which leads nowhere but back to itself.")?;
-        let interfaces = self.command("ip -brief link").await?;
+        let interfaces = self.command("ip -brief link show up").await?;
         self.check(interfaces.lines().count() == 1 && interfaces.starts_with("lo"), "the sandbox has loopback and nothing else");
         let routes = self.command("ip route | wc -l").await?;
         self.check(routes.trim() == "0", "the sandbox has no route to anywhere");

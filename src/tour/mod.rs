@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::config::{Config, ConfigError};
 use crate::gateway::{Gateway, GatewayError};
-use crate::home::{Home, HomeError};
+use crate::home::{Home, HomeError, make_private_file};
 use crate::loopback::{Authority, AuthorityError, Request};
 use crate::sandboxes::{LiveSandbox, SandboxError, Sandboxes};
 use crate::store::{RunId, StoreError};
@@ -189,5 +189,6 @@ impl Tour {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), TourError> {
+    make_private_file(path)?;
     std::fs::write(path, text).map_err(|error| TourError::Write(path.display().to_string(), error))
 }

@@ -65,7 +65,8 @@ private = [\"127.0.0.1/32\"]   # the tour's bank is on this computer
              [credentials.bank]\n\
              secret = \"file:bank-key\"\n\
              hosts = [\"bank.example\"]\n\
-             env = \"{VARIABLE}\"\n",
+             env = \"{VARIABLE}\"\n\
+             prefix = \"bank-\"\n",
             self.bank.address(),
             self.weather.address(),
         )

@@ -90,6 +90,11 @@ impl Upstream {
         });
     }
 
+    /// `200 ok` again.
+    pub fn answers_as_usual(&self) {
+        *self.state.handler.lock().unwrap() = None;
+    }
+
     pub fn received(&self) -> Vec<Received> {
         self.state.requests.lock().unwrap().clone()
     }
