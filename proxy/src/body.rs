@@ -180,7 +180,8 @@ impl Returned {
                 }
                 Some(Ok(frame)) => frame,
                 Some(Err(_)) => {
-                    self.tally.refuse(&Refusal::new(Code::UpstreamFailed, "the host broke off in the middle of its answer"));
+                    self.tally
+                        .refuse(&Refusal::new(Code::UpstreamFailed, "the host broke off in the middle of its answer"));
                     self.lease = None;
                     return Poll::Ready(Some(Err(Cut(Code::UpstreamFailed))));
                 }

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -75,6 +75,8 @@ pub(crate) struct Connection {
     pub(crate) id: u64,
     /// Set inside a tunnel: what CONNECT and SNI agreed on.
     pub(crate) tunnel: Option<Tunnel>,
+    /// Whether a request was read from it.
+    asked: AtomicBool,
 }
 
 /// The inside of a CONNECT whose TLS handshake is done.
@@ -90,13 +92,14 @@ type Upgraded = Arc<Mutex<Option<(Authority, OnUpgrade)>>>;
 /// Serves one connection from first byte to last.
 pub(crate) async fn serve(door: Arc<Door>, stream: UnixStream) {
     let id = door.gateway.connections.fetch_add(1, Ordering::Relaxed) + 1;
-    let connection = Arc::new(Connection { door, id, tunnel: None });
+    let connection = Arc::new(Connection { door, id, tunnel: None, asked: AtomicBool::new(false) });
     let upgraded = Upgraded::default();
     let service = {
         let (connection, upgraded) = (connection.clone(), upgraded.clone());
         service_fn(move |request| {
             let (connection, upgraded) = (connection.clone(), upgraded.clone());
             async move {
+                connection.asked.store(true, Ordering::Relaxed);
                 if request.method() == Method::CONNECT {
                     return Ok::<_, std::convert::Infallible>(connect(&connection, request, &upgraded));
                 }
@@ -116,7 +119,11 @@ pub(crate) async fn serve(door: Arc<Door>, stream: UnixStream) {
 
 /// Answers CONNECT. A readable one always gets its tunnel: a refusal is told
 /// inside TLS, where clients show it, and where method and path are known.
-fn connect(connection: &Arc<Connection>, mut request: http::Request<Incoming>, upgraded: &Upgraded) -> http::Response<Body> {
+fn connect(
+    connection: &Arc<Connection>,
+    mut request: http::Request<Incoming>,
+    upgraded: &Upgraded,
+) -> http::Response<Body> {
     match Target::connect(&request) {
         Ok(authority) => {
             let upgrade = hyper::upgrade::on(&mut request);
@@ -147,11 +154,13 @@ where
         door: outer.door.clone(),
         id: outer.id,
         tunnel: Some(Tunnel { authority, sni }),
+        asked: AtomicBool::new(false),
     });
     let service = {
         let inner = inner.clone();
         service_fn(move |request| {
             let inner = inner.clone();
+            inner.asked.store(true, Ordering::Relaxed);
             // Boxed: a request's future is large, and a tunnel idles between requests.
             let answer: Pin<Box<dyn Future<Output = _> + Send>> =
                 Box::pin(async move { Ok::<_, std::convert::Infallible>(flow::handle(&inner, request).await) });
@@ -217,6 +226,9 @@ fn note_unreadable(connection: &Connection, served: hyper::Result<()>, protocol:
         Refusal::new(Code::TooLarge, "the request's head is too large")
     } else if error.is_parse() {
         Refusal::new(Code::Framing, "the request is not well-formed HTTP/1.1")
+    } else if error.is_timeout() && connection.asked.load(Ordering::Relaxed) {
+        // Kept alive, and idle for too long: nothing was asked, nothing is refused.
+        return;
     } else if error.is_timeout() {
         Refusal::new(Code::Timeout, "the request's head did not arrive in time")
     } else {

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use http::header::{ACCEPT_ENCODING, HeaderName, HeaderValue, IF_RANGE, RANGE};
 use http::HeaderMap;
+use http::header::{ACCEPT_ENCODING, HeaderName, HeaderValue, IF_RANGE, RANGE};
 use policies::{Authority, Code, Facts, Permit, Refusal, RequestPattern, Scheme};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -123,7 +123,10 @@ impl Keyring {
 
     /// Whether a finding in a body may pass: a surrogate of this sandbox in what is
     /// said to a model, where the rule says `model = true`.
-    pub(crate) fn tolerates(identity: &Identity, permit: &Permit) -> impl Fn(&WatchedKind) -> bool + Send + Sync + 'static {
+    pub(crate) fn tolerates(
+        identity: &Identity,
+        permit: &Permit,
+    ) -> impl Fn(&WatchedKind) -> bool + Send + Sync + 'static {
         let (group, model) = (identity.group.clone(), permit.model());
         move |what| match what {
             WatchedKind::Surrogate { group: owner, .. } => model && *owner == group,
@@ -168,7 +171,8 @@ impl Keyring {
             return Ok(None);
         }
         let mut found = None;
-        let values = |Place::Header(header): &'a Place| headers.get_all(header).iter().map(move |value| (header, value));
+        let values =
+            |Place::Header(header): &'a Place| headers.get_all(header).iter().map(move |value| (header, value));
         if credential.places.iter().flat_map(values).count() > 1 {
             let why = "more than one header could authenticate the request; send exactly one";
             return Err(Refusal::new(Code::CredentialAmbiguous, why));
@@ -225,16 +229,12 @@ fn in_scope<'a>(found: Found<'a>, permit: &Permit) -> Result<Found<'a>, Refusal>
     if only.is_empty() || only.iter().any(|pattern| pattern.matches(facts.method, &facts.path)) {
         return Ok(found);
     }
-    let why = format!("credential {name} may not be used for {} {}: see `only` in doorward.toml", facts.method, facts.path);
+    let why =
+        format!("credential {name} may not be used for {} {}: see `only` in doorward.toml", facts.method, facts.path);
     Err(Refusal::new(Code::SurrogateScope, why))
 }
 
-fn put_on(
-    found: Found<'_>,
-    permit: &Permit,
-    headers: &mut HeaderMap,
-    secrets: &dyn Secrets,
-) -> Result<PutOn, Refusal> {
+fn put_on(found: Found<'_>, permit: &Permit, headers: &mut HeaderMap, secrets: &dyn Secrets) -> Result<PutOn, Refusal> {
     let credential = found.credential;
     let unavailable = |why: String| Refusal::new(Code::SecretUnavailable, why);
     let secret = secrets.reveal(&credential.name).map_err(|error| unavailable(error.to_string()))?;

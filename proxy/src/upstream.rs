@@ -21,8 +21,8 @@ use crate::record::Audited;
 
 mod pool;
 
-pub(crate) use pool::{Lease, Pool};
 use pool::Key;
+pub(crate) use pool::{Lease, Pool};
 
 /// One connection to an upstream, used by one request at a time.
 pub(crate) struct Upstream {
@@ -144,10 +144,7 @@ async fn resolve(gateway: &Gateway, permit: &Permit) -> Result<Vec<CheckedAddres
     if found.is_empty() {
         return Err(unresolved("it has no address".to_owned()));
     }
-    found
-        .into_iter()
-        .map(|one| permit.check_address((one.ip, one.port.unwrap_or(authority.port)).into()))
-        .collect()
+    found.into_iter().map(|one| permit.check_address((one.ip, one.port.unwrap_or(authority.port)).into())).collect()
 }
 
 async fn dial(
@@ -196,8 +193,7 @@ async fn speak<S>(stream: S, address: CheckedAddress) -> Result<Upstream, Refusa
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let (sender, connection) =
-        http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(|_| broken_off())?;
+    let (sender, connection) = http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(|_| broken_off())?;
     let driver = tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(upstream.closed = !error.is_canceled(), "Upstream connection ended");

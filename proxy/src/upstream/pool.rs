@@ -40,11 +40,7 @@ pub(crate) struct Lease {
 impl Key {
     pub(crate) fn of(permit: &Permit) -> Self {
         let facts = permit.facts();
-        Key {
-            scheme: facts.scheme,
-            authority: facts.authority.clone(),
-            credential: permit.credential().cloned(),
-        }
+        Key { scheme: facts.scheme, authority: facts.authority.clone(), credential: permit.credential().cloned() }
     }
 }
 
