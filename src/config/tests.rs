@@ -1,7 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt;
 
 use secrecy::ExposeSecret;
 
