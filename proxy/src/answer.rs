@@ -61,13 +61,19 @@ fn how_to_ask(refusal: &Refusal) -> Vec<&str> {
 /// For what no line in a policy lifts.
 fn general_advice(code: Code) -> &'static str {
     match code {
-        Code::AuditUnavailable => "Tell the owner: the audit log cannot be written, so nothing may leave. Try again later.",
+        Code::AuditUnavailable => {
+            "Tell the owner: the audit log cannot be written, so nothing may leave. Try again later."
+        }
         Code::UpstreamFailed | Code::Unresolved | Code::Timeout => {
             "The host did not answer as it should. Try again later, or check that the name is right."
         }
-        Code::TlsVerify => "The host's certificate is not valid for it. If it is the owner's own server, its CA belongs into extra_ca in doorward.toml.",
+        Code::TlsVerify => {
+            "The host's certificate is not valid for it. If it is the owner's own server, its CA belongs into extra_ca in doorward.toml."
+        }
         Code::SecretUnavailable => "Tell the owner: the secret cannot be read. `doorward secret test` says why.",
-        code if code.is_alarm() => "Use the surrogate as it stands in the environment, in its own place on its own host only. The owner has been told.",
+        code if code.is_alarm() => {
+            "Use the surrogate as it stands in the environment, in its own place on its own host only. The owner has been told."
+        }
         _ => "Nothing in a policy allows this. Send the request in its plain, standard form.",
     }
 }

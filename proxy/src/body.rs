@@ -161,7 +161,8 @@ impl Returned {
                 }
                 Some(Ok(frame)) => frame,
                 Some(Err(_)) => {
-                    self.tally.refuse(&Refusal::new(Code::UpstreamFailed, "the host broke off in the middle of its answer"));
+                    self.tally
+                        .refuse(&Refusal::new(Code::UpstreamFailed, "the host broke off in the middle of its answer"));
                     self.lease = None;
                     return Poll::Ready(Some(Err(Cut(Code::UpstreamFailed))));
                 }
@@ -204,10 +205,11 @@ impl Returned {
     }
 
     fn scrub_trailers(&mut self, trailers: HeaderMap) -> HeaderMap {
-        match &mut self.scrubber {
-            Some(_) => HeaderMap::new(),
-            None => crate::headers::incoming(&trailers),
+        let mut trailers = crate::headers::incoming(&trailers);
+        if let Some(scrubber) = &mut self.scrubber {
+            crate::headers::scrub(&mut trailers, scrubber);
         }
+        trailers
     }
 }
 

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use http::Method;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use policies::{Authority, Code, Refusal};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::rustls::server::Acceptor;
@@ -26,6 +27,7 @@ use crate::door::Door;
 use crate::flow;
 use crate::record::Record;
 use crate::request::Target;
+use crate::tls::H2;
 
 /// What one sandbox can make us spend.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +38,8 @@ pub struct Limits {
     pub head_bytes: usize,
     /// Header fields.
     pub headers: usize,
+    /// HTTP/2 streams at a time on one connection.
+    pub streams: u32,
     /// To send a request's head; also how long a kept-alive connection may idle.
     pub head_time: Duration,
     /// To finish a TLS handshake, on either side.
@@ -58,6 +62,7 @@ impl Default for Limits {
             connections: 512,
             head_bytes: 64 << 10,
             headers: 100,
+            streams: 100,
             head_time: Duration::from_secs(60),
             handshake_time: Duration::from_secs(10),
             connect_time: Duration::from_secs(10),
@@ -116,7 +121,11 @@ pub(crate) async fn serve(door: Arc<Door>, stream: UnixStream) {
 
 /// Answers CONNECT. A readable one always gets its tunnel: a refusal is told
 /// inside TLS, where clients show it, and where method and path are known.
-fn connect(connection: &Arc<Connection>, mut request: http::Request<Incoming>, upgraded: &Upgraded) -> http::Response<Body> {
+fn connect(
+    connection: &Arc<Connection>,
+    mut request: http::Request<Incoming>,
+    upgraded: &Upgraded,
+) -> http::Response<Body> {
     match Target::connect(&request) {
         Ok(authority) => {
             let upgrade = hyper::upgrade::on(&mut request);
@@ -143,11 +152,9 @@ where
             return;
         }
     };
-    let inner = Arc::new(Connection {
-        door: outer.door.clone(),
-        id: outer.id,
-        tunnel: Some(Tunnel { authority, sni }),
-    });
+    let inner =
+        Arc::new(Connection { door: outer.door.clone(), id: outer.id, tunnel: Some(Tunnel { authority, sni }) });
+    let is_h2 = tls.get_ref().1.alpn_protocol() == Some(H2);
     let service = {
         let inner = inner.clone();
         service_fn(move |request| {
@@ -158,7 +165,14 @@ where
             answer
         })
     };
-    let served = http(&inner).serve_connection(TokioIo::new(tls), service).await;
+    let stream = TokioIo::new(tls);
+    let served = if is_h2 {
+        // The streams' tasks live as long as this future: a door that shuts ends them.
+        let streams = Streams::default();
+        h2(&inner, streams.clone()).serve_connection(stream, service).await
+    } else {
+        http(&inner).serve_connection(stream, service).await
+    };
     note_unreadable(&inner, served, Protocol::Https);
 }
 
@@ -210,13 +224,42 @@ fn http(connection: &Connection) -> http1::Builder {
     builder
 }
 
+fn h2(connection: &Connection, streams: Streams) -> http2::Builder<Streams> {
+    let limits = connection.door.gateway.limits;
+    let mut builder = http2::Builder::new(streams);
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(4 << 20)
+        .keep_alive_interval(limits.head_time)
+        .keep_alive_timeout(limits.handshake_time);
+    builder
+}
+
+/// Runs the streams of one HTTP/2 connection; whoever drops the last handle ends them.
+#[derive(Clone, Default)]
+struct Streams(Arc<Mutex<JoinSet<()>>>);
+
+impl<F> hyper::rt::Executor<F> for Streams
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, stream: F) {
+        let mut streams = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while streams.try_join_next().is_some() {}
+        streams.spawn(stream);
+    }
+}
+
 /// hyper answers what it cannot read by itself; the log still hears of it.
 fn note_unreadable(connection: &Connection, served: hyper::Result<()>, protocol: Protocol) {
     let Err(error) = served else { return };
     let refusal = if error.is_parse_too_large() {
         Refusal::new(Code::TooLarge, "the request's head is too large")
-    } else if error.is_parse() {
-        Refusal::new(Code::Framing, "the request is not well-formed HTTP/1.1")
+    } else if error.is_parse() || is_h2_abuse(&error) {
+        Refusal::new(Code::Framing, "the bytes are not well-formed HTTP")
     } else if error.is_timeout() {
         Refusal::new(Code::Timeout, "the request's head did not arrive in time")
     } else {
@@ -224,4 +267,10 @@ fn note_unreadable(connection: &Connection, served: hyper::Result<()>, protocol:
         return;
     };
     Record::unread(connection, protocol).refuse(refusal);
+}
+
+/// Whether an HTTP/2 connection was ended for what the client did.
+fn is_h2_abuse(error: &hyper::Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<h2::Error>());
+    source.is_some_and(|error| !error.is_io() && error.reason().is_some_and(|reason| reason != h2::Reason::NO_ERROR))
 }

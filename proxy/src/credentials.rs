@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use http::header::{ACCEPT_ENCODING, HeaderName, HeaderValue, IF_RANGE, RANGE};
 use http::HeaderMap;
+use http::header::{ACCEPT_ENCODING, HeaderName, HeaderValue, IF_RANGE, RANGE};
 use policies::{Authority, Code, Permit, Refusal, RequestPattern, Scheme};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -101,7 +101,10 @@ impl Keyring {
 
     /// Whether a finding in a body may pass: a surrogate of this sandbox in what is
     /// said to a model, where the rule says `model = true`.
-    pub(crate) fn tolerates(identity: &Identity, permit: &Permit) -> impl Fn(&WatchedKind) -> bool + Send + Sync + 'static {
+    pub(crate) fn tolerates(
+        identity: &Identity,
+        permit: &Permit,
+    ) -> impl Fn(&WatchedKind) -> bool + Send + Sync + 'static {
         let (group, model) = (identity.group.clone(), permit.model());
         move |what| match what {
             WatchedKind::Surrogate { group: owner, .. } => model && *owner == group,
@@ -204,16 +207,12 @@ fn in_scope<'a>(found: Found<'a>, permit: &Permit) -> Result<Found<'a>, Refusal>
     if only.is_empty() || only.iter().any(|pattern| pattern.matches(facts.method, &facts.path)) {
         return Ok(found);
     }
-    let why = format!("credential {name} may not be used for {} {}: see `only` in doorward.toml", facts.method, facts.path);
+    let why =
+        format!("credential {name} may not be used for {} {}: see `only` in doorward.toml", facts.method, facts.path);
     Err(Refusal::new(Code::SurrogateScope, why))
 }
 
-fn put_on(
-    found: Found<'_>,
-    permit: &Permit,
-    headers: &mut HeaderMap,
-    secrets: &dyn Secrets,
-) -> Result<PutOn, Refusal> {
+fn put_on(found: Found<'_>, permit: &Permit, headers: &mut HeaderMap, secrets: &dyn Secrets) -> Result<PutOn, Refusal> {
     let credential = found.credential;
     let unavailable = |why: String| Refusal::new(Code::SecretUnavailable, why);
     let secret = secrets.reveal(&credential.name).map_err(|error| unavailable(error.to_string()))?;
@@ -240,6 +239,7 @@ fn prepare_for_scrubbing(headers: &mut HeaderMap) {
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.remove(RANGE);
     headers.remove(IF_RANGE);
+    headers.remove("grpc-accept-encoding");
 }
 
 /// Everything of the head that leaves, as one text to search, without the one

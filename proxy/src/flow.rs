@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue, SET_COOKIE};
-use http::{Response, StatusCode, Uri};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, SET_COOKIE};
+use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use policies::{Code, Facts, Method, Permit, Refusal, Verdict};
 
@@ -17,7 +17,7 @@ use crate::connection::Connection;
 use crate::credentials::{Keyring, Placed};
 use crate::record::{Audited, Record};
 use crate::scan::Scrubber;
-use crate::upstream::{self, Lease};
+use crate::upstream::{self, Lease, Outbound};
 use crate::{headers, request};
 
 /// Answers one request, whatever becomes of it.
@@ -43,7 +43,7 @@ async fn pass(
     let permit = decide(connection, facts)?;
     let placed = place(connection, &permit, &request)?;
     let audited = record.allow(permit, &placed)?;
-    let (outbound, scrubber) = outbound(connection, &audited, placed, request)?;
+    let (outbound, scrubber) = outbound(connection, &audited, placed, request);
     let (answer, lease) = upstream::send(&connection.door, &audited, outbound).await?;
     returned(&audited, answer, scrubber, lease)
 }
@@ -59,31 +59,21 @@ fn decide(connection: &Connection, facts: Facts) -> Result<Permit, Refusal> {
 /// Headers by listed rules, then leak check, account pinning and the swap.
 fn place(connection: &Connection, permit: &Permit, request: &http::Request<Incoming>) -> Result<Placed, Refusal> {
     let door = &connection.door;
-    let headers = headers::outgoing(permit.facts(), request.headers())?;
+    let headers = headers::outgoing(request.headers());
     let secrets = &*door.gateway.secrets;
     door.keyring.place(&door.identity, permit, headers, secrets, &secrets.watchlist())
 }
 
-/// The request to send: method, path and query from what was judged, the body
-/// checked as it goes by.
+/// The request to send: what was judged, the headers with the secret put on, and
+/// the body, checked as it goes by.
 fn outbound(
     connection: &Connection,
     audited: &Audited,
     placed: Placed,
     request: http::Request<Incoming>,
-) -> Result<(http::Request<Outgoing>, Option<Scrubber>), Refusal> {
-    let facts = audited.permit().facts();
-    let uri = Uri::try_from(facts.path_and_query())
-        .map_err(|_| Refusal::new(Code::PathAmbiguous, "the path cannot be sent as it was judged"))?;
-    let method = http::Method::from_bytes(facts.method.as_str().as_bytes())
-        .map_err(|_| Refusal::new(Code::MethodDenied, "the method cannot be sent as it was judged"))?;
+) -> (Outbound, Option<Scrubber>) {
     let (headers, scrubber) = placed.into_parts();
-    let body = checked_body(connection, audited, request.into_body());
-    let mut outbound = http::Request::new(body);
-    *outbound.method_mut() = method;
-    *outbound.uri_mut() = uri;
-    *outbound.headers_mut() = headers;
-    Ok((outbound, scrubber))
+    (Outbound::new(headers, checked_body(connection, audited, request.into_body())), scrubber)
 }
 
 fn checked_body(connection: &Connection, audited: &Audited, body: Incoming) -> Outgoing {
@@ -116,11 +106,7 @@ fn returned(
         if audited.permit().facts().method != Method::Head {
             headers.remove(CONTENT_LENGTH);
         }
-        for value in headers.values_mut() {
-            if let Some(scrubbed) = scrubber.scrub_once(value.as_bytes()) {
-                *value = HeaderValue::from_bytes(&scrubbed).unwrap_or(HeaderValue::from_static(""));
-            }
-        }
+        headers::scrub(&mut headers, scrubber);
     }
     let body = Returned::new(answer.into_body(), scrubber, audited.tally().clone(), lease);
     let mut response = Response::new(Body::Returned(Box::new(body)));

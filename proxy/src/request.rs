@@ -41,6 +41,8 @@ impl Target {
             _ => return Err(malformed("the request target is neither a path nor a whole URL")),
         };
         match (tunnel, said) {
+            // RFC 9113 §8.3.1 lets `host` stand in; two places for one thing are one too many.
+            (Some(_), None) if request.version() == Version::HTTP_2 => Err(malformed("the :authority is missing")),
             (Some(tunnel), None) => Ok(Target { scheme: Scheme::Https, authority: tunnel.authority.clone() }),
             (Some(tunnel), Some((scheme, authority))) => {
                 if scheme != "https" {
@@ -68,6 +70,8 @@ pub(crate) fn read<B>(tunnel: Option<&Tunnel>, request: &http::Request<B>) -> Re
     match only_host(request.headers())? {
         Some(host) => same_authority(host, &authority, scheme.default_port())?,
         None if request.version() == Version::HTTP_10 => {}
+        // HTTP/2 says it in `:authority`, which `Target::of` has compared.
+        None if request.version() == Version::HTTP_2 && request.uri().authority().is_some() => {}
         None => return Err(malformed("the Host header is missing")),
     }
     check_upgrade(request.headers())?;
@@ -90,6 +94,7 @@ fn check_framing(version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
         (None, _) => Ok(()),
+        (Some(_), _) if version == Version::HTTP_2 => framing("Transfer-Encoding in HTTP/2"),
         (Some(_), _) if version == Version::HTTP_10 => framing("Transfer-Encoding in HTTP/1.0"),
         (Some(one), None) if one.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
         _ => framing("a Transfer-Encoding other than chunked"),
@@ -98,9 +103,10 @@ fn check_framing(version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
 
 /// WebSocket changes the protocol after the verdict; h2c is simply stripped later.
 fn check_upgrade(headers: &HeaderMap) -> Result<(), Refusal> {
-    let websocket = headers.get_all(UPGRADE).iter().any(|value| {
-        value.as_bytes().to_ascii_lowercase().windows(9).any(|part| part == b"websocket")
-    });
+    let websocket = headers
+        .get_all(UPGRADE)
+        .iter()
+        .any(|value| value.as_bytes().to_ascii_lowercase().windows(9).any(|part| part == b"websocket"));
     if websocket {
         return Err(Refusal::new(Code::UpgradeDenied, "WebSocket connections are refused at this door"));
     }

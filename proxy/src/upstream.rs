@@ -1,12 +1,13 @@
 //! Upstream: resolve, check, dial, verify, send. Every step wants the proof that
 //! the request is allowed and stored.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use policies::{CheckedAddress, Code, Host, Permit, Refusal, Scheme};
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use policies::{CheckedAddress, Code, Facts, Host, Permit, Refusal, Scheme};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -17,17 +18,27 @@ use tokio_rustls::TlsConnector;
 use crate::body::Outgoing;
 use crate::door::{Door, Gateway};
 use crate::record::Audited;
+use crate::tls::H2;
 
+mod outbound;
 mod pool;
 
-pub(crate) use pool::{Lease, Pool};
-use pool::Key;
+pub(crate) use outbound::Outbound;
 
-/// One connection to an upstream, used by one request at a time.
+use pool::Key;
+pub(crate) use pool::{Lease, Pool};
+
+/// A connection to an upstream: used by one request at a time where it speaks
+/// HTTP/1.1, shared by its door's requests where it speaks HTTP/2.
 pub(crate) struct Upstream {
-    sender: SendRequest<Outgoing>,
+    sender: Sender,
     address: CheckedAddress,
-    _driver: AbortOnDrop,
+    driver: Arc<AbortOnDrop>,
+}
+
+enum Sender {
+    Http1(http1::SendRequest<Outgoing>),
+    Http2(http2::SendRequest<Outgoing>),
 }
 
 struct AbortOnDrop(AbortHandle);
@@ -38,54 +49,99 @@ impl Drop for AbortOnDrop {
     }
 }
 
+impl Upstream {
+    /// Another handle to a connection that many requests may use.
+    fn share(&self) -> Option<Upstream> {
+        match &self.sender {
+            Sender::Http1(_) => None,
+            Sender::Http2(sender) => {
+                let sender = Sender::Http2(sender.clone());
+                Some(Upstream { sender, address: self.address, driver: self.driver.clone() })
+            }
+        }
+    }
+
+    async fn is_ready(&mut self) -> bool {
+        match &mut self.sender {
+            Sender::Http1(sender) => sender.ready().await.is_ok(),
+            Sender::Http2(sender) => sender.ready().await.is_ok(),
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        match &self.sender {
+            Sender::Http1(sender) => sender.is_closed(),
+            Sender::Http2(sender) => sender.is_closed(),
+        }
+    }
+
+    async fn send(&mut self, facts: &Facts, outbound: Outbound) -> Result<http::Response<Incoming>, Unanswered> {
+        match &mut self.sender {
+            Sender::Http1(sender) => sender.try_send_request(outbound.into_http1(facts)?).await,
+            Sender::Http2(sender) => sender.try_send_request(outbound.into_http2(facts)?).await,
+        }
+        .map_err(|mut error| match error.take_message() {
+            Some(unsent) => Unanswered::Unsent(Box::new(Outbound::recover(unsent))),
+            None => Unanswered::Broken,
+        })
+    }
+}
+
+/// What became of a request that got no answer.
+enum Unanswered {
+    /// Not a byte was written: it can go elsewhere.
+    Unsent(Box<Outbound>),
+    /// It may have arrived.
+    Broken,
+    Refused(Refusal),
+}
+
 /// Sends a request and waits for the head of its answer. A pooled connection that
 /// turns out to be closed before anything was written is replaced by a fresh one.
 pub(crate) async fn send(
     door: &Arc<Door>,
     audited: &Audited,
-    request: http::Request<Outgoing>,
+    mut outbound: Outbound,
 ) -> Result<(http::Response<Incoming>, Lease), Refusal> {
     let key = Key::of(audited.permit());
-    let mut request = request;
     while let Some(mut upstream) = door.pool.take(&key, audited.permit()).await {
-        match exchange(door, audited, &mut upstream, request).await {
+        match exchange(door, audited, &mut upstream, outbound).await {
             Ok(answer) => return Ok((answer, Lease::new(door.clone(), key, upstream))),
-            Err(Failed::Unsent(unsent)) => request = *unsent,
-            Err(Failed::Refused(refusal)) => return Err(refusal),
+            Err(Unanswered::Unsent(unsent)) => outbound = *unsent,
+            Err(unanswered) => return Err(unanswered.into_refusal(audited)),
         }
     }
     let mut upstream = open(&door.gateway, audited.permit()).await?;
-    match exchange(door, audited, &mut upstream, request).await {
-        Ok(answer) => Ok((answer, Lease::new(door.clone(), key, upstream))),
-        Err(Failed::Unsent(_)) => Err(broken_off()),
-        Err(Failed::Refused(refusal)) => Err(refusal),
+    if let Some(shared) = upstream.share() {
+        door.pool.put(key.clone(), shared);
     }
-}
-
-enum Failed {
-    /// Not a byte was written: the request can go elsewhere.
-    Unsent(Box<http::Request<Outgoing>>),
-    Refused(Refusal),
+    match exchange(door, audited, &mut upstream, outbound).await {
+        Ok(answer) => Ok((answer, Lease::new(door.clone(), key, upstream))),
+        Err(unanswered) => Err(unanswered.into_refusal(audited)),
+    }
 }
 
 async fn exchange(
     door: &Door,
     audited: &Audited,
     upstream: &mut Upstream,
-    request: http::Request<Outgoing>,
-) -> Result<http::Response<Incoming>, Failed> {
-    still_allowed(door, audited.permit()).map_err(Failed::Refused)?;
+    outbound: Outbound,
+) -> Result<http::Response<Incoming>, Unanswered> {
+    still_allowed(door, audited.permit()).map_err(Unanswered::Refused)?;
     let address = upstream.address.get();
     audited.tally().note(|outcome| outcome.address = Some(address));
-    let answer = timeout(door.gateway.limits.answer_time, upstream.sender.try_send_request(request)).await;
-    match answer {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(mut error)) => match error.take_message() {
-            Some(unsent) => Err(Failed::Unsent(Box::new(unsent))),
+    let facts = audited.permit().facts();
+    let too_late = || Unanswered::Refused(Refusal::new(Code::Timeout, "the host did not answer in time"));
+    timeout(door.gateway.limits.answer_time, upstream.send(facts, outbound)).await.map_err(|_| too_late())?
+}
+
+impl Unanswered {
+    fn into_refusal(self, audited: &Audited) -> Refusal {
+        match self {
+            Unanswered::Refused(refusal) => refusal,
             // A leak found in the body broke it off: that is the reason to give.
-            None => Err(Failed::Refused(audited.tally().refused().unwrap_or_else(broken_off))),
-        },
-        Err(_) => Err(Failed::Refused(Refusal::new(Code::Timeout, "the host did not answer in time"))),
+            Unanswered::Unsent(_) | Unanswered::Broken => audited.tally().refused().unwrap_or_else(broken_off),
+        }
     }
 }
 
@@ -111,10 +167,13 @@ async fn open(gateway: &Gateway, permit: &Permit) -> Result<Upstream, Refusal> {
     let addresses = resolve(gateway, permit).await?;
     let (stream, address) = dial(gateway, permit, &addresses).await?;
     match permit.facts().scheme {
-        Scheme::Http => speak(stream, address).await,
+        Scheme::Http => speak_http1(stream, address).await,
         Scheme::Https => {
             let stream = verify(gateway, permit, stream).await?;
-            speak(stream, address).await
+            if stream.get_ref().1.alpn_protocol() == Some(H2) {
+                return speak_http2(stream, address).await;
+            }
+            speak_http1(stream, address).await
         }
     }
 }
@@ -136,10 +195,7 @@ async fn resolve(gateway: &Gateway, permit: &Permit) -> Result<Vec<CheckedAddres
     if found.is_empty() {
         return Err(unresolved("it has no address".to_owned()));
     }
-    found
-        .into_iter()
-        .map(|one| permit.check_address((one.ip, one.port.unwrap_or(authority.port)).into()))
-        .collect()
+    found.into_iter().map(|one| permit.check_address((one.ip, one.port.unwrap_or(authority.port)).into())).collect()
 }
 
 async fn dial(
@@ -184,16 +240,33 @@ async fn verify(
         .map_err(|error| invalid(error.to_string()))
 }
 
-async fn speak<S>(stream: S, address: CheckedAddress) -> Result<Upstream, Refusal>
+async fn speak_http1<S>(stream: S, address: CheckedAddress) -> Result<Upstream, Refusal>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let (sender, connection) =
-        http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(|_| broken_off())?;
+    let (sender, connection) = http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(|_| broken_off())?;
+    Ok(Upstream { sender: Sender::Http1(sender), address, driver: drive(connection) })
+}
+
+async fn speak_http2<S>(stream: S, address: CheckedAddress) -> Result<Upstream, Refusal>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_header_list_size(64 << 10)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|_| broken_off())?;
+    Ok(Upstream { sender: Sender::Http2(sender), address, driver: drive(connection) })
+}
+
+/// Runs a connection until nobody holds it any more.
+fn drive(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) -> Arc<AbortOnDrop> {
     let driver = tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(upstream.closed = !error.is_canceled(), "Upstream connection ended");
         }
     });
-    Ok(Upstream { sender, address, _driver: AbortOnDrop(driver.abort_handle()) })
+    Arc::new(AbortOnDrop(driver.abort_handle()))
 }

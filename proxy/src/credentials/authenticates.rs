@@ -9,14 +9,36 @@ use policies::{Code, Permit, Refusal};
 
 /// A header whose name holds one of these authenticates, or may.
 const IN_HEADERS: [&str; 14] = [
-    "auth", "cookie", "token", "api-key", "apikey", "api_key", "access-key", "secret", "passw", "signature",
-    "credential", "session", "jwt", "x-amz-security",
+    "auth",
+    "cookie",
+    "token",
+    "api-key",
+    "apikey",
+    "api_key",
+    "access-key",
+    "secret",
+    "passw",
+    "signature",
+    "credential",
+    "session",
+    "jwt",
+    "x-amz-security",
 ];
 
 /// A query parameter whose name holds one of these authenticates, or may.
 const IN_QUERIES: [&str; 12] = [
-    "auth", "token", "api-key", "apikey", "api_key", "access_key", "accesskey", "secret", "passw", "signature",
-    "credential", "session",
+    "auth",
+    "token",
+    "api-key",
+    "apikey",
+    "api_key",
+    "access_key",
+    "accesskey",
+    "secret",
+    "passw",
+    "signature",
+    "credential",
+    "session",
 ];
 
 /// Names that look like it and are about paging, counting or content.

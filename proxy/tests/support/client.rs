@@ -164,7 +164,8 @@ impl Client {
     async fn chunks(&mut self, body: &mut Vec<u8>) -> bool {
         loop {
             let Some(line) = self.line().await else { return false };
-            let size = usize::from_str_radix(line.split(';').next().unwrap_or_default().trim(), 16).expect("a chunk size");
+            let size =
+                usize::from_str_radix(line.split(';').next().unwrap_or_default().trim(), 16).expect("a chunk size");
             if size == 0 {
                 // Trailers end with an empty line.
                 while self.line().await.is_some_and(|line| !line.is_empty()) {}

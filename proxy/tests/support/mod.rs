@@ -265,7 +265,8 @@ fn safe(values: &BTreeMap<&'static str, String>, guards: bool) -> Safe {
         };
         watched(what, &values[value])
     };
-    let secret = |value, credential: &str| watched(WatchedKind::Secret { credential: credential.into() }, &values[value]);
+    let secret =
+        |value, credential: &str| watched(WatchedKind::Secret { credential: credential.into() }, &values[value]);
     let all = vec![
         secret("REAL1", "first"),
         secret("REAL2", "second"),
@@ -283,7 +284,8 @@ fn watched(what: WatchedKind, value: &str) -> Watched {
 }
 
 fn keyring(first: &str, second: &str, guards: bool) -> Keyring {
-    let authorities = |hosts: &[&str]| hosts.iter().map(|host| Authority::parse(host, None).unwrap()).collect::<Vec<_>>();
+    let authorities =
+        |hosts: &[&str]| hosts.iter().map(|host| Authority::parse(host, None).unwrap()).collect::<Vec<_>>();
     let credential = |name: &str, hosts: &[&str], header: &'static str, only: &[&str], surrogate: &str| Credential {
         name: name.into(),
         hosts: authorities(hosts),
@@ -342,4 +344,3 @@ impl std::io::Write for Traces {
         Ok(())
     }
 }
-
