@@ -99,6 +99,7 @@ mod tests {
             method: Method::Get,
             path: Path::parse("/").unwrap(),
             query: None,
+            upgrade: None,
         }
     }
 
