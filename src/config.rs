@@ -47,8 +47,8 @@ pub struct Engine {
     pub host: Option<String>,
     /// `runsc`, `kata-runtime`, …; the engine's own where nothing is said.
     pub runtime: Option<String>,
-    /// The image of groups that name none.
-    pub image: String,
+    /// The image of groups that name none; the base image where nothing is said.
+    pub image: Option<String>,
     /// Bytes of memory.
     pub memory: u64,
     /// Processors' worth of time.
@@ -134,7 +134,7 @@ impl Config {
 
 impl Default for Engine {
     fn default() -> Self {
-        Engine { host: None, runtime: None, image: "doorward/base".into(), memory: 2 << 30, cpus: 2.0, pids: 512 }
+        Engine { host: None, runtime: None, image: None, memory: 2 << 30, cpus: 2.0, pids: 512 }
     }
 }
 

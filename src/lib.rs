@@ -34,4 +34,8 @@ pub mod control;
 
 pub mod daemon;
 
+pub mod loopback;
+
+pub mod tour;
+
 pub mod cli;

@@ -135,7 +135,7 @@ impl Sandboxes {
             installation: self.installation.clone(),
             group: group.to_string(),
             id: id.to_owned(),
-            image: self.config.image.clone(),
+            image: self.config.image.clone().unwrap_or_else(containers::images::base_tag),
             runtime: self.config.runtime.clone(),
             user,
             folders,

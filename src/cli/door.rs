@@ -54,7 +54,10 @@ async fn open(reached: &mut reach::Reached<'_>, args: &DoorArgs) -> Result<ExitC
     let lines: String = environment.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
     write_private(&args.ca, &ca_pem)?;
     write_private(&args.env, &lines)?;
-    show::line(&format!("The door is open at {} (the log calls it {sandbox}). Ctrl-C shuts it.", args.socket.display()))?;
+    show::line(&format!(
+        "The door is open at {} (the log calls it {sandbox}). Ctrl-C shuts it.",
+        args.socket.display()
+    ))?;
     let code = tokio::select! {
         () = up::interrupted() => Ok(ExitCode::SUCCESS),
         () = held.closed() => Err(refused(anyhow::anyhow!("the door was shut: the group was stopped or the daemon ended"))),

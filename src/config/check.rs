@@ -40,11 +40,17 @@ impl Check<'_> {
         Engine {
             host: self.text(&typed.host, values::engine_host),
             runtime: self.text(&typed.runtime, values::word),
-            image: self.text(&typed.image, values::word).unwrap_or(usual.image),
+            image: self.text(&typed.image, values::word),
             memory: self.text(&typed.memory, memory).unwrap_or(usual.memory),
-            cpus: self.number(&typed.cpus, |cpus| (0.1..=1024.0).contains(&cpus).then_some(cpus), "from 0.1 to 1024")
+            cpus: self
+                .number(&typed.cpus, |cpus| (0.1..=1024.0).contains(&cpus).then_some(cpus), "from 0.1 to 1024")
                 .unwrap_or(usual.cpus),
-            pids: self.number(&typed.pids, |pids| u32::try_from(pids).ok().filter(|pids| (16..=1 << 22).contains(pids)), "from 16 to 4194304")
+            pids: self
+                .number(
+                    &typed.pids,
+                    |pids| u32::try_from(pids).ok().filter(|pids| (16..=1 << 22).contains(pids)),
+                    "from 16 to 4194304",
+                )
                 .unwrap_or(usual.pids),
         }
     }
@@ -107,10 +113,18 @@ impl Check<'_> {
 
     /// A list that is there must say something: an empty `only` could be read as
     /// "nothing" as well as "everything".
-    fn list<T>(&mut self, typed: Option<&Spanned<Vec<Spanned<String>>>>, read: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
+    fn list<T>(
+        &mut self,
+        typed: Option<&Spanned<Vec<Spanned<String>>>>,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Vec<T> {
         let Some(typed) = typed else { return Vec::new() };
         if typed.get_ref().is_empty() {
-            self.problem(typed.span(), Shown::Plainly, "the list is empty; name at least one, or leave the key out where it may be missing".to_owned());
+            self.problem(
+                typed.span(),
+                Shown::Plainly,
+                "the list is empty; name at least one, or leave the key out where it may be missing".to_owned(),
+            );
         }
         typed.get_ref().iter().filter_map(|item| self.value(item, &read)).collect()
     }
@@ -123,7 +137,12 @@ impl Check<'_> {
         read(typed.get_ref()).map_err(|message| self.problem(typed.span(), Shown::Plainly, message)).ok()
     }
 
-    fn number<N: Copy, T>(&mut self, typed: &Option<Spanned<N>>, fits: impl Fn(N) -> Option<T>, range: &str) -> Option<T> {
+    fn number<N: Copy, T>(
+        &mut self,
+        typed: &Option<Spanned<N>>,
+        fits: impl Fn(N) -> Option<T>,
+        range: &str,
+    ) -> Option<T> {
         let typed = typed.as_ref()?;
         let value = fits(*typed.get_ref());
         if value.is_none() {

@@ -108,7 +108,8 @@ pub(super) fn path(text: &str, dir: &Path) -> Result<PathBuf, String> {
     match text.strip_prefix("~/") {
         Some(below) => {
             let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
-            home.map(|home| PathBuf::from(home).join(below)).ok_or_else(|| "~ means nothing: HOME is not set".to_owned())
+            home.map(|home| PathBuf::from(home).join(below))
+                .ok_or_else(|| "~ means nothing: HOME is not set".to_owned())
         }
         None => Ok(dir.join(text)),
     }

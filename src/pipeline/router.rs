@@ -49,12 +49,7 @@ impl Pipeline {
         ended
     }
 
-    async fn listen(
-        &self,
-        channel: &str,
-        shown: Option<&str>,
-        link: &mut terminal::Link,
-    ) -> Result<(), ChannelError> {
+    async fn listen(&self, channel: &str, shown: Option<&str>, link: &mut terminal::Link) -> Result<(), ChannelError> {
         while let Some(line) = link.from.recv().await {
             match line {
                 FromChannel::Hello { .. } => return Err(ChannelError::HelloTwice),
