@@ -81,7 +81,7 @@ pub(crate) fn read<B>(tunnel: Option<&Tunnel>, request: &http::Request<B>) -> Re
     let ambiguous = |error: policies::PathError| Refusal::new(Code::PathAmbiguous, error.to_string());
     let path = Path::parse(request.uri().path()).map_err(ambiguous)?;
     let query = request.uri().query().map(Query::parse).transpose().map_err(ambiguous)?;
-    Ok(Facts { scheme, authority, method, path, query })
+    Ok(Facts { scheme, authority, method, path, query, upgrade: None })
 }
 
 /// hyper has refused most of what smuggles; what it lets through is refused here
