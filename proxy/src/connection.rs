@@ -10,7 +10,6 @@ use http::Method;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use policies::{Authority, Code, Refusal};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -25,9 +24,10 @@ use crate::audit::Protocol;
 use crate::body::Body;
 use crate::door::Door;
 use crate::flow;
-use crate::record::Record;
+use crate::record::{AuditedTunnel, Record};
 use crate::request::Target;
 use crate::tls::H2;
+use crate::tunnel;
 
 /// What one sandbox can make us spend.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +46,8 @@ pub struct Limits {
     pub handshake_time: Duration,
     /// To reach one address of an upstream.
     pub connect_time: Duration,
+    /// To send a body that a rule looks into.
+    pub body_time: Duration,
     /// Until the upstream's head arrives: models think for minutes.
     pub answer_time: Duration,
     /// Leaf certificates kept.
@@ -66,6 +68,7 @@ impl Default for Limits {
             head_time: Duration::from_secs(60),
             handshake_time: Duration::from_secs(10),
             connect_time: Duration::from_secs(10),
+            body_time: Duration::from_secs(60),
             answer_time: Duration::from_secs(15 * 60),
             leaves: 512,
             idle_upstreams: 64,
@@ -80,6 +83,29 @@ pub(crate) struct Connection {
     pub(crate) id: u64,
     /// Set inside a tunnel: what CONNECT and SNI agreed on.
     pub(crate) tunnel: Option<Tunnel>,
+    next: Mutex<Option<Next>>,
+}
+
+/// What goes on over a connection once its HTTP has ended in an upgrade. Run by the
+/// connection's own task, so that a door that shuts ends it too.
+pub(crate) type Next = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Connection {
+    fn new(door: Arc<Door>, id: u64, tunnel: Option<Tunnel>) -> Arc<Self> {
+        Arc::new(Connection { door, id, tunnel, next: Mutex::default() })
+    }
+
+    /// Says what the connection goes on with.
+    pub(crate) fn then(&self, next: Next) {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
+    }
+
+    async fn go_on(&self) {
+        let next = self.next.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(next) = next {
+            next.await;
+        }
+    }
 }
 
 /// The inside of a CONNECT whose TLS handshake is done.
@@ -89,21 +115,17 @@ pub(crate) struct Tunnel {
     pub(crate) sni: Option<String>,
 }
 
-/// What a CONNECT leaves behind for the connection that carried it.
-type Upgraded = Arc<Mutex<Option<(Authority, OnUpgrade)>>>;
-
 /// Serves one connection from first byte to last.
 pub(crate) async fn serve(door: Arc<Door>, stream: UnixStream) {
     let id = door.gateway.connections.fetch_add(1, Ordering::Relaxed) + 1;
-    let connection = Arc::new(Connection { door, id, tunnel: None });
-    let upgraded = Upgraded::default();
+    let connection = Connection::new(door, id, None);
     let service = {
-        let (connection, upgraded) = (connection.clone(), upgraded.clone());
+        let connection = connection.clone();
         service_fn(move |request| {
-            let (connection, upgraded) = (connection.clone(), upgraded.clone());
+            let connection = connection.clone();
             async move {
                 if request.method() == Method::CONNECT {
-                    return Ok::<_, std::convert::Infallible>(connect(&connection, request, &upgraded));
+                    return Ok::<_, std::convert::Infallible>(connect(&connection, request));
                 }
                 Ok(flow::handle(&connection, request).await)
             }
@@ -111,49 +133,62 @@ pub(crate) async fn serve(door: Arc<Door>, stream: UnixStream) {
     };
     let served = http(&connection).serve_connection(TokioIo::new(stream), service).with_upgrades().await;
     note_unreadable(&connection, served, Protocol::Unknown);
-    let taken = upgraded.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some((authority, upgrade)) = taken
-        && let Ok(stream) = upgrade.await
-    {
-        tunnel(connection, authority, TokioIo::new(stream)).await;
-    }
+    connection.go_on().await;
 }
 
 /// Answers CONNECT. A readable one always gets its tunnel: a refusal is told
 /// inside TLS, where clients show it, and where method and path are known.
-fn connect(
-    connection: &Arc<Connection>,
-    mut request: http::Request<Incoming>,
-    upgraded: &Upgraded,
-) -> http::Response<Body> {
-    match Target::connect(&request) {
-        Ok(authority) => {
-            let upgrade = hyper::upgrade::on(&mut request);
-            *upgraded.lock().unwrap_or_else(PoisonError::into_inner) = Some((authority, upgrade));
+fn connect(connection: &Arc<Connection>, mut request: http::Request<Incoming>) -> http::Response<Body> {
+    let mut record = Record::unread(connection, Protocol::Connect).target(&request);
+    match inside(connection, &request, &mut record) {
+        Ok(inside) => {
+            let (upgrade, outer) = (hyper::upgrade::on(&mut request), connection.clone());
+            connection.then(Box::pin(async move {
+                let Ok(stream) = upgrade.await else { return };
+                match inside {
+                    Inside::Opened(authority) => opened(&outer, authority, TokioIo::new(stream)).await,
+                    Inside::Unopened(audited) => tunnel::carry(&outer.door, audited, TokioIo::new(stream)).await,
+                }
+            }));
             http::Response::new(Body::empty())
         }
-        Err(refusal) => {
-            let record = Record::unread(connection, Protocol::Connect).target(&request);
-            answer::refused(record.refuse(refusal), None)
+        Err(refusal) => answer::refused(record.refuse(refusal), None),
+    }
+}
+
+/// What the inside of a CONNECT is to be.
+enum Inside {
+    /// TLS, opened here, and requests that are judged one by one.
+    Opened(Authority),
+    /// TLS of somebody else's, let through (`tls = "tunnel"`).
+    Unopened(AuditedTunnel),
+}
+
+fn inside(connection: &Connection, request: &http::Request<Incoming>, record: &mut Record) -> Result<Inside, Refusal> {
+    let authority = Target::connect(request)?;
+    match connection.door.policy.load().decide_tunnel(&authority) {
+        None => Ok(Inside::Opened(authority)),
+        Some(permit) => {
+            record.connects_to(&authority);
+            record.allow_tunnel(permit).map(Inside::Unopened)
         }
     }
 }
 
 /// The TLS inside a CONNECT, and the requests inside that.
-async fn tunnel<S>(outer: Arc<Connection>, authority: Authority, stream: S)
+async fn opened<S>(outer: &Connection, authority: Authority, stream: S)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let (tls, sni) = match handshake(&outer, &authority, stream).await {
+    let (tls, sni) = match handshake(outer, &authority, stream).await {
         Ok(done) => done,
         Err((refusal, sni)) => {
-            let record = Record::unread(&outer, Protocol::Connect).authority(&authority).sni(sni);
+            let record = Record::unread(outer, Protocol::Connect).authority(&authority).sni(sni);
             record.refuse(refusal);
             return;
         }
     };
-    let inner =
-        Arc::new(Connection { door: outer.door.clone(), id: outer.id, tunnel: Some(Tunnel { authority, sni }) });
+    let inner = Connection::new(outer.door.clone(), outer.id, Some(Tunnel { authority, sni }));
     let is_h2 = tls.get_ref().1.alpn_protocol() == Some(H2);
     let service = {
         let inner = inner.clone();
@@ -171,9 +206,10 @@ where
         let streams = Streams::default();
         h2(&inner, streams.clone()).serve_connection(stream, service).await
     } else {
-        http(&inner).serve_connection(stream, service).await
+        http(&inner).serve_connection(stream, service).with_upgrades().await
     };
     note_unreadable(&inner, served, Protocol::Https);
+    inner.go_on().await;
 }
 
 type Handshaken<S> = (tokio_rustls::server::TlsStream<S>, Option<String>);

@@ -50,6 +50,7 @@ pub struct Keyring {
 /// A request's headers with the secret put on. No `Debug`: it holds the secret.
 pub(crate) struct Placed {
     headers: HeaderMap,
+    head_bytes: u64,
     put_on: Option<PutOn>,
 }
 
@@ -88,7 +89,8 @@ impl Keyring {
     ) -> Result<Placed, Refusal> {
         let found = self.find(permit, &headers)?;
         let place = found.as_ref().map(|found| found.header.clone());
-        if let Some(finding) = watchlist.find_in(&head_text(permit, &headers, place.as_ref())) {
+        let head = head_text(permit, &headers, place.as_ref());
+        if let Some(finding) = watchlist.find_in(&head) {
             return Err(self.misplaced(identity, &permit.facts().authority, &finding));
         }
         if self.guarded.contains_key(&permit.facts().authority) {
@@ -96,7 +98,7 @@ impl Keyring {
             prepare_for_scrubbing(&mut headers);
         }
         let put_on = found.map(|found| put_on(found, permit, &mut headers, secrets)).transpose()?;
-        Ok(Placed { headers, put_on })
+        Ok(Placed { headers, head_bytes: head.len() as u64, put_on })
     }
 
     /// Whether a finding in a body may pass: a surrogate of this sandbox in what is
@@ -173,6 +175,11 @@ impl Placed {
         self.put_on.as_ref().map(|put_on| match &put_on.place {
             Place::Header(name) => format!("header:{name}"),
         })
+    }
+
+    /// How long the head is, without the credential.
+    pub(crate) fn head_bytes(&self) -> u64 {
+        self.head_bytes
     }
 
     /// The headers to send, and what takes the secret off the answer.

@@ -10,15 +10,17 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, SET_COOKIE};
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use policies::{Code, Facts, Method, Permit, Refusal, Verdict};
+use tokio::time::timeout;
 
 use crate::answer;
-use crate::body::{Body, Outgoing, Returned};
+use crate::body::{Body, Came, Outgoing, Returned};
 use crate::connection::Connection;
 use crate::credentials::{Keyring, Placed};
+use crate::door::Door;
 use crate::record::{Audited, Record};
-use crate::scan::Scrubber;
+use crate::scan::{LeakFilter, Scrubber};
 use crate::upstream::{self, Lease, Outbound};
-use crate::{headers, request};
+use crate::{headers, request, websocket};
 
 /// Answers one request, whatever becomes of it.
 pub(crate) async fn handle(connection: &Connection, request: http::Request<Incoming>) -> Response<Body> {
@@ -42,15 +44,21 @@ async fn pass(
     record.read(&facts);
     let permit = decide(connection, facts)?;
     let placed = place(connection, &permit, &request)?;
+    admit(connection, &permit, &placed)?;
+    if permit.facts().upgrade.is_some() {
+        return websocket::open(connection, permit, placed, request, record).await;
+    }
+    let body = judged_body(connection, &permit, request.into_body()).await?;
     let audited = record.allow(permit, &placed)?;
-    let (outbound, scrubber) = outbound(connection, &audited, placed, request);
+    let (outbound, scrubber) = outbound(connection, &audited, placed, body);
     let (answer, lease) = upstream::send(&connection.door, &audited, outbound).await?;
     returned(&audited, answer, scrubber, lease)
 }
 
 /// The verdict: no rule, no permit.
 fn decide(connection: &Connection, facts: Facts) -> Result<Permit, Refusal> {
-    match connection.door.policy.load().decide(facts) {
+    let today = (connection.door.gateway.today)();
+    match connection.door.policy.load().decide_at(facts, today) {
         Verdict::Allow(permit) => Ok(permit),
         Verdict::Deny(_, refusal) => Err(refusal),
     }
@@ -64,26 +72,41 @@ fn place(connection: &Connection, permit: &Permit, request: &http::Request<Incom
     door.keyring.place(&door.identity, permit, headers, secrets, &secrets.watchlist())
 }
 
-/// The request to send: what was judged, the headers with the secret put on, and
-/// the body, checked as it goes by.
-fn outbound(
-    connection: &Connection,
-    audited: &Audited,
-    placed: Placed,
-    request: http::Request<Incoming>,
-) -> (Outbound, Option<Scrubber>) {
-    let (headers, scrubber) = placed.into_parts();
-    (Outbound::new(headers, checked_body(connection, audited, request.into_body())), scrubber)
+/// What the group may use up over time.
+fn admit(connection: &Connection, permit: &Permit, placed: &Placed) -> Result<(), Refusal> {
+    let door = &connection.door;
+    let limits = *door.policy.load().limits();
+    door.gateway.budget.admit(&door.identity.group, &limits, permit.facts(), placed.head_bytes())
 }
 
-fn checked_body(connection: &Connection, audited: &Audited, body: Incoming) -> Outgoing {
+/// Where a rule looks into the body, all of it is read and judged before anything
+/// is sent; otherwise it goes by as it comes.
+async fn judged_body(connection: &Connection, permit: &Permit, body: Incoming) -> Result<Came, Refusal> {
+    let Some(conditions) = permit.body_conditions() else { return Ok(Came::Streaming(body)) };
+    let reading = Came::whole(body, conditions.limit());
+    let body = timeout(connection.door.gateway.limits.body_time, reading)
+        .await
+        .map_err(|_| Refusal::new(Code::Timeout, "the request's body did not arrive in time"))??;
+    conditions.check(&body)?;
+    Ok(Came::Whole(Some(body)))
+}
+
+/// The request to send: what was judged, the headers with the secret put on, and
+/// the body, checked as it goes by.
+fn outbound(connection: &Connection, audited: &Audited, placed: Placed, body: Came) -> (Outbound, Option<Scrubber>) {
+    let (headers, scrubber) = placed.into_parts();
     let door = connection.door.clone();
-    let watchlist = door.gateway.secrets.watchlist();
-    let filter = (!watchlist.is_empty())
-        .then(|| watchlist.filter().tolerating(Keyring::tolerates(&door.identity, audited.permit())));
+    let filter = leak_filter(&door, audited);
     let authority = audited.permit().facts().authority.clone();
     let refuse = Arc::new(move |finding: &_| door.keyring.misplaced(&door.identity, &authority, finding));
-    Outgoing::new(body, filter, refuse, audited.tally().clone())
+    (Outbound::new(headers, Outgoing::new(body, filter, refuse, audited.tally().clone())), scrubber)
+}
+
+/// What must not leave in a body; nothing to look for costs nothing.
+pub(crate) fn leak_filter(door: &Door, audited: &Audited) -> Option<LeakFilter> {
+    let watchlist = door.gateway.secrets.watchlist();
+    let tolerated = Keyring::tolerates(&door.identity, audited.permit());
+    (!watchlist.is_empty()).then(|| watchlist.filter().tolerating(tolerated))
 }
 
 /// The answer on its way back: headers by listed rules, and everything that was
@@ -116,7 +139,7 @@ fn returned(
 }
 
 /// What cannot be read cannot be scrubbed (attack I03).
-fn readable(headers: &http::HeaderMap) -> Result<(), Refusal> {
+pub(crate) fn readable(headers: &http::HeaderMap) -> Result<(), Refusal> {
     let coded = headers.get_all(CONTENT_ENCODING).iter().any(|coding| coding.as_bytes() != b"identity");
     if coded {
         let why = "the host compressed its answer although it was asked not to, so it cannot be scrubbed";

@@ -23,12 +23,15 @@ mod credentials;
 mod door;
 mod flow;
 mod headers;
+mod inflight;
 pub mod ports;
 mod record;
 mod request;
 pub mod scan;
 mod tls;
+mod tunnel;
 mod upstream;
+mod websocket;
 
 pub use connection::Limits;
 pub use credentials::{Credential, Keyring, Place};

@@ -3,7 +3,7 @@
 
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Version};
-use policies::{Authority, AuthorityError, Code, Facts, Method, Path, Query, Refusal, Scheme};
+use policies::{Authority, AuthorityError, Code, Facts, Method, Path, Query, Refusal, Scheme, Upgrade};
 
 use crate::connection::Tunnel;
 
@@ -74,14 +74,13 @@ pub(crate) fn read<B>(tunnel: Option<&Tunnel>, request: &http::Request<B>) -> Re
         None if request.version() == Version::HTTP_2 && request.uri().authority().is_some() => {}
         None => return Err(malformed("the Host header is missing")),
     }
-    check_upgrade(request.headers())?;
     let method = Method::parse(request.method().as_str()).ok_or_else(|| {
         Refusal::new(Code::MethodDenied, "this method is not one that Doorward carries (methods are case-sensitive)")
     })?;
     let ambiguous = |error: policies::PathError| Refusal::new(Code::PathAmbiguous, error.to_string());
     let path = Path::parse(request.uri().path()).map_err(ambiguous)?;
     let query = request.uri().query().map(Query::parse).transpose().map_err(ambiguous)?;
-    Ok(Facts { scheme, authority, method, path, query, upgrade: None })
+    Ok(Facts { scheme, authority, method, path, query, upgrade: upgrade(request.headers()) })
 }
 
 /// hyper has refused most of what smuggles; what it lets through is refused here
@@ -101,16 +100,11 @@ fn check_framing(version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-/// WebSocket changes the protocol after the verdict; h2c is simply stripped later.
-fn check_upgrade(headers: &HeaderMap) -> Result<(), Refusal> {
-    let websocket = headers
-        .get_all(UPGRADE)
-        .iter()
-        .any(|value| value.as_bytes().to_ascii_lowercase().windows(9).any(|part| part == b"websocket"));
-    if websocket {
-        return Err(Refusal::new(Code::UpgradeDenied, "WebSocket connections are refused at this door"));
-    }
-    Ok(())
+/// WebSocket goes on in another protocol, so a rule must say so; h2c is stripped later.
+fn upgrade(headers: &HeaderMap) -> Option<Upgrade> {
+    let websocket =
+        |value: &HeaderValue| value.as_bytes().to_ascii_lowercase().windows(9).any(|part| part == b"websocket");
+    headers.get_all(UPGRADE).iter().any(websocket).then_some(Upgrade::WebSocket)
 }
 
 fn only_host(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {

@@ -2,18 +2,21 @@
 //! the request is allowed and stored.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use policies::{CheckedAddress, Code, Facts, Host, Permit, Refusal, Scheme};
+use policies::{Authority, CheckedAddress, Code, Facts, Host, Permit, Refusal, Scheme};
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::body::Outgoing;
 use crate::door::{Door, Gateway};
@@ -41,7 +44,7 @@ enum Sender {
     Http2(http2::SendRequest<Outgoing>),
 }
 
-struct AbortOnDrop(AbortHandle);
+pub(crate) struct AbortOnDrop(AbortHandle);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
@@ -132,7 +135,11 @@ async fn exchange(
     audited.tally().note(|outcome| outcome.address = Some(address));
     let facts = audited.permit().facts();
     let too_late = || Unanswered::Refused(Refusal::new(Code::Timeout, "the host did not answer in time"));
-    timeout(door.gateway.limits.answer_time, upstream.send(facts, outbound)).await.map_err(|_| too_late())?
+    tokio::select! {
+        answer = timeout(door.gateway.limits.answer_time, upstream.send(facts, outbound)) => answer.map_err(|_| too_late())?,
+        // A leak in the body, or a tightened policy; why is in the tally.
+        () = audited.tally().until_cut() => Err(Unanswered::Broken),
+    }
 }
 
 impl Unanswered {
@@ -152,7 +159,7 @@ fn still_allowed(door: &Door, permit: &Permit) -> Result<(), Refusal> {
     if policy.hash() == permit.policy() {
         return Ok(());
     }
-    match policy.decide(permit.facts().clone()) {
+    match policy.decide_at(permit.facts().clone(), (door.gateway.today)()) {
         policies::Verdict::Allow(_) => Ok(()),
         policies::Verdict::Deny(_, refusal) => Err(Refusal { code: Code::Revoked, ..refusal }),
     }
@@ -164,12 +171,12 @@ fn broken_off() -> Refusal {
 
 /// Opens a connection to an address that was checked against the permit.
 async fn open(gateway: &Gateway, permit: &Permit) -> Result<Upstream, Refusal> {
-    let addresses = resolve(gateway, permit).await?;
-    let (stream, address) = dial(gateway, permit, &addresses).await?;
+    let check = |address| permit.check_address(address);
+    let (stream, address) = reach(gateway, &permit.facts().authority, check).await?;
     match permit.facts().scheme {
         Scheme::Http => speak_http1(stream, address).await,
         Scheme::Https => {
-            let stream = verify(gateway, permit, stream).await?;
+            let stream = verify(gateway, &gateway.tls, permit, stream).await?;
             if stream.get_ref().1.alpn_protocol() == Some(H2) {
                 return speak_http2(stream, address).await;
             }
@@ -178,12 +185,44 @@ async fn open(gateway: &Gateway, permit: &Permit) -> Result<Upstream, Refusal> {
     }
 }
 
-/// Every address of the host, each checked: a single one that is not allowed
-/// refuses the request, for a mixed answer is what rebinding looks like.
-async fn resolve(gateway: &Gateway, permit: &Permit) -> Result<Vec<CheckedAddress>, Refusal> {
-    let authority = &permit.facts().authority;
+/// Opens a connection of its own for a WebSocket, which only HTTP/1.1 carries here.
+pub(crate) async fn open_websocket(gateway: &Gateway, permit: &Permit) -> Result<(Plain, CheckedAddress), Refusal> {
+    let check = |address| permit.check_address(address);
+    let (stream, address) = reach(gateway, &permit.facts().authority, check).await?;
+    if permit.facts().scheme == Scheme::Http {
+        return Ok((Box::new(stream), address));
+    }
+    let mut tls = (*gateway.tls).clone();
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let stream = verify(gateway, &Arc::new(tls), permit, stream).await?;
+    Ok((Box::new(stream), address))
+}
+
+/// A stream, whatever is below it.
+pub(crate) type Plain = Box<dyn Stream>;
+
+/// What a connection has to be able to do.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// Resolves and dials. `check` is the permit's: it makes the only thing that is
+/// dialled, and a single address that it refuses refuses them all, for a mixed
+/// answer is what rebinding looks like.
+pub(crate) async fn reach(
+    gateway: &Gateway,
+    authority: &Authority,
+    check: impl Fn(SocketAddr) -> Result<CheckedAddress, Refusal>,
+) -> Result<(TcpStream, CheckedAddress), Refusal> {
+    let addresses = resolve(gateway, authority).await?;
+    let checked: Vec<_> = addresses.into_iter().map(check).collect::<Result<_, _>>()?;
+    dial(gateway, authority, &checked).await
+}
+
+/// Every address of the host, still to be checked.
+async fn resolve(gateway: &Gateway, authority: &Authority) -> Result<Vec<SocketAddr>, Refusal> {
     let name = match &authority.host {
-        Host::Ip(ip) => return Ok(vec![permit.check_address((*ip, authority.port).into())?]),
+        Host::Ip(ip) => return Ok(vec![(*ip, authority.port).into()]),
         Host::Name(name) => name,
     };
     let unresolved = |why: String| Refusal::new(Code::Unresolved, format!("{name} does not resolve: {why}"));
@@ -195,12 +234,12 @@ async fn resolve(gateway: &Gateway, permit: &Permit) -> Result<Vec<CheckedAddres
     if found.is_empty() {
         return Err(unresolved("it has no address".to_owned()));
     }
-    found.into_iter().map(|one| permit.check_address((one.ip, one.port.unwrap_or(authority.port)).into())).collect()
+    Ok(found.into_iter().map(|one| (one.ip, one.port.unwrap_or(authority.port)).into()).collect())
 }
 
 async fn dial(
     gateway: &Gateway,
-    permit: &Permit,
+    authority: &Authority,
     addresses: &[CheckedAddress],
 ) -> Result<(TcpStream, CheckedAddress), Refusal> {
     let mut reason = "it took too long".to_owned();
@@ -217,23 +256,23 @@ async fn dial(
             Err(_) => {}
         }
     }
-    let authority = &permit.facts().authority;
     Err(Refusal::new(Code::UpstreamFailed, format!("{authority} cannot be reached: {reason}")))
 }
 
 /// The certificate must be valid for the very host that was judged.
 async fn verify(
     gateway: &Gateway,
+    tls: &Arc<ClientConfig>,
     permit: &Permit,
     stream: TcpStream,
-) -> Result<tokio_rustls::client::TlsStream<TcpStream>, Refusal> {
+) -> Result<TlsStream<TcpStream>, Refusal> {
     let authority = &permit.facts().authority;
     let invalid = |why: String| Refusal::new(Code::TlsVerify, format!("TLS with {authority} failed: {why}"));
     let name = match &authority.host {
         Host::Name(name) => ServerName::try_from(name.to_string()).map_err(|error| invalid(error.to_string()))?,
         Host::Ip(ip) => ServerName::IpAddress((*ip).into()),
     };
-    let connector = TlsConnector::from(gateway.tls.clone());
+    let connector = TlsConnector::from(tls.clone());
     timeout(gateway.limits.handshake_time, connector.connect(name, stream))
         .await
         .map_err(|_| Refusal::new(Code::Timeout, format!("the TLS handshake with {authority} took too long")))?
@@ -262,7 +301,7 @@ where
 }
 
 /// Runs a connection until nobody holds it any more.
-fn drive(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) -> Arc<AbortOnDrop> {
+pub(crate) fn drive(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) -> Arc<AbortOnDrop> {
     let driver = tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(upstream.closed = !error.is_canceled(), "Upstream connection ended");
