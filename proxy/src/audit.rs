@@ -87,6 +87,9 @@ pub struct Decision {
     /// Whether only `mode = "observe"` let it through.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub observed: bool,
+    /// Whether the rule names the host by a pattern.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub by_wildcard: bool,
     /// The policy in force, as a hash.
     pub policy: Option<String>,
     /// The credential that is put on.

@@ -76,7 +76,7 @@ fn place(connection: &Connection, permit: &Permit, request: &http::Request<Incom
 fn admit(connection: &Connection, permit: &Permit, placed: &Placed) -> Result<(), Refusal> {
     let door = &connection.door;
     let limits = *door.policy.load().limits();
-    door.gateway.budget.admit(&door.identity.group, &limits, permit.facts(), placed.head_bytes())
+    door.gateway.budget.admit(&door.identity.group, &limits, permit, placed.head_bytes())
 }
 
 /// Where a rule looks into the body, all of it is read and judged before anything

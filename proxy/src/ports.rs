@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use policies::{Facts, GroupName, HostName, Limits, Refusal};
+use policies::{GroupName, HostName, Limits, Permit, Refusal};
 use secrecy::SecretString;
 
 use crate::scan::Watchlist;
@@ -51,7 +51,7 @@ pub struct SecretUnavailable(pub String);
 /// The port to whoever counts what a group may use up over time (`[limits]`).
 pub trait Budget: Send + Sync {
     /// Counts a request of so many bytes of head, before it is stored. Refused: not counted.
-    fn admit(&self, group: &GroupName, limits: &Limits, facts: &Facts, head: u64) -> Result<(), Refusal>;
+    fn admit(&self, group: &GroupName, limits: &Limits, permit: &Permit, head: u64) -> Result<(), Refusal>;
     /// Counts bytes of a body before they are sent. Refused: they may not be.
     fn spend(&self, group: &GroupName, limits: &Limits, bytes: u64) -> Result<(), Refusal>;
 }

@@ -79,6 +79,7 @@ impl Record {
             rule: None,
             lift: Vec::new(),
             observed: false,
+            by_wildcard: false,
             policy: None,
             credential: None,
             swap: None,
@@ -157,6 +158,7 @@ impl Record {
             swap: placed.place(),
             head_bytes: Some(placed.head_bytes()),
             observed: permit.observed(),
+            by_wildcard: permit.by_wildcard(),
             ..self.decision.clone()
         };
         let tally = self.store(&decision, What::Request(Box::new(permit.facts().clone())))?;
