@@ -40,4 +40,6 @@ pub mod loopback;
 
 pub mod tour;
 
+pub mod drill;
+
 pub mod cli;

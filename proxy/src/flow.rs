@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, SET_COOKIE};
-use http::{Response, StatusCode};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, SET_COOKIE, TRANSFER_ENCODING};
+use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Incoming;
 use policies::{Code, Facts, Method, Permit, Refusal, Verdict};
 use tokio::time::timeout;
@@ -28,7 +28,7 @@ pub(crate) async fn handle(connection: &Connection, request: http::Request<Incom
     match pass(connection, request, &mut record).await {
         Ok(response) => response,
         Err(refusal) => {
-            let facts = record.facts().cloned();
+            let facts = record.facts_to_show();
             answer::refused(record.refuse(refusal), facts.as_ref())
         }
     }
@@ -42,7 +42,7 @@ async fn pass(
 ) -> Result<Response<Body>, Refusal> {
     let facts = request::read(connection.tunnel.as_ref(), &request)?;
     record.read(&facts);
-    let permit = decide(connection, facts)?;
+    let permit = decide(connection, facts, request.headers())?;
     let placed = place(connection, &permit, &request)?;
     admit(connection, &permit, &placed)?;
     if permit.facts().upgrade.is_some() {
@@ -52,15 +52,20 @@ async fn pass(
     let audited = record.allow(permit, &placed)?;
     let (outbound, scrubber) = outbound(connection, &audited, placed, body);
     let (answer, lease) = upstream::send(&connection.door, &audited, outbound).await?;
-    returned(&audited, answer, scrubber, lease)
+    returned(connection, &audited, answer, scrubber, lease)
 }
 
-/// The verdict: no rule, no permit.
-fn decide(connection: &Connection, facts: Facts) -> Result<Permit, Refusal> {
-    let today = (connection.door.gateway.today)();
-    match connection.door.policy.load().decide_at(facts, today) {
+/// The verdict: no rule, no permit. A surrogate or secret on its way to a denied
+/// host is a leak attempt before it is anything else: the owner is told, and no
+/// line is suggested that would allow it (attack H01).
+fn decide(connection: &Connection, facts: Facts, headers: &HeaderMap) -> Result<Permit, Refusal> {
+    let door = &connection.door;
+    match door.policy.load().decide_at(facts, (door.gateway.today)()) {
         Verdict::Allow(permit) => Ok(permit),
-        Verdict::Deny(_, refusal) => Err(refusal),
+        Verdict::Deny(facts, refusal) => {
+            let watchlist = door.gateway.secrets.watchlist();
+            Err(door.keyring.leak_in(&door.identity, &facts, headers, &watchlist).unwrap_or(refusal))
+        }
     }
 }
 
@@ -112,6 +117,7 @@ pub(crate) fn leak_filter(door: &Door, audited: &Audited) -> Option<LeakFilter> 
 /// The answer on its way back: headers by listed rules, and everything that was
 /// put on taken off again.
 fn returned(
+    connection: &Connection,
     audited: &Audited,
     answer: http::Response<Incoming>,
     mut scrubber: Option<Scrubber>,
@@ -122,13 +128,17 @@ fn returned(
     if status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Refusal::new(Code::UpstreamUnreadable, "the host switched protocols without being asked"));
     }
+    let facts = audited.permit().facts();
     let mut headers = headers::incoming(answer.headers());
-    if let Some(scrubber) = &mut scrubber {
-        readable(&headers)?;
+    if connection.door.keyring.guards(&facts.authority) {
         headers.remove(SET_COOKIE);
-        if audited.permit().facts().method != Method::Head {
+    }
+    if let Some(scrubber) = &mut scrubber {
+        readable(answer.headers())?;
+        if facts.method != Method::Head {
             headers.remove(CONTENT_LENGTH);
         }
+        headers = headers::without_names(headers, scrubber);
         headers::scrub(&mut headers, scrubber);
     }
     let body = Returned::new(answer.into_body(), scrubber, audited.tally().clone(), lease);
@@ -138,10 +148,12 @@ fn returned(
     Ok(response)
 }
 
-/// What cannot be read cannot be scrubbed (attack I03).
-pub(crate) fn readable(headers: &http::HeaderMap) -> Result<(), Refusal> {
-    let coded = headers.get_all(CONTENT_ENCODING).iter().any(|coding| coding.as_bytes() != b"identity");
-    if coded {
+/// What cannot be read cannot be scrubbed (attack I03). hyper undoes no coding of
+/// a transfer but chunks.
+pub(crate) fn readable(headers: &HeaderMap) -> Result<(), Refusal> {
+    let content = headers.get_all(CONTENT_ENCODING).iter().any(|coding| coding.as_bytes() != b"identity");
+    let mut transfer = headers.get_all(TRANSFER_ENCODING).iter();
+    if content || transfer.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
         let why = "the host compressed its answer although it was asked not to, so it cannot be scrubbed";
         return Err(Refusal::new(Code::UpstreamUnreadable, why));
     }

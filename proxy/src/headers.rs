@@ -89,6 +89,16 @@ pub(crate) fn scrub(headers: &mut HeaderMap, scrubber: &mut Scrubber) {
     }
 }
 
+/// A header whose very name holds the secret does not come back (attack I02).
+pub(crate) fn without_names(headers: HeaderMap, scrubber: &mut Scrubber) -> HeaderMap {
+    let tells: Vec<_> =
+        headers.keys().filter(|name| scrubber.scrub_once(name.as_str().as_bytes()).is_some()).cloned().collect();
+    tells.into_iter().fold(headers, |mut headers, name| {
+        headers.remove(name);
+        headers
+    })
+}
+
 /// What `Connection` names goes no further either. This happens before a
 /// credential is put on, so nominating `authorization` takes nothing of ours off.
 fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {

@@ -130,8 +130,8 @@ async fn exchange(
     upstream: &mut Upstream,
     outbound: Outbound,
 ) -> Result<http::Response<Incoming>, Unanswered> {
-    still_allowed(door, audited.permit()).map_err(Unanswered::Refused)?;
     let address = upstream.address.get();
+    still_allowed(door, audited.permit(), address).map_err(Unanswered::Refused)?;
     audited.tally().note(|outcome| outcome.address = Some(address));
     let facts = audited.permit().facts();
     let too_late = || Unanswered::Refused(Refusal::new(Code::Timeout, "the host did not answer in time"));
@@ -153,15 +153,22 @@ impl Unanswered {
 }
 
 /// A permit is checked again when it is used: the policy may have been tightened
-/// since it was given.
-fn still_allowed(door: &Door, permit: &Permit) -> Result<(), Refusal> {
+/// since it was given. What was already done by it must still be so: the credential
+/// that is on the request, the surrogates its body may hold, the address.
+fn still_allowed(door: &Door, permit: &Permit, address: SocketAddr) -> Result<(), Refusal> {
     let policy = door.policy.load();
     if policy.hash() == permit.policy() {
         return Ok(());
     }
+    let revoked = |refusal| Refusal { code: Code::Revoked, ..refusal };
     match policy.decide_at(permit.facts().clone(), (door.gateway.today)()) {
-        policies::Verdict::Allow(_) => Ok(()),
-        policies::Verdict::Deny(_, refusal) => Err(Refusal { code: Code::Revoked, ..refusal }),
+        policies::Verdict::Allow(now) if now.credential() == permit.credential() && now.model() == permit.model() => {
+            now.check_address(address).map(drop).map_err(revoked)
+        }
+        policies::Verdict::Allow(_) => {
+            Err(Refusal::new(Code::Revoked, "the policy changed while the request was under way; send it again"))
+        }
+        policies::Verdict::Deny(_, refusal) => Err(revoked(refusal)),
     }
 }
 

@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
+use anyhow::anyhow;
 use containers::Engine;
 
 use super::{Failure, audit, environment, image, progress, show, up};
@@ -27,19 +28,29 @@ pub(super) async fn run(home: &Home, _args: TourArgs) -> Result<ExitCode, Failur
     let config = Config::load(home).unwrap_or_default();
     let engine = Engine::connect(config.engine.host.as_deref()).await.map_err(environment)?;
     image::ensure_base(&engine).await?;
+    let started = Instant::now();
     let place = Place::new(engine).map_err(environment)?;
     let told = tokio::select! {
         told = tell(&place) => told,
-        () = up::interrupted() => Err(environment(anyhow::anyhow!("the tour was interrupted; nothing of it is left"))),
+        () = up::interrupted() => Err(environment(anyhow!("the tour was interrupted"))),
     };
-    if let Err(why) = place.clear().await {
-        show::aside(&format!("doorward: something of the tour could not be removed: {why}"));
+    let cleared = place.clear().await.map_err(|why| anyhow!("something of the tour could not be removed: {why}"));
+    let unlike = told?;
+    cleared.map_err(environment)?;
+    if unlike.is_empty() {
+        let took = started.elapsed().as_secs_f32();
+        show::line(&format!("{NEXT}\n(All of this took {took:.1} s, and nothing of it is left.)"))?;
+        return Ok(ExitCode::SUCCESS);
     }
-    told
+    let list = unlike.iter().map(|what| format!("  - {what}")).collect::<Vec<_>>().join("\n");
+    show::line(&format!(
+        "\nNot everything happened as told above. This did not:\n{list}\n`doorward doctor` may know why."
+    ))?;
+    Ok(ExitCode::FAILURE)
 }
 
-async fn tell(place: &Place) -> Result<ExitCode, Failure> {
-    let started = Instant::now();
+/// Tells the story; gives what did not happen as told.
+async fn tell(place: &Place) -> Result<Vec<String>, Failure> {
     show::line(WELCOME)?;
     let tour =
         progress::while_waiting("starting the agent's sandbox", Tour::start(place)).await.map_err(environment)?;
@@ -47,17 +58,7 @@ async fn tell(place: &Place) -> Result<ExitCode, Failure> {
     let told = story.tell().await;
     let Story { tour, unlike } = story;
     tour.stop().await;
-    told?;
-    if unlike.is_empty() {
-        show::line(&format!(
-            "{NEXT}\n(All of this took {:.0} seconds, and nothing of it is left.)",
-            started.elapsed().as_secs_f32()
-        ))?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let list = unlike.iter().map(|what| format!("  - {what}")).collect::<Vec<_>>().join("\n");
-    show::line(&format!("\nThis did not happen as told above:\n{list}\n`doorward doctor` may know why."))?;
-    Ok(ExitCode::FAILURE)
+    told.map(|()| unlike)
 }
 
 struct Story {

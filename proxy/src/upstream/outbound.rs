@@ -1,8 +1,9 @@
 //! A request that is ready to go, and the two ways to write it: the authority goes
 //! where the protocol wants it, and into one place only.
 
-use http::header::{HOST, HeaderValue, TE};
+use http::header::{HOST, HeaderValue, TE, TRANSFER_ENCODING};
 use http::{HeaderMap, Uri, Version};
+use http_body::Body;
 use policies::{Code, Facts, Refusal};
 
 use super::Unanswered;
@@ -25,6 +26,10 @@ impl Outbound {
         let uri = Uri::try_from(facts.path_and_query()).map_err(|_| unwritable())?;
         let host = HeaderValue::try_from(facts.authority.host_header(facts.scheme)).map_err(|_| unwritable())?;
         self.headers.insert(HOST, host);
+        if self.body.size_hint().exact().is_none() {
+            // Left unsaid, hyper drops the body of a GET.
+            self.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
         self.written(facts, uri, Version::HTTP_11)
     }
 
@@ -45,6 +50,7 @@ impl Outbound {
         let (mut head, body) = unsent.into_parts();
         head.headers.remove(HOST);
         head.headers.remove(TE);
+        head.headers.remove(TRANSFER_ENCODING);
         Outbound { headers: head.headers, body }
     }
 
