@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -84,6 +84,8 @@ pub(crate) struct Connection {
     /// Set inside a tunnel: what CONNECT and SNI agreed on.
     pub(crate) tunnel: Option<Tunnel>,
     next: Mutex<Option<Next>>,
+    /// Whether a request was read from it.
+    asked: AtomicBool,
 }
 
 /// What goes on over a connection once its HTTP has ended in an upgrade. Run by the
@@ -92,7 +94,7 @@ pub(crate) type Next = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Connection {
     fn new(door: Arc<Door>, id: u64, tunnel: Option<Tunnel>) -> Arc<Self> {
-        Arc::new(Connection { door, id, tunnel, next: Mutex::default() })
+        Arc::new(Connection { door, id, tunnel, next: Mutex::default(), asked: AtomicBool::new(false) })
     }
 
     /// Says what the connection goes on with.
@@ -124,6 +126,7 @@ pub(crate) async fn serve(door: Arc<Door>, stream: UnixStream) {
         service_fn(move |request| {
             let connection = connection.clone();
             async move {
+                connection.asked.store(true, Ordering::Relaxed);
                 if request.method() == Method::CONNECT {
                     return Ok::<_, std::convert::Infallible>(connect(&connection, request));
                 }
@@ -194,6 +197,7 @@ where
         let inner = inner.clone();
         service_fn(move |request| {
             let inner = inner.clone();
+            inner.asked.store(true, Ordering::Relaxed);
             // Boxed: a request's future is large, and a tunnel idles between requests.
             let answer: Pin<Box<dyn Future<Output = _> + Send>> =
                 Box::pin(async move { Ok::<_, std::convert::Infallible>(flow::handle(&inner, request).await) });
@@ -296,6 +300,9 @@ fn note_unreadable(connection: &Connection, served: hyper::Result<()>, protocol:
         Refusal::new(Code::TooLarge, "the request's head is too large")
     } else if error.is_parse() || is_h2_abuse(&error) {
         Refusal::new(Code::Framing, "the bytes are not well-formed HTTP")
+    } else if error.is_timeout() && connection.asked.load(Ordering::Relaxed) {
+        // Kept alive, and idle for too long: nothing was asked, nothing is refused.
+        return;
     } else if error.is_timeout() {
         Refusal::new(Code::Timeout, "the request's head did not arrive in time")
     } else {

@@ -173,7 +173,8 @@ impl Keyring {
             return Ok(None);
         }
         let mut found = None;
-        let values = |Place::Header(header): &'a Place| headers.get_all(header).iter().map(move |value| (header, value));
+        let values =
+            |Place::Header(header): &'a Place| headers.get_all(header).iter().map(move |value| (header, value));
         if credential.places.iter().flat_map(values).count() > 1 {
             let why = "more than one header could authenticate the request; send exactly one";
             return Err(Refusal::new(Code::CredentialAmbiguous, why));

@@ -106,7 +106,8 @@ impl Record {
         let without_query = target.split('?').next().unwrap_or_default();
         self.decision.raw_target = Some(without_user(&self.excerpt(without_query.as_bytes())));
         self.decision.method = Some(self.excerpt(request.method().as_str().as_bytes()));
-        let hosts: Vec<_> = request.headers().get_all(HOST).iter().map(|host| without_user(&self.excerpt(host.as_bytes()))).collect();
+        let hosts: Vec<_> =
+            request.headers().get_all(HOST).iter().map(|host| without_user(&self.excerpt(host.as_bytes()))).collect();
         self.decision.host_header = Some(hosts.join(" | ")).filter(|hosts| !hosts.is_empty());
         self
     }
@@ -396,4 +397,27 @@ fn visible(bytes: &[u8]) -> String {
         text.push_str(&format!("… ({} bytes)", bytes.len()));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Attacks L01, L02: nothing a sandbox sends steers a log or a terminal.
+    #[test]
+    fn what_was_sent_is_made_visible() {
+        assert_eq!(visible(b"/a?b"), "/a?b");
+        assert_eq!(visible(b"a\r\n\x1b[2J\x9b\0"), "a\\u000d\\u000a\\u001b[2J\\u009b\\u0000");
+        assert_eq!(visible("\u{202e}".as_bytes()), "\\u00e2\\u0080\\u00ae");
+        let long = visible(&[b'a'; 5000]);
+        assert!(long.ends_with("a… (5000 bytes)") && long.len() < EXCERPT + 40, "{long}");
+    }
+
+    #[test]
+    fn users_and_passwords_are_left_out() {
+        assert_eq!(without_user("a.test:443"), "a.test:443");
+        assert_eq!(without_user("me:secret@a.test:443"), "…@a.test:443");
+        assert_eq!(without_user("http://me:secret@a.test/x@y"), "http://…@a.test/x@y");
+        assert_eq!(without_user("http://a.test/me@b"), "http://a.test/me@b");
+    }
 }

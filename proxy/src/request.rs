@@ -139,3 +139,103 @@ fn malformed(why: impl Into<String>) -> Refusal {
 fn mismatch(why: impl Into<String>) -> Refusal {
     Refusal::new(Code::AuthorityMismatch, why)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn tunnel(authority: &str) -> Tunnel {
+        Tunnel { authority: Authority::parse(authority, None).unwrap(), sni: None }
+    }
+
+    fn request(method: &str, target: &str, headers: &[(&str, &str)]) -> http::Request<()> {
+        let mut request = http::Request::builder().method(method).uri(target);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap()
+    }
+
+    fn read_code(tunnel: Option<&Tunnel>, request: &http::Request<()>) -> Result<String, Code> {
+        read(tunnel, request).map(|facts| facts.url_without_query()).map_err(|refusal| refusal.code)
+    }
+
+    /// Attacks D02, D03, D06.
+    #[test]
+    fn a_tunnel_has_one_authority() {
+        let tunnel = tunnel("a.test:443");
+        let inside = |target, host| read_code(Some(&tunnel), &request("GET", target, &[("host", host)]));
+        assert_eq!(inside("/x", "a.test"), Ok("https://a.test/x".to_owned()));
+        assert_eq!(inside("/x", "A.TEST.:443"), Ok("https://a.test/x".to_owned()));
+        assert_eq!(inside("https://a.test/x", "a.test"), Ok("https://a.test/x".to_owned()));
+        assert_eq!(inside("/x", "b.test"), Err(Code::AuthorityMismatch));
+        assert_eq!(inside("/x", "a.test:80"), Err(Code::AuthorityMismatch));
+        assert_eq!(inside("https://b.test/x", "a.test"), Err(Code::AuthorityMismatch));
+        assert_eq!(inside("http://a.test/x", "a.test"), Err(Code::AuthorityMismatch));
+        assert_eq!(inside("/x", ""), Err(Code::AuthorityMalformed));
+        assert_eq!(inside("/x", "u@a.test"), Err(Code::AuthorityMalformed));
+    }
+
+    #[test]
+    fn a_plain_request_says_where_to_in_absolute_form() {
+        let plain = |target, host| read_code(None, &request("GET", target, &[("host", host)]));
+        assert_eq!(plain("http://a.test/x", "a.test"), Ok("http://a.test/x".to_owned()));
+        assert_eq!(plain("http://a.test:8080/x", "a.test:8080"), Ok("http://a.test:8080/x".to_owned()));
+        assert_eq!(plain("http://a.test/x", "b.test"), Err(Code::AuthorityMismatch));
+        assert_eq!(plain("https://a.test/x", "a.test"), Err(Code::Unsupported));
+        assert_eq!(plain("/x", "a.test"), Err(Code::SelfTarget));
+    }
+
+    #[test]
+    fn host_may_only_be_missing_in_http_1_0() {
+        let mut request = request("GET", "http://a.test/x", &[]);
+        assert_eq!(read_code(None, &request), Err(Code::AuthorityMalformed));
+        *request.version_mut() = Version::HTTP_10;
+        assert_eq!(read_code(None, &request), Ok("http://a.test/x".to_owned()));
+    }
+
+    /// Attacks E01, E02: what hyper may let through.
+    #[test]
+    fn framing_has_one_reading() {
+        let tunnel = tunnel("a.test:443");
+        let framed = |headers: &[(&str, &str)]| {
+            let headers = [&[("host", "a.test")], headers].concat();
+            read_code(Some(&tunnel), &request("POST", "/", &headers)).map(drop)
+        };
+        assert_eq!(framed(&[("content-length", "5")]), Ok(()));
+        assert_eq!(framed(&[("transfer-encoding", "Chunked")]), Ok(()));
+        assert_eq!(framed(&[("content-length", "5"), ("content-length", "5")]), Err(Code::Framing));
+        for coding in ["identity, chunked", "gzip", "chunked, chunked", ""] {
+            assert_eq!(framed(&[("transfer-encoding", coding)]), Err(Code::Framing), "{coding}");
+        }
+        assert_eq!(framed(&[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")]), Err(Code::Framing));
+    }
+
+    /// Attacks F05, F07.
+    #[test]
+    fn websockets_are_told_to_the_verdict_and_h2c_is_left_for_stripping() {
+        let tunnel = tunnel("a.test:443");
+        let upgrade = |to| {
+            let headers = [("host", "a.test"), ("connection", "upgrade"), ("upgrade", to)];
+            read(Some(&tunnel), &request("GET", "/", &headers)).unwrap().upgrade
+        };
+        assert_eq!(upgrade("websocket"), Some(Upgrade::WebSocket));
+        assert_eq!(upgrade("h2c, WebSocket"), Some(Upgrade::WebSocket));
+        assert_eq!(upgrade("h2c"), None);
+    }
+
+    #[test]
+    fn connect_is_host_and_port() {
+        let connect = |target, headers: &[(&str, &str)]| {
+            let read = Target::connect(&request("CONNECT", target, headers));
+            read.map(|authority| authority.to_string()).map_err(|refusal| refusal.code)
+        };
+        assert_eq!(connect("A.test.:443", &[]), Ok("a.test:443".to_owned()));
+        assert_eq!(connect("a.test", &[]), Err(Code::AuthorityMalformed));
+        assert_eq!(connect("a.test:443", &[("host", "a.test")]), Ok("a.test:443".to_owned()));
+        assert_eq!(connect("a.test:443", &[("host", "b.test")]), Err(Code::AuthorityMismatch));
+        assert_eq!(connect("a.test:443", &[("content-length", "0")]), Err(Code::Framing));
+        assert_eq!(connect("u@a.test:443", &[]), Err(Code::AuthorityMalformed));
+    }
+}

@@ -68,6 +68,11 @@ impl Client {
         timeout(patience, self.stream.write(bytes)).await?
     }
 
+    /// Sends what was written and not sent yet.
+    pub async fn flush(&mut self) {
+        timeout(PATIENCE, self.stream.flush()).await.expect("the door reads").expect("an open door");
+    }
+
     /// CONNECT, and TLS inside it.
     pub async fn tunnel(mut self, authority: &str) -> Self {
         self.send(format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n")).await;
