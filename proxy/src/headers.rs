@@ -43,10 +43,12 @@ const NOT_OUT: [&str; 16] = [
 /// Taken off responses: names other ways to the upstream, or acts by itself.
 const NOT_BACK: [&str; 3] = ["alt-svc", "refresh", "clear-site-data"];
 
-/// The headers that go upstream, before any credential is put on. The authority is
-/// not among them: it is written from what was judged.
+/// The headers that go upstream, before any credential is put on. `Host` is left
+/// empty: the authority is written from what was judged.
 pub(crate) fn outgoing(came: &HeaderMap) -> HeaderMap {
     let mut out = HeaderMap::with_capacity(came.len() + 2);
+    // Its place: HTTP/1.1 wants it first (RFC 9110 §7.2).
+    out.insert(HOST, HeaderValue::from_static(""));
     let nominated = nominated(came);
     for (name, value) in came {
         let stays = name != HOST && !is_hop_by_hop(name, &nominated) && !NOT_OUT.contains(&name.as_str());
@@ -137,6 +139,6 @@ mod tests {
         .collect();
         let out = outgoing(&came);
         let names: Vec<_> = out.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
-        assert_eq!(names, [("accept", "*/*")]);
+        assert_eq!(names, [("host", ""), ("accept", "*/*")]);
     }
 }

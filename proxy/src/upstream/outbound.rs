@@ -16,7 +16,7 @@ pub(crate) struct Outbound {
 }
 
 impl Outbound {
-    /// The headers do not hold the authority.
+    /// `Host` is a place among the headers that is still empty.
     pub(crate) fn new(headers: HeaderMap, body: Outgoing) -> Self {
         Outbound { headers, body }
     }
@@ -41,6 +41,7 @@ impl Outbound {
             .path_and_query(facts.path_and_query())
             .build()
             .map_err(|_| unwritable())?;
+        self.headers.remove(HOST);
         self.headers.insert(TE, HeaderValue::from_static("trailers"));
         self.written(facts, uri, Version::HTTP_2)
     }
@@ -48,7 +49,7 @@ impl Outbound {
     /// Back from a connection that wrote nothing of it.
     pub(super) fn recover(unsent: http::Request<Outgoing>) -> Self {
         let (mut head, body) = unsent.into_parts();
-        head.headers.remove(HOST);
+        head.headers.insert(HOST, HeaderValue::from_static(""));
         head.headers.remove(TE);
         head.headers.remove(TRANSFER_ENCODING);
         Outbound { headers: head.headers, body }
