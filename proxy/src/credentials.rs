@@ -50,6 +50,7 @@ pub struct Keyring {
 /// A request's headers with the secret put on. No `Debug`: it holds the secret.
 pub(crate) struct Placed {
     headers: HeaderMap,
+    head_bytes: u64,
     put_on: Option<PutOn>,
 }
 
@@ -93,7 +94,8 @@ impl Keyring {
             _ => refusal,
         })?;
         let place = found.as_ref().map(|found| found.header.clone());
-        if let Some(finding) = watchlist.find_in(&head_text(facts, &headers, place.as_ref())) {
+        let head = head_text(facts, &headers, place.as_ref());
+        if let Some(finding) = watchlist.find_in(&head) {
             return Err(self.misplaced(identity, &facts.authority, &finding));
         }
         if self.guards(&facts.authority) {
@@ -101,7 +103,7 @@ impl Keyring {
             prepare_for_scrubbing(&mut headers);
         }
         let put_on = found.map(|found| put_on(found, permit, &mut headers, secrets)).transpose()?;
-        Ok(Placed { headers, put_on })
+        Ok(Placed { headers, head_bytes: head.len() as u64, put_on })
     }
 
     /// Whether the host has a credential, this sandbox's or not.
@@ -197,6 +199,11 @@ impl Placed {
         })
     }
 
+    /// How long the head is, without the credential.
+    pub(crate) fn head_bytes(&self) -> u64 {
+        self.head_bytes
+    }
+
     /// The headers to send, and what takes the secret off the answer.
     pub(crate) fn into_parts(self) -> (HeaderMap, Option<Scrubber>) {
         (self.headers, self.put_on.map(|put_on| put_on.scrubber))
@@ -261,6 +268,7 @@ fn prepare_for_scrubbing(headers: &mut HeaderMap) {
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.remove(RANGE);
     headers.remove(IF_RANGE);
+    headers.remove("grpc-accept-encoding");
 }
 
 /// Everything of the head that leaves, as one text to search, without the one

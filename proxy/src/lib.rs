@@ -15,20 +15,23 @@
 //! - Nothing is shared between doors: not the authority that signs leaves, not the
 //!   leaf cache, not upstream connections.
 
+mod door;
+mod connection;
+mod tls;
+mod request;
+mod flow;
+mod record;
+mod headers;
+mod credentials;
+mod body;
+mod upstream;
+mod tunnel;
+mod websocket;
+mod inflight;
 mod answer;
 pub mod audit;
-mod body;
-mod connection;
-mod credentials;
-mod door;
-mod flow;
-mod headers;
 pub mod ports;
-mod record;
-mod request;
 pub mod scan;
-mod tls;
-mod upstream;
 
 pub use connection::Limits;
 pub use credentials::{Credential, Keyring, Place};

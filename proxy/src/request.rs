@@ -3,7 +3,7 @@
 
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Version};
-use policies::{Authority, AuthorityError, Code, Facts, Method, Path, Query, Refusal, Scheme};
+use policies::{Authority, AuthorityError, Code, Facts, Method, Path, Query, Refusal, Scheme, Upgrade};
 
 use crate::connection::Tunnel;
 
@@ -41,6 +41,8 @@ impl Target {
             _ => return Err(malformed("the request target is neither a path nor a whole URL")),
         };
         match (tunnel, said) {
+            // RFC 9113 §8.3.1 lets `host` stand in; two places for one thing are one too many.
+            (Some(_), None) if request.version() == Version::HTTP_2 => Err(malformed("the :authority is missing")),
             (Some(tunnel), None) => Ok(Target { scheme: Scheme::Https, authority: tunnel.authority.clone() }),
             (Some(tunnel), Some((scheme, authority))) => {
                 if scheme != "https" {
@@ -68,16 +70,17 @@ pub(crate) fn read<B>(tunnel: Option<&Tunnel>, request: &http::Request<B>) -> Re
     match only_host(request.headers())? {
         Some(host) => same_authority(host, &authority, scheme.default_port())?,
         None if request.version() == Version::HTTP_10 => {}
+        // HTTP/2 says it in `:authority`, which `Target::of` has compared.
+        None if request.version() == Version::HTTP_2 && request.uri().authority().is_some() => {}
         None => return Err(malformed("the Host header is missing")),
     }
-    check_upgrade(request.headers())?;
     let method = Method::parse(request.method().as_str()).ok_or_else(|| {
         Refusal::new(Code::MethodDenied, "this method is not one that Doorward carries (methods are case-sensitive)")
     })?;
     let ambiguous = |error: policies::PathError| Refusal::new(Code::PathAmbiguous, error.to_string());
     let path = Path::parse(request.uri().path()).map_err(ambiguous)?;
     let query = request.uri().query().map(Query::parse).transpose().map_err(ambiguous)?;
-    Ok(Facts { scheme, authority, method, path, query })
+    Ok(Facts { scheme, authority, method, path, query, upgrade: upgrade(request.headers()) })
 }
 
 /// hyper has refused most of what smuggles; what it lets through is refused here
@@ -90,22 +93,18 @@ fn check_framing(version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
         (None, _) => Ok(()),
+        (Some(_), _) if version == Version::HTTP_2 => framing("Transfer-Encoding in HTTP/2"),
         (Some(_), _) if version == Version::HTTP_10 => framing("Transfer-Encoding in HTTP/1.0"),
         (Some(one), None) if one.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
         _ => framing("a Transfer-Encoding other than chunked"),
     }
 }
 
-/// WebSocket changes the protocol after the verdict; h2c is simply stripped later.
-fn check_upgrade(headers: &HeaderMap) -> Result<(), Refusal> {
-    let websocket = headers
-        .get_all(UPGRADE)
-        .iter()
-        .any(|value| value.as_bytes().to_ascii_lowercase().windows(9).any(|part| part == b"websocket"));
-    if websocket {
-        return Err(Refusal::new(Code::UpgradeDenied, "WebSocket connections are refused at this door"));
-    }
-    Ok(())
+/// WebSocket goes on in another protocol, so a rule must say so; h2c is stripped later.
+fn upgrade(headers: &HeaderMap) -> Option<Upgrade> {
+    let websocket =
+        |value: &HeaderValue| value.as_bytes().to_ascii_lowercase().windows(9).any(|part| part == b"websocket");
+    headers.get_all(UPGRADE).iter().any(websocket).then_some(Upgrade::WebSocket)
 }
 
 fn only_host(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
@@ -215,15 +214,15 @@ mod tests {
 
     /// Attacks F05, F07.
     #[test]
-    fn websockets_are_refused_and_h2c_is_left_for_stripping() {
+    fn websockets_are_told_to_the_verdict_and_h2c_is_left_for_stripping() {
         let tunnel = tunnel("a.test:443");
         let upgrade = |to| {
             let headers = [("host", "a.test"), ("connection", "upgrade"), ("upgrade", to)];
-            read_code(Some(&tunnel), &request("GET", "/", &headers)).map(drop)
+            read(Some(&tunnel), &request("GET", "/", &headers)).unwrap().upgrade
         };
-        assert_eq!(upgrade("websocket"), Err(Code::UpgradeDenied));
-        assert_eq!(upgrade("h2c, WebSocket"), Err(Code::UpgradeDenied));
-        assert_eq!(upgrade("h2c"), Ok(()));
+        assert_eq!(upgrade("websocket"), Some(Upgrade::WebSocket));
+        assert_eq!(upgrade("h2c, WebSocket"), Some(Upgrade::WebSocket));
+        assert_eq!(upgrade("h2c"), None);
     }
 
     #[test]

@@ -128,6 +128,8 @@ impl World {
             ledger: log.clone(),
             resolver: names.clone(),
             secrets: safe.clone(),
+            budget: Arc::new(ports::Unlimited),
+            today: || policies::Date::new(2026, 11, 23).unwrap(),
             tls: upstream_tls(&[certificates::root()]).unwrap(),
             limits: setup.limits,
             connections: AtomicU64::new(0),
