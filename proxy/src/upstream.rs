@@ -155,7 +155,7 @@ impl Unanswered {
 /// A permit is checked again when it is used: the policy may have been tightened
 /// since it was given. What was already done by it must still be so: the credential
 /// that is on the request, the surrogates its body may hold, the address.
-fn still_allowed(door: &Door, permit: &Permit, address: SocketAddr) -> Result<(), Refusal> {
+pub(crate) fn still_allowed(door: &Door, permit: &Permit, address: SocketAddr) -> Result<(), Refusal> {
     let policy = door.policy.load();
     if policy.hash() == permit.policy() {
         return Ok(());
