@@ -38,4 +38,6 @@ pub mod loopback;
 
 pub mod tour;
 
+pub mod drill;
+
 pub mod cli;

@@ -46,7 +46,7 @@ pub(super) async fn run(home: &Home, args: ExecArgs) -> Result<ExitCode, Failure
 async fn in_sandbox(config: &Config, reached: &mut reach::Reached<'_>, args: &ExecArgs) -> Result<ExitCode, Failure> {
     let request = Request::Exec { group: args.group.to_string() };
     let client = reached.client().await?;
-    let (answer, held) = progress::while_waiting("starting a sandbox", client.ask(&request)).await?;
+    let (answer, mut held) = progress::while_waiting("starting a sandbox", client.ask(&request)).await?;
     let Answer::Sandbox { container } = answer else { return Err(ClientError::Unexpected.into()) };
     let engine = Engine::connect(config.engine.host.as_deref()).await.map_err(environment)?;
     let raw = if show::is_interactive() { RawTerminal::enter() } else { None };

@@ -58,7 +58,8 @@ pub(super) async fn ensure_base(engine: &Engine) -> Result<(), Failure> {
 
 async fn build(engine: &Engine) -> Result<images::ImageId, Failure> {
     let started = Instant::now();
-    let progress = |step: &str| show::aside(&format!("  {:>3} s  {}", started.elapsed().as_secs(), show::visible(step)));
+    let progress =
+        |step: &str| show::aside(&format!("  {:>3} s  {}", started.elapsed().as_secs(), show::visible(step)));
     images::build_base(engine, &progress).await.map_err(environment)
 }
 
@@ -68,7 +69,9 @@ async fn list(engine: &Engine, json: bool) -> Result<(), Failure> {
     if json {
         for image in &found {
             let in_use = image.tags.contains(&current);
-            show::json(&serde_json::json!({ "id": image.id, "tags": image.tags, "bytes": image.size, "current": in_use }))?;
+            show::json(
+                &serde_json::json!({ "id": image.id, "tags": image.tags, "bytes": image.size, "current": in_use }),
+            )?;
         }
         return Ok(());
     }

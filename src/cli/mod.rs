@@ -7,6 +7,7 @@ pub mod audit;
 pub mod chat;
 pub mod doctor;
 pub mod door;
+pub mod drill;
 pub mod exec;
 pub mod group;
 pub mod image;
@@ -48,11 +49,13 @@ pub struct Cli {
 
 const FIRST_STEPS: &str = "\
 First steps:
+  doorward tour                            see it at work, with nothing set up
   doorward doctor                          is everything there?
   doorward chat                            talk to a group (makes the first one, `main`)
   doorward policy explain main GET https://example.org/
                                            may it reach this, and which line says so?
-  doorward audit                           what went out, what was refused";
+  doorward audit                           what went out, what was refused
+  doorward drill                           attack your own installation";
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -79,6 +82,7 @@ enum Command {
     Door(door::DoorArgs),
     Stop(stop::StopArgs),
     Image(image::ImageArgs),
+    Drill(drill::DrillArgs),
     Doctor(doctor::DoctorArgs),
 }
 
@@ -95,6 +99,7 @@ impl Command {
             Command::Exec(args) => exec::run(home, args).await,
             Command::Door(args) => door::run(home, args).await,
             Command::Stop(args) => stop::run(home, args).await,
+            Command::Drill(args) => drill::run(home, args).await,
             Command::Image(args) => image::run(home, args).await,
             Command::Doctor(args) => doctor::run(home, args).await,
         }

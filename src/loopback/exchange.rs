@@ -63,7 +63,9 @@ fn answer(read: &[u8], answers: &Answers) -> String {
     };
     let reason = if status < 400 { "OK" } else { "Refused" };
     let length = body.len();
-    format!("HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
+    format!(
+        "HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    )
 }
 
 /// Whether the head and the body that it announces are there. What is no request

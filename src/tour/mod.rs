@@ -17,8 +17,8 @@ use crate::gateway::{Gateway, GatewayError};
 use crate::home::{Home, HomeError, make_private_file};
 use crate::loopback::{Authority, AuthorityError, Request};
 use crate::sandboxes::{LiveSandbox, SandboxError, Sandboxes};
-use crate::store::{RunId, StoreError};
 use crate::store::ledger::{AuditEntry, AuditLog, Filter};
+use crate::store::{RunId, StoreError};
 
 mod town;
 
@@ -151,7 +151,8 @@ impl Tour {
     /// Adds lines to the group's policy file, and nothing else: the daemon notices.
     pub fn allow(&self, lines: &[String]) -> Result<(), TourError> {
         let path = self.home.policy_file(&self.group);
-        let before = std::fs::read_to_string(&path).map_err(|error| TourError::Write(path.display().to_string(), error))?;
+        let before =
+            std::fs::read_to_string(&path).map_err(|error| TourError::Write(path.display().to_string(), error))?;
         write(&path, &format!("{before}\n{}\n", lines.join("\n")))
     }
 

@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 use super::upstream::{Stream, header};
 
 /// Longer than anything here takes; a test that waits for it fails.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One connection to a door, or the inside of a tunnel through it.
 pub struct Client {
@@ -75,11 +75,12 @@ impl Client {
         assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.head));
         let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
         let host = host.trim_end_matches('.').to_owned();
-        self.tls(Some(&host)).await.expect("a handshake")
+        self.tls(&host, true).await.expect("a handshake")
     }
 
-    /// TLS over what is there, trusting the door's authority alone.
-    pub async fn tls(self, sni: Option<&str>) -> io::Result<Self> {
+    /// TLS over what is there, trusting the door's authority alone. `said`: whether
+    /// the handshake names the host.
+    pub async fn tls(self, host: &str, said: bool) -> io::Result<Self> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.ca_pem.as_bytes()).expect("a certificate")).unwrap();
         let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -88,13 +89,8 @@ impl Client {
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let name = match sni {
-            Some(name) => server_name(name),
-            None => {
-                config.enable_sni = false;
-                server_name("unnamed.test")
-            }
-        };
+        config.enable_sni = said;
+        let name = server_name(host);
         assert_eq!(self.read, self.raw.len(), "nothing comes before the handshake");
         let connecting = TlsConnector::from(Arc::new(config)).connect(name, self.stream);
         let stream = timeout(PATIENCE, connecting).await.expect("a handshake or its end")?;

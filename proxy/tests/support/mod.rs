@@ -14,6 +14,7 @@ pub mod spelled;
 pub mod upstream;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -149,6 +150,14 @@ impl World {
         self.upstreams.values()
     }
 
+    /// What each query for a name gets; every address with the port of whoever listens there.
+    pub fn resolves(&self, name: &str, answers: &[Vec<IpAddr>]) {
+        let listeners = || self.upstreams().map(|upstream| upstream.address).chain([self.canary.address]);
+        let port = |ip: IpAddr| listeners().find(|address| address.ip() == ip).map(|address| address.port());
+        let resolved = |ips: &Vec<IpAddr>| ips.iter().map(|ip| Resolved { ip: *ip, port: port(*ip) }).collect();
+        self.names.set(name, answers.iter().map(resolved).collect());
+    }
+
     pub fn real(&self) -> &str {
         &self.values["REAL1"]
     }
@@ -218,6 +227,14 @@ pub fn compile(group: &str, text: &str) -> Policy {
     let source = Source { name: format!("policies/{group}.toml"), text: text.to_owned() };
     let compiled = Policy::compile(&GroupName::parse(group).unwrap(), &source, None);
     compiled.unwrap_or_else(|problems| panic!("{problems}")).policy
+}
+
+/// Waits a little for a condition that may never hold, which is for the caller to judge.
+pub async fn until_or_give_up(holds: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !holds() && started.elapsed() < Duration::from_secs(1) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 /// Waits for a condition; what is waited for is in the message when it never holds.

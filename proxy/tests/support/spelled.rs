@@ -23,7 +23,8 @@ pub fn forms(secret: &str) -> Vec<(&'static str, Vec<u8>)> {
 
 /// Which form of the secret stands in the bytes, if any does.
 pub fn find(secret: &str, bytes: &[u8]) -> Option<&'static str> {
-    let holds = |form: &Vec<u8>| bytes.windows(form.len()).any(|window| window.eq_ignore_ascii_case(form));
+    let bytes = bytes.to_ascii_lowercase();
+    let holds = |form: &Vec<u8>| memchr::memmem::find(&bytes, &form.to_ascii_lowercase()).is_some();
     forms(secret).into_iter().find(|(_, form)| holds(form)).map(|(name, _)| name)
 }
 

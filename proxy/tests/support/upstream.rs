@@ -90,6 +90,16 @@ impl Upstream {
         });
     }
 
+    /// Takes requests and says nothing.
+    pub fn never_answers(&self) {
+        self.on(|exchange| {
+            Box::pin(async {
+                exchange.body().await?;
+                std::future::pending().await
+            })
+        });
+    }
+
     /// `200 ok` again.
     pub fn answers_as_usual(&self) {
         *self.state.handler.lock().unwrap() = None;

@@ -2,6 +2,7 @@
 //! described in the README there.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,7 +18,6 @@ pub struct Attack {
     pub id: String,
     pub title: String,
     /// Where it comes from: an advisory, an issue, a specification.
-    #[serde(default)]
     pub source: Vec<String>,
     #[serde(rename = "case")]
     pub cases: Vec<Case>,
@@ -44,7 +44,9 @@ pub struct Case {
     pub sni: Option<String>,
     #[serde(default = "yes")]
     pub tls: bool,
-    /// Written one after the other.
+    /// A request as people write it: line breaks are sent as CRLF.
+    pub request: Option<String>,
+    /// Written after that, one after the other, byte by byte.
     #[serde(default)]
     pub send: Vec<String>,
     /// Sends `GET` of this path, with the right Host.
@@ -52,9 +54,15 @@ pub struct Case {
     /// Answers have no bodies.
     #[serde(default)]
     pub head: bool,
+    /// Says after sending that nothing more comes, before it reads.
+    #[serde(default)]
+    pub ends: bool,
     /// Keeps the connection open and silent after sending.
     #[serde(default)]
     pub silent: bool,
+    /// What names resolve to: for each query a list of addresses, the last repeated.
+    #[serde(default)]
+    pub names: BTreeMap<String, Vec<Vec<IpAddr>>>,
     /// What the upstream sends, in writes of their own.
     #[serde(default)]
     pub answer: Vec<String>,
@@ -171,7 +179,14 @@ impl Filler<'_> {
             return self.values.get(inside).unwrap_or_else(|| panic!("no value {inside}")).clone().into_bytes();
         };
         let named = self.named(argument);
+        if let Some(way) = way.strip_prefix("chunked-") {
+            let text = self.filled(&format!("{way} {argument}"));
+            return [format!("{:x}\r\n", text.len()).as_bytes(), &text, b"\r\n"].concat();
+        }
         match way {
+            "raw" => named.into_bytes(),
+            "html" => named.bytes().map(|byte| format!("&#{byte};")).collect::<String>().into_bytes(),
+            "chunks64" => chunks(&spelled::base64(&named)).into_bytes(),
             "base64" => spelled::base64(&named).into_bytes(),
             "base64url" => spelled::base64(&named).replace('+', "-").replace('/', "_").into_bytes(),
             "hex" => spelled::hex(&named).into_bytes(),
@@ -182,8 +197,7 @@ impl Filler<'_> {
             "upper" => named.to_uppercase().into_bytes(),
             "half1" => named[..named.len() / 2].to_owned().into_bytes(),
             "half2" => named[named.len() / 2..].to_owned().into_bytes(),
-            "spread" => named.chars().map(|c| format!("{c}\u{200b}")).collect::<String>().into_bytes(),
-            "chunks" => named.chars().map(|c| format!("1\r\n{c}\r\n")).collect::<String>().into_bytes(),
+            "chunks" => chunks(&named).into_bytes(),
             "chunk" => format!("{:x}\r\n{named}\r\n", named.len()).into_bytes(),
             "length" => named.len().to_string().into_bytes(),
             "bytes" => argument.split(' ').map(|byte| u8::from_str_radix(byte, 16).expect("hex")).collect(),
@@ -207,6 +221,11 @@ impl Filler<'_> {
         names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
         names.into_iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
     }
+}
+
+/// A chunk for each character.
+fn chunks(text: &str) -> String {
+    text.chars().map(|c| format!("1\r\n{c}\r\n")).collect()
 }
 
 /// A TLS 1.2 ClientHello with a list of names, which no library would send.
