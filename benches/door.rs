@@ -60,7 +60,10 @@ async fn measure() {
         let before = setup.door_cpu();
         let run = client.new_connections(16, WARM_UP, MEASURED).await;
         let cpu = (setup.door_cpu() - before) / run.all() as f64 * 10_000.0;
-        println!("| {name}: new TLS connection and GET, 16 at a time | {:.0}/s, door CPU {cpu:.2} s per 10,000 |", run.per_second());
+        println!(
+            "| {name}: new TLS connection and GET, 16 at a time | {:.0}/s, door CPU {cpu:.2} s per 10,000 |",
+            run.per_second()
+        );
     }
     for (name, client) in [("direct", &direct), ("door", &plain), ("door, credential and scan", &keyed)] {
         println!("| {name}: download | {:.0} MB/s |", client.download(512 << 20).await);
@@ -68,7 +71,11 @@ async fn measure() {
     }
     for (name, client) in [("direct", &direct), ("door", &plain), ("door, credential and scan", &keyed)] {
         let run = client.events(200).await;
-        println!("| {name}: event stream, age of an event on arrival | p50 {:.3} ms, p99 {:.3} ms |", run.p50(), run.p99());
+        println!(
+            "| {name}: event stream, age of an event on arrival | p50 {:.3} ms, p99 {:.3} ms |",
+            run.p50(),
+            run.p99()
+        );
     }
     let before = setup.door_memory();
     let tunnels = plain.idle_tunnels(400).await;

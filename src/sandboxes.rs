@@ -16,7 +16,7 @@ use crate::gateway::{Gateway, GatewayError, OpenDoor};
 use crate::home::Home;
 
 /// How long an agent may take to finish when its sandbox is stopped.
-const GRACE: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Starts sandboxes on the engine.
 pub struct Sandboxes {
@@ -73,7 +73,8 @@ impl Sandboxes {
         installation: String,
     ) -> Result<Self, SandboxError> {
         let guest_dir = home.guest_dir();
-        let guest = containers::guest::install(&guest_dir).map_err(|error| SandboxError::Folder { path: guest_dir, error })?;
+        let guest =
+            containers::guest::install(&guest_dir).map_err(|error| SandboxError::Folder { path: guest_dir, error })?;
         Ok(Sandboxes { home: home.clone(), config: config.engine.clone(), gateway, engine, installation, guest })
     }
 
@@ -220,7 +221,8 @@ impl Drop for OwnFolders {
 
 /// Makes a folder with exactly this mode, whatever the umask says.
 fn make_folder(path: &Path, mode: u32) -> Result<(), SandboxError> {
-    let made = std::fs::create_dir_all(path).and_then(|()| std::fs::set_permissions(path, Permissions::from_mode(mode)));
+    let made =
+        std::fs::create_dir_all(path).and_then(|()| std::fs::set_permissions(path, Permissions::from_mode(mode)));
     made.map_err(|error| SandboxError::Folder { path: path.to_owned(), error })
 }
 

@@ -123,7 +123,8 @@ fn node_reaches_out_through_the_door_or_not_at_all() {
 #[test]
 fn plain_http_goes_through_where_a_rule_says_so() {
     let site = Upstream::plain(|_| Response::ok("in the clear"));
-    let policy = "[[allow]]\nhost = \"plain.example\"\nscheme = \"http\"\naccess = \"read\"\nprivate = [\"127.0.0.1/32\"]\n";
+    let policy =
+        "[[allow]]\nhost = \"plain.example\"\nscheme = \"http\"\naccess = \"read\"\nprivate = [\"127.0.0.1/32\"]\n";
     let home = Home::new().host("plain.example", &site).group("family").policy("family", policy);
     let _daemon = home.up();
     home.exec("family", "curl -sS http://plain.example/page").ok().prints("in the clear");

@@ -30,7 +30,8 @@ fn explain_names_rule_file_and_line() {
     explain("GET", "https://elsewhere.example/").code(1).prints("[[allow]]").prints("host = \"elsewhere.example\"");
     explain("GET", "not a url").code(2).says("not a url");
 
-    let json = home.run(&["policy", "explain", "--json", "family", "POST", "https://api.github.com/gists"]).code(1).json();
+    let json =
+        home.run(&["policy", "explain", "--json", "family", "POST", "https://api.github.com/gists"]).code(1).json();
     assert_eq!((&json["verdict"], &json["code"]), (&"deny".into(), &"denied_by_rule".into()), "{json:#}");
     assert_eq!((&json["rule"]["file"], &json["rule"]["line"]), (&"policies/family.toml".into(), &5.into()), "{json:#}");
     let json = home.run(&["policy", "explain", "--json", "family", "GET", "https://api.github.com/user"]).ok().json();
@@ -65,7 +66,10 @@ fn audit_shows_rule_bytes_and_time() {
     assert_eq!((&allowed["method"], &allowed["path"]), (&"POST".into(), &"/today".into()));
     assert_eq!(allowed["rule"], serde_json::json!({"file": "policies/family.toml", "line": 1}));
     let outcome = &allowed["outcome"];
-    assert_eq!((&outcome["status"], &outcome["bytes_up"], &outcome["bytes_down"]), (&200.into(), &4.into(), &26.into()));
+    assert_eq!(
+        (&outcome["status"], &outcome["bytes_up"], &outcome["bytes_down"]),
+        (&200.into(), &4.into(), &26.into())
+    );
     assert!(outcome["micros"].as_u64().unwrap() > 0 && outcome["address"].as_str().unwrap().starts_with("127.0.0.1:"));
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
     assert!((now - 600_000..=now).contains(&allowed["at_ms"].as_i64().unwrap()));

@@ -61,7 +61,11 @@ fn a_secret_in_the_configuration_is_refused_and_not_repeated() {
 #[test]
 fn a_secret_that_others_can_read_is_refused() {
     use std::os::unix::fs::PermissionsExt;
-    let home = Home::without_engine().credential("bank", "bank-0123456789abcdef", "hosts = [\"bank.example\"]\nplace = [\"header:authorization\"]");
+    let home = Home::without_engine().credential(
+        "bank",
+        "bank-0123456789abcdef",
+        "hosts = [\"bank.example\"]\nplace = [\"header:authorization\"]",
+    );
     home.run(&["secret", "test", "bank"]).ok();
     std::fs::set_permissions(home.at("bank.key"), std::fs::Permissions::from_mode(0o644)).unwrap();
     home.run(&["secret", "test", "bank"]).code(1).says("chmod 600");
@@ -134,8 +138,10 @@ fn a_door_where_something_is_already() {
 fn a_full_disk_shuts_the_door_until_there_is_room_again() {
     let news = news();
     let home = Home::new().host("news.example", &news);
+    // Unmounted before the home is removed.
     let _disk = SmallDisk::mount(&home.at("data"));
-    let home = home.group("family").policy("family", NEWS);
+    home.run(&["group", "add", "family"]).ok();
+    home.write_policy("family", NEWS);
     let _daemon = home.up();
     let door = Door::open(&home, "family");
     assert_eq!(door.get("news.example", "/today", "").status, 200);

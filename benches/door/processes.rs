@@ -105,9 +105,8 @@ fn home(dir: &tempfile::TempDir, port: u16) {
     let mut policy = String::new();
     for host in HOSTS {
         let credential = if host == "keyed.bench" { "credential = \"bench\"\n" } else { "" };
-        policy += &format!(
-            "[[allow]]\nhost = \"{host}\"\ndo = [\"* /**\"]\nprivate = [\"127.0.0.1/32\"]\n{credential}"
-        );
+        policy +=
+            &format!("[[allow]]\nhost = \"{host}\"\ndo = [\"* /**\"]\nprivate = [\"127.0.0.1/32\"]\n{credential}");
     }
     for number in 0..100 {
         policy += &format!("[[allow]]\nhost = \"h{number}.example.net\"\ndo = [\"GET /a/*/b/**\"]\n");

@@ -12,6 +12,9 @@ pub struct Date {
 }
 
 impl Date {
+    /// The last day there is: what ends on any day has ended by then.
+    pub const LAST: Date = Date { year: 9999, month: 12, day: 31 };
+
     /// `None` for a day that no calendar has.
     pub fn new(year: u16, month: u8, day: u8) -> Option<Self> {
         let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));

@@ -65,6 +65,7 @@ impl Policy {
                 private: grant.private,
                 model: grant.model,
                 observed: grant.observed,
+                by_wildcard: grant.by_wildcard,
                 body: grant.body.non_empty(),
                 takes_private: grant.takes_private,
             }),
@@ -141,6 +142,7 @@ impl Policy {
             private: private.into(),
             model,
             observed: false,
+            by_wildcard: !rule.host.is_exact(),
             body,
             takes_private: rule.origin == Origin::Group && rule.host.is_exact(),
         })
@@ -169,6 +171,7 @@ struct Grant<'a> {
     private: Arc<[ipnet::IpNet]>,
     model: bool,
     observed: bool,
+    by_wildcard: bool,
     body: BodyConditions,
     takes_private: bool,
 }
@@ -177,7 +180,16 @@ impl<'a> Grant<'a> {
     /// Nothing but the way out: no credential, no private network, no model.
     fn observed(at: &'a RuleRef, body: BodyConditions) -> Self {
         let private = Arc::from([]);
-        Grant { at, credential: None, private, model: false, observed: true, body, takes_private: false }
+        Grant {
+            at,
+            credential: None,
+            private,
+            model: false,
+            observed: true,
+            by_wildcard: true,
+            body,
+            takes_private: false,
+        }
     }
 }
 

@@ -53,6 +53,7 @@ pub struct Permit {
     pub(crate) private: Arc<[IpNet]>,
     pub(crate) model: bool,
     pub(crate) observed: bool,
+    pub(crate) by_wildcard: bool,
     pub(crate) body: Option<BodyConditions>,
     /// As in [`Reach`].
     pub(crate) takes_private: bool,
@@ -97,6 +98,11 @@ impl Permit {
     /// Whether no rule names the host and only `mode = "observe"` lets it through.
     pub fn observed(&self) -> bool {
         self.observed
+    }
+
+    /// Whether the rule names the host by a pattern: it may be a name never asked for.
+    pub fn by_wildcard(&self) -> bool {
+        self.by_wildcard
     }
 
     /// What the body must be. Where this says something, the whole body is read and

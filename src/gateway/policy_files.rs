@@ -89,7 +89,9 @@ impl PolicyFiles {
     fn refresh(&self, group: &GroupName, one: &mut Loaded) {
         let text = match read(&self.home, group) {
             Ok(text) => text,
-            Err(error) => return tracing::error!(policy.group = %group, %error, "Policy not read; the last good one stays"),
+            Err(error) => {
+                return tracing::error!(policy.group = %group, %error, "Policy not read; the last good one stays");
+            }
         };
         if one.text.as_ref().is_some_and(|last| same(last, &text)) {
             return;

@@ -86,7 +86,8 @@ fn a_sandbox_gets_a_look_alike_and_both_are_watched() {
 #[test]
 fn no_two_sandboxes_hold_the_same() {
     let fixture = Fixture::with_secret(SECRET);
-    let (first, second) = (fixture.vault.issue(&identity("a1"), &wanted()), fixture.vault.issue(&identity("b2"), &wanted()));
+    let (first, second) =
+        (fixture.vault.issue(&identity("a1"), &wanted()), fixture.vault.issue(&identity("b2"), &wanted()));
     assert_ne!(surrogate(&first), surrogate(&second));
     let found = fixture.found(surrogate(&second)).expect("watched");
     assert!(matches!(found.what, WatchedKind::Surrogate { sandbox, .. } if sandbox.as_str() == "b2"));
@@ -95,7 +96,8 @@ fn no_two_sandboxes_hold_the_same() {
 #[test]
 fn a_sandbox_that_is_gone_leaves_a_retired_surrogate() {
     let fixture = Fixture::with_secret(SECRET);
-    let (gone, stays) = (fixture.vault.issue(&identity("a1"), &wanted()), fixture.vault.issue(&identity("b2"), &wanted()));
+    let (gone, stays) =
+        (fixture.vault.issue(&identity("a1"), &wanted()), fixture.vault.issue(&identity("b2"), &wanted()));
     fixture.vault.retire(&identity("a1"));
     let retired = |issued: &Issued| match fixture.found(surrogate(issued)).expect("still recognised").what {
         WatchedKind::Surrogate { retired, .. } => retired,

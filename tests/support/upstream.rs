@@ -129,7 +129,12 @@ impl Response {
     }
 }
 
-fn connection(stream: TcpStream, tls: Option<Arc<ServerConfig>>, handler: &Arc<Handler>, kept: &Kept) -> io::Result<()> {
+fn connection(
+    stream: TcpStream,
+    tls: Option<Arc<ServerConfig>>,
+    handler: &Arc<Handler>,
+    kept: &Kept,
+) -> io::Result<()> {
     stream.set_nodelay(true)?;
     match tls {
         None => exchanges(BufReader::new(stream), handler, kept),
