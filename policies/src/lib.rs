@@ -53,6 +53,7 @@ pub mod presets;
 mod problem;
 mod request_pattern;
 #[cfg(test)]
+#[path = "schema/tests.rs"]
 mod schema;
 mod test_run;
 mod wildcard;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{GroupName, Policy, Source, blocks, file, limits, presets};
 
 fn schema() -> Value {
-    serde_json::from_str(include_str!("../../docs/policy.schema.json")).unwrap()
+    serde_json::from_str(include_str!("../../../docs/policy.schema.json")).unwrap()
 }
 
 fn keys(of: &Value) -> Vec<&str> {
