@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 
 use secrecy::ExposeSecret;
 
