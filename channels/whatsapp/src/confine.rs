@@ -96,3 +96,57 @@ fn allow(
     let rights = if Path::new(path).is_dir() { rights } else { rights & AccessFs::from_file(ABI::V6) };
     rules.add_rule(PathBeneath::new(opened, rights))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::fs;
+    use std::io::ErrorKind;
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// Landlock holds for the thread that asks for it, so a test can ask in one of its own.
+    #[test]
+    fn the_folder_and_the_named_ports_are_all_that_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        let secret = outside.path().join("secret");
+        fs::write(&secret, "x").unwrap();
+        let (allowed, other) = (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+        let (allowed, other) = (allowed.local_addr().unwrap(), other.local_addr().unwrap());
+        let own = folder.path().to_owned();
+        let confined = std::thread::spawn(move || {
+            match confine(&own, Some(allowed.port())) {
+                Ok(()) => {}
+                // A kernel without it: said loudly, and nothing to test.
+                Err(NotConfined::Missing) => return false,
+                Err(error) => panic!("{error}"),
+            }
+            fs::write(own.join("mine"), "x").unwrap();
+            let denied = |result: std::io::Result<()>| result.unwrap_err().kind() == ErrorKind::PermissionDenied;
+            assert!(denied(fs::read(&secret).map(drop)), "a file of somebody else");
+            assert!(denied(fs::write(outside.path().join("new"), "x")), "a new file elsewhere");
+            assert!(denied(fs::read("/etc/passwd").map(drop)), "the list of users");
+            assert!(denied(fs::read_dir("/root").map(drop)), "a home folder");
+            assert!(denied(std::process::Command::new("/bin/true").status().map(drop)), "another program");
+            assert!(fs::read("/etc/hosts").is_ok(), "name lookups");
+            assert_ne!(TcpStream::connect(allowed).err().map(|error| error.kind()), Some(ErrorKind::PermissionDenied));
+            if net_is_handled() {
+                assert!(denied(TcpStream::connect(other).map(drop)), "another port");
+            }
+            true
+        });
+        let confined = confined.join().unwrap();
+        let switched_on = fs::read_to_string("/sys/kernel/security/lsm").is_ok_and(|lsm| lsm.contains("landlock"));
+        assert!(confined || !switched_on, "the kernel has landlock and the process is not confined");
+    }
+
+    /// Ports since Linux 6.7.
+    fn net_is_handled() -> bool {
+        Ruleset::default()
+            .set_compatibility(CompatLevel::HardRequirement)
+            .handle_access(AccessNet::from_all(ABI::V4))
+            .is_ok()
+    }
+}

@@ -59,7 +59,7 @@ fn start(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     // The library would otherwise take whichever provider the build happens to bring.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         match command {
             Command::Run { mode } => session::run(&folder, arguments.server.as_deref(), mode).await,
             Command::Link { phone } => linking::link(&folder, arguments.server.as_deref(), phone).await,
@@ -67,7 +67,10 @@ fn start(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             Command::Chats => linking::chats(&folder, arguments.server.as_deref()).await,
             Command::Status { .. } => Ok(ExitCode::SUCCESS),
         }
-    })
+    });
+    // Nothing waits for the thread that reads stdin: the daemon may hold it open.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Tells a person something, on stderr: stdout belongs to the protocol.

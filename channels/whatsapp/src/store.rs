@@ -224,25 +224,33 @@ forward! { ProtocolStore to memory {
     }
     // A decrypted message, until it is acknowledged.
     async fn store_pending_inbound(&self, chat: &str, sender: &str, id: &str, message: &[u8]) -> Result<()> {
-        if !self.registered_chat(chat) {
-            return Ok(());
+        if self.registered_chat(chat) {
+            self.disk.store_pending_inbound(chat, sender, id, message).await
+        } else {
+            self.memory.store_pending_inbound(chat, sender, id, message).await
         }
-        self.disk.store_pending_inbound(chat, sender, id, message).await
     }
     async fn get_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<Option<Vec<u8>>> {
-        self.disk.get_pending_inbound(chat, sender, id).await
+        match self.memory.get_pending_inbound(chat, sender, id).await? {
+            Some(message) => Ok(Some(message)),
+            None => self.disk.get_pending_inbound(chat, sender, id).await,
+        }
     }
     async fn delete_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<()> {
+        self.memory.delete_pending_inbound(chat, sender, id).await?;
         self.disk.delete_pending_inbound(chat, sender, id).await
     }
     async fn delete_expired_pending_inbound(&self, cutoff_timestamp: i64) -> Result<u32> {
-        self.disk.delete_expired_pending_inbound(cutoff_timestamp).await
+        let forgotten = self.memory.delete_expired_pending_inbound(cutoff_timestamp).await?;
+        Ok(forgotten + self.disk.delete_expired_pending_inbound(cutoff_timestamp).await?)
     }
     async fn store_pending_inbound_batch(&self, rows: &[PendingInboundRow<'_>]) -> Result<()> {
-        let durable: Vec<_> = rows.iter().filter(|row| self.registered_chat(row.chat)).copied().collect();
+        let (durable, other): (Vec<_>, Vec<_>) = rows.iter().copied().partition(|row| self.registered_chat(row.chat));
+        self.memory.store_pending_inbound_batch(&other).await?;
         self.disk.store_pending_inbound_batch(&durable).await
     }
     async fn delete_pending_inbound_batch(&self, keys: &[PendingInboundKey<'_>]) -> Result<()> {
+        self.memory.delete_pending_inbound_batch(keys).await?;
         self.disk.delete_pending_inbound_batch(keys).await
     }
 } }
