@@ -3,8 +3,6 @@
 //!
 //! Not an artifact dependency: those are unstable, and would be linked dynamically.
 
-#![expect(clippy::disallowed_methods, reason = "a build script is told everything by its environment")]
-
 use std::{
     env, fs,
     path::{Path, PathBuf},

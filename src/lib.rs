@@ -34,4 +34,10 @@ pub mod control;
 
 pub mod daemon;
 
+pub mod loopback;
+
+pub mod tour;
+
+pub mod drill;
+
 pub mod cli;

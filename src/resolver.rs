@@ -3,12 +3,12 @@
 //!
 //! What it is not: a judge. Which addresses may be dialled is for the permit to say.
 
-use std::collections::BTreeMap;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use policies::HostName;
 use proxy::ports::{Pending, Resolved, Resolver, Unresolved};
+use std::collections::BTreeMap;
 
 use crate::config;
 
@@ -22,7 +22,9 @@ impl Names {
     /// Sets the resolver up. One that cannot be set up is told when it is needed:
     /// fixed names work without.
     pub fn new(upstream: &config::Upstream) -> Self {
-        let pinned = |(name, pinned): (&HostName, &config::Pinned)| (name.clone(), Resolved { ip: pinned.ip, port: pinned.port });
+        let pinned = |(name, pinned): (&HostName, &config::Pinned)| {
+            (name.clone(), Resolved { ip: pinned.ip, port: pinned.port })
+        };
         Names { fixed: upstream.hosts.iter().map(pinned).collect(), dns: dns(upstream.resolver) }
     }
 }
@@ -43,8 +45,9 @@ impl Resolver for Names {
 
 fn dns(server: config::Resolver) -> Result<TokioResolver, String> {
     let mut builder = match server {
-        config::Resolver::System => TokioResolver::builder_tokio()
-            .map_err(|error| format!("the system's resolver configuration cannot be used ({error}); set [upstream] resolver"))?,
+        config::Resolver::System => TokioResolver::builder_tokio().map_err(|error| {
+            format!("the system's resolver configuration cannot be used ({error}); set [upstream] resolver")
+        })?,
         config::Resolver::Server(address) => {
             let (mut udp, mut tcp) = (ConnectionConfig::udp(), ConnectionConfig::tcp());
             udp.port = address.port();

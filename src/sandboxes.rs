@@ -73,7 +73,8 @@ impl Sandboxes {
         installation: String,
     ) -> Result<Self, SandboxError> {
         let guest_dir = home.guest_dir();
-        let guest = containers::guest::install(&guest_dir).map_err(|error| SandboxError::Folder { path: guest_dir, error })?;
+        let guest =
+            containers::guest::install(&guest_dir).map_err(|error| SandboxError::Folder { path: guest_dir, error })?;
         Ok(Sandboxes { home: home.clone(), config: config.engine.clone(), gateway, engine, installation, guest })
     }
 
@@ -135,7 +136,7 @@ impl Sandboxes {
             installation: self.installation.clone(),
             group: group.to_string(),
             id: id.to_owned(),
-            image: self.config.image.clone(),
+            image: self.config.image.clone().unwrap_or_else(containers::images::base_tag),
             runtime: self.config.runtime.clone(),
             user,
             folders,
@@ -220,7 +221,8 @@ impl Drop for OwnFolders {
 
 /// Makes a folder with exactly this mode, whatever the umask says.
 fn make_folder(path: &Path, mode: u32) -> Result<(), SandboxError> {
-    let made = std::fs::create_dir_all(path).and_then(|()| std::fs::set_permissions(path, Permissions::from_mode(mode)));
+    let made =
+        std::fs::create_dir_all(path).and_then(|()| std::fs::set_permissions(path, Permissions::from_mode(mode)));
     made.map_err(|error| SandboxError::Folder { path: path.to_owned(), error })
 }
 

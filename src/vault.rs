@@ -109,7 +109,8 @@ impl Vault {
             });
         }
         self.rebuild();
-        let guarded = self.definitions.values().flat_map(|one| one.hosts.iter().map(|host| (authority(host), one.name.clone())));
+        let guarded =
+            self.definitions.values().flat_map(|one| one.hosts.iter().map(|host| (authority(host), one.name.clone())));
         Issued { keyring: Keyring::new(held, guarded), environment }
     }
 
@@ -148,9 +149,10 @@ impl Vault {
     /// The watchlist follows the secrets and surrogates at once.
     fn rebuild(&self) {
         let state = self.lock();
-        let secrets = state.values.iter().map(|(name, value)| {
-            Watched::new(WatchedKind::Secret { credential: name.clone() }, &value.secret)
-        });
+        let secrets = state
+            .values
+            .iter()
+            .map(|(name, value)| Watched::new(WatchedKind::Secret { credential: name.clone() }, &value.secret));
         let surrogates = state.surrogates.iter().map(|one| {
             let what = WatchedKind::Surrogate {
                 credential: one.credential.clone(),
@@ -205,7 +207,9 @@ fn read(definition: &config::Credential) -> Result<SecretString, SecretUnavailab
     let (name, source) = (&definition.name, &definition.source);
     let secret = source.read().map_err(|error| SecretUnavailable(format!("credential {name}: {error}")))?;
     if secret.expose_secret().len() < SHORTEST {
-        let why = format!("credential {name} ({source}): the secret is shorter than {SHORTEST} characters, too short to guard");
+        let why = format!(
+            "credential {name} ({source}): the secret is shorter than {SHORTEST} characters, too short to guard"
+        );
         return Err(SecretUnavailable(why));
     }
     Ok(secret)

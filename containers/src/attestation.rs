@@ -105,7 +105,9 @@ fn by_engine(spec: &SandboxSpec, seccomp: &str, inspect: &ContainerInspectRespon
     findings.unless(host.privileged != Some(true), "privileged", || "is set".to_owned());
     findings.unless(host.readonly_rootfs == Some(true), "read-only root", || "is not set".to_owned());
     for (what, mode) in [("pid mode", &host.pid_mode), ("ipc mode", &host.ipc_mode), ("uts mode", &host.uts_mode)] {
-        let own = matches!(mode.as_deref(), None | Some("" | "private"));
+        // Podman calls an ipc namespace of the sandbox's own "shareable": another container
+        // could be started into it, by whoever holds the engine.
+        let own = matches!(mode.as_deref(), None | Some("" | "private" | "shareable"));
         findings.unless(own, what, || format!("is {mode:?}"));
     }
     let devices = host.devices.as_deref().unwrap_or_default();

@@ -46,8 +46,10 @@ pub(crate) fn request(spec: &SandboxSpec, facts: &Facts, seccomp: &str) -> Conta
 
 fn host_config(spec: &SandboxSpec, facts: &Facts, seccomp: &str) -> HostConfig {
     let mut security = vec!["no-new-privileges".to_owned()];
-    if spec.weakening != Weakening::EngineSeccomp {
-        security.push(format!("seccomp={seccomp}"));
+    match spec.weakening {
+        Weakening::EngineSeccomp => {}
+        Weakening::NoSeccomp => security.push("seccomp=unconfined".to_owned()),
+        _ => security.push(format!("seccomp={seccomp}")),
     }
     let network = match &spec.weakening {
         Weakening::Network(name) => name.clone(),
@@ -102,7 +104,7 @@ pub(crate) fn mounted(spec: &SandboxSpec) -> Vec<(&Path, &'static str, bool)> {
     let always = [
         (folders.group.as_path(), WORKSPACE, false),
         (folders.home.as_path(), HOME, false),
-        (spec.door.as_path(), DOOR, true),
+        (spec.door.as_path(), DOOR, spec.weakening != Weakening::WritableDoor),
         (spec.guest.as_path(), guest::PATH, true),
         (spec.ca_bundle.as_path(), CA_BUNDLE, true),
     ];

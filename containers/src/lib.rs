@@ -13,6 +13,7 @@
 //! - What arrives from a sandbox is the agent speaking: bounded, and never trusted.
 
 mod engine;
+mod networks;
 mod orphans;
 
 pub mod guest;
@@ -30,6 +31,7 @@ pub use bundle::BundleError;
 pub use doorward_guest::protocol;
 pub use engine::{ConnectError, Enforced, Engine, EngineKind, Facts, SandboxUser};
 pub use exec::{Exec, ExecError, TerminalSize};
+pub use networks::Network;
 pub use orphans::Running;
 pub use sandbox::{Sandbox, SandboxLost, StartError};
 pub use spec::{Folders, Limits, SandboxSpec, Weakening, door_environment};

@@ -1,7 +1,7 @@
 //! Whose sandbox is this? Containers carry the installation, the group and the
 //! sandbox as labels, and only those with the installation's own are ever touched.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use bollard::{
     errors::Error,
@@ -10,7 +10,7 @@ use bollard::{
 
 use crate::{Engine, SandboxSpec};
 
-const INSTALLATION: &str = "doorward.installation";
+pub(crate) const INSTALLATION: &str = "doorward.installation";
 const GROUP: &str = "doorward.group";
 const SANDBOX: &str = "doorward.sandbox";
 
@@ -60,16 +60,26 @@ impl Engine {
         Ok(removed)
     }
 
-    /// Kills and removes one container; one that is gone already is fine.
+    /// Kills and removes one container, and returns once it is gone. One that is gone already is fine.
     pub(crate) async fn remove(&self, container: &str) -> Result<(), Error> {
-        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-        match self.docker.remove_container(container, Some(options)).await {
-            // 404: gone. 409: somebody else's removal is under way.
-            Err(Error::DockerResponseServerError { status_code: 404 | 409, .. }) => Ok(()),
-            other => other,
+        let mut tries_left = REMOVAL_TRIES;
+        loop {
+            let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+            match self.docker.remove_container(container, Some(options)).await {
+                Ok(()) | Err(Error::DockerResponseServerError { status_code: 404, .. }) => return Ok(()),
+                // 409: another removal is under way. 500: Podman, while the container is ending by itself.
+                Err(Error::DockerResponseServerError { status_code: 409 | 500, .. }) if tries_left > 0 => {
+                    tries_left -= 1;
+                    tokio::time::sleep(REMOVAL_PAUSE).await;
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
 }
+
+const REMOVAL_TRIES: u32 = 20;
+const REMOVAL_PAUSE: Duration = Duration::from_millis(100);
 
 pub(crate) fn labels(spec: &SandboxSpec) -> HashMap<String, String> {
     [(INSTALLATION, &spec.installation), (GROUP, &spec.group), (SANDBOX, &spec.id)]

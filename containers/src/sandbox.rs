@@ -45,7 +45,9 @@ pub struct Sandbox {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// No such image.
-    #[error("the image {image} is not there; `doorward doctor` tells how to build it")]
+    #[error(
+        "the image {image} is not there. `doorward up` builds the base image; any other must be built or pulled first"
+    )]
     ImageMissing {
         /// As the spec names it.
         image: String,

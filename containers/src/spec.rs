@@ -80,6 +80,10 @@ pub enum Weakening {
     Network(String),
     /// The engine's own seccomp profile in place of ours.
     EngineSeccomp,
+    /// No seccomp profile at all: engines differ in what their own one forbids.
+    NoSeccomp,
+    /// A door directory that is not mounted read-only.
+    WritableDoor,
     /// A root file system that can be written.
     WritableRoot,
 }

@@ -52,7 +52,9 @@ async fn a_sandbox_sees_its_folders_its_environment_and_nothing_of_the_host() {
         assert!(told.contains("Read-only file system") || told.contains("ermission denied"), "{write}: {told}");
     }
     assert_eq!(ask(&mut sandbox, 20, "echo 'echo ran' > /tmp/x; chmod +x /tmp/x; /tmp/x").await, "ran\n");
-    assert_eq!(ask(&mut sandbox, 21, "cat /etc/resolv.conf | head -1").await, "nameserver 127.0.0.1\n");
+    // Docker writes one, Podman none at all; neither may copy the host's.
+    let servers = ask(&mut sandbox, 21, "grep nameserver /etc/resolv.conf 2>/dev/null; true").await;
+    assert!(["nameserver 127.0.0.1\n", "(no output)"].contains(&servers.as_str()), "{servers}");
 }
 
 #[tokio::test]

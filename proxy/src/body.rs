@@ -81,14 +81,37 @@ impl Outgoing {
         if std::mem::replace(&mut self.trailing, true) {
             return Ok(None);
         }
-        self.tally.mark_sent();
-        let Some(mut filter) = self.filter.take() else { return Ok(None) };
+        let Some(mut filter) = self.filter.take() else {
+            self.tally.mark_sent();
+            return Ok(None);
+        };
         let rest = filter.finish();
         let noted: Vec<String> = filter.noted().iter().map(ToString::to_string).collect();
         if !noted.is_empty() {
             self.tally.note(|outcome| outcome.findings = noted);
         }
-        self.checked(rest)
+        let rest = self.checked(rest)?;
+        self.tally.mark_sent();
+        Ok(rest)
+    }
+
+    /// Checks one piece. With the last one the check ends as well: after a body of
+    /// known length nobody asks for what comes behind it.
+    fn pass(&mut self, data: Bytes) -> Result<Option<Bytes>, Cut> {
+        let last = self.incoming.is_end_stream();
+        let pushed = match &mut self.filter {
+            Some(filter) => filter.push(data),
+            None => Ok(Some(data)),
+        };
+        let bytes = self.checked(pushed)?;
+        if !last {
+            return Ok(bytes);
+        }
+        let rest = self.end()?;
+        Ok(match (bytes, rest) {
+            (Some(bytes), Some(rest)) => Some([bytes, rest].concat().into()),
+            (bytes, rest) => bytes.or(rest),
+        })
     }
 }
 
@@ -111,11 +134,7 @@ impl HttpBody for Outgoing {
             };
             // Trailers are dropped: nothing judges them, and nobody we know needs them.
             let Ok(data) = frame.into_data() else { continue };
-            let pushed = match &mut self.filter {
-                Some(filter) => filter.push(data),
-                None => Ok(Some(data)),
-            };
-            match self.checked(pushed) {
+            match self.pass(data) {
                 Ok(Some(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
                 Ok(None) => {}
                 Err(cut) => return Poll::Ready(Some(Err(cut))),

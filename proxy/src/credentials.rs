@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::header::{ACCEPT_ENCODING, HeaderName, HeaderValue, IF_RANGE, RANGE};
 use http::HeaderMap;
-use policies::{Authority, Code, Permit, Refusal, RequestPattern, Scheme};
+use policies::{Authority, Code, Facts, Permit, Refusal, RequestPattern, Scheme};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::audit::Identity;
@@ -86,17 +86,39 @@ impl Keyring {
         secrets: &dyn Secrets,
         watchlist: &Watchlist,
     ) -> Result<Placed, Refusal> {
-        let found = self.find(permit, &headers)?;
+        let facts = permit.facts();
+        let found = self.find(permit, &headers).map_err(|refusal| match refusal.code {
+            // Whose surrogate stands in the place says more than that it is not the right one.
+            Code::CredentialNotSurrogate => self.leak_in(identity, facts, &headers, watchlist).unwrap_or(refusal),
+            _ => refusal,
+        })?;
         let place = found.as_ref().map(|found| found.header.clone());
-        if let Some(finding) = watchlist.find_in(&head_text(permit, &headers, place.as_ref())) {
-            return Err(self.misplaced(identity, &permit.facts().authority, &finding));
+        if let Some(finding) = watchlist.find_in(&head_text(facts, &headers, place.as_ref())) {
+            return Err(self.misplaced(identity, &facts.authority, &finding));
         }
-        if self.guarded.contains_key(&permit.facts().authority) {
+        if self.guards(&facts.authority) {
             authenticates::refuse_others(permit, &headers, place.as_ref())?;
             prepare_for_scrubbing(&mut headers);
         }
         let put_on = found.map(|found| put_on(found, permit, &mut headers, secrets)).transpose()?;
         Ok(Placed { headers, put_on })
+    }
+
+    /// Whether the host has a credential, this sandbox's or not.
+    pub(crate) fn guards(&self, authority: &Authority) -> bool {
+        self.guarded.contains_key(authority)
+    }
+
+    /// The refusal for what is watched and stands anywhere in a head.
+    pub(crate) fn leak_in(
+        &self,
+        identity: &Identity,
+        facts: &Facts,
+        headers: &HeaderMap,
+        watchlist: &Watchlist,
+    ) -> Option<Refusal> {
+        let finding = watchlist.find_in(&head_text(facts, headers, None))?;
+        Some(self.misplaced(identity, &facts.authority, &finding))
     }
 
     /// Whether a finding in a body may pass: a surrogate of this sandbox in what is
@@ -146,14 +168,13 @@ impl Keyring {
             return Ok(None);
         }
         let mut found = None;
-        for Place::Header(header) in &credential.places {
-            for value in headers.get_all(header) {
-                let here = Found { credential, header, scheme: match_value(value, &credential.surrogate)? };
-                if headers.get_all(header).iter().count() > 1 || found.replace(here).is_some() {
-                    let why = "more than one header could authenticate the request; send exactly one";
-                    return Err(Refusal::new(Code::CredentialAmbiguous, why));
-                }
-            }
+        let values = |Place::Header(header): &'a Place| headers.get_all(header).iter().map(move |value| (header, value));
+        if credential.places.iter().flat_map(values).count() > 1 {
+            let why = "more than one header could authenticate the request; send exactly one";
+            return Err(Refusal::new(Code::CredentialAmbiguous, why));
+        }
+        for (header, value) in credential.places.iter().flat_map(values) {
+            found = Some(Found { credential, header, scheme: match_value(value, &credential.surrogate)? });
         }
         found.map(|found| in_scope(found, permit)).transpose()
     }
@@ -244,8 +265,7 @@ fn prepare_for_scrubbing(headers: &mut HeaderMap) {
 
 /// Everything of the head that leaves, as one text to search, without the one
 /// place where a surrogate belongs.
-fn head_text(permit: &Permit, headers: &HeaderMap, place: Option<&HeaderName>) -> Vec<u8> {
-    let facts = permit.facts();
+fn head_text(facts: &Facts, headers: &HeaderMap, place: Option<&HeaderName>) -> Vec<u8> {
     let mut text = facts.path_and_query().into_bytes();
     text.extend_from_slice(b"\n");
     text.extend_from_slice(facts.authority.host.to_string().as_bytes());

@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue, SET_COOKIE};
-use http::{Response, StatusCode, Uri};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue, SET_COOKIE, TRANSFER_ENCODING};
+use http::{HeaderMap, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use policies::{Code, Facts, Method, Permit, Refusal, Verdict};
 
@@ -26,7 +26,7 @@ pub(crate) async fn handle(connection: &Connection, request: http::Request<Incom
     match pass(connection, request, &mut record).await {
         Ok(response) => response,
         Err(refusal) => {
-            let facts = record.facts().cloned();
+            let facts = record.facts_to_show();
             answer::refused(record.refuse(refusal), facts.as_ref())
         }
     }
@@ -40,19 +40,25 @@ async fn pass(
 ) -> Result<Response<Body>, Refusal> {
     let facts = request::read(connection.tunnel.as_ref(), &request)?;
     record.read(&facts);
-    let permit = decide(connection, facts)?;
+    let permit = decide(connection, facts, request.headers())?;
     let placed = place(connection, &permit, &request)?;
     let audited = record.allow(permit, &placed)?;
     let (outbound, scrubber) = outbound(connection, &audited, placed, request)?;
     let (answer, lease) = upstream::send(&connection.door, &audited, outbound).await?;
-    returned(&audited, answer, scrubber, lease)
+    returned(connection, &audited, answer, scrubber, lease)
 }
 
-/// The verdict: no rule, no permit.
-fn decide(connection: &Connection, facts: Facts) -> Result<Permit, Refusal> {
-    match connection.door.policy.load().decide(facts) {
+/// The verdict: no rule, no permit. A surrogate or secret on its way to a denied
+/// host is a leak attempt before it is anything else: the owner is told, and no
+/// line is suggested that would allow it (attack H01).
+fn decide(connection: &Connection, facts: Facts, headers: &HeaderMap) -> Result<Permit, Refusal> {
+    let door = &connection.door;
+    match door.policy.load().decide(facts) {
         Verdict::Allow(permit) => Ok(permit),
-        Verdict::Deny(_, refusal) => Err(refusal),
+        Verdict::Deny(facts, refusal) => {
+            let watchlist = door.gateway.secrets.watchlist();
+            Err(door.keyring.leak_in(&door.identity, &facts, headers, &watchlist).unwrap_or(refusal))
+        }
     }
 }
 
@@ -77,7 +83,11 @@ fn outbound(
         .map_err(|_| Refusal::new(Code::PathAmbiguous, "the path cannot be sent as it was judged"))?;
     let method = http::Method::from_bytes(facts.method.as_str().as_bytes())
         .map_err(|_| Refusal::new(Code::MethodDenied, "the method cannot be sent as it was judged"))?;
-    let (headers, scrubber) = placed.into_parts();
+    let (mut headers, scrubber) = placed.into_parts();
+    if request.headers().contains_key(TRANSFER_ENCODING) {
+        // Left unsaid, hyper drops the body of a GET.
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
     let body = checked_body(connection, audited, request.into_body());
     let mut outbound = http::Request::new(body);
     *outbound.method_mut() = method;
@@ -99,6 +109,7 @@ fn checked_body(connection: &Connection, audited: &Audited, body: Incoming) -> O
 /// The answer on its way back: headers by listed rules, and everything that was
 /// put on taken off again.
 fn returned(
+    connection: &Connection,
     audited: &Audited,
     answer: http::Response<Incoming>,
     mut scrubber: Option<Scrubber>,
@@ -109,13 +120,17 @@ fn returned(
     if status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Refusal::new(Code::UpstreamUnreadable, "the host switched protocols without being asked"));
     }
+    let facts = audited.permit().facts();
     let mut headers = headers::incoming(answer.headers());
-    if let Some(scrubber) = &mut scrubber {
-        readable(&headers)?;
+    if connection.door.keyring.guards(&facts.authority) {
         headers.remove(SET_COOKIE);
-        if audited.permit().facts().method != Method::Head {
+    }
+    if let Some(scrubber) = &mut scrubber {
+        readable(answer.headers())?;
+        if facts.method != Method::Head {
             headers.remove(CONTENT_LENGTH);
         }
+        headers = without_names(headers, scrubber);
         for value in headers.values_mut() {
             if let Some(scrubbed) = scrubber.scrub_once(value.as_bytes()) {
                 *value = HeaderValue::from_bytes(&scrubbed).unwrap_or(HeaderValue::from_static(""));
@@ -129,10 +144,22 @@ fn returned(
     Ok(response)
 }
 
-/// What cannot be read cannot be scrubbed (attack I03).
-fn readable(headers: &http::HeaderMap) -> Result<(), Refusal> {
-    let coded = headers.get_all(CONTENT_ENCODING).iter().any(|coding| coding.as_bytes() != b"identity");
-    if coded {
+/// A header whose very name holds the secret does not come back (attack I02).
+fn without_names(headers: HeaderMap, scrubber: &mut Scrubber) -> HeaderMap {
+    let tells: Vec<_> =
+        headers.keys().filter(|name| scrubber.scrub_once(name.as_str().as_bytes()).is_some()).cloned().collect();
+    tells.into_iter().fold(headers, |mut headers, name| {
+        headers.remove(name);
+        headers
+    })
+}
+
+/// What cannot be read cannot be scrubbed (attack I03). hyper undoes no coding of
+/// a transfer but chunks.
+fn readable(headers: &HeaderMap) -> Result<(), Refusal> {
+    let content = headers.get_all(CONTENT_ENCODING).iter().any(|coding| coding.as_bytes() != b"identity");
+    let mut transfer = headers.get_all(TRANSFER_ENCODING).iter();
+    if content || transfer.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
         let why = "the host compressed its answer although it was asked not to, so it cannot be scrubbed";
         return Err(Refusal::new(Code::UpstreamUnreadable, why));
     }

@@ -12,6 +12,7 @@ use crate::audit::{Allowed, Decision, Outcome, Protocol, Seq};
 use crate::connection::Connection;
 use crate::credentials::Placed;
 use crate::door::{Door, Gateway};
+use crate::scan::{Finding, Watchlist};
 
 /// Longest piece of what a sandbox sent that the log keeps.
 const EXCERPT: usize = 512;
@@ -89,9 +90,9 @@ impl Record {
     pub(crate) fn target<B>(mut self, request: &http::Request<B>) -> Self {
         let target = request.uri().to_string();
         let without_query = target.split('?').next().unwrap_or_default();
-        self.decision.raw_target = Some(visible(without_query.as_bytes()));
-        self.decision.method = Some(visible(request.method().as_str().as_bytes()));
-        let hosts: Vec<_> = request.headers().get_all(HOST).iter().map(|host| visible(host.as_bytes())).collect();
+        self.decision.raw_target = Some(without_user(&self.excerpt(without_query.as_bytes())));
+        self.decision.method = Some(self.excerpt(request.method().as_str().as_bytes()));
+        let hosts: Vec<_> = request.headers().get_all(HOST).iter().map(|host| without_user(&self.excerpt(host.as_bytes()))).collect();
         self.decision.host_header = Some(hosts.join(" | ")).filter(|hosts| !hosts.is_empty());
         self
     }
@@ -105,7 +106,7 @@ impl Record {
 
     /// Adds what the TLS client named.
     pub(crate) fn sni(mut self, sni: Option<String>) -> Self {
-        self.decision.sni = sni.map(|sni| visible(sni.as_bytes()));
+        self.decision.sni = sni.map(|sni| self.excerpt(sni.as_bytes()));
         self
     }
 
@@ -124,9 +125,22 @@ impl Record {
         self.facts = Some(facts.clone());
     }
 
-    /// What was read, for the answer.
-    pub(crate) fn facts(&self) -> Option<&Facts> {
-        self.facts.as_ref()
+    /// What was read, for the answer; nothing where it holds what is watched.
+    pub(crate) fn facts_to_show(&self) -> Option<Facts> {
+        let watchlist = self.door.gateway.secrets.watchlist();
+        let holds = |text: &str| watchlist.find_in(text.as_bytes()).is_some();
+        self.facts.clone().filter(|facts| !holds(facts.path.as_str()) && !holds(&facts.authority.to_string()))
+    }
+
+    /// What a sandbox sent, for the log. Where it is cut short it is searched whole:
+    /// the beginning of a value could no longer be told.
+    fn excerpt(&self, bytes: &[u8]) -> String {
+        if bytes.len() > EXCERPT
+            && let Some(finding) = self.door.gateway.secrets.watchlist().find_in(bytes)
+        {
+            return hidden(&finding);
+        }
+        visible(bytes)
     }
 
     /// Stores an allow. From here on the log knows that the request may have left.
@@ -159,12 +173,17 @@ impl Record {
 
     /// Stores a refusal: as a decision of its own, or as the outcome of an allow
     /// that came to nothing. Gives back what the client is to be told.
-    pub(crate) fn refuse(self, refusal: Refusal) -> Refusal {
+    pub(crate) fn refuse(self, mut refusal: Refusal) -> Refusal {
         if let Some(tally) = &self.tally {
             tally.refuse(&refusal);
             return refusal;
         }
-        let decision = Decision {
+        let watchlist = self.door.gateway.secrets.watchlist();
+        hide(&watchlist, [&mut refusal.why]);
+        if refusal.lift.iter().any(|line| watchlist.find_in(line.as_bytes()).is_some()) {
+            refusal.lift.clear();
+        }
+        let mut decision = Decision {
             verdict: Allowed::Deny,
             code: Some(refusal.code),
             why: Some(refusal.why.clone()),
@@ -174,6 +193,8 @@ impl Record {
             alarm: refusal.code.is_alarm(),
             ..self.decision
         };
+        let Decision { raw_target, sni, host_header, host, method, path, .. } = &mut decision;
+        hide(&watchlist, [raw_target, sni, host_header, host, method, path].into_iter().flatten());
         // A refusal that cannot be stored is still a refusal.
         if let Err(error) = self.door.gateway.ledger.decided(&decision) {
             tracing::error!(%error, "Audit log is down, requests are refused");
@@ -251,6 +272,30 @@ impl Drop for Tally {
         if let Err(error) = self.gateway.ledger.ended(self.seq, &outcome) {
             tracing::error!(%error, seq = self.seq.0, "Outcome could not be stored");
         }
+    }
+}
+
+/// Takes out of a record what may not leave: the log is no place for it either.
+fn hide<'a>(watchlist: &Watchlist, texts: impl IntoIterator<Item = &'a mut String>) {
+    for text in texts {
+        if let Some(finding) = watchlist.find_in(text.as_bytes()) {
+            *text = hidden(&finding);
+        }
+    }
+}
+
+fn hidden(finding: &Finding) -> String {
+    format!("(hidden: {finding})")
+}
+
+/// A target without what stands before `@`, which may be a password (attack A08).
+fn without_user(target: &str) -> String {
+    let (scheme, rest) = target.split_once("://").map_or(("", target), |(scheme, rest)| (scheme, rest));
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    match (authority.rsplit_once('@'), scheme) {
+        (None, _) => target.to_owned(),
+        (Some((_, host)), "") => format!("…@{host}{path}"),
+        (Some((_, host)), scheme) => format!("{scheme}://…@{host}{path}"),
     }
 }
 

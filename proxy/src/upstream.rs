@@ -1,6 +1,7 @@
 //! Upstream: resolve, check, dial, verify, send. Every step wants the proof that
 //! the request is allowed and stored.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
@@ -74,8 +75,8 @@ async fn exchange(
     upstream: &mut Upstream,
     request: http::Request<Outgoing>,
 ) -> Result<http::Response<Incoming>, Failed> {
-    still_allowed(door, audited.permit()).map_err(Failed::Refused)?;
     let address = upstream.address.get();
+    still_allowed(door, audited.permit(), address).map_err(Failed::Refused)?;
     audited.tally().note(|outcome| outcome.address = Some(address));
     let answer = timeout(door.gateway.limits.answer_time, upstream.sender.try_send_request(request)).await;
     match answer {
@@ -90,15 +91,22 @@ async fn exchange(
 }
 
 /// A permit is checked again when it is used: the policy may have been tightened
-/// since it was given.
-fn still_allowed(door: &Door, permit: &Permit) -> Result<(), Refusal> {
+/// since it was given. What was already done by it must still be so: the credential
+/// that is on the request, the surrogates its body may hold, the address.
+fn still_allowed(door: &Door, permit: &Permit, address: SocketAddr) -> Result<(), Refusal> {
     let policy = door.policy.load();
     if policy.hash() == permit.policy() {
         return Ok(());
     }
+    let revoked = |refusal| Refusal { code: Code::Revoked, ..refusal };
     match policy.decide(permit.facts().clone()) {
-        policies::Verdict::Allow(_) => Ok(()),
-        policies::Verdict::Deny(_, refusal) => Err(Refusal { code: Code::Revoked, ..refusal }),
+        policies::Verdict::Allow(now) if now.credential() == permit.credential() && now.model() == permit.model() => {
+            now.check_address(address).map(drop).map_err(revoked)
+        }
+        policies::Verdict::Allow(_) => {
+            Err(Refusal::new(Code::Revoked, "the policy changed while the request was under way; send it again"))
+        }
+        policies::Verdict::Deny(_, refusal) => Err(revoked(refusal)),
     }
 }
 

@@ -86,6 +86,11 @@ pub fn run(args: &AuditArgs, home: &Home) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// All of a home's log as the command shows it: for the tour.
+pub(super) fn whole(home: &Home) -> anyhow::Result<String> {
+    Ok(table::table(&open(home, false)?.entries(&Filter::default())?, &TimeZone::system()))
+}
+
 fn show(args: &ShowArgs, home: &Home, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     if !home.audit_db().exists() && !args.follow {
         if !args.json {
@@ -168,7 +173,11 @@ fn verify(args: &VerifyArgs, home: &Home, out: &mut dyn Write) -> anyhow::Result
         }
         Err(VerifyError::Store(error)) => return Err(error.into()),
     };
-    if args.json { writeln!(out, "{found}")? } else { writeln!(out, "{text}")? };
+    if args.json {
+        writeln!(out, "{found}")?
+    } else {
+        writeln!(out, "{text}")?
+    };
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -204,8 +213,10 @@ fn since_at(text: &str, now: &Zoned) -> anyhow::Result<Millis> {
     if let Ok(instant) = text.parse::<Timestamp>() {
         return Ok(instant.as_millisecond());
     }
-    let date: civil::DateTime =
-        text.parse().ok().context("write a length of time (`2h`, `7d`) or a date (`2026-11-23`, `2026-11-23T18:30`)")?;
+    let date: civil::DateTime = text
+        .parse()
+        .ok()
+        .context("write a length of time (`2h`, `7d`) or a date (`2026-11-23`, `2026-11-23T18:30`)")?;
     Ok(date.to_zoned(now.time_zone().clone())?.timestamp().as_millisecond())
 }
 

@@ -49,16 +49,21 @@ async fn open(reached: &mut reach::Reached<'_>, args: &DoorArgs) -> Result<ExitC
     let socket = std::path::absolute(&args.socket).context("the path of the socket")?;
     let request = Request::Door { group: args.group.to_string(), socket };
     let client = reached.client().await?;
-    let (answer, held) = progress::while_waiting("opening the door", client.ask(&request)).await?;
+    let (answer, mut held) = progress::while_waiting("opening the door", client.ask(&request)).await?;
     let Answer::Door { ca_pem, environment, sandbox } = answer else { return Err(ClientError::Unexpected.into()) };
     let lines: String = environment.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
     write_private(&args.ca, &ca_pem)?;
     write_private(&args.env, &lines)?;
-    show::line(&format!("The door is open at {} (the log calls it {sandbox}). Ctrl-C shuts it.", args.socket.display()))?;
+    show::line(&format!(
+        "The door is open at {} (the log calls it {sandbox}). Ctrl-C shuts it.",
+        args.socket.display()
+    ))?;
     let code = tokio::select! {
         () = up::interrupted() => Ok(ExitCode::SUCCESS),
         () = held.closed() => Err(refused(anyhow::anyhow!("the door was shut: the group was stopped or the daemon ended"))),
     };
+    // Whoever waits for this command may take it that the socket is gone.
+    held.release().await;
     for file in [&args.ca, &args.env] {
         // Both are worth nothing without the door.
         let _ = std::fs::remove_file(file);

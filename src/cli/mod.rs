@@ -1,3 +1,150 @@
 //! The command line: one file per command.
+//!
+//! To add a command: a file with its arguments (a `clap::Args` whose doc comment is
+//! its help) and `run`, a line in [`Command`], a line in [`Command::run`].
 
 pub mod audit;
+pub mod chat;
+pub mod doctor;
+pub mod door;
+pub mod drill;
+pub mod exec;
+pub mod group;
+pub mod image;
+pub mod policy;
+pub mod secret;
+pub mod stop;
+pub mod tour;
+pub mod up;
+pub mod whatsapp;
+
+mod failure;
+mod progress;
+mod reach;
+mod show;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use failure::{Failure, environment, refused, usage};
+
+use crate::home::Home;
+
+/// A personal assistant in your chats whose only way out is a door you control.
+///
+/// An agent answers from inside a container that has no network at all. Its one way
+/// out is Doorward's door: what your policy for that group names goes through, all
+/// else is refused, and both are written down.
+#[derive(Debug, Parser)]
+#[command(name = "doorward", version, after_help = FIRST_STEPS, after_long_help = concat_help())]
+pub struct Cli {
+    /// Keep everything of this installation under DIR (or set DOORWARD_HOME).
+    #[arg(long, global = true, value_name = "DIR")]
+    home: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+const FIRST_STEPS: &str = "\
+First steps:
+  doorward tour                            see it at work, with nothing set up
+  doorward doctor                          is everything there?
+  doorward chat                            talk to a group (makes the first one, `main`)
+  doorward policy explain main GET https://example.org/
+                                           may it reach this, and which line says so?
+  doorward audit                           what went out, what was refused
+  doorward drill                           attack your own installation";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done, allowed
+  1  refused or failed
+  2  the command line is wrong
+  3  the surroundings are: no container engine, the home is in use, no space";
+
+fn concat_help() -> String {
+    format!("{FIRST_STEPS}\n\n{EXIT_CODES}")
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Tour(tour::TourArgs),
+    Up(up::UpArgs),
+    Chat(chat::ChatArgs),
+    Group(group::GroupArgs),
+    Policy(policy::PolicyArgs),
+    /// See what was asked at the door, and what became of it
+    Audit(audit::AuditArgs),
+    Secret(secret::SecretArgs),
+    Exec(exec::ExecArgs),
+    Door(door::DoorArgs),
+    Stop(stop::StopArgs),
+    Whatsapp(whatsapp::WhatsappArgs),
+    Image(image::ImageArgs),
+    Drill(drill::DrillArgs),
+    Doctor(doctor::DoctorArgs),
+}
+
+impl Command {
+    async fn run(self, home: &Home) -> Result<ExitCode, Failure> {
+        match self {
+            Command::Tour(args) => tour::run(home, args).await,
+            Command::Up(args) => up::run(home, args).await,
+            Command::Chat(args) => chat::run(home, args).await,
+            Command::Group(args) => group::run(home, args).await,
+            Command::Policy(args) => policy::run(home, args),
+            Command::Audit(args) => Ok(audit::run(&args, home)?),
+            Command::Secret(args) => secret::run(home, args),
+            Command::Exec(args) => exec::run(home, args).await,
+            Command::Door(args) => door::run(home, args).await,
+            Command::Stop(args) => stop::run(home, args).await,
+            Command::Whatsapp(args) => whatsapp::run(home, args).await,
+            Command::Drill(args) => drill::run(home, args).await,
+            Command::Image(args) => image::run(home, args).await,
+            Command::Doctor(args) => doctor::run(home, args).await,
+        }
+    }
+}
+
+/// The program: reads the command line, runs the command, says what went wrong.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return failure::command_line(&answer),
+    };
+    match run_command(cli) {
+        Ok(code) => code,
+        Err(failure) => failure.tell(),
+    }
+}
+
+fn run_command(cli: Cli) -> Result<ExitCode, Failure> {
+    let home = Home::find(cli.home.as_deref()).map_err(usage)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(environment)?;
+    let code = runtime.block_on(cli.command.run(&home));
+    // A terminal that is being read must not hold the program back.
+    runtime.shutdown_background();
+    code
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_says_what_it_is_for() {
+        for command in Cli::command().get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+        }
+    }
+}

@@ -18,7 +18,9 @@ pub(crate) async fn daemon(home: &Home) -> Result<Reached<'_>, Failure> {
     if let Some(client) = Client::connect(home).await.map_err(environment)? {
         return Ok(Reached { home, first: Some(client), own: None });
     }
-    show::aside("doorward: no daemon runs for this home, so this command brings its own (`doorward up` keeps one running)");
+    show::aside(
+        "doorward: no daemon runs for this home, so this command brings its own (`doorward up` keeps one running)",
+    );
     let own = progress::while_waiting("starting the daemon", Daemon::start(home)).await.map_err(up::failed)?;
     Ok(Reached { home, first: None, own: Some(own) })
 }

@@ -56,7 +56,10 @@ fn list(home: &Home, config: &Config, json: bool) -> Result<ExitCode, Failure> {
         show::json(&credentials.map(described).collect::<Vec<_>>())?;
     } else if config.credentials.is_empty() {
         let file = home.config_file();
-        show::line(&format!("There are none. Write a [credentials.NAME] into {}:\n`doorward secret --help` shows one.", file.display()))?;
+        show::line(&format!(
+            "There are none. Write a [credentials.NAME] into {}:\n`doorward secret --help` shows one.",
+            file.display()
+        ))?;
     } else {
         let rows: Vec<Vec<String>> = credentials.map(row).collect();
         show::line(&show::table(&["name", "source", "hosts", "place", "env", "readable now"], &rows))?;
@@ -95,7 +98,9 @@ fn joined(all: &[impl ToString]) -> String {
 
 fn test(config: &Config, name: &str) -> Result<ExitCode, Failure> {
     let credential = config.credentials.get(name).ok_or_else(|| {
-        refused(anyhow!("there is no credential {name:?} in doorward.toml; `doorward secret list` shows those there are"))
+        refused(anyhow!(
+            "there is no credential {name:?} in doorward.toml; `doorward secret list` shows those there are"
+        ))
     })?;
     credential.source.read()?;
     show::line(&format!("{name}: the secret can be read from {}", credential.source))?;

@@ -1,5 +1,6 @@
 //! `doorward up`: the daemon in the foreground.
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -66,9 +67,9 @@ pub(super) async fn interrupted() {
 
 fn greet(home: &Home, daemon: &Daemon) -> anyhow::Result<()> {
     let facts = daemon.facts();
-    let mut text = format!("Doorward serves {home} on {}, {} sandboxes at once.\n", facts.engine, facts.cap);
+    let mut text = format!("Doorward serves {home} on {}; sandboxes at once: {}.\n", facts.engine, facts.cap);
     if facts.orphans > 0 {
-        text += &format!("Removed {} sandboxes that an earlier daemon left behind.\n", facts.orphans);
+        text += &format!("Removed what an earlier daemon left behind; sandboxes: {}.\n", facts.orphans);
     }
     let groups = daemon.groups()?;
     if groups.is_empty() {
@@ -83,7 +84,10 @@ fn greet(home: &Home, daemon: &Daemon) -> anyhow::Result<()> {
 
 fn log_to_stderr(json: bool) -> anyhow::Result<()> {
     let filter = EnvFilter::builder().with_default_directive(tracing::Level::INFO.into()).from_env_lossy();
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     let set = if json { builder.json().try_init() } else { builder.compact().try_init() };
     set.map_err(|error| anyhow::anyhow!("logging cannot be set up: {error}"))
 }

@@ -10,7 +10,7 @@ use toml::Spanned;
 
 use super::credential::{self, CredentialHost, Place, Shape};
 use super::problem::{ConfigProblem, ConfigProblems, Shown};
-use super::{Config, Credential, Engine, Pinned, Queue, SecretSource, Upstream, typed, values};
+use super::{Channels, Config, Credential, Engine, Pinned, Queue, SecretSource, Upstream, Whatsapp, typed, values};
 
 pub(super) fn check(name: &str, text: &str, dir: &Path, file: typed::File) -> Result<Config, ConfigProblems> {
     let mut check = Check { name, text, dir, problems: Vec::new() };
@@ -18,6 +18,7 @@ pub(super) fn check(name: &str, text: &str, dir: &Path, file: typed::File) -> Re
         engine: check.engine(&file.engine),
         queue: check.queue(&file.queue),
         upstream: check.upstream(&file.upstream),
+        channels: Channels { whatsapp: check.whatsapp(&file.channels.whatsapp) },
         credentials: check.credentials(&file.credentials),
     };
     if check.problems.is_empty() {
@@ -40,11 +41,17 @@ impl Check<'_> {
         Engine {
             host: self.text(&typed.host, values::engine_host),
             runtime: self.text(&typed.runtime, values::word),
-            image: self.text(&typed.image, values::word).unwrap_or(usual.image),
+            image: self.text(&typed.image, values::word),
             memory: self.text(&typed.memory, memory).unwrap_or(usual.memory),
-            cpus: self.number(&typed.cpus, |cpus| (0.1..=1024.0).contains(&cpus).then_some(cpus), "from 0.1 to 1024")
+            cpus: self
+                .number(&typed.cpus, |cpus| (0.1..=1024.0).contains(&cpus).then_some(cpus), "from 0.1 to 1024")
                 .unwrap_or(usual.cpus),
-            pids: self.number(&typed.pids, |pids| u32::try_from(pids).ok().filter(|pids| (16..=1 << 22).contains(pids)), "from 16 to 4194304")
+            pids: self
+                .number(
+                    &typed.pids,
+                    |pids| u32::try_from(pids).ok().filter(|pids| (16..=1 << 22).contains(pids)),
+                    "from 16 to 4194304",
+                )
                 .unwrap_or(usual.pids),
         }
     }
@@ -55,6 +62,15 @@ impl Check<'_> {
         Queue {
             sandboxes: self.number(&typed.sandboxes, fits, "from 1 to 1000").unwrap_or(usual.sandboxes),
             idle: self.text(&typed.idle, values::duration).unwrap_or(usual.idle),
+        }
+    }
+
+    fn whatsapp(&mut self, typed: &typed::Whatsapp) -> Whatsapp {
+        let dir = self.dir;
+        Whatsapp {
+            enabled: typed.enabled,
+            program: self.text(&typed.program, |text| values::path(text, dir)),
+            mode: self.text(&typed.mode, values::whatsapp_mode).unwrap_or_default(),
         }
     }
 
@@ -107,10 +123,18 @@ impl Check<'_> {
 
     /// A list that is there must say something: an empty `only` could be read as
     /// "nothing" as well as "everything".
-    fn list<T>(&mut self, typed: Option<&Spanned<Vec<Spanned<String>>>>, read: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
+    fn list<T>(
+        &mut self,
+        typed: Option<&Spanned<Vec<Spanned<String>>>>,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Vec<T> {
         let Some(typed) = typed else { return Vec::new() };
         if typed.get_ref().is_empty() {
-            self.problem(typed.span(), Shown::Plainly, "the list is empty; name at least one, or leave the key out where it may be missing".to_owned());
+            self.problem(
+                typed.span(),
+                Shown::Plainly,
+                "the list is empty; name at least one, or leave the key out where it may be missing".to_owned(),
+            );
         }
         typed.get_ref().iter().filter_map(|item| self.value(item, &read)).collect()
     }
@@ -123,7 +147,12 @@ impl Check<'_> {
         read(typed.get_ref()).map_err(|message| self.problem(typed.span(), Shown::Plainly, message)).ok()
     }
 
-    fn number<N: Copy, T>(&mut self, typed: &Option<Spanned<N>>, fits: impl Fn(N) -> Option<T>, range: &str) -> Option<T> {
+    fn number<N: Copy, T>(
+        &mut self,
+        typed: &Option<Spanned<N>>,
+        fits: impl Fn(N) -> Option<T>,
+        range: &str,
+    ) -> Option<T> {
         let typed = typed.as_ref()?;
         let value = fits(*typed.get_ref());
         if value.is_none() {

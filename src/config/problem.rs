@@ -114,7 +114,9 @@ fn explain(message: &str) -> (String, Option<String>) {
 fn suggestion(key: &str, known: &[&str]) -> String {
     let near = known.iter().map(|known| (strsim::damerau_levenshtein(key, known), known)).min();
     match near {
-        Some((distance, near)) if distance <= 3 && distance * 2 <= near.len().max(2) => format!("did you mean `{near}`?"),
+        Some((distance, near)) if distance <= 3 && distance * 2 <= near.len().max(2) => {
+            format!("did you mean `{near}`?")
+        }
         _ => format!("known keys here: {}", known.join(", ")),
     }
 }

@@ -1,5 +1,8 @@
 //! Where a real secret is, and reading it from there.
 
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
@@ -26,6 +29,9 @@ pub enum SecretUnreadable {
         /// What the system said.
         why: String,
     },
+    /// A secret that others on the machine can read is none.
+    #[error("other users of this machine can read the secret's file {path}; run: chmod 600 {path}", path = .0.display())]
+    Exposed(PathBuf),
     /// Not there, or no text.
     #[error("the secret's variable {0} is not set in the environment of `doorward up`")]
     Env(String),
@@ -56,8 +62,7 @@ impl SecretSource {
     #[expect(clippy::disallowed_methods, reason = "this is where the configuration reads the environment")]
     pub fn read(&self) -> Result<SecretString, SecretUnreadable> {
         let mut secret = match self {
-            SecretSource::File(path) => std::fs::read_to_string(path)
-                .map_err(|error| SecretUnreadable::File { path: path.clone(), why: error.to_string() })?,
+            SecretSource::File(path) => read_private(path)?,
             SecretSource::Env(name) => std::env::var(name).map_err(|_| SecretUnreadable::Env(name.clone()))?,
         };
         secret.truncate(secret.trim_end_matches(['\r', '\n']).len());
@@ -68,6 +73,18 @@ impl SecretSource {
         }
         Ok(secret)
     }
+}
+
+/// Reads a file that only its owner can read.
+fn read_private(path: &Path) -> Result<String, SecretUnreadable> {
+    let unreadable = |error: std::io::Error| SecretUnreadable::File { path: path.to_owned(), why: error.to_string() };
+    let mut file = File::open(path).map_err(unreadable)?;
+    if file.metadata().map_err(unreadable)?.mode() & 0o077 != 0 {
+        return Err(SecretUnreadable::Exposed(path.to_owned()));
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(unreadable)?;
+    Ok(text)
 }
 
 impl std::fmt::Display for SecretSource {

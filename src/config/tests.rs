@@ -1,5 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
 use secrecy::ExposeSecret;
 
 use super::*;
@@ -91,10 +94,7 @@ fn unknown_keys_are_refused_with_place_and_suggestion() {
         problems("[engine]\nmemroy = \"2 GB\"\n"),
         "doorward.toml:2:1: unknown key `memroy`; did you mean `memory`?"
     );
-    assert_eq!(
-        problems("[quue]\nidle = \"1m\"\n"),
-        "doorward.toml:1:2: unknown key `quue`; did you mean `queue`?"
-    );
+    assert_eq!(problems("[quue]\nidle = \"1m\"\n"), "doorward.toml:1:2: unknown key `quue`; did you mean `queue`?");
     assert_eq!(
         problems("[queue]\nfrequency = 3\n"),
         "doorward.toml:2:1: unknown key `frequency`; known keys here: sandboxes, idle"
@@ -147,7 +147,8 @@ doorward.toml:18:7: this variable has a meaning of its own inside a sandbox; cho
 #[test]
 fn headers_that_carry_the_request_hold_no_credential() {
     for header in ["host", "Content-Length", "proxy-authorization", "cookie", "a b", ""] {
-        let text = format!("[credentials.a]\nsecret = \"env:A\"\nhosts = [\"a.example\"]\nplace = [\"header:{header}\"]\n");
+        let text =
+            format!("[credentials.a]\nsecret = \"env:A\"\nhosts = [\"a.example\"]\nplace = [\"header:{header}\"]\n");
         assert!(problems(&text).starts_with("doorward.toml:4:10:"), "{header}");
     }
 }
@@ -179,7 +180,10 @@ fn a_pasted_secret_is_never_shown() {
         assert!(!shown.contains("S3cret"), "{text}\n{shown}");
     }
     let help = problems("[credentials.a]\nsecret = \"ghp_abc\"\nhosts = [\"a.example\"]\n");
-    assert!(help.contains("file:PATH") && help.contains("env:VARIABLE") && help.contains("doorward.toml:2:10"), "{help}");
+    assert!(
+        help.contains("file:PATH") && help.contains("env:VARIABLE") && help.contains("doorward.toml:2:10"),
+        "{help}"
+    );
 }
 
 #[test]
@@ -197,12 +201,17 @@ fn a_report_shows_the_line_it_is_about() {
 
 #[test]
 fn secrets_are_read_without_their_line_break() {
+    use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("token");
     let source = SecretSource::File(path.clone());
     let error = source.read().unwrap_err().to_string();
     assert!(error.contains("token") && error.contains("cannot be read"), "{error}");
     std::fs::write(&path, "s3cret\r\n").unwrap();
+    std::fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+    let error = source.read().unwrap_err();
+    assert!(matches!(error, SecretUnreadable::Exposed(_)) && !error.to_string().contains("s3cret"), "{error}");
+    std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
     assert_eq!(source.read().unwrap().expose_secret(), "s3cret");
     for unfit in ["", "\n", "two\nlines", "a\u{1b}b"] {
         std::fs::write(&path, unfit).unwrap();

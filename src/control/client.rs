@@ -2,7 +2,6 @@
 
 use std::io;
 
-use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
@@ -20,7 +19,7 @@ pub struct Client {
 #[derive(Debug)]
 pub struct Held {
     reader: LineReader<OwnedReadHalf>,
-    _writer: OwnedWriteHalf,
+    writer: OwnedWriteHalf,
 }
 
 /// Why the daemon did not do it.
@@ -64,7 +63,7 @@ impl Client {
         let mut reader = LineReader::new(read, MAX_LINE);
         match reader.next().await?.ok_or(ClientError::Closed)? {
             Answer::Error(words) => Err(ClientError::Refused(words)),
-            answer => Ok((answer, Held { reader, _writer: writer.into_inner() })),
+            answer => Ok((answer, Held { reader, writer: writer.into_inner() })),
         }
     }
 
@@ -77,10 +76,20 @@ impl Client {
 }
 
 impl Held {
-    /// Waits until the daemon lets go: it was stopped, or the group was.
-    pub async fn closed(self) {
-        let mut rest = self.reader.into_inner();
-        let mut unread = [0; 64];
-        while rest.read(&mut unread).await.is_ok_and(|read| read > 0) {}
+    /// Lets go, and waits until the daemon has closed what it had opened.
+    pub async fn release(self) {
+        let Held { mut reader, writer } = self;
+        // Shuts this end's direction: the daemon reads the end of the stream.
+        drop(writer);
+        until_closed(&mut reader).await;
     }
+
+    /// Waits until the daemon lets go: it was stopped, or the group was.
+    pub async fn closed(&mut self) {
+        until_closed(&mut self.reader).await;
+    }
+}
+
+async fn until_closed(reader: &mut LineReader<OwnedReadHalf>) {
+    while matches!(reader.next::<serde::de::IgnoredAny>().await, Ok(Some(_))) {}
 }

@@ -133,12 +133,15 @@ impl Control {
         };
         let (link, pump) = terminal::link();
         let mut ending = self.ending.subscribe();
-        let ended = tokio::select! {
-            served = self.pipeline.serve_channel(link, only) => served.map_err(|error| error.to_string()),
-            pumped = pump.run(reader, writer) => pumped.map_err(|error| error.to_string()),
-            _ = ending.wait_for(|ending| *ending) => Ok(()),
+        // Each ends when the other has: what was read before the other side left (its last
+        // confirmation) is heard, and the channel is detached.
+        let both = async { tokio::join!(self.pipeline.serve_channel(link, only), pump.run(reader, writer)) };
+        let (served, pumped) = tokio::select! {
+            both = both => both,
+            _ = ending.wait_for(|ending| *ending) => return,
         };
-        if let Err(why) = ended {
+        let why = served.err().map(|error| error.to_string()).or(pumped.err().map(|error| error.to_string()));
+        if let Some(why) = why {
             tracing::warn!(why, "a channel's connection was ended");
         }
     }
@@ -175,6 +178,8 @@ impl Control {
                 () = until_ended(&mut sandbox) => {}
             }
         }
+        // Before its command is killed: the client then knows why.
+        drop(writer);
         sandbox.stop().await;
     }
 

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::event::{AccessKind, AccessMode, ModifyKind};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use policies::{GroupName, Policy, Problems, Source};
 
 use crate::home::Home;
@@ -69,7 +70,7 @@ impl PolicyFiles {
     pub fn watch(self: &Arc<Self>) -> notify::Result<RecommendedWatcher> {
         let files = self.clone();
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| !event.kind.is_access()) {
+            if event.is_ok_and(|event| is_saved(&event.kind)) {
                 files.refresh_all();
             }
         })?;
@@ -88,7 +89,9 @@ impl PolicyFiles {
     fn refresh(&self, group: &GroupName, one: &mut Loaded) {
         let text = match read(&self.home, group) {
             Ok(text) => text,
-            Err(error) => return tracing::error!(policy.group = %group, %error, "Policy not read; the last good one stays"),
+            Err(error) => {
+                return tracing::error!(policy.group = %group, %error, "Policy not read; the last good one stays");
+            }
         };
         if one.text.as_ref().is_some_and(|last| same(last, &text)) {
             return;
@@ -110,6 +113,17 @@ impl PolicyFiles {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<GroupName, Loaded>> {
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a file is as somebody wants it. One that is still being written is not: an
+/// editor that empties it first would put an empty policy in force for an instant, and
+/// for good where what follows does not load.
+fn is_saved(kind: &EventKind) -> bool {
+    match kind {
+        EventKind::Access(access) => *access == AccessKind::Close(AccessMode::Write),
+        EventKind::Modify(ModifyKind::Data(_)) => false,
+        _ => true,
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use super::{Home, HomeError, create_private_dir, open_private_file, io};
+use super::{Home, HomeError, create_private_dir, io, open_private_file};
 
 /// Proof that this process serves the home. The kernel gives it up when the
 /// process ends, in whatever way; the file stays and means nothing by itself.

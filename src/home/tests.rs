@@ -72,8 +72,10 @@ fn a_second_daemon_is_refused_and_told_who_is_there() {
     let lock = home.lock().unwrap();
     assert!(home.is_served());
     let error = home.lock().unwrap_err().to_string();
-    let want =
-        format!("another doorward (pid {}) already serves {home}; stop it or choose another --home", std::process::id());
+    let want = format!(
+        "another doorward (pid {}) already serves {home}; stop it or choose another --home",
+        std::process::id()
+    );
     assert_eq!(error, want);
     drop(lock);
     assert!(!home.is_served());

@@ -32,11 +32,7 @@ struct Turn {
 
 impl<'a, S: StartSandbox> Conversation<'a, S> {
     /// Takes these messages on. The run is recorded before the agent hears of them.
-    pub(super) fn begin(
-        worker: &'a mut Worker<S>,
-        group: &'a Group,
-        messages: Vec<Message>,
-    ) -> Result<Self, Broken> {
+    pub(super) fn begin(worker: &'a mut Worker<S>, group: &'a Group, messages: Vec<Message>) -> Result<Self, Broken> {
         let mut conversation = Conversation { worker, group, turns: VecDeque::new() };
         conversation.turns.extend(messages.into_iter().map(Turn::new));
         conversation.next_run()?;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use policies::GroupName;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::Snapshot;
 use super::queue::{Queue, Step};
 use super::sandbox::StartSandbox;
 use super::shared::Shared;
 use super::worker::{Halt, Left, Mail, Worker};
-use super::Snapshot;
 
 #[derive(Debug)]
 pub(super) enum Event {

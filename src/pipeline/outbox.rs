@@ -103,7 +103,15 @@ impl Default for Patience {
 /// Starts the outbox; it ends when every handle is gone.
 pub fn start(store: Arc<Store>, patience: Patience) -> OutboxHandle {
     let (to, events) = mpsc::unbounded_channel();
-    let outbox = Outbox { store, patience, events, links: BTreeMap::new(), flying: HashMap::new(), retries: Vec::new(), again: None };
+    let outbox = Outbox {
+        store,
+        patience,
+        events,
+        links: BTreeMap::new(),
+        flying: HashMap::new(),
+        retries: Vec::new(),
+        again: None,
+    };
     tokio::spawn(outbox.run());
     OutboxHandle(to)
 }

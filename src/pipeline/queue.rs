@@ -41,13 +41,7 @@ enum Seat {
 impl Queue {
     /// A queue that lets `cap` groups run at once (at least one).
     pub fn new(cap: usize) -> Self {
-        Queue {
-            cap: cap.max(1),
-            waiting: VecDeque::new(),
-            seats: BTreeMap::new(),
-            resting: BTreeSet::new(),
-            clock: 0,
-        }
+        Queue { cap: cap.max(1), waiting: VecDeque::new(), seats: BTreeMap::new(), resting: BTreeSet::new(), clock: 0 }
     }
 
     /// The group has something to do.

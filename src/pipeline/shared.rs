@@ -100,13 +100,7 @@ impl<S> Shared<S> {
         self.store.fail_run(run.id, why, Some(last.row), &told)
     }
 
-    fn tell_failure_plainly(
-        &self,
-        run: &Run,
-        why: &str,
-        messages: &[Message],
-        words: &str,
-    ) -> Result<(), EndRunError> {
+    fn tell_failure_plainly(&self, run: &Run, why: &str, messages: &[Message], words: &str) -> Result<(), EndRunError> {
         let cursor = messages.last().map(|message| message.row);
         self.store.fail_run(run.id, why, cursor, &telling::failures(messages, words)).map(drop)
     }

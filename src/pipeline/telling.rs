@@ -9,8 +9,7 @@ use crate::store::{EndRunError, Message, NewOutgoing, Run, Store, StoreError};
 const NO_SANDBOX: &str = "0";
 
 /// Why a run is not repeated although it has no answer.
-pub(super) const NOT_REPEATED: &str =
-    "It had already sent something out through the door, so it is not repeated by itself; \
+pub(super) const NOT_REPEATED: &str = "It had already sent something out through the door, so it is not repeated by itself; \
      `doorward audit` shows what. Send the message again if you want it done again.";
 
 /// A message for the chat.

@@ -85,7 +85,8 @@ impl Store {
                 is_main: new.is_main,
                 created_at: now(),
             };
-            let insert = "INSERT INTO groups (name, channel, chat, agent, is_main, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+            let insert =
+                "INSERT INTO groups (name, channel, chat, agent, is_main, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
             let values =
                 params![group.name.as_str(), group.channel, group.chat, group.agent, group.is_main, group.created_at];
             transaction.execute(insert, values).map_err(|error| self.explain(&error))?;

@@ -8,7 +8,11 @@ use super::StoreError;
 
 /// Applies the steps that the file has not seen; `user_version` counts them.
 /// All of them or none: a crash in between leaves the file as it was.
-pub(super) fn bring_up_to_date(path: &Path, mut connection: Connection, steps: &[&str]) -> Result<Connection, StoreError> {
+pub(super) fn bring_up_to_date(
+    path: &Path,
+    mut connection: Connection,
+    steps: &[&str],
+) -> Result<Connection, StoreError> {
     let explain = |error: rusqlite::Error| StoreError::sqlite(path, &error);
     let known = u32::try_from(steps.len()).unwrap_or(u32::MAX);
     // Looked at without the write lock first: opening must not wait for a writer.

@@ -77,7 +77,9 @@ impl Store {
     pub fn next_outgoing(&self, channel: &str, now: Millis) -> Result<Vec<Queued>, StoreError> {
         self.read(|connection| {
             let heads = "SELECT min(id) FROM outbox WHERE state = 'queued' GROUP BY group_name";
-            let sql = format!("{SELECT} WHERE outbox.id IN ({heads}) AND channel = ?1 AND next_attempt_at <= ?2 ORDER BY outbox.id");
+            let sql = format!(
+                "{SELECT} WHERE outbox.id IN ({heads}) AND channel = ?1 AND next_attempt_at <= ?2 ORDER BY outbox.id"
+            );
             connection.prepare_cached(&sql)?.query_map(params![channel, now], queued_from)?.collect()
         })
     }
@@ -135,7 +137,8 @@ impl Store {
     }
 }
 
-const SELECT: &str = "SELECT outbox.id, group_name, channel, chat, run, kind, text, in_reply_to, attempts, outbox.created_at
+const SELECT: &str =
+    "SELECT outbox.id, group_name, channel, chat, run, kind, text, in_reply_to, attempts, outbox.created_at
                       FROM outbox JOIN groups ON name = group_name";
 
 pub(super) fn enqueue(

@@ -78,7 +78,8 @@ impl Store {
     pub fn extend_run(&self, run: RunId, last: MessageRow) -> Result<(), EndRunError> {
         self.write(|transaction| {
             let update = "UPDATE runs SET last_row = max(last_row, ?2) WHERE id = ?1 AND state = 'running'";
-            let changed = transaction.execute(update, params![key(run), last.0]).map_err(|error| self.explain(&error))?;
+            let changed =
+                transaction.execute(update, params![key(run), last.0]).map_err(|error| self.explain(&error))?;
             if changed == 1 { Ok(()) } else { Err(EndRunError::NotRunning(run)) }
         })
     }
@@ -132,7 +133,9 @@ impl Store {
         self.read(|connection| {
             let over = "SELECT id FROM runs WHERE group_name = ?1 AND ?2 BETWEEN first_row AND last_row ORDER BY id";
             let mut select = connection.prepare_cached(over)?;
-            select.query_map(params![group.as_str(), message.0], |row| Ok(RunId(row.get::<_, i64>(0)?.unsigned_abs())))?.collect()
+            select
+                .query_map(params![group.as_str(), message.0], |row| Ok(RunId(row.get::<_, i64>(0)?.unsigned_abs())))?
+                .collect()
         })
     }
 
@@ -151,14 +154,17 @@ impl Store {
                 if let Some(cursor) = cursor {
                     messages::advance_cursor(transaction, &group, cursor)?;
                 }
-                told.iter().map(|new| outbox::enqueue(transaction, &group, Some(run), new)).collect::<rusqlite::Result<Vec<_>>>()
+                told.iter()
+                    .map(|new| outbox::enqueue(transaction, &group, Some(run), new))
+                    .collect::<rusqlite::Result<Vec<_>>>()
             };
             queue().map_err(|error| EndRunError::from(self.explain(&error)))
         })
     }
 }
 
-const SELECT: &str = "SELECT id, group_name, first_row, last_row, state, sandbox, attempt, started_at, ended_at, error FROM runs";
+const SELECT: &str =
+    "SELECT id, group_name, first_row, last_row, state, sandbox, attempt, started_at, ended_at, error FROM runs";
 
 /// SQLite counts in `i64`; ids start at 1 and never reach its end.
 pub(super) fn key(run: RunId) -> i64 {
@@ -189,7 +195,12 @@ fn failed_attempts(connection: &Connection, group: &GroupName, first: MessageRow
 }
 
 /// Ends a run if it is under way, and says whose it is.
-fn end(connection: &Connection, run: RunId, state: RunState, error: Option<&str>) -> rusqlite::Result<Option<GroupName>> {
+fn end(
+    connection: &Connection,
+    run: RunId,
+    state: RunState,
+    error: Option<&str>,
+) -> rusqlite::Result<Option<GroupName>> {
     let update = "UPDATE runs SET state = ?2, error = ?3, ended_at = ?4 WHERE id = ?1 AND state = 'running' RETURNING group_name";
     connection
         .prepare_cached(update)?

@@ -8,9 +8,28 @@ use crate::config::{Credential, Shape};
 /// What vendors put in front of their keys; longest first, so that the first match
 /// is the most exact. Only these are copied from a secret, nothing of its random part.
 const PREFIXES: [&str; 22] = [
-    "sk-ant-admin01-", "sk-ant-api03-", "sk-ant-oat01-", "sk-ant-ort01-", "sk-svcacct-", "github_pat_", "sk-or-v1-",
-    "sk-proj-", "sk-ant-", "glpat-", "gsk_", "ghp_", "gho_", "ghs_", "ghu_", "xoxb-", "xoxp-", "AIza", "hf_", "r8_",
-    "pk-", "sk-",
+    "sk-ant-admin01-",
+    "sk-ant-api03-",
+    "sk-ant-oat01-",
+    "sk-ant-ort01-",
+    "sk-svcacct-",
+    "github_pat_",
+    "sk-or-v1-",
+    "sk-proj-",
+    "sk-ant-",
+    "glpat-",
+    "gsk_",
+    "ghp_",
+    "gho_",
+    "ghs_",
+    "ghu_",
+    "xoxb-",
+    "xoxp-",
+    "AIza",
+    "hf_",
+    "r8_",
+    "pk-",
+    "sk-",
 ];
 
 const ALPHANUMERIC: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

@@ -110,7 +110,9 @@ mod tests {
     #[test]
     fn a_stranger_matches_nothing() {
         let registered = chats(&["+49 170 1234567", "", "@", "status@broadcast", "123"]);
-        for jid in [Jid::pn("49170123456"), Jid::lid("491701234567"), Jid::group("491701234567"), Jid::status_broadcast()] {
+        for jid in
+            [Jid::pn("49170123456"), Jid::lid("491701234567"), Jid::group("491701234567"), Jid::status_broadcast()]
+        {
             assert_eq!(registered.word(&[jid]), None);
         }
         assert_eq!(registered.jid("491701234567"), None, "only the very word that was registered");

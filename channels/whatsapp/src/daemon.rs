@@ -105,7 +105,9 @@ impl Ear {
         (&mut self.stream).take(limit).read_until(b'\n', &mut line).await.context("cannot read from the daemon")?;
         match line.last() {
             None => Ok(None),
-            Some(b'\n') => Ok(Some(serde_json::from_slice(&line).context("the daemon sent a line that is no message")?)),
+            Some(b'\n') => {
+                Ok(Some(serde_json::from_slice(&line).context("the daemon sent a line that is no message")?))
+            }
             Some(_) if line.len() >= MAX_LINE => bail!("the daemon sent a line of more than {MAX_LINE} bytes"),
             // It died in the middle of a line.
             Some(_) => Ok(None),

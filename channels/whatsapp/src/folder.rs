@@ -58,10 +58,9 @@ impl Folder {
     pub(crate) fn take(&self) -> anyhow::Result<InUse> {
         match self.try_take()? {
             Some(taken) => Ok(taken),
-            None => bail!(
-                "{} is in use by another doorward-whatsapp; end Doorward first (`doorward down`) and try again",
-                self.0.display()
-            ),
+            None => {
+                bail!("{} is in use by another doorward-whatsapp; end Doorward first, then try again", self.0.display())
+            }
         }
     }
 

@@ -78,7 +78,8 @@ mod tests {
     fn anything_else_has_another() {
         let ids = Ids::new(&[7; 32]);
         let id = ids.id("a", 1, "hi");
-        for other in [ids.id("b", 1, "hi"), ids.id("a", 2, "hi"), ids.id("a", 1, "ho"), Ids::new(&[8; 32]).id("a", 1, "hi")]
+        for other in
+            [ids.id("b", 1, "hi"), ids.id("a", 2, "hi"), ids.id("a", 1, "ho"), Ids::new(&[8; 32]).id("a", 1, "hi")]
         {
             assert_ne!(id, other);
         }
@@ -90,7 +91,8 @@ mod tests {
         let id = ids.id("a", 1, "hi");
         assert!(ids.is_ours(&id));
         assert!(!Ids::new(&[8; 32]).is_ours(&id));
-        for other in ["", "3EB0", "3EB0C767D82B632A2E00AA", "3A0123456789ABCDEF01", "3EB0ÄÄÄÄÄÄÄÄÄ", &id[..20]] {
+        for other in ["", "3EB0", "3EB0C767D82B632A2E00AA", "3A0123456789ABCDEF01", "3EB0ÄÄÄÄÄÄÄÄÄ", &id[..20]]
+        {
             assert!(!ids.is_ours(other), "{other}");
         }
     }

@@ -65,7 +65,9 @@ pub(crate) async fn link(folder: &Folder, server: Option<&str>, phone: Option<St
         status::write(folder, ChannelState::Connecting, "linked; the channel has not run since");
         show("Linked.\n")?;
         if let Err(error) = list(&client).await {
-            show(&format!("Your groups cannot be listed right now ({error:#}); try `doorward whatsapp chats` later.\n"))?;
+            show(&format!(
+                "Your groups cannot be listed right now ({error:#}); try `doorward whatsapp chats` later.\n"
+            ))?;
         }
     }
     handle.shutdown().await;

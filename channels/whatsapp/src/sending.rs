@@ -97,7 +97,8 @@ impl Post {
             return Err(NotSent { why: "this chat is not registered any more", retry: false });
         };
         let id = self.ids.id(&message.chat, message.id, &message.text);
-        let confirmed = self.client.wait_for_node(NodeFilter::tag("ack").attr("id", id.clone()).attr("class", "message"));
+        let confirmed =
+            self.client.wait_for_node(NodeFilter::tag("ack").attr("id", id.clone()).attr("class", "message"));
         let options = SendOptions::default().with_message_id(id);
         let sent = self.client.send_message_with_options(to.clone(), self.compose(message, &to), options);
         // The library's errors name chats; what we say does not.
@@ -115,8 +116,7 @@ impl Post {
         let quoted = message.in_reply_to.as_ref().and_then(|id| self.recent.find(&message.chat, id));
         match quoted {
             Some(quoted) => {
-                let context =
-                    build_quote_context_with_info(&quoted.id, &quoted.sender, to, to, &quoted.message);
+                let context = build_quote_context_with_info(&quoted.id, &quoted.sender, to, to, &quoted.message);
                 wa::Message::text_with_context(&message.text, context)
             }
             None => wa::Message::text(&message.text),

@@ -16,8 +16,8 @@ use crate::folder::Folder;
 use crate::intake::Intake;
 use crate::recent::Recent;
 use crate::sending::{Post, Sending};
-use crate::typing::Typing;
 use crate::status;
+use crate::typing::Typing;
 
 /// What the program ends with when only `doorward whatsapp link` helps.
 pub(crate) const NOT_LINKED_CODE: u8 = 3;
@@ -37,13 +37,8 @@ pub(crate) async fn run(folder: &Folder, server: Option<&str>, mode: Mode) -> an
     chats.replace(&registered);
     let (ids, recent) = (account.ids(), Recent::default());
     let (reporter, changes) = mpsc::unbounded_channel();
-    let intake = Intake {
-        daemon: daemon.clone(),
-        chats: chats.clone(),
-        ids: ids.clone(),
-        recent: recent.clone(),
-        mode,
-    };
+    let intake =
+        Intake { daemon: daemon.clone(), chats: chats.clone(), ids: ids.clone(), recent: recent.clone(), mode };
     let bot = account
         .builder(chats.clone(), server)
         .with_inbound_durability_hook(intake)

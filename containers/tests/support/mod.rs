@@ -2,7 +2,6 @@
 //! fresh installation per test whose containers are gone when the test is.
 
 #![allow(dead_code, clippy::unwrap_used)]
-#![expect(clippy::disallowed_methods, reason = "tests look for the engine where its own client does")]
 
 use std::{
     fs,

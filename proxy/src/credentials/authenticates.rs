@@ -8,15 +8,15 @@ use http::header::HeaderName;
 use policies::{Code, Permit, Refusal};
 
 /// A header whose name holds one of these authenticates, or may.
-const IN_HEADERS: [&str; 14] = [
+const IN_HEADERS: [&str; 16] = [
     "auth", "cookie", "token", "api-key", "apikey", "api_key", "access-key", "secret", "passw", "signature",
-    "credential", "session", "jwt", "x-amz-security",
+    "credential", "session", "jwt", "x-amz-security", "subscription-key", "functions-key",
 ];
 
 /// A query parameter whose name holds one of these authenticates, or may.
-const IN_QUERIES: [&str; 12] = [
+const IN_QUERIES: [&str; 13] = [
     "auth", "token", "api-key", "apikey", "api_key", "access_key", "accesskey", "secret", "passw", "signature",
-    "credential", "session",
+    "credential", "session", "subscription-key",
 ];
 
 /// Names that look like it and are about paging, counting or content.

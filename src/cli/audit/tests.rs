@@ -88,12 +88,14 @@ fn untimed(text: &str) -> String {
 fn a_table_for_people() {
     let scene = Scene::new();
     let seq = scene.log.decided(&decision(Allowed::Allow, "/v1/items")).unwrap();
-    let ended = Outcome { status: Some(200), bytes_up: 12, bytes_down: 3_456_789, micros: 73_400, ..Outcome::default() };
+    let ended =
+        Outcome { status: Some(200), bytes_up: 12, bytes_down: 3_456_789, micros: 73_400, ..Outcome::default() };
     scene.log.ended(seq, &ended).unwrap();
     let odd = Decision { port: Some(8443), query_bytes: Some(9), alarm: true, ..decision(Allowed::Deny, "/x") };
     scene.log.decided(&odd).unwrap();
     let cut_off = scene.log.decided(&decision(Allowed::Allow, "/slow")).unwrap();
-    let why = Outcome { code: Some(Code::Timeout), why: Some("too slow".into()), micros: 2_500_000, ..Outcome::default() };
+    let why =
+        Outcome { code: Some(Code::Timeout), why: Some("too slow".into()), micros: 2_500_000, ..Outcome::default() };
     scene.log.ended(cut_off, &why).unwrap();
     scene.log.decided(&decision(Allowed::Allow, "/crash")).unwrap();
     let unread = Decision { host: None, method: None, path: None, raw_target: Some("\u{1b}[2Jx".into()), ..odd };
@@ -102,12 +104,12 @@ fn a_table_for_people() {
     assert_eq!(
         untimed(&text),
         "\
-GROUP   VERDICT      REQUEST                              UP    DOWN   TOOK  BECAUSE
-family  allow        GET api.example/v1/items           12 B  3.4 MB  73 ms  200  policies/family.toml:4
-family  DENY         GET api.example:8443/x?(9 bytes)      -       -      -  ALARM  not_allowed: no rule of group family covers this
-family  CUT OFF      GET api.example/slow                0 B     0 B  2.5 s  timeout: too slow  policies/family.toml:4
-family  interrupted  GET api.example/crash                 -       -      -  no outcome: interrupted  policies/family.toml:4
-family  DENY         unknown \\u{1b}[2Jx                     -       -      -  not_allowed: no rule of group family covers this"
+GROUP   VERDICT      REQUEST                             UP    DOWN   TOOK  BECAUSE
+family  allow        GET api.example/v1/items          12 B  3.4 MB  73 ms  200  policies/family.toml:4
+family  DENY         GET api.example:8443/x?(9 bytes)     -       -      -  ALARM  not_allowed: no rule of group family covers this
+family  CUT OFF      GET api.example/slow               0 B     0 B  2.5 s  timeout: too slow  policies/family.toml:4
+family  interrupted  GET api.example/crash                -       -      -  no outcome: interrupted  policies/family.toml:4
+family  DENY         unknown \\u{1b}[2Jx                   -       -      -  not_allowed: no rule of group family covers this"
     );
 }
 

@@ -51,7 +51,14 @@ pub enum VerifyError {
 
 /// The hash of a row. Every part has a fixed length or an end of its own, so that
 /// no two rows hash the same bytes; `about` is 0 for none (rows count from 1).
-pub(super) fn hash(previous: &[u8; 32], seq: u64, at_ms: i64, kind: &str, about: Option<u64>, record: &str) -> [u8; 32] {
+pub(super) fn hash(
+    previous: &[u8; 32],
+    seq: u64,
+    at_ms: i64,
+    kind: &str,
+    about: Option<u64>,
+    record: &str,
+) -> [u8; 32] {
     let mut hasher = Sha256::new();
     hasher.update(previous);
     hasher.update(seq.to_be_bytes());

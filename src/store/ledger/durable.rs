@@ -7,12 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::{Shared, lock};
 use crate::store::StoreError;
+
+/// How long an outcome waits for a decision to be committed with.
+const OUTCOMES_EVERY: Duration = Duration::from_millis(100);
 
 /// How much a power cut may cost.
 const EVERY: Duration = Duration::from_secs(1);
@@ -33,8 +36,15 @@ impl Durable {
         let (stop, stopped) = channel();
         let thread = std::thread::Builder::new().name("audit-log".into()).spawn(move || {
             let mut connection = None;
-            while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
-                tick(&shared, &mut connection);
+            let mut synced = Instant::now();
+            while stopped.recv_timeout(OUTCOMES_EVERY) == Err(RecvTimeoutError::Timeout) {
+                // What could not be written is tried again even if nobody asks for
+                // anything; while it fails, whoever asks is told.
+                let _ = shared.catch_up();
+                if synced.elapsed() >= EVERY {
+                    tick(&shared, &mut connection);
+                    synced = Instant::now();
+                }
             }
             tick(&shared, &mut connection);
         });
@@ -72,9 +82,7 @@ pub(super) fn sync_folder(path: &Path) -> Result<(), StoreError> {
 }
 
 pub(super) fn tick(shared: &Shared, connection: &mut Option<(u64, Connection)>) {
-    // What could not be written is tried again even if nobody asks for anything;
-    // while it fails, whoever asks is told.
-    let _ = lock(&shared.writer).catch_up(usize::MAX).map(|()| shared.dirty.store(true, Ordering::Release));
+    let _ = shared.catch_up();
     if !shared.dirty.swap(false, Ordering::AcqRel) {
         return;
     }
@@ -91,7 +99,10 @@ fn checkpoint(shared: &Shared, connection: &mut Option<(u64, Connection)>) -> ru
     let generation = shared.generation.load(Ordering::Acquire);
     let open = match connection.take() {
         Some((opened_at, open)) if opened_at == generation => open,
-        _ => Connection::open_with_flags(&shared.path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?,
+        _ => Connection::open_with_flags(
+            &shared.path,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?,
     };
     if passive(&open)? > LONG {
         let _writer = lock(&shared.writer);

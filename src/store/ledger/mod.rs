@@ -10,7 +10,8 @@
 //!   write-ahead log, which the kernel has). A power cut costs a second at most,
 //!   and no alarm.
 //! - What cannot be stored is an error: there is no buffer for decisions. Outcomes
-//!   wait in memory, in bounds, until they can be written.
+//!   wait in memory, in bounds, for the next decision's commit or a tenth of a second:
+//!   `kill -9` can cost that much of them, which then read as interrupted.
 //! - A log that was removed is not begun anew behind its owner's back.
 
 mod chain;
@@ -143,7 +144,7 @@ impl AuditLog {
 
     fn append(&self, kind: &'static str, about: Option<Seq>, record: &impl Serialize) -> Result<Seq, StoreError> {
         let event = self.event(kind, about, record)?;
-        self.shared.append(&event)
+        self.shared.append(event)
     }
 
     fn event(&self, kind: &'static str, about: Option<Seq>, record: &impl Serialize) -> Result<Event, StoreError> {
@@ -153,6 +154,9 @@ impl AuditLog {
     }
 
     fn read<T>(&self, work: impl FnOnce(&AuditReader) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        // Who asks in this process is told all that has happened. Where the disk does
+        // not take it, what is stored is still told.
+        let _ = self.shared.catch_up();
         let mut cached = lock(&self.reader);
         let generation = self.shared.generation.load(Ordering::Acquire);
         let reader = match cached.take() {
@@ -189,31 +193,32 @@ impl Ledger for AuditLog {
         // Followers hear of it even while the disk does not take it.
         self.tell(|| Recorded::Outcome(seq, Arc::new(outcome.clone())));
         let event = self.event("outcome", Some(seq), outcome).map_err(down)?;
-        self.shared.append_or_keep(event).map_err(down)?;
+        lock(&self.shared.writer).keep(event);
         if outcome.alarm {
-            self.shared.sync_now().map_err(down)?;
+            self.shared.catch_up().and_then(|()| self.shared.sync_now()).map_err(down)?;
         }
         Ok(())
     }
 }
 
 impl Shared {
-    fn append(&self, event: &Event) -> Result<Seq, StoreError> {
+    fn append(&self, event: Event) -> Result<Seq, StoreError> {
         let mut writer = lock(&self.writer);
         let appended = writer.append(event);
         self.after(&mut writer, appended)
     }
 
-    fn append_or_keep(&self, event: Event) -> Result<Seq, StoreError> {
+    /// Commits the outcomes that wait.
+    fn catch_up(&self) -> Result<(), StoreError> {
         let mut writer = lock(&self.writer);
-        let appended = writer.append(&event);
-        if appended.is_err() {
-            writer.keep(event);
+        let caught_up = writer.catch_up();
+        if let Ok(false) = caught_up {
+            return Ok(());
         }
-        self.after(&mut writer, appended)
+        self.after(&mut writer, caught_up).map(drop)
     }
 
-    fn after(&self, writer: &mut Writer, appended: Result<Seq, StoreError>) -> Result<Seq, StoreError> {
+    fn after<T>(&self, writer: &mut Writer, appended: Result<T, StoreError>) -> Result<T, StoreError> {
         self.generation.store(writer.generation(), Ordering::Release);
         self.dirty.store(true, Ordering::Release);
         appended

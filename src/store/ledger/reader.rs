@@ -75,7 +75,8 @@ impl AuditReader {
 
     /// The number of the last event.
     pub fn last(&self) -> Result<Seq, StoreError> {
-        let last = self.connection.query_row("SELECT coalesce(max(seq), 0) FROM events", [], |row| row.get::<_, i64>(0));
+        let last =
+            self.connection.query_row("SELECT coalesce(max(seq), 0) FROM events", [], |row| row.get::<_, i64>(0));
         self.explained(last).map(|seq| Seq(seq.unsigned_abs()))
     }
 
@@ -104,7 +105,8 @@ impl AuditReader {
 
     /// The start of the daemon that wrote last: older requests can get no outcome.
     fn last_opened(&self) -> Result<i64, StoreError> {
-        let sql = "SELECT seq FROM events WHERE kind = 'notice' AND record ->> 'what' = 'opened' ORDER BY seq DESC LIMIT 1";
+        let sql =
+            "SELECT seq FROM events WHERE kind = 'notice' AND record ->> 'what' = 'opened' ORDER BY seq DESC LIMIT 1";
         let found = self.connection.prepare_cached(sql).and_then(|mut select| select.query_row([], |row| row.get(0)));
         match found {
             Err(rusqlite::Error::QueryReturnedNoRows) => Ok(0),

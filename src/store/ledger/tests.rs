@@ -161,12 +161,26 @@ fn verify_names_the_first_bad_record() {
         ("DELETE FROM events WHERE seq = 3", 3, "is missing"),
         ("DELETE FROM events WHERE seq <= 2", 1, "is missing"),
         ("DELETE FROM events WHERE seq = 3; UPDATE events SET seq = seq - 1 WHERE seq > 3", 3, "was changed"),
-        ("UPDATE events SET seq = 99 WHERE seq = 3; UPDATE events SET seq = 3 WHERE seq = 4; UPDATE events SET seq = 4 WHERE seq = 99", 3, "was changed"),
-        ("INSERT INTO events (seq, at_ms, kind, record, hash) VALUES (7, 0, 'notice', '{}', zeroblob(32))", 7, "put in"),
-        ("INSERT INTO events (seq, at_ms, kind, record, hash) VALUES (-4, 0, 'notice', '{}', zeroblob(32))", 4, "no record can have"),
+        (
+            "UPDATE events SET seq = 99 WHERE seq = 3; UPDATE events SET seq = 3 WHERE seq = 4; UPDATE events SET seq = 4 WHERE seq = 99",
+            3,
+            "was changed",
+        ),
+        (
+            "INSERT INTO events (seq, at_ms, kind, record, hash) VALUES (7, 0, 'notice', '{}', zeroblob(32))",
+            7,
+            "put in",
+        ),
+        (
+            "INSERT INTO events (seq, at_ms, kind, record, hash) VALUES (-4, 0, 'notice', '{}', zeroblob(32))",
+            4,
+            "no record can have",
+        ),
     ] {
         let scene = Scene::new();
-        (0..5).for_each(|_| drop(scene.log.decided(&denied()).unwrap()));
+        for _ in 0..5 {
+            scene.log.decided(&denied()).unwrap();
+        }
         assert_eq!(scene.verified().unwrap().records, 6);
         scene.tamper(sql);
         let VerifyError::Bad(bad) = scene.verified().unwrap_err() else { panic!("{sql}") };
@@ -198,7 +212,7 @@ fn a_full_disk_closes_the_door_and_passes() {
     assert!(error.contains("the audit log cannot be written: the disk is full"), "{error}");
     let mut large = outcome(None);
     large.why = Some("y".repeat(100_000));
-    scene.log.ended(seq, &large).unwrap_err();
+    scene.log.ended(seq, &large).unwrap();
     assert_eq!(scene.log.entry(seq).unwrap().unwrap().outcome, None);
     lock(&scene.log.shared.writer).limit_pages(1_000_000);
     scene.log.decided(&big).unwrap();
@@ -235,12 +249,21 @@ fn a_removed_log_closes_the_door_until_it_is_back() {
 }
 
 #[test]
-fn another_file_in_its_place_is_noticed() {
+fn another_file_in_its_place_is_not_the_log() {
     let scene = Scene::new();
+    let older = scene.dir.path().join("older.db");
+    let backup = format!("VACUUM INTO '{}'", older.display());
+    Connection::open(scene.path()).unwrap().execute_batch(&backup).unwrap();
+    scene.log.decided(&denied()).unwrap();
     std::fs::remove_file(scene.path()).unwrap();
-    std::fs::write(scene.path(), "not a database, but at least as long as the header of one would be, honestly; \
-                                  it says so itself for a hundred bytes").unwrap();
-    scene.log.decided(&denied()).unwrap_err();
+    let refused = || {
+        let error = scene.log.decided(&denied()).unwrap_err().to_string();
+        assert!(error.contains("removed or replaced"), "{error}");
+    };
+    std::fs::write(scene.path(), "").unwrap();
+    refused();
+    std::fs::rename(&older, scene.path()).unwrap();
+    refused();
 }
 
 #[test]
@@ -273,7 +296,11 @@ fn two_writers_keep_one_chain() {
     let other = AuditLog::open(&scene.path()).unwrap();
     std::thread::scope(|scope| {
         for log in [&scene.log, &other] {
-            scope.spawn(move || (0..50).for_each(|_| drop(log.decided(&denied()).unwrap())));
+            scope.spawn(move || {
+                for _ in 0..50 {
+                    log.decided(&denied()).unwrap();
+                }
+            });
         }
     });
     assert_eq!(scene.verified().unwrap().records, 102);
@@ -343,7 +370,9 @@ fn followers_inside_the_daemon_hear_of_events() {
     let seq = scene.log.decided(&allowed("GET")).unwrap();
     scene.log.ended(seq, &outcome(None)).unwrap();
     assert!(matches!(follower.try_recv(), Ok(Recorded::Decision(heard, _)) if heard == seq));
-    assert!(matches!(follower.try_recv(), Ok(Recorded::Outcome(heard, outcome)) if heard == seq && outcome.bytes_up == 3));
+    assert!(
+        matches!(follower.try_recv(), Ok(Recorded::Outcome(heard, outcome)) if heard == seq && outcome.bytes_up == 3)
+    );
     assert!(follower.try_recv().is_err());
 }
 

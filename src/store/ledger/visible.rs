@@ -54,7 +54,10 @@ mod tests {
     #[test]
     fn a_terminal_gets_nothing_to_obey() {
         assert_eq!(on_screen("a\u{1b}]8;;x\u{7}b\r\nc"), "a\\u{1b}]8;;x\\u{7}b\\u{d}\\u{a}c");
-        assert_eq!(on_screen("\u{9b}2J \u{202e}gpj.exe \u{200b}\u{e0041}"), "\\u{9b}2J \\u{202e}gpj.exe \\u{200b}\\u{e0041}");
+        assert_eq!(
+            on_screen("\u{9b}2J \u{202e}gpj.exe \u{200b}\u{e0041}"),
+            "\\u{9b}2J \\u{202e}gpj.exe \\u{200b}\\u{e0041}"
+        );
         assert_eq!(on_screen("Grüße, 東京 "), "Grüße, 東京 ");
     }
 

@@ -1,4 +1,4 @@
-//! Appending: one row, one commit, and what to do when that fails.
+//! Appending: one commit, and what to do when that fails.
 
 use std::collections::VecDeque;
 use std::os::unix::fs::MetadataExt;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proxy::audit::Seq;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::chain::{Link, hash};
 use crate::store::{Millis, StoreError, migrations, open_private};
@@ -25,8 +25,10 @@ pub(super) struct Event {
 pub(super) struct Writer {
     path: PathBuf,
     open: Option<Open>,
+    /// The last row that this process has written or found.
+    last: Link,
     generation: u64,
-    /// Outcomes that could not be written yet.
+    /// Outcomes that wait for the next commit.
     kept: VecDeque<Event>,
     /// How many outcomes there was no room to keep.
     lost: u64,
@@ -54,7 +56,8 @@ impl Writer {
     pub(super) fn create(path: &Path) -> Result<Self, StoreError> {
         let open = Open::set_up(path, open_private(path)?)?;
         super::durable::sync_folder(path)?;
-        Ok(Writer { path: path.to_path_buf(), open: Some(open), generation: 0, kept: VecDeque::new(), lost: 0 })
+        let (path, last) = (path.to_path_buf(), open.head);
+        Ok(Writer { path, open: Some(open), last, generation: 0, kept: VecDeque::new(), lost: 0 })
     }
 
     /// Which opening of the file this is.
@@ -62,13 +65,21 @@ impl Writer {
         self.generation
     }
 
-    /// Appends an event; before it, outcomes that have been waiting.
-    pub(super) fn append(&mut self, event: &Event) -> Result<Seq, StoreError> {
-        self.catch_up(CAUGHT_UP_AT_ONCE)?;
-        self.write(event)
+    /// Appends an event and, in the same commit before it, outcomes that have been
+    /// waiting: two rows for a request, and one commit.
+    pub(super) fn append(&mut self, event: Event) -> Result<Seq, StoreError> {
+        if self.lost > 0 {
+            self.catch_up()?;
+        }
+        let mut events: Vec<Event> = self.kept.iter().take(CAUGHT_UP_AT_ONCE).cloned().collect();
+        let along = events.len();
+        events.push(event);
+        let seq = self.write(&events)?;
+        self.kept.drain(..along);
+        Ok(seq)
     }
 
-    /// Keeps an outcome until it can be written.
+    /// Keeps an outcome until it can be written, or until the next event takes it along.
     pub(super) fn keep(&mut self, event: Event) {
         if self.kept.len() < KEPT_AT_MOST {
             self.kept.push_back(event);
@@ -77,31 +88,33 @@ impl Writer {
         }
     }
 
-    /// Writes what has been waiting.
-    pub(super) fn catch_up(&mut self, at_most: usize) -> Result<(), StoreError> {
-        for _ in 0..at_most {
-            let Some(event) = self.kept.pop_front() else { break };
-            if let Err(error) = self.write(&event) {
-                self.kept.push_front(event);
-                return Err(error);
-            }
+    /// Writes what has been waiting; says whether there was anything.
+    pub(super) fn catch_up(&mut self) -> Result<bool, StoreError> {
+        let mut any = false;
+        while !self.kept.is_empty() {
+            let events: Vec<Event> = self.kept.iter().take(CAUGHT_UP_AT_ONCE).cloned().collect();
+            self.write(&events)?;
+            self.kept.drain(..events.len());
+            any = true;
         }
-        if self.lost > 0 && self.kept.is_empty() {
+        if self.lost > 0 {
             let text = format!("{} outcomes were lost while the log could not be written", self.lost);
             let record = serde_json::json!({ "what": "outcomes_lost", "text": text }).to_string();
-            self.write(&Event { at_ms: crate::store::now(), kind: "notice", about: None, record })?;
+            self.write(&[Event { at_ms: crate::store::now(), kind: "notice", about: None, record }])?;
             self.lost = 0;
+            any = true;
         }
-        Ok(())
+        Ok(any)
     }
 
-    fn write(&mut self, event: &Event) -> Result<Seq, StoreError> {
+    /// Writes events in one commit: all of them, or none.
+    fn write(&mut self, events: &[Event]) -> Result<Seq, StoreError> {
         let path = self.path.clone();
-        let written = self.opened().and_then(|open| open.append(&path, event));
-        if let Err(error) = &written
-            && !matches!(error, StoreError::DiskFull { .. } | StoreError::Locked { .. })
-        {
-            self.open = None;
+        let written = self.opened().and_then(|open| open.append(&path, events));
+        match &written {
+            Ok(_) => self.last = self.open.as_ref().map_or(self.last, |open| open.head),
+            Err(StoreError::DiskFull { .. } | StoreError::Locked { .. }) => {}
+            Err(_) => self.open = None,
         }
         written
     }
@@ -115,16 +128,30 @@ impl Writer {
             Some(open) => Ok(open),
             closed => {
                 self.generation += 1;
-                let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-                let connection = Connection::open_with_flags(&self.path, flags)
-                    .map_err(|error| StoreError::sqlite(&self.path, &error))?;
-                Ok(closed.insert(Open::set_up(&self.path, connection)?))
+                Ok(closed.insert(Open::again(&self.path, &self.last)?))
             }
         }
     }
 }
 
 impl Open {
+    /// Opens the log that this process had open before: an empty file or an older
+    /// copy in its place is not it.
+    fn again(path: &Path, last: &Link) -> Result<Self, StoreError> {
+        let explain = |error: rusqlite::Error| StoreError::sqlite(path, &error);
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(explain)?;
+        let known = migrations::version(&connection).map_err(explain)? > 0
+            && connection
+                .prepare("SELECT 1 FROM events WHERE seq = ?1 AND hash = ?2")
+                .and_then(|mut select| select.exists(params![to_row(last.seq), last.hash]))
+                .map_err(explain)?;
+        if known || *last == Link::FIRST {
+            return Self::set_up(path, connection);
+        }
+        Err(StoreError::Gone { path: path.to_path_buf() })
+    }
+
     fn set_up(path: &Path, connection: Connection) -> Result<Self, StoreError> {
         let explain = |error: rusqlite::Error| StoreError::sqlite(path, &error);
         connection.busy_timeout(Duration::from_millis(500)).map_err(explain)?;
@@ -137,22 +164,37 @@ impl Open {
         Ok(Open { file: identity(path)?, connection, head })
     }
 
-    fn append(&mut self, path: &Path, event: &Event) -> Result<Seq, StoreError> {
-        let mut tried = self.insert(event);
+    fn append(&mut self, path: &Path, events: &[Event]) -> Result<Seq, StoreError> {
+        let mut tried = self.insert(events);
         if is_taken(&tried) {
             // Another program has appended since: continue its chain.
             self.head = head(&self.connection).map_err(|error| StoreError::sqlite(path, &error))?;
-            tried = self.insert(event);
+            tried = self.insert(events);
         }
         self.head = tried.map_err(|error| StoreError::sqlite(path, &error))?;
         Ok(Seq(self.head.seq))
     }
 
-    fn insert(&self, event: &Event) -> rusqlite::Result<Link> {
-        let seq = self.head.seq + 1;
-        let hash = hash(&self.head.hash, seq, event.at_ms, event.kind, event.about, &event.record);
+    fn insert(&self, events: &[Event]) -> rusqlite::Result<Link> {
+        let [event] = events else { return self.insert_together(events) };
+        self.insert_after(self.head, event)
+    }
+
+    fn insert_together(&self, events: &[Event]) -> rusqlite::Result<Link> {
+        // Rolled back when it is dropped without a commit.
+        let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+        let head = events.iter().try_fold(self.head, |head, event| self.insert_after(head, event))?;
+        transaction.commit()?;
+        Ok(head)
+    }
+
+    fn insert_after(&self, head: Link, event: &Event) -> rusqlite::Result<Link> {
+        let seq = head.seq + 1;
+        let hash = hash(&head.hash, seq, event.at_ms, event.kind, event.about, &event.record);
         self.connection
-            .prepare_cached("INSERT INTO events (seq, at_ms, kind, about, record, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .prepare_cached(
+                "INSERT INTO events (seq, at_ms, kind, about, record, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
             .execute(params![to_row(seq), event.at_ms, event.kind, event.about.map(to_row), event.record, hash])?;
         Ok(Link { seq, hash })
     }
@@ -178,7 +220,9 @@ fn is_taken(tried: &rusqlite::Result<Link>) -> bool {
 fn identity(path: &Path) -> Result<(u64, u64), StoreError> {
     match std::fs::metadata(path) {
         Ok(found) => Ok((found.dev(), found.ino())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(StoreError::Gone { path: path.to_path_buf() }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(StoreError::Gone { path: path.to_path_buf() })
+        }
         Err(error) => Err(StoreError::Unopened { path: path.to_path_buf(), detail: error.to_string() }),
     }
 }

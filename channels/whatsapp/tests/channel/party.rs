@@ -56,7 +56,8 @@ impl Party {
         let signed = KeyPair::generate(&mut rng());
         let signature =
             identity.private_key().calculate_signature(&signed.public_key.serialize(), &mut rng()).unwrap().to_vec();
-        let record = SignedPreKeyRecord::new(SignedPreKeyId::from(1), Timestamp::from_epoch_millis(1), &signed, &signature);
+        let record =
+            SignedPreKeyRecord::new(SignedPreKeyId::from(1), Timestamp::from_epoch_millis(1), &signed, &signature);
         let store = Keys { signed: Some(record), ..Keys::default() };
         Party { identity, signed, signature, store, next_key: 1 }
     }

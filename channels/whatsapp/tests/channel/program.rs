@@ -90,8 +90,7 @@ impl Program {
             command.args(["--server", url]);
         }
         command.args(["run", "--mode", mode]).env_clear().current_dir("/");
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
         let stdin = child.stdin.take().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap()).lines();
         Program { child, stdin, stdout, early: VecDeque::new() }
@@ -195,7 +194,12 @@ impl Program {
 
     /// Waits for its own end.
     pub(crate) async fn ended(mut self) -> i32 {
-        tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("the program does not end").unwrap().code().unwrap()
+        tokio::time::timeout(PATIENCE, self.child.wait())
+            .await
+            .expect("the program does not end")
+            .unwrap()
+            .code()
+            .unwrap()
     }
 }
 

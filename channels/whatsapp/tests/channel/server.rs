@@ -105,7 +105,11 @@ impl Server {
     pub(crate) async fn write(&self, from: &str, id: &str, message: &wa::Message, more: &[(&'static str, &str)]) {
         let mut state = self.state.lock().await;
         let node = state.meet(from).await.encrypt(message).await;
-        state.deliver(id, more.iter().fold(stanza(from, id), |stanza, (key, value)| stanza.attr(key, *value)), vec![node]);
+        state.deliver(
+            id,
+            more.iter().fold(stanza(from, id), |stanza, (key, value)| stanza.attr(key, *value)),
+            vec![node],
+        );
     }
 
     /// `from` writes to a group.
@@ -195,7 +199,11 @@ impl State {
             return;
         }
         let result = |children: Vec<Node>| {
-            NodeBuilder::new("iq").attr("type", "result").attr("id", id).attr("from", "s.whatsapp.net").children(children)
+            NodeBuilder::new("iq")
+                .attr("type", "result")
+                .attr("id", id)
+                .attr("from", "s.whatsapp.net")
+                .children(children)
         };
         let has = |tag: &str| node.get_optional_child(tag).is_some();
         let children = match namespace {
@@ -236,7 +244,9 @@ impl State {
                 }
                 let count = self.unacknowledged.len().to_string();
                 let offline = NodeBuilder::new("offline").attr("count", count).build();
-                self.order(Order::Send(NodeBuilder::new("ib").attr("from", "s.whatsapp.net").children([offline]).build()));
+                self.order(Order::Send(
+                    NodeBuilder::new("ib").attr("from", "s.whatsapp.net").children([offline]).build(),
+                ));
                 return self.tell(Seen::Active);
             }
             _ => Vec::new(),
@@ -246,7 +256,8 @@ impl State {
 
     fn upload(&mut self, node: &Node) {
         let key = |node: &Node| {
-            let id = bytes(node.get_optional_child("id").unwrap()).iter().fold(0, |id, byte| id << 8 | u32::from(*byte));
+            let id =
+                bytes(node.get_optional_child("id").unwrap()).iter().fold(0, |id, byte| id << 8 | u32::from(*byte));
             let value = bytes(node.get_optional_child("value").unwrap());
             (id, PublicKey::from_djb_public_key_bytes(&value).unwrap())
         };
@@ -288,7 +299,9 @@ impl State {
                     party.take_sender_key(to, bytes).await;
                 }
                 None if is_copy(&message) => {}
-                None => self.tell(Seen::Message { to: device_less(&jid), id: id.to_owned(), message: Box::new(message) }),
+                None => {
+                    self.tell(Seen::Message { to: device_less(&jid), id: id.to_owned(), message: Box::new(message) })
+                }
             }
         }
         if let Some(enc) = node.get_optional_child("enc") {
@@ -308,7 +321,8 @@ impl State {
                 self.tell(Seen::Message { to: to.to_owned(), id: id.to_owned(), message });
             }
         }
-        let ack = NodeBuilder::new("ack").attr("class", "message").attr("id", id).attr("from", to).attr("t", "1").build();
+        let ack =
+            NodeBuilder::new("ack").attr("class", "message").attr("id", id).attr("from", to).attr("t", "1").build();
         self.order(Order::Send(ack));
     }
 }

@@ -1,0 +1,84 @@
+//! What the door costs: a real door process with a real policy, vault and audit log,
+//! a real TLS origin, and a client, all on loopback.
+//!
+//! `cargo bench --bench door` prints a table. The program starts itself twice more,
+//! as door and as origin, so that the CPU and memory of the door alone can be read
+//! from /proc. Figures are of this machine at this hour: read ratios first.
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods, missing_docs)]
+
+use std::time::Duration;
+
+#[path = "door/client.rs"]
+mod client;
+#[path = "door/origin.rs"]
+mod origin;
+#[path = "door/processes.rs"]
+mod processes;
+#[path = "door/serve.rs"]
+mod serve;
+
+use client::{Client, Via};
+use processes::Setup;
+
+const WARM_UP: Duration = Duration::from_millis(500);
+const MEASURED: Duration = Duration::from_secs(3);
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
+    let role = arguments.next();
+    let place = arguments.next().unwrap_or_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    match role.as_deref() {
+        Some("door") => runtime.block_on(serve::door(place.as_ref())),
+        Some("origin") => runtime.block_on(origin::serve(place.as_ref())),
+        _ => runtime.block_on(measure()),
+    }
+}
+
+async fn measure() {
+    let setup = Setup::start().await;
+    let direct = Client::new(&setup, Via::Direct);
+    let plain = Client::new(&setup, Via::Door { host: "plain.bench" });
+    let keyed = Client::new(&setup, Via::Door { host: "keyed.bench" });
+    println!("\n| measurement | result |\n|---|---|");
+    println!("| door at rest | {:.1} MiB |", setup.door_memory());
+    for (name, client) in [("direct", &direct), ("door", &plain), ("door, credential and scan", &keyed)] {
+        let run = client.keep_alive(1, WARM_UP, MEASURED).await;
+        println!("| {name}: 1 KiB GET, kept alive, 1 at a time | p50 {:.3} ms, p99 {:.3} ms |", run.p50(), run.p99());
+    }
+    for (name, client) in [("direct", &direct), ("door", &plain), ("door, credential and scan", &keyed)] {
+        let before = setup.door_cpu();
+        let run = client.keep_alive(32, WARM_UP, MEASURED).await;
+        let cpu = (setup.door_cpu() - before) / run.all() as f64 * 10_000.0;
+        println!(
+            "| {name}: 1 KiB GET, kept alive, 32 at a time | {:.0}/s, p99 {:.2} ms, door CPU {cpu:.2} s per 10,000 |",
+            run.per_second(),
+            run.p99()
+        );
+    }
+    for (name, client) in [("direct", &direct), ("door", &plain)] {
+        let before = setup.door_cpu();
+        let run = client.new_connections(16, WARM_UP, MEASURED).await;
+        let cpu = (setup.door_cpu() - before) / run.all() as f64 * 10_000.0;
+        println!(
+            "| {name}: new TLS connection and GET, 16 at a time | {:.0}/s, door CPU {cpu:.2} s per 10,000 |",
+            run.per_second()
+        );
+    }
+    for (name, client) in [("direct", &direct), ("door", &plain), ("door, credential and scan", &keyed)] {
+        println!("| {name}: download | {:.0} MB/s |", client.download(512 << 20).await);
+        println!("| {name}: upload | {:.0} MB/s |", client.upload(256 << 20).await);
+    }
+    for (name, client) in [("direct", &direct), ("door", &plain), ("door, credential and scan", &keyed)] {
+        let run = client.events(200).await;
+        println!(
+            "| {name}: event stream, age of an event on arrival | p50 {:.3} ms, p99 {:.3} ms |",
+            run.p50(),
+            run.p99()
+        );
+    }
+    let before = setup.door_memory();
+    let tunnels = plain.idle_tunnels(400).await;
+    let each = (setup.door_memory() - before) * 1024.0 / tunnels.len() as f64;
+    println!("| idle tunnel (used once, then held), of {} | {each:.0} KiB |", tunnels.len());
+}

@@ -1,0 +1,14 @@
+//! Promises of the proxy that take more than one request and its answer to test:
+//! the log, the order of things, streams, broken connections, pools and limits.
+#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod limits;
+mod log;
+mod pool;
+mod policy;
+mod requests;
+mod responses;
+mod streams;

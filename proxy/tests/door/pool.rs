@@ -1,0 +1,112 @@
+//! Upstream connections: kept, never shared, checked before each use.
+
+use crate::support::{World, get};
+
+async fn send(world: &World, requests: &[&str]) {
+    let mut client = world.family.tunnel("api.bound.test:443").await;
+    for request in requests {
+        client.send(request).await;
+        assert_eq!(client.answer().await.unwrap().status, 200, "{request}");
+        world.settled().await;
+    }
+}
+
+#[tokio::test]
+async fn one_connection_serves_many_requests() {
+    let world = World::new().await;
+    let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+    let post = "POST /2 HTTP/1.1\r\nHost: cdn.allowed.test\r\nContent-Length: 4\r\n\r\ndata";
+    let chunked = "POST /3 HTTP/1.1\r\nHost: cdn.allowed.test\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ndata\r\n0\r\n\r\n";
+    for request in [&get("cdn.allowed.test", "/1"), post, chunked, &get("cdn.allowed.test", "/4")] {
+        client.send(request).await;
+        assert_eq!(client.answer().await.unwrap().status, 200);
+        world.settled().await;
+    }
+    let upstream = world.upstream("cdn.allowed.test");
+    assert_eq!((upstream.received().len(), upstream.connections()), (4, 1));
+    assert_eq!(world.names.asked(), ["cdn.allowed.test"], "resolved once");
+}
+
+#[tokio::test]
+async fn a_new_connection_of_the_client_uses_the_pooled_one() {
+    let world = World::new().await;
+    for path in ["/1", "/2"] {
+        assert_eq!(world.family.get("cdn.allowed.test", path).await.status, 200);
+        world.settled().await;
+    }
+    assert_eq!(world.upstream("cdn.allowed.test").connections(), 1);
+}
+
+#[tokio::test]
+async fn doors_share_no_connection() {
+    let world = World::new().await;
+    for door in [&world.family, &world.work] {
+        assert_eq!(door.get("cdn.allowed.test", "/").await.status, 200);
+        world.settled().await;
+    }
+    assert_eq!(world.upstream("cdn.allowed.test").connections(), 2);
+}
+
+/// A server may tie an identity to a connection: one that carried a credential
+/// serves no request under a rule without it (attack I12).
+#[tokio::test]
+async fn credentials_share_no_connection() {
+    let with = "[[allow]]\nhost = \"api.bound.test\"\ndo = [\"* /v1/**\"]\ncredential = \"first\"\nprivate = [\"127.0.0.10/32\"]\n";
+    let without = "[[allow]]\nhost = \"api.bound.test\"\ndo = [\"* /open/**\"]\nprivate = [\"127.0.0.10/32\"]\n";
+    let setup = crate::support::Setup { family: format!("{with}{without}"), ..Default::default() };
+    let world = World::with(setup).await;
+    let authorization = format!("Authorization: Bearer {}", world.surrogate());
+    let request = format!("GET /v1/x HTTP/1.1\r\nHost: api.bound.test\r\n{authorization}\r\n\r\n");
+    send(&world, &[&request, &get("api.bound.test", "/open/x"), &request]).await;
+    let received = world.upstream("api.bound.test").received();
+    let connections: Vec<_> = received.iter().map(|request| request.connection).collect();
+    assert_eq!(connections, [0, 1, 0]);
+}
+
+#[tokio::test]
+async fn a_pooled_connection_whose_address_is_no_longer_allowed_is_left() {
+    let world = World::new().await;
+    assert_eq!(world.family.get("cdn.allowed.test", "/1").await.status, 200);
+    world.settled().await;
+    world.family.replace_policy(
+        "[[allow]]\nhost = \"cdn.allowed.test\"\ndo = [\"* /**\"]\nprivate = [\"127.0.0.14/32\"]\n",
+    );
+    assert_eq!(world.family.get("cdn.allowed.test", "/2").await.status, 403);
+    assert_eq!(world.upstream("cdn.allowed.test").only().request_line(), "GET /1 HTTP/1.1");
+}
+
+/// The upstream closes while the connection idles: the next request gets a new one.
+#[tokio::test]
+async fn a_connection_that_died_in_the_pool_is_replaced() {
+    let world = World::new().await;
+    let upstream = world.upstream("cdn.allowed.test");
+    upstream.on(|exchange| {
+        Box::pin(async {
+            exchange.body().await?;
+            exchange.closed = true;
+            exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await
+        })
+    });
+    for path in ["/1", "/2", "/3"] {
+        assert_eq!(world.family.get("cdn.allowed.test", path).await.status, 200, "{path}");
+        world.settled().await;
+    }
+    assert_eq!(upstream.received().len(), 3, "each sent once");
+}
+
+/// Half an answer leaves the connection in an unknown state.
+#[tokio::test]
+async fn a_connection_with_an_answer_left_over_is_not_reused() {
+    let world = World::new().await;
+    let upstream = world.upstream("cdn.allowed.test");
+    upstream.answers("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nonly the beginning");
+    {
+        let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+        client.send(get("cdn.allowed.test", "/1")).await;
+        assert_eq!(client.head_answer().await.unwrap().status, 200);
+    }
+    // The client is gone; what it had of the door ends.
+    upstream.answers_as_usual();
+    assert_eq!(world.family.get("cdn.allowed.test", "/2").await.text(), "ok");
+    assert_eq!(upstream.connections(), 2);
+}

@@ -1,0 +1,143 @@
+//! Requests on their way up: bodies, broken connections, leaks found on the way.
+
+use policies::Code;
+
+use crate::support::{World, until};
+
+fn post(host: &str, framing: &str) -> String {
+    format!("POST /v1/x HTTP/1.1\r\nHost: {host}\r\n{framing}\r\n\r\n")
+}
+
+/// The leak stands at the end of a body whose beginning is already upstream: the
+/// upstream never has a whole request.
+#[tokio::test]
+async fn a_leak_found_on_the_way_breaks_the_request_off() {
+    let world = World::new().await;
+    let upstream = world.upstream("cdn.allowed.test");
+    let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+    client.send(post("cdn.allowed.test", "Content-Length: 100000")).await;
+    client.send("a".repeat(50_000)).await;
+    until("the beginning is upstream", || upstream.received().iter().any(|request| request.body_bytes >= 50_000)).await;
+    client.send(world.surrogate()).await;
+    client.send("a".repeat(50_000)).await;
+    let answer = client.answer().await.unwrap();
+    assert_eq!(answer.status, 403, "{}", answer.text());
+    assert!(answer.text().contains("surrogate_unbound"), "{}", answer.text());
+    world.settled().await;
+    let (row, received) = (world.log.only(), upstream.only());
+    assert_eq!(row.code(), Some(Code::SurrogateUnbound));
+    assert!(row.alarm());
+    assert!(!received.complete && received.body_bytes <= 50_000, "{}", received.body_bytes);
+    assert_eq!(row.outcome().bytes_up, 50_000);
+}
+
+/// The same in a chunked body: no last chunk, so that nothing could be taken for whole.
+#[tokio::test]
+async fn a_chunked_request_that_is_broken_off_has_no_last_chunk() {
+    let world = World::new().await;
+    let upstream = world.upstream("cdn.allowed.test");
+    let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+    client.send(post("cdn.allowed.test", "Transfer-Encoding: chunked")).await;
+    client.send("5\r\nhello\r\n").await;
+    until("the beginning is upstream", || upstream.received().iter().any(|request| !request.body.is_empty())).await;
+    let canary = &world.values["CANARY"];
+    client.send(format!("{:x}\r\n{canary}\r\n0\r\n\r\n", canary.len())).await;
+    assert_eq!(client.answer().await.unwrap().status, 403);
+    world.settled().await;
+    let received = upstream.only();
+    assert!(!received.complete);
+    assert_eq!(received.body, b"5\r\nhello\r\n");
+}
+
+/// The upstream answers before it has the body; then a leak is found in the rest.
+#[tokio::test]
+async fn a_leak_behind_an_early_answer_cuts_the_answer() {
+    let world = World::new().await;
+    world.upstream("cdn.allowed.test").on(|exchange| {
+        Box::pin(async {
+            exchange.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nyes\r\n").await?;
+            exchange.body().await?;
+            exchange.send("0\r\n\r\n").await
+        })
+    });
+    let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+    client.send(post("cdn.allowed.test", "Transfer-Encoding: chunked")).await;
+    client.send("5\r\nhello\r\n").await;
+    assert_eq!(client.head_answer().await.unwrap().status, 200);
+    let canary = &world.values["CANARY"];
+    client.send(format!("{:x}\r\n{canary}\r\n0\r\n\r\n", canary.len())).await;
+    let rest = client.finish().await;
+    assert!(!rest.ends_with(b"0\r\n\r\n"), "an answer that is cut does not look whole");
+    world.settled().await;
+    assert_eq!(world.log.only().code(), Some(Code::SecretInRequest));
+    assert!(!world.upstream("cdn.allowed.test").only().complete);
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_in_its_body_leaves_no_whole_request() {
+    let world = World::new().await;
+    let upstream = world.upstream("cdn.allowed.test");
+    let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+    client.send(post("cdn.allowed.test", "Content-Length: 100")).await;
+    client.send("half").await;
+    until("half is upstream", || upstream.received().iter().any(|request| request.body_bytes == 4)).await;
+    drop(client);
+    world.settled().await;
+    let row = world.log.only();
+    assert_eq!(row.code(), Some(Code::Framing));
+    assert_eq!(row.outcome().bytes_up, 4);
+    assert!(!upstream.only().complete);
+}
+
+#[tokio::test]
+async fn a_client_that_waits_for_the_continue_gets_it_and_the_upstream_does_not() {
+    let world = World::new().await;
+    let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+    client.send(post("cdn.allowed.test", "Expect: 100-continue\r\nContent-Length: 5")).await;
+    assert_eq!(client.answer().await.unwrap().status, 100);
+    client.send("hello").await;
+    assert_eq!(client.answer().await.unwrap().status, 200);
+    let received = world.upstream("cdn.allowed.test").only();
+    assert_eq!((received.header("expect"), &received.body[..]), (None, &b"hello"[..]));
+}
+
+/// Refused before the body is sent: the client is told, and not asked to go on.
+#[tokio::test]
+async fn a_refused_request_is_not_asked_for_its_body() {
+    let world = World::new().await;
+    let mut client = world.family.tunnel("evil.test:443").await;
+    client.send(post("evil.test", "Expect: 100-continue\r\nContent-Length: 5")).await;
+    assert_eq!(client.answer().await.unwrap().status, 403);
+    assert!(client.finish().await.is_empty());
+}
+
+/// Some programs close their sending side and still want the answer.
+#[tokio::test]
+async fn a_half_closed_client_gets_its_answer() {
+    let world = World::new().await;
+    for plain in [false, true] {
+        let mut client =
+            if plain { world.family.connect().await } else { world.family.tunnel("cdn.allowed.test:443").await };
+        let target = if plain { "http://cdn.allowed.test/" } else { "/" };
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: cdn.allowed.test\r\n\r\n")).await;
+        client.half_close().await;
+        assert_eq!(client.answer().await.unwrap().text(), "ok", "plain: {plain}");
+    }
+}
+
+/// The whole of what an upstream sees: nothing added, nothing of the sandbox.
+#[tokio::test]
+async fn what_was_judged_is_what_is_sent() {
+    let world = World::new().await;
+    let mut client = world.family.tunnel("api.bound.test:443").await;
+    let surrogate = world.surrogate();
+    let head = format!("Host: API.bound.test\r\nUser-Agent: curl\r\nAuthorization: Bearer {surrogate}\r\nAccept: */*");
+    client.send(format!("POST /v1/%7euser?q=%7e HTTP/1.1\r\n{head}\r\nContent-Length: 2\r\n\r\nhi")).await;
+    assert_eq!(client.answer().await.unwrap().status, 200);
+    let expected = format!(
+        "POST /v1/~user?q=%7e HTTP/1.1\r\nhost: api.bound.test\r\nuser-agent: curl\r\nauthorization: Bearer {}\r\n\
+         accept: */*\r\ncontent-length: 2\r\naccept-encoding: identity\r\n\r\nhi",
+        world.real()
+    );
+    assert_eq!(world.upstream("api.bound.test").only().text(), expected);
+}

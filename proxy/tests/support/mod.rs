@@ -1,0 +1,362 @@
+//! Two doors on real sockets, real upstream servers on loopback, and everything
+//! in between for real: what the attack cases and the tests of the proxy run in.
+//!
+//! `family` and `work` are two groups with a sandbox each. Names resolve to
+//! 127.0.0.10 and up, which the policies exempt one by one; everything else leads
+//! to a canary that nobody may reach.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+pub mod certificates;
+pub mod client;
+pub mod ports;
+pub mod spelled;
+pub mod upstream;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use policies::{Authority, GroupName, Policy, RequestPattern, SandboxId, Source};
+use proxy::audit::Identity;
+use proxy::ports::Resolved;
+use proxy::scan::{Watched, WatchedKind};
+use proxy::{Credential, Door, Gateway, Keyring, Limits, Place, upstream_tls};
+use rand::RngExt;
+use secrecy::SecretString;
+use tokio::net::UnixListener;
+use tokio::task::AbortHandle;
+
+pub use client::{Answer, Client, PATIENCE};
+use ports::{Log, Names, Safe};
+use upstream::{Canary, Upstream};
+
+/// Names of upstream servers, and the last byte of their addresses.
+const UPSTREAMS: [(&str, u8); 8] = [
+    ("api.bound.test", 10),
+    ("other.bound.test", 11),
+    ("cdn.allowed.test", 12),
+    ("ro.allowed.test", 13),
+    ("ok.glob.test", 14),
+    ("model.bound.test", 15),
+    ("bad.test", 16),
+    ("git.allowed.test", 17),
+];
+
+/// Certificates that are wrong, all on the server of `bad.test`.
+pub const BAD_CERTIFICATES: [&str; 5] =
+    ["expired.bad.test", "future.bad.test", "wronghost.bad.test", "selfsigned.bad.test", "unknownca.bad.test"];
+
+/// Where each credential belongs.
+const FIRST_HOSTS: [&str; 7] = [
+    "api.bound.test:443",
+    "model.bound.test:443",
+    "expired.bad.test:443",
+    "future.bad.test:443",
+    "wronghost.bad.test:443",
+    "selfsigned.bad.test:443",
+    "unknownca.bad.test:443",
+];
+const SECOND_HOSTS: [&str; 1] = ["other.bound.test:443"];
+
+/// How a world is to be; `Setup::default()` for the usual.
+#[derive(Clone)]
+pub struct Setup {
+    /// Policy of `family`; of `work`.
+    pub family: String,
+    pub work: String,
+    pub limits: Limits,
+    /// `false`: nothing is watched and no host is guarded. To prove that tests notice.
+    pub guards: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Setup {
+            family: include_str!("../../../tests/vectors/fixture/family.toml").to_owned(),
+            work: include_str!("../../../tests/vectors/fixture/work.toml").to_owned(),
+            limits: Limits::default(),
+            guards: true,
+        }
+    }
+}
+
+/// All of it.
+pub struct World {
+    pub log: Arc<Log>,
+    pub names: Arc<Names>,
+    pub safe: Arc<Safe>,
+    pub canary: Canary,
+    pub family: OpenDoor,
+    pub work: OpenDoor,
+    pub gateway: Arc<Gateway>,
+    upstreams: BTreeMap<&'static str, Upstream>,
+    /// Every value that a case can name: `REAL1`, `SUR1`, …
+    pub values: BTreeMap<&'static str, String>,
+    dir: tempfile::TempDir,
+}
+
+/// A door being served.
+pub struct OpenDoor {
+    pub door: Arc<Door>,
+    pub policy: Arc<ArcSwap<Policy>>,
+    socket: PathBuf,
+    serving: AbortHandle,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    pub async fn with(setup: Setup) -> Self {
+        LazyLock::force(&TRACES);
+        let values = values();
+        let safe = Arc::new(safe(&values, setup.guards));
+        let (log, names) = (Arc::new(Log::default()), Arc::new(Names::default()));
+        let canary = Canary::start().await;
+        let mut upstreams = BTreeMap::new();
+        for (name, last) in UPSTREAMS {
+            upstreams.insert(name, Upstream::start([127, 0, 0, last].into()).await);
+        }
+        fill(&names, &upstreams, &canary);
+        let gateway = Arc::new(Gateway {
+            ledger: log.clone(),
+            resolver: names.clone(),
+            secrets: safe.clone(),
+            tls: upstream_tls(&[certificates::root()]).unwrap(),
+            limits: setup.limits,
+            connections: AtomicU64::new(0),
+        });
+        let dir = tempfile::tempdir().unwrap();
+        let open = |group: &str, policy: &str, first: &str| {
+            OpenDoor::open(&gateway, dir.path(), group, policy, keyring(&values[first], &values["SUR2"], setup.guards))
+        };
+        let family = open("family", &setup.family, "SUR1");
+        let work = open("work", &setup.work, "WORKSUR1");
+        World { log, names, safe, canary, family, work, gateway, upstreams, values, dir }
+    }
+
+    /// The server of a name.
+    pub fn upstream(&self, name: &str) -> &Upstream {
+        &self.upstreams[name]
+    }
+
+    pub fn upstreams(&self) -> impl Iterator<Item = &Upstream> {
+        self.upstreams.values()
+    }
+
+    /// What each query for a name gets; every address with the port of whoever listens there.
+    pub fn resolves(&self, name: &str, answers: &[Vec<IpAddr>]) {
+        let listeners = || self.upstreams().map(|upstream| upstream.address).chain([self.canary.address]);
+        let port = |ip: IpAddr| listeners().find(|address| address.ip() == ip).map(|address| address.port());
+        let resolved = |ips: &Vec<IpAddr>| ips.iter().map(|ip| Resolved { ip: *ip, port: port(*ip) }).collect();
+        self.names.set(name, answers.iter().map(resolved).collect());
+    }
+
+    pub fn real(&self) -> &str {
+        &self.values["REAL1"]
+    }
+
+    pub fn surrogate(&self) -> &str {
+        &self.values["SUR1"]
+    }
+
+    /// Waits until every allowed request has its outcome.
+    pub async fn settled(&self) {
+        until("every outcome is stored", || self.log.is_settled()).await;
+    }
+}
+
+impl OpenDoor {
+    fn open(gateway: &Arc<Gateway>, dir: &Path, group: &str, policy: &str, keyring: Keyring) -> Self {
+        let sandbox = if group == "family" { "a1" } else { "b2" };
+        let identity = identity(group, sandbox);
+        let policy = Arc::new(ArcSwap::from_pointee(compile(group, policy)));
+        let door = Door::new(gateway.clone(), identity, policy.clone(), keyring).unwrap();
+        let socket = dir.join(format!("{group}.sock"));
+        let listener = UnixListener::bind(&socket).unwrap();
+        let serving = tokio::spawn(door.clone().serve(listener)).abort_handle();
+        OpenDoor { door, policy, socket, serving }
+    }
+
+    /// A connection, nothing said yet.
+    pub async fn connect(&self) -> Client {
+        Client::connect(&self.socket, self.door.ca_pem()).await
+    }
+
+    /// The inside of a tunnel.
+    pub async fn tunnel(&self, authority: &str) -> Client {
+        self.connect().await.tunnel(authority).await
+    }
+
+    /// One GET over a tunnel of its own.
+    pub async fn get(&self, host: &str, path: &str) -> Answer {
+        let mut client = self.tunnel(&format!("{host}:443")).await;
+        client.send(get(host, path)).await;
+        client.answer().await.expect("an answer")
+    }
+
+    /// Other rules from now on.
+    pub fn replace_policy(&self, text: &str) {
+        self.policy.store(Arc::new(compile(self.door.identity().group.as_str(), text)));
+    }
+
+    /// Stops serving: every connection is cut.
+    pub fn shut(&self) {
+        self.serving.abort();
+    }
+}
+
+impl Drop for OpenDoor {
+    fn drop(&mut self) {
+        self.shut();
+    }
+}
+
+/// A GET with nothing in it.
+pub fn get(host: &str, path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n")
+}
+
+pub fn compile(group: &str, text: &str) -> Policy {
+    let source = Source { name: format!("policies/{group}.toml"), text: text.to_owned() };
+    let compiled = Policy::compile(&GroupName::parse(group).unwrap(), &source, None);
+    compiled.unwrap_or_else(|problems| panic!("{problems}")).policy
+}
+
+/// Waits a little for a condition that may never hold, which is for the caller to judge.
+pub async fn until_or_give_up(holds: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !holds() && started.elapsed() < Duration::from_secs(1) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Waits for a condition; what is waited for is in the message when it never holds.
+pub async fn until(what: &str, holds: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < PATIENCE, "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+fn identity(group: &str, sandbox: &str) -> Identity {
+    Identity { group: GroupName::parse(group).unwrap(), sandbox: SandboxId::new(sandbox).unwrap() }
+}
+
+/// Random per world: what is found in a log or an answer was put there by this one.
+fn values() -> BTreeMap<&'static str, String> {
+    let prefixed = |prefix: &str| format!("{prefix}{}", random());
+    BTreeMap::from([
+        ("REAL1", prefixed("sk-real+/")),
+        ("REAL2", prefixed("key real ")),
+        ("SUR1", prefixed("sk-sur-")),
+        ("SUR2", prefixed("key-sur-")),
+        ("WORKSUR1", prefixed("sk-work-")),
+        ("RETIREDSUR1", prefixed("sk-old-")),
+        ("CANARY", prefixed("CANARY_KEY_")),
+        ("ATTACKER", prefixed("sk-attacker-")),
+    ])
+}
+
+fn random() -> String {
+    let mut rng = rand::rng();
+    (0..28).map(|_| char::from(rng.sample(rand::distr::Alphanumeric))).collect()
+}
+
+fn safe(values: &BTreeMap<&'static str, String>, guards: bool) -> Safe {
+    let secrets = [("first", "REAL1"), ("second", "REAL2")];
+    let secrets = secrets.map(|(name, value)| (name.to_owned(), values[value].clone()));
+    let surrogate = |value, credential: &str, group, sandbox, retired| {
+        let what = WatchedKind::Surrogate {
+            credential: credential.into(),
+            sandbox: identity(group, sandbox).sandbox,
+            group: identity(group, sandbox).group,
+            retired,
+        };
+        watched(what, &values[value])
+    };
+    let secret = |value, credential: &str| watched(WatchedKind::Secret { credential: credential.into() }, &values[value]);
+    let all = vec![
+        secret("REAL1", "first"),
+        secret("REAL2", "second"),
+        surrogate("SUR1", "first", "family", "a1", false),
+        surrogate("SUR2", "second", "family", "a1", false),
+        surrogate("WORKSUR1", "first", "work", "b2", false),
+        surrogate("RETIREDSUR1", "first", "family", "a0", true),
+        watched(WatchedKind::Canary { name: "bait".into() }, &values["CANARY"]),
+    ];
+    Safe::new(BTreeMap::from(secrets), if guards { all } else { Vec::new() })
+}
+
+fn watched(what: WatchedKind, value: &str) -> Watched {
+    Watched::new(what, &SecretString::from(value.to_owned()))
+}
+
+fn keyring(first: &str, second: &str, guards: bool) -> Keyring {
+    let authorities = |hosts: &[&str]| hosts.iter().map(|host| Authority::parse(host, None).unwrap()).collect::<Vec<_>>();
+    let credential = |name: &str, hosts: &[&str], header: &'static str, only: &[&str], surrogate: &str| Credential {
+        name: name.into(),
+        hosts: authorities(hosts),
+        places: vec![Place::Header(http::HeaderName::from_static(header))],
+        only: only.iter().map(|pattern| RequestPattern::parse(pattern).unwrap()).collect(),
+        surrogate: surrogate.into(),
+    };
+    let only = ["GET /**", "HEAD /**", "POST /v1/**"];
+    let held = vec![
+        credential("first", &FIRST_HOSTS, "authorization", &only, first),
+        credential("second", &SECOND_HOSTS, "x-api-key", &[], second),
+    ];
+    if !guards {
+        return Keyring::default();
+    }
+    let guarded: Vec<_> =
+        held.iter().flat_map(|one| one.hosts.iter().map(|host| (host.clone(), one.name.clone()))).collect();
+    Keyring::new(held, guarded)
+}
+
+fn fill(names: &Names, upstreams: &BTreeMap<&str, Upstream>, canary: &Canary) {
+    let at = |address: std::net::SocketAddr| vec![vec![Resolved { ip: address.ip(), port: Some(address.port()) }]];
+    for (name, upstream) in upstreams {
+        names.set(name, at(upstream.address));
+    }
+    for name in BAD_CERTIFICATES {
+        names.set(name, at(upstreams["bad.test"].address));
+    }
+    for name in ["evil.test", "denied.glob.test", "x.glob.test", "evilglob.test", "glob.test", "doorward.internal"] {
+        names.set(name, at(canary.address));
+    }
+}
+
+/// Everything the code under test traced, at the finest level.
+pub static TRACES: LazyLock<Arc<Mutex<Vec<u8>>>> = LazyLock::new(|| {
+    let traces = Arc::new(Mutex::new(Vec::new()));
+    let writer = Traces(traces.clone());
+    tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .init();
+    traces
+});
+
+#[derive(Clone)]
+struct Traces(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Traces {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+

@@ -1,0 +1,163 @@
+//! Stand-ins for what the proxy asks of the outside: the log, names, secrets.
+//! Each can be told to fail, and counts what it was asked.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+use policies::{Code, HostName};
+use proxy::audit::{Allowed, Decision, Ledger, LedgerDown, Outcome, Seq};
+use proxy::ports::{Pending, Resolved, Resolver, SecretUnavailable, Secrets, Unresolved};
+use proxy::scan::{Watched, Watchlist};
+use secrecy::SecretString;
+
+/// The log, in memory.
+#[derive(Default)]
+pub struct Log {
+    rows: Mutex<Vec<Row>>,
+    pub down: AtomicBool,
+}
+
+/// A decision and, when it came, its outcome.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub decision: Decision,
+    pub outcome: Option<Outcome>,
+}
+
+impl Log {
+    pub fn rows(&self) -> Vec<Row> {
+        self.rows.lock().unwrap().clone()
+    }
+
+    /// The only row there is.
+    pub fn only(&self) -> Row {
+        let rows = self.rows();
+        assert_eq!(rows.len(), 1, "{rows:#?}");
+        rows[0].clone()
+    }
+
+    pub fn codes(&self) -> Vec<Option<Code>> {
+        self.rows().iter().map(Row::code).collect()
+    }
+
+    /// Whether every allowed request has an outcome.
+    pub fn is_settled(&self) -> bool {
+        self.rows().iter().all(|row| !row.is_allowed() || row.outcome.is_some())
+    }
+}
+
+impl Row {
+    pub fn is_allowed(&self) -> bool {
+        self.decision.verdict == Allowed::Allow
+    }
+
+    /// Why it was refused, before or after the verdict.
+    pub fn code(&self) -> Option<Code> {
+        self.decision.code.or(self.outcome.as_ref().and_then(|outcome| outcome.code))
+    }
+
+    pub fn alarm(&self) -> bool {
+        self.decision.alarm || self.outcome.as_ref().is_some_and(|outcome| outcome.alarm)
+    }
+
+    pub fn outcome(&self) -> &Outcome {
+        self.outcome.as_ref().expect("an outcome")
+    }
+}
+
+impl Ledger for Log {
+    fn decided(&self, decision: &Decision) -> Result<Seq, LedgerDown> {
+        if self.down.load(Ordering::SeqCst) {
+            return Err(LedgerDown("no space left on device".to_owned()));
+        }
+        let mut rows = self.rows.lock().unwrap();
+        rows.push(Row { decision: decision.clone(), outcome: None });
+        Ok(Seq(rows.len() as u64 - 1))
+    }
+
+    fn ended(&self, seq: Seq, outcome: &Outcome) -> Result<(), LedgerDown> {
+        let row = &mut self.rows.lock().unwrap()[seq.0 as usize];
+        assert!(row.is_allowed(), "only what was allowed has an outcome");
+        assert!(row.outcome.replace(outcome.clone()).is_none(), "a second outcome");
+        Ok(())
+    }
+}
+
+/// What runs while a name is being resolved: after the verdict, before the dial.
+type Meanwhile = Box<dyn Fn() + Send + Sync>;
+
+/// The resolver: a table, with a count of what was asked.
+#[derive(Default)]
+pub struct Names {
+    /// One list of addresses for each query; the last is repeated.
+    table: Mutex<BTreeMap<String, Vec<Vec<Resolved>>>>,
+    asked: Mutex<Vec<String>>,
+    meanwhile: Mutex<Option<Meanwhile>>,
+}
+
+impl Names {
+    /// What each query for the name gets, in order.
+    pub fn set(&self, name: &str, answers: Vec<Vec<Resolved>>) {
+        self.table.lock().unwrap().insert(name.to_owned(), answers);
+    }
+
+    pub fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    pub fn meanwhile(&self, then: impl Fn() + Send + Sync + 'static) {
+        *self.meanwhile.lock().unwrap() = Some(Box::new(then));
+    }
+
+    fn answer(&self, name: &str) -> Result<Vec<Resolved>, Unresolved> {
+        let mut asked = self.asked.lock().unwrap();
+        asked.push(name.to_owned());
+        let time = asked.iter().filter(|one| *one == name).count();
+        let table = self.table.lock().unwrap();
+        let answers = table.get(name).ok_or_else(|| Unresolved("no such name".to_owned()))?;
+        Ok(answers.get(time - 1).or(answers.last()).cloned().unwrap_or_default())
+    }
+}
+
+impl Resolver for Names {
+    fn resolve<'a>(&'a self, name: &'a HostName) -> Pending<'a, Result<Vec<Resolved>, Unresolved>> {
+        Box::pin(async move {
+            let answer = self.answer(name.as_str());
+            if let Some(then) = &*self.meanwhile.lock().unwrap() {
+                then();
+            }
+            answer
+        })
+    }
+}
+
+/// The vault: real secrets by name, and the real watchlist over them.
+#[derive(Default)]
+pub struct Safe {
+    pub secrets: BTreeMap<String, String>,
+    pub locked: AtomicBool,
+    watchlist: ArcSwap<Watchlist>,
+}
+
+impl Safe {
+    pub fn new(secrets: BTreeMap<String, String>, watched: Vec<Watched>) -> Self {
+        let watchlist = Watchlist::build(watched).expect("values long enough");
+        Safe { secrets, locked: AtomicBool::new(false), watchlist: ArcSwap::from_pointee(watchlist) }
+    }
+}
+
+impl Secrets for Safe {
+    fn reveal(&self, credential: &str) -> Result<SecretString, SecretUnavailable> {
+        if self.locked.load(Ordering::SeqCst) {
+            return Err(SecretUnavailable(format!("credential {credential}: the keyring is locked")));
+        }
+        let secret = self.secrets.get(credential).ok_or_else(|| SecretUnavailable("not defined".to_owned()))?;
+        Ok(SecretString::from(secret.clone()))
+    }
+
+    fn watchlist(&self) -> Arc<Watchlist> {
+        self.watchlist.load_full()
+    }
+}

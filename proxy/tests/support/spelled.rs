@@ -1,0 +1,60 @@
+//! The ways a secret may be written, spelled out here anew: a check that used the
+//! proxy's own list would miss what that list misses.
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+
+/// Raw, base64 at three offsets in both alphabets, hex, percent, JSON.
+pub fn forms(secret: &str) -> Vec<(&'static str, Vec<u8>)> {
+    let mut forms = vec![
+        ("raw", secret.as_bytes().to_vec()),
+        ("hex", hex(secret).into_bytes()),
+        ("upper-case hex", hex(secret).to_uppercase().into_bytes()),
+        ("percent", percent(secret).into_bytes()),
+        ("encodeURIComponent", component(secret).into_bytes()),
+        ("json", json(secret).into_bytes()),
+    ];
+    for offset in 0..3 {
+        forms.push(("base64", inner(&STANDARD, secret, offset)));
+        forms.push(("base64url", inner(&URL_SAFE, secret, offset)));
+    }
+    forms
+}
+
+/// Which form of the secret stands in the bytes, if any does.
+pub fn find(secret: &str, bytes: &[u8]) -> Option<&'static str> {
+    let bytes = bytes.to_ascii_lowercase();
+    let holds = |form: &Vec<u8>| memchr::memmem::find(&bytes, &form.to_ascii_lowercase()).is_some();
+    forms(secret).into_iter().find(|(_, form)| holds(form)).map(|(name, _)| name)
+}
+
+/// The characters that depend on the secret alone, whatever stands around it.
+fn inner(engine: &impl Engine, secret: &str, offset: usize) -> Vec<u8> {
+    let text = engine.encode([&vec![0; offset][..], secret.as_bytes()].concat());
+    let (first, end) = ((8 * offset).div_ceil(6), 8 * (offset + secret.len()) / 6);
+    text.as_bytes()[first..end].to_vec()
+}
+
+pub fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Every byte escaped.
+pub fn percent(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+/// Only what a URL component may not hold.
+pub fn component(text: &str) -> String {
+    let stays = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~!*'()".contains(&byte);
+    text.bytes().map(|byte| if stays(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+/// Every character as `\u0041`.
+pub fn json(text: &str) -> String {
+    text.bytes().map(|byte| format!("\\u{byte:04x}")).collect()
+}
+
+pub fn base64(text: &str) -> String {
+    STANDARD.encode(text)
+}

@@ -1,0 +1,120 @@
+//! The attack cases under `tests/vectors`, each through a real door; and the proof
+//! that they can fail.
+#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod case;
+mod run;
+
+use std::collections::BTreeMap;
+
+use case::Case;
+use futures_util::StreamExt;
+use futures_util::stream;
+use run::{BY_GUARDS, BY_POLICY, Run, rests_on_guards, rests_on_policy, run, run_weakened};
+
+/// How many worlds stand at a time.
+const AT_ONCE: usize = 4;
+
+/// A case with its family and its name: `A01 trailing dot`.
+#[derive(Clone)]
+struct Named {
+    family: String,
+    name: String,
+    case: Case,
+}
+
+fn cases() -> Vec<Named> {
+    let named = |(family, attack): (String, case::Attack)| {
+        let whole = !attack.title.is_empty() && !attack.source.is_empty() && !attack.cases.is_empty();
+        assert!(whole, "{} is not whole", attack.id);
+        let id = attack.id;
+        attack.cases.into_iter().map(move |case| Named { family: family.clone(), name: format!("{id} {}", case.name), case })
+    };
+    case::all().into_iter().flat_map(named).collect()
+}
+
+/// The cases that expect one of these codes.
+fn cases_refused_by(codes: &[&str]) -> Vec<Named> {
+    let expects = |case: &Case| {
+        let mut said = case.record.iter().filter_map(|record| record.get("code")?.as_str());
+        said.any(|code| codes.contains(&code))
+    };
+    cases().into_iter().filter(|named| expects(&named.case)).collect()
+}
+
+/// What each case came to, a few at a time; a panic is a fault like any other.
+async fn each<F>(cases: Vec<Named>, go: impl Fn(Case) -> F + Copy) -> Vec<(Named, Run)>
+where
+    F: Future<Output = Run> + Send + 'static,
+{
+    let one = async |named: Named| {
+        let ran = tokio::spawn(go(named.case.clone())).await;
+        (named, ran.unwrap_or_else(|panicked| Run { faults: vec![panicked.to_string()], rows: Vec::new() }))
+    };
+    stream::iter(cases).map(one).buffered(AT_ONCE).collect().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_attack_meets_its_verdict() {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let mut faults = Vec::new();
+    for (named, ran) in each(cases(), async |case| run(&case).await).await {
+        *counts.entry(named.family).or_default() += 1;
+        faults.extend(ran.faults.into_iter().map(|fault| format!("{}: {fault}", named.name)));
+    }
+    let all: usize = counts.values().sum();
+    let per_family: Vec<_> = counts.iter().map(|(family, count)| format!("{family} {count}")).collect();
+    report(&format!("{all} attack cases: {}", per_family.join(", ")));
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    assert!(all >= 450, "cases are missing: {all}");
+}
+
+/// Behind an open door each case that only the verdict stops must be found out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_an_open_policy_the_attacks_are_noticed() {
+    let opened = each(cases_refused_by(&BY_POLICY), async |case| {
+        let rows = run(&case).await.rows;
+        if rows.iter().any(rests_on_policy) { run_weakened(&case, &rows, true).await } else { untried() }
+    });
+    let (tried, unnoticed, faults) = noticed(opened.await);
+    let reached = faults.iter().filter(|fault| fault.contains("canary")).count();
+    report(&format!("{tried} cases rest on the policy; without it {reached} reach the canary"));
+    assert!(unnoticed.is_empty(), "these cannot fail: {unnoticed:#?}");
+    assert!(tried >= 60 && reached >= 5, "{tried} tried, {reached} reached the canary");
+}
+
+/// Without watchlist and guarded hosts each case that only they stop must be found out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_guards_the_leaks_are_noticed() {
+    let opened = each(cases_refused_by(&BY_GUARDS), async |case| {
+        let rows = run(&case).await.rows;
+        if rows.iter().any(rests_on_guards) { run_weakened(&case, &rows, false).await } else { untried() }
+    });
+    let (tried, unnoticed, _) = noticed(opened.await);
+    report(&format!("{tried} cases rest on the watchlist and on guarded hosts"));
+    assert!(unnoticed.is_empty(), "these cannot fail: {unnoticed:#?}");
+    assert!(tried >= 100, "{tried}");
+}
+
+/// A case that cannot be weakened.
+fn untried() -> Run {
+    Run { faults: vec![UNTRIED.to_owned()], rows: Vec::new() }
+}
+
+const UNTRIED: &str = "not tried";
+
+/// How many were tried, which of them found nothing wrong, and what the others found.
+fn noticed(ran: Vec<(Named, Run)>) -> (usize, Vec<String>, Vec<String>) {
+    let tried: Vec<_> = ran.into_iter().filter(|(_, run)| run.faults != [UNTRIED]).collect();
+    let unnoticed = tried.iter().filter(|(_, run)| run.faults.is_empty()).map(|(named, _)| named.name.clone()).collect();
+    (tried.len(), unnoticed, tried.into_iter().flat_map(|(_, run)| run.faults).collect())
+}
+
+/// The count per family is a result of this test, not a trace of it.
+#[expect(clippy::print_stderr, reason = "what the runner found, for who runs it")]
+fn report(text: &str) {
+    eprintln!("{text}");
+}

@@ -1,0 +1,126 @@
+//! `doorward chat`: the other end of the terminal channel.
+
+mod conversation;
+mod terminal;
+
+use std::io::{IsTerminal as _, Read as _};
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+use policies::GroupName;
+
+use super::{Failure, group, reach, refused, show, up, usage};
+use crate::channels::terminal::CHANNEL;
+use crate::home::Home;
+use crate::store::{Group, NewGroup, Store, StoreError};
+
+use conversation::Conversation;
+
+/// The longest message; a JSON line of it stays below the channel's limit even where
+/// every character needs six.
+const MESSAGE_LIMIT: usize = 160 << 10;
+
+/// Talk to a group.
+///
+/// At a terminal: a prompt, until Ctrl-D. Otherwise everything on stdin, to its end, is
+/// one message, and the answer goes to stdout. What the door refused, why, and the lines
+/// that would allow it are shown with the answer.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  doorward chat
+  doorward chat --group family --once 'date'
+  echo 'curl -sS https://example.org/' | doorward chat --group family
+
+Exit codes: 0 answered (also where the door refused something), 1 the run failed.")]
+pub struct ChatArgs {
+    /// The group; the main group where nothing is said
+    #[arg(long, value_name = "GROUP", value_parser = GroupName::parse)]
+    group: Option<GroupName>,
+    /// Send this one message, print the answer, leave
+    #[arg(long, value_name = "TEXT")]
+    once: Option<String>,
+    /// One line of JSON for each message that comes back
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(super) async fn run(home: &Home, args: ChatArgs) -> Result<ExitCode, Failure> {
+    let message = one_message(&args)?;
+    let group = find_or_make(home, args.group.as_ref())?;
+    let mut reached = reach::daemon(home).await?;
+    let talk = async {
+        let mut conversation = Conversation::open(reached.client().await?, &group, args.json).await?;
+        match &message {
+            Some(text) => conversation.once(text).await,
+            None => terminal::talk(&mut conversation, &group).await,
+        }
+    };
+    let done = tokio::select! {
+        done = talk => done,
+        // As a shell reports a command that SIGINT ended.
+        () = up::interrupted() => Ok(ExitCode::from(130)),
+    };
+    reached.leave().await;
+    done
+}
+
+/// The message of `--once` or of stdin; `None` where a person sits at a terminal.
+fn one_message(args: &ChatArgs) -> Result<Option<String>, Failure> {
+    let text = match &args.once {
+        Some(text) => text.clone(),
+        None if std::io::stdin().is_terminal() => return Ok(None),
+        None => {
+            let mut bytes = Vec::new();
+            std::io::stdin().lock().take(MESSAGE_LIMIT as u64 + 1).read_to_end(&mut bytes)?;
+            String::from_utf8(bytes).map_err(|_| usage(anyhow!("the message on stdin is not UTF-8 text")))?
+        }
+    };
+    if text.trim().is_empty() {
+        return Err(usage(anyhow!("the message is empty")));
+    }
+    if text.len() > MESSAGE_LIMIT {
+        return Err(usage(anyhow!(
+            "the message is longer than {} KiB; put it into a file of the group",
+            MESSAGE_LIMIT >> 10
+        )));
+    }
+    Ok(Some(text.trim_end_matches('\n').to_owned()))
+}
+
+/// The group to talk to. The very first time it is made.
+fn find_or_make(home: &Home, wanted: Option<&GroupName>) -> Result<Group, Failure> {
+    let store = group::open_store(home)?;
+    let groups = store.groups()?;
+    let found = match wanted {
+        Some(name) => groups.into_iter().find(|group| group.name == *name),
+        None if groups.is_empty() => Some(make_main(home, &store)?),
+        None if groups.len() == 1 || groups[0].is_main => groups.into_iter().next(),
+        None => {
+            let names: Vec<String> = groups.iter().map(|group| group.name.to_string()).collect();
+            return Err(usage(anyhow!("which group? Say --group with one of: {}", names.join(", "))));
+        }
+    };
+    let Some(group) = found else {
+        let name = wanted.map(ToString::to_string).unwrap_or_default();
+        let hint = format!("`doorward group add {name}` makes it");
+        return Err(refused(anyhow::Error::from(StoreError::NoGroup(name)).context(hint)));
+    };
+    if group.channel != CHANNEL {
+        return Err(refused(anyhow!("the group {} is a chat on {}; write to it there", group.name, group.channel)));
+    }
+    Ok(group)
+}
+
+fn make_main(home: &Home, store: &Store) -> Result<Group, Failure> {
+    let name = GroupName::parse("main").map_err(|why| usage(anyhow!(why)))?;
+    let new = NewGroup { name: &name, channel: CHANNEL, chat: name.as_str(), agent: "shell", is_main: true };
+    let group = group::register(home, store, &new)?.map_err(refused)?;
+    show::aside(&format!(
+        "There was no group yet, so Doorward made your main one, `main`. Its agent is a plain shell: what you\n\
+         write is a command, its output is the answer. It can reach nothing yet; {} says what it may.",
+        home.policy_file(&name).display(),
+    ));
+    Ok(group)
+}

@@ -1,0 +1,130 @@
+//! A terminal's side of the channel protocol.
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, anyhow};
+use serde::Deserialize;
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+
+use super::super::{Failure, refused, show};
+use crate::channels::lines::{LineReader, LineWriter};
+use crate::channels::protocol::{FromChannel, Incoming, MAX_LINE, Outgoing, OutgoingKind, Sender, ToChannel, VERSION};
+use crate::channels::terminal::CHANNEL;
+use crate::control::client::Client;
+use crate::store::{self, Group};
+
+/// An open connection to a group's chat.
+pub(super) struct Conversation {
+    reader: LineReader<OwnedReadHalf>,
+    writer: LineWriter<OwnedWriteHalf>,
+    chat: String,
+    json: bool,
+}
+
+/// What comes over the connection: the channel protocol, or the control socket's no.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Channel(ToChannel),
+    Error { error: String },
+}
+
+impl Conversation {
+    /// Connects and says hello.
+    pub(super) async fn open(client: Client, group: &Group, json: bool) -> Result<Self, Failure> {
+        let stream: UnixStream = client.channel(Some(group.name.to_string())).await?;
+        let (read, write) = stream.into_split();
+        let reader = LineReader::new(read, MAX_LINE);
+        let mut conversation = Conversation { reader, writer: LineWriter::new(write), chat: group.chat.clone(), json };
+        let program = concat!("doorward-chat ", env!("CARGO_PKG_VERSION")).to_owned();
+        let hello = FromChannel::Hello { v: VERSION, channel: CHANNEL.to_owned(), program };
+        conversation.writer.send(&hello).await?;
+        match conversation.next().await? {
+            ToChannel::Welcome { .. } => Ok(conversation),
+            _ => Err(refused(anyhow!("the daemon did not welcome this terminal; it may be of another version"))),
+        }
+    }
+
+    /// Sends one message, shows what comes back, until its answer is complete.
+    pub(super) async fn once(&mut self, text: &str) -> Result<ExitCode, Failure> {
+        let id = self.say(text).await?;
+        let mut failed = false;
+        loop {
+            match self.next().await? {
+                ToChannel::Ignored { id: ignored, why } if ignored == id => {
+                    return Err(refused(anyhow!("the message was not taken: {why}")));
+                }
+                ToChannel::Send(out) if out.in_reply_to.as_ref() == Some(&id) => {
+                    self.show(&out)?;
+                    self.confirm(out.id).await?;
+                    failed |= out.kind == OutgoingKind::Failure;
+                    if out.kind == OutgoingKind::Done {
+                        return Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS });
+                    }
+                }
+                ToChannel::Send(out) => {
+                    // It belongs to an earlier message whose sender did not wait.
+                    if out.kind != OutgoingKind::Done {
+                        show::aside(&format!("(to an earlier message) {}", show::visible(&out.text)));
+                    }
+                    self.confirm(out.id).await?;
+                }
+                ToChannel::Welcome { .. }
+                | ToChannel::Chats { .. }
+                | ToChannel::Accepted { .. }
+                | ToChannel::Ignored { .. }
+                | ToChannel::Typing { .. } => {}
+            }
+        }
+    }
+
+    /// Sends a message and gives its id.
+    pub(super) async fn say(&mut self, text: &str) -> Result<String, Failure> {
+        let id = format!("{:032x}", rand::random::<u128>());
+        let sender = Sender { id: "owner".to_owned(), name: "owner".to_owned() };
+        let message = Incoming {
+            id: id.clone(),
+            chat: self.chat.clone(),
+            sender,
+            text: text.to_owned(),
+            at: store::now(),
+            ..Incoming::default()
+        };
+        self.writer.send(&FromChannel::Message(message)).await.context("the daemon is gone")?;
+        Ok(id)
+    }
+
+    /// What the daemon says next. Cancel-safe.
+    pub(super) async fn next(&mut self) -> Result<ToChannel, Failure> {
+        match self.reader.next().await? {
+            Some(Line::Channel(line)) => Ok(line),
+            Some(Line::Error { error }) => Err(refused(anyhow!(error))),
+            None => Err(refused(anyhow!(
+                "the daemon closed the connection: it was stopped, or its log says why. A message that it had taken in \
+                 is answered once it runs again"
+            ))),
+        }
+    }
+
+    /// It has reached the person.
+    pub(super) async fn confirm(&mut self, id: u64) -> Result<(), Failure> {
+        Ok(self.writer.send(&FromChannel::Sent { id }).await?)
+    }
+
+    /// Shows a message: for a program as it is, for a person without control characters.
+    pub(super) fn show(&self, out: &Outgoing) -> Result<(), Failure> {
+        if self.json {
+            return Ok(show::json(out)?);
+        }
+        let text = if std::io::stdout().is_terminal() { show::visible(&out.text) } else { out.text.clone() };
+        match out.kind {
+            OutgoingKind::Reply => show::line(&text)?,
+            OutgoingKind::Notice => show::line(&format!("\n[Doorward] {}\n", show::visible(&out.text)))?,
+            OutgoingKind::Failure => show::line(&format!("[Doorward] No answer: {}", show::visible(&out.text)))?,
+            OutgoingKind::Done => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,85 @@
+//! `doorward doctor`: is everything there, and if not, what to do.
+
+mod checks;
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::{Failure, show};
+use crate::home::Home;
+
+/// Check that everything is there, and say how to mend what is not.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit codes: 0 everything is fine (there may be warnings), 3 something is broken.")]
+pub struct DoctorArgs {
+    /// As JSON, one line
+    #[arg(long)]
+    json: bool,
+}
+
+/// The result of one check.
+#[derive(Debug, Serialize)]
+struct Check {
+    /// What was looked at.
+    what: String,
+    state: State,
+    /// What was found.
+    found: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Fine,
+    Warning,
+    Broken,
+}
+
+/// Runs the command.
+pub(super) async fn run(home: &Home, args: DoctorArgs) -> Result<ExitCode, Failure> {
+    let checks = checks::all(home).await;
+    if args.json {
+        show::json(&checks)?;
+    } else {
+        for check in &checks {
+            show::line(&show::visible(&check.line()))?;
+        }
+    }
+    let broken = checks.iter().filter(|check| check.state == State::Broken).count();
+    if !args.json {
+        show::line(&match broken {
+            0 => "\nEverything is there.".to_owned(),
+            1 => "\nOne thing is broken.".to_owned(),
+            more => format!("\n{more} things are broken."),
+        })?;
+    }
+    Ok(if broken == 0 { ExitCode::SUCCESS } else { ExitCode::from(3) })
+}
+
+impl Check {
+    fn fine(what: impl Into<String>, found: impl Into<String>) -> Self {
+        Check { what: what.into(), state: State::Fine, found: found.into(), fix: None }
+    }
+
+    fn warning(what: impl Into<String>, found: impl Into<String>, fix: impl Into<String>) -> Self {
+        Check { what: what.into(), state: State::Warning, found: found.into(), fix: Some(fix.into()) }
+    }
+
+    fn broken(what: impl Into<String>, found: impl Into<String>, fix: impl Into<String>) -> Self {
+        Check { what: what.into(), state: State::Broken, found: found.into(), fix: Some(fix.into()) }
+    }
+
+    fn line(&self) -> String {
+        let mark = match self.state {
+            State::Fine => "ok     ",
+            State::Warning => "warning",
+            State::Broken => "BROKEN ",
+        };
+        let fix = self.fix.as_ref().map(|fix| format!("\n         fix: {}", fix.replace('\n', "\n              ")));
+        format!("{mark}  {}: {}{}", self.what, self.found, fix.unwrap_or_default())
+    }
+}

@@ -1,0 +1,234 @@
+//! `doorward drill`: attack your own installation, and read what came of it.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::anyhow;
+use containers::Engine;
+use policies::GroupName;
+
+use super::{Failure, environment, image, refused, show, up};
+use crate::config::Config;
+use crate::drill::attacks::Area;
+use crate::drill::{self, DrillError, Fence, Order, Report, Tried, Weaken};
+use crate::home::Home;
+
+/// Attack your own installation from a real sandbox, and see that nothing gets out.
+///
+/// Uses your engine, image, limits and the group's policy and folder. Canaries on this
+/// computer listen for whatever gets through; the internet is not touched. Each attack
+/// is also run where it must succeed (its control), so that a broken attack does not
+/// pass for a refused one. Works beside a running daemon and without one.
+///
+/// The exit code is 0 only if every attack failed and every control succeeded.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  doorward drill
+  doorward drill --group family --json
+  doorward drill --weaken network      see what it looks like when something gets out")]
+pub struct DrillArgs {
+    /// Whose sandbox to attack from; the main group where none is said
+    #[arg(long, value_name = "GROUP", value_parser = GroupName::parse)]
+    group: Option<GroupName>,
+    /// Weaken the sandbox under attack on purpose: the drill must then fail
+    #[arg(long, value_name = "WHAT", value_enum)]
+    weaken: Option<Hole>,
+    /// The result as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Hole {
+    /// Join it to a network
+    Network,
+    /// Give it the engine's own system call filter instead of Doorward's
+    Seccomp,
+    /// Put a proxy that lets everything through behind its door
+    Proxy,
+}
+
+/// Runs the command.
+pub(super) async fn run(home: &Home, args: DrillArgs) -> Result<ExitCode, Failure> {
+    let started = Instant::now();
+    let config = Config::load(home)?;
+    let engine = Engine::connect(config.engine.host.as_deref()).await.map_err(environment)?;
+    if config.engine.image.is_none() {
+        image::ensure_base(&engine).await?;
+    }
+    let weaken = args.weaken.map(|hole| match hole {
+        Hole::Network => Weaken::Network,
+        Hole::Seccomp => Weaken::Seccomp,
+        Hole::Proxy => Weaken::Proxy,
+    });
+    let fence = Fence::new(engine.clone());
+    let order = Order { home, group: args.group, weaken };
+    let progress = |what: &str| show::aside(&format!("doorward: {what} …"));
+    let held = tokio::select! {
+        held = drill::hold(order, &engine, &fence, &progress) => held.map_err(failed),
+        () = up::interrupted() => Err(refused(anyhow!("the drill was interrupted, so it proves nothing"))),
+    };
+    let cleared = fence.clear().await.map_err(|why| anyhow!("something of the drill could not be removed: {why}"));
+    let report = held?;
+    if args.json {
+        show::json(&as_json(&report, weaken))?;
+    } else {
+        show::line(&as_text(&report, weaken, started.elapsed().as_secs()))?;
+    }
+    cleared.map_err(environment)?;
+    Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn failed(error: DrillError) -> Failure {
+    let own = matches!(error, DrillError::NoGroup(_) | DrillError::Policy(_) | DrillError::Config(_));
+    let error = anyhow::Error::new(error);
+    if own { refused(error) } else { environment(error.context("the drill could not be held, so it proves nothing")) }
+}
+
+fn as_text(report: &Report, weaken: Option<Weaken>, seconds: u64) -> String {
+    let whose = if report.throw_away {
+        "a throw-away group (you have none yet)".to_owned()
+    } else {
+        format!("group {}", report.group)
+    };
+    let mut text = format!(
+        "Drill: {} attacks from a real sandbox of {whose}, {} canaries listening\n{}, image {}\n",
+        report.tried.len(),
+        report.canaries,
+        report.engine,
+        report.image
+    );
+    if let Some(weaken) = weaken {
+        let _ = writeln!(text, "\nThe sandbox under attack is weakened on purpose: {}.", weakened(weaken));
+    }
+    let width = report.tried.iter().map(|tried| tried.attack.id.len()).max().unwrap_or(0);
+    for area in Area::ALL {
+        let _ = writeln!(text, "\n{}\n{}\n", area.title(), indented(area.explained(), 2));
+        let _ = writeln!(text, "  ATTACK   CONTROL");
+        for tried in report.tried.iter().filter(|tried| tried.attack.area == area) {
+            text += &attack_as_text(tried, width);
+        }
+    }
+    text.push('\n');
+    for finding in &report.findings {
+        let finding: String = show::visible(finding).chars().take(WIDTH - 19).collect();
+        let _ = writeln!(text, "NOT AS IT MUST BE  {finding}");
+    }
+    if let Err(why) = &report.open {
+        let _ = writeln!(
+            text,
+            "SHUT  not even what the policy allows goes through, so refusals prove nothing: {}",
+            show::visible(why)
+        );
+    }
+    text + &verdict(report, seconds)
+}
+
+fn attack_as_text(tried: &Tried, width: usize) -> String {
+    let mark = if tried.result.through { "GOT OUT" } else { "refused" };
+    let control = if tried.control.through { "works" } else { "FAILED" };
+    let mut text = format!("  {mark}  {control:<7}  {:<width$}  {}\n", tried.attack.id, tried.attack.tries);
+    text += &wrapped(&tried.result.what);
+    if !tried.control.through {
+        text += &wrapped(&format!("its control: {}", tried.control.what));
+    }
+    text
+}
+
+/// What happened, under its attack: words of a sandbox too, so made visible and cut.
+fn wrapped(text: &str) -> String {
+    const MOST: usize = 300;
+    let text: String = show::visible(text).chars().take(MOST).collect();
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        if lines.last().is_some_and(|line| line.chars().count() + word.chars().count() > WIDTH - INDENT) {
+            lines.push(String::new());
+        }
+        if let Some(line) = lines.last_mut() {
+            let space = if line.is_empty() { "" } else { " " };
+            let _ = write!(line, "{space}{word}");
+        }
+    }
+    lines.iter().map(|line| format!("{:INDENT$}{line}\n", "")).collect()
+}
+
+/// Where what happened starts, and how wide a report is.
+const INDENT: usize = 20;
+const WIDTH: usize = 100;
+
+fn verdict(report: &Report, seconds: u64) -> String {
+    let count = report.tried.len();
+    if report.passed() {
+        return format!(
+            "All {count} attacks failed, and all {count} controls succeeded: nothing gets out. ({seconds} s)"
+        );
+    }
+    let ids = |tried: Vec<&Tried>| tried.iter().map(|tried| tried.attack.id).collect::<Vec<_>>().join(", ");
+    let (through, unproven): (Vec<_>, Vec<_>) = (report.through().collect(), report.unproven().collect());
+    let mut lines = vec![format!("The drill FAILED. ({seconds} s)")];
+    if !through.is_empty() {
+        lines.push(format!("{} of {count} attacks got out: {}", through.len(), ids(through)));
+    }
+    if !unproven.is_empty() {
+        lines.push(format!(
+            "{} of {count} prove nothing, because their control failed: {}",
+            unproven.len(),
+            ids(unproven)
+        ));
+    }
+    if !report.findings.is_empty() {
+        lines.push("The sandbox is not what it must be; see above.".to_owned());
+    }
+    lines.join("\n")
+}
+
+fn as_json(report: &Report, weaken: Option<Weaken>) -> serde_json::Value {
+    let attacks: Vec<_> = report
+        .tried
+        .iter()
+        .map(|tried| {
+            serde_json::json!({
+                "id": tried.attack.id,
+                "area": tried.attack.area.as_str(),
+                "tries": tried.attack.tries,
+                "result": if tried.result.through { "got_out" } else { "refused" },
+                "what": tried.result.what,
+                "control": tried.attack.control.as_str(),
+                "control_result": if tried.control.through { "succeeded" } else { "failed" },
+                "control_what": tried.control.what,
+            })
+        })
+        .collect();
+    serde_json::json!({
+        "passed": report.passed(),
+        "group": report.group,
+        "throw_away_group": report.throw_away,
+        "engine": report.engine,
+        "image": report.image,
+        "canaries": report.canaries,
+        "weakened": weaken.map(|weaken| match weaken {
+            Weaken::Network => "network",
+            Weaken::Seccomp => "seccomp",
+            Weaken::Proxy => "proxy",
+        }),
+        "findings": report.findings,
+        "allowed_way": report.open.as_ref().map_or_else(|why| why.as_str(), |()| "open"),
+        "got_out": report.through().map(|tried| tried.attack.id).collect::<Vec<_>>(),
+        "unproven": report.unproven().map(|tried| tried.attack.id).collect::<Vec<_>>(),
+        "attacks": attacks,
+    })
+}
+
+fn weakened(weaken: Weaken) -> &'static str {
+    match weaken {
+        Weaken::Network => "it is joined to a network",
+        Weaken::Seccomp => "it has the engine's own system call filter",
+        Weaken::Proxy => "a proxy that lets everything through stands behind its door",
+    }
+}
+
+fn indented(text: &str, by: usize) -> String {
+    text.lines().map(|line| format!("{:by$}{line}", "")).collect::<Vec<_>>().join("\n")
+}

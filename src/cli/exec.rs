@@ -1,0 +1,92 @@
+//! `doorward exec`: a command in a fresh sandbox of a group.
+
+use std::process::ExitCode;
+
+use containers::{Engine, Exec, TerminalSize};
+use policies::GroupName;
+use rustix::termios::{self, OptionalActions, Termios};
+
+use super::{Failure, environment, progress, reach, refused, show, up};
+use crate::config::Config;
+use crate::control::client::ClientError;
+use crate::control::protocol::{Answer, Request};
+use crate::home::Home;
+
+/// Run a command in a sandbox of a group: its folder, its door, its surrogates.
+///
+/// The sandbox is a fresh one and is removed when the command ends. The command's exit
+/// code is passed on.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  doorward exec family -- sh -c 'ip addr; cat /proc/net/route; env'
+  doorward exec family -- bash")]
+pub struct ExecArgs {
+    /// The group
+    #[arg(value_parser = GroupName::parse)]
+    group: GroupName,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    command: Vec<String>,
+}
+
+/// Runs the command.
+pub(super) async fn run(home: &Home, args: ExecArgs) -> Result<ExitCode, Failure> {
+    let config = Config::load(home)?;
+    let mut reached = reach::daemon(home).await?;
+    let done = tokio::select! {
+        done = in_sandbox(&config, &mut reached, &args) => done,
+        // As a shell reports a command that SIGINT ended.
+        () = up::interrupted() => Ok(ExitCode::from(130)),
+    };
+    reached.leave().await;
+    done
+}
+
+async fn in_sandbox(config: &Config, reached: &mut reach::Reached<'_>, args: &ExecArgs) -> Result<ExitCode, Failure> {
+    let request = Request::Exec { group: args.group.to_string() };
+    let client = reached.client().await?;
+    let (answer, mut held) = progress::while_waiting("starting a sandbox", client.ask(&request)).await?;
+    let Answer::Sandbox { container } = answer else { return Err(ClientError::Unexpected.into()) };
+    let engine = Engine::connect(config.engine.host.as_deref()).await.map_err(environment)?;
+    let raw = if show::is_interactive() { RawTerminal::enter() } else { None };
+    let exec = Exec { argv: &args.command, terminal: raw.as_ref().map(RawTerminal::size) };
+    let ran = tokio::select! {
+        ran = engine.exec(&container, exec, Some(tokio::io::stdin()), tokio::io::stdout(), tokio::io::stderr()) => ran,
+        () = held.closed() => {
+            drop(raw);
+            return Err(refused(anyhow::anyhow!("the sandbox is gone: the group was stopped or the daemon ended")));
+        }
+    };
+    drop(raw);
+    // Codes of processes are 0 to 255; anything else is no success.
+    Ok(ExitCode::from(u8::try_from(ran?).unwrap_or(1)))
+}
+
+/// The caller's terminal, handing every key on; as it was before once dropped.
+struct RawTerminal {
+    before: Termios,
+    size: TerminalSize,
+}
+
+impl RawTerminal {
+    fn enter() -> Option<Self> {
+        let stdin = std::io::stdin();
+        let before = termios::tcgetattr(&stdin).ok()?;
+        let window = termios::tcgetwinsize(&stdin).ok()?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        termios::tcsetattr(&stdin, OptionalActions::Now, &raw).ok()?;
+        Some(RawTerminal { before, size: TerminalSize { rows: window.ws_row, columns: window.ws_col } })
+    }
+
+    fn size(&self) -> TerminalSize {
+        self.size
+    }
+}
+
+impl Drop for RawTerminal {
+    fn drop(&mut self) {
+        let _ = termios::tcsetattr(std::io::stdin(), OptionalActions::Now, &self.before);
+    }
+}

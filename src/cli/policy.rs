@@ -1,0 +1,248 @@
+//! `doorward policy`: check, show and explain what a group may reach. Reads the files
+//! as they are now; needs no daemon and no container engine.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, anyhow};
+use policies::{Compiled, Facts, GroupName, Policy, Problems, RuleSummary, Source, Verdict};
+
+use super::{Failure, refused, show, usage};
+use crate::gateway::policy_files::{PolicyError, PolicyFiles};
+use crate::home::Home;
+
+/// Check, show and explain what a group may reach.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  doorward policy check                    every group's file
+  doorward policy check family
+  doorward policy show family              every rule, presets included
+  doorward policy explain family POST https://api.github.com/gists
+
+Exit codes of `explain`: 0 it is allowed, 1 it is denied, 2 that is no request.
+Exit codes of `check`: 0 every file is right, 1 one is not.")]
+pub struct PolicyArgs {
+    #[command(subcommand)]
+    command: PolicyCommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum PolicyCommand {
+    /// Check policy files: of all groups, of one group, or any file
+    Check {
+        /// A group's name, or the path of a file
+        what: Option<String>,
+    },
+    /// Show every rule of a group, presets and base.toml included
+    Show {
+        /// The group
+        #[arg(value_parser = GroupName::parse)]
+        group: GroupName,
+        /// As JSON, one line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say whether a request would be allowed, by which rule, and what would change that
+    Explain {
+        /// The group
+        #[arg(value_parser = GroupName::parse)]
+        group: GroupName,
+        /// GET, POST, …
+        method: String,
+        /// https://host/path
+        url: String,
+        /// As JSON, one line
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs the command.
+pub(super) fn run(home: &Home, args: PolicyArgs) -> Result<ExitCode, Failure> {
+    match args.command {
+        PolicyCommand::Check { what } => check(home, what.as_deref()),
+        PolicyCommand::Show { group, json } => show_rules(home, &group, json),
+        PolicyCommand::Explain { group, method, url, json } => explain(home, &group, &method, &url, json),
+    }
+}
+
+/// Every policy file of the home, by the group it belongs to.
+pub(super) fn groups_with_files(home: &Home) -> anyhow::Result<Vec<GroupName>> {
+    let folder = home.policies_dir();
+    let entries = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", folder.display())),
+    };
+    let mut groups = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let is_toml = path.extension().is_some_and(|extension| extension == "toml");
+        if let (true, Ok(group)) = (is_toml && stem != "base", GroupName::parse(stem)) {
+            groups.push(group);
+        }
+    }
+    groups.sort();
+    Ok(groups)
+}
+
+/// The report of a compiler, with the lines it is about.
+pub(super) fn report(problems: &Problems) -> String {
+    let shown = problems.0.iter().map(|problem| format!("{:?}", miette::Report::new(problem.clone())));
+    show::visible(shown.collect::<Vec<_>>().join("\n").trim_end())
+}
+
+fn check(home: &Home, what: Option<&str>) -> Result<ExitCode, Failure> {
+    let mut all_right = true;
+    match what {
+        Some(path) if path.contains('/') || path.ends_with(".toml") => {
+            all_right = tell_check(path, compile_file(home, Path::new(path))?)?;
+        }
+        Some(name) => {
+            let group = GroupName::parse(name).map_err(|why| usage(anyhow!(why)))?;
+            all_right = tell_check(name, compile_named(home, &group)?)?;
+        }
+        None => {
+            let groups = groups_with_files(home)?;
+            if groups.is_empty() {
+                let folder = home.policies_dir();
+                show::line(&format!("There is no policy file in {}; nothing is allowed.", folder.display()))?;
+            }
+            for group in groups {
+                all_right &= tell_check(group.as_str(), PolicyFiles::compile(home, &group))?;
+            }
+        }
+    }
+    Ok(if all_right { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// A group without a file and without a registration is a typing error.
+fn compile_named(home: &Home, group: &GroupName) -> Result<Result<Compiled, PolicyError>, Failure> {
+    let file = home.policy_file(group);
+    if !file.exists() {
+        return Err(refused(anyhow!(
+            "there is no policy file {}; `doorward group add {group}` makes one",
+            file.display()
+        )));
+    }
+    Ok(PolicyFiles::compile(home, group))
+}
+
+/// Any file, as if it were a group's. Its name says which group.
+fn compile_file(home: &Home, path: &Path) -> Result<Result<Compiled, PolicyError>, Failure> {
+    let read =
+        |path: &PathBuf| std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
+    let text = read(&path.to_path_buf())?;
+    let base_path = home.base_policy_file();
+    let base = base_path.exists().then(|| read(&base_path)).transpose()?;
+    let base = base.map(|text| Source { name: "policies/base.toml".into(), text });
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let group = GroupName::parse(stem).or_else(|_| GroupName::parse("file")).map_err(|why| usage(anyhow!(why)))?;
+    let source = Source { name: path.display().to_string(), text };
+    Ok(Policy::compile(&group, &source, base.as_ref()).map_err(PolicyError::Wrong))
+}
+
+fn tell_check(name: &str, compiled: Result<Compiled, PolicyError>) -> Result<bool, Failure> {
+    match compiled {
+        Ok(Compiled { policy, warnings }) => {
+            if !warnings.is_empty() {
+                show::line(&report(&warnings))?;
+            }
+            show::line(&format!("{name}: right; rules: {}", policy.rules().count()))?;
+            Ok(true)
+        }
+        Err(PolicyError::Wrong(problems)) => {
+            show::line(&report(&problems))?;
+            let count = problems.0.len();
+            show::line(&format!(
+                "{name}: wrong ({count} {}); a running daemon keeps the last one that was right",
+                if count == 1 { "problem" } else { "problems" }
+            ))?;
+            Ok(false)
+        }
+        Err(error) => Err(refused(error)),
+    }
+}
+
+fn compile(home: &Home, group: &GroupName) -> Result<Policy, Failure> {
+    match compile_named(home, group)? {
+        Ok(compiled) => Ok(compiled.policy),
+        Err(PolicyError::Wrong(problems)) => {
+            Err(refused(anyhow!("the policy of {group} is wrong:\n{}", report(&problems))))
+        }
+        Err(error) => Err(refused(error)),
+    }
+}
+
+fn show_rules(home: &Home, group: &GroupName, json: bool) -> Result<ExitCode, Failure> {
+    let policy = compile(home, group)?;
+    let rules: Vec<RuleSummary> = policy.rules().collect();
+    if json {
+        show::json(&serde_json::json!({ "group": group, "policy": policy.hash().to_string(), "rules": rules }))?;
+    } else if rules.is_empty() {
+        show::line(&format!("{group} may reach nothing: {} names nothing.", home.policy_file(group).display()))?;
+    } else {
+        let rows: Vec<Vec<String>> = rules.iter().map(row).collect();
+        show::line(&show::table(&["", "host", "requests", "credential", "rule"], &rows))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(rule: &RuleSummary) -> Vec<String> {
+    let usual = match rule.scheme {
+        Some("http") => rule.ports == [80],
+        _ => rule.ports.is_empty() || rule.ports == [443],
+    };
+    let mut host = rule.host.clone();
+    if rule.scheme == Some("http") {
+        host = format!("http://{host}");
+    }
+    if !usual {
+        host += &format!(":{}", rule.ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
+    }
+    let credential = rule.credential.as_deref().unwrap_or_default().to_owned();
+    vec![rule.effect.to_owned(), host, rule.requests.join(", "), credential, rule.at.to_string()]
+}
+
+fn explain(home: &Home, group: &GroupName, method: &str, url: &str, json: bool) -> Result<ExitCode, Failure> {
+    let facts = Facts::parse(method, url).map_err(|error| usage(anyhow!("{method} {url}: {error}")))?;
+    let policy = compile(home, group)?;
+    let request = format!("{method} {}", facts.url_without_query());
+    match policy.decide(facts) {
+        Verdict::Allow(permit) => {
+            if json {
+                show::json(&serde_json::json!({
+                    "verdict": "allow", "request": request, "rule": permit.rule(), "credential": permit.credential(),
+                }))?;
+            } else {
+                let credential = permit.credential().map(|name| format!(", with the credential {name}"));
+                let words = format!("allow  {request}\nrule   {}{}", permit.rule(), credential.unwrap_or_default());
+                show::line(&show::visible(&words))?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Verdict::Deny(_, refusal) => {
+            if json {
+                show::json(&serde_json::json!({
+                    "verdict": "deny", "request": request, "code": refusal.code, "why": refusal.why,
+                    "rule": refusal.rule, "lift": refusal.lift,
+                }))?;
+            } else {
+                show::line(&show::visible(&denied(home, group, &request, &refusal)))?;
+            }
+            Ok(ExitCode::from(1))
+        }
+    }
+}
+
+fn denied(home: &Home, group: &GroupName, request: &str, refusal: &policies::Refusal) -> String {
+    let rule = refusal.rule.as_ref().map_or_else(|| "none names it".to_owned(), ToString::to_string);
+    let mut words = format!("deny   {request}\nrule   {rule}\ncode   {}\nwhy    {}", refusal.code, refusal.why);
+    if !refusal.lift.is_empty() {
+        let file = home.policy_file(group);
+        words += &format!("\n\nTo allow it, put this into {}:\n\n{}", file.display(), refusal.lift.join("\n"));
+    }
+    words
+}

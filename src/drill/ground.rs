@@ -1,0 +1,239 @@
+//! The drilling ground: the owner's own configuration, image, policy and group
+//! folder, laid over a throw-away home that holds the drill's audit log, credential
+//! and canaries.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use containers::{Engine, Network, images};
+use policies::{GroupName, Host, HostName};
+use tempfile::TempDir;
+
+use super::DrillError;
+use super::canaries::{Canaries, Ear};
+use crate::config::{Config, Credential, CredentialHost, Pinned, Place, Resolver, SecretSource};
+use crate::gateway::policy_files::PolicyFiles;
+use crate::gateway::{Gateway, OpenDoor};
+use crate::home::{Home, make_private_file};
+use crate::loopback::Authority;
+use crate::sandboxes::Sandboxes;
+use crate::store::Store;
+use crate::store::ledger::AuditLog;
+
+/// What the drill's sandboxes may do beyond the group's own policy.
+const RULES: &str = r#"
+# ---- added by the drill ----
+[[allow]]
+host = "open.drill.test"
+do = ["GET /public/**", "POST /notes"]
+private = ["127.0.0.1/32"]
+
+[[allow]]
+host = "keyed.drill.test"
+do = ["GET /**"]
+credential = "doorward-drill"
+private = ["127.0.0.1/32"]
+
+[[allow]]
+host = "inside.drill.test"
+do = ["GET /**"]
+
+[[allow]]
+host = "ssh.drill.test"
+do = ["GET /**"]
+private = ["127.0.0.1/32"]
+
+[[allow]]
+host = "relay.drill.test"
+scheme = "http"
+do = ["POST /in"]
+private = ["127.0.0.1/32"]
+"#;
+
+const CREDENTIAL: &str = "doorward-drill";
+
+/// The variable that holds the surrogate of the drill's credential.
+pub(super) const VARIABLE: &str = "DOORWARD_DRILL_TOKEN";
+
+/// Everything that the attacks run on.
+pub(super) struct Ground {
+    folder: TempDir,
+    /// The owner's.
+    pub(super) owner: Home,
+    /// The drill's own.
+    pub(super) home: Home,
+    /// The owner's, with the drill's hosts.
+    pub(super) config: Config,
+    /// The group under attack.
+    pub(super) group: GroupName,
+    /// Whether that is none of the owner's.
+    pub(super) throw_away: bool,
+    /// A group of the drill's own, for controls.
+    pub(super) other: GroupName,
+    /// The canaries.
+    pub(super) canaries: Canaries,
+    /// The network of the control; no sandbox of a daemon is on it.
+    pub(super) network: Network,
+    /// The real secret of the drill's credential.
+    pub(super) secret: String,
+    /// The drill's own log.
+    pub(super) log: Arc<AuditLog>,
+    /// Starts sandboxes.
+    pub(super) sandboxes: Sandboxes,
+    /// Another sandbox's door: whose surrogate is a foreign one.
+    pub(super) foreign: OpenDoor,
+}
+
+/// The part of the ground that has to be removed whatever happens.
+pub struct Fence {
+    engine: Engine,
+    installation: String,
+}
+
+impl Fence {
+    /// Around a new installation of the drill's own.
+    pub fn new(engine: Engine) -> Self {
+        Fence { engine, installation: format!("{:032x}", rand::random::<u128>()) }
+    }
+
+    /// Removes containers and networks of the drill.
+    pub async fn clear(&self) -> Result<(), String> {
+        let removed = self.engine.remove_orphans(&self.installation, &[]).await;
+        let networks = self.engine.remove_networks(&self.installation).await;
+        removed.map(drop).and(networks).map_err(|error| error.to_string())
+    }
+}
+
+impl Ground {
+    /// Sets it up; what it makes on the engine carries the fence's label.
+    pub(super) async fn prepare(owner: &Home, wanted: Option<GroupName>, fence: &Fence) -> Result<Self, DrillError> {
+        let config = Config::load(owner)?;
+        let image = config.engine.image.clone().unwrap_or_else(images::base_tag);
+        if !images::exists(&fence.engine, &image).await.map_err(refused)? {
+            return Err(DrillError::NoImage(image));
+        }
+        let (group, throw_away) = which(owner, wanted)?;
+        let folder = tempfile::Builder::new().prefix("doorward-drill-").tempdir().map_err(DrillError::Folder)?;
+        let home = Home::at(folder.path())?;
+        home.prepare()?;
+        let network = fence.engine.create_network(&fence.installation).await.map_err(refused)?;
+        let authority = Authority::new("Doorward drill")?;
+        let canaries = Canaries::open(&authority, &network).await?;
+        let secret = format!("drill-{:032x}", rand::random::<u128>());
+        let config = overlaid(config, &home, &canaries, &authority, &secret)?;
+        let other = GroupName::parse(if group.as_str() == "drill-other" { "drill-another" } else { "drill-other" });
+        let other = other.map_err(DrillError::Group)?;
+        lay_policies(owner, &home, &group, &other)?;
+        lay_folders(owner, &home, &group)?;
+        let log = Arc::new(AuditLog::open(&home.audit_db())?);
+        let gateway = Gateway::open(&home, &config, log.clone())?;
+        let sandboxes =
+            Sandboxes::open(&home, &config, gateway.clone(), fence.engine.clone(), fence.installation.clone())?;
+        let foreign = gateway.open_door(&other, &home.run_dir().join("foreign.sock"))?;
+        let owner = owner.clone();
+        Ok(Ground {
+            folder,
+            owner,
+            home,
+            config,
+            group,
+            throw_away,
+            other,
+            canaries,
+            network,
+            secret,
+            log,
+            sandboxes,
+            foreign,
+        })
+    }
+
+    /// The folder that is gone after the drill.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+fn refused(error: impl std::fmt::Display) -> DrillError {
+    DrillError::Engine(error.to_string())
+}
+
+/// The group that was asked for, else the main one, else one of the drill's own (and
+/// whether it is that).
+fn which(owner: &Home, wanted: Option<GroupName>) -> Result<(GroupName, bool), DrillError> {
+    let groups = if owner.main_db().exists() { Store::open(&owner.main_db())?.groups()? } else { Vec::new() };
+    match wanted {
+        Some(name) if groups.iter().any(|group| group.name == name) => Ok((name, false)),
+        Some(name) => Err(DrillError::NoGroup(name)),
+        // The main group stands first.
+        None => match groups.into_iter().next() {
+            Some(group) => Ok((group.name, false)),
+            None => Ok((GroupName::parse("drill").map_err(DrillError::Group)?, true)),
+        },
+    }
+}
+
+/// The owner's configuration; names lead to canaries, and what no name is given for
+/// is asked of a canary: the drill asks nobody outside of this machine.
+fn overlaid(
+    mut config: Config,
+    home: &Home,
+    canaries: &Canaries,
+    authority: &Authority,
+    secret: &str,
+) -> Result<Config, DrillError> {
+    let (ca, key) = (home.config_dir().join("drill-ca.pem"), home.config_dir().join("drill-key"));
+    write(&ca, authority.pem())?;
+    write(&key, secret)?;
+    config.upstream.extra_ca.push(ca);
+    if let Some(dns) = canaries.get(Ear::Dns) {
+        config.upstream.resolver = Resolver::Server(dns.address());
+    }
+    for (name, address) in canaries.names() {
+        let name = HostName::parse(name).map_err(|error| DrillError::Group(error.to_string()))?;
+        config.upstream.hosts.insert(name, Pinned { ip: address.ip(), port: Some(address.port()) });
+    }
+    let host = Host::parse("keyed.drill.test").map_err(|error| DrillError::Group(error.to_string()))?;
+    let credential = Credential {
+        name: CREDENTIAL.into(),
+        source: SecretSource::File(key),
+        hosts: vec![CredentialHost { host, port: 443 }],
+        place: vec![Place::Header("authorization".into())],
+        only: Vec::new(),
+        env: Some(VARIABLE.to_owned()),
+        prefix: None,
+        shape: None,
+    };
+    config.credentials.insert(CREDENTIAL.into(), credential);
+    Ok(config)
+}
+
+/// The group's policy as its owner wrote it, with the drill's rules behind it.
+fn lay_policies(owner: &Home, home: &Home, group: &GroupName, other: &GroupName) -> Result<(), DrillError> {
+    // Told with the owner's own file and line if it is wrong.
+    PolicyFiles::compile(owner, group).map_err(|error| DrillError::Policy(error.to_string()))?;
+    let read = |path: &Path| match std::fs::read_to_string(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(DrillError::Read(path.to_owned(), error)),
+        text => Ok(text.unwrap_or_default()),
+    };
+    write(&home.policy_file(group), &format!("{}\n{RULES}", read(&owner.policy_file(group))?))?;
+    write(&home.policy_file(other), RULES)?;
+    write(&home.base_policy_file(), &read(&owner.base_policy_file())?)?;
+    PolicyFiles::compile(home, group).map(drop).map_err(|error| DrillError::Rules(error.to_string()))
+}
+
+/// What the group's sandboxes see of the owner's files, they see here too.
+fn lay_folders(owner: &Home, home: &Home, group: &GroupName) -> Result<(), DrillError> {
+    for folder in [Home::group_dir, Home::agent_home, Home::inbox] {
+        let (real, here) = (folder(owner, group), folder(home, group));
+        if real.is_dir() {
+            std::os::unix::fs::symlink(&real, &here).map_err(|error| DrillError::Write(here, error))?;
+        }
+    }
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> Result<(), DrillError> {
+    make_private_file(path)?;
+    std::fs::write(path, text).map_err(|error| DrillError::Write(path.to_owned(), error))
+}

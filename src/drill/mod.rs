@@ -1,0 +1,158 @@
+//! The drill: attacks on the owner's own installation, from a real sandbox of one of
+//! its groups, with canaries on this machine that must receive not one byte.
+//!
+//! What it is: the same engine, image, limits, policy and group folder as the daemon
+//! uses, with an audit log, a credential and names of the drill's own; it works beside
+//! a running daemon and without one. What it is not: a test of the daemon's process.
+//!
+//! **Invariants**
+//! - Success is judged where something would arrive, not by the attacker's word.
+//! - An attack counts as refused only if the same attack succeeds where it must.
+//! - A canary, a control or a sandbox that cannot be set up fails the drill.
+//! - What the drill makes on the engine carries a label of its own and is removed.
+
+pub mod attacks;
+mod canaries;
+mod ground;
+mod judge;
+mod open_proxy;
+mod report;
+mod subject;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use containers::{Engine, ExecError, SandboxLost, images};
+use policies::GroupName;
+
+pub use canaries::{CanaryError, Ear};
+pub use ground::Fence;
+pub use report::{Attempt, Report, Tried};
+
+use crate::config::ConfigError;
+use crate::gateway::GatewayError;
+use crate::home::{Home, HomeError};
+use crate::loopback::AuthorityError;
+use crate::sandboxes::SandboxError;
+use crate::store::StoreError;
+use attacks::{ATTACKS, Control};
+use ground::Ground;
+use judge::Judge;
+use subject::{Hole, Subject};
+
+/// What is wrong on purpose with the sandbox under attack: to see the drill fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weaken {
+    /// It is joined to a network.
+    Network,
+    /// It has the engine's own seccomp profile.
+    Seccomp,
+    /// A proxy that lets everything through stands behind its door.
+    Proxy,
+}
+
+/// Why the drill could not be held: nothing is proven.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum DrillError {
+    #[error("there is no group {0}; `doorward group list` shows those there are")]
+    NoGroup(GroupName),
+    #[error("the image {0} is not there; `doorward image build` builds the base image")]
+    NoImage(String),
+    #[error("{0}")]
+    Group(String),
+    #[error("a temporary folder could not be made: {0}")]
+    Folder(std::io::Error),
+    #[error("{path} cannot be read: {1}", path = .0.display())]
+    Read(PathBuf, std::io::Error),
+    #[error("{path} cannot be written: {1}", path = .0.display())]
+    Write(PathBuf, std::io::Error),
+    #[error("the group's policy does not load, so there is nothing to drill:\n{0}")]
+    Policy(String),
+    #[error("the drill's own rules cannot be added to the group's policy:\n{0}")]
+    Rules(String),
+    #[error("this machine's echo requests cannot be counted: {0}")]
+    Echoes(std::io::Error),
+    #[error("a canary went deaf: {0}")]
+    Deaf(std::io::Error),
+    #[error("the attack {0} did not end within {seconds} seconds", seconds = .1.as_secs())]
+    Endless(&'static str, std::time::Duration),
+    #[error("the container engine refused: {0}")]
+    Engine(String),
+    #[error(transparent)]
+    Canary(#[from] CanaryError),
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    #[error(transparent)]
+    Lost(#[from] SandboxLost),
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+}
+
+/// What a drill is about.
+pub struct Order<'a> {
+    /// The owner's home.
+    pub home: &'a Home,
+    /// The group to attack; the main one where none is said.
+    pub group: Option<GroupName>,
+    /// What to weaken on purpose.
+    pub weaken: Option<Weaken>,
+}
+
+/// Holds the drill. The caller clears the fence afterwards, whatever this returns.
+pub async fn hold(
+    order: Order<'_>,
+    engine: &Engine,
+    fence: &Fence,
+    progress: &dyn Fn(&str),
+) -> Result<Report, DrillError> {
+    progress("setting up canaries, a network and a door");
+    let ground = Ground::prepare(order.home, order.group.clone(), fence).await?;
+    let hole = order.weaken.map(|weaken| match weaken {
+        Weaken::Network => Hole::Network,
+        Weaken::Seccomp => Hole::EngineSeccomp,
+        Weaken::Proxy => Hole::OpenProxy,
+    });
+    let judge = Judge::new(&ground);
+    progress(&format!("{} attacks from a sandbox of group {}", ATTACKS.len(), ground.group));
+    let subject = Subject::start(&ground, hole).await?;
+    let findings = subject.findings();
+    let open = judge.allowed_way(&subject, order.weaken == Some(Weaken::Proxy)).await?;
+    let mut results = judge.attack_all(&subject, ATTACKS).await?;
+    subject.stop().await;
+    judge.hear_again(&mut results);
+    let mut controls = BTreeMap::new();
+    for control in [Control::Network, Control::NoSeccomp, Control::WritableDoor, Control::Planted, Control::OpenProxy] {
+        let attacks: Vec<_> = ATTACKS.iter().filter(|attack| attack.control == control).collect();
+        progress(&format!("{} controls: {}", attacks.len(), control.as_str().replace('_', " ")));
+        let subject = Subject::start(&ground, Some(Hole::Control(control))).await?;
+        for attack in attacks {
+            controls.insert(attack.id, judge.control(&subject, attack).await?);
+        }
+        subject.stop().await;
+    }
+    let facts = engine.facts();
+    let tried = ATTACKS.iter().zip(results).filter_map(|(attack, result)| {
+        Some(Tried { attack, result: result.attempt, control: controls.remove(attack.id)? })
+    });
+    Ok(Report {
+        throw_away: ground.throw_away,
+        engine: format!("{} {}", facts.kind, facts.version),
+        image: ground.config.engine.image.clone().unwrap_or_else(images::base_tag),
+        canaries: ground.canaries.count(),
+        findings,
+        open,
+        tried: tried.collect(),
+        group: ground.group.clone(),
+    })
+}

@@ -1,0 +1,65 @@
+//! What came of a drill.
+
+use policies::GroupName;
+
+use super::attacks::Attack;
+
+/// What came of a drill.
+pub struct Report {
+    /// Whose sandbox was attacked.
+    pub group: GroupName,
+    /// Whether it is a group of the owner's, or one of the drill's own.
+    pub throw_away: bool,
+    /// The container engine, in words.
+    pub engine: String,
+    /// The image.
+    pub image: String,
+    /// How many canaries listened.
+    pub canaries: usize,
+    /// What the sandbox under attack is not as it must be.
+    pub findings: Vec<String>,
+    /// Whether what the policy allows does go through; otherwise why not. A door
+    /// that lets nothing through would make every refusal worthless.
+    pub open: Result<(), String>,
+    /// One for each attack, in their order.
+    pub tried: Vec<Tried>,
+}
+
+/// One attack, and its control.
+pub struct Tried {
+    /// Which.
+    pub attack: &'static Attack,
+    /// From the sandbox under attack.
+    pub result: Attempt,
+    /// From the sandbox in which it must succeed.
+    pub control: Attempt,
+}
+
+/// What one run of an attack came to.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// Whether it got through.
+    pub through: bool,
+    /// What happened.
+    pub what: String,
+}
+
+impl Report {
+    /// The attacks that got through.
+    pub fn through(&self) -> impl Iterator<Item = &Tried> {
+        self.tried.iter().filter(|tried| tried.result.through)
+    }
+
+    /// The attacks that prove nothing, because their control failed.
+    pub fn unproven(&self) -> impl Iterator<Item = &Tried> {
+        self.tried.iter().filter(|tried| !tried.control.through)
+    }
+
+    /// All attacks failed, all controls succeeded, and the sandbox is what it must be.
+    pub fn passed(&self) -> bool {
+        self.through().next().is_none()
+            && self.unproven().next().is_none()
+            && self.findings.is_empty()
+            && self.open.is_ok()
+    }
+}

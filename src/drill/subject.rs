@@ -1,0 +1,212 @@
+//! A sandbox that attacks are run from: as it must be, or weakened on purpose.
+
+use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use containers::protocol::{FromGuest, ToGuest};
+use containers::{Exec, Weakening, guest};
+use serde::Deserialize;
+
+use super::DrillError;
+use super::attacks::{Attack, Control, Run};
+use super::canaries::Ear;
+use super::ground::{Ground, VARIABLE};
+use super::open_proxy::OpenProxy;
+use crate::sandboxes::LiveSandbox;
+
+/// Longer than any attack waits by itself; the search through a large group folder
+/// takes longest.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A running sandbox, and what was done to weaken it.
+pub(super) struct Subject<'a> {
+    ground: &'a Ground,
+    sandbox: LiveSandbox,
+    _proxy: Option<OpenProxy>,
+    _planted: Option<UnixListener>,
+}
+
+/// What an attack said of itself. An attacker's word: see `Proof`.
+pub(super) struct Said {
+    /// Whether it thinks it succeeded.
+    pub(super) succeeded: bool,
+    /// In its words.
+    pub(super) detail: String,
+}
+
+/// How the guest's own attacks report.
+#[derive(Deserialize)]
+struct Reported {
+    succeeded: bool,
+    detail: String,
+}
+
+impl<'a> Subject<'a> {
+    /// A sandbox of the group under attack, or with a hole one of the drill's own.
+    pub(super) async fn start(ground: &'a Ground, hole: Option<Hole>) -> Result<Self, DrillError> {
+        let weakening = match hole {
+            Some(Hole::Control(Control::Network) | Hole::Network) => Weakening::Network(ground.network.name.clone()),
+            Some(Hole::Control(Control::NoSeccomp)) => Weakening::NoSeccomp,
+            Some(Hole::EngineSeccomp) => Weakening::EngineSeccomp,
+            Some(Hole::Control(Control::WritableDoor)) => Weakening::WritableDoor,
+            _ => Weakening::None,
+        };
+        let group = if matches!(hole, Some(Hole::Control(_))) { &ground.other } else { &ground.group };
+        let sandbox = ground.sandboxes.start_weakened(group, weakening).await?;
+        let mut subject = Subject { ground, sandbox, _proxy: None, _planted: None };
+        match hole {
+            Some(Hole::Control(Control::OpenProxy) | Hole::OpenProxy) => subject.open_proxy()?,
+            Some(Hole::Control(Control::WritableDoor)) => open_to_all(&subject.door_folder())?,
+            Some(Hole::Control(Control::Planted)) => subject.plant().await?,
+            _ => {}
+        }
+        Ok(subject)
+    }
+
+    /// Runs an attack, with its words filled in.
+    pub(super) async fn run(&self, attack: &Attack, words: &Words) -> Result<Said, DrillError> {
+        let argv: Vec<String> = match attack.run {
+            Run::Guest(args) => [guest::PATH, "attack"].iter().chain(args).map(|word| words.fill(word)).collect(),
+            Run::Curl(args) => CURL.iter().chain(args).map(|word| words.fill(word)).collect(),
+            Run::Shell(line) => ["sh", "-c", line].iter().map(|word| words.fill(word)).collect(),
+        };
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let exec = Exec { argv: &argv, terminal: None };
+        let engine = self.ground.sandboxes.engine();
+        let ran = engine.exec(self.sandbox.container_id(), exec, None::<tokio::io::Empty>, &mut out, &mut err);
+        let code = match tokio::time::timeout(PATIENCE, ran).await {
+            Ok(code) => code?,
+            Err(_) => return Err(DrillError::Endless(attack.id, PATIENCE)),
+        };
+        let (out, err) = (String::from_utf8_lossy(&out), String::from_utf8_lossy(&err));
+        if let Run::Guest(_) = attack.run
+            && let Ok(reported) = serde_json::from_str::<Reported>(&out)
+        {
+            return Ok(Said { succeeded: reported.succeeded, detail: reported.detail });
+        }
+        let (out, err) = (out.trim(), err.trim());
+        Ok(match attack.run {
+            Run::Shell(_) if out.is_empty() => Said { succeeded: false, detail: "nothing was found".to_owned() },
+            Run::Shell(_) => Said { succeeded: true, detail: format!("found in {}", out.replace('\n', ", ")) },
+            Run::Curl(_) if code == 0 => Said { succeeded: true, detail: out.to_owned() },
+            _ => Said {
+                succeeded: false,
+                detail: format!("{} (exit code {code})", if err.is_empty() { out } else { err }),
+            },
+        })
+    }
+
+    /// The words for one attack.
+    pub(super) fn words(&self, attack: &Attack) -> Words {
+        let ground = self.ground;
+        let canaries = &ground.canaries;
+        let address = |ear| canaries.get(ear).map(|listener| listener.address().to_string()).unwrap_or_default();
+        let held = |variables: &[(String, String)]| {
+            variables.iter().find(|(name, _)| name == VARIABLE).map(|(_, value)| value.clone()).unwrap_or_default()
+        };
+        let surrogate = held(self.sandbox.door().environment());
+        let loopback = canaries.get(Ear::Loopback).map(|listener| listener.address().port()).unwrap_or_default();
+        let port6 = canaries.get(Ear::Tcp6).map(|listener| listener.address().port()).unwrap_or_default();
+        let host6 = ground.network.gateway6.map(|host| host.to_string()).unwrap_or_default();
+        let engine = ground.sandboxes.engine().facts().socket.display().to_string();
+        Words(BTreeMap::from([
+            ("marker", format!("drill-{}-{:08x}", attack.id, rand::random::<u32>())),
+            ("host", canaries.host().to_string()),
+            ("tcp", address(Ear::Tcp)),
+            ("udp", address(Ear::Udp)),
+            ("tcp6", format!("[{host6}]:{port6}")),
+            ("dns", address(Ear::Dns)),
+            ("dns-tcp", address(Ear::DnsTcp)),
+            ("loopback", address(Ear::Loopback)),
+            ("loopback-port", loopback.to_string()),
+            ("surrogate-base64", BASE64_STANDARD.encode(&surrogate)),
+            ("surrogate", surrogate),
+            ("foreign", held(ground.foreign.environment())),
+            ("secret", ground.secret.clone()),
+            ("config", ground.owner.config_dir().display().to_string()),
+            ("data", ground.owner.data().display().to_string()),
+            ("drill", ground.folder().display().to_string()),
+            ("engine", engine),
+        ]))
+    }
+
+    /// What attestation found: nothing, in a sandbox that is as it must be.
+    pub(super) fn findings(&self) -> Vec<String> {
+        self.sandbox.findings().iter().map(ToString::to_string).collect()
+    }
+
+    /// Ends it.
+    pub(super) async fn stop(self) {
+        self.sandbox.stop().await;
+    }
+
+    fn door_folder(&self) -> PathBuf {
+        self.ground.home.doors_dir().join(self.sandbox.door().sandbox_id().as_str())
+    }
+
+    fn open_proxy(&mut self) -> Result<(), DrillError> {
+        let (socket, upstream) = (self.door_folder().join("door.sock"), &self.ground.config.upstream);
+        let metadata = self.ground.canaries.get(Ear::Metadata).map(|listener| listener.address());
+        let instead = metadata.map(|address| ([169, 254, 169, 254].into(), address)).into_iter().collect();
+        let proxy = OpenProxy::replace(&socket, upstream, instead);
+        self._proxy = Some(proxy.map_err(|error| DrillError::Write(socket, error))?);
+        Ok(())
+    }
+
+    /// Puts what is looked for where an agent finds it: a secret in a process and in
+    /// a file, a socket that answers.
+    async fn plant(&mut self) -> Result<(), DrillError> {
+        let folder = self.ground.home.group_dir(&self.ground.other);
+        let (file, socket) = (folder.join("planted"), folder.join("planted.sock"));
+        std::fs::write(&file, &self.ground.secret).map_err(|error| DrillError::Write(file.clone(), error))?;
+        open_to_all(&file)?;
+        self._planted = Some(UnixListener::bind(&socket).map_err(|error| DrillError::Write(socket.clone(), error))?);
+        open_to_all(&socket)?;
+        let text = format!("DRILL={} sleep 600 >/dev/null 2>&1 &", self.ground.secret);
+        self.sandbox.send(&ToGuest::Prompt { id: 1, text }).await?;
+        while let Some(said) = self.sandbox.next().await? {
+            if matches!(said, FromGuest::Done { .. } | FromGuest::Error { .. }) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with a sandbox on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hole {
+    /// A control's.
+    Control(Control),
+    /// `--weaken network`.
+    Network,
+    /// `--weaken seccomp`.
+    EngineSeccomp,
+    /// `--weaken proxy`.
+    OpenProxy,
+}
+
+/// The words that an attack's braces stand for.
+pub(super) struct Words(BTreeMap<&'static str, String>);
+
+impl Words {
+    /// Fills them in.
+    pub(super) fn fill(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+    }
+}
+
+/// `-k`: an attacker does not mind who reads along.
+const CURL: [&str; 10] =
+    ["curl", "-sS", "-k", "--path-as-is", "-m", "10", "-o", "/dev/null", "-w", "HTTP %{http_code}"];
+
+fn open_to_all(path: &std::path::Path) -> Result<(), DrillError> {
+    let opened = std::fs::set_permissions(path, Permissions::from_mode(0o777));
+    opened.map_err(|error| DrillError::Write(path.to_owned(), error))
+}

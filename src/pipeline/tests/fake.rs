@@ -1,0 +1,157 @@
+//! A sandbox that does what its prompt says.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use containers::protocol::{FromGuest, ToGuest};
+use policies::{GroupName, SandboxId};
+use proxy::audit::{Allowed, Decision, Identity, Ledger as _, Protocol};
+use tokio::sync::{mpsc, watch};
+
+use crate::pipeline::sandbox::{Lost, Sandbox, StartFailure, StartSandbox};
+use crate::store::ledger::AuditLog;
+use crate::store::{Group, RunId};
+
+/// Starts fakes, and counts them.
+#[derive(Clone)]
+pub(super) struct Fakes {
+    pub(super) ledger: Arc<AuditLog>,
+    pub(super) started: Arc<AtomicUsize>,
+    pub(super) live: watch::Sender<usize>,
+    pub(super) failures: Arc<Mutex<VecDeque<StartFailure>>>,
+    /// How many prompts `die` kills before it answers.
+    pub(super) deaths: Arc<AtomicUsize>,
+}
+
+pub(super) struct Fake {
+    of: Fakes,
+    group: GroupName,
+    id: SandboxId,
+    run: Mutex<Option<RunId>>,
+    says: mpsc::UnboundedReceiver<FromGuest>,
+    say: Option<mpsc::UnboundedSender<FromGuest>>,
+    held: Vec<u64>,
+}
+
+impl Fakes {
+    pub(super) fn new(ledger: Arc<AuditLog>) -> Self {
+        let zero = || Arc::new(AtomicUsize::new(0));
+        Fakes { ledger, started: zero(), live: watch::Sender::new(0), failures: Arc::default(), deaths: zero() }
+    }
+}
+
+impl StartSandbox for Fakes {
+    type Sandbox = Fake;
+
+    async fn start(&self, group: &Group) -> Result<Fake, StartFailure> {
+        if let Some(failure) = self.failures.lock().unwrap().pop_front() {
+            return Err(failure);
+        }
+        let number = self.started.fetch_add(1, Ordering::SeqCst) + 1;
+        self.live.send_modify(|live| *live += 1);
+        let (say, says) = mpsc::unbounded_channel();
+        let id = SandboxId::new(&format!("{number:032x}")).unwrap();
+        let (of, group) = (self.clone(), group.name.clone());
+        Ok(Fake { of, group, id, run: Mutex::default(), says, say: Some(say), held: Vec::new() })
+    }
+}
+
+impl Fake {
+    fn answer(&self, id: u64, text: &str) {
+        for line in [FromGuest::Text { id, text: text.to_owned() }, FromGuest::Done { id }] {
+            if let Some(say) = &self.say {
+                say.send(line).unwrap();
+            }
+        }
+    }
+
+    fn obey(&mut self, id: u64, text: &str) {
+        let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+        match word {
+            "echo" => self.answer(id, rest),
+            // Answers once it hears `release`.
+            "hold" => self.held.push(id),
+            "release" => {
+                // The later one first: answers must come in the order of the messages all the same.
+                self.answer(id, "released");
+                std::mem::take(&mut self.held).into_iter().for_each(|held| self.answer(held, "held"));
+            }
+            "error" => {
+                let error = FromGuest::Error { id, message: rest.to_owned(), fatal: false };
+                self.say.as_ref().unwrap().send(error).unwrap();
+            }
+            "die" if self.of.deaths.load(Ordering::SeqCst) == 0 => self.answer(id, "alive"),
+            "die" => {
+                self.of.deaths.fetch_sub(1, Ordering::SeqCst);
+                self.say = None;
+            }
+            "post-and-die" => {
+                record(&self.of.ledger, &self.group, *self.run.lock().unwrap(), "POST", Allowed::Allow);
+                self.say = None;
+            }
+            "refused" => {
+                record(&self.of.ledger, &self.group, *self.run.lock().unwrap(), "GET", Allowed::Deny);
+                self.answer(id, "tried");
+            }
+            other => panic!("the fake does not know {other:?}"),
+        }
+    }
+}
+
+impl Sandbox for Fake {
+    fn id(&self) -> &SandboxId {
+        &self.id
+    }
+
+    async fn send(&mut self, line: &ToGuest) -> Result<(), Lost> {
+        match line {
+            ToGuest::Prompt { id, text } | ToGuest::FollowUp { id, text } => self.obey(*id, &text.clone()),
+            other => panic!("nobody sends {other:?} here"),
+        }
+        Ok(())
+    }
+
+    async fn next(&mut self) -> Result<Option<FromGuest>, Lost> {
+        Ok(self.says.recv().await)
+    }
+
+    fn set_run(&self, run: Option<RunId>) {
+        *self.run.lock().unwrap() = run;
+    }
+
+    async fn stop(self) {
+        self.of.live.send_modify(|live| *live -= 1);
+    }
+}
+
+/// Writes a decision of a run into the log, as the door does.
+pub(super) fn record(ledger: &AuditLog, group: &GroupName, run: Option<RunId>, method: &str, verdict: Allowed) {
+    let denied = verdict == Allowed::Deny;
+    let decision = Decision {
+        identity: Identity { group: group.clone(), sandbox: SandboxId::new("abc").unwrap() },
+        run: run.map(|run| run.0),
+        connection: 1,
+        protocol: Protocol::Https,
+        raw_target: None,
+        sni: None,
+        host_header: None,
+        scheme: Some("https"),
+        host: Some("news.example".into()),
+        port: Some(443),
+        method: Some(method.into()),
+        path: Some("/today".into()),
+        query_bytes: None,
+        verdict,
+        code: denied.then_some(policies::Code::NotAllowed),
+        why: denied.then(|| "no rule names news.example".into()),
+        rule: None,
+        lift: if denied { vec!["[[allow]]".into(), "host = \"news.example\"".into()] } else { Vec::new() },
+        policy: None,
+        credential: None,
+        swap: None,
+        findings: Vec::new(),
+        alarm: false,
+    };
+    ledger.decided(&decision).unwrap();
+}

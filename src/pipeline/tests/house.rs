@@ -1,0 +1,156 @@
+//! A pipeline in a folder of its own, and a terminal to talk to it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use policies::GroupName;
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::fake::Fakes;
+use crate::channels::protocol::{FromChannel, Incoming, Outgoing, OutgoingKind, Sender, ToChannel, VERSION};
+use crate::channels::terminal::{CHANNEL, Link};
+use crate::home::Home;
+use crate::pipeline::outbox::Patience;
+use crate::pipeline::retries::Backoff;
+use crate::pipeline::{Parts, Pipeline, PipelineTask, Settings};
+use crate::store::ledger::AuditLog;
+use crate::store::{Group, NewGroup, Store};
+
+/// Long enough for a busy machine; nothing waits that long unless it fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(super) struct House {
+    pub(super) home: Home,
+    pub(super) store: Arc<Store>,
+    pub(super) fakes: Fakes,
+    pub(super) settings: Settings,
+    _folder: TempDir,
+}
+
+pub(super) struct Running {
+    pub(super) pipeline: Arc<Pipeline>,
+    _task: PipelineTask,
+}
+
+pub(super) struct Terminal {
+    pub(super) say: mpsc::Sender<FromChannel>,
+    pub(super) hear: mpsc::Receiver<ToChannel>,
+    /// Everything that was sent to it, in order.
+    pub(super) seen: Vec<Outgoing>,
+}
+
+impl House {
+    pub(super) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path()).unwrap();
+        home.prepare().unwrap();
+        let store = Arc::new(Store::open(&home.main_db()).unwrap());
+        let ledger = Arc::new(AuditLog::open(&home.audit_db()).unwrap());
+        let settings = Settings {
+            cap: 2,
+            idle: PATIENCE,
+            backoff: Backoff { first: Duration::from_millis(2) },
+            patience: Patience { first_retry: Duration::from_millis(5), confirm: PATIENCE },
+        };
+        House { home, store, fakes: Fakes::new(ledger), settings, _folder: folder }
+    }
+
+    pub(super) fn group(&self, name: &str) -> Group {
+        let name = GroupName::parse(name).unwrap();
+        let new = NewGroup { name: &name, channel: CHANNEL, chat: name.as_str(), agent: "shell", is_main: false };
+        self.store.add_group(&new).unwrap()
+    }
+
+    pub(super) fn start(&self) -> Running {
+        let (pipeline, task) = Pipeline::start(Parts {
+            home: self.home.clone(),
+            store: Arc::clone(&self.store),
+            ledger: Arc::clone(&self.fakes.ledger),
+            sandboxes: self.fakes.clone(),
+            settings: self.settings,
+        })
+        .unwrap();
+        Running { pipeline, _task: task }
+    }
+
+    pub(super) fn started(&self) -> usize {
+        self.fakes.started.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn live(&self) -> usize {
+        *self.fakes.live.borrow()
+    }
+
+    /// Until a sandbox lives.
+    pub(super) async fn lives(&self) {
+        let mut live = self.fakes.live.subscribe();
+        timeout(PATIENCE, live.wait_for(|live| *live > 0)).await.expect("a sandbox starts in time").unwrap();
+    }
+}
+
+impl Running {
+    /// A terminal that shows one group, or every chat of its channel.
+    pub(super) async fn terminal(&self, only: Option<&Group>) -> Terminal {
+        let (say, from) = mpsc::channel(64);
+        let (to, hear) = mpsc::channel(64);
+        let (pipeline, only) = (Arc::clone(&self.pipeline), only.cloned());
+        tokio::spawn(async move { pipeline.serve_channel(Link { from, to }, only).await });
+        let mut terminal = Terminal { say, hear, seen: Vec::new() };
+        let hello = FromChannel::Hello { v: VERSION, channel: CHANNEL.into(), program: "test".into() };
+        terminal.say.send(hello).await.unwrap();
+        assert!(matches!(terminal.next().await, ToChannel::Welcome { .. }));
+        terminal
+    }
+}
+
+impl Terminal {
+    pub(super) async fn send(&self, chat: &str, id: &str, text: &str) {
+        let sender = Sender { id: "owner".into(), name: "Owner".into() };
+        let message =
+            Incoming { id: id.into(), chat: chat.into(), sender, text: text.into(), at: 1, ..Incoming::default() };
+        self.say.send(FromChannel::Message(message)).await.unwrap();
+    }
+
+    pub(super) async fn next(&mut self) -> ToChannel {
+        timeout(PATIENCE, self.hear.recv()).await.expect("something is said in time").expect("the connection holds")
+    }
+
+    /// The next message that is sent to it, not yet confirmed.
+    pub(super) async fn receive(&mut self) -> Outgoing {
+        loop {
+            if let ToChannel::Send(out) = self.next().await {
+                self.seen.push(out.clone());
+                return out;
+            }
+        }
+    }
+
+    pub(super) async fn confirm(&self, id: u64) {
+        self.say.send(FromChannel::Sent { id }).await.unwrap();
+    }
+
+    /// Until the daemon has taken a message in.
+    pub(super) async fn accepted(&mut self, id: &str) {
+        while self.next().await != (ToChannel::Accepted { id: id.to_owned() }) {}
+    }
+
+    /// Confirms all that comes until the answer to `id` is complete; gives what
+    /// belonged to it.
+    pub(super) async fn answer_to(&mut self, id: &str) -> Vec<(OutgoingKind, String)> {
+        let mut all = Vec::new();
+        loop {
+            let out = self.receive().await;
+            self.confirm(out.id).await;
+            if out.in_reply_to.as_deref() != Some(id) {
+                continue;
+            }
+            if out.kind == OutgoingKind::Done {
+                return all;
+            }
+            all.push((out.kind, out.text));
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! From message to answer.
+
+use std::sync::atomic::Ordering;
+
+use super::house::House;
+use crate::channels::protocol::{OutgoingKind, ToChannel};
+use crate::pipeline::retries::RETRIES;
+use crate::pipeline::sandbox::StartFailure;
+
+const REPLY: OutgoingKind = OutgoingKind::Reply;
+const NOTICE: OutgoingKind = OutgoingKind::Notice;
+const FAILURE: OutgoingKind = OutgoingKind::Failure;
+
+#[tokio::test]
+async fn a_message_is_accepted_and_answered() {
+    let house = House::new();
+    let group = house.group("family");
+    let running = house.start();
+    let mut terminal = running.terminal(Some(&group)).await;
+    terminal.send("family", "m1", "echo hello").await;
+    assert_eq!(terminal.next().await, ToChannel::Accepted { id: "m1".into() });
+    assert_eq!(terminal.answer_to("m1").await, [(REPLY, "hello".to_owned())]);
+    terminal.send("family", "m2", "echo again").await;
+    assert_eq!(terminal.answer_to("m2").await, [(REPLY, "again".to_owned())]);
+    assert_eq!(house.started(), 1, "the sandbox was kept for the follow-up");
+    running.pipeline.shutdown().await;
+    assert_eq!(house.live(), 0);
+}
+
+#[tokio::test]
+async fn a_message_delivered_twice_is_answered_once() {
+    let house = House::new();
+    let group = house.group("family");
+    let running = house.start();
+    let mut terminal = running.terminal(Some(&group)).await;
+    terminal.send("family", "m1", "echo hello").await;
+    terminal.answer_to("m1").await;
+    terminal.send("family", "m1", "echo hello").await;
+    terminal.send("family", "m2", "echo end").await;
+    terminal.answer_to("m2").await;
+    let replies: Vec<&str> =
+        terminal.seen.iter().filter(|out| out.kind == REPLY).map(|out| out.text.as_str()).collect();
+    assert_eq!(replies, ["hello", "end"]);
+}
+
+#[tokio::test]
+async fn follow_ups_go_into_the_live_sandbox_and_answers_keep_their_order() {
+    let house = House::new();
+    let group = house.group("family");
+    let running = house.start();
+    let mut terminal = running.terminal(Some(&group)).await;
+    terminal.send("family", "m1", "hold").await;
+    terminal.send("family", "m2", "release").await;
+    assert_eq!(terminal.answer_to("m1").await, [(REPLY, "held".to_owned())]);
+    assert_eq!(terminal.answer_to("m2").await, [(REPLY, "released".to_owned())]);
+    assert_eq!(house.started(), 1);
+    let replies: Vec<&str> =
+        terminal.seen.iter().filter(|out| out.kind == REPLY).map(|out| out.text.as_str()).collect();
+    assert_eq!(replies, ["held", "released"]);
+}
+
+/// Invariant 14.
+#[tokio::test]
+async fn nothing_of_an_unregistered_chat_is_written() {
+    let house = House::new();
+    house.group("family");
+    let running = house.start();
+    let mut terminal = running.terminal(None).await;
+    terminal.send("stranger-chat", "stranger-id", "stranger-text").await;
+    assert!(matches!(terminal.next().await, ToChannel::Ignored { id, .. } if id == "stranger-id"));
+    terminal.send("family", "m1", "echo known-text").await;
+    terminal.answer_to("m1").await;
+    let mut written = Vec::new();
+    for entry in std::fs::read_dir(house.home.data()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            written.extend(std::fs::read(path).unwrap());
+        }
+    }
+    let holds = |text: &str| written.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(holds("known-text"), "the search finds what was written");
+    assert!(!holds("stranger-chat") && !holds("stranger-id") && !holds("stranger-text"));
+}
+
+#[tokio::test]
+async fn a_terminal_reaches_its_own_group_only() {
+    let house = House::new();
+    let family = house.group("family");
+    house.group("work");
+    let running = house.start();
+    let mut terminal = running.terminal(Some(&family)).await;
+    terminal.send("work", "m1", "echo hello").await;
+    assert!(matches!(terminal.next().await, ToChannel::Ignored { .. }));
+}
+
+#[tokio::test]
+async fn a_dead_sandbox_is_tried_again() {
+    let house = House::new();
+    let group = house.group("family");
+    house.fakes.deaths.store(2, Ordering::SeqCst);
+    let running = house.start();
+    let mut terminal = running.terminal(Some(&group)).await;
+    terminal.send("family", "m1", "die").await;
+    let answer = terminal.answer_to("m1").await;
+    assert_eq!(answer.len(), 2, "{answer:?}");
+    assert_eq!(answer[0].0, NOTICE, "the first failure is told, so that nobody wonders");
+    assert_eq!(answer[1], (REPLY, "alive".to_owned()));
+    assert_eq!(house.started(), 3);
+}
+
+#[tokio::test]
+async fn after_the_last_retry_the_failure_is_told_and_the_next_message_tries_anew() {
+    let house = House::new();
+    let group = house.group("family");
+    let running = house.start();
+    let mut terminal = running.terminal(Some(&group)).await;
+    terminal.send("family", "m1", "error out of tokens").await;
+    let answer = terminal.answer_to("m1").await;
+    let (kind, words) = answer.last().unwrap();
+    assert_eq!(*kind, FAILURE);
+    assert!(words.contains("out of tokens") && words.contains("tried 6 times"), "{words}");
+    assert_eq!(house.started(), RETRIES as usize + 1);
+    terminal.send("family", "m2", "echo well again").await;
+    assert_eq!(terminal.answer_to("m2").await, [(REPLY, "well again".to_owned())]);
+}
+
+/// Invariant 13.
+#[tokio::test]
+async fn a_run_that_wrote_upstream_is_not_repeated() {
+    let house = House::new();
+    let group = house.group("family");
+    let running = house.start();
+    let mut terminal = running.terminal(Some(&group)).await;
+    terminal.send("family", "m1", "post-and-die").await;
+    let answer = terminal.answer_to("m1").await;
+    assert_eq!(answer.len(), 1, "{answer:?}");
+    assert!(answer[0].0 == FAILURE && answer[0].1.contains("not repeated"), "{answer:?}");
+    assert_eq!(house.started(), 1);
+}
+
+#[tokio::test]
+async fn what_retrying_cannot_mend_is_told_at_once() {
+    let house = House::new();
+    let group = house.group("family");
+    let why = "the image is not built; build it".to_owned();
+    house.fakes.failures.lock().unwrap().push_back(StartFailure { why, may_pass: false });
+    let running = house.start();
+    let mut terminal = running.terminal(Some(&group)).await;
+    terminal.send("family", "m1", "echo hello").await;
+    let answer = terminal.answer_to("m1").await;
+    assert_eq!(answer.len(), 1, "{answer:?}");
+    assert!(answer[0].0 == FAILURE && answer[0].1.contains("the image is not built; build it"), "{answer:?}");
+    assert_eq!(house.started(), 0);
+}
+
+#[tokio::test]
+async fn a_start_that_fails_is_tried_again() {
+    let house = House::new();
+    let group = house.group("family");
+    let failure = StartFailure { why: "busy".into(), may_pass: true };
+    house.fakes.failures.lock().unwrap().extend([failure.clone(), failure]);
+    let running = house.start();
+    let mut terminal = running.terminal(Some(&group)).await;
+    terminal.send("family", "m1", "echo hello").await;
+    assert_eq!(terminal.answer_to("m1").await.last().unwrap(), &(REPLY, "hello".to_owned()));
+}
+
+#[tokio::test]
+async fn what_the_door_refused_is_told_with_the_lines_that_lift_it() {
+    let house = House::new();
+    let group = house.group("family");
+    let running = house.start();
+    let mut terminal = running.terminal(Some(&group)).await;
+    terminal.send("family", "m1", "refused").await;
+    let answer = terminal.answer_to("m1").await;
+    assert_eq!(answer[0], (REPLY, "tried".to_owned()));
+    let (kind, words) = &answer[1];
+    assert_eq!(*kind, NOTICE);
+    let file = house.home.policy_file(&group.name).display().to_string();
+    for part in ["GET https://news.example/today", "no rule names news.example", "host = \"news.example\"", &file] {
+        assert!(words.contains(part), "{part} in {words}");
+    }
+    terminal.send("family", "m2", "echo quiet").await;
+    assert_eq!(terminal.answer_to("m2").await, [(REPLY, "quiet".to_owned())], "told once");
+}
+
+#[tokio::test]
+async fn stop_ends_the_run_tells_its_chat_and_starts_nothing() {
+    let house = House::new();
+    let group = house.group("family");
+    let running = house.start();
+    let mut terminal = running.terminal(Some(&group)).await;
+    terminal.send("family", "m1", "hold").await;
+    terminal.send("family", "m2", "hold").await;
+    terminal.accepted("m2").await;
+    house.lives().await;
+    assert!(running.pipeline.stop_group(&group.name).await);
+    assert_eq!(house.live(), 0);
+    assert_eq!(terminal.answer_to("m1").await[0].0, FAILURE);
+    assert_eq!(terminal.answer_to("m2").await[0].0, FAILURE);
+    assert!(!running.pipeline.stop_group(&group.name).await, "nothing runs any more");
+    assert_eq!(house.started(), 1);
+    terminal.send("family", "m3", "echo new").await;
+    assert_eq!(terminal.answer_to("m3").await, [(REPLY, "new".to_owned())]);
+}
+
+#[tokio::test]
+async fn an_idle_sandbox_makes_room_at_the_cap() {
+    let mut house = House::new();
+    house.settings.cap = 1;
+    let (family, work) = (house.group("family"), house.group("work"));
+    let running = house.start();
+    let mut first = running.terminal(Some(&family)).await;
+    let mut second = running.terminal(Some(&work)).await;
+    first.send("family", "m1", "echo one").await;
+    first.answer_to("m1").await;
+    second.send("work", "m1", "echo two").await;
+    assert_eq!(second.answer_to("m1").await, [(REPLY, "two".to_owned())]);
+    assert_eq!(house.live(), 1);
+    first.send("family", "m2", "echo three").await;
+    assert_eq!(first.answer_to("m2").await, [(REPLY, "three".to_owned())]);
+    assert_eq!((house.live(), house.started()), (1, 3));
+}

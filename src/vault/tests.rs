@@ -1,0 +1,194 @@
+//! What the vault gives out, and that all of it is watched for.
+
+use std::path::{Path, PathBuf};
+
+use policies::{Authority, GroupName, SandboxId};
+use proxy::scan::{Finding, WatchedKind};
+
+use super::*;
+use crate::config::Config;
+
+const SECRET: &str = "ghp_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789";
+
+/// A folder with a secret in a file of its own, and the vault that reads it.
+struct Fixture {
+    dir: tempfile::TempDir,
+    vault: Vault,
+}
+
+impl Fixture {
+    fn with_secret(secret: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        write_secret(&dir.path().join("github"), secret);
+        let text = "[credentials.github]\nsecret = \"file:github\"\nhosts = [\"api.github.test\"]\n\
+                    place = [\"header:authorization\"]\nenv = \"GITHUB_TOKEN\"\n";
+        let vault = Vault::new(definitions(text, dir.path()));
+        Fixture { dir, vault }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.dir.path().join("github")
+    }
+
+    fn found(&self, text: &str) -> Option<Finding> {
+        self.vault.watchlist().find_in(text.as_bytes())
+    }
+
+    /// As if the value had been read long ago.
+    fn outdate(&self) {
+        for value in self.vault.lock().values.values_mut() {
+            value.read_at = value.read_at.checked_sub(FRESH).expect("a machine that is up for some seconds");
+        }
+    }
+}
+
+fn definitions(text: &str, dir: &Path) -> BTreeMap<Arc<str>, config::Credential> {
+    Config::parse("doorward.toml", text, dir).expect("a valid configuration").credentials
+}
+
+fn write_secret(path: &Path, secret: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(path, secret).expect("a file");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("its mode");
+}
+
+fn identity(sandbox: &str) -> Identity {
+    Identity { group: GroupName::parse("family").expect("a name"), sandbox: SandboxId::new(sandbox).expect("an id") }
+}
+
+fn surrogate(issued: &Issued) -> &str {
+    let [(variable, surrogate)] = &issued.environment[..] else { panic!("one credential, one variable") };
+    assert_eq!(variable, "GITHUB_TOKEN");
+    surrogate
+}
+
+fn wanted() -> [Arc<str>; 1] {
+    ["github".into()]
+}
+
+#[test]
+fn a_sandbox_gets_a_look_alike_and_both_are_watched() {
+    let fixture = Fixture::with_secret(SECRET);
+    let issued = fixture.vault.issue(&identity("a1"), &wanted());
+    let surrogate = surrogate(&issued);
+    assert_ne!(surrogate, SECRET);
+    assert!(surrogate.starts_with("ghp_"), "the vendor's shape");
+    assert!(!surrogate.contains(&SECRET["ghp_".len()..]));
+
+    let found = fixture.found(&format!("x={SECRET}")).expect("the secret is watched");
+    assert_eq!(found.what, WatchedKind::Secret { credential: "github".into() });
+    let found = fixture.found(&format!("x={surrogate}")).expect("the surrogate is watched");
+    let WatchedKind::Surrogate { credential, sandbox, group, retired } = found.what else { panic!("a surrogate") };
+    assert_eq!((&*credential, sandbox.as_str(), group.as_str(), retired), ("github", "a1", "family", false));
+    assert!(fixture.found("x=ghp_0000000000000000000000000000000000").is_none(), "nothing else is");
+}
+
+#[test]
+fn no_two_sandboxes_hold_the_same() {
+    let fixture = Fixture::with_secret(SECRET);
+    let (first, second) =
+        (fixture.vault.issue(&identity("a1"), &wanted()), fixture.vault.issue(&identity("b2"), &wanted()));
+    assert_ne!(surrogate(&first), surrogate(&second));
+    let found = fixture.found(surrogate(&second)).expect("watched");
+    assert!(matches!(found.what, WatchedKind::Surrogate { sandbox, .. } if sandbox.as_str() == "b2"));
+}
+
+#[test]
+fn a_sandbox_that_is_gone_leaves_a_retired_surrogate() {
+    let fixture = Fixture::with_secret(SECRET);
+    let (gone, stays) =
+        (fixture.vault.issue(&identity("a1"), &wanted()), fixture.vault.issue(&identity("b2"), &wanted()));
+    fixture.vault.retire(&identity("a1"));
+    let retired = |issued: &Issued| match fixture.found(surrogate(issued)).expect("still recognised").what {
+        WatchedKind::Surrogate { retired, .. } => retired,
+        other => panic!("{other}"),
+    };
+    assert!(retired(&gone));
+    assert!(!retired(&stays));
+}
+
+#[test]
+fn only_so_many_retired_surrogates_are_remembered() {
+    let fixture = Fixture::with_secret(SECRET);
+    let live = fixture.vault.issue(&identity("abc"), &wanted());
+    let oldest = fixture.vault.issue(&identity("a1"), &wanted());
+    fixture.vault.retire(&identity("a1"));
+    // The list is rebuilt only once: two hundred and more rebuilds are no test of anything.
+    {
+        let mut state = fixture.vault.lock();
+        for number in 0..RETIRED {
+            state.surrogates.push_back(Surrogate {
+                credential: "github".into(),
+                identity: identity("b2"),
+                retired: true,
+                text: SecretString::from(format!("ghp_{number:036}")),
+            });
+        }
+    }
+    fixture.vault.retire(&identity("b2"));
+    assert!(fixture.found(surrogate(&oldest)).is_none(), "the oldest makes room");
+    assert!(fixture.found(surrogate(&live)).is_some(), "a live one never does");
+    assert!(fixture.found(&format!("ghp_{:036}", RETIRED - 1)).is_some());
+}
+
+#[test]
+fn a_rotated_secret_is_watched_before_it_is_given_out() {
+    let fixture = Fixture::with_secret(SECRET);
+    let rotated = "ghp_9876543210zYxWvUtSrQpOnMlKjIhGfEdCbA";
+    assert!(fixture.found(rotated).is_none());
+    write_secret(&fixture.file(), rotated);
+    assert_eq!(fixture.vault.reveal("github").expect("remembered").expose_secret(), SECRET);
+    fixture.outdate();
+    assert_eq!(fixture.vault.reveal("github").expect("readable").expose_secret(), rotated);
+    assert!(fixture.found(rotated).is_some());
+}
+
+#[test]
+fn a_secret_that_goes_missing_is_not_given_out_from_memory() {
+    let fixture = Fixture::with_secret(SECRET);
+    std::fs::remove_file(fixture.file()).expect("removed");
+    fixture.outdate();
+    let error = fixture.vault.reveal("github").expect_err("gone");
+    assert!(error.to_string().contains("github"), "{error}");
+    assert!(fixture.found(SECRET).is_some(), "it is still worth watching for");
+}
+
+#[test]
+fn a_secret_too_short_to_guard_is_refused_and_never_shown() {
+    let fixture = Fixture::with_secret("hunter2");
+    let error = fixture.vault.reveal("github").expect_err("seven characters").to_string();
+    assert!(error.contains("too short to guard"), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
+    assert_eq!(fixture.vault.test("github").expect_err("the same").to_string(), error);
+}
+
+/// A sandbox without the secret still gets a surrogate: what it asks is refused
+/// with the reason, and works as soon as the secret can be read.
+#[test]
+fn an_unreadable_secret_does_not_stop_a_sandbox() {
+    let fixture = Fixture::with_secret(SECRET);
+    std::fs::remove_file(fixture.file()).expect("removed");
+    fixture.outdate();
+    let issued = fixture.vault.issue(&identity("a1"), &wanted());
+    assert!(surrogate(&issued).len() >= 22);
+    assert!(fixture.found(surrogate(&issued)).is_some());
+}
+
+#[test]
+fn a_credential_that_is_not_defined_is_left_out() {
+    let fixture = Fixture::with_secret(SECRET);
+    let issued = fixture.vault.issue(&identity("a1"), &["gitlab".into(), "github".into()]);
+    assert_eq!(issued.environment.len(), 1);
+    let error = fixture.vault.reveal("gitlab").expect_err("not defined");
+    assert!(error.to_string().contains("gitlab"), "{error}");
+}
+
+#[test]
+fn what_is_defined_is_where_the_credential_may_be_used() {
+    let fixture = Fixture::with_secret(SECRET);
+    let definition = &fixture.vault.definitions["github"];
+    let expected = Authority::parse("api.github.test:443", None).expect("an authority");
+    assert_eq!(definition.hosts.iter().map(authority).collect::<Vec<_>>(), [expected]);
+    let places: Vec<_> = definition.place.iter().filter_map(place).collect();
+    assert_eq!(places, [Place::Header(http::header::AUTHORIZATION)]);
+}

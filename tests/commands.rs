@@ -1,0 +1,159 @@
+//! What an owner asks the command line: explain, audit, doctor, tour.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use support::{Daemon, Home, Response, Upstream, until};
+
+const NOTES: &str = "\
+[[allow]]
+host = \"api.github.com\"
+do = [\"GET /**\", \"POST /repos/me/notes/issues\"]
+
+[[deny]]
+host = \"api.github.com\"
+do = [\"* /gists/**\"]
+why = \"gists are an upload channel\"
+";
+
+#[test]
+fn explain_names_rule_file_and_line() {
+    let home = Home::without_engine().group("family").policy("family", NOTES);
+    let explain = |method: &str, url: &str| home.run(&["policy", "explain", "family", method, url]);
+
+    let denied = explain("POST", "https://api.github.com/gists").code(1);
+    denied.prints("deny").prints("policies/family.toml:5").prints("gists are an upload channel");
+    let allowed = explain("POST", "https://api.github.com/repos/me/notes/issues?token=abc").ok();
+    allowed.prints("allow").prints("policies/family.toml:1").never_says("token=abc");
+    explain("PUT", "https://api.github.com/user").code(1).prints("method_denied");
+    explain("GET", "https://elsewhere.example/").code(1).prints("[[allow]]").prints("host = \"elsewhere.example\"");
+    explain("GET", "not a url").code(2).says("not a url");
+
+    let json =
+        home.run(&["policy", "explain", "--json", "family", "POST", "https://api.github.com/gists"]).code(1).json();
+    assert_eq!((&json["verdict"], &json["code"]), (&"deny".into(), &"denied_by_rule".into()), "{json:#}");
+    assert_eq!((&json["rule"]["file"], &json["rule"]["line"]), (&"policies/family.toml".into(), &5.into()), "{json:#}");
+    let json = home.run(&["policy", "explain", "--json", "family", "GET", "https://api.github.com/user"]).ok().json();
+    assert_eq!((&json["verdict"], &json["rule"]["line"]), (&"allow".into(), &1.into()), "{json:#}");
+}
+
+#[test]
+fn explain_needs_neither_daemon_nor_engine() {
+    let home = Home::without_engine().config("[engine]\nhost = \"unix:///nowhere/docker.sock\"").group("family");
+    let explain = || home.run(&["policy", "explain", "family", "POST", "https://api.github.com/gists"]).code(1);
+    explain().prints("not_allowed").prints("none names it");
+    std::fs::remove_file(home.policy_file("family")).unwrap();
+    explain().says("family.toml").says("doorward group add family");
+}
+
+/// A home in which one request was allowed and one was denied.
+fn with_a_past() -> (Home, Daemon) {
+    let news = Upstream::start(&["news.example"], |_| Response::ok("the town has a new bridge\n"));
+    let policy = "[[allow]]\nhost = \"news.example\"\ndo = [\"POST /today\"]\nprivate = [\"127.0.0.1/32\"]\n";
+    let home = Home::new().host("news.example", &news).group("family").policy("family", policy).group("work");
+    let daemon = home.up();
+    home.exec("family", "curl -sS -d milk 'https://news.example/today?key=hush'; curl -sS https://other.example/").ok();
+    (home, daemon)
+}
+
+#[test]
+fn audit_shows_rule_bytes_and_time() {
+    let (home, _daemon) = with_a_past();
+    let audit = home.audit();
+    let allowed = audit.only("host", "news.example");
+    assert_eq!((&allowed["verdict"], &allowed["ending"]), (&"allow".into(), &"ended".into()));
+    assert_eq!((&allowed["method"], &allowed["path"]), (&"POST".into(), &"/today".into()));
+    assert_eq!(allowed["rule"], serde_json::json!({"file": "policies/family.toml", "line": 1}));
+    let outcome = &allowed["outcome"];
+    assert_eq!(
+        (&outcome["status"], &outcome["bytes_up"], &outcome["bytes_down"]),
+        (&200.into(), &4.into(), &26.into())
+    );
+    assert!(outcome["micros"].as_u64().unwrap() > 0 && outcome["address"].as_str().unwrap().starts_with("127.0.0.1:"));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
+    assert!((now - 600_000..=now).contains(&allowed["at_ms"].as_i64().unwrap()));
+    assert!(!allowed.to_string().contains("hush"), "values of a query are not kept: {allowed:#}");
+    let denied = audit.only("host", "other.example");
+    assert_eq!((&denied["verdict"], &denied["code"]), (&"deny".into(), &"not_allowed".into()));
+    home.run(&["audit"]).ok().prints("POST news.example/today").prints("not_allowed").never_says("hush");
+    home.run(&["audit", "verify"]).ok().prints("head ");
+}
+
+#[test]
+fn audit_filters() {
+    let (home, _daemon) = with_a_past();
+    let hosts = |filters: &[&str]| -> Vec<String> {
+        home.audit_with(filters).0.iter().map(|record| record["host"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(hosts(&[]), ["news.example", "other.example"]);
+    assert_eq!(hosts(&["--denied"]), ["other.example"]);
+    assert_eq!(hosts(&["--allowed"]), ["news.example"]);
+    assert_eq!(hosts(&["--host", "news.*"]), ["news.example"]);
+    assert_eq!(hosts(&["--group", "work"]), [""; 0]);
+    assert_eq!(hosts(&["--since", "1h", "--limit", "1"]), ["other.example"]);
+    assert_eq!(hosts(&["--since", "2099-01-01"]), [""; 0]);
+    home.run(&["audit", "--since", "yesterdayish"]).code(2).says("since");
+}
+
+#[test]
+fn audit_follow_prints_what_comes() {
+    let (home, _daemon) = with_a_past();
+    let following = home.start(&["audit", "--follow", "--json"]);
+    until("the follower to be there", || {
+        home.exec("family", "curl -sS https://new.example/").ok();
+        following.printed().contains("new.example")
+    });
+    assert!(following.printed().contains("other.example"), "it begins with what is there");
+    following.interrupt();
+    following.wait();
+}
+
+#[test]
+fn audit_verify_finds_what_was_changed() {
+    let (home, daemon) = with_a_past();
+    daemon.stop().ok();
+    home.run(&["audit", "verify"]).ok();
+    let log = rusqlite::Connection::open(home.at("data/audit.db")).unwrap();
+    let tables = "SELECT name FROM sqlite_master WHERE type = 'trigger'";
+    let triggers: Vec<String> =
+        log.prepare(tables).unwrap().query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    for trigger in triggers {
+        log.execute_batch(&format!("DROP TRIGGER {trigger}")).unwrap();
+    }
+    let changed = log.execute("UPDATE events SET record = replace(record, 'other.example', 'nobody.example')", []);
+    assert!(changed.unwrap() > 0);
+    drop(log);
+    home.run(&["audit", "verify"]).code(1);
+}
+
+#[test]
+fn the_tour_needs_nobody_at_the_keyboard() {
+    let home = Home::new();
+    let tour = home.run(&["tour"]).ok();
+    tour.prints("bank.example").prints("weather.example");
+    assert_eq!(home.containers(), Vec::<String>::new());
+}
+
+#[test]
+fn doctor_is_content_with_a_good_home_and_names_what_is_broken() {
+    let home = Home::new().group("family");
+    home.run(&["doctor"]).ok().prints("Everything is there");
+    home.write_policy("family", "[[allow]]\nhots = \"news.example\"\n");
+    home.run(&["doctor"]).prints("family.toml");
+    let home = home.config("[engine]\nhost = \"unix:///nowhere/docker.sock\"");
+    home.run(&["doctor"]).code(3).prints("BROKEN").prints("/nowhere/docker.sock").prints("fix:");
+}
+
+#[test]
+fn groups_are_added_listed_and_forgotten() {
+    let home = Home::without_engine().group("family");
+    home.run(&["group", "add", "family"]).code(1).says("family");
+    home.run(&["group", "add", "Not A Name"]).code(2).says("Not A Name");
+    let listed = home.run(&["group", "list", "--json"]).ok().json();
+    assert_eq!((listed.as_array().unwrap().len(), &listed[0]["name"]), (1, &"family".into()));
+    home.run(&["group", "remove", "family"]).code(2).says("--yes");
+    home.run(&["group", "remove", "family", "--yes"]).ok();
+    assert_eq!(home.run(&["group", "list", "--json"]).ok().json(), serde_json::json!([]));
+    assert!(home.policy_file("family").exists() && home.group_folder("family").exists(), "what the owner made stays");
+}

@@ -1,0 +1,142 @@
+//! What leaves a sandbox: nothing, until the owner writes the lines that let it.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use support::{Daemon, Door, Home, Ran, Response, Upstream, until};
+
+const NEWS: &str = "[[allow]]\nhost = \"news.example\"\naccess = \"read\"\nprivate = [\"127.0.0.1/32\"]\n";
+
+/// A home whose group may read `news.example`.
+fn with_news() -> (Home, Upstream, Daemon) {
+    let news = Upstream::start(&["news.example"], |_| Response::ok("the town has a new bridge\n"));
+    let home = Home::new().host("news.example", &news).group("family").policy("family", NEWS);
+    let daemon = home.up();
+    (home, news, daemon)
+}
+
+/// The lines that Doorward prints after "put this into".
+#[track_caller]
+fn lines_to_add(ran: &Ran) -> String {
+    let (_, after) = ran.out.split_once("put this into ").unwrap_or_else(|| panic!("{ran:#?}"));
+    let (_, lines) = after.split_once('\n').unwrap();
+    format!("{}\n", lines.trim())
+}
+
+#[test]
+fn refusal_then_lifted() {
+    let news = Upstream::start(&["news.example"], |_| Response::ok("the town has a new bridge\n"));
+    let home = Home::new().host("news.example", &news).group("family");
+    let _daemon = home.up();
+    let ask = || home.chat("family", "curl -sS https://news.example/today").ok();
+
+    let refused = ask().prints("no rule of group family names news.example").prints("\"not_allowed\"");
+    assert!(refused.out.contains(home.policy_file("family").to_str().unwrap()), "{refused:#?}");
+    let lines = lines_to_add(&refused);
+    assert_eq!(lines, "[[allow]]\nhost = \"news.example\"\ndo = [\"GET /today\"]\n");
+    home.write_policy("family", &lines);
+
+    let private = ask().prints("\"resolved_private\"").prints("127.0.0.1, a loopback address");
+    let more = lines_to_add(&private);
+    assert!(more.contains("private = [\"127.0.0.1/32\"]"), "{more}");
+    assert_eq!(news.connections(), 0, "nothing may be dialled before the owner has said so");
+    home.write_policy("family", &(lines + &more));
+
+    let page = ask();
+    assert_eq!(page.out, "the town has a new bridge\n");
+    assert_eq!(news.lines(), ["GET /today"]);
+}
+
+#[test]
+fn a_rule_lets_through_what_it_names_and_nothing_beside_it() {
+    let (home, news, _daemon) = with_news();
+    let status = "curl -sS -o /dev/null -w '%{http_code}\\n'";
+    let tried = [
+        ("https://news.example/today", "200"),
+        ("-X POST -d secret=1 https://news.example/today", "403"),
+        ("https://other.example/today", "403"),
+        ("http://news.example/today", "403"),
+        ("https://news.example:8443/today", "403"),
+        ("https://192.0.2.7/today", "403"),
+    ];
+    let script: Vec<_> = tried.iter().map(|(what, _)| format!("{status} {what}")).collect();
+    let ran = home.exec("family", &script.join("; ")).ok();
+    let wanted: Vec<_> = tried.iter().map(|(_, status)| *status).collect();
+    assert_eq!(ran.out.lines().collect::<Vec<_>>(), wanted, "{ran:#?}");
+    assert_eq!((news.lines(), news.connections()), (vec!["GET /today".to_owned()], 1));
+    let audit = home.audit();
+    assert_eq!(audit.0.len(), tried.len(), "{audit:#?}");
+    assert_eq!(audit.with("verdict", "deny").len(), 5);
+}
+
+#[test]
+fn a_tightened_policy_holds_from_the_next_request_on() {
+    let (home, news, _daemon) = with_news();
+    home.chat("family", "curl -sS https://news.example/today").ok().prints("bridge");
+    home.write_policy("family", "");
+    home.chat("family", "curl -sS https://news.example/today").ok().prints("not_allowed");
+    assert_eq!(news.requests().len(), 1);
+}
+
+#[test]
+fn a_program_on_the_host_uses_a_door_of_its_own() {
+    let (home, news, _daemon) = with_news();
+    let door = Door::open(&home, "family");
+    let page = door.get("news.example", "/today", "");
+    assert_eq!((page.status, page.body.as_str()), (200, "the town has a new bridge\n"));
+    let refused = door.get("other.example", "/", "");
+    assert_eq!(refused.status, 403, "{refused:?}");
+    assert!(refused.body.contains("not_allowed"), "{refused:?}");
+
+    let files = [door.socket.clone(), door.ca.clone(), door.env.clone()];
+    assert!(files.iter().all(|file| file.exists()));
+    door.shut().ok();
+    assert!(files.iter().all(|file| !file.exists()), "a door that was shut leaves nothing behind");
+    assert_eq!(news.requests().len(), 1);
+}
+
+#[test]
+fn a_door_without_a_daemon_brings_its_own_and_takes_it_away() {
+    let news = Upstream::start(&["news.example"], |_| Response::ok("bridge"));
+    let home = Home::new().host("news.example", &news).group("family").policy("family", NEWS);
+    let door = Door::open(&home, "family");
+    assert_eq!(door.get("news.example", "/", "").body, "bridge");
+    door.shut().ok();
+    assert!(!home.at("data/run/control.sock").exists());
+    home.up();
+}
+
+#[test]
+fn connections_that_never_became_a_request_are_recorded() {
+    let (home, news, _daemon) = with_news();
+    let door = Door::open(&home, "family");
+    let before = home.audit().0.len();
+    // No HTTP, a proxy request that names nothing, and a tunnel in which nobody speaks TLS.
+    door.raw(b"\x16\x03\x01 not for you\r\n\r\n");
+    door.raw(b"GET / HTTP/1.1\r\nHost: news.example\r\n\r\n");
+    let mut tunnel = door.tunnel("news.example");
+    std::io::Write::write_all(&mut tunnel, b"SSH-2.0-OpenSSH_9.2\r\n").unwrap();
+    until("the three to be recorded", || home.audit().0.len() == before + 3);
+    let audit = home.audit();
+    assert_eq!(audit.with("verdict", "deny").len(), 3, "{audit:#?}");
+    assert!(audit.0.iter().all(|record| record["code"].is_string() && record["why"].is_string()), "{audit:#?}");
+    assert_eq!(audit.only("code", "not_tls")["host"], "news.example");
+    assert_eq!(audit.only("code", "self_target")["raw_target"], "/");
+    assert_eq!(audit.only("code", "framing")["protocol"], "unknown");
+    assert_eq!(news.connections(), 0);
+}
+
+#[test]
+fn requests_that_can_be_read_in_two_ways_are_refused() {
+    let (home, news, _daemon) = with_news();
+    let door = Door::open(&home, "family");
+    let twice = door.get("news.example", "/today", "Host: other.example\r\n");
+    let framed = door.get("news.example", "/today", "Content-Length: 3\r\nContent-Length: 5\r\n");
+    let dots = door.get("news.example", "/today/%2e%2e/tomorrow", "");
+    for answer in [twice, framed, dots] {
+        assert!((400..500).contains(&answer.status), "{answer:?}");
+    }
+    assert_eq!(news.connections(), 0);
+    until("the three to be recorded", || home.audit().with("verdict", "deny").len() == 3);
+}

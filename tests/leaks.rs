@@ -1,0 +1,171 @@
+//! What a sandbox sees, and what becomes of a real key.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::path::Path;
+
+use support::{Daemon, Home, Response, Upstream, docker, random_key, until};
+
+const POLICY: &str = "\
+[[allow]]
+host = \"bank.example\"
+do = [\"GET /balance\"]
+credential = \"bank\"
+private = [\"127.0.0.1/32\"]
+
+[[allow]]
+host = \"news.example\"
+access = \"read\"
+private = [\"127.0.0.1/32\"]
+";
+
+/// A group with a credential for a bank that shows what it was shown.
+struct Stage {
+    // Ended before its home is removed.
+    daemon: Daemon,
+    home: Home,
+    key: String,
+    bank: Upstream,
+    news: Upstream,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let key = random_key("bank-");
+        let bank = Upstream::start(&["bank.example"], |request| {
+            let shown = request.header("authorization").unwrap_or("nothing").to_owned();
+            Response::ok(format!("you showed {shown}\n")).header("x-shown", &shown)
+        });
+        let news = Upstream::start(&["news.example"], |_| Response::ok("bridge\n"));
+        let home = Home::new().host("bank.example", &bank).host("news.example", &news).group("family");
+        let place = "hosts = [\"bank.example\"]\nplace = [\"header:authorization\"]\nenv = \"BANK_TOKEN\"\nprefix = \"bank-\"\n";
+        let home = home.credential("bank", &key, place).policy("family", POLICY);
+        let daemon = home.up();
+        Stage { daemon, home, key, bank, news }
+    }
+
+    /// The same home under a new daemon.
+    fn restarted(self) -> Self {
+        let Stage { daemon, home, key, bank, news } = self;
+        daemon.stop().ok();
+        Stage { daemon: home.up(), home, key, bank, news }
+    }
+
+    /// `curl` with this header.
+    fn curl(&self, header: &str, url: &str) -> support::Ran {
+        self.home.exec("family", &format!("curl -sS -i -H \"{header}\" {url}")).ok()
+    }
+}
+
+#[test]
+fn the_sandbox_sees_nothing() {
+    let stage = Stage::new();
+    // It stays, so that the engine can be asked about it.
+    let script = "ip addr; echo ROUTES; cat /proc/net/route; echo ENV; env; echo END; sleep 600";
+    let running = stage.home.start(&["exec", "family", "--", "sh", "-c", script]);
+    until("the sandbox to have looked", || running.printed().contains("END\n"));
+
+    let seen = running.printed();
+    let (addresses, rest) = seen.split_once("ROUTES\n").unwrap();
+    let (routes, environment) = rest.split_once("ENV\n").unwrap();
+    let interfaces = addresses.lines().filter(|line| !line.starts_with(' '));
+    assert_eq!(interfaces.collect::<Vec<_>>().len(), 1, "{addresses}");
+    assert!(addresses.starts_with("1: lo:"), "{addresses}");
+    assert_eq!(routes.lines().count(), 1, "only the heading: {routes}");
+    assert!(environment.contains("BANK_TOKEN=bank-"), "{environment}");
+
+    let containers = stage.home.containers();
+    assert_eq!(containers.len(), 1);
+    for (what, text) in [("what it sees", seen.clone()), ("inspect", docker::inspect(&containers[0]))] {
+        assert!(!text.contains(&stage.key), "the real key is in {what}");
+    }
+    for folder in ["data/groups", "data/agents", "data/inbox", "data/run"] {
+        assert!(!holds(&stage.home.at(folder), stage.key.as_bytes()), "the real key is in {folder}");
+    }
+    stage.home.run(&["stop", "family"]).ok();
+    until("the sandbox to be gone", || stage.home.containers().is_empty());
+}
+
+#[test]
+fn the_real_key_is_put_on_at_the_door_and_taken_off_again() {
+    let stage = Stage::new();
+    let shown = stage.curl("Authorization: Bearer $BANK_TOKEN", "https://bank.example/balance");
+    assert_eq!(stage.bank.requests()[0].header("authorization").unwrap(), format!("Bearer {}", stage.key));
+    let shown = shown.prints("200").prints("you showed").never_says(&stage.key);
+    assert!(!shown.out.contains("nothing"), "{shown:#?}");
+
+    let audit = stage.home.audit();
+    let record = audit.only("host", "bank.example");
+    assert_eq!((&record["credential"], &record["swap"]), (&"bank".into(), &"header:authorization".into()));
+    assert!(record["outcome"]["scrubbed"].as_u64().unwrap() >= 1, "{record:#}");
+    assert!(!record.to_string().contains(&stage.key));
+}
+
+#[test]
+fn a_surrogate_on_another_host_is_an_alarm() {
+    let stage = Stage::new();
+    stage.curl("Authorization: Bearer $BANK_TOKEN", "https://news.example/today").prints("403");
+    let audit = stage.home.audit();
+    let record = audit.only("host", "news.example");
+    assert_eq!((&record["verdict"], &record["alarm"]), (&"deny".into(), &true.into()), "{record:#}");
+    assert!(record["code"].as_str().unwrap().starts_with("surrogate_"), "{record:#}");
+    assert_eq!(stage.news.connections(), 0);
+}
+
+#[test]
+fn another_key_is_refused_where_a_credential_stands() {
+    let stage = Stage::new();
+    for header in ["Authorization: Bearer bank-0123456789abcdef", "Cookie: session=1", "X-Api-Key: mine"] {
+        stage.curl(header, "https://bank.example/balance").prints("403");
+    }
+    let audit = stage.home.audit();
+    let codes: Vec<_> = audit.0.iter().map(|record| record["code"].as_str().unwrap_or("none")).collect();
+    assert!(codes.iter().all(|code| code.starts_with("credential_") || code.starts_with("surrogate_")), "{codes:?}");
+    assert_eq!(stage.bank.connections(), 0);
+}
+
+#[test]
+fn the_surrogate_of_one_sandbox_is_worth_nothing_in_the_next() {
+    let stage = Stage::new();
+    let token = stage.home.exec("family", "printf %s \"$BANK_TOKEN\"").ok().out;
+    assert!(token.starts_with("bank-") && token != stage.key, "{token}");
+    stage.curl(&format!("Authorization: Bearer {token}"), "https://bank.example/balance").prints("403");
+    let audit = stage.home.audit();
+    assert_eq!(audit.only("host", "bank.example")["verdict"], "deny");
+    assert_eq!(stage.bank.connections(), 0);
+}
+
+#[test]
+fn no_command_shows_a_secret() {
+    let stage = Stage::new();
+    for args in [&["secret", "list"][..], &["secret", "list", "--json"], &["secret", "test", "bank"], &["doctor"]] {
+        stage.home.run(args).never_says(&stage.key);
+    }
+    stage.home.run(&["secret", "test", "bank"]).ok();
+}
+
+#[test]
+fn a_secret_that_cannot_be_read_closes_its_host_and_says_why() {
+    let mut stage = Stage::new();
+    stage.home.run(&["secret", "test", "bank"]).ok();
+    std::fs::remove_file(stage.home.at("bank.key")).unwrap();
+    stage.home.run(&["secret", "test", "bank"]).code(1).says("bank.key");
+    stage = stage.restarted();
+    stage.curl("Authorization: Bearer $BANK_TOKEN", "https://bank.example/balance").prints("secret_unavailable");
+    stage.curl("X-Nothing: 1", "https://news.example/today").prints("bridge");
+    assert_eq!(stage.bank.connections(), 0);
+}
+
+/// Whether any file below a folder holds these bytes.
+fn holds(folder: &Path, bytes: &[u8]) -> bool {
+    std::fs::read_dir(folder).into_iter().flatten().flatten().any(|entry| {
+        let path = entry.path();
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            return holds(&path, bytes);
+        }
+        kind.is_file() && std::fs::read(&path).unwrap().windows(bytes.len()).any(|window| window == bytes)
+    })
+}

@@ -1,0 +1,108 @@
+//! What is left after the daemon was killed in the middle of things.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+
+use support::{Chat, Home, PATIENCE, Response, Upstream, until};
+
+const POLICY: &str = "\
+[[allow]]
+host = \"notes.example\"
+do = [\"GET /page\", \"POST /notes\"]
+private = [\"127.0.0.1/32\"]
+";
+
+/// A server that holds its first answer back until the returned sender is dropped.
+fn slow_server() -> (Upstream, mpsc::Sender<()>) {
+    let (release, held) = mpsc::channel::<()>();
+    let held = Arc::new(Mutex::new(Some(held)));
+    let server = Upstream::start(&["notes.example"], move |_| {
+        let first = held.lock().unwrap().take();
+        if let Some(held) = first {
+            let _ = held.recv_timeout(2 * PATIENCE);
+        }
+        Response::ok("noted\n")
+    });
+    (server, release)
+}
+
+/// Kills the daemon while the server holds its answer to `command` back.
+fn killed_during(command: &str) -> (Home, Upstream, mpsc::Sender<()>) {
+    let (server, release) = slow_server();
+    let home = Home::new().host("notes.example", &server).group("family").policy("family", POLICY);
+    let daemon = home.up();
+    let mut chat = Chat::open(&home, "family");
+    chat.send("m1", command);
+    until("the request to be upstream", || server.requests().len() == 1);
+    daemon.kill();
+
+    let audit = home.audit();
+    let record = audit.only("host", "notes.example");
+    assert_eq!((&record["verdict"], &record["ending"]), (&"allow".into(), &"interrupted".into()), "{record:#}");
+    assert!(record["outcome"].is_null(), "{record:#}");
+    (home, server, release)
+}
+
+#[test]
+fn a_run_that_only_read_is_run_again_after_a_kill() {
+    let (home, server, _release) = killed_during("curl -sS https://notes.example/page");
+    let _daemon = home.up();
+    let mut chat = Chat::open(&home, "family");
+    let said = chat.until_done("m1");
+    assert_eq!(said[0], ("reply".into(), "noted".into(), "m1".into()), "{said:?}");
+    assert_eq!(server.lines(), ["GET /page", "GET /page"]);
+    let audit = home.audit();
+    assert_eq!((audit.with("ending", "interrupted").len(), audit.with("ending", "ended").len()), (1, 1));
+    assert_eq!(home.containers().len(), 1, "the orphan is gone");
+    home.run(&["audit", "verify"]).ok();
+}
+
+#[test]
+fn a_run_that_wrote_is_told_and_not_run_again_after_a_kill() {
+    let (home, server, _release) = killed_during("curl -sS -d milk https://notes.example/notes");
+    let _daemon = home.up();
+    assert_eq!(home.containers(), Vec::<String>::new(), "no sandbox is left running");
+    let mut chat = Chat::open(&home, "family");
+    let said = chat.until_done("m1");
+    assert!(said.iter().any(|(kind, ..)| kind == "failure"), "{said:?}");
+    assert!(said.iter().all(|(kind, ..)| kind != "reply"), "{said:?}");
+    // The next message is answered as ever, and by then the first would have been repeated.
+    chat.send("m2", "echo here");
+    assert_eq!(chat.until_done("m2")[0].1, "here");
+    assert_eq!(server.lines(), ["POST /notes"]);
+}
+
+#[test]
+fn answers_that_nobody_heard_wait_for_the_next_terminal() {
+    let home = Home::new().group("family");
+    let daemon = home.up();
+    let mut chat = Chat::open(&home, "family");
+    chat.send("m1", "until [ -e go ]; do sleep 0.05; done; echo patience");
+    chat.next_of("accepted");
+    drop(chat);
+    std::fs::write(home.group_folder("family").join("go"), "").unwrap();
+    until("the answer to be there", || daemon.status()["sandboxes"][0]["busy"] == false);
+    daemon.kill();
+
+    let _daemon = home.up();
+    let said = Chat::open(&home, "family").until_done("m1");
+    assert_eq!(said[0], ("reply".into(), "patience".into(), "m1".into()));
+}
+
+#[test]
+fn one_daemon_per_home() {
+    let home = Home::new().group("family");
+    let daemon = home.up();
+    let pid = daemon.pid();
+    home.run(&["up"]).code(3).says(&format!("another doorward (pid {pid}) already serves")).says("--home");
+    assert_eq!(daemon.pid(), pid, "the first one is not disturbed");
+    home.chat("family", "echo here").ok().prints("here");
+    daemon.kill();
+    // A lock of the dead holds nobody up.
+    let again = home.up();
+    assert_ne!(again.pid(), pid);
+}

@@ -1,0 +1,39 @@
+//! The container engine as its own command line shows it.
+
+use std::process::Command;
+
+use super::{Ran, Running};
+
+/// Fails with what to do where a test of sandboxes cannot run.
+pub fn require_engine_and_image() {
+    let version = docker(&["version", "--format", "{{.Server.Version}}"]);
+    assert!(version.code == Some(0), "no container engine answers; run `make setup` first: {}", version.err);
+    let image = containers::images::base_tag();
+    let found = docker(&["image", "inspect", "--format", "{{.Id}}", &image]);
+    assert!(found.code == Some(0), "the image {image} is missing; run `doorward image build` first: {}", found.err);
+}
+
+/// An installation's containers, whatever their state.
+pub fn containers(installation: &str) -> Vec<String> {
+    let filter = format!("label=doorward.installation={installation}");
+    let listed = docker(&["ps", "--all", "--quiet", "--no-trunc", "--filter", &filter]).ok();
+    listed.out.lines().map(str::to_owned).collect()
+}
+
+/// All that the engine knows about a container, as text.
+pub fn inspect(container: &str) -> String {
+    docker(&["inspect", container]).ok().out
+}
+
+/// Removes what is left of an installation.
+pub fn remove_all(installation: &str) {
+    for container in containers(installation) {
+        docker(&["rm", "--force", &container]);
+    }
+}
+
+fn docker(args: &[&str]) -> Ran {
+    let mut command = Command::new("docker");
+    command.args(args);
+    Running::start(command, "").wait()
+}

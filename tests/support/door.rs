@@ -1,0 +1,112 @@
+//! `doorward door`, and a program of the tests' own behind it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use super::{Home, PATIENCE, Ran, Running, until};
+
+/// An open door.
+pub struct Door {
+    pub running: Running,
+    pub socket: PathBuf,
+    pub ca: PathBuf,
+    pub env: PathBuf,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub body: String,
+}
+
+impl Door {
+    /// Opens a door for a group and waits until it is there.
+    #[track_caller]
+    pub fn open(home: &Home, group: &str) -> Self {
+        let (socket, ca, env) = (home.at("t.sock"), home.at("door-ca.pem"), home.at("door.env"));
+        let path = |path: &PathBuf| path.to_str().unwrap().to_owned();
+        let args = ["door", "--group", group, "--socket", &path(&socket), "--ca", &path(&ca), "--env", &path(&env)];
+        let mut running = home.start(&args);
+        until("the door to open", || {
+            assert!(running.is_running(), "the door did not open");
+            running.printed().contains("The door is open")
+        });
+        Door { running, socket, ca, env }
+    }
+
+    /// Interrupts it, as Ctrl-C does.
+    pub fn shut(self) -> Ran {
+        self.running.interrupt();
+        self.running.wait()
+    }
+
+    /// A variable of its `--env` file.
+    #[track_caller]
+    pub fn variable(&self, name: &str) -> String {
+        let text = std::fs::read_to_string(&self.env).unwrap();
+        let found = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        found.unwrap_or_else(|| panic!("{name} is not in {text:?}")).to_owned()
+    }
+
+    /// Writes bytes as they are, and gives all that comes back.
+    pub fn raw(&self, bytes: &[u8]) -> String {
+        let mut stream = self.connect();
+        stream.write_all(bytes).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        // A connection that is cut has said what it had to say.
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// `GET https://host/path` with one more header, on a connection of its own.
+    #[track_caller]
+    pub fn get(&self, host: &str, path: &str, header: &str) -> Answer {
+        let stream = self.tunnel(host);
+        let name = ServerName::try_from(host.to_owned()).unwrap();
+        let mut stream = StreamOwned::new(ClientConnection::new(self.tls(), name).unwrap(), stream);
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{header}Connection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        // The end may come without a close_notify; the length says whether all is there.
+        let _ = stream.read_to_end(&mut answer);
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
+        Answer { status: head[9..12].parse().unwrap(), body: body.to_owned() }
+    }
+
+    /// A connection for which CONNECT was answered with 200.
+    #[track_caller]
+    pub fn tunnel(&self, host: &str) -> UnixStream {
+        let mut stream = self.connect();
+        stream.write_all(format!("CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n\r\n").as_bytes()).unwrap();
+        let mut reader = BufReader::with_capacity(1, stream.try_clone().unwrap());
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert!(reader.read_line(&mut head).unwrap() > 0, "the door hung up: {head:?}");
+        }
+        assert!(head.starts_with("HTTP/1.1 200"), "{head:?}");
+        stream
+    }
+
+    fn connect(&self) -> UnixStream {
+        let stream = UnixStream::connect(&self.socket).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    fn tls(&self) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(&self.ca).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
+    }
+}

@@ -1,0 +1,178 @@
+//! One installation in a temporary folder, as its owner would set it up.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::{Audit, Daemon, Ran, Running, Upstream, docker, eventually};
+
+/// An installation. Its sandboxes are removed with it.
+pub struct Home {
+    folder: TempDir,
+    hosts: Vec<(String, String)>,
+    config: String,
+}
+
+impl Home {
+    /// An empty one, on a machine that has an engine and the base image.
+    pub fn new() -> Self {
+        docker::require_engine_and_image();
+        Self::without_engine()
+    }
+
+    /// An empty one for what needs no sandbox.
+    pub fn without_engine() -> Self {
+        let folder = tempfile::Builder::new().prefix("doorward-test-").tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        Home { folder, hosts: Vec::new(), config: String::new() }
+    }
+
+    /// Adds to `doorward.toml`.
+    pub fn config(mut self, toml: &str) -> Self {
+        self.config += toml;
+        self.config += "\n";
+        self.write_config();
+        self
+    }
+
+    /// Names a server: `[upstream.hosts]`, and the tests' authority in `extra_ca`.
+    pub fn host(mut self, name: &str, server: &Upstream) -> Self {
+        self.hosts.push((name.to_owned(), server.address().to_string()));
+        self.write_config();
+        self
+    }
+
+    /// Registers a group.
+    pub fn group(self, name: &str) -> Self {
+        self.run(&["group", "add", name]).ok();
+        self
+    }
+
+    /// Writes a group's policy, as an editor saves it.
+    pub fn policy(self, group: &str, toml: &str) -> Self {
+        self.write_policy(group, toml);
+        self
+    }
+
+    /// A credential whose secret is in a file that only its owner can read.
+    pub fn credential(self, name: &str, secret: &str, toml: &str) -> Self {
+        let file = self.path().join(format!("{name}.key"));
+        fs::write(&file, format!("{secret}\n")).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        self.config(&format!("[credentials.{name}]\nsecret = \"file:{name}.key\"\n{toml}"))
+    }
+
+    /// Its folder.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A file or folder below it.
+    pub fn at(&self, path: &str) -> PathBuf {
+        self.path().join(path)
+    }
+
+    /// A group's policy file.
+    pub fn policy_file(&self, group: &str) -> PathBuf {
+        self.at("policies").join(format!("{group}.toml"))
+    }
+
+    /// Saves a group's policy over the old one.
+    pub fn write_policy(&self, group: &str, toml: &str) {
+        fs::create_dir_all(self.at("policies")).unwrap();
+        fs::write(self.policy_file(group), toml).unwrap();
+    }
+
+    /// What a group works in.
+    pub fn group_folder(&self, group: &str) -> PathBuf {
+        self.at("data/groups").join(group)
+    }
+
+    /// The id that its containers carry.
+    pub fn installation(&self) -> Option<String> {
+        let id = fs::read_to_string(self.at("data/installation-id")).ok()?;
+        Some(id.trim().to_owned())
+    }
+
+    /// Its containers, whatever their state.
+    pub fn containers(&self) -> Vec<String> {
+        self.installation().map(|id| docker::containers(&id)).unwrap_or_default()
+    }
+
+    /// The program, at this home.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+        command.arg("--home").arg(self.path()).args(args).env_remove("RUST_LOG").env_remove("DOORWARD_HOME");
+        command
+    }
+
+    /// Runs a command to its end, with nothing to read.
+    #[track_caller]
+    pub fn run(&self, args: &[&str]) -> Ran {
+        self.start(args).wait()
+    }
+
+    /// Starts a command.
+    pub fn start(&self, args: &[&str]) -> Running {
+        Running::start(self.command(args), "")
+    }
+
+    /// `echo MESSAGE | doorward chat --group GROUP`
+    #[track_caller]
+    pub fn chat(&self, group: &str, message: &str) -> Ran {
+        Running::start(self.command(&["chat", "--group", group]), &format!("{message}\n")).wait()
+    }
+
+    /// `doorward exec GROUP -- sh -c SCRIPT`
+    #[track_caller]
+    pub fn exec(&self, group: &str, script: &str) -> Ran {
+        self.run(&["exec", group, "--", "sh", "-c", script])
+    }
+
+    /// `doorward up`, once it serves.
+    #[track_caller]
+    pub fn up(&self) -> Daemon {
+        Daemon::start(self)
+    }
+
+    /// The log as `doorward audit --json` shows it, once nothing is under way: an
+    /// outcome is written after the client has its answer.
+    #[track_caller]
+    pub fn audit(&self) -> Audit {
+        self.audit_with(&[])
+    }
+
+    /// The same with filters.
+    #[track_caller]
+    pub fn audit_with(&self, filters: &[&str]) -> Audit {
+        let args = [&["audit", "--json"], filters].concat();
+        eventually("all requests to have ended", || {
+            let audit = Audit::read(&self.run(&args).ok());
+            audit.with("ending", "under_way").is_empty().then_some(audit)
+        })
+    }
+
+    fn write_config(&self) {
+        let mut text = String::new();
+        if !self.hosts.is_empty() {
+            fs::write(self.at("test-ca.pem"), Upstream::authority()).unwrap();
+            text += "[upstream]\nextra_ca = [\"test-ca.pem\"]\n\n[upstream.hosts]\n";
+            for (name, address) in &self.hosts {
+                text += &format!("\"{name}\" = \"{address}\"\n");
+            }
+            text += "\n";
+        }
+        fs::write(self.at("doorward.toml"), text + &self.config).unwrap();
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if let Some(id) = self.installation() {
+            docker::remove_all(&id);
+        }
+    }
+}

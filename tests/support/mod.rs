@@ -1,0 +1,57 @@
+//! The stage of the end-to-end tests: a home in a temporary folder, the real program,
+//! the real container engine, and real web servers on loopback.
+//!
+//! What it is: everything a test drives and looks at from outside. What it is not:
+//! a way into the program; tests see what an owner, an agent or an upstream sees.
+
+#![allow(dead_code, reason = "each test program uses its own part of the stage")]
+#![allow(unreachable_pub, reason = "every test program has this module to itself")]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests drive programs, and fail by panicking")]
+
+mod audit;
+mod chat;
+mod daemon;
+pub mod docker;
+mod door;
+mod home;
+mod ran;
+mod served;
+mod upstream;
+
+use std::time::{Duration, Instant};
+
+pub use audit::Audit;
+pub use chat::Chat;
+pub use daemon::Daemon;
+pub use door::Door;
+pub use home::Home;
+pub use ran::{Ran, Running};
+pub use served::{GitServer, folder};
+pub use upstream::{Request, Response, Upstream};
+
+/// For what happens at once on any machine, however busy.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until something can be had, and fails with `what` if it never is.
+#[track_caller]
+pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(started.elapsed() < PATIENCE, "waited {} s in vain: {what}", PATIENCE.as_secs());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Waits until something is true.
+#[track_caller]
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    eventually(what, || holds().then_some(()));
+}
+
+/// A secret that nobody has ever seen.
+pub fn random_key(prefix: &str) -> String {
+    format!("{prefix}{:032x}", rand::random::<u128>())
+}

@@ -1,0 +1,186 @@
+//! Bad input and bad surroundings: a clear message, what to do, an exit code, and
+//! nothing half-done left behind.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests drive programs, and fail by panicking")]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use support::{Door, Home, Response, Running, Upstream, until};
+
+const NEWS: &str = "[[allow]]\nhost = \"news.example\"\naccess = \"read\"\nprivate = [\"127.0.0.1/32\"]\n";
+
+fn news() -> Upstream {
+    Upstream::start(&["news.example"], |_| Response::ok("bridge\n"))
+}
+
+#[test]
+fn an_unknown_key_in_a_policy_is_named_and_the_old_policy_stays() {
+    let news = news();
+    let home = Home::new().host("news.example", &news).group("family").policy("family", NEWS);
+    let daemon = home.up();
+    let read = || home.chat("family", "curl -sS https://news.example/today").ok();
+    read().prints("bridge");
+
+    home.write_policy("family", &NEWS.replace("access", "acess"));
+    let check = home.run(&["policy", "check", "family"]).code(1);
+    check.says("policies/family.toml:3").says("acess").says("access");
+    read().prints("bridge");
+    home.write_policy("family", "");
+    read().prints("not_allowed");
+    let log = daemon.stop().ok();
+    assert!(log.err.contains("family.toml") && log.err.contains("acess"), "the daemon's log says so: {log:#?}");
+}
+
+#[test]
+fn a_wrong_policy_at_the_first_start_allows_nothing() {
+    let news = news();
+    let home = Home::new().host("news.example", &news).group("family").policy("family", "allow everything");
+    let _daemon = home.up();
+    home.chat("family", "curl -sS https://news.example/today").ok().prints("not_allowed");
+    assert_eq!(news.connections(), 0);
+}
+
+#[test]
+fn an_unknown_key_in_the_configuration_is_named() {
+    let home = Home::without_engine().config("[queue]\nsandboxs = 2");
+    home.run(&["up"]).code(1).says("doorward.toml:2").says("sandboxs").says("sandboxes");
+    assert!(!home.at("data/run/control.sock").exists());
+}
+
+#[test]
+fn a_secret_in_the_configuration_is_refused_and_not_repeated() {
+    let secret = support::random_key("sk-");
+    let home = Home::without_engine();
+    let home = home.config(&format!("[credentials.bank]\nsecret = \"{secret}\"\nhosts = [\"bank.example\"]"));
+    home.run(&["up"]).code(1).says("file:PATH").never_says(&secret);
+}
+
+#[test]
+fn a_secret_that_others_can_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = Home::without_engine().credential(
+        "bank",
+        "bank-0123456789abcdef",
+        "hosts = [\"bank.example\"]\nplace = [\"header:authorization\"]",
+    );
+    home.run(&["secret", "test", "bank"]).ok();
+    std::fs::set_permissions(home.at("bank.key"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    home.run(&["secret", "test", "bank"]).code(1).says("chmod 600");
+    home.run(&["secret", "test", "nobody"]).code(1).says("secret list");
+}
+
+#[test]
+fn no_engine() {
+    let home = Home::without_engine().config("[engine]\nhost = \"unix:///nowhere/docker.sock\"").group("family");
+    for args in [&["up"][..], &["exec", "family", "--", "true"], &["chat", "--group", "family", "--once", "date"]] {
+        home.run(args).code(3).says("/nowhere/docker.sock");
+    }
+    assert!(!home.at("data/run/control.sock").exists());
+    home.run(&["image", "build"]).code(3).says("/nowhere/docker.sock");
+}
+
+#[test]
+fn no_image() {
+    let home = Home::new().config("[engine]\nimage = \"doorward/never-built:1\"").group("family");
+    home.exec("family", "true").code(1).says("doorward/never-built:1");
+    assert_eq!(home.containers(), Vec::<String>::new());
+    assert_eq!(std::fs::read_dir(home.at("data/run/doors")).unwrap().count(), 0);
+}
+
+#[test]
+fn an_unknown_group() {
+    let home = Home::new().group("family");
+    home.run(&["chat", "--group", "famly", "--once", "date"]).code(1).says("famly").says("doorward group add famly");
+    let _daemon = home.up();
+    home.run(&["exec", "famly", "--", "true"]).code(1).says("famly");
+    let (socket, ca, env) = (home.at("s"), home.at("c"), home.at("e"));
+    let path = |path: &PathBuf| path.to_str().unwrap().to_owned();
+    home.run(&["door", "--group", "famly", "--socket", &path(&socket), "--ca", &path(&ca), "--env", &path(&env)])
+        .code(1)
+        .says("famly");
+    assert!(!socket.exists() && !ca.exists() && !env.exists());
+}
+
+#[test]
+fn a_home_that_is_too_long_for_its_sockets() {
+    let home = Home::without_engine();
+    let long = home.at(&"x".repeat(100));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+    command.arg("--home").arg(&long).arg("up");
+    Running::start(command, "").wait().code(2).says("too long").says("choose a shorter --home");
+    assert!(!long.exists());
+}
+
+#[test]
+fn a_message_that_is_none() {
+    let home = Home::without_engine().group("family");
+    home.chat("family", "").code(2).says("empty");
+    home.chat("family", &"x".repeat(200 << 10)).code(2).says("longer than");
+}
+
+#[test]
+fn a_door_where_something_is_already() {
+    let home = Home::new().group("family");
+    let _daemon = home.up();
+    let taken = home.at("taken");
+    std::fs::write(&taken, "mine").unwrap();
+    let path = taken.to_str().unwrap();
+    home.run(&["door", "--group", "family", "--socket", path, "--ca", "/dev/null", "--env", "/dev/null"])
+        .code(1)
+        .says(path);
+    assert_eq!(std::fs::read_to_string(&taken).unwrap(), "mine");
+}
+
+#[test]
+fn a_full_disk_shuts_the_door_until_there_is_room_again() {
+    let news = news();
+    let home = Home::new().host("news.example", &news);
+    let _disk = SmallDisk::mount(&home.at("data"));
+    let home = home.group("family").policy("family", NEWS);
+    let _daemon = home.up();
+    let door = Door::open(&home, "family");
+    assert_eq!(door.get("news.example", "/today", "").status, 200);
+
+    let filler = home.at("data/filler");
+    until("the disk to be full and the door to be shut", || {
+        // Written until nothing more goes in; what a request's record takes may still fit.
+        let _ = std::fs::write(&filler, vec![0; 64 << 20]);
+        door.get("news.example", "/today", "").body.contains("audit_unavailable")
+    });
+    let before = news.requests().len();
+    assert_eq!(door.get("news.example", "/today", "").status, 503);
+    assert_eq!(news.requests().len(), before, "no record, no request");
+
+    std::fs::remove_file(&filler).unwrap();
+    until("the door to be open again", || door.get("news.example", "/today", "").status == 200);
+    home.run(&["audit", "verify"]).ok();
+}
+
+/// A file system of its own, small enough to be filled.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(at: &Path) -> Self {
+        std::fs::create_dir_all(at).unwrap();
+        as_root(&["mount", "-t", "tmpfs", "-o", "size=32m,mode=0700", "none", at.to_str().unwrap()]);
+        SmallDisk(at.to_owned())
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: a process that is just ending may still hold a file.
+        as_root(&["umount", "--lazy", self.0.to_str().unwrap()]);
+    }
+}
+
+fn as_root(command: &[&str]) {
+    let sudo = if rustix::process::getuid().is_root() { &[][..] } else { &["sudo", "-n"] };
+    let words = [sudo, command].concat();
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]);
+    Running::start(command, "").wait().ok();
+}
