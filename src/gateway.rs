@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicU64;
 use arc_swap::ArcSwap;
 use notify::RecommendedWatcher;
 use policies::{GroupName, Policy, SandboxId};
-use proxy::audit::{Identity, Ledger};
+use proxy::audit::Identity;
 use proxy::{CaError, Door, Limits};
 use rand::RngExt;
 use rustls_pki_types::CertificateDer;
@@ -19,9 +19,11 @@ use rustls_pki_types::pem::PemObject;
 use tokio::net::UnixListener;
 use tokio::task::AbortHandle;
 
+use crate::budget::{self, Budgets};
 use crate::config::Config;
 use crate::home::Home;
 use crate::resolver::Names;
+use crate::store::ledger::AuditLog;
 use crate::vault::Vault;
 
 pub mod policy_files;
@@ -76,13 +78,15 @@ pub enum GatewayError {
 
 impl Gateway {
     /// Opens the gateway of a home. Its policies load when a group first needs them.
-    pub fn open(home: &Home, config: &Config, ledger: Arc<dyn Ledger>) -> Result<Arc<Self>, GatewayError> {
+    pub fn open(home: &Home, config: &Config, ledger: Arc<AuditLog>) -> Result<Arc<Self>, GatewayError> {
         let vault = Arc::new(Vault::new(config.credentials.clone()));
         let policies = Arc::new(PolicyFiles::new(home.clone()));
         let proxy = proxy::Gateway {
-            ledger,
+            ledger: ledger.clone(),
             resolver: Arc::new(Names::new(&config.upstream)),
             secrets: vault.clone(),
+            budget: Arc::new(Budgets::new(ledger.clone())),
+            today: budget::today,
             tls: proxy::upstream_tls(&extra_roots(&config.upstream.extra_ca)?)?,
             limits: Limits::default(),
             connections: AtomicU64::new(0),

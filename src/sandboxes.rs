@@ -16,7 +16,7 @@ use crate::gateway::{Gateway, GatewayError, OpenDoor};
 use crate::home::Home;
 
 /// How long an agent may take to finish when its sandbox is stopped.
-const GRACE: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Starts sandboxes on the engine.
 pub struct Sandboxes {

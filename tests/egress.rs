@@ -96,6 +96,24 @@ fn a_program_on_the_host_uses_a_door_of_its_own() {
     assert_eq!(news.requests().len(), 1);
 }
 
+/// Nobody starts anything here: the door that is open learns of it by itself, however
+/// an editor saves.
+#[test]
+fn a_saved_policy_reaches_a_door_that_is_open() {
+    let (home, _news, _daemon) = with_news();
+    let door = Door::open(&home, "family");
+    let status = || door.get("news.example", "/today", "").status;
+    assert_eq!(status(), 200);
+    home.write_policy("family", "");
+    until("the emptied policy to be in force", || status() == 403);
+    let new = home.at("policies/.family.toml.swp");
+    std::fs::write(&new, NEWS).unwrap();
+    std::fs::rename(&new, home.policy_file("family")).unwrap();
+    until("the renamed policy to be in force", || status() == 200);
+    std::fs::remove_file(home.policy_file("family")).unwrap();
+    until("the removed policy to be gone", || status() == 403);
+}
+
 #[test]
 fn a_door_without_a_daemon_brings_its_own_and_takes_it_away() {
     let news = Upstream::start(&["news.example"], |_| Response::ok("bridge"));

@@ -40,6 +40,18 @@ fn answers_come_in_the_order_of_their_messages() {
     assert_eq!(replies, [("first", "a"), ("second", "b"), ("third", "c")]);
 }
 
+/// A terminal that leaves as soon as it has its answer must not hold up the next one.
+#[test]
+fn one_terminal_after_the_other_is_answered_at_once() {
+    let home = Home::new().group("family");
+    let _daemon = home.up();
+    let started = Instant::now();
+    for word in ["one", "two", "three", "four"] {
+        home.chat("family", &format!("echo {word}")).ok().prints(word);
+    }
+    assert!(started.elapsed() < Duration::from_secs(30), "it took {:?}", started.elapsed());
+}
+
 #[test]
 fn two_groups_share_one_seat_in_turn() {
     let home = Home::new().config("[queue]\nsandboxes = 1").group("one").group("two");

@@ -138,8 +138,10 @@ fn a_door_where_something_is_already() {
 fn a_full_disk_shuts_the_door_until_there_is_room_again() {
     let news = news();
     let home = Home::new().host("news.example", &news);
+    // Unmounted before the home is removed.
     let _disk = SmallDisk::mount(&home.at("data"));
-    let home = home.group("family").policy("family", NEWS);
+    home.run(&["group", "add", "family"]).ok();
+    home.write_policy("family", NEWS);
     let _daemon = home.up();
     let door = Door::open(&home, "family");
     assert_eq!(door.get("news.example", "/today", "").status, 200);

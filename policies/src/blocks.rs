@@ -6,26 +6,59 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use crate::address::special_net;
+use crate::body::Effect;
 use crate::file::{Block, Test};
 use crate::host_pattern::HostPattern;
+use crate::json;
 use crate::request_pattern::PatternError;
 use crate::rules::{AllowRule, DenyRule};
-use crate::{Facts, RequestPattern, Scheme};
+use crate::tunnel::TunnelRule;
+use crate::{Facts, Method, RequestPattern, Scheme};
 
-const ALLOW_KEYS: [&str; 10] =
-    ["host", "scheme", "ports", "access", "do", "query", "credential", "private", "model", "why"];
+pub(crate) const ALLOW_KEYS: [&str; 13] = [
+    "host",
+    "scheme",
+    "ports",
+    "access",
+    "do",
+    "query",
+    "json",
+    "websocket",
+    "tls",
+    "credential",
+    "private",
+    "model",
+    "why",
+];
+pub(crate) const DENY_KEYS: [&str; 5] = ["host", "ports", "do", "json", "why"];
+pub(crate) const TEST_KEYS: [&str; 3] = ["request", "body", "want"];
 
-pub(crate) fn allow(block: &mut Block<'_, '_>) -> Option<(Range<usize>, AllowRule)> {
+/// An `[[allow]]` is one of two rules.
+pub(crate) enum Allow {
+    Requests(AllowRule),
+    Tunnel(TunnelRule),
+}
+
+pub(crate) fn allow(block: &mut Block<'_, '_>) -> Option<(Range<usize>, Allow)> {
     block.known_keys("[[allow]]", &ALLOW_KEYS);
+    let span = block.span.clone();
+    let rule =
+        if block.has("tls") { tunnel(block).map(Allow::Tunnel) } else { requests_rule(block).map(Allow::Requests) };
+    rule.map(|rule| (span, rule))
+}
+
+fn requests_rule(block: &mut Block<'_, '_>) -> Option<AllowRule> {
     let host = host(block, "[[allow]]", HostPattern::for_allow);
     let scheme = scheme(block);
     let ports = block.ports();
     let requests = allowed_requests(block);
     let query = query(block);
+    let json = json::conditions(block, Effect::Allow);
+    let websocket = websocket(block, &requests);
     let credential = credential(block, scheme);
     let private = private(block, host.as_ref());
     let (model, why) = (block.bool("model"), why(block));
-    let rule = AllowRule {
+    Some(AllowRule {
         at: block.reader.rule_ref(&block.span),
         origin: block.reader.origin.clone(),
         host: host?,
@@ -36,23 +69,71 @@ pub(crate) fn allow(block: &mut Block<'_, '_>) -> Option<(Range<usize>, AllowRul
         credential,
         private,
         model,
+        websocket,
+        json,
         why,
-    };
-    Some((block.span.clone(), rule))
+    })
+}
+
+/// `tls = "tunnel"`: what needs a look inside has no place beside it.
+fn tunnel(block: &mut Block<'_, '_>) -> Option<TunnelRule> {
+    if let Some((span, text)) = block.string("tls")
+        && text != "tunnel"
+    {
+        let help = Some("write tls = \"tunnel\", or remove it: TLS is opened, judged and closed again".to_owned());
+        block.reader.problem(span, format!("`tls` cannot be {text:?}"), help);
+    }
+    for key in ["scheme", "access", "do", "query", "json", "websocket", "credential", "model"] {
+        if block.has(key) {
+            let message = format!("nobody looks into a tunnel, so `{key}` means nothing beside `tls`");
+            block.reader.problem(block.span_of(key), message, Some(format!("remove `{key}`, or remove `tls`")));
+        }
+    }
+    let host = host(block, "[[allow]]", HostPattern::for_allow);
+    let ports = block.ports();
+    let private = private(block, host.as_ref());
+    let why = why(block);
+    Some(TunnelRule {
+        at: block.reader.rule_ref(&block.span),
+        origin: block.reader.origin.clone(),
+        host: host?,
+        ports: if ports.is_empty() { vec![Scheme::Https.default_port()] } else { ports },
+        private,
+        why,
+    })
+}
+
+/// A WebSocket starts with GET and goes on in frames, which no condition reads.
+fn websocket(block: &mut Block<'_, '_>, requests: &[RequestPattern]) -> bool {
+    let websocket = block.bool("websocket");
+    if websocket && block.has("json") {
+        let help = Some("write two rules, one for each".to_owned());
+        block.reader.problem(block.span_of("json"), "`json` cannot look into a WebSocket", help);
+    }
+    if websocket && !requests.is_empty() && !requests.iter().any(|pattern| pattern.methods.cover(Method::Get)) {
+        let help = Some("add the GET of its path to `do`".to_owned());
+        block.reader.problem(
+            block.span_of("websocket"),
+            "a WebSocket starts with GET, and this rule allows none",
+            help,
+        );
+    }
+    websocket
 }
 
 pub(crate) fn deny(block: &mut Block<'_, '_>) -> Option<DenyRule> {
-    block.known_keys("[[deny]]", &["host", "ports", "do", "why"]);
+    block.known_keys("[[deny]]", &DENY_KEYS);
     let host = host(block, "[[deny]]", HostPattern::for_deny);
     let ports = block.ports();
     let requests = if block.has("do") { requests(block) } else { vec![RequestPattern::anything()] };
+    let json = json::conditions(block, Effect::Deny);
     let why = why(block);
     let at = block.reader.rule_ref(&block.span);
-    Some(DenyRule { at, origin: block.reader.origin.clone(), host: host?, ports, requests, why })
+    Some(DenyRule { at, origin: block.reader.origin.clone(), host: host?, ports, requests, json, why })
 }
 
 pub(crate) fn test(block: &mut Block<'_, '_>) -> Option<Test> {
-    block.known_keys("[[test]]", &["request", "want"]);
+    block.known_keys("[[test]]", &TEST_KEYS);
     let request = block.needed("request", "[[test]]", "POST https://host/path");
     let want = block.needed("want", "[[test]]", "deny");
     let want_allow = want.and_then(|(span, want)| match want.as_str() {
@@ -64,13 +145,14 @@ pub(crate) fn test(block: &mut Block<'_, '_>) -> Option<Test> {
             None
         }
     });
+    let body = block.string("body").map(|(_, text)| text);
     let (span, request) = request?;
     let facts = match request.split_once(' ') {
         Some((method, url)) => Facts::parse(method, url).map_err(|error| error.to_string()),
         None => Err(format!("{request:?} is not a method and a URL")),
     };
     match facts {
-        Ok(facts) => Some(Test { span: block.span.clone(), facts, request, want_allow: want_allow? }),
+        Ok(facts) => Some(Test { span: block.span.clone(), facts, request, body, want_allow: want_allow? }),
         Err(message) => {
             let help = Some("write a method and a URL, like \"POST https://host/path\"".to_owned());
             block.reader.problem(span, message, help);

@@ -7,11 +7,14 @@ use sha2::{Digest, Sha256};
 
 use crate::file::{PolicyFile, Reader, Test};
 use crate::host_pattern::HostPattern;
+use crate::policy::Rules;
 use crate::problem::{Problem, Text};
 use crate::request_pattern::PatternError;
 use crate::rules::{AllowRule, DenyRule, Origin};
 use crate::suggest::did_you_mean;
-use crate::{GroupName, Policy, PolicyHash, Problems, Refusal, Verdict, presets};
+use crate::{
+    Authority, Facts, GroupName, Limits, Policy, PolicyHash, Problems, Refusal, RuleRef, Scheme, Verdict, presets,
+};
 
 /// A text to compile, with the name its owner knows it by.
 #[derive(Clone, Debug)]
@@ -56,6 +59,7 @@ impl Policy {
         }
         let policy = build(group, &parts);
         let mut warnings = dead_rules(&parts);
+        warnings.extend(unused_tunnels(&parts, &policy));
         for part in parts.iter().filter(|part| !part.is_preset()) {
             let failed = part.file.tests.iter().filter_map(|test| run(test, &part.text, &policy));
             let (rejects, warns): (Vec<_>, Vec<_>) = failed.partition(|(wanted_allow, _)| !wanted_allow);
@@ -131,10 +135,16 @@ fn conflicts(parts: &[Part]) -> Vec<Problem> {
 }
 
 fn build(group: &GroupName, parts: &[Part]) -> Policy {
-    let allows = parts.iter().flat_map(|part| part.file.allows.iter().map(|(_, rule)| rule.clone())).collect();
-    let denies = parts.iter().flat_map(|part| part.file.denies.iter().cloned()).collect();
+    let files = || parts.iter().map(|part| &part.file);
+    let rules = Rules {
+        allows: files().flat_map(|file| file.allows.iter().map(|(_, rule)| rule.clone())).collect(),
+        tunnels: files().flat_map(|file| file.tunnels.iter().map(|(_, rule)| rule.clone())).collect(),
+        denies: files().flat_map(|file| file.denies.iter().cloned()).collect(),
+        limits: files().fold(Limits::default(), |limits, file| limits.and(file.limits)),
+        observe: files().find_map(|file| file.observe.clone()),
+    };
     let texts: Vec<_> = parts.iter().map(|part| (&*part.text.name, &*part.text.text)).collect();
-    Policy::from_rules(group, PolicyHash::of(&texts), allows, denies)
+    Policy::from_rules(group, PolicyHash::of(&texts), rules)
 }
 
 /// Allows in the group's own file that a deny takes back as a whole.
@@ -156,20 +166,54 @@ fn dead_rules(parts: &[Part]) -> Vec<Problem> {
         .collect()
 }
 
+/// Tunnels of the group's own file to one host that is opened all the same.
+fn unused_tunnels(parts: &[Part], policy: &Policy) -> Vec<Problem> {
+    let own = parts.iter().filter(|part| !part.is_preset());
+    own.flat_map(|part| part.file.tunnels.iter().map(move |(span, rule)| (part, span, rule)))
+        .filter_map(|(part, span, rule)| {
+            let HostPattern::Exact(host) = &rule.host else { return None };
+            let at = |port| Authority { host: host.clone(), port };
+            if rule.ports.iter().any(|port| policy.decide_tunnel(&at(*port)).is_some()) {
+                return None;
+            }
+            let message = format!("this tunnel is never used: a [[deny]] or a credential for {host} wants it opened");
+            let help = Some("remove the tunnel, or that other rule".to_owned());
+            Some(Problem::new(&part.text, span.clone(), message, help).into_warning())
+        })
+        .collect()
+}
+
 /// Runs a test; where it fails, whether it wanted `allow`, and the problem.
 fn run(test: &Test, text: &Text, policy: &Policy) -> Option<(bool, Problem)> {
-    let (message, help) = match (policy.decide(test.facts.clone()), test.want_allow) {
-        (Verdict::Allow(_), true) | (Verdict::Deny(..), false) => return None,
-        (Verdict::Allow(permit), false) => {
-            let message = format!("this test wants {} denied, but {} allows it", test.request, permit.rule());
+    let (message, help) = match (outcome(policy, &test.facts, test.body.as_deref()), test.want_allow) {
+        (Ok(_), true) | (Err(_), false) => return None,
+        (Ok(rule), false) => {
+            let message = format!("this test wants {} denied, but {rule} allows it", test.request);
             (message, Some("narrow that rule, or add a [[deny]]".to_owned()))
         }
-        (Verdict::Deny(_, refusal), true) => {
+        (Err(refusal), true) => {
             let message = format!("this test wants {} allowed, but it is denied: {}", test.request, refusal.why);
             (message, lift_in_one_line(&refusal))
         }
     };
     Some((test.want_allow, Problem::new(text, test.span.clone(), message, help)))
+}
+
+/// What becomes of a request: the rule that lets it pass, unopened or opened.
+fn outcome(policy: &Policy, facts: &Facts, body: Option<&str>) -> Result<RuleRef, Refusal> {
+    let unopened = (facts.scheme == Scheme::Https).then(|| policy.decide_tunnel(&facts.authority)).flatten();
+    if let Some(tunnel) = unopened {
+        return Ok(tunnel.rule().clone());
+    }
+    match policy.decide(facts.clone()) {
+        Verdict::Allow(permit) => {
+            if let (Some(conditions), Some(body)) = (permit.body_conditions(), body) {
+                conditions.check(body.as_bytes())?;
+            }
+            Ok(permit.rule().clone())
+        }
+        Verdict::Deny(_, refusal) => Err(refusal),
+    }
 }
 
 fn lift_in_one_line(refusal: &Refusal) -> Option<String> {

@@ -2,123 +2,193 @@
 
 use std::sync::Arc;
 
+use crate::body::BodyConditions;
 use crate::host_pattern::is_reserved;
+use crate::observe::Observe;
+use crate::refuse::place;
 use crate::rules::{AllowRule, DenyRule, Fit, Origin, Reading};
-use crate::{Code, Facts, Host, Permit, Policy, Refusal, RuleRef, Verdict, suggest};
+use crate::{
+    Authority, Code, Date, Facts, Host, Method, Permit, Policy, Refusal, RuleRef, TunnelPermit, Verdict, suggest,
+};
 
 impl Policy {
-    /// Judges a request. Consumes the facts: an allow gives them back inside the
-    /// permit, a deny beside the refusal.
+    /// Judges a request as if nothing was observed: [`Policy::decide_at`] is what a
+    /// door asks.
+    pub fn decide(&self, facts: Facts) -> Verdict {
+        self.decide_on(facts, None)
+    }
+
+    /// Judges a request on a day. Consumes the facts: an allow gives them back inside
+    /// the permit, a deny beside the refusal.
     ///
     /// Allows add up: the permit has the private networks and the model mark of
     /// every allow that covers the request, and the credential of those that name
     /// one. Two that name different credentials refuse the request. The rule on
     /// the permit is the one that says the most: with a credential before without,
     /// then by host, then by path.
-    pub fn decide(&self, facts: Facts) -> Verdict {
-        match self.judge(&Reading::new(&facts)) {
+    ///
+    /// Of allows with `json` one must hold, unless an allow without covers the
+    /// request as well. An allow without the credential that is put on does not
+    /// count there: it was not written for requests that carry one.
+    pub fn decide_at(&self, facts: Facts, today: Date) -> Verdict {
+        self.decide_on(facts, Some(today))
+    }
+
+    /// Judges a connection that has only named its host: whether it goes through
+    /// unopened. `None` means that it is opened as usual and each request is judged.
+    /// A deny that forbids anything there, and a credential for it, want it opened.
+    pub fn decide_tunnel(&self, authority: &Authority) -> Option<TunnelPermit> {
+        let (host, port) = (&authority.host, authority.port);
+        let rules: Vec<_> = self.tunnels_of(host).filter(|rule| rule.ports.contains(&port)).collect();
+        let says_more = |rule: &&&crate::tunnel::TunnelRule| (rule.host.weight(), std::cmp::Reverse(place(&rule.at)));
+        let rule = rules.iter().max_by_key(says_more)?;
+        let with_credential = |rule: &AllowRule| rule.credential.is_some() && rule.ports.contains(&port);
+        let wants_opening = is_reserved(host)
+            || self.denies_of(host).any(|deny| deny.touches(port))
+            || self.allows_of(host).any(with_credential);
+        (!wants_opening).then(|| TunnelPermit {
+            authority: authority.clone(),
+            rule: rule.at.clone(),
+            policy: self.hash,
+            private: rules.iter().flat_map(|rule| rule.private.iter().copied()).collect(),
+            takes_private: rule.origin == Origin::Group && rule.host.is_exact(),
+        })
+    }
+
+    fn decide_on(&self, facts: Facts, today: Option<Date>) -> Verdict {
+        match self.judge(&Reading::new(&facts), self.observing(today)) {
             Ok(grant) => Verdict::Allow(Permit {
                 facts,
-                rule: grant.rule.at.clone(),
+                rule: grant.at.clone(),
                 policy: self.hash,
-                credential: grant.rule.credential.clone(),
+                credential: grant.credential,
                 private: grant.private,
                 model: grant.model,
-                takes_private: grant.rule.origin == Origin::Group && grant.rule.host.is_exact(),
+                observed: grant.observed,
+                by_wildcard: grant.by_wildcard,
+                body: grant.body.non_empty(),
+                takes_private: grant.takes_private,
             }),
             Err(refusal) => Verdict::Deny(facts, refusal),
         }
     }
 
-    fn judge(&self, request: &Reading<'_>) -> Result<Grant<'_>, Refusal> {
+    fn judge<'a>(&'a self, request: &Reading<'_>, observing: Option<&'a Observe>) -> Result<Grant<'a>, Refusal> {
         let host = &request.facts.authority.host;
         if is_reserved(host) {
             return Err(Refusal::new(Code::SelfTarget, format!("{host} is the door itself, not a way out")));
         }
-        if let Some(deny) = self.denies_of(host).filter(|deny| deny.covers(request)).max_by(|a, b| binds_more(a, b)) {
-            return Err(self.denied(deny));
-        }
+        let body = self.denials(request)?;
         let named: Vec<_> = self.allows_of(host).map(|allow| (allow.fit(request), allow)).collect();
         let fitting: Vec<_> = named.iter().filter(|(fit, _)| matches!(fit, Fit::Fits(..))).copied().collect();
-        if fitting.is_empty() { Err(self.not_covered(request, &named)) } else { self.grant(&fitting) }
+        if !fitting.is_empty() {
+            return self.grant(request.facts, &fitting, body);
+        }
+        match observing {
+            Some(observe) if named.is_empty() && self.is_unnamed(request.facts) => {
+                Ok(Grant::observed(&observe.at, body))
+            }
+            _ => Err(self.not_covered(request, &named)),
+        }
     }
 
-    fn grant<'a>(&self, fitting: &[(Fit, &'a AllowRule)]) -> Result<Grant<'a>, Refusal> {
+    /// The denies that cover the request: one without conditions refuses it; the
+    /// others go on to look at its body. What follows an upgrade is no body, so
+    /// there a condition cannot be told and the deny stands.
+    fn denials(&self, request: &Reading<'_>) -> Result<BodyConditions, Refusal> {
+        let facts = request.facts;
+        let mut body = BodyConditions::new(facts.method.is_read() || facts.method == Method::Delete);
+        let mut denies: Vec<_> = self.denies_of(&facts.authority.host).filter(|deny| deny.covers(request)).collect();
+        denies.sort_by(|a, b| binds_more(b, a));
+        for deny in denies {
+            match &deny.json {
+                Some(conditions) if facts.upgrade.is_none() => body.deny(conditions, self.denied(deny)),
+                _ => return Err(self.denied(deny)),
+            }
+        }
+        Ok(body)
+    }
+
+    fn grant<'a>(
+        &self,
+        facts: &Facts,
+        fitting: &[(Fit, &'a AllowRule)],
+        mut body: BodyConditions,
+    ) -> Result<Grant<'a>, Refusal> {
         let (_, rule) = fitting.iter().copied().max_by(says_more).ok_or_else(|| self.no_rule())?;
         let other = fitting.iter().find(|(_, other)| other.credential.is_some() && other.credential != rule.credential);
         if let Some((_, other)) = other {
             return Err(self.two_credentials(rule, other));
         }
-        let private = fitting.iter().flat_map(|(_, rule)| rule.private.iter().copied()).collect();
-        Ok(Grant { rule, private, model: fitting.iter().any(|(_, rule)| rule.model) })
-    }
-
-    /// Fail closed: unreachable as long as a grant has a rule to stand on.
-    fn no_rule(&self) -> Refusal {
-        Refusal::new(Code::NotAllowed, format!("no rule of group {} covers this", self.group))
-    }
-
-    fn two_credentials(&self, rule: &AllowRule, other: &AllowRule) -> Refusal {
-        let (first, second) = if place(&rule.at) < place(&other.at) { (rule, other) } else { (other, rule) };
-        let name = |rule: &AllowRule| rule.credential.as_deref().unwrap_or_default().to_owned();
-        let why = format!(
-            "two rules put different credentials on this request: {} ({}) and {} ({})",
-            name(first),
-            first.at,
-            name(second),
-            second.at
-        );
-        Refusal { code: Code::CredentialAmbiguous, why, rule: Some(first.at.clone()), lift: Vec::new() }
-    }
-
-    fn denied(&self, deny: &DenyRule) -> Refusal {
-        let fallback = || format!("a deny rule for {} covers this", deny.host);
-        Refusal {
-            code: Code::DeniedByRule,
-            why: deny.why.clone().unwrap_or_else(fallback),
-            rule: Some(deny.at.clone()),
-            lift: suggest::lift_deny(deny),
+        let alike = |other: &AllowRule| other.credential == rule.credential;
+        let free = fitting.iter().any(|(_, other)| alike(other) && other.json.is_none());
+        // What an allow gives under a condition, it gives only where the condition is asked.
+        let gives = fitting.iter().map(|(_, rule)| *rule).filter(|rule| !free || rule.json.is_none());
+        let (mut private, mut model) = (Vec::new(), false);
+        for rule in gives {
+            private.extend_from_slice(&rule.private);
+            model |= rule.model;
+            if let Some(conditions) = rule.json.as_ref().filter(|_| alike(rule)) {
+                body.allow(conditions, &rule.at, suggest::lift_condition(facts, rule));
+            }
         }
+        Ok(Grant {
+            at: &rule.at,
+            credential: rule.credential.clone(),
+            private: private.into(),
+            model,
+            observed: false,
+            by_wildcard: !rule.host.is_exact(),
+            body,
+            takes_private: rule.origin == Origin::Group && rule.host.is_exact(),
+        })
     }
 
-    /// No allow covers the request: says how close the closest came.
-    fn not_covered(&self, request: &Reading<'_>, named: &[(Fit, &AllowRule)]) -> Refusal {
-        let facts = request.facts;
-        let (group, host, port) = (&self.group, &facts.authority.host, facts.authority.port);
-        let (scheme, method) = (facts.scheme.as_str(), facts.method);
-        let closest = named.iter().map(|(fit, _)| *fit).max();
-        let (code, why) = match (closest, host) {
-            (None, Host::Ip(_)) => {
-                (Code::IpLiteral, format!("{host} is an address, and no rule of group {group} names it"))
-            }
-            (None, Host::Name(_)) => (Code::NotAllowed, format!("no rule of group {group} names {host}")),
-            (Some(Fit::OtherPort), _) => {
-                (Code::PortDenied, format!("group {group} may reach {host}, but not by {scheme} on port {port}"))
-            }
-            (Some(Fit::OtherMethod), _) if request.overrides_method() => (
-                Code::MethodDenied,
-                format!("the query asks {host} for another method, and group {group} may not use all of them here"),
-            ),
-            (Some(Fit::OtherMethod), _) => {
-                (Code::MethodDenied, format!("group {group} may reach this page of {host}, but not with {method}"))
-            }
-            (Some(_), _) => (Code::PathDenied, format!("group {group} may reach {host}, but not this page of it")),
-        };
-        let rules: Vec<_> = named.iter().filter(|(fit, _)| *fit > Fit::OtherPort).map(|(_, rule)| *rule).collect();
-        Refusal { code, why, rule: None, lift: suggest::lift(facts, &rules) }
+    /// Observing is about names on the web: addresses, odd ports and WebSockets
+    /// want a rule all the same.
+    fn is_unnamed(&self, facts: &Facts) -> bool {
+        let Authority { host, port } = &facts.authority;
+        matches!(host, Host::Name(_))
+            && *port == facts.scheme.default_port()
+            && facts.upgrade.is_none()
+            && self.tunnels_of(host).next().is_none()
     }
 }
 
 /// What the allows that cover a request give together.
 struct Grant<'a> {
-    rule: &'a AllowRule,
+    at: &'a RuleRef,
+    credential: Option<Arc<str>>,
     private: Arc<[ipnet::IpNet]>,
     model: bool,
+    observed: bool,
+    by_wildcard: bool,
+    body: BodyConditions,
+    takes_private: bool,
+}
+
+impl<'a> Grant<'a> {
+    /// Nothing but the way out: no credential, no private network, no model.
+    fn observed(at: &'a RuleRef, body: BodyConditions) -> Self {
+        let private = Arc::from([]);
+        Grant {
+            at,
+            credential: None,
+            private,
+            model: false,
+            observed: true,
+            by_wildcard: true,
+            body,
+            takes_private: false,
+        }
+    }
 }
 
 /// A total order over content first and place last, so that order in a file never matters.
 fn says_more(a: &(Fit, &AllowRule), b: &(Fit, &AllowRule)) -> std::cmp::Ordering {
-    let key = |(fit, rule): &(Fit, &AllowRule)| (rule.credential.is_some(), rule.host.weight(), *fit);
+    // Free of conditions before bound by them, so that the rule named is one that holds.
+    let key =
+        |(fit, rule): &(Fit, &AllowRule)| (rule.credential.is_some(), rule.json.is_none(), rule.host.weight(), *fit);
     key(a).cmp(&key(b)).then_with(|| place(&b.1.at).cmp(&place(&a.1.at)))
 }
 
@@ -126,8 +196,4 @@ fn says_more(a: &(Fit, &AllowRule), b: &(Fit, &AllowRule)) -> std::cmp::Ordering
 fn binds_more(a: &DenyRule, b: &DenyRule) -> std::cmp::Ordering {
     let key = |deny: &DenyRule| (deny.origin.rank(), deny.host.weight());
     key(a).cmp(&key(b)).then_with(|| place(&b.at).cmp(&place(&a.at)))
-}
-
-fn place(at: &RuleRef) -> (Arc<str>, u32) {
-    (Arc::clone(&at.file), at.line)
 }

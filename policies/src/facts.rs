@@ -24,6 +24,13 @@ pub struct Authority {
     pub port: u16,
 }
 
+/// Another protocol that a request wants to go on in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Upgrade {
+    /// RFC 6455, or RFC 8441 over HTTP/2; the method is GET in both.
+    WebSocket,
+}
+
 /// Everything a verdict may look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
@@ -37,6 +44,8 @@ pub struct Facts {
     pub path: Path,
     /// The part behind `?`, if there is one.
     pub query: Option<Query>,
+    /// The protocol it wants to go on in, if it does.
+    pub upgrade: Option<Upgrade>,
 }
 
 /// Why a text is no authority.

@@ -6,19 +6,25 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::blocks::Allow;
+use crate::observe::{self, Observe};
 use crate::problem::{Problem, Text};
 use crate::request_pattern::PatternError;
 use crate::rules::{AllowRule, DenyRule, Origin};
 use crate::suggest::did_you_mean;
-use crate::{Facts, RuleRef, blocks};
+use crate::tunnel::TunnelRule;
+use crate::{Date, Facts, Limits, RuleRef, blocks, limits};
 
 /// What a file says, as far as it can be read.
 #[derive(Default)]
 pub(crate) struct PolicyFile {
     pub(crate) uses: Vec<(Range<usize>, String)>,
     pub(crate) allows: Vec<(Range<usize>, AllowRule)>,
+    pub(crate) tunnels: Vec<(Range<usize>, TunnelRule)>,
     pub(crate) denies: Vec<DenyRule>,
     pub(crate) tests: Vec<Test>,
+    pub(crate) limits: Limits,
+    pub(crate) observe: Option<Observe>,
 }
 
 /// A `[[test]]`.
@@ -26,6 +32,8 @@ pub(crate) struct Test {
     pub(crate) span: Range<usize>,
     pub(crate) request: String,
     pub(crate) facts: Facts,
+    /// The body it comes with; where none is said, conditions on bodies are not asked.
+    pub(crate) body: Option<String>,
     pub(crate) want_allow: bool,
 }
 
@@ -46,8 +54,11 @@ pub(crate) struct Reader {
 type Value<'i> = Spanned<DeValue<'i>>;
 
 /// Planned in the design and not built: told apart from what was never meant.
-const PLANNED_TABLES: [&str; 2] = ["limits", "ask"];
-const PLANNED_KEYS: [&str; 4] = ["mode", "tls", "websocket", "json"];
+const PLANNED_TABLES: [&str; 1] = ["ask"];
+
+pub(crate) const GROUP_KEYS: [&str; 7] = ["use", "mode", "observe_until", "limits", "allow", "deny", "test"];
+pub(crate) const PRESET_KEYS: [&str; 3] = ["allow", "deny", "test"];
+pub(crate) const BASE_KEYS: [&str; 3] = ["limits", "deny", "test"];
 
 impl Reader {
     pub(crate) fn new(text: Text, origin: Origin) -> Self {
@@ -82,6 +93,10 @@ impl Reader {
         RuleRef { file: self.text.name.clone(), line: self.text.line(span.start) }
     }
 
+    fn is_preset(&self) -> bool {
+        matches!(self.origin, Origin::Preset(_))
+    }
+
     fn wrong_type(&mut self, value: &Value<'_>, key: &str, wanted: &str) {
         let message = format!("`{key}` must be {wanted}, not {}", in_words(value.get_ref()));
         self.problem(value.span(), message, None);
@@ -91,18 +106,41 @@ impl Reader {
 impl<'i> Block<'_, 'i> {
     fn policy_file(&mut self) -> PolicyFile {
         match self.reader.origin {
-            Origin::Group => self.known_keys("a policy file", &["use", "allow", "deny", "test"]),
-            Origin::Preset(_) => self.known_keys("a preset", &["allow", "deny", "test"]),
-            Origin::Base => self.known_keys("base.toml, which only takes away,", &["deny", "test"]),
+            Origin::Group => self.known_keys("a policy file", &GROUP_KEYS),
+            Origin::Preset(_) => self.known_keys("a preset", &PRESET_KEYS),
+            Origin::Base => self.known_keys("base.toml, which only takes away,", &BASE_KEYS),
         }
         let uses = self.strings("use");
+        let observe = if self.reader.origin == Origin::Group { observe::observe(self) } else { None };
+        let (mut allows, mut tunnels) = (Vec::new(), Vec::new());
         let with_allow = self.reader.origin != Origin::Base;
+        for (span, rule) in if with_allow { self.each("allow", blocks::allow) } else { Vec::new() } {
+            match rule {
+                Allow::Requests(rule) => allows.push((span, rule)),
+                Allow::Tunnel(rule) => tunnels.push((span, rule)),
+            }
+        }
         PolicyFile {
             uses,
-            allows: if with_allow { self.each("allow", blocks::allow) } else { Vec::new() },
+            observe,
+            limits: self.limits(),
+            allows,
+            tunnels,
             denies: self.each("deny", blocks::deny),
             tests: self.each("test", blocks::test),
         }
+    }
+
+    fn limits(&mut self) -> Limits {
+        let Some((_, value)) = self.table.get_key_value("limits") else { return Limits::default() };
+        if self.reader.is_preset() {
+            return Limits::default();
+        }
+        let DeValue::Table(table) = value.get_ref() else {
+            self.reader.wrong_type(value, "limits", "a table, written as [limits]");
+            return Limits::default();
+        };
+        limits::limits(&mut Block { reader: self.reader, table, span: value.span() })
     }
 
     fn each<T>(&mut self, key: &str, read: fn(&mut Block<'_, '_>) -> Option<T>) -> Vec<T> {
@@ -130,9 +168,8 @@ impl<'i> Block<'_, 'i> {
             if known.contains(&name) {
                 continue;
             }
-            if PLANNED_TABLES.contains(&name) || PLANNED_KEYS.contains(&name) {
-                let shown = if PLANNED_TABLES.contains(&name) { format!("[{name}]") } else { name.to_owned() };
-                let message = format!("`{shown}` is not supported by this version");
+            if PLANNED_TABLES.contains(&name) {
+                let message = format!("`[{name}]` is not supported by this version");
                 self.reader.problem(key.span(), message, Some("remove it".to_owned()));
                 continue;
             }
@@ -219,6 +256,34 @@ impl<'i> Block<'_, 'i> {
         ports.sort_unstable();
         ports.dedup();
         ports
+    }
+
+    /// A whole number that is not negative.
+    pub(crate) fn count(&mut self, key: &str) -> Option<u64> {
+        let value = self.table.get(key)?;
+        let number = match value.get_ref() {
+            DeValue::Integer(number) if number.radix() == 10 => number.as_str().parse::<u64>().ok(),
+            _ => None,
+        };
+        if number.is_none() {
+            self.reader.wrong_type(value, key, "a whole number, like 120");
+        }
+        number
+    }
+
+    /// A day, in quotes or as TOML writes it.
+    pub(crate) fn date(&mut self, key: &str, example: &str) -> Option<Date> {
+        let value = self.table.get(key)?;
+        let date = match value.get_ref() {
+            DeValue::String(text) => Date::parse(text),
+            DeValue::Datetime(date) => Date::parse(&date.to_string()),
+            _ => None,
+        };
+        if date.is_none() {
+            let help = Some(format!("write {key} = \"{example}\""));
+            self.reader.problem(value.span(), format!("`{key}` is not a day of the calendar"), help);
+        }
+        date
     }
 
     /// A table of texts, as pairs.

@@ -12,10 +12,12 @@
 //!   refuse what two readers could read in two ways; they never repair.
 //! - Order never matters: deny beats allow, whatever stands first in a file.
 //! - No rule, no permit: every path through `decide` that ends without a
-//!   matching allow ends in a [`Refusal`].
+//!   matching allow ends in a [`Refusal`], or, while the group is observed, in a
+//!   permit that says so.
 
 // Words: what a request is.
 pub mod address;
+mod date;
 mod facts;
 mod host;
 mod identity;
@@ -24,13 +26,16 @@ mod path;
 mod url;
 
 // The verdict: what may be done about it.
+mod body;
 mod decide;
 mod host_index;
 mod policy;
 mod refusal;
+mod refuse;
 mod rules;
 mod suggest;
 mod summary;
+mod tunnel;
 mod verdict;
 
 // The file: how an owner says so.
@@ -38,15 +43,21 @@ mod blocks;
 mod compile;
 mod file;
 mod host_pattern;
+mod json;
+mod limits;
+mod observe;
 pub mod presets;
 mod problem;
 mod request_pattern;
 mod wildcard;
 
+pub use body::BodyConditions;
 pub use compile::{Compiled, Source};
-pub use facts::{Authority, AuthorityError, Facts, Scheme};
+pub use date::Date;
+pub use facts::{Authority, AuthorityError, Facts, Scheme, Upgrade};
 pub use host::{Host, HostError, HostName};
 pub use identity::{GroupName, SandboxId};
+pub use limits::Limits;
 pub use method::Method;
 pub use path::{Path, PathError, Query};
 pub use policy::Policy;
@@ -55,5 +66,6 @@ pub use refusal::{Code, Refusal};
 pub use request_pattern::RequestPattern;
 pub use rules::Origin;
 pub use summary::RuleSummary;
+pub use tunnel::TunnelPermit;
 pub use url::UrlError;
 pub use verdict::{CheckedAddress, Permit, PolicyHash, RuleRef, Verdict};

@@ -4,35 +4,44 @@ use std::sync::Arc;
 
 use crate::host_index::HostIndex;
 use crate::host_pattern::is_reserved;
+use crate::limits::Limits;
+use crate::observe::Observe;
 use crate::rules::{AllowRule, DenyRule};
-use crate::{GroupName, Host, PolicyHash, RuleSummary};
+use crate::tunnel::TunnelRule;
+use crate::{Date, GroupName, Host, PolicyHash, RuleSummary};
 
 /// A compiled policy of one group.
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub(crate) group: GroupName,
     pub(crate) hash: PolicyHash,
-    allows: Vec<AllowRule>,
+    rules: Rules,
     allow_hosts: HostIndex,
-    denies: Vec<DenyRule>,
+    tunnel_hosts: HostIndex,
     deny_hosts: HostIndex,
+}
+
+/// What the files of a policy say together.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rules {
+    pub(crate) allows: Vec<AllowRule>,
+    pub(crate) tunnels: Vec<TunnelRule>,
+    pub(crate) denies: Vec<DenyRule>,
+    pub(crate) limits: Limits,
+    pub(crate) observe: Option<Observe>,
 }
 
 impl Policy {
     /// The policy of a group that has none: nothing is allowed.
     pub fn deny_all(group: &GroupName) -> Policy {
-        Policy::from_rules(group, PolicyHash::of(&[]), Vec::new(), Vec::new())
+        Policy::from_rules(group, PolicyHash::of(&[]), Rules::default())
     }
 
-    pub(crate) fn from_rules(
-        group: &GroupName,
-        hash: PolicyHash,
-        allows: Vec<AllowRule>,
-        denies: Vec<DenyRule>,
-    ) -> Self {
-        let allow_hosts = HostIndex::new(allows.iter().map(|rule| &rule.host));
-        let deny_hosts = HostIndex::new(denies.iter().map(|rule| &rule.host));
-        Policy { group: group.clone(), hash, allows, allow_hosts, denies, deny_hosts }
+    pub(crate) fn from_rules(group: &GroupName, hash: PolicyHash, rules: Rules) -> Self {
+        let allow_hosts = HostIndex::new(rules.allows.iter().map(|rule| &rule.host));
+        let tunnel_hosts = HostIndex::new(rules.tunnels.iter().map(|rule| &rule.host));
+        let deny_hosts = HostIndex::new(rules.denies.iter().map(|rule| &rule.host));
+        Policy { group: group.clone(), hash, rules, allow_hosts, tunnel_hosts, deny_hosts }
     }
 
     /// Names the content.
@@ -47,16 +56,27 @@ impl Policy {
 
     /// Every credential that a rule puts on, once each, sorted.
     pub fn credentials(&self) -> Vec<Arc<str>> {
-        let mut names: Vec<_> = self.allows.iter().filter_map(|rule| rule.credential.clone()).collect();
+        let mut names: Vec<_> = self.rules.allows.iter().filter_map(|rule| rule.credential.clone()).collect();
         names.sort_unstable();
         names.dedup();
         names
     }
 
+    /// What the group may use up.
+    pub fn limits(&self) -> &Limits {
+        &self.rules.limits
+    }
+
+    /// The last day on which the group is observed, where `mode = "observe"` stands.
+    pub fn observe_until(&self) -> Option<Date> {
+        self.rules.observe.as_ref().map(|observe| observe.until)
+    }
+
     /// Every rule with its place: the group's own first, then presets, then base.
     pub fn rules(&self) -> impl Iterator<Item = RuleSummary> {
-        let mut rules: Vec<RuleSummary> = self.allows.iter().map(RuleSummary::from).collect();
-        rules.extend(self.denies.iter().map(RuleSummary::from));
+        let mut rules: Vec<RuleSummary> = self.rules.allows.iter().map(RuleSummary::from).collect();
+        rules.extend(self.rules.tunnels.iter().map(RuleSummary::from));
+        rules.extend(self.rules.denies.iter().map(RuleSummary::from));
         rules.sort_by_key(|rule| (rule.origin.rank(), Arc::clone(&rule.at.file), rule.at.line));
         rules.into_iter()
     }
@@ -68,10 +88,19 @@ impl Policy {
     }
 
     pub(crate) fn allows_of(&self, host: &Host) -> impl Iterator<Item = &AllowRule> {
-        self.allow_hosts.find(host).into_iter().map(|place| &self.allows[place])
+        self.allow_hosts.find(host).into_iter().map(|place| &self.rules.allows[place])
+    }
+
+    pub(crate) fn tunnels_of(&self, host: &Host) -> impl Iterator<Item = &TunnelRule> {
+        self.tunnel_hosts.find(host).into_iter().map(|place| &self.rules.tunnels[place])
+    }
+
+    /// While the group is observed on this day: where it says so.
+    pub(crate) fn observing(&self, today: Option<Date>) -> Option<&Observe> {
+        self.rules.observe.as_ref().filter(|observe| today.is_some_and(|today| today <= observe.until))
     }
 
     pub(crate) fn denies_of(&self, host: &Host) -> impl Iterator<Item = &DenyRule> {
-        self.deny_hosts.find(host).into_iter().map(|place| &self.denies[place])
+        self.deny_hosts.find(host).into_iter().map(|place| &self.rules.denies[place])
     }
 }

@@ -73,6 +73,12 @@ pub enum Code {
     AuditUnavailable,
     /// The sandbox asks for more at once than it may.
     GroupLimit,
+    /// The group has used up what `[limits]` gives it.
+    LimitExceeded,
+    /// A field of the JSON body is not what the rule wants.
+    BodyCondition,
+    /// A rule looks into the body, and it is no JSON that can be read in exactly one way.
+    BodyUnreadable,
     /// The policy was tightened, or the sandbox stopped, while this was under way.
     Revoked,
 }
@@ -127,6 +133,9 @@ impl Code {
             Code::Timeout => "timeout",
             Code::AuditUnavailable => "audit_unavailable",
             Code::GroupLimit => "group_limit",
+            Code::LimitExceeded => "limit_exceeded",
+            Code::BodyCondition => "body_condition",
+            Code::BodyUnreadable => "body_unreadable",
             Code::Revoked => "revoked",
         }
     }

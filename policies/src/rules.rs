@@ -5,9 +5,10 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use serde::Serialize;
 
+use crate::body::Condition;
 use crate::host_pattern::HostPattern;
 use crate::request_pattern::{Methods, Segments};
-use crate::{Facts, Query, RequestPattern, RuleRef, Scheme};
+use crate::{Facts, Method, Query, RequestPattern, RuleRef, Scheme};
 
 /// Whose rule it is: says who can take it back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -45,6 +46,9 @@ pub(crate) struct AllowRule {
     pub(crate) credential: Option<Arc<str>>,
     pub(crate) private: Vec<IpNet>,
     pub(crate) model: bool,
+    pub(crate) websocket: bool,
+    /// What the body must be for the rule to allow.
+    pub(crate) json: Option<Arc<[Condition]>>,
     pub(crate) why: Option<String>,
 }
 
@@ -56,6 +60,8 @@ pub(crate) struct DenyRule {
     /// Empty: every port.
     pub(crate) ports: Vec<u16>,
     pub(crate) requests: Vec<RequestPattern>,
+    /// What the body must be for the rule to deny.
+    pub(crate) json: Option<Arc<[Condition]>>,
     pub(crate) why: Option<String>,
 }
 
@@ -65,6 +71,8 @@ pub(crate) enum Fit {
     OtherPort,
     OtherPath,
     OtherMethod,
+    /// The request asks for a WebSocket, and the rule does not say `websocket = true`.
+    NoUpgrade,
     /// With the weight of the pattern that fits best.
     Fits(bool, usize),
 }
@@ -112,10 +120,15 @@ impl AllowRule {
         if !self.query_fits(facts.query.as_ref()) {
             return Fit::OtherPath;
         }
+        let upgrades = facts.upgrade.is_none() || (self.websocket && facts.method == Method::Get);
         let on_path = self.requests.iter().filter(|pattern| pattern.covers_path(&request.exact));
         let fit = |pattern: &RequestPattern| {
             let (literal, length) = pattern.weight();
-            if request.allowed_by(pattern.methods) { Fit::Fits(literal, length) } else { Fit::OtherMethod }
+            match request.allowed_by(pattern.methods) {
+                true if upgrades => Fit::Fits(literal, length),
+                true => Fit::NoUpgrade,
+                false => Fit::OtherMethod,
+            }
         };
         on_path.map(fit).max().unwrap_or(Fit::OtherPath)
     }
@@ -143,7 +156,7 @@ impl AllowRule {
 impl DenyRule {
     /// Whether it covers the request, read widely; the host is known to match.
     pub(crate) fn covers(&self, request: &Reading<'_>) -> bool {
-        (self.ports.is_empty() || self.ports.contains(&request.facts.authority.port))
+        self.touches(request.facts.authority.port)
             && self
                 .requests
                 .iter()
@@ -152,7 +165,13 @@ impl DenyRule {
 
     /// Whether it covers all there is on its host.
     pub(crate) fn covers_everything(&self) -> bool {
-        self.ports.is_empty() && self.requests.contains(&RequestPattern::anything())
+        self.ports.is_empty() && self.json.is_none() && self.requests.contains(&RequestPattern::anything())
+    }
+
+    /// Whether it forbids anything at all on this port: what goes by unopened cannot
+    /// be held against it, so it must not go by unopened.
+    pub(crate) fn touches(&self, port: u16) -> bool {
+        self.ports.is_empty() || self.ports.contains(&port)
     }
 }
 

@@ -2,7 +2,7 @@
 //! was probably meant.
 
 use crate::rules::{AllowRule, DenyRule, Origin, Reading};
-use crate::{Facts, Host, Scheme, address};
+use crate::{Facts, Host, Method, Scheme, address};
 
 /// The smallest TOML that allows exactly this request. `rules` are the allows that
 /// name its host and port: where they agree on a credential, the new one needs it too.
@@ -12,6 +12,10 @@ pub(crate) fn lift(facts: &Facts, rules: &[&AllowRule]) -> Vec<String> {
         && *ip != ip.to_canonical()
     {
         // An IPv4 address in an IPv6 coat: no policy can name it.
+        return Vec::new();
+    }
+    if facts.upgrade.is_some() && facts.method != Method::Get {
+        // A WebSocket starts with GET, and no rule changes that.
         return Vec::new();
     }
     let mut lines = allow_lines(facts);
@@ -35,6 +39,22 @@ pub(crate) fn allow_lines(facts: &Facts) -> Vec<String> {
     let method = if Reading::new(facts).overrides_method() { "*" } else { facts.method.as_str() };
     let path = facts.path.as_str().replace('*', "%2A").replace('!', "%21");
     lines.push(format!("do = [\"{method} {path}\"]"));
+    if facts.upgrade.is_some() {
+        lines.push("websocket = true".to_owned());
+    }
+    lines
+}
+
+/// A condition is the group's own to change, or a rule beside it does without.
+pub(crate) fn lift_condition(facts: &Facts, rule: &AllowRule) -> Vec<String> {
+    if rule.origin == Origin::Group {
+        return vec![format!("# change or remove `json` in the [[allow]] at {}", rule.at)];
+    }
+    let mut lines = allow_lines(facts);
+    lines.extend(rule.credential.as_ref().map(|name| format!("credential = \"{name}\"")));
+    if rule.model {
+        lines.push("model = true".to_owned());
+    }
     lines
 }
 

@@ -6,7 +6,9 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 use crate::RuleRef;
+use crate::body::Condition;
 use crate::rules::{AllowRule, DenyRule, Origin};
+use crate::tunnel::TunnelRule;
 
 /// A rule as `policy show` and the agent's own view print it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -23,7 +25,7 @@ pub struct RuleSummary {
     pub scheme: Option<&'static str>,
     /// None for a deny that covers every port.
     pub ports: Vec<u16>,
-    /// As in `do`, also where the rule says `access`.
+    /// As in `do`, also where the rule says `access`. None for a tunnel, which shows none.
     pub requests: Vec<String>,
     /// `service=git-upload-pack`, where the rule wants exactly this query.
     pub query: Option<String>,
@@ -33,6 +35,12 @@ pub struct RuleSummary {
     pub private: Vec<IpNet>,
     /// Whether it leads to a model.
     pub model: bool,
+    /// `tunnel`, where the door does not look inside.
+    pub tls: Option<&'static str>,
+    /// Whether it lets WebSockets through.
+    pub websocket: bool,
+    /// The conditions on a JSON body, in words.
+    pub json: Vec<String>,
     /// Its owner's words.
     pub why: Option<String>,
 }
@@ -54,6 +62,9 @@ impl From<&AllowRule> for RuleSummary {
             credential: rule.credential.clone(),
             private: rule.private.clone(),
             model: rule.model,
+            tls: None,
+            websocket: rule.websocket,
+            json: in_words(rule.json.as_ref()),
             why: rule.why.clone(),
         }
     }
@@ -73,7 +84,36 @@ impl From<&DenyRule> for RuleSummary {
             credential: None,
             private: Vec::new(),
             model: false,
+            tls: None,
+            websocket: false,
+            json: in_words(rule.json.as_ref()),
             why: rule.why.clone(),
         }
     }
+}
+
+impl From<&TunnelRule> for RuleSummary {
+    fn from(rule: &TunnelRule) -> Self {
+        RuleSummary {
+            at: rule.at.clone(),
+            origin: rule.origin.clone(),
+            effect: "allow",
+            host: rule.host.to_string(),
+            scheme: Some("https"),
+            ports: rule.ports.clone(),
+            requests: Vec::new(),
+            query: None,
+            credential: None,
+            private: rule.private.clone(),
+            model: false,
+            tls: Some("tunnel"),
+            websocket: false,
+            json: Vec::new(),
+            why: rule.why.clone(),
+        }
+    }
+}
+
+fn in_words(conditions: Option<&Arc<[Condition]>>) -> Vec<String> {
+    conditions.into_iter().flat_map(|conditions| conditions.iter()).map(ToString::to_string).collect()
 }

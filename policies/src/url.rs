@@ -2,7 +2,7 @@
 //! `policy explain`. The door does not use this: it builds facts from what stands
 //! in the request, with the same parsers.
 
-use crate::{Authority, AuthorityError, Facts, Method, Path, PathError, Query, Scheme};
+use crate::{Authority, AuthorityError, Facts, Method, Path, PathError, Query, Scheme, Upgrade};
 
 /// Why a text is no request that could be judged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -10,7 +10,7 @@ pub enum UrlError {
     /// Methods are upper case and known by name.
     #[error("{0:?} is no method that Doorward knows; methods are written like GET or POST")]
     Method(String),
-    /// Neither `http://` nor `https://`.
+    /// Neither `http://` nor `https://`, nor their WebSocket forms.
     #[error("the URL does not start with https:// or http://")]
     Scheme,
     /// Host and port.
@@ -22,12 +22,15 @@ pub enum UrlError {
 }
 
 impl Facts {
-    /// Reads `POST` and `https://api.github.com/gists?x=1`.
+    /// Reads `POST` and `https://api.github.com/gists?x=1`; `wss://` and `ws://` ask
+    /// for a WebSocket.
     pub fn parse(method: &str, url: &str) -> Result<Facts, UrlError> {
         let method = Method::parse(method).ok_or_else(|| UrlError::Method(method.to_owned()))?;
-        let (scheme, rest) = match url.split_once("://") {
-            Some(("https", rest)) => (Scheme::Https, rest),
-            Some(("http", rest)) => (Scheme::Http, rest),
+        let (scheme, upgrade, rest) = match url.split_once("://") {
+            Some(("https", rest)) => (Scheme::Https, None, rest),
+            Some(("http", rest)) => (Scheme::Http, None, rest),
+            Some(("wss", rest)) => (Scheme::Https, Some(Upgrade::WebSocket), rest),
+            Some(("ws", rest)) => (Scheme::Http, Some(Upgrade::WebSocket), rest),
             _ => return Err(UrlError::Scheme),
         };
         let (authority, target) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
@@ -37,7 +40,7 @@ impl Facts {
             None => (target, None),
         };
         let path = Path::parse(if path.is_empty() { "/" } else { path })?;
-        Ok(Facts { scheme, authority, method, path, query })
+        Ok(Facts { scheme, authority, method, path, query, upgrade })
     }
 }
 
@@ -53,6 +56,10 @@ mod tests {
         assert_eq!(shown("https://a.test"), ok("a.test:443", "/"));
         assert_eq!(shown("http://a.test?x"), ok("a.test:80", "/?x"));
         assert_eq!(shown("https://[::1]:8443/a?b?c"), ok("[::1]:8443", "/a?b?c"));
+        assert_eq!(shown("ws://a.test"), ok("a.test:80", "/"));
+        assert_eq!(shown("wss://a.test/x"), ok("a.test:443", "/x"));
+        assert_eq!(Facts::parse("GET", "wss://a.test/x").unwrap().upgrade, Some(Upgrade::WebSocket));
+        assert_eq!(Facts::parse("GET", "https://a.test/x").unwrap().upgrade, None);
         assert_eq!(shown("ftp://a.test/"), Err(UrlError::Scheme));
         assert_eq!(shown("a.test/"), Err(UrlError::Scheme));
         assert!(matches!(shown("https://a@b.test/"), Err(UrlError::Authority(_))));

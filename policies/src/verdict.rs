@@ -1,12 +1,12 @@
 //! The verdict, and the permit that proves an allow.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::{Facts, Refusal, address, suggest};
+use crate::{BodyConditions, Facts, Host, Refusal, address, suggest};
 
 /// The content of a policy, as a hash: names what judged a request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,7 +52,10 @@ pub struct Permit {
     pub(crate) credential: Option<Arc<str>>,
     pub(crate) private: Arc<[IpNet]>,
     pub(crate) model: bool,
-    /// Whether `private` can be added to the rule itself: it is the group's own and names one host.
+    pub(crate) observed: bool,
+    pub(crate) by_wildcard: bool,
+    pub(crate) body: Option<BodyConditions>,
+    /// As in [`Reach`].
     pub(crate) takes_private: bool,
 }
 
@@ -92,42 +95,65 @@ impl Permit {
         self.model
     }
 
+    /// Whether no rule names the host and only `mode = "observe"` lets it through.
+    pub fn observed(&self) -> bool {
+        self.observed
+    }
+
+    /// Whether the rule names the host by a pattern: it may be a name never asked for.
+    pub fn by_wildcard(&self) -> bool {
+        self.by_wildcard
+    }
+
+    /// What the body must be. Where this says something, the whole body is read and
+    /// [`BodyConditions::check`]ed before anything is sent.
+    pub fn body_conditions(&self) -> Option<&BodyConditions> {
+        self.body.as_ref()
+    }
+
     /// Checks an address that the host resolved to, before it is dialled and
     /// again before a pooled connection to it is used.
     pub fn check_address(&self, address: SocketAddr) -> Result<CheckedAddress, Refusal> {
-        let ip = address.ip();
-        if self.private.iter().any(|net| net.contains(&ip.to_canonical())) {
-            return Ok(CheckedAddress(address));
-        }
-        match address::special(ip) {
-            None => Ok(CheckedAddress(address)),
-            Some(kind) => Err(self.private_refusal(ip, kind)),
-        }
+        let reach = Reach {
+            host: &self.facts.authority.host,
+            rule: &self.rule,
+            private: &self.private,
+            takes_private: self.takes_private,
+        };
+        check_address(&reach, address, || suggest::allow_lines(&self.facts))
     }
+}
 
-    fn private_refusal(&self, ip: IpAddr, kind: &str) -> Refusal {
-        let host = &self.facts.authority.host;
-        let net = IpNet::from(ip.to_canonical());
-        Refusal {
-            code: crate::Code::ResolvedPrivate,
-            why: format!("{host} resolves to {ip}, {kind}; such addresses are refused unless the rule names them"),
-            rule: Some(self.rule.clone()),
-            lift: self.private_lift(net),
-        }
-    }
+/// What a permit reaches: all that the check of an address needs of it.
+pub(crate) struct Reach<'a> {
+    pub(crate) host: &'a Host,
+    pub(crate) rule: &'a RuleRef,
+    pub(crate) private: &'a [IpNet],
+    /// Whether `private` can be added to the rule itself: it is the group's own and names one host.
+    pub(crate) takes_private: bool,
+}
 
-    /// Allows add up, so where the rule is not the group's to change, a rule beside it does.
-    fn private_lift(&self, net: IpNet) -> Vec<String> {
-        if self.takes_private {
-            return vec![
-                format!("# in the [[allow]] at {}, add this, or add to its list:", self.rule),
-                format!("private = [\"{net}\"]"),
-            ];
-        }
-        let mut lines = suggest::allow_lines(&self.facts);
-        lines.push(format!("private = [\"{net}\"]"));
-        lines
+/// `lines` is a rule beside the one that allowed: allows add up, so where that one
+/// is not the group's to change, another does.
+pub(crate) fn check_address(
+    reach: &Reach<'_>,
+    address: SocketAddr,
+    lines: impl FnOnce() -> Vec<String>,
+) -> Result<CheckedAddress, Refusal> {
+    let ip = address.ip();
+    if reach.private.iter().any(|net| net.contains(&ip.to_canonical())) {
+        return Ok(CheckedAddress(address));
     }
+    let Some(kind) = address::special(ip) else { return Ok(CheckedAddress(address)) };
+    let net = IpNet::from(ip.to_canonical());
+    let mut lift = match reach.takes_private {
+        true => vec![format!("# in the [[allow]] at {}, add this, or add to its list:", reach.rule)],
+        false => lines(),
+    };
+    lift.push(format!("private = [\"{net}\"]"));
+    let host = reach.host;
+    let why = format!("{host} resolves to {ip}, {kind}; such addresses are refused unless the rule names them");
+    Err(Refusal { code: crate::Code::ResolvedPrivate, why, rule: Some(reach.rule.clone()), lift })
 }
 
 impl CheckedAddress {

@@ -61,13 +61,19 @@ fn how_to_ask(refusal: &Refusal) -> Vec<&str> {
 /// For what no line in a policy lifts.
 fn general_advice(code: Code) -> &'static str {
     match code {
-        Code::AuditUnavailable => "Tell the owner: the audit log cannot be written, so nothing may leave. Try again later.",
+        Code::AuditUnavailable => {
+            "Tell the owner: the audit log cannot be written, so nothing may leave. Try again later."
+        }
         Code::UpstreamFailed | Code::Unresolved | Code::Timeout => {
             "The host did not answer as it should. Try again later, or check that the name is right."
         }
-        Code::TlsVerify => "The host's certificate is not valid for it. If it is the owner's own server, its CA belongs into extra_ca in doorward.toml.",
+        Code::TlsVerify => {
+            "The host's certificate is not valid for it. If it is the owner's own server, its CA belongs into extra_ca in doorward.toml."
+        }
         Code::SecretUnavailable => "Tell the owner: the secret cannot be read. `doorward secret test` says why.",
-        code if code.is_alarm() => "Use the surrogate as it stands in the environment, in its own place on its own host only. The owner has been told.",
+        code if code.is_alarm() => {
+            "Use the surrogate as it stands in the environment, in its own place on its own host only. The owner has been told."
+        }
         _ => "Nothing in a policy allows this. Send the request in its plain, standard form.",
     }
 }
@@ -84,5 +90,59 @@ fn status(code: Code) -> StatusCode {
         Code::Timeout => StatusCode::GATEWAY_TIMEOUT,
         Code::Unresolved | Code::TlsVerify | Code::UpstreamFailed | Code::UpstreamUnreadable => StatusCode::BAD_GATEWAY,
         _ => StatusCode::FORBIDDEN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn json(refusal: Refusal, facts: Option<&Facts>) -> (u16, serde_json::Value) {
+        let response = refused(refusal, facts);
+        let status = response.status().as_u16();
+        assert_eq!(response.headers()["connection"], "close");
+        let Body::Text(text) = response.into_body() else { panic!("our own words") };
+        (status, serde_json::from_slice(&text).unwrap())
+    }
+
+    #[test]
+    fn a_refusal_says_what_would_lift_it() {
+        let facts = Facts::parse("POST", "https://news.example:8443/a?token=hidden").unwrap();
+        let lift = vec!["[[allow]]".to_owned()];
+        let refusal = Refusal { lift, ..Refusal::new(Code::NotAllowed, "no rule names it") };
+        let (status, json) = json(refusal, Some(&facts));
+        assert_eq!(status, 403);
+        assert_eq!(json["code"], "not_allowed");
+        assert_eq!(
+            (&json["host"], &json["method"], &json["path"]),
+            (&"news.example:8443".into(), &"POST".into(), &"/a".into())
+        );
+        assert_eq!(json["how_to_ask"][1], "[[allow]]");
+        assert!(!json.to_string().contains("hidden"), "the query is nobody's business");
+    }
+
+    #[test]
+    fn a_refusal_that_nothing_lifts_gives_advice() {
+        for code in [Code::Framing, Code::TlsVerify, Code::SecretInRequest, Code::AuditUnavailable, Code::Timeout] {
+            let (_, json) = json(Refusal::new(code, "so it is"), None);
+            assert_eq!(json["how_to_ask"].as_array().unwrap().len(), 1, "{code}");
+            assert!(json.get("host").is_none());
+        }
+    }
+
+    #[test]
+    fn statuses_are_those_that_clients_understand() {
+        for (code, wanted) in [
+            (Code::NotAllowed, 403),
+            (Code::Framing, 400),
+            (Code::AuthorityMismatch, 421),
+            (Code::TooLarge, 431),
+            (Code::AuditUnavailable, 503),
+            (Code::TlsVerify, 502),
+            (Code::Timeout, 504),
+        ] {
+            assert_eq!(json(Refusal::new(code, "x"), None).0, wanted, "{code}");
+        }
     }
 }

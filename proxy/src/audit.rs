@@ -29,6 +29,8 @@ pub struct Identity {
 pub enum Protocol {
     /// A CONNECT that never became a request.
     Connect,
+    /// A CONNECT that goes through unopened (`tls = "tunnel"`).
+    Tunnel,
     /// HTTP/1.1 inside TLS inside CONNECT.
     Https,
     /// Plain HTTP in absolute form.
@@ -69,6 +71,8 @@ pub struct Decision {
     pub path: Option<String>,
     /// How long the query was, if there was one.
     pub query_bytes: Option<usize>,
+    /// How long path, query and headers are that go upstream.
+    pub head_bytes: Option<u64>,
     /// Allowed or denied.
     pub verdict: Allowed,
     /// Why it was denied.
@@ -80,6 +84,12 @@ pub struct Decision {
     /// TOML lines that would lift a denial.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lift: Vec<String>,
+    /// Whether only `mode = "observe"` let it through.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub observed: bool,
+    /// Whether the rule names the host by a pattern.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub by_wildcard: bool,
     /// The policy in force, as a hash.
     pub policy: Option<String>,
     /// The credential that is put on.

@@ -1,6 +1,7 @@
 //! Bodies on their way: checked and counted going up, scrubbed and counted coming
 //! down, never collected.
 
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -8,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use policies::{Code, Refusal};
 
@@ -30,12 +32,21 @@ pub(crate) enum Body {
     Returned(Box<Returned>),
 }
 
+/// A request's body as it came.
+pub(crate) enum Came {
+    /// Goes by as it comes.
+    Streaming(Incoming),
+    /// Was read whole, because a rule looks into it.
+    Whole(Option<Bytes>),
+}
+
 /// A request's body on its way up.
 pub(crate) struct Outgoing {
-    incoming: Incoming,
+    came: Came,
     filter: Option<LeakFilter>,
     refuse: Arc<dyn Fn(&Finding) -> Refusal + Send + Sync>,
     tally: Arc<Tally>,
+    cut: Pin<Box<dyn Future<Output = ()> + Send>>,
     trailing: bool,
 }
 
@@ -45,36 +56,72 @@ pub(crate) struct Returned {
     scrubber: Option<Scrubber>,
     trailers: Option<HeaderMap>,
     tally: Arc<Tally>,
+    cut: Pin<Box<dyn Future<Output = ()> + Send>>,
     lease: Option<Lease>,
     ended: bool,
+}
+
+impl Came {
+    /// Reads a body whole, up to a limit.
+    pub(crate) async fn whole(incoming: Incoming, limit: u64) -> Result<Bytes, Refusal> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        match Limited::new(incoming, limit).collect().await {
+            Ok(body) => Ok(body.to_bytes()),
+            Err(error) if error.is::<LengthLimitError>() => {
+                let why = format!("a rule looks into this body, and it is longer than {limit} bytes");
+                Err(Refusal::new(Code::TooLarge, why))
+            }
+            Err(_) => Err(Refusal::new(Code::Framing, "the request's body broke off")),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Came::Streaming(incoming) => incoming.is_end_stream(),
+            Came::Whole(body) => body.as_ref().is_none_or(Bytes::is_empty),
+        }
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self {
+            Came::Streaming(incoming) => Pin::new(incoming).poll_frame(cx),
+            Came::Whole(body) => Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Came::Streaming(incoming) => incoming.size_hint(),
+            Came::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64)),
+        }
+    }
 }
 
 impl Outgoing {
     /// `filter`: what must not leave; `refuse`: what to say about it.
     pub(crate) fn new(
-        incoming: Incoming,
+        came: Came,
         filter: Option<LeakFilter>,
         refuse: Arc<dyn Fn(&Finding) -> Refusal + Send + Sync>,
         tally: Arc<Tally>,
     ) -> Self {
-        if incoming.is_end_stream() {
+        if came.is_end_stream() {
             tally.mark_sent();
         }
-        Outgoing { incoming, filter, refuse, tally, trailing: false }
+        let cut = Box::pin(tally.until_cut());
+        Outgoing { came, filter, refuse, tally, cut, trailing: false }
     }
 
     fn checked(&mut self, checked: Result<Option<Bytes>, Finding>) -> Result<Option<Bytes>, Cut> {
-        match checked {
-            Ok(bytes) => {
-                self.tally.add_up(bytes.as_ref().map_or(0, Bytes::len));
-                Ok(bytes)
-            }
-            Err(finding) => {
-                let refusal = (self.refuse)(&finding);
-                self.tally.refuse(&refusal);
-                Err(Cut(refusal.code))
-            }
-        }
+        let counted = match checked {
+            Ok(bytes) => self.tally.add_up(bytes.as_ref().map_or(0, Bytes::len)).map(|()| bytes),
+            Err(finding) => Err((self.refuse)(&finding)),
+        };
+        counted.map_err(|refusal| {
+            // The answer, if it has begun, ends as well.
+            self.tally.cut(&refusal);
+            Cut(refusal.code)
+        })
     }
 
     fn end(&mut self) -> Result<Option<Bytes>, Cut> {
@@ -98,7 +145,7 @@ impl Outgoing {
     /// Checks one piece. With the last one the check ends as well: after a body of
     /// known length nobody asks for what comes behind it.
     fn pass(&mut self, data: Bytes) -> Result<Option<Bytes>, Cut> {
-        let last = self.incoming.is_end_stream();
+        let last = self.came.is_end_stream();
         let pushed = match &mut self.filter {
             Some(filter) => filter.push(data),
             None => Ok(Some(data)),
@@ -124,7 +171,10 @@ impl HttpBody for Outgoing {
             if self.trailing {
                 return Poll::Ready(None);
             }
-            let frame = match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
+            if self.cut.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Some(Err(Cut(Code::Revoked))));
+            }
+            let frame = match ready!(self.came.poll_frame(cx)) {
                 None => return Poll::Ready(self.end().transpose().map(|bytes| bytes.map(Frame::data))),
                 Some(Ok(frame)) => frame,
                 Some(Err(_)) => {
@@ -143,23 +193,24 @@ impl HttpBody for Outgoing {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.trailing || (self.incoming.is_end_stream() && self.filter.as_ref().is_none_or(|filter| filter.held() == 0))
+        self.trailing || (self.came.is_end_stream() && self.filter.as_ref().is_none_or(|filter| filter.held() == 0))
     }
 
     fn size_hint(&self) -> SizeHint {
         // What is held back still counts, so that an exact length stays exact.
         let held = self.filter.as_ref().map_or(0, |filter| filter.held() as u64);
-        let incoming = self.incoming.size_hint();
-        match incoming.exact() {
+        let came = self.came.size_hint();
+        match came.exact() {
             Some(exact) => SizeHint::with_exact(exact + held),
-            None => incoming,
+            None => came,
         }
     }
 }
 
 impl Returned {
     pub(crate) fn new(incoming: Incoming, scrubber: Option<Scrubber>, tally: Arc<Tally>, lease: Lease) -> Self {
-        Returned { incoming, scrubber, trailers: None, tally, lease: Some(lease), ended: false }
+        let cut = Box::pin(tally.until_cut());
+        Returned { incoming, scrubber, trailers: None, tally, cut, lease: Some(lease), ended: false }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
@@ -167,8 +218,10 @@ impl Returned {
             if self.ended {
                 return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
             }
-            if let Some(refusal) = self.cut_short() {
-                return Poll::Ready(Some(Err(Cut(refusal.code))));
+            // A leak found in the request's body, or a tightened policy, ends the answer too.
+            if self.cut.as_mut().poll(cx).is_ready() {
+                self.lease = None;
+                return Poll::Ready(Some(Err(Cut(Code::Revoked))));
             }
             let frame = match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
                 None => {
@@ -180,7 +233,8 @@ impl Returned {
                 }
                 Some(Ok(frame)) => frame,
                 Some(Err(_)) => {
-                    self.tally.refuse(&Refusal::new(Code::UpstreamFailed, "the host broke off in the middle of its answer"));
+                    self.tally
+                        .refuse(&Refusal::new(Code::UpstreamFailed, "the host broke off in the middle of its answer"));
                     self.lease = None;
                     return Poll::Ready(Some(Err(Cut(Code::UpstreamFailed))));
                 }
@@ -195,16 +249,6 @@ impl Returned {
                 Err(frame) => self.trailers = frame.into_trailers().ok().map(|trailers| self.scrub_trailers(trailers)),
             }
         }
-    }
-
-    /// A leak found in the request's body ends the answer too.
-    fn cut_short(&mut self) -> Option<Refusal> {
-        if self.tally.is_sent() {
-            return None;
-        }
-        let refusal = self.tally.refused()?;
-        self.lease = None;
-        Some(refusal)
     }
 
     fn scrub(&mut self, data: Bytes) -> Option<Bytes> {
@@ -223,10 +267,11 @@ impl Returned {
     }
 
     fn scrub_trailers(&mut self, trailers: HeaderMap) -> HeaderMap {
-        match &mut self.scrubber {
-            Some(_) => HeaderMap::new(),
-            None => crate::headers::incoming(&trailers),
+        let mut trailers = crate::headers::incoming(&trailers);
+        if let Some(scrubber) = &mut self.scrubber {
+            crate::headers::scrub(&mut trailers, scrubber);
         }
+        trailers
     }
 }
 

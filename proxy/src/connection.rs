@@ -2,19 +2,19 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::Method;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use policies::{Authority, Code, Refusal};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::rustls::server::Acceptor;
@@ -24,8 +24,10 @@ use crate::audit::Protocol;
 use crate::body::Body;
 use crate::door::Door;
 use crate::flow;
-use crate::record::Record;
+use crate::record::{AuditedTunnel, Record};
 use crate::request::Target;
+use crate::tls::H2;
+use crate::tunnel;
 
 /// What one sandbox can make us spend.
 #[derive(Clone, Copy, Debug)]
@@ -36,12 +38,16 @@ pub struct Limits {
     pub head_bytes: usize,
     /// Header fields.
     pub headers: usize,
+    /// HTTP/2 streams at a time on one connection.
+    pub streams: u32,
     /// To send a request's head; also how long a kept-alive connection may idle.
     pub head_time: Duration,
     /// To finish a TLS handshake, on either side.
     pub handshake_time: Duration,
     /// To reach one address of an upstream.
     pub connect_time: Duration,
+    /// To send a body that a rule looks into.
+    pub body_time: Duration,
     /// Until the upstream's head arrives: models think for minutes.
     pub answer_time: Duration,
     /// Leaf certificates kept.
@@ -58,9 +64,11 @@ impl Default for Limits {
             connections: 512,
             head_bytes: 64 << 10,
             headers: 100,
+            streams: 100,
             head_time: Duration::from_secs(60),
             handshake_time: Duration::from_secs(10),
             connect_time: Duration::from_secs(10),
+            body_time: Duration::from_secs(60),
             answer_time: Duration::from_secs(15 * 60),
             leaves: 512,
             idle_upstreams: 64,
@@ -75,6 +83,31 @@ pub(crate) struct Connection {
     pub(crate) id: u64,
     /// Set inside a tunnel: what CONNECT and SNI agreed on.
     pub(crate) tunnel: Option<Tunnel>,
+    next: Mutex<Option<Next>>,
+    /// Whether a request was read from it.
+    asked: AtomicBool,
+}
+
+/// What goes on over a connection once its HTTP has ended in an upgrade. Run by the
+/// connection's own task, so that a door that shuts ends it too.
+pub(crate) type Next = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Connection {
+    fn new(door: Arc<Door>, id: u64, tunnel: Option<Tunnel>) -> Arc<Self> {
+        Arc::new(Connection { door, id, tunnel, next: Mutex::default(), asked: AtomicBool::new(false) })
+    }
+
+    /// Says what the connection goes on with.
+    pub(crate) fn then(&self, next: Next) {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
+    }
+
+    async fn go_on(&self) {
+        let next = self.next.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(next) = next {
+            next.await;
+        }
+    }
 }
 
 /// The inside of a CONNECT whose TLS handshake is done.
@@ -84,21 +117,18 @@ pub(crate) struct Tunnel {
     pub(crate) sni: Option<String>,
 }
 
-/// What a CONNECT leaves behind for the connection that carried it.
-type Upgraded = Arc<Mutex<Option<(Authority, OnUpgrade)>>>;
-
 /// Serves one connection from first byte to last.
 pub(crate) async fn serve(door: Arc<Door>, stream: UnixStream) {
     let id = door.gateway.connections.fetch_add(1, Ordering::Relaxed) + 1;
-    let connection = Arc::new(Connection { door, id, tunnel: None });
-    let upgraded = Upgraded::default();
+    let connection = Connection::new(door, id, None);
     let service = {
-        let (connection, upgraded) = (connection.clone(), upgraded.clone());
+        let connection = connection.clone();
         service_fn(move |request| {
-            let (connection, upgraded) = (connection.clone(), upgraded.clone());
+            let connection = connection.clone();
             async move {
+                connection.asked.store(true, Ordering::Relaxed);
                 if request.method() == Method::CONNECT {
-                    return Ok::<_, std::convert::Infallible>(connect(&connection, request, &upgraded));
+                    return Ok::<_, std::convert::Infallible>(connect(&connection, request));
                 }
                 Ok(flow::handle(&connection, request).await)
             }
@@ -106,60 +136,84 @@ pub(crate) async fn serve(door: Arc<Door>, stream: UnixStream) {
     };
     let served = http(&connection).serve_connection(TokioIo::new(stream), service).with_upgrades().await;
     note_unreadable(&connection, served, Protocol::Unknown);
-    let taken = upgraded.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some((authority, upgrade)) = taken
-        && let Ok(stream) = upgrade.await
-    {
-        tunnel(connection, authority, TokioIo::new(stream)).await;
-    }
+    connection.go_on().await;
 }
 
 /// Answers CONNECT. A readable one always gets its tunnel: a refusal is told
 /// inside TLS, where clients show it, and where method and path are known.
-fn connect(connection: &Arc<Connection>, mut request: http::Request<Incoming>, upgraded: &Upgraded) -> http::Response<Body> {
-    match Target::connect(&request) {
-        Ok(authority) => {
-            let upgrade = hyper::upgrade::on(&mut request);
-            *upgraded.lock().unwrap_or_else(PoisonError::into_inner) = Some((authority, upgrade));
+fn connect(connection: &Arc<Connection>, mut request: http::Request<Incoming>) -> http::Response<Body> {
+    let mut record = Record::unread(connection, Protocol::Connect).target(&request);
+    match inside(connection, &request, &mut record) {
+        Ok(inside) => {
+            let (upgrade, outer) = (hyper::upgrade::on(&mut request), connection.clone());
+            connection.then(Box::pin(async move {
+                let Ok(stream) = upgrade.await else { return };
+                match inside {
+                    Inside::Opened(authority) => opened(&outer, authority, TokioIo::new(stream)).await,
+                    Inside::Unopened(audited) => tunnel::carry(&outer.door, audited, TokioIo::new(stream)).await,
+                }
+            }));
             http::Response::new(Body::empty())
         }
-        Err(refusal) => {
-            let record = Record::unread(connection, Protocol::Connect).target(&request);
-            answer::refused(record.refuse(refusal), None)
+        Err(refusal) => answer::refused(record.refuse(refusal), None),
+    }
+}
+
+/// What the inside of a CONNECT is to be.
+enum Inside {
+    /// TLS, opened here, and requests that are judged one by one.
+    Opened(Authority),
+    /// TLS of somebody else's, let through (`tls = "tunnel"`).
+    Unopened(AuditedTunnel),
+}
+
+fn inside(connection: &Connection, request: &http::Request<Incoming>, record: &mut Record) -> Result<Inside, Refusal> {
+    let authority = Target::connect(request)?;
+    match connection.door.policy.load().decide_tunnel(&authority) {
+        None => Ok(Inside::Opened(authority)),
+        Some(permit) => {
+            record.connects_to(&authority);
+            record.allow_tunnel(permit).map(Inside::Unopened)
         }
     }
 }
 
 /// The TLS inside a CONNECT, and the requests inside that.
-async fn tunnel<S>(outer: Arc<Connection>, authority: Authority, stream: S)
+async fn opened<S>(outer: &Connection, authority: Authority, stream: S)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let (tls, sni) = match handshake(&outer, &authority, stream).await {
+    let (tls, sni) = match handshake(outer, &authority, stream).await {
         Ok(done) => done,
         Err((refusal, sni)) => {
-            let record = Record::unread(&outer, Protocol::Connect).authority(&authority).sni(sni);
+            let record = Record::unread(outer, Protocol::Connect).authority(&authority).sni(sni);
             record.refuse(refusal);
             return;
         }
     };
-    let inner = Arc::new(Connection {
-        door: outer.door.clone(),
-        id: outer.id,
-        tunnel: Some(Tunnel { authority, sni }),
-    });
+    let inner = Connection::new(outer.door.clone(), outer.id, Some(Tunnel { authority, sni }));
+    let is_h2 = tls.get_ref().1.alpn_protocol() == Some(H2);
     let service = {
         let inner = inner.clone();
         service_fn(move |request| {
             let inner = inner.clone();
+            inner.asked.store(true, Ordering::Relaxed);
             // Boxed: a request's future is large, and a tunnel idles between requests.
             let answer: Pin<Box<dyn Future<Output = _> + Send>> =
                 Box::pin(async move { Ok::<_, std::convert::Infallible>(flow::handle(&inner, request).await) });
             answer
         })
     };
-    let served = http(&inner).serve_connection(TokioIo::new(tls), service).await;
+    let stream = TokioIo::new(tls);
+    let served = if is_h2 {
+        // The streams' tasks live as long as this future: a door that shuts ends them.
+        let streams = Streams::default();
+        h2(&inner, streams.clone()).serve_connection(stream, service).await
+    } else {
+        http(&inner).serve_connection(stream, service).with_upgrades().await
+    };
     note_unreadable(&inner, served, Protocol::Https);
+    inner.go_on().await;
 }
 
 type Handshaken<S> = (tokio_rustls::server::TlsStream<S>, Option<String>);
@@ -210,13 +264,45 @@ fn http(connection: &Connection) -> http1::Builder {
     builder
 }
 
+fn h2(connection: &Connection, streams: Streams) -> http2::Builder<Streams> {
+    let limits = connection.door.gateway.limits;
+    let mut builder = http2::Builder::new(streams);
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(4 << 20)
+        .keep_alive_interval(limits.head_time)
+        .keep_alive_timeout(limits.handshake_time);
+    builder
+}
+
+/// Runs the streams of one HTTP/2 connection; whoever drops the last handle ends them.
+#[derive(Clone, Default)]
+struct Streams(Arc<Mutex<JoinSet<()>>>);
+
+impl<F> hyper::rt::Executor<F> for Streams
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, stream: F) {
+        let mut streams = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while streams.try_join_next().is_some() {}
+        streams.spawn(stream);
+    }
+}
+
 /// hyper answers what it cannot read by itself; the log still hears of it.
 fn note_unreadable(connection: &Connection, served: hyper::Result<()>, protocol: Protocol) {
     let Err(error) = served else { return };
     let refusal = if error.is_parse_too_large() {
         Refusal::new(Code::TooLarge, "the request's head is too large")
-    } else if error.is_parse() {
-        Refusal::new(Code::Framing, "the request is not well-formed HTTP/1.1")
+    } else if error.is_parse() || is_h2_abuse(&error) {
+        Refusal::new(Code::Framing, "the bytes are not well-formed HTTP")
+    } else if error.is_timeout() && connection.asked.load(Ordering::Relaxed) {
+        // Kept alive, and idle for too long: nothing was asked, nothing is refused.
+        return;
     } else if error.is_timeout() {
         Refusal::new(Code::Timeout, "the request's head did not arrive in time")
     } else {
@@ -224,4 +310,10 @@ fn note_unreadable(connection: &Connection, served: hyper::Result<()>, protocol:
         return;
     };
     Record::unread(connection, protocol).refuse(refusal);
+}
+
+/// Whether an HTTP/2 connection was ended for what the client did.
+fn is_h2_abuse(error: &hyper::Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<h2::Error>());
+    source.is_some_and(|error| !error.is_io() && error.reason().is_some_and(|reason| reason != h2::Reason::NO_ERROR))
 }

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use http::header::{ACCEPT_ENCODING, HeaderName, HeaderValue, IF_RANGE, RANGE};
 use http::HeaderMap;
+use http::header::{ACCEPT_ENCODING, HeaderName, HeaderValue, IF_RANGE, RANGE};
 use policies::{Authority, Code, Facts, Permit, Refusal, RequestPattern, Scheme};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -50,6 +50,7 @@ pub struct Keyring {
 /// A request's headers with the secret put on. No `Debug`: it holds the secret.
 pub(crate) struct Placed {
     headers: HeaderMap,
+    head_bytes: u64,
     put_on: Option<PutOn>,
 }
 
@@ -93,7 +94,8 @@ impl Keyring {
             _ => refusal,
         })?;
         let place = found.as_ref().map(|found| found.header.clone());
-        if let Some(finding) = watchlist.find_in(&head_text(facts, &headers, place.as_ref())) {
+        let head = head_text(facts, &headers, place.as_ref());
+        if let Some(finding) = watchlist.find_in(&head) {
             return Err(self.misplaced(identity, &facts.authority, &finding));
         }
         if self.guards(&facts.authority) {
@@ -101,7 +103,7 @@ impl Keyring {
             prepare_for_scrubbing(&mut headers);
         }
         let put_on = found.map(|found| put_on(found, permit, &mut headers, secrets)).transpose()?;
-        Ok(Placed { headers, put_on })
+        Ok(Placed { headers, head_bytes: head.len() as u64, put_on })
     }
 
     /// Whether the host has a credential, this sandbox's or not.
@@ -123,7 +125,10 @@ impl Keyring {
 
     /// Whether a finding in a body may pass: a surrogate of this sandbox in what is
     /// said to a model, where the rule says `model = true`.
-    pub(crate) fn tolerates(identity: &Identity, permit: &Permit) -> impl Fn(&WatchedKind) -> bool + Send + Sync + 'static {
+    pub(crate) fn tolerates(
+        identity: &Identity,
+        permit: &Permit,
+    ) -> impl Fn(&WatchedKind) -> bool + Send + Sync + 'static {
         let (group, model) = (identity.group.clone(), permit.model());
         move |what| match what {
             WatchedKind::Surrogate { group: owner, .. } => model && *owner == group,
@@ -168,7 +173,8 @@ impl Keyring {
             return Ok(None);
         }
         let mut found = None;
-        let values = |Place::Header(header): &'a Place| headers.get_all(header).iter().map(move |value| (header, value));
+        let values =
+            |Place::Header(header): &'a Place| headers.get_all(header).iter().map(move |value| (header, value));
         if credential.places.iter().flat_map(values).count() > 1 {
             let why = "more than one header could authenticate the request; send exactly one";
             return Err(Refusal::new(Code::CredentialAmbiguous, why));
@@ -191,6 +197,11 @@ impl Placed {
         self.put_on.as_ref().map(|put_on| match &put_on.place {
             Place::Header(name) => format!("header:{name}"),
         })
+    }
+
+    /// How long the head is, without the credential.
+    pub(crate) fn head_bytes(&self) -> u64 {
+        self.head_bytes
     }
 
     /// The headers to send, and what takes the secret off the answer.
@@ -225,16 +236,12 @@ fn in_scope<'a>(found: Found<'a>, permit: &Permit) -> Result<Found<'a>, Refusal>
     if only.is_empty() || only.iter().any(|pattern| pattern.matches(facts.method, &facts.path)) {
         return Ok(found);
     }
-    let why = format!("credential {name} may not be used for {} {}: see `only` in doorward.toml", facts.method, facts.path);
+    let why =
+        format!("credential {name} may not be used for {} {}: see `only` in doorward.toml", facts.method, facts.path);
     Err(Refusal::new(Code::SurrogateScope, why))
 }
 
-fn put_on(
-    found: Found<'_>,
-    permit: &Permit,
-    headers: &mut HeaderMap,
-    secrets: &dyn Secrets,
-) -> Result<PutOn, Refusal> {
+fn put_on(found: Found<'_>, permit: &Permit, headers: &mut HeaderMap, secrets: &dyn Secrets) -> Result<PutOn, Refusal> {
     let credential = found.credential;
     let unavailable = |why: String| Refusal::new(Code::SecretUnavailable, why);
     let secret = secrets.reveal(&credential.name).map_err(|error| unavailable(error.to_string()))?;
@@ -261,6 +268,7 @@ fn prepare_for_scrubbing(headers: &mut HeaderMap) {
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.remove(RANGE);
     headers.remove(IF_RANGE);
+    headers.remove("grpc-accept-encoding");
 }
 
 /// Everything of the head that leaves, as one text to search, without the one

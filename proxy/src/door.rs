@@ -3,20 +3,26 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use policies::Policy;
+use policies::{Date, Policy};
 use rustls::ClientConfig;
-use tokio::net::UnixListener;
-use tokio::sync::Semaphore;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
 use crate::audit::{Identity, Ledger};
 use crate::connection::{self, Limits};
 use crate::credentials::Keyring;
-use crate::ports::{Resolver, Secrets};
+use crate::inflight::InFlight;
+use crate::ports::{Budget, Resolver, Secrets};
 use crate::tls::{CaError, SandboxCa};
 use crate::upstream::Pool;
+
+/// How often what is under way is held against the policy in force.
+const REVIEW: Duration = Duration::from_millis(250);
 
 /// What all doors of a daemon share: the ports, and what is trusted upstream.
 pub struct Gateway {
@@ -26,6 +32,10 @@ pub struct Gateway {
     pub resolver: Arc<dyn Resolver>,
     /// Credentials.
     pub secrets: Arc<dyn Secrets>,
+    /// What groups may use up.
+    pub budget: Arc<dyn Budget>,
+    /// Which day it is, for policies that end on one.
+    pub today: fn() -> Date,
     /// What certificates are checked with.
     pub tls: Arc<ClientConfig>,
     /// What one sandbox can make us spend.
@@ -42,6 +52,7 @@ pub struct Door {
     pub(crate) ca: SandboxCa,
     pub(crate) keyring: Keyring,
     pub(crate) pool: Pool,
+    pub(crate) in_flight: InFlight,
     /// The agent's run under way; 0 for none.
     run: AtomicU64,
     slots: Arc<Semaphore>,
@@ -64,6 +75,7 @@ impl Door {
             ca: SandboxCa::new(limits.leaves)?,
             keyring,
             pool: Pool::new(limits),
+            in_flight: InFlight::default(),
             run: AtomicU64::new(0),
             slots: Arc::new(Semaphore::new(limits.connections)),
         }))
@@ -89,25 +101,38 @@ impl Door {
     }
 
     /// Serves the door until dropped. Every connection is a task of this future's
-    /// own: dropping it cuts them all, and with them what they were sending.
+    /// own: dropping it cuts them all, and with them what they were sending. What a
+    /// tightened policy no longer allows is cut within a moment, too.
     pub async fn serve(self: Arc<Self>, listener: UnixListener) {
         let mut connections = JoinSet::new();
+        let mut review = tokio::time::interval(REVIEW);
+        review.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             while connections.try_join_next().is_some() {}
-            // A sandbox that opens too many waits for itself, not for others.
-            let Ok(slot) = self.slots.clone().acquire_owned().await else { return };
-            match listener.accept().await {
-                Ok((stream, _)) => {
+            tokio::select! {
+                accepted = self.accept(&listener) => {
+                    let Some((stream, slot)) = accepted else { continue };
                     let door = self.clone();
                     connections.spawn(async move {
                         connection::serve(door, stream).await;
                         drop(slot);
                     });
                 }
-                Err(error) => {
-                    tracing::warn!(door.group = %self.identity.group, %error, "Door could not accept");
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-                }
+                _ = review.tick() => self.in_flight.review(&self.policy.load(), (self.gateway.today)()),
+            }
+        }
+    }
+
+    /// A sandbox that opens too many connections waits for itself, not for others.
+    async fn accept(&self, listener: &UnixListener) -> Option<(UnixStream, OwnedSemaphorePermit)> {
+        let slot = self.slots.clone().acquire_owned().await.ok()?;
+        match listener.accept().await {
+            Ok((stream, _)) => Some((stream, slot)),
+            Err(error) => {
+                tracing::warn!(door.group = %self.identity.group, %error, "Door could not accept");
+                // Out of descriptors, most likely: give others time to end.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                None
             }
         }
     }

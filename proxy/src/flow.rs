@@ -6,19 +6,21 @@
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue, SET_COOKIE, TRANSFER_ENCODING};
-use http::{HeaderMap, Response, StatusCode, Uri};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, SET_COOKIE, TRANSFER_ENCODING};
+use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Incoming;
 use policies::{Code, Facts, Method, Permit, Refusal, Verdict};
+use tokio::time::timeout;
 
 use crate::answer;
-use crate::body::{Body, Outgoing, Returned};
+use crate::body::{Body, Came, Outgoing, Returned};
 use crate::connection::Connection;
 use crate::credentials::{Keyring, Placed};
+use crate::door::Door;
 use crate::record::{Audited, Record};
-use crate::scan::Scrubber;
-use crate::upstream::{self, Lease};
-use crate::{headers, request};
+use crate::scan::{LeakFilter, Scrubber};
+use crate::upstream::{self, Lease, Outbound};
+use crate::{headers, request, websocket};
 
 /// Answers one request, whatever becomes of it.
 pub(crate) async fn handle(connection: &Connection, request: http::Request<Incoming>) -> Response<Body> {
@@ -42,8 +44,13 @@ async fn pass(
     record.read(&facts);
     let permit = decide(connection, facts, request.headers())?;
     let placed = place(connection, &permit, &request)?;
+    admit(connection, &permit, &placed)?;
+    if permit.facts().upgrade.is_some() {
+        return websocket::open(connection, permit, placed, request, record).await;
+    }
+    let body = judged_body(connection, &permit, request.into_body()).await?;
     let audited = record.allow(permit, &placed)?;
-    let (outbound, scrubber) = outbound(connection, &audited, placed, request)?;
+    let (outbound, scrubber) = outbound(connection, &audited, placed, body);
     let (answer, lease) = upstream::send(&connection.door, &audited, outbound).await?;
     returned(connection, &audited, answer, scrubber, lease)
 }
@@ -53,7 +60,7 @@ async fn pass(
 /// line is suggested that would allow it (attack H01).
 fn decide(connection: &Connection, facts: Facts, headers: &HeaderMap) -> Result<Permit, Refusal> {
     let door = &connection.door;
-    match door.policy.load().decide(facts) {
+    match door.policy.load().decide_at(facts, (door.gateway.today)()) {
         Verdict::Allow(permit) => Ok(permit),
         Verdict::Deny(facts, refusal) => {
             let watchlist = door.gateway.secrets.watchlist();
@@ -65,45 +72,46 @@ fn decide(connection: &Connection, facts: Facts, headers: &HeaderMap) -> Result<
 /// Headers by listed rules, then leak check, account pinning and the swap.
 fn place(connection: &Connection, permit: &Permit, request: &http::Request<Incoming>) -> Result<Placed, Refusal> {
     let door = &connection.door;
-    let headers = headers::outgoing(permit.facts(), request.headers())?;
+    let headers = headers::outgoing(request.headers());
     let secrets = &*door.gateway.secrets;
     door.keyring.place(&door.identity, permit, headers, secrets, &secrets.watchlist())
 }
 
-/// The request to send: method, path and query from what was judged, the body
-/// checked as it goes by.
-fn outbound(
-    connection: &Connection,
-    audited: &Audited,
-    placed: Placed,
-    request: http::Request<Incoming>,
-) -> Result<(http::Request<Outgoing>, Option<Scrubber>), Refusal> {
-    let facts = audited.permit().facts();
-    let uri = Uri::try_from(facts.path_and_query())
-        .map_err(|_| Refusal::new(Code::PathAmbiguous, "the path cannot be sent as it was judged"))?;
-    let method = http::Method::from_bytes(facts.method.as_str().as_bytes())
-        .map_err(|_| Refusal::new(Code::MethodDenied, "the method cannot be sent as it was judged"))?;
-    let (mut headers, scrubber) = placed.into_parts();
-    if request.headers().contains_key(TRANSFER_ENCODING) {
-        // Left unsaid, hyper drops the body of a GET.
-        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    }
-    let body = checked_body(connection, audited, request.into_body());
-    let mut outbound = http::Request::new(body);
-    *outbound.method_mut() = method;
-    *outbound.uri_mut() = uri;
-    *outbound.headers_mut() = headers;
-    Ok((outbound, scrubber))
+/// What the group may use up over time.
+fn admit(connection: &Connection, permit: &Permit, placed: &Placed) -> Result<(), Refusal> {
+    let door = &connection.door;
+    let limits = *door.policy.load().limits();
+    door.gateway.budget.admit(&door.identity.group, &limits, permit, placed.head_bytes())
 }
 
-fn checked_body(connection: &Connection, audited: &Audited, body: Incoming) -> Outgoing {
+/// Where a rule looks into the body, all of it is read and judged before anything
+/// is sent; otherwise it goes by as it comes.
+async fn judged_body(connection: &Connection, permit: &Permit, body: Incoming) -> Result<Came, Refusal> {
+    let Some(conditions) = permit.body_conditions() else { return Ok(Came::Streaming(body)) };
+    let reading = Came::whole(body, conditions.limit());
+    let body = timeout(connection.door.gateway.limits.body_time, reading)
+        .await
+        .map_err(|_| Refusal::new(Code::Timeout, "the request's body did not arrive in time"))??;
+    conditions.check(&body)?;
+    Ok(Came::Whole(Some(body)))
+}
+
+/// The request to send: what was judged, the headers with the secret put on, and
+/// the body, checked as it goes by.
+fn outbound(connection: &Connection, audited: &Audited, placed: Placed, body: Came) -> (Outbound, Option<Scrubber>) {
+    let (headers, scrubber) = placed.into_parts();
     let door = connection.door.clone();
-    let watchlist = door.gateway.secrets.watchlist();
-    let filter = (!watchlist.is_empty())
-        .then(|| watchlist.filter().tolerating(Keyring::tolerates(&door.identity, audited.permit())));
+    let filter = leak_filter(&door, audited);
     let authority = audited.permit().facts().authority.clone();
     let refuse = Arc::new(move |finding: &_| door.keyring.misplaced(&door.identity, &authority, finding));
-    Outgoing::new(body, filter, refuse, audited.tally().clone())
+    (Outbound::new(headers, Outgoing::new(body, filter, refuse, audited.tally().clone())), scrubber)
+}
+
+/// What must not leave in a body; nothing to look for costs nothing.
+pub(crate) fn leak_filter(door: &Door, audited: &Audited) -> Option<LeakFilter> {
+    let watchlist = door.gateway.secrets.watchlist();
+    let tolerated = Keyring::tolerates(&door.identity, audited.permit());
+    (!watchlist.is_empty()).then(|| watchlist.filter().tolerating(tolerated))
 }
 
 /// The answer on its way back: headers by listed rules, and everything that was
@@ -130,12 +138,8 @@ fn returned(
         if facts.method != Method::Head {
             headers.remove(CONTENT_LENGTH);
         }
-        headers = without_names(headers, scrubber);
-        for value in headers.values_mut() {
-            if let Some(scrubbed) = scrubber.scrub_once(value.as_bytes()) {
-                *value = HeaderValue::from_bytes(&scrubbed).unwrap_or(HeaderValue::from_static(""));
-            }
-        }
+        headers = headers::without_names(headers, scrubber);
+        headers::scrub(&mut headers, scrubber);
     }
     let body = Returned::new(answer.into_body(), scrubber, audited.tally().clone(), lease);
     let mut response = Response::new(Body::Returned(Box::new(body)));
@@ -144,19 +148,9 @@ fn returned(
     Ok(response)
 }
 
-/// A header whose very name holds the secret does not come back (attack I02).
-fn without_names(headers: HeaderMap, scrubber: &mut Scrubber) -> HeaderMap {
-    let tells: Vec<_> =
-        headers.keys().filter(|name| scrubber.scrub_once(name.as_str().as_bytes()).is_some()).cloned().collect();
-    tells.into_iter().fold(headers, |mut headers, name| {
-        headers.remove(name);
-        headers
-    })
-}
-
 /// What cannot be read cannot be scrubbed (attack I03). hyper undoes no coding of
 /// a transfer but chunks.
-fn readable(headers: &HeaderMap) -> Result<(), Refusal> {
+pub(crate) fn readable(headers: &HeaderMap) -> Result<(), Refusal> {
     let content = headers.get_all(CONTENT_ENCODING).iter().any(|coding| coding.as_bytes() != b"identity");
     let mut transfer = headers.get_all(TRANSFER_ENCODING).iter();
     if content || transfer.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {

@@ -1,9 +1,10 @@
 //! Headers are rebuilt by listed rules, in both directions; never passed by default
 //! where they speak to the next hop, name a network, or override what was judged.
 
-use http::header::{CONNECTION, HOST, HeaderName, HeaderValue};
+use http::header::{CONNECTION, COOKIE, HOST, HeaderName, HeaderValue};
 use http::{HeaderMap, header};
-use policies::{Code, Facts, Refusal};
+
+use crate::scan::Scrubber;
 
 /// Speaks to one hop only (RFC 9110 §7.6.1), or to a proxy.
 const HOP_BY_HOP: [HeaderName; 9] = [
@@ -42,13 +43,12 @@ const NOT_OUT: [&str; 16] = [
 /// Taken off responses: names other ways to the upstream, or acts by itself.
 const NOT_BACK: [&str; 3] = ["alt-svc", "refresh", "clear-site-data"];
 
-/// The headers that go upstream, before any credential is put on.
-pub(crate) fn outgoing(facts: &Facts, came: &HeaderMap) -> Result<HeaderMap, Refusal> {
+/// The headers that go upstream, before any credential is put on. `Host` is left
+/// empty: the authority is written from what was judged.
+pub(crate) fn outgoing(came: &HeaderMap) -> HeaderMap {
     let mut out = HeaderMap::with_capacity(came.len() + 2);
-    let host = facts.authority.host_header(facts.scheme);
-    let host = HeaderValue::try_from(host)
-        .map_err(|_| Refusal::new(Code::AuthorityMalformed, "the host does not fit into a header"))?;
-    out.insert(HOST, host);
+    // Its place: HTTP/1.1 wants it first (RFC 9110 §7.2).
+    out.insert(HOST, HeaderValue::from_static(""));
     let nominated = nominated(came);
     for (name, value) in came {
         let stays = name != HOST && !is_hop_by_hop(name, &nominated) && !NOT_OUT.contains(&name.as_str());
@@ -56,7 +56,18 @@ pub(crate) fn outgoing(facts: &Facts, came: &HeaderMap) -> Result<HeaderMap, Ref
             out.append(name.clone(), value.clone());
         }
     }
-    Ok(out)
+    join_cookies(&mut out);
+    out
+}
+
+/// HTTP/2 may send cookies in several fields; HTTP/1.1 has one (RFC 9113 §8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let cookies: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if cookies.len() > 1
+        && let Ok(joined) = HeaderValue::from_bytes(&cookies.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, joined);
+    }
 }
 
 /// The headers that come back, before anything is scrubbed.
@@ -69,6 +80,25 @@ pub(crate) fn incoming(came: &HeaderMap) -> HeaderMap {
         }
     }
     back
+}
+
+/// Takes off every value what was put on the request.
+pub(crate) fn scrub(headers: &mut HeaderMap, scrubber: &mut Scrubber) {
+    for value in headers.values_mut() {
+        if let Some(scrubbed) = scrubber.scrub_once(value.as_bytes()) {
+            *value = HeaderValue::from_bytes(&scrubbed).unwrap_or(HeaderValue::from_static(""));
+        }
+    }
+}
+
+/// A header whose very name holds the secret does not come back (attack I02).
+pub(crate) fn without_names(headers: HeaderMap, scrubber: &mut Scrubber) -> HeaderMap {
+    let tells: Vec<_> =
+        headers.keys().filter(|name| scrubber.scrub_once(name.as_str().as_bytes()).is_some()).cloned().collect();
+    tells.into_iter().fold(headers, |mut headers, name| {
+        headers.remove(name);
+        headers
+    })
 }
 
 /// What `Connection` names goes no further either. This happens before a
@@ -90,18 +120,6 @@ fn is_hop_by_hop(name: &HeaderName, nominated: &[HeaderName]) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use policies::{Authority, Method, Path, Scheme};
-
-    fn facts() -> Facts {
-        Facts {
-            scheme: Scheme::Https,
-            authority: Authority::parse("api.test:443", None).unwrap(),
-            method: Method::Get,
-            path: Path::parse("/").unwrap(),
-            query: None,
-        }
-    }
-
     /// Attacks E08, E09, G07.
     #[test]
     fn only_end_to_end_headers_go_out() {
@@ -119,8 +137,8 @@ mod tests {
         .into_iter()
         .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
         .collect();
-        let out = outgoing(&facts(), &came).unwrap();
+        let out = outgoing(&came);
         let names: Vec<_> = out.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
-        assert_eq!(names, [("host", "api.test"), ("accept", "*/*")]);
+        assert_eq!(names, [("host", ""), ("accept", "*/*")]);
     }
 }

@@ -1,4 +1,4 @@
-//! What the proxy needs from outside: secrets and names. (The third port, the
+//! What the proxy needs from outside: secrets, names and the count of what was used. (The third port, the
 //! audit log, stands with its records in `audit.rs`.)
 
 use std::future::Future;
@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use policies::HostName;
+use policies::{GroupName, HostName, Limits, Permit, Refusal};
 use secrecy::SecretString;
 
 use crate::scan::Watchlist;
@@ -47,3 +47,11 @@ pub trait Secrets: Send + Sync {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct SecretUnavailable(pub String);
+
+/// The port to whoever counts what a group may use up over time (`[limits]`).
+pub trait Budget: Send + Sync {
+    /// Counts a request of so many bytes of head, before it is stored. Refused: not counted.
+    fn admit(&self, group: &GroupName, limits: &Limits, permit: &Permit, head: u64) -> Result<(), Refusal>;
+    /// Counts bytes of a body before they are sent. Refused: they may not be.
+    fn spend(&self, group: &GroupName, limits: &Limits, bytes: u64) -> Result<(), Refusal>;
+}

@@ -1,17 +1,20 @@
 //! The audit record of one request: filled while the request is read, stored when
 //! it is decided, and the proof that it was.
 
+use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use http::header::HOST;
-use policies::{Authority, Code, Facts, Permit, Refusal};
+use policies::{Authority, Code, Facts, Limits, Permit, Refusal, TunnelPermit};
+use tokio::sync::watch;
 
 use crate::audit::{Allowed, Decision, Outcome, Protocol, Seq};
 use crate::connection::Connection;
 use crate::credentials::Placed;
-use crate::door::{Door, Gateway};
+use crate::door::Door;
+use crate::inflight::What;
 use crate::scan::{Finding, Watchlist};
 
 /// Longest piece of what a sandbox sent that the log keeps.
@@ -32,15 +35,23 @@ pub(crate) struct Audited {
     tally: Arc<Tally>,
 }
 
+/// The same for a connection that goes through unopened.
+pub(crate) struct AuditedTunnel {
+    permit: TunnelPermit,
+    tally: Arc<Tally>,
+}
+
 /// Counts an allowed request. When the last part of the request lets go of it,
 /// the outcome is stored.
 pub(crate) struct Tally {
-    gateway: Arc<Gateway>,
+    door: Arc<Door>,
+    limits: Limits,
     seq: Seq,
     started: Instant,
     up: AtomicU64,
     down: AtomicU64,
     sent: AtomicBool,
+    cut: watch::Sender<bool>,
     outcome: Mutex<Outcome>,
 }
 
@@ -62,11 +73,14 @@ impl Record {
             method: None,
             path: None,
             query_bytes: None,
+            head_bytes: None,
             verdict: Allowed::Deny,
             code: None,
             why: None,
             rule: None,
             lift: Vec::new(),
+            observed: false,
+            by_wildcard: false,
             policy: None,
             credential: None,
             swap: None,
@@ -92,16 +106,22 @@ impl Record {
         let without_query = target.split('?').next().unwrap_or_default();
         self.decision.raw_target = Some(without_user(&self.excerpt(without_query.as_bytes())));
         self.decision.method = Some(self.excerpt(request.method().as_str().as_bytes()));
-        let hosts: Vec<_> = request.headers().get_all(HOST).iter().map(|host| without_user(&self.excerpt(host.as_bytes()))).collect();
+        let hosts: Vec<_> =
+            request.headers().get_all(HOST).iter().map(|host| without_user(&self.excerpt(host.as_bytes()))).collect();
         self.decision.host_header = Some(hosts.join(" | ")).filter(|hosts| !hosts.is_empty());
         self
     }
 
     /// Adds where the connection was for.
     pub(crate) fn authority(mut self, authority: &Authority) -> Self {
+        self.connects_to(authority);
+        self
+    }
+
+    /// The same, in place.
+    pub(crate) fn connects_to(&mut self, authority: &Authority) {
         self.decision.host = Some(authority.host.to_string());
         self.decision.port = Some(authority.port);
-        self
     }
 
     /// Adds what the TLS client named.
@@ -145,30 +165,53 @@ impl Record {
 
     /// Stores an allow. From here on the log knows that the request may have left.
     pub(crate) fn allow(&mut self, permit: Permit, placed: &Placed) -> Result<Audited, Refusal> {
-        let gateway = self.door.gateway.clone();
         let decision = Decision {
             verdict: Allowed::Allow,
             rule: Some(permit.rule().clone()),
             policy: Some(permit.policy().to_string()),
             credential: placed.credential().cloned(),
             swap: placed.place(),
+            head_bytes: Some(placed.head_bytes()),
+            observed: permit.observed(),
+            by_wildcard: permit.by_wildcard(),
             ..self.decision.clone()
         };
-        let seq = gateway.ledger.decided(&decision).map_err(|down| {
+        let tally = self.store(&decision, What::Request(Box::new(permit.facts().clone())))?;
+        Ok(Audited { permit, tally })
+    }
+
+    /// The same for a connection that goes through unopened.
+    pub(crate) fn allow_tunnel(&mut self, permit: TunnelPermit) -> Result<AuditedTunnel, Refusal> {
+        let decision = Decision {
+            protocol: Protocol::Tunnel,
+            verdict: Allowed::Allow,
+            rule: Some(permit.rule().clone()),
+            policy: Some(permit.policy().to_string()),
+            ..self.decision.clone()
+        };
+        let tally = self.store(&decision, What::Tunnel(permit.authority().clone()))?;
+        Ok(AuditedTunnel { permit, tally })
+    }
+
+    fn store(&mut self, decision: &Decision, what: What) -> Result<Arc<Tally>, Refusal> {
+        let seq = self.door.gateway.ledger.decided(decision).map_err(|down| {
             tracing::error!(error = %down, "Audit log is down, requests are refused");
             Refusal::new(Code::AuditUnavailable, down.to_string())
         })?;
         let tally = Arc::new(Tally {
-            gateway,
+            door: self.door.clone(),
+            limits: *self.door.policy.load().limits(),
             seq,
             started: Instant::now(),
             up: AtomicU64::new(0),
             down: AtomicU64::new(0),
             sent: AtomicBool::new(false),
+            cut: watch::Sender::new(false),
             outcome: Mutex::default(),
         });
+        self.door.in_flight.add(what, &tally);
         self.tally = Some(tally.clone());
-        Ok(Audited { permit, tally })
+        Ok(tally)
     }
 
     /// Stores a refusal: as a decision of its own, or as the outcome of an allow
@@ -213,9 +256,49 @@ impl Audited {
     }
 }
 
+impl AuditedTunnel {
+    pub(crate) fn permit(&self) -> &TunnelPermit {
+        &self.permit
+    }
+
+    pub(crate) fn tally(&self) -> &Arc<Tally> {
+        &self.tally
+    }
+}
+
 impl Tally {
-    pub(crate) fn add_up(&self, bytes: usize) {
-        self.up.fetch_add(bytes as u64, Ordering::Relaxed);
+    pub(crate) fn seq(&self) -> Seq {
+        self.seq
+    }
+
+    /// Counts bytes before they go up; refused where `[limits]` says so.
+    pub(crate) fn add_up(&self, bytes: usize) -> Result<(), Refusal> {
+        let bytes = bytes as u64;
+        let so_far = self.up.load(Ordering::Relaxed) + bytes;
+        if let Some(limit) = self.limits.upload_per_request.filter(|limit| so_far > *limit) {
+            let why = format!("the request sends more than the {limit} bytes that `upload_per_request` allows");
+            return Err(Refusal::new(Code::LimitExceeded, why));
+        }
+        self.door.gateway.budget.spend(&self.door.identity.group, &self.limits, bytes)?;
+        self.up.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Ends what is under way, wherever it is.
+    pub(crate) fn cut(&self, refusal: &Refusal) {
+        self.refuse(refusal);
+        self.cut.send_replace(true);
+    }
+
+    /// Resolves when this is cut.
+    pub(crate) fn until_cut(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut cut = self.cut.subscribe();
+        async move {
+            if cut.wait_for(|cut| *cut).await.is_err() {
+                // Nobody is left who could cut it.
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     pub(crate) fn add_down(&self, bytes: usize) {
@@ -265,11 +348,12 @@ impl Tally {
 
 impl Drop for Tally {
     fn drop(&mut self) {
+        self.door.in_flight.remove(self.seq);
         let mut outcome = std::mem::take(&mut *self.lock());
         outcome.bytes_up = self.up.load(Ordering::Relaxed);
         outcome.bytes_down = self.down.load(Ordering::Relaxed);
         outcome.micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        if let Err(error) = self.gateway.ledger.ended(self.seq, &outcome) {
+        if let Err(error) = self.door.gateway.ledger.ended(self.seq, &outcome) {
             tracing::error!(%error, seq = self.seq.0, "Outcome could not be stored");
         }
     }
@@ -313,4 +397,27 @@ fn visible(bytes: &[u8]) -> String {
         text.push_str(&format!("… ({} bytes)", bytes.len()));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Attacks L01, L02: nothing a sandbox sends steers a log or a terminal.
+    #[test]
+    fn what_was_sent_is_made_visible() {
+        assert_eq!(visible(b"/a?b"), "/a?b");
+        assert_eq!(visible(b"a\r\n\x1b[2J\x9b\0"), "a\\u000d\\u000a\\u001b[2J\\u009b\\u0000");
+        assert_eq!(visible("\u{202e}".as_bytes()), "\\u00e2\\u0080\\u00ae");
+        let long = visible(&[b'a'; 5000]);
+        assert!(long.ends_with("a… (5000 bytes)") && long.len() < EXCERPT + 40, "{long}");
+    }
+
+    #[test]
+    fn users_and_passwords_are_left_out() {
+        assert_eq!(without_user("a.test:443"), "a.test:443");
+        assert_eq!(without_user("me:secret@a.test:443"), "…@a.test:443");
+        assert_eq!(without_user("http://me:secret@a.test/x@y"), "http://…@a.test/x@y");
+        assert_eq!(without_user("http://a.test/me@b"), "http://a.test/me@b");
+    }
 }

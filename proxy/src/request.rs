@@ -3,7 +3,7 @@
 
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Version};
-use policies::{Authority, AuthorityError, Code, Facts, Method, Path, Query, Refusal, Scheme};
+use policies::{Authority, AuthorityError, Code, Facts, Method, Path, Query, Refusal, Scheme, Upgrade};
 
 use crate::connection::Tunnel;
 
@@ -41,6 +41,8 @@ impl Target {
             _ => return Err(malformed("the request target is neither a path nor a whole URL")),
         };
         match (tunnel, said) {
+            // RFC 9113 §8.3.1 lets `host` stand in; two places for one thing are one too many.
+            (Some(_), None) if request.version() == Version::HTTP_2 => Err(malformed("the :authority is missing")),
             (Some(tunnel), None) => Ok(Target { scheme: Scheme::Https, authority: tunnel.authority.clone() }),
             (Some(tunnel), Some((scheme, authority))) => {
                 if scheme != "https" {
@@ -68,16 +70,17 @@ pub(crate) fn read<B>(tunnel: Option<&Tunnel>, request: &http::Request<B>) -> Re
     match only_host(request.headers())? {
         Some(host) => same_authority(host, &authority, scheme.default_port())?,
         None if request.version() == Version::HTTP_10 => {}
+        // HTTP/2 says it in `:authority`, which `Target::of` has compared.
+        None if request.version() == Version::HTTP_2 && request.uri().authority().is_some() => {}
         None => return Err(malformed("the Host header is missing")),
     }
-    check_upgrade(request.headers())?;
     let method = Method::parse(request.method().as_str()).ok_or_else(|| {
         Refusal::new(Code::MethodDenied, "this method is not one that Doorward carries (methods are case-sensitive)")
     })?;
     let ambiguous = |error: policies::PathError| Refusal::new(Code::PathAmbiguous, error.to_string());
     let path = Path::parse(request.uri().path()).map_err(ambiguous)?;
     let query = request.uri().query().map(Query::parse).transpose().map_err(ambiguous)?;
-    Ok(Facts { scheme, authority, method, path, query })
+    Ok(Facts { scheme, authority, method, path, query, upgrade: upgrade(request.headers()) })
 }
 
 /// hyper has refused most of what smuggles; what it lets through is refused here
@@ -90,21 +93,18 @@ fn check_framing(version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
         (None, _) => Ok(()),
+        (Some(_), _) if version == Version::HTTP_2 => framing("Transfer-Encoding in HTTP/2"),
         (Some(_), _) if version == Version::HTTP_10 => framing("Transfer-Encoding in HTTP/1.0"),
         (Some(one), None) if one.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
         _ => framing("a Transfer-Encoding other than chunked"),
     }
 }
 
-/// WebSocket changes the protocol after the verdict; h2c is simply stripped later.
-fn check_upgrade(headers: &HeaderMap) -> Result<(), Refusal> {
-    let websocket = headers.get_all(UPGRADE).iter().any(|value| {
-        value.as_bytes().to_ascii_lowercase().windows(9).any(|part| part == b"websocket")
-    });
-    if websocket {
-        return Err(Refusal::new(Code::UpgradeDenied, "WebSocket connections are refused at this door"));
-    }
-    Ok(())
+/// WebSocket goes on in another protocol, so a rule must say so; h2c is stripped later.
+fn upgrade(headers: &HeaderMap) -> Option<Upgrade> {
+    let websocket =
+        |value: &HeaderValue| value.as_bytes().to_ascii_lowercase().windows(9).any(|part| part == b"websocket");
+    headers.get_all(UPGRADE).iter().any(websocket).then_some(Upgrade::WebSocket)
 }
 
 fn only_host(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
@@ -138,4 +138,104 @@ fn malformed(why: impl Into<String>) -> Refusal {
 
 fn mismatch(why: impl Into<String>) -> Refusal {
     Refusal::new(Code::AuthorityMismatch, why)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn tunnel(authority: &str) -> Tunnel {
+        Tunnel { authority: Authority::parse(authority, None).unwrap(), sni: None }
+    }
+
+    fn request(method: &str, target: &str, headers: &[(&str, &str)]) -> http::Request<()> {
+        let mut request = http::Request::builder().method(method).uri(target);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap()
+    }
+
+    fn read_code(tunnel: Option<&Tunnel>, request: &http::Request<()>) -> Result<String, Code> {
+        read(tunnel, request).map(|facts| facts.url_without_query()).map_err(|refusal| refusal.code)
+    }
+
+    /// Attacks D02, D03, D06.
+    #[test]
+    fn a_tunnel_has_one_authority() {
+        let tunnel = tunnel("a.test:443");
+        let inside = |target, host| read_code(Some(&tunnel), &request("GET", target, &[("host", host)]));
+        assert_eq!(inside("/x", "a.test"), Ok("https://a.test/x".to_owned()));
+        assert_eq!(inside("/x", "A.TEST.:443"), Ok("https://a.test/x".to_owned()));
+        assert_eq!(inside("https://a.test/x", "a.test"), Ok("https://a.test/x".to_owned()));
+        assert_eq!(inside("/x", "b.test"), Err(Code::AuthorityMismatch));
+        assert_eq!(inside("/x", "a.test:80"), Err(Code::AuthorityMismatch));
+        assert_eq!(inside("https://b.test/x", "a.test"), Err(Code::AuthorityMismatch));
+        assert_eq!(inside("http://a.test/x", "a.test"), Err(Code::AuthorityMismatch));
+        assert_eq!(inside("/x", ""), Err(Code::AuthorityMalformed));
+        assert_eq!(inside("/x", "u@a.test"), Err(Code::AuthorityMalformed));
+    }
+
+    #[test]
+    fn a_plain_request_says_where_to_in_absolute_form() {
+        let plain = |target, host| read_code(None, &request("GET", target, &[("host", host)]));
+        assert_eq!(plain("http://a.test/x", "a.test"), Ok("http://a.test/x".to_owned()));
+        assert_eq!(plain("http://a.test:8080/x", "a.test:8080"), Ok("http://a.test:8080/x".to_owned()));
+        assert_eq!(plain("http://a.test/x", "b.test"), Err(Code::AuthorityMismatch));
+        assert_eq!(plain("https://a.test/x", "a.test"), Err(Code::Unsupported));
+        assert_eq!(plain("/x", "a.test"), Err(Code::SelfTarget));
+    }
+
+    #[test]
+    fn host_may_only_be_missing_in_http_1_0() {
+        let mut request = request("GET", "http://a.test/x", &[]);
+        assert_eq!(read_code(None, &request), Err(Code::AuthorityMalformed));
+        *request.version_mut() = Version::HTTP_10;
+        assert_eq!(read_code(None, &request), Ok("http://a.test/x".to_owned()));
+    }
+
+    /// Attacks E01, E02: what hyper may let through.
+    #[test]
+    fn framing_has_one_reading() {
+        let tunnel = tunnel("a.test:443");
+        let framed = |headers: &[(&str, &str)]| {
+            let headers = [&[("host", "a.test")], headers].concat();
+            read_code(Some(&tunnel), &request("POST", "/", &headers)).map(drop)
+        };
+        assert_eq!(framed(&[("content-length", "5")]), Ok(()));
+        assert_eq!(framed(&[("transfer-encoding", "Chunked")]), Ok(()));
+        assert_eq!(framed(&[("content-length", "5"), ("content-length", "5")]), Err(Code::Framing));
+        for coding in ["identity, chunked", "gzip", "chunked, chunked", ""] {
+            assert_eq!(framed(&[("transfer-encoding", coding)]), Err(Code::Framing), "{coding}");
+        }
+        assert_eq!(framed(&[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")]), Err(Code::Framing));
+    }
+
+    /// Attacks F05, F07.
+    #[test]
+    fn websockets_are_told_to_the_verdict_and_h2c_is_left_for_stripping() {
+        let tunnel = tunnel("a.test:443");
+        let upgrade = |to| {
+            let headers = [("host", "a.test"), ("connection", "upgrade"), ("upgrade", to)];
+            read(Some(&tunnel), &request("GET", "/", &headers)).unwrap().upgrade
+        };
+        assert_eq!(upgrade("websocket"), Some(Upgrade::WebSocket));
+        assert_eq!(upgrade("h2c, WebSocket"), Some(Upgrade::WebSocket));
+        assert_eq!(upgrade("h2c"), None);
+    }
+
+    #[test]
+    fn connect_is_host_and_port() {
+        let connect = |target, headers: &[(&str, &str)]| {
+            let read = Target::connect(&request("CONNECT", target, headers));
+            read.map(|authority| authority.to_string()).map_err(|refusal| refusal.code)
+        };
+        assert_eq!(connect("A.test.:443", &[]), Ok("a.test:443".to_owned()));
+        assert_eq!(connect("a.test", &[]), Err(Code::AuthorityMalformed));
+        assert_eq!(connect("a.test:443", &[("host", "a.test")]), Ok("a.test:443".to_owned()));
+        assert_eq!(connect("a.test:443", &[("host", "b.test")]), Err(Code::AuthorityMismatch));
+        assert_eq!(connect("a.test:443", &[("content-length", "0")]), Err(Code::Framing));
+        assert_eq!(connect("u@a.test:443", &[]), Err(Code::AuthorityMalformed));
+    }
 }

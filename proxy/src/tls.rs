@@ -10,13 +10,17 @@ use std::time::{Duration, SystemTime};
 
 use policies::Host;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    SanType,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 /// How long an authority and its leaves are valid: longer than any sandbox lives.
 const VALIDITY: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// HTTP/2 in ALPN (RFC 9113 §3.1).
+pub(crate) const H2: &[u8] = b"h2";
 
 /// Clocks inside and outside may differ a little.
 const BACKDATED: Duration = Duration::from_secs(24 * 3600);
@@ -94,12 +98,11 @@ impl SandboxCa {
         params.use_authority_key_identifier_extension = true;
         let leaf = params.signed_by(&self.leaf_key, &self.issuer)?;
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(self.leaf_key.serialize_der()));
-        let mut config =
-            ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-                .with_safe_default_protocol_versions()?
-                .with_no_client_auth()
-                .with_single_cert(vec![leaf.der().clone()], key)?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(vec![leaf.der().clone()], key)?;
+        config.alpn_protocols = alpn();
         config.send_tls13_tickets = 1;
         Ok(config)
     }
@@ -132,6 +135,11 @@ pub fn upstream_tls(extra_roots: &[CertificateDer<'static>]) -> Result<Arc<Clien
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = alpn();
     Ok(Arc::new(config))
+}
+
+/// What both ends are offered, best first.
+fn alpn() -> Vec<Vec<u8>> {
+    vec![H2.to_vec(), b"http/1.1".to_vec()]
 }

@@ -1,37 +1,50 @@
 //! Upstream: resolve, check, dial, verify, send. Every step wants the proof that
 //! the request is allowed and stored.
 
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use policies::{CheckedAddress, Code, Host, Permit, Refusal, Scheme};
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use policies::{Authority, CheckedAddress, Code, Facts, Host, Permit, Refusal, Scheme};
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::body::Outgoing;
 use crate::door::{Door, Gateway};
 use crate::record::Audited;
+use crate::tls::H2;
 
+mod outbound;
 mod pool;
 
-pub(crate) use pool::{Lease, Pool};
-use pool::Key;
+pub(crate) use outbound::Outbound;
 
-/// One connection to an upstream, used by one request at a time.
+use pool::Key;
+pub(crate) use pool::{Lease, Pool};
+
+/// A connection to an upstream: used by one request at a time where it speaks
+/// HTTP/1.1, shared by its door's requests where it speaks HTTP/2.
 pub(crate) struct Upstream {
-    sender: SendRequest<Outgoing>,
+    sender: Sender,
     address: CheckedAddress,
-    _driver: AbortOnDrop,
+    driver: Arc<AbortOnDrop>,
 }
 
-struct AbortOnDrop(AbortHandle);
+enum Sender {
+    Http1(http1::SendRequest<Outgoing>),
+    Http2(http2::SendRequest<Outgoing>),
+}
+
+pub(crate) struct AbortOnDrop(AbortHandle);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
@@ -39,54 +52,103 @@ impl Drop for AbortOnDrop {
     }
 }
 
+impl Upstream {
+    /// Another handle to a connection that many requests may use.
+    fn share(&self) -> Option<Upstream> {
+        match &self.sender {
+            Sender::Http1(_) => None,
+            Sender::Http2(sender) => {
+                let sender = Sender::Http2(sender.clone());
+                Some(Upstream { sender, address: self.address, driver: self.driver.clone() })
+            }
+        }
+    }
+
+    async fn is_ready(&mut self) -> bool {
+        match &mut self.sender {
+            Sender::Http1(sender) => sender.ready().await.is_ok(),
+            Sender::Http2(sender) => sender.ready().await.is_ok(),
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        match &self.sender {
+            Sender::Http1(sender) => sender.is_closed(),
+            Sender::Http2(sender) => sender.is_closed(),
+        }
+    }
+
+    async fn send(&mut self, facts: &Facts, outbound: Outbound) -> Result<http::Response<Incoming>, Unanswered> {
+        match &mut self.sender {
+            Sender::Http1(sender) => sender.try_send_request(outbound.into_http1(facts)?).await,
+            Sender::Http2(sender) => sender.try_send_request(outbound.into_http2(facts)?).await,
+        }
+        .map_err(|mut error| match error.take_message() {
+            Some(unsent) => Unanswered::Unsent(Box::new(Outbound::recover(unsent))),
+            None => Unanswered::Broken,
+        })
+    }
+}
+
+/// What became of a request that got no answer.
+enum Unanswered {
+    /// Not a byte was written: it can go elsewhere.
+    Unsent(Box<Outbound>),
+    /// It may have arrived.
+    Broken,
+    Refused(Refusal),
+}
+
 /// Sends a request and waits for the head of its answer. A pooled connection that
 /// turns out to be closed before anything was written is replaced by a fresh one.
 pub(crate) async fn send(
     door: &Arc<Door>,
     audited: &Audited,
-    request: http::Request<Outgoing>,
+    mut outbound: Outbound,
 ) -> Result<(http::Response<Incoming>, Lease), Refusal> {
     let key = Key::of(audited.permit());
-    let mut request = request;
     while let Some(mut upstream) = door.pool.take(&key, audited.permit()).await {
-        match exchange(door, audited, &mut upstream, request).await {
+        match exchange(door, audited, &mut upstream, outbound).await {
             Ok(answer) => return Ok((answer, Lease::new(door.clone(), key, upstream))),
-            Err(Failed::Unsent(unsent)) => request = *unsent,
-            Err(Failed::Refused(refusal)) => return Err(refusal),
+            Err(Unanswered::Unsent(unsent)) => outbound = *unsent,
+            Err(unanswered) => return Err(unanswered.into_refusal(audited)),
         }
     }
     let mut upstream = open(&door.gateway, audited.permit()).await?;
-    match exchange(door, audited, &mut upstream, request).await {
-        Ok(answer) => Ok((answer, Lease::new(door.clone(), key, upstream))),
-        Err(Failed::Unsent(_)) => Err(broken_off()),
-        Err(Failed::Refused(refusal)) => Err(refusal),
+    if let Some(shared) = upstream.share() {
+        door.pool.put(key.clone(), shared);
     }
-}
-
-enum Failed {
-    /// Not a byte was written: the request can go elsewhere.
-    Unsent(Box<http::Request<Outgoing>>),
-    Refused(Refusal),
+    match exchange(door, audited, &mut upstream, outbound).await {
+        Ok(answer) => Ok((answer, Lease::new(door.clone(), key, upstream))),
+        Err(unanswered) => Err(unanswered.into_refusal(audited)),
+    }
 }
 
 async fn exchange(
     door: &Door,
     audited: &Audited,
     upstream: &mut Upstream,
-    request: http::Request<Outgoing>,
-) -> Result<http::Response<Incoming>, Failed> {
+    outbound: Outbound,
+) -> Result<http::Response<Incoming>, Unanswered> {
     let address = upstream.address.get();
-    still_allowed(door, audited.permit(), address).map_err(Failed::Refused)?;
+    still_allowed(door, audited.permit(), address).map_err(Unanswered::Refused)?;
     audited.tally().note(|outcome| outcome.address = Some(address));
-    let answer = timeout(door.gateway.limits.answer_time, upstream.sender.try_send_request(request)).await;
-    match answer {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(mut error)) => match error.take_message() {
-            Some(unsent) => Err(Failed::Unsent(Box::new(unsent))),
+    let facts = audited.permit().facts();
+    let too_late = || Unanswered::Refused(Refusal::new(Code::Timeout, "the host did not answer in time"));
+    tokio::select! {
+        answer = timeout(door.gateway.limits.answer_time, upstream.send(facts, outbound)) => answer.map_err(|_| too_late())?,
+        // A leak in the body, or a tightened policy; why is in the tally.
+        () = audited.tally().until_cut() => Err(Unanswered::Broken),
+    }
+}
+
+impl Unanswered {
+    fn into_refusal(self, audited: &Audited) -> Refusal {
+        match self {
+            Unanswered::Refused(refusal) => refusal,
             // A leak found in the body broke it off: that is the reason to give.
-            None => Err(Failed::Refused(audited.tally().refused().unwrap_or_else(broken_off))),
-        },
-        Err(_) => Err(Failed::Refused(Refusal::new(Code::Timeout, "the host did not answer in time"))),
+            Unanswered::Unsent(_) | Unanswered::Broken => audited.tally().refused().unwrap_or_else(broken_off),
+        }
     }
 }
 
@@ -99,7 +161,7 @@ fn still_allowed(door: &Door, permit: &Permit, address: SocketAddr) -> Result<()
         return Ok(());
     }
     let revoked = |refusal| Refusal { code: Code::Revoked, ..refusal };
-    match policy.decide(permit.facts().clone()) {
+    match policy.decide_at(permit.facts().clone(), (door.gateway.today)()) {
         policies::Verdict::Allow(now) if now.credential() == permit.credential() && now.model() == permit.model() => {
             now.check_address(address).map(drop).map_err(revoked)
         }
@@ -116,23 +178,58 @@ fn broken_off() -> Refusal {
 
 /// Opens a connection to an address that was checked against the permit.
 async fn open(gateway: &Gateway, permit: &Permit) -> Result<Upstream, Refusal> {
-    let addresses = resolve(gateway, permit).await?;
-    let (stream, address) = dial(gateway, permit, &addresses).await?;
+    let check = |address| permit.check_address(address);
+    let (stream, address) = reach(gateway, &permit.facts().authority, check).await?;
     match permit.facts().scheme {
-        Scheme::Http => speak(stream, address).await,
+        Scheme::Http => speak_http1(stream, address).await,
         Scheme::Https => {
-            let stream = verify(gateway, permit, stream).await?;
-            speak(stream, address).await
+            let stream = verify(gateway, &gateway.tls, permit, stream).await?;
+            if stream.get_ref().1.alpn_protocol() == Some(H2) {
+                return speak_http2(stream, address).await;
+            }
+            speak_http1(stream, address).await
         }
     }
 }
 
-/// Every address of the host, each checked: a single one that is not allowed
-/// refuses the request, for a mixed answer is what rebinding looks like.
-async fn resolve(gateway: &Gateway, permit: &Permit) -> Result<Vec<CheckedAddress>, Refusal> {
-    let authority = &permit.facts().authority;
+/// Opens a connection of its own for a WebSocket, which only HTTP/1.1 carries here.
+pub(crate) async fn open_websocket(gateway: &Gateway, permit: &Permit) -> Result<(Plain, CheckedAddress), Refusal> {
+    let check = |address| permit.check_address(address);
+    let (stream, address) = reach(gateway, &permit.facts().authority, check).await?;
+    if permit.facts().scheme == Scheme::Http {
+        return Ok((Box::new(stream), address));
+    }
+    let mut tls = (*gateway.tls).clone();
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let stream = verify(gateway, &Arc::new(tls), permit, stream).await?;
+    Ok((Box::new(stream), address))
+}
+
+/// A stream, whatever is below it.
+pub(crate) type Plain = Box<dyn Stream>;
+
+/// What a connection has to be able to do.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// Resolves and dials. `check` is the permit's: it makes the only thing that is
+/// dialled, and a single address that it refuses refuses them all, for a mixed
+/// answer is what rebinding looks like.
+pub(crate) async fn reach(
+    gateway: &Gateway,
+    authority: &Authority,
+    check: impl Fn(SocketAddr) -> Result<CheckedAddress, Refusal>,
+) -> Result<(TcpStream, CheckedAddress), Refusal> {
+    let addresses = resolve(gateway, authority).await?;
+    let checked: Vec<_> = addresses.into_iter().map(check).collect::<Result<_, _>>()?;
+    dial(gateway, authority, &checked).await
+}
+
+/// Every address of the host, still to be checked.
+async fn resolve(gateway: &Gateway, authority: &Authority) -> Result<Vec<SocketAddr>, Refusal> {
     let name = match &authority.host {
-        Host::Ip(ip) => return Ok(vec![permit.check_address((*ip, authority.port).into())?]),
+        Host::Ip(ip) => return Ok(vec![(*ip, authority.port).into()]),
         Host::Name(name) => name,
     };
     let unresolved = |why: String| Refusal::new(Code::Unresolved, format!("{name} does not resolve: {why}"));
@@ -144,15 +241,12 @@ async fn resolve(gateway: &Gateway, permit: &Permit) -> Result<Vec<CheckedAddres
     if found.is_empty() {
         return Err(unresolved("it has no address".to_owned()));
     }
-    found
-        .into_iter()
-        .map(|one| permit.check_address((one.ip, one.port.unwrap_or(authority.port)).into()))
-        .collect()
+    Ok(found.into_iter().map(|one| (one.ip, one.port.unwrap_or(authority.port)).into()).collect())
 }
 
 async fn dial(
     gateway: &Gateway,
-    permit: &Permit,
+    authority: &Authority,
     addresses: &[CheckedAddress],
 ) -> Result<(TcpStream, CheckedAddress), Refusal> {
     let mut reason = "it took too long".to_owned();
@@ -169,39 +263,56 @@ async fn dial(
             Err(_) => {}
         }
     }
-    let authority = &permit.facts().authority;
     Err(Refusal::new(Code::UpstreamFailed, format!("{authority} cannot be reached: {reason}")))
 }
 
 /// The certificate must be valid for the very host that was judged.
 async fn verify(
     gateway: &Gateway,
+    tls: &Arc<ClientConfig>,
     permit: &Permit,
     stream: TcpStream,
-) -> Result<tokio_rustls::client::TlsStream<TcpStream>, Refusal> {
+) -> Result<TlsStream<TcpStream>, Refusal> {
     let authority = &permit.facts().authority;
     let invalid = |why: String| Refusal::new(Code::TlsVerify, format!("TLS with {authority} failed: {why}"));
     let name = match &authority.host {
         Host::Name(name) => ServerName::try_from(name.to_string()).map_err(|error| invalid(error.to_string()))?,
         Host::Ip(ip) => ServerName::IpAddress((*ip).into()),
     };
-    let connector = TlsConnector::from(gateway.tls.clone());
+    let connector = TlsConnector::from(tls.clone());
     timeout(gateway.limits.handshake_time, connector.connect(name, stream))
         .await
         .map_err(|_| Refusal::new(Code::Timeout, format!("the TLS handshake with {authority} took too long")))?
         .map_err(|error| invalid(error.to_string()))
 }
 
-async fn speak<S>(stream: S, address: CheckedAddress) -> Result<Upstream, Refusal>
+async fn speak_http1<S>(stream: S, address: CheckedAddress) -> Result<Upstream, Refusal>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let (sender, connection) =
-        http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(|_| broken_off())?;
+    let (sender, connection) = http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(|_| broken_off())?;
+    Ok(Upstream { sender: Sender::Http1(sender), address, driver: drive(connection) })
+}
+
+async fn speak_http2<S>(stream: S, address: CheckedAddress) -> Result<Upstream, Refusal>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_header_list_size(64 << 10)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|_| broken_off())?;
+    Ok(Upstream { sender: Sender::Http2(sender), address, driver: drive(connection) })
+}
+
+/// Runs a connection until nobody holds it any more.
+pub(crate) fn drive(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) -> Arc<AbortOnDrop> {
     let driver = tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(upstream.closed = !error.is_canceled(), "Upstream connection ended");
         }
     });
-    Ok(Upstream { sender, address, _driver: AbortOnDrop(driver.abort_handle()) })
+    Arc::new(AbortOnDrop(driver.abort_handle()))
 }

@@ -201,7 +201,6 @@ fn a_report_shows_the_line_it_is_about() {
 
 #[test]
 fn secrets_are_read_without_their_line_break() {
-    use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("token");
     let source = SecretSource::File(path.clone());

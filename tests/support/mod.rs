@@ -4,9 +4,14 @@
 //! What it is: everything a test drives and looks at from outside. What it is not:
 //! a way into the program; tests see what an owner, an agent or an upstream sees.
 
-#![allow(dead_code, reason = "each test program uses its own part of the stage")]
+#![allow(dead_code, unused_imports, reason = "each test program uses its own part of the stage")]
 #![allow(unreachable_pub, reason = "every test program has this module to itself")]
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests drive programs, and fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "tests drive programs, and fail by panicking"
+)]
 
 mod audit;
 mod chat;

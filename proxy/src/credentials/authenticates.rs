@@ -9,14 +9,39 @@ use policies::{Code, Permit, Refusal};
 
 /// A header whose name holds one of these authenticates, or may.
 const IN_HEADERS: [&str; 16] = [
-    "auth", "cookie", "token", "api-key", "apikey", "api_key", "access-key", "secret", "passw", "signature",
-    "credential", "session", "jwt", "x-amz-security", "subscription-key", "functions-key",
+    "auth",
+    "cookie",
+    "token",
+    "api-key",
+    "apikey",
+    "api_key",
+    "access-key",
+    "secret",
+    "passw",
+    "signature",
+    "credential",
+    "session",
+    "jwt",
+    "x-amz-security",
+    "subscription-key",
+    "functions-key",
 ];
 
 /// A query parameter whose name holds one of these authenticates, or may.
 const IN_QUERIES: [&str; 13] = [
-    "auth", "token", "api-key", "apikey", "api_key", "access_key", "accesskey", "secret", "passw", "signature",
-    "credential", "session", "subscription-key",
+    "auth",
+    "token",
+    "api-key",
+    "apikey",
+    "api_key",
+    "access_key",
+    "accesskey",
+    "secret",
+    "passw",
+    "signature",
+    "credential",
+    "session",
+    "subscription-key",
 ];
 
 /// Names that look like it and are about paging, counting or content.

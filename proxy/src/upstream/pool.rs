@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use policies::{Authority, Permit, Scheme};
 
-use super::Upstream;
+use super::{Sender, Upstream};
 use crate::connection::Limits;
 use crate::door::Door;
 
@@ -40,11 +40,7 @@ pub(crate) struct Lease {
 impl Key {
     pub(crate) fn of(permit: &Permit) -> Self {
         let facts = permit.facts();
-        Key {
-            scheme: facts.scheme,
-            authority: facts.authority.clone(),
-            credential: permit.credential().cloned(),
-        }
+        Key { scheme: facts.scheme, authority: facts.authority.clone(), credential: permit.credential().cloned() }
     }
 }
 
@@ -54,22 +50,25 @@ impl Pool {
     }
 
     /// The connection that idled least, if it is alive and its address is still
-    /// one that this permit may reach.
+    /// one that this permit may reach. One that many may use stays for the next.
     pub(crate) async fn take(&self, key: &Key, permit: &Permit) -> Option<Upstream> {
         loop {
             let mut idle = self.lock().get_mut(key)?.pop()?;
             let fresh = idle.since.elapsed() < self.limits.idle_time;
             let allowed = permit.check_address(idle.upstream.address.get()).is_ok();
-            if fresh && allowed && idle.upstream.sender.ready().await.is_ok() {
+            if fresh && allowed && idle.upstream.is_ready().await {
+                if let Some(shared) = idle.upstream.share() {
+                    self.put(key.clone(), shared);
+                }
                 return Some(idle.upstream);
             }
         }
     }
 
-    fn put(&self, key: Key, upstream: Upstream) {
+    pub(super) fn put(&self, key: Key, upstream: Upstream) {
         let mut all = self.lock();
         let idle = all.entry(key).or_default();
-        idle.retain(|idle| idle.since.elapsed() < self.limits.idle_time && !idle.upstream.sender.is_closed());
+        idle.retain(|idle| idle.since.elapsed() < self.limits.idle_time && !idle.upstream.is_closed());
         if idle.len() < self.limits.idle_upstreams {
             idle.push(Idle { upstream, since: Instant::now() });
         }
@@ -85,9 +84,9 @@ impl Lease {
         Lease { door, key, upstream }
     }
 
-    /// For the next request.
+    /// For the next request. A shared connection has never left the pool.
     pub(crate) fn give_back(self) {
-        if !self.upstream.sender.is_closed() {
+        if matches!(self.upstream.sender, Sender::Http1(_)) && !self.upstream.is_closed() {
             self.door.pool.put(self.key, self.upstream);
         }
     }

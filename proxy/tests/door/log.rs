@@ -111,7 +111,8 @@ async fn a_locked_vault_lets_nothing_out() {
     let world = World::new().await;
     world.safe.locked.store(true, Ordering::SeqCst);
     let mut client = world.family.tunnel("api.bound.test:443").await;
-    let request = format!("GET /v1/x HTTP/1.1\r\nHost: api.bound.test\r\nAuthorization: Bearer {}\r\n\r\n", world.surrogate());
+    let request =
+        format!("GET /v1/x HTTP/1.1\r\nHost: api.bound.test\r\nAuthorization: Bearer {}\r\n\r\n", world.surrogate());
     client.send(&request).await;
     assert_eq!(client.answer().await.unwrap().status, 503);
     assert_eq!(world.log.only().code(), Some(Code::SecretUnavailable));

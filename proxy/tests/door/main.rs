@@ -7,8 +7,8 @@ mod support;
 
 mod limits;
 mod log;
-mod pool;
 mod policy;
+mod pool;
 mod requests;
 mod responses;
 mod streams;

@@ -16,7 +16,8 @@ async fn one_connection_serves_many_requests() {
     let world = World::new().await;
     let mut client = world.family.tunnel("cdn.allowed.test:443").await;
     let post = "POST /2 HTTP/1.1\r\nHost: cdn.allowed.test\r\nContent-Length: 4\r\n\r\ndata";
-    let chunked = "POST /3 HTTP/1.1\r\nHost: cdn.allowed.test\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ndata\r\n0\r\n\r\n";
+    let chunked =
+        "POST /3 HTTP/1.1\r\nHost: cdn.allowed.test\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ndata\r\n0\r\n\r\n";
     for request in [&get("cdn.allowed.test", "/1"), post, chunked, &get("cdn.allowed.test", "/4")] {
         client.send(request).await;
         assert_eq!(client.answer().await.unwrap().status, 200);
@@ -68,9 +69,9 @@ async fn a_pooled_connection_whose_address_is_no_longer_allowed_is_left() {
     let world = World::new().await;
     assert_eq!(world.family.get("cdn.allowed.test", "/1").await.status, 200);
     world.settled().await;
-    world.family.replace_policy(
-        "[[allow]]\nhost = \"cdn.allowed.test\"\ndo = [\"* /**\"]\nprivate = [\"127.0.0.14/32\"]\n",
-    );
+    world
+        .family
+        .replace_policy("[[allow]]\nhost = \"cdn.allowed.test\"\ndo = [\"* /**\"]\nprivate = [\"127.0.0.14/32\"]\n");
     assert_eq!(world.family.get("cdn.allowed.test", "/2").await.status, 403);
     assert_eq!(world.upstream("cdn.allowed.test").only().request_line(), "GET /1 HTTP/1.1");
 }

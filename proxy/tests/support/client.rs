@@ -68,6 +68,11 @@ impl Client {
         timeout(patience, self.stream.write(bytes)).await?
     }
 
+    /// Sends what was written and not sent yet.
+    pub async fn flush(&mut self) {
+        timeout(PATIENCE, self.stream.flush()).await.expect("the door reads").expect("an open door");
+    }
+
     /// CONNECT, and TLS inside it.
     pub async fn tunnel(mut self, authority: &str) -> Self {
         self.send(format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n")).await;
@@ -160,7 +165,8 @@ impl Client {
     async fn chunks(&mut self, body: &mut Vec<u8>) -> bool {
         loop {
             let Some(line) = self.line().await else { return false };
-            let size = usize::from_str_radix(line.split(';').next().unwrap_or_default().trim(), 16).expect("a chunk size");
+            let size =
+                usize::from_str_radix(line.split(';').next().unwrap_or_default().trim(), 16).expect("a chunk size");
             if size == 0 {
                 // Trailers end with an empty line.
                 while self.line().await.is_some_and(|line| !line.is_empty()) {}

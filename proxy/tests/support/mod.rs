@@ -128,6 +128,8 @@ impl World {
             ledger: log.clone(),
             resolver: names.clone(),
             secrets: safe.clone(),
+            budget: Arc::new(ports::Unlimited),
+            today: || policies::Date::new(2026, 11, 23).unwrap(),
             tls: upstream_tls(&[certificates::root()]).unwrap(),
             limits: setup.limits,
             connections: AtomicU64::new(0),
@@ -282,7 +284,8 @@ fn safe(values: &BTreeMap<&'static str, String>, guards: bool) -> Safe {
         };
         watched(what, &values[value])
     };
-    let secret = |value, credential: &str| watched(WatchedKind::Secret { credential: credential.into() }, &values[value]);
+    let secret =
+        |value, credential: &str| watched(WatchedKind::Secret { credential: credential.into() }, &values[value]);
     let all = vec![
         secret("REAL1", "first"),
         secret("REAL2", "second"),
@@ -300,7 +303,8 @@ fn watched(what: WatchedKind, value: &str) -> Watched {
 }
 
 fn keyring(first: &str, second: &str, guards: bool) -> Keyring {
-    let authorities = |hosts: &[&str]| hosts.iter().map(|host| Authority::parse(host, None).unwrap()).collect::<Vec<_>>();
+    let authorities =
+        |hosts: &[&str]| hosts.iter().map(|host| Authority::parse(host, None).unwrap()).collect::<Vec<_>>();
     let credential = |name: &str, hosts: &[&str], header: &'static str, only: &[&str], surrogate: &str| Credential {
         name: name.into(),
         hosts: authorities(hosts),
@@ -359,4 +363,3 @@ impl std::io::Write for Traces {
         Ok(())
     }
 }
-

@@ -31,7 +31,11 @@ fn cases() -> Vec<Named> {
         let whole = !attack.title.is_empty() && !attack.source.is_empty() && !attack.cases.is_empty();
         assert!(whole, "{} is not whole", attack.id);
         let id = attack.id;
-        attack.cases.into_iter().map(move |case| Named { family: family.clone(), name: format!("{id} {}", case.name), case })
+        attack.cases.into_iter().map(move |case| Named {
+            family: family.clone(),
+            name: format!("{id} {}", case.name),
+            case,
+        })
     };
     case::all().into_iter().flat_map(named).collect()
 }
@@ -109,7 +113,8 @@ const UNTRIED: &str = "not tried";
 /// How many were tried, which of them found nothing wrong, and what the others found.
 fn noticed(ran: Vec<(Named, Run)>) -> (usize, Vec<String>, Vec<String>) {
     let tried: Vec<_> = ran.into_iter().filter(|(_, run)| run.faults != [UNTRIED]).collect();
-    let unnoticed = tried.iter().filter(|(_, run)| run.faults.is_empty()).map(|(named, _)| named.name.clone()).collect();
+    let unnoticed =
+        tried.iter().filter(|(_, run)| run.faults.is_empty()).map(|(named, _)| named.name.clone()).collect();
     (tried.len(), unnoticed, tried.into_iter().flat_map(|(_, run)| run.faults).collect())
 }
 

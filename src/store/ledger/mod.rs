@@ -31,13 +31,13 @@ use proxy::audit::{Decision, Ledger, LedgerDown, Outcome, Seq};
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-use super::{RunId, StoreError, now};
+use super::{Millis, RunId, StoreError, now};
 use durable::Durable;
 use writer::{Event, Writer};
 
 pub use chain::{BadRecord, Verified, VerifyError};
 pub use filter::{Filter, Which};
-pub use reader::AuditReader;
+pub use reader::{AuditReader, UsedSince};
 pub use record::{AuditEntry, DecisionRecord, Ending, OutcomeRecord, RuleRecord};
 
 /// The audit log, open for writing; share it by `Arc`.
@@ -130,6 +130,11 @@ impl AuditLog {
             ..Filter::default()
         };
         self.read(|reader| reader.entries(&filter))
+    }
+
+    /// What a group has sent since a moment.
+    pub fn used_since(&self, group: &GroupName, since: Millis) -> Result<UsedSince, StoreError> {
+        self.read(|reader| reader.used_since(group, since))
     }
 
     /// One decision with its outcome.

@@ -1,8 +1,10 @@
 //! Reading the log, while the daemon writes it or without one.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use policies::GroupName;
 use proxy::audit::Seq;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
@@ -12,7 +14,19 @@ use super::chain::{self, Verified, VerifyError};
 use super::filter::Filter;
 use super::record::{AuditEntry, Ending, OutcomeRecord};
 use super::writer::{MIGRATIONS, to_row};
-use crate::store::{RunId, StoreError, migrations, runs};
+use crate::store::{Millis, RunId, StoreError, migrations, runs};
+
+/// What a group has used since a moment: allowed requests, bytes of heads and bodies,
+/// and the names below a wildcard that were asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UsedSince {
+    /// Requests that were allowed.
+    pub requests: u64,
+    /// Bytes that went up.
+    pub bytes_up: u64,
+    /// Names below a wildcard.
+    pub names: BTreeSet<String>,
+}
 
 /// A read-only view of the log.
 #[derive(Debug)]
@@ -60,6 +74,28 @@ impl AuditReader {
             entries.reverse();
         }
         Ok(entries)
+    }
+
+    /// What a group has used since a moment.
+    pub fn used_since(&self, group: &GroupName, since: Millis) -> Result<UsedSince, StoreError> {
+        let explain = |error: rusqlite::Error| StoreError::sqlite(&self.path, &error);
+        let sql = "SELECT iif(d.record ->> 'by_wildcard', d.host, NULL), ifnull(d.record ->> 'head_bytes', 0) + ifnull(o.record ->> 'bytes_up', 0) \
+                   FROM events d LEFT JOIN events o ON o.about = d.seq AND o.kind = 'outcome' \
+                   WHERE d.kind = 'decision' AND d.at_ms >= ?1 AND d.group_name = ?2 AND d.verdict = 'allow'";
+        let mut select = self.connection.prepare_cached(sql).map_err(explain)?;
+        let rows = select
+            .query_map(rusqlite::params![since, group.as_str()], |row| {
+                Ok((row.get::<_, Option<String>>(0)?, row.get::<_, i64>(1)?))
+            })
+            .map_err(explain)?;
+        let mut used = UsedSince::default();
+        for row in rows {
+            let (host, bytes) = row.map_err(explain)?;
+            used.requests += 1;
+            used.bytes_up += bytes.unsigned_abs();
+            used.names.extend(host);
+        }
+        Ok(used)
     }
 
     /// One decision with its outcome.

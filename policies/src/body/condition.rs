@@ -1,0 +1,114 @@
+//! One condition: a field, and what its values must or must not be.
+
+use std::fmt;
+
+use super::field::Field;
+use crate::wildcard;
+
+/// A field with what is said about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Condition {
+    pub(crate) field: Field,
+    pub(crate) words: Words,
+    /// Compares without regard to ASCII case, because a match refuses.
+    wide: bool,
+}
+
+/// What is said. A field that is missing (or null) has no values: `not` and `only` hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Words {
+    /// No value is one of these.
+    Not(Vec<Wanted>),
+    /// Every value is one of these.
+    Only(Vec<Wanted>),
+    /// At least one value is one of these.
+    Any(Vec<Wanted>),
+    /// There is no such field.
+    Absent,
+    /// There is one.
+    Present,
+}
+
+/// A value as a policy writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// A text; `*` stands for any characters.
+    Text(String),
+    /// true or false.
+    Bool(bool),
+}
+
+/// Whether a rule gives or takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Allow,
+    Deny,
+}
+
+impl Condition {
+    pub(crate) fn new(field: Field, words: Words, effect: Effect) -> Self {
+        let wide = match effect {
+            Effect::Allow => matches!(words, Words::Not(_)),
+            Effect::Deny => matches!(words, Words::Any(_) | Words::Only(_)),
+        };
+        Condition { field, words, wide }
+    }
+
+    /// Whether a text is one of the wanted; `None` where no text is wanted at all.
+    pub(crate) fn matches_text(&self, text: &str) -> Option<bool> {
+        let mut patterns = self.wanted().iter().filter_map(|wanted| match wanted {
+            Wanted::Text(pattern) => Some(pattern),
+            Wanted::Bool(_) => None,
+        });
+        let first = patterns.next()?;
+        Some(self.fits(first, text) || patterns.any(|pattern| self.fits(pattern, text)))
+    }
+
+    /// The same for true and false.
+    pub(crate) fn matches_bool(&self, value: bool) -> Option<bool> {
+        let is_bool = |wanted: &Wanted| matches!(wanted, Wanted::Bool(_));
+        self.wanted().iter().any(is_bool).then(|| self.wanted().contains(&Wanted::Bool(value)))
+    }
+
+    fn wanted(&self) -> &[Wanted] {
+        match &self.words {
+            Words::Not(wanted) | Words::Only(wanted) | Words::Any(wanted) => wanted,
+            Words::Absent | Words::Present => &[],
+        }
+    }
+
+    fn fits(&self, pattern: &str, text: &str) -> bool {
+        let same = |p: &u8, t: &u8| if self.wide { p.eq_ignore_ascii_case(t) } else { p == t };
+        wildcard::matches(pattern.as_bytes(), text.as_bytes(), |p| *p == b'*', same)
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let field = &self.field;
+        match &self.words {
+            Words::Not(wanted) => write!(f, "no `{field}` is {}", List(wanted)),
+            Words::Only(wanted) => write!(f, "every `{field}` is {}", List(wanted)),
+            Words::Any(wanted) => write!(f, "some `{field}` is {}", List(wanted)),
+            Words::Absent => write!(f, "there is no `{field}`"),
+            Words::Present => write!(f, "there is a `{field}`"),
+        }
+    }
+}
+
+struct List<'a>(&'a [Wanted]);
+
+impl fmt::Display for List<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, wanted) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str(" or ")?;
+            }
+            match wanted {
+                Wanted::Text(text) => f.write_str(text)?,
+                Wanted::Bool(value) => write!(f, "{value}")?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,76 @@
+//! A day of the calendar, so that a policy can end an observation. What it is not:
+//! a clock. Whoever judges says which day it is.
+
+use std::fmt;
+
+/// A day: later is greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+pub struct Date {
+    year: u16,
+    month: u8,
+    day: u8,
+}
+
+impl Date {
+    /// The last day there is: what ends on any day has ended by then.
+    pub const LAST: Date = Date { year: 9999, month: 12, day: 31 };
+
+    /// `None` for a day that no calendar has.
+    pub fn new(year: u16, month: u8, day: u8) -> Option<Self> {
+        let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+        let days = match month {
+            1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+            4 | 6 | 9 | 11 => 30,
+            2 if leap => 29,
+            2 => 28,
+            _ => 0,
+        };
+        (year <= 9999 && day >= 1 && day <= days).then_some(Date { year, month, day })
+    }
+
+    /// Reads `2026-12-01`, in exactly that form.
+    pub fn parse(text: &str) -> Option<Self> {
+        let parts: Vec<&str> = text.split('-').collect();
+        let [year, month, day] = parts[..] else { return None };
+        let digits = |part: &str, length| part.len() == length && part.bytes().all(|b| b.is_ascii_digit());
+        if !(digits(year, 4) && digits(month, 2) && digits(day, 2)) {
+            return None;
+        }
+        Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?)
+    }
+}
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.day)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn dates() {
+        for text in ["2026-12-01", "2024-02-29", "2000-02-29", "0001-01-31"] {
+            assert_eq!(Date::parse(text).unwrap().to_string(), text);
+        }
+        for text in [
+            "2026-2-01",
+            "2026-02-29",
+            "1900-02-29",
+            "2026-13-01",
+            "2026-00-01",
+            "2026-04-31",
+            "2026-04-00",
+            "+026-04-01",
+            "2026-04-01Z",
+            "",
+        ] {
+            assert_eq!(Date::parse(text), None, "{text}");
+        }
+        assert!(Date::parse("2026-12-01") > Date::parse("2026-11-30"));
+        assert!(Date::parse("2027-01-01") > Date::parse("2026-12-31"));
+    }
+}

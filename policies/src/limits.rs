@@ -1,0 +1,132 @@
+//! `[limits]`: how much may leave, over time. What it is not: the counting, which
+//! belongs to whoever keeps a clock and a database.
+
+use std::ops::Range;
+
+use crate::file::Block;
+use crate::request_pattern::PatternError;
+
+/// The limits of one group; what is not said is not limited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Limits {
+    /// Bytes sent up in a day, bodies and heads together.
+    pub upload_per_day: Option<u64>,
+    /// Bytes sent up in one request.
+    pub upload_per_request: Option<u64>,
+    /// Requests in a minute.
+    pub requests_per_minute: Option<u64>,
+    /// Requests in a day.
+    pub requests_per_day: Option<u64>,
+    /// Names below a `*.` or `**.` that were not asked for before, in a day.
+    pub new_names_per_day: Option<u64>,
+}
+
+pub(crate) const KEYS: [&str; 5] =
+    ["upload_per_day", "upload_per_request", "requests_per_minute", "requests_per_day", "new_names_per_day"];
+
+impl Limits {
+    /// Both bind: the smaller one of each.
+    pub(crate) fn and(self, other: Limits) -> Limits {
+        let least = |one: Option<u64>, other: Option<u64>| one.into_iter().chain(other).min();
+        Limits {
+            upload_per_day: least(self.upload_per_day, other.upload_per_day),
+            upload_per_request: least(self.upload_per_request, other.upload_per_request),
+            requests_per_minute: least(self.requests_per_minute, other.requests_per_minute),
+            requests_per_day: least(self.requests_per_day, other.requests_per_day),
+            new_names_per_day: least(self.new_names_per_day, other.new_names_per_day),
+        }
+    }
+}
+
+pub(crate) fn limits(block: &mut Block<'_, '_>) -> Limits {
+    block.known_keys("[limits]", &KEYS);
+    Limits {
+        upload_per_day: size(block, "upload_per_day"),
+        upload_per_request: size(block, "upload_per_request"),
+        requests_per_minute: block.count("requests_per_minute"),
+        requests_per_day: block.count("requests_per_day"),
+        new_names_per_day: block.count("new_names_per_day"),
+    }
+}
+
+fn size(block: &mut Block<'_, '_>, key: &str) -> Option<u64> {
+    let (span, text): (Range<usize>, String) = block.string(key)?;
+    bytes(&text).map_err(|error| block.reader.pattern_problem(span, error)).ok()
+}
+
+/// `20 MB` is 20 million bytes, `1 MiB` is 1024 times 1024.
+fn bytes(text: &str) -> Result<u64, PatternError> {
+    let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(at);
+    let factor: u64 = match unit.trim_start_matches(' ') {
+        "B" => 1,
+        "kB" | "KB" => 1000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(no_size(text)),
+    };
+    number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or_else(|| no_size(text))
+}
+
+fn no_size(text: &str) -> PatternError {
+    let help = "write a whole number and B, kB, MB, GB, KiB, MiB or GiB, like \"20 MB\"";
+    PatternError::new(format!("{text:?} is no size"), Some(help.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        for (text, want) in [
+            ("20 MB", 20_000_000),
+            ("20MB", 20_000_000),
+            ("1 MiB", 1_048_576),
+            ("0 B", 0),
+            ("7 kB", 7000),
+            ("7 KB", 7000),
+            ("2 GB", 2_000_000_000),
+            ("3 KiB", 3072),
+            ("1 GiB", 1_073_741_824),
+        ] {
+            assert_eq!(bytes(text), Ok(want), "{text}");
+        }
+        for text in [
+            "",
+            "20",
+            "MB",
+            "-1 MB",
+            "1.5 MB",
+            "20 mb",
+            "20 M",
+            "20 MB ",
+            "99999999999999999999 B",
+            "99999999999999999 GB",
+        ] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_smaller_limit_binds() {
+        let own = Limits { upload_per_day: Some(5), requests_per_day: Some(9), ..Limits::default() };
+        let base = Limits {
+            upload_per_day: Some(7),
+            requests_per_day: Some(2),
+            requests_per_minute: Some(1),
+            ..Limits::default()
+        };
+        let both = Limits {
+            upload_per_day: Some(5),
+            requests_per_day: Some(2),
+            requests_per_minute: Some(1),
+            ..Limits::default()
+        };
+        assert_eq!((own.and(base), base.and(own)), (both, both));
+    }
+}

@@ -1,0 +1,98 @@
+//! What a refused request is told: how close it came, and what would lift it.
+
+use std::sync::Arc;
+
+use crate::rules::{AllowRule, DenyRule, Fit, Reading};
+use crate::{Code, Facts, Host, Policy, Refusal, RuleRef, Upgrade, suggest};
+
+impl Policy {
+    /// Fail closed: unreachable as long as a grant has a rule to stand on.
+    pub(crate) fn no_rule(&self) -> Refusal {
+        Refusal::new(Code::NotAllowed, format!("no rule of group {} covers this", self.group))
+    }
+
+    pub(crate) fn two_credentials(&self, rule: &AllowRule, other: &AllowRule) -> Refusal {
+        let (first, second) = if place(&rule.at) < place(&other.at) { (rule, other) } else { (other, rule) };
+        let name = |rule: &AllowRule| rule.credential.as_deref().unwrap_or_default().to_owned();
+        let why = format!(
+            "two rules put different credentials on this request: {} ({}) and {} ({})",
+            name(first),
+            first.at,
+            name(second),
+            second.at
+        );
+        Refusal { code: Code::CredentialAmbiguous, why, rule: Some(first.at.clone()), lift: Vec::new() }
+    }
+
+    pub(crate) fn denied(&self, deny: &DenyRule) -> Refusal {
+        let fallback = || format!("a deny rule for {} covers this", deny.host);
+        Refusal {
+            code: Code::DeniedByRule,
+            why: deny.why.clone().unwrap_or_else(fallback),
+            rule: Some(deny.at.clone()),
+            lift: suggest::lift_deny(deny),
+        }
+    }
+
+    /// No allow covers the request: says how close the closest came.
+    pub(crate) fn not_covered(&self, request: &Reading<'_>, named: &[(Fit, &AllowRule)]) -> Refusal {
+        let facts = request.facts;
+        let closest = named.iter().map(|(fit, _)| *fit).max();
+        let (code, why) = match closest {
+            None => self.unnamed(facts),
+            Some(closest) => self.near(request, closest),
+        };
+        let rules: Vec<_> = named.iter().filter(|(fit, _)| *fit > Fit::OtherPort).map(|(_, rule)| *rule).collect();
+        Refusal { code, why, rule: None, lift: suggest::lift(facts, &rules) }
+    }
+
+    fn unnamed(&self, facts: &Facts) -> (Code, String) {
+        let (group, host) = (&self.group, &facts.authority.host);
+        if self.tunnels_of(host).next().is_some() {
+            let why =
+                format!("group {group} may reach {host} only by a TLS tunnel that stays closed, which this is not");
+            return (Code::PortDenied, why);
+        }
+        match host {
+            Host::Ip(_) => (Code::IpLiteral, format!("{host} is an address, and no rule of group {group} names it")),
+            Host::Name(_) => (Code::NotAllowed, format!("no rule of group {group} names {host}")),
+        }
+    }
+
+    fn near(&self, request: &Reading<'_>, closest: Fit) -> (Code, String) {
+        let facts = request.facts;
+        let (group, host, port) = (&self.group, &facts.authority.host, facts.authority.port);
+        let (scheme, method) = (facts.scheme.as_str(), facts.method);
+        match closest {
+            Fit::OtherPort => {
+                (Code::PortDenied, format!("group {group} may reach {host}, but not by {scheme} on port {port}"))
+            }
+            Fit::NoUpgrade => (Code::UpgradeDenied, self.no_upgrade(facts)),
+            Fit::OtherMethod if request.overrides_method() => (
+                Code::MethodDenied,
+                format!("the query asks {host} for another method, and group {group} may not use all of them here"),
+            ),
+            Fit::OtherMethod => {
+                (Code::MethodDenied, format!("group {group} may reach this page of {host}, but not with {method}"))
+            }
+            Fit::OtherPath | Fit::Fits(..) => {
+                (Code::PathDenied, format!("group {group} may reach {host}, but not this page of it"))
+            }
+        }
+    }
+
+    fn no_upgrade(&self, facts: &Facts) -> String {
+        let (group, host) = (&self.group, &facts.authority.host);
+        match facts.upgrade {
+            Some(Upgrade::WebSocket) if facts.method != crate::Method::Get => {
+                format!("a WebSocket starts with GET, not with {}", facts.method)
+            }
+            _ => format!("group {group} may reach this page of {host}, but not open a WebSocket there"),
+        }
+    }
+}
+
+/// Where a rule stands, in an order of its own.
+pub(crate) fn place(at: &RuleRef) -> (Arc<str>, u32) {
+    (Arc::clone(&at.file), at.line)
+}

@@ -1,0 +1,340 @@
+//! Tunnels, WebSockets, body conditions, limits and observing, over whole policies.
+#![allow(clippy::unwrap_used)]
+
+use policies::{Authority, Code, Date, Facts, GroupName, Limits, Permit, Policy, Refusal, Source, Verdict};
+
+fn compile(text: &str, base: &str) -> policies::Compiled {
+    let group = GroupName::parse("family").unwrap();
+    let source = |name: &str, text: &str| Source { name: name.to_owned(), text: text.to_owned() };
+    let compiled = Policy::compile(&group, &source("policies/family.toml", text), Some(&source("base.toml", base)));
+    compiled.unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+fn policy(text: &str) -> Policy {
+    compile(text, "").policy
+}
+
+fn facts(request: &str) -> Facts {
+    let (method, url) = request.split_once(' ').unwrap();
+    Facts::parse(method, url).unwrap()
+}
+
+fn ask(verdict: Verdict) -> Result<Permit, Refusal> {
+    match verdict {
+        Verdict::Allow(permit) => Ok(permit),
+        Verdict::Deny(_, refusal) => Err(refusal),
+    }
+}
+
+fn decide(policy: &Policy, request: &str) -> Result<Permit, Refusal> {
+    ask(policy.decide(facts(request)))
+}
+
+fn code(policy: &Policy, request: &str) -> String {
+    decide(policy, request)
+        .map_or_else(|refusal| refusal.code.to_string(), |permit| format!("allow {}", permit.rule().line))
+}
+
+fn tunnel(policy: &Policy, authority: &str) -> Option<u32> {
+    policy.decide_tunnel(&Authority::parse(authority, None).unwrap()).map(|permit| permit.rule().line)
+}
+
+const TUNNELS: &str = r#"
+[[allow]]
+host = "*.pinned.test"
+tls = "tunnel"
+
+[[allow]]
+host = "a.pinned.test"
+tls = "tunnel"
+ports = [443, 5223]
+private = ["192.168.1.20/32"]
+
+[[allow]]
+host = "key.pinned.test"
+access = "read"
+credential = "key"
+
+[[allow]]
+host = "plain.pinned.test"
+access = "read"
+"#;
+
+#[test]
+fn tunnels_are_by_host_and_port() {
+    let policy = policy(TUNNELS);
+    for (authority, want) in [
+        ("a.pinned.test:443", Some(6)),
+        ("a.pinned.test:5223", Some(6)),
+        ("a.pinned.test:22", None),
+        ("b.pinned.test:443", Some(2)),
+        ("b.pinned.test:5223", None),
+        ("pinned.test:443", None),
+        ("x.b.pinned.test:443", None),
+        ("plain.pinned.test:443", Some(2)),
+        // A host that a credential is for takes that credential and nothing else.
+        ("key.pinned.test:443", None),
+        ("doorward.internal:443", None),
+    ] {
+        assert_eq!(tunnel(&policy, authority), want, "{authority}");
+    }
+    let permit = policy.decide_tunnel(&Authority::parse("a.pinned.test:443", None).unwrap()).unwrap();
+    assert_eq!((permit.authority().to_string().as_str(), permit.policy()), ("a.pinned.test:443", policy.hash()));
+    assert!(permit.check_address("192.168.1.20:443".parse().unwrap()).is_ok());
+    assert!(permit.check_address("1.1.1.1:443".parse().unwrap()).is_ok());
+    assert_eq!(permit.check_address("192.168.1.21:443".parse().unwrap()).unwrap_err().code, Code::ResolvedPrivate);
+    // What is opened all the same finds no tunnel to stand on.
+    assert_eq!(code(&policy, "GET https://a.pinned.test/"), "port_denied");
+    assert_eq!(code(&policy, "GET http://a.pinned.test/"), "port_denied");
+    assert_eq!(code(&policy, "GET https://plain.pinned.test/"), "allow 17");
+}
+
+#[test]
+fn a_deny_wants_a_tunnel_opened() {
+    for (deny, want) in [
+        ("host = \"**.test\"", None),
+        ("host = \"a.pinned.test\"\nports = [443]", None),
+        ("host = \"a.pinned.test\"\nports = [8443]", Some(6)),
+        // Nobody could hold these against what goes by unopened.
+        ("host = \"a.pinned.test\"\ndo = [\"* /gists/**\"]", None),
+        ("host = \"a.pinned.test\"\njson = { a = \"present\" }", None),
+        ("host = \"b.pinned.test\"", Some(6)),
+    ] {
+        let policy = compile(TUNNELS, &format!("[[deny]]\n{deny}\n")).policy;
+        assert_eq!(tunnel(&policy, "a.pinned.test:443"), want, "{deny}");
+    }
+    let text = "[[allow]]\nhost = \"a.test\"\ntls = \"tunnel\"\n\n[[deny]]\nhost = \"a.test\"\ndo = [\"* /x\"]\n";
+    let want = "policies/family.toml:1:1: this tunnel is never used: a [[deny]] or a credential for a.test wants it \
+                opened; remove the tunnel, or that other rule";
+    assert_eq!(compile(text, "").warnings.to_string(), want);
+}
+
+#[test]
+fn tunnels_are_tested_and_lifted() {
+    let tests = "[[allow]]\nhost = \"*.a.test\"\ntls = \"tunnel\"\n[[test]]\nrequest = \"GET https://x.a.test/any\"\nwant = \"allow\"\n\
+                 [[test]]\nrequest = \"GET http://x.a.test/any\"\nwant = \"deny\"\n";
+    let compiled = compile(tests, "");
+    assert!(compiled.warnings.is_empty(), "{}", compiled.warnings);
+    let authority = Authority::parse("x.a.test:443", None).unwrap();
+    let home = "192.168.1.20:443".parse().unwrap();
+    let lift = compiled.policy.decide_tunnel(&authority).unwrap().check_address(home).unwrap_err().lift.join("\n");
+    let lifted = policy(&format!("{tests}\n{lift}\n"));
+    assert!(lifted.decide_tunnel(&authority).unwrap().check_address(home).is_ok(), "{lift}");
+}
+
+#[test]
+fn websockets_want_their_word() {
+    let text = r#"
+[[allow]]
+host = "a.test"
+access = "read"
+
+[[allow]]
+host = "a.test"
+do = ["GET /ws", "POST /ws"]
+websocket = true
+credential = "key"
+
+[[allow]]
+host = "b.test"
+access = "read"
+websocket = true
+
+[[deny]]
+host = "b.test"
+do = ["GET /closed"]
+
+[[deny]]
+host = "b.test"
+do = ["GET /body"]
+json = { a = "present" }
+"#;
+    let policy = policy(text);
+    for (request, want) in [
+        ("GET wss://a.test/ws", "allow 6"),
+        ("GET wss://a.test/other", "upgrade_denied"),
+        ("POST wss://a.test/ws", "upgrade_denied"),
+        ("PUT wss://a.test/ws", "method_denied"),
+        ("GET ws://a.test/ws", "port_denied"),
+        ("GET wss://c.test/", "not_allowed"),
+        ("GET wss://b.test/any", "allow 12"),
+        ("HEAD wss://b.test/any", "upgrade_denied"),
+        ("GET https://b.test/any", "allow 12"),
+        ("GET wss://b.test/closed", "denied_by_rule"),
+        ("GET wss://b.test/body", "denied_by_rule"),
+        ("GET https://b.test/body", "allow 12"),
+    ] {
+        assert_eq!(code(&policy, request), want, "{request}");
+    }
+    let refusal = decide(&policy, "GET wss://a.test/other").unwrap_err();
+    assert_eq!(refusal.why, "group family may reach this page of a.test, but not open a WebSocket there");
+    assert_eq!(
+        refusal.lift,
+        ["[[allow]]", "host = \"a.test\"", "do = [\"GET /other\"]", "websocket = true", "credential = \"key\""]
+    );
+    assert!(decide(&policy, "POST wss://a.test/ws").unwrap_err().lift.is_empty());
+    // The credential of a rule is put on by that rule alone.
+    assert_eq!(decide(&policy, "GET wss://a.test/ws").unwrap().credential().map(|name| &**name), Some("key"));
+}
+
+const BODIES: &str = r#"
+[[allow]]
+host = "model.test"
+do = ["POST /v1/messages"]
+json = { "tools[*].type" = { not = ["web_fetch*"] }, "model" = { only = ["claude-*"] }, "file_url" = "absent" }
+credential = "key"
+model = true
+
+[[deny]]
+host = "model.test"
+json = { "mcp_servers" = "present" }
+why = "servers of others act for the agent"
+"#;
+
+#[test]
+fn bodies_are_judged() {
+    let policy = policy(BODIES);
+    let permit = decide(&policy, "POST https://model.test/v1/messages").unwrap();
+    assert!(permit.model() && permit.credential().is_some() && !permit.observed());
+    let conditions = permit.body_conditions().unwrap();
+    let code = |body: &str| conditions.check(body.as_bytes()).map_or_else(|refusal| refusal.code.as_str(), |()| "ok");
+    assert_eq!(code(r#"{"model":"claude-x","tools":[{"type":"custom"}]}"#), "ok");
+    assert_eq!(code(r#"{"model":"claude-x","tools":[{"type":"web_fetch_1"}]}"#), "body_condition");
+    assert_eq!(code(r#"{"model":"other"}"#), "body_condition");
+    assert_eq!(code(r#"{"file_url":"https://x"}"#), "body_condition");
+    assert_eq!(code(r#"{"mcp_servers":[]}"#), "denied_by_rule");
+    assert_eq!(code(""), "body_unreadable");
+    assert_eq!(code("{"), "body_unreadable");
+    let refusal = conditions.check(br#"{"mcp_servers":[]}"#).unwrap_err();
+    assert_eq!((refusal.why.as_str(), refusal.rule.unwrap().line), ("servers of others act for the agent", 9));
+    let refusal = conditions.check(br#"{"model":"secret-text"}"#).unwrap_err();
+    assert_eq!(refusal.why, "the rule wants that in the body every `model` is claude-*");
+    assert_eq!(refusal.lift, ["# change or remove `json` in the [[allow]] at policies/family.toml:2"]);
+}
+
+/// A rule without conditions beside one with them, in every mixture of credentials.
+#[test]
+fn allows_with_and_without_conditions() {
+    let with = |extra: &str| {
+        format!("[[allow]]\nhost = \"a.test\"\ndo = [\"POST /x\"]\njson = {{ a = \"absent\" }}\n{extra}\n")
+    };
+    let without = |extra: &str| format!("[[allow]]\nhost = \"a.test\"\ndo = [\"POST /x\"]\n{extra}\n");
+    let permit = |text: String| decide(&policy(&text), "POST https://a.test/x").unwrap();
+    assert!(permit(with("")).body_conditions().is_some());
+    assert!(permit(with("") + &without("")).body_conditions().is_none());
+    assert!(permit(with("credential = \"key\"") + &without("credential = \"key\"")).body_conditions().is_none());
+    // The free rule was not written for requests that carry the credential.
+    assert!(permit(with("credential = \"key\"") + &without("")).body_conditions().is_some());
+    assert!(permit(with("") + &without("credential = \"key\"")).body_conditions().is_none());
+    // What stands beside conditions is given with them only.
+    assert!(!permit(with("model = true") + &without("")).model());
+    assert!(permit(with("model = true") + &with("")).model());
+    let home = "private = [\"192.168.1.20/32\"]";
+    assert!(permit(with(home) + &without("")).check_address("192.168.1.20:443".parse().unwrap()).is_err());
+}
+
+#[test]
+fn a_request_without_a_body_has_no_fields() {
+    let policy = policy("[[allow]]\nhost = \"a.test\"\ndo = [\"* /**\"]\njson = { a = \"absent\" }\n");
+    for (method, want) in [("GET", true), ("HEAD", true), ("DELETE", true), ("POST", false), ("PUT", false)] {
+        let permit = decide(&policy, &format!("{method} https://a.test/")).unwrap();
+        assert_eq!(permit.body_conditions().unwrap().check(b"").is_ok(), want, "{method}");
+    }
+}
+
+/// A `[[test]]` may say the body; without one, only the rest is asked.
+#[test]
+fn tests_with_bodies() {
+    let test = |body: &str, want: &str| {
+        format!("{BODIES}[[test]]\nrequest = \"POST https://model.test/v1/messages\"\n{body}\nwant = \"{want}\"\n")
+    };
+    for text in [
+        test("body = '{\"model\":\"claude-x\"}'", "allow"),
+        test("body = '{\"model\":\"other\"}'", "deny"),
+        test("body = 'x'", "deny"),
+        test("", "allow"),
+    ] {
+        assert!(compile(&text, "").warnings.is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn limits_are_read_and_the_smaller_binds() {
+    let own = "[limits]\nupload_per_day = \"20 MB\"\nupload_per_request = \"1 MiB\"\nrequests_per_minute = 120\nrequests_per_day = 5_000\nnew_names_per_day = 20\n";
+    let want = Limits {
+        upload_per_day: Some(20_000_000),
+        upload_per_request: Some(1_048_576),
+        requests_per_minute: Some(120),
+        requests_per_day: Some(5000),
+        new_names_per_day: Some(20),
+    };
+    assert_eq!(policy(own).limits(), &want);
+    assert_eq!(policy("").limits(), &Limits::default());
+    let both = compile(own, "[limits]\nupload_per_day = \"1 MB\"\nrequests_per_day = 9000\n").policy;
+    assert_eq!(both.limits(), &Limits { upload_per_day: Some(1_000_000), ..want });
+}
+
+const OBSERVED: &str = r#"mode = "observe"
+observe_until = "2026-12-01"
+
+[[allow]]
+host = "known.test"
+do = ["GET /a"]
+
+[[allow]]
+host = "pinned.test"
+tls = "tunnel"
+
+[[deny]]
+host = "**.evil.test"
+
+[[deny]]
+host = "half.test"
+json = { secret = "present" }
+"#;
+
+#[test]
+fn observing_relaxes_one_thing_until_a_day() {
+    let policy = policy(OBSERVED);
+    let (last, after) = (Date::parse("2026-12-01").unwrap(), Date::parse("2026-12-02").unwrap());
+    assert_eq!(policy.observe_until(), Some(last));
+    let code = |request: &str, day| {
+        let permit = ask(policy.decide_at(facts(request), day));
+        permit.map_or_else(
+            |refusal| refusal.code.to_string(),
+            |permit| format!("{} {}", permit.observed(), permit.rule().line),
+        )
+    };
+    for (request, observed, enforced) in [
+        ("GET https://new.test/x", "true 1", "not_allowed"),
+        ("POST http://new.test/x?_method=PUT", "true 1", "not_allowed"),
+        ("GET https://known.test/a", "false 4", "false 4"),
+        ("GET https://known.test/b", "path_denied", "path_denied"),
+        ("POST https://known.test/a", "method_denied", "method_denied"),
+        ("GET https://known.test:8443/a", "port_denied", "port_denied"),
+        ("GET https://x.evil.test/", "denied_by_rule", "denied_by_rule"),
+        ("GET https://203.0.113.7/", "ip_literal", "ip_literal"),
+        ("GET https://new.test:22/", "not_allowed", "not_allowed"),
+        ("GET http://new.test:443/", "not_allowed", "not_allowed"),
+        ("GET wss://new.test/", "not_allowed", "not_allowed"),
+        ("GET http://pinned.test/", "port_denied", "port_denied"),
+        ("GET http://doorward.internal/", "self_target", "self_target"),
+    ] {
+        assert_eq!(code(request, last), observed, "{request}");
+        assert_eq!(code(request, after), enforced, "{request}");
+        // Who does not say the day does not observe.
+        assert_eq!(ask(policy.decide(facts(request))).is_ok(), enforced.starts_with("false"), "{request}");
+    }
+    let permit = ask(policy.decide_at(facts("POST https://half.test/"), last)).unwrap();
+    assert_eq!(permit.body_conditions().unwrap().check(br#"{"secret":1}"#).unwrap_err().code, Code::DeniedByRule);
+    assert!(permit.body_conditions().unwrap().check(b"{}").is_ok());
+    assert!(permit.check_address("10.0.0.1:443".parse().unwrap()).is_err());
+    assert_eq!((permit.credential(), permit.model()), (None, false));
+}
+
+#[test]
+fn a_date_of_toml_will_do() {
+    let policy = policy("mode = \"observe\"\nobserve_until = 2026-12-01\n");
+    assert_eq!(policy.observe_until().unwrap().to_string(), "2026-12-01");
+    assert_eq!(Policy::deny_all(&GroupName::parse("family").unwrap()).observe_until(), None);
+}

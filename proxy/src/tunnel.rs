@@ -1,0 +1,117 @@
+//! `tls = "tunnel"`: a connection that goes through unopened. The name in the
+//! handshake must be the one that was permitted, the address is checked like any
+//! other, and the bytes are counted.
+
+use std::sync::Arc;
+
+use policies::{Code, Host, Refusal};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::rustls::server::Acceptor;
+
+use crate::door::Door;
+use crate::record::{AuditedTunnel, Tally};
+use crate::upstream;
+
+/// A ClientHello is one TLS record, or a few (RFC 8446 §5.1).
+const LONGEST_HELLO: usize = 64 << 10;
+
+/// How much is carried at a time.
+const BLOCK: usize = 64 << 10;
+
+/// Carries a tunnel from the client's first byte to the last of either side.
+pub(crate) async fn carry<S>(door: &Arc<Door>, audited: AuditedTunnel, client: S)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin,
+{
+    let tally = audited.tally().clone();
+    let carried = tokio::select! {
+        carried = through(door, &audited, client) => carried,
+        // Why is in the tally already.
+        () = tally.until_cut() => Ok(()),
+    };
+    if let Err(refusal) = carried {
+        tally.refuse(&refusal);
+    }
+}
+
+async fn through<S>(door: &Arc<Door>, audited: &AuditedTunnel, mut client: S) -> Result<(), Refusal>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin,
+{
+    let permit = audited.permit();
+    let time = door.gateway.limits.handshake_time;
+    let hello = timeout(time, hello(&mut client, &permit.authority().host))
+        .await
+        .map_err(|_| Refusal::new(Code::Timeout, "the TLS handshake took too long"))??;
+    let check = |address| permit.check_address(address);
+    let (mut server, address) = upstream::reach(&door.gateway, permit.authority(), check).await?;
+    audited.tally().note(|outcome| outcome.address = Some(address.get()));
+    audited.tally().add_up(hello.len())?;
+    server.write_all(&hello).await.map_err(|_| broken_off())?;
+    both_ways(audited.tally(), &mut client, &mut server).await
+}
+
+/// Reads the ClientHello without answering it, and holds its name against the one
+/// that was permitted. Nothing is dialled before this.
+async fn hello<S: AsyncRead + Unpin>(client: &mut S, host: &Host) -> Result<Vec<u8>, Refusal> {
+    let not_tls =
+        || Refusal::new(Code::NotTls, "what followed CONNECT is no TLS handshake; the door carries only HTTPS");
+    let (mut read, mut acceptor) = (Vec::new(), Acceptor::default());
+    let mut fed = 0;
+    loop {
+        if client.read_buf(&mut read).await.map_err(|_| not_tls())? == 0 || read.len() > LONGEST_HELLO {
+            return Err(not_tls());
+        }
+        fed += acceptor.read_tls(&mut &read[fed..]).map_err(|_| not_tls())?;
+        let Some(accepted) = acceptor.accept().map_err(|_| not_tls())? else { continue };
+        let named = accepted.client_hello().server_name().map(Host::parse);
+        return match named {
+            Some(Ok(named)) if named == *host => Ok(read),
+            // An address has no name to say (RFC 6066 §3).
+            None if host.name().is_none() => Ok(read),
+            _ => Err(Refusal::new(
+                Code::AuthorityMismatch,
+                format!("CONNECT named {host}, the TLS handshake another host or none"),
+            )),
+        };
+    }
+}
+
+/// Copies both ways until both sides are done; one side may finish first.
+async fn both_ways<S>(tally: &Tally, client: &mut S, server: &mut TcpStream) -> Result<(), Refusal>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin,
+{
+    let (mut from_client, mut to_client) = tokio::io::split(client);
+    let (mut from_server, mut to_server) = server.split();
+    let up = async {
+        let mut block = vec![0; BLOCK];
+        loop {
+            let length = from_client.read(&mut block).await.map_err(|_| broken_off())?;
+            if length == 0 {
+                tally.mark_sent();
+                return to_server.shutdown().await.map_err(|_| broken_off());
+            }
+            tally.add_up(length)?;
+            to_server.write_all(&block[..length]).await.map_err(|_| broken_off())?;
+        }
+    };
+    let down = async {
+        let mut block = vec![0; BLOCK];
+        loop {
+            let length = from_server.read(&mut block).await.map_err(|_| broken_off())?;
+            if length == 0 {
+                return to_client.shutdown().await.map_err(|_| broken_off());
+            }
+            tally.add_down(length);
+            to_client.write_all(&block[..length]).await.map_err(|_| broken_off())?;
+        }
+    };
+    tokio::try_join!(up, down).map(drop)
+}
+
+fn broken_off() -> Refusal {
+    Refusal::new(Code::UpstreamFailed, "the tunnel broke off")
+}

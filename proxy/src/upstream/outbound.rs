@@ -1,0 +1,70 @@
+//! A request that is ready to go, and the two ways to write it: the authority goes
+//! where the protocol wants it, and into one place only.
+
+use http::header::{HOST, HeaderValue, TE, TRANSFER_ENCODING};
+use http::{HeaderMap, Uri, Version};
+use http_body::Body;
+use policies::{Code, Facts, Refusal};
+
+use super::Unanswered;
+use crate::body::Outgoing;
+
+/// Headers and body; method, authority, path and query come from what was judged.
+pub(crate) struct Outbound {
+    headers: HeaderMap,
+    body: Outgoing,
+}
+
+impl Outbound {
+    /// `Host` is a place among the headers that is still empty.
+    pub(crate) fn new(headers: HeaderMap, body: Outgoing) -> Self {
+        Outbound { headers, body }
+    }
+
+    /// Origin form, and `Host` (RFC 9112 §3.2).
+    pub(super) fn into_http1(mut self, facts: &Facts) -> Result<http::Request<Outgoing>, Unanswered> {
+        let uri = Uri::try_from(facts.path_and_query()).map_err(|_| unwritable())?;
+        let host = HeaderValue::try_from(facts.authority.host_header(facts.scheme)).map_err(|_| unwritable())?;
+        self.headers.insert(HOST, host);
+        if self.body.size_hint().exact().is_none() {
+            // Left unsaid, hyper drops the body of a GET.
+            self.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        self.written(facts, uri, Version::HTTP_11)
+    }
+
+    /// `:authority` and no `Host` (RFC 9113 §8.3.1). `te` is what gRPC servers look for.
+    pub(super) fn into_http2(mut self, facts: &Facts) -> Result<http::Request<Outgoing>, Unanswered> {
+        let uri = Uri::builder()
+            .scheme(facts.scheme.as_str())
+            .authority(facts.authority.host_header(facts.scheme))
+            .path_and_query(facts.path_and_query())
+            .build()
+            .map_err(|_| unwritable())?;
+        self.headers.remove(HOST);
+        self.headers.insert(TE, HeaderValue::from_static("trailers"));
+        self.written(facts, uri, Version::HTTP_2)
+    }
+
+    /// Back from a connection that wrote nothing of it.
+    pub(super) fn recover(unsent: http::Request<Outgoing>) -> Self {
+        let (mut head, body) = unsent.into_parts();
+        head.headers.insert(HOST, HeaderValue::from_static(""));
+        head.headers.remove(TE);
+        head.headers.remove(TRANSFER_ENCODING);
+        Outbound { headers: head.headers, body }
+    }
+
+    fn written(self, facts: &Facts, uri: Uri, version: Version) -> Result<http::Request<Outgoing>, Unanswered> {
+        let mut request = http::Request::new(self.body);
+        *request.method_mut() = http::Method::from_bytes(facts.method.as_str().as_bytes()).map_err(|_| unwritable())?;
+        *request.uri_mut() = uri;
+        *request.version_mut() = version;
+        *request.headers_mut() = self.headers;
+        Ok(request)
+    }
+}
+
+fn unwritable() -> Unanswered {
+    Unanswered::Refused(Refusal::new(Code::PathAmbiguous, "the request cannot be written as it was judged"))
+}

@@ -1,0 +1,190 @@
+//! WebSocket: the handshake is judged like any request; then messages go both ways,
+//! checked and counted going up, scrubbed coming down.
+//!
+//! Messages are read whole and written anew, so that what was checked is what is
+//! sent. Extensions are not negotiated: compressed frames cannot be read.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{Sink, SinkExt, Stream, StreamExt};
+use http::header::{CONNECTION, HOST, HeaderName, HeaderValue, UPGRADE};
+use http::{HeaderMap, Response, StatusCode};
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use policies::{Code, Permit, Refusal};
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use crate::body::Body;
+use crate::connection::Connection;
+use crate::credentials::Placed;
+use crate::door::Door;
+use crate::record::{Audited, Record, Tally};
+use crate::scan::Scrubber;
+use crate::upstream::AbortOnDrop;
+use crate::{flow, headers, upstream};
+
+/// The longest message, in either direction.
+const LONGEST: usize = 16 << 20;
+
+const EXTENSIONS: HeaderName = HeaderName::from_static("sec-websocket-extensions");
+
+/// Judged already; from the handshake to the answer that switches protocols.
+pub(crate) async fn open(
+    connection: &Connection,
+    permit: Permit,
+    placed: Placed,
+    mut request: http::Request<Incoming>,
+    record: &mut Record,
+) -> Result<Response<Body>, Refusal> {
+    if permit.body_conditions().is_some() {
+        let why = "a rule looks into bodies here, and a WebSocket has none to look into";
+        return Err(Refusal::new(Code::UpgradeDenied, why));
+    }
+    let audited = record.allow(permit, &placed)?;
+    let (own_headers, mut scrubber) = placed.into_parts();
+    let handshaking = handshake(&connection.door, &audited, own_headers);
+    let (mut answer, driver) = timeout(connection.door.gateway.limits.handshake_time, handshaking)
+        .await
+        .map_err(|_| Refusal::new(Code::Timeout, "the host did not answer the WebSocket handshake in time"))??;
+    let mut back = headers::incoming(answer.headers());
+    if let Some(scrubber) = &mut scrubber {
+        headers::scrub(&mut back, scrubber);
+    }
+    back.remove(EXTENSIONS);
+    switch_protocols(&mut back);
+    let (client, server) = (hyper::upgrade::on(&mut request), hyper::upgrade::on(&mut answer));
+    let door = connection.door.clone();
+    connection.then(Box::pin(async move {
+        carry(&door, &audited, client, server, scrubber).await;
+        // It hands the upstream's stream over, so it lives until that is done.
+        drop(driver);
+    }));
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    *response.headers_mut() = back;
+    Ok(response)
+}
+
+async fn handshake(
+    door: &Arc<Door>,
+    audited: &Audited,
+    mut headers: HeaderMap,
+) -> Result<(Response<Incoming>, Arc<AbortOnDrop>), Refusal> {
+    let facts = audited.permit().facts();
+    let (stream, address) = upstream::open_websocket(&door.gateway, audited.permit()).await?;
+    audited.tally().note(|outcome| outcome.address = Some(address.get()));
+    headers.remove(EXTENSIONS);
+    switch_protocols(&mut headers);
+    let host = HeaderValue::try_from(facts.authority.host_header(facts.scheme)).map_err(|_| unwritable())?;
+    headers.insert(HOST, host);
+    let request = http::Request::builder().method("GET").uri(facts.path_and_query());
+    let mut request = request.body(Empty::<Bytes>::new()).map_err(|_| unwritable())?;
+    *request.headers_mut() = headers;
+    let (mut sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(|_| broken_off())?;
+    let driver = upstream::drive(driver.with_upgrades());
+    let answer = sender.send_request(request).await.map_err(|_| broken_off())?;
+    audited.tally().note(|outcome| outcome.status = Some(answer.status().as_u16()));
+    if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let why = format!("the host refused the WebSocket with status {}", answer.status().as_u16());
+        return Err(Refusal::new(Code::UpstreamFailed, why));
+    }
+    Ok((answer, driver))
+}
+
+/// Hop-by-hop headers were taken off; these two are this hop's own.
+fn switch_protocols(headers: &mut HeaderMap) {
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+}
+
+async fn carry(door: &Arc<Door>, audited: &Audited, client: OnUpgrade, server: OnUpgrade, scrubber: Option<Scrubber>) {
+    let tally = audited.tally();
+    let (Ok(client), Ok(server)) = tokio::join!(client, server) else { return tally.refuse(&broken_off()) };
+    let config = WebSocketConfig::default().max_message_size(Some(LONGEST)).max_frame_size(Some(LONGEST));
+    let client = WebSocketStream::from_raw_socket(TokioIo::new(client), Role::Server, Some(config)).await;
+    let server = WebSocketStream::from_raw_socket(TokioIo::new(server), Role::Client, Some(config)).await;
+    let ((to_client, from_client), (to_server, from_server)) = (client.split(), server.split());
+    let both = async {
+        tokio::try_join!(up(door, audited, from_client, to_server), down(tally, from_server, to_client, scrubber))
+    };
+    let carried = tokio::select! {
+        carried = both => carried.map(drop),
+        // Why is in the tally already.
+        () = tally.until_cut() => Ok(()),
+    };
+    if let Err(refusal) = carried {
+        tally.refuse(&refusal);
+    }
+}
+
+async fn up(
+    door: &Arc<Door>,
+    audited: &Audited,
+    mut from: impl Stream<Item = Result<Message, Error>> + Unpin,
+    mut to: impl Sink<Message, Error = Error> + Unpin,
+) -> Result<(), Refusal> {
+    let authority = &audited.permit().facts().authority;
+    while let Some(Ok(message)) = from.next().await {
+        if let Some(mut filter) = flow::leak_filter(door, audited)
+            && let Err(finding) = filter.push(message.clone().into_data()).and_then(|_| filter.finish())
+        {
+            return Err(door.keyring.misplaced(&door.identity, authority, &finding));
+        }
+        audited.tally().add_up(message.len())?;
+        to.send(message).await.map_err(|_| broken_off())?;
+    }
+    audited.tally().mark_sent();
+    // The other side may have closed first.
+    let _ = to.close().await;
+    Ok(())
+}
+
+async fn down(
+    tally: &Tally,
+    mut from: impl Stream<Item = Result<Message, Error>> + Unpin,
+    mut to: impl Sink<Message, Error = Error> + Unpin,
+    mut scrubber: Option<Scrubber>,
+) -> Result<(), Refusal> {
+    while let Some(Ok(message)) = from.next().await {
+        tally.add_down(message.len());
+        let message = match &mut scrubber {
+            Some(scrubber) => scrubbed(message, scrubber)?,
+            None => message,
+        };
+        to.send(message).await.map_err(|_| broken_off())?;
+    }
+    if let Some(scrubber) = scrubber {
+        tally.note(|outcome| outcome.scrubbed += scrubber.count());
+    }
+    let _ = to.close().await;
+    Ok(())
+}
+
+fn scrubbed(message: Message, scrubber: &mut Scrubber) -> Result<Message, Refusal> {
+    let Some(clean) = scrubber.scrub_once(&message.clone().into_data()) else { return Ok(message) };
+    match message {
+        Message::Text(_) => String::from_utf8(clean).map(Message::text).map_err(|_| unscrubbed()),
+        Message::Binary(_) => Ok(Message::binary(clean)),
+        // Control frames that hold a secret are nothing that anybody needs.
+        _ => Err(unscrubbed()),
+    }
+}
+
+fn unscrubbed() -> Refusal {
+    Refusal::new(Code::UpstreamUnreadable, "a WebSocket message held a secret that could not be taken off")
+}
+
+fn unwritable() -> Refusal {
+    Refusal::new(Code::PathAmbiguous, "the request cannot be written as it was judged")
+}
+
+fn broken_off() -> Refusal {
+    Refusal::new(Code::UpstreamFailed, "the WebSocket broke off")
+}
