@@ -5,7 +5,7 @@
 //! `DOORWARD_CHANNEL="./mychannel --flag" cargo test --test channels conformance`.
 //! It needs no network of its own: only what holds for every channel is asked.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests drive programs, and fail by panicking")]
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};

@@ -147,6 +147,7 @@ where
     child.wait().await
 }
 
+#[expect(clippy::disallowed_methods, reason = "a channel is the one thing that the daemon starts outside a sandbox")]
 fn start(program: &Program) -> io::Result<Child> {
     Command::new(&program.path)
         .args(&program.arguments)

@@ -48,6 +48,7 @@ enum WhatsappCommand {
 }
 
 /// Runs the command.
+#[expect(clippy::disallowed_methods, reason = "the channel's own program is what this command runs")]
 pub(super) async fn run(home: &Home, args: WhatsappArgs) -> Result<ExitCode, Failure> {
     home.prepare()?;
     let config = Config::load(home)?;

@@ -100,6 +100,7 @@ fn allow(
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    #![allow(clippy::disallowed_methods, reason = "a test that nothing can be started has to try")]
     use std::fs;
     use std::io::ErrorKind;
     use std::net::{TcpListener, TcpStream};

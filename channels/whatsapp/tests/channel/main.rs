@@ -3,7 +3,7 @@
 //!
 //! What this cannot show: linking (WhatsApp signs its side of it), and whether
 //! WhatsApp's own servers and phones agree. docs/whatsapp.md lists that.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests drive programs, and fail by panicking")]
 
 mod noise;
 mod party;

@@ -124,7 +124,6 @@ impl Party {
                 sender_key_distribution_message: wa::message::SenderKeyDistributionMessage {
                     group_id: Some(group.to_owned()),
                     axolotl_sender_key_distribution_message: Some(skdm.serialized().to_vec()),
-                    ..Default::default()
                 }
                 .into(),
                 ..Default::default()

@@ -248,7 +248,6 @@ fn device(server: &KeyPair) -> Device {
         account_signature_key: Some(vec![2; 32]),
         account_signature: Some(vec![3; 64]),
         device_signature: Some(vec![4; 64]),
-        ..Default::default()
     }));
     // Noise IK checks no certificate: it knows the server's key from here.
     let certificate = CachedNoiseCert { key: public(server), not_before: 0, not_after: i64::MAX };
