@@ -11,6 +11,7 @@ mod program;
 mod server;
 
 mod crashes;
+mod daemon;
 mod direct;
 mod folder;
 mod groups;

@@ -26,7 +26,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A linked folder and its server.
 pub(crate) struct House {
-    pub(crate) folder: TempDir,
+    pub(crate) root: TempDir,
+    folder: PathBuf,
     pub(crate) server: Server,
 }
 
@@ -42,18 +43,25 @@ pub(crate) struct Program {
 impl House {
     /// A device as linking leaves it: WhatsApp's side of linking cannot be had here.
     pub(crate) async fn linked() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::linked_below("").await
+    }
+
+    /// The same, with the folder where the daemon has it.
+    pub(crate) async fn linked_below(below: &str) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join(below);
+        std::fs::create_dir_all(&folder).unwrap();
         let key = key();
         let device = device(&key);
-        let store = SqliteStore::new(folder.path().join("session.db").to_str().unwrap()).await.unwrap();
+        let store = SqliteStore::new(folder.join("session.db").to_str().unwrap()).await.unwrap();
         store.save(&device).await.unwrap();
         drop(store);
         let server = Server::start(&device, key).await;
-        House { folder, server }
+        House { root, folder, server }
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.folder.path()
+        &self.folder
     }
 
     /// Starts the program and waits until it is ready.

@@ -52,6 +52,8 @@ struct State {
     lids: HashMap<String, String>,
     unacknowledged: Vec<(String, Node)>,
     connection: Option<mpsc::UnboundedSender<Order>>,
+    /// The program has said that it is ready for messages.
+    active: bool,
     seen: mpsc::UnboundedSender<Seen>,
 }
 
@@ -80,6 +82,7 @@ impl Server {
             lids: HashMap::from([(bare(OWN), format!("{OWN_LID}@lid"))]),
             unacknowledged: Vec::new(),
             connection: None,
+            active: false,
             seen: events,
         }));
         let (own, shared) = (key, Arc::clone(&state));
@@ -158,7 +161,9 @@ impl State {
     fn deliver(&mut self, id: &str, stanza: NodeBuilder, children: Vec<Node>) {
         let node = stanza.children(children).build();
         self.unacknowledged.push((id.to_owned(), node.clone()));
-        self.order(Order::Send(node));
+        if self.active {
+            self.order(Order::Send(node));
+        }
     }
 
     fn order(&mut self, order: Order) {
@@ -247,6 +252,7 @@ impl State {
                 self.order(Order::Send(
                     NodeBuilder::new("ib").attr("from", "s.whatsapp.net").children([offline]).build(),
                 ));
+                self.active = true;
                 return self.tell(Seen::Active);
             }
             _ => Vec::new(),
@@ -330,7 +336,10 @@ impl State {
 async fn serve(stream: tokio::net::TcpStream, own: KeyPair, state: Arc<Mutex<State>>) {
     let Some(mut connection) = Connection::accept(stream, &own).await else { return };
     let (orders, mut waiting) = mpsc::unbounded_channel();
-    state.lock().await.connection = Some(orders);
+    {
+        let mut state = state.lock().await;
+        (state.connection, state.active) = (Some(orders), false);
+    }
     let success = NodeBuilder::new("success").attr("lid", format!("{OWN_LID}:7@lid")).attr("t", "1").build();
     if connection.send(&success).await.is_none() {
         return;
