@@ -182,11 +182,15 @@ impl State {
             "iq" => self.answer(node, &text("xmlns"), &text("type"), &text("id")),
             "message" => self.receive(node, &text("to"), &text("id")).await,
             "receipt" | "ack" => {
-                let id = text("id");
-                let before = self.unacknowledged.len();
-                self.unacknowledged.retain(|(waiting, _)| *waiting != id);
-                if self.unacknowledged.len() < before {
-                    self.tell(Seen::Receipt { id });
+                // Several at once stand in a list.
+                let listed = node.get_optional_child("list").and_then(Node::children).unwrap_or_default().iter();
+                let listed = listed.filter_map(|item| item.attrs.get("id").map(|id| id.as_str().into_owned()));
+                for id in listed.chain([text("id")]).collect::<Vec<_>>() {
+                    let before = self.unacknowledged.len();
+                    self.unacknowledged.retain(|(waiting, _)| *waiting != id);
+                    if self.unacknowledged.len() < before {
+                        self.tell(Seen::Receipt { id });
+                    }
                 }
             }
             "presence" => self.tell(Seen::Presence(text("type"))),
