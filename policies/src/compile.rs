@@ -5,16 +5,14 @@ use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 
-use crate::file::{PolicyFile, Reader, Test};
+use crate::file::{PolicyFile, Reader};
 use crate::host_pattern::HostPattern;
 use crate::policy::Rules;
 use crate::problem::{Problem, Text};
 use crate::request_pattern::PatternError;
 use crate::rules::{AllowRule, DenyRule, Origin};
 use crate::suggest::did_you_mean;
-use crate::{
-    Authority, Facts, GroupName, Limits, Policy, PolicyHash, Problems, Refusal, RuleRef, Scheme, Verdict, presets,
-};
+use crate::{Authority, GroupName, Limits, Policy, PolicyHash, Problems, TestReport, presets, test_run};
 
 /// A text to compile, with the name its owner knows it by.
 #[derive(Clone, Debug)]
@@ -49,19 +47,12 @@ impl Policy {
     /// `base` holds denials that no group can relax. The tests of both are run; those
     /// of presets are about the preset alone and are not.
     pub fn compile(group: &GroupName, file: &Source, base: Option<&Source>) -> Result<Compiled, Problems> {
+        let Loaded { parts, policy } = load(group, file, base)?;
         let mut problems = Vec::new();
-        let mut parts = vec![read(file, Origin::Group, &mut problems)];
-        parts.extend(used_presets(&parts[0], &mut problems));
-        parts.extend(base.map(|base| read(base, Origin::Base, &mut problems)));
-        problems.extend(conflicts(&parts));
-        if !problems.is_empty() {
-            return Err(Problems::sorted(problems));
-        }
-        let policy = build(group, &parts);
         let mut warnings = dead_rules(&parts);
         warnings.extend(unused_tunnels(&parts, &policy));
         for part in parts.iter().filter(|part| !part.is_preset()) {
-            let failed = part.file.tests.iter().filter_map(|test| run(test, &part.text, &policy));
+            let failed = part.file.tests.iter().filter_map(|test| test_run::problem(test, &part.text, &policy));
             let (rejects, warns): (Vec<_>, Vec<_>) = failed.partition(|(wanted_allow, _)| !wanted_allow);
             problems.extend(rejects.into_iter().map(|(_, problem)| problem));
             warnings.extend(warns.into_iter().map(|(_, problem)| problem.into_warning()));
@@ -71,6 +62,33 @@ impl Policy {
         }
         Ok(Compiled { policy, warnings: Problems::sorted(warnings) })
     }
+
+    /// Runs the tests of a file and of `base`, and reports each, also those that hold.
+    pub fn run_tests(group: &GroupName, file: &Source, base: Option<&Source>) -> Result<Vec<TestReport>, Problems> {
+        let Loaded { parts, policy } = load(group, file, base)?;
+        let own = parts.iter().filter(|part| !part.is_preset());
+        let tests = own.flat_map(|part| part.file.tests.iter().map(move |test| (part, test)));
+        Ok(tests.map(|(part, test)| test_run::report(test, &part.text, &policy)).collect())
+    }
+}
+
+/// A policy that is right but for its tests, which have not run.
+struct Loaded {
+    parts: Vec<Part>,
+    policy: Policy,
+}
+
+fn load(group: &GroupName, file: &Source, base: Option<&Source>) -> Result<Loaded, Problems> {
+    let mut problems = Vec::new();
+    let mut parts = vec![read(file, Origin::Group, &mut problems)];
+    parts.extend(used_presets(&parts[0], &mut problems));
+    parts.extend(base.map(|base| read(base, Origin::Base, &mut problems)));
+    problems.extend(conflicts(&parts));
+    if !problems.is_empty() {
+        return Err(Problems::sorted(problems));
+    }
+    let policy = build(group, &parts);
+    Ok(Loaded { parts, policy })
 }
 
 fn read(source: &Source, origin: Origin, problems: &mut Vec<Problem>) -> Part {
@@ -181,43 +199,6 @@ fn unused_tunnels(parts: &[Part], policy: &Policy) -> Vec<Problem> {
             Some(Problem::new(&part.text, span.clone(), message, help).into_warning())
         })
         .collect()
-}
-
-/// Runs a test; where it fails, whether it wanted `allow`, and the problem.
-fn run(test: &Test, text: &Text, policy: &Policy) -> Option<(bool, Problem)> {
-    let (message, help) = match (outcome(policy, &test.facts, test.body.as_deref()), test.want_allow) {
-        (Ok(_), true) | (Err(_), false) => return None,
-        (Ok(rule), false) => {
-            let message = format!("this test wants {} denied, but {rule} allows it", test.request);
-            (message, Some("narrow that rule, or add a [[deny]]".to_owned()))
-        }
-        (Err(refusal), true) => {
-            let message = format!("this test wants {} allowed, but it is denied: {}", test.request, refusal.why);
-            (message, lift_in_one_line(&refusal))
-        }
-    };
-    Some((test.want_allow, Problem::new(text, test.span.clone(), message, help)))
-}
-
-/// What becomes of a request: the rule that lets it pass, unopened or opened.
-fn outcome(policy: &Policy, facts: &Facts, body: Option<&str>) -> Result<RuleRef, Refusal> {
-    let unopened = (facts.scheme == Scheme::Https).then(|| policy.decide_tunnel(&facts.authority)).flatten();
-    if let Some(tunnel) = unopened {
-        return Ok(tunnel.rule().clone());
-    }
-    match policy.decide(facts.clone()) {
-        Verdict::Allow(permit) => {
-            if let (Some(conditions), Some(body)) = (permit.body_conditions(), body) {
-                conditions.check(body.as_bytes())?;
-            }
-            Ok(permit.rule().clone())
-        }
-        Verdict::Deny(_, refusal) => Err(refusal),
-    }
-}
-
-fn lift_in_one_line(refusal: &Refusal) -> Option<String> {
-    (!refusal.lift.is_empty()).then(|| format!("add: {}", refusal.lift.join("  ")))
 }
 
 impl Part {

@@ -79,11 +79,12 @@ impl Policy {
             return Err(Refusal::new(Code::SelfTarget, format!("{host} is the door itself, not a way out")));
         }
         let body = self.denials(request)?;
-        let named: Vec<_> = self.allows_of(host).map(|allow| (allow.fit(request), allow)).collect();
-        let fitting: Vec<_> = named.iter().filter(|(fit, _)| matches!(fit, Fit::Fits(..))).copied().collect();
+        let fits = |allow| Some((allow_fit(allow, request)?, allow));
+        let fitting: Vec<_> = self.allows_near(host, request.outline()).filter_map(fits).collect();
         if !fitting.is_empty() {
             return self.grant(request.facts, &fitting, body);
         }
+        let named: Vec<_> = self.allows_of(host).map(|allow| (allow.fit(request), allow)).collect();
         match observing {
             Some(observe) if named.is_empty() && self.is_unnamed(request.facts) => {
                 Ok(Grant::observed(&observe.at, body))
@@ -98,7 +99,10 @@ impl Policy {
     fn denials(&self, request: &Reading<'_>) -> Result<BodyConditions, Refusal> {
         let facts = request.facts;
         let mut body = BodyConditions::new(facts.method.is_read() || facts.method == Method::Delete);
-        let mut denies: Vec<_> = self.denies_of(&facts.authority.host).filter(|deny| deny.covers(request)).collect();
+        let mut denies: Vec<_> = self
+            .denies_near(&facts.authority.host, request.wide_outline())
+            .filter(|deny| deny.covers(request))
+            .collect();
         denies.sort_by(|a, b| binds_more(b, a));
         for deny in denies {
             match &deny.json {
@@ -153,6 +157,11 @@ impl Policy {
             && facts.upgrade.is_none()
             && self.tunnels_of(host).next().is_none()
     }
+}
+
+fn allow_fit(allow: &AllowRule, request: &Reading<'_>) -> Option<Fit> {
+    let fit = allow.fit(request);
+    matches!(fit, Fit::Fits(..)).then_some(fit)
 }
 
 /// What the allows that cover a request give together.

@@ -28,12 +28,15 @@ mod url;
 // The verdict: what may be done about it.
 mod body;
 mod decide;
+mod diff;
 mod host_index;
+mod manifest;
 mod policy;
 mod refusal;
 mod refuse;
 mod rules;
 mod suggest;
+mod suggestion;
 mod summary;
 mod tunnel;
 mod verdict;
@@ -49,15 +52,21 @@ mod observe;
 pub mod presets;
 mod problem;
 mod request_pattern;
+#[cfg(test)]
+#[path = "schema/tests.rs"]
+mod schema;
+mod test_run;
 mod wildcard;
 
 pub use body::BodyConditions;
 pub use compile::{Compiled, Source};
 pub use date::Date;
+pub use diff::{Diff, Fate, LimitChange, RequestChange};
 pub use facts::{Authority, AuthorityError, Facts, Scheme, Upgrade};
 pub use host::{Host, HostError, HostName};
 pub use identity::{GroupName, SandboxId};
 pub use limits::Limits;
+pub use manifest::{Manifest, Reach};
 pub use method::Method;
 pub use path::{Path, PathError, Query};
 pub use policy::Policy;
@@ -65,7 +74,9 @@ pub use problem::{Problem, Problems};
 pub use refusal::{Code, Refusal};
 pub use request_pattern::RequestPattern;
 pub use rules::Origin;
+pub use suggestion::Suggestion;
 pub use summary::RuleSummary;
+pub use test_run::TestReport;
 pub use tunnel::TunnelPermit;
 pub use url::UrlError;
 pub use verdict::{CheckedAddress, Permit, PolicyHash, RuleRef, Verdict};

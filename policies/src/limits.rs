@@ -25,6 +25,18 @@ pub(crate) const KEYS: [&str; 5] =
     ["upload_per_day", "upload_per_request", "requests_per_minute", "requests_per_day", "new_names_per_day"];
 
 impl Limits {
+    /// Each with its name, in one order.
+    pub fn each(&self) -> [(&'static str, Option<u64>); 5] {
+        let values = [
+            self.upload_per_day,
+            self.upload_per_request,
+            self.requests_per_minute,
+            self.requests_per_day,
+            self.new_names_per_day,
+        ];
+        std::array::from_fn(|index| (KEYS[index], values[index]))
+    }
+
     /// Both bind: the smaller one of each.
     pub(crate) fn and(self, other: Limits) -> Limits {
         let least = |one: Option<u64>, other: Option<u64>| one.into_iter().chain(other).min();

@@ -6,9 +6,10 @@ use crate::host_index::HostIndex;
 use crate::host_pattern::is_reserved;
 use crate::limits::Limits;
 use crate::observe::Observe;
+use crate::request_pattern::Outline;
 use crate::rules::{AllowRule, DenyRule};
 use crate::tunnel::TunnelRule;
-use crate::{Date, GroupName, Host, PolicyHash, RuleSummary};
+use crate::{Date, GroupName, Host, PolicyHash, RequestPattern, RuleSummary};
 
 /// A compiled policy of one group.
 #[derive(Clone, Debug)]
@@ -17,6 +18,9 @@ pub struct Policy {
     pub(crate) hash: PolicyHash,
     rules: Rules,
     allow_hosts: HostIndex,
+    /// Beside the rules, because they are gone through for every request.
+    allow_outlines: Vec<Outline>,
+    deny_outlines: Vec<Outline>,
     tunnel_hosts: HostIndex,
     deny_hosts: HostIndex,
 }
@@ -41,7 +45,19 @@ impl Policy {
         let allow_hosts = HostIndex::new(rules.allows.iter().map(|rule| &rule.host));
         let tunnel_hosts = HostIndex::new(rules.tunnels.iter().map(|rule| &rule.host));
         let deny_hosts = HostIndex::new(rules.denies.iter().map(|rule| &rule.host));
-        Policy { group: group.clone(), hash, rules, allow_hosts, tunnel_hosts, deny_hosts }
+        let allow_outlines = rules.allows.iter().map(|rule| outline(&rule.requests, RequestPattern::outline)).collect();
+        let deny_outlines =
+            rules.denies.iter().map(|rule| outline(&rule.requests, RequestPattern::wide_outline)).collect();
+        Policy {
+            group: group.clone(),
+            hash,
+            rules,
+            allow_hosts,
+            allow_outlines,
+            deny_outlines,
+            tunnel_hosts,
+            deny_hosts,
+        }
     }
 
     /// Names the content.
@@ -91,6 +107,18 @@ impl Policy {
         self.allow_hosts.find(host).into_iter().map(|place| &self.rules.allows[place])
     }
 
+    /// The allows of a host that may cover a path with this outline.
+    pub(crate) fn allows_near(&self, host: &Host, path: Outline) -> impl Iterator<Item = &AllowRule> {
+        let near = move |place: &usize| self.allow_outlines[*place].meets(&path);
+        self.allow_hosts.find(host).into_iter().filter(near).map(|place| &self.rules.allows[place])
+    }
+
+    /// The same for denies.
+    pub(crate) fn denies_near(&self, host: &Host, path: Outline) -> impl Iterator<Item = &DenyRule> {
+        let near = move |place: &usize| self.deny_outlines[*place].meets(&path);
+        self.deny_hosts.find(host).into_iter().filter(near).map(|place| &self.rules.denies[place])
+    }
+
     pub(crate) fn tunnels_of(&self, host: &Host) -> impl Iterator<Item = &TunnelRule> {
         self.tunnel_hosts.find(host).into_iter().map(|place| &self.rules.tunnels[place])
     }
@@ -103,4 +131,8 @@ impl Policy {
     pub(crate) fn denies_of(&self, host: &Host) -> impl Iterator<Item = &DenyRule> {
         self.deny_hosts.find(host).into_iter().map(|place| &self.rules.denies[place])
     }
+}
+
+fn outline(requests: &[RequestPattern], of: fn(&RequestPattern) -> Outline) -> Outline {
+    Outline::of_all(requests.iter().map(of))
 }

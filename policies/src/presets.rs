@@ -1,9 +1,17 @@
 //! Policies that ship with Doorward: plain TOML, readable with `doorward policy show`.
 
-const PRESETS: [(&str, &str); 4] = [
+const PRESETS: [(&str, &str); 12] = [
+    ("caldav", include_str!("../presets/caldav.toml")),
     ("claude", include_str!("../presets/claude.toml")),
+    ("gemini", include_str!("../presets/gemini.toml")),
+    ("git-push", include_str!("../presets/git-push.toml")),
     ("git-read", include_str!("../presets/git-read.toml")),
+    ("home-assistant", include_str!("../presets/home-assistant.toml")),
+    ("openai", include_str!("../presets/openai.toml")),
+    ("openrouter", include_str!("../presets/openrouter.toml")),
+    ("telegram-bot", include_str!("../presets/telegram-bot.toml")),
     ("weather", include_str!("../presets/weather.toml")),
+    ("web-read", include_str!("../presets/web-read.toml")),
     ("wikipedia", include_str!("../presets/wikipedia.toml")),
 ];
 
@@ -43,7 +51,9 @@ mod tests {
         let text = format!("use = {:?}", names());
         let source = Source { name: "family.toml".to_owned(), text };
         let policy = Policy::compile(&group, &source, None).unwrap().policy;
-        assert_eq!(policy.credentials(), ["anthropic".into()]);
+        let credentials =
+            ["anthropic", "caldav", "gemini", "github", "home-assistant", "openai", "openrouter", "telegram"];
+        assert_eq!(policy.credentials(), credentials.map(Into::into));
         assert!(names().is_sorted());
     }
 }

@@ -6,7 +6,7 @@ use crate::RuleRef;
 
 /// Every reason for which Doorward refuses something at the door. The text form
 /// (snake case) is what agents, the audit log and scripts see; it is stable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     /// No rule names the host.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::body::Condition;
 use crate::host_pattern::HostPattern;
-use crate::request_pattern::{Methods, Segments};
+use crate::request_pattern::{Methods, Outline, Segments};
 use crate::{Facts, Method, Query, RequestPattern, RuleRef, Scheme};
 
 /// Whose rule it is: says who can take it back.
@@ -93,6 +93,16 @@ impl<'a> Reading<'a> {
             wide: Segments::wide_request(&facts.path),
             overrides: facts.query.as_ref().is_some_and(overrides_method),
         }
+    }
+
+    /// The outline of the path as allows read it.
+    pub(crate) fn outline(&self) -> Outline {
+        self.exact.outline()
+    }
+
+    /// The same as denies read it.
+    pub(crate) fn wide_outline(&self) -> Outline {
+        self.wide.outline()
     }
 
     /// Whether the query asks the server to take the request for another method.

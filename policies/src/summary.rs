@@ -45,6 +45,14 @@ pub struct RuleSummary {
     pub why: Option<String>,
 }
 
+impl RuleSummary {
+    /// Whether it means what the other means; the words of `why` and the line aside.
+    pub(crate) fn says_the_same(&self, other: &RuleSummary) -> bool {
+        let bare = |rule: &RuleSummary| RuleSummary { at: other.at.clone(), why: None, ..rule.clone() };
+        bare(self) == bare(other)
+    }
+}
+
 impl From<&AllowRule> for RuleSummary {
     fn from(rule: &AllowRule) -> Self {
         let join = |pairs: &Vec<(String, String)>| {

@@ -1,29 +1,47 @@
 //! What holds for every policy and every request.
 #![allow(clippy::unwrap_used)]
 
-use policies::{Facts, GroupName, Path, Policy, Source, Verdict};
+use policies::{Date, Facts, GroupName, Path, Permit, Policy, Scheme, Source, Upgrade, Verdict};
 use proptest::prelude::*;
 use proptest::sample::select;
 
 /// What a verdict says, without the line that said it.
 #[derive(Debug, PartialEq)]
 enum Said {
-    Allow { credential: Option<String>, model: bool, home: bool },
+    Allow { credential: Option<String>, model: bool, home: bool, observed: bool, bodies: Vec<bool> },
     Deny { code: String, lift: Vec<String> },
     NoPolicy,
 }
 
+/// Bodies that the conditions of the rules below tell apart.
+const BODIES: [&str; 6] =
+    ["{}", r#"{"a":1}"#, r#"{"t":[{"k":"x"}]}"#, r#"{"t":[{"k":"yes"},{"k":"x"}]}"#, r#"{"t":7}"#, "no"];
+
 fn said(text: &str, facts: &Facts) -> Said {
+    said_on(text, facts, None)
+}
+
+fn policy(text: &str) -> Option<Policy> {
     let group = GroupName::parse("family").unwrap();
     let source = Source { name: "family.toml".to_owned(), text: text.to_owned() };
-    let Ok(compiled) = Policy::compile(&group, &source, None) else { return Said::NoPolicy };
-    match compiled.policy.decide(facts.clone()) {
+    Policy::compile(&group, &source, None).ok().map(|compiled| compiled.policy)
+}
+
+fn said_on(text: &str, facts: &Facts, today: Option<Date>) -> Said {
+    let Some(policy) = policy(text) else { return Said::NoPolicy };
+    let verdict = match today {
+        Some(today) => policy.decide_at(facts.clone(), today),
+        None => policy.decide(facts.clone()),
+    };
+    match verdict {
         Verdict::Allow(permit) => {
             assert_eq!(permit.facts(), facts);
             Said::Allow {
                 credential: permit.credential().map(|name| name.to_string()),
                 model: permit.model(),
                 home: permit.check_address("192.168.1.20:443".parse().unwrap()).is_ok(),
+                observed: permit.observed(),
+                bodies: BODIES.map(|body| takes(&permit, body)).to_vec(),
             }
         }
         Verdict::Deny(back, refusal) => {
@@ -31,6 +49,15 @@ fn said(text: &str, facts: &Facts) -> Said {
             Said::Deny { code: refusal.code.to_string(), lift: refusal.lift }
         }
     }
+}
+
+fn takes(permit: &Permit, body: &str) -> bool {
+    permit.body_conditions().is_none_or(|conditions| conditions.check(body.as_bytes()).is_ok())
+}
+
+/// Whether a request with this body, or through a tunnel, gets through.
+fn passes(said: &Said, body: usize) -> bool {
+    matches!(said, Said::Allow { bodies, .. } if bodies[body])
 }
 
 /// Few hosts and paths, so that rules and requests meet.
@@ -58,6 +85,21 @@ fn request() -> impl Strategy<Value = Facts> {
     })
 }
 
+/// The same, sometimes with an upgrade.
+fn any_request() -> impl Strategy<Value = Facts> {
+    (request(), any::<bool>()).prop_map(|(facts, live)| Facts { upgrade: live.then_some(Upgrade::WebSocket), ..facts })
+}
+
+fn json() -> impl Strategy<Value = &'static str> {
+    select(vec![
+        "json = { a = \"absent\" }\n",
+        "json = { a = \"present\" }\n",
+        "json = { \"t[*].k\" = { not = [\"y*\"] } }\n",
+        "json = { \"t[*].k\" = { only = [\"x\"] } }\n",
+        "json = { \"t[*].k\" = { any = [\"x\"] }, a = \"absent\" }\n",
+    ])
+}
+
 fn pattern() -> impl Strategy<Value = String> {
     let method = select(vec!["GET", "POST", "DELETE", "*"]);
     let path = select(vec!["/", "/a", "/a/", "/a/*", "/a/**", "/**", "/**/b", "/a*", "/a%2Ab", "/*/b", "/**/*"]);
@@ -75,6 +117,10 @@ fn allow() -> impl Strategy<Value = String> {
         "ports = [443, 8443]\n",
         "scheme = \"http\"\n",
         "query = { service = \"read\" }\n",
+        "websocket = true\n",
+        "json = { a = \"absent\" }\n",
+        "json = { \"t[*].k\" = { not = [\"y*\"] } }\nmodel = true\n",
+        "json = { \"t[*].k\" = { only = [\"x\"] } }\ncredential = \"one\"\n",
     ]);
     let what = prop_oneof![
         Just("access = \"read\"".to_owned()),
@@ -86,6 +132,12 @@ fn allow() -> impl Strategy<Value = String> {
     })
 }
 
+fn tunnel() -> impl Strategy<Value = String> {
+    let host = select(vec!["a.x.test", "*.x.test", "nas.home.test"]);
+    let extra = select(vec!["", "ports = [443, 8443]\n"]);
+    (host, extra).prop_map(|(host, extra)| format!("[[allow]]\nhost = \"{host}\"\ntls = \"tunnel\"\n{extra}\n"))
+}
+
 fn deny() -> impl Strategy<Value = String> {
     let host = select(vec!["a.x.test", "*.x.test", "**.test", "nas.home.test"]);
     let what = prop_oneof![
@@ -93,11 +145,12 @@ fn deny() -> impl Strategy<Value = String> {
         Just("ports = [8443]\n".to_owned()),
         pattern().prop_map(|pattern| format!("do = [\"{pattern}\"]\n")),
     ];
-    (host, what).prop_map(|(host, what)| format!("[[deny]]\nhost = \"{host}\"\n{what}\n"))
+    let json = prop_oneof![Just(""), json()];
+    (host, what, json).prop_map(|(host, what, json)| format!("[[deny]]\nhost = \"{host}\"\n{what}{json}\n"))
 }
 
 fn rules() -> impl Strategy<Value = Vec<String>> {
-    prop::collection::vec(prop_oneof![4 => allow(), 1 => deny()], 0..6)
+    prop::collection::vec(prop_oneof![6 => allow(), 1 => tunnel(), 2 => deny()], 0..6)
 }
 
 /// The same rules, and the same rules in another order.
@@ -119,25 +172,70 @@ fn is_allow(said: &Said) -> bool {
     matches!(said, Said::Allow { .. })
 }
 
+const OBSERVE: &str = "mode = \"observe\"\nobserve_until = \"2026-12-01\"\n";
+
+fn today() -> Date {
+    Date::parse("2026-11-23").unwrap()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn order_never_matters((rules, other_order) in shuffled(), facts in request()) {
+    fn order_never_matters((rules, other_order) in shuffled(), facts in any_request()) {
         let one = without_lines(said(&rules.concat(), &facts));
         let other = without_lines(said(&other_order.concat(), &facts));
         prop_assert_eq!(one, other);
     }
 
     #[test]
-    fn a_deny_never_allows_more(rules in rules(), deny in deny(), facts in request()) {
-        let without = said(&rules.concat(), &facts);
-        let with = said(&format!("{}{deny}", rules.concat()), &facts);
-        prop_assert!(!is_allow(&with) || with == without, "{:?} became {:?}", without, with);
+    fn a_deny_never_allows_more(rules in rules(), deny in deny(), facts in any_request(), observing in any::<bool>()) {
+        let mode = if observing { OBSERVE } else { "" };
+        let day = observing.then_some(today());
+        let without = said_on(&format!("{mode}{}", rules.concat()), &facts, day);
+        let with = said_on(&format!("{mode}{}{deny}", rules.concat()), &facts, day);
+        prop_assert!(!is_allow(&with) || is_allow(&without), "{:?} became {:?}", without, with);
+        for body in 0..BODIES.len() {
+            prop_assert!(!passes(&with, body) || passes(&without, body), "{}: {:?} became {:?}", body, without, with);
+        }
+        if let (Said::Allow { credential, model, home, observed, .. }, Said::Allow { credential: c, model: m, home: h, observed: o, .. }) = (&without, &with) {
+            prop_assert_eq!((credential, model, home, observed), (c, m, h, o));
+        }
+    }
+
+    /// A deny that says anything about a port keeps its host from going by unopened.
+    #[test]
+    fn a_deny_never_opens_a_tunnel(rules in rules(), deny in deny(), facts in request()) {
+        let tunnelled = |text: String| policy(&text).is_some_and(|policy| policy.decide_tunnel(&facts.authority).is_some());
+        let with = tunnelled(format!("{}{deny}", rules.concat()));
+        prop_assert!(!with || tunnelled(rules.concat()));
+        let judged = said(&format!("{}{deny}", rules.concat()), &facts);
+        let refused = matches!(&judged, Said::Deny { code, .. } if code == "denied_by_rule");
+        prop_assert!(!(with && refused && facts.scheme == Scheme::Https), "a tunnel leads past a deny");
+        let with_credential = matches!(&judged, Said::Allow { credential: Some(_), .. });
+        prop_assert!(!(with && with_credential && facts.scheme == Scheme::Https), "a tunnel leads past a credential");
+    }
+
+    /// Observing changes "no rule names it" and nothing else, and gives nothing but the way out.
+    #[test]
+    fn observing_relaxes_one_thing(rules in rules(), facts in any_request()) {
+        let text = format!("{OBSERVE}{}", rules.concat());
+        let enforced = said(&text, &facts);
+        let watched = said_on(&text, &facts, Some(today()));
+        let after = said_on(&text, &facts, Date::parse("2026-12-02"));
+        prop_assert_eq!(&after, &enforced);
+        match (&enforced, &watched) {
+            (Said::Deny { code, .. }, Said::Allow { credential, model, home, observed, .. }) => {
+                prop_assert_eq!(code, "not_allowed");
+                prop_assert_eq!((credential, *model, *home, *observed), (&None, false, false, true));
+                prop_assert!(facts.upgrade.is_none());
+            }
+            _ => prop_assert_eq!(&watched, &enforced),
+        }
     }
 
     #[test]
-    fn an_allow_never_denies_more(rules in rules(), allow in allow(), facts in request()) {
+    fn an_allow_never_denies_more(rules in rules(), allow in allow(), facts in any_request()) {
         let without = said(&rules.concat(), &facts);
         let with = said(&format!("{}{allow}", rules.concat()), &facts);
         let ambiguous = with == Said::NoPolicy
@@ -146,9 +244,10 @@ proptest! {
     }
 
     #[test]
-    fn a_lift_really_lifts(rules in rules(), facts in request()) {
+    fn a_lift_really_lifts(rules in rules(), facts in any_request()) {
         let Said::Deny { code, lift } = said(&rules.concat(), &facts) else { return Ok(()) };
-        if matches!(code.as_str(), "denied_by_rule" | "credential_ambiguous") {
+        let no_get = facts.upgrade.is_some() && facts.method.as_str() != "GET";
+        if matches!(code.as_str(), "denied_by_rule" | "credential_ambiguous") || no_get {
             return Ok(());
         }
         let lifted = said(&format!("{}{}\n", rules.concat(), lift.join("\n")), &facts);
@@ -173,8 +272,20 @@ proptest! {
         }
     }
 
+    /// What stands in a body never breaks the check, and two checks agree.
     #[test]
-    fn no_text_breaks_the_compiler(text in "(\\[\\[(allow|deny|test|use)\\]\\]\n|(host|do|ports|private|query|request|want|access) = (\"[*.a/ :]{0,6}\"|\\[\"[*.a/ :]{0,6}\"\\]|[0-9]{1,6}|\\{ a = \"b\" \\})\n){0,8}") {
+    fn no_body_breaks_the_check(json in json(), body in r#"[\[\]{}:,"atkxy01\\ ]{0,24}"#) {
+        let text = format!("[[allow]]\nhost = \"a.x.test\"\ndo = [\"POST /\"]\n{json}");
+        let Some(policy) = policy(&text) else { return Err(TestCaseError::fail("no policy")) };
+        let facts = Facts::parse("POST", "https://a.x.test/").unwrap();
+        let Verdict::Allow(permit) = policy.decide(facts) else { return Err(TestCaseError::fail("denied")) };
+        let once = takes(&permit, &body);
+        prop_assert_eq!(once, takes(&permit, &body));
+        prop_assert!(!once || !body.is_empty());
+    }
+
+    #[test]
+    fn no_text_breaks_the_compiler(text in "(\\[\\[(allow|deny|test|use)\\]\\]\n|(host|do|ports|private|query|request|want|access|tls|json|mode|websocket|observe_until) = (\"[*.a/ :]{0,6}\"|\\[\"[*.a/ :]{0,6}\"\\]|[0-9]{1,6}|\\{ a = \"b\" \\})\n){0,8}") {
         let facts = Facts::parse("GET", "https://a.test/").unwrap();
         let with_credential = matches!(said(&text, &facts), Said::Allow { credential: Some(_), .. });
         prop_assert!(!with_credential);

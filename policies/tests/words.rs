@@ -208,7 +208,7 @@ fn bodies_are_judged() {
     let refusal = conditions.check(br#"{"mcp_servers":[]}"#).unwrap_err();
     assert_eq!((refusal.why.as_str(), refusal.rule.unwrap().line), ("servers of others act for the agent", 9));
     let refusal = conditions.check(br#"{"model":"secret-text"}"#).unwrap_err();
-    assert_eq!(refusal.why, "the rule wants that in the body every `model` is claude-*");
+    assert_eq!(refusal.why, "the rule wants that in the body every `model` is \"claude-*\"");
     assert_eq!(refusal.lift, ["# change or remove `json` in the [[allow]] at policies/family.toml:2"]);
 }
 

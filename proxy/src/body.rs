@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::HeaderMap;
+use http::header::SET_COOKIE;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -268,7 +269,10 @@ impl Returned {
 
     fn scrub_trailers(&mut self, trailers: HeaderMap) -> HeaderMap {
         let mut trailers = crate::headers::incoming(&trailers);
+        // It may not stand there (RFC 9110 §6.5.1), and some would take it.
+        trailers.remove(SET_COOKIE);
         if let Some(scrubber) = &mut self.scrubber {
+            trailers = crate::headers::without_names(trailers, scrubber);
             crate::headers::scrub(&mut trailers, scrubber);
         }
         trailers

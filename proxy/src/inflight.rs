@@ -34,8 +34,14 @@ pub(crate) enum What {
 }
 
 impl InFlight {
-    pub(crate) fn add(&self, what: What, tally: &Arc<Tally>) {
-        self.lock().going.insert(tally.seq(), Going { what, tally: Arc::downgrade(tally) });
+    /// `judged_by`: the policy that permitted it.
+    pub(crate) fn add(&self, what: What, judged_by: PolicyHash, tally: &Arc<Tally>) {
+        let mut state = self.lock();
+        if state.reviewed.is_some_and(|(policy, _)| policy != judged_by) {
+            // The review of the policy in force may be over: it has to see this one as well.
+            state.reviewed = None;
+        }
+        state.going.insert(tally.seq(), Going { what, tally: Arc::downgrade(tally) });
     }
 
     pub(crate) fn remove(&self, seq: Seq) {
@@ -72,9 +78,11 @@ impl Going {
                 Verdict::Allow(_) => None,
                 Verdict::Deny(_, refusal) => Some(Refusal { code: Code::Revoked, ..refusal }),
             },
-            What::Tunnel(authority) => policy.decide_tunnel(authority).is_none().then(|| {
-                Refusal::new(Code::Revoked, format!("the policy no longer lets {authority} through unopened"))
-            }),
+            What::Tunnel(authority) => policy.decide_tunnel(authority).is_none().then(|| tunnel_revoked(authority)),
         }
     }
+}
+
+pub(crate) fn tunnel_revoked(authority: &Authority) -> Refusal {
+    Refusal::new(Code::Revoked, format!("the policy no longer lets {authority} through unopened"))
 }

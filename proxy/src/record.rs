@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use http::header::HOST;
-use policies::{Authority, Code, Facts, Limits, Permit, Refusal, TunnelPermit};
+use policies::{Authority, Code, Facts, Limits, Permit, PolicyHash, Refusal, TunnelPermit};
 use tokio::sync::watch;
 
 use crate::audit::{Allowed, Decision, Outcome, Protocol, Seq};
@@ -176,7 +176,8 @@ impl Record {
             by_wildcard: permit.by_wildcard(),
             ..self.decision.clone()
         };
-        let tally = self.store(&decision, What::Request(Box::new(permit.facts().clone())))?;
+        let what = What::Request(Box::new(permit.facts().clone()));
+        let tally = self.store(&decision, what, permit.policy())?;
         Ok(Audited { permit, tally })
     }
 
@@ -189,11 +190,11 @@ impl Record {
             policy: Some(permit.policy().to_string()),
             ..self.decision.clone()
         };
-        let tally = self.store(&decision, What::Tunnel(permit.authority().clone()))?;
+        let tally = self.store(&decision, What::Tunnel(permit.authority().clone()), permit.policy())?;
         Ok(AuditedTunnel { permit, tally })
     }
 
-    fn store(&mut self, decision: &Decision, what: What) -> Result<Arc<Tally>, Refusal> {
+    fn store(&mut self, decision: &Decision, what: What, judged_by: PolicyHash) -> Result<Arc<Tally>, Refusal> {
         let seq = self.door.gateway.ledger.decided(decision).map_err(|down| {
             tracing::error!(error = %down, "Audit log is down, requests are refused");
             Refusal::new(Code::AuditUnavailable, down.to_string())
@@ -209,7 +210,7 @@ impl Record {
             cut: watch::Sender::new(false),
             outcome: Mutex::default(),
         });
-        self.door.in_flight.add(what, &tally);
+        self.door.in_flight.add(what, judged_by, &tally);
         self.tally = Some(tally.clone());
         Ok(tally)
     }

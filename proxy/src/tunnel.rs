@@ -2,17 +2,17 @@
 //! handshake must be the one that was permitted, the address is checked like any
 //! other, and the bytes are counted.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use policies::{Code, Host, Refusal};
+use policies::{Code, Host, Refusal, TunnelPermit};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::rustls::server::Acceptor;
 
 use crate::door::Door;
 use crate::record::{AuditedTunnel, Tally};
-use crate::upstream;
+use crate::{inflight, upstream};
 
 /// A ClientHello is one TLS record, or a few (RFC 8446 §5.1).
 const LONGEST_HELLO: usize = 64 << 10;
@@ -47,10 +47,21 @@ where
         .map_err(|_| Refusal::new(Code::Timeout, "the TLS handshake took too long"))??;
     let check = |address| permit.check_address(address);
     let (mut server, address) = upstream::reach(&door.gateway, permit.authority(), check).await?;
+    still_allowed(door, permit, address.get())?;
     audited.tally().note(|outcome| outcome.address = Some(address.get()));
     audited.tally().add_up(hello.len())?;
     server.write_all(&hello).await.map_err(|_| broken_off())?;
     both_ways(audited.tally(), &mut client, &mut server).await
+}
+
+/// As for requests: the policy may have been tightened since the permit was given.
+fn still_allowed(door: &Door, permit: &TunnelPermit, address: SocketAddr) -> Result<(), Refusal> {
+    let policy = door.policy.load();
+    if policy.hash() == permit.policy() {
+        return Ok(());
+    }
+    let now = policy.decide_tunnel(permit.authority()).ok_or_else(|| inflight::tunnel_revoked(permit.authority()))?;
+    now.check_address(address).map(drop).map_err(|refusal| Refusal { code: Code::Revoked, ..refusal })
 }
 
 /// Reads the ClientHello without answering it, and holds its name against the one
@@ -80,12 +91,12 @@ async fn hello<S: AsyncRead + Unpin>(client: &mut S, host: &Host) -> Result<Vec<
 }
 
 /// Copies both ways until both sides are done; one side may finish first.
-async fn both_ways<S>(tally: &Tally, client: &mut S, server: &mut TcpStream) -> Result<(), Refusal>
+async fn both_ways<S>(tally: &Tally, client: &mut S, server: &mut Dialled) -> Result<(), Refusal>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin,
 {
     let (mut from_client, mut to_client) = tokio::io::split(client);
-    let (mut from_server, mut to_server) = server.split();
+    let (mut from_server, mut to_server) = tokio::io::split(server);
     let up = async {
         let mut block = vec![0; BLOCK];
         loop {

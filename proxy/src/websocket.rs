@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
-use http::header::{CONNECTION, HOST, HeaderName, HeaderValue, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, SET_COOKIE, UPGRADE};
 use http::{HeaderMap, Response, StatusCode};
+use http_body::Body as _;
 use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -18,6 +19,7 @@ use hyper_util::rt::TokioIo;
 use policies::{Code, Permit, Refusal};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
@@ -47,14 +49,25 @@ pub(crate) async fn open(
         let why = "a rule looks into bodies here, and a WebSocket has none to look into";
         return Err(Refusal::new(Code::UpgradeDenied, why));
     }
+    // Said and not sent, the upstream would take the messages for it (RFC 9110 §8.6).
+    if !request.body().is_end_stream() {
+        return Err(Refusal::new(Code::Framing, "a WebSocket handshake has no body"));
+    }
     let audited = record.allow(permit, &placed)?;
     let (own_headers, mut scrubber) = placed.into_parts();
     let handshaking = handshake(&connection.door, &audited, own_headers);
-    let (mut answer, driver) = timeout(connection.door.gateway.limits.handshake_time, handshaking)
-        .await
-        .map_err(|_| Refusal::new(Code::Timeout, "the host did not answer the WebSocket handshake in time"))??;
+    let handshaking = timeout(connection.door.gateway.limits.handshake_time, handshaking);
+    let (mut answer, driver) = tokio::select! {
+        shaken = handshaking => shaken
+            .map_err(|_| Refusal::new(Code::Timeout, "the host did not answer the WebSocket handshake in time"))??,
+        () = audited.tally().until_cut() => return Err(audited.tally().refused().unwrap_or_else(broken_off)),
+    };
     let mut back = headers::incoming(answer.headers());
+    if connection.door.keyring.guards(&audited.permit().facts().authority) {
+        back.remove(SET_COOKIE);
+    }
     if let Some(scrubber) = &mut scrubber {
+        back = headers::without_names(back, scrubber);
         headers::scrub(&mut back, scrubber);
     }
     back.remove(EXTENSIONS);
@@ -79,8 +92,10 @@ async fn handshake(
 ) -> Result<(Response<Incoming>, Arc<AbortOnDrop>), Refusal> {
     let facts = audited.permit().facts();
     let (stream, address) = upstream::open_websocket(&door.gateway, audited.permit()).await?;
+    upstream::still_allowed(door, audited.permit(), address.get())?;
     audited.tally().note(|outcome| outcome.address = Some(address.get()));
     headers.remove(EXTENSIONS);
+    headers.remove(CONTENT_LENGTH);
     switch_protocols(&mut headers);
     let host = HeaderValue::try_from(facts.authority.host_header(facts.scheme)).map_err(|_| unwritable())?;
     headers.insert(HOST, host);
@@ -131,7 +146,7 @@ async fn up(
     mut to: impl Sink<Message, Error = Error> + Unpin,
 ) -> Result<(), Refusal> {
     let authority = &audited.permit().facts().authority;
-    while let Some(Ok(message)) = from.next().await {
+    while let Some(message) = next(&mut from, Code::Framing).await? {
         if let Some(mut filter) = flow::leak_filter(door, audited)
             && let Err(finding) = filter.push(message.clone().into_data()).and_then(|_| filter.finish())
         {
@@ -152,7 +167,7 @@ async fn down(
     mut to: impl Sink<Message, Error = Error> + Unpin,
     mut scrubber: Option<Scrubber>,
 ) -> Result<(), Refusal> {
-    while let Some(Ok(message)) = from.next().await {
+    while let Some(message) = next(&mut from, Code::UpstreamUnreadable).await? {
         tally.add_down(message.len());
         let message = match &mut scrubber {
             Some(scrubber) => scrubbed(message, scrubber)?,
@@ -165,6 +180,26 @@ async fn down(
     }
     let _ = to.close().await;
     Ok(())
+}
+
+/// The next message; none after the last. `unreadable`: what it is called where
+/// somebody does not speak WebSocket.
+async fn next(
+    from: &mut (impl Stream<Item = Result<Message, Error>> + Unpin),
+    unreadable: Code,
+) -> Result<Option<Message>, Refusal> {
+    match from.next().await {
+        Some(Ok(message)) => Ok(Some(message)),
+        Some(Err(Error::Capacity(_))) => {
+            Err(Refusal::new(Code::TooLarge, format!("a WebSocket message is longer than {LONGEST} bytes")))
+        }
+        // To leave without a closing handshake is rude, and common.
+        Some(Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => Ok(None),
+        Some(Err(Error::Protocol(_) | Error::Utf8(_))) => {
+            Err(Refusal::new(unreadable, "the bytes are not well-formed WebSocket messages"))
+        }
+        Some(Err(_)) | None => Ok(None),
+    }
 }
 
 fn scrubbed(message: Message, scrubber: &mut Scrubber) -> Result<Message, Refusal> {

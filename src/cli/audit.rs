@@ -199,7 +199,7 @@ impl ShowArgs {
     }
 }
 
-fn since(text: &str) -> anyhow::Result<Millis> {
+pub(super) fn since(text: &str) -> anyhow::Result<Millis> {
     since_at(text, &Zoned::now())
 }
 

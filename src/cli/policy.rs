@@ -1,5 +1,12 @@
-//! `doorward policy`: check, show and explain what a group may reach. Reads the files
-//! as they are now; needs no daemon and no container engine.
+//! `doorward policy`: check, show, explain, test, compare and suggest what a group may
+//! reach. Reads the files as they are now; needs no daemon and no container engine.
+
+mod asked;
+mod diff;
+mod suggest;
+mod test;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,7 +18,7 @@ use super::{Failure, refused, show, usage};
 use crate::gateway::policy_files::{PolicyError, PolicyFiles};
 use crate::home::Home;
 
-/// Check, show and explain what a group may reach.
+/// Check, show, explain and test what a group may reach.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -19,9 +26,13 @@ Examples:
   doorward policy check family
   doorward policy show family              every rule, presets included
   doorward policy explain family POST https://api.github.com/gists
+  doorward policy suggest family --since 2h
+                                           lines that would allow what was refused
+  doorward policy diff family new.toml     what a changed file would allow or refuse
+  doorward policy test                     run every [[test]] and report each
 
 Exit codes of `explain`: 0 it is allowed, 1 it is denied, 2 that is no request.
-Exit codes of `check`: 0 every file is right, 1 one is not.")]
+Exit codes of `check` and `test`: 0 every file is right, every test holds; 1 one is not.")]
 pub struct PolicyArgs {
     #[command(subcommand)]
     command: PolicyCommand,
@@ -50,11 +61,51 @@ enum PolicyCommand {
         group: GroupName,
         /// GET, POST, …
         method: String,
-        /// https://host/path
+        /// https://host/path (wss:// for a WebSocket)
         url: String,
         /// As JSON, one line
         #[arg(long)]
         json: bool,
+    },
+    /// Lines that would allow what the log says was refused; changes nothing
+    Suggest {
+        /// The group
+        #[arg(value_parser = GroupName::parse)]
+        group: GroupName,
+        /// Only what was asked from this time on: `2h`, `7d`, `2026-11-23`
+        #[arg(long, value_name = "TIME", value_parser = super::audit::since)]
+        since: Option<crate::store::Millis>,
+        /// As JSON, one line
+        #[arg(long)]
+        json: bool,
+    },
+    /// What a change would allow or refuse: by rule, and for the requests in the log
+    Diff {
+        /// A group's name, or the path of a file
+        old: String,
+        /// A group's name, or the path of a file
+        new: String,
+        /// Whose requests in the log are looked at
+        #[arg(long, value_parser = GroupName::parse)]
+        group: Option<GroupName>,
+        /// As JSON, one line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run the [[test]]s of a group, or of all groups, and report each
+    Test {
+        /// The group
+        #[arg(value_parser = GroupName::parse)]
+        group: Option<GroupName>,
+        /// As JSON, a line for each group
+        #[arg(long)]
+        json: bool,
+    },
+    /// What the group's agent is told of it, as JSON
+    Manifest {
+        /// The group
+        #[arg(value_parser = GroupName::parse)]
+        group: GroupName,
     },
 }
 
@@ -64,6 +115,13 @@ pub(super) fn run(home: &Home, args: PolicyArgs) -> Result<ExitCode, Failure> {
         PolicyCommand::Check { what } => check(home, what.as_deref()),
         PolicyCommand::Show { group, json } => show_rules(home, &group, json),
         PolicyCommand::Explain { group, method, url, json } => explain(home, &group, &method, &url, json),
+        PolicyCommand::Suggest { group, since, json } => suggest::run(home, &group, since, json),
+        PolicyCommand::Diff { old, new, group, json } => diff::run(home, &old, &new, group, json),
+        PolicyCommand::Test { group, json } => test::run(home, group, json),
+        PolicyCommand::Manifest { group } => {
+            show::line(&serde_json::to_string_pretty(&compile(home, &group)?.manifest())?)?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -97,7 +155,7 @@ pub(super) fn report(problems: &Problems) -> String {
 fn check(home: &Home, what: Option<&str>) -> Result<ExitCode, Failure> {
     let mut all_right = true;
     match what {
-        Some(path) if path.contains('/') || path.ends_with(".toml") => {
+        Some(path) if is_file(path) => {
             all_right = tell_check(path, compile_file(home, Path::new(path))?)?;
         }
         Some(name) => {
@@ -166,11 +224,20 @@ fn tell_check(name: &str, compiled: Result<Compiled, PolicyError>) -> Result<boo
     }
 }
 
+/// Whether a file is meant, not a group.
+fn is_file(what: &str) -> bool {
+    what.contains('/') || what.ends_with(".toml")
+}
+
 fn compile(home: &Home, group: &GroupName) -> Result<Policy, Failure> {
-    match compile_named(home, group)? {
+    policy_of(group.as_str(), compile_named(home, group)?)
+}
+
+fn policy_of(name: &str, compiled: Result<Compiled, PolicyError>) -> Result<Policy, Failure> {
+    match compiled {
         Ok(compiled) => Ok(compiled.policy),
         Err(PolicyError::Wrong(problems)) => {
-            Err(refused(anyhow!("the policy of {group} is wrong:\n{}", report(&problems))))
+            Err(refused(anyhow!("the policy of {name} is wrong:\n{}", report(&problems))))
         }
         Err(error) => Err(refused(error)),
     }
@@ -203,22 +270,50 @@ fn row(rule: &RuleSummary) -> Vec<String> {
         host += &format!(":{}", rule.ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
     }
     let credential = rule.credential.as_deref().unwrap_or_default().to_owned();
-    vec![rule.effect.to_owned(), host, rule.requests.join(", "), credential, rule.at.to_string()]
+    vec![rule.effect.to_owned(), host, what(rule), credential, rule.at.to_string()]
+}
+
+/// The requests of a rule, and what else it says about them.
+fn what(rule: &RuleSummary) -> String {
+    let mut words = if rule.tls.is_some() { "any, unopened".to_owned() } else { rule.requests.join(", ") };
+    if rule.websocket {
+        words += ", WebSocket";
+    }
+    words.extend(rule.json.iter().map(|condition| format!(", if {condition}")));
+    words
 }
 
 fn explain(home: &Home, group: &GroupName, method: &str, url: &str, json: bool) -> Result<ExitCode, Failure> {
     let facts = Facts::parse(method, url).map_err(|error| usage(anyhow!("{method} {url}: {error}")))?;
     let policy = compile(home, group)?;
     let request = format!("{method} {}", facts.url_without_query());
+    let https = facts.scheme == policies::Scheme::Https;
+    if let Some(tunnel) = https.then(|| policy.decide_tunnel(&facts.authority)).flatten() {
+        if json {
+            show::json(
+                &serde_json::json!({ "verdict": "allow", "request": request, "rule": tunnel.rule(), "tls": "tunnel" }),
+            )?;
+        } else {
+            let words = format!("allow  {request}\nrule   {}, unopened: no path is looked at", tunnel.rule());
+            show::line(&show::visible(&words))?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     match policy.decide(facts) {
         Verdict::Allow(permit) => {
             if json {
                 show::json(&serde_json::json!({
                     "verdict": "allow", "request": request, "rule": permit.rule(), "credential": permit.credential(),
+                    "body_is_checked": permit.body_conditions().is_some(),
                 }))?;
             } else {
                 let credential = permit.credential().map(|name| format!(", with the credential {name}"));
-                let words = format!("allow  {request}\nrule   {}{}", permit.rule(), credential.unwrap_or_default());
+                let body = permit
+                    .body_conditions()
+                    .map(|_| "\nbody   must be JSON as the rules want it; `policy show` lists the conditions");
+                let credential = credential.unwrap_or_default();
+                let words =
+                    format!("allow  {request}\nrule   {}{credential}{}", permit.rule(), body.unwrap_or_default());
                 show::line(&show::visible(&words))?;
             }
             Ok(ExitCode::SUCCESS)

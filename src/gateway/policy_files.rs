@@ -134,7 +134,7 @@ fn same(one: &(Source, Option<Source>), other: &(Source, Option<Source>)) -> boo
 
 /// A group's file and `base.toml`. A file that is not there is an empty one: it
 /// allows nothing.
-fn read(home: &Home, group: &GroupName) -> Result<(Source, Option<Source>), PolicyError> {
+pub fn read(home: &Home, group: &GroupName) -> Result<(Source, Option<Source>), PolicyError> {
     let file = read_one(&home.policy_file(group), format!("policies/{group}.toml"))?;
     let file = file.unwrap_or(Source { name: format!("policies/{group}.toml"), text: String::new() });
     let base = read_one(&home.base_policy_file(), "policies/base.toml".to_owned())?;

@@ -105,7 +105,7 @@ impl fmt::Display for List<'_> {
                 f.write_str(" or ")?;
             }
             match wanted {
-                Wanted::Text(text) => f.write_str(text)?,
+                Wanted::Text(text) => write!(f, "{text:?}")?,
                 Wanted::Bool(value) => write!(f, "{value}")?,
             }
         }

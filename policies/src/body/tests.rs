@@ -159,7 +159,7 @@ fn one_of_several_allows_is_enough() {
     all.allow(&conditions(&[("model", Words::Only(texts(&["b"])))], Effect::Allow), &rule(), Vec::new());
     assert!(all.check(br#"{"model":"a"}"#).is_ok() && all.check(br#"{"model":"b"}"#).is_ok());
     let refusal = all.check(br#"{"model":"c"}"#).unwrap_err();
-    assert_eq!(refusal.why, "the rule wants that in the body every `model` is a");
+    assert_eq!(refusal.why, "the rule wants that in the body every `model` is \"a\"");
     assert_eq!((refusal.rule, refusal.lift), (Some(rule()), vec!["lift".to_owned()]));
     all.deny(
         &conditions(&[("model", Words::Any(texts(&["a"])))], Effect::Deny),

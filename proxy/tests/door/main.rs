@@ -5,10 +5,18 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod budget;
+mod http2;
+mod http2_abuse;
+mod json;
 mod limits;
 mod log;
+mod observe;
 mod policy;
 mod pool;
 mod requests;
 mod responses;
+mod revoked;
 mod streams;
+mod tunnel;
+mod websocket;

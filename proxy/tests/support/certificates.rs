@@ -38,13 +38,13 @@ pub fn root() -> CertificateDer<'static> {
 /// The server side of TLS. The first label of the name that a client asks for says
 /// what is wrong with the certificate it gets: `expired`, `future`, `wronghost`,
 /// `selfsigned`, `unknownca`; any other gets a good one.
-pub fn server() -> Arc<ServerConfig> {
+pub fn server(protocol: &[u8]) -> Arc<ServerConfig> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(ByName));
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![protocol.to_vec()];
     Arc::new(config)
 }
 

@@ -74,32 +74,66 @@ impl Client {
     }
 
     /// CONNECT, and TLS inside it.
-    pub async fn tunnel(mut self, authority: &str) -> Self {
+    pub async fn tunnel(self, authority: &str) -> Self {
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        let host = host.trim_end_matches('.').to_owned();
+        self.connected(authority).await.tls(&host, true).await.expect("a handshake")
+    }
+
+    /// The same, speaking HTTP/2 inside.
+    pub async fn tunnel_http2(self, authority: &str) -> Self {
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host).to_owned();
+        let (root, client) = (self.root(), self.connected(authority).await);
+        client.tls_trusting(root, &host, true, b"h2").await.expect("a handshake")
+    }
+
+    /// CONNECT alone.
+    pub async fn connected(mut self, authority: &str) -> Self {
         self.send(format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n")).await;
         let answer = self.head_answer().await.expect("an answer to CONNECT");
         assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.head));
-        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
-        let host = host.trim_end_matches('.').to_owned();
-        self.tls(&host, true).await.expect("a handshake")
+        self
+    }
+
+    fn root(&self) -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(self.ca_pem.as_bytes()).expect("a certificate")
     }
 
     /// TLS over what is there, trusting the door's authority alone. `said`: whether
     /// the handshake names the host.
     pub async fn tls(self, host: &str, said: bool) -> io::Result<Self> {
+        let root = self.root();
+        self.tls_trusting(root, host, said, b"http/1.1").await
+    }
+
+    /// The same, trusting another authority and offering one protocol.
+    pub async fn tls_trusting(
+        self,
+        root: CertificateDer<'static>,
+        host: &str,
+        said: bool,
+        protocol: &[u8],
+    ) -> io::Result<Self> {
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(self.ca_pem.as_bytes()).expect("a certificate")).unwrap();
+        roots.add(root).unwrap();
         let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![protocol.to_vec()];
         config.enable_sni = said;
         let name = server_name(host);
         assert_eq!(self.read, self.raw.len(), "nothing comes before the handshake");
         let connecting = TlsConnector::from(Arc::new(config)).connect(name, self.stream);
         let stream = timeout(PATIENCE, connecting).await.expect("a handshake or its end")?;
+        assert_eq!(stream.get_ref().1.alpn_protocol().unwrap_or(protocol), protocol);
         Ok(Client { stream: Box::new(stream), ..self })
+    }
+
+    /// What is below, and what came over it and was not read.
+    pub fn into_parts(mut self) -> (Box<dyn Stream>, Vec<u8>) {
+        (self.stream, self.raw.split_off(self.read))
     }
 
     /// The next answer; `None` where the connection ends before one begins.

@@ -9,6 +9,7 @@
 
 pub mod certificates;
 pub mod client;
+pub mod http2;
 pub mod ports;
 pub mod spelled;
 pub mod upstream;
@@ -32,7 +33,7 @@ use tokio::net::UnixListener;
 use tokio::task::AbortHandle;
 
 pub use client::{Answer, Client, PATIENCE};
-use ports::{Log, Names, Safe};
+use ports::{Log, Names, Safe, Wallet};
 use upstream::{Canary, Upstream};
 
 /// Names of upstream servers, and the last byte of their addresses.
@@ -89,6 +90,7 @@ impl Default for Setup {
 pub struct World {
     pub log: Arc<Log>,
     pub names: Arc<Names>,
+    pub wallet: Arc<Wallet>,
     pub safe: Arc<Safe>,
     pub canary: Canary,
     pub family: OpenDoor,
@@ -117,7 +119,7 @@ impl World {
         LazyLock::force(&TRACES);
         let values = values();
         let safe = Arc::new(safe(&values, setup.guards));
-        let (log, names) = (Arc::new(Log::default()), Arc::new(Names::default()));
+        let (log, names, wallet) = (Arc::new(Log::default()), Arc::new(Names::default()), Arc::new(Wallet::default()));
         let canary = Canary::start().await;
         let mut upstreams = BTreeMap::new();
         for (name, last) in UPSTREAMS {
@@ -128,7 +130,7 @@ impl World {
             ledger: log.clone(),
             resolver: names.clone(),
             secrets: safe.clone(),
-            budget: Arc::new(ports::Unlimited),
+            budget: wallet.clone(),
             today: || policies::Date::new(2026, 11, 23).unwrap(),
             tls: upstream_tls(&[certificates::root()]).unwrap(),
             limits: setup.limits,
@@ -140,7 +142,7 @@ impl World {
         };
         let family = open("family", &setup.family, "SUR1");
         let work = open("work", &setup.work, "WORKSUR1");
-        World { log, names, safe, canary, family, work, gateway, upstreams, values, dir }
+        World { log, names, wallet, safe, canary, family, work, gateway, upstreams, values, dir }
     }
 
     /// The server of a name.

@@ -2,7 +2,7 @@
 //! Each can be told to fail, and counts what it was asked.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
@@ -162,15 +162,38 @@ impl Secrets for Safe {
     }
 }
 
-/// A budget that nothing uses up.
-pub struct Unlimited;
+/// The budget: counts what it is asked, and refuses where it was told to.
+#[derive(Default)]
+pub struct Wallet {
+    requests: AtomicU64,
+    bytes: AtomicU64,
+}
 
-impl Budget for Unlimited {
-    fn admit(&self, _: &GroupName, _: &Limits, _: &Permit, _: u64) -> Result<(), Refusal> {
+impl Wallet {
+    /// Requests and bytes, heads and bodies together, that were let through.
+    pub fn spent(&self) -> (u64, u64) {
+        (self.requests.load(Ordering::SeqCst), self.bytes.load(Ordering::SeqCst))
+    }
+
+    fn pay(&self, bytes: u64, most: Option<u64>) -> Result<(), Refusal> {
+        let fits = |so_far: u64| Some(so_far + bytes).filter(|sum| most.is_none_or(|most| *sum <= most));
+        let paid = self.bytes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits);
+        paid.map(drop).map_err(|_| Refusal::new(Code::LimitExceeded, "the bytes of the day are used up"))
+    }
+}
+
+impl Budget for Wallet {
+    fn admit(&self, _: &GroupName, limits: &Limits, _: &Permit, head: u64) -> Result<(), Refusal> {
+        let requests = self.requests.load(Ordering::SeqCst) + 1;
+        if limits.requests_per_minute.is_some_and(|most| requests > most) {
+            return Err(Refusal::new(Code::LimitExceeded, "the requests of the minute are used up"));
+        }
+        self.pay(head, limits.upload_per_day)?;
+        self.requests.store(requests, Ordering::SeqCst);
         Ok(())
     }
 
-    fn spend(&self, _: &GroupName, _: &Limits, _: u64) -> Result<(), Refusal> {
-        Ok(())
+    fn spend(&self, _: &GroupName, limits: &Limits, bytes: u64) -> Result<(), Refusal> {
+        self.pay(bytes, limits.upload_per_day)
     }
 }

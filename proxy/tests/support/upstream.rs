@@ -193,6 +193,11 @@ impl Exchange {
         Ok(piece.len())
     }
 
+    /// The connection itself, and what came over it and was not read.
+    pub fn over(&mut self) -> (&mut Box<dyn Stream>, Vec<u8>) {
+        (&mut self.stream, std::mem::take(&mut self.buffer))
+    }
+
     /// Sends bytes at once.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.stream.write_all(bytes.as_ref()).await?;
@@ -260,7 +265,7 @@ async fn serve(stream: TcpStream, connection: usize, state: Arc<State>) -> io::R
     let mut first = [0];
     stream.peek(&mut first).await?;
     let stream: Box<dyn Stream> = if first == [0x16] {
-        Box::new(TlsAcceptor::from(certificates::server()).accept(stream).await?)
+        Box::new(TlsAcceptor::from(certificates::server(b"http/1.1")).accept(stream).await?)
     } else {
         Box::new(stream)
     };

@@ -63,6 +63,8 @@ pub struct DecisionRecord {
     pub credential: Option<String>,
     pub findings: Vec<String>,
     pub alarm: bool,
+    /// Let through by `mode = "observe"` alone.
+    pub observed: bool,
 }
 
 /// Where the rule that decided stands.

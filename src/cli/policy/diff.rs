@@ -1,0 +1,94 @@
+//! `doorward policy diff`: what a change would allow or refuse, rule by rule and for
+//! the requests that stand in the log.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+use policies::{Diff, Fate, GroupName, Policy, RuleSummary};
+
+use super::asked::asked;
+use super::{Failure, compile_file, compile_named, is_file, policy_of, refused, show, usage};
+use crate::home::Home;
+
+pub(super) fn run(
+    home: &Home,
+    old: &str,
+    new: &str,
+    group: Option<GroupName>,
+    json: bool,
+) -> Result<ExitCode, Failure> {
+    let diff = {
+        let (before, after) = (either(home, old)?, either(home, new)?);
+        // Whose requests are looked at: said, or the group that one of the two is of.
+        let group = group.unwrap_or_else(|| if is_file(old) { after.group().clone() } else { before.group().clone() });
+        let log: Vec<_> = asked(home, &group, None)?.into_iter().map(|asked| asked.facts).collect();
+        before.diff(&after, &log)
+    };
+    if json {
+        show::json(&serde_json::json!({ "widens": diff.widens(), "diff": diff }))?;
+    } else {
+        show::line(&show::visible(&words(&diff)))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A group's name, or the path of a file.
+fn either(home: &Home, what: &str) -> Result<Policy, Failure> {
+    if is_file(what) {
+        if !Path::new(what).exists() {
+            return Err(refused(anyhow!("there is no file {what}")));
+        }
+        return policy_of(what, compile_file(home, Path::new(what))?);
+    }
+    let group = GroupName::parse(what).map_err(|why| usage(anyhow!(why)))?;
+    policy_of(what, compile_named(home, &group)?)
+}
+
+pub(super) fn words(diff: &Diff) -> String {
+    if diff.is_empty() {
+        return "Nothing changes.".to_owned();
+    }
+    let mut lines = Vec::new();
+    lines.extend(diff.removed.iter().map(|rule| format!("- {}", rule_in_words(rule))));
+    lines.extend(diff.added.iter().map(|rule| format!("+ {}", rule_in_words(rule))));
+    let said = |value: Option<u64>| value.map_or_else(|| "no limit".to_owned(), |value| value.to_string());
+    lines.extend(
+        diff.limits.iter().map(|limit| format!("~ {}: {} -> {}", limit.name, said(limit.old), said(limit.new))),
+    );
+    if let Some((old, new)) = diff.observe {
+        let said = |day: Option<policies::Date>| day.map_or_else(|| "not".to_owned(), |day| format!("until {day}"));
+        lines.push(format!("~ observed: {} -> {}", said(old), said(new)));
+    }
+    if !diff.requests.is_empty() {
+        lines.push("\nRequests in the log that would fare otherwise:".to_owned());
+        let change = |change: &policies::RequestChange| {
+            format!("  {}: {} -> {}", change.request, fate(change.old), fate(change.new))
+        };
+        lines.extend(diff.requests.iter().map(change));
+    }
+    let verdict = if diff.widens() {
+        "This may allow more than before."
+    } else {
+        "This allows nothing that was not allowed before."
+    };
+    lines.push(format!("\n{verdict}"));
+    lines.join("\n")
+}
+
+fn rule_in_words(rule: &RuleSummary) -> String {
+    let requests = if rule.tls.is_some() { "tunnel".to_owned() } else { rule.requests.join(", ") };
+    let mut words = format!("{} {} {requests}", rule.effect, rule.host);
+    words.extend(rule.json.iter().map(|condition| format!(", if {condition}")));
+    words.extend(rule.credential.iter().map(|name| format!(", with the credential {name}")));
+    words + &format!("  ({})", rule.at)
+}
+
+fn fate(fate: Fate) -> String {
+    match fate {
+        Fate::Tunnelled => "goes through unopened".to_owned(),
+        Fate::Allowed => "allowed".to_owned(),
+        Fate::AllowedByBody => "allowed if its body is as the rules want it".to_owned(),
+        Fate::Refused(code) => format!("refused ({code})"),
+    }
+}

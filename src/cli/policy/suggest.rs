@@ -1,0 +1,65 @@
+//! `doorward policy suggest`: from what was refused, or let through while observing,
+//! to the lines that would allow it. Resolves nothing and changes nothing.
+
+use std::process::ExitCode;
+
+use policies::{GroupName, Suggestion};
+
+use super::asked::asked;
+use super::{Failure, compile, show};
+use crate::home::Home;
+use crate::store::Millis;
+
+pub(super) fn run(home: &Home, group: &GroupName, since: Option<Millis>, json: bool) -> Result<ExitCode, Failure> {
+    let policy = compile(home, group)?;
+    let log = asked(home, group, since)?;
+    let wanted = log.into_iter().filter(|asked| asked.code.is_some() || asked.observed);
+    let wanted: Vec<_> = wanted.map(|asked| (asked.facts, asked.code)).collect();
+    let suggestion = policy.suggest(&wanted);
+    if json {
+        let denied = suggestion.denied.iter().map(|(facts, rule)| {
+            serde_json::json!({ "request": format!("{} {}", facts.method, facts.url_without_query()), "rule": rule })
+        });
+        show::json(&serde_json::json!({
+            "group": group, "toml": suggestion.toml, "requests": suggestion.requests,
+            "denied": denied.collect::<Vec<_>>(), "beyond_rules": suggestion.beyond_rules,
+        }))?;
+    } else {
+        show::line(&show::visible(&words(home, group, &suggestion)))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn words(home: &Home, group: &GroupName, suggestion: &Suggestion) -> String {
+    let mut lines = Vec::new();
+    if suggestion.toml.is_empty() {
+        lines.push(format!("# The log holds nothing of {group} that a new rule would allow."));
+    } else {
+        let file = home.policy_file(group);
+        lines.push(format!(
+            "# Put into {} what you want of this; it allows {}.",
+            file.display(),
+            count(suggestion.requests)
+        ));
+        lines.push(String::new());
+        lines.push(suggestion.toml.trim_end().to_owned());
+    }
+    if !suggestion.denied.is_empty() {
+        lines.push("\n# Closed by a deny, which no [[allow]] opens:".to_owned());
+        let denied = |(facts, rule): &(policies::Facts, policies::RuleRef)| {
+            format!("#   {} {} ({rule})", facts.method, facts.url_without_query())
+        };
+        lines.extend(suggestion.denied.iter().map(denied));
+    }
+    if suggestion.beyond_rules > 0 {
+        let many = count(suggestion.beyond_rules);
+        lines.push(format!(
+            "\n# {many} refused for what no rule lifts; `doorward audit --group {group} --denied` shows why."
+        ));
+    }
+    lines.join("\n")
+}
+
+fn count(requests: usize) -> String {
+    if requests == 1 { "1 request".to_owned() } else { format!("{requests} requests") }
+}

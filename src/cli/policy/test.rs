@@ -1,0 +1,55 @@
+//! `doorward policy test`: runs the `[[test]]`s of a group, or of all groups.
+
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+use policies::{GroupName, Policy, TestReport};
+
+use super::{Failure, groups_with_files, refused, report, show};
+use crate::gateway::policy_files;
+use crate::home::Home;
+
+pub(super) fn run(home: &Home, group: Option<GroupName>, json: bool) -> Result<ExitCode, Failure> {
+    let groups = match group {
+        Some(group) if !home.policy_file(&group).exists() => {
+            return Err(refused(anyhow!("there is no policy file {}", home.policy_file(&group).display())));
+        }
+        Some(group) => vec![group],
+        None => groups_with_files(home)?,
+    };
+    let mut all_passed = true;
+    for group in groups {
+        let reports = reports(home, &group)?;
+        all_passed &= reports.iter().all(|report| report.passed);
+        if json {
+            show::json(&serde_json::json!({ "group": group, "tests": reports }))?;
+        } else {
+            show::line(&show::visible(&words(&group, &reports)))?;
+        }
+    }
+    Ok(if all_passed { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+pub(super) fn reports(home: &Home, group: &GroupName) -> Result<Vec<TestReport>, Failure> {
+    let (file, base) = policy_files::read(home, group)?;
+    Policy::run_tests(group, &file, base.as_ref())
+        .map_err(|problems| refused(anyhow!("the policy of {group} is wrong:\n{}", report(&problems))))
+}
+
+pub(super) fn words(group: &GroupName, reports: &[TestReport]) -> String {
+    if reports.is_empty() {
+        return format!("{group}: no tests; a [[test]] with `request` and `want` is one");
+    }
+    let line = |report: &TestReport| {
+        let mark = if report.passed { "ok    " } else { "FAILED" };
+        let mut words = format!("{mark}  {} is wanted for {} ({})", report.want, report.request, report.at);
+        if !report.passed {
+            words += &format!("\n        {}", report.why);
+        }
+        words
+    };
+    let passed = reports.iter().filter(|report| report.passed).count();
+    let mut lines: Vec<String> = reports.iter().map(line).collect();
+    lines.push(format!("{group}: {passed} of {} tests hold", reports.len()));
+    lines.join("\n")
+}

@@ -1,0 +1,126 @@
+#![allow(clippy::unwrap_used)]
+
+use policies::Code;
+
+use super::asked::{asked, request};
+use super::*;
+use crate::store::ledger::DecisionRecord;
+
+const POLICY: &str = r#"[[allow]]
+host = "a.test"
+do = ["GET /x"]
+
+[[deny]]
+host = "b.test"
+
+[[test]]
+request = "GET https://a.test/x"
+want = "allow"
+
+[[test]]
+request = "GET https://a.test/y"
+want = "allow"
+"#;
+
+fn home(policy: &str) -> (tempfile::TempDir, Home) {
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::at(dir.path()).unwrap();
+    home.prepare().unwrap();
+    std::fs::write(home.policy_file(&family()), policy).unwrap();
+    (dir, home)
+}
+
+fn family() -> GroupName {
+    GroupName::parse("family").unwrap()
+}
+
+fn record(method: &str, host: &str, path: &str) -> DecisionRecord {
+    let text = |text: &str| Some(text.to_owned());
+    DecisionRecord {
+        scheme: text("https"),
+        host: text(host),
+        port: Some(443),
+        method: text(method),
+        path: text(path),
+        ..DecisionRecord::default()
+    }
+}
+
+#[test]
+fn requests_of_the_log_are_read_back() {
+    let page = request(&record("GET", "a.test", "/y"), Some("path_denied")).unwrap();
+    assert_eq!((page.facts, page.code), (Facts::parse("GET", "https://a.test/y").unwrap(), Some(Code::PathDenied)));
+    let live = request(&record("GET", "a.test", "/y"), Some("upgrade_denied")).unwrap();
+    assert_eq!(live.facts, Facts::parse("GET", "wss://a.test/y").unwrap());
+    let observed = request(&DecisionRecord { observed: true, ..record("GET", "c.test", "/") }, None).unwrap();
+    assert!(observed.observed && observed.code.is_none());
+    let home_v6 = request(&record("GET", "[fd00::1]", "/"), None).unwrap();
+    assert_eq!(home_v6.facts.authority.to_string(), "[fd00::1]:443");
+    // What could not be read then cannot be read now.
+    assert!(request(&DecisionRecord::default(), Some("framing")).is_none());
+    assert!(request(&record("get", "a.test", "/"), Some("method_denied")).is_none());
+    assert!(request(&record("GET", "a.test", "/../x"), Some("path_ambiguous")).is_none());
+    assert!(request(&record("GET", "a.test", "/"), Some("a_code_of_tomorrow")).is_none());
+    let (_dir, home) = home("");
+    assert!(asked(&home, &family(), None).unwrap().is_empty());
+}
+
+#[test]
+fn a_suggestion_says_where_it_goes() {
+    let (_dir, home) = home(POLICY);
+    let policy = compile(&home, &family()).map_err(|_| "wrong").unwrap();
+    let asked = [
+        ("GET", "a.test", "/y", "path_denied"),
+        ("GET", "b.test", "/", "denied_by_rule"),
+        ("GET", "a.test", "/", "framing"),
+    ]
+    .map(|(method, host, path, code)| request(&record(method, host, path), Some(code)).unwrap());
+    let suggestion = policy.suggest(&asked.map(|asked| (asked.facts, asked.code)));
+    let shown = suggest::words(&home, &family(), &suggestion);
+    let file = home.policy_file(&family());
+    let want = format!(
+        "# Put into {} what you want of this; it allows 1 request.\n\n[[allow]]\nhost = \"a.test\"\ndo = [\"GET /y\"]\n\n\
+         # Closed by a deny, which no [[allow]] opens:\n#   GET https://b.test/ (policies/family.toml:5)\n\n\
+         # 1 request refused for what no rule lifts; `doorward audit --group family --denied` shows why.",
+        file.display()
+    );
+    assert_eq!(shown, want);
+    // All of it is a policy file as it stands.
+    std::fs::write(&file, format!("{POLICY}\n{shown}\n")).unwrap();
+    assert!(compile(&home, &family()).is_ok());
+    let nothing = suggest::words(&home, &family(), &policy.suggest(&[]));
+    assert_eq!(nothing, "# The log holds nothing of family that a new rule would allow.");
+}
+
+#[test]
+fn a_difference_reads_like_one() {
+    let (_dir, home) = home(POLICY);
+    let old = compile(&home, &family()).map_err(|_| "wrong").unwrap();
+    std::fs::write(home.policy_file(&family()), POLICY.replace("/x\"]", "/y\"]\ncredential = \"key\"")).unwrap();
+    let new = compile(&home, &family()).map_err(|_| "wrong").unwrap();
+    let log = [Facts::parse("GET", "https://a.test/y").unwrap()];
+    assert_eq!(
+        diff::words(&old.diff(&new, &log)),
+        "- allow a.test GET /x  (policies/family.toml:1)\n\
+         + allow a.test GET /y, with the credential key  (policies/family.toml:1)\n\n\
+         Requests in the log that would fare otherwise:\n  GET https://a.test/y: refused (path_denied) -> allowed\n\n\
+         This may allow more than before."
+    );
+    assert_eq!(diff::words(&old.diff(&old, &log)), "Nothing changes.");
+}
+
+#[test]
+fn tests_are_listed_with_what_went_wrong() {
+    let (_dir, home) = home(POLICY);
+    let code = |group| test::run(&home, group, false).map_err(|_| "refused");
+    assert_eq!(code(Some(family())), Ok(ExitCode::from(1)));
+    assert_eq!(code(None), Ok(ExitCode::from(1)));
+    assert_eq!(code(GroupName::parse("nobody").ok()), Err("refused"));
+    let reports = test::reports(&home, &family()).map_err(|_| "wrong").unwrap();
+    assert_eq!(
+        test::words(&family(), &reports),
+        "ok      allow is wanted for GET https://a.test/x (policies/family.toml:8)\n\
+         FAILED  allow is wanted for GET https://a.test/y (policies/family.toml:12)\n        \
+         group family may reach a.test, but not this page of it\nfamily: 1 of 2 tests hold"
+    );
+}
