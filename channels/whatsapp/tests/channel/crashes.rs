@@ -6,7 +6,11 @@ use whatsapp_rust::waproto::whatsapp as wa;
 
 use super::program::House;
 use super::server::Seen;
+use super::server::bare;
 use super::{ANNA, said};
+
+/// How many messages come in five groups.
+const MANY: usize = 250;
 
 #[tokio::test]
 async fn a_message_that_was_not_committed_comes_again() {
@@ -91,5 +95,38 @@ async fn order_holds_within_a_chat() {
     }
     for number in 0..20 {
         assert_eq!(said(&house.message().await.2), number.to_string());
+    }
+}
+
+#[tokio::test]
+async fn many_messages_in_five_groups_survive_a_line_that_breaks() {
+    let mut house = House::linked().await;
+    house.server.phone(ANNA).await;
+    let groups: Vec<String> = (1..=5).map(|number| format!("12036300000000000{number}@g.us")).collect();
+    for group in &groups {
+        house.server.group(group, &[ANNA, &bare(super::server::OWN)]).await;
+    }
+    let names: Vec<&str> = groups.iter().map(String::as_str).collect();
+    let mut program = house.run("own-number", &names).await;
+    for number in 0..MANY {
+        let group = &groups[number % 5];
+        let text = wa::Message::text(number.to_string());
+        house.server.write_group(group, ANNA, &format!("M{number}"), &text, number < 5).await;
+        if number % 50 == 25 {
+            house.server.cut().await;
+        }
+    }
+    // The program may tell a message again that it has told before the line broke: it
+    // was accepted, but WhatsApp had not heard so. The daemon drops it by its id.
+    let mut seen = std::collections::HashSet::new();
+    let mut last = std::collections::HashMap::new();
+    while seen.len() < MANY {
+        let message = program.take().await;
+        if !seen.insert(message.id) {
+            continue;
+        }
+        let number: usize = message.text.parse().unwrap();
+        let before = last.insert(message.chat.clone(), number);
+        assert!(before.is_none_or(|before| before < number), "{} came after {before:?} in {}", number, message.chat);
     }
 }
