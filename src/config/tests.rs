@@ -220,3 +220,15 @@ fn secrets_are_read_without_their_line_break() {
     let unset = SecretSource::Env("DOORWARD_TEST_SURELY_UNSET".into()).read().unwrap_err().to_string();
     assert!(unset.contains("DOORWARD_TEST_SURELY_UNSET is not set"), "{unset}");
 }
+
+#[test]
+fn the_whatsapp_channel_is_off_until_it_is_switched_on() {
+    let parse = |text: &str| Config::parse("doorward.toml", text, Path::new("/home")).unwrap().channels.whatsapp;
+    assert_eq!(parse(""), super::Whatsapp::default());
+    assert!(!parse("[channels.whatsapp]\nmode = \"self-chat\"\n").enabled);
+    let all = parse("[channels.whatsapp]\nenabled = true\nmode = \"self-chat\"\nprogram = \"bin/wa\"\n");
+    let program = Some("/home/bin/wa".into());
+    assert_eq!(all, super::Whatsapp { enabled: true, program, mode: super::WhatsappMode::SelfChat });
+    let shown = everything_shown("[channels.whatsapp]\nmode = \"spy\"\n");
+    assert!(shown.contains("own-number"), "{shown}");
+}
