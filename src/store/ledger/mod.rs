@@ -15,6 +15,7 @@
 //! - A log that was removed is not begun anew behind its owner's back.
 
 mod chain;
+mod digest;
 mod durable;
 mod filter;
 mod reader;
@@ -36,6 +37,7 @@ use durable::Durable;
 use writer::{Event, Writer};
 
 pub use chain::{BadRecord, Verified, VerifyError};
+pub use digest::{Digest, Head, Way};
 pub use filter::{Filter, Which};
 pub use reader::{AuditReader, UsedSince};
 pub use record::{AuditEntry, DecisionRecord, Ending, OutcomeRecord, RuleRecord};
