@@ -11,6 +11,8 @@ mod crates;
 mod floors;
 #[path = "architecture/permit.rs"]
 mod permit;
+#[path = "architecture/promises.rs"]
+mod promises;
 #[path = "architecture/source.rs"]
 mod source;
 
@@ -54,6 +56,15 @@ fn permits_are_made_in_one_place() {
     holds(elsewhere.into_iter().flat_map(permit::made).collect());
     let made: usize = decision.into_iter().map(|source| permit::made(source).len()).sum();
     assert_eq!(made, 1, "policies/src/decide.rs makes a permit in {made} places; it should be one");
+}
+
+#[test]
+fn promises_have_tests() {
+    let security = include_str!("../SECURITY.md");
+    let sources =
+        tree(&["policies", "proxy", "containers/src", "containers/tests", "containers/guest/src", "src", "tests"]);
+    let code: String = sources.into_iter().map(|source| source.text).collect();
+    holds(promises::broken(security, &code));
 }
 
 #[test]

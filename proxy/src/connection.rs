@@ -24,6 +24,7 @@ use crate::audit::Protocol;
 use crate::body::Body;
 use crate::door::Door;
 use crate::flow;
+use crate::patience::Patient;
 use crate::record::{AuditedTunnel, Record};
 use crate::request::Target;
 use crate::tls::H2;
@@ -48,6 +49,9 @@ pub struct Limits {
     pub connect_time: Duration,
     /// To send a body that a rule looks into.
     pub body_time: Duration,
+    /// How long either side may leave bytes waiting that are for it, or owe the next
+    /// of a body. Silence while nobody waits is no reason to end anything.
+    pub idle_body_time: Duration,
     /// Until the upstream's head arrives: models think for minutes.
     pub answer_time: Duration,
     /// Leaf certificates kept.
@@ -69,6 +73,7 @@ impl Default for Limits {
             handshake_time: Duration::from_secs(10),
             connect_time: Duration::from_secs(10),
             body_time: Duration::from_secs(60),
+            idle_body_time: Duration::from_secs(5 * 60),
             answer_time: Duration::from_secs(15 * 60),
             leaves: 512,
             idle_upstreams: 64,
@@ -134,6 +139,7 @@ pub(crate) async fn serve(door: Arc<Door>, stream: UnixStream) {
             }
         })
     };
+    let stream = Patient::new(stream, connection.door.gateway.limits.idle_body_time);
     let served = http(&connection).serve_connection(TokioIo::new(stream), service).with_upgrades().await;
     note_unreadable(&connection, served, Protocol::Unknown);
     connection.go_on().await;

@@ -28,6 +28,7 @@ mod upstream;
 mod tunnel;
 mod websocket;
 mod inflight;
+mod patience;
 mod answer;
 pub mod audit;
 pub mod ports;

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use policies::{Code, Host, Refusal, TunnelPermit};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::rustls::server::Acceptor;
 
@@ -92,12 +91,12 @@ async fn hello<S: AsyncRead + Unpin>(client: &mut S, host: &Host) -> Result<Vec<
 }
 
 /// Copies both ways until both sides are done; one side may finish first.
-async fn both_ways<S>(tally: &Tally, client: &mut S, server: &mut TcpStream) -> Result<(), Refusal>
+async fn both_ways<S>(tally: &Tally, client: &mut S, server: &mut Dialled) -> Result<(), Refusal>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin,
 {
     let (mut from_client, mut to_client) = tokio::io::split(client);
-    let (mut from_server, mut to_server) = server.split();
+    let (mut from_server, mut to_server) = tokio::io::split(server);
     let up = async {
         let mut block = vec![0; BLOCK];
         loop {

@@ -20,6 +20,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::body::Outgoing;
 use crate::door::{Door, Gateway};
+use crate::patience::Patient;
 use crate::record::Audited;
 use crate::tls::H2;
 
@@ -205,6 +206,9 @@ pub(crate) async fn open_websocket(gateway: &Gateway, permit: &Permit) -> Result
     Ok((Box::new(stream), address))
 }
 
+/// A connection to a host that was dialled.
+pub(crate) type Dialled = Patient<TcpStream>;
+
 /// A stream, whatever is below it.
 pub(crate) type Plain = Box<dyn Stream>;
 
@@ -220,7 +224,7 @@ pub(crate) async fn reach(
     gateway: &Gateway,
     authority: &Authority,
     check: impl Fn(SocketAddr) -> Result<CheckedAddress, Refusal>,
-) -> Result<(TcpStream, CheckedAddress), Refusal> {
+) -> Result<(Dialled, CheckedAddress), Refusal> {
     let addresses = resolve(gateway, authority).await?;
     let checked: Vec<_> = addresses.into_iter().map(check).collect::<Result<_, _>>()?;
     dial(gateway, authority, &checked).await
@@ -248,7 +252,7 @@ async fn dial(
     gateway: &Gateway,
     authority: &Authority,
     addresses: &[CheckedAddress],
-) -> Result<(TcpStream, CheckedAddress), Refusal> {
+) -> Result<(Dialled, CheckedAddress), Refusal> {
     let mut reason = "it took too long".to_owned();
     for address in addresses {
         match timeout(gateway.limits.connect_time, TcpStream::connect(address.get())).await {
@@ -257,7 +261,7 @@ async fn dial(
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "TCP_NODELAY was refused");
                 }
-                return Ok((stream, *address));
+                return Ok((Patient::new(stream, gateway.limits.idle_body_time), *address));
             }
             Ok(Err(error)) => reason = error.kind().to_string(),
             Err(_) => {}
@@ -271,8 +275,8 @@ async fn verify(
     gateway: &Gateway,
     tls: &Arc<ClientConfig>,
     permit: &Permit,
-    stream: TcpStream,
-) -> Result<TlsStream<TcpStream>, Refusal> {
+    stream: Dialled,
+) -> Result<TlsStream<Dialled>, Refusal> {
     let authority = &permit.facts().authority;
     let invalid = |why: String| Refusal::new(Code::TlsVerify, format!("TLS with {authority} failed: {why}"));
     let name = match &authority.host {

@@ -12,7 +12,7 @@ use policies::GroupName;
 use super::{Failure, group, reach, refused, show, up, usage};
 use crate::channels::terminal::CHANNEL;
 use crate::home::Home;
-use crate::store::{Group, NewGroup, Store, StoreError};
+use crate::store::{Group, NewGroup, Store};
 
 use conversation::Conversation;
 
@@ -104,8 +104,9 @@ fn find_or_make(home: &Home, wanted: Option<&GroupName>) -> Result<Group, Failur
     };
     let Some(group) = found else {
         let name = wanted.map(ToString::to_string).unwrap_or_default();
-        let hint = format!("`doorward group add {name}` makes it");
-        return Err(refused(anyhow::Error::from(StoreError::NoGroup(name)).context(hint)));
+        return Err(refused(anyhow!(
+            "there is no group {name:?}; `doorward group add {name}` makes it, `doorward group list` shows those there are"
+        )));
     };
     if group.channel != CHANNEL {
         return Err(refused(anyhow!("the group {} is a chat on {}; write to it there", group.name, group.channel)));

@@ -49,12 +49,14 @@ pub(super) async fn run(home: &Home, args: DoctorArgs) -> Result<ExitCode, Failu
             show::line(&show::visible(&check.line()))?;
         }
     }
-    let broken = checks.iter().filter(|check| check.state == State::Broken).count();
+    let count = |state| checks.iter().filter(|check| check.state == state).count();
+    let broken = count(State::Broken);
     if !args.json {
-        show::line(&match broken {
-            0 => "\nEverything is there.".to_owned(),
-            1 => "\nOne thing is broken.".to_owned(),
-            more => format!("\n{more} things are broken."),
+        show::line(&match (broken, count(State::Warning)) {
+            (0, 0) => "\nEverything is there.".to_owned(),
+            (0, _) => "\nNothing is broken, but see the warnings above.".to_owned(),
+            (1, _) => "\nOne thing is broken.".to_owned(),
+            (more, _) => format!("\n{more} things are broken."),
         })?;
     }
     Ok(if broken == 0 { ExitCode::SUCCESS } else { ExitCode::from(3) })

@@ -255,8 +255,8 @@ made-up bank for it to talk to. Everything you see really happens.";
 const NEXT: &str = "
 What next
 ---------
-  doorward chat                    talk to an agent of your own (plain shell, until you choose another)
+  doorward chat                    talk to an agent of your own (for now a plain shell)
   doorward drill                   attack your own installation and see that nothing gets out
-  doorward group add NAME ...      give another chat an agent, with a sandbox and a policy of its own
+  doorward group add NAME          another chat: an agent, a sandbox and a policy of its own
   doorward audit --follow          watch the door while an agent works
 ";

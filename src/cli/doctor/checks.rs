@@ -117,7 +117,7 @@ async fn engine(config: &Config) -> Vec<Check> {
     let facts = engine.facts();
     let mut checks = vec![Check::fine(
         "container engine",
-        format!("{:?} {} at {}", facts.kind, facts.version, facts.socket.display()),
+        format!("{} {} at {}", facts.kind, facts.version, facts.socket.display()),
     )];
     let unlimited: Vec<&str> =
         [("processes", facts.enforced.pids), ("memory", facts.enforced.memory), ("cpu", facts.enforced.cpu)]
