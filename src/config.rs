@@ -36,6 +36,8 @@ pub struct Config {
     pub queue: Queue,
     /// `[upstream]`.
     pub upstream: Upstream,
+    /// `[alarm]`.
+    pub alarm: Alarm,
     /// `[credentials.NAME]`.
     pub credentials: BTreeMap<Arc<str>, Credential>,
 }
@@ -64,6 +66,13 @@ pub struct Queue {
     pub sandboxes: usize,
     /// One that has nothing to do closes after this.
     pub idle: Duration,
+}
+
+/// Whom an alarm is told, beside the main group's chat.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Alarm {
+    /// A program by its full path with its arguments; empty for none.
+    pub command: Vec<String>,
 }
 
 /// Where hosts resolve and whom to trust about them.

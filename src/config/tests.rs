@@ -220,3 +220,13 @@ fn secrets_are_read_without_their_line_break() {
     let unset = SecretSource::Env("DOORWARD_TEST_SURELY_UNSET".into()).read().unwrap_err().to_string();
     assert!(unset.contains("DOORWARD_TEST_SURELY_UNSET is not set"), "{unset}");
 }
+
+#[test]
+fn an_alarm_command_is_a_program_and_its_arguments() {
+    let config = parse("[alarm]\ncommand = [\"/usr/bin/notify\", \"Doorward; rm -rf\"]").unwrap();
+    assert_eq!(config.alarm.command, ["/usr/bin/notify", "Doorward; rm -rf"]);
+    assert!(parse("").unwrap().alarm.command.is_empty());
+    assert!(problems("[alarm]\ncommand = [\"notify\"]").contains("full path"));
+    assert!(problems("[alarm]\ncommand = []").contains("empty"));
+    assert!(problems("[alarm]\ncommand = \"/bin/mail\"").contains(":2:"));
+}

@@ -48,6 +48,8 @@ pub struct AuditLog {
     shared: Arc<Shared>,
     reader: Mutex<Option<(u64, AuditReader)>>,
     followers: broadcast::Sender<Recorded>,
+    /// Apart from the others, so that no flood of them can crowd out an alarm.
+    alarms: broadcast::Sender<Recorded>,
     _durable: Durable,
 }
 
@@ -58,6 +60,8 @@ pub enum Recorded {
     Decision(Seq, Arc<Decision>),
     /// How the request of a decision ended.
     Outcome(Seq, Arc<Outcome>),
+    /// Something happened that is no request.
+    Notice(Seq, Arc<Notice>),
 }
 
 /// An event that is no request: the log was opened, a message went out, …
@@ -98,8 +102,13 @@ impl AuditLog {
             sync_failed: AtomicBool::new(false),
         });
         let durable = Durable::start(Arc::clone(&shared));
-        let log =
-            AuditLog { shared, reader: Mutex::new(None), followers: broadcast::channel(4096).0, _durable: durable };
+        let log = AuditLog {
+            shared,
+            reader: Mutex::new(None),
+            followers: broadcast::channel(4096).0,
+            alarms: broadcast::channel(4096).0,
+            _durable: durable,
+        };
         log.append("notice", None, &Notice { what: "opened", group: None, text: "the audit log was opened".into() })?;
         Ok(log)
     }
@@ -110,9 +119,16 @@ impl AuditLog {
         self.followers.subscribe()
     }
 
+    /// Of the new events only alarms and notices: what the owner is told at once.
+    pub fn subscribe_to_alarms(&self) -> broadcast::Receiver<Recorded> {
+        self.alarms.subscribe()
+    }
+
     /// Stores an event that is no request.
     pub fn notice(&self, notice: &Notice) -> Result<Seq, LedgerDown> {
-        self.append("notice", None, notice).map_err(down)
+        let seq = self.append("notice", None, notice).map_err(down)?;
+        self.tell(true, || Recorded::Notice(seq, Arc::new(notice.clone())));
+        Ok(seq)
     }
 
     /// Whether a run may have changed something upstream: any request of it that
@@ -177,10 +193,15 @@ impl AuditLog {
         result
     }
 
-    fn tell(&self, make: impl FnOnce() -> Recorded) {
-        if self.followers.receiver_count() > 0 {
+    fn tell(&self, urgent: bool, make: impl FnOnce() -> Recorded) {
+        let urgent = urgent && self.alarms.receiver_count() > 0;
+        if urgent || self.followers.receiver_count() > 0 {
+            let event = make();
             // An error only says that the last follower has just gone.
-            let _ = self.followers.send(make());
+            if urgent {
+                let _ = self.alarms.send(event.clone());
+            }
+            let _ = self.followers.send(event);
         }
     }
 }
@@ -192,13 +213,13 @@ impl Ledger for AuditLog {
         if decision.alarm {
             self.shared.sync_now().map_err(down)?;
         }
-        self.tell(|| Recorded::Decision(seq, Arc::new(decision.clone())));
+        self.tell(decision.alarm, || Recorded::Decision(seq, Arc::new(decision.clone())));
         Ok(seq)
     }
 
     fn ended(&self, seq: Seq, outcome: &Outcome) -> Result<(), LedgerDown> {
         // Followers hear of it even while the disk does not take it.
-        self.tell(|| Recorded::Outcome(seq, Arc::new(outcome.clone())));
+        self.tell(outcome.alarm, || Recorded::Outcome(seq, Arc::new(outcome.clone())));
         let event = self.event("outcome", Some(seq), outcome).map_err(down)?;
         lock(&self.shared.writer).keep(event);
         if outcome.alarm {
