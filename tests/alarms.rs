@@ -67,3 +67,29 @@ fn an_alarm_reaches_the_main_chat_and_the_command_and_the_digest() {
     home.run(&["audit", "--csv", "--limit", "1"]).ok().prints("\"news.example\",443,\"GET\",\"/today\"");
     assert_eq!(news.connections(), 0);
 }
+
+/// What one sandbox asks for again and again fills no log and stops nobody (attack L06).
+#[test]
+fn a_flood_of_denials_is_counted_and_others_are_served() {
+    let news = Upstream::start(&["news.example"], |_| Response::ok("bridge\n"));
+    let allow = "[[allow]]\nhost = \"news.example\"\naccess = \"read\"\nprivate = [\"127.0.0.1/32\"]\n";
+    let home = Home::new().host("news.example", &news).group("family").policy("family", allow);
+    let daemon = home.up();
+    let door = Door::open(&home, "family");
+    let mut asked = 0;
+    while asked < 200 {
+        assert!(door.raw(b"GET http://other.example/ HTTP/1.1\r\nHost: other.example\r\n\r\n").contains(" 403 "));
+        asked += 1;
+    }
+    assert_eq!(door.get("news.example", "/today", "").body, "bridge\n");
+    drop(door);
+    daemon.stop().ok();
+    let digest = home.run(&["audit", "digest", "--json"]).ok();
+    let whole: serde_json::Value = serde_json::from_str(&digest.out).unwrap();
+    let refused = whole["ways"].as_array().unwrap().iter().find(|way| way["host"] == "other.example").unwrap();
+    assert_eq!((&refused["requests"], &refused["refused"]), (&asked.into(), &asked.into()));
+    let records = home.audit_with(&["--host", "other.example", "--limit", "1000"]);
+    assert!(records.0.len() < 150, "{}", records.0.len());
+    assert!(records.0.iter().any(|record| record["repeated"].is_u64()), "{records:#?}");
+    home.run(&["audit", "verify"]).ok();
+}

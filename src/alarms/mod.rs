@@ -45,7 +45,7 @@ pub struct Alarm {
     pub findings: Vec<String>,
     /// The record in the audit log.
     pub seq: u64,
-    /// Whether the request had begun to go out when it was stopped.
+    /// Whether a part of the request may have gone out before it was stopped.
     pub cut_off: bool,
     /// How many more of this kind there were since the last message.
     pub more: u64,
@@ -144,7 +144,8 @@ impl<T: Fn(String)> Owner<T> {
                     why: outcome.why.clone().unwrap_or_default(),
                     findings: outcome.findings.clone(),
                     seq: seq.0,
-                    cut_off: true,
+                    // Without an address nobody was dialled.
+                    cut_off: outcome.address.is_some(),
                     more: 0,
                 })
             }

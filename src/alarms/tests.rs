@@ -113,10 +113,13 @@ async fn an_outcome_that_is_an_alarm_names_its_request() {
     let mut scene = Scene::new(|_| vec![]);
     let seq = scene.log.decided(&decision(false)).unwrap();
     let code = Some(Code::SecretInRequest);
-    scene.log.ended(seq, &Outcome { code, alarm: true, ..Outcome::default() }).unwrap();
+    scene
+        .log
+        .ended(seq, &Outcome { code, alarm: true, address: "127.0.0.1:443".parse().ok(), ..Outcome::default() })
+        .unwrap();
     let text = scene.next().await;
     assert!(text.contains("group family: a real secret was on its way to news.example"), "{text}");
-    assert!(text.contains("part of it had gone out") && text.contains("replace the secret"), "{text}");
+    assert!(text.contains("part of it may have gone out") && text.contains("replace the secret"), "{text}");
 }
 
 #[tokio::test]

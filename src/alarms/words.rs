@@ -21,20 +21,28 @@ pub fn text(alarm: &Alarm) -> String {
     }
     let host = alarm.host.as_deref().map_or_else(|| "a host that could not be read".to_owned(), on_screen);
     let ended = if alarm.cut_off {
-        "The request was cut off, but part of it had gone out."
+        "The request was cut off; part of it may have gone out before."
     } else {
         "The request was refused; nothing of it went out."
     };
     format!(
         "ALARM in group {group}: {} to {host}.\n{ended}{}\nWhy: {}: {why}\nWhat to do: {} \
          Stop the group with `doorward stop {group}` until you know. `doorward audit --group {group} --denied` shows \
-         the request (record {}).",
+         {}.",
         happened(&alarm.kind),
         more(alarm),
         on_screen(&alarm.kind),
         advice(&alarm.kind),
-        alarm.seq,
+        shown(alarm),
     )
+}
+
+/// Of several, some may stand in one record together.
+fn shown(alarm: &Alarm) -> String {
+    match alarm.more {
+        0 => format!("the request (record {})", alarm.seq),
+        _ => "them".to_owned(),
+    }
 }
 
 fn more(alarm: &Alarm) -> String {

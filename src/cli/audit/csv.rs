@@ -11,7 +11,7 @@ use crate::store::ledger::visible::on_screen;
 
 /// The first line.
 pub(super) const HEADINGS: &str = "seq,time,group,sandbox,run,protocol,ending,scheme,host,port,method,path,\
-     query_bytes,target,code,why,rule,credential,status,address,bytes_up,bytes_down,micros,scrubbed,findings,alarm,observed";
+     query_bytes,target,code,why,rule,credential,status,address,bytes_up,bytes_down,micros,scrubbed,findings,alarm,observed,repeated";
 
 /// One entry, without the line break.
 pub(super) fn record(entry: &AuditEntry) -> String {
@@ -54,6 +54,7 @@ pub(super) fn record(entry: &AuditEntry) -> String {
         text(&findings.join(" ")),
         alarm.to_string(),
         decision.observed.to_string(),
+        counted(decision.repeated),
     ]
     .join(",")
 }

@@ -111,6 +111,9 @@ fn because(entry: &AuditEntry) -> String {
     let status = entry.outcome.as_ref().and_then(|outcome| outcome.status).filter(|_| reason.is_none());
     let parts = [status.map(|status| status.to_string()), reason, rule];
     let mut text = parts.into_iter().flatten().collect::<Vec<_>>().join("  ");
+    if let Some(repeated) = decision.repeated {
+        text.insert_str(0, &format!("{repeated} times more  "));
+    }
     if decision.alarm || entry.outcome.as_ref().is_some_and(|outcome| outcome.alarm) {
         text.insert_str(0, "ALARM  ");
     }

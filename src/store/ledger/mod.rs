@@ -12,12 +12,16 @@
 //! - What cannot be stored is an error: there is no buffer for decisions. Outcomes
 //!   wait in memory, in bounds, for the next decision's commit or a tenth of a second:
 //!   `kill -9` can cost that much of them, which then read as interrupted.
+//! - Of one and the same denial the first twenty of a minute have a record each; more
+//!   are counted, and the count is written when the minute is over. `kill -9` can cost
+//!   that count, never a decision that let something out.
 //! - A log that was removed is not begun anew behind its owner's back.
 
 mod chain;
 mod digest;
 mod durable;
 mod filter;
+mod flood;
 mod reader;
 mod record;
 pub mod visible;
@@ -26,6 +30,7 @@ mod writer;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use policies::GroupName;
 use proxy::audit::{Decision, Ledger, LedgerDown, Outcome, Seq};
@@ -34,6 +39,7 @@ use tokio::sync::broadcast;
 
 use super::{Millis, RunId, StoreError, now};
 use durable::Durable;
+use flood::Floods;
 use writer::{Event, Writer};
 
 pub use chain::{BadRecord, Verified, VerifyError};
@@ -81,6 +87,7 @@ pub struct Notice {
 struct Shared {
     path: PathBuf,
     writer: Mutex<Writer>,
+    floods: Mutex<Floods>,
     /// Whether something was written that no fsync has covered yet.
     dirty: AtomicBool,
     /// Grows when the file had to be opened anew; others then reopen theirs.
@@ -96,6 +103,7 @@ impl AuditLog {
         let shared = Arc::new(Shared {
             path: path.to_path_buf(),
             writer: Mutex::new(Writer::create(path)?),
+            floods: Mutex::default(),
             dirty: AtomicBool::new(false),
             generation: AtomicU64::new(0),
             unsynced: Mutex::new(None),
@@ -209,6 +217,11 @@ impl AuditLog {
 impl Ledger for AuditLog {
     fn decided(&self, decision: &Decision) -> Result<Seq, LedgerDown> {
         self.shared.refuse_while_unsynced()?;
+        if lock(&self.shared.floods).counts(decision, Instant::now()) {
+            let last = Seq(lock(&self.shared.writer).last());
+            self.tell(decision.alarm, || Recorded::Decision(last, Arc::new(decision.clone())));
+            return Ok(last);
+        }
         let seq = self.append("decision", None, decision).map_err(down)?;
         if decision.alarm {
             self.shared.sync_now().map_err(down)?;
@@ -250,6 +263,16 @@ impl Shared {
         self.generation.store(writer.generation(), Ordering::Release);
         self.dirty.store(true, Ordering::Release);
         appended
+    }
+
+    /// Writes the counts of floods: those that had their minute, or all at the end.
+    fn count_floods(&self, now: Option<Instant>) {
+        let due = lock(&self.floods).due(now);
+        for record in due {
+            // Among the outcomes, which wait in bounds while the disk takes nothing.
+            let record = visible::in_json(record.to_string());
+            lock(&self.writer).keep(Event { at_ms: crate::store::now(), kind: "decision", about: None, record });
+        }
     }
 
     /// Makes all that is committed survive a power cut.
