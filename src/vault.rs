@@ -108,7 +108,7 @@ impl Vault {
                 surrogate: text.into(),
             });
         }
-        self.rebuild();
+        self.watch(&self.lock());
         let guarded =
             self.definitions.values().flat_map(|one| one.hosts.iter().map(|host| (authority(host), one.name.clone())));
         Issued { keyring: Keyring::new(held, guarded), environment }
@@ -124,8 +124,7 @@ impl Vault {
             let oldest = state.surrogates.iter().position(|one| one.retired);
             oldest.and_then(|at| state.surrogates.remove(at));
         }
-        drop(state);
-        self.rebuild();
+        self.watch(&state);
     }
 
     /// Reads a secret from its source, whatever is remembered: for `secret test`.
@@ -147,8 +146,7 @@ impl Vault {
     }
 
     /// The watchlist follows the secrets and surrogates at once.
-    fn rebuild(&self) {
-        let state = self.lock();
+    fn watch(&self, state: &State) {
         let secrets = state
             .values
             .iter()
@@ -182,9 +180,11 @@ impl Secrets for Vault {
         let definition = self.definition(credential)?;
         let secret = read(definition)?;
         let value = Value { secret: secret.clone(), read_at: Instant::now() };
-        let before = self.lock().values.insert(definition.name.clone(), value);
+        // Under one lock: nobody finds the value remembered before it is watched for.
+        let mut state = self.lock();
+        let before = state.values.insert(definition.name.clone(), value);
         if before.is_none_or(|before| before.secret.expose_secret() != secret.expose_secret()) {
-            self.rebuild();
+            self.watch(&state);
         }
         Ok(secret)
     }

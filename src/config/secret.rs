@@ -33,7 +33,7 @@ pub enum SecretUnreadable {
     #[error("other users of this machine can read the secret's file {path}; run: chmod 600 {path}", path = .0.display())]
     Exposed(PathBuf),
     /// Not there, or no text.
-    #[error("the secret's variable {0} is not set in the environment of `doorward up`")]
+    #[error("the secret's variable {0} is not set in the environment that doorward was started in")]
     Env(String),
     /// There, but nothing in it; or something that no header could carry.
     #[error("the secret in {0} is empty, longer than 16 KiB, or holds a line break or other control character")]
