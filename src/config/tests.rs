@@ -230,3 +230,15 @@ fn an_alarm_command_is_a_program_and_its_arguments() {
     assert!(problems("[alarm]\ncommand = []").contains("empty"));
     assert!(problems("[alarm]\ncommand = \"/bin/mail\"").contains(":2:"));
 }
+
+#[test]
+fn the_whatsapp_channel_is_off_until_it_is_switched_on() {
+    let parse = |text: &str| Config::parse("doorward.toml", text, Path::new("/home")).unwrap().channels.whatsapp;
+    assert_eq!(parse(""), super::Whatsapp::default());
+    assert!(!parse("[channels.whatsapp]\nmode = \"self-chat\"\n").enabled);
+    let all = parse("[channels.whatsapp]\nenabled = true\nmode = \"self-chat\"\nprogram = \"bin/wa\"\n");
+    let program = Some("/home/bin/wa".into());
+    assert_eq!(all, super::Whatsapp { enabled: true, program, mode: super::WhatsappMode::SelfChat });
+    let shown = everything_shown("[channels.whatsapp]\nmode = \"spy\"\n");
+    assert!(shown.contains("own-number"), "{shown}");
+}
