@@ -222,6 +222,16 @@ fn secrets_are_read_without_their_line_break() {
 }
 
 #[test]
+fn an_alarm_command_is_a_program_and_its_arguments() {
+    let config = parse("[alarm]\ncommand = [\"/usr/bin/notify\", \"Doorward; rm -rf\"]").unwrap();
+    assert_eq!(config.alarm.command, ["/usr/bin/notify", "Doorward; rm -rf"]);
+    assert!(parse("").unwrap().alarm.command.is_empty());
+    assert!(problems("[alarm]\ncommand = [\"notify\"]").contains("full path"));
+    assert!(problems("[alarm]\ncommand = []").contains("empty"));
+    assert!(problems("[alarm]\ncommand = \"/bin/mail\"").contains(":2:"));
+}
+
+#[test]
 fn the_whatsapp_channel_is_off_until_it_is_switched_on() {
     let parse = |text: &str| Config::parse("doorward.toml", text, Path::new("/home")).unwrap().channels.whatsapp;
     assert_eq!(parse(""), super::Whatsapp::default());
