@@ -7,6 +7,7 @@
 //! shows a value that could be one.
 
 mod check;
+mod command;
 mod credential;
 mod problem;
 mod secret;

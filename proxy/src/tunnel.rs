@@ -12,6 +12,7 @@ use tokio_rustls::rustls::server::Acceptor;
 
 use crate::door::Door;
 use crate::record::{AuditedTunnel, Tally};
+use crate::upstream::Dialled;
 use crate::{inflight, upstream};
 
 /// A ClientHello is one TLS record, or a few (RFC 8446 §5.1).

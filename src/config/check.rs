@@ -101,6 +101,7 @@ impl Check<'_> {
                 None
             }
         };
+        let source = source.map(|source| self.with_lifetime(source, &typed.lifetime));
         let hosts = self.list(Some(&typed.hosts), CredentialHost::parse);
         let place = self.list(typed.place.as_ref(), Place::parse);
         let only = self.list(typed.only.as_ref(), RequestPattern::parse);
@@ -109,6 +110,20 @@ impl Check<'_> {
         let shape = self.text(&typed.shape, Shape::parse);
         let place = if place.is_empty() { vec![Place::Header("authorization".into())] } else { place };
         Some(Credential { name, source: source?, hosts, place, only, env, prefix, shape })
+    }
+
+    /// Files and variables are read anew at once; only a program's output is kept.
+    fn with_lifetime(&mut self, source: SecretSource, typed: &Option<Spanned<String>>) -> SecretSource {
+        let lifetime = self.text(typed, values::duration);
+        match (source, lifetime, typed) {
+            (SecretSource::Command { words, .. }, Some(lifetime), _) => SecretSource::Command { words, lifetime },
+            (source @ (SecretSource::File(_) | SecretSource::Env(_)), Some(_), Some(typed)) => {
+                let why = "only the secret of a `command:` has a lifetime; leave this out".to_owned();
+                self.problem(typed.span(), Shown::Plainly, why);
+                source
+            }
+            (source, ..) => source,
+        }
     }
 
     /// A list that is there must say something: an empty `only` could be read as

@@ -44,6 +44,7 @@ pub(super) struct Upstream {
 #[serde(deny_unknown_fields)]
 pub(super) struct Credential {
     pub(super) secret: Spanned<String>,
+    pub(super) lifetime: Option<Spanned<String>>,
     pub(super) hosts: Spanned<Vec<Spanned<String>>>,
     pub(super) place: Option<Spanned<Vec<Spanned<String>>>>,
     pub(super) only: Option<Spanned<Vec<Spanned<String>>>>,
