@@ -25,6 +25,7 @@ use policies::HostName;
 pub use credential::{Credential, CredentialHost, Place, Shape};
 pub use problem::{ConfigProblem, ConfigProblems};
 pub use secret::{SecretSource, SecretUnreadable};
+pub(crate) use values::credential_name;
 
 use crate::home::Home;
 
