@@ -40,6 +40,8 @@ pub struct Config {
     pub upstream: Upstream,
     /// `[credentials.NAME]`.
     pub credentials: BTreeMap<Arc<str>, Credential>,
+    /// `[canaries]`: baits that nobody has a reason to send, by the owner's names for them.
+    pub canaries: BTreeMap<Arc<str>, SecretSource>,
 }
 
 /// The container engine, and what one sandbox may use of the machine.

@@ -56,6 +56,7 @@ pub struct Vault {
 struct State {
     values: BTreeMap<Arc<str>, Value>,
     rotated_out: Vec<RotatedOut>,
+    canaries: Vec<(Arc<str>, SecretString)>,
     /// Whose programs are running.
     asked: BTreeSet<Arc<str>>,
     /// Whose programs gave nothing, when and why.
@@ -93,6 +94,21 @@ impl Vault {
             }
         }
         vault
+    }
+
+    /// Watches for the owner's baits too. One that cannot be read is left out, loudly.
+    pub fn with_canaries(self, canaries: &BTreeMap<Arc<str>, SecretSource>) -> Self {
+        let mut watched = Vec::new();
+        for (name, source) in canaries {
+            match source.read() {
+                Ok(value) if value.expose_secret().len() >= SHORTEST => watched.push((name.clone(), value)),
+                Ok(_) => tracing::warn!(canary = %name, "Canary is shorter than {SHORTEST} characters and not watched"),
+                Err(error) => tracing::warn!(canary = %name, %error, "Canary cannot be read"),
+            }
+        }
+        self.lock().canaries = watched;
+        self.rebuild();
+        self
     }
 
     /// Makes surrogates for a new sandbox, one for each credential its policy uses.
@@ -230,7 +246,9 @@ impl Vault {
             };
             Watched::new(what, &one.text)
         });
-        match Watchlist::build(current.chain(rotated_out).chain(surrogates)) {
+        let canaries =
+            state.canaries.iter().map(|(name, value)| Watched::new(WatchedKind::Canary { name: name.clone() }, value));
+        match Watchlist::build(current.chain(rotated_out).chain(surrogates).chain(canaries)) {
             Ok(watchlist) => self.watchlist.store(Arc::new(watchlist)),
             // Not reached: what is too short was refused when it was read.
             Err(error) => tracing::error!(%error, "Watchlist could not be rebuilt; the last one stays"),

@@ -19,6 +19,7 @@ pub(super) fn check(name: &str, text: &str, dir: &Path, file: typed::File) -> Re
         queue: check.queue(&file.queue),
         upstream: check.upstream(&file.upstream),
         credentials: check.credentials(&file.credentials),
+        canaries: check.canaries(&file.canaries),
     };
     if check.problems.is_empty() {
         return Ok(config);
@@ -90,6 +91,24 @@ impl Check<'_> {
             }
         }
         credentials
+    }
+
+    fn canaries(&mut self, typed: &BTreeMap<Spanned<String>, Spanned<String>>) -> BTreeMap<Arc<str>, SecretSource> {
+        let mut canaries = BTreeMap::new();
+        for (name, source) in typed {
+            self.value(name, values::credential_name);
+            match SecretSource::parse(source.get_ref(), self.dir) {
+                Ok(parsed @ (SecretSource::File(_) | SecretSource::Env(_))) => {
+                    canaries.insert(name.get_ref().as_str().into(), parsed);
+                }
+                Ok(SecretSource::Command { .. }) => {
+                    let why = "a canary is in a file or a variable: \"file:PATH\" or \"env:VARIABLE\"".to_owned();
+                    self.problem(source.span(), Shown::Blanked, why);
+                }
+                Err(why) => self.problem(source.span(), Shown::Blanked, why),
+            }
+        }
+        canaries
     }
 
     fn credential(&mut self, name: Arc<str>, typed: &typed::Credential) -> Option<Credential> {

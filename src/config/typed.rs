@@ -12,6 +12,7 @@ pub(super) struct File {
     pub(super) queue: Queue,
     pub(super) upstream: Upstream,
     pub(super) credentials: BTreeMap<Spanned<String>, Credential>,
+    pub(super) canaries: BTreeMap<Spanned<String>, Spanned<String>>,
 }
 
 #[derive(Deserialize, Default)]

@@ -261,3 +261,20 @@ fn what_is_defined_is_where_the_credential_may_be_used() {
     let places: Vec<_> = definition.place.iter().filter_map(place).collect();
     assert_eq!(places, [Place::Header(http::header::AUTHORIZATION)]);
 }
+
+#[test]
+fn planted_canaries_are_watched() {
+    let dir = tempfile::tempdir().expect("a folder");
+    write_secret(&dir.path().join("bait"), "AKIA-not-a-key-at-all");
+    write_secret(&dir.path().join("short"), "bait");
+    let text = "[canaries]\nbackup = \"file:bait\"\nshort = \"file:short\"\ngone = \"file:gone\"\n";
+    let config = Config::parse("doorward.toml", text, dir.path()).expect("a valid configuration");
+    let vault = Vault::new(config.credentials).with_canaries(&config.canaries);
+    let found = vault.watchlist().find_in(b"x=AKIA-not-a-key-at-all").expect("watched");
+    assert_eq!(found.what, WatchedKind::Canary { name: "backup".into() });
+    assert_eq!(vault.watchlist().len(), 1);
+    for wrong in ["a = \"AKIA-not-a-key-at-all\"", "a = \"command:cat bait\"", "A-B = \"env:A\""] {
+        let error = Config::parse("doorward.toml", &format!("[canaries]\n{wrong}\n"), dir.path()).expect_err("wrong");
+        assert!(!error.to_string().contains("AKIA"), "{error}");
+    }
+}
