@@ -18,5 +18,5 @@ say "All tests"
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --workspace --locked --no-fail-fast "$@"
 else
-    cargo test --workspace --all-targets --locked --no-fail-fast "$@"
+    cargo test --workspace --lib --bins --tests --examples --locked --no-fail-fast "$@"
 fi

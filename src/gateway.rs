@@ -120,7 +120,12 @@ impl Gateway {
     ) -> Result<OpenDoor, GatewayError> {
         let listener = listen(socket).map_err(|error| GatewayError::Socket { path: socket.to_owned(), error })?;
         let issued = self.vault.issue(&identity, &policy.load().credentials());
-        let door = Door::new(self.proxy.clone(), identity, policy, issued.keyring)?;
+        let made = Door::new(self.proxy.clone(), identity.clone(), policy, issued.keyring);
+        let door = made.inspect_err(|_| {
+            // No door, so nobody would retire what was issued for it.
+            self.vault.retire(&identity);
+            let _ = std::fs::remove_file(socket);
+        })?;
         let serving = tokio::spawn(door.clone().serve(listener)).abort_handle();
         Ok(OpenDoor {
             door,

@@ -29,9 +29,11 @@ pub struct Sandboxes {
 }
 
 /// A sandbox that runs, with the door it has.
+///
+/// Dropped without [`LiveSandbox::stop`] it ends in the same order: the door first.
 pub struct LiveSandbox {
-    sandbox: Sandbox,
     door: OpenDoor,
+    sandbox: Sandbox,
     folders: OwnFolders,
 }
 

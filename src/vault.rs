@@ -70,6 +70,12 @@ struct Value {
     read_at: Instant,
 }
 
+impl State {
+    fn forget(&mut self, now: Instant) {
+        self.rotated_out.retain(|one| now.saturating_duration_since(one.since) < ROTATED_OUT);
+    }
+}
+
 struct RotatedOut {
     credential: Arc<str>,
     secret: SecretString,
@@ -107,7 +113,7 @@ impl Vault {
             }
         }
         self.lock().canaries = watched;
-        self.rebuild();
+        self.watch(&self.lock());
         self
     }
 
@@ -141,7 +147,7 @@ impl Vault {
                 surrogate: text.into(),
             });
         }
-        self.rebuild();
+        self.watch(&self.lock());
         let guarded =
             self.definitions.values().flat_map(|one| one.hosts.iter().map(|host| (authority(host), one.name.clone())));
         Issued { keyring: Keyring::new(held, guarded), environment }
@@ -157,8 +163,7 @@ impl Vault {
             let oldest = state.surrogates.iter().position(|one| one.retired);
             oldest.and_then(|at| state.surrogates.remove(at));
         }
-        drop(state);
-        self.rebuild();
+        self.watch(&state);
     }
 
     /// Reads a secret from its source, whatever is remembered: for `secret test`.
@@ -208,7 +213,8 @@ impl Vault {
         secret
     }
 
-    /// Takes a secret in as the current one. The one before it stays watched for.
+    /// Takes a secret in as the current one. The one before it stays watched for. Under
+    /// one lock: nobody finds the value remembered before it is watched for.
     fn remember(&self, name: &Arc<str>, secret: &SecretString) {
         let now = Instant::now();
         let mut state = self.lock();
@@ -220,18 +226,12 @@ impl Vault {
         if let Some(before) = before {
             state.rotated_out.push(RotatedOut { credential: name.clone(), secret: before, since: now });
         }
-        drop(state);
-        self.rebuild();
+        state.forget(now);
+        self.watch(&state);
     }
 
     /// The watchlist follows the secrets and surrogates at once.
-    fn rebuild(&self) {
-        self.rebuild_at(Instant::now());
-    }
-
-    fn rebuild_at(&self, now: Instant) {
-        let mut state = self.lock();
-        state.rotated_out.retain(|one| now.saturating_duration_since(one.since) < ROTATED_OUT);
+    fn watch(&self, state: &State) {
         let secret = |name: &Arc<str>, secret: &SecretString| {
             Watched::new(WatchedKind::Secret { credential: name.clone() }, secret)
         };

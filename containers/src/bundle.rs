@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{self, Read},
+    os::unix::fs::PermissionsExt,
     path::Path,
     sync::Arc,
 };
@@ -14,7 +15,7 @@ use bollard::{
 };
 use futures_util::StreamExt;
 
-use crate::{Engine, guest, spec::CA_BUNDLE};
+use crate::{Engine, SandboxSpec, guest, orphans, spec::CA_BUNDLE};
 
 /// The bundle could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -36,31 +37,33 @@ pub enum BundleError {
 const MAX_BUNDLE: usize = 16 << 20;
 
 /// Writes the image's own bundle plus `ca` to `path`.
-pub(crate) async fn write(engine: &Engine, image_id: &str, ca: &str, path: &Path) -> Result<(), BundleError> {
+pub(crate) async fn write(engine: &Engine, image_id: &str, spec: &SandboxSpec) -> Result<(), BundleError> {
+    let (ca, path) = (&spec.ca, &spec.ca_bundle);
     let io = |source| BundleError::Io { path: path.display().to_string(), source };
-    let theirs = of_image(engine, image_id).await?;
+    let theirs = of_image(engine, image_id, spec).await?;
     let mut bundle = theirs.to_vec();
     if !bundle.is_empty() && !bundle.ends_with(b"\n") {
         bundle.push(b'\n');
     }
     bundle.extend_from_slice(ca.as_bytes());
-    fs::write(path, bundle).map_err(io)
+    put(path, &bundle).map_err(io)
+}
+
+/// The agent's user reads it through the mount, whatever our umask says; the folder
+/// it is in is closed to others.
+fn put(path: &Path, bundle: &[u8]) -> io::Result<()> {
+    fs::write(path, bundle)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644))
 }
 
 /// Empty where the image has none. Read once per image, from a container that never starts.
-async fn of_image(engine: &Engine, image_id: &str) -> Result<Arc<[u8]>, BundleError> {
+async fn of_image(engine: &Engine, image_id: &str, spec: &SandboxSpec) -> Result<Arc<[u8]>, BundleError> {
     let known = || engine.bundles.lock().map(|bundles| bundles.get(image_id).cloned()).ok().flatten();
     if let Some(bundle) = known() {
         return Ok(bundle);
     }
-    let body = ContainerCreateBody {
-        image: Some(image_id.to_owned()),
-        // Never run; an image without a command of its own needs one to be created.
-        entrypoint: Some(vec![guest::PATH.to_owned()]),
-        network_disabled: Some(true),
-        ..Default::default()
-    };
-    let container = engine.docker.create_container(None::<CreateContainerOptions>, body).await?.id;
+    let never_run = never_run(image_id, spec);
+    let container = engine.docker.create_container(None::<CreateContainerOptions>, never_run).await?.id;
     let read = read(engine, &container).await;
     engine.remove(&container).await?;
     let bundle: Arc<[u8]> = read?.into();
@@ -68,6 +71,18 @@ async fn of_image(engine: &Engine, image_id: &str) -> Result<Arc<[u8]>, BundleEr
         bundles.insert(image_id.to_owned(), Arc::clone(&bundle));
     }
     Ok(bundle)
+}
+
+fn never_run(image_id: &str, spec: &SandboxSpec) -> ContainerCreateBody {
+    ContainerCreateBody {
+        image: Some(image_id.to_owned()),
+        // An image without a command of its own needs one to be created.
+        entrypoint: Some(vec![guest::PATH.to_owned()]),
+        network_disabled: Some(true),
+        // Left behind by a death in the middle of this, it is found like any orphan.
+        labels: Some(orphans::labels(spec)),
+        ..Default::default()
+    }
 }
 
 async fn read(engine: &Engine, container: &str) -> Result<Vec<u8>, BundleError> {
@@ -100,4 +115,29 @@ fn unpack(archive: &[u8]) -> io::Result<Vec<u8>> {
         }
     }
     Ok(Vec::new())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::create::tests::spec;
+
+    #[test]
+    fn the_container_that_is_only_read_is_found_as_an_orphan() {
+        let labels = never_run("sha256:1", &spec()).labels.unwrap();
+        assert_eq!(labels.get(orphans::INSTALLATION), Some(&spec().installation));
+    }
+
+    #[test]
+    fn the_agents_user_can_read_it_where_the_daemons_files_are_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ca.crt");
+        // As a umask of 077 would make it.
+        fs::write(&path, "").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        put(&path, b"pem").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
+        assert_eq!(fs::read(&path).unwrap(), b"pem");
+    }
 }

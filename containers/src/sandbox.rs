@@ -106,7 +106,7 @@ impl Sandbox {
     /// Creates, starts and attests a sandbox, and starts the shell agent in it.
     pub async fn start(engine: &Engine, spec: &SandboxSpec) -> Result<Self, StartError> {
         let image = image_id(engine, spec).await?;
-        bundle::write(engine, &image, &spec.ca, &spec.ca_bundle).await?;
+        bundle::write(engine, &image, spec).await?;
         let seccomp = seccomp_for(engine, spec)?;
         let container = create(engine, spec, &seccomp).await?;
         let mut sandbox = Self::attach_and_start(engine, container).await?;

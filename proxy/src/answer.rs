@@ -72,8 +72,12 @@ fn general_advice(code: Code) -> &'static str {
         }
         Code::SecretUnavailable => "Tell the owner: the secret cannot be read. `doorward secret test` says why.",
         code if code.is_alarm() => {
-            "Use the surrogate as it stands in the environment, in its own place on its own host only. The owner has been told."
+            "Use the surrogate as it stands in the environment, in its own place on its own host only. This stands in the log as an alarm."
         }
+        Code::LimitExceeded | Code::GroupLimit => {
+            "Wait, or ask the owner of this assistant to raise the limit in the group's policy file."
+        }
+        Code::Revoked => "The owner has tightened the policy. Ask them if this is still needed.",
         _ => "Nothing in a policy allows this. Send the request in its plain, standard form.",
     }
 }
@@ -85,7 +89,7 @@ fn status(code: Code) -> StatusCode {
         }
         Code::AuthorityMismatch => StatusCode::MISDIRECTED_REQUEST,
         Code::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        Code::GroupLimit => StatusCode::TOO_MANY_REQUESTS,
+        Code::GroupLimit | Code::LimitExceeded => StatusCode::TOO_MANY_REQUESTS,
         Code::AuditUnavailable | Code::SecretUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         Code::Timeout => StatusCode::GATEWAY_TIMEOUT,
         Code::Unresolved | Code::TlsVerify | Code::UpstreamFailed | Code::UpstreamUnreadable => StatusCode::BAD_GATEWAY,

@@ -13,6 +13,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use policies::{Code, Refusal};
+use tokio::time::{Sleep, sleep};
 
 use crate::record::Tally;
 use crate::scan::{Finding, LeakFilter, Scrubber};
@@ -48,6 +49,8 @@ pub(crate) struct Outgoing {
     refuse: Arc<dyn Fn(&Finding) -> Refusal + Send + Sync>,
     tally: Arc<Tally>,
     cut: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Runs while the client owes the next piece.
+    owed: Option<Pin<Box<Sleep>>>,
     trailing: bool,
 }
 
@@ -108,9 +111,11 @@ impl Outgoing {
     ) -> Self {
         if came.is_end_stream() {
             tally.mark_sent();
+        } else {
+            tally.expect_body();
         }
         let cut = Box::pin(tally.until_cut());
-        Outgoing { came, filter, refuse, tally, cut, trailing: false }
+        Outgoing { came, filter, refuse, tally, cut, owed: None, trailing: false }
     }
 
     fn checked(&mut self, checked: Result<Option<Bytes>, Finding>) -> Result<Option<Bytes>, Cut> {
@@ -141,6 +146,27 @@ impl Outgoing {
         let rest = self.checked(rest)?;
         self.tally.mark_sent();
         Ok(rest)
+    }
+
+    /// Whether the client has kept the next piece to itself for too long. Once the host
+    /// has begun to answer, a body without a stated length may rest: both may be talking.
+    fn owes_for_too_long(&mut self, cx: &mut Context<'_>) -> bool {
+        loop {
+            let patience = self.tally.patience();
+            let owed = self.owed.get_or_insert_with(|| Box::pin(sleep(patience)));
+            if owed.as_mut().poll(cx).is_pending() {
+                return false;
+            }
+            if self.came.size_hint().exact().is_some() || !self.tally.is_answered() {
+                return true;
+            }
+            self.owed = None;
+        }
+    }
+
+    fn give_up(&self) -> Cut {
+        self.tally.cut(&Refusal::new(Code::Timeout, "the rest of the request's body did not arrive in time"));
+        Cut(Code::Timeout)
     }
 
     /// Checks one piece. With the last one the check ends as well: after a body of
@@ -175,7 +201,14 @@ impl HttpBody for Outgoing {
             if self.cut.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Some(Err(Cut(Code::Revoked))));
             }
-            let frame = match ready!(self.came.poll_frame(cx)) {
+            let Poll::Ready(came) = self.came.poll_frame(cx) else {
+                return match self.owes_for_too_long(cx) {
+                    true => Poll::Ready(Some(Err(self.give_up()))),
+                    false => Poll::Pending,
+                };
+            };
+            self.owed = None;
+            let frame = match came {
                 None => return Poll::Ready(self.end().transpose().map(|bytes| bytes.map(Frame::data))),
                 Some(Ok(frame)) => frame,
                 Some(Err(_)) => {

@@ -9,7 +9,7 @@
 //! **Invariants**
 //! - Who is asking comes from the [`Door`], never from what a request says.
 //! - Nothing is resolved or dialled without a [`policies::Permit`], and nothing
-//!   is sent before the decision is stored (`flow::Audited`).
+//!   is sent before the decision is stored (`record::Audited`).
 //! - A request is read once, by `request.rs`; policy, audit, credential, dial and
 //!   the bytes sent all come from that one reading.
 //! - Nothing is shared between doors: not the authority that signs leaves, not the

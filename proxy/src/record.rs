@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::header::HOST;
 use policies::{Authority, Code, Facts, Limits, Permit, PolicyHash, Refusal, TunnelPermit};
@@ -51,6 +51,7 @@ pub(crate) struct Tally {
     up: AtomicU64,
     down: AtomicU64,
     sent: AtomicBool,
+    expects_body: AtomicBool,
     cut: watch::Sender<bool>,
     outcome: Mutex<Outcome>,
 }
@@ -207,6 +208,7 @@ impl Record {
             up: AtomicU64::new(0),
             down: AtomicU64::new(0),
             sent: AtomicBool::new(false),
+            expects_body: AtomicBool::new(false),
             cut: watch::Sender::new(false),
             outcome: Mutex::default(),
         });
@@ -306,6 +308,11 @@ impl Tally {
         self.down.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
+    /// The request has a body, which is still to come.
+    pub(crate) fn expect_body(&self) {
+        self.expects_body.store(true, Ordering::Release);
+    }
+
     /// The request's body has been sent to its end.
     pub(crate) fn mark_sent(&self) {
         self.sent.store(true, Ordering::Release);
@@ -313,6 +320,16 @@ impl Tally {
 
     pub(crate) fn is_sent(&self) -> bool {
         self.sent.load(Ordering::Acquire)
+    }
+
+    /// How long the client may owe the next piece of a body.
+    pub(crate) fn patience(&self) -> Duration {
+        self.door.gateway.limits.idle_body_time
+    }
+
+    /// Whether the head of an answer has come.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.lock().status.is_some()
     }
 
     /// Adds to the outcome.
@@ -350,6 +367,10 @@ impl Tally {
 impl Drop for Tally {
     fn drop(&mut self) {
         self.door.in_flight.remove(self.seq);
+        if self.expects_body.load(Ordering::Acquire) && !self.is_sent() && !self.is_answered() {
+            // An HTTP/2 stream that is reset takes the whole request with it: nobody else says why.
+            self.refuse(&Refusal::new(Code::Framing, "the request's body broke off"));
+        }
         let mut outcome = std::mem::take(&mut *self.lock());
         outcome.bytes_up = self.up.load(Ordering::Relaxed);
         outcome.bytes_down = self.down.load(Ordering::Relaxed);

@@ -143,3 +143,36 @@ pub fn upstream_tls(extra_roots: &[CertificateDer<'static>]) -> Result<Arc<Clien
 fn alpn() -> Vec<Vec<u8>> {
     vec![H2.to_vec(), b"http/1.1".to_vec()]
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn host(name: &str) -> Host {
+        Host::parse(name).unwrap()
+    }
+
+    #[test]
+    fn a_leaf_is_made_once_and_by_one_authority() {
+        let (one, other) = (SandboxCa::new(8).unwrap(), SandboxCa::new(8).unwrap());
+        let leaf = one.server_config(&host("a.test")).unwrap();
+        assert!(Arc::ptr_eq(&leaf, &one.server_config(&host("A.TEST.")).unwrap()));
+        assert!(!Arc::ptr_eq(&leaf, &one.server_config(&host("b.test")).unwrap()));
+        assert!(!Arc::ptr_eq(&leaf, &other.server_config(&host("a.test")).unwrap()), "a cache of its own");
+        assert_ne!(one.pem(), other.pem());
+    }
+
+    /// Attack M03.
+    #[test]
+    fn the_oldest_leaf_makes_room() {
+        let ca = SandboxCa::new(2).unwrap();
+        let leaf = |name| ca.server_config(&host(name)).unwrap();
+        let (first, second) = (leaf("1.test"), leaf("2.test"));
+        leaf("3.test");
+        assert!(Arc::ptr_eq(&second, &leaf("2.test")));
+        assert_eq!((ca.lock().by_host.len(), ca.lock().order.len()), (2, 2));
+        assert!(!Arc::ptr_eq(&first, &leaf("1.test")), "made anew");
+        assert_eq!((ca.lock().by_host.len(), ca.lock().order.len()), (2, 2));
+    }
+}

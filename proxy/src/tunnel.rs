@@ -11,9 +11,9 @@ use tokio::time::timeout;
 use tokio_rustls::rustls::server::Acceptor;
 
 use crate::door::Door;
+use crate::inflight;
 use crate::record::{AuditedTunnel, Tally};
-use crate::upstream::Dialled;
-use crate::{inflight, upstream};
+use crate::upstream::{self, Dialled};
 
 /// A ClientHello is one TLS record, or a few (RFC 8446 §5.1).
 const LONGEST_HELLO: usize = 64 << 10;

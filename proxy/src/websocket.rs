@@ -155,7 +155,9 @@ async fn up(
             return Err(door.keyring.misplaced(&door.identity, authority, &finding));
         }
         audited.tally().add_up(message.len())?;
-        to.send(message).await.map_err(|_| broken_off())?;
+        if !pass_on(&mut to, message).await? {
+            break;
+        }
     }
     audited.tally().mark_sent();
     // The other side may have closed first.
@@ -175,10 +177,11 @@ async fn down(
             Some(scrubber) => scrubbed(message, scrubber)?,
             None => message,
         };
-        to.send(message).await.map_err(|_| broken_off())?;
-    }
-    if let Some(scrubber) = scrubber {
-        tally.note(|outcome| outcome.scrubbed += scrubber.count());
+        // Now, and not at the end: it may be cut.
+        tally.note(|outcome| outcome.scrubbed = scrubber.as_ref().map_or(0, Scrubber::count));
+        if !pass_on(&mut to, message).await? {
+            break;
+        }
     }
     let _ = to.close().await;
     Ok(())
@@ -201,6 +204,17 @@ async fn next(
             Err(Refusal::new(unreadable, "the bytes are not well-formed WebSocket messages"))
         }
         Some(Err(_)) | None => Ok(None),
+    }
+}
+
+/// Writes a message; `false` where the other side has closed and takes no more.
+async fn pass_on(to: &mut (impl Sink<Message, Error = Error> + Unpin), message: Message) -> Result<bool, Refusal> {
+    match to.send(message).await {
+        Ok(()) => Ok(true),
+        Err(Error::ConnectionClosed | Error::AlreadyClosed | Error::Protocol(ProtocolError::SendAfterClosing)) => {
+            Ok(false)
+        }
+        Err(_) => Err(broken_off()),
     }
 }
 

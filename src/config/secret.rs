@@ -47,7 +47,7 @@ pub enum SecretUnreadable {
     #[error("other users of this machine can read the secret's file {path}; run: chmod 600 {path}", path = .0.display())]
     Exposed(PathBuf),
     /// Not there, or no text.
-    #[error("the secret's variable {0} is not set in the environment of `doorward up`")]
+    #[error("the secret's variable {0} is not set in the environment that doorward was started in")]
     Env(String),
     /// The program does not start, fails, or takes too long.
     #[error(

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use containers::protocol::{FromGuest, ToGuest};
 
-use super::reply::Answer;
+use super::reply::{self, Answer};
 use super::sandbox::{Sandbox, StartSandbox};
 use super::telling::outgoing;
 use super::worker::{Broken, Left, Worker};
@@ -74,7 +74,7 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
             }
             Ok(Some(FromGuest::Error { message, fatal, .. })) => {
                 tracing::info!(group = %self.group.name, fatal, "the agent reports an error");
-                Err(self.fail(&format!("The agent failed: {message}")))
+                Err(self.fail(&format!("The agent failed: {}", reply::error(&message))))
             }
             Ok(Some(FromGuest::Progress { .. })) => {
                 self.worker.shared.typing(&self.group.name, true);

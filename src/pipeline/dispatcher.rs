@@ -126,6 +126,15 @@ impl<S: StartSandbox> Dispatcher<S> {
 
     fn left(&mut self, group: &GroupName, left: Left) -> Vec<Step> {
         let stopped = self.seats.remove(group).map(|seat| seat.stopped).unwrap_or_default();
+        // A stop may have come when the worker was on its way out and heard nothing any
+        // more. What it left to be tried again is settled here, so that stop means stop.
+        let left = match stopped.is_empty() {
+            true => left,
+            false => {
+                self.settle_stopped(group);
+                Left::default()
+            }
+        };
         for done in stopped {
             let _ = done.send(true);
         }
@@ -148,11 +157,15 @@ impl<S: StartSandbox> Dispatcher<S> {
             seat.stopped.push(done);
             return;
         }
+        let _ = done.send(self.settle_stopped(group));
+    }
+
+    /// Tells what waits that it was stopped. Whether anything waited.
+    fn settle_stopped(&self, group: &GroupName) -> bool {
         let settled = self.shared.settle_stopped(group, None);
-        let waited = settled.unwrap_or_else(|error| {
+        settled.unwrap_or_else(|error| {
             tracing::error!(%group, %error, "the stop could not be told to its chat");
             false
-        });
-        let _ = done.send(waited);
+        })
     }
 }

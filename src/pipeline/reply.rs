@@ -8,6 +8,9 @@ pub const ANSWER_LIMIT: usize = 1 << 20;
 /// even where every character needs six.
 pub const MESSAGE_LIMIT: usize = 100 << 10;
 
+/// The most characters of an agent's error that a chat is told.
+const ERROR_LIMIT: usize = 1000;
+
 /// The answer to one message while it grows.
 #[derive(Debug, Default)]
 pub struct Answer {
@@ -34,6 +37,13 @@ impl Answer {
         }
         messages
     }
+}
+
+/// What an agent calls an error, as a chat is told: short, and without control
+/// characters. It stands in the failure of every message that waits.
+pub fn error(message: &str) -> String {
+    let shown: String = message.chars().filter(|c| !c.is_control() || *c == '\n').take(ERROR_LIMIT).collect();
+    if shown.len() < message.len() { format!("{shown} …") } else { shown }
 }
 
 /// Takes `<internal>…</internal>` out; one that is never closed hides all that follows.

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use super::Shared;
 use super::conversation::Conversation;
 use super::sandbox::{Sandbox, StartFailure, StartSandbox};
-use super::telling;
+use super::{recovery, telling};
 use crate::store::{Group, Message, Run, StoreError};
 
 /// What the queue tells a worker.
@@ -102,6 +102,9 @@ impl<S: StartSandbox> Worker<S> {
     }
 
     async fn work(&mut self) -> Result<(), Broken> {
+        // Whoever sat here before may have left a run behind: it is not run again where
+        // it wrote upstream (invariant 13).
+        recovery::settle_broken_off(&self.shared, &self.name)?;
         loop {
             let Some(group) = self.shared.store.group(&self.name)? else { return Ok(()) };
             let waiting = self.shared.store.pending_messages(&self.name)?;

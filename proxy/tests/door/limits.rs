@@ -130,3 +130,69 @@ async fn leaves_are_bounded() {
         assert_eq!(client.answer().await.unwrap().status, 502, "it does not resolve");
     }
 }
+
+/// A client that stops in the middle of its body (attack M01): the upstream is let go, the log says why.
+#[tokio::test]
+async fn a_body_that_stops_is_given_up() {
+    let world = with(Limits { idle_body_time: SHORT, ..Limits::default() }).await;
+    for framing in ["Content-Length: 100\r\n\r\n!!!", "Transfer-Encoding: chunked\r\n\r\n3\r\n!!!\r\n"] {
+        let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+        client.send(format!("PUT /up HTTP/1.1\r\nHost: cdn.allowed.test\r\n{framing}")).await;
+        assert!(client.answer().await.is_none_or(|answer| answer.status == 504), "{framing}");
+    }
+    until("each is logged", || world.log.codes() == [Some(Code::Timeout); 2]).await;
+    let sent: Vec<_> = world.log.rows().iter().map(|row| row.outcome().bytes_up).collect();
+    assert_eq!(sent, [3, 3]);
+    assert!(world.upstream("cdn.allowed.test").received().iter().all(|received| !received.complete));
+}
+
+/// A client that stops reading (attack M01): its connection ends, and the upstream's with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_nobody_reads_is_given_up() {
+    let world = with(Limits { idle_body_time: SHORT, ..Limits::default() }).await;
+    world.upstream("cdn.allowed.test").on(|exchange| {
+        Box::pin(async {
+            exchange.body().await?;
+            exchange.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await?;
+            // Until the door hangs up.
+            while exchange.send(format!("10000\r\n{}\r\n", "x".repeat(0x10000))).await.is_ok() {}
+            Ok(())
+        })
+    });
+    let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+    client.send(get("cdn.allowed.test", "/endless")).await;
+    until("the request was allowed", || world.log.rows().len() == 1).await;
+    world.settled().await;
+    assert_eq!(world.log.only().outcome().status, Some(200));
+    drop(client);
+}
+
+/// An upstream that stops reading: the request that waits for it is given up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_nobody_reads_is_given_up() {
+    let world = with(Limits { idle_body_time: SHORT, ..Limits::default() }).await;
+    world.upstream("cdn.allowed.test").on(|_| Box::pin(std::future::pending()));
+    let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+    client.send("PUT /up HTTP/1.1\r\nHost: cdn.allowed.test\r\nContent-Length: 1000000000\r\n\r\n").await;
+    let piece = vec![b'x'; 1 << 20];
+    while client.write_some(&piece, Duration::from_secs(20)).await.is_ok() {}
+    world.settled().await;
+    assert_eq!(world.log.only().code(), Some(Code::UpstreamFailed));
+}
+
+/// A quiet stream owes nobody anything: it lasts, and what comes late arrives.
+#[tokio::test]
+async fn a_quiet_stream_is_not_cut() {
+    let world = with(Limits { idle_body_time: SHORT, ..Limits::default() }).await;
+    world.upstream("cdn.allowed.test").on(|exchange| {
+        Box::pin(async {
+            exchange.body().await?;
+            exchange.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await?;
+            tokio::time::sleep(SHORT * 4).await;
+            exchange.send("4\r\nlate\r\n0\r\n\r\n").await
+        })
+    });
+    let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+    client.send(get("cdn.allowed.test", "/quiet")).await;
+    assert_eq!(client.answer().await.unwrap().text(), "late");
+}

@@ -202,12 +202,12 @@ impl Http2Client {
         sender.send_request(request, last).expect("a request that h2 sends")
     }
 
-    pub async fn get(&self, url: &str) -> Answered {
-        self.send(Request::get(url).body(()).unwrap(), None).await.expect("an answer")
+    pub async fn get(&self, url: impl AsRef<str>) -> Answered {
+        self.send(Request::get(url.as_ref()).body(()).unwrap(), None).await.expect("an answer")
     }
 
-    pub async fn post(&self, url: &str, body: impl Into<Bytes>) -> Answered {
-        let request = Request::post(url).body(()).unwrap();
+    pub async fn post(&self, url: impl AsRef<str>, body: impl Into<Bytes>) -> Answered {
+        let request = Request::post(url.as_ref()).body(()).unwrap();
         self.send(request, Some(body.into())).await.expect("an answer")
     }
 

@@ -65,11 +65,17 @@ fn cells(entry: &AuditEntry, zone: &TimeZone) -> [String; 8] {
 fn verdict(entry: &AuditEntry) -> &'static str {
     match entry.ending {
         Ending::Denied => "DENY",
+        // Refused after the verdict, and before anything moved: to its reader a denial.
+        Ending::Ended if entry.is_refusal() && nothing_moved(entry) => "DENY",
         Ending::Ended if entry.is_refusal() => "CUT OFF",
         Ending::Ended => "allow",
         Ending::UnderWay => "under way",
         Ending::Interrupted => "interrupted",
     }
+}
+
+fn nothing_moved(entry: &AuditEntry) -> bool {
+    entry.outcome.as_ref().is_some_and(|outcome| outcome.address.is_none())
 }
 
 /// `GET api.github.com/repos/x?…`; what could not be read is shown as it came.

@@ -105,6 +105,7 @@ fn a_table_for_people() {
     let cut_off = scene.log.decided(&decision(Allowed::Allow, "/slow")).unwrap();
     let why =
         Outcome { code: Some(Code::Timeout), why: Some("too slow".into()), micros: 2_500_000, ..Outcome::default() };
+    let why = Outcome { address: Some("192.0.2.1:443".parse().unwrap()), ..why };
     scene.log.ended(cut_off, &why).unwrap();
     scene.log.decided(&decision(Allowed::Allow, "/crash")).unwrap();
     let unread = Decision { host: None, method: None, path: None, raw_target: Some("\u{1b}[2Jx".into()), ..odd };

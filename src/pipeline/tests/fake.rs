@@ -22,6 +22,9 @@ pub(super) struct Fakes {
     pub(super) failures: Arc<Mutex<VecDeque<StartFailure>>>,
     /// How many prompts `die` kills before it answers.
     pub(super) deaths: Arc<AtomicUsize>,
+    /// Whether sandboxes that are to end may; how many want to.
+    pub(super) may_end: watch::Sender<bool>,
+    pub(super) ending: watch::Sender<usize>,
 }
 
 pub(super) struct Fake {
@@ -37,7 +40,8 @@ pub(super) struct Fake {
 impl Fakes {
     pub(super) fn new(ledger: Arc<AuditLog>) -> Self {
         let zero = || Arc::new(AtomicUsize::new(0));
-        Fakes { ledger, started: zero(), live: watch::Sender::new(0), failures: Arc::default(), deaths: zero() }
+        let (live, may_end, ending) = (watch::Sender::new(0), watch::Sender::new(true), watch::Sender::new(0));
+        Fakes { ledger, started: zero(), live, failures: Arc::default(), deaths: zero(), may_end, ending }
     }
 }
 
@@ -121,6 +125,8 @@ impl Sandbox for Fake {
     }
 
     async fn stop(self) {
+        self.of.ending.send_modify(|ending| *ending += 1);
+        self.of.may_end.subscribe().wait_for(|may| *may).await.unwrap();
         self.of.live.send_modify(|live| *live -= 1);
     }
 }

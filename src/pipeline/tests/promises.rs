@@ -204,6 +204,42 @@ async fn stop_ends_the_run_tells_its_chat_and_starts_nothing() {
     assert_eq!(terminal.answer_to("m3").await, [(REPLY, "new".to_owned())]);
 }
 
+/// A stop that comes while a failed run's sandbox is being removed is heard all the same.
+#[tokio::test]
+async fn stop_holds_for_a_run_that_was_about_to_be_tried_again() {
+    let house = House::new();
+    let group = house.group("family");
+    house.fakes.deaths.store(1, Ordering::SeqCst);
+    house.fakes.may_end.send_replace(false);
+    let running = house.start();
+    let mut terminal = running.terminal(Some(&group)).await;
+    terminal.send("family", "m1", "die").await;
+    house.fakes.ending.subscribe().wait_for(|ending| *ending == 1).await.unwrap();
+    let stop = running.pipeline.stop_group(&group.name);
+    let let_go = async { house.fakes.may_end.send_replace(true) };
+    let (stopped, _) = tokio::join!(biased; stop, let_go);
+    assert!(stopped);
+    let answer = terminal.answer_to("m1").await;
+    assert!(answer.last().is_some_and(|(kind, words)| *kind == FAILURE && words.contains("Stopped")), "{answer:?}");
+    terminal.send("family", "m2", "echo new").await;
+    assert_eq!(terminal.answer_to("m2").await, [(REPLY, "new".to_owned())]);
+    assert_eq!(house.started(), 2, "the stopped one was not tried again");
+}
+
+/// Everything on stdio is the agent speaking: what it calls an error must not fill a chat,
+/// nor make a line that no channel takes.
+#[tokio::test]
+async fn an_error_of_the_agent_has_a_size() {
+    let house = House::new();
+    let group = house.group("family");
+    let running = house.start();
+    let mut terminal = running.terminal(Some(&group)).await;
+    terminal.send("family", "m1", &format!("error {}", "\u{1}x".repeat(1 << 20))).await;
+    let answer = terminal.answer_to("m1").await;
+    assert!(answer.iter().all(|(_, words)| words.len() < 4096 && !words.contains('\u{1}')));
+    assert!(answer.last().is_some_and(|(kind, words)| *kind == FAILURE && words.contains("The agent failed")));
+}
+
 #[tokio::test]
 async fn an_idle_sandbox_makes_room_at_the_cap() {
     let mut house = House::new();

@@ -63,6 +63,41 @@ async fn what_an_earlier_run_wrote_counts_for_the_messages_it_had_taken_on() {
     assert_eq!(house.started(), 0);
 }
 
+/// A worker that broke off (a store that could not be written) leaves a run behind; the
+/// daemon goes on.
+#[tokio::test]
+async fn a_run_that_was_left_behind_is_settled_before_the_group_works_again() {
+    let house = House::new();
+    let group = house.group("family");
+    let running = house.start();
+    let mut terminal = running.terminal(Some(&group)).await;
+    let run = interrupted(&house, &group, "echo hello");
+    record(&house.fakes.ledger, &group.name, Some(run.id), "POST", Allowed::Allow);
+    terminal.send("family", "m2", "echo two").await;
+    let answer = terminal.answer_to("m1").await;
+    assert!(answer[0].0 == OutgoingKind::Failure && answer[0].1.contains("not repeated"), "{answer:?}");
+    assert_eq!(terminal.answer_to("m2").await, [(OutgoingKind::Reply, "two".to_owned())]);
+    assert_eq!(house.store.run(run.id).unwrap().unwrap().state, RunState::Failed);
+}
+
+/// The daemon died after it had stored one answer and before the run of the next began.
+#[tokio::test]
+async fn a_message_between_two_runs_is_not_run_again_where_the_first_wrote() {
+    let house = House::new();
+    let group = house.group("family");
+    let first = interrupted(&house, &group, "echo one");
+    let sender = Sender { id: "owner".into(), name: "Owner".into() };
+    let new = NewMessage { group: &group.name, id: "m2", sender: &sender, text: "echo two", at: 2 };
+    let Inserted::Row(second) = house.store.insert_message(&new).unwrap() else { panic!("it is new") };
+    house.store.extend_run(first.id, second).unwrap();
+    record(&house.fakes.ledger, &group.name, Some(first.id), "POST", Allowed::Allow);
+    house.store.finish_run_with_reply(first.id, first.first, &[]).unwrap();
+    let running = house.start();
+    let mut terminal = running.terminal(Some(&group)).await;
+    assert_eq!(terminal.answer_to("m2").await[0].0, OutgoingKind::Failure);
+    assert_eq!(house.started(), 0);
+}
+
 /// A message that brings the daemon down must not do so for ever.
 #[tokio::test]
 async fn interruptions_count_as_attempts() {

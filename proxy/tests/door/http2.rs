@@ -1,0 +1,280 @@
+//! HTTP/2 at the door and upstream: every stream is a request of its own, judged,
+//! checked, stored and scrubbed like any other.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
+use policies::Code;
+use proxy::audit::Protocol;
+
+use crate::support::http2::{Http2Client, Http2Upstream, Reply, whole};
+use crate::support::{Setup, World, until};
+
+const CDN: &str = "https://cdn.allowed.test";
+
+fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+    let pair = |(name, value): &(&'static str, &str)| {
+        (HeaderName::from_static(name), HeaderValue::from_str(value).expect("a value"))
+    };
+    pairs.iter().map(pair).collect()
+}
+
+#[tokio::test]
+async fn a_request_goes_on_to_an_upstream_of_http1() {
+    let world = World::new().await;
+    let client = Http2Client::connect(&world.family, "cdn.allowed.test:443").await;
+    let answer = client.post(format!("{CDN}/a?b=c"), "hello").await;
+    assert_eq!((answer.status, &*answer.text()), (200, "ok"));
+    world.settled().await;
+    let received = world.upstream("cdn.allowed.test").only();
+    assert!(received.complete);
+    assert_eq!(
+        received.text(),
+        "POST /a?b=c HTTP/1.1\r\nhost: cdn.allowed.test\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+    );
+    let row = world.log.only();
+    assert_eq!((row.decision.protocol, row.decision.path.as_deref()), (Protocol::Https, Some("/a")));
+    assert_eq!((row.outcome().status, row.outcome().bytes_up, row.outcome().bytes_down), (Some(200), 5, 2));
+}
+
+#[tokio::test]
+async fn a_request_goes_on_to_an_upstream_of_http2() {
+    let world = World::new().await;
+    let upstream = Http2Upstream::instead_of(&world, "cdn.allowed.test").await;
+    upstream.answers(Reply { body: vec!["o".into(), "k".into()], ..Reply::default() });
+    let client = Http2Client::connect(&world.family, "cdn.allowed.test:443").await;
+    let request = Request::post(format!("{CDN}/a?b=c")).header("host", "cdn.allowed.test").body(()).unwrap();
+    let answer = client.send(request, Some(Bytes::from_static(b"hello"))).await.unwrap();
+    assert_eq!((answer.status, &*answer.text()), (200, "ok"));
+    // From HTTP/1.1 as well, over the same connection.
+    world.settled().await;
+    assert_eq!(world.family.get("cdn.allowed.test", "/b").await.text(), "ok");
+    world.settled().await;
+    let received = upstream.received();
+    assert_eq!(received[0].head.uri(), "https://cdn.allowed.test/a?b=c");
+    assert_eq!((received[0].header("host"), received[0].header("te")), (None, Some("trailers")));
+    assert_eq!((&*received[0].body, received[0].complete), (&b"hello"[..], true));
+    assert_eq!((received[1].head.uri().path(), received[1].header("host")), ("/b", None));
+    assert_eq!(upstream.connections(), 1);
+    assert_eq!(world.log.codes(), [None, None]);
+}
+
+/// A denied stream takes its neighbours' connection neither down nor along.
+#[tokio::test]
+async fn each_stream_is_judged_alone() {
+    let world = World::new().await;
+    let client = Http2Client::connect(&world.family, "ro.allowed.test:443").await;
+    let at = |path: &str| format!("https://ro.allowed.test{path}");
+    let (allowed, path, method, again) = tokio::join!(
+        client.get(at("/public/1")),
+        client.get(at("/private")),
+        client.post(at("/public/2"), vec![b'.'; 200_000]),
+        client.get(at("/public/3")),
+    );
+    assert_eq!([allowed.status, path.status, method.status, again.status], [200, 403, 403, 200]);
+    assert!(path.text().contains("path_denied") && method.text().contains("method_denied"), "{path:?} {method:?}");
+    world.settled().await;
+    let rows = world.log.rows();
+    assert_eq!(rows.iter().filter(|row| row.is_allowed()).count(), 2);
+    assert!(rows.len() == 4 && rows.iter().all(|row| row.decision.connection == rows[0].decision.connection));
+    assert_eq!(world.upstream("ro.allowed.test").received().len(), 2);
+}
+
+/// Denied bodies are not read, and what was sent of them does not use up the
+/// window of the connection: 40 of them are more than it.
+#[tokio::test]
+async fn denied_bodies_do_not_stop_a_connection() {
+    let world = World::new().await;
+    let client = Http2Client::connect(&world.family, "ro.allowed.test:443").await;
+    for _ in 0..40 {
+        let answer = client.post("https://ro.allowed.test/public/x", vec![b'.'; 400_000]).await;
+        assert_eq!(answer.status, 403);
+    }
+    assert_eq!(client.get("https://ro.allowed.test/public/1").await.status, 200);
+}
+
+/// The way gRPC answers: what counts stands in the trailers.
+#[tokio::test]
+async fn a_secret_is_put_on_and_taken_off_head_body_and_trailers() {
+    let world = World::new().await;
+    let upstream = Http2Upstream::instead_of(&world, "api.bound.test").await;
+    let real = world.real().to_owned();
+    let (half, rest) = real.split_at(10);
+    upstream.answers(Reply {
+        headers: headers(&[("x-echo", &real), ("content-type", "application/grpc"), ("set-cookie", "a=b")]),
+        body: vec![format!("you sent {half}").into(), format!("{rest}, thanks").into()],
+        trailers: Some(headers(&[("grpc-status", "0"), ("grpc-message", &real), ("set-cookie", "a=b")])),
+        ..Reply::default()
+    });
+    let client = Http2Client::connect(&world.family, "api.bound.test:443").await;
+    let surrogate = world.surrogate();
+    let request = Request::post("https://api.bound.test/v1/x").header("authorization", format!("Bearer {surrogate}"));
+    let request = request.header("te", "trailers").body(()).unwrap();
+    let answer = client.send(request, Some(Bytes::from_static(b"hi"))).await.unwrap();
+    assert_eq!(answer.text(), format!("you sent {surrogate}, thanks"));
+    assert_eq!((answer.headers["x-echo"].as_bytes(), answer.headers.get("set-cookie")), (surrogate.as_bytes(), None));
+    let trailers = answer.trailers.expect("trailers");
+    assert_eq!(trailers, headers(&[("grpc-status", "0"), ("grpc-message", surrogate)]));
+    assert_eq!(upstream.only().header("authorization"), Some(&*format!("Bearer {real}")));
+    world.settled().await;
+    assert_eq!((world.log.only().code(), world.log.only().outcome().scrubbed), (None, 3));
+    assert!(!format!("{:?}", world.log.rows()).contains(&real));
+}
+
+/// A trailer may have the secret for its name, like a header (attack I02).
+#[tokio::test]
+async fn a_trailer_whose_name_is_the_secret_does_not_come_back() {
+    let world = World::new().await;
+    let upstream = Http2Upstream::instead_of(&world, "api.bound.test").await;
+    let hex = crate::support::spelled::hex(world.real());
+    let mut trailers = headers(&[("grpc-status", "0")]);
+    trailers.insert(HeaderName::from_bytes(hex.as_bytes()).unwrap(), HeaderValue::from_static("1"));
+    upstream.answers(Reply { trailers: Some(trailers), ..Reply::default() });
+    let client = Http2Client::connect(&world.family, "api.bound.test:443").await;
+    let authorization = format!("Bearer {}", world.surrogate());
+    let request = Request::get("https://api.bound.test/v1/x").header("authorization", authorization).body(()).unwrap();
+    let answer = client.send(request, None).await.unwrap();
+    assert_eq!(answer.trailers, Some(headers(&[("grpc-status", "0")])));
+}
+
+/// RFC 9113 §8.2.3.
+#[tokio::test]
+async fn cookies_in_several_fields_are_joined() {
+    let world = World::new().await;
+    let client = Http2Client::connect(&world.family, "cdn.allowed.test:443").await;
+    let request = Request::get(CDN).header("cookie", "a=1").header("cookie", "b=2").header("cookie", "c=3");
+    assert_eq!(client.send(request.body(()).unwrap(), None).await.unwrap().status, 200);
+    let received = world.upstream("cdn.allowed.test").only();
+    assert_eq!(received.header("cookie").as_deref(), Some("a=1; b=2; c=3"));
+    assert_eq!(received.text().matches("cookie").count(), 1);
+}
+
+/// A cookie in pieces is one to the leak check as well.
+#[tokio::test]
+async fn a_surrogate_in_one_of_several_cookies_is_found() {
+    let world = World::new().await;
+    let client = Http2Client::connect(&world.family, "cdn.allowed.test:443").await;
+    let request = Request::get(CDN).header("cookie", "a=1").header("cookie", format!("b={}", world.surrogate()));
+    assert_eq!(client.send(request.body(()).unwrap(), None).await.unwrap().status, 403);
+    assert_eq!((world.log.only().code(), world.log.only().alarm()), (Some(Code::SurrogateUnbound), true));
+    assert!(world.upstream("cdn.allowed.test").received().is_empty());
+}
+
+#[tokio::test]
+async fn requests_of_one_door_share_a_connection_at_the_same_time() {
+    let world = World::new().await;
+    let upstream = Http2Upstream::instead_of(&world, "cdn.allowed.test").await;
+    upstream.answers(Reply { stays: true, ..Reply::default() });
+    let mut held = Vec::new();
+    for number in 0..5 {
+        // Each through a connection of its own.
+        let client = Http2Client::connect(&world.family, "cdn.allowed.test:443").await;
+        let request = Request::get(format!("{CDN}/{number}")).body(()).unwrap();
+        let (answer, _) = client.begin(request, true).await;
+        held.push((client, answer.await.unwrap()));
+    }
+    assert_eq!((upstream.received().len(), upstream.connections()), (5, 1));
+    let client = Http2Client::connect(&world.work, "cdn.allowed.test:443").await;
+    let (answer, _) = client.begin(Request::get(CDN).body(()).unwrap(), true).await;
+    answer.await.unwrap();
+    assert_eq!(upstream.connections(), 2, "another door has its own");
+}
+
+/// As over HTTP/1.1 (attack I12).
+#[tokio::test]
+async fn credentials_share_no_connection() {
+    let with = "[[allow]]\nhost = \"api.bound.test\"\ndo = [\"* /v1/**\"]\ncredential = \"first\"\nprivate = [\"127.0.0.10/32\"]\n";
+    let without = "[[allow]]\nhost = \"api.bound.test\"\ndo = [\"* /open/**\"]\nprivate = [\"127.0.0.10/32\"]\n";
+    let world = World::with(Setup { family: format!("{with}{without}"), ..Default::default() }).await;
+    let upstream = Http2Upstream::instead_of(&world, "api.bound.test").await;
+    let client = Http2Client::connect(&world.family, "api.bound.test:443").await;
+    for path in ["/v1/1", "/open/2", "/v1/3"] {
+        let mut request = Request::get(format!("https://api.bound.test{path}"));
+        if path.starts_with("/v1") {
+            request = request.header("authorization", format!("Bearer {}", world.surrogate()));
+        }
+        assert_eq!(client.send(request.body(()).unwrap(), None).await.unwrap().status, 200, "{path}");
+        world.settled().await;
+    }
+    let connections: Vec<_> = upstream.received().iter().map(|request| request.connection).collect();
+    assert_eq!(connections, [0, 1, 0]);
+}
+
+/// The beginning is upstream already; the neighbour on both connections goes on.
+#[tokio::test]
+async fn a_leak_found_on_the_way_resets_its_stream_alone() {
+    let world = World::new().await;
+    let upstream = Arc::new(Http2Upstream::instead_of(&world, "cdn.allowed.test").await);
+    let client = Http2Client::connect(&world.family, "cdn.allowed.test:443").await;
+    assert_eq!(client.get(CDN).await.status, 200);
+    let post = |path: &str| Request::post(format!("{CDN}{path}")).body(()).unwrap();
+    let (neighbour, mut neighbours_body) = client.begin(post("/neighbour"), false).await;
+    let (answer, mut body) = client.begin(post("/leak"), false).await;
+    body.send_data(".....".into(), false).unwrap();
+    let seen = |path: &str| upstream.received().into_iter().find(|got| got.head.uri().path() == path);
+    until("the beginning is upstream", || seen("/leak").is_some_and(|got| got.body == b".....")).await;
+    body.send_data(format!("{}.....", world.surrogate()).into(), false).unwrap();
+    let answer = whole(answer).await.unwrap();
+    assert!(answer.status == 403 && answer.text().contains("surrogate_unbound"), "{answer:?}");
+    neighbours_body.send_data("whole".into(), true).unwrap();
+    assert_eq!(whole(neighbour).await.unwrap().status, 200);
+    world.settled().await;
+    let (leak, neighbour) = (seen("/leak").unwrap(), seen("/neighbour").unwrap());
+    assert_eq!((&*leak.body, leak.complete), (&b"....."[..], false));
+    assert_eq!((&*neighbour.body, neighbour.complete, upstream.connections()), (&b"whole"[..], true, 1));
+    let codes = [None, None, Some(Code::SurrogateUnbound)];
+    assert!(world.log.codes().iter().all(|code| codes.contains(code)));
+    assert_eq!(world.log.rows().iter().filter(|row| row.alarm()).count(), 1);
+}
+
+/// Attack F02: the length that was said and the bytes that came do not agree.
+#[tokio::test]
+async fn a_wrong_content_length_never_makes_a_whole_request() {
+    for http2_upstream in [false, true] {
+        let world = World::new().await;
+        let mut upstream = None;
+        if http2_upstream {
+            upstream = Some(Http2Upstream::instead_of(&world, "cdn.allowed.test").await);
+        }
+        let client = Http2Client::connect(&world.family, "cdn.allowed.test:443").await;
+        for (said, body) in [("3", Some("GET /")), ("30", Some("short")), ("5", None), ("-1", Some("x"))] {
+            let request = Request::post(format!("{CDN}/{said}")).header("content-length", said).body(()).unwrap();
+            let answer = client.send(request, body.map(Bytes::from)).await;
+            let refused = answer.as_ref().map_or(true, |answer| answer.status >= 400);
+            assert!(refused, "{said}: {answer:?}");
+        }
+        assert_eq!(client.get(format!("{CDN}/after")).await.status, 200, "the connection stands");
+        world.settled().await;
+        let whole: Vec<String> = match &upstream {
+            Some(upstream) => {
+                let whole = upstream.received().into_iter().filter(|got| got.complete);
+                whole.map(|got| got.head.uri().path().to_owned()).collect()
+            }
+            None => {
+                let received = world.upstream("cdn.allowed.test").received();
+                received.iter().filter(|got| got.complete).map(|got| got.request_line()).collect()
+            }
+        };
+        assert_eq!(whole, [if http2_upstream { "/after" } else { "GET /after HTTP/1.1" }]);
+        let codes = world.log.codes();
+        let refused = codes.iter().filter(|code| code.is_some()).collect::<Vec<_>>();
+        assert!(!refused.is_empty() && refused.iter().all(|code| **code == Some(Code::Framing)), "{codes:?}");
+    }
+}
+
+/// The client resets its stream in the middle of its body.
+#[tokio::test]
+async fn a_stream_that_is_reset_leaves_no_whole_request() {
+    let world = World::new().await;
+    let client = Http2Client::connect(&world.family, "cdn.allowed.test:443").await;
+    let (_answer, mut body) = client.begin(Request::post(CDN).body(()).unwrap(), false).await;
+    body.send_data(".....".into(), false).unwrap();
+    let upstream = world.upstream("cdn.allowed.test");
+    until("the beginning is upstream", || upstream.received().iter().any(|request| !request.body.is_empty())).await;
+    body.send_reset(h2::Reason::CANCEL);
+    world.settled().await;
+    assert!(!upstream.only().complete);
+    assert_eq!(world.log.only().code(), Some(Code::Framing));
+    assert!(client.is_open().await);
+}

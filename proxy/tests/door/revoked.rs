@@ -1,0 +1,222 @@
+//! A tightened policy cuts what is under way, within a second; one that still
+//! allows it does not.
+
+use std::time::{Duration, Instant};
+
+use futures_util::SinkExt;
+use http::Request;
+use policies::Code;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::{tunnel, websocket};
+use crate::support::http2::{Http2Client, Http2Upstream, Reply, whole};
+use crate::support::{Client, Setup, World, compile, get, until};
+
+const NOTHING: &str = "";
+const SOON: Duration = Duration::from_secs(1);
+
+/// An answer that begins and does not end by itself.
+fn goes_on(world: &World, host: &str, kind: &'static str) {
+    world.upstream(host).on(move |exchange| {
+        Box::pin(async move {
+            exchange.body().await?;
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n");
+            exchange.send(head + "5\r\nfirst\r\n").await?;
+            // Goes on when the test says so, by sending anything.
+            exchange.some().await?;
+            exchange.send("4\r\nlast\r\n0\r\n\r\n").await
+        })
+    });
+}
+
+async fn begun(world: &World, host: &str) -> Client {
+    let mut client = world.family.tunnel(&format!("{host}:443")).await;
+    client.send(get(host, "/public/x")).await;
+    assert_eq!(client.head_answer().await.unwrap().status, 200);
+    assert!(client.some().await.ends_with(b"first\r\n"));
+    client
+}
+
+async fn is_cut(world: &World, since: Instant) {
+    world.settled().await;
+    assert!(since.elapsed() < SOON, "{:?}", since.elapsed());
+    let row = world.log.only();
+    assert_eq!((row.is_allowed(), row.code()), (true, Some(Code::Revoked)));
+}
+
+#[tokio::test]
+async fn a_download_and_an_event_stream_are_cut() {
+    for kind in ["application/octet-stream", "text/event-stream"] {
+        let world = World::new().await;
+        goes_on(&world, "cdn.allowed.test", kind);
+        let mut client = begun(&world, "cdn.allowed.test").await;
+        let since = Instant::now();
+        world.family.replace_policy(NOTHING);
+        assert!(client.some().await.is_empty(), "cut, and not ended as if it were whole");
+        is_cut(&world, since).await;
+    }
+}
+
+#[tokio::test]
+async fn an_upload_is_cut() {
+    let world = World::new().await;
+    let upstream = world.upstream("cdn.allowed.test");
+    let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+    client.send("PUT / HTTP/1.1\r\nHost: cdn.allowed.test\r\nContent-Length: 100\r\n\r\n....").await;
+    until("the beginning is upstream", || upstream.received().iter().any(|one| one.body_bytes == 4)).await;
+    let since = Instant::now();
+    world.family.replace_policy(NOTHING);
+    let answer = client.answer().await.unwrap();
+    assert!(answer.status == 403 && answer.text().contains("revoked"), "{}", answer.text());
+    is_cut(&world, since).await;
+    client.send(".".repeat(96)).await;
+    assert!(!upstream.only().complete && upstream.only().body_bytes == 4);
+}
+
+/// Waiting for the head of an answer.
+#[tokio::test]
+async fn a_request_that_waits_is_cut() {
+    let world = World::new().await;
+    world.upstream("cdn.allowed.test").never_answers();
+    let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+    client.send(get("cdn.allowed.test", "/")).await;
+    until("it is upstream", || !world.upstream("cdn.allowed.test").received().is_empty()).await;
+    let since = Instant::now();
+    world.family.replace_policy(NOTHING);
+    assert_eq!(client.answer().await.unwrap().status, 403);
+    is_cut(&world, since).await;
+}
+
+#[tokio::test]
+async fn a_websocket_is_cut() {
+    let world = World::with(Setup { family: websocket::RULES.to_owned(), ..Setup::default() }).await;
+    let heard = websocket::echoes(world.upstream("cdn.allowed.test"));
+    let mut socket = websocket::open(&world).await;
+    socket.send(Message::text("hello")).await.unwrap();
+    assert!(websocket::next(&mut socket).await.is_some());
+    let since = Instant::now();
+    // The host stays allowed, without WebSockets.
+    world.family.replace_policy(&websocket::RULES.replace("websocket = true\n", ""));
+    assert_eq!(websocket::next(&mut socket).await, None);
+    is_cut(&world, since).await;
+    assert_eq!(*heard.lock().unwrap(), [Message::text("hello")]);
+}
+
+#[tokio::test]
+async fn a_tunnel_is_cut() {
+    let world = World::with(Setup { family: tunnel::RULE.to_owned(), ..Setup::default() }).await;
+    let mut client = tunnel::opened(&world).await;
+    client.send(get("cdn.allowed.test", "/")).await;
+    assert_eq!(client.answer().await.unwrap().status, 200);
+    let since = Instant::now();
+    world.family.replace_policy(&Setup::default().family);
+    assert!(client.some().await.is_empty());
+    is_cut(&world, since).await;
+}
+
+/// Streams of one connection, both ways: the one that is still allowed goes on.
+#[tokio::test]
+async fn one_stream_is_cut_and_its_neighbour_is_not() {
+    let world = World::new().await;
+    let upstream = Http2Upstream::instead_of(&world, "cdn.allowed.test").await;
+    upstream.answers(Reply { body: vec!["first".into()], early: true, ..Reply::default() });
+    let client = Http2Client::connect(&world.family, "cdn.allowed.test:443").await;
+    let post = |path: &str| Request::post(format!("https://cdn.allowed.test{path}")).body(()).unwrap();
+    assert_eq!(client.get("https://cdn.allowed.test/stays/0").await.status, 200);
+    upstream.answers(Reply { body: vec!["first".into()], stays: true, ..Reply::default() });
+    let (goes, _) = client.begin(Request::get("https://cdn.allowed.test/goes").body(()).unwrap(), true).await;
+    let goes = goes.await.unwrap();
+    upstream.answers(Reply::default());
+    let (stays, mut body) = client.begin(post("/stays/1"), false).await;
+    body.send_data("a".into(), false).unwrap();
+    until("all are under way", || upstream.received().len() == 3).await;
+    let rule = "[[allow]]\nhost = \"cdn.allowed.test\"\ndo = [\"* /stays/**\"]\nprivate = [\"127.0.0.12/32\"]\n";
+    let since = Instant::now();
+    world.family.replace_policy(rule);
+    let mut goes = goes.into_body();
+    let cut = loop {
+        match goes.data().await {
+            Some(Ok(_)) => {}
+            other => break other,
+        }
+    };
+    assert!(matches!(cut, Some(Err(_))) && since.elapsed() < SOON, "{cut:?} {:?}", since.elapsed());
+    body.send_data("b".into(), true).unwrap();
+    assert_eq!(whole(stays).await.unwrap().status, 200);
+    world.settled().await;
+    let rows = world.log.rows();
+    let codes: Vec<_> = rows.iter().map(|row| (row.decision.path.clone().unwrap(), row.code())).collect();
+    assert!(codes.contains(&("/goes".to_owned(), Some(Code::Revoked))), "{codes:?}");
+    assert!(codes.contains(&("/stays/1".to_owned(), None)), "{codes:?}");
+    assert_eq!(upstream.connections(), 1);
+}
+
+/// The other one is cut by the same review, so this one has been looked at.
+#[tokio::test]
+async fn a_change_that_still_allows_it_cuts_nothing() {
+    let world = World::new().await;
+    for host in ["cdn.allowed.test", "ro.allowed.test"] {
+        goes_on(&world, host, "text/event-stream");
+    }
+    let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+    client.send("POST / HTTP/1.1\r\nHost: cdn.allowed.test\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+    world.upstream("cdn.allowed.test").on(|exchange| {
+        Box::pin(async {
+            exchange.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n").await?;
+            exchange.body().await?;
+            exchange.send("4\r\nlast\r\n0\r\n\r\n").await
+        })
+    });
+    assert_eq!(client.head_answer().await.unwrap().status, 200);
+    let mut other = begun(&world, "ro.allowed.test").await;
+    let rule = "[[allow]]\nhost = \"cdn.allowed.test\"\ndo = [\"POST /\"]\nprivate = [\"127.0.0.12/32\"]\n";
+    world.family.replace_policy(rule);
+    assert!(other.some().await.is_empty());
+    client.send("3\r\n...\r\n0\r\n\r\n").await;
+    assert!(client.finish().await.ends_with(b"4\r\nlast\r\n0\r\n\r\n"));
+    world.settled().await;
+    assert_eq!(world.log.codes(), [None, Some(Code::Revoked)]);
+}
+
+#[tokio::test]
+async fn a_policy_of_one_group_cuts_nothing_of_another() {
+    let world = World::new().await;
+    goes_on(&world, "cdn.allowed.test", "text/event-stream");
+    let mut family = begun(&world, "cdn.allowed.test").await;
+    let mut work = world.work.tunnel("cdn.allowed.test:443").await;
+    work.send("POST / HTTP/1.1\r\nHost: cdn.allowed.test\r\nContent-Length: 4\r\n\r\n....").await;
+    assert_eq!(work.head_answer().await.unwrap().status, 200);
+    world.family.replace_policy(NOTHING);
+    assert!(family.some().await.is_empty());
+    until("family's is over", || world.log.rows()[0].outcome.is_some()).await;
+    assert_eq!(world.log.rows()[1].code(), None);
+    assert!(world.log.rows()[1].outcome.is_none(), "it goes on");
+}
+
+/// Tightened between the verdict and the first byte, while the name is looked up.
+#[tokio::test]
+async fn a_handshake_under_a_policy_of_yesterday_is_not_sent() {
+    let world = World::with(Setup { family: websocket::RULES.to_owned(), ..Setup::default() }).await;
+    websocket::echoes(world.upstream("cdn.allowed.test"));
+    let policy = world.family.policy.clone();
+    world.names.meanwhile(move || policy.store(compile("family", NOTHING).into()));
+    let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    client.send(format!("GET /ws HTTP/1.1\r\nHost: cdn.allowed.test\r\n{upgrade}\r\n")).await;
+    assert_eq!(client.answer().await.unwrap().status, 403);
+    world.settled().await;
+    assert_eq!(world.log.only().code(), Some(Code::Revoked));
+    assert!(world.upstream("cdn.allowed.test").received().is_empty());
+}
+
+#[tokio::test]
+async fn a_tunnel_under_a_policy_of_yesterday_carries_nothing() {
+    let world = World::with(Setup { family: tunnel::RULE.to_owned(), ..Setup::default() }).await;
+    let policy = world.family.policy.clone();
+    world.names.meanwhile(move || policy.store(compile("family", NOTHING).into()));
+    let client = world.family.connect().await.connected("cdn.allowed.test:443").await;
+    let root = crate::support::certificates::root();
+    assert!(client.tls_trusting(root, "cdn.allowed.test", true, b"http/1.1").await.is_err());
+    world.settled().await;
+    assert_eq!((world.log.only().code(), world.log.only().outcome().bytes_up), (Some(Code::Revoked), 0));
+}
