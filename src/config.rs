@@ -38,6 +38,8 @@ pub struct Config {
     pub queue: Queue,
     /// `[upstream]`.
     pub upstream: Upstream,
+    /// `[channels.NAME]`.
+    pub channels: Channels,
     /// `[credentials.NAME]`.
     pub credentials: BTreeMap<Arc<str>, Credential>,
     /// `[canaries]`: baits that nobody has a reason to send, by the owner's names for them.
@@ -69,6 +71,50 @@ pub struct Queue {
     /// One that has nothing to do closes after this.
     pub idle: Duration,
 }
+
+/// The channels that are programs of their own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Channels {
+    /// `[channels.whatsapp]`.
+    pub whatsapp: Whatsapp,
+}
+
+/// The WhatsApp channel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Whatsapp {
+    /// Whether the daemon runs it.
+    pub enabled: bool,
+    /// The program; next to the daemon's own where nothing is said.
+    pub program: Option<PathBuf>,
+    /// Whose account it is.
+    pub mode: WhatsappMode,
+}
+
+/// Whose account the WhatsApp channel is linked to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhatsappMode {
+    /// The assistant's own.
+    #[default]
+    OwnNumber,
+    /// The owner's, who writes to themselves.
+    SelfChat,
+}
+
+impl WhatsappMode {
+    /// As the configuration and the program spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            WhatsappMode::OwnNumber => "own-number",
+            WhatsappMode::SelfChat => "self-chat",
+        }
+    }
+}
+
+/// The name of the WhatsApp channel.
+pub const WHATSAPP: &str = "whatsapp";
+
+/// Its program.
+pub const WHATSAPP_PROGRAM: &str = "doorward-whatsapp";
 
 /// Where hosts resolve and whom to trust about them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

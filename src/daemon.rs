@@ -10,7 +10,8 @@ use containers::{ConnectError, Engine};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
-use crate::config::{Config, ConfigError};
+use crate::channels::program::{self, Pauses, Program};
+use crate::config::{Config, ConfigError, WHATSAPP, WHATSAPP_PROGRAM};
 use crate::control::held::Held;
 use crate::control::server::{Control, ControlSocket};
 use crate::gateway::{Gateway, GatewayError};
@@ -29,6 +30,7 @@ pub struct Daemon {
     pipeline: Arc<Pipeline>,
     pipeline_task: PipelineTask,
     control_task: JoinHandle<()>,
+    channel_tasks: Vec<JoinHandle<()>>,
     ending: watch::Sender<bool>,
     // Given up last: nobody else may serve the home before all of the above has ended.
     _lock: Lock,
@@ -119,9 +121,10 @@ impl Daemon {
             ending: ending.clone(),
         };
         let control_task = tokio::spawn(listening.serve(control));
+        let channel_tasks = start_channels(home, &config, &pipeline, &ending);
         tracing::info!(home = %home, engine = described, orphans, "the daemon serves");
         let facts = Facts { socket, engine: described, orphans, cap: settings.cap };
-        Ok(Daemon { facts, store, pipeline, pipeline_task, control_task, ending, _lock: lock })
+        Ok(Daemon { facts, store, pipeline, pipeline_task, control_task, channel_tasks, ending, _lock: lock })
     }
 
     /// What a person may want to know about it.
@@ -145,10 +148,41 @@ impl Daemon {
     pub async fn stop(self) {
         self.ending.send_replace(true);
         self.pipeline.shutdown().await;
+        for task in self.channel_tasks {
+            let _ = task.await;
+        }
         let _ = self.control_task.await;
         let _ = self.pipeline_task.await;
         tracing::info!("the daemon has ended");
     }
+}
+
+/// Starts the channels that are programs. One whose program is missing is said so, and
+/// the daemon goes on: all else works without it.
+fn start_channels(
+    home: &Home,
+    config: &Config,
+    pipeline: &Arc<Pipeline>,
+    ending: &watch::Sender<bool>,
+) -> Vec<JoinHandle<()>> {
+    let whatsapp = &config.channels.whatsapp;
+    if !whatsapp.enabled {
+        return Vec::new();
+    }
+    let path = match program::find(whatsapp.program.as_deref(), WHATSAPP_PROGRAM) {
+        Ok(path) => path,
+        Err(error) => {
+            tracing::error!(%error, "the WhatsApp channel does not run");
+            return Vec::new();
+        }
+    };
+    let folder = home.channel_dir(WHATSAPP).into_os_string();
+    let arguments = ["--folder".into(), folder, "run".into(), "--mode".into(), whatsapp.mode.as_str().into()];
+    let program = Program { channel: WHATSAPP, path, arguments: arguments.into() };
+    let (pipeline, ending) = (Arc::clone(pipeline), ending.subscribe());
+    vec![tokio::spawn(async move {
+        program::keep(program, Pauses::default(), ending, |link| pipeline.serve_channel(link, None)).await;
+    })]
 }
 
 fn settings(config: &Config) -> pipeline::Settings {

@@ -128,7 +128,9 @@ impl Home {
         }
         create_private_dir(&self.policies_dir())?;
         create_private_dir(&self.data)?;
-        for below in ["groups", "agents", "inbox", "global", "run", "run/doors", "run/sandboxes", "run/guest"] {
+        for below in
+            ["groups", "agents", "inbox", "global", "channels", "run", "run/doors", "run/sandboxes", "run/guest"]
+        {
             create_private_dir(&self.data.join(below))?;
         }
         Ok(())
@@ -197,6 +199,11 @@ impl Home {
     /// The daemon's copy of it, regular files only: `/workspace/global` (invariant 15).
     pub fn global_copy(&self) -> PathBuf {
         self.run_dir().join("global")
+    }
+
+    /// What a channel's program keeps: its keys. The program makes it.
+    pub fn channel_dir(&self, channel: &str) -> PathBuf {
+        self.data.join("channels").join(channel)
     }
 
     /// What belongs to the running daemon.

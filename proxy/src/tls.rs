@@ -168,11 +168,15 @@ mod tests {
     fn the_oldest_leaf_makes_room() {
         let ca = SandboxCa::new(2).unwrap();
         let leaf = |name| ca.server_config(&host(name)).unwrap();
+        let kept = || {
+            let leaves = ca.lock();
+            (leaves.by_host.len(), leaves.order.len())
+        };
         let (first, second) = (leaf("1.test"), leaf("2.test"));
         leaf("3.test");
         assert!(Arc::ptr_eq(&second, &leaf("2.test")));
-        assert_eq!((ca.lock().by_host.len(), ca.lock().order.len()), (2, 2));
+        assert_eq!(kept(), (2, 2));
         assert!(!Arc::ptr_eq(&first, &leaf("1.test")), "made anew");
-        assert_eq!((ca.lock().by_host.len(), ca.lock().order.len()), (2, 2));
+        assert_eq!(kept(), (2, 2));
     }
 }

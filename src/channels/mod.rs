@@ -1,5 +1,7 @@
 //! Channels: the ways in which messages come in and go out.
 
 pub mod lines;
-pub mod protocol;
+pub mod program;
 pub mod terminal;
+
+pub use channel_protocol as protocol;

@@ -8,8 +8,12 @@ use policies::GroupName;
 
 use super::{Failure, refused, show, stop, usage};
 use crate::channels::terminal;
+use crate::config;
 use crate::home::{Home, create_private_dir};
 use crate::store::{AddGroupError, Group, NewGroup, Store, StoreError};
+
+/// The channels that a group's messages can come from.
+const CHANNELS: [&str; 2] = [terminal::CHANNEL, config::WHATSAPP];
 
 /// The agents that a group can have.
 const AGENTS: [&str; 1] = ["shell"];
@@ -62,9 +66,10 @@ struct AddArgs {
     #[arg(long, default_value = "shell", value_parser = AGENTS)]
     agent: String,
     /// Where its messages come from
-    #[arg(long, default_value = terminal::CHANNEL, value_parser = [terminal::CHANNEL])]
+    #[arg(long, default_value = terminal::CHANNEL, value_parser = CHANNELS)]
     channel: String,
-    /// The channel's id of the chat; the group's name where nothing is said
+    /// The channel's id of the chat; the group's name where nothing is said. On WhatsApp: a
+    /// phone number, `self`, or an id that `doorward whatsapp chats` shows
     #[arg(long, value_name = "ID")]
     chat: Option<String>,
 }
@@ -102,6 +107,11 @@ pub(super) fn register(home: &Home, store: &Store, new: &NewGroup<'_>) -> anyhow
 }
 
 fn add(home: &Home, args: &AddArgs) -> Result<ExitCode, Failure> {
+    if args.channel == config::WHATSAPP && args.chat.is_none() {
+        return Err(usage(anyhow!(
+            "name the chat with --chat: a phone number, `self`, or an id that `doorward whatsapp chats` shows"
+        )));
+    }
     let store = open_store(home)?;
     let new = NewGroup {
         name: &args.name,

@@ -16,6 +16,7 @@ pub mod secret;
 pub mod stop;
 pub mod tour;
 pub mod up;
+pub mod whatsapp;
 
 mod failure;
 mod progress;
@@ -81,6 +82,7 @@ enum Command {
     Exec(exec::ExecArgs),
     Door(door::DoorArgs),
     Stop(stop::StopArgs),
+    Whatsapp(whatsapp::WhatsappArgs),
     Image(image::ImageArgs),
     Drill(drill::DrillArgs),
     Doctor(doctor::DoctorArgs),
@@ -99,6 +101,7 @@ impl Command {
             Command::Exec(args) => exec::run(home, args).await,
             Command::Door(args) => door::run(home, args).await,
             Command::Stop(args) => stop::run(home, args).await,
+            Command::Whatsapp(args) => whatsapp::run(home, args).await,
             Command::Drill(args) => drill::run(home, args).await,
             Command::Image(args) => image::run(home, args).await,
             Command::Doctor(args) => doctor::run(home, args).await,

@@ -10,7 +10,7 @@ use toml::Spanned;
 
 use super::credential::{self, CredentialHost, Place, Shape};
 use super::problem::{ConfigProblem, ConfigProblems, Shown};
-use super::{Config, Credential, Engine, Pinned, Queue, SecretSource, Upstream, typed, values};
+use super::{Channels, Config, Credential, Engine, Pinned, Queue, SecretSource, Upstream, Whatsapp, typed, values};
 
 pub(super) fn check(name: &str, text: &str, dir: &Path, file: typed::File) -> Result<Config, ConfigProblems> {
     let mut check = Check { name, text, dir, problems: Vec::new() };
@@ -18,6 +18,7 @@ pub(super) fn check(name: &str, text: &str, dir: &Path, file: typed::File) -> Re
         engine: check.engine(&file.engine),
         queue: check.queue(&file.queue),
         upstream: check.upstream(&file.upstream),
+        channels: Channels { whatsapp: check.whatsapp(&file.channels.whatsapp) },
         credentials: check.credentials(&file.credentials),
         canaries: check.canaries(&file.canaries),
     };
@@ -62,6 +63,15 @@ impl Check<'_> {
         Queue {
             sandboxes: self.number(&typed.sandboxes, fits, "from 1 to 1000").unwrap_or(usual.sandboxes),
             idle: self.text(&typed.idle, values::duration).unwrap_or(usual.idle),
+        }
+    }
+
+    fn whatsapp(&mut self, typed: &typed::Whatsapp) -> Whatsapp {
+        let dir = self.dir;
+        Whatsapp {
+            enabled: typed.enabled,
+            program: self.text(&typed.program, |text| values::path(text, dir)),
+            mode: self.text(&typed.mode, values::whatsapp_mode).unwrap_or_default(),
         }
     }
 

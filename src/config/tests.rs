@@ -224,6 +224,7 @@ fn secrets_are_read_without_their_line_break() {
 }
 
 #[test]
+
 fn the_output_of_a_program_is_a_secret_for_a_while() {
     let credential = |lines: &str| {
         let text =
@@ -241,4 +242,16 @@ fn the_output_of_a_program_is_a_secret_for_a_while() {
     let too_long = credential("secret = \"command:head -c 20000 /dev/zero\"").unwrap().source.read();
     assert!(matches!(too_long, Err(SecretUnreadable::Unfit(_))));
     credential("secret = \"env:A\"\nlifetime = \"1h\"").unwrap_err();
+}
+
+#[test]
+fn the_whatsapp_channel_is_off_until_it_is_switched_on() {
+    let parse = |text: &str| Config::parse("doorward.toml", text, Path::new("/home")).unwrap().channels.whatsapp;
+    assert_eq!(parse(""), super::Whatsapp::default());
+    assert!(!parse("[channels.whatsapp]\nmode = \"self-chat\"\n").enabled);
+    let all = parse("[channels.whatsapp]\nenabled = true\nmode = \"self-chat\"\nprogram = \"bin/wa\"\n");
+    let program = Some("/home/bin/wa".into());
+    assert_eq!(all, super::Whatsapp { enabled: true, program, mode: super::WhatsappMode::SelfChat });
+    let shown = everything_shown("[channels.whatsapp]\nmode = \"spy\"\n");
+    assert!(shown.contains("own-number"), "{shown}");
 }

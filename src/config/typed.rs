@@ -11,6 +11,7 @@ pub(super) struct File {
     pub(super) engine: Engine,
     pub(super) queue: Queue,
     pub(super) upstream: Upstream,
+    pub(super) channels: Channels,
     pub(super) credentials: BTreeMap<Spanned<String>, Credential>,
     pub(super) canaries: BTreeMap<Spanned<String>, Spanned<String>>,
 }
@@ -31,6 +32,20 @@ pub(super) struct Engine {
 pub(super) struct Queue {
     pub(super) sandboxes: Option<Spanned<i64>>,
     pub(super) idle: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Channels {
+    pub(super) whatsapp: Whatsapp,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Whatsapp {
+    pub(super) enabled: bool,
+    pub(super) program: Option<Spanned<String>>,
+    pub(super) mode: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize, Default)]

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Pinned, Resolver};
+use super::{Pinned, Resolver, WhatsappMode};
 
 /// `512 MB`, `2 GiB`. Decimal and binary units are what they are called.
 pub(super) fn bytes(text: &str) -> Result<u64, String> {
@@ -41,6 +41,15 @@ pub(super) fn resolver(text: &str) -> Result<Resolver, String> {
     }
     let pinned = address(text).map_err(|_| "not a resolver; write \"system\", \"1.1.1.1\" or \"192.168.1.1:53\"")?;
     Ok(Resolver::Server(SocketAddr::new(pinned.ip, pinned.port.unwrap_or(53))))
+}
+
+/// `own-number`, `self-chat`.
+pub(super) fn whatsapp_mode(text: &str) -> Result<WhatsappMode, String> {
+    match text {
+        "own-number" => Ok(WhatsappMode::OwnNumber),
+        "self-chat" => Ok(WhatsappMode::SelfChat),
+        _ => Err("not a mode; write \"own-number\" or \"self-chat\"".to_owned()),
+    }
 }
 
 /// `192.168.1.20`, `127.0.0.1:8443`, `::1`, `[::1]:8443`.

@@ -28,7 +28,8 @@ mod shared;
 mod telling;
 mod worker;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use policies::GroupName;
@@ -40,6 +41,7 @@ use self::outbox::{OutboxHandle, Patience};
 use self::retries::Backoff;
 use self::sandbox::StartSandbox;
 use self::shared::Shared;
+use crate::channels::protocol::ChannelState;
 use crate::home::Home;
 use crate::store::ledger::AuditLog;
 use crate::store::{Store, StoreError};
@@ -50,6 +52,7 @@ pub struct Pipeline {
     store: Arc<Store>,
     outbox: OutboxHandle,
     events: mpsc::UnboundedSender<Event>,
+    states: Mutex<HashMap<String, (ChannelState, String)>>,
 }
 
 /// The pipeline's task; it ends after [`Pipeline::shutdown`].
@@ -110,7 +113,7 @@ impl Pipeline {
         recovery::settle_interrupted(&shared)?;
         let waiting = store.groups_waiting()?;
         let task = tokio::spawn(Dispatcher::new(shared, inbox).run());
-        let pipeline = Arc::new(Pipeline { store, outbox, events });
+        let pipeline = Arc::new(Pipeline { store, outbox, events, states: Mutex::default() });
         waiting.iter().for_each(|group| pipeline.work(group));
         Ok((pipeline, task))
     }

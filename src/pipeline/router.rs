@@ -3,13 +3,18 @@
 //! A message is accepted once it is committed. What is not for a registered chat
 //! is dropped before it is written or logged anywhere (invariant 14).
 
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::Pipeline;
 use super::outbox::{Link, LinkId};
-use crate::channels::protocol::{FromChannel, Incoming, ToChannel, VERSION};
+use crate::channels::protocol::{ChannelState, FromChannel, Incoming, ToChannel, VERSION};
 use crate::channels::terminal;
 use crate::store::{Group, Inserted, NewMessage, OutboxId, StoreError};
+
+/// How often a channel's registered chats are looked at.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Why a channel's connection was ended.
 #[derive(Debug, thiserror::Error)]
@@ -39,19 +44,42 @@ impl Pipeline {
         };
         let shown = only.as_ref().map(|group| group.chat.clone());
         let chats = self.chats(&channel, shown.as_deref())?;
-        if link.to.send(ToChannel::Welcome { v: VERSION, chats }).await.is_err() {
+        if link.to.send(ToChannel::Welcome { v: VERSION, chats: chats.clone() }).await.is_err() {
             return Ok(());
         }
         let id = LinkId(NEXT_LINK.fetch_add(1, Ordering::Relaxed));
         self.outbox.attach(id, Link { channel: channel.clone(), chat: shown.clone(), to: link.to.clone() });
-        let ended = self.listen(&channel, shown.as_deref(), &mut link).await;
+        let ended = self.listen(&channel, shown.as_deref(), chats, &mut link).await;
         self.outbox.detach(id);
         ended
     }
 
-    async fn listen(&self, channel: &str, shown: Option<&str>, link: &mut terminal::Link) -> Result<(), ChannelError> {
-        while let Some(line) = link.from.recv().await {
+    async fn listen(
+        &self,
+        channel: &str,
+        shown: Option<&str>,
+        mut chats: Vec<String>,
+        link: &mut terminal::Link,
+    ) -> Result<(), ChannelError> {
+        let mut look = tokio::time::interval(LOOK);
+        loop {
+            let line = tokio::select! {
+                line = link.from.recv() => line,
+                // Groups come and go by the command line, which writes to the store.
+                _ = look.tick() => {
+                    let now = self.chats(channel, shown)?;
+                    if now != chats {
+                        chats.clone_from(&now);
+                        if link.to.send(ToChannel::Chats { chats: now }).await.is_err() {
+                            return Ok(());
+                        }
+                    }
+                    continue;
+                }
+            };
+            let Some(line) = line else { return Ok(()) };
             match line {
+                FromChannel::State { state, detail } => self.channel_state(channel, state, detail),
                 FromChannel::Hello { .. } => return Err(ChannelError::HelloTwice),
                 FromChannel::Sent { id } => self.outbox.sent(OutboxId(id)),
                 FromChannel::Failed { id, why, retry } => self.outbox.failed(OutboxId(id), why, retry),
@@ -63,12 +91,26 @@ impl Pipeline {
                 }
             }
         }
-        Ok(())
+    }
+
+    /// A channel tells how it stands. Only what is new is logged.
+    fn channel_state(&self, channel: &str, state: ChannelState, detail: String) {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = states.insert(channel.to_owned(), (state, detail.clone()));
+        if known.as_ref().is_some_and(|(last, said)| *last == state && *said == detail) {
+            return;
+        }
+        match state {
+            ChannelState::Connecting | ChannelState::Connected => {
+                tracing::info!(channel, ?state, detail, "a channel's state")
+            }
+            _ => tracing::warn!(channel, ?state, detail, "a channel's state"),
+        }
     }
 
     /// Commits a message and puts its group in line.
     fn take_in(&self, channel: &str, shown: Option<&str>, message: Incoming) -> Result<ToChannel, ChannelError> {
-        let Incoming { id, chat, sender, text, at } = message;
+        let Incoming { id, chat, sender, text, at, .. } = message;
         let registered = match shown {
             Some(only) if only != chat => None,
             _ => self.store.group_by_chat(channel, &chat)?,

@@ -7,10 +7,18 @@ use std::path::Path;
 use crate::source::Source;
 
 /// Each crate below the root, and all that it may take from this workspace.
-const MAY_USE: [(&str, &[&str]); 4] =
-    [("policies", &[]), ("proxy", &["policies"]), ("containers", &["doorward-guest"]), ("containers/guest", &[])];
+const MAY_USE: [(&str, &[&str]); 6] = [
+    ("policies", &[]),
+    ("proxy", &["policies"]),
+    ("containers", &["doorward-guest"]),
+    ("containers/guest", &[]),
+    ("channels/protocol", &[]),
+    // Another licence: it speaks with the daemon and is linked with none of it.
+    ("channels/whatsapp", &["channel-protocol"]),
+];
 
-const WORKSPACE: [&str; 5] = ["policies", "proxy", "containers", "doorward-guest", "doorward"];
+const WORKSPACE: [&str; 7] =
+    ["policies", "proxy", "containers", "doorward-guest", "channel-protocol", "doorward-whatsapp", "doorward"];
 
 /// Crates that do what `policies` does not: I/O, time, threads of its own.
 const NOT_FOR_POLICIES: [&str; 11] = [

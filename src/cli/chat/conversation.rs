@@ -72,6 +72,7 @@ impl Conversation {
                     self.confirm(out.id).await?;
                 }
                 ToChannel::Welcome { .. }
+                | ToChannel::Chats { .. }
                 | ToChannel::Accepted { .. }
                 | ToChannel::Ignored { .. }
                 | ToChannel::Typing { .. } => {}
@@ -83,8 +84,14 @@ impl Conversation {
     pub(super) async fn say(&mut self, text: &str) -> Result<String, Failure> {
         let id = format!("{:032x}", rand::random::<u128>());
         let sender = Sender { id: "owner".to_owned(), name: "owner".to_owned() };
-        let message =
-            Incoming { id: id.clone(), chat: self.chat.clone(), sender, text: text.to_owned(), at: store::now() };
+        let message = Incoming {
+            id: id.clone(),
+            chat: self.chat.clone(),
+            sender,
+            text: text.to_owned(),
+            at: store::now(),
+            ..Incoming::default()
+        };
         self.writer.send(&FromChannel::Message(message)).await.context("the daemon is gone")?;
         Ok(id)
     }

@@ -54,7 +54,7 @@ async fn heard(conversation: &mut Conversation, said: ToChannel, prompt: &str) -
         }
         ToChannel::Typing { on: true, .. } => write(&format!("{FRESH_LINE}… {prompt}"))?,
         ToChannel::Typing { on: false, .. } => write(&format!("{FRESH_LINE}{prompt}"))?,
-        ToChannel::Welcome { .. } | ToChannel::Accepted { .. } => {}
+        ToChannel::Welcome { .. } | ToChannel::Chats { .. } | ToChannel::Accepted { .. } => {}
     }
     Ok(())
 }

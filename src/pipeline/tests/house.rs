@@ -109,7 +109,8 @@ impl Running {
 impl Terminal {
     pub(super) async fn send(&self, chat: &str, id: &str, text: &str) {
         let sender = Sender { id: "owner".into(), name: "Owner".into() };
-        let message = Incoming { id: id.into(), chat: chat.into(), sender, text: text.into(), at: 1 };
+        let message =
+            Incoming { id: id.into(), chat: chat.into(), sender, text: text.into(), at: 1, ..Incoming::default() };
         self.say.send(FromChannel::Message(message)).await.unwrap();
     }
 

@@ -6,15 +6,20 @@
 //! ```text
 //! channel → daemon   hello {v, channel, program}
 //! daemon → channel   welcome {v, chats}
+//! channel → daemon   state {state, detail}    whenever it changes
 //! channel → daemon   message {id, chat, sender, text, at, …}
 //! daemon → channel   accepted {id}            only once it is committed
 //!                  | ignored {id}             the chat is not registered: forget it
 //! daemon → channel   send {id, chat, kind, text, …}, typing {chat, on}
 //! channel → daemon   sent {id} | failed {id, why, retry}
+//! daemon → channel   chats {chats}            the registered chats have changed
 //! ```
 //!
 //! Ids of incoming messages are the channel's own and make redelivery harmless;
 //! ids of outgoing ones are the daemon's, and a resend carries the same one.
+//!
+//! What it is not: it holds no code but the words. Either side reads and writes
+//! lines in its own way, and `docs/channels.md` says the rest.
 
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +42,13 @@ pub enum FromChannel {
         /// Program and version, for the log.
         program: String,
     },
+    /// How the channel stands with its network.
+    State {
+        /// In one word.
+        state: ChannelState,
+        /// In plain words: what happened, what to do.
+        detail: String,
+    },
     /// Somebody wrote.
     Message(Incoming),
     /// A `send` has reached the channel's network.
@@ -55,13 +67,33 @@ pub enum FromChannel {
     },
 }
 
+/// How a channel stands with its network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChannelState {
+    /// On its way, for the first time or again.
+    Connecting,
+    /// Messages come and go.
+    Connected,
+    /// No account, or the account has let the channel go: it must be linked.
+    LoggedOut,
+    /// Another copy with the same keys has taken over.
+    Replaced,
+    /// The network wants a newer program.
+    Outdated,
+    /// The network has locked the account for a while, or for good.
+    Banned,
+    /// Anything else that ends the channel until somebody looks at it.
+    Failed,
+}
+
 /// One message that came in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Incoming {
     /// The channel's id of the message, unique within the chat.
     pub id: String,
-    /// The channel's id of the chat.
+    /// The chat, in the words in which the daemon registered it.
     pub chat: String,
     /// Who wrote.
     pub sender: Sender,
@@ -69,16 +101,38 @@ pub struct Incoming {
     pub text: String,
     /// When, in milliseconds since 1970 UTC.
     pub at: i64,
+    /// Whether several people read the chat.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub group: bool,
+    /// Whether it answers one of the assistant's messages or mentions its account:
+    /// that counts as calling it by name.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub addressed: bool,
+    /// The message it answers, where it answers one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quote: Option<Quote>,
 }
 
 /// Who wrote a message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sender {
     /// The channel's id of the person.
     pub id: String,
     /// As the chat shows them.
     pub name: String,
+}
+
+/// The message that another one answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quote {
+    /// The channel's id of the quoted message.
+    pub id: String,
+    /// The channel's id of who wrote it.
+    pub sender: String,
+    /// What it said, as the answering side quotes it: this may be made up.
+    pub text: String,
 }
 
 /// What the daemon says.
@@ -91,6 +145,11 @@ pub enum ToChannel {
         v: u32,
         /// The registered chats of this channel; all others are to be dropped
         /// before they are written anywhere.
+        chats: Vec<String>,
+    },
+    /// The registered chats have changed: this list replaces the earlier one.
+    Chats {
+        /// As in `welcome`.
         chats: Vec<String>,
     },
     /// The message is committed; the channel may acknowledge it to its network.
@@ -143,4 +202,35 @@ pub enum OutgoingKind {
     Notice,
     /// From Doorward itself: the run failed.
     Failure,
+}
+
+// serde hands skip_serializing_if a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_shortest_message_is_enough() {
+        let line = r#"{"type":"message","id":"m1","chat":"c","sender":{"id":"a","name":"A"},"text":"hi","at":1}"#;
+        let FromChannel::Message(message) = serde_json::from_str(line).unwrap() else { panic!("a message") };
+        assert_eq!((message.group, message.addressed, &message.quote), (false, false, &None));
+        assert_eq!(serde_json::to_string(&FromChannel::Message(message)).unwrap(), line);
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused() {
+        for line in [
+            r#"{"type":"message","id":"m1","chat":"c","sender":{"id":"a","name":"A"},"text":"hi","at":1,"owner":true}"#,
+            r#"{"type":"state","state":"connected","detail":"","admin":true}"#,
+            r#"{"type":"register","chat":"c"}"#,
+        ] {
+            assert!(serde_json::from_str::<FromChannel>(line).is_err(), "{line}");
+        }
+    }
 }

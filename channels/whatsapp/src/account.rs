@@ -1,0 +1,76 @@
+//! Opening the store and building the client: what the channel and the commands share.
+
+use anyhow::{Context, anyhow};
+use sha2::{Digest, Sha256};
+use whatsapp_rust::bot::{Bot, BotBuilder, Provided};
+use whatsapp_rust::transport::TokioWebSocketTransportFactory;
+use whatsapp_rust::wacore::store::traits::DeviceStore;
+use whatsapp_rust::wacore::store::{Device, DevicePropsOverride};
+use whatsapp_rust::waproto::whatsapp::device_props::PlatformType;
+use whatsapp_rust::{CacheConfig, Jid, MsgSecretPolicy};
+use whatsapp_rust_sqlite_storage::SqliteStore;
+
+use crate::chats::Chats;
+use crate::folder::Folder;
+use crate::ids::Ids;
+use crate::store::Store;
+
+/// What a test server is told, which does not care.
+const TEST_VERSION: (u32, u32, u32) = (2, 3000, 1_000_000_000);
+
+/// The builder, ready but for its handlers.
+pub(crate) type Builder = BotBuilder<Provided, Provided, Provided, Provided>;
+
+/// An opened store.
+pub(crate) struct Account {
+    /// The linked device; `None` before linking.
+    pub(crate) device: Option<Device>,
+    disk: SqliteStore,
+    /// Of this link; deleted with the keys.
+    secret: [u8; 32],
+}
+
+impl Account {
+    /// Opens the store in the folder.
+    pub(crate) async fn open(folder: &Folder) -> anyhow::Result<Self> {
+        let path = folder.session();
+        let name = path.to_str().ok_or_else(|| anyhow!("the folder's path is not UTF-8: {}", path.display()))?;
+        let disk = SqliteStore::new(name).await.with_context(|| format!("cannot open {}", path.display()))?;
+        let device = disk.load().await.with_context(|| format!("cannot read {}", path.display()))?;
+        let secret = folder.secret()?;
+        Ok(Account { device: device.filter(Device::is_registered), disk, secret })
+    }
+
+    /// Our own names: phone number first.
+    pub(crate) fn own(&self) -> Vec<Jid> {
+        self.device.iter().flat_map(|device| [device.pn.clone(), device.lid.clone()]).flatten().collect()
+    }
+
+    /// Ids of what this device sends.
+    pub(crate) fn ids(&self) -> Ids {
+        Ids::new(&self.secret)
+    }
+
+    /// The builder. History is not fetched, message secrets are not kept.
+    pub(crate) fn builder(self, chats: Chats, server: Option<&str>) -> Builder {
+        let salt = Sha256::new().chain_update(b"doorward veiled names").chain_update(self.secret).finalize().into();
+        let mut transport = TokioWebSocketTransportFactory::new();
+        if let Some(url) = server {
+            transport = transport.with_url(url);
+        }
+        let builder = Bot::builder()
+            .with_backend(Store::new(self.disk, chats, salt))
+            .with_transport_factory(transport)
+            .with_cache_config(CacheConfig { msg_secret_policy: MsgSecretPolicy::Disabled, ..Default::default() })
+            .skip_history_sync();
+        match server {
+            Some(_) => builder.with_version(TEST_VERSION),
+            None => builder,
+        }
+    }
+
+    /// How the phone lists this device.
+    pub(crate) fn props() -> DevicePropsOverride {
+        DevicePropsOverride::new().with_os("Doorward").with_platform_type(PlatformType::DESKTOP)
+    }
+}

@@ -1,0 +1,128 @@
+//! The registered chats, and whether a message belongs to one.
+//!
+//! WhatsApp names a person in two ways: by phone number (`…@s.whatsapp.net`) and by an
+//! opaque id (`…@lid`). Either may stand in a message, and either may be registered, so
+//! every comparison is made with all names that are known for a chat.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use whatsapp_rust::{Jid, Server};
+
+/// The word for the chat with oneself.
+pub(crate) const SELF: &str = "self";
+
+/// The registered chats. Cheap to clone; all clones see the newest list.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Chats(Arc<RwLock<Registered>>);
+
+#[derive(Debug, Default)]
+struct Registered {
+    /// By what the daemon calls the chat.
+    by_word: HashMap<String, Jid>,
+    /// By what WhatsApp calls it.
+    by_jid: HashMap<String, String>,
+    /// Our own names, for the chat with oneself.
+    own: Vec<Jid>,
+}
+
+impl Chats {
+    /// Replaces the list. Words that name no chat are left out: nothing can match them.
+    pub(crate) fn replace(&self, words: &[String]) {
+        let mut registered = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        registered.by_word.clear();
+        registered.by_jid.clear();
+        let own = registered.own.clone();
+        for word in words {
+            if word == SELF {
+                for jid in &own {
+                    registered.by_jid.insert(jid.to_string(), word.clone());
+                }
+                if let Some(jid) = own.first() {
+                    registered.by_word.insert(word.clone(), jid.clone());
+                }
+            } else if let Some(jid) = parse(word) {
+                registered.by_jid.insert(jid.to_string(), word.clone());
+                registered.by_word.insert(word.clone(), jid);
+            }
+        }
+    }
+
+    /// Our own names: phone number first, then the opaque id.
+    pub(crate) fn set_own(&self, own: Vec<Jid>) {
+        let mut registered = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        registered.own = own.iter().map(Jid::to_non_ad).collect();
+    }
+
+    /// Whether this is one of our own names.
+    pub(crate) fn is_own(&self, jid: &Jid) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).own.contains(&jid.to_non_ad())
+    }
+
+    /// What the daemon calls the chat that has one of these names.
+    pub(crate) fn word(&self, names: &[Jid]) -> Option<String> {
+        let registered = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        names.iter().find_map(|jid| registered.by_jid.get(&jid.to_non_ad().to_string()).cloned())
+    }
+
+    /// What WhatsApp calls a chat that the daemon names; `None` if it is not registered.
+    pub(crate) fn jid(&self, word: &str) -> Option<Jid> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).by_word.get(word).cloned()
+    }
+}
+
+/// A chat as a person or WhatsApp writes it: a JID, or a phone number.
+pub(crate) fn parse(word: &str) -> Option<Jid> {
+    if word.contains('@') {
+        let jid: Jid = word.parse().ok()?;
+        let known = matches!(jid.server, Server::Pn | Server::Lid | Server::Group);
+        return (known && !jid.user.is_empty()).then(|| jid.to_non_ad());
+    }
+    let digits: String = word.chars().filter(|c| !matches!(c, '+' | ' ' | '-' | '(' | ')' | '.' | '/')).collect();
+    let plausible = (7..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    plausible.then(|| Jid::pn(digits))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn chats(words: &[&str]) -> Chats {
+        let chats = Chats::default();
+        chats.set_own(vec![Jid::pn_device("4915100", 7), Jid::lid_device("999", 7)]);
+        chats.replace(&words.iter().map(ToString::to_string).collect::<Vec<_>>());
+        chats
+    }
+
+    #[test]
+    fn any_name_of_a_chat_will_do() {
+        let registered = chats(&["+49 170 1234567", "123@lid", "120363@g.us", "self"]);
+        let word = |names: &[Jid]| registered.word(names);
+        assert_eq!(word(&[Jid::pn("491701234567")]).unwrap(), "+49 170 1234567");
+        assert_eq!(word(&[Jid::lid("5"), Jid::pn_device("491701234567", 3)]).unwrap(), "+49 170 1234567");
+        assert_eq!(word(&[Jid::lid_device("123", 9)]).unwrap(), "123@lid");
+        assert_eq!(word(&[Jid::group("120363")]).unwrap(), "120363@g.us");
+        assert_eq!(word(&[Jid::pn("4915100")]).unwrap(), "self");
+        assert_eq!(word(&[Jid::lid("999")]).unwrap(), "self");
+    }
+
+    #[test]
+    fn a_stranger_matches_nothing() {
+        let registered = chats(&["+49 170 1234567", "", "@", "status@broadcast", "123"]);
+        for jid in
+            [Jid::pn("49170123456"), Jid::lid("491701234567"), Jid::group("491701234567"), Jid::status_broadcast()]
+        {
+            assert_eq!(registered.word(&[jid]), None);
+        }
+        assert_eq!(registered.jid("491701234567"), None, "only the very word that was registered");
+    }
+
+    #[test]
+    fn a_new_list_replaces_the_old_one() {
+        let registered = chats(&["123@lid"]);
+        registered.replace(&["124@lid".to_owned()]);
+        assert_eq!(registered.word(&[Jid::lid("123")]), None);
+        assert_eq!(registered.jid("124@lid").unwrap(), Jid::lid("124"));
+    }
+}

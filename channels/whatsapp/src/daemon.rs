@@ -1,0 +1,134 @@
+//! The daemon's side of the program: lines over stdin and stdout.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, bail};
+use channel_protocol::{ChannelState, FromChannel, Incoming, MAX_LINE, ToChannel, VERSION};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Stdin};
+use tokio::sync::{mpsc, oneshot};
+
+/// The name of this channel.
+const CHANNEL: &str = "whatsapp";
+
+/// Says things to the daemon, and knows what it has not answered yet.
+#[derive(Clone)]
+pub(crate) struct Daemon {
+    lines: mpsc::UnboundedSender<Line>,
+    waiting: Arc<Mutex<HashMap<String, VecDeque<oneshot::Sender<()>>>>>,
+}
+
+enum Line {
+    Say(FromChannel),
+    /// Everything before it is written.
+    Flushed(oneshot::Sender<()>),
+}
+
+/// Hears what the daemon says.
+pub(crate) struct Ear {
+    stream: BufReader<Stdin>,
+}
+
+/// Says hello; gives back what the daemon answers with: the registered chats.
+pub(crate) async fn meet() -> anyhow::Result<(Daemon, Ear, Vec<String>)> {
+    let (lines, waiting_lines) = mpsc::unbounded_channel();
+    tokio::spawn(write(waiting_lines));
+    let daemon = Daemon { lines, waiting: Arc::default() };
+    let program = concat!("doorward-whatsapp ", env!("CARGO_PKG_VERSION")).to_owned();
+    daemon.say(FromChannel::Hello { v: VERSION, channel: CHANNEL.to_owned(), program });
+    let mut ear = Ear { stream: BufReader::new(tokio::io::stdin()) };
+    match ear.next().await? {
+        Some(ToChannel::Welcome { v: VERSION, chats }) => Ok((daemon, ear, chats)),
+        Some(ToChannel::Welcome { v, .. }) => {
+            bail!("the daemon speaks version {v} of the channel protocol, this program {VERSION}; update the older one")
+        }
+        Some(_) => bail!("the daemon did not answer hello with welcome"),
+        None => bail!("this program is started by Doorward; to link WhatsApp, run `doorward whatsapp link`"),
+    }
+}
+
+impl Daemon {
+    /// One line. A daemon that is gone has closed stdin too, which ends the program.
+    pub(crate) fn say(&self, line: FromChannel) {
+        let _ = self.lines.send(Line::Say(line));
+    }
+
+    /// Until everything said so far is written.
+    pub(crate) async fn flush(&self) {
+        let (flushed, done) = oneshot::channel();
+        let _ = self.lines.send(Line::Flushed(flushed));
+        // An error says that there is nobody to write to any more.
+        let _ = done.await;
+    }
+
+    pub(crate) fn state(&self, state: ChannelState, detail: &str) {
+        self.say(FromChannel::State { state, detail: detail.to_owned() });
+    }
+
+    /// A message; what is given back resolves once the daemon has committed it, or
+    /// wants none of it. It fails if the daemon goes first.
+    pub(crate) fn message(&self, message: Incoming) -> oneshot::Receiver<()> {
+        let (answered, answer) = oneshot::channel();
+        // Ids are unique within a chat only. The daemon answers in the order of asking.
+        self.waiting().entry(message.id.clone()).or_default().push_back(answered);
+        self.say(FromChannel::Message(message));
+        answer
+    }
+
+    /// The daemon has answered.
+    pub(crate) fn answered(&self, id: &str) {
+        let mut waiting = self.waiting();
+        let Some(queue) = waiting.get_mut(id) else { return };
+        if let Some(answered) = queue.pop_front() {
+            let _ = answered.send(());
+        }
+        if queue.is_empty() {
+            waiting.remove(id);
+        }
+    }
+
+    /// The daemon has gone: nothing that waits will be answered.
+    pub(crate) fn gone(&self) {
+        self.waiting().clear();
+    }
+
+    fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<String, VecDeque<oneshot::Sender<()>>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ear {
+    /// The next line; `None` once the daemon has closed. Not cancel-safe.
+    pub(crate) async fn next(&mut self) -> anyhow::Result<Option<ToChannel>> {
+        let mut line = Vec::new();
+        let limit = u64::try_from(MAX_LINE).unwrap_or(u64::MAX);
+        (&mut self.stream).take(limit).read_until(b'\n', &mut line).await.context("cannot read from the daemon")?;
+        match line.last() {
+            None => Ok(None),
+            Some(b'\n') => {
+                Ok(Some(serde_json::from_slice(&line).context("the daemon sent a line that is no message")?))
+            }
+            Some(_) if line.len() >= MAX_LINE => bail!("the daemon sent a line of more than {MAX_LINE} bytes"),
+            // It died in the middle of a line.
+            Some(_) => Ok(None),
+        }
+    }
+}
+
+async fn write(mut lines: mpsc::UnboundedReceiver<Line>) {
+    let mut stdout = tokio::io::stdout();
+    while let Some(line) = lines.recv().await {
+        let line = match line {
+            Line::Say(line) => line,
+            Line::Flushed(flushed) => {
+                let _ = flushed.send(());
+                continue;
+            }
+        };
+        let Ok(mut bytes) = serde_json::to_vec(&line) else { continue };
+        bytes.push(b'\n');
+        if stdout.write_all(&bytes).await.is_err() || stdout.flush().await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! From a decrypted message to a line for the daemon, or to nothing.
+//!
+//! What is not for a registered chat ends here, before anything of it is written or
+//! said. So does what is no text: reactions, edits, receipts, the phone's own notes.
+
+use std::sync::Arc;
+
+use channel_protocol::{Incoming, Quote, Sender};
+use whatsapp_rust::anyhow;
+use whatsapp_rust::prelude::{Client, InboundMessage, MessageExt};
+use whatsapp_rust::types::message::{EditAttribute, MessageCategory, MessageInfo};
+use whatsapp_rust::waproto::whatsapp as wa;
+use whatsapp_rust::{InboundDurabilityHook, Jid, async_trait};
+
+use crate::arguments::Mode;
+use crate::chats::Chats;
+use crate::daemon::Daemon;
+use crate::ids::Ids;
+use crate::recent::{Quotable, Recent};
+
+/// Takes messages in.
+pub(crate) struct Intake {
+    pub(crate) daemon: Daemon,
+    pub(crate) chats: Chats,
+    pub(crate) ids: Ids,
+    pub(crate) recent: Recent,
+    pub(crate) mode: Mode,
+}
+
+#[async_trait]
+impl InboundDurabilityHook for Intake {
+    /// Returns once the daemon has committed all of them; WhatsApp gets its
+    /// acknowledgement then, and delivers again what was not acknowledged.
+    async fn on_messages(&self, client: Arc<Client>, batch: &[InboundMessage]) -> anyhow::Result<()> {
+        let mut answers = Vec::new();
+        for inbound in batch {
+            if let Some(message) = self.read(&client, inbound).await {
+                answers.push(self.daemon.message(message));
+            }
+        }
+        for answer in answers {
+            answer.await.map_err(|_| anyhow::anyhow!("the daemon has gone"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Intake {
+    async fn read(&self, client: &Client, inbound: &InboundMessage) -> Option<Incoming> {
+        let info = &inbound.info;
+        if !self.is_for_us(info) {
+            return None;
+        }
+        let names = other_names(client, chat_names(info)).await;
+        let chat = self.chats.word(&names)?;
+        let text = text(&inbound.message)?;
+        let quote = quote(&inbound.message);
+        let addressed = self.is_addressed(&inbound.message, quote.as_ref());
+        let sender = self.sender(client, info).await;
+        self.recent.keep(Quotable {
+            chat: chat.clone(),
+            id: info.id.clone(),
+            sender: info.source.sender.to_non_ad(),
+            message: Arc::clone(&inbound.message),
+        });
+        Some(Incoming {
+            id: info.id.clone(),
+            chat,
+            sender,
+            text,
+            at: info.timestamp.timestamp_millis(),
+            group: info.source.is_group,
+            addressed,
+            quote,
+        })
+    }
+
+    /// Whether somebody else wrote it, or the owner to themselves.
+    fn is_for_us(&self, info: &MessageInfo) -> bool {
+        if info.category != MessageCategory::Empty || info.edit != EditAttribute::Empty {
+            return false;
+        }
+        if !info.source.is_from_me {
+            return true;
+        }
+        self.mode == Mode::SelfChat && self.chats.is_own(&info.source.chat) && !self.ids.is_ours(&info.id)
+    }
+
+    /// A mention of our account, or an answer to one of our messages.
+    fn is_addressed(&self, message: &wa::Message, quote: Option<&Quote>) -> bool {
+        let answers_us = quote.is_some_and(|quote| {
+            self.ids.is_ours(&quote.id)
+                || self.mode == Mode::OwnNumber && quote.sender.parse().is_ok_and(|jid: Jid| self.chats.is_own(&jid))
+        });
+        // In a self-chat account a mention means the owner.
+        let mentions_us = self.mode == Mode::OwnNumber
+            && context(message).is_some_and(|context| {
+                context.mentioned_jid.iter().any(|jid| jid.parse().is_ok_and(|jid: Jid| self.chats.is_own(&jid)))
+            });
+        answers_us || mentions_us
+    }
+
+    /// The phone number where it is known: one person has one id in all lists.
+    async fn sender(&self, client: &Client, info: &MessageInfo) -> Sender {
+        let sender = info.source.sender.to_non_ad();
+        let names = other_names(client, [Some(sender.clone()), info.source.sender_alt.clone()]).await;
+        let id = names.iter().find(|jid| jid.is_pn()).unwrap_or(&sender).to_non_ad();
+        let name = if info.push_name.trim().is_empty() { id.user.to_string() } else { info.push_name.clone() };
+        Sender { id: id.to_string(), name }
+    }
+}
+
+/// The names of a chat that stand in a message. In a direct chat the other person's
+/// other name is the chat's other name.
+fn chat_names(info: &MessageInfo) -> [Option<Jid>; 2] {
+    let source = &info.source;
+    let other = match (source.is_group, source.is_from_me) {
+        (true, _) => None,
+        (false, true) => source.recipient_alt.clone(),
+        (false, false) => source.sender_alt.clone(),
+    };
+    [Some(source.chat.clone()), other]
+}
+
+/// With what the library has learned about who is who.
+async fn other_names(client: &Client, known: [Option<Jid>; 2]) -> Vec<Jid> {
+    let mut names: Vec<Jid> = known.into_iter().flatten().map(|jid| jid.to_non_ad()).collect();
+    for jid in names.clone() {
+        if (jid.is_pn() || jid.is_lid())
+            && let Ok(Some(entry)) = client.get_lid_pn_entry(&jid).await
+        {
+            names.extend([Jid::pn(&*entry.phone_number), Jid::lid(&*entry.lid)]);
+        }
+    }
+    names
+}
+
+/// The text, or the caption of a picture; the library does not count captions as text.
+fn text(message: &wa::Message) -> Option<String> {
+    let text = message.text_content().or_else(|| message.get_base_message().get_caption())?;
+    (!text.trim().is_empty()).then(|| text.to_owned())
+}
+
+fn quote(message: &wa::Message) -> Option<Quote> {
+    let context = context(message)?;
+    let id = context.stanza_id.clone()?;
+    let sender = context.participant.as_deref().and_then(|jid| jid.parse::<Jid>().ok());
+    let quoted = context.quoted_message.as_option().and_then(text).unwrap_or_default();
+    Some(Quote { id, sender: sender.map(|jid| jid.to_non_ad().to_string()).unwrap_or_default(), text: quoted })
+}
+
+/// Where WhatsApp keeps quotes and mentions.
+fn context(message: &wa::Message) -> Option<&wa::ContextInfo> {
+    let base = message.get_base_message();
+    if let Some(text) = base.extended_text_message.as_option() {
+        return text.context_info.as_option();
+    }
+    if let Some(image) = base.image_message.as_option() {
+        return image.context_info.as_option();
+    }
+    if let Some(video) = base.video_message.as_option() {
+        return video.context_info.as_option();
+    }
+    base.document_message.as_option()?.context_info.as_option()
+}

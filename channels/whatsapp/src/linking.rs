@@ -1,0 +1,228 @@
+//! `link`, `chats`, `unlink`: what a person does at a terminal.
+//!
+//! What is shown here goes to the terminal and nowhere else; the names of chats that
+//! are not registered are not kept.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use channel_protocol::ChannelState;
+use qrcode::QrCode;
+use qrcode::render::unicode::Dense1x2;
+use tokio::sync::mpsc;
+use whatsapp_rust::bot::BotHandle;
+use whatsapp_rust::pair_code::PairCodeOptions;
+use whatsapp_rust::prelude::Client;
+use whatsapp_rust::types::events::{Event, EventHandler, EventInterest, EventKind};
+
+use crate::account::Account;
+use crate::chats::Chats;
+use crate::events::{Change, NOT_LINKED, Reporter};
+use crate::folder::Folder;
+use crate::session::NOT_LINKED_CODE;
+use crate::status;
+
+/// How long to wait for a connection of a linked account.
+const CONNECT: Duration = Duration::from_secs(60);
+
+/// What happens while linking.
+enum Step {
+    Show(String),
+    Linked,
+    Over(String),
+}
+
+/// Links this computer to an account.
+pub(crate) async fn link(folder: &Folder, server: Option<&str>, phone: Option<String>) -> anyhow::Result<ExitCode> {
+    let _taken = folder.take()?;
+    let account = Account::open(folder).await?;
+    if account.device.is_some() {
+        show("This computer is linked to WhatsApp already. `doorward whatsapp unlink` ends that.\n")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (steps, mut next) = mpsc::unbounded_channel();
+    let builder = account.builder(Chats::default(), server).with_device_props(Account::props());
+    let watch = Steps { steps, by_number: phone.is_some() };
+    let builder = match phone {
+        Some(number) => {
+            show("On the phone: WhatsApp › Linked devices › Link a device › Link with phone number instead\n")?;
+            let phone_number = number.chars().filter(char::is_ascii_digit).collect();
+            builder.with_pair_code(PairCodeOptions { phone_number, ..Default::default() })
+        }
+        None => {
+            show("On the phone: WhatsApp › Linked devices › Link a device, then scan this code.\n")?;
+            builder
+        }
+    };
+    let bot = builder.with_event_handler(watch).build().await?;
+    let client = bot.client();
+    let handle = bot.spawn();
+    let linked = follow(&mut next).await;
+    if linked.is_ok() {
+        status::write(folder, ChannelState::Connecting, "linked; the channel has not run since");
+        show("Linked.\n")?;
+        if let Err(error) = list(&client).await {
+            show(&format!(
+                "Your groups cannot be listed right now ({error:#}); try `doorward whatsapp chats` later.\n"
+            ))?;
+        }
+    }
+    handle.shutdown().await;
+    linked.map(|()| ExitCode::SUCCESS)
+}
+
+/// Lists the chats that can be registered.
+pub(crate) async fn chats(folder: &Folder, server: Option<&str>) -> anyhow::Result<ExitCode> {
+    let _taken = folder.take()?;
+    let Some((client, handle, _)) = connect(folder, server).await? else { return not_linked() };
+    let listed = list(&client).await;
+    handle.shutdown().await;
+    listed.map(|()| ExitCode::SUCCESS)
+}
+
+/// Gives the account up. Where WhatsApp cannot be told, the keys are deleted all the same.
+pub(crate) async fn unlink(folder: &Folder, server: Option<&str>) -> anyhow::Result<ExitCode> {
+    let _taken = folder.take()?;
+    let told = match connect(folder, server).await {
+        Ok(Some((client, handle, _))) => {
+            client.logout().await;
+            handle.shutdown().await;
+            true
+        }
+        Ok(None) => return not_linked(),
+        Err(_) => false,
+    };
+    folder.forget().context("cannot delete the keys")?;
+    status::write(folder, ChannelState::LoggedOut, NOT_LINKED);
+    show("The keys are deleted.\n")?;
+    if !told {
+        show("WhatsApp could not be told: remove “Doorward” under Linked devices on the phone.\n")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn follow(next: &mut mpsc::UnboundedReceiver<Step>) -> anyhow::Result<()> {
+    while let Some(step) = next.recv().await {
+        match step {
+            Step::Show(text) => show(&text)?,
+            Step::Linked => return Ok(()),
+            Step::Over(why) => bail!("{why}"),
+        }
+    }
+    bail!("the WhatsApp library has stopped; try again")
+}
+
+type Connected = (Arc<Client>, BotHandle, mpsc::UnboundedReceiver<Change>);
+
+/// Connects with the linked account; `None` if there is none.
+async fn connect(folder: &Folder, server: Option<&str>) -> anyhow::Result<Option<Connected>> {
+    let account = Account::open(folder).await?;
+    if account.device.is_none() {
+        return Ok(None);
+    }
+    let (reporter, mut changes) = mpsc::unbounded_channel();
+    let bot = account.builder(Chats::default(), server).with_event_handler(Reporter(reporter)).build().await?;
+    let client = bot.client();
+    let handle = bot.spawn();
+    let first = tokio::time::timeout(CONNECT, async {
+        while let Some(change) = changes.recv().await {
+            if change.state == ChannelState::Connected || change.is_final() {
+                return Some(change);
+            }
+        }
+        None
+    });
+    match first.await {
+        Ok(Some(change)) if change.state == ChannelState::Connected => Ok(Some((client, handle, changes))),
+        Ok(Some(change)) => {
+            handle.shutdown().await;
+            status::write(folder, change.state, &change.detail);
+            bail!("{}", change.detail)
+        }
+        _ => {
+            handle.shutdown().await;
+            bail!("WhatsApp did not answer within {} seconds", CONNECT.as_secs())
+        }
+    }
+}
+
+async fn list(client: &Client) -> anyhow::Result<()> {
+    let groups = client.groups().get_participating().await.context("WhatsApp did not list the groups")?;
+    let mut lines: Vec<String> =
+        groups.iter().map(|(jid, group)| format!("{jid}  {}\n", plain(&group.subject))).collect();
+    lines.sort();
+    let mut text = String::from("Chats that you can register with `doorward group add`:\n");
+    if let Some(own) = client.pn() {
+        text.push_str(&format!("self  the chat with yourself ({})\n", own.to_non_ad().user));
+    }
+    text.push_str("a phone number, like +491701234567  the chat with that person\n");
+    text.extend(lines);
+    show(&text)
+}
+
+/// A group's subject may hold control characters; a terminal would obey them.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Turns events into steps.
+struct Steps {
+    steps: mpsc::UnboundedSender<Step>,
+    by_number: bool,
+}
+
+impl EventHandler for Steps {
+    fn handle_event(&self, event: Arc<Event>) {
+        let step = match &*event {
+            Event::PairingQrCode(qr) if !self.by_number => match drawn(&qr.code) {
+                Ok(picture) => Step::Show(picture),
+                Err(_) => Step::Over("the QR code cannot be drawn; use --phone NUMBER".to_owned()),
+            },
+            Event::PairingCode(code) => Step::Show(format!("\nType this code on the phone: {}\n\n", code.code)),
+            Event::PairingCodeError(error) => Step::Over(format!(
+                "WhatsApp gave no code{}; wait a while, or link with the QR code",
+                error.rejection.as_ref().map(|why| format!(" ({why:?})")).unwrap_or_default()
+            )),
+            Event::PairingQrCodesExhausted(_) if !self.by_number => {
+                Step::Over("nobody scanned the code within three minutes; try again".to_owned())
+            }
+            Event::PairError(error) => Step::Over(format!("linking failed: {}", error.error)),
+            Event::ClientOutdated(_) => Step::Over("WhatsApp wants a newer client; update Doorward".to_owned()),
+            Event::Connected(_) => Step::Linked,
+            _ => return,
+        };
+        let _ = self.steps.send(step);
+    }
+
+    fn interest(&self) -> EventInterest {
+        EventInterest::of(&[
+            EventKind::PairingQrCode,
+            EventKind::PairingCode,
+            EventKind::PairingCodeError,
+            EventKind::PairingQrCodesExhausted,
+            EventKind::PairError,
+            EventKind::ClientOutdated,
+            EventKind::Connected,
+        ])
+    }
+}
+
+/// For a dark or a light terminal alike: dark blocks on light, with the border that scanners want.
+fn drawn(code: &str) -> Result<String, qrcode::types::QrError> {
+    let picture = QrCode::new(code)?.render::<Dense1x2>().quiet_zone(true).build();
+    Ok(picture.lines().fold(String::new(), |all, line| all + "\x1b[30;47m" + line + "\x1b[0m\n"))
+}
+
+fn not_linked() -> anyhow::Result<ExitCode> {
+    show("WhatsApp is not linked. `doorward whatsapp link` links it.\n")?;
+    Ok(ExitCode::from(NOT_LINKED_CODE))
+}
+
+fn show(text: &str) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout();
+    stdout.write_all(text.as_bytes())?;
+    Ok(stdout.flush()?)
+}

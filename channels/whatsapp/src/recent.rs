@@ -1,0 +1,42 @@
+//! The last messages of registered chats, in memory, so that an answer can quote what
+//! it answers. After a restart an answer to an older message goes out without a quote.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use whatsapp_rust::Jid;
+use whatsapp_rust::waproto::whatsapp as wa;
+
+const KEPT: usize = 512;
+
+/// A message that can be quoted.
+#[derive(Clone)]
+pub(crate) struct Quotable {
+    /// What the daemon calls the chat.
+    pub(crate) chat: String,
+    /// WhatsApp's id.
+    pub(crate) id: String,
+    /// Who wrote it, as the message named them.
+    pub(crate) sender: Jid,
+    /// What it was.
+    pub(crate) message: Arc<wa::Message>,
+}
+
+/// The last messages.
+#[derive(Clone, Default)]
+pub(crate) struct Recent(Arc<Mutex<VecDeque<Quotable>>>);
+
+impl Recent {
+    pub(crate) fn keep(&self, message: Quotable) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() == KEPT {
+            kept.pop_front();
+        }
+        kept.push_back(message);
+    }
+
+    pub(crate) fn find(&self, chat: &str, id: &str) -> Option<Quotable> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().rev().find(|message| message.chat == chat && message.id == id).cloned()
+    }
+}

@@ -1,0 +1,137 @@
+//! `run`: the channel, from hello to the end of stdin.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use channel_protocol::{ChannelState, ToChannel};
+use tokio::sync::mpsc;
+use whatsapp_rust::prelude::Client;
+
+use crate::account::Account;
+use crate::arguments::Mode;
+use crate::chats::Chats;
+use crate::daemon::{self, Daemon, Ear};
+use crate::events::{Change, NOT_LINKED, Reporter};
+use crate::folder::Folder;
+use crate::intake::Intake;
+use crate::recent::Recent;
+use crate::sending::{Post, Sending};
+use crate::status;
+use crate::typing::Typing;
+
+/// What the program ends with when only `doorward whatsapp link` helps.
+pub(crate) const NOT_LINKED_CODE: u8 = 3;
+
+/// Runs the channel.
+pub(crate) async fn run(folder: &Folder, server: Option<&str>, mode: Mode) -> anyhow::Result<ExitCode> {
+    let (daemon, ear, registered) = daemon::meet().await?;
+    let _taken = folder.take()?;
+    let account = Account::open(folder).await?;
+    if account.device.is_none() {
+        report(folder, &daemon, &Change::new(ChannelState::LoggedOut, NOT_LINKED));
+        daemon.flush().await;
+        return Ok(ExitCode::from(NOT_LINKED_CODE));
+    }
+    let chats = Chats::default();
+    chats.set_own(account.own());
+    chats.replace(&registered);
+    let (ids, recent) = (account.ids(), Recent::default());
+    let (reporter, changes) = mpsc::unbounded_channel();
+    let intake =
+        Intake { daemon: daemon.clone(), chats: chats.clone(), ids: ids.clone(), recent: recent.clone(), mode };
+    let bot = account
+        .builder(chats.clone(), server)
+        .with_inbound_durability_hook(intake)
+        .with_event_handler(Reporter(reporter))
+        .build()
+        .await?;
+    let client = bot.client();
+    report(folder, &daemon, &Change::new(ChannelState::Connecting, "connecting to WhatsApp"));
+    // The library's own loop is the one reconnect timer: steps that grow, with an end
+    // at a quarter of an hour.
+    let mut handle = bot.spawn();
+    let post = Post { client: Arc::clone(&client), daemon: daemon.clone(), chats: chats.clone(), ids, recent };
+    let listening = tokio::spawn(listen(ear, post));
+    let ended = serve(folder, &daemon, &client, changes, listening, &mut handle).await;
+    daemon.gone();
+    handle.shutdown().await;
+    daemon.flush().await;
+    ended
+}
+
+/// Until stdin ends, or the account has let us go.
+async fn serve(
+    folder: &Folder,
+    daemon: &Daemon,
+    client: &Arc<Client>,
+    mut changes: mpsc::UnboundedReceiver<Change>,
+    mut listening: tokio::task::JoinHandle<anyhow::Result<()>>,
+    handle: &mut whatsapp_rust::bot::BotHandle,
+) -> anyhow::Result<ExitCode> {
+    let mut last = ChannelState::Connecting;
+    let mut running = true;
+    loop {
+        tokio::select! {
+            heard = &mut listening => return heard?.map(|()| ExitCode::SUCCESS),
+            change = changes.recv() => {
+                let Some(change) = change else { continue };
+                last = change.state;
+                report(folder, daemon, &change);
+                match change.state {
+                    // The library announces the account as online, and the phone stops ringing.
+                    ChannelState::Connected => hide(client),
+                    ChannelState::LoggedOut => return Ok(ExitCode::from(NOT_LINKED_CODE)),
+                    _ => {}
+                }
+            }
+            () = &mut *handle, if running => {
+                running = false;
+                // What it said last may still be on its way here.
+                while let Ok(change) = changes.try_recv() {
+                    last = change.state;
+                    report(folder, daemon, &change);
+                }
+                match last {
+                    ChannelState::LoggedOut => return Ok(ExitCode::from(NOT_LINKED_CODE)),
+                    // Nobody reconnects now: a second copy would be thrown out for ever,
+                    // an old client refused again and again. The owner has been told.
+                    state if Change::new(state, "").is_final() => {}
+                    _ => anyhow::bail!("the WhatsApp library has stopped"),
+                }
+            }
+        }
+    }
+}
+
+fn hide(client: &Arc<Client>) {
+    let client = Arc::clone(client);
+    tokio::spawn(async move {
+        let _ = client.presence().set_unavailable().await;
+    });
+}
+
+async fn listen(mut ear: Ear, post: Post) -> anyhow::Result<()> {
+    let mut typing = Typing::new(Arc::clone(&post.client));
+    let (daemon, chats) = (post.daemon.clone(), post.chats.clone());
+    let mut sending = Sending::new(post);
+    while let Some(line) = ear.next().await? {
+        match line {
+            ToChannel::Welcome { .. } => anyhow::bail!("the daemon said welcome twice"),
+            ToChannel::Chats { chats: registered } => chats.replace(&registered),
+            // Either way WhatsApp need not deliver it again.
+            ToChannel::Accepted { id } | ToChannel::Ignored { id, .. } => daemon.answered(&id),
+            ToChannel::Send(message) => sending.send(message),
+            ToChannel::Typing { chat, on } => {
+                if let Some(jid) = chats.jid(&chat) {
+                    typing.set(jid, on);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn report(folder: &Folder, daemon: &Daemon, change: &Change) {
+    status::write(folder, change.state, &change.detail);
+    daemon.state(change.state, &change.detail);
+}

@@ -1,0 +1,256 @@
+//! The library's store, minus what would tell of chats that are not registered.
+//!
+//! The library wants a place for everything that it learns: sessions with everybody
+//! who writes, who they are, on which devices, and each decrypted message until it is
+//! acknowledged. On disk goes what must outlive a restart: our own keys, Signal's
+//! sessions (under names from which no number can be read), and what belongs to
+//! registered chats. The rest lives in memory, and the library asks again for it.
+//!
+//! What it is not: encryption. Who has the folder has WhatsApp's keys.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sha2::{Digest, Sha256};
+use whatsapp_rust::Jid;
+use whatsapp_rust::bytes::Bytes;
+use whatsapp_rust::wacore::appstate::hash::HashState;
+use whatsapp_rust::wacore::appstate::processor::AppStateMutationMAC;
+use whatsapp_rust::wacore::store::error::Result;
+use whatsapp_rust::wacore::store::traits::{
+    AppStateSyncKey, AppSyncStore, DeviceListRecord, DeviceStore, LidPnMappingEntry, MsgSecretEntry, MsgSecretStore,
+    PendingInboundKey, PendingInboundRow, ProtocolStore, SignalStore, TcTokenEntry,
+};
+use whatsapp_rust::wacore::store::{Device, InMemoryBackend};
+use whatsapp_rust_sqlite_storage::SqliteStore;
+
+use crate::chats::Chats;
+
+/// The store.
+pub(crate) struct Store {
+    disk: SqliteStore,
+    memory: InMemoryBackend,
+    chats: Chats,
+    /// So that a number cannot be found by trying them all without the folder's keys.
+    salt: [u8; 32],
+}
+
+impl Store {
+    pub(crate) fn new(disk: SqliteStore, chats: Chats, salt: [u8; 32]) -> Self {
+        Store { disk, memory: InMemoryBackend::new(), chats, salt }
+    }
+
+    fn registered(&self, names: &[Option<Jid>]) -> bool {
+        let names: Vec<Jid> = names.iter().flatten().cloned().collect();
+        self.chats.word(&names).is_some() || names.iter().any(|name| self.chats.is_own(name))
+    }
+
+    fn registered_chat(&self, chat: &str) -> bool {
+        self.registered(&[chat.parse().ok()])
+    }
+
+    fn registered_mapping(&self, entry: &LidPnMappingEntry) -> bool {
+        self.registered(&[Some(Jid::lid(entry.lid.as_str())), Some(Jid::pn(entry.phone_number.as_str()))])
+    }
+
+    fn veil(&self, name: &str) -> String {
+        let mut hasher = Sha256::new();
+        hasher.update(self.salt);
+        hasher.update(name.as_bytes());
+        hasher.finalize()[..12].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// `user@server` and `user:device@server` keep their shape: the disk store looks
+    /// for all devices of a user by the beginning of the address.
+    fn address(&self, address: &str) -> String {
+        let end = address.find([':', '@']).unwrap_or(address.len());
+        format!("{}{}", self.veil(&address[..end]), &address[end..])
+    }
+}
+
+/// An implementation that hands everything on to one of the two, but what is written out.
+macro_rules! forward {
+    ($trait:ident to $store:ident { $(fn $name:ident($($arg:ident: $type:ty),*) -> $out:ty;)* } own { $($own:item)* }) => {
+        #[async_trait]
+        impl $trait for Store {
+            $(async fn $name(&self, $($arg: $type),*) -> $out { self.$store.$name($($arg),*).await })*
+            $($own)*
+        }
+    };
+}
+
+forward! { SignalStore to disk {
+    fn store_prekey(id: u32, record: &[u8], uploaded: bool) -> Result<()>;
+    fn store_prekeys_batch(keys: &[(u32, Bytes)], uploaded: bool) -> Result<()>;
+    fn load_prekey(id: u32) -> Result<Option<Bytes>>;
+    fn load_prekeys_batch(ids: &[u32]) -> Result<Vec<(u32, Bytes)>>;
+    fn mark_prekeys_uploaded(ids: &[u32]) -> Result<()>;
+    fn remove_prekey(id: u32) -> Result<()>;
+    fn get_max_prekey_id() -> Result<u32>;
+    fn store_signed_prekey(id: u32, record: &[u8]) -> Result<()>;
+    fn load_signed_prekey(id: u32) -> Result<Option<Vec<u8>>>;
+    fn load_all_signed_prekeys() -> Result<Vec<(u32, Vec<u8>)>>;
+    fn remove_signed_prekey(id: u32) -> Result<()>;
+} own {
+    async fn put_identity(&self, address: &str, key: [u8; 32]) -> Result<()> {
+        self.disk.put_identity(&self.address(address), key).await
+    }
+    async fn put_identities_batch(&self, identities: &[(Arc<str>, [u8; 32])]) -> Result<()> {
+        let veiled: Vec<_> = identities.iter().map(|(address, key)| (self.address(address).into(), *key)).collect();
+        self.disk.put_identities_batch(&veiled).await
+    }
+    async fn load_identity(&self, address: &str) -> Result<Option<[u8; 32]>> {
+        self.disk.load_identity(&self.address(address)).await
+    }
+    async fn delete_identity(&self, address: &str) -> Result<()> {
+        self.disk.delete_identity(&self.address(address)).await
+    }
+    async fn get_session(&self, address: &str) -> Result<Option<Bytes>> {
+        self.disk.get_session(&self.address(address)).await
+    }
+    async fn put_session(&self, address: &str, session: &[u8]) -> Result<()> {
+        self.disk.put_session(&self.address(address), session).await
+    }
+    async fn put_sessions_batch(&self, sessions: &[(Arc<str>, Bytes)]) -> Result<()> {
+        let veiled: Vec<_> = sessions.iter().map(|(at, session)| (self.address(at).into(), session.clone())).collect();
+        self.disk.put_sessions_batch(&veiled).await
+    }
+    async fn delete_session(&self, address: &str) -> Result<()> {
+        self.disk.delete_session(&self.address(address)).await
+    }
+    async fn has_session(&self, address: &str) -> Result<bool> {
+        self.disk.has_session(&self.address(address)).await
+    }
+    async fn has_signal_state_for_user(&self, user: &str) -> Result<bool> {
+        self.disk.has_signal_state_for_user(&self.veil(user)).await
+    }
+    async fn put_sender_key(&self, address: &str, record: &[u8]) -> Result<()> {
+        self.disk.put_sender_key(&self.veil(address), record).await
+    }
+    async fn put_sender_keys_batch(&self, sender_keys: &[(Arc<str>, Bytes)]) -> Result<()> {
+        let veiled: Vec<_> = sender_keys.iter().map(|(at, key)| (self.veil(at).into(), key.clone())).collect();
+        self.disk.put_sender_keys_batch(&veiled).await
+    }
+    async fn get_sender_key(&self, address: &str) -> Result<Option<Vec<u8>>> {
+        self.disk.get_sender_key(&self.veil(address)).await
+    }
+    async fn delete_sender_key(&self, address: &str) -> Result<()> {
+        self.disk.delete_sender_key(&self.veil(address)).await
+    }
+} }
+
+forward! { AppSyncStore to disk {
+    fn get_sync_key(key_id: &[u8]) -> Result<Option<AppStateSyncKey>>;
+    fn set_sync_key(key_id: &[u8], key: AppStateSyncKey) -> Result<()>;
+    fn get_version(name: &str) -> Result<HashState>;
+    fn set_version(name: &str, state: HashState) -> Result<()>;
+    fn put_mutation_macs(name: &str, version: u64, mutations: &[AppStateMutationMAC]) -> Result<()>;
+    fn get_mutation_mac(name: &str, index_mac: &[u8]) -> Result<Option<Vec<u8>>>;
+    fn get_mutation_macs(name: &str, index_macs: &[[u8; 32]]) -> Result<HashMap<[u8; 32], Vec<u8>>>;
+    fn delete_mutation_macs(name: &str, index_macs: &[Vec<u8>]) -> Result<()>;
+    fn clear_mutation_macs(name: &str) -> Result<()>;
+    fn get_latest_sync_key_id() -> Result<Option<Vec<u8>>>;
+} own {} }
+
+forward! { DeviceStore to disk {
+    fn save(device: &Device) -> Result<()>;
+    fn load() -> Result<Option<Device>>;
+    fn exists() -> Result<bool>;
+    fn create() -> Result<i32>;
+} own {} }
+
+// Secrets of single messages, for polls and edits, which we do not take up.
+forward! { MsgSecretStore to memory {
+    fn put_msg_secrets(entries: Vec<MsgSecretEntry>) -> Result<usize>;
+    fn get_msg_secret(chat: &str, sender: &str, msg_id: &str) -> Result<Option<Vec<u8>>>;
+    fn delete_expired_msg_secrets(cutoff_timestamp: i64) -> Result<u32>;
+} own {} }
+
+forward! { ProtocolStore to memory {
+    fn get_sender_key_devices(group_jid: &str) -> Result<Vec<(String, bool)>>;
+    fn set_sender_key_status(group_jid: &str, entries: &[(&str, bool)]) -> Result<()>;
+    fn clear_sender_key_devices(group_jid: &str) -> Result<()>;
+    fn delete_sender_key_device_rows(device_jids: &[&str]) -> Result<()>;
+    fn clear_all_sender_key_devices() -> Result<()>;
+    fn save_base_key(address: &str, message_id: &str, base_key: &[u8]) -> Result<()>;
+    fn has_same_base_key(address: &str, message_id: &str, current_base_key: &[u8]) -> Result<bool>;
+    fn delete_base_key(address: &str, message_id: &str) -> Result<()>;
+    fn update_device_list(record: DeviceListRecord) -> Result<()>;
+    fn update_device_lists(records: Vec<DeviceListRecord>) -> Result<()>;
+    fn get_devices(user: &str) -> Result<Option<DeviceListRecord>>;
+    fn delete_devices(user: &str) -> Result<()>;
+    fn get_group_metadata(group_jid: &str) -> Result<Option<Vec<u8>>>;
+    fn put_group_metadata(group_jid: &str, blob: &[u8]) -> Result<()>;
+    fn delete_group_metadata(group_jid: &str) -> Result<()>;
+    fn get_tc_token(jid: &str) -> Result<Option<TcTokenEntry>>;
+    fn put_tc_token(jid: &str, entry: &TcTokenEntry) -> Result<()>;
+    fn delete_tc_token(jid: &str) -> Result<()>;
+    fn get_all_tc_token_jids() -> Result<Vec<String>>;
+    fn delete_expired_tc_tokens(token_cutoff: i64, sender_cutoff: i64) -> Result<u32>;
+    fn touch_tc_token_sender_timestamp(jid: &str, sender_timestamp: i64) -> Result<()>;
+    fn store_received_tc_token(jid: &str, token: &[u8], token_timestamp: i64) -> Result<()>;
+    fn store_sent_message(chat_jid: &str, message_id: &str, payload: &[u8]) -> Result<()>;
+    fn take_sent_message(chat_jid: &str, message_id: &str) -> Result<Option<Vec<u8>>>;
+    fn delete_expired_sent_messages(cutoff_timestamp: i64) -> Result<u32>;
+} own {
+    async fn get_lid_mapping(&self, lid: &str) -> Result<Option<LidPnMappingEntry>> {
+        match self.memory.get_lid_mapping(lid).await? {
+            Some(entry) => Ok(Some(entry)),
+            None => self.disk.get_lid_mapping(lid).await,
+        }
+    }
+    async fn get_pn_mapping(&self, phone: &str) -> Result<Option<LidPnMappingEntry>> {
+        match self.memory.get_pn_mapping(phone).await? {
+            Some(entry) => Ok(Some(entry)),
+            None => self.disk.get_pn_mapping(phone).await,
+        }
+    }
+    async fn put_lid_mapping(&self, entry: &LidPnMappingEntry) -> Result<()> {
+        if self.registered_mapping(entry) {
+            self.disk.put_lid_mapping(entry).await?;
+        }
+        self.memory.put_lid_mapping(entry).await
+    }
+    async fn put_lid_mappings(&self, entries: &[LidPnMappingEntry]) -> Result<()> {
+        let durable: Vec<_> = entries.iter().filter(|entry| self.registered_mapping(entry)).cloned().collect();
+        self.disk.put_lid_mappings(&durable).await?;
+        self.memory.put_lid_mappings(entries).await
+    }
+    async fn get_all_lid_mappings(&self) -> Result<Vec<LidPnMappingEntry>> {
+        let mut all = self.disk.get_all_lid_mappings().await?;
+        all.extend(self.memory.get_all_lid_mappings().await?);
+        Ok(all)
+    }
+    // A decrypted message, until it is acknowledged.
+    async fn store_pending_inbound(&self, chat: &str, sender: &str, id: &str, message: &[u8]) -> Result<()> {
+        if self.registered_chat(chat) {
+            self.disk.store_pending_inbound(chat, sender, id, message).await
+        } else {
+            self.memory.store_pending_inbound(chat, sender, id, message).await
+        }
+    }
+    async fn get_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<Option<Vec<u8>>> {
+        match self.memory.get_pending_inbound(chat, sender, id).await? {
+            Some(message) => Ok(Some(message)),
+            None => self.disk.get_pending_inbound(chat, sender, id).await,
+        }
+    }
+    async fn delete_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<()> {
+        self.memory.delete_pending_inbound(chat, sender, id).await?;
+        self.disk.delete_pending_inbound(chat, sender, id).await
+    }
+    async fn delete_expired_pending_inbound(&self, cutoff_timestamp: i64) -> Result<u32> {
+        let forgotten = self.memory.delete_expired_pending_inbound(cutoff_timestamp).await?;
+        Ok(forgotten + self.disk.delete_expired_pending_inbound(cutoff_timestamp).await?)
+    }
+    async fn store_pending_inbound_batch(&self, rows: &[PendingInboundRow<'_>]) -> Result<()> {
+        let (durable, other): (Vec<_>, Vec<_>) = rows.iter().copied().partition(|row| self.registered_chat(row.chat));
+        self.memory.store_pending_inbound_batch(&other).await?;
+        self.disk.store_pending_inbound_batch(&durable).await
+    }
+    async fn delete_pending_inbound_batch(&self, keys: &[PendingInboundKey<'_>]) -> Result<()> {
+        self.memory.delete_pending_inbound_batch(keys).await?;
+        self.disk.delete_pending_inbound_batch(keys).await
+    }
+} }

@@ -1,0 +1,49 @@
+//! The real program against a WhatsApp server on loopback: each message is encrypted
+//! by a phone, decrypted by the program, told to the daemon's end, and back.
+//!
+//! What this cannot show: linking (WhatsApp signs its side of it), and whether
+//! WhatsApp's own servers and phones agree. docs/whatsapp.md lists that.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests drive programs, and fail by panicking")]
+
+mod noise;
+mod party;
+mod program;
+mod server;
+
+mod crashes;
+mod daemon;
+mod direct;
+mod folder;
+mod groups;
+mod own;
+mod states;
+mod strangers;
+
+use whatsapp_rust::prelude::{MessageBuilderExt, MessageExt};
+use whatsapp_rust::waproto::whatsapp as wa;
+
+/// A registered chat.
+pub(crate) const ANNA: &str = "491701111111@s.whatsapp.net";
+
+/// What a message says.
+pub(crate) fn said(message: &wa::Message) -> &str {
+    message.text_content().unwrap_or_default()
+}
+
+/// A message that quotes another.
+pub(crate) fn quoting(text: &str, id: &str, sender: &str, quoted: &str) -> wa::Message {
+    let context = wa::ContextInfo {
+        stanza_id: Some(id.to_owned()),
+        participant: Some(sender.to_owned()),
+        quoted_message: wa::Message::text(quoted).into(),
+        ..Default::default()
+    };
+    wa::Message::text_with_context(text, context)
+}
+
+/// What a message quotes: id, sender, text.
+pub(crate) fn quoted(message: &wa::Message) -> Option<(String, String, String)> {
+    let context = message.extended_text_message.as_option()?.context_info.as_option()?;
+    let text = context.quoted_message.as_option().map(said).unwrap_or_default();
+    Some((context.stanza_id.clone()?, context.participant.clone()?, text.to_owned()))
+}

@@ -1,0 +1,422 @@
+//! A WhatsApp server on loopback with the phones behind it. It keeps what the program
+//! has not acknowledged, and does not drop duplicates: it shows each message it gets.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use rand::rng;
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, mpsc};
+use whatsapp_rust::wacore::libsignal::protocol::{DeviceId, IdentityKey, KeyPair, PreKeyBundle, PublicKey};
+use whatsapp_rust::wacore_binary::Node;
+use whatsapp_rust::waproto::whatsapp as wa;
+use whatsapp_rust::{Jid, NodeBuilder};
+
+use super::noise::Connection;
+use super::party::Party;
+
+/// The account that the program is linked to.
+pub(crate) const OWN: &str = "4915100000";
+pub(crate) const OWN_LID: &str = "99900011122";
+
+/// What the server saw.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Seen {
+    /// The program has logged in and is ready.
+    Active,
+    /// A phone received this.
+    Message { to: String, id: String, message: Box<wa::Message> },
+    /// A message was acknowledged.
+    Receipt { id: String },
+    /// The sign that somebody is typing.
+    ChatState { to: String, state: String },
+    /// Online or not.
+    Presence(String),
+}
+
+/// The server.
+pub(crate) struct Server {
+    pub(crate) url: String,
+    state: Arc<Mutex<State>>,
+    pub(crate) seen: mpsc::UnboundedReceiver<Seen>,
+}
+
+struct State {
+    identity: PublicKey,
+    registration: u32,
+    signed: (u32, PublicKey, Vec<u8>),
+    one_time: VecDeque<(u32, PublicKey)>,
+    parties: HashMap<String, Party>,
+    groups: HashMap<String, Vec<String>>,
+    /// Who has two names: number → opaque id.
+    lids: HashMap<String, String>,
+    unacknowledged: Vec<(String, Node)>,
+    connection: Option<mpsc::UnboundedSender<Order>>,
+    /// The program has said that it is ready for messages.
+    active: bool,
+    seen: mpsc::UnboundedSender<Seen>,
+}
+
+enum Order {
+    Send(Node),
+    Cut,
+}
+
+impl Server {
+    /// Serves a device with these keys.
+    pub(crate) async fn start(device: &whatsapp_rust::wacore::store::Device, key: KeyPair) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}/ws/chat", listener.local_addr().unwrap());
+        let (events, seen) = mpsc::unbounded_channel();
+        let state = Arc::new(Mutex::new(State {
+            identity: device.identity_key.public_key,
+            registration: device.registration_id,
+            signed: (
+                device.signed_pre_key_id,
+                device.signed_pre_key.public_key,
+                device.signed_pre_key_signature.to_vec(),
+            ),
+            one_time: VecDeque::new(),
+            parties: HashMap::from([(bare(OWN), Party::new())]),
+            groups: HashMap::new(),
+            lids: HashMap::from([(bare(OWN), format!("{OWN_LID}@lid"))]),
+            unacknowledged: Vec::new(),
+            connection: None,
+            active: false,
+            seen: events,
+        }));
+        let (own, shared) = (key, Arc::clone(&state));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, own.clone(), Arc::clone(&shared)));
+            }
+        });
+        Server { url, state, seen }
+    }
+
+    /// A phone with this name.
+    pub(crate) async fn phone(&self, jid: &str) {
+        self.state.lock().await.parties.insert(jid.to_owned(), Party::new());
+    }
+
+    pub(crate) async fn group(&self, jid: &str, members: &[&str]) {
+        let members = members.iter().map(ToString::to_string).collect();
+        self.state.lock().await.groups.insert(jid.to_owned(), members);
+    }
+
+    /// `from` writes to the program; more attributes as WhatsApp adds them.
+    pub(crate) async fn write(&self, from: &str, id: &str, message: &wa::Message, more: &[(&'static str, &str)]) {
+        let mut state = self.state.lock().await;
+        let node = state.meet(from).await.encrypt(message).await;
+        state.deliver(
+            id,
+            more.iter().fold(stanza(from, id), |stanza, (key, value)| stanza.attr(key, *value)),
+            vec![node],
+        );
+    }
+
+    /// `from` writes to a group.
+    pub(crate) async fn write_group(&self, group: &str, from: &str, id: &str, message: &wa::Message, with_key: bool) {
+        let mut state = self.state.lock().await;
+        let nodes = state.meet(from).await.encrypt_group(group, message, with_key).await;
+        let mode = if from.ends_with("@lid") { "lid" } else { "pn" };
+        state.deliver(id, stanza(group, id).attr("participant", from).attr("addressing_mode", mode), nodes);
+    }
+
+    /// Sends any node.
+    pub(crate) async fn send(&self, node: Node) {
+        self.state.lock().await.order(Order::Send(node));
+    }
+
+    /// Cuts the connection, as networks do.
+    pub(crate) async fn cut(&self) {
+        self.state.lock().await.order(Order::Cut);
+    }
+
+    /// What waits for an acknowledgement.
+    pub(crate) async fn unacknowledged(&self) -> Vec<String> {
+        self.state.lock().await.unacknowledged.iter().map(|(id, _)| id.clone()).collect()
+    }
+}
+
+impl State {
+    async fn meet(&mut self, from: &str) -> &mut Party {
+        let known = self.parties.get(from).unwrap_or_else(|| panic!("no phone {from}")).knows();
+        let bundle = (!known).then(|| self.bundle());
+        let party = self.parties.get_mut(from).unwrap();
+        if let Some(bundle) = bundle {
+            party.meet(&bundle).await;
+        }
+        party
+    }
+
+    /// The program's keys, as a phone gets them.
+    fn bundle(&mut self) -> PreKeyBundle {
+        let one_time = self.one_time.pop_front().map(|(id, key)| (id.into(), key));
+        let (id, key, signature) = self.signed.clone();
+        let identity = IdentityKey::new(self.identity);
+        PreKeyBundle::new(self.registration, DeviceId::new(0), one_time, id.into(), key, signature, identity).unwrap()
+    }
+
+    fn deliver(&mut self, id: &str, stanza: NodeBuilder, children: Vec<Node>) {
+        let node = stanza.children(children).build();
+        self.unacknowledged.push((id.to_owned(), node.clone()));
+        if self.active {
+            self.order(Order::Send(node));
+        }
+    }
+
+    fn order(&mut self, order: Order) {
+        if let Some(connection) = &self.connection {
+            let _ = connection.send(order);
+        }
+    }
+
+    fn tell(&self, seen: Seen) {
+        let _ = self.seen.send(seen);
+    }
+
+    async fn handle(&mut self, node: &Node) {
+        let text = |key: &str| node.attrs.get(key).map(|value| value.as_str().into_owned()).unwrap_or_default();
+        match &*node.tag {
+            "iq" => self.answer(node, &text("xmlns"), &text("type"), &text("id")),
+            "message" => self.receive(node, &text("to"), &text("id")).await,
+            "receipt" | "ack" => {
+                // Several at once stand in a list.
+                let listed = node.get_optional_child("list").and_then(Node::children).unwrap_or_default().iter();
+                let listed = listed.filter_map(|item| item.attrs.get("id").map(|id| id.as_str().into_owned()));
+                for id in listed.chain([text("id")]).collect::<Vec<_>>() {
+                    let before = self.unacknowledged.len();
+                    self.unacknowledged.retain(|(waiting, _)| *waiting != id);
+                    if self.unacknowledged.len() < before {
+                        self.tell(Seen::Receipt { id });
+                    }
+                }
+            }
+            "presence" => self.tell(Seen::Presence(text("type"))),
+            "chatstate" => {
+                let state = node.children().and_then(|all| all.first()).map(|child| child.tag.to_string());
+                self.tell(Seen::ChatState { to: text("to"), state: state.unwrap_or_default() });
+            }
+            _ => {}
+        }
+    }
+
+    fn answer(&mut self, node: &Node, namespace: &str, kind: &str, id: &str) {
+        // Answers to our own questions.
+        if kind == "result" || kind == "error" {
+            return;
+        }
+        let result = |children: Vec<Node>| {
+            NodeBuilder::new("iq")
+                .attr("type", "result")
+                .attr("id", id)
+                .attr("from", "s.whatsapp.net")
+                .children(children)
+        };
+        let has = |tag: &str| node.get_optional_child(tag).is_some();
+        let children = match namespace {
+            "encrypt" if has("count") => {
+                vec![NodeBuilder::new("count").attr("value", self.one_time.len().to_string()).build()]
+            }
+            "encrypt" if has("digest") => {
+                let error = NodeBuilder::new("error").attr("code", "404").attr("text", "item-not-found").build();
+                let answer = NodeBuilder::new("iq").attr("type", "error").attr("id", id).attr("from", "s.whatsapp.net");
+                return self.order(Order::Send(answer.children([error]).build()));
+            }
+            "encrypt" if has("list") || has("rotate") => {
+                self.upload(node.get_optional_child("rotate").unwrap_or(node));
+                Vec::new()
+            }
+            "encrypt" if has("key") => {
+                let asked = jids(node.get_optional_child("key").unwrap());
+                let users = asked.iter().filter_map(|jid| {
+                    let party = self.parties.get_mut(&device_less(jid)).or(None)?;
+                    Some(party.bundle(jid))
+                });
+                vec![NodeBuilder::new("list").children(users.collect::<Vec<_>>()).build()]
+            }
+            "usync" => vec![self.usync(node)],
+            "w:g2" => {
+                let to = node.attrs.get("to").map(|to| to.as_str().into_owned()).unwrap_or_default();
+                match self.groups.get(&to) {
+                    Some(members) => vec![group(&to, members)],
+                    None => Vec::new(),
+                }
+            }
+            "passive" if has("active") => {
+                self.order(Order::Send(result(Vec::new()).build()));
+                for (_, waiting) in self.unacknowledged.clone() {
+                    let mut waiting = waiting;
+                    waiting.attrs.insert("offline", "0");
+                    self.order(Order::Send(waiting));
+                }
+                let count = self.unacknowledged.len().to_string();
+                let offline = NodeBuilder::new("offline").attr("count", count).build();
+                self.order(Order::Send(
+                    NodeBuilder::new("ib").attr("from", "s.whatsapp.net").children([offline]).build(),
+                ));
+                self.active = true;
+                return self.tell(Seen::Active);
+            }
+            _ => Vec::new(),
+        };
+        self.order(Order::Send(result(children).build()));
+    }
+
+    fn upload(&mut self, node: &Node) {
+        let key = |node: &Node| {
+            let id =
+                bytes(node.get_optional_child("id").unwrap()).iter().fold(0, |id, byte| id << 8 | u32::from(*byte));
+            let value = bytes(node.get_optional_child("value").unwrap());
+            (id, PublicKey::from_djb_public_key_bytes(&value).unwrap())
+        };
+        if let Some(list) = node.get_optional_child("list") {
+            self.one_time = list.children().unwrap_or_default().iter().map(key).collect();
+        }
+        if let Some(signed) = node.get_optional_child("skey") {
+            let (id, public) = key(signed);
+            self.signed = (id, public, bytes(signed.get_optional_child("signature").unwrap()));
+        }
+    }
+
+    /// Everybody has one device: the phone.
+    fn usync(&self, node: &Node) -> Node {
+        let list = node.get_optional_child("usync").and_then(|usync| usync.get_optional_child("list"));
+        let users = jids(list.unwrap()).into_iter().map(|jid| {
+            let device = NodeBuilder::new("device").attr("id", "0").build();
+            let devices = NodeBuilder::new("device-list").attr("hash", "2:AAAAAAAA").children([device]).build();
+            let mut parts = vec![NodeBuilder::new("devices").children([devices]).build()];
+            if let Some(lid) = self.lids.get(&jid) {
+                parts.push(NodeBuilder::new("lid").attr("val", lid.as_str()).build());
+            }
+            NodeBuilder::new("user").attr("jid", jid.as_str()).children(parts).build()
+        });
+        let list = NodeBuilder::new("list").children(users.collect::<Vec<_>>()).build();
+        NodeBuilder::new("usync").children([list]).build()
+    }
+
+    /// Each phone opens what is for it.
+    async fn receive(&mut self, node: &Node, to: &str, id: &str) {
+        for participant in node.get_optional_child("participants").and_then(Node::children).unwrap_or_default() {
+            let jid = participant.attrs.get("jid").unwrap().as_str().into_owned();
+            let (kind, sealed) = sealed(participant.get_optional_child("enc").unwrap());
+            let party = self.parties.get_mut(&device_less(&jid)).unwrap_or_else(|| panic!("no phone {jid}"));
+            let message = party.decrypt(&kind, &sealed).await;
+            match message.sender_key_distribution_message.as_option() {
+                Some(skdm) => {
+                    let bytes = skdm.axolotl_sender_key_distribution_message.as_deref().unwrap();
+                    party.take_sender_key(to, bytes).await;
+                }
+                None if is_copy(&message) => {}
+                None => {
+                    self.tell(Seen::Message { to: device_less(&jid), id: id.to_owned(), message: Box::new(message) })
+                }
+            }
+        }
+        if let Some(enc) = node.get_optional_child("enc") {
+            let (kind, sealed) = sealed(enc);
+            if kind == "skmsg" {
+                for member in self.groups.get(to).cloned().unwrap_or_default() {
+                    let Some(party) = self.parties.get_mut(&member) else { continue };
+                    if device_less(&member) == bare(OWN) {
+                        continue;
+                    }
+                    let message = Box::new(party.decrypt_group(to, &sealed).await);
+                    self.tell(Seen::Message { to: member, id: id.to_owned(), message });
+                }
+            } else {
+                let party = self.parties.get_mut(&device_less(to)).unwrap_or_else(|| panic!("no phone {to}"));
+                let message = Box::new(party.decrypt(&kind, &sealed).await);
+                self.tell(Seen::Message { to: to.to_owned(), id: id.to_owned(), message });
+            }
+        }
+        let ack =
+            NodeBuilder::new("ack").attr("class", "message").attr("id", id).attr("from", to).attr("t", "1").build();
+        self.order(Order::Send(ack));
+    }
+}
+
+async fn serve(stream: tokio::net::TcpStream, own: KeyPair, state: Arc<Mutex<State>>) {
+    let Some(mut connection) = Connection::accept(stream, &own).await else { return };
+    let (orders, mut waiting) = mpsc::unbounded_channel();
+    {
+        let mut state = state.lock().await;
+        (state.connection, state.active) = (Some(orders), false);
+    }
+    let success = NodeBuilder::new("success").attr("lid", format!("{OWN_LID}:7@lid")).attr("t", "1").build();
+    if connection.send(&success).await.is_none() {
+        return;
+    }
+    loop {
+        tokio::select! {
+            node = connection.next() => match node {
+                Some(node) => state.lock().await.handle(&node).await,
+                None => return,
+            },
+            order = waiting.recv() => match order {
+                Some(Order::Send(node)) => {
+                    if connection.send(&node).await.is_none() {
+                        return;
+                    }
+                }
+                // A newer connection has taken over, or the test cuts this one.
+                Some(Order::Cut) | None => return,
+            },
+        }
+    }
+}
+
+/// What the account's own phone gets of a message to somebody else.
+fn is_copy(message: &wa::Message) -> bool {
+    let sent = message.device_sent_message.as_option();
+    sent.and_then(|sent| sent.destination_jid.as_deref()).is_some_and(|to| device_less(to) != bare(OWN))
+}
+
+fn stanza(from: &str, id: &str) -> NodeBuilder {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    NodeBuilder::new("message")
+        .attr("from", from)
+        .attr("id", id)
+        .attr("type", "text")
+        .attr("t", now.to_string())
+        .attr("notify", "Anna")
+}
+
+fn group(jid: &str, members: &[String]) -> Node {
+    let people = members.iter().map(|member| NodeBuilder::new("participant").attr("jid", member.as_str()).build());
+    let mode = if members.iter().any(|member| member.ends_with("@lid")) { "lid" } else { "pn" };
+    NodeBuilder::new("group")
+        .attr("id", jid.split('@').next().unwrap())
+        .attr("subject", "Family")
+        .attr("creation", "1700000000")
+        .attr("addressing_mode", mode)
+        .children(people.collect::<Vec<_>>())
+        .build()
+}
+
+fn jids(node: &Node) -> Vec<String> {
+    let all = node.children().unwrap_or_default().iter();
+    all.filter_map(|user| user.attrs.get("jid").map(|jid| jid.as_str().into_owned())).collect()
+}
+
+fn sealed(enc: &Node) -> (String, Vec<u8>) {
+    (enc.attrs.get("type").unwrap().as_str().into_owned(), bytes(enc))
+}
+
+fn bytes(node: &Node) -> Vec<u8> {
+    node.as_node_ref().content_bytes().unwrap().to_vec()
+}
+
+fn device_less(jid: &str) -> String {
+    jid.parse::<Jid>().unwrap().to_non_ad().to_string()
+}
+
+pub(crate) fn bare(number: &str) -> String {
+    format!("{number}@s.whatsapp.net")
+}
+
+/// The server's key, made before the device that must know it.
+pub(crate) fn key() -> KeyPair {
+    KeyPair::generate(&mut rng())
+}
