@@ -7,6 +7,7 @@
 //! shows a value that could be one.
 
 mod check;
+mod command;
 mod credential;
 mod problem;
 mod secret;
@@ -24,6 +25,7 @@ use policies::HostName;
 pub use credential::{Credential, CredentialHost, Place, Shape};
 pub use problem::{ConfigProblem, ConfigProblems};
 pub use secret::{SecretSource, SecretUnreadable};
+pub(crate) use values::credential_name;
 
 use crate::home::Home;
 
@@ -42,6 +44,8 @@ pub struct Config {
     pub channels: Channels,
     /// `[credentials.NAME]`.
     pub credentials: BTreeMap<Arc<str>, Credential>,
+    /// `[canaries]`: baits that nobody has a reason to send, by the owner's names for them.
+    pub canaries: BTreeMap<Arc<str>, SecretSource>,
 }
 
 /// The container engine, and what one sandbox may use of the machine.

@@ -79,7 +79,7 @@ pub enum GatewayError {
 impl Gateway {
     /// Opens the gateway of a home. Its policies load when a group first needs them.
     pub fn open(home: &Home, config: &Config, ledger: Arc<AuditLog>) -> Result<Arc<Self>, GatewayError> {
-        let vault = Arc::new(Vault::new(config.credentials.clone()));
+        let vault = Arc::new(Vault::new(config.credentials.clone()).with_canaries(&config.canaries));
         let policies = Arc::new(PolicyFiles::new(home.clone()));
         let proxy = proxy::Gateway {
             ledger: ledger.clone(),

@@ -8,7 +8,7 @@
 //! - No value is ever in a message, a `Debug` or a log line.
 //! - Whatever [`Vault::reveal`] gives out is on the watchlist before it is given.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,12 +21,18 @@ use proxy::scan::{SHORTEST, Watched, WatchedKind, Watchlist};
 use proxy::{Credential, Keyring, Place};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::config;
+use crate::config::{self, SecretSource};
 
 mod surrogate;
 
 /// How long a value is taken as current before its source is read again.
 const FRESH: Duration = Duration::from_secs(5);
+
+/// How long a program that gave no secret is not asked again.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// How long a secret that was rotated out is watched for: its issuer may still take it.
+const ROTATED_OUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How many surrogates of sandboxes that are gone are remembered.
 const RETIRED: usize = 256;
@@ -49,6 +55,12 @@ pub struct Vault {
 #[derive(Default)]
 struct State {
     values: BTreeMap<Arc<str>, Value>,
+    rotated_out: Vec<RotatedOut>,
+    canaries: Vec<(Arc<str>, SecretString)>,
+    /// Whose programs are running.
+    asked: BTreeSet<Arc<str>>,
+    /// Whose programs gave nothing, when and why.
+    failed: BTreeMap<Arc<str>, (Instant, SecretUnavailable)>,
     /// Oldest first.
     surrogates: VecDeque<Surrogate>,
 }
@@ -56,6 +68,18 @@ struct State {
 struct Value {
     secret: SecretString,
     read_at: Instant,
+}
+
+impl State {
+    fn forget(&mut self, now: Instant) {
+        self.rotated_out.retain(|one| now.saturating_duration_since(one.since) < ROTATED_OUT);
+    }
+}
+
+struct RotatedOut {
+    credential: Arc<str>,
+    secret: SecretString,
+    since: Instant,
 }
 
 struct Surrogate {
@@ -76,6 +100,21 @@ impl Vault {
             }
         }
         vault
+    }
+
+    /// Watches for the owner's baits too. One that cannot be read is left out, loudly.
+    pub fn with_canaries(self, canaries: &BTreeMap<Arc<str>, SecretSource>) -> Self {
+        let mut watched = Vec::new();
+        for (name, source) in canaries {
+            match source.read() {
+                Ok(value) if value.expose_secret().len() >= SHORTEST => watched.push((name.clone(), value)),
+                Ok(_) => tracing::warn!(canary = %name, "Canary is shorter than {SHORTEST} characters and not watched"),
+                Err(error) => tracing::warn!(canary = %name, %error, "Canary cannot be read"),
+            }
+        }
+        self.lock().canaries = watched;
+        self.watch(&self.lock());
+        self
     }
 
     /// Makes surrogates for a new sandbox, one for each credential its policy uses.
@@ -130,7 +169,7 @@ impl Vault {
     /// Reads a secret from its source, whatever is remembered: for `secret test`.
     pub fn test(&self, name: &str) -> Result<(), SecretUnavailable> {
         let definition = self.definition(name)?;
-        read(definition).map(drop)
+        aside(|| read(definition)).map(drop)
     }
 
     fn definition(&self, name: &str) -> Result<&config::Credential, SecretUnavailable> {
@@ -139,18 +178,65 @@ impl Vault {
             .ok_or_else(|| SecretUnavailable(format!("doorward.toml defines no credential {name:?}")))
     }
 
-    fn remembered(&self, name: &str) -> Option<SecretString> {
+    fn remembered(&self, definition: &config::Credential) -> Option<SecretString> {
+        let lifetime = match definition.source {
+            SecretSource::File(_) | SecretSource::Env(_) => FRESH,
+            SecretSource::Command { lifetime, .. } => lifetime,
+        };
         let state = self.lock();
-        let value = state.values.get(name).filter(|value| value.read_at.elapsed() < FRESH)?;
+        let value = state.values.get(&definition.name).filter(|value| value.read_at.elapsed() < lifetime)?;
         Some(value.secret.clone())
+    }
+
+    /// Asks the program behind a secret: one at a time for each, and not again at once
+    /// where it failed, whatever a sandbox does to have it asked.
+    fn ask(&self, definition: &config::Credential) -> Result<SecretString, SecretUnavailable> {
+        let name = &definition.name;
+        {
+            let mut state = self.lock();
+            if let Some((since, why)) = state.failed.get(name).filter(|(since, _)| since.elapsed() < PAUSE) {
+                tracing::debug!(credential = %name, ago = ?since.elapsed(), "Program is not asked again yet");
+                return Err(why.clone());
+            }
+            if !state.asked.insert(name.clone()) {
+                let why = format!("credential {name} ({}): its secret is being read; try again", definition.source);
+                return Err(SecretUnavailable(why));
+            }
+        }
+        let secret = aside(|| read(definition));
+        let mut state = self.lock();
+        state.asked.remove(name);
+        match &secret {
+            Ok(_) => state.failed.remove(name),
+            Err(why) => state.failed.insert(name.clone(), (Instant::now(), why.clone())),
+        };
+        secret
+    }
+
+    /// Takes a secret in as the current one. The one before it stays watched for. Under
+    /// one lock: nobody finds the value remembered before it is watched for.
+    fn remember(&self, name: &Arc<str>, secret: &SecretString) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let before = state.values.insert(name.clone(), Value { secret: secret.clone(), read_at: now });
+        let before = before.map(|before| before.secret);
+        if before.as_ref().is_some_and(|before| before.expose_secret() == secret.expose_secret()) {
+            return;
+        }
+        if let Some(before) = before {
+            state.rotated_out.push(RotatedOut { credential: name.clone(), secret: before, since: now });
+        }
+        state.forget(now);
+        self.watch(&state);
     }
 
     /// The watchlist follows the secrets and surrogates at once.
     fn watch(&self, state: &State) {
-        let secrets = state
-            .values
-            .iter()
-            .map(|(name, value)| Watched::new(WatchedKind::Secret { credential: name.clone() }, &value.secret));
+        let secret = |name: &Arc<str>, secret: &SecretString| {
+            Watched::new(WatchedKind::Secret { credential: name.clone() }, secret)
+        };
+        let current = state.values.iter().map(|(name, value)| secret(name, &value.secret));
+        let rotated_out = state.rotated_out.iter().map(|one| secret(&one.credential, &one.secret));
         let surrogates = state.surrogates.iter().map(|one| {
             let what = WatchedKind::Surrogate {
                 credential: one.credential.clone(),
@@ -160,7 +246,9 @@ impl Vault {
             };
             Watched::new(what, &one.text)
         });
-        match Watchlist::build(secrets.chain(surrogates)) {
+        let canaries =
+            state.canaries.iter().map(|(name, value)| Watched::new(WatchedKind::Canary { name: name.clone() }, value));
+        match Watchlist::build(current.chain(rotated_out).chain(surrogates).chain(canaries)) {
             Ok(watchlist) => self.watchlist.store(Arc::new(watchlist)),
             // Not reached: what is too short was refused when it was read.
             Err(error) => tracing::error!(%error, "Watchlist could not be rebuilt; the last one stays"),
@@ -174,18 +262,15 @@ impl Vault {
 
 impl Secrets for Vault {
     fn reveal(&self, credential: &str) -> Result<SecretString, SecretUnavailable> {
-        if let Some(secret) = self.remembered(credential) {
+        let definition = self.definition(credential)?;
+        if let Some(secret) = self.remembered(definition) {
             return Ok(secret);
         }
-        let definition = self.definition(credential)?;
-        let secret = read(definition)?;
-        let value = Value { secret: secret.clone(), read_at: Instant::now() };
-        // Under one lock: nobody finds the value remembered before it is watched for.
-        let mut state = self.lock();
-        let before = state.values.insert(definition.name.clone(), value);
-        if before.is_none_or(|before| before.secret.expose_secret() != secret.expose_secret()) {
-            self.watch(&state);
-        }
+        let secret = match definition.source {
+            SecretSource::File(_) | SecretSource::Env(_) => read(definition)?,
+            SecretSource::Command { .. } => self.ask(definition)?,
+        };
+        self.remember(&definition.name, &secret);
         Ok(secret)
     }
 
@@ -199,8 +284,20 @@ fn authority(host: &config::CredentialHost) -> Authority {
 }
 
 fn place(place: &config::Place) -> Option<Place> {
-    let config::Place::Header(name) = place;
-    HeaderName::from_bytes(name.as_bytes()).ok().map(Place::Header)
+    match place {
+        config::Place::Header(name) => HeaderName::from_bytes(name.as_bytes()).ok().map(Place::Header),
+        config::Place::Basic(part) => Some(Place::Basic(*part)),
+        config::Place::Query(name) => Some(Place::Query(name.clone())),
+    }
+}
+
+/// Waits for a program without keeping the other tasks of this thread waiting. Outside
+/// of a runtime, and in one that has a single thread, there is nothing to move them to.
+fn aside<T>(wait: impl FnOnce() -> T) -> T {
+    match tokio::runtime::Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(tokio::runtime::RuntimeFlavor::MultiThread) => tokio::task::block_in_place(wait),
+        _ => wait(),
+    }
 }
 
 fn read(definition: &config::Credential) -> Result<SecretString, SecretUnavailable> {

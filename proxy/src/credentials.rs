@@ -6,14 +6,20 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, HeaderName, HeaderValue, IF_RANGE, RANGE};
+use http::uri::PathAndQuery;
 use policies::{Authority, Code, Facts, Permit, Refusal, RequestPattern, Scheme};
-use secrecy::{ExposeSecret, SecretString};
 
 use crate::audit::Identity;
 use crate::ports::Secrets;
-use crate::scan::{Finding, Replacement, Scrubber, WatchedKind, Watchlist};
+use crate::scan::{Finding, Scrubber, WatchedKind, Watchlist};
 
 mod authenticates;
+mod place;
+mod swap;
+
+pub use place::{BasicPart, Place};
+
+use place::Found;
 
 /// A credential as one sandbox holds it: by its surrogate.
 #[derive(Clone)]
@@ -30,14 +36,6 @@ pub struct Credential {
     pub surrogate: Arc<str>,
 }
 
-/// A place in a request where a surrogate may stand.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// A header: the value is the surrogate, or a scheme and the surrogate
-    /// (`Bearer …`).
-    Header(HeaderName),
-}
-
 /// The credentials of one sandbox, and the hosts that take nothing else.
 #[derive(Clone, Default)]
 pub struct Keyring {
@@ -47,9 +45,10 @@ pub struct Keyring {
     guarded: BTreeMap<Authority, Vec<Arc<str>>>,
 }
 
-/// A request's headers with the secret put on. No `Debug`: it holds the secret.
+/// A request's headers and target with the secret put on. No `Debug`: they hold it.
 pub(crate) struct Placed {
     headers: HeaderMap,
+    target: PathAndQuery,
     head_bytes: u64,
     put_on: Option<PutOn>,
 }
@@ -58,14 +57,6 @@ struct PutOn {
     credential: Arc<str>,
     place: Place,
     scrubber: Scrubber,
-}
-
-/// A surrogate found in its place.
-struct Found<'a> {
-    credential: &'a Credential,
-    header: &'a HeaderName,
-    /// `Bearer` and the like, as the client wrote it.
-    scheme: Option<String>,
 }
 
 impl Keyring {
@@ -93,17 +84,24 @@ impl Keyring {
             Code::CredentialNotSurrogate => self.leak_in(identity, facts, &headers, watchlist).unwrap_or(refusal),
             _ => refusal,
         })?;
-        let place = found.as_ref().map(|found| found.header.clone());
-        let head = head_text(facts, &headers, place.as_ref());
+        let query = facts.query.as_ref().map(|query| query.as_str()).unwrap_or_default();
+        let rest = found.as_ref().map_or_else(|| query.to_owned(), |found| found.rest_of_query(query));
+        let place = found.as_ref().and_then(|found| found.place.header());
+        let mut head = head_text(facts, &rest, &headers, place.as_ref());
+        if let Some(beside) = found.as_ref().and_then(|found| found.beside.as_ref()) {
+            head.extend_from_slice(b"\n");
+            head.extend_from_slice(beside.as_bytes());
+        }
         if let Some(finding) = watchlist.find_in(&head) {
             return Err(self.misplaced(identity, &facts.authority, &finding));
         }
         if self.guards(&facts.authority) {
-            authenticates::refuse_others(permit, &headers, place.as_ref())?;
+            authenticates::refuse_others(&rest, &headers, place.as_ref())?;
             prepare_for_scrubbing(&mut headers);
         }
-        let put_on = found.map(|found| put_on(found, permit, &mut headers, secrets)).transpose()?;
-        Ok(Placed { headers, head_bytes: head.len() as u64, put_on })
+        let mut target = swap::target(facts)?;
+        let put_on = found.map(|found| swap::put_on(found, permit, &mut headers, &mut target, secrets)).transpose()?;
+        Ok(Placed { headers, target, head_bytes: head.len() as u64, put_on })
     }
 
     /// Whether the host has a credential, this sandbox's or not.
@@ -119,7 +117,8 @@ impl Keyring {
         headers: &HeaderMap,
         watchlist: &Watchlist,
     ) -> Option<Refusal> {
-        let finding = watchlist.find_in(&head_text(facts, headers, None))?;
+        let query = facts.query.as_ref().map(|query| query.as_str()).unwrap_or_default();
+        let finding = watchlist.find_in(&head_text(facts, query, headers, None))?;
         Some(self.misplaced(identity, &facts.authority, &finding))
     }
 
@@ -172,16 +171,8 @@ impl Keyring {
         if !credential.hosts.contains(&permit.facts().authority) {
             return Ok(None);
         }
-        let mut found = None;
-        let values =
-            |Place::Header(header): &'a Place| headers.get_all(header).iter().map(move |value| (header, value));
-        if credential.places.iter().flat_map(values).count() > 1 {
-            let why = "more than one header could authenticate the request; send exactly one";
-            return Err(Refusal::new(Code::CredentialAmbiguous, why));
-        }
-        for (header, value) in credential.places.iter().flat_map(values) {
-            found = Some(Found { credential, header, scheme: match_value(value, &credential.surrogate)? });
-        }
+        let query = permit.facts().query.as_ref().map(|query| query.as_str()).unwrap_or_default();
+        let found = place::find(credential, headers, query)?;
         found.map(|found| in_scope(found, permit)).transpose()
     }
 }
@@ -194,9 +185,7 @@ impl Placed {
 
     /// Where, in the words of the configuration.
     pub(crate) fn place(&self) -> Option<String> {
-        self.put_on.as_ref().map(|put_on| match &put_on.place {
-            Place::Header(name) => format!("header:{name}"),
-        })
+        self.put_on.as_ref().map(|put_on| put_on.place.to_string())
     }
 
     /// How long the head is, without the credential.
@@ -204,23 +193,9 @@ impl Placed {
         self.head_bytes
     }
 
-    /// The headers to send, and what takes the secret off the answer.
-    pub(crate) fn into_parts(self) -> (HeaderMap, Option<Scrubber>) {
-        (self.headers, self.put_on.map(|put_on| put_on.scrubber))
-    }
-}
-
-/// `surrogate` or `Scheme surrogate`, and nothing else (attacks K01, H08).
-fn match_value(value: &HeaderValue, surrogate: &str) -> Result<Option<String>, Refusal> {
-    let text = value.to_str().unwrap_or_default().trim();
-    if text == surrogate {
-        return Ok(None);
-    }
-    match text.split_once(' ') {
-        Some((scheme, rest)) if rest.trim_start() == surrogate && scheme.bytes().all(|b| b.is_ascii_alphabetic()) => {
-            Ok(Some(scheme.to_owned()))
-        }
-        _ => Err(authenticates::not_the_surrogate()),
+    /// The headers and the target to send, and what takes the secret off the answer.
+    pub(crate) fn into_parts(self) -> (HeaderMap, PathAndQuery, Option<Scrubber>) {
+        (self.headers, self.target, self.put_on.map(|put_on| put_on.scrubber))
     }
 }
 
@@ -241,28 +216,6 @@ fn in_scope<'a>(found: Found<'a>, permit: &Permit) -> Result<Found<'a>, Refusal>
     Err(Refusal::new(Code::SurrogateScope, why))
 }
 
-fn put_on(found: Found<'_>, permit: &Permit, headers: &mut HeaderMap, secrets: &dyn Secrets) -> Result<PutOn, Refusal> {
-    let credential = found.credential;
-    let unavailable = |why: String| Refusal::new(Code::SecretUnavailable, why);
-    let secret = secrets.reveal(&credential.name).map_err(|error| unavailable(error.to_string()))?;
-    let text = match &found.scheme {
-        Some(scheme) => SecretString::from(format!("{scheme} {}", secret.expose_secret())),
-        None => secret.clone(),
-    };
-    let mut value = HeaderValue::from_str(text.expose_secret()).map_err(|_| {
-        unavailable(format!("the secret of credential {} holds characters that no header may hold", credential.name))
-    })?;
-    value.set_sensitive(true);
-    headers.insert(found.header, value);
-    tracing::debug!(credential = %credential.name, host = %permit.facts().authority, "Secret put on");
-    let surrogate = SecretString::from(credential.surrogate.to_string());
-    Ok(PutOn {
-        credential: credential.name.clone(),
-        place: Place::Header(found.header.clone()),
-        scrubber: Scrubber::new(&[Replacement { secret, surrogate }]),
-    })
-}
-
 /// What comes back must be readable whole.
 fn prepare_for_scrubbing(headers: &mut HeaderMap) {
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -273,8 +226,10 @@ fn prepare_for_scrubbing(headers: &mut HeaderMap) {
 
 /// Everything of the head that leaves, as one text to search, without the one
 /// place where a surrogate belongs.
-fn head_text(facts: &Facts, headers: &HeaderMap, place: Option<&HeaderName>) -> Vec<u8> {
-    let mut text = facts.path_and_query().into_bytes();
+fn head_text(facts: &Facts, query: &str, headers: &HeaderMap, place: Option<&HeaderName>) -> Vec<u8> {
+    let mut text = facts.path.as_str().as_bytes().to_vec();
+    text.push(b'?');
+    text.extend_from_slice(query.as_bytes());
     text.extend_from_slice(b"\n");
     text.extend_from_slice(facts.authority.host.to_string().as_bytes());
     for (name, value) in headers {

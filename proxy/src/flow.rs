@@ -99,12 +99,12 @@ async fn judged_body(connection: &Connection, permit: &Permit, body: Incoming) -
 /// The request to send: what was judged, the headers with the secret put on, and
 /// the body, checked as it goes by.
 fn outbound(connection: &Connection, audited: &Audited, placed: Placed, body: Came) -> (Outbound, Option<Scrubber>) {
-    let (headers, scrubber) = placed.into_parts();
+    let (headers, target, scrubber) = placed.into_parts();
     let door = connection.door.clone();
     let filter = leak_filter(&door, audited);
     let authority = audited.permit().facts().authority.clone();
     let refuse = Arc::new(move |finding: &_| door.keyring.misplaced(&door.identity, &authority, finding));
-    (Outbound::new(headers, Outgoing::new(body, filter, refuse, audited.tally().clone())), scrubber)
+    (Outbound::new(headers, target, Outgoing::new(body, filter, refuse, audited.tally().clone())), scrubber)
 }
 
 /// What must not leave in a body; nothing to look for costs nothing.

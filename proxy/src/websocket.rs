@@ -9,7 +9,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, SET_COOKIE, UPGRADE};
-use http::{HeaderMap, Response, StatusCode};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Response, StatusCode, Uri};
 use http_body::Body as _;
 use http_body_util::Empty;
 use hyper::body::Incoming;
@@ -54,8 +55,8 @@ pub(crate) async fn open(
         return Err(Refusal::new(Code::Framing, "a WebSocket handshake has no body"));
     }
     let audited = record.allow(permit, &placed)?;
-    let (own_headers, mut scrubber) = placed.into_parts();
-    let handshaking = handshake(&connection.door, &audited, own_headers);
+    let (own_headers, target, mut scrubber) = placed.into_parts();
+    let handshaking = handshake(&connection.door, &audited, own_headers, target);
     let handshaking = timeout(connection.door.gateway.limits.handshake_time, handshaking);
     let (mut answer, driver) = tokio::select! {
         shaken = handshaking => shaken
@@ -89,6 +90,7 @@ async fn handshake(
     door: &Arc<Door>,
     audited: &Audited,
     mut headers: HeaderMap,
+    target: PathAndQuery,
 ) -> Result<(Response<Incoming>, Arc<AbortOnDrop>), Refusal> {
     let facts = audited.permit().facts();
     let (stream, address) = upstream::open_websocket(&door.gateway, audited.permit()).await?;
@@ -99,7 +101,7 @@ async fn handshake(
     switch_protocols(&mut headers);
     let host = HeaderValue::try_from(facts.authority.host_header(facts.scheme)).map_err(|_| unwritable())?;
     headers.insert(HOST, host);
-    let request = http::Request::builder().method("GET").uri(facts.path_and_query());
+    let request = http::Request::builder().method("GET").uri(Uri::from(target));
     let mut request = request.body(Empty::<Bytes>::new()).map_err(|_| unwritable())?;
     *request.headers_mut() = headers;
     let (mut sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(|_| broken_off())?;

@@ -1,5 +1,5 @@
-//! `doorward secret`: which credentials there are, and whether each can be read.
-//! Never shows a value.
+//! `doorward secret`: which credentials there are, whether each can be read, and the
+//! files of those that Doorward keeps itself ([`kept`]). Never shows a value.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,9 @@ use super::{Failure, refused, show};
 use crate::config::{Config, Credential};
 use crate::home::Home;
 
-/// Show which credentials there are, and test whether each can be read.
+mod kept;
+
+/// Show and test credentials; add, replace and remove their secrets.
 ///
 /// Credentials stand in doorward.toml, which names where each secret is (a file, a
 /// variable) and never holds it. No command shows a secret.
@@ -34,6 +36,22 @@ enum SecretCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Keep a secret (from a prompt or standard input) in a file for you alone, and show
+    /// the lines for doorward.toml
+    Add {
+        /// The credential's name
+        name: String,
+    },
+    /// Replace a secret that `add` made
+    Rotate {
+        /// The credential
+        name: String,
+    },
+    /// Remove a secret that `add` made
+    Remove {
+        /// The credential
+        name: String,
+    },
     /// Test whether a credential's secret can be read (exit code 1 if not)
     Test {
         /// The credential
@@ -43,10 +61,12 @@ enum SecretCommand {
 
 /// Runs the command.
 pub(super) fn run(home: &Home, args: SecretArgs) -> Result<ExitCode, Failure> {
-    let config = Config::load(home)?;
     match args.command {
-        SecretCommand::List { json } => list(home, &config, json),
-        SecretCommand::Test { name } => test(&config, &name),
+        SecretCommand::List { json } => list(home, &Config::load(home)?, json),
+        SecretCommand::Add { name } => kept::add(home, &name),
+        SecretCommand::Rotate { name } => kept::rotate(home, &name),
+        SecretCommand::Remove { name } => kept::remove(home, &name),
+        SecretCommand::Test { name } => test(&Config::load(home)?, &name),
     }
 }
 

@@ -23,6 +23,7 @@ pub(super) fn check(name: &str, text: &str, dir: &Path, file: typed::File) -> Re
         alarm: check.alarm(&file.alarm),
         channels: Channels { whatsapp: check.whatsapp(&file.channels.whatsapp) },
         credentials: check.credentials(&file.credentials),
+        canaries: check.canaries(&file.canaries),
     };
     if check.problems.is_empty() {
         return Ok(config);
@@ -121,6 +122,24 @@ impl Check<'_> {
         credentials
     }
 
+    fn canaries(&mut self, typed: &BTreeMap<Spanned<String>, Spanned<String>>) -> BTreeMap<Arc<str>, SecretSource> {
+        let mut canaries = BTreeMap::new();
+        for (name, source) in typed {
+            self.value(name, values::credential_name);
+            match SecretSource::parse(source.get_ref(), self.dir) {
+                Ok(parsed @ (SecretSource::File(_) | SecretSource::Env(_))) => {
+                    canaries.insert(name.get_ref().as_str().into(), parsed);
+                }
+                Ok(SecretSource::Command { .. }) => {
+                    let why = "a canary is in a file or a variable: \"file:PATH\" or \"env:VARIABLE\"".to_owned();
+                    self.problem(source.span(), Shown::Blanked, why);
+                }
+                Err(why) => self.problem(source.span(), Shown::Blanked, why),
+            }
+        }
+        canaries
+    }
+
     fn credential(&mut self, name: Arc<str>, typed: &typed::Credential) -> Option<Credential> {
         let dir = self.dir;
         let source = match SecretSource::parse(typed.secret.get_ref(), dir) {
@@ -130,6 +149,7 @@ impl Check<'_> {
                 None
             }
         };
+        let source = source.map(|source| self.with_lifetime(source, &typed.lifetime));
         let hosts = self.list(Some(&typed.hosts), CredentialHost::parse);
         let place = self.list(typed.place.as_ref(), Place::parse);
         let only = self.list(typed.only.as_ref(), RequestPattern::parse);
@@ -138,6 +158,20 @@ impl Check<'_> {
         let shape = self.text(&typed.shape, Shape::parse);
         let place = if place.is_empty() { vec![Place::Header("authorization".into())] } else { place };
         Some(Credential { name, source: source?, hosts, place, only, env, prefix, shape })
+    }
+
+    /// Files and variables are read anew at once; only a program's output is kept.
+    fn with_lifetime(&mut self, source: SecretSource, typed: &Option<Spanned<String>>) -> SecretSource {
+        let lifetime = self.text(typed, values::duration);
+        match (source, lifetime, typed) {
+            (SecretSource::Command { words, .. }, Some(lifetime), _) => SecretSource::Command { words, lifetime },
+            (source @ (SecretSource::File(_) | SecretSource::Env(_)), Some(_), Some(typed)) => {
+                let why = "only the secret of a `command:` has a lifetime; leave this out".to_owned();
+                self.problem(typed.span(), Shown::Plainly, why);
+                source
+            }
+            (source, ..) => source,
+        }
     }
 
     /// A list that is there must say something: an empty `only` could be read as

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use policies::{Host, RequestPattern};
+use proxy::BasicPart;
 
 use super::SecretSource;
 
@@ -43,6 +44,10 @@ pub struct CredentialHost {
 pub enum Place {
     /// In this header (lower case), bare or behind a scheme (`Bearer `).
     Header(Arc<str>),
+    /// One half of Basic authentication.
+    Basic(BasicPart),
+    /// The value of this parameter of the query.
+    Query(Arc<str>),
 }
 
 /// The characters of a surrogate.
@@ -81,10 +86,20 @@ impl Place {
         let (kind, name) = text.split_once(':').unwrap_or((text, ""));
         match kind {
             "header" => Self::header(name),
-            "basic" | "query" | "path" | "json" => {
-                Err(format!("`{kind}:` is not in this version; only \"header:NAME\" is"))
-            }
-            _ => Err("not a place in a request; write it as \"header:authorization\"".to_owned()),
+            "basic" => match name {
+                "username" => Ok(Place::Basic(BasicPart::Username)),
+                "password" => Ok(Place::Basic(BasicPart::Password)),
+                _ => Err("`basic:` wants the half that holds the secret: \"basic:password\" or \"basic:username\""
+                    .to_owned()),
+            },
+            "query" => Self::query(name),
+            "path" | "json" => Err(format!(
+                "`{kind}:` is not in this version; \"header:NAME\", \"basic:password\" and \"query:NAME\" are"
+            )),
+            _ => Err(
+                "not a place in a request; write it as \"header:authorization\", \"basic:password\" or \"query:key\""
+                    .to_owned(),
+            ),
         }
     }
 
@@ -101,6 +116,18 @@ impl Place {
             return Err("this header cannot hold a credential here; use one that only authenticates".to_owned());
         }
         Ok(Place::Header(name.into()))
+    }
+
+    /// A name that nobody needs to escape, so that it has one spelling.
+    fn query(name: &str) -> Result<Self, String> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {
+            return Err(
+                "`query:` wants the name of a parameter behind it, of letters, digits and - _ . : \"query:key\""
+                    .to_owned(),
+            );
+        }
+        Ok(Place::Query(name.into()))
     }
 }
 
@@ -127,6 +154,9 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Place::Header(name) => write!(f, "header:{name}"),
+            Place::Basic(BasicPart::Username) => f.write_str("basic:username"),
+            Place::Basic(BasicPart::Password) => f.write_str("basic:password"),
+            Place::Query(name) => write!(f, "query:{name}"),
         }
     }
 }

@@ -4,10 +4,17 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::values;
+use super::{command, values};
+
+/// The longest secret.
+pub(super) const LONGEST: usize = 16 << 10;
+
+/// How long the output of a program is taken as current, where nothing is said.
+pub(super) const LIFETIME: Duration = Duration::from_secs(600);
 
 /// Where the real secret of a credential is. Says nothing about its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +23,13 @@ pub enum SecretSource {
     File(PathBuf),
     /// A variable of the daemon's environment.
     Env(String),
+    /// What a program writes.
+    Command {
+        /// The program and its arguments.
+        words: Vec<String>,
+        /// How long it is taken as current.
+        lifetime: Duration,
+    },
 }
 
 /// Why a secret could not be read. Names the source, never a value.
@@ -35,21 +49,35 @@ pub enum SecretUnreadable {
     /// Not there, or no text.
     #[error("the secret's variable {0} is not set in the environment that doorward was started in")]
     Env(String),
+    /// The program does not start, fails, or takes too long.
+    #[error(
+        "the secret's program {program} gives none: {why}; run it yourself, as the user and in the environment of `doorward up`, to see why"
+    )]
+    Command {
+        /// The program, without its arguments.
+        program: String,
+        /// What is wrong.
+        why: String,
+    },
     /// There, but nothing in it; or something that no header could carry.
     #[error("the secret in {0} is empty, longer than 16 KiB, or holds a line break or other control character")]
     Unfit(String),
 }
 
 impl SecretSource {
-    /// Reads `file:PATH` or `env:VARIABLE`. The message never repeats the text: it
+    /// Reads `file:PATH`, `env:VARIABLE` or `command:PROGRAM …`. The message never repeats the text: it
     /// may be the secret itself.
     pub(super) fn parse(text: &str, dir: &Path) -> Result<Self, String> {
         match text.split_once(':') {
             Some(("file", path)) => values::path(path, dir).map(SecretSource::File),
             Some(("env", name)) if is_variable(name) => Ok(SecretSource::Env(name.to_owned())),
             Some(("env", _)) => Err("`env:` wants the name of a variable behind it: \"env:GITHUB_TOKEN\"".to_owned()),
-            Some((scheme @ ("keyring" | "command"), _)) => {
-                Err(format!("`{scheme}:` is not in this version; use \"file:PATH\" or \"env:VARIABLE\""))
+            Some(("command", text)) => {
+                command::words(text).map(|words| SecretSource::Command { words, lifetime: LIFETIME })
+            }
+            Some(("keyring", _)) => {
+                Err("`keyring:` is not in this version; use \"file:PATH\", \"env:VARIABLE\" or \"command:PROGRAM …\""
+                    .to_owned())
             }
             _ => Err("this says where the secret is, not what it is: put the secret into a file of its own and write \
                       \"file:PATH\", or into the environment of `doorward up` and write \"env:VARIABLE\"; \
@@ -64,11 +92,12 @@ impl SecretSource {
         let mut secret = match self {
             SecretSource::File(path) => read_private(path)?,
             SecretSource::Env(name) => std::env::var(name).map_err(|_| SecretUnreadable::Env(name.clone()))?,
+            SecretSource::Command { words, .. } => command::output(words, command::PATIENCE)?,
         };
         secret.truncate(secret.trim_end_matches(['\r', '\n']).len());
         let secret = SecretString::from(secret);
         let text = secrecy::ExposeSecret::expose_secret(&secret);
-        if text.trim().is_empty() || text.len() > 16 << 10 || text.chars().any(char::is_control) {
+        if text.trim().is_empty() || text.len() > LONGEST || text.chars().any(char::is_control) {
             return Err(SecretUnreadable::Unfit(self.to_string()));
         }
         Ok(secret)
@@ -92,6 +121,8 @@ impl std::fmt::Display for SecretSource {
         match self {
             SecretSource::File(path) => write!(f, "file:{}", path.display()),
             SecretSource::Env(name) => write!(f, "env:{name}"),
+            // Its arguments may say more than a list should show.
+            SecretSource::Command { words, .. } => write!(f, "command:{}", words.first().map_or("", String::as_str)),
         }
     }
 }

@@ -121,7 +121,7 @@ resolver = "https://dns.example/dns-query"
 [credentials.Git-Hub]
 secret = "keyring:github"
 hosts = ["*.github.com"]
-place = ["query:token"]
+place = ["path:token"]
 only = []
 env = "LD_PRELOAD"
 "#;
@@ -136,9 +136,9 @@ doorward.toml:9:12: DNS over HTTPS is not in this version; write "system" or a s
 doorward.toml:11:1: the host holds '*'; write names in ASCII (A-labels), without user, port or escapes
 doorward.toml:12:14: not an address; write it as "192.168.1.20" or "192.168.1.20:8443"
 doorward.toml:13:14: a credential's name is 1 to 32 lower-case letters, digits, - or _, starting with a letter or digit
-doorward.toml:14:10: `keyring:` is not in this version; use "file:PATH" or "env:VARIABLE"
+doorward.toml:14:10: `keyring:` is not in this version; use "file:PATH", "env:VARIABLE" or "command:PROGRAM …"
 doorward.toml:15:10: a credential goes to hosts by their exact names; write each one
-doorward.toml:16:10: `query:` is not in this version; only "header:NAME" is
+doorward.toml:16:10: `path:` is not in this version; "header:NAME", "basic:password" and "query:NAME" are
 doorward.toml:17:8: the list is empty; name at least one, or leave the key out where it may be missing
 doorward.toml:18:7: this variable has a meaning of its own inside a sandbox; choose another"#
     );
@@ -164,6 +164,8 @@ fn a_pasted_secret_is_never_shown() {
         "[credentials.a]\nsecret = \"SECRET\"\nhosts = [\"*.a.example\"]\nenv = \"PATH\"\n",
         "[credentials.a]\nsecret = \"env:SECRET-x\"\nhosts = [\"a.example\"]\n",
         "[credentials.a]\nsecret = SECRET\n",
+        "[credentials.a]\nsecret = \"command:x 'SECRET\"\nhosts = [\"a.example\"]\n",
+        "[credentials.a]\nsecret = \"command:x SECRET\"\nlifetime = \"x\"\nhosts = [\"a.example\"]\n",
         "[credentials.a]\nsecret = \"SECRET\nhosts = [\"a.example\"]\n",
         "[credentials.a]\nsecret = [\"SECRET\"]\n",
         "[credentials.a]\nsecret = \"\"\"\nSECRET\n\"\"\"\nhosts = []\n",
@@ -229,6 +231,26 @@ fn an_alarm_command_is_a_program_and_its_arguments() {
     assert!(problems("[alarm]\ncommand = [\"notify\"]").contains("full path"));
     assert!(problems("[alarm]\ncommand = []").contains("empty"));
     assert!(problems("[alarm]\ncommand = \"/bin/mail\"").contains(":2:"));
+}
+
+#[test]
+fn the_output_of_a_program_is_a_secret_for_a_while() {
+    let credential = |lines: &str| {
+        let text =
+            format!("[credentials.a]\n{lines}\nhosts = [\"a.example\"]\nplace = [\"basic:username\", \"query:key\"]\n");
+        Config::parse("doorward.toml", &text, Path::new("/etc/door")).map(|config| config.credentials["a"].clone())
+    };
+    let a = credential("secret = \"command:printf '%s\\n' s3cret-s3cret\"\nlifetime = \"1h\"").unwrap();
+    let SecretSource::Command { lifetime, .. } = &a.source else { panic!("a command") };
+    assert_eq!(*lifetime, Duration::from_secs(3600));
+    assert_eq!(a.source.read().unwrap().expose_secret(), "s3cret-s3cret");
+    assert_eq!(a.source.to_string(), "command:printf", "its arguments are not shown");
+    assert_eq!(a.place.iter().map(ToString::to_string).collect::<Vec<_>>(), ["basic:username", "query:key"]);
+    let usual = credential("secret = \"command:pass show x\"").unwrap().source;
+    assert!(matches!(usual, SecretSource::Command { lifetime, .. } if lifetime == Duration::from_secs(600)));
+    let too_long = credential("secret = \"command:head -c 20000 /dev/zero\"").unwrap().source.read();
+    assert!(matches!(too_long, Err(SecretUnreadable::Unfit(_))));
+    credential("secret = \"env:A\"\nlifetime = \"1h\"").unwrap_err();
 }
 
 #[test]

@@ -14,6 +14,7 @@ pub(super) struct File {
     pub(super) alarm: Alarm,
     pub(super) channels: Channels,
     pub(super) credentials: BTreeMap<Spanned<String>, Credential>,
+    pub(super) canaries: BTreeMap<Spanned<String>, Spanned<String>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -66,6 +67,7 @@ pub(super) struct Alarm {
 #[serde(deny_unknown_fields)]
 pub(super) struct Credential {
     pub(super) secret: Spanned<String>,
+    pub(super) lifetime: Option<Spanned<String>>,
     pub(super) hosts: Spanned<Vec<Spanned<String>>>,
     pub(super) place: Option<Spanned<Vec<Spanned<String>>>>,
     pub(super) only: Option<Spanned<Vec<Spanned<String>>>>,

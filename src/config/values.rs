@@ -85,7 +85,7 @@ pub(super) fn word(text: &str) -> Result<String, String> {
 }
 
 /// The name of a credential: what policies and the audit log call it.
-pub(super) fn credential_name(text: &str) -> Result<(), String> {
+pub(crate) fn credential_name(text: &str) -> Result<(), String> {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
     let starts_well = text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
     if starts_well && text.len() <= 32 && text.chars().all(inner) {

@@ -141,6 +141,80 @@ fn a_rotated_secret_is_watched_before_it_is_given_out() {
     fixture.outdate();
     assert_eq!(fixture.vault.reveal("github").expect("readable").expose_secret(), rotated);
     assert!(fixture.found(rotated).is_some());
+    let before = fixture.found(SECRET).expect("its issuer may still take it").what;
+    assert_eq!(before, WatchedKind::Secret { credential: "github".into() });
+}
+
+#[test]
+fn a_secret_that_was_rotated_out_is_forgotten_after_a_day() {
+    let fixture = Fixture::with_secret(SECRET);
+    write_secret(&fixture.file(), "ghp_9876543210zYxWvUtSrQpOnMlKjIhGfEdCbA");
+    fixture.outdate();
+    fixture.vault.reveal("github").expect("readable");
+    let later = |time| {
+        let mut state = fixture.vault.lock();
+        state.forget(Instant::now() + time);
+        fixture.vault.watch(&state);
+    };
+    later(ROTATED_OUT - Duration::from_secs(1));
+    assert!(fixture.found(SECRET).is_some(), "not before");
+    later(ROTATED_OUT);
+    assert!(fixture.found(SECRET).is_none());
+}
+
+/// Counts how often it is run, and gives what `fixture.file()` holds.
+fn with_program(fixture: &Fixture, lifetime: &str) -> Vault {
+    let script = fixture.dir.path().join("program.sh");
+    std::fs::write(&script, "echo run >> \"$1/runs\"; cat \"$1/github\"\n").expect("a file");
+    let text = format!(
+        "[credentials.github]\nsecret = \"command:sh {} {}\"\nlifetime = \"{lifetime}\"\nhosts = [\"api.github.test\"]\n",
+        script.display(),
+        fixture.dir.path().display(),
+    );
+    Vault::new(definitions(&text, fixture.dir.path()))
+}
+
+fn runs(fixture: &Fixture) -> usize {
+    std::fs::read_to_string(fixture.dir.path().join("runs")).map_or(0, |text| text.lines().count())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_program_is_asked_once_in_a_lifetime() {
+    let fixture = Fixture::with_secret(SECRET);
+    let vault = with_program(&fixture, "1h");
+    assert_eq!(vault.reveal("github").expect("given").expose_secret(), SECRET);
+    assert_eq!(vault.reveal("github").expect("remembered").expose_secret(), SECRET);
+    assert_eq!(runs(&fixture), 1);
+    assert!(vault.watchlist().find_in(SECRET.as_bytes()).is_some());
+}
+
+/// Also when it gave a secret before: what it no longer gives is not put on.
+#[test]
+fn a_program_that_fails_is_not_asked_again_at_once() {
+    let fixture = Fixture::with_secret(SECRET);
+    let vault = with_program(&fixture, "1ms");
+    let given_at = Instant::now();
+    while given_at.elapsed() < Duration::from_millis(2) {
+        std::thread::yield_now();
+    }
+    std::fs::remove_file(fixture.file()).expect("removed");
+    let error = vault.reveal("github").expect_err("gone").to_string();
+    assert!(error.contains("sh") && !error.contains(SECRET), "{error}");
+    assert_eq!(vault.reveal("github").expect_err("still").to_string(), error);
+    assert_eq!(runs(&fixture), 2);
+    assert!(vault.watchlist().find_in(SECRET.as_bytes()).is_some(), "it is still worth watching for");
+}
+
+/// While one request waits for the program, others are refused and do not start it too.
+#[test]
+fn a_program_runs_once_at_a_time() {
+    let fixture = Fixture::with_secret(SECRET);
+    let vault = with_program(&fixture, "1h");
+    vault.lock().values.clear();
+    vault.lock().asked.insert("github".into());
+    let error = vault.reveal("github").expect_err("it runs already").to_string();
+    assert!(error.contains("being read"), "{error}");
+    assert_eq!(runs(&fixture), 1);
 }
 
 #[test]
@@ -191,4 +265,21 @@ fn what_is_defined_is_where_the_credential_may_be_used() {
     assert_eq!(definition.hosts.iter().map(authority).collect::<Vec<_>>(), [expected]);
     let places: Vec<_> = definition.place.iter().filter_map(place).collect();
     assert_eq!(places, [Place::Header(http::header::AUTHORIZATION)]);
+}
+
+#[test]
+fn planted_canaries_are_watched() {
+    let dir = tempfile::tempdir().expect("a folder");
+    write_secret(&dir.path().join("bait"), "AKIA-not-a-key-at-all");
+    write_secret(&dir.path().join("short"), "bait");
+    let text = "[canaries]\nbackup = \"file:bait\"\nshort = \"file:short\"\ngone = \"file:gone\"\n";
+    let config = Config::parse("doorward.toml", text, dir.path()).expect("a valid configuration");
+    let vault = Vault::new(config.credentials).with_canaries(&config.canaries);
+    let found = vault.watchlist().find_in(b"x=AKIA-not-a-key-at-all").expect("watched");
+    assert_eq!(found.what, WatchedKind::Canary { name: "backup".into() });
+    assert_eq!(vault.watchlist().len(), 1);
+    for wrong in ["a = \"AKIA-not-a-key-at-all\"", "a = \"command:cat bait\"", "A-B = \"env:A\""] {
+        let error = Config::parse("doorward.toml", &format!("[canaries]\n{wrong}\n"), dir.path()).expect_err("wrong");
+        assert!(!error.to_string().contains("AKIA"), "{error}");
+    }
 }

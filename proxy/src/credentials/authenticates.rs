@@ -5,7 +5,7 @@
 
 use http::HeaderMap;
 use http::header::HeaderName;
-use policies::{Code, Permit, Refusal};
+use policies::{Code, Refusal};
 
 /// A header whose name holds one of these authenticates, or may.
 const IN_HEADERS: [&str; 16] = [
@@ -48,10 +48,9 @@ const IN_QUERIES: [&str; 13] = [
 const HARMLESS: [&str; 8] =
     ["pagetoken", "nexttoken", "continuationtoken", "synctoken", "maxtokens", "tokens", "author", "authors"];
 
-/// Refuses whatever authenticates outside of the one place.
-pub(super) fn refuse_others(permit: &Permit, headers: &HeaderMap, place: Option<&HeaderName>) -> Result<(), Refusal> {
+/// Refuses whatever authenticates outside of the one place. `query` is without it.
+pub(super) fn refuse_others(query: &str, headers: &HeaderMap, place: Option<&HeaderName>) -> Result<(), Refusal> {
     let foreign = headers.keys().any(|name| Some(name) != place && holds(name.as_str(), &IN_HEADERS));
-    let query = permit.facts().query.as_ref().map(|query| query.as_str()).unwrap_or_default();
     if foreign || query.split(['&', ';']).any(parameter_authenticates) {
         return Err(not_the_surrogate());
     }

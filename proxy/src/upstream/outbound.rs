@@ -2,6 +2,7 @@
 //! where the protocol wants it, and into one place only.
 
 use http::header::{HOST, HeaderValue, TE, TRANSFER_ENCODING};
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Uri, Version};
 use http_body::Body;
 use policies::{Code, Facts, Refusal};
@@ -9,21 +10,23 @@ use policies::{Code, Facts, Refusal};
 use super::Unanswered;
 use crate::body::Outgoing;
 
-/// Headers and body; method, authority, path and query come from what was judged.
+/// Headers, target and body; method and authority come from what was judged, and so
+/// does the target, but for a secret that was put on. No `Debug`: it may hold one.
 pub(crate) struct Outbound {
     headers: HeaderMap,
+    target: PathAndQuery,
     body: Outgoing,
 }
 
 impl Outbound {
     /// `Host` is a place among the headers that is still empty.
-    pub(crate) fn new(headers: HeaderMap, body: Outgoing) -> Self {
-        Outbound { headers, body }
+    pub(crate) fn new(headers: HeaderMap, target: PathAndQuery, body: Outgoing) -> Self {
+        Outbound { headers, target, body }
     }
 
     /// Origin form, and `Host` (RFC 9112 §3.2).
     pub(super) fn into_http1(mut self, facts: &Facts) -> Result<http::Request<Outgoing>, Unanswered> {
-        let uri = Uri::try_from(facts.path_and_query()).map_err(|_| unwritable())?;
+        let uri = Uri::from(self.target.clone());
         let host = HeaderValue::try_from(facts.authority.host_header(facts.scheme)).map_err(|_| unwritable())?;
         self.headers.insert(HOST, host);
         if self.body.size_hint().exact().is_none() {
@@ -38,7 +41,7 @@ impl Outbound {
         let uri = Uri::builder()
             .scheme(facts.scheme.as_str())
             .authority(facts.authority.host_header(facts.scheme))
-            .path_and_query(facts.path_and_query())
+            .path_and_query(self.target.clone())
             .build()
             .map_err(|_| unwritable())?;
         self.headers.remove(HOST);
@@ -52,7 +55,8 @@ impl Outbound {
         head.headers.insert(HOST, HeaderValue::from_static(""));
         head.headers.remove(TE);
         head.headers.remove(TRANSFER_ENCODING);
-        Outbound { headers: head.headers, body }
+        let target = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        Outbound { headers: head.headers, target, body }
     }
 
     fn written(self, facts: &Facts, uri: Uri, version: Version) -> Result<http::Request<Outgoing>, Unanswered> {

@@ -26,7 +26,7 @@ use policies::{Authority, GroupName, Policy, RequestPattern, SandboxId, Source};
 use proxy::audit::Identity;
 use proxy::ports::Resolved;
 use proxy::scan::{Watched, WatchedKind};
-use proxy::{Credential, Door, Gateway, Keyring, Limits, Place, upstream_tls};
+use proxy::{BasicPart, Credential, Door, Gateway, Keyring, Limits, Place, upstream_tls};
 use rand::RngExt;
 use secrecy::SecretString;
 use tokio::net::UnixListener;
@@ -37,7 +37,7 @@ use ports::{Log, Names, Safe, Wallet};
 use upstream::{Canary, Upstream};
 
 /// Names of upstream servers, and the last byte of their addresses.
-const UPSTREAMS: [(&str, u8); 8] = [
+const UPSTREAMS: [(&str, u8); 10] = [
     ("api.bound.test", 10),
     ("other.bound.test", 11),
     ("cdn.allowed.test", 12),
@@ -46,6 +46,8 @@ const UPSTREAMS: [(&str, u8); 8] = [
     ("model.bound.test", 15),
     ("bad.test", 16),
     ("git.allowed.test", 17),
+    ("git.bound.test", 18),
+    ("query.bound.test", 19),
 ];
 
 /// Certificates that are wrong, all on the server of `bad.test`.
@@ -63,6 +65,9 @@ const FIRST_HOSTS: [&str; 7] = [
     "unknownca.bad.test:443",
 ];
 const SECOND_HOSTS: [&str; 1] = ["other.bound.test:443"];
+/// In the password of Basic credentials; in the parameter `key`.
+const THIRD_HOSTS: [&str; 1] = ["git.bound.test:443"];
+const FOURTH_HOSTS: [&str; 1] = ["query.bound.test:443"];
 
 /// How a world is to be; `Setup::default()` for the usual.
 #[derive(Clone)]
@@ -138,7 +143,7 @@ impl World {
         });
         let dir = tempfile::tempdir().unwrap();
         let open = |group: &str, policy: &str, first: &str| {
-            OpenDoor::open(&gateway, dir.path(), group, policy, keyring(&values[first], &values["SUR2"], setup.guards))
+            OpenDoor::open(&gateway, dir.path(), group, policy, keyring(&values[first], &values, setup.guards))
         };
         let family = open("family", &setup.family, "SUR1");
         let work = open("work", &setup.work, "WORKSUR1");
@@ -260,8 +265,12 @@ fn values() -> BTreeMap<&'static str, String> {
     BTreeMap::from([
         ("REAL1", prefixed("sk-real+/")),
         ("REAL2", prefixed("key real ")),
+        ("REAL3", prefixed("ghp_real+/")),
+        ("REAL4", prefixed("AIza real&/")),
         ("SUR1", prefixed("sk-sur-")),
         ("SUR2", prefixed("key-sur-")),
+        ("SUR3", prefixed("ghp_sur")),
+        ("SUR4", prefixed("AIzaSur")),
         ("WORKSUR1", prefixed("sk-work-")),
         ("RETIREDSUR1", prefixed("sk-old-")),
         ("CANARY", prefixed("CANARY_KEY_")),
@@ -275,7 +284,7 @@ fn random() -> String {
 }
 
 fn safe(values: &BTreeMap<&'static str, String>, guards: bool) -> Safe {
-    let secrets = [("first", "REAL1"), ("second", "REAL2")];
+    let secrets = [("first", "REAL1"), ("second", "REAL2"), ("third", "REAL3"), ("fourth", "REAL4")];
     let secrets = secrets.map(|(name, value)| (name.to_owned(), values[value].clone()));
     let surrogate = |value, credential: &str, group, sandbox, retired| {
         let what = WatchedKind::Surrogate {
@@ -291,8 +300,12 @@ fn safe(values: &BTreeMap<&'static str, String>, guards: bool) -> Safe {
     let all = vec![
         secret("REAL1", "first"),
         secret("REAL2", "second"),
+        secret("REAL3", "third"),
+        secret("REAL4", "fourth"),
         surrogate("SUR1", "first", "family", "a1", false),
         surrogate("SUR2", "second", "family", "a1", false),
+        surrogate("SUR3", "third", "family", "a1", false),
+        surrogate("SUR4", "fourth", "family", "a1", false),
         surrogate("WORKSUR1", "first", "work", "b2", false),
         surrogate("RETIREDSUR1", "first", "family", "a0", true),
         watched(WatchedKind::Canary { name: "bait".into() }, &values["CANARY"]),
@@ -304,20 +317,23 @@ fn watched(what: WatchedKind, value: &str) -> Watched {
     Watched::new(what, &SecretString::from(value.to_owned()))
 }
 
-fn keyring(first: &str, second: &str, guards: bool) -> Keyring {
+fn keyring(first: &str, values: &BTreeMap<&str, String>, guards: bool) -> Keyring {
     let authorities =
         |hosts: &[&str]| hosts.iter().map(|host| Authority::parse(host, None).unwrap()).collect::<Vec<_>>();
-    let credential = |name: &str, hosts: &[&str], header: &'static str, only: &[&str], surrogate: &str| Credential {
+    let credential = |name: &str, hosts: &[&str], place: Place, only: &[&str], surrogate: &str| Credential {
         name: name.into(),
         hosts: authorities(hosts),
-        places: vec![Place::Header(http::HeaderName::from_static(header))],
+        places: vec![place],
         only: only.iter().map(|pattern| RequestPattern::parse(pattern).unwrap()).collect(),
         surrogate: surrogate.into(),
     };
+    let header = |name: &'static str| Place::Header(http::HeaderName::from_static(name));
     let only = ["GET /**", "HEAD /**", "POST /v1/**"];
     let held = vec![
-        credential("first", &FIRST_HOSTS, "authorization", &only, first),
-        credential("second", &SECOND_HOSTS, "x-api-key", &[], second),
+        credential("first", &FIRST_HOSTS, header("authorization"), &only, first),
+        credential("second", &SECOND_HOSTS, header("x-api-key"), &[], &values["SUR2"]),
+        credential("third", &THIRD_HOSTS, Place::Basic(BasicPart::Password), &[], &values["SUR3"]),
+        credential("fourth", &FOURTH_HOSTS, Place::Query("key".into()), &[], &values["SUR4"]),
     ];
     if !guards {
         return Keyring::default();
