@@ -108,6 +108,7 @@ impl Daemon {
             home: home.clone(),
             store: Arc::clone(&store),
             ledger: Arc::clone(&ledger),
+            secrets: gateway.secrets(),
             sandboxes: Arc::clone(&sandboxes),
             settings,
         })?;

@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use notify::RecommendedWatcher;
 use policies::{GroupName, Policy, SandboxId};
 use proxy::audit::Identity;
+use proxy::ports::Secrets;
 use proxy::{CaError, Door, Limits};
 use rand::RngExt;
 use rustls_pki_types::CertificateDer;
@@ -93,6 +94,11 @@ impl Gateway {
         };
         let watcher = policies.watch()?;
         Ok(Arc::new(Gateway { proxy: Arc::new(proxy), vault, policies, _watcher: watcher }))
+    }
+
+    /// What must not leave by any way.
+    pub fn secrets(&self) -> Arc<dyn Secrets> {
+        self.vault.clone()
     }
 
     /// The policy of a group that is in force.

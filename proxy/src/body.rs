@@ -13,6 +13,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use policies::{Code, Refusal};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Sleep, sleep};
 
 use crate::record::Tally;
@@ -39,7 +40,7 @@ pub(crate) enum Came {
     /// Goes by as it comes.
     Streaming(Incoming),
     /// Was read whole, because a rule looks into it.
-    Whole(Option<Bytes>),
+    Whole { body: Option<Bytes>, _slot: OwnedSemaphorePermit },
 }
 
 /// A request's body on its way up.
@@ -82,21 +83,21 @@ impl Came {
     fn is_end_stream(&self) -> bool {
         match self {
             Came::Streaming(incoming) => incoming.is_end_stream(),
-            Came::Whole(body) => body.as_ref().is_none_or(Bytes::is_empty),
+            Came::Whole { body, .. } => body.as_ref().is_none_or(Bytes::is_empty),
         }
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         match self {
             Came::Streaming(incoming) => Pin::new(incoming).poll_frame(cx),
-            Came::Whole(body) => Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
+            Came::Whole { body, .. } => Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Came::Streaming(incoming) => incoming.size_hint(),
-            Came::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64)),
+            Came::Whole { body, .. } => SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64)),
         }
     }
 }

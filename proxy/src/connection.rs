@@ -35,6 +35,10 @@ use crate::tunnel;
 pub struct Limits {
     /// Connections through one door at a time; more wait.
     pub connections: usize,
+    /// Requests under way through one door; more are refused.
+    pub requests: usize,
+    /// Bodies held whole at a time; more wait.
+    pub whole_bodies: usize,
     /// Bytes of request line and headers.
     pub head_bytes: usize,
     /// Header fields.
@@ -66,6 +70,8 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             connections: 512,
+            requests: 512,
+            whole_bodies: 4,
             head_bytes: 64 << 10,
             headers: 100,
             streams: 100,

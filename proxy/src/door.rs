@@ -56,6 +56,10 @@ pub struct Door {
     /// The agent's run under way; 0 for none.
     run: AtomicU64,
     slots: Arc<Semaphore>,
+    /// Requests under way; streams of HTTP/2 count one by one.
+    pub(crate) requests: Arc<Semaphore>,
+    /// Bodies that are held in memory because a rule looks into them.
+    pub(crate) whole_bodies: Arc<Semaphore>,
 }
 
 impl Door {
@@ -78,6 +82,8 @@ impl Door {
             in_flight: InFlight::default(),
             run: AtomicU64::new(0),
             slots: Arc::new(Semaphore::new(limits.connections)),
+            requests: Arc::new(Semaphore::new(limits.requests)),
+            whole_bodies: Arc::new(Semaphore::new(limits.whole_bodies)),
         }))
     }
 

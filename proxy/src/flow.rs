@@ -88,12 +88,18 @@ fn admit(connection: &Connection, permit: &Permit, placed: &Placed) -> Result<()
 /// is sent; otherwise it goes by as it comes.
 async fn judged_body(connection: &Connection, permit: &Permit, body: Incoming) -> Result<Came, Refusal> {
     let Some(conditions) = permit.body_conditions() else { return Ok(Came::Streaming(body)) };
-    let reading = Came::whole(body, conditions.limit());
-    let body = timeout(connection.door.gateway.limits.body_time, reading)
+    let door = &connection.door;
+    // So many at a time: what one sandbox sends must not fill the daemon's memory.
+    let reading = async {
+        let slot = door.whole_bodies.clone().acquire_owned().await;
+        let slot = slot.map_err(|_| Refusal::new(Code::Revoked, "the door was shut"))?;
+        Came::whole(body, conditions.limit()).await.map(|body| (body, slot))
+    };
+    let (body, slot) = timeout(door.gateway.limits.body_time, reading)
         .await
         .map_err(|_| Refusal::new(Code::Timeout, "the request's body did not arrive in time"))??;
     conditions.check(&body)?;
-    Ok(Came::Whole(Some(body)))
+    Ok(Came::Whole { body: Some(body), _slot: slot })
 }
 
 /// The request to send: what was judged, the headers with the secret put on, and

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use http::header::HOST;
 use policies::{Authority, Code, Facts, Limits, Permit, PolicyHash, Refusal, TunnelPermit};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::audit::{Allowed, Decision, Outcome, Protocol, Seq};
 use crate::connection::Connection;
@@ -45,6 +45,7 @@ pub(crate) struct AuditedTunnel {
 /// the outcome is stored.
 pub(crate) struct Tally {
     door: Arc<Door>,
+    _slot: OwnedSemaphorePermit,
     limits: Limits,
     seq: Seq,
     started: Instant,
@@ -196,12 +197,16 @@ impl Record {
     }
 
     fn store(&mut self, decision: &Decision, what: What, judged_by: PolicyHash) -> Result<Arc<Tally>, Refusal> {
+        let slot = self.door.requests.clone().try_acquire_owned().map_err(|_| {
+            Refusal::new(Code::GroupLimit, "the sandbox has too many requests under way; let some of them end")
+        })?;
         let seq = self.door.gateway.ledger.decided(decision).map_err(|down| {
             tracing::error!(error = %down, "Audit log is down, requests are refused");
             Refusal::new(Code::AuditUnavailable, down.to_string())
         })?;
         let tally = Arc::new(Tally {
             door: self.door.clone(),
+            _slot: slot,
             limits: *self.door.policy.load().limits(),
             seq,
             started: Instant::now(),
@@ -422,24 +427,4 @@ fn visible(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Attacks L01, L02: nothing a sandbox sends steers a log or a terminal.
-    #[test]
-    fn what_was_sent_is_made_visible() {
-        assert_eq!(visible(b"/a?b"), "/a?b");
-        assert_eq!(visible(b"a\r\n\x1b[2J\x9b\0"), "a\\u000d\\u000a\\u001b[2J\\u009b\\u0000");
-        assert_eq!(visible("\u{202e}".as_bytes()), "\\u00e2\\u0080\\u00ae");
-        let long = visible(&[b'a'; 5000]);
-        assert!(long.ends_with("a… (5000 bytes)") && long.len() < EXCERPT + 40, "{long}");
-    }
-
-    #[test]
-    fn users_and_passwords_are_left_out() {
-        assert_eq!(without_user("a.test:443"), "a.test:443");
-        assert_eq!(without_user("me:secret@a.test:443"), "…@a.test:443");
-        assert_eq!(without_user("http://me:secret@a.test/x@y"), "http://…@a.test/x@y");
-        assert_eq!(without_user("http://a.test/me@b"), "http://a.test/me@b");
-    }
-}
+mod tests;

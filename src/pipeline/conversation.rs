@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 
 use containers::protocol::{FromGuest, ToGuest};
 
+use super::egress;
 use super::reply::{self, Answer};
 use super::sandbox::{Sandbox, StartSandbox};
 use super::telling::outgoing;
@@ -137,7 +138,8 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
     /// What the chat gets: the answer, what the door refused meanwhile, and the end.
     fn outgoing(&self, turn: Turn, run: &Run) -> Vec<NewOutgoing> {
         let Turn { message, answer, .. } = turn;
-        let replies = answer.into_messages().into_iter().map(|text| outgoing(OutgoingKind::Reply, text, &message));
+        let say = |text| outgoing(OutgoingKind::Reply, egress::say(&self.worker.shared, self.group, text), &message);
+        let replies = answer.into_messages().into_iter().map(say);
         let mut all: Vec<_> = replies.collect();
         let notice = self.worker.shared.notice(self.group, run);
         all.extend(notice.map(|text| outgoing(OutgoingKind::Notice, text, &message)));

@@ -14,6 +14,7 @@
 //! - Nothing of a chat that is not registered is written or logged (14).
 
 mod conversation;
+mod egress;
 mod dispatcher;
 mod live;
 pub mod notice;
@@ -33,6 +34,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use policies::GroupName;
+use proxy::ports::Secrets;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -67,6 +69,8 @@ pub struct Parts<S> {
     pub store: Arc<Store>,
     /// What went through the door.
     pub ledger: Arc<AuditLog>,
+    /// What no reply may hold.
+    pub secrets: Arc<dyn Secrets>,
     /// Starts sandboxes.
     pub sandboxes: S,
     /// Numbers.
@@ -98,13 +102,14 @@ pub struct Snapshot {
 impl Pipeline {
     /// Settles what a dead daemon left, then starts to work.
     pub fn start<S: StartSandbox>(parts: Parts<S>) -> Result<(Arc<Pipeline>, PipelineTask), StoreError> {
-        let Parts { home, store, ledger, sandboxes, settings } = parts;
+        let Parts { home, store, ledger, secrets, sandboxes, settings } = parts;
         let (events, inbox) = mpsc::unbounded_channel();
         let outbox = outbox::start(Arc::clone(&store), settings.patience);
         let shared = Arc::new(Shared {
             home,
             store: Arc::clone(&store),
             ledger,
+            secrets,
             sandboxes,
             settings,
             outbox: outbox.clone(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use policies::GroupName;
+use proxy::ports::Secrets;
 use tokio::sync::mpsc;
 
 use super::Settings;
@@ -20,6 +21,7 @@ pub(super) struct Shared<S> {
     pub(super) home: Home,
     pub(super) store: Arc<Store>,
     pub(super) ledger: Arc<AuditLog>,
+    pub(super) secrets: Arc<dyn Secrets>,
     pub(super) sandboxes: S,
     pub(super) settings: Settings,
     pub(super) outbox: OutboxHandle,

@@ -4,7 +4,7 @@
 //! with a key of its own, an agent could leave data in an account of its choosing.
 
 use http::HeaderMap;
-use http::header::HeaderName;
+use http::header::{HeaderName, SEC_WEBSOCKET_PROTOCOL};
 use policies::{Code, Refusal};
 
 /// A header whose name holds one of these authenticates, or may.
@@ -51,7 +51,12 @@ const HARMLESS: [&str; 8] =
 /// Refuses whatever authenticates outside of the one place. `query` is without it.
 pub(super) fn refuse_others(query: &str, headers: &HeaderMap, place: Option<&HeaderName>) -> Result<(), Refusal> {
     let foreign = headers.keys().any(|name| Some(name) != place && holds(name.as_str(), &IN_HEADERS));
-    if foreign || query.split(['&', ';']).any(parameter_authenticates) {
+    // Browsers cannot set headers on a WebSocket, so some APIs take keys in this one.
+    let subprotocol = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().any(|value| {
+        let value = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+        value.contains(['.', '=']) || value.contains("bearer") || holds(&value, &IN_HEADERS)
+    });
+    if foreign || subprotocol || query.split(['&', ';']).any(parameter_authenticates) {
         return Err(not_the_surrogate());
     }
     Ok(())

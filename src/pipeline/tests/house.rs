@@ -5,6 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use policies::GroupName;
+use proxy::ports::{SecretUnavailable, Secrets};
+use proxy::scan::{Watched, WatchedKind, Watchlist};
+use secrecy::SecretString;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -69,6 +72,7 @@ impl House {
             home: self.home.clone(),
             store: Arc::clone(&self.store),
             ledger: Arc::clone(&self.fakes.ledger),
+            secrets: Arc::new(Guarded),
             sandboxes: self.fakes.clone(),
             settings: self.settings,
         })
@@ -152,5 +156,22 @@ impl Terminal {
             }
             all.push((out.kind, out.text));
         }
+    }
+}
+
+/// A secret that no reply may hold.
+pub(super) const SECRET: &str = "bank-real-0123456789abcdef";
+
+/// A vault with nothing but [`SECRET`].
+struct Guarded;
+
+impl Secrets for Guarded {
+    fn reveal(&self, _: &str) -> Result<SecretString, SecretUnavailable> {
+        Ok(SecretString::from(SECRET))
+    }
+
+    fn watchlist(&self) -> Arc<Watchlist> {
+        let what = WatchedKind::Secret { credential: "bank".into() };
+        Arc::new(Watchlist::build([Watched::new(what, &SecretString::from(SECRET))]).unwrap())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::house::House;
+use super::house::{House, SECRET};
 use crate::channels::protocol::{OutgoingKind, ToChannel};
 use crate::pipeline::retries::RETRIES;
 use crate::pipeline::sandbox::StartFailure;
@@ -25,6 +25,23 @@ async fn a_message_is_accepted_and_answered() {
     assert_eq!(house.started(), 1, "the sandbox was kept for the follow-up");
     running.pipeline.shutdown().await;
     assert_eq!(house.live(), 0);
+}
+
+/// Invariants 1 and 6: a chat is a way out as well.
+#[tokio::test]
+async fn a_reply_that_holds_a_secret_is_withheld_and_recorded() {
+    let house = House::new();
+    let group = house.group("family");
+    let running = house.start();
+    let mut terminal = running.terminal(Some(&group)).await;
+    terminal.send("family", "m1", &format!("echo {SECRET}")).await;
+    assert_eq!(terminal.next().await, ToChannel::Accepted { id: "m1".into() });
+    let [(kind, text)] = &terminal.answer_to("m1").await[..] else { panic!("one answer") };
+    assert_eq!(*kind, REPLY);
+    assert!(text.contains("withheld") && text.contains("credential bank") && !text.contains(SECRET), "{text}");
+    running.pipeline.shutdown().await;
+    let log = std::fs::read(house.home.audit_db()).unwrap_or_default();
+    assert!(!log.windows(SECRET.len()).any(|part| part == SECRET.as_bytes()), "the log does not hold it either");
 }
 
 #[tokio::test]
