@@ -38,6 +38,8 @@ pub struct Config {
     pub queue: Queue,
     /// `[upstream]`.
     pub upstream: Upstream,
+    /// `[alarm]`.
+    pub alarm: Alarm,
     /// `[channels.NAME]`.
     pub channels: Channels,
     /// `[credentials.NAME]`.
@@ -70,6 +72,13 @@ pub struct Queue {
     pub sandboxes: usize,
     /// One that has nothing to do closes after this.
     pub idle: Duration,
+}
+
+/// Whom an alarm is told, beside the main group's chat.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Alarm {
+    /// A program by its full path with its arguments; empty for none.
+    pub command: Vec<String>,
 }
 
 /// The channels that are programs of their own.

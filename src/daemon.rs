@@ -10,6 +10,7 @@ use containers::{ConnectError, Engine};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
+use crate::alarms::Alarms;
 use crate::channels::program::{self, Pauses, Program};
 use crate::config::{Config, ConfigError, WHATSAPP, WHATSAPP_PROGRAM};
 use crate::control::held::Held;
@@ -30,6 +31,7 @@ pub struct Daemon {
     pipeline: Arc<Pipeline>,
     pipeline_task: PipelineTask,
     control_task: JoinHandle<()>,
+    alarms: Alarms,
     channel_tasks: Vec<JoinHandle<()>>,
     ending: watch::Sender<bool>,
     // Given up last: nobody else may serve the home before all of the above has ended.
@@ -105,10 +107,11 @@ impl Daemon {
         let (pipeline, pipeline_task) = Pipeline::start(Parts {
             home: home.clone(),
             store: Arc::clone(&store),
-            ledger,
+            ledger: Arc::clone(&ledger),
             sandboxes: Arc::clone(&sandboxes),
             settings,
         })?;
+        let alarms = watch_alarms(ledger, &config, Arc::clone(&pipeline));
         let (ending, _) = watch::channel(false);
         let control = Control {
             store: Arc::clone(&store),
@@ -124,7 +127,7 @@ impl Daemon {
         let channel_tasks = start_channels(home, &config, &pipeline, &ending);
         tracing::info!(home = %home, engine = described, orphans, "the daemon serves");
         let facts = Facts { socket, engine: described, orphans, cap: settings.cap };
-        Ok(Daemon { facts, store, pipeline, pipeline_task, control_task, channel_tasks, ending, _lock: lock })
+        Ok(Daemon { facts, store, pipeline, pipeline_task, control_task, alarms, channel_tasks, ending, _lock: lock })
     }
 
     /// What a person may want to know about it.
@@ -153,8 +156,18 @@ impl Daemon {
         }
         let _ = self.control_task.await;
         let _ = self.pipeline_task.await;
+        self.alarms.end().await;
         tracing::info!("the daemon has ended");
     }
+}
+
+/// Alarms go to the main group's chat and to the owner's command.
+fn watch_alarms(ledger: Arc<AuditLog>, config: &Config, pipeline: Arc<Pipeline>) -> Alarms {
+    Alarms::start(ledger, config.alarm.command.clone(), move |text| match pipeline.tell_owner(text) {
+        Ok(true) => {}
+        Ok(false) => tracing::warn!("An alarm was told to nobody: no group is the main group"),
+        Err(error) => tracing::error!(%error, "An alarm could not be told"),
+    })
 }
 
 /// Starts the channels that are programs. One whose program is missing is said so, and

@@ -32,6 +32,8 @@ pub mod sandboxes;
 
 pub mod pipeline;
 
+pub mod alarms;
+
 pub mod control;
 
 pub mod daemon;

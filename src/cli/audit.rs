@@ -2,6 +2,8 @@
 //!
 //! Reads the log's own file: works with a running daemon and without one.
 
+mod csv;
+mod digest;
 mod follow;
 mod table;
 
@@ -34,6 +36,8 @@ pub struct AuditArgs {
 enum AuditCommand {
     /// Check that no record was changed, removed, moved or put in
     Verify(VerifyArgs),
+    /// Show where the data of each group went
+    Digest(digest::DigestArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -62,6 +66,17 @@ struct ShowArgs {
     /// One line of JSON each, with every field
     #[arg(long)]
     json: bool,
+    /// As CSV that is safe to open in a spreadsheet
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+}
+
+/// What an entry is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Table,
+    Json,
+    Csv,
 }
 
 #[derive(Debug, clap::Args)]
@@ -82,6 +97,7 @@ pub fn run(args: &AuditArgs, home: &Home) -> anyhow::Result<ExitCode> {
     let out = &mut std::io::stdout().lock();
     match &args.command {
         Some(AuditCommand::Verify(verify_args)) => verify(verify_args, home, out),
+        Some(AuditCommand::Digest(digest_args)) => digest::run(digest_args, home, out),
         None => show(&args.show, home, out),
     }
 }
@@ -93,8 +109,9 @@ pub(super) fn whole(home: &Home) -> anyhow::Result<String> {
 
 fn show(args: &ShowArgs, home: &Home, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     if !home.audit_db().exists() && !args.follow {
-        if !args.json {
-            writeln!(out, "Nothing was asked at a door of {home} yet.")?;
+        match args.form() {
+            Form::Table => writeln!(out, "Nothing was asked at a door of {home} yet.")?,
+            Form::Json | Form::Csv => print(&[], args.form(), true, out)?,
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -103,12 +120,10 @@ fn show(args: &ShowArgs, home: &Home, out: &mut dyn Write) -> anyhow::Result<Exi
         return follow(args, home, reader, out);
     }
     let entries = reader.entries(&args.filter())?;
-    if args.json {
-        entries.iter().try_for_each(|entry| writeln!(out, "{}", entry.to_json()))?;
-    } else if entries.is_empty() {
-        writeln!(out, "Nothing in the log matches.")?;
-    } else {
-        write!(out, "{}", table::table(&entries, &TimeZone::system()))?;
+    match args.form() {
+        Form::Table if entries.is_empty() => writeln!(out, "Nothing in the log matches.")?,
+        Form::Table => write!(out, "{}", table::table(&entries, &TimeZone::system()))?,
+        form => print(&entries, form, true, out)?,
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)
@@ -116,23 +131,31 @@ fn show(args: &ShowArgs, home: &Home, out: &mut dyn Write) -> anyhow::Result<Exi
 
 fn follow(args: &ShowArgs, home: &Home, mut reader: AuditReader, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let mut follower = Follower::start(&reader, args.filter())?;
-    let mut seen = None;
+    let (mut seen, mut first) = (None, true);
     loop {
         let version = reader.version()?;
         if seen != Some(version) || follower.is_waiting() {
             seen = Some(version);
             reader = reader.while_served(home.is_served());
             let entries = follower.step(&reader)?;
-            print(&entries, args.json, out)?;
+            print(&entries, args.form(), first, out)?;
+            first = false;
         }
         std::thread::sleep(LOOK_EVERY);
     }
 }
 
-fn print(entries: &[AuditEntry], json: bool, out: &mut dyn Write) -> std::io::Result<()> {
+/// Entries line by line; the first of a CSV file are preceded by its headings.
+fn print(entries: &[AuditEntry], form: Form, first: bool, out: &mut dyn Write) -> std::io::Result<()> {
+    if first && form == Form::Csv {
+        write!(out, "{}\r\n", csv::HEADINGS)?;
+    }
     for entry in entries {
-        let line = if json { entry.to_json() } else { table::line(entry, &TimeZone::system()) };
-        writeln!(out, "{line}")?;
+        match form {
+            Form::Table => writeln!(out, "{}", table::line(entry, &TimeZone::system()))?,
+            Form::Json => writeln!(out, "{}", entry.to_json())?,
+            Form::Csv => write!(out, "{}\r\n", csv::record(entry))?,
+        }
     }
     out.flush()
 }
@@ -182,6 +205,14 @@ fn verify(args: &VerifyArgs, home: &Home, out: &mut dyn Write) -> anyhow::Result
 }
 
 impl ShowArgs {
+    fn form(&self) -> Form {
+        match (self.json, self.csv) {
+            (true, _) => Form::Json,
+            (_, true) => Form::Csv,
+            _ => Form::Table,
+        }
+    }
+
     fn filter(&self) -> Filter {
         let which = match (self.allowed, self.denied) {
             (true, _) => Some(Which::Allowed),

@@ -10,7 +10,9 @@ use toml::Spanned;
 
 use super::credential::{self, CredentialHost, Place, Shape};
 use super::problem::{ConfigProblem, ConfigProblems, Shown};
-use super::{Channels, Config, Credential, Engine, Pinned, Queue, SecretSource, Upstream, Whatsapp, typed, values};
+use super::{
+    Alarm, Channels, Config, Credential, Engine, Pinned, Queue, SecretSource, Upstream, Whatsapp, typed, values,
+};
 
 pub(super) fn check(name: &str, text: &str, dir: &Path, file: typed::File) -> Result<Config, ConfigProblems> {
     let mut check = Check { name, text, dir, problems: Vec::new() };
@@ -18,6 +20,7 @@ pub(super) fn check(name: &str, text: &str, dir: &Path, file: typed::File) -> Re
         engine: check.engine(&file.engine),
         queue: check.queue(&file.queue),
         upstream: check.upstream(&file.upstream),
+        alarm: check.alarm(&file.alarm),
         channels: Channels { whatsapp: check.whatsapp(&file.channels.whatsapp) },
         credentials: check.credentials(&file.credentials),
         canaries: check.canaries(&file.canaries),
@@ -89,6 +92,22 @@ impl Check<'_> {
             }
         }
         Upstream { resolver: self.text(&typed.resolver, values::resolver).unwrap_or_default(), extra_ca, hosts }
+    }
+
+    fn alarm(&mut self, typed: &typed::Alarm) -> Alarm {
+        let command = self.list(typed.command.as_ref(), |word| {
+            if word.contains('\0') {
+                Err("a program's arguments cannot hold a NUL".to_owned())
+            } else {
+                Ok(word.to_owned())
+            }
+        });
+        let program = typed.command.as_ref().and_then(|command| command.get_ref().first());
+        if let Some(program) = program.filter(|program| !program.get_ref().starts_with('/')) {
+            let message = "the program's full path is wanted here: it is started without a shell, and not looked for";
+            self.problem(program.span(), Shown::Plainly, message.to_owned());
+        }
+        Alarm { command }
     }
 
     fn credentials(&mut self, typed: &BTreeMap<Spanned<String>, typed::Credential>) -> BTreeMap<Arc<str>, Credential> {

@@ -224,7 +224,16 @@ fn secrets_are_read_without_their_line_break() {
 }
 
 #[test]
+fn an_alarm_command_is_a_program_and_its_arguments() {
+    let config = parse("[alarm]\ncommand = [\"/usr/bin/notify\", \"Doorward; rm -rf\"]").unwrap();
+    assert_eq!(config.alarm.command, ["/usr/bin/notify", "Doorward; rm -rf"]);
+    assert!(parse("").unwrap().alarm.command.is_empty());
+    assert!(problems("[alarm]\ncommand = [\"notify\"]").contains("full path"));
+    assert!(problems("[alarm]\ncommand = []").contains("empty"));
+    assert!(problems("[alarm]\ncommand = \"/bin/mail\"").contains(":2:"));
+}
 
+#[test]
 fn the_output_of_a_program_is_a_secret_for_a_while() {
     let credential = |lines: &str| {
         let text =

@@ -11,6 +11,7 @@ pub(super) struct File {
     pub(super) engine: Engine,
     pub(super) queue: Queue,
     pub(super) upstream: Upstream,
+    pub(super) alarm: Alarm,
     pub(super) channels: Channels,
     pub(super) credentials: BTreeMap<Spanned<String>, Credential>,
     pub(super) canaries: BTreeMap<Spanned<String>, Spanned<String>>,
@@ -54,6 +55,12 @@ pub(super) struct Upstream {
     pub(super) resolver: Option<Spanned<String>>,
     pub(super) extra_ca: Vec<Spanned<String>>,
     pub(super) hosts: BTreeMap<Spanned<String>, Spanned<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Alarm {
+    pub(super) command: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 #[derive(Deserialize)]

@@ -41,10 +41,10 @@ use self::outbox::{OutboxHandle, Patience};
 use self::retries::Backoff;
 use self::sandbox::StartSandbox;
 use self::shared::Shared;
-use crate::channels::protocol::ChannelState;
+use crate::channels::protocol::{ChannelState, OutgoingKind};
 use crate::home::Home;
 use crate::store::ledger::AuditLog;
-use crate::store::{Store, StoreError};
+use crate::store::{NewOutgoing, Store, StoreError};
 
 /// The running pipeline.
 #[derive(Debug)]
@@ -128,6 +128,14 @@ impl Pipeline {
         let (done, stopped) = oneshot::channel();
         self.tell(Event::Stop(group.clone(), done));
         stopped.await.unwrap_or(false)
+    }
+
+    /// Says something in the main group's chat. Whether there is one.
+    pub fn tell_owner(&self, text: String) -> Result<bool, StoreError> {
+        let Some(main) = self.store.groups()?.into_iter().find(|group| group.is_main) else { return Ok(false) };
+        self.store.enqueue(&main.name, None, &NewOutgoing { kind: OutgoingKind::Notice, text, in_reply_to: None })?;
+        self.outbox.wake();
+        Ok(true)
     }
 
     /// What the queue holds right now.

@@ -62,7 +62,7 @@ async fn a_stream_that_sends_too_much_is_cut_alone() {
 #[tokio::test]
 async fn requests_over_the_minute_are_refused_before_anything_is_done() {
     let world = limited("requests_per_minute = 2").await;
-    for status in [200, 200, 403] {
+    for status in [200, 200, 429] {
         assert_eq!(world.family.get("cdn.allowed.test", "/").await.status, status);
         world.settled().await;
     }
@@ -84,7 +84,7 @@ async fn heads_and_bodies_use_up_the_day() {
     let head = world.log.only().decision.head_bytes.unwrap();
     assert_eq!((world.log.only().outcome().bytes_up, world.wallet.spent().1), (0, head));
     let refused = world.family.get("cdn.allowed.test", &format!("/{}", "a".repeat(1500))).await;
-    assert_eq!(refused.status, 403);
+    assert_eq!(refused.status, 429);
     let mut client = world.family.tunnel("cdn.allowed.test:443").await;
     client.send(put(1000)).await;
     client.send(".".repeat(1000)).await;

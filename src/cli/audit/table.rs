@@ -1,6 +1,8 @@
 //! The log as lines for people. Everything that came from a sandbox is made
 //! visible before it is measured or shown.
 
+use std::ops::RangeInclusive;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -8,6 +10,9 @@ use crate::store::ledger::visible::on_screen;
 use crate::store::ledger::{AuditEntry, Ending, OutcomeRecord};
 
 const HEADINGS: [&str; 8] = ["TIME", "GROUP", "VERDICT", "REQUEST", "UP", "DOWN", "TOOK", "BECAUSE"];
+
+/// The columns that are numbers, which stand to the right.
+const NUMBERS: RangeInclusive<usize> = 4..=6;
 
 /// What a followed log gives each column: lines come one by one.
 const WIDTHS: [usize; 8] = [19, 10, 11, 40, 8, 8, 7, 0];
@@ -18,29 +23,34 @@ const REQUEST_AT_MOST: usize = 72;
 /// Entries under headings.
 pub(super) fn table(entries: &[AuditEntry], zone: &TimeZone) -> String {
     let rows: Vec<[String; 8]> = entries.iter().map(|entry| cells(entry, zone)).collect();
-    let mut widths = HEADINGS.map(str::len);
-    for row in &rows {
+    columns(&HEADINGS, &rows, NUMBERS)
+}
+
+/// Rows under headings, each column as wide as its widest cell.
+pub(super) fn columns(headings: &[&str; 8], rows: &[[String; 8]], numbers: RangeInclusive<usize>) -> String {
+    let mut widths = headings.map(str::len);
+    for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    let mut text = format!("{}\n", joined(&HEADINGS.map(str::to_owned), &widths));
-    rows.iter().for_each(|row| text.push_str(&format!("{}\n", joined(row, &widths))));
+    let mut text = format!("{}\n", joined(&headings.map(str::to_owned), &widths, &numbers));
+    rows.iter().for_each(|row| text.push_str(&format!("{}\n", joined(row, &widths, &numbers))));
     text
 }
 
 /// One entry on its own.
 pub(super) fn line(entry: &AuditEntry, zone: &TimeZone) -> String {
-    joined(&cells(entry, zone), &WIDTHS)
+    joined(&cells(entry, zone), &WIDTHS, &NUMBERS)
 }
 
-fn joined(cells: &[String; 8], widths: &[usize; 8]) -> String {
+fn joined(cells: &[String; 8], widths: &[usize; 8], numbers: &RangeInclusive<usize>) -> String {
     let padded: Vec<String> = cells
         .iter()
         .zip(widths)
         .enumerate()
         .map(|(column, (cell, width))| match column {
-            4..=6 => format!("{cell:>width$}"),
+            column if numbers.contains(&column) => format!("{cell:>width$}"),
             _ => format!("{cell:<width$}"),
         })
         .collect();
@@ -107,20 +117,23 @@ fn because(entry: &AuditEntry) -> String {
     let status = entry.outcome.as_ref().and_then(|outcome| outcome.status).filter(|_| reason.is_none());
     let parts = [status.map(|status| status.to_string()), reason, rule];
     let mut text = parts.into_iter().flatten().collect::<Vec<_>>().join("  ");
+    if let Some(repeated) = decision.repeated {
+        text.insert_str(0, &format!("{repeated} times more  "));
+    }
     if decision.alarm || entry.outcome.as_ref().is_some_and(|outcome| outcome.alarm) {
         text.insert_str(0, "ALARM  ");
     }
     text
 }
 
-fn time(at: i64, zone: &TimeZone) -> String {
+pub(super) fn time(at: i64, zone: &TimeZone) -> String {
     match Timestamp::from_millisecond(at) {
         Ok(at) => at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
         Err(_) => dash(),
     }
 }
 
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     let scaled = |unit: u64| format!("{}.{}", bytes / unit, bytes % unit / (unit / 10));
     match bytes {
         0..1_000 => format!("{bytes} B"),
@@ -138,7 +151,7 @@ fn took(micros: u64) -> String {
     }
 }
 
-fn cut(text: &str, at_most: usize) -> String {
+pub(super) fn cut(text: &str, at_most: usize) -> String {
     match text.char_indices().nth(at_most) {
         Some(_) => text.chars().take(at_most - 1).chain(['…']).collect(),
         None => text.to_owned(),

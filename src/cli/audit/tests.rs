@@ -50,6 +50,7 @@ fn run_at(home: &Home, args: &[&str]) -> (String, ExitCode) {
     let mut out = Vec::new();
     let code = match &parsed.command {
         Some(AuditCommand::Verify(args)) => verify(args, home, &mut out).unwrap(),
+        Some(AuditCommand::Digest(args)) => digest::run(args, home, &mut out).unwrap(),
         None => show(&parsed.show, home, &mut out).unwrap(),
     };
     (String::from_utf8(out).unwrap(), code)
@@ -226,4 +227,88 @@ fn times_are_read_as_people_write_them() {
     assert_eq!(at("2026-11-01T18:30:00Z"), "2026-11-01 19:30");
     let error = since_at("yesterday", &now).unwrap_err().to_string();
     assert!(error.contains("`2h`") && error.contains("`2026-11-23`"), "{error}");
+}
+
+fn at_host(host: &str, decision: Decision) -> Decision {
+    Decision { host: Some(host.into()), head_bytes: Some(100), ..decision }
+}
+
+#[test]
+fn a_digest_says_where_data_went() {
+    let scene = Scene::new();
+    for bytes_up in [1_000, 2_000] {
+        let seq = scene.log.decided(&at_host("api.example", decision(Allowed::Allow, "/v1"))).unwrap();
+        scene.ended(seq, &Outcome { bytes_up, bytes_down: 5, ..Outcome::default() });
+    }
+    let private = Outcome { code: Some(Code::ResolvedPrivate), ..Outcome::default() };
+    let seq = scene.log.decided(&at_host("api.example", decision(Allowed::Allow, "/v1"))).unwrap();
+    scene.ended(seq, &private);
+    scene.log.decided(&at_host("api.example", decision(Allowed::Allow, "/open"))).unwrap();
+    let denied = at_host("evil\u{202e}.example", decision(Allowed::Deny, "/"));
+    for alarm in [false, false, true] {
+        let code = if alarm { Code::SecretInRequest } else { Code::NotAllowed };
+        scene.log.decided(&Decision { alarm, code: Some(code), ..denied.clone() }).unwrap();
+    }
+    let (text, code) = scene.run(&["digest"]);
+    assert_eq!(code, ExitCode::SUCCESS);
+    let (heading, rest) = text.split_once('\n').unwrap();
+    assert!(heading.starts_with("Where data went since "), "{heading}");
+    let (rest, head) = rest.split_once("\nThe log ends with record ").unwrap();
+    assert_eq!(
+        rest,
+        "
+GROUP   HOST                  REQUESTS      UP  DOWN  REFUSED  ALARMS  MOSTLY BECAUSE
+family  evil\\u{202e}.example         3     0 B   0 B        3       1  not_allowed
+family  api.example                  4  3.4 kB  10 B        1       0  resolved_private
+
+Allowed requests without an outcome: 1. They are under way or were interrupted; what their bodies held is not counted.
+"
+    );
+    let (verified, _) = scene.run(&["verify"]);
+    let expected = verified.lines().last().unwrap();
+    assert!(head.contains(expected), "{head} / {expected}");
+}
+
+#[test]
+fn a_digest_of_a_group_and_a_time_leaves_the_rest_out() {
+    let scene = Scene::new();
+    scene.log.decided(&at_host("api.example", decision(Allowed::Deny, "/v1"))).unwrap();
+    let ways = |args: &[&str]| {
+        let (json, _) = scene.run(&[&["digest", "--json"], args].concat());
+        let whole: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert!(whole["head"]["hash"].as_str().is_some_and(|hash| hash.len() == 64), "{whole}");
+        whole["ways"].as_array().unwrap().len()
+    };
+    assert_eq!((ways(&[]), ways(&["--group", "family"]), ways(&["--group", "work"])), (1, 1, 0));
+    assert_eq!(ways(&["--since", "2100-01-01"]), 0);
+    assert!(scene.run(&["digest", "--group", "work"]).0.starts_with("Nothing was asked at a door since "));
+}
+
+/// A sandbox can ask for any number of hosts; the screen stays one.
+#[test]
+fn a_digest_stays_on_one_screen() {
+    let scene = Scene::new();
+    for number in 0..40 {
+        scene.log.decided(&at_host(&format!("h{number}.example"), decision(Allowed::Deny, "/"))).unwrap();
+    }
+    let (text, _) = scene.run(&["digest"]);
+    assert!(text.lines().count() < 24 && text.contains("(25 more hosts)        25 "), "{text}");
+}
+
+#[test]
+fn csv_is_for_spreadsheets() {
+    let scene = Scene::new();
+    let seq = scene.log.decided(&decision(Allowed::Allow, "/v1")).unwrap();
+    scene.ended(seq, &Outcome { status: Some(204), bytes_up: 7, ..Outcome::default() });
+    let formula = "=HYPERLINK(\"http://evil.example\")\r\n";
+    scene.log.decided(&Decision { raw_target: Some(formula.into()), ..decision(Allowed::Deny, "/x,y") }).unwrap();
+    let (text, _) = scene.run(&["--csv"]);
+    let lines: Vec<&str> = text.strip_suffix("\r\n").unwrap().split("\r\n").collect();
+    assert_eq!(lines.len(), 3, "{text}");
+    let columns = lines[0].split(',').count();
+    assert_eq!(lines[1].split(',').count(), columns, "{text}");
+    assert!(lines[1].contains(",\"api.example\",443,\"GET\",\"/v1\",,"), "{text}");
+    assert!(lines[2].contains(",\"/x,y\",,\"'=HYPERLINK(\"\"http://evil.example\"\")\\u{d}'\\u{a}\","), "{text}");
+    let (none, _) = scene.run(&["--csv", "--group", "work"]);
+    assert_eq!(none.split("\r\n").count(), 2, "the headings stay: {none}");
 }

@@ -106,6 +106,6 @@ pub(super) fn verify(connection: &Connection, head: Option<&str>) -> rusqlite::R
     Ok(Ok(Verified { records: last.seq, head: hex(&last.hash), holds_head }))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -40,12 +40,14 @@ impl Durable {
             while stopped.recv_timeout(OUTCOMES_EVERY) == Err(RecvTimeoutError::Timeout) {
                 // What could not be written is tried again even if nobody asks for
                 // anything; while it fails, whoever asks is told.
+                shared.count_floods(Some(Instant::now()));
                 let _ = shared.catch_up();
                 if synced.elapsed() >= EVERY {
                     tick(&shared, &mut connection);
                     synced = Instant::now();
                 }
             }
+            shared.count_floods(None);
             tick(&shared, &mut connection);
         });
         if let Err(error) = &thread {

@@ -12,11 +12,16 @@
 //! - What cannot be stored is an error: there is no buffer for decisions. Outcomes
 //!   wait in memory, in bounds, for the next decision's commit or a tenth of a second:
 //!   `kill -9` can cost that much of them, which then read as interrupted.
+//! - Of one and the same denial the first twenty of a minute have a record each; more
+//!   are counted, and the count is written when the minute is over. `kill -9` can cost
+//!   that count, never a decision that let something out.
 //! - A log that was removed is not begun anew behind its owner's back.
 
 mod chain;
+mod digest;
 mod durable;
 mod filter;
+mod flood;
 mod reader;
 mod record;
 pub mod visible;
@@ -25,6 +30,7 @@ mod writer;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use policies::GroupName;
 use proxy::audit::{Decision, Ledger, LedgerDown, Outcome, Seq};
@@ -33,9 +39,11 @@ use tokio::sync::broadcast;
 
 use super::{Millis, RunId, StoreError, now};
 use durable::Durable;
+use flood::Floods;
 use writer::{Event, Writer};
 
 pub use chain::{BadRecord, Verified, VerifyError};
+pub use digest::{Digest, Head, Way};
 pub use filter::{Filter, Which};
 pub use reader::{AuditReader, UsedSince};
 pub use record::{AuditEntry, DecisionRecord, Ending, OutcomeRecord, RuleRecord};
@@ -46,6 +54,8 @@ pub struct AuditLog {
     shared: Arc<Shared>,
     reader: Mutex<Option<(u64, AuditReader)>>,
     followers: broadcast::Sender<Recorded>,
+    /// Apart from the others, so that no flood of them can crowd out an alarm.
+    alarms: broadcast::Sender<Recorded>,
     _durable: Durable,
 }
 
@@ -56,6 +66,8 @@ pub enum Recorded {
     Decision(Seq, Arc<Decision>),
     /// How the request of a decision ended.
     Outcome(Seq, Arc<Outcome>),
+    /// Something happened that is no request.
+    Notice(Seq, Arc<Notice>),
 }
 
 /// An event that is no request: the log was opened, a message went out, …
@@ -75,6 +87,7 @@ pub struct Notice {
 struct Shared {
     path: PathBuf,
     writer: Mutex<Writer>,
+    floods: Mutex<Floods>,
     /// Whether something was written that no fsync has covered yet.
     dirty: AtomicBool,
     /// Grows when the file had to be opened anew; others then reopen theirs.
@@ -90,14 +103,20 @@ impl AuditLog {
         let shared = Arc::new(Shared {
             path: path.to_path_buf(),
             writer: Mutex::new(Writer::create(path)?),
+            floods: Mutex::default(),
             dirty: AtomicBool::new(false),
             generation: AtomicU64::new(0),
             unsynced: Mutex::new(None),
             sync_failed: AtomicBool::new(false),
         });
         let durable = Durable::start(Arc::clone(&shared));
-        let log =
-            AuditLog { shared, reader: Mutex::new(None), followers: broadcast::channel(4096).0, _durable: durable };
+        let log = AuditLog {
+            shared,
+            reader: Mutex::new(None),
+            followers: broadcast::channel(4096).0,
+            alarms: broadcast::channel(4096).0,
+            _durable: durable,
+        };
         log.append("notice", None, &Notice { what: "opened", group: None, text: "the audit log was opened".into() })?;
         Ok(log)
     }
@@ -108,9 +127,16 @@ impl AuditLog {
         self.followers.subscribe()
     }
 
+    /// Of the new events only alarms and notices: what the owner is told at once.
+    pub fn subscribe_to_alarms(&self) -> broadcast::Receiver<Recorded> {
+        self.alarms.subscribe()
+    }
+
     /// Stores an event that is no request.
     pub fn notice(&self, notice: &Notice) -> Result<Seq, LedgerDown> {
-        self.append("notice", None, notice).map_err(down)
+        let seq = self.append("notice", None, notice).map_err(down)?;
+        self.tell(true, || Recorded::Notice(seq, Arc::new(notice.clone())));
+        Ok(seq)
     }
 
     /// Whether a run may have changed something upstream: any request of it that
@@ -175,10 +201,15 @@ impl AuditLog {
         result
     }
 
-    fn tell(&self, make: impl FnOnce() -> Recorded) {
-        if self.followers.receiver_count() > 0 {
+    fn tell(&self, urgent: bool, make: impl FnOnce() -> Recorded) {
+        let urgent = urgent && self.alarms.receiver_count() > 0;
+        if urgent || self.followers.receiver_count() > 0 {
+            let event = make();
             // An error only says that the last follower has just gone.
-            let _ = self.followers.send(make());
+            if urgent {
+                let _ = self.alarms.send(event.clone());
+            }
+            let _ = self.followers.send(event);
         }
     }
 }
@@ -186,17 +217,22 @@ impl AuditLog {
 impl Ledger for AuditLog {
     fn decided(&self, decision: &Decision) -> Result<Seq, LedgerDown> {
         self.shared.refuse_while_unsynced()?;
+        if lock(&self.shared.floods).counts(decision, Instant::now()) {
+            let last = Seq(lock(&self.shared.writer).last());
+            self.tell(decision.alarm, || Recorded::Decision(last, Arc::new(decision.clone())));
+            return Ok(last);
+        }
         let seq = self.append("decision", None, decision).map_err(down)?;
         if decision.alarm {
             self.shared.sync_now().map_err(down)?;
         }
-        self.tell(|| Recorded::Decision(seq, Arc::new(decision.clone())));
+        self.tell(decision.alarm, || Recorded::Decision(seq, Arc::new(decision.clone())));
         Ok(seq)
     }
 
     fn ended(&self, seq: Seq, outcome: &Outcome) -> Result<(), LedgerDown> {
         // Followers hear of it even while the disk does not take it.
-        self.tell(|| Recorded::Outcome(seq, Arc::new(outcome.clone())));
+        self.tell(outcome.alarm, || Recorded::Outcome(seq, Arc::new(outcome.clone())));
         let event = self.event("outcome", Some(seq), outcome).map_err(down)?;
         lock(&self.shared.writer).keep(event);
         if outcome.alarm {
@@ -227,6 +263,16 @@ impl Shared {
         self.generation.store(writer.generation(), Ordering::Release);
         self.dirty.store(true, Ordering::Release);
         appended
+    }
+
+    /// Writes the counts of floods: those that had their minute, or all at the end.
+    fn count_floods(&self, now: Option<Instant>) {
+        let due = lock(&self.floods).due(now);
+        for record in due {
+            // Among the outcomes, which wait in bounds while the disk takes nothing.
+            let record = visible::in_json(record.to_string());
+            lock(&self.writer).keep(Event { at_ms: crate::store::now(), kind: "decision", about: None, record });
+        }
     }
 
     /// Makes all that is committed survive a power cut.

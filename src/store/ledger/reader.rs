@@ -132,9 +132,18 @@ impl AuditReader {
 
     fn select(&self, sql: &str, values: Vec<Value>) -> Result<Vec<AuditEntry>, StoreError> {
         let opened = self.last_opened()?;
-        let read = || -> rusqlite::Result<Vec<AuditEntry>> {
+        self.rows(sql, values, |row| self.entry_from(row, opened))
+    }
+
+    pub(super) fn rows<T>(
+        &self,
+        sql: &str,
+        values: Vec<Value>,
+        from: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        let read = || -> rusqlite::Result<Vec<T>> {
             let mut select = self.connection.prepare_cached(sql)?;
-            select.query_map(params_from_iter(values), |row| self.entry_from(row, opened))?.collect()
+            select.query_map(params_from_iter(values), from)?.collect()
         };
         self.explained(read())
     }

@@ -65,6 +65,8 @@ pub struct DecisionRecord {
     pub alarm: bool,
     /// Let through by `mode = "observe"` alone.
     pub observed: bool,
+    /// How many denials this record stands for, where it is the count of a flood.
+    pub repeated: Option<u64>,
 }
 
 /// Where the rule that decided stands.

@@ -65,6 +65,11 @@ impl Writer {
         self.generation
     }
 
+    /// The number of the last row.
+    pub(super) fn last(&self) -> u64 {
+        self.last.seq
+    }
+
     /// Appends an event and, in the same commit before it, outcomes that have been
     /// waiting: two rows for a request, and one commit.
     pub(super) fn append(&mut self, event: Event) -> Result<Seq, StoreError> {
@@ -98,7 +103,7 @@ impl Writer {
             any = true;
         }
         if self.lost > 0 {
-            let text = format!("{} outcomes were lost while the log could not be written", self.lost);
+            let text = format!("{} outcomes or counts were lost while the log could not be written", self.lost);
             let record = serde_json::json!({ "what": "outcomes_lost", "text": text }).to_string();
             self.write(&[Event { at_ms: crate::store::now(), kind: "notice", about: None, record }])?;
             self.lost = 0;

@@ -1,0 +1,194 @@
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use policies::{Code, GroupName, SandboxId};
+use proxy::audit::{Identity, Ledger, Outcome, Protocol};
+use tokio::sync::mpsc;
+
+use super::*;
+
+fn alarm(group: &str, kind: &str) -> Alarm {
+    Alarm { kind: kind.into(), group: group.into(), ..Alarm::default() }
+}
+
+fn decision(alarm: bool) -> Decision {
+    Decision {
+        identity: Identity { group: GroupName::parse("family").unwrap(), sandbox: SandboxId::new("abc1").unwrap() },
+        run: None,
+        connection: 1,
+        protocol: Protocol::Https,
+        raw_target: None,
+        sni: None,
+        host_header: None,
+        scheme: Some("https"),
+        host: Some("news.example".into()),
+        port: Some(443),
+        method: Some("GET".into()),
+        path: Some("/today".into()),
+        query_bytes: None,
+        head_bytes: None,
+        observed: false,
+        by_wildcard: false,
+        verdict: if alarm { Allowed::Deny } else { Allowed::Allow },
+        code: alarm.then_some(Code::SurrogateUnbound),
+        why: alarm.then(|| "no credential goes to news.example".into()),
+        rule: None,
+        lift: vec![],
+        policy: None,
+        credential: None,
+        swap: None,
+        findings: vec![],
+        alarm,
+    }
+}
+
+struct Scene {
+    dir: tempfile::TempDir,
+    log: Arc<AuditLog>,
+    alarms: Alarms,
+    told: mpsc::UnboundedReceiver<String>,
+}
+
+impl Scene {
+    fn new(command: impl FnOnce(&Path) -> Vec<String>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let log = Arc::new(AuditLog::open(&dir.path().join("audit.db")).unwrap());
+        let (tell, told) = mpsc::unbounded_channel();
+        let alarms = Alarms::start(Arc::clone(&log), command(dir.path()), move |text| tell.send(text).unwrap());
+        Scene { dir, log, alarms, told }
+    }
+
+    async fn next(&mut self) -> String {
+        tokio::time::timeout(Duration::from_secs(20), self.told.recv()).await.unwrap().unwrap()
+    }
+}
+
+/// A command that is a script.
+fn script(text: &str) -> Vec<String> {
+    vec!["/bin/sh".into(), "-c".into(), text.into()]
+}
+
+#[test]
+fn one_message_a_minute_of_a_kind_in_a_group() {
+    let (mut quiet, now) = (Quiet::default(), Instant::now());
+    let second = Duration::from_secs(1);
+    assert_eq!(quiet.admit(alarm("family", "a"), now).unwrap().more, 0);
+    (0..12).for_each(|_| assert_eq!(quiet.admit(alarm("family", "a"), now + second), None));
+    assert!(quiet.admit(alarm("family", "b"), now).is_some(), "another kind");
+    assert!(quiet.admit(alarm("work", "a"), now).is_some(), "another group");
+    assert!(quiet.due(now + 59 * second).is_empty());
+    let due = quiet.due(now + 60 * second);
+    assert_eq!(due.iter().map(|alarm| alarm.more).collect::<Vec<_>>(), [12]);
+    assert_eq!(quiet.admit(alarm("family", "a"), now + 61 * second), None, "the count was a message as well");
+    assert_eq!(quiet.rest().len(), 1);
+    assert!(quiet.next().is_none());
+}
+
+#[tokio::test]
+async fn an_alarm_is_told_and_the_rest_is_not() {
+    let mut scene = Scene::new(|_| vec![]);
+    scene.log.decided(&decision(false)).unwrap();
+    let seq = scene.log.decided(&decision(true)).unwrap();
+    let text = scene.next().await;
+    for part in
+        ["ALARM in group family", "news.example", "surrogate_unbound", "nothing of it went out", "doorward stop family"]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(text.contains(&format!("record {}", seq.0)), "{text}");
+    scene.log.decided(&decision(true)).unwrap();
+    scene.alarms.end().await;
+    assert!(
+        scene.told.recv().await.unwrap().contains("after another of this kind"),
+        "what was counted is told at the end"
+    );
+    assert_eq!(scene.told.recv().await, None);
+}
+
+#[tokio::test]
+async fn an_outcome_that_is_an_alarm_names_its_request() {
+    let mut scene = Scene::new(|_| vec![]);
+    let seq = scene.log.decided(&decision(false)).unwrap();
+    let code = Some(Code::SecretInRequest);
+    scene
+        .log
+        .ended(seq, &Outcome { code, alarm: true, address: "127.0.0.1:443".parse().ok(), ..Outcome::default() })
+        .unwrap();
+    let text = scene.next().await;
+    assert!(text.contains("group family: a real secret was on its way to news.example"), "{text}");
+    assert!(text.contains("part of it may have gone out") && text.contains("replace the secret"), "{text}");
+}
+
+#[tokio::test]
+async fn a_budget_that_runs_out_is_told() {
+    let mut scene = Scene::new(|_| vec![]);
+    let text = "group family has used 80 % of its requests_per_day (100)".to_owned();
+    let group = GroupName::parse("family").ok();
+    scene.log.notice(&Notice { what: "budget", group, text: text.clone() }).unwrap();
+    assert!(scene.next().await.starts_with(&text));
+}
+
+#[test]
+fn what_a_sandbox_chose_does_nothing_to_a_terminal() {
+    let bad =
+        Alarm { host: Some("a\u{1b}]0;x\u{7}.example".into()), why: "\u{202e}".repeat(999), ..alarm("family", "x") };
+    let text = text(&bad);
+    assert!(text.chars().all(|c| c == '\n' || (' '..='~').contains(&c)) && text.len() < 1_000, "{text}");
+}
+
+#[tokio::test]
+async fn the_command_reads_the_alarm_and_nothing_of_the_daemon() {
+    let scene = Scene::new(|dir| script(&format!("cat > {0}/alarm; env > {0}/env", dir.display())));
+    scene.log.decided(&decision(true)).unwrap();
+    let Scene { dir, alarms, .. } = scene;
+    alarms.end().await;
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(dir.path().join("alarm")).unwrap()).unwrap();
+    assert_eq!((&json["kind"], &json["group"]), (&"surrogate_unbound".into(), &"family".into()));
+    assert_eq!((&json["host"], &json["path"]), (&"news.example".into(), &"/today".into()));
+    let environment = std::fs::read_to_string(dir.path().join("env")).unwrap();
+    assert!(!environment.contains("CARGO") && !environment.contains("HOME="), "{environment}");
+}
+
+/// No command, however it behaves, keeps the next alarm from being told.
+#[tokio::test]
+async fn a_command_that_hangs_is_not_waited_for() {
+    let mut scene = Scene::new(|_| script("sleep 5"));
+    scene.log.decided(&decision(true)).unwrap();
+    scene.next().await;
+    let started = std::time::Instant::now();
+    scene.log.decided(&Decision { code: Some(Code::SecretInRequest), ..decision(true) }).unwrap();
+    scene.next().await;
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+}
+
+/// Catches what is logged by this thread.
+#[derive(Clone, Default)]
+struct Said(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Said {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_fails_is_logged() {
+    let said = Said::default();
+    let writer = said.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    let _logging = tracing::subscriber::set_default(subscriber);
+    for command in [script("exit 3"), vec!["/no/such/program".into()]] {
+        let scene = Scene::new(|_| command);
+        scene.log.decided(&decision(true)).unwrap();
+        scene.alarms.end().await;
+    }
+    let said = String::from_utf8(said.0.lock().unwrap().clone()).unwrap();
+    assert!(said.contains("exit status: 3") && said.contains("No such file"), "{said}");
+}

@@ -1,0 +1,82 @@
+//! An alarm as the owner reads it: what happened, where, and what to do.
+
+use super::Alarm;
+use crate::store::ledger::visible::on_screen;
+
+/// A reason is cut to this; the audit log has all of it.
+const WHY_AT_MOST: usize = 300;
+
+/// The message for the owner's chat. Of what a sandbox can choose it holds the host
+/// alone, with nothing in it that a terminal would obey.
+pub fn text(alarm: &Alarm) -> String {
+    let group = on_screen(&alarm.group);
+    let why: String = on_screen(&alarm.why).chars().take(WHY_AT_MOST).collect();
+    if alarm.kind == "budget" {
+        return format!(
+            "{why}.{}\nWhat to do: nothing, if you expect it; what goes beyond the limit is refused. \
+             `doorward audit digest --group {group} --since 1d` shows where it went; the limits are in [limits] of \
+             the group's policy.",
+            more(alarm)
+        );
+    }
+    let host = alarm.host.as_deref().map_or_else(|| "a host that could not be read".to_owned(), on_screen);
+    let ended = if alarm.cut_off {
+        "The request was cut off; part of it may have gone out before."
+    } else {
+        "The request was refused; nothing of it went out."
+    };
+    format!(
+        "ALARM in group {group}: {} to {host}.\n{ended}{}\nWhy: {}: {why}\nWhat to do: {} \
+         Stop the group with `doorward stop {group}` until you know. `doorward audit --group {group} --denied` shows \
+         {}.",
+        happened(&alarm.kind),
+        more(alarm),
+        on_screen(&alarm.kind),
+        advice(&alarm.kind),
+        shown(alarm),
+    )
+}
+
+/// Of several, some may stand in one record together.
+fn shown(alarm: &Alarm) -> String {
+    match alarm.more {
+        0 => format!("the request (record {})", alarm.seq),
+        _ => "them".to_owned(),
+    }
+}
+
+fn more(alarm: &Alarm) -> String {
+    match alarm.more {
+        0 => String::new(),
+        // The one that is shown is among those that were counted.
+        1 => " It came after another of this kind.".to_owned(),
+        more => format!(" And {} more of this kind since the last message.", more - 1),
+    }
+}
+
+fn happened(kind: &str) -> &'static str {
+    match kind {
+        "secret_in_request" => "a real secret was on its way",
+        "credential_not_surrogate" => "a key that is not the group's own was sent",
+        kind if kind.starts_with("surrogate_") => "the stand-in for a credential was sent where it does not belong,",
+        _ => "something that looks like a leak was sent",
+    }
+}
+
+fn advice(kind: &str) -> &'static str {
+    match kind {
+        "secret_in_request" => {
+            "a sandbox should not know a real secret: replace the secret at its issuer, and find the file or message \
+             it was in."
+        }
+        "credential_not_surrogate" => {
+            "if you gave the agent that key yourself, take it away and make it a credential of doorward.toml; if not, \
+             the agent may be following somebody else's instructions."
+        }
+        kind if kind.starts_with("surrogate_") => {
+            "no real secret was in it, so none has to be replaced. The agent may be following somebody else's \
+             instructions: look at what it read last."
+        }
+        _ => "look at what the agent read last; it may be following somebody else's instructions.",
+    }
+}

@@ -1,0 +1,124 @@
+//! `doorward audit digest`: where the data of each group went, on one screen.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::ExitCode;
+
+use jiff::tz::TimeZone;
+use policies::GroupName;
+
+use super::table::{columns, size, time};
+use super::{open, since};
+use crate::home::Home;
+use crate::store::Millis;
+use crate::store::ledger::visible::on_screen;
+use crate::store::ledger::{Digest, Filter, Way};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct DigestArgs {
+    /// Only this group
+    #[arg(long, value_name = "GROUP", value_parser = GroupName::parse)]
+    group: Option<GroupName>,
+    /// From this time on: `2h`, `7d`, `2026-11-23`, `2026-11-23T18:30`
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = since)]
+    since: Millis,
+    /// As JSON, one line, with every host
+    #[arg(long)]
+    json: bool,
+}
+
+const HEADINGS: [&str; 8] = ["GROUP", "HOST", "REQUESTS", "UP", "DOWN", "REFUSED", "ALARMS", "MOSTLY BECAUSE"];
+
+/// So many hosts of a group are shown one by one: a sandbox can ask for any number.
+const HOSTS_AT_MOST: usize = 15;
+
+/// A host's name has 253 characters at most; one line of a screen has fewer.
+const HOST_AT_MOST: usize = 60;
+
+pub(super) fn run(args: &DigestArgs, home: &Home, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let digest = if home.audit_db().exists() {
+        let filter = Filter { group: args.group.clone(), since: Some(args.since), ..Filter::default() };
+        open(home, false)?.digest(&filter)?
+    } else {
+        Digest { ways: Vec::new(), head: None }
+    };
+    if args.json {
+        let whole = serde_json::json!({ "since_ms": args.since, "ways": digest.ways, "head": digest.head });
+        writeln!(out, "{}", crate::store::ledger::visible::in_json(whole.to_string()))?;
+    } else {
+        write!(out, "{}", text(&digest, args.since, &TimeZone::system()))?;
+    }
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The digest for people.
+pub(super) fn text(digest: &Digest, since: Millis, zone: &TimeZone) -> String {
+    let mut text = if digest.ways.is_empty() {
+        format!("Nothing was asked at a door since {}.\n", time(since, zone))
+    } else {
+        format!("Where data went since {}:\n\n{}", time(since, zone), table(&digest.ways))
+    };
+    let open: u64 = digest.ways.iter().map(|way| way.open).sum();
+    if open > 0 {
+        text += &format!(
+            "\nAllowed requests without an outcome: {open}. They are under way or were interrupted; what their bodies \
+             held is not counted.\n"
+        );
+    }
+    if let Some(head) = &digest.head {
+        text += &format!(
+            "\nThe log ends with record {}, head {}\nKeep this head elsewhere; `doorward audit verify --head` then \
+             finds a tail that was cut off.\n",
+            head.seq, head.hash
+        );
+    }
+    text
+}
+
+fn table(ways: &[Way]) -> String {
+    let mut groups: BTreeMap<&str, Vec<&Way>> = BTreeMap::new();
+    ways.iter().for_each(|way| groups.entry(&way.group).or_default().push(way));
+    let mut rows = Vec::new();
+    for (_, mut ways) in groups {
+        // What matters first: alarms, then where most went.
+        ways.sort_by_key(|way| std::cmp::Reverse((way.alarms, way.bytes_up, way.requests)));
+        let rest = ways.split_off(ways.len().min(HOSTS_AT_MOST));
+        rows.extend(ways.iter().map(|way| cells(way, host(way))));
+        if !rest.is_empty() {
+            rows.push(cells(&sum(&rest), format!("({} more hosts)", rest.len())));
+        }
+    }
+    columns(&HEADINGS, &rows, 2..=6)
+}
+
+fn host(way: &Way) -> String {
+    let host = way.host.as_deref().map_or_else(|| "(none could be read)".to_owned(), on_screen);
+    super::table::cut(&host, HOST_AT_MOST)
+}
+
+fn cells(way: &Way, host: String) -> [String; 8] {
+    [
+        on_screen(&way.group),
+        host,
+        way.requests.to_string(),
+        size(way.bytes_up),
+        size(way.bytes_down),
+        way.refused.to_string(),
+        way.alarms.to_string(),
+        way.reason.as_deref().map(on_screen).unwrap_or_default(),
+    ]
+}
+
+fn sum(ways: &[&Way]) -> Way {
+    let mut all = Way::default();
+    for way in ways {
+        all.group.clone_from(&way.group);
+        all.requests += way.requests;
+        all.bytes_up += way.bytes_up;
+        all.bytes_down += way.bytes_down;
+        all.refused += way.refused;
+        all.alarms += way.alarms;
+    }
+    all
+}

@@ -1,0 +1,48 @@
+//! Floods of one denial.
+
+use super::*;
+
+/// Attack L06: nothing is lost from the count, and little is written.
+#[test]
+fn a_flood_of_one_denial_is_counted_and_the_chain_holds() {
+    let scene = Scene::new();
+    let mut alarms = scene.log.subscribe_to_alarms();
+    let write = |times: u32, decision: Decision| {
+        for _ in 0..times {
+            scene.log.decided(&decision).unwrap();
+        }
+    };
+    write(5_000, denied());
+    let alarm = Decision { alarm: true, code: Some(Code::SecretInRequest), ..denied() };
+    write(30, alarm);
+    write(30, allowed("GET"));
+    let (path, dir) = (scene.path(), scene.dir);
+    assert_eq!(std::iter::from_fn(|| alarms.try_recv().ok()).count(), 30, "every alarm is told");
+    drop(scene.log);
+    let reader = AuditReader::open(&path).unwrap();
+    let entries = reader.entries(&Filter::default()).unwrap();
+    assert_eq!(entries.iter().filter(|entry| entry.ending == Ending::Interrupted).count(), 30, "no allow is folded");
+    assert_eq!(entries.len(), 30 + 2 * (20 + 1));
+    let mut repeated: Vec<_> = entries.iter().filter_map(|entry| entry.decision.repeated).collect();
+    repeated.sort_unstable();
+    assert_eq!(repeated, [10, 4_980]);
+    assert!(reader.verify(None).is_ok());
+    let digest = reader.digest(&Filter::default()).unwrap();
+    assert_eq!((digest.ways[0].requests, digest.ways[0].refused, digest.ways[0].alarms), (5_060, 5_030, 30));
+    drop(dir);
+}
+
+#[test]
+fn what_differs_is_no_flood_and_a_minute_ends_one() {
+    let (mut floods, now) = (Floods::default(), Instant::now());
+    let path = |number: u64| decision(Allowed::Deny, "GET", &format!("/{number}"));
+    assert!((0..100).all(|number| !floods.counts(&path(number), now)));
+    assert!((0..20).all(|_| !floods.counts(&denied(), now)));
+    assert!(floods.counts(&denied(), now) && floods.counts(&denied(), now));
+    let other = Decision { run: Some(8), ..denied() };
+    assert!(!floods.counts(&other, now), "another run");
+    assert!(floods.due(Some(now + flood::EVERY / 2)).is_empty());
+    let due = floods.due(Some(now + flood::EVERY));
+    assert_eq!(due.iter().map(|record| record["repeated"].as_u64()).collect::<Vec<_>>(), [Some(2)]);
+    assert!(!floods.counts(&denied(), now + flood::EVERY), "the next minute begins with records again");
+}
