@@ -228,8 +228,10 @@ fn prepare_for_scrubbing(headers: &mut HeaderMap) {
 /// place where a surrogate belongs.
 fn head_text(facts: &Facts, query: &str, headers: &HeaderMap, place: Option<&HeaderName>) -> Vec<u8> {
     let mut text = facts.path.as_str().as_bytes().to_vec();
-    text.push(b'?');
-    text.extend_from_slice(query.as_bytes());
+    if !query.is_empty() {
+        text.push(b'?');
+        text.extend_from_slice(query.as_bytes());
+    }
     text.extend_from_slice(b"\n");
     text.extend_from_slice(facts.authority.host.to_string().as_bytes());
     for (name, value) in headers {
