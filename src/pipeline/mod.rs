@@ -61,7 +61,6 @@ pub struct Pipeline {
 pub type PipelineTask = JoinHandle<()>;
 
 /// What a pipeline is made of.
-#[derive(Debug)]
 pub struct Parts<S> {
     /// Where policy files are, for notices.
     pub home: Home,
