@@ -176,12 +176,16 @@ fn basic(value: &HeaderValue, part: BasicPart, surrogate: &str) -> Option<String
     fits.then(|| other.to_owned())
 }
 
-/// The least characters in a row, digits among them, that are taken for a key.
+/// The least characters in a row, digits or both cases among them, that are taken for a key.
 const SHORTEST_KEY: usize = 20;
 
 fn looks_like_a_key(text: &str) -> bool {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_' | '+' | '/' | '='));
-    words.into_iter().any(|word| word.len() >= SHORTEST_KEY && word.bytes().any(|b| b.is_ascii_digit()))
+    let mixed = |word: &str| {
+        let has = |kind: fn(&u8) -> bool| word.as_bytes().iter().any(kind);
+        has(u8::is_ascii_digit) || (has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase))
+    };
+    words.into_iter().any(|word| word.len() >= SHORTEST_KEY && mixed(word))
 }
 
 impl fmt::Display for Place {
