@@ -1,5 +1,5 @@
 //! `doorward.toml`: what the owner says about the engine, the queue, the way
-//! upstream and the credentials. Read as typed ([`typed`]), checked into what is
+//! upstream and the credentials. Read as typed (`typed`), checked into what is
 //! used (the types here).
 //!
 //! What it is not: policies (a file per group, crate `policies`), and no place for

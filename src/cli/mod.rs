@@ -1,7 +1,7 @@
 //! The command line: one file per command.
 //!
 //! To add a command: a file with its arguments (a `clap::Args` whose doc comment is
-//! its help) and `run`, a line in [`Command`], a line in [`Command::run`].
+//! its help) and `run`, a line in `Command`, a line in `Command::run`.
 
 pub mod audit;
 pub mod chat;

@@ -1,5 +1,5 @@
 //! `doorward secret`: which credentials there are, whether each can be read, and the
-//! files of those that Doorward keeps itself ([`kept`]). Never shows a value.
+//! files of those that Doorward keeps itself (`kept`). Never shows a value.
 
 use std::process::ExitCode;
 
