@@ -163,7 +163,11 @@ pub(crate) fn still_allowed(door: &Door, permit: &Permit, address: SocketAddr) -
     }
     let revoked = |refusal| Refusal { code: Code::Revoked, ..refusal };
     match policy.decide_at(permit.facts().clone(), (door.gateway.today)()) {
-        policies::Verdict::Allow(now) if now.credential() == permit.credential() && now.model() == permit.model() => {
+        policies::Verdict::Allow(now)
+            if now.credential() == permit.credential()
+                && now.model() == permit.model()
+                && now.body_conditions().is_none() =>
+        {
             now.check_address(address).map(drop).map_err(revoked)
         }
         policies::Verdict::Allow(_) => {
