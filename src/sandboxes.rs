@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use containers::protocol::{FromGuest, ToGuest};
+use containers::protocol::{Agent, FromGuest, ToGuest};
 use containers::{Engine, Folders, Sandbox, SandboxLost, SandboxSpec, SandboxUser, StartError, Weakening};
 use policies::GroupName;
 
@@ -85,13 +85,25 @@ impl Sandboxes {
         &self.engine
     }
 
-    /// Starts a sandbox of a group; once this returns, its agent takes prompts.
-    pub async fn start(&self, group: &GroupName) -> Result<LiveSandbox, SandboxError> {
-        self.start_weakened(group, Weakening::None).await
+    /// Starts a sandbox of a group with its agent; once this returns, the agent takes
+    /// prompts. `resume` is the session to go on with, if the agent has sessions.
+    pub async fn start(&self, group: &GroupName, resume: Option<String>) -> Result<LiveSandbox, SandboxError> {
+        let _ = resume;
+        self.start_as(group, Agent::Shell, Weakening::None).await
     }
 
-    /// The same with a deliberate hole, for the drill.
-    pub async fn start_weakened(&self, group: &GroupName, weakening: Weakening) -> Result<LiveSandbox, SandboxError> {
+    /// The same with no agent but the shell, for `exec` and the drill; `weakening` is
+    /// a deliberate hole.
+    pub async fn start_shell(&self, group: &GroupName, weakening: Weakening) -> Result<LiveSandbox, SandboxError> {
+        self.start_as(group, Agent::Shell, weakening).await
+    }
+
+    async fn start_as(
+        &self,
+        group: &GroupName,
+        agent: Agent,
+        weakening: Weakening,
+    ) -> Result<LiveSandbox, SandboxError> {
         let identity = crate::gateway::new_identity(group);
         let id = identity.sandbox.to_string();
         let folders = OwnFolders { door: self.home.doors_dir().join(&id), other: self.home.sandboxes_dir().join(&id) };
@@ -101,7 +113,7 @@ impl Sandboxes {
         make_folder(&folders.other, 0o700)?;
         let policy = self.gateway.policy_handle(group);
         let door = self.gateway.open_door_as(identity, &folders.door.join("door.sock"), policy)?;
-        let spec = self.spec(group, &id, &folders, &door, weakening)?;
+        let spec = self.spec(group, agent, &id, &folders, &door, weakening)?;
         let sandbox = Sandbox::start(&self.engine, &spec).await?;
         tracing::info!(sandbox.id = %id, sandbox.group = %group, "Sandbox started");
         Ok(LiveSandbox { sandbox, door, folders })
@@ -122,6 +134,7 @@ impl Sandboxes {
     fn spec(
         &self,
         group: &GroupName,
+        agent: Agent,
         id: &str,
         own: &OwnFolders,
         door: &OpenDoor,
@@ -138,6 +151,7 @@ impl Sandboxes {
             installation: self.installation.clone(),
             group: group.to_string(),
             id: id.to_owned(),
+            agent,
             image: self.config.image.clone().unwrap_or_else(containers::images::base_tag),
             runtime: self.config.runtime.clone(),
             user,

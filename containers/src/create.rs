@@ -127,6 +127,8 @@ fn mounts(spec: &SandboxSpec) -> Vec<Mount> {
 #[cfg(test)]
 pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]
+    use doorward_guest::protocol::Agent;
+
     use super::*;
     use crate::{Enforced, EngineKind, Folders, Limits, SandboxUser};
 
@@ -135,6 +137,7 @@ pub(crate) mod tests {
             installation: "i1".into(),
             group: "family".into(),
             id: "s1".into(),
+            agent: Agent::Shell,
             image: "doorward/base:1".into(),
             runtime: None,
             user: SandboxUser { uid: 1000, gid: 1000, userns_mode: None, chown: false },

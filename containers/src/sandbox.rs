@@ -11,7 +11,7 @@ use bollard::{
 };
 use doorward_guest::{
     lines::LineBuffer,
-    protocol::{Agent, Attestation, FromGuest, MAX_LINE, ToGuest, VERSION},
+    protocol::{Attestation, FromGuest, MAX_LINE, ToGuest, VERSION},
 };
 use futures_util::{Stream, StreamExt};
 use tokio::{
@@ -103,7 +103,7 @@ pub enum SandboxLost {
 }
 
 impl Sandbox {
-    /// Creates, starts and attests a sandbox, and starts the shell agent in it.
+    /// Creates, starts and attests a sandbox, and starts its agent.
     pub async fn start(engine: &Engine, spec: &SandboxSpec) -> Result<Self, StartError> {
         let image = image_id(engine, spec).await?;
         bundle::write(engine, &image, spec).await?;
@@ -117,7 +117,7 @@ impl Sandbox {
             sandbox.container.remove().await;
             return Err(StartError::AttestationFailed { findings });
         }
-        sandbox.send(&ToGuest::Start { v: VERSION, agent: Agent::Shell }).await?;
+        sandbox.send(&ToGuest::Start { v: VERSION, agent: spec.agent.clone() }).await?;
         match sandbox.answer("get ready").await? {
             FromGuest::Ready => Ok(sandbox),
             _ => Err(sandbox.malformed("something else before `ready`".to_owned()).await.into()),

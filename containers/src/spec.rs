@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use doorward_guest::protocol::Agent;
+
 use crate::SandboxUser;
 
 /// Everything that one sandbox is made of.
@@ -13,6 +15,8 @@ pub struct SandboxSpec {
     pub group: String,
     /// The sandbox's own id, never used twice.
     pub id: String,
+    /// The agent that the guest drives.
+    pub agent: Agent,
     /// The image to run.
     pub image: String,
     /// The OCI runtime, such as `runsc`; the engine's default where none is said.

@@ -167,7 +167,7 @@ impl Control {
             Err(why) => return say(writer, &Answer::Error(why)).await,
         };
         let (stops, _held) = (self.stops.subscribe(), self.held.take(&group.name));
-        let mut sandbox = match self.sandboxes.start(&group.name).await {
+        let mut sandbox = match self.sandboxes.start_shell(&group.name, containers::Weakening::None).await {
             Ok(sandbox) => sandbox,
             Err(error) => return say(writer, &Answer::Error(error.to_string())).await,
         };

@@ -58,7 +58,7 @@ impl<'a> Subject<'a> {
             _ => Weakening::None,
         };
         let group = if matches!(hole, Some(Hole::Control(_))) { &ground.other } else { &ground.group };
-        let sandbox = ground.sandboxes.start_weakened(group, weakening).await?;
+        let sandbox = ground.sandboxes.start_shell(group, weakening).await?;
         let mut subject = Subject { ground, sandbox, _proxy: None, _planted: None };
         match hole {
             Some(Hole::Control(Control::OpenProxy) | Hole::OpenProxy) => subject.open_proxy()?,

@@ -14,7 +14,7 @@ impl StartSandbox for Arc<Sandboxes> {
     type Sandbox = LiveSandbox;
 
     async fn start(&self, group: &Group) -> Result<LiveSandbox, StartFailure> {
-        let started = Sandboxes::start(self, &group.name).await;
+        let started = Sandboxes::start(self, &group.name, None).await;
         started.map_err(|error| StartFailure { why: error.to_string(), may_pass: may_pass(&error) })
     }
 }

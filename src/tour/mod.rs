@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use containers::protocol::{FromGuest, ToGuest};
-use containers::{Engine, SandboxLost};
+use containers::{Engine, SandboxLost, Weakening};
 use policies::GroupName;
 use tempfile::TempDir;
 
@@ -116,7 +116,7 @@ impl Tour {
         let gateway = Gateway::open(&home, &config, log.clone())?;
         let installation = home.installation_id()?;
         let sandboxes = Sandboxes::open(&home, &config, gateway.clone(), place.engine.clone(), installation)?;
-        let sandbox = sandboxes.start(&group).await?;
+        let sandbox = sandboxes.start_shell(&group, Weakening::None).await?;
         Ok(Tour { home, group, town, gateway, log, sandbox, turn: 0 })
     }
 

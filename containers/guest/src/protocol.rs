@@ -1,4 +1,4 @@
-//! The guest protocol, version 1: JSON lines over the container's stdin and
+//! The guest protocol, version 2: JSON lines over the container's stdin and
 //! stdout, one message a line, at most [`MAX_LINE`] bytes.
 //!
 //! The order of a session:
@@ -17,7 +17,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The version that both sides name in their first line.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The longest line either side accepts, its newline included.
 pub const MAX_LINE: usize = 4 << 20;
@@ -107,6 +107,14 @@ pub enum FromGuest {
 pub enum Agent {
     /// No model: the message is a command for `sh`, its output the reply.
     Shell,
+    /// Claude Code.
+    Claude {
+        /// As Claude Code names it; its own choice where nothing is said.
+        model: Option<String>,
+        /// The session to go on with, from an earlier [`FromGuest::Session`]. One that
+        /// is not there any more is dropped, and a new one begun.
+        resume: Option<String>,
+    },
 }
 
 /// What the guest sees of its sandbox before the agent starts. It catches

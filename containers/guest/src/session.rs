@@ -98,7 +98,9 @@ async fn converse(
     heard: &mut mpsc::Receiver<Result<ToGuest, String>>,
     say: &mpsc::Sender<FromGuest>,
 ) -> Result<(), String> {
-    let Agent::Shell = agent;
+    if agent != Agent::Shell {
+        return Err("this guest cannot drive that agent".to_owned());
+    }
     let mut queue: VecDeque<(u64, String)> = VecDeque::new();
     let mut turn: Option<Turn> = None;
     loop {

@@ -13,7 +13,7 @@ use std::{
 use bollard::{Docker, body_full, query_parameters::CreateImageOptionsBuilder};
 use containers::{
     Engine, Exec, Folders, Limits, Sandbox, SandboxSpec, StartError, Weakening, guest,
-    protocol::{FromGuest, ToGuest},
+    protocol::{Agent, FromGuest, ToGuest},
 };
 use futures_util::StreamExt;
 use tempfile::TempDir;
@@ -59,6 +59,7 @@ impl Installation {
             installation: self.id.clone(),
             group: "family".into(),
             id: format!("{}-1", self.id),
+            agent: Agent::Shell,
             image: IMAGE.into(),
             runtime: None,
             user: self.engine.sandbox_user(),
