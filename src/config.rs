@@ -9,6 +9,7 @@
 mod check;
 mod command;
 mod credential;
+mod place;
 mod problem;
 mod secret;
 mod typed;
@@ -22,7 +23,7 @@ use std::time::Duration;
 
 use policies::HostName;
 
-pub use credential::{Credential, CredentialHost, Place, Shape};
+pub use credential::{Credential, CredentialHost, Shape};
 pub use problem::{ConfigProblem, ConfigProblems};
 pub use secret::{SecretSource, SecretUnreadable};
 pub(crate) use values::credential_name;

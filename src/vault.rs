@@ -13,12 +13,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use http::HeaderName;
 use policies::Authority;
 use proxy::audit::Identity;
 use proxy::ports::{SecretUnavailable, Secrets};
 use proxy::scan::{SHORTEST, Watched, WatchedKind, Watchlist};
-use proxy::{Credential, Keyring, Place};
+use proxy::{Credential, Guarded, Keyring};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{self, SecretSource};
@@ -142,14 +141,18 @@ impl Vault {
             held.push(Credential {
                 name: name.clone(),
                 hosts: definition.hosts.iter().map(authority).collect(),
-                places: definition.place.iter().filter_map(place).collect(),
+                places: definition.place.clone(),
                 only: definition.only.clone(),
                 surrogate: text.into(),
             });
         }
         self.watch(&self.lock());
-        let guarded =
-            self.definitions.values().flat_map(|one| one.hosts.iter().map(|host| (authority(host), one.name.clone())));
+        let guard = |one: &config::Credential, host| Guarded {
+            authority: authority(host),
+            places: one.place.clone(),
+            harmless: one.harmless.clone(),
+        };
+        let guarded = self.definitions.values().flat_map(|one| one.hosts.iter().map(|host| guard(one, host)));
         Issued { keyring: Keyring::new(held, guarded), environment }
     }
 
@@ -281,14 +284,6 @@ impl Secrets for Vault {
 
 fn authority(host: &config::CredentialHost) -> Authority {
     Authority { host: host.host.clone(), port: host.port }
-}
-
-fn place(place: &config::Place) -> Option<Place> {
-    match place {
-        config::Place::Header(name) => HeaderName::from_bytes(name.as_bytes()).ok().map(Place::Header),
-        config::Place::Basic(part) => Some(Place::Basic(*part)),
-        config::Place::Query(name) => Some(Place::Query(name.clone())),
-    }
 }
 
 /// Waits for a program without keeping the other tasks of this thread waiting. Outside

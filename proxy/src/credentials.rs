@@ -7,17 +7,22 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, HeaderName, HeaderValue, IF_RANGE, RANGE};
 use http::uri::PathAndQuery;
-use policies::{Authority, Code, Facts, Permit, Refusal, RequestPattern, Scheme};
+use policies::{Authority, Code, Facts, Path, Permit, Refusal, RequestPattern, Scheme};
 
 use crate::audit::Identity;
 use crate::ports::Secrets;
 use crate::scan::{Finding, Scrubber, WatchedKind, Watchlist};
 
 mod authenticates;
+mod harmless;
+mod head;
 mod place;
+mod segment;
 mod swap;
 
+pub(crate) use head::Head;
 pub use place::{BasicPart, Place};
+pub use segment::Segment;
 
 use place::Found;
 
@@ -40,9 +45,24 @@ pub struct Credential {
 #[derive(Clone, Default)]
 pub struct Keyring {
     credentials: Vec<Credential>,
-    /// Every host that has a credential in this installation, held by this
-    /// sandbox or not.
-    guarded: BTreeMap<Authority, Vec<Arc<str>>>,
+    guarded: BTreeMap<Authority, Guard>,
+}
+
+/// A host that has a credential in this installation, held by this sandbox or not.
+pub struct Guarded {
+    /// Which host.
+    pub authority: Authority,
+    /// Where the credential's surrogates may stand.
+    pub places: Vec<Place>,
+    /// Headers and parameters that authenticate nobody there, whatever they are called.
+    pub harmless: Vec<Place>,
+}
+
+/// What is known of a guarded host.
+#[derive(Clone, Default)]
+struct Guard {
+    places: Vec<Place>,
+    harmless: Vec<Place>,
 }
 
 /// A request's headers and target with the secret put on. No `Debug`: they hold it.
@@ -50,6 +70,7 @@ pub(crate) struct Placed {
     headers: HeaderMap,
     target: PathAndQuery,
     head_bytes: u64,
+    taken_off: Vec<HeaderName>,
     put_on: Option<PutOn>,
 }
 
@@ -60,11 +81,17 @@ struct PutOn {
 }
 
 impl Keyring {
-    /// `guarded`: all hosts with credentials in this installation, and whose.
-    pub fn new(credentials: Vec<Credential>, guarded: impl IntoIterator<Item = (Authority, Arc<str>)>) -> Self {
+    /// `guarded`: all hosts with credentials in this installation.
+    pub fn new(credentials: Vec<Credential>, guarded: impl IntoIterator<Item = Guarded>) -> Self {
         let mut keyring = Keyring { credentials, guarded: BTreeMap::new() };
-        for (authority, name) in guarded {
-            keyring.guarded.entry(authority).or_default().push(name);
+        for Guarded { authority, places, harmless } in guarded {
+            // The same service in the clear takes the same keys.
+            let in_the_clear = (authority.port == 443).then(|| Authority { port: 80, ..authority.clone() });
+            for authority in [authority].into_iter().chain(in_the_clear) {
+                let guard = keyring.guarded.entry(authority).or_default();
+                guard.places.extend(places.iter().cloned());
+                guard.harmless.extend(harmless.iter().cloned());
+            }
         }
         keyring
     }
@@ -79,29 +106,36 @@ impl Keyring {
         watchlist: &Watchlist,
     ) -> Result<Placed, Refusal> {
         let facts = permit.facts();
-        let found = self.find(permit, &headers).map_err(|refusal| match refusal.code {
+        let head = Head::new(facts, &headers);
+        let found = self.find(head).and_then(|found| found.map(|found| in_scope(found, permit)).transpose());
+        let found = found.map_err(|refusal| match refusal.code {
             // Whose surrogate stands in the place says more than that it is not the right one.
-            Code::CredentialNotSurrogate => self.leak_in(identity, facts, &headers, watchlist).unwrap_or(refusal),
+            Code::CredentialNotSurrogate => self.leak_in(identity, head, watchlist).unwrap_or(refusal),
             _ => refusal,
         })?;
-        let query = facts.query.as_ref().map(|query| query.as_str()).unwrap_or_default();
-        let rest = found.as_ref().map_or_else(|| query.to_owned(), |found| found.rest_of_query(query));
-        let place = found.as_ref().and_then(|found| found.place.header());
-        let mut head = head_text(facts, &rest, &headers, place.as_ref());
-        if let Some(beside) = found.as_ref().and_then(|found| found.beside.as_ref()) {
-            head.extend_from_slice(b"\n");
-            head.extend_from_slice(beside.as_bytes());
-        }
-        if let Some(finding) = watchlist.find_in(&head) {
+        let text = head.text_beside(found.as_ref());
+        if let Some(finding) = watchlist.find_in(&text) {
             return Err(self.misplaced(identity, &facts.authority, &finding));
         }
-        if self.guards(&facts.authority) {
-            authenticates::refuse_others(&rest, &headers, place.as_ref())?;
+        let mut taken_off = Vec::new();
+        if let Some(guard) = self.guarded.get(&facts.authority) {
+            authenticates::refuse_others(head, found.as_ref(), &guard.harmless)?;
+            let place = found.as_ref().and_then(|found| found.place.header());
+            taken_off = authenticates::take_off_unknown(&mut headers, place.as_ref(), &guard.harmless);
             prepare_for_scrubbing(&mut headers);
         }
         let mut target = swap::target(facts)?;
         let put_on = found.map(|found| swap::put_on(found, permit, &mut headers, &mut target, secrets)).transpose()?;
-        Ok(Placed { headers, target, head_bytes: head.len() as u64, put_on })
+        Ok(Placed { headers, target, head_bytes: text.len() as u64, taken_off, put_on })
+    }
+
+    /// The path as it may be written down: without what stands in a guarded place of
+    /// it, the surrogate or a key of somebody's.
+    pub(crate) fn path_to_show(&self, facts: &Facts) -> Option<Path> {
+        let places = &self.guarded.get(&facts.authority)?.places;
+        let path = facts.path.as_str();
+        let segment = places.iter().filter_map(Place::segment).find(|segment| segment.value(path).is_some())?;
+        Path::parse(&segment.with(path, "*")).ok()
     }
 
     /// Whether the host has a credential, this sandbox's or not.
@@ -109,17 +143,12 @@ impl Keyring {
         self.guarded.contains_key(authority)
     }
 
-    /// The refusal for what is watched and stands anywhere in a head.
-    pub(crate) fn leak_in(
-        &self,
-        identity: &Identity,
-        facts: &Facts,
-        headers: &HeaderMap,
-        watchlist: &Watchlist,
-    ) -> Option<Refusal> {
-        let query = facts.query.as_ref().map(|query| query.as_str()).unwrap_or_default();
-        let finding = watchlist.find_in(&head_text(facts, query, headers, None))?;
-        Some(self.misplaced(identity, &facts.authority, &finding))
+    /// The refusal for what is watched and stands where it does not belong in a head.
+    /// A surrogate in its place on its host does belong there, allowed or not.
+    pub(crate) fn leak_in(&self, identity: &Identity, head: Head<'_>, watchlist: &Watchlist) -> Option<Refusal> {
+        let found = self.find(head).ok().flatten();
+        let finding = watchlist.find_in(&head.text_beside(found.as_ref()))?;
+        Some(self.misplaced(identity, &head.facts.authority, &finding))
     }
 
     /// Whether a finding in a body may pass: a surrogate of this sandbox in what is
@@ -162,18 +191,13 @@ impl Keyring {
         (Code::SurrogateUnbound, format!("the request holds a {finding}, which does not belong to {authority}"))
     }
 
-    /// Looks for the surrogate of the rule's credential in the credential's places.
-    fn find<'a>(&'a self, permit: &Permit, headers: &HeaderMap) -> Result<Option<Found<'a>>, Refusal> {
-        let Some(name) = permit.credential() else { return Ok(None) };
-        let Some(credential) = self.credentials.iter().find(|credential| credential.name == *name) else {
-            return Ok(None);
-        };
-        if !credential.hosts.contains(&permit.facts().authority) {
-            return Ok(None);
-        }
-        let query = permit.facts().query.as_ref().map(|query| query.as_str()).unwrap_or_default();
-        let found = place::find(credential, headers, query)?;
-        found.map(|found| in_scope(found, permit)).transpose()
+    /// Looks for a surrogate of this sandbox in its place on its host. Whatever else
+    /// stands in a place of any of the host's credentials is refused.
+    fn find<'a>(&'a self, head: Head<'_>) -> Result<Option<Found<'a>>, Refusal> {
+        let authority = &head.facts.authority;
+        let Some(guard) = self.guarded.get(authority) else { return Ok(None) };
+        let held = self.credentials.iter().filter(|credential| credential.hosts.contains(authority));
+        place::find(held, &guard.places, head)
     }
 }
 
@@ -193,16 +217,25 @@ impl Placed {
         self.head_bytes
     }
 
+    /// The headers that went no further, because they could hold a key.
+    pub(crate) fn taken_off(&self) -> &[HeaderName] {
+        &self.taken_off
+    }
+
     /// The headers and the target to send, and what takes the secret off the answer.
     pub(crate) fn into_parts(self) -> (HeaderMap, PathAndQuery, Option<Scrubber>) {
         (self.headers, self.target, self.put_on.map(|put_on| put_on.scrubber))
     }
 }
 
-/// The ceiling of the credential, and never in the clear.
+/// The rule's credential and no other, its ceiling, and never in the clear.
 fn in_scope<'a>(found: Found<'a>, permit: &Permit) -> Result<Found<'a>, Refusal> {
     let facts = permit.facts();
     let name = &found.credential.name;
+    if permit.credential() != Some(name) {
+        let why = format!("the rule at {} does not put credential {name} on", permit.rule());
+        return Err(Refusal::new(Code::SurrogateScope, why));
+    }
     if facts.scheme != Scheme::Https {
         let why = format!("credential {name} is only used inside TLS");
         return Err(Refusal::new(Code::SurrogateScope, why));
@@ -211,8 +244,9 @@ fn in_scope<'a>(found: Found<'a>, permit: &Permit) -> Result<Found<'a>, Refusal>
     if only.is_empty() || only.iter().any(|pattern| pattern.matches(facts.method, &facts.path)) {
         return Ok(found);
     }
-    let why =
-        format!("credential {name} may not be used for {} {}: see `only` in doorward.toml", facts.method, facts.path);
+    let path =
+        found.place.segment().map_or_else(|| facts.path.to_string(), |place| place.with(facts.path.as_str(), "*"));
+    let why = format!("credential {name} may not be used for {} {path}: see `only` in doorward.toml", facts.method);
     Err(Refusal::new(Code::SurrogateScope, why))
 }
 
@@ -222,25 +256,4 @@ fn prepare_for_scrubbing(headers: &mut HeaderMap) {
     headers.remove(RANGE);
     headers.remove(IF_RANGE);
     headers.remove("grpc-accept-encoding");
-}
-
-/// Everything of the head that leaves, as one text to search, without the one
-/// place where a surrogate belongs.
-fn head_text(facts: &Facts, query: &str, headers: &HeaderMap, place: Option<&HeaderName>) -> Vec<u8> {
-    let mut text = facts.path.as_str().as_bytes().to_vec();
-    if !query.is_empty() {
-        text.push(b'?');
-        text.extend_from_slice(query.as_bytes());
-    }
-    text.extend_from_slice(b"\n");
-    text.extend_from_slice(facts.authority.host.to_string().as_bytes());
-    for (name, value) in headers {
-        if Some(name) != place {
-            text.extend_from_slice(b"\n");
-            text.extend_from_slice(name.as_str().as_bytes());
-            text.extend_from_slice(b": ");
-            text.extend_from_slice(value.as_bytes());
-        }
-    }
-    text
 }

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::answer;
 use crate::body::{Body, Came, Outgoing, Returned};
 use crate::connection::Connection;
-use crate::credentials::{Keyring, Placed};
+use crate::credentials::{Head, Keyring, Placed};
 use crate::door::Door;
 use crate::record::{Audited, Record};
 use crate::scan::{LeakFilter, Scrubber};
@@ -64,9 +64,23 @@ fn decide(connection: &Connection, facts: Facts, headers: &HeaderMap) -> Result<
         Verdict::Allow(permit) => Ok(permit),
         Verdict::Deny(facts, refusal) => {
             let watchlist = door.gateway.secrets.watchlist();
-            Err(door.keyring.leak_in(&door.identity, &facts, headers, &watchlist).unwrap_or(refusal))
+            let head = Head::new(&facts, headers);
+            Err(door
+                .keyring
+                .leak_in(&door.identity, head, &watchlist)
+                .unwrap_or_else(|| liftable(door, &facts, refusal)))
         }
     }
+}
+
+/// What would lift a refusal names no surrogate: it is another one tomorrow.
+fn liftable(door: &Door, facts: &Facts, mut refusal: Refusal) -> Refusal {
+    if let Some(path) = door.keyring.path_to_show(facts) {
+        for line in &mut refusal.lift {
+            *line = line.replace(facts.path.as_str(), path.as_str());
+        }
+    }
+    refusal
 }
 
 /// Headers by listed rules, then leak check, account pinning and the swap.

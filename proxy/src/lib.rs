@@ -35,6 +35,6 @@ pub mod ports;
 pub mod scan;
 
 pub use connection::Limits;
-pub use credentials::{BasicPart, Credential, Keyring, Place};
+pub use credentials::{BasicPart, Credential, Guarded, Keyring, Place, Segment};
 pub use door::{Door, Gateway};
 pub use tls::{CaError, upstream_tls};

@@ -134,17 +134,18 @@ impl Record {
 
     /// Adds the one reading of the request.
     pub(crate) fn read(&mut self, facts: &Facts) {
+        let path = self.door.keyring.path_to_show(facts).unwrap_or_else(|| facts.path.clone());
         let decision = &mut self.decision;
         decision.scheme = Some(facts.scheme.as_str());
         decision.host = Some(facts.authority.host.to_string());
         decision.port = Some(facts.authority.port);
         decision.method = Some(facts.method.as_str().to_owned());
-        decision.path = Some(facts.path.to_string());
+        decision.path = Some(path.to_string());
         decision.query_bytes = facts.query.as_ref().map(|query| query.as_str().len());
         // Where they agree with what was judged they say nothing more.
         decision.raw_target = None;
         decision.host_header = None;
-        self.facts = Some(facts.clone());
+        self.facts = Some(Facts { path, ..facts.clone() });
     }
 
     /// What was read, for the answer; nothing where it holds what is watched.
@@ -176,6 +177,11 @@ impl Record {
             head_bytes: Some(placed.head_bytes()),
             observed: permit.observed(),
             by_wildcard: permit.by_wildcard(),
+            findings: placed
+                .taken_off()
+                .iter()
+                .map(|name| format!("header {name} taken off: it could hold a key"))
+                .collect(),
             ..self.decision.clone()
         };
         let what = What::Request(Box::new(permit.facts().clone()));

@@ -3,16 +3,14 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
 
-use policies::{HostName, RequestPattern};
+use policies::HostName;
 use toml::Spanned;
 
-use super::credential::{self, CredentialHost, Place, Shape};
 use super::problem::{ConfigProblem, ConfigProblems, Shown};
-use super::{
-    Alarm, Channels, Config, Credential, Engine, Pinned, Queue, SecretSource, Upstream, Whatsapp, typed, values,
-};
+use super::{Alarm, Channels, Config, Engine, Pinned, Queue, Upstream, Whatsapp, typed, values};
+
+mod credentials;
 
 pub(super) fn check(name: &str, text: &str, dir: &Path, file: typed::File) -> Result<Config, ConfigProblems> {
     let mut check = Check { name, text, dir, problems: Vec::new() };
@@ -108,70 +106,6 @@ impl Check<'_> {
             self.problem(program.span(), Shown::Plainly, message.to_owned());
         }
         Alarm { command }
-    }
-
-    fn credentials(&mut self, typed: &BTreeMap<Spanned<String>, typed::Credential>) -> BTreeMap<Arc<str>, Credential> {
-        let mut credentials = BTreeMap::new();
-        for (name, typed) in typed {
-            self.value(name, values::credential_name);
-            let name: Arc<str> = name.get_ref().as_str().into();
-            if let Some(credential) = self.credential(Arc::clone(&name), typed) {
-                credentials.insert(name, credential);
-            }
-        }
-        credentials
-    }
-
-    fn canaries(&mut self, typed: &BTreeMap<Spanned<String>, Spanned<String>>) -> BTreeMap<Arc<str>, SecretSource> {
-        let mut canaries = BTreeMap::new();
-        for (name, source) in typed {
-            self.value(name, values::credential_name);
-            match SecretSource::parse(source.get_ref(), self.dir) {
-                Ok(parsed @ (SecretSource::File(_) | SecretSource::Env(_))) => {
-                    canaries.insert(name.get_ref().as_str().into(), parsed);
-                }
-                Ok(SecretSource::Command { .. }) => {
-                    let why = "a canary is in a file or a variable: \"file:PATH\" or \"env:VARIABLE\"".to_owned();
-                    self.problem(source.span(), Shown::Blanked, why);
-                }
-                Err(why) => self.problem(source.span(), Shown::Blanked, why),
-            }
-        }
-        canaries
-    }
-
-    fn credential(&mut self, name: Arc<str>, typed: &typed::Credential) -> Option<Credential> {
-        let dir = self.dir;
-        let source = match SecretSource::parse(typed.secret.get_ref(), dir) {
-            Ok(source) => Some(source),
-            Err(message) => {
-                self.problem(typed.secret.span(), Shown::Blanked, message);
-                None
-            }
-        };
-        let source = source.map(|source| self.with_lifetime(source, &typed.lifetime));
-        let hosts = self.list(Some(&typed.hosts), CredentialHost::parse);
-        let place = self.list(typed.place.as_ref(), Place::parse);
-        let only = self.list(typed.only.as_ref(), RequestPattern::parse);
-        let env = self.text(&typed.env, values::variable);
-        let prefix = self.text(&typed.prefix, credential::prefix);
-        let shape = self.text(&typed.shape, Shape::parse);
-        let place = if place.is_empty() { vec![Place::Header("authorization".into())] } else { place };
-        Some(Credential { name, source: source?, hosts, place, only, env, prefix, shape })
-    }
-
-    /// Files and variables are read anew at once; only a program's output is kept.
-    fn with_lifetime(&mut self, source: SecretSource, typed: &Option<Spanned<String>>) -> SecretSource {
-        let lifetime = self.text(typed, values::duration);
-        match (source, lifetime, typed) {
-            (SecretSource::Command { words, .. }, Some(lifetime), _) => SecretSource::Command { words, lifetime },
-            (source @ (SecretSource::File(_) | SecretSource::Env(_)), Some(_), Some(typed)) => {
-                let why = "only the secret of a `command:` has a lifetime; leave this out".to_owned();
-                self.problem(typed.span(), Shown::Plainly, why);
-                source
-            }
-            (source, ..) => source,
-        }
     }
 
     /// A list that is there must say something: an empty `only` could be read as

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use policies::{Host, RequestPattern};
-use proxy::BasicPart;
+use proxy::Place;
 
 use super::SecretSource;
 
@@ -19,6 +19,8 @@ pub struct Credential {
     pub hosts: Vec<CredentialHost>,
     /// Where in a request its surrogate may stand. Never empty.
     pub place: Vec<Place>,
+    /// Headers and parameters that authenticate nobody at its hosts, whatever they are called.
+    pub harmless: Vec<Place>,
     /// The requests it may be used for; empty: all. A ceiling that a group's
     /// policy can only narrow.
     pub only: Vec<RequestPattern>,
@@ -37,17 +39,6 @@ pub struct CredentialHost {
     pub host: Host,
     /// Its port; 443 where nothing is said.
     pub port: u16,
-}
-
-/// Where in a request a surrogate may stand.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Place {
-    /// In this header (lower case), bare or behind a scheme (`Bearer `).
-    Header(Arc<str>),
-    /// One half of Basic authentication.
-    Basic(BasicPart),
-    /// The value of this parameter of the query.
-    Query(Arc<str>),
 }
 
 /// The characters of a surrogate.
@@ -81,56 +72,6 @@ impl CredentialHost {
     }
 }
 
-impl Place {
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let (kind, name) = text.split_once(':').unwrap_or((text, ""));
-        match kind {
-            "header" => Self::header(name),
-            "basic" => match name {
-                "username" => Ok(Place::Basic(BasicPart::Username)),
-                "password" => Ok(Place::Basic(BasicPart::Password)),
-                _ => Err("`basic:` wants the half that holds the secret: \"basic:password\" or \"basic:username\""
-                    .to_owned()),
-            },
-            "query" => Self::query(name),
-            "path" | "json" => Err(format!(
-                "`{kind}:` is not in this version; \"header:NAME\", \"basic:password\" and \"query:NAME\" are"
-            )),
-            _ => Err(
-                "not a place in a request; write it as \"header:authorization\", \"basic:password\" or \"query:key\""
-                    .to_owned(),
-            ),
-        }
-    }
-
-    fn header(name: &str) -> Result<Self, String> {
-        let name = name.to_ascii_lowercase();
-        // RFC 9110 §5.6.2 (token).
-        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        if name.is_empty() || !name.bytes().all(token) {
-            return Err("`header:` wants the name of a header behind it: \"header:authorization\"".to_owned());
-        }
-        // Framing and routing: what is judged and what is sent hang on them.
-        let fixed = ["host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "cookie"];
-        if fixed.contains(&name.as_str()) || name.starts_with("proxy-") {
-            return Err("this header cannot hold a credential here; use one that only authenticates".to_owned());
-        }
-        Ok(Place::Header(name.into()))
-    }
-
-    /// A name that nobody needs to escape, so that it has one spelling.
-    fn query(name: &str) -> Result<Self, String> {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-        if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {
-            return Err(
-                "`query:` wants the name of a parameter behind it, of letters, digits and - _ . : \"query:key\""
-                    .to_owned(),
-            );
-        }
-        Ok(Place::Query(name.into()))
-    }
-}
-
 impl Shape {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         match text {
@@ -148,17 +89,6 @@ pub(super) fn prefix(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err("a prefix is at most 32 letters, digits and - _ .".to_owned())
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Place::Header(name) => write!(f, "header:{name}"),
-            Place::Basic(BasicPart::Username) => f.write_str("basic:username"),
-            Place::Basic(BasicPart::Password) => f.write_str("basic:password"),
-            Place::Query(name) => write!(f, "query:{name}"),
-        }
-    }
 }
 
 impl fmt::Display for CredentialHost {

@@ -84,7 +84,7 @@ fn everything_that_can_be_said() {
     assert_eq!((github.only.len(), github.shape), (2, Some(Shape::Letters)));
     let plain = &config.credentials["plain"];
     assert_eq!(plain.source, SecretSource::Env("PLAIN_KEY".into()));
-    assert_eq!(plain.place, [Place::Header("authorization".into())]);
+    assert_eq!(plain.place, [proxy::Place::Header(http::header::AUTHORIZATION)]);
     assert_eq!((plain.only.len(), plain.env.as_deref()), (0, None));
 }
 
@@ -138,7 +138,7 @@ doorward.toml:12:14: not an address; write it as "192.168.1.20" or "192.168.1.20
 doorward.toml:13:14: a credential's name is 1 to 32 lower-case letters, digits, - or _, starting with a letter or digit
 doorward.toml:14:10: `keyring:` is not in this version; use "file:PATH", "env:VARIABLE" or "command:PROGRAM …"
 doorward.toml:15:10: a credential goes to hosts by their exact names; write each one
-doorward.toml:16:10: `path:` is not in this version; "header:NAME", "basic:password" and "query:NAME" are
+doorward.toml:16:10: `path:` wants how the path begins, with {} at its end for the secret: "path:/bot{}", "path:/hooks/{}"
 doorward.toml:17:8: the list is empty; name at least one, or leave the key out where it may be missing
 doorward.toml:18:7: this variable has a meaning of its own inside a sandbox; choose another"#
     );
@@ -150,6 +150,23 @@ fn headers_that_carry_the_request_hold_no_credential() {
         let text =
             format!("[credentials.a]\nsecret = \"env:A\"\nhosts = [\"a.example\"]\nplace = [\"header:{header}\"]\n");
         assert!(problems(&text).starts_with("doorward.toml:4:10:"), "{header}");
+    }
+}
+
+#[test]
+fn places_and_what_is_harmless_beside_them() {
+    let credential = |lines: &str| format!("[credentials.a]\nsecret = \"env:A\"\nhosts = [\"a.example\"]\n{lines}\n");
+    let parse = |lines: &str| Config::parse("doorward.toml", &credential(lines), Path::new("/"));
+    let a = parse(
+        "place = [\"path:/bot{}\", \"path:/file/bot{}\"]\nharmless = [\"header:X-Job-Token\", \"query:session\"]",
+    );
+    let a = a.unwrap().credentials["a"].clone();
+    assert_eq!(a.place.iter().map(ToString::to_string).collect::<Vec<_>>(), ["path:/bot{}", "path:/file/bot{}"]);
+    assert_eq!(a.harmless.iter().map(ToString::to_string).collect::<Vec<_>>(), ["header:x-job-token", "query:session"]);
+    let many = (0..9).map(|n| format!("\"query:k{n}\"")).collect::<Vec<_>>().join(", ");
+    assert!(problems(&credential(&format!("place = [{many}]"))).contains("at most 8 places"));
+    for wrong in ["header:authorization", "header:cookie", "basic:password", "path:/x{}"] {
+        assert!(problems(&credential(&format!("harmless = [\"{wrong}\"]"))).starts_with("doorward.toml:4:"), "{wrong}");
     }
 }
 

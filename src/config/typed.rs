@@ -70,6 +70,7 @@ pub(super) struct Credential {
     pub(super) lifetime: Option<Spanned<String>>,
     pub(super) hosts: Spanned<Vec<Spanned<String>>>,
     pub(super) place: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) harmless: Option<Spanned<Vec<Spanned<String>>>>,
     pub(super) only: Option<Spanned<Vec<Spanned<String>>>>,
     pub(super) env: Option<Spanned<String>>,
     pub(super) prefix: Option<Spanned<String>>,

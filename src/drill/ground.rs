@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::DrillError;
 use super::canaries::{Canaries, Ear};
-use crate::config::{Config, Credential, CredentialHost, Pinned, Place, Resolver, SecretSource};
+use crate::config::{Config, Credential, CredentialHost, Pinned, Resolver, SecretSource};
 use crate::gateway::policy_files::PolicyFiles;
 use crate::gateway::{Gateway, OpenDoor};
 use crate::home::{Home, make_private_file};
@@ -19,6 +19,7 @@ use crate::loopback::Authority;
 use crate::sandboxes::Sandboxes;
 use crate::store::Store;
 use crate::store::ledger::AuditLog;
+use proxy::Place;
 
 /// What the drill's sandboxes may do beyond the group's own policy.
 const RULES: &str = r#"
@@ -198,7 +199,8 @@ fn overlaid(
         name: CREDENTIAL.into(),
         source: SecretSource::File(key),
         hosts: vec![CredentialHost { host, port: 443 }],
-        place: vec![Place::Header("authorization".into())],
+        place: vec![Place::Header(http::header::AUTHORIZATION)],
+        harmless: Vec::new(),
         only: Vec::new(),
         env: Some(VARIABLE.to_owned()),
         prefix: None,

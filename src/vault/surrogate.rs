@@ -49,6 +49,9 @@ pub(super) fn make(credential: &Credential, secret: Option<&str>) -> String {
     if is_jwt(secret) && credential.prefix.is_none() && credential.shape.is_none() {
         return jwt();
     }
+    if let Some(number) = bot_number(secret).filter(|_| credential.prefix.is_none() && credential.shape.is_none()) {
+        return format!("{}:{}", digits(number), random(BASE64URL, secret.len() - number - 1));
+    }
     let known = PREFIXES.into_iter().find(|prefix| secret.starts_with(prefix)).unwrap_or_default();
     let prefix = credential.prefix.as_deref().unwrap_or(known);
     let rest = &secret[known.len()..];
@@ -63,6 +66,21 @@ pub(super) fn make(credential: &Credential, secret: Option<&str>) -> String {
 fn shape(secret: &str) -> Shape {
     let is_hex = secret.len() >= LEAST_HEX && secret.bytes().all(|b| HEX.contains(&b));
     if is_hex { Shape::Hex } else { Shape::Letters }
+}
+
+/// A token of a Telegram bot, `123456789:AAE…`: how many digits there are before the colon.
+fn bot_number(secret: &str) -> Option<usize> {
+    let (number, rest) = secret.split_once(':')?;
+    let fits = (6..=12).contains(&number.len())
+        && number.bytes().all(|b| b.is_ascii_digit())
+        && (30..=MOST).contains(&rest.len())
+        && rest.bytes().all(|b| BASE64URL.contains(&b));
+    fits.then_some(number.len())
+}
+
+/// Digits without a zero before them.
+fn digits(many: usize) -> String {
+    format!("{}{}", random(b"123456789", 1), random(b"0123456789", many - 1))
 }
 
 fn is_jwt(secret: &str) -> bool {
@@ -108,6 +126,8 @@ mod tests {
         }
         assert!(make(&plain, Some(cases[2].0)).bytes().all(|b| HEX.contains(&b)));
         assert_eq!(make(&plain, Some("eyJh.eyJp.sig")).split('.').count(), 3);
+        let bot = make(&plain, Some("110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw-"));
+        assert_eq!(bot_number(&bot), Some(9), "{bot}");
         assert!(make(&plain, None).len() >= LEAST_ALPHANUMERIC);
         assert!(make(&credential("prefix = \"bank_\""), Some("sk-x")).starts_with("bank_"));
     }

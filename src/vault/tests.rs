@@ -263,8 +263,7 @@ fn what_is_defined_is_where_the_credential_may_be_used() {
     let definition = &fixture.vault.definitions["github"];
     let expected = Authority::parse("api.github.test:443", None).expect("an authority");
     assert_eq!(definition.hosts.iter().map(authority).collect::<Vec<_>>(), [expected]);
-    let places: Vec<_> = definition.place.iter().filter_map(place).collect();
-    assert_eq!(places, [Place::Header(http::header::AUTHORIZATION)]);
+    assert_eq!(definition.place, [proxy::Place::Header(http::header::AUTHORIZATION)]);
 }
 
 #[test]

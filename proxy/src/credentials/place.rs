@@ -2,6 +2,7 @@
 //!
 //! The swap itself is in `swap.rs`, what may not stand beside it in `authenticates.rs`.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,15 +10,14 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
-use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use policies::{Code, Refusal};
 use secrecy::SecretString;
 
-use super::{Credential, authenticates};
+use super::{Credential, Head, Segment, authenticates};
 
 /// A place in a request where a surrogate may stand.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Place {
     /// A header: the value is the surrogate, or a scheme and the surrogate
     /// (`Bearer …`).
@@ -27,6 +27,8 @@ pub enum Place {
     Basic(BasicPart),
     /// The value of this parameter of the query: exactly the surrogate.
     Query(Arc<str>),
+    /// A segment of the path: exactly the surrogate.
+    Path(Segment),
 }
 
 /// The halves of Basic credentials.
@@ -53,18 +55,20 @@ const FORGIVING: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Looks for the surrogate of a credential in the credential's places. Nothing in any
-/// of them is no error: git asks without credentials first.
+/// Looks for the surrogate of one of these credentials. Nothing in any of the host's
+/// places is no error: git asks without credentials first.
 pub(super) fn find<'a>(
-    credential: &'a Credential,
-    headers: &HeaderMap,
-    query: &str,
+    credentials: impl Iterator<Item = &'a Credential>,
+    guarded: &[Place],
+    head: Head<'_>,
 ) -> Result<Option<Found<'a>>, Refusal> {
-    match occupied(&credential.places, headers, query) {
+    match occupied(guarded, head) {
         0 => Ok(None),
         1 => {
-            let mut found = credential.places.iter().filter_map(|place| {
-                let beside = place.holds(&credential.surrogate, headers, query)?;
+            let places =
+                credentials.flat_map(|credential| credential.places.iter().map(move |place| (credential, place)));
+            let mut found = places.filter_map(|(credential, place)| {
+                let beside = place.holds(&credential.surrogate, head)?;
                 Some(Found { credential, place, beside })
             });
             found.next().map(Some).ok_or_else(authenticates::not_the_surrogate)
@@ -76,23 +80,21 @@ pub(super) fn find<'a>(
     }
 }
 
-/// How many headers and parameters stand in these places, whatever is in them. A
-/// parameter counts in every spelling that some server takes for it.
-fn occupied(places: &[Place], headers: &HeaderMap, query: &str) -> usize {
-    let mut names: Vec<HeaderName> = Vec::new();
-    for name in places.iter().filter_map(Place::header) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    let values: usize = names.iter().map(|name| headers.get_all(name).iter().count()).sum();
+/// How many headers, parameters and segments stand in these places, whatever is in
+/// them. A parameter counts in every spelling that some server takes for it.
+fn occupied(places: &[Place], head: Head<'_>) -> usize {
+    let names: BTreeSet<String> =
+        places.iter().filter_map(Place::header).map(|name| name.as_str().to_owned()).collect();
+    let values: usize = names.iter().map(|name| head.headers.get_all(name.as_str()).iter().count()).sum();
+    let keys: Vec<&str> = places.iter().filter_map(Place::parameter).collect();
     let named = |parameter: &str, key: &str| {
         let name = parameter.split(['=', '[']).next().unwrap_or_default();
         name.eq_ignore_ascii_case(key)
     };
-    let keys: Vec<&str> = places.iter().filter_map(Place::parameter).collect();
-    let parameters = query.split(['&', ';']).filter(|one| keys.iter().any(|key| named(one, key))).count();
-    values + parameters
+    let parameters = head.query().split(['&', ';']).filter(|one| keys.iter().any(|key| named(one, key))).count();
+    let segments: BTreeSet<_> =
+        places.iter().filter_map(|place| Some(place.segment()?.value(head.path())?.as_ptr())).collect();
+    values + parameters + segments.len()
 }
 
 impl Place {
@@ -101,37 +103,33 @@ impl Place {
         match self {
             Place::Header(name) => Some(name.clone()),
             Place::Basic(_) => Some(AUTHORIZATION),
-            Place::Query(_) => None,
+            Place::Query(_) | Place::Path(_) => None,
         }
     }
 
     /// The parameter of the query that it is.
-    fn parameter(&self) -> Option<&str> {
+    pub(super) fn parameter(&self) -> Option<&str> {
         match self {
             Place::Query(key) => Some(key),
-            Place::Header(_) | Place::Basic(_) => None,
+            Place::Header(_) | Place::Basic(_) | Place::Path(_) => None,
+        }
+    }
+
+    /// The segment of the path that it is.
+    pub(super) fn segment(&self) -> Option<&Segment> {
+        match self {
+            Place::Path(segment) => Some(segment),
+            Place::Header(_) | Place::Basic(_) | Place::Query(_) => None,
         }
     }
 
     /// Whether the surrogate stands here, and what beside it.
-    fn holds(&self, surrogate: &str, headers: &HeaderMap, query: &str) -> Option<Option<String>> {
+    fn holds(&self, surrogate: &str, head: Head<'_>) -> Option<Option<String>> {
         match self {
-            Place::Header(name) => bare_or_behind_a_scheme(headers.get(name)?, surrogate),
-            Place::Basic(part) => basic(headers.get(AUTHORIZATION)?, *part, surrogate).map(Some),
-            Place::Query(key) => query.split('&').any(|one| is_parameter(one, key, surrogate)).then_some(None),
-        }
-    }
-}
-
-impl Found<'_> {
-    /// The query without the parameter that holds the surrogate.
-    pub(super) fn rest_of_query(&self, query: &str) -> String {
-        match self.place {
-            Place::Query(key) => {
-                let others = query.split('&').filter(|one| !is_parameter(one, key, &self.credential.surrogate));
-                others.collect::<Vec<_>>().join("&")
-            }
-            Place::Header(_) | Place::Basic(_) => query.to_owned(),
+            Place::Header(name) => bare_or_behind_a_scheme(head.headers.get(name)?, surrogate),
+            Place::Basic(part) => basic(head.headers.get(AUTHORIZATION)?, *part, surrogate).map(Some),
+            Place::Query(key) => head.query().split('&').any(|one| is_parameter(one, key, surrogate)).then_some(None),
+            Place::Path(segment) => segment.holds(surrogate, head.path()).then_some(None),
         }
     }
 }
@@ -172,20 +170,8 @@ fn basic(value: &HeaderValue, part: BasicPart, surrogate: &str) -> Option<String
         BasicPart::Username => (username, password),
         BasicPart::Password => (password, username),
     };
-    let fits = own == surrogate && !other.chars().any(char::is_control) && !looks_like_a_key(other);
+    let fits = own == surrogate && !other.chars().any(char::is_control) && !authenticates::looks_like_a_key(other);
     fits.then(|| other.to_owned())
-}
-
-/// The least characters in a row, digits or both cases among them, that are taken for a key.
-const SHORTEST_KEY: usize = 20;
-
-fn looks_like_a_key(text: &str) -> bool {
-    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_' | '+' | '/' | '='));
-    let mixed = |word: &str| {
-        let has = |kind: fn(&u8) -> bool| word.as_bytes().iter().any(kind);
-        has(u8::is_ascii_digit) || (has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase))
-    };
-    words.into_iter().any(|word| word.len() >= SHORTEST_KEY && mixed(word))
 }
 
 impl fmt::Display for Place {
@@ -195,6 +181,7 @@ impl fmt::Display for Place {
             Place::Basic(BasicPart::Username) => f.write_str("basic:username"),
             Place::Basic(BasicPart::Password) => f.write_str("basic:password"),
             Place::Query(key) => write!(f, "query:{key}"),
+            Place::Path(segment) => write!(f, "path:{segment}"),
         }
     }
 }

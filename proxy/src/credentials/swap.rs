@@ -8,7 +8,7 @@ use policies::{Code, Facts, Permit, Refusal};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::place::{self, BasicPart, Found, Place};
-use super::{Credential, PutOn};
+use super::{Credential, PutOn, Segment};
 use crate::ports::Secrets;
 use crate::scan::{Replacement, Scrubber};
 
@@ -41,6 +41,7 @@ pub(super) fn put_on(
             insert(headers, header::AUTHORIZATION, &value, credential)?;
         }
         Place::Query(key) => *target = with_parameter(permit.facts(), key, credential, text)?,
+        Place::Path(segment) => *target = with_segment(permit.facts(), segment, credential, text)?,
     }
     tracing::debug!(credential = %credential.name, host = %permit.facts().authority, "Secret put on");
     let surrogate = SecretString::from(credential.surrogate.to_string());
@@ -79,6 +80,22 @@ fn with_parameter(facts: &Facts, key: &str, credential: &Credential, secret: &st
     });
     let query = swapped.collect::<Vec<_>>().join("&");
     PathAndQuery::try_from(format!("{}?{query}", facts.path)).map_err(|_| unwritable())
+}
+
+/// A secret that would be read as more than one segment, or as another one, stays here.
+fn with_segment(
+    facts: &Facts,
+    segment: &Segment,
+    credential: &Credential,
+    secret: &str,
+) -> Result<PathAndQuery, Refusal> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&b);
+    if !secret.bytes().all(plain) || matches!(secret, "." | "..") {
+        return Err(unfit(credential, "a segment of a path"));
+    }
+    let path = segment.with(facts.path.as_str(), secret);
+    let query = facts.query.as_ref().map(|query| format!("?{}", query.as_str())).unwrap_or_default();
+    PathAndQuery::try_from(format!("{path}{query}")).map_err(|_| unwritable())
 }
 
 fn unavailable(why: String) -> Refusal {

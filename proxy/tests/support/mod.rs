@@ -26,7 +26,7 @@ use policies::{Authority, GroupName, Policy, RequestPattern, SandboxId, Source};
 use proxy::audit::Identity;
 use proxy::ports::Resolved;
 use proxy::scan::{Watched, WatchedKind};
-use proxy::{BasicPart, Credential, Door, Gateway, Keyring, Limits, Place, upstream_tls};
+use proxy::{BasicPart, Credential, Door, Gateway, Guarded, Keyring, Limits, Place, Segment, upstream_tls};
 use rand::RngExt;
 use secrecy::SecretString;
 use tokio::net::UnixListener;
@@ -37,7 +37,7 @@ use ports::{Log, Names, Safe, Wallet};
 use upstream::{Canary, Upstream};
 
 /// Names of upstream servers, and the last byte of their addresses.
-const UPSTREAMS: [(&str, u8); 10] = [
+const UPSTREAMS: [(&str, u8); 11] = [
     ("api.bound.test", 10),
     ("other.bound.test", 11),
     ("cdn.allowed.test", 12),
@@ -48,6 +48,7 @@ const UPSTREAMS: [(&str, u8); 10] = [
     ("git.allowed.test", 17),
     ("git.bound.test", 18),
     ("query.bound.test", 19),
+    ("path.bound.test", 20),
 ];
 
 /// Certificates that are wrong, all on the server of `bad.test`.
@@ -68,6 +69,8 @@ const SECOND_HOSTS: [&str; 1] = ["other.bound.test:443"];
 /// In the password of Basic credentials; in the parameter `key`.
 const THIRD_HOSTS: [&str; 1] = ["git.bound.test:443"];
 const FOURTH_HOSTS: [&str; 1] = ["query.bound.test:443"];
+/// In a segment of the path, `/bot…` or `/file/bot…`.
+const FIFTH_HOSTS: [&str; 1] = ["path.bound.test:443"];
 
 /// How a world is to be; `Setup::default()` for the usual.
 #[derive(Clone)]
@@ -267,10 +270,12 @@ fn values() -> BTreeMap<&'static str, String> {
         ("REAL2", prefixed("key real ")),
         ("REAL3", prefixed("ghp_real+/")),
         ("REAL4", prefixed("AIza real&/")),
+        ("REAL5", prefixed("110201543:AAreal-")),
         ("SUR1", prefixed("sk-sur-")),
         ("SUR2", prefixed("key-sur-")),
         ("SUR3", prefixed("ghp_sur")),
         ("SUR4", prefixed("AIzaSur")),
+        ("SUR5", prefixed("920347561:AAsur_")),
         ("WORKSUR1", prefixed("sk-work-")),
         ("RETIREDSUR1", prefixed("sk-old-")),
         ("CANARY", prefixed("CANARY_KEY_")),
@@ -284,7 +289,8 @@ fn random() -> String {
 }
 
 fn safe(values: &BTreeMap<&'static str, String>, guards: bool) -> Safe {
-    let secrets = [("first", "REAL1"), ("second", "REAL2"), ("third", "REAL3"), ("fourth", "REAL4")];
+    let secrets =
+        [("first", "REAL1"), ("second", "REAL2"), ("third", "REAL3"), ("fourth", "REAL4"), ("fifth", "REAL5")];
     let secrets = secrets.map(|(name, value)| (name.to_owned(), values[value].clone()));
     let surrogate = |value, credential: &str, group, sandbox, retired| {
         let what = WatchedKind::Surrogate {
@@ -302,10 +308,12 @@ fn safe(values: &BTreeMap<&'static str, String>, guards: bool) -> Safe {
         secret("REAL2", "second"),
         secret("REAL3", "third"),
         secret("REAL4", "fourth"),
+        secret("REAL5", "fifth"),
         surrogate("SUR1", "first", "family", "a1", false),
         surrogate("SUR2", "second", "family", "a1", false),
         surrogate("SUR3", "third", "family", "a1", false),
         surrogate("SUR4", "fourth", "family", "a1", false),
+        surrogate("SUR5", "fifth", "family", "a1", false),
         surrogate("WORKSUR1", "first", "work", "b2", false),
         surrogate("RETIREDSUR1", "first", "family", "a0", true),
         watched(WatchedKind::Canary { name: "bait".into() }, &values["CANARY"]),
@@ -328,18 +336,27 @@ fn keyring(first: &str, values: &BTreeMap<&str, String>, guards: bool) -> Keyrin
         surrogate: surrogate.into(),
     };
     let header = |name: &'static str| Place::Header(http::HeaderName::from_static(name));
+    let segment = |text: &str| Place::Path(Segment::parse(text).unwrap());
     let only = ["GET /**", "HEAD /**", "POST /v1/**"];
     let held = vec![
         credential("first", &FIRST_HOSTS, header("authorization"), &only, first),
         credential("second", &SECOND_HOSTS, header("x-api-key"), &[], &values["SUR2"]),
         credential("third", &THIRD_HOSTS, Place::Basic(BasicPart::Password), &[], &values["SUR3"]),
         credential("fourth", &FOURTH_HOSTS, Place::Query("key".into()), &[], &values["SUR4"]),
+        Credential {
+            places: vec![segment("/bot{}"), segment("/file/bot{}")],
+            ..credential("fifth", &FIFTH_HOSTS, segment("/bot{}"), &[], &values["SUR5"])
+        },
     ];
     if !guards {
         return Keyring::default();
     }
-    let guarded: Vec<_> =
-        held.iter().flat_map(|one| one.hosts.iter().map(|host| (host.clone(), one.name.clone()))).collect();
+    let guard = |one: &Credential, host: &Authority| Guarded {
+        authority: host.clone(),
+        places: one.places.clone(),
+        harmless: vec![header("x-own-trace")],
+    };
+    let guarded: Vec<_> = held.iter().flat_map(|one| one.hosts.iter().map(|host| guard(one, host))).collect();
     Keyring::new(held, guarded)
 }
 

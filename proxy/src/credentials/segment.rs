@@ -1,0 +1,84 @@
+//! A place in the path: one segment, or the rest of one (`/bot{}` for Telegram).
+
+use std::fmt;
+use std::sync::Arc;
+
+use policies::Path;
+
+/// Where in a path a surrogate stands: behind this text, up to the next slash.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Segment {
+    before: Arc<str>,
+}
+
+/// What stands for the secret where a segment is written down.
+const HOLE: &str = "{}";
+
+impl Segment {
+    /// Reads `/bot{}` or `/hooks/{}`: a path's beginning, with `{}` at its end.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wanted = || {
+            "`path:` wants how the path begins, with {} at its end for the secret: \"path:/bot{}\", \"path:/hooks/{}\""
+                .to_owned()
+        };
+        let before = text.strip_suffix(HOLE).ok_or_else(wanted)?;
+        // As the path is judged: canonical, so that it has one spelling.
+        let whole = Path::parse(&format!("{before}x")).map_err(|_| wanted())?;
+        let plain = !before.contains(['%', '*', ';']) && whole.as_str() == format!("{before}x");
+        if plain { Ok(Segment { before: before.into() }) } else { Err(wanted()) }
+    }
+
+    /// What stands there, in any case of the letters before it: servers differ in that.
+    pub(super) fn value<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let rest = path.get(self.before.len()..)?;
+        let begins = path.as_bytes()[..self.before.len()].eq_ignore_ascii_case(self.before.as_bytes());
+        let value = rest.split('/').next().unwrap_or_default();
+        (begins && !value.is_empty()).then_some(value)
+    }
+
+    /// Whether exactly the surrogate stands there.
+    pub(super) fn holds(&self, surrogate: &str, path: &str) -> bool {
+        path.starts_with(&*self.before) && self.value(path) == Some(surrogate)
+    }
+
+    /// The path with another text there.
+    pub(super) fn with(&self, path: &str, text: &str) -> String {
+        let (before, value) = (&path[..self.before.len()], self.value(path).unwrap_or_default());
+        format!("{before}{text}{}", &path[self.before.len() + value.len()..])
+    }
+
+    /// The path without what stands there, parted so that nothing new comes together.
+    pub(super) fn around(&self, path: &str) -> String {
+        self.with(path, "\n")
+    }
+}
+
+impl fmt::Display for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{HOLE}", self.before)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_segment_is_found_and_replaced() {
+        let bot = Segment::parse("/bot{}").unwrap();
+        assert_eq!(bot.value("/bot1:a/getMe"), Some("1:a"));
+        assert_eq!(bot.value("/BOT1:a"), Some("1:a"));
+        for path in ["/bot", "/bot/x", "/x/bot1:a", "/"] {
+            assert_eq!(bot.value(path), None, "{path}");
+        }
+        assert!(bot.holds("1:a", "/bot1:a/getMe") && !bot.holds("1:a", "/Bot1:a") && !bot.holds("1:a", "/bot1:ab"));
+        assert_eq!(bot.with("/bot1:a/getMe", "*"), "/bot*/getMe");
+        let hook = Segment::parse("/hooks/T1/{}").unwrap();
+        assert_eq!(hook.with("/hooks/T1/abc", "x"), "/hooks/T1/x");
+        assert_eq!(hook.to_string(), "/hooks/T1/{}");
+        for wrong in ["", "bot{}", "/bot", "/{}/x", "/a/../{}", "//{}", "/%62ot{}", "/*{}", "/a?{}"] {
+            Segment::parse(wrong).unwrap_err();
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Places in a request, as the owner writes them: `header:authorization`, `path:/bot{}`.
+
+use std::sync::Arc;
+
+use http::HeaderName;
+use proxy::{BasicPart, Place, Segment};
+
+/// The most places of one credential: each is looked at in every request to its hosts.
+pub(super) const MOST: usize = 8;
+
+/// Where a surrogate may stand.
+pub(super) fn place(text: &str) -> Result<Place, String> {
+    let (kind, name) = text.split_once(':').unwrap_or((text, ""));
+    match kind {
+        "header" => header(name).map(Place::Header),
+        "basic" => {
+            match name {
+                "username" => Ok(Place::Basic(BasicPart::Username)),
+                "password" => Ok(Place::Basic(BasicPart::Password)),
+                _ => Err("`basic:` wants the half that holds the secret: \"basic:password\" or \"basic:username\""
+                    .to_owned()),
+            }
+        }
+        "query" => parameter(name).map(Place::Query),
+        "path" => Segment::parse(name).map(Place::Path),
+        "json" => Err("`json:` is not in this version; \"header:NAME\", \"basic:password\", \"query:NAME\" and \
+                       \"path:/BEGINNING{}\" are"
+            .to_owned()),
+        _ => {
+            Err("not a place in a request; write it as \"header:authorization\", \"basic:password\", \"query:key\" or \
+                  \"path:/bot{}\""
+                .to_owned())
+        }
+    }
+}
+
+/// What authenticates nobody.
+pub(super) fn harmless(text: &str) -> Result<Place, String> {
+    let fixed = ["authorization", "cookie"];
+    match place(text) {
+        Ok(Place::Header(name)) if fixed.contains(&name.as_str()) => {
+            Err(format!("the header {name} authenticates, wherever it is sent"))
+        }
+        Ok(place @ (Place::Header(_) | Place::Query(_))) => Ok(place),
+        _ => Err("`harmless` names headers and parameters: \"header:x-job-token\" or \"query:session\"".to_owned()),
+    }
+}
+
+fn header(name: &str) -> Result<HeaderName, String> {
+    let name = HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| "`header:` wants the name of a header behind it: \"header:authorization\"".to_owned())?;
+    // Framing and routing: what is judged and what is sent hang on them.
+    let fixed = ["host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "cookie"];
+    if fixed.contains(&name.as_str()) || name.as_str().starts_with("proxy-") {
+        return Err("this header cannot hold a credential here; use one that only authenticates".to_owned());
+    }
+    Ok(name)
+}
+
+/// A name that nobody needs to escape, so that it has one spelling.
+fn parameter(name: &str) -> Result<Arc<str>, String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {
+        return Err(
+            "`query:` wants the name of a parameter behind it, of letters, digits and - _ . : \"query:key\"".to_owned()
+        );
+    }
+    Ok(name.into())
+}
