@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use policies::{Code, Date, GroupName, Limits, Permit, Refusal};
+use policies::{Code, Date, GroupName, Host, Limits, Refusal};
 use proxy::ports::Budget;
 
 use crate::store::ledger::{AuditLog, Notice, UsedSince};
@@ -66,13 +66,13 @@ impl Budgets {
 }
 
 impl Budget for Budgets {
-    fn admit(&self, group: &GroupName, limits: &Limits, permit: &Permit, head: u64) -> Result<(), Refusal> {
+    fn admit(&self, group: &GroupName, limits: &Limits, by_wildcard: Option<&Host>, head: u64) -> Result<(), Refusal> {
         if *limits == Limits::default() {
             // What goes by now is not counted: limits that come back read the log anew.
             self.lock().remove(group);
             return Ok(());
         }
-        let host = permit.by_wildcard().then(|| permit.facts().authority.host.to_string());
+        let host = by_wildcard.map(ToString::to_string);
         self.with(group, |used| {
             let minute = used.in_the_last_minute() + 1;
             over("requests_per_minute", minute, limits.requests_per_minute)?;

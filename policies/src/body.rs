@@ -64,6 +64,13 @@ impl BodyConditions {
         (!self.denies.is_empty() || !self.allows.is_empty()).then_some(self)
     }
 
+    /// Whether the same is asked of a body, whichever rules ask it.
+    pub(crate) fn asks_the_same(&self, other: &Self) -> bool {
+        let denies = |body: &Self| body.denies.iter().map(|deny| deny.conditions.clone()).collect::<Vec<_>>();
+        let allows = |body: &Self| body.allows.iter().map(|allow| allow.conditions.clone()).collect::<Vec<_>>();
+        denies(self) == denies(other) && allows(self) == allows(other) && self.empty_is_fine == other.empty_is_fine
+    }
+
     /// The most bytes that a body may have to be judged; a longer one is refused.
     pub fn limit(&self) -> u64 {
         LIMIT

@@ -51,6 +51,7 @@ impl Policy {
             rule: rule.at.clone(),
             policy: self.hash,
             private: rules.iter().flat_map(|rule| rule.private.iter().copied()).collect(),
+            by_wildcard: !rule.host.is_exact(),
             takes_private: rule.origin == Origin::Group && rule.host.is_exact(),
         })
     }

@@ -39,6 +39,7 @@ mod suggest;
 mod suggestion;
 mod summary;
 mod tunnel;
+mod upheld;
 mod verdict;
 
 // The file: how an owner says so.

@@ -36,6 +36,7 @@ pub struct TunnelPermit {
     pub(crate) rule: RuleRef,
     pub(crate) policy: PolicyHash,
     pub(crate) private: Arc<[IpNet]>,
+    pub(crate) by_wildcard: bool,
     /// Whether `private` can be added to the rule itself.
     pub(crate) takes_private: bool,
 }
@@ -54,6 +55,11 @@ impl TunnelPermit {
     /// The policy that allowed it.
     pub fn policy(&self) -> PolicyHash {
         self.policy
+    }
+
+    /// Whether the rule names the host by a pattern.
+    pub fn by_wildcard(&self) -> bool {
+        self.by_wildcard
     }
 
     /// Checks an address that the host resolved to, before it is dialled.

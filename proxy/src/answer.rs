@@ -88,7 +88,8 @@ fn status(code: Code) -> StatusCode {
             StatusCode::BAD_REQUEST
         }
         Code::AuthorityMismatch => StatusCode::MISDIRECTED_REQUEST,
-        Code::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        // Of a body: a head that is too large is answered below, by hyper.
+        Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::GroupLimit | Code::LimitExceeded => StatusCode::TOO_MANY_REQUESTS,
         Code::AuditUnavailable | Code::SecretUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         Code::Timeout => StatusCode::GATEWAY_TIMEOUT,
@@ -141,7 +142,7 @@ mod tests {
             (Code::NotAllowed, 403),
             (Code::Framing, 400),
             (Code::AuthorityMismatch, 421),
-            (Code::TooLarge, 431),
+            (Code::TooLarge, 413),
             (Code::AuditUnavailable, 503),
             (Code::TlsVerify, 502),
             (Code::Timeout, 504),

@@ -187,6 +187,7 @@ fn inside(connection: &Connection, request: &http::Request<Incoming>, record: &m
         None => Ok(Inside::Opened(authority)),
         Some(permit) => {
             record.connects_to(&authority);
+            connection.door.admit(permit.by_wildcard().then_some(&authority.host), 0)?;
             record.allow_tunnel(permit).map(Inside::Unopened)
         }
     }

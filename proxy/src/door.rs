@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use policies::{Date, Policy};
+use policies::{Date, Host, Policy, Refusal};
 use rustls::ClientConfig;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -104,6 +104,12 @@ impl Door {
 
     pub(crate) fn run(&self) -> Option<u64> {
         Some(self.run.load(Ordering::Relaxed)).filter(|run| *run != 0)
+    }
+
+    /// Asks for a request or a tunnel out of what the group may use up.
+    pub(crate) fn admit(&self, by_wildcard: Option<&Host>, head_bytes: u64) -> Result<(), Refusal> {
+        let limits = *self.policy.load().limits();
+        self.gateway.budget.admit(&self.identity.group, &limits, by_wildcard, head_bytes)
     }
 
     /// Serves the door until dropped. Every connection is a task of this future's

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, SET_COOKIE, TRANSFER_ENCODING};
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, HeaderName, Response, StatusCode};
 use hyper::body::Incoming;
 use policies::{Code, Facts, Method, Permit, Refusal, Verdict};
 use tokio::time::timeout;
@@ -93,9 +93,8 @@ fn place(connection: &Connection, permit: &Permit, request: &http::Request<Incom
 
 /// What the group may use up over time.
 fn admit(connection: &Connection, permit: &Permit, placed: &Placed) -> Result<(), Refusal> {
-    let door = &connection.door;
-    let limits = *door.policy.load().limits();
-    door.gateway.budget.admit(&door.identity.group, &limits, permit, placed.head_bytes())
+    let by_wildcard = permit.by_wildcard().then(|| &permit.facts().authority.host);
+    connection.door.admit(by_wildcard, placed.head_bytes())
 }
 
 /// Where a rule looks into the body, all of it is read and judged before anything
@@ -171,7 +170,9 @@ fn returned(
 /// What cannot be read cannot be scrubbed (attack I03). hyper undoes no coding of
 /// a transfer but chunks.
 pub(crate) fn readable(headers: &HeaderMap) -> Result<(), Refusal> {
-    let content = headers.get_all(CONTENT_ENCODING).iter().any(|coding| coding.as_bytes() != b"identity");
+    let codings = [CONTENT_ENCODING, HeaderName::from_static("grpc-encoding")];
+    let mut codings = codings.iter().flat_map(|name| headers.get_all(name));
+    let content = codings.any(|coding| coding.as_bytes() != b"identity");
     let mut transfer = headers.get_all(TRANSFER_ENCODING).iter();
     if content || transfer.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
         let why = "the host compressed its answer although it was asked not to, so it cannot be scrubbed";

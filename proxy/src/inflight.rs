@@ -2,9 +2,10 @@
 //! allows: a permit is for the policy that gave it.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use policies::{Authority, Code, Date, Facts, Policy, PolicyHash, Refusal, Verdict};
+use policies::{Date, Permit, Policy, PolicyHash, Refusal, TunnelPermit};
 
 use crate::audit::Seq;
 use crate::record::Tally;
@@ -23,25 +24,24 @@ struct State {
 }
 
 struct Going {
-    what: What,
+    permitted: Permitted,
     tally: Weak<Tally>,
 }
 
-/// What was permitted.
-pub(crate) enum What {
-    Request(Box<Facts>),
-    Tunnel(Authority),
+/// What was permitted, to be judged again.
+pub(crate) enum Permitted {
+    Request(Arc<Permit>),
+    Tunnel(Arc<TunnelPermit>),
 }
 
 impl InFlight {
-    /// `judged_by`: the policy that permitted it.
-    pub(crate) fn add(&self, what: What, judged_by: PolicyHash, tally: &Arc<Tally>) {
+    pub(crate) fn add(&self, permitted: Permitted, tally: &Arc<Tally>) {
         let mut state = self.lock();
-        if state.reviewed.is_some_and(|(policy, _)| policy != judged_by) {
+        if state.reviewed.is_some_and(|(policy, _)| policy != permitted.judged_by()) {
             // The review of the policy in force may be over: it has to see this one as well.
             state.reviewed = None;
         }
-        state.going.insert(tally.seq(), Going { what, tally: Arc::downgrade(tally) });
+        state.going.insert(tally.seq(), Going { permitted, tally: Arc::downgrade(tally) });
     }
 
     pub(crate) fn remove(&self, seq: Seq) {
@@ -54,15 +54,18 @@ impl InFlight {
         if state.reviewed.replace((policy.hash(), today)) == Some((policy.hash(), today)) {
             return;
         }
-        let revoked: Vec<_> = state
-            .going
-            .values()
-            .filter_map(|going| Some((going.refused(policy, today)?, going.tally.upgrade()?)))
-            .collect();
+        let held = state.going.values().filter_map(|going| {
+            let tally = going.tally.upgrade()?;
+            let upheld = going.permitted.upheld(policy, today, tally.address());
+            Some((tally, upheld))
+        });
+        let held: Vec<_> = held.collect();
         // A tally that ends here takes itself off this list.
         drop(state);
-        for (refusal, tally) in revoked {
-            tally.cut(&refusal);
+        for (tally, upheld) in held {
+            if let Err(refusal) = upheld {
+                tally.cut(&refusal);
+            }
         }
     }
 
@@ -71,18 +74,19 @@ impl InFlight {
     }
 }
 
-impl Going {
-    fn refused(&self, policy: &Policy, today: Date) -> Option<Refusal> {
-        match &self.what {
-            What::Request(facts) => match policy.decide_at((**facts).clone(), today) {
-                Verdict::Allow(_) => None,
-                Verdict::Deny(_, refusal) => Some(Refusal { code: Code::Revoked, ..refusal }),
-            },
-            What::Tunnel(authority) => policy.decide_tunnel(authority).is_none().then(|| tunnel_revoked(authority)),
+impl Permitted {
+    /// Whether it may go on, for all that was done by it.
+    fn upheld(&self, policy: &Policy, today: Date, address: Option<SocketAddr>) -> Result<(), Refusal> {
+        match self {
+            Permitted::Request(permit) => policy.upholds(permit, today, address),
+            Permitted::Tunnel(permit) => policy.upholds_tunnel(permit, address),
         }
     }
-}
 
-pub(crate) fn tunnel_revoked(authority: &Authority) -> Refusal {
-    Refusal::new(Code::Revoked, format!("the policy no longer lets {authority} through unopened"))
+    fn judged_by(&self) -> PolicyHash {
+        match self {
+            Permitted::Request(permit) => permit.policy(),
+            Permitted::Tunnel(permit) => permit.policy(),
+        }
+    }
 }

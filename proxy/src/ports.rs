@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use policies::{GroupName, HostName, Limits, Permit, Refusal};
+use policies::{GroupName, Host, HostName, Limits, Refusal};
 use secrecy::SecretString;
 
 use crate::scan::Watchlist;
@@ -50,8 +50,9 @@ pub struct SecretUnavailable(pub String);
 
 /// The port to whoever counts what a group may use up over time (`[limits]`).
 pub trait Budget: Send + Sync {
-    /// Counts a request of so many bytes of head, before it is stored. Refused: not counted.
-    fn admit(&self, group: &GroupName, limits: &Limits, permit: &Permit, head: u64) -> Result<(), Refusal>;
+    /// Counts a request of so many bytes of head, or a tunnel, before it is stored. Refused: not
+    /// counted. `by_wildcard`: its host, where only a pattern of the policy names it.
+    fn admit(&self, group: &GroupName, limits: &Limits, by_wildcard: Option<&Host>, head: u64) -> Result<(), Refusal>;
     /// Counts bytes of a body before they are sent. Refused: they may not be.
     fn spend(&self, group: &GroupName, limits: &Limits, bytes: u64) -> Result<(), Refusal>;
 }

@@ -2,23 +2,28 @@
 //! it is decided, and the proof that it was.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::header::HOST;
-use policies::{Authority, Code, Facts, Limits, Permit, PolicyHash, Refusal, TunnelPermit};
+use policies::{Authority, Code, Facts, Limits, Permit, Refusal, TunnelPermit};
+use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::audit::{Allowed, Decision, Outcome, Protocol, Seq};
 use crate::connection::Connection;
 use crate::credentials::Placed;
 use crate::door::Door;
-use crate::inflight::What;
+use crate::inflight::Permitted;
 use crate::scan::{Finding, Watchlist};
 
 /// Longest piece of what a sandbox sent that the log keeps.
 const EXCERPT: usize = 512;
+
+/// Longest path that it keeps whole, and longest reason.
+const LONGEST: usize = 2 << 10;
 
 /// A decision in the making.
 pub(crate) struct Record {
@@ -30,16 +35,13 @@ pub(crate) struct Record {
 
 /// The proof that an allow is stored: without it nothing upstream is reached.
 /// Made by [`Record::allow`] and nowhere else.
-pub(crate) struct Audited {
-    permit: Permit,
+pub(crate) struct Audited<P = Permit> {
+    permit: Arc<P>,
     tally: Arc<Tally>,
 }
 
 /// The same for a connection that goes through unopened.
-pub(crate) struct AuditedTunnel {
-    permit: TunnelPermit,
-    tally: Arc<Tally>,
-}
+pub(crate) type AuditedTunnel = Audited<TunnelPermit>;
 
 /// Counts an allowed request. When the last part of the request lets go of it,
 /// the outcome is stored.
@@ -140,11 +142,11 @@ impl Record {
         decision.host = Some(facts.authority.host.to_string());
         decision.port = Some(facts.authority.port);
         decision.method = Some(facts.method.as_str().to_owned());
-        decision.path = Some(path.to_string());
         decision.query_bytes = facts.query.as_ref().map(|query| query.as_str().len());
         // Where they agree with what was judged they say nothing more.
         decision.raw_target = None;
         decision.host_header = None;
+        self.decision.path = Some(self.shortened(path.as_str()));
         self.facts = Some(Facts { path, ..facts.clone() });
     }
 
@@ -158,12 +160,18 @@ impl Record {
     /// What a sandbox sent, for the log. Where it is cut short it is searched whole:
     /// the beginning of a value could no longer be told.
     fn excerpt(&self, bytes: &[u8]) -> String {
-        if bytes.len() > EXCERPT
-            && let Some(finding) = self.door.gateway.secrets.watchlist().find_in(bytes)
-        {
-            return hidden(&finding);
-        }
-        visible(bytes)
+        self.hidden_in(bytes, EXCERPT).unwrap_or_else(|| visible(bytes))
+    }
+
+    /// The same for what was read: two that differ anywhere still differ.
+    fn shortened(&self, text: &str) -> String {
+        self.hidden_in(text.as_bytes(), LONGEST).unwrap_or_else(|| shortened(text))
+    }
+
+    fn hidden_in(&self, bytes: &[u8], most: usize) -> Option<String> {
+        let is_cut = bytes.len() > most;
+        let watchlist = is_cut.then(|| self.door.gateway.secrets.watchlist())?;
+        watchlist.find_in(bytes).map(|finding| hidden(&finding))
     }
 
     /// Stores an allow. From here on the log knows that the request may have left.
@@ -184,8 +192,8 @@ impl Record {
                 .collect(),
             ..self.decision.clone()
         };
-        let what = What::Request(Box::new(permit.facts().clone()));
-        let tally = self.store(&decision, what, permit.policy())?;
+        let permit = Arc::new(permit);
+        let tally = self.store(&decision, Permitted::Request(permit.clone()))?;
         Ok(Audited { permit, tally })
     }
 
@@ -196,13 +204,15 @@ impl Record {
             verdict: Allowed::Allow,
             rule: Some(permit.rule().clone()),
             policy: Some(permit.policy().to_string()),
+            by_wildcard: permit.by_wildcard(),
             ..self.decision.clone()
         };
-        let tally = self.store(&decision, What::Tunnel(permit.authority().clone()), permit.policy())?;
-        Ok(AuditedTunnel { permit, tally })
+        let permit = Arc::new(permit);
+        let tally = self.store(&decision, Permitted::Tunnel(permit.clone()))?;
+        Ok(Audited { permit, tally })
     }
 
-    fn store(&mut self, decision: &Decision, what: What, judged_by: PolicyHash) -> Result<Arc<Tally>, Refusal> {
+    fn store(&mut self, decision: &Decision, permitted: Permitted) -> Result<Arc<Tally>, Refusal> {
         let slot = self.door.requests.clone().try_acquire_owned().map_err(|_| {
             Refusal::new(Code::GroupLimit, "the sandbox has too many requests under way; let some of them end")
         })?;
@@ -223,7 +233,7 @@ impl Record {
             cut: watch::Sender::new(false),
             outcome: Mutex::default(),
         });
-        self.door.in_flight.add(what, judged_by, &tally);
+        self.door.in_flight.add(permitted, &tally);
         self.tally = Some(tally.clone());
         Ok(tally)
     }
@@ -237,7 +247,9 @@ impl Record {
         }
         let watchlist = self.door.gateway.secrets.watchlist();
         hide(&watchlist, [&mut refusal.why]);
-        if refusal.lift.iter().any(|line| watchlist.find_in(line.as_bytes()).is_some()) {
+        refusal.why = shortened(&refusal.why);
+        let unfit = |line: &String| line.len() > LONGEST || watchlist.find_in(line.as_bytes()).is_some();
+        if refusal.lift.iter().any(unfit) {
             refusal.lift.clear();
         }
         let mut decision = Decision {
@@ -260,18 +272,8 @@ impl Record {
     }
 }
 
-impl Audited {
-    pub(crate) fn permit(&self) -> &Permit {
-        &self.permit
-    }
-
-    pub(crate) fn tally(&self) -> &Arc<Tally> {
-        &self.tally
-    }
-}
-
-impl AuditedTunnel {
-    pub(crate) fn permit(&self) -> &TunnelPermit {
+impl<P> Audited<P> {
+    pub(crate) fn permit(&self) -> &P {
         &self.permit
     }
 
@@ -346,6 +348,11 @@ impl Tally {
     /// Adds to the outcome.
     pub(crate) fn note(&self, add: impl FnOnce(&mut Outcome)) {
         add(&mut self.lock());
+    }
+
+    /// Where it went, if it got there.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.lock().address
     }
 
     /// Says why the request was broken off; the first reason stands.
@@ -430,6 +437,16 @@ fn visible(bytes: &[u8]) -> String {
         text.push_str(&format!("… ({} bytes)", bytes.len()));
     }
     text
+}
+
+/// Cut to what the log keeps; the hash tells apart what begins the same.
+fn shortened(text: &str) -> String {
+    if text.len() <= LONGEST {
+        return text.to_owned();
+    }
+    let hash: String = Sha256::digest(text)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let kept = &text[..text.floor_char_boundary(LONGEST)];
+    format!("{kept}… ({} bytes, SHA-256 {hash}…)", text.len())
 }
 
 #[cfg(test)]

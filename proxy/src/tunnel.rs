@@ -2,16 +2,14 @@
 //! handshake must be the one that was permitted, the address is checked like any
 //! other, and the bytes are counted.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use policies::{Code, Host, Refusal, TunnelPermit};
+use policies::{Code, Host, Refusal};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 use tokio_rustls::rustls::server::Acceptor;
 
 use crate::door::Door;
-use crate::inflight;
 use crate::record::{AuditedTunnel, Tally};
 use crate::upstream::{self, Dialled};
 
@@ -48,21 +46,12 @@ where
         .map_err(|_| Refusal::new(Code::Timeout, "the TLS handshake took too long"))??;
     let check = |address| permit.check_address(address);
     let (mut server, address) = upstream::reach(&door.gateway, permit.authority(), check).await?;
-    still_allowed(door, permit, address.get())?;
+    // As for requests: the policy may have been tightened since the permit was given.
+    door.policy.load().upholds_tunnel(permit, Some(address.get()))?;
     audited.tally().note(|outcome| outcome.address = Some(address.get()));
     audited.tally().add_up(hello.len())?;
     server.write_all(&hello).await.map_err(|_| broken_off())?;
     both_ways(audited.tally(), &mut client, &mut server).await
-}
-
-/// As for requests: the policy may have been tightened since the permit was given.
-fn still_allowed(door: &Door, permit: &TunnelPermit, address: SocketAddr) -> Result<(), Refusal> {
-    let policy = door.policy.load();
-    if policy.hash() == permit.policy() {
-        return Ok(());
-    }
-    let now = policy.decide_tunnel(permit.authority()).ok_or_else(|| inflight::tunnel_revoked(permit.authority()))?;
-    now.check_address(address).map(drop).map_err(|refusal| Refusal { code: Code::Revoked, ..refusal })
 }
 
 /// Reads the ClientHello without answering it, and holds its name against the one

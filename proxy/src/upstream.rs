@@ -154,27 +154,9 @@ impl Unanswered {
 }
 
 /// A permit is checked again when it is used: the policy may have been tightened
-/// since it was given. What was already done by it must still be so: the credential
-/// that is on the request, the surrogates its body may hold, the address.
+/// since it was given.
 pub(crate) fn still_allowed(door: &Door, permit: &Permit, address: SocketAddr) -> Result<(), Refusal> {
-    let policy = door.policy.load();
-    if policy.hash() == permit.policy() {
-        return Ok(());
-    }
-    let revoked = |refusal| Refusal { code: Code::Revoked, ..refusal };
-    match policy.decide_at(permit.facts().clone(), (door.gateway.today)()) {
-        policies::Verdict::Allow(now)
-            if now.credential() == permit.credential()
-                && now.model() == permit.model()
-                && now.body_conditions().is_none() =>
-        {
-            now.check_address(address).map(drop).map_err(revoked)
-        }
-        policies::Verdict::Allow(_) => {
-            Err(Refusal::new(Code::Revoked, "the policy changed while the request was under way; send it again"))
-        }
-        policies::Verdict::Deny(_, refusal) => Err(revoked(refusal)),
-    }
+    door.policy.load().upholds(permit, (door.gateway.today)(), Some(address))
 }
 
 fn broken_off() -> Refusal {

@@ -148,10 +148,14 @@ async fn up(
     mut to: impl Sink<Message, Error = Error> + Unpin,
 ) -> Result<(), Refusal> {
     let authority = &audited.permit().facts().authority;
+    // A value that is split over messages is found when the last of them completes it.
+    let mut across = flow::leak_filter(door, audited);
     while let Some(message) = next(&mut from, Code::Framing).await? {
-        if let Some(mut filter) = flow::leak_filter(door, audited)
-            && let Err(finding) = filter.push(message.clone().into_data()).and_then(|_| filter.finish())
-        {
+        let text = message.clone().into_data();
+        let alone = flow::leak_filter(door, audited);
+        let alone = alone.map_or(Ok(None), |mut filter| filter.push(text.clone()).and_then(|_| filter.finish()));
+        let joined = across.as_mut().map_or(Ok(None), |filter| filter.push(text));
+        if let Err(finding) = alone.and(joined) {
             return Err(door.keyring.misplaced(&door.identity, authority, &finding));
         }
         audited.tally().add_up(message.len())?;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use policies::{Facts, Policy, SandboxId, Source, Verdict};
+use policies::{Facts, Permit, Policy, SandboxId, Source, Verdict};
 use proxy::audit::{Allowed, Decision, Identity, Ledger, Outcome, Protocol};
 
 use super::*;
@@ -39,7 +39,8 @@ impl Day {
     /// One request as the proxy makes it: admitted, stored, sent, ended.
     fn request(&self, limits: &Limits, url: &str, head: u64, body: u64) -> Result<(), Code> {
         let permit = permit(url);
-        self.budgets.admit(&family(), limits, &permit, head).map_err(|refusal| refusal.code)?;
+        let by_wildcard = permit.by_wildcard().then(|| &permit.facts().authority.host);
+        self.budgets.admit(&family(), limits, by_wildcard, head).map_err(|refusal| refusal.code)?;
         let seq = self.log.decided(&decision(&permit, head)).unwrap();
         let spent = self.budgets.spend(&family(), limits, body);
         let bytes_up = if spent.is_ok() { body } else { 0 };
@@ -196,7 +197,7 @@ fn another_group_has_its_own() {
     let day = Day::new();
     day.request(&limits, API, 0, 1000).unwrap();
     let work = GroupName::parse("work").unwrap();
-    assert!(day.budgets.admit(&work, &limits, &permit(API), 1000).is_ok());
+    assert!(day.budgets.admit(&work, &limits, None, 1000).is_ok());
 }
 
 /// What cannot be read cannot be counted on.
@@ -205,7 +206,7 @@ fn a_log_that_cannot_be_read_lets_nothing_through() {
     let day = Day::new();
     std::fs::remove_file(Day::path(&day.dir)).unwrap();
     let limits = Limits { upload_per_day: Some(1000), ..Limits::default() };
-    let refused = day.budgets.admit(&family(), &limits, &permit(API), 1).map_err(|refusal| refusal.code);
+    let refused = day.budgets.admit(&family(), &limits, None, 1).map_err(|refusal| refusal.code);
     assert_eq!(refused, Err(Code::AuditUnavailable));
 }
 
@@ -214,7 +215,7 @@ fn a_log_that_cannot_be_read_lets_nothing_through() {
 fn without_limits_nothing_is_counted() {
     let day = Day::new();
     std::fs::remove_file(Day::path(&day.dir)).unwrap();
-    assert!(day.budgets.admit(&family(), &Limits::default(), &permit(API), 1 << 40).is_ok());
+    assert!(day.budgets.admit(&family(), &Limits::default(), None, 1 << 40).is_ok());
     assert!(day.budgets.spend(&family(), &Limits::default(), 1 << 40).is_ok());
     assert!(day.budgets.lock().is_empty());
 }

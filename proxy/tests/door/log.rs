@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use policies::Code;
 
+use crate::support::http2::Http2Client;
 use crate::support::{World, get, until};
 
 #[tokio::test]
@@ -121,4 +122,42 @@ async fn a_locked_vault_lets_nothing_out() {
     let mut client = world.family.tunnel("api.bound.test:443").await;
     client.send(&request).await;
     assert_eq!(client.answer().await.unwrap().status, 200);
+}
+
+/// A connection outlives the run that opened it: each request belongs to the run it came in.
+#[tokio::test]
+async fn a_request_belongs_to_the_run_it_came_in() {
+    let world = World::new().await;
+    world.family.door.set_run(Some(1));
+    let mut http1 = world.family.tunnel("cdn.allowed.test:443").await;
+    let http2 = Http2Client::connect(&world.family, "cdn.allowed.test:443").await;
+    let mut wanted = Vec::new();
+    for run in [Some(1), Some(2), None] {
+        world.family.door.set_run(run);
+        http1.send(get("cdn.allowed.test", "/")).await;
+        assert_eq!(http1.answer().await.unwrap().status, 200);
+        assert_eq!(http2.get("https://cdn.allowed.test/").await.status, 200);
+        wanted.extend([run, run]);
+    }
+    let runs: Vec<_> = world.log.rows().iter().map(|row| row.decision.run).collect();
+    assert_eq!(runs, wanted);
+}
+
+/// What is refused may be long; the log keeps its beginning, and what tells it apart.
+#[tokio::test]
+async fn a_long_path_is_kept_short() {
+    let world = World::new().await;
+    let long = |end: &str| format!("/{}{end}", "a".repeat(30_000));
+    for (host, end) in [("evil.test", "1"), ("evil.test", "2"), ("cdn.allowed.test", "3")] {
+        world.family.get(host, &long(end)).await;
+    }
+    let surrogate = long(world.surrogate());
+    assert_eq!(world.family.get("evil.test", &surrogate).await.status, 403);
+    world.settled().await;
+    let rows = world.log.rows();
+    let paths: Vec<_> = rows.iter().map(|row| row.decision.path.clone().unwrap()).collect();
+    assert!(rows.iter().all(|row| serde_json::to_string(&row.decision).unwrap().len() < 6000), "{rows:?}");
+    assert!(paths[0] != paths[1] && paths[2].contains("30002 bytes"), "{paths:?}");
+    assert!(paths[3].starts_with("(hidden: surrogate"), "{paths:?}");
+    assert!(world.upstream("cdn.allowed.test").only().request_line().len() > 30_000, "what is sent is whole");
 }

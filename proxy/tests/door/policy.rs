@@ -79,6 +79,20 @@ async fn an_address_that_was_taken_away_is_not_reached() {
     assert!(world.upstream("cdn.allowed.test").received().is_empty());
 }
 
+/// A condition on the body came with the new policy: it was never asked.
+#[tokio::test]
+async fn a_body_that_was_not_judged_by_the_new_condition_does_not_leave() {
+    let world = World::new().await;
+    let policy = world.family.policy.clone();
+    let text = "[[allow]]\nhost = \"cdn.allowed.test\"\ndo = [\"* /**\"]\nprivate = [\"127.0.0.12/32\"]\n\
+                json = { tools = { not = [\"web*\"] } }\n";
+    world.names.meanwhile(move || policy.store(crate::support::compile("family", text).into()));
+    assert_eq!(world.family.get("cdn.allowed.test", "/").await.status, 403);
+    world.settled().await;
+    assert_eq!(world.log.only().code(), Some(Code::Revoked));
+    assert!(world.upstream("cdn.allowed.test").received().is_empty());
+}
+
 /// Dropping the door's server cuts what is under way: `doorward stop`.
 #[tokio::test]
 async fn a_door_that_is_shut_cuts_its_connections() {

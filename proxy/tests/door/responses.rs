@@ -144,3 +144,19 @@ async fn a_client_that_goes_away_in_the_answer_ends_it_upstream() {
     assert_eq!(row.outcome().status, Some(200));
     assert!(row.outcome().bytes_down >= 1024);
 }
+
+/// gRPC has a coding of its own, message by message: what is coded cannot be scrubbed (attack I03).
+#[tokio::test]
+async fn coded_messages_of_grpc_do_not_come_back_from_hosts_with_a_credential() {
+    let world = World::new().await;
+    let answers = |coding: &str| format!("{OK}Content-Length: 5\r\nGrpc-Encoding: {coding}\r\n\r\ncoded");
+    for (coding, status) in [("gzip", 502), ("identity", 200)] {
+        world.upstream("api.bound.test").answers(answers(coding));
+        let answer = ask(&world, "GET").await;
+        assert_eq!((answer.status, answer.text().contains("coded")), (status, status == 200), "{coding}");
+        world.settled().await;
+    }
+    assert_eq!(world.log.codes(), [Some(Code::UpstreamUnreadable), None]);
+    world.upstream("cdn.allowed.test").answers(answers("gzip"));
+    assert_eq!(world.family.get("cdn.allowed.test", "/").await.text(), "coded", "nothing was put on there");
+}

@@ -87,6 +87,72 @@ async fn a_request_that_waits_is_cut() {
     is_cut(&world, since).await;
 }
 
+/// The request itself would be allowed again; what was done by the permit would not.
+#[tokio::test]
+async fn what_lost_its_credential_its_range_or_its_condition_is_cut() {
+    let rule = |more: &str| {
+        format!("[[allow]]\nhost = \"api.bound.test\"\ndo = [\"* /**\"]\nprivate = [\"127.0.0.10/32\"]\n{more}")
+    };
+    let credential = "credential = \"first\"\n";
+    let condition = "json = { tools = { not = [\"web*\"] } }\n";
+    let other_condition = "json = { tools = { not = [\"web_fetch*\"] } }\n";
+    for (before, after) in [
+        (rule(credential), rule("")),
+        (rule(""), rule(credential)),
+        (rule(""), rule("").replace("127.0.0.10", "127.0.0.99")),
+        (rule(""), rule(condition)),
+        (rule(condition), rule(other_condition)),
+        (rule(""), format!("{}[[deny]]\nhost = \"api.bound.test\"\ndo = [\"* /**\"]\n{condition}", rule(""))),
+    ] {
+        let world = World::with(Setup { family: before, ..Setup::default() }).await;
+        goes_on(&world, "api.bound.test", "text/event-stream");
+        let mut client = begun(&world, "api.bound.test").await;
+        let since = Instant::now();
+        world.family.replace_policy(&after);
+        assert!(client.some().await.is_empty(), "{after}");
+        is_cut(&world, since).await;
+    }
+}
+
+/// Lines that moved, a range more, a condition less: nothing of it is tighter. The other
+/// one is cut by the same review, so this one has been looked at.
+#[tokio::test]
+async fn what_keeps_all_that_it_had_goes_on() {
+    let rule = |host: &str, more: &str| format!("[[allow]]\nhost = \"{host}\"\ndo = [\"* /**\"]\n{more}");
+    let condition = "json = { tools = { not = [\"web*\"] } }\n";
+    let (one, range) = ("private = [\"127.0.0.12/32\"]\n", "private = [\"127.0.0.0/24\"]\n");
+    let other = rule("ro.allowed.test", "private = [\"127.0.0.13/32\"]\n");
+    for (before, after) in [
+        (format!("{one}{condition}"), format!("# moved\n\n{}", rule("cdn.allowed.test", &format!("{one}{condition}")))),
+        (format!("{one}{condition}"), rule("cdn.allowed.test", one)),
+        (one.to_owned(), rule("cdn.allowed.test", range)),
+    ] {
+        let family = format!("{}{other}", rule("cdn.allowed.test", &before));
+        let world = World::with(Setup { family, ..Setup::default() }).await;
+        for host in ["cdn.allowed.test", "ro.allowed.test"] {
+            goes_on(&world, host, "text/event-stream");
+        }
+        let _stays = begun(&world, "cdn.allowed.test").await;
+        let mut goes = begun(&world, "ro.allowed.test").await;
+        world.family.replace_policy(&after);
+        assert!(goes.some().await.is_empty());
+        until("the other is over", || world.log.rows()[1].outcome.is_some()).await;
+        assert!(world.log.rows()[0].outcome.is_none(), "{after}");
+    }
+}
+
+#[tokio::test]
+async fn a_tunnel_that_lost_its_range_is_cut() {
+    let world = World::with(Setup { family: tunnel::RULE.to_owned(), ..Setup::default() }).await;
+    let mut client = tunnel::opened(&world).await;
+    client.send(get("cdn.allowed.test", "/")).await;
+    assert_eq!(client.answer().await.unwrap().status, 200);
+    let since = Instant::now();
+    world.family.replace_policy(&tunnel::RULE.replace("127.0.0.12", "127.0.0.99"));
+    assert!(client.some().await.is_empty());
+    is_cut(&world, since).await;
+}
+
 #[tokio::test]
 async fn a_websocket_is_cut() {
     let world = World::with(Setup { family: websocket::RULES.to_owned(), ..Setup::default() }).await;

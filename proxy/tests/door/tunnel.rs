@@ -179,6 +179,24 @@ async fn what_goes_up_counts_against_the_limits() {
     assert!(!world.upstream("cdn.allowed.test").only().complete);
 }
 
+/// A tunnel is asked for out of the same purse as a request.
+#[tokio::test]
+async fn tunnels_count_as_requests() {
+    let rules = format!("[limits]\nrequests_per_minute = 1\n\n{RULE}");
+    let world = World::with(Setup { family: rules, ..Setup::default() }).await;
+    let mut first = opened(&world).await;
+    first.send(get("cdn.allowed.test", "/")).await;
+    assert_eq!(first.answer().await.unwrap().status, 200);
+    first.finish().await;
+    world.settled().await;
+    let mut client = world.family.connect().await;
+    client.send("CONNECT cdn.allowed.test:443 HTTP/1.1\r\nHost: cdn.allowed.test:443\r\n\r\n").await;
+    assert_eq!(client.answer().await.unwrap().status, 429);
+    assert_eq!(world.log.codes(), [None, Some(Code::LimitExceeded)]);
+    assert!(!world.log.rows()[1].is_allowed());
+    assert_eq!((world.upstream("cdn.allowed.test").connections(), world.wallet.spent().0), (1, 1));
+}
+
 /// The upstream ends first; the client learns of it and may still speak.
 #[tokio::test]
 async fn one_side_may_end_first() {

@@ -193,6 +193,24 @@ async fn a_message_that_holds_what_must_not_leave_cuts_it() {
     }
 }
 
+/// The last piece of it stays here.
+#[tokio::test]
+async fn a_value_split_over_messages_does_not_leave_whole() {
+    let world = world().await;
+    let heard = echoes(world.upstream("cdn.allowed.test"));
+    let mut socket = open(&world).await;
+    let (begins, ends) = world.surrogate().split_at(9);
+    for message in ["fine", begins] {
+        socket.send(Message::text(message)).await.unwrap();
+        assert_eq!(next(&mut socket).await, Some(Message::text(message)));
+    }
+    socket.send(Message::binary(ends.to_owned().into_bytes())).await.unwrap();
+    assert_eq!(next(&mut socket).await, None);
+    world.settled().await;
+    assert_eq!((world.log.only().code(), world.log.only().alarm()), (Some(Code::SurrogateUnbound), true));
+    assert_eq!(*heard.lock().unwrap(), [Message::text("fine"), Message::text(begins)]);
+}
+
 #[tokio::test]
 async fn a_secret_is_put_on_the_handshake_and_taken_off_what_comes_back() {
     let world = world().await;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
-use policies::{Code, GroupName, HostName, Limits, Permit, Refusal};
+use policies::{Code, GroupName, Host, HostName, Limits, Refusal};
 use proxy::audit::{Allowed, Decision, Ledger, LedgerDown, Outcome, Seq};
 use proxy::ports::{Budget, Pending, Resolved, Resolver, SecretUnavailable, Secrets, Unresolved};
 use proxy::scan::{Watched, Watchlist};
@@ -183,7 +183,7 @@ impl Wallet {
 }
 
 impl Budget for Wallet {
-    fn admit(&self, _: &GroupName, limits: &Limits, _: &Permit, head: u64) -> Result<(), Refusal> {
+    fn admit(&self, _: &GroupName, limits: &Limits, _: Option<&Host>, head: u64) -> Result<(), Refusal> {
         let requests = self.requests.load(Ordering::SeqCst) + 1;
         if limits.requests_per_minute.is_some_and(|most| requests > most) {
             return Err(Refusal::new(Code::LimitExceeded, "the requests of the minute are used up"));

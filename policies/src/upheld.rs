@@ -1,0 +1,43 @@
+//! Judging again what is under way, when the policy or the day is another: by the
+//! same facts, and with everything that was done by the permit.
+
+use std::net::SocketAddr;
+
+use crate::{Authority, Code, Date, Permit, Policy, Refusal, TunnelPermit, Verdict};
+
+impl Policy {
+    /// Whether what is under way by this permit may go on: the request would be allowed
+    /// again, with the credential that is on it, the surrogates its body may hold, what
+    /// its body was judged by, and the address that it went to, if it got there.
+    pub fn upholds(&self, permit: &Permit, today: Date, address: Option<SocketAddr>) -> Result<(), Refusal> {
+        let now = match self.decide_at(permit.facts().clone(), today) {
+            Verdict::Allow(now) => now,
+            Verdict::Deny(_, refusal) => return Err(revoked(refusal)),
+        };
+        let body_is_judged = match (&now.body, &permit.body) {
+            (None, _) => true,
+            (Some(now), Some(then)) => now.asks_the_same(then),
+            (Some(_), None) => false,
+        };
+        if now.credential != permit.credential || (permit.model && !now.model) || !body_is_judged {
+            let why = "the policy changed while the request was under way; send it again";
+            return Err(Refusal::new(Code::Revoked, why));
+        }
+        address.map_or(Ok(()), |address| now.check_address(address).map(drop).map_err(revoked))
+    }
+
+    /// The same for a connection that goes through unopened.
+    pub fn upholds_tunnel(&self, permit: &TunnelPermit, address: Option<SocketAddr>) -> Result<(), Refusal> {
+        let authority = permit.authority();
+        let now = self.decide_tunnel(authority).ok_or_else(|| no_tunnel(authority))?;
+        address.map_or(Ok(()), |address| now.check_address(address).map(drop).map_err(revoked))
+    }
+}
+
+fn revoked(refusal: Refusal) -> Refusal {
+    Refusal { code: Code::Revoked, ..refusal }
+}
+
+fn no_tunnel(authority: &Authority) -> Refusal {
+    Refusal::new(Code::Revoked, format!("the policy no longer lets {authority} through unopened"))
+}
