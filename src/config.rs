@@ -33,6 +33,8 @@ use crate::home::Home;
 /// The configuration of one installation.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
+    /// `[assistant]`.
+    pub assistant: Assistant,
     /// `[engine]`.
     pub engine: Engine,
     /// `[queue]`.
@@ -47,6 +49,15 @@ pub struct Config {
     pub credentials: BTreeMap<Arc<str>, Credential>,
     /// `[canaries]`: baits that nobody has a reason to send, by the owner's names for them.
     pub canaries: BTreeMap<Arc<str>, SecretSource>,
+}
+
+/// Who answers in the chats.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assistant {
+    /// What it is called: `@Name` at the start of a message calls it.
+    pub name: String,
+    /// In which it is told when messages were written; the machine's where nothing is said.
+    pub time_zone: jiff::tz::TimeZone,
 }
 
 /// The container engine, and what one sandbox may use of the machine.
@@ -189,6 +200,12 @@ impl Config {
         let typed: typed::File =
             toml::from_str(text).map_err(|error| ConfigProblems(vec![problem::from_toml(name, text, &error)]))?;
         check::check(name, text, dir, typed)
+    }
+}
+
+impl Default for Assistant {
+    fn default() -> Self {
+        Assistant { name: "Doorward".to_owned(), time_zone: jiff::tz::TimeZone::system() }
     }
 }
 

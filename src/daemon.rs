@@ -12,13 +12,15 @@ use tokio::task::JoinHandle;
 
 use crate::alarms::Alarms;
 use crate::channels::program::{self, Pauses, Program};
-use crate::config::{Config, ConfigError, WHATSAPP, WHATSAPP_PROGRAM};
+use crate::config::{Assistant, Config, ConfigError, WHATSAPP, WHATSAPP_PROGRAM};
 use crate::control::held::Held;
 use crate::control::server::{Control, ControlSocket};
 use crate::gateway::{Gateway, GatewayError};
 use crate::home::{Home, HomeError, Lock, LockError};
+use crate::pipeline::calling::Name;
 use crate::pipeline::outbox::Patience;
 use crate::pipeline::retries::Backoff;
+use crate::pipeline::router::Peer;
 use crate::pipeline::{self, Parts, Pipeline, PipelineTask, Settings};
 use crate::sandboxes::{SandboxError, Sandboxes};
 use crate::store::ledger::AuditLog;
@@ -97,6 +99,7 @@ impl Daemon {
         let engine = Engine::connect(config.engine.host.as_deref()).await?;
         let described = format!("{:?} {}", engine.facts().kind, engine.facts().version);
         let settings = settings(&config);
+        let cap = settings.cap;
         let gateway = Gateway::open(home, &config, ledger.clone())?;
         let installation = home.installation_id()?;
         let sandboxes = Arc::new(Sandboxes::open(home, &config, Arc::clone(&gateway), engine, installation)?);
@@ -119,7 +122,7 @@ impl Daemon {
             gateway,
             sandboxes,
             pipeline: Arc::clone(&pipeline),
-            cap: settings.cap,
+            cap,
             stops: broadcast::channel(64).0,
             held: Held::default(),
             ending: ending.clone(),
@@ -127,7 +130,7 @@ impl Daemon {
         let control_task = tokio::spawn(listening.serve(control));
         let channel_tasks = start_channels(home, &config, &pipeline, &ending);
         tracing::info!(home = %home, engine = described, orphans, "the daemon serves");
-        let facts = Facts { socket, engine: described, orphans, cap: settings.cap };
+        let facts = Facts { socket, engine: described, orphans, cap };
         Ok(Daemon { facts, store, pipeline, pipeline_task, control_task, alarms, channel_tasks, ending, _lock: lock })
     }
 
@@ -195,12 +198,15 @@ fn start_channels(
     let program = Program { channel: WHATSAPP, path, arguments: arguments.into() };
     let (pipeline, ending) = (Arc::clone(pipeline), ending.subscribe());
     vec![tokio::spawn(async move {
-        program::keep(program, Pauses::default(), ending, |link| pipeline.serve_channel(link, None)).await;
+        let serve = |link| pipeline.serve_channel(link, Peer::Program(WHATSAPP));
+        program::keep(program, Pauses::default(), ending, serve).await;
     })]
 }
 
 fn settings(config: &Config) -> pipeline::Settings {
+    let Assistant { name, time_zone } = &config.assistant;
     Settings {
+        assistant: pipeline::Assistant { name: Name::new(name), shown: name.clone(), zone: time_zone.clone() },
         cap: config.queue.sandboxes,
         idle: config.queue.idle,
         backoff: Backoff::default(),

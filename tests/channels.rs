@@ -132,7 +132,7 @@ async fn the_example_takes_messages_in_and_brings_answers_out() {
     daemon.say(&ToChannel::Accepted { id: "m1".into() }).await;
     for id in [7, 7] {
         daemon.say(&outgoing(id, "family", "hi")).await;
-        assert_eq!(daemon.heard().await, FromChannel::Sent { id });
+        assert_eq!(daemon.heard().await, FromChannel::Sent { id, sent_as: None });
     }
     assert!(!file.exists(), "it forgets what is accepted");
     assert_eq!(std::fs::read_dir(root.path().join("family/outbox")).unwrap().count(), 1, "a resend shows once");

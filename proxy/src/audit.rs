@@ -35,6 +35,8 @@ pub enum Protocol {
     Https,
     /// Plain HTTP in absolute form.
     Http,
+    /// A request for a WebSocket, and what went through it.
+    Websocket,
     /// Bytes that are neither.
     Unknown,
 }

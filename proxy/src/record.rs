@@ -176,7 +176,9 @@ impl Record {
 
     /// Stores an allow. From here on the log knows that the request may have left.
     pub(crate) fn allow(&mut self, permit: Permit, placed: &Placed) -> Result<Audited, Refusal> {
+        let upgrades = permit.facts().upgrade.is_some();
         let decision = Decision {
+            protocol: if upgrades { Protocol::Websocket } else { self.decision.protocol },
             verdict: Allowed::Allow,
             rule: Some(permit.rule().clone()),
             policy: Some(permit.policy().to_string()),

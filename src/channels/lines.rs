@@ -36,9 +36,15 @@ pub enum LineError {
     /// The stream ended in the middle of a line.
     #[error("the connection ended in the middle of a line")]
     Cut,
-    /// No JSON, or not a message that is known here.
-    #[error("a line is not a message that is known here: {0}")]
-    Malformed(serde_json::Error),
+    /// No JSON, or not a message that is known here. What the line says is not told:
+    /// it may be of a chat that nothing is kept of (invariant 14).
+    #[error("a line is {what} (at byte {column})")]
+    Malformed {
+        /// In which way.
+        what: &'static str,
+        /// Where, in bytes from the start of the line.
+        column: usize,
+    },
 }
 
 impl<R: AsyncRead + Unpin> LineReader<R> {
@@ -62,12 +68,20 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
             self.line.extend_from_slice(&chunk[..taken]);
             self.stream.consume(taken);
             if end.is_some() {
-                let message = serde_json::from_slice(&self.line).map_err(LineError::Malformed);
+                let message = serde_json::from_slice(&self.line).map_err(|error| malformed(&error));
                 self.line.clear();
                 return message.map(Some);
             }
         }
     }
+}
+
+fn malformed(error: &serde_json::Error) -> LineError {
+    let what = match error.classify() {
+        serde_json::error::Category::Data => "not a message that is known here",
+        _ => "no JSON",
+    };
+    LineError::Malformed { what, column: error.column() }
 }
 
 impl<R> LineReader<R> {
@@ -128,7 +142,16 @@ mod tests {
     async fn bad_lines_are_named() {
         assert!(matches!(read(b"1\n333\n", 3).await, Err(LineError::TooLong(3))));
         assert!(matches!(read(b"1\n2", 3).await, Err(LineError::Cut)));
-        assert!(matches!(read(b"x\n", 3).await, Err(LineError::Malformed(_))));
+        assert!(matches!(read(b"x\n", 3).await, Err(LineError::Malformed { what: "no JSON", .. })));
+    }
+
+    #[tokio::test]
+    async fn what_a_bad_line_says_is_not_told() {
+        for line in [&b"\"Marta's number\"\n"[..], b"{\"Marta's number\":1}\n", b"[\"Marta's number\n"] {
+            let error = LineReader::new(line, 64).next::<u32>().await.unwrap_err();
+            let said = format!("{error} {error:?}");
+            assert!(said.contains("at byte") && !said.contains("Marta"), "{said}");
+        }
     }
 
     #[tokio::test]

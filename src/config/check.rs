@@ -8,13 +8,14 @@ use policies::HostName;
 use toml::Spanned;
 
 use super::problem::{ConfigProblem, ConfigProblems, Shown};
-use super::{Alarm, Channels, Config, Engine, Pinned, Queue, Upstream, Whatsapp, typed, values};
+use super::{Alarm, Assistant, Channels, Config, Engine, Pinned, Queue, Upstream, Whatsapp, typed, values};
 
 mod credentials;
 
 pub(super) fn check(name: &str, text: &str, dir: &Path, file: typed::File) -> Result<Config, ConfigProblems> {
     let mut check = Check { name, text, dir, problems: Vec::new() };
     let config = Config {
+        assistant: check.assistant(&file.assistant),
         engine: check.engine(&file.engine),
         queue: check.queue(&file.queue),
         upstream: check.upstream(&file.upstream),
@@ -38,6 +39,14 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
+    fn assistant(&mut self, typed: &typed::Assistant) -> Assistant {
+        let usual = Assistant::default();
+        Assistant {
+            name: self.text(&typed.name, values::assistant_name).unwrap_or(usual.name),
+            time_zone: self.text(&typed.time_zone, values::time_zone).unwrap_or(usual.time_zone),
+        }
+    }
+
     fn engine(&mut self, typed: &typed::Engine) -> Engine {
         let usual = Engine::default();
         Engine {

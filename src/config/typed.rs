@@ -8,6 +8,7 @@ use toml::Spanned;
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct File {
+    pub(super) assistant: Assistant,
     pub(super) engine: Engine,
     pub(super) queue: Queue,
     pub(super) upstream: Upstream,
@@ -15,6 +16,13 @@ pub(super) struct File {
     pub(super) channels: Channels,
     pub(super) credentials: BTreeMap<Spanned<String>, Credential>,
     pub(super) canaries: BTreeMap<Spanned<String>, Spanned<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Assistant {
+    pub(super) name: Option<Spanned<String>>,
+    pub(super) time_zone: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize, Default)]

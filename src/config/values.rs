@@ -23,6 +23,22 @@ pub(super) fn bytes(text: &str) -> Result<u64, String> {
     size.filter(|size| *size > 0).ok_or_else(|| "not a size; write it as \"512 MB\" or \"2 GiB\"".to_owned())
 }
 
+/// What people call the assistant by, without the `@`.
+pub(super) fn assistant_name(text: &str) -> Result<String, String> {
+    let name = text.trim().trim_start_matches('@');
+    let fits = name.chars().any(char::is_alphanumeric) && !name.chars().any(|c| c.is_control() || c == '@');
+    if fits && name.chars().count() <= 40 {
+        return Ok(name.to_owned());
+    }
+    Err("not a name that people could call; write it as \"Doorward\", in at most 40 letters of any script".to_owned())
+}
+
+/// `Europe/Berlin`.
+pub(super) fn time_zone(text: &str) -> Result<jiff::tz::TimeZone, String> {
+    jiff::tz::TimeZone::get(text)
+        .map_err(|_| "this machine knows no such time zone; write it as \"Europe/Berlin\" or \"UTC\"".to_owned())
+}
+
 /// `90s`, `10m`, `2h`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let parsed = text.parse::<jiff::SignedDuration>().ok().and_then(|parsed| Duration::try_from(parsed).ok());

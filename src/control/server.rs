@@ -19,6 +19,7 @@ use crate::channels::lines::{LineReader, LineWriter};
 use crate::channels::terminal;
 use crate::gateway::Gateway;
 use crate::pipeline::Pipeline;
+use crate::pipeline::router::Peer;
 use crate::sandboxes::{LiveSandbox, Sandboxes};
 use crate::store::{Group, Store, StoreError};
 
@@ -135,7 +136,8 @@ impl Control {
         let mut ending = self.ending.subscribe();
         // Each ends when the other has: what was read before the other side left (its last
         // confirmation) is heard, and the channel is detached.
-        let both = async { tokio::join!(self.pipeline.serve_channel(link, only), pump.run(reader, writer)) };
+        let both =
+            async { tokio::join!(self.pipeline.serve_channel(link, Peer::Owner(only)), pump.run(reader, writer)) };
         let (served, pumped) = tokio::select! {
             both = both => both,
             _ = ending.wait_for(|ending| *ending) => return,

@@ -1,32 +1,35 @@
 //! A stretch of turns in a live sandbox: a prompt, and the follow-ups that people
 //! send while it is being answered.
 //!
-//! There is at most one run under way per group. It covers every message that is
-//! open; each message that is answered ends it, together with the group's cursor
-//! and the reply, and what is still open goes on as the next run. Answers are
-//! committed in the order of their messages.
+//! There is at most one run under way per group. It covers every turn that is open;
+//! each turn that is answered ends it, together with the group's cursor and the
+//! reply, and what is still open goes on as the next run. Answers are committed in
+//! the order of their turns.
 
 use std::collections::VecDeque;
 
 use containers::protocol::{FromGuest, ToGuest};
 
 use super::egress;
-use super::reply::{self, Answer};
+use super::prompt::Form;
+use super::reply::{self, Answer, Bounds};
 use super::sandbox::{Sandbox, StartSandbox};
 use super::telling::outgoing;
 use super::worker::{Broken, Left, Worker};
 use crate::channels::protocol::OutgoingKind;
-use crate::store::{EndRunError, Group, Message, MessageRow, NewOutgoing, Run};
+use crate::store::{EndRunError, Group, Means, Message, MessageRow, NewOutgoing, Run};
 
 pub(super) struct Conversation<'a, S: StartSandbox> {
     worker: &'a mut Worker<S>,
     group: &'a Group,
+    form: Form,
     turns: VecDeque<Turn>,
 }
 
-/// One message and what was said to it so far.
+/// Messages that are answered together, the last of which calls, and what was said to
+/// them so far.
 struct Turn {
-    message: Message,
+    messages: Vec<Message>,
     answer: Answer,
     done: bool,
 }
@@ -34,8 +37,8 @@ struct Turn {
 impl<'a, S: StartSandbox> Conversation<'a, S> {
     /// Takes these messages on. The run is recorded before the agent hears of them.
     pub(super) fn begin(worker: &'a mut Worker<S>, group: &'a Group, messages: Vec<Message>) -> Result<Self, Broken> {
-        let mut conversation = Conversation { worker, group, turns: VecDeque::new() };
-        conversation.turns.extend(messages.into_iter().map(Turn::new));
+        let mut conversation = Conversation { worker, group, form: Form::of(&group.agent), turns: VecDeque::new() };
+        conversation.take_on(messages);
         conversation.next_run()?;
         Ok(conversation)
     }
@@ -75,14 +78,16 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
             }
             Ok(Some(FromGuest::Error { message, fatal, .. })) => {
                 tracing::info!(group = %self.group.name, fatal, "the agent reports an error");
-                Err(self.fail(&format!("The agent failed: {}", reply::error(&message))))
+                let said = egress::say(&self.worker.shared, self.group, reply::error(&message));
+                Err(self.fail(&format!("The agent failed: {said}")))
             }
             Ok(Some(FromGuest::Progress { .. })) => {
                 self.worker.shared.typing(&self.group.name, true);
                 Ok(())
             }
-            // Said before its time or not needed (yet): no reason to give the answer up.
-            Ok(Some(FromGuest::Hello { .. } | FromGuest::Ready | FromGuest::Session { .. })) => Ok(()),
+            Ok(Some(FromGuest::Session { session })) => self.worker.shared.remember_session(&self.group.name, &session),
+            // Said before its time: no reason to give the answer up.
+            Ok(Some(FromGuest::Hello { .. } | FromGuest::Ready)) => Ok(()),
             Ok(None) => Err(self.fail("The sandbox ended before the answer was complete.")),
             Err(lost) => Err(self.fail(&format!("The sandbox was lost: {lost}"))),
         }
@@ -90,25 +95,35 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
 
     /// Messages that came meanwhile go into the live sandbox.
     async fn follow_up(&mut self) -> Result<(), Broken> {
-        let newest = self.turns.back().map_or(MessageRow(0), |turn| turn.message.row);
+        let newest = self.turns.back().map_or(MessageRow(0), Turn::last);
         let pending = self.worker.shared.store.pending_messages(&self.group.name)?;
         let more: Vec<Message> = pending.into_iter().filter(|message| message.row > newest).collect();
         let (Some(last), Some(run)) = (more.last(), &self.worker.run) else { return Ok(()) };
+        // Somebody said stop: the halt is on its way.
+        if more.iter().any(|message| message.means == Means::Stop) {
+            return Ok(());
+        }
         match self.worker.shared.store.extend_run(run.id, last.row) {
             Ok(()) => {}
             Err(EndRunError::Store(error)) => return Err(error.into()),
             Err(EndRunError::NotRunning(_)) => return Err(Broken::Settled(Left::default())),
         }
         let first = self.turns.len();
-        self.turns.extend(more.into_iter().map(Turn::new));
+        self.take_on(more);
         self.say_from(first).await.map_err(|lost| self.fail(&lost))
+    }
+
+    fn take_on(&mut self, messages: Vec<Message>) {
+        let turns = self.form.turns(messages).into_iter();
+        self.turns.extend(turns.map(|messages| Turn { messages, answer: Answer::default(), done: false }));
     }
 
     /// Hands the turns from `first` on to the agent: the very first is the prompt.
     async fn say_from(&mut self, first: usize) -> Result<(), String> {
         let Some(sandbox) = self.worker.sandbox.as_mut() else { return Err("The sandbox is gone.".to_owned()) };
+        let assistant = &self.worker.shared.settings.assistant;
         for (index, turn) in self.turns.iter().enumerate().skip(first) {
-            let (id, text) = (turn.id(), turn.message.text.clone());
+            let (id, text) = (turn.id(), self.form.words(&turn.messages, &assistant.name, &assistant.zone));
             let line = if index == 0 { ToGuest::Prompt { id, text } } else { ToGuest::FollowUp { id, text } };
             sandbox.send(&line).await.map_err(|lost| format!("The sandbox was lost: {lost}"))?;
         }
@@ -119,11 +134,11 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
         self.turns.iter_mut().find(|turn| turn.id() == id && !turn.done)
     }
 
-    /// Ends a run for each answered message at the head, oldest first.
+    /// Ends a run for each answered turn at the head, oldest first.
     fn commit_answers(&mut self) -> Result<(), Broken> {
         while self.turns.front().is_some_and(|turn| turn.done) {
             let (Some(turn), Some(run)) = (self.turns.pop_front(), self.worker.run.take()) else { return Ok(()) };
-            let cursor = turn.message.row;
+            let cursor = turn.last();
             let said = self.outgoing(turn, &run);
             match self.worker.shared.store.finish_run_with_reply(run.id, cursor, &said) {
                 Ok(_) => self.worker.shared.outbox.wake(),
@@ -135,15 +150,18 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
         Ok(())
     }
 
-    /// What the chat gets: the answer, what the door refused meanwhile, and the end.
+    /// What the chat gets: the answer, what the door refused meanwhile, and the end of
+    /// each message that called.
     fn outgoing(&self, turn: Turn, run: &Run) -> Vec<NewOutgoing> {
-        let Turn { message, answer, .. } = turn;
-        let say = |text| outgoing(OutgoingKind::Reply, egress::say(&self.worker.shared, self.group, text), &message);
-        let replies = answer.into_messages().into_iter().map(say);
-        let mut all: Vec<_> = replies.collect();
+        let Turn { messages, answer, .. } = turn;
+        let Some(called) = messages.last() else { return Vec::new() };
+        let say = |text| egress::say(&self.worker.shared, self.group, text);
+        let replies = answer.into_messages(Bounds::of(&self.group.channel), say).into_iter();
+        let mut all: Vec<_> = replies.map(|text| outgoing(OutgoingKind::Reply, text, called)).collect();
         let notice = self.worker.shared.notice(self.group, run);
-        all.extend(notice.map(|text| outgoing(OutgoingKind::Notice, text, &message)));
-        all.push(outgoing(OutgoingKind::Done, "", &message));
+        all.extend(notice.map(|text| outgoing(OutgoingKind::Notice, text, called)));
+        let calls = messages.iter().filter(|message| message.means != Means::Talk);
+        all.extend(calls.map(|message| outgoing(OutgoingKind::Done, "", message)));
         all
     }
 
@@ -155,7 +173,7 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
             return Ok(());
         };
         let store = &self.worker.shared.store;
-        let run = store.begin_run(&self.group.name, first.message.row, last.message.row, sandbox.id())?;
+        let run = store.begin_run(&self.group.name, first.first(), last.last(), sandbox.id())?;
         sandbox.set_run(Some(run.id));
         self.worker.run = Some(run);
         Ok(())
@@ -164,18 +182,28 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
     /// The run failed with everything that is open.
     fn fail(&mut self, why: &str) -> Broken {
         let Some(run) = self.worker.run.take() else { return Broken::Settled(Left::default()) };
-        let messages: Vec<Message> = self.turns.drain(..).map(|turn| turn.message).collect();
+        let messages: Vec<Message> = self.turns.drain(..).flat_map(Turn::calls).collect();
         self.worker.shared.fail(self.group, &run, why, &messages, true)
     }
 }
 
 impl Turn {
-    fn new(message: Message) -> Self {
-        Turn { message, answer: Answer::default(), done: false }
-    }
-
     /// How daemon and guest call this turn.
     fn id(&self) -> u64 {
-        self.message.row.0.unsigned_abs()
+        self.last().0.unsigned_abs()
+    }
+
+    /// The first message that calls. Talk before it may be another at the next attempt.
+    fn first(&self) -> MessageRow {
+        let call = self.messages.iter().find(|message| message.means != Means::Talk);
+        call.map_or(MessageRow(0), |message| message.row)
+    }
+
+    fn last(&self) -> MessageRow {
+        self.messages.last().map_or(MessageRow(0), |message| message.row)
+    }
+
+    fn calls(self) -> impl Iterator<Item = Message> {
+        self.messages.into_iter().filter(|message| message.means != Means::Talk)
     }
 }

@@ -10,7 +10,7 @@ use super::Snapshot;
 use super::queue::{Queue, Step};
 use super::sandbox::StartSandbox;
 use super::shared::Shared;
-use super::worker::{Halt, Left, Mail, Worker};
+use super::worker::{Halt, Left, Mail, Stopping, Worker};
 
 #[derive(Debug)]
 pub(super) enum Event {
@@ -19,7 +19,7 @@ pub(super) enum Event {
     Idle(GroupName),
     Left(GroupName, Left),
     Rested(GroupName),
-    Stop(GroupName, oneshot::Sender<bool>),
+    Stop(GroupName, Stopping, oneshot::Sender<bool>),
     Snapshot(oneshot::Sender<Snapshot>),
     Shutdown(oneshot::Sender<()>),
 }
@@ -36,7 +36,7 @@ pub(super) struct Dispatcher<S: StartSandbox> {
 struct Seat {
     mail: mpsc::UnboundedSender<Mail>,
     halt: watch::Sender<Halt>,
-    stopped: Vec<oneshot::Sender<bool>>,
+    stopped: Vec<(Stopping, oneshot::Sender<bool>)>,
 }
 
 impl<S: StartSandbox> Dispatcher<S> {
@@ -68,10 +68,7 @@ impl<S: StartSandbox> Dispatcher<S> {
                 self.queue.busy(&group);
                 Vec::new()
             }
-            Event::Stop(group, done) => {
-                self.stop(&group, done);
-                Vec::new()
-            }
+            Event::Stop(group, stopping, done) => self.stop(&group, stopping, done),
             Event::Snapshot(done) => {
                 let seated = self.queue.seated().map(|(group, busy)| (group.clone(), busy)).collect();
                 let _ = done.send(Snapshot { seated, waiting: self.queue.waiting().cloned().collect() });
@@ -128,14 +125,9 @@ impl<S: StartSandbox> Dispatcher<S> {
         let stopped = self.seats.remove(group).map(|seat| seat.stopped).unwrap_or_default();
         // A stop may have come when the worker was on its way out and heard nothing any
         // more. What it left to be tried again is settled here, so that stop means stop.
-        let left = match stopped.is_empty() {
-            true => left,
-            false => {
-                self.settle_stopped(group);
-                Left::default()
-            }
-        };
-        for done in stopped {
+        let left = if stopped.is_empty() { left } else { Left::default() };
+        for (stopping, done) in stopped {
+            self.settle_stopped(group, stopping);
             let _ = done.send(true);
         }
         if let Some(rest) = left.rest {
@@ -145,24 +137,30 @@ impl<S: StartSandbox> Dispatcher<S> {
                 let _ = events.send(Event::Rested(group));
             });
         }
-        // A store that cannot be read has no work for anybody; the error was logged by the worker.
-        let more = self.shared.store.pending_messages(group).is_ok_and(|pending| !pending.is_empty());
+        let more = self.has_work(group);
         self.queue.left(group, more, left.rest.is_some())
     }
 
-    fn stop(&mut self, group: &GroupName, done: oneshot::Sender<bool>) {
+    /// A store that cannot be read has no work for anybody; the worker logs the error.
+    fn has_work(&self, group: &GroupName) -> bool {
+        self.shared.store.calls_waiting(group).is_ok_and(|waiting| !waiting.is_empty())
+    }
+
+    fn stop(&mut self, group: &GroupName, stopping: Stopping, done: oneshot::Sender<bool>) -> Vec<Step> {
         self.queue.forget(group);
         if let Some(seat) = self.seats.get_mut(group) {
-            seat.halt.send_replace(Halt::Stop);
-            seat.stopped.push(done);
-            return;
+            seat.halt.send_replace(Halt::Stop(stopping));
+            seat.stopped.push((stopping, done));
+            return Vec::new();
         }
-        let _ = done.send(self.settle_stopped(group));
+        let _ = done.send(self.settle_stopped(group, stopping));
+        // What came after it was said may have been in line already.
+        if self.has_work(group) { self.queue.work(group) } else { Vec::new() }
     }
 
     /// Tells what waits that it was stopped. Whether anything waited.
-    fn settle_stopped(&self, group: &GroupName) -> bool {
-        let settled = self.shared.settle_stopped(group, None);
+    fn settle_stopped(&self, group: &GroupName, stopping: Stopping) -> bool {
+        let settled = self.shared.settle_stopped(group, None, stopping);
         settled.unwrap_or_else(|error| {
             tracing::error!(%group, %error, "the stop could not be told to its chat");
             false

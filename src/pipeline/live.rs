@@ -13,8 +13,8 @@ use crate::store::{Group, RunId};
 impl StartSandbox for Arc<Sandboxes> {
     type Sandbox = LiveSandbox;
 
-    async fn start(&self, group: &Group) -> Result<LiveSandbox, StartFailure> {
-        let started = Sandboxes::start(self, &group.name, None).await;
+    async fn start(&self, group: &Group, resume: Option<String>) -> Result<LiveSandbox, StartFailure> {
+        let started = Sandboxes::start(self, &group.name, resume).await;
         started.map_err(|error| StartFailure { why: error.to_string(), may_pass: may_pass(&error) })
     }
 }

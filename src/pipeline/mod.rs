@@ -1,7 +1,7 @@
 //! The pipeline: a message comes in, an agent answers, the reply goes out.
 //!
 //! ```text
-//! channel → router → store → queue → worker → conversation → store → outbox → channel
+//! channel → router → intake → store → queue → worker → conversation → store → outbox → channel
 //! ```
 //!
 //! What it is: the order of things and their promises. What it is not: it knows no
@@ -13,12 +13,15 @@
 //!   counts as having written (13).
 //! - Nothing of a chat that is not registered is written or logged (14).
 
+pub mod calling;
 mod conversation;
-mod egress;
 mod dispatcher;
+mod egress;
+mod intake;
 mod live;
 pub mod notice;
 pub mod outbox;
+pub mod prompt;
 pub mod queue;
 mod recovery;
 pub mod reply;
@@ -33,16 +36,19 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use policies::GroupName;
 use proxy::ports::Secrets;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use self::calling::Name;
 use self::dispatcher::{Dispatcher, Event};
 use self::outbox::{OutboxHandle, Patience};
 use self::retries::Backoff;
 use self::sandbox::StartSandbox;
 use self::shared::Shared;
+use self::worker::Stopping;
 use crate::channels::protocol::{ChannelState, OutgoingKind};
 use crate::home::Home;
 use crate::store::ledger::AuditLog;
@@ -54,6 +60,7 @@ pub struct Pipeline {
     store: Arc<Store>,
     outbox: OutboxHandle,
     events: mpsc::UnboundedSender<Event>,
+    assistant: Assistant,
     states: Mutex<HashMap<String, (ChannelState, String)>>,
 }
 
@@ -76,9 +83,22 @@ pub struct Parts<S> {
     pub settings: Settings,
 }
 
-/// The pipeline's numbers.
-#[derive(Clone, Copy, Debug)]
+/// Who answers, and when it is.
+#[derive(Clone, Debug)]
+pub struct Assistant {
+    /// How people call it.
+    pub name: Name,
+    /// The same as it is shown.
+    pub shown: String,
+    /// In which times of messages are told.
+    pub zone: TimeZone,
+}
+
+/// The pipeline's numbers, and its name.
+#[derive(Clone, Debug)]
 pub struct Settings {
+    /// Who answers.
+    pub assistant: Assistant,
     /// How many sandboxes may live at once.
     pub cap: usize,
     /// How long a sandbox waits for follow-ups.
@@ -104,6 +124,7 @@ impl Pipeline {
         let Parts { home, store, ledger, secrets, sandboxes, settings } = parts;
         let (events, inbox) = mpsc::unbounded_channel();
         let outbox = outbox::start(Arc::clone(&store), settings.patience);
+        let assistant = settings.assistant.clone();
         let shared = Arc::new(Shared {
             home,
             store: Arc::clone(&store),
@@ -117,7 +138,7 @@ impl Pipeline {
         recovery::settle_interrupted(&shared)?;
         let waiting = store.groups_waiting()?;
         let task = tokio::spawn(Dispatcher::new(shared, inbox).run());
-        let pipeline = Arc::new(Pipeline { store, outbox, events, states: Mutex::default() });
+        let pipeline = Arc::new(Pipeline { store, outbox, events, assistant, states: Mutex::default() });
         waiting.iter().for_each(|group| pipeline.work(group));
         Ok((pipeline, task))
     }
@@ -130,8 +151,13 @@ impl Pipeline {
     /// Ends what runs for a group, at once. Whether anything did.
     pub async fn stop_group(&self, group: &GroupName) -> bool {
         let (done, stopped) = oneshot::channel();
-        self.tell(Event::Stop(group.clone(), done));
+        self.tell(Event::Stop(group.clone(), Stopping::Everything, done));
         stopped.await.unwrap_or(false)
+    }
+
+    /// Somebody said `stop` in a chat, and that is stored.
+    fn stop_as_said(&self, group: &GroupName) {
+        self.tell(Event::Stop(group.clone(), Stopping::AsSaid, oneshot::channel().0));
     }
 
     /// Says something in the main group's chat. Whether there is one.

@@ -2,20 +2,25 @@
 //! there, in the order of each chat, until the channel says that it was sent.
 //!
 //! A row that a channel does not confirm is sent again with the same id. A row
-//! whose channel is not there waits. Typing signs go the same way but are not kept.
+//! whose channel is not there, or not on its network, waits. One that cannot be sent,
+//! or at which its channel breaks off again and again, gives way to word of that.
+//! Typing signs go the same way but are not kept.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::channels::protocol::{Outgoing, ToChannel};
+use super::reply;
+use crate::channels::protocol::{ChannelState, Outgoing, ToChannel};
 use crate::store::{self, OutboxId, Queued, Store, StoreError};
 
 /// How often a row is tried before it is given up.
 const ATTEMPTS: u32 = 10;
+/// How often a channel may break off with a row before that is given up.
+const BREAKS: u32 = 5;
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
@@ -26,15 +31,16 @@ pub struct LinkId(pub u64);
 /// A channel that can be written to.
 #[derive(Debug)]
 pub struct Link {
-    /// `terminal`, `whatsapp`, …
-    pub channel: String,
-    /// The one chat that it shows; all of its channel's where it is `None`.
-    pub chat: Option<String>,
-    /// Where its lines go. A channel that does not read fast enough gets them later.
-    pub to: mpsc::Sender<ToChannel>,
+    channel: String,
+    chat: Option<String>,
+    to: mpsc::Sender<ToChannel>,
+    /// Whether it can send: until it says otherwise.
+    ready: bool,
+    /// What it was given and may confirm.
+    given: BTreeSet<OutboxId>,
 }
 
-/// The way to the outbox. Calls never wait.
+/// The way to the outbox.
 #[derive(Clone, Debug)]
 pub struct OutboxHandle(mpsc::UnboundedSender<Event>);
 
@@ -43,8 +49,9 @@ enum Event {
     Wake,
     Attach(LinkId, Link),
     Detach(LinkId),
-    Sent(OutboxId),
-    Failed { id: OutboxId, why: String, retry: bool },
+    State(LinkId, ChannelState),
+    Sent { link: LinkId, id: OutboxId, sent_as: Option<String>, noted: oneshot::Sender<()> },
+    Failed { link: LinkId, id: OutboxId, why: String, retry: bool },
     Typing { channel: String, chat: String, on: bool },
 }
 
@@ -64,14 +71,23 @@ impl OutboxHandle {
         self.tell(Event::Detach(id));
     }
 
-    /// A channel confirms.
-    pub fn sent(&self, id: OutboxId) {
-        self.tell(Event::Sent(id));
+    /// How a channel stands with its network.
+    pub fn state(&self, id: LinkId, state: ChannelState) {
+        self.tell(Event::State(id, state));
     }
 
-    /// A channel could not send.
-    pub fn failed(&self, id: OutboxId, why: String, retry: bool) {
-        self.tell(Event::Failed { id, why, retry });
+    /// A channel confirms what it was given. Returns once that is noted: what it says
+    /// next may be an echo of it.
+    pub async fn sent(&self, link: LinkId, id: OutboxId, sent_as: Option<String>) {
+        let (noted, done) = oneshot::channel();
+        self.tell(Event::Sent { link, id, sent_as, noted });
+        // An error means that the outbox has ended.
+        let _ = done.await;
+    }
+
+    /// A channel could not send what it was given.
+    pub fn failed(&self, link: LinkId, id: OutboxId, why: String, retry: bool) {
+        self.tell(Event::Failed { link, id, why, retry });
     }
 
     /// Shows or hides the typing sign of a chat.
@@ -109,6 +125,7 @@ pub fn start(store: Arc<Store>, patience: Patience) -> OutboxHandle {
         events,
         links: BTreeMap::new(),
         flying: HashMap::new(),
+        breaks: HashMap::new(),
         retries: Vec::new(),
         again: None,
     };
@@ -122,6 +139,8 @@ struct Outbox {
     events: mpsc::UnboundedReceiver<Event>,
     links: BTreeMap<LinkId, Link>,
     flying: HashMap<OutboxId, Flying>,
+    /// How often a channel has broken off while it had the row.
+    breaks: HashMap<OutboxId, u32>,
     /// When rows that failed may be tried again.
     retries: Vec<Instant>,
     /// When to look again although nothing happens.
@@ -168,20 +187,25 @@ impl Outbox {
                 self.links.insert(id, link);
                 Ok(())
             }
-            Event::Detach(id) => {
-                self.links.remove(&id);
-                self.flying.retain(|_, flying| {
-                    flying.links.remove(&id);
-                    !flying.links.is_empty()
-                });
+            Event::Detach(id) => self.detach(id),
+            Event::State(id, state) => {
+                if let Some(link) = self.links.get_mut(&id) {
+                    link.ready = state == ChannelState::Connected;
+                }
                 Ok(())
             }
-            Event::Sent(id) => {
-                self.store.mark_sent(id)?;
-                self.flying.remove(&id);
-                Ok(())
+            Event::Sent { link, id, sent_as, noted } => {
+                let sent = self.sent(link, id, sent_as.as_deref());
+                let _ = noted.send(());
+                sent
             }
-            Event::Failed { id, why, retry } => self.failed(id, &why, retry),
+            Event::Failed { link, id, why, retry } => {
+                // Not under way: another terminal has confirmed it.
+                if !self.was_given(link, id) || !self.flying.contains_key(&id) {
+                    return Ok(());
+                }
+                self.failed(id, &why, retry)
+            }
             Event::Typing { channel, chat, on } => {
                 let line = ToChannel::Typing { chat: chat.clone(), on };
                 for link in self.links.values().filter(|link| link.shows(&channel, &chat)) {
@@ -193,11 +217,18 @@ impl Outbox {
         }
     }
 
-    /// Hands out what is due: of each chat the oldest row.
+    /// Hands out what is due: of each chat the oldest row. One with which a channel has
+    /// broken off goes alone, so that no other is blamed for it.
     fn deliver(&mut self) -> Result<(), StoreError> {
         let channels: BTreeSet<String> = self.links.values().map(|link| link.channel.clone()).collect();
         for channel in channels {
-            for row in self.store.next_outgoing(&channel, store::now())? {
+            let mut due = self.store.next_outgoing(&channel, store::now())?;
+            due.retain(|row| self.links.values().any(|link| link.takes(row)));
+            if let Some(alone) = due.iter().position(|row| self.breaks.contains_key(&row.id)) {
+                let busy = self.flying.values().any(|flying| flying.row.channel == channel);
+                due = if busy { Vec::new() } else { vec![due.swap_remove(alone)] };
+            }
+            for row in due {
                 if !self.flying.contains_key(&row.id) {
                     self.hand_out(row);
                 }
@@ -215,10 +246,11 @@ impl Outbox {
     fn hand_out(&mut self, row: Queued) {
         let mut taken = BTreeSet::new();
         let mut full = false;
-        for (id, link) in self.links.iter().filter(|(_, link)| link.shows(&row.channel, &row.chat)) {
+        for (id, link) in self.links.iter_mut().filter(|(_, link)| link.takes(&row)) {
             match link.to.try_send(ToChannel::Send(outgoing(&row))) {
                 Ok(()) => {
                     taken.insert(*id);
+                    link.given.insert(row.id);
                 }
                 Err(mpsc::error::TrySendError::Full(_)) => full = true,
                 // It is about to be detached.
@@ -241,18 +273,75 @@ impl Outbox {
         late.into_iter().try_for_each(|id| self.failed(id, "the channel did not confirm it in time", true))
     }
 
+    fn detach(&mut self, gone: LinkId) -> Result<(), StoreError> {
+        self.links.remove(&gone);
+        let mut dropped = Vec::new();
+        self.flying.retain(|id, flying| {
+            if flying.links.remove(&gone) && flying.links.is_empty() {
+                dropped.push(*id);
+            }
+            !flying.links.is_empty()
+        });
+        for id in dropped {
+            let breaks = self.breaks.entry(id).or_default();
+            *breaks += 1;
+            if *breaks >= BREAKS {
+                self.give_up(id, "the channel broke off each time it was to be sent")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sent(&mut self, link: LinkId, id: OutboxId, sent_as: Option<&str>) -> Result<(), StoreError> {
+        if !self.was_given(link, id) {
+            tracing::warn!(outgoing = id.0, "a channel confirms a message that it was not given");
+            return Ok(());
+        }
+        self.store.mark_sent(id, sent_as)?;
+        self.forget(id);
+        Ok(())
+    }
+
     fn failed(&mut self, id: OutboxId, why: &str, retry: bool) -> Result<(), StoreError> {
-        // Not under way: another terminal has confirmed it, or a channel makes it up.
         let Some(flying) = self.flying.get(&id) else { return Ok(()) };
+        // Its channel has lost its network: no fault of the message, which waits.
+        if retry && !flying.links.iter().any(|link| self.links.get(link).is_some_and(|link| link.ready)) {
+            self.flying.remove(&id);
+            return Ok(());
+        }
         let attempts = flying.row.attempts + 1;
         let pause = (retry && attempts < ATTEMPTS).then(|| self.pause(attempts));
-        let retry_at = pause.map(|pause| store::now() + pause_in_millis(pause));
-        self.store.mark_failed(id, why, retry_at)?;
-        self.retries.extend(pause.map(|pause| Instant::now() + pause + Duration::from_millis(1)));
-        let Some(flying) = self.flying.remove(&id) else { return Ok(()) };
-        let given_up = retry_at.is_none();
-        tracing::warn!(outgoing = id.0, group = %flying.row.group, attempts, given_up, "a message could not be sent");
+        tracing::warn!(outgoing = id.0, group = %flying.row.group, attempts, given_up = pause.is_none(), "a message could not be sent");
+        let Some(pause) = pause else { return self.give_up(id, why) };
+        self.store.mark_failed(id, why, Some(store::now() + pause_in_millis(pause)))?;
+        self.retries.push(Instant::now() + pause + Duration::from_millis(1));
+        self.flying.remove(&id);
         Ok(())
+    }
+
+    /// Its chat is told in its place that there was an answer; where not even that can be
+    /// sent, nothing more is tried.
+    fn give_up(&mut self, id: OutboxId, why: &str) -> Result<(), StoreError> {
+        let words = format!("An answer could not be delivered: {}", reply::error(why));
+        if !self.store.replace_with_failure(id, why, &words)? {
+            self.store.mark_failed(id, why, None)?;
+        }
+        tracing::error!(outgoing = id.0, "a message was given up");
+        self.forget(id);
+        Ok(())
+    }
+
+    fn was_given(&self, link: LinkId, id: OutboxId) -> bool {
+        self.links.get(&link).is_some_and(|link| link.given.contains(&id))
+    }
+
+    /// It has ended, one way or the other.
+    fn forget(&mut self, id: OutboxId) {
+        self.flying.remove(&id);
+        self.breaks.remove(&id);
+        for link in self.links.values_mut() {
+            link.given.remove(&id);
+        }
     }
 
     fn pause(&self, attempts: u32) -> Duration {
@@ -266,6 +355,16 @@ impl Outbox {
 }
 
 impl Link {
+    /// A channel, the one chat that it shows (all of its channel's where it is `None`),
+    /// and where its lines go. One that does not read fast enough gets them later.
+    pub fn new(channel: String, chat: Option<String>, to: mpsc::Sender<ToChannel>) -> Self {
+        Link { channel, chat, to, ready: true, given: BTreeSet::new() }
+    }
+
+    fn takes(&self, row: &Queued) -> bool {
+        self.ready && self.shows(&row.channel, &row.chat)
+    }
+
     fn shows(&self, channel: &str, chat: &str) -> bool {
         self.channel == channel && self.chat.as_deref().is_none_or(|only| only == chat)
     }

@@ -29,7 +29,7 @@ pub(super) fn settle_broken_off<S>(shared: &Shared<S>, name: &GroupName) -> Resu
         settle(shared, &run, BROKE_OFF)?;
     }
     // Taken on by a run that wrote and ended, by a death between that run and the next.
-    let waiting = shared.store.pending_messages(name)?;
+    let waiting = shared.store.calls_waiting(name)?;
     let taken_on: Vec<_> = waiting.into_iter().take_while(|message| shared.wrote_upstream(name, message.row)).collect();
     let Some(group) = shared.store.group(name)? else { return Ok(()) };
     let Some(run) = telling::run_without_sandbox(&shared.store, name, &taken_on) else { return Ok(()) };
@@ -41,7 +41,7 @@ pub(super) fn settle_broken_off<S>(shared: &Shared<S>, name: &GroupName) -> Resu
 
 fn settle<S>(shared: &Shared<S>, run: &Run, why: &str) -> Result<(), StoreError> {
     let Some(group) = shared.store.group(&run.group)? else { return Ok(()) };
-    let messages = shared.store.messages_between(&run.group, run.first, run.last)?;
+    let messages = shared.store.calls_between(&run.group, run.first, run.last)?;
     let wrote = shared.wrote_upstream(&run.group, run.first);
     tracing::info!(group = %run.group, run = run.id.0, wrote, "a run was interrupted when the daemon ended");
     if wrote || run.attempt > super::retries::RETRIES {

@@ -1,12 +1,33 @@
 //! From what an agent says to what a chat gets: private thoughts are taken out, long
 //! texts are split, and an answer has a size.
 
-/// The most that one answer may hold; what is beyond is cut, and the chat is told.
+use icu_segmenter::GraphemeClusterSegmenter;
+
+use crate::channels::terminal;
+
+/// The most that is kept of one answer while it grows.
 pub const ANSWER_LIMIT: usize = 1 << 20;
 
-/// The longest single message. A JSON line of it stays below the channel's limit
-/// even where every character needs six.
-pub const MESSAGE_LIMIT: usize = 100 << 10;
+/// What a channel's chats take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// The longest single message, in bytes.
+    pub message: usize,
+    /// The most messages of one answer.
+    pub messages: usize,
+}
+
+impl Bounds {
+    /// Of a channel. A JSON line of a message stays below the protocol's limit even
+    /// where every character needs six bytes.
+    pub fn of(channel: &str) -> Self {
+        match channel {
+            terminal::CHANNEL => Bounds { message: 100 << 10, messages: 20 },
+            // Nobody reads more on a phone, and a network bans who sends by the hundred.
+            _ => Bounds { message: 8 << 10, messages: 8 },
+        }
+    }
+}
 
 /// The most characters of an agent's error that a chat is told.
 const ERROR_LIMIT: usize = 1000;
@@ -28,12 +49,17 @@ impl Answer {
         self.text.push_str(&part[..part.floor_char_boundary(room)]);
     }
 
-    /// The messages to send, in order; none where nothing was said.
-    pub fn into_messages(self) -> Vec<String> {
+    /// The messages to send, in order; none where nothing was said. `say` is given the
+    /// whole of it, before it is split: what it looks for could lie across a border.
+    pub fn into_messages(self, bounds: Bounds, say: impl FnOnce(String) -> String) -> Vec<String> {
         let shown = without_internal(&self.text);
-        let mut messages = split(shown.trim_end_matches('\n'), MESSAGE_LIMIT);
-        if self.cut {
-            messages.push(format!("(The answer was longer than {} KiB; the rest was cut.)", ANSWER_LIMIT >> 10));
+        if shown.trim().is_empty() && !self.cut {
+            return Vec::new();
+        }
+        let mut messages = split(say(shown).trim_end_matches('\n'), bounds.message);
+        if self.cut || messages.len() > bounds.messages {
+            messages.truncate(bounds.messages);
+            messages.push("(The answer was longer than this chat takes; the rest was cut.)".to_owned());
         }
         messages
     }
@@ -46,45 +72,91 @@ pub fn error(message: &str) -> String {
     if shown.len() < message.len() { format!("{shown} …") } else { shown }
 }
 
-/// Takes `<internal>…</internal>` out; one that is never closed hides all that follows.
+/// Takes `<internal>…</internal>` out, in any case, also one in another; one that is
+/// never closed hides all that follows.
 fn without_internal(text: &str) -> String {
-    const OPEN: &str = "<internal>";
-    const CLOSE: &str = "</internal>";
     let mut shown = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, inside)) = rest.split_once(OPEN) {
-        shown.push_str(before);
-        rest = inside.split_once(CLOSE).map_or("", |(_, after)| after);
+    let (mut rest, mut depth) = (text, 0_usize);
+    while let Some(at) = rest.find('<') {
+        let (before, tag) = rest.split_at(at);
+        if depth == 0 {
+            shown.push_str(before);
+        }
+        let (opens, length) = match internal_tag(tag) {
+            Some(found) => found,
+            None => {
+                if depth == 0 {
+                    shown.push('<');
+                }
+                rest = &tag[1..];
+                continue;
+            }
+        };
+        depth = if opens { depth + 1 } else { depth.saturating_sub(1) };
+        rest = &tag[length..];
     }
-    shown.push_str(rest);
+    if depth == 0 {
+        shown.push_str(rest);
+    }
     shown
 }
 
-/// Splits after a line where there is one in the second half, else anywhere between
-/// two characters.
+/// Whether a text begins with `<internal>` or its end, and how long that is. Spaces and
+/// attributes make no difference; one that does not end is one to the end.
+fn internal_tag(text: &str) -> Option<(bool, usize)> {
+    const WORD: &str = "internal";
+    let inner = text.strip_prefix('<')?.trim_start();
+    let (opens, inner) = match inner.strip_prefix('/') {
+        Some(inner) => (false, inner.trim_start()),
+        None => (true, inner),
+    };
+    let after = inner.get(..WORD.len()).filter(|word| word.eq_ignore_ascii_case(WORD)).map(|_| &inner[WORD.len()..])?;
+    if after.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '-' | '_')) {
+        return None;
+    }
+    let end = after.find('>').map_or(text.len(), |end| text.len() - after.len() + end + 1);
+    Some((opens, end))
+}
+
+/// Splits after a paragraph, a line or a word where one ends in the second half, else
+/// between two characters as people see them.
 fn split(text: &str, limit: usize) -> Vec<String> {
     let mut messages = Vec::new();
     let mut rest = text;
     while rest.len() > limit {
-        let most = rest.floor_char_boundary(limit);
-        let at = rest[..most].rfind('\n').map_or(most, |newline| newline + 1);
-        let at = if at * 2 < most { most } else { at };
-        messages.push(rest[..at].trim_end_matches('\n').to_owned());
-        rest = &rest[at..];
+        let at = border(&rest[..rest.floor_char_boundary(limit + 1)], limit);
+        messages.push(rest[..at].trim_end().to_owned());
+        rest = rest[at..].trim_start_matches('\n');
     }
     messages.push(rest.to_owned());
     messages.retain(|message| !message.trim().is_empty());
     messages
 }
 
+/// Where to split what is a little longer than the limit.
+fn border(window: &str, limit: usize) -> usize {
+    let most = window.floor_char_boundary(limit);
+    let late = |at: &usize| *at * 2 >= most && *at > 0;
+    let after = |what: &str| window[..most].rfind(what).map(|at| at + what.len()).filter(late);
+    let word = || window[..most].char_indices().rev().find(|(_, c)| c.is_whitespace()).map(|(at, c)| at + c.len_utf8());
+    after("\n\n").or_else(|| after("\n")).or_else(|| word().filter(late)).unwrap_or_else(|| {
+        // The window ends in the middle of things: only borders before it are known.
+        let borders =
+            GraphemeClusterSegmenter::new().segment_str(window).filter(|at| *at <= most && *at < window.len());
+        borders.last().filter(|at| *at > 0).unwrap_or(most.max(1))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const ROOMY: Bounds = Bounds { message: 100 << 10, messages: 20 };
+
     fn messages(parts: &[&str]) -> Vec<String> {
         let mut answer = Answer::default();
         parts.iter().for_each(|part| answer.push(part));
-        answer.into_messages()
+        answer.into_messages(ROOMY, |text| text)
     }
 
     #[test]
@@ -99,20 +171,50 @@ mod tests {
         assert_eq!(messages(&["a<internal>secret</internal>b"]), ["ab"]);
         assert_eq!(messages(&["a<inter", "nal>secret"]), ["a"], "also across parts, also unclosed");
         assert_eq!(messages(&["<internal>all of it</internal>\n"]), [] as [&str; 0]);
+        assert_eq!(messages(&["a<INTERNAL>s</Internal>b<internal>t</ internal >c"]), ["abc"]);
+        assert_eq!(messages(&["a<internal>s<internal>t</internal>u</internal>b"]), ["ab"]);
+        assert_eq!(messages(&["a< internal why=\"x\">s</internal\n>b"]), ["ab"]);
+        assert_eq!(messages(&["a<internal"]), ["a"]);
+        assert_eq!(messages(&["a</internal>b"]), ["ab"]);
+        assert_eq!(messages(&["<internal>a < b <</internal>c"]), ["c"]);
     }
 
     #[test]
-    fn long_texts_are_split_between_lines() {
-        assert_eq!(split("aaaa\nbbbb\ncc", 8), ["aaaa", "bbbb\ncc"]);
+    fn what_only_looks_like_it_stays() {
+        for text in ["a < b", "<internals>", "<internal-note>x</internal-note>", "<<", "<int\u{e9}rnal>", "vec<u8>"] {
+            assert_eq!(messages(&[text]), [text]);
+        }
+    }
+
+    #[test]
+    fn long_texts_are_split_where_people_would() {
+        assert_eq!(split("aaaa\nbbbb\ncc", 9), ["aaaa", "bbbb\ncc"]);
+        assert_eq!(split("aa\nbb\n\ncc\ndd", 11), ["aa\nbb", "cc\ndd"], "a paragraph before a line");
+        assert_eq!(split("aaaa bbbb cccc", 10), ["aaaa bbbb", "cccc"]);
+        assert_eq!(split("a\nbbbbbbbbb", 8), ["a\nbbbbbb", "bbb"], "nothing tiny for the sake of a border");
+        assert_eq!(split("    aaaaaa\n    bb", 12), ["    aaaaaa", "    bb"], "what is set in stays so");
+    }
+
+    #[test]
+    fn no_character_is_cut_in_two() {
         assert_eq!(split("\u{e9}\u{e9}\u{e9}", 3), ["\u{e9}", "\u{e9}", "\u{e9}"]);
-        assert_eq!(split("a\nbbbbbbbbb", 8), ["a\nbbbbbb", "bbb"]);
+        let family = "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}";
+        assert_eq!(split(&family.repeat(2), family.len() + 5), [family, family]);
+        assert_eq!(split("aaae\u{301}b", 5), ["aaa", "e\u{301}b"]);
+        assert_eq!(split("\u{1f1e9}\u{1f1ea}\u{1f1eb}\u{1f1f7}", 12), ["\u{1f1e9}\u{1f1ea}", "\u{1f1eb}\u{1f1f7}"]);
+        let heap = format!("a{}", "\u{301}".repeat(40));
+        assert_eq!(split(&heap, 11).concat(), heap, "one that fits nowhere is");
     }
 
     #[test]
     fn an_answer_has_a_size() {
         let long = "x".repeat(ANSWER_LIMIT - 1);
-        let sent = messages(&[&long, "\u{e9}", "more"]);
-        assert!(sent.iter().all(|message| message.len() <= MESSAGE_LIMIT));
-        assert!(sent.last().is_some_and(|last| last.contains("the rest was cut")));
+        for bounds in [Bounds::of(terminal::CHANNEL), Bounds::of("whatsapp")] {
+            let mut answer = Answer::default();
+            [&long, "\u{e9}", "more"].iter().for_each(|part| answer.push(part));
+            let sent = answer.into_messages(bounds, |text| text);
+            assert!(sent.len() <= bounds.messages + 1 && sent.iter().all(|message| message.len() <= bounds.message));
+            assert!(sent.last().is_some_and(|last| last.contains("the rest was cut")));
+        }
     }
 }

@@ -9,12 +9,22 @@ use std::time::Duration;
 
 use super::Pipeline;
 use super::outbox::{Link, LinkId};
-use crate::channels::protocol::{ChannelState, FromChannel, Incoming, ToChannel, VERSION};
+use crate::channels::protocol::{ChannelState, FromChannel, ToChannel, VERSION};
 use crate::channels::terminal;
-use crate::store::{Group, Inserted, NewMessage, OutboxId, StoreError};
+use crate::store::{Group, OutboxId, StoreError};
 
 /// How often a channel's registered chats are looked at.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// Who is at the other end of a channel's connection.
+#[derive(Clone, Debug)]
+pub enum Peer {
+    /// A program that the daemon runs as this channel, and as no other.
+    Program(&'static str),
+    /// The owner, over the control socket: a terminal that shows one group, or any
+    /// channel that the owner runs by hand.
+    Owner(Option<Group>),
+}
 
 /// Why a channel's connection was ended.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +35,9 @@ pub enum ChannelError {
     /// It is newer or older than this daemon.
     #[error("the channel speaks version {0} of the protocol, this daemon speaks {VERSION}; update the older one")]
     Version(u32),
+    /// It would get the chats of another channel, and the say in them.
+    #[error("the program of the channel {0} says that it is another channel")]
+    NotItself(&'static str),
     /// A second hello.
     #[error("a channel says hello once")]
     HelloTwice,
@@ -33,31 +46,43 @@ pub enum ChannelError {
     Store(#[from] StoreError),
 }
 
+/// A channel that is being served.
+pub(super) struct Served {
+    pub(super) link: LinkId,
+    pub(super) channel: String,
+    /// The one chat that a terminal shows.
+    pub(super) shown: Option<String>,
+}
+
 impl Pipeline {
-    /// Serves one channel until it goes. `only`: the group that a terminal shows.
-    pub async fn serve_channel(&self, mut link: terminal::Link, only: Option<Group>) -> Result<(), ChannelError> {
+    /// Serves one channel until it goes.
+    pub async fn serve_channel(&self, mut link: terminal::Link, peer: Peer) -> Result<(), ChannelError> {
         let channel = match link.from.recv().await {
             None => return Ok(()),
             Some(FromChannel::Hello { v, .. }) if v != VERSION => return Err(ChannelError::Version(v)),
             Some(FromChannel::Hello { channel, .. }) => channel,
             Some(_) => return Err(ChannelError::NoHello),
         };
-        let shown = only.as_ref().map(|group| group.chat.clone());
-        let chats = self.chats(&channel, shown.as_deref())?;
+        let shown = match peer {
+            Peer::Program(own) if own != channel => return Err(ChannelError::NotItself(own)),
+            Peer::Program(_) | Peer::Owner(None) => None,
+            Peer::Owner(Some(group)) => Some(group.chat),
+        };
+        let served = Served { link: LinkId(NEXT_LINK.fetch_add(1, Ordering::Relaxed)), channel, shown };
+        let chats = self.chats(&served)?;
         if link.to.send(ToChannel::Welcome { v: VERSION, chats: chats.clone() }).await.is_err() {
             return Ok(());
         }
-        let id = LinkId(NEXT_LINK.fetch_add(1, Ordering::Relaxed));
-        self.outbox.attach(id, Link { channel: channel.clone(), chat: shown.clone(), to: link.to.clone() });
-        let ended = self.listen(&channel, shown.as_deref(), chats, &mut link).await;
-        self.outbox.detach(id);
+        let (channel, chat) = (served.channel.clone(), served.shown.clone());
+        self.outbox.attach(served.link, Link::new(channel, chat, link.to.clone()));
+        let ended = self.listen(&served, chats, &mut link).await;
+        self.outbox.detach(served.link);
         ended
     }
 
     async fn listen(
         &self,
-        channel: &str,
-        shown: Option<&str>,
+        served: &Served,
         mut chats: Vec<String>,
         link: &mut terminal::Link,
     ) -> Result<(), ChannelError> {
@@ -67,7 +92,7 @@ impl Pipeline {
                 line = link.from.recv() => line,
                 // Groups come and go by the command line, which writes to the store.
                 _ = look.tick() => {
-                    let now = self.chats(channel, shown)?;
+                    let now = self.chats(served)?;
                     if now != chats {
                         chats.clone_from(&now);
                         if link.to.send(ToChannel::Chats { chats: now }).await.is_err() {
@@ -79,12 +104,15 @@ impl Pipeline {
             };
             let Some(line) = line else { return Ok(()) };
             match line {
-                FromChannel::State { state, detail } => self.channel_state(channel, state, detail),
+                FromChannel::State { state, detail } => {
+                    self.outbox.state(served.link, state);
+                    self.channel_state(&served.channel, state, detail);
+                }
                 FromChannel::Hello { .. } => return Err(ChannelError::HelloTwice),
-                FromChannel::Sent { id } => self.outbox.sent(OutboxId(id)),
-                FromChannel::Failed { id, why, retry } => self.outbox.failed(OutboxId(id), why, retry),
+                FromChannel::Sent { id, sent_as } => self.outbox.sent(served.link, OutboxId(id), sent_as).await,
+                FromChannel::Failed { id, why, retry } => self.outbox.failed(served.link, OutboxId(id), why, retry),
                 FromChannel::Message(message) => {
-                    let answer = self.take_in(channel, shown, message)?;
+                    let answer = self.take_in(served, message)?;
                     if link.to.send(answer).await.is_err() {
                         return Ok(());
                     }
@@ -108,32 +136,10 @@ impl Pipeline {
         }
     }
 
-    /// Commits a message and puts its group in line.
-    fn take_in(&self, channel: &str, shown: Option<&str>, message: Incoming) -> Result<ToChannel, ChannelError> {
-        let Incoming { id, chat, sender, text, at, .. } = message;
-        let registered = match shown {
-            Some(only) if only != chat => None,
-            _ => self.store.group_by_chat(channel, &chat)?,
-        };
-        let Some(group) = registered else {
-            let why = "this chat belongs to no group; `doorward group add` makes one".to_owned();
-            return Ok(ToChannel::Ignored { id, why });
-        };
-        let new = NewMessage { group: &group.name, id: &id, sender: &sender, text: &text, at };
-        match self.store.insert_message(&new) {
-            Ok(Inserted::Row(_) | Inserted::AlreadyThere(_)) => {
-                self.work(&group.name);
-                Ok(ToChannel::Accepted { id })
-            }
-            // A person sits at a terminal and reads why; a network delivers it again.
-            Err(error) if channel == terminal::CHANNEL => Ok(ToChannel::Ignored { id, why: error.to_string() }),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    fn chats(&self, channel: &str, shown: Option<&str>) -> Result<Vec<String>, StoreError> {
-        let groups = self.store.groups()?.into_iter().filter(|group| group.channel == channel);
-        Ok(groups.map(|group| group.chat).filter(|chat| shown.is_none_or(|only| only == chat)).collect())
+    fn chats(&self, served: &Served) -> Result<Vec<String>, StoreError> {
+        let groups = self.store.groups()?.into_iter().filter(|group| group.channel == served.channel);
+        let shown = |chat: &String| served.shown.as_ref().is_none_or(|only| only == chat);
+        Ok(groups.map(|group| group.chat).filter(shown).collect())
     }
 }
 

@@ -12,9 +12,14 @@ use crate::store::{Group, RunId};
 pub trait StartSandbox: Send + Sync + 'static {
     /// What it starts.
     type Sandbox: Sandbox;
-    /// Starts one for a group; its agent takes prompts once this returns. Never
-    /// dropped half-way: there would be nobody to remove what was started.
-    fn start(&self, group: &Group) -> impl Future<Output = Result<Self::Sandbox, StartFailure>> + Send;
+    /// Starts one for a group; its agent takes prompts once this returns, and goes on
+    /// with the session to `resume`. Never dropped half-way: there would be nobody to
+    /// remove what was started.
+    fn start(
+        &self,
+        group: &Group,
+        resume: Option<String>,
+    ) -> impl Future<Output = Result<Self::Sandbox, StartFailure>> + Send;
 }
 
 /// A live sandbox.

@@ -11,11 +11,11 @@ use super::dispatcher::Event;
 use super::notice;
 use super::outbox::OutboxHandle;
 use super::telling;
-use super::worker::{Broken, Left};
+use super::worker::{Broken, Left, Stopping};
 use crate::channels::protocol::OutgoingKind;
 use crate::home::Home;
 use crate::store::ledger::AuditLog;
-use crate::store::{EndRunError, Group, Message, MessageRow, Run, Store};
+use crate::store::{EndRunError, Group, Means, Message, MessageRow, Run, Store};
 
 pub(super) struct Shared<S> {
     pub(super) home: Home,
@@ -42,6 +42,18 @@ impl<S> Shared<S> {
         if let Ok(Some(group)) = self.store.group(group) {
             self.outbox.typing(&group.channel, &group.chat, on);
         }
+    }
+
+    /// What to resume in the next sandbox. It is the agent speaking, and it gets back
+    /// what it said; so it only has a size.
+    pub(super) fn remember_session(&self, group: &GroupName, session: &str) -> Result<(), Broken> {
+        const LONGEST: usize = 256;
+        if session.is_empty() || session.len() > LONGEST {
+            tracing::warn!(%group, bytes = session.len(), "a session id of an agent is not kept");
+            return Ok(());
+        }
+        self.store.set_session(group, Some(session))?;
+        Ok(())
     }
 
     /// What the door refused during a run, for those who may hear of it.
@@ -102,11 +114,6 @@ impl<S> Shared<S> {
         self.store.fail_run(run.id, why, Some(last.row), &told)
     }
 
-    fn tell_failure_plainly(&self, run: &Run, why: &str, messages: &[Message], words: &str) -> Result<(), EndRunError> {
-        let cursor = messages.last().map(|message| message.row);
-        self.store.fail_run(run.id, why, cursor, &telling::failures(messages, words)).map(drop)
-    }
-
     /// Whether any run that had taken this message on wrote upstream. Where that
     /// cannot be known, it did.
     pub(super) fn wrote_upstream(&self, group: &GroupName, first: MessageRow) -> bool {
@@ -114,9 +121,20 @@ impl<S> Shared<S> {
         runs.into_iter().any(|run| self.ledger.run_wrote_upstream(run).unwrap_or(true))
     }
 
-    /// Tells everything that waits in a group that it was stopped. Whether anything did.
-    pub(super) fn settle_stopped(&self, group: &GroupName, run: Option<&Run>) -> Result<bool, EndRunError> {
-        let waiting = self.store.pending_messages(group)?;
+    /// Tells what waits in a group that it was stopped, and who said so that it is done.
+    /// Whether anything was stopped.
+    pub(super) fn settle_stopped(
+        &self,
+        group: &GroupName,
+        run: Option<&Run>,
+        stopping: Stopping,
+    ) -> Result<bool, EndRunError> {
+        let mut waiting = self.store.calls_waiting(group)?;
+        if stopping == Stopping::AsSaid {
+            let said = waiting.iter().rposition(|message| message.means == Means::Stop);
+            waiting.truncate(said.map_or(0, |at| at + 1));
+        }
+        let stopped = waiting.iter().any(|message| message.means == Means::Call);
         let own;
         let run = match run {
             Some(run) => run,
@@ -128,9 +146,9 @@ impl<S> Shared<S> {
                 None => return Ok(false),
             },
         };
-        let words = "Stopped by the owner. Send the message again to have it done.";
-        self.tell_failure_plainly(run, "stopped by the owner", &waiting, words)?;
+        let cursor = waiting.last().map(|message| message.row);
+        self.store.fail_run(run.id, "stopped", cursor, &telling::stopped(&waiting))?;
         self.outbox.wake();
-        Ok(true)
+        Ok(stopped)
     }
 }

@@ -3,7 +3,7 @@
 use policies::SandboxId;
 
 use crate::channels::protocol::OutgoingKind;
-use crate::store::{EndRunError, Message, NewOutgoing, Run, Store, StoreError};
+use crate::store::{EndRunError, Means, Message, NewOutgoing, Run, Store, StoreError};
 
 /// The sandbox of a run for which none came up. Real ids are 32 digits.
 const NO_SANDBOX: &str = "0";
@@ -14,13 +14,32 @@ pub(super) const NOT_REPEATED: &str = "It had already sent something out through
 
 /// A message for the chat.
 pub(super) fn outgoing(kind: OutgoingKind, text: impl Into<String>, answers: &Message) -> NewOutgoing {
-    NewOutgoing { kind, text: text.into(), in_reply_to: Some(answers.id.clone()) }
+    outgoing_to(kind, text, &answers.id)
+}
+
+/// The same where only the id of what it answers is at hand.
+pub(super) fn outgoing_to(kind: OutgoingKind, text: impl Into<String>, answers: &str) -> NewOutgoing {
+    NewOutgoing { kind, text: text.into(), in_reply_to: Some(answers.to_owned()) }
 }
 
 /// The failure of each of these messages, and that nothing more will come.
 pub(super) fn failures(messages: &[Message], words: &str) -> Vec<NewOutgoing> {
     let tell = |message| [outgoing(OutgoingKind::Failure, words, message), outgoing(OutgoingKind::Done, "", message)];
     messages.iter().flat_map(tell).collect()
+}
+
+/// What a stop has ended, and the answer to whoever said it in a chat.
+pub(super) fn stopped(waiting: &[Message]) -> Vec<NewOutgoing> {
+    let any = waiting.iter().any(|message| message.means != Means::Stop);
+    let tell = |message: &Message| {
+        let (kind, words) = match message.means {
+            Means::Stop if any => (OutgoingKind::Notice, "Stopped."),
+            Means::Stop => (OutgoingKind::Notice, "Nothing was running."),
+            Means::Call | Means::Talk => (OutgoingKind::Failure, "Stopped. Send the message again to have it done."),
+        };
+        [outgoing(kind, words, message), outgoing(OutgoingKind::Done, "", message)]
+    };
+    waiting.iter().flat_map(tell).collect()
 }
 
 /// Begins a run for messages that no sandbox will see, so that the attempt counts.

@@ -1,8 +1,10 @@
 //! The pipeline's promises, with a sandbox that the tests play.
 #![allow(clippy::unwrap_used)]
 
+mod calls;
 mod delivery;
 mod fake;
 mod house;
 mod promises;
 mod recovery;
+mod stops;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use containers::protocol::ToGuest;
 use policies::GroupName;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -12,7 +13,7 @@ use super::Shared;
 use super::conversation::Conversation;
 use super::sandbox::{Sandbox, StartFailure, StartSandbox};
 use super::{recovery, telling};
-use crate::store::{Group, Message, Run, StoreError};
+use crate::store::{Group, Means, Message, Run, StoreError};
 
 /// What the queue tells a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,10 +29,19 @@ pub(super) enum Mail {
 pub(super) enum Halt {
     /// It need not.
     No,
-    /// The owner stopped the group.
-    Stop,
+    /// The group is stopped.
+    Stop(Stopping),
     /// The daemon ends; what was under way is settled at the next start.
     Shutdown,
+}
+
+/// What a stop ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stopping {
+    /// Somebody said `stop` in a chat: what runs, and what came before it.
+    AsSaid,
+    /// The owner stopped the group: everything.
+    Everything,
 }
 
 /// How a worker left.
@@ -85,6 +95,12 @@ impl<S: StartSandbox> Worker<S> {
             halted = halt.wait_for(|halt| *halt != Halt::No) => Err(halted.map_or(Halt::Shutdown, |halt| *halt)),
             ended = self.work() => Ok(ended),
         };
+        if matches!(ended, Err(Halt::Stop(_)))
+            && let Some(sandbox) = self.sandbox.as_mut()
+        {
+            // It is closed right after; an agent that hears this can leave its session in order.
+            let _ = sandbox.send(&ToGuest::Interrupt).await;
+        }
         self.close_sandbox().await;
         self.shared.typing(&self.name, false);
         match ended {
@@ -94,8 +110,8 @@ impl<S: StartSandbox> Worker<S> {
                 tracing::error!(group = %self.name, %error, "the store cannot be used; the group rests");
                 Left { rest: Some(self.shared.settings.backoff.first) }
             }
-            Err(Halt::Stop) => {
-                self.settle_stopped();
+            Err(Halt::Stop(stopping)) => {
+                self.settle_stopped(stopping);
                 Left::default()
             }
         }
@@ -107,6 +123,10 @@ impl<S: StartSandbox> Worker<S> {
         recovery::settle_broken_off(&self.shared, &self.name)?;
         loop {
             let Some(group) = self.shared.store.group(&self.name)? else { return Ok(()) };
+            // Its daemon died before it was heard.
+            if self.shared.store.stop_waits(&self.name)? {
+                self.settle_stopped(Stopping::AsSaid);
+            }
             let waiting = self.shared.store.pending_messages(&self.name)?;
             if !waiting.is_empty() {
                 self.shared.report_busy(&self.name);
@@ -126,8 +146,9 @@ impl<S: StartSandbox> Worker<S> {
             return Ok(());
         }
         let (shared, wanted) = (Arc::clone(&self.shared), group.clone());
+        let resume = self.shared.store.session(&self.name)?;
         // In a task of its own: a halt may drop this wait, but must not drop a start half-way.
-        let starting = tokio::spawn(async move { shared.sandboxes.start(&wanted).await });
+        let starting = tokio::spawn(async move { shared.sandboxes.start(&wanted, resume).await });
         let failure = match self.starting.insert(starting).await {
             Ok(Ok(sandbox)) => {
                 self.starting = None;
@@ -138,11 +159,12 @@ impl<S: StartSandbox> Worker<S> {
             Err(panic) => StartFailure { why: format!("the start broke off: {panic}"), may_pass: true },
         };
         self.starting = None;
-        let Some(run) = telling::run_without_sandbox(&self.shared.store, &self.name, waiting) else {
+        let waiting: Vec<Message> = waiting.iter().filter(|message| message.means != Means::Talk).cloned().collect();
+        let Some(run) = telling::run_without_sandbox(&self.shared.store, &self.name, &waiting) else {
             return Err(Broken::Settled(Left { rest: Some(self.shared.settings.backoff.first) }));
         };
         let why = format!("The sandbox could not be started: {failure}");
-        Err(self.shared.fail(group, &run, &why, waiting, failure.may_pass))
+        Err(self.shared.fail(group, &run, &why, &waiting, failure.may_pass))
     }
 
     /// Idles with a live sandbox. Whether there is anything more to do.
@@ -184,8 +206,8 @@ impl<S: StartSandbox> Worker<S> {
 
     /// Stop means stop: what was under way and what waited behind it is told, and
     /// only a new message starts the group again.
-    fn settle_stopped(&mut self) {
-        let settled = self.shared.settle_stopped(&self.name, self.run.take().as_ref());
+    fn settle_stopped(&mut self, stopping: Stopping) {
+        let settled = self.shared.settle_stopped(&self.name, self.run.take().as_ref(), stopping);
         if let Err(error) = settled {
             tracing::error!(group = %self.name, %error, "the stop could not be told to its chat");
         }

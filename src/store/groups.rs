@@ -119,6 +119,23 @@ impl Store {
         })
     }
 
+    /// The agent's session, to be resumed in the next sandbox.
+    pub fn session(&self, name: &GroupName) -> Result<Option<String>, StoreError> {
+        self.read(|connection| {
+            let mut select = connection.prepare_cached("SELECT session FROM groups WHERE name = ?1")?;
+            select.query_row([name.as_str()], |row| row.get(0)).optional().map(Option::flatten)
+        })
+    }
+
+    /// Remembers the agent's session, or forgets it. Whether that changed anything.
+    pub fn set_session(&self, name: &GroupName, session: Option<&str>) -> Result<bool, StoreError> {
+        let update = "UPDATE groups SET session = ?2 WHERE name = ?1 AND session IS NOT ?2";
+        let changed = self.write(|transaction| {
+            transaction.execute(update, params![name.as_str(), session]).map_err(|error| self.explain(&error))
+        })?;
+        Ok(changed == 1)
+    }
+
     /// The group that a chat is, if it is one.
     pub fn group_by_chat(&self, channel: &str, chat: &str) -> Result<Option<Group>, StoreError> {
         self.read(|connection| {

@@ -1,16 +1,34 @@
 //! Messages that came in.
 
 use policies::GroupName;
+use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::channels::protocol::Sender;
+use crate::channels::protocol::{Quote, Sender};
 
-use super::{Millis, Store, StoreError, now};
+use super::{Millis, NewOutgoing, Store, StoreError, now, outbox};
 
 /// The store's number of a message; grows with each. Cursors are such numbers,
 /// never times: clocks of senders are not ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageRow(pub i64);
+
+/// The most messages that call the assistant which are taken on at once.
+const MOST_CALLS: usize = 200;
+
+/// The most talk that goes along with them as context.
+pub const MOST_TALK: usize = 200;
+
+/// What a message is to the assistant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Means {
+    /// People among themselves: waits, and goes along with the next call.
+    Talk,
+    /// To be answered.
+    Call,
+    /// Ends what runs and what waits.
+    Stop,
+}
 
 /// A stored message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +45,10 @@ pub struct Message {
     pub at: Millis,
     /// When, by ours.
     pub received_at: Millis,
+    /// What it is to the assistant.
+    pub means: Means,
+    /// The message it answers, where it answers one.
+    pub quote: Option<Quote>,
 }
 
 /// A message to store.
@@ -42,6 +64,10 @@ pub struct NewMessage<'a> {
     pub text: &'a str,
     /// When, by the channel's clock.
     pub at: Millis,
+    /// What it is to the assistant.
+    pub means: Means,
+    /// The message it answers, where it answers one.
+    pub quote: Option<&'a Quote>,
 }
 
 /// What became of a message.
@@ -64,27 +90,95 @@ impl Store {
         })
     }
 
-    /// What no run has dealt with yet, in the order in which it came.
+    /// Stores, once, what the owner said in one group to stop another: the other's
+    /// `stop` and what the owner is told are stored with it.
+    pub fn insert_stop_of(
+        &self,
+        new: &NewMessage<'_>,
+        stopped: &GroupName,
+        told: &[NewOutgoing],
+    ) -> Result<Inserted, StoreError> {
+        self.write(|transaction| {
+            let insert_all = || -> rusqlite::Result<Inserted> {
+                let inserted = insert(transaction, new)?;
+                if let Inserted::Row(row) = inserted {
+                    let id = format!("stop-{}", row.0);
+                    let stop =
+                        NewMessage { group: stopped, id: &id, text: "stop", means: Means::Stop, quote: None, ..*new };
+                    insert(transaction, &stop)?;
+                    told.iter()
+                        .try_for_each(|new_one| outbox::enqueue(transaction, new.group, None, new_one).map(drop))?;
+                }
+                Ok(inserted)
+            };
+            insert_all().map_err(|error| self.explain(&error))
+        })
+    }
+
+    /// What waits for a run, in the order in which it came: from the cursor to the
+    /// last message that calls the assistant. At most some hundred that call, the
+    /// oldest; of the talk before and between them the newest [`MOST_TALK`], and one
+    /// more where there is more.
     pub fn pending_messages(&self, group: &GroupName) -> Result<Vec<Message>, StoreError> {
-        let beyond = "row_id > (SELECT cursor FROM groups WHERE name = ?1)";
+        self.read(|connection| {
+            let group = group.as_str();
+            let beyond = "row_id > (SELECT cursor FROM groups WHERE name = ?1)";
+            let calls = format!("means <> 'talk' AND {beyond} ORDER BY row_id LIMIT {MOST_CALLS}");
+            let mut pending = select(connection, &calls, &[&group])?;
+            let Some(last) = pending.last().map(|message| message.row) else { return Ok(pending) };
+            let before =
+                format!("means = 'talk' AND {beyond} AND row_id < ?2 ORDER BY row_id DESC LIMIT {MOST_TALK} + 1");
+            pending.extend(select(connection, &before, &[&group, &last.0])?);
+            pending.sort_by_key(|message| message.row);
+            Ok(pending)
+        })
+    }
+
+    /// All that no run has dealt with yet and that is more than talk.
+    pub fn calls_waiting(&self, group: &GroupName) -> Result<Vec<Message>, StoreError> {
+        let beyond = "means <> 'talk' AND row_id > (SELECT cursor FROM groups WHERE name = ?1) ORDER BY row_id";
         self.read(|connection| select(connection, beyond, &[&group.as_str()]))
     }
 
-    /// The messages from one row to another, both included.
-    pub fn messages_between(
+    /// Who wrote a message of a group and what, by the network's id; nobody's name where
+    /// it was sent from here.
+    pub fn quoted(&self, group: &GroupName, id: &str) -> Result<Option<(Option<String>, String)>, StoreError> {
+        self.read(|connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT sender_name, text FROM messages WHERE group_name = ?1 AND id = ?2
+                 UNION ALL SELECT NULL, text FROM outbox WHERE group_name = ?1 AND sent_as = ?2",
+            )?;
+            select.query_row([group.as_str(), id], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+        })
+    }
+
+    /// Whether somebody said `stop` and it was not settled yet.
+    pub fn stop_waits(&self, group: &GroupName) -> Result<bool, StoreError> {
+        self.read(|connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT 1 FROM messages WHERE group_name = ?1 AND means = 'stop'
+                 AND row_id > (SELECT cursor FROM groups WHERE name = ?1)",
+            )?;
+            select.exists([group.as_str()])
+        })
+    }
+
+    /// What is more than talk from one row to another, both included.
+    pub fn calls_between(
         &self,
         group: &GroupName,
         first: MessageRow,
         last: MessageRow,
     ) -> Result<Vec<Message>, StoreError> {
-        self.read(|connection| select(connection, "row_id BETWEEN ?2 AND ?3", &[&group.as_str(), &first.0, &last.0]))
+        let between = "means <> 'talk' AND row_id BETWEEN ?2 AND ?3 ORDER BY row_id";
+        self.read(|connection| select(connection, between, &[&group.as_str(), &first.0, &last.0]))
     }
 
-    /// Groups that have messages which no run has dealt with, longest waiting first.
+    /// Groups with messages that call and that no run has dealt with, longest waiting first.
     pub fn groups_waiting(&self) -> Result<Vec<GroupName>, StoreError> {
         self.read(|connection| {
             let mut select = connection.prepare_cached(
-                "SELECT name FROM groups JOIN messages ON group_name = name AND row_id > cursor
+                "SELECT name FROM groups JOIN messages ON group_name = name AND row_id > cursor AND means <> 'talk'
                  GROUP BY name ORDER BY min(row_id)",
             )?;
             select.query_map([], |row| super::groups::group_name(row, 0))?.collect()
@@ -118,24 +212,41 @@ fn insert(connection: &Connection, new: &NewMessage<'_>) -> rusqlite::Result<Ins
     if let Some(row) = seen.query_row([new.group.as_str(), new.id], |row| row.get(0)).optional()? {
         return Ok(Inserted::AlreadyThere(MessageRow(row)));
     }
+    let quote = new.quote;
     connection
         .prepare_cached(
-            "INSERT INTO messages (group_name, id, sender_id, sender_name, text, at, received_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO messages (group_name, id, sender_id, sender_name, text, at, received_at, means,
+                                   quote_id, quote_sender, quote_text)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
-        .execute(params![new.group.as_str(), new.id, new.sender.id, new.sender.name, new.text, new.at, now()])?;
+        .execute(params![
+            new.group.as_str(),
+            new.id,
+            new.sender.id,
+            new.sender.name,
+            new.text,
+            new.at,
+            now(),
+            new.means.as_str(),
+            quote.map(|quote| &quote.id),
+            quote.map(|quote| &quote.sender),
+            quote.map(|quote| &quote.text),
+        ])?;
     Ok(Inserted::Row(MessageRow(connection.last_insert_rowid())))
 }
 
 fn select(connection: &Connection, which: &str, by: &[&dyn rusqlite::ToSql]) -> rusqlite::Result<Vec<Message>> {
     let mut select = connection.prepare_cached(&format!(
-        "SELECT row_id, id, sender_id, sender_name, text, at, received_at FROM messages
-         WHERE group_name = ?1 AND {which} ORDER BY row_id"
+        "SELECT row_id, id, sender_id, sender_name, text, at, received_at, means, quote_id, quote_sender, quote_text
+         FROM messages WHERE group_name = ?1 AND {which}"
     ))?;
     select.query_map(by, message_from)?.collect()
 }
 
 fn message_from(row: &Row<'_>) -> rusqlite::Result<Message> {
+    let means: String = row.get(7)?;
+    let known = [Means::Talk, Means::Call, Means::Stop].into_iter().find(|known| known.as_str() == means);
+    let quote = |id| -> rusqlite::Result<Quote> { Ok(Quote { id, sender: row.get(9)?, text: row.get(10)? }) };
     Ok(Message {
         row: MessageRow(row.get(0)?),
         id: row.get(1)?,
@@ -143,5 +254,17 @@ fn message_from(row: &Row<'_>) -> rusqlite::Result<Message> {
         text: row.get(4)?,
         at: row.get(5)?,
         received_at: row.get(6)?,
+        means: known.ok_or_else(|| rusqlite::Error::InvalidColumnType(7, "messages".into(), Type::Text))?,
+        quote: row.get::<_, Option<String>>(8)?.map(quote).transpose()?,
     })
+}
+
+impl Means {
+    fn as_str(self) -> &'static str {
+        match self {
+            Means::Talk => "talk",
+            Means::Call => "call",
+            Means::Stop => "stop",
+        }
+    }
 }

@@ -106,11 +106,29 @@ impl Store {
         })
     }
 
-    /// It was sent. `false`: it had ended before, or its group was removed.
-    pub fn mark_sent(&self, id: OutboxId) -> Result<bool, StoreError> {
-        let update = "UPDATE outbox SET state = 'sent', attempts = attempts + 1, ended_at = ?2
+    /// It was sent, as what the network calls it where the channel says so. `false`:
+    /// it had ended before, or its group was removed.
+    pub fn mark_sent(&self, id: OutboxId, sent_as: Option<&str>) -> Result<bool, StoreError> {
+        let update = "UPDATE outbox SET state = 'sent', attempts = attempts + 1, ended_at = ?2, sent_as = ?3
                       WHERE id = ?1 AND state = 'queued'";
-        self.end_outgoing(update, &[&key(id), &now()])
+        self.end_outgoing(update, &[&key(id), &now(), &sent_as])
+    }
+
+    /// Whether the network's id is that of a message which was sent to this group.
+    pub fn is_ours(&self, group: &GroupName, sent_as: &str) -> Result<bool, StoreError> {
+        self.read(|connection| {
+            let mut select =
+                connection.prepare_cached("SELECT 1 FROM outbox WHERE group_name = ?1 AND sent_as = ?2")?;
+            select.exists([group.as_str(), sent_as])
+        })
+    }
+
+    /// An answer that cannot be sent gives way to word of its failure, in its place.
+    /// `false`: it is such word itself, or had ended.
+    pub fn replace_with_failure(&self, id: OutboxId, why: &str, words: &str) -> Result<bool, StoreError> {
+        let update = "UPDATE outbox SET kind = 'failure', text = ?2, error = ?3, attempts = 0, next_attempt_at = ?4
+                      WHERE id = ?1 AND state = 'queued' AND kind IN ('reply', 'notice')";
+        self.end_outgoing(update, &[&key(id), &words, &why, &now()])
     }
 
     /// It was not sent: tried again at `retry_at`, given up without one.

@@ -31,7 +31,15 @@ impl Scene {
 
     fn say(&self, group: &str, id: &str) -> Inserted {
         let sender = Sender { id: "anna".into(), name: "Anna".into() };
-        let message = NewMessage { group: &name(group), id, sender: &sender, text: "hello", at: 5 };
+        let message = NewMessage {
+            group: &name(group),
+            id,
+            sender: &sender,
+            text: "hello",
+            at: 5,
+            means: Means::Call,
+            quote: None,
+        };
         self.store.insert_message(&message).unwrap()
     }
 
@@ -97,7 +105,15 @@ fn a_redelivered_message_is_stored_once() {
 fn a_chat_that_is_not_registered_leaves_nothing() {
     let scene = Scene::new();
     let sender = Sender { id: "eve".into(), name: "Eve".into() };
-    let message = NewMessage { group: &name("nobody"), id: "m1", sender: &sender, text: "psst", at: 0 };
+    let message = NewMessage {
+        group: &name("nobody"),
+        id: "m1",
+        sender: &sender,
+        text: "psst",
+        at: 0,
+        means: Means::Call,
+        quote: None,
+    };
     assert!(matches!(scene.store.insert_message(&message), Err(StoreError::NoGroup(_))));
     let count: i64 = scene.store.read(|c| c.query_row("SELECT count(*) FROM messages", [], |row| row.get(0))).unwrap();
     assert_eq!(count, 0);
@@ -193,13 +209,13 @@ fn the_outbox_keeps_the_order_of_each_chat() {
     assert!(scene.store.mark_failed(ids[0], "offline", Some(later)).unwrap());
     assert_eq!(scene.store.next_outgoing_of(&name("family"), later - 1).unwrap(), None);
     assert_eq!(scene.store.next_outgoing_of(&name("family"), later).unwrap().unwrap().attempts, 1);
-    assert!(scene.store.mark_sent(ids[2]).unwrap());
-    assert!(!scene.store.mark_sent(ids[2]).unwrap());
+    assert!(scene.store.mark_sent(ids[2], None).unwrap());
+    assert!(!scene.store.mark_sent(ids[2], None).unwrap());
     assert_eq!(scene.store.next_outgoing_at("terminal").unwrap(), Some(later));
     assert!(scene.store.mark_failed(ids[0], "blocked", None).unwrap());
     assert_eq!(scene.store.outgoing_state(ids[0]).unwrap(), Some(OutboxState::Failed));
     assert_eq!(scene.due(), ["f2"]);
-    scene.store.mark_sent(ids[1]).unwrap();
+    scene.store.mark_sent(ids[1], None).unwrap();
     assert_eq!(scene.store.next_outgoing_at("terminal").unwrap(), None);
 }
 
@@ -248,7 +264,7 @@ fn a_newer_schema_is_left_alone() {
     let scene = Scene::new();
     scene.store.read(|connection| connection.pragma_update(None, "user_version", 99)).unwrap();
     let error = Store::open(&scene.path()).unwrap_err().to_string();
-    assert!(error.contains("newer doorward (schema 99, this one knows 1)"), "{error}");
+    assert!(error.contains("newer doorward (schema 99, this one knows 2)"), "{error}");
 }
 
 #[test]
@@ -289,7 +305,15 @@ fn a_full_disk_is_called_one_and_passes() {
     limit(1).unwrap();
     let sender = Sender { id: "a".into(), name: "A".into() };
     let text = "x".repeat(100_000);
-    let message = NewMessage { group: &name("family"), id: "m1", sender: &sender, text: &text, at: 0 };
+    let message = NewMessage {
+        group: &name("family"),
+        id: "m1",
+        sender: &sender,
+        text: &text,
+        at: 0,
+        means: Means::Call,
+        quote: None,
+    };
     let error = scene.store.insert_message(&message).unwrap_err();
     assert!(error.may_pass() && error.to_string().contains("the disk is full"), "{error}");
     limit(1_000_000).unwrap();

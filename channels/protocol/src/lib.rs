@@ -11,7 +11,7 @@
 //! daemon → channel   accepted {id}            only once it is committed
 //!                  | ignored {id}             the chat is not registered: forget it
 //! daemon → channel   send {id, chat, kind, text, …}, typing {chat, on}
-//! channel → daemon   sent {id} | failed {id, why, retry}
+//! channel → daemon   sent {id, sent_as} | failed {id, why, retry}
 //! daemon → channel   chats {chats}            the registered chats have changed
 //! ```
 //!
@@ -55,6 +55,10 @@ pub enum FromChannel {
     Sent {
         /// Of the `send`.
         id: u64,
+        /// The id that the network gave the message, where it gives one: answers to
+        /// it are known by that, and it is never taken in when the network echoes it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sent_as: Option<String>,
     },
     /// A `send` could not be delivered.
     Failed {

@@ -77,17 +77,17 @@ async fn work(post: Post, mut line: mpsc::UnboundedReceiver<Outgoing>) {
     while let Some(message) = line.recv().await {
         let id = message.id;
         post.daemon.say(match post.deliver(&message).await {
-            Ok(()) => FromChannel::Sent { id },
+            Ok(sent_as) => FromChannel::Sent { id, sent_as },
             Err(NotSent { why, retry }) => FromChannel::Failed { id, why: why.to_owned(), retry },
         });
     }
 }
 
 impl Post {
-    async fn deliver(&self, message: &Outgoing) -> Result<(), NotSent> {
+    async fn deliver(&self, message: &Outgoing) -> Result<Option<String>, NotSent> {
         // The mark that an answer is complete: nothing that a person reads.
         if message.text.trim().is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         if self.client.wait_for_connected(CONNECT).await.is_err() {
             return Err(NotSent { why: "WhatsApp is not connected", retry: true });
@@ -99,14 +99,14 @@ impl Post {
         let id = self.ids.id(&message.chat, message.id, &message.text);
         let confirmed =
             self.client.wait_for_node(NodeFilter::tag("ack").attr("id", id.clone()).attr("class", "message"));
-        let options = SendOptions::default().with_message_id(id);
+        let options = SendOptions::default().with_message_id(id.clone());
         let sent = self.client.send_message_with_options(to.clone(), self.compose(message, &to), options);
         // The library's errors name chats; what we say does not.
         let Ok(Ok(_)) = tokio::time::timeout(CONFIRM, sent).await else {
             return Err(NotSent { why: "WhatsApp did not take the message", retry: true });
         };
         match tokio::time::timeout(CONFIRM, confirmed).await {
-            Ok(Ok(ack)) if ack.get().get_attr("error").is_none() => Ok(()),
+            Ok(Ok(ack)) if ack.get().get_attr("error").is_none() => Ok(Some(id)),
             Ok(Ok(_)) => Err(NotSent { why: "WhatsApp refused the message", retry: false }),
             _ => Err(NotSent { why: "WhatsApp did not confirm the message", retry: true }),
         }

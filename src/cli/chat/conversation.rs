@@ -110,7 +110,7 @@ impl Conversation {
 
     /// It has reached the person.
     pub(super) async fn confirm(&mut self, id: u64) -> Result<(), Failure> {
-        Ok(self.writer.send(&FromChannel::Sent { id }).await?)
+        Ok(self.writer.send(&FromChannel::Sent { id, sent_as: None }).await?)
     }
 
     /// Shows a message: for a program as it is, for a person without control characters.

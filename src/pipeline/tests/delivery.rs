@@ -1,7 +1,7 @@
 //! The outbox: order, confirmation, resends.
 
 use super::house::House;
-use crate::channels::protocol::{FromChannel, OutgoingKind};
+use crate::channels::protocol::{ChannelState, FromChannel, OutgoingKind};
 use crate::store::{NewOutgoing, OutboxId, OutboxState};
 
 fn reply(text: &str) -> NewOutgoing {
@@ -51,6 +51,10 @@ async fn a_failed_send_is_retried_and_a_hopeless_one_given_up() {
     terminal.say.send(fail(first, true)).await.unwrap();
     assert_eq!(terminal.receive().await.id, first.0, "the same one again, before the second");
     terminal.say.send(fail(first, false)).await.unwrap();
+    let told = terminal.receive().await;
+    assert_eq!((told.id, told.kind), (first.0, OutgoingKind::Failure), "its chat is told in its place");
+    assert!(told.text.contains("could not be delivered: offline"), "{told:?}");
+    terminal.say.send(fail(first, false)).await.unwrap();
     assert_eq!(terminal.receive().await.id, second.0);
     assert_eq!(house.store.outgoing_state(first).unwrap(), Some(OutboxState::Failed));
 }
@@ -76,4 +80,109 @@ async fn chats_do_not_wait_for_each_other() {
     let running = house.start();
     let mut terminal = running.terminal(Some(&work)).await;
     assert_eq!(terminal.receive().await.id, other.0, "nobody shows the other chat");
+}
+
+/// A confirmation is worth something only from whom the message was given to.
+#[tokio::test]
+async fn nobody_confirms_what_they_were_not_given() {
+    let house = House::new();
+    let (family, work) = (house.group("family"), house.group("work"));
+    let id = house.store.enqueue(&family.name, None, &reply("one")).unwrap();
+    let running = house.start();
+    let stranger = running.terminal(Some(&work)).await;
+    let mut terminal = running.terminal(Some(&family)).await;
+    assert_eq!(terminal.receive().await.id, id.0);
+    stranger.confirm(id.0).await;
+    let fail = FromChannel::Failed { id: id.0, why: "no".into(), retry: false };
+    stranger.say.send(fail).await.unwrap();
+    // The daemon has heard the stranger once it has taken this in.
+    let mut stranger = stranger;
+    stranger.send("work", "m1", "echo heard").await;
+    stranger.answer_to("m1").await;
+    assert_eq!(house.store.outgoing_state(id).unwrap(), Some(OutboxState::Queued));
+    terminal.confirm(id.0).await;
+    let next = house.store.enqueue(&family.name, None, &reply("two")).unwrap();
+    running.pipeline.work(&family.name);
+    terminal.send("family", "m1", "echo three").await;
+    assert_eq!(terminal.receive().await.id, next.0);
+    assert_eq!(house.store.outgoing_state(id).unwrap(), Some(OutboxState::Sent));
+}
+
+/// A message at which its channel dies must not hold up its chat for ever, and a
+/// bystander must not be taken for it.
+#[tokio::test]
+async fn a_message_that_breaks_its_channel_is_given_up_and_told() {
+    let house = House::new();
+    let (family, work) = (house.group("family"), house.group("work"));
+    let poison = house.store.enqueue(&family.name, None, &reply("poison")).unwrap();
+    let bystander = house.store.enqueue(&work.name, None, &reply("fine")).unwrap();
+    let running = house.start();
+    let (mut breaks, mut seen) = (0, Vec::new());
+    while seen.len() < 2 {
+        let mut channel = running.terminal(None).await;
+        loop {
+            let out = channel.receive().await;
+            if out.text == "poison" {
+                breaks += 1;
+                break;
+            }
+            channel.confirm(out.id).await;
+            seen.push(out);
+            if seen.len() == 2 {
+                break;
+            }
+        }
+    }
+    let told = seen.iter().find(|out| out.id == poison.0).unwrap();
+    assert!(told.kind == OutgoingKind::Failure && told.text.contains("broke off"), "{told:?}");
+    assert_eq!(seen.iter().find(|out| out.id == bystander.0).unwrap().text, "fine");
+    assert_eq!(breaks, 5);
+}
+
+/// An outage is no fault of a message.
+#[tokio::test]
+async fn a_channel_that_is_off_its_network_is_given_nothing() {
+    let house = House::new();
+    let group = house.group("family");
+    let running = house.start();
+    let mut channel = running.terminal(None).await;
+    let state = |state| FromChannel::State { state, detail: "test".into() };
+    channel.say.send(state(ChannelState::Connecting)).await.unwrap();
+    channel.send("family", "m1", "echo one").await;
+    channel.accepted("m1").await;
+    house.lives().await;
+    let mut fails = 0;
+    channel.say.send(state(ChannelState::Connected)).await.unwrap();
+    let out = loop {
+        let out = channel.receive().await;
+        if fails == 20 {
+            break out;
+        }
+        // It loses its network more often than a message is tried.
+        fails += 1;
+        channel.say.send(state(ChannelState::Connecting)).await.unwrap();
+        channel.say.send(FromChannel::Failed { id: out.id, why: "offline".into(), retry: true }).await.unwrap();
+        channel.say.send(state(ChannelState::Connected)).await.unwrap();
+    };
+    assert_eq!((out.kind, out.text.as_str()), (OutgoingKind::Reply, "one"));
+    assert_eq!(house.store.next_outgoing_of(&group.name, i64::MAX).unwrap().unwrap().attempts, 0);
+}
+
+/// A network that echoes what was sent does not make the assistant talk to itself.
+#[tokio::test]
+async fn what_we_sent_is_not_taken_in() {
+    let house = House::new();
+    let group = house.group("family");
+    let running = house.start();
+    let mut channel = running.terminal(None).await;
+    channel.send("family", "m1", "echo one").await;
+    let out = channel.receive().await;
+    channel.say.send(FromChannel::Sent { id: out.id, sent_as: Some("NET-1".into()) }).await.unwrap();
+    channel.send("family", "NET-1", "echo echo").await;
+    channel.send("family", "m2", "echo two").await;
+    channel.answer_to("m2").await;
+    let replies: Vec<&str> =
+        channel.seen.iter().filter(|out| !out.text.is_empty()).map(|out| out.text.as_str()).collect();
+    assert_eq!(replies, ["one", "two"]);
+    assert!(house.store.is_ours(&group.name, "NET-1").unwrap());
 }

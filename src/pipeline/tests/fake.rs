@@ -19,6 +19,8 @@ pub(super) struct Fakes {
     pub(super) ledger: Arc<AuditLog>,
     pub(super) started: Arc<AtomicUsize>,
     pub(super) live: watch::Sender<usize>,
+    /// What each start was to go on with.
+    pub(super) resumed: Arc<Mutex<Vec<Option<String>>>>,
     pub(super) failures: Arc<Mutex<VecDeque<StartFailure>>>,
     /// How many prompts `die` kills before it answers.
     pub(super) deaths: Arc<AtomicUsize>,
@@ -41,17 +43,27 @@ impl Fakes {
     pub(super) fn new(ledger: Arc<AuditLog>) -> Self {
         let zero = || Arc::new(AtomicUsize::new(0));
         let (live, may_end, ending) = (watch::Sender::new(0), watch::Sender::new(true), watch::Sender::new(0));
-        Fakes { ledger, started: zero(), live, failures: Arc::default(), deaths: zero(), may_end, ending }
+        Fakes {
+            ledger,
+            started: zero(),
+            live,
+            resumed: Arc::default(),
+            failures: Arc::default(),
+            deaths: zero(),
+            may_end,
+            ending,
+        }
     }
 }
 
 impl StartSandbox for Fakes {
     type Sandbox = Fake;
 
-    async fn start(&self, group: &Group) -> Result<Fake, StartFailure> {
+    async fn start(&self, group: &Group, resume: Option<String>) -> Result<Fake, StartFailure> {
         if let Some(failure) = self.failures.lock().unwrap().pop_front() {
             return Err(failure);
         }
+        self.resumed.lock().unwrap().push(resume);
         let number = self.started.fetch_add(1, Ordering::SeqCst) + 1;
         self.live.send_modify(|live| *live += 1);
         let (say, says) = mpsc::unbounded_channel();
@@ -71,6 +83,10 @@ impl Fake {
     }
 
     fn obey(&mut self, id: u64, text: &str) {
+        // An agent that reads context says what it read.
+        if text.starts_with("<messages") {
+            return self.answer(id, text);
+        }
         let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
         match word {
             "echo" => self.answer(id, rest),
@@ -80,6 +96,16 @@ impl Fake {
                 // The later one first: answers must come in the order of the messages all the same.
                 self.answer(id, "released");
                 std::mem::take(&mut self.held).into_iter().for_each(|held| self.answer(held, "held"));
+            }
+            // One turn for both: its answer, and then the acknowledgement of the follow-up.
+            "merge" => {
+                let held = std::mem::take(&mut self.held);
+                held.into_iter().for_each(|held| self.answer(held, "both"));
+                self.say.as_ref().unwrap().send(FromGuest::Done { id }).unwrap();
+            }
+            "session" => {
+                self.say.as_ref().unwrap().send(FromGuest::Session { session: rest.to_owned() }).unwrap();
+                self.answer(id, "noted");
             }
             "error" => {
                 let error = FromGuest::Error { id, message: rest.to_owned(), fatal: false };
@@ -111,6 +137,7 @@ impl Sandbox for Fake {
     async fn send(&mut self, line: &ToGuest) -> Result<(), Lost> {
         match line {
             ToGuest::Prompt { id, text } | ToGuest::FollowUp { id, text } => self.obey(*id, &text.clone()),
+            ToGuest::Interrupt => {}
             other => panic!("nobody sends {other:?} here"),
         }
         Ok(())

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use policies::GroupName;
 use proxy::ports::{SecretUnavailable, Secrets};
 use proxy::scan::{Watched, WatchedKind, Watchlist};
@@ -16,9 +17,11 @@ use super::fake::Fakes;
 use crate::channels::protocol::{FromChannel, Incoming, Outgoing, OutgoingKind, Sender, ToChannel, VERSION};
 use crate::channels::terminal::{CHANNEL, Link};
 use crate::home::Home;
+use crate::pipeline::calling::Name;
 use crate::pipeline::outbox::Patience;
 use crate::pipeline::retries::Backoff;
-use crate::pipeline::{Parts, Pipeline, PipelineTask, Settings};
+use crate::pipeline::router::Peer;
+use crate::pipeline::{Assistant, Parts, Pipeline, PipelineTask, Settings};
 use crate::store::ledger::AuditLog;
 use crate::store::{Group, NewGroup, Store};
 
@@ -52,7 +55,9 @@ impl House {
         home.prepare().unwrap();
         let store = Arc::new(Store::open(&home.main_db()).unwrap());
         let ledger = Arc::new(AuditLog::open(&home.audit_db()).unwrap());
+        let assistant = Assistant { name: Name::new("Doorward"), shown: "Doorward".into(), zone: TimeZone::UTC };
         let settings = Settings {
+            assistant,
             cap: 2,
             idle: PATIENCE,
             backoff: Backoff { first: Duration::from_millis(2) },
@@ -62,8 +67,12 @@ impl House {
     }
 
     pub(super) fn group(&self, name: &str) -> Group {
+        self.group_of(name, "shell", false)
+    }
+
+    pub(super) fn group_of(&self, name: &str, agent: &str, is_main: bool) -> Group {
         let name = GroupName::parse(name).unwrap();
-        let new = NewGroup { name: &name, channel: CHANNEL, chat: name.as_str(), agent: "shell", is_main: false };
+        let new = NewGroup { name: &name, channel: CHANNEL, chat: name.as_str(), agent, is_main };
         self.store.add_group(&new).unwrap()
     }
 
@@ -74,7 +83,7 @@ impl House {
             ledger: Arc::clone(&self.fakes.ledger),
             secrets: Arc::new(Guarded),
             sandboxes: self.fakes.clone(),
-            settings: self.settings,
+            settings: self.settings.clone(),
         })
         .unwrap();
         Running { pipeline, _task: task }
@@ -101,7 +110,7 @@ impl Running {
         let (say, from) = mpsc::channel(64);
         let (to, hear) = mpsc::channel(64);
         let (pipeline, only) = (Arc::clone(&self.pipeline), only.cloned());
-        tokio::spawn(async move { pipeline.serve_channel(Link { from, to }, only).await });
+        tokio::spawn(async move { pipeline.serve_channel(Link { from, to }, Peer::Owner(only)).await });
         let mut terminal = Terminal { say, hear, seen: Vec::new() };
         let hello = FromChannel::Hello { v: VERSION, channel: CHANNEL.into(), program: "test".into() };
         terminal.say.send(hello).await.unwrap();
@@ -112,9 +121,15 @@ impl Running {
 
 impl Terminal {
     pub(super) async fn send(&self, chat: &str, id: &str, text: &str) {
-        let sender = Sender { id: "owner".into(), name: "Owner".into() };
-        let message =
-            Incoming { id: id.into(), chat: chat.into(), sender, text: text.into(), at: 1, ..Incoming::default() };
+        self.deliver(incoming(chat, id, "Owner", text)).await;
+    }
+
+    /// Somebody writes in a chat of several people.
+    pub(super) async fn write(&self, chat: &str, id: &str, who: &str, text: &str) {
+        self.deliver(Incoming { group: true, ..incoming(chat, id, who, text) }).await;
+    }
+
+    pub(super) async fn deliver(&self, message: Incoming) {
         self.say.send(FromChannel::Message(message)).await.unwrap();
     }
 
@@ -133,7 +148,7 @@ impl Terminal {
     }
 
     pub(super) async fn confirm(&self, id: u64) {
-        self.say.send(FromChannel::Sent { id }).await.unwrap();
+        self.say.send(FromChannel::Sent { id, sent_as: None }).await.unwrap();
     }
 
     /// Until the daemon has taken a message in.
@@ -157,6 +172,11 @@ impl Terminal {
             all.push((out.kind, out.text));
         }
     }
+}
+
+pub(super) fn incoming(chat: &str, id: &str, who: &str, text: &str) -> Incoming {
+    let sender = Sender { id: who.to_lowercase(), name: who.into() };
+    Incoming { id: id.into(), chat: chat.into(), sender, text: text.into(), at: 1, ..Incoming::default() }
 }
 
 /// A secret that no reply may hold.

@@ -7,12 +7,13 @@ use super::fake::record;
 use super::house::House;
 use crate::channels::protocol::{OutgoingKind, Sender};
 use crate::pipeline::retries::RETRIES;
-use crate::store::{Group, Inserted, NewMessage, Run, RunState};
+use crate::store::{Group, Inserted, Means, NewMessage, Run, RunState};
 
 /// A run that was under way when its daemon died.
 fn interrupted(house: &House, group: &Group, text: &str) -> Run {
     let sender = Sender { id: "owner".into(), name: "Owner".into() };
-    let new = NewMessage { group: &group.name, id: "m1", sender: &sender, text, at: 1 };
+    let new =
+        NewMessage { group: &group.name, id: "m1", sender: &sender, text, at: 1, means: Means::Call, quote: None };
     let (Inserted::Row(row) | Inserted::AlreadyThere(row)) = house.store.insert_message(&new).unwrap();
     house.store.begin_run(&group.name, row, row, &SandboxId::new("abc").unwrap()).unwrap()
 }
@@ -51,7 +52,15 @@ async fn what_an_earlier_run_wrote_counts_for_the_messages_it_had_taken_on() {
     let group = house.group("family");
     let first = interrupted(&house, &group, "echo one");
     let sender = Sender { id: "owner".into(), name: "Owner".into() };
-    let new = NewMessage { group: &group.name, id: "m2", sender: &sender, text: "echo two", at: 2 };
+    let new = NewMessage {
+        group: &group.name,
+        id: "m2",
+        sender: &sender,
+        text: "echo two",
+        at: 2,
+        means: Means::Call,
+        quote: None,
+    };
     let Inserted::Row(second) = house.store.insert_message(&new).unwrap() else { panic!("it is new") };
     house.store.extend_run(first.id, second).unwrap();
     record(&house.fakes.ledger, &group.name, Some(first.id), "POST", Allowed::Allow);
@@ -87,7 +96,15 @@ async fn a_message_between_two_runs_is_not_run_again_where_the_first_wrote() {
     let group = house.group("family");
     let first = interrupted(&house, &group, "echo one");
     let sender = Sender { id: "owner".into(), name: "Owner".into() };
-    let new = NewMessage { group: &group.name, id: "m2", sender: &sender, text: "echo two", at: 2 };
+    let new = NewMessage {
+        group: &group.name,
+        id: "m2",
+        sender: &sender,
+        text: "echo two",
+        at: 2,
+        means: Means::Call,
+        quote: None,
+    };
     let Inserted::Row(second) = house.store.insert_message(&new).unwrap() else { panic!("it is new") };
     house.store.extend_run(first.id, second).unwrap();
     record(&house.fakes.ledger, &group.name, Some(first.id), "POST", Allowed::Allow);

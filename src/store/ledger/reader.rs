@@ -119,7 +119,7 @@ impl AuditReader {
     /// See [`super::AuditLog::run_wrote_upstream`].
     pub fn run_wrote_upstream(&self, run: RunId) -> Result<bool, StoreError> {
         let sql = "SELECT 1 FROM events WHERE run = ?1 AND kind = 'decision' AND verdict = 'allow'
-                   AND coalesce(method, '') NOT IN ('GET', 'HEAD', 'OPTIONS')";
+                   AND (coalesce(method, '') NOT IN ('GET', 'HEAD', 'OPTIONS') OR record ->> 'protocol' = 'websocket')";
         let wrote = self.connection.prepare_cached(sql).and_then(|mut select| select.exists([runs::key(run)]));
         self.explained(wrote)
     }

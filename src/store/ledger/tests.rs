@@ -320,8 +320,10 @@ fn what_a_run_did_and_was_refused() {
     run(2, allowed("POST"));
     let tunnel = run(3, Decision { method: None, path: None, ..allowed("GET") });
     scene.log.ended(tunnel, &outcome(Some(Code::UpstreamFailed))).unwrap();
-    let wrote: Vec<bool> = (1..=4).map(|run| scene.log.run_wrote_upstream(RunId(run)).unwrap()).collect();
-    assert_eq!(wrote, [false, true, true, false]);
+    run(5, Decision { protocol: Protocol::Websocket, ..allowed("GET") });
+    run(6, Decision { protocol: Protocol::Websocket, ..decision(Allowed::Deny, "GET", "/x") });
+    let wrote: Vec<bool> = (1..=6).map(|run| scene.log.run_wrote_upstream(RunId(run)).unwrap()).collect();
+    assert_eq!(wrote, [false, true, true, false, true, false]);
     let refused = |run| {
         let entries = scene.log.refusals_of_run(RunId(run), 10).unwrap();
         entries.iter().map(|entry| entry.code().unwrap_or_default().to_owned()).collect::<Vec<_>>()

@@ -179,7 +179,7 @@ impl Program {
     pub(crate) async fn outcome(&mut self, id: u64) -> Result<(), (String, bool)> {
         loop {
             match self.next().await {
-                FromChannel::Sent { id: sent } if sent == id => return Ok(()),
+                FromChannel::Sent { id: sent, .. } if sent == id => return Ok(()),
                 FromChannel::Failed { id: failed, why, retry } if failed == id => return Err((why, retry)),
                 FromChannel::State { .. } => {}
                 other => panic!("{other:?}"),

@@ -1,0 +1,143 @@
+//! One message from a channel: whether it is for a group at all, what it is to the
+//! assistant, and its way into the store.
+//!
+//! What is not for a registered chat ends here, before anything of it is written or
+//! logged (invariant 14). What this daemon has sent and a network echoes does too.
+
+use policies::GroupName;
+
+use super::Pipeline;
+use super::calling::{self, Name};
+use super::router::{ChannelError, Served};
+use super::telling::outgoing_to;
+use crate::channels::protocol::{Incoming, OutgoingKind, Quote, ToChannel};
+use crate::channels::terminal;
+use crate::store::{Group, Inserted, Means, NewMessage, StoreError};
+
+/// What a message asks for.
+enum Asks {
+    /// Nothing, or an answer, or that this group stops.
+    Means(Means),
+    /// That another group stops.
+    StopOf(GroupName),
+}
+
+impl Pipeline {
+    /// Commits a message and puts its group in line.
+    pub(super) fn take_in(&self, served: &Served, message: Incoming) -> Result<ToChannel, ChannelError> {
+        let registered = match &served.shown {
+            Some(only) if *only != message.chat => None,
+            _ => self.store.group_by_chat(&served.channel, &message.chat)?,
+        };
+        let id = message.id.clone();
+        let Some(group) = registered else {
+            let why = "this chat belongs to no group; `doorward group add` makes one".to_owned();
+            return Ok(ToChannel::Ignored { id, why });
+        };
+        match self.store_for(&group, message) {
+            Ok(()) => Ok(ToChannel::Accepted { id }),
+            // A person sits at a terminal and reads why; a network delivers it again.
+            Err(error) if served.channel == terminal::CHANNEL => Ok(ToChannel::Ignored { id, why: error.to_string() }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn store_for(&self, group: &Group, message: Incoming) -> Result<(), StoreError> {
+        if self.store.is_ours(&group.name, &message.id)? {
+            return Ok(());
+        }
+        let asks = self.asks(group, &message)?;
+        let quote = message.quote.map(|quote| self.known(group, quote)).transpose()?;
+        let new = NewMessage {
+            group: &group.name,
+            id: &message.id,
+            sender: &message.sender,
+            text: &message.text,
+            at: message.at,
+            means: Means::Talk,
+            quote: quote.as_ref(),
+        };
+        match asks {
+            Asks::Means(means) => match self.store.insert_message(&NewMessage { means, ..new })? {
+                Inserted::Row(_) if means == Means::Stop => self.stop_as_said(&group.name),
+                _ if means == Means::Call => self.work(&group.name),
+                _ => {}
+            },
+            Asks::StopOf(other) => {
+                let told = |kind, text: &str| outgoing_to(kind, text, &message.id);
+                let told = [told(OutgoingKind::Notice, &format!("Stopped {other}.")), told(OutgoingKind::Done, "")];
+                self.store.insert_stop_of(&new, &other, &told)?;
+                self.outbox.wake();
+                self.stop_as_said(&other);
+            }
+        }
+        Ok(())
+    }
+
+    /// In a chat of several people only what calls the assistant is for it: its name at
+    /// the start, a mention, an answer to what it said. Elsewhere everything is.
+    fn asks(&self, group: &Group, message: &Incoming) -> Result<Asks, StoreError> {
+        let name = &self.assistant.name;
+        let answers_us = match &message.quote {
+            Some(quote) => self.store.is_ours(&group.name, &quote.id)?,
+            None => false,
+        };
+        let called = message.addressed || answers_us || name.called(&message.text).is_some();
+        if !called && message.group && !group.is_main {
+            return Ok(Asks::Means(Means::Talk));
+        }
+        Ok(match stop(&message.text, message.addressed, name) {
+            Some("") => Asks::Means(Means::Stop),
+            Some(other) if group.is_main => match GroupName::parse(other) {
+                Ok(other) if other == group.name => Asks::Means(Means::Stop),
+                Ok(other) if self.store.group(&other)?.is_some() => Asks::StopOf(other),
+                _ => Asks::Means(Means::Call),
+            },
+            _ => Asks::Means(Means::Call),
+        })
+    }
+
+    /// A quote with the words and the name that the store knows. What the answering
+    /// side quotes may be made up: of a message that is not known it has no name.
+    fn known(&self, group: &Group, quote: Quote) -> Result<Quote, StoreError> {
+        if let Some((name, text)) = self.store.quoted(&group.name, &quote.id)? {
+            let sender = name.unwrap_or_else(|| self.assistant.shown.clone());
+            return Ok(Quote { sender, text, ..quote });
+        }
+        Ok(Quote { sender: String::new(), ..quote })
+    }
+}
+
+/// What follows `stop`; nothing where the text is no such order.
+fn stop<'t>(text: &'t str, mentioned: bool, name: &Name) -> Option<&'t str> {
+    let text = name.called(text).unwrap_or(text).trim();
+    // A mention stands in the text as `@` and a number.
+    let text = match text.strip_prefix('@') {
+        Some(mention) if mentioned => mention.trim_start_matches(|c: char| !c.is_whitespace()).trim(),
+        _ => text,
+    };
+    let text = text.trim_end_matches(['.', '!']);
+    let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    let rest = rest.trim();
+    (word.len() <= 16 && calling::fold(word) == "stop" && !rest.contains(char::is_whitespace)).then_some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stop_is_an_order_only_by_itself() {
+        let name = Name::new("Doorward");
+        let order = |text| stop(text, false, &name);
+        for text in ["stop", " Stop! ", "STOP.", "@Doorward stop", "@doorward, Stop", "\u{200e}stop"] {
+            assert_eq!(order(text), Some(""), "{text:?}");
+        }
+        assert_eq!(order("stop family"), Some("family"));
+        for text in ["stop telling jokes", "stopped", "please stop", "@Anna stop", ""] {
+            assert_eq!(order(text), None, "{text:?}");
+        }
+        assert_eq!(stop("@4915112345678 stop", true, &name), Some(""));
+        assert_eq!(stop("@4915112345678 stop", false, &name), None);
+    }
+}

@@ -1,0 +1,107 @@
+//! `stop`, said in a chat.
+
+use policies::SandboxId;
+
+use super::house::{House, incoming};
+use crate::channels::protocol::OutgoingKind;
+use crate::store::{Inserted, Means, NewMessage};
+
+const FAILURE: OutgoingKind = OutgoingKind::Failure;
+
+fn notice(text: &str) -> Vec<(OutgoingKind, String)> {
+    vec![(OutgoingKind::Notice, text.to_owned())]
+}
+
+#[tokio::test]
+async fn stop_in_a_chat_ends_what_runs_and_says_so() {
+    let house = House::new();
+    let group = house.group("family");
+    let running = house.start();
+    let mut chat = running.terminal(Some(&group)).await;
+    chat.send("family", "m1", "hold").await;
+    chat.send("family", "m2", "hold").await;
+    chat.accepted("m2").await;
+    house.lives().await;
+    chat.send("family", "m3", "Stop!").await;
+    let told = chat.answer_to("m1").await;
+    assert!(told[0].0 == FAILURE && told[0].1.starts_with("Stopped."), "{told:?}");
+    assert_eq!(chat.answer_to("m2").await[0].0, FAILURE);
+    assert_eq!(chat.answer_to("m3").await, notice("Stopped."));
+    chat.send("family", "m4", "echo new").await;
+    assert_eq!(chat.answer_to("m4").await[0].1, "new");
+    // Delivered again, it must not stop what came after it.
+    chat.send("family", "m5", "hold").await;
+    chat.send("family", "m3", "Stop!").await;
+    chat.send("family", "m6", "release").await;
+    assert_eq!(chat.answer_to("m5").await[0].1, "held");
+    assert_eq!(house.started(), 2);
+}
+
+#[tokio::test]
+async fn stop_where_nothing_runs_is_answered_too() {
+    let house = House::new();
+    let group = house.group("family");
+    let running = house.start();
+    let mut chat = running.terminal(Some(&group)).await;
+    chat.send("family", "m1", "@Doorward stop").await;
+    assert_eq!(chat.answer_to("m1").await, notice("Nothing was running."));
+    assert_eq!(house.started(), 0);
+}
+
+/// People say stop to each other.
+#[tokio::test]
+async fn in_a_group_stop_needs_the_call() {
+    let house = House::new();
+    let group = house.group("family");
+    let running = house.start();
+    let mut chat = running.terminal(Some(&group)).await;
+    chat.write("family", "m1", "Anna", "@Doorward hold").await;
+    chat.write("family", "m2", "Ben", "stop").await;
+    chat.write("family", "m3", "Ben", "@Doorward release").await;
+    assert_eq!(chat.answer_to("m1").await[0].1, "held");
+    chat.write("family", "m4", "Anna", "@Doorward hold").await;
+    chat.write("family", "m5", "Ben", "@Doorward stop").await;
+    assert_eq!(chat.answer_to("m4").await[0].0, FAILURE);
+    assert_eq!(chat.answer_to("m5").await, notice("Stopped."));
+}
+
+#[tokio::test]
+async fn the_owner_stops_another_group_from_main() {
+    let house = House::new();
+    let (main, family) = (house.group_of("main", "shell", true), house.group("family"));
+    let running = house.start();
+    let (mut owner, mut chat) = (running.terminal(Some(&main)).await, running.terminal(Some(&family)).await);
+    chat.send("family", "m1", "hold").await;
+    chat.accepted("m1").await;
+    house.lives().await;
+    owner.send("main", "m1", "stop family").await;
+    assert_eq!(owner.answer_to("m1").await, notice("Stopped family."));
+    assert_eq!(chat.answer_to("m1").await[0].0, FAILURE);
+    // Nobody else's chat does, and what is no group is a message like any other.
+    chat.send("family", "m2", "echo stop main").await;
+    assert_eq!(chat.answer_to("m2").await[0].1, "stop main");
+    owner.send("main", "m2", "echo stop").await;
+    assert_eq!(owner.answer_to("m2").await[0].1, "stop");
+}
+
+/// Its daemon died before it was heard: what it was to stop is not run again.
+#[tokio::test]
+async fn a_stop_survives_the_daemon() {
+    let house = House::new();
+    let group = house.group("family");
+    for (id, text, means) in
+        [("m1", "echo one", Means::Call), ("m2", "stop", Means::Stop), ("m3", "echo three", Means::Call)]
+    {
+        let sender = incoming("family", id, "Anna", text).sender;
+        let new = NewMessage { group: &group.name, id, sender: &sender, text, at: 1, means, quote: None };
+        let Inserted::Row(row) = house.store.insert_message(&new).unwrap() else { panic!("it is new") };
+        if id == "m1" {
+            house.store.begin_run(&group.name, row, row, &SandboxId::new("abc").unwrap()).unwrap();
+        }
+    }
+    let running = house.start();
+    let mut chat = running.terminal(Some(&group)).await;
+    assert_eq!(chat.answer_to("m1").await[0].0, FAILURE);
+    assert_eq!(chat.answer_to("m2").await, notice("Stopped."));
+    assert_eq!(chat.answer_to("m3").await[0].1, "three");
+}
