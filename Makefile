@@ -18,6 +18,7 @@ test: ## Run all tests, on a real container engine
 	@scripts/test.sh
 
 bench: setup ## Measure (docs/performance.md says how to read it)
+	cargo bench --locked -p policies --bench verdict
 	cargo bench --locked --bench door
 	scripts/bench.sh
 

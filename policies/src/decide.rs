@@ -56,7 +56,7 @@ impl Policy {
         })
     }
 
-    fn decide_on(&self, facts: Facts, today: Option<Date>) -> Verdict {
+    pub(crate) fn decide_on(&self, facts: Facts, today: Option<Date>) -> Verdict {
         match self.judge(&Reading::new(&facts), self.observing(today)) {
             Ok(grant) => Verdict::Allow(Permit {
                 facts,

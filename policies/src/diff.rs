@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use crate::{Authority, Code, Date, Facts, Limits, Policy, RuleSummary, Scheme, Verdict};
+use crate::{Code, Date, Facts, Limits, Policy, RuleSummary, Verdict, Way};
 
 /// From an old policy to a new one.
 #[derive(Clone, Debug, Serialize)]
@@ -72,14 +72,11 @@ impl Policy {
     }
 
     fn fate(&self, facts: &Facts) -> Fate {
-        let authority: &Authority = &facts.authority;
-        if facts.scheme == Scheme::Https && self.decide_tunnel(authority).is_some() {
-            return Fate::Tunnelled;
-        }
-        match self.decide(facts.clone()) {
-            Verdict::Allow(permit) if permit.body_conditions().is_some() => Fate::AllowedByBody,
-            Verdict::Allow(_) => Fate::Allowed,
-            Verdict::Deny(_, refusal) => Fate::Refused(refusal.code),
+        match self.way(facts.clone(), None) {
+            Way::Unopened(_) => Fate::Tunnelled,
+            Way::Judged(Verdict::Allow(permit)) if permit.body_conditions().is_some() => Fate::AllowedByBody,
+            Way::Judged(Verdict::Allow(_)) => Fate::Allowed,
+            Way::Judged(Verdict::Deny(_, refusal)) => Fate::Refused(refusal.code),
         }
     }
 }

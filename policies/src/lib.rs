@@ -41,6 +41,7 @@ mod summary;
 mod tunnel;
 mod upheld;
 mod verdict;
+mod way;
 
 // The file: how an owner says so.
 mod blocks;
@@ -81,3 +82,4 @@ pub use test_run::TestReport;
 pub use tunnel::TunnelPermit;
 pub use url::UrlError;
 pub use verdict::{CheckedAddress, Permit, PolicyHash, RuleRef, Verdict};
+pub use way::Way;

@@ -37,6 +37,13 @@ impl Limits {
         std::array::from_fn(|index| (KEYS[index], values[index]))
     }
 
+    /// The value of one, as a file would say it.
+    pub fn in_words(name: &str, value: u64) -> String {
+        let fits =
+            UNITS.iter().find(|(_, factor)| name.starts_with("upload") && value > 0 && value.is_multiple_of(*factor));
+        fits.map_or_else(|| value.to_string(), |(unit, factor)| format!("{} {unit}", value / factor))
+    }
+
     /// Both bind: the smaller one of each.
     pub(crate) fn and(self, other: Limits) -> Limits {
         let least = |one: Option<u64>, other: Option<u64>| one.into_iter().chain(other).min();
@@ -66,21 +73,24 @@ fn size(block: &mut Block<'_, '_>, key: &str) -> Option<u64> {
     bytes(&text).map_err(|error| block.reader.pattern_problem(span, error)).ok()
 }
 
+/// The larger before the smaller, to be written with the largest that fits.
+const UNITS: [(&str, u64); 7] = [
+    ("GiB", 1 << 30),
+    ("GB", 1_000_000_000),
+    ("MiB", 1 << 20),
+    ("MB", 1_000_000),
+    ("KiB", 1 << 10),
+    ("kB", 1000),
+    ("B", 1),
+];
+
 /// `20 MB` is 20 million bytes, `1 MiB` is 1024 times 1024.
 fn bytes(text: &str) -> Result<u64, PatternError> {
     let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(at);
-    let factor: u64 = match unit.trim_start_matches(' ') {
-        "B" => 1,
-        "kB" | "KB" => 1000,
-        "MB" => 1_000_000,
-        "GB" => 1_000_000_000,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        _ => return Err(no_size(text)),
-    };
-    number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or_else(|| no_size(text))
+    let (number, unit) = (&text[..at], text[at..].trim_start_matches(' ').replace("KB", "kB"));
+    let factor = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| factor);
+    let size = factor.and_then(|factor| number.parse::<u64>().ok()?.checked_mul(*factor));
+    size.ok_or_else(|| no_size(text))
 }
 
 fn no_size(text: &str) -> PatternError {
@@ -107,6 +117,7 @@ mod tests {
             ("1 GiB", 1_073_741_824),
         ] {
             assert_eq!(bytes(text), Ok(want), "{text}");
+            assert_eq!(bytes(&Limits::in_words("upload_per_day", want.max(1))), Ok(want.max(1)));
         }
         for text in [
             "",
@@ -121,6 +132,20 @@ mod tests {
             "99999999999999999 GB",
         ] {
             assert!(bytes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn limits_are_told_as_they_are_written() {
+        for (name, value, want) in [
+            ("upload_per_day", 20_000_000, "20 MB"),
+            ("upload_per_request", 1 << 20, "1 MiB"),
+            ("upload_per_request", 1_000_000_000, "1 GB"),
+            ("upload_per_request", 1001, "1001 B"),
+            ("upload_per_request", 0, "0"),
+            ("requests_per_day", 5000, "5000"),
+        ] {
+            assert_eq!(Limits::in_words(name, value), want);
         }
     }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::RuleRef;
 use crate::body::Condition;
+use crate::host_pattern::HostPattern;
 use crate::rules::{AllowRule, DenyRule, Origin};
 use crate::tunnel::TunnelRule;
 
@@ -59,21 +60,15 @@ impl From<&AllowRule> for RuleSummary {
             pairs.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("&")
         };
         RuleSummary {
-            at: rule.at.clone(),
-            origin: rule.origin.clone(),
-            effect: "allow",
-            host: rule.host.to_string(),
             scheme: Some(rule.scheme.as_str()),
-            ports: rule.ports.clone(),
             requests: rule.requests.iter().map(ToString::to_string).collect(),
             query: rule.query.as_ref().map(join),
             credential: rule.credential.clone(),
             private: rule.private.clone(),
             model: rule.model,
-            tls: None,
             websocket: rule.websocket,
             json: in_words(rule.json.as_ref()),
-            why: rule.why.clone(),
+            ..bare("allow", &rule.at, &rule.origin, &rule.host, &rule.ports, rule.why.as_ref())
         }
     }
 }
@@ -81,21 +76,9 @@ impl From<&AllowRule> for RuleSummary {
 impl From<&DenyRule> for RuleSummary {
     fn from(rule: &DenyRule) -> Self {
         RuleSummary {
-            at: rule.at.clone(),
-            origin: rule.origin.clone(),
-            effect: "deny",
-            host: rule.host.to_string(),
-            scheme: None,
-            ports: rule.ports.clone(),
             requests: rule.requests.iter().map(ToString::to_string).collect(),
-            query: None,
-            credential: None,
-            private: Vec::new(),
-            model: false,
-            tls: None,
-            websocket: false,
             json: in_words(rule.json.as_ref()),
-            why: rule.why.clone(),
+            ..bare("deny", &rule.at, &rule.origin, &rule.host, &rule.ports, rule.why.as_ref())
         }
     }
 }
@@ -103,22 +86,39 @@ impl From<&DenyRule> for RuleSummary {
 impl From<&TunnelRule> for RuleSummary {
     fn from(rule: &TunnelRule) -> Self {
         RuleSummary {
-            at: rule.at.clone(),
-            origin: rule.origin.clone(),
-            effect: "allow",
-            host: rule.host.to_string(),
             scheme: Some("https"),
-            ports: rule.ports.clone(),
-            requests: Vec::new(),
-            query: None,
-            credential: None,
             private: rule.private.clone(),
-            model: false,
             tls: Some("tunnel"),
-            websocket: false,
-            json: Vec::new(),
-            why: rule.why.clone(),
+            ..bare("allow", &rule.at, &rule.origin, &rule.host, &rule.ports, rule.why.as_ref())
         }
+    }
+}
+
+/// What every rule has.
+fn bare(
+    effect: &'static str,
+    at: &RuleRef,
+    origin: &Origin,
+    host: &HostPattern,
+    ports: &[u16],
+    why: Option<&String>,
+) -> RuleSummary {
+    RuleSummary {
+        at: at.clone(),
+        origin: origin.clone(),
+        effect,
+        host: host.to_string(),
+        scheme: None,
+        ports: ports.to_vec(),
+        requests: Vec::new(),
+        query: None,
+        credential: None,
+        private: Vec::new(),
+        model: false,
+        tls: None,
+        websocket: false,
+        json: Vec::new(),
+        why: why.cloned(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::file::Test;
 use crate::problem::{Problem, Text};
-use crate::{Facts, Policy, Refusal, RuleRef, Scheme, Verdict};
+use crate::{Facts, Policy, Refusal, RuleRef, Verdict, Way};
 
 /// What became of one `[[test]]`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -48,18 +48,15 @@ pub(crate) fn problem(test: &Test, text: &Text, policy: &Policy) -> Option<(bool
 
 /// What becomes of a request: the rule that lets it pass, unopened or opened.
 fn outcome(policy: &Policy, facts: &Facts, body: Option<&str>) -> Result<RuleRef, Refusal> {
-    let unopened = (facts.scheme == Scheme::Https).then(|| policy.decide_tunnel(&facts.authority)).flatten();
-    if let Some(tunnel) = unopened {
-        return Ok(tunnel.rule().clone());
-    }
-    match policy.decide(facts.clone()) {
-        Verdict::Allow(permit) => {
+    match policy.way(facts.clone(), None) {
+        Way::Unopened(tunnel) => Ok(tunnel.rule().clone()),
+        Way::Judged(Verdict::Allow(permit)) => {
             if let (Some(conditions), Some(body)) = (permit.body_conditions(), body) {
                 conditions.check(body.as_bytes())?;
             }
             Ok(permit.rule().clone())
         }
-        Verdict::Deny(_, refusal) => Err(refusal),
+        Way::Judged(Verdict::Deny(_, refusal)) => Err(refusal),
     }
 }
 

@@ -3,6 +3,8 @@
 
 mod asked;
 mod diff;
+mod explain;
+mod rules;
 mod suggest;
 mod test;
 #[cfg(test)]
@@ -12,9 +14,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
-use policies::{Compiled, Facts, GroupName, Policy, Problems, RuleSummary, Source, Verdict};
+use policies::{Compiled, Facts, GroupName, Policy, Problems, Source, Verdict, Way};
 
 use super::{Failure, refused, show, usage};
+use crate::budget::today;
 use crate::gateway::policy_files::{PolicyError, PolicyFiles};
 use crate::home::Home;
 
@@ -245,99 +248,24 @@ fn policy_of(name: &str, compiled: Result<Compiled, PolicyError>) -> Result<Poli
 
 fn show_rules(home: &Home, group: &GroupName, json: bool) -> Result<ExitCode, Failure> {
     let policy = compile(home, group)?;
-    let rules: Vec<RuleSummary> = policy.rules().collect();
     if json {
-        show::json(&serde_json::json!({ "group": group, "policy": policy.hash().to_string(), "rules": rules }))?;
-    } else if rules.is_empty() {
-        show::line(&format!("{group} may reach nothing: {} names nothing.", home.policy_file(group).display()))?;
+        show::json(&rules::json(&policy))?;
     } else {
-        let rows: Vec<Vec<String>> = rules.iter().map(row).collect();
-        show::line(&show::table(&["", "host", "requests", "credential", "rule"], &rows))?;
+        show::line(&show::visible(&rules::words(home, &policy, today())))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn row(rule: &RuleSummary) -> Vec<String> {
-    let usual = match rule.scheme {
-        Some("http") => rule.ports == [80],
-        _ => rule.ports.is_empty() || rule.ports == [443],
-    };
-    let mut host = rule.host.clone();
-    if rule.scheme == Some("http") {
-        host = format!("http://{host}");
-    }
-    if !usual {
-        host += &format!(":{}", rule.ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
-    }
-    let credential = rule.credential.as_deref().unwrap_or_default().to_owned();
-    vec![rule.effect.to_owned(), host, what(rule), credential, rule.at.to_string()]
-}
-
-/// The requests of a rule, and what else it says about them.
-fn what(rule: &RuleSummary) -> String {
-    let mut words = if rule.tls.is_some() { "any, unopened".to_owned() } else { rule.requests.join(", ") };
-    if rule.websocket {
-        words += ", WebSocket";
-    }
-    words.extend(rule.json.iter().map(|condition| format!(", if {condition}")));
-    words
 }
 
 fn explain(home: &Home, group: &GroupName, method: &str, url: &str, json: bool) -> Result<ExitCode, Failure> {
     let facts = Facts::parse(method, url).map_err(|error| usage(anyhow!("{method} {url}: {error}")))?;
     let policy = compile(home, group)?;
     let request = format!("{method} {}", facts.url_without_query());
-    let https = facts.scheme == policies::Scheme::Https;
-    if let Some(tunnel) = https.then(|| policy.decide_tunnel(&facts.authority)).flatten() {
-        if json {
-            show::json(
-                &serde_json::json!({ "verdict": "allow", "request": request, "rule": tunnel.rule(), "tls": "tunnel" }),
-            )?;
-        } else {
-            let words = format!("allow  {request}\nrule   {}, unopened: no path is looked at", tunnel.rule());
-            show::line(&show::visible(&words))?;
-        }
-        return Ok(ExitCode::SUCCESS);
+    let way = policy.way(facts, Some(today()));
+    if json {
+        show::json(&explain::json(&request, &way))?;
+    } else {
+        show::line(&show::visible(&explain::words(home, &policy, &request, &way)))?;
     }
-    match policy.decide(facts) {
-        Verdict::Allow(permit) => {
-            if json {
-                show::json(&serde_json::json!({
-                    "verdict": "allow", "request": request, "rule": permit.rule(), "credential": permit.credential(),
-                    "body_is_checked": permit.body_conditions().is_some(),
-                }))?;
-            } else {
-                let credential = permit.credential().map(|name| format!(", with the credential {name}"));
-                let body = permit
-                    .body_conditions()
-                    .map(|_| "\nbody   must be JSON as the rules want it; `policy show` lists the conditions");
-                let credential = credential.unwrap_or_default();
-                let words =
-                    format!("allow  {request}\nrule   {}{credential}{}", permit.rule(), body.unwrap_or_default());
-                show::line(&show::visible(&words))?;
-            }
-            Ok(ExitCode::SUCCESS)
-        }
-        Verdict::Deny(_, refusal) => {
-            if json {
-                show::json(&serde_json::json!({
-                    "verdict": "deny", "request": request, "code": refusal.code, "why": refusal.why,
-                    "rule": refusal.rule, "lift": refusal.lift,
-                }))?;
-            } else {
-                show::line(&show::visible(&denied(home, group, &request, &refusal)))?;
-            }
-            Ok(ExitCode::from(1))
-        }
-    }
-}
-
-fn denied(home: &Home, group: &GroupName, request: &str, refusal: &policies::Refusal) -> String {
-    let rule = refusal.rule.as_ref().map_or_else(|| "none names it".to_owned(), ToString::to_string);
-    let mut words = format!("deny   {request}\nrule   {rule}\ncode   {}\nwhy    {}", refusal.code, refusal.why);
-    if !refusal.lift.is_empty() {
-        let file = home.policy_file(group);
-        words += &format!("\n\nTo allow it, put this into {}:\n\n{}", file.display(), refusal.lift.join("\n"));
-    }
-    words
+    let denied = matches!(way, Way::Judged(Verdict::Deny(..)));
+    Ok(ExitCode::from(u8::from(denied)))
 }

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
-use policies::{Diff, Fate, GroupName, Policy, RuleSummary};
+use policies::{Diff, Fate, GroupName, LimitChange, Limits, Policy, RuleSummary};
 
 use super::asked::asked;
+use super::rules::what;
 use super::{Failure, compile_file, compile_named, is_file, policy_of, refused, show, usage};
 use crate::home::Home;
 
@@ -52,10 +53,10 @@ pub(super) fn words(diff: &Diff) -> String {
     let mut lines = Vec::new();
     lines.extend(diff.removed.iter().map(|rule| format!("- {}", rule_in_words(rule))));
     lines.extend(diff.added.iter().map(|rule| format!("+ {}", rule_in_words(rule))));
-    let said = |value: Option<u64>| value.map_or_else(|| "no limit".to_owned(), |value| value.to_string());
-    lines.extend(
-        diff.limits.iter().map(|limit| format!("~ {}: {} -> {}", limit.name, said(limit.old), said(limit.new))),
-    );
+    for LimitChange { name, old, new } in &diff.limits {
+        let said = |value: &Option<u64>| value.map_or_else(|| "no limit".to_owned(), |it| Limits::in_words(name, it));
+        lines.push(format!("~ {name}: {} -> {}", said(old), said(new)));
+    }
     if let Some((old, new)) = diff.observe {
         let said = |day: Option<policies::Date>| day.map_or_else(|| "not".to_owned(), |day| format!("until {day}"));
         lines.push(format!("~ observed: {} -> {}", said(old), said(new)));
@@ -77,9 +78,7 @@ pub(super) fn words(diff: &Diff) -> String {
 }
 
 fn rule_in_words(rule: &RuleSummary) -> String {
-    let requests = if rule.tls.is_some() { "tunnel".to_owned() } else { rule.requests.join(", ") };
-    let mut words = format!("{} {} {requests}", rule.effect, rule.host);
-    words.extend(rule.json.iter().map(|condition| format!(", if {condition}")));
+    let mut words = format!("{} {} {}", rule.effect, rule.host, what(rule));
     words.extend(rule.credential.iter().map(|name| format!(", with the credential {name}")));
     words + &format!("  ({})", rule.at)
 }

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use policies::Code;
+use policies::{Code, Date};
 
 use super::asked::{asked, request};
 use super::*;
@@ -123,4 +123,112 @@ fn tests_are_listed_with_what_went_wrong() {
          FAILED  allow is wanted for GET https://a.test/y (policies/family.toml:12)\n        \
          group family may reach a.test, but not this page of it\nfamily: 1 of 2 tests hold"
     );
+}
+
+const ALL_OF_IT: &str = r#"mode = "observe"
+observe_until = "2026-12-01"
+
+[limits]
+upload_per_day = "20 MB"
+requests_per_day = 500
+
+[[allow]]
+host = "nas.home"
+ports = [8443]
+do = ["GET /notes", "POST /notes"]
+query = { view = "plain" }
+credential = "nas"
+private = ["192.168.1.20/32"]
+model = true
+json = { file_url = "absent" }
+
+[[allow]]
+host = "*.live.test"
+do = ["GET /prices"]
+websocket = true
+
+[[allow]]
+host = "pinned.test"
+tls = "tunnel"
+
+[[deny]]
+host = "pastes.test"
+"#;
+
+fn day(text: &str) -> Date {
+    Date::parse(text).unwrap()
+}
+
+#[test]
+fn all_of_a_policy_is_shown() {
+    let (_dir, home) = home(ALL_OF_IT);
+    let policy = compile(&home, &family()).map_err(|_| "wrong").unwrap();
+    let requests =
+        "GET /notes, POST /notes, with ?view=plain, if there is no `file_url`, also at 192.168.1.20/32, a model";
+    assert_eq!(
+        rules::words(&home, &policy, day("2026-12-01")),
+        format!(
+            "       host           requests{0:w$}  credential  rule\n\
+             allow  nas.home:8443  {requests}  nas         policies/family.toml:8\n\
+             allow  *.live.test    {1:n$}              policies/family.toml:18\n\
+             allow  pinned.test    {2:n$}              policies/family.toml:23\n\
+             deny   pastes.test    {3:n$}              policies/family.toml:27\n\n\
+             limits: upload_per_day 20 MB, requests_per_day 500\n\n\
+             observed until 2026-12-01: hosts that no rule names are let through, and marked in the log",
+            "",
+            "GET /prices, WebSocket",
+            "any, unopened",
+            "* /**",
+            w = requests.len() - "requests".len(),
+            n = requests.len(),
+        )
+    );
+    let ended = rules::words(&home, &policy, day("2026-12-02"));
+    assert!(ended.ends_with("observing ended on 2026-12-01: every rule is enforced"), "{ended}");
+    let json = rules::json(&policy);
+    assert_eq!((&json["observe_until"], &json["limits"]["requests_per_day"]), (&"2026-12-01".into(), &500.into()));
+    assert_eq!(json["rules"][0]["private"], serde_json::json!(["192.168.1.20/32"]));
+}
+
+#[test]
+fn an_empty_policy_is_shown_as_one() {
+    let (_dir, home) = home("");
+    let policy = compile(&home, &family()).map_err(|_| "wrong").unwrap();
+    let file = home.policy_file(&family());
+    let want = format!("family may reach nothing: {} names nothing.", file.display());
+    assert_eq!(rules::words(&home, &policy, day("2026-12-01")), want);
+}
+
+#[test]
+fn explaining_goes_by_the_day() {
+    let (_dir, home) = home(ALL_OF_IT);
+    let policy = compile(&home, &family()).map_err(|_| "wrong").unwrap();
+    let said = |request: &str, on: &str| {
+        let (method, url) = request.split_once(' ').unwrap();
+        let way = policy.way(Facts::parse(method, url).unwrap(), Some(day(on)));
+        (explain::words(&home, &policy, request, &way), explain::json(request, &way))
+    };
+    let (words, json) = said("GET https://new.test/", "2026-12-01");
+    assert_eq!(
+        words,
+        "allow  GET https://new.test/\nrule   policies/family.toml:1, observed until 2026-12-01: no rule names the \
+         host, and after that day it is refused"
+    );
+    assert_eq!((&json["verdict"], &json["observed"]), (&"allow".into(), &true.into()));
+    let (words, json) = said("GET https://new.test/", "2026-12-02");
+    assert!(words.starts_with("deny   GET https://new.test/\nrule   none names it\ncode   not_allowed\n"), "{words}");
+    assert_eq!((&json["verdict"], &json["code"]), (&"deny".into(), &"not_allowed".into()));
+    let (words, json) = said("POST https://nas.home:8443/notes?view=plain", "2026-12-01");
+    assert_eq!(
+        words,
+        "allow  POST https://nas.home:8443/notes?view=plain\nrule   policies/family.toml:8, with the credential nas\n\
+         body   must be JSON as the rules want it; `policy show` lists the conditions"
+    );
+    assert_eq!((&json["observed"], &json["body_is_checked"]), (&false.into(), &true.into()));
+    let (words, json) = said("GET https://pinned.test/", "2026-12-01");
+    assert_eq!(
+        words,
+        "allow  GET https://pinned.test/\nrule   policies/family.toml:23, unopened: no path is looked at"
+    );
+    assert_eq!(json["tls"], "tunnel");
 }

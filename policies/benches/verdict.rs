@@ -1,7 +1,7 @@
 //! How long a verdict takes, at 10 and at 1,000 rules.
 //!
 //! ```sh
-//! cargo run --release -p policies --example verdict
+//! cargo bench -p policies --bench verdict
 //! ```
 //! Prints the median and the slowest of a hundred rounds, in nanoseconds a verdict.
 //! The facts are cloned for each, as a door makes them anew for each request.

@@ -1,0 +1,8 @@
+//! What stands for policies from outside, in one program: linked once.
+
+mod docs;
+mod invalid;
+mod properties;
+mod tools;
+mod verdicts;
+mod words;

@@ -1,0 +1,54 @@
+//! `doorward policy explain`: what becomes of one request today, and by which rule.
+
+use policies::{Permit, Policy, Refusal, Verdict, Way};
+use serde_json::{Value, json};
+
+use crate::home::Home;
+
+/// As JSON.
+pub(super) fn json(request: &str, way: &Way) -> Value {
+    match way {
+        Way::Unopened(tunnel) => {
+            json!({ "verdict": "allow", "request": request, "rule": tunnel.rule(), "tls": "tunnel" })
+        }
+        Way::Judged(Verdict::Allow(permit)) => json!({
+            "verdict": "allow", "request": request, "rule": permit.rule(), "credential": permit.credential(),
+            "body_is_checked": permit.body_conditions().is_some(), "observed": permit.observed(),
+        }),
+        Way::Judged(Verdict::Deny(_, refusal)) => json!({
+            "verdict": "deny", "request": request, "code": refusal.code, "why": refusal.why,
+            "rule": refusal.rule, "lift": refusal.lift,
+        }),
+    }
+}
+
+/// For a person.
+pub(super) fn words(home: &Home, policy: &Policy, request: &str, way: &Way) -> String {
+    match way {
+        Way::Unopened(tunnel) => format!("allow  {request}\nrule   {}, unopened: no path is looked at", tunnel.rule()),
+        Way::Judged(Verdict::Allow(permit)) => allowed(policy, request, permit),
+        Way::Judged(Verdict::Deny(_, refusal)) => denied(home, policy, request, refusal),
+    }
+}
+
+fn allowed(policy: &Policy, request: &str, permit: &Permit) -> String {
+    let mut words = format!("allow  {request}\nrule   {}", permit.rule());
+    if let Some(until) = policy.observe_until().filter(|_| permit.observed()) {
+        words += &format!(", observed until {until}: no rule names the host, and after that day it is refused");
+    }
+    words.extend(permit.credential().map(|name| format!(", with the credential {name}")));
+    if permit.body_conditions().is_some() {
+        words += "\nbody   must be JSON as the rules want it; `policy show` lists the conditions";
+    }
+    words
+}
+
+fn denied(home: &Home, policy: &Policy, request: &str, refusal: &Refusal) -> String {
+    let rule = refusal.rule.as_ref().map_or_else(|| "none names it".to_owned(), ToString::to_string);
+    let mut words = format!("deny   {request}\nrule   {rule}\ncode   {}\nwhy    {}", refusal.code, refusal.why);
+    if !refusal.lift.is_empty() {
+        let file = home.policy_file(policy.group());
+        words += &format!("\n\nTo allow it, put this into {}:\n\n{}", file.display(), refusal.lift.join("\n"));
+    }
+    words
+}

@@ -1,0 +1,75 @@
+//! `doorward policy show`: everything that a group's policy says, presets and
+//! base.toml included.
+
+use policies::{Date, GroupName, Limits, Policy, RuleSummary};
+
+use super::show;
+use crate::home::Home;
+
+pub(super) fn json(policy: &Policy) -> serde_json::Value {
+    serde_json::json!({
+        "group": policy.group(), "policy": policy.hash().to_string(), "rules": policy.rules().collect::<Vec<_>>(),
+        "limits": policy.limits(), "observe_until": policy.observe_until(),
+    })
+}
+
+pub(super) fn words(home: &Home, policy: &Policy, today: Date) -> String {
+    let rows: Vec<Vec<String>> = policy.rules().map(|rule| row(&rule)).collect();
+    let mut parts = vec![if rows.is_empty() {
+        let group: &GroupName = policy.group();
+        format!("{group} may reach nothing: {} names nothing.", home.policy_file(group).display())
+    } else {
+        show::table(&["", "host", "requests", "credential", "rule"], &rows)
+    }];
+    let limits: Vec<String> = limits(policy.limits()).collect();
+    if !limits.is_empty() {
+        parts.push(format!("limits: {}", limits.join(", ")));
+    }
+    parts.extend(policy.observe_until().map(|until| observed(until, today)));
+    parts.join("\n\n")
+}
+
+/// What `mode = "observe"` means today.
+fn observed(until: Date, today: Date) -> String {
+    if today <= until {
+        format!("observed until {until}: hosts that no rule names are let through, and marked in the log")
+    } else {
+        format!("observing ended on {until}: every rule is enforced")
+    }
+}
+
+fn limits(limits: &Limits) -> impl Iterator<Item = String> {
+    let each = limits.each().into_iter();
+    each.filter_map(|(name, value)| value.map(|value| format!("{name} {}", Limits::in_words(name, value))))
+}
+
+fn row(rule: &RuleSummary) -> Vec<String> {
+    let usual = match rule.scheme {
+        Some("http") => rule.ports == [80],
+        _ => rule.ports.is_empty() || rule.ports == [443],
+    };
+    let mut host = rule.host.clone();
+    if rule.scheme == Some("http") {
+        host = format!("http://{host}");
+    }
+    if !usual {
+        host += &format!(":{}", rule.ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
+    }
+    let credential = rule.credential.as_deref().unwrap_or_default().to_owned();
+    vec![rule.effect.to_owned(), host, what(rule), credential, rule.at.to_string()]
+}
+
+/// The requests of a rule, and what else it says about them.
+pub(super) fn what(rule: &RuleSummary) -> String {
+    let mut words = if rule.tls.is_some() { "any, unopened".to_owned() } else { rule.requests.join(", ") };
+    words.extend(rule.query.iter().map(|query| format!(", with ?{query}")));
+    if rule.websocket {
+        words += ", WebSocket";
+    }
+    words.extend(rule.json.iter().map(|condition| format!(", if {condition}")));
+    words.extend(rule.private.iter().map(|net| format!(", also at {net}")));
+    if rule.model {
+        words += ", a model";
+    }
+    words
+}
