@@ -77,7 +77,7 @@ pub enum Code {
     LimitExceeded,
     /// A field of the JSON body is not what the rule wants.
     BodyCondition,
-    /// A rule looks into the body, and it is no JSON that can be read in exactly one way.
+    /// The body has to be looked into, by a rule or for leaks, and cannot be read in exactly one way.
     BodyUnreadable,
     /// The policy was tightened, or the sandbox stopped, while this was under way.
     Revoked,

@@ -16,8 +16,9 @@ use policies::{Code, Refusal};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Sleep, sleep};
 
+use crate::packed::{Unpacker, Unreadable};
 use crate::record::Tally;
-use crate::scan::{Finding, LeakFilter, Scrubber};
+use crate::scan::{LeakFilter, Scrubber, Stop};
 use crate::upstream::Lease;
 
 /// A body that was cut; why is in the log.
@@ -47,7 +48,7 @@ pub(crate) enum Came {
 pub(crate) struct Outgoing {
     came: Came,
     filter: Option<LeakFilter>,
-    refuse: Arc<dyn Fn(&Finding) -> Refusal + Send + Sync>,
+    refuse: Arc<dyn Fn(&Stop) -> Refusal + Send + Sync>,
     tally: Arc<Tally>,
     cut: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// Runs while the client owes the next piece.
@@ -58,6 +59,7 @@ pub(crate) struct Outgoing {
 /// A response's body on its way down.
 pub(crate) struct Returned {
     incoming: Incoming,
+    unpacker: Option<Unpacker>,
     scrubber: Option<Scrubber>,
     trailers: Option<HeaderMap>,
     tally: Arc<Tally>,
@@ -107,7 +109,7 @@ impl Outgoing {
     pub(crate) fn new(
         came: Came,
         filter: Option<LeakFilter>,
-        refuse: Arc<dyn Fn(&Finding) -> Refusal + Send + Sync>,
+        refuse: Arc<dyn Fn(&Stop) -> Refusal + Send + Sync>,
         tally: Arc<Tally>,
     ) -> Self {
         if came.is_end_stream() {
@@ -119,10 +121,10 @@ impl Outgoing {
         Outgoing { came, filter, refuse, tally, cut, owed: None, trailing: false }
     }
 
-    fn checked(&mut self, checked: Result<Option<Bytes>, Finding>) -> Result<Option<Bytes>, Cut> {
+    fn checked(&mut self, checked: Result<Option<Bytes>, Stop>) -> Result<Option<Bytes>, Cut> {
         let counted = match checked {
             Ok(bytes) => self.tally.add_up(bytes.as_ref().map_or(0, Bytes::len)).map(|()| bytes),
-            Err(finding) => Err((self.refuse)(&finding)),
+            Err(stop) => Err((self.refuse)(&stop)),
         };
         counted.map_err(|refusal| {
             // The answer, if it has begun, ends as well.
@@ -243,9 +245,16 @@ impl HttpBody for Outgoing {
 }
 
 impl Returned {
-    pub(crate) fn new(incoming: Incoming, scrubber: Option<Scrubber>, tally: Arc<Tally>, lease: Lease) -> Self {
+    /// `unpacker`: what the answer is packed with, where it has to be scrubbed.
+    pub(crate) fn new(
+        incoming: Incoming,
+        unpacker: Option<Unpacker>,
+        scrubber: Option<Scrubber>,
+        tally: Arc<Tally>,
+        lease: Lease,
+    ) -> Self {
         let cut = Box::pin(tally.until_cut());
-        Returned { incoming, scrubber, trailers: None, tally, cut, lease: Some(lease), ended: false }
+        Returned { incoming, unpacker, scrubber, trailers: None, tally, cut, lease: Some(lease), ended: false }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
@@ -262,8 +271,9 @@ impl Returned {
                 None => {
                     self.ended = true;
                     match self.scrub_rest() {
-                        Some(rest) => return Poll::Ready(Some(Ok(Frame::data(rest)))),
-                        None => continue,
+                        Ok(Some(rest)) => return Poll::Ready(Some(Ok(Frame::data(rest)))),
+                        Ok(None) => continue,
+                        Err(why) => return Poll::Ready(Some(Err(self.unscrubbed(why)))),
                     }
                 }
                 Some(Ok(frame)) => frame,
@@ -277,8 +287,10 @@ impl Returned {
             match frame.into_data() {
                 Ok(data) => {
                     self.tally.add_down(data.len());
-                    if let Some(bytes) = self.scrub(data) {
-                        return Poll::Ready(Some(Ok(Frame::data(bytes))));
+                    match self.scrub(data) {
+                        Ok(Some(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                        Ok(None) => {}
+                        Err(why) => return Poll::Ready(Some(Err(self.unscrubbed(why)))),
                     }
                 }
                 Err(frame) => self.trailers = frame.into_trailers().ok().map(|trailers| self.scrub_trailers(trailers)),
@@ -286,19 +298,35 @@ impl Returned {
         }
     }
 
-    fn scrub(&mut self, data: Bytes) -> Option<Bytes> {
-        match &mut self.scrubber {
+    fn scrub(&mut self, data: Bytes) -> Result<Option<Bytes>, Unreadable> {
+        let data = match &mut self.unpacker {
+            Some(unpacker) => unpacker.push(&data)?.into(),
+            None => data,
+        };
+        Ok(match &mut self.scrubber {
             Some(scrubber) => scrubber.push(data),
             None => Some(data).filter(|data| !data.is_empty()),
-        }
+        })
     }
 
-    fn scrub_rest(&mut self) -> Option<Bytes> {
-        let scrubber = self.scrubber.as_mut()?;
-        let rest = scrubber.finish();
+    fn scrub_rest(&mut self) -> Result<Option<Bytes>, Unreadable> {
+        let Some(scrubber) = self.scrubber.as_mut() else { return Ok(None) };
+        let mut rest = Vec::new();
+        if let Some(unpacker) = &mut self.unpacker {
+            rest.extend(scrubber.push(unpacker.finish()?.into()).unwrap_or_default());
+        }
+        rest.extend(scrubber.finish().unwrap_or_default());
         let count = scrubber.count();
         self.tally.note(|outcome| outcome.scrubbed += count);
-        rest
+        Ok(Some(rest.into()).filter(|rest: &Bytes| !rest.is_empty()))
+    }
+
+    fn unscrubbed(&mut self, why: Unreadable) -> Cut {
+        let why =
+            format!("the host packed its answer although it was asked not to, and {why}, so it cannot be scrubbed");
+        self.tally.refuse(&Refusal::new(Code::UpstreamUnreadable, why));
+        self.lease = None;
+        Cut(Code::UpstreamUnreadable)
     }
 
     fn scrub_trailers(&mut self, trailers: HeaderMap) -> HeaderMap {

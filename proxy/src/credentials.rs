@@ -10,8 +10,9 @@ use http::uri::PathAndQuery;
 use policies::{Authority, Code, Facts, Path, Permit, Refusal, RequestPattern, Scheme};
 
 use crate::audit::Identity;
+use crate::packed::Unreadable;
 use crate::ports::Secrets;
-use crate::scan::{Finding, Scrubber, WatchedKind, Watchlist};
+use crate::scan::{Finding, Scrubber, Stop, WatchedKind, Watchlist};
 
 mod authenticates;
 mod harmless;
@@ -182,6 +183,14 @@ impl Keyring {
         Refusal::new(code, why)
     }
 
+    /// A refusal for what stopped a body.
+    pub(crate) fn stopped(&self, identity: &Identity, authority: &Authority, stop: &Stop) -> Refusal {
+        match stop {
+            Stop::Found(finding) => self.misplaced(identity, authority, finding),
+            Stop::Unreadable(why) => unreadable(*why),
+        }
+    }
+
     fn own_surrogate_misplaced(&self, name: &str, authority: &Authority, finding: &Finding) -> (Code, String) {
         let belongs = self.credentials.iter().any(|own| *own.name == *name && own.hosts.contains(authority));
         if belongs {
@@ -256,4 +265,10 @@ fn prepare_for_scrubbing(headers: &mut HeaderMap) {
     headers.remove(RANGE);
     headers.remove(IF_RANGE);
     headers.remove("grpc-accept-encoding");
+}
+
+/// The refusal for a body that cannot be looked into before it leaves.
+pub(crate) fn unreadable(why: Unreadable) -> Refusal {
+    let why = format!("the body is looked into before it may leave, and {why}; send it as it is, or as gzip");
+    Refusal::new(Code::BodyUnreadable, why)
 }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, SET_COOKIE, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Incoming;
 use policies::{Code, Facts, Method, Permit, Refusal, Verdict};
 use tokio::time::timeout;
@@ -15,8 +15,9 @@ use tokio::time::timeout;
 use crate::answer;
 use crate::body::{Body, Came, Outgoing, Returned};
 use crate::connection::Connection;
-use crate::credentials::{Head, Keyring, Placed};
+use crate::credentials::{self, Head, Keyring, Placed};
 use crate::door::Door;
+use crate::packed::Unpacker;
 use crate::record::{Audited, Record};
 use crate::scan::{LeakFilter, Scrubber};
 use crate::upstream::{self, Lease, Outbound};
@@ -48,9 +49,10 @@ async fn pass(
     if permit.facts().upgrade.is_some() {
         return websocket::open(connection, permit, placed, request, record).await;
     }
+    let unpacker = unpacker(connection, request.headers())?;
     let body = judged_body(connection, &permit, request.into_body()).await?;
     let audited = record.allow(permit, &placed)?;
-    let (outbound, scrubber) = outbound(connection, &audited, placed, body);
+    let (outbound, scrubber) = outbound(connection, &audited, placed, body, unpacker);
     let (answer, lease) = upstream::send(&connection.door, &audited, outbound).await?;
     returned(connection, &audited, answer, scrubber, lease)
 }
@@ -97,6 +99,15 @@ fn admit(connection: &Connection, permit: &Permit, placed: &Placed) -> Result<()
     connection.door.admit(by_wildcard, placed.head_bytes())
 }
 
+/// What the body is packed with, if it says so; refused where something is looked for
+/// and it could not be found (attack J03).
+fn unpacker(connection: &Connection, headers: &HeaderMap) -> Result<Option<Unpacker>, Refusal> {
+    if connection.door.gateway.secrets.watchlist().is_empty() {
+        return Ok(None);
+    }
+    Unpacker::declared(headers).map_err(credentials::unreadable)
+}
+
 /// Where a rule looks into the body, all of it is read and judged before anything
 /// is sent; otherwise it goes by as it comes.
 async fn judged_body(connection: &Connection, permit: &Permit, body: Incoming) -> Result<Came, Refusal> {
@@ -117,12 +128,18 @@ async fn judged_body(connection: &Connection, permit: &Permit, body: Incoming) -
 
 /// The request to send: what was judged, the headers with the secret put on, and
 /// the body, checked as it goes by.
-fn outbound(connection: &Connection, audited: &Audited, placed: Placed, body: Came) -> (Outbound, Option<Scrubber>) {
+fn outbound(
+    connection: &Connection,
+    audited: &Audited,
+    placed: Placed,
+    body: Came,
+    unpacker: Option<Unpacker>,
+) -> (Outbound, Option<Scrubber>) {
     let (headers, target, scrubber) = placed.into_parts();
     let door = connection.door.clone();
-    let filter = leak_filter(&door, audited);
+    let filter = leak_filter(&door, audited).map(|filter| filter.unpacking(unpacker));
     let authority = audited.permit().facts().authority.clone();
-    let refuse = Arc::new(move |finding: &_| door.keyring.misplaced(&door.identity, &authority, finding));
+    let refuse = Arc::new(move |stop: &_| door.keyring.stopped(&door.identity, &authority, stop));
     (Outbound::new(headers, target, Outgoing::new(body, filter, refuse, audited.tally().clone())), scrubber)
 }
 
@@ -152,31 +169,31 @@ fn returned(
     if connection.door.keyring.guards(&facts.authority) {
         headers.remove(SET_COOKIE);
     }
+    let mut unpacker = None;
     if let Some(scrubber) = &mut scrubber {
-        readable(answer.headers())?;
+        unpacker = readable(answer.headers())?;
+        headers.remove(CONTENT_ENCODING);
         if facts.method != Method::Head {
             headers.remove(CONTENT_LENGTH);
         }
         headers = headers::without_names(headers, scrubber);
         headers::scrub(&mut headers, scrubber);
     }
-    let body = Returned::new(answer.into_body(), scrubber, audited.tally().clone(), lease);
+    let body = Returned::new(answer.into_body(), unpacker, scrubber, audited.tally().clone(), lease);
     let mut response = Response::new(Body::Returned(Box::new(body)));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     Ok(response)
 }
 
-/// What cannot be read cannot be scrubbed (attack I03). hyper undoes no coding of
-/// a transfer but chunks.
-pub(crate) fn readable(headers: &HeaderMap) -> Result<(), Refusal> {
-    let codings = [CONTENT_ENCODING, HeaderName::from_static("grpc-encoding")];
-    let mut codings = codings.iter().flat_map(|name| headers.get_all(name));
-    let content = codings.any(|coding| coding.as_bytes() != b"identity");
+/// What undoes the codings of an answer that was asked to have none. What cannot be
+/// read cannot be scrubbed (attack I03). hyper undoes no coding of a transfer but chunks.
+fn readable(headers: &HeaderMap) -> Result<Option<Unpacker>, Refusal> {
     let mut transfer = headers.get_all(TRANSFER_ENCODING).iter();
-    if content || transfer.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
-        let why = "the host compressed its answer although it was asked not to, so it cannot be scrubbed";
+    let unpacker = Unpacker::declared(headers);
+    if unpacker.is_err() || transfer.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        let why = "the host packed its answer although it was asked not to, in a way that cannot be undone to scrub it";
         return Err(Refusal::new(Code::UpstreamUnreadable, why));
     }
-    Ok(())
+    Ok(unpacker.ok().flatten())
 }

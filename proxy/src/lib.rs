@@ -31,6 +31,7 @@ mod inflight;
 mod patience;
 mod answer;
 pub mod audit;
+pub mod packed;
 pub mod ports;
 pub mod scan;
 

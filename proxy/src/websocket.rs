@@ -29,7 +29,7 @@ use crate::connection::Connection;
 use crate::credentials::Placed;
 use crate::door::Door;
 use crate::record::{Audited, Record, Tally};
-use crate::scan::Scrubber;
+use crate::scan::{LeakFilter, Scrubber};
 use crate::upstream::AbortOnDrop;
 use crate::{flow, headers, upstream};
 
@@ -149,14 +149,14 @@ async fn up(
 ) -> Result<(), Refusal> {
     let authority = &audited.permit().facts().authority;
     // A value that is split over messages is found when the last of them completes it.
-    let mut across = flow::leak_filter(door, audited);
+    let mut across = flow::leak_filter(door, audited).map(LeakFilter::as_it_comes);
     while let Some(message) = next(&mut from, Code::Framing).await? {
         let text = message.clone().into_data();
         let alone = flow::leak_filter(door, audited);
         let alone = alone.map_or(Ok(None), |mut filter| filter.push(text.clone()).and_then(|_| filter.finish()));
         let joined = across.as_mut().map_or(Ok(None), |filter| filter.push(text));
-        if let Err(finding) = alone.and(joined) {
-            return Err(door.keyring.misplaced(&door.identity, authority, &finding));
+        if let Err(stop) = alone.and(joined) {
+            return Err(door.keyring.stopped(&door.identity, authority, &stop));
         }
         audited.tally().add_up(message.len())?;
         if !pass_on(&mut to, message).await? {

@@ -7,87 +7,100 @@ use bytes::{Bytes, BytesMut};
 
 use super::search::each_hit;
 use super::watchlist::{Finding, WatchedKind, Watchlist};
+use crate::packed::{Unpacker, Unreadable};
 
-/// Looks at a stream without holding it up: it tells that a value went by, it does not stop it.
-pub struct Check {
-    watchlist: Arc<Watchlist>,
-    /// The end of what was fed, as far as it may be the beginning of a value.
-    tail: Vec<u8>,
+/// Why a stream goes no further.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// A value that is watched.
+    Found(Finding),
+    /// It is packed in a way that cannot be looked into.
+    Unreadable(Unreadable),
 }
 
-impl Check {
-    pub(super) fn new(watchlist: Arc<Watchlist>) -> Self {
-        Check { watchlist, tail: Vec::new() }
-    }
-
-    /// The first value that these bytes complete.
-    pub fn feed(&mut self, chunk: &[u8]) -> Option<Finding> {
-        if self.watchlist.is_empty() {
-            return None;
-        }
-        if self.tail.is_empty() {
-            let (finding, safe) = self.look_at(chunk);
-            self.tail.extend_from_slice(&chunk[safe..]);
-            return finding;
-        }
-        self.tail.extend_from_slice(chunk);
-        let (finding, safe) = self.look_at(&self.tail);
-        self.tail.drain(..safe);
-        finding
-    }
-
-    fn look_at(&self, text: &[u8]) -> (Option<Finding>, usize) {
-        let mut first = None;
-        let safe = each_hit(self.watchlist.needles(), text, false, &mut |hit| {
-            first.get_or_insert_with(|| self.watchlist.finding(&hit));
-            ControlFlow::Continue(())
-        });
-        (first, safe)
-    }
-}
-
-/// Lets a stream pass up to the byte that would complete a value.
+/// Lets a stream pass up to the byte that would complete a value, be it packed or not.
 ///
-/// A first finding ends it: what is held is dropped, and each later call returns
-/// the finding again.
+/// The first reason to stop ends it: what is held is dropped, and each later call
+/// returns the reason again.
 pub struct LeakFilter {
     watchlist: Arc<Watchlist>,
-    tolerated: Box<dyn Fn(&WatchedKind) -> bool + Send + Sync>,
+    tolerated: Arc<dyn Fn(&WatchedKind) -> bool + Send + Sync>,
     held: Bytes,
     noted: Vec<Finding>,
-    stopped: Option<Finding>,
+    stopped: Option<Stop>,
+    inside: Inside,
 }
+
+/// What the stream is besides its bytes.
+enum Inside {
+    /// Its first bytes have not come, which may say that it is an archive.
+    Unknown(Vec<u8>),
+    /// Nothing else.
+    Plain,
+    /// Packed. What it unpacks to goes through a filter of its own, and what cannot be
+    /// unpacked yet waits.
+    Packed { unpacker: Unpacker, filter: Box<LeakFilter>, waiting: BytesMut },
+}
+
+/// So many bytes say whether a file is an archive.
+const MAGIC: usize = 4;
 
 impl LeakFilter {
     pub(super) fn new(watchlist: Arc<Watchlist>) -> Self {
-        LeakFilter { watchlist, tolerated: Box::new(|_| false), held: Bytes::new(), noted: Vec::new(), stopped: None }
+        LeakFilter {
+            watchlist,
+            tolerated: Arc::new(|_| false),
+            held: Bytes::new(),
+            noted: Vec::new(),
+            stopped: None,
+            inside: Inside::Unknown(Vec::new()),
+        }
     }
 
     /// Values that may pass and are only noted: a surrogate in what is said to a model.
     #[must_use]
     pub fn tolerating(mut self, tolerated: impl Fn(&WatchedKind) -> bool + Send + Sync + 'static) -> Self {
-        self.tolerated = Box::new(tolerated);
+        self.tolerated = Arc::new(tolerated);
+        self
+    }
+
+    /// For a stream that says how it is packed, where it says so.
+    #[must_use]
+    pub fn unpacking(mut self, unpacker: Option<Unpacker>) -> Self {
+        if let Some(unpacker) = unpacker {
+            self.inside = self.packed(unpacker);
+        }
+        self
+    }
+
+    /// For a stream of pieces that are looked into one by one elsewhere.
+    #[must_use]
+    pub fn as_it_comes(mut self) -> Self {
+        self.inside = Inside::Plain;
         self
     }
 
     /// Takes the next bytes in and gives those out that may be sent now.
-    pub fn push(&mut self, chunk: Bytes) -> Result<Option<Bytes>, Finding> {
+    pub fn push(&mut self, chunk: Bytes) -> Result<Option<Bytes>, Stop> {
         if self.watchlist.is_empty() {
             return Ok(Some(chunk).filter(|bytes| !bytes.is_empty()));
         }
+        self.look_inside(&chunk, false)?;
         let text = joined(std::mem::take(&mut self.held), chunk);
         self.let_through(text, false)
     }
 
     /// The stream is at its end: what is held is no value and may be sent.
-    pub fn finish(&mut self) -> Result<Option<Bytes>, Finding> {
+    pub fn finish(&mut self) -> Result<Option<Bytes>, Stop> {
+        self.look_inside(&[], true)?;
         let text = std::mem::take(&mut self.held);
         self.let_through(text, true)
     }
 
     /// How many bytes are held back.
     pub fn held(&self) -> usize {
-        self.held.len()
+        let waiting = if let Inside::Packed { waiting, .. } = &self.inside { waiting.len() } else { 0 };
+        self.held.len() + waiting
     }
 
     /// What was tolerated so far, each kind and form once.
@@ -95,9 +108,34 @@ impl LeakFilter {
         &self.noted
     }
 
-    fn let_through(&mut self, mut text: Bytes, last: bool) -> Result<Option<Bytes>, Finding> {
-        if let Some(finding) = &self.stopped {
-            return Err(finding.clone());
+    fn packed(&self, unpacker: Unpacker) -> Inside {
+        let mut filter = LeakFilter::new(self.watchlist.clone()).as_it_comes();
+        filter.tolerated = self.tolerated.clone();
+        Inside::Packed { unpacker, filter: Box::new(filter), waiting: BytesMut::new() }
+    }
+
+    fn look_inside(&mut self, chunk: &[u8], last: bool) -> Result<(), Stop> {
+        let mut begun = Vec::new();
+        if let Inside::Unknown(start) = &mut self.inside {
+            begun = std::mem::take(start);
+            let seen = [&begun, &chunk[..chunk.len().min(MAGIC - begun.len())]].concat();
+            if seen.len() < MAGIC {
+                *start = seen;
+                return Ok(());
+            }
+            self.inside = Unpacker::sniffed(&seen).map_or(Inside::Plain, |unpacker| self.packed(unpacker));
+        }
+        let Inside::Packed { unpacker, filter, .. } = &mut self.inside else { return Ok(()) };
+        let looked = unpack(unpacker, filter, &begun, false).and_then(|()| unpack(unpacker, filter, chunk, last));
+        for finding in filter.noted.drain(..) {
+            finding.note_in(&mut self.noted);
+        }
+        looked.inspect_err(|stop| self.stopped = Some(stop.clone()))
+    }
+
+    fn let_through(&mut self, mut text: Bytes, last: bool) -> Result<Option<Bytes>, Stop> {
+        if let Some(stop) = &self.stopped {
+            return Err(stop.clone());
         }
         let safe = each_hit(self.watchlist.needles(), &text, last, &mut |hit| {
             let finding = self.watchlist.finding(&hit);
@@ -105,15 +143,34 @@ impl LeakFilter {
                 finding.note_in(&mut self.noted);
                 return ControlFlow::Continue(());
             }
-            self.stopped = Some(finding);
+            self.stopped = Some(Stop::Found(finding));
             ControlFlow::Break(())
         });
-        if let Some(finding) = &self.stopped {
-            return Err(finding.clone());
+        if let Some(stop) = &self.stopped {
+            return Err(stop.clone());
         }
         self.held = text.split_off(safe);
+        if let Inside::Packed { unpacker, waiting, .. } = &mut self.inside {
+            if unpacker.is_behind() {
+                waiting.extend_from_slice(&text);
+                return Ok(None);
+            }
+            text = joined(waiting.split().freeze(), text);
+        }
         Ok(Some(text).filter(|bytes| !bytes.is_empty()))
     }
+}
+
+/// Looks at what these bytes unpack to.
+fn unpack(unpacker: &mut Unpacker, filter: &mut LeakFilter, bytes: &[u8], last: bool) -> Result<(), Stop> {
+    let made = unpacker.push(bytes).map_err(Stop::Unreadable)?;
+    filter.push(made.into())?;
+    if last {
+        let made = unpacker.finish().map_err(Stop::Unreadable)?;
+        filter.push(made.into())?;
+        filter.finish()?;
+    }
+    Ok(())
 }
 
 /// What was held and what came after it; copies only where something was held.

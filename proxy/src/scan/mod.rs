@@ -31,7 +31,7 @@ mod watchlist;
 #[cfg(test)]
 mod tests;
 
-pub use leak::{Check, LeakFilter};
+pub use leak::{LeakFilter, Stop};
 pub use scrub::{Replacement, Scrubber};
 pub use spelling::Form;
 pub use watchlist::{Finding, SHORTEST, TooShort, Watched, WatchedKind, Watchlist};

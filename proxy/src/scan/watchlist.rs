@@ -7,7 +7,7 @@ use std::sync::Arc;
 use policies::{GroupName, SandboxId};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
-use super::leak::{Check, LeakFilter};
+use super::leak::LeakFilter;
 use super::needles::NeedleSet;
 use super::search::{Hit, each_hit};
 use super::spelling::Form;
@@ -115,11 +115,6 @@ impl Watchlist {
             ControlFlow::Continue(())
         });
         all
-    }
-
-    /// A check over a stream that is only looked at.
-    pub fn check(self: &Arc<Self>) -> Check {
-        Check::new(Arc::clone(self))
     }
 
     /// A filter over a stream, which stops before the byte that would complete a value.

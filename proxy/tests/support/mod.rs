@@ -10,6 +10,7 @@
 pub mod certificates;
 pub mod client;
 pub mod http2;
+pub mod packing;
 pub mod ports;
 pub mod spelled;
 pub mod upstream;

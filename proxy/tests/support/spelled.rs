@@ -58,3 +58,13 @@ pub fn json(text: &str) -> String {
 pub fn base64(text: &str) -> String {
     STANDARD.encode(text)
 }
+
+/// In lines of 20, as mail has them of 76.
+pub fn base64_lines(text: &str) -> String {
+    base64(text)
+        .as_bytes()
+        .chunks(20)
+        .map(|line| String::from_utf8_lossy(line).into_owned())
+        .collect::<Vec<_>>()
+        .join("\r\n")
+}

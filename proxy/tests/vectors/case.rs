@@ -9,7 +9,7 @@ use std::time::Duration;
 use proxy::Limits;
 use serde::Deserialize;
 
-use crate::support::spelled;
+use crate::support::{packing, spelled};
 
 /// One file: one attack, in one or more spellings.
 #[derive(Deserialize)]
@@ -183,8 +183,25 @@ impl Filler<'_> {
             let text = self.filled(&format!("{way} {argument}"));
             return [format!("{:x}\r\n", text.len()).as_bytes(), &text, b"\r\n"].concat();
         }
+        if let Some(way) = way.strip_prefix("chunks-") {
+            let text = self.filled(&format!("{way} {argument}"));
+            return text.iter().flat_map(|byte| [&b"1\r\n"[..], &[*byte], b"\r\n"].concat()).collect();
+        }
+        if let Some(way) = way.strip_prefix("length-") {
+            return self.filled(&format!("{way} {argument}")).len().to_string().into_bytes();
+        }
+        if let Some(way) = way.strip_prefix("packed-") {
+            return packed(way, &named);
+        }
         match way {
             "raw" => named.into_bytes(),
+            "behind" => named["CANARY_KEY_".len()..].to_owned().into_bytes(),
+            "reversed" => named.bytes().rev().collect(),
+            "base64twice" => spelled::base64(&spelled::base64(&named)).into_bytes(),
+            "base64-lines" => spelled::base64_lines(&named).into_bytes(),
+            "percent-twice" => spelled::percent(&spelled::percent(&named)).into_bytes(),
+            "json-in-json" => spelled::json(&named).replace('\\', "\\\\").into_bytes(),
+            "bomb" => packing::gzip(&vec![0; argument.parse::<usize>().expect("megabytes") << 20]),
             "html" => named.bytes().map(|byte| format!("&#{byte};")).collect::<String>().into_bytes(),
             "chunks64" => chunks(&spelled::base64(&named)).into_bytes(),
             "base64" => spelled::base64(&named).into_bytes(),
@@ -220,6 +237,22 @@ impl Filler<'_> {
         let mut names: Vec<_> = self.values.iter().collect();
         names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
         names.into_iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
+    }
+}
+
+/// A text under a coding, or in an archive.
+fn packed(way: &str, text: &str) -> Vec<u8> {
+    let member =
+        |method| packing::zip(&[("a", b"harmless", packing::Method::Streamed), ("b", text.as_bytes(), method)]);
+    match way {
+        "raw-deflate" => packing::packed("deflate, without its frame", text.as_bytes()),
+        "gzip-gzip" => packing::packed("gzip, gzip", text.as_bytes()),
+        "gzip-br" => packing::packed("gzip, br", text.as_bytes()),
+        "gzip-of-base64" => packing::gzip(spelled::base64(text).as_bytes()),
+        "gzip-behind" => packing::gzip(format!("{}{text}", "x y".repeat(1_400_000)).as_bytes()),
+        "zip" => member(packing::Method::Deflated),
+        "encrypted-zip" => member(packing::Method::Encrypted),
+        coding => packing::packed(coding, text.as_bytes()),
     }
 }
 

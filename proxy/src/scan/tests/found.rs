@@ -14,9 +14,6 @@ fn assert_found(value: &[u8], (name, encoded): &Encoded, before: &[u8], after: &
     let (out, stopped) = filtered(list.filter(), chunks(&text, cuts));
     assert!(stopped.is_some(), "{name} is not found in pieces of {text:?}");
     assert!(text.starts_with(&out) && out.len() < before.len() + encoded.len(), "{name} went out");
-    let mut check = list.check();
-    let seen: Vec<_> = chunks(&text, cuts).iter().filter_map(|chunk| check.feed(chunk)).collect();
-    assert!(!seen.is_empty(), "{name} is not seen going by");
 }
 
 proptest! {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Finding, LeakFilter, Scrubber, Watched, WatchedKind, Watchlist};
+use super::{Finding, LeakFilter, Scrubber, Stop, Watched, WatchedKind, Watchlist};
 
 fn secret(name: &str) -> WatchedKind {
     WatchedKind::Secret { credential: name.into() }
@@ -38,14 +38,21 @@ fn filtered(mut filter: LeakFilter, chunks: Vec<Bytes>) -> (Vec<u8>, Option<Find
     for chunk in chunks {
         match filter.push(chunk) {
             Ok(bytes) => out.extend_from_slice(&bytes.unwrap_or_default()),
-            Err(finding) => return (out, Some(finding)),
+            Err(stop) => return (out, Some(found(stop))),
         }
     }
     match filter.finish() {
         Ok(bytes) => out.extend_from_slice(&bytes.unwrap_or_default()),
-        Err(finding) => return (out, Some(finding)),
+        Err(stop) => return (out, Some(found(stop))),
     }
     (out, None)
+}
+
+fn found(stop: Stop) -> Finding {
+    match stop {
+        Stop::Found(finding) => finding,
+        Stop::Unreadable(why) => panic!("{why}"),
+    }
 }
 
 fn scrubbed(scrubber: &mut Scrubber, chunks: Vec<Bytes>) -> Vec<u8> {

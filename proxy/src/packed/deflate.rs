@@ -1,0 +1,69 @@
+//! Deflate (RFC 1951), and the coding of that name, which is zlib (RFC 1950) and from
+//! some senders deflate without a frame.
+
+use miniz_oxide::inflate::stream::{InflateState, inflate};
+use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
+
+use super::{Output, Unreadable};
+
+/// A stream of deflate under way.
+pub(super) struct Inflating(Box<InflateState>);
+
+impl Inflating {
+    pub(super) fn new(format: DataFormat) -> Self {
+        Inflating(InflateState::new_boxed(format))
+    }
+
+    /// Takes bytes in; says how many, and whether the stream has ended behind them.
+    pub(super) fn push(&mut self, bytes: &[u8], out: &mut Output) -> Result<(usize, bool), Unreadable> {
+        let mut piece = [0; 16 << 10];
+        let mut taken = 0;
+        loop {
+            let step = inflate(&mut self.0, &bytes[taken..], &mut piece, MZFlush::None);
+            taken += step.bytes_consumed;
+            out.take(&piece[..step.bytes_written])?;
+            match step.status {
+                Ok(MZStatus::StreamEnd) => return Ok((taken, true)),
+                Ok(_) | Err(MZError::Buf) if step.bytes_consumed == 0 && step.bytes_written == 0 => {
+                    return Ok((taken, false));
+                }
+                Ok(_) | Err(MZError::Buf) => {}
+                Err(_) => return Err(Unreadable::Broken),
+            }
+        }
+    }
+}
+
+/// The coding `deflate`.
+#[derive(Default)]
+pub(super) struct Deflate {
+    /// The first two bytes tell which of the two it is.
+    start: Vec<u8>,
+    stream: Option<Inflating>,
+    ended: bool,
+}
+
+impl Deflate {
+    pub(super) fn push(&mut self, bytes: &[u8], out: &mut Output) -> Result<(), Unreadable> {
+        let mut start = std::mem::take(&mut self.start);
+        start.extend_from_slice(bytes);
+        if self.stream.is_none() {
+            let &[first, second, ..] = start.as_slice() else {
+                self.start = start;
+                return Ok(());
+            };
+            let zlib = first & 15 == 8 && u16::from_be_bytes([first, second]) % 31 == 0;
+            self.stream = Some(Inflating::new(if zlib { DataFormat::Zlib } else { DataFormat::Raw }));
+        }
+        let Some(stream) = self.stream.as_mut().filter(|_| !self.ended) else {
+            return if start.is_empty() { Ok(()) } else { Err(Unreadable::Broken) };
+        };
+        let (taken, ended) = stream.push(&start, out)?;
+        self.ended = ended;
+        if taken == start.len() { Ok(()) } else { Err(Unreadable::Broken) }
+    }
+
+    pub(super) fn is_whole(&self) -> bool {
+        self.ended
+    }
+}
