@@ -9,6 +9,7 @@
 mod check;
 mod command;
 mod credential;
+mod oauth;
 mod place;
 mod problem;
 mod secret;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use policies::HostName;
 
 pub use credential::{Credential, CredentialHost, Shape};
+pub use oauth::OAuth;
 pub use problem::{ConfigProblem, ConfigProblems};
 pub use secret::{SecretSource, SecretUnreadable};
 pub(crate) use values::credential_name;

@@ -91,6 +91,7 @@ impl Gateway {
             tls: proxy::upstream_tls(&extra_roots(&config.upstream.extra_ca)?)?,
             limits: Limits::default(),
             connections: AtomicU64::new(0),
+            refreshes: proxy::Refreshes::default(),
         };
         let watcher = policies.watch()?;
         Ok(Arc::new(Gateway { proxy: Arc::new(proxy), vault, policies, _watcher: watcher }))

@@ -15,13 +15,14 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use policies::Authority;
 use proxy::audit::Identity;
-use proxy::ports::{SecretUnavailable, Secrets};
+use proxy::ports::{SecretUnavailable, Secrets, TokenRequest};
 use proxy::scan::{SHORTEST, Watched, WatchedKind, Watchlist};
 use proxy::{Credential, Guarded, Keyring};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{self, SecretSource};
 
+mod grants;
 mod surrogate;
 
 /// How long a value is taken as current before its source is read again.
@@ -53,7 +54,9 @@ pub struct Vault {
 
 #[derive(Default)]
 struct State {
-    values: BTreeMap<Arc<str>, Value>,
+    values: BTreeMap<Slot, Value>,
+    /// Refresh tokens that could not be stored: nothing goes on before they are.
+    unsaved: BTreeMap<Arc<str>, SecretString>,
     rotated_out: Vec<RotatedOut>,
     canaries: Vec<(Arc<str>, SecretString)>,
     /// Whose programs are running.
@@ -64,9 +67,24 @@ struct State {
     surrogates: VecDeque<Surrogate>,
 }
 
+/// Which of a credential's secrets.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    /// What is put on requests.
+    Own,
+    /// What brings access tokens, and is replaced by its issuer.
+    Refresh,
+    /// What the client itself proves to be by.
+    Client,
+}
+
+type Slot = (Arc<str>, Part);
+
 struct Value {
     secret: SecretString,
     read_at: Instant,
+    /// Access tokens end.
+    until: Option<Instant>,
 }
 
 impl State {
@@ -93,8 +111,12 @@ impl Vault {
     /// whether a sandbox uses it or not.
     pub fn new(definitions: BTreeMap<Arc<str>, config::Credential>) -> Self {
         let vault = Vault { definitions, state: Mutex::default(), watchlist: ArcSwap::default() };
-        for name in vault.definitions.keys() {
-            if let Err(error) = vault.reveal(name) {
+        for (name, definition) in &vault.definitions {
+            let read = match definition.oauth {
+                Some(_) => vault.read_grant(definition).map(drop),
+                None => vault.reveal(name).map(drop),
+            };
+            if let Err(error) = read {
                 tracing::warn!(credential = %name, %error, "Secret cannot be read");
             }
         }
@@ -132,18 +154,16 @@ impl Vault {
             if let Some(variable) = &definition.env {
                 environment.push((variable.clone(), text.clone()));
             }
-            self.lock().surrogates.push_back(Surrogate {
-                credential: name.clone(),
-                identity: identity.clone(),
-                retired: false,
-                text: SecretString::from(text.clone()),
-            });
+            self.hand_out(name, identity, &text);
+            let grant =
+                definition.oauth.as_ref().map(|oauth| self.grant(definition, oauth, identity, &mut environment));
             held.push(Credential {
                 name: name.clone(),
                 hosts: definition.hosts.iter().map(authority).collect(),
                 places: definition.place.clone(),
                 only: definition.only.clone(),
                 surrogate: text.into(),
+                grant,
             });
         }
         self.watch(&self.lock());
@@ -153,7 +173,20 @@ impl Vault {
             harmless: one.harmless.clone(),
         };
         let guarded = self.definitions.values().flat_map(|one| one.hosts.iter().map(|host| guard(one, host)));
-        Issued { keyring: Keyring::new(held, guarded), environment }
+        // A foreign refresh token is somebody else's account as well.
+        let endpoints = self.definitions.values().filter_map(|one| one.oauth.as_ref());
+        let endpoints = endpoints.map(|oauth| Guarded {
+            authority: oauth.endpoint.authority.clone(),
+            places: Vec::new(),
+            harmless: Vec::new(),
+        });
+        Issued { keyring: Keyring::new(held, guarded.chain(endpoints)), environment }
+    }
+
+    fn hand_out(&self, credential: &Arc<str>, identity: &Identity, text: &str) {
+        let (credential, identity) = (credential.clone(), identity.clone());
+        let text = SecretString::from(text.to_owned());
+        self.lock().surrogates.push_back(Surrogate { credential, identity, retired: false, text });
     }
 
     /// A sandbox is gone: its surrogates are worth nothing from now on.
@@ -187,7 +220,8 @@ impl Vault {
             SecretSource::Command { lifetime, .. } => lifetime,
         };
         let state = self.lock();
-        let value = state.values.get(&definition.name).filter(|value| value.read_at.elapsed() < lifetime)?;
+        let slot = (definition.name.clone(), Part::Own);
+        let value = state.values.get(&slot).filter(|value| value.read_at.elapsed() < lifetime)?;
         Some(value.secret.clone())
     }
 
@@ -218,10 +252,10 @@ impl Vault {
 
     /// Takes a secret in as the current one. The one before it stays watched for. Under
     /// one lock: nobody finds the value remembered before it is watched for.
-    fn remember(&self, name: &Arc<str>, secret: &SecretString) {
+    fn remember(&self, name: &Arc<str>, part: Part, secret: &SecretString, until: Option<Instant>) {
         let now = Instant::now();
         let mut state = self.lock();
-        let before = state.values.insert(name.clone(), Value { secret: secret.clone(), read_at: now });
+        let before = state.values.insert((name.clone(), part), Value { secret: secret.clone(), read_at: now, until });
         let before = before.map(|before| before.secret);
         if before.as_ref().is_some_and(|before| before.expose_secret() == secret.expose_secret()) {
             return;
@@ -238,7 +272,7 @@ impl Vault {
         let secret = |name: &Arc<str>, secret: &SecretString| {
             Watched::new(WatchedKind::Secret { credential: name.clone() }, secret)
         };
-        let current = state.values.iter().map(|(name, value)| secret(name, &value.secret));
+        let current = state.values.iter().map(|((name, _), value)| secret(name, &value.secret));
         let rotated_out = state.rotated_out.iter().map(|one| secret(&one.credential, &one.secret));
         let surrogates = state.surrogates.iter().map(|one| {
             let what = WatchedKind::Surrogate {
@@ -266,6 +300,9 @@ impl Vault {
 impl Secrets for Vault {
     fn reveal(&self, credential: &str) -> Result<SecretString, SecretUnavailable> {
         let definition = self.definition(credential)?;
+        if definition.oauth.is_some() {
+            return self.access_token(definition);
+        }
         if let Some(secret) = self.remembered(definition) {
             return Ok(secret);
         }
@@ -273,8 +310,30 @@ impl Secrets for Vault {
             SecretSource::File(_) | SecretSource::Env(_) => read(definition)?,
             SecretSource::Command { .. } => self.ask(definition)?,
         };
-        self.remember(&definition.name, &secret);
+        self.remember(&definition.name, Part::Own, &secret, None);
         Ok(secret)
+    }
+
+    fn due(&self, credential: &str) -> Result<Option<TokenRequest>, SecretUnavailable> {
+        let definition = self.definition(credential)?;
+        definition.oauth.as_ref().map_or(Ok(None), |oauth| self.token_due(definition, oauth))
+    }
+
+    fn granted(&self, credential: &str, status: u16, answer: &[u8]) -> Result<(), SecretUnavailable> {
+        let definition = self.definition(credential)?;
+        self.take_in(definition, status, answer).inspect_err(|why| self.not_granted(credential, why))
+    }
+
+    fn not_granted(&self, credential: &str, why: &SecretUnavailable) {
+        self.lock().failed.insert(credential.into(), (Instant::now(), why.clone()));
+    }
+
+    fn rejected(&self, credential: &str) {
+        self.token_rejected(credential);
+    }
+
+    fn lifetime(&self, credential: &str) -> Option<Duration> {
+        self.token_lifetime(credential)
     }
 
     fn watchlist(&self) -> Arc<Watchlist> {
@@ -296,7 +355,10 @@ fn aside<T>(wait: impl FnOnce() -> T) -> T {
 }
 
 fn read(definition: &config::Credential) -> Result<SecretString, SecretUnavailable> {
-    let (name, source) = (&definition.name, &definition.source);
+    read_from(&definition.name, &definition.source)
+}
+
+fn read_from(name: &str, source: &SecretSource) -> Result<SecretString, SecretUnavailable> {
     let secret = source.read().map_err(|error| SecretUnavailable(format!("credential {name}: {error}")))?;
     if secret.expose_secret().len() < SHORTEST {
         let why = format!(

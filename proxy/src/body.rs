@@ -40,8 +40,8 @@ pub(crate) enum Body {
 pub(crate) enum Came {
     /// Goes by as it comes.
     Streaming(Incoming),
-    /// Was read whole, because a rule looks into it.
-    Whole { body: Option<Bytes>, _slot: OwnedSemaphorePermit },
+    /// Is there as a whole: a rule looks into it, or the gateway wrote it.
+    Whole { body: Option<Bytes>, _slot: Option<OwnedSemaphorePermit> },
 }
 
 /// A request's body on its way up.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, HeaderName, HeaderValue, IF_RANGE, RANGE};
 use http::uri::PathAndQuery;
-use policies::{Authority, Code, Facts, Path, Permit, Refusal, RequestPattern, Scheme};
+use policies::{Authority, Code, Facts, Path, Permit, Policy, Refusal, RequestPattern, Scheme};
 
 use crate::audit::Identity;
 use crate::packed::Unreadable;
@@ -21,6 +21,7 @@ mod place;
 mod segment;
 mod swap;
 
+pub(crate) use authenticates::not_the_surrogate;
 pub(crate) use head::Head;
 pub use place::{BasicPart, Place};
 pub use segment::Segment;
@@ -39,6 +40,19 @@ pub struct Credential {
     /// What it may be used for; empty: everything the policy allows.
     pub only: Vec<RequestPattern>,
     /// What the sandbox holds instead of the secret.
+    pub surrogate: Arc<str>,
+    /// Where the secret comes from, if it is an access token.
+    pub grant: Option<Grant>,
+}
+
+/// OAuth 2: the gateway fetches access tokens, and answers for their endpoint.
+#[derive(Clone)]
+pub struct Grant {
+    /// The one request that the endpoint takes.
+    pub endpoint: Facts,
+    /// Allows that request and nothing else: the owner's, not the group's.
+    pub policy: Arc<Policy>,
+    /// What the sandbox holds instead of the refresh token.
     pub surrogate: Arc<str>,
 }
 
@@ -128,6 +142,20 @@ impl Keyring {
         let mut target = swap::target(facts)?;
         let put_on = found.map(|found| swap::put_on(found, permit, &mut headers, &mut target, secrets)).transpose()?;
         Ok(Placed { headers, target, head_bytes: text.len() as u64, taken_off, put_on })
+    }
+
+    /// The credential whose token endpoint a request is for.
+    pub(crate) fn token_endpoint(&self, facts: &Facts) -> Option<&Credential> {
+        let is = |grant: &Grant| grant.endpoint.authority == facts.authority && grant.endpoint.path == facts.path;
+        self.credentials.iter().find(|credential| credential.grant.as_ref().is_some_and(is))
+    }
+
+    /// The credential with a token endpoint that this request will have put on.
+    pub(crate) fn needs_token(&self, permit: &Permit, headers: &HeaderMap) -> Option<&Credential> {
+        let name = permit.credential()?;
+        self.credentials.iter().find(|credential| credential.grant.is_some() && credential.name == *name)?;
+        let found = self.find(Head::new(permit.facts(), headers)).ok().flatten()?;
+        in_scope(found, permit).ok().map(|found| found.credential)
     }
 
     /// The path as it may be written down: without what stands in a guarded place of

@@ -18,6 +18,7 @@ use crate::connection::{self, Limits};
 use crate::credentials::Keyring;
 use crate::inflight::InFlight;
 use crate::ports::{Budget, Resolver, Secrets};
+use crate::refresh::Refreshes;
 use crate::tls::{CaError, SandboxCa};
 use crate::upstream::Pool;
 
@@ -42,6 +43,8 @@ pub struct Gateway {
     pub limits: Limits,
     /// Numbers connections.
     pub connections: AtomicU64,
+    /// Access tokens that are being fetched.
+    pub refreshes: Refreshes,
 }
 
 /// One sandbox's door.

@@ -21,7 +21,7 @@ use crate::packed::Unpacker;
 use crate::record::{Audited, Record};
 use crate::scan::{LeakFilter, Scrubber};
 use crate::upstream::{self, Lease, Outbound};
-use crate::{headers, request, websocket};
+use crate::{headers, refresh, request, websocket};
 
 /// Answers one request, whatever becomes of it.
 pub(crate) async fn handle(connection: &Connection, request: http::Request<Incoming>) -> Response<Body> {
@@ -43,7 +43,11 @@ async fn pass(
 ) -> Result<Response<Body>, Refusal> {
     let facts = request::read(connection.tunnel.as_ref(), &request)?;
     record.read(&facts);
+    if connection.door.keyring.token_endpoint(&facts).is_some() {
+        return refresh::answer(connection, facts, request, record).await;
+    }
     let permit = decide(connection, facts, request.headers())?;
+    refresh::ready(connection, &permit, request.headers()).await?;
     let placed = place(connection, &permit, &request)?;
     admit(connection, &permit, &placed)?;
     if permit.facts().upgrade.is_some() {
@@ -123,7 +127,7 @@ async fn judged_body(connection: &Connection, permit: &Permit, body: Incoming) -
         .await
         .map_err(|_| Refusal::new(Code::Timeout, "the request's body did not arrive in time"))??;
     conditions.check(&body)?;
-    Ok(Came::Whole { body: Some(body), _slot: slot })
+    Ok(Came::Whole { body: Some(body), _slot: Some(slot) })
 }
 
 /// The request to send: what was judged, the headers with the secret put on, and
@@ -171,6 +175,9 @@ fn returned(
     }
     let mut unpacker = None;
     if let Some(scrubber) = &mut scrubber {
+        if let (StatusCode::UNAUTHORIZED, Some(name)) = (status, audited.permit().credential()) {
+            connection.door.gateway.secrets.rejected(name);
+        }
         unpacker = readable(answer.headers())?;
         headers.remove(CONTENT_ENCODING);
         if facts.method != Method::Head {

@@ -32,12 +32,15 @@ struct Going {
 pub(crate) enum Permitted {
     Request(Arc<Permit>),
     Tunnel(Arc<TunnelPermit>),
+    /// A request of the gateway's own: no group's policy is about it.
+    Own,
 }
 
 impl InFlight {
     pub(crate) fn add(&self, permitted: Permitted, tally: &Arc<Tally>) {
         let mut state = self.lock();
-        if state.reviewed.is_some_and(|(policy, _)| policy != permitted.judged_by()) {
+        let judged_by = permitted.judged_by();
+        if state.reviewed.is_some_and(|(policy, _)| judged_by.is_some_and(|judged_by| policy != judged_by)) {
             // The review of the policy in force may be over: it has to see this one as well.
             state.reviewed = None;
         }
@@ -80,13 +83,15 @@ impl Permitted {
         match self {
             Permitted::Request(permit) => policy.upholds(permit, today, address),
             Permitted::Tunnel(permit) => policy.upholds_tunnel(permit, address),
+            Permitted::Own => Ok(()),
         }
     }
 
-    fn judged_by(&self) -> PolicyHash {
+    fn judged_by(&self) -> Option<PolicyHash> {
         match self {
-            Permitted::Request(permit) => permit.policy(),
-            Permitted::Tunnel(permit) => permit.policy(),
+            Permitted::Request(permit) => Some(permit.policy()),
+            Permitted::Tunnel(permit) => Some(permit.policy()),
+            Permitted::Own => None,
         }
     }
 }

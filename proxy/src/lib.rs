@@ -23,6 +23,7 @@ mod flow;
 mod record;
 mod headers;
 mod credentials;
+mod refresh;
 mod body;
 mod upstream;
 mod tunnel;
@@ -36,6 +37,7 @@ pub mod ports;
 pub mod scan;
 
 pub use connection::Limits;
-pub use credentials::{BasicPart, Credential, Guarded, Keyring, Place, Segment};
+pub use credentials::{BasicPart, Credential, Grant, Guarded, Keyring, Place, Segment};
 pub use door::{Door, Gateway};
+pub use refresh::Refreshes;
 pub use tls::{CaError, upstream_tls};

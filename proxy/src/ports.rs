@@ -5,6 +5,7 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use policies::{GroupName, Host, HostName, Limits, Refusal};
 use secrecy::SecretString;
@@ -41,6 +42,33 @@ pub trait Secrets: Send + Sync {
     /// Everything that must not leave: real secrets and surrogates of every live
     /// sandbox. Replaced whole when it changes.
     fn watchlist(&self) -> Arc<Watchlist>;
+    /// What to ask a credential's token endpoint before `reveal` has something to give.
+    /// Nothing where it has, or where the credential has no such endpoint.
+    fn due(&self, _credential: &str) -> Result<Option<TokenRequest>, SecretUnavailable> {
+        Ok(None)
+    }
+    /// Takes the endpoint's answer in. What it holds is watched for, and a new refresh
+    /// token stored, before any of it is used. May block.
+    fn granted(&self, _credential: &str, _status: u16, _answer: &[u8]) -> Result<(), SecretUnavailable> {
+        Ok(())
+    }
+    /// There was no answer: not asked again at once.
+    fn not_granted(&self, _credential: &str, _why: &SecretUnavailable) {}
+    /// A host did not take what `reveal` gave.
+    fn rejected(&self, _credential: &str) {}
+    /// How long what `reveal` gives is good.
+    fn lifetime(&self, _credential: &str) -> Option<Duration> {
+        None
+    }
+}
+
+/// A request for a new access token (RFC 6749 §6), but for where it goes. No `Debug`:
+/// it holds secrets.
+pub struct TokenRequest {
+    /// What the body is.
+    pub content_type: &'static str,
+    /// The body.
+    pub body: SecretString,
 }
 
 /// The secret cannot be read now. Names the source, never a value.

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use http::header::HOST;
 use policies::{Authority, Code, Facts, Limits, Permit, Refusal, TunnelPermit};
-use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::audit::{Allowed, Decision, Outcome, Protocol, Seq};
@@ -17,13 +16,10 @@ use crate::connection::Connection;
 use crate::credentials::Placed;
 use crate::door::Door;
 use crate::inflight::Permitted;
-use crate::scan::{Finding, Watchlist};
 
-/// Longest piece of what a sandbox sent that the log keeps.
-const EXCERPT: usize = 512;
+mod shown;
 
-/// Longest path that it keeps whole, and longest reason.
-const LONGEST: usize = 2 << 10;
+use shown::{EXCERPT, LONGEST, hidden, hide, shortened, visible, without_user};
 
 /// A decision in the making.
 pub(crate) struct Record {
@@ -38,6 +34,8 @@ pub(crate) struct Record {
 pub(crate) struct Audited<P = Permit> {
     permit: Arc<P>,
     tally: Arc<Tally>,
+    /// Of the gateway's own, under a permit that no group's policy gave.
+    own: bool,
 }
 
 /// The same for a connection that goes through unopened.
@@ -62,14 +60,23 @@ pub(crate) struct Tally {
 impl Record {
     /// Of a connection from which no request could be read.
     pub(crate) fn unread(connection: &Connection, protocol: Protocol) -> Self {
-        let door = connection.door.clone();
+        let mut record = Record::bare(&connection.door, connection.id, protocol);
+        record.decision.sni = connection.tunnel.as_ref().and_then(|tunnel| tunnel.sni.clone());
+        if let Some(tunnel) = &connection.tunnel {
+            record = record.authority(&tunnel.authority);
+        }
+        record
+    }
+
+    /// Of a request that the gateway makes because of one that came by this connection.
+    pub(crate) fn bare(door: &Arc<Door>, connection: u64, protocol: Protocol) -> Self {
         let decision = Decision {
             identity: door.identity.clone(),
             run: door.run(),
-            connection: connection.id,
+            connection,
             protocol,
             raw_target: None,
-            sni: connection.tunnel.as_ref().and_then(|tunnel| tunnel.sni.clone()),
+            sni: None,
             host_header: None,
             scheme: None,
             host: None,
@@ -91,11 +98,7 @@ impl Record {
             findings: Vec::new(),
             alarm: false,
         };
-        let mut record = Record { door, decision, facts: None, tally: None };
-        if let Some(tunnel) = &connection.tunnel {
-            record = record.authority(&tunnel.authority);
-        }
-        record
+        Record { door: door.clone(), decision, facts: None, tally: None }
     }
 
     /// Of a request, as it came.
@@ -196,7 +199,21 @@ impl Record {
         };
         let permit = Arc::new(permit);
         let tally = self.store(&decision, Permitted::Request(permit.clone()))?;
-        Ok(Audited { permit, tally })
+        Ok(Audited { permit, tally, own: false })
+    }
+
+    /// The same for a request that the gateway makes, or answers, for a credential.
+    pub(crate) fn allow_own(&mut self, permit: Permit, credential: &Arc<str>, swap: &str) -> Result<Audited, Refusal> {
+        let decision = Decision {
+            verdict: Allowed::Allow,
+            rule: Some(permit.rule().clone()),
+            policy: Some(permit.policy().to_string()),
+            credential: Some(credential.clone()),
+            swap: Some(swap.to_owned()),
+            ..self.decision.clone()
+        };
+        let tally = self.store(&decision, Permitted::Own)?;
+        Ok(Audited { permit: Arc::new(permit), tally, own: true })
     }
 
     /// The same for a connection that goes through unopened.
@@ -211,7 +228,7 @@ impl Record {
         };
         let permit = Arc::new(permit);
         let tally = self.store(&decision, Permitted::Tunnel(permit.clone()))?;
-        Ok(Audited { permit, tally })
+        Ok(Audited { permit, tally, own: false })
     }
 
     fn store(&mut self, decision: &Decision, permitted: Permitted) -> Result<Arc<Tally>, Refusal> {
@@ -275,6 +292,11 @@ impl Record {
 }
 
 impl<P> Audited<P> {
+    /// Whether no group's policy can take the permit back.
+    pub(crate) fn is_own(&self) -> bool {
+        self.own
+    }
+
     pub(crate) fn permit(&self) -> &P {
         &self.permit
     }
@@ -399,56 +421,6 @@ impl Drop for Tally {
             tracing::error!(%error, seq = self.seq.0, "Outcome could not be stored");
         }
     }
-}
-
-/// Takes out of a record what may not leave: the log is no place for it either.
-fn hide<'a>(watchlist: &Watchlist, texts: impl IntoIterator<Item = &'a mut String>) {
-    for text in texts {
-        if let Some(finding) = watchlist.find_in(text.as_bytes()) {
-            *text = hidden(&finding);
-        }
-    }
-}
-
-fn hidden(finding: &Finding) -> String {
-    format!("(hidden: {finding})")
-}
-
-/// A target without what stands before `@`, which may be a password (attack A08).
-fn without_user(target: &str) -> String {
-    let (scheme, rest) = target.split_once("://").map_or(("", target), |(scheme, rest)| (scheme, rest));
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    match (authority.rsplit_once('@'), scheme) {
-        (None, _) => target.to_owned(),
-        (Some((_, host)), "") => format!("…@{host}{path}"),
-        (Some((_, host)), scheme) => format!("{scheme}://…@{host}{path}"),
-    }
-}
-
-/// What a sandbox sent, fit for logs and screens: cut short, and everything but
-/// visible ASCII escaped.
-fn visible(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for byte in bytes.iter().take(EXCERPT) {
-        match byte {
-            0x20..=0x7e => text.push(char::from(*byte)),
-            _ => text.push_str(&format!("\\u{byte:04x}")),
-        }
-    }
-    if bytes.len() > EXCERPT {
-        text.push_str(&format!("… ({} bytes)", bytes.len()));
-    }
-    text
-}
-
-/// Cut to what the log keeps; the hash tells apart what begins the same.
-fn shortened(text: &str) -> String {
-    if text.len() <= LONGEST {
-        return text.to_owned();
-    }
-    let hash: String = Sha256::digest(text)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-    let kept = &text[..text.floor_char_boundary(LONGEST)];
-    format!("{kept}… ({} bytes, SHA-256 {hash}…)", text.len())
 }
 
 #[cfg(test)]

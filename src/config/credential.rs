@@ -6,7 +6,7 @@ use std::sync::Arc;
 use policies::{Host, RequestPattern};
 use proxy::Place;
 
-use super::SecretSource;
+use super::{OAuth, SecretSource};
 
 /// One `[credentials.NAME]`.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub struct Credential {
     pub prefix: Option<String>,
     /// What the rest of it looks like; derived likewise.
     pub shape: Option<Shape>,
+    /// Where access tokens come from; then the secret is the refresh token.
+    pub oauth: Option<OAuth>,
 }
 
 /// A host that a credential may go to.

@@ -1,12 +1,12 @@
 //! Where a real secret is, and reading it from there.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{command, values};
 
@@ -46,6 +46,16 @@ pub enum SecretUnreadable {
     /// A secret that others on the machine can read is none.
     #[error("other users of this machine can read the secret's file {path}; run: chmod 600 {path}", path = .0.display())]
     Exposed(PathBuf),
+    /// Whoever owns it can put another in its place.
+    #[error("the secret's file {path} belongs to user {owner}, not to you ({you}); run: chown {you} {path}", path = path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who reads.
+        you: u32,
+    },
     /// Not there, or no text.
     #[error("the secret's variable {0} is not set in the environment that doorward was started in")]
     Env(String),
@@ -59,6 +69,17 @@ pub enum SecretUnreadable {
         /// What is wrong.
         why: String,
     },
+    /// A new value cannot be written where the old one is.
+    #[error("the secret's file {path} cannot be written: {why}", path = path.display())]
+    Unwritten {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        why: String,
+    },
+    /// Not Doorward's to change.
+    #[error("the secret in {0} is not kept by Doorward; change it there")]
+    Fixed(String),
     /// There, but nothing in it; or something that no header could carry.
     #[error("the secret in {0} is empty, longer than 16 KiB, or holds a line break or other control character")]
     Unfit(String),
@@ -86,6 +107,18 @@ impl SecretSource {
         }
     }
 
+    /// Puts another value in its place, whole or not at all, for its owner alone
+    /// (tempfile makes 0600), and on the disk when this returns.
+    pub fn replace(&self, value: &SecretString) -> Result<(), SecretUnreadable> {
+        let SecretSource::File(path) = self else { return Err(SecretUnreadable::Fixed(self.to_string())) };
+        let failed = |error: std::io::Error| SecretUnreadable::Unwritten { path: path.clone(), why: error.to_string() };
+        let dir = path.parent().unwrap_or(Path::new("/"));
+        let mut aside = tempfile::NamedTempFile::new_in(dir).map_err(failed)?;
+        aside.write_all(value.expose_secret().as_bytes()).and_then(|()| aside.as_file().sync_all()).map_err(failed)?;
+        aside.persist(path).map_err(|error| failed(error.error))?;
+        File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)
+    }
+
     /// Reads the secret as it is now.
     #[expect(clippy::disallowed_methods, reason = "this is where the configuration reads the environment")]
     pub fn read(&self) -> Result<SecretString, SecretUnreadable> {
@@ -96,7 +129,7 @@ impl SecretSource {
         };
         secret.truncate(secret.trim_end_matches(['\r', '\n']).len());
         let secret = SecretString::from(secret);
-        let text = secrecy::ExposeSecret::expose_secret(&secret);
+        let text = secret.expose_secret();
         if text.trim().is_empty() || text.len() > LONGEST || text.chars().any(char::is_control) {
             return Err(SecretUnreadable::Unfit(self.to_string()));
         }
@@ -108,8 +141,13 @@ impl SecretSource {
 fn read_private(path: &Path) -> Result<String, SecretUnreadable> {
     let unreadable = |error: std::io::Error| SecretUnreadable::File { path: path.to_owned(), why: error.to_string() };
     let mut file = File::open(path).map_err(unreadable)?;
-    if file.metadata().map_err(unreadable)?.mode() & 0o077 != 0 {
+    let found = file.metadata().map_err(unreadable)?;
+    if found.mode() & 0o077 != 0 {
         return Err(SecretUnreadable::Exposed(path.to_owned()));
+    }
+    let you = rustix::process::geteuid().as_raw();
+    if found.uid() != you {
+        return Err(SecretUnreadable::Foreign { path: path.to_owned(), owner: found.uid(), you });
     }
     let mut text = String::new();
     file.read_to_string(&mut text).map_err(unreadable)?;

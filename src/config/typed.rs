@@ -83,4 +83,17 @@ pub(super) struct Credential {
     pub(super) env: Option<Spanned<String>>,
     pub(super) prefix: Option<Spanned<String>>,
     pub(super) shape: Option<Spanned<String>>,
+    pub(super) oauth: Option<OAuth>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OAuth {
+    pub(super) token: Spanned<String>,
+    pub(super) client_id: Spanned<String>,
+    pub(super) client_secret: Option<Spanned<String>>,
+    pub(super) refresh_env: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) json: bool,
+    pub(super) private: Option<Spanned<Vec<Spanned<String>>>>,
 }

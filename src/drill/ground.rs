@@ -205,6 +205,7 @@ fn overlaid(
         env: Some(VARIABLE.to_owned()),
         prefix: None,
         shape: None,
+        oauth: None,
     };
     config.credentials.insert(CREDENTIAL.into(), credential);
     Ok(config)

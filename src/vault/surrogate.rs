@@ -43,19 +43,28 @@ const LEAST_HEX: usize = 32;
 /// Longer would only make requests larger.
 const MOST: usize = 120;
 
+/// A surrogate in the shape of `secret` alone.
+pub(super) fn like(secret: Option<&str>) -> String {
+    shaped(None, None, secret.unwrap_or_default())
+}
+
 /// A new surrogate, as the configuration says or in the shape of `secret`.
 pub(super) fn make(credential: &Credential, secret: Option<&str>) -> String {
-    let secret = secret.unwrap_or_default();
-    if is_jwt(secret) && credential.prefix.is_none() && credential.shape.is_none() {
+    shaped(credential.prefix.as_deref(), credential.shape, secret.unwrap_or_default())
+}
+
+fn shaped(prefix: Option<&str>, wanted: Option<Shape>, secret: &str) -> String {
+    let free = prefix.is_none() && wanted.is_none();
+    if free && is_jwt(secret) {
         return jwt();
     }
-    if let Some(number) = bot_number(secret).filter(|_| credential.prefix.is_none() && credential.shape.is_none()) {
+    if let Some(number) = bot_number(secret).filter(|_| free) {
         return format!("{}:{}", digits(number), random(BASE64URL, secret.len() - number - 1));
     }
     let known = PREFIXES.into_iter().find(|prefix| secret.starts_with(prefix)).unwrap_or_default();
-    let prefix = credential.prefix.as_deref().unwrap_or(known);
+    let prefix = prefix.unwrap_or(known);
     let rest = &secret[known.len()..];
-    let (alphabet, least) = match credential.shape.unwrap_or_else(|| shape(rest)) {
+    let (alphabet, least) = match wanted.unwrap_or_else(|| shape(rest)) {
         Shape::Hex => (HEX, LEAST_HEX),
         Shape::Letters => (ALPHANUMERIC, LEAST_ALPHANUMERIC),
         Shape::Base64url => (BASE64URL, LEAST_ALPHANUMERIC),

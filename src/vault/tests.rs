@@ -8,6 +8,8 @@ use proxy::scan::{Finding, WatchedKind};
 use super::*;
 use crate::config::Config;
 
+mod grants;
+
 const SECRET: &str = "ghp_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789";
 
 /// A folder with a secret in a file of its own, and the vault that reads it.

@@ -69,10 +69,15 @@ impl Door {
     /// `GET https://host/path` with one more header, on a connection of its own.
     #[track_caller]
     pub fn get(&self, host: &str, path: &str, header: &str) -> Answer {
+        self.ask(host, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{header}Connection: close\r\n\r\n"))
+    }
+
+    /// A request as it is, on a connection of its own, which it must ask to close.
+    #[track_caller]
+    pub fn ask(&self, host: &str, request: &str) -> Answer {
         let stream = self.tunnel(host);
         let name = ServerName::try_from(host.to_owned()).unwrap();
         let mut stream = StreamOwned::new(ClientConnection::new(self.tls(), name).unwrap(), stream);
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{header}Connection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = Vec::new();
         // The end may come without a close_notify; the length says whether all is there.

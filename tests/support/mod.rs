@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 pub use audit::Audit;
 pub use chat::Chat;
 pub use daemon::Daemon;
-pub use door::Door;
+pub use door::{Answer, Door};
 pub use home::Home;
 pub use ran::{Ran, Running};
 pub use served::{GitServer, folder};

@@ -131,7 +131,7 @@ pub(super) fn take_off_unknown(headers: &mut HeaderMap, place: Option<&HeaderNam
 }
 
 /// The refusal for anything that is not this sandbox's surrogate.
-pub(super) fn not_the_surrogate() -> Refusal {
+pub(crate) fn not_the_surrogate() -> Refusal {
     let why = "this host has a credential, so it takes this sandbox's surrogate and no other key, cookie or token";
     Refusal::new(Code::CredentialNotSurrogate, why)
 }

@@ -144,6 +144,7 @@ impl World {
             tls: upstream_tls(&[certificates::root()]).unwrap(),
             limits: setup.limits,
             connections: AtomicU64::new(0),
+            refreshes: proxy::Refreshes::default(),
         });
         let dir = tempfile::tempdir().unwrap();
         let open = |group: &str, policy: &str, first: &str| {
@@ -335,6 +336,7 @@ fn keyring(first: &str, values: &BTreeMap<&str, String>, guards: bool) -> Keyrin
         places: vec![place],
         only: only.iter().map(|pattern| RequestPattern::parse(pattern).unwrap()).collect(),
         surrogate: surrogate.into(),
+        grant: None,
     };
     let header = |name: &'static str| Place::Header(http::HeaderName::from_static(name));
     let segment = |text: &str| Place::Path(Segment::parse(text).unwrap());

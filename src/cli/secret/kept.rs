@@ -9,10 +9,10 @@ use std::process::ExitCode;
 use anyhow::{Context as _, anyhow};
 use proxy::scan::SHORTEST;
 use rustix::termios::{self, LocalModes, OptionalActions, Termios};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use super::super::{Failure, refused, show, usage};
-use crate::config;
+use crate::config::{self, SecretSource};
 use crate::home::{Home, create_private_dir};
 
 /// The longest value.
@@ -64,16 +64,10 @@ fn there(home: &Home, name: &str) -> Result<PathBuf, Failure> {
     Err(refused(anyhow!("there is no secret {name} in {}; {why}", path.display())))
 }
 
-/// Whole or not at all, and for its owner alone from the first byte (tempfile makes 0600).
 fn write(home: &Home, name: &str, value: &SecretString) -> Result<(), Failure> {
     let path = path(home, name)?;
-    let dir = home.config_dir().join("secrets");
-    create_private_dir(&dir)?;
-    let mut aside = tempfile::NamedTempFile::new_in(&dir)?;
-    aside.write_all(value.expose_secret().as_bytes())?;
-    aside.as_file().sync_all()?;
-    aside.persist(&path).map_err(|error| anyhow!("cannot write {}: {}", path.display(), error.error))?;
-    Ok(())
+    create_private_dir(&home.config_dir().join("secrets"))?;
+    Ok(SecretSource::File(path).replace(value)?)
 }
 
 fn ask(name: &str) -> Result<SecretString, Failure> {

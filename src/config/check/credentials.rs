@@ -10,7 +10,7 @@ use toml::Spanned;
 
 use super::super::credential::{self, Credential, CredentialHost, Shape};
 use super::super::problem::Shown;
-use super::super::{SecretSource, place, typed, values};
+use super::super::{OAuth, SecretSource, oauth, place, typed, values};
 use super::Check;
 
 impl Check<'_> {
@@ -71,8 +71,30 @@ impl Check<'_> {
         let env = self.text(&typed.env, values::variable);
         let prefix = self.text(&typed.prefix, credential::prefix);
         let shape = self.text(&typed.shape, Shape::parse);
+        let oauth = typed.oauth.as_ref().and_then(|oauth| self.oauth(&name, oauth));
+        if let (Some(_), Some(SecretSource::Env(_) | SecretSource::Command { .. })) = (&typed.oauth, &source) {
+            let why = "token endpoints replace refresh tokens, so this one must be where Doorward can write: \
+                       \"file:PATH\"";
+            self.problem(typed.secret.span(), Shown::Blanked, why.to_owned());
+        }
         let place = if place.is_empty() { vec![Place::Header(AUTHORIZATION)] } else { place };
-        Some(Credential { name, source: source?, hosts, place, harmless, only, env, prefix, shape })
+        Some(Credential { name, source: source?, hosts, place, harmless, only, env, prefix, shape, oauth })
+    }
+
+    fn oauth(&mut self, name: &str, typed: &typed::OAuth) -> Option<OAuth> {
+        let endpoint = self.value(&typed.token, oauth::endpoint);
+        let private = self.list(typed.private.as_ref(), oauth::private);
+        let client_secret = typed.client_secret.as_ref().and_then(|secret| {
+            let parsed = SecretSource::parse(secret.get_ref(), self.dir);
+            parsed.map_err(|why| self.problem(secret.span(), Shown::Blanked, why)).ok()
+        });
+        let client_id = self.value(&typed.client_id, values::word);
+        let refresh_env = self.text(&typed.refresh_env, values::variable);
+        let endpoint = endpoint?;
+        let policy = oauth::policy(name, &endpoint, &private);
+        let policy = policy.map_err(|why| self.problem(typed.token.span(), Shown::Plainly, why)).ok()?;
+        let (client_id, policy, json) = (client_id?, Arc::new(policy), typed.json);
+        Some(OAuth { endpoint, policy, client_id, client_secret, refresh_env, json })
     }
 
     /// Files and variables are read anew at once; only a program's output is kept.
