@@ -187,7 +187,7 @@ impl Sandbox {
         let attached = engine.docker.attach_container(&container.id, Some(options)).await;
         let AttachContainerResults { output, input } = attached.map_err(at("attach to"))?;
         engine.docker.start_container(&container.id, None::<StartContainerOptions>).await.map_err(at("start"))?;
-        let (lines, complaints) = (LineBuffer::default(), VecDeque::new());
+        let (lines, complaints) = (LineBuffer::new(MAX_LINE), VecDeque::new());
         Ok(Self { container, input, output, lines, complaints, logged: 0, findings: Vec::new() })
     }
 

@@ -131,8 +131,8 @@ const JAVA: &str = "-Dhttp.proxyHost=127.0.0.1 -Dhttp.proxyPort=3128 -Dhttps.pro
 
 /// Where every image keeps the certificates that it trusts.
 pub(crate) const CA_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
-pub(crate) const HOME: &str = "/home/agent";
-pub(crate) const WORKSPACE: &str = doorward_guest::shell::WORKSPACE;
+pub(crate) const HOME: &str = doorward_guest::agents::HOME;
+pub(crate) const WORKSPACE: &str = doorward_guest::agents::WORKSPACE;
 pub(crate) const INBOX: &str = "/workspace/inbox";
-pub(crate) const GLOBAL: &str = "/workspace/global";
+pub(crate) const GLOBAL: &str = doorward_guest::agents::GLOBAL;
 pub(crate) const DOOR: &str = "/run/doorward";

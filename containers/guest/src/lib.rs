@@ -17,8 +17,12 @@ pub mod attest;
 pub mod kernel;
 
 pub mod door;
+mod pipes;
 pub mod reaper;
 pub mod session;
+
+pub mod agents;
+pub mod claude;
 pub mod shell;
 
 pub mod attack;

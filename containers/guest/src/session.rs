@@ -1,24 +1,21 @@
-//! One session with the daemon, from `hello` to `close`: reads what it says, drives
-//! the agent turn by turn, and ends the sandbox when the daemon is gone.
+//! One session with the daemon, from `hello` to `close`: reads what it says, has
+//! the agent driven, and ends the sandbox when the daemon is gone.
 
-use std::{collections::VecDeque, process::ExitCode, rc::Rc};
+use std::{process::ExitCode, rc::Rc};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     signal::unix::{SignalKind, signal},
-    sync::{mpsc, oneshot},
+    sync::mpsc,
 };
 
 use crate::{
+    agents::{self, Daemon},
     attest, door,
     lines::LineBuffer,
-    protocol::{Agent, FromGuest, ToGuest, VERSION},
+    protocol::{Agent, FromGuest, MAX_LINE, ToGuest, VERSION},
     reaper::Reaper,
-    shell,
 };
-
-/// Prompts that may wait for their turn; a daemon that sends more is broken.
-const MAX_QUEUE: usize = 1024;
 
 /// Runs as pid 1 until the daemon closes the session, and exits.
 pub fn run() -> ExitCode {
@@ -55,27 +52,26 @@ async fn serve() -> Result<(), String> {
         signal(SignalKind::terminate()).map_err(|error| format!("cannot watch for signals: {error}"))?;
     let (say, said) = mpsc::channel(64);
     let mut writer = tokio::task::spawn_local(write(said));
-    let mut heard = hear();
-    tell(&say, FromGuest::Hello { v: VERSION, attestation: attest::gather() }).await?;
+    let mut daemon = Daemon { heard: hear(), say };
+    daemon.tell(FromGuest::Hello { v: VERSION, attestation: attest::gather() }).await?;
     let agent = tokio::select! {
-        first = heard.recv() => match first {
-            Some(message) => started(message?)?,
+        first = daemon.next() => match first? {
+            Some(message) => started(message)?,
             None => return Ok(()),
         },
         _ = terminate.recv() => return Ok(()),
     };
     let listener = door::listen().await.map_err(|error| format!("cannot listen on {}: {error}", door::LISTEN))?;
     tokio::task::spawn_local(door::serve(listener));
-    tell(&say, FromGuest::Ready).await?;
-    tokio::select! {
-        result = converse(agent, Rc::new(reaper), &mut heard, &say) => result?,
+    daemon.tell(FromGuest::Ready).await?;
+    let result = tokio::select! {
+        result = agents::drive(agent, Rc::new(reaper), daemon) => result,
         _ = terminate.recv() => return Ok(()),
         _ = &mut writer => return Err("the daemon does not listen any more".to_owned()),
-    }
+    };
     // What was said last must get out before the process ends.
-    drop(say);
     let _ = writer.await;
-    Ok(())
+    result
 }
 
 fn started(message: ToGuest) -> Result<Agent, String> {
@@ -84,80 +80,6 @@ fn started(message: ToGuest) -> Result<Agent, String> {
         ToGuest::Start { v, .. } => Err(format!("the daemon speaks version {v} of the protocol, the guest {VERSION}")),
         _ => Err("the daemon said something before `start`".to_owned()),
     }
-}
-
-/// A turn that is under way: what to fire to break it off, and its end.
-struct Turn {
-    interrupt: Option<oneshot::Sender<()>>,
-    over: oneshot::Receiver<()>,
-}
-
-async fn converse(
-    agent: Agent,
-    reaper: Rc<Reaper>,
-    heard: &mut mpsc::Receiver<Result<ToGuest, String>>,
-    say: &mpsc::Sender<FromGuest>,
-) -> Result<(), String> {
-    if agent != Agent::Shell {
-        return Err("this guest cannot drive that agent".to_owned());
-    }
-    let mut queue: VecDeque<(u64, String)> = VecDeque::new();
-    let mut turn: Option<Turn> = None;
-    loop {
-        if turn.is_none()
-            && let Some((id, text)) = queue.pop_front()
-        {
-            turn = Some(begin(Rc::clone(&reaper), id, text, say.clone()));
-        }
-        tokio::select! {
-            message = heard.recv() => match message.transpose()? {
-                None | Some(ToGuest::Close) => return Ok(()),
-                Some(ToGuest::Prompt { id, text } | ToGuest::FollowUp { id, text }) => {
-                    if queue.len() >= MAX_QUEUE {
-                        return Err(format!("more than {MAX_QUEUE} prompts are waiting"));
-                    }
-                    queue.push_back((id, text));
-                }
-                Some(ToGuest::Interrupt) => {
-                    if let Some(fire) = turn.as_mut().and_then(|turn| turn.interrupt.take()) {
-                        let _ = fire.send(());
-                    }
-                }
-                Some(ToGuest::Start { .. }) => return Err("the daemon said `start` twice".to_owned()),
-            },
-            () = end_of(&mut turn) => turn = None,
-        }
-    }
-}
-
-async fn end_of(turn: &mut Option<Turn>) {
-    match turn {
-        Some(turn) => {
-            let _ = (&mut turn.over).await;
-        }
-        None => std::future::pending().await,
-    }
-}
-
-fn begin(reaper: Rc<Reaper>, id: u64, text: String, say: mpsc::Sender<FromGuest>) -> Turn {
-    let (interrupt, interrupted) = oneshot::channel();
-    let (finish, over) = oneshot::channel();
-    tokio::task::spawn_local(async move {
-        let last = match shell::run(&reaper, &text, interrupted).await {
-            Ok(text) => {
-                let _ = say.send(FromGuest::Text { id, text }).await;
-                FromGuest::Done { id }
-            }
-            Err(message) => FromGuest::Error { id, message, fatal: false },
-        };
-        let _ = say.send(last).await;
-        let _ = finish.send(());
-    });
-    Turn { interrupt: Some(interrupt), over }
-}
-
-async fn tell(say: &mpsc::Sender<FromGuest>, message: FromGuest) -> Result<(), String> {
-    say.send(message).await.map_err(|_| "the daemon does not listen any more".to_owned())
 }
 
 async fn write(mut said: mpsc::Receiver<FromGuest>) {
@@ -185,7 +107,7 @@ fn hear() -> mpsc::Receiver<Result<ToGuest, String>> {
 
 async fn read(tell: &mpsc::Sender<Result<ToGuest, String>>) -> Result<(), String> {
     let mut stdin = tokio::io::stdin();
-    let mut lines = LineBuffer::default();
+    let mut lines = LineBuffer::new(MAX_LINE);
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let count = stdin.read(&mut buffer).await.map_err(|error| format!("cannot read the daemon: {error}"))?;

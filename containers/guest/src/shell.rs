@@ -2,30 +2,101 @@
 //! reply. Standard output and error come through one pipe, in the order written.
 
 use std::{
+    collections::VecDeque,
     io::PipeReader,
-    os::fd::OwnedFd,
     os::unix::process::CommandExt,
     process::{Command, Stdio},
+    rc::Rc,
 };
 
 use rustix::process::{Pid, Signal, WaitStatus, kill_process_group};
-use tokio::{io::AsyncReadExt, net::unix::pipe, sync::oneshot};
+use tokio::{
+    io::AsyncReadExt,
+    net::unix::pipe,
+    sync::{mpsc, oneshot},
+};
 
-use crate::reaper::Reaper;
-
-/// Where a command runs.
-pub const WORKSPACE: &str = "/workspace/group";
+use crate::{
+    agents::{Daemon, MAX_OPEN, WORKSPACE},
+    pipes,
+    protocol::{FromGuest, ToGuest},
+    reaper::Reaper,
+};
 
 /// How much of a command's output becomes the reply.
 pub const MAX_OUTPUT: usize = 256 * 1024;
 
+/// A turn that is under way: what to fire to break it off, and its end.
+struct Turn {
+    interrupt: Option<oneshot::Sender<()>>,
+    over: oneshot::Receiver<()>,
+}
+
+/// One command after the other, in the order of the prompts, until the daemon closes.
+pub async fn drive(reaper: Rc<Reaper>, mut daemon: Daemon) -> Result<(), String> {
+    let mut queue: VecDeque<(u64, String)> = VecDeque::new();
+    let mut turn: Option<Turn> = None;
+    loop {
+        if turn.is_none()
+            && let Some((id, text)) = queue.pop_front()
+        {
+            turn = Some(begin(Rc::clone(&reaper), id, text, daemon.say.clone()));
+        }
+        tokio::select! {
+            message = daemon.next() => match message? {
+                None | Some(ToGuest::Close) => return Ok(()),
+                Some(ToGuest::Prompt { id, text } | ToGuest::FollowUp { id, text }) => {
+                    if queue.len() >= MAX_OPEN {
+                        return Err(format!("more than {MAX_OPEN} prompts are waiting"));
+                    }
+                    queue.push_back((id, text));
+                }
+                Some(ToGuest::Interrupt) => {
+                    if let Some(fire) = turn.as_mut().and_then(|turn| turn.interrupt.take()) {
+                        let _ = fire.send(());
+                    }
+                }
+                Some(ToGuest::Start { .. }) => return Err("the daemon said `start` twice".to_owned()),
+            },
+            () = end_of(&mut turn) => turn = None,
+        }
+    }
+}
+
+async fn end_of(turn: &mut Option<Turn>) {
+    match turn {
+        Some(turn) => {
+            let _ = (&mut turn.over).await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+fn begin(reaper: Rc<Reaper>, id: u64, text: String, say: mpsc::Sender<FromGuest>) -> Turn {
+    let (interrupt, interrupted) = oneshot::channel();
+    let (finish, over) = oneshot::channel();
+    tokio::task::spawn_local(async move {
+        let last = match run(&reaper, &text, interrupted).await {
+            Ok(text) => {
+                let _ = say.send(FromGuest::Text { id, text }).await;
+                FromGuest::Done { id }
+            }
+            Err(message) => FromGuest::Error { id, message, fatal: false },
+        };
+        let _ = say.send(last).await;
+        let _ = finish.send(());
+    });
+    Turn { interrupt: Some(interrupt), over }
+}
+
 /// Runs one command to its end, or until `interrupt` fires, and gives the reply.
-pub async fn run(reaper: &Reaper, command: &str, interrupt: oneshot::Receiver<()>) -> Result<String, String> {
+async fn run(reaper: &Reaper, command: &str, interrupt: oneshot::Receiver<()>) -> Result<String, String> {
     let (reader, mut exit, group) =
         start(reaper, command).map_err(|error| format!("the command could not be started: {error}"))?;
     let mut output = Output::default();
     let mut buffer = vec![0; 64 * 1024];
-    let mut reader = receiver(reader).map_err(|error| format!("the command's output cannot be read: {error}"))?;
+    let mut reader =
+        pipes::receiver(reader).map_err(|error| format!("the command's output cannot be read: {error}"))?;
     let (mut interrupt, mut interrupted, mut open) = (Some(interrupt), false, true);
     let status = loop {
         tokio::select! {
@@ -64,12 +135,6 @@ fn start(reaper: &Reaper, command: &str) -> std::io::Result<(PipeReader, oneshot
     let exit = reaper.exit_of(child.id());
     let group = Pid::from_raw(child.id() as i32).ok_or(std::io::ErrorKind::Other)?;
     Ok((reader, exit, group))
-}
-
-fn receiver(reader: PipeReader) -> std::io::Result<pipe::Receiver> {
-    let descriptor = OwnedFd::from(reader);
-    rustix::io::ioctl_fionbio(&descriptor, true)?;
-    pipe::Receiver::from_owned_fd(descriptor)
 }
 
 /// Completes once, when the interrupt comes; never if its sender goes away.

@@ -1,0 +1,54 @@
+//! The seam between the session and the agents: one driver each, in a module of its
+//! own. A driver turns prompts into turns of its agent, and what the agent says into
+//! lines for the daemon, until the daemon closes the session.
+
+use std::rc::Rc;
+
+use tokio::sync::mpsc;
+
+use crate::{
+    claude,
+    protocol::{Agent, FromGuest, ToGuest},
+    reaper::Reaper,
+    shell,
+};
+
+/// Where agents work.
+pub const WORKSPACE: &str = "/workspace/group";
+
+/// The memory that all groups share.
+pub const GLOBAL: &str = "/workspace/global";
+
+/// Where agents keep what they remember from one sandbox to the next.
+pub const HOME: &str = "/home/agent";
+
+/// Prompts that may be open at once; a daemon that sends more is broken.
+pub const MAX_OPEN: usize = 1024;
+
+/// The daemon, as a driver meets it.
+pub struct Daemon {
+    /// What it says.
+    pub heard: mpsc::Receiver<Result<ToGuest, String>>,
+    /// What it is told.
+    pub say: mpsc::Sender<FromGuest>,
+}
+
+impl Daemon {
+    /// The next thing it says; `None` when it is gone.
+    pub async fn next(&mut self) -> Result<Option<ToGuest>, String> {
+        self.heard.recv().await.transpose()
+    }
+
+    /// Tells it.
+    pub async fn tell(&self, message: FromGuest) -> Result<(), String> {
+        self.say.send(message).await.map_err(|_| "the daemon does not listen any more".to_owned())
+    }
+}
+
+/// Drives an agent until the daemon closes the session or the agent is of no more use.
+pub async fn drive(agent: Agent, reaper: Rc<Reaper>, daemon: Daemon) -> Result<(), String> {
+    match agent {
+        Agent::Shell => shell::drive(reaper, daemon).await,
+        Agent::Claude { model, resume } => claude::drive(&reaper, daemon, model, resume).await,
+    }
+}

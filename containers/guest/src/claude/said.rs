@@ -1,0 +1,152 @@
+//! A line of Claude Code's output, as far as it matters to us. What is new in another
+//! version is passed over; nothing here is trusted.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// A turn begins, in this session.
+    Began { session: String },
+    /// A prompt is taken into the turn.
+    Took { uuid: String },
+    /// A sign of life.
+    Works { what: String },
+    /// The model's server did not answer, and is asked again.
+    Retries { attempt: u64, of: u64, status: Option<u16> },
+    /// The turn is over.
+    Ended(Outcome),
+    /// Nothing of interest.
+    Nothing,
+}
+
+/// How a turn ended.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(super) struct Outcome {
+    pub(super) is_error: bool,
+    pub(super) terminal_reason: Option<String>,
+    /// What the model's server answered.
+    #[serde(rename = "api_error_status")]
+    pub(super) status: Option<u16>,
+    /// The answer to the prompts, or what went wrong.
+    #[serde(rename = "result")]
+    pub(super) text: String,
+    /// What went wrong, where that is not the result.
+    pub(super) errors: Vec<String>,
+}
+
+impl Outcome {
+    /// Whether somebody broke the turn off.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.terminal_reason.as_deref().is_some_and(|reason| reason.starts_with("aborted"))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Line {
+    System {
+        subtype: String,
+        session_id: Option<String>,
+        #[serde(default)]
+        attempt: u64,
+        #[serde(default)]
+        max_retries: u64,
+        error_status: Option<u16>,
+    },
+    CommandLifecycle {
+        command_uuid: String,
+        state: String,
+    },
+    Assistant {
+        message: Value,
+    },
+    Result(Outcome),
+    #[serde(other)]
+    Other,
+}
+
+impl Said {
+    /// `None`: this is no JSON. A line of a known kind and an unknown form says nothing,
+    /// except for the end of a turn, which must not be missed.
+    pub(super) fn parse(line: &[u8]) -> Option<Said> {
+        let value: Value = serde_json::from_slice(line).ok()?;
+        let ends = value["type"] == "result";
+        Some(match serde_json::from_value(value) {
+            Ok(line) => Self::of(line),
+            Err(_) if ends => {
+                let errors = vec!["its last line has a form that this version does not know".to_owned()];
+                Said::Ended(Outcome { is_error: true, errors, ..Outcome::default() })
+            }
+            Err(_) => Said::Nothing,
+        })
+    }
+
+    fn of(line: Line) -> Said {
+        match line {
+            Line::System { subtype, session_id: Some(session), .. } if subtype == "init" => Said::Began { session },
+            Line::System { subtype, attempt, max_retries, error_status, .. } if subtype == "api_retry" => {
+                Said::Retries { attempt, of: max_retries, status: error_status }
+            }
+            Line::CommandLifecycle { command_uuid, state } if state == "started" => Said::Took { uuid: command_uuid },
+            Line::Assistant { message } => Said::Works { what: work(&message) },
+            Line::Result(outcome) => Said::Ended(outcome),
+            _ => Said::Nothing,
+        }
+    }
+}
+
+/// `uses Bash`; never what is said or done with it.
+fn work(message: &Value) -> String {
+    let parts = message["content"].as_array();
+    let tool =
+        parts.into_iter().flatten().find_map(|part| part["name"].as_str().filter(|_| part["type"] == "tool_use"));
+    tool.map_or_else(|| "thinks".to_owned(), |tool| format!("uses {tool}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn lines_of_claude_code_are_understood() {
+        let cases = [
+            (r#"{"type":"system","subtype":"init","session_id":"s","tools":[]}"#, Said::Began { session: "s".into() }),
+            (
+                r#"{"type":"command_lifecycle","command_uuid":"u","state":"started","uuid":"x"}"#,
+                Said::Took { uuid: "u".into() },
+            ),
+            (r#"{"type":"command_lifecycle","command_uuid":"u","state":"queued"}"#, Said::Nothing),
+            (
+                r#"{"type":"assistant","message":{"content":[{"type":"tool_use","name":"Bash","input":{}}]}}"#,
+                Said::Works { what: "uses Bash".into() },
+            ),
+            (
+                r#"{"type":"system","subtype":"api_retry","attempt":1,"max_retries":6,"error_status":529,"session_id":"s"}"#,
+                Said::Retries { attempt: 1, of: 6, status: Some(529) },
+            ),
+            (r#"{"type":"something_new","subtype":3}"#, Said::Nothing),
+            (r#"{"type":"system","subtype":3}"#, Said::Nothing),
+            ("[]", Said::Nothing),
+        ];
+        for (line, said) in cases {
+            assert_eq!(Said::parse(line.as_bytes()), Some(said), "{line}");
+        }
+        assert_eq!(Said::parse(b"Segmentation fault"), None);
+    }
+
+    #[test]
+    fn the_end_of_a_turn_is_never_missed() {
+        let ended = |line: &str| match Said::parse(line.as_bytes()) {
+            Some(Said::Ended(outcome)) => outcome,
+            other => panic!("{other:?}"),
+        };
+        let good = ended(r#"{"is_error":false,"subtype":"success","result":"hello","type":"result","extra":{}}"#);
+        assert_eq!((good.is_error, good.text.as_str()), (false, "hello"));
+        assert!(ended(r#"{"type":"result","is_error":true,"terminal_reason":"aborted_tools"}"#).is_interrupted());
+        let odd = ended(r#"{"type":"result","result":{"text":"hello"}}"#);
+        assert!(odd.is_error && odd.errors[0].contains("form"));
+    }
+}

@@ -1,0 +1,100 @@
+//! Which prompts are open, and which of them the turn under way has taken in.
+
+use std::collections::VecDeque;
+
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    open: VecDeque<Open>,
+    /// Claude Code tells which prompts it takes; versions that do not answer them one by one.
+    tells: bool,
+}
+
+#[derive(Debug)]
+struct Open {
+    id: u64,
+    uuid: String,
+    text: String,
+    taken: bool,
+}
+
+impl Turns {
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    pub(super) fn open(&mut self, id: u64, uuid: String, text: String) {
+        self.open.push_back(Open { id, uuid, text, taken: false });
+    }
+
+    /// The turn under way takes a prompt in, at its beginning or on its way.
+    pub(super) fn take(&mut self, uuid: &str) {
+        self.tells = true;
+        if let Some(open) = self.open.iter_mut().find(|open| open.uuid == uuid) {
+            open.taken = true;
+            open.text = String::new();
+        }
+    }
+
+    pub(super) fn under_way(&self) -> bool {
+        self.open.iter().any(|open| open.taken) || (!self.tells && !self.open.is_empty())
+    }
+
+    /// The prompt that is being answered.
+    pub(super) fn current(&self) -> Option<u64> {
+        self.open.iter().rfind(|open| open.taken).or(self.open.front()).map(|open| open.id)
+    }
+
+    /// The turn is over: the prompts that it took in, in order.
+    pub(super) fn end(&mut self) -> Vec<u64> {
+        if !self.tells {
+            return self.open.pop_front().map(|open| open.id).into_iter().collect();
+        }
+        let (taken, rest): (VecDeque<Open>, VecDeque<Open>) = self.open.drain(..).partition(|open| open.taken);
+        self.open = rest;
+        taken.into_iter().map(|open| open.id).collect()
+    }
+
+    /// What was said and not taken in yet.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.open.iter().filter(|open| !open.taken).map(|open| (open.uuid.as_str(), open.text.as_str()))
+    }
+
+    /// Every open prompt.
+    pub(super) fn all(&self) -> Vec<u64> {
+        self.open.iter().map(|open| open.id).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn turns() -> Turns {
+        let mut turns = Turns::default();
+        for (id, uuid) in [(1, "a"), (2, "b"), (3, "c")] {
+            turns.open(id, uuid.to_owned(), format!("text {id}"));
+        }
+        turns
+    }
+
+    #[test]
+    fn a_turn_answers_what_it_took_in_and_nothing_else() {
+        let mut turns = turns();
+        turns.take("a");
+        assert_eq!(turns.current(), Some(1));
+        turns.take("b");
+        assert_eq!((turns.current(), turns.waiting().collect::<Vec<_>>()), (Some(2), vec![("c", "text 3")]));
+        assert_eq!(turns.end(), [1, 2]);
+        assert!(!turns.under_way());
+        assert_eq!(turns.end(), [0; 0], "a turn that nobody asked for");
+        turns.take("c");
+        assert_eq!((turns.end(), turns.len()), (vec![3], 0));
+    }
+
+    #[test]
+    fn a_version_that_does_not_tell_answers_one_by_one() {
+        let mut turns = turns();
+        assert!(turns.under_way());
+        assert_eq!((turns.end(), turns.end(), turns.all()), (vec![1], vec![2], vec![3]));
+    }
+}
