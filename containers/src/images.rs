@@ -1,4 +1,4 @@
-//! The images that sandboxes run: whether they are there, and building the base one.
+//! The images that sandboxes run: whether they are there, and building Doorward's own.
 
 use std::collections::HashMap;
 
@@ -7,9 +7,14 @@ use bollard::{errors::Error, query_parameters::ListImagesOptionsBuilder};
 use crate::Engine;
 
 mod base;
+mod claude;
+mod dockerfile;
+mod fetch;
 mod stream;
 
-pub use base::{BuildError, ImageId, base_tag, build_base};
+pub use base::{ImageId, base_tag, build_base};
+pub use claude::{build_claude, claude_tag};
+pub use fetch::{CLAUDE_VERSION, FetchError};
 
 /// Every image of Doorward's own carries the hash of its recipe under this label.
 pub(crate) const RECIPE: &str = "doorward.recipe";
@@ -25,6 +30,50 @@ pub struct Image {
     pub size: u64,
     /// The hash of its recipe.
     pub recipe: String,
+}
+
+/// The image could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The engine said no.
+    #[error("the container engine could not build the image: {0}")]
+    Engine(Error),
+    /// The engine's disk is full.
+    #[error(
+        "the disk where the container engine keeps its images is full; an image takes up to 800 MB there. Make room \
+         (`docker system df` shows what is there, `docker image prune` removes what nothing uses), then try again"
+    )]
+    NoSpace,
+    /// What goes in could not be had.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// mmdebstrap failed.
+    #[error(
+        "mmdebstrap could not build the base image ({status}): {said}\nCheck that this machine reaches its Debian mirror, then try again"
+    )]
+    Mmdebstrap {
+        /// How it ended.
+        status: String,
+        /// The last lines that it wrote.
+        said: String,
+    },
+    /// Neither way works.
+    #[error(
+        "the base image could not be built from {from}: {why}\nWhere no image registry can be reached, install \
+         Debian's own tool and try again: `sudo apt-get install mmdebstrap`"
+    )]
+    NoRegistry {
+        /// The Dockerfile's base.
+        from: &'static str,
+        /// What the engine said.
+        why: String,
+    },
+}
+
+impl From<Error> for BuildError {
+    fn from(error: Error) -> Self {
+        if error.to_string().to_lowercase().contains("no space left") { Self::NoSpace } else { Self::Engine(error) }
+    }
 }
 
 /// The images that were built for Doorward.

@@ -1,18 +1,13 @@
 //! The base image, from one recipe by whichever way works here: Debian's own
 //! mmdebstrap needs no image registry; the Dockerfile needs one, and no tools.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
-use bollard::{
-    body_full,
-    errors::Error,
-    query_parameters::{BuildImageOptionsBuilder, BuilderVersion},
-};
-use futures_util::StreamExt;
+use bollard::errors::Error;
 use sha2::{Digest, Sha256};
 use tokio::process::Command;
 
-use super::{RECIPE, exists, stream};
+use super::{BuildError, RECIPE, dockerfile, exists, stream};
 use crate::Engine;
 
 /// An image that is there.
@@ -22,35 +17,6 @@ pub struct ImageId {
     pub tag: String,
     /// Whether it was built just now.
     pub built: bool,
-}
-
-/// The image could not be built.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// The engine said no.
-    #[error("the container engine could not build the base image: {0}")]
-    Engine(#[from] Error),
-    /// mmdebstrap failed.
-    #[error(
-        "mmdebstrap could not build the base image ({status}): {said}\nCheck that this machine reaches its Debian mirror, then try again"
-    )]
-    Mmdebstrap {
-        /// How it ended.
-        status: String,
-        /// The last lines that it wrote.
-        said: String,
-    },
-    /// Neither way works.
-    #[error(
-        "the base image could not be built from {from}: {why}\nWhere no image registry can be reached, install \
-         Debian's own tool and try again: `sudo apt-get install mmdebstrap`"
-    )]
-    NoRegistry {
-        /// The Dockerfile's base.
-        from: &'static str,
-        /// What the engine said.
-        why: String,
-    },
 }
 
 const PACKAGES: &str = include_str!("../../images/base/packages");
@@ -126,39 +92,13 @@ async fn with_mmdebstrap(engine: &Engine, progress: &(dyn Fn(&str) + Send + Sync
 }
 
 async fn with_dockerfile(engine: &Engine, progress: &(dyn Fn(&str) + Send + Sync)) -> Result<(), BuildError> {
-    let options = BuildImageOptionsBuilder::new()
-        .dockerfile("Dockerfile")
-        .t(&base_tag())
-        .rm(true)
-        .forcerm(true)
-        .labels(&[(RECIPE.to_owned(), recipe())].into())
-        .version(BuilderVersion::BuilderV1)
-        .build();
-    let context = context().map_err(Error::from)?;
-    let docker = engine.docker.clone().with_timeout(PATIENCE);
-    let mut build = Box::pin(docker.build_image(options, None, Some(body_full(context.into()))));
-    while let Some(step) = build.next().await {
-        match step {
-            Ok(info) => {
-                if let Some(line) = info.stream.as_deref().map(str::trim).filter(|line| line.starts_with("Step")) {
-                    progress(line);
-                }
-            }
-            Err(error) => return Err(BuildError::NoRegistry { from: FROM, why: error.to_string() }),
-        }
-    }
-    Ok(())
-}
-
-fn context() -> std::io::Result<Vec<u8>> {
-    let mut archive = tar::Builder::new(Vec::new());
-    for (name, content) in [("Dockerfile", DOCKERFILE), ("packages", PACKAGES)] {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(content.len() as u64);
-        header.set_mode(0o644);
-        archive.append_data(&mut header, name, content.as_bytes())?;
-    }
-    archive.into_inner()
+    let tag = base_tag();
+    let files = [("Dockerfile", DOCKERFILE), ("packages", PACKAGES)];
+    let context = dockerfile::of_files(&files).map_err(Error::from)?;
+    let build =
+        dockerfile::Build { tag: &tag, recipe: recipe(), arguments: HashMap::new(), network: true, patience: PATIENCE };
+    let built = dockerfile::build(engine, build, context, progress).await;
+    built.map_err(|error| BuildError::NoRegistry { from: FROM, why: error.to_string() })
 }
 
 #[cfg(test)]

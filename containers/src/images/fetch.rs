@@ -1,0 +1,257 @@
+//! Claude Code's program, fetched on the host by the owner's own pip or npm, which
+//! know their index, mirror and proxy. It is worth nothing until its hash is right.
+
+use std::{
+    fs, io,
+    io::Read,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use sha2::{Digest, Sha256};
+use tokio::process::Command;
+
+/// The version of Claude Code that this Doorward was made for.
+pub const CLAUDE_VERSION: &str = "2.1.330";
+
+/// The release of the Python package that carries it.
+const WHEEL: &str = "claude-agent-sdk==0.2.187";
+
+/// The SHA-256 of its program, as PyPI and npm both give it.
+const PINNED: [(&str, &str, &str); 2] = [
+    ("x86_64", "x64", "f390eaa0814e6a1bff74cbb47acb74cb9c89d30ced809fe0af5af00c7bfe8ebb"),
+    ("aarch64", "arm64", "6016f90cac783e367fb1aa97c768a2efb94a0128a5b46b70fb3d8fcbbd9dd444"),
+];
+
+/// Claude Code could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// There is none for this machine.
+    #[error("there is no Claude Code for {0}; x86_64 and aarch64 are what it is made for")]
+    NoProgram(&'static str),
+    /// Nothing to fetch it with.
+    #[error(
+        "Claude Code is fetched with pip or npm, and neither is here. Install one and try again: \
+         `sudo apt-get install python3-pip`"
+    )]
+    NoClient,
+    /// They failed.
+    #[error(
+        "Claude Code {CLAUDE_VERSION} could not be fetched.\n{said}\nCheck that this machine reaches its package \
+         index, then try again"
+    )]
+    Failed {
+        /// Each client with its last lines.
+        said: String,
+    },
+    /// The disk is full.
+    #[error("the disk that holds {path} is full; fetching Claude Code takes about 1 GB there, and is tried again by the same command", path = path.display())]
+    NoSpace {
+        /// Where it was to be put.
+        path: PathBuf,
+    },
+    /// It is something else.
+    #[error(
+        "what {client} gave as Claude Code {CLAUDE_VERSION} is not what this Doorward was made for, so nothing was \
+         built: its SHA-256 is {found}, and should be {wanted}. A mirror or somebody on the way may have changed it; \
+         try another index"
+    )]
+    WrongHash {
+        /// Who gave it.
+        client: &'static str,
+        /// What came.
+        found: String,
+        /// What should have come.
+        wanted: &'static str,
+    },
+    /// It could not be read.
+    #[error("{path} cannot be read: {source}", path = path.display())]
+    Io {
+        /// What.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// One way to fetch it.
+struct Client {
+    name: &'static str,
+    /// The program, and what makes it the client.
+    command: Vec<String>,
+    /// What makes it fetch and unpack, into the folder that is added.
+    fetch: Vec<String>,
+    /// Where in that folder the program then is.
+    program: String,
+}
+
+/// The hash that decides what is in the image.
+pub(super) fn pinned() -> &'static str {
+    PINNED.iter().find(|(arch, ..)| *arch == std::env::consts::ARCH).map_or("", |(_, _, hash)| hash)
+}
+
+/// Fetches it below `staging`, and gives its path there once its hash is right.
+pub(super) async fn claude(staging: &Path, progress: &(dyn Fn(&str) + Send + Sync)) -> Result<PathBuf, FetchError> {
+    let arch = std::env::consts::ARCH;
+    let Some((_, npm, hash)) = PINNED.iter().find(|(name, ..)| *name == arch) else {
+        return Err(FetchError::NoProgram(arch));
+    };
+    let mut clients = Vec::new();
+    for client in clients_for(npm) {
+        if works(&client).await && !clients.iter().any(|other: &Client| other.name == client.name) {
+            clients.push(client);
+        }
+    }
+    with(&clients, staging, hash, progress).await
+}
+
+fn clients_for(npm: &str) -> Vec<Client> {
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let pip = |command: &[&str]| Client {
+        name: "pip",
+        command: words(command),
+        // Wheels run nothing when they are unpacked.
+        fetch: words(&[
+            "install",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--no-compile",
+            "--no-input",
+            "--progress-bar=off",
+            "--disable-pip-version-check",
+            WHEEL,
+            "--target",
+        ]),
+        program: "claude_agent_sdk/_bundled/claude".to_owned(),
+    };
+    let package = format!("@anthropic-ai/claude-code-linux-{npm}");
+    let npm = Client {
+        name: "npm",
+        command: words(&["npm"]),
+        fetch: words(&[
+            "install",
+            "--ignore-scripts",
+            "--no-save",
+            "--no-audit",
+            "--no-fund",
+            &format!("{package}@{CLAUDE_VERSION}"),
+            "--prefix",
+        ]),
+        program: format!("node_modules/{package}/claude"),
+    };
+    vec![pip(&["python3", "-m", "pip"]), pip(&["pip3"]), pip(&["pip"]), npm]
+}
+
+async fn works(client: &Client) -> bool {
+    let version = Command::new(&client.command[0]).args(&client.command[1..]).arg("--version").output().await;
+    version.is_ok_and(|run| run.status.success())
+}
+
+async fn with(
+    clients: &[Client],
+    staging: &Path,
+    wanted: &'static str,
+    progress: &(dyn Fn(&str) + Send + Sync),
+) -> Result<PathBuf, FetchError> {
+    let mut said = Vec::new();
+    for client in clients {
+        progress(&format!("fetching Claude Code {CLAUDE_VERSION} with {} (about 170 MB)", client.name));
+        let folder = staging.join(client.name);
+        if let Err(why) = run(client, staging, &folder).await {
+            if why.contains("No space left") || why.contains("ENOSPC") {
+                return Err(FetchError::NoSpace { path: staging.to_owned() });
+            }
+            progress(&format!("{} could not fetch it", client.name));
+            said.push(format!("{} said: {why}", client.name));
+            continue;
+        }
+        progress("checking it");
+        let path = folder.join(&client.program);
+        let found = hash(path.clone()).await.map_err(|source| FetchError::Io { path: path.clone(), source })?;
+        if found != wanted {
+            return Err(FetchError::WrongHash { client: client.name, found, wanted });
+        }
+        return Ok(path);
+    }
+    if said.is_empty() { Err(FetchError::NoClient) } else { Err(FetchError::Failed { said: said.join("\n") }) }
+}
+
+/// What is kept on the way is kept in `staging` too, which goes when all is done.
+async fn run(client: &Client, staging: &Path, folder: &Path) -> Result<(), String> {
+    let run = Command::new(&client.command[0])
+        .args(&client.command[1..])
+        .args(&client.fetch)
+        .arg(folder)
+        .env("TMPDIR", staging)
+        .current_dir(staging)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .map_err(|error| error.to_string())?;
+    if run.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&run.stderr);
+    let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let tail = &lines[lines.len().saturating_sub(6)..];
+    Err(if tail.is_empty() { run.status.to_string() } else { tail.join("\n") })
+}
+
+async fn hash(path: PathBuf) -> io::Result<String> {
+    let hashed = tokio::task::spawn_blocking(move || {
+        let (mut file, mut digest) = (fs::File::open(path)?, Sha256::new());
+        let mut chunk = vec![0; 1 << 20];
+        while let count @ 1.. = file.read(&mut chunk)? {
+            digest.update(&chunk[..count]);
+        }
+        Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    });
+    hashed.await.map_err(io::Error::other)?
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// The SHA-256 of nothing.
+    const OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    /// A client that is a line of shell; `$1` is the folder.
+    fn client(name: &'static str, script: &str) -> Client {
+        let command = ["sh", "-c", script, name].map(str::to_owned).to_vec();
+        Client { name, command, fetch: Vec::new(), program: "claude".to_owned() }
+    }
+
+    async fn fetch(clients: &[Client]) -> Result<PathBuf, FetchError> {
+        let staging = tempfile::tempdir().unwrap();
+        with(clients, staging.path(), OF_NOTHING, &|_| ()).await
+    }
+
+    #[tokio::test]
+    async fn the_first_client_that_gives_the_right_thing_is_enough() {
+        let broken = client("pip", "echo no matching distribution >&2; exit 1");
+        let good = client("npm", "mkdir \"$1\" && : > \"$1/claude\"");
+        assert!(fetch(&[broken, good]).await.unwrap().ends_with("npm/claude"));
+    }
+
+    #[tokio::test]
+    async fn what_goes_wrong_is_told_with_what_to_do() {
+        let other = client("pip", "mkdir \"$1\" && echo x > \"$1/claude\"");
+        let never = client("npm", "echo another client must not make up for a wrong hash >&2; exit 1");
+        let full = client("pip", "echo \"OSError: [Errno 28] No space left on device\" >&2; exit 1");
+        let offline = client("pip", "echo Temporary failure in name resolution >&2; exit 1");
+        let empty = client("pip", "mkdir \"$1\"");
+        for (clients, wanted) in [
+            (vec![], "apt-get install python3-pip"),
+            (vec![other, never], "pip gave"),
+            (vec![full], "is full"),
+            (vec![offline], "name resolution\nCheck that"),
+            (vec![empty], "cannot be read"),
+        ] {
+            let error = fetch(&clients).await.unwrap_err().to_string();
+            assert!(error.contains(wanted), "{error}");
+        }
+    }
+}
