@@ -10,6 +10,7 @@ mod check;
 mod command;
 mod credential;
 mod oauth;
+mod group;
 mod place;
 mod problem;
 mod secret;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use policies::HostName;
 
 pub use credential::{Credential, CredentialHost, Shape};
+pub use group::{Agent, GroupLimits, GroupSettings};
 pub use oauth::OAuth;
 pub use problem::{ConfigProblem, ConfigProblems};
 pub use secret::{SecretSource, SecretUnreadable};

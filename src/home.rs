@@ -127,6 +127,7 @@ impl Home {
             }
         }
         create_private_dir(&self.policies_dir())?;
+        create_private_dir(&self.groups_dir())?;
         create_private_dir(&self.data)?;
         for below in
             ["groups", "agents", "inbox", "global", "channels", "run", "run/doors", "run/sandboxes", "run/guest"]
@@ -159,6 +160,16 @@ impl Home {
     /// Denials that no group can relax. Optional. (No group can be called `base`.)
     pub fn base_policy_file(&self) -> PathBuf {
         self.policies_dir().join("base.toml")
+    }
+
+    /// One file per group, beside the policies: its agent, image and limits.
+    pub fn groups_dir(&self) -> PathBuf {
+        self.config.join("groups")
+    }
+
+    /// What runs in a group's sandboxes.
+    pub fn group_file(&self, group: &GroupName) -> PathBuf {
+        self.groups_dir().join(format!("{group}.toml"))
     }
 
     /// Everything that is not configuration.

@@ -28,6 +28,7 @@ pub mod channels;
 
 pub mod gateway;
 
+pub mod claude;
 pub mod sandboxes;
 
 pub mod pipeline;

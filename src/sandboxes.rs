@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use containers::images;
 use containers::protocol::{Agent, FromGuest, ToGuest};
 use containers::{Engine, Folders, Sandbox, SandboxLost, SandboxSpec, SandboxUser, StartError, Weakening};
 use policies::GroupName;
 
-use crate::config::{self, Config};
+use crate::claude::{self, NoKey};
+use crate::config::{self, Config, ConfigError, GroupSettings};
 use crate::gateway::{Gateway, GatewayError, OpenDoor};
 use crate::home::Home;
 
@@ -21,7 +23,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Starts sandboxes on the engine.
 pub struct Sandboxes {
     home: Home,
-    config: config::Engine,
+    config: Config,
     gateway: Arc<Gateway>,
     engine: Engine,
     installation: String,
@@ -32,6 +34,7 @@ pub struct Sandboxes {
 ///
 /// Dropped without [`LiveSandbox::stop`] it ends in the same order: the door first.
 pub struct LiveSandbox {
+    agent: Agent,
     door: OpenDoor,
     sandbox: Sandbox,
     folders: OwnFolders,
@@ -46,6 +49,12 @@ struct OwnFolders {
 /// Why a sandbox does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
+    /// The group's own file.
+    #[error(transparent)]
+    Settings(#[from] ConfigError),
+    /// Its agent would hold no key.
+    #[error(transparent)]
+    NoKey(#[from] NoKey),
     /// A folder on the host.
     #[error("the sandbox's folder {path} cannot be made ready: {error}", path = path.display())]
     Folder {
@@ -77,7 +86,7 @@ impl Sandboxes {
         let guest_dir = home.guest_dir();
         let guest =
             containers::guest::install(&guest_dir).map_err(|error| SandboxError::Folder { path: guest_dir, error })?;
-        Ok(Sandboxes { home: home.clone(), config: config.engine.clone(), gateway, engine, installation, guest })
+        Ok(Sandboxes { home: home.clone(), config: config.clone(), gateway, engine, installation, guest })
     }
 
     /// The engine they run on.
@@ -89,19 +98,29 @@ impl Sandboxes {
     /// prompts. `resume` is the session to go on with, if the agent has sessions.
     pub async fn start(&self, group: &GroupName, resume: Option<String>) -> Result<LiveSandbox, SandboxError> {
         let _ = resume;
-        self.start_as(group, Agent::Shell, Weakening::None).await
+        let settings = GroupSettings::load(&self.home, group)?;
+        let agent = match &settings.agent {
+            config::Agent::Shell => Agent::Shell,
+            config::Agent::Claude { model } => {
+                claude::check_key(group, &self.gateway.policy(group), &self.config)?;
+                Agent::Claude { model: model.clone(), resume }
+            }
+        };
+        self.start_as(group, agent, &settings, Weakening::None).await
     }
 
-    /// The same with no agent but the shell, for `exec` and the drill; `weakening` is
-    /// a deliberate hole.
+    /// The same sandbox with no agent but the shell, for `exec` and the drill;
+    /// `weakening` is a deliberate hole.
     pub async fn start_shell(&self, group: &GroupName, weakening: Weakening) -> Result<LiveSandbox, SandboxError> {
-        self.start_as(group, Agent::Shell, weakening).await
+        let settings = GroupSettings::load(&self.home, group)?;
+        self.start_as(group, Agent::Shell, &settings, weakening).await
     }
 
     async fn start_as(
         &self,
         group: &GroupName,
         agent: Agent,
+        settings: &GroupSettings,
         weakening: Weakening,
     ) -> Result<LiveSandbox, SandboxError> {
         let identity = crate::gateway::new_identity(group);
@@ -113,10 +132,10 @@ impl Sandboxes {
         make_folder(&folders.other, 0o700)?;
         let policy = self.gateway.policy_handle(group);
         let door = self.gateway.open_door_as(identity, &folders.door.join("door.sock"), policy)?;
-        let spec = self.spec(group, agent, &id, &folders, &door, weakening)?;
+        let spec = SandboxSpec { agent, weakening, ..self.spec(group, settings, &id, &folders, &door)? };
         let sandbox = Sandbox::start(&self.engine, &spec).await?;
         tracing::info!(sandbox.id = %id, sandbox.group = %group, "Sandbox started");
-        Ok(LiveSandbox { sandbox, door, folders })
+        Ok(LiveSandbox { agent: spec.agent, sandbox, door, folders })
     }
 
     /// Removes the containers and door folders that a dead daemon left behind.
@@ -134,11 +153,10 @@ impl Sandboxes {
     fn spec(
         &self,
         group: &GroupName,
-        agent: Agent,
+        settings: &GroupSettings,
         id: &str,
         own: &OwnFolders,
         door: &OpenDoor,
-        weakening: Weakening,
     ) -> Result<SandboxSpec, SandboxError> {
         let user = self.engine.sandbox_user();
         let folders = Folders {
@@ -151,9 +169,9 @@ impl Sandboxes {
             installation: self.installation.clone(),
             group: group.to_string(),
             id: id.to_owned(),
-            agent,
-            image: self.config.image.clone().unwrap_or_else(containers::images::base_tag),
-            runtime: self.config.runtime.clone(),
+            agent: Agent::Shell,
+            image: image(settings, &self.config.engine),
+            runtime: self.config.engine.runtime.clone(),
             user,
             folders,
             door: own.door.clone(),
@@ -161,13 +179,8 @@ impl Sandboxes {
             ca: door.ca_pem().to_owned(),
             ca_bundle: own.other.join("ca-certificates.crt"),
             environment: door.environment().to_vec(),
-            limits: containers::Limits {
-                pids: i64::from(self.config.pids),
-                memory: i64::try_from(self.config.memory).unwrap_or(i64::MAX),
-                cpus: self.config.cpus,
-                ..containers::Limits::default()
-            },
-            weakening,
+            limits: limits(&settings.limits, &self.config.engine),
+            weakening: Weakening::None,
         })
     }
 
@@ -204,6 +217,11 @@ impl LiveSandbox {
         self.door.set_run(run);
     }
 
+    /// Who answers in it.
+    pub fn agent(&self) -> &Agent {
+        &self.agent
+    }
+
     /// The engine's id of the container.
     pub fn container_id(&self) -> &str {
         self.sandbox.container_id()
@@ -221,7 +239,7 @@ impl LiveSandbox {
 
     /// Shuts the door first, then ends the agent.
     pub async fn stop(self) {
-        let LiveSandbox { sandbox, door, folders } = self;
+        let LiveSandbox { sandbox, door, folders, .. } = self;
         door.close();
         sandbox.stop(GRACE).await;
         drop(folders);
@@ -232,6 +250,25 @@ impl Drop for OwnFolders {
     fn drop(&mut self) {
         remove_folder(&self.door);
         remove_folder(&self.other);
+    }
+}
+
+/// The image of a group's sandboxes.
+pub fn image(settings: &GroupSettings, engine: &config::Engine) -> String {
+    let own = || match settings.agent {
+        config::Agent::Shell => engine.image.clone().unwrap_or_else(images::base_tag),
+        config::Agent::Claude { .. } => images::claude_tag(),
+    };
+    settings.image.clone().unwrap_or_else(own)
+}
+
+fn limits(group: &config::GroupLimits, engine: &config::Engine) -> containers::Limits {
+    let usual = containers::Limits::default();
+    containers::Limits {
+        pids: i64::from(group.pids.unwrap_or(engine.pids)),
+        memory: i64::try_from(group.memory.unwrap_or(engine.memory)).unwrap_or(i64::MAX),
+        cpus: group.cpus.unwrap_or(engine.cpus),
+        open_files: group.open_files.map_or(usual.open_files, i64::from),
     }
 }
 

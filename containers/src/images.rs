@@ -11,10 +11,12 @@ mod claude;
 mod dockerfile;
 mod fetch;
 mod stream;
+mod trial;
 
 pub use base::{ImageId, base_tag, build_base};
 pub use claude::{build_claude, claude_tag};
 pub use fetch::{CLAUDE_VERSION, FetchError};
+pub use trial::{TrialError, try_out};
 
 /// Every image of Doorward's own carries the hash of its recipe under this label.
 pub(crate) const RECIPE: &str = "doorward.recipe";
@@ -73,6 +75,17 @@ pub enum BuildError {
 impl From<Error> for BuildError {
     fn from(error: Error) -> Self {
         if error.to_string().to_lowercase().contains("no space left") { Self::NoSpace } else { Self::Engine(error) }
+    }
+}
+
+/// How an image that is not there comes to be there.
+pub fn how_to_get(image: &str) -> &'static str {
+    if image == claude_tag() {
+        "doorward image build claude"
+    } else if image == base_tag() {
+        "doorward image build"
+    } else {
+        "build or pull it with the container engine, or name another image"
     }
 }
 

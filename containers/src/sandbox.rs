@@ -45,9 +45,7 @@ pub struct Sandbox {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// No such image.
-    #[error(
-        "the image {image} is not there. `doorward up` builds the base image; any other must be built or pulled first"
-    )]
+    #[error("the image {image} is not there. To get it: {how}", how = crate::images::how_to_get(.image))]
     ImageMissing {
         /// As the spec names it.
         image: String,

@@ -11,6 +11,7 @@ use policies::GroupName;
 
 use super::{Failure, group, reach, refused, show, up, usage};
 use crate::channels::terminal::CHANNEL;
+use crate::config::{Agent, GroupSettings};
 use crate::home::Home;
 use crate::store::{Group, NewGroup, Store};
 
@@ -49,12 +50,14 @@ pub struct ChatArgs {
 pub(super) async fn run(home: &Home, args: ChatArgs) -> Result<ExitCode, Failure> {
     let message = one_message(&args)?;
     let group = find_or_make(home, args.group.as_ref())?;
+    // What is wrong with its file is told by the sandbox that does not start.
+    let agent = GroupSettings::load(home, &group.name).unwrap_or_default().agent.to_string();
     let mut reached = reach::daemon(home).await?;
     let talk = async {
         let mut conversation = Conversation::open(reached.client().await?, &group, args.json).await?;
         match &message {
             Some(text) => conversation.once(text).await,
-            None => terminal::talk(&mut conversation, &group).await,
+            None => terminal::talk(&mut conversation, &group, &agent).await,
         }
     };
     let done = tokio::select! {
@@ -116,8 +119,8 @@ fn find_or_make(home: &Home, wanted: Option<&GroupName>) -> Result<Group, Failur
 
 fn make_main(home: &Home, store: &Store) -> Result<Group, Failure> {
     let name = GroupName::parse("main").map_err(|why| usage(anyhow!(why)))?;
-    let new = NewGroup { name: &name, channel: CHANNEL, chat: name.as_str(), agent: "shell", is_main: true };
-    let group = group::register(home, store, &new)?.map_err(refused)?;
+    let new = NewGroup { name: &name, channel: CHANNEL, chat: name.as_str(), is_main: true };
+    let group = group::register(home, store, &new, &Agent::Shell)?.map_err(refused)?;
     show::aside(&format!(
         "There was no group yet, so Doorward made your main one, `main`. Its agent is a plain shell: what you\n\
          write is a command, its output is the answer. It can reach nothing yet; {} says what it may.",

@@ -1,22 +1,21 @@
 //! `doorward group`: registers chats as groups, lists and forgets them.
 
+mod files;
+
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use policies::GroupName;
 
 use super::{Failure, refused, show, stop, usage};
 use crate::channels::terminal;
-use crate::config;
+use crate::config::{self, Agent, GroupSettings};
 use crate::home::{Home, create_private_dir};
 use crate::store::{AddGroupError, Group, NewGroup, Store, StoreError};
 
 /// The channels that a group's messages can come from.
 const CHANNELS: [&str; 2] = [terminal::CHANNEL, config::WHATSAPP];
-
-/// The agents that a group can have.
-const AGENTS: [&str; 1] = ["shell"];
 
 /// Register, list and remove groups.
 ///
@@ -62,8 +61,9 @@ struct AddArgs {
     /// This is the owner's own chat, where the owner administers (there is one)
     #[arg(long)]
     main: bool,
-    /// Who answers: `shell` takes each message as a command, its output is the reply
-    #[arg(long, default_value = "shell", value_parser = AGENTS)]
+    /// Who answers: `claude` is Claude Code, `shell` takes each message as a command and
+    /// its output is the reply
+    #[arg(long, default_value = "shell", value_parser = Agent::NAMES)]
     agent: String,
     /// Where its messages come from
     #[arg(long, default_value = terminal::CHANNEL, value_parser = CHANNELS)]
@@ -89,15 +89,21 @@ pub(super) fn open_store(home: &Home) -> anyhow::Result<Store> {
     Ok(Store::open(&home.main_db())?)
 }
 
-/// Registers a group with its folder and a policy file that allows nothing.
-pub(super) fn register(home: &Home, store: &Store, new: &NewGroup<'_>) -> anyhow::Result<Result<Group, AddGroupError>> {
+/// Registers a group with its folder, a file that says who answers, and a policy file
+/// that allows nothing but what its agent thinks with.
+pub(super) fn register(
+    home: &Home,
+    store: &Store,
+    new: &NewGroup<'_>,
+    agent: &Agent,
+) -> anyhow::Result<Result<Group, AddGroupError>> {
     let group = match store.add_group(new) {
         Ok(group) => group,
         Err(error) => return Ok(Err(error)),
     };
     let made = create_private_dir(&home.group_dir(new.name))
         .map_err(anyhow::Error::from)
-        .and_then(|()| write_example_policy(home, new.name));
+        .and_then(|()| files::write(home, new.name, agent));
     if let Err(error) = made {
         // Half a group would be worse than none.
         store.remove_group(new.name)?;
@@ -117,18 +123,31 @@ fn add(home: &Home, args: &AddArgs) -> Result<ExitCode, Failure> {
         name: &args.name,
         channel: &args.channel,
         chat: args.chat.as_deref().unwrap_or(args.name.as_str()),
-        agent: &args.agent,
         is_main: args.main,
     };
-    let group = register(home, &store, &new)?.map_err(refused)?;
-    let name = &group.name;
-    show::line(&format!(
-        "Group {name} is there. Its agent works in {folder} and can reach nothing yet.\n\
-         Next:\n  doorward chat --group {name}\n  edit {policy}   (what it may reach; read again when you save it)",
-        folder = home.group_dir(name).display(),
-        policy = home.policy_file(name).display(),
-    ))?;
+    let agent = Agent::parse(&args.agent).map_err(|why| usage(anyhow!(why)))?;
+    let group = register(home, &store, &new, &agent)?.map_err(refused)?;
+    show::line(&next_steps(home, &group.name, &agent))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn next_steps(home: &Home, name: &GroupName, agent: &Agent) -> String {
+    let (folder, policy) = (home.group_dir(name), home.policy_file(name));
+    let (reach, first) = match agent {
+        Agent::Shell => ("nothing yet", String::new()),
+        Agent::Claude { .. } => (
+            "nothing yet but Claude",
+            "\n  doorward image build claude   (once)\
+             \n  give it a key: docs/agents.md; `doorward doctor` says what is missing"
+                .to_owned(),
+        ),
+    };
+    format!(
+        "Group {name} is there. Its agent works in {folder} and can reach {reach}.\nNext:{first}\n  \
+         doorward chat --group {name}\n  edit {policy}   (what it may reach; read again when you save it)",
+        folder = folder.display(),
+        policy = policy.display(),
+    )
 }
 
 fn list(home: &Home, json: bool) -> Result<ExitCode, Failure> {
@@ -138,16 +157,21 @@ fn list(home: &Home, json: bool) -> Result<ExitCode, Failure> {
     } else if groups.is_empty() {
         show::line("There is no group yet. `doorward chat` makes the first one, `doorward group add NAME` another.")?;
     } else {
-        let rows: Vec<Vec<String>> = groups.iter().map(row).collect();
+        let rows: Vec<Vec<String>> = groups.iter().map(|group| row(home, group)).collect();
         show::line(&show::table(&["group", "main", "channel", "chat", "agent"], &rows))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn row(group: &Group) -> Vec<String> {
+/// `?` where the group's file is wrong; `doorward doctor` says how.
+fn agent(home: &Home, group: &Group) -> &'static str {
+    GroupSettings::load(home, &group.name).map_or("?", |settings| settings.agent.name())
+}
+
+fn row(home: &Home, group: &Group) -> Vec<String> {
     let main = if group.is_main { "yes" } else { "" };
     let chat = show::visible(&group.chat);
-    vec![group.name.to_string(), main.to_owned(), group.channel.clone(), chat, group.agent.clone()]
+    vec![group.name.to_string(), main.to_owned(), group.channel.clone(), chat, agent(home, group).to_owned()]
 }
 
 fn described(home: &Home, group: &Group) -> serde_json::Value {
@@ -156,10 +180,11 @@ fn described(home: &Home, group: &Group) -> serde_json::Value {
         "main": group.is_main,
         "channel": group.channel,
         "chat": group.chat,
-        "agent": group.agent,
+        "agent": agent(home, group),
         "created_at_ms": group.created_at,
         "folder": home.group_dir(&group.name),
         "policy": home.policy_file(&group.name),
+        "settings": home.group_file(&group.name),
     })
 }
 
@@ -176,8 +201,9 @@ async fn remove(home: &Home, name: &GroupName, yes: bool) -> Result<ExitCode, Fa
     store.remove_group(name)?;
     stop::stop(home, name).await?;
     show::line(&format!(
-        "Group {name} is forgotten, with its messages. These stay, and are yours to delete:\n  {}\n  {}",
+        "Group {name} is forgotten, with its messages. These stay, and are yours to delete:\n  {}\n  {}\n  {}",
         home.group_dir(name).display(),
+        home.group_file(name).display(),
         home.policy_file(name).display(),
     ))?;
     Ok(ExitCode::SUCCESS)
@@ -192,67 +218,4 @@ fn confirmed(name: &GroupName) -> Result<bool, Failure> {
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
-}
-
-/// An old file of the same name stays in force: its owner wrote it.
-fn write_example_policy(home: &Home, name: &GroupName) -> anyhow::Result<()> {
-    let path = home.policy_file(name);
-    if path.exists() {
-        show::aside(&format!("{} was there already and is in force.", path.display()));
-        return Ok(());
-    }
-    std::fs::write(&path, example_policy(name)).with_context(|| format!("cannot write {}", path.display()))
-}
-
-fn example_policy(name: &GroupName) -> String {
-    format!(
-        "\
-# What the group {name} may reach. It is read again whenever you save it.
-# What no rule names is refused; this file names nothing yet.
-#
-# A preset that ships with Doorward:
-# use = [\"git-read\"]
-#
-# [[allow]]
-# host = \"example.org\"
-# access = \"read\"                      # GET, HEAD, OPTIONS
-#
-# [[allow]]
-# host = \"api.github.com\"
-# do = [\"GET /repos/me/**\", \"POST /repos/me/notes/issues\"]
-#
-# [[deny]]                             # deny beats allow, wherever it stands
-# host = \"api.github.com\"
-# do = [\"* /gists/**\"]
-# why = \"gists are an upload channel\"
-#
-# Try it:  doorward policy check {name}
-#          doorward policy explain {name} GET https://example.org/
-"
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use policies::{Policy, Source};
-
-    use super::*;
-
-    /// The example must say nothing as it stands, and be right once uncommented.
-    #[test]
-    fn the_example_policy_allows_nothing_and_is_correct() {
-        let name = GroupName::parse("family").unwrap();
-        let text = example_policy(&name);
-        let compile = |text: String| {
-            Policy::compile(&name, &Source { name: "policies/family.toml".into(), text }, None).map(|it| it.policy)
-        };
-        assert_eq!(compile(text.clone()).unwrap().rules().count(), 0);
-        let code = text
-            .lines()
-            .filter_map(|line| line.strip_prefix("# "))
-            .filter(|line| line.starts_with('[') || line.contains(" = "));
-        let uncommented = code.collect::<Vec<_>>().join("\n");
-        assert!(compile(uncommented).unwrap().rules().count() >= 3);
-    }
 }

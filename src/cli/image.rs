@@ -3,18 +3,22 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use containers::{Engine, images};
+use anyhow::anyhow;
+use containers::Engine;
+use containers::images::{self, BuildError, ImageId};
 
-use super::{Failure, environment, show};
+use super::{Failure, environment, show, up};
 use crate::config::Config;
 use crate::home::Home;
 
-/// Build or list the images that sandboxes run.
+/// Build, list or try the images that sandboxes run.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  doorward image build     build the base image; a minute, and again only when its recipe changes
-  doorward image list      what is there")]
+  doorward image build            the base image; a minute, and again only when its recipe changes
+  doorward image build claude     the image with Claude Code, which pip or npm fetches (about 170 MB)
+  doorward image list             what is there
+  doorward image check            start each one and see whether what is in it runs")]
 pub struct ImageArgs {
     #[command(subcommand)]
     command: ImageCommand,
@@ -22,27 +26,37 @@ pub struct ImageArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum ImageCommand {
-    /// Build the base image, unless it is there
-    Build,
+    /// Build an image, unless it is there
+    Build {
+        /// Which
+        #[arg(default_value = "base", value_parser = NAMES)]
+        name: String,
+    },
     /// Show the images that were built for Doorward
     List {
         /// One line of JSON each
         #[arg(long)]
         json: bool,
     },
+    /// Tell which images are there, which are of another version, and whether they work
+    Check,
 }
+
+/// Doorward's own images.
+const NAMES: [&str; 2] = ["base", "claude"];
 
 /// Runs the command.
 pub(super) async fn run(home: &Home, args: ImageArgs) -> Result<ExitCode, Failure> {
     let config = Config::load(home)?;
     let engine = Engine::connect(config.engine.host.as_deref()).await.map_err(environment)?;
     match args.command {
-        ImageCommand::Build => {
-            let image = build(&engine).await?;
+        ImageCommand::Build { name } => {
+            let image = build(home, &engine, &name).await?;
             let what = if image.built { "was built" } else { "is there already" };
-            show::line(&format!("The base image {} {what}.", image.tag))?;
+            show::line(&format!("The {name} image {} {what}.", image.tag))?;
         }
         ImageCommand::List { json } => list(&engine, json).await?,
+        ImageCommand::Check => return check(home, &engine).await,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -51,24 +65,43 @@ pub(super) async fn run(home: &Home, args: ImageArgs) -> Result<ExitCode, Failur
 pub(super) async fn ensure_base(engine: &Engine) -> Result<(), Failure> {
     if !images::exists(engine, &images::base_tag()).await.map_err(environment)? {
         show::aside("The base image for sandboxes is not there yet, so it is built first. This happens once.");
-        build(engine).await?;
+        images::build_base(engine, &progress()).await.map_err(environment)?;
     }
     Ok(())
 }
 
-async fn build(engine: &Engine) -> Result<images::ImageId, Failure> {
+/// Each step with the seconds since the beginning.
+fn progress() -> impl Fn(&str) + Send + Sync {
     let started = Instant::now();
-    let progress =
-        |step: &str| show::aside(&format!("  {:>3} s  {}", started.elapsed().as_secs(), show::visible(step)));
-    images::build_base(engine, &progress).await.map_err(environment)
+    move |step: &str| show::aside(&format!("  {:>3} s  {}", started.elapsed().as_secs(), show::visible(step)))
+}
+
+async fn build(home: &Home, engine: &Engine, name: &str) -> Result<ImageId, Failure> {
+    home.prepare()?;
+    // Removed with all that is in it, whether the build ends well, badly or is broken off.
+    let staging = tempfile::tempdir_in(home.run_dir())?;
+    let built = async {
+        match name {
+            "claude" => images::build_claude(engine, staging.path(), &progress()).await,
+            _ => images::build_base(engine, &progress()).await,
+        }
+    };
+    tokio::select! {
+        built = built => built.map_err(|error: BuildError| environment(error)),
+        () = up::interrupted() => Err(environment(anyhow!("the build was interrupted; nothing of it is left"))),
+    }
+}
+
+fn tag(name: &str) -> String {
+    if name == "claude" { images::claude_tag() } else { images::base_tag() }
 }
 
 async fn list(engine: &Engine, json: bool) -> Result<(), Failure> {
-    let current = images::base_tag();
+    let current = NAMES.map(tag);
     let found = images::list(engine).await.map_err(environment)?;
     if json {
         for image in &found {
-            let in_use = image.tags.contains(&current);
+            let in_use = image.tags.iter().any(|tag| current.contains(tag));
             show::json(
                 &serde_json::json!({ "id": image.id, "tags": image.tags, "bytes": image.size, "current": in_use }),
             )?;
@@ -82,9 +115,61 @@ async fn list(engine: &Engine, json: bool) -> Result<(), Failure> {
     let rows: Vec<Vec<String>> = found
         .iter()
         .map(|image| {
-            let what = if image.tags.contains(&current) { "current" } else { "of another version" };
+            let in_use = image.tags.iter().any(|tag| current.contains(tag));
+            let what = if in_use { "current" } else { "of another version" };
             vec![image.tags.join(", "), format!("{} MB", image.size / 1_000_000), what.to_owned()]
         })
         .collect();
     Ok(show::line(&show::table(&["IMAGE", "SIZE", "RECIPE"], &rows))?)
+}
+
+async fn check(home: &Home, engine: &Engine) -> Result<ExitCode, Failure> {
+    let (mut rows, mut broken) = (Vec::new(), false);
+    for name in NAMES {
+        let tag = tag(name);
+        let (state, what) = if images::exists(engine, &tag).await.map_err(environment)? {
+            match try_out(home, engine, name, &tag).await? {
+                Ok(said) => ("works", said),
+                Err(why) => {
+                    broken = true;
+                    ("broken", why)
+                }
+            }
+        } else {
+            // Nobody needs Claude Code's before a group has it for an agent.
+            broken |= name == "base";
+            ("missing", images::how_to_get(&tag).to_owned())
+        };
+        rows.push(vec![tag, state.to_owned(), show::visible(&what)]);
+    }
+    let current = NAMES.map(tag);
+    for image in images::list(engine).await.map_err(environment)? {
+        for tag in image.tags.into_iter().filter(|tag| !current.contains(tag)) {
+            let what = format!("of another version; docker image rm {tag}");
+            rows.push(vec![tag, "stale".to_owned(), what]);
+        }
+    }
+    show::line(&show::table(&["IMAGE", "STATE", "WHAT"], &rows))?;
+    Ok(ExitCode::from(u8::from(broken)))
+}
+
+/// What the image's main program says its version is; or why that is not to be had.
+async fn try_out(home: &Home, engine: &Engine, name: &str, tag: &str) -> Result<Result<String, String>, Failure> {
+    home.prepare()?;
+    let (command, wanted) = match name {
+        "claude" => ("claude --version", images::CLAUDE_VERSION),
+        _ => ("curl --version | head -n 1", "curl"),
+    };
+    let dir = tempfile::Builder::new().prefix("try").tempdir_in(home.run_dir())?;
+    let installation = home.installation_id()?;
+    let tried = images::try_out(engine, &installation, tag, command, dir.path());
+    let tried = tokio::select! {
+        tried = tried => tried,
+        () = up::interrupted() => return Err(environment(anyhow!("interrupted"))),
+    };
+    Ok(match tried {
+        Ok(said) if said.contains(wanted) => Ok(said.trim().to_owned()),
+        Ok(said) => Err(format!("`{command}` said: {}", said.trim())),
+        Err(error) => Err(error.to_string()),
+    })
 }

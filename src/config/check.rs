@@ -11,6 +11,9 @@ use super::problem::{ConfigProblem, ConfigProblems, Shown};
 use super::{Alarm, Assistant, Channels, Config, Engine, Pinned, Queue, Upstream, Whatsapp, typed, values};
 
 mod credentials;
+mod group;
+
+pub(super) use group::group;
 
 pub(super) fn check(name: &str, text: &str, dir: &Path, file: typed::File) -> Result<Config, ConfigProblems> {
     let mut check = Check { name, text, dir, problems: Vec::new() };
@@ -24,11 +27,7 @@ pub(super) fn check(name: &str, text: &str, dir: &Path, file: typed::File) -> Re
         credentials: check.credentials(&file.credentials),
         canaries: check.canaries(&file.canaries),
     };
-    if check.problems.is_empty() {
-        return Ok(config);
-    }
-    check.problems.sort_by_key(ConfigProblem::offset);
-    Err(ConfigProblems(check.problems))
+    check.finish(config)
 }
 
 struct Check<'a> {
@@ -47,6 +46,14 @@ impl Check<'_> {
         }
     }
 
+    fn finish<T>(mut self, checked: T) -> Result<T, ConfigProblems> {
+        if self.problems.is_empty() {
+            return Ok(checked);
+        }
+        self.problems.sort_by_key(ConfigProblem::offset);
+        Err(ConfigProblems(self.problems))
+    }
+
     fn engine(&mut self, typed: &typed::Engine) -> Engine {
         let usual = Engine::default();
         Engine {
@@ -54,17 +61,18 @@ impl Check<'_> {
             runtime: self.text(&typed.runtime, values::word),
             image: self.text(&typed.image, values::word),
             memory: self.text(&typed.memory, memory).unwrap_or(usual.memory),
-            cpus: self
-                .number(&typed.cpus, |cpus| (0.1..=1024.0).contains(&cpus).then_some(cpus), "from 0.1 to 1024")
-                .unwrap_or(usual.cpus),
-            pids: self
-                .number(
-                    &typed.pids,
-                    |pids| u32::try_from(pids).ok().filter(|pids| (16..=1 << 22).contains(pids)),
-                    "from 16 to 4194304",
-                )
-                .unwrap_or(usual.pids),
+            cpus: self.cpus(&typed.cpus).unwrap_or(usual.cpus),
+            pids: self.pids(&typed.pids).unwrap_or(usual.pids),
         }
+    }
+
+    fn cpus(&mut self, typed: &Option<Spanned<f64>>) -> Option<f64> {
+        self.number(typed, |cpus| (0.1..=1024.0).contains(&cpus).then_some(cpus), "from 0.1 to 1024")
+    }
+
+    fn pids(&mut self, typed: &Option<Spanned<i64>>) -> Option<u32> {
+        let fits = |pids| u32::try_from(pids).ok().filter(|pids| (16..=1 << 22).contains(pids));
+        self.number(typed, fits, "from 16 to 4194304")
     }
 
     fn queue(&mut self, typed: &typed::Queue) -> Queue {

@@ -1,4 +1,4 @@
-//! `doorward.toml` as typed: shapes and spans, nothing checked.
+//! `doorward.toml` and `groups/NAME.toml` as typed: shapes and spans, nothing checked.
 
 use std::collections::BTreeMap;
 
@@ -96,4 +96,22 @@ pub(super) struct OAuth {
     #[serde(default)]
     pub(super) json: bool,
     pub(super) private: Option<Spanned<Vec<Spanned<String>>>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Group {
+    pub(super) agent: Option<Spanned<String>>,
+    pub(super) model: Option<Spanned<String>>,
+    pub(super) image: Option<Spanned<String>>,
+    pub(super) limits: Limits,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Limits {
+    pub(super) memory: Option<Spanned<String>>,
+    pub(super) cpus: Option<Spanned<f64>>,
+    pub(super) pids: Option<Spanned<i64>>,
+    pub(super) open_files: Option<Spanned<i64>>,
 }

@@ -37,7 +37,8 @@ struct Turn {
 impl<'a, S: StartSandbox> Conversation<'a, S> {
     /// Takes these messages on. The run is recorded before the agent hears of them.
     pub(super) fn begin(worker: &'a mut Worker<S>, group: &'a Group, messages: Vec<Message>) -> Result<Self, Broken> {
-        let mut conversation = Conversation { worker, group, form: Form::of(&group.agent), turns: VecDeque::new() };
+        let form = worker.sandbox.as_ref().map_or(Form::Bare, Sandbox::reads);
+        let mut conversation = Conversation { worker, group, form, turns: VecDeque::new() };
         conversation.take_on(messages);
         conversation.next_run()?;
         Ok(conversation)

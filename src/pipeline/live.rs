@@ -6,6 +6,7 @@ use containers::StartError;
 use containers::protocol::{FromGuest, ToGuest};
 use policies::SandboxId;
 
+use super::prompt::Form;
 use super::sandbox::{Lost, Sandbox, StartFailure, StartSandbox};
 use crate::sandboxes::{LiveSandbox, SandboxError, Sandboxes};
 use crate::store::{Group, RunId};
@@ -22,6 +23,10 @@ impl StartSandbox for Arc<Sandboxes> {
 impl Sandbox for LiveSandbox {
     fn id(&self) -> &SandboxId {
         self.door().sandbox_id()
+    }
+
+    fn reads(&self) -> Form {
+        Form::of(self.agent())
     }
 
     async fn send(&mut self, line: &ToGuest) -> Result<(), Lost> {
@@ -47,6 +52,6 @@ fn may_pass(error: &SandboxError) -> bool {
     match error {
         SandboxError::Start(StartError::ImageMissing { .. } | StartError::AttestationFailed { .. }) => false,
         SandboxError::Start(_) | SandboxError::Door(_) | SandboxError::Orphans(_) => true,
-        SandboxError::Folder { .. } => false,
+        SandboxError::Folder { .. } | SandboxError::Settings(_) | SandboxError::NoKey(_) => false,
     }
 }

@@ -13,6 +13,7 @@
 
 use std::fmt::Write as _;
 
+use containers::protocol::Agent;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -41,9 +42,12 @@ pub enum Form {
 }
 
 impl Form {
-    /// Of an agent, by its kind.
-    pub fn of(agent: &str) -> Self {
-        if agent == "shell" { Form::Bare } else { Form::Context }
+    /// Of an agent.
+    pub fn of(agent: &Agent) -> Self {
+        match agent {
+            Agent::Shell => Form::Bare,
+            Agent::Claude { .. } => Form::Context,
+        }
     }
 
     /// Divides what waits into turns. Each ends with a message that calls, and what

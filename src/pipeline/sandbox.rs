@@ -6,6 +6,7 @@ use std::future::Future;
 use containers::protocol::{FromGuest, ToGuest};
 use policies::SandboxId;
 
+use super::prompt::Form;
 use crate::store::{Group, RunId};
 
 /// Starts sandboxes.
@@ -26,6 +27,8 @@ pub trait StartSandbox: Send + Sync + 'static {
 pub trait Sandbox: Send + 'static {
     /// As the log names it.
     fn id(&self) -> &SandboxId;
+    /// How its agent reads.
+    fn reads(&self) -> Form;
     /// Says something to the guest.
     fn send(&mut self, line: &ToGuest) -> impl Future<Output = Result<(), Lost>> + Send;
     /// What the guest says next; `None` once it has ended. Cancel-safe.

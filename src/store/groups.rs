@@ -14,8 +14,6 @@ pub struct Group {
     pub channel: String,
     /// The channel's id of the chat.
     pub chat: String,
-    /// The agent that answers in it.
-    pub agent: String,
     /// Whether the owner administers here.
     pub is_main: bool,
     /// When it was registered.
@@ -31,8 +29,6 @@ pub struct NewGroup<'a> {
     pub channel: &'a str,
     /// The channel's id of the chat.
     pub chat: &'a str,
-    /// The agent that answers in it.
-    pub agent: &'a str,
     /// Whether the owner administers here; there is one such group.
     pub is_main: bool,
 }
@@ -81,14 +77,13 @@ impl Store {
                 name: new.name.clone(),
                 channel: new.channel.to_owned(),
                 chat: new.chat.to_owned(),
-                agent: new.agent.to_owned(),
                 is_main: new.is_main,
                 created_at: now(),
             };
+            // Who answers is said in groups/NAME.toml; the column is from before that.
             let insert =
-                "INSERT INTO groups (name, channel, chat, agent, is_main, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-            let values =
-                params![group.name.as_str(), group.channel, group.chat, group.agent, group.is_main, group.created_at];
+                "INSERT INTO groups (name, channel, chat, agent, is_main, created_at) VALUES (?1, ?2, ?3, '', ?4, ?5)";
+            let values = params![group.name.as_str(), group.channel, group.chat, group.is_main, group.created_at];
             transaction.execute(insert, values).map_err(|error| self.explain(&error))?;
             Ok(group)
         })
@@ -145,17 +140,16 @@ impl Store {
     }
 }
 
-const COLUMNS: &str = "name, channel, chat, agent, is_main, created_at";
-const SELECT: &str = "SELECT name, channel, chat, agent, is_main, created_at FROM groups";
+const COLUMNS: &str = "name, channel, chat, is_main, created_at";
+const SELECT: &str = "SELECT name, channel, chat, is_main, created_at FROM groups";
 
 fn group_from(row: &Row<'_>) -> rusqlite::Result<Group> {
     Ok(Group {
         name: group_name(row, 0)?,
         channel: row.get(1)?,
         chat: row.get(2)?,
-        agent: row.get(3)?,
-        is_main: row.get(4)?,
-        created_at: row.get(5)?,
+        is_main: row.get(3)?,
+        created_at: row.get(4)?,
     })
 }
 

@@ -26,7 +26,7 @@ impl Scene {
     fn add(&self, group: &str, is_main: bool) -> Result<Group, AddGroupError> {
         let name = name(group);
         let chat = format!("chat-{group}");
-        self.store.add_group(&NewGroup { name: &name, channel: "terminal", chat: &chat, agent: "shell", is_main })
+        self.store.add_group(&NewGroup { name: &name, channel: "terminal", chat: &chat, is_main })
     }
 
     fn say(&self, group: &str, id: &str) -> Inserted {
@@ -81,7 +81,7 @@ fn groups_are_one_per_name_and_chat_and_one_is_main() {
     assert!(say(scene.add("other", true)).contains("main group is owner"));
     assert!(say(scene.add("base", false)).contains("base.toml"));
     let other = name("other");
-    let chat = NewGroup { name: &other, channel: "terminal", chat: "chat-family", agent: "shell", is_main: false };
+    let chat = NewGroup { name: &other, channel: "terminal", chat: "chat-family", is_main: false };
     assert!(say(scene.store.add_group(&chat)).contains("is the group family already"));
     let names: Vec<String> = scene.store.groups().unwrap().into_iter().map(|group| group.name.to_string()).collect();
     assert_eq!(names, ["owner", "family"]);

@@ -15,8 +15,8 @@ use crate::store::Group;
 const FRESH_LINE: &str = "\r\x1b[K";
 
 /// Talks until Ctrl-D.
-pub(super) async fn talk(conversation: &mut Conversation, group: &Group) -> Result<ExitCode, Failure> {
-    show::aside(&format!("You are talking to {} ({}). Ctrl-D leaves.", group.name, group.agent));
+pub(super) async fn talk(conversation: &mut Conversation, group: &Group, agent: &str) -> Result<ExitCode, Failure> {
+    show::aside(&format!("You are talking to {} ({}). Ctrl-D leaves.", group.name, agent));
     let prompt = format!("{}> ", group.name);
     let mut typed = typed_lines();
     write(&prompt)?;

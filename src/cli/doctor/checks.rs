@@ -1,17 +1,21 @@
 //! The checks, in the order in which things depend on each other.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use containers::Engine;
+use containers::{Engine, images};
+use policies::GroupName;
 use rustix::fs::statvfs;
 
 use super::super::policy;
 use super::Check;
-use crate::config::Config;
+use crate::claude;
+use crate::config::{Agent, Config, GroupSettings};
 use crate::control::client::Client;
 use crate::gateway::policy_files::PolicyFiles;
 use crate::home::Home;
+use crate::sandboxes;
 use crate::store::{self, Store};
 
 /// Below this, databases and sandboxes soon run into the end of the disk.
@@ -32,8 +36,9 @@ pub(super) async fn all(home: &Home) -> Vec<Check> {
         }
     }
     let config = config.unwrap_or_default();
-    checks.extend(engine(&config).await);
+    checks.extend(engine(home, &config).await);
     checks.extend(policies(home));
+    checks.extend(agents(home, &config));
     checks.extend(secrets(&config));
     checks
 }
@@ -103,7 +108,7 @@ async fn daemon(home: &Home) -> Check {
     }
 }
 
-async fn engine(config: &Config) -> Vec<Check> {
+async fn engine(home: &Home, config: &Config) -> Vec<Check> {
     let engine = match Engine::connect(config.engine.host.as_deref()).await {
         Ok(engine) => engine,
         Err(error) => {
@@ -138,13 +143,48 @@ async fn engine(config: &Config) -> Vec<Check> {
             format!("install it, or choose one of: {known}"),
         ));
     }
-    let image = config.engine.image.clone().unwrap_or_else(containers::images::base_tag);
-    checks.push(match containers::images::exists(&engine, &image).await {
-        Ok(true) => Check::fine("image", image),
-        Ok(false) => Check::broken("image", format!("{image} is not built"), "doorward image build"),
-        Err(error) => Check::broken("image", error.to_string(), "see what the engine's own log says"),
-    });
+    for image in wanted_images(home, config) {
+        checks.push(match images::exists(&engine, &image).await {
+            Ok(true) => Check::fine("image", image),
+            Ok(false) => Check::broken("image", format!("{image} is not there"), images::how_to_get(&image)),
+            Err(error) => Check::broken("image", error.to_string(), "see what the engine's own log says"),
+        });
+    }
     checks
+}
+
+/// What the groups' sandboxes run, and the image of a group to come.
+fn wanted_images(home: &Home, config: &Config) -> BTreeSet<String> {
+    let of_groups = registered(home).into_iter().filter_map(|group| GroupSettings::load(home, &group).ok());
+    let all = of_groups.chain([GroupSettings::default()]);
+    all.map(|settings| sandboxes::image(&settings, &config.engine)).collect()
+}
+
+fn registered(home: &Home) -> Vec<GroupName> {
+    let path = home.main_db();
+    let groups = path.exists().then(|| Store::open(&path).and_then(|store| store.groups()));
+    groups.and_then(Result::ok).unwrap_or_default().into_iter().map(|group| group.name).collect()
+}
+
+/// Whether each group's agent can be started, as far as files tell.
+fn agents(home: &Home, config: &Config) -> Vec<Check> {
+    let check = |group| {
+        let what = format!("agent of {group}");
+        let settings = match GroupSettings::load(home, &group) {
+            Ok(settings) => settings,
+            Err(error) => return Check::broken(what, error.to_string(), "correct what the message names"),
+        };
+        let policy = PolicyFiles::compile(home, &group);
+        match (&settings.agent, &policy) {
+            (Agent::Claude { .. }, Ok(compiled)) => match claude::check_key(&group, &compiled.policy, config) {
+                Ok(()) => Check::fine(what, settings.agent.to_string()),
+                Err(error) => Check::broken(what, error.to_string(), "see docs/agents.md"),
+            },
+            // A policy that is wrong has a line of its own.
+            _ => Check::fine(what, settings.agent.to_string()),
+        }
+    };
+    registered(home).into_iter().map(check).collect()
 }
 
 fn policies(home: &Home) -> Vec<Check> {

@@ -9,6 +9,7 @@ use policies::{GroupName, SandboxId};
 use proxy::audit::{Allowed, Decision, Identity, Ledger as _, Protocol};
 use tokio::sync::{mpsc, watch};
 
+use crate::pipeline::prompt::Form;
 use crate::pipeline::sandbox::{Lost, Sandbox, StartFailure, StartSandbox};
 use crate::store::ledger::AuditLog;
 use crate::store::{Group, RunId};
@@ -21,6 +22,8 @@ pub(super) struct Fakes {
     pub(super) live: watch::Sender<usize>,
     /// What each start was to go on with.
     pub(super) resumed: Arc<Mutex<Vec<Option<String>>>>,
+    /// Groups whose agent reads more than commands.
+    pub(super) readers: Arc<Mutex<Vec<GroupName>>>,
     pub(super) failures: Arc<Mutex<VecDeque<StartFailure>>>,
     /// How many prompts `die` kills before it answers.
     pub(super) deaths: Arc<AtomicUsize>,
@@ -48,6 +51,7 @@ impl Fakes {
             started: zero(),
             live,
             resumed: Arc::default(),
+            readers: Arc::default(),
             failures: Arc::default(),
             deaths: zero(),
             may_end,
@@ -132,6 +136,10 @@ impl Fake {
 impl Sandbox for Fake {
     fn id(&self) -> &SandboxId {
         &self.id
+    }
+
+    fn reads(&self) -> Form {
+        if self.of.readers.lock().unwrap().contains(&self.group) { Form::Context } else { Form::Bare }
     }
 
     async fn send(&mut self, line: &ToGuest) -> Result<(), Lost> {

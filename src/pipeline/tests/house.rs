@@ -72,7 +72,10 @@ impl House {
 
     pub(super) fn group_of(&self, name: &str, agent: &str, is_main: bool) -> Group {
         let name = GroupName::parse(name).unwrap();
-        let new = NewGroup { name: &name, channel: CHANNEL, chat: name.as_str(), agent, is_main };
+        if agent != "shell" {
+            self.fakes.readers.lock().unwrap().push(name.clone());
+        }
+        let new = NewGroup { name: &name, channel: CHANNEL, chat: name.as_str(), is_main };
         self.store.add_group(&new).unwrap()
     }
 

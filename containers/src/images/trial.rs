@@ -1,0 +1,85 @@
+//! Trying an image: one command in a real sandbox of it, behind a door that nobody answers.
+
+use std::{
+    fs, io,
+    os::unix::{fs::PermissionsExt, net::UnixListener},
+    path::Path,
+    time::Duration,
+};
+
+use doorward_guest::protocol::{Agent, FromGuest, ToGuest};
+
+use crate::{Engine, Folders, Limits, Sandbox, SandboxLost, SandboxSpec, StartError, Weakening, guest};
+
+/// The image does not work.
+#[derive(Debug, thiserror::Error)]
+pub enum TrialError {
+    /// No sandbox came up.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// It went away.
+    #[error(transparent)]
+    Lost(#[from] SandboxLost),
+    /// The folders for it could not be made.
+    #[error("the folders for a sandbox cannot be made: {0}")]
+    Io(#[from] io::Error),
+    /// The command failed.
+    #[error("the command could not be run: {0}")]
+    Command(String),
+}
+
+/// Runs `command` in a sandbox of `image`, and gives its output. What it needs is made
+/// in `dir`, which must be private and is the caller's to remove.
+pub async fn try_out(
+    engine: &Engine,
+    installation: &str,
+    image: &str,
+    command: &str,
+    dir: &Path,
+) -> Result<String, TrialError> {
+    let user = engine.sandbox_user();
+    for folder in ["group", "home", "door"] {
+        let path = dir.join(folder);
+        fs::create_dir(&path)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(if folder == "door" { 0o711 } else { 0o700 }))?;
+        if user.chown && folder != "door" {
+            std::os::unix::fs::chown(&path, Some(user.uid), Some(user.gid))?;
+        }
+    }
+    let _nobody = UnixListener::bind(dir.join("door/door.sock"))?;
+    let spec = SandboxSpec {
+        installation: installation.to_owned(),
+        group: "image-check".to_owned(),
+        id: format!("{}-{}", std::process::id(), dir.file_name().unwrap_or_default().to_string_lossy()),
+        agent: Agent::Shell,
+        image: image.to_owned(),
+        runtime: None,
+        user,
+        folders: Folders { group: dir.join("group"), home: dir.join("home"), inbox: None, global: None },
+        door: dir.join("door"),
+        guest: guest::install(&dir.join("guest"))?,
+        ca: String::new(),
+        ca_bundle: dir.join("ca.crt"),
+        environment: Vec::new(),
+        limits: Limits::default(),
+        weakening: Weakening::None,
+    };
+    let mut sandbox = Sandbox::start(engine, &spec).await?;
+    let said = ask(&mut sandbox, command).await;
+    sandbox.stop(Duration::from_secs(1)).await;
+    said
+}
+
+async fn ask(sandbox: &mut Sandbox, command: &str) -> Result<String, TrialError> {
+    sandbox.send(&ToGuest::Prompt { id: 1, text: command.to_owned() }).await?;
+    let mut output = String::new();
+    while let Some(said) = sandbox.next().await? {
+        match said {
+            FromGuest::Text { text, .. } => output.push_str(&text),
+            FromGuest::Done { .. } => return Ok(output),
+            FromGuest::Error { message, .. } => return Err(TrialError::Command(message)),
+            _ => {}
+        }
+    }
+    Err(TrialError::Command("its sandbox ended".to_owned()))
+}

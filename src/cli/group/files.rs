@@ -1,0 +1,134 @@
+//! The files that a new group begins with: what runs in it, and what it may reach.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use policies::GroupName;
+
+use super::super::show;
+use crate::config::Agent;
+use crate::home::Home;
+
+/// Writes both. An old file of the same name stays in force: its owner wrote it.
+pub(super) fn write(home: &Home, name: &GroupName, agent: &Agent) -> anyhow::Result<()> {
+    write_new(&home.group_file(name), &settings(name, agent))?;
+    write_new(&home.policy_file(name), &policy(name, agent))
+}
+
+fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
+    if path.exists() {
+        show::aside(&format!("{} was there already and is in force.", path.display()));
+        return Ok(());
+    }
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn settings(name: &GroupName, agent: &Agent) -> String {
+    let agent = agent.name();
+    format!(
+        "\
+# What runs in the sandboxes of the group {name}. It is read whenever one starts.
+agent = \"{agent}\"                    # claude, or shell: each message is a command
+# model = \"sonnet\"                   # as Claude Code names it; its own choice otherwise
+# image = \"my/own-image:1\"           # the agent's own otherwise
+#
+# [limits]                            # of one sandbox; as [engine] in doorward.toml says otherwise
+# memory = \"2 GiB\"
+# cpus = 2
+# pids = 512
+# open_files = 4096
+"
+    )
+}
+
+fn policy(name: &GroupName, agent: &Agent) -> String {
+    let first = match agent {
+        Agent::Shell => {
+            "\
+# What no rule names is refused; this file names nothing yet.
+#
+# A preset that ships with Doorward:
+# use = [\"git-read\"]"
+        }
+        Agent::Claude { .. } => {
+            "\
+# What no rule names is refused; so far it may only think with Claude.
+use = [\"claude\"]
+#
+# Another preset that ships with Doorward would stand beside it:
+# use = [\"claude\", \"git-read\"]"
+        }
+    };
+    format!(
+        "\
+# What the group {name} may reach. It is read again whenever you save it.
+{first}
+#
+# [[allow]]
+# host = \"example.org\"
+# access = \"read\"                      # GET, HEAD, OPTIONS
+#
+# [[allow]]
+# host = \"api.github.com\"
+# do = [\"GET /repos/me/**\", \"POST /repos/me/notes/issues\"]
+#
+# [[deny]]                             # deny beats allow, wherever it stands
+# host = \"api.github.com\"
+# do = [\"* /gists/**\"]
+# why = \"gists are an upload channel\"
+#
+# Try it:  doorward policy check {name}
+#          doorward policy explain {name} GET https://example.org/
+"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use policies::{Policy, Source};
+
+    use crate::config::GroupSettings;
+
+    use super::*;
+
+    /// The example must say nothing as it stands, and be right once uncommented.
+    #[test]
+    fn the_example_policy_allows_nothing_and_is_correct() {
+        let name = GroupName::parse("family").unwrap();
+        let text = policy(&name, &Agent::Shell);
+        let compile = |text: String| {
+            Policy::compile(&name, &Source { name: "policies/family.toml".into(), text }, None).map(|it| it.policy)
+        };
+        assert_eq!(compile(text.clone()).unwrap().rules().count(), 0);
+        let code = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# "))
+            .filter(|line| line.starts_with('[') || line.contains(" = "));
+        let uncommented = code.collect::<Vec<_>>().join("\n");
+        assert!(compile(uncommented).unwrap().rules().count() >= 3);
+    }
+
+    #[test]
+    fn claude_code_may_think_and_nothing_else() {
+        let name = GroupName::parse("family").unwrap();
+        let text = policy(&name, &Agent::Claude { model: None });
+        let compiled = Policy::compile(&name, &Source { name: "policies/family.toml".into(), text }, None).unwrap();
+        assert_eq!(compiled.policy.credentials(), ["anthropic".into()]);
+        assert!(compiled.policy.rules().all(|rule| format!("{rule:?}").contains("api.anthropic.com")));
+    }
+
+    #[test]
+    fn the_settings_say_what_was_asked_for_and_are_right_uncommented() {
+        let name = GroupName::parse("family").unwrap();
+        for agent in [Agent::Shell, Agent::Claude { model: None }] {
+            assert_eq!(GroupSettings::parse("x", &settings(&name, &agent)).unwrap().agent, agent);
+        }
+        let text = settings(&name, &Agent::Claude { model: None });
+        let code = text.lines().map(|line| {
+            line.strip_prefix("# ").filter(|line| line.contains(" = ") || line.starts_with('[')).unwrap_or(line)
+        });
+        let all = GroupSettings::parse("x", &code.collect::<Vec<_>>().join("\n")).unwrap();
+        assert_eq!((all.limits.pids, all.image.as_deref()), (Some(512), Some("my/own-image:1")));
+    }
+}

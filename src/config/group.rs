@@ -1,0 +1,149 @@
+//! `groups/NAME.toml`: what runs in a group's sandboxes. The one place where a group's
+//! agent is said. What it may reach stands in its policy.
+
+use std::fmt;
+
+use policies::GroupName;
+
+use super::{ConfigError, ConfigProblems, check, problem, typed};
+use crate::home::Home;
+
+/// What a group's file says. No file: a shell.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GroupSettings {
+    /// Who answers.
+    pub agent: Agent,
+    /// The image of its sandboxes; the agent's own where nothing is said.
+    pub image: Option<String>,
+    /// What one sandbox may use of the machine; as `[engine]` says where nothing is said.
+    pub limits: GroupLimits,
+}
+
+/// Who answers in a group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Agent {
+    /// No model: each message is a command.
+    #[default]
+    Shell,
+    /// Claude Code.
+    Claude {
+        /// As Claude Code names it; its own choice where nothing is said.
+        model: Option<String>,
+    },
+}
+
+/// What one sandbox of a group may use of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct GroupLimits {
+    /// Bytes of memory.
+    pub memory: Option<u64>,
+    /// Processors' worth of time.
+    pub cpus: Option<f64>,
+    /// Processes and threads.
+    pub pids: Option<u32>,
+    /// Open files per process.
+    pub open_files: Option<u32>,
+}
+
+impl GroupSettings {
+    /// Reads a group's file.
+    pub fn load(home: &Home, group: &GroupName) -> Result<Self, ConfigError> {
+        let path = home.group_file(group);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(Self::parse(&path.display().to_string(), &text)?),
+            Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(source) => Err(ConfigError::Unreadable { path, source }),
+        }
+    }
+
+    /// Reads a group's text; `name` is what problems call the file.
+    pub fn parse(name: &str, text: &str) -> Result<Self, ConfigProblems> {
+        let typed: typed::Group =
+            toml::from_str(text).map_err(|error| ConfigProblems(vec![problem::from_toml(name, text, &error)]))?;
+        check::group(name, text, &typed)
+    }
+}
+
+impl Agent {
+    /// Every agent that a group can have.
+    pub const NAMES: [&str; 2] = ["shell", "claude"];
+
+    /// By its name.
+    pub fn parse(name: &str) -> Result<Self, String> {
+        match name {
+            "shell" => Ok(Agent::Shell),
+            "claude" => Ok(Agent::Claude { model: None }),
+            _ => Err("there is no such agent in this version; write \"claude\" or \"shell\"".to_owned()),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Agent::Shell => "shell",
+            Agent::Claude { .. } => "claude",
+        }
+    }
+
+    /// With less than that it does not start reliably.
+    pub fn least_memory(&self) -> u64 {
+        match self {
+            Agent::Shell => 32 << 20,
+            Agent::Claude { .. } => 512 << 20,
+        }
+    }
+}
+
+impl fmt::Display for Agent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Agent::Shell => "the shell",
+            Agent::Claude { .. } => "Claude Code",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn parse(text: &str) -> Result<GroupSettings, String> {
+        GroupSettings::parse("groups/family.toml", text).map_err(|problems| problems.to_string())
+    }
+
+    #[test]
+    fn everything_that_can_be_said() {
+        assert_eq!(parse("").unwrap(), GroupSettings::default());
+        let text = "agent = \"claude\"\nmodel = \"claude-sonnet-5\"\nimage = \"my/own:1\"\n\
+                    [limits]\nmemory = \"1 GiB\"\ncpus = 1.5\npids = 200\nopen_files = 1024";
+        let limits = GroupLimits { memory: Some(1 << 30), cpus: Some(1.5), pids: Some(200), open_files: Some(1024) };
+        let agent = Agent::Claude { model: Some("claude-sonnet-5".to_owned()) };
+        assert_eq!(parse(text).unwrap(), GroupSettings { agent, image: Some("my/own:1".to_owned()), limits });
+    }
+
+    #[test]
+    fn what_cannot_be_is_told_with_its_place() {
+        for (text, wanted) in [
+            ("agent = \"codex\"", "groups/family.toml:1:9: there is no such agent in this version; write \"claude\""),
+            ("\nagnet = \"claude\"", "groups/family.toml:2:1: unknown key `agnet`; did you mean `agent`?"),
+            ("model = \"opus\"", "the shell has no model"),
+            ("agent = \"claude\"\nmodel = \"--help\"", ":2:9: "),
+            ("agent = \"claude\"\nlimits.memory = \"100 MB\"", "Claude Code needs at least 512 MiB of memory"),
+            ("limits.memory = \"1 MB\"\nlimits.pids = 1", "a sandbox needs at least 32 MiB"),
+            ("limits.memory = \"1 MB\"\nlimits.pids = 1", ":2:15: this number must be from 16 to 4194304"),
+            ("limits.open_files = 1", "from 64 to 1048576"),
+            ("image = \"no such thing\"", "not a name that the engine could know"),
+        ] {
+            let problem = parse(text).unwrap_err();
+            assert!(problem.contains(wanted), "{problem}");
+        }
+    }
+
+    #[test]
+    fn the_names_are_those_that_parse() {
+        for name in Agent::NAMES {
+            assert_eq!(Agent::parse(name).unwrap().name(), name);
+        }
+    }
+}
