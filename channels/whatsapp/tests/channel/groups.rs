@@ -62,3 +62,22 @@ async fn members_of_a_group_may_have_only_opaque_ids() {
     assert_eq!((to.as_str(), said(&answer)), (lid, "hello"));
     program.outcome(1).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_message_that_cannot_be_opened_is_asked_for_again() {
+    let mut house = House::linked().await;
+    house.server.phone(ANNA).await;
+    house.server.group(GROUP, &[ANNA, &bare(OWN)]).await;
+    let mut program = house.run("own-number", &[GROUP]).await;
+    // The sender key has been lost on the way.
+    house.server.write_group(GROUP, ANNA, "G1", &wa::Message::text("first"), false).await;
+    let message = program.take().await;
+    assert_eq!((message.id.as_str(), message.text.as_str()), ("G1", "first"));
+    house.until(Seen::Retry { id: "G1".into() }).await;
+    house.until(Seen::Receipt { id: "G1".into() }).await;
+    // The second copy brought the key.
+    house.server.write_group(GROUP, ANNA, "G2", &wa::Message::text("second"), false).await;
+    assert_eq!(program.take().await.text, "second");
+    house.until(Seen::Receipt { id: "G2".into() }).await;
+    assert!(house.asked_again().is_empty());
+}

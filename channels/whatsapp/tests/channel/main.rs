@@ -5,6 +5,7 @@
 //! WhatsApp's own servers and phones agree. docs/whatsapp.md lists that.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests drive programs, and fail by panicking")]
 
+mod nodes;
 mod noise;
 mod party;
 mod program;

@@ -118,22 +118,28 @@ impl Party {
     pub(crate) async fn encrypt_group(&mut self, group: &str, message: &wa::Message, with_key: bool) -> Vec<Node> {
         let name = SenderKeyName::from_parts(group, "me");
         let mut nodes = Vec::new();
-        let skdm = create_sender_key_distribution_message(&name, &mut self.store.senders, &mut rng()).await.unwrap();
+        let carrier = self.with_sender_key(group, &wa::Message::default()).await;
         if with_key {
-            let carrier = wa::Message {
-                sender_key_distribution_message: wa::message::SenderKeyDistributionMessage {
-                    group_id: Some(group.to_owned()),
-                    axolotl_sender_key_distribution_message: Some(skdm.serialized().to_vec()),
-                }
-                .into(),
-                ..Default::default()
-            };
             nodes.push(self.encrypt(&carrier).await);
         }
         let padded = MessageUtils::pad_message_v2(message.encode_to_vec());
         let sealed = group_encrypt(&mut self.store.senders, &name, &padded, &mut rng()).await.unwrap();
         nodes.push(enc("skmsg", sealed.serialized().to_vec()));
         nodes
+    }
+
+    /// The message, with this phone's sender key for the group in it.
+    pub(crate) async fn with_sender_key(&mut self, group: &str, message: &wa::Message) -> wa::Message {
+        let name = SenderKeyName::from_parts(group, "me");
+        let key = create_sender_key_distribution_message(&name, &mut self.store.senders, &mut rng()).await.unwrap();
+        wa::Message {
+            sender_key_distribution_message: wa::message::SenderKeyDistributionMessage {
+                group_id: Some(group.to_owned()),
+                axolotl_sender_key_distribution_message: Some(key.serialized().to_vec()),
+            }
+            .into(),
+            ..message.clone()
+        }
     }
 
     /// Opens an `enc` node of the program.

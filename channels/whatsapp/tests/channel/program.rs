@@ -1,7 +1,7 @@
 //! The program under test: the real binary, with an empty environment, and the daemon's
 //! end of its pipes.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -83,6 +83,17 @@ impl House {
                 return (to, id, *message);
             }
         }
+    }
+
+    /// The messages that phones had to send again, so far.
+    pub(crate) fn asked_again(&mut self) -> HashSet<String> {
+        let mut again = HashSet::new();
+        while let Ok(seen) = self.server.seen.try_recv() {
+            if let Seen::Retry { id } = seen {
+                again.insert(id);
+            }
+        }
+        again
     }
 
     pub(crate) async fn until(&mut self, wanted: Seen) {

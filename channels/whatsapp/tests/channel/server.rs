@@ -7,11 +7,12 @@ use std::sync::Arc;
 use rand::rng;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc};
+use whatsapp_rust::NodeBuilder;
 use whatsapp_rust::wacore::libsignal::protocol::{DeviceId, IdentityKey, KeyPair, PreKeyBundle, PublicKey};
 use whatsapp_rust::wacore_binary::Node;
 use whatsapp_rust::waproto::whatsapp as wa;
-use whatsapp_rust::{Jid, NodeBuilder};
 
+use super::nodes::{bytes, device_less, group, group_stanza, is_copy, jids, sealed, stanza};
 use super::noise::Connection;
 use super::party::Party;
 
@@ -28,6 +29,8 @@ pub(crate) enum Seen {
     Message { to: String, id: String, message: Box<wa::Message> },
     /// A message was acknowledged.
     Receipt { id: String },
+    /// A message could not be opened: its phone was asked for it again, and has sent it.
+    Retry { id: String },
     /// The sign that somebody is typing.
     ChatState { to: String, state: String },
     /// Online or not.
@@ -51,10 +54,20 @@ struct State {
     /// Who has two names: number → opaque id.
     lids: HashMap<String, String>,
     unacknowledged: Vec<(String, Node)>,
+    /// What the phones have written: they keep it, and send it again when asked to.
+    written: HashMap<String, Written>,
     connection: Option<mpsc::UnboundedSender<Order>>,
     /// The program has said that it is ready for messages.
     active: bool,
     seen: mpsc::UnboundedSender<Seen>,
+}
+
+/// What a phone wrote, before it was encrypted.
+#[derive(Clone)]
+struct Written {
+    from: String,
+    group: Option<String>,
+    message: wa::Message,
 }
 
 enum Order {
@@ -81,6 +94,7 @@ impl Server {
             groups: HashMap::new(),
             lids: HashMap::from([(bare(OWN), format!("{OWN_LID}@lid"))]),
             unacknowledged: Vec::new(),
+            written: HashMap::new(),
             connection: None,
             active: false,
             seen: events,
@@ -107,6 +121,8 @@ impl Server {
     /// `from` writes to the program; more attributes as WhatsApp adds them.
     pub(crate) async fn write(&self, from: &str, id: &str, message: &wa::Message, more: &[(&'static str, &str)]) {
         let mut state = self.state.lock().await;
+        let written = Written { from: from.to_owned(), group: None, message: message.clone() };
+        state.written.insert(id.to_owned(), written);
         let node = state.meet(from).await.encrypt(message).await;
         state.deliver(
             id,
@@ -118,9 +134,10 @@ impl Server {
     /// `from` writes to a group.
     pub(crate) async fn write_group(&self, group: &str, from: &str, id: &str, message: &wa::Message, with_key: bool) {
         let mut state = self.state.lock().await;
+        let written = Written { from: from.to_owned(), group: Some(group.to_owned()), message: message.clone() };
+        state.written.insert(id.to_owned(), written);
         let nodes = state.meet(from).await.encrypt_group(group, message, with_key).await;
-        let mode = if from.ends_with("@lid") { "lid" } else { "pn" };
-        state.deliver(id, stanza(group, id).attr("participant", from).attr("addressing_mode", mode), nodes);
+        state.deliver(id, group_stanza(group, from, id), nodes);
     }
 
     /// Sends any node.
@@ -181,7 +198,8 @@ impl State {
         match &*node.tag {
             "iq" => self.answer(node, &text("xmlns"), &text("type"), &text("id")),
             "message" => self.receive(node, &text("to"), &text("id")).await,
-            "receipt" | "ack" => {
+            "receipt" if text("type") == "retry" => self.resend(node, &text("id")).await,
+            "receipt" => {
                 // Several at once stand in a list.
                 let listed = node.get_optional_child("list").and_then(Node::children).unwrap_or_default().iter();
                 let listed = listed.filter_map(|item| item.attrs.get("id").map(|id| id.as_str().into_owned()));
@@ -193,6 +211,14 @@ impl State {
                     }
                 }
             }
+            // Of one stanza: what was sent again under the same id still waits.
+            "ack" => {
+                let id = text("id");
+                if let Some(first) = self.unacknowledged.iter().position(|(waiting, _)| *waiting == id) {
+                    self.unacknowledged.remove(first);
+                    self.tell(Seen::Receipt { id });
+                }
+            }
             "presence" => self.tell(Seen::Presence(text("type"))),
             "chatstate" => {
                 let state = node.children().and_then(|all| all.first()).map(|child| child.tag.to_string());
@@ -200,6 +226,29 @@ impl State {
             }
             _ => {}
         }
+    }
+
+    /// The program could not open a message. Its phone encrypts it anew, for the program
+    /// alone, with the sender key of the group in it.
+    async fn resend(&mut self, receipt: &Node, id: &str) {
+        let written = self.written.get(id).unwrap_or_else(|| panic!("nobody wrote {id}")).clone();
+        let count = receipt.get_optional_child("retry").and_then(|retry| retry.attrs.get("count")).unwrap();
+        let count = count.as_str().into_owned();
+        let bundle = receipt.get_optional_child("keys").is_some().then(|| self.bundle());
+        let party = self.parties.get_mut(&written.from).unwrap();
+        if let Some(bundle) = bundle {
+            party.meet(&bundle).await;
+        }
+        let (stanza, message) = match &written.group {
+            Some(group) => {
+                (group_stanza(group, &written.from, id), party.with_sender_key(group, &written.message).await)
+            }
+            None => (stanza(&written.from, id), written.message),
+        };
+        let mut node = party.encrypt(&message).await;
+        node.attrs.insert("count", count);
+        self.deliver(id, stanza, vec![node]);
+        self.tell(Seen::Retry { id: id.to_owned() });
     }
 
     fn answer(&mut self, node: &Node, namespace: &str, kind: &str, id: &str) {
@@ -365,51 +414,6 @@ async fn serve(stream: tokio::net::TcpStream, own: KeyPair, state: Arc<Mutex<Sta
             },
         }
     }
-}
-
-/// What the account's own phone gets of a message to somebody else.
-fn is_copy(message: &wa::Message) -> bool {
-    let sent = message.device_sent_message.as_option();
-    sent.and_then(|sent| sent.destination_jid.as_deref()).is_some_and(|to| device_less(to) != bare(OWN))
-}
-
-fn stanza(from: &str, id: &str) -> NodeBuilder {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    NodeBuilder::new("message")
-        .attr("from", from)
-        .attr("id", id)
-        .attr("type", "text")
-        .attr("t", now.to_string())
-        .attr("notify", "Anna")
-}
-
-fn group(jid: &str, members: &[String]) -> Node {
-    let people = members.iter().map(|member| NodeBuilder::new("participant").attr("jid", member.as_str()).build());
-    let mode = if members.iter().any(|member| member.ends_with("@lid")) { "lid" } else { "pn" };
-    NodeBuilder::new("group")
-        .attr("id", jid.split('@').next().unwrap())
-        .attr("subject", "Family")
-        .attr("creation", "1700000000")
-        .attr("addressing_mode", mode)
-        .children(people.collect::<Vec<_>>())
-        .build()
-}
-
-fn jids(node: &Node) -> Vec<String> {
-    let all = node.children().unwrap_or_default().iter();
-    all.filter_map(|user| user.attrs.get("jid").map(|jid| jid.as_str().into_owned())).collect()
-}
-
-fn sealed(enc: &Node) -> (String, Vec<u8>) {
-    (enc.attrs.get("type").unwrap().as_str().into_owned(), bytes(enc))
-}
-
-fn bytes(node: &Node) -> Vec<u8> {
-    node.as_node_ref().content_bytes().unwrap().to_vec()
-}
-
-fn device_less(jid: &str) -> String {
-    jid.parse::<Jid>().unwrap().to_non_ad().to_string()
 }
 
 pub(crate) fn bare(number: &str) -> String {
