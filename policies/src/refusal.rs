@@ -29,6 +29,9 @@ pub enum Code {
     PathAmbiguous,
     /// The bytes are no well-formed HTTP request.
     Framing,
+    /// HTTP/2 used to wear the door out: resets, empty frames or headers without end.
+    #[serde(rename = "h2_abuse")]
+    Http2Abuse,
     /// A header, the URL or a body is over its limit.
     TooLarge,
     /// What followed CONNECT is no TLS ClientHello.
@@ -111,6 +114,7 @@ impl Code {
             Code::AuthorityMismatch => "authority_mismatch",
             Code::PathAmbiguous => "path_ambiguous",
             Code::Framing => "framing",
+            Code::Http2Abuse => "h2_abuse",
             Code::TooLarge => "too_large",
             Code::NotTls => "not_tls",
             Code::UpgradeDenied => "upgrade_denied",

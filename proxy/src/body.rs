@@ -17,8 +17,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Sleep, sleep};
 
 use crate::packed::{Unpacker, Unreadable};
-use crate::record::Tally;
 use crate::scan::{LeakFilter, Scrubber, Stop};
+use crate::tally::Tally;
 use crate::upstream::Lease;
 
 /// A body that was cut; why is in the log.

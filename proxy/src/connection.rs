@@ -24,6 +24,7 @@ use crate::audit::Protocol;
 use crate::body::Body;
 use crate::door::Door;
 use crate::flow;
+use crate::frames::{Refused, Told};
 use crate::patience::Patient;
 use crate::record::{AuditedTunnel, Record};
 use crate::request::Target;
@@ -219,13 +220,14 @@ where
             answer
         })
     };
-    let stream = TokioIo::new(tls);
     let served = if is_h2 {
         // The streams' tasks live as long as this future: a door that shuts ends them.
         let streams = Streams::default();
-        h2(&inner, streams.clone()).serve_connection(stream, service).await
+        let told = inner.clone();
+        let stream = Told::new(tls, move |refused: Refused| note(&told, Protocol::Https, refused.refusal()));
+        h2(&inner, streams.clone()).serve_connection(TokioIo::new(stream), service).await
     } else {
-        http(&inner).serve_connection(stream, service).with_upgrades().await
+        http(&inner).serve_connection(TokioIo::new(tls), service).with_upgrades().await
     };
     note_unreadable(&inner, served, Protocol::Https);
     inner.go_on().await;
@@ -285,6 +287,8 @@ fn h2(connection: &Connection, streams: Streams) -> http2::Builder<Streams> {
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams)
+        // One that breaks the rules this often means it.
+        .max_local_error_reset_streams(limits.streams as usize)
         .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(4 << 20)
@@ -312,23 +316,33 @@ where
 fn note_unreadable(connection: &Connection, served: hyper::Result<()>, protocol: Protocol) {
     let Err(error) = served else { return };
     let refusal = if error.is_parse_too_large() {
-        Refusal::new(Code::TooLarge, "the request's head is too large")
-    } else if error.is_parse() || is_h2_abuse(&error) {
-        Refusal::new(Code::Framing, "the bytes are not well-formed HTTP")
-    } else if error.is_timeout() && connection.asked.load(Ordering::Relaxed) {
-        // Kept alive, and idle for too long: nothing was asked, nothing is refused.
-        return;
-    } else if error.is_timeout() {
-        Refusal::new(Code::Timeout, "the request's head did not arrive in time")
+        Some(Refusal::new(Code::TooLarge, "the request's head is too large"))
+    } else if error.is_parse() {
+        Some(Refusal::new(Code::Framing, "the bytes are not well-formed HTTP"))
+    } else if error.is_timeout() && !connection.asked.load(Ordering::Relaxed) {
+        Some(Refusal::new(Code::Timeout, "the request's head did not arrive in time"))
     } else {
-        // The client went away, or an answer was cut: its own record says so.
-        return;
+        // Most often the client went away, an answer was cut (its own record says so), or
+        // a connection was kept alive and idled for too long: nothing is refused.
+        http2_ended_for(&error)
     };
-    Record::unread(connection, protocol).refuse(refusal);
+    note(connection, protocol, refusal);
 }
 
-/// Whether an HTTP/2 connection was ended for what the client did.
-fn is_h2_abuse(error: &hyper::Error) -> bool {
-    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<h2::Error>());
-    source.is_some_and(|error| !error.is_io() && error.reason().is_some_and(|reason| reason != h2::Reason::NO_ERROR))
+fn note(connection: &Connection, protocol: Protocol, refusal: Option<Refusal>) {
+    if let Some(refusal) = refusal {
+        Record::unread(connection, protocol).refuse(refusal);
+    }
+}
+
+/// What the client did, where an HTTP/2 connection was ended for it.
+fn http2_ended_for(error: &hyper::Error) -> Option<Refusal> {
+    let error = std::error::Error::source(error)?.downcast_ref::<h2::Error>()?;
+    match error.reason().filter(|_| !error.is_io())? {
+        h2::Reason::NO_ERROR => None,
+        h2::Reason::ENHANCE_YOUR_CALM => {
+            Some(Refusal::new(Code::Http2Abuse, format!("the client wears HTTP/2 out ({error})")))
+        }
+        reason => Some(Refusal::new(Code::Framing, format!("the bytes are not well-formed HTTP/2 ({reason:?})"))),
+    }
 }

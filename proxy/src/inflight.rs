@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use policies::{Date, Permit, Policy, PolicyHash, Refusal, TunnelPermit};
 
 use crate::audit::Seq;
-use crate::record::Tally;
+use crate::tally::Tally;
 
 /// The requests and tunnels under way.
 #[derive(Default)]

@@ -17,10 +17,12 @@
 
 mod door;
 mod connection;
+mod frames;
 mod tls;
 mod request;
 mod flow;
 mod record;
+mod tally;
 mod headers;
 mod credentials;
 mod refresh;

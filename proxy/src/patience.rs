@@ -11,8 +11,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::future::{Either, try_select};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Sleep, sleep, timeout};
 
 /// A stream, and how long its other side may leave bytes waiting.
 pub(crate) struct Patient<S> {
@@ -20,6 +21,20 @@ pub(crate) struct Patient<S> {
     patience: Duration,
     /// Runs while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
+}
+
+/// When one side is at its end, the other has this long to close as well: one that has
+/// vanished never will.
+pub(crate) async fn until_both<E>(
+    one: impl Future<Output = Result<(), E>> + Unpin,
+    other: impl Future<Output = Result<(), E>> + Unpin,
+    time: Duration,
+) -> Result<(), E> {
+    match try_select(one, other).await {
+        Ok(Either::Left(((), rest))) => timeout(time, rest).await.unwrap_or(Ok(())),
+        Ok(Either::Right(((), rest))) => timeout(time, rest).await.unwrap_or(Ok(())),
+        Err(either) => Err(either.factor_first().0),
+    }
 }
 
 impl<S> Patient<S> {

@@ -2,7 +2,9 @@
 //! handshake must be the one that was permitted, the address is checked like any
 //! other, and the bytes are counted.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use policies::{Code, Host, Refusal};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -10,7 +12,9 @@ use tokio::time::timeout;
 use tokio_rustls::rustls::server::Acceptor;
 
 use crate::door::Door;
-use crate::record::{AuditedTunnel, Tally};
+use crate::patience::until_both;
+use crate::record::AuditedTunnel;
+use crate::tally::Tally;
 use crate::upstream::{self, Dialled};
 
 /// A ClientHello is one TLS record, or a few (RFC 8446 §5.1).
@@ -51,7 +55,7 @@ where
     audited.tally().note(|outcome| outcome.address = Some(address.get()));
     audited.tally().add_up(hello.len())?;
     server.write_all(&hello).await.map_err(|_| broken_off())?;
-    both_ways(audited.tally(), &mut client, &mut server).await
+    both_ways(audited.tally(), &mut client, &mut server, door.gateway.limits.idle_body_time).await
 }
 
 /// Reads the ClientHello without answering it, and holds its name against the one
@@ -80,8 +84,9 @@ async fn hello<S: AsyncRead + Unpin>(client: &mut S, host: &Host) -> Result<Vec<
     }
 }
 
-/// Copies both ways until both sides are done; one side may finish first.
-async fn both_ways<S>(tally: &Tally, client: &mut S, server: &mut Dialled) -> Result<(), Refusal>
+/// Copies both ways until both sides are done; one side may finish first, and the other
+/// soon after.
+async fn both_ways<S>(tally: &Tally, client: &mut S, server: &mut Dialled, time: Duration) -> Result<(), Refusal>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin,
 {
@@ -110,7 +115,7 @@ where
             to_client.write_all(&block[..length]).await.map_err(|_| broken_off())?;
         }
     };
-    tokio::try_join!(up, down).map(drop)
+    until_both(pin!(up), pin!(down), time).await
 }
 
 fn broken_off() -> Refusal {

@@ -4,6 +4,7 @@
 //! Messages are read whole and written anew, so that what was checked is what is
 //! sent. Extensions are not negotiated: compressed frames cannot be read.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -28,8 +29,10 @@ use crate::body::Body;
 use crate::connection::Connection;
 use crate::credentials::Placed;
 use crate::door::Door;
-use crate::record::{Audited, Record, Tally};
+use crate::patience::until_both;
+use crate::record::{Audited, Record};
 use crate::scan::{LeakFilter, Scrubber};
+use crate::tally::Tally;
 use crate::upstream::AbortOnDrop;
 use crate::{flow, headers, upstream};
 
@@ -128,11 +131,10 @@ async fn carry(door: &Arc<Door>, audited: &Audited, client: OnUpgrade, server: O
     let client = WebSocketStream::from_raw_socket(TokioIo::new(client), Role::Server, Some(config)).await;
     let server = WebSocketStream::from_raw_socket(TokioIo::new(server), Role::Client, Some(config)).await;
     let ((to_client, from_client), (to_server, from_server)) = (client.split(), server.split());
-    let both = async {
-        tokio::try_join!(up(door, audited, from_client, to_server), down(tally, from_server, to_client, scrubber))
-    };
+    let up = pin!(up(door, audited, from_client, to_server));
+    let down = pin!(down(tally, from_server, to_client, scrubber));
     let carried = tokio::select! {
-        carried = both => carried.map(drop),
+        carried = until_both(up, down, door.gateway.limits.handshake_time) => carried,
         // Why is in the tally already.
         () = tally.until_cut() => Ok(()),
     };

@@ -228,39 +228,24 @@ async fn a_leak_found_on_the_way_resets_its_stream_alone() {
     assert_eq!(world.log.rows().iter().filter(|row| row.alarm()).count(), 1);
 }
 
-/// Attack F02: the length that was said and the bytes that came do not agree.
+/// Attack F02, to an upstream that speaks HTTP/2 as well; to others it is a case among the vectors.
 #[tokio::test]
 async fn a_wrong_content_length_never_makes_a_whole_request() {
-    for http2_upstream in [false, true] {
-        let world = World::new().await;
-        let mut upstream = None;
-        if http2_upstream {
-            upstream = Some(Http2Upstream::instead_of(&world, "cdn.allowed.test").await);
-        }
-        let client = Http2Client::connect(&world.family, "cdn.allowed.test:443").await;
-        for (said, body) in [("3", Some("GET /")), ("30", Some("short")), ("5", None), ("-1", Some("x"))] {
-            let request = Request::post(format!("{CDN}/{said}")).header("content-length", said).body(()).unwrap();
-            let answer = client.send(request, body.map(Bytes::from)).await;
-            let refused = answer.as_ref().map_or(true, |answer| answer.status >= 400);
-            assert!(refused, "{said}: {answer:?}");
-        }
-        assert_eq!(client.get(format!("{CDN}/after")).await.status, 200, "the connection stands");
-        world.settled().await;
-        let whole: Vec<String> = match &upstream {
-            Some(upstream) => {
-                let whole = upstream.received().into_iter().filter(|got| got.complete);
-                whole.map(|got| got.head.uri().path().to_owned()).collect()
-            }
-            None => {
-                let received = world.upstream("cdn.allowed.test").received();
-                received.iter().filter(|got| got.complete).map(|got| got.request_line()).collect()
-            }
-        };
-        assert_eq!(whole, [if http2_upstream { "/after" } else { "GET /after HTTP/1.1" }]);
-        let codes = world.log.codes();
-        let refused = codes.iter().filter(|code| code.is_some()).collect::<Vec<_>>();
-        assert!(!refused.is_empty() && refused.iter().all(|code| **code == Some(Code::Framing)), "{codes:?}");
+    let world = World::new().await;
+    let upstream = Http2Upstream::instead_of(&world, "cdn.allowed.test").await;
+    let client = Http2Client::connect(&world.family, "cdn.allowed.test:443").await;
+    for (said, body) in [("3", "GET /"), ("30", "short")] {
+        let request = Request::post(format!("{CDN}/{said}")).header("content-length", said).body(()).unwrap();
+        let answer = client.send(request, Some(body.into())).await;
+        assert!(answer.as_ref().map_or(true, |answer| answer.status >= 400), "{said}: {answer:?}");
     }
+    assert_eq!(client.get(format!("{CDN}/after")).await.status, 200, "the connection stands");
+    world.settled().await;
+    let received = upstream.received();
+    let whole: Vec<_> = received.iter().filter(|got| got.complete).map(|got| got.head.uri().path()).collect();
+    assert_eq!(whole, ["/after"]);
+    let refused: Vec<_> = world.log.codes().into_iter().flatten().collect();
+    assert!(!refused.is_empty() && refused.iter().all(|code| *code == Code::Framing), "{refused:?}");
 }
 
 /// The client resets its stream in the middle of its body.

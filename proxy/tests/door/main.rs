@@ -7,7 +7,6 @@ mod support;
 
 mod budget;
 mod http2;
-mod http2_abuse;
 mod json;
 mod limits;
 mod log;

@@ -339,3 +339,19 @@ async fn the_end_of_one_side_ends_the_other() {
     until("it is over", || world.log.is_settled()).await;
     assert_eq!(world.log.only().outcome().bytes_down, 0);
 }
+
+/// A client that vanishes, and a host that never closes: neither holds its place.
+#[tokio::test]
+async fn one_that_vanished_is_not_waited_for() {
+    let limits = proxy::Limits { handshake_time: std::time::Duration::from_millis(500), ..proxy::Limits::default() };
+    let world = World::with(Setup { family: RULES.to_owned(), limits, ..Setup::default() }).await;
+    world.upstream("cdn.allowed.test").on(|exchange| {
+        Box::pin(async {
+            exchange.send(format!("{SWITCHED}\r\n")).await?;
+            std::future::pending().await
+        })
+    });
+    drop(open(&world).await);
+    world.settled().await;
+    assert_eq!(world.log.only().outcome().status, Some(101));
+}

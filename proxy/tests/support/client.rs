@@ -102,8 +102,13 @@ impl Client {
     /// TLS over what is there, trusting the door's authority alone. `said`: whether
     /// the handshake names the host.
     pub async fn tls(self, host: &str, said: bool) -> io::Result<Self> {
+        self.tls_speaking(host, said, b"http/1.1").await
+    }
+
+    /// The same, offering one protocol.
+    pub async fn tls_speaking(self, host: &str, said: bool, protocol: &[u8]) -> io::Result<Self> {
         let root = self.root();
-        self.tls_trusting(root, host, said, b"http/1.1").await
+        self.tls_trusting(root, host, said, protocol).await
     }
 
     /// The same, trusting another authority and offering one protocol.

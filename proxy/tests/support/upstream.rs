@@ -84,7 +84,8 @@ impl Upstream {
                 }
                 // What has no length ends with the connection.
                 let head = String::from_utf8_lossy(&pieces.concat()).to_ascii_lowercase();
-                exchange.closed = !head.contains("content-length:") && !head.contains("transfer-encoding:");
+                let framed = ["content-length:", "transfer-encoding:", "http/1.1 101"];
+                exchange.closed = !framed.iter().any(|one| head.contains(one));
                 Ok(())
             })
         });

@@ -51,6 +51,14 @@ pub struct Case {
     pub send: Vec<String>,
     /// Sends `GET` of this path, with the right Host.
     pub get: Option<String>,
+    /// HTTP/2 inside the tunnel, a frame a line.
+    pub frames: Option<String>,
+    /// How each of its streams ended, or the connection.
+    #[serde(default)]
+    pub came: Vec<String>,
+    /// Other records may stand beside those that are wanted.
+    #[serde(default)]
+    pub among: bool,
     /// Answers have no bodies.
     #[serde(default)]
     pub head: bool,

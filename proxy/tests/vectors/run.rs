@@ -7,6 +7,7 @@ use policies::Code;
 use serde_json::Value;
 
 use crate::case::{Case, Filler, Verdict};
+use crate::frames;
 use crate::support::ports::Row;
 use crate::support::upstream::Received;
 use crate::support::{Answer, Client, Setup, TRACES, World, get, spelled, until_or_give_up};
@@ -49,7 +50,7 @@ fn opened(rows: &[Row]) -> String {
     let rule = |(host, port, scheme)| {
         format!(
             "[[allow]]\nhost = \"{host}\"\nports = [{port}]\nscheme = \"{scheme}\"\n\
-             do = [\"* /**\"]\nprivate = [\"127.0.0.0/8\"]\n"
+             do = [\"* /**\"]\nwebsocket = true\nprivate = [\"127.0.0.0/8\"]\n"
         )
     };
     seen.into_iter().map(rule).collect()
@@ -70,24 +71,34 @@ async fn run_in(case: &Case, setup: Setup) -> Run {
     for (name, answers) in &case.names {
         world.resolves(name, answers);
     }
-    let (answers, client_bytes) = converse(case, &filler, &world).await;
+    let said = converse(case, &filler, &world).await;
     // A record may come a moment after the end of the connection that it is about.
     let wanted = case.record.len();
     until_or_give_up(|| world.log.rows().len() >= wanted && world.log.is_settled()).await;
     let rows = world.log.rows();
     let received: Vec<_> = world.upstreams().flat_map(|upstream| upstream.received()).collect();
     let mut judge = Judge { case, filler: &filler, world: &world, traces_from, faults: Vec::new() };
-    judge.answers(&answers, &client_bytes);
+    judge.answers(&said);
     judge.records(&rows);
     judge.upstream(&rows, &received);
-    judge.nothing_leaked(&client_bytes, &rows);
-    judge.nothing_reached_in_vain(&rows);
+    judge.nothing_leaked(&said.bytes, &rows);
+    judge.nothing_reached_in_vain();
     judge.next_requests_succeed().await;
     Run { faults: judge.faults, rows }
 }
 
-/// Sends what the case sends; gives back the answers and every byte that came.
-async fn converse(case: &Case, filler: &Filler<'_>, world: &World) -> (Vec<Answer>, Vec<u8>) {
+/// What the client got.
+#[derive(Default)]
+struct Conversation {
+    answers: Vec<Answer>,
+    /// How the streams of HTTP/2 ended.
+    came: Vec<String>,
+    bytes: Vec<u8>,
+}
+
+/// Sends what the case sends.
+async fn converse(case: &Case, filler: &Filler<'_>, world: &World) -> Conversation {
+    let said = |answers, bytes| Conversation { answers, bytes, ..Conversation::default() };
     let door = if case.door == "work" { &world.work } else { &world.family };
     let mut client = door.connect().await;
     let mut answers = Vec::new();
@@ -105,20 +116,25 @@ async fn converse(case: &Case, filler: &Filler<'_>, world: &World) -> (Vec<Answe
             Some(answer) => {
                 let rest = client.finish().await;
                 answers.push(Answer { body: rest, ..answer });
-                return (answers, client.raw);
+                return said(answers, client.raw);
             }
-            None => return (answers, client.raw),
+            None => return said(answers, client.raw),
         }
         if case.tls {
             let before = client.raw.clone();
-            let (host, said) = tls_name(case, filler, target.as_deref());
-            match client.tls(&host, said).await {
+            let (host, named) = tls_name(case, filler, target.as_deref());
+            let protocol: &[u8] = if case.frames.is_some() { b"h2" } else { b"http/1.1" };
+            match client.tls_speaking(&host, named, protocol).await {
                 Ok(inside) => client = inside,
-                Err(_) => return (answers, before),
+                Err(_) => return said(answers, before),
             }
         }
     }
     let host = target.as_deref().map(|target| target.trim_end_matches(":443").to_owned()).unwrap_or_default();
+    if let Some(script) = &case.frames {
+        let came = frames::speak(script, filler, &host, &mut client).await;
+        return Conversation { came, bytes: client.raw, ..Conversation::default() };
+    }
     let request = case.request.iter().map(|request| filler.bytes(&request.replace('\n', "\r\n")));
     let mut pieces: Vec<_> = request.chain(case.send.iter().map(|piece| filler.bytes(piece))).collect();
     pieces.extend(case.get.as_ref().map(|path| get(&host, &filler.text(path)).into_bytes()));
@@ -126,7 +142,7 @@ async fn converse(case: &Case, filler: &Filler<'_>, world: &World) -> (Vec<Answe
         client.send(piece).await;
     }
     receive(case, &mut client, &mut answers).await;
-    (answers, client.raw)
+    said(answers, client.raw)
 }
 
 /// Whose certificate the TLS client wants, and whether it says so.
@@ -145,7 +161,7 @@ async fn receive(case: &Case, client: &mut Client, answers: &mut Vec<Answer>) {
     while answers.len() < case.status.len() {
         let next = if case.head { client.head_answer().await } else { client.answer().await };
         let Some(answer) = next else { break };
-        if answer.status >= 200 {
+        if answer.status >= 200 || answer.status == 101 {
             answers.push(answer);
         }
     }
@@ -185,7 +201,12 @@ impl Judge<'_> {
         }
     }
 
-    fn answers(&mut self, answers: &[Answer], client: &[u8]) {
+    fn answers(&mut self, said: &Conversation) {
+        let Conversation { answers, came, bytes: client } = said;
+        let others = self.case.among;
+        let as_wanted =
+            self.case.came.iter().all(|end| came.contains(end)) && (others || came.len() == self.case.came.len());
+        self.check(as_wanted, || format!("came {came:?}, not {:?}", self.case.came));
         let statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
         self.check(statuses == self.case.status, || {
             let heads: Vec<_> =
@@ -208,6 +229,9 @@ impl Judge<'_> {
     fn records(&mut self, rows: &[Row]) {
         let wanted = &self.case.record;
         self.check(!rows.is_empty(), || "there is no audit record".to_owned());
+        if self.case.among {
+            return self.records_among(rows);
+        }
         self.check(rows.len() == wanted.len(), || {
             let codes: Vec<_> =
                 rows.iter().map(|row| (row.decision.verdict, row.code(), row.decision.why.clone())).collect();
@@ -235,12 +259,24 @@ impl Judge<'_> {
         }
     }
 
+    fn records_among(&mut self, rows: &[Row]) {
+        for wanted in &self.case.record {
+            let is = |flat: serde_json::Map<String, Value>| {
+                wanted.iter().all(|(key, value)| flat.get(key) == serde_json::to_value(value).ok().as_ref())
+            };
+            let codes = || rows.iter().map(|row| (row.decision.verdict, row.code())).collect::<Vec<_>>();
+            self.check(rows.iter().any(|row| is(flat(row))), || format!("none of {:?} is {wanted}", codes()));
+        }
+    }
+
     fn upstream(&mut self, rows: &[Row], received: &[Received]) {
         let whole = received.iter().filter(|request| request.complete).count();
         let allowed = rows.iter().filter(|row| row.is_allowed() && !never_sent(row)).count();
         let went_well = rows.iter().filter(|row| row.is_allowed() && row.code().is_none()).count();
         let wanted = self.case.upstream.unwrap_or(went_well);
-        self.check(whole == wanted, || format!("{whole} whole requests upstream, not {wanted}"));
+        self.check(whole == wanted || (self.case.among && self.case.upstream.is_none()), || {
+            format!("{whole} whole requests upstream, not {wanted}")
+        });
         self.check(received.len() <= allowed, || format!("{} requests upstream, {allowed} allowed", received.len()));
         let must_be_empty =
             matches!(self.case.verdict, Verdict::Block | Verdict::Close) && !self.case.status.contains(&200);
@@ -271,12 +307,14 @@ impl Judge<'_> {
     }
 
     /// Attacks §2, check 1.
-    fn nothing_reached_in_vain(&mut self, rows: &[Row]) {
+    fn nothing_reached_in_vain(&mut self) {
+        // In this order: what is asked for is stored before.
+        let (asked, rows) = (self.world.names.asked(), self.world.log.rows());
         let hits = self.world.canary.hits();
         self.check(hits == 0, || format!("the canary was reached {hits} times"));
         let allowed: BTreeSet<_> =
             rows.iter().filter(|row| row.is_allowed()).filter_map(|row| row.decision.host.clone()).collect();
-        let denied: Vec<_> = self.world.names.asked().into_iter().filter(|name| !allowed.contains(name)).collect();
+        let denied: Vec<_> = asked.into_iter().filter(|name| !allowed.contains(name)).collect();
         self.check(denied.is_empty(), || format!("resolved without a permit: {denied:?}"));
     }
 
@@ -327,8 +365,8 @@ pub fn rests_on_guards(row: &Row) -> bool {
 }
 
 /// What a rule could allow.
-pub const BY_POLICY: [&str; 6] =
-    ["not_allowed", "port_denied", "method_denied", "path_denied", "denied_by_rule", "ip_literal"];
+pub const BY_POLICY: [&str; 7] =
+    ["not_allowed", "port_denied", "method_denied", "path_denied", "denied_by_rule", "ip_literal", "upgrade_denied"];
 
 /// What the watchlist or the guarded hosts refuse.
 pub const BY_GUARDS: [&str; 6] = [
