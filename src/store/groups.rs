@@ -92,10 +92,15 @@ impl Store {
     /// Forgets a group with its messages, runs and outgoing messages. Its folder
     /// stays; that is for its owner to delete. `None`: there was no such group.
     pub fn remove_group(&self, name: &GroupName) -> Result<Option<Group>, StoreError> {
-        self.write(|transaction| {
+        let removed = self.write(|transaction| {
             let sql = format!("DELETE FROM groups WHERE name = ?1 RETURNING {COLUMNS}");
             transaction.query_row(&sql, [name.as_str()], group_from).optional().map_err(|error| self.explain(&error))
-        })
+        });
+        // The write-ahead log still holds what was deleted. Busy readers hold this up for a
+        // while at most; the next removal or the last one who closes the file does it then.
+        let truncate = "PRAGMA wal_checkpoint(TRUNCATE)";
+        self.read(|connection| connection.query_row(truncate, [], |_| Ok(())))?;
+        removed
     }
 
     /// All groups by name, the main group first.

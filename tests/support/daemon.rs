@@ -19,8 +19,10 @@ pub struct Daemon {
 impl Daemon {
     /// Starts it and waits until it answers.
     #[track_caller]
-    pub(super) fn start(home: &Home) -> Self {
-        let mut running = home.start(&["up"]);
+    pub(super) fn start(home: &Home, log: Option<&str>) -> Self {
+        let mut command = home.command(&["up"]);
+        command.envs(log.map(|log| ("RUST_LOG", log)));
+        let mut running = Running::start(command, "");
         let socket = home.at("data/run/control.sock");
         let answers = eventually("the daemon to serve", || {
             if !running.is_running() {

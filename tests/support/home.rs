@@ -51,6 +51,12 @@ impl Home {
         self
     }
 
+    /// Registers a chat of the tests' network as a group of the same name.
+    pub fn chat_group(self, name: &str) -> Self {
+        self.run(&["group", "add", name, "--channel", "whatsapp", "--chat", name]).ok();
+        self
+    }
+
     /// Writes a group's policy, as an editor saves it.
     pub fn policy(self, group: &str, toml: &str) -> Self {
         self.write_policy(group, toml);
@@ -135,7 +141,13 @@ impl Home {
     /// `doorward up`, once it serves.
     #[track_caller]
     pub fn up(&self) -> Daemon {
-        Daemon::start(self)
+        Daemon::start(self, None)
+    }
+
+    /// The same with this in `RUST_LOG`.
+    #[track_caller]
+    pub fn up_logging(&self, log: &str) -> Daemon {
+        Daemon::start(self, Some(log))
     }
 
     /// The log as `doorward audit --json` shows it, once nothing is under way: an
