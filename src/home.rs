@@ -202,14 +202,9 @@ impl Home {
         self.data.join("inbox").join(group.as_str())
     }
 
-    /// The memory that all groups share, as its owner writes it.
+    /// The memory for all groups, as its owner writes it. Each sandbox gets a copy.
     pub fn global_dir(&self) -> PathBuf {
         self.data.join("global")
-    }
-
-    /// The daemon's copy of it, regular files only: `/workspace/global` (invariant 15).
-    pub fn global_copy(&self) -> PathBuf {
-        self.run_dir().join("global")
     }
 
     /// What a channel's program keeps: its keys. The program makes it.

@@ -24,6 +24,8 @@ pub mod vault;
 
 pub mod budget;
 
+pub mod memory;
+
 pub mod channels;
 
 pub mod gateway;

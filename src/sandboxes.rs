@@ -16,6 +16,7 @@ use crate::claude::{self, NoKey};
 use crate::config::{self, Config, ConfigError, GroupSettings};
 use crate::gateway::{Gateway, GatewayError, OpenDoor};
 use crate::home::Home;
+use crate::memory::{self, MemoryError};
 
 /// How long an agent may take to finish when its sandbox is stopped.
 const GRACE: Duration = Duration::from_secs(1);
@@ -66,6 +67,9 @@ pub enum SandboxError {
     /// Its door.
     #[error(transparent)]
     Door(#[from] GatewayError),
+    /// The memory for all groups.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
     /// The container.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -163,7 +167,7 @@ impl Sandboxes {
             group: self.group_folder(self.home.group_dir(group), &user)?,
             home: self.group_folder(self.home.agent_home(group), &user)?,
             inbox: Some(self.shared_folder(self.home.inbox(group))?),
-            global: Some(self.shared_folder(self.home.global_copy())?),
+            global: Some(self.memory(own)?),
         };
         Ok(SandboxSpec {
             installation: self.installation.clone(),
@@ -189,9 +193,17 @@ impl Sandboxes {
         make_folder(&path, 0o700)?;
         if user.chown {
             std::os::unix::fs::chown(&path, Some(user.uid), Some(user.gid))
+                .and_then(|()| memory::hand_over(&path, user.uid, user.gid))
                 .map_err(|error| SandboxError::Folder { path: path.clone(), error })?;
         }
         Ok(path)
+    }
+
+    /// This sandbox's own copy of the memory for all groups (invariant 15).
+    fn memory(&self, own: &OwnFolders) -> Result<PathBuf, SandboxError> {
+        let copy = own.other.join("global");
+        memory::copy_for_sandbox(&self.home.global_dir(), &copy)?;
+        Ok(copy)
     }
 
     /// A folder that the agent may read and never write.

@@ -80,9 +80,42 @@ fn two_groups_work_side_by_side_and_apart() {
     let (mut one, mut two) = (Chat::open(&home, "one"), Chat::open(&home, "two"));
     one.send("1", "echo secret-of-one > mine; until [ -e go ]; do sleep 0.05; done; echo done");
     two.send("2", "ls /workspace/group; echo looked");
-    assert_eq!(two.until_done("2")[0].1, "looked", "answered while the other is at work");
+    assert_eq!(two.until_done("2")[0].1, "AGENTS.md\nCLAUDE.md\nlooked", "answered while the other is at work");
     std::fs::write(home.group_folder("one").join("go"), "").unwrap();
     one.until_done("1");
+}
+
+/// Invariant 15, and what an agent reads first.
+#[test]
+fn each_group_has_a_memory_and_its_own_copy_of_the_one_for_all() {
+    let home = Home::new().group("one").group("two");
+    let global = home.at("data/global");
+    std::fs::create_dir_all(&global).unwrap();
+    std::fs::write(global.join("CLAUDE.md"), "we speak German\n").unwrap();
+    std::os::unix::fs::symlink(home.at("data/doorward.db"), global.join("link")).unwrap();
+    let _daemon = home.up();
+    let (mut one, mut two) = (Chat::open(&home, "one"), Chat::open(&home, "two"));
+    let look = "ls /workspace/global; cat /workspace/global/AGENTS.md; echo x > /workspace/global/CLAUDE.md || \
+                rm /workspace/global/CLAUDE.md || chmod 666 /workspace/global/CLAUDE.md || stat -c 'inode %i' /workspace/global/CLAUDE.md";
+    one.send("1", look);
+    two.send("2", look);
+    let (said_one, said_two) = (one.until_done("1")[0].1.clone(), two.until_done("2")[0].1.clone());
+    for said in [&said_one, &said_two] {
+        assert!(said.starts_with("AGENTS.md\nCLAUDE.md\nwe speak German\n"), "{said}");
+        assert_eq!(said.matches("Read-only file system").count(), 3, "{said}");
+    }
+    let inode = |said: &str| said.lines().find_map(|line| line.strip_prefix("inode ").map(str::to_owned)).unwrap();
+    assert_ne!(inode(&said_one), inode(&said_two));
+
+    one.send("3", "head -1 CLAUDE.md; echo likes tea >> AGENTS.md; tail -1 CLAUDE.md; readlink AGENTS.md");
+    assert_eq!(one.until_done("3")[0].1, "# Memory of one\nlikes tea\nCLAUDE.md");
+    two.send("4", "grep -c tea CLAUDE.md");
+    assert!(two.until_done("4")[0].1.starts_with('0'), "no group reads another's");
+    // The owner's file is read anew by each new sandbox.
+    std::fs::write(global.join("CLAUDE.md"), "we speak Greek\n").unwrap();
+    home.run(&["group", "reset", "one"]).ok().prints("begins one");
+    one.send("5", "cat /workspace/global/CLAUDE.md; tail -1 CLAUDE.md");
+    assert_eq!(one.until_done("5")[0].1, "we speak Greek\nlikes tea");
 }
 
 /// A thousand messages in five groups, over a connection that is cut at random: each is

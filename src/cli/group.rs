@@ -3,15 +3,17 @@
 mod files;
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use policies::GroupName;
 
 use super::{Failure, refused, show, stop, usage};
 use crate::channels::terminal;
 use crate::config::{self, Agent, GroupSettings};
 use crate::home::{Home, create_private_dir};
+use crate::memory;
 use crate::store::{AddGroupError, Group, NewGroup, Store, StoreError};
 
 /// The channels that a group's messages can come from.
@@ -26,6 +28,7 @@ const CHANNELS: [&str; 2] = [terminal::CHANNEL, config::WHATSAPP];
 Examples:
   doorward group add family
   doorward group list
+  doorward group reset family
   doorward group remove family")]
 pub struct GroupArgs {
     #[command(subcommand)]
@@ -41,6 +44,13 @@ enum GroupCommand {
         /// As JSON, one line
         #[arg(long)]
         json: bool,
+    },
+    /// Begin anew: ends what runs for a group and drops its agent's session, so that the next
+    /// message starts a fresh conversation. Its files stay, CLAUDE.md among them
+    Reset {
+        /// The group
+        #[arg(value_parser = GroupName::parse)]
+        group: GroupName,
     },
     /// Forget a group and its messages; its folder and policy file stay
     Remove {
@@ -79,6 +89,7 @@ pub(super) async fn run(home: &Home, args: GroupArgs) -> Result<ExitCode, Failur
     match args.command {
         GroupCommand::Add(args) => add(home, &args),
         GroupCommand::List { json } => list(home, json),
+        GroupCommand::Reset { group } => reset(home, &group).await,
         GroupCommand::Remove { group, yes } => remove(home, &group, yes).await,
     }
 }
@@ -87,6 +98,15 @@ pub(super) async fn run(home: &Home, args: GroupArgs) -> Result<ExitCode, Failur
 pub(super) fn open_store(home: &Home) -> anyhow::Result<Store> {
     home.prepare()?;
     Ok(Store::open(&home.main_db())?)
+}
+
+/// The group's folder, with its memory begun. One that an earlier group of the name has
+/// left may belong to its sandboxes' user by now, and stays.
+fn make_folder(folder: &Path, name: &GroupName) -> anyhow::Result<()> {
+    if !folder.is_dir() {
+        create_private_dir(folder)?;
+    }
+    memory::begin(folder, name).with_context(|| format!("cannot write into {}", folder.display()))
 }
 
 /// Registers a group with its folder, a file that says who answers, and a policy file
@@ -101,9 +121,7 @@ pub(super) fn register(
         Ok(group) => group,
         Err(error) => return Ok(Err(error)),
     };
-    let made = create_private_dir(&home.group_dir(new.name))
-        .map_err(anyhow::Error::from)
-        .and_then(|()| files::write(home, new.name, agent));
+    let made = make_folder(&home.group_dir(new.name), new.name).and_then(|()| files::write(home, new.name, agent));
     if let Err(error) = made {
         // Half a group would be worse than none.
         store.remove_group(new.name)?;
@@ -186,6 +204,22 @@ fn described(home: &Home, group: &Group) -> serde_json::Value {
         "policy": home.policy_file(&group.name),
         "settings": home.group_file(&group.name),
     })
+}
+
+async fn reset(home: &Home, name: &GroupName) -> Result<ExitCode, Failure> {
+    let store = open_store(home)?;
+    if store.group(name)?.is_none() {
+        return Err(refused(StoreError::NoGroup(name.to_string())));
+    }
+    let had_session = store.set_session(name, None)?;
+    stop::stop(home, name).await?;
+    // What was ending may have named its session once more.
+    store.set_session(name, None)?;
+    show::line(&match had_session {
+        true => format!("The next message to {name} begins a new conversation."),
+        false => format!("{name} had no conversation to go on with; the next message begins one."),
+    })?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn remove(home: &Home, name: &GroupName, yes: bool) -> Result<ExitCode, Failure> {
