@@ -160,6 +160,7 @@ fn build(group: &GroupName, parts: &[Part]) -> Policy {
         denies: files().flat_map(|file| file.denies.iter().cloned()).collect(),
         limits: files().fold(Limits::default(), |limits, file| limits.and(file.limits)),
         observe: files().find_map(|file| file.observe.clone()),
+        blocks_lookalikes: files().any(|file| file.blocks_lookalikes),
     };
     let texts: Vec<_> = parts.iter().map(|part| (&*part.text.name, &*part.text.text)).collect();
     Policy::from_rules(group, PolicyHash::of(&texts), rules)

@@ -17,6 +17,8 @@ pub struct Diff {
     pub limits: Vec<LimitChange>,
     /// The last day of observing, before and after, where it changed.
     pub observe: Option<(Option<Date>, Option<Date>)>,
+    /// Whether what looks like a secret is blocked, before and after, where it changed.
+    pub leaks: Option<(bool, bool)>,
     /// Requests that fare otherwise.
     pub requests: Vec<RequestChange>,
 }
@@ -62,11 +64,13 @@ impl Policy {
     pub fn diff(&self, new: &Policy, asked: &[Facts]) -> Diff {
         let (old_rules, new_rules): (Vec<_>, Vec<_>) = (self.rules().collect(), new.rules().collect());
         let observe = (self.observe_until(), new.observe_until());
+        let leaks = (self.blocks_lookalikes(), new.blocks_lookalikes());
         Diff {
             added: only_in(&new_rules, &old_rules),
             removed: only_in(&old_rules, &new_rules),
             limits: limit_changes(self.limits(), new.limits()),
             observe: (observe.0 != observe.1).then_some(observe),
+            leaks: (leaks.0 != leaks.1).then_some(leaks),
             requests: request_changes(self, new, asked),
         }
     }
@@ -88,6 +92,7 @@ impl Diff {
             && self.removed.is_empty()
             && self.limits.is_empty()
             && self.observe.is_none()
+            && self.leaks.is_none()
             && self.requests.is_empty()
     }
 
@@ -106,6 +111,7 @@ impl Diff {
             || self.removed.iter().any(|rule| rule.credential.is_some() || has_condition(&rule))
             || self.limits.iter().any(|limit| looser(limit.old, limit.new))
             || self.observe.is_some_and(|(old, new)| new > old)
+            || self.leaks.is_some_and(|(old, new)| old && !new)
     }
 }
 

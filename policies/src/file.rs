@@ -25,6 +25,8 @@ pub(crate) struct PolicyFile {
     pub(crate) tests: Vec<Test>,
     pub(crate) limits: Limits,
     pub(crate) observe: Option<Observe>,
+    /// `leaks = "block"`: what only looks like a secret stops a request.
+    pub(crate) blocks_lookalikes: bool,
 }
 
 /// A `[[test]]`.
@@ -56,9 +58,9 @@ type Value<'i> = Spanned<DeValue<'i>>;
 /// Planned in the design and not built: told apart from what was never meant.
 const PLANNED_TABLES: [&str; 1] = ["ask"];
 
-pub(crate) const GROUP_KEYS: [&str; 7] = ["use", "mode", "observe_until", "limits", "allow", "deny", "test"];
+pub(crate) const GROUP_KEYS: [&str; 8] = ["use", "mode", "observe_until", "leaks", "limits", "allow", "deny", "test"];
 pub(crate) const PRESET_KEYS: [&str; 3] = ["allow", "deny", "test"];
-pub(crate) const BASE_KEYS: [&str; 3] = ["limits", "deny", "test"];
+pub(crate) const BASE_KEYS: [&str; 4] = ["leaks", "limits", "deny", "test"];
 
 impl Reader {
     pub(crate) fn new(text: Text, origin: Origin) -> Self {
@@ -123,12 +125,22 @@ impl<'i> Block<'_, 'i> {
         PolicyFile {
             uses,
             observe,
+            blocks_lookalikes: self.leaks(),
             limits: self.limits(),
             allows,
             tunnels,
             denies: self.each("deny", blocks::deny),
             tests: self.each("test", blocks::test),
         }
+    }
+
+    fn leaks(&mut self) -> bool {
+        let Some((span, text)) = self.string("leaks") else { return false };
+        if text != "block" {
+            let help = "remove it (what only looks like a secret is noted in the log), or write leaks = \"block\"";
+            self.reader.problem(span, format!("{text:?} is nothing that `leaks` can be"), Some(help.to_owned()));
+        }
+        true
     }
 
     fn limits(&mut self) -> Limits {

@@ -33,6 +33,7 @@ pub(crate) struct Rules {
     pub(crate) denies: Vec<DenyRule>,
     pub(crate) limits: Limits,
     pub(crate) observe: Option<Observe>,
+    pub(crate) blocks_lookalikes: bool,
 }
 
 impl Policy {
@@ -81,6 +82,11 @@ impl Policy {
     /// What the group may use up.
     pub fn limits(&self) -> &Limits {
         &self.rules.limits
+    }
+
+    /// Whether what only looks like a secret stops a request (`leaks = "block"`).
+    pub fn blocks_lookalikes(&self) -> bool {
+        self.rules.blocks_lookalikes
     }
 
     /// The last day on which the group is observed, where `mode = "observe"` stands.

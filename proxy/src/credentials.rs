@@ -85,6 +85,7 @@ pub(crate) struct Placed {
     headers: HeaderMap,
     target: PathAndQuery,
     head_bytes: u64,
+    lookalikes: Vec<Finding>,
     taken_off: Vec<HeaderName>,
     put_on: Option<PutOn>,
 }
@@ -132,6 +133,7 @@ impl Keyring {
         if let Some(finding) = watchlist.find_in(&text) {
             return Err(self.misplaced(identity, &facts.authority, &finding));
         }
+        let lookalikes = watchlist.lookalikes_in(&text);
         let mut taken_off = Vec::new();
         if let Some(guard) = self.guarded.get(&facts.authority) {
             authenticates::refuse_others(head, found.as_ref(), &guard.harmless)?;
@@ -141,7 +143,7 @@ impl Keyring {
         }
         let mut target = swap::target(facts)?;
         let put_on = found.map(|found| swap::put_on(found, permit, &mut headers, &mut target, secrets)).transpose()?;
-        Ok(Placed { headers, target, head_bytes: text.len() as u64, taken_off, put_on })
+        Ok(Placed { headers, target, head_bytes: text.len() as u64, lookalikes, taken_off, put_on })
     }
 
     /// The credential whose token endpoint a request is for.
@@ -185,11 +187,13 @@ impl Keyring {
     pub(crate) fn tolerates(
         identity: &Identity,
         permit: &Permit,
+        lookalikes: bool,
     ) -> impl Fn(&WatchedKind) -> bool + Send + Sync + 'static {
         let (group, model) = (identity.group.clone(), permit.model());
         move |what| match what {
             WatchedKind::Surrogate { group: owner, .. } => model && *owner == group,
             WatchedKind::Secret { .. } | WatchedKind::Canary { .. } => false,
+            WatchedKind::Lookalike { .. } => lookalikes,
         }
     }
 
@@ -198,6 +202,9 @@ impl Keyring {
         let (code, why) = match &finding.what {
             WatchedKind::Secret { .. } | WatchedKind::Canary { .. } => {
                 (Code::SecretInRequest, format!("the request holds a {finding}, which must not leave"))
+            }
+            WatchedKind::Lookalike { .. } => {
+                (Code::SecretInRequest, format!("the request holds {finding}, and the policy says leaks = \"block\""))
             }
             WatchedKind::Surrogate { group, retired: true, .. } if *group == identity.group => (
                 Code::SurrogateRetired,
@@ -254,9 +261,16 @@ impl Placed {
         self.head_bytes
     }
 
-    /// The headers that went no further, because they could hold a key.
-    pub(crate) fn taken_off(&self) -> &[HeaderName] {
-        &self.taken_off
+    /// What in the head only looks like a secret.
+    pub(crate) fn lookalikes(&self) -> &[Finding] {
+        &self.lookalikes
+    }
+
+    /// What the log is to say: what looks like a secret, and the headers that went no
+    /// further because they could hold a key.
+    pub(crate) fn findings(&self) -> Vec<String> {
+        let taken_off = self.taken_off.iter().map(|name| format!("header {name} taken off: it could hold a key"));
+        self.lookalikes.iter().map(ToString::to_string).chain(taken_off).collect()
     }
 
     /// The headers and the target to send, and what takes the secret off the answer.

@@ -94,7 +94,13 @@ fn place(connection: &Connection, permit: &Permit, request: &http::Request<Incom
     let door = &connection.door;
     let headers = headers::outgoing(request.headers());
     let secrets = &*door.gateway.secrets;
-    door.keyring.place(&door.identity, permit, headers, secrets, &secrets.watchlist())
+    let placed = door.keyring.place(&door.identity, permit, headers, secrets, &secrets.watchlist())?;
+    match placed.lookalikes().first() {
+        Some(finding) if door.policy.load().blocks_lookalikes() => {
+            Err(door.keyring.misplaced(&door.identity, &permit.facts().authority, finding))
+        }
+        _ => Ok(placed),
+    }
 }
 
 /// What the group may use up over time.
@@ -106,7 +112,8 @@ fn admit(connection: &Connection, permit: &Permit, placed: &Placed) -> Result<()
 /// What the body is packed with, if it says so; refused where something is looked for
 /// and it could not be found (attack J03).
 fn unpacker(connection: &Connection, headers: &HeaderMap) -> Result<Option<Unpacker>, Refusal> {
-    if connection.door.gateway.secrets.watchlist().is_empty() {
+    let door = &connection.door;
+    if door.gateway.secrets.watchlist().is_empty() && !door.policy.load().blocks_lookalikes() {
         return Ok(None);
     }
     Unpacker::declared(headers).map_err(credentials::unreadable)
@@ -150,8 +157,9 @@ fn outbound(
 /// What must not leave in a body; nothing to look for costs nothing.
 pub(crate) fn leak_filter(door: &Door, audited: &Audited) -> Option<LeakFilter> {
     let watchlist = door.gateway.secrets.watchlist();
-    let tolerated = Keyring::tolerates(&door.identity, audited.permit());
-    (!watchlist.is_empty()).then(|| watchlist.filter().tolerating(tolerated))
+    let blocks = door.policy.load().blocks_lookalikes();
+    let tolerated = Keyring::tolerates(&door.identity, audited.permit(), !blocks);
+    (blocks || !watchlist.is_empty()).then(|| watchlist.filter().with_lookalikes().tolerating(tolerated))
 }
 
 /// The answer on its way back: headers by listed rules, and everything that was

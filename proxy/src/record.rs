@@ -170,11 +170,7 @@ impl Record {
             head_bytes: Some(placed.head_bytes()),
             observed: permit.observed(),
             by_wildcard: permit.by_wildcard(),
-            findings: placed
-                .taken_off()
-                .iter()
-                .map(|name| format!("header {name} taken off: it could hold a key"))
-                .collect(),
+            findings: placed.findings(),
             ..self.decision.clone()
         };
         let permit = Arc::new(permit);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use super::lookalike::Lookalikes;
 use super::search::each_hit;
 use super::watchlist::{Finding, WatchedKind, Watchlist};
 use crate::packed::{Unpacker, Unreadable};
@@ -29,6 +30,8 @@ pub struct LeakFilter {
     noted: Vec<Finding>,
     stopped: Option<Stop>,
     inside: Inside,
+    /// Where what only looks like a secret is looked for too.
+    lookalikes: Option<Lookalikes>,
 }
 
 /// What the stream is besides its bytes.
@@ -54,6 +57,7 @@ impl LeakFilter {
             noted: Vec::new(),
             stopped: None,
             inside: Inside::Unknown(Vec::new()),
+            lookalikes: None,
         }
     }
 
@@ -73,6 +77,13 @@ impl LeakFilter {
         self
     }
 
+    /// Looks for what only looks like a secret as well: see [`WatchedKind::Lookalike`].
+    #[must_use]
+    pub fn with_lookalikes(mut self) -> Self {
+        self.lookalikes = Some(Lookalikes::default());
+        self
+    }
+
     /// For a stream of pieces that are looked into one by one elsewhere.
     #[must_use]
     pub fn as_it_comes(mut self) -> Self {
@@ -82,10 +93,11 @@ impl LeakFilter {
 
     /// Takes the next bytes in and gives those out that may be sent now.
     pub fn push(&mut self, chunk: Bytes) -> Result<Option<Bytes>, Stop> {
-        if self.watchlist.is_empty() {
+        if self.watchlist.is_empty() && self.lookalikes.is_none() {
             return Ok(Some(chunk).filter(|bytes| !bytes.is_empty()));
         }
         self.look_inside(&chunk, false)?;
+        self.look_alike(&chunk, false);
         let text = joined(std::mem::take(&mut self.held), chunk);
         self.let_through(text, false)
     }
@@ -93,6 +105,7 @@ impl LeakFilter {
     /// The stream is at its end: what is held is no value and may be sent.
     pub fn finish(&mut self) -> Result<Option<Bytes>, Stop> {
         self.look_inside(&[], true)?;
+        self.look_alike(&[], true);
         let text = std::mem::take(&mut self.held);
         self.let_through(text, true)
     }
@@ -111,6 +124,7 @@ impl LeakFilter {
     fn packed(&self, unpacker: Unpacker) -> Inside {
         let mut filter = LeakFilter::new(self.watchlist.clone()).as_it_comes();
         filter.tolerated = self.tolerated.clone();
+        filter.lookalikes = self.lookalikes.as_ref().map(|_| Lookalikes::default());
         Inside::Packed { unpacker, filter: Box::new(filter), waiting: BytesMut::new() }
     }
 
@@ -133,6 +147,24 @@ impl LeakFilter {
         looked.inspect_err(|stop| self.stopped = Some(stop.clone()))
     }
 
+    fn look_alike(&mut self, chunk: &[u8], last: bool) {
+        let Some(lookalikes) = &mut self.lookalikes else { return };
+        lookalikes.push(chunk, last, &mut |of, token| {
+            let Some(finding) = self.watchlist.lookalike(of, token) else { return };
+            if (self.tolerated)(&finding.what) {
+                finding.note_in(&mut self.noted);
+            } else {
+                self.stopped.get_or_insert(Stop::Found(finding));
+            }
+        });
+    }
+
+    /// What may become something that looks like a secret waits where that stops a stream.
+    fn waiting_for_lookalikes(&self) -> usize {
+        let stops = !(self.tolerated)(&WatchedKind::Lookalike { of: "" });
+        self.lookalikes.as_ref().filter(|_| stops).map_or(0, Lookalikes::undecided)
+    }
+
     fn let_through(&mut self, mut text: Bytes, last: bool) -> Result<Option<Bytes>, Stop> {
         if let Some(stop) = &self.stopped {
             return Err(stop.clone());
@@ -149,6 +181,7 @@ impl LeakFilter {
         if let Some(stop) = &self.stopped {
             return Err(stop.clone());
         }
+        let safe = safe.min(text.len().saturating_sub(self.waiting_for_lookalikes()));
         self.held = text.split_off(safe);
         if let Inside::Packed { unpacker, waiting, .. } = &mut self.inside {
             if unpacker.is_behind() {

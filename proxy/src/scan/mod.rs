@@ -4,9 +4,9 @@
 //! that ordinary software gives them. [`LeakFilter`] stops an outgoing body before
 //! the byte that would complete a value; [`Scrubber`] puts the surrogate in the
 //! place of the secret in an incoming one. What it is not: it does no I/O, knows
-//! no clock, and guesses nothing: a value that was turned into something no
-//! decoder here undoes (encrypted, rot13, base64 twice, strewn over two fields)
-//! passes.
+//! no clock, and guesses nothing about values that are watched: one that was turned
+//! into something no decoder here undoes (encrypted, rot13, base64 twice, strewn
+//! over two fields) passes. What only looks like a secret is `lookalike.rs`.
 //!
 //! How: each value is looked for as it is, as base64 at its three alignments, and
 //! as hex (`spelling.rs`, `needles.rs`). Percent, JSON and HTML escapes and the
@@ -21,6 +21,7 @@
 //! - No value is ever in a message: [`Finding`] names kind, credential and form.
 
 mod leak;
+mod lookalike;
 mod needles;
 mod scrub;
 mod search;

@@ -8,6 +8,7 @@ use policies::{GroupName, SandboxId};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 use super::leak::LeakFilter;
+use super::lookalike::Lookalikes;
 use super::needles::NeedleSet;
 use super::search::{Hit, each_hit};
 use super::spelling::Form;
@@ -38,6 +39,11 @@ pub enum WatchedKind {
     Canary {
         /// The owner's name for it.
         name: Arc<str>,
+    },
+    /// Nothing that is watched: it only looks like a secret (`lookalike.rs`).
+    Lookalike {
+        /// What it looks like.
+        of: &'static str,
     },
 }
 
@@ -117,6 +123,22 @@ impl Watchlist {
         all
     }
 
+    /// What looks like a secret in a text and is none of these, each kind once.
+    pub fn lookalikes_in(&self, text: &[u8]) -> Vec<Finding> {
+        let mut all = Vec::new();
+        Lookalikes::default().push(text, true, &mut |of, token| {
+            if let Some(finding) = self.lookalike(of, token) {
+                finding.note_in(&mut all);
+            }
+        });
+        all
+    }
+
+    /// The finding for what looks like a secret, unless it is one of these.
+    pub(super) fn lookalike(&self, of: &'static str, token: &[u8]) -> Option<Finding> {
+        self.find_in(token).is_none().then_some(Finding { what: WatchedKind::Lookalike { of }, form: Form::Raw })
+    }
+
     /// A filter over a stream, which stops before the byte that would complete a value.
     pub fn filter(self: &Arc<Self>) -> LeakFilter {
         LeakFilter::new(Arc::clone(self))
@@ -173,6 +195,7 @@ impl fmt::Display for WatchedKind {
                 write!(f, "retired surrogate of credential {credential}")
             }
             WatchedKind::Canary { name } => write!(f, "canary {name}"),
+            WatchedKind::Lookalike { of } => write!(f, "something that looks like {of}"),
         }
     }
 }

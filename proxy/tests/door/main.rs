@@ -6,10 +6,12 @@
 mod support;
 
 mod budget;
+mod echo;
 mod http2;
 mod json;
 mod limits;
 mod log;
+mod lookalikes;
 mod observe;
 mod policy;
 mod pool;

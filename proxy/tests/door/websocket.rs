@@ -32,14 +32,14 @@ credential = "first"
 private = ["127.0.0.10/32"]
 "#;
 
-const SWITCHED: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+pub const SWITCHED: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
 
 async fn world() -> World {
     World::with(Setup { family: RULES.to_owned(), ..Setup::default() }).await
 }
 
-fn handshake(host: &str, path: &str, more: &str) -> String {
+pub fn handshake(host: &str, path: &str, more: &str) -> String {
     format!(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{more}\r\n"
@@ -71,7 +71,7 @@ fn speaks(upstream: &Upstream, more: &str, answer: impl Fn(Message) -> Message +
 }
 
 /// The inside of a handshake that succeeded.
-async fn opened(mut client: Client, request: String) -> Socket {
+pub async fn opened(mut client: Client, request: String) -> Socket {
     client.send(request).await;
     let answer = client.head_answer().await.expect("an answer");
     assert_eq!(answer.status, 101, "{}", String::from_utf8_lossy(&answer.head));

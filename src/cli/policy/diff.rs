@@ -61,6 +61,10 @@ pub(super) fn words(diff: &Diff) -> String {
         let said = |day: Option<policies::Date>| day.map_or_else(|| "not".to_owned(), |day| format!("until {day}"));
         lines.push(format!("~ observed: {} -> {}", said(old), said(new)));
     }
+    if let Some((old, new)) = diff.leaks {
+        let said = |blocks: bool| if blocks { "blocked" } else { "noted" };
+        lines.push(format!("~ what looks like a secret: {} -> {}", said(old), said(new)));
+    }
     if !diff.requests.is_empty() {
         lines.push("\nRequests in the log that would fare otherwise:".to_owned());
         let change = |change: &policies::RequestChange| {

@@ -10,6 +10,7 @@ pub(super) fn json(policy: &Policy) -> serde_json::Value {
     serde_json::json!({
         "group": policy.group(), "policy": policy.hash().to_string(), "rules": policy.rules().collect::<Vec<_>>(),
         "limits": policy.limits(), "observe_until": policy.observe_until(),
+        "leaks": if policy.blocks_lookalikes() { "block" } else { "note" },
     })
 }
 
@@ -25,6 +26,7 @@ pub(super) fn words(home: &Home, policy: &Policy, today: Date) -> String {
     if !limits.is_empty() {
         parts.push(format!("limits: {}", limits.join(", ")));
     }
+    parts.extend(policy.blocks_lookalikes().then(|| "leaks: what looks like a secret is blocked".to_owned()));
     parts.extend(policy.observe_until().map(|until| observed(until, today)));
     parts.join("\n\n")
 }

@@ -5,6 +5,7 @@ mod benign;
 mod encodings;
 mod found;
 mod held;
+mod lookalike;
 mod scrubbed;
 
 use std::sync::Arc;

@@ -1,0 +1,238 @@
+//! What only looks like a secret: private keys, keys of known vendors, card numbers.
+//!
+//! Nobody knows whose they are, so they are told apart from watched values: they are
+//! noted, and stop a request only where the policy says so. Plain text alone is looked at.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+
+/// The beginning of a key, and what makes it one.
+struct Shape {
+    prefix: &'static str,
+    name: &'static str,
+    letters: fn(u8) -> bool,
+    /// How many of these letters follow; exactly so many, where `exact`.
+    count: usize,
+    exact: bool,
+}
+
+const fn key(prefix: &'static str, name: &'static str, letters: fn(u8) -> bool, count: usize, exact: bool) -> Shape {
+    Shape { prefix, name, letters, count, exact }
+}
+
+const SHAPES: [Shape; 21] = [
+    key("ghp_", "a GitHub token", alphanumeric, 36, true),
+    key("gho_", "a GitHub token", alphanumeric, 36, true),
+    key("ghu_", "a GitHub token", alphanumeric, 36, true),
+    key("ghs_", "a GitHub token", alphanumeric, 36, true),
+    key("ghr_", "a GitHub token", alphanumeric, 36, true),
+    key("github_pat_", "a GitHub token", is_word, 60, false),
+    key("glpat-", "a GitLab token", is_word, 20, false),
+    key("sk-ant-", "an Anthropic key", is_word, 40, false),
+    key("sk-proj-", "an OpenAI key", is_word, 40, false),
+    key("AKIA", "an AWS access key", upper, 16, true),
+    key("ASIA", "an AWS access key", upper, 16, true),
+    key("AIza", "a Google API key", is_word, 35, true),
+    key("xoxb-", "a Slack token", is_word, 24, false),
+    key("xoxp-", "a Slack token", is_word, 24, false),
+    key("npm_", "an npm token", alphanumeric, 36, true),
+    key("pypi-AgEI", "a PyPI token", is_word, 50, false),
+    key("sk_live_", "a Stripe key", alphanumeric, 24, false),
+    key("rk_live_", "a Stripe key", alphanumeric, 24, false),
+    key("hf_", "a Hugging Face token", alphanumeric, 34, true),
+    key("AGE-SECRET-KEY-1", "an age key", upper, 58, true),
+    key("-----BEGIN ", PRIVATE_KEY, pem_label, 11, false),
+];
+const PRIVATE_KEY: &str = "a private key";
+const CARD_NUMBER: &str = "a card number";
+
+/// A run of letters is not followed further.
+const LONGEST: usize = 256;
+/// Fewer different letters make a placeholder.
+const FEWEST_LETTERS: usize = 8;
+
+static PREFIXES: LazyLock<Option<AhoCorasick>> =
+    LazyLock::new(|| AhoCorasick::new(SHAPES.iter().map(|shape| shape.prefix)).ok());
+
+/// Looks at a stream going by.
+#[derive(Default)]
+pub(super) struct Lookalikes {
+    /// The end of what came, as far as more bytes have to decide about it.
+    tail: Vec<u8>,
+}
+
+/// What is done with each that is found.
+type Found<'a> = &'a mut dyn FnMut(&'static str, &[u8]);
+
+impl Lookalikes {
+    /// Takes the next bytes in. `last`: no more follow.
+    pub(super) fn push(&mut self, chunk: &[u8], last: bool, found: Found<'_>) {
+        let text = match self.tail.is_empty() {
+            true => Cow::Borrowed(chunk),
+            false => Cow::Owned([&self.tail, chunk].concat()),
+        };
+        let undecided = keys(&text, last, found).min(card_numbers(&text, last, found));
+        // With the byte before it, which says whether a word begins there.
+        let from = if undecided < text.len() { undecided.saturating_sub(1) } else { text.len() };
+        self.tail = text[from..].to_vec();
+    }
+
+    /// How many of the last bytes may be the beginning of something.
+    pub(super) fn undecided(&self) -> usize {
+        self.tail.len()
+    }
+}
+
+/// Finds keys; says from where on the text is undecided.
+fn keys(text: &[u8], last: bool, found: Found<'_>) -> usize {
+    let Some(prefixes) = &*PREFIXES else { return text.len() };
+    let mut undecided = if last { text.len() } else { beginning_at_end(text) };
+    for hit in prefixes.find_iter(text) {
+        let shape = &SHAPES[hit.pattern().as_usize()];
+        if hit.start() > 0 && is_word(text[hit.start() - 1]) && shape.name != PRIVATE_KEY {
+            continue;
+        }
+        let rest = &text[hit.end()..text.len().min(hit.end() + LONGEST)];
+        let letters = rest.iter().take_while(|byte| (shape.letters)(**byte)).count();
+        let cut = hit.end() + letters == text.len() && letters < LONGEST;
+        let complete = match shape.name {
+            PRIVATE_KEY => private_key(rest, letters),
+            _ => Some(if shape.exact { letters == shape.count } else { letters >= shape.count }),
+        };
+        match complete {
+            _ if cut && !last => undecided = undecided.min(hit.start()),
+            None if !last && rest.len() < LONGEST => undecided = undecided.min(hit.start()),
+            Some(true) => {
+                let token = &text[hit.start()..hit.end() + letters];
+                if shape.name == PRIVATE_KEY || looks_random(&token[shape.prefix.len()..]) {
+                    found(shape.name, token);
+                }
+            }
+            _ => {}
+        }
+    }
+    undecided
+}
+
+/// Where the text ends with the beginning of a prefix.
+fn beginning_at_end(text: &[u8]) -> usize {
+    let longest = SHAPES.iter().map(|shape| shape.prefix.len()).max().unwrap_or(0);
+    let begins = |at: &usize| SHAPES.iter().any(|shape| shape.prefix.as_bytes().starts_with(&text[*at..]));
+    (text.len().saturating_sub(longest - 1)..text.len()).find(begins).unwrap_or(text.len())
+}
+
+/// Behind `-----BEGIN `: a label that ends like a private key's, and base64 behind it, in
+/// lines of its own or in a JSON string. `None`: more text has to decide.
+fn private_key(rest: &[u8], letters: usize) -> Option<bool> {
+    let label = rest[..letters].trim_ascii();
+    if !label.ends_with(b"PRIVATE KEY") && !label.ends_with(b"PRIVATE KEY BLOCK") {
+        return Some(false);
+    }
+    let behind = rest[letters..].iter().skip_while(|byte| **byte == b'-');
+    let body: Vec<u8> = behind.skip_while(|byte| b"\r\n\\nr".contains(byte)).take(32).copied().collect();
+    let base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/:-, \r\n\\".contains(byte);
+    if body.iter().all(base64) { (body.len() == 32).then_some(true) } else { Some(false) }
+}
+
+fn looks_random(key: &[u8]) -> bool {
+    let mut seen = [false; 256];
+    key.iter().for_each(|byte| seen[usize::from(*byte)] = true);
+    seen.iter().filter(|seen| **seen).count() >= FEWEST_LETTERS && !key.ends_with(b"EXAMPLE")
+}
+
+/// A number of this length or longer has a digit at one of these steps.
+const STEP: usize = 12;
+const LONGEST_NUMBER: usize = 19;
+
+/// Finds card numbers; says from where on the text is undecided.
+fn card_numbers(text: &[u8], last: bool, found: Found<'_>) -> usize {
+    let mut at = STEP - 1;
+    while at < text.len() {
+        if !is_number(text, at) {
+            at += STEP;
+            continue;
+        }
+        let (start, end) = number_around(text, at);
+        let before = start.checked_sub(1).map(|before| text[before]);
+        let apart = |byte: Option<u8>| byte.is_none_or(|byte| !is_word(byte) && !b"+/=%".contains(&byte));
+        let decided = last || end < text.len();
+        if decided
+            && before != Some(b'.')
+            && apart(before)
+            && apart(text.get(end).copied())
+            && is_card(&text[start..end])
+        {
+            found(CARD_NUMBER, &text[start..end]);
+        }
+        at = end.max(at) + STEP;
+    }
+    // What ends in a digit, or in a digit and what may stand between two.
+    let digit = text.iter().rev().take(2).position(u8::is_ascii_digit);
+    match digit {
+        Some(behind) if !last && (behind == 0 || is_separator(text[text.len() - 1])) => {
+            let (start, end) = number_around(text, text.len() - 1 - behind);
+            if end - start <= 2 * LONGEST_NUMBER { start } else { text.len() }
+        }
+        _ => text.len(),
+    }
+}
+
+/// Whether this byte is a digit, or stands between two.
+fn is_number(text: &[u8], at: usize) -> bool {
+    let digit = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_digit);
+    digit(Some(at)) || (is_separator(text[at]) && digit(at.checked_sub(1)) && digit(Some(at + 1)))
+}
+
+fn is_separator(byte: u8) -> bool {
+    byte == b' ' || byte == b'-'
+}
+
+fn number_around(text: &[u8], at: usize) -> (usize, usize) {
+    let (mut start, mut end) = (at, at + 1);
+    while start > 0 && at - start <= 2 * LONGEST_NUMBER && is_number(text, start - 1) {
+        start -= 1;
+    }
+    while end < text.len() && end - at <= 2 * LONGEST_NUMBER && is_number(text, end) {
+        end += 1;
+    }
+    (start, end)
+}
+
+/// Length and first digits of the large issuers, grouped as on cards or not at all, and
+/// the check digit (ISO/IEC 7812-1).
+fn is_card(number: &[u8]) -> bool {
+    let groups: Vec<usize> = number.split(|byte| is_separator(*byte)).map(<[u8]>::len).collect();
+    let digits: Vec<u32> =
+        number.iter().filter(|byte| byte.is_ascii_digit()).map(|byte| u32::from(byte - b'0')).collect();
+    let first = |count: usize| digits.iter().take(count).fold(0, |number, digit| number * 10 + digit);
+    let issued = match digits.len() {
+        15 => matches!(first(2), 34 | 37),
+        16 => matches!(first(1), 4) || matches!(first(2), 51..=55 | 65) || matches!(first(4), 2221..=2720 | 6011),
+        _ => false,
+    };
+    let grouped = [&[15][..], &[16], &[4, 4, 4, 4], &[4, 6, 5]].contains(&groups.as_slice());
+    let doubled = |(place, digit): (usize, &u32)| match place % 2 {
+        0 => *digit,
+        _ => 2 * digit / 10 + 2 * digit % 10,
+    };
+    let sum: u32 = digits.iter().rev().enumerate().map(doubled).sum();
+    issued && grouped && sum.is_multiple_of(10) && digits.iter().any(|digit| *digit != digits[0])
+}
+
+fn alphanumeric(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+}
+
+fn upper(byte: u8) -> bool {
+    byte.is_ascii_uppercase() || byte.is_ascii_digit()
+}
+
+fn pem_label(byte: u8) -> bool {
+    byte.is_ascii_uppercase() || byte == b' '
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
+}
