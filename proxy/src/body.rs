@@ -18,7 +18,7 @@ use tokio::time::{Sleep, sleep};
 
 use crate::packed::{Unpacker, Unreadable};
 use crate::scan::{LeakFilter, Scrubber, Stop};
-use crate::tally::Tally;
+use crate::tally::{Tally, Way};
 use crate::upstream::Lease;
 
 /// A body that was cut; why is in the log.
@@ -197,6 +197,32 @@ impl HttpBody for Outgoing {
     type Error = Cut;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        self.tally.asked(Way::Up);
+        let frame = self.poll(cx);
+        // Nobody comes back after the last one.
+        if matches!(frame, Poll::Ready(Some(Ok(_)))) && !self.tally.is_sent() {
+            self.tally.handed(Way::Up);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.trailing || (self.came.is_end_stream() && self.filter.as_ref().is_none_or(|filter| filter.held() == 0))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        // What is held back still counts, so that an exact length stays exact.
+        let held = self.filter.as_ref().map_or(0, |filter| filter.held() as u64);
+        let came = self.came.size_hint();
+        match came.exact() {
+            Some(exact) => SizeHint::with_exact(exact + held),
+            None => came,
+        }
+    }
+}
+
+impl Outgoing {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         loop {
             if self.trailing {
                 return Poll::Ready(None);
@@ -226,20 +252,6 @@ impl HttpBody for Outgoing {
                 Ok(None) => {}
                 Err(cut) => return Poll::Ready(Some(Err(cut))),
             }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.trailing || (self.came.is_end_stream() && self.filter.as_ref().is_none_or(|filter| filter.held() == 0))
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        // What is held back still counts, so that an exact length stays exact.
-        let held = self.filter.as_ref().map_or(0, |filter| filter.held() as u64);
-        let came = self.came.size_hint();
-        match came.exact() {
-            Some(exact) => SizeHint::with_exact(exact + held),
-            None => came,
         }
     }
 }
@@ -373,7 +385,14 @@ impl HttpBody for Body {
                 *self = Body::Empty;
                 Poll::Ready(Some(Ok(Frame::data(text))))
             }
-            Body::Returned(returned) => returned.poll(cx),
+            Body::Returned(returned) => {
+                returned.tally.asked(Way::Down);
+                let frame = returned.poll(cx);
+                if matches!(frame, Poll::Ready(Some(Ok(_)))) {
+                    returned.tally.handed(Way::Down);
+                }
+                frame
+            }
         }
     }
 

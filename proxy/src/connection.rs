@@ -14,8 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use policies::{Authority, Code, Refusal};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
-use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::rustls::server::Acceptor;
 
@@ -26,8 +25,10 @@ use crate::door::Door;
 use crate::flow;
 use crate::frames::{Refused, Told};
 use crate::patience::Patient;
+use crate::presence::Client;
 use crate::record::{AuditedTunnel, Record};
 use crate::request::Target;
+use crate::streams::Streams;
 use crate::tls::H2;
 use crate::tunnel;
 
@@ -59,8 +60,10 @@ pub struct Limits {
     pub idle_body_time: Duration,
     /// Until the upstream's head arrives: models think for minutes.
     pub answer_time: Duration,
-    /// Leaf certificates kept.
+    /// Leaf certificates kept, and made at once.
     pub leaves: usize,
+    /// Between two that are made beyond that.
+    pub leaf_pace: Duration,
     /// Idle upstream connections kept for one authority.
     pub idle_upstreams: usize,
     /// How long one is kept: shorter than servers keep theirs.
@@ -83,6 +86,7 @@ impl Default for Limits {
             idle_body_time: Duration::from_secs(5 * 60),
             answer_time: Duration::from_secs(15 * 60),
             leaves: 512,
+            leaf_pace: Duration::from_millis(20),
             idle_upstreams: 64,
             idle_time: Duration::from_secs(20),
         }
@@ -129,8 +133,16 @@ pub(crate) struct Tunnel {
     pub(crate) sni: Option<String>,
 }
 
-/// Serves one connection from first byte to last.
+/// Serves one connection from first byte to last, or until its client is gone.
 pub(crate) async fn serve(door: Arc<Door>, stream: UnixStream) {
+    let (client, patience) = (Client::new(stream), door.gateway.limits.head_time);
+    tokio::select! {
+        () = converse(door, client.clone()) => {}
+        () = client.gone(patience) => {}
+    }
+}
+
+async fn converse(door: Arc<Door>, stream: Client) {
     let id = door.gateway.connections.fetch_add(1, Ordering::Relaxed) + 1;
     let connection = Connection::new(door, id, None);
     let service = {
@@ -188,6 +200,7 @@ fn inside(connection: &Connection, request: &http::Request<Incoming>, record: &m
         None => Ok(Inside::Opened(authority)),
         Some(permit) => {
             record.connects_to(&authority);
+            record.enter()?;
             connection.door.admit(permit.by_wildcard().then_some(&authority.host), 0)?;
             record.allow_tunnel(permit).map(Inside::Unopened)
         }
@@ -209,11 +222,16 @@ where
     };
     let inner = Connection::new(outer.door.clone(), outer.id, Some(Tunnel { authority, sni }));
     let is_h2 = tls.get_ref().1.alpn_protocol() == Some(H2);
+    // The streams' tasks live as long as this future: a door that shuts ends them.
+    let streams = Streams::default();
     let service = {
-        let inner = inner.clone();
-        service_fn(move |request| {
+        let (inner, streams) = (inner.clone(), streams.clone());
+        service_fn(move |mut request: http::Request<Incoming>| {
             let inner = inner.clone();
             inner.asked.store(true, Ordering::Relaxed);
+            if is_h2 {
+                request.extensions_mut().insert(streams.leash());
+            }
             // Boxed: a request's future is large, and a tunnel idles between requests.
             let answer: Pin<Box<dyn Future<Output = _> + Send>> =
                 Box::pin(async move { Ok::<_, std::convert::Infallible>(flow::handle(&inner, request).await) });
@@ -221,11 +239,9 @@ where
         })
     };
     let served = if is_h2 {
-        // The streams' tasks live as long as this future: a door that shuts ends them.
-        let streams = Streams::default();
         let told = inner.clone();
         let stream = Told::new(tls, move |refused: Refused| note(&told, Protocol::Https, refused.refusal()));
-        h2(&inner, streams.clone()).serve_connection(TokioIo::new(stream), service).await
+        h2(&inner, streams).serve_connection(TokioIo::new(stream), service).await
     } else {
         http(&inner).serve_connection(TokioIo::new(tls), service).with_upgrades().await
     };
@@ -258,6 +274,11 @@ where
         let why = format!("CONNECT named {}, the TLS handshake another host", authority.host);
         return Err((Refusal::new(Code::AuthorityMismatch, why), sni));
     }
+    let Some(wait) = connection.door.ca.turn(&authority.host, time) else {
+        let why = "the sandbox asks for more new hosts than certificates can be made for; let it try again later";
+        return Err((Refusal::new(Code::GroupLimit, why), sni));
+    };
+    sleep(wait).await;
     let config = connection.door.ca.server_config(&authority.host).map_err(|error| {
         tracing::error!(%error, "Leaf certificate could not be made");
         (Refusal::new(Code::Unsupported, "no certificate can be made for this host"), sni.clone())
@@ -290,26 +311,13 @@ fn h2(connection: &Connection, streams: Streams) -> http2::Builder<Streams> {
         // One that breaks the rules this often means it.
         .max_local_error_reset_streams(limits.streams as usize)
         .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
-        .initial_stream_window_size(1 << 20)
-        .initial_connection_window_size(4 << 20)
+        // What may wait here for upstreams that do not read, on each of the connections.
+        .initial_stream_window_size(256 << 10)
+        .initial_connection_window_size(1 << 20)
+        .max_send_buf_size(64 << 10)
         .keep_alive_interval(limits.head_time)
         .keep_alive_timeout(limits.handshake_time);
     builder
-}
-
-/// Runs the streams of one HTTP/2 connection; whoever drops the last handle ends them.
-#[derive(Clone, Default)]
-struct Streams(Arc<Mutex<JoinSet<()>>>);
-
-impl<F> hyper::rt::Executor<F> for Streams
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    fn execute(&self, stream: F) {
-        let mut streams = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while streams.try_join_next().is_some() {}
-        streams.spawn(stream);
-    }
 }
 
 /// hyper answers what it cannot read by itself; the log still hears of it.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use policies::{Date, Host, Policy, Refusal};
+use policies::{Code, Date, Host, Policy, Refusal};
 use rustls::ClientConfig;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -60,7 +60,7 @@ pub struct Door {
     run: AtomicU64,
     slots: Arc<Semaphore>,
     /// Requests under way; streams of HTTP/2 count one by one.
-    pub(crate) requests: Arc<Semaphore>,
+    requests: Arc<Semaphore>,
     /// Bodies that are held in memory because a rule looks into them.
     pub(crate) whole_bodies: Arc<Semaphore>,
 }
@@ -79,7 +79,7 @@ impl Door {
             gateway,
             identity,
             policy,
-            ca: SandboxCa::new(limits.leaves)?,
+            ca: SandboxCa::new(limits.leaves, limits.leaf_pace)?,
             keyring,
             pool: Pool::new(limits),
             in_flight: InFlight::default(),
@@ -107,6 +107,12 @@ impl Door {
 
     pub(crate) fn run(&self) -> Option<u64> {
         Some(self.run.load(Ordering::Relaxed)).filter(|run| *run != 0)
+    }
+
+    /// A place among the requests under way.
+    pub(crate) fn slot(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        let full = "the sandbox has too many requests under way; let some of them end";
+        self.requests.clone().try_acquire_owned().map_err(|_| Refusal::new(Code::GroupLimit, full))
     }
 
     /// Asks for a request or a tunnel out of what the group may use up.

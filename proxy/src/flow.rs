@@ -41,6 +41,7 @@ async fn pass(
     request: http::Request<Incoming>,
     record: &mut Record,
 ) -> Result<Response<Body>, Refusal> {
+    record.enter()?;
     let facts = request::read(connection.tunnel.as_ref(), &request)?;
     record.read(&facts);
     if connection.door.keyring.token_endpoint(&facts).is_some() {

@@ -51,23 +51,22 @@ impl InFlight {
         self.lock().going.remove(&seq);
     }
 
-    /// Cuts what the policy does not allow any more. Cheap while nothing changes.
+    /// Cuts what the policy does not allow any more, and what is stuck.
     pub(crate) fn review(&self, policy: &Policy, today: Date) {
         let mut state = self.lock();
-        if state.reviewed.replace((policy.hash(), today)) == Some((policy.hash(), today)) {
-            return;
-        }
+        let changed = state.reviewed.replace((policy.hash(), today)) != Some((policy.hash(), today));
         let held = state.going.values().filter_map(|going| {
             let tally = going.tally.upgrade()?;
-            let upheld = going.permitted.upheld(policy, today, tally.address());
+            let upheld = if changed { going.permitted.upheld(policy, today, tally.address()) } else { Ok(()) };
             Some((tally, upheld))
         });
         let held: Vec<_> = held.collect();
         // A tally that ends here takes itself off this list.
         drop(state);
         for (tally, upheld) in held {
-            if let Err(refusal) = upheld {
-                tally.cut(&refusal);
+            match upheld {
+                Err(refusal) => tally.cut(&refusal),
+                Ok(()) => tally.end_if_stuck(),
             }
         }
     }

@@ -18,6 +18,7 @@
 mod door;
 mod connection;
 mod frames;
+mod streams;
 mod tls;
 mod request;
 mod flow;
@@ -32,6 +33,7 @@ mod tunnel;
 mod websocket;
 mod inflight;
 mod patience;
+mod presence;
 mod answer;
 pub mod audit;
 pub mod packed;

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use http::header::HOST;
 use policies::{Authority, Code, Facts, Permit, Refusal, TunnelPermit};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::audit::{Allowed, Decision, Protocol};
 use crate::connection::Connection;
 use crate::credentials::Placed;
 use crate::door::Door;
 use crate::inflight::Permitted;
+use crate::streams::Leash;
 use crate::tally::Tally;
 
 mod shown;
@@ -23,6 +25,8 @@ pub(crate) struct Record {
     decision: Decision,
     facts: Option<Facts>,
     tally: Option<Arc<Tally>>,
+    slot: Option<OwnedSemaphorePermit>,
+    leash: Option<Leash>,
 }
 
 /// The proof that an allow is stored: without it nothing upstream is reached.
@@ -78,13 +82,20 @@ impl Record {
             findings: Vec::new(),
             alarm: false,
         };
-        Record { door: door.clone(), decision, facts: None, tally: None }
+        Record { door: door.clone(), decision, facts: None, tally: None, slot: None, leash: None }
     }
 
     /// Of a request, as it came.
     pub(crate) fn of<B>(connection: &Connection, request: &http::Request<B>) -> Self {
         let protocol = if connection.tunnel.is_some() { Protocol::Https } else { Protocol::Http };
-        Record::unread(connection, protocol).target(request)
+        let leash = request.extensions().get::<Leash>().cloned();
+        Record { leash, ..Record::unread(connection, protocol).target(request) }
+    }
+
+    /// Takes one of the door's places for requests under way, before anything of it waits.
+    pub(crate) fn enter(&mut self) -> Result<(), Refusal> {
+        self.slot = Some(self.door.slot()?);
+        Ok(())
     }
 
     /// Adds what the request line and Host said.
@@ -208,14 +219,12 @@ impl Record {
     }
 
     fn store(&mut self, decision: &Decision, permitted: Permitted) -> Result<Arc<Tally>, Refusal> {
-        let slot = self.door.requests.clone().try_acquire_owned().map_err(|_| {
-            Refusal::new(Code::GroupLimit, "the sandbox has too many requests under way; let some of them end")
-        })?;
+        let slot = self.slot.take().map_or_else(|| self.door.slot(), Ok)?;
         let seq = self.door.gateway.ledger.decided(decision).map_err(|down| {
             tracing::error!(error = %down, "Audit log is down, requests are refused");
             Refusal::new(Code::AuditUnavailable, down.to_string())
         })?;
-        let tally = Arc::new(Tally::new(self.door.clone(), seq, slot));
+        let tally = Arc::new(Tally::new(self.door.clone(), seq, slot, self.leash.take()));
         self.door.in_flight.add(permitted, &tally);
         self.tally = Some(tally.clone());
         Ok(tally)

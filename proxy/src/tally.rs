@@ -12,11 +12,19 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::audit::{Outcome, Seq};
 use crate::door::Door;
+use crate::streams::Leash;
+use crate::upstream::AbortOnDrop;
 
 /// Counts an allowed request.
 pub(crate) struct Tally {
     door: Arc<Door>,
     _slot: OwnedSemaphorePermit,
+    /// Of its stream, where it came as one.
+    leash: Option<Leash>,
+    /// Since when each side has not come back for more of a body: up, and down.
+    handed: Mutex<[Option<Instant>; 2]>,
+    /// The upstream connection it goes over.
+    driver: Mutex<Option<Arc<AbortOnDrop>>>,
     limits: Limits,
     seq: Seq,
     started: Instant,
@@ -28,12 +36,22 @@ pub(crate) struct Tally {
     outcome: Mutex<Outcome>,
 }
 
+/// Which way a body goes.
+#[derive(Clone, Copy)]
+pub(crate) enum Way {
+    Up,
+    Down,
+}
+
 impl Tally {
-    pub(crate) fn new(door: Arc<Door>, seq: Seq, slot: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn new(door: Arc<Door>, seq: Seq, slot: OwnedSemaphorePermit, leash: Option<Leash>) -> Self {
         Tally {
             limits: *door.policy.load().limits(),
             door,
             _slot: slot,
+            leash,
+            handed: Mutex::default(),
+            driver: Mutex::default(),
             seq,
             started: Instant::now(),
             up: AtomicU64::new(0),
@@ -66,6 +84,40 @@ impl Tally {
     pub(crate) fn cut(&self, refusal: &Refusal) {
         self.refuse(refusal);
         self.cut.send_replace(true);
+    }
+
+    /// A piece of a body was handed on: whoever takes it comes back for more.
+    pub(crate) fn handed(&self, way: Way) {
+        lock(&self.handed)[way as usize] = Some(Instant::now());
+    }
+
+    pub(crate) fn asked(&self, way: Way) {
+        lock(&self.handed)[way as usize] = None;
+    }
+
+    /// Ends what a side has taken nothing of for too long, as with a window of HTTP/2
+    /// that never opens: nothing waits on the socket, so nobody else notices.
+    pub(crate) fn end_if_stuck(&self) {
+        let patience = self.patience();
+        let [up, down] = lock(&self.handed).map(|since| since.is_some_and(|since| since.elapsed() > patience));
+        if up {
+            self.cut(&Refusal::new(Code::Timeout, "the host took nothing of the request's body for too long"));
+            if let Some(driver) = lock(&self.driver).take() {
+                driver.abort();
+            }
+        }
+        if down {
+            self.cut(&Refusal::new(Code::Timeout, "the client took nothing of the answer for too long"));
+            if let Some(leash) = &self.leash {
+                leash.pull();
+            }
+        }
+    }
+
+    /// The connection and the address that it goes to.
+    pub(crate) fn goes_over(&self, driver: &Arc<AbortOnDrop>, address: SocketAddr) {
+        *lock(&self.driver) = Some(driver.clone());
+        self.note(|outcome| outcome.address = Some(address));
     }
 
     /// Resolves when this is cut.
@@ -140,7 +192,7 @@ impl Tally {
     }
 
     fn lock(&self) -> MutexGuard<'_, Outcome> {
-        self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.outcome)
     }
 }
 
@@ -159,4 +211,8 @@ impl Drop for Tally {
             tracing::error!(%error, seq = self.seq.0, "Outcome could not be stored");
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

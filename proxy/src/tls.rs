@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use policies::Host;
 use rcgen::{
@@ -44,6 +44,7 @@ pub(crate) struct SandboxCa {
     leaf_key: KeyPair,
     leaves: Mutex<Leaves>,
     capacity: usize,
+    pace: Duration,
 }
 
 /// Bounded: the oldest leaf makes room for the newest.
@@ -51,10 +52,13 @@ pub(crate) struct SandboxCa {
 struct Leaves {
     by_host: HashMap<Host, Arc<ServerConfig>>,
     order: VecDeque<Host>,
+    /// When those that were asked for so far are made, at the pace they may be.
+    done_at: Option<Instant>,
 }
 
 impl SandboxCa {
-    pub(crate) fn new(capacity: usize) -> Result<Self, CaError> {
+    /// Keeps so many leaves, and makes as many at once; from then on one each `pace`.
+    pub(crate) fn new(capacity: usize, pace: Duration) -> Result<Self, CaError> {
         let mut params = CertificateParams::default();
         validity(&mut params);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -63,12 +67,28 @@ impl SandboxCa {
         let key = KeyPair::generate()?;
         let pem = params.self_signed(&key)?.pem();
         let issuer = Issuer::new(params, key);
-        Ok(SandboxCa { pem, issuer, leaf_key: KeyPair::generate()?, leaves: Mutex::default(), capacity })
+        Ok(SandboxCa { pem, issuer, leaf_key: KeyPair::generate()?, leaves: Mutex::default(), capacity, pace })
     }
 
     /// The certificate, for the sandbox's bundle. The key never leaves this struct.
     pub(crate) fn pem(&self) -> &str {
         &self.pem
+    }
+
+    /// How long a sandbox that asks for ever new hosts has to wait for this one's leaf;
+    /// `None` where that is longer than it may. Signing costs the daemon, not the sandbox.
+    pub(crate) fn turn(&self, host: &Host, longest: Duration) -> Option<Duration> {
+        let (mut leaves, now) = (self.lock(), Instant::now());
+        if leaves.by_host.contains_key(host) {
+            return Some(Duration::ZERO);
+        }
+        let done_at = leaves.done_at.map_or(now, |done_at| done_at.max(now)) + self.pace;
+        let at_once = self.pace.saturating_mul(u32::try_from(self.capacity).unwrap_or(u32::MAX));
+        let wait = done_at.saturating_duration_since(now + at_once);
+        (wait <= longest).then(|| {
+            leaves.done_at = Some(done_at);
+            wait
+        })
     }
 
     /// The server side of TLS for a host, with a leaf minted on demand.
@@ -149,13 +169,15 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    const PACE: Duration = Duration::from_secs(3600);
+
     fn host(name: &str) -> Host {
         Host::parse(name).unwrap()
     }
 
     #[test]
     fn a_leaf_is_made_once_and_by_one_authority() {
-        let (one, other) = (SandboxCa::new(8).unwrap(), SandboxCa::new(8).unwrap());
+        let (one, other) = (SandboxCa::new(8, PACE).unwrap(), SandboxCa::new(8, PACE).unwrap());
         let leaf = one.server_config(&host("a.test")).unwrap();
         assert!(Arc::ptr_eq(&leaf, &one.server_config(&host("A.TEST.")).unwrap()));
         assert!(!Arc::ptr_eq(&leaf, &one.server_config(&host("b.test")).unwrap()));
@@ -165,8 +187,22 @@ mod tests {
 
     /// Attack M03.
     #[test]
+    fn leaves_are_made_at_a_pace() {
+        let ca = SandboxCa::new(2, PACE).unwrap();
+        let asks = |name: &str| {
+            let turn = ca.turn(&host(name), PACE / 2);
+            turn.inspect(|_| drop(ca.server_config(&host(name)).unwrap()))
+        };
+        assert_eq!([asks("1.test"), asks("2.test")], [Some(Duration::ZERO); 2]);
+        assert_eq!(asks("3.test"), None, "not before an hour has gone by");
+        assert_eq!(asks("2.test"), Some(Duration::ZERO), "one that is there");
+        assert!(ca.turn(&host("3.test"), PACE).is_some_and(|wait| wait > PACE / 2), "who waits gets it");
+    }
+
+    /// Attack M03.
+    #[test]
     fn the_oldest_leaf_makes_room() {
-        let ca = SandboxCa::new(2).unwrap();
+        let ca = SandboxCa::new(2, PACE).unwrap();
         let leaf = |name| ca.server_config(&host(name)).unwrap();
         let kept = || {
             let leaves = ca.lock();

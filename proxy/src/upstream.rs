@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use policies::{Authority, CheckedAddress, Code, Facts, Host, Permit, Refusal, Scheme};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -22,6 +22,7 @@ use crate::body::Outgoing;
 use crate::door::{Door, Gateway};
 use crate::patience::Patient;
 use crate::record::Audited;
+use crate::streams::Streams;
 use crate::tls::H2;
 
 mod outbound;
@@ -47,9 +48,15 @@ enum Sender {
 
 pub(crate) struct AbortOnDrop(AbortHandle);
 
+impl AbortOnDrop {
+    pub(crate) fn abort(&self) {
+        self.0.abort();
+    }
+}
+
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
-        self.0.abort();
+        self.abort();
     }
 }
 
@@ -135,7 +142,7 @@ async fn exchange(
     if !audited.is_own() {
         still_allowed(door, audited.permit(), address).map_err(Unanswered::Refused)?;
     }
-    audited.tally().note(|outcome| outcome.address = Some(address));
+    audited.tally().goes_over(&upstream.driver, address);
     let facts = audited.permit().facts();
     let too_late = || Unanswered::Refused(Refusal::new(Code::Timeout, "the host did not answer in time"));
     tokio::select! {
@@ -290,7 +297,7 @@ async fn speak_http2<S>(stream: S, address: CheckedAddress) -> Result<Upstream, 
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+    let (sender, connection) = http2::Builder::new(Streams::default())
         .timer(TokioTimer::new())
         .max_header_list_size(64 << 10)
         .handshake(TokioIo::new(stream))

@@ -5,6 +5,7 @@ use std::time::Duration;
 use policies::Code;
 use proxy::Limits;
 
+use crate::support::http2::{Http2Upstream, Reply};
 use crate::support::{Setup, World, get, until};
 
 async fn with(limits: Limits) -> World {
@@ -122,7 +123,7 @@ async fn a_sandbox_that_opens_too_many_connections_waits_for_itself() {
 /// Many names through one door: leaves are made and forgotten (attack M03).
 #[tokio::test]
 async fn leaves_are_bounded() {
-    let world = with(Limits { leaves: 4, ..Limits::default() }).await;
+    let world = with(Limits { leaves: 4, leaf_pace: Duration::from_millis(1), ..Limits::default() }).await;
     for number in 0..12 {
         let host = format!("n{}.glob.test", number % 6);
         let mut client = world.family.tunnel(&format!("{host}:443")).await;
@@ -195,4 +196,124 @@ async fn a_quiet_stream_is_not_cut() {
     let mut client = world.family.tunnel("cdn.allowed.test:443").await;
     client.send(get("cdn.allowed.test", "/quiet")).await;
     assert_eq!(client.answer().await.unwrap().text(), "late");
+}
+
+/// A client of HTTP/2 whose window never opens: nothing waits on the socket, and the
+/// stream is ended all the same; its neighbour on the connection goes on.
+#[tokio::test]
+async fn a_window_that_the_client_never_opens_ends_its_stream() {
+    let world = with(Limits { idle_body_time: SHORT, ..Limits::default() }).await;
+    world
+        .upstream("cdn.allowed.test")
+        .answers(format!("HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n{}", "x".repeat(200_000)));
+    let (stream, _) = world.family.connect().await.tunnel_http2("cdn.allowed.test:443").await.into_parts();
+    let mut builder = h2::client::Builder::new();
+    let (mut sender, connection) =
+        builder.initial_connection_window_size(1 << 20).handshake::<_, bytes::Bytes>(stream).await.unwrap();
+    tokio::spawn(connection);
+    let ask = || http::Request::get("https://cdn.allowed.test/").body(()).unwrap();
+    let (stuck, _) = sender.send_request(ask(), true).unwrap();
+    let stuck = stuck.await.unwrap();
+    until("it was allowed", || world.log.rows().len() == 1).await;
+    world.settled().await;
+    assert_eq!((world.log.only().code(), world.log.only().outcome().status), (Some(Code::Timeout), Some(200)));
+    world.upstream("cdn.allowed.test").answers_as_usual();
+    let (answer, _) = sender.send_request(ask(), true).unwrap();
+    assert_eq!(answer.await.unwrap().status(), 200, "the connection stands");
+    drop(stuck);
+}
+
+/// The same of an upstream, before its answer and after.
+#[tokio::test]
+async fn a_window_that_the_upstream_never_opens_ends_the_request() {
+    for early in [false, true] {
+        let world = with(Limits { idle_body_time: SHORT, ..Limits::default() }).await;
+        let upstream = Http2Upstream::instead_of(&world, "cdn.allowed.test").await;
+        let body = vec!["first".into()];
+        upstream.answers(Reply { early, unread: true, stays: true, body, ..Reply::default() });
+        let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+        client.send("PUT /up HTTP/1.1\r\nHost: cdn.allowed.test\r\nContent-Length: 1000000\r\n\r\n").await;
+        client.send("x".repeat(300_000)).await;
+        let answer = client.head_answer().await.unwrap();
+        assert_eq!(answer.status, if early { 200 } else { 504 });
+        world.settled().await;
+        assert_eq!(world.log.only().code(), Some(Code::Timeout), "{early}");
+        assert!(world.log.only().outcome().bytes_up < 300_000);
+    }
+}
+
+/// A client that went away while it waited takes its request along.
+#[tokio::test]
+async fn a_client_that_went_away_holds_no_place() {
+    let world = with(Limits { requests: 1, head_time: SHORT * 4, ..Limits::default() }).await;
+    world.upstream("cdn.allowed.test").never_answers();
+    for plain in [false, true] {
+        let mut client =
+            if plain { world.family.connect().await } else { world.family.tunnel("cdn.allowed.test:443").await };
+        let target = if plain { "http://cdn.allowed.test/" } else { "/" };
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: cdn.allowed.test\r\n\r\n")).await;
+        until("it is upstream", || world.upstream("cdn.allowed.test").received().len() == 1 + usize::from(plain)).await;
+        assert_eq!(world.family.get("cdn.allowed.test", "/").await.status, 429, "there is one place");
+        client.half_close().await;
+        world.settled().await;
+    }
+    world.upstream("cdn.allowed.test").answers_as_usual();
+    assert_eq!(world.family.get("cdn.allowed.test", "/").await.status, 200);
+}
+
+/// Ever new hosts want ever new certificates (attack M03): they are made at a pace, and
+/// what is made already and other sandboxes do not wait for it.
+#[tokio::test]
+async fn new_leaves_are_made_at_a_pace() {
+    let limits = Limits { leaves: 2, leaf_pace: Duration::from_secs(3600), ..Limits::default() };
+    let world = with(limits).await;
+    for host in ["1.glob.test", "2.glob.test"] {
+        assert_eq!(world.family.get(host, "/").await.status, 502, "it does not resolve");
+    }
+    let third = world.family.connect().await.connected("3.glob.test:443").await;
+    assert!(third.tls("3.glob.test", true).await.is_err());
+    until("it is logged", || world.log.codes().last() == Some(&Some(Code::GroupLimit))).await;
+    assert_eq!(world.family.get("2.glob.test", "/").await.status, 502);
+    assert_eq!(world.work.get("cdn.allowed.test", "/").await.status, 200);
+}
+
+/// One sandbox has used up all that it may have at once, in each way: another does not notice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_worst_of_one_sandbox_is_nothing_to_another() {
+    let limits = Limits { connections: 8, requests: 4, whole_bodies: 1, leaves: 4, ..Limits::default() };
+    let rules = "[[allow]]\nhost = \"cdn.allowed.test\"\ndo = [\"POST /json\"]\nprivate = [\"127.0.0.12/32\"]\n\
+                 json = { a = { not = [\"b\"] } }\n";
+    let family = format!("{}{rules}", Setup::default().family.replace("do = [\"* /**\"]", "do = [\"* /x/**\"]"));
+    let world = World::with(Setup { limits, family, ..Setup::default() }).await;
+    world.upstream("cdn.allowed.test").never_answers();
+    // Bodies that are waited for, and requests that are not answered: no place is left.
+    let mut held = Vec::new();
+    for request in ["POST /json", "POST /json", "GET /x/1", "GET /x/2"] {
+        let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+        let length = if request.starts_with("POST") { 100 } else { 0 };
+        client.send(format!("{request} HTTP/1.1\r\nHost: cdn.allowed.test\r\nContent-Length: {length}\r\n\r\n")).await;
+        held.push(client);
+    }
+    until("both are upstream", || world.upstream("cdn.allowed.test").received().len() == 2).await;
+    let full = async || world.family.get("cdn.allowed.test", "/x/3").await.status;
+    while full().await != 429 {}
+    // And a flood of what is refused, for as long as it takes.
+    let refused = async || assert!(world.family.get("cdn.allowed.test", "/denied").await.status >= 400);
+    let flood = async {
+        loop {
+            tokio::join!(refused(), refused(), refused());
+        }
+    };
+    let others = async {
+        world.upstream("cdn.allowed.test").answers_as_usual();
+        for _ in 0..20 {
+            assert_eq!(world.work.get("cdn.allowed.test", "/").await.status, 200);
+        }
+        assert_eq!(full().await, 429, "and it is still as bad as it was");
+    };
+    tokio::select! {
+        () = flood => unreachable!("it goes on"),
+        () = others => {}
+    }
+    drop(held);
 }

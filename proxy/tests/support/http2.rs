@@ -34,6 +34,8 @@ pub struct Reply {
     pub stays: bool,
     /// Answers before it has the request's body.
     pub early: bool,
+    /// Never reads the request's body: its window does not open.
+    pub unread: bool,
 }
 
 #[derive(Default)]
@@ -124,13 +126,17 @@ async fn serve(stream: TcpStream, connection: usize, state: Arc<State>) -> Optio
 async fn answer(state: Arc<State>, index: usize, body: RecvStream, mut respond: SendResponse<Bytes>) -> Option<()> {
     let reply = state.reply.lock().unwrap().clone();
     let mut waiting = Some(body);
+    if reply.unread && !reply.early {
+        std::future::poll_fn(|cx| respond.poll_reset(cx)).await.ok()?;
+        return Some(());
+    }
     if !reply.early {
         keep(&state, index, waiting.take()?).await?;
     }
     let mut response = Response::new(());
     *response.headers_mut() = reply.headers;
     let mut stream = respond.send_response(response, false).ok()?;
-    if let Some(body) = waiting {
+    if let Some(body) = waiting.take_if(|_| !reply.unread) {
         tokio::spawn(async move { keep(&state, index, body).await });
     }
     for piece in reply.body {
