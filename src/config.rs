@@ -26,7 +26,7 @@ use std::time::Duration;
 use policies::HostName;
 
 pub use credential::{Credential, CredentialHost, Shape};
-pub use group::{Agent, GroupLimits, GroupSettings};
+pub use group::{Agent, GroupLimits, GroupSettings, Trigger};
 pub use oauth::OAuth;
 pub use problem::{ConfigProblem, ConfigProblems};
 pub use secret::{SecretSource, SecretUnreadable};

@@ -13,6 +13,9 @@ use crate::home::Home;
 pub struct GroupSettings {
     /// Who answers.
     pub agent: Agent,
+    /// What is answered; what calls the assistant in a chat of several people, and
+    /// everything elsewhere, where nothing is said.
+    pub trigger: Option<Trigger>,
     /// The image of its sandboxes; the agent's own where nothing is said.
     pub image: Option<String>,
     /// What one sandbox may use of the machine; as `[engine]` says where nothing is said.
@@ -30,6 +33,26 @@ pub enum Agent {
         /// As Claude Code names it; its own choice where nothing is said.
         model: Option<String>,
     },
+}
+
+/// Which messages are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// All of them.
+    Always,
+    /// Those that call the assistant: `@Name` at the start, a mention, an answer to it.
+    Name,
+}
+
+impl Trigger {
+    /// As the file spells it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "always" => Ok(Trigger::Always),
+            "name" => Ok(Trigger::Name),
+            _ => Err("not a trigger; write \"always\" or \"name\"".to_owned()),
+        }
+    }
 }
 
 /// What one sandbox of a group may use of the machine.
@@ -115,11 +138,13 @@ mod tests {
     #[test]
     fn everything_that_can_be_said() {
         assert_eq!(parse("").unwrap(), GroupSettings::default());
-        let text = "agent = \"claude\"\nmodel = \"claude-sonnet-5\"\nimage = \"my/own:1\"\n\
+        let text = "agent = \"claude\"\nmodel = \"claude-sonnet-5\"\nimage = \"my/own:1\"\ntrigger = \"name\"\n\
                     [limits]\nmemory = \"1 GiB\"\ncpus = 1.5\npids = 200\nopen_files = 1024";
         let limits = GroupLimits { memory: Some(1 << 30), cpus: Some(1.5), pids: Some(200), open_files: Some(1024) };
         let agent = Agent::Claude { model: Some("claude-sonnet-5".to_owned()) };
-        assert_eq!(parse(text).unwrap(), GroupSettings { agent, image: Some("my/own:1".to_owned()), limits });
+        let (trigger, image) = (Some(Trigger::Name), Some("my/own:1".to_owned()));
+        assert_eq!(parse(text).unwrap(), GroupSettings { agent, trigger, image, limits });
+        assert_eq!(parse("trigger = \"always\"").unwrap().trigger, Some(Trigger::Always));
     }
 
     #[test]
@@ -127,6 +152,7 @@ mod tests {
         for (text, wanted) in [
             ("agent = \"codex\"", "groups/family.toml:1:9: there is no such agent in this version; write \"claude\""),
             ("\nagnet = \"claude\"", "groups/family.toml:2:1: unknown key `agnet`; did you mean `agent`?"),
+            ("trigger = \"sometimes\"", ":1:11: not a trigger; write \"always\" or \"name\""),
             ("model = \"opus\"", "the shell has no model"),
             ("agent = \"claude\"\nmodel = \"--help\"", ":2:9: "),
             ("agent = \"claude\"\nlimits.memory = \"100 MB\"", "Claude Code needs at least 512 MiB of memory"),

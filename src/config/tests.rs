@@ -33,6 +33,15 @@ fn nothing_said_means_the_defaults() {
 }
 
 #[test]
+fn the_assistant_has_a_name_and_a_clock() {
+    let assistant = parse("[assistant]\nname = \"@Zo\u{eb}\"\ntime_zone = \"Europe/Berlin\"").unwrap().assistant;
+    assert_eq!((assistant.name.as_str(), assistant.time_zone.iana_name()), ("Zo\u{eb}", Some("Europe/Berlin")));
+    assert_eq!(parse("").unwrap().assistant.name, "Doorward");
+    assert!(problems("[assistant]\nname = \"@\"").contains("doorward.toml:2:8: not a name that people could call"));
+    assert!(problems("[assistant]\ntime_zone = \"Europe/Bielefeld\"").contains("knows no such time zone"));
+}
+
+#[test]
 fn everything_that_can_be_said() {
     let config = parse(
         r#"

@@ -103,6 +103,7 @@ pub(super) struct OAuth {
 pub(super) struct Group {
     pub(super) agent: Option<Spanned<String>>,
     pub(super) model: Option<Spanned<String>>,
+    pub(super) trigger: Option<Spanned<String>>,
     pub(super) image: Option<Spanned<String>>,
     pub(super) limits: Limits,
 }

@@ -12,6 +12,7 @@ use super::router::{ChannelError, Served};
 use super::telling::outgoing_to;
 use crate::channels::protocol::{Incoming, OutgoingKind, Quote, ToChannel};
 use crate::channels::terminal;
+use crate::config::{GroupSettings, Trigger};
 use crate::store::{Group, Inserted, Means, NewMessage, StoreError};
 
 /// What a message asks for.
@@ -75,7 +76,9 @@ impl Pipeline {
     }
 
     /// In a chat of several people only what calls the assistant is for it: its name at
-    /// the start, a mention, an answer to what it said. Elsewhere everything is.
+    /// the start, a mention, an answer to what it said. Elsewhere everything is. A group's
+    /// file may say otherwise; one that is wrong says nothing here, and is told when its
+    /// sandbox starts.
     fn asks(&self, group: &Group, message: &Incoming) -> Result<Asks, StoreError> {
         let name = &self.assistant.name;
         let answers_us = match &message.quote {
@@ -83,7 +86,9 @@ impl Pipeline {
             None => false,
         };
         let called = message.addressed || answers_us || name.called(&message.text).is_some();
-        if !called && message.group && !group.is_main {
+        let trigger = GroupSettings::load(&self.home, &group.name).ok().and_then(|settings| settings.trigger);
+        let needed = trigger.map_or(message.group && !group.is_main, |trigger| trigger == Trigger::Name);
+        if needed && !called {
             return Ok(Asks::Means(Means::Talk));
         }
         Ok(match stop(&message.text, message.addressed, name) {

@@ -61,6 +61,7 @@ pub struct Pipeline {
     outbox: OutboxHandle,
     events: mpsc::UnboundedSender<Event>,
     assistant: Assistant,
+    home: Home,
     states: Mutex<HashMap<String, (ChannelState, String)>>,
 }
 
@@ -69,7 +70,7 @@ pub type PipelineTask = JoinHandle<()>;
 
 /// What a pipeline is made of.
 pub struct Parts<S> {
-    /// Where policy files are, for notices.
+    /// Where the files of groups are.
     pub home: Home,
     /// Messages, runs, outbox.
     pub store: Arc<Store>,
@@ -126,7 +127,7 @@ impl Pipeline {
         let outbox = outbox::start(Arc::clone(&store), settings.patience);
         let assistant = settings.assistant.clone();
         let shared = Arc::new(Shared {
-            home,
+            home: home.clone(),
             store: Arc::clone(&store),
             ledger,
             secrets,
@@ -138,7 +139,7 @@ impl Pipeline {
         recovery::settle_interrupted(&shared)?;
         let waiting = store.groups_waiting()?;
         let task = tokio::spawn(Dispatcher::new(shared, inbox).run());
-        let pipeline = Arc::new(Pipeline { store, outbox, events, assistant, states: Mutex::default() });
+        let pipeline = Arc::new(Pipeline { store, outbox, events, assistant, home, states: Mutex::default() });
         waiting.iter().for_each(|group| pipeline.work(group));
         Ok((pipeline, task))
     }

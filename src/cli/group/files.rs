@@ -27,9 +27,11 @@ fn settings(name: &GroupName, agent: &Agent) -> String {
     let agent = agent.name();
     format!(
         "\
-# What runs in the sandboxes of the group {name}. It is read whenever one starts.
+# Who answers in the group {name}, and when. It is read whenever a sandbox starts.
 agent = \"{agent}\"                    # claude, or shell: each message is a command
 # model = \"sonnet\"                   # as Claude Code names it; its own choice otherwise
+# trigger = \"name\"                  # or \"always\"; otherwise: only what calls the assistant is
+#                                     # answered in a chat of several people, all elsewhere
 # image = \"my/own-image:1\"           # the agent's own otherwise
 #
 # [limits]                            # of one sandbox; as [engine] in doorward.toml says otherwise

@@ -5,7 +5,7 @@ use std::path::Path;
 use toml::Spanned;
 
 use super::super::problem::{ConfigProblems, Shown};
-use super::super::{Agent, GroupLimits, GroupSettings, typed, values};
+use super::super::{Agent, GroupLimits, GroupSettings, Trigger, typed, values};
 use super::Check;
 
 /// Checks a group's file.
@@ -14,7 +14,8 @@ pub(in super::super) fn group(name: &str, text: &str, typed: &typed::Group) -> R
     let agent = check.agent(typed);
     let limits = check.limits(&typed.limits, &agent);
     let image = check.text(&typed.image, values::word);
-    check.finish(GroupSettings { agent, image, limits })
+    let trigger = check.text(&typed.trigger, Trigger::parse);
+    check.finish(GroupSettings { agent, trigger, image, limits })
 }
 
 impl Check<'_> {

@@ -50,6 +50,29 @@ async fn main_and_direct_chats_need_no_call() {
 }
 
 #[tokio::test]
+async fn a_groups_file_may_say_otherwise() {
+    let house = House::new();
+    let (family, anna) = (house.group("family"), house.group("anna"));
+    let running = house.start();
+    let set =
+        |group: &crate::store::Group, text: &str| std::fs::write(house.home.group_file(&group.name), text).unwrap();
+    let (mut chat, mut direct) = (running.terminal(Some(&family)).await, running.terminal(Some(&anna)).await);
+    set(&family, "trigger = \"always\"");
+    set(&anna, "trigger = \"name\"");
+    chat.write("family", "m1", "Ben", "echo all").await;
+    direct.send("anna", "m2", "echo talk").await;
+    direct.send("anna", "m3", "@Doorward echo called").await;
+    assert_eq!(chat.answer_to("m1").await[0].1, "all");
+    assert_eq!(direct.answer_to("m3").await[0].1, "called");
+    // Read anew each time; one that is wrong changes nothing.
+    set(&family, "trigger = \"sometimes\"");
+    chat.write("family", "m4", "Ben", "echo talk").await;
+    chat.write("family", "m5", "Ben", "@Doorward echo end").await;
+    assert_eq!(chat.answer_to("m5").await[0].1, "end");
+    assert!(chat.seen.iter().chain(&direct.seen).all(|out| !matches!(out.in_reply_to.as_deref(), Some("m2" | "m4"))));
+}
+
+#[tokio::test]
 async fn the_shell_gets_the_bare_command() {
     let house = House::new();
     let group = house.group("family");
