@@ -205,6 +205,9 @@ mod tests {
         check("bo\tund.test", Err(HostError::Character('\t')));
         check("*.x.test", Err(HostError::Character('*')));
         check(&"a".repeat(64), Err(HostError::Label));
-        check(&["abcdefg"; 40].join("."), Err(HostError::TooLong));
+        check(&"a".repeat(63), Ok(&"a".repeat(63)));
+        let longest = format!("{}abcde", "abcdefg.".repeat(31));
+        check(&longest, Ok(&longest));
+        check(&format!("{longest}f"), Err(HostError::TooLong));
     }
 }

@@ -47,6 +47,9 @@ mod way;
 mod blocks;
 mod compile;
 mod file;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzed;
 mod host_pattern;
 mod json;
 mod limits;

@@ -85,7 +85,7 @@ fn decode_unreserved(text: &str) -> Result<String, PathError> {
         if byte == b'%' {
             let high = hex_digit(bytes.get(at + 1)).ok_or(PathError::Percent)?;
             let low = hex_digit(bytes.get(at + 2)).ok_or(PathError::Percent)?;
-            push_encoded(&mut out, high << 4 | low)?;
+            push_encoded(&mut out, 16 * high + low)?;
             at += 3;
         } else {
             push_plain(&mut out, byte)?;
@@ -124,8 +124,10 @@ fn push_encoded(out: &mut String, byte: u8) -> Result<(), PathError> {
 }
 
 fn check_segment(segment: &str, last: bool) -> Result<(), PathError> {
-    // Some servers cut path parameters off before they look at the segment.
+    // Some servers cut path parameters off before they look at the segment, some undo
+    // the escape in front of another that does.
     let bare = segment.split(';').next().unwrap_or(segment);
+    let bare = bare.split("%3B").next().unwrap_or(bare);
     match bare {
         "." | ".." => Err(PathError::DotSegment),
         "" if !last || !segment.is_empty() => Err(PathError::EmptySegment),
@@ -170,6 +172,7 @@ impl fmt::Debug for Query {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn check(text: &str, want: Result<&str, PathError>) {
@@ -196,10 +199,12 @@ mod tests {
     /// Attacks G01, G02.
     #[test]
     fn two_readings_are_refused() {
-        for text in ["/a/../b", "/a/%2e%2e/b", "/./b", "/a/..", "/a/.", "/a/..;x/b", "/a/.%2E/b"] {
+        for text in
+            ["/a/../b", "/a/%2e%2e/b", "/./b", "/a/..", "/a/.", "/a/..;x/b", "/a/.%2E/b", "/a/..%3bx/b", "/a/.%3B"]
+        {
             check(text, Err(PathError::DotSegment));
         }
-        for text in ["//b", "/a//b", "/a//", "/;x/b"] {
+        for text in ["//b", "/a//b", "/a//", "/;x/b", "/%3Bx", "/a/%3b"] {
             check(text, Err(PathError::EmptySegment));
         }
         for text in ["/a%2fb", "/a%2Fb", "/a%5cb", "/a\\b", "/a%00", "/%252e%252e/b", "/a%0d%0ab", "/a%7f"] {
@@ -214,5 +219,14 @@ mod tests {
         check("a", Err(PathError::NotAbsolute));
         check("", Err(PathError::NotAbsolute));
         check("*", Err(PathError::NotAbsolute));
+    }
+
+    #[test]
+    fn queries_are_visible_ascii_and_not_shown() {
+        let query = Query::parse("key=%20!~'").unwrap();
+        assert_eq!((query.as_str(), format!("{query:?}")), ("key=%20!~'", "Query(10 bytes)".to_owned()));
+        for (text, byte) in [("a b", b' '), ("a#b", b'#'), ("a\u{7f}", 0x7f), ("\u{e9}", 0xc3)] {
+            assert_eq!(Query::parse(text), Err(PathError::Byte(byte)), "{text:?}");
+        }
     }
 }

@@ -167,10 +167,9 @@ impl DenyRule {
     /// Whether it covers the request, read widely; the host is known to match.
     pub(crate) fn covers(&self, request: &Reading<'_>) -> bool {
         self.touches(request.facts.authority.port)
-            && self
-                .requests
-                .iter()
-                .any(|pattern| request.denied_by(pattern.methods) && pattern.covers_path_widely(&request.wide))
+            && self.requests.iter().any(|pattern| {
+                request.denied_by(pattern.methods) && pattern.covers_path_either_way(&request.exact, &request.wide)
+            })
     }
 
     /// Whether it covers all there is on its host.

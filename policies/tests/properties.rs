@@ -1,7 +1,7 @@
 //! What holds for every policy and every request.
 #![allow(clippy::unwrap_used)]
 
-use policies::{Date, Facts, GroupName, Path, Permit, Policy, Scheme, Source, Upgrade, Verdict};
+use policies::{Date, Facts, GroupName, Manifest, Path, Permit, Policy, Reach, Scheme, Source, Upgrade, Verdict};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -168,6 +168,31 @@ fn without_lines(said: Said) -> Said {
     }
 }
 
+/// A policy file that says what an agent is told.
+fn as_told(manifest: &Manifest) -> String {
+    let rule = |table: &str, reach: &Reach| {
+        let mut text = format!("[[{table}]]\nhost = \"{}\"\n", reach.host);
+        if !reach.ports.is_empty() {
+            text += &format!("ports = {:?}\n", reach.ports);
+        }
+        match &reach.requests[..] {
+            [] => text += "tls = \"tunnel\"\n",
+            [read] if read.starts_with("GET, HEAD, OPTIONS ") => text += "access = \"read\"\n",
+            requests => text += &format!("do = {requests:?}\n"),
+        }
+        if reach.scheme == Some("http") {
+            text += "scheme = \"http\"\n";
+        }
+        if let Some((key, value)) = reach.query.as_deref().and_then(|query| query.split_once('=')) {
+            text += &format!("query = {{ {key} = \"{value}\" }}\n");
+        }
+        text += if reach.websocket { "websocket = true\n" } else { "" };
+        text + if reach.with_credential { "credential = \"one\"\n" } else { "" }
+    };
+    let allowed = manifest.allowed.iter().map(|reach| rule("allow", reach));
+    allowed.chain(manifest.denied.iter().map(|reach| rule("deny", reach))).collect()
+}
+
 fn is_allow(said: &Said) -> bool {
     matches!(said, Said::Allow { .. })
 }
@@ -263,6 +288,50 @@ proptest! {
             && facts.scheme == other.scheme
             && same_page(facts.path.as_str()) == same_page(other.path.as_str());
         prop_assert!(same || !is_allow(&said(&lift.join("\n"), &other)), "{lift:?}");
+    }
+
+    /// A policy made of what the agent is told allows what the policy itself allows.
+    #[test]
+    fn the_manifest_agrees_with_the_verdict(rules in rules(), facts in any_request()) {
+        let rules: String = rules.into_iter().filter(|rule| !rule.contains("json")).collect();
+        let told = policy(&rules).map(|policy| as_told(&policy.manifest())).unwrap_or_default();
+        let (own, other) = (said(&rules, &facts), said(&told, &facts));
+        if matches!(&own, Said::NoPolicy) || matches!(&own, Said::Deny { code, .. } if code == "credential_ambiguous") {
+            return Ok(());
+        }
+        prop_assert_eq!(is_allow(&own), is_allow(&other), "{}", told);
+        if let (Said::Allow { credential: own, .. }, Said::Allow { credential: other, .. }) = (own, other) {
+            prop_assert_eq!(own.is_some(), other.is_some());
+        }
+        let tunnelled = |text: &str| policy(text).is_some_and(|policy| policy.decide_tunnel(&facts.authority).is_some());
+        prop_assert_eq!(tunnelled(&rules), tunnelled(&told));
+    }
+
+    /// What is suggested allows every request that it is for, and no other.
+    #[test]
+    fn suggestions_allow_exactly_what_was_asked(
+        rules in rules(),
+        asked in prop::collection::vec(any_request(), 1..5),
+        other in any_request(),
+    ) {
+        let rules = rules.concat();
+        let Some(own) = policy(&rules) else { return Ok(()) };
+        let refused = |facts: &Facts| match own.decide(facts.clone()) {
+            Verdict::Allow(_) => None,
+            Verdict::Deny(facts, refusal) => Some((facts, Some(refusal.code))),
+        };
+        let log: Vec<_> = asked.iter().filter_map(refused).collect();
+        let suggestion = own.suggest(&log);
+        let widened = format!("{rules}\n{}", suggestion.toml);
+        let lifted = log.iter().filter(|(facts, _)| is_allow(&said(&widened, facts))).count();
+        prop_assert!(lifted + suggestion.denied.len() + suggestion.beyond_rules >= 1 || log.is_empty());
+        prop_assert!(lifted >= suggestion.requests.min(1) && suggestion.toml.is_empty() == (suggestion.requests == 0));
+        let left = policy(&widened).map(|policy| policy.suggest(&log));
+        prop_assert_eq!(left.map(|left| left.toml), Some(String::new()), "{}", widened);
+        let page = |facts: &Facts| (facts.authority.clone(), facts.scheme, facts.path.as_str().replace("%2A", "*").replace("%21", "!"));
+        if log.iter().all(|(facts, _)| page(facts) != page(&other)) {
+            prop_assert_eq!(is_allow(&said(&widened, &other)), is_allow(&said(&rules, &other)), "{}", suggestion.toml);
+        }
     }
 
     #[test]

@@ -118,6 +118,21 @@ access = "read"
     );
 }
 
+/// Found by fuzzing: what stands in a segment's parameters is denied as well.
+#[test]
+fn a_deny_covers_at_least_what_an_allow_would() {
+    let text = "[[allow]]\nhost = \"a.test\"\naccess = \"read\"\n[[deny]]\nhost = \"a.test\"\ndo = [\"GET /*key*\"]\n";
+    check(
+        text,
+        &[
+            ("GET https://a.test/my-key", "denied_by_rule"),
+            ("GET https://a.test/x;key", "denied_by_rule"),
+            ("GET https://a.test/KEY;x", "denied_by_rule"),
+            ("GET https://a.test/x;y", "allow 1"),
+        ],
+    );
+}
+
 #[test]
 fn paths_and_methods() {
     let text = r#"

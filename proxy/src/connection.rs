@@ -159,7 +159,8 @@ async fn converse(door: Arc<Door>, stream: Client) {
         })
     };
     let stream = Patient::new(stream, connection.door.gateway.limits.idle_body_time);
-    let served = http(&connection).serve_connection(TokioIo::new(stream), service).with_upgrades().await;
+    let served =
+        http(&connection.door.gateway.limits).serve_connection(TokioIo::new(stream), service).with_upgrades().await;
     note_unreadable(&connection, served, Protocol::Unknown);
     connection.go_on().await;
 }
@@ -243,7 +244,7 @@ where
         let stream = Told::new(tls, move |refused: Refused| note(&told, Protocol::Https, refused.refusal()));
         h2(&inner, streams).serve_connection(TokioIo::new(stream), service).await
     } else {
-        http(&inner).serve_connection(TokioIo::new(tls), service).with_upgrades().await
+        http(&inner.door.gateway.limits).serve_connection(TokioIo::new(tls), service).with_upgrades().await
     };
     note_unreadable(&inner, served, Protocol::Https);
     inner.go_on().await;
@@ -290,8 +291,7 @@ where
     Ok((tls, sni))
 }
 
-fn http(connection: &Connection) -> http1::Builder {
-    let limits = connection.door.gateway.limits;
+pub(crate) fn http(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())

@@ -35,6 +35,9 @@ mod inflight;
 mod patience;
 mod presence;
 mod answer;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzed;
 pub mod audit;
 pub mod packed;
 pub mod ports;

@@ -1,0 +1,296 @@
+//! What must hold whatever bytes come: the targets of `fuzz/`, each a plain function,
+//! and a replay of the committed corpus as a test. Not part of what ships.
+//!
+//! Where it can, a target asks a second, simpler reader: two that agree about what
+//! was accepted are better evidence than one that does not panic.
+
+#![allow(clippy::unwrap_used, reason = "a target fails by panicking")]
+
+use crate::body::{BodyConditions, Condition, Effect, Field, Wanted, Words};
+use crate::host_pattern::HostPattern;
+use crate::request_pattern::Segments;
+use crate::{
+    Authority, Date, Facts, GroupName, Host, Path, Policy, RequestPattern, RuleSummary, Scheme, Source, Verdict,
+};
+
+/// `host:port`, as CONNECT and Host headers hold it.
+pub fn authority(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    for default in [None, Some(443)] {
+        if let Ok(authority) = Authority::parse(text, default) {
+            assert_eq!(Authority::parse(&authority.to_string(), None), Ok(authority.clone()), "it has two forms");
+            assert_eq!(
+                Authority::parse(&authority.host_header(Scheme::Https), Some(443)),
+                Ok(authority.clone()),
+                "the Host header says something else"
+            );
+            read_by_others(&authority.host);
+        }
+    }
+    if let Ok(facts) = Facts::parse("GET", &format!("https://{text}")) {
+        read_by_others(&facts.authority.host);
+        segments_stay(&facts.path);
+        assert_eq!(again(&facts), facts, "the URL has two forms");
+    }
+}
+
+/// A policy file, and what it then allows.
+pub fn policy(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let group = GroupName::parse("family").unwrap();
+    let source = Source { name: "family.toml".to_owned(), text: text.to_owned() };
+    let policy = match Policy::compile(&group, &source, None) {
+        Ok(compiled) => compiled.policy,
+        Err(problems) => {
+            assert!(!problems.is_empty(), "refused without a reason");
+            for problem in &problems.0 {
+                let (line, column) = problem.position();
+                assert!(line >= 1 && column >= 1 && line <= text.lines().count() + 1, "{}", problem.plain());
+            }
+            return;
+        }
+    };
+    let rules: Vec<RuleSummary> = policy.rules().collect();
+    for facts in rules.iter().flat_map(asked_for).chain(asked("unnamed.test", 443, "/")) {
+        judged(&policy, &rules, facts);
+    }
+    let _ = serde_json::to_string(&policy.manifest()).unwrap();
+    assert!(policy.diff(&policy, &[]).is_empty(), "a policy differs from itself");
+}
+
+/// `HOST`, `METHOD /path` and a path, each on a line: patterns and what they match.
+pub fn pattern(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let mut lines = text.lines();
+    let mut line = || lines.next().unwrap_or_default();
+    if let Ok(pattern) = HostPattern::for_deny(line()) {
+        assert_eq!(HostPattern::for_deny(&pattern.to_string()), Ok(pattern));
+    }
+    let (Ok(pattern), Ok(path)) = (RequestPattern::parse(line()), Path::parse(line())) else { return };
+    assert_eq!(RequestPattern::parse(&pattern.to_string()), Ok(pattern.clone()));
+    segments_stay(&path);
+    let (exact, wide) = (Segments::exact(path.as_str()), Segments::wide_request(&path));
+    let allows = pattern.covers_path(&exact);
+    let denies = pattern.covers_path_either_way(&exact, &wide);
+    assert!(denies || !allows, "a deny covers less than an allow");
+    assert!(!allows || pattern.outline().meets(&exact.outline()), "passed over, and it matches");
+    assert!(!denies || pattern.wide_outline().meets(&wide.outline()));
+    let shown = pattern.to_string();
+    if shown.matches('*').count() > 6 || path.as_str().len() > 100 {
+        return; // Trying every way takes too long.
+    }
+    let wanted: Vec<&str> = shown.split_once(" /").unwrap().1.split('/').collect();
+    let escaped = path.as_str().replace('*', "%2A").replace('!', "%21");
+    let had: Vec<&str> = escaped[1..].split('/').collect();
+    assert_eq!(allows, covers(&wanted, &had), "two readers of {shown} disagree");
+}
+
+/// A JSON body, with conditions looking into it.
+pub fn body(bytes: &[u8]) {
+    let check = |field: &str, words: Words, effect| {
+        let condition = Condition::new(Field::read(field).unwrap(), words, effect);
+        let mut conditions = BodyConditions::new(false);
+        match effect {
+            Effect::Allow => conditions.allow(&[condition].into(), &RULE.with(Clone::clone), Vec::new()),
+            Effect::Deny => conditions.deny(&[condition].into(), crate::Refusal::new(crate::Code::DeniedByRule, "no")),
+        }
+        conditions.check(bytes).is_ok()
+    };
+    let text = || vec![Wanted::Text("web_*".to_owned()), Wanted::Bool(true)];
+    let json: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
+    let absent = check("a.b", Words::Absent, Effect::Allow);
+    let present = check("a.b", Words::Present, Effect::Allow);
+    assert!(!(absent && present), "there is a field and there is none");
+    for passed in [
+        absent,
+        present,
+        check("t[*].k", Words::Not(text()), Effect::Allow),
+        check("t[*].k", Words::Only(text()), Effect::Allow),
+        check("t[*].k", Words::Any(text()), Effect::Deny),
+    ] {
+        assert!(!passed || json.is_some(), "what no other reader takes for JSON was judged");
+    }
+    if let Some(json) = json.filter(|_| absent) {
+        let found = json.get("a").and_then(|a| a.get("b")).is_some_and(|b| !b.is_null());
+        assert!(!found, "another reader finds the field");
+    }
+}
+
+thread_local! {
+    static RULE: crate::RuleRef = crate::RuleRef { file: "family.toml".into(), line: 1 };
+}
+
+/// An allow names the rule, the rule is there, and a plain reading of it agrees.
+fn judged(policy: &Policy, rules: &[RuleSummary], facts: Facts) {
+    let day = Date::new(2026, 11, 23).unwrap();
+    for verdict in [policy.decide(facts.clone()), policy.decide_at(facts.clone(), day)] {
+        let Verdict::Allow(permit) = verdict else { continue };
+        assert_eq!(permit.facts(), &facts);
+        if permit.observed() {
+            assert!(policy.observe_until().is_some_and(|until| until >= day), "observed after the end");
+            assert!(rules.iter().all(|rule| rule.effect == "deny" || !names(&rule.host, &facts.authority.host)));
+            continue;
+        }
+        let rule = rules.iter().find(|rule| rule.at == *permit.rule() && rule.effect == "allow" && rule.tls.is_none());
+        let rule = rule.unwrap_or_else(|| panic!("no rule allows {facts:?}"));
+        assert!(names(&rule.host, &facts.authority.host), "{rule:?} does not name {facts:?}");
+        assert!(rule.ports.contains(&facts.authority.port) && rule.scheme == Some(facts.scheme.as_str()));
+        let fits = |request: &String| match request.strip_prefix("GET, HEAD, OPTIONS ") {
+            Some(path) => {
+                facts.method.is_read()
+                    && RequestPattern::parse(&format!("* {path}")).unwrap().matches(facts.method, &facts.path)
+            }
+            None => RequestPattern::parse(request).unwrap().matches(facts.method, &facts.path),
+        };
+        assert!(rule.requests.iter().any(fits), "{rule:?} does not cover {facts:?}");
+    }
+}
+
+/// Requests near a rule: what it names, and one step off.
+fn asked_for(rule: &RuleSummary) -> Vec<Facts> {
+    let host = rule.host.replace("**.", "x.y.").replace("*.", "x.");
+    let ports = rule.ports.iter().copied().chain([443, 80]);
+    let paths: Vec<String> = rule
+        .requests
+        .iter()
+        .filter_map(|request| request.split_once(" /"))
+        .map(|(_, path)| format!("/{}", path.replace('*', "x")))
+        .collect();
+    let near = ports.flat_map(|port| paths.iter().map(move |path| (port, path.clone())));
+    near.take(64).flat_map(|(port, path)| asked(&host, port, &path)).collect()
+}
+
+fn asked(host: &str, port: u16, path: &str) -> Vec<Facts> {
+    let one = |method: &str, scheme: &str| Facts::parse(method, &format!("{scheme}://{host}:{port}{path}")).ok();
+    ["https", "http", "wss"]
+        .iter()
+        .flat_map(|scheme| ["GET", "POST"].iter().filter_map(|method| one(method, scheme)))
+        .collect()
+}
+
+/// Whether the host of a rule covers a host, read off its text.
+fn names(rule: &str, host: &Host) -> bool {
+    let host = host.to_string();
+    match (rule.strip_prefix("**."), rule.strip_prefix("*.")) {
+        (Some(parent), _) => host.strip_suffix(parent).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.')),
+        (None, Some(parent)) => {
+            let label = host.strip_suffix(parent).and_then(|rest| rest.strip_suffix('.'));
+            label.is_some_and(|label| !label.is_empty() && !label.contains('.'))
+        }
+        (None, None) => rule == host,
+    }
+}
+
+/// Stars over segments and over characters, by trying every way.
+fn covers(wanted: &[&str], had: &[&str]) -> bool {
+    match (wanted.split_first(), had.split_first()) {
+        (None, None) => true,
+        (None, Some(_)) => false,
+        (Some((&"**", rest)), _) => (0..=had.len()).any(|taken| covers(rest, &had[taken..])),
+        (Some((want, rest)), Some((have, behind))) => {
+            let fits = if *want == "*" { !have.is_empty() } else { fits(want.as_bytes(), have.as_bytes()) };
+            fits && covers(rest, behind)
+        }
+        (Some(_), None) => false,
+    }
+}
+
+fn fits(want: &[u8], have: &[u8]) -> bool {
+    match (want.split_first(), have.split_first()) {
+        (None, have) => have.is_none(),
+        (Some((b'*', rest)), _) => (0..=have.len()).any(|taken| fits(rest, &have[taken..])),
+        (Some((want, rest)), Some((have, behind))) => want == have && fits(rest, behind),
+        (Some(_), None) => false,
+    }
+}
+
+/// The URL written anew, and read again.
+fn again(facts: &Facts) -> Facts {
+    let url = format!("{}://{}{}", facts.scheme.as_str(), facts.authority, facts.path_and_query());
+    Facts::parse(facts.method.as_str(), &url).unwrap()
+}
+
+/// No server that undoes escapes finds other segments than the ones that were judged.
+fn segments_stay(path: &Path) {
+    assert_eq!(Path::parse(path.as_str()).as_ref(), Ok(path), "the path has two forms");
+    let mut plain = Vec::new();
+    let mut bytes = path.as_str().bytes();
+    while let Some(byte) = bytes.next() {
+        let mut digit = || char::from(bytes.next().unwrap()).to_digit(16).unwrap();
+        plain.push(if byte == b'%' { u8::try_from(digit() * 16 + digit()).unwrap() } else { byte });
+    }
+    assert!(!plain.contains(&b'\\') && !plain.iter().any(u8::is_ascii_control) && !plain.contains(&b'%'));
+    let segments: Vec<&[u8]> = plain[1..].split(|byte| *byte == b'/').collect();
+    assert_eq!(segments.len(), path.as_str()[1..].split('/').count(), "an escape hides a slash");
+    let (last, inner) = segments.split_last().unwrap();
+    assert!(inner.iter().all(|segment| !segment.is_empty() && segment[0] != b';'), "an empty segment");
+    let bare = |segment: &&[u8]| segment.split(|byte| *byte == b';').next().unwrap_or_default().to_vec();
+    assert!(segments.iter().map(bare).all(|bare| bare != b"." && bare != b".."), "a dot segment");
+    assert!(last.is_empty() || !bare(last).is_empty(), "a segment of parameters alone");
+}
+
+/// `inet_aton` takes hexadecimal, octal and short forms for addresses; a name must be
+/// none of them, and an address the very one.
+fn read_by_others(host: &Host) {
+    let text = host.to_string();
+    assert_eq!(Host::parse(&text).as_ref(), Ok(host), "the host has two forms");
+    assert!(text.len() <= 253 && text == text.to_ascii_lowercase() && !text.ends_with('.'));
+    match host {
+        Host::Ip(std::net::IpAddr::V4(address)) => assert_eq!(inet_aton(&text), Some(u32::from(*address))),
+        Host::Ip(std::net::IpAddr::V6(_)) => assert!(text.starts_with('[') && text.ends_with(']')),
+        Host::Name(_) => assert_eq!(inet_aton(&text), None, "{text} is an address to a resolver"),
+    }
+}
+
+fn inet_aton(text: &str) -> Option<u32> {
+    let number = |part: &str| match part.strip_prefix("0x") {
+        Some(hex) if !hex.starts_with('+') => u64::from_str_radix(hex, 16).ok(),
+        None if part.starts_with('0') && part.len() > 1 => u64::from_str_radix(&part[1..], 8).ok(),
+        None if part.starts_with(|c: char| c.is_ascii_digit()) => part.parse().ok(),
+        _ => None,
+    };
+    let parts: Vec<u64> = text.split('.').map(number).collect::<Option<_>>()?;
+    let (last, first) = parts.split_last()?;
+    let room = 32 - 8 * u32::try_from(first.len()).ok().filter(|count| *count < 4)?;
+    let high = first.iter().try_fold(0_u64, |sum, part| (*part < 256).then_some(sum << 8 | part))?;
+    let all = (*last < 1 << room).then_some(high << room | last)?;
+    u32::try_from(all).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What was found, and what begins a search, stays right.
+    #[test]
+    fn the_corpus_replays() {
+        type Target = fn(&[u8]);
+        let targets: [(&str, Target); 4] =
+            [("authority", authority), ("policy", policy), ("pattern", pattern), ("body", body)];
+        for (name, target) in targets {
+            let folder = format!("{}/../fuzz/corpus/{name}", env!("CARGO_MANIFEST_DIR"));
+            let entries: Vec<_> = std::fs::read_dir(folder).unwrap().collect();
+            assert!(entries.len() > 5, "{name} has nothing to begin with");
+            for entry in entries {
+                target(&std::fs::read(entry.unwrap().path()).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn the_other_reader_reads_as_resolvers_do() {
+        for (text, want) in [
+            ("127.1", Some(0x7f00_0001)),
+            ("2130706433", Some(0x7f00_0001)),
+            ("0x7f.1", Some(0x7f00_0001)),
+            ("0177.0.0.1", Some(0x7f00_0001)),
+            ("1.2.3.4", Some(0x0102_0304)),
+            ("1.2.3.4.5", None),
+            ("256.1.1.1", None),
+            ("a.test", None),
+            ("", None),
+        ] {
+            assert_eq!(inet_aton(text), want, "{text}");
+        }
+    }
+}

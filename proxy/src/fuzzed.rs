@@ -1,0 +1,108 @@
+//! What must hold whatever bytes come: the target of `fuzz/` for heads of requests, and
+//! a replay of its committed corpus as a test. Not part of what ships.
+
+#![allow(clippy::unwrap_used, reason = "a target fails by panicking")]
+
+use std::sync::Mutex;
+
+use http_body_util::Empty;
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use policies::{Authority, Facts, Refusal};
+
+use crate::Limits;
+use crate::connection::{self, Tunnel};
+use crate::request::{self, Target};
+
+/// What one head was read as.
+enum Read {
+    Connect(Authority),
+    Request(Facts),
+}
+
+/// The bytes of a connection, as the door's own HTTP/1.1 reads them: in the clear, and
+/// inside a tunnel to `a.test:443`.
+pub fn head(bytes: &[u8]) {
+    let tunnel = Tunnel { authority: Authority::parse("a.test:443", None).unwrap(), sni: None };
+    for read in all(bytes, None) {
+        match read {
+            Read::Connect(authority) => {
+                let text = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n");
+                let again = all(text.as_bytes(), None);
+                assert!(matches!(&again[..], [Read::Connect(same)] if *same == authority), "{text:?}");
+            }
+            Read::Request(facts) => {
+                assert_eq!(facts.scheme, policies::Scheme::Http, "TLS without a tunnel");
+                let target = format!("http://{}{}", facts.authority, facts.path_and_query());
+                stays(&facts, &target, &facts.authority.to_string(), None);
+            }
+        }
+    }
+    for read in all(bytes, Some(&tunnel)) {
+        let Read::Request(facts) = read else { continue };
+        assert_eq!(facts.authority, tunnel.authority, "a request left its tunnel");
+        stays(&facts, &facts.path_and_query(), "a.test", Some(&tunnel));
+    }
+}
+
+/// What is sent upstream is read as what was judged, and as one request.
+fn stays(facts: &Facts, target: &str, host: &str, tunnel: Option<&Tunnel>) {
+    let upgrade = facts.upgrade.map_or("", |_| "Connection: upgrade\r\nUpgrade: websocket\r\n");
+    let text = format!("{} {target} HTTP/1.1\r\nHost: {host}\r\n{upgrade}\r\n", facts.method);
+    let again = all(text.as_bytes(), tunnel);
+    assert!(matches!(&again[..], [Read::Request(same)] if same == facts), "{text:?} is not {facts:?}");
+}
+
+/// Every request that can be read from a connection's bytes.
+fn all(bytes: &[u8], tunnel: Option<&Tunnel>) -> Vec<Read> {
+    let found = Mutex::new(Vec::new());
+    let service = service_fn(|request: http::Request<Incoming>| {
+        let read = read(&request, tunnel);
+        let is_connect = request.method() == http::Method::CONNECT;
+        found.lock().unwrap().extend(read.ok());
+        async move {
+            let answer = http::Response::new(Empty::<Bytes>::new());
+            // What follows a CONNECT is another connection's business.
+            if is_connect { Err(std::io::Error::other("done")) } else { Ok(answer) }
+        }
+    });
+    let io = TokioIo::new(tokio::io::join(bytes, tokio::io::sink()));
+    let _ =
+        RUNTIME.with(|runtime| runtime.block_on(connection::http(&Limits::default()).serve_connection(io, service)));
+    found.into_inner().unwrap()
+}
+
+fn read<B>(request: &http::Request<B>, tunnel: Option<&Tunnel>) -> Result<Read, Refusal> {
+    if tunnel.is_none() && request.method() == http::Method::CONNECT {
+        return Target::connect(request).map(Read::Connect);
+    }
+    request::read(tunnel, request).map(Read::Request)
+}
+
+thread_local! {
+    static RUNTIME: tokio::runtime::Runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+}
+
+/// What was found, and what begins a search, stays right.
+#[test]
+fn the_corpus_replays() {
+    let entries: Vec<_> =
+        std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/head")).unwrap().collect();
+    assert!(entries.len() > 5, "nothing to begin with");
+    for entry in entries {
+        head(&std::fs::read(entry.unwrap().path()).unwrap());
+    }
+}
+
+/// The target looks at what it should: a head of each kind is read.
+#[test]
+fn heads_are_read() {
+    let tunnel = Tunnel { authority: Authority::parse("a.test:443", None).unwrap(), sni: None };
+    let two = b"GET /a HTTP/1.1\r\nHost: a.test\r\n\r\nPOST /b HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1\r\n\r\nx";
+    assert_eq!(all(two, Some(&tunnel)).len(), 2);
+    assert_eq!(all(b"GET http://a.test/ HTTP/1.1\r\nHost: a.test\r\n\r\n", None).len(), 1);
+    assert_eq!(all(b"CONNECT a.test:443 HTTP/1.1\r\nHost: a.test\r\n\r\n", None).len(), 1);
+    assert_eq!(all(b"GET / HTTP/1.1\r\nHost: b.test\r\n\r\n", Some(&tunnel)).len(), 0);
+}
