@@ -47,6 +47,8 @@ pub struct Config {
     pub upstream: Upstream,
     /// `[alarm]`.
     pub alarm: Alarm,
+    /// `[audit]`.
+    pub audit: Audit,
     /// `[channels.NAME]`.
     pub channels: Channels,
     /// `[credentials.NAME]`.
@@ -95,6 +97,15 @@ pub struct Queue {
 pub struct Alarm {
     /// A program by its full path with its arguments; empty for none.
     pub command: Vec<String>,
+}
+
+/// How much of the audit log is kept; the oldest records go first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Audit {
+    /// For how long.
+    pub age: Duration,
+    /// At most so many bytes.
+    pub size: u64,
 }
 
 /// The channels that are programs of their own.
@@ -204,6 +215,12 @@ impl Config {
         let typed: typed::File =
             toml::from_str(text).map_err(|error| ConfigProblems(vec![problem::from_toml(name, text, &error)]))?;
         check::check(name, text, dir, typed)
+    }
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Audit { age: Duration::from_hours(24 * 400), size: 2 << 30 }
     }
 }
 

@@ -23,7 +23,7 @@ use crate::pipeline::retries::Backoff;
 use crate::pipeline::router::Peer;
 use crate::pipeline::{self, Parts, Pipeline, PipelineTask, Settings};
 use crate::sandboxes::{SandboxError, Sandboxes};
-use crate::store::ledger::AuditLog;
+use crate::store::ledger::{AuditLog, Retention};
 use crate::store::{Group, Store, StoreError};
 
 /// A daemon that serves a home.
@@ -95,7 +95,8 @@ impl Daemon {
         let lock = home.lock()?;
         let config = Config::load(home)?;
         let store = Arc::new(Store::open(&home.main_db())?);
-        let ledger = Arc::new(AuditLog::open(&home.audit_db())?);
+        let retention = Retention { age: Some(config.audit.age), size: Some(config.audit.size) };
+        let ledger = Arc::new(AuditLog::open_to_keep(&home.audit_db(), retention)?);
         let engine = Engine::connect(config.engine.host.as_deref()).await?;
         let described = format!("{:?} {}", engine.facts().kind, engine.facts().version);
         let settings = settings(&config);

@@ -18,7 +18,7 @@ use policies::GroupName;
 
 use crate::home::Home;
 use crate::store::Millis;
-use crate::store::ledger::{AuditEntry, AuditReader, Filter, VerifyError, Which};
+use crate::store::ledger::{AuditEntry, AuditReader, Filter, Verified, VerifyError, Which};
 
 use follow::Follower;
 
@@ -179,14 +179,22 @@ fn verify(args: &VerifyArgs, home: &Home, out: &mut dyn Write) -> anyhow::Result
     let (good, found, text) = match AuditReader::open(&home.audit_db())?.verify(head) {
         Ok(whole) => {
             let found = serde_json::json!({ "whole": whole.holds_head != Some(false), "records": whole.records,
-                                            "head": whole.head, "holds_head": whole.holds_head });
+                                            "head": whole.head, "holds_head": whole.holds_head,
+                                            "removed": whole.removed, "checkpoints": whole.checkpoints,
+                                            "checkpoint_at_ms": whole.checkpoint_at, "key": whole.key });
             let text = match whole.holds_head {
+                Some(false) if whole.removed > 0 => format!(
+                    "The log is a whole chain, but the head you gave is no record of it: its tail was cut off, \
+                     it was written anew, or the head is of one of the first {} records, which had their time and were \
+                     removed.",
+                    whole.removed
+                ),
                 Some(false) => {
                     "The log is a whole chain, but the head you gave is no record of it: its tail was cut off, \
                      or it was written anew."
                         .to_owned()
                 }
-                _ => format!("All {} records are as they were written.\nhead {}", whole.records, whole.head),
+                _ => in_words(&whole),
             };
             (whole.holds_head != Some(false), found, text)
         }
@@ -202,6 +210,19 @@ fn verify(args: &VerifyArgs, home: &Home, out: &mut dyn Write) -> anyhow::Result
         writeln!(out, "{text}")?
     };
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A whole log.
+fn in_words(whole: &Verified) -> String {
+    let mut text = format!("All {} records are as they were written.\n", whole.records);
+    if whole.removed > 0 {
+        text += &format!("The {} before them had their time and were removed.\n", whole.removed);
+    }
+    if let (Some(at), Some(key)) = (whole.checkpoint_at, &whole.key) {
+        let at = table::time(at, &TimeZone::system());
+        text += &format!("Signed checkpoints: {}, the last of {at}, with the key {key}\n", whole.checkpoints);
+    }
+    text + &format!("head {}", whole.head)
 }
 
 impl ShowArgs {

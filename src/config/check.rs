@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
+use std::time::Duration;
 
 use policies::HostName;
 use toml::Spanned;
 
 use super::problem::{ConfigProblem, ConfigProblems, Shown};
-use super::{Alarm, Assistant, Channels, Config, Engine, Pinned, Queue, Upstream, Whatsapp, typed, values};
+use super::{Alarm, Assistant, Audit, Channels, Config, Engine, Pinned, Queue, Upstream, Whatsapp, typed, values};
 
 mod credentials;
 mod group;
@@ -23,6 +24,7 @@ pub(super) fn check(name: &str, text: &str, dir: &Path, file: typed::File) -> Re
         queue: check.queue(&file.queue),
         upstream: check.upstream(&file.upstream),
         alarm: check.alarm(&file.alarm),
+        audit: check.audit(&file.audit),
         channels: Channels { whatsapp: check.whatsapp(&file.channels.whatsapp) },
         credentials: check.credentials(&file.credentials),
         canaries: check.canaries(&file.canaries),
@@ -109,6 +111,16 @@ impl Check<'_> {
         Upstream { resolver: self.text(&typed.resolver, values::resolver).unwrap_or_default(), extra_ca, hosts }
     }
 
+    fn audit(&mut self, typed: &typed::Audit) -> Audit {
+        let usual = Audit::default();
+        let days = |days| u32::try_from(days).ok().filter(|days| (2..=36_500).contains(days));
+        let age = self.number(&typed.keep_days, days, "from 2 to 36500");
+        Audit {
+            age: age.map_or(usual.age, |days| Duration::from_hours(24 * u64::from(days))),
+            size: self.text(&typed.keep_size, audit_size).unwrap_or(usual.size),
+        }
+    }
+
     fn alarm(&mut self, typed: &typed::Alarm) -> Alarm {
         let command = self.list(typed.command.as_ref(), |word| {
             if word.contains('\0') {
@@ -167,6 +179,14 @@ impl Check<'_> {
 
     fn problem(&mut self, span: Range<usize>, shown: Shown, message: String) {
         self.problems.push(ConfigProblem::new(self.name, self.text, span, shown, message));
+    }
+}
+
+/// Less would be written within a busy day, of which nothing is removed.
+fn audit_size(text: &str) -> Result<u64, String> {
+    match values::bytes(text)? {
+        size if size >= 10_000_000 => Ok(size),
+        _ => Err("the audit log needs room for some days; write \"10 MB\" or more".to_owned()),
     }
 }
 

@@ -13,6 +13,7 @@ pub(super) struct File {
     pub(super) queue: Queue,
     pub(super) upstream: Upstream,
     pub(super) alarm: Alarm,
+    pub(super) audit: Audit,
     pub(super) channels: Channels,
     pub(super) credentials: BTreeMap<Spanned<String>, Credential>,
     pub(super) canaries: BTreeMap<Spanned<String>, Spanned<String>>,
@@ -69,6 +70,13 @@ pub(super) struct Upstream {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Alarm {
     pub(super) command: Option<Spanned<Vec<Spanned<String>>>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Audit {
+    pub(super) keep_days: Option<Spanned<i64>>,
+    pub(super) keep_size: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]

@@ -3,7 +3,9 @@
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 
-use crate::store::StoreError;
+use super::checkpoint::Vouched;
+use super::writer::to_row;
+use crate::store::{Millis, StoreError};
 
 /// The last row: what the next one is chained to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +24,14 @@ impl Link {
 pub struct Verified {
     /// How many records there are.
     pub records: u64,
+    /// How many older ones were removed when their time was over.
+    pub removed: u64,
+    /// How many signed checkpoints agree with it.
+    pub checkpoints: u64,
+    /// When the last of them was made.
+    pub checkpoint_at: Option<Millis>,
+    /// The public key that they were signed with, in hex.
+    pub key: Option<String>,
     /// The hash of the last one, in hex: to be kept elsewhere.
     pub head: String,
     /// Whether the head that was asked for is a record of this chain.
@@ -70,18 +80,30 @@ pub(super) fn hash(
     hasher.finalize().into()
 }
 
-/// Walks the chain from its first row. The inner result is about the log, the
-/// outer one about reading it.
-pub(super) fn verify(connection: &Connection, head: Option<&str>) -> rusqlite::Result<Result<Verified, BadRecord>> {
-    let mut last = Link::FIRST;
-    let mut holds_head = head.map(|_| false);
+/// Walks the chain from its first row, or from the checkpoint up to which rows were
+/// removed. The inner result is about the log, the outer one about reading it.
+pub(super) fn verify(
+    connection: &Connection,
+    head: Option<&str>,
+    key: Option<&[u8]>,
+) -> rusqlite::Result<Result<Verified, BadRecord>> {
+    // One moment of it, while others write.
+    let connection = &*connection.unchecked_transaction()?;
+    let vouched = match Vouched::read(connection, key)? {
+        Ok(vouched) => vouched,
+        Err(bad) => return Ok(Err(bad)),
+    };
+    let base = vouched.base();
+    let mut last = base;
+    let head = head.map(str::to_ascii_lowercase);
+    let mut holds_head = head.as_ref().map(|head| vouched.holds(head));
     let mut select = connection.prepare("SELECT seq, at_ms, kind, about, record, hash FROM events ORDER BY seq")?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
         let seq = row.get::<_, i64>(0)?;
         let bad = |what| Ok(Err(BadRecord { seq: last.seq + 1, what }));
         if i128::from(seq) != i128::from(last.seq) + 1 {
-            return if seq < 1 {
+            return if seq <= to_row(base.seq) {
                 Ok(Err(BadRecord { seq: seq.unsigned_abs(), what: "has a number that no record can have" }))
             } else {
                 bad("is missing")
@@ -98,12 +120,27 @@ pub(super) fn verify(connection: &Connection, head: Option<&str>) -> rusqlite::R
         if row.get_ref(5)?.as_blob().ok() != Some(want.as_slice()) {
             return bad("was changed, moved or put in");
         }
-        if head.is_some_and(|head| hex(&want) == head.to_ascii_lowercase()) {
+        if head.as_ref().is_some_and(|head| hex(&want) == *head) {
             holds_head = Some(true);
         }
         last = Link { seq, hash: want };
+        if vouched.deny(last) {
+            return Ok(Err(BadRecord { seq, what: "is not what its signed checkpoint says" }));
+        }
     }
-    Ok(Ok(Verified { records: last.seq, head: hex(&last.hash), holds_head }))
+    if last.seq < vouched.reach() {
+        return Ok(Err(BadRecord { seq: last.seq + 1, what: "is missing" }));
+    }
+    let (checkpoints, newest) = vouched.summary();
+    Ok(Ok(Verified {
+        records: last.seq - base.seq,
+        removed: base.seq,
+        checkpoints,
+        checkpoint_at: newest.map(|newest| newest.at_ms),
+        key: newest.map(|newest| hex(&newest.key)),
+        head: hex(&last.hash),
+        holds_head,
+    }))
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {

@@ -20,6 +20,9 @@ const OUTCOMES_EVERY: Duration = Duration::from_millis(100);
 /// How much a power cut may cost.
 const EVERY: Duration = Duration::from_secs(1);
 
+/// How often what has had its time is looked for.
+const RETAIN_EVERY: Duration = Duration::from_hours(1);
+
 /// Pages in the write-ahead log (of 4 KiB) from which the writer has to wait for
 /// a checkpoint: under a load that never pauses it would grow without end.
 const LONG: i64 = 16_384;
@@ -36,12 +39,16 @@ impl Durable {
         let (stop, stopped) = channel();
         let thread = std::thread::Builder::new().name("audit-log".into()).spawn(move || {
             let mut connection = None;
-            let mut synced = Instant::now();
+            let (mut synced, mut retained, mut more) = (Instant::now(), Instant::now(), false);
             while stopped.recv_timeout(OUTCOMES_EVERY) == Err(RecvTimeoutError::Timeout) {
                 // What could not be written is tried again even if nobody asks for
                 // anything; while it fails, whoever asks is told.
                 shared.count_floods(Some(Instant::now()));
                 let _ = shared.catch_up();
+                if more || retained.elapsed() >= RETAIN_EVERY {
+                    more = shared.retain();
+                    retained = Instant::now();
+                }
                 if synced.elapsed() >= EVERY {
                     tick(&shared, &mut connection);
                     synced = Instant::now();

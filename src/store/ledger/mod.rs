@@ -18,12 +18,14 @@
 //! - A log that was removed is not begun anew behind its owner's back.
 
 mod chain;
+mod checkpoint;
 mod digest;
 mod durable;
 mod filter;
 mod flood;
 mod reader;
 mod record;
+mod retention;
 pub mod visible;
 mod writer;
 
@@ -38,6 +40,7 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 
 use super::{Millis, RunId, StoreError, now};
+use checkpoint::Key;
 use durable::Durable;
 use flood::Floods;
 use writer::{Event, Writer};
@@ -47,6 +50,7 @@ pub use digest::{Digest, Head, Way};
 pub use filter::{Filter, Which};
 pub use reader::{AuditReader, UsedSince};
 pub use record::{AuditEntry, DecisionRecord, Ending, OutcomeRecord, RuleRecord};
+pub use retention::Retention;
 
 /// The audit log, open for writing; share it by `Arc`.
 #[derive(Debug)]
@@ -87,6 +91,8 @@ pub struct Notice {
 struct Shared {
     path: PathBuf,
     writer: Mutex<Writer>,
+    retention: Retention,
+    key: Key,
     floods: Mutex<Floods>,
     /// Whether something was written that no fsync has covered yet.
     dirty: AtomicBool,
@@ -98,17 +104,26 @@ struct Shared {
 }
 
 impl AuditLog {
-    /// Opens the log, makes it (0600) where it is missing, and notes the start.
+    /// Opens the log, makes it (0600) where it is missing, and notes the start. All of
+    /// it is kept.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_to_keep(path, Retention::default())
+    }
+
+    /// The same, and removes what has had its time, now and from time to time.
+    pub fn open_to_keep(path: &Path, retention: Retention) -> Result<Self, StoreError> {
         let shared = Arc::new(Shared {
             path: path.to_path_buf(),
             writer: Mutex::new(Writer::create(path)?),
+            retention,
+            key: Key::of(path)?,
             floods: Mutex::default(),
             dirty: AtomicBool::new(false),
             generation: AtomicU64::new(0),
             unsynced: Mutex::new(None),
             sync_failed: AtomicBool::new(false),
         });
+        shared.retain();
         let durable = Durable::start(Arc::clone(&shared));
         let log = AuditLog {
             shared,
@@ -272,6 +287,28 @@ impl Shared {
             // Among the outcomes, which wait in bounds while the disk takes nothing.
             let record = visible::in_json(record.to_string());
             lock(&self.writer).keep(Event { at_ms: crate::store::now(), kind: "decision", about: None, record });
+        }
+    }
+
+    /// Removes what has had its time; says whether there is more of it.
+    fn retain(&self) -> bool {
+        let retained = {
+            let mut writer = lock(&self.writer);
+            let retained = writer.retain(&self.key, &self.retention);
+            self.after(&mut writer, retained)
+        };
+        match retained {
+            Ok(None) => false,
+            Ok(Some(pruned)) => {
+                let text = format!("the records up to {} had their time and were removed", pruned.seq);
+                let record = visible::in_json(serde_json::json!({ "what": "pruned", "text": text }).to_string());
+                lock(&self.writer).keep(Event { at_ms: now(), kind: "notice", about: None, record });
+                pruned.more
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, "Audit log not checkpointed");
+                false
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
 use serde::de::DeserializeOwned;
 
 use super::chain::{self, Verified, VerifyError};
+use super::checkpoint;
 use super::filter::Filter;
 use super::record::{AuditEntry, Ending, OutcomeRecord};
 use super::writer::{MIGRATIONS, to_row};
@@ -49,7 +50,11 @@ impl AuditReader {
             return Err(StoreError::Newer { path: path.to_path_buf(), found, known });
         }
         if found < known {
-            let detail = "it holds no audit log yet; `doorward up` writes one".to_owned();
+            let detail = match found {
+                0 => "it holds no audit log yet; `doorward up` writes one",
+                _ => "an older Doorward wrote it; `doorward up` brings it up to date",
+            };
+            let detail = detail.to_owned();
             return Err(StoreError::Unopened { path: path.to_path_buf(), detail });
         }
         Ok(AuditReader { path: path.to_path_buf(), connection, served: false })
@@ -124,10 +129,12 @@ impl AuditReader {
         self.explained(wrote)
     }
 
-    /// Walks the whole chain. With a head that was kept elsewhere it also says
+    /// Walks the whole chain, and holds it against its checkpoints, which the key beside
+    /// the log must have signed. With a head that was kept elsewhere it also says
     /// whether that head is one of its records: a tail that was cut is found so.
     pub fn verify(&self, head: Option<&str>) -> Result<Verified, VerifyError> {
-        Ok(self.explained(chain::verify(&self.connection, head))??)
+        let key = checkpoint::known_key(&self.path);
+        Ok(self.explained(chain::verify(&self.connection, head, key.as_deref()))??)
     }
 
     fn select(&self, sql: &str, values: Vec<Value>) -> Result<Vec<AuditEntry>, StoreError> {

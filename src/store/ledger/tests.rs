@@ -9,6 +9,7 @@ use rusqlite::Connection;
 
 use super::*;
 
+mod checkpoints;
 mod floods;
 
 struct Scene {

@@ -9,6 +9,8 @@ use proxy::audit::Seq;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::chain::{Link, hash};
+use super::checkpoint::Key;
+use super::retention::{self, Pruned, Retention};
 use crate::store::{Millis, StoreError, migrations, open_private};
 
 /// An event as it is stored.
@@ -49,7 +51,7 @@ const KEPT_AT_MOST: usize = 10_000;
 /// So many of them are written along with one new event.
 const CAUGHT_UP_AT_ONCE: usize = 64;
 
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("../schema/audit-1.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[include_str!("../schema/audit-1.sql"), include_str!("../schema/audit-2.sql")];
 
 impl Writer {
     /// At start: the file is made where it is missing.
@@ -112,6 +114,14 @@ impl Writer {
         Ok(any)
     }
 
+    /// Removes what has had its time, and makes the checkpoint that is due.
+    pub(super) fn retain(&mut self, key: &Key, retention: &Retention) -> Result<Option<Pruned>, StoreError> {
+        let path = self.path.clone();
+        let open = self.opened()?;
+        retention::keep(&open.connection, key, retention, crate::store::now())
+            .map_err(|error| StoreError::sqlite(&path, &error))
+    }
+
     /// Writes events in one commit: all of them, or none.
     fn write(&mut self, events: &[Event]) -> Result<Seq, StoreError> {
         let path = self.path.clone();
@@ -172,23 +182,25 @@ impl Open {
     fn append(&mut self, path: &Path, events: &[Event]) -> Result<Seq, StoreError> {
         let mut tried = self.insert(events);
         if is_taken(&tried) {
-            // Another program has appended since: continue its chain.
-            self.head = head(&self.connection).map_err(|error| StoreError::sqlite(path, &error))?;
-            tried = self.insert(events);
+            // Another program has appended since: continue its chain, and let nobody
+            // append between looking at its end and writing.
+            tried = self.insert_together(None, events);
         }
         self.head = tried.map_err(|error| StoreError::sqlite(path, &error))?;
         Ok(Seq(self.head.seq))
     }
 
     fn insert(&self, events: &[Event]) -> rusqlite::Result<Link> {
-        let [event] = events else { return self.insert_together(events) };
+        let [event] = events else { return self.insert_together(Some(self.head), events) };
         self.insert_after(self.head, event)
     }
 
-    fn insert_together(&self, events: &[Event]) -> rusqlite::Result<Link> {
+    /// After a known row, or after the last one there is.
+    fn insert_together(&self, after: Option<Link>, events: &[Event]) -> rusqlite::Result<Link> {
         // Rolled back when it is dropped without a commit.
         let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
-        let head = events.iter().try_fold(self.head, |head, event| self.insert_after(head, event))?;
+        let after = after.map_or_else(|| head(&transaction), Ok)?;
+        let head = events.iter().try_fold(after, |head, event| self.insert_after(head, event))?;
         transaction.commit()?;
         Ok(head)
     }
