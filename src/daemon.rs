@@ -17,8 +17,9 @@ use crate::control::held::Held;
 use crate::control::server::{Control, ControlSocket};
 use crate::gateway::{Gateway, GatewayError};
 use crate::home::{Home, HomeError, Lock, LockError};
+use crate::operations::Chats;
 use crate::pipeline::calling::Name;
-use crate::pipeline::outbox::Patience;
+use crate::pipeline::outbox::{self, Patience};
 use crate::pipeline::retries::Backoff;
 use crate::pipeline::router::Peer;
 use crate::pipeline::{self, Parts, Pipeline, PipelineTask, Settings};
@@ -101,7 +102,9 @@ impl Daemon {
         let described = format!("{:?} {}", engine.facts().kind, engine.facts().version);
         let settings = settings(&config);
         let cap = settings.cap;
-        let gateway = Gateway::open(home, &config, ledger.clone())?;
+        let outbox = outbox::start(Arc::clone(&store), Patience::default());
+        let chats = Chats { store: Arc::clone(&store), outbox: outbox.clone() };
+        let gateway = Gateway::open(home, &config, ledger.clone(), Some(chats))?;
         let installation = home.installation_id()?;
         let sandboxes = Arc::new(Sandboxes::open(home, &config, Arc::clone(&gateway), engine, installation)?);
         let orphans = sandboxes.remove_orphans().await?.len();
@@ -113,6 +116,7 @@ impl Daemon {
             store: Arc::clone(&store),
             ledger: Arc::clone(&ledger),
             secrets: gateway.secrets(),
+            outbox,
             sandboxes: Arc::clone(&sandboxes),
             settings,
         })?;
@@ -211,6 +215,5 @@ fn settings(config: &Config) -> pipeline::Settings {
         cap: config.queue.sandboxes,
         idle: config.queue.idle,
         backoff: Backoff::default(),
-        patience: Patience::default(),
     }
 }

@@ -23,6 +23,7 @@ use tokio::task::AbortHandle;
 use crate::budget::{self, Budgets};
 use crate::config::Config;
 use crate::home::Home;
+use crate::operations::{Chats, Operations};
 use crate::resolver::Names;
 use crate::store::ledger::AuditLog;
 use crate::vault::Vault;
@@ -79,7 +80,13 @@ pub enum GatewayError {
 
 impl Gateway {
     /// Opens the gateway of a home. Its policies load when a group first needs them.
-    pub fn open(home: &Home, config: &Config, ledger: Arc<AuditLog>) -> Result<Arc<Self>, GatewayError> {
+    /// Without `chats` its agents have nobody to write to.
+    pub fn open(
+        home: &Home,
+        config: &Config,
+        ledger: Arc<AuditLog>,
+        chats: Option<Chats>,
+    ) -> Result<Arc<Self>, GatewayError> {
         let vault = Arc::new(Vault::new(config.credentials.clone()).with_canaries(&config.canaries));
         let policies = Arc::new(PolicyFiles::new(home.clone()));
         let proxy = proxy::Gateway {
@@ -87,6 +94,7 @@ impl Gateway {
             resolver: Arc::new(Names::new(&config.upstream)),
             secrets: vault.clone(),
             budget: Arc::new(Budgets::new(ledger.clone())),
+            internal: Arc::new(Operations::new(ledger, vault.clone(), chats)),
             today: budget::today,
             tls: proxy::upstream_tls(&extra_roots(&config.upstream.extra_ca)?)?,
             limits: Limits::default(),

@@ -35,6 +35,8 @@ pub mod sandboxes;
 
 pub mod pipeline;
 
+pub mod operations;
+
 pub mod alarms;
 
 pub mod control;

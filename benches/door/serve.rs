@@ -16,7 +16,7 @@ pub(crate) async fn door(dir: &Path) {
     home.prepare().unwrap();
     let config = Config::load(&home).unwrap();
     let ledger = Arc::new(AuditLog::open(&home.audit_db()).unwrap());
-    let gateway = Gateway::open(&home, &config, ledger).unwrap();
+    let gateway = Gateway::open(&home, &config, ledger, None).unwrap();
     let group = GroupName::parse("bench").unwrap();
     let door = gateway.open_door(&group, &dir.join("door.sock")).unwrap();
     std::fs::write(dir.join("door-ca.pem"), door.ca_pem()).unwrap();

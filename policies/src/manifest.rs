@@ -53,7 +53,8 @@ pub struct Reach {
 }
 
 const HOW_TO_ASK: &str = "Only the owner can allow more. Tell the person you talk to what was refused and why; \
-                          the answer of a refused request holds the lines that would allow it.";
+                          the answer of a refused request holds the lines that would allow it. The operation \
+                          request_access (MCP at http://doorward.internal/mcp) tells the owner what you need.";
 
 impl Policy {
     /// What the group's agent is told.

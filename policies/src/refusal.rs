@@ -82,6 +82,8 @@ pub enum Code {
     BodyCondition,
     /// The body has to be looked into, by a rule or for leaks, and cannot be read in exactly one way.
     BodyUnreadable,
+    /// The host does not do for the agent what it asks: it may not, not now, or not in this way.
+    OperationRefused,
     /// The policy was tightened, or the sandbox stopped, while this was under way.
     Revoked,
 }
@@ -140,6 +142,7 @@ impl Code {
             Code::LimitExceeded => "limit_exceeded",
             Code::BodyCondition => "body_condition",
             Code::BodyUnreadable => "body_unreadable",
+            Code::OperationRefused => "operation_refused",
             Code::Revoked => "revoked",
         }
     }

@@ -55,7 +55,9 @@ fn how_to_ask(refusal: &Refusal) -> Vec<&str> {
         return vec![general_advice(refusal.code)];
     }
     let intro = "Only the owner of this assistant can allow this, by adding to the group's policy file:";
-    std::iter::once(intro).chain(refusal.lift.iter().map(String::as_str)).collect()
+    let how =
+        "To tell them so, use the operation request_access; http://doorward.internal/policy says what is allowed now.";
+    std::iter::once(intro).chain(refusal.lift.iter().map(String::as_str)).chain([how]).collect()
 }
 
 /// For what no line in a policy lifts.
@@ -76,6 +78,9 @@ fn general_advice(code: Code) -> &'static str {
         }
         Code::LimitExceeded | Code::GroupLimit => {
             "Wait, or ask the owner of this assistant to raise the limit in the group's policy file."
+        }
+        Code::SelfTarget | Code::OperationRefused => {
+            "Doorward itself answers at http://doorward.internal/, spelled so, in plain HTTP through the door; GET it to see what can be asked."
         }
         Code::Revoked => "The owner has tightened the policy. Ask them if this is still needed.",
         _ => "Nothing in a policy allows this. Send the request in its plain, standard form.",

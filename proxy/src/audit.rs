@@ -37,8 +37,21 @@ pub enum Protocol {
     Http,
     /// A request for a WebSocket, and what went through it.
     Websocket,
+    /// Plain HTTP to the host itself, at `doorward.internal`.
+    Internal,
+    /// No request of its own: what a request to the host asked for.
+    Operation,
     /// Bytes that are neither.
     Unknown,
+}
+
+/// Something that an agent asks of the host itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Operation {
+    /// Its name: `send_message`.
+    pub name: &'static str,
+    /// Whether it changes anything: a run that performed such a one is not run again.
+    pub effect: bool,
 }
 
 /// What was asked and decided. One per request, and one per connection that was
@@ -54,6 +67,9 @@ pub struct Decision {
     pub connection: u64,
     /// How it came.
     pub protocol: Protocol,
+    /// What was asked of the host, where this is about an operation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operation: Option<Operation>,
     /// CONNECT target or request target as it came, made visible and cut short;
     /// query values left out.
     pub raw_target: Option<String>,

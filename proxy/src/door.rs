@@ -17,7 +17,7 @@ use crate::audit::{Identity, Ledger};
 use crate::connection::{self, Limits};
 use crate::credentials::Keyring;
 use crate::inflight::InFlight;
-use crate::ports::{Budget, Resolver, Secrets};
+use crate::ports::{Budget, Internal, Resolver, Secrets};
 use crate::refresh::Refreshes;
 use crate::tls::{CaError, SandboxCa};
 use crate::upstream::Pool;
@@ -35,6 +35,8 @@ pub struct Gateway {
     pub secrets: Arc<dyn Secrets>,
     /// What groups may use up.
     pub budget: Arc<dyn Budget>,
+    /// What agents may ask of the host.
+    pub internal: Arc<dyn Internal>,
     /// Which day it is, for policies that end on one.
     pub today: fn() -> Date,
     /// What certificates are checked with.

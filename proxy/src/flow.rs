@@ -6,10 +6,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, SET_COOKIE, TRANSFER_ENCODING};
 use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Incoming;
 use policies::{Code, Facts, Method, Permit, Refusal, Verdict};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use crate::answer;
@@ -21,7 +23,7 @@ use crate::packed::Unpacker;
 use crate::record::{Audited, Record};
 use crate::scan::{LeakFilter, Scrubber};
 use crate::upstream::{self, Lease, Outbound};
-use crate::{headers, refresh, request, websocket};
+use crate::{headers, internal, refresh, request, websocket};
 
 /// Answers one request, whatever becomes of it.
 pub(crate) async fn handle(connection: &Connection, request: http::Request<Incoming>) -> Response<Body> {
@@ -44,6 +46,9 @@ async fn pass(
     record.enter()?;
     let facts = request::read(connection.tunnel.as_ref(), &request)?;
     record.read(&facts);
+    if internal::is_for(connection, &request) {
+        return internal::answer(connection, facts, request, record).await;
+    }
     if connection.door.keyring.token_endpoint(&facts).is_some() {
         return refresh::answer(connection, facts, request, record).await;
     }
@@ -124,18 +129,26 @@ fn unpacker(connection: &Connection, headers: &HeaderMap) -> Result<Option<Unpac
 /// is sent; otherwise it goes by as it comes.
 async fn judged_body(connection: &Connection, permit: &Permit, body: Incoming) -> Result<Came, Refusal> {
     let Some(conditions) = permit.body_conditions() else { return Ok(Came::Streaming(body)) };
+    let (body, slot) = whole(connection, body, conditions.limit()).await?;
+    conditions.check(&body)?;
+    Ok(Came::Whole { body: Some(body), _slot: Some(slot) })
+}
+
+/// The right to hold a body in memory, for as long as it is held.
+pub(crate) type Held = OwnedSemaphorePermit;
+
+/// Reads a body whole. So many at a time: what one sandbox sends must not fill the
+/// daemon's memory.
+pub(crate) async fn whole(connection: &Connection, body: Incoming, limit: u64) -> Result<(Bytes, Held), Refusal> {
     let door = &connection.door;
-    // So many at a time: what one sandbox sends must not fill the daemon's memory.
     let reading = async {
         let slot = door.whole_bodies.clone().acquire_owned().await;
         let slot = slot.map_err(|_| Refusal::new(Code::Revoked, "the door was shut"))?;
-        Came::whole(body, conditions.limit()).await.map(|body| (body, slot))
+        Came::whole(body, limit).await.map(|body| (body, slot))
     };
-    let (body, slot) = timeout(door.gateway.limits.body_time, reading)
+    timeout(door.gateway.limits.body_time, reading)
         .await
-        .map_err(|_| Refusal::new(Code::Timeout, "the request's body did not arrive in time"))??;
-    conditions.check(&body)?;
-    Ok(Came::Whole { body: Some(body), _slot: Some(slot) })
+        .map_err(|_| Refusal::new(Code::Timeout, "the request's body did not arrive in time"))?
 }
 
 /// The request to send: what was judged, the headers with the secret put on, and

@@ -32,7 +32,7 @@ struct Going {
 pub(crate) enum Permitted {
     Request(Arc<Permit>),
     Tunnel(Arc<TunnelPermit>),
-    /// A request of the gateway's own: no group's policy is about it.
+    /// For the host itself, or a request of the gateway's own: no group's policy is about it.
     Own,
 }
 

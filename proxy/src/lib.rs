@@ -22,6 +22,7 @@ mod streams;
 mod tls;
 mod request;
 mod flow;
+mod internal;
 mod record;
 mod tally;
 mod headers;

@@ -1,5 +1,5 @@
-//! What the proxy needs from outside: secrets, names and the count of what was used. (The third port, the
-//! audit log, stands with its records in `audit.rs`.)
+//! What the proxy needs from outside: secrets, names, the count of what was used, and the host's own answers to
+//! its agents. (The port to the audit log stands with its records in `audit.rs`.)
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -7,10 +7,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use policies::{GroupName, Host, HostName, Limits, Refusal};
 use secrecy::SecretString;
 
 use crate::scan::Watchlist;
+
+pub use crate::record::{Caller, Intent};
 
 /// A future behind a port.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -83,4 +86,11 @@ pub trait Budget: Send + Sync {
     fn admit(&self, group: &GroupName, limits: &Limits, by_wildcard: Option<&Host>, head: u64) -> Result<(), Refusal>;
     /// Counts bytes of a body before they are sent. Refused: they may not be.
     fn spend(&self, group: &GroupName, limits: &Limits, bytes: u64) -> Result<(), Refusal>;
+}
+
+/// The port to the host itself: what an agent may ask of it at `http://doorward.internal`.
+pub trait Internal: Send + Sync {
+    /// Answers a request that was read whole, is for the host alone, and stands in the
+    /// log. What it asks for is performed with an [`Intent`] of its own.
+    fn answer(&self, caller: Caller, request: http::Request<Bytes>) -> Pending<'_, http::Response<Bytes>>;
 }

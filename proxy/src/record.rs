@@ -15,9 +15,12 @@ use crate::inflight::Permitted;
 use crate::streams::Leash;
 use crate::tally::Tally;
 
+mod operation;
 mod shown;
 
 use shown::{EXCERPT, LONGEST, hidden, hide, shortened, visible, without_user};
+
+pub use operation::{Caller, Intent};
 
 /// A decision in the making.
 pub(crate) struct Record {
@@ -59,6 +62,7 @@ impl Record {
             run: door.run(),
             connection,
             protocol,
+            operation: None,
             raw_target: None,
             sni: None,
             host_header: None,

@@ -1,5 +1,5 @@
-//! Telling the owner at once: an alarm at the door and a budget that runs out reach
-//! the main group's chat, and a command of the owner's own.
+//! Telling the owner at once: an alarm at the door, a budget that runs out and an agent
+//! that asks for access reach the main group's chat, and a command of the owner's own.
 //!
 //! What it is not: a way in. Nothing here decides about a request, and no request
 //! waits for it; what cannot be told stands in the audit log all the same.
@@ -26,10 +26,13 @@ use quiet::Quiet;
 
 pub use words::text;
 
+/// The notices that the owner is told of; what else is noted stands in the log alone.
+const TOLD: [&str; 2] = ["budget", "access_request"];
+
 /// Something that the owner is told at once. As JSON it is what the command reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Alarm {
-    /// The reason's code, or `budget`.
+    /// The reason's code, `budget` or `access_request`.
     pub kind: String,
     /// The group.
     pub group: String,
@@ -149,7 +152,7 @@ impl<T: Fn(String)> Owner<T> {
                     more: 0,
                 })
             }
-            Recorded::Notice(seq, notice) if notice.what == "budget" => Some(of_notice(*seq, notice)),
+            Recorded::Notice(seq, notice) if TOLD.contains(&notice.what) => Some(of_notice(*seq, notice)),
             _ => None,
         }
     }

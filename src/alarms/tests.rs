@@ -20,6 +20,7 @@ fn decision(alarm: bool) -> Decision {
         run: None,
         connection: 1,
         protocol: Protocol::Https,
+        operation: None,
         raw_target: None,
         sni: None,
         host_header: None,

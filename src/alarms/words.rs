@@ -19,6 +19,15 @@ pub fn text(alarm: &Alarm) -> String {
             more(alarm)
         );
     }
+    if alarm.kind == "access_request" {
+        // Longer than other reasons: its writer has cut what is the agent's.
+        let asked = on_screen(&alarm.why);
+        return format!(
+            "{asked}{}\nNothing is allowed by this. `doorward requests` shows what was asked and the lines that would \
+             allow it; whether they go into the policy is yours to say.",
+            more(alarm)
+        );
+    }
     let host = alarm.host.as_deref().map_or_else(|| "a host that could not be read".to_owned(), on_screen);
     let ended = if alarm.cut_off {
         "The request was cut off; part of it may have gone out before."

@@ -81,6 +81,7 @@ fn decision(permit: &Permit, head: u64) -> Decision {
         run: None,
         connection: 1,
         protocol: Protocol::Https,
+        operation: None,
         raw_target: None,
         sni: None,
         host_header: None,

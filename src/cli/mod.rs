@@ -12,6 +12,7 @@ pub mod exec;
 pub mod group;
 pub mod image;
 pub mod policy;
+pub mod requests;
 pub mod secret;
 pub mod stop;
 pub mod tour;
@@ -76,6 +77,7 @@ enum Command {
     Chat(chat::ChatArgs),
     Group(group::GroupArgs),
     Policy(policy::PolicyArgs),
+    Requests(requests::RequestsArgs),
     /// See what was asked at the door, and what became of it
     Audit(audit::AuditArgs),
     Secret(secret::SecretArgs),
@@ -96,6 +98,7 @@ impl Command {
             Command::Chat(args) => chat::run(home, args).await,
             Command::Group(args) => group::run(home, args).await,
             Command::Policy(args) => policy::run(home, args),
+            Command::Requests(args) => requests::run(home, &args),
             Command::Audit(args) => Ok(audit::run(&args, home)?),
             Command::Secret(args) => secret::run(home, args),
             Command::Exec(args) => exec::run(home, args).await,

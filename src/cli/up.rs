@@ -83,7 +83,9 @@ fn greet(home: &Home, daemon: &Daemon) -> anyhow::Result<()> {
 }
 
 fn log_to_stderr(json: bool) -> anyhow::Result<()> {
+    // What agents say over MCP is theirs; at every level, that library logs some of it.
     let filter = EnvFilter::builder().with_default_directive(tracing::Level::INFO.into()).from_env_lossy();
+    let filter = filter.add_directive("rmcp=off".parse()?);
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -127,7 +127,7 @@ impl Ground {
         lay_policies(owner, &home, &group, &other)?;
         lay_folders(owner, &home, &group)?;
         let log = Arc::new(AuditLog::open(&home.audit_db())?);
-        let gateway = Gateway::open(&home, &config, log.clone())?;
+        let gateway = Gateway::open(&home, &config, log.clone(), None)?;
         let sandboxes =
             Sandboxes::open(&home, &config, gateway.clone(), fence.engine.clone(), fence.installation.clone())?;
         let foreign = gateway.open_door(&other, &home.run_dir().join("foreign.sock"))?;

@@ -16,7 +16,7 @@
 pub mod calling;
 mod conversation;
 mod dispatcher;
-mod egress;
+pub mod egress;
 mod intake;
 mod live;
 pub mod notice;
@@ -44,7 +44,7 @@ use tokio::task::JoinHandle;
 
 use self::calling::Name;
 use self::dispatcher::{Dispatcher, Event};
-use self::outbox::{OutboxHandle, Patience};
+use self::outbox::OutboxHandle;
 use self::retries::Backoff;
 use self::sandbox::StartSandbox;
 use self::shared::Shared;
@@ -78,6 +78,8 @@ pub struct Parts<S> {
     pub ledger: Arc<AuditLog>,
     /// What no reply may hold.
     pub secrets: Arc<dyn Secrets>,
+    /// Sends what is queued.
+    pub outbox: OutboxHandle,
     /// Starts sandboxes.
     pub sandboxes: S,
     /// Numbers.
@@ -106,8 +108,6 @@ pub struct Settings {
     pub idle: Duration,
     /// Pauses between attempts at a run.
     pub backoff: Backoff,
-    /// Pauses of the outbox.
-    pub patience: Patience,
 }
 
 /// What the queue holds right now.
@@ -122,9 +122,8 @@ pub struct Snapshot {
 impl Pipeline {
     /// Settles what a dead daemon left, then starts to work.
     pub fn start<S: StartSandbox>(parts: Parts<S>) -> Result<(Arc<Pipeline>, PipelineTask), StoreError> {
-        let Parts { home, store, ledger, secrets, sandboxes, settings } = parts;
+        let Parts { home, store, ledger, secrets, outbox, sandboxes, settings } = parts;
         let (events, inbox) = mpsc::unbounded_channel();
-        let outbox = outbox::start(Arc::clone(&store), settings.patience);
         let assistant = settings.assistant.clone();
         let shared = Arc::new(Shared {
             home: home.clone(),

@@ -17,6 +17,7 @@ mod groups;
 pub mod ledger;
 mod messages;
 mod migrations;
+mod operations;
 mod outbox;
 mod runs;
 
@@ -29,6 +30,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub use error::StoreError;
 pub use groups::{AddGroupError, Group, NewGroup};
 pub use messages::{Inserted, MOST_TALK, Means, Message, MessageRow, NewMessage};
+pub use operations::{AccessRequest, Kept, NewAccessRequest, NotKept, NotSaid};
 pub use outbox::{NewOutgoing, OutboxId, OutboxState, Queued};
 pub use runs::{EndRunError, Run, RunId, RunState};
 
@@ -85,7 +87,8 @@ pub fn now() -> Millis {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-const MIGRATIONS: &[&str] = &[include_str!("schema/main-1.sql"), include_str!("schema/main-2.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("schema/main-1.sql"), include_str!("schema/main-2.sql"), include_str!("schema/main-3.sql")];
 
 /// Creates the file before SQLite does: 0600 from the first byte. SQLite gives
 /// `-wal` and `-shm` the mode of the database.

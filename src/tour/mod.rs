@@ -113,7 +113,7 @@ impl Tour {
         write(&home.policy_file(&group), Town::POLICY)?;
         let config = Config::load(&home)?;
         let log = Arc::new(AuditLog::open(&home.audit_db())?);
-        let gateway = Gateway::open(&home, &config, log.clone())?;
+        let gateway = Gateway::open(&home, &config, log.clone(), None)?;
         let installation = home.installation_id()?;
         let sandboxes = Sandboxes::open(&home, &config, gateway.clone(), place.engine.clone(), installation)?;
         let sandbox = sandboxes.start_shell(&group, Weakening::None).await?;

@@ -8,6 +8,7 @@ mod support;
 mod budget;
 mod echo;
 mod http2;
+mod internal;
 mod json;
 mod limits;
 mod log;

@@ -34,7 +34,7 @@ use tokio::net::UnixListener;
 use tokio::task::AbortHandle;
 
 pub use client::{Answer, Client, PATIENCE};
-use ports::{Log, Names, Safe, Wallet};
+use ports::{Desk, Log, Names, Safe, Wallet};
 use upstream::{Canary, Upstream};
 
 /// Names of upstream servers, and the last byte of their addresses.
@@ -100,6 +100,7 @@ pub struct World {
     pub log: Arc<Log>,
     pub names: Arc<Names>,
     pub wallet: Arc<Wallet>,
+    pub desk: Arc<Desk>,
     pub safe: Arc<Safe>,
     pub canary: Canary,
     pub family: OpenDoor,
@@ -129,6 +130,7 @@ impl World {
         let values = values();
         let safe = Arc::new(safe(&values, setup.guards));
         let (log, names, wallet) = (Arc::new(Log::default()), Arc::new(Names::default()), Arc::new(Wallet::default()));
+        let desk = Arc::new(Desk::default());
         let canary = Canary::start().await;
         let mut upstreams = BTreeMap::new();
         for (name, last) in UPSTREAMS {
@@ -140,6 +142,7 @@ impl World {
             resolver: names.clone(),
             secrets: safe.clone(),
             budget: wallet.clone(),
+            internal: desk.clone(),
             today: || policies::Date::new(2026, 11, 23).unwrap(),
             tls: upstream_tls(&[certificates::root()]).unwrap(),
             limits: setup.limits,
@@ -152,7 +155,7 @@ impl World {
         };
         let family = open("family", &setup.family, "SUR1");
         let work = open("work", &setup.work, "WORKSUR1");
-        World { log, names, wallet, safe, canary, family, work, gateway, upstreams, values, dir }
+        World { log, names, wallet, desk, safe, canary, family, work, gateway, upstreams, values, dir }
     }
 
     /// The server of a name.

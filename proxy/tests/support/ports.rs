@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use policies::{Code, GroupName, Host, HostName, Limits, Refusal};
-use proxy::audit::{Allowed, Decision, Ledger, LedgerDown, Outcome, Seq};
-use proxy::ports::{Budget, Pending, Resolved, Resolver, SecretUnavailable, Secrets, Unresolved};
+use proxy::audit::{Allowed, Decision, Ledger, LedgerDown, Operation, Outcome, Seq};
+use proxy::ports::{Budget, Caller, Internal, Pending, Resolved, Resolver, SecretUnavailable, Secrets, Unresolved};
 use proxy::scan::{Watched, Watchlist};
 use secrecy::SecretString;
 
@@ -195,5 +196,66 @@ impl Budget for Wallet {
 
     fn spend(&self, _: &GroupName, limits: &Limits, bytes: u64) -> Result<(), Refusal> {
         self.pay(bytes, limits.upload_per_day)
+    }
+}
+
+/// The host: remembers who asked what, and performs whatever is posted to `/do`.
+#[derive(Default)]
+pub struct Desk {
+    asked: Mutex<Vec<Asked>>,
+    performed: AtomicU64,
+    /// Called before anything is performed.
+    pub meanwhile: Mutex<Option<Meanwhile>>,
+}
+
+/// One request as the host got it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    pub group: String,
+    pub run: Option<u64>,
+    pub request: String,
+    pub headers: Vec<String>,
+    pub body: Vec<u8>,
+}
+
+impl Desk {
+    pub fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    pub fn performed(&self) -> u64 {
+        self.performed.load(Ordering::SeqCst)
+    }
+
+    fn perform(&self, caller: &Caller) -> Result<&'static str, Refusal> {
+        if let Some(then) = &*self.meanwhile.lock().unwrap() {
+            then();
+        }
+        let _intent = caller.intend(Operation { name: "do", effect: true })?;
+        self.performed.fetch_add(1, Ordering::SeqCst);
+        Ok("done")
+    }
+}
+
+impl Internal for Desk {
+    fn answer(&self, caller: Caller, request: http::Request<Bytes>) -> Pending<'_, http::Response<Bytes>> {
+        Box::pin(async move {
+            self.asked.lock().unwrap().push(Asked {
+                group: caller.identity().group.to_string(),
+                run: caller.run(),
+                request: format!("{} {}", request.method(), request.uri()),
+                headers: request.headers().keys().map(ToString::to_string).collect(),
+                body: request.body().to_vec(),
+            });
+            let answer = match request.uri().path() {
+                "/do" => self.perform(&caller).map_err(|refusal| refusal.to_string()),
+                "/policy" => Ok("the policy"),
+                _ => Err("no such thing".to_owned()),
+            };
+            let status = if answer.is_ok() { 200 } else { 404 };
+            let mut response = http::Response::new(answer.map_or_else(Bytes::from, Bytes::from));
+            *response.status_mut() = http::StatusCode::from_u16(status).unwrap();
+            response
+        })
     }
 }

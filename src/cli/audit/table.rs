@@ -91,6 +91,9 @@ fn nothing_moved(entry: &AuditEntry) -> bool {
 /// `GET api.github.com/repos/x?…`; what could not be read is shown as it came.
 fn request(entry: &AuditEntry) -> String {
     let decision = &entry.decision;
+    if let Some(operation) = &decision.operation {
+        return format!("operation {}", operation.name);
+    }
     let Some(host) = &decision.host else {
         let target = decision.raw_target.as_deref().or(decision.sni.as_deref()).unwrap_or("-");
         return format!("{} {target}", decision.protocol);

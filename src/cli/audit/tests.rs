@@ -63,6 +63,7 @@ fn decision(verdict: Allowed, path: &str) -> Decision {
         run: None,
         connection: 1,
         protocol: Protocol::Https,
+        operation: None,
         raw_target: None,
         sni: None,
         host_header: None,

@@ -64,6 +64,11 @@ impl Conversation {
                         return Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS });
                     }
                 }
+                ToChannel::Send(out) if out.in_reply_to.is_none() && out.kind == OutgoingKind::Reply => {
+                    // What the agent says on its way to the answer.
+                    self.show(&out)?;
+                    self.confirm(out.id).await?;
+                }
                 ToChannel::Send(out) => {
                     // It belongs to an earlier message whose sender did not wait.
                     if out.kind != OutgoingKind::Done {

@@ -62,7 +62,7 @@ async fn a_failed_send_is_retried_and_a_hopeless_one_given_up() {
 #[tokio::test]
 async fn a_channel_that_does_not_confirm_in_time_is_asked_again() {
     let mut house = House::new();
-    house.settings.patience.confirm = std::time::Duration::from_millis(5);
+    house.patience.confirm = std::time::Duration::from_millis(5);
     let group = house.group("family");
     let id = house.store.enqueue(&group.name, None, &reply("one")).unwrap();
     let running = house.start();

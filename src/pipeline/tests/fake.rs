@@ -174,6 +174,7 @@ pub(super) fn record(ledger: &AuditLog, group: &GroupName, run: Option<RunId>, m
         run: run.map(|run| run.0),
         connection: 1,
         protocol: Protocol::Https,
+        operation: None,
         raw_target: None,
         sni: None,
         host_header: None,

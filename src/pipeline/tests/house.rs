@@ -18,7 +18,7 @@ use crate::channels::protocol::{FromChannel, Incoming, Outgoing, OutgoingKind, S
 use crate::channels::terminal::{CHANNEL, Link};
 use crate::home::Home;
 use crate::pipeline::calling::Name;
-use crate::pipeline::outbox::Patience;
+use crate::pipeline::outbox::{self, Patience};
 use crate::pipeline::retries::Backoff;
 use crate::pipeline::router::Peer;
 use crate::pipeline::{Assistant, Parts, Pipeline, PipelineTask, Settings};
@@ -33,6 +33,7 @@ pub(super) struct House {
     pub(super) store: Arc<Store>,
     pub(super) fakes: Fakes,
     pub(super) settings: Settings,
+    pub(super) patience: Patience,
     _folder: TempDir,
 }
 
@@ -56,14 +57,10 @@ impl House {
         let store = Arc::new(Store::open(&home.main_db()).unwrap());
         let ledger = Arc::new(AuditLog::open(&home.audit_db()).unwrap());
         let assistant = Assistant { name: Name::new("Doorward"), shown: "Doorward".into(), zone: TimeZone::UTC };
-        let settings = Settings {
-            assistant,
-            cap: 2,
-            idle: PATIENCE,
-            backoff: Backoff { first: Duration::from_millis(2) },
-            patience: Patience { first_retry: Duration::from_millis(5), confirm: PATIENCE },
-        };
-        House { home, store, fakes: Fakes::new(ledger), settings, _folder: folder }
+        let settings =
+            Settings { assistant, cap: 2, idle: PATIENCE, backoff: Backoff { first: Duration::from_millis(2) } };
+        let patience = Patience { first_retry: Duration::from_millis(5), confirm: PATIENCE };
+        House { home, store, fakes: Fakes::new(ledger), settings, patience, _folder: folder }
     }
 
     pub(super) fn group(&self, name: &str) -> Group {
@@ -85,6 +82,7 @@ impl House {
             store: Arc::clone(&self.store),
             ledger: Arc::clone(&self.fakes.ledger),
             secrets: Arc::new(Guarded),
+            outbox: outbox::start(Arc::clone(&self.store), self.patience),
             sandboxes: self.fakes.clone(),
             settings: self.settings.clone(),
         })

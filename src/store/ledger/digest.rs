@@ -61,7 +61,7 @@ impl AuditReader {
                     sum(iif(ifnull(d.record ->> 'alarm', 0) OR ifnull(o.record ->> 'alarm', 0), {TIMES}, 0)), \
                     sum(d.verdict = 'allow' AND o.seq IS NULL) \
              FROM events d LEFT JOIN events o ON o.about = d.seq AND o.kind = 'outcome' \
-             WHERE {conditions} GROUP BY 1, 2, 3 ORDER BY 4 DESC"
+             WHERE {conditions} AND {LEAVES} GROUP BY 1, 2, 3 ORDER BY 4 DESC"
         );
         let parts = self.rows(&sql, values, |row| {
             let count = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);
@@ -90,6 +90,9 @@ impl AuditReader {
         Ok(found.into_iter().next())
     }
 }
+
+/// What was asked of the host itself went nowhere.
+const LEAVES: &str = "(d.verdict = 'deny' OR ifnull(d.record ->> 'protocol', '') NOT IN ('internal', 'operation'))";
 
 /// How many requests a row stands for.
 const TIMES: &str = "ifnull(d.record ->> 'repeated', 1)";

@@ -4,7 +4,7 @@
 //! (attack L06).
 //!
 //! Never counted only: an allow, and what differs in group, sandbox, run, reason,
-//! host, port, method or path. Alarms are told one by one to who follows the log.
+//! operation, host, port, method or path. Alarms are told one by one to who follows the log.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -81,7 +81,7 @@ fn record(decision: &Decision, repeated: u64) -> Option<serde_json::Value> {
 fn kind(decision: &Decision) -> [u8; 32] {
     let identity = &decision.identity;
     let same = (
-        (identity, decision.run, decision.code, decision.alarm),
+        (identity, decision.run, decision.code, decision.alarm, decision.operation),
         (&decision.scheme, &decision.host, decision.port, &decision.method, &decision.path),
     );
     // Debug puts text into quotes and escapes them, so no two kinds read the same.

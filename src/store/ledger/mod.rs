@@ -49,7 +49,7 @@ pub use chain::{BadRecord, Verified, VerifyError};
 pub use digest::{Digest, Head, Way};
 pub use filter::{Filter, Which};
 pub use reader::{AuditReader, UsedSince};
-pub use record::{AuditEntry, DecisionRecord, Ending, OutcomeRecord, RuleRecord};
+pub use record::{AuditEntry, DecisionRecord, Ending, OperationRecord, OutcomeRecord, RuleRecord};
 pub use retention::Retention;
 
 /// The audit log, open for writing; share it by `Arc`.
@@ -154,8 +154,8 @@ impl AuditLog {
         Ok(seq)
     }
 
-    /// Whether a run may have changed something upstream: any request of it that
-    /// was allowed and is not known to only read (invariant 13).
+    /// Whether a run may have changed something: any request of it that was allowed and
+    /// is not known to only read, or an operation with an effect (invariant 13).
     pub fn run_wrote_upstream(&self, run: RunId) -> Result<bool, StoreError> {
         self.read(|reader| reader.run_wrote_upstream(run))
     }

@@ -86,7 +86,8 @@ impl AuditReader {
         let explain = |error: rusqlite::Error| StoreError::sqlite(&self.path, &error);
         let sql = "SELECT iif(d.record ->> 'by_wildcard', d.host, NULL), ifnull(d.record ->> 'head_bytes', 0) + ifnull(o.record ->> 'bytes_up', 0) \
                    FROM events d LEFT JOIN events o ON o.about = d.seq AND o.kind = 'outcome' \
-                   WHERE d.kind = 'decision' AND d.at_ms >= ?1 AND d.group_name = ?2 AND d.verdict = 'allow'";
+                   WHERE d.kind = 'decision' AND d.at_ms >= ?1 AND d.group_name = ?2 AND d.verdict = 'allow' \
+                   AND d.record ->> 'protocol' IS NOT 'operation'";
         let mut select = self.connection.prepare_cached(sql).map_err(explain)?;
         let rows = select
             .query_map(rusqlite::params![since, group.as_str()], |row| {
@@ -124,7 +125,11 @@ impl AuditReader {
     /// See [`super::AuditLog::run_wrote_upstream`].
     pub fn run_wrote_upstream(&self, run: RunId) -> Result<bool, StoreError> {
         let sql = "SELECT 1 FROM events WHERE run = ?1 AND kind = 'decision' AND verdict = 'allow'
-                   AND (coalesce(method, '') NOT IN ('GET', 'HEAD', 'OPTIONS') OR record ->> 'protocol' = 'websocket')";
+                   AND CASE record ->> 'protocol'
+                       WHEN 'websocket' THEN 1
+                       WHEN 'internal' THEN 0
+                       WHEN 'operation' THEN record ->> '$.operation.effect'
+                       ELSE coalesce(method, '') NOT IN ('GET', 'HEAD', 'OPTIONS') END";
         let wrote = self.connection.prepare_cached(sql).and_then(|mut select| select.exists([runs::key(run)]));
         self.explained(wrote)
     }

@@ -47,6 +47,7 @@ pub struct DecisionRecord {
     pub sandbox: String,
     pub run: Option<u64>,
     pub protocol: String,
+    pub operation: Option<OperationRecord>,
     pub raw_target: Option<String>,
     pub sni: Option<String>,
     pub scheme: Option<String>,
@@ -67,6 +68,14 @@ pub struct DecisionRecord {
     pub observed: bool,
     /// How many denials this record stands for, where it is the count of a flood.
     pub repeated: Option<u64>,
+}
+
+/// What was asked of the host itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[allow(missing_docs)]
+pub struct OperationRecord {
+    pub name: String,
+    pub effect: bool,
 }
 
 /// Where the rule that decided stands.

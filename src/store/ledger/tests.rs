@@ -51,6 +51,7 @@ fn decision(verdict: Allowed, method: &str, path: &str) -> Decision {
         run: Some(7),
         connection: 1,
         protocol: Protocol::Https,
+        operation: None,
         raw_target: Some("api.example:443".into()),
         sni: Some("api.example".into()),
         host_header: None,

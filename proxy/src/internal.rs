@@ -1,0 +1,99 @@
+//! Requests to the host itself: `http://doorward.internal`, plain, through a door, and
+//! by no other way. Here they are checked, counted, read whole and stored; what they
+//! ask for is behind a port ([`crate::ports::Internal`]).
+//!
+//! The name is never resolved and never dialled: nothing here can reach upstream. No web
+//! page speaks here: a request with `Origin` is refused, whatever the origin is (DNS
+//! rebinding and cross-site requests of a browser inside the sandbox).
+
+use bytes::Bytes;
+use http::header::{HOST, HeaderValue, ORIGIN};
+use http::{HeaderMap, Response, Uri};
+use hyper::body::Incoming;
+use policies::{Code, Facts, Refusal};
+use tokio::time::timeout;
+
+use crate::body::Body;
+use crate::connection::Connection;
+use crate::credentials::Head;
+use crate::record::Record;
+use crate::{flow, headers};
+
+/// The name under which the host answers, spelled so and not otherwise.
+pub(crate) const NAME: &str = "doorward.internal";
+
+/// The longest body: what is asked for here is short.
+const LONGEST: u64 = 256 << 10;
+
+/// Whether a request is for the host itself. Another spelling, port or scheme of the
+/// name is not: the verdict refuses it like every reserved name.
+pub(crate) fn is_for<B>(connection: &Connection, request: &http::Request<B>) -> bool {
+    let said = request.uri().authority().map(http::uri::Authority::as_str);
+    connection.tunnel.is_none() && said == Some(NAME)
+}
+
+/// From the door to the host and back, one line a stage.
+pub(crate) async fn answer(
+    connection: &Connection,
+    facts: Facts,
+    request: http::Request<Incoming>,
+    record: &mut Record,
+) -> Result<Response<Body>, Refusal> {
+    record.is_internal();
+    check(connection, &facts, request.headers())?;
+    connection.door.admit(None, 0)?;
+    let (head, body) = request.into_parts();
+    let (body, _slot) = whole(connection, body).await?;
+    let (caller, tally) = record.allow_internal()?;
+    let asked = asked(&facts, &head.headers, body)?;
+    let answering = connection.door.gateway.internal.answer(caller, asked);
+    let answer = timeout(connection.door.gateway.limits.body_time, answering)
+        .await
+        .map_err(|_| Refusal::new(Code::Timeout, "Doorward itself did not answer in time"))?;
+    tally.note(|outcome| outcome.status = Some(answer.status().as_u16()));
+    tally.add_down(answer.body().len());
+    Ok(answer.map(Body::text))
+}
+
+/// What no request to the host may be or hold.
+fn check(connection: &Connection, facts: &Facts, headers: &HeaderMap) -> Result<(), Refusal> {
+    let refuse = |why: &str| Err(Refusal::new(Code::OperationRefused, why));
+    let door = &connection.door;
+    let watchlist = door.gateway.secrets.watchlist();
+    if let Some(leak) = door.keyring.leak_in(&door.identity, Head::new(facts, headers), &watchlist) {
+        return Err(leak);
+    }
+    if headers.contains_key(ORIGIN) {
+        return refuse("a request with an Origin comes from a web page, and no web page asks anything of Doorward");
+    }
+    if headers.get(HOST).is_some_and(|host| host.as_bytes() != NAME.as_bytes()) {
+        return refuse("the Host header spells doorward.internal in another way");
+    }
+    if facts.upgrade.is_some() {
+        return refuse("Doorward itself speaks no WebSocket");
+    }
+    if facts.query.is_some() {
+        return refuse("nothing that is asked of Doorward takes a query");
+    }
+    Ok(())
+}
+
+async fn whole(connection: &Connection, body: Incoming) -> Result<(Bytes, flow::Held), Refusal> {
+    flow::whole(connection, body, LONGEST).await.map_err(|refusal| match refusal.code {
+        Code::TooLarge => {
+            Refusal::new(Code::TooLarge, format!("what is asked of Doorward is at most {LONGEST} bytes long"))
+        }
+        _ => refusal,
+    })
+}
+
+/// The request as the host gets it: what was read, and headers by the listed rules.
+fn asked(facts: &Facts, came: &HeaderMap, body: Bytes) -> Result<http::Request<Bytes>, Refusal> {
+    let unwritable = || Refusal::new(Code::Unsupported, "the request cannot be handed on");
+    let uri = Uri::try_from(format!("http://{NAME}{}", facts.path)).map_err(|_| unwritable())?;
+    let mut request =
+        http::Request::builder().method(facts.method.as_str()).uri(uri).body(body).map_err(|_| unwritable())?;
+    *request.headers_mut() = headers::outgoing(came);
+    request.headers_mut().insert(HOST, HeaderValue::from_static(NAME));
+    Ok(request)
+}

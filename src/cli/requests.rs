@@ -1,0 +1,147 @@
+//! `doorward requests`: what agents asked their owner to be allowed, and the lines that
+//! would allow it. Changes no policy.
+
+use std::process::ExitCode;
+
+use jiff::tz::TimeZone;
+use policies::{Code, GroupName, Policy};
+use serde_json::json;
+
+use super::{Failure, group, show};
+use crate::gateway::policy_files::PolicyFiles;
+use crate::home::Home;
+use crate::operations::asked_facts;
+use crate::store::AccessRequest;
+use crate::store::ledger::visible::on_screen;
+
+/// See what agents ask you to allow
+///
+/// An agent that was refused something can ask for it. Nothing is allowed by that: here
+/// is what was asked, and the smallest lines that would allow it, for you to put into
+/// the group's policy file or not. What stands in quotation marks is the agent's.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  doorward requests
+  doorward requests --json
+  doorward requests clear family
+
+Exit codes: 0.")]
+pub struct RequestsArgs {
+    /// As JSON, one line
+    #[arg(long)]
+    json: bool,
+    #[command(subcommand)]
+    command: Option<RequestsCommand>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum RequestsCommand {
+    /// Forget what was asked, by one group or by all
+    Clear {
+        /// Only of this group
+        #[arg(value_parser = GroupName::parse)]
+        group: Option<GroupName>,
+    },
+}
+
+/// Runs the command.
+pub(super) fn run(home: &Home, args: &RequestsArgs) -> Result<ExitCode, Failure> {
+    let store = group::open_store(home)?;
+    if let Some(RequestsCommand::Clear { group }) = &args.command {
+        let cleared = store.clear_access_requests(group.as_ref())?;
+        show::aside(&format!("{cleared} forgotten."));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let asked = store.access_requests()?;
+    let shown = asked.iter().map(|request| (request, stands(home, request)));
+    if args.json {
+        let all: Vec<_> = shown
+            .map(|(request, stands)| json!({ "request": request, "stands": stands.word(), "toml": stands.toml() }))
+            .collect();
+        show::json(&all)?;
+    } else if asked.is_empty() {
+        show::line("No agent waits to be allowed anything.")?;
+    } else {
+        let all: Vec<_> = shown.map(|(request, stands)| words(home, request, &stands)).collect();
+        show::line(&all.join("\n\n"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where a request stands under the policy that its group has now.
+enum Stands {
+    /// It is refused, and these lines would allow it.
+    Refused(String),
+    /// It is allowed by now.
+    Allowed,
+    /// A deny closes it, or it cannot be judged: in words.
+    Closed(String),
+}
+
+impl Stands {
+    fn word(&self) -> &'static str {
+        match self {
+            Stands::Refused(_) => "refused",
+            Stands::Allowed => "allowed",
+            Stands::Closed(_) => "closed",
+        }
+    }
+
+    fn toml(&self) -> Option<&str> {
+        if let Stands::Refused(toml) = self { Some(toml) } else { None }
+    }
+}
+
+fn stands(home: &Home, request: &AccessRequest) -> Stands {
+    let facts = match asked_facts(&request.authority, &request.method, &request.path) {
+        Ok(facts) => facts,
+        Err(why) => return Stands::Closed(why),
+    };
+    let policy = match PolicyFiles::compile(home, &request.group) {
+        Ok(compiled) => compiled.policy,
+        Err(_) if !home.policy_file(&request.group).exists() => Policy::deny_all(&request.group),
+        Err(_) => {
+            return Stands::Closed(format!(
+                "the policy is wrong; `doorward policy check {}` says where",
+                request.group
+            ));
+        }
+    };
+    let suggestion = policy.suggest(&[(facts, Some(Code::NotAllowed))]);
+    match suggestion.denied.first() {
+        Some((_, rule)) => Stands::Closed(format!("the deny at {rule} closes it; no [[allow]] opens it")),
+        None if suggestion.toml.is_empty() && suggestion.beyond_rules == 0 => Stands::Allowed,
+        None if suggestion.toml.is_empty() => Stands::Closed("no line of a policy can allow it".to_owned()),
+        None => Stands::Refused(suggestion.toml),
+    }
+}
+
+fn words(home: &Home, request: &AccessRequest, stands: &Stands) -> String {
+    let times = if request.asked == 1 { String::new() } else { format!(", {} times", request.asked) };
+    let head = format!(
+        "{}  {} {} {}  (asked {}{times})\n  \u{201c}{}\u{201d}",
+        request.group,
+        on_screen(&request.method),
+        on_screen(&request.authority),
+        on_screen(&request.path),
+        time(request.last_at),
+        on_screen(&request.why)
+    );
+    let below = match stands {
+        Stands::Allowed => "  It is allowed by now.".to_owned(),
+        Stands::Closed(why) => format!("  {}.", on_screen(why)),
+        Stands::Refused(toml) => {
+            let lines: Vec<_> = toml.trim_end().lines().map(|line| format!("    {}", on_screen(line))).collect();
+            format!("  To allow it, put into {}:\n{}", home.policy_file(&request.group).display(), lines.join("\n"))
+        }
+    };
+    format!("{head}\n{below}")
+}
+
+fn time(at: i64) -> String {
+    match jiff::Timestamp::from_millisecond(at) {
+        Ok(at) => at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string(),
+        Err(_) => "-".to_owned(),
+    }
+}

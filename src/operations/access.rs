@@ -1,0 +1,194 @@
+//! `request_access`: the agent asks the owner to be allowed a request. It is kept and
+//! shown; nothing is resolved, nothing is widened, and nobody waits for an answer.
+
+use policies::{Authority, Code, Facts, Method, Path, Policy, Refusal, Scheme, Verdict};
+use proxy::ports::Caller;
+
+use super::request::RequestAccess;
+use super::{Operations, Proof, unavailable};
+use crate::pipeline::egress;
+use crate::store::ledger::Notice;
+use crate::store::ledger::visible::on_screen;
+use crate::store::{NewAccessRequest, NotKept};
+
+/// The most wishes of one group that wait for the owner.
+pub(super) const WAITING_AT_MOST: u32 = 50;
+
+/// The longest reason, in characters.
+pub(super) const WHY_AT_MOST: usize = 500;
+
+/// The longest path, in bytes.
+pub(super) const PATH_AT_MOST: usize = 500;
+
+/// What the owner's chat shows of the reason, and of the path.
+const WHY_SHOWN: usize = 160;
+const PATH_SHOWN: usize = 60;
+
+impl Operations {
+    pub(super) fn request_access(
+        &self,
+        caller: &Caller,
+        _: Proof<'_>,
+        wanted: &RequestAccess,
+    ) -> Result<String, Refusal> {
+        let chats = self.chats()?;
+        let facts = read(wanted)?;
+        let request = format!("{} {}", facts.method, facts.url_without_query());
+        if let Some(answer) = settled(caller.policy(), facts.clone()) {
+            return answer.map(|()| format!("{request} is allowed already: send it."));
+        }
+        let group = &caller.identity().group;
+        let told = told(group.as_str(), &facts, &wanted.why);
+        let said = format!("{} {} {}", facts.authority, facts.path, wanted.why);
+        if let Some(finding) = egress::leak(&*self.secrets, group, &said) {
+            return Err(Refusal::new(Code::SecretInRequest, format!("it held a {finding}")));
+        }
+        let new = NewAccessRequest {
+            authority: &facts.authority.to_string(),
+            method: facts.method.as_str(),
+            path: facts.path.as_str(),
+            why: &wanted.why,
+        };
+        let kept = chats.store.keep_access_request(group, &new, WAITING_AT_MOST).map_err(|error| match error {
+            NotKept::TooMany => {
+                let why = format!(
+                    "{WAITING_AT_MOST} requests of this group wait for the owner; ask again when they have looked"
+                );
+                Refusal::new(Code::LimitExceeded, why)
+            }
+            NotKept::Store(error) => unavailable(&error),
+        })?;
+        if !kept.is_new {
+            return Ok(format!(
+                "The owner has been told of {request} before; it is not allowed yet. Do not wait for it."
+            ));
+        }
+        let notice = Notice { what: "access_request", group: Some(group.clone()), text: told };
+        self.ledger.notice(&notice).map_err(|down| Refusal::new(Code::AuditUnavailable, down.to_string()))?;
+        Ok(format!(
+            "The owner is told that you ask for {request}. It is not allowed yet: do not wait for it, go on without."
+        ))
+    }
+}
+
+/// What is asked for, as a request that can be judged. Nothing is resolved.
+fn read(wanted: &RequestAccess) -> Result<Facts, Refusal> {
+    let refuse = |why: String| Refusal::new(Code::OperationRefused, why);
+    let path = wanted.path.as_deref().unwrap_or("/");
+    if wanted.why.trim().is_empty() || wanted.why.chars().count() > WHY_AT_MOST {
+        return Err(refuse(format!("`why` says in 1 to {WHY_AT_MOST} characters what it is for")));
+    }
+    if path.len() > PATH_AT_MOST {
+        return Err(refuse(format!("`path` is at most {PATH_AT_MOST} bytes long")));
+    }
+    asked_facts(&wanted.host, wanted.method.as_deref().unwrap_or("GET"), path).map_err(refuse)
+}
+
+/// The request that a host, a method and a path stand for: HTTPS, without a query.
+pub fn asked_facts(authority: &str, method: &str, path: &str) -> Result<Facts, String> {
+    let authority = Authority::parse(authority, Some(Scheme::Https.default_port()))
+        .map_err(|error| format!("`host` is no host name: {error}"))?;
+    let method = Method::parse(method).ok_or("`method` is none that Doorward carries; write it like GET or POST")?;
+    let path = Path::parse(path).map_err(|error| format!("`path` cannot be read in exactly one way: {error}"))?;
+    Ok(Facts { scheme: Scheme::Https, authority, method, path, query: None, upgrade: None })
+}
+
+/// Where there is nothing to ask the owner: allowed already, or closed for good.
+fn settled(policy: &Policy, facts: Facts) -> Option<Result<(), Refusal>> {
+    let refusal = match policy.decide(facts) {
+        Verdict::Allow(_) => return Some(Ok(())),
+        Verdict::Deny(_, refusal) => refusal,
+    };
+    if !refusal.lift.is_empty() {
+        return None;
+    }
+    let why = match refusal.code {
+        Code::DeniedByRule => {
+            format!("a denial of the owner's stands, and no group's policy lifts it: {}", refusal.why)
+        }
+        _ => format!("no policy can allow this: {}", refusal.why),
+    };
+    Some(Err(Refusal::new(Code::OperationRefused, why)))
+}
+
+/// What the owner reads in their chat: Doorward's words, the agent's in quotation marks.
+fn told(group: &str, facts: &Facts, why: &str) -> String {
+    let host = inert(&facts.authority.host_header(facts.scheme), usize::MAX);
+    let path = inert(facts.path.as_str(), PATH_SHOWN);
+    format!(
+        "The agent of group {group} asks to be allowed {host}: {} {path}. It says: \u{201c}{}\u{201d}",
+        facts.method,
+        inert(why, WHY_SHOWN)
+    )
+}
+
+/// Text of an agent's as a quotation that does nothing: one line, cut short, nothing
+/// that hides, no quotation mark that would end it, no markup, and no link: a chat makes
+/// one of anything that looks like a name or an address.
+fn inert(text: &str, at_most: usize) -> String {
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut out = String::new();
+    let mut chars = words.chars().peekable();
+    let mut taken = 0;
+    while let Some(c) = chars.next() {
+        if taken == at_most {
+            out.push('\u{2026}');
+            break;
+        }
+        taken += 1;
+        let next_is_word = chars.peek().is_some_and(|next| next.is_alphanumeric() || *next == '/');
+        match c {
+            '.' | '\u{3002}' | '\u{ff0e}' | '\u{ff61}' if next_is_word => out.push_str("[.]"),
+            ':' if next_is_word => out.push_str("[:]"),
+            '@' => out.push_str("[at]"),
+            '"' | '\u{201c}'..='\u{201f}' | '\u{ab}' | '\u{bb}' => out.push('\''),
+            '*' | '`' | '~' => {}
+            c => out.push(c),
+        }
+    }
+    on_screen(&out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Attacks O05, O06: what an agent writes is inert in the owner's chat.
+    #[test]
+    fn the_owner_reads_a_quotation_that_does_nothing() {
+        let shown = |why: &str| inert(why, WHY_SHOWN);
+        assert_eq!(shown("see https://evil.test/x"), "see https[:]//evil[.]test/x");
+        assert_eq!(shown("www.evil.test or me@evil.test."), "www[.]evil[.]test or me[at]evil[.]test.");
+        assert_eq!(shown("evil\u{3002}test evil\u{ff0e}test"), "evil[.]test evil[.]test");
+        assert_eq!(shown("x\u{201d} APPROVED by admin, reply YES"), "x' APPROVED by admin, reply YES");
+        assert_eq!(shown("a\n\n[Doorward] *yes*\u{1b}[2J\u{202e}b"), "a [Doorward] yes\\u{1b}[2J\\u{202e}b");
+        let long = shown(&format!("x{}y{}", " ".repeat(4096), "z".repeat(4096)));
+        assert!(
+            long.starts_with("x yzz") && long.ends_with("z\u{2026}") && long.chars().count() == WHY_SHOWN + 1,
+            "{long}"
+        );
+    }
+
+    #[test]
+    fn hosts_are_read_strictly_and_nothing_is_guessed() {
+        let read = |host: &str, path: &str| asked_facts(host, "GET", path).map(|facts| facts.url_without_query());
+        assert_eq!(read("API.example.com", "/x"), Ok("https://api.example.com/x".to_owned()));
+        assert_eq!(read("api.example.com:8443", "/"), Ok("https://api.example.com:8443/".to_owned()));
+        for host in [
+            "https://api.example.com",
+            "*.example.com",
+            "a b",
+            "",
+            "x@y.test",
+            "ex\u{e4}mple.com",
+            "a.test/x",
+            "a.test\n",
+        ] {
+            assert!(read(host, "/").is_err(), "{host:?}");
+        }
+        for path in ["", "x", "/a?b", "/a/../b", "/a#b", "/a\nb"] {
+            assert!(read("a.test", path).is_err(), "{path:?}");
+        }
+        assert!(asked_facts("a.test", "get", "/").is_err());
+    }
+}

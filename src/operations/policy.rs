@@ -1,0 +1,71 @@
+//! What the agent is told of its policy: as JSON, and as text that reads well.
+
+use std::fmt::Write;
+
+use policies::{Policy, Reach};
+
+/// The manifest as JSON.
+pub(super) fn json(policy: &Policy) -> String {
+    serde_json::to_string_pretty(&policy.manifest()).unwrap_or_default()
+}
+
+/// The manifest as text.
+pub(super) fn text(policy: &Policy) -> String {
+    let manifest = policy.manifest();
+    let mut text = format!("What the group {} may reach. Everything else is refused.\n\n", manifest.group);
+    if manifest.allowed.is_empty() {
+        text.push_str("  nothing\n");
+    }
+    manifest.allowed.iter().for_each(|reach| text.push_str(&lines(reach)));
+    if !manifest.denied.is_empty() {
+        text.push_str("\nRefused although something above may cover it:\n\n");
+        manifest.denied.iter().for_each(|reach| text.push_str(&lines(reach)));
+    }
+    let limits: Vec<_> = manifest.limits.each().into_iter().filter_map(|(name, limit)| Some((name, limit?))).collect();
+    if !limits.is_empty() {
+        text.push_str("\nLimits:\n\n");
+        limits.iter().for_each(|(name, limit)| push(&mut text, &format!("  {name} = {limit}")));
+    }
+    push(&mut text, &format!("\n{}", manifest.how_to_ask));
+    text
+}
+
+fn lines(reach: &Reach) -> String {
+    let scheme = reach.scheme.map(|scheme| format!("{scheme}://")).unwrap_or_default();
+    let mut text = format!("  {scheme}{}", reach.host);
+    if reach.ports.iter().any(|port| Some(*port) != usual_port(reach.scheme)) {
+        let ports: Vec<_> = reach.ports.iter().map(u16::to_string).collect();
+        // Writing to a String cannot fail, here and below.
+        let _ = write!(text, " port {}", ports.join(", "));
+    }
+    text.push('\n');
+    let query = reach.query.as_ref().map(|query| format!(" ?{query}")).unwrap_or_default();
+    reach.requests.iter().for_each(|request| push(&mut text, &format!("    {request}{query}")));
+    if reach.requests.is_empty() {
+        push(&mut text, "    any TLS connection, which the door does not open");
+    }
+    reach.body.iter().for_each(|condition| push(&mut text, &format!("    where the body has {condition}")));
+    if reach.websocket {
+        push(&mut text, "    WebSockets too");
+    }
+    if reach.with_credential {
+        push(&mut text, "    send the stand-in for the key from your environment; the door puts the real one on");
+    }
+    if let Some(why) = &reach.why {
+        push(&mut text, &format!("    why: {why}"));
+    }
+    text
+}
+
+fn usual_port(scheme: Option<&str>) -> Option<u16> {
+    match scheme {
+        Some("https") => Some(443),
+        Some("http") => Some(80),
+        _ => None,
+    }
+}
+
+fn push(text: &mut String, line: &str) {
+    text.push_str(line);
+    text.push('\n');
+}

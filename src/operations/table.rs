@@ -1,0 +1,65 @@
+//! Who may ask for what: the one table, for every way in.
+
+use proxy::audit;
+
+/// Everything that an agent may ask of the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Read its own policy.
+    Policy,
+    /// Say something in its own group's chat before its answer is complete.
+    SendMessage,
+    /// Ask the owner to be allowed a request.
+    RequestAccess,
+}
+
+/// Who asks, as far as it matters for what they may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// The agent of the main group.
+    Main,
+    /// The agent of any other group.
+    Other,
+    /// Somebody behind a door of a group that has no chat: a program on the host, a drill.
+    Unregistered,
+}
+
+impl Operation {
+    /// All of them.
+    pub const ALL: [Operation; 3] = [Operation::Policy, Operation::SendMessage, Operation::RequestAccess];
+
+    /// Its name, as agents and the log know it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Operation::Policy => "policy",
+            Operation::SendMessage => "send_message",
+            Operation::RequestAccess => "request_access",
+        }
+    }
+
+    /// The operation of that name.
+    pub fn named(name: &str) -> Option<Operation> {
+        Operation::ALL.into_iter().find(|operation| operation.name() == name)
+    }
+
+    /// The table. Whoever may do something may do it for their own group and no other.
+    pub fn may(self, asker: Asker) -> bool {
+        match (self, asker) {
+            (Operation::Policy, Asker::Main | Asker::Other | Asker::Unregistered) => true,
+            (Operation::SendMessage | Operation::RequestAccess, Asker::Main | Asker::Other) => true,
+            (Operation::SendMessage | Operation::RequestAccess, Asker::Unregistered) => false,
+        }
+    }
+
+    /// Whether it changes anything: a run that performed such a one is not run again.
+    pub fn has_effect(self) -> bool {
+        match self {
+            Operation::Policy => false,
+            Operation::SendMessage | Operation::RequestAccess => true,
+        }
+    }
+
+    pub(super) fn recorded(self) -> audit::Operation {
+        audit::Operation { name: self.name(), effect: self.has_effect() }
+    }
+}

@@ -1,0 +1,156 @@
+//! What agents ask of the host leaves here: messages of a run that is under way, and
+//! requests for access that wait for the owner.
+
+use policies::GroupName;
+use rusqlite::{Row, params};
+use serde::Serialize;
+
+use super::{Millis, NewOutgoing, OutboxId, RunId, Store, StoreError, groups, now, outbox, runs};
+
+/// Why a message was not queued.
+#[derive(Debug, thiserror::Error)]
+pub enum NotSaid {
+    /// The run has ended, or is not this group's.
+    #[error("the run is not under way")]
+    NotRunning,
+    /// The run has said enough.
+    #[error("the run has sent as many messages as one may")]
+    TooMany,
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A request that an agent wants to be allowed.
+#[derive(Clone, Copy, Debug)]
+pub struct NewAccessRequest<'a> {
+    /// Host and port.
+    pub authority: &'a str,
+    /// The method.
+    pub method: &'a str,
+    /// The path.
+    pub path: &'a str,
+    /// The agent's words.
+    pub why: &'a str,
+}
+
+/// Why a request for access was not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum NotKept {
+    /// The group has too many that wait.
+    #[error("too many requests of the group wait for the owner")]
+    TooMany,
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A request for access that waits for the owner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AccessRequest {
+    /// Its number.
+    pub id: u64,
+    /// Whose agent asked.
+    pub group: GroupName,
+    /// Host and port.
+    pub authority: String,
+    /// The method.
+    pub method: String,
+    /// The path.
+    pub path: String,
+    /// The agent's words, the latest ones.
+    pub why: String,
+    /// How often it was asked for.
+    pub asked: u64,
+    /// When first.
+    pub first_at: Millis,
+    /// When last.
+    pub last_at: Millis,
+}
+
+/// What became of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Whether it had not been asked for before.
+    pub is_new: bool,
+}
+
+impl Store {
+    /// Queues a message of a run that is under way: at most `most` of one run. All runs
+    /// but the last of their group have ended, so none speaks for another.
+    pub fn say_in_run(&self, group: &GroupName, run: RunId, new: &NewOutgoing, most: u32) -> Result<OutboxId, NotSaid> {
+        self.write(|transaction| {
+            let explain = |error: rusqlite::Error| NotSaid::Store(self.explain(&error));
+            let under_way = "SELECT 1 FROM runs WHERE id = ?1 AND group_name = ?2 AND state = 'running'";
+            let mut select = transaction.prepare_cached(under_way).map_err(explain)?;
+            if !select.exists(params![runs::key(run), group.as_str()]).map_err(explain)? {
+                return Err(NotSaid::NotRunning);
+            }
+            // What a run ends with is queued when it ends, so these are its messages alone.
+            let count = "SELECT count(*) FROM outbox WHERE run = ?1";
+            let said: u32 = transaction.query_row(count, [runs::key(run)], |row| row.get(0)).map_err(explain)?;
+            if said >= most {
+                return Err(NotSaid::TooMany);
+            }
+            outbox::enqueue(transaction, group, Some(run), new).map_err(explain)
+        })
+    }
+
+    /// Keeps a request for access; one that was asked for before is only counted.
+    pub fn keep_access_request(
+        &self,
+        group: &GroupName,
+        new: &NewAccessRequest<'_>,
+        most: u32,
+    ) -> Result<Kept, NotKept> {
+        self.write(|transaction| {
+            let explain = |error: rusqlite::Error| NotKept::Store(self.explain(&error));
+            let again = "UPDATE access_requests SET asked = asked + 1, last_at = ?5, why = ?6
+                         WHERE group_name = ?1 AND authority = ?2 AND method = ?3 AND path = ?4";
+            let values = params![group.as_str(), new.authority, new.method, new.path, now(), new.why];
+            if transaction.execute(again, values).map_err(explain)? > 0 {
+                return Ok(Kept { is_new: false });
+            }
+            let count = "SELECT count(*) FROM access_requests WHERE group_name = ?1";
+            let waiting: u32 = transaction.query_row(count, [group.as_str()], |row| row.get(0)).map_err(explain)?;
+            if waiting >= most {
+                return Err(NotKept::TooMany);
+            }
+            let insert = "INSERT INTO access_requests (group_name, authority, method, path, first_at, last_at, why)
+                          VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)";
+            transaction.execute(insert, values).map_err(explain)?;
+            Ok(Kept { is_new: true })
+        })
+    }
+
+    /// All requests for access that wait, oldest first.
+    pub fn access_requests(&self) -> Result<Vec<AccessRequest>, StoreError> {
+        self.read(|connection| {
+            let select = "SELECT id, group_name, authority, method, path, why, asked, first_at, last_at
+                          FROM access_requests ORDER BY id";
+            connection.prepare_cached(select)?.query_map([], access_request_from)?.collect()
+        })
+    }
+
+    /// Forgets the requests for access of a group, or of all. How many there were.
+    pub fn clear_access_requests(&self, group: Option<&GroupName>) -> Result<usize, StoreError> {
+        self.write(|transaction| {
+            let delete = "DELETE FROM access_requests WHERE ?1 IS NULL OR group_name = ?1";
+            transaction.execute(delete, [group.map(GroupName::as_str)]).map_err(|error| self.explain(&error))
+        })
+    }
+}
+
+fn access_request_from(row: &Row<'_>) -> rusqlite::Result<AccessRequest> {
+    Ok(AccessRequest {
+        id: row.get::<_, i64>(0)?.unsigned_abs(),
+        group: groups::group_name(row, 1)?,
+        authority: row.get(2)?,
+        method: row.get(3)?,
+        path: row.get(4)?,
+        why: row.get(5)?,
+        asked: row.get::<_, i64>(6)?.unsigned_abs(),
+        first_at: row.get(7)?,
+        last_at: row.get(8)?,
+    })
+}
