@@ -19,6 +19,7 @@ main() {
     have mmdebstrap || missing+=(mmdebstrap)        # builds the base image from Debian's packages
     if [ "${1:-}" = test ]; then
         has_static_busybox || missing+=(busybox-static) # the image of most container tests
+        has_pip || have npm || missing+=(python3-pip)   # fetches Claude Code for its image
     fi
     if [ "${#missing[@]}" -gt 0 ]; then
         say "Installing from Debian: ${missing[*]}"
@@ -30,6 +31,10 @@ main() {
 # Debian's usual busybox needs a C library, which that image does not have.
 has_static_busybox() {
     [ -x /bin/busybox ] && ! grep -q -e /ld-linux -e /ld-musl /bin/busybox
+}
+
+has_pip() {
+    python3 -m pip --version >/dev/null 2>&1 || have pip3 || have pip
 }
 
 ensure_rust() {

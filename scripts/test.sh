@@ -9,7 +9,13 @@ say "Building"
 cargo build --workspace --locked
 
 say "The base image that container tests run in"
-cargo run --quiet --locked --bin doorward -- image build
+doorward() { cargo run --quiet --locked --bin doorward -- --home "$home" "$@"; }
+home=$(mktemp -d)
+trap 'rm -rf "$home"' EXIT
+doorward image build
+
+say "The image with Claude Code that its tests run in (the first time about 170 MB by pip or npm)"
+doorward image build claude
 
 say "Examples in the documentation"
 cargo test --doc --workspace --locked

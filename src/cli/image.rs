@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::anyhow;
 use containers::Engine;
-use containers::images::{self, BuildError, ImageId};
+use containers::images::{self, ImageId};
 
 use super::{Failure, environment, show, up};
 use crate::config::Config;
@@ -77,17 +77,17 @@ fn progress() -> impl Fn(&str) + Send + Sync {
 }
 
 async fn build(home: &Home, engine: &Engine, name: &str) -> Result<ImageId, Failure> {
-    home.prepare()?;
-    // Removed with all that is in it, whether the build ends well, badly or is broken off.
-    let staging = tempfile::tempdir_in(home.run_dir())?;
     let built = async {
-        match name {
-            "claude" => images::build_claude(engine, staging.path(), &progress()).await,
-            _ => images::build_base(engine, &progress()).await,
+        if name == "base" {
+            return Ok(images::build_base(engine, &progress()).await?);
         }
+        home.prepare()?;
+        // Removed with all that is in it, whether the build ends well, badly or is broken off.
+        let staging = tempfile::tempdir_in(home.run_dir())?;
+        Ok::<_, anyhow::Error>(images::build_claude(engine, staging.path(), &progress()).await?)
     };
     tokio::select! {
-        built = built => built.map_err(|error: BuildError| environment(error)),
+        built = built => built.map_err(environment),
         () = up::interrupted() => Err(environment(anyhow!("the build was interrupted; nothing of it is left"))),
     }
 }

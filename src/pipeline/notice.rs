@@ -27,7 +27,8 @@ pub fn text(refused: &[AuditEntry], policy_file: &Path) -> Option<String> {
     let mut told = BTreeSet::new();
     let mut lifts = Vec::new();
     let mut text = String::new();
-    for entry in refused {
+    let refused: Vec<_> = refused.iter().filter(|entry| !is_expected(entry)).collect();
+    for entry in &refused {
         let line = format!("The door refused {}: {}", what(entry), entry.why().unwrap_or("no reason was recorded"));
         if told.len() >= MOST_SHOWN || !told.insert(line.clone()) {
             continue;
@@ -50,6 +51,12 @@ pub fn text(refused: &[AuditEntry], policy_file: &Path) -> Option<String> {
         let _ = writeln!(text, "{}", lifts.join("\n\n"));
     }
     Some(text.trim_end().to_owned())
+}
+
+/// Refused by a denial that came with a preset: its owner took that with the preset,
+/// and no line lifts it. The agent hears why, and the log has it.
+fn is_expected(entry: &AuditEntry) -> bool {
+    entry.decision.rule.as_ref().is_some_and(|rule| rule.file.starts_with("preset "))
 }
 
 /// `GET https://news.example/today`, as far as it is known.

@@ -6,11 +6,20 @@ use super::{Ran, Running};
 
 /// Fails with what to do where a test of sandboxes cannot run.
 pub fn require_engine_and_image() {
+    require(&containers::images::base_tag());
+}
+
+/// The same for the image with Claude Code.
+pub fn require_engine_and_claude() {
+    require(&containers::images::claude_tag());
+}
+
+fn require(image: &str) {
     let version = docker(&["version", "--format", "{{.Server.Version}}"]);
     assert!(version.code == Some(0), "no container engine answers; run `make setup` first: {}", version.err);
-    let image = containers::images::base_tag();
-    let found = docker(&["image", "inspect", "--format", "{{.Id}}", &image]);
-    assert!(found.code == Some(0), "the image {image} is missing; run `doorward image build` first: {}", found.err);
+    let found = docker(&["image", "inspect", "--format", "{{.Id}}", image]);
+    let how = containers::images::how_to_get(image);
+    assert!(found.code == Some(0), "the image {image} is missing; first: {how}: {}", found.err);
 }
 
 /// An installation's containers, whatever their state.

@@ -23,6 +23,12 @@ impl Home {
         Self::without_engine()
     }
 
+    /// An empty one, on a machine that has the image with Claude Code as well.
+    pub fn with_claude() -> Self {
+        docker::require_engine_and_claude();
+        Self::without_engine()
+    }
+
     /// An empty one for what needs no sandbox.
     pub fn without_engine() -> Self {
         let folder = tempfile::Builder::new().prefix("doorward-test-").tempdir().unwrap();

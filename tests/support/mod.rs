@@ -13,6 +13,7 @@
     reason = "tests drive programs, and fail by panicking"
 )]
 
+mod anthropic;
 mod audit;
 mod chat;
 mod daemon;
@@ -26,6 +27,7 @@ mod upstream;
 
 use std::time::{Duration, Instant};
 
+pub use anthropic::{Anthropic, Asked, Does, Key};
 pub use audit::Audit;
 pub use chat::Chat;
 pub use daemon::Daemon;

@@ -116,7 +116,7 @@ impl Driver<'_> {
                 self.progress(words::retrying(attempt, of, status)).await?;
             }
             // It could not even begin, and says so in good order before it ends.
-            Said::Ended(outcome) if self.resuming && outcome.is_error && !self.turns.under_way() => self.stale = true,
+            Said::Ended(outcome) if self.resuming && outcome.is_error => self.stale = true,
             Said::Ended(outcome) => self.turn_over(&outcome).await?,
             Said::Nothing => {}
         }
@@ -154,7 +154,7 @@ impl Driver<'_> {
         complain("the session to resume is not there any more; a new one begins");
         (self.resuming, self.stale, self.session) = (false, false, None);
         self.process = Process::start(self.reaper, self.model.as_deref(), None)?;
-        for (uuid, text) in self.turns.waiting() {
+        for (uuid, text) in self.turns.again() {
             self.process.say(uuid, text);
         }
         self.progress("the earlier conversation is gone; a new one begins".to_owned()).await

@@ -31,7 +31,6 @@ impl Turns {
         self.tells = true;
         if let Some(open) = self.open.iter_mut().find(|open| open.uuid == uuid) {
             open.taken = true;
-            open.text = String::new();
         }
     }
 
@@ -54,9 +53,12 @@ impl Turns {
         taken.into_iter().map(|open| open.id).collect()
     }
 
-    /// What was said and not taken in yet.
-    pub(super) fn waiting(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.open.iter().filter(|open| !open.taken).map(|open| (open.uuid.as_str(), open.text.as_str()))
+    /// All that is open, to be said once more to a process that has heard none of it.
+    pub(super) fn again(&mut self) -> impl Iterator<Item = (&str, &str)> {
+        self.open.iter_mut().map(|open| {
+            open.taken = false;
+            (open.uuid.as_str(), open.text.as_str())
+        })
     }
 
     /// Every open prompt.
@@ -83,12 +85,20 @@ mod tests {
         turns.take("a");
         assert_eq!(turns.current(), Some(1));
         turns.take("b");
-        assert_eq!((turns.current(), turns.waiting().collect::<Vec<_>>()), (Some(2), vec![("c", "text 3")]));
+        assert_eq!(turns.current(), Some(2));
         assert_eq!(turns.end(), [1, 2]);
         assert!(!turns.under_way());
         assert_eq!(turns.end(), [0; 0], "a turn that nobody asked for");
         turns.take("c");
         assert_eq!((turns.end(), turns.len()), (vec![3], 0));
+    }
+
+    #[test]
+    fn what_a_lost_process_took_in_is_said_again() {
+        let mut turns = turns();
+        turns.take("a");
+        assert_eq!(turns.again().collect::<Vec<_>>(), [("a", "text 1"), ("b", "text 2"), ("c", "text 3")]);
+        assert!(!turns.under_way());
     }
 
     #[test]

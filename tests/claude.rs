@@ -1,0 +1,165 @@
+//! The real Claude Code in its real image, thinking with a scripted model: what the
+//! chat hears, what the model is told, and what goes nowhere.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use serde_json::json;
+use support::{Anthropic, Asked, Chat, Does, Home, Key, until};
+
+fn says(text: impl Into<String>) -> Does {
+    Does::Says(text.into())
+}
+
+fn runs(command: &str) -> Does {
+    Does::Uses("Bash", json!({ "command": command, "description": "as asked" }))
+}
+
+/// Runs one command, and repeats what came of it.
+fn runs_and_tells(asked: &Asked, command: &str) -> Does {
+    match asked.results().as_slice() {
+        [] => runs(command),
+        results => says(format!("It said: {}", results.join("; "))),
+    }
+}
+
+#[test]
+fn a_question_is_answered_with_an_api_key_and_with_a_subscription() {
+    for key in [Key::api(), Key::token()] {
+        let anthropic = Anthropic::start(key.clone(), |asked| says(format!("You asked: {}", asked.prompt())));
+        let home = Home::with_claude_family(&key, &anthropic);
+        let _daemon = home.up();
+        let answer = home.chat("family", "what is the capital of <France>?").ok();
+        answer
+            .prints("You asked:")
+            .prints("what is the capital of &lt;France&gt;?")
+            .never_says("https://api.anthropic.com");
+        assert_eq!(anthropic.refused(), [""; 0]);
+        // Nothing was let through but thinking, and nobody else was asked for anything.
+        let audit = home.audit();
+        let elsewhere: Vec<_> = audit.0.iter().filter(|record| record["host"] != "api.anthropic.com").collect();
+        assert!(elsewhere.iter().all(|record| record["host"] == "doorward.internal"), "{elsewhere:#?}");
+        let let_through: Vec<_> = audit.with("verdict", "allow").iter().map(|it| it["path"].clone()).collect();
+        assert!(let_through.iter().all(|path| path == "/v1/messages"), "{let_through:?}");
+        // What the sandbox holds in place of the key has its shape, and is not it.
+        let variable = if matches!(key, Key::Api(_)) { "ANTHROPIC_API_KEY" } else { "CLAUDE_CODE_OAUTH_TOKEN" };
+        let held = home.exec("family", &format!("printenv {variable}")).ok();
+        assert!(held.out.starts_with(&key.secret()[..13]), "{held:?}");
+        held.never_says(key.secret());
+    }
+}
+
+#[test]
+fn a_tool_works_in_the_groups_folder_and_memory_of_both_kinds_is_read() {
+    let key = Key::api();
+    let anthropic = Anthropic::start(key.clone(), |asked| {
+        runs_and_tells(asked, "pwd; echo milk > list.txt; cat list.txt; cat /proc/self/status | grep NoNewPrivs")
+    });
+    let home = Home::with_claude_family(&key, &anthropic);
+    std::fs::create_dir_all(home.at("data/global")).unwrap();
+    std::fs::write(home.at("data/global/CLAUDE.md"), "Everybody here likes tea.").unwrap();
+    std::fs::write(home.group_folder("family").join("CLAUDE.md"), "The cat is called Miez.").unwrap();
+    let _daemon = home.up();
+    home.chat("family", "write the list").ok().prints("It said: /workspace/group\nmilk\nNoNewPrivs:\t1");
+    assert_eq!(std::fs::read_to_string(home.group_folder("family").join("list.txt")).unwrap(), "milk\n");
+    let asked = anthropic.asked();
+    assert!(asked[0].mentions("The cat is called Miez."), "the group's memory");
+    assert!(asked[0].mentions("Everybody here likes tea."), "the memory of all groups");
+    assert_eq!(anthropic.refused(), [""; 0]);
+}
+
+#[test]
+fn a_refused_site_is_explained_in_the_reply() {
+    let key = Key::api();
+    let anthropic =
+        Anthropic::start(key.clone(), |asked| runs_and_tells(asked, "curl -sS https://weather.example/today"));
+    let home = Home::with_claude_family(&key, &anthropic);
+    let _daemon = home.up();
+    let answer = home.chat("family", "what is the weather?").ok();
+    answer.prints("It said:").prints("not_allowed").prints("no rule of group family names weather.example");
+    assert_eq!(home.audit().only("host", "weather.example")["verdict"], "deny");
+}
+
+#[test]
+fn a_follow_up_goes_into_the_live_session() {
+    let key = Key::api();
+    let anthropic = Anthropic::start(key.clone(), |asked| match asked.mentions("and bread") {
+        true => says("Milk and bread."),
+        // The second message comes while this runs.
+        false if asked.results().is_empty() => runs("until [ -e go ]; do sleep 0.1; done; echo went"),
+        false => says("Milk."),
+    });
+    let home = Home::with_claude_family(&key, &anthropic);
+    let _daemon = home.up();
+    let mut chat = Chat::open(&home, "family");
+    chat.send("m1", "we need milk");
+    until("the tool to be asked for", || anthropic.asked().len() == 1);
+    chat.send("m2", "and bread");
+    chat.next_of("accepted");
+    std::fs::write(home.group_folder("family").join("go"), "").unwrap();
+    let told: String = chat.until_done("m2").into_iter().map(|(_, text, _)| text).collect();
+    assert!(told.contains("Milk and bread."), "{told}");
+    let last = anthropic.asked().pop().unwrap();
+    assert!(last.mentions("we need milk") && last.mentions("and bread"), "one session");
+    assert_eq!(home.containers().len(), 1, "one sandbox");
+    assert_eq!(anthropic.refused(), [""; 0]);
+}
+
+#[test]
+fn the_session_goes_on_after_a_restart_and_a_lost_one_is_dropped_once() {
+    let key = Key::api();
+    let anthropic = Anthropic::start(key.clone(), |asked| says(format!("Heard: {}", asked.prompt())));
+    let home = Home::with_claude_family(&key, &anthropic);
+    let ask = |words: &str| {
+        let daemon = home.up();
+        home.chat("family", words).ok().prints(words).never_says("failed");
+        daemon.stop();
+        anthropic.asked().pop().unwrap()
+    };
+    ask("my name is Ada");
+    let resumed = ask("what is my name?");
+    assert!(resumed.mentions("my name is Ada") && resumed.mentions("Heard: "), "earlier turns are there");
+
+    std::fs::remove_dir_all(home.at("data/agents/family/.claude/projects")).unwrap();
+    let anew = ask("are you still there?");
+    assert!(!anew.mentions("Ada"), "the session was gone");
+    let resumed = ask("good");
+    assert!(resumed.mentions("are you still there?"), "the new one is kept");
+    assert_eq!(anthropic.refused(), [""; 0]);
+}
+
+#[test]
+fn what_the_model_cannot_do_is_told_plainly() {
+    let key = Key::api();
+    let anthropic = Anthropic::start(key.clone(), |asked| match asked {
+        _ if asked.mentions("question-alpha") => Does::Fails(529, "overloaded_error", "Overloaded"),
+        _ if asked.mentions("question-beta") => Does::Fails(401, "authentication_error", "invalid x-api-key"),
+        _ => Does::Fails(400, "invalid_request_error", "Your credit balance is too low"),
+    });
+    for (words, wanted) in [
+        ("question-alpha", "Claude is overloaded at the moment (529). Send the message again in a few minutes."),
+        ("question-beta", "Anthropic does not accept the key (401)."),
+        ("question-gamma", "Credit balance is too low"),
+    ] {
+        let home = Home::with_claude_family(&key, &anthropic);
+        let _daemon = home.up();
+        home.chat("family", words).code(1).says(wanted).never_says(key.secret());
+    }
+}
+
+#[test]
+fn what_is_missing_for_claude_code_is_told_before_anything_starts() {
+    let home = Home::with_claude();
+    home.run(&["group", "add", "family", "--agent", "claude"]).ok().prints("docs/agents.md");
+    home.run(&["group", "list"]).ok().prints("claude");
+    home.chat("family", "hello").code(1).says("[credentials.anthropic]").says("ANTHROPIC_API_KEY");
+    home.run(&["doctor"]).says("[credentials.anthropic]");
+    home.write_policy("family", "");
+    home.chat("family", "hello").code(1).says("use = [\"claude\"]");
+    std::fs::write(home.at("groups/family.toml"), "agent = \"codex\"\n").unwrap();
+    home.chat("family", "hello").code(1).says("groups/family.toml:1:9").says("write \"claude\" or \"shell\"");
+    std::fs::write(home.at("groups/family.toml"), "agent = \"shell\"\nimage = \"no/such-image:1\"\n").unwrap();
+    home.chat("family", "hello").code(1).says("the image no/such-image:1 is not there");
+    home.run(&["doctor"]).says("no/such-image:1");
+}
