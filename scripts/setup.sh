@@ -18,6 +18,7 @@ main() {
     have curl || missing+=(curl ca-certificates)    # asks the engine whether it is there
     have mmdebstrap || missing+=(mmdebstrap)        # builds the base image from Debian's packages
     if [ "${1:-}" = test ]; then
+        have h2load || missing+=(nghttp2-client)    # speaks HTTP/2 to the door
         has_static_busybox || missing+=(busybox-static) # the image of most container tests
         has_pip || have npm || missing+=(python3-pip)   # fetches Claude Code for its image
     fi

@@ -228,6 +228,22 @@ async fn a_leak_found_on_the_way_resets_its_stream_alone() {
     assert_eq!(world.log.rows().iter().filter(|row| row.alarm()).count(), 1);
 }
 
+/// An upstream that says goodbye ends what it has begun, and the next request goes elsewhere.
+#[tokio::test]
+async fn a_goodbye_of_the_upstream_loses_nothing() {
+    let world = World::new().await;
+    let upstream = Http2Upstream::instead_of(&world, "cdn.allowed.test").await;
+    upstream.answers(Reply { goaway: true, body: vec!["whole".into()], ..Reply::default() });
+    let client = Http2Client::connect(&world.family, "cdn.allowed.test:443").await;
+    for number in 0..4 {
+        let answer = client.get(format!("{CDN}/{number}")).await;
+        assert_eq!((answer.status, &*answer.text()), (200, "whole"));
+        world.settled().await;
+    }
+    assert_eq!((upstream.received().len(), upstream.connections()), (4, 4));
+    assert_eq!(world.log.codes(), [None; 4]);
+}
+
 /// Attack F02, to an upstream that speaks HTTP/2 as well; to others it is a case among the vectors.
 #[tokio::test]
 async fn a_wrong_content_length_never_makes_a_whole_request() {

@@ -16,6 +16,7 @@ mod lookalikes;
 mod observe;
 mod policy;
 mod pool;
+mod properties;
 mod requests;
 mod responses;
 mod revoked;

@@ -36,6 +36,8 @@ pub struct Reply {
     pub early: bool,
     /// Never reads the request's body: its window does not open.
     pub unread: bool,
+    /// Says goodbye with the answer: what is under way ends, nothing new begins.
+    pub goaway: bool,
 }
 
 #[derive(Default)]
@@ -111,6 +113,9 @@ async fn serve(stream: TcpStream, connection: usize, state: Arc<State>) -> Optio
     let stream = TlsAcceptor::from(certificates::server(b"h2")).accept(stream).await.ok()?;
     let mut served = handshake(stream).await.ok()?;
     while let Some(Ok((request, respond))) = served.accept().await {
+        if state.reply.lock().unwrap().goaway {
+            served.graceful_shutdown();
+        }
         let (head, body) = request.into_parts();
         let index = {
             let mut requests = state.requests.lock().unwrap();

@@ -201,6 +201,11 @@ impl OpenDoor {
         OpenDoor { door, policy, socket, serving }
     }
 
+    /// Where it listens.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
     /// A connection, nothing said yet.
     pub async fn connect(&self) -> Client {
         Client::connect(&self.socket, self.door.ca_pem()).await
