@@ -17,6 +17,9 @@ doorward image build
 say "The image with Claude Code that its tests run in (the first time about 170 MB by pip or npm)"
 doorward image build claude
 
+say "The image with more clients"
+scripts/clients-image.sh
+
 say "Examples in the documentation"
 cargo test --doc --workspace --locked
 

@@ -7,7 +7,7 @@ mod support;
 
 use std::sync::{Arc, OnceLock};
 
-use support::{Daemon, GitServer, Home, Request, Response, Upstream, folder};
+use support::{Daemon, GitServer, Home, Live, Request, Response, Upstream, docker, folder};
 
 /// A home whose group may reach `site.example`, in all that `rule` says.
 fn with_site(rule: &str, answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> (Home, Upstream, Daemon) {
@@ -139,4 +139,105 @@ fn two_sandboxes_do_not_share_an_authority() {
     let mine = "tail -n 20 $SSL_CERT_FILE | sha256sum";
     let (one, two) = (home.exec("family", mine).ok().out, home.exec("family", mine).ok().out);
     assert_ne!(one, two);
+}
+
+/// The cargo that builds this, without a compiler: it reads a sparse index and fetches
+/// the crate that it finds there.
+#[test]
+fn cargo_fetches_from_a_sparse_registry() {
+    let (home, site, _daemon) = with_own_files();
+    let folder = home.group_folder("family");
+    std::fs::copy(env!("CARGO"), folder.join("cargo")).unwrap();
+    let build = "mkdir -p site/he/ll site/dl/hello/1.0.0 hello-1.0.0/src app/src && echo 'pub const WORD: &str = \"milk\";' > \
+                 hello-1.0.0/src/lib.rs && printf '[package]\nname = \"hello\"\nversion = \"1.0.0\"\n' > \
+                 hello-1.0.0/Cargo.toml && tar czf site/dl/hello/1.0.0/download hello-1.0.0 && \
+                 sum=$(sha256sum site/dl/hello/1.0.0/download | cut -d' ' -f1) && \
+                 echo '{\"dl\":\"https://site.example/dl\"}' > site/config.json && \
+                 echo \"{\\\"name\\\":\\\"hello\\\",\\\"vers\\\":\\\"1.0.0\\\",\\\"deps\\\":[],\\\"features\\\":{},\
+                 \\\"yanked\\\":false,\\\"cksum\\\":\\\"$sum\\\"}\" > site/he/ll/hello && touch app/src/lib.rs && \
+                 printf '[package]\nname = \"app\"\nversion = \"0.1.0\"\n[dependencies]\nhello = { version = \"1\", registry = \"site\" }\n' \
+                 > app/Cargo.toml";
+    home.exec("family", build).ok();
+    let vendor = "cd app && export CARGO_HOME=/tmp/cargo CARGO_REGISTRIES_SITE_INDEX=sparse+https://site.example/ && \
+                  ../cargo vendor -q > /dev/null && cat vendor/hello/src/lib.rs";
+    home.exec("family", vendor).ok().prints("milk");
+    let lines = site.lines();
+    for wanted in ["GET /config.json", "GET /he/ll/hello", "GET /dl/hello/1.0.0/download"] {
+        assert!(lines.iter().any(|line| line == wanted), "{lines:?}");
+    }
+}
+
+/// A home whose group may reach `live.example`, in all that `rule` says.
+fn with_live(home: Home, live: &Live, rule: &str) -> (Home, Daemon) {
+    let policy = format!("[[allow]]\nhost = \"live.example\"\nprivate = [\"127.0.0.1/32\"]\n{rule}\n");
+    let home = home.host("live.example", live).group("family").policy("family", &policy);
+    let daemon = home.up();
+    (home, daemon)
+}
+
+/// The next event is sent only when the client has told that it has the one before.
+#[test]
+fn events_arrive_one_by_one() {
+    let live = Live::events("live.example");
+    let (home, _daemon) = with_live(Home::new(), &live, "do = [\"GET /events\", \"POST /seen\"]");
+    let script = "curl -sSN -m 100 https://live.example/events | while read -r line; do case $line in data:*) \
+                  echo \"$line\"; curl -sS -X POST https://live.example/seen;; esac; done";
+    home.exec("family", script).ok().prints("data: 1\ndata: 2\ndata: 3");
+}
+
+/// A home in whose image there are clients for gRPC and WebSocket.
+fn with_clients() -> Home {
+    Home::new().config(&format!("[engine]\nimage = \"{}\"", docker::image_of_clients()))
+}
+
+/// Google's own client: HTTP/2 from end to end, trailers, and a stream in which each
+/// message waits for the answer to the one before.
+#[test]
+fn grpc_calls_and_streams() {
+    let live = Live::grpc("live.example");
+    let (home, _daemon) = with_live(with_clients(), &live, "do = [\"POST /test.Echo/*\"]");
+    let script = r#"
+import grpc, os, queue
+roots = grpc.ssl_channel_credentials(open(os.environ["SSL_CERT_FILE"], "rb").read())
+channel = grpc.secure_channel("live.example:443", roots)
+print(channel.unary_unary("/test.Echo/Say")(b"milk", timeout=100).decode())
+said = queue.Queue()
+answers = channel.stream_stream("/test.Echo/Talk")(iter(said.get, None), timeout=100)
+for word in [b"bread", b"x" * 100000, b"eggs"]:
+    said.put(word)
+    assert next(answers) == word
+said.put(None)
+assert list(answers) == []
+try:
+    channel.unary_unary("/test.Other/Say")(b"milk", timeout=100)
+except grpc.RpcError as error:
+    print("refused", error.code())
+"#;
+    std::fs::write(home.group_folder("family").join("call.py"), script).unwrap();
+    let ran = home.exec("family", "python3 call.py").ok();
+    ran.prints("milk").prints("refused StatusCode.PERMISSION_DENIED");
+    let audit = home.audit();
+    assert_eq!(audit.only("path", "/test.Echo/Talk")["verdict"], "allow");
+    assert_eq!(audit.only("path", "/test.Other/Say")["verdict"], "deny");
+}
+
+#[test]
+fn a_websocket_talks_both_ways() {
+    let live = Live::websocket("live.example");
+    let (home, _daemon) = with_live(with_clients(), &live, "do = [\"GET /live\"]\nwebsocket = true");
+    let script = r#"
+import websocket
+socket = websocket.create_connection("wss://live.example/live", timeout=100)
+for word in ["milk", "x" * 100000, "eggs"]:
+    socket.send(word)
+    assert socket.recv() == word
+socket.close()
+try:
+    websocket.create_connection("wss://live.example/other", timeout=100)
+except websocket.WebSocketBadStatusException as error:
+    print("refused", error.status_code)
+"#;
+    std::fs::write(home.group_folder("family").join("talk.py"), script).unwrap();
+    home.exec("family", "python3 talk.py").ok().prints("refused 403");
+    assert_eq!(home.audit().only("path", "/live")["verdict"], "allow");
 }

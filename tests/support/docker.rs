@@ -22,6 +22,12 @@ fn require(image: &str) {
     assert!(found.code == Some(0), "the image {image} is missing; first: {how}: {}", found.err);
 }
 
+/// The image with the clients that the base image has not, built where it is missing.
+pub fn image_of_clients() -> String {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/clients-image.sh");
+    Running::start(Command::new(script), "").wait().ok().out.trim().to_owned()
+}
+
 /// An installation's containers, whatever their state.
 pub fn containers(installation: &str) -> Vec<String> {
     let filter = format!("label=doorward.installation={installation}");

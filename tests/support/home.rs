@@ -1,6 +1,7 @@
 //! One installation in a temporary folder, as its owner would set it up.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -45,8 +46,8 @@ impl Home {
     }
 
     /// Names a server: `[upstream.hosts]`, and the tests' authority in `extra_ca`.
-    pub fn host(mut self, name: &str, server: &Upstream) -> Self {
-        self.hosts.push((name.to_owned(), server.address().to_string()));
+    pub fn host(mut self, name: &str, server: impl Into<SocketAddr>) -> Self {
+        self.hosts.push((name.to_owned(), server.into().to_string()));
         self.write_config();
         self
     }

@@ -25,6 +25,13 @@ struct Kept {
     requests: Mutex<Vec<Request>>,
 }
 
+/// TLS for these names, and the protocols that it offers inside.
+pub(super) fn server_config(names: &[&str], protocols: &[&[u8]]) -> ServerConfig {
+    let mut config = (*AUTHORITY.server(names).unwrap()).clone();
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    config
+}
+
 /// A request as it arrived.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -96,6 +103,12 @@ impl Upstream {
     /// Whether this text arrived anywhere in a request.
     pub fn received(&self, text: &str) -> bool {
         self.requests().iter().any(|request| format!("{request:?}").contains(text))
+    }
+}
+
+impl From<&Upstream> for SocketAddr {
+    fn from(server: &Upstream) -> Self {
+        server.address
     }
 }
 
