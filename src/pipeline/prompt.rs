@@ -17,7 +17,7 @@ use containers::protocol::Agent;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::calling::Name;
+use super::calling::{Name, is_unseen};
 use crate::store::{MOST_TALK, Means, Message};
 
 /// The most bytes of messages in one prompt, before they are escaped.
@@ -94,7 +94,8 @@ fn context(turn: &[Message], zone: &TimeZone) -> String {
         xml.push_str("<note>Older messages were left out here.</note>\n");
     }
     for message in shown {
-        let sender = if message.sender.name.trim().is_empty() { &message.sender.id } else { &message.sender.name };
+        let named = message.sender.name.chars().any(|c| !c.is_whitespace() && !is_unseen(c));
+        let sender = if named { &message.sender.name } else { &message.sender.id };
         let (sender, id) = (attribute(sender, NAME_LIMIT), attribute(&message.id, NAME_LIMIT));
         let _ = write!(xml, "<message sender=\"{sender}\" time=\"{}\" id=\"{id}\">", time(message, zone));
         if let Some(quote) = &message.quote {

@@ -283,6 +283,46 @@ fn migrations_apply_what_is_missing_or_nothing() {
     assert_eq!(rows, 1);
 }
 
+/// What waited in a database of the first schema is answered as before.
+#[test]
+fn an_older_database_is_brought_along() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("doorward.db");
+    let old = migrations::bring_up_to_date(&path, Connection::open(&path).unwrap(), &MIGRATIONS[..1]).unwrap();
+    old.execute_batch(
+        "INSERT INTO groups (name, channel, chat, agent, is_main, created_at) VALUES ('family', 'terminal', 'c', 'shell', 0, 1);
+         INSERT INTO messages (group_name, id, sender_id, sender_name, text, at, received_at)
+         VALUES ('family', 'm1', 'anna', 'Anna', 'hello', 1, 1)",
+    )
+    .unwrap();
+    drop(old);
+    let store = Store::open(&path).unwrap();
+    let pending = store.pending_messages(&name("family")).unwrap();
+    assert_eq!((pending.len(), pending[0].means, &pending[0].quote), (1, Means::Call, &None));
+    assert_eq!(store.groups_waiting().unwrap(), [name("family")]);
+    assert_eq!(store.session(&name("family")).unwrap(), None);
+}
+
+/// Of a long talk the newest goes along, and one more shows that there was more.
+#[test]
+fn talk_waits_for_a_call_and_goes_along_within_bounds() {
+    let scene = Scene::new();
+    scene.add("family", false).unwrap();
+    let sender = Sender { id: "anna".into(), name: "Anna".into() };
+    let say = |id: String, means| {
+        let group = name("family");
+        let new = NewMessage { group: &group, id: &id, sender: &sender, text: "hello", at: 5, means, quote: None };
+        scene.store.insert_message(&new).unwrap();
+    };
+    (0..MOST_TALK + 50).for_each(|number| say(format!("t{number}"), Means::Talk));
+    assert_eq!((scene.pending("family").len(), scene.store.groups_waiting().unwrap().len()), (0, 0));
+    say("call".into(), Means::Call);
+    say("after".into(), Means::Talk);
+    let pending = scene.pending("family");
+    assert_eq!((pending.len(), &*pending[0], &*pending[MOST_TALK + 1]), (MOST_TALK + 2, "t49", "call"));
+    assert_eq!(scene.store.calls_waiting(&name("family")).unwrap().len(), 1);
+}
+
 #[test]
 fn what_is_wrong_with_the_file_is_said_in_plain_words() {
     let dir = tempfile::tempdir().unwrap();

@@ -240,6 +240,7 @@ async fn a_secret_is_put_on_the_handshake_and_taken_off_what_comes_back() {
     let received = world.upstream("api.bound.test").only();
     assert_eq!(received.header("authorization"), Some(format!("Bearer {real}")));
     assert_eq!(world.log.only().decision.credential.as_deref(), Some("first"));
+    assert_eq!(world.log.only().decision.protocol, proxy::audit::Protocol::Websocket);
     assert!(world.log.only().outcome().scrubbed >= 2);
 }
 

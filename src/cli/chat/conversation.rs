@@ -95,6 +95,8 @@ impl Conversation {
             sender,
             text: text.to_owned(),
             at: store::now(),
+            // Who sits here talks to nobody else, whatever the group's file says.
+            addressed: true,
             ..Incoming::default()
         };
         self.writer.send(&FromChannel::Message(message)).await.context("the daemon is gone")?;

@@ -115,3 +115,10 @@ fn a_clock_out_of_all_bounds_is_ours_instead() {
     odd.at = i64::MAX;
     assert!(words(&[odd]).contains("time=\"1970-01-01 01:00\""));
 }
+
+#[test]
+fn who_has_no_name_to_see_is_known_by_number() {
+    let mut nameless = call(1, "a");
+    nameless.sender.name = " \u{200b}\u{2060}".into();
+    assert!(words(&[nameless]).contains("sender=\"49151\""));
+}
