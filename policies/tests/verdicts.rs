@@ -426,10 +426,10 @@ fn rules_are_listed_with_their_places() {
     let text = "use = [\"claude\"]\n\n[[allow]]\nhost = \"a.test\"\naccess = \"read\"\nwhy = \"news\"\n";
     let policy = policy_with_base(text, "[[deny]]\nhost = \"**.evil.test\"\n");
     let shown: Vec<_> = policy.rules().map(|rule| format!("{} {} {}", rule.at, rule.effect, rule.host)).collect();
-    let claude = shown[1].clone();
-    assert_eq!(shown[0], "policies/family.toml:3 allow a.test");
-    assert!(claude.starts_with("preset claude:") && claude.ends_with(" allow api.anthropic.com"), "{claude}");
-    assert_eq!(shown[2..], ["base.toml:1 deny **.evil.test"]);
+    let [own, presets @ .., base] = &shown[..] else { panic!("{shown:?}") };
+    assert_eq!((own.as_str(), base.as_str()), ("policies/family.toml:3 allow a.test", "base.toml:1 deny **.evil.test"));
+    assert!(presets[0].ends_with(" allow api.anthropic.com"), "{presets:?}");
+    assert!(presets.iter().all(|rule| rule.starts_with("preset claude:")), "{presets:?}");
     let other = policy_with_base(text, "");
     assert_ne!(policy.hash(), other.hash());
     assert_eq!(other.hash(), self::policy(text).hash());

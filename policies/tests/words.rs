@@ -89,6 +89,22 @@ fn tunnels_are_by_host_and_port() {
     assert_eq!(code(&policy, "GET https://plain.pinned.test/"), "allow 17");
 }
 
+/// Where a tunnel leads home, its own rule takes the network if it names one host.
+#[test]
+fn a_tunnel_that_leads_home_says_what_lifts_it() {
+    let lift = |host: &str| {
+        let policy = policy(&format!("[[allow]]\nhost = \"{host}\"\ntls = \"tunnel\"\n"));
+        let authority = Authority::parse("app.home.test:443", None).unwrap();
+        let tunnel = policy.decide_tunnel(&authority).unwrap();
+        tunnel.check_address("192.168.1.20:443".parse().unwrap()).unwrap_err().lift
+    };
+    let own = "# in the [[allow]] at policies/family.toml:1, add this, or add to its list:";
+    let private = "private = [\"192.168.1.20/32\"]";
+    assert_eq!(lift("app.home.test"), [own, private]);
+    let beside = ["[[allow]]", "host = \"app.home.test\"", "ports = [443]", "tls = \"tunnel\"", private];
+    assert_eq!(lift("*.home.test"), beside);
+}
+
 #[test]
 fn a_deny_wants_a_tunnel_opened() {
     for (deny, want) in [
