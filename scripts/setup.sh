@@ -21,6 +21,10 @@ main() {
         have h2load || missing+=(nghttp2-client)    # speaks HTTP/2 to the door
         has_static_busybox || missing+=(busybox-static) # the image of most container tests
         has_pip || have npm || missing+=(python3-pip)   # fetches Claude Code for its image
+        # A desktop's keyring, for the test of secrets in one.
+        have dbus-daemon || missing+=(dbus)
+        have gnome-keyring-daemon || missing+=(gnome-keyring)
+        have secret-tool || missing+=(libsecret-tools)
     fi
     if [ "${#missing[@]}" -gt 0 ]; then
         say "Installing from Debian: ${missing[*]}"

@@ -8,6 +8,7 @@
 
 mod check;
 mod command;
+mod keyring;
 mod credential;
 mod oauth;
 mod group;

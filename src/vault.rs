@@ -28,6 +28,9 @@ mod surrogate;
 /// How long a value is taken as current before its source is read again.
 const FRESH: Duration = Duration::from_secs(5);
 
+/// The same for a keyring: it is asked by starting a program.
+const KEPT: Duration = Duration::from_secs(60);
+
 /// How long a program that gave no secret is not asked again.
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -217,6 +220,7 @@ impl Vault {
     fn remembered(&self, definition: &config::Credential) -> Option<SecretString> {
         let lifetime = match definition.source {
             SecretSource::File(_) | SecretSource::Env(_) => FRESH,
+            SecretSource::Keyring(_) => KEPT,
             SecretSource::Command { lifetime, .. } => lifetime,
         };
         let state = self.lock();
@@ -308,7 +312,7 @@ impl Secrets for Vault {
         }
         let secret = match definition.source {
             SecretSource::File(_) | SecretSource::Env(_) => read(definition)?,
-            SecretSource::Command { .. } => self.ask(definition)?,
+            SecretSource::Keyring(_) | SecretSource::Command { .. } => self.ask(definition)?,
         };
         self.remember(&definition.name, Part::Own, &secret, None);
         Ok(secret)

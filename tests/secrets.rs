@@ -1,13 +1,15 @@
 //! `doorward secret add`, `rotate` and `remove`: values come from standard input, are
 //! for their owner alone, and are never shown.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod support;
 
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, Stdio};
 
-use support::{Home, Ran, Running};
+use support::{Home, Ran, Running, until};
 
 const SECRET: &str = "ghp_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789";
 const LATER: &str = "ghp_9876543210zYxWvUtSrQpOnMlKjIhGfEdCbA";
@@ -41,6 +43,72 @@ fn a_secret_is_added_replaced_and_removed() {
     home.run(&["secret", "remove", "github"]).ok();
     assert!(!file.exists());
     home.run(&["secret", "remove", "github"]).code(1).says("there is no secret github");
+}
+
+/// A desktop's keyring of its own: D-Bus and GNOME Keyring, in a folder of the test.
+struct Desktop {
+    folder: tempfile::TempDir,
+    bus: Child,
+    keyring: Child,
+    address: String,
+}
+
+impl Desktop {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut bus = Command::new("dbus-daemon");
+        bus.args(["--session", "--nofork", "--print-address=1"]).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut bus = bus.spawn().expect("dbus-daemon; scripts/setup.sh test installs it");
+        let mut address = String::new();
+        BufReader::new(bus.stdout.take().unwrap()).read_line(&mut address).unwrap();
+        let address = address.trim().to_owned();
+        let mut keyring = Command::new("gnome-keyring-daemon");
+        keyring.args(["--foreground", "--unlock", "--components=secrets"]);
+        keyring.env("DBUS_SESSION_BUS_ADDRESS", &address).stdin(Stdio::piped()).stdout(Stdio::null());
+        for variable in ["HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME"] {
+            keyring.env(variable, folder.path());
+        }
+        let mut keyring = keyring.stderr(Stdio::null()).spawn().expect("gnome-keyring-daemon; see above");
+        keyring.stdin.take().unwrap().write_all(b"the login password").unwrap();
+        Desktop { folder, bus, keyring, address }
+    }
+
+    fn given(&self, home: &Home, args: &[&str], value: &str) -> Ran {
+        let mut command = home.command(args);
+        command.env("DBUS_SESSION_BUS_ADDRESS", &self.address).env("XDG_RUNTIME_DIR", self.folder.path());
+        Running::start(command, value).wait()
+    }
+}
+
+impl Drop for Desktop {
+    fn drop(&mut self) {
+        for child in [&mut self.keyring, &mut self.bus] {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// With a real keyring, and clear words where there is none.
+#[test]
+fn a_secret_is_kept_in_the_desktops_keyring() {
+    let home = Home::without_engine();
+    let desktop = Desktop::start();
+    let add = ["secret", "add", "--store", "keyring", "github"];
+    until("the keyring to take secrets", || desktop.given(&home, &add, SECRET).code == Some(0));
+    assert!(!home.at("secrets").exists());
+    desktop.given(&home, &add, LATER).code(1).says("secret rotate github").never_says(LATER);
+    let home = home.config("[credentials.github]\nsecret = \"keyring:github\"\nhosts = [\"api.github.com\"]\n");
+    desktop.given(&home, &["secret", "test", "github"], "").ok().prints("keyring:github").never_says(SECRET);
+    desktop.given(&home, &["secret", "rotate", "github"], LATER).ok().never_says(LATER);
+    desktop.given(&home, &["secret", "list"], "").ok().prints("yes").never_says(LATER);
+    desktop.given(&home, &["secret", "remove", "github"], "").ok();
+    desktop.given(&home, &["secret", "test", "github"], "").code(1).says("secret add --store keyring github");
+
+    let mut nowhere = home.command(&add);
+    nowhere.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere/bus").env("XDG_RUNTIME_DIR", "/nowhere");
+    let refused = Running::start(nowhere, SECRET).wait().code(1);
+    refused.says("libsecret-tools").says("file:PATH").never_says(SECRET);
 }
 
 #[test]

@@ -13,8 +13,8 @@ mod kept;
 
 /// Show and test credentials; add, replace and remove their secrets.
 ///
-/// Credentials stand in doorward.toml, which names where each secret is (a file, a
-/// variable) and never holds it. No command shows a secret.
+/// Credentials stand in doorward.toml, which names where each secret is (a file, the
+/// keyring, a variable, a program) and never holds it. No command shows a secret.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example of a credential in doorward.toml:
@@ -36,11 +36,14 @@ enum SecretCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Keep a secret (from a prompt or standard input) in a file for you alone, and show
-    /// the lines for doorward.toml
+    /// Keep a secret (from a prompt or standard input) in a file for you alone or in the
+    /// desktop's keyring, and show the lines for doorward.toml
     Add {
         /// The credential's name
         name: String,
+        /// Where to keep it
+        #[arg(long, value_enum, default_value = "file")]
+        store: kept::Store,
     },
     /// Replace a secret that `add` made
     Rotate {
@@ -63,7 +66,7 @@ enum SecretCommand {
 pub(super) fn run(home: &Home, args: SecretArgs) -> Result<ExitCode, Failure> {
     match args.command {
         SecretCommand::List { json } => list(home, &Config::load(home)?, json),
-        SecretCommand::Add { name } => kept::add(home, &name),
+        SecretCommand::Add { name, store } => kept::add(home, &name, store),
         SecretCommand::Rotate { name } => kept::rotate(home, &name),
         SecretCommand::Remove { name } => kept::remove(home, &name),
         SecretCommand::Test { name } => test(&Config::load(home)?, &name),

@@ -4,7 +4,7 @@
 //! owner's configuration, nothing that a sandbox says is among them, and no shell reads
 //! them.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::secret::{LONGEST, SecretUnreadable};
 
@@ -45,15 +46,21 @@ pub(super) fn words(text: &str) -> Result<Vec<String>, String> {
     Ok(words)
 }
 
-/// What the program writes to its standard output. Its standard error goes nowhere: it
-/// could hold anything.
-pub(super) fn output(words: &[String], patience: Duration) -> Result<String, SecretUnreadable> {
+/// What the program writes to its standard output; `input` is what it reads. Its standard
+/// error goes nowhere: it could hold anything.
+pub(super) fn output(
+    words: &[String],
+    input: Option<&SecretString>,
+    patience: Duration,
+) -> Result<String, SecretUnreadable> {
     let [program, arguments @ ..] = words else { return Err(failed("", "no program is named".to_owned())) };
-    let child = start(program, arguments).map_err(|error| failed(program, error.to_string()))?;
+    let stdin = if input.is_some() { Stdio::piped() } else { Stdio::null() };
+    let child = start(program, arguments, stdin).map_err(|error| failed(program, error.to_string()))?;
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let (done, ended) = mpsc::sync_channel(1);
     // Reading and waiting have no time limit of their own, so they are another thread's.
-    std::thread::spawn(move || done.send(read_to_the_end(child)));
+    let input = input.cloned();
+    std::thread::spawn(move || done.send(read_to_the_end(child, input)));
     let Ok(ended) = ended.recv_timeout(patience) else {
         // What it started dies with it: it is the leader of a group.
         if let Some(group) = group {
@@ -69,13 +76,17 @@ pub(super) fn output(words: &[String], patience: Duration) -> Result<String, Sec
 }
 
 #[expect(clippy::disallowed_methods, reason = "the owner's own vault program, named in doorward.toml")]
-fn start(program: &str, arguments: &[String]) -> std::io::Result<Child> {
+fn start(program: &str, arguments: &[String], stdin: Stdio) -> std::io::Result<Child> {
     let mut command = std::process::Command::new(program);
     command.args(arguments).process_group(0);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()
+    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()
 }
 
-fn read_to_the_end(mut child: Child) -> std::io::Result<(ExitStatus, Zeroizing<Vec<u8>>)> {
+fn read_to_the_end(mut child: Child, input: Option<SecretString>) -> std::io::Result<(ExitStatus, Zeroizing<Vec<u8>>)> {
+    if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
+        // Short enough for the pipe; one that does not read it says so by its status.
+        let _ = stdin.write_all(input.expose_secret().as_bytes());
+    }
     let mut text = Zeroizing::new(Vec::with_capacity(LONGEST + 2));
     if let Some(stdout) = child.stdout.take() {
         // One more than fits, so that what is longer is noticed.
@@ -97,7 +108,7 @@ mod tests {
 
     fn run(script: &str, patience: Duration) -> Result<String, String> {
         let words = ["sh", "-c", script].map(str::to_owned);
-        output(&words, patience).map_err(|error| error.to_string())
+        output(&words, None, patience).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -119,7 +130,7 @@ mod tests {
         let error = run("echo s3cret; echo n0ise >&2; exit 3", PATIENCE).unwrap_err();
         assert!(error.contains("sh") && error.contains('3'), "{error}");
         assert!(!error.contains("s3cret") && !error.contains("n0ise"), "{error}");
-        let missing = output(&["doorward-test-surely-missing".to_owned()], PATIENCE).unwrap_err().to_string();
+        let missing = output(&["doorward-test-surely-missing".to_owned()], None, PATIENCE).unwrap_err().to_string();
         assert!(missing.contains("doorward-test-surely-missing"), "{missing}");
     }
 

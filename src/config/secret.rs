@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{command, values};
+use super::{command, keyring, values};
 
 /// The longest secret.
 pub(super) const LONGEST: usize = 16 << 10;
@@ -23,6 +23,8 @@ pub enum SecretSource {
     File(PathBuf),
     /// A variable of the daemon's environment.
     Env(String),
+    /// In the desktop's keyring, under this name.
+    Keyring(String),
     /// What a program writes.
     Command {
         /// The program and its arguments.
@@ -69,6 +71,18 @@ pub enum SecretUnreadable {
         /// What is wrong.
         why: String,
     },
+    /// Not in the keyring, or no keyring there.
+    #[error(
+        "the keyring gives no secret {name}: {why}; it wants the program secret-tool (Debian: libsecret-tools) and an \
+         unlocked keyring in the session that runs doorward; `doorward secret add --store keyring {name}` puts one in, and on \
+         a machine without a desktop use \"file:PATH\""
+    )]
+    Keyring {
+        /// Its name there.
+        name: String,
+        /// What is wrong.
+        why: String,
+    },
     /// A new value cannot be written where the old one is.
     #[error("the secret's file {path} cannot be written: {why}", path = path.display())]
     Unwritten {
@@ -86,7 +100,7 @@ pub enum SecretUnreadable {
 }
 
 impl SecretSource {
-    /// Reads `file:PATH`, `env:VARIABLE` or `command:PROGRAM …`. The message never repeats the text: it
+    /// Reads `file:PATH`, `keyring:NAME`, `env:VARIABLE` or `command:PROGRAM …`. The message never repeats the text: it
     /// may be the secret itself.
     pub(super) fn parse(text: &str, dir: &Path) -> Result<Self, String> {
         match text.split_once(':') {
@@ -96,10 +110,9 @@ impl SecretSource {
             Some(("command", text)) => {
                 command::words(text).map(|words| SecretSource::Command { words, lifetime: LIFETIME })
             }
-            Some(("keyring", _)) => {
-                Err("`keyring:` is not in this version; use \"file:PATH\", \"env:VARIABLE\" or \"command:PROGRAM …\""
-                    .to_owned())
-            }
+            Some(("keyring", name)) => values::credential_name(name)
+                .map(|()| SecretSource::Keyring(name.to_owned()))
+                .map_err(|_| "`keyring:` wants the name that the secret has there: \"keyring:github\"".to_owned()),
             _ => Err("this says where the secret is, not what it is: put the secret into a file of its own and write \
                       \"file:PATH\", or into the environment of `doorward up` and write \"env:VARIABLE\"; \
                       if a real secret stands here, replace it at its issuer"
@@ -110,7 +123,13 @@ impl SecretSource {
     /// Puts another value in its place, whole or not at all, for its owner alone
     /// (tempfile makes 0600), and on the disk when this returns.
     pub fn replace(&self, value: &SecretString) -> Result<(), SecretUnreadable> {
-        let SecretSource::File(path) = self else { return Err(SecretUnreadable::Fixed(self.to_string())) };
+        let path = match self {
+            SecretSource::File(path) => path,
+            SecretSource::Keyring(name) => return keyring::replace(name, value),
+            SecretSource::Env(_) | SecretSource::Command { .. } => {
+                return Err(SecretUnreadable::Fixed(self.to_string()));
+            }
+        };
         let failed = |error: std::io::Error| SecretUnreadable::Unwritten { path: path.clone(), why: error.to_string() };
         let dir = path.parent().unwrap_or(Path::new("/"));
         let mut aside = tempfile::NamedTempFile::new_in(dir).map_err(failed)?;
@@ -119,13 +138,24 @@ impl SecretSource {
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)
     }
 
+    /// Takes it away from where it is.
+    pub fn remove(&self) -> Result<(), SecretUnreadable> {
+        match self {
+            SecretSource::File(path) => std::fs::remove_file(path)
+                .map_err(|error| SecretUnreadable::Unwritten { path: path.clone(), why: error.to_string() }),
+            SecretSource::Keyring(name) => keyring::remove(name),
+            SecretSource::Env(_) | SecretSource::Command { .. } => Err(SecretUnreadable::Fixed(self.to_string())),
+        }
+    }
+
     /// Reads the secret as it is now.
     #[expect(clippy::disallowed_methods, reason = "this is where the configuration reads the environment")]
     pub fn read(&self) -> Result<SecretString, SecretUnreadable> {
         let mut secret = match self {
             SecretSource::File(path) => read_private(path)?,
             SecretSource::Env(name) => std::env::var(name).map_err(|_| SecretUnreadable::Env(name.clone()))?,
-            SecretSource::Command { words, .. } => command::output(words, command::PATIENCE)?,
+            SecretSource::Keyring(name) => keyring::read(name)?,
+            SecretSource::Command { words, .. } => command::output(words, None, command::PATIENCE)?,
         };
         secret.truncate(secret.trim_end_matches(['\r', '\n']).len());
         let secret = SecretString::from(secret);
@@ -159,6 +189,7 @@ impl std::fmt::Display for SecretSource {
         match self {
             SecretSource::File(path) => write!(f, "file:{}", path.display()),
             SecretSource::Env(name) => write!(f, "env:{name}"),
+            SecretSource::Keyring(name) => write!(f, "keyring:{name}"),
             // Its arguments may say more than a list should show.
             SecretSource::Command { words, .. } => write!(f, "command:{}", words.first().map_or("", String::as_str)),
         }

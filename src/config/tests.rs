@@ -132,7 +132,7 @@ resolver = "https://dns.example/dns-query"
 "*.home" = "192.168.1.20"
 "nas.home" = "nowhere"
 [credentials.Git-Hub]
-secret = "keyring:github"
+secret = "keyring:Git Hub"
 hosts = ["*.github.com"]
 place = ["path:token"]
 only = []
@@ -149,7 +149,7 @@ doorward.toml:9:12: DNS over HTTPS is not in this version; write "system" or a s
 doorward.toml:11:1: the host holds '*'; write names in ASCII (A-labels), without user, port or escapes
 doorward.toml:12:14: not an address; write it as "192.168.1.20" or "192.168.1.20:8443"
 doorward.toml:13:14: a credential's name is 1 to 32 lower-case letters, digits, - or _, starting with a letter or digit
-doorward.toml:14:10: `keyring:` is not in this version; use "file:PATH", "env:VARIABLE" or "command:PROGRAM …"
+doorward.toml:14:10: `keyring:` wants the name that the secret has there: "keyring:github"
 doorward.toml:15:10: a credential goes to hosts by their exact names; write each one
 doorward.toml:16:10: `path:` wants how the path begins, with {} at its end for the secret: "path:/bot{}", "path:/hooks/{}"
 doorward.toml:17:8: the list is empty; name at least one, or leave the key out where it may be missing

@@ -1,12 +1,11 @@
 //! The secrets that Doorward keeps itself: a file each in the folder `secrets/` beside
-//! doorward.toml. A value comes from standard input and never from an argument, which
+//! doorward.toml, or an entry in the desktop's keyring. A value comes from standard input and never from an argument, which
 //! other users of the machine could read.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use proxy::scan::SHORTEST;
 use rustix::termios::{self, LocalModes, OptionalActions, Termios};
 use secrecy::SecretString;
@@ -18,16 +17,33 @@ use crate::home::{Home, create_private_dir};
 /// The longest value.
 const LONGEST: u64 = 16 << 10;
 
+/// Where a secret is kept.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(super) enum Store {
+    /// secrets/NAME in the configuration folder
+    File,
+    /// The desktop's keyring, by `secret-tool`
+    Keyring,
+}
+
 /// Keeps a new secret and says what belongs into doorward.toml.
-pub(super) fn add(home: &Home, name: &str) -> Result<ExitCode, Failure> {
-    let path = path(home, name)?;
-    if path.exists() {
+pub(super) fn add(home: &Home, name: &str, store: Store) -> Result<ExitCode, Failure> {
+    let source = source(home, name, store)?;
+    if is_there(&source) {
         return Err(refused(anyhow!("there is a secret {name} already; `doorward secret rotate {name}` replaces it")));
     }
-    write(home, name, &ask(name)?)?;
-    show::aside(&format!("The secret is in {}. These lines belong into doorward.toml:", path.display()));
+    let value = ask(name)?;
+    if matches!(store, Store::File) {
+        create_private_dir(&home.config_dir().join("secrets"))?;
+    }
+    source.replace(&value)?;
+    let said = match store {
+        Store::File => format!("file:secrets/{name}"),
+        Store::Keyring => source.to_string(),
+    };
+    show::aside(&format!("The secret is in {source}. These lines belong into doorward.toml:"));
     show::line(&format!(
-        "[credentials.{name}]\nsecret = \"file:secrets/{name}\"\nhosts = [\"api.example.com\"]   # the only hosts that it may go to\n\
+        "[credentials.{name}]\nsecret = \"{said}\"\nhosts = [\"api.example.com\"]   # the only hosts that it may go to\n\
          place = [\"header:authorization\"]\nenv = \"{}_TOKEN\"",
         name.to_ascii_uppercase().replace('-', "_")
     ))?;
@@ -36,38 +52,41 @@ pub(super) fn add(home: &Home, name: &str) -> Result<ExitCode, Failure> {
 
 /// Puts a new value in the place of the one that is there.
 pub(super) fn rotate(home: &Home, name: &str) -> Result<ExitCode, Failure> {
-    there(home, name)?;
-    write(home, name, &ask(name)?)?;
-    show::line(&format!("{name}: replaced. `doorward up` uses the new value within seconds; revoke the old one."))?;
+    let source = there(home, name)?;
+    source.replace(&ask(name)?)?;
+    let when = if matches!(source, SecretSource::Keyring(_)) { "a minute" } else { "seconds" };
+    show::line(&format!("{name}: replaced. `doorward up` uses the new value within {when}; revoke the old one."))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Removes a secret.
 pub(super) fn remove(home: &Home, name: &str) -> Result<ExitCode, Failure> {
-    let path = there(home, name)?;
-    std::fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+    there(home, name)?.remove()?;
     show::line(&format!("{name}: removed. Take [credentials.{name}] out of doorward.toml too, and revoke the key."))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn path(home: &Home, name: &str) -> Result<PathBuf, Failure> {
+fn source(home: &Home, name: &str, store: Store) -> Result<SecretSource, Failure> {
     config::credential_name(name).map_err(|why| usage(anyhow!(why)))?;
-    Ok(home.config_dir().join("secrets").join(name))
+    Ok(match store {
+        Store::File => SecretSource::File(home.config_dir().join("secrets").join(name)),
+        Store::Keyring => SecretSource::Keyring(name.to_owned()),
+    })
 }
 
-fn there(home: &Home, name: &str) -> Result<PathBuf, Failure> {
-    let path = path(home, name)?;
-    if path.is_file() {
-        return Ok(path);
+fn is_there(source: &SecretSource) -> bool {
+    match source {
+        SecretSource::File(path) => path.exists(),
+        other => other.read().is_ok(),
     }
-    let why = "Doorward keeps only what `doorward secret add` gave it; a secret elsewhere is changed there";
-    Err(refused(anyhow!("there is no secret {name} in {}; {why}", path.display())))
 }
 
-fn write(home: &Home, name: &str, value: &SecretString) -> Result<(), Failure> {
-    let path = path(home, name)?;
-    create_private_dir(&home.config_dir().join("secrets"))?;
-    Ok(SecretSource::File(path).replace(value)?)
+/// Where `add` put it: the file first, which costs nothing to look for.
+fn there(home: &Home, name: &str) -> Result<SecretSource, Failure> {
+    let file = source(home, name, Store::File)?;
+    let found = [file.clone(), source(home, name, Store::Keyring)?].into_iter().find(is_there);
+    let why = "Doorward keeps only what `doorward secret add` gave it; a secret elsewhere is changed there";
+    found.ok_or_else(|| refused(anyhow!("there is no secret {name} in {file} and none in a keyring; {why}")))
 }
 
 fn ask(name: &str) -> Result<SecretString, Failure> {

@@ -40,7 +40,7 @@ impl Check<'_> {
                 Ok(parsed @ (SecretSource::File(_) | SecretSource::Env(_))) => {
                     canaries.insert(name.get_ref().as_str().into(), parsed);
                 }
-                Ok(SecretSource::Command { .. }) => {
+                Ok(SecretSource::Command { .. } | SecretSource::Keyring(_)) => {
                     let why = "a canary is in a file or a variable: \"file:PATH\" or \"env:VARIABLE\"".to_owned();
                     self.problem(source.span(), Shown::Blanked, why);
                 }
@@ -74,7 +74,7 @@ impl Check<'_> {
         let oauth = typed.oauth.as_ref().and_then(|oauth| self.oauth(&name, oauth));
         if let (Some(_), Some(SecretSource::Env(_) | SecretSource::Command { .. })) = (&typed.oauth, &source) {
             let why = "token endpoints replace refresh tokens, so this one must be where Doorward can write: \
-                       \"file:PATH\"";
+                       \"file:PATH\" or \"keyring:NAME\"";
             self.problem(typed.secret.span(), Shown::Blanked, why.to_owned());
         }
         let place = if place.is_empty() { vec![Place::Header(AUTHORIZATION)] } else { place };
@@ -102,7 +102,11 @@ impl Check<'_> {
         let lifetime = self.text(typed, values::duration);
         match (source, lifetime, typed) {
             (SecretSource::Command { words, .. }, Some(lifetime), _) => SecretSource::Command { words, lifetime },
-            (source @ (SecretSource::File(_) | SecretSource::Env(_)), Some(_), Some(typed)) => {
+            (
+                source @ (SecretSource::File(_) | SecretSource::Env(_) | SecretSource::Keyring(_)),
+                Some(_),
+                Some(typed),
+            ) => {
                 let why = "only the secret of a `command:` has a lifetime; leave this out".to_owned();
                 self.problem(typed.span(), Shown::Plainly, why);
                 source
