@@ -41,7 +41,12 @@ pub(crate) enum Came {
     /// Goes by as it comes.
     Streaming(Incoming),
     /// Is there as a whole: a rule looks into it, or the gateway wrote it.
-    Whole { body: Option<Bytes>, _slot: Option<OwnedSemaphorePermit> },
+    Whole {
+        body: Option<Bytes>,
+        /// The leak check is done, and a secret may stand in its place.
+        checked: bool,
+        _slot: Option<OwnedSemaphorePermit>,
+    },
 }
 
 /// A request's body on its way up.
@@ -75,7 +80,7 @@ impl Came {
         match Limited::new(incoming, limit).collect().await {
             Ok(body) => Ok(body.to_bytes()),
             Err(error) if error.is::<LengthLimitError>() => {
-                let why = format!("a rule looks into this body, and it is longer than {limit} bytes");
+                let why = format!("this body is looked into, and it is longer than {limit} bytes");
                 Err(Refusal::new(Code::TooLarge, why))
             }
             Err(_) => Err(Refusal::new(Code::Framing, "the request's body broke off")),

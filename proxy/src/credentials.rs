@@ -15,13 +15,16 @@ use crate::ports::Secrets;
 use crate::scan::{Finding, Scrubber, Stop, WatchedKind, Watchlist};
 
 mod authenticates;
+mod field;
 mod harmless;
 mod head;
+mod in_body;
 mod place;
 mod segment;
 mod swap;
 
 pub(crate) use authenticates::not_the_surrogate;
+pub use field::Field;
 pub(crate) use head::Head;
 pub use place::{BasicPart, Place};
 pub use segment::Segment;

@@ -54,13 +54,13 @@ async fn pass(
     }
     let permit = decide(connection, facts, request.headers())?;
     refresh::ready(connection, &permit, request.headers()).await?;
-    let placed = place(connection, &permit, &request)?;
+    let mut placed = place(connection, &permit, &request)?;
     admit(connection, &permit, &placed)?;
     if permit.facts().upgrade.is_some() {
         return websocket::open(connection, permit, placed, request, record).await;
     }
     let unpacker = unpacker(connection, request.headers())?;
-    let body = judged_body(connection, &permit, request.into_body()).await?;
+    let body = judged_body(connection, &permit, &mut placed, request.into_body()).await?;
     let audited = record.allow(permit, &placed)?;
     let (outbound, scrubber) = outbound(connection, &audited, placed, body, unpacker);
     let (answer, lease) = upstream::send(&connection.door, &audited, outbound).await?;
@@ -125,13 +125,27 @@ fn unpacker(connection: &Connection, headers: &HeaderMap) -> Result<Option<Unpac
     Unpacker::declared(headers).map_err(credentials::unreadable)
 }
 
-/// Where a rule looks into the body, all of it is read and judged before anything
-/// is sent; otherwise it goes by as it comes.
-async fn judged_body(connection: &Connection, permit: &Permit, body: Incoming) -> Result<Came, Refusal> {
-    let Some(conditions) = permit.body_conditions() else { return Ok(Came::Streaming(body)) };
-    let (body, slot) = whole(connection, body, conditions.limit()).await?;
-    conditions.check(&body)?;
-    Ok(Came::Whole { body: Some(body), _slot: Some(slot) })
+/// Where a rule looks into the body, or a credential may stand in it, all of it is read
+/// and judged before anything is sent; otherwise it goes by as it comes.
+async fn judged_body(
+    connection: &Connection,
+    permit: &Permit,
+    placed: &mut Placed,
+    body: Incoming,
+) -> Result<Came, Refusal> {
+    let door = &connection.door;
+    let conditions = permit.body_conditions();
+    let limit = conditions.map(|conditions| conditions.limit());
+    let Some(limit) = limit.or_else(|| door.keyring.body_limit(&permit.facts().authority)) else {
+        return Ok(Came::Streaming(body));
+    };
+    let (body, slot) = whole(connection, body, limit).await?;
+    if let Some(conditions) = conditions {
+        conditions.check(&body)?;
+    }
+    let secrets = &*door.gateway.secrets;
+    let body = door.keyring.place_in_body(&door.identity, permit, placed, body, secrets, &secrets.watchlist())?;
+    Ok(Came::Whole { body: Some(body.bytes), checked: body.checked, _slot: Some(slot) })
 }
 
 /// The right to hold a body in memory, for as long as it is held.
@@ -162,7 +176,8 @@ fn outbound(
 ) -> (Outbound, Option<Scrubber>) {
     let (headers, target, scrubber) = placed.into_parts();
     let door = connection.door.clone();
-    let filter = leak_filter(&door, audited).map(|filter| filter.unpacking(unpacker));
+    let unchecked = !matches!(body, Came::Whole { checked: true, .. });
+    let filter = leak_filter(&door, audited).filter(|_| unchecked).map(|filter| filter.unpacking(unpacker));
     let authority = audited.permit().facts().authority.clone();
     let refuse = Arc::new(move |stop: &_| door.keyring.stopped(&door.identity, &authority, stop));
     (Outbound::new(headers, target, Outgoing::new(body, filter, refuse, audited.tally().clone())), scrubber)

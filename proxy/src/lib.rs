@@ -45,7 +45,7 @@ pub mod ports;
 pub mod scan;
 
 pub use connection::Limits;
-pub use credentials::{BasicPart, Credential, Grant, Guarded, Keyring, Place, Segment};
+pub use credentials::{BasicPart, Credential, Field, Grant, Guarded, Keyring, Place, Segment};
 pub use door::{Door, Gateway};
 pub use refresh::Refreshes;
 pub use tls::{CaError, upstream_tls};

@@ -27,6 +27,7 @@ use crate::door::Door;
 use crate::ports::{SecretUnavailable, TokenRequest};
 use crate::record::{Audited, Record};
 use crate::upstream::{self, Outbound};
+use crate::flow;
 
 /// The longest request to, and answer of, a token endpoint.
 const LONGEST: usize = 64 << 10;
@@ -68,11 +69,7 @@ pub(crate) async fn answer(
         return Err(not_the_surrogate());
     };
     let permit = permit(door, grant, facts)?;
-    let slot = door.whole_bodies.clone().acquire_owned().await;
-    let _slot = slot.map_err(|_| Refusal::new(Code::Revoked, "the door was shut"))?;
-    let body = timeout(door.gateway.limits.body_time, Came::whole(request.into_body(), LONGEST as u64))
-        .await
-        .map_err(|_| Refusal::new(Code::Timeout, "the request's body did not arrive in time"))??;
+    let (body, _held) = flow::whole(connection, request.into_body(), LONGEST as u64).await?;
     let asked = read(&body);
     if asked.grant_type != "refresh_token" {
         let why = "Doorward answers for this token endpoint; it only refreshes (grant_type=refresh_token)";
@@ -191,7 +188,7 @@ async fn ask(door: &Arc<Door>, audited: &Audited, request: TokenRequest) -> Resu
     let target = PathAndQuery::try_from(facts.path.as_str())
         .map_err(|_| Refusal::new(Code::PathAmbiguous, "the token endpoint's path cannot be written"))?;
     let body = Bytes::copy_from_slice(request.body.expose_secret().as_bytes());
-    let body = Came::Whole { body: Some(body), _slot: None };
+    let body = Came::Whole { body: Some(body), checked: true, _slot: None };
     // What it holds is meant to go there, so nothing looks for it.
     let refuse = Arc::new(|_: &_| not_the_surrogate());
     let outgoing = Outgoing::new(body, None, refuse, audited.tally().clone());

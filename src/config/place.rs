@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::HeaderName;
-use proxy::{BasicPart, Place, Segment};
+use proxy::{BasicPart, Field, Place, Segment};
 
 /// The most places of one credential: each is looked at in every request to its hosts.
 pub(super) const MOST: usize = 8;
@@ -23,14 +23,10 @@ pub(super) fn place(text: &str) -> Result<Place, String> {
         }
         "query" => parameter(name).map(Place::Query),
         "path" => Segment::parse(name).map(Place::Path),
-        "json" => Err("`json:` is not in this version; \"header:NAME\", \"basic:password\", \"query:NAME\" and \
-                       \"path:/BEGINNING{}\" are"
+        "json" => Field::parse(name).map(Place::Json),
+        _ => Err("not a place in a request; write it as \"header:authorization\", \"basic:password\", \"query:key\", \
+                  \"path:/bot{}\" or \"json:api_key\""
             .to_owned()),
-        _ => {
-            Err("not a place in a request; write it as \"header:authorization\", \"basic:password\", \"query:key\" or \
-                  \"path:/bot{}\""
-                .to_owned())
-        }
     }
 }
 

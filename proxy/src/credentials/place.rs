@@ -14,7 +14,7 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use policies::{Code, Refusal};
 use secrecy::SecretString;
 
-use super::{Credential, Head, Segment, authenticates};
+use super::{Credential, Field, Head, Segment, authenticates};
 
 /// A place in a request where a surrogate may stand.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -29,6 +29,8 @@ pub enum Place {
     Query(Arc<str>),
     /// A segment of the path: exactly the surrogate.
     Path(Segment),
+    /// A field of a JSON body: exactly the surrogate.
+    Json(Field),
 }
 
 /// The halves of Basic credentials.
@@ -103,7 +105,7 @@ impl Place {
         match self {
             Place::Header(name) => Some(name.clone()),
             Place::Basic(_) => Some(AUTHORIZATION),
-            Place::Query(_) | Place::Path(_) => None,
+            Place::Query(_) | Place::Path(_) | Place::Json(_) => None,
         }
     }
 
@@ -111,7 +113,7 @@ impl Place {
     pub(super) fn parameter(&self) -> Option<&str> {
         match self {
             Place::Query(key) => Some(key),
-            Place::Header(_) | Place::Basic(_) | Place::Path(_) => None,
+            Place::Header(_) | Place::Basic(_) | Place::Path(_) | Place::Json(_) => None,
         }
     }
 
@@ -119,7 +121,15 @@ impl Place {
     pub(super) fn segment(&self) -> Option<&Segment> {
         match self {
             Place::Path(segment) => Some(segment),
-            Place::Header(_) | Place::Basic(_) | Place::Query(_) => None,
+            Place::Header(_) | Place::Basic(_) | Place::Query(_) | Place::Json(_) => None,
+        }
+    }
+
+    /// The field of a body that it is.
+    pub(super) fn field(&self) -> Option<&Field> {
+        match self {
+            Place::Json(field) => Some(field),
+            Place::Header(_) | Place::Basic(_) | Place::Query(_) | Place::Path(_) => None,
         }
     }
 
@@ -130,6 +140,8 @@ impl Place {
             Place::Basic(part) => basic(head.headers.get(AUTHORIZATION)?, *part, surrogate).map(Some),
             Place::Query(key) => head.query().split('&').any(|one| is_parameter(one, key, surrogate)).then_some(None),
             Place::Path(segment) => segment.holds(surrogate, head.path()).then_some(None),
+            // Not in the head.
+            Place::Json(_) => None,
         }
     }
 }
@@ -182,6 +194,7 @@ impl fmt::Display for Place {
             Place::Basic(BasicPart::Password) => f.write_str("basic:password"),
             Place::Query(key) => write!(f, "query:{key}"),
             Place::Path(segment) => write!(f, "path:{segment}"),
+            Place::Json(field) => write!(f, "json:{field}"),
         }
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn put_on(
     secrets: &dyn Secrets,
 ) -> Result<PutOn, Refusal> {
     let Found { credential, place, beside } = found;
-    let secret = secrets.reveal(&credential.name).map_err(|error| unavailable(error.to_string()))?;
+    let secret = reveal(credential, secrets)?;
     let text = secret.expose_secret();
     match place {
         Place::Header(name) => {
@@ -41,15 +41,27 @@ pub(super) fn put_on(
             insert(headers, header::AUTHORIZATION, &value, credential)?;
         }
         Place::Query(key) => *target = with_parameter(permit.facts(), key, credential, text)?,
+        // Not in the head: `in_body.rs`.
+        Place::Json(_) => {}
         Place::Path(segment) => *target = with_segment(permit.facts(), segment, credential, text)?,
     }
     tracing::debug!(credential = %credential.name, host = %permit.facts().authority, "Secret put on");
+    Ok(putting_on(credential, place, secret))
+}
+
+/// The real secret, at the moment it is put on.
+pub(super) fn reveal(credential: &Credential, secrets: &dyn Secrets) -> Result<SecretString, Refusal> {
+    secrets.reveal(&credential.name).map_err(|error| unavailable(error.to_string()))
+}
+
+/// What was put on where, and what takes it off again.
+pub(super) fn putting_on(credential: &Credential, place: &Place, secret: SecretString) -> PutOn {
     let surrogate = SecretString::from(credential.surrogate.to_string());
-    Ok(PutOn {
+    PutOn {
         credential: credential.name.clone(),
         place: place.clone(),
         scrubber: Scrubber::new(&[Replacement { secret, surrogate }]),
-    })
+    }
 }
 
 /// What was judged, as it is written in a request.

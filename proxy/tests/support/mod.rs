@@ -27,7 +27,7 @@ use policies::{Authority, GroupName, Policy, RequestPattern, SandboxId, Source};
 use proxy::audit::Identity;
 use proxy::ports::Resolved;
 use proxy::scan::{Watched, WatchedKind};
-use proxy::{BasicPart, Credential, Door, Gateway, Guarded, Keyring, Limits, Place, Segment, upstream_tls};
+use proxy::{BasicPart, Credential, Door, Field, Gateway, Guarded, Keyring, Limits, Place, Segment, upstream_tls};
 use rand::RngExt;
 use secrecy::SecretString;
 use tokio::net::UnixListener;
@@ -38,7 +38,7 @@ use ports::{Desk, Log, Names, Safe, Wallet};
 use upstream::{Canary, Upstream};
 
 /// Names of upstream servers, and the last byte of their addresses.
-const UPSTREAMS: [(&str, u8); 11] = [
+const UPSTREAMS: [(&str, u8); 12] = [
     ("api.bound.test", 10),
     ("other.bound.test", 11),
     ("cdn.allowed.test", 12),
@@ -50,6 +50,7 @@ const UPSTREAMS: [(&str, u8); 11] = [
     ("git.bound.test", 18),
     ("query.bound.test", 19),
     ("path.bound.test", 20),
+    ("json.bound.test", 21),
 ];
 
 /// Certificates that are wrong, all on the server of `bad.test`.
@@ -72,6 +73,8 @@ const THIRD_HOSTS: [&str; 1] = ["git.bound.test:443"];
 const FOURTH_HOSTS: [&str; 1] = ["query.bound.test:443"];
 /// In a segment of the path, `/bot…` or `/file/bot…`.
 const FIFTH_HOSTS: [&str; 1] = ["path.bound.test:443"];
+/// In the field `auth.api_key` of a JSON body.
+const SIXTH_HOSTS: [&str; 1] = ["json.bound.test:443"];
 
 /// How a world is to be; `Setup::default()` for the usual.
 #[derive(Clone)]
@@ -281,7 +284,9 @@ fn values() -> BTreeMap<&'static str, String> {
         ("REAL3", prefixed("ghp_real+/")),
         ("REAL4", prefixed("AIza real&/")),
         ("REAL5", prefixed("110201543:AAreal-")),
+        ("REAL6", prefixed("tvly real\\/\"")),
         ("SUR1", prefixed("sk-sur-")),
+        ("SUR6", prefixed("tvly-sur-")),
         ("SUR2", prefixed("key-sur-")),
         ("SUR3", prefixed("ghp_sur")),
         ("SUR4", prefixed("AIzaSur")),
@@ -299,8 +304,14 @@ fn random() -> String {
 }
 
 fn safe(values: &BTreeMap<&'static str, String>, guards: bool) -> Safe {
-    let secrets =
-        [("first", "REAL1"), ("second", "REAL2"), ("third", "REAL3"), ("fourth", "REAL4"), ("fifth", "REAL5")];
+    let secrets = [
+        ("first", "REAL1"),
+        ("second", "REAL2"),
+        ("third", "REAL3"),
+        ("fourth", "REAL4"),
+        ("fifth", "REAL5"),
+        ("sixth", "REAL6"),
+    ];
     let secrets = secrets.map(|(name, value)| (name.to_owned(), values[value].clone()));
     let surrogate = |value, credential: &str, group, sandbox, retired| {
         let what = WatchedKind::Surrogate {
@@ -319,11 +330,13 @@ fn safe(values: &BTreeMap<&'static str, String>, guards: bool) -> Safe {
         secret("REAL3", "third"),
         secret("REAL4", "fourth"),
         secret("REAL5", "fifth"),
+        secret("REAL6", "sixth"),
         surrogate("SUR1", "first", "family", "a1", false),
         surrogate("SUR2", "second", "family", "a1", false),
         surrogate("SUR3", "third", "family", "a1", false),
         surrogate("SUR4", "fourth", "family", "a1", false),
         surrogate("SUR5", "fifth", "family", "a1", false),
+        surrogate("SUR6", "sixth", "family", "a1", false),
         surrogate("WORKSUR1", "first", "work", "b2", false),
         surrogate("RETIREDSUR1", "first", "family", "a0", true),
         watched(WatchedKind::Canary { name: "bait".into() }, &values["CANARY"]),
@@ -354,6 +367,7 @@ fn keyring(first: &str, values: &BTreeMap<&str, String>, guards: bool) -> Keyrin
         credential("second", &SECOND_HOSTS, header("x-api-key"), &[], &values["SUR2"]),
         credential("third", &THIRD_HOSTS, Place::Basic(BasicPart::Password), &[], &values["SUR3"]),
         credential("fourth", &FOURTH_HOSTS, Place::Query("key".into()), &[], &values["SUR4"]),
+        credential("sixth", &SIXTH_HOSTS, Place::Json(Field::parse("auth.api_key").unwrap()), &[], &values["SUR6"]),
         Credential {
             places: vec![segment("/bot{}"), segment("/file/bot{}")],
             ..credential("fifth", &FIFTH_HOSTS, segment("/bot{}"), &[], &values["SUR5"])

@@ -77,6 +77,12 @@ impl Check<'_> {
                        \"file:PATH\" or \"keyring:NAME\"";
             self.problem(typed.secret.span(), Shown::Blanked, why.to_owned());
         }
+        if let (Some(_), Some(typed)) = (&typed.oauth, &typed.place)
+            && place.iter().any(|place| matches!(place, Place::Json(_)))
+        {
+            let why = "an access token does not go into a body; use a header".to_owned();
+            self.problem(typed.span(), Shown::Plainly, why);
+        }
         let place = if place.is_empty() { vec![Place::Header(AUTHORIZATION)] } else { place };
         Some(Credential { name, source: source?, hosts, place, harmless, only, env, prefix, shape, oauth })
     }

@@ -1,0 +1,92 @@
+//! The swap in a JSON body: the same rules as in the head, once the body is there.
+
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
+use policies::{Authority, Code, Permit, Refusal};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{Credential, Field, Found, Keyring, Place, Placed, authenticates, in_scope, swap};
+use crate::audit::Identity;
+use crate::ports::Secrets;
+use crate::scan::Watchlist;
+
+/// The longest body in which a credential is looked for.
+const LONGEST: u64 = 1 << 20;
+
+/// What is to be sent, and whether the leak check is done with it.
+pub(crate) struct Body {
+    pub(crate) bytes: Bytes,
+    pub(crate) checked: bool,
+}
+
+impl Keyring {
+    /// How much of a body is read because a credential of the host may stand in it.
+    pub(crate) fn body_limit(&self, authority: &Authority) -> Option<u64> {
+        self.fields(authority).next().map(|_| LONGEST)
+    }
+
+    /// Looks for the surrogate in the fields of the host's credentials, and swaps it.
+    /// Whatever else stands there is refused, under every rule.
+    pub(crate) fn place_in_body(
+        &self,
+        identity: &Identity,
+        permit: &Permit,
+        placed: &mut Placed,
+        body: Bytes,
+        secrets: &dyn Secrets,
+        watchlist: &Watchlist,
+    ) -> Result<Body, Refusal> {
+        let authority = &permit.facts().authority;
+        let unread =
+            |why| Refusal::new(Code::BodyUnreadable, format!("a credential may stand in this body, and it {why}"));
+        if body.is_empty() || self.fields(authority).next().is_none() {
+            return Ok(Body { bytes: body, checked: false });
+        }
+        if placed.headers.contains_key(CONTENT_ENCODING) {
+            return Err(unread("is packed"));
+        }
+        let mut found = Vec::new();
+        for field in self.fields(authority) {
+            let value = field.find(&body).map_err(unread)?;
+            found.extend(value.map(|value| (field, value)).filter(|(_, new)| {
+                // Two credentials may have one field.
+                !found.iter().any(|(_, old): &(&Field, super::field::Value)| old.at == new.at)
+            }));
+        }
+        let Some((field, value)) = found.pop() else { return Ok(Body { bytes: body, checked: false }) };
+        if !found.is_empty() || placed.put_on.is_some() {
+            let why = "more than one thing in the request could authenticate it; send exactly one";
+            return Err(Refusal::new(Code::CredentialAmbiguous, why));
+        }
+        let (before, behind) = (&body[..value.at.start], &body[value.at.end..]);
+        let own = value.text.as_deref().and_then(|text| self.standing_in(authority, field, text));
+        let Some((credential, place)) = own else {
+            let finding = watchlist.find_in(&body);
+            return Err(
+                finding.map_or_else(authenticates::not_the_surrogate, |it| self.misplaced(identity, authority, &it))
+            );
+        };
+        if let Some(finding) = watchlist.find_in(&[before, b"\"\"", behind].concat()) {
+            return Err(self.misplaced(identity, authority, &finding));
+        }
+        let Found { credential, place, .. } = in_scope(Found { credential, place, beside: None }, permit)?;
+        let secret = swap::reveal(credential, secrets)?;
+        let written = SecretString::from(serde_json::Value::from(secret.expose_secret()).to_string());
+        let bytes = Bytes::from([before, written.expose_secret().as_bytes(), behind].concat());
+        placed.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+        placed.put_on = Some(swap::putting_on(credential, place, secret));
+        Ok(Body { bytes, checked: true })
+    }
+
+    fn fields(&self, authority: &Authority) -> impl Iterator<Item = &Field> {
+        let places = self.guarded.get(authority).into_iter().flat_map(|guard| &guard.places);
+        places.filter_map(Place::field)
+    }
+
+    /// The credential whose surrogate this is, in this field of its own.
+    fn standing_in(&self, authority: &Authority, field: &Field, text: &str) -> Option<(&Credential, &Place)> {
+        let held = self.credentials.iter().filter(|one| one.hosts.contains(authority) && *one.surrogate == *text);
+        held.flat_map(|one| one.places.iter().map(move |place| (one, place)))
+            .find(|(_, place)| place.field() == Some(field))
+    }
+}
