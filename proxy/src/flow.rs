@@ -101,11 +101,17 @@ fn place(connection: &Connection, permit: &Permit, request: &http::Request<Incom
     let headers = headers::outgoing(request.headers());
     let secrets = &*door.gateway.secrets;
     let placed = door.keyring.place(&door.identity, permit, headers, secrets, &secrets.watchlist())?;
+    refuse_lookalikes(door, permit, &placed)?;
+    Ok(placed)
+}
+
+/// What only looks like a secret is refused where the policy says so.
+fn refuse_lookalikes(door: &Door, permit: &Permit, placed: &Placed) -> Result<(), Refusal> {
     match placed.lookalikes().first() {
         Some(finding) if door.policy.load().blocks_lookalikes() => {
             Err(door.keyring.misplaced(&door.identity, &permit.facts().authority, finding))
         }
-        _ => Ok(placed),
+        _ => Ok(()),
     }
 }
 
@@ -145,6 +151,7 @@ async fn judged_body(
     }
     let secrets = &*door.gateway.secrets;
     let body = door.keyring.place_in_body(&door.identity, permit, placed, body, secrets, &secrets.watchlist())?;
+    refuse_lookalikes(door, permit, placed)?;
     Ok(Came::Whole { body: Some(body.bytes), checked: body.checked, _slot: Some(slot) })
 }
 
