@@ -24,10 +24,10 @@ use crate::body::{Body, Came, Outgoing};
 use crate::connection::Connection;
 use crate::credentials::{Credential, Grant, not_the_surrogate};
 use crate::door::Door;
+use crate::flow;
 use crate::ports::{SecretUnavailable, TokenRequest};
 use crate::record::{Audited, Record};
 use crate::upstream::{self, Outbound};
-use crate::flow;
 
 /// The longest request to, and answer of, a token endpoint.
 const LONGEST: usize = 64 << 10;
