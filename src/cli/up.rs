@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
+use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -31,6 +32,7 @@ pub struct UpArgs {
 /// Runs the command.
 pub(super) async fn run(home: &Home, args: UpArgs) -> Result<ExitCode, Failure> {
     log_to_stderr(args.json_logs)?;
+    leave_no_core();
     let daemon = progress::while_waiting("starting", Daemon::start(home)).await.map_err(failed)?;
     greet(home, &daemon)?;
     tokio::select! {
@@ -39,6 +41,14 @@ pub(super) async fn run(home: &Home, args: UpArgs) -> Result<ExitCode, Failure> 
     }
     progress::while_waiting("stopping", daemon.stop()).await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A crash must not write the memory, and with it the secrets, to a file.
+fn leave_no_core() {
+    let nothing = Rlimit { current: Some(0), maximum: Some(0) };
+    if let Err(error) = setrlimit(Resource::Core, nothing) {
+        tracing::warn!(error = %error, "Core dumps not turned off");
+    }
 }
 
 /// Why no daemon came up, with the exit code that says whose turn it is: a wrong

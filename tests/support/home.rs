@@ -14,6 +14,7 @@ use super::{Audit, Daemon, Ran, Running, Upstream, docker, eventually};
 pub struct Home {
     folder: TempDir,
     hosts: Vec<(String, String)>,
+    resolver: Option<String>,
     config: String,
 }
 
@@ -34,7 +35,7 @@ impl Home {
     pub fn without_engine() -> Self {
         let folder = tempfile::Builder::new().prefix("doorward-test-").tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
-        Home { folder, hosts: Vec::new(), config: String::new() }
+        Home { folder, hosts: Vec::new(), resolver: None, config: String::new() }
     }
 
     /// Adds to `doorward.toml`.
@@ -48,6 +49,19 @@ impl Home {
     /// Names a server: `[upstream.hosts]`, and the tests' authority in `extra_ca`.
     pub fn host(mut self, name: &str, server: impl Into<SocketAddr>) -> Self {
         self.hosts.push((name.to_owned(), server.into().to_string()));
+        self.write_config();
+        self
+    }
+
+    /// Asks this server for the names that it gives no address itself.
+    pub fn resolver(mut self, address: &std::net::SocketAddr) -> Self {
+        self.resolver = Some(address.to_string());
+        self
+    }
+
+    /// Gives a name an address that no server of the tests stands behind.
+    pub fn host_at(mut self, name: &str, address: &str) -> Self {
+        self.hosts.push((name.to_owned(), address.to_owned()));
         self.write_config();
         self
     }
@@ -178,7 +192,11 @@ impl Home {
         let mut text = String::new();
         if !self.hosts.is_empty() {
             fs::write(self.at("test-ca.pem"), Upstream::authority()).unwrap();
-            text += "[upstream]\nextra_ca = [\"test-ca.pem\"]\n\n[upstream.hosts]\n";
+            text += "[upstream]\nextra_ca = [\"test-ca.pem\"]\n";
+            if let Some(resolver) = &self.resolver {
+                text += &format!("resolver = \"{resolver}\"\n");
+            }
+            text += "\n[upstream.hosts]\n";
             for (name, address) in &self.hosts {
                 text += &format!("\"{name}\" = \"{address}\"\n");
             }
