@@ -1,8 +1,8 @@
 //! What the door costs: a real door process with a real policy, vault and audit log,
 //! a real TLS origin, and a client, all on loopback.
 //!
-//! `cargo bench --bench door` prints a table. The program starts itself twice more,
-//! as door and as origin, so that the CPU and memory of the door alone can be read
+//! `cargo bench --bench door` prints a table. The program starts itself anew
+//! as each door and as origin, so that the CPU and memory of the door alone can be read
 //! from /proc. Figures are of this machine at this hour: read ratios first.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods, missing_docs)]
 
@@ -30,6 +30,7 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     match role.as_deref() {
         Some("door") => runtime.block_on(serve::door(place.as_ref())),
+        Some(role @ ("bare" | "unaudited")) => runtime.block_on(serve::unscanned(place.as_ref(), role)),
         Some("origin") => runtime.block_on(origin::serve(place.as_ref())),
         _ => runtime.block_on(measure()),
     }
@@ -37,39 +38,48 @@ fn main() {
 
 async fn measure() {
     let setup = Setup::start().await;
+    let door = |role, host| Client::new(&setup, Via::Door { role, host });
     let direct = Client::new(&setup, Via::Direct);
-    let plain = Client::new(&setup, Via::Door { host: "plain.bench" });
-    let keyed = Client::new(&setup, Via::Door { host: "keyed.bench" });
+    let plain = door("door", "plain.bench");
+    let all = [
+        ("direct", direct.clone()),
+        ("door, unscanned and unaudited", door("unaudited", "plain.bench")),
+        ("door, unscanned", door("bare", "plain.bench")),
+        ("door", plain.clone()),
+        ("door, credential and scan", door("door", "keyed.bench")),
+    ];
     println!("\n| measurement | result |\n|---|---|");
     println!("| door at rest | {:.1} MiB |", setup.door_memory());
-    for (name, client) in [("direct", &direct), ("door", &plain), ("door, credential and scan", &keyed)] {
+    for (name, client) in &all {
         let run = client.keep_alive(1, WARM_UP, MEASURED).await;
         println!("| {name}: 1 KiB GET, kept alive, 1 at a time | p50 {:.3} ms, p99 {:.3} ms |", run.p50(), run.p99());
     }
-    for (name, client) in [("direct", &direct), ("door", &plain), ("door, credential and scan", &keyed)] {
-        let before = setup.door_cpu();
-        let run = client.keep_alive(32, WARM_UP, MEASURED).await;
-        let cpu = (setup.door_cpu() - before) / run.all() as f64 * 10_000.0;
-        println!(
-            "| {name}: 1 KiB GET, kept alive, 32 at a time | {:.0}/s, p99 {:.2} ms, door CPU {cpu:.2} s per 10,000 |",
-            run.per_second(),
-            run.p99()
-        );
+    for (name, client) in &all {
+        for (what, kibibyte) in [("GET", false), ("POST", true)] {
+            let before = setup.cpu(client.via.role());
+            let run = client.load(32, WARM_UP, MEASURED, true, kibibyte).await;
+            let cpu = (setup.cpu(client.via.role()) - before) / run.all() as f64 * 10_000.0;
+            println!(
+                "| {name}: 1 KiB {what}, kept alive, 32 at a time | {:.0}/s, p99 {:.2} ms, door CPU {cpu:.2} s per 10,000 |",
+                run.per_second(),
+                run.p99()
+            );
+        }
     }
     for (name, client) in [("direct", &direct), ("door", &plain)] {
-        let before = setup.door_cpu();
-        let run = client.new_connections(16, WARM_UP, MEASURED).await;
-        let cpu = (setup.door_cpu() - before) / run.all() as f64 * 10_000.0;
+        let before = setup.cpu(client.via.role());
+        let run = client.load(16, WARM_UP, MEASURED, false, false).await;
+        let cpu = (setup.cpu(client.via.role()) - before) / run.all() as f64 * 10_000.0;
         println!(
             "| {name}: new TLS connection and GET, 16 at a time | {:.0}/s, door CPU {cpu:.2} s per 10,000 |",
             run.per_second()
         );
     }
-    for (name, client) in [("direct", &direct), ("door", &plain), ("door, credential and scan", &keyed)] {
+    for (name, client) in &all {
         println!("| {name}: download | {:.0} MB/s |", client.download(512 << 20).await);
         println!("| {name}: upload | {:.0} MB/s |", client.upload(256 << 20).await);
     }
-    for (name, client) in [("direct", &direct), ("door", &plain), ("door, credential and scan", &keyed)] {
+    for (name, client) in &all {
         let run = client.events(200).await;
         println!(
             "| {name}: event stream, age of an event on arrival | p50 {:.3} ms, p99 {:.3} ms |",

@@ -65,6 +65,11 @@ fn promises_have_tests() {
         tree(&["policies", "proxy", "containers/src", "containers/tests", "containers/guest/src", "src", "tests"]);
     let code: String = sources.into_iter().map(|source| source.text).collect();
     holds(promises::broken(security, &code));
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guards");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let name = |path: &std::path::Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    let patches: Vec<_> = files.map(|path| (name(&path), std::fs::read_to_string(&path).unwrap())).collect();
+    holds(promises::unguarded(security, &patches, &code));
 }
 
 #[test]

@@ -18,18 +18,30 @@ use tokio_rustls::TlsConnector;
 use crate::origin::nanoseconds;
 use crate::processes::Setup;
 
+const KIBIBYTE: Bytes = Bytes::from_static(&[b'y'; 1024]);
+
 pub(crate) type Sender = SendRequest<Full<Bytes>>;
 
 /// How the client gets to the origin.
 #[derive(Clone)]
 pub(crate) enum Via {
     Direct,
-    Door { host: &'static str },
+    Door { role: &'static str, host: &'static str },
+}
+
+impl Via {
+    /// Which door it is.
+    pub(crate) fn role(&self) -> &'static str {
+        match self {
+            Via::Direct => "none",
+            Via::Door { role, .. } => role,
+        }
+    }
 }
 
 #[derive(Clone)]
 pub(crate) struct Client {
-    via: Via,
+    pub(crate) via: Via,
     tls: TlsConnector,
     socket: std::path::PathBuf,
     port: u16,
@@ -65,11 +77,11 @@ impl Run {
 impl Client {
     pub(crate) fn new(setup: &Setup, via: Via) -> Self {
         let ca = match via {
-            Via::Direct => "origin-ca.pem",
-            Via::Door { .. } => "door-ca.pem",
+            Via::Direct => "origin-ca.pem".to_owned(),
+            Via::Door { role, .. } => format!("{role}-ca.pem"),
         };
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(setup.path(ca)).unwrap()).unwrap();
+        roots.add(CertificateDer::from_pem_file(setup.path(&ca)).unwrap()).unwrap();
         let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
@@ -77,9 +89,9 @@ impl Client {
             .with_no_client_auth();
         config.resumption = rustls::client::Resumption::disabled();
         Client {
+            socket: setup.path(&format!("{}.sock", via.role())),
             via,
             tls: TlsConnector::from(Arc::new(config)),
-            socket: setup.path("door.sock"),
             port: setup.origin_port,
             surrogate: setup.surrogate.clone(),
         }
@@ -88,7 +100,7 @@ impl Client {
     fn host(&self) -> &'static str {
         match self.via {
             Via::Direct => "plain.bench",
-            Via::Door { host } => host,
+            Via::Door { host, .. } => host,
         }
     }
 
@@ -99,7 +111,7 @@ impl Client {
                 stream.set_nodelay(true).unwrap();
                 self.handshake(stream).await
             }
-            Via::Door { host } => {
+            Via::Door { host, .. } => {
                 let mut stream = UnixStream::connect(&self.socket).await.unwrap();
                 let ask = format!("CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n\r\n");
                 stream.write_all(ask.as_bytes()).await.unwrap();
@@ -131,20 +143,24 @@ impl Client {
         answer
     }
 
-    async fn get(&self, sender: &mut Sender) {
-        let answer = self.send(sender, "/", Bytes::new()).await;
+    async fn ask(&self, sender: &mut Sender, body: Bytes) {
+        let answer = self.send(sender, "/", body).await;
         assert_eq!(answer.into_body().collect().await.unwrap().to_bytes().len(), 1024);
     }
 
     pub(crate) async fn keep_alive(&self, workers: usize, warm_up: Duration, measured: Duration) -> Run {
-        self.load(workers, warm_up, measured, true).await
+        self.load(workers, warm_up, measured, true, false).await
     }
 
-    pub(crate) async fn new_connections(&self, workers: usize, warm_up: Duration, measured: Duration) -> Run {
-        self.load(workers, warm_up, measured, false).await
-    }
-
-    async fn load(&self, workers: usize, warm_up: Duration, measured: Duration, keep: bool) -> Run {
+    /// `keep`: connections are used again; `sends`: requests have a KiB of body too.
+    pub(crate) async fn load(
+        &self,
+        workers: usize,
+        warm_up: Duration,
+        measured: Duration,
+        keep: bool,
+        sends: bool,
+    ) -> Run {
         let start = Instant::now();
         let tasks: Vec<_> = (0..workers)
             .map(|_| {
@@ -157,7 +173,7 @@ impl Client {
                         if !keep {
                             sender = client.connect().await;
                         }
-                        client.get(&mut sender).await;
+                        client.ask(&mut sender, if sends { KIBIBYTE } else { Bytes::new() }).await;
                         all += 1;
                         if start.elapsed() > warm_up {
                             latencies.push(began.elapsed().as_secs_f64() * 1000.0);
@@ -219,7 +235,7 @@ impl Client {
         let mut tunnels = Vec::new();
         for _ in 0..count {
             let mut sender = self.connect().await;
-            self.get(&mut sender).await;
+            self.ask(&mut sender, Bytes::new()).await;
             tunnels.push(sender);
         }
         tunnels

@@ -14,7 +14,7 @@ pub(crate) struct Setup {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) origin_port: u16,
     pub(crate) surrogate: String,
-    door: Running,
+    doors: Vec<(&'static str, Running)>,
     _origin: Running,
 }
 
@@ -33,16 +33,19 @@ impl Setup {
         home(&dir, origin_port);
         let door = Running::start("door", dir.path().to_str().unwrap());
         let surrogate = door.said.trim().to_owned();
-        Setup { dir, origin_port, surrogate, door, _origin: origin }
+        let others = ["bare", "unaudited"].map(|role| (role, Running::start(role, dir.path().to_str().unwrap())));
+        let doors = std::iter::once(("door", door)).chain(others).collect();
+        Setup { dir, origin_port, surrogate, doors, _origin: origin }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    /// Seconds of CPU that the door has used.
-    pub(crate) fn door_cpu(&self) -> f64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.door.child.id())).unwrap();
+    /// Seconds of CPU that a door has used.
+    pub(crate) fn cpu(&self, role: &str) -> f64 {
+        let Some((_, door)) = self.doors.iter().find(|(name, _)| *name == role) else { return 0.0 };
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", door.child.id())).unwrap();
         let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
         let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
         ticks as f64 / 100.0
@@ -50,7 +53,7 @@ impl Setup {
 
     /// Resident MiB of the door.
     pub(crate) fn door_memory(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.door.child.id())).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.doors[0].1.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
     }
