@@ -73,6 +73,7 @@ async fn every_attack_meets_its_verdict() {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut faults = Vec::new();
     // ATTACK=D01: this one alone.
+    #[allow(clippy::disallowed_methods)]
     let only = std::env::var("ATTACK").ok();
     let mut cases = cases();
     cases.retain(|named| only.as_ref().is_none_or(|only| named.name.starts_with(only)));

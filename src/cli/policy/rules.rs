@@ -9,7 +9,7 @@ use crate::home::Home;
 pub(super) fn json(policy: &Policy) -> serde_json::Value {
     serde_json::json!({
         "group": policy.group(), "policy": policy.hash().to_string(), "rules": policy.rules().collect::<Vec<_>>(),
-        "limits": policy.limits(), "observe_until": policy.observe_until(),
+        "limits": policy.limits(), "observe_until": policy.observe_until().map(|day| day.to_string()),
         "leaks": if policy.blocks_lookalikes() { "block" } else { "note" },
     })
 }
