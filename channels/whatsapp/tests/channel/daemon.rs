@@ -111,7 +111,7 @@ async fn a_message_is_answered_from_a_sandbox() {
     let (to, _, answer) = all.answer().await;
     assert_eq!((to.as_str(), said(&answer)), (ANNA, "hello 42"));
     assert_eq!(quoted(&answer).unwrap(), ("A1".into(), ANNA.into(), "echo hello $((6*7))".into()));
-    all.house.server.write_group(GROUP, ANNA, "G1", &wa::Message::text("echo hello family"), true).await;
+    all.house.server.write_group(GROUP, ANNA, "G1", &wa::Message::text("@Doorward echo hello family"), true).await;
     let (_, _, answer) = all.answer().await;
     assert_eq!(said(&answer), "hello family");
 
