@@ -14,7 +14,10 @@ fn drill(more: &[&str]) -> Ran {
     let home = Home::new().group("family");
     let ran = home.run(&[&["drill", "--group", "family"], more].concat());
     assert_eq!(home.containers(), Vec::<String>::new());
-    assert_eq!(std::fs::read_dir(home.group_folder("family")).unwrap().count(), 0);
+    let mut left: Vec<_> =
+        std::fs::read_dir(home.group_folder("family")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["AGENTS.md", "CLAUDE.md"], "the group's memory, and nothing of the drill");
     ran
 }
 
