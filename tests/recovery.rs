@@ -144,7 +144,7 @@ fn killed_at_every_step(kills: usize) {
                 phone.until_done("family", &format!("m{}", kill - 1));
                 phone.offline(true);
                 phone.write("family", &id, &format!("echo answer-{id}"));
-                until("the answer to be there", || answers_queued(&home) > 0);
+                until("the answer to be there", || answers_queued(&home, &id) > 0);
             }
             _ => {
                 phone.offline(false);
@@ -162,7 +162,7 @@ fn killed_at_every_step(kills: usize) {
     let daemon = home.up();
     phone.write("family", "last", "echo answer-last");
     phone.until_done("family", "last");
-    until("all to be confirmed", || answers_queued(&home) == 0);
+    until("all to be confirmed", || answers_queued(&home, "%") == 0);
     daemon.stop().ok();
     let ids: Vec<String> = (0..kills).map(|kill| format!("m{kill}")).chain(["last".to_owned()]).collect();
     told_once(&phone, "family", &ids);
@@ -183,10 +183,11 @@ fn told_once(phone: &Phone, chat: &str, messages: &[String]) {
     assert!(order.is_sorted(), "{order:?}");
 }
 
-/// What waits to be sent, as the database has it.
-fn answers_queued(home: &Home) -> i64 {
+/// What waits to be sent in answer to a message (`%`: to any), as the database has it.
+fn answers_queued(home: &Home, to: &str) -> i64 {
     let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
     let database = rusqlite::Connection::open_with_flags(home.at("data/doorward.db"), flags).unwrap();
     database.busy_timeout(PATIENCE).unwrap();
-    database.query_row("SELECT count(*) FROM outbox WHERE state = 'queued'", [], |row| row.get(0)).unwrap()
+    let count = "SELECT count(*) FROM outbox WHERE state = 'queued' AND in_reply_to LIKE ?1";
+    database.query_row(count, [to], |row| row.get(0)).unwrap()
 }
