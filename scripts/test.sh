@@ -29,3 +29,6 @@ if cargo nextest --version >/dev/null 2>&1; then
 else
     cargo test --workspace --lib --bins --tests --examples --locked --no-fail-fast "$@"
 fi
+
+say "Linking with WhatsApp"
+scripts/pairing.sh

@@ -1,6 +1,7 @@
 //! Opening the store and building the client: what the channel and the commands share.
 
 use anyhow::{Context, anyhow};
+use channel_protocol::ChannelState;
 use sha2::{Digest, Sha256};
 use whatsapp_rust::bot::{Bot, BotBuilder, Provided};
 use whatsapp_rust::transport::TokioWebSocketTransportFactory;
@@ -11,8 +12,10 @@ use whatsapp_rust::{CacheConfig, Jid, MsgSecretPolicy};
 use whatsapp_rust_sqlite_storage::SqliteStore;
 
 use crate::chats::Chats;
+use crate::events::NOT_LINKED;
 use crate::folder::Folder;
 use crate::ids::Ids;
+use crate::status;
 use crate::store::Store;
 
 /// What a test server is told, which does not care.
@@ -38,7 +41,12 @@ impl Account {
         let disk = SqliteStore::new(name).await.with_context(|| format!("cannot open {}", path.display()))?;
         let device = disk.load().await.with_context(|| format!("cannot read {}", path.display()))?;
         let secret = folder.secret()?;
-        Ok(Account { device: device.filter(Device::is_registered), disk, secret })
+        let device = device.filter(Device::is_registered);
+        if device.is_none() {
+            // The file is there from now on, linked or not.
+            status::write(folder, ChannelState::LoggedOut, NOT_LINKED);
+        }
+        Ok(Account { device, disk, secret })
     }
 
     /// Our own names: phone number first.

@@ -186,6 +186,9 @@ impl EventHandler for Steps {
                 "WhatsApp gave no code{}; wait a while, or link with the QR code",
                 error.rejection.as_ref().map(|why| format!(" ({why:?})")).unwrap_or_default()
             )),
+            Event::PairingCodeRefresh(_) => {
+                Step::Over("the phone did not accept the code; try again, or link with the QR code".to_owned())
+            }
             Event::PairingQrCodesExhausted(_) if !self.by_number => {
                 Step::Over("nobody scanned the code within three minutes; try again".to_owned())
             }
@@ -202,6 +205,7 @@ impl EventHandler for Steps {
             EventKind::PairingQrCode,
             EventKind::PairingCode,
             EventKind::PairingCodeError,
+            EventKind::PairingCodeRefresh,
             EventKind::PairingQrCodesExhausted,
             EventKind::PairError,
             EventKind::ClientOutdated,

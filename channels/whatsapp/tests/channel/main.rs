@@ -1,16 +1,19 @@
 //! The real program against a WhatsApp server on loopback: each message is encrypted
 //! by a phone, decrypted by the program, told to the daemon's end, and back.
 //!
-//! What this cannot show: linking (WhatsApp signs its side of it), and whether
+//! What this cannot show: linking, for which the program must believe a server that
+//! WhatsApp has not signed for (channels/whatsapp-pairing has that), and whether
 //! WhatsApp's own servers and phones agree. docs/whatsapp.md lists that.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests drive programs, and fail by panicking")]
 
+mod linking;
 mod nodes;
 mod noise;
 mod party;
 mod program;
 mod server;
 
+mod certificate;
 mod crashes;
 mod daemon;
 mod direct;

@@ -52,6 +52,11 @@ pub(crate) fn bytes(node: &Node) -> Vec<u8> {
     node.as_node_ref().content_bytes().unwrap().to_vec()
 }
 
+/// Big-endian, as WhatsApp writes ids.
+pub(crate) fn number(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte))
+}
+
 pub(crate) fn device_less(jid: &str) -> String {
     jid.parse::<Jid>().unwrap().to_non_ad().to_string()
 }

@@ -56,7 +56,7 @@ impl House {
         let store = SqliteStore::new(folder.join("session.db").to_str().unwrap()).await.unwrap();
         store.save(&device).await.unwrap();
         drop(store);
-        let server = Server::start(&device, key).await;
+        let server = Server::start(Some(&device), &[], key).await;
         House { root, folder, server }
     }
 

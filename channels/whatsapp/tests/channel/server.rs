@@ -9,10 +9,12 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc};
 use whatsapp_rust::NodeBuilder;
 use whatsapp_rust::wacore::libsignal::protocol::{DeviceId, IdentityKey, KeyPair, PreKeyBundle, PublicKey};
+use whatsapp_rust::wacore::store::Device;
 use whatsapp_rust::wacore_binary::Node;
 use whatsapp_rust::waproto::whatsapp as wa;
 
-use super::nodes::{bytes, device_less, group, group_stanza, is_copy, jids, sealed, stanza};
+use super::linking::{Keys, again, by_number, codes, unchanged};
+use super::nodes::{bytes, device_less, group, group_stanza, is_copy, jids, number, sealed, stanza};
 use super::noise::Connection;
 use super::party::Party;
 
@@ -35,6 +37,8 @@ pub(crate) enum Seen {
     ChatState { to: String, state: String },
     /// Online or not.
     Presence(String),
+    /// A step of linking or unlinking.
+    Linking(Node),
 }
 
 /// The server.
@@ -45,9 +49,10 @@ pub(crate) struct Server {
 }
 
 struct State {
-    identity: PublicKey,
-    registration: u32,
-    signed: (u32, PublicKey, Vec<u8>),
+    /// The program's device, once it has connected.
+    device: Option<Keys>,
+    /// What it gets to make QR codes of.
+    codes: Vec<String>,
     one_time: VecDeque<(u32, PublicKey)>,
     parties: HashMap<String, Party>,
     groups: HashMap<String, Vec<String>>,
@@ -76,19 +81,14 @@ enum Order {
 }
 
 impl Server {
-    /// Serves a device with these keys.
-    pub(crate) async fn start(device: &whatsapp_rust::wacore::store::Device, key: KeyPair) -> Self {
+    /// Serves this device, which is linked; or one that links with these codes.
+    pub(crate) async fn start(device: Option<&Device>, codes: &[&str], key: KeyPair) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}/ws/chat", listener.local_addr().unwrap());
         let (events, seen) = mpsc::unbounded_channel();
         let state = Arc::new(Mutex::new(State {
-            identity: device.identity_key.public_key,
-            registration: device.registration_id,
-            signed: (
-                device.signed_pre_key_id,
-                device.signed_pre_key.public_key,
-                device.signed_pre_key_signature.to_vec(),
-            ),
+            device: device.map(Keys::of),
+            codes: codes.iter().map(ToString::to_string).collect(),
             one_time: VecDeque::new(),
             parties: HashMap::from([(bare(OWN), Party::new())]),
             groups: HashMap::new(),
@@ -170,9 +170,10 @@ impl State {
     /// The program's keys, as a phone gets them.
     fn bundle(&mut self) -> PreKeyBundle {
         let one_time = self.one_time.pop_front().map(|(id, key)| (id.into(), key));
-        let (id, key, signature) = self.signed.clone();
-        let identity = IdentityKey::new(self.identity);
-        PreKeyBundle::new(self.registration, DeviceId::new(0), one_time, id.into(), key, signature, identity).unwrap()
+        let device = self.device.as_ref().expect("the program has connected");
+        let (id, key, signature) = device.signed.clone();
+        let identity = IdentityKey::new(device.identity);
+        PreKeyBundle::new(device.registration, DeviceId::new(0), one_time, id.into(), key, signature, identity).unwrap()
     }
 
     fn deliver(&mut self, id: &str, stanza: NodeBuilder, children: Vec<Node>) {
@@ -252,6 +253,10 @@ impl State {
     }
 
     fn answer(&mut self, node: &Node, namespace: &str, kind: &str, id: &str) {
+        if node.get_optional_child("pair-device-sign").is_some() {
+            self.tell(Seen::Linking(node.clone()));
+            return self.order(Order::Send(again()));
+        }
         // Answers to our own questions.
         if kind == "result" || kind == "error" {
             return;
@@ -290,8 +295,16 @@ impl State {
                 let to = node.attrs.get("to").map(|to| to.as_str().into_owned()).unwrap_or_default();
                 match self.groups.get(&to) {
                     Some(members) => vec![group(&to, members)],
-                    None => Vec::new(),
+                    None => {
+                        let all = self.groups.iter().map(|(jid, members)| group(jid, members));
+                        vec![NodeBuilder::new("groups").children(all.collect::<Vec<_>>()).build()]
+                    }
                 }
+            }
+            "w:sync:app:state" => unchanged(node),
+            "md" => {
+                self.tell(Seen::Linking(node.clone()));
+                by_number(node)
             }
             "passive" if has("active") => {
                 self.order(Order::Send(result(Vec::new()).build()));
@@ -315,8 +328,7 @@ impl State {
 
     fn upload(&mut self, node: &Node) {
         let key = |node: &Node| {
-            let id =
-                bytes(node.get_optional_child("id").unwrap()).iter().fold(0, |id, byte| id << 8 | u32::from(*byte));
+            let id = number(&bytes(node.get_optional_child("id").unwrap()));
             let value = bytes(node.get_optional_child("value").unwrap());
             (id, PublicKey::from_djb_public_key_bytes(&value).unwrap())
         };
@@ -325,7 +337,8 @@ impl State {
         }
         if let Some(signed) = node.get_optional_child("skey") {
             let (id, public) = key(signed);
-            self.signed = (id, public, bytes(signed.get_optional_child("signature").unwrap()));
+            let signature = bytes(signed.get_optional_child("signature").unwrap());
+            self.device.as_mut().unwrap().signed = (id, public, signature);
         }
     }
 
@@ -387,14 +400,20 @@ impl State {
 }
 
 async fn serve(stream: tokio::net::TcpStream, own: KeyPair, state: Arc<Mutex<State>>) {
-    let Some(mut connection) = Connection::accept(stream, &own).await else { return };
+    let Some((mut connection, who)) = Connection::accept(stream, &own).await else { return };
     let (orders, mut waiting) = mpsc::unbounded_channel();
-    {
+    let first = {
         let mut state = state.lock().await;
         (state.connection, state.active) = (Some(orders), false);
-    }
-    let success = NodeBuilder::new("success").attr("lid", format!("{OWN_LID}:7@lid")).attr("t", "1").build();
-    if connection.send(&success).await.is_none() {
+        match Keys::told(who) {
+            Some(keys) => {
+                state.device = Some(keys);
+                codes(&state.codes)
+            }
+            None => NodeBuilder::new("success").attr("lid", format!("{OWN_LID}:7@lid")).attr("t", "1").build(),
+        }
+    };
+    if connection.send(&first).await.is_none() {
         return;
     }
     loop {

@@ -1,0 +1,84 @@
+//! `doorward-whatsapp`: WhatsApp as a channel of Doorward.
+//!
+//! The daemon starts it with an empty environment and speaks the channel protocol
+//! with it over stdin and stdout. It keeps WhatsApp's keys in one folder, confines
+//! itself to that folder, and hands on messages of registered chats only.
+//!
+//! A library so that the test of linking can build it: see channels/whatsapp-pairing.
+//!
+//! What it is not: it knows no groups, no agents and no policies, and it holds no
+//! queue. A message is acknowledged to WhatsApp once the daemon has committed it,
+//! so what is under way when it dies is delivered again.
+
+mod account;
+mod arguments;
+mod chats;
+mod confine;
+mod daemon;
+mod events;
+mod folder;
+mod ids;
+mod intake;
+mod linking;
+mod recent;
+mod sending;
+mod session;
+mod status;
+mod store;
+mod typing;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::{Arguments, Command};
+use crate::folder::Folder;
+
+/// The program: reads its arguments, and gives back the exit code.
+#[must_use]
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    match start(&arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            say(&format!("doorward-whatsapp: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Everything that must hold before the first byte of WhatsApp is read or written.
+fn start(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let command = arguments.command.clone().unwrap_or_default();
+    let folder = Folder::open(&arguments.folder)?;
+    if let Command::Status { json } = command {
+        return status::show(&folder, json);
+    }
+    if let Err(why) = confine::confine(folder.path(), arguments.server_port()?) {
+        say(&format!(
+            "doorward-whatsapp: NOT CONFINED: {why}. This program can read and write whatever its user can; \
+             see docs/whatsapp.md."
+        ));
+    }
+    // The library would otherwise take whichever provider the build happens to bring.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let ended = runtime.block_on(async {
+        match command {
+            Command::Run { mode } => session::run(&folder, arguments.server.as_deref(), mode).await,
+            Command::Link { phone } => linking::link(&folder, arguments.server.as_deref(), phone).await,
+            Command::Unlink => linking::unlink(&folder, arguments.server.as_deref()).await,
+            Command::Chats => linking::chats(&folder, arguments.server.as_deref()).await,
+            Command::Status { .. } => Ok(ExitCode::SUCCESS),
+        }
+    });
+    // Nothing waits for the thread that reads stdin: the daemon may hold it open.
+    runtime.shutdown_background();
+    ended
+}
+
+/// Tells a person something, on stderr: stdout belongs to the protocol.
+#[allow(clippy::print_stderr)]
+fn say(text: &str) {
+    eprintln!("{text}");
+}
