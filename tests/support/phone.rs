@@ -122,7 +122,10 @@ impl Phone {
     /// A line of the program's; messages stay until they are accepted.
     pub fn deliver(&self, line: Value) {
         let mut state = self.network.lock();
-        state.say(&line);
+        // Before the welcome a message would overtake those that it will be said after.
+        if line["type"] != "message" || state.welcome {
+            state.say(&line);
+        }
         if line["type"] == "message" {
             state.unheard.push_back(line);
         }
