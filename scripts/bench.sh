@@ -27,7 +27,7 @@ answered_in() {
 }
 
 doorward group add bench --main >/dev/null
-doorward up >"$home/up.log" 2>&1 &
+"$binary" --home "$home" up >"$home/up.log" 2>&1 &
 daemon=$!
 for _ in $(seq 100); do
     [ -S "$home/data/run/control.sock" ] && break
