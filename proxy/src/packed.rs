@@ -8,7 +8,8 @@
 //! **Invariants**
 //! - Whatever can be unpacked from the bytes that were taken in has been given out,
 //!   unless [`Unpacker::is_behind`] says otherwise.
-//! - What is given out is at most a hundred times what was taken in, and some megabytes.
+//! - What is given out is at most a hundred times what was taken in, and some megabytes;
+//!   what is in memory at once is bounded by itself, however long the body is.
 
 use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, HeaderValue};
@@ -30,6 +31,8 @@ const RATIO: u64 = 100;
 const SLACK: u64 = 8 << 20;
 /// How long an unpacked body may be in all.
 const LONGEST: u64 = 1 << 30;
+/// How much one step may make of the bytes that it was given: it is in memory at once.
+const AT_ONCE: u64 = 64 << 20;
 
 /// Why a packed body cannot be looked into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,7 +47,11 @@ pub enum Unreadable {
     #[error("it is not what its Content-Encoding says, or it breaks off")]
     Broken,
     /// A bomb, or as good as one.
-    #[error("unpacked it is more than {RATIO} times as long, or longer than {} MiB", LONGEST >> 20)]
+    #[error(
+        "unpacked it is more than {RATIO} times as long, longer than {} MiB, or {} MiB in one piece",
+        LONGEST >> 20,
+        AT_ONCE >> 20
+    )]
     Bomb,
     /// An archive with a password, or in a form of its own.
     #[error("it is an archive that is encrypted, or packed in another way than deflate")]
@@ -135,7 +142,7 @@ impl Unpacker {
     fn through(&mut self, from: usize, mut bytes: Vec<u8>, last: bool) -> Result<Vec<u8>, Unreadable> {
         let most = LONGEST.min(SLACK + RATIO * self.came);
         for layer in &mut self.layers[from..] {
-            let mut out = Output { bytes: Vec::new(), room: most.saturating_sub(self.made) };
+            let mut out = Output { bytes: Vec::new(), room: most.saturating_sub(self.made).min(AT_ONCE) };
             match layer.push(&bytes, last, &mut out) {
                 Err(Unreadable::Broken) if !self.declared => {
                     self.layers.clear();

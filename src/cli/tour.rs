@@ -255,7 +255,7 @@ made-up bank for it to talk to. Everything you see really happens.";
 const NEXT: &str = "
 What next
 ---------
-  doorward chat                    talk to an agent of your own (for now a plain shell)
+  doorward chat                    talk to an agent of your own (a plain shell; docs/agents.md: Claude Code)
   doorward drill                   attack your own installation and see that nothing gets out
   doorward group add NAME          another chat: an agent, a sandbox and a policy of its own
   doorward audit --follow          watch the door while an agent works

@@ -150,6 +150,15 @@ fn bombs_are_refused_before_they_fill_anything() {
     let block = [0x02, 0x00, 0x10, b'x'];
     let frame = [&[0x28, 0xb5, 0x2f, 0xfd, 0, 0x58][..], &block.repeat(20_000), &[1, 0, 0]].concat();
     assert_eq!(unpacked(declared("zstd").unwrap().unwrap(), &frame, 16 << 10), Err(Unreadable::Bomb));
+    // Within the ratio, and too much at once all the same.
+    let mut random = 1_u32;
+    let noise = (0..900 << 10).map(|_| {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (random >> 24) as u8
+    });
+    let large = packed("deflate", &noise.chain(std::iter::repeat_n(0, 70 << 20)).collect::<Vec<u8>>());
+    assert!(large.len() as u64 * super::RATIO > 72 << 20, "it is no bomb by its ratio");
+    assert_eq!(unpacked(declared("deflate").unwrap().unwrap(), &large, large.len()), Err(Unreadable::Bomb));
     // Nobody said that it is one, and it is one all the same.
     let (_, stopped) = filtered(watching(b"needle-in-the-haystack"), &packing::gzip(&zeros), 16 << 10);
     assert_eq!(stopped, Some(Stop::Unreadable(Unreadable::Bomb)));

@@ -7,8 +7,10 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use super::{Output, Unreadable};
 
-/// The longest that is kept for it, and the widest window (RFC 9659).
-pub(super) const LONGEST: usize = 8 << 20;
+/// The longest that is kept for it: so much for each body that is under way.
+pub(super) const LONGEST: usize = 1 << 20;
+/// The widest window (RFC 9659).
+const WIDEST: u64 = 8 << 20;
 
 /// A body of zstd under way.
 #[derive(Default)]
@@ -50,7 +52,7 @@ impl Zstd {
 /// Unpacks the first frame; gives back what is behind it.
 fn frame<'a>(mut rest: &'a [u8], out: &mut Output) -> Result<&'a [u8], Unreadable> {
     let mut decoder = FrameDecoder::new();
-    decoder.set_max_window_size(LONGEST as u64);
+    decoder.set_max_window_size(WIDEST);
     decoder.init(&mut rest).map_err(|_| Unreadable::Broken)?;
     let mut piece = [0; 16 << 10];
     loop {
