@@ -4,11 +4,14 @@
 //! byte goes upstream), and how it ended ([`Outcome`], which names its decision).
 //! The log is append-only: an outcome never changes the decision's row.
 
+use std::future::ready;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use policies::{Code, GroupName, RuleRef, SandboxId};
 use serde::Serialize;
+
+use crate::ports::Pending;
 
 /// The number of an event in the log; grows by one with each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -169,6 +172,11 @@ pub struct LedgerDown(pub String);
 pub trait Ledger: Send + Sync {
     /// Stores a decision; it survives `kill -9` once this returns.
     fn decided(&self, decision: &Decision) -> Result<Seq, LedgerDown>;
+    /// The same, for one of many that may come at once: stored once this resolves,
+    /// in a commit that it may share with others.
+    fn decided_together<'a>(&'a self, decision: &'a Decision) -> Pending<'a, Result<Seq, LedgerDown>> {
+        Box::pin(ready(self.decided(decision)))
+    }
     /// Stores how a decision's request ended.
     fn ended(&self, seq: Seq, outcome: &Outcome) -> Result<(), LedgerDown>;
 }

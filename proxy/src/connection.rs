@@ -152,7 +152,7 @@ async fn converse(door: Arc<Door>, stream: Client) {
             async move {
                 connection.asked.store(true, Ordering::Relaxed);
                 if request.method() == Method::CONNECT {
-                    return Ok::<_, std::convert::Infallible>(connect(&connection, request));
+                    return Ok::<_, std::convert::Infallible>(connect(&connection, request).await);
                 }
                 Ok(flow::handle(&connection, request).await)
             }
@@ -167,9 +167,9 @@ async fn converse(door: Arc<Door>, stream: Client) {
 
 /// Answers CONNECT. A readable one always gets its tunnel: a refusal is told
 /// inside TLS, where clients show it, and where method and path are known.
-fn connect(connection: &Arc<Connection>, mut request: http::Request<Incoming>) -> http::Response<Body> {
+async fn connect(connection: &Arc<Connection>, mut request: http::Request<Incoming>) -> http::Response<Body> {
     let mut record = Record::unread(connection, Protocol::Connect).target(&request);
-    match inside(connection, &request, &mut record) {
+    match inside(connection, &request, &mut record).await {
         Ok(inside) => {
             let (upgrade, outer) = (hyper::upgrade::on(&mut request), connection.clone());
             connection.then(Box::pin(async move {
@@ -193,7 +193,11 @@ enum Inside {
     Unopened(AuditedTunnel),
 }
 
-fn inside(connection: &Connection, request: &http::Request<Incoming>, record: &mut Record) -> Result<Inside, Refusal> {
+async fn inside(
+    connection: &Connection,
+    request: &http::Request<Incoming>,
+    record: &mut Record,
+) -> Result<Inside, Refusal> {
     let authority = Target::connect(request)?;
     // A host that has a credential is always opened: unopened, nothing keeps other keys out.
     let guarded = connection.door.keyring.guards(&authority);
@@ -203,7 +207,7 @@ fn inside(connection: &Connection, request: &http::Request<Incoming>, record: &m
             record.connects_to(&authority);
             record.enter()?;
             connection.door.admit(permit.by_wildcard().then_some(&authority.host), 0)?;
-            record.allow_tunnel(permit).map(Inside::Unopened)
+            record.allow_tunnel(permit).await.map(Inside::Unopened)
         }
     }
 }

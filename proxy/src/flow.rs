@@ -61,7 +61,7 @@ async fn pass(
     }
     let unpacker = unpacker(connection, request.headers())?;
     let body = judged_body(connection, &permit, &mut placed, request.into_body()).await?;
-    let audited = record.allow(permit, &placed)?;
+    let audited = record.allow(permit, &placed).await?;
     let (outbound, scrubber) = outbound(connection, &audited, placed, body, unpacker);
     let (answer, lease) = upstream::send(&connection.door, &audited, outbound).await?;
     returned(connection, &audited, answer, scrubber, lease)

@@ -44,7 +44,7 @@ pub(crate) async fn answer(
     connection.door.admit(None, 0)?;
     let (head, body) = request.into_parts();
     let (body, _slot) = whole(connection, body).await?;
-    let (caller, tally) = record.allow_internal()?;
+    let (caller, tally) = record.allow_internal().await?;
     let asked = asked(&facts, &head.headers, body)?;
     let answering = connection.door.gateway.internal.answer(caller, asked);
     let answer = timeout(connection.door.gateway.limits.body_time, answering)

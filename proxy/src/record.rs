@@ -173,7 +173,7 @@ impl Record {
     }
 
     /// Stores an allow. From here on the log knows that the request may have left.
-    pub(crate) fn allow(&mut self, permit: Permit, placed: &Placed) -> Result<Audited, Refusal> {
+    pub(crate) async fn allow(&mut self, permit: Permit, placed: &Placed) -> Result<Audited, Refusal> {
         let upgrades = permit.facts().upgrade.is_some();
         let decision = Decision {
             protocol: if upgrades { Protocol::Websocket } else { self.decision.protocol },
@@ -189,12 +189,17 @@ impl Record {
             ..self.decision.clone()
         };
         let permit = Arc::new(permit);
-        let tally = self.store(&decision, Permitted::Request(permit.clone()))?;
+        let tally = self.store(&decision, Permitted::Request(permit.clone())).await?;
         Ok(Audited { permit, tally, own: false })
     }
 
     /// The same for a request that the gateway makes, or answers, for a credential.
-    pub(crate) fn allow_own(&mut self, permit: Permit, credential: &Arc<str>, swap: &str) -> Result<Audited, Refusal> {
+    pub(crate) async fn allow_own(
+        &mut self,
+        permit: Permit,
+        credential: &Arc<str>,
+        swap: &str,
+    ) -> Result<Audited, Refusal> {
         let decision = Decision {
             verdict: Allowed::Allow,
             rule: Some(permit.rule().clone()),
@@ -203,12 +208,12 @@ impl Record {
             swap: Some(swap.to_owned()),
             ..self.decision.clone()
         };
-        let tally = self.store(&decision, Permitted::Own)?;
+        let tally = self.store(&decision, Permitted::Own).await?;
         Ok(Audited { permit: Arc::new(permit), tally, own: true })
     }
 
     /// The same for a connection that goes through unopened.
-    pub(crate) fn allow_tunnel(&mut self, permit: TunnelPermit) -> Result<AuditedTunnel, Refusal> {
+    pub(crate) async fn allow_tunnel(&mut self, permit: TunnelPermit) -> Result<AuditedTunnel, Refusal> {
         let decision = Decision {
             protocol: Protocol::Tunnel,
             verdict: Allowed::Allow,
@@ -218,13 +223,13 @@ impl Record {
             ..self.decision.clone()
         };
         let permit = Arc::new(permit);
-        let tally = self.store(&decision, Permitted::Tunnel(permit.clone()))?;
+        let tally = self.store(&decision, Permitted::Tunnel(permit.clone())).await?;
         Ok(Audited { permit, tally, own: false })
     }
 
-    fn store(&mut self, decision: &Decision, permitted: Permitted) -> Result<Arc<Tally>, Refusal> {
+    async fn store(&mut self, decision: &Decision, permitted: Permitted) -> Result<Arc<Tally>, Refusal> {
         let slot = self.slot.take().map_or_else(|| self.door.slot(), Ok)?;
-        let seq = self.door.gateway.ledger.decided(decision).map_err(|down| {
+        let seq = self.door.gateway.ledger.decided_together(decision).await.map_err(|down| {
             tracing::error!(error = %down, "Audit log is down, requests are refused");
             Refusal::new(Code::AuditUnavailable, down.to_string())
         })?;

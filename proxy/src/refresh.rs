@@ -82,7 +82,7 @@ pub(crate) async fn answer(
         return Err(misplaced.unwrap_or_else(not_the_surrogate));
     }
     fetched(connection, credential).await?;
-    let audited = record.allow_own(permit, &credential.name, "oauth:surrogate")?;
+    let audited = record.allow_own(permit, &credential.name, "oauth:surrogate").await?;
     audited.tally().mark_sent();
     audited.tally().note(|outcome| outcome.status = Some(200));
     Ok(surrogates(door, credential, grant))
@@ -158,8 +158,10 @@ async fn fetch(
     let Some(grant) = &credential.grant else { return Ok(()) };
     let mut record = Record::bare(door, connection, Protocol::Https);
     record.read(&grant.endpoint);
-    let stored = permit(door, grant, grant.endpoint.clone())
-        .and_then(|permit| record.allow_own(permit, &credential.name, "oauth:refresh"));
+    let stored = match permit(door, grant, grant.endpoint.clone()) {
+        Ok(permit) => record.allow_own(permit, &credential.name, "oauth:refresh").await,
+        Err(refusal) => Err(refusal),
+    };
     let audited = match stored {
         Ok(audited) => audited,
         Err(refusal) => return Err(record.refuse(refusal)),

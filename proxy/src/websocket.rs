@@ -57,7 +57,7 @@ pub(crate) async fn open(
     if !request.body().is_end_stream() {
         return Err(Refusal::new(Code::Framing, "a WebSocket handshake has no body"));
     }
-    let audited = record.allow(permit, &placed)?;
+    let audited = record.allow(permit, &placed).await?;
     let (own_headers, target, mut scrubber) = placed.into_parts();
     let handshaking = handshake(&connection.door, &audited, own_headers, target);
     let handshaking = timeout(connection.door.gateway.limits.handshake_time, handshaking);

@@ -39,11 +39,11 @@ impl Record {
     }
 
     /// Stores that a request to the host may be answered, and says who asks.
-    pub(crate) fn allow_internal(&mut self) -> Result<(Caller, Arc<Tally>), Refusal> {
+    pub(crate) async fn allow_internal(&mut self) -> Result<(Caller, Arc<Tally>), Refusal> {
         let policy = self.door.policy.load_full();
         let asked =
             Decision { verdict: Allowed::Allow, policy: Some(policy.hash().to_string()), ..self.decision.clone() };
-        let tally = self.store(&asked, Permitted::Own)?;
+        let tally = self.store(&asked, Permitted::Own).await?;
         Ok((Caller { door: self.door.clone(), policy, asked }, tally))
     }
 }

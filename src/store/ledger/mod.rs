@@ -26,16 +26,19 @@ mod flood;
 mod reader;
 mod record;
 mod retention;
+mod together;
 pub mod visible;
 mod writer;
 
+use std::future::ready;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use policies::GroupName;
-use proxy::audit::{Decision, Ledger, LedgerDown, Outcome, Seq};
+use proxy::audit::{Allowed, Decision, Ledger, LedgerDown, Outcome, Seq};
+use proxy::ports::Pending;
 use serde::Serialize;
 use tokio::sync::broadcast;
 
@@ -43,6 +46,7 @@ use super::{Millis, RunId, StoreError, now};
 use checkpoint::Key;
 use durable::Durable;
 use flood::Floods;
+use together::Together;
 use writer::{Event, Writer};
 
 pub use chain::{BadRecord, Verified, VerifyError};
@@ -91,6 +95,7 @@ pub struct Notice {
 struct Shared {
     path: PathBuf,
     writer: Mutex<Writer>,
+    together: Together,
     retention: Retention,
     key: Key,
     floods: Mutex<Floods>,
@@ -115,6 +120,7 @@ impl AuditLog {
         let shared = Arc::new(Shared {
             path: path.to_path_buf(),
             writer: Mutex::new(Writer::create(path)?),
+            together: Together::default(),
             retention,
             key: Key::of(path)?,
             floods: Mutex::default(),
@@ -245,6 +251,20 @@ impl Ledger for AuditLog {
         Ok(seq)
     }
 
+    fn decided_together<'a>(&'a self, decision: &'a Decision) -> Pending<'a, Result<Seq, LedgerDown>> {
+        if decision.verdict == Allowed::Deny || decision.alarm {
+            return Box::pin(ready(self.decided(decision)));
+        }
+        Box::pin(async move {
+            self.shared.refuse_while_unsynced()?;
+            let handed_in = self.shared.hand_in(self.event("decision", None, decision).map_err(down)?);
+            tokio::task::yield_now().await;
+            let seq = handed_in.stored()?;
+            self.tell(false, || Recorded::Decision(seq, Arc::new(decision.clone())));
+            Ok(seq)
+        })
+    }
+
     fn ended(&self, seq: Seq, outcome: &Outcome) -> Result<(), LedgerDown> {
         // Followers hear of it even while the disk does not take it.
         self.tell(outcome.alarm, || Recorded::Outcome(seq, Arc::new(outcome.clone())));
@@ -260,7 +280,7 @@ impl Ledger for AuditLog {
 impl Shared {
     fn append(&self, event: Event) -> Result<Seq, StoreError> {
         let mut writer = lock(&self.writer);
-        let appended = writer.append(event);
+        let appended = writer.append([event]);
         self.after(&mut writer, appended)
     }
 

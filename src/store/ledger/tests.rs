@@ -11,6 +11,7 @@ use super::*;
 
 mod checkpoints;
 mod floods;
+mod together;
 
 struct Scene {
     dir: tempfile::TempDir,

@@ -72,15 +72,15 @@ impl Writer {
         self.last.seq
     }
 
-    /// Appends an event and, in the same commit before it, outcomes that have been
-    /// waiting: two rows for a request, and one commit.
-    pub(super) fn append(&mut self, event: Event) -> Result<Seq, StoreError> {
+    /// Appends events and, in the same commit before them, outcomes that have been
+    /// waiting: two rows for a request, and one commit. Says the number of the last.
+    pub(super) fn append(&mut self, new: impl IntoIterator<Item = Event>) -> Result<Seq, StoreError> {
         if self.lost > 0 {
             self.catch_up()?;
         }
         let mut events: Vec<Event> = self.kept.iter().take(CAUGHT_UP_AT_ONCE).cloned().collect();
         let along = events.len();
-        events.push(event);
+        events.extend(new);
         let seq = self.write(&events)?;
         self.kept.drain(..along);
         Ok(seq)
