@@ -172,14 +172,16 @@ impl Vault {
         self.watch(&self.lock());
         let guard = |one: &config::Credential, host| Guarded {
             authority: authority(host),
+            credential: one.name.clone(),
             places: one.place.clone(),
             harmless: one.harmless.clone(),
         };
         let guarded = self.definitions.values().flat_map(|one| one.hosts.iter().map(|host| guard(one, host)));
         // A foreign refresh token is somebody else's account as well.
-        let endpoints = self.definitions.values().filter_map(|one| one.oauth.as_ref());
-        let endpoints = endpoints.map(|oauth| Guarded {
+        let endpoints = self.definitions.values().filter_map(|one| Some((one.name.clone(), one.oauth.as_ref()?)));
+        let endpoints = endpoints.map(|(credential, oauth)| Guarded {
             authority: oauth.endpoint.authority.clone(),
+            credential,
             places: Vec::new(),
             harmless: Vec::new(),
         });
@@ -316,6 +318,14 @@ impl Secrets for Vault {
         };
         self.remember(&definition.name, Part::Own, &secret, None);
         Ok(secret)
+    }
+
+    fn held(&self, credential: &str) -> Vec<SecretString> {
+        let state = self.lock();
+        let current =
+            state.values.iter().filter(|((name, _), _)| **name == *credential).map(|(_, value)| &value.secret);
+        let before = state.rotated_out.iter().filter(|one| *one.credential == *credential).map(|one| &one.secret);
+        current.chain(before).cloned().collect()
     }
 
     fn due(&self, credential: &str) -> Result<Option<TokenRequest>, SecretUnavailable> {

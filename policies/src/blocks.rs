@@ -233,9 +233,6 @@ fn query(block: &mut Block<'_, '_>) -> Option<Vec<(String, String)>> {
         }
         out.push((key, value));
     }
-    if out.is_empty() {
-        block.reader.problem(block.span_of("query"), "`query` is empty", Some("remove it or fill it".to_owned()));
-    }
     out.sort_unstable();
     Some(out)
 }

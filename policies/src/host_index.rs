@@ -30,14 +30,29 @@ impl HostIndex {
 
     /// The rules that name the host, in no order that means anything.
     pub(crate) fn find(&self, host: &Host) -> Vec<usize> {
+        self.find_below(host, 0)
+    }
+
+    /// The same for rules that allow: a star covers no name of strangers. Anybody can
+    /// have one below a public suffix, and there are such below names of one owner:
+    /// `**.amazonaws.com` is not the buckets below `s3.amazonaws.com`.
+    pub(crate) fn find_own(&self, host: &Host) -> Vec<usize> {
+        let any_star = !self.one_label.is_empty() || !self.any_depth.is_empty();
+        let suffix = host.name().filter(|_| any_star).and_then(|name| psl::suffix(name.as_str().as_bytes()));
+        self.find_below(host, suffix.map_or(0, |suffix| suffix.as_bytes().len()))
+    }
+
+    /// Stars count whose parent is longer than this.
+    fn find_below(&self, host: &Host, suffix: usize) -> Vec<usize> {
         let mut found = self.exact.get(host).cloned().unwrap_or_default();
-        let mut ancestor = host.name().map(HostName::as_str).and_then(parent_of);
+        let parent = |name| parent_of(name).filter(|parent| parent.len() > suffix);
+        let mut ancestor = host.name().map(HostName::as_str).and_then(parent);
         if let Some(places) = ancestor.and_then(|parent| self.one_label.get(parent)) {
             found.extend(places);
         }
         while let Some(name) = ancestor {
             found.extend(self.any_depth.get(name).into_iter().flatten());
-            ancestor = parent_of(name);
+            ancestor = parent(name);
         }
         found
     }
@@ -45,4 +60,32 @@ impl HostIndex {
 
 fn parent_of(name: &str) -> Option<&str> {
     name.split_once('.').map(|(_, parent)| parent)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_star_that_allows_covers_no_name_of_strangers() {
+        let patterns = ["**.amazonaws.com", "*.amazonaws.com", "**.example.co.uk", "*.lan.example"];
+        let patterns = patterns.map(|text| HostPattern::for_allow(text).unwrap());
+        let index = HostIndex::new(patterns.iter());
+        let found = |host: &str| {
+            let host = Host::parse(host).unwrap();
+            let all = |mut places: Vec<usize>| {
+                places.sort_unstable();
+                places
+            };
+            (all(index.find_own(&host)), all(index.find(&host)))
+        };
+        assert_eq!(found("bucket.s3.amazonaws.com"), (vec![], vec![0]));
+        assert_eq!(found("s3.amazonaws.com"), (vec![], vec![0, 1]));
+        assert_eq!(found("sts.amazonaws.com"), (vec![0, 1], vec![0, 1]));
+        assert_eq!(found("a.sts.amazonaws.com"), (vec![0], vec![0]));
+        assert_eq!(found("a.b.example.co.uk"), (vec![2], vec![2]));
+        assert_eq!(found("nas.lan.example"), (vec![3], vec![3]));
+        assert_eq!(found("lan.example"), (vec![], vec![]));
+    }
 }

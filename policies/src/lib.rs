@@ -63,7 +63,7 @@ mod schema;
 mod test_run;
 mod wildcard;
 
-pub use body::BodyConditions;
+pub use body::{BodyConditions, fold_key};
 pub use compile::{Compiled, Source};
 pub use date::Date;
 pub use diff::{Diff, Fate, LimitChange, RequestChange};

@@ -11,7 +11,7 @@ use crate::request_pattern::PatternError;
 pub struct Limits {
     /// Bytes sent up in a day, bodies and heads together.
     pub upload_per_day: Option<u64>,
-    /// Bytes sent up in one request.
+    /// Bytes of the body of one request.
     pub upload_per_request: Option<u64>,
     /// Requests in a minute.
     pub requests_per_minute: Option<u64>,

@@ -35,7 +35,7 @@ pub struct Reach {
     /// `METHOD /path`; none said: the connection goes through unopened.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<String>,
-    /// The exact query that is wanted.
+    /// The exact query that is wanted; empty: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
     /// What must be true of a JSON body.

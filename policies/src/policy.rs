@@ -110,13 +110,13 @@ impl Policy {
     }
 
     pub(crate) fn allows_of(&self, host: &Host) -> impl Iterator<Item = &AllowRule> {
-        self.allow_hosts.find(host).into_iter().map(|place| &self.rules.allows[place])
+        self.allow_hosts.find_own(host).into_iter().map(|place| &self.rules.allows[place])
     }
 
     /// The allows of a host that may cover a path with this outline.
     pub(crate) fn allows_near(&self, host: &Host, path: Outline) -> impl Iterator<Item = &AllowRule> {
         let near = move |place: &usize| self.allow_outlines[*place].meets(&path);
-        self.allow_hosts.find(host).into_iter().filter(near).map(|place| &self.rules.allows[place])
+        self.allow_hosts.find_own(host).into_iter().filter(near).map(|place| &self.rules.allows[place])
     }
 
     /// The same for denies.
@@ -126,7 +126,7 @@ impl Policy {
     }
 
     pub(crate) fn tunnels_of(&self, host: &Host) -> impl Iterator<Item = &TunnelRule> {
-        self.tunnel_hosts.find(host).into_iter().map(|place| &self.rules.tunnels[place])
+        self.tunnel_hosts.find_own(host).into_iter().map(|place| &self.rules.tunnels[place])
     }
 
     /// While the group is observed on this day: where it says so.

@@ -41,7 +41,8 @@ pub(crate) struct AllowRule {
     pub(crate) scheme: Scheme,
     pub(crate) ports: Vec<u16>,
     pub(crate) requests: Vec<RequestPattern>,
-    /// The pairs that the query must consist of, sorted; `None` allows any query.
+    /// The pairs that the query must consist of, sorted; none: there must be no query.
+    /// `None` allows any.
     pub(crate) query: Option<Vec<(String, String)>>,
     pub(crate) credential: Option<Arc<str>>,
     pub(crate) private: Vec<IpNet>,
@@ -147,8 +148,9 @@ impl AllowRule {
     /// so that no server can find another value in it.
     fn query_fits(&self, query: Option<&Query>) -> bool {
         let Some(wanted) = &self.query else { return true };
-        let text = query.map_or("", Query::as_str);
-        let mut pairs: Vec<_> = text.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, ""))).collect();
+        let Some(query) = query else { return wanted.is_empty() };
+        let mut pairs: Vec<_> =
+            query.as_str().split('&').map(|pair| pair.split_once('=').unwrap_or((pair, ""))).collect();
         pairs.sort_unstable();
         pairs.into_iter().eq(wanted.iter().map(|(key, value)| (key.as_str(), value.as_str())))
     }

@@ -28,7 +28,7 @@ pub struct RuleSummary {
     pub ports: Vec<u16>,
     /// As in `do`, also where the rule says `access`. None for a tunnel, which shows none.
     pub requests: Vec<String>,
-    /// `service=git-upload-pack`, where the rule wants exactly this query.
+    /// `service=git-upload-pack`, where the rule wants exactly this query; empty: none.
     pub query: Option<String>,
     /// The credential that it puts on.
     pub credential: Option<Arc<str>>,

@@ -188,6 +188,34 @@ fn a_star_wants_a_character() {
     assert!(!check("GET /**/*", "/"));
 }
 
+#[test]
+fn a_query_is_whole_or_none() {
+    let text = r#"
+[[allow]]
+host = "a.test"
+do = ["GET /whole"]
+query = { service = "read", v = "2" }
+
+[[allow]]
+host = "a.test"
+do = ["GET /none"]
+query = {}
+"#;
+    check(
+        text,
+        &[
+            ("GET https://a.test/whole?service=read&v=2", "allow 2"),
+            ("GET https://a.test/whole?v=2&service=read", "allow 2"),
+            ("GET https://a.test/whole?service=read", "path_denied"),
+            ("GET https://a.test/whole?service=read&v=2&x", "path_denied"),
+            ("GET https://a.test/whole", "path_denied"),
+            ("GET https://a.test/none", "allow 7"),
+            ("GET https://a.test/none?x=1", "path_denied"),
+            ("GET https://a.test/none?x", "path_denied"),
+        ],
+    );
+}
+
 /// Attack G07: who asks by query for another method needs all of them.
 #[test]
 fn method_overrides_are_no_reads() {

@@ -8,11 +8,13 @@ use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, HeaderName, HeaderValue, IF_RANGE, RANGE};
 use http::uri::PathAndQuery;
 use policies::{Authority, Code, Facts, Path, Permit, Policy, Refusal, RequestPattern, Scheme};
+use secrecy::ExposeSecret;
 
 use crate::audit::Identity;
+use crate::headers;
 use crate::packed::Unreadable;
 use crate::ports::Secrets;
-use crate::scan::{Finding, Scrubber, Stop, WatchedKind, Watchlist};
+use crate::scan::{Finding, Replacement, Scrubber, Stop, WatchedKind, Watchlist};
 
 mod authenticates;
 mod field;
@@ -70,6 +72,8 @@ pub struct Keyring {
 pub struct Guarded {
     /// Which host.
     pub authority: Authority,
+    /// Which credential.
+    pub credential: Arc<str>,
     /// Where the credential's surrogates may stand.
     pub places: Vec<Place>,
     /// Headers and parameters that authenticate nobody there, whatever they are called.
@@ -79,6 +83,7 @@ pub struct Guarded {
 /// What is known of a guarded host.
 #[derive(Clone, Default)]
 struct Guard {
+    credentials: Vec<Arc<str>>,
     places: Vec<Place>,
     harmless: Vec<Place>,
 }
@@ -96,18 +101,19 @@ pub(crate) struct Placed {
 struct PutOn {
     credential: Arc<str>,
     place: Place,
-    scrubber: Scrubber,
+    replacement: Replacement,
 }
 
 impl Keyring {
     /// `guarded`: all hosts with credentials in this installation.
     pub fn new(credentials: Vec<Credential>, guarded: impl IntoIterator<Item = Guarded>) -> Self {
         let mut keyring = Keyring { credentials, guarded: BTreeMap::new() };
-        for Guarded { authority, places, harmless } in guarded {
+        for Guarded { authority, credential, places, harmless } in guarded {
             // The same service in the clear takes the same keys.
             let in_the_clear = (authority.port == 443).then(|| Authority { port: 80, ..authority.clone() });
             for authority in [authority].into_iter().chain(in_the_clear) {
                 let guard = keyring.guarded.entry(authority).or_default();
+                guard.credentials.push(credential.clone());
                 guard.places.extend(places.iter().cloned());
                 guard.harmless.extend(harmless.iter().cloned());
             }
@@ -147,6 +153,18 @@ impl Keyring {
         let mut target = swap::target(facts)?;
         let put_on = found.map(|found| swap::put_on(found, permit, &mut headers, &mut target, secrets)).transpose()?;
         Ok(Placed { headers, target, head_bytes: text.len() as u64, lookalikes, taken_off, put_on })
+    }
+
+    /// What may come back from a host besides what was put on this request: the secrets
+    /// of all its credentials, which an earlier request may have left there.
+    pub(crate) fn may_come_back(&self, authority: &Authority, secrets: &dyn Secrets) -> Vec<Replacement> {
+        let names = self.guarded.get(authority).into_iter().flat_map(|guard| &guard.credentials);
+        let replacements = names.flat_map(|name| {
+            let own = self.credentials.iter().find(|own| own.name == *name);
+            let surrogate = own.map_or(NOT_HELD, |own| &*own.surrogate);
+            secrets.held(name).into_iter().map(|secret| Replacement { secret, surrogate: surrogate.into() })
+        });
+        replacements.collect()
     }
 
     /// The credential whose token endpoint a request is for.
@@ -276,11 +294,24 @@ impl Placed {
         self.lookalikes.iter().map(ToString::to_string).chain(taken_off).collect()
     }
 
-    /// The headers and the target to send, and what takes the secret off the answer.
-    pub(crate) fn into_parts(self) -> (HeaderMap, PathAndQuery, Option<Scrubber>) {
-        (self.headers, self.target, self.put_on.map(|put_on| put_on.scrubber))
+    /// Whether the head says that the body is JSON, or nothing about it.
+    pub(crate) fn says_json(&self) -> bool {
+        headers::says_json(&self.headers)
+    }
+
+    /// The headers and the target to send, and what takes secrets off the answer: the one
+    /// that was put on, and others that may come back.
+    pub(crate) fn into_parts(self, mut others: Vec<Replacement>) -> (HeaderMap, PathAndQuery, Option<Scrubber>) {
+        if let Some(PutOn { replacement, .. }) = self.put_on {
+            others.retain(|other| other.secret.expose_secret() != replacement.secret.expose_secret());
+            others.insert(0, replacement);
+        }
+        (self.headers, self.target, (!others.is_empty()).then(|| Scrubber::new(&others)))
     }
 }
+
+/// What stands in an answer for a secret that this sandbox has no surrogate of.
+const NOT_HELD: &str = "taken-off-by-doorward";
 
 /// The rule's credential and no other, its ceiling, and never in the clear.
 fn in_scope<'a>(found: Found<'a>, permit: &Permit) -> Result<Found<'a>, Refusal> {

@@ -62,9 +62,9 @@ async fn pass(
     let unpacker = unpacker(connection, request.headers())?;
     let body = judged_body(connection, &permit, &mut placed, request.into_body()).await?;
     let audited = record.allow(permit, &placed).await?;
-    let (outbound, scrubber) = outbound(connection, &audited, placed, body, unpacker);
+    let (outbound, taking) = outbound(connection, &audited, placed, body, unpacker);
     let (answer, lease) = upstream::send(&connection.door, &audited, outbound).await?;
-    returned(connection, &audited, answer, scrubber, lease)
+    returned(connection, &audited, answer, taking, lease)
 }
 
 /// The verdict: no rule, no permit. A surrogate or secret on its way to a denied
@@ -146,6 +146,11 @@ async fn judged_body(
         return Ok(Came::Streaming(body));
     };
     let (body, slot) = whole(connection, body, limit).await?;
+    if !body.is_empty() && !placed.says_json() {
+        let why = "this body is judged as JSON in UTF-8, and its Content-Type says something else; \
+                   send \"Content-Type: application/json\"";
+        return Err(Refusal::new(Code::BodyUnreadable, why));
+    }
     if let Some(conditions) = conditions {
         conditions.check(&body)?;
     }
@@ -180,14 +185,25 @@ fn outbound(
     placed: Placed,
     body: Came,
     unpacker: Option<Unpacker>,
-) -> (Outbound, Option<Scrubber>) {
-    let (headers, target, scrubber) = placed.into_parts();
+) -> (Outbound, Taking) {
     let door = connection.door.clone();
+    let others = door.keyring.may_come_back(&audited.permit().facts().authority, &*door.gateway.secrets);
+    let put_on = placed.credential().cloned();
+    let (headers, target, scrubber) = placed.into_parts(others);
     let unchecked = !matches!(body, Came::Whole { checked: true, .. });
     let filter = leak_filter(&door, audited).filter(|_| unchecked).map(|filter| filter.unpacking(unpacker));
     let authority = audited.permit().facts().authority.clone();
     let refuse = Arc::new(move |stop: &_| door.keyring.stopped(&door.identity, &authority, stop));
-    (Outbound::new(headers, target, Outgoing::new(body, filter, refuse, audited.tally().clone())), scrubber)
+    (
+        Outbound::new(headers, target, Outgoing::new(body, filter, refuse, audited.tally().clone())),
+        Taking { put_on, scrubber },
+    )
+}
+
+/// What is to be taken off the answer, and what was put on the request.
+struct Taking {
+    put_on: Option<Arc<str>>,
+    scrubber: Option<Scrubber>,
 }
 
 /// What must not leave in a body; nothing to look for costs nothing.
@@ -204,7 +220,7 @@ fn returned(
     connection: &Connection,
     audited: &Audited,
     answer: http::Response<Incoming>,
-    mut scrubber: Option<Scrubber>,
+    Taking { put_on, mut scrubber }: Taking,
     lease: Lease,
 ) -> Result<Response<Body>, Refusal> {
     let status = answer.status();
@@ -217,11 +233,11 @@ fn returned(
     if connection.door.keyring.guards(&facts.authority) {
         headers.remove(SET_COOKIE);
     }
+    if let (StatusCode::UNAUTHORIZED, Some(name)) = (status, &put_on) {
+        connection.door.gateway.secrets.rejected(name);
+    }
     let mut unpacker = None;
     if let Some(scrubber) = &mut scrubber {
-        if let (StatusCode::UNAUTHORIZED, Some(name)) = (status, audited.permit().credential()) {
-            connection.door.gateway.secrets.rejected(name);
-        }
         unpacker = readable(answer.headers())?;
         headers.remove(CONTENT_ENCODING);
         if facts.method != Method::Head {

@@ -1,7 +1,7 @@
 //! Headers are rebuilt by listed rules, in both directions; never passed by default
 //! where they speak to the next hop, name a network, or override what was judged.
 
-use http::header::{CONNECTION, COOKIE, HOST, HeaderName, HeaderValue};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName, HeaderValue};
 use http::{HeaderMap, header};
 
 use crate::scan::Scrubber;
@@ -21,24 +21,20 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 
 /// Taken off requests: settled at the door, says where we are, or asks the
 /// upstream to read the request as another one than was judged.
-const NOT_OUT: [&str; 16] = [
+const NOT_OUT: [&str; 9] = [
+    "content-length", // in another spelling; its own is kept, and framing is made anew
     "expect",
-    "http2-settings",
-    "via",
     "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-forwarded-port",
-    "x-real-ip",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    "x-original-url",
-    "x-original-host",
-    "x-rewrite-url",
+    "host",
+    "http2-settings",
+    "true-client-ip",
+    "via",
     "x-host",
+    "x-real-ip",
 ];
+
+/// The same, by how they begin.
+const NOT_OUT_BEGINNINGS: [&str; 5] = ["x-forwarded-", "x-http-method", "x-method-", "x-original-", "x-rewrite-"];
 
 /// Taken off responses: names other ways to the upstream, or acts by itself.
 const NOT_BACK: [&str; 3] = ["alt-svc", "refresh", "clear-site-data"];
@@ -51,13 +47,28 @@ pub(crate) fn outgoing(came: &HeaderMap) -> HeaderMap {
     out.insert(HOST, HeaderValue::from_static(""));
     let nominated = nominated(came);
     for (name, value) in came {
-        let stays = name != HOST && !is_hop_by_hop(name, &nominated) && !NOT_OUT.contains(&name.as_str());
-        if stays {
+        let goes = name == CONTENT_LENGTH || !stays_here(name);
+        if goes && !nominated.contains(name) {
             out.append(name.clone(), value.clone());
         }
     }
     join_cookies(&mut out);
     out
+}
+
+/// Whether a body is JSON in UTF-8 to whoever goes by what its head says: a server may
+/// take a form, or another charset, for what was judged as JSON (RFC 8259 §8.1).
+pub(crate) fn says_json(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(CONTENT_TYPE).iter().map(|value| value.to_str().unwrap_or_default());
+    let (Some(first), None) = (types.next(), types.next()) else { return !headers.contains_key(CONTENT_TYPE) };
+    let mut parts = first.split(';').map(|part| part.trim().to_ascii_lowercase());
+    let kind = parts.next().unwrap_or_default();
+    let utf8 = |part: String| match part.split_once('=') {
+        Some(("charset", charset)) => matches!(charset.trim_matches('"'), "utf-8" | "utf8"),
+        _ => !part.contains("charset"),
+    };
+    let json = kind.strip_prefix("application/").is_some_and(|kind| kind == "json" || kind.ends_with("+json"));
+    json && parts.all(utf8)
 }
 
 /// HTTP/2 may send cookies in several fields; HTTP/1.1 has one (RFC 9113 §8.2.3).
@@ -75,7 +86,7 @@ pub(crate) fn incoming(came: &HeaderMap) -> HeaderMap {
     let nominated = nominated(came);
     let mut back = HeaderMap::with_capacity(came.len());
     for (name, value) in came {
-        if !is_hop_by_hop(name, &nominated) && !NOT_BACK.contains(&name.as_str()) {
+        if !(HOP_BY_HOP.contains(name) || nominated.contains(name) || NOT_BACK.contains(&name.as_str())) {
             back.append(name.clone(), value.clone());
         }
     }
@@ -112,14 +123,47 @@ fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
         .collect()
 }
 
-fn is_hop_by_hop(name: &HeaderName, nominated: &[HeaderName]) -> bool {
-    HOP_BY_HOP.contains(name) || nominated.contains(name)
+/// Whether a header goes no further, also where it is spelt as servers spell names that
+/// hand them to programs: CGI (RFC 3875 §4.1.18), WSGI and Rack know `-` and `_` as one.
+fn stays_here(name: &HeaderName) -> bool {
+    let name = name.as_str().replace(['_', '.'], "-");
+    HOP_BY_HOP.iter().any(|hop| *hop == *name)
+        || NOT_OUT.contains(&&*name)
+        || NOT_OUT_BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn json_is_what_says_so_and_nothing_else() {
+        let says = |types: &[&'static str]| {
+            let headers = types.iter().map(|text| (CONTENT_TYPE, HeaderValue::from_static(text)));
+            says_json(&headers.collect())
+        };
+        assert!(says(&[]));
+        for json in
+            ["application/json", "Application/JSON; charset=UTF-8", "application/vnd.api+json;charset=\"utf-8\""]
+        {
+            assert!(says(&[json]), "{json}");
+        }
+        for other in [
+            "",
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=a",
+            "application/json; charset=utf-7",
+            "application/json; x=y; charset = utf-16",
+            "application/json, text/html",
+            "json",
+        ] {
+            assert!(!says(&[other]), "{other}");
+        }
+        assert!(!says(&["application/json", "text/html"]));
+    }
+
     /// Attacks E08, E09, G07.
     #[test]
     fn only_end_to_end_headers_go_out() {
@@ -131,6 +175,15 @@ mod tests {
             ("proxy-authorization", "Basic x"),
             ("x-http-method-override", "DELETE"),
             ("x-forwarded-for", "10.0.0.1"),
+            ("x_http_method_override", "DELETE"),
+            ("x.http.method.override", "DELETE"),
+            ("x_original_url", "/private"),
+            ("x-forwarded-uri", "/private"),
+            ("x-rewrite-url", "/private"),
+            ("transfer_encoding", "chunked"),
+            ("content_length", "5"),
+            ("proxy_authorization", "Basic x"),
+            ("x_host", "other.test"),
             ("upgrade", "h2c"),
             ("accept", "*/*"),
         ]

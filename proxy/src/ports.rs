@@ -42,6 +42,9 @@ pub struct Unresolved(pub String);
 pub trait Secrets: Send + Sync {
     /// The real secret of a credential, at the moment it is put on.
     fn reveal(&self, credential: &str) -> Result<SecretString, SecretUnavailable>;
+    /// Every value of a credential that is known by now, one that was lately rotated out
+    /// too: what may stand in an answer. Asks no source.
+    fn held(&self, credential: &str) -> Vec<SecretString>;
     /// Everything that must not leave: real secrets and surrogates of every live
     /// sandbox. Replaced whole when it changes.
     fn watchlist(&self) -> Arc<Watchlist>;

@@ -58,7 +58,9 @@ pub(crate) async fn open(
         return Err(Refusal::new(Code::Framing, "a WebSocket handshake has no body"));
     }
     let audited = record.allow(permit, &placed).await?;
-    let (own_headers, target, mut scrubber) = placed.into_parts();
+    let authority = &audited.permit().facts().authority;
+    let others = connection.door.keyring.may_come_back(authority, &*connection.door.gateway.secrets);
+    let (own_headers, target, mut scrubber) = placed.into_parts(others);
     let handshaking = handshake(&connection.door, &audited, own_headers, target);
     let handshaking = timeout(connection.door.gateway.limits.handshake_time, handshaking);
     let (mut answer, driver) = tokio::select! {
@@ -67,7 +69,7 @@ pub(crate) async fn open(
         () = audited.tally().until_cut() => return Err(audited.tally().refused().unwrap_or_else(broken_off)),
     };
     let mut back = headers::incoming(answer.headers());
-    if connection.door.keyring.guards(&audited.permit().facts().authority) {
+    if connection.door.keyring.guards(authority) {
         back.remove(SET_COOKIE);
     }
     if let Some(scrubber) = &mut scrubber {

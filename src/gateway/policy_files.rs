@@ -33,6 +33,9 @@ pub enum PolicyError {
 pub struct PolicyFiles {
     home: Home,
     loaded: Mutex<BTreeMap<GroupName, Loaded>>,
+    /// `base.toml` as it was last found: its denials do not go because the file is away,
+    /// as it is for an instant while some editors save it.
+    base: Mutex<Option<Source>>,
 }
 
 struct Loaded {
@@ -44,7 +47,7 @@ struct Loaded {
 impl PolicyFiles {
     /// For the policies of a home.
     pub fn new(home: Home) -> Self {
-        PolicyFiles { home, loaded: Mutex::default() }
+        PolicyFiles { home, loaded: Mutex::default(), base: Mutex::default() }
     }
 
     /// Reads and compiles a group's policy as it stands in the file now.
@@ -88,7 +91,7 @@ impl PolicyFiles {
     /// good one stays, and the log says why.
     fn refresh(&self, group: &GroupName, one: &mut Loaded) {
         let text = match read(&self.home, group) {
-            Ok(text) => text,
+            Ok((file, base)) => (file, self.base_that_stays(base)),
             Err(error) => {
                 return tracing::error!(policy.group = %group, %error, "Policy not read; the last good one stays");
             }
@@ -111,18 +114,32 @@ impl PolicyFiles {
         one.text = Some(text);
     }
 
+    fn base_that_stays(&self, found: Option<Source>) -> Option<Source> {
+        let mut last = lock(&self.base);
+        if found.is_some() {
+            last.clone_from(&found);
+        } else if last.is_some() {
+            tracing::warn!("policies/base.toml is gone; its denials stay until it is there again or the daemon ends");
+        }
+        last.clone()
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<GroupName, Loaded>> {
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.loaded)
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Whether a file is as somebody wants it. One that is still being written is not: an
-/// editor that empties it first would put an empty policy in force for an instant, and
-/// for good where what follows does not load.
+/// editor that empties it first, or writes a new one, would put an empty policy in force
+/// for an instant, and for good where what follows does not load.
 fn is_saved(kind: &EventKind) -> bool {
     match kind {
         EventKind::Access(access) => *access == AccessKind::Close(AccessMode::Write),
-        EventKind::Modify(ModifyKind::Data(_)) => false,
+        EventKind::Modify(ModifyKind::Data(_)) | EventKind::Create(_) => false,
         _ => true,
     }
 }
@@ -148,3 +165,6 @@ fn read_one(path: &Path, name: String) -> Result<Option<Source>, PolicyError> {
         Err(error) => Err(PolicyError::Read { file: name, error }),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -65,13 +65,13 @@ fn step(rest: &str, first: bool) -> Option<(Inside, &str)> {
     let (name, after) = rest.split_at(rest.find(['.', '[', '?']).unwrap_or(rest.len()));
     let plain = |c: char| !c.is_control() && !c.is_whitespace() && !matches!(c, ']' | '*' | '"' | '\'' | '\\');
     let fits = !name.is_empty() && name.chars().all(plain);
-    fits.then(|| (Inside::Key { name: name.to_owned(), folded: fold(name) }, after))
+    fits.then(|| (Inside::Key { name: name.to_owned(), folded: fold_key(name) }, after))
 }
 
 /// As Go's encoding/json compares keys: without regard to case, where the long s
 /// and the Kelvin sign count as s and k. Who sends `Tools` beside `tools` is read
 /// in two ways.
-pub(crate) fn fold(key: &str) -> String {
+pub fn fold_key(key: &str) -> String {
     key.chars()
         .map(|c| match c {
             '\u{17f}' => 's',

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::condition::{Condition, Words};
-use super::field::{Inside, Step, fold};
+use super::field::{Inside, Step, fold_key};
 
 /// What became of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +97,7 @@ impl<'a> Reader<'a> {
             };
             if name == key {
                 behind.push((index, steps + 1));
-            } else if *folded == fold(key) {
+            } else if *folded == fold_key(key) {
                 self.seen[index].unclear = true;
             }
         }

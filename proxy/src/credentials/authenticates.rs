@@ -121,7 +121,8 @@ pub(super) fn refuse_others(head: Head<'_>, found: Option<&Found<'_>>, own: &[Pl
 
 /// Takes headers off that are not known to be harmless and could hold a key.
 pub(super) fn take_off_unknown(headers: &mut HeaderMap, place: Option<&HeaderName>, own: &[Place]) -> Vec<HeaderName> {
-    let passes = |name: &HeaderName| Some(name) == place || harmless::is_harmless(name.as_str()) || is_own(name, own);
+    let harmless = |name: &str| harmless::is_known(name) || harmless::is_of_a_kind(name);
+    let passes = |name: &HeaderName| Some(name) == place || harmless(name.as_str()) || is_own(name, own);
     let plain = |name: &HeaderName| headers.get_all(name).iter().all(is_plain);
     let unknown: Vec<_> = headers.keys().filter(|name| !passes(name) && !plain(name)).cloned().collect();
     for name in &unknown {
@@ -159,7 +160,7 @@ fn holds_a_key(text: &str, shortest: usize) -> bool {
 }
 
 fn header_authenticates(name: &str) -> bool {
-    !harmless::is_harmless(name) && (holds(name, &IN_HEADERS) || name.ends_with("key"))
+    !harmless::is_known(name) && (holds(name, &IN_HEADERS) || name.ends_with("key"))
 }
 
 fn parameter_authenticates(parameter: &str) -> bool {
@@ -198,6 +199,10 @@ mod tests {
             "x-master-key",
             "dpop",
             "x-hmac-sha256",
+            "grpc-metadata-authorization",
+            "content-secret",
+            "x-api-key-version",
+            "sec-ch-token",
         ] {
             assert!(header_authenticates(name), "{name}");
         }
@@ -257,6 +262,8 @@ mod tests {
             ("x-own", "0123456789abcdefABCDEF"),
             ("x-mode", "fast, and with 2 passes"),
             ("x-unknown", "0123456789abcdefABCDEF"),
+            ("grpc-metadata-x", "0123456789abcdefABCDEF"),
+            ("grpc-timeout", "5S"),
             ("x-short", "a1b2c3d4e5f6"),
         ];
         let mut headers: HeaderMap = came
@@ -267,7 +274,7 @@ mod tests {
         let own = [Place::Header(HeaderName::from_static("x-own"))];
         let mut off: Vec<_> = take_off_unknown(&mut headers, None, &own).iter().map(ToString::to_string).collect();
         off.sort();
-        assert_eq!(off, ["x-bytes", "x-short", "x-unknown"]);
-        assert_eq!(headers.len(), 6);
+        assert_eq!(off, ["grpc-metadata-x", "x-bytes", "x-short", "x-unknown"]);
+        assert_eq!(headers.len(), 7);
     }
 }

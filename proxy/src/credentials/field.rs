@@ -8,8 +8,8 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
-use serde::de::IgnoredAny;
+use policies::fold_key;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 /// The way to a field, from the outermost object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -71,7 +71,7 @@ impl Reader<'_> {
             if let Some(value) = self.behind(&key, keys)? {
                 found = Some(value);
             }
-            if !seen.insert(key.to_lowercase()) {
+            if !seen.insert(fold_key(&key)) {
                 return Err(UNREADABLE);
             }
             match self.next() {
@@ -88,7 +88,7 @@ impl Reader<'_> {
     fn behind(&mut self, key: &str, keys: &[Box<str>]) -> Result<Option<Value>, &'static str> {
         let start = self.at;
         match keys {
-            [last] if key.eq_ignore_ascii_case(last) => {
+            [last] if fold_key(key) == fold_key(last) => {
                 let text = if self.next() == Some(b'"') { Some(self.value()?) } else { None };
                 if text.is_none() {
                     self.value::<IgnoredAny>()?;
@@ -98,7 +98,7 @@ impl Reader<'_> {
                 Ok(Some(Value { at: start..self.at, text }))
             }
             [first, rest @ ..] if key == &**first && !rest.is_empty() && self.next() == Some(b'{') => self.object(rest),
-            [first, ..] if key.eq_ignore_ascii_case(first) && key != &**first => Err(UNREADABLE),
+            [first, ..] if key != &**first && fold_key(key) == fold_key(first) => Err(UNREADABLE),
             _ => self.value::<IgnoredAny>().map(|_| None),
         }
     }
@@ -158,6 +158,8 @@ mod tests {
         }
         assert_eq!(found("a", "{\"a\":{\"b\":1}}"), Ok(Some(("{\"b\":1}".to_owned(), None))));
         assert_eq!(found("a", "{\"A\":\"x\"}"), Ok(Some(("\"x\"".to_owned(), None))));
+        assert_eq!(found("key", "{\"\u{212a}ey\":\"x\"}"), Ok(Some(("\"x\"".to_owned(), None))));
+        assert_eq!(found("key", "{\"\\u212aey\":\"x\"}"), Ok(Some(("\"x\"".to_owned(), None))));
         assert_eq!(found("a", "{\"\\u0061\":\"\\u0078\"}"), Ok(Some(("\"\\u0078\"".to_owned(), Some("x".to_owned())))));
         for wrong in [
             "",
@@ -165,6 +167,7 @@ mod tests {
             "[{\"a\":\"x\"}]",
             "{\"a\":\"x\",\"a\":\"y\"}",
             "{\"a\":\"x\",\"A\":\"y\"}",
+            "{\"k\":\"x\",\"\u{212a}\":\"y\"}",
             "{\"a\":\"x\"",
             "{\"a\":\"x\"} {}",
             "{\"a\":\"x\",}",
@@ -175,6 +178,7 @@ mod tests {
             assert_eq!(found("a", wrong), Err(UNREADABLE), "{wrong}");
         }
         assert_eq!(found("a.b", "{\"A\":{\"b\":\"x\"}}"), Err(UNREADABLE));
+        assert_eq!(found("k.b", "{\"\u{212a}\":{\"b\":\"x\"}}"), Err(UNREADABLE));
         for wrong in ["", "a..b", "a[0]", "a b", "a.b.c.d.e.f.g.h.i"] {
             Field::parse(wrong).unwrap_err();
         }

@@ -5,36 +5,43 @@
 pub(super) const WORDS: [&str; 8] =
     ["pagetoken", "nexttoken", "continuationtoken", "synctoken", "maxtokens", "tokens", "author", "authors"];
 
-/// Beginnings of names: content, conditions, what browsers and client libraries say
-/// about themselves, tracing.
-const BEGINNINGS: [&str; 11] = [
-    "accept",
-    "content-",
-    "if-",
-    "sec-fetch-",
-    "sec-ch-",
-    "sec-websocket-",
-    "grpc-",
-    "x-stainless-",
-    "x-b3-",
-    "x-datadog-",
-    "want-",
-];
+/// Beginnings of names: what browsers and client libraries say about themselves, tracing.
+const BEGINNINGS: [&str; 5] = ["sec-fetch-", "sec-ch-", "x-stainless-", "x-b3-", "x-datadog-"];
 
 /// Endings of names: which version of an API is meant.
 const ENDINGS: [&str; 2] = ["-version", "-beta"];
 
-const NAMES: [&str; 54] = [
+const NAMES: [&str; 86] = [
     // Of HTTP and WebDAV.
+    "accept",
+    "accept-charset",
+    "accept-datetime",
+    "accept-encoding",
+    "accept-language",
     "cache-control",
     "connection",
+    "content-digest",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "content-length",
+    "content-location",
+    "content-md5",
+    "content-range",
+    "content-type",
     "date",
     "depth",
-    "destination",
     "dnt",
     "early-data",
     "expect",
     "host",
+    "if",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-schedule-tag-match",
+    "if-unmodified-since",
     "keep-alive",
     "link",
     "lock-token",
@@ -47,12 +54,25 @@ const NAMES: [&str; 54] = [
     "range",
     "referer",
     "save-data",
+    "sec-websocket-extensions",
+    "sec-websocket-key",
+    "sec-websocket-protocol",
+    "sec-websocket-version",
     "te",
     "timeout",
     "transfer-encoding",
     "upgrade",
     "upgrade-insecure-requests",
     "user-agent",
+    "want-content-digest",
+    "want-repr-digest",
+    // Of gRPC. What begins with `grpc-metadata-` is anything at all behind its gateway.
+    "grpc-accept-encoding",
+    "grpc-encoding",
+    "grpc-previous-rpc-attempts",
+    "grpc-tags-bin",
+    "grpc-timeout",
+    "grpc-trace-bin",
     // Of tracing and repetition.
     "baggage",
     "client-request-id",
@@ -85,8 +105,12 @@ const NAMES: [&str; 54] = [
 ];
 
 /// Whether a header of this name (lower case) authenticates nobody, whatever it holds.
-pub(super) fn is_harmless(name: &str) -> bool {
+pub(super) fn is_known(name: &str) -> bool {
     NAMES.contains(&name)
-        || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
+}
+
+/// The same by the kind of its name: of a header that does not say that it authenticates.
+pub(super) fn is_of_a_kind(name: &str) -> bool {
+    BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
         || ENDINGS.iter().any(|ending| name.ends_with(ending))
 }

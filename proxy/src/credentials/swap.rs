@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::place::{self, BasicPart, Found, Place};
 use super::{Credential, PutOn, Segment};
 use crate::ports::Secrets;
-use crate::scan::{Replacement, Scrubber};
+use crate::scan::Replacement;
 
 /// RFC 3986 §2.3: what stands for itself everywhere in a query.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -57,11 +57,7 @@ pub(super) fn reveal(credential: &Credential, secrets: &dyn Secrets) -> Result<S
 /// What was put on where, and what takes it off again.
 pub(super) fn putting_on(credential: &Credential, place: &Place, secret: SecretString) -> PutOn {
     let surrogate = SecretString::from(credential.surrogate.to_string());
-    PutOn {
-        credential: credential.name.clone(),
-        place: place.clone(),
-        scrubber: Scrubber::new(&[Replacement { secret, surrogate }]),
-    }
+    PutOn { credential: credential.name.clone(), place: place.clone(), replacement: Replacement { secret, surrogate } }
 }
 
 /// What was judged, as it is written in a request.

@@ -40,6 +40,27 @@ async fn a_body_that_may_go_arrives_as_it_was() {
     assert_eq!(world.log.only().outcome().bytes_up, body.len() as u64);
 }
 
+/// What is judged as JSON in UTF-8 is sent as that only: a server that goes by the
+/// Content-Type could read a form in it, or other letters.
+#[tokio::test]
+async fn a_body_that_is_judged_as_json_is_json_to_all() {
+    let world = world().await;
+    for (kind, body) in [
+        ("application/json; charset=utf-7", "{\"+AHQAbwBvAGwAcw-\":[{\"type\":\"web_fetch\"}]}"),
+        ("application/x-www-form-urlencoded", "{\"a\":\"&tools[0][type]=web_fetch&b=\"}"),
+        ("text/plain", "{}"),
+    ] {
+        let (status, answer) = post(&world, &format!("Content-Type: {kind}\r\n"), body.as_bytes()).await;
+        assert_eq!(status, 403, "{kind}");
+        assert!(answer.contains("Content-Type: application/json"), "{answer}");
+    }
+    let (status, _) = post(&world, "Content-Type: application/json\r\nContent-Type: text/plain\r\n", b"{}").await;
+    assert_eq!(status, 403, "two types");
+    assert_eq!(post(&world, "", b"{}").await.0, 200);
+    assert_eq!(world.log.codes(), [vec![Some(Code::BodyUnreadable); 4], vec![None]].concat());
+    world.upstream("cdn.allowed.test").only();
+}
+
 /// In chunks it is the same body; how it was cut is not kept.
 #[tokio::test]
 async fn a_body_in_chunks_is_judged_whole() {

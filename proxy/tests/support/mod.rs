@@ -378,6 +378,7 @@ fn keyring(first: &str, values: &BTreeMap<&str, String>, guards: bool) -> Keyrin
     }
     let guard = |one: &Credential, host: &Authority| Guarded {
         authority: host.clone(),
+        credential: one.name.clone(),
         places: one.places.clone(),
         harmless: vec![header("x-own-trace")],
     };

@@ -158,6 +158,10 @@ impl Secrets for Safe {
         Ok(SecretString::from(secret.clone()))
     }
 
+    fn held(&self, credential: &str) -> Vec<SecretString> {
+        self.secrets.get(credential).map(|secret| SecretString::from(secret.clone())).into_iter().collect()
+    }
+
     fn watchlist(&self) -> Arc<Watchlist> {
         self.watchlist.load_full()
     }

@@ -64,7 +64,11 @@ fn row(rule: &RuleSummary) -> Vec<String> {
 /// The requests of a rule, and what else it says about them.
 pub(super) fn what(rule: &RuleSummary) -> String {
     let mut words = if rule.tls.is_some() { "any, unopened".to_owned() } else { rule.requests.join(", ") };
-    words.extend(rule.query.iter().map(|query| format!(", with ?{query}")));
+    words += &match rule.query.as_deref() {
+        None => String::new(),
+        Some("") => ", without a query".to_owned(),
+        Some(query) => format!(", with ?{query}"),
+    };
     if rule.websocket {
         words += ", WebSocket";
     }

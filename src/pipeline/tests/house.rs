@@ -191,6 +191,10 @@ impl Secrets for Guarded {
         Ok(SecretString::from(SECRET))
     }
 
+    fn held(&self, _: &str) -> Vec<SecretString> {
+        vec![SecretString::from(SECRET)]
+    }
+
     fn watchlist(&self) -> Arc<Watchlist> {
         let what = WatchedKind::Secret { credential: "bank".into() };
         Arc::new(Watchlist::build([Watched::new(what, &SecretString::from(SECRET))]).unwrap())
