@@ -32,6 +32,10 @@ use crate::streams::Streams;
 use crate::tls::H2;
 use crate::tunnel;
 
+/// How much of a body may wait in memory, of one stream and of one connection of HTTP/2.
+pub(crate) const STREAM_WINDOW: u32 = 256 << 10;
+pub(crate) const CONNECTION_WINDOW: u32 = 1 << 20;
+
 /// What one sandbox can make us spend.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -316,8 +320,8 @@ fn h2(connection: &Connection, streams: Streams) -> http2::Builder<Streams> {
         .max_local_error_reset_streams(limits.streams as usize)
         .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
         // What may wait here for upstreams that do not read, on each of the connections.
-        .initial_stream_window_size(256 << 10)
-        .initial_connection_window_size(1 << 20)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(64 << 10)
         .keep_alive_interval(limits.head_time)
         .keep_alive_timeout(limits.handshake_time);

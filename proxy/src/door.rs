@@ -19,7 +19,7 @@ use crate::credentials::Keyring;
 use crate::inflight::InFlight;
 use crate::ports::{Budget, Internal, Resolver, Secrets};
 use crate::refresh::Refreshes;
-use crate::tls::{CaError, SandboxCa};
+use crate::tls::{self, CaError, DoorTls, SandboxCa};
 use crate::upstream::Pool;
 
 /// How often what is under way is held against the policy in force.
@@ -55,6 +55,7 @@ pub struct Door {
     pub(crate) identity: Identity,
     pub(crate) policy: Arc<ArcSwap<Policy>>,
     pub(crate) ca: SandboxCa,
+    pub(crate) tls: DoorTls,
     pub(crate) keyring: Keyring,
     pub(crate) pool: Pool,
     pub(crate) in_flight: InFlight,
@@ -78,6 +79,7 @@ impl Door {
     ) -> Result<Arc<Self>, CaError> {
         let limits = gateway.limits;
         Ok(Arc::new(Door {
+            tls: tls::of_one_door(&gateway.tls),
             gateway,
             identity,
             policy,

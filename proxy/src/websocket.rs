@@ -96,7 +96,7 @@ async fn handshake(
     target: PathAndQuery,
 ) -> Result<(Response<Incoming>, Arc<AbortOnDrop>), Refusal> {
     let facts = audited.permit().facts();
-    let (stream, address) = upstream::open_websocket(&door.gateway, audited.permit()).await?;
+    let (stream, address) = upstream::open_websocket(door, audited.permit()).await?;
     upstream::still_allowed(door, audited.permit(), address.get())?;
     audited.tally().note(|outcome| outcome.address = Some(address.get()));
     headers.remove(EXTENSIONS);

@@ -242,6 +242,21 @@ async fn a_window_that_the_upstream_never_opens_ends_the_request() {
     }
 }
 
+/// An answer that nobody reads waits at its upstream, and little of it in memory.
+#[tokio::test]
+async fn little_of_an_answer_that_nobody_reads_is_held() {
+    let world = with(Limits { idle_body_time: SHORT, ..Limits::default() }).await;
+    let upstream = Http2Upstream::instead_of(&world, "cdn.allowed.test").await;
+    upstream.answers(Reply { body: vec![vec![b'.'; 16 << 20].into()], ..Reply::default() });
+    let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+    client.send(get("cdn.allowed.test", "/big")).await;
+    until("the request was allowed", || world.log.rows().len() == 1).await;
+    world.settled().await;
+    // The windows' worth, and what the sockets of client and door take.
+    assert!((1..1 << 20).contains(&upstream.sent()), "{}", upstream.sent());
+    drop(client);
+}
+
 /// A client that went away while it waited takes its request along.
 #[tokio::test]
 async fn a_client_that_went_away_holds_no_place() {

@@ -1,6 +1,14 @@
 //! Upstream connections: kept, never shared, checked before each use.
 
-use crate::support::{World, get};
+use std::sync::{Arc, Mutex};
+
+use proxy::ports::Resolved;
+use rustls::HandshakeKind;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use crate::support::{World, certificates, get};
 
 async fn send(world: &World, requests: &[&str]) {
     let mut client = world.family.tunnel("api.bound.test:443").await;
@@ -46,6 +54,37 @@ async fn doors_share_no_connection() {
         world.settled().await;
     }
     assert_eq!(world.upstream("cdn.allowed.test").connections(), 2);
+}
+
+/// Nor a session of TLS, by which the host would know that two groups are one.
+#[tokio::test]
+async fn doors_share_no_session() {
+    let world = World::new().await;
+    let listener = TcpListener::bind("127.0.0.12:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    world.names.set("cdn.allowed.test", vec![vec![Resolved { ip: address.ip(), port: Some(address.port()) }]]);
+    let shaken = Arc::new(Mutex::new(Vec::new()));
+    let (acceptor, kinds) = (TlsAcceptor::from(certificates::server(b"http/1.1")), shaken.clone());
+    let server = async move {
+        loop {
+            let mut stream = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
+            kinds.lock().unwrap().extend(stream.get_ref().1.handshake_kind());
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok").await;
+            let _ = stream.shutdown().await;
+        }
+    };
+    let clients = async {
+        for door in [&world.family, &world.family, &world.work] {
+            assert_eq!(door.get("cdn.allowed.test", "/").await.status, 200);
+            world.settled().await;
+        }
+    };
+    tokio::select! {
+        () = server => {}
+        () = clients => {}
+    }
+    assert_eq!(*shaken.lock().unwrap(), [HandshakeKind::Full, HandshakeKind::Resumed, HandshakeKind::Full]);
 }
 
 /// A server may tie an identity to a connection: one that carried a credential
