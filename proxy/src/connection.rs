@@ -70,6 +70,8 @@ pub struct Limits {
     pub leaf_pace: Duration,
     /// Idle upstream connections kept for one authority.
     pub idle_upstreams: usize,
+    /// The same for all of them together.
+    pub idle_upstreams_in_all: usize,
     /// How long one is kept: shorter than servers keep theirs.
     pub idle_time: Duration,
 }
@@ -92,7 +94,22 @@ impl Default for Limits {
             leaves: 512,
             leaf_pace: Duration::from_millis(20),
             idle_upstreams: 64,
+            idle_upstreams_in_all: 256,
             idle_time: Duration::from_secs(20),
+        }
+    }
+}
+
+impl Limits {
+    /// The usual, in so far as a door that may have so many file descriptors can keep it: a
+    /// client's connection takes one, a request another, an idle upstream a third.
+    pub fn within(descriptors: usize) -> Self {
+        let (usual, part) = (Limits::default(), descriptors / 5);
+        Limits {
+            connections: usual.connections.min(2 * part),
+            requests: usual.requests.min(2 * part),
+            idle_upstreams_in_all: usual.idle_upstreams_in_all.min(part),
+            ..usual
         }
     }
 }

@@ -143,7 +143,10 @@ impl Door {
                         drop(slot);
                     });
                 }
-                _ = review.tick() => self.in_flight.review(&self.policy.load(), (self.gateway.today)()),
+                _ = review.tick() => {
+                    self.in_flight.review(&self.policy.load(), (self.gateway.today)());
+                    self.pool.review();
+                }
             }
         }
     }
