@@ -43,8 +43,10 @@ pub struct Limits {
     pub connections: usize,
     /// Requests under way through one door; more are refused.
     pub requests: usize,
-    /// Bodies held whole at a time; more wait.
+    /// Bodies held whole at a time, and as many that are unpacked; more wait.
     pub whole_bodies: usize,
+    /// WebSockets open at a time; more are refused.
+    pub websockets: usize,
     /// Bytes of request line and headers.
     pub head_bytes: usize,
     /// Header fields.
@@ -82,6 +84,7 @@ impl Default for Limits {
             connections: 512,
             requests: 512,
             whole_bodies: 4,
+            websockets: 64,
             head_bytes: 64 << 10,
             headers: 100,
             streams: 100,

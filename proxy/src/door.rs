@@ -66,6 +66,9 @@ pub struct Door {
     requests: Arc<Semaphore>,
     /// Bodies that are held in memory because a rule looks into them.
     pub(crate) whole_bodies: Arc<Semaphore>,
+    /// Bodies and messages that are unpacked to look into them, and messages that are long.
+    pub(crate) unpacked: Arc<Semaphore>,
+    pub(crate) websockets: Arc<Semaphore>,
 }
 
 impl Door {
@@ -91,6 +94,8 @@ impl Door {
             slots: Arc::new(Semaphore::new(limits.connections)),
             requests: Arc::new(Semaphore::new(limits.requests)),
             whole_bodies: Arc::new(Semaphore::new(limits.whole_bodies)),
+            unpacked: Arc::new(Semaphore::new(limits.whole_bodies)),
+            websockets: Arc::new(Semaphore::new(limits.websockets)),
         }))
     }
 

@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::audit::{Outcome, Seq};
 use crate::door::Door;
+use crate::room::Room;
 use crate::streams::Leash;
 use crate::upstream::AbortOnDrop;
 
@@ -156,6 +157,11 @@ impl Tally {
 
     pub(crate) fn is_sent(&self) -> bool {
         self.sent.load(Ordering::Acquire)
+    }
+
+    /// Room for a body that has to be unpacked.
+    pub(crate) fn room_to_unpack(&self) -> Room {
+        Room::new(&self.door.unpacked)
     }
 
     /// How long the client may owe the next piece of a body.
