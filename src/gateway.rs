@@ -13,7 +13,7 @@ use notify::RecommendedWatcher;
 use policies::{GroupName, Policy, SandboxId};
 use proxy::audit::Identity;
 use proxy::ports::Secrets;
-use proxy::{CaError, Door, Limits};
+use proxy::{CaError, Door};
 use rand::RngExt;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -28,6 +28,7 @@ use crate::resolver::Names;
 use crate::store::ledger::AuditLog;
 use crate::vault::Vault;
 
+pub mod descriptors;
 pub mod policy_files;
 
 use policy_files::PolicyFiles;
@@ -97,7 +98,7 @@ impl Gateway {
             internal: Arc::new(Operations::new(ledger, vault.clone(), chats)),
             today: budget::today,
             tls: proxy::upstream_tls(&extra_roots(&config.upstream.extra_ca)?)?,
-            limits: Limits::default(),
+            limits: descriptors::limits(descriptors::raise(), config.queue.sandboxes),
             connections: AtomicU64::new(0),
             refreshes: proxy::Refreshes::default(),
         };

@@ -43,6 +43,18 @@ fn a_wrong_policy_at_the_first_start_allows_nothing() {
     assert_eq!(news.connections(), 0);
 }
 
+/// The limit that shells begin with is for programs that cannot count further: one sandbox
+/// would reach it with its connections alone, and close every other door.
+#[test]
+fn a_low_limit_on_descriptors_is_raised() {
+    let home = Home::new().group("family").policy("family", "");
+    let door = Door::open_after(&home, "family", "ulimit -S -n 100");
+    let tunnels: Vec<_> = (0..200).map(|_| door.tunnel("news.example")).collect();
+    assert_eq!(door.get("news.example", "/", "").status, 403, "and one more");
+    drop(tunnels);
+    door.shut().ok();
+}
+
 #[test]
 fn an_unknown_key_in_the_configuration_is_named() {
     let home = Home::without_engine().config("[queue]\nsandboxs = 2");

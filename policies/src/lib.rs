@@ -63,6 +63,7 @@ mod schema;
 mod test_run;
 mod wildcard;
 
+pub use address::special;
 pub use body::{BodyConditions, fold_key};
 pub use compile::{Compiled, Source};
 pub use date::Date;

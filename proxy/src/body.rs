@@ -17,6 +17,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Sleep, sleep};
 
 use crate::packed::{Unpacker, Unreadable};
+use crate::room::{Room, SMALL, aside};
 use crate::scan::{LeakFilter, Scrubber, Stop};
 use crate::tally::{Tally, Way};
 use crate::upstream::Lease;
@@ -42,9 +43,11 @@ pub(crate) enum Came {
     Streaming(Incoming),
     /// Is there as a whole: a rule looks into it, or the gateway wrote it.
     Whole {
-        body: Option<Bytes>,
+        body: Bytes,
         /// The leak check is done, and a secret may stand in its place.
         checked: bool,
+        /// Whether a piece was given out, and the next one waits for its turn.
+        rests: bool,
         _slot: Option<OwnedSemaphorePermit>,
     },
 }
@@ -58,6 +61,9 @@ pub(crate) struct Outgoing {
     cut: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// Runs while the client owes the next piece.
     owed: Option<Pin<Box<Sleep>>>,
+    room: Room,
+    /// A piece that waits until there is room to unpack it.
+    waiting: Option<Bytes>,
     trailing: bool,
 }
 
@@ -65,6 +71,8 @@ pub(crate) struct Outgoing {
 pub(crate) struct Returned {
     incoming: Incoming,
     unpacker: Option<Unpacker>,
+    /// Where unpacking it takes much memory.
+    room: Option<Room>,
     scrubber: Option<Scrubber>,
     trailers: Option<HeaderMap>,
     tally: Arc<Tally>,
@@ -87,24 +95,38 @@ impl Came {
         }
     }
 
+    /// One that is there.
+    pub(crate) fn held(body: Bytes, checked: bool, slot: Option<OwnedSemaphorePermit>) -> Self {
+        Came::Whole { body, checked, rests: false, _slot: slot }
+    }
+
     fn is_end_stream(&self) -> bool {
         match self {
             Came::Streaming(incoming) => incoming.is_end_stream(),
-            Came::Whole { body, .. } => body.as_ref().is_none_or(Bytes::is_empty),
+            Came::Whole { body, .. } => body.is_empty(),
         }
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         match self {
             Came::Streaming(incoming) => Pin::new(incoming).poll_frame(cx),
-            Came::Whole { body, .. } => Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
+            Came::Whole { body, .. } if body.is_empty() => Poll::Ready(None),
+            // Piece by piece, for each is checked: others have their turn in between.
+            Came::Whole { body, rests, .. } => {
+                *rests = !*rests;
+                if !*rests {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Poll::Ready(Some(Ok(Frame::data(body.split_to(body.len().min(SMALL))))))
+            }
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Came::Streaming(incoming) => incoming.size_hint(),
-            Came::Whole { body, .. } => SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64)),
+            Came::Whole { body, .. } => SizeHint::with_exact(body.len() as u64),
         }
     }
 }
@@ -122,8 +144,8 @@ impl Outgoing {
         } else {
             tally.expect_body();
         }
-        let cut = Box::pin(tally.until_cut());
-        Outgoing { came, filter, refuse, tally, cut, owed: None, trailing: false }
+        let (cut, room) = (Box::pin(tally.until_cut()), tally.room_to_unpack());
+        Outgoing { came, filter, refuse, tally, cut, owed: None, room, waiting: None, trailing: false }
     }
 
     fn checked(&mut self, checked: Result<Option<Bytes>, Stop>) -> Result<Option<Bytes>, Cut> {
@@ -146,7 +168,8 @@ impl Outgoing {
             self.tally.mark_sent();
             return Ok(None);
         };
-        let rest = filter.finish();
+        let rest = if filter.unpacks(&[]) { aside(|| filter.finish()) } else { filter.finish() };
+        self.room.leave();
         let noted: Vec<String> = filter.noted().iter().map(ToString::to_string).collect();
         if !noted.is_empty() {
             self.tally.note(|outcome| outcome.findings = noted);
@@ -182,6 +205,7 @@ impl Outgoing {
     fn pass(&mut self, data: Bytes) -> Result<Option<Bytes>, Cut> {
         let last = self.came.is_end_stream();
         let pushed = match &mut self.filter {
+            Some(filter) if filter.unpacks(&data) => aside(|| filter.push(data)),
             Some(filter) => filter.push(data),
             None => Ok(Some(data)),
         };
@@ -212,15 +236,17 @@ impl HttpBody for Outgoing {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.trailing || (self.came.is_end_stream() && self.filter.as_ref().is_none_or(|filter| filter.held() == 0))
+        let nothing_is_held = self.waiting.is_none() && self.filter.as_ref().is_none_or(|filter| filter.held() == 0);
+        self.trailing || (self.came.is_end_stream() && nothing_is_held)
     }
 
     fn size_hint(&self) -> SizeHint {
         // What is held back still counts, so that an exact length stays exact.
         let held = self.filter.as_ref().map_or(0, |filter| filter.held() as u64);
+        let waits = self.waiting.as_ref().map_or(0, |data| data.len() as u64);
         let came = self.came.size_hint();
         match came.exact() {
-            Some(exact) => SizeHint::with_exact(exact + held),
+            Some(exact) => SizeHint::with_exact(exact + held + waits),
             None => came,
         }
     }
@@ -235,6 +261,27 @@ impl Outgoing {
             if self.cut.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Some(Err(Cut(Code::Revoked))));
             }
+            let data = match self.waiting.take() {
+                Some(data) => data,
+                None => match ready!(self.poll_data(cx)) {
+                    Some(data) => data?,
+                    None => return Poll::Ready(self.end().transpose().map(|bytes| bytes.map(Frame::data))),
+                },
+            };
+            if self.unpacks(&data) && self.room.poll_enter(cx).is_pending() {
+                self.waiting = Some(data);
+                return Poll::Pending;
+            }
+            match self.pass(data) {
+                Ok(Some(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Ok(None) => {}
+                Err(cut) => return Poll::Ready(Some(Err(cut))),
+            }
+        }
+    }
+
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+        loop {
             let Poll::Ready(came) = self.came.poll_frame(cx) else {
                 return match self.owes_for_too_long(cx) {
                     true => Poll::Ready(Some(Err(self.give_up()))),
@@ -242,22 +289,24 @@ impl Outgoing {
                 };
             };
             self.owed = None;
-            let frame = match came {
-                None => return Poll::Ready(self.end().transpose().map(|bytes| bytes.map(Frame::data))),
-                Some(Ok(frame)) => frame,
+            match came {
+                None => return Poll::Ready(None),
+                // Trailers are dropped: nothing judges them, and nobody we know needs them.
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(data)));
+                    }
+                }
                 Some(Err(_)) => {
                     self.tally.refuse(&Refusal::new(Code::Framing, "the request's body broke off"));
                     return Poll::Ready(Some(Err(Cut(Code::Framing))));
                 }
-            };
-            // Trailers are dropped: nothing judges them, and nobody we know needs them.
-            let Ok(data) = frame.into_data() else { continue };
-            match self.pass(data) {
-                Ok(Some(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
-                Ok(None) => {}
-                Err(cut) => return Poll::Ready(Some(Err(cut))),
             }
         }
+    }
+
+    fn unpacks(&self, data: &[u8]) -> bool {
+        self.filter.as_ref().is_some_and(|filter| filter.unpacks(data))
     }
 }
 
@@ -271,7 +320,8 @@ impl Returned {
         lease: Lease,
     ) -> Self {
         let cut = Box::pin(tally.until_cut());
-        Returned { incoming, unpacker, scrubber, trailers: None, tally, cut, lease: Some(lease), ended: false }
+        let room = unpacker.as_ref().filter(|unpacker| unpacker.is_large()).map(|_| tally.room_to_unpack());
+        Returned { incoming, unpacker, room, scrubber, trailers: None, tally, cut, lease: Some(lease), ended: false }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
@@ -283,6 +333,9 @@ impl Returned {
             if self.cut.as_mut().poll(cx).is_ready() {
                 self.lease = None;
                 return Poll::Ready(Some(Err(Cut(Code::Revoked))));
+            }
+            if let Some(room) = &mut self.room {
+                ready!(room.poll_enter(cx));
             }
             let frame = match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
                 None => {

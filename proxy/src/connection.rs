@@ -32,6 +32,10 @@ use crate::streams::Streams;
 use crate::tls::H2;
 use crate::tunnel;
 
+/// How much of a body may wait in memory, of one stream and of one connection of HTTP/2.
+pub(crate) const STREAM_WINDOW: u32 = 256 << 10;
+pub(crate) const CONNECTION_WINDOW: u32 = 1 << 20;
+
 /// What one sandbox can make us spend.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -39,8 +43,10 @@ pub struct Limits {
     pub connections: usize,
     /// Requests under way through one door; more are refused.
     pub requests: usize,
-    /// Bodies held whole at a time; more wait.
+    /// Bodies held whole at a time, and as many that are unpacked; more wait.
     pub whole_bodies: usize,
+    /// WebSockets open at a time; more are refused.
+    pub websockets: usize,
     /// Bytes of request line and headers.
     pub head_bytes: usize,
     /// Header fields.
@@ -66,6 +72,8 @@ pub struct Limits {
     pub leaf_pace: Duration,
     /// Idle upstream connections kept for one authority.
     pub idle_upstreams: usize,
+    /// The same for all of them together.
+    pub idle_upstreams_in_all: usize,
     /// How long one is kept: shorter than servers keep theirs.
     pub idle_time: Duration,
 }
@@ -76,6 +84,7 @@ impl Default for Limits {
             connections: 512,
             requests: 512,
             whole_bodies: 4,
+            websockets: 64,
             head_bytes: 64 << 10,
             headers: 100,
             streams: 100,
@@ -88,7 +97,22 @@ impl Default for Limits {
             leaves: 512,
             leaf_pace: Duration::from_millis(20),
             idle_upstreams: 64,
+            idle_upstreams_in_all: 256,
             idle_time: Duration::from_secs(20),
+        }
+    }
+}
+
+impl Limits {
+    /// The usual, in so far as a door that may have so many file descriptors can keep it: a
+    /// client's connection takes one, a request another, an idle upstream a third.
+    pub fn within(descriptors: usize) -> Self {
+        let (usual, part) = (Limits::default(), descriptors / 5);
+        Limits {
+            connections: usual.connections.min(2 * part),
+            requests: usual.requests.min(2 * part),
+            idle_upstreams_in_all: usual.idle_upstreams_in_all.min(part),
+            ..usual
         }
     }
 }
@@ -316,8 +340,8 @@ fn h2(connection: &Connection, streams: Streams) -> http2::Builder<Streams> {
         .max_local_error_reset_streams(limits.streams as usize)
         .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
         // What may wait here for upstreams that do not read, on each of the connections.
-        .initial_stream_window_size(256 << 10)
-        .initial_connection_window_size(1 << 20)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(64 << 10)
         .keep_alive_interval(limits.head_time)
         .keep_alive_timeout(limits.handshake_time);

@@ -19,7 +19,7 @@ use crate::credentials::Keyring;
 use crate::inflight::InFlight;
 use crate::ports::{Budget, Internal, Resolver, Secrets};
 use crate::refresh::Refreshes;
-use crate::tls::{CaError, SandboxCa};
+use crate::tls::{self, CaError, DoorTls, SandboxCa};
 use crate::upstream::Pool;
 
 /// How often what is under way is held against the policy in force.
@@ -55,6 +55,7 @@ pub struct Door {
     pub(crate) identity: Identity,
     pub(crate) policy: Arc<ArcSwap<Policy>>,
     pub(crate) ca: SandboxCa,
+    pub(crate) tls: DoorTls,
     pub(crate) keyring: Keyring,
     pub(crate) pool: Pool,
     pub(crate) in_flight: InFlight,
@@ -65,6 +66,9 @@ pub struct Door {
     requests: Arc<Semaphore>,
     /// Bodies that are held in memory because a rule looks into them.
     pub(crate) whole_bodies: Arc<Semaphore>,
+    /// Bodies and messages that are unpacked to look into them, and messages that are long.
+    pub(crate) unpacked: Arc<Semaphore>,
+    pub(crate) websockets: Arc<Semaphore>,
 }
 
 impl Door {
@@ -78,6 +82,7 @@ impl Door {
     ) -> Result<Arc<Self>, CaError> {
         let limits = gateway.limits;
         Ok(Arc::new(Door {
+            tls: tls::of_one_door(&gateway.tls),
             gateway,
             identity,
             policy,
@@ -89,6 +94,8 @@ impl Door {
             slots: Arc::new(Semaphore::new(limits.connections)),
             requests: Arc::new(Semaphore::new(limits.requests)),
             whole_bodies: Arc::new(Semaphore::new(limits.whole_bodies)),
+            unpacked: Arc::new(Semaphore::new(limits.whole_bodies)),
+            websockets: Arc::new(Semaphore::new(limits.websockets)),
         }))
     }
 
@@ -141,7 +148,10 @@ impl Door {
                         drop(slot);
                     });
                 }
-                _ = review.tick() => self.in_flight.review(&self.policy.load(), (self.gateway.today)()),
+                _ = review.tick() => {
+                    self.in_flight.review(&self.policy.load(), (self.gateway.today)());
+                    self.pool.review();
+                }
             }
         }
     }

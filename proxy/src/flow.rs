@@ -21,6 +21,7 @@ use crate::credentials::{self, Head, Keyring, Placed};
 use crate::door::Door;
 use crate::packed::Unpacker;
 use crate::record::{Audited, Record};
+use crate::room::{SMALL, aside};
 use crate::scan::{LeakFilter, Scrubber};
 use crate::upstream::{self, Lease, Outbound};
 use crate::{headers, internal, refresh, request, websocket};
@@ -151,13 +152,15 @@ async fn judged_body(
                    send \"Content-Type: application/json\"";
         return Err(Refusal::new(Code::BodyUnreadable, why));
     }
-    if let Some(conditions) = conditions {
-        conditions.check(&body)?;
-    }
     let secrets = &*door.gateway.secrets;
-    let body = door.keyring.place_in_body(&door.identity, permit, placed, body, secrets, &secrets.watchlist())?;
+    let long = body.len() > SMALL;
+    let judge = || {
+        conditions.map_or(Ok(()), |conditions| conditions.check(&body))?;
+        door.keyring.place_in_body(&door.identity, permit, placed, body, secrets, &secrets.watchlist())
+    };
+    let body = if long { aside(judge) } else { judge() }?;
     refuse_lookalikes(door, permit, placed)?;
-    Ok(Came::Whole { body: Some(body.bytes), checked: body.checked, _slot: Some(slot) })
+    Ok(Came::held(body.bytes, body.checked, Some(slot)))
 }
 
 /// The right to hold a body in memory, for as long as it is held.

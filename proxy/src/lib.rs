@@ -33,6 +33,7 @@ mod upstream;
 mod tunnel;
 mod websocket;
 mod inflight;
+mod room;
 mod patience;
 mod presence;
 mod answer;

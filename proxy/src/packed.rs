@@ -139,6 +139,11 @@ impl Unpacker {
         self.layers.iter().any(|layer| matches!(layer, Layer::Zstd(zstd) if zstd.is_behind()))
     }
 
+    /// Whether it takes megabytes however little comes: windows are as wide as a sender says.
+    pub fn is_large(&self) -> bool {
+        self.layers.iter().any(|layer| matches!(layer, Layer::Brotli(_) | Layer::Zstd(_)))
+    }
+
     fn through(&mut self, from: usize, mut bytes: Vec<u8>, last: bool) -> Result<Vec<u8>, Unreadable> {
         let most = LONGEST.min(SLACK + RATIO * self.came);
         for layer in &mut self.layers[from..] {

@@ -190,7 +190,7 @@ async fn ask(door: &Arc<Door>, audited: &Audited, request: TokenRequest) -> Resu
     let target = PathAndQuery::try_from(facts.path.as_str())
         .map_err(|_| Refusal::new(Code::PathAmbiguous, "the token endpoint's path cannot be written"))?;
     let body = Bytes::copy_from_slice(request.body.expose_secret().as_bytes());
-    let body = Came::Whole { body: Some(body), checked: true, _slot: None };
+    let body = Came::held(body, true, None);
     // What it holds is meant to go there, so nothing looks for it.
     let refuse = Arc::new(|_: &_| not_the_surrogate());
     let outgoing = Outgoing::new(body, None, refuse, audited.tally().clone());

@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::audit::{Outcome, Seq};
 use crate::door::Door;
+use crate::room::Room;
 use crate::streams::Leash;
 use crate::upstream::AbortOnDrop;
 
@@ -25,10 +26,11 @@ pub(crate) struct Tally {
     handed: Mutex<[Option<Instant>; 2]>,
     /// The upstream connection it goes over.
     driver: Mutex<Option<Arc<AbortOnDrop>>>,
-    limits: Limits,
     seq: Seq,
     started: Instant,
     up: AtomicU64,
+    /// Of those, what went by while the group had no limits.
+    uncounted: AtomicU64,
     down: AtomicU64,
     sent: AtomicBool,
     expects_body: AtomicBool,
@@ -46,7 +48,6 @@ pub(crate) enum Way {
 impl Tally {
     pub(crate) fn new(door: Arc<Door>, seq: Seq, slot: OwnedSemaphorePermit, leash: Option<Leash>) -> Self {
         Tally {
-            limits: *door.policy.load().limits(),
             door,
             _slot: slot,
             leash,
@@ -55,6 +56,7 @@ impl Tally {
             seq,
             started: Instant::now(),
             up: AtomicU64::new(0),
+            uncounted: AtomicU64::new(0),
             down: AtomicU64::new(0),
             sent: AtomicBool::new(false),
             expects_body: AtomicBool::new(false),
@@ -67,15 +69,23 @@ impl Tally {
         self.seq
     }
 
-    /// Counts bytes before they go up; refused where `[limits]` says so.
+    /// Counts bytes before they go up; refused where the `[limits]` that are in force
+    /// now say so.
     pub(crate) fn add_up(&self, bytes: usize) -> Result<(), Refusal> {
-        let bytes = bytes as u64;
+        let (bytes, limits) = (bytes as u64, *self.door.policy.load().limits());
         let so_far = self.up.load(Ordering::Relaxed) + bytes;
-        if let Some(limit) = self.limits.upload_per_request.filter(|limit| so_far > *limit) {
+        if let Some(limit) = limits.upload_per_request.filter(|limit| so_far > *limit) {
             let why = format!("the request sends more than the {limit} bytes that `upload_per_request` allows");
             return Err(Refusal::new(Code::LimitExceeded, why));
         }
-        self.door.gateway.budget.spend(&self.door.identity.group, &self.limits, bytes)?;
+        if limits == Limits::default() {
+            // Nobody counts it: limits that come back know nothing of what this sent.
+            self.uncounted.store(so_far, Ordering::Relaxed);
+        } else {
+            let bytes = bytes + self.uncounted.load(Ordering::Relaxed);
+            self.door.gateway.budget.spend(&self.door.identity.group, &limits, bytes)?;
+            self.uncounted.store(0, Ordering::Relaxed);
+        }
         self.up.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
     }
@@ -147,6 +157,11 @@ impl Tally {
 
     pub(crate) fn is_sent(&self) -> bool {
         self.sent.load(Ordering::Acquire)
+    }
+
+    /// Room for a body that has to be unpacked.
+    pub(crate) fn room_to_unpack(&self) -> Room {
+        Room::new(&self.door.unpacked)
     }
 
     /// How long the client may owe the next piece of a body.

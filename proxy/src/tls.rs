@@ -13,6 +13,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     SanType,
 };
+use rustls::client::Resumption;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
@@ -21,6 +22,11 @@ const VALIDITY: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// HTTP/2 in ALPN (RFC 9113 §3.1).
 pub(crate) const H2: &[u8] = b"h2";
+
+const HTTP1: &[u8] = b"http/1.1";
+
+/// So many hosts of one door may have sessions to resume.
+const SESSIONS: usize = 64;
 
 /// Clocks inside and outside may differ a little.
 const BACKDATED: Duration = Duration::from_secs(24 * 3600);
@@ -45,6 +51,14 @@ pub(crate) struct SandboxCa {
     leaves: Mutex<Leaves>,
     capacity: usize,
     pace: Duration,
+}
+
+/// The client side of TLS of one door.
+pub(crate) struct DoorTls {
+    /// HTTP/2 or HTTP/1.1, as the host likes.
+    pub(crate) any: Arc<ClientConfig>,
+    /// For what only HTTP/1.1 carries.
+    pub(crate) http1: Arc<ClientConfig>,
 }
 
 /// Bounded: the oldest leaf makes room for the newest.
@@ -159,9 +173,19 @@ pub fn upstream_tls(extra_roots: &[CertificateDer<'static>]) -> Result<Arc<Clien
     Ok(Arc::new(config))
 }
 
+/// The same for one door, with sessions of its own: one that several groups resume
+/// would tell the host that they are one, and tell them, by timing, where others have been.
+pub(crate) fn of_one_door(shared: &ClientConfig) -> DoorTls {
+    let mut any = shared.clone();
+    any.resumption = Resumption::in_memory_sessions(SESSIONS);
+    let mut http1 = any.clone();
+    http1.alpn_protocols = vec![HTTP1.to_vec()];
+    DoorTls { any: Arc::new(any), http1: Arc::new(http1) }
+}
+
 /// What both ends are offered, best first.
 fn alpn() -> Vec<Vec<u8>> {
-    vec![H2.to_vec(), b"http/1.1".to_vec()]
+    vec![H2.to_vec(), HTTP1.to_vec()]
 }
 
 #[cfg(test)]

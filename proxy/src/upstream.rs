@@ -19,6 +19,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::body::Outgoing;
+use crate::connection::{CONNECTION_WINDOW, STREAM_WINDOW};
 use crate::door::{Door, Gateway};
 use crate::patience::Patient;
 use crate::record::Audited;
@@ -32,6 +33,9 @@ pub(crate) use outbound::Outbound;
 
 use pool::Key;
 pub(crate) use pool::{Lease, Pool};
+
+/// How much of one connection waits in memory, whoever does not read.
+const BUFFER: usize = 64 << 10;
 
 /// A connection to an upstream: used by one request at a time where it speaks
 /// HTTP/1.1, shared by its door's requests where it speaks HTTP/2.
@@ -122,7 +126,7 @@ pub(crate) async fn send(
             Err(unanswered) => return Err(unanswered.into_refusal(audited)),
         }
     }
-    let mut upstream = open(&door.gateway, audited.permit()).await?;
+    let mut upstream = open(door, audited.permit()).await?;
     if let Some(shared) = upstream.share() {
         door.pool.put(key.clone(), shared);
     }
@@ -173,13 +177,13 @@ fn broken_off() -> Refusal {
 }
 
 /// Opens a connection to an address that was checked against the permit.
-async fn open(gateway: &Gateway, permit: &Permit) -> Result<Upstream, Refusal> {
+async fn open(door: &Door, permit: &Permit) -> Result<Upstream, Refusal> {
     let check = |address| permit.check_address(address);
-    let (stream, address) = reach(gateway, &permit.facts().authority, check).await?;
+    let (stream, address) = reach(&door.gateway, &permit.facts().authority, check).await?;
     match permit.facts().scheme {
         Scheme::Http => speak_http1(stream, address).await,
         Scheme::Https => {
-            let stream = verify(gateway, &gateway.tls, permit, stream).await?;
+            let stream = verify(&door.gateway, &door.tls.any, permit, stream).await?;
             if stream.get_ref().1.alpn_protocol() == Some(H2) {
                 return speak_http2(stream, address).await;
             }
@@ -189,15 +193,13 @@ async fn open(gateway: &Gateway, permit: &Permit) -> Result<Upstream, Refusal> {
 }
 
 /// Opens a connection of its own for a WebSocket, which only HTTP/1.1 carries here.
-pub(crate) async fn open_websocket(gateway: &Gateway, permit: &Permit) -> Result<(Plain, CheckedAddress), Refusal> {
+pub(crate) async fn open_websocket(door: &Door, permit: &Permit) -> Result<(Plain, CheckedAddress), Refusal> {
     let check = |address| permit.check_address(address);
-    let (stream, address) = reach(gateway, &permit.facts().authority, check).await?;
+    let (stream, address) = reach(&door.gateway, &permit.facts().authority, check).await?;
     if permit.facts().scheme == Scheme::Http {
         return Ok((Box::new(stream), address));
     }
-    let mut tls = (*gateway.tls).clone();
-    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let stream = verify(gateway, &Arc::new(tls), permit, stream).await?;
+    let stream = verify(&door.gateway, &door.tls.http1, permit, stream).await?;
     Ok((Box::new(stream), address))
 }
 
@@ -252,6 +254,8 @@ async fn dial(
     for address in addresses {
         match timeout(gateway.limits.connect_time, TcpStream::connect(address.get())).await {
             Ok(Ok(stream)) => {
+                let local = stream.local_addr().map_err(|_| broken_off())?;
+                not_ourselves(authority, address.get(), local)?;
                 // Without it small writes wait for acknowledgements: 30 ms an event.
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "TCP_NODELAY was refused");
@@ -263,6 +267,21 @@ async fn dial(
         }
     }
     Err(Refusal::new(Code::UpstreamFailed, format!("{authority} cannot be reached: {reason}")))
+}
+
+/// A connection to this machine has one address at both ends. A public one leads to the
+/// same services as loopback, from inside; a private one is here because the rule names it.
+fn not_ourselves(authority: &Authority, peer: SocketAddr, local: SocketAddr) -> Result<(), Refusal> {
+    let ip = peer.ip().to_canonical();
+    if local.ip().to_canonical() != ip || policies::special(ip).is_some() {
+        return Ok(());
+    }
+    let why = format!(
+        "{} resolves to {ip}, an address of the host itself; for a service of the host's own, let the owner give the \
+         name a private address in [upstream.hosts], and name that in `private`",
+        authority.host
+    );
+    Err(Refusal::new(Code::SelfTarget, why))
 }
 
 /// The certificate must be valid for the very host that was judged.
@@ -289,7 +308,8 @@ async fn speak_http1<S>(stream: S, address: CheckedAddress) -> Result<Upstream, 
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let (sender, connection) = http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(|_| broken_off())?;
+    let (sender, connection) =
+        http1::Builder::new().max_buf_size(BUFFER).handshake(TokioIo::new(stream)).await.map_err(|_| broken_off())?;
     Ok(Upstream { sender: Sender::Http1(sender), address, driver: drive(connection) })
 }
 
@@ -300,6 +320,10 @@ where
     let (sender, connection) = http2::Builder::new(Streams::default())
         .timer(TokioTimer::new())
         .max_header_list_size(64 << 10)
+        // As at the door: what may wait here for a client that does not read.
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(BUFFER)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|_| broken_off())?;
@@ -314,4 +338,32 @@ pub(crate) fn drive(connection: impl Future<Output = hyper::Result<()>> + Send +
         }
     });
     Arc::new(AbortOnDrop(driver.abort_handle()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// Attack B02, where the host has a public address: nothing but the connection tells.
+    #[test]
+    fn the_hosts_own_public_address_is_refused() {
+        let dialled = |peer: &str, local: &str| {
+            let authority = Authority::parse("cdn.allowed.test:443", None).unwrap();
+            not_ourselves(&authority, peer.parse().unwrap(), local.parse().unwrap()).map_err(|refusal| refusal.code)
+        };
+        for (peer, local) in [
+            ("8.8.8.8:443", "8.8.8.8:50000"),
+            ("8.8.8.8:443", "[::ffff:8.8.8.8]:50000"),
+            ("[2600::1]:443", "[2600::1]:50000"),
+        ] {
+            assert_eq!(dialled(peer, local), Err(Code::SelfTarget), "{peer}");
+        }
+        assert_eq!(dialled("8.8.8.8:443", "8.8.4.4:50000"), Ok(()));
+        assert_eq!(
+            dialled("192.168.1.20:443", "192.168.1.20:50000"),
+            Ok(()),
+            "the rule names it, or it is not dialled"
+        );
+    }
 }

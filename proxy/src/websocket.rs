@@ -2,7 +2,8 @@
 //! checked and counted going up, scrubbed coming down.
 //!
 //! Messages are read whole and written anew, so that what was checked is what is
-//! sent. Extensions are not negotiated: compressed frames cannot be read.
+//! sent. Extensions are not negotiated: compressed frames cannot be read. What a message
+//! needs while it is not whole stays with its connection, so a door has few of them.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -31,13 +32,21 @@ use crate::credentials::Placed;
 use crate::door::Door;
 use crate::patience::until_both;
 use crate::record::{Audited, Record};
-use crate::scan::{LeakFilter, Scrubber};
+use crate::room::{SMALL, aside};
+use crate::scan::Scrubber;
 use crate::tally::Tally;
 use crate::upstream::AbortOnDrop;
-use crate::{flow, headers, upstream};
+use crate::{headers, upstream};
+
+mod check;
+
+use check::Checks;
 
 /// The longest message, in either direction.
-const LONGEST: usize = 16 << 20;
+const LONGEST: usize = 1 << 20;
+
+/// How much is read at a time, on each of the connections.
+const READ_AT_ONCE: usize = 16 << 10;
 
 const EXTENSIONS: HeaderName = HeaderName::from_static("sec-websocket-extensions");
 
@@ -57,6 +66,8 @@ pub(crate) async fn open(
     if !request.body().is_end_stream() {
         return Err(Refusal::new(Code::Framing, "a WebSocket handshake has no body"));
     }
+    let place = connection.door.websockets.clone().try_acquire_owned();
+    let place = place.map_err(|_| Refusal::new(Code::GroupLimit, "the sandbox has too many WebSockets open"))?;
     let audited = record.allow(permit, &placed).await?;
     let authority = &audited.permit().facts().authority;
     let others = connection.door.keyring.may_come_back(authority, &*connection.door.gateway.secrets);
@@ -83,7 +94,7 @@ pub(crate) async fn open(
     connection.then(Box::pin(async move {
         carry(&door, &audited, client, server, scrubber).await;
         // It hands the upstream's stream over, so it lives until that is done.
-        drop(driver);
+        drop((driver, place));
     }));
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -98,7 +109,7 @@ async fn handshake(
     target: PathAndQuery,
 ) -> Result<(Response<Incoming>, Arc<AbortOnDrop>), Refusal> {
     let facts = audited.permit().facts();
-    let (stream, address) = upstream::open_websocket(&door.gateway, audited.permit()).await?;
+    let (stream, address) = upstream::open_websocket(door, audited.permit()).await?;
     upstream::still_allowed(door, audited.permit(), address.get())?;
     audited.tally().note(|outcome| outcome.address = Some(address.get()));
     headers.remove(EXTENSIONS);
@@ -130,11 +141,12 @@ async fn carry(door: &Arc<Door>, audited: &Audited, client: OnUpgrade, server: O
     let tally = audited.tally();
     let (Ok(client), Ok(server)) = tokio::join!(client, server) else { return tally.refuse(&broken_off()) };
     let config = WebSocketConfig::default().max_message_size(Some(LONGEST)).max_frame_size(Some(LONGEST));
+    let config = config.read_buffer_size(READ_AT_ONCE);
     let client = WebSocketStream::from_raw_socket(TokioIo::new(client), Role::Server, Some(config)).await;
     let server = WebSocketStream::from_raw_socket(TokioIo::new(server), Role::Client, Some(config)).await;
     let ((to_client, from_client), (to_server, from_server)) = (client.split(), server.split());
     let up = pin!(up(door, audited, from_client, to_server));
-    let down = pin!(down(tally, from_server, to_client, scrubber));
+    let down = pin!(down(door, tally, from_server, to_client, scrubber));
     let carried = tokio::select! {
         carried = until_both(up, down, door.gateway.limits.handshake_time) => carried,
         // Why is in the tally already.
@@ -152,14 +164,9 @@ async fn up(
     mut to: impl Sink<Message, Error = Error> + Unpin,
 ) -> Result<(), Refusal> {
     let authority = &audited.permit().facts().authority;
-    // A value that is split over messages is found when the last of them completes it.
-    let mut across = flow::leak_filter(door, audited).map(LeakFilter::as_it_comes);
+    let mut checks = Checks::new(door, audited);
     while let Some(message) = next(&mut from, Code::Framing).await? {
-        let text = message.clone().into_data();
-        let alone = flow::leak_filter(door, audited);
-        let alone = alone.map_or(Ok(None), |mut filter| filter.push(text.clone()).and_then(|_| filter.finish()));
-        let joined = across.as_mut().map_or(Ok(None), |filter| filter.push(text));
-        if let Err(stop) = alone.and(joined) {
+        if let Err(stop) = checks.check(message.clone().into_data()).await {
             return Err(door.keyring.stopped(&door.identity, authority, &stop));
         }
         audited.tally().add_up(message.len())?;
@@ -174,6 +181,7 @@ async fn up(
 }
 
 async fn down(
+    door: &Door,
     tally: &Tally,
     mut from: impl Stream<Item = Result<Message, Error>> + Unpin,
     mut to: impl Sink<Message, Error = Error> + Unpin,
@@ -182,6 +190,10 @@ async fn down(
     while let Some(message) = next(&mut from, Code::UpstreamUnreadable).await? {
         tally.add_down(message.len());
         let message = match &mut scrubber {
+            Some(scrubber) if message.len() > SMALL => {
+                let _room = door.unpacked.acquire().await.ok();
+                aside(|| scrubbed(message, scrubber))?
+            }
             Some(scrubber) => scrubbed(message, scrubber)?,
             None => message,
         };

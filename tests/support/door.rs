@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
@@ -30,10 +31,20 @@ impl Door {
     /// Opens a door for a group and waits until it is there.
     #[track_caller]
     pub fn open(home: &Home, group: &str) -> Self {
+        Door::open_after(home, group, "true")
+    }
+
+    /// The same in a process in which a shell has done something before.
+    #[track_caller]
+    pub fn open_after(home: &Home, group: &str, before: &str) -> Self {
         let (socket, ca, env) = (home.at("t.sock"), home.at("door-ca.pem"), home.at("door.env"));
         let path = |path: &PathBuf| path.to_str().unwrap().to_owned();
         let args = ["door", "--group", group, "--socket", &path(&socket), "--ca", &path(&ca), "--env", &path(&env)];
-        let mut running = home.start(&args);
+        let door = home.command(&args);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{before} && exec \"$0\" \"$@\"")]).arg(door.get_program()).args(door.get_args());
+        shell.env_remove("RUST_LOG").env_remove("DOORWARD_HOME");
+        let mut running = Running::start(shell, "");
         until("the door to open", || {
             assert!(running.is_running(), "the door did not open");
             running.printed().contains("The door is open")

@@ -116,6 +116,18 @@ impl LeakFilter {
         self.held.len() + waiting
     }
 
+    /// Whether these bytes, which come next, are unpacked: it takes memory, and time.
+    pub fn unpacks(&self, chunk: &[u8]) -> bool {
+        match &self.inside {
+            Inside::Packed { .. } => true,
+            Inside::Plain => false,
+            Inside::Unknown(start) => {
+                let first = start.iter().chain(chunk).copied().take(MAGIC).collect::<Vec<_>>();
+                Unpacker::sniffed(&first).is_some()
+            }
+        }
+    }
+
     /// What was tolerated so far, each kind and form once.
     pub fn noted(&self) -> &[Finding] {
         &self.noted

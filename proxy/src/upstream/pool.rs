@@ -54,9 +54,8 @@ impl Pool {
     pub(crate) async fn take(&self, key: &Key, permit: &Permit) -> Option<Upstream> {
         loop {
             let mut idle = self.lock().get_mut(key)?.pop()?;
-            let fresh = idle.since.elapsed() < self.limits.idle_time;
             let allowed = permit.check_address(idle.upstream.address.get()).is_ok();
-            if fresh && allowed && idle.upstream.is_ready().await {
+            if self.is_good(&idle) && allowed && idle.upstream.is_ready().await {
                 if let Some(shared) = idle.upstream.share() {
                     self.put(key.clone(), shared);
                 }
@@ -67,11 +66,33 @@ impl Pool {
 
     pub(super) fn put(&self, key: Key, upstream: Upstream) {
         let mut all = self.lock();
+        if all.values().map(Vec::len).sum::<usize>() >= self.limits.idle_upstreams_in_all {
+            self.prune(&mut all);
+            if all.values().map(Vec::len).sum::<usize>() >= self.limits.idle_upstreams_in_all {
+                return;
+            }
+        }
         let idle = all.entry(key).or_default();
-        idle.retain(|idle| idle.since.elapsed() < self.limits.idle_time && !idle.upstream.is_closed());
+        idle.retain(|idle| self.is_good(idle));
         if idle.len() < self.limits.idle_upstreams {
             idle.push(Idle { upstream, since: Instant::now() });
         }
+    }
+
+    /// Lets go of those that nobody used in time, whoever they lead to.
+    pub(crate) fn review(&self) {
+        self.prune(&mut self.lock());
+    }
+
+    fn prune(&self, all: &mut HashMap<Key, Vec<Idle>>) {
+        all.retain(|_, idle| {
+            idle.retain(|idle| self.is_good(idle));
+            !idle.is_empty()
+        });
+    }
+
+    fn is_good(&self, idle: &Idle) -> bool {
+        idle.since.elapsed() < self.limits.idle_time && !idle.upstream.is_closed()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Vec<Idle>>> {

@@ -114,6 +114,49 @@ async fn messages_count_as_well() {
     assert_eq!(*heard.lock().unwrap(), [Message::text("0123456")]);
 }
 
+const TIGHTER: [&str; 2] = ["upload_per_request = \"10 B\"", "upload_per_day = \"1 kB\""];
+
+/// Limits that are tightened, or come, hold for what is under way: and what it sent
+/// before counts.
+#[tokio::test]
+async fn a_body_under_way_is_held_against_limits_that_come() {
+    for limits in TIGHTER {
+        let world = World::new().await;
+        let upstream = world.upstream("cdn.allowed.test");
+        let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+        client.send(put(100_000)).await;
+        client.send(".".repeat(990)).await;
+        until("the beginning is upstream", || upstream.received().iter().any(|one| one.body_bytes == 990)).await;
+        world.family.replace_policy(&format!("[limits]\n{limits}\n\n{}", Setup::default().family));
+        client.send(".".repeat(20)).await;
+        let answer = client.answer().await.unwrap();
+        assert!(answer.text().contains("limit_exceeded"), "{limits}: {}", answer.text());
+        world.settled().await;
+        assert_eq!((world.log.only().code(), upstream.only().body_bytes), (Some(Code::LimitExceeded), 990), "{limits}");
+    }
+}
+
+/// The same of messages.
+#[tokio::test]
+async fn a_websocket_under_way_is_held_against_limits_that_come() {
+    use futures_util::SinkExt;
+    use tokio_tungstenite::tungstenite::Message;
+
+    use super::websocket::{RULES, echoes, next, open};
+    for limits in TIGHTER {
+        let world = World::with(Setup { family: RULES.to_owned(), ..Setup::default() }).await;
+        let heard = echoes(world.upstream("cdn.allowed.test"));
+        let mut socket = open(&world).await;
+        socket.send(Message::text(".".repeat(990))).await.unwrap();
+        assert!(next(&mut socket).await.is_some());
+        world.family.replace_policy(&format!("[limits]\n{limits}\n{RULES}"));
+        socket.send(Message::text(".".repeat(20))).await.unwrap();
+        assert_eq!(next(&mut socket).await, None);
+        world.settled().await;
+        assert_eq!((world.log.only().code(), heard.lock().unwrap().len()), (Some(Code::LimitExceeded), 1), "{limits}");
+    }
+}
+
 /// The limits of one group are nothing to another.
 #[tokio::test]
 async fn another_group_is_not_limited() {

@@ -171,6 +171,22 @@ async fn a_judged_body_is_checked_for_leaks_too() {
     assert!(world.upstream("cdn.allowed.test").received().iter().all(|request| !request.complete));
 }
 
+/// It goes on piece by piece; nothing of it is lost between two of them, and a value that
+/// stands over a border is found.
+#[tokio::test]
+async fn a_long_body_arrives_whole_and_its_borders_are_checked() {
+    let world = world().await;
+    let with = |value: &str| format!("{{\"x\":\"{}{value}{}\"}}", ".".repeat((64 << 10) - 16), "-".repeat(200_000));
+    let body = with("");
+    assert_eq!(post(&world, "", body.as_bytes()).await.0, 200);
+    assert_eq!(world.upstream("cdn.allowed.test").only().body, body.as_bytes());
+    let (status, _) = post(&world, "", with(world.surrogate()).as_bytes()).await;
+    assert_eq!(status, 403);
+    world.settled().await;
+    assert_eq!(world.log.codes(), [None, Some(Code::SurrogateUnbound)]);
+    assert_eq!(world.upstream("cdn.allowed.test").received().iter().filter(|request| request.complete).count(), 1);
+}
+
 #[tokio::test]
 async fn over_http2_as_well() {
     let world = world().await;

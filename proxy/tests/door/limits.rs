@@ -6,7 +6,8 @@ use policies::Code;
 use proxy::Limits;
 
 use crate::support::http2::{Http2Upstream, Reply};
-use crate::support::{Setup, World, get, until};
+use crate::support::packing::packed;
+use crate::support::{Client, PATIENCE, Setup, World, get, until, until_or_give_up};
 
 async fn with(limits: Limits) -> World {
     World::with(Setup { limits, ..Setup::default() }).await
@@ -240,6 +241,79 @@ async fn a_window_that_the_upstream_never_opens_ends_the_request() {
         assert_eq!(world.log.only().code(), Some(Code::Timeout), "{early}");
         assert!(world.log.only().outcome().bytes_up < 300_000);
     }
+}
+
+/// An answer that nobody reads waits at its upstream, and little of it in memory.
+#[tokio::test]
+async fn little_of_an_answer_that_nobody_reads_is_held() {
+    let world = with(Limits { idle_body_time: SHORT, ..Limits::default() }).await;
+    let upstream = Http2Upstream::instead_of(&world, "cdn.allowed.test").await;
+    upstream.answers(Reply { body: vec![vec![b'.'; 16 << 20].into()], ..Reply::default() });
+    let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+    client.send(get("cdn.allowed.test", "/big")).await;
+    until("the request was allowed", || world.log.rows().len() == 1).await;
+    world.settled().await;
+    // The windows' worth, and what the sockets of client and door take.
+    assert!((1..1 << 20).contains(&upstream.sent()), "{}", upstream.sent());
+    drop(client);
+}
+
+/// To look into what is packed takes memory, however little comes: another one waits until
+/// the first is whole, and then arrives as it was.
+#[tokio::test]
+async fn packed_bodies_wait_for_one_another() {
+    let world = with(Limits { whole_bodies: 1, ..Limits::default() }).await;
+    let upstream = world.upstream("cdn.allowed.test");
+    let put = async |body: &[u8], coding: &str, sent: usize| {
+        let mut client: Client = world.family.tunnel("cdn.allowed.test:443").await;
+        let coding = if coding.is_empty() { String::new() } else { format!("Content-Encoding: {coding}\r\n") };
+        let head =
+            format!("PUT /up HTTP/1.1\r\nHost: cdn.allowed.test\r\n{coding}Content-Length: {}\r\n\r\n", body.len());
+        client.send([head.as_bytes(), &body[..sent]].concat()).await;
+        client
+    };
+    let whole = || upstream.received().iter().filter(|received| received.complete).count();
+    for coding in ["gzip", "br", "zstd", ""] {
+        let body = packed(if coding.is_empty() { "gzip" } else { coding }, &b"nothing to see here; ".repeat(100));
+        let (before, sent) = (whole(), upstream.received().len());
+        let mut first = put(&body, coding, body.len() / 2).await;
+        until("the first is upstream", || upstream.received().len() == sent + 1).await;
+        let mut second = put(&body, coding, body.len()).await;
+        until_or_give_up(|| whole() > before).await;
+        assert_eq!(whole(), before, "{coding}");
+        first.send(&body[body.len() / 2..]).await;
+        for client in [&mut first, &mut second] {
+            assert_eq!(client.answer().await.unwrap().status, 200, "{coding}");
+        }
+        assert_eq!(whole(), before + 2, "{coding}");
+        assert!(upstream.received()[sent..].iter().all(|received| received.body == body), "{coding}");
+    }
+}
+
+/// What takes long is done aside: the only thread that there is serves another sandbox
+/// while a body of this one is being judged.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_body_that_is_judged_holds_up_nobody_else() {
+    let world = World::new().await;
+    let (judging, is_judging) = std::sync::mpsc::channel();
+    let (served, is_served) = std::sync::mpsc::channel();
+    let (in_time, was_in_time) = std::sync::mpsc::channel();
+    let is_served = std::sync::Mutex::new(is_served);
+    *world.safe.meanwhile.lock().unwrap() = Some(Box::new(move || {
+        judging.send(()).unwrap();
+        in_time.send(is_served.lock().unwrap().recv_timeout(PATIENCE).is_ok()).unwrap();
+    }));
+    let key = &world.values["SUR6"];
+    let body = format!("{{\"auth\":{{\"api_key\":\"{key}\"}},\"x\":\"{}\"}}", ".".repeat(100_000));
+    let mut client = world.family.tunnel("json.bound.test:443").await;
+    let head = format!("POST /search HTTP/1.1\r\nHost: json.bound.test\r\nContent-Length: {}\r\n\r\n", body.len());
+    client.send(head + &body).await;
+    until("it is judged", || is_judging.try_recv().is_ok()).await;
+    let another = tokio::time::timeout(PATIENCE, world.work.get("cdn.allowed.test", "/")).await;
+    let _ = served.send(());
+    assert_eq!(another.expect("another sandbox is served meanwhile").status, 200);
+    assert!(was_in_time.recv().unwrap());
+    assert_eq!(client.answer().await.unwrap().status, 200);
 }
 
 /// A client that went away while it waited takes its request along.

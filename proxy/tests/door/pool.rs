@@ -1,6 +1,16 @@
 //! Upstream connections: kept, never shared, checked before each use.
 
-use crate::support::{World, get};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use proxy::Limits;
+use proxy::ports::Resolved;
+use rustls::HandshakeKind;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use crate::support::{PATIENCE, Setup, World, certificates, get};
 
 async fn send(world: &World, requests: &[&str]) {
     let mut client = world.family.tunnel("api.bound.test:443").await;
@@ -48,6 +58,37 @@ async fn doors_share_no_connection() {
     assert_eq!(world.upstream("cdn.allowed.test").connections(), 2);
 }
 
+/// Nor a session of TLS, by which the host would know that two groups are one.
+#[tokio::test]
+async fn doors_share_no_session() {
+    let world = World::new().await;
+    let listener = TcpListener::bind("127.0.0.12:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    world.names.set("cdn.allowed.test", vec![vec![Resolved { ip: address.ip(), port: Some(address.port()) }]]);
+    let shaken = Arc::new(Mutex::new(Vec::new()));
+    let (acceptor, kinds) = (TlsAcceptor::from(certificates::server(b"http/1.1")), shaken.clone());
+    let server = async move {
+        loop {
+            let mut stream = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
+            kinds.lock().unwrap().extend(stream.get_ref().1.handshake_kind());
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok").await;
+            let _ = stream.shutdown().await;
+        }
+    };
+    let clients = async {
+        for door in [&world.family, &world.family, &world.work] {
+            assert_eq!(door.get("cdn.allowed.test", "/").await.status, 200);
+            world.settled().await;
+        }
+    };
+    tokio::select! {
+        () = server => {}
+        () = clients => {}
+    }
+    assert_eq!(*shaken.lock().unwrap(), [HandshakeKind::Full, HandshakeKind::Resumed, HandshakeKind::Full]);
+}
+
 /// A server may tie an identity to a connection: one that carried a credential
 /// serves no request under a rule without it (attack I12).
 #[tokio::test]
@@ -74,6 +115,38 @@ async fn a_pooled_connection_whose_address_is_no_longer_allowed_is_left() {
         .replace_policy("[[allow]]\nhost = \"cdn.allowed.test\"\ndo = [\"* /**\"]\nprivate = [\"127.0.0.14/32\"]\n");
     assert_eq!(world.family.get("cdn.allowed.test", "/2").await.status, 403);
     assert_eq!(world.upstream("cdn.allowed.test").only().request_line(), "GET /1 HTTP/1.1");
+}
+
+/// Descriptors are everybody's: idle connections of one door are bounded all together, and
+/// end when their time is over although nobody asks for their host again.
+#[tokio::test]
+async fn idle_connections_are_bounded_and_end() {
+    let limits = Limits { idle_upstreams_in_all: 1, ..Limits::default() };
+    let world = World::with(Setup { limits, ..Setup::default() }).await;
+    for _ in 0..2 {
+        for host in ["cdn.allowed.test", "ro.allowed.test"] {
+            assert_eq!(world.family.get(host, "/public/x").await.status, 200);
+            world.settled().await;
+        }
+    }
+    let connections = |host| world.upstream(host).connections();
+    assert_eq!((connections("cdn.allowed.test"), connections("ro.allowed.test")), (1, 2));
+
+    let limits = Limits { idle_time: Duration::from_millis(100), ..Limits::default() };
+    let world = World::with(Setup { limits, ..Setup::default() }).await;
+    let listener = TcpListener::bind("127.0.0.12:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    world.names.set("cdn.allowed.test", vec![vec![Resolved { ip: address.ip(), port: Some(address.port()) }]]);
+    let server = async {
+        let stream = listener.accept().await.unwrap().0;
+        let mut stream = TlsAcceptor::from(certificates::server(b"http/1.1")).accept(stream).await.unwrap();
+        assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
+        // The end, with or without a goodbye.
+        assert_eq!(tokio::time::timeout(PATIENCE, stream.read(&mut [0; 16])).await.unwrap().unwrap_or(0), 0);
+    };
+    let (answer, ()) = tokio::join!(world.family.get("cdn.allowed.test", "/"), server);
+    assert_eq!(answer.status, 200);
 }
 
 /// The upstream closes while the connection idles: the next request gets a new one.

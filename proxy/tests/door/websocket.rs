@@ -211,6 +211,47 @@ async fn a_value_split_over_messages_does_not_leave_whole() {
     assert_eq!(*heard.lock().unwrap(), [Message::text("fine"), Message::text(begins)]);
 }
 
+/// Long messages are looked through once, and over their borders as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_at_the_borders_of_long_messages_does_not_leave_whole() {
+    let long = |before: &str, behind: &str| format!("{before}{}{behind}", " - ".repeat(100_000));
+    let world = world().await;
+    let (begins, ends) = world.surrogate().split_at(9);
+    let inside = format!("{} {} ", long("", ""), world.surrogate()) + &long("", "");
+    for messages in [vec![inside], vec![long("", begins), long(ends, "")], vec![begins.to_owned(), long(ends, "")]] {
+        let heard = echoes(world.upstream("cdn.allowed.test"));
+        let mut socket = open(&world).await;
+        let (last, first) = messages.split_last().unwrap();
+        for message in first {
+            socket.send(Message::text(message)).await.unwrap();
+            assert_eq!(next(&mut socket).await, Some(Message::text(message)));
+        }
+        let _ = socket.send(Message::text(last)).await;
+        assert_eq!(next(&mut socket).await, None);
+        assert_eq!(heard.lock().unwrap().len(), first.len());
+    }
+    world.settled().await;
+    assert_eq!(world.log.codes(), [Some(Code::SurrogateUnbound); 3]);
+}
+
+/// Each keeps what its messages need in memory, so one sandbox has few.
+#[tokio::test]
+async fn a_door_has_so_many_at_a_time() {
+    let limits = proxy::Limits { websockets: 1, ..proxy::Limits::default() };
+    let world = World::with(Setup { family: RULES.to_owned(), limits, ..Setup::default() }).await;
+    echoes(world.upstream("cdn.allowed.test"));
+    let mut first = open(&world).await;
+    let mut second = world.family.tunnel("cdn.allowed.test:443").await;
+    second.send(handshake("cdn.allowed.test", "/ws", "")).await;
+    let answer = second.answer().await.unwrap();
+    assert!(answer.status == 429 && answer.text().contains("WebSockets"), "{}", answer.text());
+    first.close(None).await.unwrap();
+    while next(&mut first).await.is_some() {}
+    world.settled().await;
+    assert_eq!(world.log.codes(), [None, Some(Code::GroupLimit)]);
+    open(&world).await;
+}
+
 #[tokio::test]
 async fn a_secret_is_put_on_the_handshake_and_taken_off_what_comes_back() {
     let world = world().await;
@@ -268,7 +309,7 @@ async fn messages_have_a_longest_one() {
     let world = world().await;
     let heard = echoes(world.upstream("cdn.allowed.test"));
     let mut socket = open(&world).await;
-    let sent = socket.send(Message::binary(vec![b'.'; (16 << 20) + 1])).await;
+    let sent = socket.send(Message::binary(vec![b'.'; (1 << 20) + 1])).await;
     assert!(sent.is_ok() || matches!(sent, Err(Error::Io(_))), "{sent:?}");
     assert_eq!(next(&mut socket).await, None);
     world.settled().await;

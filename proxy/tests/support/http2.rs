@@ -45,6 +45,8 @@ struct State {
     connections: AtomicUsize,
     requests: Mutex<Vec<Got>>,
     reply: Mutex<Reply>,
+    /// Bytes of answers that there was room for.
+    sent: AtomicUsize,
 }
 
 /// A request as it arrived.
@@ -85,6 +87,11 @@ impl Http2Upstream {
 
     pub fn connections(&self) -> usize {
         self.state.connections.load(Ordering::SeqCst)
+    }
+
+    /// How much of its answers it could send.
+    pub fn sent(&self) -> usize {
+        self.state.sent.load(Ordering::SeqCst)
     }
 }
 
@@ -142,10 +149,11 @@ async fn answer(state: Arc<State>, index: usize, body: RecvStream, mut respond: 
     *response.headers_mut() = reply.headers;
     let mut stream = respond.send_response(response, false).ok()?;
     if let Some(body) = waiting.take_if(|_| !reply.unread) {
+        let state = state.clone();
         tokio::spawn(async move { keep(&state, index, body).await });
     }
     for piece in reply.body {
-        send(&mut stream, piece).await?;
+        send(&state, &mut stream, piece).await?;
     }
     if reply.stays {
         std::future::poll_fn(|cx| stream.poll_reset(cx)).await.ok()?;
@@ -167,11 +175,13 @@ async fn keep(state: &State, index: usize, mut body: RecvStream) -> Option<()> {
     Some(())
 }
 
-async fn send(stream: &mut SendStream<Bytes>, mut piece: Bytes) -> Option<()> {
+async fn send(state: &State, stream: &mut SendStream<Bytes>, mut piece: Bytes) -> Option<()> {
     while !piece.is_empty() {
         stream.reserve_capacity(piece.len());
         let room = std::future::poll_fn(|cx| stream.poll_capacity(cx)).await?.ok()?;
-        stream.send_data(piece.split_to(room.min(piece.len())), false).ok()?;
+        let room = room.min(piece.len());
+        stream.send_data(piece.split_to(room), false).ok()?;
+        state.sent.fetch_add(room, Ordering::SeqCst);
     }
     Some(())
 }

@@ -139,18 +139,23 @@ impl Resolver for Names {
 pub struct Safe {
     pub secrets: BTreeMap<String, String>,
     pub locked: AtomicBool,
+    /// Called before a secret is given out.
+    pub meanwhile: Mutex<Option<Meanwhile>>,
     watchlist: ArcSwap<Watchlist>,
 }
 
 impl Safe {
     pub fn new(secrets: BTreeMap<String, String>, watched: Vec<Watched>) -> Self {
         let watchlist = Watchlist::build(watched).expect("values long enough");
-        Safe { secrets, locked: AtomicBool::new(false), watchlist: ArcSwap::from_pointee(watchlist) }
+        Safe { secrets, watchlist: ArcSwap::from_pointee(watchlist), ..Safe::default() }
     }
 }
 
 impl Secrets for Safe {
     fn reveal(&self, credential: &str) -> Result<SecretString, SecretUnavailable> {
+        if let Some(then) = &*self.meanwhile.lock().unwrap() {
+            then();
+        }
         if self.locked.load(Ordering::SeqCst) {
             return Err(SecretUnavailable(format!("credential {credential}: the keyring is locked")));
         }

@@ -13,6 +13,7 @@ use super::Check;
 use crate::claude;
 use crate::config::{Agent, Config, GroupSettings};
 use crate::control::client::Client;
+use crate::gateway::descriptors;
 use crate::gateway::policy_files::PolicyFiles;
 use crate::home::Home;
 use crate::sandboxes;
@@ -36,11 +37,22 @@ pub(super) async fn all(home: &Home) -> Vec<Check> {
         }
     }
     let config = config.unwrap_or_default();
+    checks.push(descriptors(&config));
     checks.extend(engine(home, &config).await);
     checks.extend(policies(home));
     checks.extend(agents(home, &config));
     checks.extend(secrets(&config));
     checks
+}
+
+/// Doors share what there is, so with few of them each has fewer connections.
+fn descriptors(config: &Config) -> Check {
+    let available = descriptors::available();
+    if descriptors::are_few(available, config.queue.sandboxes) {
+        let found = format!("{available} at most, so each sandbox has fewer connections than usual");
+        return Check::warning("file descriptors", found, "raise the hard limit: LimitNOFILE= in systemd, ulimit -Hn");
+    }
+    Check::fine("file descriptors", "enough")
 }
 
 /// Writable and closed to others. (That sockets' paths are short enough was checked

@@ -2,6 +2,7 @@
 //! connection of its own, so that no request waits for the disk.
 
 use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,7 +18,7 @@ use crate::store::StoreError;
 /// How long an outcome waits for a decision to be committed with.
 const OUTCOMES_EVERY: Duration = Duration::from_millis(100);
 
-/// How much a power cut may cost.
+/// How much a power cut may cost; and how often alarms have an fsync of their own.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// How often what has had its time is looked for.
@@ -45,6 +46,9 @@ impl Durable {
                 // anything; while it fails, whoever asks is told.
                 shared.count_floods(Some(Instant::now()));
                 let _ = shared.catch_up();
+                if lock(&shared.alarms).waited() {
+                    let _ = shared.sync_now();
+                }
                 if more || retained.elapsed() >= RETAIN_EVERY {
                     more = shared.retain();
                     retained = Instant::now();
@@ -74,13 +78,57 @@ impl Drop for Durable {
     }
 }
 
-/// Fsyncs the write-ahead log: all that is committed is on the disk afterwards.
-pub(super) fn sync(path: &Path) -> Result<(), StoreError> {
-    // Opening `-wal` is safe where opening the database is not: SQLite holds no
-    // locks on it. It is missing while nothing was written since the last close.
-    match File::open(beside(path, "-wal")).and_then(|wal| wal.sync_data()) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(explain(path, &error)),
-        _ => Ok(()),
+/// The write-ahead log, for fsyncs. It stays open: a process that has run out of
+/// descriptors still has its log.
+#[derive(Debug, Default)]
+pub(super) struct Wal(Option<((u64, u64), File)>);
+
+impl Wal {
+    /// All that is committed is on the disk afterwards.
+    pub(super) fn sync(&mut self, path: &Path) -> Result<(), StoreError> {
+        self.opened(&beside(path, "-wal"))
+            .and_then(|file| file.map_or(Ok(()), File::sync_data))
+            .map_err(|error| explain(path, &error))
+    }
+
+    /// Opening `-wal` is safe where opening the database is not: SQLite holds no locks on
+    /// it. It is missing while nothing was written since the last close, and another one
+    /// after that.
+    fn opened(&mut self, path: &Path) -> std::io::Result<Option<&File>> {
+        let found = match std::fs::metadata(path) {
+            Ok(found) => (found.dev(), found.ino()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if self.0.as_ref().is_none_or(|(open, _)| *open != found) {
+            self.0 = Some((found, File::open(path)?));
+        }
+        Ok(self.0.as_ref().map(|(_, file)| file))
+    }
+}
+
+/// Alarms and their fsyncs: the first at once; in a flood, many share one a moment later.
+#[derive(Debug, Default)]
+pub(super) struct Alarms {
+    synced: Option<Instant>,
+    waits: bool,
+}
+
+impl Alarms {
+    /// Whether this one is to be seen to at once. Otherwise the thread does, together with
+    /// all that have come by then.
+    pub(super) fn comes(&mut self, now: Instant) -> bool {
+        let at_once = self.synced.is_none_or(|synced| now >= synced + EVERY);
+        if at_once {
+            self.synced = Some(now);
+        }
+        self.waits |= !at_once;
+        at_once
+    }
+
+    /// Whether any has waited.
+    pub(super) fn waited(&mut self) -> bool {
+        std::mem::take(&mut self.waits)
     }
 }
 

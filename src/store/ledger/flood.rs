@@ -1,14 +1,17 @@
-//! Floods of one and the same denial: after the first of a minute they are counted,
-//! and one record says how many they were. A sandbox that asks for the same thing a
-//! hundred thousand times fills no disk with it, and keeps nobody else waiting
-//! (attack L06).
+//! Floods of denials: after the first of a minute they are counted, and one record says
+//! how many they were. A sandbox that asks for the same thing a hundred thousand times,
+//! or for a hundred thousand things, fills no disk with it, and keeps nobody else
+//! waiting (attack L06).
 //!
-//! Never counted only: an allow, and what differs in group, sandbox, run, reason,
-//! operation, host, port, method or path. Alarms are told one by one to who follows the log.
+//! Never counted only: an allow, and, up to [`OF_ONE_SANDBOX`] in a minute, what differs in
+//! group, sandbox, run, reason, operation, host, port, method or path. What a sandbox is
+//! denied beyond that is the same where its reason is. Alarms are told one by one to who
+//! follows the log.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use policies::SandboxId;
 use proxy::audit::{Allowed, Decision};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -19,12 +22,15 @@ pub(super) const WRITTEN: u64 = 20;
 /// How long is counted before the count is written.
 pub(super) const EVERY: Duration = Duration::from_secs(60);
 
-/// So many kinds are counted at once; what is beyond has records of its own.
-const KINDS_AT_MOST: usize = 2_000;
+/// So many records tell in each minute what exactly a sandbox was denied.
+pub(super) const OF_ONE_SANDBOX: u64 = 200;
 
 /// The denials of the last minute.
 #[derive(Debug, Default)]
-pub(super) struct Floods(HashMap<[u8; 32], Stretch>);
+pub(super) struct Floods {
+    kinds: HashMap<[u8; 32], Stretch>,
+    sandboxes: HashMap<SandboxId, Minute>,
+}
 
 /// Denials of one kind.
 #[derive(Debug)]
@@ -35,38 +41,75 @@ struct Stretch {
     counted: Option<Decision>,
 }
 
+/// How much of a sandbox was written.
+#[derive(Debug)]
+struct Minute {
+    since: Instant,
+    written: u64,
+}
+
 impl Floods {
     /// Whether this one is only counted, and no record is to be written.
     pub(super) fn counts(&mut self, decision: &Decision, now: Instant) -> bool {
         if decision.verdict != Allowed::Deny {
             return false;
         }
-        let kind = kind(decision);
-        if self.0.len() >= KINDS_AT_MOST && !self.0.contains_key(&kind) {
-            return false;
+        let minute = self.sandboxes.entry(decision.identity.sandbox.clone());
+        let minute = minute.or_insert(Minute { since: now, written: 0 });
+        if now >= minute.since + EVERY {
+            *minute = Minute { since: now, written: 0 };
         }
-        let stretch = self.0.entry(kind).or_insert(Stretch { since: now, seen: 0, counted: None });
+        let mut shown = decision.clone();
+        let mut kind = kind_of(&shown);
+        if minute.written >= OF_ONE_SANDBOX && !self.kinds.contains_key(&kind) {
+            shown = reason_alone(shown);
+            kind = kind_of(&shown);
+        }
+        let stretch = self.kinds.entry(kind).or_insert(Stretch { since: now, seen: 0, counted: None });
         stretch.seen += 1;
         if stretch.seen <= WRITTEN {
+            minute.written += 1;
             return false;
         }
-        if stretch.counted.is_none() {
-            stretch.counted = Some(decision.clone());
-        }
+        stretch.counted.get_or_insert(shown);
         true
     }
 
     /// The records for what was counted and has had its minute; all of it with `None`.
     pub(super) fn due(&mut self, now: Option<Instant>) -> Vec<serde_json::Value> {
+        let is_over = |since: Instant| now.is_none_or(|now| now >= since + EVERY);
         let mut due = Vec::new();
-        self.0.retain(|_, stretch| {
-            if now.is_some_and(|now| now < stretch.since + EVERY) {
-                return true;
+        self.kinds.retain(|_, stretch| {
+            let over = is_over(stretch.since);
+            if over {
+                due.extend(stretch.counted.take().and_then(|decision| record(&decision, stretch.seen - WRITTEN)));
             }
-            due.extend(stretch.counted.take().and_then(|decision| record(&decision, stretch.seen - WRITTEN)));
-            false
+            !over
         });
+        self.sandboxes.retain(|_, minute| !is_over(minute.since));
         due
+    }
+}
+
+/// What many that differ have in common: who was denied, and why.
+fn reason_alone(decision: Decision) -> Decision {
+    Decision {
+        operation: None,
+        raw_target: None,
+        sni: None,
+        host_header: None,
+        scheme: None,
+        host: None,
+        port: None,
+        method: None,
+        path: None,
+        query_bytes: None,
+        head_bytes: None,
+        why: Some("more was denied in this minute than is written down one by one".to_owned()),
+        rule: None,
+        lift: Vec::new(),
+        findings: Vec::new(),
+        ..decision
     }
 }
 
@@ -78,7 +121,7 @@ fn record(decision: &Decision, repeated: u64) -> Option<serde_json::Value> {
 }
 
 /// What makes two denials the same, at a fixed size: a path can be long.
-fn kind(decision: &Decision) -> [u8; 32] {
+fn kind_of(decision: &Decision) -> [u8; 32] {
     let identity = &decision.identity;
     let same = (
         (identity, decision.run, decision.code, decision.alarm, decision.operation),

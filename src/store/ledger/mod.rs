@@ -7,13 +7,14 @@
 //!
 //! **Invariants**
 //! - Once `decided` returns, the decision survives `kill -9` (it is in the
-//!   write-ahead log, which the kernel has). A power cut costs a second at most,
-//!   and no alarm.
+//!   write-ahead log, which the kernel has). A power cut costs a second at most, and no
+//!   alarm; in a flood of alarms a tenth of a second of them.
 //! - What cannot be stored is an error: there is no buffer for decisions. Outcomes
 //!   wait in memory, in bounds, for the next decision's commit or a tenth of a second:
 //!   `kill -9` can cost that much of them, which then read as interrupted.
-//! - Of one and the same denial the first twenty of a minute have a record each; more
-//!   are counted, and the count is written when the minute is over. `kill -9` can cost
+//! - Of one and the same denial the first twenty of a minute have a record each, of one
+//!   sandbox's two hundred, and then twenty more for each reason; what is beyond is
+//!   counted, and the count is written when the minute is over. `kill -9` can cost
 //!   that count, never a decision that let something out.
 //! - A log that was removed is not begun anew behind its owner's back.
 
@@ -44,7 +45,7 @@ use tokio::sync::broadcast;
 
 use super::{Millis, RunId, StoreError, now};
 use checkpoint::Key;
-use durable::Durable;
+use durable::{Alarms, Durable, Wal};
 use flood::Floods;
 use together::Together;
 use writer::{Event, Writer};
@@ -99,6 +100,8 @@ struct Shared {
     retention: Retention,
     key: Key,
     floods: Mutex<Floods>,
+    wal: Mutex<Wal>,
+    alarms: Mutex<Alarms>,
     /// Whether something was written that no fsync has covered yet.
     dirty: AtomicBool,
     /// Grows when the file had to be opened anew; others then reopen theirs.
@@ -124,6 +127,8 @@ impl AuditLog {
             retention,
             key: Key::of(path)?,
             floods: Mutex::default(),
+            wal: Mutex::default(),
+            alarms: Mutex::default(),
             dirty: AtomicBool::new(false),
             generation: AtomicU64::new(0),
             unsynced: Mutex::new(None),
@@ -245,7 +250,7 @@ impl Ledger for AuditLog {
         }
         let seq = self.append("decision", None, decision).map_err(down)?;
         if decision.alarm {
-            self.shared.sync_now().map_err(down)?;
+            self.shared.sync_alarm().map_err(down)?;
         }
         self.tell(decision.alarm, || Recorded::Decision(seq, Arc::new(decision.clone())));
         Ok(seq)
@@ -271,7 +276,7 @@ impl Ledger for AuditLog {
         let event = self.event("outcome", Some(seq), outcome).map_err(down)?;
         lock(&self.shared.writer).keep(event);
         if outcome.alarm {
-            self.shared.catch_up().and_then(|()| self.shared.sync_now()).map_err(down)?;
+            self.shared.catch_up().and_then(|()| self.shared.sync_alarm()).map_err(down)?;
         }
         Ok(())
     }
@@ -332,9 +337,14 @@ impl Shared {
         }
     }
 
+    /// Makes an alarm survive a power cut, whatever a sandbox does to have many of them.
+    fn sync_alarm(&self) -> Result<(), StoreError> {
+        if lock(&self.alarms).comes(Instant::now()) { self.sync_now() } else { Ok(()) }
+    }
+
     /// Makes all that is committed survive a power cut.
     fn sync_now(&self) -> Result<(), StoreError> {
-        let synced = durable::sync(&self.path);
+        let synced = lock(&self.wal).sync(&self.path);
         self.sync_failed.store(synced.is_err(), Ordering::Release);
         *lock(&self.unsynced) = synced.as_ref().err().map(ToString::to_string);
         synced

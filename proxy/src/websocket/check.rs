@@ -1,0 +1,61 @@
+//! The leak check of messages that go up: each by itself, for it may be an archive, and
+//! what is written over several.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::door::Door;
+use crate::flow;
+use crate::record::Audited;
+use crate::room::{SMALL, aside};
+use crate::scan::{LeakFilter, Stop};
+
+/// How much at both ends of a message may belong to what stands in its neighbours as well.
+/// What is longer is not looked through a second time.
+const BORDER: usize = 64 << 10;
+
+/// The check of one WebSocket.
+pub(super) struct Checks<'a> {
+    door: &'a Arc<Door>,
+    audited: &'a Audited,
+    /// A value that is split over messages is found when the last of them completes it.
+    across: Option<LeakFilter>,
+}
+
+impl<'a> Checks<'a> {
+    pub(super) fn new(door: &'a Arc<Door>, audited: &'a Audited) -> Self {
+        Checks { door, audited, across: across(door, audited) }
+    }
+
+    pub(super) async fn check(&mut self, text: Bytes) -> Result<(), Stop> {
+        let alone = flow::leak_filter(self.door, self.audited);
+        if text.len() <= SMALL && !alone.as_ref().is_some_and(|filter| filter.unpacks(&text)) {
+            return self.look_into(alone, &text);
+        }
+        // None where the door is shut, and then all of this ends.
+        let _room = self.door.unpacked.acquire().await.ok();
+        aside(|| self.look_into(alone, &text))
+    }
+
+    fn look_into(&mut self, alone: Option<LeakFilter>, text: &Bytes) -> Result<(), Stop> {
+        if let Some(mut alone) = alone {
+            alone.push(text.clone())?;
+            alone.finish()?;
+        }
+        if text.len() <= 2 * BORDER {
+            return self.join(text.clone());
+        }
+        self.join(text.slice(..BORDER))?;
+        self.across = across(self.door, self.audited);
+        self.join(text.slice(text.len() - BORDER..))
+    }
+
+    fn join(&mut self, text: Bytes) -> Result<(), Stop> {
+        self.across.as_mut().map_or(Ok(None), |filter| filter.push(text)).map(drop)
+    }
+}
+
+fn across(door: &Door, audited: &Audited) -> Option<LeakFilter> {
+    flow::leak_filter(door, audited).map(LeakFilter::as_it_comes)
+}
