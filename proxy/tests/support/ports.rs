@@ -95,7 +95,7 @@ pub struct Names {
     /// One list of addresses for each query; the last is repeated.
     table: Mutex<BTreeMap<String, Vec<Vec<Resolved>>>>,
     asked: Mutex<Vec<String>>,
-    meanwhile: Mutex<Option<Meanwhile>>,
+    meanwhile: Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,
 }
 
 impl Names {
@@ -109,7 +109,7 @@ impl Names {
     }
 
     pub fn meanwhile(&self, then: impl Fn() + Send + Sync + 'static) {
-        *self.meanwhile.lock().unwrap() = Some(Box::new(then));
+        *self.meanwhile.lock().unwrap() = Some(Arc::new(then));
     }
 
     fn answer(&self, name: &str) -> Result<Vec<Resolved>, Unresolved> {
@@ -126,7 +126,8 @@ impl Resolver for Names {
     fn resolve<'a>(&'a self, name: &'a HostName) -> Pending<'a, Result<Vec<Resolved>, Unresolved>> {
         Box::pin(async move {
             let answer = self.answer(name.as_str());
-            if let Some(then) = &*self.meanwhile.lock().unwrap() {
+            let then = self.meanwhile.lock().unwrap().clone();
+            if let Some(then) = then {
                 then();
             }
             answer
