@@ -257,6 +257,16 @@ impl Judge<'_> {
             self.check(row.decision.policy.is_some(), || "a record names no policy".to_owned());
             self.check(row.decision.connection > 0, || "a record names no connection".to_owned());
         }
+        self.nothing_to_obey(rows);
+    }
+
+    /// Attacks L01, L02: escaped where it is written, whoever shows it later.
+    fn nothing_to_obey(&mut self, rows: &[Row]) {
+        for value in rows.iter().flat_map(|row| flat(row).into_values()) {
+            let text = value.as_str().unwrap_or_default();
+            let odd = text.chars().find(|c| !matches!(c, ' '..='~' | '…' | '’'));
+            self.check(odd.is_none(), || format!("a record holds {odd:?} as it is: {text:?}"));
+        }
     }
 
     fn records_among(&mut self, rows: &[Row]) {
