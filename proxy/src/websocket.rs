@@ -36,6 +36,10 @@ use crate::tally::Tally;
 use crate::upstream::AbortOnDrop;
 use crate::{flow, headers, upstream};
 
+mod waiting;
+
+use waiting::Waiting;
+
 /// The longest message, in either direction.
 const LONGEST: usize = 16 << 20;
 
@@ -177,6 +181,7 @@ async fn down(
     mut to: impl Sink<Message, Error = Error> + Unpin,
     mut scrubber: Option<Scrubber>,
 ) -> Result<(), Refusal> {
+    let mut waiting = scrubber.as_ref().map(|scrubber| Waiting::new(scrubber.anew()));
     while let Some(message) = next(&mut from, Code::UpstreamUnreadable).await? {
         tally.add_down(message.len());
         let message = match &mut scrubber {
@@ -185,9 +190,16 @@ async fn down(
         };
         // Now, and not at the end: it may be cut.
         tally.note(|outcome| outcome.scrubbed = scrubber.as_ref().map_or(0, Scrubber::count));
-        if !pass_on(&mut to, message).await? {
+        let decided = match &mut waiting {
+            Some(waiting) => waiting.push(message)?,
+            None => vec![message],
+        };
+        if !pass_all_on(&mut to, decided).await? {
             break;
         }
+    }
+    if let Some(mut waiting) = waiting {
+        pass_all_on(&mut to, waiting.finish()?).await?;
     }
     let _ = to.close().await;
     Ok(())
@@ -211,6 +223,18 @@ async fn next(
         }
         Some(Err(_)) | None => Ok(None),
     }
+}
+
+async fn pass_all_on(
+    to: &mut (impl Sink<Message, Error = Error> + Unpin),
+    messages: Vec<Message>,
+) -> Result<bool, Refusal> {
+    for message in messages {
+        if !pass_on(to, message).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Writes a message; `false` where the other side has closed and takes no more.
