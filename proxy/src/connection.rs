@@ -196,7 +196,7 @@ enum Inside {
 fn inside(connection: &Connection, request: &http::Request<Incoming>, record: &mut Record) -> Result<Inside, Refusal> {
     let authority = Target::connect(request)?;
     // A host that has a credential is always opened: unopened, nothing keeps other keys out.
-    let guarded = connection.door.keyring.guards(&authority);
+    let guarded = connection.door.keyring.load().guards(&authority);
     match connection.door.policy.load().decide_tunnel(&authority).filter(|_| !guarded) {
         None => Ok(Inside::Opened(authority)),
         Some(permit) => {

@@ -8,6 +8,7 @@ use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, HeaderName, HeaderValue, IF_RANGE, RANGE};
 use http::uri::PathAndQuery;
 use policies::{Authority, Code, Facts, Path, Permit, Policy, Refusal, RequestPattern, Scheme};
+use secrecy::SecretString;
 
 use crate::audit::Identity;
 use crate::packed::Unreadable;
@@ -19,6 +20,7 @@ mod field;
 mod harmless;
 mod head;
 mod in_body;
+mod minted;
 mod place;
 mod segment;
 mod swap;
@@ -26,6 +28,7 @@ mod swap;
 pub(crate) use authenticates::not_the_surrogate;
 pub use field::Field;
 pub(crate) use head::Head;
+pub use minted::Mint;
 pub use place::{BasicPart, Place};
 pub use segment::Segment;
 
@@ -46,6 +49,10 @@ pub struct Credential {
     pub surrogate: Arc<str>,
     /// Where the secret comes from, if it is an access token.
     pub grant: Option<Grant>,
+    /// Which of its host's answers bring new keys.
+    pub mints: Vec<Mint>,
+    /// The key itself, where its host made it for this sandbox.
+    pub minted: Option<SecretString>,
 }
 
 /// OAuth 2: the gateway fetches access tokens, and answers for their endpoint.
@@ -145,7 +152,11 @@ impl Keyring {
             prepare_for_scrubbing(&mut headers);
         }
         let mut target = swap::target(facts)?;
-        let put_on = found.map(|found| swap::put_on(found, permit, &mut headers, &mut target, secrets)).transpose()?;
+        let put_on = |found: Found<'_>| {
+            let minted = self.minted_with(&found.credential.name);
+            swap::put_on(found, permit, &mut headers, &mut target, secrets, minted)
+        };
+        let put_on = found.map(put_on).transpose()?;
         Ok(Placed { headers, target, head_bytes: text.len() as u64, lookalikes, taken_off, put_on })
     }
 

@@ -71,7 +71,7 @@ pub(crate) async fn open(
         () = audited.tally().until_cut() => return Err(audited.tally().refused().unwrap_or_else(broken_off)),
     };
     let mut back = headers::incoming(answer.headers());
-    if connection.door.keyring.guards(&audited.permit().facts().authority) {
+    if connection.door.keyring.load().guards(&audited.permit().facts().authority) {
         back.remove(SET_COOKIE);
     }
     if let Some(scrubber) = &mut scrubber {
@@ -162,7 +162,7 @@ async fn up(
         let alone = alone.map_or(Ok(None), |mut filter| filter.push(text.clone()).and_then(|_| filter.finish()));
         let joined = across.as_mut().map_or(Ok(None), |filter| filter.push(text));
         if let Err(stop) = alone.and(joined) {
-            return Err(door.keyring.stopped(&door.identity, authority, &stop));
+            return Err(door.keyring.load().stopped(&door.identity, authority, &stop));
         }
         audited.tally().add_up(message.len())?;
         if !pass_on(&mut to, message).await? {

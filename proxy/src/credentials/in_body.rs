@@ -77,7 +77,7 @@ impl Keyring {
         let written = SecretString::from(serde_json::Value::from(secret.expose_secret()).to_string());
         let bytes = Bytes::from([before, written.expose_secret().as_bytes(), behind].concat());
         placed.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
-        placed.put_on = Some(swap::putting_on(credential, place, secret));
+        placed.put_on = Some(swap::putting_on(credential, place, secret, self.minted_with(&credential.name)));
         Ok(Body { bytes, checked: true })
     }
 

@@ -22,6 +22,7 @@ pub(super) fn put_on(
     headers: &mut HeaderMap,
     target: &mut PathAndQuery,
     secrets: &dyn Secrets,
+    minted: Vec<Replacement>,
 ) -> Result<PutOn, Refusal> {
     let Found { credential, place, beside } = found;
     let secret = reveal(credential, secrets)?;
@@ -46,22 +47,28 @@ pub(super) fn put_on(
         Place::Path(segment) => *target = with_segment(permit.facts(), segment, credential, text)?,
     }
     tracing::debug!(credential = %credential.name, host = %permit.facts().authority, "Secret put on");
-    Ok(putting_on(credential, place, secret))
+    Ok(putting_on(credential, place, secret, minted))
 }
 
 /// The real secret, at the moment it is put on.
 pub(super) fn reveal(credential: &Credential, secrets: &dyn Secrets) -> Result<SecretString, Refusal> {
+    if let Some(minted) = &credential.minted {
+        return Ok(minted.clone());
+    }
     secrets.reveal(&credential.name).map_err(|error| unavailable(error.to_string()))
 }
 
-/// What was put on where, and what takes it off again.
-pub(super) fn putting_on(credential: &Credential, place: &Place, secret: SecretString) -> PutOn {
+/// What was put on where, and what takes it off again, with the keys made with it.
+pub(super) fn putting_on(
+    credential: &Credential,
+    place: &Place,
+    secret: SecretString,
+    minted: Vec<Replacement>,
+) -> PutOn {
     let surrogate = SecretString::from(credential.surrogate.to_string());
-    PutOn {
-        credential: credential.name.clone(),
-        place: place.clone(),
-        scrubber: Scrubber::new(&[Replacement { secret, surrogate }]),
-    }
+    let mut replacements = vec![Replacement { secret, surrogate }];
+    replacements.extend(minted);
+    PutOn { credential: credential.name.clone(), place: place.clone(), scrubber: Scrubber::new(&replacements) }
 }
 
 /// What was judged, as it is written in a request.

@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use policies::{Code, GroupName, Host, HostName, Limits, Refusal};
-use proxy::audit::{Allowed, Decision, Ledger, LedgerDown, Operation, Outcome, Seq};
+use proxy::audit::{Allowed, Decision, Identity, Ledger, LedgerDown, Operation, Outcome, Seq};
 use proxy::ports::{Budget, Caller, Internal, Pending, Resolved, Resolver, SecretUnavailable, Secrets, Unresolved};
 use proxy::scan::{Watched, Watchlist};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 /// The log, in memory.
 #[derive(Default)]
@@ -140,13 +140,15 @@ impl Resolver for Names {
 pub struct Safe {
     pub secrets: BTreeMap<String, String>,
     pub locked: AtomicBool,
+    /// The keys that hosts will make, each with the surrogate that is given for it.
+    made: BTreeMap<String, String>,
     watchlist: ArcSwap<Watchlist>,
 }
 
 impl Safe {
-    pub fn new(secrets: BTreeMap<String, String>, watched: Vec<Watched>) -> Self {
+    pub fn new(secrets: BTreeMap<String, String>, made: BTreeMap<String, String>, watched: Vec<Watched>) -> Self {
         let watchlist = Watchlist::build(watched).expect("values long enough");
-        Safe { secrets, locked: AtomicBool::new(false), watchlist: ArcSwap::from_pointee(watchlist) }
+        Safe { secrets, made, locked: AtomicBool::new(false), watchlist: ArcSwap::from_pointee(watchlist) }
     }
 }
 
@@ -157,6 +159,11 @@ impl Secrets for Safe {
         }
         let secret = self.secrets.get(credential).ok_or_else(|| SecretUnavailable("not defined".to_owned()))?;
         Ok(SecretString::from(secret.clone()))
+    }
+
+    fn minted(&self, _: &Identity, _: &str, key: &SecretString) -> Result<SecretString, SecretUnavailable> {
+        let made = self.made.get(key.expose_secret()).ok_or_else(|| SecretUnavailable("no such key".to_owned()))?;
+        Ok(SecretString::from(made.clone()))
     }
 
     fn watchlist(&self) -> Arc<Watchlist> {

@@ -308,7 +308,7 @@ impl Judge<'_> {
     fn nothing_leaked(&mut self, client: &[u8], rows: &[Row]) {
         let log: Vec<u8> = rows.iter().flat_map(|row| Value::Object(flat(row)).to_string().into_bytes()).collect();
         let traces = TRACES.lock().unwrap()[self.traces_from..].to_vec();
-        for name in ["REAL1", "REAL2", "REAL3", "REAL4", "REAL5", "REAL6"] {
+        for name in ["REAL1", "REAL2", "REAL3", "REAL4", "REAL5", "REAL6", "NEW1", "NEW2"] {
             for (place, bytes) in [("what the client got", client), ("the log", &log), ("the traces", &traces)] {
                 let form = spelled::find(&self.world.values[name], bytes);
                 self.check(form.is_none(), || format!("{name} stands in {place} ({})", form.unwrap_or_default()));
