@@ -23,7 +23,10 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::config::{self, SecretSource};
 
 mod grants;
+mod minted;
 mod surrogate;
+
+use minted::Minted;
 
 /// How long a value is taken as current before its source is read again.
 const FRESH: Duration = Duration::from_secs(5);
@@ -61,6 +64,7 @@ struct State {
     /// Refresh tokens that could not be stored: nothing goes on before they are.
     unsaved: BTreeMap<Arc<str>, SecretString>,
     rotated_out: Vec<RotatedOut>,
+    minted: Vec<Minted>,
     canaries: Vec<(Arc<str>, SecretString)>,
     /// Whose programs are running.
     asked: BTreeSet<Arc<str>>,
@@ -91,6 +95,12 @@ struct Value {
 }
 
 impl State {
+    fn hand_out(&mut self, credential: &Arc<str>, identity: &Identity, text: &str) {
+        let (credential, identity) = (credential.clone(), identity.clone());
+        let text = SecretString::from(text.to_owned());
+        self.surrogates.push_back(Surrogate { credential, identity, retired: false, text });
+    }
+
     fn forget(&mut self, now: Instant) {
         self.rotated_out.retain(|one| now.saturating_duration_since(one.since) < ROTATED_OUT);
     }
@@ -167,6 +177,8 @@ impl Vault {
                 only: definition.only.clone(),
                 surrogate: text.into(),
                 grant,
+                mints: definition.mints.clone(),
+                minted: None,
             });
         }
         self.watch(&self.lock());
@@ -189,9 +201,7 @@ impl Vault {
     }
 
     fn hand_out(&self, credential: &Arc<str>, identity: &Identity, text: &str) {
-        let (credential, identity) = (credential.clone(), identity.clone());
-        let text = SecretString::from(text.to_owned());
-        self.lock().surrogates.push_back(Surrogate { credential, identity, retired: false, text });
+        self.lock().hand_out(credential, identity, text);
     }
 
     /// A sandbox is gone: its surrogates are worth nothing from now on.
@@ -200,6 +210,7 @@ impl Vault {
         for surrogate in state.surrogates.iter_mut().filter(|one| one.identity == *identity) {
             surrogate.retired = true;
         }
+        state.retire_minted(identity);
         while state.surrogates.iter().filter(|one| one.retired).count() > RETIRED {
             let oldest = state.surrogates.iter().position(|one| one.retired);
             oldest.and_then(|at| state.surrogates.remove(at));
@@ -279,6 +290,7 @@ impl Vault {
             Watched::new(WatchedKind::Secret { credential: name.clone() }, secret)
         };
         let current = state.values.iter().map(|((name, _), value)| secret(name, &value.secret));
+        let minted = state.minted.iter().map(|one| secret(&one.credential, &one.secret));
         let rotated_out = state.rotated_out.iter().map(|one| secret(&one.credential, &one.secret));
         let surrogates = state.surrogates.iter().map(|one| {
             let what = WatchedKind::Surrogate {
@@ -291,7 +303,7 @@ impl Vault {
         });
         let canaries =
             state.canaries.iter().map(|(name, value)| Watched::new(WatchedKind::Canary { name: name.clone() }, value));
-        match Watchlist::build(current.chain(rotated_out).chain(surrogates).chain(canaries)) {
+        match Watchlist::build(current.chain(minted).chain(rotated_out).chain(surrogates).chain(canaries)) {
             Ok(watchlist) => self.watchlist.store(Arc::new(watchlist)),
             // Not reached: what is too short was refused when it was read.
             Err(error) => tracing::error!(%error, "Watchlist could not be rebuilt; the last one stays"),
@@ -325,7 +337,8 @@ impl Secrets for Vault {
         let current =
             state.values.iter().filter(|((name, _), _)| **name == *credential).map(|(_, value)| &value.secret);
         let before = state.rotated_out.iter().filter(|one| *one.credential == *credential).map(|one| &one.secret);
-        current.chain(before).cloned().collect()
+        let minted = state.minted.iter().filter(|one| *one.credential == *credential).map(|one| &one.secret);
+        current.chain(minted).chain(before).cloned().collect()
     }
 
     fn due(&self, credential: &str) -> Result<Option<TokenRequest>, SecretUnavailable> {
@@ -340,6 +353,15 @@ impl Secrets for Vault {
 
     fn not_granted(&self, credential: &str, why: &SecretUnavailable) {
         self.lock().failed.insert(credential.into(), (Instant::now(), why.clone()));
+    }
+
+    fn minted(
+        &self,
+        sandbox: &Identity,
+        credential: &str,
+        key: &SecretString,
+    ) -> Result<SecretString, SecretUnavailable> {
+        self.take_in_minted(sandbox, credential, key)
     }
 
     fn rejected(&self, credential: &str) {

@@ -6,7 +6,7 @@ mod support;
 
 use std::path::Path;
 
-use support::{Daemon, Home, Response, Upstream, docker, random_key, until};
+use support::{Daemon, Door, Home, Response, Upstream, docker, random_key, until};
 
 const POLICY: &str = "\
 [[allow]]
@@ -135,6 +135,54 @@ fn the_surrogate_of_one_sandbox_is_worth_nothing_in_the_next() {
     let audit = stage.home.audit();
     assert_eq!(audit.only("host", "bank.example")["verdict"], "deny");
     assert_eq!(stage.bank.connections(), 0);
+}
+
+#[test]
+fn a_new_key_is_kept_here_and_used_by_its_surrogate() {
+    let (key, made) = (random_key("bank-"), random_key("ghp_"));
+    let answer = made.clone();
+    let bank = Upstream::start(&["bank.example"], move |request| match request.path() {
+        "/keys" => Response::ok(format!("{{\"id\": 7, \"key\": {{\"secret\": \"{answer}\"}}}}")),
+        _ => Response::ok(format!("you showed {}, and have {answer}", request.header("authorization").unwrap_or("-"))),
+    });
+    let news = Upstream::start(&["news.example"], |_| Response::ok("bridge\n"));
+    let mints = "hosts = [\"bank.example\"]\nenv = \"BANK_TOKEN\"\n\
+                 [[credentials.bank.mints]]\ndo = [\"POST /keys\"]\nfields = [\"key.secret\"]\n";
+    let home = Home::new().host("bank.example", &bank).host("news.example", &news).group("family");
+    let policy = POLICY.replace("\"GET /balance\"", "\"GET /balance\", \"POST /keys\"");
+    let home = home.credential("bank", &key, mints).policy("family", &policy);
+    let _daemon = home.up();
+    let door = Door::open(&home, "family");
+    let bearer = |token: &str| format!("Authorization: Bearer {token}\r\n");
+    let own = bearer(&door.variable("BANK_TOKEN"));
+    let asked =
+        format!("POST /keys HTTP/1.1\r\nHost: bank.example\r\n{own}Content-Length: 0\r\nConnection: close\r\n\r\n");
+    let told = door.ask("bank.example", &asked);
+    let json: serde_json::Value = serde_json::from_str(&told.body).unwrap();
+    let surrogate = json["key"]["secret"].as_str().unwrap().to_owned();
+    assert!(surrogate.starts_with("ghp_") && surrogate != made, "{told:?}");
+    // The host gives the same again: so does the door.
+    assert_eq!(door.ask("bank.example", &asked).body, told.body);
+
+    // It goes where the key goes that it was made with, and nowhere else.
+    let used = door.get("bank.example", "/balance", &bearer(&surrogate));
+    assert!(bank.received(&made), "the new key was put on");
+    assert!(used.body.contains(&format!("you showed Bearer {surrogate}, and have {surrogate}")), "{used:?}");
+    let seen = door.get("bank.example", "/balance", &own);
+    assert!(seen.body.contains(&surrogate) && !seen.body.contains(&made), "{seen:?}");
+    assert_eq!(door.get("news.example", "/", &bearer(&surrogate)).status, 403);
+    assert_eq!(door.get("news.example", &format!("/{made}"), "").status, 403);
+    assert_eq!(news.connections(), 0);
+    let audit = home.audit();
+    let codes: Vec<_> = audit.with("host", "news.example").iter().map(|record| record["code"].clone()).collect();
+    assert_eq!(codes, ["surrogate_unbound", "secret_in_request"]);
+    assert!(!format!("{audit:?}").contains(&made));
+
+    // With the sandbox its keys are gone.
+    door.shut();
+    let door = Door::open(&home, "family");
+    assert_eq!(door.get("bank.example", "/balance", &bearer(&surrogate)).status, 403);
+    assert_eq!(home.audit().0.last().unwrap()["code"], "surrogate_retired");
 }
 
 #[test]

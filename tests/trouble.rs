@@ -151,7 +151,7 @@ fn a_full_disk_shuts_the_door_until_there_is_room_again() {
     let news = news();
     let home = Home::new().host("news.example", &news);
     // Unmounted before the home is removed.
-    let _disk = SmallDisk::mount(&home.at("data"));
+    let _disk = Mounted::small(&home.at("data"));
     home.run(&["group", "add", "family"]).ok();
     home.write_policy("family", NEWS);
     let _daemon = home.up();
@@ -173,18 +173,99 @@ fn a_full_disk_shuts_the_door_until_there_is_room_again() {
     home.run(&["audit", "verify"]).ok();
 }
 
-/// A file system of its own, small enough to be filled.
-struct SmallDisk(PathBuf);
+#[test]
+fn a_log_that_another_program_locks_shuts_the_door_until_it_lets_go() {
+    let news = news();
+    let home = Home::new().host("news.example", &news).group("family").policy("family", NEWS);
+    let _daemon = home.up();
+    let door = Door::open(&home, "family");
+    let today = || door.get("news.example", "/today", "");
+    assert_eq!(today().status, 200);
 
-impl SmallDisk {
-    fn mount(at: &Path) -> Self {
+    let other = rusqlite::Connection::open(home.at("data/audit.db")).unwrap();
+    until("the lock", || other.execute_batch("BEGIN IMMEDIATE").is_ok());
+    let before = news.requests().len();
+    let refused = today();
+    assert_eq!(refused.status, 503);
+    assert!(refused.body.contains("audit_unavailable") && refused.body.contains("locked"), "{refused:?}");
+    assert_eq!(news.requests().len(), before, "no record, no request");
+
+    other.execute_batch("ROLLBACK").unwrap();
+    until("the door to be open again", || today().status == 200);
+    home.run(&["audit", "verify"]).ok();
+}
+
+/// As when a disk drops out and comes back read-only: what was open is lost with it,
+/// and opening it again fails.
+#[test]
+fn a_log_that_became_read_only_shuts_the_door_until_it_can_be_written_again() {
+    let news = news();
+    let home = Home::new().host("news.example", &news);
+    let disk = home.at("disk");
+    std::fs::create_dir_all(&disk).unwrap();
+    let _data = Mounted::again(&disk, &home.at("data"), "rw");
+    home.run(&["group", "add", "family"]).ok();
+    home.write_policy("family", NEWS);
+    let _daemon = home.up();
+    let door = Door::open(&home, "family");
+    let today = || door.get("news.example", "/today", "");
+    assert_eq!(today().status, 200);
+
+    let files = ["audit.db", "audit.db-wal", "audit.db-shm"];
+    let read_only = Mounted::again(&disk, &home.at("data"), "ro");
+    std::fs::create_dir(disk.join("out")).unwrap();
+    let gone = |name: &&str| std::fs::rename(disk.join(name), disk.join("out").join(name)).unwrap();
+    files.iter().for_each(gone);
+    until("the door to be shut", || today().body.contains("is gone"));
+    let back = |name: &&str| std::fs::rename(disk.join("out").join(name), disk.join(name)).unwrap();
+    files.iter().rev().for_each(back);
+    let before = news.requests().len();
+    until("the reason to be told", || today().body.contains("audit.db is read-only; make it"));
+    let refused = today();
+    assert_eq!(refused.status, 503);
+    assert!(refused.body.contains("audit_unavailable"), "{refused:?}");
+    assert_eq!(news.requests().len(), before, "no record, no request");
+
+    drop(read_only);
+    until("the door to be open again", || today().status == 200);
+    home.run(&["audit", "verify"]).ok();
+}
+
+#[test]
+fn a_daemon_does_not_start_without_a_log_that_it_can_write() {
+    let home = Home::new();
+    home.up().stop().ok();
+    let read_only = Mounted::again(&home.at("data/audit.db"), &home.at("data/audit.db"), "ro");
+    home.run(&["up"]).code(3).says("audit.db is read-only; make it and its folder writable");
+    drop(read_only);
+    home.up().stop().ok();
+}
+
+/// A file system of its own, or another view of one, for as long as a test needs it.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    /// Small enough to be filled.
+    fn small(at: &Path) -> Self {
         std::fs::create_dir_all(at).unwrap();
         as_root(&["mount", "-t", "tmpfs", "-o", "size=32m,mode=0700", "none", at.to_str().unwrap()]);
-        SmallDisk(at.to_owned())
+        Mounted(at.to_owned())
+    }
+
+    /// What is there, once more in another place; `access` is `ro` or `rw`.
+    fn again(what: &Path, at: &Path, access: &str) -> Self {
+        if what.is_dir() {
+            std::fs::create_dir_all(at).unwrap();
+        }
+        let (what, path) = (what.to_str().unwrap(), at.to_str().unwrap());
+        as_root(&["mount", "--bind", what, path]);
+        let mounted = Mounted(at.to_owned());
+        as_root(&["mount", "-o", &format!("remount,bind,{access}"), path]);
+        mounted
     }
 }
 
-impl Drop for SmallDisk {
+impl Drop for Mounted {
     fn drop(&mut self) {
         // Lazily: a process that is just ending may still hold a file.
         as_root(&["umount", "--lazy", self.0.to_str().unwrap()]);

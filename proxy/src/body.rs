@@ -18,7 +18,7 @@ use tokio::time::{Sleep, sleep};
 
 use crate::packed::{Unpacker, Unreadable};
 use crate::room::{Room, SMALL, aside};
-use crate::scan::{LeakFilter, Scrubber, Stop};
+use crate::scan::{FreshKeys, LeakFilter, Scrubber, Stop};
 use crate::tally::{Tally, Way};
 use crate::upstream::Lease;
 
@@ -74,6 +74,8 @@ pub(crate) struct Returned {
     /// Where unpacking it takes much memory.
     room: Option<Room>,
     scrubber: Option<Scrubber>,
+    /// What its host may have made, on its way to the sandbox.
+    fresh: Option<FreshKeys>,
     trailers: Option<HeaderMap>,
     tally: Arc<Tally>,
     cut: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -172,7 +174,7 @@ impl Outgoing {
         self.room.leave();
         let noted: Vec<String> = filter.noted().iter().map(ToString::to_string).collect();
         if !noted.is_empty() {
-            self.tally.note(|outcome| outcome.findings = noted);
+            self.tally.note(|outcome| outcome.findings.extend(noted));
         }
         let rest = self.checked(rest)?;
         self.tally.mark_sent();
@@ -316,15 +318,35 @@ impl Returned {
         incoming: Incoming,
         unpacker: Option<Unpacker>,
         scrubber: Option<Scrubber>,
+        fresh: Option<FreshKeys>,
         tally: Arc<Tally>,
         lease: Lease,
     ) -> Self {
         let cut = Box::pin(tally.until_cut());
         let room = unpacker.as_ref().filter(|unpacker| unpacker.is_large()).map(|_| tally.room_to_unpack());
-        Returned { incoming, unpacker, room, scrubber, trailers: None, tally, cut, lease: Some(lease), ended: false }
+        Returned {
+            incoming,
+            unpacker,
+            room,
+            scrubber,
+            fresh,
+            trailers: None,
+            tally,
+            cut,
+            lease: Some(lease),
+            ended: false,
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let polled = self.poll_clean(cx);
+        if let (Some(fresh), Poll::Ready(Some(Ok(frame)))) = (&mut self.fresh, &polled) {
+            fresh.push(frame.data_ref().map_or(&[][..], |data| data), false);
+        }
+        polled
+    }
+
+    fn poll_clean(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         loop {
             if self.ended {
                 return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
@@ -413,6 +435,10 @@ impl Returned {
 
 impl Drop for Returned {
     fn drop(&mut self) {
+        if let Some(mut fresh) = self.fresh.take() {
+            fresh.push(&[], true);
+            self.tally.note(|outcome| outcome.findings.extend(fresh.noted()));
+        }
         let whole = self.ended || self.incoming.is_end_stream();
         match self.lease.take() {
             Some(lease) if whole && self.tally.is_sent() => lease.give_back(),

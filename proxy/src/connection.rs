@@ -224,7 +224,7 @@ async fn inside(
 ) -> Result<Inside, Refusal> {
     let authority = Target::connect(request)?;
     // A host that has a credential is always opened: unopened, nothing keeps other keys out.
-    let guarded = connection.door.keyring.guards(&authority);
+    let guarded = connection.door.keyring.load().guards(&authority);
     match connection.door.policy.load().decide_tunnel(&authority).filter(|_| !guarded) {
         None => Ok(Inside::Opened(authority)),
         Some(permit) => {

@@ -8,7 +8,7 @@ use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, HeaderName, HeaderValue, IF_RANGE, RANGE};
 use http::uri::PathAndQuery;
 use policies::{Authority, Code, Facts, Path, Permit, Policy, Refusal, RequestPattern, Scheme};
-use secrecy::ExposeSecret;
+use secrecy::SecretString;
 
 use crate::audit::Identity;
 use crate::headers;
@@ -21,6 +21,7 @@ mod field;
 mod harmless;
 mod head;
 mod in_body;
+mod minted;
 mod place;
 mod segment;
 mod swap;
@@ -28,6 +29,7 @@ mod swap;
 pub(crate) use authenticates::not_the_surrogate;
 pub use field::Field;
 pub(crate) use head::Head;
+pub use minted::Mint;
 pub use place::{BasicPart, Place};
 pub use segment::Segment;
 
@@ -48,6 +50,10 @@ pub struct Credential {
     pub surrogate: Arc<str>,
     /// Where the secret comes from, if it is an access token.
     pub grant: Option<Grant>,
+    /// Which of its host's answers bring new keys.
+    pub mints: Vec<Mint>,
+    /// The key itself, where its host made it for this sandbox.
+    pub minted: Option<SecretString>,
 }
 
 /// OAuth 2: the gateway fetches access tokens, and answers for their endpoint.
@@ -156,15 +162,20 @@ impl Keyring {
     }
 
     /// What may come back from a host besides what was put on this request: the secrets
-    /// of all its credentials, which an earlier request may have left there.
+    /// of all its credentials, which an earlier request may have left there, and the keys
+    /// that were made with them.
     pub(crate) fn may_come_back(&self, authority: &Authority, secrets: &dyn Secrets) -> Vec<Replacement> {
-        let names = self.guarded.get(authority).into_iter().flat_map(|guard| &guard.credentials);
-        let replacements = names.flat_map(|name| {
-            let own = self.credentials.iter().find(|own| own.name == *name);
-            let surrogate = own.map_or(NOT_HELD, |own| &*own.surrogate);
-            secrets.held(name).into_iter().map(|secret| Replacement { secret, surrogate: surrogate.into() })
-        });
-        replacements.collect()
+        let mut all = Vec::new();
+        for name in self.guarded.get(authority).into_iter().flat_map(|guard| &guard.credentials) {
+            let held = || self.credentials.iter().filter(|own| own.name == *name);
+            let made = held().filter_map(|own| Some((own.minted.clone()?, own.surrogate.as_ref())));
+            let surrogate = held().find(|own| own.minted.is_none()).map_or(NOT_HELD, |own| &*own.surrogate);
+            let known = secrets.held(name).into_iter().map(|secret| (secret, surrogate));
+            for (secret, surrogate) in made.chain(known) {
+                Replacement { secret, surrogate: surrogate.into() }.add_to(&mut all);
+            }
+        }
+        all
     }
 
     /// The credential whose token endpoint a request is for.
@@ -303,8 +314,7 @@ impl Placed {
     /// that was put on, and others that may come back.
     pub(crate) fn into_parts(self, mut others: Vec<Replacement>) -> (HeaderMap, PathAndQuery, Option<Scrubber>) {
         if let Some(PutOn { replacement, .. }) = self.put_on {
-            others.retain(|other| other.secret.expose_secret() != replacement.secret.expose_secret());
-            others.insert(0, replacement);
+            replacement.add_to(&mut others);
         }
         (self.headers, self.target, (!others.is_empty()).then(|| Scrubber::new(&others)))
     }

@@ -56,7 +56,8 @@ pub struct Door {
     pub(crate) policy: Arc<ArcSwap<Policy>>,
     pub(crate) ca: SandboxCa,
     pub(crate) tls: DoorTls,
-    pub(crate) keyring: Keyring,
+    /// Grows with the keys that hosts make.
+    pub(crate) keyring: ArcSwap<Keyring>,
     pub(crate) pool: Pool,
     pub(crate) in_flight: InFlight,
     /// The agent's run under way; 0 for none.
@@ -87,7 +88,7 @@ impl Door {
             identity,
             policy,
             ca: SandboxCa::new(limits.leaves, limits.leaf_pace)?,
-            keyring,
+            keyring: ArcSwap::from_pointee(keyring),
             pool: Pool::new(limits),
             in_flight: InFlight::default(),
             run: AtomicU64::new(0),

@@ -22,9 +22,9 @@ use crate::door::Door;
 use crate::packed::Unpacker;
 use crate::record::{Audited, Record};
 use crate::room::{SMALL, aside};
-use crate::scan::{LeakFilter, Scrubber};
+use crate::scan::{FreshKeys, LeakFilter, Scrubber};
 use crate::upstream::{self, Lease, Outbound};
-use crate::{headers, internal, refresh, request, websocket};
+use crate::{headers, internal, minted, refresh, request, websocket};
 
 /// Answers one request, whatever becomes of it.
 pub(crate) async fn handle(connection: &Connection, request: http::Request<Incoming>) -> Response<Body> {
@@ -50,12 +50,13 @@ async fn pass(
     if internal::is_for(connection, &request) {
         return internal::answer(connection, facts, request, record).await;
     }
-    if connection.door.keyring.token_endpoint(&facts).is_some() {
+    if connection.door.keyring.load().token_endpoint(&facts).is_some() {
         return refresh::answer(connection, facts, request, record).await;
     }
     let permit = decide(connection, facts, request.headers())?;
     refresh::ready(connection, &permit, request.headers()).await?;
     let mut placed = place(connection, &permit, &request)?;
+    let minting = connection.door.keyring.load().mints(permit.facts())?;
     admit(connection, &permit, &placed)?;
     if permit.facts().upgrade.is_some() {
         return websocket::open(connection, permit, placed, request, record).await;
@@ -65,7 +66,10 @@ async fn pass(
     let audited = record.allow(permit, &placed).await?;
     let (outbound, taking) = outbound(connection, &audited, placed, body, unpacker);
     let (answer, lease) = upstream::send(&connection.door, &audited, outbound).await?;
-    returned(connection, &audited, answer, taking, lease)
+    match minting.filter(|_| answer.status().is_success()) {
+        Some(minting) => minted::captured(connection, &audited, answer, taking.scrubber, lease, &minting).await,
+        None => returned(connection, &audited, answer, taking, lease),
+    }
 }
 
 /// The verdict: no rule, no permit. A surrogate or secret on its way to a denied
@@ -80,6 +84,7 @@ fn decide(connection: &Connection, facts: Facts, headers: &HeaderMap) -> Result<
             let head = Head::new(&facts, headers);
             Err(door
                 .keyring
+                .load()
                 .leak_in(&door.identity, head, &watchlist)
                 .unwrap_or_else(|| liftable(door, &facts, refusal)))
         }
@@ -88,7 +93,7 @@ fn decide(connection: &Connection, facts: Facts, headers: &HeaderMap) -> Result<
 
 /// What would lift a refusal names no surrogate: it is another one tomorrow.
 fn liftable(door: &Door, facts: &Facts, mut refusal: Refusal) -> Refusal {
-    if let Some(path) = door.keyring.path_to_show(facts) {
+    if let Some(path) = door.keyring.load().path_to_show(facts) {
         for line in &mut refusal.lift {
             *line = line.replace(facts.path.as_str(), path.as_str());
         }
@@ -101,7 +106,7 @@ fn place(connection: &Connection, permit: &Permit, request: &http::Request<Incom
     let door = &connection.door;
     let headers = headers::outgoing(request.headers());
     let secrets = &*door.gateway.secrets;
-    let placed = door.keyring.place(&door.identity, permit, headers, secrets, &secrets.watchlist())?;
+    let placed = door.keyring.load().place(&door.identity, permit, headers, secrets, &secrets.watchlist())?;
     refuse_lookalikes(door, permit, &placed)?;
     Ok(placed)
 }
@@ -110,7 +115,7 @@ fn place(connection: &Connection, permit: &Permit, request: &http::Request<Incom
 fn refuse_lookalikes(door: &Door, permit: &Permit, placed: &Placed) -> Result<(), Refusal> {
     match placed.lookalikes().first() {
         Some(finding) if door.policy.load().blocks_lookalikes() => {
-            Err(door.keyring.misplaced(&door.identity, &permit.facts().authority, finding))
+            Err(door.keyring.load().misplaced(&door.identity, &permit.facts().authority, finding))
         }
         _ => Ok(()),
     }
@@ -143,7 +148,7 @@ async fn judged_body(
     let door = &connection.door;
     let conditions = permit.body_conditions();
     let limit = conditions.map(|conditions| conditions.limit());
-    let Some(limit) = limit.or_else(|| door.keyring.body_limit(&permit.facts().authority)) else {
+    let Some(limit) = limit.or_else(|| door.keyring.load().body_limit(&permit.facts().authority)) else {
         return Ok(Came::Streaming(body));
     };
     let (body, slot) = whole(connection, body, limit).await?;
@@ -156,7 +161,7 @@ async fn judged_body(
     let long = body.len() > SMALL;
     let judge = || {
         conditions.map_or(Ok(()), |conditions| conditions.check(&body))?;
-        door.keyring.place_in_body(&door.identity, permit, placed, body, secrets, &secrets.watchlist())
+        door.keyring.load().place_in_body(&door.identity, permit, placed, body, secrets, &secrets.watchlist())
     };
     let body = if long { aside(judge) } else { judge() }?;
     refuse_lookalikes(door, permit, placed)?;
@@ -190,13 +195,13 @@ fn outbound(
     unpacker: Option<Unpacker>,
 ) -> (Outbound, Taking) {
     let door = connection.door.clone();
-    let others = door.keyring.may_come_back(&audited.permit().facts().authority, &*door.gateway.secrets);
+    let others = door.keyring.load().may_come_back(&audited.permit().facts().authority, &*door.gateway.secrets);
     let put_on = placed.credential().cloned();
     let (headers, target, scrubber) = placed.into_parts(others);
     let unchecked = !matches!(body, Came::Whole { checked: true, .. });
     let filter = leak_filter(&door, audited).filter(|_| unchecked).map(|filter| filter.unpacking(unpacker));
     let authority = audited.permit().facts().authority.clone();
-    let refuse = Arc::new(move |stop: &_| door.keyring.stopped(&door.identity, &authority, stop));
+    let refuse = Arc::new(move |stop: &_| door.keyring.load().stopped(&door.identity, &authority, stop));
     (
         Outbound::new(headers, target, Outgoing::new(body, filter, refuse, audited.tally().clone())),
         Taking { put_on, scrubber },
@@ -233,8 +238,10 @@ fn returned(
     }
     let facts = audited.permit().facts();
     let mut headers = headers::incoming(answer.headers());
-    if connection.door.keyring.guards(&facts.authority) {
+    let mut fresh = None;
+    if connection.door.keyring.load().guards(&facts.authority) {
         headers.remove(SET_COOKIE);
+        fresh = Some(FreshKeys::new(connection.door.gateway.secrets.watchlist()));
     }
     if let (StatusCode::UNAUTHORIZED, Some(name)) = (status, &put_on) {
         connection.door.gateway.secrets.rejected(name);
@@ -249,7 +256,7 @@ fn returned(
         headers = headers::without_names(headers, scrubber);
         headers::scrub(&mut headers, scrubber);
     }
-    let body = Returned::new(answer.into_body(), unpacker, scrubber, audited.tally().clone(), lease);
+    let body = Returned::new(answer.into_body(), unpacker, scrubber, fresh, audited.tally().clone(), lease);
     let mut response = Response::new(Body::Returned(Box::new(body)));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
@@ -258,7 +265,7 @@ fn returned(
 
 /// What undoes the codings of an answer that was asked to have none. What cannot be
 /// read cannot be scrubbed (attack I03). hyper undoes no coding of a transfer but chunks.
-fn readable(headers: &HeaderMap) -> Result<Option<Unpacker>, Refusal> {
+pub(crate) fn readable(headers: &HeaderMap) -> Result<Option<Unpacker>, Refusal> {
     let mut transfer = headers.get_all(TRANSFER_ENCODING).iter();
     let unpacker = Unpacker::declared(headers);
     if unpacker.is_err() || transfer.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {

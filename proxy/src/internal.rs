@@ -60,7 +60,7 @@ fn check(connection: &Connection, facts: &Facts, headers: &HeaderMap) -> Result<
     let refuse = |why: &str| Err(Refusal::new(Code::OperationRefused, why));
     let door = &connection.door;
     let watchlist = door.gateway.secrets.watchlist();
-    if let Some(leak) = door.keyring.leak_in(&door.identity, Head::new(facts, headers), &watchlist) {
+    if let Some(leak) = door.keyring.load().leak_in(&door.identity, Head::new(facts, headers), &watchlist) {
         return Err(leak);
     }
     if headers.contains_key(ORIGIN) {

@@ -28,6 +28,7 @@ mod tally;
 mod headers;
 mod credentials;
 mod refresh;
+mod minted;
 mod body;
 mod upstream;
 mod tunnel;
@@ -46,7 +47,7 @@ pub mod ports;
 pub mod scan;
 
 pub use connection::Limits;
-pub use credentials::{BasicPart, Credential, Field, Grant, Guarded, Keyring, Place, Segment};
+pub use credentials::{BasicPart, Credential, Field, Grant, Guarded, Keyring, Mint, Place, Segment};
 pub use door::{Door, Gateway};
 pub use refresh::Refreshes;
 pub use tls::{CaError, upstream_tls};

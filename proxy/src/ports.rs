@@ -11,6 +11,7 @@ use bytes::Bytes;
 use policies::{GroupName, Host, HostName, Limits, Refusal};
 use secrecy::SecretString;
 
+use crate::audit::Identity;
 use crate::scan::Watchlist;
 
 pub use crate::record::{Caller, Intent};
@@ -60,6 +61,16 @@ pub trait Secrets: Send + Sync {
     }
     /// There was no answer: not asked again at once.
     fn not_granted(&self, _credential: &str, _why: &SecretUnavailable) {}
+    /// Takes in a key that a host made with a credential's help for this sandbox: watched
+    /// for before it is used. Gives what the sandbox is to hold instead.
+    fn minted(
+        &self,
+        _sandbox: &Identity,
+        credential: &str,
+        _key: &SecretString,
+    ) -> Result<SecretString, SecretUnavailable> {
+        Err(SecretUnavailable(format!("credential {credential}: a new key cannot be kept here")))
+    }
     /// A host did not take what `reveal` gave.
     fn rejected(&self, _credential: &str) {}
     /// How long what `reveal` gives is good.

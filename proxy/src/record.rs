@@ -134,7 +134,7 @@ impl Record {
 
     /// Adds the one reading of the request.
     pub(crate) fn read(&mut self, facts: &Facts) {
-        let path = self.door.keyring.path_to_show(facts).unwrap_or_else(|| facts.path.clone());
+        let path = self.door.keyring.load().path_to_show(facts).unwrap_or_else(|| facts.path.clone());
         let decision = &mut self.decision;
         decision.scheme = Some(facts.scheme.as_str());
         decision.host = Some(facts.authority.host.to_string());

@@ -48,7 +48,8 @@ struct Asked {
 
 /// Sees to it that the credential which a request will have put on can be.
 pub(crate) async fn ready(connection: &Connection, permit: &Permit, headers: &HeaderMap) -> Result<(), Refusal> {
-    match connection.door.keyring.needs_token(permit, headers) {
+    let keyring = connection.door.keyring.load_full();
+    match keyring.needs_token(permit, headers) {
         Some(credential) => fetched(connection, credential).await,
         None => Ok(()),
     }
@@ -63,12 +64,13 @@ pub(crate) async fn answer(
     record: &mut Record,
 ) -> Result<Response<Body>, Refusal> {
     let door = &connection.door;
-    let Some((credential, grant)) =
-        door.keyring.token_endpoint(&facts).and_then(|one| Some((one, one.grant.as_ref()?)))
+    let keyring = door.keyring.load_full();
+    let Some((credential, grant)) = keyring.token_endpoint(&facts).and_then(|one| Some((one, one.grant.as_ref()?)))
     else {
         return Err(not_the_surrogate());
     };
     let permit = permit(door, grant, facts)?;
+    door.admit(None, 0)?;
     let (body, _held) = flow::whole(connection, request.into_body(), LONGEST as u64).await?;
     let asked = read(&body);
     if asked.grant_type != "refresh_token" {
@@ -78,7 +80,7 @@ pub(crate) async fn answer(
     if asked.refresh_token != *grant.surrogate {
         let watchlist = door.gateway.secrets.watchlist();
         let finding = watchlist.find_in(asked.refresh_token.as_bytes());
-        let misplaced = finding.map(|it| door.keyring.misplaced(&door.identity, &permit.facts().authority, &it));
+        let misplaced = finding.map(|it| door.keyring.load().misplaced(&door.identity, &permit.facts().authority, &it));
         return Err(misplaced.unwrap_or_else(not_the_surrogate));
     }
     fetched(connection, credential).await?;

@@ -218,6 +218,12 @@ impl Drop for Tally {
             // An HTTP/2 stream that is reset takes the whole request with it: nobody else says why.
             self.refuse(&Refusal::new(Code::Framing, "the request's body broke off"));
         }
+        if std::thread::panicking() {
+            self.refuse(&Refusal::new(
+                Code::UpstreamFailed,
+                "the door broke off by a fault of its own; please report it",
+            ));
+        }
         let mut outcome = std::mem::take(&mut *self.lock());
         outcome.bytes_up = self.up.load(Ordering::Relaxed);
         outcome.bytes_down = self.down.load(Ordering::Relaxed);

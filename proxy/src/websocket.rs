@@ -42,6 +42,10 @@ mod check;
 
 use check::Checks;
 
+mod waiting;
+
+use waiting::Waiting;
+
 /// The longest message, in either direction.
 const LONGEST: usize = 1 << 20;
 
@@ -70,7 +74,7 @@ pub(crate) async fn open(
     let place = place.map_err(|_| Refusal::new(Code::GroupLimit, "the sandbox has too many WebSockets open"))?;
     let audited = record.allow(permit, &placed).await?;
     let authority = &audited.permit().facts().authority;
-    let others = connection.door.keyring.may_come_back(authority, &*connection.door.gateway.secrets);
+    let others = connection.door.keyring.load().may_come_back(authority, &*connection.door.gateway.secrets);
     let (own_headers, target, mut scrubber) = placed.into_parts(others);
     let handshaking = handshake(&connection.door, &audited, own_headers, target);
     let handshaking = timeout(connection.door.gateway.limits.handshake_time, handshaking);
@@ -80,7 +84,7 @@ pub(crate) async fn open(
         () = audited.tally().until_cut() => return Err(audited.tally().refused().unwrap_or_else(broken_off)),
     };
     let mut back = headers::incoming(answer.headers());
-    if connection.door.keyring.guards(authority) {
+    if connection.door.keyring.load().guards(authority) {
         back.remove(SET_COOKIE);
     }
     if let Some(scrubber) = &mut scrubber {
@@ -167,7 +171,7 @@ async fn up(
     let mut checks = Checks::new(door, audited);
     while let Some(message) = next(&mut from, Code::Framing).await? {
         if let Err(stop) = checks.check(message.clone().into_data()).await {
-            return Err(door.keyring.stopped(&door.identity, authority, &stop));
+            return Err(door.keyring.load().stopped(&door.identity, authority, &stop));
         }
         audited.tally().add_up(message.len())?;
         if !pass_on(&mut to, message).await? {
@@ -187,6 +191,7 @@ async fn down(
     mut to: impl Sink<Message, Error = Error> + Unpin,
     mut scrubber: Option<Scrubber>,
 ) -> Result<(), Refusal> {
+    let mut waiting = scrubber.as_ref().map(|scrubber| Waiting::new(scrubber.anew()));
     while let Some(message) = next(&mut from, Code::UpstreamUnreadable).await? {
         tally.add_down(message.len());
         let message = match &mut scrubber {
@@ -199,9 +204,16 @@ async fn down(
         };
         // Now, and not at the end: it may be cut.
         tally.note(|outcome| outcome.scrubbed = scrubber.as_ref().map_or(0, Scrubber::count));
-        if !pass_on(&mut to, message).await? {
+        let decided = match &mut waiting {
+            Some(waiting) => waiting.push(message)?,
+            None => vec![message],
+        };
+        if !pass_all_on(&mut to, decided).await? {
             break;
         }
+    }
+    if let Some(mut waiting) = waiting {
+        pass_all_on(&mut to, waiting.finish()?).await?;
     }
     let _ = to.close().await;
     Ok(())
@@ -225,6 +237,18 @@ async fn next(
         }
         Some(Err(_)) | None => Ok(None),
     }
+}
+
+async fn pass_all_on(
+    to: &mut (impl Sink<Message, Error = Error> + Unpin),
+    messages: Vec<Message>,
+) -> Result<bool, Refusal> {
+    for message in messages {
+        if !pass_on(to, message).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Writes a message; `false` where the other side has closed and takes no more.

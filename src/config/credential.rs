@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use policies::{Host, RequestPattern};
-use proxy::Place;
+use proxy::{Field, Mint, Place};
 
 use super::{OAuth, SecretSource};
 
@@ -32,6 +32,8 @@ pub struct Credential {
     pub shape: Option<Shape>,
     /// Where access tokens come from; then the secret is the refresh token.
     pub oauth: Option<OAuth>,
+    /// Which of its hosts' answers bring new keys.
+    pub mints: Vec<Mint>,
 }
 
 /// A host that a credential may go to.
@@ -83,6 +85,12 @@ impl Shape {
             _ => Err("not a shape; write \"hex\", \"letters\" or \"base64url\"".to_owned()),
         }
     }
+}
+
+/// A field of an answer that holds a new key.
+pub(super) fn field(text: &str) -> Result<Field, String> {
+    Field::parse(text)
+        .map_err(|_| "the keys to the field are wanted, parted by dots: \"key\", \"data.token\"".to_owned())
 }
 
 /// What a surrogate may begin with: it is sent in headers and shown in logs.

@@ -73,6 +73,9 @@ fn everything_that_can_be_said() {
         env = "GITHUB_TOKEN"
         prefix = "ghp_"
         shape = "letters"
+        [[credentials.github.mints]]
+        do = ["POST /app/installations/*/access_tokens"]
+        fields = ["token", "data.key"]
         [credentials.plain]
         secret = "env:PLAIN_KEY"
         hosts = ["a.example"]
@@ -95,7 +98,10 @@ fn everything_that_can_be_said() {
     assert_eq!(github.hosts[1].to_string(), "uploads.github.com:8443");
     assert_eq!(github.place[0].to_string(), "header:authorization");
     assert_eq!((github.only.len(), github.shape), (2, Some(Shape::Letters)));
+    let [mint] = &github.mints[..] else { panic!("{:?}", github.mints) };
+    assert_eq!((mint.requests.len(), mint.fields[1].to_string()), (1, "data.key".to_owned()));
     let plain = &config.credentials["plain"];
+    assert!(plain.mints.is_empty());
     assert_eq!(plain.source, SecretSource::Env("PLAIN_KEY".into()));
     assert_eq!(plain.place, [proxy::Place::Header(http::header::AUTHORIZATION)]);
     assert_eq!((plain.only.len(), plain.env.as_deref()), (0, None));
@@ -114,6 +120,28 @@ fn unknown_keys_are_refused_with_place_and_suggestion() {
     );
     assert!(problems("[queue]\nsandboxes = 3\nsandboxes = 4\n").contains("doorward.toml:3:1: this key is there twice"));
     assert!(problems("[queue]\nsandboxes = \"3\"\n").contains("doorward.toml:2:13: expected"));
+}
+
+#[test]
+fn new_keys_are_named_by_requests_and_fields() {
+    let mints = |lines: &str| {
+        problems(&format!(
+            "[credentials.a]\nsecret = \"env:A\"\nhosts = [\"a.example\"]\n[[credentials.a.mints]]\n{lines}\n"
+        ))
+    };
+    assert_eq!(
+        mints("do = [\"POST /keys\"]\nfields = []"),
+        "doorward.toml:6:10: the list is empty; name at least one, or leave the key out where it may be missing"
+    );
+    assert_eq!(
+        mints("do = [\"POST /keys\"]\nfields = [\"keys[*].value\"]"),
+        "doorward.toml:6:11: the keys to the field are wanted, parted by dots: \"key\", \"data.token\""
+    );
+    assert_eq!(mints("do = [\"POST /keys\"]"), "doorward.toml:4:1: `fields` is missing");
+    assert_eq!(
+        mints("do = [\"POST keys\"]\nfields = [\"key\"]"),
+        "doorward.toml:5:7: the path does not start with a slash; write /keys"
+    );
 }
 
 /// All that is wrong is said at once, each where it stands.

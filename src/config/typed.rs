@@ -92,6 +92,16 @@ pub(super) struct Credential {
     pub(super) prefix: Option<Spanned<String>>,
     pub(super) shape: Option<Spanned<String>>,
     pub(super) oauth: Option<OAuth>,
+    #[serde(default)]
+    pub(super) mints: Vec<Mint>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Mint {
+    #[serde(rename = "do")]
+    pub(super) requests: Spanned<Vec<Spanned<String>>>,
+    pub(super) fields: Spanned<Vec<Spanned<String>>>,
 }
 
 #[derive(Deserialize)]

@@ -206,6 +206,7 @@ fn overlaid(
         prefix: None,
         shape: None,
         oauth: None,
+        mints: Vec::new(),
     };
     config.credentials.insert(CREDENTIAL.into(), credential);
     Ok(config)

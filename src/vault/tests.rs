@@ -110,6 +110,26 @@ fn a_sandbox_that_is_gone_leaves_a_retired_surrogate() {
 }
 
 #[test]
+fn a_key_that_a_host_made_is_watched_and_gone_with_its_sandbox() {
+    let fixture = Fixture::with_secret(SECRET);
+    let key = SecretString::from("ghp_AAAABBBBCCCCDDDDEEEEFFFF1234567890aa");
+    let take_in = |sandbox: &str| fixture.vault.minted(&identity(sandbox), "github", &key);
+    assert!(take_in("a1").is_err(), "no such sandbox holds anything");
+    fixture.vault.issue(&identity("a1"), &wanted());
+    let surrogate = take_in("a1").unwrap();
+    assert!(surrogate.expose_secret().starts_with("ghp_") && surrogate.expose_secret() != key.expose_secret());
+    let found = |text: &SecretString| fixture.found(text.expose_secret()).map(|finding| finding.what);
+    assert!(matches!(found(&key), Some(WatchedKind::Secret { .. })));
+    assert!(matches!(found(&surrogate), Some(WatchedKind::Surrogate { retired: false, .. })));
+
+    fixture.vault.retire(&identity("a1"));
+    assert!(matches!(found(&surrogate), Some(WatchedKind::Surrogate { retired: true, .. })));
+    assert!(matches!(found(&key), Some(WatchedKind::Secret { .. })), "its host may still take it");
+    assert!(fixture.vault.lock().minted.is_empty());
+    assert!(take_in("a1").is_err(), "a sandbox that is gone is given nothing");
+}
+
+#[test]
 fn only_so_many_retired_surrogates_are_remembered() {
     let fixture = Fixture::with_secret(SECRET);
     let live = fixture.vault.issue(&identity("abc"), &wanted());

@@ -86,16 +86,23 @@ impl Door {
     /// A request as it is, on a connection of its own, which it must ask to close.
     #[track_caller]
     pub fn ask(&self, host: &str, request: &str) -> Answer {
-        let stream = self.tunnel(host);
-        let name = ServerName::try_from(host.to_owned()).unwrap();
-        let mut stream = StreamOwned::new(ClientConnection::new(self.tls(), name).unwrap(), stream);
-        stream.write_all(request.as_bytes()).unwrap();
+        let mut stream = self.begin(host, request);
         let mut answer = Vec::new();
         // The end may come without a close_notify; the length says whether all is there.
         let _ = stream.read_to_end(&mut answer);
         let text = String::from_utf8_lossy(&answer).into_owned();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
         Answer { status: head[9..12].parse().unwrap(), body: body.to_owned() }
+    }
+
+    /// The same without waiting for the answer.
+    #[track_caller]
+    pub fn begin(&self, host: &str, request: &str) -> StreamOwned<ClientConnection, UnixStream> {
+        let stream = self.tunnel(host);
+        let name = ServerName::try_from(host.to_owned()).unwrap();
+        let mut stream = StreamOwned::new(ClientConnection::new(self.tls(), name).unwrap(), stream);
+        stream.write_all(request.as_bytes()).unwrap();
+        stream
     }
 
     /// A connection for which CONNECT was answered with 200.

@@ -18,11 +18,11 @@ pub struct Field {
 }
 
 /// What stands in a field.
-pub(super) struct Value {
+pub(crate) struct Value {
     /// Where, quotes included.
-    pub(super) at: Range<usize>,
+    pub(crate) at: Range<usize>,
     /// The text; `None` for what is none.
-    pub(super) text: Option<String>,
+    pub(crate) text: Option<String>,
 }
 
 const MOST_KEYS: usize = 8;
@@ -40,7 +40,7 @@ impl Field {
     }
 
     /// Finds the field. Nothing where it or one above it is missing.
-    pub(super) fn find(&self, body: &[u8]) -> Result<Option<Value>, &'static str> {
+    pub(crate) fn find(&self, body: &[u8]) -> Result<Option<Value>, &'static str> {
         let mut reader = Reader { body, at: 0 };
         let found = reader.object(&self.keys)?;
         reader.blanks();

@@ -46,7 +46,7 @@ const SHAPES: [Shape; 21] = [
     key("-----BEGIN ", PRIVATE_KEY, pem_label, 11, false),
 ];
 const PRIVATE_KEY: &str = "a private key";
-const CARD_NUMBER: &str = "a card number";
+pub(super) const CARD_NUMBER: &str = "a card number";
 
 /// A run of letters is not followed further.
 const LONGEST: usize = 256;

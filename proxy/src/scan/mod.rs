@@ -20,6 +20,7 @@
 //! - How a text is cut into chunks changes nothing about what is found.
 //! - No value is ever in a message: [`Finding`] names kind, credential and form.
 
+mod fresh;
 mod leak;
 mod lookalike;
 mod needles;
@@ -32,6 +33,7 @@ mod watchlist;
 #[cfg(test)]
 mod tests;
 
+pub use fresh::FreshKeys;
 pub use leak::{LeakFilter, Stop};
 pub use scrub::{Replacement, Scrubber};
 pub use spelling::Form;

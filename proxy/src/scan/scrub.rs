@@ -1,6 +1,7 @@
 //! Taking off on the way back what was put on: the secret goes, the surrogate comes.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use secrecy::{ExposeSecret, SecretString};
@@ -18,13 +19,22 @@ pub struct Replacement {
     pub surrogate: SecretString,
 }
 
+impl Replacement {
+    /// Adds it, unless something stands for its secret already.
+    pub(crate) fn add_to(self, all: &mut Vec<Replacement>) {
+        if !all.iter().any(|other| other.secret.expose_secret() == self.secret.expose_secret()) {
+            all.push(self);
+        }
+    }
+}
+
 /// Replaces secrets in a stream, each in the form in which it stands.
 ///
 /// Length: a base64 text keeps its length; in other forms the length changes where
 /// the surrogate's differs from the secret's.
 pub struct Scrubber {
     surrogates: Vec<SecretString>,
-    needles: NeedleSet,
+    needles: Arc<NeedleSet>,
     held: Bytes,
     count: u64,
 }
@@ -36,10 +46,16 @@ impl Scrubber {
         let kept = || replacements.iter().filter(|r| r.secret.expose_secret().len() >= SHORTEST);
         Scrubber {
             surrogates: kept().map(|r| r.surrogate.clone()).collect(),
-            needles: NeedleSet::new(kept().map(|r| r.secret.expose_secret().as_bytes())),
+            needles: Arc::new(NeedleSet::new(kept().map(|r| r.secret.expose_secret().as_bytes()))),
             held: Bytes::new(),
             count: 0,
         }
+    }
+
+    /// The same for another stream, from its beginning.
+    pub fn anew(&self) -> Self {
+        let (surrogates, needles) = (self.surrogates.clone(), self.needles.clone());
+        Scrubber { surrogates, needles, held: Bytes::new(), count: 0 }
     }
 
     /// Takes the next bytes in and gives those out that are decided.

@@ -2,6 +2,7 @@
 //! that was put on a request never comes back into the sandbox.
 
 use futures_util::{SinkExt, StreamExt};
+use policies::Code;
 use rand::RngExt;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
@@ -233,4 +234,40 @@ async fn an_echo_over_a_websocket_never_brings_the_secret_back() {
     assert!(heard >= 3 * forms, "{heard} messages of {forms} forms");
     world.settled().await;
     assert!(world.log.only().outcome().scrubbed >= 3 * forms as u64);
+}
+
+/// In messages of their own, cut anywhere: they go on to each other, so that what the
+/// client gets in all holds none of them but the first few bytes.
+#[tokio::test]
+async fn an_echo_in_pieces_over_a_websocket_never_brings_the_secret_back() {
+    let world = World::with(Setup { family: RULES.to_owned(), ..Setup::default() }).await;
+    world.upstream(HOST).on(|exchange| {
+        Box::pin(async {
+            let forms = shown(&exchange.head);
+            let which: usize = path_of(&exchange.head).rsplit('?').next().unwrap().parse().unwrap();
+            exchange.send(format!("{SWITCHED}\r\n")).await?;
+            exchange.closed = true;
+            let (stream, read) = exchange.over();
+            let mut socket = WebSocketStream::from_partially_read(stream, read, Role::Server, None).await;
+            socket.send(Message::text("first")).await.map_err(std::io::Error::other)?;
+            for piece in cut(forms[which].1.as_bytes(), 40) {
+                socket.send(Message::binary(piece)).await.map_err(std::io::Error::other)?;
+            }
+            socket.close(None).await.map_err(std::io::Error::other)
+        })
+    });
+    let authorization = format!("Authorization: Bearer {}\r\n", world.surrogate());
+    for which in 0..2 * forms("x").len() {
+        let client = world.family.tunnel(&format!("{HOST}:443")).await;
+        let mut socket = opened(client, handshake(HOST, &format!("/v1/ws?{which}"), &authorization)).await;
+        let mut heard = Vec::new();
+        while let Some(Ok(message)) = timeout(PATIENCE, socket.next()).await.expect("a message or the end") {
+            heard.extend(message.into_data().iter().copied().filter(|byte| !b"\r\n".contains(byte)));
+        }
+        assert!(heard.starts_with(b"first"));
+        assert_eq!(spelled::find(world.real(), &heard), None, "{which}: {}", String::from_utf8_lossy(&heard));
+    }
+    world.settled().await;
+    let cut = world.log.rows().iter().filter(|row| row.code() == Some(Code::UpstreamUnreadable)).count();
+    assert!(cut > 0, "none was in more than one piece");
 }

@@ -14,6 +14,7 @@ mod limits;
 mod log;
 mod lookalikes;
 mod observe;
+mod panics;
 mod policy;
 mod pool;
 mod properties;

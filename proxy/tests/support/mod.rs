@@ -27,7 +27,9 @@ use policies::{Authority, GroupName, Policy, RequestPattern, SandboxId, Source};
 use proxy::audit::Identity;
 use proxy::ports::Resolved;
 use proxy::scan::{Watched, WatchedKind};
-use proxy::{BasicPart, Credential, Door, Field, Gateway, Guarded, Keyring, Limits, Place, Segment, upstream_tls};
+use proxy::{
+    BasicPart, Credential, Door, Field, Gateway, Guarded, Keyring, Limits, Mint, Place, Segment, upstream_tls,
+};
 use rand::RngExt;
 use secrecy::SecretString;
 use tokio::net::UnixListener;
@@ -295,6 +297,11 @@ fn values() -> BTreeMap<&'static str, String> {
         ("RETIREDSUR1", prefixed("sk-old-")),
         ("CANARY", prefixed("CANARY_KEY_")),
         ("ATTACKER", prefixed("sk-attacker-")),
+        ("NEW1", prefixed("sk-new+/")),
+        ("NEW2", prefixed("sk-new+/")),
+        ("NEWSUR1", prefixed("sk-newsur-")),
+        ("NEWSUR2", prefixed("sk-newsur-")),
+        ("FRESH", format!("ghp_{}x7Kq2Zw9", random())),
     ])
 }
 
@@ -340,8 +347,13 @@ fn safe(values: &BTreeMap<&'static str, String>, guards: bool) -> Safe {
         surrogate("WORKSUR1", "first", "work", "b2", false),
         surrogate("RETIREDSUR1", "first", "family", "a0", true),
         watched(WatchedKind::Canary { name: "bait".into() }, &values["CANARY"]),
+        secret("NEW1", "first"),
+        secret("NEW2", "first"),
+        surrogate("NEWSUR1", "first", "family", "a1", false),
+        surrogate("NEWSUR2", "first", "family", "a1", false),
     ];
-    Safe::new(BTreeMap::from(secrets), if guards { all } else { Vec::new() })
+    let made = [("NEW1", "NEWSUR1"), ("NEW2", "NEWSUR2")].map(|(key, sur)| (values[key].clone(), values[sur].clone()));
+    Safe::new(BTreeMap::from(secrets), made.into(), if guards { all } else { Vec::new() })
 }
 
 fn watched(what: WatchedKind, value: &str) -> Watched {
@@ -358,12 +370,18 @@ fn keyring(first: &str, values: &BTreeMap<&str, String>, guards: bool) -> Keyrin
         only: only.iter().map(|pattern| RequestPattern::parse(pattern).unwrap()).collect(),
         surrogate: surrogate.into(),
         grant: None,
+        mints: Vec::new(),
+        minted: None,
     };
     let header = |name: &'static str| Place::Header(http::HeaderName::from_static(name));
     let segment = |text: &str| Place::Path(Segment::parse(text).unwrap());
     let only = ["GET /**", "HEAD /**", "POST /v1/**"];
+    let minting = Mint {
+        requests: vec![RequestPattern::parse("POST /v1/api_keys").unwrap()],
+        fields: ["key.value", "token"].map(|field| Field::parse(field).unwrap()).into(),
+    };
     let held = vec![
-        credential("first", &FIRST_HOSTS, header("authorization"), &only, first),
+        Credential { mints: vec![minting], ..credential("first", &FIRST_HOSTS, header("authorization"), &only, first) },
         credential("second", &SECOND_HOSTS, header("x-api-key"), &[], &values["SUR2"]),
         credential("third", &THIRD_HOSTS, Place::Basic(BasicPart::Password), &[], &values["SUR3"]),
         credential("fourth", &FOURTH_HOSTS, Place::Query("key".into()), &[], &values["SUR4"]),

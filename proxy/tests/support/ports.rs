@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use policies::{Code, GroupName, Host, HostName, Limits, Refusal};
-use proxy::audit::{Allowed, Decision, Ledger, LedgerDown, Operation, Outcome, Seq};
+use proxy::audit::{Allowed, Decision, Identity, Ledger, LedgerDown, Operation, Outcome, Seq};
 use proxy::ports::{Budget, Caller, Internal, Pending, Resolved, Resolver, SecretUnavailable, Secrets, Unresolved};
 use proxy::scan::{Watched, Watchlist};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 /// The log, in memory.
 #[derive(Default)]
@@ -95,7 +95,7 @@ pub struct Names {
     /// One list of addresses for each query; the last is repeated.
     table: Mutex<BTreeMap<String, Vec<Vec<Resolved>>>>,
     asked: Mutex<Vec<String>>,
-    meanwhile: Mutex<Option<Meanwhile>>,
+    meanwhile: Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,
 }
 
 impl Names {
@@ -109,7 +109,7 @@ impl Names {
     }
 
     pub fn meanwhile(&self, then: impl Fn() + Send + Sync + 'static) {
-        *self.meanwhile.lock().unwrap() = Some(Box::new(then));
+        *self.meanwhile.lock().unwrap() = Some(Arc::new(then));
     }
 
     fn answer(&self, name: &str) -> Result<Vec<Resolved>, Unresolved> {
@@ -126,7 +126,8 @@ impl Resolver for Names {
     fn resolve<'a>(&'a self, name: &'a HostName) -> Pending<'a, Result<Vec<Resolved>, Unresolved>> {
         Box::pin(async move {
             let answer = self.answer(name.as_str());
-            if let Some(then) = &*self.meanwhile.lock().unwrap() {
+            let then = self.meanwhile.lock().unwrap().clone();
+            if let Some(then) = then {
                 then();
             }
             answer
@@ -141,13 +142,15 @@ pub struct Safe {
     pub locked: AtomicBool,
     /// Called before a secret is given out.
     pub meanwhile: Mutex<Option<Meanwhile>>,
+    /// The keys that hosts will make, each with the surrogate that is given for it.
+    made: BTreeMap<String, String>,
     watchlist: ArcSwap<Watchlist>,
 }
 
 impl Safe {
-    pub fn new(secrets: BTreeMap<String, String>, watched: Vec<Watched>) -> Self {
+    pub fn new(secrets: BTreeMap<String, String>, made: BTreeMap<String, String>, watched: Vec<Watched>) -> Self {
         let watchlist = Watchlist::build(watched).expect("values long enough");
-        Safe { secrets, watchlist: ArcSwap::from_pointee(watchlist), ..Safe::default() }
+        Safe { secrets, made, watchlist: ArcSwap::from_pointee(watchlist), ..Safe::default() }
     }
 }
 
@@ -165,6 +168,11 @@ impl Secrets for Safe {
 
     fn held(&self, credential: &str) -> Vec<SecretString> {
         self.secrets.get(credential).map(|secret| SecretString::from(secret.clone())).into_iter().collect()
+    }
+
+    fn minted(&self, _: &Identity, _: &str, key: &SecretString) -> Result<SecretString, SecretUnavailable> {
+        let made = self.made.get(key.expose_secret()).ok_or_else(|| SecretUnavailable("no such key".to_owned()))?;
+        Ok(SecretString::from(made.clone()))
     }
 
     fn watchlist(&self) -> Arc<Watchlist> {

@@ -257,6 +257,16 @@ impl Judge<'_> {
             self.check(row.decision.policy.is_some(), || "a record names no policy".to_owned());
             self.check(row.decision.connection > 0, || "a record names no connection".to_owned());
         }
+        self.nothing_to_obey(rows);
+    }
+
+    /// Attacks L01, L02: escaped where it is written, whoever shows it later.
+    fn nothing_to_obey(&mut self, rows: &[Row]) {
+        for value in rows.iter().flat_map(|row| flat(row).into_values()) {
+            let text = value.as_str().unwrap_or_default();
+            let odd = text.chars().find(|c| !matches!(c, ' '..='~' | '…' | '’'));
+            self.check(odd.is_none(), || format!("a record holds {odd:?} as it is: {text:?}"));
+        }
     }
 
     fn records_among(&mut self, rows: &[Row]) {
@@ -298,7 +308,7 @@ impl Judge<'_> {
     fn nothing_leaked(&mut self, client: &[u8], rows: &[Row]) {
         let log: Vec<u8> = rows.iter().flat_map(|row| Value::Object(flat(row)).to_string().into_bytes()).collect();
         let traces = TRACES.lock().unwrap()[self.traces_from..].to_vec();
-        for name in ["REAL1", "REAL2", "REAL3", "REAL4", "REAL5", "REAL6"] {
+        for name in ["REAL1", "REAL2", "REAL3", "REAL4", "REAL5", "REAL6", "NEW1", "NEW2"] {
             for (place, bytes) in [("what the client got", client), ("the log", &log), ("the traces", &traces)] {
                 let form = spelled::find(&self.world.values[name], bytes);
                 self.check(form.is_none(), || format!("{name} stands in {place} ({})", form.unwrap_or_default()));

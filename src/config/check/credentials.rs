@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
 use policies::RequestPattern;
-use proxy::Place;
+use proxy::{Mint, Place};
 use toml::Spanned;
 
 use super::super::credential::{self, Credential, CredentialHost, Shape};
@@ -83,8 +83,13 @@ impl Check<'_> {
             let why = "an access token does not go into a body; use a header".to_owned();
             self.problem(typed.span(), Shown::Plainly, why);
         }
+        let mints = typed.mints.iter().map(|mint| Mint {
+            requests: self.list(Some(&mint.requests), RequestPattern::parse),
+            fields: self.list(Some(&mint.fields), credential::field),
+        });
+        let mints = mints.collect();
         let place = if place.is_empty() { vec![Place::Header(AUTHORIZATION)] } else { place };
-        Some(Credential { name, source: source?, hosts, place, harmless, only, env, prefix, shape, oauth })
+        Some(Credential { name, source: source?, hosts, place, harmless, only, env, prefix, shape, oauth, mints })
     }
 
     fn oauth(&mut self, name: &str, typed: &typed::OAuth) -> Option<OAuth> {

@@ -1,0 +1,126 @@
+//! Answers that bring new keys: read whole, and answered with surrogates. A key that
+//! cannot be found there is not let through to see whether it was one.
+
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, SET_COOKIE};
+use http::{HeaderMap, Response};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use policies::{Code, Refusal};
+use secrecy::SecretString;
+use tokio::time::timeout;
+
+use crate::body::Body;
+use crate::connection::Connection;
+use crate::credentials::{Credential, Field};
+use crate::door::Door;
+use crate::record::Audited;
+use crate::scan::{Replacement, SHORTEST, Scrubber};
+use crate::upstream::Lease;
+use crate::{flow, headers};
+
+/// The longest answer that is looked into for a key.
+const LONGEST: usize = 256 << 10;
+
+/// The longest key.
+const LONGEST_KEY: usize = 16 << 10;
+
+/// What a request makes keys for, and where they stand in the answer.
+pub(crate) type Minting = (Credential, Vec<Field>);
+
+/// The answer with a surrogate in the place of each new key.
+pub(crate) async fn captured(
+    connection: &Connection,
+    audited: &Audited,
+    answer: http::Response<Incoming>,
+    scrubber: Option<Scrubber>,
+    lease: Lease,
+    minting: &Minting,
+) -> Result<Response<Body>, Refusal> {
+    let (head, body) = answer.into_parts();
+    audited.tally().note(|outcome| outcome.status = Some(head.status.as_u16()));
+    let body = read(connection, audited, &head.headers, body).await?;
+    lease.give_back();
+    let mut scrubbers: Vec<Scrubber> = scrubber.into_iter().collect();
+    let body = scrubbed(&mut scrubbers, body);
+    let made = take_in(&connection.door, minting, &body)?;
+    let (count, others) = (made.len(), scrubbers.len());
+    scrubbers.push(Scrubber::new(&made));
+    let body = scrubbed(&mut scrubbers[others..], body);
+    let mut back = headers::incoming(&head.headers);
+    for name in [SET_COOKIE, CONTENT_ENCODING, CONTENT_LENGTH] {
+        back.remove(name);
+    }
+    for scrubber in &mut scrubbers {
+        back = headers::without_names(back, scrubber);
+        headers::scrub(&mut back, scrubber);
+    }
+    audited.tally().note(|outcome| {
+        outcome.scrubbed = scrubbers.iter().map(Scrubber::count).sum();
+        outcome.findings.push(format!("new keys for credential {}, kept here: {count}", minting.0.name));
+    });
+    let mut response = Response::new(Body::text(body));
+    (*response.status_mut(), *response.headers_mut()) = (head.status, back);
+    Ok(response)
+}
+
+async fn read(
+    connection: &Connection,
+    audited: &Audited,
+    headers: &HeaderMap,
+    body: Incoming,
+) -> Result<Bytes, Refusal> {
+    let unpacker = flow::readable(headers)?;
+    let reading = timeout(connection.door.gateway.limits.body_time, Limited::new(body, LONGEST).collect()).await;
+    let body = reading
+        .map_err(|_| withheld("did not arrive in time"))?
+        .map_err(|_| withheld("broke off, or is longer than 256 KiB"))?
+        .to_bytes();
+    audited.tally().add_down(body.len());
+    let Some(mut unpacker) = unpacker else { return Ok(body) };
+    let unpacked = unpacker.push(&body).and_then(|made| Ok([made, unpacker.finish()?].concat()));
+    unpacked.map(Bytes::from).map_err(|_| withheld("cannot be unpacked"))
+}
+
+/// Finds the keys, and has each watched for before anything of it is answered.
+fn take_in(door: &Door, (credential, fields): &Minting, body: &[u8]) -> Result<Vec<Replacement>, Refusal> {
+    let mut made = Vec::new();
+    let mut found = false;
+    for field in fields {
+        let value = field.find(body).map_err(|_| withheld("is no JSON object that can be read in one way only"))?;
+        let Some(text) = value.and_then(|value| value.text) else { continue };
+        found = true;
+        // The key that was put on may stand there as well: it was taken off.
+        if door.keyring.load().holds(&text) {
+            continue;
+        }
+        if !(SHORTEST..=LONGEST_KEY).contains(&text.len()) || !text.bytes().all(|b| (0x21..=0x7e).contains(&b)) {
+            return Err(withheld("holds something in the place of a key that cannot be one"));
+        }
+        let secret = SecretString::from(text);
+        let surrogate = match door.keyring.load().surrogate_of(&secret) {
+            Some(surrogate) => surrogate,
+            None => {
+                let secrets = &door.gateway.secrets;
+                let surrogate = secrets.minted(&door.identity, &credential.name, &secret);
+                let surrogate = surrogate.map_err(|error| Refusal::new(Code::SecretUnavailable, error.to_string()))?;
+                door.keyring.rcu(|keyring| keyring.with_minted(credential, &secret, &surrogate));
+                surrogate
+            }
+        };
+        made.push(Replacement { secret, surrogate });
+    }
+    if found { Ok(made) } else { Err(withheld("holds none in its fields")) }
+}
+
+fn scrubbed(scrubbers: &mut [Scrubber], body: Bytes) -> Bytes {
+    scrubbers.iter_mut().fold(body, |body, scrubber| scrubber.scrub_once(&body).map_or(body, Bytes::from))
+}
+
+fn withheld(why: &str) -> Refusal {
+    let why = format!(
+        "the host's answer should bring a new key (`mints` in doorward.toml), and it {why}; it is not let through, but \
+         the host may have made the key"
+    );
+    Refusal::new(Code::UpstreamUnreadable, why)
+}
