@@ -25,6 +25,9 @@ use crate::upstream::Pool;
 /// How often what is under way is held against the policy in force.
 const REVIEW: Duration = Duration::from_millis(250);
 
+/// So many bodies of one sandbox wait to be unpacked, at two megabytes each at most.
+const PACKED_BODIES: usize = 16;
+
 /// What all doors of a daemon share: the ports, and what is trusted upstream.
 pub struct Gateway {
     /// The audit log.
@@ -66,6 +69,8 @@ pub struct Door {
     requests: Arc<Semaphore>,
     /// Bodies that are held in memory because a rule looks into them.
     pub(crate) whole_bodies: Arc<Semaphore>,
+    /// Bodies that go by and wait in memory to be unpacked.
+    pub(crate) packed_bodies: Arc<Semaphore>,
 }
 
 impl Door {
@@ -90,6 +95,7 @@ impl Door {
             slots: Arc::new(Semaphore::new(limits.connections)),
             requests: Arc::new(Semaphore::new(limits.requests)),
             whole_bodies: Arc::new(Semaphore::new(limits.whole_bodies)),
+            packed_bodies: Arc::new(Semaphore::new(PACKED_BODIES)),
         }))
     }
 

@@ -201,7 +201,8 @@ pub(crate) fn leak_filter(door: &Door, audited: &Audited) -> Option<LeakFilter> 
     let watchlist = door.gateway.secrets.watchlist();
     let blocks = door.policy.load().blocks_lookalikes();
     let tolerated = Keyring::tolerates(&door.identity, audited.permit(), !blocks);
-    (blocks || !watchlist.is_empty()).then(|| watchlist.filter().with_lookalikes().tolerating(tolerated))
+    let filter = || watchlist.filter().with_lookalikes().tolerating(tolerated).waiting_in(door.packed_bodies.clone());
+    (blocks || !watchlist.is_empty()).then(filter)
 }
 
 /// The answer on its way back: headers by listed rules, and everything that was

@@ -59,6 +59,9 @@ pub enum Unreadable {
     /// Zstd is only unpacked whole.
     #[error("it is zstd, and longer than {} MiB", zstd::LONGEST >> 20)]
     TooLong,
+    /// It would wait in memory, beside others.
+    #[error("it is zstd, and too many of the sandbox's bodies wait to be unpacked; let some of them end")]
+    Crowded,
 }
 
 /// Unpacks one body as it goes by.

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::lookalike::Lookalikes;
 use super::search::each_hit;
@@ -32,6 +33,8 @@ pub struct LeakFilter {
     inside: Inside,
     /// Where what only looks like a secret is looked for too.
     lookalikes: Option<Lookalikes>,
+    /// For bodies that wait until they are there as a whole.
+    places: Option<Arc<Semaphore>>,
 }
 
 /// What the stream is besides its bytes.
@@ -42,7 +45,7 @@ enum Inside {
     Plain,
     /// Packed. What it unpacks to goes through a filter of its own, and what cannot be
     /// unpacked yet waits.
-    Packed { unpacker: Unpacker, filter: Box<LeakFilter>, waiting: BytesMut },
+    Packed { unpacker: Unpacker, filter: Box<LeakFilter>, waiting: BytesMut, place: Option<OwnedSemaphorePermit> },
 }
 
 /// So many bytes say whether a file is an archive.
@@ -58,7 +61,15 @@ impl LeakFilter {
             stopped: None,
             inside: Inside::Unknown(Vec::new()),
             lookalikes: None,
+            places: None,
         }
+    }
+
+    /// So many bodies may wait at a time until they can be unpacked; one more stops.
+    #[must_use]
+    pub fn waiting_in(mut self, places: Arc<Semaphore>) -> Self {
+        self.places = Some(places);
+        self
     }
 
     /// Values that may pass and are only noted: a surrogate in what is said to a model.
@@ -125,7 +136,7 @@ impl LeakFilter {
         let mut filter = LeakFilter::new(self.watchlist.clone()).as_it_comes();
         filter.tolerated = self.tolerated.clone();
         filter.lookalikes = self.lookalikes.as_ref().map(|_| Lookalikes::default());
-        Inside::Packed { unpacker, filter: Box::new(filter), waiting: BytesMut::new() }
+        Inside::Packed { unpacker, filter: Box::new(filter), waiting: BytesMut::new(), place: None }
     }
 
     fn look_inside(&mut self, chunk: &[u8], last: bool) -> Result<(), Stop> {
@@ -183,11 +194,20 @@ impl LeakFilter {
         }
         let safe = safe.min(text.len().saturating_sub(self.waiting_for_lookalikes()));
         self.held = text.split_off(safe);
-        if let Inside::Packed { unpacker, waiting, .. } = &mut self.inside {
+        if let Inside::Packed { unpacker, waiting, place, .. } = &mut self.inside {
             if unpacker.is_behind() {
+                if let (None, Some(places)) = (&place, &self.places) {
+                    *place = places.clone().try_acquire_owned().ok();
+                    if place.is_none() {
+                        let stop = Stop::Unreadable(Unreadable::Crowded);
+                        self.stopped = Some(stop.clone());
+                        return Err(stop);
+                    }
+                }
                 waiting.extend_from_slice(&text);
                 return Ok(None);
             }
+            *place = None;
             text = joined(waiting.split().freeze(), text);
         }
         Ok(Some(text).filter(|bytes| !bytes.is_empty()))

@@ -1,8 +1,13 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use tokio::sync::Semaphore;
 
-use super::super::{Replacement, Scrubber, Watchlist};
+use super::super::{Replacement, Scrubber, Stop, Watchlist};
 use super::{chunks, filtered, scrubbed, watching};
+use crate::packed::Unreadable;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
@@ -87,4 +92,25 @@ fn an_empty_list_lets_everything_pass() {
     assert!(list.is_empty() && list.find_in(b"anything").is_none());
     assert_eq!(list.filter().push("any%".into()).unwrap().unwrap(), "any%");
     assert_eq!(Scrubber::new(&[]).push("any%".into()).unwrap(), "any%");
+}
+
+/// What cannot be unpacked before it is there as a whole waits in memory, in so many places.
+#[test]
+fn only_so_many_bodies_wait_to_be_unpacked() {
+    let places = Arc::new(Semaphore::new(2));
+    let list = watching(&[b"a watched value"]);
+    let begun = || {
+        let mut filter = list.filter().waiting_in(places.clone());
+        let pushed = filter.push(Bytes::from_static(&[0x28, 0xb5, 0x2f, 0xfd, 0, 0x58]));
+        (filter, pushed)
+    };
+    let (first, second) = (begun(), begun());
+    assert_eq!((first.1, second.1), (Ok(None), Ok(None)));
+    let (mut third, refused) = begun();
+    assert_eq!(refused, Err(Stop::Unreadable(Unreadable::Crowded)));
+    assert_eq!(third.finish(), refused);
+    let plain = list.filter().waiting_in(places.clone()).push(Bytes::from_static(b"not packed "));
+    assert_eq!(plain, Ok(Some(Bytes::from_static(b"not packed "))), "what need not wait goes by");
+    drop(first.0);
+    assert_eq!(begun().1, Ok(None));
 }
