@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
-use support::{Door, Home, Response, Upstream, random_key};
+use support::{Door, Home, Response, Upstream, random_key, until};
 
 const POLICY: &str = "\
 [[allow]]
@@ -166,6 +166,17 @@ fn a_sandbox_that_refreshes_gets_surrogates() {
     let header = format!("Authorization: Bearer {surrogate}\r\n");
     let answer = stage.door.get("api.example", "/today", &header);
     assert!(answer.status == 403 && answer.body.contains("surrogate_location"), "{answer:?}");
+}
+
+#[test]
+fn a_sandbox_that_refreshes_pays_for_it_out_of_its_limits() {
+    let (stage, _) = Stage::new(3600);
+    let body = format!("grant_type=refresh_token&refresh_token={}", stage.door.variable("CALENDAR_REFRESH"));
+    assert_eq!(stage.post_token(&body).status, 200);
+    stage.home.write_policy("family", &format!("[limits]\nrequests_per_minute = 3\n\n{POLICY}"));
+    until("the requests of the minute to be used up", || stage.post_token(&body).body.contains("limit_exceeded"));
+    assert_eq!(stage.post_token(&body).status, 429);
+    assert_eq!(stage.tokens.lines().len(), 1);
 }
 
 #[test]

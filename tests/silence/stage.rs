@@ -87,7 +87,7 @@ impl Stage {
         let liar = start(&["somebody-else.example".to_owned()], |_| Response::ok("never"));
         let broken = listener(drop);
         // Says nothing, not even a TLS handshake; kept, or it would be closed.
-        let silent = listener(|stream| std::mem::forget(stream));
+        let silent = listener(std::mem::forget);
         let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
 
         let mut home = Home::new().resolver(&closed).host("news.example", &echo).group("family");

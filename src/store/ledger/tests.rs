@@ -156,7 +156,7 @@ fn the_log_refuses_to_be_changed() {
     }
 }
 
-/// Issue 5: the first bad record is named.
+/// The first bad record is named.
 #[test]
 fn verify_names_the_first_bad_record() {
     for (sql, seq, what) in [

@@ -189,7 +189,7 @@ fn tampering(how: u8, at: u64, last: u64) -> (String, u64) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Issue 5: whatever is done to whichever record, `verify` with the last head finds it,
+    /// Whatever is done to whichever record, `verify` with the last head finds it,
     /// and names the first bad record where one is left to name.
     #[test]
     fn no_tampering_goes_unnoticed(
