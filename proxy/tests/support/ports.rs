@@ -9,7 +9,9 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use policies::{Code, GroupName, Host, HostName, Limits, Refusal};
 use proxy::audit::{Allowed, Decision, Ledger, LedgerDown, Operation, Outcome, Seq};
-use proxy::ports::{Budget, Caller, Internal, Pending, Resolved, Resolver, SecretUnavailable, Secrets, Unresolved};
+use proxy::ports::{
+    Budget, Caller, Internal, Pending, Resolved, Resolver, SecretUnavailable, Secrets, TokenRequest, Unresolved,
+};
 use proxy::scan::{Watched, Watchlist};
 use secrecy::SecretString;
 
@@ -134,18 +136,23 @@ impl Resolver for Names {
     }
 }
 
+/// The one credential whose secret is a refresh token.
+const GRANTED: &str = "seventh";
+
 /// The vault: real secrets by name, and the real watchlist over them.
 #[derive(Default)]
 pub struct Safe {
     pub secrets: BTreeMap<String, String>,
     pub locked: AtomicBool,
+    /// What the token endpoint gave for `seventh`; until then one is due.
+    token: Mutex<Option<String>>,
     watchlist: ArcSwap<Watchlist>,
 }
 
 impl Safe {
     pub fn new(secrets: BTreeMap<String, String>, watched: Vec<Watched>) -> Self {
         let watchlist = Watchlist::build(watched).expect("values long enough");
-        Safe { secrets, locked: AtomicBool::new(false), watchlist: ArcSwap::from_pointee(watchlist) }
+        Safe { secrets, watchlist: ArcSwap::from_pointee(watchlist), ..Safe::default() }
     }
 }
 
@@ -154,12 +161,30 @@ impl Secrets for Safe {
         if self.locked.load(Ordering::SeqCst) {
             return Err(SecretUnavailable(format!("credential {credential}: the keyring is locked")));
         }
+        if let (GRANTED, Some(token)) = (credential, &*self.token.lock().unwrap()) {
+            return Ok(token.clone().into());
+        }
         let secret = self.secrets.get(credential).ok_or_else(|| SecretUnavailable("not defined".to_owned()))?;
         Ok(SecretString::from(secret.clone()))
     }
 
     fn watchlist(&self) -> Arc<Watchlist> {
         self.watchlist.load_full()
+    }
+
+    fn due(&self, credential: &str) -> Result<Option<TokenRequest>, SecretUnavailable> {
+        let is_due = credential == GRANTED && self.token.lock().unwrap().is_none();
+        let request = || TokenRequest {
+            content_type: "application/x-www-form-urlencoded",
+            body: format!("grant_type=refresh_token&refresh_token={}", self.secrets[GRANTED]).into(),
+        };
+        Ok(is_due.then(request))
+    }
+
+    fn granted(&self, _: &str, _: u16, answer: &[u8]) -> Result<(), SecretUnavailable> {
+        let answer: serde_json::Value = serde_json::from_slice(answer).unwrap();
+        *self.token.lock().unwrap() = Some(answer["access_token"].as_str().unwrap().to_owned());
+        Ok(())
     }
 }
 
