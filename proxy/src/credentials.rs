@@ -317,3 +317,6 @@ pub(crate) fn unreadable(why: Unreadable) -> Refusal {
     let why = format!("the body is looked into before it may leave, and {why}; send it as it is, or as gzip");
     Refusal::new(Code::BodyUnreadable, why)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,9 @@
 //! Upstream connections: kept, never shared, checked before each use.
 
+use std::sync::Arc;
+
+use tokio::sync::Barrier;
+
 use crate::support::{World, get};
 
 async fn send(world: &World, requests: &[&str]) {
@@ -93,6 +97,31 @@ async fn a_connection_that_died_in_the_pool_is_replaced() {
         world.settled().await;
     }
     assert_eq!(upstream.received().len(), 3, "each sent once");
+}
+
+/// Connections that were needed at once are kept for the next time, as many as may idle.
+#[tokio::test]
+async fn as_many_idle_as_may() {
+    for (idle_upstreams, connections) in [(2, 2), (1, 3)] {
+        let limits = proxy::Limits { idle_upstreams, ..proxy::Limits::default() };
+        let world = World::with(crate::support::Setup { limits, ..Default::default() }).await;
+        let both = Arc::new(Barrier::new(2));
+        world.upstream("cdn.allowed.test").on(move |exchange| {
+            let both = both.clone();
+            Box::pin(async move {
+                exchange.body().await?;
+                both.wait().await;
+                exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await
+            })
+        });
+        for _ in 0..2 {
+            let get = |path| world.family.get("cdn.allowed.test", path);
+            let (one, other) = tokio::join!(get("/1"), get("/2"));
+            assert_eq!((one.status, other.status), (200, 200));
+            world.settled().await;
+        }
+        assert_eq!(world.upstream("cdn.allowed.test").connections(), connections, "{idle_upstreams} may idle");
+    }
 }
 
 /// Half an answer leaves the connection in an unknown state.

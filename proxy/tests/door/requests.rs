@@ -144,3 +144,22 @@ async fn what_was_judged_is_what_is_sent() {
     );
     assert_eq!(world.upstream("api.bound.test").only().text(), expected);
 }
+
+/// An agent can explain a refusal to its user; what is nobody's to know is not said back.
+#[tokio::test]
+async fn a_refusal_says_what_was_asked() {
+    let world = World::new().await;
+    let said = async |host: &str, path: &str| -> serde_json::Value {
+        let answer = world.family.get(host, path).await;
+        assert_eq!(answer.status, 403, "{}", answer.text());
+        serde_json::from_str(&answer.text()).unwrap()
+    };
+    let refusal = said("evil.test", "/x?key=1").await;
+    assert_eq!((&refusal["code"], &refusal["host"]), (&"not_allowed".into(), &"evil.test".into()));
+    assert_eq!((&refusal["method"], &refusal["path"]), (&"GET".into(), &"/x".into()));
+    // A key in a place of its own is somebody's, watched or not.
+    let refusal = said("path.bound.test", &format!("/bot{}/getMe", world.values["ATTACKER"])).await;
+    assert_eq!((&refusal["code"], &refusal["path"]), (&"credential_not_surrogate".into(), &"/bot*/getMe".into()));
+    let refusal = said("evil.test", &format!("/{}", world.values["CANARY"])).await;
+    assert_eq!((&refusal["code"], &refusal["path"]), (&"secret_in_request".into(), &serde_json::Value::Null));
+}

@@ -243,6 +243,13 @@ pub struct Asked {
     pub body: Vec<u8>,
 }
 
+const OPERATION: Operation = Operation { name: "do", effect: true };
+
+/// Why the host does not do what was posted to `/refuse` and `/fail`.
+pub fn withheld() -> Refusal {
+    Refusal::new(Code::SecretInRequest, "the message holds a secret")
+}
+
 impl Desk {
     pub fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
@@ -256,7 +263,7 @@ impl Desk {
         if let Some(then) = &*self.meanwhile.lock().unwrap() {
             then();
         }
-        let _intent = caller.intend(Operation { name: "do", effect: true })?;
+        let _intent = caller.intend(OPERATION)?;
         self.performed.fetch_add(1, Ordering::SeqCst);
         Ok("done")
     }
@@ -274,6 +281,14 @@ impl Internal for Desk {
             });
             let answer = match request.uri().path() {
                 "/do" => self.perform(&caller).map_err(|refusal| refusal.to_string()),
+                "/refuse" => {
+                    caller.refuse(OPERATION, &withheld());
+                    Err("refused".to_owned())
+                }
+                "/fail" => caller.intend(OPERATION).map_err(|refusal| refusal.to_string()).and_then(|mut intent| {
+                    intent.failed(&withheld());
+                    Err("failed".to_owned())
+                }),
                 "/policy" => Ok("the policy"),
                 _ => Err("no such thing".to_owned()),
             };
