@@ -67,6 +67,19 @@ fn each_form_gets_the_surrogate_in_that_form() {
     assert!(decoded.contains(&same_length[1..same_length.len() - 1]), "{decoded}");
 }
 
+/// A secret that is there as a whole waits for nothing.
+#[test]
+fn an_event_that_ends_with_the_secret_is_not_delayed() {
+    let mut scrubber = scrubber("sk-real-0123456789", SURROGATE);
+    for _ in 0..3 {
+        assert_eq!(scrubber.push("data: sk-real-0123456789".into()).unwrap(), format!("data: {SURROGATE}"));
+        assert_eq!(scrubber.held(), 0);
+    }
+    assert_eq!(scrubber.count(), 3);
+    assert_eq!(scrubber.push("data: sk-re".into()).unwrap(), "data: ");
+    assert_eq!(scrubber.held(), 5);
+}
+
 #[test]
 fn a_secret_that_begins_another() {
     let both = || {
