@@ -80,6 +80,19 @@ fn the_form_is_named() {
     assert_eq!(form("tok-0123-456"), None);
 }
 
+/// Two layers of escapes are undone and no more: what is deeper is out of scope, and
+/// undoing it all would cost whoever scans what the sender likes.
+#[test]
+fn two_layers_are_undone() {
+    let list = watching(&[b"tok-0123456789"]);
+    let percent = |text: &str| text.bytes().map(|b| format!("%{b:02x}")).collect::<String>();
+    let json = |text: &str| text.bytes().map(|b| format!("\\u{b:04x}")).collect::<String>();
+    let found = |text: String| list.find_in(text.as_bytes()).is_some();
+    let value = "tok-0123456789";
+    assert!(found(percent(&percent(value))) && found(json(&percent(value))) && found(percent(&json(value))));
+    assert!(!found(percent(&percent(&percent(value)))) && !found(json(&percent(&json(value)))));
+}
+
 #[test]
 fn far_into_a_long_stream() {
     let list = watching(&[b"needle-in-the-haystack"]);
