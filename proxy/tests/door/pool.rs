@@ -78,6 +78,22 @@ async fn a_pooled_connection_whose_address_is_no_longer_allowed_is_left() {
         .replace_policy("[[allow]]\nhost = \"cdn.allowed.test\"\ndo = [\"* /**\"]\nprivate = [\"127.0.0.14/32\"]\n");
     assert_eq!(world.family.get("cdn.allowed.test", "/2").await.status, 403);
     assert_eq!(world.upstream("cdn.allowed.test").only().request_line(), "GET /1 HTTP/1.1");
+    // The name has moved to where it may be: a connection to there is opened instead.
+    world.resolves("cdn.allowed.test", &[vec![[127, 0, 0, 14].into()]]);
+    assert_eq!(world.family.get("cdn.allowed.test", "/3").await.status, 200);
+    assert_eq!(world.upstream("ok.glob.test").only().request_line(), "GET /3 HTTP/1.1");
+}
+
+/// What has idled for too long may be dead without anybody having said so.
+#[tokio::test]
+async fn a_connection_that_idled_too_long_is_left() {
+    let limits = proxy::Limits { idle_time: std::time::Duration::ZERO, ..proxy::Limits::default() };
+    let world = World::with(crate::support::Setup { limits, ..Default::default() }).await;
+    for path in ["/1", "/2"] {
+        assert_eq!(world.family.get("cdn.allowed.test", path).await.status, 200);
+        world.settled().await;
+    }
+    assert_eq!(world.upstream("cdn.allowed.test").connections(), 2);
 }
 
 /// The upstream closes while the connection idles: the next request gets a new one.

@@ -118,6 +118,26 @@ fn escapes_far_apart_do_not_hide_each_other() {
     assert!(list.find_in(torn.as_bytes()).is_none());
 }
 
+/// One layer under another stretches a value; all of it is looked at, and nothing comes
+/// together that stood apart.
+#[test]
+fn what_stands_around_an_escape_is_seen_as_far_as_a_value_reaches() {
+    let value = "needle-in-the-haystack";
+    let list = watching(&[value.as_bytes()]);
+    let filler = "plain text ".repeat(1000);
+    let stretched: String = value.bytes().map(|b| format!("\\u{b:04x}")).collect();
+    for text in [stretched.replacen('\\', "%5c", 1), stretched[..126].to_owned() + "%5cu006b"] {
+        let found = list.find_in(format!("{filler}{text}{filler}").as_bytes());
+        assert!(found.is_some(), "{text}");
+    }
+    let torn = watching(&[b"aaaa\x01bbbb"]);
+    for near in 0..200 {
+        let near = "x".repeat(near);
+        let text = format!("%41{near}aaaa{filler}bbbb{near}%41");
+        assert!(torn.find_in(text.as_bytes()).is_none(), "{near}");
+    }
+}
+
 #[test]
 fn a_value_inside_another_is_found_as_well() {
     let list = watching(&[b"token-0123456789", b"token-01", b"3456789-and-on"]);

@@ -107,6 +107,10 @@ fn a_secret_that_begins_another() {
         assert_eq!(scrubbed(&mut both(), chunks(b"(token-01234-)", &[cut])), b"(SHORT234-)");
     }
     assert_eq!(scrubbed(&mut both(), vec!["(token-01".into()]), b"(SHORT");
+    // Also far into a long text.
+    let before = ".".repeat(10_000);
+    let text = format!("{before}token-0123456789");
+    assert_eq!(scrubbed(&mut both(), chunks(text.as_bytes(), &[10_008])), format!("{before}LONG").into_bytes());
 }
 
 #[test]
