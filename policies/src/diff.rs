@@ -111,7 +111,7 @@ impl Diff {
             || self.removed.iter().any(|rule| rule.credential.is_some() || has_condition(&rule))
             || self.limits.iter().any(|limit| looser(limit.old, limit.new))
             || self.observe.is_some_and(|(old, new)| new > old)
-            || self.leaks.is_some_and(|(old, new)| old && !new)
+            || self.leaks.is_some_and(|(blocked, _)| blocked)
     }
 }
 

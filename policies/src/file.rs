@@ -95,10 +95,6 @@ impl Reader {
         RuleRef { file: self.text.name.clone(), line: self.text.line(span.start) }
     }
 
-    fn is_preset(&self) -> bool {
-        matches!(self.origin, Origin::Preset(_))
-    }
-
     fn wrong_type(&mut self, value: &Value<'_>, key: &str, wanted: &str) {
         let message = format!("`{key}` must be {wanted}, not {}", in_words(value.get_ref()));
         self.problem(value.span(), message, None);
@@ -145,9 +141,6 @@ impl<'i> Block<'_, 'i> {
 
     fn limits(&mut self) -> Limits {
         let Some((_, value)) = self.table.get_key_value("limits") else { return Limits::default() };
-        if self.reader.is_preset() {
-            return Limits::default();
-        }
         let DeValue::Table(table) = value.get_ref() else {
             self.reader.wrong_type(value, "limits", "a table, written as [limits]");
             return Limits::default();
@@ -175,7 +168,7 @@ impl<'i> Block<'_, 'i> {
 
     /// Complains about every key that is not known here.
     pub(crate) fn known_keys(&mut self, place: &str, known: &[&str]) {
-        for (key, value) in self.table {
+        for key in self.table.keys() {
             let name: &str = key.get_ref();
             if known.contains(&name) {
                 continue;
@@ -185,7 +178,7 @@ impl<'i> Block<'_, 'i> {
                 self.reader.problem(key.span(), message, Some("remove it".to_owned()));
                 continue;
             }
-            let help = meant(name, value.get_ref(), known).map(|known| format!("did you mean `{known}`?"));
+            let help = meant(name, known).map(|known| format!("did you mean `{known}`?"));
             let help = help.unwrap_or_else(|| format!("known here: {}", known.join(", ")));
             self.reader.problem(key.span(), format!("{place} has no key `{name}`"), Some(help));
         }
@@ -314,13 +307,13 @@ impl<'i> Block<'_, 'i> {
 }
 
 /// Words from other tools that mean one of ours, then what is spelled alike.
-fn meant<'a>(name: &str, value: &DeValue<'_>, known: &[&'a str]) -> Option<&'a str> {
+fn meant<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let ours = match name {
         "method" | "methods" | "path" | "paths" | "request" | "requests" => "do",
         "url" | "domain" | "address" => "host",
         "reason" | "comment" | "because" => "why",
         "preset" | "presets" | "import" | "include" => "use",
-        "expect" if value.is_str() => "want",
+        "expect" => "want",
         _ => "",
     };
     known.iter().copied().find(|known| *known == ours).or_else(|| did_you_mean(name, known.iter().copied()))

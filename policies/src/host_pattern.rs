@@ -140,9 +140,7 @@ fn bare_host(text: &str) -> Option<String> {
         Some((host, port)) if port.parse::<u16>().is_ok() => (host, Some(port)),
         _ => (rest, None),
     };
-    if host == text || Host::parse(host).is_err() {
-        return None;
-    }
+    Host::parse(host).ok()?;
     let mut lines = vec![format!("host = \"{}\"", host.to_ascii_lowercase())];
     if scheme == Some("http") {
         lines.push("scheme = \"http\"".to_owned());

@@ -60,3 +60,25 @@ macro_rules! text_formats {
 }
 
 text_formats!(GroupName, SandboxId);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A group's name becomes a folder and a file: nothing that leads elsewhere is one.
+    #[test]
+    fn names_that_are_no_paths() {
+        for name in ["a", "7", "family", "work-2_b", &"x".repeat(32)] {
+            assert_eq!(GroupName::parse(name).map(|group| group.as_str().to_owned()).as_deref(), Ok(name));
+        }
+        for name in ["", "-a", "_a", ".", "..", "a/b", "a.b", "a b", "Family", "fämily", &"x".repeat(33)] {
+            assert!(GroupName::parse(name).is_err(), "{name}");
+        }
+        for id in ["0", "deadbeef", &"f".repeat(32)] {
+            assert_eq!(SandboxId::new(id).as_ref().map(SandboxId::as_str), Some(id));
+        }
+        for id in ["", "g", "../f", &"f".repeat(33)] {
+            assert_eq!(SandboxId::new(id), None, "{id}");
+        }
+    }
+}

@@ -12,7 +12,9 @@ impl Policy {
     }
 
     pub(crate) fn two_credentials(&self, rule: &AllowRule, other: &AllowRule) -> Refusal {
-        let (first, second) = if place(&rule.at) < place(&other.at) { (rule, other) } else { (other, rule) };
+        let mut both = [rule, other];
+        both.sort_by_key(|rule| place(&rule.at));
+        let [first, second] = both;
         let name = |rule: &AllowRule| rule.credential.as_deref().unwrap_or_default().to_owned();
         let why = format!(
             "two rules put different credentials on this request: {} ({}) and {} ({})",

@@ -204,7 +204,6 @@ fn fnv(text: &str) -> u64 {
 fn match_segment(pattern: &str, text: &str) -> bool {
     match pattern {
         "*" => !text.is_empty(),
-        _ if !pattern.contains('*') => pattern == text,
         _ => wildcard::matches(pattern.as_bytes(), text.as_bytes(), |p| *p == b'*', |p, t| p == t),
     }
 }

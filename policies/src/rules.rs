@@ -155,11 +155,9 @@ impl AllowRule {
         pairs.into_iter().eq(wanted.iter().map(|(key, value)| (key.as_str(), value.as_str())))
     }
 
-    /// Whether both could match one request while they say something else about it.
+    /// Whether both, of one host and with a credential each, name one and the same request.
     pub(crate) fn repeats(&self, other: &AllowRule) -> bool {
-        self.host == other.host
-            && self.scheme == other.scheme
-            && self.query == other.query
+        self.query == other.query
             && self.ports.iter().any(|port| other.ports.contains(port))
             && self.requests.iter().any(|request| other.requests.contains(request))
     }

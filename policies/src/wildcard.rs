@@ -11,23 +11,23 @@ pub(crate) fn matches<P, T>(
     fits: impl Fn(&P, &T) -> bool,
 ) -> bool {
     let (mut p, mut t) = (0, 0);
-    let mut last_star: Option<(usize, usize)> = None;
+    // Behind the last star: what follows it, and where in the text that was tried.
+    let mut behind_star: Option<(usize, usize)> = None;
     while t < text.len() {
         match pattern.get(p) {
             Some(item) if is_star(item) => {
-                last_star = Some((p, t));
                 p += 1;
+                behind_star = Some((p, t));
             }
             Some(item) if fits(item, &text[t]) => {
                 p += 1;
                 t += 1;
             }
             _ => {
-                let Some((star, taken)) = last_star else { return false };
-                // Let the last star take one item more and try again behind it.
-                last_star = Some((star, taken + 1));
-                p = star + 1;
-                t = taken + 1;
+                let Some((behind, tried)) = behind_star else { return false };
+                // Let the star take one item more and try again.
+                (p, t) = (behind, tried + 1);
+                behind_star = Some((p, t));
             }
         }
     }

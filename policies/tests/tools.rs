@@ -56,6 +56,8 @@ do = ["* /gists"]
             "GET https://api.test/gists?again",
             "GET https://api.test/notes",
             "GET https://doorward.internal/",
+            // An address that no policy can name.
+            "GET https://[::ffff:10.0.0.1]/",
         ],
     );
     let mut asked_and_more = asked.clone();
@@ -64,7 +66,7 @@ do = ["* /gists"]
     insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!("suggestion", suggestion.toml);
     });
-    assert_eq!((suggestion.requests, suggestion.beyond_rules), (7, 2));
+    assert_eq!((suggestion.requests, suggestion.beyond_rules), (7, 3));
     let denied: Vec<_> = suggestion.denied.iter().map(|(facts, rule)| format!("{} {rule}", facts.path)).collect();
     assert_eq!(denied, ["/gists policies/family.toml:7"]);
     // Added to the file, they allow what was asked and nothing is left to suggest.
@@ -138,7 +140,11 @@ fn differences_are_told_by_rule_and_by_request() {
 
 #[test]
 fn what_may_widen_says_so() {
-    let widens = |old: &str, new: &str| policy(old).diff(&policy(new), &[]).widens();
+    let widens = |old: &str, new: &str| {
+        let diff = policy(old).diff(&policy(new), &[]);
+        assert!(!diff.is_empty(), "{old}\n->\n{new}");
+        diff.widens()
+    };
     let allow = "[[allow]]\nhost = \"a.test\"\naccess = \"read\"\n";
     let deny = "[[deny]]\nhost = \"a.test\"\n";
     let bound = "[[allow]]\nhost = \"a.test\"\naccess = \"read\"\njson = { a = \"absent\" }\n";
@@ -159,6 +165,8 @@ fn what_may_widen_says_so() {
         (&limit(2), &limit(1), false),
         (&limit(2), "", true),
         ("", &limit(2), false),
+        ("", "leaks = \"block\"\n", false),
+        ("leaks = \"block\"\n", "", true),
         (
             "[[allow]]\nhost = \"a.test\"\ndo = [\"POST /\"]\njson = { a = { only = [true] } }\n",
             "[[allow]]\nhost = \"a.test\"\ndo = [\"POST /\"]\njson = { a = { only = [\"true\"] } }\n",

@@ -188,7 +188,9 @@ json = { a = "present" }
         refusal.lift,
         ["[[allow]]", "host = \"a.test\"", "do = [\"GET /other\"]", "websocket = true", "credential = \"key\""]
     );
-    assert!(decide(&policy, "POST wss://a.test/ws").unwrap_err().lift.is_empty());
+    let refusal = decide(&policy, "POST wss://a.test/ws").unwrap_err();
+    assert_eq!((refusal.why.as_str(), refusal.lift.len()), ("a WebSocket starts with GET, not with POST", 0));
+    assert_eq!(refusal.to_string(), "upgrade_denied: a WebSocket starts with GET, not with POST");
     // The credential of a rule is put on by that rule alone.
     assert_eq!(decide(&policy, "GET wss://a.test/ws").unwrap().credential().map(|name| &**name), Some("key"));
 }
@@ -346,6 +348,105 @@ fn observing_relaxes_one_thing_until_a_day() {
     assert!(permit.body_conditions().unwrap().check(b"{}").is_ok());
     assert!(permit.check_address("10.0.0.1:443".parse().unwrap()).is_err());
     assert_eq!((permit.credential(), permit.model()), (None, false));
+}
+
+/// What is under way goes on only where all that was done by its permit would be done again.
+#[test]
+fn a_changed_policy_ends_what_it_would_not_begin() {
+    let day = Date::parse("2026-12-01").unwrap();
+    let rule = |extra: &str| format!("[[allow]]\nhost = \"a.test\"\ndo = [\"POST /x\"]\n{extra}\n");
+    let only = |word: &str| format!("json = {{ a = {{ only = [\"{word}\"] }} }}");
+    let begun = |text: &str| decide(&policy(text), "POST https://a.test/x").unwrap();
+    let kept = |then: &str, now: &str| policy(now).upholds(&begun(then), day, None).map_err(|refusal| refusal.code);
+    let (key, other, model) = ("credential = \"key\"", "credential = \"other\"", "model = true");
+    let deny = "[[deny]]\nhost = \"a.test\"\njson = { b = \"present\" }\n";
+    for (then, now, goes_on) in [
+        (rule(""), rule("") + "[[deny]]\nhost = \"b.test\"\n", true),
+        (rule(""), String::new(), false),
+        (rule(key), rule(key) + &rule(model), true),
+        (rule(key), rule(other), false),
+        (rule(key), rule(""), false),
+        (rule(model), rule(""), false),
+        (rule(model), rule(model) + &rule(""), true),
+        (rule(&only("x")), rule(""), true),
+        (rule(&only("x")), rule(&only("x")) + "# moved\n", true),
+        (rule(&only("x")), rule(&only("y")), false),
+        (rule(""), rule(&only("x")), false),
+        (rule(""), rule("") + deny, false),
+        (rule("") + deny, rule("") + deny, true),
+        (rule(&only("x")) + deny, rule(&only("x")), false),
+    ] {
+        let want = if goes_on { Ok(()) } else { Err(Code::Revoked) };
+        assert_eq!(kept(&then, &now), want, "{then}\n->\n{now}");
+    }
+    let home = Some("192.168.1.20:443".parse().unwrap());
+    let at_home = rule("private = [\"192.168.1.20/32\"]");
+    assert!(policy(&at_home).upholds(&begun(&at_home), day, home).is_ok());
+    assert_eq!(policy(&rule("")).upholds(&begun(&at_home), day, home).unwrap_err().code, Code::Revoked);
+}
+
+/// The same for a connection that nobody looks into.
+#[test]
+fn a_changed_policy_ends_a_tunnel_too() {
+    let rule = |extra: &str| format!("[[allow]]\nhost = \"a.test\"\ntls = \"tunnel\"\n{extra}\n");
+    let begun = policy(&rule("")).decide_tunnel(&Authority::parse("a.test:443", None).unwrap()).unwrap();
+    let kept = |now: &str, address: Option<&str>| {
+        let address = address.map(|address| address.parse().unwrap());
+        policy(now).upholds_tunnel(&begun, address).map_err(|refusal| refusal.code)
+    };
+    assert_eq!(kept(&rule("ports = [443, 5223]"), Some("1.1.1.1:443")), Ok(()));
+    assert_eq!(kept("", None), Err(Code::Revoked));
+    assert_eq!(kept(&rule("ports = [5223]"), None), Err(Code::Revoked));
+    assert_eq!(kept(&(rule("") + "[[deny]]\nhost = \"a.test\"\n"), None), Err(Code::Revoked));
+    assert_eq!(kept(&rule(""), Some("192.168.1.20:443")), Err(Code::Revoked));
+}
+
+#[test]
+fn lookalikes_are_blocked_where_one_file_says_so() {
+    let blocks = |own: &str, base: &str| compile(own, base).policy.blocks_lookalikes();
+    let block = "leaks = \"block\"\n";
+    assert!(!blocks("", "") && blocks(block, "") && blocks("", block));
+}
+
+#[test]
+fn a_rule_has_a_bounded_number_of_conditions() {
+    let with = |count: usize| {
+        let fields: Vec<_> = (0..count).map(|n| format!("f{n} = \"absent\"")).collect();
+        format!("[[allow]]\nhost = \"a.test\"\naccess = \"read\"\njson = {{ {} }}\n", fields.join(", "))
+    };
+    let compiles = |text: String| {
+        let source = Source { name: "policies/family.toml".to_owned(), text };
+        Policy::compile(&GroupName::parse("family").unwrap(), &source, None).is_ok()
+    };
+    assert!(compiles(with(1)) && compiles(with(64)));
+    assert!(!compiles(with(0)) && !compiles(with(65)) && !compiles(with(66)));
+}
+
+/// The door's own name is nobody's to allow; other names that end alike are names.
+#[test]
+fn the_doors_own_name_is_reserved() {
+    let reserved = |host: &str| Policy::host_is_reserved(&policies::Host::parse(host).unwrap());
+    assert!(reserved("doorward.internal") && reserved("a.doorward.internal"));
+    assert!(!reserved("xdoorward.internal") && !reserved("doorward.internal.test") && !reserved("10.0.0.1"));
+}
+
+/// What carries a credential where it does not belong is told to the owner at once;
+/// what is merely refused is not, or nobody would read it.
+#[test]
+fn alarms_are_about_credentials() {
+    for code in [
+        Code::SurrogateUnbound,
+        Code::SurrogateLocation,
+        Code::SurrogateForeign,
+        Code::SecretInRequest,
+        Code::CredentialNotSurrogate,
+    ] {
+        assert!(code.is_alarm(), "{code}");
+    }
+    // A sandbox that was just replaced may still hold the last one's.
+    for code in [Code::SurrogateRetired, Code::NotAllowed, Code::DeniedByRule, Code::SecretUnavailable, Code::Revoked] {
+        assert!(!code.is_alarm(), "{code}");
+    }
 }
 
 #[test]

@@ -187,7 +187,7 @@ impl Keyring {
     /// The credential with a token endpoint that this request will have put on.
     pub(crate) fn needs_token(&self, permit: &Permit, headers: &HeaderMap) -> Option<&Credential> {
         let name = permit.credential()?;
-        self.credentials.iter().find(|credential| credential.grant.is_some() && credential.name == *name)?;
+        self.credentials.iter().filter(|one| one.grant.is_some()).find(|one| one.name == *name)?;
         let found = self.find(Head::new(permit.facts(), headers)).ok().flatten()?;
         in_scope(found, permit).ok().map(|found| found.credential)
     }
@@ -358,3 +358,6 @@ pub(crate) fn unreadable(why: Unreadable) -> Refusal {
     let why = format!("the body is looked into before it may leave, and {why}; send it as it is, or as gzip");
     Refusal::new(Code::BodyUnreadable, why)
 }
+
+#[cfg(test)]
+mod tests;

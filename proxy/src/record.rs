@@ -254,7 +254,6 @@ impl Record {
             refusal.lift.clear();
         }
         let mut decision = Decision {
-            verdict: Allowed::Deny,
             code: Some(refusal.code),
             why: Some(refusal.why.clone()),
             rule: refusal.rule.clone(),

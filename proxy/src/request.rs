@@ -212,6 +212,24 @@ mod tests {
         assert_eq!(framed(&[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")]), Err(Code::Framing));
     }
 
+    /// HTTP/2 names the authority itself, and frames bodies itself; HTTP/1.0 has no chunks.
+    #[test]
+    fn each_version_says_it_in_its_own_way() {
+        let tunnel = tunnel("a.test:443");
+        let read_as = |version, target, headers: &[(&str, &str)]| {
+            let mut request = request("POST", target, headers);
+            *request.version_mut() = version;
+            read_code(Some(&tunnel), &request).map(drop)
+        };
+        let chunked = ("transfer-encoding", "chunked");
+        assert_eq!(read_as(Version::HTTP_2, "https://a.test/", &[]), Ok(()));
+        assert_eq!(read_as(Version::HTTP_2, "/", &[("host", "a.test")]), Err(Code::AuthorityMalformed));
+        assert_eq!(read_as(Version::HTTP_2, "https://a.test/", &[chunked]), Err(Code::Framing));
+        assert_eq!(read_as(Version::HTTP_10, "/", &[]), Ok(()));
+        assert_eq!(read_as(Version::HTTP_10, "/", &[chunked]), Err(Code::Framing));
+        assert_eq!(read_as(Version::HTTP_11, "/", &[("host", "a.test"), chunked]), Ok(()));
+    }
+
     /// Attacks F05, F07.
     #[test]
     fn websockets_are_told_to_the_verdict_and_h2c_is_left_for_stripping() {

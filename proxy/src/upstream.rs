@@ -366,4 +366,21 @@ mod tests {
             "the rule names it, or it is not dialled"
         );
     }
+
+    /// Whoever still uses a connection keeps it going; nobody has to end it.
+    #[tokio::test]
+    async fn a_connection_ends_with_the_last_who_holds_it() {
+        let (held, mut gone) = tokio::sync::oneshot::channel::<()>();
+        let one = drive(async move {
+            let _held = held;
+            std::future::pending().await
+        });
+        let other = one.clone();
+        drop(one);
+        tokio::task::yield_now().await;
+        assert_eq!(gone.try_recv(), Err(tokio::sync::oneshot::error::TryRecvError::Empty));
+        drop(other);
+        let ended = timeout(std::time::Duration::from_secs(10), gone).await;
+        assert!(ended.is_ok_and(|held| held.is_err()), "it goes on without anybody");
+    }
 }

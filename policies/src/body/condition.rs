@@ -87,28 +87,20 @@ impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let field = &self.field;
         match &self.words {
-            Words::Not(wanted) => write!(f, "no `{field}` is {}", List(wanted)),
-            Words::Only(wanted) => write!(f, "every `{field}` is {}", List(wanted)),
-            Words::Any(wanted) => write!(f, "some `{field}` is {}", List(wanted)),
+            Words::Not(wanted) => write!(f, "no `{field}` is {}", either(wanted)),
+            Words::Only(wanted) => write!(f, "every `{field}` is {}", either(wanted)),
+            Words::Any(wanted) => write!(f, "some `{field}` is {}", either(wanted)),
             Words::Absent => write!(f, "there is no `{field}`"),
             Words::Present => write!(f, "there is a `{field}`"),
         }
     }
 }
 
-struct List<'a>(&'a [Wanted]);
-
-impl fmt::Display for List<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, wanted) in self.0.iter().enumerate() {
-            if index > 0 {
-                f.write_str(" or ")?;
-            }
-            match wanted {
-                Wanted::Text(text) => write!(f, "{text:?}")?,
-                Wanted::Bool(value) => write!(f, "{value}")?,
-            }
-        }
-        Ok(())
-    }
+/// A refusal is read by people: no brackets, no commas.
+fn either(wanted: &[Wanted]) -> String {
+    let word = |wanted: &Wanted| match wanted {
+        Wanted::Text(text) => format!("{text:?}"),
+        Wanted::Bool(value) => value.to_string(),
+    };
+    wanted.iter().map(word).collect::<Vec<_>>().join(" or ")
 }

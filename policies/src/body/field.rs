@@ -69,13 +69,12 @@ fn step(rest: &str, first: bool) -> Option<(Inside, &str)> {
 }
 
 /// As Go's encoding/json compares keys: without regard to case, where the long s
-/// and the Kelvin sign count as s and k. Who sends `Tools` beside `tools` is read
-/// in two ways.
+/// and the Kelvin sign count as s and k (which it is in lower case by itself). Who
+/// sends `Tools` beside `tools` is read in two ways.
 pub fn fold_key(key: &str) -> String {
     key.chars()
         .map(|c| match c {
             '\u{17f}' => 's',
-            '\u{212a}' => 'k',
             _ => c.to_lowercase().next().unwrap_or(c),
         })
         .collect()

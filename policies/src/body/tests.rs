@@ -79,6 +79,12 @@ fn only_binds_every_value() {
             (r#"{"model":1}"#, "body_condition"),
         ],
     );
+    let kinds = [("kind", Words::Only(vec![Wanted::Text("a*".to_owned()), Wanted::Bool(true)]))];
+    check(&kinds, &[(r#"{"kind":true}"#, "ok"), (r#"{"\u212aind":"b"}"#, "body_condition")]);
+    assert_eq!(
+        kinds.map(|(_, words)| Condition::new(Field::read("kind").unwrap(), words, Effect::Allow).to_string()),
+        ["every `kind` is \"a*\" or true"]
+    );
     check(
         &[("input[1]", Words::Only(texts(&["b"])))],
         &[(r#"{"input":["a","b"]}"#, "ok"), (r#"{"input":["a"]}"#, "ok"), (r#"{"input":["b","a"]}"#, "body_condition")],
@@ -161,6 +167,8 @@ fn one_of_several_allows_is_enough() {
     let refusal = all.check(br#"{"model":"c"}"#).unwrap_err();
     assert_eq!(refusal.why, "the rule wants that in the body every `model` is \"a\"");
     assert_eq!((refusal.rule, refusal.lift), (Some(rule()), vec!["lift".to_owned()]));
+    let refusal = all.check(br#"{"model":["a"]}"#).unwrap_err();
+    assert_eq!(refusal.why, "`model` in the body is not of the kind that the rule expects there");
     all.deny(
         &conditions(&[("model", Words::Any(texts(&["a"])))], Effect::Deny),
         Refusal::new(Code::DeniedByRule, "no"),
@@ -208,6 +216,7 @@ fn bodies_that_two_readers_could_read_in_two_ways() {
     assert_eq!(all.check(&[0x1f, 0x8b, 8, 0]).unwrap_err().code, Code::BodyUnreadable);
     let long = vec![b' '; 16 * 1024 * 1024 + 1];
     assert_eq!(all.check(&long).unwrap_err().code, Code::TooLarge);
+    assert_eq!(all.check(&long[1..]).unwrap_err().code, Code::BodyUnreadable);
     assert_eq!(all.limit(), 16 * 1024 * 1024);
 }
 
@@ -227,6 +236,8 @@ fn fields() {
     for text in ["a", "a.b", "a[*]", "[*].a", "a?[*].b", "a[*]?[0].b-c_d$", "ä.b", "a[9999]"] {
         assert_eq!(Field::read(text).unwrap().to_string(), text);
     }
+    let deepest = vec!["a"; 16].join(".");
+    assert_eq!(Field::read(&deepest).unwrap().to_string(), deepest);
     let long = vec!["a"; 17].join(".");
     for text in [
         "", ".", "a.", ".a", "a..b", "a[", "a[]", "a[x]", "a[-1]", "a[10000]", "a]b", "a*", "a b", "a?", "a[*]?",

@@ -232,6 +232,7 @@ mod tests {
             "pwd=x",
             "q=ghp_0123456789abcdef0123",
             "code=a1b2c3d4e5f6a7b8c9d0e1==",
+            "code=AbCdEfGhIjKlMnOpQrStUvWx",
         ] {
             assert!(parameter_authenticates(parameter), "{parameter}");
         }
@@ -243,11 +244,29 @@ mod tests {
             "",
             "q=token",
             "code=200",
+            "code=internationalisierungen",
+            "code=INTERNATIONALISIERUNGEN",
             "cursor=Y3Vyc29yOjEyMzQ1Njc4OQ==",
             "sha=0123456789abcdef0123456789abcdef01234567",
             "q=sk-learn",
         ] {
             assert!(!parameter_authenticates(parameter), "{parameter}");
+        }
+    }
+
+    /// Attack K08 once more: where browsers put keys that they cannot put into a header.
+    #[test]
+    fn a_subprotocol_is_a_name_and_no_key() {
+        let facts = policies::Facts::parse("GET", "wss://a.test/ws").unwrap();
+        let refused = |value: &'static str| {
+            let headers = HeaderMap::from_iter([(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(value))]);
+            refuse_others(Head::new(&facts, &headers), None, &[]).is_err()
+        };
+        for value in ["mqtt", "chat, superchat", "graphql-transport-ws"] {
+            assert!(!refused(value), "{value}");
+        }
+        for value in ["chat, base64url.bearer.c2s", "k=v", "v1.abc", "token-abc", "X-API-KEY"] {
+            assert!(refused(value), "{value}");
         }
     }
 

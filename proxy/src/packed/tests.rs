@@ -28,14 +28,16 @@ fn unpacked(mut unpacker: Unpacker, bytes: &[u8], size: usize) -> Result<Vec<u8>
     Ok(out)
 }
 
-/// What a filter lets out, and what stopped it.
+/// What a filter lets out, and what stopped it. What is not out is held: nothing is lost on the way.
 fn filtered(mut filter: LeakFilter, bytes: &[u8], size: usize) -> (Vec<u8>, Option<Stop>) {
-    let mut out = Vec::new();
+    let (mut out, mut came) = (Vec::new(), 0);
     for chunk in bytes.chunks(size) {
+        came += chunk.len();
         match filter.push(Bytes::copy_from_slice(chunk)) {
             Ok(bytes) => out.extend(bytes.unwrap_or_default()),
             Err(stop) => return (out, Some(stop)),
         }
+        assert_eq!(out.len() + filter.held(), came);
     }
     match filter.finish() {
         Ok(bytes) => out.extend(bytes.unwrap_or_default()),

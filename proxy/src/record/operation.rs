@@ -66,8 +66,7 @@ impl Caller {
 
     /// Stores that an operation is about to be performed. Not stored: not performed.
     pub fn intend(&self, operation: Operation) -> Result<Intent, Refusal> {
-        let decision = Decision { verdict: Allowed::Allow, ..self.about(operation) };
-        let seq = self.door.gateway.ledger.decided(&decision).map_err(|down| {
+        let seq = self.door.gateway.ledger.decided(&self.about(operation)).map_err(|down| {
             tracing::error!(error = %down, "Audit log is down, operations are refused");
             Refusal::new(Code::AuditUnavailable, down.to_string())
         })?;

@@ -144,7 +144,7 @@ impl LeakFilter {
         let mut begun = Vec::new();
         if let Inside::Unknown(start) = &mut self.inside {
             begun = std::mem::take(start);
-            let seen = [&begun, &chunk[..chunk.len().min(MAGIC - begun.len())]].concat();
+            let seen: Vec<u8> = begun.iter().chain(chunk).take(MAGIC).copied().collect();
             if seen.len() < MAGIC {
                 *start = seen;
                 return Ok(());

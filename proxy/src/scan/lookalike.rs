@@ -65,6 +65,8 @@ static PREFIXES: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
 pub(super) struct Lookalikes {
     /// The end of what came, as far as more bytes have to decide about it.
     tail: Vec<u8>,
+    /// The byte before it, which says whether a word begins there.
+    before: Option<u8>,
 }
 
 /// What is done with each that is found.
@@ -77,10 +79,10 @@ impl Lookalikes {
             true => Cow::Borrowed(chunk),
             false => Cow::Owned([&self.tail, chunk].concat()),
         };
-        let undecided = keys(&text, last, found).min(card_numbers(&text, last, found));
-        // With the byte before it, which says whether a word begins there.
-        let from = if undecided < text.len() { undecided.saturating_sub(1) } else { text.len() };
-        self.tail = text[from..].to_vec();
+        let piece = Piece { text: &text, before: self.before, last };
+        let (decided, tail) = text.split_at(piece.keys(found).min(piece.card_numbers(found)));
+        self.before = decided.last().copied().or(self.before);
+        self.tail = tail.to_vec();
     }
 
     /// How many of the last bytes may be the beginning of something.
@@ -89,42 +91,84 @@ impl Lookalikes {
     }
 }
 
-/// Finds keys; says from where on the text is undecided.
-fn keys(text: &[u8], last: bool, found: Found<'_>) -> usize {
-    let Some(prefixes) = &*PREFIXES else { return text.len() };
-    let mut undecided = if last { text.len() } else { beginning_at_end(text) };
-    for hit in prefixes.find_iter(text) {
-        let shape = &SHAPES[hit.pattern().as_usize()];
-        if hit.start() > 0 && is_word(text[hit.start() - 1]) && shape.name != PRIVATE_KEY {
-            continue;
-        }
-        let rest = &text[hit.end()..text.len().min(hit.end() + LONGEST)];
-        let letters = rest.iter().take_while(|byte| (shape.letters)(**byte)).count();
-        let cut = hit.end() + letters == text.len() && letters < LONGEST;
-        let complete = match shape.name {
-            PRIVATE_KEY => private_key(rest, letters),
-            _ => Some(if shape.exact { letters == shape.count } else { letters >= shape.count }),
-        };
-        match complete {
-            _ if cut && !last => undecided = undecided.min(hit.start()),
-            None if !last && rest.len() < LONGEST => undecided = undecided.min(hit.start()),
-            Some(true) => {
-                let token = &text[hit.start()..hit.end() + letters];
-                if shape.name == PRIVATE_KEY || looks_random(&token[shape.prefix.len()..]) {
-                    found(shape.name, token);
-                }
-            }
-            _ => {}
-        }
+/// What is there of a stream at a time.
+struct Piece<'t> {
+    text: &'t [u8],
+    before: Option<u8>,
+    last: bool,
+}
+
+impl Piece<'_> {
+    fn byte_before(&self, at: usize) -> Option<u8> {
+        at.checked_sub(1).map(|at| self.text[at]).or(self.before)
     }
-    undecided
+
+    /// Finds keys; says from where on the text is undecided.
+    fn keys(&self, found: Found<'_>) -> usize {
+        let &Piece { text, last, .. } = self;
+        let Some(prefixes) = &*PREFIXES else { return text.len() };
+        let mut undecided = if last { text.len() } else { beginning_at_end(text) };
+        for hit in prefixes.find_iter(text) {
+            let shape = &SHAPES[hit.pattern().as_usize()];
+            if self.byte_before(hit.start()).is_some_and(is_word) && shape.name != PRIVATE_KEY {
+                continue;
+            }
+            let rest = &text[hit.end()..text.len().min(hit.end() + LONGEST)];
+            let letters = rest.iter().take_while(|byte| (shape.letters)(**byte)).count();
+            // The text ends before the run has, or before there is enough behind a label.
+            let more_may_come = !last && rest.len() < LONGEST;
+            let complete = match shape.name {
+                PRIVATE_KEY => private_key(rest, letters),
+                _ => Some(if shape.exact { letters == shape.count } else { letters >= shape.count }),
+            };
+            match complete {
+                _ if more_may_come && (complete.is_none() || letters == rest.len()) => {
+                    undecided = undecided.min(hit.start());
+                }
+                Some(true) => {
+                    let token = &text[hit.start()..hit.end() + letters];
+                    if shape.name == PRIVATE_KEY || looks_random(&token[shape.prefix.len()..]) {
+                        found(shape.name, token);
+                    }
+                }
+                _ => {}
+            }
+        }
+        undecided
+    }
+
+    /// Finds card numbers; says from where on the text is undecided.
+    fn card_numbers(&self, found: Found<'_>) -> usize {
+        let &Piece { text, last, .. } = self;
+        let mut at = 0;
+        while at < text.len() {
+            if !is_number(text, at) {
+                at += STEP;
+                continue;
+            }
+            let (start, end) = number_around(text, at);
+            let before = self.byte_before(start);
+            let apart = |byte: Option<u8>| byte.is_none_or(|byte| !is_word(byte) && !b"+/=%".contains(&byte));
+            let decided = last || end < text.len();
+            if decided
+                && before != Some(b'.')
+                && apart(before)
+                && apart(text.get(end).copied())
+                && is_card(&text[start..end])
+            {
+                found(CARD_NUMBER, &text[start..end]);
+            }
+            at = end + STEP;
+        }
+        if last { text.len() } else { number_at_end(text) }
+    }
 }
 
 /// Where the text ends with the beginning of a prefix.
 fn beginning_at_end(text: &[u8]) -> usize {
     let longest = SHAPES.iter().map(|shape| shape.prefix.len()).max().unwrap_or(0);
     let begins = |at: &usize| SHAPES.iter().any(|shape| shape.prefix.as_bytes().starts_with(&text[*at..]));
-    (text.len().saturating_sub(longest - 1)..text.len()).find(begins).unwrap_or(text.len())
+    (text.len().saturating_sub(longest)..text.len()).find(begins).unwrap_or(text.len())
 }
 
 /// Behind `-----BEGIN `: a label that ends like a private key's, and base64 behind it, in
@@ -146,38 +190,18 @@ fn looks_random(key: &[u8]) -> bool {
     seen.iter().filter(|seen| **seen).count() >= FEWEST_LETTERS && !key.ends_with(b"EXAMPLE")
 }
 
-/// A number of this length or longer has a digit at one of these steps.
+/// A number that is longer has a digit at one of these steps.
 const STEP: usize = 12;
-const LONGEST_NUMBER: usize = 19;
+/// 19 digits, each with what may stand between two.
+const LONGEST_NUMBER: usize = 38;
 
-/// Finds card numbers; says from where on the text is undecided.
-fn card_numbers(text: &[u8], last: bool, found: Found<'_>) -> usize {
-    let mut at = STEP - 1;
-    while at < text.len() {
-        if !is_number(text, at) {
-            at += STEP;
-            continue;
-        }
-        let (start, end) = number_around(text, at);
-        let before = start.checked_sub(1).map(|before| text[before]);
-        let apart = |byte: Option<u8>| byte.is_none_or(|byte| !is_word(byte) && !b"+/=%".contains(&byte));
-        let decided = last || end < text.len();
-        if decided
-            && before != Some(b'.')
-            && apart(before)
-            && apart(text.get(end).copied())
-            && is_card(&text[start..end])
-        {
-            found(CARD_NUMBER, &text[start..end]);
-        }
-        at = end.max(at) + STEP;
-    }
-    // What ends in a digit, or in a digit and what may stand between two.
-    let digit = text.iter().rev().take(2).position(u8::is_ascii_digit);
-    match digit {
-        Some(behind) if !last && (behind == 0 || is_separator(text[text.len() - 1])) => {
-            let (start, end) = number_around(text, text.len() - 1 - behind);
-            if end - start <= 2 * LONGEST_NUMBER { start } else { text.len() }
+/// Where the text ends with a number, or with one and what may stand between two digits.
+fn number_at_end(text: &[u8]) -> usize {
+    let digits = text.strip_suffix(b" ").or(text.strip_suffix(b"-")).unwrap_or(text);
+    match digits.last() {
+        Some(byte) if byte.is_ascii_digit() => {
+            let (start, end) = number_around(digits, digits.len() - 1);
+            if end - start <= LONGEST_NUMBER { start } else { text.len() }
         }
         _ => text.len(),
     }
@@ -195,10 +219,10 @@ fn is_separator(byte: u8) -> bool {
 
 fn number_around(text: &[u8], at: usize) -> (usize, usize) {
     let (mut start, mut end) = (at, at + 1);
-    while start > 0 && at - start <= 2 * LONGEST_NUMBER && is_number(text, start - 1) {
+    while start > 0 && at - start <= LONGEST_NUMBER && is_number(text, start - 1) {
         start -= 1;
     }
-    while end < text.len() && end - at <= 2 * LONGEST_NUMBER && is_number(text, end) {
+    while end < text.len() && end - at <= LONGEST_NUMBER && is_number(text, end) {
         end += 1;
     }
     (start, end)
@@ -222,7 +246,7 @@ fn is_card(number: &[u8]) -> bool {
         _ => 2 * digit / 10 + 2 * digit % 10,
     };
     let sum: u32 = digits.iter().rev().enumerate().map(doubled).sum();
-    issued && grouped && sum.is_multiple_of(10) && digits.iter().any(|digit| *digit != digits[0])
+    issued && grouped && sum.is_multiple_of(10)
 }
 
 fn alphanumeric(byte: u8) -> bool {

@@ -96,7 +96,7 @@ impl Layer {
     /// Undoes this layer; `None` where there is nothing to undo. `last`: no more text
     /// follows. An unfinished escape ends the view: it is not part of it.
     pub(super) fn undo(self, text: &[u8], needles: &NeedleSet, last: bool) -> Option<View> {
-        let reach = (needles.longest() + 1) * WIDEST_ESCAPE;
+        let reach = needles.longest() * WIDEST_ESCAPE;
         let mut view = View { text: Vec::new(), changes: Vec::new() };
         let (mut copied, mut seen) = (0, 0);
         while let Some(found) = self.next(&text[seen..]) {

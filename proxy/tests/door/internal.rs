@@ -9,6 +9,7 @@ use proxy::Limits;
 use proxy::audit::Protocol;
 
 use crate::support::http2::Http2Client;
+use crate::support::ports::withheld;
 use crate::support::{Answer, Setup, World};
 
 async fn ask(world: &World, request: impl AsRef<[u8]>) -> Answer {
@@ -74,6 +75,24 @@ async fn an_operation_is_stored_before_it_is_performed() {
     let operation = &rows[1].decision;
     assert_eq!((operation.protocol, operation.operation.map(|it| it.name)), (Protocol::Operation, Some("do")));
     assert_eq!((operation.identity.group.as_str(), &operation.path), ("family", &None));
+    assert_eq!((operation.scheme, operation.port, &operation.method), (None, None, &None), "it is no request");
+    let policy = world.family.policy.load().hash().to_string();
+    assert!(rows.iter().all(|row| row.is_allowed() && row.decision.policy.as_ref() == Some(&policy)));
+}
+
+/// What is not done is in the log as well, and an alarm is one.
+#[tokio::test]
+async fn an_operation_that_came_to_nothing_says_why() {
+    let world = World::new().await;
+    let why = withheld();
+    for (path, refused) in [("/refuse", true), ("/fail", false)] {
+        assert_eq!(ask(&world, post(path, "", "x")).await.status, 404);
+        world.settled().await;
+        let row = world.log.rows().pop().unwrap();
+        assert_eq!((row.decision.protocol, row.is_allowed()), (Protocol::Operation, !refused), "{path}");
+        let said = row.decision.why.clone().or(row.outcome.as_ref().and_then(|outcome| outcome.why.clone()));
+        assert_eq!((row.code(), said, row.alarm()), (Some(why.code), Some(why.why.clone()), true), "{path}");
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use policies::Code;
 
 use crate::support::http2::Http2Client;
-use crate::support::{World, get, until};
+use crate::support::{Setup, World, get, until};
 
 #[tokio::test]
 async fn a_log_that_is_down_closes_the_door_until_it_is_up_again() {
@@ -24,6 +24,36 @@ async fn a_log_that_is_down_closes_the_door_until_it_is_up_again() {
     assert_eq!(world.family.get("cdn.allowed.test", "/2").await.status, 200);
     world.settled().await;
     assert!(world.log.only().is_allowed());
+}
+
+/// Where it cannot be read in one way, the log keeps what was sent, but for its query.
+#[tokio::test]
+async fn what_could_not_be_read_is_kept_as_it_came() {
+    let world = World::new().await;
+    let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+    client.send("GET /a?key=1 HTTP/1.1\r\nHost: evil.test\r\n\r\n").await;
+    client.finish().await;
+    let decision = world.log.only().decision;
+    assert_eq!((decision.code, decision.path), (Some(Code::AuthorityMismatch), None));
+    let came = (decision.raw_target, decision.host_header, decision.method);
+    assert_eq!(came, (Some("/a".to_owned()), Some("evil.test".to_owned()), Some("GET".to_owned())));
+}
+
+/// Who reads the log later needs no policy beside it.
+#[tokio::test]
+async fn a_refusal_is_kept_with_its_reasons() {
+    let rules = "[[allow]]\nhost = \"cdn.allowed.test\"\naccess = \"read\"\n\
+                 [[deny]]\nhost = \"cdn.allowed.test\"\ndo = [\"* /no\"]\nwhy = \"not that page\"\n";
+    let world = World::with(Setup { family: rules.to_owned(), ..Setup::default() }).await;
+    assert_eq!(world.family.get("cdn.allowed.test", "/no").await.status, 403);
+    let row = world.log.only();
+    let decision = &row.decision;
+    assert!(!row.is_allowed() && decision.code == Some(Code::DeniedByRule));
+    assert_eq!(decision.why.as_deref(), Some("not that page"));
+    assert_eq!(decision.rule.as_ref().unwrap().to_string(), "policies/family.toml:4");
+    assert_eq!(decision.lift, ["# remove the [[deny]] at policies/family.toml:4"]);
+    assert_eq!(decision.policy.as_deref(), Some(&*world.family.policy.load().hash().to_string()));
+    assert_eq!((decision.path.as_deref(), &decision.raw_target, &decision.host_header), (Some("/no"), &None, &None));
 }
 
 /// Also on a connection to the upstream that is there already.

@@ -13,6 +13,7 @@ mod json;
 mod limits;
 mod log;
 mod lookalikes;
+mod oauth;
 mod observe;
 mod panics;
 mod policy;

@@ -8,6 +8,7 @@ use proxy::ports::Resolved;
 use rustls::HandshakeKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::Barrier;
 use tokio_rustls::TlsAcceptor;
 
 use crate::support::{PATIENCE, Setup, World, certificates, get};
@@ -115,6 +116,22 @@ async fn a_pooled_connection_whose_address_is_no_longer_allowed_is_left() {
         .replace_policy("[[allow]]\nhost = \"cdn.allowed.test\"\ndo = [\"* /**\"]\nprivate = [\"127.0.0.14/32\"]\n");
     assert_eq!(world.family.get("cdn.allowed.test", "/2").await.status, 403);
     assert_eq!(world.upstream("cdn.allowed.test").only().request_line(), "GET /1 HTTP/1.1");
+    // The name has moved to where it may be: a connection to there is opened instead.
+    world.resolves("cdn.allowed.test", &[vec![[127, 0, 0, 14].into()]]);
+    assert_eq!(world.family.get("cdn.allowed.test", "/3").await.status, 200);
+    assert_eq!(world.upstream("ok.glob.test").only().request_line(), "GET /3 HTTP/1.1");
+}
+
+/// What has idled for too long may be dead without anybody having said so.
+#[tokio::test]
+async fn a_connection_that_idled_too_long_is_left() {
+    let limits = proxy::Limits { idle_time: std::time::Duration::ZERO, ..proxy::Limits::default() };
+    let world = World::with(crate::support::Setup { limits, ..Default::default() }).await;
+    for path in ["/1", "/2"] {
+        assert_eq!(world.family.get("cdn.allowed.test", path).await.status, 200);
+        world.settled().await;
+    }
+    assert_eq!(world.upstream("cdn.allowed.test").connections(), 2);
 }
 
 /// Descriptors are everybody's: idle connections of one door are bounded all together, and
@@ -166,6 +183,31 @@ async fn a_connection_that_died_in_the_pool_is_replaced() {
         world.settled().await;
     }
     assert_eq!(upstream.received().len(), 3, "each sent once");
+}
+
+/// Connections that were needed at once are kept for the next time, as many as may idle.
+#[tokio::test]
+async fn as_many_idle_as_may() {
+    for (idle_upstreams, connections) in [(2, 2), (1, 3)] {
+        let limits = proxy::Limits { idle_upstreams, ..proxy::Limits::default() };
+        let world = World::with(crate::support::Setup { limits, ..Default::default() }).await;
+        let both = Arc::new(Barrier::new(2));
+        world.upstream("cdn.allowed.test").on(move |exchange| {
+            let both = both.clone();
+            Box::pin(async move {
+                exchange.body().await?;
+                both.wait().await;
+                exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await
+            })
+        });
+        for _ in 0..2 {
+            let get = |path| world.family.get("cdn.allowed.test", path);
+            let (one, other) = tokio::join!(get("/1"), get("/2"));
+            assert_eq!((one.status, other.status), (200, 200));
+            world.settled().await;
+        }
+        assert_eq!(world.upstream("cdn.allowed.test").connections(), connections, "{idle_upstreams} may idle");
+    }
 }
 
 /// Half an answer leaves the connection in an unknown state.

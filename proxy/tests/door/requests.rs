@@ -2,6 +2,7 @@
 
 use policies::Code;
 
+use crate::support::http2::Http2Client;
 use crate::support::{World, until};
 
 fn post(host: &str, framing: &str) -> String {
@@ -143,4 +144,45 @@ async fn what_was_judged_is_what_is_sent() {
         world.real()
     );
     assert_eq!(world.upstream("api.bound.test").only().text(), expected);
+}
+
+/// An agent can explain a refusal to its user; what is nobody's to know is not said back.
+#[tokio::test]
+async fn a_refusal_says_what_was_asked() {
+    let world = World::new().await;
+    let said = async |host: &str, path: &str| -> serde_json::Value {
+        let answer = world.family.get(host, path).await;
+        assert_eq!(answer.status, 403, "{}", answer.text());
+        serde_json::from_str(&answer.text()).unwrap()
+    };
+    let refusal = said("evil.test", "/x?key=1").await;
+    assert_eq!((&refusal["code"], &refusal["host"]), (&"not_allowed".into(), &"evil.test".into()));
+    assert_eq!((&refusal["method"], &refusal["path"]), (&"GET".into(), &"/x".into()));
+    // A key in a place of its own is somebody's, watched or not.
+    let refusal = said("path.bound.test", &format!("/bot{}/getMe", world.values["ATTACKER"])).await;
+    assert_eq!((&refusal["code"], &refusal["path"]), (&"credential_not_surrogate".into(), &"/bot*/getMe".into()));
+    let refusal = said("evil.test", &format!("/{}", world.values["CANARY"])).await;
+    assert_eq!((&refusal["code"], &refusal["path"]), (&"secret_in_request".into(), &serde_json::Value::Null));
+}
+
+/// What a body ends with may begin like a surrogate; held until its end, it is sent all the same.
+#[tokio::test]
+async fn a_body_that_ends_like_a_surrogate_begins_arrives_whole() {
+    let world = World::new().await;
+    let end = &world.surrogate()[..12];
+    let body = format!("hello {end}");
+    let chunks = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let length = format!("Content-Length: {}", body.len());
+    for (framing, sent) in [(&*length, &body), ("Transfer-Encoding: chunked", &chunks)] {
+        let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+        client.send(post("cdn.allowed.test", framing) + sent).await;
+        assert_eq!(client.answer().await.unwrap().status, 200, "{framing}");
+        world.settled().await;
+        let received = world.upstream("cdn.allowed.test").received().pop().unwrap();
+        assert!(received.complete && received.text().contains(end), "{framing}: {}", received.text());
+        assert_eq!(world.log.rows().pop().unwrap().outcome().bytes_up, body.len() as u64);
+    }
+    let client = Http2Client::connect(&world.family, "cdn.allowed.test:443").await;
+    assert_eq!(client.post("https://cdn.allowed.test/x", body.clone()).await.status, 200);
+    assert!(world.upstream("cdn.allowed.test").received().pop().unwrap().text().contains(end));
 }

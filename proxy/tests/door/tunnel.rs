@@ -50,6 +50,8 @@ async fn bytes_go_both_ways_unopened_and_counted() {
         (Protocol::Tunnel, Some("cdn.allowed.test"), Some(443))
     );
     assert!(decision.rule.is_some() && decision.path.is_none() && decision.credential.is_none());
+    assert_eq!(decision.policy.as_deref(), Some(&*world.family.policy.load().hash().to_string()));
+    assert!(!decision.by_wildcard);
     assert_eq!((row.code(), outcome.address), (None, Some(world.upstream("cdn.allowed.test").address)));
     assert!(outcome.bytes_up > 200 && outcome.bytes_down > 500, "{outcome:?}");
 }
@@ -94,6 +96,57 @@ async fn what_is_no_tls_is_refused() {
         assert!(client.some().await.is_empty());
         is_refused(&world, Code::NotTls).await;
     }
+}
+
+/// A name that only a pattern covers may be one never asked for: the log says so.
+#[tokio::test]
+async fn a_tunnel_by_a_pattern_is_marked() {
+    let rules = "[[allow]]\nhost = \"*.glob.test\"\ntls = \"tunnel\"\n\
+                 [[allow]]\nhost = \"ok.glob.test\"\ndo = [\"* /**\"]\n";
+    let world = World::with(Setup { family: rules.to_owned(), ..Setup::default() }).await;
+    let client = world.family.connect().await.connected("ok.glob.test:443").await;
+    assert!(client.tls_trusting(certificates::root(), "ok.glob.test", true, b"http/1.1").await.is_err());
+    world.settled().await;
+    let row = world.log.only();
+    assert_eq!((row.decision.by_wildcard, row.code()), (true, Some(Code::ResolvedPrivate)));
+}
+
+/// An address has no name to say; it is what was permitted all the same.
+#[tokio::test]
+async fn an_address_is_tunnelled_without_a_name() {
+    let world = World::new().await;
+    let address = world.upstream("api.bound.test").address;
+    let rule = "[[allow]]\nhost = \"127.0.0.10\"\ntls = \"tunnel\"\nprivate = [\"127.0.0.10/32\"]\n";
+    world.family.replace_policy(&format!("{rule}ports = [{}]\n", address.port()));
+    let client = world.family.connect().await.connected(&address.to_string()).await;
+    let opened = client.tls_trusting(certificates::root(), "127.0.0.10", false, b"http/1.1").await;
+    let mut client = opened.expect("a handshake");
+    client.send(get("cdn.allowed.test", "/")).await;
+    assert_eq!(client.answer().await.unwrap().status, 200);
+    client.finish().await;
+    world.settled().await;
+    assert_eq!((world.log.only().code(), world.names.asked().len()), (None, 0));
+}
+
+/// A client that says nothing, and one whose hello has no end in sight.
+#[tokio::test]
+async fn a_hello_is_there_and_is_short() {
+    let world = world().await;
+    let mut client = connected(&world).await;
+    client.half_close().await;
+    assert!(client.some().await.is_empty());
+    is_refused(&world, Code::NotTls).await;
+
+    let world = self::world().await;
+    let mut client = connected(&world).await;
+    // One ClientHello of 60,000 bytes, a byte in each record.
+    let mut hello = b"\x16\x03\x01\x00\x04\x01\x00\xea\x60".to_vec();
+    for _ in 0..30_000 {
+        hello.extend_from_slice(b"\x16\x03\x01\x00\x01\x03");
+    }
+    client.send(hello).await;
+    assert!(client.some().await.is_empty());
+    is_refused(&world, Code::NotTls).await;
 }
 
 /// A hello that comes a byte at a time is read; one that never ends is not waited for.

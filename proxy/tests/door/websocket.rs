@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::support::upstream::{Stream, Upstream};
-use crate::support::{Client, PATIENCE, Setup, World, until};
+use crate::support::{BAD_CERTIFICATES, Client, PATIENCE, Setup, World, until};
 
 type Socket = WebSocketStream<Box<dyn Stream>>;
 type Heard = Arc<Mutex<Vec<Message>>>;
@@ -396,4 +396,21 @@ async fn one_that_vanished_is_not_waited_for() {
     drop(open(&world).await);
     world.settled().await;
     assert_eq!(world.log.only().outcome().status, Some(101));
+}
+
+/// Upstream it is TLS like any request, and the certificate is the host's or there is no handshake.
+#[tokio::test]
+async fn the_hosts_certificate_is_verified() {
+    for name in BAD_CERTIFICATES {
+        let rule = format!(
+            "[[allow]]\nhost = \"{name}\"\ndo = [\"GET /ws\"]\nwebsocket = true\nprivate = [\"127.0.0.16/32\"]\n"
+        );
+        let world = World::with(Setup { family: rule, ..Setup::default() }).await;
+        let mut client = world.family.tunnel(&format!("{name}:443")).await;
+        client.send(handshake(name, "/ws", "")).await;
+        assert_ne!(client.head_answer().await.unwrap().status, 101, "{name}");
+        world.settled().await;
+        assert_eq!(world.log.only().code(), Some(Code::TlsVerify), "{name}");
+        assert!(world.upstream("bad.test").received().is_empty(), "{name}");
+    }
 }

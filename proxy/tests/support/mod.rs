@@ -23,12 +23,12 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use policies::{Authority, GroupName, Policy, RequestPattern, SandboxId, Source};
+use policies::{Authority, Facts, GroupName, Policy, RequestPattern, SandboxId, Source};
 use proxy::audit::Identity;
 use proxy::ports::Resolved;
 use proxy::scan::{Watched, WatchedKind};
 use proxy::{
-    BasicPart, Credential, Door, Field, Gateway, Guarded, Keyring, Limits, Mint, Place, Segment, upstream_tls,
+    BasicPart, Credential, Door, Field, Gateway, Grant, Guarded, Keyring, Limits, Mint, Place, Segment, upstream_tls,
 };
 use rand::RngExt;
 use secrecy::SecretString;
@@ -40,7 +40,7 @@ use ports::{Desk, Log, Names, Safe, Wallet};
 use upstream::{Canary, Upstream};
 
 /// Names of upstream servers, and the last byte of their addresses.
-const UPSTREAMS: [(&str, u8); 12] = [
+const UPSTREAMS: [(&str, u8); 14] = [
     ("api.bound.test", 10),
     ("other.bound.test", 11),
     ("cdn.allowed.test", 12),
@@ -53,6 +53,8 @@ const UPSTREAMS: [(&str, u8); 12] = [
     ("query.bound.test", 19),
     ("path.bound.test", 20),
     ("json.bound.test", 21),
+    ("oauth.bound.test", 22),
+    ("login.bound.test", 23),
 ];
 
 /// Certificates that are wrong, all on the server of `bad.test`.
@@ -77,6 +79,12 @@ const FOURTH_HOSTS: [&str; 1] = ["query.bound.test:443"];
 const FIFTH_HOSTS: [&str; 1] = ["path.bound.test:443"];
 /// In the field `auth.api_key` of a JSON body.
 const SIXTH_HOSTS: [&str; 1] = ["json.bound.test:443"];
+/// An access token, which the endpoint gives for the refresh token.
+const SEVENTH_HOSTS: [&str; 1] = ["oauth.bound.test:443"];
+const ENDPOINT: &str = "https://login.bound.test/token";
+/// What the owner allows for it.
+pub const ENDPOINT_RULE: &str =
+    "[[allow]]\nhost = \"login.bound.test\"\ndo = [\"POST /token\"]\nprivate = [\"127.0.0.23/32\"]\n";
 
 /// How a world is to be; `Setup::default()` for the usual.
 #[derive(Clone)]
@@ -287,12 +295,15 @@ fn values() -> BTreeMap<&'static str, String> {
         ("REAL4", prefixed("AIza real&/")),
         ("REAL5", prefixed("110201543:AAreal-")),
         ("REAL6", prefixed("tvly real\\/\"")),
+        ("REAL7", prefixed("refresh-real-")),
         ("SUR1", prefixed("sk-sur-")),
         ("SUR6", prefixed("tvly-sur-")),
         ("SUR2", prefixed("key-sur-")),
         ("SUR3", prefixed("ghp_sur")),
         ("SUR4", prefixed("AIzaSur")),
         ("SUR5", prefixed("920347561:AAsur_")),
+        ("SUR7", prefixed("access-sur-")),
+        ("REFRESHSUR7", prefixed("refresh-sur-")),
         ("WORKSUR1", prefixed("sk-work-")),
         ("RETIREDSUR1", prefixed("sk-old-")),
         ("CANARY", prefixed("CANARY_KEY_")),
@@ -318,6 +329,7 @@ fn safe(values: &BTreeMap<&'static str, String>, guards: bool) -> Safe {
         ("fourth", "REAL4"),
         ("fifth", "REAL5"),
         ("sixth", "REAL6"),
+        ("seventh", "REAL7"),
     ];
     let secrets = secrets.map(|(name, value)| (name.to_owned(), values[value].clone()));
     let surrogate = |value, credential: &str, group, sandbox, retired| {
@@ -338,12 +350,15 @@ fn safe(values: &BTreeMap<&'static str, String>, guards: bool) -> Safe {
         secret("REAL4", "fourth"),
         secret("REAL5", "fifth"),
         secret("REAL6", "sixth"),
+        secret("REAL7", "seventh"),
         surrogate("SUR1", "first", "family", "a1", false),
         surrogate("SUR2", "second", "family", "a1", false),
         surrogate("SUR3", "third", "family", "a1", false),
         surrogate("SUR4", "fourth", "family", "a1", false),
         surrogate("SUR5", "fifth", "family", "a1", false),
         surrogate("SUR6", "sixth", "family", "a1", false),
+        surrogate("SUR7", "seventh", "family", "a1", false),
+        surrogate("REFRESHSUR7", "seventh", "family", "a1", false),
         surrogate("WORKSUR1", "first", "work", "b2", false),
         surrogate("RETIREDSUR1", "first", "family", "a0", true),
         watched(WatchedKind::Canary { name: "bait".into() }, &values["CANARY"]),
@@ -389,6 +404,14 @@ fn keyring(first: &str, values: &BTreeMap<&str, String>, guards: bool) -> Keyrin
         Credential {
             places: vec![segment("/bot{}"), segment("/file/bot{}")],
             ..credential("fifth", &FIFTH_HOSTS, segment("/bot{}"), &[], &values["SUR5"])
+        },
+        Credential {
+            grant: Some(Grant {
+                endpoint: Facts::parse("POST", ENDPOINT).unwrap(),
+                policy: Arc::new(compile("owner", ENDPOINT_RULE)),
+                surrogate: values["REFRESHSUR7"].as_str().into(),
+            }),
+            ..credential("seventh", &SEVENTH_HOSTS, header("authorization"), &[], &values["SUR7"])
         },
     ];
     if !guards {

@@ -9,7 +9,9 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use policies::{Code, GroupName, Host, HostName, Limits, Refusal};
 use proxy::audit::{Allowed, Decision, Identity, Ledger, LedgerDown, Operation, Outcome, Seq};
-use proxy::ports::{Budget, Caller, Internal, Pending, Resolved, Resolver, SecretUnavailable, Secrets, Unresolved};
+use proxy::ports::{
+    Budget, Caller, Internal, Pending, Resolved, Resolver, SecretUnavailable, Secrets, TokenRequest, Unresolved,
+};
 use proxy::scan::{Watched, Watchlist};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -135,6 +137,9 @@ impl Resolver for Names {
     }
 }
 
+/// The one credential whose secret is a refresh token.
+const GRANTED: &str = "seventh";
+
 /// The vault: real secrets by name, and the real watchlist over them.
 #[derive(Default)]
 pub struct Safe {
@@ -144,6 +149,8 @@ pub struct Safe {
     pub meanwhile: Mutex<Option<Meanwhile>>,
     /// The keys that hosts will make, each with the surrogate that is given for it.
     made: BTreeMap<String, String>,
+    /// What the token endpoint gave for `seventh`; until then one is due.
+    token: Mutex<Option<String>>,
     watchlist: ArcSwap<Watchlist>,
 }
 
@@ -162,6 +169,9 @@ impl Secrets for Safe {
         if self.locked.load(Ordering::SeqCst) {
             return Err(SecretUnavailable(format!("credential {credential}: the keyring is locked")));
         }
+        if let (GRANTED, Some(token)) = (credential, &*self.token.lock().unwrap()) {
+            return Ok(token.clone().into());
+        }
         let secret = self.secrets.get(credential).ok_or_else(|| SecretUnavailable("not defined".to_owned()))?;
         Ok(SecretString::from(secret.clone()))
     }
@@ -177,6 +187,21 @@ impl Secrets for Safe {
 
     fn watchlist(&self) -> Arc<Watchlist> {
         self.watchlist.load_full()
+    }
+
+    fn due(&self, credential: &str) -> Result<Option<TokenRequest>, SecretUnavailable> {
+        let is_due = credential == GRANTED && self.token.lock().unwrap().is_none();
+        let request = || TokenRequest {
+            content_type: "application/x-www-form-urlencoded",
+            body: format!("grant_type=refresh_token&refresh_token={}", self.secrets[GRANTED]).into(),
+        };
+        Ok(is_due.then(request))
+    }
+
+    fn granted(&self, _: &str, _: u16, answer: &[u8]) -> Result<(), SecretUnavailable> {
+        let answer: serde_json::Value = serde_json::from_slice(answer).unwrap();
+        *self.token.lock().unwrap() = Some(answer["access_token"].as_str().unwrap().to_owned());
+        Ok(())
     }
 }
 
@@ -235,6 +260,13 @@ pub struct Asked {
     pub body: Vec<u8>,
 }
 
+const OPERATION: Operation = Operation { name: "do", effect: true };
+
+/// Why the host does not do what was posted to `/refuse` and `/fail`.
+pub fn withheld() -> Refusal {
+    Refusal::new(Code::SecretInRequest, "the message holds a secret")
+}
+
 impl Desk {
     pub fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
@@ -248,7 +280,7 @@ impl Desk {
         if let Some(then) = &*self.meanwhile.lock().unwrap() {
             then();
         }
-        let _intent = caller.intend(Operation { name: "do", effect: true })?;
+        let _intent = caller.intend(OPERATION)?;
         self.performed.fetch_add(1, Ordering::SeqCst);
         Ok("done")
     }
@@ -266,6 +298,14 @@ impl Internal for Desk {
             });
             let answer = match request.uri().path() {
                 "/do" => self.perform(&caller).map_err(|refusal| refusal.to_string()),
+                "/refuse" => {
+                    caller.refuse(OPERATION, &withheld());
+                    Err("refused".to_owned())
+                }
+                "/fail" => caller.intend(OPERATION).map_err(|refusal| refusal.to_string()).and_then(|mut intent| {
+                    intent.failed(&withheld());
+                    Err("failed".to_owned())
+                }),
                 "/policy" => Ok("the policy"),
                 _ => Err("no such thing".to_owned()),
             };

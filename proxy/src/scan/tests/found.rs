@@ -80,6 +80,19 @@ fn the_form_is_named() {
     assert_eq!(form("tok-0123-456"), None);
 }
 
+/// Two layers of escapes are undone and no more: what is deeper is out of scope, and
+/// undoing it all would cost whoever scans what the sender likes.
+#[test]
+fn two_layers_are_undone() {
+    let list = watching(&[b"tok-0123456789"]);
+    let percent = |text: &str| text.bytes().map(|b| format!("%{b:02x}")).collect::<String>();
+    let json = |text: &str| text.bytes().map(|b| format!("\\u{b:04x}")).collect::<String>();
+    let found = |text: String| list.find_in(text.as_bytes()).is_some();
+    let value = "tok-0123456789";
+    assert!(found(percent(&percent(value))) && found(json(&percent(value))) && found(percent(&json(value))));
+    assert!(!found(percent(&percent(&percent(value)))) && !found(json(&percent(&json(value)))));
+}
+
 #[test]
 fn far_into_a_long_stream() {
     let list = watching(&[b"needle-in-the-haystack"]);
@@ -103,6 +116,26 @@ fn escapes_far_apart_do_not_hide_each_other() {
     assert!(list.find_in(text.replace("haystack", "hayst%20ack").as_bytes()).is_none());
     let torn = format!("%20needle-in-{gap}the-haystack%20");
     assert!(list.find_in(torn.as_bytes()).is_none());
+}
+
+/// One layer under another stretches a value; all of it is looked at, and nothing comes
+/// together that stood apart.
+#[test]
+fn what_stands_around_an_escape_is_seen_as_far_as_a_value_reaches() {
+    let value = "needle-in-the-haystack";
+    let list = watching(&[value.as_bytes()]);
+    let filler = "plain text ".repeat(1000);
+    let stretched: String = value.bytes().map(|b| format!("\\u{b:04x}")).collect();
+    for text in [stretched.replacen('\\', "%5c", 1), stretched[..126].to_owned() + "%5cu006b"] {
+        let found = list.find_in(format!("{filler}{text}{filler}").as_bytes());
+        assert!(found.is_some(), "{text}");
+    }
+    let torn = watching(&[b"aaaa\x01bbbb"]);
+    for near in 0..200 {
+        let near = "x".repeat(near);
+        let text = format!("%41{near}aaaa{filler}bbbb{near}%41");
+        assert!(torn.find_in(text.as_bytes()).is_none(), "{near}");
+    }
 }
 
 #[test]

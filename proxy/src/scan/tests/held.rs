@@ -66,6 +66,7 @@ fn only_the_beginning_waits() {
     let mut filter = list.filter();
     assert_eq!(filter.push("see needle-in".into()).unwrap().unwrap(), "see ");
     assert_eq!(filter.push("-the-hay".into()).unwrap(), None);
+    assert_eq!(filter.held(), 17);
     assert_eq!(filter.push("loft".into()).unwrap().unwrap(), "needle-in-the-hayloft");
     assert_eq!(filter.push("need".into()).unwrap(), None);
     assert_eq!(filter.finish().unwrap().unwrap(), "need");

@@ -82,6 +82,7 @@ fn what_is_near_is_not_it() {
         "-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA3Tz2\n",
         "-----BEGIN CERTIFICATE-----\nMIIDdzCCAl+gAwIBAgIEAgAAuTANBgkqhkiG9w0BAQUFADBa\n",
         "look for -----BEGIN PRIVATE KEY----- in the file",
+        "-----BEGIN PRIVATE KEY-----\nMIIEpAIBAAKCAQEA3Tz2mr7SZiAM",
         "AKIAIOSFODNN7EXAMPLE and AKIA and AKIAxxxx",
         "ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
         "sk-ant-api03-... goes into ANTHROPIC_API_KEY",
@@ -89,8 +90,45 @@ fn what_is_near_is_not_it() {
         "id=94111111111111111, 0.4111111111111111, x4111111111111111, 0000000000000000",
         "4111 1111 1111 11111, 41111111-11111111, 1700000000000000000",
     ] {
-        assert_eq!(noted(text.as_bytes(), &[]), Vec::<String>::new(), "{text}");
+        for cut in 0..text.len() {
+            assert_eq!(noted(text.as_bytes(), &[cut]), Vec::<String>::new(), "{text} cut at {cut}");
+        }
     }
+}
+
+/// A key begins where a word does, a card number where a number does; what stands far
+/// before it, or was no key itself, hides neither.
+#[test]
+fn where_one_may_stand() {
+    for (name, secret) in secrets() {
+        let name = format!("something that looks like {name}");
+        let found = |before: &str| noted(format!("{before}{secret}, \"and\" more").as_bytes(), &[]).contains(&name);
+        for before in ["", "(", "key=\"", "AKIAxxxx ", "1234567890123, ", "sk_live_ghp_, ", "4111111111111112; "] {
+            assert!(found(before), "{name} behind {before}");
+        }
+        let inside = secret.starts_with("-----BEGIN") || secret.starts_with('{');
+        assert_eq!(found("x"), inside, "{name} behind x");
+    }
+}
+
+/// What turned out to be none goes on at once, also where it would stop the stream.
+#[test]
+fn a_near_miss_waits_no_longer_than_it_must() {
+    for text in ["AKIAxxxx and so on.", "-----BEGIN CERTIFICATE-----\nMIIDdz.", "ghp_0123, and.", "4111 1111. So."] {
+        assert_eq!(blocking().push(text.into()).unwrap().unwrap(), text);
+    }
+    for (text, waits) in
+        [("see AKIAIOSF", 8), ("see AK", 2), ("see 4111 1111 ", 10), ("see 4111-", 5), ("see -----BEGIN PRIV", 15)]
+    {
+        let mut filter = blocking();
+        assert_eq!(filter.push(text.into()).unwrap().map_or(0, |bytes| bytes.len()), text.len() - waits, "{text}");
+        assert_eq!(filter.finish().unwrap().unwrap().len(), waits);
+    }
+    // However long a word goes on, it does not wait for its end.
+    let long = format!("hf_{}", "aB3dE6gH9j".repeat(200));
+    assert!(blocking().push(long.into()).is_ok_and(|passed| passed.is_some()));
+    let digits = "1234567890".repeat(200);
+    assert!(blocking().push(digits.into()).is_ok_and(|passed| passed.is_some()));
 }
 
 #[test]

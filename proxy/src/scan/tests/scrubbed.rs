@@ -58,6 +58,19 @@ fn each_form_gets_the_surrogate_in_that_form() {
     assert_eq!(once("sk-%22real%22%2F0123456789%20%C3%A9".into()), SURROGATE);
     assert_eq!(once("sk-&quot;real&quot;/0123456789 &#233;".into()), SURROGATE);
 
+    // Whatever is in it (of ASCII, as surrogates are): what was JSON, a query or markup is that still, and hex is in the case it was in.
+    let odd = "sk-\"odd\"\\\u{1}<>&~";
+    let odd_once = |text: &str| String::from_utf8(scrubber(SECRET, odd).scrub_once(text.as_bytes()).unwrap()).unwrap();
+    let json = serde_json::to_string(&format!("key={SECRET}")).unwrap();
+    assert_eq!(serde_json::from_str::<String>(&odd_once(&json)).unwrap(), format!("key={odd}"));
+    let query = odd_once("sk-%22real%22%2F0123456789%20%C3%A9");
+    assert_eq!(percent_encoding::percent_decode_str(&query).decode_utf8().unwrap(), odd);
+    assert!(query.starts_with("sk-%22odd%22%5C%01%3C%3E%26~"), "{query}");
+    assert_eq!(odd_once("sk-&quot;real&quot;/0123456789 &#233;"), "sk-&#34;odd&#34;&#92;&#1;&#60;&#62;&#38;~");
+    let hex = |text: &str| text.bytes().map(|b| format!("{b:02x}")).collect::<String>();
+    assert_eq!(once(hex(SECRET)), hex(SURROGATE));
+    assert_eq!(once(hex(SECRET).to_uppercase()), hex(SURROGATE).to_uppercase());
+
     // As long as the secret, so that base64 stays whole but for the characters at the seams.
     let same_length = &SURROGATE[..SECRET.len()];
     let text = STANDARD.encode(format!("me:{SECRET}:me"));
@@ -65,6 +78,19 @@ fn each_form_gets_the_surrogate_in_that_form() {
     let decoded = String::from_utf8_lossy(&STANDARD.decode(out).unwrap()).into_owned();
     assert!(decoded.starts_with("me:") && decoded.ends_with(":me"), "{decoded}");
     assert!(decoded.contains(&same_length[1..same_length.len() - 1]), "{decoded}");
+}
+
+/// A secret that is there as a whole waits for nothing.
+#[test]
+fn an_event_that_ends_with_the_secret_is_not_delayed() {
+    let mut scrubber = scrubber("sk-real-0123456789", SURROGATE);
+    for _ in 0..3 {
+        assert_eq!(scrubber.push("data: sk-real-0123456789".into()).unwrap(), format!("data: {SURROGATE}"));
+        assert_eq!(scrubber.held(), 0);
+    }
+    assert_eq!(scrubber.count(), 3);
+    assert_eq!(scrubber.push("data: sk-re".into()).unwrap(), "data: ");
+    assert_eq!(scrubber.held(), 5);
 }
 
 #[test]
@@ -81,6 +107,10 @@ fn a_secret_that_begins_another() {
         assert_eq!(scrubbed(&mut both(), chunks(b"(token-01234-)", &[cut])), b"(SHORT234-)");
     }
     assert_eq!(scrubbed(&mut both(), vec!["(token-01".into()]), b"(SHORT");
+    // Also far into a long text.
+    let before = ".".repeat(10_000);
+    let text = format!("{before}token-0123456789");
+    assert_eq!(scrubbed(&mut both(), chunks(text.as_bytes(), &[10_008])), format!("{before}LONG").into_bytes());
 }
 
 #[test]

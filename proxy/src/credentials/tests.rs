@@ -1,0 +1,157 @@
+//! The swap in places that few services use, without a door around it.
+#![allow(clippy::unwrap_used)]
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use policies::{GroupName, SandboxId, Source, Verdict};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::*;
+use crate::ports::SecretUnavailable;
+
+const SURROGATE: &str = "surrogate-0123456789";
+const OTHER: &str = "elsewhere-0123456789";
+
+/// A vault with one secret.
+struct One(&'static str);
+
+impl Secrets for One {
+    fn reveal(&self, _: &str) -> Result<SecretString, SecretUnavailable> {
+        Ok(self.0.into())
+    }
+
+    fn held(&self, _: &str) -> Vec<SecretString> {
+        vec![self.0.into()]
+    }
+
+    fn watchlist(&self) -> Arc<Watchlist> {
+        Arc::default()
+    }
+}
+
+fn credential(name: &str, surrogate: &str, places: &[Place]) -> Credential {
+    Credential {
+        name: name.into(),
+        hosts: vec![Authority::parse("a.test:443", None).unwrap()],
+        places: places.to_vec(),
+        only: Vec::new(),
+        surrogate: surrogate.into(),
+        grant: None,
+        minted: None,
+        mints: Vec::new(),
+    }
+}
+
+fn guard(one: &Credential) -> Guarded {
+    Guarded {
+        authority: one.hosts[0].clone(),
+        credential: one.name.clone(),
+        places: one.places.clone(),
+        harmless: Vec::new(),
+    }
+}
+
+/// What goes out of a request, target and `Authorization` and body, or why it does not.
+fn sent(
+    held: &[Credential],
+    secret: &'static str,
+    (target, authorization, body): (&str, &str, &str),
+) -> Result<(String, String, String), Code> {
+    let keyring = Keyring::new(held.to_vec(), held.iter().map(guard));
+    let identity = Identity { group: GroupName::parse("family").unwrap(), sandbox: SandboxId::new("a1").unwrap() };
+    let text = "[[allow]]\nhost = \"a.test\"\ndo = [\"POST /**\"]\ncredential = \"key\"\n";
+    let source = Source { name: "family.toml".to_owned(), text: text.to_owned() };
+    let policy = Policy::compile(&identity.group, &source, None).unwrap().policy;
+    let facts = Facts::parse("POST", &format!("https://a.test{target}")).unwrap();
+    let Verdict::Allow(permit) = policy.decide(facts) else { panic!("{target} is allowed") };
+    let mut headers = HeaderMap::new();
+    if !authorization.is_empty() {
+        headers.insert("authorization", authorization.parse().unwrap());
+    }
+    let (secrets, watchlist) = (One(secret), Watchlist::default());
+    let go = || {
+        let mut placed = keyring.place(&identity, &permit, headers, &secrets, &watchlist)?;
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        let body = keyring.place_in_body(&identity, &permit, &mut placed, body, &secrets, &watchlist)?;
+        let (headers, target, _) = placed.into_parts(Vec::new());
+        let shown = headers.get("authorization").map_or("", |value| value.to_str().unwrap());
+        Ok((target.to_string(), shown.to_owned(), String::from_utf8(body.bytes.to_vec()).unwrap()))
+    };
+    go().map_err(|refusal: Refusal| refusal.code)
+}
+
+/// What comes back is looked for whether this request put it on or not, under the
+/// surrogate of whoever asks.
+#[test]
+fn whatever_a_host_may_know_is_taken_off() {
+    let (own, others) = (credential("own", SURROGATE, &[]), credential("others", OTHER, &[]));
+    let mut keyring = Keyring::new(vec![own.clone()], [guard(&own), guard(&others)]);
+    keyring = keyring.with_minted(&own, &"made-0123456789".into(), &"made-surrogate".into());
+    let shown = |authority: &str, secret: &'static str| {
+        let authority = Authority::parse(authority, None).unwrap();
+        let all = keyring.may_come_back(&authority, &One(secret));
+        let plain = |text: &SecretString| text.expose_secret().to_owned();
+        all.iter().map(|one| (plain(&one.secret), plain(&one.surrogate))).collect::<Vec<_>>()
+    };
+    let pair = |secret: &str, surrogate: &str| (secret.to_owned(), surrogate.to_owned());
+    let made = pair("made-0123456789", "made-surrogate");
+    assert_eq!(shown("a.test:443", "real-0123456789"), [made.clone(), pair("real-0123456789", SURROGATE)]);
+    assert_eq!(shown("a.test:80", "made-0123456789"), [made], "each once");
+    assert_eq!(shown("b.test:443", "real-0123456789"), []);
+    let keyring = Keyring::new(Vec::new(), [guard(&others)]);
+    let all = keyring.may_come_back(&others.hosts[0], &One("real-0123456789"));
+    assert_eq!(all[0].surrogate.expose_secret(), NOT_HELD);
+}
+
+fn json(field: &str) -> Place {
+    Place::Json(Field::parse(field).unwrap())
+}
+
+/// A body may hold one surrogate, in one field, and then nothing stands in a header.
+#[test]
+fn one_place_of_a_request_authenticates_it() {
+    let header = Place::Header(HeaderName::from_static("authorization"));
+    let held =
+        [credential("key", SURROGATE, &[header, json("a"), json("b")]), credential("other", OTHER, &[json("a")])];
+    let bearer = format!("Bearer {SURROGATE}");
+    let asks = |authorization: &str, body: &str| sent(&held, "the-secret", ("/x", authorization, body));
+    let is = |authorization: &str, body: &str| Ok(("/x".to_owned(), authorization.to_owned(), body.to_owned()));
+    assert_eq!(asks("", &format!("{{\"a\":\"{SURROGATE}\"}}")), is("", "{\"a\":\"the-secret\"}"));
+    assert_eq!(asks("", &format!("{{\"b\":\"{SURROGATE}\"}}")), is("", "{\"b\":\"the-secret\"}"));
+    assert_eq!(asks(&bearer, "{\"c\":1}"), is("Bearer the-secret", "{\"c\":1}"));
+    for (authorization, body) in [
+        ("", format!("{{\"a\":\"{SURROGATE}\",\"b\":\"{SURROGATE}\"}}")),
+        (&*bearer, format!("{{\"a\":\"{SURROGATE}\"}}")),
+    ] {
+        assert_eq!(asks(authorization, &body), Err(Code::CredentialAmbiguous), "{authorization} {body}");
+    }
+    // Of a credential that the rule does not put on.
+    assert_eq!(asks("", &format!("{{\"a\":\"{OTHER}\"}}")), Err(Code::SurrogateScope));
+}
+
+/// A colon in a user name would end it (RFC 7617 §2).
+#[test]
+fn a_secret_may_be_a_user_name() {
+    let held = [credential("key", SURROGATE, &[Place::Basic(BasicPart::Username)])];
+    let basic = |pair: String| format!("Basic {}", STANDARD.encode(pair));
+    let request = basic(format!("{SURROGATE}:x"));
+    let swapped = sent(&held, "the-secret", ("/x", &request, "")).map(|(_, authorization, _)| authorization);
+    assert_eq!(swapped, Ok(basic("the-secret:x".to_owned())));
+    assert_eq!(sent(&held, "the:secret", ("/x", &request, "")), Err(Code::SecretUnavailable));
+}
+
+/// A secret in a path stays one segment of it, whatever it is.
+#[test]
+fn a_secret_in_a_path_is_one_segment() {
+    let held = [credential("key", SURROGATE, &[Place::Path(Segment::parse("/bot{}").unwrap())])];
+    let whole = [credential("key", SURROGATE, &[Place::Path(Segment::parse("/{}").unwrap())])];
+    let request = format!("/bot{SURROGATE}/x?y=1");
+    let target = |secret| sent(&held, secret, (&request, "", "")).map(|(target, ..)| target);
+    assert_eq!(target("123:abc"), Ok("/bot123:abc/x?y=1".to_owned()));
+    for secret in ["a/b", "a?b", "a#b", "a%2fb", "a b", "é", ".", ".."] {
+        assert_eq!(target(secret), Err(Code::SecretUnavailable), "{secret}");
+        let up = sent(&whole, secret, (&format!("/{SURROGATE}/x"), "", ""));
+        assert_eq!(up, Err(Code::SecretUnavailable), "{secret}");
+    }
+}
