@@ -1,8 +1,10 @@
 //! What stands for policies from outside, in one program: linked once.
 
+mod bodies;
 mod docs;
 mod invalid;
 mod properties;
+mod requests;
 mod tools;
 mod verdicts;
 mod words;

@@ -3,34 +3,34 @@
 
 use policies::{Authority, Code, Date, Facts, GroupName, Limits, Permit, Policy, Refusal, Source, Verdict};
 
-fn compile(text: &str, base: &str) -> policies::Compiled {
+pub(super) fn compile(text: &str, base: &str) -> policies::Compiled {
     let group = GroupName::parse("family").unwrap();
     let source = |name: &str, text: &str| Source { name: name.to_owned(), text: text.to_owned() };
     let compiled = Policy::compile(&group, &source("policies/family.toml", text), Some(&source("base.toml", base)));
     compiled.unwrap_or_else(|problems| panic!("{problems}"))
 }
 
-fn policy(text: &str) -> Policy {
+pub(super) fn policy(text: &str) -> Policy {
     compile(text, "").policy
 }
 
-fn facts(request: &str) -> Facts {
+pub(super) fn facts(request: &str) -> Facts {
     let (method, url) = request.split_once(' ').unwrap();
     Facts::parse(method, url).unwrap()
 }
 
-fn ask(verdict: Verdict) -> Result<Permit, Refusal> {
+pub(super) fn ask(verdict: Verdict) -> Result<Permit, Refusal> {
     match verdict {
         Verdict::Allow(permit) => Ok(permit),
         Verdict::Deny(_, refusal) => Err(refusal),
     }
 }
 
-fn decide(policy: &Policy, request: &str) -> Result<Permit, Refusal> {
+pub(super) fn decide(policy: &Policy, request: &str) -> Result<Permit, Refusal> {
     ask(policy.decide(facts(request)))
 }
 
-fn code(policy: &Policy, request: &str) -> String {
+pub(super) fn code(policy: &Policy, request: &str) -> String {
     decide(policy, request)
         .map_or_else(|refusal| refusal.code.to_string(), |permit| format!("allow {}", permit.rule().line))
 }
@@ -193,87 +193,6 @@ json = { a = "present" }
     assert_eq!(refusal.to_string(), "upgrade_denied: a WebSocket starts with GET, not with POST");
     // The credential of a rule is put on by that rule alone.
     assert_eq!(decide(&policy, "GET wss://a.test/ws").unwrap().credential().map(|name| &**name), Some("key"));
-}
-
-const BODIES: &str = r#"
-[[allow]]
-host = "model.test"
-do = ["POST /v1/messages"]
-json = { "tools[*].type" = { not = ["web_fetch*"] }, "model" = { only = ["claude-*"] }, "file_url" = "absent" }
-credential = "key"
-model = true
-
-[[deny]]
-host = "model.test"
-json = { "mcp_servers" = "present" }
-why = "servers of others act for the agent"
-"#;
-
-#[test]
-fn bodies_are_judged() {
-    let policy = policy(BODIES);
-    let permit = decide(&policy, "POST https://model.test/v1/messages").unwrap();
-    assert!(permit.model() && permit.credential().is_some() && !permit.observed());
-    let conditions = permit.body_conditions().unwrap();
-    let code = |body: &str| conditions.check(body.as_bytes()).map_or_else(|refusal| refusal.code.as_str(), |()| "ok");
-    assert_eq!(code(r#"{"model":"claude-x","tools":[{"type":"custom"}]}"#), "ok");
-    assert_eq!(code(r#"{"model":"claude-x","tools":[{"type":"web_fetch_1"}]}"#), "body_condition");
-    assert_eq!(code(r#"{"model":"other"}"#), "body_condition");
-    assert_eq!(code(r#"{"file_url":"https://x"}"#), "body_condition");
-    assert_eq!(code(r#"{"mcp_servers":[]}"#), "denied_by_rule");
-    assert_eq!(code(""), "body_unreadable");
-    assert_eq!(code("{"), "body_unreadable");
-    let refusal = conditions.check(br#"{"mcp_servers":[]}"#).unwrap_err();
-    assert_eq!((refusal.why.as_str(), refusal.rule.unwrap().line), ("servers of others act for the agent", 9));
-    let refusal = conditions.check(br#"{"model":"secret-text"}"#).unwrap_err();
-    assert_eq!(refusal.why, "the rule wants that in the body every `model` is \"claude-*\"");
-    assert_eq!(refusal.lift, ["# change or remove `json` in the [[allow]] at policies/family.toml:2"]);
-}
-
-/// A rule without conditions beside one with them, in every mixture of credentials.
-#[test]
-fn allows_with_and_without_conditions() {
-    let with = |extra: &str| {
-        format!("[[allow]]\nhost = \"a.test\"\ndo = [\"POST /x\"]\njson = {{ a = \"absent\" }}\n{extra}\n")
-    };
-    let without = |extra: &str| format!("[[allow]]\nhost = \"a.test\"\ndo = [\"POST /x\"]\n{extra}\n");
-    let permit = |text: String| decide(&policy(&text), "POST https://a.test/x").unwrap();
-    assert!(permit(with("")).body_conditions().is_some());
-    assert!(permit(with("") + &without("")).body_conditions().is_none());
-    assert!(permit(with("credential = \"key\"") + &without("credential = \"key\"")).body_conditions().is_none());
-    // The free rule was not written for requests that carry the credential.
-    assert!(permit(with("credential = \"key\"") + &without("")).body_conditions().is_some());
-    assert!(permit(with("") + &without("credential = \"key\"")).body_conditions().is_none());
-    // What stands beside conditions is given with them only.
-    assert!(!permit(with("model = true") + &without("")).model());
-    assert!(permit(with("model = true") + &with("")).model());
-    let home = "private = [\"192.168.1.20/32\"]";
-    assert!(permit(with(home) + &without("")).check_address("192.168.1.20:443".parse().unwrap()).is_err());
-}
-
-#[test]
-fn a_request_without_a_body_has_no_fields() {
-    let policy = policy("[[allow]]\nhost = \"a.test\"\ndo = [\"* /**\"]\njson = { a = \"absent\" }\n");
-    for (method, want) in [("GET", true), ("HEAD", true), ("DELETE", true), ("POST", false), ("PUT", false)] {
-        let permit = decide(&policy, &format!("{method} https://a.test/")).unwrap();
-        assert_eq!(permit.body_conditions().unwrap().check(b"").is_ok(), want, "{method}");
-    }
-}
-
-/// A `[[test]]` may say the body; without one, only the rest is asked.
-#[test]
-fn tests_with_bodies() {
-    let test = |body: &str, want: &str| {
-        format!("{BODIES}[[test]]\nrequest = \"POST https://model.test/v1/messages\"\n{body}\nwant = \"{want}\"\n")
-    };
-    for text in [
-        test("body = '{\"model\":\"claude-x\"}'", "allow"),
-        test("body = '{\"model\":\"other\"}'", "deny"),
-        test("body = 'x'", "deny"),
-        test("", "allow"),
-    ] {
-        assert!(compile(&text, "").warnings.is_empty(), "{text}");
-    }
 }
 
 #[test]
