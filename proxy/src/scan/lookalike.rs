@@ -46,7 +46,7 @@ const SHAPES: [Shape; 21] = [
     key("-----BEGIN ", PRIVATE_KEY, pem_label, 11, false),
 ];
 const PRIVATE_KEY: &str = "a private key";
-pub(super) const CARD_NUMBER: &str = "a card number";
+const CARD_NUMBER: &str = "a card number";
 
 /// A run of letters is not followed further.
 const LONGEST: usize = 256;
@@ -65,19 +65,28 @@ static PREFIXES: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
 pub(super) struct Lookalikes {
     /// The end of what came, as far as more bytes have to decide about it.
     tail: Vec<u8>,
+    keys_only: bool,
 }
 
 /// What is done with each that is found.
 type Found<'a> = &'a mut dyn FnMut(&'static str, &[u8]);
 
 impl Lookalikes {
+    /// Leaves card numbers out.
+    pub(super) fn keys_only() -> Self {
+        Lookalikes { keys_only: true, ..Lookalikes::default() }
+    }
+
     /// Takes the next bytes in. `last`: no more follow.
     pub(super) fn push(&mut self, chunk: &[u8], last: bool, found: Found<'_>) {
         let text = match self.tail.is_empty() {
             true => Cow::Borrowed(chunk),
             false => Cow::Owned([&self.tail, chunk].concat()),
         };
-        let undecided = keys(&text, last, found).min(card_numbers(&text, last, found));
+        let mut undecided = keys(&text, last, found);
+        if !self.keys_only {
+            undecided = undecided.min(card_numbers(&text, last, found));
+        }
         // With the byte before it, which says whether a word begins there.
         let from = if undecided < text.len() { undecided.saturating_sub(1) } else { text.len() };
         self.tail = text[from..].to_vec();
