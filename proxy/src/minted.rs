@@ -40,7 +40,10 @@ pub(crate) async fn captured(
     let (head, body) = answer.into_parts();
     audited.tally().note(|outcome| outcome.status = Some(head.status.as_u16()));
     let body = read(connection, audited, &head.headers, body).await?;
-    lease.give_back();
+    // Answered before the request was sent whole, a connection is of no more use.
+    if audited.tally().is_sent() {
+        lease.give_back();
+    }
     let mut scrubbers: Vec<Scrubber> = scrubber.into_iter().collect();
     let body = scrubbed(&mut scrubbers, body);
     let made = take_in(&connection.door, minting, &body)?;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::lookalike::{CARD_NUMBER, Lookalikes};
+use super::lookalike::Lookalikes;
 use super::watchlist::{Finding, Watchlist};
 
 /// Looks at an answer as it goes by.
@@ -16,16 +16,13 @@ pub struct FreshKeys {
 impl FreshKeys {
     /// What is on the watchlist is not new: surrogates above all.
     pub fn new(watchlist: Arc<Watchlist>) -> Self {
-        FreshKeys { watchlist, lookalikes: Lookalikes::default(), noted: Vec::new() }
+        FreshKeys { watchlist, lookalikes: Lookalikes::keys_only(), noted: Vec::new() }
     }
 
     /// Takes the next bytes in.
     pub fn push(&mut self, chunk: &[u8], last: bool) {
         let FreshKeys { watchlist, lookalikes, noted } = self;
         lookalikes.push(chunk, last, &mut |of, token| {
-            if of == CARD_NUMBER {
-                return;
-            }
             if let Some(finding) = watchlist.lookalike(of, token) {
                 finding.note_in(noted);
             }

@@ -46,7 +46,7 @@ const SHAPES: [Shape; 21] = [
     key("-----BEGIN ", PRIVATE_KEY, pem_label, 11, false),
 ];
 const PRIVATE_KEY: &str = "a private key";
-pub(super) const CARD_NUMBER: &str = "a card number";
+const CARD_NUMBER: &str = "a card number";
 
 /// A run of letters is not followed further.
 const LONGEST: usize = 256;
@@ -67,12 +67,18 @@ pub(super) struct Lookalikes {
     tail: Vec<u8>,
     /// The byte before it, which says whether a word begins there.
     before: Option<u8>,
+    keys_only: bool,
 }
 
 /// What is done with each that is found.
 type Found<'a> = &'a mut dyn FnMut(&'static str, &[u8]);
 
 impl Lookalikes {
+    /// Leaves card numbers out.
+    pub(super) fn keys_only() -> Self {
+        Lookalikes { keys_only: true, ..Lookalikes::default() }
+    }
+
     /// Takes the next bytes in. `last`: no more follow.
     pub(super) fn push(&mut self, chunk: &[u8], last: bool, found: Found<'_>) {
         let text = match self.tail.is_empty() {
@@ -80,7 +86,9 @@ impl Lookalikes {
             false => Cow::Owned([&self.tail, chunk].concat()),
         };
         let piece = Piece { text: &text, before: self.before, last };
-        let (decided, tail) = text.split_at(piece.keys(found).min(piece.card_numbers(found)));
+        let keys = piece.keys(found);
+        let cards = if self.keys_only { keys } else { piece.card_numbers(found) };
+        let (decided, tail) = text.split_at(keys.min(cards));
         self.before = decided.last().copied().or(self.before);
         self.tail = tail.to_vec();
     }

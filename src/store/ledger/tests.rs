@@ -11,6 +11,7 @@ use super::*;
 
 mod checkpoints;
 mod floods;
+mod lost;
 mod together;
 
 struct Scene {
@@ -209,84 +210,6 @@ fn a_tail_that_was_cut_is_found_by_a_head_that_was_kept() {
     assert_eq!(ask(), Some(false));
 }
 
-#[test]
-fn a_full_disk_closes_the_door_and_passes() {
-    let scene = Scene::new();
-    let seq = scene.log.decided(&allowed("GET")).unwrap();
-    lock(&scene.log.shared.writer).limit_pages(1);
-    let mut big = denied();
-    big.raw_target = Some("x".repeat(100_000));
-    let error = scene.log.decided(&big).unwrap_err().to_string();
-    assert!(error.contains("the audit log cannot be written: the disk is full"), "{error}");
-    let mut large = outcome(None);
-    large.why = Some("y".repeat(100_000));
-    scene.log.ended(seq, &large).unwrap();
-    assert_eq!(scene.log.entry(seq).unwrap().unwrap().outcome, None);
-    lock(&scene.log.shared.writer).limit_pages(1_000_000);
-    scene.log.decided(&big).unwrap();
-    let entry = scene.log.entry(seq).unwrap().unwrap();
-    assert_eq!(entry.outcome.unwrap().why.unwrap().len(), 100_000, "the outcome that waited was written first");
-    assert_eq!(scene.verified().unwrap().records, 4);
-}
-
-#[test]
-fn a_locked_log_closes_the_door_and_passes() {
-    let scene = Scene::new();
-    let other = Connection::open(scene.path()).unwrap();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let error = scene.log.decided(&denied()).unwrap_err().to_string();
-    assert!(error.contains("locked by another program"), "{error}");
-    other.execute_batch("ROLLBACK").unwrap();
-    scene.log.decided(&denied()).unwrap();
-}
-
-#[test]
-fn a_removed_log_closes_the_door_until_it_is_back() {
-    let scene = Scene::new();
-    scene.log.decided(&denied()).unwrap();
-    let aside = scene.dir.path().join("aside.db");
-    std::fs::rename(scene.path(), &aside).unwrap();
-    let error = scene.log.decided(&denied()).unwrap_err().to_string();
-    assert!(error.contains("is gone") && error.contains("put it back"), "{error}");
-    scene.log.decided(&denied()).unwrap_err();
-    assert!(!scene.path().exists(), "a log is not begun anew behind its owner's back");
-    std::fs::rename(&aside, scene.path()).unwrap();
-    scene.log.decided(&denied()).unwrap();
-    assert_eq!(scene.verified().unwrap().records, 3);
-    assert_eq!(scene.all().len(), 2);
-}
-
-#[test]
-fn another_file_in_its_place_is_not_the_log() {
-    let scene = Scene::new();
-    let older = scene.dir.path().join("older.db");
-    let backup = format!("VACUUM INTO '{}'", older.display());
-    Connection::open(scene.path()).unwrap().execute_batch(&backup).unwrap();
-    scene.log.decided(&denied()).unwrap();
-    std::fs::remove_file(scene.path()).unwrap();
-    let refused = || {
-        let error = scene.log.decided(&denied()).unwrap_err().to_string();
-        assert!(error.contains("removed or replaced"), "{error}");
-    };
-    std::fs::write(scene.path(), "").unwrap();
-    refused();
-    std::fs::rename(&older, scene.path()).unwrap();
-    refused();
-}
-
-#[test]
-fn a_disk_that_does_not_take_it_closes_the_door() {
-    let scene = Scene::new();
-    *lock(&scene.log.shared.unsynced) = Some("the disk does not take it".into());
-    scene.log.shared.sync_failed.store(true, Ordering::Release);
-    let error = scene.log.decided(&denied()).unwrap_err().to_string();
-    assert!(error.contains("the disk does not take it"), "{error}");
-    scene.log.shared.sync_now().unwrap();
-    let mut alarm = denied();
-    alarm.alarm = true;
-    scene.log.decided(&alarm).unwrap();
-}
-
 /// A process without descriptors, as one sandbox may make it, keeps its log: all doors
 /// would close without. The test starts itself as a child, for a limit is a process's.
 #[test]
@@ -324,16 +247,6 @@ fn alarms_share_their_fsyncs() {
     assert!((0..1000).all(|_| !alarms.comes(now)), "seen to by the thread");
     assert!(alarms.waited() && !alarms.waited(), "once for all");
     assert!(alarms.comes(now + std::time::Duration::from_secs(1)), "a second later it is one again");
-}
-
-#[test]
-fn outcomes_that_were_lost_are_counted_in_the_log() {
-    let scene = Scene::new();
-    lock(&scene.log.shared.writer).lose(3);
-    scene.log.decided(&denied()).unwrap();
-    let connection = Connection::open(scene.path()).unwrap();
-    let record: String = connection.query_row("SELECT record FROM events WHERE seq = 2", [], |row| row.get(0)).unwrap();
-    assert!(record.contains("3 outcomes or counts were lost"), "{record}");
 }
 
 /// Two writers cannot happen under the home's lock; if they do, the chain holds.
