@@ -1,0 +1,278 @@
+//! A request's body: counted, and checked before it goes on.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use policies::{Code, Refusal};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Sleep, sleep};
+
+use super::Cut;
+use crate::room::{Room, SMALL, aside};
+use crate::scan::{LeakFilter, Stop};
+use crate::tally::{Tally, Way};
+
+/// A request's body as it came.
+pub(crate) enum Came {
+    /// Goes by as it comes.
+    Streaming(Incoming),
+    /// Is there as a whole: a rule looks into it, or the gateway wrote it.
+    Whole {
+        body: Bytes,
+        /// The leak check is done, and a secret may stand in its place.
+        checked: bool,
+        /// Whether a piece was given out, and the next one waits for its turn.
+        rests: bool,
+        _slot: Option<OwnedSemaphorePermit>,
+    },
+}
+
+/// A request's body on its way up.
+pub(crate) struct Outgoing {
+    came: Came,
+    filter: Option<LeakFilter>,
+    refuse: Arc<dyn Fn(&Stop) -> Refusal + Send + Sync>,
+    tally: Arc<Tally>,
+    cut: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Runs while the client owes the next piece.
+    owed: Option<Pin<Box<Sleep>>>,
+    room: Room,
+    /// A piece that waits until there is room to unpack it.
+    waiting: Option<Bytes>,
+    trailing: bool,
+}
+
+impl Came {
+    /// Reads a body whole, up to a limit.
+    pub(crate) async fn whole(incoming: Incoming, limit: u64) -> Result<Bytes, Refusal> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        match Limited::new(incoming, limit).collect().await {
+            Ok(body) => Ok(body.to_bytes()),
+            Err(error) if error.is::<LengthLimitError>() => {
+                let why = format!("this body is looked into, and it is longer than {limit} bytes");
+                Err(Refusal::new(Code::TooLarge, why))
+            }
+            Err(_) => Err(Refusal::new(Code::Framing, "the request's body broke off")),
+        }
+    }
+
+    /// One that is there.
+    pub(crate) fn held(body: Bytes, checked: bool, slot: Option<OwnedSemaphorePermit>) -> Self {
+        Came::Whole { body, checked, rests: false, _slot: slot }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Came::Streaming(incoming) => incoming.is_end_stream(),
+            Came::Whole { body, .. } => body.is_empty(),
+        }
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self {
+            Came::Streaming(incoming) => Pin::new(incoming).poll_frame(cx),
+            Came::Whole { body, .. } if body.is_empty() => Poll::Ready(None),
+            // Piece by piece, for each is checked: others have their turn in between.
+            Came::Whole { body, rests, .. } => {
+                *rests = !*rests;
+                if !*rests {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Poll::Ready(Some(Ok(Frame::data(body.split_to(body.len().min(SMALL))))))
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Came::Streaming(incoming) => incoming.size_hint(),
+            Came::Whole { body, .. } => SizeHint::with_exact(body.len() as u64),
+        }
+    }
+}
+
+impl Outgoing {
+    /// `filter`: what must not leave; `refuse`: what to say about it.
+    pub(crate) fn new(
+        came: Came,
+        filter: Option<LeakFilter>,
+        refuse: Arc<dyn Fn(&Stop) -> Refusal + Send + Sync>,
+        tally: Arc<Tally>,
+    ) -> Self {
+        if came.is_end_stream() {
+            tally.mark_sent();
+        } else {
+            tally.expect_body();
+        }
+        let (cut, room) = (Box::pin(tally.until_cut()), tally.room_to_unpack());
+        Outgoing { came, filter, refuse, tally, cut, owed: None, room, waiting: None, trailing: false }
+    }
+
+    fn checked(&mut self, checked: Result<Option<Bytes>, Stop>) -> Result<Option<Bytes>, Cut> {
+        let counted = match checked {
+            Ok(bytes) => self.tally.add_up(bytes.as_ref().map_or(0, Bytes::len)).map(|()| bytes),
+            Err(stop) => Err((self.refuse)(&stop)),
+        };
+        counted.map_err(|refusal| {
+            // The answer, if it has begun, ends as well.
+            self.tally.cut(&refusal);
+            Cut(refusal.code)
+        })
+    }
+
+    fn end(&mut self) -> Result<Option<Bytes>, Cut> {
+        if std::mem::replace(&mut self.trailing, true) {
+            return Ok(None);
+        }
+        let Some(mut filter) = self.filter.take() else {
+            self.tally.mark_sent();
+            return Ok(None);
+        };
+        let rest = if filter.unpacks(&[]) { aside(|| filter.finish()) } else { filter.finish() };
+        self.room.leave();
+        let noted: Vec<String> = filter.noted().iter().map(ToString::to_string).collect();
+        if !noted.is_empty() {
+            self.tally.note(|outcome| outcome.findings = noted);
+        }
+        let rest = self.checked(rest)?;
+        self.tally.mark_sent();
+        Ok(rest)
+    }
+
+    /// Whether the client has kept the next piece to itself for too long. Once the host
+    /// has begun to answer, a body without a stated length may rest: both may be talking.
+    fn owes_for_too_long(&mut self, cx: &mut Context<'_>) -> bool {
+        loop {
+            let patience = self.tally.patience();
+            let owed = self.owed.get_or_insert_with(|| Box::pin(sleep(patience)));
+            if owed.as_mut().poll(cx).is_pending() {
+                return false;
+            }
+            if self.came.size_hint().exact().is_some() || !self.tally.is_answered() {
+                return true;
+            }
+            self.owed = None;
+        }
+    }
+
+    fn give_up(&self) -> Cut {
+        self.tally.cut(&Refusal::new(Code::Timeout, "the rest of the request's body did not arrive in time"));
+        Cut(Code::Timeout)
+    }
+
+    /// Checks one piece. With the last one the check ends as well: after a body of
+    /// known length nobody asks for what comes behind it.
+    fn pass(&mut self, data: Bytes) -> Result<Option<Bytes>, Cut> {
+        let last = self.came.is_end_stream();
+        let pushed = match &mut self.filter {
+            Some(filter) if filter.unpacks(&data) => aside(|| filter.push(data)),
+            Some(filter) => filter.push(data),
+            None => Ok(Some(data)),
+        };
+        let bytes = self.checked(pushed)?;
+        if !last {
+            return Ok(bytes);
+        }
+        let rest = self.end()?;
+        Ok(match (bytes, rest) {
+            (Some(bytes), Some(rest)) => Some([bytes, rest].concat().into()),
+            (bytes, rest) => bytes.or(rest),
+        })
+    }
+}
+
+impl HttpBody for Outgoing {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        self.tally.asked(Way::Up);
+        let frame = self.poll(cx);
+        // Nobody comes back after the last one.
+        if matches!(frame, Poll::Ready(Some(Ok(_)))) && !self.tally.is_sent() {
+            self.tally.handed(Way::Up);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let nothing_is_held = self.waiting.is_none() && self.filter.as_ref().is_none_or(|filter| filter.held() == 0);
+        self.trailing || (self.came.is_end_stream() && nothing_is_held)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        // What is held back still counts, so that an exact length stays exact.
+        let held = self.filter.as_ref().map_or(0, |filter| filter.held() as u64);
+        let waits = self.waiting.as_ref().map_or(0, |data| data.len() as u64);
+        let came = self.came.size_hint();
+        match came.exact() {
+            Some(exact) => SizeHint::with_exact(exact + held + waits),
+            None => came,
+        }
+    }
+}
+
+impl Outgoing {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        loop {
+            if self.trailing {
+                return Poll::Ready(None);
+            }
+            if self.cut.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Some(Err(Cut(Code::Revoked))));
+            }
+            let data = match self.waiting.take() {
+                Some(data) => data,
+                None => match ready!(self.poll_data(cx)) {
+                    Some(data) => data?,
+                    None => return Poll::Ready(self.end().transpose().map(|bytes| bytes.map(Frame::data))),
+                },
+            };
+            if self.unpacks(&data) && self.room.poll_enter(cx).is_pending() {
+                self.waiting = Some(data);
+                return Poll::Pending;
+            }
+            match self.pass(data) {
+                Ok(Some(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Ok(None) => {}
+                Err(cut) => return Poll::Ready(Some(Err(cut))),
+            }
+        }
+    }
+
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+        loop {
+            let Poll::Ready(came) = self.came.poll_frame(cx) else {
+                return match self.owes_for_too_long(cx) {
+                    true => Poll::Ready(Some(Err(self.give_up()))),
+                    false => Poll::Pending,
+                };
+            };
+            self.owed = None;
+            match came {
+                None => return Poll::Ready(None),
+                // Trailers are dropped: nothing judges them, and nobody we know needs them.
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(data)));
+                    }
+                }
+                Some(Err(_)) => {
+                    self.tally.refuse(&Refusal::new(Code::Framing, "the request's body broke off"));
+                    return Poll::Ready(Some(Err(Cut(Code::Framing))));
+                }
+            }
+        }
+    }
+
+    fn unpacks(&self, data: &[u8]) -> bool {
+        self.filter.as_ref().is_some_and(|filter| filter.unpacks(data))
+    }
+}

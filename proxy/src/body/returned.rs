@@ -1,0 +1,167 @@
+//! An answer's body: counted, and scrubbed before it goes on.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::SET_COOKIE;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use policies::{Code, Refusal};
+
+use super::Cut;
+use crate::packed::{Unpacker, Unreadable};
+use crate::room::Room;
+use crate::scan::Scrubber;
+use crate::tally::{Tally, Way};
+use crate::upstream::Lease;
+
+/// A response's body on its way down.
+pub(crate) struct Returned {
+    incoming: Incoming,
+    unpacker: Option<Unpacker>,
+    /// Where unpacking it takes much memory.
+    room: Option<Room>,
+    scrubber: Option<Scrubber>,
+    trailers: Option<HeaderMap>,
+    tally: Arc<Tally>,
+    cut: Pin<Box<dyn Future<Output = ()> + Send>>,
+    lease: Option<Lease>,
+    ended: bool,
+}
+
+impl Returned {
+    /// `unpacker`: what the answer is packed with, where it has to be scrubbed.
+    pub(crate) fn new(
+        incoming: Incoming,
+        unpacker: Option<Unpacker>,
+        scrubber: Option<Scrubber>,
+        tally: Arc<Tally>,
+        lease: Lease,
+    ) -> Self {
+        let cut = Box::pin(tally.until_cut());
+        let room = unpacker.as_ref().filter(|unpacker| unpacker.is_large()).map(|_| tally.room_to_unpack());
+        Returned { incoming, unpacker, room, scrubber, trailers: None, tally, cut, lease: Some(lease), ended: false }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        loop {
+            if self.ended {
+                return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
+            }
+            // A leak found in the request's body, or a tightened policy, ends the answer too.
+            if self.cut.as_mut().poll(cx).is_ready() {
+                self.lease = None;
+                return Poll::Ready(Some(Err(Cut(Code::Revoked))));
+            }
+            if let Some(room) = &mut self.room {
+                ready!(room.poll_enter(cx));
+            }
+            let frame = match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
+                None => {
+                    self.ended = true;
+                    match self.scrub_rest() {
+                        Ok(Some(rest)) => return Poll::Ready(Some(Ok(Frame::data(rest)))),
+                        Ok(None) => continue,
+                        Err(why) => return Poll::Ready(Some(Err(self.unscrubbed(why)))),
+                    }
+                }
+                Some(Ok(frame)) => frame,
+                Some(Err(_)) => {
+                    self.tally
+                        .refuse(&Refusal::new(Code::UpstreamFailed, "the host broke off in the middle of its answer"));
+                    self.lease = None;
+                    return Poll::Ready(Some(Err(Cut(Code::UpstreamFailed))));
+                }
+            };
+            match frame.into_data() {
+                Ok(data) => {
+                    self.tally.add_down(data.len());
+                    match self.scrub(data) {
+                        Ok(Some(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                        Ok(None) => {}
+                        Err(why) => return Poll::Ready(Some(Err(self.unscrubbed(why)))),
+                    }
+                }
+                Err(frame) => self.trailers = frame.into_trailers().ok().map(|trailers| self.scrub_trailers(trailers)),
+            }
+        }
+    }
+
+    fn scrub(&mut self, data: Bytes) -> Result<Option<Bytes>, Unreadable> {
+        let data = match &mut self.unpacker {
+            Some(unpacker) => unpacker.push(&data)?.into(),
+            None => data,
+        };
+        Ok(match &mut self.scrubber {
+            Some(scrubber) => scrubber.push(data),
+            None => Some(data).filter(|data| !data.is_empty()),
+        })
+    }
+
+    fn scrub_rest(&mut self) -> Result<Option<Bytes>, Unreadable> {
+        let Some(scrubber) = self.scrubber.as_mut() else { return Ok(None) };
+        let mut rest = Vec::new();
+        if let Some(unpacker) = &mut self.unpacker {
+            rest.extend(scrubber.push(unpacker.finish()?.into()).unwrap_or_default());
+        }
+        rest.extend(scrubber.finish().unwrap_or_default());
+        let count = scrubber.count();
+        self.tally.note(|outcome| outcome.scrubbed += count);
+        Ok(Some(rest.into()).filter(|rest: &Bytes| !rest.is_empty()))
+    }
+
+    fn unscrubbed(&mut self, why: Unreadable) -> Cut {
+        let why =
+            format!("the host packed its answer although it was asked not to, and {why}, so it cannot be scrubbed");
+        self.tally.refuse(&Refusal::new(Code::UpstreamUnreadable, why));
+        self.lease = None;
+        Cut(Code::UpstreamUnreadable)
+    }
+
+    fn scrub_trailers(&mut self, trailers: HeaderMap) -> HeaderMap {
+        let mut trailers = crate::headers::incoming(&trailers);
+        // It may not stand there (RFC 9110 §6.5.1), and some would take it.
+        trailers.remove(SET_COOKIE);
+        if let Some(scrubber) = &mut self.scrubber {
+            trailers = crate::headers::without_names(trailers, scrubber);
+            crate::headers::scrub(&mut trailers, scrubber);
+        }
+        trailers
+    }
+}
+
+impl HttpBody for Returned {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        self.tally.asked(Way::Down);
+        let frame = self.poll(cx);
+        if matches!(frame, Poll::Ready(Some(Ok(_)))) {
+            self.tally.handed(Way::Down);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.scrubber.is_none() && self.trailers.is_none() && self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.scrubber.is_none() { self.incoming.size_hint() } else { SizeHint::default() }
+    }
+}
+
+impl Drop for Returned {
+    fn drop(&mut self) {
+        let whole = self.ended || self.incoming.is_end_stream();
+        match self.lease.take() {
+            Some(lease) if whole && self.tally.is_sent() => lease.give_back(),
+            _ => {}
+        }
+    }
+}
