@@ -36,6 +36,9 @@ use crate::tunnel;
 pub(crate) const STREAM_WINDOW: u32 = 256 << 10;
 pub(crate) const CONNECTION_WINDOW: u32 = 1 << 20;
 
+/// A door that may have fewer of something could not serve anybody.
+const LEAST: usize = 4;
+
 /// What one sandbox can make us spend.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -105,12 +108,13 @@ impl Default for Limits {
 
 impl Limits {
     /// The usual, in so far as a door that may have so many file descriptors can keep it: a
-    /// client's connection takes one, a request another, an idle upstream a third.
+    /// client's connection takes one, as does an idle upstream, and a request two, while its
+    /// host's name is resolved.
     pub fn within(descriptors: usize) -> Self {
-        let (usual, part) = (Limits::default(), descriptors / 5);
+        let (usual, part) = (Limits::default(), (descriptors / 4).max(LEAST));
         Limits {
-            connections: usual.connections.min(2 * part),
-            requests: usual.requests.min(2 * part),
+            connections: usual.connections.min(part),
+            requests: usual.requests.min(part),
             idle_upstreams_in_all: usual.idle_upstreams_in_all.min(part),
             ..usual
         }

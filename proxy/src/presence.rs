@@ -3,15 +3,13 @@
 //! it is waited for as long as something goes to it, and a little longer.
 
 use std::io::{self, ErrorKind, IoSlice};
-use std::net::Shutdown;
-use std::os::fd::AsFd;
-use std::os::unix::net;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
+use rustix::net::{Shutdown, shutdown};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::time::sleep;
@@ -93,8 +91,6 @@ impl AsyncWrite for Client {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // It is the connection that is shut down, whichever descriptor says so.
-        let same = self.0.stream.as_fd().try_clone_to_owned().map(net::UnixStream::from)?;
-        Poll::Ready(same.shutdown(Shutdown::Write))
+        Poll::Ready(shutdown(&self.0.stream, Shutdown::Write).map_err(io::Error::from))
     }
 }

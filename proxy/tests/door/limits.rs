@@ -6,7 +6,7 @@ use policies::Code;
 use proxy::Limits;
 
 use crate::support::http2::{Http2Upstream, Reply};
-use crate::support::packing::packed;
+use crate::support::packing::{self, packed};
 use crate::support::{Client, PATIENCE, Setup, World, get, until, until_or_give_up};
 
 async fn with(limits: Limits) -> World {
@@ -354,21 +354,25 @@ async fn new_leaves_are_made_at_a_pace() {
 /// One sandbox has used up all that it may have at once, in each way: another does not notice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_worst_of_one_sandbox_is_nothing_to_another() {
-    let limits = Limits { connections: 8, requests: 4, whole_bodies: 1, leaves: 4, ..Limits::default() };
+    let limits = Limits { connections: 10, requests: 5, whole_bodies: 1, leaves: 4, ..Limits::default() };
     let rules = "[[allow]]\nhost = \"cdn.allowed.test\"\ndo = [\"POST /json\"]\nprivate = [\"127.0.0.12/32\"]\n\
                  json = { a = { not = [\"b\"] } }\n";
     let family = format!("{}{rules}", Setup::default().family.replace("do = [\"* /**\"]", "do = [\"* /x/**\"]"));
     let world = World::with(Setup { limits, family, ..Setup::default() }).await;
     world.upstream("cdn.allowed.test").never_answers();
-    // Bodies that are waited for, and requests that are not answered: no place is left.
+    // Bodies that are waited for, packed ones too, and requests that are not answered: no
+    // place is left.
     let mut held = Vec::new();
-    for request in ["POST /json", "POST /json", "GET /x/1", "GET /x/2"] {
+    for request in ["POST /json", "POST /json", "GET /x/1", "GET /x/2", "PUT /x/3"] {
         let mut client = world.family.tunnel("cdn.allowed.test:443").await;
-        let length = if request.starts_with("POST") { 100 } else { 0 };
+        let length = if request.starts_with("GET") { 0 } else { 100 };
         client.send(format!("{request} HTTP/1.1\r\nHost: cdn.allowed.test\r\nContent-Length: {length}\r\n\r\n")).await;
+        if request.starts_with("PUT") {
+            client.send(&packing::gzip(b"packed")[..20]).await;
+        }
         held.push(client);
     }
-    until("both are upstream", || world.upstream("cdn.allowed.test").received().len() == 2).await;
+    until("they are upstream", || world.upstream("cdn.allowed.test").received().len() == 3).await;
     let full = async || world.family.get("cdn.allowed.test", "/x/3").await.status;
     while full().await != 429 {}
     // And a flood of what is refused, for as long as it takes.

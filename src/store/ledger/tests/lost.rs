@@ -68,19 +68,6 @@ fn another_file_in_its_place_is_not_the_log() {
 }
 
 #[test]
-fn a_disk_that_does_not_take_it_closes_the_door() {
-    let scene = Scene::new();
-    *lock(&scene.log.shared.unsynced) = Some("the disk does not take it".into());
-    scene.log.shared.sync_failed.store(true, Ordering::Release);
-    let error = scene.log.decided(&denied()).unwrap_err().to_string();
-    assert!(error.contains("the disk does not take it"), "{error}");
-    scene.log.shared.sync_now().unwrap();
-    let mut alarm = denied();
-    alarm.alarm = true;
-    scene.log.decided(&alarm).unwrap();
-}
-
-#[test]
 fn outcomes_that_were_lost_are_counted_in_the_log() {
     let scene = Scene::new();
     lock(&scene.log.shared.writer).lose(3);
