@@ -130,7 +130,7 @@ fn what_stands_around_an_escape_is_seen_as_far_as_a_value_reaches() {
         let found = list.find_in(format!("{filler}{text}{filler}").as_bytes());
         assert!(found.is_some(), "{text}");
     }
-    let torn = watching(&[b"aaaa\x01bbbb"]);
+    let torn = watching(&[b"aaaa\x00bbbb", b"aaaa\x01bbbb"]);
     for near in 0..200 {
         let near = "x".repeat(near);
         let text = format!("%41{near}aaaa{filler}bbbb{near}%41");
