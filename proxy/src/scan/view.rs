@@ -68,10 +68,7 @@ impl Layer {
         let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
         let escape = |b: u8| match self {
             Layer::Percent => format!("%{b:02X}"),
-            Layer::Json => match b {
-                b'"' | b'\\' => format!("\\{}", char::from(b)),
-                _ => format!("\\u{b:04x}"),
-            },
+            Layer::Json => format!("\\u{b:04x}"),
             Layer::Html => format!("&#{b};"),
             Layer::Wrapped => String::new(),
         };
