@@ -2,6 +2,7 @@
 
 mod docs;
 mod invalid;
+mod permits;
 mod properties;
 mod tools;
 mod verdicts;
