@@ -222,7 +222,7 @@ fn utf16(rest: &[u8]) -> Result<Unit, Unit> {
         return Ok(escape(6, high));
     }
     let rest = &rest[4..];
-    if rest.len() < 2 && b"\\u".starts_with(rest) {
+    if b"\\u".starts_with(rest) {
         return Err(Unit::Unfinished);
     }
     let low = match rest.strip_prefix(b"\\u").map(|digits| hex_number(digits, 4)) {
