@@ -162,7 +162,7 @@ impl View {
     fn take_near(&mut self, text: &[u8], range: std::ops::Range<usize>, reach: usize, separator: Option<u8>) {
         let first = self.changes.is_empty();
         let before = if first { 0 } else { reach };
-        let Some(separator) = separator.filter(|_| range.len() > before + reach + 1) else {
+        let Some(separator) = separator.filter(|_| is_far(range.len(), before, reach)) else {
             self.text.extend_from_slice(&text[range]);
             return;
         };
@@ -173,6 +173,11 @@ impl View {
         self.text.push(separator);
         self.text.extend_from_slice(&text[resumes..range.end]);
     }
+}
+
+/// Whether so much plain text lies between two escapes that leaving its middle out saves something.
+fn is_far(length: usize, before: usize, reach: usize) -> bool {
+    length > before + reach + 1
 }
 
 fn escape(length: usize, character: u32) -> Unit {
