@@ -45,6 +45,24 @@ fn base_only_takes_away() {
     });
 }
 
+/// Two credentials for one host are fine as long as no request takes both.
+#[test]
+fn credentials_for_different_requests_stand_side_by_side() {
+    let compile = |text| Policy::compile(&group(), &Source { name: "family.toml".to_owned(), text }, None);
+    let with = |extra: &str, name: &str| format!("[[allow]]\nhost = \"a.test\"\ncredential = \"{name}\"\n{extra}\n");
+    for (one, other) in [
+        ("do = [\"GET /x\"]", "do = [\"POST /x\"]"),
+        ("do = [\"GET /x\"]\nports = [443]", "do = [\"GET /x\"]\nports = [8443]"),
+        ("do = [\"GET /x\"]\nquery = { a = \"1\" }", "do = [\"GET /x\"]\nquery = { a = \"2\" }"),
+    ] {
+        let both = compile(with(one, "first") + &with(other, "second"));
+        assert_eq!(both.unwrap_or_else(|problems| panic!("{problems}")).policy.credentials().len(), 2);
+    }
+    let twice = with("do = [\"GET /x\"]", "first") + &with("do = [\"GET /x\", \"GET /y\"]", "second");
+    let problems = compile(twice).unwrap_err();
+    assert!(problems.to_string().contains("this [[allow]] puts second on a request on which"), "{problems}");
+}
+
 /// What miette needs to show the line: the source, the place, the help.
 #[test]
 fn problems_are_diagnostics() {

@@ -15,6 +15,11 @@ fn policy(text: &str) -> Policy {
     Policy::compile(&group(), &source(text), None).unwrap_or_else(|problems| panic!("{problems}")).policy
 }
 
+fn policy_with_base(text: &str, base: &str) -> Policy {
+    let base = Source { name: "base.toml".to_owned(), text: base.to_owned() };
+    Policy::compile(&group(), &source(text), Some(&base)).unwrap_or_else(|problems| panic!("{problems}")).policy
+}
+
 fn facts(request: &str) -> Facts {
     let (method, url) = request.split_once(' ').unwrap();
     Facts::parse(method, url).unwrap()
@@ -228,4 +233,77 @@ fn the_manifest_names_nothing_internal() {
     assert_eq!(of("nas.home.test")["with_credential"], true);
     assert_eq!(of("live.test")["websocket"], true);
     assert_eq!(of("api.anthropic.com")["with_credential"], true);
+}
+
+#[test]
+fn rules_are_listed_with_their_places() {
+    let text = "use = [\"claude\"]\n\n[[allow]]\nhost = \"a.test\"\naccess = \"read\"\nwhy = \"news\"\n";
+    let policy = policy_with_base(text, "[[deny]]\nhost = \"**.evil.test\"\n");
+    let shown: Vec<_> = policy.rules().map(|rule| format!("{} {} {}", rule.at, rule.effect, rule.host)).collect();
+    let [own, presets @ .., base] = &shown[..] else { panic!("{shown:?}") };
+    assert_eq!((own.as_str(), base.as_str()), ("policies/family.toml:3 allow a.test", "base.toml:1 deny **.evil.test"));
+    assert!(presets[0].ends_with(" allow api.anthropic.com"), "{presets:?}");
+    assert!(presets.iter().all(|rule| rule.starts_with("preset claude:")), "{presets:?}");
+    let other = policy_with_base(text, "");
+    assert_ne!(policy.hash(), other.hash());
+    let hash = policy.hash().to_string();
+    assert!(hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()), "{hash}");
+    assert_eq!(other.hash(), policy_with_base(text, "").hash());
+}
+
+/// Who reads a rule sees all that it opens.
+#[test]
+fn a_rule_is_shown_whole() {
+    let text = r#"
+[[allow]]
+host = "nas.home.test"
+scheme = "https"
+ports = [8443]
+do = ["POST /v1/*"]
+query = { a = "1", b = "2" }
+credential = "key"
+private = ["192.168.1.20/32"]
+model = true
+json = { file = "absent" }
+
+[[allow]]
+host = "app.home.test"
+tls = "tunnel"
+private = ["fc00::/7"]
+
+[[allow]]
+host = "live.test"
+do = ["GET /ws"]
+websocket = true
+
+[[deny]]
+host = "evil.test"
+json = { tools = "present" }
+why = "no tools"
+"#;
+    let shown = serde_json::to_value(policy(text).rules().collect::<Vec<_>>()).unwrap();
+    let bare = serde_json::json!({
+        "at": null, "origin": "group", "effect": "allow", "host": null, "scheme": "https", "ports": [443],
+        "requests": [], "query": null, "credential": null, "private": [], "model": false, "tls": null,
+        "websocket": false, "json": [], "why": null,
+    });
+    let want = [
+        serde_json::json!({
+            "host": "nas.home.test", "ports": [8443], "requests": ["POST /v1/*"], "query": "a=1&b=2",
+            "credential": "key", "private": ["192.168.1.20/32"], "model": true, "json": ["there is no `file`"],
+        }),
+        serde_json::json!({ "host": "app.home.test", "tls": "tunnel", "private": ["fc00::/7"] }),
+        serde_json::json!({ "host": "live.test", "requests": ["GET /ws"], "websocket": true }),
+        serde_json::json!({
+            "effect": "deny", "host": "evil.test", "scheme": null, "ports": [], "requests": ["* /**"],
+            "json": ["there is a `tools`"], "why": "no tools",
+        }),
+    ];
+    for ((shown, want), line) in shown.as_array().unwrap().iter().zip(want).zip([2, 13, 18, 23]) {
+        let mut whole = bare.clone();
+        whole["at"] = serde_json::json!({ "file": "policies/family.toml", "line": line });
+        whole.as_object_mut().unwrap().extend(want.as_object().unwrap().clone());
+        assert_eq!(*shown, whole);
+    }
+    assert_eq!(shown.as_array().unwrap().len(), 4);
 }

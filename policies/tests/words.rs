@@ -269,57 +269,6 @@ fn observing_relaxes_one_thing_until_a_day() {
     assert_eq!((permit.credential(), permit.model()), (None, false));
 }
 
-/// What is under way goes on only where all that was done by its permit would be done again.
-#[test]
-fn a_changed_policy_ends_what_it_would_not_begin() {
-    let day = Date::parse("2026-12-01").unwrap();
-    let rule = |extra: &str| format!("[[allow]]\nhost = \"a.test\"\ndo = [\"POST /x\"]\n{extra}\n");
-    let only = |word: &str| format!("json = {{ a = {{ only = [\"{word}\"] }} }}");
-    let begun = |text: &str| decide(&policy(text), "POST https://a.test/x").unwrap();
-    let kept = |then: &str, now: &str| policy(now).upholds(&begun(then), day, None).map_err(|refusal| refusal.code);
-    let (key, other, model) = ("credential = \"key\"", "credential = \"other\"", "model = true");
-    let deny = "[[deny]]\nhost = \"a.test\"\njson = { b = \"present\" }\n";
-    for (then, now, goes_on) in [
-        (rule(""), rule("") + "[[deny]]\nhost = \"b.test\"\n", true),
-        (rule(""), String::new(), false),
-        (rule(key), rule(key) + &rule(model), true),
-        (rule(key), rule(other), false),
-        (rule(key), rule(""), false),
-        (rule(model), rule(""), false),
-        (rule(model), rule(model) + &rule(""), true),
-        (rule(&only("x")), rule(""), true),
-        (rule(&only("x")), rule(&only("x")) + "# moved\n", true),
-        (rule(&only("x")), rule(&only("y")), false),
-        (rule(""), rule(&only("x")), false),
-        (rule(""), rule("") + deny, false),
-        (rule("") + deny, rule("") + deny, true),
-        (rule(&only("x")) + deny, rule(&only("x")), false),
-    ] {
-        let want = if goes_on { Ok(()) } else { Err(Code::Revoked) };
-        assert_eq!(kept(&then, &now), want, "{then}\n->\n{now}");
-    }
-    let home = Some("192.168.1.20:443".parse().unwrap());
-    let at_home = rule("private = [\"192.168.1.20/32\"]");
-    assert!(policy(&at_home).upholds(&begun(&at_home), day, home).is_ok());
-    assert_eq!(policy(&rule("")).upholds(&begun(&at_home), day, home).unwrap_err().code, Code::Revoked);
-}
-
-/// The same for a connection that nobody looks into.
-#[test]
-fn a_changed_policy_ends_a_tunnel_too() {
-    let rule = |extra: &str| format!("[[allow]]\nhost = \"a.test\"\ntls = \"tunnel\"\n{extra}\n");
-    let begun = policy(&rule("")).decide_tunnel(&Authority::parse("a.test:443", None).unwrap()).unwrap();
-    let kept = |now: &str, address: Option<&str>| {
-        let address = address.map(|address| address.parse().unwrap());
-        policy(now).upholds_tunnel(&begun, address).map_err(|refusal| refusal.code)
-    };
-    assert_eq!(kept(&rule("ports = [443, 5223]"), Some("1.1.1.1:443")), Ok(()));
-    assert_eq!(kept("", None), Err(Code::Revoked));
-    assert_eq!(kept(&rule("ports = [5223]"), None), Err(Code::Revoked));
-    assert_eq!(kept(&(rule("") + "[[deny]]\nhost = \"a.test\"\n"), None), Err(Code::Revoked));
-    assert_eq!(kept(&rule(""), Some("192.168.1.20:443")), Err(Code::Revoked));
-}
-
 #[test]
 fn lookalikes_are_blocked_where_one_file_says_so() {
     let blocks = |own: &str, base: &str| compile(own, base).policy.blocks_lookalikes();

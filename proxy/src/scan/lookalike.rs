@@ -206,9 +206,9 @@ const LONGEST_NUMBER: usize = 38;
 /// Where the text ends with a number, or with one and what may stand between two digits.
 fn number_at_end(text: &[u8]) -> usize {
     let digits = text.strip_suffix(b" ").or(text.strip_suffix(b"-")).unwrap_or(text);
-    match digits.last() {
-        Some(byte) if byte.is_ascii_digit() => {
-            let (start, end) = number_around(digits, digits.len() - 1);
+    match digits.iter().enumerate().next_back() {
+        Some((at, byte)) if byte.is_ascii_digit() => {
+            let (start, end) = number_around(digits, at);
             if end - start <= LONGEST_NUMBER { start } else { text.len() }
         }
         _ => text.len(),
@@ -226,14 +226,10 @@ fn is_separator(byte: u8) -> bool {
 }
 
 fn number_around(text: &[u8], at: usize) -> (usize, usize) {
-    let (mut start, mut end) = (at, at + 1);
-    while start > 0 && at - start <= LONGEST_NUMBER && is_number(text, start - 1) {
-        start -= 1;
-    }
-    while end < text.len() && end - at <= LONGEST_NUMBER && is_number(text, end) {
-        end += 1;
-    }
-    (start, end)
+    let number = |at: &usize| is_number(text, *at);
+    let before = (0..at).rev().take(LONGEST_NUMBER).take_while(number).count();
+    let behind = (at..text.len()).take(LONGEST_NUMBER).take_while(number).count();
+    (at - before, at + behind)
 }
 
 /// Length and first digits of the large issuers, grouped as on cards or not at all, and
@@ -251,7 +247,8 @@ fn is_card(number: &[u8]) -> bool {
     let grouped = [&[15][..], &[16], &[4, 4, 4, 4], &[4, 6, 5]].contains(&groups.as_slice());
     let doubled = |(place, digit): (usize, &u32)| match place % 2 {
         0 => *digit,
-        _ => 2 * digit / 10 + 2 * digit % 10,
+        // The digits of its double, but for tens, which the last digit of the sum does not show.
+        _ => 2 * digit + digit / 5,
     };
     let sum: u32 = digits.iter().rev().enumerate().map(doubled).sum();
     issued && grouped && sum.is_multiple_of(10)

@@ -136,11 +136,9 @@ impl NeedleSet {
         let lengths = || self.needles.iter().map(|n| n.bytes.len());
         self.longest = lengths().max().unwrap_or(0);
         let shortest = lengths().min().unwrap_or(0);
-        // A full table means no skipping: with many needles a narrower window is faster.
-        let roomy = (1 << 13) / self.needles.len() + BLOCK;
-        self.window = shortest.min(roomy.clamp(super::SHORTEST, WIDEST_WINDOW));
+        self.window = shortest.min(roomy_window(self.needles.len()));
         let blocks = self.window - BLOCK + 1;
-        self.hash_bits = (self.needles.len() * blocks * 8).next_power_of_two().ilog2().clamp(10, 16);
+        self.hash_bits = table_bits(self.needles.len(), blocks);
         let mut shift = vec![u8::try_from(blocks).unwrap_or(u8::MAX); 1 << self.hash_bits];
         for (index, needle) in self.needles.iter().enumerate() {
             for (at, block) in needle.bytes[..self.window].windows(BLOCK).enumerate() {
@@ -164,6 +162,16 @@ impl NeedleSet {
         self.starts = (0..=256).map(|b| by_first.partition_point(|n| usize::from(first(n)) < b)).collect();
         self.by_first = by_first;
     }
+}
+
+/// A full table means no skipping: with many needles a narrower window is faster.
+fn roomy_window(needles: usize) -> usize {
+    ((1 << 13) / needles + BLOCK).clamp(super::SHORTEST, WIDEST_WINDOW)
+}
+
+/// A table in which most slots stay empty, within bounds.
+fn table_bits(needles: usize, blocks: usize) -> u32 {
+    (needles * blocks * 8).next_power_of_two().ilog2().clamp(10, 16)
 }
 
 /// Equal for blocks that differ only in the case of letters.

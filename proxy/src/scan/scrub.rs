@@ -103,7 +103,7 @@ impl Scrubber {
         let mut spans = merged(hits);
         // A secret that overlaps what is held may be the beginning of a longer one.
         while let Some(span) = spans.last().filter(|span| span.end > safe) {
-            if span.end - span.start > LONGEST_WAIT * self.needles.longest() {
+            if self.has_waited(span) {
                 safe = span.end;
                 break;
             }
@@ -111,6 +111,10 @@ impl Scrubber {
             spans.pop();
         }
         (spans, safe)
+    }
+
+    fn has_waited(&self, span: &Span) -> bool {
+        span.end - span.start > LONGEST_WAIT * self.needles.longest()
     }
 
     fn replaced(&mut self, text: &[u8], spans: &[Span]) -> Bytes {

@@ -68,10 +68,7 @@ impl Layer {
         let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
         let escape = |b: u8| match self {
             Layer::Percent => format!("%{b:02X}"),
-            Layer::Json => match b {
-                b'"' | b'\\' => format!("\\{}", char::from(b)),
-                _ => format!("\\u{b:04x}"),
-            },
+            Layer::Json => format!("\\u{b:04x}"),
             Layer::Html => format!("&#{b};"),
             Layer::Wrapped => String::new(),
         };
@@ -165,7 +162,7 @@ impl View {
     fn take_near(&mut self, text: &[u8], range: std::ops::Range<usize>, reach: usize, separator: Option<u8>) {
         let first = self.changes.is_empty();
         let before = if first { 0 } else { reach };
-        let Some(separator) = separator.filter(|_| range.len() > before + reach + 1) else {
+        let Some(separator) = separator.filter(|_| is_far(range.len(), before, reach)) else {
             self.text.extend_from_slice(&text[range]);
             return;
         };
@@ -176,6 +173,11 @@ impl View {
         self.text.push(separator);
         self.text.extend_from_slice(&text[resumes..range.end]);
     }
+}
+
+/// Whether so much plain text lies between two escapes that leaving its middle out saves something.
+fn is_far(length: usize, before: usize, reach: usize) -> bool {
+    length > before + reach + 1
 }
 
 fn escape(length: usize, character: u32) -> Unit {
@@ -225,7 +227,7 @@ fn utf16(rest: &[u8]) -> Result<Unit, Unit> {
         return Ok(escape(6, high));
     }
     let rest = &rest[4..];
-    if rest.len() < 2 && b"\\u".starts_with(rest) {
+    if b"\\u".starts_with(rest) {
         return Err(Unit::Unfinished);
     }
     let low = match rest.strip_prefix(b"\\u").map(|digits| hex_number(digits, 4)) {

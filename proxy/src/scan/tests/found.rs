@@ -93,6 +93,23 @@ fn two_layers_are_undone() {
     assert!(!found(percent(&percent(&percent(value)))) && !found(json(&percent(&json(value)))));
 }
 
+/// What begins like an escape and is none stands for itself, also inside of a value.
+#[test]
+fn what_is_no_escape_stands_for_itself() {
+    for (value, text) in [
+        ("tok-0123456%", "tok%2d0123456%"),
+        ("tok-0123456\\", "tok\\u002d0123456\\"),
+        ("tok-&#;-0123", "tok&#45;&#;-0123"),
+        ("tok-0123456", "\\ud83d\\u0074ok-0123456"),
+        ("tok-0123456", "\\ud83dtok\\u002d0123456"),
+    ] {
+        assert!(watching(&[value.as_bytes()]).find_in(text.as_bytes()).is_some(), "{value} in {text}");
+    }
+    // A line of prose is no line of base64.
+    let prose = watching(&[b"abcdefghijklmnop more words"]);
+    assert!(prose.find_in(b"abcdefghijklmnop\n more words").is_none());
+}
+
 #[test]
 fn far_into_a_long_stream() {
     let list = watching(&[b"needle-in-the-haystack"]);
@@ -130,7 +147,7 @@ fn what_stands_around_an_escape_is_seen_as_far_as_a_value_reaches() {
         let found = list.find_in(format!("{filler}{text}{filler}").as_bytes());
         assert!(found.is_some(), "{text}");
     }
-    let torn = watching(&[b"aaaa\x01bbbb"]);
+    let torn = watching(&[b"aaaa\x00bbbb", b"aaaa\x01bbbb"]);
     for near in 0..200 {
         let near = "x".repeat(near);
         let text = format!("%41{near}aaaa{filler}bbbb{near}%41");
@@ -186,8 +203,9 @@ fn too_short_to_watch() {
 
 #[test]
 fn no_message_shows_a_value() {
-    let list = watching(&[b"needle-in-the-haystack"]);
+    let list = watching(&[b"needle-in-the-haystack", b"another-0123456789"]);
     let found = list.find_in(b"needle-in-the-haystack");
     let shown = format!("{list:?} {found:?} {}", found.as_ref().unwrap());
     assert!(!shown.contains("needle") && !shown.contains("110, 101"), "{shown}");
+    assert!(shown.starts_with("Watchlist { values: 2"), "{shown}");
 }
