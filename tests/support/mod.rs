@@ -26,6 +26,7 @@ mod ran;
 mod served;
 mod upstream;
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 pub use anthropic::{Anthropic, Asked, Does, Key};
@@ -60,6 +61,13 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 #[track_caller]
 pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     eventually(what, || holds().then_some(()));
+}
+
+/// A program of the workspace, which cargo puts above the tests' own.
+pub fn program(name: &str) -> PathBuf {
+    let program = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join(name);
+    assert!(program.exists(), "there is no {}; first: cargo build --workspace", program.display());
+    program
 }
 
 /// A secret that nobody has ever seen.
