@@ -13,6 +13,7 @@ mod noise;
 mod party;
 mod program;
 mod queries;
+#[allow(dead_code, reason = "the tests of the whole line use the rest")]
 mod server;
 
 mod certificate;
