@@ -25,6 +25,7 @@ mod live;
 mod ran;
 mod served;
 mod upstream;
+mod victim;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -40,6 +41,7 @@ pub use phone::{Phone, Shown};
 pub use ran::{Ran, Running};
 pub use served::{GitServer, folder};
 pub use upstream::{Request, Response, Upstream};
+pub use victim::Victim;
 
 /// For what happens at once on any machine, however busy.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::server::{OWN, Seen, bare};
-use crate::support::{Anthropic, Asked, Does, Home, Key, until};
+use crate::support::{Anthropic, Asked, Does, Home, Key, Victim, until};
 use crate::whatsapp::{Shown, WhatsApp, nothing_of_strangers};
 use crate::{ANNA, BEN, FAMILY, HIKERS, LID};
 
@@ -141,4 +141,18 @@ fn somebody_without_a_number_talks_with_claude_before_and_after_a_restart() {
     assert_eq!((answer.to, answer.quotes), (LID.to_owned(), quote("L3", LID, "what did I want?")));
     assert!(anthropic.asked().pop().unwrap().mentions("we need milk"), "the session went on");
     assert_eq!(anthropic.refused(), [""; 0]);
+}
+
+#[test]
+fn a_victim_called_in_a_group_sends_nothing_to_a_stranger() {
+    let victim = Victim::new();
+    let (home, mut whatsapp) = with_claude(&victim.key, &victim.anthropic, "own-number", &[("family", FAMILY)]);
+    let home = victim.tempt(home, "family");
+    let daemon = home.up_logging("debug");
+    whatsapp.strangers_write(1);
+    whatsapp.write_group(FAMILY, ANNA, "G1", "@Doorward what does the page say?");
+    assert!(answer_to_both(&mut whatsapp).text.contains(Victim::LAST_WORDS));
+    victim.was_heard_by_nobody(&home);
+    let log = daemon.stop().ok().err;
+    nothing_of_strangers(&home, &log);
 }
