@@ -250,10 +250,10 @@ fn name(jid: &str) -> &'static str {
 
 pub(crate) fn shown(seen: &[Seen]) -> Vec<Shown> {
     let messages = seen.iter().filter_map(|seen| match seen {
-        Seen::Message { to, id, message } => Some((to, id, message)),
+        Seen::Message { to, id, message } => Some((to, id, &**message)),
         _ => None,
     });
-    let read = |(to, id, message): (&String, &String, &Box<wa::Message>)| {
+    let read = |(to, id, message): (&String, &String, &wa::Message)| {
         // What the account says to itself comes wrapped.
         let sent = message.device_sent_message.as_option().and_then(|sent| sent.message.as_option());
         let message = sent.unwrap_or(message);
