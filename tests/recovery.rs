@@ -7,7 +7,7 @@ mod support;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
-use support::{Chat, Home, PATIENCE, Phone, Response, Upstream, until};
+use support::{Chat, Home, PATIENCE, Response, Upstream, until};
 
 const POLICY: &str = "\
 [[allow]]
@@ -105,89 +105,4 @@ fn one_daemon_per_home() {
     // A lock of the dead holds nobody up.
     let again = home.up();
     assert_ne!(again.pid(), pid);
-}
-
-/// Kills the daemon fifty times, and its channel's program with it: after a message was
-/// stored, while it is being answered, when the answer is there and cannot be sent, and
-/// after it was sent and before that was confirmed. The network does not notice what is
-/// sent twice.
-#[test]
-fn fifty_kills_lose_nothing_and_say_nothing_twice() {
-    std::thread::scope(|scope| {
-        for _ in 0..5 {
-            scope.spawn(|| killed_at_every_step(10));
-        }
-    });
-}
-
-fn killed_at_every_step(kills: usize) {
-    let phone = Phone::new();
-    let home = Home::new().config(&phone.config()).chat_group("family");
-    for kill in 0..kills {
-        let daemon = home.up();
-        let id = format!("m{kill}");
-        match kill % 4 {
-            0 => {
-                phone.write("family", &id, &format!("echo answer-{id}"));
-                phone.until("the message to be stored", |state| state.accepted.contains(&id).then_some(()));
-            }
-            1 => {
-                phone.write(
-                    "family",
-                    &id,
-                    &format!("touch at-{id}; until [ -e go-{id} ]; do sleep 0.02; done; echo answer-{id}"),
-                );
-                until("the agent to be at work", || home.group_folder("family").join(format!("at-{id}")).exists());
-                std::fs::write(home.group_folder("family").join(format!("go-{id}")), "").unwrap();
-            }
-            2 => {
-                phone.until_done("family", &format!("m{}", kill - 1));
-                phone.offline(true);
-                phone.write("family", &id, &format!("echo answer-{id}"));
-                until("the answer to be there", || answers_queued(&home, &id) > 0);
-            }
-            _ => {
-                phone.offline(false);
-                phone.never_confirm(&id);
-                phone.write("family", &id, &format!("echo answer-{id}"));
-                phone.until("the answer to be shown", |state| {
-                    state.shown.iter().any(|shown| shown.to == id).then_some(())
-                });
-            }
-        }
-        daemon.kill();
-        phone.confirm_all();
-    }
-    phone.offline(false);
-    let daemon = home.up();
-    phone.write("family", "last", "echo answer-last");
-    phone.until_done("family", "last");
-    until("all to be confirmed", || answers_queued(&home, "%") == 0);
-    daemon.stop().ok();
-    let ids: Vec<String> = (0..kills).map(|kill| format!("m{kill}")).chain(["last".to_owned()]).collect();
-    told_once(&phone, "family", &ids);
-}
-
-/// Each message has one answer under one id, or its failure was told; in their order.
-fn told_once(phone: &Phone, chat: &str, messages: &[String]) {
-    let shown: Vec<_> = phone.shown().into_iter().filter(|shown| shown.chat == chat).collect();
-    let mut order = Vec::new();
-    for id in messages {
-        let mut told: Vec<_> =
-            shown.iter().filter(|shown| shown.to == *id && !matches!(&*shown.kind, "done" | "notice")).collect();
-        told.dedup();
-        let [one] = &told[..] else { panic!("{id} was told {told:#?}") };
-        assert!(one.kind == "failure" || one.text == format!("answer-{id}"), "{one:?}");
-        order.push(one.id);
-    }
-    assert!(order.is_sorted(), "{order:?}");
-}
-
-/// What waits to be sent in answer to a message (`%`: to any), as the database has it.
-fn answers_queued(home: &Home, to: &str) -> i64 {
-    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
-    let database = rusqlite::Connection::open_with_flags(home.at("data/doorward.db"), flags).unwrap();
-    database.busy_timeout(PATIENCE).unwrap();
-    let count = "SELECT count(*) FROM outbox WHERE state = 'queued' AND in_reply_to LIKE ?1";
-    database.query_row(count, [to], |row| row.get(0)).unwrap()
 }

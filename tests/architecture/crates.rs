@@ -17,8 +17,16 @@ const MAY_USE: [(&str, &[&str]); 6] = [
     ("channels/whatsapp", &["channel-protocol"]),
 ];
 
-const WORKSPACE: [&str; 7] =
-    ["policies", "proxy", "containers", "doorward-guest", "channel-protocol", "doorward-whatsapp", "doorward"];
+const WORKSPACE: [&str; 8] = [
+    "policies",
+    "proxy",
+    "containers",
+    "doorward-guest",
+    "channel-protocol",
+    "doorward-whatsapp",
+    "doorward-line",
+    "doorward",
+];
 
 /// Crates that do what `policies` does not: I/O, time, threads of its own.
 const NOT_FOR_POLICIES: [&str; 11] = [

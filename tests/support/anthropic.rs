@@ -242,19 +242,25 @@ fn json_response(status: u16, body: &Value) -> Response {
 impl Home {
     /// One whose group `family` has Claude Code for an agent, as docs/agents.md sets it up.
     pub fn with_claude_family(key: &Key, anthropic: &Anthropic) -> Self {
+        Home::with_anthropic(key, anthropic).claude_group("family", &[])
+    }
+
+    /// One that has this key, and finds this server by its name.
+    pub fn with_anthropic(key: &Key, anthropic: &Anthropic) -> Self {
         let credential = match key {
             Key::Api(_) => "place = [\"header:x-api-key\"]\nenv = \"ANTHROPIC_API_KEY\"",
             Key::Token(_) => "place = [\"header:authorization\"]\nenv = \"CLAUDE_CODE_OAUTH_TOKEN\"",
         };
         let credential = format!("hosts = [\"api.anthropic.com\"]\n{credential}");
-        let home = Home::with_claude().host("api.anthropic.com", anthropic.upstream()).credential(
-            "anthropic",
-            key.secret(),
-            &credential,
-        );
-        home.run(&["group", "add", "family", "--agent", "claude"]).ok();
-        let policy = std::fs::read_to_string(home.policy_file("family")).unwrap();
-        home.write_policy("family", &format!("{policy}\n{LOOPBACK}"));
-        home
+        let home = Home::with_claude().host("api.anthropic.com", anthropic.upstream());
+        home.credential("anthropic", key.secret(), &credential)
+    }
+
+    /// Registers a group with Claude Code for an agent.
+    pub fn claude_group(self, name: &str, more: &[&str]) -> Self {
+        self.run(&[&["group", "add", name, "--agent", "claude"], more].concat()).ok();
+        let policy = std::fs::read_to_string(self.policy_file(name)).unwrap();
+        self.write_policy(name, &format!("{policy}\n{LOOPBACK}"));
+        self
     }
 }

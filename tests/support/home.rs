@@ -8,7 +8,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::{Audit, Daemon, Ran, Running, Upstream, docker, eventually};
+use super::{Audit, Daemon, Ran, Running, Upstream, docker, eventually, program};
 
 /// An installation. Its sandboxes are removed with it.
 pub struct Home {
@@ -131,7 +131,7 @@ impl Home {
 
     /// The program, at this home.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+        let mut command = Command::new(program("doorward"));
         command.arg("--home").arg(self.path()).args(args).env_remove("RUST_LOG").env_remove("DOORWARD_HOME");
         command
     }

@@ -25,7 +25,9 @@ mod live;
 mod ran;
 mod served;
 mod upstream;
+mod victim;
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 pub use anthropic::{Anthropic, Asked, Does, Key};
@@ -39,6 +41,7 @@ pub use phone::{Phone, Shown};
 pub use ran::{Ran, Running};
 pub use served::{GitServer, folder};
 pub use upstream::{Request, Response, Upstream};
+pub use victim::Victim;
 
 /// For what happens at once on any machine, however busy.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -60,6 +63,13 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 #[track_caller]
 pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     eventually(what, || holds().then_some(()));
+}
+
+/// A program of the workspace, which cargo puts above the tests' own.
+pub fn program(name: &str) -> PathBuf {
+    let program = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join(name);
+    assert!(program.exists(), "there is no {}; first: cargo build --workspace", program.display());
+    program
 }
 
 /// A secret that nobody has ever seen.

@@ -63,9 +63,6 @@ pub struct State {
     pub accepted: BTreeSet<String>,
     pub ignored: BTreeSet<String>,
     pub shown: Vec<Shown>,
-    /// Answers to these messages are shown, and not confirmed.
-    unconfirmed: BTreeSet<String>,
-    offline: bool,
     /// How many lines of the daemon each connection bears, the next one first.
     cuts: Vec<usize>,
     pub connections: usize,
@@ -134,23 +131,6 @@ impl Phone {
     /// Bytes that no program should write.
     pub fn babble(&self, line: &str) {
         self.network.lock().write(line.to_owned());
-    }
-
-    /// From now on the network is there, or not.
-    pub fn offline(&self, offline: bool) {
-        let mut state = self.network.lock();
-        state.offline = offline;
-        state.say_how_it_stands();
-    }
-
-    /// Answers to this message are shown, and not confirmed.
-    pub fn never_confirm(&self, id: &str) {
-        self.network.lock().unconfirmed.insert(id.to_owned());
-    }
-
-    /// All is confirmed again.
-    pub fn confirm_all(&self) {
-        self.network.lock().unconfirmed.clear();
     }
 
     /// Waits until the network knows something.
@@ -243,17 +223,12 @@ impl State {
         }
     }
 
-    fn say_how_it_stands(&mut self) {
-        let state = if self.offline { "connecting" } else { "connected" };
-        self.say(&json!({"type": "state", "state": state, "detail": "the test's network"}));
-    }
-
     fn hear(&mut self, said: &Value) {
         let text = |field: &str| said[field].as_str().unwrap_or_default().to_owned();
         match said["type"].as_str() {
             Some("welcome") => {
                 self.welcome = true;
-                self.say_how_it_stands();
+                self.say(&json!({"type": "state", "state": "connected", "detail": "the test's network"}));
                 for message in self.unheard.clone() {
                     self.say(&message);
                 }
@@ -266,11 +241,8 @@ impl State {
             Some("send") => {
                 let id = said["id"].as_u64().unwrap();
                 let to = text("in_reply_to");
-                let confirms = !self.unconfirmed.contains(&to);
                 self.shown.push(Shown { id, chat: text("chat"), kind: text("kind"), text: text("text"), to });
-                if confirms {
-                    self.say(&json!({"type": "sent", "id": id, "sent_as": format!("NET-{id}")}));
-                }
+                self.say(&json!({"type": "sent", "id": id, "sent_as": format!("NET-{id}")}));
             }
             _ => {}
         }

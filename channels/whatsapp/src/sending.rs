@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use channel_protocol::{FromChannel, Outgoing};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use whatsapp_rust::prelude::{Client, MessageBuilderExt, SendOptions};
 use whatsapp_rust::wacore::proto_helpers::build_quote_context_with_info;
 use whatsapp_rust::waproto::whatsapp as wa;
@@ -34,6 +34,8 @@ pub(crate) struct Post {
     pub(crate) chats: Chats,
     pub(crate) ids: Ids,
     pub(crate) recent: Recent,
+    /// Changes whenever the connection to WhatsApp breaks.
+    pub(crate) breaks: watch::Receiver<u64>,
 }
 
 /// The tasks of all chats.
@@ -97,6 +99,8 @@ impl Post {
             return Err(NotSent { why: "this chat is not registered any more", retry: false });
         };
         let id = self.ids.id(&message.chat, message.id, &message.text);
+        let mut breaks = self.breaks.clone();
+        breaks.mark_unchanged();
         let confirmed =
             self.client.wait_for_node(NodeFilter::tag("ack").attr("id", id.clone()).attr("class", "message"));
         let options = SendOptions::default().with_message_id(id.clone());
@@ -105,7 +109,12 @@ impl Post {
         let Ok(Ok(_)) = tokio::time::timeout(CONFIRM, sent).await else {
             return Err(NotSent { why: "WhatsApp did not take the message", retry: true });
         };
-        match tokio::time::timeout(CONFIRM, confirmed).await {
+        let confirmed = tokio::select! {
+            confirmed = tokio::time::timeout(CONFIRM, confirmed) => confirmed,
+            // No other connection brings what this one would have.
+            _ = breaks.changed() => return Err(NotSent { why: "the connection broke before WhatsApp confirmed", retry: true }),
+        };
+        match confirmed {
             Ok(Ok(ack)) if ack.get().get_attr("error").is_none() => Ok(Some(id)),
             Ok(Ok(_)) => Err(NotSent { why: "WhatsApp refused the message", retry: false }),
             _ => Err(NotSent { why: "WhatsApp did not confirm the message", retry: true }),

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use channel_protocol::{ChannelState, ToChannel};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use whatsapp_rust::prelude::Client;
 
 use crate::account::Account;
@@ -50,9 +50,10 @@ pub(crate) async fn run(folder: &Folder, server: Option<&str>, mode: Mode) -> an
     // The library's own loop is the one reconnect timer: steps that grow, with an end
     // at a quarter of an hour.
     let mut handle = bot.spawn();
-    let post = Post { client: Arc::clone(&client), daemon: daemon.clone(), chats: chats.clone(), ids, recent };
+    let (breaking, breaks) = watch::channel(0);
+    let post = Post { client: Arc::clone(&client), daemon: daemon.clone(), chats: chats.clone(), ids, recent, breaks };
     let listening = tokio::spawn(listen(ear, post));
-    let ended = serve(folder, &daemon, &client, changes, listening, &mut handle).await;
+    let ended = serve(folder, &daemon, &client, changes, &breaking, listening, &mut handle).await;
     daemon.gone();
     handle.shutdown().await;
     daemon.flush().await;
@@ -65,6 +66,7 @@ async fn serve(
     daemon: &Daemon,
     client: &Arc<Client>,
     mut changes: mpsc::UnboundedReceiver<Change>,
+    breaking: &watch::Sender<u64>,
     mut listening: tokio::task::JoinHandle<anyhow::Result<()>>,
     handle: &mut whatsapp_rust::bot::BotHandle,
 ) -> anyhow::Result<ExitCode> {
@@ -80,6 +82,8 @@ async fn serve(
                 match change.state {
                     // The library announces the account as online, and the phone stops ringing.
                     ChannelState::Connected => hide(client),
+                    // The daemon has heard of it before it hears of what was not sent.
+                    ChannelState::Connecting => breaking.send_modify(|breaks| *breaks += 1),
                     ChannelState::LoggedOut => return Ok(ExitCode::from(NOT_LINKED_CODE)),
                     _ => {}
                 }

@@ -10,6 +10,8 @@ mod nodes;
 mod noise;
 #[path = "../../../whatsapp/tests/channel/party.rs"]
 mod party;
+#[path = "../../../whatsapp/tests/channel/queries.rs"]
+mod queries;
 #[allow(dead_code, reason = "the tests of the channel use the rest")]
 #[path = "../../../whatsapp/tests/channel/server.rs"]
 mod server;

@@ -6,16 +6,18 @@
 //! WhatsApp's own servers and phones agree. docs/whatsapp.md lists that.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests drive programs, and fail by panicking")]
 
+mod account;
 mod linking;
 mod nodes;
 mod noise;
 mod party;
 mod program;
+mod queries;
+#[allow(dead_code, reason = "the tests of the whole line use the rest")]
 mod server;
 
 mod certificate;
 mod crashes;
-mod daemon;
 mod direct;
 mod folder;
 mod groups;

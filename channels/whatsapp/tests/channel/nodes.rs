@@ -14,12 +14,7 @@ pub(crate) fn is_copy(message: &wa::Message) -> bool {
 
 pub(crate) fn stanza(from: &str, id: &str) -> NodeBuilder {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    NodeBuilder::new("message")
-        .attr("from", from)
-        .attr("id", id)
-        .attr("type", "text")
-        .attr("t", now.to_string())
-        .attr("notify", "Anna")
+    NodeBuilder::new("message").attr("from", from).attr("id", id).attr("type", "text").attr("t", now.to_string())
 }
 
 pub(crate) fn group_stanza(group: &str, from: &str, id: &str) -> NodeBuilder {

@@ -4,30 +4,23 @@
 use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Arc;
 use std::time::Duration;
 
 use channel_protocol::{ChannelState, FromChannel, Incoming, Outgoing, OutgoingKind, ToChannel, VERSION};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use whatsapp_rust::Jid;
-use whatsapp_rust::wacore::libsignal::protocol::KeyPair;
-use whatsapp_rust::wacore::store::traits::DeviceStore;
-use whatsapp_rust::wacore::store::{CachedNoiseCert, CachedServerCertChain, Device};
 use whatsapp_rust::waproto::whatsapp as wa;
-use whatsapp_rust_sqlite_storage::SqliteStore;
 
-use super::noise::public;
-use super::server::{OWN, OWN_LID, Seen, Server, key};
+use super::account::linked;
+use super::server::{Seen, Server};
 
 /// Nothing here takes this long unless it is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A linked folder and its server.
 pub(crate) struct House {
-    pub(crate) root: TempDir,
-    folder: PathBuf,
+    folder: TempDir,
     pub(crate) server: Server,
 }
 
@@ -43,25 +36,13 @@ pub(crate) struct Program {
 impl House {
     /// A device as linking leaves it: WhatsApp's side of linking cannot be had here.
     pub(crate) async fn linked() -> Self {
-        Self::linked_below("").await
-    }
-
-    /// The same, with the folder where the daemon has it.
-    pub(crate) async fn linked_below(below: &str) -> Self {
-        let root = tempfile::tempdir().unwrap();
-        let folder = root.path().join(below);
-        std::fs::create_dir_all(&folder).unwrap();
-        let key = key();
-        let device = device(&key);
-        let store = SqliteStore::new(folder.join("session.db").to_str().unwrap()).await.unwrap();
-        store.save(&device).await.unwrap();
-        drop(store);
-        let server = Server::start(Some(&device), &[], key).await;
-        House { root, folder, server }
+        let folder = tempfile::tempdir().unwrap();
+        let server = linked(folder.path()).await;
+        House { folder, server }
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.folder
+        self.folder.path()
     }
 
     /// Starts the program and waits until it is ready.
@@ -255,21 +236,4 @@ pub(crate) fn holds(folder: &Path, words: &[&str]) -> Vec<(PathBuf, String)> {
 
 pub(crate) fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(ToString::to_string).collect()
-}
-
-fn device(server: &KeyPair) -> Device {
-    let mut device = Device::new();
-    device.pn = Some(Jid::pn_device(OWN, 7));
-    device.lid = Some(Jid::lid_device(OWN_LID, 7));
-    device.push_name = "Doorward".to_owned();
-    device.account = Some(Arc::new(wa::ADVSignedDeviceIdentity {
-        details: Some(vec![1]),
-        account_signature_key: Some(vec![2; 32]),
-        account_signature: Some(vec![3; 64]),
-        device_signature: Some(vec![4; 64]),
-    }));
-    // Noise IK checks no certificate: it knows the server's key from here.
-    let certificate = CachedNoiseCert { key: public(server), not_before: 0, not_after: i64::MAX };
-    device.server_cert_chain = Some(CachedServerCertChain { intermediate: certificate.clone(), leaf: certificate });
-    device
 }

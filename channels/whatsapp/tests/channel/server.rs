@@ -13,8 +13,8 @@ use whatsapp_rust::wacore::store::Device;
 use whatsapp_rust::wacore_binary::Node;
 use whatsapp_rust::waproto::whatsapp as wa;
 
-use super::linking::{Keys, again, by_number, codes, unchanged};
-use super::nodes::{bytes, device_less, group, group_stanza, is_copy, jids, number, sealed, stanza};
+use super::linking::{Keys, codes};
+use super::nodes::{device_less, group_stanza, is_copy, sealed, stanza};
 use super::noise::Connection;
 use super::party::Party;
 
@@ -48,22 +48,29 @@ pub(crate) struct Server {
     pub(crate) seen: mpsc::UnboundedReceiver<Seen>,
 }
 
-struct State {
+/// What it knows.
+pub(crate) struct State {
     /// The program's device, once it has connected.
-    device: Option<Keys>,
+    pub(super) device: Option<Keys>,
     /// What it gets to make QR codes of.
     codes: Vec<String>,
-    one_time: VecDeque<(u32, PublicKey)>,
-    parties: HashMap<String, Party>,
-    groups: HashMap<String, Vec<String>>,
+    pub(super) one_time: VecDeque<(u32, PublicKey)>,
+    pub(super) parties: HashMap<String, Party>,
+    pub(super) groups: HashMap<String, Vec<String>>,
     /// Who has two names: number → opaque id.
-    lids: HashMap<String, String>,
-    unacknowledged: Vec<(String, Node)>,
+    pub(super) lids: HashMap<String, String>,
+    /// What people call themselves; Anna where nothing is said.
+    names: HashMap<String, String>,
+    pub(super) unacknowledged: Vec<(String, Node)>,
     /// What the phones have written: they keep it, and send it again when asked to.
     written: HashMap<String, Written>,
     connection: Option<mpsc::UnboundedSender<Order>>,
     /// The program has said that it is ready for messages.
-    active: bool,
+    pub(super) active: bool,
+    /// Nobody can connect.
+    offline: bool,
+    /// What the program sends is shown, and not confirmed.
+    silent: bool,
     seen: mpsc::UnboundedSender<Seen>,
 }
 
@@ -75,7 +82,8 @@ struct Written {
     message: wa::Message,
 }
 
-enum Order {
+/// What is to be done with the connection.
+pub(super) enum Order {
     Send(Node),
     Cut,
 }
@@ -93,10 +101,13 @@ impl Server {
             parties: HashMap::from([(bare(OWN), Party::new())]),
             groups: HashMap::new(),
             lids: HashMap::from([(bare(OWN), format!("{OWN_LID}@lid"))]),
+            names: HashMap::new(),
             unacknowledged: Vec::new(),
             written: HashMap::new(),
             connection: None,
             active: false,
+            offline: false,
+            silent: false,
             seen: events,
         }));
         let (own, shared) = (key, Arc::clone(&state));
@@ -113,6 +124,11 @@ impl Server {
         self.state.lock().await.parties.insert(jid.to_owned(), Party::new());
     }
 
+    /// What somebody calls themselves.
+    pub(crate) async fn named(&self, jid: &str, name: &str) {
+        self.state.lock().await.names.insert(jid.to_owned(), name.to_owned());
+    }
+
     pub(crate) async fn group(&self, jid: &str, members: &[&str]) {
         let members = members.iter().map(ToString::to_string).collect();
         self.state.lock().await.groups.insert(jid.to_owned(), members);
@@ -125,6 +141,7 @@ impl Server {
         state.written.insert(id.to_owned(), written);
         let node = state.meet(from).await.encrypt(message).await;
         state.deliver(
+            from,
             id,
             more.iter().fold(stanza(from, id), |stanza, (key, value)| stanza.attr(key, *value)),
             vec![node],
@@ -137,7 +154,7 @@ impl Server {
         let written = Written { from: from.to_owned(), group: Some(group.to_owned()), message: message.clone() };
         state.written.insert(id.to_owned(), written);
         let nodes = state.meet(from).await.encrypt_group(group, message, with_key).await;
-        state.deliver(id, group_stanza(group, from, id), nodes);
+        state.deliver(from, id, group_stanza(group, from, id), nodes);
     }
 
     /// Sends any node.
@@ -148,6 +165,18 @@ impl Server {
     /// Cuts the connection, as networks do.
     pub(crate) async fn cut(&self) {
         self.state.lock().await.order(Order::Cut);
+    }
+
+    /// From now on the server can be reached, or not.
+    pub(crate) async fn offline(&self, offline: bool) {
+        let mut state = self.state.lock().await;
+        state.offline = offline;
+        state.order(Order::Cut);
+    }
+
+    /// From now on what the program sends is confirmed, or only shown.
+    pub(crate) async fn silent(&self, silent: bool) {
+        self.state.lock().await.silent = silent;
     }
 
     /// What waits for an acknowledgement.
@@ -176,21 +205,22 @@ impl State {
         PreKeyBundle::new(device.registration, DeviceId::new(0), one_time, id.into(), key, signature, identity).unwrap()
     }
 
-    fn deliver(&mut self, id: &str, stanza: NodeBuilder, children: Vec<Node>) {
-        let node = stanza.children(children).build();
+    fn deliver(&mut self, from: &str, id: &str, stanza: NodeBuilder, children: Vec<Node>) {
+        let name = self.names.get(from).map_or("Anna", String::as_str);
+        let node = stanza.attr("notify", name).children(children).build();
         self.unacknowledged.push((id.to_owned(), node.clone()));
         if self.active {
             self.order(Order::Send(node));
         }
     }
 
-    fn order(&mut self, order: Order) {
+    pub(super) fn order(&mut self, order: Order) {
         if let Some(connection) = &self.connection {
             let _ = connection.send(order);
         }
     }
 
-    fn tell(&self, seen: Seen) {
+    pub(super) fn tell(&self, seen: Seen) {
         let _ = self.seen.send(seen);
     }
 
@@ -244,118 +274,12 @@ impl State {
             Some(group) => {
                 (group_stanza(group, &written.from, id), party.with_sender_key(group, &written.message).await)
             }
-            None => (stanza(&written.from, id), written.message),
+            None => (stanza(&written.from, id), written.message.clone()),
         };
         let mut node = party.encrypt(&message).await;
         node.attrs.insert("count", count);
-        self.deliver(id, stanza, vec![node]);
+        self.deliver(&written.from, id, stanza, vec![node]);
         self.tell(Seen::Retry { id: id.to_owned() });
-    }
-
-    fn answer(&mut self, node: &Node, namespace: &str, kind: &str, id: &str) {
-        if node.get_optional_child("pair-device-sign").is_some() {
-            self.tell(Seen::Linking(node.clone()));
-            return self.order(Order::Send(again()));
-        }
-        // Answers to our own questions.
-        if kind == "result" || kind == "error" {
-            return;
-        }
-        let result = |children: Vec<Node>| {
-            NodeBuilder::new("iq")
-                .attr("type", "result")
-                .attr("id", id)
-                .attr("from", "s.whatsapp.net")
-                .children(children)
-        };
-        let has = |tag: &str| node.get_optional_child(tag).is_some();
-        let children = match namespace {
-            "encrypt" if has("count") => {
-                vec![NodeBuilder::new("count").attr("value", self.one_time.len().to_string()).build()]
-            }
-            "encrypt" if has("digest") => {
-                let error = NodeBuilder::new("error").attr("code", "404").attr("text", "item-not-found").build();
-                let answer = NodeBuilder::new("iq").attr("type", "error").attr("id", id).attr("from", "s.whatsapp.net");
-                return self.order(Order::Send(answer.children([error]).build()));
-            }
-            "encrypt" if has("list") || has("rotate") => {
-                self.upload(node.get_optional_child("rotate").unwrap_or(node));
-                Vec::new()
-            }
-            "encrypt" if has("key") => {
-                let asked = jids(node.get_optional_child("key").unwrap());
-                let users = asked.iter().filter_map(|jid| {
-                    let party = self.parties.get_mut(&device_less(jid)).or(None)?;
-                    Some(party.bundle(jid))
-                });
-                vec![NodeBuilder::new("list").children(users.collect::<Vec<_>>()).build()]
-            }
-            "usync" => vec![self.usync(node)],
-            "w:g2" => {
-                let to = node.attrs.get("to").map(|to| to.as_str().into_owned()).unwrap_or_default();
-                match self.groups.get(&to) {
-                    Some(members) => vec![group(&to, members)],
-                    None => {
-                        let all = self.groups.iter().map(|(jid, members)| group(jid, members));
-                        vec![NodeBuilder::new("groups").children(all.collect::<Vec<_>>()).build()]
-                    }
-                }
-            }
-            "w:sync:app:state" => unchanged(node),
-            "md" => {
-                self.tell(Seen::Linking(node.clone()));
-                by_number(node)
-            }
-            "passive" if has("active") => {
-                self.order(Order::Send(result(Vec::new()).build()));
-                for (_, waiting) in self.unacknowledged.clone() {
-                    let mut waiting = waiting;
-                    waiting.attrs.insert("offline", "0");
-                    self.order(Order::Send(waiting));
-                }
-                let count = self.unacknowledged.len().to_string();
-                let offline = NodeBuilder::new("offline").attr("count", count).build();
-                self.order(Order::Send(
-                    NodeBuilder::new("ib").attr("from", "s.whatsapp.net").children([offline]).build(),
-                ));
-                self.active = true;
-                return self.tell(Seen::Active);
-            }
-            _ => Vec::new(),
-        };
-        self.order(Order::Send(result(children).build()));
-    }
-
-    fn upload(&mut self, node: &Node) {
-        let key = |node: &Node| {
-            let id = number(&bytes(node.get_optional_child("id").unwrap()));
-            let value = bytes(node.get_optional_child("value").unwrap());
-            (id, PublicKey::from_djb_public_key_bytes(&value).unwrap())
-        };
-        if let Some(list) = node.get_optional_child("list") {
-            self.one_time = list.children().unwrap_or_default().iter().map(key).collect();
-        }
-        if let Some(signed) = node.get_optional_child("skey") {
-            let (id, public) = key(signed);
-            let signature = bytes(signed.get_optional_child("signature").unwrap());
-            self.device.as_mut().unwrap().signed = (id, public, signature);
-        }
-    }
-
-    /// Everybody has one device: the phone.
-    fn usync(&self, node: &Node) -> Node {
-        let list = node.get_optional_child("usync").and_then(|usync| usync.get_optional_child("list"));
-        let users = jids(list.unwrap()).into_iter().map(|jid| {
-            let device = NodeBuilder::new("device").attr("id", "0").build();
-            let devices = NodeBuilder::new("device-list").attr("hash", "2:AAAAAAAA").children([device]).build();
-            let mut parts = vec![NodeBuilder::new("devices").children([devices]).build()];
-            if let Some(lid) = self.lids.get(&jid) {
-                parts.push(NodeBuilder::new("lid").attr("val", lid.as_str()).build());
-            }
-            NodeBuilder::new("user").attr("jid", jid.as_str()).children(parts).build()
-        });
-        let list = NodeBuilder::new("list").children(users.collect::<Vec<_>>()).build();
-        NodeBuilder::new("usync").children([list]).build()
     }
 
     /// Each phone opens what is for it.
@@ -393,6 +317,9 @@ impl State {
                 self.tell(Seen::Message { to: to.to_owned(), id: id.to_owned(), message });
             }
         }
+        if self.silent {
+            return;
+        }
         let ack =
             NodeBuilder::new("ack").attr("class", "message").attr("id", id).attr("from", to).attr("t", "1").build();
         self.order(Order::Send(ack));
@@ -400,6 +327,9 @@ impl State {
 }
 
 async fn serve(stream: tokio::net::TcpStream, own: KeyPair, state: Arc<Mutex<State>>) {
+    if state.lock().await.offline {
+        return;
+    }
     let Some((mut connection, who)) = Connection::accept(stream, &own).await else { return };
     let (orders, mut waiting) = mpsc::unbounded_channel();
     let first = {

@@ -24,7 +24,8 @@ async fn nothing_of_a_stranger_is_kept() {
     house.server.group(GROUP, &[STRANGER, &bare(OWN)]).await;
     let mut program = house.run("own-number", &[ANNA]).await;
     let text = wa::Message::text(SECRET);
-    house.server.write(STRANGER, "X1", &text, &[("notify", "Eve Stranger")]).await;
+    house.server.named(STRANGER, "Eve Stranger").await;
+    house.server.write(STRANGER, "X1", &text, &[]).await;
     house.server.write(STRANGER, "X2", &text, &[]).await;
     house.server.write(STRANGER_LID, "X3", &text, &[("sender_pn", STRANGER)]).await;
     house.server.write_group(GROUP, STRANGER, "X4", &text, true).await;

@@ -1,0 +1,45 @@
+//! The whole line: phone → WhatsApp → program → daemon → sandbox → agent, and back.
+//! Every part is the real one but WhatsApp's servers and the model's: the two programs as
+//! they are shipped, a real container engine, and the real Claude Code.
+//!
+//! The programs are those beside the tests: `cargo build --workspace` makes them, and
+//! `make test` sees to that.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+#[path = "../../../../tests/support/mod.rs"]
+mod support;
+
+#[path = "../../../whatsapp/tests/channel/account.rs"]
+mod account;
+#[path = "../../../whatsapp/tests/channel/linking.rs"]
+mod linking;
+#[path = "../../../whatsapp/tests/channel/nodes.rs"]
+mod nodes;
+#[path = "../../../whatsapp/tests/channel/noise.rs"]
+mod noise;
+#[path = "../../../whatsapp/tests/channel/party.rs"]
+mod party;
+#[path = "../../../whatsapp/tests/channel/queries.rs"]
+mod queries;
+#[allow(dead_code, reason = "the tests of the channel use the rest")]
+#[path = "../../../whatsapp/tests/channel/server.rs"]
+mod server;
+
+mod whatsapp;
+
+mod claude;
+mod kills;
+mod many;
+
+/// A member of the family.
+const ANNA: &str = "491701111111@s.whatsapp.net";
+/// Another one.
+const BEN: &str = "491702222222@s.whatsapp.net";
+/// Somebody of whom WhatsApp shows no number.
+const LID: &str = "20001112223@lid";
+/// Where the family talks.
+const FAMILY: &str = "120363000000000001@g.us";
+/// A group that shows nobody's number.
+const HIKERS: &str = "120363000000000002@g.us";
+/// Somebody who is in no chat of the assistant's.
+const STRANGER: &str = "491769876543@s.whatsapp.net";
