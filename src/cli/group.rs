@@ -145,11 +145,16 @@ fn add(home: &Home, args: &AddArgs) -> Result<ExitCode, Failure> {
     };
     let agent = Agent::parse(&args.agent).map_err(|why| usage(anyhow!(why)))?;
     let group = register(home, &store, &new, &agent)?.map_err(refused)?;
-    show::line(&next_steps(home, &group.name, &agent))?;
+    show::line(&next_steps(home, &group, &agent))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn next_steps(home: &Home, name: &GroupName, agent: &Agent) -> String {
+fn next_steps(home: &Home, group: &Group, agent: &Agent) -> String {
+    let name = &group.name;
+    let talk = match group.channel.as_str() {
+        terminal::CHANNEL => format!("doorward chat --group {name}"),
+        channel => format!("doorward up, then write in the chat on {channel}"),
+    };
     let (folder, policy) = (home.group_dir(name), home.policy_file(name));
     let (reach, first) = match agent {
         Agent::Shell => ("nothing yet", String::new()),
@@ -162,7 +167,7 @@ fn next_steps(home: &Home, name: &GroupName, agent: &Agent) -> String {
     };
     format!(
         "Group {name} is there. Its agent works in {folder} and can reach {reach}.\nNext:{first}\n  \
-         doorward chat --group {name}\n  edit {policy}   (what it may reach; read again when you save it)",
+         {talk}\n  edit {policy}   (what it may reach; read again when you save it)",
         folder = folder.display(),
         policy = policy.display(),
     )

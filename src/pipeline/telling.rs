@@ -9,7 +9,7 @@ use crate::store::{EndRunError, Means, Message, NewOutgoing, Run, Store, StoreEr
 const NO_SANDBOX: &str = "0";
 
 /// Why a run is not repeated although it has no answer.
-pub(super) const NOT_REPEATED: &str = "It had already sent something out through the door, so it is not repeated by itself; \
+pub(super) const NOT_REPEATED: &str = "It had already sent something out through the door, to its model or further, so it is not repeated by itself; \
      `doorward audit` shows what. Send the message again if you want it done again.";
 
 /// A message for the chat.

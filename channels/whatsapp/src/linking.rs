@@ -25,7 +25,7 @@ use crate::folder::Folder;
 use crate::session::NOT_LINKED_CODE;
 use crate::status;
 
-/// How long to wait for a connection of a linked account.
+/// How long to wait for a connection: of a linked account, or for the first code.
 const CONNECT: Duration = Duration::from_secs(60);
 
 /// What happens while linking.
@@ -60,7 +60,7 @@ pub(crate) async fn link(folder: &Folder, server: Option<&str>, phone: Option<St
     let bot = builder.with_event_handler(watch).build().await?;
     let client = bot.client();
     let handle = bot.spawn();
-    let linked = follow(&mut next).await;
+    let linked = follow(&mut next, CONNECT).await;
     if linked.is_ok() {
         status::write(folder, ChannelState::Connecting, "linked; the channel has not run since");
         show("Linked.\n")?;
@@ -104,13 +104,19 @@ pub(crate) async fn unlink(folder: &Folder, server: Option<&str>) -> anyhow::Res
     Ok(ExitCode::SUCCESS)
 }
 
-async fn follow(next: &mut mpsc::UnboundedReceiver<Step>) -> anyhow::Result<()> {
-    while let Some(step) = next.recv().await {
+/// Shows what happens until it is over. Without a network nothing does: the library would
+/// go on trying for ever.
+async fn follow(next: &mut mpsc::UnboundedReceiver<Step>, patience: Duration) -> anyhow::Result<()> {
+    let Ok(mut came) = tokio::time::timeout(patience, next.recv()).await else {
+        bail!("WhatsApp did not answer within {} seconds; is there a network?", patience.as_secs())
+    };
+    while let Some(step) = came {
         match step {
             Step::Show(text) => show(&text)?,
             Step::Linked => return Ok(()),
             Step::Over(why) => bail!("{why}"),
         }
+        came = next.recv().await;
     }
     bail!("the WhatsApp library has stopped; try again")
 }
@@ -229,4 +235,16 @@ fn show(text: &str) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout();
     stdout.write_all(text.as_bytes())?;
     Ok(stdout.flush()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn without_a_network_linking_ends() {
+        let (_steps, mut next) = mpsc::unbounded_channel();
+        let over = follow(&mut next, Duration::from_millis(10)).await.map_err(|error| error.to_string());
+        assert!(over.is_err_and(|why| why.contains("did not answer")));
+    }
 }
