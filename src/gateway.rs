@@ -30,6 +30,7 @@ use crate::vault::Vault;
 
 pub mod descriptors;
 pub mod policy_files;
+pub mod taken_presets;
 
 use policy_files::PolicyFiles;
 

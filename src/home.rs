@@ -129,9 +129,18 @@ impl Home {
         create_private_dir(&self.policies_dir())?;
         create_private_dir(&self.groups_dir())?;
         create_private_dir(&self.data)?;
-        for below in
-            ["groups", "agents", "inbox", "global", "channels", "run", "run/doors", "run/sandboxes", "run/guest"]
-        {
+        for below in [
+            "groups",
+            "agents",
+            "inbox",
+            "global",
+            "channels",
+            "presets",
+            "run",
+            "run/doors",
+            "run/sandboxes",
+            "run/guest",
+        ] {
             create_private_dir(&self.data.join(below))?;
         }
         Ok(())
@@ -155,6 +164,11 @@ impl Home {
     /// The policy of a group.
     pub fn policy_file(&self, group: &GroupName) -> PathBuf {
         self.policies_dir().join(format!("{group}.toml"))
+    }
+
+    /// Presets as the owner has taken them.
+    pub fn presets_dir(&self) -> PathBuf {
+        self.data.join("presets")
     }
 
     /// Denials that no group can relax. Optional. (No group can be called `base`.)

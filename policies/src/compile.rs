@@ -15,12 +15,23 @@ use crate::suggest::did_you_mean;
 use crate::{Authority, GroupName, Limits, Policy, PolicyHash, Problems, TestReport, presets, test_run};
 
 /// A text to compile, with the name its owner knows it by.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// `policies/family.toml`; for a preset `preset claude`.
     pub name: String,
     /// The TOML.
     pub text: String,
+}
+
+/// All that a policy is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Texts {
+    /// The group's own file.
+    pub file: Source,
+    /// Denials that no group can relax.
+    pub base: Option<Source>,
+    /// Presets by their names, where something else than what ships is in force.
+    pub presets: Vec<Source>,
 }
 
 /// The result of compiling: the policy, and what its owner should hear about it.
@@ -47,7 +58,12 @@ impl Policy {
     /// `base` holds denials that no group can relax. The tests of both are run; those
     /// of presets are about the preset alone and are not.
     pub fn compile(group: &GroupName, file: &Source, base: Option<&Source>) -> Result<Compiled, Problems> {
-        let Loaded { parts, policy } = load(group, file, base)?;
+        Self::compile_all(group, &Texts { file: file.clone(), base: base.cloned(), presets: Vec::new() })
+    }
+
+    /// The same with presets that are not those that ship.
+    pub fn compile_all(group: &GroupName, texts: &Texts) -> Result<Compiled, Problems> {
+        let Loaded { parts, policy } = load(group, texts)?;
         let mut problems = Vec::new();
         let mut warnings = dead_rules(&parts);
         warnings.extend(unused_tunnels(&parts, &policy));
@@ -64,8 +80,8 @@ impl Policy {
     }
 
     /// Runs the tests of a file and of `base`, and reports each, also those that hold.
-    pub fn run_tests(group: &GroupName, file: &Source, base: Option<&Source>) -> Result<Vec<TestReport>, Problems> {
-        let Loaded { parts, policy } = load(group, file, base)?;
+    pub fn run_tests(group: &GroupName, texts: &Texts) -> Result<Vec<TestReport>, Problems> {
+        let Loaded { parts, policy } = load(group, texts)?;
         let own = parts.iter().filter(|part| !part.is_preset());
         let tests = own.flat_map(|part| part.file.tests.iter().map(move |test| (part, test)));
         Ok(tests.map(|(part, test)| test_run::report(test, &part.text, &policy)).collect())
@@ -78,11 +94,11 @@ struct Loaded {
     policy: Policy,
 }
 
-fn load(group: &GroupName, file: &Source, base: Option<&Source>) -> Result<Loaded, Problems> {
+fn load(group: &GroupName, texts: &Texts) -> Result<Loaded, Problems> {
     let mut problems = Vec::new();
-    let mut parts = vec![read(file, Origin::Group, &mut problems)];
-    parts.extend(used_presets(&parts[0], &mut problems));
-    parts.extend(base.map(|base| read(base, Origin::Base, &mut problems)));
+    let mut parts = vec![read(&texts.file, Origin::Group, &mut problems)];
+    parts.extend(used_presets(&parts[0], &texts.presets, &mut problems));
+    parts.extend(texts.base.as_ref().map(|base| read(base, Origin::Base, &mut problems)));
     problems.extend(conflicts(&parts));
     if !problems.is_empty() {
         return Err(Problems::sorted(problems));
@@ -99,10 +115,11 @@ fn read(source: &Source, origin: Origin, problems: &mut Vec<Problem>) -> Part {
     Part { text, origin, file }
 }
 
-fn used_presets(own: &Part, problems: &mut Vec<Problem>) -> Vec<Part> {
+fn used_presets(own: &Part, instead: &[Source], problems: &mut Vec<Problem>) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::new();
     for (span, name) in &own.file.uses {
-        let Some(text) = presets::get(name) else {
+        let taken = instead.iter().find(|preset| preset.name == *name).map(|preset| preset.text.as_str());
+        let Some(text) = presets::get(name).map(|shipped| taken.unwrap_or(shipped)) else {
             let error = unknown_preset(name);
             problems.push(Problem::new(&own.text, span.clone(), error.message, error.help));
             continue;

@@ -65,7 +65,7 @@ mod wildcard;
 
 pub use address::special;
 pub use body::{BodyConditions, fold_key};
-pub use compile::{Compiled, Source};
+pub use compile::{Compiled, Source, Texts};
 pub use date::Date;
 pub use diff::{Diff, Fate, LimitChange, RequestChange};
 pub use facts::{Authority, AuthorityError, Facts, Scheme, Upgrade};

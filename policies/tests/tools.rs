@@ -1,7 +1,7 @@
 //! What stands around the verdict: suggestions, differences, test reports, manifest.
 #![allow(clippy::unwrap_used)]
 
-use policies::{Code, Facts, Fate, GroupName, Policy, Source, Verdict};
+use policies::{Code, Facts, Fate, GroupName, Policy, Source, Texts, Verdict};
 
 fn group() -> GroupName {
     GroupName::parse("family").unwrap()
@@ -9,6 +9,10 @@ fn group() -> GroupName {
 
 fn source(text: &str) -> Source {
     Source { name: "policies/family.toml".to_owned(), text: text.to_owned() }
+}
+
+fn texts(text: &str, base: Option<Source>) -> Texts {
+    Texts { file: source(text), base, presets: Vec::new() }
 }
 
 fn policy(text: &str) -> Policy {
@@ -192,7 +196,7 @@ fn tests_are_reported_one_by_one() {
         name: "base.toml".to_owned(),
         text: "[[test]]\nrequest = \"GET https://c.test/\"\nwant = \"deny\"\n".to_owned(),
     };
-    let reports = Policy::run_tests(&group(), &source(text), Some(&base)).unwrap();
+    let reports = Policy::run_tests(&group(), &texts(text, Some(base))).unwrap();
     let shown: Vec<_> = reports
         .iter()
         .map(|report| format!("{} {} {} {}", report.at, report.passed, report.want, report.why))
@@ -206,7 +210,7 @@ fn tests_are_reported_one_by_one() {
             "base.toml:1 true deny no rule of group family names c.test",
         ]
     );
-    assert!(Policy::run_tests(&group(), &source("uses = 1"), None).is_err());
+    assert!(Policy::run_tests(&group(), &texts("uses = 1", None)).is_err());
 }
 
 /// What an agent reads holds no name of ours: no file, credential, address or preset.

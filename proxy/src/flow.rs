@@ -54,6 +54,7 @@ async fn pass(
         return refresh::answer(connection, facts, request, record).await;
     }
     let permit = decide(connection, facts, request.headers())?;
+    request::refuse_dns(permit.facts(), request.headers())?;
     refresh::ready(connection, &permit, request.headers()).await?;
     let mut placed = place(connection, &permit, &request)?;
     let minting = connection.door.keyring.load().mints(permit.facts())?;

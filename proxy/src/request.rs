@@ -1,7 +1,7 @@
 //! The one reading of a request: authority, method, path, query. Everything later
 //! uses this reading, and what cannot be read in exactly one way is refused here.
 
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Version};
 use policies::{Authority, AuthorityError, Code, Facts, Method, Path, Query, Refusal, Scheme, Upgrade};
 
@@ -81,6 +81,23 @@ pub(crate) fn read<B>(tunnel: Option<&Tunnel>, request: &http::Request<B>) -> Re
     let path = Path::parse(request.uri().path()).map_err(ambiguous)?;
     let query = request.uri().query().map(Query::parse).transpose().map_err(ambiguous)?;
     Ok(Facts { scheme, authority, method, path, query, upgrade: upgrade(request.headers()) })
+}
+
+/// DNS over HTTPS on a host that is allowed for something else: whoever answers it asks
+/// any name for the sandbox, and names carry data (attack C10; RFC 8484 §4.1, RFC 9230).
+pub(crate) fn refuse_dns(facts: &Facts, headers: &HeaderMap) -> Result<(), Refusal> {
+    let speaks = |value: &HeaderValue| {
+        let value = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+        ["application/dns-", "application/oblivious-dns-"].iter().any(|kind| value.contains(kind))
+    };
+    let named = [CONTENT_TYPE, ACCEPT].iter().any(|name| headers.get_all(name).iter().any(speaks));
+    let asked = facts.query.as_ref().is_some_and(|query| query.as_str().split('&').any(|one| one.starts_with("dns=")));
+    if named || (asked && facts.path.as_str().ends_with("/dns-query")) {
+        let why =
+            "DNS over HTTPS would have this host look up any name; what the policy allows is resolved by Doorward";
+        return Err(Refusal::new(Code::Unsupported, why));
+    }
+    Ok(())
 }
 
 /// hyper has refused most of what smuggles; what it lets through is refused here

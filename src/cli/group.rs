@@ -2,7 +2,6 @@
 
 mod files;
 
-use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -252,9 +251,5 @@ fn confirmed(name: &GroupName) -> Result<bool, Failure> {
     if !show::is_interactive() {
         return Err(usage(anyhow!("nobody is here to ask; say `doorward group remove {name} --yes`")));
     }
-    let mut out = std::io::stdout();
-    write!(out, "Forget the group {name} and all its messages? Its folder stays. [y/N] ").and_then(|()| out.flush())?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    Ok(show::asks(&format!("Forget the group {name} and all its messages? Its folder stays."))?)
 }

@@ -1,6 +1,7 @@
 //! `doorward policy`: check, show, explain, test, compare and suggest what a group may
 //! reach. Reads the files as they are now; needs no daemon and no container engine.
 
+mod accept;
 mod asked;
 mod diff;
 mod explain;
@@ -10,15 +11,15 @@ mod test;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
-use policies::{Compiled, Facts, GroupName, Policy, Problems, Source, Verdict, Way};
+use policies::{Compiled, Facts, GroupName, Policy, Problems, Source, Texts, Verdict, Way};
 
 use super::{Failure, refused, show, usage};
 use crate::budget::today;
-use crate::gateway::policy_files::{PolicyError, PolicyFiles};
+use crate::gateway::policy_files::{PolicyError, PolicyFiles, presets_in_force, read_base};
 use crate::home::Home;
 
 /// Check, show, explain and test what a group may reach.
@@ -33,6 +34,7 @@ Examples:
                                            lines that would allow what was refused
   doorward policy diff family new.toml     what a changed file would allow or refuse
   doorward policy test                     run every [[test]] and report each
+  doorward policy accept claude            take a preset as this version ships it
 
 Exit codes of `explain`: 0 it is allowed, 1 it is denied, 2 that is no request.
 Exit codes of `check` and `test`: 0 every file is right, every test holds; 1 one is not.")]
@@ -104,6 +106,14 @@ enum PolicyCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Take a preset as this version ships it, though it allows more than the one in force
+    Accept {
+        /// Which preset; none: show all that wait
+        preset: Option<String>,
+        /// Without asking
+        #[arg(long)]
+        yes: bool,
+    },
     /// What the group's agent is told of it, as JSON
     Manifest {
         /// The group
@@ -121,6 +131,7 @@ pub(super) fn run(home: &Home, args: PolicyArgs) -> Result<ExitCode, Failure> {
         PolicyCommand::Suggest { group, since, json } => suggest::run(home, &group, since, json),
         PolicyCommand::Diff { old, new, group, json } => diff::run(home, &old, &new, group, json),
         PolicyCommand::Test { group, json } => test::run(home, group, json),
+        PolicyCommand::Accept { preset, yes } => accept::run(home, preset.as_deref(), yes),
         PolicyCommand::Manifest { group } => {
             show::line(&serde_json::to_string_pretty(&compile(home, &group)?.manifest())?)?;
             Ok(ExitCode::SUCCESS)
@@ -174,6 +185,7 @@ fn check(home: &Home, what: Option<&str>) -> Result<ExitCode, Failure> {
             for group in groups {
                 all_right &= tell_check(group.as_str(), PolicyFiles::compile(home, &group))?;
             }
+            accept::tell_waiting(home)?;
         }
     }
     Ok(if all_right { ExitCode::SUCCESS } else { ExitCode::from(1) })
@@ -193,16 +205,12 @@ fn compile_named(home: &Home, group: &GroupName) -> Result<Result<Compiled, Poli
 
 /// Any file, as if it were a group's. Its name says which group.
 fn compile_file(home: &Home, path: &Path) -> Result<Result<Compiled, PolicyError>, Failure> {
-    let read =
-        |path: &PathBuf| std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
-    let text = read(&path.to_path_buf())?;
-    let base_path = home.base_policy_file();
-    let base = base_path.exists().then(|| read(&base_path)).transpose()?;
-    let base = base.map(|text| Source { name: "policies/base.toml".into(), text });
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let group = GroupName::parse(stem).or_else(|_| GroupName::parse("file")).map_err(|why| usage(anyhow!(why)))?;
-    let source = Source { name: path.display().to_string(), text };
-    Ok(Policy::compile(&group, &source, base.as_ref()).map_err(PolicyError::Wrong))
+    let file = Source { name: path.display().to_string(), text };
+    let texts = Texts { file, base: read_base(home)?, presets: presets_in_force(home)? };
+    Ok(Policy::compile_all(&group, &texts).map_err(PolicyError::Wrong))
 }
 
 fn tell_check(name: &str, compiled: Result<Compiled, PolicyError>) -> Result<bool, Failure> {

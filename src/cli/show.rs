@@ -28,6 +28,15 @@ pub(crate) fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
+/// Asks the person who sits there; only a plain yes is one.
+pub(crate) fn asks(question: &str) -> io::Result<bool> {
+    let mut out = io::stdout();
+    write!(out, "{question} [y/N] ").and_then(|()| out.flush())?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
 /// Text that others wrote, for a terminal: control characters (ESC, and the C1 ones
 /// that some terminals obey) are shown and not sent. Newline and tab stay.
 pub(crate) fn visible(text: &str) -> String {

@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
-use policies::{GroupName, Policy, Problems, Source};
+use policies::{GroupName, Policy, Problems, Source, Texts};
 
+use super::taken_presets::TakenPresets;
 use crate::home::Home;
 
 /// Why a policy does not load.
@@ -41,7 +42,7 @@ pub struct PolicyFiles {
 struct Loaded {
     policy: Arc<ArcSwap<Policy>>,
     /// What it was made from: an unchanged text is not compiled again.
-    text: Option<(Source, Option<Source>)>,
+    texts: Option<Texts>,
 }
 
 impl PolicyFiles {
@@ -52,8 +53,7 @@ impl PolicyFiles {
 
     /// Reads and compiles a group's policy as it stands in the file now.
     pub fn compile(home: &Home, group: &GroupName) -> Result<policies::Compiled, PolicyError> {
-        let (file, base) = read(home, group)?;
-        Policy::compile(group, &file, base.as_ref()).map_err(PolicyError::Wrong)
+        Policy::compile_all(group, &read(home, group)?).map_err(PolicyError::Wrong)
     }
 
     /// The policy in force, looked up anew in the file: nobody has to wait for a
@@ -63,7 +63,7 @@ impl PolicyFiles {
         let one = loaded.entry(group.clone()).or_insert_with(|| Loaded {
             // Until a file has loaded, nothing is allowed.
             policy: Arc::new(ArcSwap::from_pointee(Policy::deny_all(group))),
-            text: None,
+            texts: None,
         });
         self.refresh(group, one);
         one.policy.clone()
@@ -77,7 +77,9 @@ impl PolicyFiles {
                 files.refresh_all();
             }
         })?;
-        watcher.watch(&self.home.policies_dir(), RecursiveMode::NonRecursive)?;
+        for folder in [self.home.policies_dir(), self.home.presets_dir()] {
+            watcher.watch(&folder, RecursiveMode::NonRecursive)?;
+        }
         Ok(watcher)
     }
 
@@ -90,28 +92,43 @@ impl PolicyFiles {
     /// Replaces a policy if its text has changed and compiles; otherwise the last
     /// good one stays, and the log says why.
     fn refresh(&self, group: &GroupName, one: &mut Loaded) {
-        let text = match read(&self.home, group) {
-            Ok((file, base)) => (file, self.base_that_stays(base)),
+        let texts = match read(&self.home, group) {
+            Ok(texts) => Texts { base: self.base_that_stays(texts.base), ..texts },
             Err(error) => {
                 return tracing::error!(policy.group = %group, %error, "Policy not read; the last good one stays");
             }
         };
-        if one.text.as_ref().is_some_and(|last| same(last, &text)) {
+        if one.texts.as_ref() == Some(&texts) {
             return;
         }
-        match Policy::compile(group, &text.0, text.1.as_ref()) {
+        match Policy::compile_all(group, &texts) {
             Ok(compiled) => {
                 for warning in &compiled.warnings.0 {
                     tracing::warn!(policy.group = %group, %warning, "Policy loaded with a warning");
                 }
                 tracing::info!(policy.group = %group, policy.hash = %compiled.policy.hash(), "Policy in force");
+                self.take_presets(&compiled.policy);
                 one.policy.store(Arc::new(compiled.policy));
             }
             Err(problems) => {
                 tracing::error!(policy.group = %group, "Policy refused; the last good one stays:\n{problems}");
             }
         }
-        one.text = Some(text);
+        one.texts = Some(texts);
+    }
+
+    fn take_presets(&self, policy: &Policy) {
+        let taken = TakenPresets::of(&self.home);
+        if let Err(error) = taken.take(policy) {
+            tracing::warn!(%error, "Presets not kept as they are; a later version's would be taken as they come");
+        }
+        for waiting in taken.waiting().unwrap_or_default() {
+            tracing::warn!(
+                preset = waiting.name,
+                "This version's preset would allow more and waits for your yes: doorward policy accept {}",
+                waiting.name
+            );
+        }
     }
 
     fn base_that_stays(&self, found: Option<Source>) -> Option<Source> {
@@ -144,18 +161,24 @@ fn is_saved(kind: &EventKind) -> bool {
     }
 }
 
-fn same(one: &(Source, Option<Source>), other: &(Source, Option<Source>)) -> bool {
-    let base = |pair: &(Source, Option<Source>)| pair.1.as_ref().map(|base| base.text.clone());
-    one.0.text == other.0.text && base(one) == base(other)
-}
-
-/// A group's file and `base.toml`. A file that is not there is an empty one: it
-/// allows nothing.
-pub fn read(home: &Home, group: &GroupName) -> Result<(Source, Option<Source>), PolicyError> {
+/// A group's file, `base.toml`, and the presets that are not those of this version. A
+/// file that is not there is an empty one: it allows nothing.
+pub fn read(home: &Home, group: &GroupName) -> Result<Texts, PolicyError> {
     let file = read_one(&home.policy_file(group), format!("policies/{group}.toml"))?;
     let file = file.unwrap_or(Source { name: format!("policies/{group}.toml"), text: String::new() });
-    let base = read_one(&home.base_policy_file(), "policies/base.toml".to_owned())?;
-    Ok((file, base))
+    Ok(Texts { file, base: read_base(home)?, presets: presets_in_force(home)? })
+}
+
+/// `base.toml`, where there is one.
+pub fn read_base(home: &Home) -> Result<Option<Source>, PolicyError> {
+    read_one(&home.base_policy_file(), "policies/base.toml".to_owned())
+}
+
+/// What stands for presets of this version that wait for the owner's yes.
+pub fn presets_in_force(home: &Home) -> Result<Vec<Source>, PolicyError> {
+    let waiting = TakenPresets::of(home).waiting();
+    let waiting = waiting.map_err(|error| PolicyError::Read { file: "a preset in force".to_owned(), error })?;
+    Ok(waiting.into_iter().map(|waiting| waiting.taken).collect())
 }
 
 fn read_one(path: &Path, name: String) -> Result<Option<Source>, PolicyError> {

@@ -31,8 +31,7 @@ pub(super) fn run(home: &Home, group: Option<GroupName>, json: bool) -> Result<E
 }
 
 pub(super) fn reports(home: &Home, group: &GroupName) -> Result<Vec<TestReport>, Failure> {
-    let (file, base) = policy_files::read(home, group)?;
-    Policy::run_tests(group, &file, base.as_ref())
+    Policy::run_tests(group, &policy_files::read(home, group)?)
         .map_err(|problems| refused(anyhow!("the policy of {group} is wrong:\n{}", report(&problems))))
 }
 

@@ -1,0 +1,59 @@
+//! `doorward policy accept`: takes a preset as this version ships it.
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, anyhow};
+use policies::presets;
+
+use super::{Failure, diff, refused, show, usage};
+use crate::gateway::taken_presets::{TakenPresets, Waiting};
+use crate::home::Home;
+
+pub(super) fn run(home: &Home, preset: Option<&str>, yes: bool) -> Result<ExitCode, Failure> {
+    let taken = TakenPresets::of(home);
+    let waiting = waiting(&taken)?;
+    let Some(name) = preset else {
+        if waiting.is_empty() {
+            show::line("No preset waits: those of this version are in force.")?;
+        }
+        waiting.iter().try_for_each(|waiting| show::line(&words(waiting)))?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    if presets::get(name).is_none() {
+        return Err(usage(anyhow!("there is no preset {name:?}; presets are: {}", presets::names().join(", "))));
+    }
+    let Some(waiting) = waiting.iter().find(|waiting| waiting.name == name) else {
+        show::line(&format!("Preset {name} does not wait: what this version ships is in force."))?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    show::line(&words(waiting))?;
+    if !yes && !(show::is_interactive() && show::asks("Take it?")?) {
+        return Err(refused(anyhow!("nothing was changed; `doorward policy accept {name} --yes` takes it")));
+    }
+    taken.accept(name).with_context(|| format!("cannot write into {}", home.presets_dir().display()))?;
+    show::line(&format!("Preset {name} is in force as this version ships it, in every group that uses it."))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says which presets wait, where policies are looked at.
+pub(super) fn tell_waiting(home: &Home) -> Result<(), Failure> {
+    for waiting in waiting(&TakenPresets::of(home))? {
+        let name = waiting.name;
+        show::line(&format!(
+            "preset {name}: this version's would allow more; the one you use stays until `doorward policy accept {name}`"
+        ))?;
+    }
+    Ok(())
+}
+
+fn waiting(taken: &TakenPresets) -> Result<Vec<Waiting>, Failure> {
+    Ok(taken.waiting().context("the presets in force cannot be read")?)
+}
+
+fn words(waiting: &Waiting) -> String {
+    let change = match &waiting.change {
+        Some(change) => diff::words(change),
+        None => "The one in force does not load in this version, so what it would change cannot be told.".to_owned(),
+    };
+    show::visible(&format!("Preset {}, as this version ships it:\n{change}", waiting.name))
+}

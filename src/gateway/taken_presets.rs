@@ -1,0 +1,98 @@
+//! Presets as the owner has taken them. Who names one in `use` takes what it says that
+//! day: a later version that would allow more waits for the owner's yes
+//! (`doorward policy accept`), one that allows nothing more is taken at once.
+//!
+//! What it is: a folder of texts, a file for each preset that is used. What it is not: a
+//! way to write presets; a group's own file is that.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use policies::{Diff, GroupName, Origin, Policy, Source, presets};
+
+use crate::home::Home;
+
+/// The presets that were taken.
+#[derive(Clone, Debug)]
+pub struct TakenPresets {
+    folder: PathBuf,
+}
+
+/// A preset that ships with this version and is not in force.
+#[derive(Debug)]
+pub struct Waiting {
+    /// Its name.
+    pub name: &'static str,
+    /// What is in force instead.
+    pub taken: Source,
+    /// What it would change; nothing where the one that was taken does not load any more.
+    pub change: Option<Diff>,
+}
+
+impl TakenPresets {
+    /// Of a home.
+    pub fn of(home: &Home) -> Self {
+        TakenPresets { folder: home.presets_dir() }
+    }
+
+    /// The presets of this version that would allow more than what was taken.
+    pub fn waiting(&self) -> io::Result<Vec<Waiting>> {
+        let mut waiting = Vec::new();
+        for (name, shipped) in presets::names().into_iter().filter_map(|name| Some((name, presets::get(name)?))) {
+            let Some(text) = read(&self.file(name))?.filter(|text| text != shipped) else { continue };
+            let taken = Source { name: name.to_owned(), text };
+            let change = alone(&taken.text).and_then(|taken| Some(taken.diff(&alone(shipped)?, &[])));
+            if change.as_ref().is_none_or(Diff::widens) {
+                waiting.push(Waiting { name, taken, change });
+            }
+        }
+        Ok(waiting)
+    }
+
+    /// Takes what ships, for presets that are used by a policy that is in force: those that
+    /// were not used before, and those that allow nothing more than before.
+    pub fn take(&self, policy: &Policy) -> io::Result<()> {
+        let waiting = self.waiting()?;
+        let used: BTreeSet<_> = policy
+            .rules()
+            .filter_map(|rule| match rule.origin {
+                Origin::Preset(name) => Some(name),
+                Origin::Group | Origin::Base => None,
+            })
+            .collect();
+        let free = |name: &&Arc<str>| waiting.iter().all(|waiting| waiting.name != &***name);
+        used.iter().filter(free).try_for_each(|name| self.accept(name))
+    }
+
+    /// Takes what ships, whatever it allows.
+    pub fn accept(&self, name: &str) -> io::Result<()> {
+        let (file, shipped) = (self.file(name), presets::get(name).unwrap_or_default());
+        if read(&file)?.is_none_or(|taken| taken != shipped) {
+            std::fs::write(file, shipped)?;
+        }
+        Ok(())
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.toml"))
+    }
+}
+
+/// A preset's text as a policy of its own.
+fn alone(text: &str) -> Option<Policy> {
+    let source = Source { name: "preset".to_owned(), text: text.to_owned() };
+    Some(Policy::compile(&GroupName::parse("preset").ok()?, &source, None).ok()?.policy)
+}
+
+fn read(file: &Path) -> io::Result<Option<String>> {
+    match std::fs::read_to_string(file) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests;
