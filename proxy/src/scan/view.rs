@@ -177,7 +177,7 @@ impl View {
 
 /// Whether so much plain text lies between two escapes that leaving its middle out saves something.
 fn is_far(length: usize, before: usize, reach: usize) -> bool {
-    length > before + reach + 1
+    length > before + reach
 }
 
 fn escape(length: usize, character: u32) -> Unit {
