@@ -17,7 +17,7 @@ use policies::Authority;
 use proxy::audit::Identity;
 use proxy::ports::{SecretUnavailable, Secrets, TokenRequest};
 use proxy::scan::{SHORTEST, Watched, WatchedKind, Watchlist};
-use proxy::{Credential, Guarded, Keyring};
+use proxy::{Credential, Guarded, Keyring, aside};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{self, SecretSource};
@@ -379,15 +379,6 @@ impl Secrets for Vault {
 
 fn authority(host: &config::CredentialHost) -> Authority {
     Authority { host: host.host.clone(), port: host.port }
-}
-
-/// Waits for a program without keeping the other tasks of this thread waiting. Outside
-/// of a runtime, and in one that has a single thread, there is nothing to move them to.
-fn aside<T>(wait: impl FnOnce() -> T) -> T {
-    match tokio::runtime::Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
-        Ok(tokio::runtime::RuntimeFlavor::MultiThread) => tokio::task::block_in_place(wait),
-        _ => wait(),
-    }
 }
 
 fn read(definition: &config::Credential) -> Result<SecretString, SecretUnavailable> {

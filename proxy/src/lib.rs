@@ -50,4 +50,5 @@ pub use connection::Limits;
 pub use credentials::{BasicPart, Credential, Field, Grant, Guarded, Keyring, Mint, Place, Segment};
 pub use door::{Door, Gateway};
 pub use refresh::Refreshes;
+pub use room::aside;
 pub use tls::{CaError, upstream_tls};

@@ -47,9 +47,10 @@ impl Room {
     }
 }
 
-/// Work whose length a sandbox decides: while it lasts, what else its thread would have
-/// done is done by others.
-pub(crate) fn aside<T>(work: impl FnOnce() -> T) -> T {
+/// Work that takes long, or waits for a program: while it lasts, what else its thread would
+/// have done is done by others. Outside of a runtime, and in one that has a single thread,
+/// there is nobody else.
+pub fn aside<T>(work: impl FnOnce() -> T) -> T {
     match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
         _ => work(),
