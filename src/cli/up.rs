@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use rustix::process::{Resource, Rlimit, setrlimit};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::{Failure, environment, progress, refused, show};
@@ -33,10 +33,12 @@ pub struct UpArgs {
 pub(super) async fn run(home: &Home, args: UpArgs) -> Result<ExitCode, Failure> {
     log_to_stderr(args.json_logs)?;
     leave_no_core();
+    // From here on: one that comes while it starts ends it in order, once it has started.
+    let asked_to_stop = interrupted();
     let daemon = progress::while_waiting("starting", Daemon::start(home)).await.map_err(failed)?;
     greet(home, &daemon)?;
     tokio::select! {
-        () = interrupted() => show::aside("Stopping: shutting doors, removing sandboxes."),
+        () = asked_to_stop => show::aside("Stopping: shutting doors, removing sandboxes."),
         () = daemon.asked_to_end() => show::aside("Stopping, as asked over the control socket."),
     }
     progress::while_waiting("stopping", daemon.stop()).await;
@@ -60,18 +62,22 @@ pub(super) fn failed(error: DaemonError) -> Failure {
     }
 }
 
-/// Until Ctrl-C or SIGTERM. Where signals cannot be waited for, they end the process.
-pub(super) async fn interrupted() {
-    let wait = |kind| async move {
-        match signal(kind) {
-            Ok(mut signals) => drop(signals.recv().await),
-            Err(_) => std::future::pending().await,
-        }
+/// Resolves with Ctrl-C, SIGTERM or SIGHUP, also with one that came between this call and
+/// the first look at it. Where signals cannot be waited for, they end the process.
+pub(super) fn interrupted() -> impl Future<Output = ()> {
+    let listen = |kind| signal(kind).ok();
+    let listening = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(listen);
+    let wait = async |signals: Option<Signal>| match signals {
+        Some(mut signals) => drop(signals.recv().await),
+        None => std::future::pending().await,
     };
-    tokio::select! {
-        () = wait(SignalKind::interrupt()) => {}
-        () = wait(SignalKind::terminate()) => {}
-        () = wait(SignalKind::hangup()) => {}
+    async move {
+        let [interrupt, terminate, hangup] = listening.map(wait);
+        tokio::select! {
+            () = interrupt => {}
+            () = terminate => {}
+            () = hangup => {}
+        }
     }
 }
 
