@@ -27,7 +27,7 @@ pub(super) fn run(home: &Home, preset: Option<&str>, yes: bool) -> Result<ExitCo
         return Ok(ExitCode::SUCCESS);
     };
     show::line(&words(waiting))?;
-    if !yes && !(show::is_interactive() && show::asks("Take it?")?) {
+    if !(yes || show::is_interactive() && show::asks("Take it?")?) {
         return Err(refused(anyhow!("nothing was changed; `doorward policy accept {name} --yes` takes it")));
     }
     taken.accept(name).with_context(|| format!("cannot write into {}", home.presets_dir().display()))?;
