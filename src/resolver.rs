@@ -91,3 +91,16 @@ fn in_words(error: &NetError) -> String {
     let line: String = text.lines().next().unwrap_or_default().chars().take(LONGEST).collect();
     format!("the resolver gives no answer: {line}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_page_of_html_one_short_line_is_told() {
+        let told = in_words(&NetError::from(format!("http unsuccessful code: 503\n<p>{}", "x".repeat(60_000))));
+        assert_eq!(told, "the resolver gives no answer: http unsuccessful code: 503");
+        let long = in_words(&NetError::from("\u{e9}".repeat(60_000)));
+        assert_eq!(long.chars().count(), "the resolver gives no answer: ".len() + LONGEST);
+    }
+}
