@@ -14,12 +14,13 @@ mod oauth;
 mod group;
 mod place;
 mod problem;
+mod resolver;
 mod secret;
 mod typed;
 mod values;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,7 @@ pub use credential::{Credential, CredentialHost, Shape};
 pub use group::{Agent, GroupLimits, GroupSettings, Trigger};
 pub use oauth::OAuth;
 pub use problem::{ConfigProblem, ConfigProblems};
+pub use resolver::{HttpsServer, Resolver};
 pub use secret::{SecretSource, SecretUnreadable};
 pub(crate) use values::credential_name;
 
@@ -162,16 +164,6 @@ pub struct Upstream {
     pub extra_ca: Vec<PathBuf>,
     /// Names that the owner has given an address.
     pub hosts: BTreeMap<HostName, Pinned>,
-}
-
-/// Who resolves names.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Resolver {
-    /// Whoever resolves for the machine.
-    #[default]
-    System,
-    /// This server, by plain DNS.
-    Server(SocketAddr),
 }
 
 /// The address that the owner has given a name.

@@ -91,14 +91,15 @@ impl Gateway {
     ) -> Result<Arc<Self>, GatewayError> {
         let vault = Arc::new(Vault::new(config.credentials.clone()).with_canaries(&config.canaries));
         let policies = Arc::new(PolicyFiles::new(home.clone()));
+        let tls = proxy::upstream_tls(&extra_roots(&config.upstream.extra_ca)?)?;
         let proxy = proxy::Gateway {
             ledger: ledger.clone(),
-            resolver: Arc::new(Names::new(&config.upstream)),
+            resolver: Arc::new(Names::new(&config.upstream, &tls)),
             secrets: vault.clone(),
             budget: Arc::new(Budgets::new(ledger.clone())),
             internal: Arc::new(Operations::new(ledger, vault.clone(), chats)),
             today: budget::today,
-            tls: proxy::upstream_tls(&extra_roots(&config.upstream.extra_ca)?)?,
+            tls,
             limits: descriptors::limits(descriptors::raise(), config.queue.sandboxes),
             connections: AtomicU64::new(0),
             refreshes: proxy::Refreshes::default(),

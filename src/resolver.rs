@@ -1,31 +1,39 @@
 //! Names to addresses, the owner's way: fixed ones from `[upstream.hosts]`, then
-//! the system's resolver or the one that the configuration names.
+//! the system's resolver or the one that the configuration names, which is asked by
+//! plain DNS or over HTTPS. No other is asked where that one fails.
 //!
 //! What it is not: a judge. Which addresses may be dialled is for the permit to say.
 
-use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolverConfig};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::NetError;
+use hickory_resolver::{Resolver as Dns, ResolverBuilder};
 use policies::HostName;
 use proxy::ports::{Pending, Resolved, Resolver, Unresolved};
+use rustls::ClientConfig;
 use std::collections::BTreeMap;
 
 use crate::config;
+use connecting::Connecting;
+
+mod connecting;
+
+/// Characters of what a resolver's failure says.
+const LONGEST: usize = 200;
 
 /// The resolver port, as configured.
 pub struct Names {
     fixed: BTreeMap<HostName, Resolved>,
-    dns: Result<TokioResolver, String>,
+    dns: Result<Dns<Connecting>, String>,
 }
 
 impl Names {
     /// Sets the resolver up. One that cannot be set up is told when it is needed:
-    /// fixed names work without.
-    pub fn new(upstream: &config::Upstream) -> Self {
+    /// fixed names work without. `tls` says which certificates are believed.
+    pub fn new(upstream: &config::Upstream, tls: &ClientConfig) -> Self {
         let pinned = |(name, pinned): (&HostName, &config::Pinned)| {
             (name.clone(), Resolved { ip: pinned.ip, port: pinned.port })
         };
-        Names { fixed: upstream.hosts.iter().map(pinned).collect(), dns: dns(upstream.resolver) }
+        Names { fixed: upstream.hosts.iter().map(pinned).collect(), dns: dns(&upstream.resolver, tls) }
     }
 }
 
@@ -43,26 +51,56 @@ impl Resolver for Names {
     }
 }
 
-fn dns(server: config::Resolver) -> Result<TokioResolver, String> {
+fn dns(server: &config::Resolver, tls: &ClientConfig) -> Result<Dns<Connecting>, String> {
     let mut builder = match server {
-        config::Resolver::System => TokioResolver::builder_tokio().map_err(|error| {
+        config::Resolver::System => Dns::builder(Connecting::default()).map_err(|error| {
             format!("the system's resolver configuration cannot be used ({error}); set [upstream] resolver")
         })?,
         config::Resolver::Server(address) => {
             let (mut udp, mut tcp) = (ConnectionConfig::udp(), ConnectionConfig::tcp());
             udp.port = address.port();
             tcp.port = address.port();
-            let server = NameServerConfig::new(address.ip(), true, vec![udp, tcp]);
-            TokioResolver::builder_with_config(
-                ResolverConfig::from_parts(None, Vec::new(), vec![server]),
-                TokioRuntimeProvider::default(),
-            )
+            only(NameServerConfig::new(address.ip(), true, vec![udp, tcp]))
+        }
+        config::Resolver::Https(server) => {
+            let (name, path) = (server.host.to_string(), server.path.as_str());
+            let mut https = ConnectionConfig::https(name.into(), Some(path.into()));
+            https.port = server.address.port();
+            // RFC 8484 wants HTTP/2, and the library speaks nothing else.
+            let mut tls = tls.clone();
+            tls.alpn_protocols = vec![b"h2".to_vec()];
+            only(NameServerConfig::new(server.address.ip(), true, vec![https])).with_tls_config(tls)
         }
     };
     builder.options_mut().ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
     builder.build().map_err(|error| format!("the resolver cannot be set up: {error}"))
 }
 
-fn in_words(error: &hickory_resolver::net::NetError) -> String {
-    if error.is_no_records_found() { "no such name".to_owned() } else { error.to_string() }
+fn only(server: NameServerConfig) -> ResolverBuilder<Connecting> {
+    let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+    Dns::builder_with_config(config, Connecting::default())
+}
+
+/// What agents and the log are told. A server may answer with a whole page of HTML:
+/// one line of it is enough.
+fn in_words(error: &NetError) -> String {
+    if error.is_no_records_found() {
+        return "no such name".to_owned();
+    }
+    let text = error.to_string();
+    let line: String = text.lines().next().unwrap_or_default().chars().take(LONGEST).collect();
+    format!("the resolver gives no answer: {line}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_page_of_html_one_short_line_is_told() {
+        let told = in_words(&NetError::from(format!("http unsuccessful code: 503\n<p>{}", "x".repeat(60_000))));
+        assert_eq!(told, "the resolver gives no answer: http unsuccessful code: 503");
+        let long = in_words(&NetError::from("\u{e9}".repeat(60_000)));
+        assert_eq!(long.chars().count(), "the resolver gives no answer: ".len() + LONGEST);
+    }
 }

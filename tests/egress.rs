@@ -4,7 +4,7 @@
 
 mod support;
 
-use support::{Daemon, Door, Home, Ran, Response, Upstream, until};
+use support::{Daemon, Doh, Door, Home, Ran, Response, Upstream, until};
 
 const NEWS: &str = "[[allow]]\nhost = \"news.example\"\naccess = \"read\"\nprivate = [\"127.0.0.1/32\"]\n";
 
@@ -157,4 +157,65 @@ fn requests_that_can_be_read_in_two_ways_are_refused() {
     }
     assert_eq!(news.connections(), 0);
     until("the three to be recorded", || home.audit().with("verdict", "deny").len() == 3);
+}
+
+/// By the resolver's name, which the owner gives an address, and by an address of its own.
+#[test]
+fn names_are_asked_for_over_https() {
+    let news = Upstream::start(&["news.example"], |_| Response::ok("the town has a new bridge\n"));
+    let port = news.address().port();
+    let policy = format!("{NEWS}ports = [{port}]\n");
+    let (named, numbered) = (Doh::start("dns.example", "news.example"), Doh::start("127.0.0.1", "news.example"));
+    for (doh, url) in [
+        (&named, "https://dns.example/family/dns".to_owned()),
+        (&numbered, format!("https://{}/family/dns", numbered.address())),
+    ] {
+        let home = Home::new().host("dns.example", &named).resolver(&url).group("family").policy("family", &policy);
+        let ran = home.exec("family", &format!("curl -sS https://news.example:{port}/ https://other.example/")).ok();
+        ran.prints("the town has a new bridge").prints("not_allowed");
+        let asked = doh.asked();
+        assert!(!asked.is_empty() && asked.iter().all(|line| line == "POST /family/dns news.example"), "{asked:?}");
+    }
+    assert_eq!(news.requests().len(), 2);
+}
+
+/// No other is asked instead, and no question goes to a server that cannot show who it is.
+#[test]
+fn a_resolver_that_cannot_be_trusted_is_not_asked() {
+    let stranger = Doh::of_a_stranger("dns.example", "news.example");
+    let other = Doh::start("other.example", "news.example");
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (address, why) in
+        [(stranger.address(), "UnknownIssuer"), (other.address(), "not valid for name"), (closed, "refused")]
+    {
+        let home = Home::without_engine().host("dns.example", address).resolver(&"https://dns.example/dns-query");
+        let home = home.group("family").policy("family", NEWS);
+        let door = Door::open(&home, "family");
+        let refused = door.get("news.example", "/", "");
+        assert!(refused.body.contains("\"unresolved\"") && refused.body.contains(why), "{refused:?}");
+        let audit = home.audit();
+        let outcome = &audit.only("host", "news.example")["outcome"];
+        assert!(outcome["code"] == "unresolved" && outcome["why"].as_str().unwrap().contains(why), "{outcome}");
+    }
+    assert_eq!((stranger.asked(), other.asked()), (Vec::new(), Vec::new()));
+}
+
+/// Such servers hang up on clients that have been silent for a while. The address that
+/// they give is judged like any other.
+#[test]
+fn a_resolver_that_hung_up_is_called_again() {
+    let doh = Doh::start("dns.example", "news.example");
+    let home = Home::without_engine().host("dns.example", &doh).resolver(&"https://dns.example").group("family");
+    let allowed = |host: &str| format!("[[allow]]\nhost = \"{host}\"\naccess = \"read\"\n");
+    let home = home.policy("family", &(allowed("news.example") + &allowed("old.example")));
+    let door = Door::open(&home, "family");
+    for _ in 0..5 {
+        let before = doh.asked().len();
+        let refused = door.get("news.example", "/", "");
+        assert!(refused.body.contains("\"resolved_private\""), "{refused:?}");
+        assert!(doh.asked().len() > before, "an answer that is not to be kept was kept");
+        doh.hang_up();
+    }
+    let unknown = door.get("old.example", "/", "");
+    assert!(unknown.body.contains("old.example does not resolve: no such name"), "{unknown:?}");
 }

@@ -42,13 +42,14 @@ pub(crate) async fn unscanned(dir: &Path, role: &str) {
     let log = Arc::new(AuditLog::open(&dir.join(format!("{role}.db"))).unwrap());
     let audited: Arc<dyn Ledger> = log.clone();
     let root = CertificateDer::from_pem_file(dir.join("origin-ca.pem")).unwrap();
+    let tls = proxy::upstream_tls(&[root]).unwrap();
     let gateway = proxy::Gateway {
         ledger: if role == "unaudited" { Arc::new(Forgetful) } else { audited },
-        resolver: Arc::new(Names::new(&config.upstream)),
+        resolver: Arc::new(Names::new(&config.upstream, &tls)),
         secrets: Arc::new(NoSecrets),
         budget: Arc::new(Budgets::new(log)),
         today: || Date::new(2026, 11, 23).unwrap(),
-        tls: proxy::upstream_tls(&[root]).unwrap(),
+        tls,
         internal: Arc::new(NoOperations),
         limits: Limits::default(),
         connections: AtomicU64::new(0),

@@ -9,7 +9,9 @@ use policies::HostName;
 use toml::Spanned;
 
 use super::problem::{ConfigProblem, ConfigProblems, Shown};
-use super::{Alarm, Assistant, Audit, Channels, Config, Engine, Pinned, Queue, Upstream, Whatsapp, typed, values};
+use super::{
+    Alarm, Assistant, Audit, Channels, Config, Engine, Pinned, Queue, Upstream, Whatsapp, resolver, typed, values,
+};
 
 mod credentials;
 mod group;
@@ -108,7 +110,8 @@ impl Check<'_> {
                 self.problem(host.span(), Shown::Plainly, "this host is there twice, in another spelling".to_owned());
             }
         }
-        Upstream { resolver: self.text(&typed.resolver, values::resolver).unwrap_or_default(), extra_ca, hosts }
+        let resolver = self.text(&typed.resolver, |text| resolver::resolver(text, &hosts)).unwrap_or_default();
+        Upstream { resolver, extra_ca, hosts }
     }
 
     fn audit(&mut self, typed: &typed::Audit) -> Audit {

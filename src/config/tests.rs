@@ -173,7 +173,7 @@ doorward.toml:3:10: not a size; write it as "512 MB" or "2 GiB"
 doorward.toml:4:8: this number must be from 0.1 to 1024
 doorward.toml:6:13: this number must be from 1 to 1000
 doorward.toml:7:8: not a length of time; write it as "90s", "10m" or "2h"
-doorward.toml:9:12: DNS over HTTPS is not in this version; write "system" or a server's address
+doorward.toml:9:12: nobody else is asked where dns.example is; say so in [upstream.hosts]: "dns.example" = "192.0.2.53"
 doorward.toml:11:1: the host holds '*'; write names in ASCII (A-labels), without user, port or escapes
 doorward.toml:12:14: not an address; write it as "192.168.1.20" or "192.168.1.20:8443"
 doorward.toml:13:14: a credential's name is 1 to 32 lower-case letters, digits, - or _, starting with a letter or digit
@@ -183,6 +183,42 @@ doorward.toml:16:10: `path:` wants how the path begins, with {} at its end for t
 doorward.toml:17:8: the list is empty; name at least one, or leave the key out where it may be missing
 doorward.toml:18:7: this variable has a meaning of its own inside a sandbox; choose another"#
     );
+}
+
+#[test]
+fn names_can_be_asked_for_over_https() {
+    let with_hosts = |url: &str| {
+        format!(
+            "[upstream]\nresolver = \"{url}\"\n[upstream.hosts]\n\"dns.example\" = \"192.0.2.53\"\n\"near.example\" = \"127.0.0.1:8443\"\n"
+        )
+    };
+    for (url, address, host, path) in [
+        ("https://1.1.1.1/dns-query", "1.1.1.1:443", "1.1.1.1", "/dns-query"),
+        ("https://1.1.1.1", "1.1.1.1:443", "1.1.1.1", "/dns-query"),
+        ("https://DNS.example:444/a%62c", "192.0.2.53:444", "dns.example", "/abc"),
+        ("https://near.example/", "127.0.0.1:8443", "near.example", "/"),
+    ] {
+        let server = HttpsServer {
+            address: address.parse().unwrap(),
+            host: policies::Host::parse(host).unwrap(),
+            path: policies::Path::parse(path).unwrap(),
+        };
+        assert_eq!(parse(&with_hosts(url)).unwrap().upstream.resolver, Resolver::Https(server), "{url}");
+    }
+    for (url, why) in [
+        ("https://", "not a server of DNS over HTTPS; write it as \"https://1.1.1.1/dns-query\""),
+        ("https://me:pass@1.1.1.1/dns-query", "not a server of DNS over HTTPS"),
+        ("https://1.1.1.1:0/dns-query", "not a server of DNS over HTTPS"),
+        ("https://1.1.1.1/dns-query{?dns}", "not a server of DNS over HTTPS"),
+        ("https://1.1.1.1/dns-query?a=b", "not a server of DNS over HTTPS"),
+        ("https://1.1/dns-query", "not a server of DNS over HTTPS"),
+        ("https://[2606:4700::1111]/dns-query", "an IPv6 address cannot stand in this URL; write the server's name"),
+        ("https://other.example/dns-query", "nobody else is asked where other.example is; say so in [upstream.hosts]"),
+        ("http://1.1.1.1/dns-query", "not a resolver; write \"system\", \"1.1.1.1\", \"192.168.1.1:53\" or \"https://"),
+    ] {
+        let told = problems(&with_hosts(url));
+        assert!(told.starts_with(&format!("doorward.toml:2:12: {why}")), "{url}: {told}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Pinned, Resolver, WhatsappMode};
+use super::{Pinned, WhatsappMode};
 
 /// `512 MB`, `2 GiB`. Decimal and binary units are what they are called.
 pub(super) fn bytes(text: &str) -> Result<u64, String> {
@@ -45,18 +45,6 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     parsed
         .filter(|parsed| !parsed.is_zero())
         .ok_or_else(|| "not a length of time; write it as \"90s\", \"10m\" or \"2h\"".to_owned())
-}
-
-/// `system`, `1.1.1.1`, `[2606:4700::1111]:53`.
-pub(super) fn resolver(text: &str) -> Result<Resolver, String> {
-    if text == "system" {
-        return Ok(Resolver::System);
-    }
-    if text.starts_with("https:") {
-        return Err("DNS over HTTPS is not in this version; write \"system\" or a server's address".to_owned());
-    }
-    let pinned = address(text).map_err(|_| "not a resolver; write \"system\", \"1.1.1.1\" or \"192.168.1.1:53\"")?;
-    Ok(Resolver::Server(SocketAddr::new(pinned.ip, pinned.port.unwrap_or(53))))
 }
 
 /// `own-number`, `self-chat`.

@@ -41,7 +41,9 @@ impl OpenProxy {
         std::fs::remove_file(socket)?;
         let listener = UnixListener::bind(socket)?;
         std::fs::set_permissions(socket, Permissions::from_mode(0o666))?;
-        let ways = Arc::new(Ways { names: Names::new(upstream), instead });
+        // Its names are canaries: nobody is asked over TLS.
+        let tls = proxy::upstream_tls(&[]).map_err(io::Error::other)?;
+        let ways = Arc::new(Ways { names: Names::new(upstream, &tls), instead });
         Ok(OpenProxy(tokio::spawn(serve(listener, ways)).abort_handle()))
     }
 }

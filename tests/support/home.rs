@@ -54,8 +54,9 @@ impl Home {
     }
 
     /// Asks this server for the names that it gives no address itself.
-    pub fn resolver(mut self, address: &std::net::SocketAddr) -> Self {
-        self.resolver = Some(address.to_string());
+    pub fn resolver(mut self, resolver: &impl ToString) -> Self {
+        self.resolver = Some(resolver.to_string());
+        self.write_config();
         self
     }
 
@@ -190,7 +191,7 @@ impl Home {
 
     fn write_config(&self) {
         let mut text = String::new();
-        if !self.hosts.is_empty() {
+        if !self.hosts.is_empty() || self.resolver.is_some() {
             fs::write(self.at("test-ca.pem"), Upstream::authority()).unwrap();
             text += "[upstream]\nextra_ca = [\"test-ca.pem\"]\n";
             if let Some(resolver) = &self.resolver {

@@ -12,6 +12,7 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
@@ -31,7 +32,7 @@ impl Live {
     /// one before arrived.
     pub fn events(name: &str) -> Self {
         let seen = watch::Sender::new(0_u32);
-        Self::start(name, &[b"http/1.1"], move |stream| {
+        Self::start(server_config(&[name], &[b"http/1.1"]), move |stream| {
             let seen = seen.clone();
             let service = service_fn(move |request| {
                 let seen = seen.clone();
@@ -45,7 +46,7 @@ impl Live {
 
     /// gRPC: every message comes back as it came, whatever the method.
     pub fn grpc(name: &str) -> Self {
-        Self::start(name, &[b"h2"], |stream| async move {
+        Self::start(server_config(&[name], &[b"h2"]), |stream| async move {
             let service = service_fn(|request| async { Ok::<_, Infallible>(echo(request)) });
             let _ =
                 hyper::server::conn::http2::Builder::new(TokioExecutor::new()).serve_connection(stream, service).await;
@@ -54,7 +55,7 @@ impl Live {
 
     /// WebSocket: every message comes back as it came.
     pub fn websocket(name: &str) -> Self {
-        Self::start(name, &[b"http/1.1"], |stream| async move {
+        Self::start(server_config(&[name], &[b"http/1.1"]), |stream| async move {
             let Ok(mut socket) = tokio_tungstenite::accept_async(stream.into_inner()).await else { return };
             while let Some(Ok(message)) = socket.next().await {
                 if !message.is_close() && socket.send(message).await.is_err() {
@@ -64,16 +65,16 @@ impl Live {
         })
     }
 
-    fn start<F>(
-        name: &str,
-        protocols: &[&[u8]],
+    /// Serves each connection, once TLS stands.
+    pub(super) fn start<F>(
+        tls: ServerConfig,
         serve: impl Fn(TokioIo<tokio_rustls::server::TlsStream<TcpStream>>) -> F + Send + 'static,
     ) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(server_config(&[name], protocols)));
+        let acceptor = TlsAcceptor::from(Arc::new(tls));
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         runtime.spawn(async move {

@@ -27,7 +27,12 @@ struct Kept {
 
 /// TLS for these names, and the protocols that it offers inside.
 pub(super) fn server_config(names: &[&str], protocols: &[&[u8]]) -> ServerConfig {
-    let mut config = (*AUTHORITY.server(names).unwrap()).clone();
+    signed_by(&AUTHORITY, names, protocols)
+}
+
+/// The same with a certificate that another authority signed.
+pub(super) fn signed_by(authority: &Authority, names: &[&str], protocols: &[&[u8]]) -> ServerConfig {
+    let mut config = (*authority.server(names).unwrap()).clone();
     config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     config
 }
