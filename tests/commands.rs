@@ -17,6 +17,29 @@ do = [\"* /gists/**\"]
 why = \"gists are an upload channel\"
 ";
 
+/// The one command that widens what a policy allows: it shows first, and asks.
+#[test]
+fn a_preset_that_would_allow_more_is_shown_and_taken_on_a_yes() {
+    let home = Home::without_engine().group("family").policy("family", "use = [\"weather\"]\n");
+    let taken = home.at("data/presets/weather.toml");
+    std::fs::create_dir_all(taken.parent().unwrap()).unwrap();
+    let narrower =
+        "[[allow]]\nhost = \"api.open-meteo.com\"\ndo = [\"GET /v1/forecast\"]\nwhy = \"the weather forecast\"\n";
+    std::fs::write(&taken, narrower).unwrap();
+    let place = ["policy", "explain", "family", "GET", "https://geocoding-api.open-meteo.com/v1/search"];
+    home.run(&place).code(1);
+    home.run(&["policy", "check"]).ok().prints("doorward policy accept weather");
+
+    let shown = home.run(&["policy", "accept"]).ok();
+    shown.prints("geocoding-api.open-meteo.com GET /v1/search").prints("This may allow more than before.");
+    home.run(&["policy", "accept", "weather"]).code(1).says("nothing was changed");
+    home.run(&["policy", "accept", "wether"]).code(2).says("there is no preset");
+    assert_eq!(std::fs::read_to_string(&taken).unwrap(), narrower);
+    home.run(&["policy", "accept", "weather", "--yes"]).ok().prints("in force");
+    home.run(&place).ok();
+    home.run(&["policy", "accept"]).ok().prints("No preset waits");
+}
+
 #[test]
 fn explain_names_rule_file_and_line() {
     let home = Home::without_engine().group("family").policy("family", NOTES);

@@ -1,20 +1,12 @@
 //! What a permit says of the rule that gave it, and when a changed policy takes it back.
 #![allow(clippy::unwrap_used)]
 
-use policies::{Authority, Code, Date, Facts, GroupName, Permit, Policy, Source, Verdict};
+use policies::{Authority, Code, Date, Permit, Policy};
 
-fn policy(text: &str) -> Policy {
-    let source = Source { name: "policies/family.toml".to_owned(), text: text.to_owned() };
-    let compiled = Policy::compile(&GroupName::parse("family").unwrap(), &source, None);
-    compiled.unwrap_or_else(|problems| panic!("{problems}")).policy
-}
+use super::words::{decide, policy};
 
 fn permit(policy: &Policy, request: &str) -> Permit {
-    let (method, url) = request.split_once(' ').unwrap();
-    match policy.decide(Facts::parse(method, url).unwrap()) {
-        Verdict::Allow(permit) => permit,
-        Verdict::Deny(_, refusal) => panic!("{request}: {refusal}"),
-    }
+    decide(policy, request).unwrap_or_else(|refusal| panic!("{request}: {refusal}"))
 }
 
 /// Of rules for one host the one on the permit has the closest path, wherever it stands.

@@ -1,5 +1,6 @@
 //! `doorward policy`: check, show, explain, test, compare and suggest what a group may
-//! reach. Reads the files as they are now; needs no daemon and no container engine.
+//! reach. Reads the files as they are now, and `accept` alone writes; needs no daemon and
+//! no container engine.
 
 mod accept;
 mod asked;

@@ -4,7 +4,7 @@
 use proxy::Limits;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// What is not for doors: databases, engine, console, channels, the resolver.
+/// What is not for doors: databases, engine, channels, the resolver.
 const OWN: u64 = 256;
 
 /// Doors that are open besides those of the queue's sandboxes: one that ends, one of the owner's.

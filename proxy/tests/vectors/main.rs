@@ -96,7 +96,9 @@ async fn every_attack_meets_its_verdict() {
 #[test]
 fn no_attack_is_missing() {
     let here: BTreeSet<_> = case::all().into_iter().map(|(_, attack)| attack.id).collect();
-    let missing = missing(&here, include_str!("../../../tests/vectors/README.md"), &all_code());
+    let (readme, code) = (include_str!("../../../tests/vectors/README.md"), all_code());
+    assert_eq!(gone(readme, &code), Vec::<&str>::new(), "the README names tests that are gone");
+    let missing = missing(&here, readme, &code);
     assert!(missing.is_empty(), "neither a case nor a test that the README names: {missing:?}");
 }
 
@@ -105,6 +107,19 @@ fn an_attack_without_a_case_or_a_test_is_noticed() {
     let here: BTreeSet<_> = IDS.split_whitespace().skip(3).map(str::to_owned).collect();
     let readme = "| A01 | `there` |\n| A02 | only `words` and `gone` |\n";
     assert_eq!(missing(&here, readme, "async fn there() {}"), ["A02", "A03"]);
+    let row = "| A01, more | `a_test_there`, `a_test_gone`, `_method`, `proxy/tests` |";
+    assert_eq!(gone(row, "fn a_test_there() {}"), ["a_test_gone"]);
+}
+
+/// The tests that the README names and that are not there.
+fn gone<'r>(readme: &'r str, code: &str) -> Vec<&'r str> {
+    let is_name = |text: &&str| {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        text.bytes().all(plain) && text.matches('_').count() > 1
+    };
+    let rows = readme.lines().filter(|line| line.starts_with("| "));
+    let names = rows.flat_map(|row| row.split('`').skip(1).step_by(2)).filter(is_name);
+    names.filter(|name| !code.contains(&format!("fn {name}("))).collect()
 }
 
 /// The attacks of which there is no case, and no row in the README that names a test
@@ -121,8 +136,9 @@ fn missing(here: &BTreeSet<String>, readme: &str, code: &str) -> Vec<&'static st
 /// What the crates and their tests hold.
 fn all_code() -> String {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut folders: Vec<_> =
-        ["policies", "proxy", "containers/src", "containers/tests", "src", "tests"].map(|one| top.join(one)).into();
+    let mut folders: Vec<_> = ["policies", "proxy", "containers/src", "containers/tests", "src", "tests", "channels"]
+        .map(|one| top.join(one))
+        .into();
     let mut code = String::new();
     while let Some(folder) = folders.pop() {
         for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
