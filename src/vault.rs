@@ -102,6 +102,7 @@ impl State {
     }
 
     fn forget(&mut self, now: Instant) {
+        self.forget_minted(now);
         self.rotated_out.retain(|one| now.saturating_duration_since(one.since) < ROTATED_OUT);
     }
 }
@@ -211,6 +212,7 @@ impl Vault {
             surrogate.retired = true;
         }
         state.retire_minted(identity);
+        state.forget(Instant::now());
         while state.surrogates.iter().filter(|one| one.retired).count() > RETIRED {
             let oldest = state.surrogates.iter().position(|one| one.retired);
             oldest.and_then(|at| state.surrogates.remove(at));
@@ -337,8 +339,13 @@ impl Secrets for Vault {
         let current =
             state.values.iter().filter(|((name, _), _)| **name == *credential).map(|(_, value)| &value.secret);
         let before = state.rotated_out.iter().filter(|one| *one.credential == *credential).map(|one| &one.secret);
-        let minted = state.minted.iter().filter(|one| *one.credential == *credential).map(|one| &one.secret);
-        current.chain(minted).chain(before).cloned().collect()
+        current.chain(before).cloned().collect()
+    }
+
+    fn made(&self, credential: &str) -> Vec<SecretString> {
+        let state = self.lock();
+        let made = state.minted.iter().filter(|one| *one.credential == *credential);
+        made.map(|one| one.secret.clone()).collect()
     }
 
     fn due(&self, credential: &str) -> Result<Option<TokenRequest>, SecretUnavailable> {

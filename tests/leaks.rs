@@ -183,6 +183,16 @@ fn a_new_key_is_kept_here_and_used_by_its_surrogate() {
     let door = Door::open(&home, "family");
     assert_eq!(door.get("bank.example", "/balance", &bearer(&surrogate)).status, 403);
     assert_eq!(home.audit().0.last().unwrap()["code"], "surrogate_retired");
+
+    // To the next one the same key is new, and neither the owner's nor the last one's.
+    let own = bearer(&door.variable("BANK_TOKEN"));
+    let asked = asked.replace(asked.lines().find(|line| line.starts_with("Authorization")).unwrap(), own.trim_end());
+    let told = door.ask("bank.example", &asked);
+    let json: serde_json::Value = serde_json::from_str(&told.body).unwrap();
+    let next = json["key"]["secret"].as_str().unwrap();
+    assert!(next.starts_with("ghp_") && next != surrogate && next != made, "{told:?}");
+    let used = door.get("bank.example", "/balance", &bearer(next));
+    assert!(used.body.contains(&format!("you showed Bearer {next}, and have {next}")), "{used:?}");
 }
 
 #[test]

@@ -120,7 +120,7 @@ impl Outgoing {
         } else {
             tally.expect_body();
         }
-        let (cut, room) = (Box::pin(tally.until_cut()), tally.room_to_unpack());
+        let (cut, room) = (Box::pin(tally.until_cut()), tally.room_to_unpack(Way::Up));
         Outgoing { came, filter, refuse, tally, cut, owed: None, room, waiting: None, trailing: false }
     }
 

@@ -108,6 +108,8 @@ struct PutOn {
     credential: Arc<str>,
     place: Place,
     replacement: Replacement,
+    /// Whether its host had made it.
+    minted: bool,
 }
 
 impl Keyring {
@@ -171,7 +173,9 @@ impl Keyring {
             let made = held().filter_map(|own| Some((own.minted.clone()?, own.surrogate.as_ref())));
             let surrogate = held().find(|own| own.minted.is_none()).map_or(NOT_HELD, |own| &*own.surrogate);
             let known = secrets.held(name).into_iter().map(|secret| (secret, surrogate));
-            for (secret, surrogate) in made.chain(known) {
+            // What was made for another sandbox is nothing to this one.
+            let foreign = secrets.made(name).into_iter().map(|secret| (secret, NOT_HELD));
+            for (secret, surrogate) in made.chain(known).chain(foreign) {
                 Replacement { secret, surrogate: surrogate.into() }.add_to(&mut all);
             }
         }
@@ -305,6 +309,11 @@ impl Placed {
         self.lookalikes.iter().map(ToString::to_string).chain(taken_off).collect()
     }
 
+    /// The credential that was put on, unless it was a key that its host had made.
+    pub(crate) fn base_credential(&self) -> Option<&Arc<str>> {
+        self.put_on.as_ref().filter(|put_on| !put_on.minted).map(|put_on| &put_on.credential)
+    }
+
     /// Whether the head says that the body is JSON, or nothing about it.
     pub(crate) fn says_json(&self) -> bool {
         headers::says_json(&self.headers)
@@ -321,7 +330,7 @@ impl Placed {
 }
 
 /// What stands in an answer for a secret that this sandbox has no surrogate of.
-const NOT_HELD: &str = "taken-off-by-doorward";
+pub(crate) const NOT_HELD: &str = "taken-off-by-doorward";
 
 /// The rule's credential and no other, its ceiling, and never in the clear.
 fn in_scope<'a>(found: Found<'a>, permit: &Permit) -> Result<Found<'a>, Refusal> {

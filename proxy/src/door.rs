@@ -69,6 +69,8 @@ pub struct Door {
     pub(crate) whole_bodies: Arc<Semaphore>,
     /// Bodies and messages that are unpacked to look into them, and messages that are long.
     pub(crate) unpacked: Arc<Semaphore>,
+    /// The same of answers.
+    pub(crate) unpacked_down: Arc<Semaphore>,
     pub(crate) websockets: Arc<Semaphore>,
 }
 
@@ -96,6 +98,7 @@ impl Door {
             requests: Arc::new(Semaphore::new(limits.requests)),
             whole_bodies: Arc::new(Semaphore::new(limits.whole_bodies)),
             unpacked: Arc::new(Semaphore::new(limits.whole_bodies)),
+            unpacked_down: Arc::new(Semaphore::new(limits.whole_bodies)),
             websockets: Arc::new(Semaphore::new(limits.websockets)),
         }))
     }

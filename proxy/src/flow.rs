@@ -54,16 +54,16 @@ async fn pass(
         return refresh::answer(connection, facts, request, record).await;
     }
     let permit = decide(connection, facts, request.headers())?;
-    request::refuse_dns(permit.facts(), request.headers())?;
     refresh::ready(connection, &permit, request.headers()).await?;
     let mut placed = place(connection, &permit, &request)?;
-    let minting = connection.door.keyring.load().mints(permit.facts())?;
+    request::refuse_dns(permit.facts(), request.headers())?;
     admit(connection, &permit, &placed)?;
     if permit.facts().upgrade.is_some() {
         return websocket::open(connection, permit, placed, request, record).await;
     }
     let unpacker = unpacker(connection, request.headers())?;
     let body = judged_body(connection, &permit, &mut placed, request.into_body()).await?;
+    let minting = connection.door.keyring.load().mints(permit.facts(), placed.credential())?;
     let audited = record.allow(permit, &placed).await?;
     let (outbound, taking) = outbound(connection, &audited, placed, body, unpacker);
     let (answer, lease) = upstream::send(&connection.door, &audited, outbound).await?;
@@ -197,7 +197,7 @@ fn outbound(
 ) -> (Outbound, Taking) {
     let door = connection.door.clone();
     let others = door.keyring.load().may_come_back(&audited.permit().facts().authority, &*door.gateway.secrets);
-    let put_on = placed.credential().cloned();
+    let put_on = placed.base_credential().cloned();
     let (headers, target, scrubber) = placed.into_parts(others);
     let unchecked = !matches!(body, Came::Whole { checked: true, .. });
     let filter = leak_filter(&door, audited).filter(|_| unchecked).map(|filter| filter.unpacking(unpacker));
@@ -209,7 +209,7 @@ fn outbound(
     )
 }
 
-/// What is to be taken off the answer, and what was put on the request.
+/// What is to be taken off the answer, and the credential that was put on the request.
 struct Taking {
     put_on: Option<Arc<str>>,
     scrubber: Option<Scrubber>,

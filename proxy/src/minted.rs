@@ -6,13 +6,13 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, SET_COOKIE};
 use http::{HeaderMap, Response};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use policies::{Code, Refusal};
+use policies::{Authority, Code, Refusal};
 use secrecy::SecretString;
 use tokio::time::timeout;
 
 use crate::body::Body;
 use crate::connection::Connection;
-use crate::credentials::{Credential, Field};
+use crate::credentials::{Credential, Field, NOT_HELD};
 use crate::door::Door;
 use crate::record::Audited;
 use crate::scan::{Replacement, SHORTEST, Scrubber};
@@ -21,6 +21,9 @@ use crate::{flow, headers};
 
 /// The longest answer that is looked into for a key.
 const LONGEST: usize = 256 << 10;
+
+/// So much is unpacked at a time.
+const PIECE: usize = 1 << 10;
 
 /// The longest key.
 const LONGEST_KEY: usize = 16 << 10;
@@ -44,12 +47,14 @@ pub(crate) async fn captured(
     if audited.tally().is_sent() {
         lease.give_back();
     }
-    let mut scrubbers: Vec<Scrubber> = scrubber.into_iter().collect();
+    if let Some(refusal) = audited.tally().refused() {
+        return Err(refusal);
+    }
+    // Looked for before anything is taken off: what another sandbox holds is new to this one.
+    let made = take_in(&connection.door, &audited.permit().facts().authority, minting, &body)?;
+    let count = made.len();
+    let mut scrubbers: Vec<Scrubber> = [Scrubber::new(&made)].into_iter().chain(scrubber).collect();
     let body = scrubbed(&mut scrubbers, body);
-    let made = take_in(&connection.door, minting, &body)?;
-    let (count, others) = (made.len(), scrubbers.len());
-    scrubbers.push(Scrubber::new(&made));
-    let body = scrubbed(&mut scrubbers[others..], body);
     let mut back = headers::incoming(&head.headers);
     for name in [SET_COOKIE, CONTENT_ENCODING, CONTENT_LENGTH] {
         back.remove(name);
@@ -74,37 +79,58 @@ async fn read(
     body: Incoming,
 ) -> Result<Bytes, Refusal> {
     let unpacker = flow::readable(headers)?;
-    let reading = timeout(connection.door.gateway.limits.body_time, Limited::new(body, LONGEST).collect()).await;
-    let body = reading
+    let reading = timeout(connection.door.gateway.limits.body_time, Limited::new(body, LONGEST).collect());
+    let read = tokio::select! {
+        read = reading => read,
+        () = audited.tally().until_cut() => {
+            return Err(audited.tally().refused().unwrap_or_else(|| withheld("was broken off")));
+        }
+    };
+    let body = read
         .map_err(|_| withheld("did not arrive in time"))?
         .map_err(|_| withheld("broke off, or is longer than 256 KiB"))?
         .to_bytes();
     audited.tally().add_down(body.len());
     let Some(mut unpacker) = unpacker else { return Ok(body) };
-    let unpacked = unpacker.push(&body).and_then(|made| Ok([made, unpacker.finish()?].concat()));
-    unpacked.map(Bytes::from).map_err(|_| withheld("cannot be unpacked"))
+    let mut unpacked = Vec::new();
+    for piece in body.chunks(PIECE) {
+        unpacked.extend(unpacker.push(piece).map_err(|_| withheld("cannot be unpacked"))?);
+        if unpacked.len() > LONGEST {
+            return Err(withheld("is longer than 256 KiB"));
+        }
+    }
+    unpacked.extend(unpacker.finish().map_err(|_| withheld("cannot be unpacked"))?);
+    Ok(unpacked.into())
 }
 
 /// Finds the keys, and has each watched for before anything of it is answered.
-fn take_in(door: &Door, (credential, fields): &Minting, body: &[u8]) -> Result<Vec<Replacement>, Refusal> {
+fn take_in(
+    door: &Door,
+    authority: &Authority,
+    (credential, fields): &Minting,
+    body: &[u8],
+) -> Result<Vec<Replacement>, Refusal> {
+    let secrets = &door.gateway.secrets;
     let mut made = Vec::new();
     let mut found = false;
     for field in fields {
         let value = field.find(body).map_err(|_| withheld("is no JSON object that can be read in one way only"))?;
         let Some(text) = value.and_then(|value| value.text) else { continue };
         found = true;
-        // The key that was put on may stand there as well: it was taken off.
-        if door.keyring.load().holds(&text) {
+        // The key that was put on may stand there as well: it is taken off.
+        let keyring = door.keyring.load();
+        if keyring.holds(&text) || keyring.is_no_news(authority, &text, &**secrets) {
             continue;
         }
-        if !(SHORTEST..=LONGEST_KEY).contains(&text.len()) || !text.bytes().all(|b| (0x21..=0x7e).contains(&b)) {
+        let plain = text.bytes().all(|b| (0x21..=0x7e).contains(&b)) && text != NOT_HELD;
+        if !(SHORTEST..=LONGEST_KEY).contains(&text.len()) || !plain {
             return Err(withheld("holds something in the place of a key that cannot be one"));
         }
         let secret = SecretString::from(text);
-        let surrogate = match door.keyring.load().surrogate_of(&secret) {
+        let surrogate = match keyring.surrogate_of(&secret) {
             Some(surrogate) => surrogate,
             None => {
-                let secrets = &door.gateway.secrets;
+                keyring.takes_more()?;
                 let surrogate = secrets.minted(&door.identity, &credential.name, &secret);
                 let surrogate = surrogate.map_err(|error| Refusal::new(Code::SecretUnavailable, error.to_string()))?;
                 door.keyring.rcu(|keyring| keyring.with_minted(credential, &secret, &surrogate));

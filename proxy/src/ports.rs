@@ -46,6 +46,10 @@ pub trait Secrets: Send + Sync {
     /// Every value of a credential that is known by now, one that was lately rotated out
     /// too: what may stand in an answer. Asks no source.
     fn held(&self, credential: &str) -> Vec<SecretString>;
+    /// The keys that were made with it, whichever sandbox they are of.
+    fn made(&self, _credential: &str) -> Vec<SecretString> {
+        Vec::new()
+    }
     /// Everything that must not leave: real secrets and surrogates of every live
     /// sandbox. Replaced whole when it changes.
     fn watchlist(&self) -> Arc<Watchlist>;

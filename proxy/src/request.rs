@@ -3,6 +3,7 @@
 
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Version};
+use percent_encoding::percent_decode_str;
 use policies::{Authority, AuthorityError, Code, Facts, Method, Path, Query, Refusal, Scheme, Upgrade};
 
 use crate::connection::Tunnel;
@@ -91,8 +92,13 @@ pub(crate) fn refuse_dns(facts: &Facts, headers: &HeaderMap) -> Result<(), Refus
         ["application/dns-", "application/oblivious-dns-"].iter().any(|kind| value.contains(kind))
     };
     let named = [CONTENT_TYPE, ACCEPT].iter().any(|name| headers.get_all(name).iter().any(speaks));
-    let asked = facts.query.as_ref().is_some_and(|query| query.as_str().split('&').any(|one| one.starts_with("dns=")));
-    if named || (asked && facts.path.as_str().ends_with("/dns-query")) {
+    let is_dns = |one: &str| {
+        let key = one.split('=').next().unwrap_or_default();
+        percent_decode_str(key).eq(*b"dns")
+    };
+    let asked = facts.query.as_ref().is_some_and(|query| query.as_str().split('&').any(is_dns));
+    let path = facts.path.as_str().to_ascii_lowercase();
+    if named || (asked && path.split('/').any(|segment| segment == "dns-query")) {
         let why =
             "DNS over HTTPS would have this host look up any name; what the policy allows is resolved by Doorward";
         return Err(Refusal::new(Code::Unsupported, why));

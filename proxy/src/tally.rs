@@ -159,9 +159,13 @@ impl Tally {
         self.sent.load(Ordering::Acquire)
     }
 
-    /// Room for a body that has to be unpacked.
-    pub(crate) fn room_to_unpack(&self) -> Room {
-        Room::new(&self.door.unpacked)
+    /// Room for a body that has to be unpacked. Of its own for each way: what goes up may
+    /// wait for what comes down.
+    pub(crate) fn room_to_unpack(&self, way: Way) -> Room {
+        Room::new(match way {
+            Way::Up => &self.door.unpacked,
+            Way::Down => &self.door.unpacked_down,
+        })
     }
 
     /// How long the client may owe the next piece of a body.

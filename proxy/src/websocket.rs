@@ -170,7 +170,8 @@ async fn up(
     let authority = &audited.permit().facts().authority;
     let mut checks = Checks::new(door, audited);
     while let Some(message) = next(&mut from, Code::Framing).await? {
-        if let Err(stop) = checks.check(message.clone().into_data()).await {
+        let joins = !message.is_ping() && !message.is_pong();
+        if let Err(stop) = checks.check(message.clone().into_data(), joins).await {
             return Err(door.keyring.load().stopped(&door.identity, authority, &stop));
         }
         audited.tally().add_up(message.len())?;
@@ -196,7 +197,7 @@ async fn down(
         tally.add_down(message.len());
         let message = match &mut scrubber {
             Some(scrubber) if message.len() > SMALL => {
-                let _room = door.unpacked.acquire().await.ok();
+                let _room = door.unpacked_down.acquire().await.ok();
                 aside(|| scrubbed(message, scrubber))?
             }
             Some(scrubber) => scrubbed(message, scrubber)?,

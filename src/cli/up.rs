@@ -1,6 +1,7 @@
 //! `doorward up`: the daemon in the foreground.
 
 use std::io::IsTerminal as _;
+use std::pin::pin;
 use std::process::ExitCode;
 
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -33,9 +34,15 @@ pub struct UpArgs {
 pub(super) async fn run(home: &Home, args: UpArgs) -> Result<ExitCode, Failure> {
     log_to_stderr(args.json_logs)?;
     leave_no_core();
-    // From here on: one that comes while it starts ends it in order, once it has started.
-    let asked_to_stop = interrupted();
-    let daemon = progress::while_waiting("starting", Daemon::start(home)).await.map_err(failed)?;
+    // From here on, so that none that comes between two steps ends it in the middle of one.
+    let mut asked_to_stop = pin!(interrupted());
+    let daemon = tokio::select! {
+        started = progress::while_waiting("starting", Daemon::start(home)) => started.map_err(failed)?,
+        () = &mut asked_to_stop => {
+            show::aside("Stopped before it had started.");
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
     greet(home, &daemon)?;
     tokio::select! {
         () = asked_to_stop => show::aside("Stopping: shutting doors, removing sandboxes."),

@@ -65,7 +65,7 @@ impl PolicyFiles {
             policy: Arc::new(ArcSwap::from_pointee(Policy::deny_all(group))),
             texts: None,
         });
-        self.refresh(group, one);
+        self.refresh(group, one, false);
         one.policy.clone()
     }
 
@@ -85,15 +85,16 @@ impl PolicyFiles {
 
     fn refresh_all(&self) {
         for (group, one) in self.lock().iter_mut() {
-            self.refresh(group, one);
+            self.refresh(group, one, true);
         }
     }
 
     /// Replaces a policy if its text has changed and compiles; otherwise the last
     /// good one stays, and the log says why.
-    fn refresh(&self, group: &GroupName, one: &mut Loaded) {
+    /// `saved`: whether somebody has just written a file to its end.
+    fn refresh(&self, group: &GroupName, one: &mut Loaded, saved: bool) {
         let texts = match read(&self.home, group) {
-            Ok(texts) => Texts { base: self.base_that_stays(texts.base), ..texts },
+            Ok(texts) => Texts { base: self.base_that_stays(texts.base, saved), ..texts },
             Err(error) => {
                 return tracing::error!(policy.group = %group, %error, "Policy not read; the last good one stays");
             }
@@ -131,11 +132,12 @@ impl PolicyFiles {
         }
     }
 
-    fn base_that_stays(&self, found: Option<Source>) -> Option<Source> {
+    /// One that is empty while nobody has saved it is being written.
+    fn base_that_stays(&self, found: Option<Source>, saved: bool) -> Option<Source> {
         let mut last = lock(&self.base);
-        if found.is_some() {
+        if found.as_ref().is_some_and(|base| saved || last.is_none() || !base.text.trim().is_empty()) {
             last.clone_from(&found);
-        } else if last.is_some() {
+        } else if found.is_none() && last.is_some() {
             tracing::warn!("policies/base.toml is gone; its denials stay until it is there again or the daemon ends");
         }
         last.clone()

@@ -6,7 +6,7 @@
 //! way to write presets; a group's own file is that.
 
 use std::collections::BTreeSet;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -69,9 +69,14 @@ impl TakenPresets {
     /// Takes what ships, whatever it allows.
     pub fn accept(&self, name: &str) -> io::Result<()> {
         let (file, shipped) = (self.file(name), presets::get(name).unwrap_or_default());
-        if read(&file)?.is_none_or(|taken| taken != shipped) {
-            std::fs::write(file, shipped)?;
+        if read(&file)?.is_some_and(|taken| taken == shipped) {
+            return Ok(());
         }
+        // Whole or not at all: the first half of a preset allows without its conditions.
+        let mut aside = tempfile::NamedTempFile::new_in(&self.folder)?;
+        aside.write_all(shipped.as_bytes())?;
+        aside.as_file().sync_all()?;
+        aside.persist(file)?;
         Ok(())
     }
 

@@ -205,7 +205,7 @@ fn read(stream: &mut impl BufRead) -> io::Result<Option<Request>> {
     Ok(Some(request))
 }
 
-fn chunks(stream: &mut impl BufRead) -> io::Result<Vec<u8>> {
+pub(super) fn chunks(stream: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let mut body = Vec::new();
     loop {
         let mut line = String::new();

@@ -56,7 +56,7 @@ impl Returned {
         lease: Lease,
     ) -> Self {
         let cut = Box::pin(tally.until_cut());
-        let room = unpacker.as_ref().filter(|unpacker| unpacker.is_large()).map(|_| tally.room_to_unpack());
+        let room = unpacker.as_ref().filter(|unpacker| unpacker.is_large()).map(|_| tally.room_to_unpack(Way::Down));
         Returned {
             incoming,
             unpacker,

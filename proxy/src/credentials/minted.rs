@@ -1,10 +1,13 @@
 //! Keys that a host makes and answers with: which requests bring them, and the
 //! credentials that they are from then on, for as long as the sandbox lives.
 
-use policies::{Code, Facts, Refusal, RequestPattern};
+use std::sync::Arc;
+
+use policies::{Authority, Code, Facts, Refusal, RequestPattern};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Credential, Field, Keyring};
+use crate::ports::Secrets;
 
 /// Requests whose answers bring new keys.
 #[derive(Clone, Debug)]
@@ -19,24 +22,41 @@ pub struct Mint {
 const MOST: usize = 32;
 
 impl Keyring {
-    /// The credential for whose host this request makes keys, and where they will stand.
-    /// Refused while the sandbox holds too many, before anything is made.
-    pub(crate) fn mints(&self, facts: &Facts) -> Result<Option<(Credential, Vec<Field>)>, Refusal> {
+    /// The credential that this request makes keys with, and where they will stand: the one
+    /// that was put on, if any was. Refused while the sandbox holds too many, before
+    /// anything is made.
+    pub(crate) fn mints(
+        &self,
+        facts: &Facts,
+        put_on: Option<&Arc<str>>,
+    ) -> Result<Option<(Credential, Vec<Field>)>, Refusal> {
         let own = self.credentials.iter().filter(|one| one.minted.is_none() && one.hosts.contains(&facts.authority));
         let here = |mint: &&Mint| mint.requests.iter().any(|one| one.matches(facts.method, &facts.path));
-        for credential in own {
+        for credential in own.filter(|one| put_on.is_none_or(|name| one.name == *name)) {
             let fields: Vec<Field> =
                 credential.mints.iter().filter(here).flat_map(|mint| mint.fields.clone()).collect();
             if fields.is_empty() {
                 continue;
             }
-            if self.credentials.iter().filter(|one| one.minted.is_some()).count() >= MOST {
-                let why = format!("this sandbox has had {MOST} keys made, which is as many as it may");
-                return Err(Refusal::new(Code::GroupLimit, why));
-            }
+            self.takes_more()?;
             return Ok(Some((credential.clone(), fields)));
         }
         Ok(None)
+    }
+
+    /// Whether one more key fits.
+    pub(crate) fn takes_more(&self) -> Result<(), Refusal> {
+        if self.credentials.iter().filter(|one| one.minted.is_some()).count() < MOST {
+            return Ok(());
+        }
+        let why = format!("this sandbox has had {MOST} keys made, which is as many as it may");
+        Err(Refusal::new(Code::GroupLimit, why))
+    }
+
+    /// Whether this is the secret of a credential of the host, and so no new key.
+    pub(crate) fn is_no_news(&self, authority: &Authority, key: &str, secrets: &dyn Secrets) -> bool {
+        let names = self.guarded.get(authority).into_iter().flat_map(|guard| &guard.credentials);
+        names.flat_map(|name| secrets.held(name)).any(|secret| secret.expose_secret() == key)
     }
 
     /// Whether this is a surrogate that the sandbox holds.

@@ -60,7 +60,12 @@ pub(super) fn reveal(credential: &Credential, secrets: &dyn Secrets) -> Result<S
 /// What was put on where, and what takes it off again.
 pub(super) fn putting_on(credential: &Credential, place: &Place, secret: SecretString) -> PutOn {
     let surrogate = SecretString::from(credential.surrogate.to_string());
-    PutOn { credential: credential.name.clone(), place: place.clone(), replacement: Replacement { secret, surrogate } }
+    PutOn {
+        credential: credential.name.clone(),
+        place: place.clone(),
+        replacement: Replacement { secret, surrogate },
+        minted: credential.minted.is_some(),
+    }
 }
 
 /// What was judged, as it is written in a request.

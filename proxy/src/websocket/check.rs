@@ -28,20 +28,25 @@ impl<'a> Checks<'a> {
         Checks { door, audited, across: across(door, audited) }
     }
 
-    pub(super) async fn check(&mut self, text: Bytes) -> Result<(), Stop> {
+    /// `joins`: whether what comes before and behind it may belong to it. A ping parts the
+    /// pieces of a value for nobody who reads the messages.
+    pub(super) async fn check(&mut self, text: Bytes, joins: bool) -> Result<(), Stop> {
         let alone = flow::leak_filter(self.door, self.audited);
         if text.len() <= SMALL && !alone.as_ref().is_some_and(|filter| filter.unpacks(&text)) {
-            return self.look_into(alone, &text);
+            return self.look_into(alone, &text, joins);
         }
         // None where the door is shut, and then all of this ends.
         let _room = self.door.unpacked.acquire().await.ok();
-        aside(|| self.look_into(alone, &text))
+        aside(|| self.look_into(alone, &text, joins))
     }
 
-    fn look_into(&mut self, alone: Option<LeakFilter>, text: &Bytes) -> Result<(), Stop> {
+    fn look_into(&mut self, alone: Option<LeakFilter>, text: &Bytes, joins: bool) -> Result<(), Stop> {
         if let Some(mut alone) = alone {
             alone.push(text.clone())?;
             alone.finish()?;
+        }
+        if !joins {
+            return Ok(());
         }
         if text.len() <= 2 * BORDER {
             return self.join(text.clone());

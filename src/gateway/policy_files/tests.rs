@@ -46,6 +46,8 @@ fn a_base_that_is_away_takes_no_denial_with_it() {
     scene.write(Some("[[deny]]\nhost = 1\n"), ALLOW);
     assert_eq!(scene.in_force(), with_base, "and what it writes then may not load");
     scene.write(Some(""), ALLOW);
+    assert_eq!(scene.in_force(), with_base, "it may be about to be written");
+    scene.files.refresh_all();
     assert_ne!(scene.in_force(), with_base, "the owner takes a denial back by saying so");
 }
 
