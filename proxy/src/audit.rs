@@ -124,6 +124,41 @@ pub struct Decision {
     pub alarm: bool,
 }
 
+impl Decision {
+    /// A denial of which nothing is known but who asked, and how it came.
+    pub fn bare(identity: Identity, run: Option<u64>, connection: u64, protocol: Protocol) -> Self {
+        Decision {
+            identity,
+            run,
+            connection,
+            protocol,
+            operation: None,
+            raw_target: None,
+            sni: None,
+            host_header: None,
+            scheme: None,
+            host: None,
+            port: None,
+            method: None,
+            path: None,
+            query_bytes: None,
+            head_bytes: None,
+            verdict: Allowed::Deny,
+            code: None,
+            why: None,
+            rule: None,
+            lift: Vec::new(),
+            observed: false,
+            by_wildcard: false,
+            policy: None,
+            credential: None,
+            swap: None,
+            findings: Vec::new(),
+            alarm: false,
+        }
+    }
+}
+
 /// The verdict as the log says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -57,35 +57,7 @@ impl Record {
 
     /// Of a request that the gateway makes because of one that came by this connection.
     pub(crate) fn bare(door: &Arc<Door>, connection: u64, protocol: Protocol) -> Self {
-        let decision = Decision {
-            identity: door.identity.clone(),
-            run: door.run(),
-            connection,
-            protocol,
-            operation: None,
-            raw_target: None,
-            sni: None,
-            host_header: None,
-            scheme: None,
-            host: None,
-            port: None,
-            method: None,
-            path: None,
-            query_bytes: None,
-            head_bytes: None,
-            verdict: Allowed::Deny,
-            code: None,
-            why: None,
-            rule: None,
-            lift: Vec::new(),
-            observed: false,
-            by_wildcard: false,
-            policy: None,
-            credential: None,
-            swap: None,
-            findings: Vec::new(),
-            alarm: false,
-        };
+        let decision = Decision::bare(door.identity.clone(), door.run(), connection, protocol);
         Record { door: door.clone(), decision, facts: None, tally: None, slot: None, leash: None }
     }
 

@@ -62,7 +62,7 @@ impl Floods {
         let mut shown = decision.clone();
         let mut kind = kind_of(&shown);
         if minute.written >= OF_ONE_SANDBOX && !self.kinds.contains_key(&kind) {
-            shown = reason_alone(shown);
+            shown = reason_alone(decision);
             kind = kind_of(&shown);
         }
         let stretch = self.kinds.entry(kind).or_insert(Stretch { since: now, seen: 0, counted: None });
@@ -91,25 +91,16 @@ impl Floods {
     }
 }
 
-/// What many that differ have in common: who was denied, and why.
-fn reason_alone(decision: Decision) -> Decision {
+/// What many that differ have in common: who was denied, and why. Made from nothing, so
+/// that no field of one of them stands for all.
+fn reason_alone(decision: &Decision) -> Decision {
+    let Decision { identity, run, connection, protocol, .. } = decision;
     Decision {
-        operation: None,
-        raw_target: None,
-        sni: None,
-        host_header: None,
-        scheme: None,
-        host: None,
-        port: None,
-        method: None,
-        path: None,
-        query_bytes: None,
-        head_bytes: None,
+        code: decision.code,
         why: Some("more was denied in this minute than is written down one by one".to_owned()),
-        rule: None,
-        lift: Vec::new(),
-        findings: Vec::new(),
-        ..decision
+        policy: decision.policy.clone(),
+        alarm: decision.alarm,
+        ..Decision::bare(identity.clone(), *run, *connection, *protocol)
     }
 }
 
