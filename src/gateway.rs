@@ -26,7 +26,7 @@ use crate::home::Home;
 use crate::operations::{Chats, Operations};
 use crate::resolver::Names;
 use crate::store::ledger::AuditLog;
-use crate::vault::Vault;
+use crate::vault::{SetAside, Vault};
 
 pub mod descriptors;
 pub mod policy_files;
@@ -89,7 +89,8 @@ impl Gateway {
         ledger: Arc<AuditLog>,
         chats: Option<Chats>,
     ) -> Result<Arc<Self>, GatewayError> {
-        let vault = Arc::new(Vault::new(config.credentials.clone()).with_canaries(&config.canaries));
+        let vault = Vault::new(config.credentials.clone(), SetAside::at(home.set_aside_dir()));
+        let vault = Arc::new(vault.with_canaries(&config.canaries));
         let policies = Arc::new(PolicyFiles::new(home.clone()));
         let tls = proxy::upstream_tls(&extra_roots(&config.upstream.extra_ca)?)?;
         let proxy = proxy::Gateway {

@@ -226,6 +226,11 @@ impl Home {
         self.data.join("channels").join(channel)
     }
 
+    /// Which hosts get no credential any more, from which groups.
+    pub fn set_aside_dir(&self) -> PathBuf {
+        self.data.join("set-aside")
+    }
+
     /// What belongs to the running daemon.
     pub fn run_dir(&self) -> PathBuf {
         self.data.join("run")

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use policies::Authority;
+use policies::{Authority, GroupName};
 use proxy::audit::Identity;
 use proxy::ports::{SecretUnavailable, Secrets, TokenRequest};
 use proxy::scan::{SHORTEST, Watched, WatchedKind, Watchlist};
@@ -24,9 +24,11 @@ use crate::config::{self, SecretSource};
 
 mod grants;
 mod minted;
+mod set_aside;
 mod surrogate;
 
 use minted::Minted;
+pub use set_aside::SetAside;
 
 /// How long a value is taken as current before its source is read again.
 const FRESH: Duration = Duration::from_secs(5);
@@ -56,6 +58,7 @@ pub struct Vault {
     definitions: BTreeMap<Arc<str>, config::Credential>,
     state: Mutex<State>,
     watchlist: ArcSwap<Watchlist>,
+    set_aside: SetAside,
 }
 
 #[derive(Default)]
@@ -123,8 +126,8 @@ struct Surrogate {
 impl Vault {
     /// Opens the vault and reads what can be read: a real secret is watched for
     /// whether a sandbox uses it or not.
-    pub fn new(definitions: BTreeMap<Arc<str>, config::Credential>) -> Self {
-        let vault = Vault { definitions, state: Mutex::default(), watchlist: ArcSwap::default() };
+    pub fn new(definitions: BTreeMap<Arc<str>, config::Credential>, set_aside: SetAside) -> Self {
+        let vault = Vault { definitions, state: Mutex::default(), watchlist: ArcSwap::default(), set_aside };
         for (name, definition) in &vault.definitions {
             let read = match definition.oauth {
                 Some(_) => vault.read_grant(definition).map(drop),
@@ -377,6 +380,14 @@ impl Secrets for Vault {
 
     fn lifetime(&self, credential: &str) -> Option<Duration> {
         self.token_lifetime(credential)
+    }
+
+    fn set_aside(&self, sandbox: &Identity, host: &Authority) {
+        self.set_aside.add(&sandbox.group, host);
+    }
+
+    fn is_set_aside(&self, group: &GroupName, host: &Authority) -> bool {
+        self.set_aside.holds(group, host)
     }
 
     fn watchlist(&self) -> Arc<Watchlist> {

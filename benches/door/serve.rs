@@ -13,7 +13,7 @@ use doorward::gateway::Gateway;
 use doorward::home::Home;
 use doorward::resolver::Names;
 use doorward::store::ledger::AuditLog;
-use policies::{Date, GroupName, Policy, SandboxId, Source};
+use policies::{Authority, Date, GroupName, Policy, SandboxId, Source};
 use proxy::audit::{Decision, Identity, Ledger, LedgerDown, Outcome, Seq};
 use proxy::ports::{Caller, Internal, Pending, SecretUnavailable, Secrets};
 use proxy::scan::Watchlist;
@@ -90,6 +90,12 @@ impl Secrets for NoSecrets {
 
     fn watchlist(&self) -> Arc<Watchlist> {
         Arc::default()
+    }
+
+    fn set_aside(&self, _: &Identity, _: &Authority) {}
+
+    fn is_set_aside(&self, _: &GroupName, _: &Authority) -> bool {
+        false
     }
 }
 

@@ -62,6 +62,8 @@ pub enum Code {
     CredentialNotSurrogate,
     /// A real secret on its way out.
     SecretInRequest,
+    /// A host's answer held a secret in a way that it could not be taken off.
+    SecretInAnswer,
     /// The secret behind a surrogate cannot be read now.
     SecretUnavailable,
     /// The upstream's certificate is not valid for the host.
@@ -132,6 +134,7 @@ impl Code {
             Code::CredentialAmbiguous => "credential_ambiguous",
             Code::CredentialNotSurrogate => "credential_not_surrogate",
             Code::SecretInRequest => "secret_in_request",
+            Code::SecretInAnswer => "secret_in_answer",
             Code::SecretUnavailable => "secret_unavailable",
             Code::TlsVerify => "tls_verify",
             Code::UpstreamFailed => "upstream_failed",
@@ -148,7 +151,7 @@ impl Code {
     }
 
     /// Whether the owner is told at once: something tried to carry a credential
-    /// where it does not belong.
+    /// where it does not belong, or brought part of one into a sandbox.
     pub fn is_alarm(self) -> bool {
         matches!(
             self,
@@ -156,6 +159,7 @@ impl Code {
                 | Code::SurrogateLocation
                 | Code::SurrogateForeign
                 | Code::SecretInRequest
+                | Code::SecretInAnswer
                 | Code::CredentialNotSurrogate
         )
     }

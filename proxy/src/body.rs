@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -124,33 +125,37 @@ impl Outgoing {
         Outgoing { came, filter, refuse, tally, cut, owed: None, room, waiting: None, trailing: false }
     }
 
-    fn checked(&mut self, checked: Result<Option<Bytes>, Stop>) -> Result<Option<Bytes>, Cut> {
-        let counted = match checked {
-            Ok(bytes) => self.tally.add_up(bytes.as_ref().map_or(0, Bytes::len)).map(|()| bytes),
-            Err(stop) => Err((self.refuse)(&stop)),
-        };
-        counted.map_err(|refusal| {
-            // The answer, if it has begun, ends as well.
-            self.tally.cut(&refusal);
-            Cut(refusal.code)
-        })
+    fn stopped<T>(&self, checked: Result<T, Stop>) -> Result<T, Cut> {
+        checked.map_err(|stop| self.cut_by(&(self.refuse)(&stop)))
+    }
+
+    fn cut_by(&self, refusal: &Refusal) -> Cut {
+        // The answer, if it has begun, ends as well.
+        self.tally.cut(refusal);
+        Cut(refusal.code)
     }
 
     fn end(&mut self) -> Result<Option<Bytes>, Cut> {
-        if std::mem::replace(&mut self.trailing, true) {
+        if self.trailing {
             return Ok(None);
         }
+        self.last(Bytes::new())
+    }
+
+    /// Checks the last piece, and that nothing is left.
+    fn last(&mut self, data: Bytes) -> Result<Option<Bytes>, Cut> {
+        self.trailing = true;
         let Some(mut filter) = self.filter.take() else {
             self.tally.mark_sent();
-            return Ok(None);
+            return Ok(Some(data).filter(|data| !data.is_empty()));
         };
-        let rest = if filter.unpacks(&[]) { aside(|| filter.finish()) } else { filter.finish() };
+        let rest = if filter.unpacks(&data) { aside(|| filter.push_last(data)) } else { filter.push_last(data) };
         self.room.leave();
         let noted: Vec<String> = filter.noted().iter().map(ToString::to_string).collect();
         if !noted.is_empty() {
             self.tally.note(|outcome| outcome.findings.extend(noted));
         }
-        let rest = self.checked(rest)?;
+        let rest = self.stopped(rest)?;
         self.tally.mark_sent();
         Ok(rest)
     }
@@ -176,24 +181,19 @@ impl Outgoing {
         Cut(Code::Timeout)
     }
 
-    /// Checks one piece. With the last one the check ends as well: after a body of
-    /// known length nobody asks for what comes behind it.
+    /// Counts one piece, for limits are about what comes, and checks it. With the last one the
+    /// check ends as well: after a body of known length nobody asks for what comes behind it.
     fn pass(&mut self, data: Bytes) -> Result<Option<Bytes>, Cut> {
-        let last = self.came.is_end_stream();
+        self.tally.add_up(data.len()).map_err(|refusal| self.cut_by(&refusal))?;
+        if self.came.is_end_stream() {
+            return self.last(data);
+        }
         let pushed = match &mut self.filter {
             Some(filter) if filter.unpacks(&data) => aside(|| filter.push(data)),
             Some(filter) => filter.push(data),
             None => Ok(Some(data)),
         };
-        let bytes = self.checked(pushed)?;
-        if !last {
-            return Ok(bytes);
-        }
-        let rest = self.end()?;
-        Ok(match (bytes, rest) {
-            (Some(bytes), Some(rest)) => Some([bytes, rest].concat().into()),
-            (bytes, rest) => bytes.or(rest),
-        })
+        self.stopped(pushed)
     }
 }
 
@@ -267,18 +267,28 @@ impl Outgoing {
             self.owed = None;
             match came {
                 None => return Poll::Ready(None),
-                // Trailers are dropped: nothing judges them, and nobody we know needs them.
-                Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        return Poll::Ready(Some(Ok(data)));
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => return Poll::Ready(Some(Ok(data))),
+                    Err(frame) => {
+                        // Trailers are dropped: nothing judges them, and nobody we know needs them.
+                        let trailers = frame.into_trailers().unwrap_or_default();
+                        if let Err(cut) = self.check_trailers(&trailers) {
+                            return Poll::Ready(Some(Err(cut)));
+                        }
                     }
-                }
+                },
                 Some(Err(_)) => {
                     self.tally.refuse(&Refusal::new(Code::Framing, "the request's body broke off"));
                     return Poll::Ready(Some(Err(Cut(Code::Framing))));
                 }
             }
         }
+    }
+
+    /// Whoever puts a secret there meant it to leave.
+    fn check_trailers(&self, trailers: &HeaderMap) -> Result<(), Cut> {
+        let Some(filter) = &self.filter else { return Ok(()) };
+        self.stopped(filter.check_trailers(trailers))
     }
 
     fn unpacks(&self, data: &[u8]) -> bool {

@@ -22,7 +22,7 @@ use crate::door::Door;
 use crate::packed::Unpacker;
 use crate::record::{Audited, Record};
 use crate::room::{SMALL, aside};
-use crate::scan::{FreshKeys, LeakFilter, Scrubber};
+use crate::scan::{Borders, FreshKeys, LeakFilter, Scrubber};
 use crate::upstream::{self, Lease, Outbound};
 use crate::{headers, internal, minted, refresh, request, websocket};
 
@@ -109,6 +109,15 @@ fn place(connection: &Connection, permit: &Permit, request: &http::Request<Incom
     let secrets = &*door.gateway.secrets;
     let placed = door.keyring.load().place(&door.identity, permit, headers, secrets, &secrets.watchlist())?;
     refuse_lookalikes(door, permit, &placed)?;
+    let host = &permit.facts().authority;
+    if let Some(name) = placed.credential().filter(|_| secrets.is_set_aside(&door.identity.group, host)) {
+        let why = format!(
+            "credential {name} is not put on at {host}: the host sent a secret back in pieces. The owner decides whether \
+             to trust it again: doorward secret trust {} {host}",
+            door.identity.group
+        );
+        return Err(Refusal::new(Code::SecretUnavailable, why));
+    }
     Ok(placed)
 }
 
@@ -200,7 +209,9 @@ fn outbound(
     let put_on = placed.base_credential().cloned();
     let (headers, target, scrubber) = placed.into_parts(others);
     let unchecked = !matches!(body, Came::Whole { checked: true, .. });
-    let filter = leak_filter(&door, audited).filter(|_| unchecked).map(|filter| filter.unpacking(unpacker));
+    let borders = Borders::going_up(&headers);
+    let filter = leak_filter(&door, audited).filter(|_| unchecked);
+    let filter = filter.map(|filter| filter.unpacking(unpacker).within(borders));
     let authority = audited.permit().facts().authority.clone();
     let refuse = Arc::new(move |stop: &_| door.keyring.load().stopped(&door.identity, &authority, stop));
     (
@@ -257,6 +268,8 @@ fn returned(
         headers = headers::without_names(headers, scrubber);
         headers::scrub(&mut headers, scrubber);
     }
+    let borders = Borders::coming_down(answer.headers());
+    let scrubber = scrubber.map(|scrubber| scrubber.within(borders));
     let body = Returned::new(answer.into_body(), unpacker, scrubber, fresh, audited.tally().clone(), lease);
     let mut response = Response::new(Body::Returned(Box::new(body)));
     *response.status_mut() = status;

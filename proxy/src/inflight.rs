@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use policies::{Date, Permit, Policy, PolicyHash, Refusal, TunnelPermit};
+use policies::{Authority, Date, Permit, Policy, PolicyHash, Refusal, TunnelPermit};
 
 use crate::audit::Seq;
 use crate::tally::Tally;
@@ -49,6 +49,14 @@ impl InFlight {
 
     pub(crate) fn remove(&self, seq: Seq) {
         self.lock().going.remove(&seq);
+    }
+
+    /// Where a request goes that a group was permitted.
+    pub(crate) fn authority(&self, seq: Seq) -> Option<Authority> {
+        match &self.lock().going.get(&seq)?.permitted {
+            Permitted::Request(permit) => Some(permit.facts().authority.clone()),
+            Permitted::Tunnel(_) | Permitted::Own => None,
+        }
     }
 
     /// Cuts what the policy does not allow any more, and what is stuck.

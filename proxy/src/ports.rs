@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use policies::{GroupName, Host, HostName, Limits, Refusal};
+use policies::{Authority, GroupName, Host, HostName, Limits, Refusal};
 use secrecy::SecretString;
 
 use crate::audit::Identity;
@@ -77,6 +77,11 @@ pub trait Secrets: Send + Sync {
     }
     /// A host did not take what `reveal` gave.
     fn rejected(&self, _credential: &str) {}
+    /// A host sent a secret back to this sandbox in pieces, of which some got through: it gets
+    /// none of them from this group any more, until the owner says so.
+    fn set_aside(&self, sandbox: &Identity, host: &Authority);
+    /// Whether that has happened to this group at this host.
+    fn is_set_aside(&self, group: &GroupName, host: &Authority) -> bool;
     /// How long what `reveal` gives is good.
     fn lifetime(&self, _credential: &str) -> Option<Duration> {
         None

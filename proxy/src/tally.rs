@@ -178,6 +178,19 @@ impl Tally {
         self.lock().status.is_some()
     }
 
+    /// The answer holds a secret in pieces, and the first of them went through: the host gets
+    /// none from this group any more.
+    pub(crate) fn came_in_pieces(&self) -> Code {
+        let Door { gateway, identity, in_flight, .. } = &*self.door;
+        if let Some(host) = in_flight.authority(self.seq) {
+            gateway.secrets.set_aside(identity, &host);
+        }
+        let why = "the host sent a secret back in pieces, of which the first were gone when the last came; from now on \
+                   it gets no credential from this group, until the owner says so (`doorward secret trust`)";
+        self.refuse(&Refusal::new(Code::SecretInAnswer, why));
+        Code::SecretInAnswer
+    }
+
     /// Adds to the outcome.
     pub(crate) fn note(&self, add: impl FnOnce(&mut Outcome)) {
         add(&mut self.lock());

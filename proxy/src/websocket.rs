@@ -39,12 +39,10 @@ use crate::upstream::AbortOnDrop;
 use crate::{headers, upstream};
 
 mod check;
+mod returned;
 
 use check::Checks;
-
-mod waiting;
-
-use waiting::Waiting;
+use returned::Messages;
 
 /// The longest message, in either direction.
 const LONGEST: usize = 1 << 20;
@@ -170,11 +168,10 @@ async fn up(
     let authority = &audited.permit().facts().authority;
     let mut checks = Checks::new(door, audited);
     while let Some(message) = next(&mut from, Code::Framing).await? {
-        let joins = !message.is_ping() && !message.is_pong();
-        if let Err(stop) = checks.check(message.clone().into_data(), joins).await {
+        audited.tally().add_up(on_the_wire(&message))?;
+        if let Err(stop) = checks.check(message.clone().into_data(), is_control(&message)).await {
             return Err(door.keyring.load().stopped(&door.identity, authority, &stop));
         }
-        audited.tally().add_up(message.len())?;
         if !pass_on(&mut to, message).await? {
             break;
         }
@@ -190,34 +187,44 @@ async fn down(
     tally: &Tally,
     mut from: impl Stream<Item = Result<Message, Error>> + Unpin,
     mut to: impl Sink<Message, Error = Error> + Unpin,
-    mut scrubber: Option<Scrubber>,
+    scrubber: Option<Scrubber>,
 ) -> Result<(), Refusal> {
-    let mut waiting = scrubber.as_ref().map(|scrubber| Waiting::new(scrubber.anew()));
+    let mut messages = scrubber.map(Messages::new);
     while let Some(message) = next(&mut from, Code::UpstreamUnreadable).await? {
-        tally.add_down(message.len());
-        let message = match &mut scrubber {
-            Some(scrubber) if message.len() > SMALL => {
+        tally.add_down(on_the_wire(&message));
+        let scrubbed = match &mut messages {
+            Some(messages) if message.len() > SMALL => {
                 let _room = door.unpacked_down.acquire().await.ok();
-                aside(|| scrubbed(message, scrubber))?
+                aside(|| messages.scrub(message))
             }
-            Some(scrubber) => scrubbed(message, scrubber)?,
-            None => message,
+            Some(messages) => messages.scrub(message),
+            None => Ok(message),
         };
         // Now, and not at the end: it may be cut.
-        tally.note(|outcome| outcome.scrubbed = scrubber.as_ref().map_or(0, Scrubber::count));
-        let decided = match &mut waiting {
-            Some(waiting) => waiting.push(message)?,
-            None => vec![message],
-        };
-        if !pass_all_on(&mut to, decided).await? {
+        tally.note(|outcome| outcome.scrubbed = messages.as_ref().map_or(0, Messages::count));
+        if !pass_on(&mut to, scrubbed.map_err(|why| why.told_to(tally))?).await? {
             break;
         }
     }
-    if let Some(mut waiting) = waiting {
-        pass_all_on(&mut to, waiting.finish()?).await?;
-    }
     let _ = to.close().await;
     Ok(())
+}
+
+/// What a message takes on its way to the server, its frame included: a message of no length
+/// says something as well (RFC 6455 §5.2).
+fn on_the_wire(message: &Message) -> usize {
+    const MASK: usize = 4;
+    let length = match message.len() {
+        0..=125 => 0,
+        126..=0xffff => 2,
+        _ => 8,
+    };
+    2 + length + MASK + message.len()
+}
+
+/// Not part of what the messages before and behind it say.
+fn is_control(message: &Message) -> bool {
+    message.is_ping() || message.is_pong() || message.is_close()
 }
 
 /// The next message; none after the last. `unreadable`: what it is called where
@@ -240,18 +247,6 @@ async fn next(
     }
 }
 
-async fn pass_all_on(
-    to: &mut (impl Sink<Message, Error = Error> + Unpin),
-    messages: Vec<Message>,
-) -> Result<bool, Refusal> {
-    for message in messages {
-        if !pass_on(to, message).await? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
 /// Writes a message; `false` where the other side has closed and takes no more.
 async fn pass_on(to: &mut (impl Sink<Message, Error = Error> + Unpin), message: Message) -> Result<bool, Refusal> {
     match to.send(message).await {
@@ -261,20 +256,6 @@ async fn pass_on(to: &mut (impl Sink<Message, Error = Error> + Unpin), message: 
         }
         Err(_) => Err(broken_off()),
     }
-}
-
-fn scrubbed(message: Message, scrubber: &mut Scrubber) -> Result<Message, Refusal> {
-    let Some(clean) = scrubber.scrub_once(&message.clone().into_data()) else { return Ok(message) };
-    match message {
-        Message::Text(_) => String::from_utf8(clean).map(Message::text).map_err(|_| unscrubbed()),
-        Message::Binary(_) => Ok(Message::binary(clean)),
-        // Control frames that hold a secret are nothing that anybody needs.
-        _ => Err(unscrubbed()),
-    }
-}
-
-fn unscrubbed() -> Refusal {
-    Refusal::new(Code::UpstreamUnreadable, "a WebSocket message held a secret that could not be taken off")
 }
 
 fn unwritable() -> Refusal {

@@ -29,6 +29,15 @@ pub fn text(alarm: &Alarm) -> String {
         );
     }
     let host = alarm.host.as_deref().map_or_else(|| "a host that could not be read".to_owned(), on_screen);
+    if alarm.kind == "secret_in_answer" {
+        return format!(
+            "ALARM in group {group}: {host} sent a real secret back.{}\nWhy: {why}\nWhat to do: part of the secret may be \
+             known to the sandbox, so replace it at its issuer. Look at what the host answers and why; if it is to be \
+             trusted again, `doorward secret trust {group} {host}`. `doorward audit --group {group} --alarms` shows {}.",
+            more(alarm),
+            shown(alarm),
+        );
+    }
     let ended = if alarm.cut_off {
         "The request was cut off; part of it may have gone out before."
     } else {

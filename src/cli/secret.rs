@@ -5,9 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 
-use super::{Failure, refused, show};
+use policies::{Authority, GroupName};
+
+use super::{Failure, refused, show, usage};
 use crate::config::{Config, Credential};
 use crate::home::Home;
+use crate::vault::SetAside;
 
 mod kept;
 
@@ -55,6 +58,17 @@ enum SecretCommand {
         /// The credential
         name: String,
     },
+    /// Trust a host again that sent a secret back in pieces and was set aside for it
+    ///
+    /// Such a host gets no credential from that group any more: see the alarm in `doorward
+    /// audit`, and replace the secret first. Without arguments, lists which hosts are set aside.
+    Trust {
+        /// The group
+        #[arg(requires = "host")]
+        group: Option<String>,
+        /// The host, as it is listed: api.example.com:443
+        host: Option<String>,
+    },
     /// Test whether a credential's secret can be read (exit code 1 if not)
     Test {
         /// The credential
@@ -69,6 +83,7 @@ pub(super) fn run(home: &Home, args: SecretArgs) -> Result<ExitCode, Failure> {
         SecretCommand::Add { name, store } => kept::add(home, &name, store),
         SecretCommand::Rotate { name } => kept::rotate(home, &name),
         SecretCommand::Remove { name } => kept::remove(home, &name),
+        SecretCommand::Trust { group, host } => trust(&SetAside::at(home.set_aside_dir()), group.zip(host)),
         SecretCommand::Test { name } => test(&Config::load(home)?, &name),
     }
 }
@@ -113,6 +128,28 @@ fn described(credential: &Credential) -> serde_json::Value {
         "readable": unreadable.is_none(),
         "why": unreadable,
     })
+}
+
+fn trust(aside: &SetAside, which: Option<(String, String)>) -> Result<ExitCode, Failure> {
+    let Some((group, host)) = which else {
+        let rows: Vec<Vec<String>> = aside.all().into_iter().map(|(group, host)| vec![group, host]).collect();
+        match rows.is_empty() {
+            true => show::line("No host is set aside.")?,
+            false => show::line(&show::table(&["group", "host"], &rows))?,
+        }
+        return Ok(ExitCode::SUCCESS);
+    };
+    let named = GroupName::parse(&group).map_err(|why| usage(anyhow!(why)))?;
+    let there = Authority::parse(&host, Some(443)).map_err(|why| usage(anyhow!("{host}: {why}")))?;
+    if !aside.lift(&named, &there)? {
+        return Err(refused(anyhow!(
+            "{there} is not set aside for group {group}; `doorward secret trust` lists what is"
+        )));
+    }
+    show::line(&format!(
+        "{there} is trusted again: credentials of group {group} are put on there from the next request on."
+    ))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn joined(all: &[impl ToString]) -> String {

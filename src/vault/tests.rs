@@ -24,7 +24,7 @@ impl Fixture {
         write_secret(&dir.path().join("github"), secret);
         let text = "[credentials.github]\nsecret = \"file:github\"\nhosts = [\"api.github.test\"]\n\
                     place = [\"header:authorization\"]\nenv = \"GITHUB_TOKEN\"\n";
-        let vault = Vault::new(definitions(text, dir.path()));
+        let vault = Vault::new(definitions(text, dir.path()), SetAside::at(dir.path().join("set-aside")));
         Fixture { dir, vault }
     }
 
@@ -202,7 +202,7 @@ fn with_program(fixture: &Fixture, lifetime: &str) -> Vault {
         script.display(),
         fixture.dir.path().display(),
     );
-    Vault::new(definitions(&text, fixture.dir.path()))
+    Vault::new(definitions(&text, fixture.dir.path()), SetAside::at(fixture.dir.path().join("set-aside")))
 }
 
 fn runs(fixture: &Fixture) -> usize {
@@ -304,7 +304,8 @@ fn planted_canaries_are_watched() {
     write_secret(&dir.path().join("short"), "bait");
     let text = "[canaries]\nbackup = \"file:bait\"\nshort = \"file:short\"\ngone = \"file:gone\"\n";
     let config = Config::parse("doorward.toml", text, dir.path()).expect("a valid configuration");
-    let vault = Vault::new(config.credentials).with_canaries(&config.canaries);
+    let vault =
+        Vault::new(config.credentials, SetAside::at(dir.path().join("set-aside"))).with_canaries(&config.canaries);
     let found = vault.watchlist().find_in(b"x=AKIA-not-a-key-at-all").expect("watched");
     assert_eq!(found.what, WatchedKind::Canary { name: "backup".into() });
     assert_eq!(vault.watchlist().len(), 1);

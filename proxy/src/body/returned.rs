@@ -15,7 +15,7 @@ use policies::{Code, Refusal};
 use super::Cut;
 use crate::packed::{Unpacker, Unreadable};
 use crate::room::Room;
-use crate::scan::{FreshKeys, Scrubber};
+use crate::scan::{FreshKeys, InPieces, Scrubber};
 use crate::tally::{Tally, Way};
 use crate::upstream::Lease;
 
@@ -27,6 +27,25 @@ pub(crate) enum Body {
     Text(Bytes),
     /// From upstream.
     Returned(Box<Returned>),
+}
+
+/// Why an answer goes no further.
+#[derive(Clone, Copy)]
+enum Unscrubbed {
+    Unreadable(Unreadable),
+    InPieces(InPieces),
+}
+
+impl From<Unreadable> for Unscrubbed {
+    fn from(why: Unreadable) -> Self {
+        Unscrubbed::Unreadable(why)
+    }
+}
+
+impl From<InPieces> for Unscrubbed {
+    fn from(why: InPieces) -> Self {
+        Unscrubbed::InPieces(why)
+    }
 }
 
 /// A response's body on its way down.
@@ -123,35 +142,54 @@ impl Returned {
         }
     }
 
-    fn scrub(&mut self, data: Bytes) -> Result<Option<Bytes>, Unreadable> {
+    /// With the last piece the scrubbing ends as well: of an answer of known length no more
+    /// has to be waited for.
+    fn scrub(&mut self, data: Bytes) -> Result<Option<Bytes>, Unscrubbed> {
+        let last = self.incoming.is_end_stream();
         let data = match &mut self.unpacker {
             Some(unpacker) => unpacker.push(&data)?.into(),
             None => data,
         };
-        Ok(match &mut self.scrubber {
-            Some(scrubber) => scrubber.push(data),
-            None => Some(data).filter(|data| !data.is_empty()),
-        })
-    }
-
-    fn scrub_rest(&mut self) -> Result<Option<Bytes>, Unreadable> {
-        let Some(scrubber) = self.scrubber.as_mut() else { return Ok(None) };
-        let mut rest = Vec::new();
-        if let Some(unpacker) = &mut self.unpacker {
-            rest.extend(scrubber.push(unpacker.finish()?.into()).unwrap_or_default());
+        match &mut self.scrubber {
+            None => Ok(Some(data).filter(|data| !data.is_empty())),
+            Some(scrubber) if last && self.unpacker.is_none() => {
+                self.ended = true;
+                let clean = scrubber.push_last(data)?;
+                self.note_scrubbed();
+                Ok(clean)
+            }
+            Some(scrubber) => Ok(scrubber.push(data)?),
         }
-        rest.extend(scrubber.finish().unwrap_or_default());
-        let count = scrubber.count();
-        self.tally.note(|outcome| outcome.scrubbed += count);
-        Ok(Some(rest.into()).filter(|rest: &Bytes| !rest.is_empty()))
     }
 
-    fn unscrubbed(&mut self, why: Unreadable) -> Cut {
-        let why =
-            format!("the host packed its answer although it was asked not to, and {why}, so it cannot be scrubbed");
-        self.tally.refuse(&Refusal::new(Code::UpstreamUnreadable, why));
+    fn scrub_rest(&mut self) -> Result<Option<Bytes>, Unscrubbed> {
+        let Some(scrubber) = self.scrubber.as_mut() else { return Ok(None) };
+        let rest = match &mut self.unpacker {
+            Some(unpacker) => scrubber.push_last(unpacker.finish()?.into())?,
+            None => scrubber.finish()?,
+        };
+        self.note_scrubbed();
+        Ok(rest)
+    }
+
+    fn note_scrubbed(&self) {
+        let count = self.scrubber.as_ref().map_or(0, Scrubber::count);
+        self.tally.note(|outcome| outcome.scrubbed += count);
+    }
+
+    fn unscrubbed(&mut self, why: Unscrubbed) -> Cut {
         self.lease = None;
-        Cut(Code::UpstreamUnreadable)
+        let code = match why {
+            Unscrubbed::Unreadable(why) => {
+                let why = format!(
+                    "the host packed its answer although it was asked not to, and {why}, so it cannot be scrubbed"
+                );
+                self.tally.refuse(&Refusal::new(Code::UpstreamUnreadable, why));
+                Code::UpstreamUnreadable
+            }
+            Unscrubbed::InPieces(InPieces) => self.tally.came_in_pieces(),
+        };
+        Cut(code)
     }
 
     fn scrub_trailers(&mut self, trailers: HeaderMap) -> HeaderMap {

@@ -28,6 +28,12 @@ impl Secrets for One {
     fn watchlist(&self) -> Arc<Watchlist> {
         Arc::default()
     }
+
+    fn set_aside(&self, _: &Identity, _: &Authority) {}
+
+    fn is_set_aside(&self, _: &GroupName, _: &Authority) -> bool {
+        false
+    }
 }
 
 fn credential(name: &str, surrogate: &str, places: &[Place]) -> Credential {

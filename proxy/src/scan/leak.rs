@@ -4,10 +4,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 
+use super::borders::Borders;
 use super::lookalike::Lookalikes;
+use super::said::Said;
 use super::search::each_hit;
 use super::watchlist::{Finding, WatchedKind, Watchlist};
+use super::window::Window;
 use crate::packed::{Unpacker, Unreadable};
 
 /// Why a stream goes no further.
@@ -19,14 +23,16 @@ pub enum Stop {
     Unreadable(Unreadable),
 }
 
-/// Lets a stream pass up to the byte that would complete a value, be it packed or not.
+/// Lets a stream pass that holds no value, be it packed or not: what would complete one never goes.
 ///
 /// The first reason to stop ends it: what is held is dropped, and each later call
 /// returns the reason again.
 pub struct LeakFilter {
     watchlist: Arc<Watchlist>,
     tolerated: Arc<dyn Fn(&WatchedKind) -> bool + Send + Sync>,
-    held: Bytes,
+    window: Window,
+    /// What is said in it over several messages.
+    said: Option<(Said, Box<LeakFilter>)>,
     noted: Vec<Finding>,
     stopped: Option<Stop>,
     inside: Inside,
@@ -53,7 +59,8 @@ impl LeakFilter {
         LeakFilter {
             watchlist,
             tolerated: Arc::new(|_| false),
-            held: Bytes::new(),
+            window: Window::default(),
+            said: None,
             noted: Vec::new(),
             stopped: None,
             inside: Inside::Unknown(Vec::new()),
@@ -91,29 +98,52 @@ impl LeakFilter {
         self
     }
 
-    /// Takes the next bytes in and gives those out that may be sent now.
+    /// For a stream that must not wait for its end.
+    #[must_use]
+    pub fn within(mut self, borders: Borders) -> Self {
+        let across = || Box::new(self.alike().within(Borders::Pieces));
+        self.said = Said::within(&borders).map(|said| (said, across()));
+        self.window = Window::with(borders);
+        self
+    }
+
+    /// Looks for the same in another stream, from its beginning.
+    fn alike(&self) -> Self {
+        let mut filter = LeakFilter::new(self.watchlist.clone()).as_it_comes();
+        filter.tolerated = self.tolerated.clone();
+        filter.lookalikes = self.lookalikes.as_ref().map(|_| Lookalikes::default());
+        filter
+    }
+
+    /// Takes the next bytes in and gives those out that may be sent now: all but so many last
+    /// ones, or all up to the last border. Which they are does not depend on what they say.
     pub fn push(&mut self, chunk: Bytes) -> Result<Option<Bytes>, Stop> {
-        if self.watchlist.is_empty() && self.lookalikes.is_none() {
-            return Ok(Some(chunk).filter(|bytes| !bytes.is_empty()));
-        }
-        self.look_inside(&chunk, false)?;
-        self.look_alike(&chunk, false);
-        let text = joined(std::mem::take(&mut self.held), chunk);
-        self.let_through(text, false)
+        self.next(chunk, false)
+    }
+
+    /// The same, and the stream ends with them.
+    pub fn push_last(&mut self, chunk: Bytes) -> Result<Option<Bytes>, Stop> {
+        self.next(chunk, true)
     }
 
     /// The stream is at its end: what is held is no value and may be sent.
     pub fn finish(&mut self) -> Result<Option<Bytes>, Stop> {
-        self.look_inside(&[], true)?;
-        self.look_alike(&[], true);
-        let text = std::mem::take(&mut self.held);
-        self.let_through(text, true)
+        self.next(Bytes::new(), true)
+    }
+
+    /// What comes behind the body, and goes no further: whether it holds a value all the same.
+    pub fn check_trailers(&self, trailers: &HeaderMap) -> Result<(), Stop> {
+        let lines =
+            trailers.iter().flat_map(|(name, value)| [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"]);
+        let text: Vec<u8> = lines.flatten().copied().collect();
+        let mut found = self.watchlist.find_all(&text).into_iter().filter(|finding| !(self.tolerated)(&finding.what));
+        found.next().map_or(Ok(()), |finding| Err(Stop::Found(finding)))
     }
 
     /// How many bytes are held back.
     pub fn held(&self) -> usize {
         let waiting = if let Inside::Packed { waiting, .. } = &self.inside { waiting.len() } else { 0 };
-        self.held.len() + waiting
+        self.window.held() + waiting
     }
 
     /// Whether these bytes, which come next, are unpacked: it takes memory, and time.
@@ -134,10 +164,7 @@ impl LeakFilter {
     }
 
     fn packed(&self, unpacker: Unpacker) -> Inside {
-        let mut filter = LeakFilter::new(self.watchlist.clone()).as_it_comes();
-        filter.tolerated = self.tolerated.clone();
-        filter.lookalikes = self.lookalikes.as_ref().map(|_| Lookalikes::default());
-        Inside::Packed { unpacker, filter: Box::new(filter), waiting: BytesMut::new() }
+        Inside::Packed { unpacker, filter: Box::new(self.alike()), waiting: BytesMut::new() }
     }
 
     fn look_inside(&mut self, chunk: &[u8], last: bool) -> Result<(), Stop> {
@@ -171,38 +198,76 @@ impl LeakFilter {
         });
     }
 
+    fn look_across(&mut self, chunk: &[u8]) -> Result<(), Stop> {
+        let Some((said, across)) = &mut self.said else { return Ok(()) };
+        let looked = said.take(chunk, &mut |text, joins| {
+            if !joins {
+                **across = across.alike().within(Borders::Pieces);
+            }
+            across.push(text.into()).map(drop)
+        });
+        for finding in across.noted.drain(..) {
+            finding.note_in(&mut self.noted);
+        }
+        looked.inspect_err(|stop| self.stopped = Some(stop.clone()))
+    }
+
     /// What may become something that looks like a secret waits where that stops a stream.
     fn waiting_for_lookalikes(&self) -> usize {
         let stops = !(self.tolerated)(&WatchedKind::Lookalike { of: "" });
         self.lookalikes.as_ref().filter(|_| stops).map_or(0, Lookalikes::undecided)
     }
 
-    fn let_through(&mut self, mut text: Bytes, last: bool) -> Result<Option<Bytes>, Stop> {
+    fn next(&mut self, chunk: Bytes, last: bool) -> Result<Option<Bytes>, Stop> {
+        if self.watchlist.is_empty() && self.lookalikes.is_none() {
+            return Ok(Some(chunk).filter(|bytes| !bytes.is_empty()));
+        }
+        self.look_inside(&chunk, last)?;
+        self.look_alike(&chunk, last);
+        self.look_across(&chunk)?;
         if let Some(stop) = &self.stopped {
             return Err(stop.clone());
         }
-        let safe = each_hit(self.watchlist.needles(), &text, last, &mut |hit| {
-            let finding = self.watchlist.finding(&hit);
-            if (self.tolerated)(&finding.what) {
-                finding.note_in(&mut self.noted);
+        let text = self.let_through(chunk, last)?;
+        let Inside::Packed { unpacker, waiting, .. } = &mut self.inside else { return Ok(text) };
+        waiting.extend_from_slice(&text.unwrap_or_default());
+        if unpacker.is_behind() {
+            return Ok(None);
+        }
+        Ok(Some(waiting.split().freeze()).filter(|bytes| !bytes.is_empty()))
+    }
+
+    fn let_through(&mut self, chunk: Bytes, last: bool) -> Result<Option<Bytes>, Stop> {
+        if last && self.window.is_empty() {
+            self.search(&chunk, true)?;
+            return Ok(Some(chunk).filter(|bytes| !bytes.is_empty()));
+        }
+        self.window.take(&chunk);
+        if !last && !self.window.is_due() {
+            return Ok(None);
+        }
+        let window = std::mem::take(&mut self.window);
+        let searched = self.search(window.text(), last);
+        self.window = window;
+        let keep = searched?;
+        let (end, border) = (self.window.text().len(), self.window.border());
+        let until = if last { end } else { keep.min(end.saturating_sub(self.waiting_for_lookalikes())).max(border) };
+        Ok(Some(self.window.let_go(until, keep)).filter(|bytes| !bytes.is_empty()))
+    }
+
+    /// Searches all that is in hand, and says from where on it has to be seen again.
+    fn search(&mut self, text: &[u8], last: bool) -> Result<usize, Stop> {
+        let LeakFilter { watchlist, tolerated, noted, stopped, .. } = self;
+        let keep = each_hit(watchlist.needles(), text, last, &mut |hit| {
+            let finding = watchlist.finding(&hit);
+            if tolerated(&finding.what) {
+                finding.note_in(noted);
                 return ControlFlow::Continue(());
             }
-            self.stopped = Some(Stop::Found(finding));
+            *stopped = Some(Stop::Found(finding));
             ControlFlow::Break(())
         });
-        if let Some(stop) = &self.stopped {
-            return Err(stop.clone());
-        }
-        let safe = safe.min(text.len().saturating_sub(self.waiting_for_lookalikes()));
-        self.held = text.split_off(safe);
-        if let Inside::Packed { unpacker, waiting, .. } = &mut self.inside {
-            if unpacker.is_behind() {
-                waiting.extend_from_slice(&text);
-                return Ok(None);
-            }
-            text = joined(waiting.split().freeze(), text);
-        }
-        Ok(Some(text).filter(|bytes| !bytes.is_empty()))
+        stopped.clone().map_or(Ok(keep), Err)
     }
 }
 
@@ -216,15 +281,4 @@ fn unpack(unpacker: &mut Unpacker, filter: &mut LeakFilter, bytes: &[u8], last: 
         filter.finish()?;
     }
     Ok(())
-}
-
-/// What was held and what came after it; copies only where something was held.
-pub(super) fn joined(held: Bytes, chunk: Bytes) -> Bytes {
-    if held.is_empty() {
-        return chunk;
-    }
-    let mut both = BytesMut::with_capacity(held.len() + chunk.len());
-    both.extend_from_slice(&held);
-    both.extend_from_slice(&chunk);
-    both.freeze()
 }

@@ -15,26 +15,31 @@
 //! deep (`view.rs`, `search.rs`).
 //!
 //! **Invariants**
-//! - What is held back is the beginning of something looked for, or of an escape
-//!   that may become one. All else passes at once, and nothing is let go by a timer.
+//! - How much is held back of a stream follows from lengths, and from the borders that its
+//!   format has (`borders.rs`). Whether the text resembles a value changes nothing before the
+//!   value is whole (invariant 16), and nothing is let go by a timer.
 //! - How a text is cut into chunks changes nothing about what is found.
 //! - No value is ever in a message: [`Finding`] names kind, credential and form.
 
+mod borders;
 mod fresh;
 mod leak;
 mod lookalike;
 mod needles;
+mod said;
 mod scrub;
 mod search;
 mod spelling;
 mod view;
 mod watchlist;
+mod window;
 
 #[cfg(test)]
 mod tests;
 
+pub use borders::Borders;
 pub use fresh::FreshKeys;
 pub use leak::{LeakFilter, Stop};
-pub use scrub::{Replacement, Scrubber};
+pub use scrub::{InPieces, Replacement, Scrubber};
 pub use spelling::Form;
 pub use watchlist::{Finding, SHORTEST, TooShort, Watched, WatchedKind, Watchlist};

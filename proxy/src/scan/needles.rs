@@ -1,11 +1,15 @@
 //! The search for many strings at once.
 //!
-//! Wu and Manber's algorithm ("A fast algorithm for multi-pattern searching",
-//! 1994): look at the last four bytes of a window as long as the shortest needle;
-//! a table says how far the window may move. Values that are watched are long, so
-//! most bytes of a text are never looked at. Letters match in either case.
+//! Every so many bytes a block of the text is looked up among the blocks of the needles
+//! ("fingerprints": Manber, "Finding similar files in a large file system", 1994). A needle
+//! that stands in the text covers at least one of those blocks whole, wherever it begins.
+//! So all of a text is read in the same steps: a search that skips further the less a text
+//! resembles a needle would tell by its time, four bytes at a time, what is looked for
+//! (invariant 16). Only a block that is a needle's costs more than another. It is one from the
+//! needle's end, which no vendor's prefix and no known header of a token makes easier to guess.
+//! Letters match in either case.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use secrecy::zeroize::Zeroizing;
 
@@ -24,23 +28,39 @@ pub(super) struct Needle {
 pub(super) struct NeedleSet {
     needles: Vec<Needle>,
     longest: usize,
-    /// The length of the window.
-    window: usize,
-    /// How far the window may move, by the hash of its last block.
-    shift: Vec<u8>,
-    hash_bits: u32,
-    /// Needles by the hash of the block that ends their first `window` bytes, sorted.
-    by_block: Vec<(u16, usize)>,
-    /// Needles by their first byte in lower case: `by_first[starts[b]..starts[b + 1]]`.
-    by_first: Vec<usize>,
-    starts: Vec<usize>,
+    /// How long the longest may be, without telling how long it is.
+    held: usize,
+    /// By their lengths, so that one short needle does not slow the search for all.
+    classes: Vec<Class>,
     /// A byte that is in no needle and in no escape.
     separator: Option<u8>,
 }
 
-const BLOCK: usize = 4;
-/// Shifts are one byte each.
-const WIDEST_WINDOW: usize = 128;
+/// Needles of about the same length.
+#[derive(Default)]
+struct Class {
+    /// How many bytes a block has: [`WIDE`] or [`NARROW`].
+    block: usize,
+    /// How far one block of the text is from the next.
+    stride: usize,
+    /// One bit for each hash that a needle's block has.
+    blocks: Vec<u64>,
+    shift: u32,
+    /// Hash, needle, and where in the needle the block stands; sorted.
+    places: Vec<(u32, usize, usize)>,
+}
+
+const WIDE: usize = 16;
+const NARROW: usize = 8;
+/// The lengths of the classes, and the size of their blocks.
+const LENGTHS: [(Range<usize>, usize); 4] =
+    [(super::SHORTEST..15, NARROW), (15..23, NARROW), (23..31, WIDE), (31..usize::MAX, WIDE)];
+/// Blocks are from so many more bytes at a needle's end: further apart, they would reach into
+/// what is known of it.
+const WIDEST_STRIDE: usize = 16;
+/// What is held back of a stream is at least so long, and twice as long for longer needles,
+/// so that no sandbox learns how long a value is.
+const SHORTEST_HELD: usize = 512;
 
 impl NeedleSet {
     /// Compiles the spellings of all values. Every value has at least [`super::SHORTEST`] bytes.
@@ -58,13 +78,13 @@ impl NeedleSet {
         if needles.is_empty() {
             return NeedleSet::default();
         }
-        let mut set = NeedleSet { needles, ..NeedleSet::default() };
-        set.compile_blocks();
-        set.compile_first_bytes();
-        set.separator = (1..=255u8)
+        let longest = needles.iter().map(|needle| needle.bytes.len()).max().unwrap_or(0);
+        let classes = LENGTHS.iter().filter_map(|(lengths, block)| Class::of(&needles, lengths, *block)).collect();
+        let separator = (1..=255u8)
             .filter(|b| !b.is_ascii_graphic() && !b.is_ascii_whitespace())
-            .find(|b| set.needles.iter().all(|n| !n.bytes.contains(b)));
-        set
+            .find(|b| needles.iter().all(|n| !n.bytes.contains(b)));
+        let held = longest.next_power_of_two().max(SHORTEST_HELD);
+        NeedleSet { needles, longest, held, classes, separator }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -75,8 +95,14 @@ impl NeedleSet {
         &self.needles[index]
     }
 
+    /// No needle is longer. (It shows in the time of a search alone.)
     pub(super) fn longest(&self) -> usize {
-        self.longest
+        self.longest.max(self.held / 4)
+    }
+
+    /// No needle is longer, and nobody learns how long it is.
+    pub(super) fn held(&self) -> usize {
+        self.held
     }
 
     pub(super) fn separator(&self) -> Option<u8> {
@@ -85,97 +111,81 @@ impl NeedleSet {
 
     /// Calls `visit` with start and needle for every occurrence, overlapping ones too.
     pub(super) fn each<B>(&self, text: &[u8], visit: &mut dyn FnMut(usize, usize) -> ControlFlow<B>) -> ControlFlow<B> {
-        if self.is_empty() {
-            return ControlFlow::Continue(());
-        }
-        let mut block_at = self.window - BLOCK;
-        while let Some(block) = text.get(block_at..).and_then(|rest| rest.first_chunk::<BLOCK>()) {
-            let hash = hash(*block, self.hash_bits);
-            let shift = self.shift[usize::from(hash)];
-            if shift == 0 {
-                self.verify(text, block_at + BLOCK - self.window, hash, visit)?;
-            }
-            block_at += usize::from(shift.max(1));
-        }
-        ControlFlow::Continue(())
-    }
-
-    /// Where the longest proper prefix of a needle starts that ends the text; the
-    /// text's length if there is none.
-    pub(super) fn prefix_at_end(&self, text: &[u8]) -> usize {
-        let from = text.len().saturating_sub(self.longest.saturating_sub(1));
-        (from..text.len()).find(|&at| self.some_needle_starts_with(&text[at..])).unwrap_or(text.len())
-    }
-
-    fn some_needle_starts_with(&self, text: &[u8]) -> bool {
-        let first = usize::from(text[0].to_ascii_lowercase());
-        self.by_first[self.starts[first]..self.starts[first + 1]].iter().any(|&needle| {
-            let bytes = &self.needles[needle].bytes;
-            bytes.len() > text.len() && bytes[..text.len()].eq_ignore_ascii_case(text)
+        self.classes.iter().try_for_each(|class| match class.block {
+            WIDE => class.each::<WIDE, B>(&self.needles, text, visit),
+            _ => class.each::<NARROW, B>(&self.needles, text, visit),
         })
     }
+}
 
-    fn verify<B>(
+impl Class {
+    fn of(needles: &[Needle], lengths: &Range<usize>, block: usize) -> Option<Self> {
+        let members = || needles.iter().enumerate().filter(|(_, needle)| lengths.contains(&needle.bytes.len()));
+        let shortest = members().map(|(_, needle)| needle.bytes.len()).min()?;
+        let stride = (shortest + 1).saturating_sub(block).clamp(1, WIDEST_STRIDE);
+        let bits = (members().count() * stride * 16).next_power_of_two().ilog2().clamp(12, 20);
+        let mut class = Class { block, stride, blocks: vec![0; 1 << (bits - 6)], shift: 32 - bits, places: Vec::new() };
+        for (index, needle) in members() {
+            for (at, bytes) in needle.bytes.windows(block).enumerate().skip(needle.bytes.len() + 1 - block - stride) {
+                let hash = if block == WIDE { hash_at::<WIDE>(bytes) } else { hash_at::<NARROW>(bytes) };
+                class.places.extend(hash.map(|hash| (hash, index, at)));
+            }
+        }
+        class.places.sort_unstable();
+        for (hash, ..) in &class.places {
+            let bit = hash >> class.shift;
+            class.blocks[bit as usize / 64] |= 1 << (bit % 64);
+        }
+        Some(class)
+    }
+
+    fn each<const BLOCK: usize, B>(
         &self,
+        needles: &[Needle],
         text: &[u8],
-        start: usize,
-        hash: u16,
         visit: &mut dyn FnMut(usize, usize) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
-        let first = self.by_block.partition_point(|(h, _)| *h < hash);
-        for &(_, needle) in self.by_block[first..].iter().take_while(|(h, _)| *h == hash) {
-            let bytes = &self.needles[needle].bytes;
-            if text[start..].get(..bytes.len()).is_some_and(|found| found.eq_ignore_ascii_case(bytes)) {
-                visit(start, needle)?;
+        let mut at = 0;
+        while let Some(hash) = text.get(at..).and_then(hash_at::<BLOCK>) {
+            let bit = hash >> self.shift;
+            if self.blocks[bit as usize / 64] >> (bit % 64) & 1 == 1 {
+                self.verify(needles, text, at, hash, visit)?;
             }
+            at += self.stride;
         }
         ControlFlow::Continue(())
     }
 
-    fn compile_blocks(&mut self) {
-        let lengths = || self.needles.iter().map(|n| n.bytes.len());
-        self.longest = lengths().max().unwrap_or(0);
-        let shortest = lengths().min().unwrap_or(0);
-        self.window = shortest.min(roomy_window(self.needles.len()));
-        let blocks = self.window - BLOCK + 1;
-        self.hash_bits = table_bits(self.needles.len(), blocks);
-        let mut shift = vec![u8::try_from(blocks).unwrap_or(u8::MAX); 1 << self.hash_bits];
-        for (index, needle) in self.needles.iter().enumerate() {
-            for (at, block) in needle.bytes[..self.window].windows(BLOCK).enumerate() {
-                let hash = hash([block[0], block[1], block[2], block[3]], self.hash_bits);
-                let left = u8::try_from(blocks - 1 - at).unwrap_or(u8::MAX);
-                let slot = &mut shift[usize::from(hash)];
-                *slot = left.min(*slot);
-                if left == 0 {
-                    self.by_block.push((hash, index));
-                }
+    #[cold]
+    fn verify<B>(
+        &self,
+        needles: &[Needle],
+        text: &[u8],
+        at: usize,
+        hash: u32,
+        visit: &mut dyn FnMut(usize, usize) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        let first = self.places.partition_point(|(other, ..)| *other < hash);
+        for &(_, index, before) in self.places[first..].iter().take_while(|(other, ..)| *other == hash) {
+            let bytes = &needles[index].bytes;
+            let found = at.checked_sub(before).and_then(|start| text.get(start..start + bytes.len()));
+            if found.is_some_and(|found| found.eq_ignore_ascii_case(bytes)) {
+                visit(at - before, index)?;
             }
         }
-        self.shift = shift;
-        self.by_block.sort_unstable();
+        ControlFlow::Continue(())
     }
-
-    fn compile_first_bytes(&mut self) {
-        let first = |index: &usize| self.needles[*index].bytes[0].to_ascii_lowercase();
-        let mut by_first: Vec<usize> = (0..self.needles.len()).collect();
-        by_first.sort_by_key(first);
-        self.starts = (0..=256).map(|b| by_first.partition_point(|n| usize::from(first(n)) < b)).collect();
-        self.by_first = by_first;
-    }
-}
-
-/// A full table means no skipping: with many needles a narrower window is faster.
-fn roomy_window(needles: usize) -> usize {
-    ((1 << 13) / needles + BLOCK).clamp(super::SHORTEST, WIDEST_WINDOW)
-}
-
-/// A table in which most slots stay empty, within bounds.
-fn table_bits(needles: usize, blocks: usize) -> u32 {
-    (needles * blocks * 8).next_power_of_two().ilog2().clamp(10, 16)
 }
 
 /// Equal for blocks that differ only in the case of letters.
-fn hash(block: [u8; BLOCK], bits: u32) -> u16 {
-    let folded = u32::from_le_bytes(block) | 0x2020_2020;
-    (folded.wrapping_mul(0x9E37_79B1) >> (32 - bits)) as u16
+#[inline]
+fn hash_at<const BLOCK: usize>(text: &[u8]) -> Option<u32> {
+    const FOLD: u64 = 0x2020_2020_2020_2020;
+    const ODD: [u64; 2] = [0x9E37_79B9_7F4A_7C15, 0xC2B2_AE3D_27D4_EB4F];
+    let low = (u64::from_le_bytes(*text.first_chunk::<8>()?) | FOLD).wrapping_mul(ODD[0]);
+    if BLOCK == NARROW {
+        return Some((low >> 32) as u32);
+    }
+    let high = u64::from_le_bytes(*text.get(8..)?.first_chunk::<8>()?) | FOLD;
+    Some(((low.rotate_left(29) ^ high).wrapping_mul(ODD[1]) >> 32) as u32)
 }

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::leak::joined;
+use super::borders::Borders;
 use super::needles::NeedleSet;
+use super::said::Said;
 use super::search::{Hit, each_hit};
 use super::watchlist::SHORTEST;
+use super::window::Window;
 
 /// A secret that was put on a request, and what the sandbox is to see in its place.
 pub struct Replacement {
@@ -35,9 +37,17 @@ impl Replacement {
 pub struct Scrubber {
     surrogates: Vec<SecretString>,
     needles: Arc<NeedleSet>,
-    held: Bytes,
+    window: Window,
+    /// What is said in it over several events or messages.
+    said: Option<(Said, Box<Scrubber>)>,
     count: u64,
 }
+
+/// A secret was written over a border: its beginning was let go before, and it could not be
+/// told from anything else. The stream must not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the answer holds a secret in pieces, so it cannot be taken off")]
+pub struct InPieces;
 
 impl Scrubber {
     /// For the secrets that were put on this request. One shorter than [`SHORTEST`]
@@ -47,7 +57,8 @@ impl Scrubber {
         Scrubber {
             surrogates: kept().map(|r| r.surrogate.clone()).collect(),
             needles: Arc::new(NeedleSet::new(kept().map(|r| r.secret.expose_secret().as_bytes()))),
-            held: Bytes::new(),
+            window: Window::default(),
+            said: None,
             count: 0,
         }
     }
@@ -55,19 +66,33 @@ impl Scrubber {
     /// The same for another stream, from its beginning.
     pub fn anew(&self) -> Self {
         let (surrogates, needles) = (self.surrogates.clone(), self.needles.clone());
-        Scrubber { surrogates, needles, held: Bytes::new(), count: 0 }
+        Scrubber { surrogates, needles, window: Window::default(), said: None, count: 0 }
     }
 
-    /// Takes the next bytes in and gives those out that are decided.
-    pub fn push(&mut self, chunk: Bytes) -> Option<Bytes> {
-        let text = joined(std::mem::take(&mut self.held), chunk);
-        self.let_through(text, false)
+    /// For a stream that must not wait for its end.
+    #[must_use]
+    pub fn within(mut self, borders: Borders) -> Self {
+        let across = || Box::new(self.anew().within(Borders::Pieces));
+        self.said = Said::within(&borders).map(|said| (said, across()));
+        self.window = Window::with(borders);
+        self
+    }
+
+    /// Takes the next bytes in and gives those out that are decided: all but so many last
+    /// ones, or all up to the last border. Which they are does not depend on what they say,
+    /// but where a whole secret stands at their end.
+    pub fn push(&mut self, chunk: Bytes) -> Result<Option<Bytes>, InPieces> {
+        self.next(chunk, false)
+    }
+
+    /// The same, and the stream ends with them.
+    pub fn push_last(&mut self, chunk: Bytes) -> Result<Option<Bytes>, InPieces> {
+        self.next(chunk, true)
     }
 
     /// The stream is at its end: what is held is no secret and comes out.
-    pub fn finish(&mut self) -> Option<Bytes> {
-        let text = std::mem::take(&mut self.held);
-        self.let_through(text, true)
+    pub fn finish(&mut self) -> Result<Option<Bytes>, InPieces> {
+        self.next(Bytes::new(), true)
     }
 
     /// How many secrets were replaced so far.
@@ -77,49 +102,90 @@ impl Scrubber {
 
     /// How many bytes are held back.
     pub fn held(&self) -> usize {
-        self.held.len()
+        self.window.held()
     }
 
     /// A text that is there as a whole, scrubbed; `None` where there is nothing to replace.
     pub fn scrub_once(&mut self, text: &[u8]) -> Option<Vec<u8>> {
         let (spans, _) = self.spans(text, true);
-        (!spans.is_empty()).then(|| self.replaced(text, &spans).to_vec())
+        (!spans.is_empty()).then(|| self.replaced(text, 0, &spans).to_vec())
     }
 
-    fn let_through(&mut self, mut text: Bytes, last: bool) -> Option<Bytes> {
-        let (spans, safe) = self.spans(&text, last);
-        self.held = text.split_off(safe);
-        let out = if spans.is_empty() { text } else { self.replaced(&text, &spans) };
-        Some(out).filter(|bytes| !bytes.is_empty())
+    fn next(&mut self, chunk: Bytes, last: bool) -> Result<Option<Bytes>, InPieces> {
+        if self.needles.is_empty() {
+            return Ok(Some(chunk).filter(|bytes| !bytes.is_empty()));
+        }
+        self.look_across(&chunk)?;
+        if last && self.window.is_empty() {
+            let clean = self.scrub_once(&chunk).map_or(chunk, Bytes::from);
+            return Ok(Some(clean).filter(|bytes| !bytes.is_empty()));
+        }
+        self.window.take(&chunk);
+        if !last && !self.window.is_due() {
+            return Ok(None);
+        }
+        let window = std::mem::take(&mut self.window);
+        let (mut spans, mut keep) = self.spans(window.text(), last);
+        self.window = window;
+        let gone = self.window.gone();
+        // What stands in what is gone was taken off before it went.
+        spans.retain(|span| span.end > gone);
+        if spans.iter().any(|span| span.start < gone) {
+            return Err(InPieces);
+        }
+        let border = self.window.border();
+        let mut until = if last { self.window.text().len() } else { keep.max(border) };
+        while let Some(span) = spans.last().filter(|span| span.end > until) {
+            // What crosses a border is there as a whole; so is what repeats itself without end.
+            if span.start < border || self.has_waited(span) {
+                until = span.end;
+                break;
+            }
+            // It may be the beginning of a longer one.
+            until = until.min(span.start);
+            spans.pop();
+        }
+        let clean = match spans.last() {
+            None => None,
+            Some(span) => {
+                keep = keep.max(span.end);
+                let text = std::mem::take(&mut self.window);
+                let clean = self.replaced(&text.text()[..until], gone, &spans);
+                self.window = text;
+                Some(clean)
+            }
+        };
+        let plain = self.window.let_go(until, keep);
+        Ok(Some(clean.unwrap_or(plain)).filter(|bytes| !bytes.is_empty()))
     }
 
-    /// What is to be replaced before the place from where on the text is held.
+    fn look_across(&mut self, chunk: &[u8]) -> Result<(), InPieces> {
+        let Some((said, across)) = &mut self.said else { return Ok(()) };
+        said.take(chunk, &mut |text, joins| {
+            if !joins {
+                **across = across.anew().within(Borders::Pieces);
+            }
+            across.push(text.into()).map(drop)
+        })
+    }
+
+    /// What is to be replaced, and from where on the text has to be seen again.
     fn spans(&self, text: &[u8], last: bool) -> (Vec<Span>, usize) {
         let mut hits = Vec::new();
-        let mut safe = each_hit(&self.needles, text, last, &mut |hit| {
+        let keep = each_hit(&self.needles, text, last, &mut |hit| {
             hits.push(hit);
             ControlFlow::Continue(())
         });
-        let mut spans = merged(hits);
-        // A secret that overlaps what is held may be the beginning of a longer one.
-        while let Some(span) = spans.last().filter(|span| span.end > safe) {
-            if self.has_waited(span) {
-                safe = span.end;
-                break;
-            }
-            safe = safe.min(span.start);
-            spans.pop();
-        }
-        (spans, safe)
+        (merged(hits), keep)
     }
 
     fn has_waited(&self, span: &Span) -> bool {
-        span.end - span.start > LONGEST_WAIT * self.needles.longest()
+        span.end - span.start > LONGEST_WAIT * self.needles.held()
     }
 
-    fn replaced(&mut self, text: &[u8], spans: &[Span]) -> Bytes {
-        let mut out = BytesMut::with_capacity(text.len());
-        let mut copied = 0;
+    fn replaced(&mut self, text: &[u8], from: usize, spans: &[Span]) -> Bytes {
+        let mut out = BytesMut::with_capacity(text.len() - from);
+        let mut copied = from;
         for Span { start, end, hit } in spans {
             out.extend_from_slice(&text[copied..*start]);
             out.extend_from_slice(&self.in_place_of(hit, &text[hit.start..hit.end]));

@@ -1,8 +1,10 @@
 //! The search through a text and every view of it.
 //!
-//! It keeps no state: whoever searches a stream holds back what the answer says
-//! and hands it in again with the next bytes. What was let go can be part of no
-//! value any more, so nothing else has to be remembered.
+//! It keeps no state: whoever searches a stream keeps what the answer says and hands it
+//! in again with the next bytes. What stands before it can be part of no value any more.
+//! How much that is follows from lengths alone: from how long values may be, and from how
+//! much of the text each of their bytes took. Whether the text resembles a value plays no
+//! part in it (invariant 16).
 
 use std::ops::ControlFlow;
 
@@ -37,7 +39,7 @@ impl Hit {
 }
 
 /// Calls `visit` for every occurrence until it breaks, and says from where on the
-/// text has to be held back. `last`: no more text follows, so nothing is held.
+/// text has to be kept. `last`: no more text follows, so nothing is kept.
 pub(super) fn each_hit(
     needles: &NeedleSet,
     text: &[u8],
@@ -76,8 +78,9 @@ impl Search<'_> {
             (self.visit)(Hit { start, end, needle, layers })
         })?;
         if !self.last {
-            // The end of a view is where an unfinished escape starts, so that is held as well.
-            let (from, ..) = to_the_ground(above, needles.prefix_at_end(text), text.len());
+            // The end of a view is where an unfinished escape starts, so that is kept as well.
+            let begins = text.len().saturating_sub(needles.held() - 1);
+            let (from, ..) = to_the_ground(above, begins, text.len());
             self.safe = self.safe.min(from);
         }
         if depth(above) < DEPTH {

@@ -105,12 +105,14 @@ impl Watchlist {
 
     /// The first value found in a text that is there as a whole: a header, a path, a query.
     pub fn find_in(&self, text: &[u8]) -> Option<Finding> {
-        let mut first = None;
+        let mut first: Option<Hit> = None;
         each_hit(&self.needles, text, true, &mut |hit| {
-            first = Some(self.finding(&hit));
-            ControlFlow::Break(())
+            if first.as_ref().is_none_or(|first| hit.start < first.start) {
+                first = Some(hit);
+            }
+            ControlFlow::Continue(())
         });
-        first
+        first.map(|hit| self.finding(&hit))
     }
 
     /// Every value found in a text, each kind and form once.

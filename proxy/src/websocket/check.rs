@@ -9,7 +9,7 @@ use crate::door::Door;
 use crate::flow;
 use crate::record::Audited;
 use crate::room::{SMALL, aside};
-use crate::scan::{LeakFilter, Stop};
+use crate::scan::{Borders, LeakFilter, Stop};
 
 /// How much at both ends of a message may belong to what stands in its neighbours as well.
 /// What is longer is not looked through a second time.
@@ -21,46 +21,47 @@ pub(super) struct Checks<'a> {
     audited: &'a Audited,
     /// A value that is split over messages is found when the last of them completes it.
     across: Option<LeakFilter>,
+    /// The same over pings, pongs and what is said on closing: these part the pieces of a value
+    /// for nobody who reads the messages, and may hold pieces of their own.
+    control: Option<LeakFilter>,
 }
 
 impl<'a> Checks<'a> {
     pub(super) fn new(door: &'a Arc<Door>, audited: &'a Audited) -> Self {
-        Checks { door, audited, across: across(door, audited) }
+        Checks { door, audited, across: across(door, audited), control: across(door, audited) }
     }
 
-    /// `joins`: whether what comes before and behind it may belong to it. A ping parts the
-    /// pieces of a value for nobody who reads the messages.
-    pub(super) async fn check(&mut self, text: Bytes, joins: bool) -> Result<(), Stop> {
+    /// `control`: whether it is beside what the messages say.
+    pub(super) async fn check(&mut self, text: Bytes, control: bool) -> Result<(), Stop> {
         let alone = flow::leak_filter(self.door, self.audited);
         if text.len() <= SMALL && !alone.as_ref().is_some_and(|filter| filter.unpacks(&text)) {
-            return self.look_into(alone, &text, joins);
+            return self.look_into(alone, &text, control);
         }
         // None where the door is shut, and then all of this ends.
         let _room = self.door.unpacked.acquire().await.ok();
-        aside(|| self.look_into(alone, &text, joins))
+        aside(|| self.look_into(alone, &text, control))
     }
 
-    fn look_into(&mut self, alone: Option<LeakFilter>, text: &Bytes, joins: bool) -> Result<(), Stop> {
+    fn look_into(&mut self, alone: Option<LeakFilter>, text: &Bytes, control: bool) -> Result<(), Stop> {
         if let Some(mut alone) = alone {
-            alone.push(text.clone())?;
-            alone.finish()?;
+            alone.push_last(text.clone())?;
         }
-        if !joins {
-            return Ok(());
+        if control {
+            return join(&mut self.control, text.clone());
         }
         if text.len() <= 2 * BORDER {
-            return self.join(text.clone());
+            return join(&mut self.across, text.clone());
         }
-        self.join(text.slice(..BORDER))?;
+        join(&mut self.across, text.slice(..BORDER))?;
         self.across = across(self.door, self.audited);
-        self.join(text.slice(text.len() - BORDER..))
-    }
-
-    fn join(&mut self, text: Bytes) -> Result<(), Stop> {
-        self.across.as_mut().map_or(Ok(None), |filter| filter.push(text)).map(drop)
+        join(&mut self.across, text.slice(text.len() - BORDER..))
     }
 }
 
+fn join(filter: &mut Option<LeakFilter>, text: Bytes) -> Result<(), Stop> {
+    filter.as_mut().map_or(Ok(None), |filter| filter.push(text)).map(drop)
+}
+
 fn across(door: &Door, audited: &Audited) -> Option<LeakFilter> {
-    flow::leak_filter(door, audited).map(LeakFilter::as_it_comes)
+    flow::leak_filter(door, audited).map(|filter| filter.as_it_comes().within(Borders::Pieces))
 }

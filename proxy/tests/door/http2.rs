@@ -9,7 +9,7 @@ use policies::Code;
 use proxy::audit::Protocol;
 
 use crate::support::http2::{Http2Client, Http2Upstream, Reply, whole};
-use crate::support::{Setup, World, until};
+use crate::support::{HELD, Setup, World, until};
 
 const CDN: &str = "https://cdn.allowed.test";
 
@@ -211,10 +211,10 @@ async fn a_leak_found_on_the_way_resets_its_stream_alone() {
     let post = |path: &str| Request::post(format!("{CDN}{path}")).body(()).unwrap();
     let (neighbour, mut neighbours_body) = client.begin(post("/neighbour"), false).await;
     let (answer, mut body) = client.begin(post("/leak"), false).await;
-    body.send_data(".....".into(), false).unwrap();
+    body.send_data(".".repeat(HELD + 5).into(), false).unwrap();
     let seen = |path: &str| upstream.received().into_iter().find(|got| got.head.uri().path() == path);
     until("the beginning is upstream", || seen("/leak").is_some_and(|got| got.body == b".....")).await;
-    body.send_data(format!("{}.....", world.surrogate()).into(), false).unwrap();
+    body.send_data(format!("{}{}", world.surrogate(), ".".repeat(HELD)).into(), false).unwrap();
     let answer = whole(answer).await.unwrap();
     assert!(answer.status == 403 && answer.text().contains("surrogate_unbound"), "{answer:?}");
     neighbours_body.send_data("whole".into(), true).unwrap();
@@ -270,7 +270,7 @@ async fn a_stream_that_is_reset_leaves_no_whole_request() {
     let world = World::new().await;
     let client = Http2Client::connect(&world.family, "cdn.allowed.test:443").await;
     let (_answer, mut body) = client.begin(Request::post(CDN).body(()).unwrap(), false).await;
-    body.send_data(".....".into(), false).unwrap();
+    body.send_data(".".repeat(HELD + 5).into(), false).unwrap();
     let upstream = world.upstream("cdn.allowed.test");
     until("the beginning is upstream", || upstream.received().iter().any(|request| !request.body.is_empty())).await;
     body.send_reset(h2::Reason::CANCEL);

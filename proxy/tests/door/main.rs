@@ -7,6 +7,7 @@ mod support;
 
 mod budget;
 mod echo;
+mod felt;
 mod http2;
 mod internal;
 mod json;

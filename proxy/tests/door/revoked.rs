@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::{tunnel, websocket};
 use crate::support::http2::{Http2Client, Http2Upstream, Reply, whole};
-use crate::support::{Client, Setup, World, compile, get, until};
+use crate::support::{Client, HELD, Setup, World, compile, get, until};
 
 const NOTHING: &str = "";
 const SOON: Duration = Duration::from_secs(1);
@@ -21,7 +21,7 @@ fn goes_on(world: &World, host: &str, kind: &'static str) {
         Box::pin(async move {
             exchange.body().await?;
             let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n");
-            exchange.send(head + "5\r\nfirst\r\n").await?;
+            exchange.send(head + "6\r\nfirst\n\r\n").await?;
             // Goes on when the test says so, by sending anything.
             exchange.some().await?;
             exchange.send("4\r\nlast\r\n0\r\n\r\n").await
@@ -33,7 +33,7 @@ async fn begun(world: &World, host: &str) -> Client {
     let mut client = world.family.tunnel(&format!("{host}:443")).await;
     client.send(get(host, "/public/x")).await;
     assert_eq!(client.head_answer().await.unwrap().status, 200);
-    assert!(client.some().await.ends_with(b"first\r\n"));
+    assert!(client.some().await.ends_with(b"first\n\r\n"));
     client
 }
 
@@ -62,14 +62,15 @@ async fn an_upload_is_cut() {
     let world = World::new().await;
     let upstream = world.upstream("cdn.allowed.test");
     let mut client = world.family.tunnel("cdn.allowed.test:443").await;
-    client.send("PUT / HTTP/1.1\r\nHost: cdn.allowed.test\r\nContent-Length: 100\r\n\r\n....").await;
+    client.send("PUT / HTTP/1.1\r\nHost: cdn.allowed.test\r\nContent-Length: 1000\r\n\r\n").await;
+    client.send(".".repeat(HELD + 4)).await;
     until("the beginning is upstream", || upstream.received().iter().any(|one| one.body_bytes == 4)).await;
     let since = Instant::now();
     world.family.replace_policy(NOTHING);
     let answer = client.answer().await.unwrap();
     assert!(answer.status == 403 && answer.text().contains("revoked"), "{}", answer.text());
     is_cut(&world, since).await;
-    client.send(".".repeat(96)).await;
+    client.send(".".repeat(1000 - HELD - 4)).await;
     assert!(!upstream.only().complete && upstream.only().body_bytes == 4);
 }
 

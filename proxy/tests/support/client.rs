@@ -201,6 +201,17 @@ impl Client {
         rest
     }
 
+    /// Chunks of a body that need not end, until they hold so many bytes, and all that is there besides.
+    pub async fn chunks_of(&mut self, length: usize) -> Vec<u8> {
+        let mut body = Vec::new();
+        while body.len() < length || self.read < self.raw.len() {
+            let line = self.line().await.expect("one more chunk");
+            let size = usize::from_str_radix(line.trim(), 16).expect("a chunk size");
+            assert!(self.exactly(size, &mut body).await && self.line().await.is_some(), "a whole chunk");
+        }
+        body
+    }
+
     async fn chunks(&mut self, body: &mut Vec<u8>) -> bool {
         loop {
             let Some(line) = self.line().await else { return false };

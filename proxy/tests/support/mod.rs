@@ -54,6 +54,9 @@ const UPSTREAMS: [(&str, u8); 14] = [
     ("login.bound.test", 23),
 ];
 
+/// So many last bytes of a body stay at the door until more come: `proxy::scan` says why.
+pub const HELD: usize = 511;
+
 /// Certificates that are wrong, all on the server of `bad.test`.
 pub const BAD_CERTIFICATES: [&str; 5] =
     ["expired.bad.test", "future.bad.test", "wronghost.bad.test", "selfsigned.bad.test", "unknownca.bad.test"];

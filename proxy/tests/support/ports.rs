@@ -1,13 +1,13 @@
 //! Stand-ins for what the proxy asks of the outside: the log, names, secrets.
 //! Each can be told to fail, and counts what it was asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use policies::{Code, GroupName, Host, HostName, Limits, Refusal};
+use policies::{Authority, Code, GroupName, Host, HostName, Limits, Refusal};
 use proxy::audit::{Allowed, Decision, Identity, Ledger, LedgerDown, Operation, Outcome, Seq};
 use proxy::ports::{
     Budget, Caller, Internal, Pending, Resolved, Resolver, SecretUnavailable, Secrets, TokenRequest, Unresolved,
@@ -151,6 +151,8 @@ pub struct Safe {
     made: BTreeMap<String, String>,
     /// What the token endpoint gave for `seventh`; until then one is due.
     token: Mutex<Option<String>>,
+    /// Which groups get nothing put on any more, and where.
+    set_aside: Mutex<BTreeSet<(GroupName, Authority)>>,
     watchlist: ArcSwap<Watchlist>,
 }
 
@@ -187,6 +189,14 @@ impl Secrets for Safe {
 
     fn watchlist(&self) -> Arc<Watchlist> {
         self.watchlist.load_full()
+    }
+
+    fn set_aside(&self, sandbox: &Identity, host: &Authority) {
+        self.set_aside.lock().unwrap().insert((sandbox.group.clone(), host.clone()));
+    }
+
+    fn is_set_aside(&self, group: &GroupName, host: &Authority) -> bool {
+        self.set_aside.lock().unwrap().contains(&(group.clone(), host.clone()))
     }
 
     fn due(&self, credential: &str) -> Result<Option<TokenRequest>, SecretUnavailable> {

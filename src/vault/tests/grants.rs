@@ -23,7 +23,7 @@ impl Fixture {
         let text = "[credentials.mail]\nsecret = \"file:refresh\"\nhosts = [\"api.test\"]\nenv = \"TOKEN\"\n\
             [credentials.mail.oauth]\ntoken = \"https://login.test/token\"\nclient_id = \"me@x\"\n\
             client_secret = \"file:client\"\nrefresh_env = \"REFRESH\"\n";
-        let vault = Vault::new(definitions(text, dir.path()));
+        let vault = Vault::new(definitions(text, dir.path()), SetAside::at(dir.path().join("set-aside")));
         Fixture { dir, vault }
     }
 

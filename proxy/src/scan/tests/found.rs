@@ -185,7 +185,7 @@ fn what_is_tolerated_hides_nothing() {
     let filter = || list.filter().tolerating(|what| matches!(what, WatchedKind::Surrogate { .. }));
 
     let mut quoted = filter();
-    assert_eq!(quoted.push("my key is ghp_look_alike!".into()).unwrap().unwrap().len(), 25);
+    assert_eq!(quoted.push_last("my key is ghp_look_alike!".into()).unwrap().unwrap().len(), 25);
     assert_eq!(quoted.noted()[0].to_string(), "surrogate of credential github in plain text");
     let (_, stopped) = filtered(filter(), vec!["ghp_look_alike ghp_real_thing".into()]);
     assert_eq!(stopped.unwrap().to_string(), "secret of credential github in plain text");

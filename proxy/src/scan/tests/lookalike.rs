@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::super::{LeakFilter, WatchedKind, Watchlist};
-use super::{chunks, filtered, watching};
+use super::{chunks, filtered};
 
 const PEM: &str = "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA3Tz2mr7SZiAMfQyuvBjM9Oi8CwZ0b3bH\n";
 const PEM_IN_JSON: &str =
@@ -37,13 +37,11 @@ fn secrets() -> Vec<(&'static str, String)> {
 }
 
 fn noted(text: &[u8], cuts: &[usize]) -> Vec<String> {
-    let mut filter = watching(&[b"needle-in-the-haystack"]).filter().with_lookalikes().tolerating(|_| true);
-    let mut out = Vec::new();
+    let mut filter = blocking().tolerating(|_| true);
     for chunk in chunks(text, cuts) {
         let length = chunk.len();
         let passed = filter.push(chunk).unwrap().map_or(0, |bytes| bytes.len());
-        assert!(passed >= length.saturating_sub(45), "what is only noted waits for nothing");
-        out.push(passed);
+        assert_eq!(passed, length, "what is only noted waits for nothing");
     }
     filter.finish().unwrap();
     filter.noted().iter().map(|finding| finding.what.to_string()).collect()

@@ -59,8 +59,8 @@ fn found(stop: Stop) -> Finding {
 fn scrubbed(scrubber: &mut Scrubber, chunks: Vec<Bytes>) -> Vec<u8> {
     let mut out = Vec::new();
     for chunk in chunks {
-        out.extend_from_slice(&scrubber.push(chunk).unwrap_or_default());
+        out.extend_from_slice(&scrubber.push(chunk).unwrap().unwrap_or_default());
     }
-    out.extend_from_slice(&scrubber.finish().unwrap_or_default());
+    out.extend_from_slice(&scrubber.finish().unwrap().unwrap_or_default());
     out
 }

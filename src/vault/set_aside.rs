@@ -1,0 +1,111 @@
+//! Hosts that sent a secret back in pieces: they get none from that group any more, until
+//! the owner trusts them again. Kept as empty files, one a group and host, so that neither
+//! a new sandbox nor a new daemon forgets it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use policies::{Authority, GroupName};
+
+/// Which hosts, for which groups.
+pub struct SetAside {
+    folder: PathBuf,
+    /// What could not be written down holds as long as this process does.
+    unwritten: Mutex<Vec<(GroupName, Authority)>>,
+}
+
+impl SetAside {
+    /// Kept in this folder, which need not be there.
+    pub fn at(folder: PathBuf) -> Self {
+        SetAside { folder, unwritten: Mutex::default() }
+    }
+
+    /// From now on this host gets nothing from this group.
+    pub fn add(&self, group: &GroupName, host: &Authority) {
+        let file = self.file(group, host);
+        let written = file.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&file, ""));
+        if let Err(error) = written {
+            tracing::error!(%error, %group, %host, "Cannot be written down: a host gets no credential until the daemon ends");
+            self.lock().push((group.clone(), host.clone()));
+        }
+    }
+
+    /// Whether it does not. What cannot be looked up counts as set aside.
+    pub fn holds(&self, group: &GroupName, host: &Authority) -> bool {
+        let written = match fs::metadata(self.file(group, host)) {
+            Ok(_) => true,
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        };
+        written || self.lock().iter().any(|(other, there)| other == group && there == host)
+    }
+
+    /// The owner trusts it again. Whether it was set aside.
+    pub fn lift(&self, group: &GroupName, host: &Authority) -> io::Result<bool> {
+        match fs::remove_file(self.file(group, host)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            removed => removed.map(|()| true),
+        }
+    }
+
+    /// All there are, as group and host.
+    pub fn all(&self) -> Vec<(String, String)> {
+        let names = |folder: &Path| {
+            let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+            let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+            names.sort();
+            names
+        };
+        let hosts = |group: String| names(&self.folder.join(&group)).into_iter().map(move |host| (group.clone(), host));
+        names(&self.folder).into_iter().flat_map(hosts).collect()
+    }
+
+    fn file(&self, group: &GroupName, host: &Authority) -> PathBuf {
+        self.folder.join(group.as_str()).join(host.to_string())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(GroupName, Authority)>> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_host_stays_set_aside_until_the_owner_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let (family, club) = (GroupName::parse("family").unwrap(), GroupName::parse("club").unwrap());
+        let host = |text: &str| Authority::parse(text, None).unwrap();
+        let folder = dir.path().join("set-aside");
+        let aside = SetAside::at(folder.clone());
+        assert!(!aside.holds(&family, &host("a.test:443")) && aside.all().is_empty());
+        aside.add(&family, &host("a.test:443"));
+        aside.add(&family, &host("[2001:db8::1]:8443"));
+        // Another daemon.
+        let aside = SetAside::at(folder);
+        assert!(aside.holds(&family, &host("a.test:443")) && aside.holds(&family, &host("[2001:db8::1]:8443")));
+        assert!(!aside.holds(&club, &host("a.test:443")) && !aside.holds(&family, &host("a.test:8443")));
+        assert_eq!(aside.all().len(), 2);
+        assert!(aside.lift(&family, &host("a.test:443")).unwrap() && !aside.holds(&family, &host("a.test:443")));
+        assert!(!aside.lift(&family, &host("a.test:443")).unwrap());
+    }
+
+    #[test]
+    fn what_cannot_be_written_down_or_looked_up_is_set_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let group = GroupName::parse("family").unwrap();
+        let host = Authority::parse("a.test:443", None).unwrap();
+        // A file where a folder should be.
+        let folder = dir.path().join("set-aside");
+        fs::write(&folder, "").unwrap();
+        let aside = SetAside::at(folder.clone());
+        assert!(aside.holds(&group, &host));
+        aside.add(&group, &host);
+        fs::remove_file(&folder).unwrap();
+        assert!(aside.holds(&group, &host) && !SetAside::at(folder).holds(&group, &host));
+    }
+}
