@@ -1,6 +1,6 @@
 //! From a [`SandboxSpec`] to what the engine is asked for.
 
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, path::PathBuf};
 
 use bollard::models::{
     ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountBindOptions,
@@ -8,6 +8,7 @@ use bollard::models::{
 };
 
 use crate::{
+    accounts,
     engine::Facts,
     guest, orphans,
     spec::{CA_BUNDLE, DOOR, GLOBAL, HOME, INBOX, SandboxSpec, WORKSPACE, Weakening, door_environment},
@@ -76,11 +77,7 @@ fn host_config(spec: &SandboxSpec, facts: &Facts, seccomp: &str) -> HostConfig {
         // Memory and swap together: no swap beyond the memory.
         memory_swap: (enforced.memory && enforced.swap).then_some(limits.memory),
         nano_cpus: enforced.cpu.then_some((limits.cpus * 1e9) as i64),
-        ulimits: Some(vec![
-            ulimit("nofile", limits.open_files),
-            // A core file would hold the memory of whatever crashed.
-            ulimit("core", 0),
-        ]),
+        ulimits: Some(ulimits(spec)),
         dns: Some(vec![NOWHERE.to_owned()]),
         // "." stands for no search domain: the engine copies the host's otherwise.
         dns_search: Some(vec![".".to_owned()]),
@@ -92,27 +89,45 @@ fn host_config(spec: &SandboxSpec, facts: &Facts, seccomp: &str) -> HostConfig {
     }
 }
 
+fn ulimits(spec: &SandboxSpec) -> Vec<ResourcesUlimits> {
+    let mut all = vec![
+        ulimit("nofile", spec.limits.open_files),
+        // A core file would hold the memory of whatever crashed.
+        ulimit("core", 0),
+        // At once, where the watch over folders comes a moment later (docs/sandbox.md, "Disk").
+        ulimit("fsize", spec.limits.file_bytes),
+    ];
+    if !spec.user.own {
+        // What queues of POSIX messages hold is counted by user: here all sandboxes are one, and
+        // whatever limit there was, the first could use it up for all others.
+        all.push(ulimit("msgqueue", 0));
+    }
+    all
+}
+
 fn ulimit(name: &str, value: i64) -> ResourcesUlimits {
     ResourcesUlimits { name: Some(name.to_owned()), soft: Some(value), hard: Some(value) }
 }
 
 /// All mounts: where on the host, where inside, whether read-only.
-pub(crate) fn mounted(spec: &SandboxSpec) -> Vec<(&Path, &'static str, bool)> {
+pub(crate) fn mounted(spec: &SandboxSpec) -> Vec<(PathBuf, &'static str, bool)> {
     let folders = &spec.folders;
-    let inbox = folders.inbox.as_deref().map(|folder| (folder, INBOX, true));
-    let global = folders.global.as_deref().map(|folder| (folder, GLOBAL, true));
+    let inbox = folders.inbox.clone().map(|folder| (folder, INBOX, true));
+    let global = folders.global.clone().map(|folder| (folder, GLOBAL, true));
     let always = [
-        (folders.group.as_path(), WORKSPACE, false),
-        (folders.home.as_path(), HOME, false),
-        (spec.door.as_path(), DOOR, spec.weakening != Weakening::WritableDoor),
-        (spec.guest.as_path(), guest::PATH, true),
-        (spec.ca_bundle.as_path(), CA_BUNDLE, true),
+        (folders.group.clone(), WORKSPACE, false),
+        (folders.home.clone(), HOME, false),
+        (spec.door.clone(), DOOR, spec.weakening != Weakening::WritableDoor),
+        (spec.guest.clone(), guest::PATH, true),
+        (spec.ca_bundle.clone(), CA_BUNDLE, true),
+        (spec.accounts.join(accounts::PASSWD), "/etc/passwd", true),
+        (spec.accounts.join(accounts::GROUP), "/etc/group", true),
     ];
     always.into_iter().chain(inbox).chain(global).collect()
 }
 
 fn mounts(spec: &SandboxSpec) -> Vec<Mount> {
-    let mount = |(source, target, read_only): (&Path, &str, bool)| Mount {
+    let mount = |(source, target, read_only): (PathBuf, &str, bool)| Mount {
         typ: Some(MountType::BIND),
         source: Some(source.display().to_string()),
         target: Some(target.to_owned()),
@@ -140,7 +155,7 @@ pub(crate) mod tests {
             agent: Agent::Shell,
             image: "doorward/base:1".into(),
             runtime: None,
-            user: SandboxUser { uid: 1000, gid: 1000, userns_mode: None, chown: false },
+            user: SandboxUser { uid: 1000, gid: 1000, userns_mode: None, chown: false, own: true },
             folders: Folders {
                 group: "/d/group".into(),
                 home: "/d/home".into(),
@@ -151,6 +166,7 @@ pub(crate) mod tests {
             guest: "/d/guest-1".into(),
             ca: String::new(),
             ca_bundle: "/d/ca.crt".into(),
+            accounts: "/d/own".into(),
             environment: vec![("GITHUB_TOKEN".into(), "ghp_surrogate".into())],
             limits: Limits::default(),
             weakening: Weakening::None,
@@ -177,7 +193,10 @@ pub(crate) mod tests {
             "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges", "seccomp={}"],
             "LogConfig": {"Type": "none"}, "Dns": ["127.0.0.1"], "DnsSearch": ["."],
             "PidsLimit": 512, "Memory": 2_147_483_648_i64, "MemorySwap": 2_147_483_648_i64, "NanoCpus": 2_000_000_000_i64,
-            "Ulimits": [{"Name": "nofile", "Soft": 4096, "Hard": 4096}, {"Name": "core", "Soft": 0, "Hard": 0}],
+            "Ulimits": [
+                {"Name": "nofile", "Soft": 4096, "Hard": 4096}, {"Name": "core", "Soft": 0, "Hard": 0},
+                {"Name": "fsize", "Soft": 20_000_000_000_i64, "Hard": 20_000_000_000_i64},
+            ],
             "Tmpfs": {
                 "/tmp": "rw,exec,nosuid,nodev,size=1g,mode=1777",
                 "/run": "rw,noexec,nosuid,nodev,size=16m,mode=1777",
@@ -186,6 +205,7 @@ pub(crate) mod tests {
                 mount("/d/group", "/workspace/group", false), mount("/d/home", "/home/agent", false),
                 mount("/d/door", "/run/doorward", true), mount("/d/guest-1", "/opt/doorward/guest", true),
                 mount("/d/ca.crt", "/etc/ssl/certs/ca-certificates.crt", true),
+                mount("/d/own/passwd", "/etc/passwd", true), mount("/d/own/group", "/etc/group", true),
                 mount("/d/inbox", "/workspace/inbox", true),
             ],
         });
@@ -205,6 +225,16 @@ pub(crate) mod tests {
         facts.enforced = Enforced { pids: false, memory: false, swap: false, cpu: false };
         let config = request(&spec(), &facts, "{}").host_config.unwrap();
         assert_eq!((config.pids_limit, config.memory, config.memory_swap, config.nano_cpus), (None, None, None, None));
+    }
+
+    /// Of all sandboxes of one user each could use up what the kernel counts by user.
+    #[test]
+    fn what_is_counted_by_user_is_not_there_where_all_sandboxes_are_one_user() {
+        let shared = SandboxUser { own: false, ..spec().user };
+        let limits = ulimits(&SandboxSpec { user: shared, ..spec() });
+        let queues = limits.iter().find(|limit| limit.name.as_deref() == Some("msgqueue")).unwrap();
+        assert_eq!((queues.soft, queues.hard), (Some(0), Some(0)));
+        assert!(ulimits(&spec()).iter().all(|limit| limit.name.as_deref() != Some("msgqueue")));
     }
 
     #[test]
@@ -246,6 +276,8 @@ pub(crate) mod tests {
         for name in [
             "io_uring_setup",
             "io_uring_enter",
+            "cachestat",
+            "fanotify_init",
             "keyctl",
             "add_key",
             "request_key",
@@ -276,9 +308,11 @@ pub(crate) mod tests {
             assert_eq!(named(name).count(), 0, "{name}");
         }
         // These are allowed for certain arguments only, or answered as unknown.
-        for name in ["socket", "socketpair", "clone", "personality"] {
+        for name in ["socket", "socketpair", "clone", "personality", "preadv2", "fadvise64"] {
             assert!(named(name).count() > 0 && named(name).all(|rule| !rule["args"].is_null()), "{name}");
         }
-        assert_eq!(named("clone3").map(|rule| rule["errnoRet"].clone()).collect::<Vec<_>>(), [38]);
+        for name in ["clone3", "io_setup", "io_submit", "io_getevents", "io_pgetevents", "io_cancel", "io_destroy"] {
+            assert_eq!(named(name).map(|rule| rule["errnoRet"].clone()).collect::<Vec<_>>(), [38], "{name}");
+        }
     }
 }

@@ -72,8 +72,11 @@ pub struct SandboxUser {
     pub gid: u32,
     /// For the engine.
     pub userns_mode: Option<String>,
-    /// Whether the caller must give the sandbox's folders to `uid:gid` first.
+    /// Whether the caller must give the sandbox's folders to `uid:gid` first. It may then choose
+    /// another user for each group: [`SandboxUser::of_a_group`].
     pub chown: bool,
+    /// Whether nobody else on this machine is this user: the kernel counts some things by user.
+    pub own: bool,
 }
 
 /// The engine cannot be used.
@@ -153,6 +156,13 @@ impl Engine {
     }
 }
 
+impl SandboxUser {
+    /// The same with a user that is one group's alone.
+    pub fn of_a_group(self, uid: u32) -> Self {
+        Self { uid, gid: uid, own: true, ..self }
+    }
+}
+
 impl Facts {
     /// Also names what makes the engine unsupported.
     async fn of(docker: &Docker, socket: PathBuf) -> Result<(Self, Option<String>), bollard::errors::Error> {
@@ -193,6 +203,7 @@ impl Facts {
             gid,
             userns_mode: userns.map(str::to_owned),
             chown,
+            own: false,
         };
         // Remapped, no uid of the host would own the folders: keep our sandboxes out of it.
         let host = self.remaps_users.then_some("host");

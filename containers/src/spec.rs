@@ -27,12 +27,14 @@ pub struct SandboxSpec {
     pub folders: Folders,
     /// The folder that holds `door.sock`, on the host.
     pub door: PathBuf,
-    /// The guest binary on the host, from [`crate::guest::install`].
+    /// The guest binary on the host, from [`crate::guest::install`]: a file of this sandbox alone.
     pub guest: PathBuf,
     /// The sandbox's own CA certificate, as PEM.
     pub ca: String,
     /// Where on the host to write the CA bundle: a folder that no sandbox can write.
     pub ca_bundle: PathBuf,
+    /// A folder on the host to make for its `passwd` and `group`: as above.
+    pub accounts: PathBuf,
     /// Added to [`door_environment`], such as the variables that hold surrogates.
     pub environment: Vec<(String, String)>,
     /// What it may use up.
@@ -65,11 +67,13 @@ pub struct Limits {
     pub cpus: f64,
     /// Open files per process.
     pub open_files: i64,
+    /// Bytes of one file.
+    pub file_bytes: i64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { pids: 512, memory: 2 << 30, cpus: 2.0, open_files: 4096 }
+        Self { pids: 512, memory: 2 << 30, cpus: 2.0, open_files: 4096, file_bytes: 20_000_000_000 }
     }
 }
 
@@ -136,3 +140,6 @@ pub(crate) const WORKSPACE: &str = doorward_guest::agents::WORKSPACE;
 pub(crate) const INBOX: &str = "/workspace/inbox";
 pub(crate) const GLOBAL: &str = doorward_guest::agents::GLOBAL;
 pub(crate) const DOOR: &str = "/run/doorward";
+
+/// The one that every image has.
+pub(crate) const SHELL: &str = "/bin/sh";

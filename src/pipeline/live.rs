@@ -52,8 +52,10 @@ fn may_pass(error: &SandboxError) -> bool {
     match error {
         SandboxError::Start(StartError::ImageMissing { .. } | StartError::AttestationFailed { .. }) => false,
         SandboxError::Start(_) | SandboxError::Door(_) | SandboxError::Orphans(_) => true,
-        SandboxError::Folder { .. } | SandboxError::Memory(_) | SandboxError::Settings(_) | SandboxError::NoKey(_) => {
-            false
-        }
+        SandboxError::Folder { .. }
+        | SandboxError::Memory(_)
+        | SandboxError::Settings(_)
+        | SandboxError::NoKey(_)
+        | SandboxError::TooMuch(_) => false,
     }
 }
