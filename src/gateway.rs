@@ -95,7 +95,7 @@ impl Gateway {
         let tls = proxy::upstream_tls(&extra_roots(&config.upstream.extra_ca)?)?;
         let proxy = proxy::Gateway {
             ledger: ledger.clone(),
-            resolver: Arc::new(Names::new(&config.upstream, &tls)),
+            resolvers: Names::of_each_door(config.upstream.clone(), &tls),
             secrets: vault.clone(),
             budget: Arc::new(Budgets::new(ledger.clone())),
             internal: Arc::new(Operations::new(ledger.clone(), vault.clone(), chats)),

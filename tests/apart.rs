@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use support::{Home, Running, until};
+use support::{Doh, Door, Home, Running, until};
 
 /// Two groups and a daemon for both.
 fn two() -> Home {
@@ -164,6 +164,28 @@ stay()
     assert_eq!(before, during, "contexts of the whole machine");
     // The second group's pipes are not cut down to a page because of the first one's.
     assert_eq!(count(&two, "pipe "), count(&one, "pipe "));
+}
+
+/// A name that a group has asked for would come sooner to another: which of sixteen it was is
+/// four bits, and where others have been is nobody's business.
+#[test]
+fn what_one_group_asked_for_is_asked_again_for_another() {
+    let doh = Doh::to_keep("dns.example", "news.example", 60);
+    let allowed = "[[allow]]\nhost = \"news.example\"\naccess = \"read\"\n";
+    let home = two().host("dns.example", &doh).resolver(&"https://dns.example");
+    let home = home.policy("one", allowed).policy("two", allowed);
+    let _daemon = home.up();
+    let (one, two) = (Door::open(&home, "one"), Door::open(&home, "two"));
+    let questions = |door: &Door| {
+        let before = doh.asked().len();
+        let refused = door.get("news.example", "/", "");
+        assert!(refused.body.contains("\"resolved_private\""), "{refused:?}");
+        doh.asked().len() - before
+    };
+    let first = questions(&one);
+    // The address is kept; that there is no IPv6 one was said by nobody who may be quoted.
+    assert!(questions(&one) < first, "the same door keeps an answer");
+    assert_eq!(questions(&two), first, "another door has none of it");
 }
 
 /// On the kernel's side the two are two users, and the folders are theirs alone.
