@@ -90,6 +90,9 @@ pub enum SandboxError {
     /// Its group keeps more than it may.
     #[error("{}", watch::too_much(*.0))]
     TooMuch(Bound),
+    /// Its group has filled the disk, and there is no room yet.
+    #[error("{}", watch::ALMOST_FULL)]
+    AlmostFull,
     /// What a dead daemon left behind.
     #[error("sandboxes of an earlier daemon could not be removed: {0}")]
     Orphans(String),
@@ -164,6 +167,9 @@ impl Sandboxes {
         let spec = SandboxSpec { agent, weakening, ..self.spec(group, settings, &id, &folders, &door)? };
         let bound = bound(&settings.limits, &self.config.engine);
         let kept = vec![spec.folders.group.clone(), spec.folders.home.clone()];
+        if !self.watch.has_room_for(group, &kept) {
+            return Err(SandboxError::AlmostFull);
+        }
         let before = kept_by(&kept, bound).await?;
         let sandbox = Sandbox::start(&self.engine, &spec).await?;
         let container = sandbox.container_id().to_owned();
@@ -262,6 +268,11 @@ impl LiveSandbox {
             Ok(Some(said)) => Ok(Some(said)),
             over => self.why_ended().map_or(over, Err),
         }
+    }
+
+    /// Whether it was ended for what it did.
+    pub fn was_ended(&self) -> bool {
+        self.watched.why().is_some()
     }
 
     /// Where somebody else ended it.

@@ -95,7 +95,7 @@ impl Room {
 
 impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} and {} files", size(self.bytes), self.files)
+        write!(f, "at most {} in {} files", size(self.bytes), self.files)
     }
 }
 
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn sizes_are_as_people_write_them() {
-        assert_eq!(Bound { bytes: 20_000_000_000, files: 7 }.to_string(), "20.0 GB and 7 files");
+        assert_eq!(Bound { bytes: 20_000_000_000, files: 7 }.to_string(), "at most 20.0 GB in 7 files");
         assert_eq!(size(1_550_000), "1.5 MB");
     }
 }

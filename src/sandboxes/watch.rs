@@ -1,10 +1,10 @@
 //! Watches what live sandboxes write, and ends one before the disk is full: a full disk
 //! would shut every group's doors (invariant 9), and no group may do that to another (15).
 //!
-//! The disk is asked every second, which costs nothing; folders are looked through when
+//! The disk is asked five times a second, which costs nothing; folders are looked through when
 //! something was written, and never for more than a tenth of the time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -16,13 +16,16 @@ use super::disk::{Bound, Room, Usage};
 use super::unlinked;
 
 /// How often the disk is asked.
-const EVERY: Duration = Duration::from_secs(1);
+const EVERY: Duration = Duration::from_millis(200);
 
 /// Folders are looked through at least this often while a sandbox runs.
 const AT_LEAST: Duration = Duration::from_secs(30);
 
-/// Less than that is no reason to look again at once.
+/// Less than that, or than an eighth of a bound, is no reason to look again at once.
 const SOMETHING: u64 = 32 << 20;
+
+/// The same for files.
+const MANY: u64 = 1000;
 
 /// A sandbox that has grown by less than this part of a thousand of the reserve is not
 /// what fills the disk.
@@ -34,6 +37,8 @@ pub(super) type Tell = Box<dyn Fn(&GroupName, String) + Send + Sync>;
 /// All live sandboxes, and who watches them.
 pub(super) struct Watch {
     live: Arc<Mutex<BTreeMap<String, Watched>>>,
+    /// Whose sandboxes filled the disk: none more for them while it is short of room.
+    fillers: Arc<Mutex<BTreeSet<GroupName>>>,
     engine: Engine,
     tell: Arc<Tell>,
 }
@@ -71,7 +76,16 @@ impl Watched {
 
 impl Watch {
     pub(super) fn new(engine: Engine, tell: Tell) -> Self {
-        Watch { live: Arc::default(), engine, tell: Arc::new(tell) }
+        Watch { live: Arc::default(), fillers: Arc::default(), engine, tell: Arc::new(tell) }
+    }
+
+    /// Whether a group may start a sandbox as far as the disk is concerned, which these
+    /// folders are on.
+    pub(super) fn has_room_for(&self, group: &GroupName, folders: &[PathBuf]) -> bool {
+        if !room(folders.iter()).is_some_and(|room| room.is_short()) {
+            lock(&self.fillers).remove(group);
+        }
+        !lock(&self.fillers).contains(group)
     }
 
     /// Watches a sandbox that has just started.
@@ -79,7 +93,7 @@ impl Watch {
         let (live, ended) = (Arc::downgrade(&self.live), watched.ended.clone());
         let mut all = lock(&self.live);
         if all.is_empty() {
-            tokio::spawn(watch(live.clone(), self.engine.clone(), self.tell.clone()));
+            tokio::spawn(watch(live.clone(), self.fillers.clone(), self.engine.clone(), self.tell.clone()));
         }
         all.insert(id.to_owned(), watched);
         Ticket { live, id: id.to_owned(), ended }
@@ -102,11 +116,16 @@ impl Drop for Ticket {
 }
 
 /// Until no sandbox lives: the next one that starts is watched anew.
-async fn watch(live: Weak<Mutex<BTreeMap<String, Watched>>>, engine: Engine, tell: Arc<Tell>) {
+async fn watch(
+    live: Weak<Mutex<BTreeMap<String, Watched>>>,
+    fillers: Arc<Mutex<BTreeSet<GroupName>>>,
+    engine: Engine,
+    tell: Arc<Tell>,
+) {
     let mut last = Looked { at: Instant::now(), took: Duration::ZERO, room: None };
     loop {
         tokio::time::sleep(EVERY).await;
-        let Some(all) = live.upgrade().map(|live| lock(&live).values().cloned().collect::<Vec<_>>()) else { return };
+        let Some(all) = live.upgrade().map(|live| lock(&live).clone()) else { return };
         if all.is_empty() {
             // Under the lock: whoever adds one now finds it empty and starts another.
             let Some(live) = live.upgrade() else { return };
@@ -117,10 +136,14 @@ async fn watch(live: Weak<Mutex<BTreeMap<String, Watched>>>, engine: Engine, tel
         }
         let Ok((ended, looked)) = tokio::task::spawn_blocking(move || look(&all, last)).await else { return };
         last = looked;
-        for (watched, why) in ended {
+        for (watched, why) in ended.now {
             let (group, container) = (&watched.group, &watched.container);
             if watched.ended.set(why.clone()).is_err() {
                 continue;
+            }
+            if why == ALMOST_FULL {
+                lock(&fillers).insert(group.clone());
+                grew_until_now(&live, &ended.others);
             }
             tracing::warn!(sandbox.group = %group, why, "A sandbox was ended because of the disk");
             if let Err(error) = engine.end(container).await {
@@ -139,25 +162,58 @@ struct Looked {
     room: Option<Room>,
 }
 
-/// Which are to be ended, and why.
-fn look(all: &[Watched], last: Looked) -> (Vec<(Watched, String)>, Looked) {
-    let room = all.iter().flat_map(|watched| &watched.folders).filter_map(|folder| Room::on_disk_of(folder).ok());
-    let Some(room) = room.min_by_key(|room| room.bytes) else { return (Vec::new(), last) };
+/// What is to be done.
+#[derive(Default)]
+struct Ended {
+    /// Which are to be ended, and why.
+    now: Vec<(Watched, String)>,
+    /// What the others hold by now.
+    others: Vec<(String, Usage)>,
+}
+
+/// The disk stays full where one was ended, and that is not the others' doing: of them
+/// only what they write from now on counts.
+fn grew_until_now(live: &Weak<Mutex<BTreeMap<String, Watched>>>, others: &[(String, Usage)]) {
+    let Some(live) = live.upgrade() else { return };
+    let mut live = lock(&live);
+    for (id, usage) in others {
+        if let Some(watched) = live.get_mut(id) {
+            watched.before = *usage;
+        }
+    }
+}
+
+fn look(all: &BTreeMap<String, Watched>, last: Looked) -> (Ended, Looked) {
+    let Some(room) = room(all.values().flat_map(|watched| &watched.folders)) else { return (Ended::default(), last) };
     let since = last.at.elapsed();
-    let wrote = last.room.is_none_or(|before| before.bytes.saturating_sub(room.bytes) >= SOMETHING);
+    let something = all.values().map(|watched| watched.bound.bytes / 8).fold(SOMETHING, u64::min);
+    let wrote = last.room.is_none_or(|before| {
+        let files = before.files.saturating_sub(room.files);
+        before.bytes.saturating_sub(room.bytes) >= something || files >= MANY
+    });
     let due = wrote || room.is_short() || since >= AT_LEAST;
     if !due || since < last.took * 10 {
-        return (Vec::new(), last);
+        // What somebody frees meanwhile is not to hide what is written next.
+        let room = last.room.filter(|before| before.bytes > room.bytes).or(Some(room));
+        return (Ended::default(), Looked { room, ..last });
     }
     let started = Instant::now();
-    let usages: Vec<(Watched, Usage)> = all.iter().map(|watched| (watched.clone(), usage(watched))).collect();
+    let usages: BTreeMap<&String, Usage> = all.iter().map(|(id, watched)| (id, usage(watched))).collect();
     let looked = Looked { at: Instant::now(), took: started.elapsed(), room: Some(room) };
-    let over: Vec<_> = usages.iter().filter(|(watched, usage)| usage.over(watched.bound)).collect();
-    if !over.is_empty() {
-        let ended = over.into_iter().map(|(watched, _)| (watched.clone(), too_much(watched.bound)));
-        return (ended.collect(), looked);
+    let over = all.iter().filter(|(id, watched)| usages.get(id).is_some_and(|usage| usage.over(watched.bound)));
+    let mut now: Vec<_> = over.map(|(_, watched)| (watched.clone(), too_much(watched.bound))).collect();
+    if now.is_empty() && room.is_short() {
+        let grown = all.iter().map(|(id, watched)| (watched, usages[id].growth(&watched.before, room.reserve)));
+        // None, where it is somebody else who fills the disk.
+        let most = grown.max_by_key(|(_, grown)| *grown).filter(|(_, grown)| *grown >= LITTLE);
+        now.extend(most.map(|(watched, _)| (watched.clone(), ALMOST_FULL.to_owned())));
     }
-    (if room.is_short() { fills_the_disk(usages, room) } else { Vec::new() }, looked)
+    (Ended { now, others: usages.into_iter().map(|(id, usage)| (id.clone(), usage)).collect() }, looked)
+}
+
+/// On the fullest of the disks.
+fn room<'a>(folders: impl Iterator<Item = &'a PathBuf>) -> Option<Room> {
+    folders.filter_map(|folder| Room::on_disk_of(folder).ok()).min_by_key(|room| (!room.is_short(), room.bytes))
 }
 
 fn usage(watched: &Watched) -> Usage {
@@ -167,24 +223,16 @@ fn usage(watched: &Watched) -> Usage {
     usage
 }
 
-/// The one that grew most; none where it is somebody else who fills the disk.
-fn fills_the_disk(usages: Vec<(Watched, Usage)>, room: Room) -> Vec<(Watched, String)> {
-    let grown = |(watched, usage): &(Watched, Usage)| usage.growth(&watched.before, room.reserve);
-    let Some(most) = usages.iter().max_by_key(|one| grown(one)).filter(|one| grown(one) >= LITTLE) else {
-        return Vec::new();
-    };
-    vec![(most.0.clone(), ALMOST_FULL.to_owned())]
-}
-
 /// Told when a group may keep no more, before a sandbox starts or when it is ended.
 pub(super) fn too_much(bound: Bound) -> String {
     format!(
-        "the group's folder and its agent's home hold more than the {bound} that they may. Its owner makes room \
+        "the group's folder and its agent's home hold more than they may, {bound}. Its owner makes room \
          there, or raises `disk` or `files` under [limits] in groups/NAME.toml"
     )
 }
 
-const ALMOST_FULL: &str = "the disk of this machine is almost full, and this sandbox wrote most of late. \
+/// The same where the disk is the reason.
+pub(super) const ALMOST_FULL: &str = "the disk of this machine is almost full, and this group's sandbox wrote most of late. \
                            Its owner makes room on the disk first";
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
