@@ -8,7 +8,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{Chat, Home};
+use support::{Chat, Door, Home, Response, Upstream};
 
 fn limited(home: &Home, group: &str, limits: &str) {
     std::fs::write(home.at("groups").join(format!("{group}.toml")), format!("[limits]\n{limits}\n")).unwrap();
@@ -125,4 +125,34 @@ impl Drop for Disk {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
     }
+}
+
+/// Long paths make long records, of which none of the last day is ever removed.
+#[test]
+fn a_group_fills_its_share_of_the_log_and_no_other_group_is_refused_for_it() {
+    let news = Upstream::start(&["news.example"], |_| Response::ok("bridge\n"));
+    let policy = "[[allow]]\nhost = \"news.example\"\naccess = \"read\"\nprivate = [\"127.0.0.1/32\"]\n";
+    let home = Home::new().config("[audit]\nkeep_size = \"10 MB\"").host("news.example", &news);
+    let home = home.group("one").group("two").policy("one", policy).policy("two", policy);
+    let _daemon = home.up();
+    let (one, two) = (Door::open(&home, "one"), Door::open(&home, "two"));
+    let long = format!("/{}", "long-path/".repeat(190));
+    let mut passed = 0;
+    let refused = loop {
+        let answer = one.get("news.example", &long, "");
+        if answer.status != 200 {
+            break answer;
+        }
+        passed += 1;
+        assert!(passed < 5000, "nothing bounds what a group's records take");
+    };
+    assert_eq!(refused.status, 429, "{refused:?}");
+    assert!(refused.body.contains("limit_exceeded") && refused.body.contains("share of the audit log"), "{refused:?}");
+    assert!(passed > 1000, "{passed} requests are no flood");
+    assert_eq!(two.get("news.example", &long, "").status, 200, "the other group has its own");
+    for number in 0..500 {
+        assert_eq!(one.get("news.example", &format!("{long}{number}"), "").status, 429);
+    }
+    let written = home.audit_with(&["--limit", "10000"]).with("code", "limit_exceeded").len();
+    assert!((1..5).contains(&written), "what is refused fills it all the same: {written} records");
 }
