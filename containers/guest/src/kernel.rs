@@ -22,7 +22,16 @@ pub fn vsock_permitted() -> bool {
 
 /// Whether io_uring answers: its operations pass no seccomp filter at all.
 pub fn io_uring_permitted() -> bool {
-    calls().into_iter().any(|(name, number, args)| name == "io_uring" && call_permitted(number, args))
+    permitted_by_name("io_uring")
+}
+
+/// Whether contexts of asynchronous I/O can be made: they are counted for the whole machine.
+pub fn aio_permitted() -> bool {
+    permitted_by_name("aio")
+}
+
+fn permitted_by_name(wanted: &str) -> bool {
+    calls().into_iter().any(|(name, number, args)| name == wanted && call_permitted(number, args))
 }
 
 /// Attaches to a process as a debugger does. For the drill.

@@ -51,6 +51,7 @@ fn perform(args: &[&str]) -> Option<Outcome> {
         ["dns", server, name] => network::dns(server, name),
         ["vsock"] => system::vsock(),
         ["io_uring"] => system::io_uring(),
+        ["aio"] => system::aio(),
         ["ptrace"] => system::ptrace(),
         ["mount"] => system::mount(),
         ["unix", path] => files::unix(path),
