@@ -2,7 +2,7 @@
 
 use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -164,7 +164,7 @@ impl Sandboxes {
         make_folder(&folders.other, 0o700)?;
         let policy = self.gateway.policy_handle(group);
         let door = self.gateway.open_door_as(identity, &folders.door.join("door.sock"), policy)?;
-        let spec = SandboxSpec { agent, weakening, ..self.spec(group, settings, &id, &folders, &door)? };
+        let spec = SandboxSpec { agent, ..self.spec(group, settings, &id, &folders, &door, weakening)? };
         let bound = bound(&settings.limits, &self.config.engine);
         let kept = vec![spec.folders.group.clone(), spec.folders.home.clone()];
         if !self.watch.has_room_for(group, &kept) {
@@ -197,11 +197,13 @@ impl Sandboxes {
         id: &str,
         own: &OwnFolders,
         door: &OpenDoor,
+        weakening: Weakening,
     ) -> Result<SandboxSpec, SandboxError> {
         let (folder, home) = (self.home.group_dir(group), self.home.agent_home(group));
         make_folder(&folder, 0o700)?;
         make_folder(&home, 0o700)?;
-        let user = self.user(group, &folder)?;
+        let shared = weakening == Weakening::Shared;
+        let user = self.user(group, [&folder, &home], shared)?;
         let folders = Folders {
             group: folder,
             home,
@@ -218,27 +220,43 @@ impl Sandboxes {
             user,
             folders,
             door: own.door.clone(),
-            guest: containers::guest::install(&own.other)
-                .map_err(|error| SandboxError::Folder { path: own.other.clone(), error })?,
+            guest: install_guest(if shared { self.home.guest_dir() } else { own.other.clone() })?,
             ca: door.ca_pem().to_owned(),
             ca_bundle: own.other.join("ca-certificates.crt"),
             accounts: own.other.join("accounts"),
             environment: door.environment().to_vec(),
             limits: limits(&settings.limits, &self.config.engine),
-            weakening: Weakening::None,
+            weakening,
         })
     }
 
     /// Who runs in a group's sandboxes: a user of its own where we may give folders away.
-    fn user(&self, group: &GroupName, folder: &Path) -> Result<SandboxUser, SandboxError> {
+    fn user(&self, group: &GroupName, folders: [&Path; 2], shared: bool) -> Result<SandboxUser, SandboxError> {
         let user = self.engine.sandbox_user();
-        if !user.chown {
-            return Ok(user);
+        let failed = |error| SandboxError::Folder { path: folders[0].to_owned(), error };
+        match (user.chown, shared) {
+            (false, _) => Ok(user),
+            (true, true) => {
+                let mut chowned = folders.iter().map(|folder| chown(folder, Some(user.uid), Some(user.gid)));
+                chowned.try_for_each(|chowned| chowned).map_err(failed)?;
+                Ok(user)
+            }
+            (true, false) => {
+                let uid = self.users.take(&self.home, group, user.uid).map_err(failed)?;
+                memory::hand_over(folders[0], uid, uid).map_err(failed)?;
+                Ok(user.of_a_group(uid))
+            }
         }
-        let taken = self.users.take(&self.home, group, user.uid);
-        let handed = taken.and_then(|uid| memory::hand_over(folder, uid, uid).map(|()| uid));
-        let uid = handed.map_err(|error| SandboxError::Folder { path: folder.to_owned(), error })?;
-        Ok(user.of_a_group(uid))
+    }
+
+    /// Whether each group's sandboxes are a user of their own.
+    pub fn has_users_of_groups(&self) -> bool {
+        self.engine.sandbox_user().chown
+    }
+
+    /// How many bytes a group may keep.
+    pub fn most_bytes(&self, group: &GroupName) -> Result<u64, SandboxError> {
+        Ok(bound(&GroupSettings::load(&self.home, group)?.limits, &self.config.engine).bytes)
     }
 
     /// This sandbox's own copy of the memory for all groups (invariant 15).
@@ -340,6 +358,10 @@ fn limits(group: &config::GroupLimits, engine: &config::Engine) -> containers::L
         open_files: group.open_files.map_or(usual.open_files, i64::from),
         file_bytes: i64::try_from(bound(group, engine).bytes).unwrap_or(i64::MAX),
     }
+}
+
+fn install_guest(folder: PathBuf) -> Result<PathBuf, SandboxError> {
+    containers::guest::install(&folder).map_err(|error| SandboxError::Folder { path: folder, error })
 }
 
 /// What a group may keep in its folders.

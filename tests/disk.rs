@@ -27,9 +27,13 @@ fn a_group_that_keeps_more_than_it_may_is_ended_and_told_and_nobody_else() {
     let daemon = home.up();
     let (mut one, mut two) = (Chat::open(&home, "one"), Chat::open(&home, "two"));
     assert!(told(&mut two, "a", "echo here").contains("here"));
-    let fill = "for i in 1 2 3 4; do head -c 10000000 /dev/urandom > ~/part-$i; done; touch full; sleep 100; echo never";
+    let fill =
+        "for i in 1 2 3 4; do head -c 10000000 /dev/urandom > ~/part-$i; done; touch full; sleep 100; echo never";
     let said = told(&mut one, "1", fill);
-    assert!(said.contains("hold more than they may, at most 20.0 MB in 1000000 files") && !said.contains("never"), "{said}");
+    assert!(
+        said.contains("hold more than they may, at most 20.0 MB in 1000000 files") && !said.contains("never"),
+        "{said}"
+    );
     assert!(!said.contains(home.path().to_str().unwrap()), "a path of this machine: {said}");
     assert!(home.group_folder("one").join("full").exists(), "the sandbox could write until then");
     // It stays so until somebody makes room.

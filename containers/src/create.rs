@@ -94,9 +94,11 @@ fn ulimits(spec: &SandboxSpec) -> Vec<ResourcesUlimits> {
         ulimit("nofile", spec.limits.open_files),
         // A core file would hold the memory of whatever crashed.
         ulimit("core", 0),
-        // At once, where the watch over folders comes a moment later (docs/sandbox.md, "Disk").
-        ulimit("fsize", spec.limits.file_bytes),
     ];
+    if spec.weakening != Weakening::LargeFiles {
+        // At once, where the watch over folders comes a moment later (docs/sandbox.md, "Disk").
+        all.push(ulimit("fsize", spec.limits.file_bytes));
+    }
     if !spec.user.own {
         // What queues of POSIX messages hold is counted by user: here all sandboxes are one, and
         // whatever limit there was, the first could use it up for all others.
@@ -255,6 +257,7 @@ pub(crate) mod tests {
             (Weakening::Network("n".into()), "NetworkMode"),
             (Weakening::EngineSeccomp, "SecurityOpt"),
             (Weakening::WritableRoot, "ReadonlyRootfs"),
+            (Weakening::LargeFiles, "Ulimits"),
         ];
         for (weakening, key) in cases {
             let mut weak =

@@ -19,7 +19,9 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{BundleError, accounts,  Engine, EngineKind, Finding, SandboxSpec, Weakening, attestation, bundle, create, guest};
+use crate::{
+    BundleError, Engine, EngineKind, Finding, SandboxSpec, Weakening, accounts, attestation, bundle, create, guest,
+};
 
 /// How long the guest may take for `hello`, and again for `ready`.
 const START_PATIENCE: Duration = Duration::from_secs(10);

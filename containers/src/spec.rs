@@ -94,6 +94,11 @@ pub enum Weakening {
     WritableDoor,
     /// A root file system that can be written.
     WritableRoot,
+    /// What it has of its own it shares with all sandboxes that are weakened so: its user,
+    /// and the file of its guest. The caller's [`SandboxSpec`] says which.
+    Shared,
+    /// Files as large as the disk.
+    LargeFiles,
 }
 
 /// The environment that makes everyday tools use the door and trust its CA. Both

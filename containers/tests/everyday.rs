@@ -50,8 +50,14 @@ async fn everyday_tools_work_in_the_base_image() {
             "python3 -c 'import os; f = os.open(\"/etc/passwd\", 0); b = bytearray(5); print(os.posix_fadvise(f, 0, 0, 4), os.preadv(f, [b], 0), os.preadv(f, [b], 0, 0))'",
             "None 5 5\n",
         ),
-        ("python3 -c 'import os; os.preadv(os.open(\"/etc/passwd\", 0), [bytearray(5)], 0, os.RWF_NOWAIT)' 2>&1 | tail -1", "OSError: [Errno 95] Operation not supported\n"),
-        ("dd if=/etc/passwd of=copy iflag=nocache oflag=nocache 2>/dev/null && cmp copy /etc/passwd && echo same", "same\n"),
+        (
+            "python3 -c 'import os; os.preadv(os.open(\"/etc/passwd\", 0), [bytearray(5)], 0, os.RWF_NOWAIT)' 2>&1 | tail -1",
+            "OSError: [Errno 95] Operation not supported\n",
+        ),
+        (
+            "dd if=/etc/passwd of=copy iflag=nocache oflag=nocache 2>/dev/null && cmp copy /etc/passwd && echo same",
+            "same\n",
+        ),
         ("tail -n 0 -f copy & sleep 0.2; echo more >> copy; sleep 0.3; kill $!", "more\n"),
         ("timeout 5 echo in time", "in time\n"),
         ("ps -e --no-headers | head -1 | grep -c guest", "1\n"),

@@ -63,13 +63,7 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    pub(super) fn new(
-        group: GroupName,
-        container: String,
-        folders: Vec<PathBuf>,
-        bound: Bound,
-        before: Usage,
-    ) -> Self {
+    pub(super) fn new(group: GroupName, container: String, folders: Vec<PathBuf>, bound: Bound, before: Usage) -> Self {
         Watched { group, container, folders, bound, before, ended: Arc::default() }
     }
 }

@@ -85,7 +85,9 @@ impl Floods {
         self.kinds.retain(|_, stretch| {
             let over = is_over(stretch.since);
             if over {
-                due.extend(stretch.counted.take().and_then(|decision| record(&decision, stretch.seen - stretch.written)));
+                due.extend(
+                    stretch.counted.take().and_then(|decision| record(&decision, stretch.seen - stretch.written)),
+                );
             }
             !over
         });
