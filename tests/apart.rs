@@ -142,6 +142,7 @@ def pipes(most):
 print('inotify', take(lambda: libc.inotify_init1(0), 1000))
 print('aio', take(lambda: libc.syscall(io_setup, 64, ctypes.byref(ctypes.c_ulong())), 10), ctypes.get_errno())
 print('timers', take(lambda: libc.syscall(timer_create, 0, ctypes.byref(Event(None, 10, 0)), ctypes.byref(ctypes.c_int())), 300000))
+print('terminals', take(lambda: libc.open(b'/dev/ptmx', os.O_RDWR | os.O_NOCTTY), 5000))
 held = pipes(100)
 print('pipe', fcntl.fcntl(os.pipe()[0], 1032))
 stay()
@@ -155,7 +156,7 @@ stay()
         let line = text.lines().find_map(|line| line.strip_prefix(what)).unwrap_or_else(|| panic!("{what}: {text}"));
         line.split_whitespace().next().unwrap().parse().unwrap()
     };
-    for what in ["inotify ", "timers "] {
+    for what in ["inotify ", "timers ", "terminals "] {
         let (took, left) = (count(&one, what), count(&two, what));
         assert!(took > 50 && left == took, "of {what} one took {took}, and {left} were left to the other");
     }

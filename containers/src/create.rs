@@ -4,12 +4,13 @@ use std::{collections::HashMap, path::PathBuf};
 
 use bollard::models::{
     ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountBindOptions,
-    MountBindOptionsPropagationEnum as Propagation, MountType, ResourcesUlimits,
+    MountBindOptionsPropagationEnum as Propagation, MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig,
+    ResourcesUlimits,
 };
 
 use crate::{
     accounts,
-    engine::Facts,
+    engine::{EngineKind, Facts},
     guest, orphans,
     spec::{CA_BUNDLE, DOOR, GLOBAL, HOME, INBOX, SandboxSpec, WORKSPACE, Weakening, door_environment},
 };
@@ -83,7 +84,7 @@ fn host_config(spec: &SandboxSpec, facts: &Facts, seccomp: &str) -> HostConfig {
         dns_search: Some(vec![".".to_owned()]),
         // The guest is pid 1 and waits for every process itself.
         init: Some(false),
-        mounts: Some(mounts(spec)),
+        mounts: Some(mounts(spec).chain(terminals(spec, facts)).collect()),
         runtime: spec.runtime.clone(),
         ..Default::default()
     }
@@ -128,7 +129,35 @@ pub(crate) fn mounted(spec: &SandboxSpec) -> Vec<(PathBuf, &'static str, bool)> 
     always.into_iter().chain(inbox).chain(global).collect()
 }
 
-fn mounts(spec: &SandboxSpec) -> Vec<Mount> {
+/// Pseudo-terminals of the sandbox's own. There are so many for all containers of a machine
+/// (`kernel.pty.max` less its reserve), and one could take them all. Only Docker mounts such a
+/// file system for us, and only where the host's kernel is the sandbox's.
+pub(crate) fn terminals(spec: &SandboxSpec, facts: &Facts) -> Option<Mount> {
+    let runtime = spec.runtime.as_deref().unwrap_or(&facts.default_runtime);
+    let of_this_kernel = ["runc", "crun", "io.containerd.runc.v2"].contains(&runtime);
+    if facts.kind != EngineKind::Docker || !of_this_kernel {
+        return None;
+    }
+    let options = [("type", "devpts"), ("device", "devpts"), ("o", TERMINAL_OPTIONS)];
+    let driver = MountVolumeOptionsDriverConfig {
+        name: Some("local".to_owned()),
+        options: Some(options.map(|(name, value)| (name.to_owned(), value.to_owned())).into()),
+    };
+    Some(Mount {
+        typ: Some(MountType::VOLUME),
+        target: Some(TERMINALS.to_owned()),
+        volume_options: Some(MountVolumeOptions { driver_config: Some(driver), ..Default::default() }),
+        ..Default::default()
+    })
+}
+
+/// Where terminals are.
+pub(crate) const TERMINALS: &str = "/dev/pts";
+
+/// As engines mount it, with a bound.
+const TERMINAL_OPTIONS: &str = "newinstance,nosuid,noexec,ptmxmode=0666,mode=0620,gid=5,max=128";
+
+fn mounts(spec: &SandboxSpec) -> impl Iterator<Item = Mount> {
     let mount = |(source, target, read_only): (PathBuf, &str, bool)| Mount {
         typ: Some(MountType::BIND),
         source: Some(source.display().to_string()),
@@ -138,7 +167,7 @@ fn mounts(spec: &SandboxSpec) -> Vec<Mount> {
         bind_options: Some(MountBindOptions { propagation: Some(Propagation::RPRIVATE), ..Default::default() }),
         ..Default::default()
     };
-    mounted(spec).into_iter().map(mount).collect()
+    mounted(spec).into_iter().map(mount)
 }
 
 #[cfg(test)]
@@ -147,7 +176,7 @@ pub(crate) mod tests {
     use doorward_guest::protocol::Agent;
 
     use super::*;
-    use crate::{Enforced, EngineKind, Folders, Limits, SandboxUser};
+    use crate::{Enforced, Folders, Limits, SandboxUser};
 
     pub(crate) fn spec() -> SandboxSpec {
         SandboxSpec {
@@ -182,6 +211,7 @@ pub(crate) mod tests {
             socket: "/var/run/docker.sock".into(),
             enforced: Enforced { pids: true, memory: true, swap: true, cpu: true },
             runtimes: vec![],
+            default_runtime: "runc".into(),
             remaps_users: false,
         }
     }
@@ -209,6 +239,13 @@ pub(crate) mod tests {
                 mount("/d/ca.crt", "/etc/ssl/certs/ca-certificates.crt", true),
                 mount("/d/own/passwd", "/etc/passwd", true), mount("/d/own/group", "/etc/group", true),
                 mount("/d/inbox", "/workspace/inbox", true),
+                {
+                    "Type": "volume", "Target": "/dev/pts",
+                    "VolumeOptions": {"DriverConfig": {"Name": "local", "Options": {
+                        "type": "devpts", "device": "devpts",
+                        "o": "newinstance,nosuid,noexec,ptmxmode=0666,mode=0620,gid=5,max=128",
+                    }}},
+                },
             ],
         });
         assert_eq!(serde_json::to_value(config).unwrap(), wanted);
@@ -219,6 +256,17 @@ pub(crate) mod tests {
             "Type": "bind", "Source": source, "Target": target, "ReadOnly": read_only,
             "BindOptions": {"Propagation": "rprivate"},
         })
+    }
+
+    #[test]
+    fn terminals_are_bounded_where_the_engine_can() {
+        let of = |kind, runtime: Option<&str>| {
+            let spec = SandboxSpec { runtime: runtime.map(str::to_owned), ..spec() };
+            terminals(&spec, &Facts { kind, ..facts() }).is_some()
+        };
+        assert!(of(EngineKind::Docker, None) && of(EngineKind::Docker, Some("crun")));
+        assert!(!of(EngineKind::Docker, Some("runsc")) && !of(EngineKind::RootlessDocker, None));
+        assert!(!of(EngineKind::Podman, None));
     }
 
     #[test]

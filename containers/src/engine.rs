@@ -33,6 +33,8 @@ pub struct Facts {
     pub enforced: Enforced,
     /// The OCI runtimes it knows, for `engine.runtime`.
     pub runtimes: Vec<String>,
+    /// The one it takes where none is asked for.
+    pub default_runtime: String,
     /// Whether it maps container users to others (`userns-remap`).
     pub remaps_users: bool,
 }
@@ -191,6 +193,7 @@ impl Facts {
                 cpu: info.cpu_cfs_quota.unwrap_or(false),
             },
             runtimes: info.runtimes.unwrap_or_default().into_keys().collect(),
+            default_runtime: info.default_runtime.unwrap_or_default(),
             remaps_users: has("name=userns"),
         };
         Ok((facts, unsupported))
@@ -275,7 +278,15 @@ mod tests {
 
     fn facts(kind: EngineKind) -> Facts {
         let enforced = Enforced { pids: true, memory: true, swap: true, cpu: true };
-        Facts { kind, version: String::new(), socket: PathBuf::new(), enforced, runtimes: vec![], remaps_users: false }
+        Facts {
+            kind,
+            version: String::new(),
+            socket: PathBuf::new(),
+            enforced,
+            runtimes: vec![],
+            default_runtime: String::new(),
+            remaps_users: false,
+        }
     }
 
     #[test]
