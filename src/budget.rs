@@ -49,6 +49,18 @@ impl Budgets {
         count(groups.entry(group.clone()).or_insert(used))
     }
 
+    /// A group whose records have filled its share of the log asks for no more: the log would
+    /// fill the disk, and shut the doors of all others.
+    fn within_share(&self, group: &GroupName) -> Result<(), Refusal> {
+        let Some(share) = self.log.has_filled_its_share(group) else { return Ok(()) };
+        let why = format!(
+            "the group's requests have filled its share of the audit log for this day ({} MB); the owner gives more \
+             with a larger keep_size in [audit] of doorward.toml",
+            share / 1_000_000
+        );
+        Err(Refusal::new(Code::LimitExceeded, why))
+    }
+
     fn warn(&self, group: &GroupName, used: &mut Used, what: &'static str, value: u64, limit: Option<u64>) {
         let Some(limit) = limit.filter(|limit| *limit > 0) else { return };
         let reached = WARNINGS.into_iter().find(|percent| value.saturating_mul(100) >= limit.saturating_mul(*percent));
@@ -67,6 +79,7 @@ impl Budgets {
 
 impl Budget for Budgets {
     fn admit(&self, group: &GroupName, limits: &Limits, by_wildcard: Option<&Host>, head: u64) -> Result<(), Refusal> {
+        self.within_share(group)?;
         if *limits == Limits::default() {
             // What goes by now is not counted: limits that come back read the log anew.
             self.lock().remove(group);

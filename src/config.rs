@@ -84,6 +84,10 @@ pub struct Engine {
     pub cpus: f64,
     /// Processes and threads.
     pub pids: u32,
+    /// Bytes that a group may keep in its folders.
+    pub disk: u64,
+    /// Files and folders that it may keep there.
+    pub files: u64,
 }
 
 /// How many sandboxes run, and for how long.
@@ -225,7 +229,16 @@ impl Default for Assistant {
 
 impl Default for Engine {
     fn default() -> Self {
-        Engine { host: None, runtime: None, image: None, memory: 2 << 30, cpus: 2.0, pids: 512 }
+        Engine {
+            host: None,
+            runtime: None,
+            image: None,
+            memory: 2 << 30,
+            cpus: 2.0,
+            pids: 512,
+            disk: 20_000_000_000,
+            files: 1_000_000,
+        }
     }
 }
 

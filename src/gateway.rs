@@ -39,6 +39,7 @@ pub struct Gateway {
     proxy: Arc<proxy::Gateway>,
     vault: Arc<Vault>,
     policies: Arc<PolicyFiles>,
+    log: Arc<AuditLog>,
     _watcher: RecommendedWatcher,
 }
 
@@ -95,10 +96,10 @@ impl Gateway {
         let tls = proxy::upstream_tls(&extra_roots(&config.upstream.extra_ca)?)?;
         let proxy = proxy::Gateway {
             ledger: ledger.clone(),
-            resolver: Arc::new(Names::new(&config.upstream, &tls)),
+            resolvers: Names::of_each_door(config.upstream.clone(), &tls),
             secrets: vault.clone(),
             budget: Arc::new(Budgets::new(ledger.clone())),
-            internal: Arc::new(Operations::new(ledger, vault.clone(), chats)),
+            internal: Arc::new(Operations::new(ledger.clone(), vault.clone(), chats)),
             today: budget::today,
             tls,
             limits: descriptors::limits(descriptors::raise(), config.queue.sandboxes),
@@ -106,12 +107,17 @@ impl Gateway {
             refreshes: proxy::Refreshes::default(),
         };
         let watcher = policies.watch()?;
-        Ok(Arc::new(Gateway { proxy: Arc::new(proxy), vault, policies, _watcher: watcher }))
+        Ok(Arc::new(Gateway { proxy: Arc::new(proxy), vault, policies, log: ledger, _watcher: watcher }))
     }
 
     /// What must not leave by any way.
     pub fn secrets(&self) -> Arc<dyn Secrets> {
         self.vault.clone()
+    }
+
+    /// The log that the doors write.
+    pub fn log(&self) -> &Arc<AuditLog> {
+        &self.log
     }
 
     /// The policy of a group that is in force.

@@ -251,7 +251,7 @@ impl Home {
         self.run_dir().join("sandboxes")
     }
 
-    /// The guest binary as this daemon unpacked it.
+    /// A guest that sandboxes share which the drill has weakened so.
     pub fn guest_dir(&self) -> PathBuf {
         self.run_dir().join("guest")
     }

@@ -8,9 +8,10 @@ use hickory_resolver::config::{ConnectionConfig, LookupIpStrategy, NameServerCon
 use hickory_resolver::net::NetError;
 use hickory_resolver::{Resolver as Dns, ResolverBuilder};
 use policies::HostName;
-use proxy::ports::{Pending, Resolved, Resolver, Unresolved};
+use proxy::ports::{NewResolver, Pending, Resolved, Resolver, Unresolved};
 use rustls::ClientConfig;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::config;
 use connecting::Connecting;
@@ -27,6 +28,12 @@ pub struct Names {
 }
 
 impl Names {
+    /// One for each door, with connections and a cache of its own.
+    pub fn of_each_door(upstream: config::Upstream, tls: &Arc<ClientConfig>) -> NewResolver {
+        let tls = tls.clone();
+        Arc::new(move || Arc::new(Names::new(&upstream, &tls)))
+    }
+
     /// Sets the resolver up. One that cannot be set up is told when it is needed:
     /// fixed names work without. `tls` says which certificates are believed.
     pub fn new(upstream: &config::Upstream, tls: &ClientConfig) -> Self {

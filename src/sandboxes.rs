@@ -2,7 +2,7 @@
 
 use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,18 @@ use crate::config::{self, Config, ConfigError, GroupSettings};
 use crate::gateway::{Gateway, GatewayError, OpenDoor};
 use crate::home::Home;
 use crate::memory::{self, MemoryError};
+use crate::store::ledger::Notice;
+use disk::Usage;
+use users::Users;
+use watch::{Ticket, Watch, Watched};
+
+mod disk;
+mod unlinked;
+mod users;
+mod walk;
+mod watch;
+
+pub use disk::Bound;
 
 /// How long an agent may take to finish when its sandbox is stopped.
 const GRACE: Duration = Duration::from_secs(1);
@@ -28,7 +40,8 @@ pub struct Sandboxes {
     gateway: Arc<Gateway>,
     engine: Engine,
     installation: String,
-    guest: PathBuf,
+    users: Users,
+    watch: Watch,
 }
 
 /// A sandbox that runs, with the door it has.
@@ -38,6 +51,7 @@ pub struct LiveSandbox {
     agent: Agent,
     door: OpenDoor,
     sandbox: Sandbox,
+    watched: Ticket,
     folders: OwnFolders,
 }
 
@@ -73,6 +87,12 @@ pub enum SandboxError {
     /// The container.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// Its group keeps more than it may.
+    #[error("{}", watch::too_much(*.0))]
+    TooMuch(Bound),
+    /// Its group has filled the disk, and there is no room yet.
+    #[error("{}", watch::ALMOST_FULL)]
+    AlmostFull,
     /// What a dead daemon left behind.
     #[error("sandboxes of an earlier daemon could not be removed: {0}")]
     Orphans(String),
@@ -87,10 +107,18 @@ impl Sandboxes {
         engine: Engine,
         installation: String,
     ) -> Result<Self, SandboxError> {
-        let guest_dir = home.guest_dir();
-        let guest =
-            containers::guest::install(&guest_dir).map_err(|error| SandboxError::Folder { path: guest_dir, error })?;
-        Ok(Sandboxes { home: home.clone(), config: config.clone(), gateway, engine, installation, guest })
+        let log = gateway.log().clone();
+        let watch = Watch::new(
+            engine.clone(),
+            Box::new(move |group, text| {
+                let text = format!("a sandbox of group {group} was ended: {text}");
+                if let Err(error) = log.notice(&Notice { what: "disk", group: Some(group.clone()), text }) {
+                    tracing::error!(%error, "The end of a sandbox was not stored");
+                }
+            }),
+        );
+        let (home, config, users) = (home.clone(), config.clone(), Users::default());
+        Ok(Sandboxes { home, config, gateway, engine, installation, users, watch })
     }
 
     /// The engine they run on.
@@ -136,10 +164,18 @@ impl Sandboxes {
         make_folder(&folders.other, 0o700)?;
         let policy = self.gateway.policy_handle(group);
         let door = self.gateway.open_door_as(identity, &folders.door.join("door.sock"), policy)?;
-        let spec = SandboxSpec { agent, weakening, ..self.spec(group, settings, &id, &folders, &door)? };
+        let spec = SandboxSpec { agent, ..self.spec(group, settings, &id, &folders, &door, weakening)? };
+        let bound = bound(&settings.limits, &self.config.engine);
+        let kept = vec![spec.folders.group.clone(), spec.folders.home.clone()];
+        if !self.watch.has_room_for(group, &kept) {
+            return Err(SandboxError::AlmostFull);
+        }
+        let before = kept_by(&kept, bound).await?;
         let sandbox = Sandbox::start(&self.engine, &spec).await?;
+        let container = sandbox.container_id().to_owned();
+        let watched = self.watch.begin(&id, Watched::new(group.clone(), container, kept, bound, before));
         tracing::info!(sandbox.id = %id, sandbox.group = %group, "Sandbox started");
-        Ok(LiveSandbox { agent: spec.agent, sandbox, door, folders })
+        Ok(LiveSandbox { agent: spec.agent, sandbox, watched, door, folders })
     }
 
     /// Removes the containers and door folders that a dead daemon left behind.
@@ -161,11 +197,16 @@ impl Sandboxes {
         id: &str,
         own: &OwnFolders,
         door: &OpenDoor,
+        weakening: Weakening,
     ) -> Result<SandboxSpec, SandboxError> {
-        let user = self.engine.sandbox_user();
+        let (folder, home) = (self.home.group_dir(group), self.home.agent_home(group));
+        make_folder(&folder, 0o700)?;
+        make_folder(&home, 0o700)?;
+        let shared = weakening == Weakening::Shared;
+        let user = self.user(group, [&folder, &home], shared)?;
         let folders = Folders {
-            group: self.group_folder(self.home.group_dir(group), &user)?,
-            home: self.group_folder(self.home.agent_home(group), &user)?,
+            group: folder,
+            home,
             inbox: Some(self.shared_folder(self.home.inbox(group))?),
             global: Some(self.memory(own)?),
         };
@@ -179,24 +220,43 @@ impl Sandboxes {
             user,
             folders,
             door: own.door.clone(),
-            guest: self.guest.clone(),
+            guest: install_guest(if shared { self.home.guest_dir() } else { own.other.clone() })?,
             ca: door.ca_pem().to_owned(),
             ca_bundle: own.other.join("ca-certificates.crt"),
+            accounts: own.other.join("accounts"),
             environment: door.environment().to_vec(),
             limits: limits(&settings.limits, &self.config.engine),
-            weakening: Weakening::None,
+            weakening,
         })
     }
 
-    /// A folder that the agent may write: its user's own.
-    fn group_folder(&self, path: PathBuf, user: &SandboxUser) -> Result<PathBuf, SandboxError> {
-        make_folder(&path, 0o700)?;
-        if user.chown {
-            std::os::unix::fs::chown(&path, Some(user.uid), Some(user.gid))
-                .and_then(|()| memory::hand_over(&path, user.uid, user.gid))
-                .map_err(|error| SandboxError::Folder { path: path.clone(), error })?;
+    /// Who runs in a group's sandboxes: a user of its own where we may give folders away.
+    fn user(&self, group: &GroupName, folders: [&Path; 2], shared: bool) -> Result<SandboxUser, SandboxError> {
+        let user = self.engine.sandbox_user();
+        let failed = |error| SandboxError::Folder { path: folders[0].to_owned(), error };
+        match (user.chown, shared) {
+            (false, _) => Ok(user),
+            (true, true) => {
+                let mut chowned = folders.iter().map(|folder| chown(folder, Some(user.uid), Some(user.gid)));
+                chowned.try_for_each(|chowned| chowned).map_err(failed)?;
+                Ok(user)
+            }
+            (true, false) => {
+                let uid = self.users.take(&self.home, group, user.uid).map_err(failed)?;
+                memory::hand_over(folders[0], uid, uid).map_err(failed)?;
+                Ok(user.of_a_group(uid))
+            }
         }
-        Ok(path)
+    }
+
+    /// Whether each group's sandboxes are a user of their own.
+    pub fn has_users_of_groups(&self) -> bool {
+        self.engine.sandbox_user().chown
+    }
+
+    /// How many bytes a group may keep.
+    pub fn most_bytes(&self, group: &GroupName) -> Result<u64, SandboxError> {
+        Ok(bound(&GroupSettings::load(&self.home, group)?.limits, &self.config.engine).bytes)
     }
 
     /// This sandbox's own copy of the memory for all groups (invariant 15).
@@ -216,12 +276,26 @@ impl Sandboxes {
 impl LiveSandbox {
     /// Says something to the guest.
     pub async fn send(&mut self, message: &ToGuest) -> Result<(), SandboxLost> {
-        self.sandbox.send(message).await
+        let sent = self.sandbox.send(message).await;
+        sent.map_err(|lost| self.why_ended().unwrap_or(lost))
     }
 
     /// What the guest says next; `None` when it is gone.
     pub async fn next(&mut self) -> Result<Option<FromGuest>, SandboxLost> {
-        self.sandbox.next().await
+        match self.sandbox.next().await {
+            Ok(Some(said)) => Ok(Some(said)),
+            over => self.why_ended().map_or(over, Err),
+        }
+    }
+
+    /// Whether it was ended for what it did.
+    pub fn was_ended(&self) -> bool {
+        self.watched.why().is_some()
+    }
+
+    /// Where somebody else ended it.
+    fn why_ended(&self) -> Option<SandboxLost> {
+        self.watched.why().map(|why| SandboxLost::Ended { why: why.clone() })
     }
 
     /// Says which run the requests through its door belong to from now on.
@@ -251,9 +325,10 @@ impl LiveSandbox {
 
     /// Shuts the door first, then ends the agent.
     pub async fn stop(self) {
-        let LiveSandbox { sandbox, door, folders, .. } = self;
+        let LiveSandbox { sandbox, door, folders, watched, .. } = self;
         door.close();
         sandbox.stop(GRACE).await;
+        drop(watched);
         drop(folders);
     }
 }
@@ -281,7 +356,26 @@ fn limits(group: &config::GroupLimits, engine: &config::Engine) -> containers::L
         memory: i64::try_from(group.memory.unwrap_or(engine.memory)).unwrap_or(i64::MAX),
         cpus: group.cpus.unwrap_or(engine.cpus),
         open_files: group.open_files.map_or(usual.open_files, i64::from),
+        file_bytes: i64::try_from(bound(group, engine).bytes).unwrap_or(i64::MAX),
     }
+}
+
+fn install_guest(folder: PathBuf) -> Result<PathBuf, SandboxError> {
+    containers::guest::install(&folder).map_err(|error| SandboxError::Folder { path: folder, error })
+}
+
+/// What a group may keep in its folders.
+fn bound(group: &config::GroupLimits, engine: &config::Engine) -> Bound {
+    Bound { bytes: group.disk.unwrap_or(engine.disk), files: group.files.unwrap_or(engine.files) }
+}
+
+/// What it keeps, which must not be more than that.
+async fn kept_by(folders: &[PathBuf], bound: Bound) -> Result<Usage, SandboxError> {
+    let (folders, first) = (folders.to_vec(), folders.first().cloned().unwrap_or_default());
+    let looked = tokio::task::spawn_blocking(move || Usage::of(&folders, bound)).await;
+    let usage = looked.map_err(io::Error::other).flatten();
+    let usage = usage.map_err(|error| SandboxError::Folder { path: first, error })?;
+    if usage.over(bound) { Err(SandboxError::TooMuch(bound)) } else { Ok(usage) }
 }
 
 /// Makes a folder with exactly this mode, whatever the umask says.

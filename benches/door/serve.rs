@@ -45,7 +45,7 @@ pub(crate) async fn unscanned(dir: &Path, role: &str) {
     let tls = proxy::upstream_tls(&[root]).unwrap();
     let gateway = proxy::Gateway {
         ledger: if role == "unaudited" { Arc::new(Forgetful) } else { audited },
-        resolver: Arc::new(Names::new(&config.upstream, &tls)),
+        resolvers: Names::of_each_door(config.upstream, &tls),
         secrets: Arc::new(NoSecrets),
         budget: Arc::new(Budgets::new(log)),
         today: || Date::new(2026, 11, 23).unwrap(),

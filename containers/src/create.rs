@@ -1,14 +1,16 @@
 //! From a [`SandboxSpec`] to what the engine is asked for.
 
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, path::PathBuf};
 
 use bollard::models::{
     ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountBindOptions,
-    MountBindOptionsPropagationEnum as Propagation, MountType, ResourcesUlimits,
+    MountBindOptionsPropagationEnum as Propagation, MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig,
+    ResourcesUlimits,
 };
 
 use crate::{
-    engine::Facts,
+    accounts,
+    engine::{EngineKind, Facts},
     guest, orphans,
     spec::{CA_BUNDLE, DOOR, GLOBAL, HOME, INBOX, SandboxSpec, WORKSPACE, Weakening, door_environment},
 };
@@ -76,20 +78,34 @@ fn host_config(spec: &SandboxSpec, facts: &Facts, seccomp: &str) -> HostConfig {
         // Memory and swap together: no swap beyond the memory.
         memory_swap: (enforced.memory && enforced.swap).then_some(limits.memory),
         nano_cpus: enforced.cpu.then_some((limits.cpus * 1e9) as i64),
-        ulimits: Some(vec![
-            ulimit("nofile", limits.open_files),
-            // A core file would hold the memory of whatever crashed.
-            ulimit("core", 0),
-        ]),
+        ulimits: Some(ulimits(spec)),
         dns: Some(vec![NOWHERE.to_owned()]),
         // "." stands for no search domain: the engine copies the host's otherwise.
         dns_search: Some(vec![".".to_owned()]),
         // The guest is pid 1 and waits for every process itself.
         init: Some(false),
-        mounts: Some(mounts(spec)),
+        mounts: Some(mounts(spec).chain(terminals(spec, facts)).collect()),
         runtime: spec.runtime.clone(),
         ..Default::default()
     }
+}
+
+fn ulimits(spec: &SandboxSpec) -> Vec<ResourcesUlimits> {
+    let mut all = vec![
+        ulimit("nofile", spec.limits.open_files),
+        // A core file would hold the memory of whatever crashed.
+        ulimit("core", 0),
+    ];
+    if spec.weakening != Weakening::LargeFiles {
+        // At once, where the watch over folders comes a moment later (docs/sandbox.md, "Disk").
+        all.push(ulimit("fsize", spec.limits.file_bytes));
+    }
+    if !spec.user.own {
+        // What queues of POSIX messages hold is counted by user: here all sandboxes are one, and
+        // whatever limit there was, the first could use it up for all others.
+        all.push(ulimit("msgqueue", 0));
+    }
+    all
 }
 
 fn ulimit(name: &str, value: i64) -> ResourcesUlimits {
@@ -97,22 +113,52 @@ fn ulimit(name: &str, value: i64) -> ResourcesUlimits {
 }
 
 /// All mounts: where on the host, where inside, whether read-only.
-pub(crate) fn mounted(spec: &SandboxSpec) -> Vec<(&Path, &'static str, bool)> {
+pub(crate) fn mounted(spec: &SandboxSpec) -> Vec<(PathBuf, &'static str, bool)> {
     let folders = &spec.folders;
-    let inbox = folders.inbox.as_deref().map(|folder| (folder, INBOX, true));
-    let global = folders.global.as_deref().map(|folder| (folder, GLOBAL, true));
+    let inbox = folders.inbox.clone().map(|folder| (folder, INBOX, true));
+    let global = folders.global.clone().map(|folder| (folder, GLOBAL, true));
     let always = [
-        (folders.group.as_path(), WORKSPACE, false),
-        (folders.home.as_path(), HOME, false),
-        (spec.door.as_path(), DOOR, spec.weakening != Weakening::WritableDoor),
-        (spec.guest.as_path(), guest::PATH, true),
-        (spec.ca_bundle.as_path(), CA_BUNDLE, true),
+        (folders.group.clone(), WORKSPACE, false),
+        (folders.home.clone(), HOME, false),
+        (spec.door.clone(), DOOR, spec.weakening != Weakening::WritableDoor),
+        (spec.guest.clone(), guest::PATH, true),
+        (spec.ca_bundle.clone(), CA_BUNDLE, true),
+        (spec.accounts.join(accounts::PASSWD), "/etc/passwd", true),
+        (spec.accounts.join(accounts::GROUP), "/etc/group", true),
     ];
     always.into_iter().chain(inbox).chain(global).collect()
 }
 
-fn mounts(spec: &SandboxSpec) -> Vec<Mount> {
-    let mount = |(source, target, read_only): (&Path, &str, bool)| Mount {
+/// Pseudo-terminals of the sandbox's own. There are so many for all containers of a machine
+/// (`kernel.pty.max` less its reserve), and one could take them all. Only Docker mounts such a
+/// file system for us, and only where the host's kernel is the sandbox's.
+pub(crate) fn terminals(spec: &SandboxSpec, facts: &Facts) -> Option<Mount> {
+    let runtime = spec.runtime.as_deref().unwrap_or(&facts.default_runtime);
+    let of_this_kernel = ["runc", "crun", "io.containerd.runc.v2"].contains(&runtime);
+    if facts.kind != EngineKind::Docker || !of_this_kernel {
+        return None;
+    }
+    let options = [("type", "devpts"), ("device", "devpts"), ("o", TERMINAL_OPTIONS)];
+    let driver = MountVolumeOptionsDriverConfig {
+        name: Some("local".to_owned()),
+        options: Some(options.map(|(name, value)| (name.to_owned(), value.to_owned())).into()),
+    };
+    Some(Mount {
+        typ: Some(MountType::VOLUME),
+        target: Some(TERMINALS.to_owned()),
+        volume_options: Some(MountVolumeOptions { driver_config: Some(driver), ..Default::default() }),
+        ..Default::default()
+    })
+}
+
+/// Where terminals are.
+pub(crate) const TERMINALS: &str = "/dev/pts";
+
+/// As engines mount it, with a bound.
+const TERMINAL_OPTIONS: &str = "newinstance,nosuid,noexec,ptmxmode=0666,mode=0620,gid=5,max=128";
+
+fn mounts(spec: &SandboxSpec) -> impl Iterator<Item = Mount> {
+    let mount = |(source, target, read_only): (PathBuf, &str, bool)| Mount {
         typ: Some(MountType::BIND),
         source: Some(source.display().to_string()),
         target: Some(target.to_owned()),
@@ -121,7 +167,7 @@ fn mounts(spec: &SandboxSpec) -> Vec<Mount> {
         bind_options: Some(MountBindOptions { propagation: Some(Propagation::RPRIVATE), ..Default::default() }),
         ..Default::default()
     };
-    mounted(spec).into_iter().map(mount).collect()
+    mounted(spec).into_iter().map(mount)
 }
 
 #[cfg(test)]
@@ -130,7 +176,7 @@ pub(crate) mod tests {
     use doorward_guest::protocol::Agent;
 
     use super::*;
-    use crate::{Enforced, EngineKind, Folders, Limits, SandboxUser};
+    use crate::{Enforced, Folders, Limits, SandboxUser};
 
     pub(crate) fn spec() -> SandboxSpec {
         SandboxSpec {
@@ -140,7 +186,7 @@ pub(crate) mod tests {
             agent: Agent::Shell,
             image: "doorward/base:1".into(),
             runtime: None,
-            user: SandboxUser { uid: 1000, gid: 1000, userns_mode: None, chown: false },
+            user: SandboxUser { uid: 1000, gid: 1000, userns_mode: None, chown: false, own: true },
             folders: Folders {
                 group: "/d/group".into(),
                 home: "/d/home".into(),
@@ -151,6 +197,7 @@ pub(crate) mod tests {
             guest: "/d/guest-1".into(),
             ca: String::new(),
             ca_bundle: "/d/ca.crt".into(),
+            accounts: "/d/own".into(),
             environment: vec![("GITHUB_TOKEN".into(), "ghp_surrogate".into())],
             limits: Limits::default(),
             weakening: Weakening::None,
@@ -164,6 +211,7 @@ pub(crate) mod tests {
             socket: "/var/run/docker.sock".into(),
             enforced: Enforced { pids: true, memory: true, swap: true, cpu: true },
             runtimes: vec![],
+            default_runtime: "runc".into(),
             remaps_users: false,
         }
     }
@@ -177,7 +225,10 @@ pub(crate) mod tests {
             "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges", "seccomp={}"],
             "LogConfig": {"Type": "none"}, "Dns": ["127.0.0.1"], "DnsSearch": ["."],
             "PidsLimit": 512, "Memory": 2_147_483_648_i64, "MemorySwap": 2_147_483_648_i64, "NanoCpus": 2_000_000_000_i64,
-            "Ulimits": [{"Name": "nofile", "Soft": 4096, "Hard": 4096}, {"Name": "core", "Soft": 0, "Hard": 0}],
+            "Ulimits": [
+                {"Name": "nofile", "Soft": 4096, "Hard": 4096}, {"Name": "core", "Soft": 0, "Hard": 0},
+                {"Name": "fsize", "Soft": 20_000_000_000_i64, "Hard": 20_000_000_000_i64},
+            ],
             "Tmpfs": {
                 "/tmp": "rw,exec,nosuid,nodev,size=1g,mode=1777",
                 "/run": "rw,noexec,nosuid,nodev,size=16m,mode=1777",
@@ -186,7 +237,15 @@ pub(crate) mod tests {
                 mount("/d/group", "/workspace/group", false), mount("/d/home", "/home/agent", false),
                 mount("/d/door", "/run/doorward", true), mount("/d/guest-1", "/opt/doorward/guest", true),
                 mount("/d/ca.crt", "/etc/ssl/certs/ca-certificates.crt", true),
+                mount("/d/own/passwd", "/etc/passwd", true), mount("/d/own/group", "/etc/group", true),
                 mount("/d/inbox", "/workspace/inbox", true),
+                {
+                    "Type": "volume", "Target": "/dev/pts",
+                    "VolumeOptions": {"DriverConfig": {"Name": "local", "Options": {
+                        "type": "devpts", "device": "devpts",
+                        "o": "newinstance,nosuid,noexec,ptmxmode=0666,mode=0620,gid=5,max=128",
+                    }}},
+                },
             ],
         });
         assert_eq!(serde_json::to_value(config).unwrap(), wanted);
@@ -200,11 +259,32 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn terminals_are_bounded_where_the_engine_can() {
+        let of = |kind, runtime: Option<&str>| {
+            let spec = SandboxSpec { runtime: runtime.map(str::to_owned), ..spec() };
+            terminals(&spec, &Facts { kind, ..facts() }).is_some()
+        };
+        assert!(of(EngineKind::Docker, None) && of(EngineKind::Docker, Some("crun")));
+        assert!(!of(EngineKind::Docker, Some("runsc")) && !of(EngineKind::RootlessDocker, None));
+        assert!(!of(EngineKind::Podman, None));
+    }
+
+    #[test]
     fn limits_that_the_engine_does_not_enforce_are_not_asked_for() {
         let mut facts = facts();
         facts.enforced = Enforced { pids: false, memory: false, swap: false, cpu: false };
         let config = request(&spec(), &facts, "{}").host_config.unwrap();
         assert_eq!((config.pids_limit, config.memory, config.memory_swap, config.nano_cpus), (None, None, None, None));
+    }
+
+    /// Of all sandboxes of one user each could use up what the kernel counts by user.
+    #[test]
+    fn what_is_counted_by_user_is_not_there_where_all_sandboxes_are_one_user() {
+        let shared = SandboxUser { own: false, ..spec().user };
+        let limits = ulimits(&SandboxSpec { user: shared, ..spec() });
+        let queues = limits.iter().find(|limit| limit.name.as_deref() == Some("msgqueue")).unwrap();
+        assert_eq!((queues.soft, queues.hard), (Some(0), Some(0)));
+        assert!(ulimits(&spec()).iter().all(|limit| limit.name.as_deref() != Some("msgqueue")));
     }
 
     #[test]
@@ -225,6 +305,7 @@ pub(crate) mod tests {
             (Weakening::Network("n".into()), "NetworkMode"),
             (Weakening::EngineSeccomp, "SecurityOpt"),
             (Weakening::WritableRoot, "ReadonlyRootfs"),
+            (Weakening::LargeFiles, "Ulimits"),
         ];
         for (weakening, key) in cases {
             let mut weak =
@@ -246,6 +327,8 @@ pub(crate) mod tests {
         for name in [
             "io_uring_setup",
             "io_uring_enter",
+            "cachestat",
+            "fanotify_init",
             "keyctl",
             "add_key",
             "request_key",
@@ -276,9 +359,11 @@ pub(crate) mod tests {
             assert_eq!(named(name).count(), 0, "{name}");
         }
         // These are allowed for certain arguments only, or answered as unknown.
-        for name in ["socket", "socketpair", "clone", "personality"] {
+        for name in ["socket", "socketpair", "clone", "personality", "preadv2", "fadvise64"] {
             assert!(named(name).count() > 0 && named(name).all(|rule| !rule["args"].is_null()), "{name}");
         }
-        assert_eq!(named("clone3").map(|rule| rule["errnoRet"].clone()).collect::<Vec<_>>(), [38]);
+        for name in ["clone3", "io_setup", "io_submit", "io_getevents", "io_pgetevents", "io_cancel", "io_destroy"] {
+            assert_eq!(named(name).map(|rule| rule["errnoRet"].clone()).collect::<Vec<_>>(), [38], "{name}");
+        }
     }
 }

@@ -33,6 +33,8 @@ pub struct Facts {
     pub enforced: Enforced,
     /// The OCI runtimes it knows, for `engine.runtime`.
     pub runtimes: Vec<String>,
+    /// The one it takes where none is asked for.
+    pub default_runtime: String,
     /// Whether it maps container users to others (`userns-remap`).
     pub remaps_users: bool,
 }
@@ -72,8 +74,11 @@ pub struct SandboxUser {
     pub gid: u32,
     /// For the engine.
     pub userns_mode: Option<String>,
-    /// Whether the caller must give the sandbox's folders to `uid:gid` first.
+    /// Whether the caller must give the sandbox's folders to `uid:gid` first. It may then choose
+    /// another user for each group: [`SandboxUser::of_a_group`].
     pub chown: bool,
+    /// Whether nobody else on this machine is this user: the kernel counts some things by user.
+    pub own: bool,
 }
 
 /// The engine cannot be used.
@@ -153,6 +158,13 @@ impl Engine {
     }
 }
 
+impl SandboxUser {
+    /// The same with a user that is one group's alone.
+    pub fn of_a_group(self, uid: u32) -> Self {
+        Self { uid, gid: uid, own: true, ..self }
+    }
+}
+
 impl Facts {
     /// Also names what makes the engine unsupported.
     async fn of(docker: &Docker, socket: PathBuf) -> Result<(Self, Option<String>), bollard::errors::Error> {
@@ -181,6 +193,7 @@ impl Facts {
                 cpu: info.cpu_cfs_quota.unwrap_or(false),
             },
             runtimes: info.runtimes.unwrap_or_default().into_keys().collect(),
+            default_runtime: info.default_runtime.unwrap_or_default(),
             remaps_users: has("name=userns"),
         };
         Ok((facts, unsupported))
@@ -193,6 +206,7 @@ impl Facts {
             gid,
             userns_mode: userns.map(str::to_owned),
             chown,
+            own: false,
         };
         // Remapped, no uid of the host would own the folders: keep our sandboxes out of it.
         let host = self.remaps_users.then_some("host");
@@ -264,7 +278,15 @@ mod tests {
 
     fn facts(kind: EngineKind) -> Facts {
         let enforced = Enforced { pids: true, memory: true, swap: true, cpu: true };
-        Facts { kind, version: String::new(), socket: PathBuf::new(), enforced, runtimes: vec![], remaps_users: false }
+        Facts {
+            kind,
+            version: String::new(),
+            socket: PathBuf::new(),
+            enforced,
+            runtimes: vec![],
+            default_runtime: String::new(),
+            remaps_users: false,
+        }
     }
 
     #[test]

@@ -10,6 +10,8 @@
 //! - Only the folders of its [`SandboxSpec`] are mounted; the door's folder, the guest
 //!   and the CA bundle read-only.
 //! - Only containers that carry the installation's label are ever listed or removed.
+//! - No file that one sandbox sees is seen by another: the guest, the accounts and the
+//!   bundle are copies of its own (invariant 15: a lock is a channel).
 //! - What arrives from a sandbox is the agent speaking: bounded, and never trusted.
 
 mod engine;
@@ -19,6 +21,7 @@ mod orphans;
 pub mod guest;
 pub mod images;
 
+mod accounts;
 mod attestation;
 mod bundle;
 mod create;

@@ -60,6 +60,11 @@ impl Engine {
         Ok(removed)
     }
 
+    /// Ends a sandbox that somebody else holds: its owner finds it gone.
+    pub async fn end(&self, container: &str) -> Result<(), Error> {
+        self.remove(container).await
+    }
+
     /// Kills and removes one container, and returns once it is gone. One that is gone already is fine.
     pub(crate) async fn remove(&self, container: &str) -> Result<(), Error> {
         let mut tries_left = REMOVAL_TRIES;

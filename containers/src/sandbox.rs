@@ -19,7 +19,9 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{BundleError, Engine, EngineKind, Finding, SandboxSpec, Weakening, attestation, bundle, create, guest};
+use crate::{
+    BundleError, Engine, EngineKind, Finding, SandboxSpec, Weakening, accounts, attestation, bundle, create, guest,
+};
 
 /// How long the guest may take for `hello`, and again for `ready`.
 const START_PATIENCE: Duration = Duration::from_secs(10);
@@ -105,6 +107,7 @@ impl Sandbox {
     pub async fn start(engine: &Engine, spec: &SandboxSpec) -> Result<Self, StartError> {
         let image = image_id(engine, spec).await?;
         bundle::write(engine, &image, spec).await?;
+        accounts::write(spec)?;
         let seccomp = seccomp_for(engine, spec)?;
         let container = create(engine, spec, &seccomp).await?;
         let mut sandbox = Self::attach_and_start(engine, container).await?;

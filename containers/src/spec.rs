@@ -27,12 +27,14 @@ pub struct SandboxSpec {
     pub folders: Folders,
     /// The folder that holds `door.sock`, on the host.
     pub door: PathBuf,
-    /// The guest binary on the host, from [`crate::guest::install`].
+    /// The guest binary on the host, from [`crate::guest::install`]: a file of this sandbox alone.
     pub guest: PathBuf,
     /// The sandbox's own CA certificate, as PEM.
     pub ca: String,
     /// Where on the host to write the CA bundle: a folder that no sandbox can write.
     pub ca_bundle: PathBuf,
+    /// A folder on the host to make for its `passwd` and `group`: as above.
+    pub accounts: PathBuf,
     /// Added to [`door_environment`], such as the variables that hold surrogates.
     pub environment: Vec<(String, String)>,
     /// What it may use up.
@@ -65,11 +67,13 @@ pub struct Limits {
     pub cpus: f64,
     /// Open files per process.
     pub open_files: i64,
+    /// Bytes of one file.
+    pub file_bytes: i64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { pids: 512, memory: 2 << 30, cpus: 2.0, open_files: 4096 }
+        Self { pids: 512, memory: 2 << 30, cpus: 2.0, open_files: 4096, file_bytes: 20_000_000_000 }
     }
 }
 
@@ -90,6 +94,11 @@ pub enum Weakening {
     WritableDoor,
     /// A root file system that can be written.
     WritableRoot,
+    /// What it has of its own it shares with all sandboxes that are weakened so: its user,
+    /// and the file of its guest. The caller's [`SandboxSpec`] says which.
+    Shared,
+    /// Files as large as the disk.
+    LargeFiles,
 }
 
 /// The environment that makes everyday tools use the door and trust its CA. Both
@@ -136,3 +145,6 @@ pub(crate) const WORKSPACE: &str = doorward_guest::agents::WORKSPACE;
 pub(crate) const INBOX: &str = "/workspace/inbox";
 pub(crate) const GLOBAL: &str = doorward_guest::agents::GLOBAL;
 pub(crate) const DOOR: &str = "/run/doorward";
+
+/// The one that every image has.
+pub(crate) const SHELL: &str = "/bin/sh";

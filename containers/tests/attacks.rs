@@ -59,7 +59,7 @@ async fn nothing_reaches_the_network_unless_a_network_was_joined() {
 async fn the_kernels_side_entrances_are_shut_by_our_profile_and_open_without_it() {
     let installation = Installation::new().await;
     let strict = installation.start().await;
-    for attack in ["vsock", "io_uring", "ptrace", "mount"] {
+    for attack in ["vsock", "io_uring", "aio", "ptrace", "mount"] {
         let (succeeded, detail) = installation.attack(&strict, &[attack]).await;
         assert!(!succeeded, "{attack}: {detail}");
     }
@@ -67,7 +67,7 @@ async fn the_kernels_side_entrances_are_shut_by_our_profile_and_open_without_it(
     let weak = installation.start_with(&installation.weakened(Weakening::EngineSeccomp)).await.unwrap();
     let found = weak.findings().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     assert!(found.contains("seccomp profile: is not Doorward's"), "{found}");
-    for attack in ["vsock", "io_uring"] {
+    for attack in ["vsock", "io_uring", "aio"] {
         assert!(found.contains(attack), "{attack} is not in {found}");
         let (succeeded, detail) = installation.attack(&weak, &[attack]).await;
         assert!(succeeded, "{attack}: {detail}");

@@ -39,6 +39,27 @@ async fn everyday_tools_work_in_the_base_image() {
         ("mkdir n && cd n && npm init -y >/dev/null && npm pkg get version", "\"1.0.0\"\n"),
         ("bash -c 'set -m; sleep 100 & jobs %1 >/dev/null && kill %1; wait %1; echo $?' 2>/dev/null", "143\n"),
         ("ip -br addr | grep -vc '^lo'", "0\n(exit code 1)"),
+        ("python3 -c 'import getpass; print(getpass.getuser())'; id -un; id -gn", "agent\nagent\nagent\n"),
+        ("node -p 'require(\"os\").userInfo().username + require(\"os\").userInfo().homedir'", "agent/home/agent\n"),
+        (
+            "python3 -c 'import sqlite3; c = sqlite3.connect(\"a.db\"); c.execute(\"pragma journal_mode = wal\"); c.execute(\"create table t(x)\"); c.commit(); print(c.execute(\"select count(*) from t\").fetchone())'",
+            "(0,)\n",
+        ),
+        // What is left out of it is advice, or answered as an older kernel would.
+        (
+            "python3 -c 'import os; f = os.open(\"/etc/passwd\", 0); b = bytearray(5); print(os.posix_fadvise(f, 0, 0, 4), os.preadv(f, [b], 0), os.preadv(f, [b], 0, 0))'",
+            "None 5 5\n",
+        ),
+        (
+            "python3 -c 'import os; os.preadv(os.open(\"/etc/passwd\", 0), [bytearray(5)], 0, os.RWF_NOWAIT)' 2>&1 | tail -1",
+            "OSError: [Errno 95] Operation not supported\n",
+        ),
+        (
+            "dd if=/etc/passwd of=copy iflag=nocache oflag=nocache 2>/dev/null && cmp copy /etc/passwd && echo same",
+            "same\n",
+        ),
+        ("tail -n 0 -f copy & sleep 0.2; echo more >> copy; sleep 0.3; kill $!", "more\n"),
+        ("timeout 5 echo in time", "in time\n"),
         ("ps -e --no-headers | head -1 | grep -c guest", "1\n"),
         ("grep -c 'BEGIN CERTIFICATE' $SSL_CERT_FILE | grep -c '^[0-9][0-9][0-9]$'", "1\n"),
     ];

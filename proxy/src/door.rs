@@ -17,7 +17,7 @@ use crate::audit::{Identity, Ledger};
 use crate::connection::{self, Limits};
 use crate::credentials::Keyring;
 use crate::inflight::InFlight;
-use crate::ports::{Budget, Internal, Resolver, Secrets};
+use crate::ports::{Budget, Internal, NewResolver, Resolver, Secrets};
 use crate::refresh::Refreshes;
 use crate::tls::{self, CaError, DoorTls, SandboxCa};
 use crate::upstream::Pool;
@@ -29,8 +29,8 @@ const REVIEW: Duration = Duration::from_millis(250);
 pub struct Gateway {
     /// The audit log.
     pub ledger: Arc<dyn Ledger>,
-    /// Names to addresses.
-    pub resolver: Arc<dyn Resolver>,
+    /// Names to addresses, for each door anew.
+    pub resolvers: NewResolver,
     /// Credentials.
     pub secrets: Arc<dyn Secrets>,
     /// What groups may use up.
@@ -56,6 +56,7 @@ pub struct Door {
     pub(crate) policy: Arc<ArcSwap<Policy>>,
     pub(crate) ca: SandboxCa,
     pub(crate) tls: DoorTls,
+    pub(crate) resolver: Arc<dyn Resolver>,
     /// Grows with the keys that hosts make.
     pub(crate) keyring: ArcSwap<Keyring>,
     pub(crate) pool: Pool,
@@ -86,6 +87,7 @@ impl Door {
         let limits = gateway.limits;
         Ok(Arc::new(Door {
             tls: tls::of_one_door(&gateway.tls),
+            resolver: (gateway.resolvers)(),
             gateway,
             identity,
             policy,

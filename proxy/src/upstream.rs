@@ -179,7 +179,7 @@ fn broken_off() -> Refusal {
 /// Opens a connection to an address that was checked against the permit.
 async fn open(door: &Door, permit: &Permit) -> Result<Upstream, Refusal> {
     let check = |address| permit.check_address(address);
-    let (stream, address) = reach(&door.gateway, &permit.facts().authority, check).await?;
+    let (stream, address) = reach(door, &permit.facts().authority, check).await?;
     match permit.facts().scheme {
         Scheme::Http => speak_http1(stream, address).await,
         Scheme::Https => {
@@ -195,7 +195,7 @@ async fn open(door: &Door, permit: &Permit) -> Result<Upstream, Refusal> {
 /// Opens a connection of its own for a WebSocket, which only HTTP/1.1 carries here.
 pub(crate) async fn open_websocket(door: &Door, permit: &Permit) -> Result<(Plain, CheckedAddress), Refusal> {
     let check = |address| permit.check_address(address);
-    let (stream, address) = reach(&door.gateway, &permit.facts().authority, check).await?;
+    let (stream, address) = reach(door, &permit.facts().authority, check).await?;
     if permit.facts().scheme == Scheme::Http {
         return Ok((Box::new(stream), address));
     }
@@ -218,24 +218,24 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 /// dialled, and a single address that it refuses refuses them all, for a mixed
 /// answer is what rebinding looks like.
 pub(crate) async fn reach(
-    gateway: &Gateway,
+    door: &Door,
     authority: &Authority,
     check: impl Fn(SocketAddr) -> Result<CheckedAddress, Refusal>,
 ) -> Result<(Dialled, CheckedAddress), Refusal> {
-    let addresses = resolve(gateway, authority).await?;
+    let addresses = resolve(door, authority).await?;
     let checked: Vec<_> = addresses.into_iter().map(check).collect::<Result<_, _>>()?;
-    dial(gateway, authority, &checked).await
+    dial(&door.gateway, authority, &checked).await
 }
 
 /// Every address of the host, still to be checked.
-async fn resolve(gateway: &Gateway, authority: &Authority) -> Result<Vec<SocketAddr>, Refusal> {
+async fn resolve(door: &Door, authority: &Authority) -> Result<Vec<SocketAddr>, Refusal> {
     let name = match &authority.host {
         Host::Ip(ip) => return Ok(vec![(*ip, authority.port).into()]),
         Host::Name(name) => name,
     };
     let unresolved = |why: String| Refusal::new(Code::Unresolved, format!("{name} does not resolve: {why}"));
-    let resolving = gateway.resolver.resolve(name);
-    let found = timeout(gateway.limits.connect_time, resolving)
+    let resolving = door.resolver.resolve(name);
+    let found = timeout(door.gateway.limits.connect_time, resolving)
         .await
         .map_err(|_| unresolved("no answer in time".to_owned()))?
         .map_err(|error| unresolved(error.to_string()))?;

@@ -112,6 +112,13 @@ fn as_text(report: &Report, weaken: Option<Weaken>, seconds: u64) -> String {
         }
     }
     text.push('\n');
+    if !report.left_out.is_empty() {
+        let _ = writeln!(
+            text,
+            "Left out, because sandboxes of all groups are one user here: {}\n",
+            report.left_out.join(", ")
+        );
+    }
     for finding in &report.findings {
         let finding: String = show::visible(finding).chars().take(WIDTH - 19).collect();
         let _ = writeln!(text, "NOT AS IT MUST BE  {finding}");
@@ -217,6 +224,7 @@ fn as_json(report: &Report, weaken: Option<Weaken>) -> serde_json::Value {
         "allowed_way": report.open.as_ref().map_or_else(|why| why.as_str(), |()| "open"),
         "got_out": report.through().map(|tried| tried.attack.id).collect::<Vec<_>>(),
         "unproven": report.unproven().map(|tried| tried.attack.id).collect::<Vec<_>>(),
+        "left_out": report.left_out,
         "attacks": attacks,
     })
 }

@@ -67,6 +67,8 @@ impl Check<'_> {
             memory: self.text(&typed.memory, memory).unwrap_or(usual.memory),
             cpus: self.cpus(&typed.cpus).unwrap_or(usual.cpus),
             pids: self.pids(&typed.pids).unwrap_or(usual.pids),
+            disk: self.text(&typed.disk, disk).unwrap_or(usual.disk),
+            files: self.files(&typed.files).unwrap_or(usual.files),
         }
     }
 
@@ -77,6 +79,11 @@ impl Check<'_> {
     fn pids(&mut self, typed: &Option<Spanned<i64>>) -> Option<u32> {
         let fits = |pids| u32::try_from(pids).ok().filter(|pids| (16..=1 << 22).contains(pids));
         self.number(typed, fits, "from 16 to 4194304")
+    }
+
+    fn files(&mut self, typed: &Option<Spanned<i64>>) -> Option<u64> {
+        let fits = |files| u64::try_from(files).ok().filter(|files| (100..=1_000_000_000).contains(files));
+        self.number(typed, fits, "from 100 to 1000000000")
     }
 
     fn queue(&mut self, typed: &typed::Queue) -> Queue {
@@ -191,6 +198,13 @@ fn audit_size(text: &str) -> Result<u64, String> {
         size if size >= 10_000_000 => Ok(size),
         _ => Err("the audit log needs room for some days; write \"10 MB\" or more".to_owned()),
     }
+}
+
+/// Below this an agent cannot keep its own session.
+fn disk(text: &str) -> Result<u64, String> {
+    values::bytes(text).and_then(|bytes| {
+        if bytes >= 1_000_000 { Ok(bytes) } else { Err("a group's folders need at least 1 MB".to_owned()) }
+    })
 }
 
 /// Below this not even a shell starts reliably.

@@ -55,7 +55,7 @@ impl Trigger {
     }
 }
 
-/// What one sandbox of a group may use of the machine.
+/// What one sandbox of a group may use of the machine, and what the group may keep.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct GroupLimits {
     /// Bytes of memory.
@@ -66,6 +66,10 @@ pub struct GroupLimits {
     pub pids: Option<u32>,
     /// Open files per process.
     pub open_files: Option<u32>,
+    /// Bytes that the group may keep in its folders.
+    pub disk: Option<u64>,
+    /// Files and folders that it may keep there.
+    pub files: Option<u64>,
 }
 
 impl GroupSettings {
@@ -139,8 +143,16 @@ mod tests {
     fn everything_that_can_be_said() {
         assert_eq!(parse("").unwrap(), GroupSettings::default());
         let text = "agent = \"claude\"\nmodel = \"claude-sonnet-5\"\nimage = \"my/own:1\"\ntrigger = \"name\"\n\
-                    [limits]\nmemory = \"1 GiB\"\ncpus = 1.5\npids = 200\nopen_files = 1024";
-        let limits = GroupLimits { memory: Some(1 << 30), cpus: Some(1.5), pids: Some(200), open_files: Some(1024) };
+                    [limits]\nmemory = \"1 GiB\"\ncpus = 1.5\npids = 200\nopen_files = 1024\n\
+                    disk = \"500 MB\"\nfiles = 5000";
+        let limits = GroupLimits {
+            memory: Some(1 << 30),
+            cpus: Some(1.5),
+            pids: Some(200),
+            open_files: Some(1024),
+            disk: Some(500_000_000),
+            files: Some(5000),
+        };
         let agent = Agent::Claude { model: Some("claude-sonnet-5".to_owned()) };
         let (trigger, image) = (Some(Trigger::Name), Some("my/own:1".to_owned()));
         assert_eq!(parse(text).unwrap(), GroupSettings { agent, trigger, image, limits });
@@ -159,6 +171,8 @@ mod tests {
             ("limits.memory = \"1 MB\"\nlimits.pids = 1", "a sandbox needs at least 32 MiB"),
             ("limits.memory = \"1 MB\"\nlimits.pids = 1", ":2:15: this number must be from 16 to 4194304"),
             ("limits.open_files = 1", "from 64 to 1048576"),
+            ("limits.disk = \"1 kB\"", "at least 1 MB"),
+            ("limits.files = 1", "from 100 to 1000000000"),
             ("image = \"no such thing\"", "not a name that the engine could know"),
         ] {
             let problem = parse(text).unwrap_err();

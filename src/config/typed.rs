@@ -35,6 +35,8 @@ pub(super) struct Engine {
     pub(super) memory: Option<Spanned<String>>,
     pub(super) cpus: Option<Spanned<f64>>,
     pub(super) pids: Option<Spanned<i64>>,
+    pub(super) disk: Option<Spanned<String>>,
+    pub(super) files: Option<Spanned<i64>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -133,4 +135,6 @@ pub(super) struct Limits {
     pub(super) cpus: Option<Spanned<f64>>,
     pub(super) pids: Option<Spanned<i64>>,
     pub(super) open_files: Option<Spanned<i64>>,
+    pub(super) disk: Option<Spanned<String>>,
+    pub(super) files: Option<Spanned<i64>>,
 }

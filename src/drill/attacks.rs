@@ -22,6 +22,8 @@ pub struct Attack {
     pub proof: Proof,
     /// The sandbox in which the same must succeed.
     pub control: Control,
+    /// Whether it is about a user for each group, which not every engine gives.
+    pub only_with_users: bool,
 }
 
 /// What is run inside of the sandbox.
@@ -62,6 +64,10 @@ pub enum Control {
     Planted,
     /// With a proxy behind its door that lets everything through.
     OpenProxy,
+    /// With the user and the guest's file of another sandbox.
+    Shared,
+    /// With files as large as the disk.
+    LargeFiles,
 }
 
 /// A chapter of the report.
@@ -75,6 +81,8 @@ pub enum Area {
     Credentials,
     /// What the sandbox itself would give away.
     Inside,
+    /// What it could do to another group's sandbox.
+    Beside,
 }
 
 const LOCAL: &str = "http://127.0.0.1:3128";
@@ -245,27 +253,44 @@ pub const ATTACKS: &[Attack] = &[
     inside("door", "replace or remove the door", Run::Guest(&["door-replace"]), Control::WritableDoor),
     inside("vsock", "open a socket to a virtual machine's host (vsock)", Run::Guest(&["vsock"]), Control::NoSeccomp),
     inside("io-uring", "use io_uring, which no system call filter sees", Run::Guest(&["io_uring"]), Control::NoSeccomp),
+    // Another group's sandbox, which all the while holds every lock and all room that it can.
+    beside("lock", "feel a lock that the other sandbox holds", Run::Guest(&["locks"]), Control::Shared),
+    Attack {
+        only_with_users: true,
+        ..beside("room", "find what the other has used up of their user's", Run::Guest(&["room"]), Control::Shared)
+    },
+    beside("aio", "take what the whole machine has of asynchronous I/O", Run::Guest(&["aio"]), Control::NoSeccomp),
+    beside(
+        "disk",
+        "make a file that is larger than all that the group may keep",
+        Run::Guest(&["large-file", "{large}"]),
+        Control::LargeFiles,
+    ),
 ];
 
 const fn around(id: &'static str, tries: &'static str, run: &'static [&'static str], proof: Proof) -> Attack {
-    Attack { id, tries, area: Area::Around, run: Run::Guest(run), proof, control: Control::Network }
+    Attack { area: Area::Around, proof, ..beside(id, tries, Run::Guest(run), Control::Network) }
 }
 
 const fn through(id: &'static str, tries: &'static str, run: &'static [&'static str], proof: Proof) -> Attack {
-    Attack { id, tries, area: Area::Through, run: Run::Curl(run), proof, control: Control::OpenProxy }
+    Attack { area: Area::Through, proof, ..beside(id, tries, Run::Curl(run), Control::OpenProxy) }
 }
 
 const fn credentials(id: &'static str, tries: &'static str, run: &'static [&'static str], proof: Proof) -> Attack {
-    Attack { id, tries, area: Area::Credentials, run: Run::Curl(run), proof, control: Control::OpenProxy }
+    Attack { area: Area::Credentials, proof, ..beside(id, tries, Run::Curl(run), Control::OpenProxy) }
 }
 
 const fn inside(id: &'static str, tries: &'static str, run: Run, control: Control) -> Attack {
-    Attack { id, tries, area: Area::Inside, run, proof: Proof::Found, control }
+    Attack { area: Area::Inside, ..beside(id, tries, run, control) }
+}
+
+const fn beside(id: &'static str, tries: &'static str, run: Run, control: Control) -> Attack {
+    Attack { id, tries, area: Area::Beside, run, proof: Proof::Found, control, only_with_users: false }
 }
 
 impl Area {
     /// In the order of the report.
-    pub const ALL: [Area; 4] = [Area::Around, Area::Through, Area::Credentials, Area::Inside];
+    pub const ALL: [Area; 5] = [Area::Around, Area::Through, Area::Credentials, Area::Inside, Area::Beside];
 
     /// The heading.
     pub fn title(self) -> &'static str {
@@ -274,6 +299,7 @@ impl Area {
             Area::Through => "Through the door: where no rule leads",
             Area::Credentials => "Credentials: keys where they do not belong",
             Area::Inside => "Inside the sandbox: what it would give away",
+            Area::Beside => "Beside it: what it could do to another group's sandbox",
         }
     }
 
@@ -295,6 +321,10 @@ impl Area {
                 "Real secrets stay outside; what the kernel and the file system offer is cut down to what an agent needs.\n\
                  Control: the same, where what is looked for was put there or the protection taken away."
             }
+            Area::Beside => {
+                "Two sandboxes have no file in common, and what the kernel or the disk has for all is shared out.\n\
+                 Control: the same, between two sandboxes that share a file and a user, or without the bound."
+            }
         }
     }
 
@@ -305,11 +335,23 @@ impl Area {
             Area::Through => "through_the_door",
             Area::Credentials => "credentials",
             Area::Inside => "inside_the_sandbox",
+            Area::Beside => "beside_the_sandbox",
         }
     }
 }
 
 impl Control {
+    /// In the order in which they are set up.
+    pub const ALL: [Control; 7] = [
+        Control::Network,
+        Control::NoSeccomp,
+        Control::WritableDoor,
+        Control::Planted,
+        Control::OpenProxy,
+        Control::Shared,
+        Control::LargeFiles,
+    ];
+
     /// For scripts, and for the progress shown.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -318,6 +360,8 @@ impl Control {
             Control::WritableDoor => "writable_door",
             Control::Planted => "planted",
             Control::OpenProxy => "open_proxy",
+            Control::Shared => "shared",
+            Control::LargeFiles => "large_files",
         }
     }
 }

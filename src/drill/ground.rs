@@ -71,6 +71,8 @@ pub(super) struct Ground {
     pub(super) throw_away: bool,
     /// A group of the drill's own, for controls.
     pub(super) other: GroupName,
+    /// Another, whose sandbox is beside the one under attack.
+    pub(super) neighbour: GroupName,
     /// The canaries.
     pub(super) canaries: Canaries,
     /// The network of the control; no sandbox of a daemon is on it.
@@ -81,6 +83,8 @@ pub(super) struct Ground {
     pub(super) log: Arc<AuditLog>,
     /// Starts sandboxes.
     pub(super) sandboxes: Sandboxes,
+    /// One byte more than the group may keep.
+    pub(super) large: u64,
     /// Another sandbox's door: whose surrogate is a foreign one.
     pub(super) foreign: OpenDoor,
 }
@@ -122,8 +126,9 @@ impl Ground {
         let canaries = Canaries::open(&authority, &network).await?;
         let secret = format!("drill-{:032x}", rand::random::<u128>());
         let config = overlaid(config, &home, &canaries, &authority, &secret)?;
-        let other = GroupName::parse(if group.as_str() == "drill-other" { "drill-another" } else { "drill-other" });
-        let other = other.map_err(DrillError::Group)?;
+        let own = |name: &str, or: &str| GroupName::parse(if group.as_str() == name { or } else { name });
+        let other = own("drill-other", "drill-another").map_err(DrillError::Group)?;
+        let neighbour = own("drill-neighbour", "drill-beside").map_err(DrillError::Group)?;
         lay_policies(owner, &home, &group, &other)?;
         lay_folders(owner, &home, &group)?;
         let log = Arc::new(AuditLog::open(&home.audit_db())?);
@@ -131,6 +136,7 @@ impl Ground {
         let sandboxes =
             Sandboxes::open(&home, &config, gateway.clone(), fence.engine.clone(), fence.installation.clone())?;
         let foreign = gateway.open_door(&other, &home.run_dir().join("foreign.sock"))?;
+        let large = sandboxes.most_bytes(&group)?.saturating_add(1);
         let owner = owner.clone();
         Ok(Ground {
             folder,
@@ -140,11 +146,13 @@ impl Ground {
             group,
             throw_away,
             other,
+            neighbour,
             canaries,
             network,
             secret,
             log,
             sandboxes,
+            large,
             foreign,
         })
     }

@@ -51,11 +51,11 @@ impl<'a> Judge<'a> {
         Ok(Err(self.refusal_since(Seq(0))?.unwrap_or(said.detail)))
     }
 
-    /// Runs all attacks from the sandbox under attack, one after the other.
+    /// Runs these attacks from the sandbox under attack, one after the other.
     pub(super) async fn attack_all(
         &self,
         subject: &Subject<'_>,
-        attacks: &'static [Attack],
+        attacks: &[&'static Attack],
     ) -> Result<Vec<Judged>, DrillError> {
         let mut judged = Vec::new();
         for attack in attacks {
@@ -193,4 +193,5 @@ const ALLOWED: Attack = Attack {
     run: Run::Curl(&["-H", "Authorization: Bearer {surrogate}", "https://keyed.drill.test/allowed/{marker}"]),
     proof: Proof::Contact(Ear::Keyed),
     control: Control::OpenProxy,
+    only_with_users: false,
 };

@@ -124,25 +124,27 @@ pub async fn hold(
         Weaken::Proxy => Hole::OpenProxy,
     });
     let judge = Judge::new(&ground);
-    progress(&format!("{} attacks from a sandbox of group {}", ATTACKS.len(), ground.group));
+    let users = ground.sandboxes.has_users_of_groups();
+    let (attacks, left_out): (Vec<_>, Vec<_>) = ATTACKS.iter().partition(|attack| users || !attack.only_with_users);
+    progress(&format!("{} attacks from a sandbox of group {}", attacks.len(), ground.group));
     let subject = Subject::start(&ground, hole).await?;
     let findings = subject.findings();
     let open = judge.allowed_way(&subject, order.weaken == Some(Weaken::Proxy)).await?;
-    let mut results = judge.attack_all(&subject, ATTACKS).await?;
+    let mut results = judge.attack_all(&subject, &attacks).await?;
     subject.stop().await;
     judge.hear_again(&mut results);
     let mut controls = BTreeMap::new();
-    for control in [Control::Network, Control::NoSeccomp, Control::WritableDoor, Control::Planted, Control::OpenProxy] {
-        let attacks: Vec<_> = ATTACKS.iter().filter(|attack| attack.control == control).collect();
-        progress(&format!("{} controls: {}", attacks.len(), control.as_str().replace('_', " ")));
+    for control in Control::ALL {
+        let of_it: Vec<_> = attacks.iter().filter(|attack| attack.control == control).collect();
+        progress(&format!("{} controls: {}", of_it.len(), control.as_str().replace('_', " ")));
         let subject = Subject::start(&ground, Some(Hole::Control(control))).await?;
-        for attack in attacks {
+        for attack in of_it {
             controls.insert(attack.id, judge.control(&subject, attack).await?);
         }
         subject.stop().await;
     }
     let facts = engine.facts();
-    let tried = ATTACKS.iter().zip(results).filter_map(|(attack, result)| {
+    let tried = attacks.into_iter().zip(results).filter_map(|(attack, result)| {
         Some(Tried { attack, result: result.attempt, control: controls.remove(attack.id)? })
     });
     Ok(Report {
@@ -153,6 +155,7 @@ pub async fn hold(
         findings,
         open,
         tried: tried.collect(),
+        left_out: left_out.into_iter().map(|attack| attack.id).collect(),
         group: ground.group.clone(),
     })
 }

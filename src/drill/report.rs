@@ -23,6 +23,8 @@ pub struct Report {
     pub open: Result<(), String>,
     /// One for each attack, in their order.
     pub tried: Vec<Tried>,
+    /// Attacks on what this engine does not give: a user for each group.
+    pub left_out: Vec<&'static str>,
 }
 
 /// One attack, and its control.

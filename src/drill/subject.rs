@@ -28,6 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 pub(super) struct Subject<'a> {
     ground: &'a Ground,
     sandbox: LiveSandbox,
+    neighbour: Option<LiveSandbox>,
     _proxy: Option<OpenProxy>,
     _planted: Option<UnixListener>,
 }
@@ -55,11 +56,18 @@ impl<'a> Subject<'a> {
             Some(Hole::Control(Control::NoSeccomp)) => Weakening::NoSeccomp,
             Some(Hole::EngineSeccomp) => Weakening::EngineSeccomp,
             Some(Hole::Control(Control::WritableDoor)) => Weakening::WritableDoor,
+            Some(Hole::Control(Control::LargeFiles)) => Weakening::LargeFiles,
+            Some(Hole::Control(Control::Shared)) => Weakening::Shared,
             _ => Weakening::None,
         };
         let group = if matches!(hole, Some(Hole::Control(_))) { &ground.other } else { &ground.group };
+        // Nobody shares anything with one that is alone.
+        let neighbour = match hole {
+            None | Some(Hole::Control(Control::Shared)) => Some(neighbour(ground, &weakening).await?),
+            _ => None,
+        };
         let sandbox = ground.sandboxes.start_shell(group, weakening).await?;
-        let mut subject = Subject { ground, sandbox, _proxy: None, _planted: None };
+        let mut subject = Subject { ground, sandbox, neighbour, _proxy: None, _planted: None };
         match hole {
             Some(Hole::Control(Control::OpenProxy) | Hole::OpenProxy) => subject.open_proxy()?,
             Some(Hole::Control(Control::WritableDoor)) => open_to_all(&subject.door_folder())?,
@@ -133,6 +141,7 @@ impl<'a> Subject<'a> {
             ("data", ground.owner.data().display().to_string()),
             ("drill", ground.folder().display().to_string()),
             ("engine", engine),
+            ("large", ground.large.to_string()),
         ]))
     }
 
@@ -143,6 +152,9 @@ impl<'a> Subject<'a> {
 
     /// Ends it.
     pub(super) async fn stop(self) {
+        if let Some(neighbour) = self.neighbour {
+            neighbour.stop().await;
+        }
         self.sandbox.stop().await;
     }
 
@@ -169,14 +181,27 @@ impl<'a> Subject<'a> {
         self._planted = Some(UnixListener::bind(&socket).map_err(|error| DrillError::Write(socket.clone(), error))?);
         open_to_all(&socket)?;
         let text = format!("DRILL={} sleep 600 >/dev/null 2>&1 &", self.ground.secret);
-        self.sandbox.send(&ToGuest::Prompt { id: 1, text }).await?;
-        while let Some(said) = self.sandbox.next().await? {
-            if matches!(said, FromGuest::Done { .. } | FromGuest::Error { .. }) {
-                return Ok(());
-            }
-        }
-        Ok(())
+        have_done(&mut self.sandbox, text).await
     }
+}
+
+/// Another group's sandbox, in which all is held that can be.
+async fn neighbour(ground: &Ground, weakening: &Weakening) -> Result<LiveSandbox, DrillError> {
+    let mut sandbox = ground.sandboxes.start_shell(&ground.neighbour, weakening.clone()).await?;
+    let hold = format!("{} attack hold >/dev/null 2>&1 &", guest::PATH);
+    let text = format!("{hold} for _ in $(seq 100); do [ -e /tmp/held ] && break; sleep 0.1; done; cat /tmp/held");
+    have_done(&mut sandbox, text).await?;
+    Ok(sandbox)
+}
+
+async fn have_done(sandbox: &mut LiveSandbox, text: String) -> Result<(), DrillError> {
+    sandbox.send(&ToGuest::Prompt { id: 1, text }).await?;
+    while let Some(said) = sandbox.next().await? {
+        if matches!(said, FromGuest::Done { .. } | FromGuest::Error { .. }) {
+            return Ok(());
+        }
+    }
+    Ok(())
 }
 
 /// What is wrong with a sandbox on purpose.

@@ -90,7 +90,7 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
             // Said before its time: no reason to give the answer up.
             Ok(Some(FromGuest::Hello { .. } | FromGuest::Ready)) => Ok(()),
             Ok(None) => Err(self.fail("The sandbox ended before the answer was complete.")),
-            Err(lost) => Err(self.fail(&format!("The sandbox was lost: {lost}"))),
+            Err(lost) => Err(self.fail_for(&format!("The sandbox was lost: {lost}"), lost.may_pass)),
         }
     }
 
@@ -182,9 +182,14 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
 
     /// The run failed with everything that is open.
     fn fail(&mut self, why: &str) -> Broken {
+        self.fail_for(why, true)
+    }
+
+    /// The same; `may_pass`: trying again may help.
+    fn fail_for(&mut self, why: &str, may_pass: bool) -> Broken {
         let Some(run) = self.worker.run.take() else { return Broken::Settled(Left::default()) };
         let messages: Vec<Message> = self.turns.drain(..).flat_map(Turn::calls).collect();
-        self.worker.shared.fail(self.group, &run, why, &messages, true)
+        self.worker.shared.fail(self.group, &run, why, &messages, may_pass)
     }
 }
 

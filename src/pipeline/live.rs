@@ -30,11 +30,14 @@ impl Sandbox for LiveSandbox {
     }
 
     async fn send(&mut self, line: &ToGuest) -> Result<(), Lost> {
-        LiveSandbox::send(self, line).await.map_err(|lost| Lost(lost.to_string()))
+        let sent = LiveSandbox::send(self, line).await;
+        sent.map_err(|lost| Lost { why: lost.to_string(), may_pass: !self.was_ended() })
     }
 
     async fn next(&mut self) -> Result<Option<FromGuest>, Lost> {
-        LiveSandbox::next(self).await.map_err(|lost| Lost(lost.to_string()))
+        let said = LiveSandbox::next(self).await;
+        // What filled its folder once would fill it again.
+        said.map_err(|lost| Lost { why: lost.to_string(), may_pass: !self.was_ended() })
     }
 
     fn set_run(&self, run: Option<RunId>) {
@@ -52,8 +55,11 @@ fn may_pass(error: &SandboxError) -> bool {
     match error {
         SandboxError::Start(StartError::ImageMissing { .. } | StartError::AttestationFailed { .. }) => false,
         SandboxError::Start(_) | SandboxError::Door(_) | SandboxError::Orphans(_) => true,
-        SandboxError::Folder { .. } | SandboxError::Memory(_) | SandboxError::Settings(_) | SandboxError::NoKey(_) => {
-            false
-        }
+        SandboxError::Folder { .. }
+        | SandboxError::Memory(_)
+        | SandboxError::Settings(_)
+        | SandboxError::NoKey(_)
+        | SandboxError::TooMuch(_)
+        | SandboxError::AlmostFull => false,
     }
 }

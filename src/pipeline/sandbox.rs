@@ -51,5 +51,10 @@ pub struct StartFailure {
 
 /// The sandbox is gone.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Lost(pub String);
+#[error("{why}")]
+pub struct Lost {
+    /// What happened.
+    pub why: String,
+    /// Whether the same can go well in another sandbox.
+    pub may_pass: bool,
+}

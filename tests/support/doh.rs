@@ -27,16 +27,21 @@ pub struct Doh {
 impl Doh {
     /// Its certificate is for `itself`; the one name that it knows is on 127.0.0.1.
     pub fn start(itself: &str, knows: &str) -> Self {
-        Self::serve(server_config(&[itself], &[b"h2"]), knows)
+        Self::serve(server_config(&[itself], &[b"h2"]), knows, 0)
+    }
+
+    /// The same, whose answers may be kept for so many seconds.
+    pub fn to_keep(itself: &str, knows: &str, seconds: u8) -> Self {
+        Self::serve(server_config(&[itself], &[b"h2"]), knows, seconds)
     }
 
     /// The same with a certificate that an authority signed whom nobody knows.
     pub fn of_a_stranger(itself: &str, knows: &str) -> Self {
         let stranger = Authority::new("A stranger").unwrap();
-        Self::serve(signed_by(&stranger, &[itself], &[b"h2"]), knows)
+        Self::serve(signed_by(&stranger, &[itself], &[b"h2"]), knows, 0)
     }
 
-    fn serve(tls: ServerConfig, knows: &str) -> Self {
+    fn serve(tls: ServerConfig, knows: &str, ttl: u8) -> Self {
         let (asked, knows) = (Arc::<Mutex<Vec<String>>>::default(), Arc::<str>::from(knows));
         let (hung_up, mine) = (watch::Sender::new(()), asked.clone());
         let cuts = hung_up.clone();
@@ -44,7 +49,7 @@ impl Doh {
             let (asked, knows) = (mine.clone(), knows.clone());
             let service = service_fn(move |request| {
                 let (asked, knows) = (asked.clone(), knows.clone());
-                async move { Ok::<_, Infallible>(answer(request, &knows, &asked).await) }
+                async move { Ok::<_, Infallible>(answer(request, &knows, &asked, ttl).await) }
             });
             let mut cut = cuts.subscribe();
             async move {
@@ -84,6 +89,7 @@ async fn answer(
     request: http::Request<Incoming>,
     knows: &str,
     asked: &Mutex<Vec<String>>,
+    ttl: u8,
 ) -> http::Response<Full<Bytes>> {
     const MESSAGE: &str = "application/dns-message";
     let (head, body) = request.into_parts();
@@ -94,7 +100,7 @@ async fn answer(
     if head.method != http::Method::POST || !is_message {
         return http::Response::builder().status(415).body(Full::default()).unwrap();
     }
-    let reply = reply(&message, question, name == knows);
+    let reply = reply(&message, question, name == knows, ttl);
     http::Response::builder().header("content-type", MESSAGE).body(Full::from(reply)).unwrap()
 }
 
@@ -110,14 +116,14 @@ fn question(message: &[u8]) -> (String, &[u8]) {
 }
 
 /// "No such name", or the address if that is what was asked for (RFC 1035 §4.1).
-fn reply(message: &[u8], question: &[u8], known: bool) -> Vec<u8> {
+fn reply(message: &[u8], question: &[u8], known: bool, ttl: u8) -> Vec<u8> {
     let wants_ipv4 = question[question.len() - 4..] == [0, 1, 0, 1];
     let (code, answers) = (if known { 0 } else { 3 }, u8::from(known && wants_ipv4));
     let head = [message[0], message[1], 0x81, 0x80 | code, 0, 1, 0, answers, 0, 0, 0, 0];
     let mut reply = [&head, question].concat();
     if answers == 1 {
-        // The name of the question, type A, class IN, not to be kept, four bytes.
-        reply.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 127, 0, 0, 1]);
+        // The name of the question, type A, class IN, how long to keep it, four bytes.
+        reply.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, ttl, 0, 4, 127, 0, 0, 1]);
     }
     reply
 }

@@ -37,7 +37,8 @@ impl Door {
     /// The same in a process in which a shell has done something before.
     #[track_caller]
     pub fn open_after(home: &Home, group: &str, before: &str) -> Self {
-        let (socket, ca, env) = (home.at("t.sock"), home.at("door-ca.pem"), home.at("door.env"));
+        let at = |ending: &str| home.at(&format!("{group}-{ending}"));
+        let (socket, ca, env) = (at("t.sock"), at("door-ca.pem"), at("door.env"));
         let path = |path: &PathBuf| path.to_str().unwrap().to_owned();
         let args = ["door", "--group", group, "--socket", &path(&socket), "--ca", &path(&ca), "--env", &path(&env)];
         let door = home.command(&args);

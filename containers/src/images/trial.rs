@@ -60,6 +60,7 @@ pub async fn try_out(
         guest: guest::install(&dir.join("guest"))?,
         ca: String::new(),
         ca_bundle: dir.join("ca.crt"),
+        accounts: dir.join("accounts"),
         environment: Vec::new(),
         limits: Limits::default(),
         weakening: Weakening::None,

@@ -73,6 +73,7 @@ impl Installation {
             guest: guest::install(&self.path("guest")).unwrap(),
             ca: include_str!("ca.pem").into(),
             ca_bundle: self.path("ca.crt"),
+            accounts: self.path("accounts"),
             environment: vec![("GITHUB_TOKEN".into(), "ghp_surrogate".into())],
             limits: Limits::default(),
             weakening: Weakening::None,

@@ -152,7 +152,10 @@ impl World {
         fill(&names, &upstreams, &canary);
         let gateway = Arc::new(Gateway {
             ledger: log.clone(),
-            resolver: names.clone(),
+            resolvers: {
+                let names = names.clone();
+                Arc::new(move || names.clone())
+            },
             secrets: safe.clone(),
             budget: wallet.clone(),
             internal: desk.clone(),

@@ -9,7 +9,7 @@ use policies::GroupName;
 use rustix::fs::statvfs;
 
 use super::super::policy;
-use super::Check;
+use super::{Check, folders};
 use crate::claude;
 use crate::config::{Agent, Config, GroupSettings};
 use crate::control::client::Client;
@@ -42,6 +42,7 @@ pub(super) async fn all(home: &Home) -> Vec<Check> {
     checks.extend(policies(home));
     checks.extend(agents(home, &config));
     checks.extend(secrets(&config));
+    checks.extend(folders::check(home, registered(home)));
     checks
 }
 

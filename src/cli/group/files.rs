@@ -39,6 +39,8 @@ agent = \"{agent}\"                    # claude, or shell: each message is a com
 # cpus = 2
 # pids = 512
 # open_files = 4096
+# disk = \"20 GB\"                       # what the group may keep in its folders, and how many files
+# files = 1000000
 "
     )
 }

@@ -42,6 +42,8 @@ impl Check<'_> {
             cpus: self.cpus(&typed.cpus),
             pids: self.pids(&typed.pids),
             open_files: self.number(&typed.open_files, files, "from 64 to 1048576"),
+            disk: self.text(&typed.disk, super::disk),
+            files: self.files(&typed.files),
         }
     }
 

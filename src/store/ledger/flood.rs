@@ -37,6 +37,7 @@ pub(super) struct Floods {
 struct Stretch {
     since: Instant,
     seen: u64,
+    written: u64,
     /// One of those that were only counted.
     counted: Option<Decision>,
 }
@@ -50,7 +51,8 @@ struct Minute {
 
 impl Floods {
     /// Whether this one is only counted, and no record is to be written.
-    pub(super) fn counts(&mut self, decision: &Decision, now: Instant) -> bool {
+    /// `filled`: its group has filled its share of the log.
+    pub(super) fn counts(&mut self, decision: &Decision, filled: bool, now: Instant) -> bool {
         if decision.verdict != Allowed::Deny {
             return false;
         }
@@ -61,13 +63,14 @@ impl Floods {
         }
         let mut shown = decision.clone();
         let mut kind = kind_of(&shown);
-        if minute.written >= OF_ONE_SANDBOX && !self.kinds.contains_key(&kind) {
+        if (filled || minute.written >= OF_ONE_SANDBOX) && !self.kinds.contains_key(&kind) {
             shown = reason_alone(decision);
             kind = kind_of(&shown);
         }
-        let stretch = self.kinds.entry(kind).or_insert(Stretch { since: now, seen: 0, counted: None });
+        let stretch = self.kinds.entry(kind).or_insert(Stretch { since: now, seen: 0, written: 0, counted: None });
         stretch.seen += 1;
-        if stretch.seen <= WRITTEN {
+        if stretch.written < if filled { 1 } else { WRITTEN } {
+            stretch.written += 1;
             minute.written += 1;
             return false;
         }
@@ -82,7 +85,9 @@ impl Floods {
         self.kinds.retain(|_, stretch| {
             let over = is_over(stretch.since);
             if over {
-                due.extend(stretch.counted.take().and_then(|decision| record(&decision, stretch.seen - WRITTEN)));
+                due.extend(
+                    stretch.counted.take().and_then(|decision| record(&decision, stretch.seen - stretch.written)),
+                );
             }
             !over
         });

@@ -16,6 +16,8 @@
 //!   sandbox's two hundred, and then twenty more for each reason; what is beyond is
 //!   counted, and the count is written when the minute is over. `kill -9` can cost
 //!   that count, never a decision that let something out.
+//! - A group fills its share of a day and no more: then the doors of that group alone are
+//!   shut for the rest of it, and of what they deny a record a minute tells each reason.
 //! - A log that was removed is not begun anew behind its owner's back.
 
 mod chain;
@@ -27,6 +29,7 @@ mod flood;
 mod reader;
 mod record;
 mod retention;
+mod share;
 mod together;
 pub mod visible;
 mod writer;
@@ -47,6 +50,7 @@ use super::{Millis, RunId, StoreError, now};
 use checkpoint::Key;
 use durable::{Alarms, Durable, Wal};
 use flood::Floods;
+use share::Shares;
 use together::Together;
 use writer::{Event, Writer};
 
@@ -100,6 +104,7 @@ struct Shared {
     retention: Retention,
     key: Key,
     floods: Mutex<Floods>,
+    shares: Shares,
     wal: Mutex<Wal>,
     alarms: Mutex<Alarms>,
     /// Whether something was written that no fsync has covered yet.
@@ -127,6 +132,7 @@ impl AuditLog {
             retention,
             key: Key::of(path)?,
             floods: Mutex::default(),
+            shares: Shares::of(retention.size),
             wal: Mutex::default(),
             alarms: Mutex::default(),
             dirty: AtomicBool::new(false),
@@ -189,6 +195,11 @@ impl AuditLog {
         self.read(|reader| reader.used_since(group, since))
     }
 
+    /// Whether a group has filled its share of the log for this day, and how many bytes that is.
+    pub fn has_filled_its_share(&self, group: &GroupName) -> Option<u64> {
+        self.shared.shares.filled(group, Instant::now())
+    }
+
     /// One decision with its outcome.
     pub fn entry(&self, seq: Seq) -> Result<Option<AuditEntry>, StoreError> {
         self.read(|reader| reader.entry(seq))
@@ -208,6 +219,13 @@ impl AuditLog {
         let json = serde_json::to_string(record)
             .map_err(|error| StoreError::Other { path: self.shared.path.clone(), detail: error.to_string() })?;
         Ok(Event { at_ms: now(), kind, about: about.map(|seq| seq.0), record: visible::in_json(json) })
+    }
+
+    /// Counted as the group's share when it is made: it is written, or nothing comes of it.
+    fn decision(&self, decision: &Decision) -> Result<Event, LedgerDown> {
+        let event = self.event("decision", None, decision).map_err(down)?;
+        self.shared.shares.add(&decision.identity.group, event.record.len(), Instant::now());
+        Ok(event)
     }
 
     fn read<T>(&self, work: impl FnOnce(&AuditReader) -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -243,12 +261,14 @@ impl AuditLog {
 impl Ledger for AuditLog {
     fn decided(&self, decision: &Decision) -> Result<Seq, LedgerDown> {
         self.shared.refuse_while_unsynced()?;
-        if lock(&self.shared.floods).counts(decision, Instant::now()) {
+        let filled = self.has_filled_its_share(&decision.identity.group).is_some();
+        if lock(&self.shared.floods).counts(decision, filled, Instant::now()) {
             let last = Seq(lock(&self.shared.writer).last());
             self.tell(decision.alarm, || Recorded::Decision(last, Arc::new(decision.clone())));
             return Ok(last);
         }
-        let seq = self.append("decision", None, decision).map_err(down)?;
+        let event = self.decision(decision)?;
+        let seq = self.shared.append(event).map_err(down)?;
         if decision.alarm {
             self.shared.sync_alarm().map_err(down)?;
         }
@@ -262,7 +282,7 @@ impl Ledger for AuditLog {
         }
         Box::pin(async move {
             self.shared.refuse_while_unsynced()?;
-            let handed_in = self.shared.hand_in(self.event("decision", None, decision).map_err(down)?);
+            let handed_in = self.shared.hand_in(self.decision(decision)?);
             tokio::task::yield_now().await;
             let seq = handed_in.stored()?;
             self.tell(false, || Recorded::Decision(seq, Arc::new(decision.clone())));

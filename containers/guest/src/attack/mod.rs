@@ -8,6 +8,7 @@ use std::{io::Write, process::ExitCode};
 
 use serde::Serialize;
 
+mod apart;
 mod files;
 mod http;
 mod memory;
@@ -51,6 +52,11 @@ fn perform(args: &[&str]) -> Option<Outcome> {
         ["dns", server, name] => network::dns(server, name),
         ["vsock"] => system::vsock(),
         ["io_uring"] => system::io_uring(),
+        ["aio"] => system::aio(),
+        ["hold"] => apart::hold(),
+        ["locks"] => apart::locks(),
+        ["room"] => apart::room(),
+        ["large-file", bytes] => apart::large_file(bytes),
         ["ptrace"] => system::ptrace(),
         ["mount"] => system::mount(),
         ["unix", path] => files::unix(path),

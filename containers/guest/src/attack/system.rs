@@ -13,6 +13,11 @@ pub(super) fn io_uring() -> Outcome {
     judge(kernel::io_uring_permitted(), "io_uring")
 }
 
+/// Contexts that are counted for the whole machine: whoever may make them can take them all.
+pub(super) fn aio() -> Outcome {
+    judge(kernel::aio_permitted(), "contexts of asynchronous I/O")
+}
+
 /// Attaches to the guest. The kernel stops a process that is attached to and lets it
 /// go on when we exit.
 pub(super) fn ptrace() -> Outcome {

@@ -36,15 +36,15 @@ fn a_flood_of_one_denial_is_counted_and_the_chain_holds() {
 fn what_differs_is_no_flood_and_a_minute_ends_one() {
     let (mut floods, now) = (Floods::default(), Instant::now());
     let path = |number: u64| decision(Allowed::Deny, "GET", &format!("/{number}"));
-    assert!((0..100).all(|number| !floods.counts(&path(number), now)));
-    assert!((0..20).all(|_| !floods.counts(&denied(), now)));
-    assert!(floods.counts(&denied(), now) && floods.counts(&denied(), now));
+    assert!((0..100).all(|number| !floods.counts(&path(number), false, now)));
+    assert!((0..20).all(|_| !floods.counts(&denied(), false, now)));
+    assert!(floods.counts(&denied(), false, now) && floods.counts(&denied(), false, now));
     let other = Decision { run: Some(8), ..denied() };
-    assert!(!floods.counts(&other, now), "another run");
+    assert!(!floods.counts(&other, false, now), "another run");
     assert!(floods.due(Some(now + flood::EVERY / 2)).is_empty());
     let due = floods.due(Some(now + flood::EVERY));
     assert_eq!(due.iter().map(|record| record["repeated"].as_u64()).collect::<Vec<_>>(), [Some(2)]);
-    assert!(!floods.counts(&denied(), now + flood::EVERY), "the next minute begins with records again");
+    assert!(!floods.counts(&denied(), false, now + flood::EVERY), "the next minute begins with records again");
 }
 
 /// Ever new paths are no way around it: so many are told apart, then only reasons are. The
@@ -53,15 +53,15 @@ fn what_differs_is_no_flood_and_a_minute_ends_one() {
 fn a_flood_of_different_denials_is_counted_by_reason() {
     let (mut floods, now) = (Floods::default(), Instant::now());
     let path = |number: u64| decision(Allowed::Deny, "GET", &format!("/{number}"));
-    let written = (0..100_000).filter(|number| !floods.counts(&path(*number), now)).count() as u64;
+    let written = (0..100_000).filter(|number| !floods.counts(&path(*number), false, now)).count() as u64;
     assert_eq!(written, flood::OF_ONE_SANDBOX + flood::WRITTEN);
-    assert!(!floods.counts(&path(0), now), "what is told apart still is");
+    assert!(!floods.counts(&path(0), false, now), "what is told apart still is");
     let alarm = Decision { alarm: true, code: Some(Code::SecretInRequest), ..path(1) };
-    assert!(!floods.counts(&alarm, now), "another reason");
+    assert!(!floods.counts(&alarm, false, now), "another reason");
     let mut other = path(2);
     other.identity.sandbox = SandboxId::new("def2").unwrap();
-    assert!(!floods.counts(&other, now), "another sandbox");
-    assert!(!floods.counts(&path(200_000), now + flood::EVERY), "another minute");
+    assert!(!floods.counts(&other, false, now), "another sandbox");
+    assert!(!floods.counts(&path(200_000), false, now + flood::EVERY), "another minute");
     let due = floods.due(Some(now + flood::EVERY));
     let [counted] = &due[..] else { panic!("{due:?}") };
     assert_eq!(counted["repeated"].as_u64(), Some(100_000 - written));

@@ -1,0 +1,177 @@
+//! A user of its own for each group, where the daemon may choose: what the kernel counts
+//! by user (inotify instances, timers, pipes, …) one group then cannot use up for another.
+//!
+//! The record of who is whose is the owner of the group's folder, which no sandbox can
+//! change; so a restored backup, or a drill, finds the same users again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::ops::{ControlFlow, RangeInclusive};
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use policies::GroupName;
+use rand::RngExt as _;
+use rustix::fs::{AtFlags, Gid, Uid, chownat};
+
+use super::walk::walk;
+use crate::home::Home;
+
+/// Nobody else's: systemd's table of user ids calls what lies from here to the foreign
+/// images' ids unused (UIDS-GIDS.md), and subordinate ids are given out from 100000 on.
+const RANGE: RangeInclusive<u32> = 0x7000_0000..=0x7FFD_FFFF;
+
+/// Who is whose in this process.
+#[derive(Default)]
+pub(super) struct Users(Mutex<BTreeMap<GroupName, u32>>);
+
+impl Users {
+    /// The user of a group. Its folders are there, and are this user's afterwards, with what
+    /// `before`, the one user of all groups in earlier versions, has left in them.
+    pub(super) fn take(&self, home: &Home, group: &GroupName, before: u32) -> io::Result<u32> {
+        let mut chosen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let folders = [home.group_dir(group), home.agent_home(group)];
+        // Once chosen it stays: a sandbox of the group may be running.
+        let uid = match chosen.get(group) {
+            Some(uid) => *uid,
+            None => choose(&folders, &taken(home, group, &chosen)?),
+        };
+        for folder in &folders {
+            hand_over(folder, uid, before)?;
+        }
+        chosen.insert(group.clone(), uid);
+        Ok(uid)
+    }
+}
+
+fn choose(folders: &[impl AsRef<Path>], taken: &BTreeSet<u32>) -> u32 {
+    let owners = folders.iter().filter_map(|folder| std::fs::metadata(folder).ok()).map(|found| found.uid());
+    let kept = owners.into_iter().find(|uid| RANGE.contains(uid) && !taken.contains(uid));
+    kept.unwrap_or_else(|| {
+        let mut rng = rand::rng();
+        loop {
+            let uid = rng.random_range(RANGE);
+            if !taken.contains(&uid) {
+                return uid;
+            }
+        }
+    })
+}
+
+/// The users of all other groups, a folder that its owner has copied included.
+fn taken(home: &Home, group: &GroupName, chosen: &BTreeMap<GroupName, u32>) -> io::Result<BTreeSet<u32>> {
+    let mut taken: BTreeSet<u32> = chosen.values().copied().collect();
+    for folder in [home.group_dir(group), home.agent_home(group)] {
+        let Some(all) = folder.parent() else { continue };
+        for entry in std::fs::read_dir(all)? {
+            let entry = entry?;
+            if entry.file_name() != *group.as_str() {
+                taken.extend(std::fs::metadata(entry.path()).ok().map(|found| found.uid()));
+            }
+        }
+    }
+    Ok(taken)
+}
+
+/// Gives a folder to this user, and in it what its sandboxes have made as another. What
+/// anybody else has put there stays theirs. The folder itself comes last: broken off, it
+/// is begun anew.
+fn hand_over(folder: &Path, uid: u32, before: u32) -> io::Result<()> {
+    let owner = std::fs::metadata(folder)?.uid();
+    if owner == uid {
+        return Ok(());
+    }
+    if owner == before || RANGE.contains(&owner) {
+        let (user, group) = (Uid::from_raw(uid), Gid::from_raw(uid));
+        walk(folder, |at, name, stat| {
+            if stat.st_uid == owner {
+                chownat(at, name, Some(user), Some(group), AtFlags::SYMLINK_NOFOLLOW)?;
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+    }
+    chown(folder, Some(uid), Some(uid))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::fs;
+    use std::os::unix::fs::{lchown, symlink};
+
+    use super::*;
+
+    const BEFORE: u32 = 10001;
+
+    struct Scene {
+        _folder: tempfile::TempDir,
+        home: Home,
+    }
+
+    impl Scene {
+        fn new(groups: &[&str]) -> Self {
+            assert!(rustix::process::geteuid().is_root(), "`make test` runs as root: only root gives folders away");
+            let folder = tempfile::tempdir().unwrap();
+            let home = Home::at(folder.path()).unwrap();
+            home.prepare().unwrap();
+            for name in groups {
+                fs::create_dir(home.group_dir(&group(name))).unwrap();
+                fs::create_dir(home.agent_home(&group(name))).unwrap();
+            }
+            Scene { _folder: folder, home }
+        }
+
+        fn owner(&self, name: &str) -> u32 {
+            fs::symlink_metadata(self.home.group_dir(&group(name))).unwrap().uid()
+        }
+    }
+
+    fn group(name: &str) -> GroupName {
+        GroupName::parse(name).unwrap()
+    }
+
+    #[test]
+    fn each_group_has_a_user_of_its_own_and_keeps_it() {
+        let scene = Scene::new(&["one", "two"]);
+        let users = Users::default();
+        let (one, two) = (
+            users.take(&scene.home, &group("one"), BEFORE).unwrap(),
+            users.take(&scene.home, &group("two"), BEFORE).unwrap(),
+        );
+        assert!(one != two && RANGE.contains(&one) && RANGE.contains(&two), "{one} {two}");
+        assert_eq!((scene.owner("one"), scene.owner("two")), (one, two));
+        assert_eq!(users.take(&scene.home, &group("one"), BEFORE).unwrap(), one);
+        assert_eq!(Users::default().take(&scene.home, &group("one"), BEFORE).unwrap(), one, "after a restart");
+    }
+
+    #[test]
+    fn a_folder_that_was_copied_does_not_make_two_groups_one_user() {
+        let scene = Scene::new(&["one", "two"]);
+        let one = Users::default().take(&scene.home, &group("one"), BEFORE).unwrap();
+        chown(scene.home.group_dir(&group("two")), Some(one), Some(one)).unwrap();
+        let users = Users::default();
+        assert_ne!(users.take(&scene.home, &group("two"), BEFORE).unwrap(), one);
+        assert_eq!(users.take(&scene.home, &group("one"), BEFORE).unwrap(), one);
+    }
+
+    #[test]
+    fn what_the_one_user_of_earlier_versions_made_changes_hands_and_nothing_else() {
+        let scene = Scene::new(&["one"]);
+        let folder = scene.home.group_dir(&group("one"));
+        let outside = scene.home.data().join("outside");
+        fs::write(&outside, "x").unwrap();
+        chown(&outside, Some(BEFORE), Some(BEFORE)).unwrap();
+        fs::create_dir(folder.join("made")).unwrap();
+        fs::write(folder.join("made/file"), "x").unwrap();
+        symlink(&outside, folder.join("made/link")).unwrap();
+        fs::write(folder.join("owners"), "x").unwrap();
+        for path in ["made", "made/file", "made/link", ""] {
+            lchown(folder.join(path), Some(BEFORE), Some(BEFORE)).unwrap();
+        }
+        let uid = Users::default().take(&scene.home, &group("one"), BEFORE).unwrap();
+        let owner = |path: &str| fs::symlink_metadata(folder.join(path)).unwrap().uid();
+        assert_eq!(["made", "made/file", "made/link"].map(owner), [uid; 3]);
+        assert_eq!((owner("owners"), fs::metadata(&outside).unwrap().uid()), (0, BEFORE));
+    }
+}

@@ -1,0 +1,99 @@
+//! Through a folder that is an agent's, while the agent may change it: no link is
+//! followed, no name is looked up twice from above, and how deep it goes is bounded.
+
+use std::ffi::CStr;
+use std::io;
+use std::ops::ControlFlow;
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, openat, statat};
+use rustix::io::Errno;
+
+/// Deeper than any tool's folders, and few enough descriptors.
+const DEEPEST: usize = 200;
+
+/// Looks at everything below `root`; `each` may end it. Whether all of it was seen: not
+/// what lies deeper, nor what its own user may not read.
+pub(super) fn walk(
+    root: &Path,
+    mut each: impl FnMut(BorrowedFd<'_>, &CStr, &Stat) -> io::Result<ControlFlow<()>>,
+) -> io::Result<bool> {
+    // The root is the daemon's own name for it; below, whatever is a link stays one.
+    let mut open = vec![Dir::new(openat(CWD, root, FOLDER, Mode::empty())?)?];
+    let mut whole = true;
+    while let Some(folder) = open.last_mut() {
+        let Some(entry) = folder.read() else {
+            open.pop();
+            continue;
+        };
+        let entry = entry?;
+        let (name, here) = (entry.file_name(), folder.fd()?);
+        if [c".", c".."].contains(&name) {
+            continue;
+        }
+        let Some(stat) = seen(statat(here, name, AtFlags::SYMLINK_NOFOLLOW), &mut whole)? else { continue };
+        if each(here, name, &stat)?.is_break() {
+            break;
+        }
+        if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+            continue;
+        }
+        let below = seen(openat(here, name, FOLDER | OFlags::NOFOLLOW, Mode::empty()), &mut whole)?;
+        match below {
+            Some(below) if open.len() < DEEPEST => open.push(Dir::new(below)?),
+            Some(_) => whole = false,
+            None => {}
+        }
+    }
+    Ok(whole)
+}
+
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// What has gone meanwhile, or became something else, is not there.
+fn seen<T>(result: rustix::io::Result<T>, whole: &mut bool) -> io::Result<Option<T>> {
+    match result {
+        Ok(there) => Ok(Some(there)),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+        Err(Errno::ACCESS | Errno::PERM) => {
+            *whole = false;
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn names(root: &Path) -> (Vec<String>, bool) {
+        let mut names = Vec::new();
+        let whole = walk(root, |_, name, _| {
+            names.push(name.to_str().unwrap().to_owned());
+            Ok(ControlFlow::Continue(()))
+        });
+        names.sort();
+        (names, whole.unwrap())
+    }
+
+    #[test]
+    fn no_link_is_followed_and_depth_is_bounded() {
+        let scene = tempfile::tempdir().unwrap();
+        let (root, outside) = (scene.path().join("root"), scene.path().join("outside"));
+        fs::create_dir_all(root.join("a/b")).unwrap();
+        fs::create_dir(&outside).unwrap();
+        fs::write(outside.join("secret"), "x").unwrap();
+        symlink(&outside, root.join("link")).unwrap();
+        symlink("..", root.join("a/b/up")).unwrap();
+        assert_eq!(names(&root), (["a", "b", "link", "up"].map(String::from).into(), true));
+        fs::create_dir_all(root.join("d/".repeat(DEEPEST + 5))).unwrap();
+        let (deep, whole) = names(&root);
+        assert!(!whole && deep.len() < DEEPEST + 10, "{}", deep.len());
+    }
+}

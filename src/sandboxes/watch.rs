@@ -1,0 +1,234 @@
+//! Watches what live sandboxes write, and ends one before the disk is full: a full disk
+//! would shut every group's doors (invariant 9), and no group may do that to another (15).
+//!
+//! The disk is asked five times a second, which costs nothing; folders are looked through when
+//! something was written, and never for more than a tenth of the time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use containers::Engine;
+use policies::GroupName;
+
+use super::disk::{Bound, Room, Usage};
+use super::unlinked;
+
+/// How often the disk is asked.
+const EVERY: Duration = Duration::from_millis(200);
+
+/// Folders are looked through at least this often while a sandbox runs.
+const AT_LEAST: Duration = Duration::from_secs(30);
+
+/// Less than that, or than an eighth of a bound, is no reason to look again at once.
+const SOMETHING: u64 = 32 << 20;
+
+/// The same for files.
+const MANY: u64 = 1000;
+
+/// A sandbox that has grown by less than this part of a thousand of the reserve is not
+/// what fills the disk.
+const LITTLE: u64 = 10;
+
+/// Tells the owner what happened: the group, and why.
+pub(super) type Tell = Box<dyn Fn(&GroupName, String) + Send + Sync>;
+
+/// All live sandboxes, and who watches them.
+pub(super) struct Watch {
+    live: Arc<Mutex<BTreeMap<String, Watched>>>,
+    /// Whose sandboxes filled the disk: none more for them while it is short of room.
+    fillers: Arc<Mutex<BTreeSet<GroupName>>>,
+    engine: Engine,
+    tell: Arc<Tell>,
+}
+
+/// One live sandbox; watched no more when it is dropped.
+pub(super) struct Ticket {
+    live: Weak<Mutex<BTreeMap<String, Watched>>>,
+    id: String,
+    ended: Arc<OnceLock<String>>,
+}
+
+/// What there is to watch of a sandbox.
+#[derive(Clone)]
+pub(super) struct Watched {
+    pub(super) group: GroupName,
+    pub(super) container: String,
+    pub(super) folders: Vec<PathBuf>,
+    pub(super) bound: Bound,
+    /// When it started.
+    pub(super) before: Usage,
+    ended: Arc<OnceLock<String>>,
+}
+
+impl Watched {
+    pub(super) fn new(group: GroupName, container: String, folders: Vec<PathBuf>, bound: Bound, before: Usage) -> Self {
+        Watched { group, container, folders, bound, before, ended: Arc::default() }
+    }
+}
+
+impl Watch {
+    pub(super) fn new(engine: Engine, tell: Tell) -> Self {
+        Watch { live: Arc::default(), fillers: Arc::default(), engine, tell: Arc::new(tell) }
+    }
+
+    /// Whether a group may start a sandbox as far as the disk is concerned, which these
+    /// folders are on.
+    pub(super) fn has_room_for(&self, group: &GroupName, folders: &[PathBuf]) -> bool {
+        if !room(folders.iter()).is_some_and(|room| room.is_short()) {
+            lock(&self.fillers).remove(group);
+        }
+        !lock(&self.fillers).contains(group)
+    }
+
+    /// Watches a sandbox that has just started.
+    pub(super) fn begin(&self, id: &str, watched: Watched) -> Ticket {
+        let (live, ended) = (Arc::downgrade(&self.live), watched.ended.clone());
+        let mut all = lock(&self.live);
+        if all.is_empty() {
+            tokio::spawn(watch(live.clone(), self.fillers.clone(), self.engine.clone(), self.tell.clone()));
+        }
+        all.insert(id.to_owned(), watched);
+        Ticket { live, id: id.to_owned(), ended }
+    }
+}
+
+impl Ticket {
+    /// Why it was ended, if it was.
+    pub(super) fn why(&self) -> Option<&String> {
+        self.ended.get()
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if let Some(live) = self.live.upgrade() {
+            lock(&live).remove(&self.id);
+        }
+    }
+}
+
+/// Until no sandbox lives: the next one that starts is watched anew.
+async fn watch(
+    live: Weak<Mutex<BTreeMap<String, Watched>>>,
+    fillers: Arc<Mutex<BTreeSet<GroupName>>>,
+    engine: Engine,
+    tell: Arc<Tell>,
+) {
+    let mut last = Looked { at: Instant::now(), took: Duration::ZERO, room: None };
+    loop {
+        tokio::time::sleep(EVERY).await;
+        let Some(all) = live.upgrade().map(|live| lock(&live).clone()) else { return };
+        if all.is_empty() {
+            // Under the lock: whoever adds one now finds it empty and starts another.
+            let Some(live) = live.upgrade() else { return };
+            if lock(&live).is_empty() {
+                return;
+            }
+            continue;
+        }
+        let Ok((ended, looked)) = tokio::task::spawn_blocking(move || look(&all, last)).await else { return };
+        last = looked;
+        for (watched, why) in ended.now {
+            let (group, container) = (&watched.group, &watched.container);
+            if watched.ended.set(why.clone()).is_err() {
+                continue;
+            }
+            if why == ALMOST_FULL {
+                lock(&fillers).insert(group.clone());
+                grew_until_now(&live, &ended.others);
+            }
+            tracing::warn!(sandbox.group = %group, why, "A sandbox was ended because of the disk");
+            if let Err(error) = engine.end(container).await {
+                tracing::error!(sandbox.container = %container, %error, "It could not be removed");
+            }
+            tell(group, why);
+        }
+    }
+}
+
+/// When folders were last looked through.
+#[derive(Clone, Copy)]
+struct Looked {
+    at: Instant,
+    took: Duration,
+    room: Option<Room>,
+}
+
+/// What is to be done.
+#[derive(Default)]
+struct Ended {
+    /// Which are to be ended, and why.
+    now: Vec<(Watched, String)>,
+    /// What the others hold by now.
+    others: Vec<(String, Usage)>,
+}
+
+/// The disk stays full where one was ended, and that is not the others' doing: of them
+/// only what they write from now on counts.
+fn grew_until_now(live: &Weak<Mutex<BTreeMap<String, Watched>>>, others: &[(String, Usage)]) {
+    let Some(live) = live.upgrade() else { return };
+    let mut live = lock(&live);
+    for (id, usage) in others {
+        if let Some(watched) = live.get_mut(id) {
+            watched.before = *usage;
+        }
+    }
+}
+
+fn look(all: &BTreeMap<String, Watched>, last: Looked) -> (Ended, Looked) {
+    let Some(room) = room(all.values().flat_map(|watched| &watched.folders)) else { return (Ended::default(), last) };
+    let since = last.at.elapsed();
+    let something = all.values().map(|watched| watched.bound.bytes / 8).fold(SOMETHING, u64::min);
+    let wrote = last.room.is_none_or(|before| {
+        let files = before.files.saturating_sub(room.files);
+        before.bytes.saturating_sub(room.bytes) >= something || files >= MANY
+    });
+    let due = wrote || room.is_short() || since >= AT_LEAST;
+    if !due || since < last.took * 10 {
+        // What somebody frees meanwhile is not to hide what is written next.
+        let room = last.room.filter(|before| before.bytes > room.bytes).or(Some(room));
+        return (Ended::default(), Looked { room, ..last });
+    }
+    let started = Instant::now();
+    let usages: BTreeMap<&String, Usage> = all.iter().map(|(id, watched)| (id, usage(watched))).collect();
+    let looked = Looked { at: Instant::now(), took: started.elapsed(), room: Some(room) };
+    let over = all.iter().filter(|(id, watched)| usages.get(id).is_some_and(|usage| usage.over(watched.bound)));
+    let mut now: Vec<_> = over.map(|(_, watched)| (watched.clone(), too_much(watched.bound))).collect();
+    if now.is_empty() && room.is_short() {
+        let grown = all.iter().map(|(id, watched)| (watched, usages[id].growth(&watched.before, room.reserve)));
+        // None, where it is somebody else who fills the disk.
+        let most = grown.max_by_key(|(_, grown)| *grown).filter(|(_, grown)| *grown >= LITTLE);
+        now.extend(most.map(|(watched, _)| (watched.clone(), ALMOST_FULL.to_owned())));
+    }
+    (Ended { now, others: usages.into_iter().map(|(id, usage)| (id.clone(), usage)).collect() }, looked)
+}
+
+/// On the fullest of the disks.
+fn room<'a>(folders: impl Iterator<Item = &'a PathBuf>) -> Option<Room> {
+    folders.filter_map(|folder| Room::on_disk_of(folder).ok()).min_by_key(|room| (!room.is_short(), room.bytes))
+}
+
+fn usage(watched: &Watched) -> Usage {
+    // What cannot be looked through at all hides everything.
+    let mut usage = Usage::of(&watched.folders, watched.bound).unwrap_or(Usage { hidden: true, ..watched.before });
+    unlinked::add(&mut usage, &watched.container, &watched.folders);
+    usage
+}
+
+/// Told when a group may keep no more, before a sandbox starts or when it is ended.
+pub(super) fn too_much(bound: Bound) -> String {
+    format!(
+        "the group's folder and its agent's home hold more than they may, {bound}. Its owner makes room \
+         there, or raises `disk` or `files` under [limits] in groups/NAME.toml"
+    )
+}
+
+/// The same where the disk is the reason.
+pub(super) const ALMOST_FULL: &str = "the disk of this machine is almost full, and this group's sandbox wrote most of late. \
+                           Its owner makes room on the disk first";
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
