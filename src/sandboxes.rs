@@ -251,8 +251,13 @@ impl LiveSandbox {
 
     /// Shuts the door first, then ends the agent.
     pub async fn stop(self) {
+        self.stop_because("its sandbox was not needed any more").await;
+    }
+
+    /// The same, and says why in the log.
+    pub async fn stop_because(self, why: &'static str) {
         let LiveSandbox { sandbox, door, folders, .. } = self;
-        door.close();
+        door.close_because(why);
         sandbox.stop(GRACE).await;
         drop(folders);
     }

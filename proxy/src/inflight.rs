@@ -71,6 +71,12 @@ impl InFlight {
         }
     }
 
+    /// Cuts all of it: the door is shut.
+    pub(crate) fn cut(&self, refusal: &Refusal) {
+        let going: Vec<_> = self.lock().going.values().filter_map(|going| going.tally.upgrade()).collect();
+        going.iter().for_each(|tally| tally.cut(refusal));
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use policies::{GroupName, Host, HostName, Limits, Refusal};
+use policies::{Code, GroupName, Host, HostName, Limits, Refusal};
 use secrecy::SecretString;
 
 use crate::audit::Identity;
@@ -92,10 +92,18 @@ pub struct TokenRequest {
     pub body: SecretString,
 }
 
-/// The secret cannot be read now. Names the source, never a value.
+/// The secret cannot be read now. Names the source, which is the owner's to know, and never a value.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct SecretUnavailable(pub String);
+
+impl SecretUnavailable {
+    /// As a refusal: where the secret is and what keeps it there is for the owner's log alone.
+    pub fn refusal(&self, credential: &str) -> Refusal {
+        let why = format!("the secret of credential {credential} cannot be used now");
+        Refusal::new(Code::SecretUnavailable, why).logged_as(&self.0)
+    }
+}
 
 /// The port to whoever counts what a group may use up over time (`[limits]`).
 pub trait Budget: Send + Sync {

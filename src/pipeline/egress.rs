@@ -22,18 +22,28 @@ pub(super) fn say<S>(shared: &Shared<S>, group: &Group, text: String) -> String 
 /// recorded may not.
 pub fn check(secrets: &dyn Secrets, ledger: &AuditLog, group: &GroupName, text: &str) -> Result<(), Refusal> {
     let finding = leak(secrets, group, text);
-    let (what, told) = match &finding {
-        None => ("reply", format!("a reply of {} bytes went to the chat of group {group}", text.len())),
-        Some(finding) => ("reply_withheld", format!("a reply of group {group} held a {finding} and was withheld")),
+    let notice = match &finding {
+        None => Notice {
+            bytes: Some(text.len() as u64),
+            ..Notice::new("reply", Some(group), format!("a reply of {} bytes went to the chat", text.len()))
+        },
+        Some(finding) => Notice {
+            code: Some(Code::SecretInRequest),
+            ..Notice::new("reply_withheld", Some(group), format!("a reply held a {finding} and was withheld"))
+        },
     };
-    if let Err(down) = ledger.notice(&Notice { what, group: Some(group.clone()), text: told }) {
+    if let Err(down) = ledger.notice(&notice) {
         tracing::error!(error = %down, "Reply withheld: it could not be recorded");
-        return Err(Refusal::new(Code::AuditUnavailable, down.to_string()));
+        return Err(down.into());
     }
-    match finding {
-        None => Ok(()),
-        Some(finding) => Err(Refusal::new(Code::SecretInRequest, format!("it held a {finding}"))),
-    }
+    finding.map_or(Ok(()), |finding| Err(withheld(&finding)))
+}
+
+/// The refusal of a text. What was in it, and of which credential, is for the owner's log:
+/// a chat is not only the owner's, and an agent may know of no credential but its own.
+pub fn withheld(finding: &Finding) -> Refusal {
+    let why = "it held something that must not leave";
+    Refusal::new(Code::SecretInRequest, why).logged_as(format!("it held a {finding}"))
 }
 
 /// What a text holds that may not leave. A group's own surrogate means nothing outside

@@ -41,8 +41,8 @@ impl Sandbox for LiveSandbox {
         LiveSandbox::set_run(self, run.map(|run| run.0));
     }
 
-    async fn stop(self) {
-        LiveSandbox::stop(self).await;
+    async fn stop(self, why: &'static str) {
+        LiveSandbox::stop_because(self, why).await;
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use policies::{Code, GroupName, Host, HostName, Limits, Refusal};
-use proxy::audit::{Allowed, Decision, Identity, Ledger, LedgerDown, Operation, Outcome, Seq};
+use proxy::audit::{Allowed, Decision, Identity, Ledger, LedgerDown, Noted, Operation, Outcome, Seq};
 use proxy::ports::{
     Budget, Caller, Internal, Pending, Resolved, Resolver, SecretUnavailable, Secrets, TokenRequest, Unresolved,
 };
@@ -19,6 +19,7 @@ use secrecy::{ExposeSecret, SecretString};
 #[derive(Default)]
 pub struct Log {
     rows: Mutex<Vec<Row>>,
+    noted: Mutex<Vec<Noted>>,
     pub down: AtomicBool,
 }
 
@@ -32,6 +33,11 @@ pub struct Row {
 impl Log {
     pub fn rows(&self) -> Vec<Row> {
         self.rows.lock().unwrap().clone()
+    }
+
+    /// What was no request.
+    pub fn noted(&self) -> Vec<Noted> {
+        self.noted.lock().unwrap().clone()
     }
 
     /// The only row there is.
@@ -84,6 +90,11 @@ impl Ledger for Log {
         let row = &mut self.rows.lock().unwrap()[seq.0 as usize];
         assert!(row.is_allowed(), "only what was allowed has an outcome");
         assert!(row.outcome.replace(outcome.clone()).is_none(), "a second outcome");
+        Ok(())
+    }
+
+    fn noted(&self, noted: &Noted) -> Result<(), LedgerDown> {
+        self.noted.lock().unwrap().push(noted.clone());
         Ok(())
     }
 }

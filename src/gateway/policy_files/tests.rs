@@ -19,7 +19,7 @@ impl Scene {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path()).unwrap();
         home.prepare().unwrap();
-        let files = PolicyFiles::new(home.clone());
+        let files = PolicyFiles::new(home.clone(), Arc::new(AuditLog::open(&home.audit_db()).unwrap()));
         Scene { _dir: dir, home, files, family: GroupName::parse("family").unwrap() }
     }
 

@@ -22,7 +22,12 @@ impl Scene {
         home.prepare().unwrap();
         let family = GroupName::parse("family").unwrap();
         std::fs::write(home.policy_file(&family), "use = [\"weather\"]\n").unwrap();
-        Scene { _dir: dir, files: PolicyFiles::new(home.clone()), home, family }
+        Scene {
+            _dir: dir,
+            files: PolicyFiles::new(home.clone(), Arc::new(AuditLog::open(&home.audit_db()).unwrap())),
+            home,
+            family,
+        }
     }
 
     fn taken(&self) -> TakenPresets {
