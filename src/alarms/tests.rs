@@ -128,7 +128,7 @@ async fn a_budget_that_runs_out_is_told() {
     let mut scene = Scene::new(|_| vec![]);
     let text = "group family has used 80 % of its requests_per_day (100)".to_owned();
     let group = GroupName::parse("family").ok();
-    scene.log.notice(&Notice { what: "budget", group, text: text.clone() }).unwrap();
+    scene.log.notice(&Notice::new("budget", group.as_ref(), text.clone())).unwrap();
     assert!(scene.next().await.starts_with(&text));
 }
 

@@ -19,7 +19,7 @@ use proxy::audit::Seq;
 
 use crate::home::Home;
 use crate::store::Millis;
-use crate::store::ledger::{AuditEntry, AuditReader, Filter, Verified, VerifyError, Which};
+use crate::store::ledger::{AuditEntry, AuditReader, Events, Filter, Verified, VerifyError, Which};
 
 use follow::Follower;
 
@@ -55,6 +55,12 @@ struct ShowArgs {
     /// Only what was allowed
     #[arg(long)]
     allowed: bool,
+    /// Only what was asked at a door
+    #[arg(long, conflicts_with = "events")]
+    requests: bool,
+    /// Only what happened besides: doors, policies, stops, answers to chats
+    #[arg(long)]
+    events: bool,
     /// Only from this time on: `2h`, `7d`, `2026-11-23`, `2026-11-23T18:30`
     #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<Millis>,
@@ -115,7 +121,10 @@ pub fn run(args: &AuditArgs, home: &Home) -> anyhow::Result<ExitCode> {
 
 /// All of a home's log as the command shows it: for the tour.
 pub(super) fn whole(home: &Home) -> anyhow::Result<String> {
-    Ok(table::table(&open(home, false)?.entries(&Filter { events: true, ..Filter::default() })?, &TimeZone::system()))
+    Ok(table::table(
+        &open(home, false)?.entries(&Filter { events: Events::With, ..Filter::default() })?,
+        &TimeZone::system(),
+    ))
 }
 
 fn show(args: &ShowArgs, home: &Home, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
@@ -138,7 +147,9 @@ fn show(args: &ShowArgs, home: &Home, out: &mut dyn Write) -> anyhow::Result<Exi
                 true => writeln!(out, "Nothing in the log matches.")?,
                 false => write!(out, "{}", table::table(&entries, &TimeZone::system()))?,
             }
-            say_what_is_missing(&reader, &filter, entries.len() as u64)?;
+            if let Some(words) = what_is_missing(&reader, &filter, entries.len() as u64)? {
+                writeln!(std::io::stderr(), "{words}")?;
+            }
         }
         form => export(&reader, filter, form, out)?,
     }
@@ -147,16 +158,13 @@ fn show(args: &ShowArgs, home: &Home, out: &mut dyn Write) -> anyhow::Result<Exi
 }
 
 /// A table that does not hold all of it says so.
-fn say_what_is_missing(reader: &AuditReader, filter: &Filter, shown: u64) -> anyhow::Result<()> {
+fn what_is_missing(reader: &AuditReader, filter: &Filter, shown: u64) -> anyhow::Result<Option<String>> {
     let all = match filter.limit {
         Some(limit) if shown >= u64::from(limit) => reader.count(filter)?,
         _ => shown,
     };
-    if all > shown {
-        let which = if filter.after.is_some() { "first" } else { "newest" };
-        writeln!(std::io::stderr(), "These are the {which} {shown} of {all}; --limit 0 shows all.")?;
-    }
-    Ok(())
+    let which = if filter.after.is_some() { "first" } else { "newest" };
+    Ok((all > shown).then(|| format!("These are the {which} {shown} of {all}; --limit 0 shows all.")))
 }
 
 /// All that matches, a part at a time: a log may be larger than memory.
@@ -287,6 +295,11 @@ impl ShowArgs {
             (_, true) => Some(Which::Denied),
             _ => None,
         };
+        let events = match (self.requests, self.events) {
+            (true, _) => Events::Without,
+            (_, true) => Events::Alone,
+            _ => Events::With,
+        };
         Filter {
             group: self.group.clone(),
             host: self.host.clone(),
@@ -295,7 +308,7 @@ impl ShowArgs {
             // The numbers of records begin with 1.
             after: self.from_seq.map(|from| Seq(from.saturating_sub(1))),
             limit: self.limit().filter(|limit| *limit > 0),
-            events: true,
+            events,
             ..Filter::default()
         }
     }

@@ -5,6 +5,7 @@ use policies::{Code, GroupName, Refusal};
 use proxy::ports::Secrets;
 use proxy::scan::{Finding, WatchedKind};
 
+use super::notice;
 use super::shared::Shared;
 use crate::store::Group;
 use crate::store::ledger::{AuditLog, Notice};
@@ -14,7 +15,10 @@ use crate::store::ledger::{AuditLog, Notice};
 pub(super) fn say<S>(shared: &Shared<S>, group: &Group, text: String) -> String {
     match check(&*shared.secrets, &shared.ledger, &group.name, &text) {
         Ok(()) => text,
-        Err(refusal) => format!("Doorward withheld this answer: {}. `doorward audit` has more.", refusal.why),
+        Err(refusal) => {
+            let why = if notice::is_for(group) { refusal.for_log() } else { &refusal.why };
+            format!("Doorward withheld this answer: {why}. `doorward audit` has more.")
+        }
     }
 }
 

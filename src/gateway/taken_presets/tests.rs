@@ -3,6 +3,7 @@
 use crate::gateway::policy_files::PolicyFiles;
 
 use super::*;
+use crate::store::ledger::AuditLog;
 
 /// As an earlier version might have shipped it.
 const NARROWER: &str = "[[allow]]\nhost = \"api.open-meteo.com\"\ndo = [\"GET /v1/forecast\"]\n";

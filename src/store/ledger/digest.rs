@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::chain::hex;
-use super::{AuditReader, Filter};
+use super::{AuditReader, Events, Filter};
 use crate::store::StoreError;
 
 /// What a part of the log comes to.
@@ -70,7 +70,7 @@ pub struct Head {
 impl AuditReader {
     /// Adds up what matches; `limit` and `after` are for lists and not looked at.
     pub fn digest(&self, filter: &Filter) -> Result<Digest, StoreError> {
-        let filter = Filter { after: None, limit: None, events: false, ..filter.clone() };
+        let filter = Filter { after: None, limit: None, events: Events::Without, ..filter.clone() };
         let (conditions, values) = filter.conditions();
         let sql = format!(
             "SELECT d.group_name, d.host, iif(d.verdict = 'deny', coalesce(d.code, 'denied'), o.code) AS reason, \
@@ -102,12 +102,12 @@ impl AuditReader {
     }
 
     fn happened(&self, filter: &Filter) -> Result<Vec<Happened>, StoreError> {
-        let (conditions, values) = Filter { events: true, ..filter.clone() }.conditions();
+        let (conditions, values) = Filter { events: Events::Alone, ..filter.clone() }.conditions();
         let sql = format!(
             "SELECT d.group_name, d.record ->> 'what', sum(ifnull(d.record ->> 'count', 1)), \
                     sum(ifnull(d.record ->> 'bytes', 0)) \
              FROM events d LEFT JOIN events o ON o.about = d.seq AND o.kind = 'outcome' \
-             WHERE {conditions} AND d.kind = 'notice' GROUP BY 1, 2 ORDER BY 1, 2"
+             WHERE {conditions} GROUP BY 1, 2 ORDER BY 1, 2"
         );
         self.rows(&sql, values, |row| {
             let count = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);

@@ -53,7 +53,7 @@ use writer::{Event, Writer};
 
 pub use chain::{BadRecord, Verified, VerifyError};
 pub use digest::{Digest, Happened, Head, Way};
-pub use filter::{Filter, Which};
+pub use filter::{Events, Filter, Which};
 pub use notice::{Notice, add_notice};
 pub use reader::{AuditReader, UsedSince};
 pub use record::{AuditEntry, DecisionRecord, Ending, EventRecord, OperationRecord, OutcomeRecord, RuleRecord};
