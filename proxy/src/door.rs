@@ -137,7 +137,7 @@ impl Door {
         let refusal = Refusal::new(Code::Revoked, why);
         if self.shut.set(refusal.clone()).is_ok() {
             self.in_flight.cut(&refusal);
-            self.tell_idle();
+            self.tell_idle_connections();
         }
     }
 
@@ -156,8 +156,8 @@ impl Door {
         self.idle.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The log hears of those, together.
-    fn tell_idle(&self) {
+    /// The log hears of those, together; from time to time without being asked.
+    pub fn tell_idle_connections(&self) {
         let count = self.idle.swap(0, Ordering::Relaxed);
         if count == 0 {
             return;
@@ -208,7 +208,7 @@ impl Door {
                     self.pool.review();
                     if told.elapsed() >= TOLD_EVERY {
                         told = Instant::now();
-                        self.tell_idle();
+                        self.tell_idle_connections();
                     }
                 }
             }

@@ -7,6 +7,7 @@ mod support;
 
 mod budget;
 mod echo;
+mod evidence;
 mod http2;
 mod internal;
 mod json;
@@ -21,7 +22,9 @@ mod pool;
 mod properties;
 mod requests;
 mod responses;
+mod revocations;
 mod revoked;
 mod streams;
+mod told;
 mod tunnel;
 mod websocket;

@@ -15,6 +15,9 @@ use proxy::ports::{
 use proxy::scan::{Watched, Watchlist};
 use secrecy::{ExposeSecret, SecretString};
 
+/// Where things are on the host; no sandbox ever hears of it.
+pub const HOST_PATH: &str = "/home/owner/.local/share/doorward";
+
 /// The log, in memory.
 #[derive(Default)]
 pub struct Log {
@@ -79,7 +82,7 @@ impl Row {
 impl Ledger for Log {
     fn decided(&self, decision: &Decision) -> Result<Seq, LedgerDown> {
         if self.down.load(Ordering::SeqCst) {
-            return Err(LedgerDown("no space left on device".to_owned()));
+            return Err(LedgerDown(format!("{HOST_PATH}/audit.db: no space left on device")));
         }
         let mut rows = self.rows.lock().unwrap();
         rows.push(Row { decision: decision.clone(), outcome: None });
@@ -178,7 +181,9 @@ impl Secrets for Safe {
             then();
         }
         if self.locked.load(Ordering::SeqCst) {
-            return Err(SecretUnavailable(format!("credential {credential}: the keyring is locked")));
+            return Err(SecretUnavailable(format!(
+                "credential {credential}: {HOST_PATH}/secrets/{credential} cannot be read"
+            )));
         }
         if let (GRANTED, Some(token)) = (credential, &*self.token.lock().unwrap()) {
             return Ok(token.clone().into());
