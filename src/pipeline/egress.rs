@@ -15,11 +15,14 @@ use crate::store::ledger::{AuditLog, Notice};
 pub(super) fn say<S>(shared: &Shared<S>, group: &Group, text: String) -> String {
     match check(&*shared.secrets, &shared.ledger, &group.name, &text) {
         Ok(()) => text,
-        Err(refusal) => {
-            let why = if notice::is_for(group) { refusal.for_log() } else { &refusal.why };
-            format!("Doorward withheld this answer: {why}. `doorward audit` has more.")
-        }
+        Err(refusal) => in_its_place(group, &refusal),
     }
+}
+
+/// What a chat reads instead of an answer; where the owner sits, with the whole reason.
+pub(super) fn in_its_place(group: &Group, refusal: &Refusal) -> String {
+    let why = if notice::is_for(group) { refusal.for_log() } else { &refusal.why };
+    format!("Doorward withheld this answer: {why}. `doorward audit` has more.")
 }
 
 /// Whether a text of an agent's may go to a chat, with a record of it. What cannot be
