@@ -67,7 +67,7 @@ impl Budgets {
         let Some(percent) = reached.filter(|percent| used.warned.insert((what, *percent))) else { return };
         let text = format!("group {group} has used {percent} % of its {what} ({limit})");
         tracing::warn!(budget.group = %group, budget.limit = what, budget.percent = percent, "Budget is running out");
-        if let Err(error) = self.log.notice(&Notice { what: "budget", group: Some(group.clone()), text }) {
+        if let Err(error) = self.log.notice(&Notice::new("budget", Some(group), text)) {
             tracing::error!(%error, "Warning about a budget not stored");
         }
     }
@@ -125,7 +125,8 @@ impl Used {
     /// Fails closed: a log that cannot be read tells nothing of what was used.
     fn read(log: &AuditLog, group: &GroupName, day: Date) -> Result<Self, Refusal> {
         let today = log.used_since(group, start_of_day()).map_err(|error| {
-            Refusal::new(Code::AuditUnavailable, format!("what the group has used today cannot be read: {error}"))
+            let why = "what the group has used today cannot be read";
+            Refusal::new(Code::AuditUnavailable, why).logged_as(format!("{why}: {error}"))
         })?;
         Ok(Used { day, today, last_minute: VecDeque::new(), warned: BTreeSet::new() })
     }

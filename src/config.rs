@@ -166,6 +166,8 @@ pub struct Upstream {
     pub resolver: Resolver,
     /// PEM files with further authorities.
     pub extra_ca: Vec<PathBuf>,
+    /// Files with lists of certificates that their issuers have taken back.
+    pub crl: Vec<PathBuf>,
     /// Names that the owner has given an address.
     pub hosts: BTreeMap<HostName, Pinned>,
 }

@@ -5,8 +5,8 @@ use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
 use notify::RecommendedWatcher;
@@ -25,11 +25,13 @@ use crate::config::Config;
 use crate::home::Home;
 use crate::operations::{Chats, Operations};
 use crate::resolver::Names;
-use crate::store::ledger::AuditLog;
+use crate::store::ledger::{AuditLog, Notice};
 use crate::vault::{SetAside, Vault};
 
 pub mod descriptors;
+pub mod policy_events;
 pub mod policy_files;
+mod revocations;
 pub mod taken_presets;
 
 use policy_files::PolicyFiles;
@@ -39,8 +41,10 @@ pub struct Gateway {
     proxy: Arc<proxy::Gateway>,
     vault: Arc<Vault>,
     policies: Arc<PolicyFiles>,
-    log: Arc<AuditLog>,
-    _watcher: RecommendedWatcher,
+    ledger: Arc<AuditLog>,
+    /// Those that are open.
+    doors: Mutex<Vec<Weak<Door>>>,
+    _watchers: Vec<RecommendedWatcher>,
 }
 
 /// A door that is open, until it is dropped or closed: then its socket is gone, its
@@ -49,9 +53,12 @@ pub struct OpenDoor {
     door: Arc<Door>,
     policies: Arc<PolicyFiles>,
     vault: Arc<Vault>,
+    ledger: Arc<AuditLog>,
     environment: Vec<(String, String)>,
     socket: PathBuf,
     serving: AbortHandle,
+    /// Why it is shut, if somebody says so.
+    why: &'static str,
 }
 
 /// Why the gateway does not start.
@@ -60,6 +67,14 @@ pub enum GatewayError {
     /// A file of `extra_ca`.
     #[error("extra_ca: {path}: {why}; it must hold certificates in PEM form", path = path.display())]
     ExtraCa {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A file of `crl`.
+    #[error("crl: {path}: {why}", path = path.display())]
+    Crl {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
@@ -92,8 +107,10 @@ impl Gateway {
     ) -> Result<Arc<Self>, GatewayError> {
         let vault = Vault::new(config.credentials.clone(), SetAside::at(home.set_aside_dir()));
         let vault = Arc::new(vault.with_canaries(&config.canaries));
-        let policies = Arc::new(PolicyFiles::new(home.clone()));
-        let tls = proxy::upstream_tls(&extra_roots(&config.upstream.extra_ca)?)?;
+        let policies = Arc::new(PolicyFiles::new(home.clone(), ledger.clone()));
+        let lists = &config.upstream.crl;
+        let roots = extra_roots(&config.upstream.extra_ca)?;
+        let (tls, revocations) = proxy::upstream_tls_with(&roots, &revocations::read(lists)?)?;
         let proxy = proxy::Gateway {
             ledger: ledger.clone(),
             resolvers: Names::of_each_door(config.upstream.clone(), &tls),
@@ -106,8 +123,24 @@ impl Gateway {
             connections: AtomicU64::new(0),
             refreshes: proxy::Refreshes::default(),
         };
-        let watcher = policies.watch()?;
-        Ok(Arc::new(Gateway { proxy: Arc::new(proxy), vault, policies, log: ledger, _watcher: watcher }))
+        let mut watchers = vec![policies.watch()?];
+        watchers.extend(revocations::watch(lists, revocations)?);
+        let (proxy, doors) = (Arc::new(proxy), Mutex::default());
+        Ok(Arc::new(Gateway { proxy, vault, policies, ledger, doors, _watchers: watchers }))
+    }
+
+    /// Shuts every door of a group at once, whoever holds them: what is under way is cut,
+    /// and nothing new is let through.
+    pub fn shut_doors(&self, group: &GroupName, why: &str) {
+        for door in self.open_doors().iter().filter_map(Weak::upgrade) {
+            if door.identity().group == *group {
+                door.shut(why);
+            }
+        }
+    }
+
+    fn open_doors(&self) -> MutexGuard<'_, Vec<Weak<Door>>> {
+        self.doors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What must not leave by any way.
@@ -117,7 +150,7 @@ impl Gateway {
 
     /// The log that the doors write.
     pub fn log(&self) -> &Arc<AuditLog> {
-        &self.log
+        &self.ledger
     }
 
     /// The policy of a group that is in force.
@@ -144,6 +177,7 @@ impl Gateway {
         policy: Arc<ArcSwap<Policy>>,
     ) -> Result<OpenDoor, GatewayError> {
         let listener = listen(socket).map_err(|error| GatewayError::Socket { path: socket.to_owned(), error })?;
+        let hash = policy.load().hash().to_string();
         let issued = self.vault.issue(&identity, &policy.load().credentials());
         let made = Door::new(self.proxy.clone(), identity.clone(), policy, issued.keyring);
         let door = made.inspect_err(|_| {
@@ -151,14 +185,24 @@ impl Gateway {
             self.vault.retire(&identity);
             let _ = std::fs::remove_file(socket);
         })?;
+        // Before anything can come through it.
+        let opened = Notice::of("door_opened", &identity, format!("a door was opened, with policy {hash} in force"));
+        self.ledger.note(&Notice { policy: Some(hash), ..opened });
+        {
+            let mut doors = self.open_doors();
+            doors.retain(|door| door.strong_count() > 0);
+            doors.push(Arc::downgrade(&door));
+        }
         let serving = tokio::spawn(door.clone().serve(listener)).abort_handle();
         Ok(OpenDoor {
             door,
             policies: self.policies.clone(),
             vault: self.vault.clone(),
+            ledger: self.ledger.clone(),
             environment: issued.environment,
             socket: socket.to_owned(),
             serving,
+            why: "its program or sandbox has ended",
         })
     }
 }
@@ -188,17 +232,25 @@ impl OpenDoor {
 
     /// Shuts the door.
     pub fn close(self) {}
+
+    /// The same, and says why.
+    pub fn close_because(mut self, why: &'static str) {
+        self.why = why;
+    }
 }
 
 impl Drop for OpenDoor {
     fn drop(&mut self) {
-        // Nothing new can come in, then what is under way is cut.
+        // Nothing new can come in, then what is under way is cut, with a word of why.
         if let Err(error) = std::fs::remove_file(&self.socket)
             && error.kind() != io::ErrorKind::NotFound
         {
             tracing::warn!(%error, "Socket of a closed door could not be removed");
         }
+        self.door.shut(self.why);
         self.serving.abort();
+        let text = format!("a door was shut: {}", self.door.why_shut().unwrap_or(self.why));
+        self.ledger.note(&Notice::of("door_shut", self.door.identity(), text));
         self.vault.retire(self.door.identity());
     }
 }

@@ -112,7 +112,7 @@ impl Sandboxes {
             engine.clone(),
             Box::new(move |group, text| {
                 let text = format!("a sandbox of group {group} was ended: {text}");
-                if let Err(error) = log.notice(&Notice { what: "disk", group: Some(group.clone()), text }) {
+                if let Err(error) = log.notice(&Notice::new("disk", Some(group), text)) {
                     tracing::error!(%error, "The end of a sandbox was not stored");
                 }
             }),
@@ -325,8 +325,13 @@ impl LiveSandbox {
 
     /// Shuts the door first, then ends the agent.
     pub async fn stop(self) {
+        self.stop_because("its sandbox was not needed any more").await;
+    }
+
+    /// The same, and says why in the log.
+    pub async fn stop_because(self, why: &'static str) {
         let LiveSandbox { sandbox, door, folders, watched, .. } = self;
-        door.close();
+        door.close_because(why);
         sandbox.stop(GRACE).await;
         drop(watched);
         drop(folders);

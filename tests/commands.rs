@@ -36,6 +36,10 @@ fn a_preset_that_would_allow_more_is_shown_and_taken_on_a_yes() {
     home.run(&["policy", "accept", "wether"]).code(2).says("there is no preset");
     assert_eq!(std::fs::read_to_string(&taken).unwrap(), narrower);
     home.run(&["policy", "accept", "weather", "--yes"]).ok().prints("in force");
+    let accepted = home.audit();
+    let [event] = &accepted.events("preset_accepted")[..] else { panic!("{accepted:#?}") };
+    assert!(event.contains("the owner accepted preset weather") && event.contains("1 rule added"), "{event}");
+    assert_eq!(accepted.1.len(), 1, "asking for it and saying no are no events: {accepted:#?}");
     home.run(&place).ok();
     home.run(&["policy", "accept"]).ok().prints("No preset waits");
 }
@@ -114,7 +118,7 @@ fn audit_filters() {
     assert_eq!(hosts(&["--allowed"]), ["news.example"]);
     assert_eq!(hosts(&["--host", "news.*"]), ["news.example"]);
     assert_eq!(hosts(&["--group", "work"]), [""; 0]);
-    assert_eq!(hosts(&["--since", "1h", "--limit", "1"]), ["other.example"]);
+    assert_eq!(hosts(&["--since", "1h", "--limit", "1", "--requests"]), ["other.example"]);
     assert_eq!(hosts(&["--since", "2099-01-01"]), [""; 0]);
     home.run(&["audit", "--since", "yesterdayish"]).code(2).says("since");
 }

@@ -126,7 +126,7 @@ impl Grant {
             }
             _ => format!("the rule wants that in the body {condition}"),
         };
-        Refusal { code: Code::BodyCondition, why, rule: Some(self.at.clone()), lift: self.lift.clone() }
+        Refusal { code: Code::BodyCondition, why, logged: None, rule: Some(self.at.clone()), lift: self.lift.clone() }
     }
 }
 

@@ -95,8 +95,11 @@ pub enum Code {
 pub struct Refusal {
     /// The stable reason.
     pub code: Code,
-    /// One sentence in plain words, ending without a full stop.
+    /// One sentence in plain words, ending without a full stop. Whoever asked reads it: it
+    /// holds no path of the host, and no name of what is other groups'.
     pub why: String,
+    /// What the owner's log says instead, where the owner may know more than who asked.
+    pub logged: Option<String>,
     /// The rule that decided, where one did.
     pub rule: Option<RuleRef>,
     /// TOML lines for the group's policy file that would lift it, where such
@@ -168,7 +171,24 @@ impl Code {
 impl Refusal {
     /// A refusal that no rule made and no policy line lifts.
     pub fn new(code: Code, why: impl Into<String>) -> Self {
-        Refusal { code, why: why.into(), rule: None, lift: Vec::new() }
+        Refusal { code, why: why.into(), logged: None, rule: None, lift: Vec::new() }
+    }
+
+    /// The same, and in the owner's log the whole of it.
+    #[must_use]
+    pub fn logged_as(self, whole: impl Into<String>) -> Self {
+        Refusal { logged: Some(whole.into()), ..self }
+    }
+
+    /// As the owner's log says it.
+    pub fn for_log(&self) -> &str {
+        self.logged.as_deref().unwrap_or(&self.why)
+    }
+
+    /// As who asked may hear it, and nothing besides.
+    #[must_use]
+    pub fn to_tell(self) -> Self {
+        Refusal { logged: None, ..self }
     }
 }
 

@@ -23,7 +23,7 @@ impl Policy {
             name(second),
             second.at
         );
-        Refusal { code: Code::CredentialAmbiguous, why, rule: Some(first.at.clone()), lift: Vec::new() }
+        Refusal { code: Code::CredentialAmbiguous, why, logged: None, rule: Some(first.at.clone()), lift: Vec::new() }
     }
 
     pub(crate) fn denied(&self, deny: &DenyRule) -> Refusal {
@@ -31,6 +31,7 @@ impl Policy {
         Refusal {
             code: Code::DeniedByRule,
             why: deny.why.clone().unwrap_or_else(fallback),
+            logged: None,
             rule: Some(deny.at.clone()),
             lift: suggest::lift_deny(deny),
         }
@@ -45,7 +46,7 @@ impl Policy {
             Some(closest) => self.near(request, closest),
         };
         let rules: Vec<_> = named.iter().filter(|(fit, _)| *fit > Fit::OtherPort).map(|(_, rule)| *rule).collect();
-        Refusal { code, why, rule: None, lift: suggest::lift(facts, &rules) }
+        Refusal { code, why, logged: None, rule: None, lift: suggest::lift(facts, &rules) }
     }
 
     fn unnamed(&self, facts: &Facts) -> (Code, String) {

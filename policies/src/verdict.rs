@@ -153,7 +153,7 @@ pub(crate) fn check_address(
     lift.push(format!("private = [\"{net}\"]"));
     let host = reach.host;
     let why = format!("{host} resolves to {ip}, {kind}; such addresses are refused unless the rule names them");
-    Err(Refusal { code: crate::Code::ResolvedPrivate, why, rule: Some(reach.rule.clone()), lift })
+    Err(Refusal { code: crate::Code::ResolvedPrivate, why, logged: None, rule: Some(reach.rule.clone()), lift })
 }
 
 impl CheckedAddress {

@@ -8,7 +8,7 @@ use std::future::ready;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use policies::{Code, GroupName, RuleRef, SandboxId};
+use policies::{Code, GroupName, Refusal, RuleRef, SandboxId};
 use serde::Serialize;
 
 use crate::ports::Pending;
@@ -180,6 +180,10 @@ pub struct Outcome {
     pub bytes_up: u64,
     /// Bytes of the response's body that came back.
     pub bytes_down: u64,
+    /// Whether the client went away before it had the whole of the answer: the host
+    /// may have been told so, as by a reset of HTTP/2.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub abandoned: bool,
     /// From the decision to the last byte, in microseconds.
     pub micros: u64,
     /// Why it was broken off, where it was.
@@ -203,6 +207,26 @@ pub struct Outcome {
 #[error("the audit log cannot be written: {0}")]
 pub struct LedgerDown(pub String);
 
+impl From<LedgerDown> for Refusal {
+    /// What keeps it from being written, and where it is, is for the owner alone.
+    fn from(down: LedgerDown) -> Self {
+        Refusal::new(Code::AuditUnavailable, "the audit log cannot be written").logged_as(down.to_string())
+    }
+}
+
+/// Something at a door that was no request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Noted {
+    /// At whose.
+    pub identity: Identity,
+    /// What it was: a fixed word.
+    pub what: &'static str,
+    /// How often.
+    pub count: u64,
+    /// In plain words.
+    pub text: String,
+}
+
 /// The port to the log. Calls are short (a local commit) and may block.
 pub trait Ledger: Send + Sync {
     /// Stores a decision; it survives `kill -9` once this returns.
@@ -214,4 +238,6 @@ pub trait Ledger: Send + Sync {
     }
     /// Stores how a decision's request ended.
     fn ended(&self, seq: Seq, outcome: &Outcome) -> Result<(), LedgerDown>;
+    /// Stores what was no request.
+    fn noted(&self, noted: &Noted) -> Result<(), LedgerDown>;
 }

@@ -24,6 +24,7 @@ use crate::body::Body;
 use crate::door::Door;
 use crate::flow;
 use crate::frames::{Refused, Told};
+use crate::heard::Heard;
 use crate::patience::Patient;
 use crate::presence::Client;
 use crate::record::{AuditedTunnel, Record};
@@ -128,8 +129,10 @@ pub(crate) struct Connection {
     /// Set inside a tunnel: what CONNECT and SNI agreed on.
     pub(crate) tunnel: Option<Tunnel>,
     next: Mutex<Option<Next>>,
-    /// Whether a request was read from it.
-    asked: AtomicBool,
+    /// Whether the log has something of it: a request, or why there was none.
+    recorded: AtomicBool,
+    /// Whether anything was read of what may become a request.
+    heard: Arc<AtomicBool>,
 }
 
 /// What goes on over a connection once its HTTP has ended in an upgrade. Run by the
@@ -138,7 +141,13 @@ pub(crate) type Next = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Connection {
     fn new(door: Arc<Door>, id: u64, tunnel: Option<Tunnel>) -> Arc<Self> {
-        Arc::new(Connection { door, id, tunnel, next: Mutex::default(), asked: AtomicBool::new(false) })
+        let (next, recorded, heard) = (Mutex::default(), AtomicBool::new(false), Arc::default());
+        Arc::new(Connection { door, id, tunnel, next, recorded, heard })
+    }
+
+    /// A request was read from it, which has a record of its own.
+    fn asks(&self) {
+        self.recorded.store(true, Ordering::Relaxed);
     }
 
     /// Says what the connection goes on with.
@@ -151,6 +160,20 @@ impl Connection {
         if let Some(next) = next {
             next.await;
         }
+    }
+}
+
+/// However it ended: if no request came, the log hears of that.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if self.recorded.load(Ordering::Relaxed) {
+            return;
+        }
+        if !self.heard.load(Ordering::Relaxed) {
+            return self.door.came_without_request();
+        }
+        let protocol = if self.tunnel.is_some() { Protocol::Https } else { Protocol::Unknown };
+        note(self, protocol, Some(self.door.is_shut().unwrap_or_else(half_a_head)));
     }
 }
 
@@ -178,7 +201,7 @@ async fn converse(door: Arc<Door>, stream: Client) {
         service_fn(move |request| {
             let connection = connection.clone();
             async move {
-                connection.asked.store(true, Ordering::Relaxed);
+                connection.asks();
                 if request.method() == Method::CONNECT {
                     return Ok::<_, std::convert::Infallible>(connect(&connection, request).await);
                 }
@@ -186,6 +209,7 @@ async fn converse(door: Arc<Door>, stream: Client) {
             }
         })
     };
+    let stream = Heard::new(stream, connection.heard.clone());
     let stream = Patient::new(stream, connection.door.gateway.limits.idle_body_time);
     let served =
         http(&connection.door.gateway.limits).serve_connection(TokioIo::new(stream), service).with_upgrades().await;
@@ -196,9 +220,10 @@ async fn converse(door: Arc<Door>, stream: Client) {
 /// Answers CONNECT. A readable one always gets its tunnel: a refusal is told
 /// inside TLS, where clients show it, and where method and path are known.
 async fn connect(connection: &Arc<Connection>, mut request: http::Request<Incoming>) -> http::Response<Body> {
-    let mut record = Record::unread(connection, Protocol::Connect).target(&request);
+    let mut record = Record::unread(connection, Protocol::Connect).target(&request).owed();
     match inside(connection, &request, &mut record).await {
         Ok(inside) => {
+            record.goes_on();
             let (upgrade, outer) = (hyper::upgrade::on(&mut request), connection.clone());
             connection.then(Box::pin(async move {
                 let Ok(stream) = upgrade.await else { return };
@@ -234,7 +259,9 @@ async fn inside(
         Some(permit) => {
             record.connects_to(&authority);
             record.enter()?;
-            connection.door.admit(permit.by_wildcard().then_some(&authority.host), 0)?;
+            // Its name is what is known to leave, by DNS; what it carries is counted as it goes.
+            let head = authority.host.to_string().len() as u64;
+            connection.door.admit(permit.by_wildcard().then_some(&authority.host), head)?;
             record.allow_tunnel(permit).await.map(Inside::Unopened)
         }
     }
@@ -245,14 +272,15 @@ async fn opened<S>(outer: &Connection, authority: Authority, stream: S)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    let record = Record::unread(outer, Protocol::Connect).authority(&authority).owed();
     let (tls, sni) = match handshake(outer, &authority, stream).await {
         Ok(done) => done,
         Err((refusal, sni)) => {
-            let record = Record::unread(outer, Protocol::Connect).authority(&authority).sni(sni);
-            record.refuse(refusal);
+            record.sni(sni).refuse(refusal);
             return;
         }
     };
+    record.goes_on();
     let inner = Connection::new(outer.door.clone(), outer.id, Some(Tunnel { authority, sni }));
     let is_h2 = tls.get_ref().1.alpn_protocol() == Some(H2);
     // The streams' tasks live as long as this future: a door that shuts ends them.
@@ -261,7 +289,7 @@ where
         let (inner, streams) = (inner.clone(), streams.clone());
         service_fn(move |mut request: http::Request<Incoming>| {
             let inner = inner.clone();
-            inner.asked.store(true, Ordering::Relaxed);
+            inner.asks();
             if is_h2 {
                 request.extensions_mut().insert(streams.leash());
             }
@@ -272,11 +300,15 @@ where
         })
     };
     let served = if is_h2 {
+        // Its first bytes are no request: browsers send them for later.
         let told = inner.clone();
         let stream = Told::new(tls, move |refused: Refused| note(&told, Protocol::Https, refused.refusal()));
         h2(&inner, streams).serve_connection(TokioIo::new(stream), service).await
     } else {
-        http(&inner.door.gateway.limits).serve_connection(TokioIo::new(tls), service).with_upgrades().await
+        http(&inner.door.gateway.limits)
+            .serve_connection(TokioIo::new(Heard::new(tls, inner.heard.clone())), service)
+            .with_upgrades()
+            .await
     };
     note_unreadable(&inner, served, Protocol::Https);
     inner.go_on().await;
@@ -359,7 +391,9 @@ fn note_unreadable(connection: &Connection, served: hyper::Result<()>, protocol:
         Some(Refusal::new(Code::TooLarge, "the request's head is too large"))
     } else if error.is_parse() {
         Some(Refusal::new(Code::Framing, "the bytes are not well-formed HTTP"))
-    } else if error.is_timeout() && !connection.asked.load(Ordering::Relaxed) {
+    } else if error.is_incomplete_message() {
+        Some(half_a_head())
+    } else if error.is_timeout() && !connection.recorded.load(Ordering::Relaxed) {
         Some(Refusal::new(Code::Timeout, "the request's head did not arrive in time"))
     } else {
         // Most often the client went away, an answer was cut (its own record says so), or
@@ -371,8 +405,13 @@ fn note_unreadable(connection: &Connection, served: hyper::Result<()>, protocol:
 
 fn note(connection: &Connection, protocol: Protocol, refusal: Option<Refusal>) {
     if let Some(refusal) = refusal {
+        connection.recorded.store(true, Ordering::Relaxed);
         Record::unread(connection, protocol).refuse(refusal);
     }
+}
+
+fn half_a_head() -> Refusal {
+    Refusal::new(Code::Framing, "the connection ended in the middle of a request's head")
 }
 
 /// What the client did, where an HTTP/2 connection was ended for it.

@@ -251,7 +251,26 @@ impl Keyring {
             }
             WatchedKind::Surrogate { credential, .. } => self.own_surrogate_misplaced(credential, authority, finding),
         };
-        Refusal::new(code, why)
+        match self.to_tell(identity, finding) {
+            Some(told) => Refusal::new(code, told).logged_as(why),
+            None => Refusal::new(code, why),
+        }
+    }
+
+    /// What a sandbox hears in place of a name that is none of its business: of another
+    /// group's credential, or of a bait, which it is not to tell from a secret.
+    fn to_tell(&self, identity: &Identity, finding: &Finding) -> Option<String> {
+        let held = |name: &str| self.credentials.iter().any(|own| *own.name == *name);
+        match &finding.what {
+            WatchedKind::Secret { credential } if held(credential) => None,
+            WatchedKind::Secret { .. } | WatchedKind::Canary { .. } => {
+                Some(format!("the request holds a value in {} that must not leave", finding.form))
+            }
+            WatchedKind::Surrogate { credential, group, .. } if *group != identity.group && !held(credential) => {
+                Some(format!("the request holds a surrogate in {}, which belongs to another sandbox", finding.form))
+            }
+            WatchedKind::Surrogate { .. } | WatchedKind::Lookalike { .. } => None,
+        }
     }
 
     /// A refusal for what stopped a body.

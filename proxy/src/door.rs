@@ -1,9 +1,9 @@
 //! A door: one sandbox's only way out. Which door a request came through *is*
 //! who is asking.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use policies::{Code, Date, Host, Policy, Refusal};
@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
-use crate::audit::{Identity, Ledger};
+use crate::audit::{Identity, Ledger, Noted};
 use crate::connection::{self, Limits};
 use crate::credentials::Keyring;
 use crate::inflight::InFlight;
@@ -24,6 +24,9 @@ use crate::upstream::Pool;
 
 /// How often what is under way is held against the policy in force.
 const REVIEW: Duration = Duration::from_millis(250);
+
+/// How often the log hears how many connections came without a request.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// What all doors of a daemon share: the ports, and what is trusted upstream.
 pub struct Gateway {
@@ -61,6 +64,10 @@ pub struct Door {
     pub(crate) keyring: ArcSwap<Keyring>,
     pub(crate) pool: Pool,
     pub(crate) in_flight: InFlight,
+    /// Connections that ended without a request, and are not in the log yet.
+    idle: AtomicU64,
+    /// Why it lets nothing through any more, once it is shut.
+    shut: OnceLock<Refusal>,
     /// The agent's run under way; 0 for none.
     run: AtomicU64,
     slots: Arc<Semaphore>,
@@ -95,6 +102,8 @@ impl Door {
             keyring: ArcSwap::from_pointee(keyring),
             pool: Pool::new(limits),
             in_flight: InFlight::default(),
+            idle: AtomicU64::new(0),
+            shut: OnceLock::new(),
             run: AtomicU64::new(0),
             slots: Arc::new(Semaphore::new(limits.connections)),
             requests: Arc::new(Semaphore::new(limits.requests)),
@@ -124,8 +133,49 @@ impl Door {
         Some(self.run.load(Ordering::Relaxed)).filter(|run| *run != 0)
     }
 
+    /// Shuts the door, for good: what is under way is cut, and recorded as revoked for this
+    /// reason, and nothing new is let through. The first reason stands.
+    pub fn shut(&self, why: &str) {
+        let refusal = Refusal::new(Code::Revoked, why);
+        if self.shut.set(refusal.clone()).is_ok() {
+            self.in_flight.cut(&refusal);
+            self.tell_idle_connections();
+        }
+    }
+
+    /// Why it was shut, if it was.
+    pub fn why_shut(&self) -> Option<&str> {
+        self.shut.get().map(|refusal| refusal.why.as_str())
+    }
+
+    /// The same as a refusal.
+    pub(crate) fn is_shut(&self) -> Option<Refusal> {
+        self.shut.get().cloned()
+    }
+
+    /// A connection ended without a request: some programs open them for later.
+    pub(crate) fn came_without_request(&self) {
+        self.idle.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The log hears of those, together; from time to time without being asked.
+    pub fn tell_idle_connections(&self) {
+        let count = self.idle.swap(0, Ordering::Relaxed);
+        if count == 0 {
+            return;
+        }
+        let text = format!("connections that ended without a request: {count}");
+        let noted = Noted { identity: self.identity.clone(), what: "idle_connections", count, text };
+        if let Err(error) = self.gateway.ledger.noted(&noted) {
+            tracing::error!(%error, "Connections without a request not stored");
+        }
+    }
+
     /// A place among the requests under way.
     pub(crate) fn slot(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        if let Some(shut) = self.is_shut() {
+            return Err(shut);
+        }
         let full = "the sandbox has too many requests under way; let some of them end";
         self.requests.clone().try_acquire_owned().map_err(|_| Refusal::new(Code::GroupLimit, full))
     }
@@ -143,6 +193,7 @@ impl Door {
         let mut connections = JoinSet::new();
         let mut review = tokio::time::interval(REVIEW);
         review.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut told = Instant::now();
         loop {
             while connections.try_join_next().is_some() {}
             tokio::select! {
@@ -157,6 +208,10 @@ impl Door {
                 _ = review.tick() => {
                     self.in_flight.review(&self.policy.load(), (self.gateway.today)());
                     self.pool.review();
+                    if told.elapsed() >= TOLD_EVERY {
+                        told = Instant::now();
+                        self.tell_idle_connections();
+                    }
                 }
             }
         }

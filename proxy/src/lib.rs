@@ -20,6 +20,7 @@ mod connection;
 mod frames;
 mod streams;
 mod tls;
+mod revocations;
 mod request;
 mod flow;
 mod internal;
@@ -37,6 +38,7 @@ mod inflight;
 mod room;
 mod patience;
 mod presence;
+mod heard;
 mod answer;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -50,5 +52,6 @@ pub use connection::Limits;
 pub use credentials::{BasicPart, Credential, Field, Grant, Guarded, Keyring, Mint, Place, Segment};
 pub use door::{Door, Gateway};
 pub use refresh::Refreshes;
+pub use revocations::Revocations;
 pub use room::aside;
-pub use tls::{CaError, upstream_tls};
+pub use tls::{CaError, upstream_tls, upstream_tls_with};

@@ -132,7 +132,7 @@ fn take_in(
             None => {
                 keyring.takes_more()?;
                 let surrogate = secrets.minted(&door.identity, &credential.name, &secret);
-                let surrogate = surrogate.map_err(|error| Refusal::new(Code::SecretUnavailable, error.to_string()))?;
+                let surrogate = surrogate.map_err(|error| error.refusal(&credential.name))?;
                 door.keyring.rcu(|keyring| keyring.with_minted(credential, &secret, &surrogate));
                 surrogate
             }

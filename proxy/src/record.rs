@@ -1,5 +1,6 @@
 //! The audit record of one request: filled while the request is read, stored when
-//! it is decided, and the proof that it was.
+//! it is decided, and the proof that it was. One that is let go of before it was stored
+//! is stored as what it is: a request that came to nothing.
 
 use std::sync::Arc;
 
@@ -30,6 +31,8 @@ pub(crate) struct Record {
     tally: Option<Arc<Tally>>,
     slot: Option<OwnedSemaphorePermit>,
     leash: Option<Leash>,
+    /// Whether there is something to store that is not stored yet.
+    owed: bool,
 }
 
 /// The proof that an allow is stored: without it nothing upstream is reached.
@@ -58,14 +61,26 @@ impl Record {
     /// Of a request that the gateway makes because of one that came by this connection.
     pub(crate) fn bare(door: &Arc<Door>, connection: u64, protocol: Protocol) -> Self {
         let decision = Decision::bare(door.identity.clone(), door.run(), connection, protocol);
-        Record { door: door.clone(), decision, facts: None, tally: None, slot: None, leash: None }
+        Record { door: door.clone(), decision, facts: None, tally: None, slot: None, leash: None, owed: false }
     }
 
     /// Of a request, as it came.
     pub(crate) fn of<B>(connection: &Connection, request: &http::Request<B>) -> Self {
         let protocol = if connection.tunnel.is_some() { Protocol::Https } else { Protocol::Http };
-        let leash = request.extensions().get::<Leash>().cloned();
-        Record { leash, ..Record::unread(connection, protocol).target(request) }
+        let mut record = Record::unread(connection, protocol).target(request).owed();
+        record.leash = request.extensions().get::<Leash>().cloned();
+        record
+    }
+
+    /// Something was asked: however it ends, it is stored.
+    pub(crate) fn owed(mut self) -> Self {
+        self.owed = true;
+        self
+    }
+
+    /// What was asked goes on, and what becomes of it has records of its own.
+    pub(crate) fn goes_on(mut self) {
+        self.owed = false;
     }
 
     /// Takes one of the door's places for requests under way, before anything of it waits.
@@ -191,6 +206,7 @@ impl Record {
             verdict: Allowed::Allow,
             rule: Some(permit.rule().clone()),
             policy: Some(permit.policy().to_string()),
+            head_bytes: Some(permit.authority().host.to_string().len() as u64),
             by_wildcard: permit.by_wildcard(),
             ..self.decision.clone()
         };
@@ -203,36 +219,49 @@ impl Record {
         let slot = self.slot.take().map_or_else(|| self.door.slot(), Ok)?;
         let seq = self.door.gateway.ledger.decided_together(decision).await.map_err(|down| {
             tracing::error!(error = %down, "Audit log is down, requests are refused");
-            Refusal::new(Code::AuditUnavailable, down.to_string())
+            Refusal::from(down)
         })?;
+        self.owed = false;
         let tally = Arc::new(Tally::new(self.door.clone(), seq, slot, self.leash.take()));
+        let of_the_group = !matches!(permitted, Permitted::Own);
         self.door.in_flight.add(permitted, &tally);
+        if let Some(shut) = self.door.is_shut().filter(|_| of_the_group) {
+            // Whoever shut it may have looked at what is under way before.
+            tally.cut(&shut);
+        }
         self.tally = Some(tally.clone());
         Ok(tally)
     }
 
     /// Stores a refusal: as a decision of its own, or as the outcome of an allow
     /// that came to nothing. Gives back what the client is to be told.
-    pub(crate) fn refuse(self, mut refusal: Refusal) -> Refusal {
+    pub(crate) fn refuse(mut self, refusal: Refusal) -> Refusal {
+        self.settle(refusal)
+    }
+
+    fn settle(&mut self, mut refusal: Refusal) -> Refusal {
+        self.owed = false;
         if let Some(tally) = &self.tally {
             tally.refuse(&refusal);
-            return refusal;
+            return refusal.to_tell();
         }
         let watchlist = self.door.gateway.secrets.watchlist();
-        hide(&watchlist, [&mut refusal.why]);
-        refusal.why = shortened(&refusal.why);
+        for text in [&mut refusal.why].into_iter().chain(&mut refusal.logged) {
+            hide(&watchlist, [&mut *text]);
+            *text = shortened(text);
+        }
         let unfit = |line: &String| line.len() > LONGEST || watchlist.find_in(line.as_bytes()).is_some();
         if refusal.lift.iter().any(unfit) {
             refusal.lift.clear();
         }
         let mut decision = Decision {
             code: Some(refusal.code),
-            why: Some(refusal.why.clone()),
+            why: Some(refusal.for_log().to_owned()),
             rule: refusal.rule.clone(),
             lift: refusal.lift.clone(),
             policy: Some(self.door.policy.load().hash().to_string()),
             alarm: refusal.code.is_alarm(),
-            ..self.decision
+            ..self.decision.clone()
         };
         let Decision { raw_target, sni, host_header, host, method, path, .. } = &mut decision;
         hide(&watchlist, [raw_target, sni, host_header, host, method, path].into_iter().flatten());
@@ -240,7 +269,17 @@ impl Record {
         if let Err(error) = self.door.gateway.ledger.decided(&decision) {
             tracing::error!(%error, "Audit log is down, requests are refused");
         }
-        refusal
+        refusal.to_tell()
+    }
+}
+
+/// A request that was read and went no further: its client has gone, or its door was shut.
+impl Drop for Record {
+    fn drop(&mut self) {
+        if self.owed {
+            let gone = || Refusal::new(Code::Framing, "the client went away before the request was judged");
+            self.settle(self.door.is_shut().unwrap_or_else(gone));
+        }
     }
 }
 

@@ -135,14 +135,14 @@ fn permit(door: &Door, grant: &Grant, facts: Facts) -> Result<Permit, Refusal> {
 /// Waits until the secret is there, fetched by whoever was first.
 async fn fetched(connection: &Connection, credential: &Credential) -> Result<(), Refusal> {
     let secrets = &connection.door.gateway.secrets;
-    if secrets.due(&credential.name).map_err(unavailable)?.is_none() {
+    if secrets.due(&credential.name).map_err(|error| error.refusal(&credential.name))?.is_none() {
         return Ok(());
     }
     let (door, id, credential) = (connection.door.clone(), connection.id, credential.clone());
     let fetching = tokio::spawn(async move {
         let turn = door.gateway.refreshes.turn_of(&credential.name);
         let _turn = turn.lock().await;
-        match door.gateway.secrets.due(&credential.name).map_err(unavailable)? {
+        match door.gateway.secrets.due(&credential.name).map_err(|error| error.refusal(&credential.name))? {
             Some(request) => fetch(&door, id, &credential, request).await,
             None => Ok(()),
         }
@@ -173,13 +173,15 @@ async fn fetch(
         Ok((status, body)) => secrets.granted(&credential.name, status, &body),
         Err(refusal) => {
             let name = &credential.name;
-            let why =
-                SecretUnavailable(format!("credential {name}: its token endpoint gave no answer: {}", refusal.why));
+            let why = SecretUnavailable::plain(format!(
+                "credential {name}: its token endpoint gave no answer: {}",
+                refusal.why
+            ));
             secrets.not_granted(name, &why);
             Err(why)
         }
     };
-    result.map_err(unavailable).inspect_err(|refusal| audited.tally().refuse(refusal))
+    result.map_err(|error| error.refusal(&credential.name)).inspect_err(|refusal| audited.tally().refuse(refusal))
 }
 
 async fn ask(door: &Arc<Door>, audited: &Audited, request: TokenRequest) -> Result<(u16, Bytes), Refusal> {
@@ -216,8 +218,4 @@ impl Refreshes {
         let mut turns = self.by_credential.lock().unwrap_or_else(PoisonError::into_inner);
         turns.entry(credential.clone()).or_default().clone()
     }
-}
-
-fn unavailable(error: SecretUnavailable) -> Refusal {
-    Refusal::new(Code::SecretUnavailable, error.to_string())
 }

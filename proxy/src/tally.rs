@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use policies::{Code, Limits, Refusal};
@@ -35,6 +35,10 @@ pub(crate) struct Tally {
     sent: AtomicBool,
     expects_body: AtomicBool,
     cut: watch::Sender<bool>,
+    /// Whether the request was written to a host, which answers it.
+    asked: AtomicBool,
+    /// The reason as the client may hear it.
+    told: OnceLock<String>,
     outcome: Mutex<Outcome>,
 }
 
@@ -61,6 +65,8 @@ impl Tally {
             sent: AtomicBool::new(false),
             expects_body: AtomicBool::new(false),
             cut: watch::Sender::new(false),
+            asked: AtomicBool::new(false),
+            told: OnceLock::new(),
             outcome: Mutex::default(),
         }
     }
@@ -127,6 +133,7 @@ impl Tally {
     /// The connection and the address that it goes to.
     pub(crate) fn goes_over(&self, driver: &Arc<AbortOnDrop>, address: SocketAddr) {
         *lock(&self.driver) = Some(driver.clone());
+        self.asked.store(true, Ordering::Release);
         self.note(|outcome| outcome.address = Some(address));
     }
 
@@ -173,6 +180,11 @@ impl Tally {
         self.door.gateway.limits.idle_body_time
     }
 
+    /// The client went away before it had the whole of the answer.
+    pub(crate) fn mark_abandoned(&self) {
+        self.lock().abandoned = true;
+    }
+
     /// Whether the head of an answer has come.
     pub(crate) fn is_answered(&self) -> bool {
         self.lock().status.is_some()
@@ -206,21 +218,18 @@ impl Tally {
         let mut outcome = self.lock();
         if outcome.code.is_none() {
             outcome.code = Some(refusal.code);
-            outcome.why = Some(refusal.why.clone());
+            outcome.why = Some(refusal.for_log().to_owned());
             outcome.lift = refusal.lift.clone();
             outcome.alarm = refusal.code.is_alarm();
+            let _ = self.told.set(refusal.why.clone());
         }
     }
 
-    /// The reason for which it was broken off, if it was.
+    /// The reason for which it was broken off, if it was, as the client may hear it.
     pub(crate) fn refused(&self) -> Option<Refusal> {
         let outcome = self.lock();
-        outcome.code.map(|code| Refusal {
-            code,
-            why: outcome.why.clone().unwrap_or_default(),
-            rule: None,
-            lift: outcome.lift.clone(),
-        })
+        let told = self.told.get().cloned().unwrap_or_default();
+        outcome.code.map(|code| Refusal { lift: outcome.lift.clone(), ..Refusal::new(code, told) })
     }
 
     fn lock(&self) -> MutexGuard<'_, Outcome> {
@@ -242,6 +251,8 @@ impl Drop for Tally {
             ));
         }
         let mut outcome = std::mem::take(&mut *self.lock());
+        outcome.abandoned |= self.asked.load(Ordering::Acquire) && outcome.status.is_none();
+        outcome.abandoned &= outcome.code.is_none();
         outcome.bytes_up = self.up.load(Ordering::Relaxed);
         outcome.bytes_down = self.down.load(Ordering::Relaxed);
         outcome.micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);

@@ -13,9 +13,11 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     SanType,
 };
-use rustls::client::Resumption;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::client::{Resumption, VerifierBuilderError};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
+
+use crate::revocations::Revocations;
 
 /// How long an authority and its leaves are valid: longer than any sandbox lives.
 const VALIDITY: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -40,6 +42,9 @@ pub enum CaError {
     /// TLS configuration.
     #[error("TLS could not be set up: {0}")]
     Tls(#[from] rustls::Error),
+    /// A list of certificates that were taken back.
+    #[error("a revocation list cannot be used: {0}")]
+    Revocations(#[from] VerifierBuilderError),
 }
 
 /// The certificate authority of one sandbox, with the leaves it has made.
@@ -161,16 +166,27 @@ fn alternative_name(host: &Host) -> Result<SanType, CaError> {
 
 /// The client side of TLS towards upstreams: the web's roots and the owner's own.
 pub fn upstream_tls(extra_roots: &[CertificateDer<'static>]) -> Result<Arc<ClientConfig>, CaError> {
+    Ok(upstream_tls_with(extra_roots, &[])?.0)
+}
+
+/// The same, with lists of certificates that were taken back, which can be replaced later.
+pub fn upstream_tls_with(
+    extra_roots: &[CertificateDer<'static>],
+    lists: &[CertificateRevocationListDer<'static>],
+) -> Result<(Arc<ClientConfig>, Arc<Revocations>), CaError> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     for root in extra_roots {
         roots.add(root.clone())?;
     }
-    let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = Arc::new(Revocations::new(Arc::new(roots), provider.clone(), lists)?);
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
+        .dangerous()
+        .with_custom_certificate_verifier(verifier.clone())
         .with_no_client_auth();
     config.alpn_protocols = alpn();
-    Ok(Arc::new(config))
+    Ok((Arc::new(config), verifier))
 }
 
 /// The same for one door, with sessions of its own: one that several groups resume

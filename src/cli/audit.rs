@@ -15,10 +15,11 @@ use anyhow::{Context, bail};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, Zoned, civil};
 use policies::GroupName;
+use proxy::audit::Seq;
 
 use crate::home::Home;
 use crate::store::Millis;
-use crate::store::ledger::{AuditEntry, AuditReader, Filter, Verified, VerifyError, Which};
+use crate::store::ledger::{AuditEntry, AuditReader, Events, Filter, Verified, VerifyError, Which};
 
 use follow::Follower;
 
@@ -54,12 +55,22 @@ struct ShowArgs {
     /// Only what was allowed
     #[arg(long)]
     allowed: bool,
+    /// Only what was asked at a door
+    #[arg(long, conflicts_with = "events")]
+    requests: bool,
+    /// Only what happened besides: doors, policies, stops, answers to chats
+    #[arg(long)]
+    events: bool,
     /// Only from this time on: `2h`, `7d`, `2026-11-23`, `2026-11-23T18:30`
     #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<Millis>,
-    /// At most so many, the newest ones
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    limit: u32,
+    /// From the record of this number on: what an earlier export does not have
+    #[arg(long, value_name = "SEQ")]
+    from_seq: Option<u64>,
+    /// At most so many: the newest, or the first from `--from-seq` on; 0: all. Unless said, a
+    /// table holds 50, and JSON and CSV all
+    #[arg(long, value_name = "N")]
+    limit: Option<u32>,
     /// Go on showing what comes, until interrupted
     #[arg(long, short)]
     follow: bool,
@@ -92,6 +103,12 @@ struct VerifyArgs {
 /// How often a followed log is looked at. The question itself is one short read.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
+/// So many records of an export are read at a time.
+const AT_ONCE: u32 = 1_000;
+
+/// So many a table holds where nothing is said, and is begun with where it is followed.
+const IN_A_TABLE: u32 = 50;
+
 /// Runs the command; writes to standard output.
 pub fn run(args: &AuditArgs, home: &Home) -> anyhow::Result<ExitCode> {
     let out = &mut std::io::stdout().lock();
@@ -104,7 +121,10 @@ pub fn run(args: &AuditArgs, home: &Home) -> anyhow::Result<ExitCode> {
 
 /// All of a home's log as the command shows it: for the tour.
 pub(super) fn whole(home: &Home) -> anyhow::Result<String> {
-    Ok(table::table(&open(home, false)?.entries(&Filter::default())?, &TimeZone::system()))
+    Ok(table::table(
+        &open(home, false)?.entries(&Filter { events: Events::With, ..Filter::default() })?,
+        &TimeZone::system(),
+    ))
 }
 
 fn show(args: &ShowArgs, home: &Home, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
@@ -119,14 +139,49 @@ fn show(args: &ShowArgs, home: &Home, out: &mut dyn Write) -> anyhow::Result<Exi
     if args.follow {
         return follow(args, home, reader, out);
     }
-    let entries = reader.entries(&args.filter())?;
+    let filter = args.filter();
     match args.form() {
-        Form::Table if entries.is_empty() => writeln!(out, "Nothing in the log matches.")?,
-        Form::Table => write!(out, "{}", table::table(&entries, &TimeZone::system()))?,
-        form => print(&entries, form, true, out)?,
+        Form::Table => {
+            let entries = reader.entries(&filter)?;
+            match entries.is_empty() {
+                true => writeln!(out, "Nothing in the log matches.")?,
+                false => write!(out, "{}", table::table(&entries, &TimeZone::system()))?,
+            }
+            if let Some(words) = what_is_missing(&reader, &filter, entries.len() as u64)? {
+                writeln!(std::io::stderr(), "{words}")?;
+            }
+        }
+        form => export(&reader, filter, form, out)?,
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A table that does not hold all of it says so.
+fn what_is_missing(reader: &AuditReader, filter: &Filter, shown: u64) -> anyhow::Result<Option<String>> {
+    let all = match filter.limit {
+        Some(limit) if shown >= u64::from(limit) => reader.count(filter)?,
+        _ => shown,
+    };
+    let which = if filter.after.is_some() { "first" } else { "newest" };
+    Ok((all > shown).then(|| format!("These are the {which} {shown} of {all}; --limit 0 shows all.")))
+}
+
+/// All that matches, a part at a time: a log may be larger than memory.
+fn export(reader: &AuditReader, mut filter: Filter, form: Form, out: &mut dyn Write) -> anyhow::Result<()> {
+    if filter.limit.is_some() {
+        return Ok(print(&reader.entries(&filter)?, form, true, out)?);
+    }
+    let (mut first, until) = (true, reader.last()?);
+    filter.limit = Some(AT_ONCE);
+    filter.after.get_or_insert(Seq(0));
+    loop {
+        let mut entries = reader.entries(&filter)?;
+        entries.retain(|entry| entry.seq <= until);
+        print(&entries, form, first, out)?;
+        let Some(last) = entries.last() else { return Ok(()) };
+        (filter.after, first) = (Some(last.seq), false);
+    }
 }
 
 fn follow(args: &ShowArgs, home: &Home, mut reader: AuditReader, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
@@ -240,14 +295,27 @@ impl ShowArgs {
             (_, true) => Some(Which::Denied),
             _ => None,
         };
+        let events = match (self.requests, self.events) {
+            (true, _) => Events::Without,
+            (_, true) => Events::Alone,
+            _ => Events::With,
+        };
         Filter {
             group: self.group.clone(),
             host: self.host.clone(),
             which,
             since: self.since,
-            limit: Some(self.limit),
+            // The numbers of records begin with 1.
+            after: self.from_seq.map(|from| Seq(from.saturating_sub(1))),
+            limit: self.limit().filter(|limit| *limit > 0),
+            events,
             ..Filter::default()
         }
+    }
+
+    fn limit(&self) -> Option<u32> {
+        let usual = (self.form() == Form::Table || self.follow).then_some(IN_A_TABLE);
+        self.limit.or(usual)
     }
 }
 

@@ -107,6 +107,7 @@ impl Check<'_> {
     fn upstream(&mut self, typed: &typed::Upstream) -> Upstream {
         let dir = self.dir;
         let extra_ca = typed.extra_ca.iter().filter_map(|ca| self.value(ca, |text| values::path(text, dir))).collect();
+        let crl = typed.crl.iter().filter_map(|list| self.value(list, |text| values::path(text, dir))).collect();
         let mut hosts: BTreeMap<HostName, Pinned> = BTreeMap::new();
         for (host, address) in &typed.hosts {
             let name = self.value(host, |text| HostName::parse(text).map_err(|error| error.to_string()));
@@ -118,7 +119,7 @@ impl Check<'_> {
             }
         }
         let resolver = self.text(&typed.resolver, |text| resolver::resolver(text, &hosts)).unwrap_or_default();
-        Upstream { resolver, extra_ca, hosts }
+        Upstream { resolver, extra_ca, crl, hosts }
     }
 
     fn audit(&mut self, typed: &typed::Audit) -> Audit {

@@ -65,6 +65,7 @@ pub(super) struct Whatsapp {
 pub(super) struct Upstream {
     pub(super) resolver: Option<Spanned<String>>,
     pub(super) extra_ca: Vec<Spanned<String>>,
+    pub(super) crl: Vec<Spanned<String>>,
     pub(super) hosts: BTreeMap<Spanned<String>, Spanned<String>>,
 }
 

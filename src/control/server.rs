@@ -18,8 +18,8 @@ use super::protocol::{Answer, LiveGroup, MAX_LINE, Request, Status};
 use crate::channels::lines::{LineReader, LineWriter};
 use crate::channels::terminal;
 use crate::gateway::Gateway;
-use crate::pipeline::Pipeline;
 use crate::pipeline::router::Peer;
+use crate::pipeline::{OWNER_STOPPED, Pipeline};
 use crate::sandboxes::{LiveSandbox, Sandboxes};
 use crate::store::{Group, Store, StoreError};
 
@@ -154,6 +154,8 @@ impl Control {
             Ok(group) => group,
             Err(why) => return Answer::Error(why),
         };
+        // Nothing more goes through its doors, whoever holds them and however long they end.
+        self.gateway.shut_doors(&group, OWNER_STOPPED);
         let held = self.held.of(&group) > 0;
         // An error says that nobody holds anything.
         let _ = self.stops.send(group.clone());

@@ -10,9 +10,12 @@ use arc_swap::ArcSwap;
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use policies::{GroupName, Policy, Problems, Source, Texts};
+use proxy::audit::LedgerDown;
 
+use super::policy_events;
 use super::taken_presets::TakenPresets;
 use crate::home::Home;
+use crate::store::ledger::AuditLog;
 
 /// Why a policy does not load.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +36,7 @@ pub enum PolicyError {
 /// The policies of all groups that were asked for so far.
 pub struct PolicyFiles {
     home: Home,
+    ledger: Arc<AuditLog>,
     loaded: Mutex<BTreeMap<GroupName, Loaded>>,
     /// `base.toml` as it was last found: its denials do not go because the file is away,
     /// as it is for an instant while some editors save it.
@@ -43,12 +47,14 @@ struct Loaded {
     policy: Arc<ArcSwap<Policy>>,
     /// What it was made from: an unchanged text is not compiled again.
     texts: Option<Texts>,
+    /// Why it could not be read, while it cannot: told once.
+    unread: Option<String>,
 }
 
 impl PolicyFiles {
-    /// For the policies of a home.
-    pub fn new(home: Home) -> Self {
-        PolicyFiles { home, loaded: Mutex::default(), base: Mutex::default() }
+    /// For the policies of a home; what becomes of them is told to its log.
+    pub fn new(home: Home, ledger: Arc<AuditLog>) -> Self {
+        PolicyFiles { home, ledger, loaded: Mutex::default(), base: Mutex::default() }
     }
 
     /// Reads and compiles a group's policy as it stands in the file now.
@@ -64,6 +70,7 @@ impl PolicyFiles {
             // Until a file has loaded, nothing is allowed.
             policy: Arc::new(ArcSwap::from_pointee(Policy::deny_all(group))),
             texts: None,
+            unread: None,
         });
         self.refresh(group, one, false);
         one.policy.clone()
@@ -71,9 +78,11 @@ impl PolicyFiles {
 
     /// Watches the folder for as long as the watcher is kept.
     pub fn watch(self: &Arc<Self>) -> notify::Result<RecommendedWatcher> {
-        let files = self.clone();
+        // Not held by the watcher's thread, which may outlive what it is for: with the last
+        // handle the log is closed, and what it counted is written.
+        let files = Arc::downgrade(self);
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| is_saved(&event.kind)) {
+            if let Some(files) = files.upgrade().filter(|_| event.is_ok_and(|event| is_saved(&event.kind))) {
                 files.refresh_all();
             }
         })?;
@@ -96,9 +105,16 @@ impl PolicyFiles {
         let texts = match read(&self.home, group) {
             Ok(texts) => Texts { base: self.base_that_stays(texts.base, saved), ..texts },
             Err(error) => {
-                return tracing::error!(policy.group = %group, %error, "Policy not read; the last good one stays");
+                tracing::error!(policy.group = %group, %error, "Policy not read; the last good one stays");
+                let why = Some(error.to_string());
+                if one.unread != why {
+                    self.ledger.note(&policy_events::rejected(group, &one.policy.load(), &error.to_string()));
+                    one.unread = why;
+                }
+                return;
             }
         };
+        one.unread = None;
         if one.texts.as_ref() == Some(&texts) {
             return;
         }
@@ -107,21 +123,46 @@ impl PolicyFiles {
                 for warning in &compiled.warnings.0 {
                     tracing::warn!(policy.group = %group, %warning, "Policy loaded with a warning");
                 }
+                if let Err(error) = self.record(group, &one.policy.load(), &compiled.policy) {
+                    return tracing::error!(
+                        policy.group = %group, %error,
+                        "A policy that may allow more waits: the log does not hear of it"
+                    );
+                }
                 tracing::info!(policy.group = %group, policy.hash = %compiled.policy.hash(), "Policy in force");
                 self.take_presets(&compiled.policy);
                 one.policy.store(Arc::new(compiled.policy));
             }
             Err(problems) => {
                 tracing::error!(policy.group = %group, "Policy refused; the last good one stays:\n{problems}");
+                self.ledger.note(&policy_events::rejected(group, &one.policy.load(), &problems.to_string()));
             }
         }
         one.texts = Some(texts);
     }
 
+    /// What may allow more is in the log before it is in force. Tightening waits for nothing.
+    fn record(&self, group: &GroupName, old: &Policy, new: &Policy) -> Result<(), LedgerDown> {
+        if old.hash() == new.hash() {
+            return Ok(());
+        }
+        let change = old.diff(new, &[]);
+        match self.ledger.notice(&policy_events::in_force(group, new, &change)) {
+            Err(error) if !change.widens() => {
+                tracing::error!(%error, policy.group = %group, "A tighter policy is in force, and the log does not hear of it");
+                Ok(())
+            }
+            noted => noted.map(drop),
+        }
+    }
+
     fn take_presets(&self, policy: &Policy) {
         let taken = TakenPresets::of(&self.home);
-        if let Err(error) = taken.take(policy) {
-            tracing::warn!(%error, "Presets not kept as they are; a later version's would be taken as they come");
+        match taken.take(policy) {
+            Ok(names) => names.iter().for_each(|name| self.ledger.note(&policy_events::preset_taken(name))),
+            Err(error) => {
+                tracing::warn!(%error, "Presets not kept as they are; a later version's would be taken as they come");
+            }
         }
         for waiting in taken.waiting().unwrap_or_default() {
             tracing::warn!(
@@ -155,7 +196,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Whether a file is as somebody wants it. One that is still being written is not: an
 /// editor that empties it first, or writes a new one, would put an empty policy in force
 /// for an instant, and for good where what follows does not load.
-fn is_saved(kind: &EventKind) -> bool {
+pub(super) fn is_saved(kind: &EventKind) -> bool {
     match kind {
         EventKind::Access(access) => *access == AccessKind::Close(AccessMode::Write),
         EventKind::Modify(ModifyKind::Data(_)) | EventKind::Create(_) => false,

@@ -52,8 +52,9 @@ impl TakenPresets {
     }
 
     /// Takes what ships, for presets that are used by a policy that is in force: those that
-    /// were not used before, and those that allow nothing more than before.
-    pub fn take(&self, policy: &Policy) -> io::Result<()> {
+    /// were not used before, and those that allow nothing more than before. Says which are
+    /// other than they were.
+    pub fn take(&self, policy: &Policy) -> io::Result<Vec<Arc<str>>> {
         let waiting = self.waiting()?;
         let used: BTreeSet<_> = policy
             .rules()
@@ -63,21 +64,27 @@ impl TakenPresets {
             })
             .collect();
         let free = |name: &&Arc<str>| waiting.iter().all(|waiting| waiting.name != &***name);
-        used.iter().filter(free).try_for_each(|name| self.accept(name))
+        let mut new = Vec::new();
+        for name in used.iter().filter(free) {
+            if self.accept(name)? {
+                new.push(name.clone());
+            }
+        }
+        Ok(new)
     }
 
-    /// Takes what ships, whatever it allows.
-    pub fn accept(&self, name: &str) -> io::Result<()> {
+    /// Takes what ships, whatever it allows; `false` where that was in force.
+    pub fn accept(&self, name: &str) -> io::Result<bool> {
         let (file, shipped) = (self.file(name), presets::get(name).unwrap_or_default());
         if read(&file)?.is_some_and(|taken| taken == shipped) {
-            return Ok(());
+            return Ok(false);
         }
         // Whole or not at all: the first half of a preset allows without its conditions.
         let mut aside = tempfile::NamedTempFile::new_in(&self.folder)?;
         aside.write_all(shipped.as_bytes())?;
         aside.as_file().sync_all()?;
         aside.persist(file)?;
-        Ok(())
+        Ok(true)
     }
 
     fn file(&self, name: &str) -> PathBuf {

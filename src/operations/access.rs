@@ -41,7 +41,7 @@ impl Operations {
         let told = told(group.as_str(), &facts, &wanted.why);
         let said = format!("{} {} {}", facts.authority, facts.path, wanted.why);
         if let Some(finding) = egress::leak(&*self.secrets, group, &said) {
-            return Err(Refusal::new(Code::SecretInRequest, format!("it held a {finding}")));
+            return Err(egress::withheld(&finding));
         }
         let new = NewAccessRequest {
             authority: &facts.authority.to_string(),
@@ -63,8 +63,8 @@ impl Operations {
                 "The owner has been told of {request} before; it is not allowed yet. Do not wait for it."
             ));
         }
-        let notice = Notice { what: "access_request", group: Some(group.clone()), text: told };
-        self.ledger.notice(&notice).map_err(|down| Refusal::new(Code::AuditUnavailable, down.to_string()))?;
+        let notice = Notice::new("access_request", Some(group), told);
+        self.ledger.notice(&notice).map_err(Refusal::from)?;
         Ok(format!(
             "The owner is told that you ask for {request}. It is not allowed yet: do not wait for it, go on without."
         ))

@@ -10,7 +10,8 @@ use super::Snapshot;
 use super::queue::{Queue, Step};
 use super::sandbox::StartSandbox;
 use super::shared::Shared;
-use super::worker::{Halt, Left, Mail, Stopping, Worker};
+use super::worker::{Halt, Left, Mail, OWNER_STOPPED, Stopping, Worker};
+use crate::store::ledger::Notice;
 
 #[derive(Debug)]
 pub(super) enum Event {
@@ -147,6 +148,15 @@ impl<S: StartSandbox> Dispatcher<S> {
     }
 
     fn stop(&mut self, group: &GroupName, stopping: Stopping, done: oneshot::Sender<bool>) -> Vec<Step> {
+        // What is stopped stops with or without a record of it.
+        self.shared.ledger.note(&Notice::new(
+            "stopped",
+            Some(group),
+            match stopping {
+                Stopping::AsSaid => "somebody said stop in the group's chat",
+                Stopping::Everything => OWNER_STOPPED,
+            },
+        ));
         self.queue.forget(group);
         if let Some(seat) = self.seats.get_mut(group) {
             seat.halt.send_replace(Halt::Stop(stopping));

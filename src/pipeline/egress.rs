@@ -5,6 +5,7 @@ use policies::{Code, GroupName, Refusal};
 use proxy::ports::Secrets;
 use proxy::scan::{Finding, WatchedKind};
 
+use super::notice;
 use super::shared::Shared;
 use crate::store::Group;
 use crate::store::ledger::{AuditLog, Notice};
@@ -12,28 +13,56 @@ use crate::store::ledger::{AuditLog, Notice};
 /// The reply as it may be said, with a record of it. What is left of one that may not
 /// be said is why.
 pub(super) fn say<S>(shared: &Shared<S>, group: &Group, text: String) -> String {
-    match check(&*shared.secrets, &shared.ledger, &group.name, &text) {
+    match recorded(&*shared.secrets, &shared.ledger, &group.name, &text, true) {
         Ok(()) => text,
-        Err(refusal) => format!("Doorward withheld this answer: {}. `doorward audit` has more.", refusal.why),
+        Err(refusal) => in_its_place(group, &refusal),
     }
 }
 
+/// What a chat reads instead of an answer; where the owner sits, with the whole reason.
+pub(super) fn in_its_place(group: &Group, refusal: &Refusal) -> String {
+    let why = if notice::is_for(group) { refusal.for_log() } else { &refusal.why };
+    format!("Doorward withheld this answer: {why}. `doorward audit` has more.")
+}
+
 /// Whether a text of an agent's may go to a chat, with a record of it. What cannot be
-/// recorded may not.
+/// recorded may not. Whoever asks has a record of the refusal, which tells the owner.
 pub fn check(secrets: &dyn Secrets, ledger: &AuditLog, group: &GroupName, text: &str) -> Result<(), Refusal> {
+    recorded(secrets, ledger, group, text, false)
+}
+
+/// The same; `alarm`: whether the record of a text that may not go tells the owner at once.
+fn recorded(
+    secrets: &dyn Secrets,
+    ledger: &AuditLog,
+    group: &GroupName,
+    text: &str,
+    alarm: bool,
+) -> Result<(), Refusal> {
     let finding = leak(secrets, group, text);
-    let (what, told) = match &finding {
-        None => ("reply", format!("a reply of {} bytes went to the chat of group {group}", text.len())),
-        Some(finding) => ("reply_withheld", format!("a reply of group {group} held a {finding} and was withheld")),
+    let notice = match &finding {
+        None => Notice {
+            bytes: Some(text.len() as u64),
+            ..Notice::new("reply", Some(group), format!("a reply of {} bytes went to the chat", text.len()))
+        },
+        Some(finding) => Notice {
+            code: Some(Code::SecretInRequest),
+            alarm,
+            ..Notice::new("reply_withheld", Some(group), format!("a reply held a {finding} and was withheld"))
+        },
     };
-    if let Err(down) = ledger.notice(&Notice { what, group: Some(group.clone()), text: told }) {
+    if let Err(down) = ledger.notice(&notice) {
         tracing::error!(error = %down, "Reply withheld: it could not be recorded");
-        return Err(Refusal::new(Code::AuditUnavailable, down.to_string()));
+        return Err(down.into());
     }
-    match finding {
-        None => Ok(()),
-        Some(finding) => Err(Refusal::new(Code::SecretInRequest, format!("it held a {finding}"))),
-    }
+    finding.map_or(Ok(()), |finding| Err(withheld(&finding)))
+}
+
+/// The refusal of a text. What was in it, and of which credential, is for the owner's log:
+/// a chat is not only the owner's, and an agent may know of no credential but its own.
+pub fn withheld(finding: &Finding) -> Refusal {
+    let why = "it held something that must not leave";
+    Refusal::new(Code::SecretInRequest, why).logged_as(format!("it held a {finding}"))
 }
 
 /// What a text holds that may not leave. A group's own surrogate means nothing outside

@@ -6,6 +6,7 @@ use containers::StartError;
 use containers::protocol::{FromGuest, ToGuest};
 use policies::SandboxId;
 
+use super::notice;
 use super::prompt::Form;
 use super::sandbox::{Lost, Sandbox, StartFailure, StartSandbox};
 use crate::sandboxes::{LiveSandbox, SandboxError, Sandboxes};
@@ -16,7 +17,11 @@ impl StartSandbox for Arc<Sandboxes> {
 
     async fn start(&self, group: &Group, resume: Option<String>) -> Result<LiveSandbox, StartFailure> {
         let started = Sandboxes::start(self, &group.name, resume).await;
-        started.map_err(|error| StartFailure { why: error.to_string(), may_pass: may_pass(&error) })
+        started.map_err(|error| {
+            tracing::error!(group = %group.name, %error, "Sandbox not started");
+            let why = if notice::is_for(group) { error.to_string() } else { in_a_chat(&error) };
+            StartFailure { why, may_pass: may_pass(&error) }
+        })
     }
 }
 
@@ -44,9 +49,28 @@ impl Sandbox for LiveSandbox {
         LiveSandbox::set_run(self, run.map(|run| run.0));
     }
 
-    async fn stop(self) {
-        LiveSandbox::stop(self).await;
+    async fn stop(self, why: &'static str) {
+        LiveSandbox::stop_because(self, why).await;
     }
+}
+
+/// The same for people who are not the owner: nothing of the host, where the daemon's own
+/// log has the whole of it.
+pub(super) fn in_a_chat(error: &SandboxError) -> String {
+    let known = match error {
+        // What helps, and holds no path.
+        SandboxError::NoKey(_)
+        | SandboxError::TooMuch(_)
+        | SandboxError::AlmostFull
+        | SandboxError::Start(StartError::ImageMissing { .. }) => return error.to_string(),
+        SandboxError::Start(StartError::AttestationFailed { .. }) => "it is not what was asked for, so it was removed",
+        SandboxError::Start(_) => "the container engine could not start it",
+        SandboxError::Door(_) => "its door cannot be opened",
+        SandboxError::Folder { .. } | SandboxError::Memory(_) => "a folder of it cannot be made ready",
+        SandboxError::Settings(_) => "the group's settings cannot be read",
+        SandboxError::Orphans(_) => "those of an earlier daemon could not be removed",
+    };
+    format!("{known}; the owner finds the whole of it in the daemon's log")
 }
 
 /// A missing image or folder stays missing until somebody does something, and what

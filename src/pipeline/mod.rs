@@ -42,6 +42,8 @@ use proxy::ports::Secrets;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+pub use self::worker::OWNER_STOPPED;
+
 use self::calling::Name;
 use self::dispatcher::{Dispatcher, Event};
 use self::outbox::OutboxHandle;

@@ -35,8 +35,8 @@ pub trait Sandbox: Send + 'static {
     fn next(&mut self) -> impl Future<Output = Result<Option<FromGuest>, Lost>> + Send;
     /// What goes through the door from now on belongs to this run.
     fn set_run(&self, run: Option<RunId>);
-    /// Shuts the door, ends the container and removes it.
-    fn stop(self) -> impl Future<Output = ()> + Send;
+    /// Shuts the door, ends the container and removes it; the log hears why.
+    fn stop(self, why: &'static str) -> impl Future<Output = ()> + Send;
 }
 
 /// No sandbox came up.

@@ -8,3 +8,4 @@ mod house;
 mod promises;
 mod recovery;
 mod stops;
+mod told;

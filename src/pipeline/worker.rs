@@ -101,7 +101,7 @@ impl<S: StartSandbox> Worker<S> {
             // It is closed right after; an agent that hears this can leave its session in order.
             let _ = sandbox.send(&ToGuest::Interrupt).await;
         }
-        self.close_sandbox().await;
+        self.close_sandbox(why(&ended)).await;
         self.shared.typing(&self.name, false);
         match ended {
             Ok(Ok(())) | Err(Halt::No | Halt::Shutdown) => Left::default(),
@@ -156,7 +156,10 @@ impl<S: StartSandbox> Worker<S> {
                 return Ok(());
             }
             Ok(Err(failure)) => failure,
-            Err(panic) => StartFailure { why: format!("the start broke off: {panic}"), may_pass: true },
+            Err(panic) => {
+                tracing::error!(group = %self.name, %panic, "the start of a sandbox broke off");
+                StartFailure { why: "the start broke off".to_owned(), may_pass: true }
+            }
         };
         self.starting = None;
         let waiting: Vec<Message> = waiting.iter().filter(|message| message.means != Means::Talk).cloned().collect();
@@ -192,7 +195,7 @@ impl<S: StartSandbox> Worker<S> {
         mail == Some(Mail::Work)
     }
 
-    async fn close_sandbox(&mut self) {
+    async fn close_sandbox(&mut self, why: &'static str) {
         if let Some(starting) = self.starting.take()
             && let Ok(Ok(sandbox)) = starting.await
         {
@@ -200,7 +203,7 @@ impl<S: StartSandbox> Worker<S> {
         }
         if let Some(sandbox) = self.sandbox.take() {
             sandbox.set_run(None);
-            sandbox.stop().await;
+            sandbox.stop(why).await;
         }
     }
 
@@ -213,6 +216,20 @@ impl<S: StartSandbox> Worker<S> {
         }
     }
 }
+
+/// Why a worker leaves its sandbox, as the log tells it.
+fn why(ended: &Result<Result<(), Broken>, Halt>) -> &'static str {
+    match ended {
+        Ok(Ok(())) => "its sandbox was not needed any more",
+        Ok(Err(_)) => "its run broke off",
+        Err(Halt::Stop(Stopping::AsSaid)) => "somebody said stop in the group's chat",
+        Err(Halt::Stop(Stopping::Everything)) => OWNER_STOPPED,
+        Err(Halt::No | Halt::Shutdown) => "the daemon ended",
+    }
+}
+
+/// Why doors are shut and sandboxes ended by `doorward stop`.
+pub const OWNER_STOPPED: &str = "the owner stopped the group";
 
 impl From<StoreError> for Broken {
     fn from(error: StoreError) -> Self {

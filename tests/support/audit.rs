@@ -4,15 +4,22 @@ use serde_json::Value;
 
 use super::Ran;
 
-/// Records, oldest first.
+/// Records of requests, oldest first; and of what happened besides.
 #[derive(Debug)]
-pub struct Audit(pub Vec<Value>);
+pub struct Audit(pub Vec<Value>, pub Vec<Value>);
 
 impl Audit {
     #[track_caller]
     pub(super) fn read(ran: &Ran) -> Self {
         let parse = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-        Audit(ran.out.lines().map(parse).collect())
+        let (events, requests) = ran.out.lines().map(parse).partition(|record: &Value| record["what"].is_string());
+        Audit(requests, events)
+    }
+
+    /// The words of what happened besides requests, of one kind.
+    pub fn events(&self, what: &str) -> Vec<&str> {
+        let of_kind = self.1.iter().filter(|event| event["what"] == what);
+        of_kind.map(|event| event["text"].as_str().unwrap_or_default()).collect()
     }
 
     /// Those in which a field has this value.

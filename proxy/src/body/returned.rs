@@ -211,6 +211,10 @@ impl Drop for Returned {
             self.tally.note(|outcome| outcome.findings.extend(fresh.noted()));
         }
         let whole = self.ended || self.incoming.is_end_stream();
+        if !whole {
+            // Its host hears of that, be it by a reset of HTTP/2.
+            self.tally.mark_abandoned();
+        }
         match self.lease.take() {
             Some(lease) if whole && self.tally.is_sent() => lease.give_back(),
             _ => {}

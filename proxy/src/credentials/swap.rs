@@ -54,7 +54,7 @@ pub(super) fn reveal(credential: &Credential, secrets: &dyn Secrets) -> Result<S
     if let Some(minted) = &credential.minted {
         return Ok(minted.clone());
     }
-    secrets.reveal(&credential.name).map_err(|error| unavailable(error.to_string()))
+    secrets.reveal(&credential.name).map_err(|error| error.refusal(&credential.name))
 }
 
 /// What was put on where, and what takes it off again.

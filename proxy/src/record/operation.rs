@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use policies::{Code, Policy, Refusal};
+use policies::{Policy, Refusal};
 
 use super::{Record, Tally};
 use crate::audit::{Allowed, Decision, Identity, Operation, Outcome, Protocol, Seq};
@@ -68,7 +68,7 @@ impl Caller {
     pub fn intend(&self, operation: Operation) -> Result<Intent, Refusal> {
         let seq = self.door.gateway.ledger.decided(&self.about(operation)).map_err(|down| {
             tracing::error!(error = %down, "Audit log is down, operations are refused");
-            Refusal::new(Code::AuditUnavailable, down.to_string())
+            Refusal::from(down)
         })?;
         Ok(Intent { door: self.door.clone(), seq, started: Instant::now(), outcome: Outcome::default() })
     }
@@ -78,7 +78,7 @@ impl Caller {
         let decision = Decision {
             verdict: Allowed::Deny,
             code: Some(refusal.code),
-            why: Some(refusal.why.clone()),
+            why: Some(refusal.for_log().to_owned()),
             alarm: refusal.code.is_alarm(),
             ..self.about(operation)
         };
@@ -105,7 +105,7 @@ impl Intent {
     /// Says that the operation came to nothing.
     pub fn failed(&mut self, refusal: &Refusal) {
         self.outcome.code = Some(refusal.code);
-        self.outcome.why = Some(refusal.why.clone());
+        self.outcome.why = Some(refusal.for_log().to_owned());
         self.outcome.alarm = refusal.code.is_alarm();
     }
 }

@@ -7,6 +7,7 @@ mod support;
 
 mod budget;
 mod echo;
+mod evidence;
 mod felt;
 mod http2;
 mod internal;
@@ -22,7 +23,9 @@ mod pool;
 mod properties;
 mod requests;
 mod responses;
+mod revocations;
 mod revoked;
 mod streams;
+mod told;
 mod tunnel;
 mod websocket;

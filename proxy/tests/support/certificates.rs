@@ -4,9 +4,12 @@
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, IsCa, Issuer, KeyIdMethod, KeyPair,
+    RevocationReason, RevokedCertParams,
+};
 use rustls::ServerConfig;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
@@ -30,6 +33,29 @@ fn authority(name: &str) -> Authority {
     Authority { certificate, issuer: Issuer::new(params, key) }
 }
 
+/// The number of the certificate that is taken back.
+const REVOKED: u64 = 4711;
+
+/// The list of the trusted authority, or of the other one, good until a moment.
+pub fn revocations(trusted: bool, until: SystemTime) -> CertificateRevocationListDer<'static> {
+    let issuer = if trusted { &TRUSTED.issuer } else { &UNKNOWN.issuer };
+    let taken_back = RevokedCertParams {
+        serial_number: REVOKED.into(),
+        revocation_time: (SystemTime::now() - DAY).into(),
+        reason_code: Some(RevocationReason::KeyCompromise),
+        invalidity_date: None,
+    };
+    let list = CertificateRevocationListParams {
+        this_update: (SystemTime::now() - 30 * DAY).into(),
+        next_update: until.into(),
+        crl_number: 1.into(),
+        issuing_distribution_point: None,
+        revoked_certs: vec![taken_back],
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    list.signed_by(issuer).unwrap().into()
+}
+
 /// The root that the gateway is told to trust.
 pub fn root() -> CertificateDer<'static> {
     TRUSTED.certificate.clone()
@@ -37,7 +63,7 @@ pub fn root() -> CertificateDer<'static> {
 
 /// The server side of TLS. The first label of the name that a client asks for says
 /// what is wrong with the certificate it gets: `expired`, `future`, `wronghost`,
-/// `selfsigned`, `unknownca`; any other gets a good one.
+/// `selfsigned`, `unknownca`, `revoked` (where a list says so); any other gets a good one.
 pub fn server(protocol: &[u8]) -> Arc<ServerConfig> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -69,6 +95,9 @@ fn certificate(name: &str) -> CertifiedKey {
     let named = if flaw == "wronghost" { "somebody.else.test" } else { name };
     let mut params = CertificateParams::new(vec![named.to_owned()]).unwrap();
     (params.not_before, params.not_after) = (from.into(), until.into());
+    if flaw == "revoked" {
+        params.serial_number = Some(REVOKED.into());
+    }
     let key = KeyPair::generate().unwrap();
     let signed = match flaw {
         "selfsigned" => params.self_signed(&key),

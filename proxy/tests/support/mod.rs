@@ -27,7 +27,8 @@ use arc_swap::ArcSwap;
 use policies::{GroupName, Policy, SandboxId, Source};
 use proxy::audit::Identity;
 use proxy::ports::Resolved;
-use proxy::{Door, Gateway, Keyring, Limits, upstream_tls};
+use proxy::{Door, Gateway, Keyring, Limits, Revocations, upstream_tls_with};
+use rustls::pki_types::CertificateRevocationListDer;
 use tokio::net::UnixListener;
 use tokio::task::AbortHandle;
 
@@ -95,6 +96,8 @@ pub struct Setup {
     pub limits: Limits,
     /// `false`: nothing is watched and no host is guarded. To prove that tests notice.
     pub guards: bool,
+    /// Of certificates that were taken back.
+    pub lists: Vec<CertificateRevocationListDer<'static>>,
 }
 
 impl Default for Setup {
@@ -104,6 +107,7 @@ impl Default for Setup {
             work: include_str!("../../../tests/vectors/fixture/work.toml").to_owned(),
             limits: Limits::default(),
             guards: true,
+            lists: Vec::new(),
         }
     }
 }
@@ -119,6 +123,7 @@ pub struct World {
     pub family: OpenDoor,
     pub work: OpenDoor,
     pub gateway: Arc<Gateway>,
+    pub revocations: Arc<Revocations>,
     upstreams: BTreeMap<&'static str, Upstream>,
     /// Every value that a case can name: `REAL1`, `SUR1`, …
     pub values: BTreeMap<&'static str, String>,
@@ -150,6 +155,7 @@ impl World {
             upstreams.insert(name, Upstream::start([127, 0, 0, last].into()).await);
         }
         fill(&names, &upstreams, &canary);
+        let (tls, revocations) = upstream_tls_with(&[certificates::root()], &setup.lists).unwrap();
         let gateway = Arc::new(Gateway {
             ledger: log.clone(),
             resolvers: {
@@ -160,7 +166,7 @@ impl World {
             budget: wallet.clone(),
             internal: desk.clone(),
             today: || policies::Date::new(2026, 11, 23).unwrap(),
-            tls: upstream_tls(&[certificates::root()]).unwrap(),
+            tls,
             limits: setup.limits,
             connections: AtomicU64::new(0),
             refreshes: proxy::Refreshes::default(),
@@ -171,7 +177,12 @@ impl World {
         };
         let family = open("family", &setup.family, "SUR1");
         let work = open("work", &setup.work, "WORKSUR1");
-        World { log, names, wallet, desk, safe, canary, family, work, gateway, upstreams, values, dir }
+        World { log, names, wallet, desk, safe, canary, family, work, gateway, revocations, upstreams, values, dir }
+    }
+
+    /// A door of a group that holds no credential at all.
+    pub fn without_credentials(&self, policy: &str) -> OpenDoor {
+        OpenDoor::open(&self.gateway, self.dir.path(), "bare", policy, Keyring::default())
     }
 
     /// The server of a name.
@@ -207,7 +218,11 @@ impl World {
 
 impl OpenDoor {
     fn open(gateway: &Arc<Gateway>, dir: &Path, group: &str, policy: &str, keyring: Keyring) -> Self {
-        let sandbox = if group == "family" { "a1" } else { "b2" };
+        let sandbox = match group {
+            "family" => "a1",
+            "work" => "b2",
+            _ => "c3",
+        };
         let identity = identity(group, sandbox);
         let policy = Arc::new(ArcSwap::from_pointee(compile(group, policy)));
         let door = Door::new(gateway.clone(), identity, policy.clone(), keyring).unwrap();
@@ -293,7 +308,7 @@ fn fill(names: &Names, upstreams: &BTreeMap<&str, Upstream>, canary: &Canary) {
     for (name, upstream) in upstreams {
         names.set(name, at(upstream.address));
     }
-    for name in BAD_CERTIFICATES {
+    for name in BAD_CERTIFICATES.into_iter().chain(["revoked.bad.test", "sound.bad.test"]) {
         names.set(name, at(upstreams["bad.test"].address));
     }
     for name in ["evil.test", "denied.glob.test", "x.glob.test", "evilglob.test", "glob.test", "doorward.internal"] {

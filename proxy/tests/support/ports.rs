@@ -8,17 +8,21 @@ use std::sync::{Arc, Mutex};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use policies::{Authority, Code, GroupName, Host, HostName, Limits, Refusal};
-use proxy::audit::{Allowed, Decision, Identity, Ledger, LedgerDown, Operation, Outcome, Seq};
+use proxy::audit::{Allowed, Decision, Identity, Ledger, LedgerDown, Noted, Operation, Outcome, Seq};
 use proxy::ports::{
     Budget, Caller, Internal, Pending, Resolved, Resolver, SecretUnavailable, Secrets, TokenRequest, Unresolved,
 };
 use proxy::scan::{Watched, Watchlist};
 use secrecy::{ExposeSecret, SecretString};
 
+/// Where things are on the host; no sandbox ever hears of it.
+pub const HOST_PATH: &str = "/home/owner/.local/share/doorward";
+
 /// The log, in memory.
 #[derive(Default)]
 pub struct Log {
     rows: Mutex<Vec<Row>>,
+    noted: Mutex<Vec<Noted>>,
     pub down: AtomicBool,
 }
 
@@ -32,6 +36,11 @@ pub struct Row {
 impl Log {
     pub fn rows(&self) -> Vec<Row> {
         self.rows.lock().unwrap().clone()
+    }
+
+    /// What was no request.
+    pub fn noted(&self) -> Vec<Noted> {
+        self.noted.lock().unwrap().clone()
     }
 
     /// The only row there is.
@@ -73,7 +82,7 @@ impl Row {
 impl Ledger for Log {
     fn decided(&self, decision: &Decision) -> Result<Seq, LedgerDown> {
         if self.down.load(Ordering::SeqCst) {
-            return Err(LedgerDown("no space left on device".to_owned()));
+            return Err(LedgerDown(format!("{HOST_PATH}/audit.db: no space left on device")));
         }
         let mut rows = self.rows.lock().unwrap();
         rows.push(Row { decision: decision.clone(), outcome: None });
@@ -84,6 +93,11 @@ impl Ledger for Log {
         let row = &mut self.rows.lock().unwrap()[seq.0 as usize];
         assert!(row.is_allowed(), "only what was allowed has an outcome");
         assert!(row.outcome.replace(outcome.clone()).is_none(), "a second outcome");
+        Ok(())
+    }
+
+    fn noted(&self, noted: &Noted) -> Result<(), LedgerDown> {
+        self.noted.lock().unwrap().push(noted.clone());
         Ok(())
     }
 }
@@ -169,12 +183,14 @@ impl Secrets for Safe {
             then();
         }
         if self.locked.load(Ordering::SeqCst) {
-            return Err(SecretUnavailable(format!("credential {credential}: the keyring is locked")));
+            return Err(SecretUnavailable::new(format!(
+                "credential {credential}: {HOST_PATH}/secrets/{credential} cannot be read"
+            )));
         }
         if let (GRANTED, Some(token)) = (credential, &*self.token.lock().unwrap()) {
             return Ok(token.clone().into());
         }
-        let secret = self.secrets.get(credential).ok_or_else(|| SecretUnavailable("not defined".to_owned()))?;
+        let secret = self.secrets.get(credential).ok_or_else(|| SecretUnavailable::new("not defined".to_owned()))?;
         Ok(SecretString::from(secret.clone()))
     }
 
@@ -183,7 +199,8 @@ impl Secrets for Safe {
     }
 
     fn minted(&self, _: &Identity, _: &str, key: &SecretString) -> Result<SecretString, SecretUnavailable> {
-        let made = self.made.get(key.expose_secret()).ok_or_else(|| SecretUnavailable("no such key".to_owned()))?;
+        let made =
+            self.made.get(key.expose_secret()).ok_or_else(|| SecretUnavailable::new("no such key".to_owned()))?;
         Ok(SecretString::from(made.clone()))
     }
 

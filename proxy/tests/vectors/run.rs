@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::case::{Case, Filler, Verdict};
 use crate::frames;
-use crate::support::ports::Row;
+use crate::support::ports::{HOST_PATH, Row};
 use crate::support::upstream::Received;
 use crate::support::{Answer, Client, Setup, TRACES, World, get, spelled, until_or_give_up};
 
@@ -82,6 +82,7 @@ async fn run_in(case: &Case, setup: Setup) -> Run {
     judge.records(&rows);
     judge.upstream(&rows, &received);
     judge.nothing_leaked(&said.bytes, &rows);
+    judge.nothing_is_told(&said.bytes);
     judge.nothing_reached_in_vain();
     judge.next_requests_succeed().await;
     Run { faults: judge.faults, rows }
@@ -313,6 +314,16 @@ impl Judge<'_> {
                 let form = spelled::find(&self.world.values[name], bytes);
                 self.check(form.is_none(), || format!("{name} stands in {place} ({})", form.unwrap_or_default()));
             }
+        }
+    }
+
+    /// Nor what is on the host, what a bait is called, or anything of the other group.
+    fn nothing_is_told(&mut self, client: &[u8]) {
+        let other = if self.case.door == "work" { "family" } else { "work" };
+        let names = [HOST_PATH.to_owned(), "canary bait".to_owned(), format!("group {other}"), format!("{other}.toml")];
+        for name in names {
+            let told = client.windows(name.len()).any(|part| part == name.as_bytes());
+            self.check(!told, || format!("the client was told of {name}"));
         }
     }
 

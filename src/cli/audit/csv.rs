@@ -11,7 +11,8 @@ use crate::store::ledger::visible::on_screen;
 
 /// The first line.
 pub(super) const HEADINGS: &str = "seq,time,group,sandbox,run,protocol,ending,scheme,host,port,method,path,\
-     query_bytes,target,code,why,rule,credential,status,address,bytes_up,bytes_down,micros,scrubbed,findings,alarm,observed,repeated";
+     query_bytes,target,code,why,rule,credential,status,address,bytes_up,bytes_down,micros,scrubbed,findings,alarm,observed,repeated,\
+     head_bytes,abandoned,event,count";
 
 /// One entry, without the line break.
 pub(super) fn record(entry: &AuditEntry) -> String {
@@ -47,7 +48,7 @@ pub(super) fn record(entry: &AuditEntry) -> String {
         optional(decision.credential.as_deref()),
         counted(outcome.and_then(|outcome| outcome.status).map(u64::from)),
         optional(outcome.and_then(|outcome| outcome.address.as_deref())),
-        counted(outcome.map(|outcome| outcome.bytes_up)),
+        counted(entry.event.as_ref().map_or(outcome.map(|outcome| outcome.bytes_up), |event| event.bytes)),
         counted(outcome.map(|outcome| outcome.bytes_down)),
         counted(outcome.map(|outcome| outcome.micros)),
         counted(outcome.map(|outcome| outcome.scrubbed)),
@@ -55,6 +56,10 @@ pub(super) fn record(entry: &AuditEntry) -> String {
         alarm.to_string(),
         decision.observed.to_string(),
         counted(decision.repeated),
+        counted(decision.head_bytes),
+        outcome.is_some_and(|outcome| outcome.abandoned).to_string(),
+        optional(entry.event.as_ref().map(|event| event.what.as_str())),
+        counted(entry.event.as_ref().and_then(|event| event.count)),
     ]
     .join(",")
 }

@@ -12,7 +12,7 @@ use super::{open, since};
 use crate::home::Home;
 use crate::store::Millis;
 use crate::store::ledger::visible::on_screen;
-use crate::store::ledger::{Digest, Filter, Way};
+use crate::store::ledger::{Digest, Filter, Happened, Way};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct DigestArgs {
@@ -40,10 +40,10 @@ pub(super) fn run(args: &DigestArgs, home: &Home, out: &mut dyn Write) -> anyhow
         let filter = Filter { group: args.group.clone(), since: Some(args.since), ..Filter::default() };
         open(home, false)?.digest(&filter)?
     } else {
-        Digest { ways: Vec::new(), head: None }
+        Digest { ways: Vec::new(), events: Vec::new(), head: None }
     };
     if args.json {
-        let whole = serde_json::json!({ "since_ms": args.since, "ways": digest.ways, "head": digest.head });
+        let whole = serde_json::json!({ "since_ms": args.since, "ways": digest.ways, "events": digest.events, "head": digest.head });
         writeln!(out, "{}", crate::store::ledger::visible::in_json(whole.to_string()))?;
     } else {
         write!(out, "{}", text(&digest, args.since, &TimeZone::system()))?;
@@ -66,6 +66,11 @@ pub(super) fn text(digest: &Digest, since: Millis, zone: &TimeZone) -> String {
              held is not counted.\n"
         );
     }
+    let abandoned: u64 = digest.ways.iter().map(|way| way.abandoned).sum();
+    if abandoned > 0 {
+        text += &format!("\nAnswers that were left before they were whole, of which their hosts hear: {abandoned}.\n");
+    }
+    text += &besides(&digest.events);
     if let Some(head) = &digest.head {
         text += &format!(
             "\nThe log ends with record {}, head {}\nKeep this head elsewhere; `doorward audit verify --head` then \
@@ -74,6 +79,21 @@ pub(super) fn text(digest: &Digest, since: Millis, zone: &TimeZone) -> String {
         );
     }
     text
+}
+
+/// What happened that was no request, a line for each group.
+fn besides(events: &[Happened]) -> String {
+    let mut groups: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for event in events {
+        let group = event.group.as_deref().unwrap_or("(all groups)");
+        let bytes = if event.bytes > 0 { format!(" ({})", size(event.bytes)) } else { String::new() };
+        let words = format!("{} {}{bytes}", event.what.replace('_', " "), event.times);
+        groups.entry(group).or_default().push(words);
+    }
+    let lines =
+        groups.into_iter().map(|(group, events)| format!("{}: {}\n", on_screen(group), on_screen(&events.join(", "))));
+    let lines: String = lines.collect();
+    if lines.is_empty() { lines } else { format!("\nBesides requests:\n{lines}") }
 }
 
 fn table(ways: &[Way]) -> String {

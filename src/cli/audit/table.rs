@@ -60,12 +60,13 @@ fn joined(cells: &[String; 8], widths: &[usize; 8], numbers: &RangeInclusive<usi
 fn cells(entry: &AuditEntry, zone: &TimeZone) -> [String; 8] {
     let outcome = entry.outcome.as_ref();
     let bytes = |count: fn(&OutcomeRecord) -> u64| outcome.map_or_else(dash, |outcome| size(count(outcome)));
+    let up = entry.bytes_up().map_or_else(dash, size);
     [
         time(entry.at, zone),
         on_screen(&entry.decision.group),
         verdict(entry).to_owned(),
         cut(&on_screen(&request(entry)), REQUEST_AT_MOST),
-        bytes(|outcome| outcome.bytes_up),
+        up,
         bytes(|outcome| outcome.bytes_down),
         outcome.map_or_else(dash, |outcome| took(outcome.micros)),
         on_screen(&because(entry)),
@@ -81,6 +82,8 @@ fn verdict(entry: &AuditEntry) -> &'static str {
         Ending::Ended => "allow",
         Ending::UnderWay => "under way",
         Ending::Interrupted => "interrupted",
+        Ending::Noted if entry.is_refusal() => "DENY",
+        Ending::Noted => "event",
     }
 }
 
@@ -91,6 +94,10 @@ fn nothing_moved(entry: &AuditEntry) -> bool {
 /// `GET api.github.com/repos/x?…`; what could not be read is shown as it came.
 fn request(entry: &AuditEntry) -> String {
     let decision = &entry.decision;
+    if let Some(event) = &entry.event {
+        let sandbox = if decision.sandbox.is_empty() { String::new() } else { format!(" {}", decision.sandbox) };
+        return format!("{}{sandbox}", event.what.replace('_', " "));
+    }
     if let Some(operation) = &decision.operation {
         return format!("operation {}", operation.name);
     }
@@ -115,6 +122,7 @@ fn because(entry: &AuditEntry) -> String {
         (Some(code), Some(why)) => Some(format!("{code}: {why}")),
         (Some(code), None) => Some(code.to_owned()),
         (None, _) if entry.ending == Ending::Interrupted => Some("no outcome: interrupted".to_owned()),
+        (None, Some(text)) if entry.ending == Ending::Noted => Some(text.to_owned()),
         (None, _) => None,
     };
     let status = entry.outcome.as_ref().and_then(|outcome| outcome.status).filter(|_| reason.is_none());

@@ -7,7 +7,7 @@ use policies::{Code, RuleRef, SandboxId};
 use proxy::audit::{Allowed, Decision, Identity, Ledger, Outcome, Protocol, Seq};
 
 use super::*;
-use crate::store::ledger::AuditLog;
+use crate::store::ledger::{AuditLog, Notice};
 
 #[derive(Parser)]
 struct CommandLine {
@@ -112,7 +112,7 @@ fn a_table_for_people() {
     scene.log.decided(&decision(Allowed::Allow, "/crash")).unwrap();
     let unread = Decision { host: None, method: None, path: None, raw_target: Some("\u{1b}[2Jx".into()), ..odd };
     scene.log.decided(&Decision { protocol: Protocol::Unknown, alarm: false, ..unread }).unwrap();
-    let (text, _) = scene.run(&[]);
+    let (text, _) = scene.run(&["--requests"]);
     assert_eq!(
         untimed(&text),
         "\
@@ -131,7 +131,7 @@ fn json_lines_hold_everything() {
     let seq = scene.log.decided(&decision(Allowed::Allow, "/v1")).unwrap();
     scene.log.ended(seq, &Outcome { status: Some(204), ..Outcome::default() }).unwrap();
     scene.log.decided(&decision(Allowed::Deny, "/a\u{202e}b\n")).unwrap();
-    let (text, _) = scene.run(&["--json"]);
+    let (text, _) = scene.run(&["--json", "--requests"]);
     assert!(text.bytes().all(|b| b == b'\n' || (0x20..0x7f).contains(&b)), "{text}");
     let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 2);
@@ -263,6 +263,9 @@ family  evil\\u{202e}.example         3     0 B   0 B        3       1  not_allo
 family  api.example                  4  3.4 kB  10 B        1       0  resolved_private
 
 Allowed requests without an outcome: 1. They are under way or were interrupted; what their bodies held is not counted.
+
+Besides requests:
+(all groups): opened 1
 "
     );
     let (verified, _) = scene.run(&["verify"]);
@@ -293,7 +296,7 @@ fn a_digest_stays_on_one_screen() {
         scene.log.decided(&at_host(&format!("h{number}.example"), decision(Allowed::Deny, "/"))).unwrap();
     }
     let (text, _) = scene.run(&["digest"]);
-    assert!(text.lines().count() < 24 && text.contains("(25 more hosts)        25 "), "{text}");
+    assert!(text.lines().count() < 26 && text.contains("(25 more hosts)        25 "), "{text}");
 }
 
 #[test]
@@ -303,13 +306,81 @@ fn csv_is_for_spreadsheets() {
     scene.ended(seq, &Outcome { status: Some(204), bytes_up: 7, ..Outcome::default() });
     let formula = "=HYPERLINK(\"http://evil.example\")\r\n";
     scene.log.decided(&Decision { raw_target: Some(formula.into()), ..decision(Allowed::Deny, "/x,y") }).unwrap();
-    let (text, _) = scene.run(&["--csv"]);
+    let (text, _) = scene.run(&["--csv", "--requests"]);
     let lines: Vec<&str> = text.strip_suffix("\r\n").unwrap().split("\r\n").collect();
     assert_eq!(lines.len(), 3, "{text}");
     let columns = lines[0].split(',').count();
     assert_eq!(lines[1].split(',').count(), columns, "{text}");
     assert!(lines[1].contains(",\"api.example\",443,\"GET\",\"/v1\",,"), "{text}");
     assert!(lines[2].contains(",\"/x,y\",,\"'=HYPERLINK(\"\"http://evil.example\"\")\\u{d}'\\u{a}\","), "{text}");
+    let (events, _) = scene.run(&["--csv", "--events"]);
+    let opened = events.lines().nth(1).unwrap();
+    assert!(opened.contains(",\"noted\",") && opened.contains(",\"the audit log was opened\","), "{events}");
+    assert!(opened.ends_with(",\"opened\","), "{events}");
     let (none, _) = scene.run(&["--csv", "--group", "work"]);
     assert_eq!(none.split("\r\n").count(), 2, "the headings stay: {none}");
+}
+
+/// Every kind of event, in each form; and what was refused among them is found as refused.
+#[test]
+fn what_happened_besides_requests_is_shown() {
+    let scene = Scene::new();
+    let group = GroupName::parse("family").unwrap();
+    let noted = |what, text: &str| Notice::new(what, Some(&group), text);
+    let who = decision(Allowed::Deny, "/").identity;
+    scene.log.notice(&Notice { bytes: Some(1_500), ..noted("reply", "a reply went to the chat") }).unwrap();
+    let withheld = noted("reply_withheld", "a reply held a secret of credential bank in hex and was withheld");
+    scene.log.notice(&Notice { code: Some(Code::SecretInRequest), ..withheld }).unwrap();
+    scene.log.notice(&noted("stopped", "the owner stopped the group")).unwrap();
+    scene.log.notice(&Notice::of("door_shut", &who, "a door was shut: the owner stopped the group")).unwrap();
+    let unused = Notice::of("idle_connections", &who, "connections that ended without a request: 7");
+    scene.log.notice(&Notice { count: Some(7), ..unused }).unwrap();
+    let (table, _) = scene.run(&["--events"]);
+    assert_eq!(
+        untimed(&table),
+        "\
+GROUP   VERDICT  REQUEST                    UP  DOWN  TOOK  BECAUSE
+        event    opened                      -     -     -  the audit log was opened
+family  event    reply                  1.5 kB     -     -  a reply went to the chat
+family  DENY     reply withheld              -     -     -  secret_in_request: a reply held a secret of credential bank in hex and was withheld
+family  event    stopped                     -     -     -  the owner stopped the group
+family  event    door shut abc1              -     -     -  a door was shut: the owner stopped the group
+family  event    idle connections abc1       -     -     -  connections that ended without a request: 7"
+    );
+    let (json, _) = scene.run(&["--json", "--denied"]);
+    let line: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&line["what"], &line["ending"]), (&"reply_withheld".into(), &"noted".into()));
+    let (digest, _) = scene.run(&["digest"]);
+    let besides = "(all groups): opened 1\nfamily: door shut 1, idle connections 7, reply 1 (1.5 kB), \
+                   reply withheld 1, stopped 1\n";
+    assert!(digest.contains(besides), "{digest}");
+    assert!(scene.run(&["verify"]).0.starts_with("All 6 records are as they were written."));
+}
+
+/// An export is whole, or says what it leaves out; two can be joined.
+#[test]
+fn an_export_is_whole() {
+    let scene = Scene::new();
+    for number in 0..2_345 {
+        let allowed = decision(Allowed::Allow, &format!("/{number}"));
+        scene.log.decided(&allowed).unwrap();
+    }
+    let count = |args: &[&str]| scene.run(&[&["--requests"], args].concat()).0.lines().count();
+    assert_eq!(count(&["--json"]), 2_345);
+    assert_eq!(count(&["--csv"]), 2_346, "and the headings");
+    assert_eq!(count(&["--csv", "--limit", "10"]), 11);
+    assert_eq!((count(&[]), count(&["--limit", "0"])), (51, 2_346), "a table has its headings, too");
+    let missing = |limit, shown| {
+        let filter = Filter { limit: Some(limit), ..Filter::default() };
+        what_is_missing(&scene.reader(), &filter, shown).unwrap()
+    };
+    assert_eq!(missing(50, 50).as_deref(), Some("These are the newest 50 of 2345; --limit 0 shows all."));
+    assert_eq!((missing(2_345, 2_345), missing(50, 49)), (None, None));
+    // The first record is the log's own.
+    assert_eq!((count(&["--json", "--from-seq", "2"]), count(&["--json", "--from-seq", "2340"])), (2_345, 7));
+    let first = |args: &[&str]| {
+        let (text, _) = scene.run(&[&["--requests", "--json", "--limit", "1"], args].concat());
+        serde_json::from_str::<serde_json::Value>(text.trim()).unwrap()["seq"].clone()
+    };
+    assert_eq!((first(&["--from-seq", "40"]), first(&[])), (40.into(), 2_346.into()));
 }

@@ -3,6 +3,7 @@
 use crate::gateway::policy_files::PolicyFiles;
 
 use super::*;
+use crate::store::ledger::AuditLog;
 
 /// As an earlier version might have shipped it.
 const NARROWER: &str = "[[allow]]\nhost = \"api.open-meteo.com\"\ndo = [\"GET /v1/forecast\"]\n";
@@ -22,7 +23,12 @@ impl Scene {
         home.prepare().unwrap();
         let family = GroupName::parse("family").unwrap();
         std::fs::write(home.policy_file(&family), "use = [\"weather\"]\n").unwrap();
-        Scene { _dir: dir, files: PolicyFiles::new(home.clone()), home, family }
+        Scene {
+            _dir: dir,
+            files: PolicyFiles::new(home.clone(), Arc::new(AuditLog::open(&home.audit_db()).unwrap())),
+            home,
+            family,
+        }
     }
 
     fn taken(&self) -> TakenPresets {

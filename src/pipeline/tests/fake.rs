@@ -159,7 +159,7 @@ impl Sandbox for Fake {
         *self.run.lock().unwrap() = run;
     }
 
-    async fn stop(self) {
+    async fn stop(self, _: &'static str) {
         self.of.ending.send_modify(|ending| *ending += 1);
         self.of.may_end.subscribe().wait_for(|may| *may).await.unwrap();
         self.of.live.send_modify(|live| *live -= 1);

@@ -6,6 +6,7 @@ use super::house::{House, SECRET};
 use crate::channels::protocol::{OutgoingKind, ToChannel};
 use crate::pipeline::retries::RETRIES;
 use crate::pipeline::sandbox::StartFailure;
+use crate::store::ledger::{Events, Filter, Which};
 
 const REPLY: OutgoingKind = OutgoingKind::Reply;
 const NOTICE: OutgoingKind = OutgoingKind::Notice;
@@ -40,6 +41,10 @@ async fn a_reply_that_holds_a_secret_is_withheld_and_recorded() {
     assert_eq!(*kind, REPLY);
     assert!(text.contains("withheld") && text.contains("credential bank") && !text.contains(SECRET), "{text}");
     running.pipeline.shutdown().await;
+    let filter = Filter { events: Events::Alone, which: Some(Which::Denied), ..Filter::default() };
+    let [entry] = &house.fakes.ledger.entries(&filter).unwrap()[..] else { panic!("one event") };
+    assert_eq!((entry.decision.group.as_str(), entry.code()), ("family", Some("secret_in_request")));
+    assert!(entry.why().unwrap().contains("secret of credential bank") && entry.decision.alarm, "{entry:?}");
     let log = std::fs::read(house.home.audit_db()).unwrap_or_default();
     assert!(!log.windows(SECRET.len()).any(|part| part == SECRET.as_bytes()), "the log does not hold it either");
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::chain::hex;
-use super::{AuditReader, Filter};
+use super::{AuditReader, Events, Filter};
 use crate::store::StoreError;
 
 /// What a part of the log comes to.
@@ -13,6 +13,8 @@ use crate::store::StoreError;
 pub struct Digest {
     /// Each group with each host it asked for.
     pub ways: Vec<Way>,
+    /// What happened besides.
+    pub events: Vec<Happened>,
     /// The last record of the whole log, to be kept elsewhere; `None` while there is none.
     pub head: Option<Head>,
 }
@@ -34,11 +36,26 @@ pub struct Way {
     pub refused: u64,
     /// The reason that stands there most often.
     pub reason: Option<String>,
+    /// Answers that the client left before they were whole: each is a sign to the host.
+    pub abandoned: u64,
     /// Requests of which the owner was to be told at once.
     pub alarms: u64,
     /// Allowed requests that have no outcome: under way or interrupted. What their
     /// bodies held is not counted.
     pub open: u64,
+}
+
+/// Events of one kind in one group that are no requests.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Happened {
+    /// The group; `None` for what concerns the whole installation.
+    pub group: Option<String>,
+    /// What it was, as in the log.
+    pub what: String,
+    /// How often.
+    pub times: u64,
+    /// How much went out by it.
+    pub bytes: u64,
 }
 
 /// The last record of the log.
@@ -53,13 +70,14 @@ pub struct Head {
 impl AuditReader {
     /// Adds up what matches; `limit` and `after` are for lists and not looked at.
     pub fn digest(&self, filter: &Filter) -> Result<Digest, StoreError> {
-        let (conditions, values) = Filter { after: None, limit: None, ..filter.clone() }.conditions();
+        let filter = Filter { after: None, limit: None, events: Events::Without, ..filter.clone() };
+        let (conditions, values) = filter.conditions();
         let sql = format!(
             "SELECT d.group_name, d.host, iif(d.verdict = 'deny', coalesce(d.code, 'denied'), o.code) AS reason, \
                     sum({TIMES}), sum(iif(d.verdict = 'deny', 0, ifnull(d.record ->> 'head_bytes', 0) + ifnull(o.record ->> 'bytes_up', 0))), \
                     sum(ifnull(o.record ->> 'bytes_down', 0)), \
                     sum(iif(ifnull(d.record ->> 'alarm', 0) OR ifnull(o.record ->> 'alarm', 0), {TIMES}, 0)), \
-                    sum(d.verdict = 'allow' AND o.seq IS NULL) \
+                    sum(d.verdict = 'allow' AND o.seq IS NULL), sum(ifnull(o.record ->> 'abandoned', 0)) \
              FROM events d LEFT JOIN events o ON o.about = d.seq AND o.kind = 'outcome' \
              WHERE {conditions} AND {LEAVES} GROUP BY 1, 2, 3 ORDER BY 4 DESC"
         );
@@ -77,9 +95,29 @@ impl AuditReader {
                 reason,
                 alarms: count(6)?,
                 open: count(7)?,
+                abandoned: count(8)?,
             })
         })?;
-        Ok(Digest { ways: joined(parts), head: self.head()? })
+        Ok(Digest { ways: joined(parts), events: self.happened(&filter)?, head: self.head()? })
+    }
+
+    fn happened(&self, filter: &Filter) -> Result<Vec<Happened>, StoreError> {
+        let (conditions, values) = Filter { events: Events::Alone, ..filter.clone() }.conditions();
+        let sql = format!(
+            "SELECT d.group_name, d.record ->> 'what', sum(ifnull(d.record ->> 'count', 1)), \
+                    sum(ifnull(d.record ->> 'bytes', 0)) \
+             FROM events d LEFT JOIN events o ON o.about = d.seq AND o.kind = 'outcome' \
+             WHERE {conditions} GROUP BY 1, 2 ORDER BY 1, 2"
+        );
+        self.rows(&sql, values, |row| {
+            let count = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);
+            Ok(Happened {
+                group: row.get(0)?,
+                what: row.get::<_, Option<String>>(1)?.unwrap_or_default(),
+                times: count(2)?,
+                bytes: count(3)?,
+            })
+        })
     }
 
     fn head(&self) -> Result<Option<Head>, StoreError> {
@@ -112,6 +150,7 @@ fn joined(parts: Vec<Way>) -> Vec<Way> {
         way.refused += part.refused;
         way.alarms += part.alarms;
         way.open += part.open;
+        way.abandoned += part.abandoned;
         way.reason = way.reason.take().or(part.reason);
     }
     ways.into_values().collect()

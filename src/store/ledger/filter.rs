@@ -28,6 +28,20 @@ pub struct Filter {
     pub after: Option<Seq>,
     /// At most so many: the newest, or the first after `after`.
     pub limit: Option<u32>,
+    /// With what happened besides requests, or that alone.
+    pub events: Events,
+}
+
+/// Whether somebody wants to see what was no request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Events {
+    /// Requests alone.
+    #[default]
+    Without,
+    /// Both.
+    With,
+    /// Nothing else.
+    Alone,
 }
 
 /// Allowed or denied, as a person means it.
@@ -42,7 +56,11 @@ pub enum Which {
 impl Filter {
     /// The conditions in SQL over `d` (decision) and `o` (outcome), with their values.
     pub(super) fn conditions(&self) -> (String, Vec<Value>) {
-        let mut sql = String::from("d.kind = 'decision'");
+        let mut sql = String::from(match self.events {
+            Events::Without => "d.kind = 'decision'",
+            Events::With => "d.kind IN ('decision', 'notice')",
+            Events::Alone => "d.kind = 'notice'",
+        });
         let mut values = Vec::new();
         let mut add = |condition: &str, value: Value| {
             values.push(value);
@@ -76,7 +94,9 @@ impl Filter {
         sql.push_str(match self.which {
             None => "",
             Some(Which::Allowed) => " AND d.verdict = 'allow' AND o.code IS NULL",
-            Some(Which::Denied) => " AND (d.verdict = 'deny' OR o.code IS NOT NULL)",
+            Some(Which::Denied) => {
+                " AND (d.verdict = 'deny' OR o.code IS NOT NULL OR d.kind = 'notice' AND d.code IS NOT NULL)"
+            }
         });
         (sql, values)
     }

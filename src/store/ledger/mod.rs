@@ -26,6 +26,7 @@ mod digest;
 mod durable;
 mod filter;
 mod flood;
+mod notice;
 mod reader;
 mod record;
 mod retention;
@@ -41,7 +42,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use policies::GroupName;
-use proxy::audit::{Allowed, Decision, Ledger, LedgerDown, Outcome, Seq};
+use proxy::audit::{Allowed, Decision, Ledger, LedgerDown, Noted, Outcome, Seq};
 use proxy::ports::Pending;
 use serde::Serialize;
 use tokio::sync::broadcast;
@@ -55,10 +56,11 @@ use together::Together;
 use writer::{Event, Writer};
 
 pub use chain::{BadRecord, Verified, VerifyError};
-pub use digest::{Digest, Head, Way};
-pub use filter::{Filter, Which};
+pub use digest::{Digest, Happened, Head, Way};
+pub use filter::{Events, Filter, Which};
+pub use notice::{Notice, add_notice};
 pub use reader::{AuditReader, UsedSince};
-pub use record::{AuditEntry, DecisionRecord, Ending, OperationRecord, OutcomeRecord, RuleRecord};
+pub use record::{AuditEntry, DecisionRecord, Ending, EventRecord, OperationRecord, OutcomeRecord, RuleRecord};
 pub use retention::Retention;
 
 /// The audit log, open for writing; share it by `Arc`.
@@ -81,18 +83,6 @@ pub enum Recorded {
     Outcome(Seq, Arc<Outcome>),
     /// Something happened that is no request.
     Notice(Seq, Arc<Notice>),
-}
-
-/// An event that is no request: the log was opened, a message went out, …
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Notice {
-    /// What happened: a fixed word such as `opened`.
-    pub what: &'static str,
-    /// The group it concerns.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub group: Option<GroupName>,
-    /// In plain words.
-    pub text: String,
 }
 
 /// What the writer, the thread behind it and the handle share.
@@ -149,7 +139,7 @@ impl AuditLog {
             alarms: broadcast::channel(4096).0,
             _durable: durable,
         };
-        log.append("notice", None, &Notice { what: "opened", group: None, text: "the audit log was opened".into() })?;
+        log.append("notice", None, &Notice::new("opened", None, "the audit log was opened"))?;
         Ok(log)
     }
 
@@ -169,6 +159,13 @@ impl AuditLog {
         let seq = self.append("notice", None, notice).map_err(down)?;
         self.tell(true, || Recorded::Notice(seq, Arc::new(notice.clone())));
         Ok(seq)
+    }
+
+    /// Stores an event beside what happens anyway: it is not undone for want of a record.
+    pub fn note(&self, notice: &Notice) {
+        if let Err(error) = self.notice(notice) {
+            tracing::error!(%error, what = notice.what, "Event not stored");
+        }
     }
 
     /// Whether a run may have changed something: any request of it that was allowed and
@@ -299,6 +296,12 @@ impl Ledger for AuditLog {
             self.shared.catch_up().and_then(|()| self.shared.sync_alarm()).map_err(down)?;
         }
         Ok(())
+    }
+
+    fn noted(&self, noted: &Noted) -> Result<(), LedgerDown> {
+        let Noted { identity, what, count, text } = noted;
+        let notice = Notice { count: Some(*count), ..Notice::of(what, identity, text) };
+        self.notice(&notice).map(drop)
     }
 }
 

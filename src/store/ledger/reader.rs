@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use super::chain::{self, Verified, VerifyError};
 use super::checkpoint;
 use super::filter::Filter;
-use super::record::{AuditEntry, Ending, OutcomeRecord};
+use super::record::{AuditEntry, Ending, EventRecord, OutcomeRecord};
 use super::writer::{MIGRATIONS, to_row};
 use crate::store::{Millis, RunId, StoreError, migrations, runs};
 
@@ -73,7 +73,7 @@ impl AuditReader {
         let (conditions, values) = filter.conditions();
         let order = if filter.after.is_some() { "ASC" } else { "DESC" };
         let limit = filter.limit.map_or(-1, i64::from);
-        let sql = format!("{SELECT} WHERE {conditions} ORDER BY d.seq {order} LIMIT {limit}");
+        let sql = format!("{SELECT} {JOINED} WHERE {conditions} ORDER BY d.seq {order} LIMIT {limit}");
         let mut entries = self.select(&sql, values)?;
         if filter.after.is_none() {
             entries.reverse();
@@ -106,13 +106,21 @@ impl AuditReader {
 
     /// One decision with its outcome.
     pub fn entry(&self, seq: Seq) -> Result<Option<AuditEntry>, StoreError> {
-        let sql = format!("{SELECT} WHERE d.kind = 'decision' AND d.seq = ?1");
+        let sql = format!("{SELECT} {JOINED} WHERE d.kind = 'decision' AND d.seq = ?1");
         Ok(self.select(&sql, vec![Value::Integer(to_row(seq.0))])?.pop())
     }
 
     /// Changes when another connection has committed something: cheap to ask.
     pub fn version(&self) -> Result<i64, StoreError> {
         self.explained(self.connection.query_row("PRAGMA data_version", [], |row| row.get(0)))
+    }
+
+    /// How many entries match, whatever the limit.
+    pub fn count(&self, filter: &Filter) -> Result<u64, StoreError> {
+        let (conditions, values) = filter.conditions();
+        let sql = format!("SELECT count(*) FROM {JOINED} WHERE {conditions}");
+        let counted = self.rows(&sql, values, |row| row.get::<_, i64>(0))?;
+        Ok(counted.into_iter().next().unwrap_or(0).unsigned_abs())
     }
 
     /// The number of the last event.
@@ -179,8 +187,13 @@ impl AuditReader {
             _ => Some(parse(row, 3)?),
         };
         let ended: Option<OutcomeRecord> = outcome.clone().map(|value| typed(value, 3)).transpose()?;
+        let event: Option<EventRecord> = match decision.get("what") {
+            Some(_) => Some(typed(decision.clone(), 2)?),
+            None => None,
+        };
         let denied = decision["verdict"] == "deny";
         let ending = match &ended {
+            _ if event.is_some() => Ending::Noted,
             _ if denied => Ending::Denied,
             Some(_) => Ending::Ended,
             None if self.served && seq > opened => Ending::UnderWay,
@@ -191,6 +204,7 @@ impl AuditReader {
             at: row.get(1)?,
             decision: typed(decision.clone(), 2)?,
             outcome: ended,
+            event,
             ending,
             stored: (decision, outcome),
         })
@@ -207,8 +221,10 @@ impl AuditReader {
     }
 }
 
-const SELECT: &str = "SELECT d.seq, d.at_ms, d.record, o.record FROM events d
-                      LEFT JOIN events o ON o.about = d.seq AND o.kind = 'outcome'";
+const SELECT: &str = "SELECT d.seq, d.at_ms, d.record, o.record FROM";
+
+/// Each record with its outcome, where it has one.
+const JOINED: &str = "events d LEFT JOIN events o ON o.about = d.seq AND o.kind = 'outcome'";
 
 fn parse(row: &Row<'_>, column: usize) -> rusqlite::Result<serde_json::Value> {
     serde_json::from_str(row.get_ref(column)?.as_str()?).map_err(|error| unreadable(column, error))

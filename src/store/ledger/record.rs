@@ -18,6 +18,8 @@ pub struct AuditEntry {
     pub decision: DecisionRecord,
     /// How the request ended.
     pub outcome: Option<OutcomeRecord>,
+    /// What happened, where this is about an event and no request.
+    pub event: Option<EventRecord>,
     /// Where it stands.
     pub ending: Ending,
     /// Both records whole, as they are stored.
@@ -35,6 +37,19 @@ pub enum Ending {
     UnderWay,
     /// It was allowed, and the daemon died before it ended.
     Interrupted,
+    /// It is an event and no request.
+    Noted,
+}
+
+/// An event that is no request: the fields of [`super::Notice`] that requests do not have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct EventRecord {
+    pub what: String,
+    pub text: String,
+    pub count: Option<u64>,
+    pub bytes: Option<u64>,
 }
 
 /// What was asked and decided: the fields of `proxy::audit::Decision` that people
@@ -56,6 +71,7 @@ pub struct DecisionRecord {
     pub method: Option<String>,
     pub path: Option<String>,
     pub query_bytes: Option<usize>,
+    pub head_bytes: Option<u64>,
     pub verdict: String,
     pub code: Option<String>,
     pub why: Option<String>,
@@ -99,6 +115,7 @@ pub struct OutcomeRecord {
     pub code: Option<String>,
     pub why: Option<String>,
     pub scrubbed: u64,
+    pub abandoned: bool,
     pub findings: Vec<String>,
     pub lift: Vec<String>,
     pub alarm: bool,
@@ -119,7 +136,19 @@ impl AuditEntry {
     /// The same in plain words.
     pub fn why(&self) -> Option<&str> {
         let ended = self.outcome.as_ref().and_then(|outcome| outcome.why.as_deref());
-        self.decision.why.as_deref().or(ended)
+        let event = self.event.as_ref().map(|event| event.text.as_str());
+        self.decision.why.as_deref().or(ended).or(event)
+    }
+
+    /// Bytes that went up: what was asked and what came with it, once it was sent, or what
+    /// was said to a chat.
+    pub fn bytes_up(&self) -> Option<u64> {
+        if let Some(event) = &self.event {
+            return event.bytes;
+        }
+        let outcome = self.outcome.as_ref()?;
+        let head = self.decision.head_bytes.filter(|_| outcome.address.is_some()).unwrap_or(0);
+        Some(outcome.bytes_up + head)
     }
 
     /// TOML lines that would lift the refusal.
@@ -131,7 +160,7 @@ impl AuditEntry {
     }
 
     /// The whole of it as one line of JSON: the decision's fields, with `seq`,
-    /// `at_ms`, `ending` and `outcome` beside them. Safe for a terminal.
+    /// `at_ms`, `ending` and `outcome` beside them, or those of an event. Safe for a terminal.
     pub fn to_json(&self) -> String {
         let (decision, outcome) = &self.stored;
         let mut whole = match decision {
@@ -141,7 +170,9 @@ impl AuditEntry {
         whole.insert("seq".into(), json!(self.seq));
         whole.insert("at_ms".into(), json!(self.at));
         whole.insert("ending".into(), json!(self.ending.as_str()));
-        whole.insert("outcome".into(), outcome.clone().unwrap_or(Value::Null));
+        if self.event.is_none() {
+            whole.insert("outcome".into(), outcome.clone().unwrap_or(Value::Null));
+        }
         visible::in_json(Value::Object(whole).to_string())
     }
 }
@@ -154,6 +185,7 @@ impl Ending {
             Ending::Ended => "ended",
             Ending::UnderWay => "under_way",
             Ending::Interrupted => "interrupted",
+            Ending::Noted => "noted",
         }
     }
 }

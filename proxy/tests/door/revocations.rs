@@ -1,0 +1,69 @@
+//! Certificates that their issuer has taken back, where the owner gives its list.
+
+use std::time::{Duration, SystemTime};
+
+use policies::Code;
+
+use crate::support::{Setup, World, certificates};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn rules() -> String {
+    let rule = |host| format!("[[allow]]\nhost = \"{host}\"\naccess = \"read\"\nprivate = [\"127.0.0.16/32\"]\n");
+    ["revoked.bad.test", "sound.bad.test"].map(rule).concat()
+}
+
+/// Of the authority of these certificates, or of another one; until now and so many days.
+async fn world(lists: &[(bool, i32)]) -> World {
+    let until = |days: i32| match u32::try_from(days) {
+        Ok(days) => SystemTime::now() + days * DAY,
+        Err(_) => SystemTime::now() - days.unsigned_abs() * DAY,
+    };
+    let lists = lists.iter().map(|(own, days)| certificates::revocations(*own, until(*days))).collect();
+    World::with(Setup { family: rules(), lists, ..Setup::default() }).await
+}
+
+/// What comes of a certificate that was taken back, and of one that was not.
+async fn outcomes(world: &World) -> [u16; 2] {
+    let mut statuses = [0; 2];
+    for (status, host) in statuses.iter_mut().zip(["revoked.bad.test", "sound.bad.test"]) {
+        *status = world.family.get(host, "/").await.status;
+    }
+    statuses
+}
+
+#[tokio::test]
+async fn a_certificate_that_was_taken_back_is_refused() {
+    let world = world(&[(true, 30)]).await;
+    assert_eq!(outcomes(&world).await, [502, 200]);
+    world.settled().await;
+    let refused = &world.log.rows()[0];
+    assert_eq!((refused.code(), refused.outcome().bytes_up), (Some(Code::TlsVerify), 0));
+    assert!(refused.outcome().why.as_deref().unwrap().contains("Revoked"), "{:?}", refused.outcome());
+}
+
+/// Most of the web has no list here; one is good for its own issuer alone.
+#[tokio::test]
+async fn without_a_list_of_its_issuer_a_certificate_is_believed() {
+    assert_eq!(outcomes(&world(&[]).await).await, [200, 200]);
+    assert_eq!(outcomes(&world(&[(false, 30)]).await).await, [200, 200]);
+}
+
+/// It says nothing about today, so nothing of its issuer is believed.
+#[tokio::test]
+async fn a_list_that_has_ended_refuses_what_it_is_about() {
+    let world = world(&[(true, -1)]).await;
+    assert_eq!(outcomes(&world).await, [502, 502]);
+    world.settled().await;
+    let why = world.log.rows()[1].outcome().why.clone().unwrap();
+    assert!(why.contains("expired") || why.contains("revocation"), "{why}");
+    world.revocations.replace(&[certificates::revocations(true, SystemTime::now() + DAY)]).unwrap();
+    assert_eq!(outcomes(&world).await, [502, 200], "a new list is in force at once");
+}
+
+#[tokio::test]
+async fn what_is_no_list_changes_nothing() {
+    let world = world(&[(true, 30)]).await;
+    assert!(world.revocations.replace(&[vec![0x30, 0].into()]).is_err());
+    assert_eq!(outcomes(&world).await, [502, 200]);
+}
