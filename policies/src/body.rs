@@ -72,6 +72,12 @@ impl BodyConditions {
         denies(self) == denies(other) && allows(self) == allows(other) && self.empty_is_fine == other.empty_is_fine
     }
 
+    /// The same where a permit may have none.
+    pub(crate) fn asks_what(&self, other: Option<&Self>) -> bool {
+        let nothing = BodyConditions::new(self.empty_is_fine);
+        self.asks_the_same(other.unwrap_or(&nothing))
+    }
+
     /// The most bytes that a body may have to be judged; a longer one is refused.
     pub fn limit(&self) -> u64 {
         LIMIT

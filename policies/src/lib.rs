@@ -19,9 +19,12 @@
 pub mod address;
 mod date;
 mod facts;
+mod graphql;
 mod host;
 mod identity;
+mod likeness;
 mod method;
+mod name;
 mod path;
 mod url;
 
@@ -57,6 +60,8 @@ mod observe;
 pub mod presets;
 mod problem;
 mod request_pattern;
+mod segments;
+mod shared_names;
 #[cfg(test)]
 #[path = "schema/tests.rs"]
 mod schema;
@@ -74,6 +79,7 @@ pub use identity::{GroupName, SandboxId};
 pub use limits::Limits;
 pub use manifest::{Manifest, Reach};
 pub use method::Method;
+pub use name::{NameWriter, field_asks, letters_of, normal_name, parameter_names, undo_escapes};
 pub use path::{Path, PathError, Query};
 pub use policy::Policy;
 pub use problem::{Problem, Problems};
