@@ -66,7 +66,8 @@ impl Policy {
             Ok(_) => Refusal::new(Code::MethodDenied, "other methods go there under other rules; leave the field out"),
             Err(refusal) => refusal,
         };
-        let why = format!("a field of the body (_method or one like it) asks {host} for another method: {}", refusal.why);
+        let why =
+            format!("a field of the body (_method or one like it) asks {host} for another method: {}", refusal.why);
         Some(Refusal { why, ..refusal })
     }
 

@@ -223,8 +223,7 @@ mod tests {
             let rule = RequestPattern::parse(&format!("* {pattern}")).unwrap();
             let path = Path::parse(path).unwrap();
             let (exact, wide) = (Segments::exact(path.as_str()), Segments::wide_request(&path));
-            let (near, near_widely) =
-                (rule.outline().meets(&exact.outline()), rule.wide_outline().meets(&all(&wide)));
+            let (near, near_widely) = (rule.outline().meets(&exact.outline()), rule.wide_outline().meets(&all(&wide)));
             assert!(!rule.covers_path(&exact) || near, "{pattern} {path}");
             assert!(!rule.covers_path_either_way(&exact, &wide) || near_widely, "{pattern} {path}");
             passed_over += usize::from(!near);

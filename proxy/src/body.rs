@@ -14,6 +14,7 @@ use policies::{Code, Refusal};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Sleep, sleep};
 
+use crate::renamed::FieldWatch;
 use crate::room::{Room, SMALL, aside};
 use crate::scan::{LeakFilter, Stop};
 use crate::tally::{Tally, Way};
@@ -46,6 +47,7 @@ pub(crate) enum Came {
 pub(crate) struct Outgoing {
     came: Came,
     filter: Option<LeakFilter>,
+    fields: Option<FieldWatch>,
     refuse: Arc<dyn Fn(&Stop) -> Refusal + Send + Sync>,
     tally: Arc<Tally>,
     cut: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -121,7 +123,20 @@ impl Outgoing {
             tally.expect_body();
         }
         let (cut, room) = (Box::pin(tally.until_cut()), tally.room_to_unpack(Way::Up));
-        Outgoing { came, filter, refuse, tally, cut, owed: None, room, waiting: None, trailing: false }
+        Outgoing { came, filter, fields: None, refuse, tally, cut, owed: None, room, waiting: None, trailing: false }
+    }
+
+    /// With a look at the names of its fields.
+    pub(crate) fn watching(self, fields: Option<FieldWatch>) -> Self {
+        Outgoing { fields, ..self }
+    }
+
+    fn look_at_fields(&mut self, data: &[u8]) -> Result<(), Cut> {
+        let looked = self.fields.as_mut().map_or(Ok(()), |fields| fields.look(data));
+        looked.map_err(|refusal| {
+            self.tally.cut(&refusal);
+            Cut(refusal.code)
+        })
     }
 
     fn checked(&mut self, checked: Result<Option<Bytes>, Stop>) -> Result<Option<Bytes>, Cut> {
@@ -180,6 +195,7 @@ impl Outgoing {
     /// known length nobody asks for what comes behind it.
     fn pass(&mut self, data: Bytes) -> Result<Option<Bytes>, Cut> {
         let last = self.came.is_end_stream();
+        self.look_at_fields(&data)?;
         let pushed = match &mut self.filter {
             Some(filter) if filter.unpacks(&data) => aside(|| filter.push(data)),
             Some(filter) => filter.push(data),

@@ -28,6 +28,7 @@ mod tally;
 mod headers;
 mod credentials;
 mod refresh;
+mod renamed;
 mod minted;
 mod body;
 mod upstream;
