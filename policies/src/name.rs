@@ -127,10 +127,10 @@ const OVERRIDES: [Override; 7] = [
     Override { letters: "httpmethodoverride", marked: false, in_body: true },
     Override { letters: "xhttpmethod", marked: false, in_body: true },
     Override { letters: "xmethodoverride", marked: false, in_body: true },
-    // Google's front end (`$httpMethod`, in googleapis.github.io's JavaScript client) and
-    // Salesforce's REST API (`_HttpMethod`).
+    // Google's front end (`$httpMethod`: Closure's goog.net.rpc.HttpCors, which its JavaScript
+    // clients use to go without a preflight) and Salesforce's REST API (`_HttpMethod`).
     Override { letters: "httpmethod", marked: false, in_body: false },
-    // Google's front end: headers in the query, also those above.
+    // The same of headers, also those above (`$httpHeaders`).
     Override { letters: "httpheaders", marked: false, in_body: false },
 ];
 

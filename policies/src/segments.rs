@@ -72,12 +72,16 @@ impl Segments {
     }
 
     pub(crate) fn match_path(&self, path: &Segments) -> bool {
-        wildcard::matches(&self.0, &path.0, is_any, |segment, text| match_segment(segment, text))
+        wildcard::matches(&self.0, &path.0, |segment| &**segment == "**", |segment, text| match_segment(segment, text))
     }
 
     pub(crate) fn match_widely(&self, path: &Segments) -> bool {
-        let matches = |segment: &Box<str>, text: &Box<str>| match_segment(segment, text) || is_short_for(text, segment);
-        wildcard::matches(&self.0, &path.0, is_any, matches)
+        wildcard::matches(
+            &self.0,
+            &path.0,
+            |segment| &**segment == "**",
+            |segment, text| match_segment(segment, text) || is_short_for(text, segment),
+        )
     }
 }
 
@@ -93,10 +97,6 @@ impl Outline {
     pub(crate) fn meets(&self, other: &Outline) -> bool {
         self.0.iter().zip(&other.0).all(|(one, other)| one & other != 0)
     }
-}
-
-fn is_any(segment: &Box<str>) -> bool {
-    **segment == *"**"
 }
 
 /// FNV-1a: spreads well and costs a multiplication a byte. A collision costs a closer look.
