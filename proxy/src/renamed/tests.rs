@@ -1,10 +1,6 @@
 //! Fields that ask for another method, whole and in pieces.
 #![allow(clippy::unwrap_used)]
 
-#[allow(dead_code, unreachable_pub)]
-#[path = "../../tests/support/packing.rs"]
-mod packing;
-
 use http::HeaderValue;
 
 use super::*;
@@ -201,10 +197,13 @@ fn what_cannot_be_read_is_refused_and_other_bodies_are_not_looked_at() {
 fn a_packed_form_is_unpacked_for_it() {
     let mut packed = headers(FORM);
     packed.insert("content-encoding", HeaderValue::from_static("gzip"));
-    let body = packing::gzip(b"a=1&_method=DELETE");
-    assert!(went(&packed, &body, 5).is_some());
-    let body = packing::gzip(b"a=1&method=DELETE");
-    assert!(went(&packed, &body, 5).is_none());
+    // RFC 1952 §2.3; what follows the deflated text counts for nothing here.
+    let gzip = |text: &[u8]| {
+        let text = miniz_oxide::deflate::compress_to_vec(text, 6);
+        [&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255][..], &text].concat()
+    };
+    assert!(went(&packed, &gzip(b"a=1&_method=DELETE"), 5).is_some());
+    assert!(went(&packed, &gzip(b"a=1&method=DELETE"), 5).is_none());
 }
 
 /// Keys of JSON say nothing about who asks; each look has its own refusal.
