@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 pub(crate) use condition::{Condition, Effect, Wanted, Words};
 pub(crate) use field::Field;
-pub use field::fold_key;
+pub use field::{fold_key, key_letters};
 use reader::{Finding, Reader};
 
 use crate::{Code, Refusal, RuleRef};

@@ -69,7 +69,7 @@ mod test_run;
 mod wildcard;
 
 pub use address::special;
-pub use body::{BodyConditions, fold_key};
+pub use body::{BodyConditions, fold_key, key_letters};
 pub use compile::{Compiled, Source, Texts};
 pub use date::Date;
 pub use diff::{Diff, Fate, LimitChange, RequestChange};
