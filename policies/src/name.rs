@@ -138,6 +138,9 @@ const OVERRIDES: [Override; 7] = [
 /// request with this method for another one.
 pub(crate) fn parameter_asks(pair: &str, method: Method) -> bool {
     let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+    if name.is_empty() {
+        return false;
+    }
     let names = parameter_names(name);
     let asks = |name: &String| is_override(name, |_| true) || (*name == "method" && is_another(value, method));
     names.iter().any(asks)

@@ -141,17 +141,16 @@ impl<'a> Reading<'a> {
 
 impl Asks {
     fn of(facts: &Facts) -> Self {
-        let query = facts.query.as_ref().map(Query::as_str).unwrap_or_default();
-        let in_query = || query.split(['&', ';']);
+        let (path, query) = (facts.path.as_str(), facts.query.as_ref().map(Query::as_str).unwrap_or_default());
+        let asks = |pair: &str| name::parameter_asks(pair, facts.method);
         // `/x;_method=DELETE`: some servers take parameters there too.
-        let mut in_path = facts.path.as_str().split('/').flat_map(|segment| segment.split(';').skip(1));
-        let other = |pair: &str| name::parameter_asks(pair, facts.method);
-        if in_query().any(other) || in_path.any(other) {
+        let in_path = || path.split('/').flat_map(|segment| segment.split(';').skip(1)).any(asks);
+        if (path.contains(';') && in_path()) || query.split(['&', ';']).any(asks) {
             return Asks::OtherMethod;
         }
         // A `;` may stand in a value for those who part at `&` alone.
-        let mut writes = in_query().chain(query.split('&'));
-        if facts.method.is_read() && writes.any(name::parameter_writes) {
+        let writes = || query.split('&').chain(query.split(['&', ';'])).any(name::parameter_writes);
+        if facts.method.is_read() && writes() {
             return Asks::Mutation;
         }
         Asks::Nothing

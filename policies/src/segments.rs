@@ -8,6 +8,8 @@
 //! `::$DATA`) and the short names it keeps for long ones (`PRIVAT~1`); and an ending in
 //! the last segment that asks for a format (`/x.json` in Rails, Grape and older Spring).
 
+use std::borrow::Cow;
+
 use crate::{Path, likeness, wildcard};
 
 /// A path cut into segments, in one of the two readings.
@@ -35,14 +37,20 @@ impl Segments {
 
     /// As a deny reads a pattern, and with the stars escaped a request.
     pub(crate) fn wide_pattern(path: &str) -> Self {
-        let plain = likeness::plain(&undo_escapes(path)).to_ascii_lowercase();
+        let plain = undo_escapes(path);
+        let plain = if plain.is_ascii() { plain } else { likeness::plain(&plain).into() };
+        let plain = plain.to_ascii_lowercase();
         let bare = plain.split(['/', '\\']).map(bare);
         Segments(bare.filter(|segment| !segment.is_empty()).map(Box::from).collect())
     }
 
     /// As a deny reads a request: as it is, and without an ending.
     pub(crate) fn wide_request(path: &Path) -> Vec<Self> {
-        let whole = Self::wide_pattern(&path.as_str().replace('*', "%2A").replace('!', "%21"));
+        let path = path.as_str();
+        let whole = match path.contains(['*', '!']) {
+            true => Self::wide_pattern(&path.replace('*', "%2A").replace('!', "%21")),
+            false => Self::wide_pattern(path),
+        };
         let without = whole.without_ending();
         [Some(whole), without].into_iter().flatten().collect()
     }
@@ -147,9 +155,9 @@ fn short_name(segment: &str) -> Option<&str> {
 
 /// Undoes all escapes but those of stars and exclamation marks: in patterns these are
 /// no characters. The path is canonical, so what comes out has one reading.
-fn undo_escapes(path: &str) -> String {
+fn undo_escapes(path: &str) -> Cow<'_, str> {
     if !path.contains('%') {
-        return path.to_owned();
+        return path.into();
     }
     let mut pieces = path.split('%');
     let mut out = pieces.next().unwrap_or_default().as_bytes().to_vec();
@@ -166,7 +174,7 @@ fn undo_escapes(path: &str) -> String {
             }
         }
     }
-    String::from_utf8_lossy(&out).into_owned()
+    String::from_utf8_lossy(&out).into_owned().into()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, SET_COOKIE, TRANSFER_ENCODING};
 use http::{HeaderMap, Response, StatusCode};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use policies::{Code, Facts, Method, Permit, Refusal, Verdict};
 use tokio::sync::OwnedSemaphorePermit;
@@ -64,8 +65,9 @@ async fn pass(
     }
     let unpacker = unpacker(connection, request.headers())?;
     let (head, body) = request.into_parts();
+    let empty = body.is_end_stream();
     let body = judged_body(connection, &permit, &mut placed, body).await?;
-    let fields = fields(connection, &permit, &head.headers)?;
+    let fields = if empty { None } else { fields(connection, &permit, &head.headers)? };
     let minting = connection.door.keyring.load().mints(permit.facts(), placed.credential())?;
     let audited = record.allow(permit, &placed).await?;
     let (outbound, taking) = outbound(connection, &audited, placed, body, unpacker, fields);
