@@ -25,6 +25,10 @@ main() {
         have dbus-daemon || missing+=(dbus)
         have gnome-keyring-daemon || missing+=(gnome-keyring)
         have secret-tool || missing+=(libsecret-tools)
+        # The frameworks that are asked how they read requests.
+        local frameworks
+        read -r -a frameworks <<<"$(scripts/frameworks.sh missing)"
+        missing+=("${frameworks[@]}")
     fi
     if [ "${#missing[@]}" -gt 0 ]; then
         say "Installing from Debian: ${missing[*]}"

@@ -20,6 +20,9 @@ doorward image build claude
 say "The image with more clients"
 scripts/clients-image.sh
 
+say "The frameworks that are asked how they read requests"
+scripts/frameworks.sh
+
 say "Examples in the documentation"
 cargo test --doc --workspace --locked
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 pub(crate) use condition::{Condition, Effect, Wanted, Words};
 pub(crate) use field::Field;
-pub use field::fold_key;
+pub use field::{fold_key, key_letters};
 use reader::{Finding, Reader};
 
 use crate::{Code, Refusal, RuleRef};
@@ -70,6 +70,12 @@ impl BodyConditions {
         let denies = |body: &Self| body.denies.iter().map(|deny| deny.conditions.clone()).collect::<Vec<_>>();
         let allows = |body: &Self| body.allows.iter().map(|allow| allow.conditions.clone()).collect::<Vec<_>>();
         denies(self) == denies(other) && allows(self) == allows(other) && self.empty_is_fine == other.empty_is_fine
+    }
+
+    /// The same where a permit may have none.
+    pub(crate) fn asks_what(&self, other: Option<&Self>) -> bool {
+        let nothing = BodyConditions::new(self.empty_is_fine);
+        self.asks_the_same(other.unwrap_or(&nothing))
     }
 
     /// The most bytes that a body may have to be judged; a longer one is refused.

@@ -56,6 +56,21 @@ impl Policy {
         })
     }
 
+    /// What a permitted request is told whose body has a field that asks for another method
+    /// (`_method`). Nothing where the policy lets every method through there, with the same
+    /// credential and the same conditions: then such a field changes nothing.
+    pub fn refusal_of_other_methods(&self, permit: &Permit, today: Date) -> Option<Refusal> {
+        let host = &permit.facts.authority.host;
+        let refusal = match self.judge(&Reading::asking_in_body(&permit.facts), self.observing(Some(today))) {
+            Ok(all) if all.credential == permit.credential && all.body.asks_what(permit.body.as_ref()) => return None,
+            Ok(_) => Refusal::new(Code::MethodDenied, "other methods go there under other rules; leave the field out"),
+            Err(refusal) => refusal,
+        };
+        let why =
+            format!("a field of the body (_method or one like it) asks {host} for another method: {}", refusal.why);
+        Some(Refusal { why, ..refusal })
+    }
+
     pub(crate) fn decide_on(&self, facts: Facts, today: Option<Date>) -> Verdict {
         match self.judge(&Reading::new(&facts), self.observing(today)) {
             Ok(grant) => Verdict::Allow(Permit {

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use crate::host_pattern::HostPattern;
-use crate::{Host, HostName};
+use crate::{Host, HostName, shared_names};
 
 /// From a host to the places of the rules that name it.
 #[derive(Clone, Debug, Default)]
@@ -35,11 +35,12 @@ impl HostIndex {
 
     /// The same for rules that allow: a star covers no name of strangers. Anybody can
     /// have one below a public suffix, and there are such below names of one owner:
-    /// `**.amazonaws.com` is not the buckets below `s3.amazonaws.com`.
+    /// `**.amazonaws.com` is not the buckets below `s3.amazonaws.com`, `**.azure.com` not the
+    /// machines below `westeurope.cloudapp.azure.com`.
     pub(crate) fn find_own(&self, host: &Host) -> Vec<usize> {
         let any_star = !self.one_label.is_empty() || !self.any_depth.is_empty();
-        let suffix = host.name().filter(|_| any_star).and_then(|name| psl::suffix(name.as_str().as_bytes()));
-        self.find_below(host, suffix.map_or(0, |suffix| suffix.as_bytes().len()))
+        let name = host.name().filter(|_| any_star);
+        self.find_below(host, name.map_or(0, |name| shared_names::suffix(name.as_str()).len()))
     }
 
     /// Stars count whose parent is longer than this.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::request_pattern::PatternError;
-use crate::{Host, HostError, HostName};
+use crate::{Host, HostError, HostName, shared_names};
 
 /// What stands in `host`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -31,7 +31,7 @@ impl HostPattern {
     pub(crate) fn for_allow(text: &str) -> Result<Self, PatternError> {
         let pattern = Self::read(text)?;
         match &pattern {
-            HostPattern::OneLabel(parent) | HostPattern::AnyDepth(parent) if is_public_suffix(parent) => {
+            HostPattern::OneLabel(parent) | HostPattern::AnyDepth(parent) if shared_names::is_suffix(parent) => {
                 let message = format!("{text} covers names that anyone can register under {parent}");
                 Err(PatternError::new(
                     message,
@@ -147,13 +147,6 @@ fn bare_host(text: &str) -> Option<String> {
     }
     lines.extend(port.map(|port| format!("ports = [{port}]")));
     Some(format!("write {}", lines.join(" and ")))
-}
-
-/// By the public suffix list, its private part included (`github.io`). A single
-/// label that no list knows is a suffix too (the list's default rule): `*.lan`.
-fn is_public_suffix(name: &HostName) -> bool {
-    let text = name.as_str().as_bytes();
-    psl::suffix(text).is_some_and(|suffix| suffix.as_bytes() == text)
 }
 
 impl fmt::Display for HostPattern {

@@ -19,9 +19,12 @@
 pub mod address;
 mod date;
 mod facts;
+mod graphql;
 mod host;
 mod identity;
+mod likeness;
 mod method;
+mod name;
 mod path;
 mod url;
 
@@ -57,6 +60,8 @@ mod observe;
 pub mod presets;
 mod problem;
 mod request_pattern;
+mod segments;
+mod shared_names;
 #[cfg(test)]
 #[path = "schema/tests.rs"]
 mod schema;
@@ -64,7 +69,7 @@ mod test_run;
 mod wildcard;
 
 pub use address::special;
-pub use body::{BodyConditions, fold_key};
+pub use body::{BodyConditions, fold_key, key_letters};
 pub use compile::{Compiled, Source, Texts};
 pub use date::Date;
 pub use diff::{Diff, Fate, LimitChange, RequestChange};
@@ -74,6 +79,7 @@ pub use identity::{GroupName, SandboxId};
 pub use limits::Limits;
 pub use manifest::{Manifest, Reach};
 pub use method::Method;
+pub use name::{NameWriter, field_asks, letters_of, normal_name, parameter_names, undo_escapes};
 pub use path::{Path, PathError, Query};
 pub use policy::Policy;
 pub use problem::{Problem, Problems};

@@ -1,11 +1,14 @@
 //! One way to read a path and a query: what was judged is what is sent.
 //!
-//! A path that two servers could read in two ways is refused, not repaired:
-//! dot segments, empty segments, encoded slashes, backslashes. Percent-encoding
+//! A path that two servers could read in two ways is refused, not repaired: dot
+//! segments, also in disguise, empty segments, encoded slashes, backslashes, bytes that
+//! are no UTF-8 (an overlong dot is a dot to some, CVE-2000-0884). Percent-encoding
 //! of unreserved characters is undone and hex digits are written in upper case
 //! (RFC 3986 §6.2.2); the result is judged, logged *and* sent.
 
 use std::fmt;
+
+use crate::likeness;
 
 /// A canonical absolute path.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,7 +31,10 @@ pub enum PathError {
     /// `%` without two hex digits behind it.
     #[error("a percent sign in the path is not followed by two hex digits")]
     Percent,
-    /// `.` or `..`, plain or encoded.
+    /// Escapes that are no UTF-8: overlong forms, or letters of another charset.
+    #[error("the path holds escapes that are no UTF-8, which servers read in different ways")]
+    NotUtf8,
+    /// `.` or `..`, plain, encoded or in disguise.
     #[error("the path holds a dot segment, which servers resolve in different ways")]
     DotSegment,
     /// `//`.
@@ -124,12 +130,12 @@ fn push_encoded(out: &mut String, byte: u8) -> Result<(), PathError> {
 }
 
 fn check_segment(segment: &str, last: bool) -> Result<(), PathError> {
+    let plain = percent_encoding::percent_decode_str(segment).decode_utf8().map_err(|_| PathError::NotUtf8)?;
     // Some servers cut path parameters off before they look at the segment, some undo
     // the escape in front of another that does.
-    let bare = segment.split(';').next().unwrap_or(segment);
-    let bare = bare.split("%3B").next().unwrap_or(bare);
+    let bare = plain.split(';').next().unwrap_or(&plain);
     match bare {
-        "." | ".." => Err(PathError::DotSegment),
+        _ if likeness::is_dots(&plain) => Err(PathError::DotSegment),
         "" if !last || !segment.is_empty() => Err(PathError::EmptySegment),
         _ => Ok(()),
     }
@@ -203,6 +209,14 @@ mod tests {
             ["/a/../b", "/a/%2e%2e/b", "/./b", "/a/..", "/a/.", "/a/..;x/b", "/a/.%2E/b", "/a/..%3bx/b", "/a/.%3B"]
         {
             check(text, Err(PathError::DotSegment));
+        }
+        // Windows drops blanks from the end of names; other dots become dots by NFKC.
+        for text in ["/a/..%20/b", "/a/.%20", "/a/%2E%2E%20;x/b", "/a/%EF%BC%8E%EF%BC%8E/b", "/a/%E2%80%A5/b"] {
+            check(text, Err(PathError::DotSegment));
+        }
+        // Overlong, cut short, a surrogate, and another charset.
+        for text in ["/a/%c0%ae%c0%ae/b", "/%e0%80%ae", "/%c3", "/%ed%a0%80", "/%ff%fe", "/caf%e9"] {
+            check(text, Err(PathError::NotUtf8));
         }
         for text in ["//b", "/a//b", "/a//", "/;x/b", "/%3Bx", "/a/%3b"] {
             check(text, Err(PathError::EmptySegment));

@@ -6,8 +6,8 @@ use crate::host_index::HostIndex;
 use crate::host_pattern::is_reserved;
 use crate::limits::Limits;
 use crate::observe::Observe;
-use crate::request_pattern::Outline;
 use crate::rules::{AllowRule, DenyRule};
+use crate::segments::Outline;
 use crate::tunnel::TunnelRule;
 use crate::{Date, GroupName, Host, PolicyHash, RequestPattern, RuleSummary};
 

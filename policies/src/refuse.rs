@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::rules::{AllowRule, DenyRule, Fit, Reading};
+use crate::rules::{AllowRule, Asks, DenyRule, Fit, Reading};
 use crate::{Code, Facts, Host, Policy, Refusal, RuleRef, Upgrade, suggest};
 
 impl Policy {
@@ -46,7 +46,7 @@ impl Policy {
             Some(closest) => self.near(request, closest),
         };
         let rules: Vec<_> = named.iter().filter(|(fit, _)| *fit > Fit::OtherPort).map(|(_, rule)| *rule).collect();
-        Refusal { code, why, logged: None, rule: None, lift: suggest::lift(facts, &rules) }
+        Refusal { code, why, logged: None, rule: None, lift: suggest::lift(request, &rules) }
     }
 
     fn unnamed(&self, facts: &Facts) -> (Code, String) {
@@ -65,22 +65,31 @@ impl Policy {
     fn near(&self, request: &Reading<'_>, closest: Fit) -> (Code, String) {
         let facts = request.facts;
         let (group, host, port) = (&self.group, &facts.authority.host, facts.authority.port);
-        let (scheme, method) = (facts.scheme.as_str(), facts.method);
+        let scheme = facts.scheme.as_str();
         match closest {
             Fit::OtherPort => {
                 (Code::PortDenied, format!("group {group} may reach {host}, but not by {scheme} on port {port}"))
             }
             Fit::NoUpgrade => (Code::UpgradeDenied, self.no_upgrade(facts)),
-            Fit::OtherMethod if request.overrides_method() => (
-                Code::MethodDenied,
-                format!("the query asks {host} for another method, and group {group} may not use all of them here"),
-            ),
-            Fit::OtherMethod => {
-                (Code::MethodDenied, format!("group {group} may reach this page of {host}, but not with {method}"))
-            }
+            Fit::OtherMethod => (Code::MethodDenied, self.other_method(request)),
             Fit::OtherPath | Fit::Fits(..) => {
                 (Code::PathDenied, format!("group {group} may reach {host}, but not this page of it"))
             }
+        }
+    }
+
+    fn other_method(&self, request: &Reading<'_>) -> String {
+        let (group, host, method) = (&self.group, &request.facts.authority.host, request.facts.method);
+        match request.asks() {
+            Asks::Nothing => format!("group {group} may reach this page of {host}, but not with {method}"),
+            Asks::OtherMethod => {
+                format!("the query asks {host} for another method, and group {group} may not use all of them here")
+            }
+            Asks::OtherMethodInBody => format!("group {group} may not use all of them here; leave the field out"),
+            Asks::Mutation => format!(
+                "the query holds a GraphQL mutation, which {method} is not for, and group {group} may not use all \
+                 methods here; send it as POST"
+            ),
         }
     }
 

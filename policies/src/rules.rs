@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use crate::body::Condition;
 use crate::host_pattern::HostPattern;
-use crate::request_pattern::{Methods, Outline, Segments};
-use crate::{Facts, Method, Query, RequestPattern, RuleRef, Scheme};
+use crate::request_pattern::Methods;
+use crate::segments::{Outline, Segments};
+use crate::{Facts, Method, Query, RequestPattern, RuleRef, Scheme, name};
 
 /// Whose rule it is: says who can take it back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -82,8 +83,20 @@ pub(crate) enum Fit {
 pub(crate) struct Reading<'a> {
     pub(crate) facts: &'a Facts,
     exact: Segments,
-    wide: Segments,
-    overrides: bool,
+    wide: Vec<Segments>,
+    asks: Asks,
+}
+
+/// What else than its own method a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asks {
+    Nothing,
+    /// Another method, by a parameter.
+    OtherMethod,
+    /// A GraphQL mutation, where its method only reads.
+    Mutation,
+    /// Another method, by a field of its body.
+    OtherMethodInBody,
 }
 
 impl<'a> Reading<'a> {
@@ -92,8 +105,13 @@ impl<'a> Reading<'a> {
             facts,
             exact: Segments::exact(facts.path.as_str()),
             wide: Segments::wide_request(&facts.path),
-            overrides: facts.query.as_ref().is_some_and(overrides_method),
+            asks: Asks::of(facts),
         }
+    }
+
+    /// The same request, if a field of its body asks for another method.
+    pub(crate) fn asking_in_body(facts: &'a Facts) -> Self {
+        Reading { asks: Asks::OtherMethodInBody, ..Reading::new(facts) }
     }
 
     /// The outline of the path as allows read it.
@@ -103,21 +121,39 @@ impl<'a> Reading<'a> {
 
     /// The same as denies read it.
     pub(crate) fn wide_outline(&self) -> Outline {
-        self.wide.outline()
+        Outline::of_all(self.wide.iter().map(Segments::outline))
     }
 
-    /// Whether the query asks the server to take the request for another method.
-    /// Such a request has any method: a rule must allow all to allow it (attack G07).
-    pub(crate) fn overrides_method(&self) -> bool {
-        self.overrides
+    /// Whether the request asks the server for something else than its method says, and
+    /// how. Such a request has any method: a rule must allow all to allow it (attack G07).
+    pub(crate) fn asks(&self) -> Asks {
+        self.asks
     }
 
     fn allowed_by(&self, methods: Methods) -> bool {
-        if self.overrides { methods == Methods::Any } else { methods.cover(self.facts.method) }
+        if self.asks == Asks::Nothing { methods.cover(self.facts.method) } else { methods == Methods::Any }
     }
 
     fn denied_by(&self, methods: Methods) -> bool {
-        self.overrides || methods.cover_widely(self.facts.method)
+        self.asks != Asks::Nothing || methods.cover_widely(self.facts.method)
+    }
+}
+
+impl Asks {
+    fn of(facts: &Facts) -> Self {
+        let (path, query) = (facts.path.as_str(), facts.query.as_ref().map(Query::as_str).unwrap_or_default());
+        let asks = |pair: &str| name::parameter_asks(pair, facts.method);
+        // `/x;_method=DELETE`: some servers take parameters there too.
+        let in_path = || path.split('/').flat_map(|segment| segment.split(';').skip(1)).any(asks);
+        if (path.contains(';') && in_path()) || query.split(['&', ';']).any(asks) {
+            return Asks::OtherMethod;
+        }
+        // A `;` may stand in a value for those who part at `&` alone.
+        let writes = || query.split('&').chain(query.split(['&', ';'])).any(name::parameter_writes);
+        if facts.method.is_read() && writes() {
+            return Asks::Mutation;
+        }
+        Asks::Nothing
     }
 }
 
@@ -182,44 +218,4 @@ impl DenyRule {
     pub(crate) fn touches(&self, port: u16) -> bool {
         self.ports.is_empty() || self.ports.contains(&port)
     }
-}
-
-/// The parameters by which frameworks let a query replace the method (Rails,
-/// Symfony, Laravel, restify, OData and old Google APIs).
-fn overrides_method(query: &Query) -> bool {
-    const KEYS: [&str; 7] = [
-        "_method",
-        "_httpmethod",
-        "_http_method",
-        "httpmethod",
-        "x-http-method-override",
-        "x-http-method",
-        "x-method-override",
-    ];
-    query.as_str().split(['&', ';']).any(|pair| {
-        let key = pair.split_once('=').map_or(pair, |(key, _)| key);
-        let key = percent_decode(key);
-        KEYS.iter().any(|known| key.trim_ascii().eq_ignore_ascii_case(known.as_bytes()))
-    })
-}
-
-/// For comparing only. What follows `[` (PHP's array syntax) is not looked at.
-fn percent_decode(text: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, behind)) = rest.split_first() {
-        let hex = behind.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        let code = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        let (byte, behind) = match (byte, code) {
-            (b'%', Some(code)) => (code, &behind[2..]),
-            (b'+', _) => (b' ', behind),
-            _ => (byte, behind),
-        };
-        if byte == b'[' {
-            break;
-        }
-        out.push(byte);
-        rest = behind;
-    }
-    out
 }

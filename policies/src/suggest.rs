@@ -1,12 +1,13 @@
 //! What to write instead: the lines that would lift a refusal, and the word that
 //! was probably meant.
 
-use crate::rules::{AllowRule, DenyRule, Origin, Reading};
+use crate::rules::{AllowRule, Asks, DenyRule, Origin, Reading};
 use crate::{Facts, Host, Method, Scheme, address};
 
 /// The smallest TOML that allows exactly this request. `rules` are the allows that
 /// name its host and port: where they agree on a credential, the new one needs it too.
-pub(crate) fn lift(facts: &Facts, rules: &[&AllowRule]) -> Vec<String> {
+pub(crate) fn lift(request: &Reading<'_>, rules: &[&AllowRule]) -> Vec<String> {
+    let facts = request.facts;
     let host = &facts.authority.host;
     if let Host::Ip(ip) = host
         && *ip != ip.to_canonical()
@@ -18,7 +19,7 @@ pub(crate) fn lift(facts: &Facts, rules: &[&AllowRule]) -> Vec<String> {
         // A WebSocket starts with GET, and no rule changes that.
         return Vec::new();
     }
-    let mut lines = allow_lines(facts);
+    let mut lines = allow_lines_for(request);
     if let Some(credential) = agreed_credential(rules) {
         lines.push(format!("credential = \"{credential}\""));
     }
@@ -28,6 +29,11 @@ pub(crate) fn lift(facts: &Facts, rules: &[&AllowRule]) -> Vec<String> {
 
 /// An `[[allow]]` for this host, port and path.
 pub(crate) fn allow_lines(facts: &Facts) -> Vec<String> {
+    allow_lines_for(&Reading::new(facts))
+}
+
+fn allow_lines_for(request: &Reading<'_>) -> Vec<String> {
+    let facts = request.facts;
     let mut lines = vec!["[[allow]]".to_owned(), format!("host = \"{}\"", facts.authority.host)];
     if facts.scheme != Scheme::Https {
         lines.push(format!("scheme = \"{}\"", facts.scheme.as_str()));
@@ -35,8 +41,8 @@ pub(crate) fn allow_lines(facts: &Facts) -> Vec<String> {
     if facts.authority.port != facts.scheme.default_port() {
         lines.push(format!("ports = [{}]", facts.authority.port));
     }
-    // Who asks by query for another method needs all of them.
-    let method = if Reading::new(facts).overrides_method() { "*" } else { facts.method.as_str() };
+    // Who asks beside the method for another one needs all of them.
+    let method = if request.asks() == Asks::Nothing { facts.method.as_str() } else { "*" };
     let path = facts.path.as_str().replace('*', "%2A").replace('!', "%21");
     lines.push(format!("do = [\"{method} {path}\"]"));
     if facts.upgrade.is_some() {

@@ -15,6 +15,7 @@ use policies::{Code, Refusal};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Sleep, sleep};
 
+use crate::renamed::FieldWatch;
 use crate::room::{Room, SMALL, aside};
 use crate::scan::{LeakFilter, Stop};
 use crate::tally::{Tally, Way};
@@ -47,6 +48,7 @@ pub(crate) enum Came {
 pub(crate) struct Outgoing {
     came: Came,
     filter: Option<LeakFilter>,
+    fields: Option<FieldWatch>,
     refuse: Arc<dyn Fn(&Stop) -> Refusal + Send + Sync>,
     tally: Arc<Tally>,
     cut: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -122,7 +124,17 @@ impl Outgoing {
             tally.expect_body();
         }
         let (cut, room) = (Box::pin(tally.until_cut()), tally.room_to_unpack(Way::Up));
-        Outgoing { came, filter, refuse, tally, cut, owed: None, room, waiting: None, trailing: false }
+        Outgoing { came, filter, fields: None, refuse, tally, cut, owed: None, room, waiting: None, trailing: false }
+    }
+
+    /// With a look at the names of its fields.
+    pub(crate) fn watching(self, fields: Option<FieldWatch>) -> Self {
+        Outgoing { fields, ..self }
+    }
+
+    fn look_at_fields(&mut self, data: &[u8]) -> Result<(), Cut> {
+        let looked = self.fields.as_mut().map_or(Ok(()), |fields| fields.look(data));
+        looked.map_err(|refusal| self.cut_by(&refusal))
     }
 
     fn stopped<T>(&self, checked: Result<T, Stop>) -> Result<T, Cut> {
@@ -185,6 +197,7 @@ impl Outgoing {
     /// check ends as well: after a body of known length nobody asks for what comes behind it.
     fn pass(&mut self, data: Bytes) -> Result<Option<Bytes>, Cut> {
         self.tally.add_up(data.len()).map_err(|refusal| self.cut_by(&refusal))?;
+        self.look_at_fields(&data)?;
         if self.came.is_end_stream() {
             return self.last(data);
         }

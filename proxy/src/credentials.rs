@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::HeaderMap;
-use http::header::{ACCEPT_ENCODING, HeaderName, HeaderValue, IF_RANGE, RANGE};
+use http::header::{ACCEPT_ENCODING, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
-use policies::{Authority, Code, Facts, Path, Permit, Policy, Refusal, RequestPattern, Scheme};
+use policies::{
+    Authority, Code, Facts, Path, Permit, Policy, Refusal, RequestPattern, Scheme, letters_of, normal_name,
+};
 use secrecy::SecretString;
 
 use crate::audit::Identity;
@@ -22,6 +24,7 @@ mod harmless;
 mod head;
 mod in_body;
 mod minted;
+mod names;
 mod place;
 mod segment;
 mod swap;
@@ -153,6 +156,9 @@ impl Keyring {
         let lookalikes = watchlist.lookalikes_in(&text);
         let mut taken_off = Vec::new();
         if let Some(guard) = self.guarded.get(&facts.authority) {
+            if place::disguised(&guard.places, head) {
+                return Err(not_the_surrogate());
+            }
             authenticates::refuse_others(head, found.as_ref(), &guard.harmless)?;
             let place = found.as_ref().and_then(|found| found.place.header());
             taken_off = authenticates::take_off_unknown(&mut headers, place.as_ref(), &guard.harmless);
@@ -203,6 +209,17 @@ impl Keyring {
         let path = facts.path.as_str();
         let segment = places.iter().filter_map(Place::segment).find(|segment| segment.value(path).is_some())?;
         Path::parse(&segment.with(path, "*")).ok()
+    }
+
+    /// Whether a field of a form, by its normal form, authenticates at this host instead of
+    /// what stands in the head. Nothing where the host has no credential.
+    pub(crate) fn foreign_field(&self, authority: &Authority) -> Option<impl Fn(&str) -> bool + Send + Sync + 'static> {
+        let guard = self.guarded.get(authority)?;
+        let letters = |text: &str| letters_of(&normal_name(text));
+        let parameters: Vec<_> = guard.places.iter().filter_map(Place::parameter).map(letters).collect();
+        let fields = guard.places.iter().filter_map(Place::field).map(|field| letters(&field.to_string()));
+        let own: Vec<_> = guard.harmless.iter().filter_map(Place::parameter).map(letters).chain(fields).collect();
+        Some(move |name: &str| !own.contains(&letters_of(name)) && names::field_authenticates(name, &parameters))
     }
 
     /// Whether the host has a credential, this sandbox's or not.
@@ -373,11 +390,16 @@ fn in_scope<'a>(found: Found<'a>, permit: &Permit) -> Result<Found<'a>, Refusal>
     Err(Refusal::new(Code::SurrogateScope, why))
 }
 
-/// What comes back must be readable whole.
+/// What comes back must be readable whole. A part is asked for under other names too:
+/// `Request-Range` (old Apache), `x-ms-range` (Azure).
 fn prepare_for_scrubbing(headers: &mut HeaderMap) {
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    headers.remove(RANGE);
-    headers.remove(IF_RANGE);
+    let asks_for_a_part = |name: &HeaderName| {
+        let name = normal_name(name.as_str());
+        name.ends_with("range") && !name.ends_with("content_range")
+    };
+    let parts: Vec<_> = headers.keys().filter(|name| asks_for_a_part(name)).cloned().collect();
+    parts.into_iter().for_each(|name| drop(headers.remove(name)));
     headers.remove("grpc-accept-encoding");
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, SET_COOKIE, TRANSFER_ENCODING};
 use http::{HeaderMap, Response, StatusCode};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use policies::{Code, Facts, Method, Permit, Refusal, Verdict};
 use tokio::sync::OwnedSemaphorePermit;
@@ -21,6 +22,7 @@ use crate::credentials::{self, Head, Keyring, Placed};
 use crate::door::Door;
 use crate::packed::Unpacker;
 use crate::record::{Audited, Record};
+use crate::renamed::{FieldWatch, Look};
 use crate::room::{SMALL, aside};
 use crate::scan::{Borders, FreshKeys, LeakFilter, Scrubber};
 use crate::upstream::{self, Lease, Outbound};
@@ -62,10 +64,13 @@ async fn pass(
         return websocket::open(connection, permit, placed, request, record).await;
     }
     let unpacker = unpacker(connection, request.headers())?;
-    let body = judged_body(connection, &permit, &mut placed, request.into_body()).await?;
+    let (head, body) = request.into_parts();
+    let empty = body.is_end_stream();
+    let body = judged_body(connection, &permit, &mut placed, body).await?;
+    let fields = if empty { None } else { fields(connection, &permit, &head.headers)? };
     let minting = connection.door.keyring.load().mints(permit.facts(), placed.credential())?;
     let audited = record.allow(permit, &placed).await?;
-    let (outbound, taking) = outbound(connection, &audited, placed, body, unpacker);
+    let (outbound, taking) = outbound(connection, &audited, placed, body, unpacker, fields);
     let (answer, lease) = upstream::send(&connection.door, &audited, outbound).await?;
     match minting.filter(|_| answer.status().is_success()) {
         Some(minting) => minted::captured(connection, &audited, answer, taking.scrubber, lease, &minting).await,
@@ -147,6 +152,21 @@ fn unpacker(connection: &Connection, headers: &HeaderMap) -> Result<Option<Unpac
     Unpacker::declared(headers).map_err(credentials::unreadable)
 }
 
+/// What looks for fields of the body that ask for another method, where the policy would
+/// refuse that one (attack G07), and for others that authenticate, where the host has a
+/// credential (attack K08).
+fn fields(connection: &Connection, permit: &Permit, headers: &HeaderMap) -> Result<Option<FieldWatch>, Refusal> {
+    let door = &connection.door;
+    let refusal = door.policy.load().refusal_of_other_methods(permit, (door.gateway.today)());
+    let asking = refusal.map(|refusal| Look { is_one: Box::new(policies::field_asks), in_json: true, refusal });
+    let foreign = door.keyring.load().foreign_field(&permit.facts().authority).map(|is_one| Look {
+        is_one: Box::new(is_one),
+        in_json: false,
+        refusal: credentials::not_the_surrogate(),
+    });
+    FieldWatch::of(headers, asking.into_iter().chain(foreign).collect())
+}
+
 /// Where a rule looks into the body, or a credential may stand in it, all of it is read
 /// and judged before anything is sent; otherwise it goes by as it comes.
 async fn judged_body(
@@ -203,6 +223,7 @@ fn outbound(
     placed: Placed,
     body: Came,
     unpacker: Option<Unpacker>,
+    fields: Option<FieldWatch>,
 ) -> (Outbound, Taking) {
     let door = connection.door.clone();
     let others = door.keyring.load().may_come_back(&audited.permit().facts().authority, &*door.gateway.secrets);
@@ -215,7 +236,7 @@ fn outbound(
     let authority = audited.permit().facts().authority.clone();
     let refuse = Arc::new(move |stop: &_| door.keyring.load().stopped(&door.identity, &authority, stop));
     (
-        Outbound::new(headers, target, Outgoing::new(body, filter, refuse, audited.tally().clone())),
+        Outbound::new(headers, target, Outgoing::new(body, filter, refuse, audited.tally().clone()).watching(fields)),
         Taking { put_on, scrubber },
     )
 }

@@ -4,6 +4,8 @@
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName, HeaderValue};
 use http::{HeaderMap, header};
 
+use policies::normal_name;
+
 use crate::scan::Scrubber;
 
 /// Speaks to one hop only (RFC 9110 §7.6.1), or to a proxy.
@@ -19,22 +21,42 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     header::UPGRADE,
 ];
 
-/// Taken off requests: settled at the door, says where we are, or asks the
-/// upstream to read the request as another one than was judged.
-const NOT_OUT: [&str; 9] = [
-    "content-length", // in another spelling; its own is kept, and framing is made anew
+/// Taken off requests: settled at the door, says where we are, or asks the upstream to
+/// read the request as another one than was judged. In the normal form of names.
+const NOT_OUT: [&str; 27] = [
+    "client_ip",
+    "content_length", // in another spelling; its own is kept, and framing is made anew
     "expect",
     "forwarded",
+    "front_end_https",
     "host",
-    "http2-settings",
-    "true-client-ip",
+    "http2_settings",
+    "http_method",
+    "http_method_override",
+    "method_override",
+    "proxy", // the variable HTTP_PROXY of programs behind CGI (CVE-2016-5385)
+    "script_name",
+    "true_client_ip",
     "via",
-    "x-host",
-    "x-real-ip",
+    "x_accel_mapping", // Rack::Sendfile reads paths from these two (CVE-2025-61780)
+    "x_backend_host",
+    "x_client_ip",
+    "x_forwarded",
+    "x_host",
+    "x_host_override",
+    "x_proxy_url",
+    "x_raw_request_uri", // Play
+    "x_real_ip",
+    "x_request_uri",
+    "x_script_name",
+    "x_sendfile_type",
+    "x_url_scheme",
 ];
 
-/// The same, by how they begin.
-const NOT_OUT_BEGINNINGS: [&str; 5] = ["x-forwarded-", "x-http-method", "x-method-", "x-original-", "x-rewrite-"];
+/// The same, by how they begin: `X-Original-URL` and `X-Rewrite-URL` are of IIS, and read by
+/// Symfony and Zend; `X-HTTP-Method…` and `X-Method-Override` by Rack, Symfony, OData, Google.
+const NOT_OUT_BEGINNINGS: [&str; 7] =
+    ["x_envoy_", "x_forwarded_", "x_http_host", "x_http_method", "x_method_", "x_original_", "x_rewrite_"];
 
 /// Taken off responses: names other ways to the upstream, or acts by itself.
 const NOT_BACK: [&str; 3] = ["alt-svc", "refresh", "clear-site-data"];
@@ -126,10 +148,11 @@ fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
 /// Whether a header goes no further, also where it is spelt as servers spell names that
 /// hand them to programs: CGI (RFC 3875 §4.1.18), WSGI and Rack know `-` and `_` as one.
 fn stays_here(name: &HeaderName) -> bool {
-    let name = name.as_str().replace(['_', '.'], "-");
-    HOP_BY_HOP.iter().any(|hop| *hop == *name)
-        || NOT_OUT.contains(&&*name)
-        || NOT_OUT_BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
+    let normal = normal_name(name.as_str());
+    let normal = normal.trim_start_matches('_');
+    HOP_BY_HOP.iter().any(|hop| *hop == *normal.replace('_', "-"))
+        || NOT_OUT.contains(&normal)
+        || NOT_OUT_BEGINNINGS.iter().any(|beginning| normal.starts_with(beginning))
 }
 
 #[cfg(test)]
@@ -184,6 +207,11 @@ mod tests {
             ("content_length", "5"),
             ("proxy_authorization", "Basic x"),
             ("x_host", "other.test"),
+            ("x~http!method--override", "DELETE"),
+            ("method-override", "DELETE"),
+            ("-x-original-url-", "/private"),
+            ("x-envoy-original-path", "/private"),
+            ("proxy", "http://other.test"),
             ("upgrade", "h2c"),
             ("accept", "*/*"),
         ]

@@ -29,6 +29,7 @@ mod tally;
 mod headers;
 mod credentials;
 mod refresh;
+mod renamed;
 mod minted;
 mod body;
 mod upstream;

@@ -12,6 +12,9 @@ pub(crate) struct Condition {
     pub(crate) words: Words,
     /// Compares without regard to ASCII case, because a match refuses.
     wide: bool,
+    /// Looks behind another spelling of a key as behind its own (`fileUri` for `file_uri`),
+    /// because what is found there refuses.
+    pub(crate) follows: bool,
 }
 
 /// What is said. A field that is missing (or null) has no values: `not` and `only` hold.
@@ -51,7 +54,11 @@ impl Condition {
             Effect::Allow => matches!(words, Words::Not(_)),
             Effect::Deny => matches!(words, Words::Any(_) | Words::Only(_)),
         };
-        Condition { field, words, wide }
+        let follows = match effect {
+            Effect::Allow => matches!(words, Words::Not(_) | Words::Only(_) | Words::Absent),
+            Effect::Deny => matches!(words, Words::Any(_) | Words::Present),
+        };
+        Condition { field, words, wide, follows }
     }
 
     /// Whether a text is one of the wanted; `None` where no text is wanted at all.

@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use crate::name;
 use crate::request_pattern::PatternError;
 
 /// A path into a JSON body.
@@ -27,7 +28,7 @@ pub(crate) struct Step {
 /// What is stepped into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Inside {
-    Key { name: String, folded: String },
+    Key { name: String, folded: String, letters: String },
     Each,
     Item(usize),
 }
@@ -65,7 +66,7 @@ fn step(rest: &str, first: bool) -> Option<(Inside, &str)> {
     let (name, after) = rest.split_at(rest.find(['.', '[', '?']).unwrap_or(rest.len()));
     let plain = |c: char| !c.is_control() && !c.is_whitespace() && !matches!(c, ']' | '*' | '"' | '\'' | '\\');
     let fits = !name.is_empty() && name.chars().all(plain);
-    fits.then(|| (Inside::Key { name: name.to_owned(), folded: fold_key(name) }, after))
+    fits.then(|| (Inside::Key { name: name.to_owned(), folded: fold_key(name), letters: key_letters(name) }, after))
 }
 
 /// As Go's encoding/json compares keys: without regard to case, where the long s
@@ -78,6 +79,12 @@ pub fn fold_key(key: &str) -> String {
             _ => c.to_lowercase().next().unwrap_or(c),
         })
         .collect()
+}
+
+/// What two spellings of a key have in common where words are written apart or in one:
+/// protobuf's JSON, and so Google, takes `fileUri` for `file_uri` and the other way round.
+pub fn key_letters(key: &str) -> String {
+    name::letters_of(&name::normal_name(key))
 }
 
 fn no_field(text: &str) -> PatternError {

@@ -1,13 +1,14 @@
 //! Reads a body once, from left to right, and keeps only what each condition needs
 //! to know. No tree is built: a body costs its own length, whatever stands in it.
 
+use std::cell::LazyCell;
 use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::condition::{Condition, Words};
-use super::field::{Inside, Step, fold_key};
+use super::field::{Inside, Step, fold_key, key_letters};
 
 /// What became of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,14 +92,21 @@ impl<'a> Reader<'a> {
 
     fn behind_key(&mut self, active: &Active, key: &str) -> Active {
         let mut behind = Vec::new();
+        let (as_folded, as_letters) = (LazyCell::new(|| fold_key(key)), LazyCell::new(|| key_letters(key)));
         for &(index, steps) in active {
-            let Some(Inside::Key { name, folded }) = self.next_step((index, steps)).map(|step| &step.into) else {
+            let Some(Inside::Key { name, folded, letters }) = self.next_step((index, steps)).map(|step| &step.into)
+            else {
                 continue;
             };
             if name == key {
                 behind.push((index, steps + 1));
-            } else if *folded == fold_key(key) {
+            } else if *folded == *as_folded {
                 self.seen[index].unclear = true;
+            } else if *letters == *as_letters {
+                match self.conditions[index].follows {
+                    true => behind.push((index, steps + 1)),
+                    false => self.seen[index].unclear = true,
+                }
             }
         }
         behind

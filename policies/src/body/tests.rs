@@ -66,6 +66,28 @@ fn not_finds_every_item() {
     );
 }
 
+/// Google reads `file_uri` as `fileUri` and the other way round: what refuses looks behind
+/// both, and what gives is not given for the other one.
+#[test]
+fn a_key_has_two_spellings() {
+    for (field, body) in [
+        ("parts[*].file_data.file_uri", r#"{"parts":[{"fileData":{"fileUri":"x"}}]}"#),
+        ("parts[*].fileData.fileUri", r#"{"parts":[{"file_data":{"file_uri":"x"}}]}"#),
+        ("parts[*].fileData.fileUri", r#"{"parts":[{"file-data":{"file_uri":"x"}}]}"#),
+    ] {
+        check(&[(field, Words::Absent)], &[(body, "body_condition"), (r#"{"parts":[{"text":"x"}]}"#, "ok")]);
+        check(&[(field, Words::Not(texts(&["x"])))], &[(body, "body_condition")]);
+        check(&[(field, Words::Not(texts(&["y"])))], &[(body, "ok")]);
+        check(&[(field, Words::Only(texts(&["y"])))], &[(body, "body_condition")]);
+        check(&[(field, Words::Any(texts(&["x"])))], &[(body, "body_condition")]);
+        check(&[(field, Words::Present)], &[(body, "body_condition")]);
+        assert!(denied(&[(field, Words::Present)], body) && denied(&[(field, Words::Any(texts(&["x"])))], body));
+        assert!(denied(&[(field, Words::Absent)], body) && denied(&[(field, Words::Not(texts(&["x"])))], body));
+        assert!(!denied(&[(field, Words::Any(texts(&["y"])))], body));
+    }
+    check(&[("dry_run", Words::Any(texts(&["yes"])))], &[(r#"{"dry_run":"no","dryRun":"yes"}"#, "body_condition")]);
+}
+
 #[test]
 fn only_binds_every_value() {
     check(

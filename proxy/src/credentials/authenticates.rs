@@ -3,7 +3,7 @@
 //! A host that has a credential takes this sandbox's surrogate and nothing else:
 //! with a key of its own, an agent could leave data in an account of its choosing.
 //! What stands in a place of the host's credentials is settled before (`place.rs`).
-//! Of the rest, names that say that they authenticate are refused. A header that
+//! Of the rest, names that say that they authenticate (`names.rs`) are refused. A header that
 //! nobody knows may have any name, so it goes on only where its value cannot be a
 //! key: what is not known to be harmless is known to be short or plain.
 
@@ -12,90 +12,10 @@ use http::header::{HeaderName, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use policies::{Code, Refusal};
 
 use super::harmless;
+use super::names::{SHORTEST_KEY, header_authenticates, header_tells, holds_a_key, parameter_authenticates};
 use super::{Found, Head, Place};
 
-/// A header whose name holds one of these authenticates, or may.
-const IN_HEADERS: [&str; 18] = [
-    "auth",
-    "bearer",
-    "cookie",
-    "token",
-    "api-key",
-    "apikey",
-    "api_key",
-    "access-key",
-    "accesskey",
-    "secret",
-    "passw",
-    "signature",
-    "credential",
-    "session",
-    "jwt",
-    "hmac",
-    "dpop",
-    "x-amz-security",
-];
-
-/// A query parameter whose name holds one of these authenticates, or may.
-const IN_QUERIES: [&str; 18] = [
-    "auth",
-    "bearer",
-    "token",
-    "api-key",
-    "apikey",
-    "api_key",
-    "access_key",
-    "access-key",
-    "accesskey",
-    "accessid",
-    "secret",
-    "passw",
-    "signature",
-    "credential",
-    "session",
-    "subscription-key",
-    "key-pair-id",
-    "hmac",
-];
-
-/// Names of parameters that authenticate as a whole only: parts of them are in many words.
-const WHOLE_IN_QUERIES: [&str; 7] = ["key", "sig", "jwt", "pass", "pwd", "pat", "sas"];
-
-/// Names that authenticate here and there, where the value is a key.
-const WITH_A_KEY: [&str; 4] = ["code", "appid", "app_id", "ticket"];
-
-/// How keys of many vendors begin: whatever the parameter is called, this is one.
-const VENDORS: [&str; 24] = [
-    "sk-",
-    "sk_",
-    "pk_",
-    "rk_",
-    "ghp_",
-    "gho_",
-    "ghs_",
-    "ghu_",
-    "github_pat_",
-    "glpat-",
-    "xoxb-",
-    "xoxp-",
-    "xoxa-",
-    "AIza",
-    "ya29.",
-    "AKIA",
-    "ASIA",
-    "eyJ",
-    "hf_",
-    "gsk_",
-    "npm_",
-    "pypi-",
-    "SG.",
-    "shpat_",
-];
-
-/// The least characters in a row, digits or both cases among them, that are taken for a key.
-const SHORTEST_KEY: usize = 20;
-
-/// The same in a header that nobody knows.
+/// The least characters of a key in a header that nobody knows.
 const SHORTEST_UNKNOWN: usize = 12;
 
 /// Refuses whatever says by its name that it authenticates, outside of the one place.
@@ -105,7 +25,7 @@ pub(super) fn refuse_others(head: Head<'_>, found: Option<&Found<'_>>, own: &[Pl
     // Browsers cannot set headers on a WebSocket, so some APIs take keys in this one.
     let subprotocol = head.headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().any(|value| {
         let value = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
-        value.contains(['.', '=']) || holds(&value, &IN_HEADERS)
+        value.contains(['.', '=']) || header_tells(&policies::normal_name(&value))
     });
     let own_parameter = |one: &str| own.iter().any(|own| own.parameter() == one.split('=').next());
     let query = head.query_beside(found);
@@ -150,109 +70,10 @@ fn is_plain(value: &HeaderValue) -> bool {
     value.to_str().is_ok_and(|text| !holds_a_key(text, SHORTEST_UNKNOWN))
 }
 
-fn holds_a_key(text: &str, shortest: usize) -> bool {
-    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_' | '+' | '/' | '='));
-    let mixed = |word: &str| {
-        let has = |kind: fn(&u8) -> bool| word.as_bytes().iter().any(kind);
-        has(u8::is_ascii_digit) || (has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase))
-    };
-    words.into_iter().any(|word| word.len() >= shortest && mixed(word))
-}
-
-fn header_authenticates(name: &str) -> bool {
-    !harmless::is_known(name) && (holds(name, &IN_HEADERS) || name.ends_with("key"))
-}
-
-fn parameter_authenticates(parameter: &str) -> bool {
-    let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-    let name = name.to_ascii_lowercase();
-    // An escape in a parameter's name has no other use than to hide it.
-    name.contains('%')
-        || WHOLE_IN_QUERIES.contains(&name.as_str())
-        || holds(&name, &IN_QUERIES)
-        || (WITH_A_KEY.contains(&name.as_str()) && holds_a_key(value, SHORTEST_KEY))
-        || (VENDORS.iter().any(|vendor| value.starts_with(vendor)) && holds_a_key(value, SHORTEST_KEY))
-}
-
-fn holds(name: &str, parts: &[&str]) -> bool {
-    let plain: String = name.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
-    !harmless::WORDS.contains(&plain.as_str()) && parts.iter().any(|part| name.contains(part))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    #[test]
-    fn names() {
-        for name in [
-            "authorization",
-            "x-api-key",
-            "cookie",
-            "x-goog-api-key",
-            "private-token",
-            "x-auth",
-            "apikey",
-            "fastly-key",
-            "accesskey",
-            "x-master-key",
-            "dpop",
-            "x-hmac-sha256",
-            "grpc-metadata-authorization",
-            "content-secret",
-            "x-api-key-version",
-            "sec-ch-token",
-        ] {
-            assert!(header_authenticates(name), "{name}");
-        }
-        for name in [
-            "accept",
-            "anthropic-version",
-            "content-type",
-            "idempotency-key",
-            "user-agent",
-            "x-request-id",
-            "mcp-session-id",
-            "x-claude-code-session-id",
-            "sec-websocket-key",
-        ] {
-            assert!(!header_authenticates(name), "{name}");
-        }
-        for parameter in [
-            "key=x",
-            "api_key=x",
-            "access_token=x",
-            "X-Amz-Signature=x",
-            "to%6ben=x",
-            "sig",
-            "GoogleAccessId=x",
-            "AWSAccessKeyId=x",
-            "Key-Pair-Id=x",
-            "pwd=x",
-            "q=ghp_0123456789abcdef0123",
-            "code=a1b2c3d4e5f6a7b8c9d0e1==",
-            "code=AbCdEfGhIjKlMnOpQrStUvWx",
-        ] {
-            assert!(parameter_authenticates(parameter), "{parameter}");
-        }
-        for parameter in [
-            "page=2",
-            "pageToken=x",
-            "sort_key=name",
-            "author=me",
-            "",
-            "q=token",
-            "code=200",
-            "code=internationalisierungen",
-            "code=INTERNATIONALISIERUNGEN",
-            "cursor=Y3Vyc29yOjEyMzQ1Njc4OQ==",
-            "sha=0123456789abcdef0123456789abcdef01234567",
-            "q=sk-learn",
-        ] {
-            assert!(!parameter_authenticates(parameter), "{parameter}");
-        }
-    }
 
     /// Attack K08 once more: where browsers put keys that they cannot put into a header.
     #[test]

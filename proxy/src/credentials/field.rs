@@ -8,7 +8,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use policies::fold_key;
+use policies::{fold_key, key_letters};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 /// The way to a field, from the outermost object.
@@ -68,8 +68,11 @@ impl Reader<'_> {
             let key: String = self.value()?;
             self.expect(b':')?;
             self.blanks();
-            if let Some(value) = self.behind(&key, keys)? {
-                found = Some(value);
+            // `api_key` and `apiKey` are one field to some, and either to others.
+            match (self.behind(&key, keys)?, &found) {
+                (Some(_), Some(_)) => return Err(UNREADABLE),
+                (Some(value), None) => found = Some(value),
+                (None, _) => {}
             }
             if !seen.insert(fold_key(&key)) {
                 return Err(UNREADABLE);
@@ -88,17 +91,17 @@ impl Reader<'_> {
     fn behind(&mut self, key: &str, keys: &[Box<str>]) -> Result<Option<Value>, &'static str> {
         let start = self.at;
         match keys {
-            [last] if fold_key(key) == fold_key(last) => {
+            [last] if key_letters(key) == key_letters(last) => {
                 let text = if self.next() == Some(b'"') { Some(self.value()?) } else { None };
                 if text.is_none() {
                     self.value::<IgnoredAny>()?;
                 }
-                // In another case some servers take it, so it counts, and is not the surrogate's place.
+                // In another spelling some servers take it, so it counts, and is not the surrogate's place.
                 let text = text.filter(|_| key == &**last);
                 Ok(Some(Value { at: start..self.at, text }))
             }
             [first, rest @ ..] if key == &**first && !rest.is_empty() && self.next() == Some(b'{') => self.object(rest),
-            [first, ..] if key != &**first && fold_key(key) == fold_key(first) => Err(UNREADABLE),
+            [first, ..] if key != &**first && key_letters(key) == key_letters(first) => Err(UNREADABLE),
             _ => self.value::<IgnoredAny>().map(|_| None),
         }
     }
@@ -160,6 +163,7 @@ mod tests {
         assert_eq!(found("a", "{\"A\":\"x\"}"), Ok(Some(("\"x\"".to_owned(), None))));
         assert_eq!(found("key", "{\"\u{212a}ey\":\"x\"}"), Ok(Some(("\"x\"".to_owned(), None))));
         assert_eq!(found("key", "{\"\\u212aey\":\"x\"}"), Ok(Some(("\"x\"".to_owned(), None))));
+        assert_eq!(found("api_key", "{\"apiKey\":\"x\"}"), Ok(Some(("\"x\"".to_owned(), None))));
         assert_eq!(found("a", "{\"\\u0061\":\"\\u0078\"}"), Ok(Some(("\"\\u0078\"".to_owned(), Some("x".to_owned())))));
         for wrong in [
             "",
@@ -167,6 +171,8 @@ mod tests {
             "[{\"a\":\"x\"}]",
             "{\"a\":\"x\",\"a\":\"y\"}",
             "{\"a\":\"x\",\"A\":\"y\"}",
+            "{\"a\":\"x\",\"_a\":\"y\"}",
+            "{\"_a\":\"y\",\"a\":\"x\"}",
             "{\"k\":\"x\",\"\u{212a}\":\"y\"}",
             "{\"a\":\"x\"",
             "{\"a\":\"x\"} {}",

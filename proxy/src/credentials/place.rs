@@ -11,10 +11,10 @@ use base64::alphabet;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
-use policies::{Code, Refusal};
+use policies::{Code, Refusal, letters_of, normal_name};
 use secrecy::SecretString;
 
-use super::{Credential, Field, Head, Segment, authenticates};
+use super::{Credential, Field, Head, Segment, authenticates, names};
 
 /// A place in a request where a surrogate may stand.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -83,20 +83,37 @@ pub(super) fn find<'a>(
 }
 
 /// How many headers, parameters and segments stand in these places, whatever is in
-/// them. A parameter counts in every spelling that some server takes for it.
+/// them. A parameter counts in any case, and as a list.
 fn occupied(places: &[Place], head: Head<'_>) -> usize {
     let names: BTreeSet<String> =
         places.iter().filter_map(Place::header).map(|name| name.as_str().to_owned()).collect();
     let values: usize = names.iter().map(|name| head.headers.get_all(name.as_str()).iter().count()).sum();
     let keys: Vec<&str> = places.iter().filter_map(Place::parameter).collect();
-    let named = |parameter: &str, key: &str| {
-        let name = parameter.split(['=', '[']).next().unwrap_or_default();
-        name.eq_ignore_ascii_case(key)
-    };
-    let parameters = head.query().split(['&', ';']).filter(|one| keys.iter().any(|key| named(one, key))).count();
+    let parameters = parameters(head).filter(|one| keys.iter().any(|key| is_plainly_named(one, key))).count();
     let segments: BTreeSet<_> =
         places.iter().filter_map(|place| Some(place.segment()?.value(head.path())?.as_ptr())).collect();
     values + parameters + segments.len()
+}
+
+/// Whether something stands in one of these places for a server that reads names more
+/// loosely than they are written: `api.key` for `api_key` in PHP, `x_own` for `x-own`
+/// behind CGI. Nobody writes a place so who means well, beside the surrogate or without.
+pub(super) fn disguised(places: &[Place], head: Head<'_>) -> bool {
+    let keys: Vec<&str> = places.iter().filter_map(Place::parameter).collect();
+    let poses = |one: &str| keys.iter().any(|key| names::is_named(one, key) && !is_plainly_named(one, key));
+    let letters = |name: &HeaderName| letters_of(&normal_name(name.as_str()));
+    let headers: Vec<_> = places.iter().filter_map(Place::header).map(|name| (letters(&name), name)).collect();
+    let own = |name: &HeaderName| headers.iter().any(|(_, place)| place == name);
+    let poses_as_header = |name: &HeaderName| headers.iter().any(|(place, _)| *place == letters(name));
+    parameters(head).any(poses) || head.headers.keys().any(|name| !own(name) && poses_as_header(name))
+}
+
+fn parameters(head: Head<'_>) -> impl Iterator<Item = &str> {
+    head.query().split(['&', ';'])
+}
+
+fn is_plainly_named(parameter: &str, key: &str) -> bool {
+    parameter.split(['=', '[']).next().unwrap_or_default().eq_ignore_ascii_case(key)
 }
 
 impl Place {

@@ -161,3 +161,16 @@ fn a_secret_in_a_path_is_one_segment() {
         assert_eq!(up, Err(Code::SecretUnavailable), "{secret}");
     }
 }
+
+/// PHP reads `mail.id` as `mail_id`, and takes the last one.
+#[test]
+fn a_place_has_one_occupant_in_every_spelling() {
+    let held = [credential("key", SURROGATE, &[Place::Query("mail_id".into())])];
+    let target = |query: &str| sent(&held, "the-secret", (&format!("/x?{query}"), "", "")).map(|(target, ..)| target);
+    assert_eq!(target(&format!("mail_id={SURROGATE}&a=1")), Ok("/x?mail_id=the-secret&a=1".to_owned()));
+    for name in ["mail.id", "+mail_id", "mail+id", "mail[id", "mailId", "%6Dail_id", "[mail_id]", "mail_id%00"] {
+        assert_eq!(target(&format!("mail_id={SURROGATE}&{name}=x")), Err(Code::CredentialNotSurrogate), "{name}");
+        assert_eq!(target(&format!("{name}=x")), Err(Code::CredentialNotSurrogate), "{name}");
+    }
+    assert!(target(&format!("mail_id={SURROGATE}&mail_ids=x&id=x&mail=x")).is_ok());
+}

@@ -1,0 +1,158 @@
+//! Whether a text is a GraphQL document that can change something. GraphQL over HTTP
+//! forbids mutations by GET, and servers differ in whether they obey.
+//!
+//! What it is not: a parser of GraphQL. It looks for an operation at the top of a
+//! document and knows of the rest only what could hide one (specification of October
+//! 2021, §2.1 and §2.3). A sentence with the word in it is no operation.
+
+use std::iter::Peekable;
+use std::str::Chars;
+
+/// Whether one of the document's operations is a mutation.
+pub(crate) fn holds_mutation(document: &str) -> bool {
+    if !document.contains("mutation") {
+        return false;
+    }
+    let mut chars = document.chars().peekable();
+    let (mut depth, mut state) = (0_usize, State::Elsewhere);
+    while let Some(c) = chars.next() {
+        match c {
+            '#' => while chars.next_if(|c| !matches!(c, '\n' | '\r')).is_some() {},
+            '"' => skip_string(&mut chars),
+            '{' | '(' | '@' if depth == 0 && state.is_mutation() && begins(c, &mut chars) => return true,
+            '{' | '(' | '[' => depth += 1,
+            '}' | ')' | ']' => (depth, state) = (depth.saturating_sub(1), State::Elsewhere),
+            _ if is_ignored(c) => {}
+            _ if depth > 0 => {}
+            _ => state = state.after(c, &mut chars),
+        }
+    }
+    false
+}
+
+/// Where the reader is at the top of a document.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Elsewhere,
+    /// Behind the word that begins another operation: its name may be any word.
+    Other,
+    /// Behind the word `mutation`.
+    Announced,
+    /// Behind its name.
+    Named,
+}
+
+impl State {
+    fn is_mutation(self) -> bool {
+        matches!(self, State::Announced | State::Named)
+    }
+
+    fn after(self, c: char, chars: &mut Peekable<Chars<'_>>) -> State {
+        let is_name = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
+        if !is_name(&c) {
+            return State::Elsewhere;
+        }
+        let mut word = String::from(c);
+        while let Some(next) = chars.next_if(is_name) {
+            word.push(next);
+        }
+        match self {
+            State::Announced => State::Named,
+            State::Other => State::Elsewhere,
+            _ if matches!(&*word, "query" | "subscription" | "fragment") => State::Other,
+            _ if word == "mutation" => State::Announced,
+            _ => State::Elsewhere,
+        }
+    }
+}
+
+/// Whether this sign begins variables, directives or fields: `mutation (biology)` is a
+/// title, and `($id: ID!)` are variables.
+fn begins(sign: char, chars: &mut Peekable<Chars<'_>>) -> bool {
+    while chars.next_if(|c| is_ignored(*c)).is_some() {}
+    let next = chars.peek().copied();
+    match sign {
+        '(' => next == Some('$'),
+        '{' => next.is_some_and(|c| c.is_ascii_alphabetic() || matches!(c, '_' | '.' | '#')),
+        '@' => next.is_some_and(|c| c.is_ascii_alphabetic() || c == '_'),
+        _ => false,
+    }
+}
+
+/// Blanks, line ends, commas and the byte order mark say nothing (§2.1.2).
+fn is_ignored(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n' | '\r' | ',' | '\u{feff}')
+}
+
+/// What stands in a text or a block of text has no meaning.
+fn skip_string(chars: &mut Peekable<Chars<'_>>) {
+    if chars.next_if_eq(&'"').is_none() {
+        while let Some(c) = chars.next() {
+            match c {
+                '\\' => drop(chars.next()),
+                '"' | '\n' | '\r' => return,
+                _ => {}
+            }
+        }
+        return;
+    }
+    if chars.next_if_eq(&'"').is_none() {
+        return;
+    }
+    let mut quotes = 0;
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' if quotes == 0 => while chars.next_if_eq(&'"').is_some() {},
+            '"' => quotes += 1,
+            _ => quotes = 0,
+        }
+        if quotes == 3 {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mutation_is_found_and_a_sentence_is_none() {
+        for document in [
+            "mutation{a}",
+            " mutation { a }",
+            "mutation Add { a(b: 1) { c } }",
+            "mutation($id: ID!){a(id: $id)}",
+            "mutation Add ( $id : ID! ) {a}",
+            "mutation @live { a }",
+            ",\u{feff}\n# words\nmutation{a}",
+            "query A { a } mutation B { b }",
+            "fragment F on T { x(s: \"}\") } mutation { ...F }",
+            "query { a(s: \"\"\" { \\\"\"\" \"\"\") } mutation { b }",
+            "{ a } mutation B { b }",
+            "mutation B { # c\n a }",
+            "mutation{...F} fragment F on T {a}",
+        ] {
+            assert!(holds_mutation(document), "{document}");
+        }
+        for document in [
+            "",
+            "{ mutation }",
+            "query { mutation(id: 1) { a } }",
+            "query mutation { a }",
+            "mutation",
+            "mutation testing",
+            "mutation (biology)",
+            "what a mutation {is}",
+            "the mutation of genes { and } more",
+            "# mutation { a }\n{ a }",
+            "query { a(text: \"mutation { b }\") }",
+            "{ a(s: \"\"\"\" mutation {b} \"\"\") }",
+            "Mutation { a }",
+        ] {
+            let found = holds_mutation(document);
+            // A sentence that is a document is taken for one.
+            assert_eq!(found, document.starts_with("what a"), "{document}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! A JSON object as it goes by: the keys of the outermost one, which is what Laravel takes
+//! for the fields of a request.
+
+use memchr::memchr2;
+
+use super::{FieldName, IsOne};
+
+#[derive(Default)]
+pub(super) struct Json {
+    depth: usize,
+    state: State,
+    /// The text that is read, or was read last, where it may be a key.
+    name: FieldName,
+    found: bool,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Between,
+    Text,
+    /// Behind a backslash.
+    Escaped,
+    /// Behind `\u`, with so many digits of the character and what they say.
+    Code(u8, u32),
+}
+
+impl Json {
+    pub(super) fn finds(&mut self, mut bytes: &[u8], is_one: IsOne<'_>) -> bool {
+        loop {
+            if self.state == State::Text && self.depth != 1 {
+                let Some(end) = memchr2(b'"', b'\\', bytes) else { return false };
+                bytes = &bytes[end..];
+            }
+            let Some((&byte, rest)) = bytes.split_first() else { return false };
+            bytes = rest;
+            // UTF-16 and UTF-32 are JSON to some (RFC 4627 §3): every other byte is nothing.
+            if byte != 0 && self.next(byte, is_one) {
+                return true;
+            }
+        }
+    }
+
+    fn next(&mut self, byte: u8, is_one: IsOne<'_>) -> bool {
+        match self.state {
+            State::Between => return self.between(byte),
+            State::Text => match byte {
+                b'"' => {
+                    self.state = State::Between;
+                    self.found = self.depth == 1 && self.name.ends(is_one);
+                }
+                b'\\' => self.state = State::Escaped,
+                _ => self.read(char::from(byte), is_one),
+            },
+            State::Escaped => {
+                self.state = if byte == b'u' { State::Code(0, 0) } else { State::Text };
+                if byte != b'u' {
+                    // None of them is a letter: \n, \t, \/, …
+                    self.read('\n', is_one);
+                }
+            }
+            State::Code(digits, code) => {
+                let code = code << 4 | char::from(byte).to_digit(16).unwrap_or_default();
+                if digits < 3 {
+                    self.state = State::Code(digits + 1, code);
+                } else {
+                    self.state = State::Text;
+                    self.read(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), is_one);
+                }
+            }
+        }
+        false
+    }
+
+    fn between(&mut self, byte: u8) -> bool {
+        match byte {
+            b'"' => {
+                self.state = State::Text;
+                self.name = FieldName::default();
+            }
+            b'{' | b'[' => self.depth += 1,
+            b'}' | b']' => self.depth = self.depth.saturating_sub(1),
+            b':' => return self.found && self.depth == 1,
+            b' ' | b'\t' | b'\r' | b'\n' => return false,
+            _ => {}
+        }
+        self.found = false;
+        false
+    }
+
+    /// Keys have no escapes of forms.
+    fn read(&mut self, c: char, is_one: IsOne<'_>) {
+        if self.depth == 1 {
+            self.name.push_char(c, is_one);
+        }
+    }
+}

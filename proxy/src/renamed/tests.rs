@@ -1,0 +1,224 @@
+//! Fields that ask for another method, whole and in pieces.
+#![allow(clippy::unwrap_used)]
+
+use http::HeaderValue;
+
+use super::*;
+
+fn headers(kind: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if !kind.is_empty() {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_str(kind).unwrap());
+    }
+    headers
+}
+
+fn asking() -> Look {
+    let refusal = Refusal::new(Code::MethodDenied, "no");
+    Look { is_one: Box::new(policies::field_asks), in_json: true, refusal }
+}
+
+fn authenticating() -> Look {
+    let refusal = Refusal::new(Code::CredentialNotSurrogate, "no");
+    Look { is_one: Box::new(|name| name == "access_token"), in_json: false, refusal }
+}
+
+/// How many bytes of the body went on before it was refused; `None` where all did.
+fn went(headers: &HeaderMap, body: &[u8], piece: usize) -> Option<usize> {
+    let mut watch = FieldWatch::of(headers, vec![asking(), authenticating()]).unwrap()?;
+    let pieces = body.chunks(piece).scan(0, |at, piece| {
+        let start = *at;
+        *at += piece.len();
+        Some((start, piece))
+    });
+    pieces.into_iter().find_map(|(start, piece)| watch.look(piece).is_err().then_some(start))
+}
+
+fn check(kind: &str, body: impl AsRef<[u8]>, asks: bool) {
+    let body = body.as_ref();
+    for piece in [1, 2, 3, 7, body.len().max(1)] {
+        let went = went(&headers(kind), body, piece);
+        assert_eq!(went.is_some(), asks, "{kind} in pieces of {piece}: {}", String::from_utf8_lossy(body));
+    }
+}
+
+const FORM: &str = "application/x-www-form-urlencoded";
+const JSON: &str = "application/json";
+const PARTS: &str = "multipart/form-data; boundary=b";
+
+#[test]
+fn a_field_of_a_form_that_asks_for_another_method_is_found() {
+    for body in [
+        "_method=DELETE",
+        "a=1&_method=DELETE",
+        "a=1;_method=DELETE",
+        "a=1& _method=DELETE",
+        "%5fmethod=DELETE",
+        "_METHOD=x",
+        "+.method=DELETE",
+        ".method=DELETE",
+        "_method%00x=DELETE",
+        "_method[]=DELETE",
+        "[_method]=DELETE",
+        "[method=DELETE",
+        "%u005fmethod=DELETE",
+        "a&_method=DELETE",
+        "X-HTTP-Method-Override=DELETE",
+        "a==1&&;=&_method=DELETE",
+    ] {
+        check(FORM, body, true);
+        check("", body, true);
+    }
+    check(FORM, format!("{}_method=DELETE", "+".repeat(10_000)), true);
+    check("Application/X-WWW-Form-URLEncoded; charset=UTF-8", "_method=x", true);
+    for body in [
+        "",
+        "method=DELETE",
+        "a=_method=DELETE",
+        "x[_method]=DELETE",
+        "my_method=DELETE",
+        "a=1&payment_method=card&methods=x",
+        "{\"a\": \"_method\"}",
+        "%=1&%u=2&%5=3&%u005=4",
+        "caf%C3%A9_method=x",
+    ] {
+        check(FORM, body, false);
+    }
+    check("text/plain", "_method=DELETE", false);
+    check("application/octet-stream", "_method=DELETE", false);
+}
+
+#[test]
+fn a_key_of_a_json_object_that_asks_for_another_method_is_found() {
+    for body in [
+        "{\"_method\":\"DELETE\"}",
+        "{\"a\":{\"b\":[\"}\"]},\"_method\" : \"DELETE\"}",
+        "{\"\\u005fmethod\":1}",
+        "{\"_\\u006Dethod\":1}",
+        "\u{feff}{\"_Method\":1}",
+        "{\"a\":\"\\\"\\\\\",\"_method\":1}",
+        "{\"x-http-method-override\":1}",
+    ] {
+        check(JSON, body, true);
+        check("application/vnd.api+json; charset=utf-8", body, true);
+        let wide: Vec<u8> = body.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        check(JSON, wide, true);
+    }
+    for body in [
+        "{\"method\":\"DELETE\"}",
+        "{\"jsonrpc\":\"2.0\",\"method\":\"tools/call\"}",
+        "{\"httpMethod\":\"DELETE\"}",
+        "{\"a\":{\"_method\":1}}",
+        "[{\"_method\":1}]",
+        "{\"a\":\"_method\"}",
+        "{\"a\":\"_method\",\"b\":1}",
+        "{\"a\":\"{\\\"_method\\\":1}\"}",
+        "\"_method\":",
+    ] {
+        check(JSON, body, false);
+    }
+}
+
+#[test]
+fn a_part_of_a_form_that_asks_for_another_method_is_found() {
+    let part = |header: &str| format!("--b\r\n{header}\r\n\r\nDELETE\r\n--b--\r\n");
+    for header in [
+        "Content-Disposition: form-data; name=\"_method\"",
+        "content-disposition:form-data;name=_method",
+        "Content-Disposition: form-data; filename=\"a\"; name='_method'",
+        "Content-Disposition: form-data;\r\n name=\"_method\"",
+        "Content-Disposition : form-data; NAME = \"_method\"",
+        "Content-Disposition: form-data; name=\"_method[]\"",
+        "Content-Disposition: form-data; name=\".method\"",
+        "Content-Disposition: form-data; name*=utf-8''_method",
+        "Content-Disposition: form-data; name*=utf-8''%5Fmethod",
+        "Content-Disposition: form-data; name*0=_me; name*1=thod",
+        "Content-Disposition: form-data; name==?utf-8?Q?_method?=",
+        "Content-Disposition: form-data; name=\"=?utf-8?B?X21ldGhvZA==?=\"",
+        "Content-Disposition: form-data; name=\"\\_method\"",
+        "X: y\nContent-Disposition: form-data; name=\"_method\"",
+        "X-Content-Disposition: form-data; name=\"_method\"",
+        "Content-Type: text/plain\r\nContent-ID: <_method>",
+        "Content-ID: _method",
+        "CcContent-Id:_method",
+        "contContent-Disposition: form-data; name=\"_method\"",
+    ] {
+        check(PARTS, part(header), true);
+    }
+    for header in [
+        "Content-Disposition: form-data; name=\"method\"",
+        "Content-Disposition: form-data; name=\"a\"; filename=\"_method\"",
+        "Content-Disposition: form-data; name=\"a\"\r\nX-Name: name=_method",
+        "Content-Disposition: form-data; name=\"a\"\r\n\r\nname=_method",
+        "Content-Type: text/plain; name=_method",
+        "Content-Idea: _method",
+    ] {
+        check(PARTS, part(header), false);
+    }
+}
+
+/// The piece that ends the name stays here, and what went before it is no field.
+#[test]
+fn the_name_of_such_a_field_never_goes_out_whole() {
+    let form = b"a=1&_method=DELETE";
+    for piece in 1..form.len() {
+        let went = went(&headers(FORM), form, piece).unwrap();
+        assert!(!form[..went].ends_with(b"_method=") && went <= 11, "{piece}: {went}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_and_other_bodies_are_not_looked_at() {
+    let of = |pairs: &[(&str, &str)]| {
+        let pairs = pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_str(value).unwrap()));
+        FieldWatch::of(&pairs.collect::<HeaderMap>(), vec![asking()])
+            .map(|watch| watch.map_or(0, |watch| watch.readers.len()))
+            .map_err(|refusal| refusal.code)
+    };
+    let kind = |kind| [("content-type", kind)];
+    for charset in ["utf-16", "UTF-7", "ibm037", "\"cp500\"", "utf-32le"] {
+        let kind = format!("{FORM}; charset={charset}");
+        assert_eq!(of(&[("content-type", &kind)]), Err(Code::BodyUnreadable), "{charset}");
+    }
+    for charset in ["utf-8", "\"UTF-8\"", "iso-8859-15", "windows-1252", ""] {
+        let kind = format!("{FORM}; charset={charset}");
+        assert_eq!(of(&[("content-type", &kind)]), Ok(1), "{charset}");
+    }
+    assert_eq!(of(&kind("text/html; charset=utf-16")), Ok(0));
+    assert_eq!(of(&[("content-type", "application/json"), ("content-type", FORM)]), Ok(2));
+    assert_eq!(of(&[("content-type", JSON), ("content-encoding", "br")]), Err(Code::BodyUnreadable));
+    assert_eq!(of(&[("content-type", "application/x-git"), ("content-encoding", "br")]), Ok(0));
+    let mut odd = HeaderMap::new();
+    odd.insert(CONTENT_TYPE, HeaderValue::from_bytes(b"\xff").unwrap());
+    assert_eq!(went(&odd, b"{\"_method\":1}", 4), Some(8));
+}
+
+#[test]
+fn a_packed_form_is_unpacked_for_it() {
+    let mut packed = headers(FORM);
+    packed.insert("content-encoding", HeaderValue::from_static("gzip"));
+    // RFC 1952 §2.3; what follows the deflated text counts for nothing here.
+    let gzip = |text: &[u8]| {
+        let text = miniz_oxide::deflate::compress_to_vec(text, 6);
+        [&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255][..], &text].concat()
+    };
+    assert!(went(&packed, &gzip(b"a=1&_method=DELETE"), 5).is_some());
+    assert!(went(&packed, &gzip(b"a=1&method=DELETE"), 5).is_none());
+}
+
+/// Keys of JSON say nothing about who asks; each look has its own refusal.
+#[test]
+fn each_look_says_what_it_found() {
+    let code = |kind: &str, body: &str| {
+        let mut watch = FieldWatch::of(&headers(kind), vec![asking(), authenticating()]).unwrap().unwrap();
+        watch.look(body.as_bytes()).map_err(|refusal| refusal.code)
+    };
+    assert_eq!(code(FORM, "a=1&access.token=x&_method=y"), Err(Code::CredentialNotSurrogate));
+    assert_eq!(code(FORM, "_method=y&access_token=x"), Err(Code::MethodDenied));
+    let part = "--b\r\nContent-Disposition: form-data; name=access_token\r\n\r\nx";
+    assert_eq!(code(PARTS, part), Err(Code::CredentialNotSurrogate));
+    assert_eq!(code(PARTS, &part.replace("name=", "name*0=")), Err(Code::MethodDenied));
+    assert_eq!(code(JSON, "{\"access_token\":\"x\"}"), Ok(()));
+    let watch = FieldWatch::of(&headers(JSON), vec![authenticating()]).unwrap();
+    assert!(watch.is_none() && FieldWatch::of(&headers(FORM), Vec::new()).unwrap().is_none());
+}

@@ -1,0 +1,145 @@
+//! The frameworks: small servers that say how they read whatever request they get
+//! (`servers/`), installed by `scripts/frameworks.sh`.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use percent_encoding::percent_decode_str;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// How one framework reads one request.
+#[derive(Debug)]
+pub struct Reading {
+    pub framework: String,
+    pub method: String,
+    /// Without escapes.
+    pub path: Vec<u8>,
+    pub query: Value,
+    pub form: Value,
+}
+
+#[derive(Deserialize)]
+struct Said {
+    framework: String,
+    method: String,
+    path: String,
+    query: Value,
+    form: Value,
+}
+
+/// One of the servers, for one framework or several.
+pub struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+/// Longer than any of them takes to start, or to answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Starts all of them, and waits until they answer.
+pub async fn start() -> Vec<Server> {
+    let top = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let installed = command(top.join("scripts/frameworks.sh")).output().expect("scripts/frameworks.sh");
+    assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
+    let modules = String::from_utf8(installed.stdout).unwrap().trim().to_owned();
+    let folder = top.join("proxy/tests/frameworks/servers");
+    let mut servers = Vec::new();
+    for (program, file) in [
+        ("php", "php.php"),
+        ("ruby", "ruby.rb"),
+        ("/usr/bin/python3", "wsgi.py"),
+        ("/usr/bin/python3", "asgi.py"),
+        ("node", "express.js"),
+        ("perl", "perl.pl"),
+    ] {
+        let address = free_address();
+        let mut command = command(program);
+        match program {
+            "php" => command.args(["-q", "-d", "opcache.enable_cli=1", "-S", &address.to_string()]),
+            _ => &mut command,
+        };
+        command.arg(folder.join(file)).env("NODE_PATH", &modules);
+        if program != "php" {
+            command.arg(address.port().to_string());
+        }
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        servers.push(Server { child: child.unwrap_or_else(|error| panic!("{program}: {error}")), address });
+    }
+    for server in &mut servers {
+        server.answers().await;
+    }
+    servers
+}
+
+#[expect(clippy::disallowed_methods, reason = "the frameworks are programs")]
+fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    Command::new(program)
+}
+
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    listener.local_addr().unwrap()
+}
+
+impl Server {
+    async fn answers(&mut self) {
+        let started = Instant::now();
+        while self.ask(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").await.is_empty() {
+            assert!(started.elapsed() < PATIENCE, "{} does not answer", self.address);
+            assert!(self.child.try_wait().unwrap().is_none(), "the server at {} ended", self.address);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Asks one after another.
+    pub async fn ask_each(&self, requests: &[Vec<u8>]) -> Vec<Vec<Reading>> {
+        let mut all = Vec::with_capacity(requests.len());
+        for request in requests {
+            all.push(self.ask(request).await);
+        }
+        all
+    }
+
+    /// How a request is read; nothing where it is refused.
+    async fn ask(&self, request: &[u8]) -> Vec<Reading> {
+        let request = last_of_its_connection(request);
+        let asking = async {
+            let mut stream = TcpStream::connect(self.address).await?;
+            stream.write_all(&request).await?;
+            let mut answer = Vec::new();
+            // A refusal may come before all was sent.
+            let _ = stream.read_to_end(&mut answer).await;
+            std::io::Result::Ok(answer)
+        };
+        let answer = timeout(PATIENCE, asking).await.expect("an answer or its end").unwrap_or_default();
+        let body = answer.windows(4).position(|four| four == b"\r\n\r\n").map_or(&b""[..], |at| &answer[at + 4..]);
+        let said: Vec<Said> = serde_json::from_slice(body).unwrap_or_default();
+        said.into_iter().map(Reading::from).collect()
+    }
+}
+
+impl From<Said> for Reading {
+    fn from(said: Said) -> Self {
+        let path = percent_decode_str(&said.path).collect();
+        Reading { framework: said.framework, method: said.method, path, query: said.query, form: said.form }
+    }
+}
+
+/// With `Connection: close`, so that the end of the answer is the end of the connection.
+fn last_of_its_connection(request: &[u8]) -> Vec<u8> {
+    let line = request.windows(2).position(|two| two == b"\r\n").map_or(request.len(), |at| at + 2);
+    [&request[..line], b"Connection: close\r\n", &request[line..]].concat()
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
