@@ -12,9 +12,10 @@ use arc_swap::ArcSwap;
 use notify::RecommendedWatcher;
 use policies::{GroupName, Policy, SandboxId};
 use proxy::audit::Identity;
-use proxy::ports::Secrets;
+use proxy::ports::{NewResolver, Secrets};
 use proxy::{CaError, Door};
 use rand::RngExt;
+use rustls::ClientConfig;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use tokio::net::UnixListener;
@@ -105,6 +106,25 @@ impl Gateway {
         ledger: Arc<AuditLog>,
         chats: Option<Chats>,
     ) -> Result<Arc<Self>, GatewayError> {
+        Self::open_as(home, config, ledger, chats, |tls| Names::of_each_door(config.upstream.clone(), tls))
+    }
+
+    /// The same with one resolver for all doors, as it must not be: for the drill.
+    pub fn open_with_one_resolver(
+        home: &Home,
+        config: &Config,
+        ledger: Arc<AuditLog>,
+    ) -> Result<Arc<Self>, GatewayError> {
+        Self::open_as(home, config, ledger, None, |tls| Names::of_all_doors(&config.upstream, tls))
+    }
+
+    fn open_as(
+        home: &Home,
+        config: &Config,
+        ledger: Arc<AuditLog>,
+        chats: Option<Chats>,
+        resolvers: impl FnOnce(&Arc<ClientConfig>) -> NewResolver,
+    ) -> Result<Arc<Self>, GatewayError> {
         let vault = Vault::new(config.credentials.clone(), SetAside::at(home.set_aside_dir()));
         let vault = Arc::new(vault.with_canaries(&config.canaries));
         let policies = Arc::new(PolicyFiles::new(home.clone(), ledger.clone()));
@@ -113,7 +133,7 @@ impl Gateway {
         let (tls, revocations) = proxy::upstream_tls_with(&roots, &revocations::read(lists)?)?;
         let proxy = proxy::Gateway {
             ledger: ledger.clone(),
-            resolvers: Names::of_each_door(config.upstream.clone(), &tls),
+            resolvers: resolvers(&tls),
             secrets: vault.clone(),
             budget: Arc::new(Budgets::new(ledger.clone())),
             internal: Arc::new(Operations::new(ledger.clone(), vault.clone(), chats)),

@@ -28,6 +28,12 @@ pub struct Names {
 }
 
 impl Names {
+    /// One for all doors, as it must not be: for the drill.
+    pub fn of_all_doors(upstream: &config::Upstream, tls: &ClientConfig) -> NewResolver {
+        let shared = Arc::new(Names::new(upstream, tls));
+        Arc::new(move || shared.clone())
+    }
+
     /// One for each door, with connections and a cache of its own.
     pub fn of_each_door(upstream: config::Upstream, tls: &Arc<ClientConfig>) -> NewResolver {
         let tls = tls.clone();

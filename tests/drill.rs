@@ -39,6 +39,10 @@ fn every_attack_is_refused_and_every_control_works() {
     assert_eq!(report["passed"], true);
     assert!(report["attacks"].as_array().unwrap().len() >= 15, "{report:#}");
     assert_eq!((names(&report["got_out"]), names(&report["unproven"])), (vec![], vec![]), "{report:#}");
+    let tried: Vec<_> = report["attacks"].as_array().unwrap().iter().map(|attack| &attack["id"]).collect();
+    for beside in ["lock", "room", "names", "aio", "disk"] {
+        assert!(tried.contains(&&beside.into()), "{beside} is not in {tried:?}");
+    }
 }
 
 #[test]
@@ -50,7 +54,7 @@ fn a_network_is_noticed_and_the_attacks_are_named() {
 #[test]
 fn the_engines_own_system_call_filter_is_noticed() {
     let names = got_out("seccomp");
-    assert!(names.contains(&"vsock".to_owned()) && names.contains(&"io-uring".to_owned()), "{names:?}");
+    assert!(["vsock", "io-uring", "aio"].iter().all(|name| names.contains(&(*name).to_owned())), "{names:?}");
 }
 
 #[test]

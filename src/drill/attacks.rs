@@ -46,6 +46,9 @@ pub enum Proof {
     Text(Ear, &'static str),
     /// The host's kernel counts an echo request.
     Echo,
+    /// Nothing reaching this canary, where another group's sandbox has just done the same:
+    /// what it was told was kept for both.
+    Silence(Ear),
     /// Nothing outside can tell: what the attack itself found. It runs as the agent,
     /// which here has no reason to lie.
     Found,
@@ -64,7 +67,7 @@ pub enum Control {
     Planted,
     /// With a proxy behind its door that lets everything through.
     OpenProxy,
-    /// With the user and the guest's file of another sandbox.
+    /// With the user, the guest's file and the resolver of another sandbox.
     Shared,
     /// With files as large as the disk.
     LargeFiles,
@@ -259,6 +262,15 @@ pub const ATTACKS: &[Attack] = &[
         only_with_users: true,
         ..beside("room", "find what the other has used up of their user's", Run::Guest(&["room"]), Control::Shared)
     },
+    Attack {
+        proof: Proof::Silence(Ear::Dns),
+        ..beside(
+            "names",
+            "tell by the answer whether the other has asked for a name",
+            Run::Curl(&["https://{marker}.names.drill.test/"]),
+            Control::Shared,
+        )
+    },
     beside("aio", "take what the whole machine has of asynchronous I/O", Run::Guest(&["aio"]), Control::NoSeccomp),
     beside(
         "disk",
@@ -323,7 +335,7 @@ impl Area {
             }
             Area::Beside => {
                 "Two sandboxes have no file in common, and what the kernel or the disk has for all is shared out.\n\
-                 Control: the same, between two sandboxes that share a file and a user, or without the bound."
+                 Control: the same, between two sandboxes that share a file, a user and a resolver, or without the bound."
             }
         }
     }

@@ -43,6 +43,9 @@ const NAMES: [(&str, Ear); 7] = [
     ("relay.drill.test", Ear::Relay),
 ];
 
+/// Names that the canary for DNS answers: they lead to this machine.
+const KNOWN: &str = "names.drill.test";
+
 /// All canaries.
 pub(super) struct Canaries {
     host: IpAddr,
@@ -72,8 +75,8 @@ impl Canaries {
         let host = reachable(network).map_err(CanaryError::NoAddress)?;
         let answers: Answers = Arc::new(|_| (200, "canary\n".to_owned()));
         let mut listeners = BTreeMap::new();
-        for (ear, ip) in [(Ear::Udp, host), (Ear::Dns, host)] {
-            listeners.insert(ear, Listener::udp(ip).await.map_err(|error| CanaryError::Listen(ear, error))?);
+        for (ear, knows) in [(Ear::Udp, ""), (Ear::Dns, KNOWN)] {
+            listeners.insert(ear, Listener::udp(host, knows).await.map_err(|error| CanaryError::Listen(ear, error))?);
         }
         let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let mut places = vec![(Ear::Tcp, host), (Ear::DnsTcp, host)];

@@ -40,6 +40,10 @@ host = "inside.drill.test"
 do = ["GET /**"]
 
 [[allow]]
+host = "*.names.drill.test"
+do = ["GET /**"]
+
+[[allow]]
 host = "ssh.drill.test"
 do = ["GET /**"]
 private = ["127.0.0.1/32"]
@@ -83,6 +87,8 @@ pub(super) struct Ground {
     pub(super) log: Arc<AuditLog>,
     /// Starts sandboxes.
     pub(super) sandboxes: Sandboxes,
+    /// Starts sandboxes whose doors share what they must not.
+    pub(super) shared: Sandboxes,
     /// One byte more than the group may keep.
     pub(super) large: u64,
     /// Another sandbox's door: whose surrogate is a foreign one.
@@ -129,12 +135,14 @@ impl Ground {
         let own = |name: &str, or: &str| GroupName::parse(if group.as_str() == name { or } else { name });
         let other = own("drill-other", "drill-another").map_err(DrillError::Group)?;
         let neighbour = own("drill-neighbour", "drill-beside").map_err(DrillError::Group)?;
-        lay_policies(owner, &home, &group, &other)?;
+        lay_policies(owner, &home, &group, [&other, &neighbour])?;
         lay_folders(owner, &home, &group)?;
         let log = Arc::new(AuditLog::open(&home.audit_db())?);
         let gateway = Gateway::open(&home, &config, log.clone(), None)?;
         let sandboxes =
             Sandboxes::open(&home, &config, gateway.clone(), fence.engine.clone(), fence.installation.clone())?;
+        let sharing = Gateway::open_with_one_resolver(&home, &config, log.clone())?;
+        let shared = Sandboxes::open(&home, &config, sharing, fence.engine.clone(), fence.installation.clone())?;
         let foreign = gateway.open_door(&other, &home.run_dir().join("foreign.sock"))?;
         let large = sandboxes.most_bytes(&group)?.saturating_add(1);
         let owner = owner.clone();
@@ -152,6 +160,7 @@ impl Ground {
             secret,
             log,
             sandboxes,
+            shared,
             large,
             foreign,
         })
@@ -221,7 +230,7 @@ fn overlaid(
 }
 
 /// The group's policy as its owner wrote it, with the drill's rules behind it.
-fn lay_policies(owner: &Home, home: &Home, group: &GroupName, other: &GroupName) -> Result<(), DrillError> {
+fn lay_policies(owner: &Home, home: &Home, group: &GroupName, others: [&GroupName; 2]) -> Result<(), DrillError> {
     // Told with the owner's own file and line if it is wrong.
     PolicyFiles::compile(owner, group).map_err(|error| DrillError::Policy(error.to_string()))?;
     let read = |path: &Path| match std::fs::read_to_string(path) {
@@ -229,7 +238,9 @@ fn lay_policies(owner: &Home, home: &Home, group: &GroupName, other: &GroupName)
         text => Ok(text.unwrap_or_default()),
     };
     write(&home.policy_file(group), &format!("{}\n{RULES}", read(&owner.policy_file(group))?))?;
-    write(&home.policy_file(other), RULES)?;
+    for own in others {
+        write(&home.policy_file(own), RULES)?;
+    }
     write(&home.base_policy_file(), &read(&owner.base_policy_file())?)?;
     PolicyFiles::compile(home, group).map(drop).map_err(|error| DrillError::Rules(error.to_string()))
 }

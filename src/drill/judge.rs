@@ -9,7 +9,7 @@ use super::attacks::{Area, Attack, Control, Proof, Run};
 use super::canaries::{Ear, echoes};
 use super::ground::Ground;
 use super::report::Attempt;
-use super::subject::{Said, Subject};
+use super::subject::{Said, Subject, Words};
 use crate::loopback::Listener;
 use crate::store::ledger::{Filter, Which};
 
@@ -78,18 +78,21 @@ impl<'a> Judge<'a> {
     /// Runs an attack where it must succeed.
     pub(super) async fn control(&self, subject: &Subject<'_>, attack: &'static Attack) -> Result<Attempt, DrillError> {
         let words = subject.words(attack);
-        let echoes_before = self.echoes(attack)?;
+        let first = self.neighbour_first(subject, attack, &words).await?;
+        let (before, echoes_before) = (self.contacts(attack.proof), self.echoes(attack)?);
         let said = subject.run(attack, &words).await?;
         let through = match attack.proof {
             Proof::Contact(ear) => self.arrives(ear, &words.fill("{marker}")).await,
             Proof::Text(ear, text) => self.arrives(ear, &words.fill(text)).await,
             Proof::Echo => self.echoes(attack)? > echoes_before,
+            Proof::Silence(ear) => first && self.is_silent(ear, before).await?,
             Proof::Found => said.succeeded,
         };
         let hint = if attack.control == Control::Network { FIREWALL } else { "" };
         let what = match attack.proof {
             _ if !through => format!("{}{hint}", said.detail),
             Proof::Found => said.detail,
+            Proof::Silence(_) => KEPT.to_owned(),
             _ => "the canary heard it".to_owned(),
         };
         Ok(Attempt { through, what })
@@ -97,6 +100,7 @@ impl<'a> Judge<'a> {
 
     async fn attack(&self, subject: &Subject<'_>, attack: &'static Attack) -> Result<Judged, DrillError> {
         let words = subject.words(attack);
+        self.neighbour_first(subject, attack, &words).await?;
         let (before, log_before) = (self.contacts(attack.proof), self.last()?);
         let echoes_before = self.echoes(attack)?;
         let said = subject.run(attack, &words).await?;
@@ -111,6 +115,7 @@ impl<'a> Judge<'a> {
                 (self.listener(ear).is_some_and(|listener| listener.heard().holds(&text)), Some((ear, text)))
             }
             Proof::Echo => (self.echoes(attack)? > echoes_before && self.echo_again(subject, attack).await?, None),
+            Proof::Silence(ear) => (self.is_silent(ear, before).await?, None),
             Proof::Found => (said.succeeded, None),
         };
         let what = self.what_happened(attack, through, said, log_before)?;
@@ -132,9 +137,14 @@ impl<'a> Judge<'a> {
     /// For a refusal at the door the words of the log; otherwise the attack's own.
     fn what_happened(&self, attack: &Attack, through: bool, said: Said, since: Seq) -> Result<String, DrillError> {
         if through {
-            let heard =
-                if matches!(attack.proof, Proof::Found) { said.detail } else { "the canary heard it".to_owned() };
-            return Ok(heard);
+            return Ok(match attack.proof {
+                Proof::Found => said.detail,
+                Proof::Silence(_) => KEPT.to_owned(),
+                _ => "the canary heard it".to_owned(),
+            });
+        }
+        if let Proof::Silence(_) = attack.proof {
+            return Ok(ASKED.to_owned());
         }
         let refused = if attack.area == Area::Inside { None } else { self.refusal_since(since)? };
         let partly = matches!(attack.proof, Proof::Text(..)) && said.succeeded;
@@ -158,8 +168,28 @@ impl<'a> Judge<'a> {
     }
 
     fn contacts(&self, proof: Proof) -> usize {
-        let (Proof::Contact(ear) | Proof::Text(ear, _)) = proof else { return 0 };
+        let (Proof::Contact(ear) | Proof::Text(ear, _) | Proof::Silence(ear)) = proof else { return 0 };
         self.listener(ear).map_or(0, |listener| listener.heard().contacts())
+    }
+
+    /// Where an attack is about what another group did before: does that, and says whether
+    /// the canary heard it.
+    async fn neighbour_first(
+        &self,
+        subject: &Subject<'_>,
+        attack: &'static Attack,
+        words: &Words,
+    ) -> Result<bool, DrillError> {
+        let Proof::Silence(ear) = attack.proof else { return Ok(false) };
+        let before = self.contacts(attack.proof);
+        subject.neighbour_runs(attack, words).await?;
+        Ok(!self.is_silent(ear, before).await?)
+    }
+
+    /// Whether nobody has reached this canary since.
+    async fn is_silent(&self, ear: Ear, before: usize) -> Result<bool, DrillError> {
+        self.fence(ear).await?;
+        Ok(self.contacts(Proof::Silence(ear)) == before)
     }
 
     async fn fence(&self, ear: Ear) -> Result<(), DrillError> {
@@ -180,6 +210,9 @@ impl<'a> Judge<'a> {
         if matches!(attack.proof, Proof::Echo) { echoes().map_err(DrillError::Echoes) } else { Ok(0) }
     }
 }
+
+const ASKED: &str = "the door asked for the name itself, though another had just been told";
+const KEPT: &str = "the answer to another's question was there";
 
 const PARTLY: &str = "the request that is allowed was answered; what was hidden in it did not arrive";
 

@@ -18,7 +18,7 @@ use super::attacks::{Attack, Control, Run};
 use super::canaries::Ear;
 use super::ground::{Ground, VARIABLE};
 use super::open_proxy::OpenProxy;
-use crate::sandboxes::LiveSandbox;
+use crate::sandboxes::{LiveSandbox, Sandboxes};
 
 /// Longer than any attack waits by itself; the search through a large group folder
 /// takes longest.
@@ -66,7 +66,7 @@ impl<'a> Subject<'a> {
             None | Some(Hole::Control(Control::Shared)) => Some(neighbour(ground, &weakening).await?),
             _ => None,
         };
-        let sandbox = ground.sandboxes.start_shell(group, weakening).await?;
+        let sandbox = sandboxes(ground, &weakening).start_shell(group, weakening).await?;
         let mut subject = Subject { ground, sandbox, neighbour, _proxy: None, _planted: None };
         match hole {
             Some(Hole::Control(Control::OpenProxy) | Hole::OpenProxy) => subject.open_proxy()?,
@@ -79,6 +79,18 @@ impl<'a> Subject<'a> {
 
     /// Runs an attack, with its words filled in.
     pub(super) async fn run(&self, attack: &Attack, words: &Words) -> Result<Said, DrillError> {
+        self.run_in(&self.sandbox, attack, words).await
+    }
+
+    /// The same in the sandbox beside it, if there is one.
+    pub(super) async fn neighbour_runs(&self, attack: &Attack, words: &Words) -> Result<(), DrillError> {
+        match &self.neighbour {
+            Some(neighbour) => self.run_in(neighbour, attack, words).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    async fn run_in(&self, sandbox: &LiveSandbox, attack: &Attack, words: &Words) -> Result<Said, DrillError> {
         let argv: Vec<String> = match attack.run {
             Run::Guest(args) => [guest::PATH, "attack"].iter().chain(args).map(|word| words.fill(word)).collect(),
             Run::Curl(args) => CURL.iter().chain(args).map(|word| words.fill(word)).collect(),
@@ -87,7 +99,7 @@ impl<'a> Subject<'a> {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let exec = Exec { argv: &argv, terminal: None };
         let engine = self.ground.sandboxes.engine();
-        let ran = engine.exec(self.sandbox.container_id(), exec, None::<tokio::io::Empty>, &mut out, &mut err);
+        let ran = engine.exec(sandbox.container_id(), exec, None::<tokio::io::Empty>, &mut out, &mut err);
         let code = match tokio::time::timeout(PATIENCE, ran).await {
             Ok(code) => code?,
             Err(_) => return Err(DrillError::Endless(attack.id, PATIENCE)),
@@ -185,9 +197,13 @@ impl<'a> Subject<'a> {
     }
 }
 
+fn sandboxes<'a>(ground: &'a Ground, weakening: &Weakening) -> &'a Sandboxes {
+    if *weakening == Weakening::Shared { &ground.shared } else { &ground.sandboxes }
+}
+
 /// Another group's sandbox, in which all is held that can be.
 async fn neighbour(ground: &Ground, weakening: &Weakening) -> Result<LiveSandbox, DrillError> {
-    let mut sandbox = ground.sandboxes.start_shell(&ground.neighbour, weakening.clone()).await?;
+    let mut sandbox = sandboxes(ground, weakening).start_shell(&ground.neighbour, weakening.clone()).await?;
     let hold = format!("{} attack hold >/dev/null 2>&1 &", guest::PATH);
     let text = format!("{hold} for _ in $(seq 100); do [ -e /tmp/held ] && break; sleep 0.1; done; cat /tmp/held");
     have_done(&mut sandbox, text).await?;

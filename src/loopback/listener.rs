@@ -1,7 +1,7 @@
 //! A listener on one address of this machine.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use rustls::ServerConfig;
@@ -44,12 +44,13 @@ impl Listener {
         Ok(Listener { address, heard, transport: Transport::Tcp, serving })
     }
 
-    /// Listens for datagrams; each is taken as a question for a name and answered
-    /// with "no such name" (RFC 1035 §4.1.1), so that nobody asks twice.
-    pub async fn udp(ip: IpAddr) -> io::Result<Self> {
+    /// Listens for datagrams; each is taken as a question for a name and answered: names
+    /// under `knows` with this machine's loopback, for a minute, others with "no such name"
+    /// (RFC 1035 §4.1.1), so that nobody asks twice.
+    pub async fn udp(ip: IpAddr, knows: &'static str) -> io::Result<Self> {
         let socket = UdpSocket::bind(SocketAddr::new(ip, 0)).await?;
         let (address, heard) = (socket.local_addr()?, Arc::<Heard>::default());
-        let serving = tokio::spawn(receive(socket, heard.clone())).abort_handle();
+        let serving = tokio::spawn(receive(socket, knows, heard.clone())).abort_handle();
         Ok(Listener { address, heard, transport: Transport::Udp, serving })
     }
 
@@ -118,25 +119,40 @@ async fn accept(listener: TcpListener, tls: Option<Arc<ServerConfig>>, answers: 
     }
 }
 
-async fn receive(socket: UdpSocket, heard: Arc<Heard>) {
+async fn receive(socket: UdpSocket, knows: &'static str, heard: Arc<Heard>) {
     let mut buffer = vec![0; 64 << 10];
     loop {
         // A refused answer of ours comes back as an error here; it says nothing.
         let Ok((count, from)) = socket.recv_from(&mut buffer).await else { continue };
         heard.arrived(&buffer[..count]);
-        if let Some(answer) = no_such_name(&buffer[..count]) {
+        if let Some(answer) = answered(&buffer[..count], knows) {
             let _ = socket.send_to(&answer, from).await;
         }
     }
 }
 
-fn no_such_name(question: &[u8]) -> Option<Vec<u8>> {
-    let mut end = 12;
+fn answered(question: &[u8], knows: &str) -> Option<Vec<u8>> {
+    let (mut end, mut name) = (12, String::new());
     while *question.get(end)? != 0 {
-        end += usize::from(*question.get(end)?) + 1;
+        let next = end + usize::from(*question.get(end)?) + 1;
+        name = format!("{name}.{}", String::from_utf8_lossy(question.get(end + 1..next)?));
+        end = next;
     }
     let mut answer = question.get(..end + 5)?.to_vec();
-    // A response, recursion available, NXDOMAIN; one question and nothing else.
+    let address = match question.get(end + 1..end + 3)? {
+        [0, 1] => Ipv4Addr::LOCALHOST.octets().to_vec(),
+        [0, 28] => Ipv6Addr::LOCALHOST.octets().to_vec(),
+        _ => Vec::new(),
+    };
+    if !knows.is_empty() && !address.is_empty() && name.to_ascii_lowercase().ends_with(&format!(".{knows}")) {
+        // A response, recursion available; one question and one answer.
+        answer[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
+        // To the name of the question, of its type, class IN, good for sixty seconds.
+        answer.extend([0xc0, 12, 0, question[end + 2], 0, 1, 0, 0, 0, 60, 0, u8::try_from(address.len()).ok()?]);
+        answer.extend(address);
+        return Some(answer);
+    }
+    // NXDOMAIN; one question and nothing else.
     answer[2..12].copy_from_slice(&[0x81, 0x83, 0, 1, 0, 0, 0, 0, 0, 0]);
     Some(answer)
 }
@@ -160,7 +176,7 @@ mod tests {
             listener.fence().await.unwrap();
             assert_eq!(listener.heard().contacts(), 1);
         }
-        let listener = Listener::udp(HERE).await.unwrap();
+        let listener = Listener::udp(HERE, "").await.unwrap();
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let question = b"\xd0\x0d\x01\0\0\x01\0\0\0\0\0\0\x01a\x04test\0\0\x01\0\x01";
         socket.send_to(question, listener.address()).await.unwrap();
