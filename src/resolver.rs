@@ -54,7 +54,7 @@ impl Resolver for Names {
 fn dns(server: &config::Resolver, tls: &ClientConfig) -> Result<Dns<Connecting>, String> {
     let mut builder = match server {
         config::Resolver::System => Dns::builder(Connecting::default()).map_err(|error| {
-            format!("the system's resolver configuration cannot be used ({error}); set [upstream] resolver")
+            unusable("the system's resolver configuration cannot be used; set [upstream] resolver", &error)
         })?,
         config::Resolver::Server(address) => {
             let (mut udp, mut tcp) = (ConnectionConfig::udp(), ConnectionConfig::tcp());
@@ -73,7 +73,13 @@ fn dns(server: &config::Resolver, tls: &ClientConfig) -> Result<Dns<Connecting>,
         }
     };
     builder.options_mut().ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-    builder.build().map_err(|error| format!("the resolver cannot be set up: {error}"))
+    builder.build().map_err(|error| unusable("the resolver cannot be set up", &error))
+}
+
+/// What agents are told of it; the daemon's log has the reason, which names files of the host.
+fn unusable(told: &str, error: &NetError) -> String {
+    tracing::error!(%error, "No name can be resolved: {told}");
+    told.to_owned()
 }
 
 fn only(server: NameServerConfig) -> ResolverBuilder<Connecting> {

@@ -229,7 +229,7 @@ impl Vault {
     fn definition(&self, name: &str) -> Result<&config::Credential, SecretUnavailable> {
         self.definitions
             .get(name)
-            .ok_or_else(|| SecretUnavailable(format!("doorward.toml defines no credential {name:?}")))
+            .ok_or_else(|| SecretUnavailable::plain(format!("doorward.toml defines no credential {name:?}")))
     }
 
     fn remembered(&self, definition: &config::Credential) -> Option<SecretString> {
@@ -256,7 +256,7 @@ impl Vault {
             }
             if !state.asked.insert(name.clone()) {
                 let why = format!("credential {name} ({}): its secret is being read; try again", definition.source);
-                return Err(SecretUnavailable(why));
+                return Err(SecretUnavailable::new(why));
             }
         }
         let secret = aside(|| read(definition));
@@ -393,12 +393,12 @@ fn read(definition: &config::Credential) -> Result<SecretString, SecretUnavailab
 }
 
 fn read_from(name: &str, source: &SecretSource) -> Result<SecretString, SecretUnavailable> {
-    let secret = source.read().map_err(|error| SecretUnavailable(format!("credential {name}: {error}")))?;
+    let secret = source.read().map_err(|error| SecretUnavailable::new(format!("credential {name}: {error}")))?;
     if secret.expose_secret().len() < SHORTEST {
         let why = format!(
             "credential {name} ({source}): the secret is shorter than {SHORTEST} characters, too short to guard"
         );
-        return Err(SecretUnavailable(why));
+        return Err(SecretUnavailable::new(why));
     }
     Ok(secret)
 }

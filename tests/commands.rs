@@ -118,7 +118,7 @@ fn audit_filters() {
     assert_eq!(hosts(&["--allowed"]), ["news.example"]);
     assert_eq!(hosts(&["--host", "news.*"]), ["news.example"]);
     assert_eq!(hosts(&["--group", "work"]), [""; 0]);
-    assert_eq!(hosts(&["--since", "1h", "--limit", "1"]), ["other.example"]);
+    assert_eq!(hosts(&["--since", "1h", "--limit", "1", "--requests"]), ["other.example"]);
     assert_eq!(hosts(&["--since", "2099-01-01"]), [""; 0]);
     home.run(&["audit", "--since", "yesterdayish"]).code(2).says("since");
 }

@@ -14,7 +14,7 @@ use doorward::home::Home;
 use doorward::resolver::Names;
 use doorward::store::ledger::AuditLog;
 use policies::{Date, GroupName, Policy, SandboxId, Source};
-use proxy::audit::{Decision, Identity, Ledger, LedgerDown, Outcome, Seq};
+use proxy::audit::{Decision, Identity, Ledger, LedgerDown, Noted, Outcome, Seq};
 use proxy::ports::{Caller, Internal, Pending, SecretUnavailable, Secrets};
 use proxy::scan::Watchlist;
 use proxy::{Door, Keyring, Limits, Refreshes};
@@ -81,7 +81,7 @@ struct NoSecrets;
 
 impl Secrets for NoSecrets {
     fn reveal(&self, _: &str) -> Result<SecretString, SecretUnavailable> {
-        Err(SecretUnavailable("there are none".to_owned()))
+        Err(SecretUnavailable::new("there are none".to_owned()))
     }
 
     fn held(&self, _: &str) -> Vec<SecretString> {
@@ -109,6 +109,10 @@ impl Ledger for Forgetful {
     }
 
     fn ended(&self, _: Seq, _: &Outcome) -> Result<(), LedgerDown> {
+        Ok(())
+    }
+
+    fn noted(&self, _: &Noted) -> Result<(), LedgerDown> {
         Ok(())
     }
 }

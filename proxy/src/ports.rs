@@ -73,7 +73,7 @@ pub trait Secrets: Send + Sync {
         credential: &str,
         _key: &SecretString,
     ) -> Result<SecretString, SecretUnavailable> {
-        Err(SecretUnavailable(format!("credential {credential}: a new key cannot be kept here")))
+        Err(SecretUnavailable::plain(format!("credential {credential}: a new key cannot be kept here")))
     }
     /// A host did not take what `reveal` gave.
     fn rejected(&self, _credential: &str) {}
@@ -92,16 +92,32 @@ pub struct TokenRequest {
     pub body: SecretString,
 }
 
-/// The secret cannot be read now. Names the source, which is the owner's to know, and never a value.
+/// The secret cannot be read now. Holds no value.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct SecretUnavailable(pub String);
+#[error("{why}")]
+pub struct SecretUnavailable {
+    why: String,
+    may_be_told: bool,
+}
 
 impl SecretUnavailable {
-    /// As a refusal: where the secret is and what keeps it there is for the owner's log alone.
+    /// With a reason that may name where the secret is, or what the system said: the owner's to know.
+    pub fn new(why: impl Into<String>) -> Self {
+        SecretUnavailable { why: why.into(), may_be_told: false }
+    }
+
+    /// With one that holds nothing of the host: a sandbox that holds the credential may read it.
+    pub fn plain(why: impl Into<String>) -> Self {
+        SecretUnavailable { why: why.into(), may_be_told: true }
+    }
+
+    /// As a refusal of a request that needs the credential.
     pub fn refusal(&self, credential: &str) -> Refusal {
+        if self.may_be_told {
+            return Refusal::new(Code::SecretUnavailable, &self.why);
+        }
         let why = format!("the secret of credential {credential} cannot be used now");
-        Refusal::new(Code::SecretUnavailable, why).logged_as(&self.0)
+        Refusal::new(Code::SecretUnavailable, why).logged_as(&self.why)
     }
 }
 

@@ -173,9 +173,9 @@ async fn fetch(
         Ok((status, body)) => secrets.granted(&credential.name, status, &body),
         Err(refusal) => {
             let name = &credential.name;
-            let why = SecretUnavailable(format!(
+            let why = SecretUnavailable::plain(format!(
                 "credential {name}: its token endpoint gave no answer: {}",
-                refusal.for_log()
+                refusal.why
             ));
             secrets.not_granted(name, &why);
             Err(why)

@@ -78,9 +78,11 @@ impl PolicyFiles {
 
     /// Watches the folder for as long as the watcher is kept.
     pub fn watch(self: &Arc<Self>) -> notify::Result<RecommendedWatcher> {
-        let files = self.clone();
+        // Not held by the watcher's thread, which may outlive what it is for: with the last
+        // handle the log is closed, and what it counted is written.
+        let files = Arc::downgrade(self);
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| is_saved(&event.kind)) {
+            if let Some(files) = files.upgrade().filter(|_| event.is_ok_and(|event| is_saved(&event.kind))) {
                 files.refresh_all();
             }
         })?;

@@ -156,7 +156,10 @@ impl<S: StartSandbox> Worker<S> {
                 return Ok(());
             }
             Ok(Err(failure)) => failure,
-            Err(panic) => StartFailure { why: format!("the start broke off: {panic}"), may_pass: true },
+            Err(panic) => {
+                tracing::error!(group = %self.name, %panic, "the start of a sandbox broke off");
+                StartFailure { why: "the start broke off".to_owned(), may_pass: true }
+            }
         };
         self.starting = None;
         let waiting: Vec<Message> = waiting.iter().filter(|message| message.means != Means::Talk).cloned().collect();

@@ -77,7 +77,7 @@ impl Vault {
         let state = self.lock();
         let token = state.values.get(&(name.clone(), Part::Own));
         let good = token.filter(|token| token.until.is_some_and(|until| until > Instant::now()));
-        let none = || SecretUnavailable(format!("credential {name}: there is no access token yet"));
+        let none = || SecretUnavailable::plain(format!("credential {name}: there is no access token yet"));
         good.map(|token| token.secret.clone()).ok_or_else(none)
     }
 
@@ -111,7 +111,7 @@ impl Vault {
     /// Takes in what the endpoint answered.
     pub(super) fn take_in(&self, definition: &Credential, status: u16, answer: &[u8]) -> Result<(), SecretUnavailable> {
         let name = &definition.name;
-        let wrong = |why: &str| SecretUnavailable(format!("credential {name}: its token endpoint {why}"));
+        let wrong = |why: &str| SecretUnavailable::plain(format!("credential {name}: its token endpoint {why}"));
         let answer: Result<Answer, _> = serde_json::from_slice(answer);
         if status != 200 {
             return Err(wrong(&refused(status, name, answer.ok().and_then(|answer| answer.error))));
@@ -148,7 +148,7 @@ impl Vault {
         if !stored {
             aside(|| definition.source.replace(refresh)).map_err(|error| {
                 let why = "the new refresh token cannot be stored, and is needed: make room and try again while Doorward runs";
-                SecretUnavailable(format!("credential {name}: {why} ({error})"))
+                SecretUnavailable::new(format!("credential {name}: {why} ({error})"))
             })?;
         }
         self.lock().unsaved.remove(name);

@@ -33,7 +33,7 @@ impl Vault {
         let name = self.definition(credential)?.name.clone();
         let mut state = self.lock();
         if !state.surrogates.iter().any(|one| one.identity == *identity && !one.retired) {
-            return Err(SecretUnavailable(format!("credential {name}: the sandbox of a new key is gone")));
+            return Err(SecretUnavailable::plain(format!("credential {name}: the sandbox of a new key is gone")));
         }
         let text = surrogate::like(Some(key.expose_secret()));
         state.minted.push(Minted {

@@ -181,14 +181,14 @@ impl Secrets for Safe {
             then();
         }
         if self.locked.load(Ordering::SeqCst) {
-            return Err(SecretUnavailable(format!(
+            return Err(SecretUnavailable::new(format!(
                 "credential {credential}: {HOST_PATH}/secrets/{credential} cannot be read"
             )));
         }
         if let (GRANTED, Some(token)) = (credential, &*self.token.lock().unwrap()) {
             return Ok(token.clone().into());
         }
-        let secret = self.secrets.get(credential).ok_or_else(|| SecretUnavailable("not defined".to_owned()))?;
+        let secret = self.secrets.get(credential).ok_or_else(|| SecretUnavailable::new("not defined".to_owned()))?;
         Ok(SecretString::from(secret.clone()))
     }
 
@@ -197,7 +197,8 @@ impl Secrets for Safe {
     }
 
     fn minted(&self, _: &Identity, _: &str, key: &SecretString) -> Result<SecretString, SecretUnavailable> {
-        let made = self.made.get(key.expose_secret()).ok_or_else(|| SecretUnavailable("no such key".to_owned()))?;
+        let made =
+            self.made.get(key.expose_secret()).ok_or_else(|| SecretUnavailable::new("no such key".to_owned()))?;
         Ok(SecretString::from(made.clone()))
     }
 

@@ -3,6 +3,7 @@
 use notify::event::{CreateKind, DataChange, RemoveKind, RenameMode};
 
 use super::*;
+use crate::store::ledger::{Events, Filter};
 
 const BASE: &str = "[[deny]]\nhost = \"**.pastes.example\"\nwhy = \"never\"\n";
 const ALLOW: &str = "[[allow]]\nhost = \"api.example.com\"\naccess = \"read\"\n";
@@ -78,4 +79,40 @@ fn a_file_counts_when_it_is_written_to_its_end() {
     ] {
         assert!(!is_saved(&not_yet), "{not_yet:?}");
     }
+}
+
+/// Nothing is widened without evidence of it; tightening waits for nothing.
+#[test]
+fn a_policy_that_may_allow_more_waits_for_the_log() {
+    let scene = Scene::new();
+    scene.write(Some(BASE), ALLOW);
+    let narrow = scene.in_force();
+    let (log, aside) = (scene.home.audit_db(), scene.home.audit_db().with_extension("aside"));
+    std::fs::rename(&log, &aside).unwrap();
+    let wide = format!("{ALLOW}[[allow]]\nhost = \"other.example.com\"\naccess = \"read\"\n");
+    scene.write(Some(BASE), &wide);
+    assert_eq!(scene.in_force(), narrow);
+    scene.write(Some(BASE), "");
+    let nothing = scene.in_force();
+    assert_ne!(nothing, narrow, "tightening always works");
+    scene.write(Some(BASE), &wide);
+    assert_eq!(scene.in_force(), nothing);
+    std::fs::rename(&aside, &log).unwrap();
+    assert_ne!(scene.in_force(), nothing, "it is tried again");
+}
+
+/// A file that stays wrong is told once, whoever asks for the policy.
+#[test]
+fn what_is_wrong_with_a_policy_is_told_once() {
+    let scene = Scene::new();
+    scene.write(Some(BASE), "[[allow]]\nhost = 1\n");
+    (0..3).for_each(|_| drop(scene.in_force()));
+    std::fs::remove_file(scene.home.policy_file(&scene.family)).unwrap();
+    std::fs::create_dir(scene.home.policy_file(&scene.family)).unwrap();
+    (0..3).for_each(|_| drop(scene.in_force()));
+    let filter = Filter { events: Events::Alone, group: Some(scene.family.clone()), ..Filter::default() };
+    let events = scene.files.ledger.entries(&filter).unwrap();
+    let texts: Vec<_> = events.iter().filter_map(|entry| Some(entry.event.as_ref()?.text.as_str())).collect();
+    assert_eq!(texts.len(), 2, "{texts:?}");
+    assert!(texts[0].contains("policies/family.toml:2") && texts[1].contains("cannot be read"), "{texts:?}");
 }
