@@ -71,9 +71,13 @@ impl InFlight {
         }
     }
 
-    /// Cuts all of it: the door is shut.
+    /// Cuts all of the group's: the door is shut. What the gateway asks for itself goes on: a
+    /// token endpoint that is cut off may have given a new refresh token that nobody has then.
     pub(crate) fn cut(&self, refusal: &Refusal) {
-        let going: Vec<_> = self.lock().going.values().filter_map(|going| going.tally.upgrade()).collect();
+        let state = self.lock();
+        let going = state.going.values().filter(|going| !matches!(going.permitted, Permitted::Own));
+        let going: Vec<_> = going.filter_map(|going| going.tally.upgrade()).collect();
+        drop(state);
         going.iter().for_each(|tally| tally.cut(refusal));
     }
 

@@ -223,8 +223,9 @@ impl Record {
         })?;
         self.owed = false;
         let tally = Arc::new(Tally::new(self.door.clone(), seq, slot, self.leash.take()));
+        let of_the_group = !matches!(permitted, Permitted::Own);
         self.door.in_flight.add(permitted, &tally);
-        if let Some(shut) = self.door.is_shut() {
+        if let Some(shut) = self.door.is_shut().filter(|_| of_the_group) {
             // Whoever shut it may have looked at what is under way before.
             tally.cut(&shut);
         }

@@ -55,6 +55,39 @@ async fn a_connection_that_ends_before_its_request_leaves_a_record() {
     assert!(world.log.noted().is_empty());
 }
 
+/// What is sent, cut at every byte: each leaves a record, or is among those that are counted.
+#[tokio::test]
+async fn however_a_connection_is_cut_it_leaves_a_trace() {
+    let plain = b"GET http://cdn.allowed.test/x HTTP/1.1\r\nHost: cdn.allowed.test\r\n\r\n".to_vec();
+    let connect = b"CONNECT cdn.allowed.test:443 HTTP/1.1\r\nHost: cdn.allowed.test:443\r\n\r\n".to_vec();
+    let inside = get("cdn.allowed.test", "/x").into_bytes();
+    let fields = [&[0x82, 0x87, 0x04, 2][..], b"/x", &[0x01, 16], b"cdn.allowed.test"].concat();
+    let length = u8::try_from(fields.len()).unwrap();
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let headers = [&[0, 0, length, 1, 5, 0, 0, 0, 1][..], &fields].concat();
+    let http2 = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &settings, &headers].concat();
+    for (what, bytes) in [("plain", plain), ("connect", connect), ("inside", inside), ("http2", http2)] {
+        let world = World::new().await;
+        for end in 0..=bytes.len() {
+            let client = match what {
+                "inside" => world.family.tunnel("cdn.allowed.test:443").await,
+                "http2" => world.family.connect().await.tunnel_http2("cdn.allowed.test:443").await,
+                _ => world.family.connect().await,
+            };
+            ends(client, &bytes[..end]).await;
+        }
+        let traces = || {
+            world.family.door.tell_idle_connections();
+            world.log.rows().len() + world.log.noted().iter().map(|noted| noted.count as usize).sum::<usize>()
+        };
+        until(what, || traces() > bytes.len()).await;
+        assert_eq!(traces(), bytes.len() + 1, "{what}");
+        // Over HTTP/2 the end of a connection is the end of what was asked over it.
+        let judged = world.log.rows().iter().filter(|row| row.code() != Some(Code::Framing)).count();
+        assert_eq!(judged, usize::from(what != "http2"), "{what}: the one that was whole was judged");
+    }
+}
+
 /// Some programs open connections for later: they are no refusals, and counted.
 #[tokio::test]
 async fn connections_that_say_nothing_are_counted() {

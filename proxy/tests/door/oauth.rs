@@ -1,10 +1,15 @@
 //! Access tokens: fetched under the owner's own permit, with a record of its own, and a
 //! token endpoint that gives a sandbox surrogates.
 
-use policies::Code;
-use serde_json::Value;
+use std::sync::Arc;
 
-use crate::support::{Answer, ENDPOINT_RULE, World, compile};
+use policies::Code;
+use proxy::ports::Secrets;
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use crate::support::{Answer, ENDPOINT_RULE, World, compile, until};
 
 async fn world() -> World {
     let world = World::new().await;
@@ -93,4 +98,36 @@ async fn the_endpoint_gives_surrogates_for_surrogates() {
     }
     assert_eq!(refresh(&world, "cdn.allowed.test", "/token", "x").await.status, 200);
     assert_eq!(world.upstream("login.bound.test").received().len(), 1);
+}
+
+/// A fetch that is under way when its door is shut is nobody's to cut: what it brings may be
+/// the only refresh token that is still good.
+#[tokio::test]
+async fn a_fetch_outlives_the_door_that_it_was_begun_for() {
+    let world = world().await;
+    let answers = Arc::new(Notify::new());
+    let held = answers.clone();
+    world.upstream("login.bound.test").on(move |exchange| {
+        let held = held.clone();
+        Box::pin(async move {
+            exchange.body().await?;
+            held.notified().await;
+            let tokens = serde_json::json!({ "access_token": TOKEN, "token_type": "Bearer" }).to_string();
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", tokens.len());
+            exchange.send(head + &tokens).await
+        })
+    });
+    let mut client = world.family.tunnel("oauth.bound.test:443").await;
+    let header = format!("Authorization: Bearer {}", world.values["SUR7"]);
+    client.send(format!("GET /x HTTP/1.1\r\nHost: oauth.bound.test\r\n{header}\r\n\r\n")).await;
+    until("the endpoint is asked", || world.upstream("login.bound.test").connections() == 1).await;
+    until("it is on its way", || world.log.rows().len() == 1).await;
+    world.family.door.shut("the owner stopped the group");
+    world.family.shut();
+    answers.notify_one();
+    until("the token is there", || world.safe.reveal("seventh").is_ok_and(|token| token.expose_secret() == TOKEN))
+        .await;
+    until("both are recorded", || world.log.rows().len() == 2 && world.log.is_settled()).await;
+    assert_eq!(world.log.codes(), [None, Some(Code::Revoked)]);
+    assert!(world.upstream("oauth.bound.test").received().is_empty());
 }

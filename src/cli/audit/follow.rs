@@ -70,7 +70,7 @@ impl Follower {
     fn wants(&self, entry: &AuditEntry) -> bool {
         match self.which {
             None => true,
-            Some(Which::Allowed) => !entry.is_refusal(),
+            Some(Which::Allowed) => !entry.is_refusal() && entry.event.is_none(),
             Some(Which::Denied) => entry.is_refusal(),
         }
     }
