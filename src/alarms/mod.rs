@@ -26,13 +26,14 @@ use quiet::Quiet;
 
 pub use words::text;
 
-/// The notices that the owner is told of; what else is noted stands in the log alone.
+/// The events that the owner is told of beside those that are alarms; what else is noted
+/// stands in the log alone.
 const TOLD: [&str; 2] = ["budget", "access_request"];
 
 /// Something that the owner is told at once. As JSON it is what the command reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Alarm {
-    /// The reason's code, `budget` or `access_request`.
+    /// The reason's code, `reply_withheld`, `budget` or `access_request`.
     pub kind: String,
     /// The group.
     pub group: String,
@@ -152,7 +153,9 @@ impl<T: Fn(String)> Owner<T> {
                     more: 0,
                 })
             }
-            Recorded::Notice(seq, notice) if TOLD.contains(&notice.what) => Some(of_notice(*seq, notice)),
+            Recorded::Notice(seq, notice) if notice.alarm || TOLD.contains(&notice.what) => {
+                Some(of_notice(*seq, notice))
+            }
             _ => None,
         }
     }

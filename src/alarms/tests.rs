@@ -132,6 +132,19 @@ async fn a_budget_that_runs_out_is_told() {
     assert!(scene.next().await.starts_with(&text));
 }
 
+#[tokio::test]
+async fn a_reply_that_was_withheld_is_told() {
+    let mut scene = Scene::new(|_| vec![]);
+    let group = GroupName::parse("family").ok();
+    scene.log.notice(&Notice::new("reply", group.as_ref(), "a reply of 5 bytes went to the chat")).unwrap();
+    let text = "a reply held a secret of credential bank in hex and was withheld";
+    scene.log.notice(&Notice { alarm: true, ..Notice::new("reply_withheld", group.as_ref(), text) }).unwrap();
+    let told = scene.next().await;
+    for part in ["ALARM in group family", text, "record 3", "replace it at its issuer"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}
+
 #[test]
 fn what_a_sandbox_chose_does_nothing_to_a_terminal() {
     let bad =

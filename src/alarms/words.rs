@@ -28,6 +28,15 @@ pub fn text(alarm: &Alarm) -> String {
             more(alarm)
         );
     }
+    if alarm.kind == "reply_withheld" {
+        return format!(
+            "ALARM in group {group}: an answer to its chat was withheld.{}\nWhy: {why}.\nWhat to do: an agent should not \
+             know a real secret: replace it at its issuer, and find the file or message it was in. `doorward audit \
+             --group {group} --events --denied` shows it (record {}).",
+            more(alarm),
+            alarm.seq
+        );
+    }
     let host = alarm.host.as_deref().map_or_else(|| "a host that could not be read".to_owned(), on_screen);
     let ended = if alarm.cut_off {
         "The request was cut off; part of it may have gone out before."

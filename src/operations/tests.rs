@@ -19,6 +19,8 @@ use crate::pipeline::outbox::{self, Patience};
 use crate::store::ledger::{AuditEntry, Filter, Recorded};
 use crate::store::{MessageRow, NewGroup, Queued, RunId};
 
+mod told;
+
 const SECRET: &str = "bank-real-0123456789abcdef";
 
 /// An installation with a main group, a family, and doors to both.

@@ -13,7 +13,7 @@ use crate::store::ledger::{AuditLog, Notice};
 /// The reply as it may be said, with a record of it. What is left of one that may not
 /// be said is why.
 pub(super) fn say<S>(shared: &Shared<S>, group: &Group, text: String) -> String {
-    match check(&*shared.secrets, &shared.ledger, &group.name, &text) {
+    match recorded(&*shared.secrets, &shared.ledger, &group.name, &text, true) {
         Ok(()) => text,
         Err(refusal) => in_its_place(group, &refusal),
     }
@@ -26,8 +26,19 @@ pub(super) fn in_its_place(group: &Group, refusal: &Refusal) -> String {
 }
 
 /// Whether a text of an agent's may go to a chat, with a record of it. What cannot be
-/// recorded may not.
+/// recorded may not. Whoever asks has a record of the refusal, which tells the owner.
 pub fn check(secrets: &dyn Secrets, ledger: &AuditLog, group: &GroupName, text: &str) -> Result<(), Refusal> {
+    recorded(secrets, ledger, group, text, false)
+}
+
+/// The same; `alarm`: whether the record of a text that may not go tells the owner at once.
+fn recorded(
+    secrets: &dyn Secrets,
+    ledger: &AuditLog,
+    group: &GroupName,
+    text: &str,
+    alarm: bool,
+) -> Result<(), Refusal> {
     let finding = leak(secrets, group, text);
     let notice = match &finding {
         None => Notice {
@@ -36,6 +47,7 @@ pub fn check(secrets: &dyn Secrets, ledger: &AuditLog, group: &GroupName, text: 
         },
         Some(finding) => Notice {
             code: Some(Code::SecretInRequest),
+            alarm,
             ..Notice::new("reply_withheld", Some(group), format!("a reply held a {finding} and was withheld"))
         },
     };

@@ -1,0 +1,46 @@
+//! What an agent hears when something goes wrong on the host: that it did, and nothing of
+//! where, nor any name of what is not its group's.
+
+use super::*;
+
+/// What an agent reads by each way in, for each operation.
+async fn everything(house: &House, text: &str) -> Vec<String> {
+    let mut heard = Vec::new();
+    for (tool, arguments) in [
+        ("policy", json!({})),
+        ("send_message", json!({ "text": text })),
+        ("request_access", json!({ "host": "news.test", "why": text })),
+        ("no_such_tool", json!({})),
+        ("send_message", json!({ "chat": text })),
+    ] {
+        let params = json!({ "name": tool, "arguments": arguments });
+        let call = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params });
+        heard.push(house.mcp("family", &call).await.body);
+    }
+    for path in ["/", "/policy", "/nothing"] {
+        heard.push(house.get("family", path).await.body);
+    }
+    heard
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_hears_nothing_of_the_host_whatever_fails() {
+    let house = House::new();
+    let door = house.door("family");
+    house.run("family", &door);
+    let mut heard = everything(&house, &format!("the key is {SECRET}")).await;
+    let withheld = heard.iter().filter(|text| text.contains("it held something that must not leave")).count();
+    assert_eq!(withheld, 2, "{heard:#?}");
+    let whys: Vec<_> = house.operations().iter().filter_map(|entry| Some(entry.why()?.to_owned())).collect();
+    assert!(whys.iter().any(|why| why.contains("secret of credential bank")), "the owner hears of it: {whys:?}");
+    // The store, then the log: as when a disk drops out.
+    for database in [house.home.main_db(), house.home.audit_db()] {
+        std::fs::rename(&database, database.with_extension("away")).unwrap();
+        heard.extend(everything(&house, "hello").await);
+    }
+    assert!(heard.iter().any(|text| text.contains("audit_unavailable")), "{heard:#?}");
+    let folder = house.folder.path().to_str().unwrap();
+    for text in &heard {
+        assert!(!text.contains(folder) && !text.contains(".db") && !text.contains("bank"), "{text}");
+    }
+}
