@@ -152,11 +152,8 @@ impl Gateway {
     /// Shuts every door of a group at once, whoever holds them: what is under way is cut,
     /// and nothing new is let through.
     pub fn shut_doors(&self, group: &GroupName, why: &str) {
-        for door in self.open_doors().iter().filter_map(Weak::upgrade) {
-            if door.identity().group == *group {
-                door.shut(why);
-            }
-        }
+        let doors: Vec<_> = self.open_doors().iter().filter_map(Weak::upgrade).collect();
+        doors.iter().filter(|door| door.identity().group == *group).for_each(|door| door.shut(why));
     }
 
     fn open_doors(&self) -> MutexGuard<'_, Vec<Weak<Door>>> {

@@ -7,6 +7,8 @@
 
 #[path = "architecture/crates.rs"]
 mod crates;
+#[path = "architecture/events.rs"]
+mod events;
 #[path = "architecture/floors.rs"]
 mod floors;
 #[path = "architecture/permit.rs"]
@@ -78,6 +80,15 @@ fn promises_have_tests() {
     let name = |path: &std::path::Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
     let patches: Vec<_> = files.map(|path| (name(&path), std::fs::read_to_string(&path).unwrap())).collect();
     holds(promises::unguarded(security, &patches, &code));
+}
+
+#[test]
+fn every_kind_of_record_is_told() {
+    let page = include_str!("../docs/audit.md");
+    let sources = tree(&["proxy/src", "src"]);
+    assert!(events::untold(&sources, "").len() > 10, "it finds what it looks for");
+    holds(events::untold(&sources, page));
+    holds(events::unnamed(include_str!("../policies/src/refusal.rs"), page));
 }
 
 #[test]

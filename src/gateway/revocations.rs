@@ -51,7 +51,9 @@ pub(super) fn watch(
     }
     let again = files.to_vec();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        let ours = |event: &notify::Event| is_saved(&event.kind) && event.paths.iter().any(|path| again.contains(path));
+        // By their names: a folder may be written in more ways than one.
+        let is_ours = |path: &PathBuf| again.iter().any(|file| file.file_name() == path.file_name());
+        let ours = |event: &notify::Event| is_saved(&event.kind) && event.paths.iter().any(is_ours);
         if event.is_ok_and(|event| ours(&event)) {
             replace(&again, &revocations);
         }

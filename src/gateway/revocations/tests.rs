@@ -3,27 +3,45 @@ use std::time::Duration;
 
 use rcgen::{
     CertificateParams, CertificateRevocationListParams, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
-    SerialNumber,
+    RevokedCertParams, SerialNumber,
 };
+use rustls::client::danger::ServerCertVerifier;
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::*;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-fn list(next: SystemTime) -> rcgen::CertificateRevocationList {
+/// An issuer, and its own certificate.
+fn issuer() -> (Issuer<'static, KeyPair>, CertificateDer<'static>) {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let issuer = Issuer::new(params, KeyPair::generate().unwrap());
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap().der().clone();
+    (Issuer::new(params, key), certificate)
+}
+
+fn list(next: SystemTime) -> rcgen::CertificateRevocationList {
+    list_of(&issuer().0, next, &[])
+}
+
+fn list_of(issuer: &Issuer<'static, KeyPair>, next: SystemTime, numbers: &[u64]) -> rcgen::CertificateRevocationList {
+    let taken_back = |number: &u64| RevokedCertParams {
+        serial_number: (*number).into(),
+        revocation_time: (SystemTime::now() - DAY).into(),
+        reason_code: None,
+        invalidity_date: None,
+    };
     CertificateRevocationListParams {
         this_update: (SystemTime::now() - 30 * DAY).into(),
         next_update: next.into(),
         crl_number: SerialNumber::from(1),
         issuing_distribution_point: None,
-        revoked_certs: Vec::new(),
+        revoked_certs: numbers.iter().map(taken_back).collect(),
         key_identifier_method: KeyIdMethod::Sha256,
     }
-    .signed_by(&issuer)
+    .signed_by(issuer)
     .unwrap()
 }
 
@@ -66,4 +84,32 @@ fn times_are_read_as_rfc_5280_writes_them() {
     for wrong in ["", "49", "491231235959", "491331235959Z", "\u{e9}91231235959Z"] {
         assert_eq!(seconds(UTC_TIME, wrong), None, "{wrong}");
     }
+}
+
+/// Lists end, so a daemon that runs for weeks takes up new ones.
+#[test]
+fn a_list_that_is_moved_into_place_is_in_force() {
+    let dir = tempfile::tempdir().unwrap();
+    let (issuer, root) = issuer();
+    let mut params = CertificateParams::new(vec!["nas.home".to_owned()]).unwrap();
+    params.serial_number = Some(SerialNumber::from(7));
+    let leaf = params.signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap();
+    let file = dir.path().join("lists.pem");
+    let next = |numbers: &[u64]| list_of(&issuer, SystemTime::now() + DAY, numbers).pem().unwrap();
+    std::fs::write(&file, next(&[])).unwrap();
+    let files = [dir.path().join(".").join("lists.pem")];
+    let (_, revocations) = proxy::upstream_tls_with(&[root], &read(&files).unwrap()).unwrap();
+    let _watcher = watch(&files, revocations.clone()).unwrap();
+    let name = ServerName::try_from("nas.home").unwrap();
+    let is_believed = || revocations.verify_server_cert(leaf.der(), &[], &name, &[], UnixTime::now()).is_ok();
+    assert!(is_believed());
+    std::fs::write(dir.path().join("new"), next(&[7])).unwrap();
+    std::fs::rename(dir.path().join("new"), &file).unwrap();
+    let started = std::time::Instant::now();
+    while is_believed() {
+        assert!(started.elapsed() < Duration::from_secs(20), "the new list is not taken up");
+        std::thread::yield_now();
+    }
+    std::fs::write(&file, "no list").unwrap();
+    assert!(!is_believed(), "what cannot be read changes nothing");
 }
