@@ -1,6 +1,6 @@
 //! A form as it goes by: `name=value&name=value`, parted by `;` as well.
 
-use memchr::memchr2;
+use memchr::{memchr2, memchr3};
 
 use super::{FieldName, IsOne};
 
@@ -17,6 +17,11 @@ impl Form {
                 let Some(end) = memchr2(b'&', b';', bytes) else { return false };
                 bytes = &bytes[end + 1..];
                 self.in_value = false;
+            }
+            if self.name.other {
+                // Too long to be one of those looked for, wherever it ends.
+                let Some(end) = memchr3(b'=', b'&', b';', bytes) else { return false };
+                bytes = &bytes[end..];
             }
             let Some((&byte, rest)) = bytes.split_first() else { return self.name.found };
             bytes = rest;

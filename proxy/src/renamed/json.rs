@@ -28,7 +28,7 @@ enum State {
 impl Json {
     pub(super) fn finds(&mut self, mut bytes: &[u8], is_one: IsOne<'_>) -> bool {
         loop {
-            if self.state == State::Text && self.depth != 1 {
+            if self.state == State::Text && (self.depth != 1 || self.name.other) {
                 let Some(end) = memchr2(b'"', b'\\', bytes) else { return false };
                 bytes = &bytes[end..];
             }

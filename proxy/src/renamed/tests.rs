@@ -70,6 +70,8 @@ fn a_field_of_a_form_that_asks_for_another_method_is_found() {
         check("", body, true);
     }
     check(FORM, format!("{}_method=DELETE", "+".repeat(10_000)), true);
+    check(FORM, format!("{}&_method=DELETE", "long%".repeat(1_000)), true);
+    check(FORM, format!("{}_method=DELETE", "long".repeat(1_000)), false);
     check("Application/X-WWW-Form-URLEncoded; charset=UTF-8", "_method=x", true);
     for body in [
         "",
@@ -104,6 +106,9 @@ fn a_key_of_a_json_object_that_asks_for_another_method_is_found() {
         let wide: Vec<u8> = body.encode_utf16().flat_map(u16::to_le_bytes).collect();
         check(JSON, wide, true);
     }
+    let long = "long\\\"".repeat(1_000);
+    check(JSON, format!("{{\"a\":\"{long}\",\"_method\":1}}"), true);
+    check(JSON, format!("{{\"{long}_method\":1}}"), false);
     for body in [
         "{\"method\":\"DELETE\"}",
         "{\"jsonrpc\":\"2.0\",\"method\":\"tools/call\"}",
