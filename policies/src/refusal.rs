@@ -70,6 +70,8 @@ pub enum Code {
     UpstreamFailed,
     /// The upstream's answer cannot be read in exactly one way, or not be scrubbed.
     UpstreamUnreadable,
+    /// A real secret in an answer, where it cannot be taken off.
+    SecretInAnswer,
     /// Too slow.
     Timeout,
     /// The audit log cannot be written, so nothing may leave.
@@ -136,6 +138,7 @@ impl Code {
             Code::TlsVerify => "tls_verify",
             Code::UpstreamFailed => "upstream_failed",
             Code::UpstreamUnreadable => "upstream_unreadable",
+            Code::SecretInAnswer => "secret_in_answer",
             Code::Timeout => "timeout",
             Code::AuditUnavailable => "audit_unavailable",
             Code::GroupLimit => "group_limit",
@@ -156,6 +159,7 @@ impl Code {
                 | Code::SurrogateLocation
                 | Code::SurrogateForeign
                 | Code::SecretInRequest
+                | Code::SecretInAnswer
                 | Code::CredentialNotSurrogate
         )
     }
