@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use super::inside::Inside;
 use super::lookalike::Lookalikes;
 use super::search::each_hit;
 use super::watchlist::{Finding, WatchedKind, Watchlist};
-use crate::packed::{Unpacker, Unreadable};
+use crate::packed::{Look, Unreadable};
 
 /// Why a stream goes no further.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,24 +30,11 @@ pub struct LeakFilter {
     held: Bytes,
     noted: Vec<Finding>,
     stopped: Option<Stop>,
-    inside: Inside,
+    /// What it holds, where anybody looks into it.
+    inside: Option<Box<Inside>>,
     /// Where what only looks like a secret is looked for too.
     lookalikes: Option<Lookalikes>,
 }
-
-/// What the stream is besides its bytes.
-enum Inside {
-    /// Its first bytes have not come, which may say that it is an archive.
-    Unknown(Vec<u8>),
-    /// Nothing else.
-    Plain,
-    /// Packed. What it unpacks to goes through a filter of its own, and what cannot be
-    /// unpacked yet waits.
-    Packed { unpacker: Unpacker, filter: Box<LeakFilter>, waiting: BytesMut },
-}
-
-/// So many bytes say whether a file is an archive.
-const MAGIC: usize = 4;
 
 impl LeakFilter {
     pub(super) fn new(watchlist: Arc<Watchlist>) -> Self {
@@ -56,7 +44,7 @@ impl LeakFilter {
             held: Bytes::new(),
             noted: Vec::new(),
             stopped: None,
-            inside: Inside::Unknown(Vec::new()),
+            inside: Some(Box::new(Inside::new(Look::sniffing()))),
             lookalikes: None,
         }
     }
@@ -70,9 +58,9 @@ impl LeakFilter {
 
     /// For a stream that says how it is packed, where it says so.
     #[must_use]
-    pub fn unpacking(mut self, unpacker: Option<Unpacker>) -> Self {
-        if let Some(unpacker) = unpacker {
-            self.inside = self.packed(unpacker);
+    pub fn looking(mut self, look: Option<Look>) -> Self {
+        if let Some(look) = look {
+            self.inside = Some(Box::new(Inside::new(look)));
         }
         self
     }
@@ -87,7 +75,7 @@ impl LeakFilter {
     /// For a stream of pieces that are looked into one by one elsewhere.
     #[must_use]
     pub fn as_it_comes(mut self) -> Self {
-        self.inside = Inside::Plain;
+        self.inside = None;
         self
     }
 
@@ -112,20 +100,12 @@ impl LeakFilter {
 
     /// How many bytes are held back.
     pub fn held(&self) -> usize {
-        let waiting = if let Inside::Packed { waiting, .. } = &self.inside { waiting.len() } else { 0 };
-        self.held.len() + waiting
+        self.held.len() + self.inside.as_ref().map_or(0, |inside| inside.waiting())
     }
 
     /// Whether these bytes, which come next, are unpacked: it takes memory, and time.
     pub fn unpacks(&self, chunk: &[u8]) -> bool {
-        match &self.inside {
-            Inside::Packed { .. } => true,
-            Inside::Plain => false,
-            Inside::Unknown(start) => {
-                let first = start.iter().chain(chunk).copied().take(MAGIC).collect::<Vec<_>>();
-                Unpacker::sniffed(&first).is_some()
-            }
-        }
+        self.inside.as_ref().is_some_and(|inside| inside.unpacks(chunk))
     }
 
     /// What was tolerated so far, each kind and form once.
@@ -133,29 +113,26 @@ impl LeakFilter {
         &self.noted
     }
 
-    fn packed(&self, unpacker: Unpacker) -> Inside {
-        let mut filter = LeakFilter::new(self.watchlist.clone()).as_it_comes();
-        filter.tolerated = self.tolerated.clone();
-        filter.lookalikes = self.lookalikes.as_ref().map(|_| Lookalikes::default());
-        Inside::Packed { unpacker, filter: Box::new(filter), waiting: BytesMut::new() }
+    /// Gives away what was tolerated.
+    pub(super) fn hand_over(&mut self, noted: &mut Vec<Finding>) {
+        self.noted.drain(..).for_each(|finding| finding.note_in(noted));
+    }
+
+    /// The check of what the stream holds.
+    fn of_a_depth(&self) -> impl Fn() -> LeakFilter + use<> {
+        let (watchlist, tolerated, looks) = (self.watchlist.clone(), self.tolerated.clone(), self.lookalikes.is_some());
+        move || {
+            let mut filter = LeakFilter::new(watchlist.clone()).as_it_comes();
+            filter.tolerated = tolerated.clone();
+            filter.lookalikes = looks.then(Lookalikes::default);
+            filter
+        }
     }
 
     fn look_inside(&mut self, chunk: &[u8], last: bool) -> Result<(), Stop> {
-        let mut begun = Vec::new();
-        if let Inside::Unknown(start) = &mut self.inside {
-            begun = std::mem::take(start);
-            let seen: Vec<u8> = begun.iter().chain(chunk).take(MAGIC).copied().collect();
-            if seen.len() < MAGIC {
-                *start = seen;
-                return Ok(());
-            }
-            self.inside = Unpacker::sniffed(&seen).map_or(Inside::Plain, |unpacker| self.packed(unpacker));
-        }
-        let Inside::Packed { unpacker, filter, .. } = &mut self.inside else { return Ok(()) };
-        let looked = unpack(unpacker, filter, &begun, false).and_then(|()| unpack(unpacker, filter, chunk, last));
-        for finding in filter.noted.drain(..) {
-            finding.note_in(&mut self.noted);
-        }
+        let filter = self.of_a_depth();
+        let Some(inside) = &mut self.inside else { return Ok(()) };
+        let looked = inside.look(chunk, last, &filter, &mut self.noted);
         looked.inspect_err(|stop| self.stopped = Some(stop.clone()))
     }
 
@@ -195,27 +172,11 @@ impl LeakFilter {
         }
         let safe = safe.min(text.len().saturating_sub(self.waiting_for_lookalikes()));
         self.held = text.split_off(safe);
-        if let Inside::Packed { unpacker, waiting, .. } = &mut self.inside {
-            if unpacker.is_behind() {
-                waiting.extend_from_slice(&text);
-                return Ok(None);
-            }
-            text = joined(waiting.split().freeze(), text);
+        if let Some(inside) = &mut self.inside {
+            text = inside.pass(text, last).inspect_err(|stop| self.stopped = Some(stop.clone()))?;
         }
         Ok(Some(text).filter(|bytes| !bytes.is_empty()))
     }
-}
-
-/// Looks at what these bytes unpack to.
-fn unpack(unpacker: &mut Unpacker, filter: &mut LeakFilter, bytes: &[u8], last: bool) -> Result<(), Stop> {
-    let made = unpacker.push(bytes).map_err(Stop::Unreadable)?;
-    filter.push(made.into())?;
-    if last {
-        let made = unpacker.finish().map_err(Stop::Unreadable)?;
-        filter.push(made.into())?;
-        filter.finish()?;
-    }
-    Ok(())
 }
 
 /// What was held and what came after it; copies only where something was held.

@@ -21,6 +21,7 @@
 //! - No value is ever in a message: [`Finding`] names kind, credential and form.
 
 mod fresh;
+mod inside;
 mod leak;
 mod lookalike;
 mod needles;
