@@ -15,7 +15,8 @@ use tokio::time::MissedTickBehavior;
 
 use crate::audit::{Identity, Ledger};
 use crate::connection::{self, Limits};
-use crate::credentials::Keyring;
+use crate::credentials::{ComingBack, Keyring};
+use crate::headers::Validators;
 use crate::inflight::InFlight;
 use crate::ports::{Budget, Internal, Resolver, Secrets};
 use crate::refresh::Refreshes;
@@ -58,6 +59,10 @@ pub struct Door {
     pub(crate) tls: DoorTls,
     /// Grows with the keys that hosts make.
     pub(crate) keyring: ArcSwap<Keyring>,
+    /// What takes secrets off answers.
+    pub(crate) coming_back: ComingBack,
+    /// What stands for ETags; none where its keys could not be made, and then nothing does.
+    pub(crate) validators: Option<Validators>,
     pub(crate) pool: Pool,
     pub(crate) in_flight: InFlight,
     /// The agent's run under way; 0 for none.
@@ -91,6 +96,8 @@ impl Door {
             policy,
             ca: SandboxCa::new(limits.leaves, limits.leaf_pace)?,
             keyring: ArcSwap::from_pointee(keyring),
+            coming_back: ComingBack::default(),
+            validators: Validators::new(),
             pool: Pool::new(limits),
             in_flight: InFlight::default(),
             run: AtomicU64::new(0),

@@ -6,6 +6,10 @@ use http::{HeaderMap, header};
 
 use crate::scan::Scrubber;
 
+mod validators;
+
+pub(crate) use validators::{Validators, without_digests};
+
 /// Speaks to one hop only (RFC 9110 §7.6.1), or to a proxy.
 const HOP_BY_HOP: [HeaderName; 9] = [
     header::CONNECTION,

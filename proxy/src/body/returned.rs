@@ -7,14 +7,14 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::SET_COOKIE;
+use http::header::{ETAG, SET_COOKIE};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use policies::{Code, Refusal};
 
 use super::Cut;
-use crate::packed::{Unpacker, Unreadable};
-use crate::room::Room;
+use super::opened::Opened;
+use crate::room::{Room, aside};
 use crate::scan::{FreshKeys, Scrubber};
 use crate::tally::{Tally, Way};
 use crate::upstream::Lease;
@@ -32,12 +32,15 @@ pub(crate) enum Body {
 /// A response's body on its way down.
 pub(crate) struct Returned {
     incoming: Incoming,
-    unpacker: Option<Unpacker>,
-    /// Where unpacking it takes much memory.
-    room: Option<Room>,
+    /// What unpacks it and looks into it, where it has to be scrubbed.
+    opened: Option<Opened>,
+    /// Where that takes much memory.
+    room: Room,
     scrubber: Option<Scrubber>,
     /// What its host may have made, on its way to the sandbox.
     fresh: Option<FreshKeys>,
+    /// What came before anybody asked for it.
+    ahead: Option<Frame<Bytes>>,
     trailers: Option<HeaderMap>,
     tally: Arc<Tally>,
     cut: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -46,23 +49,24 @@ pub(crate) struct Returned {
 }
 
 impl Returned {
-    /// `unpacker`: what the answer is packed with, where it has to be scrubbed.
+    /// `opened`: what looks into the answer, where it has to be scrubbed.
     pub(crate) fn new(
         incoming: Incoming,
-        unpacker: Option<Unpacker>,
+        opened: Option<Opened>,
         scrubber: Option<Scrubber>,
         fresh: Option<FreshKeys>,
         tally: Arc<Tally>,
         lease: Lease,
     ) -> Self {
         let cut = Box::pin(tally.until_cut());
-        let room = unpacker.as_ref().filter(|unpacker| unpacker.is_large()).map(|_| tally.room_to_unpack(Way::Down));
+        let room = tally.room_to_unpack(Way::Down);
         Returned {
             incoming,
-            unpacker,
+            opened,
             room,
             scrubber,
             fresh,
+            ahead: None,
             trailers: None,
             tally,
             cut,
@@ -71,7 +75,18 @@ impl Returned {
         }
     }
 
+    /// Waits until it is known how the answer begins.
+    pub(crate) async fn begin(&mut self) -> Result<(), Cut> {
+        if let Some(frame) = std::future::poll_fn(|cx| self.poll(cx)).await {
+            self.ahead = Some(frame?);
+        }
+        Ok(())
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        if let Some(frame) = self.ahead.take() {
+            return Poll::Ready(Some(Ok(frame)));
+        }
         let polled = self.poll_clean(cx);
         if let (Some(fresh), Poll::Ready(Some(Ok(frame)))) = (&mut self.fresh, &polled) {
             fresh.push(frame.data_ref().map_or(&[][..], |data| data), false);
@@ -89,8 +104,8 @@ impl Returned {
                 self.lease = None;
                 return Poll::Ready(Some(Err(Cut(Code::Revoked))));
             }
-            if let Some(room) = &mut self.room {
-                ready!(room.poll_enter(cx));
+            if self.opened.as_ref().is_some_and(Opened::is_large) {
+                ready!(self.room.poll_enter(cx));
             }
             let frame = match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
                 None => {
@@ -123,9 +138,10 @@ impl Returned {
         }
     }
 
-    fn scrub(&mut self, data: Bytes) -> Result<Option<Bytes>, Unreadable> {
-        let data = match &mut self.unpacker {
-            Some(unpacker) => unpacker.push(&data)?.into(),
+    fn scrub(&mut self, data: Bytes) -> Result<Option<Bytes>, Refusal> {
+        let data = match &mut self.opened {
+            Some(opened) if opened.unpacks() => aside(|| opened.push(data))?,
+            Some(opened) => opened.push(data)?,
             None => data,
         };
         Ok(match &mut self.scrubber {
@@ -134,11 +150,11 @@ impl Returned {
         })
     }
 
-    fn scrub_rest(&mut self) -> Result<Option<Bytes>, Unreadable> {
+    fn scrub_rest(&mut self) -> Result<Option<Bytes>, Refusal> {
         let Some(scrubber) = self.scrubber.as_mut() else { return Ok(None) };
         let mut rest = Vec::new();
-        if let Some(unpacker) = &mut self.unpacker {
-            rest.extend(scrubber.push(unpacker.finish()?.into()).unwrap_or_default());
+        if let Some(opened) = &mut self.opened {
+            rest.extend(scrubber.push(opened.finish()?).unwrap_or_default());
         }
         rest.extend(scrubber.finish().unwrap_or_default());
         let count = scrubber.count();
@@ -146,12 +162,10 @@ impl Returned {
         Ok(Some(rest.into()).filter(|rest: &Bytes| !rest.is_empty()))
     }
 
-    fn unscrubbed(&mut self, why: Unreadable) -> Cut {
-        let why =
-            format!("the host packed its answer although it was asked not to, and {why}, so it cannot be scrubbed");
-        self.tally.refuse(&Refusal::new(Code::UpstreamUnreadable, why));
+    fn unscrubbed(&mut self, refusal: Refusal) -> Cut {
+        self.tally.refuse(&refusal);
         self.lease = None;
-        Cut(Code::UpstreamUnreadable)
+        Cut(refusal.code)
     }
 
     fn scrub_trailers(&mut self, trailers: HeaderMap) -> HeaderMap {
@@ -161,6 +175,8 @@ impl Returned {
         if let Some(scrubber) = &mut self.scrubber {
             trailers = crate::headers::without_names(trailers, scrubber);
             crate::headers::scrub(&mut trailers, scrubber);
+            crate::headers::without_digests(&mut trailers, false);
+            trailers.remove(ETAG);
         }
         trailers
     }
