@@ -15,7 +15,7 @@ use crate::rules::{AllowRule, DenyRule};
 use crate::tunnel::TunnelRule;
 use crate::{Facts, Method, RequestPattern, Scheme};
 
-pub(crate) const ALLOW_KEYS: [&str; 13] = [
+pub(crate) const ALLOW_KEYS: [&str; 14] = [
     "host",
     "scheme",
     "ports",
@@ -28,6 +28,7 @@ pub(crate) const ALLOW_KEYS: [&str; 13] = [
     "credential",
     "private",
     "model",
+    "opaque",
     "why",
 ];
 pub(crate) const DENY_KEYS: [&str; 5] = ["host", "ports", "do", "json", "why"];
@@ -57,6 +58,7 @@ fn requests_rule(block: &mut Block<'_, '_>) -> Option<AllowRule> {
     let websocket = websocket(block, &requests);
     let credential = credential(block, scheme);
     let private = private(block, host.as_ref());
+    let opaque = opaque(block, host.as_ref(), &requests);
     let (model, why) = (block.bool("model"), why(block));
     Some(AllowRule {
         at: block.reader.rule_ref(&block.span),
@@ -69,6 +71,7 @@ fn requests_rule(block: &mut Block<'_, '_>) -> Option<AllowRule> {
         credential,
         private,
         model,
+        opaque,
         websocket,
         json,
         why,
@@ -83,7 +86,7 @@ fn tunnel(block: &mut Block<'_, '_>) -> Option<TunnelRule> {
         let help = Some("write tls = \"tunnel\", or remove it: TLS is opened, judged and closed again".to_owned());
         block.reader.problem(span, format!("`tls` cannot be {text:?}"), help);
     }
-    for key in ["scheme", "access", "do", "query", "json", "websocket", "credential", "model"] {
+    for key in ["scheme", "access", "do", "query", "json", "websocket", "credential", "model", "opaque"] {
         if block.has(key) {
             let message = format!("nobody looks into a tunnel, so `{key}` means nothing beside `tls`");
             block.reader.problem(block.span_of(key), message, Some(format!("remove `{key}`, or remove `tls`")));
@@ -119,6 +122,20 @@ fn websocket(block: &mut Block<'_, '_>, requests: &[RequestPattern]) -> bool {
         );
     }
     websocket
+}
+
+/// What nobody reads is let through for one thing that is known, and not for a kind of it.
+fn opaque(block: &mut Block<'_, '_>, host: Option<&HostPattern>, requests: &[RequestPattern]) -> bool {
+    let opaque = block.bool("opaque");
+    if opaque && (host.is_some_and(|host| !host.is_exact()) || requests.iter().any(|one| !one.is_exact())) {
+        let help = Some("name one host, and in `do` each path as it is: \"GET /reports/2026.pdf\"".to_owned());
+        block.reader.problem(
+            block.span_of("opaque"),
+            "`opaque` lets answers pass that nobody can look into, so it needs exact paths without a star",
+            help,
+        );
+    }
+    opaque
 }
 
 pub(crate) fn deny(block: &mut Block<'_, '_>) -> Option<DenyRule> {

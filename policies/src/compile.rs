@@ -39,7 +39,7 @@ pub struct Texts {
 pub struct Compiled {
     /// What judges.
     pub policy: Policy,
-    /// Not fatal: failed `[[test]]`s that want `allow`, rules that can never match.
+    /// Not fatal: failed `[[test]]`s that want `allow`, rules that can never match, answers that pass unread.
     pub warnings: Problems,
 }
 
@@ -67,6 +67,7 @@ impl Policy {
         let mut problems = Vec::new();
         let mut warnings = dead_rules(&parts);
         warnings.extend(unused_tunnels(&parts, &policy));
+        warnings.extend(unread(&parts));
         for part in parts.iter().filter(|part| !part.is_preset()) {
             let failed = part.file.tests.iter().filter_map(|test| test_run::problem(test, &part.text, &policy));
             let (rejects, warns): (Vec<_>, Vec<_>) = failed.partition(|(wanted_allow, _)| !wanted_allow);
@@ -215,6 +216,23 @@ fn unused_tunnels(parts: &[Part], policy: &Policy) -> Vec<Problem> {
             let message = format!("this tunnel is never used: a [[deny]] or a credential for {host} wants it opened");
             let help = Some("remove the tunnel, or that other rule".to_owned());
             Some(Problem::new(&part.text, span.clone(), message, help).into_warning())
+        })
+        .collect()
+}
+
+/// Allows of the group's own file whose answers pass though nobody can look into them.
+fn unread(parts: &[Part]) -> Vec<Problem> {
+    let own = parts.iter().filter(|part| !part.is_preset());
+    own.flat_map(|part| part.file.allows.iter().map(move |(span, rule)| (part, span, rule)))
+        .filter(|(_, _, rule)| rule.opaque)
+        .map(|(part, span, rule)| {
+            let message = format!(
+                "`opaque`: answers of {} to these requests pass unread where nobody can look into them; \
+                 a secret in one reaches the sandbox",
+                rule.host
+            );
+            let help = Some("keep it only for files that the host does not write anew for each request".to_owned());
+            Problem::new(&part.text, span.clone(), message, help).into_warning()
         })
         .collect()
 }

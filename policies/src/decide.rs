@@ -22,7 +22,7 @@ impl Policy {
     /// the permit, a deny beside the refusal.
     ///
     /// Allows add up: the permit has the private networks and the model mark of
-    /// every allow that covers the request, and the credential of those that name
+    /// every allow that covers the request (so with `opaque`), and the credential of those that name
     /// one. Two that name different credentials refuse the request. The rule on
     /// the permit is the one that says the most: with a credential before without,
     /// then by host, then by path.
@@ -80,6 +80,7 @@ impl Policy {
                 credential: grant.credential,
                 private: grant.private,
                 model: grant.model,
+                opaque: grant.opaque,
                 observed: grant.observed,
                 by_wildcard: grant.by_wildcard,
                 body: grant.body.non_empty(),
@@ -144,10 +145,11 @@ impl Policy {
         let free = fitting.iter().any(|(_, other)| alike(other) && other.json.is_none());
         // What an allow gives under a condition, it gives only where the condition is asked.
         let gives = fitting.iter().map(|(_, rule)| *rule).filter(|rule| !free || rule.json.is_none());
-        let (mut private, mut model) = (Vec::new(), false);
+        let (mut private, mut model, mut opaque) = (Vec::new(), false, false);
         for rule in gives {
             private.extend_from_slice(&rule.private);
             model |= rule.model;
+            opaque |= rule.opaque;
             if let Some(conditions) = rule.json.as_ref().filter(|_| alike(rule)) {
                 body.allow(conditions, &rule.at, suggest::lift_condition(facts, rule));
             }
@@ -157,6 +159,7 @@ impl Policy {
             credential: rule.credential.clone(),
             private: private.into(),
             model,
+            opaque,
             observed: false,
             by_wildcard: !rule.host.is_exact(),
             body,
@@ -186,6 +189,7 @@ struct Grant<'a> {
     credential: Option<Arc<str>>,
     private: Arc<[ipnet::IpNet]>,
     model: bool,
+    opaque: bool,
     observed: bool,
     by_wildcard: bool,
     body: BodyConditions,
@@ -201,6 +205,7 @@ impl<'a> Grant<'a> {
             credential: None,
             private,
             model: false,
+            opaque: false,
             observed: true,
             by_wildcard: true,
             body,

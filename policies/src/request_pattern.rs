@@ -103,6 +103,11 @@ impl RequestPattern {
         self.wide.outline()
     }
 
+    /// Whether it names one method and one path.
+    pub(crate) fn is_exact(&self) -> bool {
+        matches!(self.methods, Methods::One(_)) && !self.path.contains('*')
+    }
+
     /// How much it says: more literal characters, and best of all no star.
     pub(crate) fn weight(&self) -> (bool, usize) {
         let stars = self.path.matches('*').count();

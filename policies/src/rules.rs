@@ -48,6 +48,8 @@ pub(crate) struct AllowRule {
     pub(crate) credential: Option<Arc<str>>,
     pub(crate) private: Vec<IpNet>,
     pub(crate) model: bool,
+    /// Answers that cannot be looked into pass.
+    pub(crate) opaque: bool,
     pub(crate) websocket: bool,
     /// What the body must be for the rule to allow.
     pub(crate) json: Option<Arc<[Condition]>>,

@@ -61,6 +61,9 @@ pub(crate) fn lift_condition(facts: &Facts, rule: &AllowRule) -> Vec<String> {
     if rule.model {
         lines.push("model = true".to_owned());
     }
+    if rule.opaque {
+        lines.push("opaque = true".to_owned());
+    }
     lines
 }
 

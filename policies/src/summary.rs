@@ -36,6 +36,8 @@ pub struct RuleSummary {
     pub private: Vec<IpNet>,
     /// Whether it leads to a model.
     pub model: bool,
+    /// Whether answers that cannot be looked into pass.
+    pub opaque: bool,
     /// `tunnel`, where the door does not look inside.
     pub tls: Option<&'static str>,
     /// Whether it lets WebSockets through.
@@ -66,6 +68,7 @@ impl From<&AllowRule> for RuleSummary {
             credential: rule.credential.clone(),
             private: rule.private.clone(),
             model: rule.model,
+            opaque: rule.opaque,
             websocket: rule.websocket,
             json: in_words(rule.json.as_ref()),
             ..bare("allow", &rule.at, &rule.origin, &rule.host, &rule.ports, rule.why.as_ref())
@@ -115,6 +118,7 @@ fn bare(
         credential: None,
         private: Vec::new(),
         model: false,
+        opaque: false,
         tls: None,
         websocket: false,
         json: Vec::new(),

@@ -19,7 +19,8 @@ impl Policy {
             (Some(now), Some(then)) => now.asks_the_same(then),
             (Some(_), None) => false,
         };
-        if now.credential != permit.credential || (permit.model && !now.model) || !body_is_judged {
+        let gives_less = (permit.model && !now.model) || (permit.opaque && !now.opaque);
+        if now.credential != permit.credential || gives_less || !body_is_judged {
             let why = "the policy changed while the request was under way; send it again";
             return Err(Refusal::new(Code::Revoked, why));
         }

@@ -52,6 +52,7 @@ pub struct Permit {
     pub(crate) credential: Option<Arc<str>>,
     pub(crate) private: Arc<[IpNet]>,
     pub(crate) model: bool,
+    pub(crate) opaque: bool,
     pub(crate) observed: bool,
     pub(crate) by_wildcard: bool,
     pub(crate) body: Option<BodyConditions>,
@@ -93,6 +94,11 @@ impl Permit {
     /// Whether the rule says `model = true`: surrogates may be quoted in bodies.
     pub fn model(&self) -> bool {
         self.model
+    }
+
+    /// Whether the rule says `opaque = true`: an answer that cannot be looked into may pass.
+    pub fn opaque(&self) -> bool {
+        self.opaque
     }
 
     /// Whether no rule names the host and only `mode = "observe"` lets it through.

@@ -1,7 +1,7 @@
 //! What a permit says of the rule that gave it, and when a changed policy takes it back.
 #![allow(clippy::unwrap_used)]
 
-use policies::{Authority, Code, Date, Permit, Policy};
+use policies::{Authority, Code, Date, GroupName, Permit, Policy, Source};
 
 use super::words::{decide, policy};
 
@@ -44,6 +44,7 @@ fn a_changed_policy_ends_what_it_would_not_begin() {
     let begun = |text: &str| permit(&policy(text), "POST https://a.test/x");
     let kept = |then: &str, now: &str| policy(now).upholds(&begun(then), day, None).map_err(|refusal| refusal.code);
     let (key, other, model) = ("credential = \"key\"", "credential = \"other\"", "model = true");
+    let opaque = "opaque = true";
     let deny = "[[deny]]\nhost = \"a.test\"\njson = { b = \"present\" }\n";
     for (then, now, goes_on) in [
         (rule(""), rule("") + "[[deny]]\nhost = \"b.test\"\n", true),
@@ -53,6 +54,8 @@ fn a_changed_policy_ends_what_it_would_not_begin() {
         (rule(key), rule(""), false),
         (rule(model), rule(""), false),
         (rule(model), rule(model) + &rule(""), true),
+        (rule(opaque), rule(""), false),
+        (rule(""), rule(opaque), true),
         (rule(&only("x")), rule(""), true),
         (rule(&only("x")), rule(&only("x")) + "# moved\n", true),
         (rule(&only("x")), rule(&only("y")), false),
@@ -84,4 +87,23 @@ fn a_changed_policy_ends_a_tunnel_too() {
     assert_eq!(kept(&rule("ports = [5223]"), None), Err(Code::Revoked));
     assert_eq!(kept(&(rule("") + "[[deny]]\nhost = \"a.test\"\n"), None), Err(Code::Revoked));
     assert_eq!(kept(&rule(""), Some("192.168.1.20:443")), Err(Code::Revoked));
+}
+
+/// Only where it is said, and the owner hears each time what it means.
+#[test]
+fn an_answer_passes_unread_for_one_path_and_with_a_warning() {
+    let text = "[[allow]]\nhost = \"a.test\"\ndo = [\"GET /x.7z\"]\nopaque = true\n\n\
+                [[allow]]\nhost = \"a.test\"\naccess = \"read\"\n";
+    let all = policy(text);
+    let opaque = |request: &str| permit(&all, request).opaque();
+    assert!(opaque("GET https://a.test/x.7z") && opaque("GET https://a.test/x.7z?y=1"));
+    assert!(!opaque("GET https://a.test/y.7z") && !opaque("HEAD https://a.test/x.7z"));
+    let source = Source { name: "family.toml".to_owned(), text: text.to_owned() };
+    let compiled = Policy::compile(&GroupName::parse("family").unwrap(), &source, None).unwrap();
+    let warned = compiled.warnings.to_string();
+    assert!(
+        warned.starts_with("family.toml:1:1: `opaque`: answers of a.test to these requests pass unread"),
+        "{warned}"
+    );
+    assert_eq!(warned.lines().count(), 1, "{warned}");
 }

@@ -288,7 +288,7 @@ why = "no tools"
     let shown = serde_json::to_value(policy(text).rules().collect::<Vec<_>>()).unwrap();
     let bare = serde_json::json!({
         "at": null, "origin": "group", "effect": "allow", "host": null, "scheme": "https", "ports": [443],
-        "requests": [], "query": null, "credential": null, "private": [], "model": false, "tls": null,
+        "requests": [], "query": null, "credential": null, "private": [], "model": false, "opaque": false, "tls": null,
         "websocket": false, "json": [], "why": null,
     });
     let want = [

@@ -98,7 +98,9 @@ fn status(code: Code) -> StatusCode {
         Code::GroupLimit | Code::LimitExceeded => StatusCode::TOO_MANY_REQUESTS,
         Code::AuditUnavailable | Code::SecretUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         Code::Timeout => StatusCode::GATEWAY_TIMEOUT,
-        Code::Unresolved | Code::TlsVerify | Code::UpstreamFailed | Code::UpstreamUnreadable => StatusCode::BAD_GATEWAY,
+        Code::Unresolved | Code::TlsVerify | Code::UpstreamFailed | Code::UpstreamUnreadable | Code::SecretInAnswer => {
+            StatusCode::BAD_GATEWAY
+        }
         _ => StatusCode::FORBIDDEN,
     }
 }

@@ -20,8 +20,10 @@ use crate::room::{Room, SMALL, aside};
 use crate::scan::{LeakFilter, Stop};
 use crate::tally::{Tally, Way};
 
+mod opened;
 mod returned;
 
+pub(crate) use opened::Opened;
 pub(crate) use returned::{Body, Returned};
 
 /// A body that was cut; why is in the log.

@@ -1,7 +1,7 @@
 //! The swap: a surrogate in its place becomes the real secret, at the threshold,
 //! and everything else that could authenticate or leak is refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -13,12 +13,13 @@ use policies::{
 use secrecy::SecretString;
 
 use crate::audit::Identity;
-use crate::headers;
 use crate::packed::Unreadable;
 use crate::ports::Secrets;
 use crate::scan::{Finding, Replacement, Scrubber, Stop, WatchedKind, Watchlist};
+use crate::{charset, headers, readable};
 
 mod authenticates;
+mod coming_back;
 mod field;
 mod harmless;
 mod head;
@@ -30,6 +31,7 @@ mod segment;
 mod swap;
 
 pub(crate) use authenticates::not_the_surrogate;
+pub(crate) use coming_back::ComingBack;
 pub use field::Field;
 pub(crate) use head::Head;
 pub use minted::Mint;
@@ -162,7 +164,7 @@ impl Keyring {
             authenticates::refuse_others(head, found.as_ref(), &guard.harmless)?;
             let place = found.as_ref().and_then(|found| found.place.header());
             taken_off = authenticates::take_off_unknown(&mut headers, place.as_ref(), &guard.harmless);
-            prepare_for_scrubbing(&mut headers);
+            prepare_for_scrubbing(&mut headers, facts)?;
         }
         let mut target = swap::target(facts)?;
         let put_on = found.map(|found| swap::put_on(found, permit, &mut headers, &mut target, secrets)).transpose()?;
@@ -170,11 +172,13 @@ impl Keyring {
     }
 
     /// What may come back from a host besides what was put on this request: the secrets
-    /// of all its credentials, which an earlier request may have left there, and the keys
-    /// that were made with them.
+    /// of all credentials, its own first, which an earlier request or another host may have
+    /// left there, and the keys that were made with them. Nothing where it has none.
     pub(crate) fn may_come_back(&self, authority: &Authority, secrets: &dyn Secrets) -> Vec<Replacement> {
         let mut all = Vec::new();
-        for name in self.guarded.get(authority).into_iter().flat_map(|guard| &guard.credentials) {
+        let Some(own) = self.guarded.get(authority) else { return all };
+        let others: BTreeSet<_> = self.guarded.values().flat_map(|guard| &guard.credentials).collect();
+        for name in own.credentials.iter().chain(others) {
             let held = || self.credentials.iter().filter(|own| own.name == *name);
             let made = held().filter_map(|own| Some((own.minted.clone()?, own.surrogate.as_ref())));
             let surrogate = held().find(|own| own.minted.is_none()).map_or(NOT_HELD, |own| &*own.surrogate);
@@ -358,10 +362,18 @@ impl Placed {
     /// The headers and the target to send, and what takes secrets off the answer: the one
     /// that was put on, and others that may come back.
     pub(crate) fn into_parts(self, mut others: Vec<Replacement>) -> (HeaderMap, PathAndQuery, Option<Scrubber>) {
-        if let Some(PutOn { replacement, .. }) = self.put_on {
-            replacement.add_to(&mut others);
-        }
-        (self.headers, self.target, (!others.is_empty()).then(|| Scrubber::new(&others)))
+        self.into_parts_with(|put_on| {
+            put_on.into_iter().for_each(|put_on| put_on.add_to(&mut others));
+            (!others.is_empty()).then(|| Scrubber::new(&others))
+        })
+    }
+
+    /// The same, with what makes that of what was put on.
+    pub(crate) fn into_parts_with(
+        self,
+        scrubber: impl FnOnce(Option<Replacement>) -> Option<Scrubber>,
+    ) -> (HeaderMap, PathAndQuery, Option<Scrubber>) {
+        (self.headers, self.target, scrubber(self.put_on.map(|put_on| put_on.replacement)))
     }
 }
 
@@ -390,17 +402,17 @@ fn in_scope<'a>(found: Found<'a>, permit: &Permit) -> Result<Found<'a>, Refusal>
     Err(Refusal::new(Code::SurrogateScope, why))
 }
 
-/// What comes back must be readable whole. A part is asked for under other names too:
-/// `Request-Range` (old Apache), `x-ms-range` (Azure).
-fn prepare_for_scrubbing(headers: &mut HeaderMap) {
+/// What comes back must be readable whole, and as what it is.
+fn prepare_for_scrubbing(headers: &mut HeaderMap, facts: &Facts) -> Result<(), Refusal> {
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    let asks_for_a_part = |name: &HeaderName| {
-        let name = normal_name(name.as_str());
-        name.ends_with("range") && !name.ends_with("content_range")
-    };
-    let parts: Vec<_> = headers.keys().filter(|name| asks_for_a_part(name)).cloned().collect();
-    parts.into_iter().for_each(|name| drop(headers.remove(name)));
-    headers.remove("grpc-accept-encoding");
+    for name in ["grpc-accept-encoding", "connect-accept-encoding"] {
+        headers.remove(name);
+    }
+    for name in ["want-digest", "want-content-digest", "want-repr-digest"] {
+        headers.remove(name);
+    }
+    charset::ask_for_none(headers);
+    readable::ask_for_all(headers, facts.method.is_read())
 }
 
 /// The refusal for a body that cannot be looked into before it leaves.

@@ -15,7 +15,8 @@ use tokio::time::MissedTickBehavior;
 
 use crate::audit::{Identity, Ledger, Noted};
 use crate::connection::{self, Limits};
-use crate::credentials::Keyring;
+use crate::credentials::{ComingBack, Keyring};
+use crate::headers::Validators;
 use crate::inflight::InFlight;
 use crate::ports::{Budget, Internal, NewResolver, Resolver, Secrets};
 use crate::refresh::Refreshes;
@@ -62,6 +63,10 @@ pub struct Door {
     pub(crate) resolver: Arc<dyn Resolver>,
     /// Grows with the keys that hosts make.
     pub(crate) keyring: ArcSwap<Keyring>,
+    /// What takes secrets off answers.
+    pub(crate) coming_back: ComingBack,
+    /// What stands for ETags; none where its keys could not be made, and then nothing does.
+    pub(crate) validators: Option<Validators>,
     pub(crate) pool: Pool,
     pub(crate) in_flight: InFlight,
     /// Connections that ended without a request, and are not in the log yet.
@@ -100,6 +105,8 @@ impl Door {
             policy,
             ca: SandboxCa::new(limits.leaves, limits.leaf_pace)?,
             keyring: ArcSwap::from_pointee(keyring),
+            coming_back: ComingBack::default(),
+            validators: Validators::new(),
             pool: Pool::new(limits),
             in_flight: InFlight::default(),
             idle: AtomicU64::new(0),

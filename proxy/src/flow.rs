@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, SET_COOKIE, TRANSFER_ENCODING};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, ETAG, SET_COOKIE};
 use http::{HeaderMap, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -16,17 +16,17 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use crate::answer;
-use crate::body::{Body, Came, Outgoing, Returned};
+use crate::body::{Body, Came, Opened, Outgoing, Returned};
 use crate::connection::Connection;
 use crate::credentials::{self, Head, Keyring, Placed};
 use crate::door::Door;
-use crate::packed::Unpacker;
+use crate::packed::Look;
 use crate::record::{Audited, Record};
-use crate::renamed::{FieldWatch, Look};
+use crate::renamed::FieldWatch;
 use crate::room::{SMALL, aside};
 use crate::scan::{Borders, FreshKeys, LeakFilter, Scrubber};
 use crate::upstream::{self, Lease, Outbound};
-use crate::{headers, internal, minted, refresh, request, websocket};
+use crate::{headers, internal, minted, readable, refresh, renamed, request, websocket};
 
 /// Answers one request, whatever becomes of it.
 pub(crate) async fn handle(connection: &Connection, request: http::Request<Incoming>) -> Response<Body> {
@@ -63,18 +63,18 @@ async fn pass(
     if permit.facts().upgrade.is_some() {
         return websocket::open(connection, permit, placed, request, record).await;
     }
-    let unpacker = unpacker(connection, request.headers())?;
+    let look = look(connection, request.headers())?;
     let (head, body) = request.into_parts();
     let empty = body.is_end_stream();
     let body = judged_body(connection, &permit, &mut placed, body).await?;
     let fields = if empty { None } else { fields(connection, &permit, &head.headers)? };
     let minting = connection.door.keyring.load().mints(permit.facts(), placed.credential())?;
     let audited = record.allow(permit, &placed).await?;
-    let (outbound, taking) = outbound(connection, &audited, placed, body, unpacker, fields);
+    let (outbound, taking) = outbound(connection, &audited, placed, body, look, fields);
     let (answer, lease) = upstream::send(&connection.door, &audited, outbound).await?;
     match minting.filter(|_| answer.status().is_success()) {
         Some(minting) => minted::captured(connection, &audited, answer, taking.scrubber, lease, &minting).await,
-        None => returned(connection, &audited, answer, taking, lease),
+        None => returned(connection, &audited, answer, taking, lease).await,
     }
 }
 
@@ -110,7 +110,10 @@ fn liftable(door: &Door, facts: &Facts, mut refusal: Refusal) -> Refusal {
 /// Headers by listed rules, then leak check, account pinning and the swap.
 fn place(connection: &Connection, permit: &Permit, request: &http::Request<Incoming>) -> Result<Placed, Refusal> {
     let door = &connection.door;
-    let headers = headers::outgoing(request.headers());
+    let mut headers = headers::outgoing(request.headers());
+    if door.keyring.load().guards(&permit.facts().authority) {
+        door.validators.iter().for_each(|validators| validators.unveil(&mut headers));
+    }
     let secrets = &*door.gateway.secrets;
     let placed = door.keyring.load().place(&door.identity, permit, headers, secrets, &secrets.watchlist())?;
     refuse_lookalikes(door, permit, &placed)?;
@@ -144,12 +147,12 @@ fn admit(connection: &Connection, permit: &Permit, placed: &Placed) -> Result<()
 
 /// What the body is packed with, if it says so; refused where something is looked for
 /// and it could not be found (attack J03).
-fn unpacker(connection: &Connection, headers: &HeaderMap) -> Result<Option<Unpacker>, Refusal> {
+fn look(connection: &Connection, headers: &HeaderMap) -> Result<Option<Look>, Refusal> {
     let door = &connection.door;
     if door.gateway.secrets.watchlist().is_empty() && !door.policy.load().blocks_lookalikes() {
         return Ok(None);
     }
-    Unpacker::declared(headers).map_err(credentials::unreadable)
+    Look::declared(headers).map(Some).map_err(credentials::unreadable)
 }
 
 /// What looks for fields of the body that ask for another method, where the policy would
@@ -158,8 +161,9 @@ fn unpacker(connection: &Connection, headers: &HeaderMap) -> Result<Option<Unpac
 fn fields(connection: &Connection, permit: &Permit, headers: &HeaderMap) -> Result<Option<FieldWatch>, Refusal> {
     let door = &connection.door;
     let refusal = door.policy.load().refusal_of_other_methods(permit, (door.gateway.today)());
-    let asking = refusal.map(|refusal| Look { is_one: Box::new(policies::field_asks), in_json: true, refusal });
-    let foreign = door.keyring.load().foreign_field(&permit.facts().authority).map(|is_one| Look {
+    let asking =
+        refusal.map(|refusal| renamed::Look { is_one: Box::new(policies::field_asks), in_json: true, refusal });
+    let foreign = door.keyring.load().foreign_field(&permit.facts().authority).map(|is_one| renamed::Look {
         is_one: Box::new(is_one),
         in_json: false,
         refusal: credentials::not_the_surrogate(),
@@ -222,17 +226,19 @@ fn outbound(
     audited: &Audited,
     placed: Placed,
     body: Came,
-    unpacker: Option<Unpacker>,
+    look: Option<Look>,
     fields: Option<FieldWatch>,
 ) -> (Outbound, Taking) {
     let door = connection.door.clone();
-    let others = door.keyring.load().may_come_back(&audited.permit().facts().authority, &*door.gateway.secrets);
     let put_on = placed.base_credential().cloned();
-    let (headers, target, scrubber) = placed.into_parts(others);
+    let (keyring, secrets) = (door.keyring.load_full(), &*door.gateway.secrets);
+    let (headers, target, scrubber) = placed.into_parts_with(|put_on| {
+        door.coming_back.scrubber(&keyring, &audited.permit().facts().authority, put_on, secrets)
+    });
     let unchecked = !matches!(body, Came::Whole { checked: true, .. });
     let borders = Borders::going_up(&headers);
     let filter = leak_filter(&door, audited).filter(|_| unchecked);
-    let filter = filter.map(|filter| filter.unpacking(unpacker).within(borders));
+    let filter = filter.map(|filter| filter.looking(look).within(borders));
     let authority = audited.permit().facts().authority.clone();
     let refuse = Arc::new(move |stop: &_| door.keyring.load().stopped(&door.identity, &authority, stop));
     (
@@ -257,7 +263,7 @@ pub(crate) fn leak_filter(door: &Door, audited: &Audited) -> Option<LeakFilter> 
 
 /// The answer on its way back: headers by listed rules, and everything that was
 /// put on taken off again.
-fn returned(
+async fn returned(
     connection: &Connection,
     audited: &Audited,
     answer: http::Response<Incoming>,
@@ -279,33 +285,49 @@ fn returned(
     if let (StatusCode::UNAUTHORIZED, Some(name)) = (status, &put_on) {
         connection.door.gateway.secrets.rejected(name);
     }
-    let mut unpacker = None;
+    let mut opened = None;
     if let Some(scrubber) = &mut scrubber {
-        unpacker = readable(answer.headers())?;
+        // What has no body hides nothing in it.
+        let opaque = audited.permit().opaque() || answer.body().is_end_stream();
+        let reading = readable::by_head(status, answer.headers(), opaque)?;
+        opened = Some(Opened::new(reading, scrubber));
         headers.remove(CONTENT_ENCODING);
         if facts.method != Method::Head {
             headers.remove(CONTENT_LENGTH);
         }
         headers = headers::without_names(headers, scrubber);
         headers::scrub(&mut headers, scrubber);
+        without_validators(&connection.door, facts, answer.body(), &mut headers);
     }
     let borders = Borders::coming_down(answer.headers());
     let scrubber = scrubber.map(|scrubber| scrubber.within(borders));
-    let body = Returned::new(answer.into_body(), unpacker, scrubber, fresh, audited.tally().clone(), lease);
+    // It comes, whoever waits: what cannot be read by its first bytes is refused in words.
+    let comes = opened.is_some() && answer.headers().contains_key(CONTENT_LENGTH);
+    let mut body = Returned::new(answer.into_body(), opened, scrubber, fresh, audited.tally().clone(), lease);
+    if comes
+        && timeout(connection.door.gateway.limits.handshake_time, body.begin()).await.is_ok_and(|begun| begun.is_err())
+    {
+        return Err(audited
+            .tally()
+            .refused()
+            .unwrap_or_else(|| Refusal::new(Code::UpstreamFailed, "the answer broke off")));
+    }
     let mut response = Response::new(Body::Returned(Box::new(body)));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     Ok(response)
 }
 
-/// What undoes the codings of an answer that was asked to have none. What cannot be
-/// read cannot be scrubbed (attack I03). hyper undoes no coding of a transfer but chunks.
-pub(crate) fn readable(headers: &HeaderMap) -> Result<Option<Unpacker>, Refusal> {
-    let mut transfer = headers.get_all(TRANSFER_ENCODING).iter();
-    let unpacker = Unpacker::declared(headers);
-    if unpacker.is_err() || transfer.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
-        let why = "the host packed its answer although it was asked not to, in a way that cannot be undone to scrub it";
-        return Err(Refusal::new(Code::UpstreamUnreadable, why));
+/// What a body adds up to is not told, nor an ETag of one: it may come back changed. What an
+/// upload got for an ETag is needed as it is, in the body that ends it (S3), and has no body.
+fn without_validators(door: &Door, facts: &Facts, body: &Incoming, headers: &mut HeaderMap) {
+    let in_registry = facts.path.as_str().starts_with("/v2/");
+    match &door.validators {
+        _ if !facts.method.is_read() && body.is_end_stream() => headers::without_digests(headers, in_registry),
+        Some(validators) => validators.veil(headers, in_registry),
+        None => {
+            headers::without_digests(headers, in_registry);
+            headers.remove(ETAG);
+        }
     }
-    Ok(unpacker.ok().flatten())
 }

@@ -8,6 +8,10 @@ use policies::normal_name;
 
 use crate::scan::Scrubber;
 
+mod validators;
+
+pub(crate) use validators::{Validators, without_digests};
+
 /// Speaks to one hop only (RFC 9110 §7.6.1), or to a proxy.
 const HOP_BY_HOP: [HeaderName; 9] = [
     header::CONNECTION,

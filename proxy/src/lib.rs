@@ -27,6 +27,8 @@ mod internal;
 mod record;
 mod tally;
 mod headers;
+mod charset;
+mod readable;
 mod credentials;
 mod refresh;
 mod renamed;

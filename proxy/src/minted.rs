@@ -2,7 +2,7 @@
 //! cannot be found there is not let through to see whether it was one.
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, SET_COOKIE};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, ETAG, SET_COOKIE};
 use http::{HeaderMap, Response};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -17,7 +17,7 @@ use crate::door::Door;
 use crate::record::Audited;
 use crate::scan::{Replacement, SHORTEST, Scrubber};
 use crate::upstream::Lease;
-use crate::{flow, headers};
+use crate::{headers, readable};
 
 /// The longest answer that is looked into for a key.
 const LONGEST: usize = 256 << 10;
@@ -56,13 +56,14 @@ pub(crate) async fn captured(
     let mut scrubbers: Vec<Scrubber> = [Scrubber::new(&made)].into_iter().chain(scrubber).collect();
     let body = scrubbed(&mut scrubbers, body);
     let mut back = headers::incoming(&head.headers);
-    for name in [SET_COOKIE, CONTENT_ENCODING, CONTENT_LENGTH] {
+    for name in [SET_COOKIE, CONTENT_ENCODING, CONTENT_LENGTH, ETAG] {
         back.remove(name);
     }
     for scrubber in &mut scrubbers {
         back = headers::without_names(back, scrubber);
         headers::scrub(&mut back, scrubber);
     }
+    headers::without_digests(&mut back, false);
     audited.tally().note(|outcome| {
         outcome.scrubbed = scrubbers.iter().map(Scrubber::count).sum();
         outcome.findings.push(format!("new keys for credential {}, kept here: {count}", minting.0.name));
@@ -78,7 +79,7 @@ async fn read(
     headers: &HeaderMap,
     body: Incoming,
 ) -> Result<Bytes, Refusal> {
-    let unpacker = flow::readable(headers)?;
+    let unpacker = readable::coding(headers)?;
     let reading = timeout(connection.door.gateway.limits.body_time, Limited::new(body, LONGEST).collect());
     let read = tokio::select! {
         read = reading => read,

@@ -1,38 +1,56 @@
 //! Packed bodies: what was compressed is looked into, within bounds.
 //!
 //! What it is: the codings that `Content-Encoding` names (gzip, deflate, br, zstd, up to
-//! two of them one in the other), and gzip, zip and zstd files that come without a word
-//! about it. What it is not: a way to change a body. Going up the bytes stay as they
-//! came, and what is unpacked is looked at and dropped.
+//! two of them one in the other) undone by an [`Unpacker`], and a [`Look`] into all that a
+//! body holds: its codings, the parts of a multipart body, gzip, zip, zstd, xz, bzip2,
+//! zlib, tar, ar and PDF files that come without a word about it, and those in them.
+//! What it is not: a way to change a body. What a [`Look`] finds is looked at and dropped.
 //!
 //! **Invariants**
-//! - Whatever can be unpacked from the bytes that were taken in has been given out,
-//!   unless [`Unpacker::is_behind`] says otherwise.
-//! - What is given out is at most a hundred times what was taken in, and some megabytes;
-//!   what is in memory at once is bounded by itself, however long the body is.
+//! - It is a stream: what is in memory at once is bounded by itself, however long the body is.
+//! - What is given out is at most a hundred times what was taken in, and some megabytes.
+//! - Whatever can be unpacked from the bytes that were taken in has been given out, but for
+//!   the bytes that [`Look::digested`] does not count yet.
 
 use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, HeaderValue};
 
+mod ar;
 mod brotli;
+mod bzip2;
+mod declared;
 mod deflate;
-mod members;
+mod gzip;
+mod layer;
+mod look;
+mod messages;
+mod multipart;
+mod pdf;
+mod queue;
+mod sniff;
+mod tar;
+mod xz;
+mod zip;
 mod zstd;
 
-use brotli::Brotli;
-use deflate::Deflate;
-use members::Members;
-use zstd::Zstd;
+pub(crate) use declared::parameters;
+pub use look::{Look, Sink};
+pub(crate) use queue::Queue;
+
+use layer::{Layer, Output};
 
 /// How many codings may lie in each other.
 const DEEPEST: usize = 2;
+/// How many files may lie in each other, codings not counted: a document in a zip in a
+/// compressed tar is four.
+const DEEPEST_FILE: usize = 5;
 /// How many bytes one packed byte may become, beyond the first [`SLACK`].
 const RATIO: u64 = 100;
 const SLACK: u64 = 8 << 20;
-/// How long an unpacked body may be in all.
-const LONGEST: u64 = 1 << 30;
-/// How much one step may make of the bytes that it was given: it is in memory at once.
-const AT_ONCE: u64 = 64 << 20;
+/// How much one step may make of the bytes that it was given where all of it is kept.
+const AT_ONCE: usize = 64 << 20;
+/// The widest window of zstd (RFC 9659) and xz: so much is in memory for each.
+const WIDEST: u64 = 8 << 20;
 
 /// Why a packed body cannot be looked into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,162 +58,100 @@ pub enum Unreadable {
     /// Another coding than those above.
     #[error("its Content-Encoding is not one of gzip, deflate, br and zstd")]
     Unknown,
-    /// Too many codings.
-    #[error("it was compressed more than {DEEPEST} times over")]
+    /// Too many codings, or files in files.
+    #[error("it was compressed more than {DEEPEST} times over, or holds archives more than {DEEPEST_FILE} deep")]
     Nested,
     /// The bytes are not what the coding says.
-    #[error("it is not what its Content-Encoding says, or it breaks off")]
+    #[error("it is not what its Content-Encoding or its first bytes say, or it breaks off")]
     Broken,
     /// A bomb, or as good as one.
-    #[error(
-        "unpacked it is more than {RATIO} times as long, longer than {} MiB, or {} MiB in one piece",
-        LONGEST >> 20,
-        AT_ONCE >> 20
-    )]
+    #[error("unpacked it is more than {RATIO} times as long, or {} MiB in one piece", AT_ONCE >> 20)]
     Bomb,
-    /// An archive with a password, or in a form of its own.
-    #[error("it is an archive that is encrypted, or packed in another way than deflate")]
+    /// An archive or a document with a password, or in a form of its own.
+    #[error("it holds a file that is encrypted, or packed in another way than deflate")]
     Encrypted,
-    /// Zstd is only unpacked whole.
-    #[error("it is zstd, and longer than {} MiB", zstd::LONGEST >> 20)]
-    TooLong,
+    /// More memory than anybody gets.
+    #[error("it wants a window wider than {} MiB to be unpacked", WIDEST >> 20)]
+    Wide,
+    /// A file of a kind that nobody here can unpack.
+    #[error("it is or holds {0}, which cannot be looked into")]
+    Kind(&'static str),
+    /// A message of gRPC or Connect that says of itself that it is compressed.
+    #[error("it holds messages of gRPC that are compressed")]
+    Message,
 }
 
-/// Unpacks one body as it goes by.
+/// Undoes the codings of one body as it goes by.
 pub struct Unpacker {
-    /// The outermost first.
-    layers: Vec<Layer>,
-    /// Whether somebody said so. Where nobody did, bytes that are no archive after all are none.
-    declared: bool,
-    came: u64,
-    made: u64,
-}
-
-enum Layer {
-    Members(Members),
-    Deflate(Deflate),
-    Brotli(Brotli),
-    Zstd(Zstd),
-}
-
-/// What comes out of a layer, as far as there is room.
-struct Output {
-    bytes: Vec<u8>,
-    room: u64,
-}
-
-impl Output {
-    fn take(&mut self, bytes: &[u8]) -> Result<(), Unreadable> {
-        self.room = self.room.checked_sub(bytes.len() as u64).ok_or(Unreadable::Bomb)?;
-        self.bytes.extend_from_slice(bytes);
-        Ok(())
-    }
+    look: Look,
+    /// How many codings there are.
+    codings: usize,
+    is_large: bool,
 }
 
 impl Unpacker {
     /// For what the headers say; `None` where they name no coding.
     pub fn declared(headers: &HeaderMap) -> Result<Option<Self>, Unreadable> {
-        let codings = |name| headers.get_all(name).iter().flat_map(each).filter(|coding| coding != "identity");
-        // Its messages are compressed one by one, each behind a prefix of its own.
-        if codings("grpc-encoding").next().is_some() {
-            return Err(Unreadable::Unknown);
-        }
-        let mut layers =
-            codings(CONTENT_ENCODING.as_str()).map(|coding| layer(&coding)).collect::<Result<Vec<_>, _>>()?;
-        if layers.len() > DEEPEST {
-            return Err(Unreadable::Nested);
-        }
-        layers.reverse();
-        Ok((!layers.is_empty()).then_some(Unpacker { layers, declared: true, came: 0, made: 0 }))
-    }
-
-    /// For a body that begins like an archive.
-    pub fn sniffed(start: &[u8]) -> Option<Self> {
-        let layer = match start {
-            [0x1f, 0x8b, 8, ..] => Layer::Members(Members::gzip()),
-            [b'P', b'K', 3, 4, ..] => Layer::Members(Members::zip()),
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => Layer::Zstd(Zstd::default()),
-            _ => return None,
-        };
-        Some(Unpacker { layers: vec![layer], declared: false, came: 0, made: 0 })
+        let layers = codings(headers)?;
+        let (codings, is_large) = (layers.len(), layers.iter().any(Layer::is_large));
+        Ok((codings > 0).then(|| Unpacker { look: Look::through(layers), codings, is_large }))
     }
 
     /// What these bytes unpack to.
     pub fn push(&mut self, chunk: &[u8]) -> Result<Vec<u8>, Unreadable> {
-        self.came += chunk.len() as u64;
-        self.through(0, chunk.to_vec(), false)
+        self.all(|look, sink| look.push(chunk, sink))
     }
 
     /// The body is at its end: what else it unpacks to.
     pub fn finish(&mut self) -> Result<Vec<u8>, Unreadable> {
-        if self.came == 0 {
-            return Ok(Vec::new());
-        }
-        self.through(0, Vec::new(), true)
-    }
-
-    /// Whether something was taken in that has not been unpacked yet.
-    pub fn is_behind(&self) -> bool {
-        self.layers.iter().any(|layer| matches!(layer, Layer::Zstd(zstd) if zstd.is_behind()))
+        self.all(Look::finish)
     }
 
     /// Whether it takes megabytes however little comes: windows are as wide as a sender says.
     pub fn is_large(&self) -> bool {
-        self.layers.iter().any(|layer| matches!(layer, Layer::Brotli(_) | Layer::Zstd(_)))
+        self.is_large
     }
 
-    fn through(&mut self, from: usize, mut bytes: Vec<u8>, last: bool) -> Result<Vec<u8>, Unreadable> {
-        let most = LONGEST.min(SLACK + RATIO * self.came);
-        for layer in &mut self.layers[from..] {
-            let mut out = Output { bytes: Vec::new(), room: most.saturating_sub(self.made).min(AT_ONCE) };
-            match layer.push(&bytes, last, &mut out) {
-                Err(Unreadable::Broken) if !self.declared => {
-                    self.layers.clear();
-                    self.made += out.bytes.len() as u64;
-                    return Ok(out.bytes);
-                }
-                pushed => pushed?,
+    fn all(
+        &mut self,
+        step: impl FnOnce(&mut Look, &mut Sink<'_>) -> Result<(), Unreadable>,
+    ) -> Result<Vec<u8>, Unreadable> {
+        let mut out = Vec::new();
+        let innermost = self.codings;
+        step(&mut self.look, &mut |depth, bytes| {
+            if depth < innermost {
+                return Ok(());
             }
-            bytes = out.bytes;
-        }
-        self.made += bytes.len() as u64;
-        Ok(if self.layers.is_empty() { Vec::new() } else { bytes })
+            if out.len() + bytes.len() > AT_ONCE {
+                return Err(Unreadable::Bomb);
+            }
+            out.extend_from_slice(bytes);
+            Ok(())
+        })?;
+        Ok(out)
     }
 }
 
-impl Layer {
-    fn push(&mut self, bytes: &[u8], last: bool, out: &mut Output) -> Result<(), Unreadable> {
-        match self {
-            Layer::Members(members) => members.push(bytes, out)?,
-            Layer::Deflate(deflate) => deflate.push(bytes, out)?,
-            Layer::Brotli(brotli) => brotli.push(bytes, out)?,
-            Layer::Zstd(zstd) => zstd.push(bytes)?,
-        }
-        let whole = match self {
-            _ if !last => return Ok(()),
-            Layer::Members(members) => members.is_whole(),
-            Layer::Deflate(deflate) => deflate.is_whole(),
-            Layer::Brotli(brotli) => brotli.is_whole(),
-            Layer::Zstd(zstd) => return zstd.unpack(out),
-        };
-        if whole { Ok(()) } else { Err(Unreadable::Broken) }
+/// The codings of a body, the outermost first.
+fn codings(headers: &HeaderMap) -> Result<Vec<Layer>, Unreadable> {
+    let named = |name| headers.get_all(name).iter().flat_map(each).filter(|coding| coding != "identity");
+    // Their messages are compressed one by one, each behind a prefix of its own.
+    if ["grpc-encoding", "connect-content-encoding"].into_iter().any(|name| named(name).next().is_some()) {
+        return Err(Unreadable::Message);
     }
+    let mut layers =
+        named(CONTENT_ENCODING.as_str()).map(|coding| layer::of_coding(&coding)).collect::<Result<Vec<_>, _>>()?;
+    if layers.len() > DEEPEST {
+        return Err(Unreadable::Nested);
+    }
+    layers.reverse();
+    Ok(layers)
 }
 
 /// The codings in one header value.
 fn each(value: &HeaderValue) -> impl Iterator<Item = String> {
     let parts = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
     parts.filter(|part| !part.is_empty()).map(|part| String::from_utf8_lossy(part).to_ascii_lowercase())
-}
-
-fn layer(coding: &str) -> Result<Layer, Unreadable> {
-    Ok(match coding {
-        "gzip" | "x-gzip" => Layer::Members(Members::gzip()),
-        "deflate" => Layer::Deflate(Deflate::default()),
-        "br" => Layer::Brotli(Brotli::new()),
-        "zstd" => Layer::Zstd(Zstd::default()),
-        _ => return Err(Unreadable::Unknown),
-    })
 }
 
 #[cfg(test)]

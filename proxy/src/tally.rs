@@ -192,15 +192,14 @@ impl Tally {
 
     /// The answer holds a secret in pieces, and the first of them went through: the host gets
     /// none from this group any more.
-    pub(crate) fn came_in_pieces(&self) -> Code {
+    pub(crate) fn came_in_pieces(&self) -> Refusal {
         let Door { gateway, identity, in_flight, .. } = &*self.door;
         if let Some(host) = in_flight.authority(self.seq) {
             gateway.secrets.set_aside(identity, &host);
         }
         let why = "the host sent a secret back in pieces, of which the first were gone when the last came; from now on \
                    it gets no credential from this group, until the owner says so (`doorward secret trust`)";
-        self.refuse(&Refusal::new(Code::SecretInAnswer, why));
-        Code::SecretInAnswer
+        Refusal::new(Code::SecretInAnswer, why)
     }
 
     /// Adds to the outcome.

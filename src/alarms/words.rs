@@ -6,6 +6,9 @@ use crate::store::ledger::visible::on_screen;
 /// A reason is cut to this; the audit log has all of it.
 const WHY_AT_MOST: usize = 300;
 
+/// The one alarm that is not about what was sent.
+const IN_ANSWER: &str = "secret_in_answer";
+
 /// The message for the owner's chat. Of what a sandbox can choose it holds the host
 /// alone, with nothing in it that a terminal would obey.
 pub fn text(alarm: &Alarm) -> String {
@@ -38,25 +41,18 @@ pub fn text(alarm: &Alarm) -> String {
         );
     }
     let host = alarm.host.as_deref().map_or_else(|| "a host that could not be read".to_owned(), on_screen);
-    if alarm.kind == "secret_in_answer" {
-        return format!(
-            "ALARM in group {group}: {host} sent a real secret back.{}\nWhy: {why}\nWhat to do: part of the secret may be \
-             known to the sandbox, so replace it at its issuer. Look at what the host answers and why; if it is to be \
-             trusted again, `doorward secret trust {group} {host}`. `doorward audit --group {group} --alarms` shows {}.",
-            more(alarm),
-            shown(alarm),
-        );
-    }
-    let ended = if alarm.cut_off {
+    let ended = if alarm.kind == IN_ANSWER {
+        "The answer was cut off before the secret was whole."
+    } else if alarm.cut_off {
         "The request was cut off; part of it may have gone out before."
     } else {
         "The request was refused; nothing of it went out."
     };
     format!(
-        "ALARM in group {group}: {} to {host}.\n{ended}{}\nWhy: {}: {why}\nWhat to do: {} \
+        "ALARM in group {group}: {}.\n{ended}{}\nWhy: {}: {why}\nWhat to do: {} \
          Stop the group with `doorward stop {group}` until you know. `doorward audit --group {group} --denied` shows \
          {}.",
-        happened(&alarm.kind),
+        happened(&alarm.kind, &host),
         more(alarm),
         on_screen(&alarm.kind),
         advice(&alarm.kind),
@@ -81,13 +77,15 @@ fn more(alarm: &Alarm) -> String {
     }
 }
 
-fn happened(kind: &str) -> &'static str {
-    match kind {
+fn happened(kind: &str, host: &str) -> String {
+    let sent = match kind {
+        IN_ANSWER => return format!("{host} sent a real secret back in a way that it could not be taken off"),
         "secret_in_request" => "a real secret was on its way",
         "credential_not_surrogate" => "a key that is not the group's own was sent",
         kind if kind.starts_with("surrogate_") => "the stand-in for a credential was sent where it does not belong,",
         _ => "something that looks like a leak was sent",
-    }
+    };
+    format!("{sent} to {host}")
 }
 
 fn advice(kind: &str) -> &'static str {
@@ -95,6 +93,11 @@ fn advice(kind: &str) -> &'static str {
         "secret_in_request" => {
             "a sandbox should not know a real secret: replace the secret at its issuer, and find the file or message \
              it was in."
+        }
+        IN_ANSWER => {
+            "somebody may have had the host write down what it was sent: look at what was asked for. Replace the secret if \
+             it came in pieces, or if others can fetch that answer. `doorward secret trust` shows whether the host gets \
+             none any more."
         }
         "credential_not_surrogate" => {
             "if you gave the agent that key yourself, take it away and make it a credential of doorward.toml; if not, \

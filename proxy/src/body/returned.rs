@@ -7,14 +7,14 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::SET_COOKIE;
+use http::header::{ETAG, SET_COOKIE};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use policies::{Code, Refusal};
 
 use super::Cut;
-use crate::packed::{Unpacker, Unreadable};
-use crate::room::Room;
+use super::opened::Opened;
+use crate::room::{Room, aside};
 use crate::scan::{FreshKeys, InPieces, Scrubber};
 use crate::tally::{Tally, Way};
 use crate::upstream::Lease;
@@ -29,34 +29,18 @@ pub(crate) enum Body {
     Returned(Box<Returned>),
 }
 
-/// Why an answer goes no further.
-#[derive(Clone, Copy)]
-enum Unscrubbed {
-    Unreadable(Unreadable),
-    InPieces(InPieces),
-}
-
-impl From<Unreadable> for Unscrubbed {
-    fn from(why: Unreadable) -> Self {
-        Unscrubbed::Unreadable(why)
-    }
-}
-
-impl From<InPieces> for Unscrubbed {
-    fn from(why: InPieces) -> Self {
-        Unscrubbed::InPieces(why)
-    }
-}
-
 /// A response's body on its way down.
 pub(crate) struct Returned {
     incoming: Incoming,
-    unpacker: Option<Unpacker>,
-    /// Where unpacking it takes much memory.
-    room: Option<Room>,
+    /// What unpacks it and looks into it, where it has to be scrubbed.
+    opened: Option<Opened>,
+    /// Where that takes much memory.
+    room: Room,
     scrubber: Option<Scrubber>,
     /// What its host may have made, on its way to the sandbox.
     fresh: Option<FreshKeys>,
+    /// What came before anybody asked for it.
+    ahead: Option<Frame<Bytes>>,
     trailers: Option<HeaderMap>,
     tally: Arc<Tally>,
     cut: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -65,23 +49,24 @@ pub(crate) struct Returned {
 }
 
 impl Returned {
-    /// `unpacker`: what the answer is packed with, where it has to be scrubbed.
+    /// `opened`: what looks into the answer, where it has to be scrubbed.
     pub(crate) fn new(
         incoming: Incoming,
-        unpacker: Option<Unpacker>,
+        opened: Option<Opened>,
         scrubber: Option<Scrubber>,
         fresh: Option<FreshKeys>,
         tally: Arc<Tally>,
         lease: Lease,
     ) -> Self {
         let cut = Box::pin(tally.until_cut());
-        let room = unpacker.as_ref().filter(|unpacker| unpacker.is_large()).map(|_| tally.room_to_unpack(Way::Down));
+        let room = tally.room_to_unpack(Way::Down);
         Returned {
             incoming,
-            unpacker,
+            opened,
             room,
             scrubber,
             fresh,
+            ahead: None,
             trailers: None,
             tally,
             cut,
@@ -90,7 +75,18 @@ impl Returned {
         }
     }
 
+    /// Waits until it is known how the answer begins.
+    pub(crate) async fn begin(&mut self) -> Result<(), Cut> {
+        if let Some(frame) = std::future::poll_fn(|cx| self.poll(cx)).await {
+            self.ahead = Some(frame?);
+        }
+        Ok(())
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        if let Some(frame) = self.ahead.take() {
+            return Poll::Ready(Some(Ok(frame)));
+        }
         let polled = self.poll_clean(cx);
         if let (Some(fresh), Poll::Ready(Some(Ok(frame)))) = (&mut self.fresh, &polled) {
             fresh.push(frame.data_ref().map_or(&[][..], |data| data), false);
@@ -108,8 +104,8 @@ impl Returned {
                 self.lease = None;
                 return Poll::Ready(Some(Err(Cut(Code::Revoked))));
             }
-            if let Some(room) = &mut self.room {
-                ready!(room.poll_enter(cx));
+            if self.opened.as_ref().is_some_and(Opened::is_large) {
+                ready!(self.room.poll_enter(cx));
             }
             let frame = match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
                 None => {
@@ -144,32 +140,31 @@ impl Returned {
 
     /// With the last piece the scrubbing ends as well: of an answer of known length no more
     /// has to be waited for.
-    fn scrub(&mut self, data: Bytes) -> Result<Option<Bytes>, Unscrubbed> {
+    fn scrub(&mut self, data: Bytes) -> Result<Option<Bytes>, Refusal> {
         let last = self.incoming.is_end_stream();
-        let data = match &mut self.unpacker {
-            Some(unpacker) => unpacker.push(&data)?.into(),
+        let data = match &mut self.opened {
+            Some(opened) if opened.unpacks() => aside(|| seen(opened, data, last))?,
+            Some(opened) => seen(opened, data, last)?,
             None => data,
         };
-        match &mut self.scrubber {
-            None => Ok(Some(data).filter(|data| !data.is_empty())),
-            Some(scrubber) if last && self.unpacker.is_none() => {
-                self.ended = true;
-                let clean = scrubber.push_last(data)?;
-                self.note_scrubbed();
-                Ok(clean)
-            }
-            Some(scrubber) => Ok(scrubber.push(data)?),
+        let Some(scrubber) = &mut self.scrubber else { return Ok(Some(data).filter(|data| !data.is_empty())) };
+        self.ended = last;
+        let clean = if last { scrubber.push_last(data) } else { scrubber.push(data) };
+        if last {
+            self.note_scrubbed();
         }
+        clean.map_err(|InPieces| self.tally.came_in_pieces())
     }
 
-    fn scrub_rest(&mut self) -> Result<Option<Bytes>, Unscrubbed> {
+    fn scrub_rest(&mut self) -> Result<Option<Bytes>, Refusal> {
         let Some(scrubber) = self.scrubber.as_mut() else { return Ok(None) };
-        let rest = match &mut self.unpacker {
-            Some(unpacker) => scrubber.push_last(unpacker.finish()?.into())?,
-            None => scrubber.finish()?,
+        let rest = match &mut self.opened {
+            Some(opened) => opened.finish()?,
+            None => Bytes::new(),
         };
+        let clean = scrubber.push_last(rest);
         self.note_scrubbed();
-        Ok(rest)
+        clean.map_err(|InPieces| self.tally.came_in_pieces())
     }
 
     fn note_scrubbed(&self) {
@@ -177,19 +172,10 @@ impl Returned {
         self.tally.note(|outcome| outcome.scrubbed += count);
     }
 
-    fn unscrubbed(&mut self, why: Unscrubbed) -> Cut {
+    fn unscrubbed(&mut self, refusal: Refusal) -> Cut {
+        self.tally.refuse(&refusal);
         self.lease = None;
-        let code = match why {
-            Unscrubbed::Unreadable(why) => {
-                let why = format!(
-                    "the host packed its answer although it was asked not to, and {why}, so it cannot be scrubbed"
-                );
-                self.tally.refuse(&Refusal::new(Code::UpstreamUnreadable, why));
-                Code::UpstreamUnreadable
-            }
-            Unscrubbed::InPieces(InPieces) => self.tally.came_in_pieces(),
-        };
-        Cut(code)
+        Cut(refusal.code)
     }
 
     fn scrub_trailers(&mut self, trailers: HeaderMap) -> HeaderMap {
@@ -199,9 +185,21 @@ impl Returned {
         if let Some(scrubber) = &mut self.scrubber {
             trailers = crate::headers::without_names(trailers, scrubber);
             crate::headers::scrub(&mut trailers, scrubber);
+            crate::headers::without_digests(&mut trailers, false);
+            trailers.remove(ETAG);
         }
         trailers
     }
+}
+
+/// What was looked into of these bytes, and with the last ones of all.
+fn seen(opened: &mut Opened, data: Bytes, last: bool) -> Result<Bytes, Refusal> {
+    let seen = opened.push(data)?;
+    if !last {
+        return Ok(seen);
+    }
+    let rest = opened.finish()?;
+    Ok(if rest.is_empty() { seen } else { [seen, rest].concat().into() })
 }
 
 impl Drop for Returned {

@@ -1,6 +1,8 @@
 //! The swap in places that few services use, without a door around it.
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Mutex;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -91,7 +93,8 @@ fn sent(
 /// surrogate of whoever asks.
 #[test]
 fn whatever_a_host_may_know_is_taken_off() {
-    let (own, others) = (credential("own", SURROGATE, &[]), credential("others", OTHER, &[]));
+    let (own, mut others) = (credential("own", SURROGATE, &[]), credential("others", OTHER, &[]));
+    others.hosts = vec![Authority::parse("b.test:443", None).unwrap()];
     let mut keyring = Keyring::new(vec![own.clone()], [guard(&own), guard(&others)]);
     keyring = keyring.with_minted(&own, &"made-0123456789".into(), &"made-surrogate".into());
     let shown = |authority: &str, secret: &'static str| {
@@ -103,11 +106,56 @@ fn whatever_a_host_may_know_is_taken_off() {
     let pair = |secret: &str, surrogate: &str| (secret.to_owned(), surrogate.to_owned());
     let made = pair("made-0123456789", "made-surrogate");
     assert_eq!(shown("a.test:443", "real-0123456789"), [made.clone(), pair("real-0123456789", SURROGATE)]);
-    assert_eq!(shown("a.test:80", "made-0123456789"), [made], "each once");
-    assert_eq!(shown("b.test:443", "real-0123456789"), []);
+    assert_eq!(shown("a.test:80", "made-0123456789"), std::slice::from_ref(&made), "each once");
+    assert_eq!(shown("c.test:443", "real-0123456789"), [], "of a host that has none, nothing is known");
+    let foreign = [pair("real-0123456789", NOT_HELD), made];
+    assert_eq!(shown("b.test:443", "real-0123456789"), foreign, "of another's as well");
     let keyring = Keyring::new(Vec::new(), [guard(&others)]);
     let all = keyring.may_come_back(&others.hosts[0], &One("real-0123456789"));
     assert_eq!(all[0].surrogate.expose_secret(), NOT_HELD);
+}
+
+/// What is taken off is made once, and anew when a secret, the keyring or what was put on is
+/// another.
+#[test]
+fn what_takes_secrets_off_follows_them() {
+    struct Changing(Mutex<(&'static str, Arc<Watchlist>)>);
+    impl Secrets for Changing {
+        fn reveal(&self, _: &str) -> Result<SecretString, SecretUnavailable> {
+            Ok(self.0.lock().unwrap().0.into())
+        }
+        fn held(&self, _: &str) -> Vec<SecretString> {
+            vec![self.0.lock().unwrap().0.into()]
+        }
+        fn watchlist(&self) -> Arc<Watchlist> {
+            self.0.lock().unwrap().1.clone()
+        }
+        fn set_aside(&self, _: &Identity, _: &Authority) {}
+        fn is_set_aside(&self, _: &GroupName, _: &Authority) -> bool {
+            false
+        }
+    }
+    let own = credential("own", SURROGATE, &[]);
+    let keyring = Arc::new(Keyring::new(vec![own.clone()], [guard(&own)]));
+    let secrets = Changing(Mutex::new(("first-0123456789", Arc::default())));
+    let known = ComingBack::default();
+    let taken_off = |keyring: &Arc<Keyring>, put_on: Option<&str>, text: &str| {
+        let put_on = put_on.map(|secret| Replacement { secret: secret.into(), surrogate: "put-on-surrogate".into() });
+        let mut scrubber = known.scrubber(keyring, &own.hosts[0], put_on, &secrets).unwrap();
+        scrubber.scrub_once(text.as_bytes()).map(|text| String::from_utf8(text).unwrap())
+    };
+    for _ in 0..2 {
+        assert_eq!(taken_off(&keyring, None, "first-0123456789").as_deref(), Some(SURROGATE));
+        assert_eq!(
+            taken_off(&keyring, Some("other-0123456789"), "other-0123456789").as_deref(),
+            Some("put-on-surrogate")
+        );
+    }
+    *secrets.0.lock().unwrap() = ("second-0123456789", Arc::default());
+    assert_eq!(taken_off(&keyring, None, "second-0123456789").as_deref(), Some(SURROGATE));
+    let minted = Arc::new(keyring.with_minted(&own, &"made-0123456789".into(), &"made-surrogate".into()));
+    assert_eq!(taken_off(&minted, None, "made-0123456789").as_deref(), Some("made-surrogate"));
+    assert!(known.scrubber(&keyring, &Authority::parse("c.test:443", None).unwrap(), None, &secrets).is_none());
 }
 
 fn json(field: &str) -> Place {

@@ -16,7 +16,7 @@ impl Brotli {
         Brotli { state: Box::new(BrotliState::new_strict(alloc(), alloc(), alloc())), ended: false }
     }
 
-    pub(super) fn push(&mut self, bytes: &[u8], out: &mut Output) -> Result<(), Unreadable> {
+    pub(super) fn push(&mut self, bytes: &[u8], out: &mut Output<'_, '_>) -> Result<(), Unreadable> {
         if self.ended {
             return if bytes.is_empty() { Ok(()) } else { Err(Unreadable::Broken) };
         }

@@ -15,8 +15,9 @@ impl Inflating {
     }
 
     /// Takes bytes in; says how many, and whether the stream has ended behind them.
-    pub(super) fn push(&mut self, bytes: &[u8], out: &mut Output) -> Result<(usize, bool), Unreadable> {
-        let mut piece = [0; 16 << 10];
+    pub(super) fn push(&mut self, bytes: &[u8], out: &mut Output<'_, '_>) -> Result<(usize, bool), Unreadable> {
+        // As long as the window: where the stream is damaged, all that came before is seen.
+        let mut piece = [0; 32 << 10];
         let mut taken = 0;
         loop {
             let step = inflate(&mut self.0, &bytes[taken..], &mut piece, MZFlush::None);
@@ -44,7 +45,7 @@ pub(super) struct Deflate {
 }
 
 impl Deflate {
-    pub(super) fn push(&mut self, bytes: &[u8], out: &mut Output) -> Result<(), Unreadable> {
+    pub(super) fn push(&mut self, bytes: &[u8], out: &mut Output<'_, '_>) -> Result<(), Unreadable> {
         let mut start = std::mem::take(&mut self.start);
         start.extend_from_slice(bytes);
         if self.stream.is_none() {
@@ -52,8 +53,8 @@ impl Deflate {
                 self.start = start;
                 return Ok(());
             };
-            let zlib = first & 15 == 8 && u16::from_be_bytes([first, second]) % 31 == 0;
-            self.stream = Some(Inflating::new(if zlib { DataFormat::Zlib } else { DataFormat::Raw }));
+            let format = if is_zlib(first, second) { DataFormat::Zlib } else { DataFormat::Raw };
+            self.stream = Some(Inflating::new(format));
         }
         let Some(stream) = self.stream.as_mut().filter(|_| !self.ended) else {
             return if start.is_empty() { Ok(()) } else { Err(Unreadable::Broken) };
@@ -66,4 +67,9 @@ impl Deflate {
     pub(super) fn is_whole(&self) -> bool {
         self.ended
     }
+}
+
+/// Whether these are the first two bytes of zlib (RFC 1950 §2.2).
+pub(super) fn is_zlib(first: u8, second: u8) -> bool {
+    first & 15 == 8 && first >> 4 <= 7 && u16::from_be_bytes([first, second]).is_multiple_of(31)
 }

@@ -3,16 +3,17 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
 
 use super::borders::Borders;
+use super::inside::Inside;
 use super::lookalike::Lookalikes;
 use super::said::Said;
 use super::search::each_hit;
 use super::watchlist::{Finding, WatchedKind, Watchlist};
 use super::window::Window;
-use crate::packed::{Unpacker, Unreadable};
+use crate::packed::{Look, Unreadable};
 
 /// Why a stream goes no further.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,24 +36,11 @@ pub struct LeakFilter {
     said: Option<(Said, Box<LeakFilter>)>,
     noted: Vec<Finding>,
     stopped: Option<Stop>,
-    inside: Inside,
+    /// What it holds, where anybody looks into it.
+    inside: Option<Box<Inside>>,
     /// Where what only looks like a secret is looked for too.
     lookalikes: Option<Lookalikes>,
 }
-
-/// What the stream is besides its bytes.
-enum Inside {
-    /// Its first bytes have not come, which may say that it is an archive.
-    Unknown(Vec<u8>),
-    /// Nothing else.
-    Plain,
-    /// Packed. What it unpacks to goes through a filter of its own, and what cannot be
-    /// unpacked yet waits.
-    Packed { unpacker: Unpacker, filter: Box<LeakFilter>, waiting: BytesMut },
-}
-
-/// So many bytes say whether a file is an archive.
-const MAGIC: usize = 4;
 
 impl LeakFilter {
     pub(super) fn new(watchlist: Arc<Watchlist>) -> Self {
@@ -63,7 +51,7 @@ impl LeakFilter {
             said: None,
             noted: Vec::new(),
             stopped: None,
-            inside: Inside::Unknown(Vec::new()),
+            inside: Some(Box::new(Inside::new(Look::sniffing()))),
             lookalikes: None,
         }
     }
@@ -75,11 +63,11 @@ impl LeakFilter {
         self
     }
 
-    /// For a stream that says how it is packed, where it says so.
+    /// For a stream that says what it holds, where it says so.
     #[must_use]
-    pub fn unpacking(mut self, unpacker: Option<Unpacker>) -> Self {
-        if let Some(unpacker) = unpacker {
-            self.inside = self.packed(unpacker);
+    pub fn looking(mut self, look: Option<Look>) -> Self {
+        if let Some(look) = look {
+            self.inside = Some(Box::new(Inside::new(look)));
         }
         self
     }
@@ -94,7 +82,7 @@ impl LeakFilter {
     /// For a stream of pieces that are looked into one by one elsewhere.
     #[must_use]
     pub fn as_it_comes(mut self) -> Self {
-        self.inside = Inside::Plain;
+        self.inside = None;
         self
     }
 
@@ -142,20 +130,12 @@ impl LeakFilter {
 
     /// How many bytes are held back.
     pub fn held(&self) -> usize {
-        let waiting = if let Inside::Packed { waiting, .. } = &self.inside { waiting.len() } else { 0 };
-        self.window.held() + waiting
+        self.window.held() + self.inside.as_ref().map_or(0, |inside| inside.waiting())
     }
 
     /// Whether these bytes, which come next, are unpacked: it takes memory, and time.
     pub fn unpacks(&self, chunk: &[u8]) -> bool {
-        match &self.inside {
-            Inside::Packed { .. } => true,
-            Inside::Plain => false,
-            Inside::Unknown(start) => {
-                let first = start.iter().chain(chunk).copied().take(MAGIC).collect::<Vec<_>>();
-                Unpacker::sniffed(&first).is_some()
-            }
-        }
+        self.inside.as_ref().is_some_and(|inside| inside.unpacks(chunk))
     }
 
     /// What was tolerated so far, each kind and form once.
@@ -163,26 +143,17 @@ impl LeakFilter {
         &self.noted
     }
 
-    fn packed(&self, unpacker: Unpacker) -> Inside {
-        Inside::Packed { unpacker, filter: Box::new(self.alike()), waiting: BytesMut::new() }
+    /// Gives away what was tolerated.
+    pub(super) fn hand_over(&mut self, noted: &mut Vec<Finding>) {
+        self.noted.drain(..).for_each(|finding| finding.note_in(noted));
     }
 
     fn look_inside(&mut self, chunk: &[u8], last: bool) -> Result<(), Stop> {
-        let mut begun = Vec::new();
-        if let Inside::Unknown(start) = &mut self.inside {
-            begun = std::mem::take(start);
-            let seen: Vec<u8> = begun.iter().chain(chunk).take(MAGIC).copied().collect();
-            if seen.len() < MAGIC {
-                *start = seen;
-                return Ok(());
-            }
-            self.inside = Unpacker::sniffed(&seen).map_or(Inside::Plain, |unpacker| self.packed(unpacker));
-        }
-        let Inside::Packed { unpacker, filter, .. } = &mut self.inside else { return Ok(()) };
-        let looked = unpack(unpacker, filter, &begun, false).and_then(|()| unpack(unpacker, filter, chunk, last));
-        for finding in filter.noted.drain(..) {
-            finding.note_in(&mut self.noted);
-        }
+        let Some(mut inside) = self.inside.take() else { return Ok(()) };
+        // What is unpacked is searched at once: the bytes that it came from go as soon as it was.
+        let mut noted = std::mem::take(&mut self.noted);
+        let looked = inside.look(chunk, last, &|| self.alike().within(Borders::Pieces), &mut noted);
+        (self.inside, self.noted) = (Some(inside), noted);
         looked.inspect_err(|stop| self.stopped = Some(stop.clone()))
     }
 
@@ -229,12 +200,9 @@ impl LeakFilter {
             return Err(stop.clone());
         }
         let text = self.let_through(chunk, last)?;
-        let Inside::Packed { unpacker, waiting, .. } = &mut self.inside else { return Ok(text) };
-        waiting.extend_from_slice(&text.unwrap_or_default());
-        if unpacker.is_behind() {
-            return Ok(None);
-        }
-        Ok(Some(waiting.split().freeze()).filter(|bytes| !bytes.is_empty()))
+        let Some(inside) = &mut self.inside else { return Ok(text) };
+        let text = inside.pass(text.unwrap_or_default(), last).inspect_err(|stop| self.stopped = Some(stop.clone()))?;
+        Ok(Some(text).filter(|bytes| !bytes.is_empty()))
     }
 
     fn let_through(&mut self, chunk: Bytes, last: bool) -> Result<Option<Bytes>, Stop> {
@@ -269,16 +237,4 @@ impl LeakFilter {
         });
         stopped.clone().map_or(Ok(keep), Err)
     }
-}
-
-/// Looks at what these bytes unpack to.
-fn unpack(unpacker: &mut Unpacker, filter: &mut LeakFilter, bytes: &[u8], last: bool) -> Result<(), Stop> {
-    let made = unpacker.push(bytes).map_err(Stop::Unreadable)?;
-    filter.push(made.into())?;
-    if last {
-        let made = unpacker.finish().map_err(Stop::Unreadable)?;
-        filter.push(made.into())?;
-        filter.finish()?;
-    }
-    Ok(())
 }

@@ -23,6 +23,7 @@
 
 mod borders;
 mod fresh;
+mod inside;
 mod leak;
 mod lookalike;
 mod needles;

@@ -39,10 +39,7 @@ impl Unscrubbed {
     /// The refusal, after all that follows from it.
     pub(super) fn told_to(self, tally: &Tally) -> Refusal {
         match self {
-            Unscrubbed::InPieces => {
-                let code = tally.came_in_pieces();
-                tally.refused().unwrap_or_else(|| Refusal::new(code, "a secret came back in pieces"))
-            }
+            Unscrubbed::InPieces => tally.came_in_pieces(),
             Unscrubbed::Unwritable => {
                 let why = "a WebSocket message held a secret that could not be taken off";
                 Refusal::new(Code::UpstreamUnreadable, why)

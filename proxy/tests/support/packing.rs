@@ -1,5 +1,7 @@
 //! Packs texts the way senders and servers do. Checksums are zeros: nothing here reads them.
 
+use std::io::Write;
+
 use miniz_oxide::deflate::{compress_to_vec, compress_to_vec_zlib};
 
 /// The ways that a header can name, and a few that say the same.
@@ -34,6 +36,69 @@ pub fn brotli(text: &[u8]) -> Vec<u8> {
 
 pub fn zstd(text: &[u8]) -> Vec<u8> {
     ruzstd::encoding::compress_to_vec(text, ruzstd::encoding::CompressionLevel::Fastest)
+}
+
+pub fn zlib(text: &[u8]) -> Vec<u8> {
+    compress_to_vec_zlib(text, 6)
+}
+
+pub fn bzip2(text: &[u8]) -> Vec<u8> {
+    let mut out = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    out.write_all(text).unwrap();
+    out.finish().unwrap()
+}
+
+pub fn xz(text: &[u8]) -> Vec<u8> {
+    let mut options = lzma_rust2::XzOptions::with_preset(0);
+    options.set_check_sum_type(lzma_rust2::CheckType::Crc32);
+    let mut out = lzma_rust2::XzWriter::new(Vec::new(), options).unwrap();
+    out.write_all(text).unwrap();
+    out.finish().unwrap()
+}
+
+/// Files behind headers of 512 bytes.
+pub fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (name, text) in files {
+        let mut header = [0; 512];
+        header[..name.len()].copy_from_slice(name.as_bytes());
+        header[100..108].copy_from_slice(b"0000644\0");
+        header[124..136].copy_from_slice(format!("{:011o}\0", text.len()).as_bytes());
+        header[148..156].fill(b' ');
+        header[156] = b'0';
+        header[257..265].copy_from_slice(b"ustar\x0000");
+        let sum: u64 = header.iter().map(|byte| u64::from(*byte)).sum();
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        out.extend([&header, *text, &vec![0; text.len().next_multiple_of(512) - text.len()]].concat());
+    }
+    out.extend([0; 1024]);
+    out
+}
+
+/// As packages of Debian are made.
+pub fn ar(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut out = b"!<arch>\n".to_vec();
+    for (name, text) in files {
+        out.extend(format!("{name:16}{:12}{:6}{:6}{:8}{:<10}`\n", 0, 0, 0, 100_644, text.len()).as_bytes());
+        out.extend([*text, &b"\n"[..text.len() % 2]].concat());
+    }
+    out
+}
+
+/// A document with one stream. `encrypted`: what stands there is not what it says.
+pub fn pdf(text: &[u8], encrypted: bool) -> Vec<u8> {
+    let stream = if encrypted { text.iter().map(|byte| byte ^ 0x5c).collect() } else { zlib(text) };
+    let head = format!("%PDF-1.7\n%\u{fc}\n4 0 obj\n<< /Length {} /Filter /FlateDecode >>\nstream\r\n", stream.len());
+    [head.as_bytes(), &stream, b"\nendstream\nendobj\ntrailer << /Root 1 0 R >>\n%%EOF\n"].concat()
+}
+
+/// A form with one file, or the parts of a letter.
+pub fn multipart(boundary: &str, file: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "--{boundary}\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nx\r\n--{boundary}\r\n\
+         Content-Disposition: form-data; name=\"f\"; filename=\"f\"\r\nContent-Type: application/octet-stream\r\n\r\n"
+    );
+    [head.as_bytes(), file, format!("\r\n--{boundary}--\r\n").as_bytes()].concat()
 }
 
 /// How a member of a zip is kept.

@@ -210,6 +210,9 @@ impl Filler<'_> {
             "percent-twice" => spelled::percent(&spelled::percent(&named)).into_bytes(),
             "json-in-json" => spelled::json(&named).replace('\\', "\\\\").into_bytes(),
             "bomb" => packing::gzip(&vec![0; argument.parse::<usize>().expect("megabytes") << 20]),
+            "utf16le" => named.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+            "utf16be" => named.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+            "utf32be" => named.chars().flat_map(|c| (c as u32).to_be_bytes()).collect(),
             "html" => named.bytes().map(|byte| format!("&#{byte};")).collect::<String>().into_bytes(),
             "chunks64" => chunks(&spelled::base64(&named)).into_bytes(),
             "base64" => spelled::base64(&named).into_bytes(),
@@ -260,8 +263,26 @@ fn packed(way: &str, text: &str) -> Vec<u8> {
         "gzip-behind" => packing::gzip(format!("{}{text}", "x y".repeat(1_400_000)).as_bytes()),
         "zip" => member(packing::Method::Deflated),
         "encrypted-zip" => member(packing::Method::Encrypted),
+        "zlib" => packing::zlib(text.as_bytes()),
+        "bzip2" => packing::bzip2(text.as_bytes()),
+        "xz" => packing::xz(text.as_bytes()),
+        "tar-gz" => packing::gzip(&packing::tar(&[("a", b"harmless"), ("b", text.as_bytes())])),
+        "zip-in-tar-gz" => packing::gzip(&packing::tar(&[("a", &member(packing::Method::Deflated))])),
+        "zip-under-gzip" => packing::gzip(&member(packing::Method::Deflated)),
+        "zip-in-zip" => packing::zip(&[("a", &member(packing::Method::Deflated), packing::Method::Stored)]),
+        "deb" => packing::ar(&[("data.tar.gz", &packing::gzip(&packing::tar(&[("b", text.as_bytes())])))]),
+        "pdf" => packing::pdf(text.as_bytes(), false),
+        "encrypted-pdf" => packing::pdf(text.as_bytes(), true),
+        "form" => packing::multipart("b", &member(packing::Method::Deflated)),
+        "message" => message(1, &packing::gzip(text.as_bytes())),
+        "plain-message" => message(0, text.as_bytes()),
         coding => packing::packed(coding, text.as_bytes()),
     }
+}
+
+/// A message of gRPC.
+fn message(flags: u8, text: &[u8]) -> Vec<u8> {
+    [&[flags], &(text.len() as u32).to_be_bytes()[..], text].concat()
 }
 
 /// A chunk for each character.

@@ -77,5 +77,8 @@ pub(super) fn what(rule: &RuleSummary) -> String {
     if rule.model {
         words += ", a model";
     }
+    if rule.opaque {
+        words += ", answers unread where nobody can look into them";
+    }
     words
 }

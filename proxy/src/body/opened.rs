@@ -1,0 +1,143 @@
+//! What an answer holds besides its text: packed files, looked into for the secrets that are
+//! taken off everywhere else. In a file nothing can be taken off, so one that holds a
+//! secret ends the answer, before the bytes that would complete it.
+
+use bytes::Bytes;
+use policies::{Code, Refusal};
+
+use crate::charset;
+use crate::packed::{Look, Queue, Unpacker, Unreadable};
+use crate::readable::{self, Reading};
+use crate::scan::Scrubber;
+
+/// A look into one answer.
+pub(crate) struct Opened {
+    /// What undoes its codings, before anything else is done with it.
+    unpacker: Option<Unpacker>,
+    /// Gone once nothing more can be read and that is as well.
+    look: Option<Look>,
+    /// What is looked for, at the body's own depth and at each one below.
+    pattern: Scrubber,
+    depths: Vec<Scrubber>,
+    waiting: Queue,
+    /// The beginning, until it is known what text that is.
+    start: Option<Vec<u8>>,
+    is_html: bool,
+    opaque: bool,
+}
+
+impl Opened {
+    /// `pattern`: what is looked for.
+    pub(crate) fn new(reading: Reading, pattern: &Scrubber) -> Self {
+        let Reading { unpacker, look, is_html, opaque } = reading;
+        Opened {
+            unpacker,
+            look,
+            pattern: pattern.anew(),
+            depths: Vec::new(),
+            waiting: Queue::default(),
+            start: (!opaque).then(Vec::new),
+            is_html,
+            opaque,
+        }
+    }
+
+    /// Takes the next bytes and gives out those that were looked into.
+    pub(crate) fn push(&mut self, data: Bytes) -> Result<Bytes, Refusal> {
+        let data = match &mut self.unpacker {
+            Some(unpacker) => unpacker.push(&data).map_err(readable::packed)?.into(),
+            None => data,
+        };
+        self.see(data)
+    }
+
+    /// The answer is at its end: what waited goes.
+    pub(crate) fn finish(&mut self) -> Result<Bytes, Refusal> {
+        let rest = match &mut self.unpacker {
+            Some(unpacker) => unpacker.finish().map_err(readable::packed)?.into(),
+            None => Bytes::new(),
+        };
+        let seen = self.see(rest)?;
+        self.read_start(&[], true)?;
+        self.look(&[], true)?;
+        let rest = self.waiting.rest();
+        Ok(if seen.is_empty() { rest } else { [seen, rest].concat().into() })
+    }
+
+    /// Whether something is being unpacked: it takes time.
+    pub(crate) fn unpacks(&self) -> bool {
+        self.unpacker.is_some() || self.look.as_ref().is_some_and(Look::unpacks)
+    }
+
+    /// Whether it takes megabytes, however little comes.
+    pub(crate) fn is_large(&self) -> bool {
+        self.unpacker.as_ref().is_some_and(Unpacker::is_large) || self.look.as_ref().is_some_and(Look::is_large)
+    }
+
+    fn see(&mut self, data: Bytes) -> Result<Bytes, Refusal> {
+        self.read_start(&data, false)?;
+        self.look(&data, false)?;
+        self.waiting.push(data);
+        let depths = &self.depths;
+        let held = |depth: usize| depths.get(depth - 1).map_or(0, |scrubber| scrubber.held() as u64);
+        let Some(look) = &mut self.look else { return Ok(self.waiting.rest()) };
+        let looked = self.waiting.up_to(look.digested(&held));
+        if self.waiting.is_too_long() {
+            self.unreadable(Unreadable::Wide)?;
+        }
+        Ok(looked)
+    }
+
+    fn look(&mut self, data: &[u8], last: bool) -> Result<(), Refusal> {
+        let Some(look) = &mut self.look else { return Ok(()) };
+        let (depths, pattern) = (&mut self.depths, &self.pattern);
+        let mut found = false;
+        let mut sink = |depth: usize, bytes: &[u8]| {
+            depths.resize_with(depths.len().max(depth), || pattern.anew());
+            let scrubber = &mut depths[depth - 1];
+            // A stream without borders has nothing in pieces.
+            found = scrubber.push(Bytes::copy_from_slice(bytes)).is_err() || scrubber.count() > 0;
+            if found { Err(Unreadable::Broken) } else { Ok(()) }
+        };
+        let mut looked = look.push(data, &mut sink);
+        if last && looked.is_ok() {
+            looked = look.finish(&mut sink);
+        }
+        if last && !found {
+            for scrubber in depths {
+                found |= scrubber.finish().is_err() || scrubber.count() > 0;
+            }
+        }
+        if found {
+            return Err(holds_a_secret());
+        }
+        looked.or_else(|why| self.unreadable(why))
+    }
+
+    fn unreadable(&mut self, why: Unreadable) -> Result<(), Refusal> {
+        if !self.opaque {
+            return Err(readable::closed(why));
+        }
+        self.look = None;
+        Ok(())
+    }
+
+    fn read_start(&mut self, data: &[u8], last: bool) -> Result<(), Refusal> {
+        let Some(start) = &mut self.start else { return Ok(()) };
+        let room = charset::ENOUGH - start.len();
+        start.extend_from_slice(&data[..data.len().min(room)]);
+        if let Some(name) = charset::in_text(start, self.is_html) {
+            return Err(readable::in_charset(&name));
+        }
+        if last || start.len() == charset::ENOUGH {
+            self.start = None;
+        }
+        Ok(())
+    }
+}
+
+fn holds_a_secret() -> Refusal {
+    let why = "the answer brought a packed file that holds a real secret, where it cannot be taken off; the rest was \
+               withheld, and the owner is told";
+    Refusal::new(Code::SecretInAnswer, why)
+}

@@ -1,0 +1,287 @@
+//! Charsets: whether a text in one is read as what the scrubber reads, bytes of ASCII.
+//!
+//! In UTF-16, UTF-7 or EBCDIC a secret stands in other bytes than those that are looked
+//! for. So an answer in a charset that is not known to keep ASCII as it is does not come
+//! back from a host with a credential, and nobody asks for one there.
+
+use http::header::{ACCEPT, ACCEPT_CHARSET, HeaderValue};
+use http::{HeaderMap, header};
+
+use crate::packed::parameters;
+
+/// Charsets whose first half is ASCII, without hyphens and the like (IANA's registry, and the
+/// encodings of the WHATWG's list but UTF-16 and ISO-2022-JP).
+const KNOWN: [&str; 24] = [
+    "ascii",
+    "usascii",
+    "ansix341968",
+    "utf8",
+    "utf8mb3",
+    "utf8mb4",
+    "utf8sig",
+    "unicode11utf8",
+    "latin1",
+    "binary",
+    "tis620",
+    "viscii",
+    "macintosh",
+    "gb2312",
+    "gbk",
+    "gb18030",
+    "xgbk",
+    "big5",
+    "big5hkscs",
+    "shiftjis",
+    "sjis",
+    "xsjis",
+    "mskanji",
+    "xuserdefined",
+];
+
+/// The same, by how they begin.
+const BEGINNINGS: [&str; 12] = [
+    "iso8859",
+    "latin",
+    "windows12",
+    "windows874",
+    "windows949",
+    "windows31j",
+    "windows936",
+    "cp125",
+    "koi8",
+    "eucjp",
+    "euckr",
+    "xmac",
+];
+
+/// Code pages of DOS, which keep ASCII; those of EBCDIC have other numbers.
+const PAGES: [&str; 17] = [
+    "437", "720", "737", "775", "850", "852", "855", "857", "858", "860", "861", "862", "863", "865", "866", "869",
+    "932",
+];
+
+/// Whether the letters of ASCII stand in it as they are, and nothing else does for them.
+pub(crate) fn keeps_ascii(name: &str) -> bool {
+    let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let page = name.strip_prefix("cp").or_else(|| name.strip_prefix("ibm"));
+    KNOWN.contains(&&*name)
+        || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
+        || page.is_some_and(|page| PAGES.contains(&page))
+}
+
+/// The charset that a head names and that does not keep ASCII.
+pub(crate) fn declared(headers: &HeaderMap) -> Option<String> {
+    let types = headers.get_all(header::CONTENT_TYPE).iter();
+    let texts = types.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    // `charset*` is the same in the form of RFC 8187: charset, language, value.
+    let mut named = texts.flat_map(|text| {
+        let extended = parameters(&text, "charset*").into_iter().map(|text| match text.rsplit_once('\'') {
+            Some((_, name)) => name.to_owned(),
+            None => text,
+        });
+        extended.chain(parameters(&text, "charset")).collect::<Vec<_>>()
+    });
+    named.find(|name| !name.trim().is_empty() && !keeps_ascii(name))
+}
+
+/// So much of a body says what it is.
+pub(crate) const ENOUGH: usize = 1 << 10;
+
+/// What the first bytes of a text say, if that is a charset that does not keep ASCII:
+/// by a byte order mark, by the zeros between the first letters, or in so many words.
+pub(crate) fn in_text(start: &[u8], is_html: bool) -> Option<String> {
+    let marks: [(&[u8], &str); 9] = [
+        (b"\xff\xfe", "utf-16"),
+        (b"\xfe\xff", "utf-16"),
+        (b"\0\0\xfe\xff", "utf-32"),
+        (b"+/v8", "utf-7"),
+        (b"+/v9", "utf-7"),
+        (b"+/v+", "utf-7"),
+        (b"+/v/", "utf-7"),
+        (b"\xdd\x73\x66\x73", "utf-ebcdic"),
+        // `<?xm` in EBCDIC (XML 1.0, appendix F).
+        (b"\x4c\x6f\xa7\x94", "ebcdic"),
+    ];
+    if let Some((_, name)) = marks.into_iter().find(|(mark, _)| start.starts_with(mark)) {
+        return Some(name.to_owned());
+    }
+    let letter = |byte: u8| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e);
+    match *start {
+        // RFC 4627 §3: what is text begins with two letters of ASCII.
+        [a, 0, b, 0, c, 0, ..] | [0, a, 0, b, 0, c, ..] if [a, b, c].into_iter().all(letter) => {
+            return Some("utf-16".to_owned());
+        }
+        [a, 0, 0, 0, b, 0, 0, 0, ..] | [0, 0, 0, a, 0, 0, 0, b, ..] if letter(a) && letter(b) => {
+            return Some("utf-32".to_owned());
+        }
+        _ => {}
+    }
+    let start = &start[..start.len().min(ENOUGH)];
+    let text = String::from_utf8_lossy(start).to_ascii_lowercase();
+    let xml = text.trim_start_matches('\u{feff}').strip_prefix("<?xml").and_then(|rest| rest.split("?>").next());
+    let named = xml.and_then(|rest| after(rest, "encoding"));
+    // What can be read up to here is no UTF-16, which HTML takes for a slip (its §4.2.5.5).
+    let in_html = || is_html.then(|| after(&text, "charset")).flatten().filter(|name| !name.starts_with("utf-16"));
+    named.or_else(in_html).filter(|name| !keeps_ascii(name))
+}
+
+/// The word behind `key=`.
+fn after(text: &str, key: &str) -> Option<String> {
+    let rest = text.split_once(key)?.1.trim_start().strip_prefix('=')?;
+    let rest = rest.trim_start().trim_start_matches(['"', '\'']);
+    let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ':' | '.')))?;
+    Some(rest[..end].to_owned()).filter(|word| !word.is_empty())
+}
+
+/// Takes off a request what asks for a charset.
+pub(crate) fn ask_for_none(headers: &mut HeaderMap) {
+    headers.remove(ACCEPT_CHARSET);
+    let asks = |value: &HeaderValue| value.as_bytes().to_ascii_lowercase().windows(7).any(|word| word == b"charset");
+    if !headers.get_all(ACCEPT).iter().any(asks) {
+        return;
+    }
+    let kept: Vec<HeaderValue> = headers.get_all(ACCEPT).iter().filter_map(without_charset).collect();
+    headers.remove(ACCEPT);
+    for value in kept {
+        headers.append(ACCEPT, value);
+    }
+}
+
+fn without_charset(value: &HeaderValue) -> Option<HeaderValue> {
+    let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let range = |range: &str| {
+        let others = range.split(';').filter(|part| !part.trim_start().to_ascii_lowercase().starts_with("charset"));
+        others.collect::<Vec<_>>().join(";")
+    };
+    let ranges: Vec<String> = text.split(',').map(range).collect();
+    HeaderValue::try_from(ranges.join(",")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_charset_that_is_not_known_to_keep_ascii_is_none() {
+        for name in [
+            "utf-8",
+            "UTF8",
+            "us-ascii",
+            "iso-8859-1",
+            "ISO_8859-15",
+            "windows-1252",
+            "cp1251",
+            "koi8-r",
+            "gbk",
+            "GB18030",
+            "big5",
+            "euc-jp",
+            "EUC-KR",
+            "Shift_JIS",
+            "cp437",
+            "ibm850",
+            "tis-620",
+            "x-mac-roman",
+            "utf8mb4",
+        ] {
+            assert!(keeps_ascii(name), "{name}");
+        }
+        for name in [
+            "utf-16",
+            "utf16le",
+            "UTF_16_BE",
+            "utf-32",
+            "ucs-2",
+            "iso-10646-ucs-4",
+            "utf-7",
+            "unicode-1-1-utf-7",
+            "iso-2022-jp",
+            "ISO-2022-KR",
+            "hz-gb-2312",
+            "cp037",
+            "ibm500",
+            "cp1047",
+            "cp1140",
+            "ibm1148",
+            "ebcdic-us",
+            "scsu",
+            "bocu-1",
+            "punycode",
+            "unicode_escape",
+            "raw-unicode-escape",
+            "rot13",
+            "cp930",
+            "x-any",
+            "",
+        ] {
+            assert!(!keeps_ascii(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_charset_is_read_in_every_form_of_its_parameter() {
+        let of = |value: &'static str| {
+            declared(&HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(value))]))
+        };
+        for value in [
+            "text/plain;charset=utf-16",
+            "text/plain; charset=\"utf-16\"",
+            "text/plain; charset = utf-16 ; x=y",
+            "TEXT/PLAIN; CHARSET=UTF-16",
+            "text/plain; x=\"a;b=\\\"\"; charset=utf-16",
+            "text/plain; x; charset=utf-16",
+            "text/plain; charset=utf-8; charset=utf-16",
+            "text/plain; charset=utf-16; charset=utf-8",
+            "text/plain; charset*=us-ascii'en'utf-16",
+            "text/plain; charset=utf-8; x=charset; charset*=''utf-7",
+        ] {
+            assert!(of(value).is_some(), "{value}");
+        }
+        for value in ["text/plain", "text/plain; charset=utf-8", "a/b; x=\"charset=utf-16\"", "a/b; charset=", "a/b;"] {
+            assert_eq!(of(value), None, "{value}");
+        }
+        let two =
+            [HeaderValue::from_static("text/plain; charset=utf-8"), HeaderValue::from_static("a/b; charset=utf-7")];
+        assert!(declared(&two.into_iter().map(|value| (header::CONTENT_TYPE, value)).collect()).is_some());
+    }
+
+    #[test]
+    fn a_text_says_by_its_first_bytes_what_it_is() {
+        let wide = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+        let long = |text: &str| text.chars().flat_map(|c| (c as u32).to_be_bytes()).collect::<Vec<u8>>();
+        let marked = [b"\xfe\xff".to_vec(), wide("x")].concat();
+        for start in [&marked, &wide("{\"a\""), &long("<a>"), &b"\xff\xfe".to_vec(), &b"+/v8-x".to_vec()] {
+            assert!(in_text(start, false).is_some(), "{start:?}");
+        }
+        let utf7 = b"<?xml version='1.0' encoding = 'UTF-7' ?><a/>";
+        assert_eq!(in_text(utf7, false).as_deref(), Some("utf-7"));
+        let html = b"<!doctype html><meta http-equiv=content-type content=\"text/html; charset=iso-2022-jp\">";
+        assert_eq!(in_text(html, true).as_deref(), Some("iso-2022-jp"));
+        assert_eq!(in_text(html, false), None);
+        for plain in [
+            &b"\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"utf-8\"?>"[..],
+            b"<meta charset=utf-16>",
+            b"hello",
+            b"",
+            b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+            b"\0\x01\0\0\0\x0c\0\x80",
+            b"RIFF\x24\0\0\0WAVE",
+            b"\0asm\x01\0\0\0",
+        ] {
+            assert_eq!(in_text(plain, true), None, "{plain:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_asks_for_a_charset() {
+        let mut headers = HeaderMap::new();
+        headers.append(ACCEPT_CHARSET, HeaderValue::from_static("utf-16"));
+        headers.append(ACCEPT, HeaderValue::from_static("text/html;q=0.5, */*; Charset=utf-16;q=1"));
+        headers.append(ACCEPT, HeaderValue::from_static("a/b"));
+        ask_for_none(&mut headers);
+        assert!(!headers.contains_key(ACCEPT_CHARSET));
+        let accepted: Vec<_> = headers.get_all(ACCEPT).iter().map(|value| value.to_str().unwrap()).collect();
+        assert_eq!(accepted, ["text/html;q=0.5, */*;q=1", "a/b"]);
+    }
+}

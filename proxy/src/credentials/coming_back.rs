@@ -1,0 +1,70 @@
+//! What may come back from a host with a credential, as what takes it off: made once, and
+//! anew where the secrets or what the sandbox holds have changed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use policies::Authority;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::Keyring;
+use crate::ports::Secrets;
+use crate::scan::{Replacement, Scrubber, Watchlist};
+
+/// What is taken off answers, host by host.
+#[derive(Default)]
+pub(crate) struct ComingBack(Mutex<BTreeMap<Authority, Known>>);
+
+struct Known {
+    /// What it was made from: each is replaced whole when it changes.
+    watchlist: Arc<Watchlist>,
+    keyring: Arc<Keyring>,
+    secrets: Vec<SecretString>,
+    scrubber: Scrubber,
+}
+
+impl ComingBack {
+    /// What takes secrets off an answer of this host: the one that was put on, and all
+    /// others. None where the host has no credential.
+    pub(crate) fn scrubber(
+        &self,
+        keyring: &Arc<Keyring>,
+        authority: &Authority,
+        put_on: Option<Replacement>,
+        secrets: &dyn Secrets,
+    ) -> Option<Scrubber> {
+        if !keyring.guards(authority) {
+            return put_on.map(|put_on| Scrubber::new(&[put_on]));
+        }
+        // Before the secrets: what is new after this is on the next list.
+        let watchlist = secrets.watchlist();
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_good = |known: &&Known| {
+            Arc::ptr_eq(&known.watchlist, &watchlist)
+                && Arc::ptr_eq(&known.keyring, keyring)
+                && put_on.as_ref().is_none_or(|put_on| known.takes_off(put_on))
+        };
+        if let Some(known) = all.get(authority).filter(is_good) {
+            return Some(known.scrubber.anew());
+        }
+        let mut replacements = keyring.may_come_back(authority, secrets);
+        if let Some(put_on) = put_on {
+            put_on.add_to(&mut replacements);
+        }
+        let scrubber = Scrubber::new(&replacements);
+        let known = Known {
+            watchlist,
+            keyring: keyring.clone(),
+            secrets: replacements.into_iter().map(|one| one.secret).collect(),
+            scrubber: scrubber.anew(),
+        };
+        all.insert(authority.clone(), known);
+        Some(scrubber)
+    }
+}
+
+impl Known {
+    fn takes_off(&self, put_on: &Replacement) -> bool {
+        self.secrets.iter().any(|secret| secret.expose_secret() == put_on.secret.expose_secret())
+    }
+}

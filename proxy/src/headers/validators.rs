@@ -1,0 +1,201 @@
+//! Digests and validators of what may come back changed.
+//!
+//! Whether a secret is taken off a body is known at its end only, so no answer of a host with
+//! a credential says what its body adds up to: over one that held the secret that would be
+//! wrong for whoever checks, and a way to try what the secret is. A validator is needed
+//! again (If-None-Match, If-Match), so an ETag is not taken off: the sandbox gets a token,
+//! and the door puts the ETag back where the token comes in a condition. What is under the
+//! token nobody but the door can read, and for one ETag it is always the same.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::HeaderMap;
+use http::header::{ACCEPT_RANGES, ETAG, HeaderName, HeaderValue};
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
+use ring::hmac;
+
+/// Words in names of headers that say what a body adds up to.
+const DIGESTS: [&str; 12] = [
+    "checksum",
+    "crc32",
+    "crc32c",
+    "crc64",
+    "crc64ecma",
+    "crc64nvme",
+    "digest",
+    "hash",
+    "md5",
+    "sha1",
+    "sha256",
+    "sha512",
+];
+
+/// How a token begins.
+const MARK: &str = "dw-";
+const NONCE: usize = 12;
+
+/// The tokens of one door.
+pub(crate) struct Validators {
+    seal: LessSafeKey,
+    nonces: hmac::Key,
+}
+
+impl Validators {
+    /// With keys that nobody else has.
+    pub(crate) fn new() -> Option<Self> {
+        let (first, second): ([u8; 32], [u8; 32]) = (rand::random(), rand::random());
+        let seal = UnboundKey::new(&CHACHA20_POLY1305, &first).ok()?;
+        Some(Validators { seal: LessSafeKey::new(seal), nonces: hmac::Key::new(hmac::HMAC_SHA256, &second) })
+    }
+
+    /// Takes the digests off an answer, and puts tokens in the place of ETags.
+    /// `in_registry`: images are asked for by the digest that this header says.
+    pub(crate) fn veil(&self, headers: &mut HeaderMap, in_registry: bool) {
+        without_digests(headers, in_registry);
+        let tags: Vec<HeaderValue> = headers.get_all(ETAG).iter().filter_map(|tag| self.token(tag)).collect();
+        headers.remove(ETAG);
+        for tag in tags {
+            headers.append(ETAG, tag);
+        }
+    }
+
+    /// Puts the ETags back in a request's conditions.
+    pub(crate) fn unveil(&self, headers: &mut HeaderMap) {
+        let holds_tags =
+            |name: &HeaderName| name.as_str().ends_with("if-match") || name.as_str().ends_with("if-none-match");
+        for (name, value) in headers.iter_mut().filter(|(name, _)| holds_tags(name)) {
+            let Some(text) = value.to_str().ok().filter(|text| text.contains(MARK)) else { continue };
+            match HeaderValue::try_from(self.with_tags(text)) {
+                Ok(tags) => *value = tags,
+                Err(_) => tracing::debug!(%name, "A condition cannot be written with its ETag"),
+            }
+        }
+    }
+
+    fn token(&self, tag: &HeaderValue) -> Option<HeaderValue> {
+        let (before, text, behind) = parts(tag.as_bytes());
+        let made = hmac::sign(&self.nonces, text);
+        let nonce: [u8; NONCE] = made.as_ref().get(..NONCE)?.try_into().ok()?;
+        let mut sealed = text.to_vec();
+        let nonce_of_it = Nonce::assume_unique_for_key(nonce);
+        self.seal.seal_in_place_append_tag(nonce_of_it, Aad::empty(), &mut sealed).ok()?;
+        let token = URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat());
+        HeaderValue::from_bytes(&[before, MARK.as_bytes(), token.as_bytes(), behind].concat()).ok()
+    }
+
+    /// The text with each token of this door replaced; others are left as they are.
+    fn with_tags(&self, text: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut rest = text;
+        while let Some((before, behind)) = rest.split_once(MARK) {
+            out.extend_from_slice(before.as_bytes());
+            let end =
+                behind.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')).unwrap_or(behind.len());
+            match self.tag(&behind[..end]) {
+                Some(tag) => {
+                    out.extend(tag);
+                    rest = &behind[end..];
+                }
+                None => {
+                    out.extend_from_slice(MARK.as_bytes());
+                    rest = behind;
+                }
+            }
+        }
+        out.extend_from_slice(rest.as_bytes());
+        out
+    }
+
+    fn tag(&self, token: &str) -> Option<Vec<u8>> {
+        let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let (nonce, sealed) = bytes.split_at_checked(NONCE)?;
+        let (nonce, mut sealed) = (Nonce::assume_unique_for_key(nonce.try_into().ok()?), sealed.to_vec());
+        self.seal.open_in_place(nonce, Aad::empty(), &mut sealed).ok().map(|tag| tag.to_vec())
+    }
+}
+
+/// The same of what stands behind a body.
+pub(crate) fn without_digests(headers: &mut HeaderMap, in_registry: bool) {
+    let says = |name: &&HeaderName| {
+        let is_address = in_registry && name.as_str() == "docker-content-digest";
+        !is_address && name.as_str().split(['-', '_']).any(|word| DIGESTS.contains(&word))
+    };
+    let names: Vec<HeaderName> = headers.keys().filter(says).cloned().chain([ACCEPT_RANGES]).collect();
+    for name in names {
+        headers.remove(name);
+    }
+}
+
+/// `W/"`, the tag itself, `"` (RFC 9110 §8.8.3); some servers leave the quotes out.
+fn parts(tag: &[u8]) -> (&[u8], &[u8], &[u8]) {
+    let weak = if tag.starts_with(b"W/") { 2 } else { 0 };
+    match (tag.get(weak), tag.last()) {
+        (Some(b'"'), Some(b'"')) if tag.len() >= weak + 2 => {
+            let (before, rest) = tag.split_at(weak + 1);
+            let (text, behind) = rest.split_at(rest.len() - 1);
+            (before, text, behind)
+        }
+        _ => {
+            let (before, text) = tag.split_at(weak);
+            (before, text, b"")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn headers(all: &[(&'static str, &str)]) -> HeaderMap {
+        all.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())).collect()
+    }
+
+    #[test]
+    fn an_etag_comes_back_in_a_condition_and_says_nothing_meanwhile() {
+        let (door, other) = (Validators::new().unwrap(), Validators::new().unwrap());
+        for tag in ["\"0123456789abcdef\"", "W/\"0123456789abcdef\"", "0123456789abcdef", "W/0123456789abcdef", "\"\""]
+        {
+            let mut came = headers(&[("etag", tag)]);
+            door.veil(&mut came, false);
+            let token = came[ETAG].to_str().unwrap().to_owned();
+            assert!(!token.contains("0123") && token != tag, "{token}");
+            let mut again = headers(&[("etag", tag)]);
+            door.veil(&mut again, false);
+            assert_eq!(again[ETAG], token, "a cache must know it again");
+            for name in ["if-none-match", "if-match", "x-amz-copy-source-if-match"] {
+                let mut asked = headers(&[(name, &format!("\"one\", {token}, dw-no, \"dw-AAAA\""))]);
+                other.unveil(&mut asked);
+                assert!(asked[name].to_str().unwrap().contains(&token), "another door knows nothing of it");
+                door.unveil(&mut asked);
+                assert_eq!(asked[name], format!("\"one\", {tag}, dw-no, \"dw-AAAA\""));
+            }
+        }
+    }
+
+    #[test]
+    fn what_says_what_a_body_adds_up_to_goes() {
+        let all = [
+            "digest",
+            "content-digest",
+            "repr-digest",
+            "content-md5",
+            "x-amz-checksum-sha256",
+            "x-amz-checksum-crc64nvme",
+            "x-goog-hash",
+            "x-ms-content-crc64",
+            "x-ms-blob-content-md5",
+            "x-checksum-sha1",
+            "accept-ranges",
+            "docker-content-digest",
+            "x-content-sha512",
+        ];
+        let mut came = headers(&all.map(|name| (name, "x")));
+        came.insert("x-amz-version-id", HeaderValue::from_static("x"));
+        let mut registry = came.clone();
+        without_digests(&mut came, false);
+        assert_eq!(came.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-amz-version-id"]);
+        without_digests(&mut registry, true);
+        assert!(registry.contains_key("docker-content-digest") && registry.len() == 2);
+    }
+}

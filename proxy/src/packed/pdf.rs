@@ -1,0 +1,108 @@
+//! PDF (ISO 32000): the streams in it that are zlib, which nearly all text of today's is.
+//!
+//! What it is not: a reader of PDF. Streams in other filters (pictures, LZW, ASCII85 around
+//! zlib) are not unpacked. A stream that says it is deflate alone and is none is encrypted.
+
+use memchr::memmem;
+use miniz_oxide::DataFormat;
+
+use super::deflate::{self, Inflating};
+use super::{Output, Unreadable};
+
+/// A PDF under way.
+pub(super) struct Pdf {
+    step: Step,
+    /// Whether one that is encrypted is refused.
+    strict: bool,
+}
+
+enum Step {
+    /// Outside of a stream: the last bytes, for what a stream is stands before it.
+    Outside(Vec<u8>),
+    /// In a stream that may be zlib: its first bytes, and whether it must be.
+    Begins(Vec<u8>, bool),
+    Inflating(Inflating),
+}
+
+const STREAM: &[u8] = b"stream";
+/// So far back the dictionary of a stream is read.
+const DICTIONARY: usize = 1 << 10;
+
+impl Pdf {
+    pub(super) fn new(strict: bool) -> Self {
+        Pdf { step: Step::Outside(Vec::new()), strict }
+    }
+
+    pub(super) fn push(&mut self, bytes: &[u8], out: &mut Output<'_, '_>) -> Result<(), Unreadable> {
+        let mut bytes = bytes;
+        while !bytes.is_empty() {
+            match &mut self.step {
+                Step::Outside(tail) => {
+                    let seam = tail.len();
+                    tail.extend_from_slice(bytes);
+                    let Some((end, dictionary)) = stream_in(tail, seam) else {
+                        let older = tail.len().saturating_sub(DICTIONARY);
+                        tail.drain(..older);
+                        return Ok(());
+                    };
+                    bytes = &bytes[end - seam..];
+                    self.step = Step::Begins(Vec::new(), dictionary);
+                }
+                Step::Begins(first, must) => {
+                    first.push(bytes[0]);
+                    bytes = &bytes[1..];
+                    let Some(&[a, b]) = first.get(..2) else { continue };
+                    if deflate::is_zlib(a, b) {
+                        out.begins()?;
+                        let mut stream = Inflating::new(DataFormat::Zlib);
+                        stream.push(&[a, b], out)?;
+                        self.step = Step::Inflating(stream);
+                    } else if *must && self.strict && !is_empty(a, b) {
+                        return Err(Unreadable::Encrypted);
+                    } else {
+                        self.step = Step::Outside(vec![a, b]);
+                    }
+                }
+                // Not zlib after all, or damaged: readers show what there is.
+                Step::Inflating(stream) => match stream.push(bytes, out) {
+                    Ok((taken, ended)) => {
+                        bytes = &bytes[taken..];
+                        if ended || !bytes.is_empty() {
+                            self.step = Step::Outside(Vec::new());
+                        }
+                    }
+                    Err(Unreadable::Broken) => self.step = Step::Outside(Vec::new()),
+                    Err(why) => return Err(why),
+                },
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether nothing stands between `stream` and `endstream`.
+fn is_empty(a: u8, b: u8) -> bool {
+    matches!([a, b], [b'e', b'n'] | [b'\r' | b'\n', _])
+}
+
+/// Where a stream begins behind `seam`, and whether it is deflate and nothing else.
+fn stream_in(text: &[u8], seam: usize) -> Option<(usize, bool)> {
+    let from = seam.saturating_sub(STREAM.len() + 1);
+    for at in memmem::find_iter(&text[from..], STREAM).map(|at| at + from) {
+        let end = at + STREAM.len();
+        let behind = match &text[end..] {
+            [b'\r', b'\n', ..] => end + 2,
+            [b'\n', ..] => end + 1,
+            _ => continue,
+        };
+        if behind <= seam || text[..at].ends_with(b"end") {
+            continue;
+        }
+        let before = &text[at.saturating_sub(DICTIONARY)..at];
+        let dictionary = memmem::rfind(before, b" obj").map_or(before, |from| &before[from..]);
+        let has = |name: &[u8]| memmem::find(dictionary, name).is_some();
+        let others: [&[u8]; 5] = [b"/ASCII", b"/LZW", b"/RunLength", b"/DCT", b"/Crypt"];
+        return Some((behind, has(b"/FlateDecode") && !others.into_iter().any(has)));
+    }
+    None
+}

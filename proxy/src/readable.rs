@@ -1,0 +1,121 @@
+//! Whether an answer from a host with a credential can be read as what the scrubber reads.
+//! What cannot be scrubbed does not come back (attacks I03, I13 to I16).
+
+use http::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING};
+use http::{HeaderMap, StatusCode};
+use policies::{Code, Refusal};
+
+use crate::charset;
+use crate::packed::{Look, Unpacker, Unreadable};
+
+/// How the body of an answer is read.
+pub(crate) struct Reading {
+    /// What undoes the codings that it was asked not to have.
+    pub(crate) unpacker: Option<Unpacker>,
+    /// What looks into it, where anything can be seen there.
+    pub(crate) look: Option<Look>,
+    /// Whether it is a page, which says its charset in itself.
+    pub(crate) is_html: bool,
+    /// Whether the rule lets it pass unread where it cannot be read.
+    pub(crate) opaque: bool,
+}
+
+/// By its head. `opaque`: the rule lets it pass unread.
+pub(crate) fn by_head(status: StatusCode, headers: &HeaderMap, opaque: bool) -> Result<Reading, Refusal> {
+    let unpacker = coding(headers)?;
+    whole(status, headers)?;
+    let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes()).to_ascii_lowercase();
+    let is_html = kind.windows(4).any(|word| word == b"html");
+    let look = match Look::into_answer(headers) {
+        Err(why) if !opaque => return Err(closed(why)),
+        look => look.ok(),
+    };
+    match charset::declared(headers) {
+        Some(name) if !opaque => Err(in_charset(&name)),
+        _ => Ok(Reading { unpacker, look, is_html, opaque }),
+    }
+}
+
+/// What undoes the codings of an answer that was asked to have none. hyper undoes no coding
+/// of a transfer but chunks.
+pub(crate) fn coding(headers: &HeaderMap) -> Result<Option<Unpacker>, Refusal> {
+    let mut transfer = headers.get_all(TRANSFER_ENCODING).iter();
+    let unpacker = Unpacker::declared(headers);
+    if unpacker.is_err() || transfer.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        let why = "the host packed its answer although it was asked not to, in a way that cannot be undone to scrub it";
+        return Err(unreadable(why));
+    }
+    Ok(unpacker.ok().flatten())
+}
+
+/// Of a piece nobody knows what it is a piece of: a secret could be fetched bit by bit.
+fn whole(status: StatusCode, headers: &HeaderMap) -> Result<(), Refusal> {
+    let pieces = headers
+        .get_all(CONTENT_TYPE)
+        .iter()
+        .any(|value| value.as_bytes().to_ascii_lowercase().trim_ascii_start().starts_with(b"multipart/byteranges"));
+    // How long the whole is stands in a refusal of a range (RFC 9110 §15.5.17).
+    let ranged = headers.contains_key(CONTENT_RANGE) && status != StatusCode::RANGE_NOT_SATISFIABLE;
+    if status == StatusCode::PARTIAL_CONTENT || ranged || pieces {
+        let why = "the host answered with a part of what was asked for, and a part cannot be scrubbed; \
+                   ask for the whole, without a range under any name";
+        return Err(unreadable(why));
+    }
+    Ok(())
+}
+
+/// The refusal for a charset.
+pub(crate) fn in_charset(name: &str) -> Refusal {
+    let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(24).collect();
+    let why = format!(
+        "the answer is in the charset {name}, in which secrets cannot be found to take them off; ask for utf-8, or \
+         where nobody can read this answer anyway, the owner can say `opaque = true` in a rule for this exact path"
+    );
+    unreadable(why)
+}
+
+/// The refusal for what cannot be looked into.
+pub(crate) fn closed(why: Unreadable) -> Refusal {
+    let why = format!(
+        "the answer is looked into for secrets, and {why}; ask for it in another form, or the owner can say \
+         `opaque = true` in a rule for this exact path"
+    );
+    unreadable(why)
+}
+
+/// The refusal for a coding that does not hold what it says.
+pub(crate) fn packed(why: Unreadable) -> Refusal {
+    let why = format!("the host packed its answer although it was asked not to, and {why}, so it cannot be scrubbed");
+    unreadable(why)
+}
+
+fn unreadable(why: impl Into<String>) -> Refusal {
+    Refusal::new(Code::UpstreamUnreadable, why)
+}
+
+/// Headers that ask for a part of something.
+const RANGES: [&str; 4] = ["range", "if-range", "request-range", "x-range"];
+
+/// Takes off what asks for a part: a server may give the whole instead (RFC 9110 §14.2).
+/// One that has the host itself copy a part to where it can be fetched whole is refused.
+pub(crate) fn ask_for_all(headers: &mut HeaderMap, reads: bool) -> Result<(), Refusal> {
+    let asks = |name: &&HeaderName| {
+        let name = name.as_str().replace(['_', '.'], "-");
+        RANGES.contains(&&*name) || (reads && name.ends_with("-range") && name != "content-range")
+    };
+    let names: Vec<HeaderName> = headers.keys().filter(asks).cloned().collect();
+    for name in names {
+        headers.remove(name);
+    }
+    let copies = |name: &&HeaderName| name.as_str().replace(['_', '.'], "-").ends_with("source-range");
+    match headers.keys().find(copies) {
+        Some(name) => {
+            let why = format!(
+                "the header {name} has the host copy a part of something, and from a host with a credential nothing \
+                 comes in parts; copy the whole"
+            );
+            Err(Refusal::new(Code::Unsupported, why))
+        }
+        None => Ok(()),
+    }
+}
