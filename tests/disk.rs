@@ -28,20 +28,18 @@ fn a_group_that_keeps_more_than_it_may_is_ended_and_told_and_nobody_else() {
     let (mut one, mut two) = (Chat::open(&home, "one"), Chat::open(&home, "two"));
     assert!(told(&mut two, "a", "echo here").contains("here"));
     let fill =
-        "for i in 1 2 3 4; do head -c 10000000 /dev/urandom > ~/part-$i; done; touch full; sleep 100; echo never";
+        "touch began; for i in 1 2 3 4; do head -c 10000000 /dev/urandom > ~/part-$i; done; sleep 100; echo never";
     let said = told(&mut one, "1", fill);
     assert!(
         said.contains("hold more than they may, at most 20.0 MB in 1000000 files") && !said.contains("never"),
         "{said}"
     );
     assert!(!said.contains(home.path().to_str().unwrap()), "a path of this machine: {said}");
-    assert!(home.group_folder("one").join("full").exists(), "the sandbox could write until then");
+    assert!(home.group_folder("one").join("began").exists(), "the sandbox could write until then");
     // It stays so until somebody makes room.
     assert!(told(&mut one, "2", "echo never").contains("hold more than they may"));
     assert!(told(&mut two, "b", "echo still here").contains("still here"));
-    for part in 1..=4 {
-        std::fs::remove_file(home.at("data/agents/one").join(format!("part-{part}"))).unwrap();
-    }
+    remove_parts(&home.at("data/agents/one"));
     assert!(told(&mut one, "3", "echo again").contains("again"));
     let log = daemon.stop().ok().err;
     assert!(log.contains("A sandbox was ended because of the disk"), "{log}");
@@ -56,6 +54,16 @@ fn so_many_files_and_no_more() {
     // Each takes a block of the disk, so that it shows in what is free.
     let said = told(&mut chat, "1", "mkdir d; for i in $(seq 5000); do echo x > d/$i; done; sleep 100; echo never");
     assert!(said.contains("at most 100.0 MB in 500 files") && !said.contains("never"), "{said}");
+}
+
+#[test]
+fn the_owner_hears_why_a_command_was_ended() {
+    let home = Home::new().group("one");
+    limited(&home, "one", "disk = \"20 MB\"");
+    let _daemon = home.up();
+    let fill = "for i in 1 2 3; do head -c 15000000 /dev/urandom > part-$i; done; sleep 100; echo never";
+    home.exec("one", fill).code(1).says("it keeps more than it may").never_says("never\n");
+    home.exec("one", "echo never").code(1).says("hold more than they may");
 }
 
 /// At once, where the look at the folders comes a moment later.
@@ -90,7 +98,7 @@ fn before_the_disk_is_full_the_sandbox_that_fills_it_is_ended() {
     let _daemon = home.up();
     let (mut quiet, mut filling) = (Chat::open(&home, "quiet"), Chat::open(&home, "filling"));
     assert!(told(&mut quiet, "a", "head -c 1000000 /dev/urandom > some; echo here").contains("here"));
-    let fill = "i=0; while :; do i=$((i+1)); head -c 1000000 /dev/urandom > part-$i; sleep 0.05; done";
+    let fill = "i=0; while :; do i=$((i+1)); head -c 1000000 /dev/urandom > part-$i; sleep 0.1; done";
     let said = told(&mut filling, "1", fill);
     assert!(said.contains("the disk of this machine is almost full"), "{said}");
     assert!(disk.free() > 1_000_000, "it came too late: {} bytes are left", disk.free());
@@ -99,13 +107,16 @@ fn before_the_disk_is_full_the_sandbox_that_fills_it_is_ended() {
     assert!(quiet.until_done("b").iter().any(|(_, text, _)| text.contains("still here")));
     // No sandbox of the one that filled it until there is room.
     assert!(told(&mut filling, "2", "echo never").contains("almost full"));
-    for entry in std::fs::read_dir(home.group_folder("filling")).unwrap() {
-        let path = entry.unwrap().path();
-        if path.file_name().unwrap().to_str().unwrap().starts_with("part-") {
-            std::fs::remove_file(path).unwrap();
-        }
-    }
+    remove_parts(&home.group_folder("filling"));
     assert!(told(&mut filling, "3", "echo again").contains("again"));
+}
+
+/// Makes room, as an owner would.
+fn remove_parts(folder: &Path) {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let parts: Vec<_> = entries.filter(|entry| entry.file_name().to_str().unwrap().starts_with("part-")).collect();
+    assert!(!parts.is_empty());
+    parts.iter().for_each(|part| std::fs::remove_file(part.path()).unwrap());
 }
 
 /// A small disk of its own, in memory.

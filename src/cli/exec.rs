@@ -1,6 +1,7 @@
 //! `doorward exec`: a command in a fresh sandbox of a group.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use containers::{Engine, Exec, TerminalSize};
 use policies::GroupName;
@@ -55,12 +56,26 @@ async fn in_sandbox(config: &Config, reached: &mut reach::Reached<'_>, args: &Ex
         ran = engine.exec(&container, exec, Some(tokio::io::stdin()), tokio::io::stdout(), tokio::io::stderr()) => ran,
         () = held.closed() => {
             drop(raw);
-            return Err(refused(anyhow::anyhow!("the sandbox is gone: the group was stopped or the daemon ended")));
+            return Err(gone());
         }
     };
     drop(raw);
+    // Killed: by itself, or with its sandbox, which then is gone at once.
+    if matches!(ran, Ok(137)) && tokio::time::timeout(LET_GO, held.closed()).await.is_ok() {
+        return Err(gone());
+    }
     // Codes of processes are 0 to 255; anything else is no success.
     Ok(ExitCode::from(u8::try_from(ran?).unwrap_or(1)))
+}
+
+/// How long the daemon may take to notice that a sandbox has ended.
+const LET_GO: Duration = Duration::from_secs(2);
+
+fn gone() -> Failure {
+    refused(anyhow::anyhow!(
+        "the sandbox is gone: the group was stopped, it keeps more than it may (docs/sandbox.md, \"Disk\"), or the \
+         daemon ended"
+    ))
 }
 
 /// The caller's terminal, handing every key on; as it was before once dropped.
