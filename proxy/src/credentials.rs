@@ -152,7 +152,7 @@ impl Keyring {
             _ => refusal,
         })?;
         let text = head.text_beside(found.as_ref());
-        if let Some(finding) = watchlist.find_in(&text) {
+        if let Some(finding) = watchlist.find_in(&text).or_else(|| watchlist.find_in(&head.joined(found.as_ref()))) {
             return Err(self.misplaced(identity, &facts.authority, &finding));
         }
         let lookalikes = watchlist.lookalikes_in(&text);
@@ -235,7 +235,8 @@ impl Keyring {
     /// A surrogate in its place on its host does belong there, allowed or not.
     pub(crate) fn leak_in(&self, identity: &Identity, head: Head<'_>, watchlist: &Watchlist) -> Option<Refusal> {
         let found = self.find(head).ok().flatten();
-        let finding = watchlist.find_in(&head.text_beside(found.as_ref()))?;
+        let text = head.text_beside(found.as_ref());
+        let finding = watchlist.find_in(&text).or_else(|| watchlist.find_in(&head.joined(found.as_ref())))?;
         Some(self.misplaced(identity, &head.facts.authority, &finding))
     }
 

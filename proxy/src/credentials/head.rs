@@ -1,6 +1,7 @@
 //! The head of a request as what may hold a surrogate: path, query and headers.
 
 use http::HeaderMap;
+use http::header::COOKIE;
 use policies::Facts;
 
 use super::place::{Found, Place, is_parameter};
@@ -65,5 +66,19 @@ impl<'a> Head<'a> {
             text.extend_from_slice(beside.as_bytes());
         }
         text
+    }
+
+    /// The values of parameters and of cookies, and the labels of the name, each put together: a
+    /// value may stand in pieces in them. Without the one place where a surrogate was found.
+    pub(super) fn joined(&self, found: Option<&Found<'_>>) -> Vec<u8> {
+        let values =
+            |list: &str| list.split(['&', ';']).filter_map(|one| Some(one.split_once('=')?.1.trim())).collect();
+        let cookies =
+            (found.and_then(|found| found.place.header()) != Some(COOKIE)).then(|| self.headers.get_all(COOKIE));
+        let cookies = cookies.iter().flatten().map(|cookie| String::from_utf8_lossy(cookie.as_bytes()));
+        let cookies: String = values(&cookies.collect::<Vec<_>>().join(";"));
+        let parameters: String = values(&self.query_beside(found));
+        let labels = self.facts.authority.host.to_string().replace('.', "");
+        [parameters, cookies, labels].join("\n").into_bytes()
     }
 }

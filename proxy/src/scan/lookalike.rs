@@ -1,64 +1,33 @@
-//! What only looks like a secret: private keys, keys of known vendors, card numbers.
+//! What only looks like a secret: private keys, keys of known vendors, web tokens, wallets,
+//! account and card numbers (`shapes.rs`).
 //!
 //! Nobody knows whose they are, so they are told apart from watched values: they are
-//! noted, and stop a request only where the policy says so. Plain text alone is looked at.
+//! noted, and stop a request only where the policy says so. They are looked for in plain text,
+//! in base64 and in hex; in a head in escapes and other disguises too.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use base64::Engine;
+use base64::alphabet::URL_SAFE;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use memchr::memmem::Finder;
 
-/// The beginning of a key, and what makes it one.
-struct Shape {
-    prefix: &'static str,
-    name: &'static str,
-    letters: fn(u8) -> bool,
-    /// How many of these letters follow; exactly so many, where `exact`.
-    count: usize,
-    exact: bool,
-}
+use super::bits::{BLOCK, bits, blocks, set};
+use super::needles::NeedleSet;
+use super::shapes::{self, is_word};
+use super::view::Layer;
 
-const fn key(prefix: &'static str, name: &'static str, letters: fn(u8) -> bool, count: usize, exact: bool) -> Shape {
-    Shape { prefix, name, letters, count, exact }
-}
-
-const SHAPES: [Shape; 21] = [
-    key("ghp_", "a GitHub token", alphanumeric, 36, true),
-    key("gho_", "a GitHub token", alphanumeric, 36, true),
-    key("ghu_", "a GitHub token", alphanumeric, 36, true),
-    key("ghs_", "a GitHub token", alphanumeric, 36, true),
-    key("ghr_", "a GitHub token", alphanumeric, 36, true),
-    key("github_pat_", "a GitHub token", is_word, 60, false),
-    key("glpat-", "a GitLab token", is_word, 20, false),
-    key("sk-ant-", "an Anthropic key", is_word, 40, false),
-    key("sk-proj-", "an OpenAI key", is_word, 40, false),
-    key("AKIA", "an AWS access key", upper, 16, true),
-    key("ASIA", "an AWS access key", upper, 16, true),
-    key("AIza", "a Google API key", is_word, 35, true),
-    key("xoxb-", "a Slack token", is_word, 24, false),
-    key("xoxp-", "a Slack token", is_word, 24, false),
-    key("npm_", "an npm token", alphanumeric, 36, true),
-    key("pypi-AgEI", "a PyPI token", is_word, 50, false),
-    key("sk_live_", "a Stripe key", alphanumeric, 24, false),
-    key("rk_live_", "a Stripe key", alphanumeric, 24, false),
-    key("hf_", "a Hugging Face token", alphanumeric, 34, true),
-    key("AGE-SECRET-KEY-1", "an age key", upper, 58, true),
-    key("-----BEGIN ", PRIVATE_KEY, pem_label, 11, false),
-];
 const PRIVATE_KEY: &str = "a private key";
 const CARD_NUMBER: &str = "a card number";
+const BEGIN: &[u8] = b"-----BEGIN ";
+static PEM: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(BEGIN));
 
-/// A run of letters is not followed further.
-const LONGEST: usize = 256;
-/// Fewer different letters make a placeholder.
-const FEWEST_LETTERS: usize = 8;
-
-/// None is the beginning of another, so "leftmost" finds what "standard" does, and only
-/// for it does the crate search many bytes at a time.
-static PREFIXES: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
-    let prefixes = SHAPES.iter().map(|shape| shape.prefix);
-    AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(prefixes).ok()
-});
+/// A key has at least so many letters in a row, with dots between.
+const SHORTEST: usize = 15;
+/// One that is longer is looked at as far as this, but for a web token.
+const LONGEST: usize = 1024;
+const LONGEST_WEB_TOKEN: usize = 8192;
 
 /// Looks at a stream going by.
 #[derive(Default)]
@@ -74,7 +43,7 @@ pub(super) struct Lookalikes {
 type Found<'a> = &'a mut dyn FnMut(&'static str, &[u8]);
 
 impl Lookalikes {
-    /// Leaves card numbers out.
+    /// Leaves out what nobody makes for an account, and what is encoded.
     pub(super) fn keys_only() -> Self {
         Lookalikes { keys_only: true, ..Lookalikes::default() }
     }
@@ -86,7 +55,7 @@ impl Lookalikes {
             false => Cow::Owned([&self.tail, chunk].concat()),
         };
         let piece = Piece { text: &text, before: self.before, last };
-        let keys = piece.keys(found);
+        let keys = piece.tokens(self.keys_only, found).min(piece.private_keys(found));
         let cards = if self.keys_only { keys } else { piece.card_numbers(found) };
         let (decided, tail) = text.split_at(keys.min(cards));
         self.before = decided.last().copied().or(self.before);
@@ -97,6 +66,23 @@ impl Lookalikes {
     pub(super) fn undecided(&self) -> usize {
         self.tail.len()
     }
+}
+
+/// What stands in a text that is there as a whole, under up to two layers of disguise too.
+pub(super) fn in_whole(text: &[u8], found: Found<'_>) {
+    /// Views keep what is near a change, as far as a value reaches: here, as a key does.
+    static REACH: LazyLock<NeedleSet> = LazyLock::new(|| NeedleSet::new([&[b'k'; LONGEST][..]].into_iter()));
+    fn descend(text: &[u8], below: &[Layer], found: Found<'_>) {
+        Lookalikes::default().push(text, true, found);
+        if below.len() < 2 {
+            for &layer in Layer::upon(below.last().copied()) {
+                if let Some(view) = layer.undo(text, &REACH, true) {
+                    descend(&view.text, &[below, &[layer]].concat(), found);
+                }
+            }
+        }
+    }
+    descend(text, &[], found);
 }
 
 /// What is there of a stream at a time.
@@ -111,38 +97,63 @@ impl Piece<'_> {
         at.checked_sub(1).map(|at| self.text[at]).or(self.before)
     }
 
-    /// Finds keys; says from where on the text is undecided.
-    fn keys(&self, found: Found<'_>) -> usize {
-        let &Piece { text, last, .. } = self;
-        let Some(prefixes) = &*PREFIXES else { return text.len() };
-        let mut undecided = if last { text.len() } else { beginning_at_end(text) };
-        for hit in prefixes.find_iter(text) {
-            let shape = &SHAPES[hit.pattern().as_usize()];
-            if self.byte_before(hit.start()).is_some_and(is_word) && shape.name != PRIVATE_KEY {
+    /// Finds what is in tokens; says from where on the text is undecided.
+    fn tokens(&self, keys_only: bool, found: Found<'_>) -> usize {
+        let text = self.text;
+        let mut take = |start: usize, end: usize| {
+            if end - start >= SHORTEST && (end < text.len() || self.last) {
+                let begins = self.byte_before(start).is_none_or(|before| !is_letter(before));
+                in_token(&text[start..end], begins, !keys_only, found);
+            }
+        };
+        let (blocks, rest) = blocks(text, 0);
+        // Where the token begins that reaches into the next block.
+        let mut open = 0;
+        for (n, block) in blocks.iter().chain([&rest]).enumerate() {
+            let at = n * BLOCK;
+            let letters = bits(block, is_letter);
+            if letters == u64::MAX {
                 continue;
             }
-            let rest = &text[hit.end()..text.len().min(hit.end() + LONGEST)];
-            let letters = rest.iter().take_while(|byte| (shape.letters)(**byte)).count();
-            // The text ends before the run has, or before there is enough behind a label.
-            let more_may_come = !last && rest.len() < LONGEST;
-            let complete = match shape.name {
-                PRIVATE_KEY => private_key(rest, letters),
-                _ => Some(if shape.exact { letters == shape.count } else { letters >= shape.count }),
-            };
-            match complete {
-                _ if more_may_come && (complete.is_none() || letters == rest.len()) => {
-                    undecided = undecided.min(hit.start());
+            take(open, at + letters.trailing_ones() as usize);
+            let two = letters & letters >> 1;
+            let four = two & two >> 2;
+            let eight = four & four >> 4;
+            let long = eight & eight >> (SHORTEST - 8);
+            for place in set(long & !(long << 1)).filter(|place| *place > 0) {
+                let length = (letters >> place).trailing_ones() as usize;
+                if place + length < BLOCK {
+                    take(at + place, at + place + length);
                 }
-                Some(true) => {
-                    let token = &text[hit.start()..hit.end() + letters];
-                    if shape.name == PRIVATE_KEY || looks_random(&token[shape.prefix.len()..]) {
-                        found(shape.name, token);
-                    }
-                }
-                _ => {}
+            }
+            open = at + BLOCK - letters.leading_ones() as usize;
+        }
+        if self.last { text.len() } else { self.token_at_end() }
+    }
+
+    /// Where a token begins that may go on.
+    fn token_at_end(&self) -> usize {
+        let text = self.text;
+        let start = text.len() - text.iter().rev().take(LONGEST_WEB_TOKEN).take_while(|b| is_letter(**b)).count();
+        let most = if text[start..].starts_with(b"eyJ") { LONGEST_WEB_TOKEN } else { LONGEST };
+        if text.len() - start < most { start } else { text.len() }
+    }
+
+    /// Finds private keys; says from where on the text is undecided.
+    fn private_keys(&self, found: Found<'_>) -> usize {
+        let &Piece { text, last, .. } = self;
+        let begins = |at: &usize| BEGIN.starts_with(&text[*at..]);
+        let mut undecided = (text.len().saturating_sub(BEGIN.len())..text.len()).find(begins).unwrap_or(text.len());
+        for at in PEM.find_iter(text) {
+            let rest = &text[at + BEGIN.len()..text.len().min(at + LONGEST)];
+            let label = rest.iter().take_while(|byte| byte.is_ascii_uppercase() || **byte == b' ').count();
+            match private_key(rest, label) {
+                Some(true) => found(PRIVATE_KEY, &text[at..at + BEGIN.len() + label]),
+                Some(false) if label < rest.len() => {}
+                _ => undecided = undecided.min(at),
             }
         }
-        undecided
+        if last { text.len() } else { undecided }
     }
 
     /// Finds card numbers; says from where on the text is undecided.
@@ -172,11 +183,61 @@ impl Piece<'_> {
     }
 }
 
-/// Where the text ends with the beginning of a prefix.
-fn beginning_at_end(text: &[u8]) -> usize {
-    let longest = SHAPES.iter().map(|shape| shape.prefix.len()).max().unwrap_or(0);
-    let begins = |at: &usize| SHAPES.iter().any(|shape| shape.prefix.as_bytes().starts_with(&text[*at..]));
-    (text.len().saturating_sub(longest)..text.len()).find(begins).unwrap_or(text.len())
+fn is_letter(b: u8) -> bool {
+    let letter = (b | 0x20).wrapping_sub(b'a') < 26;
+    let digit = b.wrapping_sub(b'0') < 10;
+    letter | digit | (b == b'_') | (b == b'-') | (b == b'.')
+}
+
+/// What is in a token, wherever in it a word begins; and in what it is when decoded.
+fn in_token(token: &[u8], begins: bool, all: bool, found: Found<'_>) {
+    let starts = memchr::memchr_iter(b'.', &token[..token.len().min(LONGEST_WEB_TOKEN)]).map(|dot| dot + 1);
+    for start in begins.then_some(0).into_iter().chain(starts) {
+        match shapes::of_a_key(&token[start..]) {
+            Some((name, key)) if all || name != shapes::WEB_TOKEN => found(name, key),
+            _ => {}
+        }
+        let word = token[start..].split(|byte| *byte == b'.').next().unwrap_or_default();
+        if let Some(name) = shapes::of_a_number(word).filter(|_| all) {
+            found(name, word);
+        }
+    }
+    if !all || token.len() > LONGEST_WEB_TOKEN {
+        return;
+    }
+    let word = token.strip_suffix(b".").unwrap_or(token);
+    let decoded = from_hex(word).or_else(|| from_base64(word)).unwrap_or_default();
+    for piece in decoded.split(|b| !is_letter(*b)).filter(|piece| piece.len() >= SHORTEST) {
+        in_token(piece, true, false, found);
+    }
+}
+
+/// Hex, with a dash between any of its digits or without.
+fn from_hex(word: &[u8]) -> Option<Vec<u8>> {
+    if !word.iter().take(8).all(|byte| byte.is_ascii_hexdigit() || *byte == b'-') {
+        return None;
+    }
+    let digits = word.iter().filter(|byte| **byte != b'-');
+    let digits =
+        digits.map(|byte| char::from(*byte).to_digit(16).map(|digit| digit as u8)).collect::<Option<Vec<u8>>>()?;
+    Some(digits.chunks_exact(2).map(|two| two[0] << 4 | two[1]).collect())
+}
+
+/// Base64 of text: what it begins with shows it.
+fn from_base64(word: &[u8]) -> Option<Vec<u8>> {
+    const LENIENT: GeneralPurpose = GeneralPurpose::new(
+        &URL_SAFE,
+        GeneralPurposeConfig::new()
+            .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+            .with_decode_allow_trailing_bits(true),
+    );
+    // The first of four characters holds six of the first byte's bits.
+    let is_text = |byte: &u8| matches!(byte, b'C' | b'I'..=b'Z' | b'a'..=b'f');
+    if !word.iter().step_by(4).take(4).all(is_text) {
+        return None;
+    }
+    let whole = word.len() - usize::from(word.len() % 4 == 1);
+    LENIENT.decode(&word[..whole]).ok()
 }
 
 /// Behind `-----BEGIN `: a label that ends like a private key's, and base64 behind it, in
@@ -190,12 +251,6 @@ fn private_key(rest: &[u8], letters: usize) -> Option<bool> {
     let body: Vec<u8> = behind.skip_while(|byte| b"\r\n\\nr".contains(byte)).take(32).copied().collect();
     let base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/:-, \r\n\\".contains(byte);
     if body.iter().all(base64) { (body.len() == 32).then_some(true) } else { Some(false) }
-}
-
-fn looks_random(key: &[u8]) -> bool {
-    let mut seen = [false; 256];
-    key.iter().for_each(|byte| seen[usize::from(*byte)] = true);
-    seen.iter().filter(|seen| **seen).count() >= FEWEST_LETTERS && !key.ends_with(b"EXAMPLE")
 }
 
 /// A number that is longer has a digit at one of these steps.
@@ -252,20 +307,4 @@ fn is_card(number: &[u8]) -> bool {
     };
     let sum: u32 = digits.iter().rev().enumerate().map(doubled).sum();
     issued && grouped && sum.is_multiple_of(10)
-}
-
-fn alphanumeric(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-}
-
-fn upper(byte: u8) -> bool {
-    byte.is_ascii_uppercase() || byte.is_ascii_digit()
-}
-
-fn pem_label(byte: u8) -> bool {
-    byte.is_ascii_uppercase() || byte == b' '
-}
-
-fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
 }

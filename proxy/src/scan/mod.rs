@@ -1,18 +1,18 @@
 //! The leak check on what goes out, and the scrubbing of what comes back.
 //!
-//! What it is: a search for known values in a stream of bytes, in every spelling
-//! that ordinary software gives them. [`LeakFilter`] stops an outgoing body before
+//! What it is: a search for known values in a stream of bytes, in the forms that
+//! docs/leak-check.md lists and in no others. [`LeakFilter`] stops an outgoing body before
 //! the byte that would complete a value; [`Scrubber`] puts the surrogate in the
 //! place of the secret in an incoming one. What it is not: it does no I/O, knows
 //! no clock, and guesses nothing about values that are watched: one that was turned
 //! into something no decoder here undoes (encrypted, rot13, base64 twice, strewn
-//! over two fields) passes. What only looks like a secret is `lookalike.rs`.
+//! over the fields of a long body) passes. What only looks like a secret is `lookalike.rs`.
 //!
-//! How: each value is looked for as it is, as base64 at its three alignments, and
-//! as hex (`spelling.rs`, `needles.rs`). Percent, JSON and HTML escapes and the
-//! line breaks of wrapped base64 are not listed but undone: where the text holds
-//! such an escape, the text around it is decoded and searched as well, two layers
-//! deep (`view.rs`, `search.rs`).
+//! How: each value is looked for as it is, as base64 at its three alignments, as base32 at
+//! its five, and as hex (`spelling.rs`, `needles.rs`). Escapes, UTF-16, invisible and
+//! look-alike characters, separators and the line breaks of wrapped base64 are not listed but
+//! undone: where the text holds such a thing, the text around it is decoded and searched as
+//! well, two layers deep (`view.rs`, `search.rs`).
 //!
 //! **Invariants**
 //! - How much is held back of a stream follows from lengths, and from the borders that its
@@ -21,18 +21,25 @@
 //! - How a text is cut into chunks changes nothing about what is found.
 //! - No value is ever in a message: [`Finding`] names kind, credential and form.
 
+mod bits;
 mod borders;
+mod escapes;
+mod folded;
 mod fresh;
 mod inside;
+mod joined;
 mod leak;
 mod lookalike;
 mod needles;
 mod said;
 mod scrub;
 mod search;
+pub(crate) mod shapes;
+mod spaced;
 mod spelling;
 mod view;
 mod watchlist;
+mod wide;
 mod window;
 
 #[cfg(test)]

@@ -200,7 +200,7 @@ impl Scrubber {
         let needle = self.needles.needle(hit.needle);
         let surrogate = self.surrogates[needle.value].expose_secret().as_bytes();
         let written = needle.spelling.in_place_of(found, needle.bytes.len(), surrogate);
-        hit.layers.iter().rev().fold(written, |text, layer| layer.wrap(&text))
+        hit.layers.iter().rev().fold(written, |text, layer| layer.wrap(&text, found))
     }
 }
 

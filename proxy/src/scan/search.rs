@@ -84,7 +84,7 @@ impl Search<'_> {
             self.safe = self.safe.min(from);
         }
         if depth(above) < DEPTH {
-            for layer in Layer::ALL {
+            for &layer in Layer::upon(above.map(|above| above.layer)) {
                 if let Some(view) = layer.undo(text, needles, self.last) {
                     self.descend(&view.text, Some(&Above { view: &view, layer, on: above }))?;
                 }

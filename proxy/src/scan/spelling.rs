@@ -1,6 +1,6 @@
 //! How a value may be written: the spellings that are looked for byte by byte.
 //!
-//! Escapes (percent, JSON, HTML) are no spellings; `view.rs` undoes them.
+//! Escapes and other disguises are no spellings; `view.rs` undoes them.
 
 use std::fmt;
 
@@ -15,6 +15,8 @@ pub enum Form {
     Raw,
     /// Base64 or base64url, padded or not, at any alignment, in one line or wrapped.
     Base64,
+    /// Base32 in either alphabet (RFC 4648, sections 6 and 7), padded or not, at any alignment.
+    Base32,
     /// Hexadecimal.
     Hex,
     /// With percent escapes, or `+` for a blank.
@@ -23,6 +25,16 @@ pub enum Form {
     Json,
     /// With HTML character references.
     Html,
+    /// As mail writes it.
+    Quoted,
+    /// In UTF-16 or UTF-32.
+    Wide,
+    /// With invisible characters in it, or letters that look like those of ASCII.
+    Folded,
+    /// With the same separator again and again.
+    Spaced,
+    /// In pieces, in one field after the other.
+    Joined,
 }
 
 impl fmt::Display for Form {
@@ -30,10 +42,16 @@ impl fmt::Display for Form {
         f.write_str(match self {
             Form::Raw => "plain text",
             Form::Base64 => "base64",
+            Form::Base32 => "base32",
             Form::Hex => "hex",
             Form::Percent => "percent-encoding",
-            Form::Json => "JSON escapes",
+            Form::Json => "backslash escapes",
             Form::Html => "HTML escapes",
+            Form::Quoted => "quoted-printable",
+            Form::Wide => "UTF-16 or UTF-32",
+            Form::Folded => "invisible or look-alike characters",
+            Form::Spaced => "characters with separators between",
+            Form::Joined => "several fields",
         })
     }
 }
@@ -49,11 +67,20 @@ pub(super) enum Spelling {
         url_safe: bool,
         before: usize,
     },
+    /// The same for base32; `hex`: the other alphabet.
+    Base32 {
+        hex: bool,
+        before: usize,
+    },
+    /// Base64 of the value in UTF-16, as `powershell -EncodedCommand` takes it.
+    WideBase64 {
+        before: usize,
+    },
     Hex,
 }
 
 impl Spelling {
-    pub(super) const ALL: [Spelling; 9] = [
+    pub(super) const ALL: [Spelling; 22] = [
         Spelling::Raw,
         Spelling::FormField,
         Spelling::Base64 { url_safe: false, before: 0 },
@@ -62,6 +89,19 @@ impl Spelling {
         Spelling::Base64 { url_safe: true, before: 0 },
         Spelling::Base64 { url_safe: true, before: 1 },
         Spelling::Base64 { url_safe: true, before: 2 },
+        Spelling::Base32 { hex: false, before: 0 },
+        Spelling::Base32 { hex: false, before: 1 },
+        Spelling::Base32 { hex: false, before: 2 },
+        Spelling::Base32 { hex: false, before: 3 },
+        Spelling::Base32 { hex: false, before: 4 },
+        Spelling::Base32 { hex: true, before: 0 },
+        Spelling::Base32 { hex: true, before: 1 },
+        Spelling::Base32 { hex: true, before: 2 },
+        Spelling::Base32 { hex: true, before: 3 },
+        Spelling::Base32 { hex: true, before: 4 },
+        Spelling::WideBase64 { before: 0 },
+        Spelling::WideBase64 { before: 1 },
+        Spelling::WideBase64 { before: 2 },
         Spelling::Hex,
     ];
 
@@ -69,7 +109,8 @@ impl Spelling {
         match self {
             Spelling::Raw => Form::Raw,
             Spelling::FormField => Form::Percent,
-            Spelling::Base64 { .. } => Form::Base64,
+            Spelling::Base64 { .. } | Spelling::WideBase64 { .. } => Form::Base64,
+            Spelling::Base32 { .. } => Form::Base32,
             Spelling::Hex => Form::Hex,
         }
     }
@@ -80,6 +121,8 @@ impl Spelling {
             Spelling::Raw => value.to_vec(),
             Spelling::FormField => value.iter().map(|&b| if b == b' ' { b'+' } else { b }).collect(),
             Spelling::Base64 { url_safe, before } => inner_base64(value, url_safe, before),
+            Spelling::Base32 { hex, before } => inner_base32(value, hex, before),
+            Spelling::WideBase64 { before } => inner_base64(&Zeroizing::new(wide(value)), false, before),
             Spelling::Hex => hex(value),
         })
     }
@@ -91,7 +134,9 @@ impl Spelling {
         match self {
             Spelling::Raw | Spelling::FormField => written.to_vec(),
             // The length must stay, or the base64 text around it would no longer decode.
-            Spelling::Base64 { .. } => written.iter().copied().cycle().take(length).collect(),
+            Spelling::Base64 { .. } | Spelling::Base32 { .. } | Spelling::WideBase64 { .. } => {
+                written.iter().copied().cycle().take(length).collect()
+            }
             Spelling::Hex if found.iter().any(|b| matches!(b, b'A'..=b'F')) => written.to_ascii_uppercase(),
             Spelling::Hex => written.to_vec(),
         }
@@ -108,6 +153,19 @@ fn inner_base64(value: &[u8], url_safe: bool, before: usize) -> Vec<u8> {
     let first = (8 * before).div_ceil(6);
     let end = 8 * padded.len() / 6;
     text.as_bytes()[first..end].to_vec()
+}
+
+/// The same of base32: a character is five bits.
+fn inner_base32(value: &[u8], hex: bool, before: usize) -> Vec<u8> {
+    let alphabet = if hex { b"0123456789abcdefghijklmnopqrstuv" } else { b"abcdefghijklmnopqrstuvwxyz234567" };
+    let bit = |at: usize| at.checked_sub(8 * before).map_or(0, |at| value[at / 8] >> (7 - at % 8) & 1);
+    let character = |at: usize| (5 * at..5 * at + 5).fold(0, |five, at| five << 1 | bit(at));
+    let (first, end) = ((8 * before).div_ceil(5), 8 * (before + value.len()) / 5);
+    (first..end).map(|at| alphabet[usize::from(character(at))]).collect()
+}
+
+fn wide(value: &[u8]) -> Vec<u8> {
+    String::from_utf8_lossy(value).encode_utf16().flat_map(u16::to_le_bytes).collect()
 }
 
 fn hex(value: &[u8]) -> Vec<u8> {

@@ -8,7 +8,7 @@ use policies::{GroupName, SandboxId};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 use super::leak::LeakFilter;
-use super::lookalike::Lookalikes;
+use super::lookalike;
 use super::needles::NeedleSet;
 use super::search::{Hit, each_hit};
 use super::spelling::Form;
@@ -128,7 +128,7 @@ impl Watchlist {
     /// What looks like a secret in a text and is none of these, each kind once.
     pub fn lookalikes_in(&self, text: &[u8]) -> Vec<Finding> {
         let mut all = Vec::new();
-        Lookalikes::default().push(text, true, &mut |of, token| {
+        lookalike::in_whole(text, &mut |of, token| {
             if let Some(finding) = self.lookalike(of, token) {
                 finding.note_in(&mut all);
             }

@@ -68,3 +68,30 @@ pub fn base64_lines(text: &str) -> String {
         .collect::<Vec<_>>()
         .join("\r\n")
 }
+
+/// The text in another encoding, or with something in it that hides it.
+pub fn disguised(way: &str, text: &str) -> Option<Vec<u8>> {
+    let each = |write: &dyn Fn(char) -> String| text.chars().map(write).collect::<String>().into_bytes();
+    let shifted = |by: u32| each(&|c| char::from_u32(u32::from(c) + by).map(String::from).unwrap_or_default());
+    let parted =
+        |text: &str, group: usize, separator: &[u8]| text.as_bytes().chunks(group).collect::<Vec<_>>().join(separator);
+    Some(match way {
+        "utf16le" => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        "utf16be" => text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+        "utf32le" => text.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect(),
+        "quoted-printable" => each(&|c| format!("={:02X}", u32::from(c))),
+        "octal" => each(&|c| format!("\\{:03o}", u32::from(c))),
+        "braces" => each(&|c| format!("\\u{{{:x}}}", u32::from(c))),
+        "zero-width" => each(&|c| format!("{c}\u{200b}")),
+        "full-width" => shifted(0xFEE0),
+        "tags" => shifted(0xE0000),
+        "spaced" => parted(text, 1, b" "),
+        "colons" => parted(&hex(text), 2, b":"),
+        "base32" => {
+            let bits: Vec<u8> = text.bytes().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1)).collect();
+            let five = |bits: &[u8]| (0..5).fold(0, |five, bit| five << 1 | usize::from(*bits.get(bit).unwrap_or(&0)));
+            bits.chunks(5).map(|bits| b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[five(bits)]).collect()
+        }
+        _ => return None,
+    })
+}

@@ -238,7 +238,7 @@ impl Filler<'_> {
                 let hello = client_hello(&[argument]);
                 hello[..hello.len() / 2].to_vec()
             }
-            _ => panic!("no way {way}"),
+            _ => spelled::disguised(way, &named).unwrap_or_else(|| panic!("no way {way}")),
         }
     }
 

@@ -83,7 +83,7 @@ impl Numbers {
 
 type Kind = (&'static str, fn(&mut Numbers) -> Vec<u8>);
 
-const KINDS: [Kind; 22] = [
+const KINDS: [Kind; 21] = [
     ("npm lock file", |n| {
         n.lines(80, |n| {
             let (name, version, sum) = (n.word(), n.version(), n.base64(64));
@@ -193,15 +193,6 @@ const KINDS: [Kind; 22] = [
                 n.below(9_999_999),
                 n.below(99_999) as f64 / 7.0,
                 1_700_000_000_000_000 + n.below(99_999_999_999)
-            )
-        })
-    }),
-    ("web tokens", |n| {
-        n.lines(20, |n| {
-            format!(
-                "eyJhbGciOiJSUzI1NiJ9.{}.{}",
-                URL_SAFE_NO_PAD.encode(format!("{{\"sub\":\"{}\"}}", n.uuid())),
-                URL_SAFE_NO_PAD.encode(n.bytes(64))
             )
         })
     }),

@@ -30,6 +30,11 @@ fn secrets() -> Vec<(&'static str, String)> {
         ("an npm token", format!("npm_{}", letters(36))),
         ("a Stripe key", format!("sk_live_{}", letters(24))),
         ("a Hugging Face token", format!("hf_{}", letters(34))),
+        ("a SendGrid key", format!("SG.{}.{}", letters(22), letters(43))),
+        ("an API key", format!("sk-test-{}", letters(24))),
+        ("a web token", format!("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIx{}.{}", letters(12), letters(43))),
+        ("a wallet's address", "1Ez1F2r26YWkj79jmJDG6SbLX6ZT7vp4Ch".to_owned()),
+        ("an IBAN", "DE95850155492945239719".to_owned()),
         ("a card number", "4111111111111111".to_owned()),
         ("a card number", "5555 5555 5555 4444".to_owned()),
         ("a card number", "3782-822463-10005".to_owned()),
@@ -81,7 +86,7 @@ fn what_is_near_is_not_it() {
         "-----BEGIN CERTIFICATE-----\nMIIDdzCCAl+gAwIBAgIEAgAAuTANBgkqhkiG9w0BAQUFADBa\n",
         "look for -----BEGIN PRIVATE KEY----- in the file",
         "-----BEGIN PRIVATE KEY-----\nMIIEpAIBAAKCAQEA3Tz2mr7SZiAM",
-        "AKIAIOSFODNN7EXAMPLE and AKIA and AKIAxxxx",
+        "AKIAIOSFODNN7EXAMPL and AKIA and AKIAxxxx",
         "ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
         "sk-ant-api03-... goes into ANTHROPIC_API_KEY",
         "4111111111111112 is no card, nor is 1234567812345670",
@@ -112,11 +117,12 @@ fn where_one_may_stand() {
 /// What turned out to be none goes on at once, also where it would stop the stream.
 #[test]
 fn a_near_miss_waits_no_longer_than_it_must() {
-    for text in ["AKIAxxxx and so on.", "-----BEGIN CERTIFICATE-----\nMIIDdz.", "ghp_0123, and.", "4111 1111. So."] {
+    for text in ["AKIAxxxx and so on, ", "-----BEGIN CERTIFICATE-----\nMIIDdz\n", "ghp_0123, and;", "4111 1111. So "] {
         assert_eq!(blocking().push(text.into()).unwrap().unwrap(), text);
     }
     for (text, waits) in [
         ("see AKIAIOSF", 8),
+        ("a word may go on", 2),
         ("see AK", 2),
         ("see 4111 1111 ", 10),
         ("see a text that is longer, and then 4111-", 5),

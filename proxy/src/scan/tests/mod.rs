@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod benign;
+mod corpus;
 mod encodings;
+mod forms;
 mod found;
 mod held;
 mod lookalike;

@@ -1,0 +1,190 @@
+//! Characters, or groups of a few, with one and the same separator between them: `s k - r e`,
+//! `73:6b:2d`, `0x73, 0x6b`, `["s","k"]`, `sk-r eal1 -d3c`.
+//!
+//! Ordinary text has separators everywhere, but seldom the same one at the same distance many
+//! times over. So only where that is so the groups are put together, and nothing around them.
+
+use super::bits::{BLOCK, bits, blocks, is_binary, set};
+use super::needles::NeedleSet;
+use super::view::{Every, View};
+
+/// From one separator to the next there are at most so many bytes.
+const LONGEST_PERIOD: usize = 9;
+/// Fewer separators show nothing: for single characters, for pairs, and for longer groups.
+const FEWEST: [usize; 3] = [7, 6, 5];
+/// From here on words of prose have the length too.
+const WORDS: usize = 4;
+
+/// Groups of one length, parted by the same separator.
+struct Run {
+    /// Where the first separator begins, and how long each is.
+    first: usize,
+    skip: usize,
+    group: usize,
+    period: usize,
+    /// How many separators there are.
+    count: usize,
+}
+
+pub(super) fn undo(text: &[u8], needles: &NeedleSet) -> Option<View> {
+    let mut view = View::default();
+    let mut copied = 0;
+    let (blocks, last) = blocks(text, b'x');
+    for (n, block) in blocks.iter().chain([&last]).enumerate() {
+        let separators = bits(block, is_separator);
+        // The last character of each: a group follows.
+        let ends = separators & !(separators >> 1);
+        let shortest = (2..WORDS).fold(0, |all, distance| all | three(ends, distance));
+        let longer = (WORDS..=LONGEST_PERIOD).fold(0, |all, distance| all | three(ends, distance));
+        if shortest | longer != 0 && !is_binary(block) {
+            let no_words = near(bits(block, is_no_word)) | separators << 1;
+            if shortest | longer & no_words != 0 {
+                copied = take_runs(text, n * BLOCK, (ends, no_words), copied, needles, &mut view);
+            }
+        }
+    }
+    view.finish(text, copied..text.len(), 0, needles)
+}
+
+/// Where one of these is in the two groups that follow.
+#[inline(always)]
+fn near(these: u64) -> u64 {
+    let two = these >> 1 | these >> 2;
+    let four = two | two >> 2;
+    let eight = four | four >> 4;
+    let sixteen = eight | eight >> 8;
+    sixteen | sixteen >> 1
+}
+
+/// Those that have two more behind them, each at this distance.
+#[inline(always)]
+fn three(ends: u64, distance: usize) -> u64 {
+    let pairs = ends & ends >> distance;
+    pairs & pairs >> distance
+}
+
+/// Takes the runs over that show in a block; says up to where the text is taken.
+#[inline(never)]
+fn take_runs(
+    text: &[u8],
+    block: usize,
+    (ends, no_words): (u64, u64),
+    from: usize,
+    needles: &NeedleSet,
+    view: &mut View,
+) -> usize {
+    let mut copied = from;
+    for period in 2..=LONGEST_PERIOD {
+        let three = three(ends, period);
+        let runs = if period < WORDS { three } else { three & no_words };
+        for place in set(runs) {
+            let at = block + place;
+            // One that only carries on what was tried says nothing new.
+            let tried = place >= period && runs >> (place - period) & 1 == 1 && text[at - period] == text[at];
+            let run = (at >= copied && !tried).then(|| Run::around(text, at, period, copied)).flatten();
+            let Some(run) = run else { continue };
+            let start = run.first.saturating_sub(run.group).max(copied);
+            view.take_near(text, copied..start, (0, 0), needles.separator());
+            copied = run.take_into(text, start, view);
+        }
+    }
+    copied
+}
+
+#[inline(always)]
+fn is_separator(b: u8) -> bool {
+    let letter = (b | 0x20).wrapping_sub(b'a') < 26;
+    let digit = b.wrapping_sub(b'0') < 10;
+    (b.wrapping_sub(b'\t') < 5) | (b.wrapping_sub(b' ') < 0x5F) & !letter & !digit
+}
+
+/// What is in keys, but not in words.
+#[inline(always)]
+fn is_no_word(b: u8) -> bool {
+    let digit = b.wrapping_sub(b'0') < 10;
+    let capital = b.wrapping_sub(b'A') < 26;
+    digit | capital | (b == b'-') | (b == b'_')
+}
+
+impl Run {
+    fn around(text: &[u8], place: usize, period: usize, from: usize) -> Option<Run> {
+        let separator = *text.get(place)?;
+        let same = |at: usize| text.get(at) == Some(&separator);
+        let before = || place >= from + period && same(place - period);
+        if !same(place + period)
+            || !same(place + 2 * period)
+            || !(same(place + 3 * period) || before())
+            || same(place + 1)
+        {
+            return None;
+        }
+        let before = (1..).take_while(|n| n * period <= place - from.min(place) && same(place - n * period)).count();
+        let behind = (1..).take_while(|n| same(place + n * period)).count();
+        let (mut first, mut count) = (place - before * period, before + 1 + behind);
+        if count < FEWEST[2] {
+            return None;
+        }
+        // What else is the same before and behind each of them is part of the separator.
+        let begins =
+            |n: usize, prefix: &[u8]| text.get(first + n * period + 1..).is_some_and(|group| group.starts_with(prefix));
+        let prefix = [&b"0x"[..], b"0X"].into_iter().find(|prefix| (0..count - 1).all(|n| begins(n, prefix)));
+        // The last one may stand behind all of them.
+        if prefix.is_some_and(|prefix| !begins(count - 1, prefix)) {
+            count -= 1;
+        }
+        let behind = prefix.map_or(0, <[u8]>::len);
+        // The first of them may be what stands before all: the quotation mark of a list's first text.
+        let is_same = |back: usize| {
+            let byte = text[first + period - back];
+            is_separator(byte) && (2..count - 1).all(|n| text.get(first + n * period - back) == Some(&byte))
+        };
+        let room = period - 1 - behind;
+        let before = (1..room.max(1)).take_while(|back| is_same(*back)).count();
+        let last = first + (count - 1) * period;
+        if text[last - before..last] != text[first + period - before..first + period] {
+            count -= 1;
+        }
+        if first < from + before || text[first - before..first] != text[first + period - before..first + period] {
+            (first, count) = (first + period, count - 1);
+        }
+        first -= before;
+        let skip = before + 1 + behind;
+        let run = Run { first, skip, group: period.checked_sub(skip).filter(|group| *group > 0)?, period, count };
+        run.is_one(text).then_some(run)
+    }
+
+    fn groups<'t>(&self, text: &'t [u8]) -> impl Iterator<Item = &'t [u8]> + Clone {
+        let (start, period, group) = (self.first + self.skip, self.period, self.group);
+        (0..self.count).map(move |n| {
+            let at = text.len().min(start + n * period);
+            &text[at..text.len().min(at + group)]
+        })
+    }
+
+    /// Whether there are enough of them, and no two side by side that may be words of prose.
+    fn is_one(&self, text: &[u8]) -> bool {
+        if self.count < FEWEST[self.group.min(3) - 1] {
+            return false;
+        }
+        if self.group < 3 {
+            return 2 * self.groups(text).filter(|group| group.iter().any(u8::is_ascii_alphanumeric)).count()
+                >= self.count;
+        }
+        let words = self.groups(text).map(|group| !group.iter().any(|b| is_no_word(*b)));
+        words.clone().zip(words.skip(1)).take(self.count - 2).all(|(one, next)| !(one && next))
+    }
+
+    /// Takes what stands before the first separator and all groups over; says where they end.
+    fn take_into(&self, text: &[u8], start: usize, view: &mut View) -> usize {
+        view.text.extend_from_slice(&text[start..self.first]);
+        let &Run { first, skip, group, period, count } = self;
+        let end = text.len().min(first + (count - 1) * period + skip + group);
+        view.change_every(
+            self.groups(text).flatten().copied(),
+            first,
+            end - first,
+            Every { skip, group, period, width: 1 },
+        );
+        end
+    }
+}
