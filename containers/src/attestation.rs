@@ -146,7 +146,7 @@ fn mounts(spec: &SandboxSpec, inspect: &ContainerInspectResponse, findings: &mut
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::collections::HashMap;
+    use std::{collections::HashMap, path::PathBuf};
 
     use bollard::models::{DeviceMapping, EndpointSettings, MountPoint, NetworkSettings};
 
@@ -169,7 +169,7 @@ mod tests {
     }
 
     fn inspected() -> ContainerInspectResponse {
-        let point = |(source, target, read_only): (&Path, &str, bool)| MountPoint {
+        let point = |(source, target, read_only): (PathBuf, &str, bool)| MountPoint {
             source: Some(source.display().to_string()),
             destination: Some(target.to_owned()),
             rw: Some(!read_only),

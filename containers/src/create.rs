@@ -1,6 +1,6 @@
 //! From a [`SandboxSpec`] to what the engine is asked for.
 
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, path::PathBuf};
 
 use bollard::models::{
     ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountBindOptions,
@@ -10,7 +10,7 @@ use bollard::models::{
 use crate::{
     engine::Facts,
     guest, orphans,
-    spec::{CA_BUNDLE, DOOR, GLOBAL, HOME, INBOX, SandboxSpec, WORKSPACE, Weakening, door_environment},
+    spec::{CA_BUNDLE, DOOR, GLOBAL, HOME, INBOX, SandboxSpec, TRUST_STORE, WORKSPACE, Weakening, door_environment},
 };
 
 /// The seccomp profile of every sandbox; `seccomp/README.md` explains it.
@@ -97,22 +97,23 @@ fn ulimit(name: &str, value: i64) -> ResourcesUlimits {
 }
 
 /// All mounts: where on the host, where inside, whether read-only.
-pub(crate) fn mounted(spec: &SandboxSpec) -> Vec<(&Path, &'static str, bool)> {
+pub(crate) fn mounted(spec: &SandboxSpec) -> Vec<(PathBuf, &'static str, bool)> {
     let folders = &spec.folders;
-    let inbox = folders.inbox.as_deref().map(|folder| (folder, INBOX, true));
-    let global = folders.global.as_deref().map(|folder| (folder, GLOBAL, true));
+    let inbox = folders.inbox.clone().map(|folder| (folder, INBOX, true));
+    let global = folders.global.clone().map(|folder| (folder, GLOBAL, true));
     let always = [
-        (folders.group.as_path(), WORKSPACE, false),
-        (folders.home.as_path(), HOME, false),
-        (spec.door.as_path(), DOOR, spec.weakening != Weakening::WritableDoor),
-        (spec.guest.as_path(), guest::PATH, true),
-        (spec.ca_bundle.as_path(), CA_BUNDLE, true),
+        (folders.group.clone(), WORKSPACE, false),
+        (folders.home.clone(), HOME, false),
+        (spec.door.clone(), DOOR, spec.weakening != Weakening::WritableDoor),
+        (spec.guest.clone(), guest::PATH, true),
+        (spec.ca_bundle.clone(), CA_BUNDLE, true),
+        (spec.trust_store(), TRUST_STORE, true),
     ];
     always.into_iter().chain(inbox).chain(global).collect()
 }
 
 fn mounts(spec: &SandboxSpec) -> Vec<Mount> {
-    let mount = |(source, target, read_only): (&Path, &str, bool)| Mount {
+    let mount = |(source, target, read_only): (PathBuf, &str, bool)| Mount {
         typ: Some(MountType::BIND),
         source: Some(source.display().to_string()),
         target: Some(target.to_owned()),
@@ -186,6 +187,7 @@ pub(crate) mod tests {
                 mount("/d/group", "/workspace/group", false), mount("/d/home", "/home/agent", false),
                 mount("/d/door", "/run/doorward", true), mount("/d/guest-1", "/opt/doorward/guest", true),
                 mount("/d/ca.crt", "/etc/ssl/certs/ca-certificates.crt", true),
+                mount("/d/ca.jks", "/etc/ssl/certs/doorward.jks", true),
                 mount("/d/inbox", "/workspace/inbox", true),
             ],
         });
