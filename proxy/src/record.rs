@@ -8,7 +8,7 @@ use policies::{Authority, Code, Facts, Permit, Refusal, TunnelPermit};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::audit::{Allowed, Decision, Protocol};
-use crate::connection::Connection;
+use crate::connection::{Connection, Tunnel};
 use crate::credentials::Placed;
 use crate::door::Door;
 use crate::inflight::Permitted;
@@ -39,6 +39,8 @@ pub(crate) struct Audited<P = Permit> {
     tally: Arc<Tally>,
     /// Of the gateway's own, under a permit that no group's policy gave.
     own: bool,
+    /// What was stored, for a request that may have to be stored once more.
+    decision: Option<Box<Decision>>,
 }
 
 /// The same for a connection that goes through unopened.
@@ -63,7 +65,7 @@ impl Record {
 
     /// Of a request, as it came.
     pub(crate) fn of<B>(connection: &Connection, request: &http::Request<B>) -> Self {
-        let protocol = if connection.tunnel.is_some() { Protocol::Https } else { Protocol::Http };
+        let protocol = connection.tunnel.as_ref().map_or(Protocol::Http, Tunnel::protocol);
         let leash = request.extensions().get::<Leash>().cloned();
         Record { leash, ..Record::unread(connection, protocol).target(request) }
     }
@@ -162,7 +164,7 @@ impl Record {
         };
         let permit = Arc::new(permit);
         let tally = self.store(&decision, Permitted::Request(permit.clone())).await?;
-        Ok(Audited { permit, tally, own: false })
+        Ok(Audited { permit, tally, own: false, decision: Some(Box::new(decision)) })
     }
 
     /// The same for a request that the gateway makes, or answers, for a credential.
@@ -181,7 +183,7 @@ impl Record {
             ..self.decision.clone()
         };
         let tally = self.store(&decision, Permitted::Own).await?;
-        Ok(Audited { permit: Arc::new(permit), tally, own: true })
+        Ok(Audited { permit: Arc::new(permit), tally, own: true, decision: None })
     }
 
     /// The same for a connection that goes through unopened.
@@ -196,7 +198,12 @@ impl Record {
         };
         let permit = Arc::new(permit);
         let tally = self.store(&decision, Permitted::Tunnel(permit.clone())).await?;
-        Ok(Audited { permit, tally, own: false })
+        Ok(Audited { permit, tally, own: false, decision: None })
+    }
+
+    /// What becomes of the request now is the outcome of this allow.
+    pub(crate) fn follows(&mut self, audited: &Audited) {
+        self.tally = Some(audited.tally.clone());
     }
 
     async fn store(&mut self, decision: &Decision, permitted: Permitted) -> Result<Arc<Tally>, Refusal> {
@@ -241,6 +248,24 @@ impl Record {
             tracing::error!(%error, "Audit log is down, requests are refused");
         }
         refusal
+    }
+}
+
+impl Audited {
+    /// The same allow once more, before the request is sent once more: counted and stored
+    /// like the first, with a note. Nothing where the first was not a group's own.
+    pub(crate) async fn again(&self, door: &Arc<Door>) -> Option<Result<Audited, Refusal>> {
+        let first = self.decision.as_deref()?;
+        let mut decision = Box::new(first.clone());
+        decision.findings.push(format!("sent once more, in place of number {}", self.tally.seq().0));
+        let by_wildcard = self.permit.by_wildcard().then(|| &self.permit.facts().authority.host);
+        if let Err(refusal) = door.admit(by_wildcard, first.head_bytes.unwrap_or(0)) {
+            return Some(Err(refusal));
+        }
+        let mut record = Record::bare(door, first.connection, first.protocol);
+        record.leash = self.tally.leash();
+        let stored = record.store(&decision, Permitted::Request(self.permit.clone())).await;
+        Some(stored.map(|tally| Audited { permit: self.permit.clone(), tally, own: false, decision: Some(decision) }))
     }
 }
 

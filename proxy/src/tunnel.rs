@@ -49,7 +49,7 @@ where
         .await
         .map_err(|_| Refusal::new(Code::Timeout, "the TLS handshake took too long"))??;
     let check = |address| permit.check_address(address);
-    let (mut server, address) = upstream::reach(&door.gateway, permit.authority(), check).await?;
+    let (mut server, address) = upstream::reach(door, permit.authority(), check).await?;
     // As for requests: the policy may have been tightened since the permit was given.
     door.policy.load().upholds_tunnel(permit, Some(address.get()))?;
     audited.tally().note(|outcome| outcome.address = Some(address.get()));
