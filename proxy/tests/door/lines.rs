@@ -25,6 +25,7 @@ fn replies(head: &Request<()>) -> Reply {
         "/big" => Reply { body: vec![vec![b'.'; 16 << 20].into()], ..Reply::default() },
         "/stays" => Reply { body: vec!["first".into()], stays: true, ..Reply::default() },
         "/hold" => Reply { unread: true, stays: true, ..Reply::default() },
+        "/bye" => Reply { goaway: true, ..Reply::default() },
         "/hold-early" => Reply { early: true, unread: true, stays: true, ..Reply::default() },
         _ => Reply { body: vec!["ok".into()], ..Reply::default() },
     }
@@ -243,4 +244,22 @@ async fn a_stream_that_its_client_resets_frees_its_place_at_once() {
         assert_eq!((answer.status, &*answer.text()), (200, "ok"));
     }
     assert_eq!(upstream.connections(), 1);
+}
+
+/// A host that says goodbye ends what it has begun (RFC 9113 §6.8): that goes on, and what comes next
+/// goes over another line.
+#[tokio::test]
+async fn a_goodbye_cuts_nothing_that_is_under_way() {
+    let world = World::new().await;
+    let upstream = upstream(&world, None).await;
+    let mut quiet = begun(&world, "/stays").await;
+    assert_eq!(world.family.get(CDN, "/bye").await.status, 200);
+    for _ in 0..3 {
+        small_comes(&world).await;
+    }
+    assert_eq!(upstream.connections(), 2);
+    assert!(String::from_utf8_lossy(&quiet.some().await).contains("first"));
+    // Long enough for what nobody holds to be let go of.
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert!(world.log.rows()[0].outcome.is_none(), "{:?}", world.log.rows()[0]);
 }
