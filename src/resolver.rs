@@ -1,10 +1,10 @@
-//! Names to addresses, the owner's way: fixed ones from `[upstream.hosts]`, then
-//! the system's resolver or the one that the configuration names, which is asked by
-//! plain DNS or over HTTPS. No other is asked where that one fails.
+//! Names to addresses, the owner's way: fixed ones from `[upstream.hosts]`, then those in
+//! `/etc/hosts`, then the system's resolver or the one that the configuration names, which
+//! is asked by plain DNS or over HTTPS. No other is asked where that one fails.
 //!
 //! What it is not: a judge. Which addresses may be dialled is for the permit to say.
 
-use hickory_resolver::config::{ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolverConfig};
+use hickory_resolver::config::{ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig};
 use hickory_resolver::net::NetError;
 use hickory_resolver::{Resolver as Dns, ResolverBuilder};
 use policies::HostName;
@@ -15,8 +15,10 @@ use std::sync::Arc;
 
 use crate::config;
 use connecting::Connecting;
+use hosts::Hosts;
 
 mod connecting;
+mod hosts;
 
 /// Characters of what a resolver's failure says.
 const LONGEST: usize = 200;
@@ -24,6 +26,7 @@ const LONGEST: usize = 200;
 /// The resolver port, as configured.
 pub struct Names {
     fixed: BTreeMap<HostName, Resolved>,
+    hosts: Hosts,
     dns: Result<Dns<Connecting>, String>,
 }
 
@@ -46,7 +49,8 @@ impl Names {
         let pinned = |(name, pinned): (&HostName, &config::Pinned)| {
             (name.clone(), Resolved { ip: pinned.ip, port: pinned.port })
         };
-        Names { fixed: upstream.hosts.iter().map(pinned).collect(), dns: dns(&upstream.resolver, tls) }
+        let fixed = upstream.hosts.iter().map(pinned).collect();
+        Names { fixed, hosts: Hosts::default(), dns: dns(&upstream.resolver, tls) }
     }
 }
 
@@ -55,6 +59,10 @@ impl Resolver for Names {
         Box::pin(async move {
             if let Some(fixed) = self.fixed.get(name) {
                 return Ok(vec![*fixed]);
+            }
+            // What stands there is the whole answer: nobody hears the name, and nobody adds to it.
+            if let Some(known) = self.hosts.addresses(name.as_str()).map_err(Unresolved)? {
+                return Ok(known.into_iter().map(|ip| Resolved { ip, port: None }).collect());
             }
             let dns = self.dns.as_ref().map_err(|why| Unresolved(why.clone()))?;
             // The dot keeps search domains out: `a` would become `a.example.com`.
@@ -86,6 +94,8 @@ fn dns(server: &config::Resolver, tls: &ClientConfig) -> Result<Dns<Connecting>,
         }
     };
     builder.options_mut().ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+    // The library looks there for each kind of record, and asks the network for the other.
+    builder.options_mut().use_hosts_file = ResolveHosts::Never;
     builder.build().map_err(|error| unusable("the resolver cannot be set up", &error))
 }
 
@@ -121,5 +131,57 @@ mod tests {
         assert_eq!(told, "the resolver gives no answer: http unsuccessful code: 503");
         let long = in_words(&NetError::from("\u{e9}".repeat(60_000)));
         assert_eq!(long.chars().count(), "the resolver gives no answer: ".len() + LONGEST);
+    }
+
+    /// A server that hears what it is asked and says nothing; over UDP and TCP.
+    fn silent() -> (std::net::UdpSocket, std::net::TcpListener) {
+        loop {
+            let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            if let Ok(tcp) = std::net::TcpListener::bind(udp.local_addr().unwrap()) {
+                udp.set_nonblocking(true).unwrap();
+                tcp.set_nonblocking(true).unwrap();
+                return (udp, tcp);
+            }
+        }
+    }
+
+    /// Whichever resolver is configured: one family there is the whole answer, as with glibc.
+    #[tokio::test]
+    async fn a_name_in_etc_hosts_is_asked_of_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hosts");
+        std::fs::write(&path, "127.0.0.9 four.home\n::9 six.home\n127.0.0.9 both.home\n::9 both.home\n").unwrap();
+        let roots = rustls::RootCertStore::empty();
+        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let tls = tls.with_root_certificates(roots).with_no_client_auth();
+        for over_https in [false, true] {
+            let (udp, tcp) = silent();
+            let address = udp.local_addr().unwrap();
+            let (host, at) = (policies::Host::Ip(address.ip()), policies::Path::parse("/dns-query").unwrap());
+            let https = config::HttpsServer { address, host, path: at };
+            let server = if over_https { config::Resolver::Https(https) } else { config::Resolver::Server(address) };
+            let names = Names { fixed: BTreeMap::new(), hosts: Hosts::at(&path), dns: dns(&server, &tls) };
+            for (name, wanted) in
+                [("four.home", vec!["127.0.0.9"]), ("six.home", vec!["::9"]), ("both.home", vec!["127.0.0.9", "::9"])]
+            {
+                let found = names.resolve(&HostName::parse(name).unwrap()).await.unwrap();
+                let found: Vec<_> = found.iter().map(|one| one.ip.to_string()).collect();
+                assert_eq!(found, wanted);
+            }
+            assert!(udp.recv(&mut [0; 512]).is_err() && tcp.accept().is_err(), "somebody was asked");
+            // And one that does not stand there is.
+            let name = HostName::parse("other.home").unwrap();
+            let asking = names.resolve(&name);
+            let heard = async {
+                while udp.recv(&mut [0; 512]).is_err() && tcp.accept().is_err() {
+                    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                }
+            };
+            tokio::select! {
+                _ = asking => panic!("nobody answers"),
+                () = heard => {}
+            }
+        }
     }
 }

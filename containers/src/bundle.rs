@@ -1,4 +1,5 @@
-//! The CA bundle of a sandbox: what its image trusts, and the sandbox's own CA.
+//! The CA bundle of a sandbox: what its image trusts, and the sandbox's own CA; and the
+//! same once more as Java reads it.
 
 use std::{
     fs,
@@ -6,6 +7,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::Path,
     sync::Arc,
+    time::SystemTime,
 };
 
 use bollard::{
@@ -16,6 +18,8 @@ use bollard::{
 use futures_util::StreamExt;
 
 use crate::{Engine, SandboxSpec, guest, orphans, spec::CA_BUNDLE};
+
+mod java;
 
 /// The bundle could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +40,7 @@ pub enum BundleError {
 /// No image's list of certificates is near this.
 const MAX_BUNDLE: usize = 16 << 20;
 
-/// Writes the image's own bundle plus `ca` to `path`.
+/// Writes the image's own bundle plus the sandbox's CA, in both formats.
 pub(crate) async fn write(engine: &Engine, image_id: &str, spec: &SandboxSpec) -> Result<(), BundleError> {
     let (ca, path) = (&spec.ca, &spec.ca_bundle);
     let io = |source| BundleError::Io { path: path.display().to_string(), source };
@@ -46,7 +50,8 @@ pub(crate) async fn write(engine: &Engine, image_id: &str, spec: &SandboxSpec) -
         bundle.push(b'\n');
     }
     bundle.extend_from_slice(ca.as_bytes());
-    put(path, &bundle).map_err(io)
+    put(path, &bundle).map_err(io)?;
+    put(&spec.trust_store(), &java::trust_store(&bundle, SystemTime::now())).map_err(io)
 }
 
 /// The agent's user reads it through the mount, whatever our umask says; the folder

@@ -12,7 +12,7 @@ use crate::{
     accounts,
     engine::{EngineKind, Facts},
     guest, orphans,
-    spec::{CA_BUNDLE, DOOR, GLOBAL, HOME, INBOX, SandboxSpec, WORKSPACE, Weakening, door_environment},
+    spec::{CA_BUNDLE, DOOR, GLOBAL, HOME, INBOX, SandboxSpec, TRUST_STORE, WORKSPACE, Weakening, door_environment},
 };
 
 /// The seccomp profile of every sandbox; `seccomp/README.md` explains it.
@@ -125,6 +125,7 @@ pub(crate) fn mounted(spec: &SandboxSpec) -> Vec<(PathBuf, &'static str, bool)> 
         (spec.ca_bundle.clone(), CA_BUNDLE, true),
         (spec.accounts.join(accounts::PASSWD), "/etc/passwd", true),
         (spec.accounts.join(accounts::GROUP), "/etc/group", true),
+        (spec.trust_store(), TRUST_STORE, true),
     ];
     always.into_iter().chain(inbox).chain(global).collect()
 }
@@ -238,6 +239,7 @@ pub(crate) mod tests {
                 mount("/d/door", "/run/doorward", true), mount("/d/guest-1", "/opt/doorward/guest", true),
                 mount("/d/ca.crt", "/etc/ssl/certs/ca-certificates.crt", true),
                 mount("/d/own/passwd", "/etc/passwd", true), mount("/d/own/group", "/etc/group", true),
+                mount("/d/ca.jks", "/etc/ssl/certs/doorward.jks", true),
                 mount("/d/inbox", "/workspace/inbox", true),
                 {
                     "Type": "volume", "Target": "/dev/pts",

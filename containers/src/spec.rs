@@ -31,7 +31,8 @@ pub struct SandboxSpec {
     pub guest: PathBuf,
     /// The sandbox's own CA certificate, as PEM.
     pub ca: String,
-    /// Where on the host to write the CA bundle: a folder that no sandbox can write.
+    /// Where on the host to write the CA bundle, and beside it the same for Java: a folder
+    /// that no sandbox can write.
     pub ca_bundle: PathBuf,
     /// A folder on the host to make for its `passwd` and `group`: as above.
     pub accounts: PathBuf,
@@ -41,6 +42,13 @@ pub struct SandboxSpec {
     pub limits: Limits,
     /// [`Weakening::None`] outside the drill and tests.
     pub weakening: Weakening,
+}
+
+impl SandboxSpec {
+    /// Where on the host Java's store of certificates is written.
+    pub(crate) fn trust_store(&self) -> PathBuf {
+        self.ca_bundle.with_extension("jks")
+    }
 }
 
 /// The host's folders that a sandbox sees. All must exist.
@@ -106,7 +114,7 @@ pub enum Weakening {
 pub fn door_environment() -> Vec<(String, String)> {
     const PROXY: &str = "http://127.0.0.1:3128";
     const LOCAL: &str = "localhost,127.0.0.1,::1";
-    const CA: [&str; 7] = [
+    const CA: [&str; 8] = [
         "SSL_CERT_FILE",
         "REQUESTS_CA_BUNDLE",
         "CURL_CA_BUNDLE",
@@ -114,6 +122,7 @@ pub fn door_environment() -> Vec<(String, String)> {
         "PIP_CERT",
         "CARGO_HTTP_CAINFO",
         "AWS_CA_BUNDLE",
+        "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
     ];
     let proxies = ["HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy", "ALL_PROXY", "all_proxy"];
     let others = [
@@ -122,8 +131,9 @@ pub fn door_environment() -> Vec<(String, String)> {
         ("NODE_EXTRA_CA_CERTS", CA_BUNDLE),
         // Node reads the proxy variables only when told to (from 22.21 and 24.0 on).
         ("NODE_USE_ENV_PROXY", "1"),
-        // uv trusts a list of its own otherwise.
+        // uv trusts a list of its own otherwise; the later name is that of newer versions.
         ("UV_NATIVE_TLS", "1"),
+        ("UV_SYSTEM_CERTS", "1"),
         ("JAVA_TOOL_OPTIONS", JAVA),
         ("HOME", HOME),
         ("TMPDIR", "/tmp"),
@@ -134,12 +144,15 @@ pub fn door_environment() -> Vec<(String, String)> {
     proxies.chain(trust).chain(others).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// Java knows no proxy variables.
+/// Java knows no proxy variables, and no bundle of certificates.
 const JAVA: &str = "-Dhttp.proxyHost=127.0.0.1 -Dhttp.proxyPort=3128 -Dhttps.proxyHost=127.0.0.1 \
-                    -Dhttps.proxyPort=3128 -Dhttp.nonProxyHosts=localhost|127.*|[::1]";
+                    -Dhttps.proxyPort=3128 -Dhttp.nonProxyHosts=localhost|127.*|[::1] \
+                    -Djavax.net.ssl.trustStore=/etc/ssl/certs/doorward.jks";
 
 /// Where every image keeps the certificates that it trusts.
 pub(crate) const CA_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// The same for Java, in the format of its own.
+pub(crate) const TRUST_STORE: &str = "/etc/ssl/certs/doorward.jks";
 pub(crate) const HOME: &str = doorward_guest::agents::HOME;
 pub(crate) const WORKSPACE: &str = doorward_guest::agents::WORKSPACE;
 pub(crate) const INBOX: &str = "/workspace/inbox";

@@ -40,11 +40,15 @@ async fn a_sandbox_sees_its_folders_its_environment_and_nothing_of_the_host() {
     assert_eq!(fs::read_to_string(installation.path("group/note")).unwrap(), "hi\n");
     assert_eq!(fs::read_to_string(installation.path("home/session")).unwrap(), "s\n");
     let env = ask(&mut sandbox, 3, "env").await;
-    for line in ["HTTPS_PROXY=http://127.0.0.1:3128", "HOME=/home/agent", "GITHUB_TOKEN=ghp_surrogate"] {
+    let grpc = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=/etc/ssl/certs/ca-certificates.crt";
+    for line in ["HTTPS_PROXY=http://127.0.0.1:3128", "HOME=/home/agent", "GITHUB_TOKEN=ghp_surrogate", grpc] {
         assert!(env.lines().any(|present| present == line), "{line} is not in {env}");
     }
     let bundle = ask(&mut sandbox, 4, "cat $SSL_CERT_FILE").await;
     assert!(bundle.starts_with("THE IMAGE'S OWN\n-----BEGIN CERTIFICATE-----"), "{bundle}");
+    assert!(env.contains("-Djavax.net.ssl.trustStore=/etc/ssl/certs/doorward.jks"), "{env}");
+    let store = ask(&mut sandbox, 22, "test -s /etc/ssl/certs/doorward.jks && echo there").await;
+    assert_eq!(store, "there\n", "the same for Java");
     for (id, write) in
         ["/workspace/inbox/x", "/x", "/opt/doorward/guest", "/run/doorward/x", "/etc/resolv.conf"].iter().enumerate()
     {

@@ -42,7 +42,7 @@ pub(crate) enum Came {
         checked: bool,
         /// Whether a piece was given out, and the next one waits for its turn.
         rests: bool,
-        _slot: Option<OwnedSemaphorePermit>,
+        slot: Option<Arc<OwnedSemaphorePermit>>,
     },
 }
 
@@ -78,7 +78,7 @@ impl Came {
 
     /// One that is there.
     pub(crate) fn held(body: Bytes, checked: bool, slot: Option<OwnedSemaphorePermit>) -> Self {
-        Came::Whole { body, checked, rests: false, _slot: slot }
+        Came::Whole { body, checked, rests: false, slot: slot.map(Arc::new) }
     }
 
     fn is_end_stream(&self) -> bool {
@@ -137,6 +137,16 @@ impl Outgoing {
     fn look_at_fields(&mut self, data: &[u8]) -> Result<(), Cut> {
         let looked = self.fields.as_mut().map_or(Ok(()), |fields| fields.look(data));
         looked.map_err(|refusal| self.cut_by(&refusal))
+    }
+
+    /// The same body once more, where it is all there: none, or one that is held whole.
+    pub(crate) fn spare(&self) -> Option<Spare> {
+        let (body, checked, slot) = match &self.came {
+            Came::Streaming(incoming) if incoming.is_end_stream() => (Bytes::new(), true, None),
+            Came::Streaming(_) => return None,
+            Came::Whole { body, slot, .. } => (body.clone(), self.filter.is_none(), slot.clone()),
+        };
+        Some(Spare { body, checked, slot, refuse: self.refuse.clone() })
     }
 
     fn stopped<T>(&self, checked: Result<T, Stop>) -> Result<T, Cut> {
@@ -209,6 +219,31 @@ impl Outgoing {
             None => Ok(Some(data)),
         };
         self.stopped(pushed)
+    }
+}
+
+/// A body that may have to be sent once more.
+pub(crate) struct Spare {
+    body: Bytes,
+    /// Nothing looks into it, or what did has seen all of it.
+    checked: bool,
+    slot: Option<Arc<OwnedSemaphorePermit>>,
+    refuse: Arc<dyn Fn(&Stop) -> Refusal + Send + Sync>,
+}
+
+impl Spare {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.body.is_empty()
+    }
+
+    /// Whether every byte of it was checked: here, or when it went by the first time.
+    pub(crate) fn is_checked(&self, first: &Tally) -> bool {
+        self.checked || first.is_sent()
+    }
+
+    pub(crate) fn outgoing(self, tally: Arc<Tally>) -> Outgoing {
+        let came = Came::Whole { body: self.body, checked: true, rests: false, slot: self.slot };
+        Outgoing::new(came, None, self.refuse, tally)
     }
 }
 

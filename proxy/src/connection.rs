@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use policies::{Authority, Code, Refusal};
+use policies::{Authority, Code, Refusal, Scheme};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout};
@@ -20,11 +20,13 @@ use tokio_rustls::rustls::server::Acceptor;
 
 use crate::answer;
 use crate::audit::Protocol;
+use crate::beginning::{self, Beginning};
 use crate::body::Body;
 use crate::door::Door;
 use crate::flow;
 use crate::frames::{Refused, Told};
 use crate::heard::Heard;
+use crate::internal;
 use crate::patience::Patient;
 use crate::presence::Client;
 use crate::record::{AuditedTunnel, Record};
@@ -33,94 +35,15 @@ use crate::streams::Streams;
 use crate::tls::H2;
 use crate::tunnel;
 
+pub(crate) use crate::limits::Limits;
+
 /// How much of a body may wait in memory, of one stream and of one connection of HTTP/2.
 pub(crate) const STREAM_WINDOW: u32 = 256 << 10;
 pub(crate) const CONNECTION_WINDOW: u32 = 1 << 20;
 
-/// A door that may have fewer of something could not serve anybody.
-const LEAST: usize = 4;
-
-/// What one sandbox can make us spend.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Connections through one door at a time; more wait.
-    pub connections: usize,
-    /// Requests under way through one door; more are refused.
-    pub requests: usize,
-    /// Bodies held whole at a time, and as many that are unpacked; more wait.
-    pub whole_bodies: usize,
-    /// WebSockets open at a time; more are refused.
-    pub websockets: usize,
-    /// Bytes of request line and headers.
-    pub head_bytes: usize,
-    /// Header fields.
-    pub headers: usize,
-    /// HTTP/2 streams at a time on one connection.
-    pub streams: u32,
-    /// To send a request's head; also how long a kept-alive connection may idle.
-    pub head_time: Duration,
-    /// To finish a TLS handshake, on either side.
-    pub handshake_time: Duration,
-    /// To reach one address of an upstream.
-    pub connect_time: Duration,
-    /// To send a body that a rule looks into.
-    pub body_time: Duration,
-    /// How long either side may leave bytes waiting that are for it, or owe the next
-    /// of a body. Silence while nobody waits is no reason to end anything.
-    pub idle_body_time: Duration,
-    /// Until the upstream's head arrives: models think for minutes.
-    pub answer_time: Duration,
-    /// Leaf certificates kept, and made at once.
-    pub leaves: usize,
-    /// Between two that are made beyond that.
-    pub leaf_pace: Duration,
-    /// Idle upstream connections kept for one authority.
-    pub idle_upstreams: usize,
-    /// The same for all of them together.
-    pub idle_upstreams_in_all: usize,
-    /// How long one is kept: shorter than servers keep theirs.
-    pub idle_time: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            connections: 512,
-            requests: 512,
-            whole_bodies: 4,
-            websockets: 64,
-            head_bytes: 64 << 10,
-            headers: 100,
-            streams: 100,
-            head_time: Duration::from_secs(60),
-            handshake_time: Duration::from_secs(10),
-            connect_time: Duration::from_secs(10),
-            body_time: Duration::from_secs(60),
-            idle_body_time: Duration::from_secs(5 * 60),
-            answer_time: Duration::from_secs(15 * 60),
-            leaves: 512,
-            leaf_pace: Duration::from_millis(20),
-            idle_upstreams: 64,
-            idle_upstreams_in_all: 256,
-            idle_time: Duration::from_secs(20),
-        }
-    }
-}
-
-impl Limits {
-    /// The usual, in so far as a door that may have so many file descriptors can keep it: a
-    /// client's connection takes one, as does an idle upstream, and a request two, while its
-    /// host's name is resolved.
-    pub fn within(descriptors: usize) -> Self {
-        let (usual, part) = (Limits::default(), (descriptors / 4).max(LEAST));
-        Limits {
-            connections: usual.connections.min(part),
-            requests: usual.requests.min(part),
-            idle_upstreams_in_all: usual.idle_upstreams_in_all.min(part),
-            ..usual
-        }
-    }
-}
+/// How long a client is waited for that sends no more inside of TLS: none closes one side
+/// there to read on, so it has most likely gone.
+const AFTER_TLS: Duration = Duration::from_secs(5);
 
 /// What every request of one connection has in common.
 pub(crate) struct Connection {
@@ -133,6 +56,8 @@ pub(crate) struct Connection {
     recorded: AtomicBool,
     /// Whether anything was read of what may become a request.
     heard: Arc<AtomicBool>,
+    /// Whether its CONNECT is opened, and TLS is spoken inside.
+    within_tls: AtomicBool,
 }
 
 /// What goes on over a connection once its HTTP has ended in an upgrade. Run by the
@@ -142,7 +67,7 @@ pub(crate) type Next = Pin<Box<dyn Future<Output = ()> + Send>>;
 impl Connection {
     fn new(door: Arc<Door>, id: u64, tunnel: Option<Tunnel>) -> Arc<Self> {
         let (next, recorded, heard) = (Mutex::default(), AtomicBool::new(false), Arc::default());
-        Arc::new(Connection { door, id, tunnel, next, recorded, heard })
+        Arc::new(Connection { door, id, tunnel, next, recorded, heard, within_tls: AtomicBool::new(false) })
     }
 
     /// A request was read from it, which has a record of its own.
@@ -172,30 +97,45 @@ impl Drop for Connection {
         if !self.heard.load(Ordering::Relaxed) {
             return self.door.came_without_request();
         }
-        let protocol = if self.tunnel.is_some() { Protocol::Https } else { Protocol::Unknown };
+        let protocol = self.tunnel.as_ref().map_or(Protocol::Unknown, Tunnel::protocol);
         note(self, protocol, Some(self.door.is_shut().unwrap_or_else(half_a_head)));
     }
 }
 
-/// The inside of a CONNECT whose TLS handshake is done.
+/// The inside of a CONNECT: of a TLS handshake that is done, or plain.
 #[derive(Clone)]
 pub(crate) struct Tunnel {
     pub(crate) authority: Authority,
+    pub(crate) scheme: Scheme,
     pub(crate) sni: Option<String>,
+    /// Whether CONNECT spelt the host's own name, as it has to be spelt.
+    pub(crate) to_ourselves: bool,
+}
+
+impl Tunnel {
+    pub(crate) fn protocol(&self) -> Protocol {
+        match self.scheme {
+            Scheme::Http => Protocol::Http,
+            Scheme::Https => Protocol::Https,
+        }
+    }
 }
 
 /// Serves one connection from first byte to last, or until its client is gone.
 pub(crate) async fn serve(door: Arc<Door>, stream: UnixStream) {
-    let (client, patience) = (Client::new(stream), door.gateway.limits.head_time);
+    let id = door.gateway.connections.fetch_add(1, Ordering::Relaxed) + 1;
+    let (client, connection) = (Client::new(stream), Connection::new(door, id, None));
+    let patience = || match connection.door.gateway.limits.head_time {
+        time if connection.within_tls.load(Ordering::Relaxed) => time.min(AFTER_TLS),
+        time => time,
+    };
     tokio::select! {
-        () = converse(door, client.clone()) => {}
+        () = converse(connection.clone(), client.clone()) => {}
         () = client.gone(patience) => {}
     }
 }
 
-async fn converse(door: Arc<Door>, stream: Client) {
-    let id = door.gateway.connections.fetch_add(1, Ordering::Relaxed) + 1;
-    let connection = Connection::new(door, id, None);
+async fn converse(connection: Arc<Connection>, stream: Client) {
     let service = {
         let connection = connection.clone();
         service_fn(move |request| {
@@ -218,17 +158,18 @@ async fn converse(door: Arc<Door>, stream: Client) {
 }
 
 /// Answers CONNECT. A readable one always gets its tunnel: a refusal is told
-/// inside TLS, where clients show it, and where method and path are known.
+/// inside, where clients show it, and where method and path are known.
 async fn connect(connection: &Arc<Connection>, mut request: http::Request<Incoming>) -> http::Response<Body> {
     let mut record = Record::unread(connection, Protocol::Connect).target(&request).owed();
     match inside(connection, &request, &mut record).await {
         Ok(inside) => {
             record.goes_on();
+            let to_ourselves = internal::is_tunnel(&request);
             let (upgrade, outer) = (hyper::upgrade::on(&mut request), connection.clone());
             connection.then(Box::pin(async move {
                 let Ok(stream) = upgrade.await else { return };
                 match inside {
-                    Inside::Opened(authority) => opened(&outer, authority, TokioIo::new(stream)).await,
+                    Inside::Opened(authority) => opened(&outer, authority, to_ourselves, TokioIo::new(stream)).await,
                     Inside::Unopened(audited) => tunnel::carry(&outer.door, audited, TokioIo::new(stream)).await,
                 }
             }));
@@ -240,7 +181,7 @@ async fn connect(connection: &Arc<Connection>, mut request: http::Request<Incomi
 
 /// What the inside of a CONNECT is to be.
 enum Inside {
-    /// TLS, opened here, and requests that are judged one by one.
+    /// TLS, opened here, or plain HTTP, and requests that are judged one by one.
     Opened(Authority),
     /// TLS of somebody else's, let through (`tls = "tunnel"`).
     Unopened(AuditedTunnel),
@@ -267,12 +208,57 @@ async fn inside(
     }
 }
 
-/// The TLS inside a CONNECT, and the requests inside that.
-async fn opened<S>(outer: &Connection, authority: Authority, stream: S)
+/// What is inside a CONNECT: TLS, or the requests as they are.
+async fn opened<S>(outer: &Connection, authority: Authority, to_ourselves: bool, stream: S)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let record = Record::unread(outer, Protocol::Connect).authority(&authority).owed();
+    let (beginning, stream) = beginning::of(stream, outer.door.gateway.limits.handshake_time).await;
+    let refusal = match beginning {
+        Beginning::Tls => return within_tls(outer, record, authority, stream).await,
+        Beginning::Plain => {
+            record.goes_on();
+            let (scheme, sni) = (Scheme::Http, None);
+            return in_the_clear(outer, Tunnel { authority, scheme, sni, to_ourselves }, stream).await;
+        }
+        Beginning::Other => neither(),
+        Beginning::Late => Refusal::new(Code::Timeout, "nothing followed CONNECT in time"),
+    };
+    record.refuse(refusal);
+}
+
+fn neither() -> Refusal {
+    Refusal::new(Code::NotTls, "what followed CONNECT is neither a TLS handshake nor HTTP/1.1")
+}
+
+/// Plain HTTP inside a CONNECT: each request is judged like one in absolute form.
+async fn in_the_clear<S>(outer: &Connection, tunnel: Tunnel, stream: S)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let inner = Connection::new(outer.door.clone(), outer.id, Some(tunnel));
+    let service = {
+        let inner = inner.clone();
+        service_fn(move |request| {
+            let inner = inner.clone();
+            inner.asks();
+            let answer: Pin<Box<dyn Future<Output = _> + Send>> =
+                Box::pin(async move { Ok::<_, std::convert::Infallible>(flow::handle(&inner, request).await) });
+            answer
+        })
+    };
+    let stream = Heard::new(stream, inner.heard.clone());
+    let served = http(&inner.door.gateway.limits).serve_connection(TokioIo::new(stream), service).with_upgrades().await;
+    note_unreadable(&inner, served, Protocol::Http);
+    inner.go_on().await;
+}
+
+/// The TLS inside a CONNECT, and the requests inside that.
+async fn within_tls<S>(outer: &Connection, record: Record, authority: Authority, stream: S)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let (tls, sni) = match handshake(outer, &authority, stream).await {
         Ok(done) => done,
         Err((refusal, sni)) => {
@@ -281,7 +267,9 @@ where
         }
     };
     record.goes_on();
-    let inner = Connection::new(outer.door.clone(), outer.id, Some(Tunnel { authority, sni }));
+    outer.within_tls.store(true, Ordering::Relaxed);
+    let tunnel = Tunnel { authority, scheme: Scheme::Https, sni, to_ourselves: false };
+    let inner = Connection::new(outer.door.clone(), outer.id, Some(tunnel));
     let is_h2 = tls.get_ref().1.alpn_protocol() == Some(H2);
     // The streams' tasks live as long as this future: a door that shuts ends them.
     let streams = Streams::default();
@@ -329,9 +317,7 @@ where
     let time = connection.door.gateway.limits.handshake_time;
     let too_slow = |_| (Refusal::new(Code::Timeout, "the TLS handshake took too long"), None);
     let hello = timeout(time, LazyConfigAcceptor::new(Acceptor::default(), stream)).await.map_err(too_slow)?;
-    let hello = hello.map_err(|_| {
-        (Refusal::new(Code::NotTls, "what followed CONNECT is no TLS handshake; the door carries only HTTPS"), None)
-    })?;
+    let hello = hello.map_err(|_| (neither(), None))?;
     let sni = hello.client_hello().server_name().map(str::to_owned);
     if let Some(name) = &sni
         && policies::Host::parse(name).ok().as_ref() != Some(&authority.host)

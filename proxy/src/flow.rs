@@ -25,7 +25,7 @@ use crate::record::{Audited, Record};
 use crate::renamed::FieldWatch;
 use crate::room::{SMALL, aside};
 use crate::scan::{Borders, FreshKeys, LeakFilter, Scrubber};
-use crate::upstream::{self, Lease, Outbound};
+use crate::upstream::{self, Lease, Outbound, Repeats};
 use crate::{headers, internal, minted, readable, refresh, renamed, request, websocket};
 
 /// Answers one request, whatever becomes of it.
@@ -69,9 +69,11 @@ async fn pass(
     let body = judged_body(connection, &permit, &mut placed, body).await?;
     let fields = if empty { None } else { fields(connection, &permit, &head.headers)? };
     let minting = connection.door.keyring.load().mints(permit.facts(), placed.credential())?;
-    let audited = record.allow(permit, &placed).await?;
+    let mut audited = record.allow(permit, &placed).await?;
     let (outbound, taking) = outbound(connection, &audited, placed, body, look, fields);
-    let (answer, lease) = upstream::send(&connection.door, &audited, outbound).await?;
+    let repeats = if minting.is_some() { Repeats::Never } else { Repeats::WhereNothingWasDone };
+    let (answer, lease) = upstream::send(&connection.door, &mut audited, outbound, repeats).await?;
+    record.follows(&audited);
     match minting.filter(|_| answer.status().is_success()) {
         Some(minting) => minted::captured(connection, &audited, answer, taking.scrubber, lease, &minting).await,
         None => returned(connection, &audited, answer, taking, lease).await,

@@ -24,7 +24,7 @@ enum Read {
 /// The bytes of a connection, as the door's own HTTP/1.1 reads them: in the clear, and
 /// inside a tunnel to `a.test:443`.
 pub fn head(bytes: &[u8]) {
-    let tunnel = Tunnel { authority: Authority::parse("a.test:443", None).unwrap(), sni: None };
+    let tunnel = tunnel();
     for read in all(bytes, None) {
         match read {
             Read::Connect(authority) => {
@@ -99,10 +99,16 @@ fn the_corpus_replays() {
 /// The target looks at what it should: a head of each kind is read.
 #[test]
 fn heads_are_read() {
-    let tunnel = Tunnel { authority: Authority::parse("a.test:443", None).unwrap(), sni: None };
+    let tunnel = tunnel();
     let two = b"GET /a HTTP/1.1\r\nHost: a.test\r\n\r\nPOST /b HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1\r\n\r\nx";
     assert_eq!(all(two, Some(&tunnel)).len(), 2);
     assert_eq!(all(b"GET http://a.test/ HTTP/1.1\r\nHost: a.test\r\n\r\n", None).len(), 1);
     assert_eq!(all(b"CONNECT a.test:443 HTTP/1.1\r\nHost: a.test\r\n\r\n", None).len(), 1);
     assert_eq!(all(b"GET / HTTP/1.1\r\nHost: b.test\r\n\r\n", Some(&tunnel)).len(), 0);
+}
+
+/// What a request inside of it is read with.
+fn tunnel() -> Tunnel {
+    let authority = Authority::parse("a.test:443", None).unwrap();
+    Tunnel { authority, scheme: policies::Scheme::Https, sni: None, to_ourselves: false }
 }

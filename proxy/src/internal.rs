@@ -1,5 +1,5 @@
-//! Requests to the host itself: `http://doorward.internal`, plain, through a door, and
-//! by no other way. Here they are checked, counted, read whole and stored; what they
+//! Requests to the host itself: `http://doorward.internal`, plain, through a door, in
+//! absolute form or inside a CONNECT to `doorward.internal:80`, and by no other way. Here they are checked, counted, read whole and stored; what they
 //! ask for is behind a port ([`crate::ports::Internal`]).
 //!
 //! The name is never resolved and never dialled: nothing here can reach upstream. No web
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::{HOST, HeaderValue, ORIGIN};
 use http::{HeaderMap, Response, Uri};
 use hyper::body::Incoming;
-use policies::{Code, Facts, Refusal};
+use policies::{Code, Facts, Refusal, Scheme};
 use tokio::time::timeout;
 
 use crate::body::Body;
@@ -22,6 +22,9 @@ use crate::{flow, headers};
 /// The name under which the host answers, spelled so and not otherwise.
 pub(crate) const NAME: &str = "doorward.internal";
 
+/// The same in a CONNECT, which always says the port.
+const TUNNEL: &str = "doorward.internal:80";
+
 /// The longest body: what is asked for here is short.
 const LONGEST: u64 = 256 << 10;
 
@@ -29,7 +32,16 @@ const LONGEST: u64 = 256 << 10;
 /// name is not: the verdict refuses it like every reserved name.
 pub(crate) fn is_for<B>(connection: &Connection, request: &http::Request<B>) -> bool {
     let said = request.uri().authority().map(http::uri::Authority::as_str);
-    connection.tunnel.is_none() && said == Some(NAME)
+    match &connection.tunnel {
+        None => said == Some(NAME),
+        Some(tunnel) => tunnel.to_ourselves && tunnel.scheme == Scheme::Http && said.is_none_or(|said| said == NAME),
+    }
+}
+
+/// Whether a CONNECT is one through which the host can be asked: with plain HTTP inside,
+/// as clients do that open a tunnel whatever the scheme is.
+pub(crate) fn is_tunnel<B>(request: &http::Request<B>) -> bool {
+    request.uri().authority().map(http::uri::Authority::as_str) == Some(TUNNEL)
 }
 
 /// From the door to the host and back, one line a stage.

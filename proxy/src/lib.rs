@@ -17,7 +17,9 @@
 
 mod door;
 mod connection;
+mod limits;
 mod frames;
+mod beginning;
 mod streams;
 mod tls;
 mod revocations;
@@ -51,9 +53,9 @@ pub mod packed;
 pub mod ports;
 pub mod scan;
 
-pub use connection::Limits;
 pub use credentials::{BasicPart, Credential, Field, Grant, Guarded, Keyring, Mint, Place, Segment};
 pub use door::{Door, Gateway};
+pub use limits::Limits;
 pub use refresh::Refreshes;
 pub use revocations::Revocations;
 pub use room::aside;

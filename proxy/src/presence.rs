@@ -1,6 +1,8 @@
-//! Whether a client is still there. One that has closed its sending side may want its
-//! answer all the same, and one that has vanished looks just like it through the guest:
-//! it is waited for as long as something goes to it, and a little longer.
+//! Whether a client is still there. One that has closed its connection is gone, and what it
+//! asked for with it: the places that it held are free at once. One that has closed its
+//! sending side alone may want its answer all the same, and one that has vanished looks
+//! just like it through the guest: it is waited for as long as something goes to it, and a
+//! little longer.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -13,6 +15,9 @@ use rustix::net::{Shutdown, shutdown};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::time::sleep;
+
+/// How often one that sends no more is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// A client's connection.
 #[derive(Clone)]
@@ -28,20 +33,24 @@ impl Client {
         Client(Arc::new(Shared { stream, written: Mutex::new(Instant::now()) }))
     }
 
-    /// Resolves when the client sends no more, and nothing has gone to it for this long.
-    pub(crate) async fn gone(&self, patience: Duration) {
-        let step = patience / 8;
-        let mut since = None;
+    /// Resolves when the client has closed its connection; or when it sends no more, and
+    /// nothing has gone to it for as long as `patience` says then.
+    pub(crate) async fn gone(&self, patience: impl Fn() -> Duration) {
+        let stream = &self.0.stream;
+        // Readiness that says "closed" stays; what else may be urgent is nobody's business here.
+        while !stream.ready(Interest::PRIORITY).await.map_or(true, |ready| ready.is_read_closed()) {
+            sleep(LOOK_AGAIN).await;
+        }
+        let seen = Instant::now();
         loop {
-            sleep(step).await;
-            let ready = self.0.stream.ready(Interest::READABLE).now_or_never();
-            if ready.is_some_and(|ready| ready.map_or(true, |ready| ready.is_read_closed())) {
-                let seen = *since.get_or_insert_with(Instant::now);
-                let written = *self.0.written.lock().unwrap_or_else(PoisonError::into_inner);
-                if written.max(seen).elapsed() >= patience {
-                    return;
-                }
+            let ready = stream.ready(Interest::WRITABLE).now_or_never();
+            let hung_up = ready.is_some_and(|ready| ready.map_or(true, |ready| ready.is_write_closed()));
+            let written = *self.0.written.lock().unwrap_or_else(PoisonError::into_inner);
+            let patience = patience();
+            if hung_up || written.max(seen).elapsed() >= patience {
+                return;
             }
+            sleep(LOOK_AGAIN.min(patience / 8)).await;
         }
     }
 

@@ -9,7 +9,7 @@ use policies::{Authority, Code, Facts, Permit, Refusal, TunnelPermit};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::audit::{Allowed, Decision, Protocol};
-use crate::connection::Connection;
+use crate::connection::{Connection, Tunnel};
 use crate::credentials::Placed;
 use crate::door::Door;
 use crate::inflight::Permitted;
@@ -42,6 +42,8 @@ pub(crate) struct Audited<P = Permit> {
     tally: Arc<Tally>,
     /// Of the gateway's own, under a permit that no group's policy gave.
     own: bool,
+    /// What was stored, for a request that may have to be stored once more.
+    decision: Option<Box<Decision>>,
 }
 
 /// The same for a connection that goes through unopened.
@@ -66,7 +68,7 @@ impl Record {
 
     /// Of a request, as it came.
     pub(crate) fn of<B>(connection: &Connection, request: &http::Request<B>) -> Self {
-        let protocol = if connection.tunnel.is_some() { Protocol::Https } else { Protocol::Http };
+        let protocol = connection.tunnel.as_ref().map_or(Protocol::Http, Tunnel::protocol);
         let mut record = Record::unread(connection, protocol).target(request).owed();
         record.leash = request.extensions().get::<Leash>().cloned();
         record
@@ -177,7 +179,7 @@ impl Record {
         };
         let permit = Arc::new(permit);
         let tally = self.store(&decision, Permitted::Request(permit.clone())).await?;
-        Ok(Audited { permit, tally, own: false })
+        Ok(Audited { permit, tally, own: false, decision: Some(Box::new(decision)) })
     }
 
     /// The same for a request that the gateway makes, or answers, for a credential.
@@ -196,7 +198,7 @@ impl Record {
             ..self.decision.clone()
         };
         let tally = self.store(&decision, Permitted::Own).await?;
-        Ok(Audited { permit: Arc::new(permit), tally, own: true })
+        Ok(Audited { permit: Arc::new(permit), tally, own: true, decision: None })
     }
 
     /// The same for a connection that goes through unopened.
@@ -212,7 +214,12 @@ impl Record {
         };
         let permit = Arc::new(permit);
         let tally = self.store(&decision, Permitted::Tunnel(permit.clone())).await?;
-        Ok(Audited { permit, tally, own: false })
+        Ok(Audited { permit, tally, own: false, decision: None })
+    }
+
+    /// What becomes of the request now is the outcome of this allow.
+    pub(crate) fn follows(&mut self, audited: &Audited) {
+        self.tally = Some(audited.tally.clone());
     }
 
     async fn store(&mut self, decision: &Decision, permitted: Permitted) -> Result<Arc<Tally>, Refusal> {
@@ -280,6 +287,24 @@ impl Drop for Record {
             let gone = || Refusal::new(Code::Framing, "the client went away before the request was judged");
             self.settle(self.door.is_shut().unwrap_or_else(gone));
         }
+    }
+}
+
+impl Audited {
+    /// The same allow once more, before the request is sent once more: counted and stored
+    /// like the first, with a note. Nothing where the first was not a group's own.
+    pub(crate) async fn again(&self, door: &Arc<Door>) -> Option<Result<Audited, Refusal>> {
+        let first = self.decision.as_deref()?;
+        let mut decision = Box::new(first.clone());
+        decision.findings.push(format!("sent once more, in place of number {}", self.tally.seq().0));
+        let by_wildcard = self.permit.by_wildcard().then(|| &self.permit.facts().authority.host);
+        if let Err(refusal) = door.admit(by_wildcard, first.head_bytes.unwrap_or(0)) {
+            return Some(Err(refusal));
+        }
+        let mut record = Record::bare(door, first.connection, first.protocol);
+        record.leash = self.tally.leash();
+        let stored = record.store(&decision, Permitted::Request(self.permit.clone())).await;
+        Some(stored.map(|tally| Audited { permit: self.permit.clone(), tally, own: false, decision: Some(decision) }))
     }
 }
 

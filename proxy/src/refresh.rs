@@ -27,7 +27,7 @@ use crate::door::Door;
 use crate::flow;
 use crate::ports::{SecretUnavailable, TokenRequest};
 use crate::record::{Audited, Record};
-use crate::upstream::{self, Outbound};
+use crate::upstream::{self, Outbound, Repeats};
 
 /// The longest request to, and answer of, a token endpoint.
 const LONGEST: usize = 64 << 10;
@@ -164,12 +164,12 @@ async fn fetch(
         Ok(permit) => record.allow_own(permit, &credential.name, "oauth:refresh").await,
         Err(refusal) => Err(refusal),
     };
-    let audited = match stored {
+    let mut audited = match stored {
         Ok(audited) => audited,
         Err(refusal) => return Err(record.refuse(refusal)),
     };
     let secrets = &door.gateway.secrets;
-    let result = match ask(door, &audited, request).await {
+    let result = match ask(door, &mut audited, request).await {
         Ok((status, body)) => secrets.granted(&credential.name, status, &body),
         Err(refusal) => {
             let name = &credential.name;
@@ -184,21 +184,23 @@ async fn fetch(
     result.map_err(|error| error.refusal(&credential.name)).inspect_err(|refusal| audited.tally().refuse(refusal))
 }
 
-async fn ask(door: &Arc<Door>, audited: &Audited, request: TokenRequest) -> Result<(u16, Bytes), Refusal> {
-    let facts = audited.permit().facts();
+async fn ask(door: &Arc<Door>, audited: &mut Audited, request: TokenRequest) -> Result<(u16, Bytes), Refusal> {
+    let path = audited.permit().facts().path.as_str();
     let mut headers = HeaderMap::new();
     headers.insert(HOST, HeaderValue::from_static(""));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(request.content_type));
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    let target = PathAndQuery::try_from(facts.path.as_str())
+    let target = PathAndQuery::try_from(path)
         .map_err(|_| Refusal::new(Code::PathAmbiguous, "the token endpoint's path cannot be written"))?;
     let body = Bytes::copy_from_slice(request.body.expose_secret().as_bytes());
     let body = Came::held(body, true, None);
     // What it holds is meant to go there, so nothing looks for it.
     let refuse = Arc::new(|_: &_| not_the_surrogate());
     let outgoing = Outgoing::new(body, None, refuse, audited.tally().clone());
-    let (answer, lease) = upstream::send(door, audited, Outbound::new(headers, target, outgoing)).await?;
+    // A refresh token is good for one use.
+    let outbound = Outbound::new(headers, target, outgoing);
+    let (answer, lease) = upstream::send(door, audited, outbound, Repeats::Never).await?;
     let status = answer.status().as_u16();
     audited.tally().note(|outcome| outcome.status = Some(status));
     let reading = Limited::new(answer.into_body(), LONGEST).collect();

@@ -44,13 +44,13 @@ impl Target {
         match (tunnel, said) {
             // RFC 9113 §8.3.1 lets `host` stand in; two places for one thing are one too many.
             (Some(_), None) if request.version() == Version::HTTP_2 => Err(malformed("the :authority is missing")),
-            (Some(tunnel), None) => Ok(Target { scheme: Scheme::Https, authority: tunnel.authority.clone() }),
+            (Some(tunnel), None) => Ok(Target { scheme: tunnel.scheme, authority: tunnel.authority.clone() }),
             (Some(tunnel), Some((scheme, authority))) => {
-                if scheme != "https" {
+                if scheme != tunnel.scheme.as_str() {
                     return Err(mismatch("the request target names another scheme than the tunnel"));
                 }
-                same_authority(authority, &tunnel.authority, 443)?;
-                Ok(Target { scheme: Scheme::Https, authority: tunnel.authority.clone() })
+                same_authority(authority, &tunnel.authority, tunnel.scheme.default_port())?;
+                Ok(Target { scheme: tunnel.scheme, authority: tunnel.authority.clone() })
             }
             (None, Some(("http", authority))) => {
                 let authority = Authority::parse(authority, Some(80)).map_err(unreadable)?;
@@ -169,7 +169,12 @@ mod tests {
     use super::*;
 
     fn tunnel(authority: &str) -> Tunnel {
-        Tunnel { authority: Authority::parse(authority, None).unwrap(), sni: None }
+        of_scheme(Scheme::Https, authority)
+    }
+
+    fn of_scheme(scheme: Scheme, authority: &str) -> Tunnel {
+        let authority = Authority::parse(authority, None).unwrap();
+        Tunnel { authority, scheme, sni: None, to_ourselves: false }
     }
 
     fn request(method: &str, target: &str, headers: &[(&str, &str)]) -> http::Request<()> {
@@ -198,6 +203,24 @@ mod tests {
         assert_eq!(inside("http://a.test/x", "a.test"), Err(Code::AuthorityMismatch));
         assert_eq!(inside("/x", ""), Err(Code::AuthorityMalformed));
         assert_eq!(inside("/x", "u@a.test"), Err(Code::AuthorityMalformed));
+    }
+
+    /// The same where what is inside is plain.
+    #[test]
+    fn a_plain_tunnel_has_one_authority_too() {
+        let inside = |tunnel: &str, target, host| {
+            read_code(Some(&of_scheme(Scheme::Http, tunnel)), &request("GET", target, &[("host", host)]))
+        };
+        assert_eq!(inside("a.test:80", "/x", "a.test"), Ok("http://a.test/x".to_owned()));
+        assert_eq!(inside("a.test:80", "/x", "A.TEST.:80"), Ok("http://a.test/x".to_owned()));
+        assert_eq!(inside("a.test:80", "http://a.test/x", "a.test"), Ok("http://a.test/x".to_owned()));
+        assert_eq!(inside("a.test:443", "/x", "a.test:443"), Ok("http://a.test:443/x".to_owned()));
+        assert_eq!(inside("a.test:443", "/x", "a.test"), Err(Code::AuthorityMismatch), "that is port 80");
+        assert_eq!(inside("a.test:80", "/x", "a.test:443"), Err(Code::AuthorityMismatch));
+        assert_eq!(inside("a.test:80", "/x", "b.test"), Err(Code::AuthorityMismatch));
+        assert_eq!(inside("a.test:80", "http://b.test/x", "a.test"), Err(Code::AuthorityMismatch));
+        assert_eq!(inside("a.test:80", "https://a.test/x", "a.test"), Err(Code::AuthorityMismatch));
+        assert_eq!(inside("a.test:80", "/x", "u@a.test"), Err(Code::AuthorityMalformed));
     }
 
     #[test]

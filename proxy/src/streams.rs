@@ -2,10 +2,11 @@
 //! its other side takes nothing any more.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 
 /// Runs the streams; whoever drops the last handle ends them.
 #[derive(Clone, Default)]
@@ -34,9 +35,65 @@ impl Streams {
         self.lock().next.insert(Leash::default()).clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// For a request on an upstream's connection, which the task of that number runs.
+    pub(crate) fn turn(&self, driver: task::Id, leash: Leash, wait: Arc<Wait>) -> Turn {
+        Turn { streams: Arc::downgrade(&self.0), driver, leash, wait }
     }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.0)
+    }
+}
+
+/// A request's turn on an upstream's connection: hyper asks what a body is when it takes its
+/// request up, and the task that it spawns next sends that body. Nothing else tells which
+/// of the tasks is whose.
+pub(crate) struct Turn {
+    /// Not to keep the tasks of a connection alive from within one of them.
+    streams: Weak<Mutex<State>>,
+    driver: task::Id,
+    leash: Leash,
+    wait: Arc<Wait>,
+}
+
+/// Since when the host takes nothing of a body.
+#[derive(Default)]
+pub(crate) struct Wait(Mutex<Option<Instant>>);
+
+impl Wait {
+    /// Whether the body waits for so long.
+    pub(crate) fn is_over(&self, time: Duration) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|since| since.elapsed() > time)
+    }
+
+    fn set(&self, since: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+}
+
+impl Turn {
+    /// The host is ready for more of the body.
+    pub(crate) fn asked(&self) {
+        self.wait.set(None);
+    }
+
+    /// A piece of it was handed on.
+    pub(crate) fn handed(&self) {
+        self.wait.set(Some(Instant::now()));
+    }
+
+    /// The body was asked: by the connection itself, or by the task that sends it already.
+    pub(crate) fn comes(&self) {
+        if task::try_id() == Some(self.driver)
+            && let Some(streams) = self.streams.upgrade()
+        {
+            lock(&streams).next = Some(self.leash.clone());
+        }
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<F> hyper::rt::Executor<F> for Streams

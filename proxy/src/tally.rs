@@ -14,7 +14,7 @@ use crate::audit::{Outcome, Seq};
 use crate::door::Door;
 use crate::room::Room;
 use crate::streams::Leash;
-use crate::upstream::AbortOnDrop;
+use crate::upstream::Hold;
 
 /// Counts an allowed request.
 pub(crate) struct Tally {
@@ -24,8 +24,8 @@ pub(crate) struct Tally {
     leash: Option<Leash>,
     /// Since when each side has not come back for more of a body: up, and down.
     handed: Mutex<[Option<Instant>; 2]>,
-    /// The upstream connection it goes over.
-    driver: Mutex<Option<Arc<AbortOnDrop>>>,
+    /// Its part of an upstream connection.
+    hold: Mutex<Option<Hold>>,
     seq: Seq,
     started: Instant,
     up: AtomicU64,
@@ -56,7 +56,7 @@ impl Tally {
             _slot: slot,
             leash,
             handed: Mutex::default(),
-            driver: Mutex::default(),
+            hold: Mutex::default(),
             seq,
             started: Instant::now(),
             up: AtomicU64::new(0),
@@ -73,6 +73,11 @@ impl Tally {
 
     pub(crate) fn seq(&self) -> Seq {
         self.seq
+    }
+
+    /// Of the stream that it came as, if it did.
+    pub(crate) fn leash(&self) -> Option<Leash> {
+        self.leash.clone()
     }
 
     /// Counts bytes before they go up; refused where the `[limits]` that are in force
@@ -118,8 +123,8 @@ impl Tally {
         let [up, down] = lock(&self.handed).map(|since| since.is_some_and(|since| since.elapsed() > patience));
         if up {
             self.cut(&Refusal::new(Code::Timeout, "the host took nothing of the request's body for too long"));
-            if let Some(driver) = lock(&self.driver).take() {
-                driver.abort();
+            if let Some(hold) = &*lock(&self.hold) {
+                hold.end();
             }
         }
         if down {
@@ -130,9 +135,9 @@ impl Tally {
         }
     }
 
-    /// The connection and the address that it goes to.
-    pub(crate) fn goes_over(&self, driver: &Arc<AbortOnDrop>, address: SocketAddr) {
-        *lock(&self.driver) = Some(driver.clone());
+    /// Its part of a connection, for as long as anything of it is left, and where that leads.
+    pub(crate) fn goes_over(&self, hold: Hold, address: SocketAddr) {
+        *lock(&self.hold) = Some(hold);
         self.asked.store(true, Ordering::Release);
         self.note(|outcome| outcome.address = Some(address));
     }

@@ -1,104 +1,108 @@
 //! Upstream: resolve, check, dial, verify, send. Every step wants the proof that
 //! the request is allowed and stored.
 
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use hyper::body::Incoming;
-use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use policies::{Authority, CheckedAddress, Code, Facts, Host, Permit, Refusal, Scheme};
+use hyper::client::conn::http1;
+use policies::{CheckedAddress, Code, Facts, Host, Permit, Refusal, Scheme};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::body::Outgoing;
-use crate::connection::{CONNECTION_WINDOW, STREAM_WINDOW};
 use crate::door::{Door, Gateway};
-use crate::patience::Patient;
 use crate::record::Audited;
-use crate::streams::Streams;
+use crate::streams::Leash;
 use crate::tls::H2;
 
+mod dial;
 mod outbound;
 mod pool;
+mod repeat;
+mod speak;
 
+pub(crate) use dial::{Dialled, reach};
 pub(crate) use outbound::Outbound;
-
-use pool::Key;
 pub(crate) use pool::{Lease, Pool};
+pub(crate) use repeat::{Repeats, send};
+pub(crate) use speak::{AbortOnDrop, Hold, drive};
 
-/// How much of one connection waits in memory, whoever does not read.
-const BUFFER: usize = 64 << 10;
+use outbound::Carried;
+use pool::{Key, Line, Place};
 
-/// A connection to an upstream: used by one request at a time where it speaks
-/// HTTP/1.1, shared by its door's requests where it speaks HTTP/2.
-pub(crate) struct Upstream {
-    sender: Sender,
+/// A connection to an upstream, for one request.
+enum Upstream {
+    /// Of HTTP/1.1, all of it.
+    Single(Single),
+    /// A place on one of HTTP/2, which the door's requests share.
+    Line(Line, Option<Place>),
+}
+
+/// A connection of HTTP/1.1.
+struct Single {
+    sender: http1::SendRequest<Carried>,
+    /// Bytes that have come by it.
+    read: Arc<AtomicU64>,
     address: CheckedAddress,
     driver: Arc<AbortOnDrop>,
 }
 
-enum Sender {
-    Http1(http1::SendRequest<Outgoing>),
-    Http2(http2::SendRequest<Outgoing>),
-}
-
-pub(crate) struct AbortOnDrop(AbortHandle);
-
-impl AbortOnDrop {
-    pub(crate) fn abort(&self) {
-        self.0.abort();
-    }
-}
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.abort();
-    }
-}
-
 impl Upstream {
-    /// Another handle to a connection that many requests may use.
-    fn share(&self) -> Option<Upstream> {
-        match &self.sender {
-            Sender::Http1(_) => None,
-            Sender::Http2(sender) => {
-                let sender = Sender::Http2(sender.clone());
-                Some(Upstream { sender, address: self.address, driver: self.driver.clone() })
+    async fn is_ready(&mut self) -> bool {
+        match self {
+            Upstream::Single(single) => single.sender.ready().await.is_ok(),
+            Upstream::Line(line, _) => line.sender.ready().await.is_ok(),
+        }
+    }
+
+    fn address(&self) -> SocketAddr {
+        match self {
+            Upstream::Single(single) => single.address.get(),
+            Upstream::Line(line, _) => line.address.get(),
+        }
+    }
+
+    /// The request's part of it.
+    fn hold(&mut self, leash: &Leash) -> Option<Hold> {
+        match self {
+            Upstream::Single(single) => Some(Hold::Connection(single.driver.clone())),
+            Upstream::Line(line, place) => {
+                let (leash, _driver) = (leash.clone(), line.driver.clone());
+                Some(Hold::Stream { leash, _place: place.take()?, _driver })
             }
         }
     }
 
-    async fn is_ready(&mut self) -> bool {
-        match &mut self.sender {
-            Sender::Http1(sender) => sender.ready().await.is_ok(),
-            Sender::Http2(sender) => sender.ready().await.is_ok(),
+    async fn send(
+        &mut self,
+        facts: &Facts,
+        outbound: Outbound,
+        leash: Leash,
+    ) -> Result<http::Response<Incoming>, Unanswered> {
+        let unsent = |request| Unanswered::Unsent(Box::new(Outbound::recover(request)));
+        match self {
+            Upstream::Single(Single { sender, read, .. }) => {
+                let before = read.load(Ordering::Acquire);
+                let sent = sender.try_send_request(outbound.into_http1(facts)?).await;
+                sent.map_err(|mut error| match error.take_message() {
+                    Some(request) => unsent(request),
+                    None => repeat::lost_alone(read.load(Ordering::Acquire) == before),
+                })
+            }
+            Upstream::Line(line, _) => {
+                let turn = line.streams.turn(line.driver.id(), leash, line.wait());
+                let sent = line.sender.try_send_request(outbound.into_http2(facts, turn)?).await;
+                sent.map_err(|mut error| match error.take_message() {
+                    Some(request) => unsent(request),
+                    None => repeat::lost_on_a_line(error.error()),
+                })
+            }
         }
-    }
-
-    fn is_closed(&self) -> bool {
-        match &self.sender {
-            Sender::Http1(sender) => sender.is_closed(),
-            Sender::Http2(sender) => sender.is_closed(),
-        }
-    }
-
-    async fn send(&mut self, facts: &Facts, outbound: Outbound) -> Result<http::Response<Incoming>, Unanswered> {
-        match &mut self.sender {
-            Sender::Http1(sender) => sender.try_send_request(outbound.into_http1(facts)?).await,
-            Sender::Http2(sender) => sender.try_send_request(outbound.into_http2(facts)?).await,
-        }
-        .map_err(|mut error| match error.take_message() {
-            Some(unsent) => Unanswered::Unsent(Box::new(Outbound::recover(unsent))),
-            None => Unanswered::Broken,
-        })
     }
 }
 
@@ -106,34 +110,13 @@ impl Upstream {
 enum Unanswered {
     /// Not a byte was written: it can go elsewhere.
     Unsent(Box<Outbound>),
+    /// The host said that it did nothing of it.
+    NotDone,
+    /// The connection ended, and not a byte of an answer had come.
+    Ended,
     /// It may have arrived.
     Broken,
     Refused(Refusal),
-}
-
-/// Sends a request and waits for the head of its answer. A pooled connection that
-/// turns out to be closed before anything was written is replaced by a fresh one.
-pub(crate) async fn send(
-    door: &Arc<Door>,
-    audited: &Audited,
-    mut outbound: Outbound,
-) -> Result<(http::Response<Incoming>, Lease), Refusal> {
-    let key = Key::of(audited.permit());
-    while let Some(mut upstream) = door.pool.take(&key, audited.permit()).await {
-        match exchange(door, audited, &mut upstream, outbound).await {
-            Ok(answer) => return Ok((answer, Lease::new(door.clone(), key, upstream))),
-            Err(Unanswered::Unsent(unsent)) => outbound = *unsent,
-            Err(unanswered) => return Err(unanswered.into_refusal(audited)),
-        }
-    }
-    let mut upstream = open(door, audited.permit()).await?;
-    if let Some(shared) = upstream.share() {
-        door.pool.put(key.clone(), shared);
-    }
-    match exchange(door, audited, &mut upstream, outbound).await {
-        Ok(answer) => Ok((answer, Lease::new(door.clone(), key, upstream))),
-        Err(unanswered) => Err(unanswered.into_refusal(audited)),
-    }
 }
 
 async fn exchange(
@@ -142,27 +125,21 @@ async fn exchange(
     upstream: &mut Upstream,
     outbound: Outbound,
 ) -> Result<http::Response<Incoming>, Unanswered> {
-    let address = upstream.address.get();
+    let address = upstream.address();
     if !audited.is_own() {
         still_allowed(door, audited.permit(), address).map_err(Unanswered::Refused)?;
     }
-    audited.tally().goes_over(&upstream.driver, address);
+    let leash = Leash::default();
+    if let Some(hold) = upstream.hold(&leash) {
+        audited.tally().goes_over(hold, address);
+    }
     let facts = audited.permit().facts();
     let too_late = || Unanswered::Refused(Refusal::new(Code::Timeout, "the host did not answer in time"));
+    let sending = timeout(door.gateway.limits.answer_time, upstream.send(facts, outbound, leash));
     tokio::select! {
-        answer = timeout(door.gateway.limits.answer_time, upstream.send(facts, outbound)) => answer.map_err(|_| too_late())?,
+        answer = sending => answer.map_err(|_| too_late())?,
         // A leak in the body, or a tightened policy; why is in the tally.
         () = audited.tally().until_cut() => Err(Unanswered::Broken),
-    }
-}
-
-impl Unanswered {
-    fn into_refusal(self, audited: &Audited) -> Refusal {
-        match self {
-            Unanswered::Refused(refusal) => refusal,
-            // A leak found in the body broke it off: that is the reason to give.
-            Unanswered::Unsent(_) | Unanswered::Broken => audited.tally().refused().unwrap_or_else(broken_off),
-        }
     }
 }
 
@@ -173,21 +150,27 @@ pub(crate) fn still_allowed(door: &Door, permit: &Permit, address: SocketAddr) -
 }
 
 fn broken_off() -> Refusal {
-    Refusal::new(Code::UpstreamFailed, "the host broke the connection off before it answered")
+    let why = "the host broke the connection off before it answered; the request may have been carried out";
+    Refusal::new(Code::UpstreamFailed, why)
 }
 
-/// Opens a connection to an address that was checked against the permit.
-async fn open(door: &Door, permit: &Permit) -> Result<Upstream, Refusal> {
+/// Opens a connection to an address that was checked against the permit. One that can be
+/// shared is there for others from then on.
+async fn open(door: &Arc<Door>, key: &Key, permit: &Permit) -> Result<Upstream, Refusal> {
     let check = |address| permit.check_address(address);
     let (stream, address) = reach(door, &permit.facts().authority, check).await?;
     match permit.facts().scheme {
-        Scheme::Http => speak_http1(stream, address).await,
+        Scheme::Http => Ok(Upstream::Single(speak::http1(stream, address).await?)),
         Scheme::Https => {
             let stream = verify(&door.gateway, &door.tls.any, permit, stream).await?;
-            if stream.get_ref().1.alpn_protocol() == Some(H2) {
-                return speak_http2(stream, address).await;
+            if stream.get_ref().1.alpn_protocol() != Some(H2) {
+                return Ok(Upstream::Single(speak::http1(stream, address).await?));
             }
-            speak_http1(stream, address).await
+            let line = speak::http2(stream, address).await?;
+            let place = door.pool.place(&line);
+            let place = place.ok_or_else(|| Refusal::new(Code::UpstreamFailed, "the host takes no requests now"))?;
+            door.pool.share(key.clone(), line.clone());
+            Ok(Upstream::Line(line, Some(place)))
         }
     }
 }
@@ -203,9 +186,6 @@ pub(crate) async fn open_websocket(door: &Door, permit: &Permit) -> Result<(Plai
     Ok((Box::new(stream), address))
 }
 
-/// A connection to a host that was dialled.
-pub(crate) type Dialled = Patient<TcpStream>;
-
 /// A stream, whatever is below it.
 pub(crate) type Plain = Box<dyn Stream>;
 
@@ -213,76 +193,6 @@ pub(crate) type Plain = Box<dyn Stream>;
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
-
-/// Resolves and dials. `check` is the permit's: it makes the only thing that is
-/// dialled, and a single address that it refuses refuses them all, for a mixed
-/// answer is what rebinding looks like.
-pub(crate) async fn reach(
-    door: &Door,
-    authority: &Authority,
-    check: impl Fn(SocketAddr) -> Result<CheckedAddress, Refusal>,
-) -> Result<(Dialled, CheckedAddress), Refusal> {
-    let addresses = resolve(door, authority).await?;
-    let checked: Vec<_> = addresses.into_iter().map(check).collect::<Result<_, _>>()?;
-    dial(&door.gateway, authority, &checked).await
-}
-
-/// Every address of the host, still to be checked.
-async fn resolve(door: &Door, authority: &Authority) -> Result<Vec<SocketAddr>, Refusal> {
-    let name = match &authority.host {
-        Host::Ip(ip) => return Ok(vec![(*ip, authority.port).into()]),
-        Host::Name(name) => name,
-    };
-    let unresolved = |why: String| Refusal::new(Code::Unresolved, format!("{name} does not resolve: {why}"));
-    let resolving = door.resolver.resolve(name);
-    let found = timeout(door.gateway.limits.connect_time, resolving)
-        .await
-        .map_err(|_| unresolved("no answer in time".to_owned()))?
-        .map_err(|error| unresolved(error.to_string()))?;
-    if found.is_empty() {
-        return Err(unresolved("it has no address".to_owned()));
-    }
-    Ok(found.into_iter().map(|one| (one.ip, one.port.unwrap_or(authority.port)).into()).collect())
-}
-
-async fn dial(
-    gateway: &Gateway,
-    authority: &Authority,
-    addresses: &[CheckedAddress],
-) -> Result<(Dialled, CheckedAddress), Refusal> {
-    let mut reason = "it took too long".to_owned();
-    for address in addresses {
-        match timeout(gateway.limits.connect_time, TcpStream::connect(address.get())).await {
-            Ok(Ok(stream)) => {
-                let local = stream.local_addr().map_err(|_| broken_off())?;
-                not_ourselves(authority, address.get(), local)?;
-                // Without it small writes wait for acknowledgements: 30 ms an event.
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "TCP_NODELAY was refused");
-                }
-                return Ok((Patient::new(stream, gateway.limits.idle_body_time), *address));
-            }
-            Ok(Err(error)) => reason = error.kind().to_string(),
-            Err(_) => {}
-        }
-    }
-    Err(Refusal::new(Code::UpstreamFailed, format!("{authority} cannot be reached: {reason}")))
-}
-
-/// A connection to this machine has one address at both ends. A public one leads to the
-/// same services as loopback, from inside; a private one is here because the rule names it.
-fn not_ourselves(authority: &Authority, peer: SocketAddr, local: SocketAddr) -> Result<(), Refusal> {
-    let ip = peer.ip().to_canonical();
-    if local.ip().to_canonical() != ip || policies::special(ip).is_some() {
-        return Ok(());
-    }
-    let why = format!(
-        "{} resolves to {ip}, an address of the host itself; for a service of the host's own, let the owner give the \
-         name a private address in [upstream.hosts], and name that in `private`",
-        authority.host
-    );
-    Err(Refusal::new(Code::SelfTarget, why))
-}
 
 /// The certificate must be valid for the very host that was judged.
 async fn verify(
@@ -302,85 +212,4 @@ async fn verify(
         .await
         .map_err(|_| Refusal::new(Code::Timeout, format!("the TLS handshake with {authority} took too long")))?
         .map_err(|error| invalid(error.to_string()))
-}
-
-async fn speak_http1<S>(stream: S, address: CheckedAddress) -> Result<Upstream, Refusal>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let (sender, connection) =
-        http1::Builder::new().max_buf_size(BUFFER).handshake(TokioIo::new(stream)).await.map_err(|_| broken_off())?;
-    Ok(Upstream { sender: Sender::Http1(sender), address, driver: drive(connection) })
-}
-
-async fn speak_http2<S>(stream: S, address: CheckedAddress) -> Result<Upstream, Refusal>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let (sender, connection) = http2::Builder::new(Streams::default())
-        .timer(TokioTimer::new())
-        .max_header_list_size(64 << 10)
-        // As at the door: what may wait here for a client that does not read.
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_send_buf_size(BUFFER)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(|_| broken_off())?;
-    Ok(Upstream { sender: Sender::Http2(sender), address, driver: drive(connection) })
-}
-
-/// Runs a connection until nobody holds it any more.
-pub(crate) fn drive(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) -> Arc<AbortOnDrop> {
-    let driver = tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(upstream.closed = !error.is_canceled(), "Upstream connection ended");
-        }
-    });
-    Arc::new(AbortOnDrop(driver.abort_handle()))
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    /// Attack B02, where the host has a public address: nothing but the connection tells.
-    #[test]
-    fn the_hosts_own_public_address_is_refused() {
-        let dialled = |peer: &str, local: &str| {
-            let authority = Authority::parse("cdn.allowed.test:443", None).unwrap();
-            not_ourselves(&authority, peer.parse().unwrap(), local.parse().unwrap()).map_err(|refusal| refusal.code)
-        };
-        for (peer, local) in [
-            ("8.8.8.8:443", "8.8.8.8:50000"),
-            ("8.8.8.8:443", "[::ffff:8.8.8.8]:50000"),
-            ("[2600::1]:443", "[2600::1]:50000"),
-        ] {
-            assert_eq!(dialled(peer, local), Err(Code::SelfTarget), "{peer}");
-        }
-        assert_eq!(dialled("8.8.8.8:443", "8.8.4.4:50000"), Ok(()));
-        assert_eq!(
-            dialled("192.168.1.20:443", "192.168.1.20:50000"),
-            Ok(()),
-            "the rule names it, or it is not dialled"
-        );
-    }
-
-    /// Whoever still uses a connection keeps it going; nobody has to end it.
-    #[tokio::test]
-    async fn a_connection_ends_with_the_last_who_holds_it() {
-        let (held, mut gone) = tokio::sync::oneshot::channel::<()>();
-        let one = drive(async move {
-            let _held = held;
-            std::future::pending().await
-        });
-        let other = one.clone();
-        drop(one);
-        tokio::task::yield_now().await;
-        assert_eq!(gone.try_recv(), Err(tokio::sync::oneshot::error::TryRecvError::Empty));
-        drop(other);
-        let ended = timeout(std::time::Duration::from_secs(10), gone).await;
-        assert!(ended.is_ok_and(|held| held.is_err()), "it goes on without anybody");
-    }
 }

@@ -159,25 +159,74 @@ async fn every_other_way_to_the_name_is_refused() {
     nothing_left(&world);
 }
 
+/// But for one spelling of CONNECT, with plain HTTP inside: clients that open a tunnel for every
+/// scheme have no other way (fetch of Node.js, and with it MCP clients in JavaScript).
 #[tokio::test]
 async fn neither_connect_nor_https_nor_http2_leads_there() {
     let world = World::new().await;
-    let mut client = world.family.tunnel("doorward.internal:443").await;
-    client.send("GET /policy HTTP/1.1\r\nHost: doorward.internal\r\n\r\n").await;
-    let answer = client.answer().await.unwrap();
-    assert_eq!(answer.status, 400, "{}", answer.text());
-    assert!(answer.text().contains("self_target") && answer.text().contains("http://doorward.internal/"));
+    for port in [443, 80] {
+        let mut client = world.family.tunnel(&format!("doorward.internal:{port}")).await;
+        client.send(format!("GET /policy HTTP/1.1\r\nHost: doorward.internal:{port}\r\n\r\n")).await;
+        let answer = client.answer().await.unwrap();
+        assert_eq!(answer.status, 400, "{}", answer.text());
+        assert!(answer.text().contains("self_target") && answer.text().contains("http://doorward.internal/"));
+    }
     let client = Http2Client::connect(&world.family, "doorward.internal:443").await;
     assert_eq!(client.post("https://doorward.internal/do".to_owned(), "x").await.status, 400);
-    // The inside of CONNECT is TLS, on every port.
-    let mut client = world.family.connect().await.connected("doorward.internal:80").await;
-    client.send(get("/policy", "")).await;
-    assert!(client.answer().await.is_none(), "no plain HTTP inside of CONNECT");
-    // From inside of another host's tunnel.
+    // Another spelling, another port, and the name from inside of another's tunnel.
+    let plain = [
+        ("doorward.internal:443", "doorward.internal:443"),
+        ("doorward.internal:8080", "doorward.internal:8080"),
+        ("DOORWARD.internal:80", "doorward.internal"),
+        ("doorward.internal.:80", "doorward.internal"),
+        ("x.doorward.internal:80", "x.doorward.internal"),
+        ("cdn.allowed.test:80", "doorward.internal"),
+    ];
+    for (authority, host) in plain {
+        let mut client = world.family.connect().await.connected(authority).await;
+        client.send(format!("GET /policy HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+        let answer = client.answer().await.unwrap();
+        assert!(matches!(answer.status, 400 | 403 | 421), "{authority} {host}: {}", answer.text());
+    }
     let mut client = world.family.tunnel("cdn.allowed.test:443").await;
     client.send(get("/policy", "")).await;
     assert!(client.answer().await.unwrap().status >= 400);
     assert_eq!(world.desk.asked(), []);
+    nothing_left(&world);
+}
+
+/// Spelt as it has to be, the plain inside of CONNECT is the same way as the absolute form, with the
+/// same checks, and as often as it is used.
+#[tokio::test]
+async fn plain_http_inside_of_its_own_tunnel_leads_there() {
+    let world = World::new().await;
+    let mut client = world.family.connect().await.connected("doorward.internal:80").await;
+    let right = "GET /policy HTTP/1.1\r\nHost: doorward.internal\r\n\r\n";
+    for request in [right, "GET http://doorward.internal/policy HTTP/1.1\r\nHost: doorward.internal\r\n\r\n"] {
+        client.send(request).await;
+        let answer = client.answer().await.unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    assert_eq!(world.desk.asked().len(), 2);
+    assert!(world.log.rows().iter().all(|row| row.decision.protocol == Protocol::Internal));
+    // What is refused in absolute form is refused here.
+    for (head, wanted) in [
+        ("GET /policy HTTP/1.1\r\nHost: doorward.internal\r\nOrigin: http://doorward.internal\r\n", 403),
+        ("GET /policy?a=1 HTTP/1.1\r\nHost: doorward.internal\r\n", 403),
+        ("GET /policy HTTP/1.1\r\nHost: DOORWARD.internal\r\n", 403),
+        ("GET /policy HTTP/1.1\r\nHost: doorward.internal:80\r\n", 403),
+        ("GET /policy HTTP/1.1\r\nHost: evil.test\r\n", 421),
+        ("GET http://evil.test/policy HTTP/1.1\r\nHost: doorward.internal\r\n", 421),
+        ("GET http://doorward.internal:80/policy HTTP/1.1\r\nHost: doorward.internal\r\n", 400),
+        ("GET https://doorward.internal/policy HTTP/1.1\r\nHost: doorward.internal\r\n", 421),
+        ("GET /policy HTTP/1.1\r\nHost: doorward.internal\r\nConnection: upgrade\r\nUpgrade: websocket\r\n", 403),
+    ] {
+        let mut client = world.family.connect().await.connected("doorward.internal:80").await;
+        client.send(format!("{head}\r\n")).await;
+        let answer = client.answer().await.unwrap();
+        assert_eq!(answer.status, wanted, "{head}: {}", answer.text());
+    }
+    assert_eq!(world.desk.asked().len(), 2);
     nothing_left(&world);
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use h2::client::SendRequest;
-use h2::server::{SendResponse, handshake};
+use h2::server::SendResponse;
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Request, Response};
 use proxy::ports::Resolved;
@@ -40,11 +40,15 @@ pub struct Reply {
     pub goaway: bool,
 }
 
+type Replies = dyn Fn(&Request<()>) -> Reply + Send + Sync;
+
 #[derive(Default)]
 struct State {
     connections: AtomicUsize,
     requests: Mutex<Vec<Got>>,
-    reply: Mutex<Reply>,
+    replies: Mutex<Option<Arc<Replies>>>,
+    /// Streams that it takes at a time, on each connection.
+    streams: Option<u32>,
     /// Bytes of answers that there was room for.
     sent: AtomicUsize,
 }
@@ -62,17 +66,27 @@ pub struct Got {
 impl Http2Upstream {
     /// In the place of the server that has this name.
     pub async fn instead_of(world: &World, name: &str) -> Self {
+        Self::taking(world, name, None).await
+    }
+
+    /// The same, taking so many streams at a time.
+    pub async fn taking(world: &World, name: &str, streams: Option<u32>) -> Self {
         let ip: IpAddr = world.upstream(name).address.ip();
         let listener = TcpListener::bind((ip, 0)).await.expect("a loopback address");
         let port = Some(listener.local_addr().unwrap().port());
         world.names.set(name, vec![vec![Resolved { ip, port }]]);
-        let state = Arc::new(State::default());
+        let state = Arc::new(State { streams, ..State::default() });
         let task = tokio::spawn(accept(listener, state.clone())).abort_handle();
         Http2Upstream { state, task }
     }
 
     pub fn answers(&self, reply: Reply) {
-        *self.state.reply.lock().unwrap() = reply;
+        self.answers_by(move |_| reply.clone());
+    }
+
+    /// Each request as this says.
+    pub fn answers_by(&self, reply: impl Fn(&Request<()>) -> Reply + Send + Sync + 'static) {
+        *self.state.replies.lock().unwrap() = Some(Arc::new(reply));
     }
 
     pub fn received(&self) -> Vec<Got> {
@@ -118,25 +132,36 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
 /// `None` where the client broke off, which is for the test to look at.
 async fn serve(stream: TcpStream, connection: usize, state: Arc<State>) -> Option<()> {
     let stream = TlsAcceptor::from(certificates::server(b"h2")).accept(stream).await.ok()?;
-    let mut served = handshake(stream).await.ok()?;
+    let mut builder = h2::server::Builder::new();
+    if let Some(streams) = state.streams {
+        builder.max_concurrent_streams(streams);
+    }
+    let mut served = builder.handshake(stream).await.ok()?;
     while let Some(Ok((request, respond))) = served.accept().await {
-        if state.reply.lock().unwrap().goaway {
+        let (head, body) = request.into_parts();
+        let head = Request::from_parts(head, ());
+        let replies = state.replies.lock().unwrap().clone();
+        let reply = replies.map_or_else(Reply::default, |replies| replies(&head));
+        if reply.goaway {
             served.graceful_shutdown();
         }
-        let (head, body) = request.into_parts();
         let index = {
             let mut requests = state.requests.lock().unwrap();
-            let head = Request::from_parts(head, ());
             requests.push(Got { connection, head, body: Vec::new(), complete: false });
             requests.len() - 1
         };
-        tokio::spawn(answer(state.clone(), index, body, respond));
+        tokio::spawn(answer(state.clone(), index, body, respond, reply));
     }
     Some(())
 }
 
-async fn answer(state: Arc<State>, index: usize, body: RecvStream, mut respond: SendResponse<Bytes>) -> Option<()> {
-    let reply = state.reply.lock().unwrap().clone();
+async fn answer(
+    state: Arc<State>,
+    index: usize,
+    body: RecvStream,
+    mut respond: SendResponse<Bytes>,
+    reply: Reply,
+) -> Option<()> {
     let mut waiting = Some(body);
     if reply.unread && !reply.early {
         std::future::poll_fn(|cx| respond.poll_reset(cx)).await.ok()?;

@@ -13,6 +13,7 @@ pub mod http2;
 mod keys;
 pub mod packing;
 pub mod ports;
+pub mod raw_http2;
 pub mod spelled;
 pub mod upstream;
 

@@ -156,6 +156,8 @@ pub struct Exchange {
     state: Arc<State>,
     index: usize,
     pub head: Vec<u8>,
+    /// How many came over its connection before.
+    pub number: usize,
     /// Set to end the connection after this exchange.
     pub closed: bool,
 }
@@ -270,8 +272,8 @@ async fn serve(stream: TcpStream, connection: usize, state: Arc<State>) -> io::R
     } else {
         Box::new(stream)
     };
-    let mut exchange =
-        Exchange { stream, buffer: Vec::new(), state: state.clone(), index: 0, head: Vec::new(), closed: false };
+    let (buffer, head) = (Vec::new(), Vec::new());
+    let mut exchange = Exchange { stream, buffer, state: state.clone(), index: 0, head, number: 0, closed: false };
     while !exchange.closed && exchange.next(connection).await? {
         let handler = state.handler.lock().unwrap().clone();
         match handler {
@@ -281,6 +283,7 @@ async fn serve(stream: TcpStream, connection: usize, state: Arc<State>) -> io::R
                 exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await?;
             }
         }
+        exchange.number += 1;
     }
     exchange.stream.shutdown().await
 }

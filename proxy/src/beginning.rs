@@ -1,0 +1,173 @@
+//! What follows CONNECT: TLS, or plain HTTP as clients send it that open a tunnel for every
+//! scheme (fetch of Node.js, undici, `curl --proxytunnel`). Its first bytes say which; the
+//! wait for them is bounded, and they are read once more by whoever goes on.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use policies::Method;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::time::timeout;
+
+/// The first byte of a TLS handshake's record (RFC 8446 §5.1).
+const HANDSHAKE: u8 = 0x16;
+
+/// The longest name of a method that we carry, and the blank behind it.
+const LONGEST: usize = 24;
+
+/// What a client begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// May be TLS: whoever shakes hands finds out.
+    Tls,
+    /// A method and a blank.
+    Plain,
+    /// Neither.
+    Other,
+    /// Nothing in time.
+    Late,
+}
+
+/// Reads as much as is needed to tell, and gives the stream back whole.
+pub(crate) async fn of<S: AsyncRead + Unpin>(mut stream: S, time: Duration) -> (Beginning, Rewound<S>) {
+    let mut read = Vec::with_capacity(LONGEST);
+    let telling = async {
+        loop {
+            if let Some(told) = told(&read) {
+                return told;
+            }
+            let mut piece = [0; LONGEST];
+            let room = LONGEST - read.len();
+            match stream.read(&mut piece[..room]).await {
+                Ok(length) if length > 0 => read.extend_from_slice(&piece[..length]),
+                _ => return Beginning::Other,
+            }
+        }
+    };
+    let told = timeout(time, telling).await.unwrap_or(Beginning::Late);
+    (told, Rewound { read, given: 0, stream })
+}
+
+/// What the bytes say; nothing as long as more have to come.
+fn told(read: &[u8]) -> Option<Beginning> {
+    match read.first()? {
+        &HANDSHAKE => return Some(Beginning::Tls),
+        first if !first.is_ascii_uppercase() => return Some(Beginning::Other),
+        _ => {}
+    }
+    match read.iter().position(|byte| !byte.is_ascii_uppercase()) {
+        None if read.len() < LONGEST => None,
+        Some(blank) if read[blank] == b' ' => {
+            // Neither PRI, which goes on in HTTP/2, nor CONNECT: a tunnel has no other in it.
+            let method = std::str::from_utf8(&read[..blank]).ok().and_then(Method::parse);
+            Some(method.map_or(Beginning::Other, |_| Beginning::Plain))
+        }
+        _ => Some(Beginning::Other),
+    }
+}
+
+/// A stream whose first bytes were read already.
+pub(crate) struct Rewound<S> {
+    read: Vec<u8>,
+    given: usize,
+    stream: S,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Rewound<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let waiting = &self.read[self.given..];
+        if waiting.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(cx, buf);
+        }
+        let length = waiting.len().min(buf.remaining());
+        buf.put_slice(&waiting[..length]);
+        self.given += length;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Rewound<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// Every method that a rule can name, and what is beside it.
+    #[test]
+    fn a_method_and_a_blank_is_http_and_nothing_else_is() {
+        for plain in ["GET /x HTTP/1.1", "GET ", "PROPFIND /", "POST http://a.test/"] {
+            assert_eq!(told(plain.as_bytes()), Some(Beginning::Plain), "{plain}");
+        }
+        for other in [
+            "PRI * HTTP/2.0\r\n",
+            "CONNECT a.test:443 HTTP/1.1",
+            "get / HTTP/1.1",
+            "GET\t/x HTTP/1.1",
+            "GET\r\n",
+            "GETX /x",
+            " GET /x",
+            "\r\nGET /x",
+            "SSH-2.0-x",
+            "EHLO x",
+            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            "\0",
+            "\u{80}\x2e\x01",
+        ] {
+            assert_eq!(told(other.as_bytes()), Some(Beginning::Other), "{other:?}");
+        }
+        for more in ["", "G", "GET", "CONNEC"] {
+            assert_eq!(told(more.as_bytes()), None, "{more:?}");
+        }
+        assert_eq!(told(&[0x16]), Some(Beginning::Tls));
+    }
+
+    /// In one piece or in many, and whatever came with it.
+    #[tokio::test]
+    async fn nothing_of_it_is_lost() {
+        for piece in [1, 3, 64] {
+            let (mut client, door) = tokio::io::duplex(piece);
+            let sent = b"DELETE /a/long/path HTTP/1.1\r\nHost: a.test\r\n\r\n";
+            let writing = tokio::spawn(async move {
+                tokio::io::AsyncWriteExt::write_all(&mut client, sent).await.unwrap();
+            });
+            let (told, mut stream) = of(door, Duration::from_secs(10)).await;
+            let mut came = Vec::new();
+            stream.read_to_end(&mut came).await.unwrap();
+            writing.await.unwrap();
+            assert_eq!((told, &*came), (Beginning::Plain, &sent[..]), "{piece}");
+        }
+    }
+
+    #[tokio::test]
+    async fn silence_has_an_end() {
+        let (_client, door) = tokio::io::duplex(64);
+        assert_eq!(of(door, Duration::from_millis(10)).await.0, Beginning::Late);
+    }
+}

@@ -1,0 +1,91 @@
+//! What one sandbox can make us spend: each has a bound.
+
+use std::time::Duration;
+
+/// A door that may have fewer of something could not serve anybody.
+const LEAST: usize = 4;
+
+/// What one sandbox can make us spend.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections through one door at a time; more wait.
+    pub connections: usize,
+    /// Requests under way through one door; more are refused.
+    pub requests: usize,
+    /// Bodies held whole at a time, and as many that are unpacked; more wait.
+    pub whole_bodies: usize,
+    /// WebSockets open at a time; more are refused.
+    pub websockets: usize,
+    /// Bytes of request line and headers.
+    pub head_bytes: usize,
+    /// Header fields.
+    pub headers: usize,
+    /// HTTP/2 streams at a time on one connection.
+    pub streams: u32,
+    /// To send a request's head; also how long a kept-alive connection may idle.
+    pub head_time: Duration,
+    /// To finish a TLS handshake, on either side.
+    pub handshake_time: Duration,
+    /// To reach one address of an upstream.
+    pub connect_time: Duration,
+    /// To send a body that a rule looks into.
+    pub body_time: Duration,
+    /// How long either side may leave bytes waiting that are for it, or owe the next
+    /// of a body. Silence while nobody waits is no reason to end anything.
+    pub idle_body_time: Duration,
+    /// Until the upstream's head arrives: models think for minutes.
+    pub answer_time: Duration,
+    /// Leaf certificates kept, and made at once.
+    pub leaves: usize,
+    /// Between two that are made beyond that.
+    pub leaf_pace: Duration,
+    /// Idle upstream connections kept for one authority; of HTTP/2, connections at all.
+    pub idle_upstreams: usize,
+    /// The same for all of them together.
+    pub idle_upstreams_in_all: usize,
+    /// How long one is kept: shorter than servers keep theirs.
+    pub idle_time: Duration,
+    /// How long a request waits for a place on one that many share.
+    pub place_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            connections: 512,
+            requests: 512,
+            whole_bodies: 4,
+            websockets: 64,
+            head_bytes: 64 << 10,
+            headers: 100,
+            streams: 100,
+            head_time: Duration::from_secs(60),
+            handshake_time: Duration::from_secs(10),
+            connect_time: Duration::from_secs(10),
+            body_time: Duration::from_secs(60),
+            idle_body_time: Duration::from_secs(5 * 60),
+            answer_time: Duration::from_secs(15 * 60),
+            leaves: 512,
+            leaf_pace: Duration::from_millis(20),
+            idle_upstreams: 64,
+            idle_upstreams_in_all: 256,
+            idle_time: Duration::from_secs(20),
+            place_time: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Limits {
+    /// The usual, in so far as a door that may have so many file descriptors can keep it: a
+    /// client's connection takes one, as does an idle upstream, and a request two, while its
+    /// host's name is resolved.
+    pub fn within(descriptors: usize) -> Self {
+        let (usual, part) = (Limits::default(), (descriptors / 4).max(LEAST));
+        Limits {
+            connections: usual.connections.min(part),
+            requests: usual.requests.min(part),
+            idle_upstreams_in_all: usual.idle_upstreams_in_all.min(part),
+            ..usual
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Names to connections: resolved, every address checked, dialled. Nothing is dialled
+//! that was not checked, and of several the one that answers first is used (RFC 8305).
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use policies::{Authority, CheckedAddress, Code, Host, Refusal};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+use super::broken_off;
+use crate::connection::Limits;
+use crate::door::Door;
+use crate::patience::Patient;
+
+/// How long one address has before the next is tried as well (RFC 8305 §5).
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// So many are tried at a time: each takes a file descriptor.
+const AT_ONCE: usize = 4;
+
+/// So many times the patience for one address is the patience for all of them.
+const ALTOGETHER: u32 = 3;
+
+/// A connection to a host that was dialled.
+pub(crate) type Dialled = Patient<TcpStream>;
+
+/// Resolves and dials. `check` is the permit's: it makes the only thing that is
+/// dialled, and a single address that it refuses refuses them all, for a mixed
+/// answer is what rebinding looks like.
+pub(crate) async fn reach(
+    door: &Door,
+    authority: &Authority,
+    check: impl Fn(SocketAddr) -> Result<CheckedAddress, Refusal>,
+) -> Result<(Dialled, CheckedAddress), Refusal> {
+    let addresses = resolve(door, authority).await?;
+    let checked: Vec<_> = addresses.into_iter().map(check).collect::<Result<_, _>>()?;
+    dial(&door.gateway.limits, authority, &checked).await
+}
+
+/// Every address of the host, still to be checked.
+async fn resolve(door: &Door, authority: &Authority) -> Result<Vec<SocketAddr>, Refusal> {
+    let name = match &authority.host {
+        Host::Ip(ip) => return Ok(vec![(*ip, authority.port).into()]),
+        Host::Name(name) => name,
+    };
+    let unresolved = |why: String| Refusal::new(Code::Unresolved, format!("{name} does not resolve: {why}"));
+    let resolving = door.resolver.resolve(name);
+    let found = timeout(door.gateway.limits.connect_time, resolving)
+        .await
+        .map_err(|_| unresolved("no answer in time".to_owned()))?
+        .map_err(|error| unresolved(error.to_string()))?;
+    if found.is_empty() {
+        return Err(unresolved("it has no address".to_owned()));
+    }
+    Ok(found.into_iter().map(|one| (one.ip, one.port.unwrap_or(authority.port)).into()).collect())
+}
+
+async fn dial(
+    limits: &Limits,
+    authority: &Authority,
+    addresses: &[CheckedAddress],
+) -> Result<(Dialled, CheckedAddress), Refusal> {
+    let unreachable = |reason| Refusal::new(Code::UpstreamFailed, format!("{authority} cannot be reached: {reason}"));
+    let first = timeout(limits.connect_time * ALTOGETHER, first_of(limits, in_turns(addresses)));
+    let (stream, address) = first.await.unwrap_or_else(|_| Err("it took too long".to_owned())).map_err(unreachable)?;
+    let local = stream.local_addr().map_err(|_| broken_off())?;
+    not_ourselves(authority, address.get(), local)?;
+    // Without it small writes wait for acknowledgements: 30 ms an event.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY was refused");
+    }
+    Ok((Patient::new(stream, limits.idle_body_time), address))
+}
+
+/// The connection that is there first; the others are dropped. One after the other gets a
+/// head start, and where one fails the next begins at once.
+async fn first_of(limits: &Limits, addresses: Vec<CheckedAddress>) -> Result<(TcpStream, CheckedAddress), String> {
+    let mut reason = "it took too long".to_owned();
+    let mut waiting = addresses.into_iter().peekable();
+    let mut under_way = FuturesUnordered::new();
+    let mut goes = true;
+    loop {
+        if goes && let Some(address) = waiting.next() {
+            under_way.push(connected(limits, address));
+        }
+        let more = waiting.peek().is_some() && under_way.len() < AT_ONCE;
+        tokio::select! {
+            biased;
+            ended = under_way.next() => match ended {
+                Some(Ok(won)) => return Ok(won),
+                Some(Err(Some(why))) => reason = why,
+                Some(Err(None)) => {}
+                None => return Err(reason),
+            },
+            () = sleep(HEAD_START), if more => {}
+        }
+        goes = under_way.len() < AT_ONCE;
+    }
+}
+
+/// Why not, where somebody said so.
+async fn connected(limits: &Limits, address: CheckedAddress) -> Result<(TcpStream, CheckedAddress), Option<String>> {
+    match timeout(limits.connect_time, TcpStream::connect(address.get())).await {
+        Ok(Ok(stream)) => Ok((stream, address)),
+        Ok(Err(error)) => Err(Some(error.kind().to_string())),
+        Err(_) => Err(None),
+    }
+}
+
+/// The families by turns, each in the order in which it came (RFC 8305 §4): where one of
+/// them leads nowhere, the other has its chance at once.
+fn in_turns(addresses: &[CheckedAddress]) -> Vec<CheckedAddress> {
+    let first_is_v4 = addresses.first().is_some_and(|address| address.get().is_ipv4());
+    let (one, other): (Vec<CheckedAddress>, Vec<_>) =
+        addresses.iter().copied().partition(|address| address.get().is_ipv4() == first_is_v4);
+    let (mut one, mut other) = (one.into_iter(), other.into_iter());
+    std::iter::from_fn(|| match (one.next(), other.next()) {
+        (None, None) => None,
+        pair => Some([pair.0, pair.1]),
+    })
+    .flatten()
+    .flatten()
+    .collect()
+}
+
+/// A connection to this machine has one address at both ends. A public one leads to the
+/// same services as loopback, from inside; a private one is here because the rule names it.
+fn not_ourselves(authority: &Authority, peer: SocketAddr, local: SocketAddr) -> Result<(), Refusal> {
+    let ip = peer.ip().to_canonical();
+    if local.ip().to_canonical() != ip || policies::special(ip).is_some() {
+        return Ok(());
+    }
+    let why = format!(
+        "{} resolves to {ip}, an address of the host itself; for a service of the host's own, let the owner give the \
+         name a private address in [upstream.hosts], and name that in `private`",
+        authority.host
+    );
+    Err(Refusal::new(Code::SelfTarget, why))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// Attack B02, where the host has a public address: nothing but the connection tells.
+    #[test]
+    fn the_hosts_own_public_address_is_refused() {
+        let dialled = |peer: &str, local: &str| {
+            let authority = Authority::parse("cdn.allowed.test:443", None).unwrap();
+            not_ourselves(&authority, peer.parse().unwrap(), local.parse().unwrap()).map_err(|refusal| refusal.code)
+        };
+        for (peer, local) in [
+            ("8.8.8.8:443", "8.8.8.8:50000"),
+            ("8.8.8.8:443", "[::ffff:8.8.8.8]:50000"),
+            ("[2600::1]:443", "[2600::1]:50000"),
+        ] {
+            assert_eq!(dialled(peer, local), Err(Code::SelfTarget), "{peer}");
+        }
+        assert_eq!(dialled("8.8.8.8:443", "8.8.4.4:50000"), Ok(()));
+        assert_eq!(
+            dialled("192.168.1.20:443", "192.168.1.20:50000"),
+            Ok(()),
+            "the rule names it, or it is not dialled"
+        );
+    }
+}

@@ -1,0 +1,265 @@
+//! Connections of HTTP/2 to upstreams, which a door's requests share: whoever does not read, does not
+//! end or does not go holds up nobody else, and what is stuck ends alone.
+
+use std::time::{Duration, Instant};
+
+use http::Request;
+use policies::Code;
+use proxy::Limits;
+
+use crate::support::http2::{Http2Client, Http2Upstream, Reply};
+use crate::support::{Client, Setup, World, get, until};
+
+const CDN: &str = "cdn.allowed.test";
+const SHORT: Duration = Duration::from_millis(150);
+/// Streams that one line takes.
+const STREAMS: usize = 8;
+
+async fn with(limits: Limits) -> World {
+    World::with(Setup { limits, ..Setup::default() }).await
+}
+
+/// `/big` is long, `/stays` never ends, `/hold` is not read; the rest is `200 ok`.
+fn replies(head: &Request<()>) -> Reply {
+    match head.uri().path() {
+        "/big" => Reply { body: vec![vec![b'.'; 16 << 20].into()], ..Reply::default() },
+        "/stays" => Reply { body: vec!["first".into()], stays: true, ..Reply::default() },
+        "/hold" => Reply { unread: true, stays: true, ..Reply::default() },
+        "/bye" => Reply { goaway: true, ..Reply::default() },
+        "/hold-early" => Reply { early: true, unread: true, stays: true, ..Reply::default() },
+        _ => Reply { body: vec!["ok".into()], ..Reply::default() },
+    }
+}
+
+async fn upstream(world: &World, streams: Option<u32>) -> Http2Upstream {
+    let upstream = Http2Upstream::taking(world, CDN, streams).await;
+    upstream.answers_by(replies);
+    upstream
+}
+
+/// A request whose answer begins, and is left there.
+async fn begun(world: &World, path: &str) -> Client {
+    let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+    client.send(get(CDN, path)).await;
+    assert_eq!(client.head_answer().await.unwrap().status, 200);
+    client
+}
+
+async fn small_comes(world: &World) {
+    let answer = world.family.get(CDN, "/small").await;
+    assert_eq!((answer.status, &*answer.text()), (200, "ok"));
+}
+
+/// What each of them may hold is its own: the window of a line has room for all of its streams.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_that_stall_hold_up_nobody_else() {
+    let world = World::new().await;
+    let upstream = upstream(&world, None).await;
+    let mut stalled = Vec::new();
+    for number in 1..=STREAMS + 3 {
+        stalled.push(begun(&world, "/big").await);
+        small_comes(&world).await;
+        assert!(upstream.connections() <= 1 + number / STREAMS, "no more connections than are needed");
+    }
+    assert_eq!(upstream.connections(), 2);
+    // A window each, and what the sockets of clients and door take.
+    assert!(upstream.sent() < stalled.len() << 20, "{}", upstream.sent());
+    drop(stalled);
+    world.settled().await;
+    small_comes(&world).await;
+    assert_eq!(upstream.connections(), 2, "and the places are free again");
+}
+
+/// RFC 9113 §5.1.2: a host says how many streams it takes at a time.
+#[tokio::test]
+async fn streams_beyond_what_a_host_takes_go_over_other_connections() {
+    let world = World::new().await;
+    let upstream = upstream(&world, Some(2)).await;
+    let mut held = Vec::new();
+    for number in 0..5 {
+        held.push(begun(&world, "/stays").await);
+        assert_eq!(upstream.connections(), number / 2 + 1);
+    }
+    small_comes(&world).await;
+    assert_eq!(upstream.connections(), 3);
+    let over: Vec<_> = upstream.received().iter().map(|got| got.connection).collect();
+    assert_eq!(over, [0, 0, 1, 1, 2, 2]);
+}
+
+/// The bound is a bound: whoever waits is told after a moment, and has its turn when a place is free.
+#[tokio::test]
+async fn a_wait_for_a_place_has_an_end() {
+    let limits = Limits { idle_upstreams: 1, place_time: SHORT, ..Limits::default() };
+    let world = with(limits).await;
+    let upstream = upstream(&world, Some(2)).await;
+    let held = [begun(&world, "/stays").await, begun(&world, "/stays").await];
+    let answer = world.family.get(CDN, "/small").await;
+    assert_eq!(answer.status, 429, "{}", answer.text());
+    assert!(
+        answer.text().contains("group_limit") && answer.text().contains("requests of its own"),
+        "{}",
+        answer.text()
+    );
+    assert_eq!(upstream.received().len(), 2, "it was not sent");
+    let work = world.work.get(CDN, "/small").await;
+    assert_eq!(work.status, 200, "another sandbox has connections of its own");
+    drop(held);
+    until("a place is free", || world.log.rows().iter().filter(|row| row.outcome.is_none()).count() == 0).await;
+    small_comes(&world).await;
+    assert_eq!(world.log.codes().iter().flatten().collect::<Vec<_>>(), [&Code::GroupLimit]);
+}
+
+/// A client that closes its connection is gone at once, whatever its answer still waits for.
+#[tokio::test]
+async fn a_client_that_hangs_up_frees_its_place_at_once() {
+    let world = with(Limits { idle_upstreams: 1, place_time: Duration::from_secs(30), ..Limits::default() }).await;
+    let upstream = upstream(&world, Some(1)).await;
+    for path in ["/stays", "/stays"] {
+        let held = begun(&world, path).await;
+        let waiting = async {
+            small_comes(&world).await;
+            Instant::now()
+        };
+        let hanging_up = async {
+            tokio::task::yield_now().await;
+            drop(held);
+            Instant::now()
+        };
+        let (came, hung_up) = tokio::join!(waiting, hanging_up);
+        assert!(came.duration_since(hung_up) < Duration::from_secs(5), "long before it would be given up");
+    }
+    assert_eq!(upstream.connections(), 1);
+}
+
+/// Before its answer and after: the stuck stream is reset, its neighbours on the line go on.
+#[tokio::test]
+async fn an_upload_that_its_host_leaves_unread_ends_alone() {
+    for path in ["/hold", "/hold-early"] {
+        let world = with(Limits { idle_body_time: SHORT, ..Limits::default() }).await;
+        let upstream = upstream(&world, None).await;
+        let mut quiet = begun(&world, "/stays").await;
+        let mut upload = world.family.tunnel("cdn.allowed.test:443").await;
+        upload.send(format!("PUT {path} HTTP/1.1\r\nHost: {CDN}\r\nContent-Length: 1000000\r\n\r\n")).await;
+        upload.send("x".repeat(300_000)).await;
+        until("the upload is given up", || {
+            world.log.rows().iter().any(|row| row.outcome.as_ref().and_then(|it| it.code) == Some(Code::Timeout))
+        })
+        .await;
+        // The same line, and the quiet one is still on it.
+        small_comes(&world).await;
+        assert_eq!(upstream.connections(), 1, "{path}");
+        assert!(world.log.rows()[0].outcome.is_none(), "{path}: the quiet one goes on");
+        assert!(String::from_utf8_lossy(&quiet.some().await).contains("first"), "{path}");
+        drop(quiet);
+        world.settled().await;
+    }
+}
+
+/// One after the other is one connection, and it is let go of when nobody used it for a while.
+#[tokio::test]
+async fn a_line_is_used_again_and_idles_out() {
+    let world = with(Limits { idle_time: Duration::from_millis(400), ..Limits::default() }).await;
+    let upstream = upstream(&world, None).await;
+    for _ in 0..20 {
+        small_comes(&world).await;
+    }
+    assert_eq!(upstream.connections(), 1);
+    world.settled().await;
+    // One that is in use does not idle, however long nothing is asked over it.
+    let held = begun(&world, "/stays").await;
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    small_comes(&world).await;
+    assert_eq!(upstream.connections(), 1);
+    drop(held);
+    world.settled().await;
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    small_comes(&world).await;
+    assert_eq!(upstream.connections(), 2);
+}
+
+/// A whole page's worth at once, to a host that takes few: each is answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_at_once_are_all_answered() {
+    let world = with(Limits { idle_upstreams: 3, ..Limits::default() }).await;
+    let _upstream = upstream(&world, Some(2)).await;
+    let asking = (0..60).map(|_| small_comes(&world));
+    futures_util::future::join_all(asking).await;
+    world.settled().await;
+    assert!(world.log.codes().iter().all(Option::is_none));
+}
+
+/// Uploads and answers on one line, the bodies whole: ends of one stream are never another's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn uploads_side_by_side_arrive_whole() {
+    let world = World::new().await;
+    let upstream = upstream(&world, None).await;
+    let one = async |number: usize| {
+        let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+        let body = number.to_string().repeat(100_000);
+        let head = format!("PUT /up{number} HTTP/1.1\r\nHost: {CDN}\r\nContent-Length: {}\r\n\r\n", body.len());
+        client.send(head + &body).await;
+        assert_eq!(client.answer().await.unwrap().text(), "ok");
+    };
+    futures_util::future::join_all((0..10).map(one)).await;
+    let received = upstream.received();
+    assert_eq!(received.len(), 10);
+    for got in received {
+        let number = got.head.uri().path().trim_start_matches("/up").to_owned();
+        assert!(got.complete && got.body == number.repeat(100_000).as_bytes(), "{number}");
+    }
+}
+
+/// The room of a host's connection is for all uploads on it: one that is left unread takes it up, and
+/// those that come later go over another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_that_is_left_unread_holds_up_no_later_one() {
+    let world = World::new().await;
+    let upstream = upstream(&world, None).await;
+    small_comes(&world).await;
+    let mut unread = world.family.tunnel("cdn.allowed.test:443").await;
+    unread.send(format!("PUT /hold HTTP/1.1\r\nHost: {CDN}\r\nContent-Length: 1000000\r\n\r\n")).await;
+    unread.send("x".repeat(300_000)).await;
+    until("it is upstream", || upstream.received().len() == 2).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let body = "y".repeat(200_000);
+    let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+    client.send(format!("PUT /up HTTP/1.1\r\nHost: {CDN}\r\nContent-Length: {}\r\n\r\n{body}", body.len())).await;
+    let begun = Instant::now();
+    assert_eq!(client.answer().await.unwrap().text(), "ok");
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert_eq!(upstream.connections(), 2);
+}
+
+/// A stream that its client resets is over, though the client's connection stands.
+#[tokio::test]
+async fn a_stream_that_its_client_resets_frees_its_place_at_once() {
+    let world = with(Limits { idle_upstreams: 1, place_time: Duration::from_secs(30), ..Limits::default() }).await;
+    let upstream = upstream(&world, Some(1)).await;
+    let client = Http2Client::connect(&world.family, "cdn.allowed.test:443").await;
+    for _ in 0..3 {
+        let request = Request::get("https://cdn.allowed.test/stays").body(()).unwrap();
+        let (answer, _) = client.begin(request, true).await;
+        drop(answer.await.unwrap());
+        let answer = client.get("https://cdn.allowed.test/small").await;
+        assert_eq!((answer.status, &*answer.text()), (200, "ok"));
+    }
+    assert_eq!(upstream.connections(), 1);
+}
+
+/// A host that says goodbye ends what it has begun (RFC 9113 §6.8): that goes on, and what comes next
+/// goes over another line.
+#[tokio::test]
+async fn a_goodbye_cuts_nothing_that_is_under_way() {
+    let world = World::new().await;
+    let upstream = upstream(&world, None).await;
+    let mut quiet = begun(&world, "/stays").await;
+    assert_eq!(world.family.get(CDN, "/bye").await.status, 200);
+    for _ in 0..3 {
+        small_comes(&world).await;
+    }
+    assert_eq!(upstream.connections(), 2);
+    assert!(String::from_utf8_lossy(&quiet.some().await).contains("first"));
+    // Long enough for what nobody holds to be let go of.
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert!(world.log.rows()[0].outcome.is_none(), "{:?}", world.log.rows()[0]);
+}

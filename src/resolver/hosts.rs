@@ -1,0 +1,140 @@
+//! `/etc/hosts`, read as glibc does with `hosts: files dns`: if the name stands there at
+//! all, its addresses are the answer, and no resolver is asked. The library that asks would
+//! look there for each kind of record, and ask the network for the kind that is missing.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+const SYSTEM: &str = "/etc/hosts";
+
+/// The names of the file, read again when it has changed.
+pub(super) struct Hosts {
+    path: PathBuf,
+    read: Mutex<Option<(Stamp, Arc<Table>)>>,
+}
+
+type Table = HashMap<String, Vec<IpAddr>>;
+
+/// What tells one version of a file from another: device, inode, size and both times.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp([i128; 5]);
+
+impl Default for Hosts {
+    fn default() -> Self {
+        Hosts::at(Path::new(SYSTEM))
+    }
+}
+
+impl Hosts {
+    pub(super) fn at(path: &Path) -> Self {
+        Hosts { path: path.to_owned(), read: Mutex::default() }
+    }
+
+    /// Its addresses in the order of the file; nothing where it does not stand there. A file
+    /// that is there and cannot be read may hold the name: then nobody is asked for it.
+    pub(super) fn addresses(&self, name: &str) -> Result<Option<Vec<IpAddr>>, String> {
+        Ok(self.table()?.and_then(|table| table.get(&name.to_ascii_lowercase()).cloned()))
+    }
+
+    fn table(&self) -> Result<Option<Arc<Table>>, String> {
+        let unreadable = |error: std::io::Error| format!("{} cannot be read: {}", self.path.display(), error.kind());
+        let stamp = match fs::metadata(&self.path) {
+            Ok(metadata) => Stamp::of(&metadata),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(unreadable(error)),
+        };
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, table)) = &*read
+            && *known == stamp
+        {
+            return Ok(Some(table.clone()));
+        }
+        let table = Arc::new(parse(&fs::read(&self.path).map_err(unreadable)?));
+        *read = Some((stamp, table.clone()));
+        Ok(Some(table))
+    }
+}
+
+impl Stamp {
+    fn of(metadata: &fs::Metadata) -> Self {
+        let nanos = |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
+        Stamp([
+            metadata.dev().into(),
+            metadata.ino().into(),
+            metadata.len().into(),
+            nanos(metadata.mtime(), metadata.mtime_nsec()),
+            nanos(metadata.ctime(), metadata.ctime_nsec()),
+        ])
+    }
+}
+
+/// An address and its names a line, `#` to the end of it a comment (hosts(5)). A line that is
+/// none is passed over, like an address with a zone, which cannot be dialled from here.
+fn parse(text: &[u8]) -> Table {
+    let mut table = Table::new();
+    for line in String::from_utf8_lossy(text).lines() {
+        let mut words = line.split('#').next().unwrap_or_default().split_ascii_whitespace();
+        let Some(Ok(ip)) = words.next().map(str::parse::<IpAddr>) else { continue };
+        for name in words {
+            let addresses = table.entry(name.trim_end_matches('.').to_ascii_lowercase()).or_default();
+            if !addresses.contains(&ip) {
+                addresses.push(ip);
+            }
+        }
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn found(text: &str, name: &str) -> Vec<String> {
+        parse(text.as_bytes()).get(name).map_or_else(Vec::new, |all| all.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_line_is_an_address_and_names() {
+        let text = "# 10.0.0.1 not.home\n10.0.0.2\tone.home ONE.Home\r\n  ::1 two.home # three.home\n10.0.0.3 one.home.\n\
+                    10.0.0.2 one.home\nfe80::1%eth0 zone.home\n10.0.0 short.home\n0.0.0.0 blocked.home\n10.0.0.4\n\u{fffd}";
+        assert_eq!(found(text, "one.home"), ["10.0.0.2", "10.0.0.3"]);
+        assert_eq!(found(text, "two.home"), ["::1"]);
+        assert_eq!(found(text, "blocked.home"), ["0.0.0.0"], "for the permit to judge");
+        for none in ["not.home", "three.home", "zone.home", "short.home", "home", "xone.home"] {
+            assert!(found(text, none).is_empty(), "{none}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_changes_is_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hosts");
+        let hosts = Hosts::at(&path);
+        assert_eq!(hosts.addresses("a.home"), Ok(None), "there is none");
+        for (text, wanted) in
+            [("10.0.0.1 a.home\n", Some("10.0.0.1")), ("10.0.0.2 A.home\n", Some("10.0.0.2")), ("", None)]
+        {
+            // As editors do, so that even a file of the same size and moment is another one.
+            let new = dir.path().join("new");
+            fs::write(&new, text).unwrap();
+            fs::rename(&new, &path).unwrap();
+            let wanted = wanted.map(|ip| vec![ip.parse::<IpAddr>().unwrap()]);
+            assert_eq!(hosts.addresses("a.home"), Ok(wanted));
+        }
+    }
+
+    /// It may hold the name: whoever is asked instead would hear it.
+    #[test]
+    fn a_file_that_cannot_be_read_is_not_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let hosts = Hosts::at(dir.path());
+        let why = hosts.addresses("a.home").unwrap_err();
+        assert!(why.contains("cannot be read"), "{why}");
+    }
+}
