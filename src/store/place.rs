@@ -18,17 +18,26 @@ pub(super) struct Place {
 impl Place {
     /// Where a database is that was just opened, in WAL mode, and read from.
     pub(super) fn of(path: &Path) -> Result<Self, StoreError> {
-        let gone = |error: std::io::Error| match error.kind() {
-            ErrorKind::NotFound => StoreError::Gone { path: path.to_path_buf() },
-            _ => StoreError::Unopened { path: path.to_path_buf(), detail: error.to_string() },
-        };
-        let identity = |path: &Path| std::fs::metadata(path).map(|found| (found.dev(), found.ino())).map_err(gone);
-        Ok(Place { database: identity(path)?, wal: identity(&beside(path, "-wal"))? })
+        Ok(Place { database: identity(path, path)?, wal: identity(path, &beside(path, "-wal"))? })
     }
 
     /// An error where either is not what it was.
     pub(super) fn is_there(&self, path: &Path) -> Result<(), StoreError> {
         if Self::of(path)? == *self { Ok(()) } else { Err(StoreError::Gone { path: path.to_path_buf() }) }
+    }
+}
+
+/// An error where there is no such database.
+pub(super) fn exists(path: &Path) -> Result<(), StoreError> {
+    identity(path, path).map(drop)
+}
+
+fn identity(database: &Path, file: &Path) -> Result<(u64, u64), StoreError> {
+    let path = database.to_path_buf();
+    match std::fs::metadata(file) {
+        Ok(found) => Ok((found.dev(), found.ino())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(StoreError::Gone { path }),
+        Err(error) => Err(StoreError::Unopened { path, detail: error.to_string() }),
     }
 }
 
