@@ -1,13 +1,16 @@
 //! What the door costs: a real door process with a real policy, vault and audit log,
 //! a real TLS origin, and a client, all on loopback.
 //!
-//! `cargo bench --bench door` prints a table. The program starts itself anew
+//! `cargo bench --bench door` prints a table, `cargo bench --bench door -- chats` the line
+//! about chats alone. The program starts itself anew
 //! as each door and as origin, so that the CPU and memory of the door alone can be read
 //! from /proc. Figures are of this machine at this hour: read ratios first.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods, missing_docs)]
 
 use std::time::Duration;
 
+#[path = "door/chats.rs"]
+mod chats;
 #[path = "door/client.rs"]
 mod client;
 #[path = "door/origin.rs"]
@@ -32,12 +35,19 @@ fn main() {
         Some("door") => runtime.block_on(serve::door(place.as_ref())),
         Some(role @ ("bare" | "unaudited")) => runtime.block_on(serve::unscanned(place.as_ref(), role)),
         Some("origin") => runtime.block_on(origin::serve(place.as_ref())),
+        Some("chats") => runtime.block_on(chats_alone()),
         _ => runtime.block_on(measure()),
     }
 }
 
+async fn chats_alone() {
+    let mut setup = Setup::start().await;
+    let client = Client::new(&setup, Via::Door { role: "door", host: "plain.bench" });
+    beside_chats(&mut setup, &client).await;
+}
+
 async fn measure() {
-    let setup = Setup::start().await;
+    let mut setup = Setup::start().await;
     let door = |role, host| Client::new(&setup, Via::Door { role, host });
     let direct = Client::new(&setup, Via::Direct);
     let plain = door("door", "plain.bench");
@@ -54,6 +64,7 @@ async fn measure() {
         let run = client.keep_alive(1, WARM_UP, MEASURED).await;
         println!("| {name}: 1 KiB GET, kept alive, 1 at a time | p50 {:.3} ms, p99 {:.3} ms |", run.p50(), run.p99());
     }
+    beside_chats(&mut setup, &plain).await;
     for (name, client) in &all {
         for (what, kibibyte) in [("GET", false), ("POST", true)] {
             let before = setup.cpu(client.via.role());
@@ -91,4 +102,20 @@ async fn measure() {
     let tunnels = plain.idle_tunnels(400).await;
     let each = (setup.door_memory() - before) * 1024.0 / tunnels.len() as f64;
     println!("| idle tunnel (used once, then held), of {} | {each:.0} KiB |", tunnels.len());
+}
+
+/// In turns, so that whatever else the machine does falls on both.
+async fn beside_chats(setup: &mut Setup, client: &Client) {
+    let (mut alone, mut beside) = (0.0, 0.0);
+    for _ in 0..5 {
+        alone += client.keep_alive(1, WARM_UP, MEASURED).await.per_second();
+        setup.chats(chats::WRITE);
+        beside += client.keep_alive(1, WARM_UP, MEASURED).await.per_second();
+        setup.chats(chats::REST);
+    }
+    println!(
+        "| door: the same while three chats of other groups write as fast as they can | {:.0} % of its {:.0}/s |",
+        100.0 * beside / alone,
+        alone / 5.0
+    );
 }

@@ -3,6 +3,8 @@
 //! `doorward up` runs one in the foreground; commands that need one and find none
 //! bring their own. Both are the same, and both are reached over the control socket.
 
+mod kept;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -95,9 +97,9 @@ impl Daemon {
         home.prepare()?;
         let lock = home.lock()?;
         let config = Config::load(home)?;
-        let store = Arc::new(Store::open(&home.main_db())?);
+        let store = Arc::new(Store::serve(&home.main_db())?);
         let retention = Retention { age: Some(config.audit.age), size: Some(config.audit.size) };
-        let ledger = Arc::new(AuditLog::open_to_keep(&home.audit_db(), retention)?);
+        let (ledger, lost) = kept::open_log(&home.audit_db(), retention, &store)?;
         let engine = Engine::connect(config.engine.host.as_deref()).await?;
         let described = format!("{:?} {}", engine.facts().kind, engine.facts().version);
         let settings = settings(&config);
@@ -120,8 +122,12 @@ impl Daemon {
             sandboxes: Arc::clone(&sandboxes),
             settings,
         })?;
-        let alarms = watch_alarms(ledger, &config, Arc::clone(&pipeline));
+        let alarms = watch_alarms(Arc::clone(&ledger), &config, Arc::clone(&pipeline));
+        if let Some(lost) = lost {
+            kept::tell_lost(&ledger, &store, &lost);
+        }
         let (ending, _) = watch::channel(false);
+        tokio::spawn(kept::watch(Arc::clone(&store), ledger, kept::LOOK, ending.subscribe()));
         let control = Control {
             store: Arc::clone(&store),
             gateway,
@@ -166,6 +172,9 @@ impl Daemon {
         let _ = self.control_task.await;
         let _ = self.pipeline_task.await;
         self.alarms.end().await;
+        if let Err(error) = self.store.durable().await {
+            tracing::error!(%error, "what was stored last is not on the disk");
+        }
         tracing::info!("the daemon has ended");
     }
 }

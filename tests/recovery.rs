@@ -76,6 +76,28 @@ fn a_run_that_wrote_is_told_and_not_run_again_after_a_kill() {
     assert_eq!(server.lines(), ["POST /notes"]);
 }
 
+/// Whatever has become of the log meanwhile, and the owner is told of that.
+#[test]
+fn a_run_that_wrote_is_not_run_again_where_the_log_is_away() {
+    for emptied in [false, true] {
+        let (home, server, _release) = killed_during("curl -sS -d milk https://notes.example/notes");
+        for file in ["audit.db", "audit.db-wal", "audit.db-shm"] {
+            let _ = std::fs::remove_file(home.at(&format!("data/{file}")));
+        }
+        if emptied {
+            std::fs::write(home.at("data/audit.db"), "").unwrap();
+        }
+        let daemon = home.up();
+        let mut chat = Chat::open(&home, "family");
+        let said = chat.until_done("m1");
+        assert!(said.iter().any(|(kind, ..)| kind == "failure"), "{said:?}");
+        chat.send("m2", "echo here");
+        assert_eq!(chat.until_done("m2")[0].1, "here");
+        assert_eq!(server.lines(), ["POST /notes"]);
+        daemon.stop().says("the audit log is not the one that was here: it was removed or emptied");
+    }
+}
+
 #[test]
 fn answers_that_nobody_heard_wait_for_the_next_terminal() {
     let home = Home::new().group("family");

@@ -1,6 +1,6 @@
 //! The home, the certificates and the two processes that a measurement needs.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
@@ -20,7 +20,7 @@ pub(crate) struct Setup {
 
 struct Running {
     child: Child,
-    _stdin: ChildStdin,
+    stdin: ChildStdin,
     said: String,
 }
 
@@ -40,6 +40,11 @@ impl Setup {
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// Lets chats write in the door's process, or rest.
+    pub(crate) fn chats(&mut self, what: u8) {
+        self.doors[0].1.stdin.write_all(&[what]).unwrap();
     }
 
     /// Seconds of CPU that a door has used.
@@ -71,7 +76,7 @@ impl Running {
         let stdin = child.stdin.take().unwrap();
         let mut said = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
-        Running { child, _stdin: stdin, said }
+        Running { child, stdin, said }
     }
 }
 

@@ -24,7 +24,8 @@ use secrecy::SecretString;
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixListener;
 
-/// Opens a door at `door.sock`, says the surrogate, and serves until stdin ends.
+/// Opens a door at `door.sock`, says the surrogate, and serves until stdin ends; lets chats
+/// write beside it where stdin says so.
 pub(crate) async fn door(dir: &Path) {
     let (home, config) = home(dir);
     let ledger = Arc::new(AuditLog::open(&home.audit_db()).unwrap());
@@ -33,7 +34,7 @@ pub(crate) async fn door(dir: &Path) {
     std::fs::write(dir.join("door-ca.pem"), door.ca_pem()).unwrap();
     let surrogate = door.environment().iter().find(|(name, _)| name == crate::processes::SURROGATE_VARIABLE);
     println!("{}", surrogate.unwrap().1);
-    drop(tokio::io::stdin().read(&mut [0]).await);
+    crate::chats::on_command(&home).await;
 }
 
 /// The same where nothing is secret; `unaudited`: and nothing is written down.

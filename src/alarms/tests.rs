@@ -123,6 +123,16 @@ async fn an_outcome_that_is_an_alarm_names_its_request() {
     assert!(text.contains("part of it may have gone out") && text.contains("replace the secret"), "{text}");
 }
 
+/// Of the whole installation, and no request.
+#[tokio::test]
+async fn a_log_or_a_store_that_is_gone_is_told() {
+    let mut scene = Scene::new(|_| vec![]);
+    for what in ["log_lost", "store_gone"] {
+        scene.log.notice(&Notice::new(what, None, format!("{what}: it is not there"))).unwrap();
+        assert_eq!(scene.next().await, format!("ALARM: {what}: it is not there."));
+    }
+}
+
 #[tokio::test]
 async fn a_budget_that_runs_out_is_told() {
     let mut scene = Scene::new(|_| vec![]);

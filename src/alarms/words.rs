@@ -31,6 +31,10 @@ pub fn text(alarm: &Alarm) -> String {
             more(alarm)
         );
     }
+    if matches!(&*alarm.kind, "log_lost" | "store_gone") {
+        // Of no group, and in Doorward's own words.
+        return format!("ALARM: {}.", on_screen(&alarm.why));
+    }
     if alarm.kind == "reply_withheld" {
         return format!(
             "ALARM in group {group}: an answer to its chat was withheld.{}\nWhy: {why}.\nWhat to do: an agent should not \

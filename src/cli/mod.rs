@@ -16,6 +16,7 @@ pub mod requests;
 pub mod secret;
 pub mod stop;
 pub mod tour;
+pub mod undelivered;
 pub mod up;
 pub mod whatsapp;
 
@@ -78,6 +79,7 @@ enum Command {
     Group(group::GroupArgs),
     Policy(policy::PolicyArgs),
     Requests(requests::RequestsArgs),
+    Undelivered(undelivered::UndeliveredArgs),
     /// See what was asked at the door, and what became of it
     Audit(audit::AuditArgs),
     Secret(secret::SecretArgs),
@@ -99,6 +101,7 @@ impl Command {
             Command::Group(args) => group::run(home, args).await,
             Command::Policy(args) => policy::run(home, args),
             Command::Requests(args) => requests::run(home, &args),
+            Command::Undelivered(args) => undelivered::run(home, &args),
             Command::Audit(args) => Ok(audit::run(&args, home)?),
             Command::Secret(args) => secret::run(home, args),
             Command::Exec(args) => exec::run(home, args).await,

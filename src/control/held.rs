@@ -1,49 +1,118 @@
 //! Which groups have an `exec` sandbox or a door open by a connection, so that
-//! `stop` can say whether anything ran, and wait until nothing does.
+//! `stop` can say whether anything ran, and wait until that has let go.
+//!
+//! A stop waits for what is there when it is said, and for nothing that comes later:
+//! meanwhile nothing of the group is let in, and whatever comes back in after it is new.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use policies::GroupName;
 use tokio::sync::watch;
 
-/// Counts what is held; clones count together.
+/// What is held; clones count together.
 #[derive(Clone, Debug, Default)]
-pub struct Held(Arc<watch::Sender<BTreeMap<GroupName, usize>>>);
+pub struct Held(Arc<watch::Sender<All>>);
+
+#[derive(Debug, Default)]
+struct All {
+    /// The number of the next holding.
+    next: u64,
+    groups: BTreeMap<GroupName, Group>,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    held: BTreeSet<u64>,
+    /// How many stops of it are under way.
+    stops: usize,
+}
 
 /// One thing that is held, until it is dropped.
 #[derive(Debug)]
 pub struct Holding {
     held: Held,
     group: GroupName,
+    number: u64,
 }
+
+/// A stop that is under way, until it is dropped: nothing of the group is let in.
+#[derive(Debug)]
+pub struct Stop {
+    held: Held,
+    group: GroupName,
+    there: BTreeSet<u64>,
+}
+
+/// Nothing of the group may be opened right now.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the group {0} is being stopped; try again when that is done")]
+pub struct BeingStopped(GroupName);
 
 impl Held {
     /// Something of the group is held from now on.
-    pub fn take(&self, group: &GroupName) -> Holding {
-        self.0.send_modify(|counts| *counts.entry(group.clone()).or_default() += 1);
-        Holding { held: self.clone(), group: group.clone() }
+    pub fn take(&self, group: &GroupName) -> Result<Holding, BeingStopped> {
+        let mut taken = None;
+        self.0.send_modify(|all| {
+            if all.groups.get(group).is_some_and(|of| of.stops > 0) {
+                return;
+            }
+            all.next += 1;
+            all.groups.entry(group.clone()).or_default().held.insert(all.next);
+            taken = Some(all.next);
+        });
+        let number = taken.ok_or_else(|| BeingStopped(group.clone()))?;
+        Ok(Holding { held: self.clone(), group: group.clone(), number })
     }
 
-    /// How much of the group is held.
-    pub fn of(&self, group: &GroupName) -> usize {
-        self.0.borrow().get(group).copied().unwrap_or(0)
+    /// A stop of the group begins.
+    pub fn stop(&self, group: &GroupName) -> Stop {
+        let mut there = BTreeSet::new();
+        self.0.send_modify(|all| {
+            let of = all.groups.entry(group.clone()).or_default();
+            of.stops += 1;
+            there.clone_from(&of.held);
+        });
+        Stop { held: self.clone(), group: group.clone(), there }
     }
 
-    /// Until nothing of the group is held.
-    pub async fn until_none(&self, group: &GroupName) {
-        let mut counts = self.0.subscribe();
+    fn leave(&self, group: &GroupName, leave: impl FnOnce(&mut Group)) {
+        self.0.send_modify(|all| {
+            let Some(of) = all.groups.get_mut(group) else { return };
+            leave(of);
+            if of.held.is_empty() && of.stops == 0 {
+                all.groups.remove(group);
+            }
+        });
+    }
+}
+
+impl Stop {
+    /// Whether anything was there when it began.
+    pub fn found_any(&self) -> bool {
+        !self.there.is_empty()
+    }
+
+    /// Until all that was there has let go.
+    pub async fn until_let_go(&self) {
+        let mut all = self.held.0.subscribe();
+        let gone = |all: &All| all.groups.get(&self.group).is_none_or(|of| of.held.is_disjoint(&self.there));
         // The sender lives as long as `self`.
-        let _ = counts.wait_for(|counts| !counts.contains_key(group)).await;
+        let _ = all.wait_for(gone).await;
     }
 }
 
 impl Drop for Holding {
     fn drop(&mut self) {
-        self.held.0.send_modify(|counts| match counts.get_mut(&self.group) {
-            Some(count) if *count > 1 => *count -= 1,
-            _ => drop(counts.remove(&self.group)),
+        self.held.leave(&self.group, |of| {
+            of.held.remove(&self.number);
         });
+    }
+}
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.held.leave(&self.group, |of| of.stops = of.stops.saturating_sub(1));
     }
 }
 
@@ -52,19 +121,47 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn family() -> GroupName {
+        GroupName::parse("family").unwrap()
+    }
+
     #[tokio::test]
-    async fn holds_are_counted_and_awaited() {
-        let (held, group) = (Held::default(), GroupName::parse("family").unwrap());
-        let (first, second) = (held.take(&group), held.take(&group));
-        assert_eq!(held.of(&group), 2);
+    async fn holds_are_awaited_one_by_one() {
+        let (held, group) = (Held::default(), family());
+        let (first, second) = (held.take(&group).unwrap(), held.take(&group).unwrap());
+        let stop = held.stop(&group);
+        assert!(stop.found_any());
+        let waiting = tokio::spawn(async move { stop.until_let_go().await });
         drop(first);
-        assert_eq!(held.of(&group), 1);
-        let waiting = tokio::spawn({
-            let (held, group) = (held.clone(), group.clone());
-            async move { held.until_none(&group).await }
-        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
         drop(second);
         waiting.await.unwrap();
-        assert_eq!(held.of(&group), 0);
+        assert!(!held.stop(&group).found_any());
+        assert!(held.0.borrow().groups.is_empty(), "nothing stays behind");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_let_in_while_a_group_is_stopped_and_no_stop_waits_for_a_newcomer() {
+        let (held, group) = (Held::default(), family());
+        let there = held.take(&group).unwrap();
+        let (one, two) = (held.stop(&group), held.stop(&group));
+        assert_eq!(held.take(&group).unwrap_err(), BeingStopped(group.clone()));
+        let other = GroupName::parse("work").unwrap();
+        held.take(&other).unwrap();
+        drop(one);
+        held.take(&group).unwrap_err();
+        drop(there);
+        two.until_let_go().await;
+        // Both stops are over when the next comes; an earlier one does not wait for it.
+        let third = held.stop(&group);
+        drop(two);
+        drop(third);
+        let late = held.stop(&group);
+        drop(late);
+        let newcomer = held.take(&group).unwrap();
+        let empty = Stop { held: held.clone(), group: group.clone(), there: BTreeSet::new() };
+        empty.until_let_go().await;
+        drop(newcomer);
     }
 }

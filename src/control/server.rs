@@ -26,6 +26,9 @@ use crate::store::{Group, Store, StoreError};
 /// How long a client may take to say what it wants.
 const FIRST_LINE: Duration = Duration::from_secs(10);
 
+/// How long a stop waits for the disk before it says that the group is stopped.
+const DISK: Duration = Duration::from_secs(2);
+
 /// What requests are carried out with.
 #[derive(Clone)]
 pub struct Control {
@@ -156,13 +159,20 @@ impl Control {
         };
         // Nothing more goes through its doors, whoever holds them and however long they end.
         self.gateway.shut_doors(&group, OWNER_STOPPED);
-        let held = self.held.of(&group) > 0;
+        let stop = self.held.stop(&group);
         // An error says that nobody holds anything.
         let _ = self.stops.send(group.clone());
         let ran = self.pipeline.stop_group(&group).await;
-        self.held.until_none(&group).await;
+        stop.until_let_go().await;
+        // That it was stopped is to survive a power cut too; it is stopped either way, and
+        // says so whatever the disk does.
+        match tokio::time::timeout(DISK, self.store.durable()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%group, %error, "the stop is not on the disk"),
+            Err(_) => tracing::error!(%group, "the stop is not on the disk yet"),
+        }
         tracing::info!(%group, "the owner stopped a group");
-        Answer::Stopped { was_running: ran || held }
+        Answer::Stopped { was_running: ran || stop.found_any() }
     }
 
     async fn exec(&self, group: &str, reader: Reader, mut writer: Writer) {
@@ -170,7 +180,11 @@ impl Control {
             Ok(group) => group,
             Err(why) => return say(writer, &Answer::Error(why)).await,
         };
-        let (stops, _held) = (self.stops.subscribe(), self.held.take(&group.name));
+        let stops = self.stops.subscribe();
+        let _held = match self.held.take(&group.name) {
+            Ok(held) => held,
+            Err(why) => return say(writer, &Answer::Error(why.to_string())).await,
+        };
         let mut sandbox = match self.sandboxes.start_shell(&group.name, containers::Weakening::None).await {
             Ok(sandbox) => sandbox,
             Err(error) => return say(writer, &Answer::Error(error.to_string())).await,
@@ -192,7 +206,11 @@ impl Control {
             Ok(group) => group,
             Err(why) => return say(writer, &Answer::Error(why)).await,
         };
-        let (stops, _held) = (self.stops.subscribe(), self.held.take(&group.name));
+        let stops = self.stops.subscribe();
+        let _held = match self.held.take(&group.name) {
+            Ok(held) => held,
+            Err(why) => return say(writer, &Answer::Error(why.to_string())).await,
+        };
         let door = match self.gateway.open_door(&group.name, socket) {
             Ok(door) => door,
             Err(error) => return say(writer, &Answer::Error(error.to_string())).await,

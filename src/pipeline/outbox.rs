@@ -1,10 +1,12 @@
 //! The outbox at work: what is queued in the store goes to the channels that are
 //! there, in the order of each chat, until the channel says that it was sent.
 //!
-//! A row that a channel does not confirm is sent again with the same id. A row
-//! whose channel is not there, or not on its network, waits. One that cannot be sent,
-//! or at which its channel breaks off again and again, gives way to word of that.
-//! Typing signs go the same way but are not kept.
+//! Nothing goes out before it is on the disk: what was said and then forgotten would be
+//! said twice. A row that a channel does not confirm is sent again with the same id. A row
+//! whose channel is not there, or not on its network, waits. In the place of one that
+//! cannot be sent, or at which its channel breaks off again and again, goes word of that;
+//! where not even that arrives, the main group hears of it. The text itself stays in the
+//! store. Typing signs go the same way but are not kept.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -13,16 +15,20 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use policies::GroupName;
+
 use super::reply;
-use crate::channels::protocol::{ChannelState, Outgoing, ToChannel};
-use crate::store::{self, OutboxId, Queued, Store, StoreError};
+use crate::channels::protocol::{ChannelState, Outgoing, OutgoingKind, ToChannel};
+use crate::store::{self, NewOutgoing, OutboxId, Queued, Store, StoreError};
 
 /// How often a row is tried before it is given up.
 const ATTEMPTS: u32 = 10;
 /// How often a channel may break off with a row before that is given up.
 const BREAKS: u32 = 5;
 /// The longest pause between two attempts.
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+const LONGEST_PAUSE: Duration = Duration::from_millis(store::LONGEST_PAUSE.unsigned_abs());
+/// Of a chat that gets nothing the owner hears once in so long.
+const TOLD_AGAIN: Duration = Duration::from_secs(60);
 
 /// One connected channel program or terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -126,7 +132,8 @@ pub fn start(store: Arc<Store>, patience: Patience) -> OutboxHandle {
         links: BTreeMap::new(),
         flying: HashMap::new(),
         breaks: HashMap::new(),
-        retries: Vec::new(),
+        told: HashMap::new(),
+        durable: None,
         again: None,
     };
     tokio::spawn(outbox.run());
@@ -141,8 +148,10 @@ struct Outbox {
     flying: HashMap<OutboxId, Flying>,
     /// How often a channel has broken off while it had the row.
     breaks: HashMap<OutboxId, u32>,
-    /// When rows that failed may be tried again.
-    retries: Vec<Instant>,
+    /// When the owner was told that a chat gets nothing.
+    told: HashMap<GroupName, Instant>,
+    /// The last row that is known to be on the disk, and with it all before it.
+    durable: Option<OutboxId>,
     /// When to look again although nothing happens.
     again: Option<Instant>,
 }
@@ -169,7 +178,12 @@ impl Outbox {
                 () = timer => Event::Wake,
             };
             self.again = None;
-            if let Err(error) = self.take(event).and_then(|()| self.deliver()) {
+            let taken = self.take(event);
+            let done = match taken {
+                Ok(()) => self.deliver().await,
+                failed => failed,
+            };
+            if let Err(error) = done {
                 tracing::error!(%error, "the outbox cannot be read or written; it tries again");
                 self.look_again(Instant::now() + self.patience.first_retry);
             }
@@ -180,11 +194,8 @@ impl Outbox {
         match event {
             Event::Wake => self.give_up_waiting(),
             Event::Attach(id, link) => {
-                // A row that failed before a restart is tried again when its time comes.
-                if let Some(at) = self.store.next_outgoing_at(&link.channel)? {
-                    self.retries.push(Instant::now() + millis(at - store::now()));
-                }
                 self.links.insert(id, link);
+                self.join_in(id);
                 Ok(())
             }
             Event::Detach(id) => self.detach(id),
@@ -192,6 +203,7 @@ impl Outbox {
                 if let Some(link) = self.links.get_mut(&id) {
                     link.ready = state == ChannelState::Connected;
                 }
+                self.join_in(id);
                 Ok(())
             }
             Event::Sent { link, id, sent_as, noted } => {
@@ -219,28 +231,47 @@ impl Outbox {
 
     /// Hands out what is due: of each chat the oldest row. One with which a channel has
     /// broken off goes alone, so that no other is blamed for it.
-    fn deliver(&mut self) -> Result<(), StoreError> {
+    async fn deliver(&mut self) -> Result<(), StoreError> {
         let channels: BTreeSet<String> = self.links.values().map(|link| link.channel.clone()).collect();
+        let mut next = None;
         for channel in channels {
-            let mut due = self.store.next_outgoing(&channel, store::now())?;
+            let now = store::now();
+            let mut due = self.store.next_outgoing(&channel, now)?;
+            let later = self.store.next_outgoing_at(&channel, now)?;
+            let again = later.map(|at| Instant::now() + millis(at - now).min(LONGEST_PAUSE));
+            next = again.into_iter().chain(next).min();
             due.retain(|row| self.links.values().any(|link| link.takes(row)));
             if let Some(alone) = due.iter().position(|row| self.breaks.contains_key(&row.id)) {
                 let busy = self.flying.values().any(|flying| flying.row.channel == channel);
                 due = if busy { Vec::new() } else { vec![due.swap_remove(alone)] };
             }
-            for row in due {
-                if !self.flying.contains_key(&row.id) {
-                    self.hand_out(row);
-                }
+            due.retain(|row| !self.flying.contains_key(&row.id));
+            if let Some(newest) = due.iter().map(|row| row.id).max()
+                && self.durable.is_none_or(|durable| durable < newest)
+            {
+                self.store.durable().await?;
+                self.durable = Some(newest);
             }
+            due.into_iter().for_each(|row| self.hand_out(row));
         }
-        let now = Instant::now();
-        self.retries.retain(|at| *at > now);
         let confirmations = self.flying.values().map(|flying| flying.until);
-        if let Some(next) = confirmations.chain(self.retries.iter().copied()).min() {
+        if let Some(next) = confirmations.chain(next).min() {
             self.look_again(next);
         }
         Ok(())
+    }
+
+    /// A channel that has just come gets what is under way at another of its chat, which
+    /// may be there and not read (a terminal that is stopped). Whichever confirms it, does.
+    fn join_in(&mut self, id: LinkId) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        for flying in self.flying.values_mut() {
+            let is_for_it = link.takes(&flying.row) && !flying.links.contains(&id);
+            if is_for_it && link.to.try_send(ToChannel::Send(outgoing(&flying.row))).is_ok() {
+                flying.links.insert(id);
+                link.given.insert(flying.row.id);
+            }
+        }
     }
 
     fn hand_out(&mut self, row: Queued) {
@@ -314,20 +345,39 @@ impl Outbox {
         tracing::warn!(outgoing = id.0, group = %flying.row.group, attempts, given_up = pause.is_none(), "a message could not be sent");
         let Some(pause) = pause else { return self.give_up(id, why) };
         self.store.mark_failed(id, why, Some(store::now() + pause_in_millis(pause)))?;
-        self.retries.push(Instant::now() + pause + Duration::from_millis(1));
         self.flying.remove(&id);
         Ok(())
     }
 
     /// Its chat is told in its place that there was an answer; where not even that can be
-    /// sent, nothing more is tried.
+    /// sent, the owner is.
     fn give_up(&mut self, id: OutboxId, why: &str) -> Result<(), StoreError> {
         let words = format!("An answer could not be delivered: {}", reply::error(why));
-        if !self.store.replace_with_failure(id, why, &words)? {
-            self.store.mark_failed(id, why, None)?;
+        if !self.store.send_instead(id, why, &words)? && self.store.mark_failed(id, why, None)? {
+            self.tell_owner(id, why)?;
         }
-        tracing::error!(outgoing = id.0, "a message was given up");
+        tracing::error!(outgoing = id.0, "a message was given up; `doorward undelivered` prints what it says");
         self.forget(id);
+        Ok(())
+    }
+
+    /// What a chat cannot be told goes to the main group's chat, without the text: that is
+    /// the group's.
+    fn tell_owner(&mut self, id: OutboxId, why: &str) -> Result<(), StoreError> {
+        let Some(row) = self.store.outgoing(id)?.filter(|row| row.kind != OutgoingKind::Done) else { return Ok(()) };
+        let main = self.store.groups()?.into_iter().find(|group| group.is_main);
+        let Some(main) = main.filter(|main| main.name != row.group) else { return Ok(()) };
+        let now = Instant::now();
+        if self.told.get(&row.group).is_some_and(|told| now < *told + TOLD_AGAIN) {
+            return Ok(());
+        }
+        let text = format!(
+            "The chat of group {0} could not be told something: {1}. `doorward undelivered {0}` prints what it missed.",
+            row.group,
+            reply::error(why).trim_end_matches('.'),
+        );
+        self.store.enqueue(&main.name, None, &NewOutgoing { kind: OutgoingKind::Notice, text, in_reply_to: None })?;
+        self.told.insert(row.group, now);
         Ok(())
     }
 

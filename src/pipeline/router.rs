@@ -7,11 +7,16 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+
 use super::Pipeline;
 use super::outbox::{Link, LinkId};
 use crate::channels::protocol::{ChannelState, FromChannel, ToChannel, VERSION};
 use crate::channels::terminal;
 use crate::store::{Group, OutboxId, StoreError};
+
+/// So many messages of one channel are stored before their senders hear of it.
+const AT_ONCE: usize = 64;
 
 /// How often a channel's registered chats are looked at.
 const LOOK: Duration = Duration::from_secs(2);
@@ -87,9 +92,10 @@ impl Pipeline {
         link: &mut terminal::Link,
     ) -> Result<(), ChannelError> {
         let mut look = tokio::time::interval(LOOK);
+        let mut read = None;
         loop {
             let line = tokio::select! {
-                line = link.from.recv() => line,
+                line = next(&mut read, &mut link.from) => line,
                 // Groups come and go by the command line, which writes to the store.
                 _ = look.tick() => {
                     let now = self.chats(served)?;
@@ -112,12 +118,42 @@ impl Pipeline {
                 FromChannel::Sent { id, sent_as } => self.outbox.sent(served.link, OutboxId(id), sent_as).await,
                 FromChannel::Failed { id, why, retry } => self.outbox.failed(served.link, OutboxId(id), why, retry),
                 FromChannel::Message(message) => {
-                    let answer = self.take_in(served, message)?;
-                    if link.to.send(answer).await.is_err() {
-                        return Ok(());
+                    let mut answers = vec![self.take_in(served, message)?];
+                    // Messages that have come at once wait for one fsync together.
+                    while answers.len() < AT_ONCE && read.is_none() {
+                        match link.from.try_recv() {
+                            Ok(FromChannel::Message(message)) => answers.push(self.take_in(served, message)?),
+                            Ok(other) => read = Some(other),
+                            Err(_) => break,
+                        }
+                    }
+                    for answer in self.kept(served, answers).await? {
+                        if link.to.send(answer).await.is_err() {
+                            return Ok(());
+                        }
                     }
                 }
             }
+        }
+    }
+
+    /// What was taken in is on the disk once this returns. Where it cannot be, a person at a
+    /// terminal reads why; a network delivers it again.
+    async fn kept(&self, served: &Served, mut answers: Vec<ToChannel>) -> Result<Vec<ToChannel>, StoreError> {
+        if !answers.iter().any(|answer| matches!(answer, ToChannel::Accepted { .. })) {
+            return Ok(answers);
+        }
+        match self.store.durable().await {
+            Ok(()) => Ok(answers),
+            Err(error) if served.channel == terminal::CHANNEL => {
+                for answer in &mut answers {
+                    if let ToChannel::Accepted { id } = answer {
+                        *answer = ToChannel::Ignored { id: std::mem::take(id), why: error.to_string() };
+                    }
+                }
+                Ok(answers)
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -140,6 +176,14 @@ impl Pipeline {
         let groups = self.store.groups()?.into_iter().filter(|group| group.channel == served.channel);
         let shown = |chat: &String| served.shown.as_ref().is_none_or(|only| only == chat);
         Ok(groups.map(|group| group.chat).filter(shown).collect())
+    }
+}
+
+/// The line that was read already, or the next one.
+async fn next(read: &mut Option<FromChannel>, from: &mut mpsc::Receiver<FromChannel>) -> Option<FromChannel> {
+    match read.take() {
+        Some(line) => Some(line),
+        None => from.recv().await,
     }
 }
 

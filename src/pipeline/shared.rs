@@ -114,9 +114,18 @@ impl<S> Shared<S> {
         self.store.fail_run(run.id, why, Some(last.row), &told)
     }
 
-    /// Whether any run that had taken this message on wrote upstream. Where that
-    /// cannot be known, it did.
+    /// Whether any run that had taken this message on may have written upstream. The store
+    /// knows, whatever has become of the log; of runs of an older Doorward the log does.
+    /// Where it cannot be known, it did.
     pub(super) fn wrote_upstream(&self, group: &GroupName, first: MessageRow) -> bool {
+        match self.store.wrote(group, first) {
+            Ok(Some(wrote)) => wrote,
+            Ok(None) => self.the_log_says_it_wrote(group, first),
+            Err(_) => true,
+        }
+    }
+
+    fn the_log_says_it_wrote(&self, group: &GroupName, first: MessageRow) -> bool {
         let Ok(runs) = self.store.runs_over(group, first) else { return true };
         runs.into_iter().any(|run| self.ledger.run_wrote_upstream(run).unwrap_or(true))
     }

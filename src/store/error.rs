@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::ErrorCode;
 
 /// Why the store could not do it. Never carries what was to be stored.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// ENOSPC, or SQLite's own limit.
     #[error("the disk is full: {path} cannot grow; free some space", path = path.display())]

@@ -146,7 +146,7 @@ impl Store {
         self.read(|connection| {
             let mut select = connection.prepare_cached(
                 "SELECT sender_name, text FROM messages WHERE group_name = ?1 AND id = ?2
-                 UNION ALL SELECT NULL, text FROM outbox WHERE group_name = ?1 AND sent_as = ?2",
+                 UNION ALL SELECT NULL, coalesce(instead, text) FROM outbox WHERE group_name = ?1 AND sent_as = ?2",
             )?;
             select.query_row([group.as_str(), id], |row| Ok((row.get(0)?, row.get(1)?))).optional()
         })

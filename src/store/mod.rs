@@ -2,8 +2,9 @@
 //! `doorward.db`; the audit log ([`ledger`]) in a file of its own.
 //!
 //! What it is: one connection behind a mutex, short calls, every promise of the
-//! pipeline one transaction. What it is not: it decides nothing about when to
-//! run, retry or send; whoever calls says so.
+//! pipeline one transaction; a daemon's fsyncs on a thread of their own ([`Store::durable`]).
+//! What it is not: it decides nothing about when to run, retry or send; whoever calls
+//! says so.
 //!
 //! **Invariants**
 //! - A message is stored once, however often its channel delivers it.
@@ -12,6 +13,7 @@
 //! - Ids of messages, runs and outgoing messages are never used twice, also not
 //!   after their group was removed: the audit log and the channels keep them.
 
+mod durable;
 mod error;
 mod groups;
 pub mod ledger;
@@ -19,7 +21,10 @@ mod messages;
 mod migrations;
 mod operations;
 mod outbox;
+mod place;
 mod runs;
+mod undelivered;
+mod wrote;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -31,8 +36,13 @@ pub use error::StoreError;
 pub use groups::{AddGroupError, Group, NewGroup};
 pub use messages::{Inserted, MOST_TALK, Means, Message, MessageRow, NewMessage};
 pub use operations::{AccessRequest, Kept, NewAccessRequest, NotKept, NotSaid};
-pub use outbox::{NewOutgoing, OutboxId, OutboxState, Queued};
+pub use outbox::{LONGEST_PAUSE, NewOutgoing, OutboxId, OutboxState, Queued};
 pub use runs::{EndRunError, Run, RunId, RunState};
+pub use undelivered::Undelivered;
+
+use durable::Durable;
+use place::Place;
+use wrote::Marked;
 
 /// Milliseconds since 1970 UTC.
 pub type Millis = i64;
@@ -42,28 +52,69 @@ pub type Millis = i64;
 pub struct Store {
     path: PathBuf,
     connection: Mutex<Connection>,
+    place: Place,
+    /// Of a daemon: commits do not wait for the disk, whoever must not go on before does.
+    durable: Option<Durable>,
+    marked: Mutex<Marked>,
 }
 
 impl Store {
     /// Opens the database, makes it (0600) where it is missing, and brings an
-    /// older one up to date.
+    /// older one up to date. What is written is on the disk when a call returns.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let connection = open_private(path).and_then(|connection| {
             set_up(&connection).map_err(|error| StoreError::sqlite(path, &error))?;
             migrations::bring_up_to_date(path, connection, MIGRATIONS)
         })?;
-        Ok(Store { path: path.to_path_buf(), connection: Mutex::new(connection) })
+        let place = Place::of(path)?;
+        let connection = Mutex::new(connection);
+        Ok(Store { path: path.to_path_buf(), connection, place, durable: None, marked: Mutex::default() })
+    }
+
+    /// The same for a daemon, whose workers must not wait for the disk: what is written
+    /// survives `kill -9`, and a power cut after half a second or after [`Store::durable`].
+    pub fn serve(path: &Path) -> Result<Self, StoreError> {
+        let mut store = Self::open(path)?;
+        store.relax().map_err(|error| store.explain(&error))?;
+        store.durable = Some(Durable::start(path, store.place)?);
+        Ok(store)
+    }
+
+    /// `NORMAL`: a commit is in the write-ahead log, without an fsync. Nor does one copy
+    /// that log, which takes three.
+    fn relax(&self) -> rusqlite::Result<()> {
+        let connection = self.connection();
+        connection.pragma_update(None, "synchronous", "normal")?;
+        connection.pragma_update(None, "wal_autocheckpoint", 0)
+    }
+
+    /// Until all that was written so far survives a power cut. Before it nothing is
+    /// promised to anybody outside.
+    pub async fn durable(&self) -> Result<(), StoreError> {
+        match &self.durable {
+            Some(durable) => durable.synced().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the database still has its name; see [`StoreError::Gone`].
+    pub fn is_there(&self) -> Result<(), StoreError> {
+        self.place.is_there(&self.path)
     }
 
     /// Runs a closure in one transaction that takes the write lock at its start,
     /// so that what it read is still so when it writes.
     fn write<T, E: From<StoreError>>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, E>) -> Result<T, E> {
+        self.is_there()?;
         let mut connection = self.connection();
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(|error| self.explain(&error))?;
         let done = work(&transaction)?;
         transaction.commit().map_err(|error| self.explain(&error))?;
+        if let Some(durable) = &self.durable {
+            durable.committed();
+        }
         Ok(done)
     }
 
@@ -87,8 +138,12 @@ pub fn now() -> Millis {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-const MIGRATIONS: &[&str] =
-    &[include_str!("schema/main-1.sql"), include_str!("schema/main-2.sql"), include_str!("schema/main-3.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/main-1.sql"),
+    include_str!("schema/main-2.sql"),
+    include_str!("schema/main-3.sql"),
+    include_str!("schema/main-4.sql"),
+];
 
 /// Creates the file before SQLite does: 0600 from the first byte. SQLite gives
 /// `-wal` and `-shm` the mode of the database.
@@ -97,8 +152,7 @@ fn open_private(path: &Path) -> Result<Connection, StoreError> {
     Connection::open(path).map_err(|error| StoreError::sqlite(path, &error))
 }
 
-/// `FULL`: a channel forgets a message once we have accepted it, so a power cut
-/// must not either. Messages are few; a commit costs half a millisecond.
+/// `FULL`: a command has done what it says when it ends, whatever happens then.
 fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "wal")?;

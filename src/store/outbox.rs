@@ -23,7 +23,7 @@ pub struct NewOutgoing {
     pub in_reply_to: Option<String>,
 }
 
-/// A message that waits to be sent.
+/// A message as it is to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queued {
     /// Its number.
@@ -77,10 +77,8 @@ impl Store {
     pub fn next_outgoing(&self, channel: &str, now: Millis) -> Result<Vec<Queued>, StoreError> {
         self.read(|connection| {
             let heads = "SELECT min(id) FROM outbox WHERE state = 'queued' GROUP BY group_name";
-            let sql = format!(
-                "{SELECT} WHERE outbox.id IN ({heads}) AND channel = ?1 AND next_attempt_at <= ?2 ORDER BY outbox.id"
-            );
-            connection.prepare_cached(&sql)?.query_map(params![channel, now], queued_from)?.collect()
+            let sql = format!("{SELECT} WHERE outbox.id IN ({heads}) AND channel = ?1 AND {DUE} ORDER BY outbox.id");
+            connection.prepare_cached(&sql)?.query_map(params![channel, now, LONGEST_PAUSE], queued_from)?.collect()
         })
     }
 
@@ -88,21 +86,22 @@ impl Store {
     pub fn next_outgoing_of(&self, group: &GroupName, now: Millis) -> Result<Option<Queued>, StoreError> {
         self.read(|connection| {
             let head = "SELECT min(id) FROM outbox WHERE state = 'queued' AND group_name = ?1";
-            let sql = format!("{SELECT} WHERE outbox.id = ({head}) AND next_attempt_at <= ?2");
-            connection.prepare_cached(&sql)?.query_row(params![group.as_str(), now], queued_from).optional()
+            let sql = format!("{SELECT} WHERE outbox.id = ({head}) AND {DUE}");
+            let values = params![group.as_str(), now, LONGEST_PAUSE];
+            connection.prepare_cached(&sql)?.query_row(values, queued_from).optional()
         })
     }
 
-    /// When the next message of a channel may be sent: what to sleep until.
-    /// `None`: nothing is queued.
-    pub fn next_outgoing_at(&self, channel: &str) -> Result<Option<Millis>, StoreError> {
+    /// When the next message of a channel that is not due yet will be: what to sleep until.
+    /// `None`: none waits for its time.
+    pub fn next_outgoing_at(&self, channel: &str, now: Millis) -> Result<Option<Millis>, StoreError> {
         self.read(|connection| {
             let heads = "SELECT min(id) FROM outbox WHERE state = 'queued' GROUP BY group_name";
             let sql = format!(
                 "SELECT min(next_attempt_at) FROM outbox JOIN groups ON name = group_name
-                 WHERE id IN ({heads}) AND channel = ?1"
+                 WHERE id IN ({heads}) AND channel = ?1 AND NOT {DUE}"
             );
-            connection.prepare_cached(&sql)?.query_row([channel], |row| row.get(0))
+            connection.prepare_cached(&sql)?.query_row(params![channel, now, LONGEST_PAUSE], |row| row.get(0))
         })
     }
 
@@ -123,17 +122,17 @@ impl Store {
         })
     }
 
-    /// An answer that cannot be sent gives way to word of its failure, in its place.
-    /// `false`: it is such word itself, or had ended.
-    pub fn replace_with_failure(&self, id: OutboxId, why: &str, words: &str) -> Result<bool, StoreError> {
-        let update = "UPDATE outbox SET kind = 'failure', text = ?2, error = ?3, attempts = 0, next_attempt_at = ?4
-                      WHERE id = ?1 AND state = 'queued' AND kind IN ('reply', 'notice')";
-        self.end_outgoing(update, &[&key(id), &words, &why, &now()])
+    /// In the place of an answer that cannot be sent its chat gets word of that; the text
+    /// stays ([`Store::undelivered`]). `false`: it is such word itself, or had ended.
+    pub fn send_instead(&self, id: OutboxId, why: &str, words: &str) -> Result<bool, StoreError> {
+        let update = "UPDATE outbox SET instead = ?2, error = ?3, attempts = 0, next_attempt_at = 0
+                      WHERE id = ?1 AND state = 'queued' AND instead IS NULL AND kind IN ('reply', 'notice')";
+        self.end_outgoing(update, &[&key(id), &words, &why])
     }
 
     /// It was not sent: tried again at `retry_at`, given up without one.
     pub fn mark_failed(&self, id: OutboxId, why: &str, retry_at: Option<Millis>) -> Result<bool, StoreError> {
-        let update = "UPDATE outbox SET attempts = attempts + 1, error = ?2,
+        let update = "UPDATE outbox SET attempts = attempts + 1, error = iif(instead IS NULL, ?2, error),
                           state = iif(?3 IS NULL, 'failed', 'queued'),
                           next_attempt_at = coalesce(?3, next_attempt_at),
                           ended_at = iif(?3 IS NULL, ?4, NULL)
@@ -149,14 +148,29 @@ impl Store {
         })
     }
 
+    /// Whose message it is, and what.
+    pub fn outgoing(&self, id: OutboxId) -> Result<Option<Queued>, StoreError> {
+        self.read(|connection| {
+            let sql = format!("{SELECT} WHERE outbox.id = ?1");
+            connection.prepare_cached(&sql)?.query_row([key(id)], queued_from).optional()
+        })
+    }
+
     fn end_outgoing(&self, update: &str, by: &[&dyn rusqlite::ToSql]) -> Result<bool, StoreError> {
         self.write(|transaction| transaction.execute(update, by).map_err(|error| self.explain(&error)))
             .map(|changed| changed == 1)
     }
 }
 
-const SELECT: &str =
-    "SELECT outbox.id, group_name, channel, chat, run, kind, text, in_reply_to, attempts, outbox.created_at
+/// The longest pause between two attempts to send a message, in milliseconds.
+pub const LONGEST_PAUSE: Millis = 600_000;
+
+/// Whether a message's time has come, at `?2`. One that would wait for longer than anything
+/// does has its time from a clock that was ahead: waiting for that would silence its chat.
+const DUE: &str = "(next_attempt_at <= ?2 OR next_attempt_at > ?2 + ?3)";
+
+const SELECT: &str = "SELECT outbox.id, group_name, channel, chat, run, iif(instead IS NULL, kind, 'failure'),
+                             coalesce(instead, text), in_reply_to, attempts, outbox.created_at
                       FROM outbox JOIN groups ON name = group_name";
 
 pub(super) fn enqueue(
@@ -168,7 +182,7 @@ pub(super) fn enqueue(
     connection
         .prepare_cached(
             "INSERT INTO outbox (group_name, run, kind, text, in_reply_to, state, next_attempt_at, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, 'queued', ?6, ?6)",
+             VALUES (?1, ?2, ?3, ?4, ?5, 'queued', 0, ?6)",
         )?
         .execute(params![group.as_str(), run.map(runs::key), kind_text(new.kind), new.text, new.in_reply_to, now()])?;
     Ok(OutboxId(connection.last_insert_rowid().unsigned_abs()))

@@ -181,8 +181,8 @@ fn begin(
     let attempt = failed_attempts(connection, group, first)? + 1;
     connection
         .prepare_cached(
-            "INSERT INTO runs (group_name, first_row, last_row, state, sandbox, attempt, started_at)
-             VALUES (?1, ?2, ?3, 'running', ?4, ?5, ?6)",
+            "INSERT INTO runs (group_name, first_row, last_row, state, sandbox, attempt, started_at, wrote)
+             VALUES (?1, ?2, ?3, 'running', ?4, ?5, ?6, 0)",
         )?
         .execute(params![group.as_str(), first.0, last.0, sandbox.as_str(), attempt, now()])?;
     let id = connection.last_insert_rowid();

@@ -7,6 +7,10 @@ use policies::{GroupName, SandboxId};
 use super::*;
 use crate::channels::protocol::{OutgoingKind, Sender};
 
+mod gone;
+mod undelivered;
+mod wrote;
+
 struct Scene {
     dir: tempfile::TempDir,
     store: Store,
@@ -55,7 +59,7 @@ impl Scene {
     }
 
     fn due(&self) -> Vec<String> {
-        self.store.next_outgoing("terminal", i64::MAX).unwrap().into_iter().map(|queued| queued.text).collect()
+        self.store.next_outgoing("terminal", now()).unwrap().into_iter().map(|queued| queued.text).collect()
     }
 }
 
@@ -211,12 +215,12 @@ fn the_outbox_keeps_the_order_of_each_chat() {
     assert_eq!(scene.store.next_outgoing_of(&name("family"), later).unwrap().unwrap().attempts, 1);
     assert!(scene.store.mark_sent(ids[2], None).unwrap());
     assert!(!scene.store.mark_sent(ids[2], None).unwrap());
-    assert_eq!(scene.store.next_outgoing_at("terminal").unwrap(), Some(later));
+    assert_eq!(scene.store.next_outgoing_at("terminal", now()).unwrap(), Some(later));
     assert!(scene.store.mark_failed(ids[0], "blocked", None).unwrap());
     assert_eq!(scene.store.outgoing_state(ids[0]).unwrap(), Some(OutboxState::Failed));
     assert_eq!(scene.due(), ["f2"]);
     scene.store.mark_sent(ids[1], None).unwrap();
-    assert_eq!(scene.store.next_outgoing_at("terminal").unwrap(), None);
+    assert_eq!(scene.store.next_outgoing_at("terminal", now()).unwrap(), None);
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub(crate) struct Chats(Arc<RwLock<Registered>>);
 
 #[derive(Debug, Default)]
 struct Registered {
+    /// As the daemon gave them.
+    words: Vec<String>,
     /// By what the daemon calls the chat.
     by_word: HashMap<String, Jid>,
     /// By what WhatsApp calls it.
@@ -30,28 +32,20 @@ impl Chats {
     /// Replaces the list. Words that name no chat are left out: nothing can match them.
     pub(crate) fn replace(&self, words: &[String]) {
         let mut registered = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        registered.by_word.clear();
-        registered.by_jid.clear();
-        let own = registered.own.clone();
-        for word in words {
-            if word == SELF {
-                for jid in &own {
-                    registered.by_jid.insert(jid.to_string(), word.clone());
-                }
-                if let Some(jid) = own.first() {
-                    registered.by_word.insert(word.clone(), jid.clone());
-                }
-            } else if let Some(jid) = parse(word) {
-                registered.by_jid.insert(jid.to_string(), word.clone());
-                registered.by_word.insert(word.clone(), jid);
-            }
-        }
+        registered.words = words.to_vec();
+        registered.index();
     }
 
-    /// Our own names: phone number first, then the opaque id.
+    /// Our own names: phone number first, then the opaque id. Told again at every
+    /// question, for either may come or change later. None at all is no news.
     pub(crate) fn set_own(&self, own: Vec<Jid>) {
+        let own: Vec<Jid> = own.iter().map(Jid::to_non_ad).collect();
+        if own.is_empty() || self.0.read().unwrap_or_else(PoisonError::into_inner).own == own {
+            return;
+        }
         let mut registered = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        registered.own = own.iter().map(Jid::to_non_ad).collect();
+        registered.own = own;
+        registered.index();
     }
 
     /// Whether this is one of our own names.
@@ -68,6 +62,26 @@ impl Chats {
     /// What WhatsApp calls a chat that the daemon names; `None` if it is not registered.
     pub(crate) fn jid(&self, word: &str) -> Option<Jid> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).by_word.get(word).cloned()
+    }
+}
+
+impl Registered {
+    fn index(&mut self) {
+        self.by_word.clear();
+        self.by_jid.clear();
+        for word in &self.words {
+            if word == SELF {
+                for jid in &self.own {
+                    self.by_jid.insert(jid.to_string(), word.clone());
+                }
+                if let Some(jid) = self.own.first() {
+                    self.by_word.insert(word.clone(), jid.clone());
+                }
+            } else if let Some(jid) = parse(word) {
+                self.by_jid.insert(jid.to_string(), word.clone());
+                self.by_word.insert(word.clone(), jid);
+            }
+        }
     }
 }
 
@@ -116,6 +130,26 @@ mod tests {
             assert_eq!(registered.word(&[jid]), None);
         }
         assert_eq!(registered.jid("491701234567"), None, "only the very word that was registered");
+    }
+
+    /// The opaque id comes with the login, and a number may change; the chat with oneself
+    /// is found by whatever the account is called then.
+    #[test]
+    fn own_names_that_come_later_are_taken_up() {
+        let registered = Chats::default();
+        registered.replace(&["self".to_owned(), "123@lid".to_owned()]);
+        assert_eq!(registered.jid("self"), None);
+        registered.set_own(vec![Jid::pn("4915100")]);
+        assert_eq!(registered.word(&[Jid::lid("999")]), None);
+        registered.set_own(vec![Jid::pn("4915100"), Jid::lid_device("999", 3)]);
+        assert!(registered.is_own(&Jid::lid("999")));
+        assert_eq!(registered.word(&[Jid::lid("999")]).unwrap(), "self");
+        registered.set_own(Vec::new());
+        assert!(registered.is_own(&Jid::pn("4915100")), "a client that does not know is not asked");
+        registered.set_own(vec![Jid::pn("4915222"), Jid::lid("999")]);
+        assert!(!registered.is_own(&Jid::pn("4915100")), "somebody else's now");
+        assert_eq!(registered.jid("self").unwrap(), Jid::pn("4915222"));
+        assert_eq!(registered.word(&[Jid::lid("123")]).unwrap(), "123@lid");
     }
 
     #[test]

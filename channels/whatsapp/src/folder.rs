@@ -48,6 +48,11 @@ impl Folder {
         self.0.join("session.db")
     }
 
+    /// How long messages stay in registered chats.
+    pub(crate) fn timers(&self) -> PathBuf {
+        self.0.join("timers.json")
+    }
+
     /// How things stood last.
     pub(crate) fn status(&self) -> PathBuf {
         self.0.join("status.json")

@@ -1,22 +1,25 @@
 //! From a decrypted message to a line for the daemon, or to nothing.
 //!
 //! What is not for a registered chat ends here, before anything of it is written or
-//! said. So does what is no text: reactions, edits, receipts, the phone's own notes.
+//! said. So does what is about another message: reactions, edits, receipts, the phone's
+//! own notes.
 
 use std::sync::Arc;
 
 use channel_protocol::{Incoming, Quote, Sender};
 use whatsapp_rust::anyhow;
-use whatsapp_rust::prelude::{Client, InboundMessage, MessageExt};
+use whatsapp_rust::prelude::{Client, InboundMessage};
 use whatsapp_rust::types::message::{EditAttribute, MessageCategory, MessageInfo};
 use whatsapp_rust::waproto::whatsapp as wa;
 use whatsapp_rust::{InboundDurabilityHook, Jid, async_trait};
 
 use crate::arguments::Mode;
 use crate::chats::Chats;
+use crate::content;
 use crate::daemon::Daemon;
 use crate::ids::Ids;
 use crate::recent::{Quotable, Recent};
+use crate::timers::Timers;
 
 /// Takes messages in.
 pub(crate) struct Intake {
@@ -24,6 +27,7 @@ pub(crate) struct Intake {
     pub(crate) chats: Chats,
     pub(crate) ids: Ids,
     pub(crate) recent: Recent,
+    pub(crate) timers: Timers,
     pub(crate) mode: Mode,
 }
 
@@ -48,13 +52,18 @@ impl InboundDurabilityHook for Intake {
 impl Intake {
     async fn read(&self, client: &Client, inbound: &InboundMessage) -> Option<Incoming> {
         let info = &inbound.info;
+        self.chats.set_own(own_names(client));
+        let names = other_names(client, chat_names(info)).await;
+        let chat = self.chats.word(&names)?;
+        // Said by whoever changed it, on the owner's own phone too.
+        if let Some(seconds) = content::stays(&inbound.message).filter(|_| !self.ids.is_ours(&info.id)) {
+            self.timers.learn(&chat, seconds);
+        }
         if !self.is_for_us(info) {
             return None;
         }
-        let names = other_names(client, chat_names(info)).await;
-        let chat = self.chats.word(&names)?;
-        let text = text(&inbound.message)?;
-        let quote = quote(&inbound.message);
+        let text = content::text(&inbound.message)?;
+        let quote = content::quote(&inbound.message);
         let addressed = self.is_addressed(&inbound.message, quote.as_ref());
         let sender = self.sender(client, info).await;
         self.recent.keep(Quotable {
@@ -94,7 +103,7 @@ impl Intake {
         });
         // In a self-chat account a mention means the owner.
         let mentions_us = self.mode == Mode::OwnNumber
-            && context(message).is_some_and(|context| {
+            && content::context(message).is_some_and(|context| {
                 context.mentioned_jid.iter().any(|jid| jid.parse().is_ok_and(|jid: Jid| self.chats.is_own(&jid)))
             });
         answers_us || mentions_us
@@ -122,8 +131,14 @@ fn chat_names(info: &MessageInfo) -> [Option<Jid>; 2] {
     [Some(source.chat.clone()), other]
 }
 
+/// What the account is called right now, phone number first. The opaque id may come with
+/// the login, and a number may change.
+pub(crate) fn own_names(client: &Client) -> Vec<Jid> {
+    [client.pn(), client.lid()].into_iter().flatten().collect()
+}
+
 /// With what the library has learned about who is who.
-async fn other_names(client: &Client, known: [Option<Jid>; 2]) -> Vec<Jid> {
+pub(crate) async fn other_names(client: &Client, known: [Option<Jid>; 2]) -> Vec<Jid> {
     let mut names: Vec<Jid> = known.into_iter().flatten().map(|jid| jid.to_non_ad()).collect();
     for jid in names.clone() {
         if (jid.is_pn() || jid.is_lid())
@@ -133,33 +148,4 @@ async fn other_names(client: &Client, known: [Option<Jid>; 2]) -> Vec<Jid> {
         }
     }
     names
-}
-
-/// The text, or the caption of a picture; the library does not count captions as text.
-fn text(message: &wa::Message) -> Option<String> {
-    let text = message.text_content().or_else(|| message.get_base_message().get_caption())?;
-    (!text.trim().is_empty()).then(|| text.to_owned())
-}
-
-fn quote(message: &wa::Message) -> Option<Quote> {
-    let context = context(message)?;
-    let id = context.stanza_id.clone()?;
-    let sender = context.participant.as_deref().and_then(|jid| jid.parse::<Jid>().ok());
-    let quoted = context.quoted_message.as_option().and_then(text).unwrap_or_default();
-    Some(Quote { id, sender: sender.map(|jid| jid.to_non_ad().to_string()).unwrap_or_default(), text: quoted })
-}
-
-/// Where WhatsApp keeps quotes and mentions.
-fn context(message: &wa::Message) -> Option<&wa::ContextInfo> {
-    let base = message.get_base_message();
-    if let Some(text) = base.extended_text_message.as_option() {
-        return text.context_info.as_option();
-    }
-    if let Some(image) = base.image_message.as_option() {
-        return image.context_info.as_option();
-    }
-    if let Some(video) = base.video_message.as_option() {
-        return video.context_info.as_option();
-    }
-    base.document_message.as_option()?.context_info.as_option()
 }

@@ -14,6 +14,7 @@ mod account;
 mod arguments;
 mod chats;
 mod confine;
+mod content;
 mod daemon;
 mod events;
 mod folder;
@@ -25,6 +26,7 @@ mod sending;
 mod session;
 mod status;
 mod store;
+mod timers;
 mod typing;
 
 use std::process::ExitCode;

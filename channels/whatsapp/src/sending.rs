@@ -9,15 +9,19 @@ use std::time::Duration;
 
 use channel_protocol::{FromChannel, Outgoing};
 use tokio::sync::{mpsc, watch};
+use whatsapp_rust::cache::Freshness;
 use whatsapp_rust::prelude::{Client, MessageBuilderExt, SendOptions};
 use whatsapp_rust::wacore::proto_helpers::build_quote_context_with_info;
+use whatsapp_rust::wacore_binary::JidExt;
 use whatsapp_rust::waproto::whatsapp as wa;
 use whatsapp_rust::{Jid, NodeFilter};
 
 use crate::chats::Chats;
 use crate::daemon::Daemon;
 use crate::ids::Ids;
+use crate::intake::other_names;
 use crate::recent::Recent;
+use crate::timers::Timers;
 
 /// How long a message waits for a connection. Together with [`CONFIRM`] it is less
 /// than the minute after which the daemon sends again.
@@ -25,6 +29,9 @@ const CONNECT: Duration = Duration::from_secs(25);
 
 /// How long WhatsApp may take to confirm.
 const CONFIRM: Duration = Duration::from_secs(20);
+
+/// How long a question about a group may hold its first message up.
+const ASK: Duration = Duration::from_secs(5);
 
 /// What a chat's task needs.
 #[derive(Clone)]
@@ -34,6 +41,7 @@ pub(crate) struct Post {
     pub(crate) chats: Chats,
     pub(crate) ids: Ids,
     pub(crate) recent: Recent,
+    pub(crate) timers: Timers,
     /// Changes whenever the connection to WhatsApp breaks.
     pub(crate) breaks: watch::Receiver<u64>,
 }
@@ -46,7 +54,7 @@ pub(crate) struct Sending {
 
 /// Why a message did not go out.
 struct NotSent {
-    why: &'static str,
+    why: String,
     retry: bool,
 }
 
@@ -80,7 +88,7 @@ async fn work(post: Post, mut line: mpsc::UnboundedReceiver<Outgoing>) {
         let id = message.id;
         post.daemon.say(match post.deliver(&message).await {
             Ok(sent_as) => FromChannel::Sent { id, sent_as },
-            Err(NotSent { why, retry }) => FromChannel::Failed { id, why: why.to_owned(), retry },
+            Err(NotSent { why, retry }) => FromChannel::Failed { id, why, retry },
         });
     }
 }
@@ -92,33 +100,77 @@ impl Post {
             return Ok(None);
         }
         if self.client.wait_for_connected(CONNECT).await.is_err() {
-            return Err(NotSent { why: "WhatsApp is not connected", retry: true });
+            return Err(NotSent::for_now("WhatsApp is not connected"));
         }
         // Asked again: the list may have changed while it waited.
         let Some(to) = self.chats.jid(&message.chat) else {
-            return Err(NotSent { why: "this chat is not registered any more", retry: false });
+            return Err(NotSent::for_good("this chat is not registered any more"));
         };
+        let mut tried = self.attempt(message, &to, Freshness::CachePreferred).await?;
+        if let Tried::Refused(code) = &tried
+            && refusal(code) == Refusal::AskAnew
+        {
+            let other = self.other_name(&to).await.unwrap_or(to);
+            tried = self.attempt(message, &other, Freshness::Refresh).await?;
+        }
+        match tried {
+            Tried::Sent(id) => Ok(Some(id)),
+            Tried::Refused(code) => Err(NotSent {
+                why: format!("WhatsApp refused the message (error {})", shown(&code)),
+                retry: refusal(&code) == Refusal::ForNow,
+            }),
+        }
+    }
+
+    /// One message to one name of its chat, until WhatsApp has confirmed or refused it.
+    async fn attempt(&self, message: &Outgoing, to: &Jid, names: Freshness) -> Result<Tried, NotSent> {
         let id = self.ids.id(&message.chat, message.id, &message.text);
         let mut breaks = self.breaks.clone();
         breaks.mark_unchanged();
         let confirmed =
             self.client.wait_for_node(NodeFilter::tag("ack").attr("id", id.clone()).attr("class", "message"));
-        let options = SendOptions::default().with_message_id(id.clone());
-        let sent = self.client.send_message_with_options(to.clone(), self.compose(message, &to), options);
+        let mut options = SendOptions::default()
+            .with_message_id(id.clone())
+            .with_device_freshness(names)
+            .with_group_metadata_freshness(names);
+        if let Some(seconds) = self.stays(&message.chat, to).await {
+            options = options.with_ephemeral_expiration(seconds);
+        }
+        let sent = self.client.send_message_with_options(to.clone(), self.compose(message, to), options);
         // The library's errors name chats; what we say does not.
         let Ok(Ok(_)) = tokio::time::timeout(CONFIRM, sent).await else {
-            return Err(NotSent { why: "WhatsApp did not take the message", retry: true });
+            return Err(NotSent::for_now("WhatsApp did not take the message"));
         };
         let confirmed = tokio::select! {
             confirmed = tokio::time::timeout(CONFIRM, confirmed) => confirmed,
             // No other connection brings what this one would have.
-            _ = breaks.changed() => return Err(NotSent { why: "the connection broke before WhatsApp confirmed", retry: true }),
+            _ = breaks.changed() => return Err(NotSent::for_now("the connection broke before WhatsApp confirmed")),
         };
         match confirmed {
-            Ok(Ok(ack)) if ack.get().get_attr("error").is_none() => Ok(Some(id)),
-            Ok(Ok(_)) => Err(NotSent { why: "WhatsApp refused the message", retry: false }),
-            _ => Err(NotSent { why: "WhatsApp did not confirm the message", retry: true }),
+            Ok(Ok(ack)) => Ok(match ack.get().get_attr("error") {
+                None => Tried::Sent(id),
+                Some(code) => Tried::Refused(code.to_string()),
+            }),
+            _ => Err(NotSent::for_now("WhatsApp did not confirm the message")),
         }
+    }
+
+    /// How long messages of the chat stay; nothing where they stay for ever. A group that
+    /// has not said it yet is asked for, once.
+    async fn stays(&self, chat: &str, to: &Jid) -> Option<u32> {
+        if self.timers.of(chat).is_none() && to.is_group() {
+            let asked = tokio::time::timeout(ASK, self.client.groups().get_metadata(to)).await;
+            if let Ok(Ok(group)) = asked {
+                self.timers.learn(chat, group.ephemeral.and_then(|setting| setting.expiration).unwrap_or(0));
+            }
+        }
+        self.timers.of(chat).filter(|seconds| *seconds > 0)
+    }
+
+    /// What WhatsApp calls a person besides this, where that is known.
+    async fn other_name(&self, jid: &Jid) -> Option<Jid> {
+        let names = other_names(&self.client, [Some(jid.clone()), None]).await;
+        names.into_iter().find(|other| *other != jid.to_non_ad())
     }
 
     fn compose(&self, message: &Outgoing, to: &Jid) -> wa::Message {
@@ -130,5 +182,68 @@ impl Post {
             }
             None => wa::Message::text(&message.text),
         }
+    }
+}
+
+/// What became of one attempt.
+enum Tried {
+    Sent(String),
+    /// With the code that WhatsApp gave.
+    Refused(String),
+}
+
+/// What a code means. The numbers are those that other clients of WhatsApp report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    /// Its servers' own trouble, or too much at once: later.
+    ForNow,
+    /// What is known of the chat may be old: an address that is out of use (400, 479), members
+    /// who have gone (421), a person who must be written to by another name (463). Once more,
+    /// with all of it asked anew, by the other name where there is one. (Which of the two goes
+    /// on the wire is the library's to say.)
+    AskAnew,
+    /// Anything else.
+    ForGood,
+}
+
+fn refusal(code: &str) -> Refusal {
+    match code.parse::<u16>() {
+        Ok(408 | 425 | 429 | 500..=599) => Refusal::ForNow,
+        Ok(400 | 421 | 463 | 479) => Refusal::AskAnew,
+        _ => Refusal::ForGood,
+    }
+}
+
+/// A code for a sentence: it comes from outside.
+fn shown(code: &str) -> String {
+    code.chars().filter(char::is_ascii_alphanumeric).take(8).collect()
+}
+
+impl NotSent {
+    fn for_now(why: &str) -> Self {
+        NotSent { why: why.to_owned(), retry: true }
+    }
+
+    fn for_good(why: &str) -> Self {
+        NotSent { why: why.to_owned(), retry: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whether_a_refusal_is_final_is_asked_of_its_number() {
+        for code in ["408", "425", "429", "500", "503", "599"] {
+            assert_eq!(refusal(code), Refusal::ForNow, "{code}");
+        }
+        for code in ["400", "421", "463", "479"] {
+            assert_eq!(refusal(code), Refusal::AskAnew, "{code}");
+        }
+        for code in ["401", "403", "404", "406", "430", "499", "600", "", "-1", "nonsense"] {
+            assert_eq!(refusal(code), Refusal::ForGood, "{code}");
+        }
+        assert_eq!(shown("479; \u{1b}[2J'quoted'"), "4792Jquo");
     }
 }

@@ -13,10 +13,11 @@ use crate::chats::Chats;
 use crate::daemon::{self, Daemon, Ear};
 use crate::events::{Change, NOT_LINKED, Reporter};
 use crate::folder::Folder;
-use crate::intake::Intake;
+use crate::intake::{Intake, own_names};
 use crate::recent::Recent;
 use crate::sending::{Post, Sending};
 use crate::status;
+use crate::timers::Timers;
 use crate::typing::Typing;
 
 /// What the program ends with when only `doorward whatsapp link` helps.
@@ -36,9 +37,16 @@ pub(crate) async fn run(folder: &Folder, server: Option<&str>, mode: Mode) -> an
     chats.set_own(account.own());
     chats.replace(&registered);
     let (ids, recent) = (account.ids(), Recent::default());
+    let timers = Timers::open(&folder.timers(), chats.clone());
     let (reporter, changes) = mpsc::unbounded_channel();
-    let intake =
-        Intake { daemon: daemon.clone(), chats: chats.clone(), ids: ids.clone(), recent: recent.clone(), mode };
+    let intake = Intake {
+        daemon: daemon.clone(),
+        chats: chats.clone(),
+        ids: ids.clone(),
+        recent: recent.clone(),
+        timers: timers.clone(),
+        mode,
+    };
     let bot = account
         .builder(chats.clone(), server)
         .with_inbound_durability_hook(intake)
@@ -51,7 +59,8 @@ pub(crate) async fn run(folder: &Folder, server: Option<&str>, mode: Mode) -> an
     // at a quarter of an hour.
     let mut handle = bot.spawn();
     let (breaking, breaks) = watch::channel(0);
-    let post = Post { client: Arc::clone(&client), daemon: daemon.clone(), chats: chats.clone(), ids, recent, breaks };
+    let post =
+        Post { client: Arc::clone(&client), daemon: daemon.clone(), chats: chats.clone(), ids, recent, timers, breaks };
     let listening = tokio::spawn(listen(ear, post));
     let ended = serve(folder, &daemon, &client, changes, &breaking, listening, &mut handle).await;
     daemon.gone();
@@ -116,7 +125,7 @@ fn hide(client: &Arc<Client>) {
 
 async fn listen(mut ear: Ear, post: Post) -> anyhow::Result<()> {
     let mut typing = Typing::new(Arc::clone(&post.client));
-    let (daemon, chats) = (post.daemon.clone(), post.chats.clone());
+    let (daemon, chats, client) = (post.daemon.clone(), post.chats.clone(), Arc::clone(&post.client));
     let mut sending = Sending::new(post);
     while let Some(line) = ear.next().await? {
         match line {
@@ -124,8 +133,12 @@ async fn listen(mut ear: Ear, post: Post) -> anyhow::Result<()> {
             ToChannel::Chats { chats: registered } => chats.replace(&registered),
             // Either way WhatsApp need not deliver it again.
             ToChannel::Accepted { id } | ToChannel::Ignored { id, .. } => daemon.answered(&id),
-            ToChannel::Send(message) => sending.send(message),
+            ToChannel::Send(message) => {
+                chats.set_own(own_names(&client));
+                sending.send(message);
+            }
             ToChannel::Typing { chat, on } => {
+                chats.set_own(own_names(&client));
                 if let Some(jid) = chats.jid(&chat) {
                     typing.set(jid, on);
                 }

@@ -186,3 +186,53 @@ async fn what_we_sent_is_not_taken_in() {
     assert_eq!(replies, ["one", "two"]);
     assert!(house.store.is_ours(&group.name, "NET-1").unwrap());
 }
+
+/// What a chat cannot be told, its owner is: once in a while, without the text.
+#[tokio::test]
+async fn what_a_chat_cannot_be_told_goes_to_the_main_chat() {
+    let house = House::new();
+    let (family, main) = (house.group("family"), house.group_of("owner", "shell", true));
+    let lost = house.store.enqueue(&family.name, None, &reply("the precious answer")).unwrap();
+    let more = house.store.enqueue(&family.name, None, &reply("another")).unwrap();
+    let running = house.start();
+    let (mut chat, mut owner) = (running.terminal(Some(&family)).await, running.terminal(Some(&main)).await);
+    for id in [lost, lost, more, more] {
+        assert_eq!(chat.receive().await.id, id.0);
+        let why = "WhatsApp refused the message (error 463)".to_owned();
+        chat.say.send(FromChannel::Failed { id: id.0, why, retry: false }).await.unwrap();
+    }
+    let told = owner.receive().await;
+    assert_eq!(told.kind, OutgoingKind::Notice);
+    assert!(told.text.contains("group family") && told.text.contains("463"), "{told:?}");
+    assert!(told.text.contains("doorward undelivered family") && !told.text.contains("precious"), "{told:?}");
+    owner.confirm(told.id).await;
+    let kept = house.store.undelivered(None).unwrap();
+    assert_eq!(kept.iter().map(|one| &*one.text).collect::<Vec<_>>(), ["the precious answer", "another"]);
+    // Of a main chat that gets nothing nobody can be told.
+    let own = house.store.enqueue(&main.name, None, &reply("for the owner")).unwrap();
+    running.pipeline.tell_owner("the last".into()).unwrap();
+    for id in [own, own] {
+        assert_eq!(owner.receive().await.id, id.0, "of the second answer the owner was not told again");
+        owner.say.send(FromChannel::Failed { id: id.0, why: "no".into(), retry: false }).await.unwrap();
+    }
+    assert_eq!(owner.receive().await.text, "the last");
+}
+
+/// A terminal that was stopped is there and does not read.
+#[tokio::test]
+async fn a_terminal_that_does_not_read_holds_up_no_other() {
+    let house = House::new();
+    let family = house.group("family");
+    let running = house.start();
+    let mut stopped = running.terminal(Some(&family)).await;
+    let id = house.store.enqueue(&family.name, None, &reply("one")).unwrap();
+    house.store.enqueue(&family.name, None, &reply("two")).unwrap();
+    running.pipeline.outbox.wake();
+    assert_eq!(stopped.receive().await.id, id.0);
+    let mut other = running.terminal(Some(&family)).await;
+    assert_eq!(other.receive().await.id, id.0, "what the first does not confirm");
+    other.confirm(id.0).await;
+    assert_eq!(other.receive().await.text, "two");
+    stopped.confirm(id.0).await;
+    assert_eq!(stopped.receive().await.text, "two");
+}

@@ -56,7 +56,8 @@ impl House {
         let home = Home::at(folder.path()).unwrap();
         home.prepare().unwrap();
         let store = Arc::new(Store::open(&home.main_db()).unwrap());
-        let ledger = Arc::new(AuditLog::open(&home.audit_db()).unwrap());
+        let ledger = AuditLog::open(&home.audit_db()).unwrap().marking_runs_in(Arc::clone(&store));
+        let ledger = Arc::new(ledger);
         let assistant = Assistant { name: Name::new("Doorward"), shown: "Doorward".into(), zone: TimeZone::UTC };
         let settings =
             Settings { assistant, cap: 2, idle: PATIENCE, backoff: Backoff { first: Duration::from_millis(2) } };

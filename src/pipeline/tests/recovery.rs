@@ -1,5 +1,7 @@
 //! What a dead daemon left (invariant 13).
 
+use std::sync::Arc;
+
 use policies::SandboxId;
 use proxy::audit::Allowed;
 
@@ -7,6 +9,7 @@ use super::fake::record;
 use super::house::House;
 use crate::channels::protocol::{OutgoingKind, Sender};
 use crate::pipeline::retries::RETRIES;
+use crate::store::ledger::AuditLog;
 use crate::store::{Group, Inserted, Means, NewMessage, Run, RunState};
 
 /// A run that was under way when its daemon died.
@@ -43,6 +46,22 @@ async fn a_run_that_wrote_is_told_and_not_repeated() {
     assert_eq!(answer[0].0, OutgoingKind::Failure);
     assert!(answer[0].1.contains("not repeated"), "{answer:?}");
     assert_eq!(house.started(), 0);
+}
+
+/// A log that was removed, put back from a copy, or has lost its last second to a power cut.
+#[tokio::test]
+async fn what_a_run_wrote_is_known_without_the_log() {
+    for (method, told) in [("POST", OutgoingKind::Failure), ("GET", OutgoingKind::Reply)] {
+        let mut house = House::new();
+        let group = house.group("family");
+        let run = interrupted(&house, &group, "echo hello");
+        record(&house.fakes.ledger, &group.name, Some(run.id), method, Allowed::Allow);
+        house.fakes.ledger = Arc::new(AuditLog::open(&house.home.audit_db().with_extension("new")).unwrap());
+        assert!(!house.fakes.ledger.run_wrote_upstream(run.id).unwrap());
+        let running = house.start();
+        let mut terminal = running.terminal(Some(&group)).await;
+        assert_eq!(terminal.answer_to("m1").await[0].0, told, "{method}");
+    }
 }
 
 /// A message that was under way when an earlier one ended its run.

@@ -81,11 +81,11 @@ impl Drop for Durable {
 /// The write-ahead log, for fsyncs. It stays open: a process that has run out of
 /// descriptors still has its log.
 #[derive(Debug, Default)]
-pub(super) struct Wal(Option<((u64, u64), File)>);
+pub(in crate::store) struct Wal(Option<((u64, u64), File)>);
 
 impl Wal {
     /// All that is committed is on the disk afterwards.
-    pub(super) fn sync(&mut self, path: &Path) -> Result<(), StoreError> {
+    pub(in crate::store) fn sync(&mut self, path: &Path) -> Result<(), StoreError> {
         self.opened(&beside(path, "-wal"))
             .and_then(|file| file.map_or(Ok(()), File::sync_data))
             .map_err(|error| explain(path, &error))

@@ -24,6 +24,7 @@ mod chain;
 mod checkpoint;
 mod digest;
 mod durable;
+mod effect;
 mod filter;
 mod flood;
 mod notice;
@@ -47,9 +48,9 @@ use proxy::ports::Pending;
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-use super::{Millis, RunId, StoreError, now};
+use super::{Millis, RunId, Store, StoreError, now};
 use checkpoint::Key;
-use durable::{Alarms, Durable, Wal};
+use durable::{Alarms, Durable};
 use flood::Floods;
 use share::Shares;
 use together::Together;
@@ -63,6 +64,8 @@ pub use reader::{AuditReader, UsedSince};
 pub use record::{AuditEntry, DecisionRecord, Ending, EventRecord, OperationRecord, OutcomeRecord, RuleRecord};
 pub use retention::Retention;
 
+pub(super) use durable::Wal;
+
 /// The audit log, open for writing; share it by `Arc`.
 #[derive(Debug)]
 pub struct AuditLog {
@@ -71,6 +74,10 @@ pub struct AuditLog {
     followers: broadcast::Sender<Recorded>,
     /// Apart from the others, so that no flood of them can crowd out an alarm.
     alarms: broadcast::Sender<Recorded>,
+    /// Who keeps which runs have written.
+    runs: Option<Arc<Store>>,
+    /// The number of the last record when it was opened; 0 where there was none.
+    found: Seq,
     _durable: Durable,
 }
 
@@ -104,6 +111,8 @@ struct Shared {
     /// Why the last fsync failed, while it does.
     unsynced: Mutex<Option<String>>,
     sync_failed: AtomicBool,
+    /// The last row that an fsync has covered.
+    synced: AtomicU64,
 }
 
 impl AuditLog {
@@ -129,7 +138,9 @@ impl AuditLog {
             generation: AtomicU64::new(0),
             unsynced: Mutex::new(None),
             sync_failed: AtomicBool::new(false),
+            synced: AtomicU64::new(0),
         });
+        let found = Seq(lock(&shared.writer).last());
         shared.retain();
         let durable = Durable::start(Arc::clone(&shared));
         let log = AuditLog {
@@ -137,10 +148,36 @@ impl AuditLog {
             reader: Mutex::new(None),
             followers: broadcast::channel(4096).0,
             alarms: broadcast::channel(4096).0,
+            runs: None,
+            found,
             _durable: durable,
         };
         log.append("notice", None, &Notice::new("opened", None, "the audit log was opened"))?;
         Ok(log)
+    }
+
+    /// Before the first decision of a run that lets something be written, that is kept in
+    /// the store: it is on the disk when the decision comes back.
+    #[must_use]
+    pub fn marking_runs_in(mut self, store: Arc<Store>) -> Self {
+        self.runs = Some(store);
+        self
+    }
+
+    /// The number of the last record when the log was opened; 0 where there was none.
+    pub fn found(&self) -> Seq {
+        self.found
+    }
+
+    /// Makes all that is stored survive a power cut; says how far the log has come.
+    pub fn sync(&self) -> Result<Seq, StoreError> {
+        self.shared.sync_now()?;
+        Ok(self.synced())
+    }
+
+    /// How far the log has come that survives a power cut.
+    pub fn synced(&self) -> Seq {
+        Seq(self.shared.synced.load(Ordering::Acquire))
     }
 
     /// New events from now on. Who reads too slowly loses the oldest and is told
@@ -258,6 +295,7 @@ impl AuditLog {
 impl Ledger for AuditLog {
     fn decided(&self, decision: &Decision) -> Result<Seq, LedgerDown> {
         self.shared.refuse_while_unsynced()?;
+        self.will_write_now(decision)?;
         let filled = self.has_filled_its_share(&decision.identity.group).is_some();
         if lock(&self.shared.floods).counts(decision, filled, Instant::now()) {
             let last = Seq(lock(&self.shared.writer).last());
@@ -274,11 +312,15 @@ impl Ledger for AuditLog {
     }
 
     fn decided_together<'a>(&'a self, decision: &'a Decision) -> Pending<'a, Result<Seq, LedgerDown>> {
-        if decision.verdict == Allowed::Deny || decision.alarm {
+        if decision.verdict == Allowed::Deny {
             return Box::pin(ready(self.decided(decision)));
         }
         Box::pin(async move {
             self.shared.refuse_while_unsynced()?;
+            self.will_write(decision).await?;
+            if decision.alarm {
+                return self.decided(decision);
+            }
             let handed_in = self.shared.hand_in(self.decision(decision)?);
             tokio::task::yield_now().await;
             let seq = handed_in.stored()?;
@@ -367,7 +409,11 @@ impl Shared {
 
     /// Makes all that is committed survive a power cut.
     fn sync_now(&self) -> Result<(), StoreError> {
+        let last = lock(&self.writer).last();
         let synced = lock(&self.wal).sync(&self.path);
+        if synced.is_ok() {
+            self.synced.fetch_max(last, Ordering::AcqRel);
+        }
         self.sync_failed.store(synced.is_err(), Ordering::Release);
         *lock(&self.unsynced) = synced.as_ref().err().map(ToString::to_string);
         synced

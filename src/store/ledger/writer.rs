@@ -1,7 +1,6 @@
 //! Appending: one commit, and what to do when that fails.
 
 use std::collections::VecDeque;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction,
 use super::chain::{Link, hash};
 use super::checkpoint::Key;
 use super::retention::{self, Pruned, Retention};
+use crate::store::place::{self, Place};
 use crate::store::{Millis, StoreError, migrations, open_private};
 
 /// An event as it is stored.
@@ -39,9 +39,9 @@ pub(super) struct Writer {
 #[derive(Debug)]
 struct Open {
     connection: Connection,
-    /// Device and inode: the file may be removed while it is open, and SQLite
+    /// The file, or its write-ahead log, may be removed while it is open, and SQLite
     /// would go on writing into nowhere.
-    file: (u64, u64),
+    place: Place,
     head: Link,
 }
 
@@ -135,8 +135,8 @@ impl Writer {
     }
 
     fn opened(&mut self) -> Result<&mut Open, StoreError> {
-        let found = identity(&self.path)?;
-        if self.open.as_ref().is_some_and(|open| open.file != found) {
+        place::exists(&self.path)?;
+        if self.open.as_ref().is_some_and(|open| open.place.is_there(&self.path).is_err()) {
             self.open = None;
         }
         match &mut self.open {
@@ -176,7 +176,7 @@ impl Open {
         connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(explain)?;
         let connection = migrations::bring_up_to_date(path, connection, MIGRATIONS)?;
         let head = head(&connection).map_err(explain)?;
-        Ok(Open { file: identity(path)?, connection, head })
+        Ok(Open { place: Place::of(path)?, connection, head })
     }
 
     fn append(&mut self, path: &Path, events: &[Event]) -> Result<Seq, StoreError> {
@@ -232,16 +232,6 @@ fn head(connection: &Connection) -> rusqlite::Result<Link> {
 
 fn is_taken(tried: &rusqlite::Result<Link>) -> bool {
     matches!(tried, Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation))
-}
-
-fn identity(path: &Path) -> Result<(u64, u64), StoreError> {
-    match std::fs::metadata(path) {
-        Ok(found) => Ok((found.dev(), found.ino())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err(StoreError::Gone { path: path.to_path_buf() })
-        }
-        Err(error) => Err(StoreError::Unopened { path: path.to_path_buf(), detail: error.to_string() }),
-    }
 }
 
 #[cfg(test)]

@@ -14,11 +14,18 @@ use whatsapp_rust_sqlite_storage::SqliteStore;
 use super::noise::public;
 use super::server::{OWN, OWN_LID, Server, key};
 
-/// Links a folder, and serves it. WhatsApp's side of linking cannot be had here.
 pub(crate) async fn linked(folder: &Path) -> Server {
+    linked_as(folder, true).await
+}
+
+/// Links a folder, and serves it. WhatsApp's side of linking cannot be had here.
+pub(crate) async fn linked_as(folder: &Path, with_lid: bool) -> Server {
     std::fs::create_dir_all(folder).unwrap();
     let key = key();
-    let device = device(&key);
+    let mut device = device(&key);
+    if !with_lid {
+        device.lid = None;
+    }
     let store = SqliteStore::new(folder.join("session.db").to_str().unwrap()).await.unwrap();
     store.save(&device).await.unwrap();
     drop(store);

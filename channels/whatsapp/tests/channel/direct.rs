@@ -68,21 +68,33 @@ async fn typing_is_shown_and_hidden() {
     }
 }
 
+/// What is about another message is nobody's; what somebody sends on purpose is named.
 #[tokio::test]
-async fn what_is_no_text_is_not_handed_on() {
+async fn what_is_no_text_is_named_and_nothing_vanishes() {
+    use wa::message as m;
     let mut house = House::linked().await;
     house.server.phone(ANNA).await;
     let mut program = house.run("own-number", &[ANNA]).await;
-    let reaction = wa::Message {
-        reaction_message: wa::message::ReactionMessage { text: Some("👍".into()), ..Default::default() }.into(),
-        ..Default::default()
-    };
+    let reaction = m::ReactionMessage { text: Some("👍".into()), ..Default::default() };
+    let reaction = wa::Message { reaction_message: reaction.into(), ..Default::default() };
     house.server.write(ANNA, "R1", &reaction, &[]).await;
-    let caption = wa::Message {
-        image_message: wa::message::ImageMessage { caption: Some("look".into()), ..Default::default() }.into(),
-        ..Default::default()
-    };
-    house.server.write(ANNA, "R2", &caption, &[]).await;
-    let message = program.take().await;
-    assert_eq!((message.id.as_str(), message.text.as_str()), ("R2", "look"));
+    let image = m::ImageMessage { caption: Some("look".into()), ..Default::default() };
+    let image = wa::Message { image_message: image.into(), ..Default::default() };
+    let voice = m::AudioMessage { ptt: Some(true), ..Default::default() };
+    let voice = wa::Message { audio_message: voice.into(), ..Default::default() };
+    let inner = wa::Message { ephemeral_message: wrapper(wa::Message::text("within")).into(), ..Default::default() };
+    let wrapped = wa::Message { view_once_message_v2: wrapper(inner).into(), ..Default::default() };
+    for (id, message, said) in [
+        ("R2", image, "look\n[with a picture, which cannot be seen here yet]"),
+        ("R3", voice, "[a voice note, which cannot be heard here yet]"),
+        ("R4", wrapped, "within"),
+    ] {
+        house.server.write(ANNA, id, &message, &[]).await;
+        let message = program.take().await;
+        assert_eq!((message.id.as_str(), message.text.as_str()), (id, said));
+    }
+}
+
+fn wrapper(message: wa::Message) -> wa::message::FutureProofMessage {
+    wa::message::FutureProofMessage { message: message.into() }
 }

@@ -22,8 +22,10 @@ mod direct;
 mod folder;
 mod groups;
 mod own;
+mod refusals;
 mod states;
 mod strangers;
+mod timers;
 
 use whatsapp_rust::prelude::{MessageBuilderExt, MessageExt};
 use whatsapp_rust::waproto::whatsapp as wa;

@@ -79,3 +79,19 @@ fn to_self(text: &str) -> wa::Message {
 fn inner(message: &wa::Message) -> &wa::Message {
     message.device_sent_message.as_option().and_then(|sent| sent.message.as_option()).unwrap_or(message)
 }
+
+/// The opaque id of an account may come with the login: a mention of it counts from then
+/// on, and so does the chat with oneself by that name.
+#[tokio::test]
+async fn a_name_that_comes_with_the_login_is_known_at_once() {
+    let mut house = House::linked_without_lid().await;
+    let (group, member, own) = ("120363000000000001@g.us", "30001112223@lid", format!("{OWN_LID}@lid"));
+    house.server.phone(member).await;
+    house.server.group(group, &[member, &own]).await;
+    let mut program = house.run("own-number", &[group]).await;
+    house.until(Seen::Active).await;
+    let context = wa::ContextInfo { mentioned_jid: vec![own], ..Default::default() };
+    let mention = wa::Message::text_with_context(format!("@{OWN_LID} are you there?"), context);
+    house.server.write_group(group, member, "G1", &mention, true).await;
+    assert!(program.take().await.addressed);
+}

@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use whatsapp_rust::waproto::whatsapp as wa;
 
-use super::account::linked;
+use super::account::{linked, linked_as};
 use super::server::{Seen, Server};
 
 /// Nothing here takes this long unless it is broken.
@@ -38,6 +38,13 @@ impl House {
     pub(crate) async fn linked() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let server = linked(folder.path()).await;
+        House { folder, server }
+    }
+
+    /// An account whose opaque id comes with the login.
+    pub(crate) async fn linked_without_lid() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = linked_as(folder.path(), false).await;
         House { folder, server }
     }
 

@@ -5,7 +5,7 @@ use whatsapp_rust::wacore::libsignal::protocol::PublicKey;
 use whatsapp_rust::wacore_binary::Node;
 
 use super::linking::{again, by_number, unchanged};
-use super::nodes::{bytes, device_less, group, jids, number};
+use super::nodes::{bytes, group, jids, number};
 use super::server::{Order, Seen, State};
 
 impl State {
@@ -42,7 +42,7 @@ impl State {
             "encrypt" if has("key") => {
                 let asked = jids(node.get_optional_child("key").unwrap());
                 let users = asked.iter().filter_map(|jid| {
-                    let party = self.parties.get_mut(&device_less(jid)).or(None)?;
+                    let party = self.party(jid)?;
                     Some(party.bundle(jid))
                 });
                 vec![NodeBuilder::new("list").children(users.collect::<Vec<_>>()).build()]

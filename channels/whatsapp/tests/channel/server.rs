@@ -57,6 +57,8 @@ pub(crate) struct State {
     pub(super) one_time: VecDeque<(u32, PublicKey)>,
     pub(super) parties: HashMap<String, Party>,
     pub(super) groups: HashMap<String, Vec<String>>,
+    /// Who is known by a second name to phones: that → the first.
+    pub(super) same: HashMap<String, String>,
     /// Who has two names: number → opaque id.
     pub(super) lids: HashMap<String, String>,
     /// What people call themselves; Anna where nothing is said.
@@ -71,6 +73,8 @@ pub(crate) struct State {
     offline: bool,
     /// What the program sends is shown, and not confirmed.
     silent: bool,
+    /// What the program sends is shown to nobody, and refused with this code; so often.
+    refuse: Option<(String, usize)>,
     seen: mpsc::UnboundedSender<Seen>,
 }
 
@@ -100,6 +104,7 @@ impl Server {
             one_time: VecDeque::new(),
             parties: HashMap::from([(bare(OWN), Party::new())]),
             groups: HashMap::new(),
+            same: HashMap::new(),
             lids: HashMap::from([(bare(OWN), format!("{OWN_LID}@lid"))]),
             names: HashMap::new(),
             unacknowledged: Vec::new(),
@@ -108,6 +113,7 @@ impl Server {
             active: false,
             offline: false,
             silent: false,
+            refuse: None,
             seen: events,
         }));
         let (own, shared) = (key, Arc::clone(&state));
@@ -122,6 +128,11 @@ impl Server {
     /// A phone with this name.
     pub(crate) async fn phone(&self, jid: &str) {
         self.state.lock().await.parties.insert(jid.to_owned(), Party::new());
+    }
+
+    /// The phone has this other name too.
+    pub(crate) async fn also(&self, jid: &str, other: &str) {
+        self.state.lock().await.same.insert(other.to_owned(), jid.to_owned());
     }
 
     /// What somebody calls themselves.
@@ -179,6 +190,11 @@ impl Server {
         self.state.lock().await.silent = silent;
     }
 
+    /// The next `times` messages of the program are refused with this code.
+    pub(crate) async fn refuse(&self, code: &str, times: usize) {
+        self.state.lock().await.refuse = Some((code.to_owned(), times));
+    }
+
     /// What waits for an acknowledgement.
     pub(crate) async fn unacknowledged(&self) -> Vec<String> {
         self.state.lock().await.unacknowledged.iter().map(|(id, _)| id.clone()).collect()
@@ -194,6 +210,13 @@ impl State {
             party.meet(&bundle).await;
         }
         party
+    }
+
+    /// The phone with this name, whichever of its two it is.
+    pub(super) fn party(&mut self, jid: &str) -> Option<&mut Party> {
+        let name = device_less(jid);
+        let name = self.same.get(&name).cloned().unwrap_or(name);
+        self.parties.get_mut(&name)
     }
 
     /// The program's keys, as a phone gets them.
@@ -287,7 +310,7 @@ impl State {
         for participant in node.get_optional_child("participants").and_then(Node::children).unwrap_or_default() {
             let jid = participant.attrs.get("jid").unwrap().as_str().into_owned();
             let (kind, sealed) = sealed(participant.get_optional_child("enc").unwrap());
-            let party = self.parties.get_mut(&device_less(&jid)).unwrap_or_else(|| panic!("no phone {jid}"));
+            let party = self.party(&jid).unwrap_or_else(|| panic!("no phone {jid}"));
             let message = party.decrypt(&kind, &sealed).await;
             match message.sender_key_distribution_message.as_option() {
                 Some(skdm) => {
@@ -312,12 +335,24 @@ impl State {
                     self.tell(Seen::Message { to: member, id: id.to_owned(), message });
                 }
             } else {
-                let party = self.parties.get_mut(&device_less(to)).unwrap_or_else(|| panic!("no phone {to}"));
+                let party = self.party(to).unwrap_or_else(|| panic!("no phone {to}"));
                 let message = Box::new(party.decrypt(&kind, &sealed).await);
                 self.tell(Seen::Message { to: to.to_owned(), id: id.to_owned(), message });
             }
         }
         if self.silent {
+            return;
+        }
+        if let Some((code, times)) = self.refuse.clone().filter(|(_, times)| *times > 0) {
+            self.refuse = Some((code.clone(), times - 1));
+            let ack = NodeBuilder::new("ack")
+                .attr("class", "message")
+                .attr("id", id)
+                .attr("from", to)
+                .attr("t", "1")
+                .attr("error", code)
+                .build();
+            self.order(Order::Send(ack));
             return;
         }
         let ack =

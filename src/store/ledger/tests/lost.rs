@@ -49,6 +49,19 @@ fn a_removed_log_closes_the_door_until_it_is_back() {
     assert_eq!(scene.all().len(), 2);
 }
 
+/// What is written goes there first: without it SQLite writes into nowhere.
+#[test]
+fn a_write_ahead_log_that_was_removed_closes_the_door_too() {
+    let scene = Scene::new();
+    scene.log.decided(&denied()).unwrap();
+    let wal = scene.dir.path().join("audit.db-wal");
+    std::fs::rename(&wal, scene.dir.path().join("aside-wal")).unwrap();
+    let went_on = scene.log.decided(&denied()).is_ok();
+    // Unless all of it had been copied into the database in this very moment.
+    let there = AuditReader::open(&scene.path()).and_then(|reader| reader.last()).map(|last| last.0);
+    assert_eq!(went_on, matches!(there, Ok(3)), "{there:?}");
+}
+
 #[test]
 fn another_file_in_its_place_is_not_the_log() {
     let scene = Scene::new();

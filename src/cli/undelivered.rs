@@ -1,0 +1,60 @@
+//! `doorward undelivered`: what chats could not be told. A text that cannot be sent is
+//! kept; here is where its owner reads it.
+
+use std::process::ExitCode;
+
+use jiff::tz::TimeZone;
+use policies::GroupName;
+
+use super::{Failure, group, show};
+use crate::home::Home;
+use crate::store::Undelivered;
+
+/// Read what could not be delivered to a chat
+///
+/// An answer that a network refuses for good, or that was tried for hours, is given up:
+/// its chat hears of that, or else the main group does. The text is kept and printed here.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  doorward undelivered
+  doorward undelivered family
+  doorward undelivered --json
+
+Exit codes: 0.")]
+pub struct UndeliveredArgs {
+    /// Only of this group
+    #[arg(value_parser = GroupName::parse)]
+    group: Option<GroupName>,
+    /// As JSON, one line for each
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(super) fn run(home: &Home, args: &UndeliveredArgs) -> Result<ExitCode, Failure> {
+    let store = group::open_store(home)?;
+    let texts = store.undelivered(args.group.as_ref())?;
+    if args.json {
+        texts.iter().try_for_each(show::json)?;
+    } else if texts.is_empty() {
+        show::line("Everything was delivered, or waits to be.")?;
+    } else {
+        show::line(&texts.iter().map(words).collect::<Vec<_>>().join("\n\n"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn words(text: &Undelivered) -> String {
+    let told = if text.chat_was_told { "its chat was told that there was one" } else { "its chat heard nothing" };
+    let said: Vec<_> =
+        show::visible(&text.text).lines().map(|line| format!("  {line}").trim_end().to_owned()).collect();
+    format!("{}  {}: {}; {told}\n{}", text.group, time(text.at), show::visible(&text.why), said.join("\n"))
+}
+
+fn time(at: i64) -> String {
+    match jiff::Timestamp::from_millisecond(at) {
+        Ok(at) => at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string(),
+        Err(_) => "-".to_owned(),
+    }
+}

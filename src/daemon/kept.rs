@@ -1,0 +1,89 @@
+//! The daemon's two databases: that each is still the one that it was, at the start and
+//! while it runs. What is found is told to the owner, not only logged.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::store::ledger::{AuditLog, Notice, Retention};
+use crate::store::{Store, StoreError};
+
+/// How often the store's file is looked at. Whatever writes looks by itself.
+pub(super) const LOOK: Duration = Duration::from_secs(2);
+
+/// Opens the audit log, and says what is wrong where it is not the one that was written
+/// beside this store: it was removed, emptied, or put back from an older copy.
+pub(super) fn open_log(
+    path: &Path,
+    retention: Retention,
+    store: &Arc<Store>,
+) -> Result<(Arc<AuditLog>, Option<Notice>), StoreError> {
+    let seen = store.log_seen()?;
+    let log = AuditLog::open_to_keep(path, retention)?.marking_runs_in(Arc::clone(store));
+    let found = log.found().0;
+    let lost = seen.filter(|seen| *seen > found).map(|seen| {
+        let what = match found {
+            0 => "it was removed or emptied".to_owned(),
+            _ => format!("an older copy or another file is in its place and ends with record {found}"),
+        };
+        let text = format!(
+            "the audit log is not the one that was here: {what}; record {seen} had been written. What is missing is not \
+             in it, and what counts from it (limits of a day) counts anew. Where nobody removed it on purpose, find \
+             out who did; the right file can be put back while Doorward is stopped"
+        );
+        Notice::new("log_lost", None, text)
+    });
+    match &lost {
+        Some(_) => store.log_was_lost()?,
+        // Only what is on the disk is missed at the next start.
+        None => store.see_log(log.sync()?.0)?,
+    }
+    Ok((Arc::new(log), lost))
+}
+
+/// Tells the owner that the log was lost, and only then goes on from the one that is there: a
+/// start that comes to nothing before tells nobody, and the next one is to.
+pub(super) fn tell_lost(log: &AuditLog, store: &Store, lost: &Notice) {
+    tell(log, lost);
+    if let Err(error) = log.sync().and_then(|last| store.see_log(last.0)) {
+        tracing::error!(%error, "that the audit log was lost is told again at the next start");
+    }
+}
+
+/// Tells the owner, and whoever reads the daemon's log.
+fn tell(log: &AuditLog, notice: &Notice) {
+    tracing::error!(what = notice.what, "{}", notice.text);
+    if let Err(error) = log.notice(notice) {
+        tracing::error!(%error, "this could not be noted in the audit log");
+    }
+}
+
+/// Says it once when the store's file has gone from under the daemon; and keeps in the store
+/// how far the log has come.
+pub(super) async fn watch(store: Arc<Store>, log: Arc<AuditLog>, look: Duration, mut ending: watch::Receiver<bool>) {
+    let (mut was_there, mut seen) = (true, log.found().0);
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(look) => {}
+            _ = ending.wait_for(|ending| *ending) => return,
+        }
+        let is_there = store.is_there().is_ok();
+        if was_there && !is_there {
+            let text = "doorward.db was removed or replaced while Doorward runs: no message is accepted and \
+                        no answer kept until it is put back (by moving it, not by copying), or Doorward is \
+                        restarted, which begins a new one with no group in it"
+                .to_owned();
+            tell(&log, &Notice::new("store_gone", None, text));
+        }
+        was_there = is_there;
+        let synced = log.synced().0;
+        if is_there && synced > seen && store.see_log(synced).is_ok() {
+            seen = synced;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+
+use super::*;
+use crate::store::ledger::Recorded;
+
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Self {
+        Home(tempfile::tempdir().unwrap())
+    }
+
+    fn log(&self) -> std::path::PathBuf {
+        self.0.path().join("audit.db")
+    }
+
+    fn remove_log(&self) {
+        for file in ["audit.db", "audit.db-wal", "audit.db-shm"] {
+            let _ = fs::remove_file(self.0.path().join(file));
+        }
+    }
+
+    /// A start; what it says about the log, and how many records that has then.
+    fn start(&self) -> (Option<String>, u64) {
+        let store = Arc::new(Store::serve(&self.0.path().join("doorward.db")).unwrap());
+        let (log, lost) = open_log(&self.log(), Retention::default(), &store).unwrap();
+        let lost = lost.map(|lost| {
+            let mut alarms = log.subscribe_to_alarms();
+            tell_lost(&log, &store, &lost);
+            assert!(matches!(alarms.try_recv().unwrap(), Recorded::Notice(..)), "the owner is told");
+            lost.text
+        });
+        (lost, log.sync().unwrap().0)
+    }
+}
+
+#[test]
+fn a_log_that_is_away_empty_or_older_is_told_once() {
+    let home = Home::new();
+    assert_eq!(home.start(), (None, 1), "a first start has lost nothing");
+    let old = fs::read(home.log()).unwrap();
+    assert_eq!(home.start(), (None, 2));
+    assert_eq!(home.start(), (None, 3));
+
+    home.remove_log();
+    let store = Arc::new(Store::serve(&home.0.path().join("doorward.db")).unwrap());
+    let (log, lost) = open_log(&home.log(), Retention::default(), &store).unwrap();
+    assert!(lost.is_some(), "and that start came to nothing before anybody was told");
+    drop((log, store));
+    let (lost, records) = home.start();
+    assert!(lost.unwrap().contains("ends with record 1; record 3"));
+    assert_eq!(records, 3, "that it was lost is among the first that the new one says");
+    assert_eq!(home.start().0, None, "it is told once");
+
+    home.remove_log();
+    fs::write(home.log(), "").unwrap();
+    assert!(home.start().0.unwrap().contains("removed or emptied"));
+    assert_eq!(home.start().0, None);
+
+    home.remove_log();
+    fs::write(home.log(), &old).unwrap();
+    assert!(home.start().0.unwrap().contains("older copy"));
+    assert_eq!(home.start().0, None);
+}
+
+#[tokio::test]
+async fn a_store_that_is_removed_is_told_once_while_the_daemon_runs() {
+    const LOOK: Duration = Duration::from_millis(5);
+    let home = Home::new();
+    let path = home.0.path().join("doorward.db");
+    let store = Arc::new(Store::serve(&path).unwrap());
+    let (log, _) = open_log(&home.log(), Retention::default(), &store).unwrap();
+    let mut alarms = log.subscribe_to_alarms();
+    let (ending, ended) = watch::channel(false);
+    let watching = tokio::spawn(super::watch(Arc::clone(&store), Arc::clone(&log), LOOK, ended));
+    // Meanwhile the store hears how far the log has come on the disk.
+    log.notice(&Notice::new("budget", None, "half")).unwrap();
+    alarms.recv().await.unwrap();
+    let seq = log.sync().unwrap().0;
+    while store.log_seen().unwrap() != Some(seq) {
+        tokio::time::sleep(LOOK).await;
+    }
+    assert!(alarms.try_recv().is_err(), "it is there");
+    fs::rename(&path, home.0.path().join("away")).unwrap();
+    let Recorded::Notice(_, notice) = alarms.recv().await.unwrap() else { panic!("a notice") };
+    assert_eq!(notice.what, "store_gone");
+    tokio::time::sleep(4 * LOOK).await;
+    ending.send_replace(true);
+    watching.await.unwrap();
+    assert!(alarms.try_recv().is_err(), "it is told once");
+}

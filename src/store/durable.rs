@@ -1,0 +1,179 @@
+//! The fsyncs of `doorward.db`, on a thread of their own. A daemon's commits go to the
+//! write-ahead log, which survives `kill -9`; who promises something to somebody outside
+//! (a message is accepted, an answer goes out, a request that writes is sent) waits for
+//! the disk first, and all who wait at once share one fsync. So no worker of the runtime,
+//! and with it no door, waits for a chat's disk.
+//!
+//! What it is not: a buffer. Nobody who waits goes on before what they committed is on
+//! the disk, in the file that has the database's name.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::oneshot;
+
+use super::StoreError;
+use super::ledger::Wal;
+use super::place::Place;
+
+/// What nobody waits for is on the disk after so long.
+const EVERY: Duration = Duration::from_millis(500);
+
+/// After so many commits the write-ahead log is copied into the database, so that it does
+/// not grow for ever. Some five pages of 4 KiB each.
+const LONG: u64 = 250;
+
+/// The thread; it ends, after a last fsync, when this is dropped.
+#[derive(Debug)]
+pub(super) struct Durable {
+    disk: Arc<Disk>,
+    ask: Option<Sender<Asked>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+type Asked = oneshot::Sender<Result<(), StoreError>>;
+
+#[derive(Debug)]
+struct Disk {
+    path: PathBuf,
+    place: Place,
+    wal: Mutex<Wal>,
+    /// Whether something was committed that no fsync has covered yet.
+    dirty: AtomicBool,
+    /// Commits since the write-ahead log was copied.
+    commits: AtomicU64,
+    /// Whether an fsync has failed: what it should have covered may be lost to the next
+    /// one, which then says nothing. Copied into the database it is on the disk.
+    doubtful: AtomicBool,
+}
+
+impl Durable {
+    pub(super) fn start(path: &Path, place: Place) -> Result<Self, StoreError> {
+        let disk = Arc::new(Disk {
+            path: path.to_path_buf(),
+            place,
+            wal: Mutex::default(),
+            dirty: AtomicBool::new(true),
+            commits: AtomicU64::new(0),
+            doubtful: AtomicBool::new(false),
+        });
+        let (ask, asked) = channel();
+        let thread = std::thread::Builder::new()
+            .name("store".into())
+            .spawn({
+                let disk = Arc::clone(&disk);
+                move || disk.serve(&asked)
+            })
+            .map_err(|error| StoreError::Other { path: path.to_path_buf(), detail: format!("no thread: {error}") })?;
+        Ok(Durable { disk, ask: Some(ask), thread: Some(thread) })
+    }
+
+    /// Something was committed.
+    pub(super) fn committed(&self) {
+        self.disk.dirty.store(true, Ordering::Release);
+        self.disk.commits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Until all that is committed is on the disk.
+    pub(super) async fn synced(&self) -> Result<(), StoreError> {
+        let (asked, answer) = oneshot::channel();
+        let sent = self.ask.as_ref().is_some_and(|ask| ask.send(asked).is_ok());
+        let ended = || StoreError::Other { path: self.disk.path.clone(), detail: "its thread has ended".to_owned() };
+        if sent { answer.await.unwrap_or_else(|_| Err(ended())) } else { Err(ended()) }
+    }
+
+    /// The same, on the caller's thread.
+    pub(super) fn sync(&self) -> Result<(), StoreError> {
+        self.disk.sync()
+    }
+}
+
+impl Drop for Durable {
+    fn drop(&mut self) {
+        drop(self.ask.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Disk {
+    fn serve(&self, asked: &Receiver<Asked>) {
+        let (mut connection, mut told) = (None, false);
+        loop {
+            let mut waiting = match asked.recv_timeout(EVERY) {
+                Ok(first) => vec![first],
+                Err(RecvTimeoutError::Timeout) => Vec::new(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            waiting.extend(asked.try_iter());
+            if !waiting.is_empty() || self.dirty.load(Ordering::Acquire) {
+                let synced = self.sync();
+                if let Err(error) = &synced
+                    && !told
+                {
+                    tracing::error!(%error, "what was stored is not on the disk yet; it is tried again");
+                }
+                told = synced.is_err();
+                for one in waiting {
+                    // Who does not wait any more does not hear it.
+                    let _ = one.send(synced.clone());
+                }
+            }
+            if self.commits.load(Ordering::Relaxed) >= LONG {
+                self.commits.store(0, Ordering::Relaxed);
+                if let Err(error) = self.copy(&mut connection, "PASSIVE") {
+                    connection = None;
+                    tracing::warn!(%error, "the store's write-ahead log could not be copied");
+                }
+            }
+        }
+        let _ = self.sync();
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        let was_dirty = self.dirty.swap(false, Ordering::AcqRel);
+        let doubtful = self.doubtful.load(Ordering::Acquire);
+        let synced = self.place.is_there(&self.path).and_then(|()| {
+            if doubtful {
+                return self.copy(&mut None, "FULL");
+            }
+            self.wal.lock().unwrap_or_else(PoisonError::into_inner).sync(&self.path)
+        });
+        // Looked at again: what was removed meanwhile was synced for nobody.
+        let synced = synced.and_then(|()| self.place.is_there(&self.path));
+        if synced.is_err() {
+            self.dirty.fetch_or(was_dirty, Ordering::AcqRel);
+            self.doubtful.store(true, Ordering::Release);
+        } else if doubtful {
+            self.doubtful.store(false, Ordering::Release);
+        }
+        synced
+    }
+
+    /// Copies the write-ahead log into the database: what nobody is in the way of, or all.
+    fn copy(&self, connection: &mut Option<Connection>, how: &str) -> Result<(), StoreError> {
+        self.place.is_there(&self.path)?;
+        let explain = |error: rusqlite::Error| StoreError::sqlite(&self.path, &error);
+        let open = match connection {
+            Some(open) => open,
+            none => none.insert(self.connect().map_err(explain)?),
+        };
+        let busy: i64 =
+            open.query_row(&format!("PRAGMA wal_checkpoint({how})"), [], |row| row.get(0)).map_err(explain)?;
+        if busy != 0 { Err(StoreError::Locked { path: self.path.clone() }) } else { Ok(()) }
+    }
+
+    fn connect(&self) -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        connection.busy_timeout(Duration::from_secs(1))?;
+        connection.pragma_update(None, "synchronous", "full")?;
+        Ok(connection)
+    }
+}

@@ -1,0 +1,48 @@
+//! Whether a database that is open still has its name. A file may be removed or replaced
+//! while it is open, and SQLite would go on writing into nowhere: all of it is gone with
+//! the process. The write-ahead log is a file of its own, and as much can happen to it.
+
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::StoreError;
+
+/// The files of an open database, by device and inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    database: (u64, u64),
+    wal: (u64, u64),
+}
+
+impl Place {
+    /// Where a database is that was just opened, in WAL mode, and read from.
+    pub(super) fn of(path: &Path) -> Result<Self, StoreError> {
+        Ok(Place { database: identity(path, path)?, wal: identity(path, &beside(path, "-wal"))? })
+    }
+
+    /// An error where either is not what it was.
+    pub(super) fn is_there(&self, path: &Path) -> Result<(), StoreError> {
+        if Self::of(path)? == *self { Ok(()) } else { Err(StoreError::Gone { path: path.to_path_buf() }) }
+    }
+}
+
+/// An error where there is no such database.
+pub(super) fn exists(path: &Path) -> Result<(), StoreError> {
+    identity(path, path).map(drop)
+}
+
+fn identity(database: &Path, file: &Path) -> Result<(u64, u64), StoreError> {
+    let path = database.to_path_buf();
+    match std::fs::metadata(file) {
+        Ok(found) => Ok((found.dev(), found.ino())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(StoreError::Gone { path }),
+        Err(error) => Err(StoreError::Unopened { path, detail: error.to_string() }),
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

@@ -1,0 +1,47 @@
+//! What could not be delivered, for its owner to read after all.
+
+use policies::GroupName;
+use rusqlite::{Row, params};
+use serde::Serialize;
+
+use super::{Millis, Store, StoreError, groups};
+
+/// A text that its chat did not get.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Undelivered {
+    /// Its number in the outbox.
+    pub id: u64,
+    /// The group.
+    pub group: GroupName,
+    /// When it was written.
+    pub at: Millis,
+    /// Why it was given up.
+    pub why: String,
+    /// Whether its chat was told that there was one.
+    pub chat_was_told: bool,
+    /// What it says.
+    pub text: String,
+}
+
+impl Store {
+    /// What could not be delivered, of one group or of all, oldest first.
+    pub fn undelivered(&self, group: Option<&GroupName>) -> Result<Vec<Undelivered>, StoreError> {
+        self.read(|connection| {
+            let select = "SELECT id, group_name, created_at, coalesce(error, ''), state = 'sent', text FROM outbox
+                          WHERE (instead IS NOT NULL OR state = 'failed') AND text <> ''
+                          AND (?1 IS NULL OR group_name = ?1) ORDER BY id";
+            connection.prepare_cached(select)?.query_map(params![group.map(GroupName::as_str)], from)?.collect()
+        })
+    }
+}
+
+fn from(row: &Row<'_>) -> rusqlite::Result<Undelivered> {
+    Ok(Undelivered {
+        id: row.get::<_, i64>(0)?.unsigned_abs(),
+        group: groups::group_name(row, 1)?,
+        at: row.get(2)?,
+        why: row.get(3)?,
+        chat_was_told: row.get(4)?,
+        text: row.get(5)?,
+    })
+}
