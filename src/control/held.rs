@@ -1,48 +1,69 @@
 //! Which groups have an `exec` sandbox or a door open by a connection, so that
-//! `stop` can say whether anything ran, and wait until nothing does.
+//! `stop` can say whether anything ran, and wait until that has ended. What is opened
+//! while it waits is no concern of its: a `stop` would never end otherwise.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use policies::GroupName;
 use tokio::sync::watch;
 
-/// Counts what is held; clones count together.
+/// Numbers what is held; clones number together.
 #[derive(Clone, Debug, Default)]
-pub struct Held(Arc<watch::Sender<BTreeMap<GroupName, usize>>>);
+pub struct Held(Arc<watch::Sender<Holdings>>);
+
+#[derive(Debug, Default)]
+struct Holdings {
+    last: u64,
+    of: BTreeMap<GroupName, BTreeSet<u64>>,
+}
 
 /// One thing that is held, until it is dropped.
 #[derive(Debug)]
 pub struct Holding {
     held: Held,
     group: GroupName,
+    number: u64,
 }
 
 impl Held {
     /// Something of the group is held from now on.
     pub fn take(&self, group: &GroupName) -> Holding {
-        self.0.send_modify(|counts| *counts.entry(group.clone()).or_default() += 1);
-        Holding { held: self.clone(), group: group.clone() }
+        let mut number = 0;
+        self.0.send_modify(|held| {
+            held.last += 1;
+            number = held.last;
+            held.of.entry(group.clone()).or_default().insert(number);
+        });
+        Holding { held: self.clone(), group: group.clone(), number }
     }
 
     /// How much of the group is held.
     pub fn of(&self, group: &GroupName) -> usize {
-        self.0.borrow().get(group).copied().unwrap_or(0)
+        self.0.borrow().of.get(group).map_or(0, BTreeSet::len)
     }
 
-    /// Until nothing of the group is held.
-    pub async fn until_none(&self, group: &GroupName) {
-        let mut counts = self.0.subscribe();
-        // The sender lives as long as `self`.
-        let _ = counts.wait_for(|counts| !counts.contains_key(group)).await;
+    /// Until nothing is held any more of what the group holds at the time of this call.
+    pub fn until_gone(&self, group: &GroupName) -> impl Future<Output = ()> + Send + use<> {
+        let (mut held, group) = (self.0.subscribe(), group.clone());
+        let last = self.0.borrow().last;
+        async move {
+            let of_then = |numbers: &BTreeSet<u64>| numbers.iter().any(|number| *number <= last);
+            // An error says that nobody is left who could hold anything.
+            let _ = held.wait_for(|held| !held.of.get(&group).is_some_and(of_then)).await;
+        }
     }
 }
 
 impl Drop for Holding {
     fn drop(&mut self) {
-        self.held.0.send_modify(|counts| match counts.get_mut(&self.group) {
-            Some(count) if *count > 1 => *count -= 1,
-            _ => drop(counts.remove(&self.group)),
+        self.held.0.send_modify(|held| {
+            if let Some(numbers) = held.of.get_mut(&self.group) {
+                numbers.remove(&self.number);
+                if numbers.is_empty() {
+                    held.of.remove(&self.group);
+                }
+            }
         });
     }
 }
@@ -61,10 +82,24 @@ mod tests {
         assert_eq!(held.of(&group), 1);
         let waiting = tokio::spawn({
             let (held, group) = (held.clone(), group.clone());
-            async move { held.until_none(&group).await }
+            async move { held.until_gone(&group).await }
         });
         drop(second);
         waiting.await.unwrap();
         assert_eq!(held.of(&group), 0);
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_newcomers() {
+        let (held, group) = (Held::default(), GroupName::parse("family").unwrap());
+        let first = held.take(&group);
+        let gone = held.until_gone(&group);
+        let opened = async {
+            let newcomer = held.take(&group);
+            drop(first);
+            newcomer
+        };
+        let (_newcomer, ()) = tokio::join!(biased; opened, gone);
+        assert_eq!(held.of(&group), 1);
     }
 }

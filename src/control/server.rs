@@ -18,13 +18,16 @@ use super::protocol::{Answer, LiveGroup, MAX_LINE, Request, Status};
 use crate::channels::lines::{LineReader, LineWriter};
 use crate::channels::terminal;
 use crate::gateway::Gateway;
-use crate::pipeline::Pipeline;
 use crate::pipeline::router::Peer;
+use crate::pipeline::{Pipeline, Seated};
 use crate::sandboxes::{LiveSandbox, Sandboxes};
 use crate::store::{Group, Store, StoreError};
 
 /// How long a client may take to say what it wants.
 const FIRST_LINE: Duration = Duration::from_secs(10);
+
+/// How long a stop waits for what connections hold. Longer than a sandbox may take to end.
+const LET_GO: Duration = Duration::from_secs(15);
 
 /// What requests are carried out with.
 #[derive(Clone)]
@@ -155,10 +158,16 @@ impl Control {
             Err(why) => return Answer::Error(why),
         };
         let held = self.held.of(&group) > 0;
+        let gone = self.held.until_gone(&group);
         // An error says that nobody holds anything.
         let _ = self.stops.send(group.clone());
         let ran = self.pipeline.stop_group(&group).await;
-        self.held.until_none(&group).await;
+        if tokio::time::timeout(LET_GO, gone).await.is_err() {
+            return Answer::Error(format!(
+                "every door of {group} is shut, but not everything of it has ended: the container engine does not \
+                 answer. What is left is removed once it does"
+            ));
+        }
         tracing::info!(%group, "the owner stopped a group");
         Answer::Stopped { was_running: ran || held }
     }
@@ -168,10 +177,25 @@ impl Control {
             Ok(group) => group,
             Err(why) => return say(writer, &Answer::Error(why)).await,
         };
-        let (stops, _held) = (self.stops.subscribe(), self.held.take(&group.name));
-        let mut sandbox = match self.sandboxes.start_shell(&group.name, containers::Weakening::None).await {
+        let (mut stops, _held) = (self.stops.subscribe(), self.held.take(&group.name));
+        // In a task of its own: a stop does not wait for an engine that hangs, and a start is
+        // never dropped half-way.
+        let (sandboxes, name) = (Arc::clone(&self.sandboxes), group.name.clone());
+        let mut starting = tokio::spawn(async move { sandboxes.start_shell(&name, containers::Weakening::None).await });
+        let started = tokio::select! {
+            started = &mut starting => started.map_err(|broke_off| broke_off.to_string()),
+            () = until_stopped(&group.name, &mut stops) => {
+                tokio::spawn(async move {
+                    if let Ok(Ok(sandbox)) = starting.await {
+                        sandbox.stop().await;
+                    }
+                });
+                Err(format!("the group {} was stopped while its sandbox was being started", group.name))
+            }
+        };
+        let mut sandbox = match started.and_then(|started| started.map_err(|error| error.to_string())) {
             Ok(sandbox) => sandbox,
-            Err(error) => return say(writer, &Answer::Error(error.to_string())).await,
+            Err(why) => return say(writer, &Answer::Error(why)).await,
         };
         let answer = Answer::Sandbox { container: sandbox.container_id().to_owned() };
         if writer.send(&answer).await.is_ok() {
@@ -208,12 +232,18 @@ impl Control {
 
     async fn status(&self) -> Status {
         let snapshot = self.pipeline.snapshot().await;
-        let live = |(group, busy): (GroupName, bool)| LiveGroup { group: group.to_string(), busy };
+        let live = |seated: Seated| LiveGroup {
+            group: seated.group.to_string(),
+            busy: seated.busy,
+            seconds: seated.lasts.as_secs(),
+        };
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             sandboxes: snapshot.seated.into_iter().map(live).collect(),
-            waiting: snapshot.waiting.iter().map(ToString::to_string).collect(),
+            waiting: snapshot.waiting.iter().map(|(group, _)| group.to_string()).collect(),
+            waited: snapshot.waiting.iter().map(|(_, waits)| waits.as_secs()).collect(),
+            resting: snapshot.resting.iter().map(ToString::to_string).collect(),
             cap: self.cap,
         }
     }
@@ -232,19 +262,20 @@ impl Control {
             let mut unread = [0; 64];
             while rest.read(&mut unread).await.is_ok_and(|read| read > 0) {}
         };
-        let stopped = async {
-            loop {
-                match stops.recv().await {
-                    Ok(stopped) if stopped != *group => {}
-                    // Having missed names counts as having missed ours: let go rather than hold on.
-                    Ok(_) | Err(_) => return,
-                }
-            }
-        };
         tokio::select! {
             () = gone => {}
-            () = stopped => {}
+            () = until_stopped(group, &mut stops) => {}
             _ = ending.wait_for(|ending| *ending) => {}
+        }
+    }
+}
+
+async fn until_stopped(group: &GroupName, stops: &mut broadcast::Receiver<GroupName>) {
+    loop {
+        match stops.recv().await {
+            Ok(stopped) if stopped != *group => {}
+            // Having missed names counts as having missed ours: let go rather than hold on.
+            Ok(_) | Err(_) => return,
         }
     }
 }

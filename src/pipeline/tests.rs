@@ -7,4 +7,6 @@ mod fake;
 mod house;
 mod promises;
 mod recovery;
+mod settled;
 mod stops;
+mod waits;
