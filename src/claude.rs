@@ -8,6 +8,12 @@ use crate::config::Config;
 /// Where Claude Code looks for what identifies it: an API key, a subscription's token.
 const VARIABLES: [&str; 3] = ["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN"];
 
+/// Whether a request is the agent asking its model, and nothing else: the two that the
+/// preset `claude` allows.
+pub fn is_model_call(host: &str, path: &str) -> bool {
+    host == "api.anthropic.com" && matches!(path, "/v1/messages" | "/v1/messages/count_tokens")
+}
+
 /// Why a group's agent would hold no key for its model.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoKey {

@@ -97,6 +97,8 @@ pub struct Queue {
     pub sandboxes: usize,
     /// One that has nothing to do closes after this.
     pub idle: Duration,
+    /// A run that takes longer is ended.
+    pub longest: Duration,
 }
 
 /// Whom an alarm is told, beside the main group's chat.
@@ -246,7 +248,7 @@ impl Default for Engine {
 
 impl Default for Queue {
     fn default() -> Self {
-        Queue { sandboxes: 3, idle: Duration::from_secs(600) }
+        Queue { sandboxes: 3, idle: Duration::from_mins(10), longest: Duration::from_hours(1) }
     }
 }
 

@@ -24,6 +24,7 @@ use crate::pipeline::calling::Name;
 use crate::pipeline::outbox::{self, Patience};
 use crate::pipeline::retries::Backoff;
 use crate::pipeline::router::Peer;
+use crate::pipeline::waiting::Waits;
 use crate::pipeline::{self, Parts, Pipeline, PipelineTask, Settings};
 use crate::sandboxes::{SandboxError, Sandboxes};
 use crate::store::ledger::{AuditLog, Retention};
@@ -224,5 +225,6 @@ fn settings(config: &Config) -> pipeline::Settings {
         cap: config.queue.sandboxes,
         idle: config.queue.idle,
         backoff: Backoff::default(),
+        waits: Waits { longest: config.queue.longest, ..Waits::default() },
     }
 }

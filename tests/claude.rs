@@ -131,6 +131,83 @@ fn the_session_goes_on_after_a_restart_and_a_lost_one_is_dropped_once() {
     assert_eq!(anthropic.refused(), [""; 0]);
 }
 
+/// Each request repeats the conversation: what is refused for what it says must not stay
+/// in it, or one pasted key silences a group for good. The session file goes on before it.
+#[test]
+fn what_the_door_refused_does_not_stay_in_the_conversation() {
+    let key = Key::api();
+    let anthropic = Anthropic::start(key.clone(), |asked| match asked.mentions("read the page") {
+        true if asked.results().is_empty() => runs("cat page"),
+        true => says("never"),
+        false => says(format!("Heard: {}", asked.prompt())),
+    });
+    let home = Home::with_claude_family(&key, &anthropic);
+    std::fs::write(home.group_folder("family").join("page"), key.secret()).unwrap();
+    let daemon = home.up();
+    let reset = "`doorward group reset family`";
+    // The very first message, so that there is nothing to go back to.
+    home.chat("family", &format!("is {} still good?", key.secret())).code(1).says("secret_in_request").says(reset);
+    home.chat("family", "my name is Ada").ok();
+    for refused in [format!("and this one: {}", key.secret()), "read the page".to_owned()] {
+        let told = home.chat("family", &refused).code(1);
+        told.says("secret_in_request")
+            .says("left out of the conversation")
+            .says(reset)
+            .never_says("sent something out");
+        home.chat("family", "what is my name?").ok().prints("Heard:");
+        assert!(anthropic.asked().pop().unwrap().mentions("my name is Ada"), "the conversation goes on");
+    }
+    assert_eq!(home.containers().len(), 1, "in one sandbox");
+    // It holds for the next sandbox as well.
+    daemon.stop();
+    let _daemon = home.up();
+    home.chat("family", "and now?").ok();
+    let last = anthropic.asked().pop().unwrap();
+    assert!(last.mentions("my name is Ada") && !last.mentions("read the page") && !last.mentions("still good"));
+    let alarms = home.audit().0.iter().filter(|record| record["outcome"]["alarm"] == true).count();
+    assert_eq!(alarms, 3, "one for each finding, none for a repetition");
+}
+
+/// A 400 that lies in what is older than the turn: taking the turn out does not help, so the
+/// conversation ends, and the one after begins a new one. An account without credit is no such thing.
+#[test]
+fn a_conversation_that_the_model_does_not_take_ends_by_itself() {
+    let key = Key::api();
+    let anthropic = Anthropic::start(key.clone(), |asked| match asked.mentions("the seed") {
+        _ if asked.prompt().contains("on credit") => {
+            Does::Fails(400, "invalid_request_error", "Your credit balance is too low to access the API")
+        }
+        true if !asked.prompt().contains("the seed") => {
+            Does::Fails(400, "invalid_request_error", "messages.1.content.0: something is wrong with it")
+        }
+        _ => says("fine"),
+    });
+    let home = Home::with_claude_family(&key, &anthropic);
+    let _daemon = home.up();
+    home.chat("family", "an ordinary beginning").ok();
+    for _ in 0..3 {
+        home.chat("family", "on credit").code(1).says("Credit balance is too low");
+    }
+    home.chat("family", "the seed").ok().prints("fine");
+    assert!(anthropic.asked().pop().unwrap().mentions("an ordinary beginning"), "no credit is no reason to forget");
+    for _ in 0..2 {
+        home.chat("family", "and?").code(1).says("left out of the conversation").says("`doorward group reset family`");
+    }
+    home.chat("family", "and now?").code(1).says("could not go on and was ended");
+    home.chat("family", "anew").ok().prints("fine");
+    assert!(!anthropic.asked().pop().unwrap().mentions("an ordinary beginning"));
+}
+
+/// Nothing, and nothing again after Claude Code has asked once more.
+#[test]
+fn a_model_that_says_nothing_is_told() {
+    let key = Key::api();
+    let anthropic = Anthropic::start(key.clone(), |_| says("  \n"));
+    let home = Home::with_claude_family(&key, &anthropic);
+    let _daemon = home.up();
+    home.chat("family", "hello?").code(1).says("ended without an answer");
+}
+
 #[test]
 fn what_the_model_cannot_do_is_told_plainly() {
     let key = Key::api();

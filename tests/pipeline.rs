@@ -43,6 +43,62 @@ fn answers_come_in_the_order_of_their_messages() {
     assert_eq!(replies, [("first", "a"), ("second", "b"), ("third", "c")]);
 }
 
+/// Longer than Linux takes one argument (`MAX_ARG_STRLEN`), and with a byte that ends one.
+#[test]
+fn a_command_may_have_any_length_and_one_that_cannot_be_started_fails_alone() {
+    let home = Home::new().group("family");
+    let _daemon = home.up();
+    let mut chat = Chat::open(&home, "family");
+    let mut answer = |id: &str, text: &str| -> Vec<(String, String)> {
+        chat.send(id, text);
+        let behind = format!("{id}-behind");
+        chat.send(&behind, "echo behind it");
+        let said = chat.until_done(&behind);
+        assert!(said.iter().any(|(_, text, to)| *to == behind && text == "behind it"), "{said:?}");
+        said.into_iter()
+            .filter(|(kind, _, to)| to == id && kind != "done")
+            .map(|(kind, text, _)| (kind, text))
+            .collect()
+    };
+    for length in [100 << 10, (100 << 10) + 1, 131_050, 131_072, 150_000] {
+        let padding = "a".repeat(length - "printf %s  | wc -c".len());
+        let said = answer(&format!("m{length}"), &format!("printf %s {padding} | wc -c"));
+        assert_eq!(said, [("reply".to_owned(), padding.len().to_string())], "{length}");
+    }
+    let said = answer("nul", "echo 'a\0b'");
+    assert!(matches!(&said[..], [(kind, why)] if kind == "failure" && why.contains("NUL")), "{said:?}");
+    let said = answer("ls", "ls /tmp/command-* 2>/dev/null; pwd");
+    assert_eq!(said, [("reply".to_owned(), "/workspace/group".to_owned())], "nothing is left behind");
+    assert_eq!(home.containers().len(), 1);
+}
+
+/// What the group works in then is no folder of the host's any more.
+#[test]
+fn a_folder_that_was_removed_under_a_sandbox_is_taken_up_anew() {
+    let home = Home::new().group("family");
+    let _daemon = home.up();
+    home.chat("family", "touch old").ok();
+    std::fs::remove_dir_all(home.group_folder("family")).unwrap();
+    home.chat("family", "touch new; ls").ok().prints("removed or replaced").prints("new");
+    assert!(home.group_folder("family").join("new").exists());
+}
+
+#[test]
+fn status_says_who_is_answered_and_who_waits() {
+    let home = Home::new().config("[queue]\nsandboxes = 1").group("one").group("two");
+    home.run(&["status"]).code(1).says("no daemon runs");
+    let _daemon = home.up();
+    let (mut one, mut two) = (Chat::open(&home, "one"), Chat::open(&home, "two"));
+    one.send("1", "touch began; until [ -e go ]; do sleep 0.05; done");
+    until("it has begun", || home.group_folder("one").join("began").exists());
+    two.send("2", "echo two");
+    two.next_of("accepted");
+    until("two waits", || home.run(&["status", "--json"]).json()["waiting"] == json!(["two"]));
+    home.run(&["status"]).ok().prints("one is being answered").prints("two waits for a free sandbox");
+    std::fs::write(home.group_folder("one").join("go"), "").unwrap();
+    assert!(two.until_done("2").iter().any(|(_, text, _)| text == "two"));
+}
+
 /// A terminal that leaves as soon as it has its answer must not hold up the next one.
 #[test]
 fn one_terminal_after_the_other_is_answered_at_once() {

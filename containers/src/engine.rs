@@ -7,6 +7,7 @@ use std::{
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use bollard::{API_DEFAULT_VERSION, Docker};
@@ -117,6 +118,15 @@ pub enum ConnectError {
         /// Which engine.
         what: String,
     },
+    /// It takes connections and answers nothing.
+    #[error(
+        "the container engine at {socket} takes connections and does not answer. Restart it: `sudo systemctl restart \
+         docker`"
+    )]
+    Deaf {
+        /// The engine's socket.
+        socket: String,
+    },
     /// It answered with an error.
     #[error("the container engine at {socket} does not answer as expected: {source}")]
     Broken {
@@ -127,6 +137,9 @@ pub enum ConnectError {
     },
 }
 
+/// How long an engine may take to say who it is. It is asked three things.
+const FIRST_ANSWER: Duration = Duration::from_secs(15);
+
 /// The uid inside sandboxes of a daemon that runs as root.
 const FIXED_UID: u32 = 10001;
 
@@ -134,12 +147,21 @@ impl Engine {
     /// Connects to `host` (`unix:///path` or a path), or to the first engine found in
     /// the usual places, and finds out what it is.
     pub async fn connect(host: Option<&str>) -> Result<Self, ConnectError> {
+        Self::connect_within(host, FIRST_ANSWER).await
+    }
+
+    async fn connect_within(host: Option<&str>, patience: Duration) -> Result<Self, ConnectError> {
         let socket = find_socket(host)?;
         let name = socket.display().to_string();
         let broken = |source| ConnectError::Broken { socket: name.clone(), source };
         let docker = Docker::connect_with_unix(&name, 120, API_DEFAULT_VERSION).map_err(broken)?;
-        let docker = docker.negotiate_version().await.map_err(broken)?;
-        let facts = Facts::of(&docker, socket).await.map_err(broken)?;
+        let ask = async {
+            let docker = docker.negotiate_version().await?;
+            let facts = Facts::of(&docker, socket).await?;
+            Ok::<_, bollard::errors::Error>((docker, facts))
+        };
+        let answered = tokio::time::timeout(patience, ask).await;
+        let (docker, facts) = answered.map_err(|_| ConnectError::Deaf { socket: name.clone() })?.map_err(broken)?;
         if let Some(what) = facts.1 {
             return Err(ConnectError::Unsupported { what });
         }
@@ -305,6 +327,16 @@ mod tests {
         }
         let remapped = Facts { remaps_users: true, ..facts(EngineKind::Docker) };
         assert_eq!(remapped.sandbox_user(1000, 1000).userns_mode.as_deref(), Some("host"));
+    }
+
+    /// An engine that hangs is told, and not waited for without end.
+    #[tokio::test]
+    async fn a_deaf_engine_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("engine.sock");
+        let _listens = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let deaf = Engine::connect_within(path.to_str(), Duration::from_millis(50)).await.unwrap_err().to_string();
+        assert!(deaf.contains("does not answer") && deaf.contains("restart"), "{deaf}");
     }
 
     #[test]

@@ -29,6 +29,13 @@ const START_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a message to the guest may wait for room in its pipe.
 const SEND_PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long the end of a sandbox waits for the engine to remove its container.
+const REMOVAL_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Between two later attempts, and how many there are: an hour's worth.
+const REMOVAL_PAUSE: Duration = Duration::from_secs(15);
+const REMOVALS: u32 = 240;
+
 /// Lines of the guest's standard error that reach the log, per sandbox.
 const MAX_COMPLAINTS: usize = 20;
 
@@ -59,6 +66,20 @@ pub enum StartError {
         step: &'static str,
         /// What it said.
         source: Error,
+    },
+    /// There is no engine behind its socket.
+    #[error(
+        "the container engine cannot be reached; it may have been stopped. On most machines `sudo systemctl start \
+         docker` starts it, and `doorward doctor` says more"
+    )]
+    NoEngine,
+    /// It takes requests and answers none.
+    #[error(
+        "the container engine does not answer (when asked to {step} the sandbox); restart it, or wait until it does"
+    )]
+    Deaf {
+        /// At which step.
+        step: &'static str,
     },
     /// The CA bundle could not be made.
     #[error(transparent)]
@@ -278,7 +299,7 @@ async fn image_id(engine: &Engine, spec: &SandboxSpec) -> Result<String, StartEr
         Err(Error::DockerResponseServerError { status_code: 404, .. }) => {
             Err(StartError::ImageMissing { image: spec.image.clone() })
         }
-        Err(source) => Err(StartError::Engine { step: "find the image of", source }),
+        Err(source) => Err(at("find the image of")(source)),
     }
 }
 
@@ -303,7 +324,12 @@ async fn create(engine: &Engine, spec: &SandboxSpec, seccomp: &str) -> Result<Co
 }
 
 fn at(step: &'static str) -> impl FnOnce(Error) -> StartError {
-    move |source| StartError::Engine { step, source }
+    move |source| match source {
+        // Its own words are for programmers.
+        Error::HyperLegacyError { ref err } if err.is_connect() => StartError::NoEngine,
+        Error::RequestTimeoutError => StartError::Deaf { step },
+        source => StartError::Engine { step, source },
+    }
 }
 
 /// The container on the engine. It does not outlive this value, wherever an error
@@ -319,10 +345,45 @@ impl Container {
         if self.removed {
             return;
         }
-        match self.engine.remove(&self.id).await {
-            Ok(()) => self.removed = true,
-            Err(error) => tracing::warn!(sandbox.container = %self.id, %error, "a sandbox could not be removed"),
+        // An engine that hangs must not hold up whoever ends the sandbox: its door is shut
+        // already, and the guest ends with our end of its stdin.
+        match timeout(REMOVAL_PATIENCE, self.engine.remove(&self.id)).await {
+            Ok(Ok(())) => self.removed = true,
+            Ok(Err(error)) => {
+                tracing::warn!(sandbox.container = %self.id, %error, "a sandbox could not be removed yet");
+                self.remove_later();
+            }
+            Err(_) => {
+                tracing::warn!(sandbox.container = %self.id, "the engine does not remove a sandbox in time; it is asked again");
+                self.remove_later();
+            }
         }
+    }
+
+    /// In the background, for where nobody can wait.
+    fn remove_now(&mut self) {
+        self.removed = true;
+        let (engine, id) = (self.engine.clone(), std::mem::take(&mut self.id));
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { Container { engine, id, removed: false }.remove().await });
+        }
+    }
+
+    /// Asks until it is gone: an engine that was restarted has kept it. Without a runtime
+    /// it is an orphan for the next start.
+    fn remove_later(&mut self) {
+        self.removed = true;
+        let (engine, id) = (self.engine.clone(), std::mem::take(&mut self.id));
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            for _ in 0..REMOVALS {
+                tokio::time::sleep(REMOVAL_PAUSE).await;
+                if matches!(timeout(REMOVAL_PAUSE, engine.remove(&id)).await, Ok(Ok(()))) {
+                    return;
+                }
+            }
+            tracing::warn!(sandbox.container = %id, "a sandbox could not be removed; the next start does");
+        });
     }
 
     /// Waits for the exit; gives its code and whether memory ran out.
@@ -341,15 +402,7 @@ impl Drop for Container {
         if self.removed {
             return;
         }
-        // Without a runtime the guest still ends, since its stdin closes with us; what
-        // is left of the container is an orphan for the next start.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let (engine, id) = (self.engine.clone(), std::mem::take(&mut self.id));
-            runtime.spawn(async move {
-                if let Err(error) = engine.remove(&id).await {
-                    tracing::warn!(sandbox.container = %id, %error, "a sandbox could not be removed");
-                }
-            });
-        }
+        // The guest ends by itself, since its stdin closes with us.
+        self.remove_now();
     }
 }

@@ -62,8 +62,13 @@ pub(super) async fn run(home: &Home, args: ChatArgs) -> Result<ExitCode, Failure
     };
     let done = tokio::select! {
         done = talk => done,
-        // As a shell reports a command that SIGINT ended.
-        () = up::interrupted() => Ok(ExitCode::from(130)),
+        () = up::interrupted() => {
+            if reached.stays() {
+                show::aside(&format!("\nWhat you sent goes on; `doorward stop {}` ends it.", group.name));
+            }
+            // As a shell reports a command that SIGINT ended.
+            Ok(ExitCode::from(130))
+        }
     };
     reached.leave().await;
     done

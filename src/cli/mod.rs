@@ -14,6 +14,7 @@ pub mod image;
 pub mod policy;
 pub mod requests;
 pub mod secret;
+pub mod status;
 pub mod stop;
 pub mod tour;
 pub mod undelivered;
@@ -86,6 +87,7 @@ enum Command {
     Exec(exec::ExecArgs),
     Door(door::DoorArgs),
     Stop(stop::StopArgs),
+    Status(status::StatusArgs),
     Whatsapp(whatsapp::WhatsappArgs),
     Image(image::ImageArgs),
     Drill(drill::DrillArgs),
@@ -107,6 +109,7 @@ impl Command {
             Command::Exec(args) => exec::run(home, args).await,
             Command::Door(args) => door::run(home, args).await,
             Command::Stop(args) => stop::run(home, args).await,
+            Command::Status(args) => status::run(home, args).await,
             Command::Whatsapp(args) => whatsapp::run(home, args).await,
             Command::Drill(args) => drill::run(home, args).await,
             Command::Image(args) => image::run(home, args).await,

@@ -35,6 +35,11 @@ impl Reached<'_> {
         client.ok_or_else(|| environment(anyhow::anyhow!("the daemon went away; start it again with `doorward up`")))
     }
 
+    /// Whether the daemon goes on when this command has ended.
+    pub(crate) fn stays(&self) -> bool {
+        self.own.is_none()
+    }
+
     /// Ends the daemon, if it is this command's own.
     pub(crate) async fn leave(self) {
         if let Some(own) = self.own {

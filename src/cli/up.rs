@@ -48,8 +48,16 @@ pub(super) async fn run(home: &Home, args: UpArgs) -> Result<ExitCode, Failure> 
         () = asked_to_stop => show::aside("Stopping: shutting doors, removing sandboxes."),
         () = daemon.asked_to_end() => show::aside("Stopping, as asked over the control socket."),
     }
-    progress::while_waiting("stopping", daemon.stop()).await;
-    Ok(ExitCode::SUCCESS)
+    let again = interrupted();
+    tokio::select! {
+        () = progress::while_waiting("stopping", daemon.stop()) => Ok(ExitCode::SUCCESS),
+        // An engine that hangs must not hold a person up. Every door is shut when the
+        // process ends, and what is left on the engine is removed at the next start.
+        () = again => {
+            show::aside("Ended at once; what is left on the container engine is removed at the next start.");
+            Ok(ExitCode::from(1))
+        }
+    }
 }
 
 /// A crash must not write the memory, and with it the secrets, to a file.

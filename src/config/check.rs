@@ -92,6 +92,7 @@ impl Check<'_> {
         Queue {
             sandboxes: self.number(&typed.sandboxes, fits, "from 1 to 1000").unwrap_or(usual.sandboxes),
             idle: self.text(&typed.idle, values::duration).unwrap_or(usual.idle),
+            longest: self.text(&typed.longest, values::duration).unwrap_or(usual.longest),
         }
     }
 

@@ -29,7 +29,9 @@ fn nothing_said_means_the_defaults() {
     let config = Config::load(&Home::at(dir.path()).unwrap()).unwrap();
     assert_eq!((config.engine, config.queue), (Engine::default(), Queue::default()));
     assert_eq!(config.upstream, Upstream::default());
-    assert_eq!(parse("").unwrap().queue, Queue { sandboxes: 3, idle: Duration::from_secs(600) });
+    let (idle, longest) = (Duration::from_mins(10), Duration::from_hours(1));
+    assert_eq!(parse("").unwrap().queue, Queue { sandboxes: 3, idle, longest });
+    assert_eq!(parse("[queue]\nlongest = \"90m\"").unwrap().queue.longest, Duration::from_mins(90));
 }
 
 #[test]
@@ -116,7 +118,7 @@ fn unknown_keys_are_refused_with_place_and_suggestion() {
     assert_eq!(problems("[quue]\nidle = \"1m\"\n"), "doorward.toml:1:2: unknown key `quue`; did you mean `queue`?");
     assert_eq!(
         problems("[queue]\nfrequency = 3\n"),
-        "doorward.toml:2:1: unknown key `frequency`; known keys here: sandboxes, idle"
+        "doorward.toml:2:1: unknown key `frequency`; known keys here: sandboxes, idle, longest"
     );
     assert!(problems("[queue]\nsandboxes = 3\nsandboxes = 4\n").contains("doorward.toml:3:1: this key is there twice"));
     assert!(problems("[queue]\nsandboxes = \"3\"\n").contains("doorward.toml:2:13: expected"));

@@ -44,6 +44,7 @@ pub(super) struct Engine {
 pub(super) struct Queue {
     pub(super) sandboxes: Option<Spanned<i64>>,
     pub(super) idle: Option<Spanned<String>>,
+    pub(super) longest: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize, Default)]

@@ -92,7 +92,13 @@ pub struct Status {
     pub sandboxes: Vec<LiveGroup>,
     /// Groups that wait for a free slot, the next one first.
     pub waiting: Vec<String>,
-    /// How many sandboxes may live at once.
+    /// Groups that rest after a failure, before they are tried again.
+    #[serde(default)]
+    pub resting: Vec<String>,
+    /// For how many seconds those have waited, in the same order.
+    #[serde(default)]
+    pub waited: Vec<u64>,
+    /// How many sandboxes may live at once. The owner's own group may have one more.
     pub cap: usize,
 }
 
@@ -103,6 +109,9 @@ pub struct LiveGroup {
     pub group: String,
     /// Whether it is answering; an idle one waits for follow-ups.
     pub busy: bool,
+    /// For how many seconds it has been so.
+    #[serde(default)]
+    pub seconds: u64,
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use crate::channels::lines::{LineReader, LineWriter};
 use crate::channels::terminal;
 use crate::gateway::Gateway;
 use crate::pipeline::router::Peer;
-use crate::pipeline::{OWNER_STOPPED, Pipeline};
+use crate::pipeline::{OWNER_STOPPED, Pipeline, Seated};
 use crate::sandboxes::{LiveSandbox, Sandboxes};
 use crate::store::{Group, Store, StoreError};
 
@@ -28,6 +28,8 @@ const FIRST_LINE: Duration = Duration::from_secs(10);
 
 /// How long a stop waits for the disk before it says that the group is stopped.
 const DISK: Duration = Duration::from_secs(2);
+/// How long a stop waits for what connections hold. Longer than a sandbox may take to end.
+const LET_GO: Duration = Duration::from_secs(15);
 
 /// What requests are carried out with.
 #[derive(Clone)]
@@ -163,13 +165,19 @@ impl Control {
         // An error says that nobody holds anything.
         let _ = self.stops.send(group.clone());
         let ran = self.pipeline.stop_group(&group).await;
-        stop.until_let_go().await;
+        let let_go = tokio::time::timeout(LET_GO, stop.until_let_go()).await;
         // That it was stopped is to survive a power cut too; it is stopped either way, and
         // says so whatever the disk does.
         match tokio::time::timeout(DISK, self.store.durable()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(%group, %error, "the stop is not on the disk"),
             Err(_) => tracing::error!(%group, "the stop is not on the disk yet"),
+        }
+        if let_go.is_err() {
+            return Answer::Error(format!(
+                "every door of {group} is shut, but not everything of it has ended: the container engine does not \
+                 answer. What is left is removed once it does"
+            ));
         }
         tracing::info!(%group, "the owner stopped a group");
         Answer::Stopped { was_running: ran || stop.found_any() }
@@ -180,14 +188,29 @@ impl Control {
             Ok(group) => group,
             Err(why) => return say(writer, &Answer::Error(why)).await,
         };
-        let stops = self.stops.subscribe();
+        let mut stops = self.stops.subscribe();
         let _held = match self.held.take(&group.name) {
             Ok(held) => held,
             Err(why) => return say(writer, &Answer::Error(why.to_string())).await,
         };
-        let mut sandbox = match self.sandboxes.start_shell(&group.name, containers::Weakening::None).await {
+        // In a task of its own: a stop does not wait for an engine that hangs, and a start is
+        // never dropped half-way.
+        let (sandboxes, name) = (Arc::clone(&self.sandboxes), group.name.clone());
+        let mut starting = tokio::spawn(async move { sandboxes.start_shell(&name, containers::Weakening::None).await });
+        let started = tokio::select! {
+            started = &mut starting => started.map_err(|broke_off| broke_off.to_string()),
+            () = until_stopped(&group.name, &mut stops) => {
+                tokio::spawn(async move {
+                    if let Ok(Ok(sandbox)) = starting.await {
+                        sandbox.stop().await;
+                    }
+                });
+                Err(format!("the group {} was stopped while its sandbox was being started", group.name))
+            }
+        };
+        let mut sandbox = match started.and_then(|started| started.map_err(|error| error.to_string())) {
             Ok(sandbox) => sandbox,
-            Err(error) => return say(writer, &Answer::Error(error.to_string())).await,
+            Err(why) => return say(writer, &Answer::Error(why)).await,
         };
         let answer = Answer::Sandbox { container: sandbox.container_id().to_owned() };
         if writer.send(&answer).await.is_ok() {
@@ -228,12 +251,18 @@ impl Control {
 
     async fn status(&self) -> Status {
         let snapshot = self.pipeline.snapshot().await;
-        let live = |(group, busy): (GroupName, bool)| LiveGroup { group: group.to_string(), busy };
+        let live = |seated: Seated| LiveGroup {
+            group: seated.group.to_string(),
+            busy: seated.busy,
+            seconds: seated.lasts.as_secs(),
+        };
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             sandboxes: snapshot.seated.into_iter().map(live).collect(),
-            waiting: snapshot.waiting.iter().map(ToString::to_string).collect(),
+            waiting: snapshot.waiting.iter().map(|(group, _)| group.to_string()).collect(),
+            waited: snapshot.waiting.iter().map(|(_, waits)| waits.as_secs()).collect(),
+            resting: snapshot.resting.iter().map(ToString::to_string).collect(),
             cap: self.cap,
         }
     }
@@ -252,19 +281,20 @@ impl Control {
             let mut unread = [0; 64];
             while rest.read(&mut unread).await.is_ok_and(|read| read > 0) {}
         };
-        let stopped = async {
-            loop {
-                match stops.recv().await {
-                    Ok(stopped) if stopped != *group => {}
-                    // Having missed names counts as having missed ours: let go rather than hold on.
-                    Ok(_) | Err(_) => return,
-                }
-            }
-        };
         tokio::select! {
             () = gone => {}
-            () = stopped => {}
+            () = until_stopped(group, &mut stops) => {}
             _ = ending.wait_for(|ending| *ending) => {}
+        }
+    }
+}
+
+async fn until_stopped(group: &GroupName, stops: &mut broadcast::Receiver<GroupName>) {
+    loop {
+        match stops.recv().await {
+            Ok(stopped) if stopped != *group => {}
+            // Having missed names counts as having missed ours: let go rather than hold on.
+            Ok(_) | Err(_) => return,
         }
     }
 }

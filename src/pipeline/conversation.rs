@@ -1,22 +1,26 @@
 //! A stretch of turns in a live sandbox: a prompt, and the follow-ups that people
 //! send while it is being answered.
 //!
-//! There is at most one run under way per group. It covers every turn that is open;
-//! each turn that is answered ends it, together with the group's cursor and the
-//! reply, and what is still open goes on as the next run. Answers are committed in
-//! the order of their turns.
+//! There is at most one run under way per group. For an agent that reads context it
+//! covers every turn that is open; a shell does one command after the other, so its run
+//! covers the one that is under way, and what waits behind it has done nothing. Each turn
+//! that has ended ends the run, together with the group's cursor and what is said of it,
+//! and what is still open goes on as the next run. Turns are committed in their order.
 
 use std::collections::VecDeque;
 
-use containers::protocol::{FromGuest, ToGuest};
+use containers::protocol::{Forgotten, FromGuest, ToGuest};
+use tokio::time::Instant;
 
 use super::egress;
-use super::prompt::Form;
+use super::prompt::{self, Form};
 use super::reply::{self, Answer, Bounds};
-use super::sandbox::{Sandbox, StartSandbox};
-use super::telling::outgoing;
-use super::worker::{Broken, Left, Worker};
+use super::sandbox::{Lost, Sandbox, StartSandbox};
+use super::telling::{self, outgoing};
+use super::waiting::{Due, Watch};
+use super::worker::{Broken, LAST_WORD, Left, Worker};
 use crate::channels::protocol::OutgoingKind;
+use crate::channels::terminal;
 use crate::store::{EndRunError, Group, Means, Message, MessageRow, NewOutgoing, Run};
 
 pub(super) struct Conversation<'a, S: StartSandbox> {
@@ -24,6 +28,7 @@ pub(super) struct Conversation<'a, S: StartSandbox> {
     group: &'a Group,
     form: Form,
     turns: VecDeque<Turn>,
+    watch: Watch,
 }
 
 /// Messages that are answered together, the last of which calls, and what was said to
@@ -31,14 +36,30 @@ pub(super) struct Conversation<'a, S: StartSandbox> {
 struct Turn {
     messages: Vec<Message>,
     answer: Answer,
-    done: bool,
+    /// Whether the agent has it.
+    handed_on: bool,
+    end: Option<End>,
+    forgot: Option<Forgotten>,
+    since: Instant,
+}
+
+enum End {
+    /// Together with a later one, where that is so.
+    Answered {
+        with: Option<u64>,
+    },
+    Failed {
+        why: String,
+        retry: bool,
+    },
 }
 
 impl<'a, S: StartSandbox> Conversation<'a, S> {
     /// Takes these messages on. The run is recorded before the agent hears of them.
     pub(super) fn begin(worker: &'a mut Worker<S>, group: &'a Group, messages: Vec<Message>) -> Result<Self, Broken> {
         let form = worker.sandbox.as_ref().map_or(Form::Bare, Sandbox::reads);
-        let mut conversation = Conversation { worker, group, form, turns: VecDeque::new() };
+        let watch = Watch::new(worker.shared.settings.waits, form);
+        let mut conversation = Conversation { worker, group, form, turns: VecDeque::new(), watch };
         conversation.take_on(messages);
         conversation.next_run()?;
         Ok(conversation)
@@ -46,24 +67,29 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
 
     /// Until every message is answered.
     pub(super) async fn carry_on(&mut self) -> Result<(), Broken> {
-        if let Err(lost) = self.say_from(0).await {
-            return Err(self.fail(&lost));
-        }
         while !self.turns.is_empty() {
-            let Some(sandbox) = self.worker.sandbox.as_mut() else { return Err(self.fail("The sandbox is gone.")) };
+            if let Err(why) = self.hand_on().await {
+                return Err(self.lose(&why, true));
+            }
+            let (at, due) = self.watch.next(self.behind());
+            let Some(sandbox) = self.worker.sandbox.as_mut() else {
+                return Err(self.lose("The sandbox is gone.", true));
+            };
             tokio::select! {
                 said = sandbox.next() => self.heard(said)?,
                 mail = self.worker.mail.recv(), if !self.worker.mail.is_closed() => {
                     if self.worker.note(mail) {
-                        self.follow_up().await?;
+                        self.follow_up()?;
                     }
                 }
+                () = tokio::time::sleep_until(at) => self.due(due).await?,
             }
         }
         Ok(())
     }
 
-    fn heard(&mut self, said: Result<Option<FromGuest>, super::sandbox::Lost>) -> Result<(), Broken> {
+    fn heard(&mut self, said: Result<Option<FromGuest>, Lost>) -> Result<(), Broken> {
+        self.watch.sign();
         match said {
             Ok(Some(FromGuest::Text { id, text })) => {
                 if let Some(turn) = self.turn(id) {
@@ -71,31 +97,35 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
                 }
                 Ok(())
             }
-            Ok(Some(FromGuest::Done { id })) => {
+            Ok(Some(FromGuest::Done { id, with })) => self.ended(id, End::Answered { with }),
+            Ok(Some(FromGuest::Forgot { id, what })) => {
                 if let Some(turn) = self.turn(id) {
-                    turn.done = true;
+                    turn.forgot = Some(what);
                 }
-                self.commit_answers()
+                Ok(())
             }
-            Ok(Some(FromGuest::Error { message, fatal, .. })) => {
-                tracing::info!(group = %self.group.name, fatal, "the agent reports an error");
+            Ok(Some(FromGuest::Error { id, message, fatal, retry })) => {
+                tracing::info!(group = %self.group.name, fatal, retry, "the agent reports an error");
                 let said = egress::say(&self.worker.shared, self.group, reply::error(&message));
-                Err(self.fail(&format!("The agent failed: {said}")))
+                let why = format!("The agent failed: {said}");
+                if fatal { Err(self.lose(&why, retry)) } else { self.ended(id, End::Failed { why, retry }) }
             }
             Ok(Some(FromGuest::Progress { .. })) => {
                 self.worker.shared.typing(&self.group.name, true);
                 Ok(())
             }
-            Ok(Some(FromGuest::Session { session })) => self.worker.shared.remember_session(&self.group.name, &session),
+            Ok(Some(FromGuest::Session { session })) => {
+                self.worker.shared.remember_session(&self.group.name, session.as_deref())
+            }
             // Said before its time: no reason to give the answer up.
             Ok(Some(FromGuest::Hello { .. } | FromGuest::Ready)) => Ok(()),
-            Ok(None) => Err(self.fail("The sandbox ended before the answer was complete.")),
-            Err(lost) => Err(self.fail_for(&format!("The sandbox was lost: {lost}"), lost.may_pass)),
+            Ok(None) => Err(self.lose("The sandbox ended before the answer was complete.", true)),
+            Err(lost) => Err(self.lose(&format!("The sandbox was lost: {lost}"), lost.may_pass)),
         }
     }
 
     /// Messages that came meanwhile go into the live sandbox.
-    async fn follow_up(&mut self) -> Result<(), Broken> {
+    fn follow_up(&mut self) -> Result<(), Broken> {
         let newest = self.turns.back().map_or(MessageRow(0), Turn::last);
         let pending = self.worker.shared.store.pending_messages(&self.group.name)?;
         let more: Vec<Message> = pending.into_iter().filter(|message| message.row > newest).collect();
@@ -104,63 +134,113 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
         if more.iter().any(|message| message.means == Means::Stop) {
             return Ok(());
         }
-        match self.worker.shared.store.extend_run(run.id, last.row) {
-            Ok(()) => {}
-            Err(EndRunError::Store(error)) => return Err(error.into()),
-            Err(EndRunError::NotRunning(_)) => return Err(Broken::Settled(Left::default())),
+        if self.form == Form::Context {
+            match self.worker.shared.store.extend_run(run.id, last.row) {
+                Ok(()) => {}
+                Err(EndRunError::Store(error)) => return Err(error.into()),
+                Err(EndRunError::NotRunning(_)) => return Err(Broken::Settled(Left::default())),
+            }
         }
-        let first = self.turns.len();
         self.take_on(more);
-        self.say_from(first).await.map_err(|lost| self.fail(&lost))
+        Ok(())
     }
 
     fn take_on(&mut self, messages: Vec<Message>) {
         let turns = self.form.turns(messages).into_iter();
-        self.turns.extend(turns.map(|messages| Turn { messages, answer: Answer::default(), done: false }));
+        self.turns.extend(turns.map(Turn::of));
     }
 
-    /// Hands the turns from `first` on to the agent: the very first is the prompt.
-    async fn say_from(&mut self, first: usize) -> Result<(), String> {
+    /// Hands on what the agent may have: all that is open, and of a shell's commands the
+    /// first. The very first turn is the prompt.
+    async fn hand_on(&mut self) -> Result<(), String> {
         let Some(sandbox) = self.worker.sandbox.as_mut() else { return Err("The sandbox is gone.".to_owned()) };
         let assistant = &self.worker.shared.settings.assistant;
-        for (index, turn) in self.turns.iter().enumerate().skip(first) {
+        let at_once = if self.form == Form::Bare { 1 } else { usize::MAX };
+        for (index, turn) in self.turns.iter_mut().enumerate().take(at_once) {
+            if turn.handed_on {
+                continue;
+            }
             let (id, text) = (turn.id(), self.form.words(&turn.messages, &assistant.name, &assistant.zone));
             let line = if index == 0 { ToGuest::Prompt { id, text } } else { ToGuest::FollowUp { id, text } };
             sandbox.send(&line).await.map_err(|lost| format!("The sandbox was lost: {lost}"))?;
+            turn.handed_on = true;
         }
         Ok(())
     }
 
     fn turn(&mut self, id: u64) -> Option<&mut Turn> {
-        self.turns.iter_mut().find(|turn| turn.id() == id && !turn.done)
+        self.turns.iter_mut().find(|turn| turn.id() == id && turn.end.is_none())
     }
 
-    /// Ends a run for each answered turn at the head, oldest first.
-    fn commit_answers(&mut self) -> Result<(), Broken> {
-        while self.turns.front().is_some_and(|turn| turn.done) {
+    /// A turn is over, and with it perhaps those that have waited for it.
+    fn ended(&mut self, id: u64, end: End) -> Result<(), Broken> {
+        let Some(turn) = self.turn(id) else { return Ok(()) };
+        turn.end = Some(end);
+        while let Some(end) = self.turns.front_mut().and_then(|turn| turn.end.take()) {
             let (Some(turn), Some(run)) = (self.turns.pop_front(), self.worker.run.take()) else { return Ok(()) };
-            let cursor = turn.last();
-            let said = self.outgoing(turn, &run);
-            match self.worker.shared.store.finish_run_with_reply(run.id, cursor, &said) {
-                Ok(_) => self.worker.shared.outbox.wake(),
-                Err(EndRunError::Store(error)) => return Err(error.into()),
-                Err(EndRunError::NotRunning(_)) => return Err(Broken::Settled(Left::default())),
+            match end {
+                End::Answered { with } => self.answered(turn, &run, with)?,
+                End::Failed { why, retry } => self.failed(turn, &run, why, retry)?,
             }
             self.next_run()?;
         }
         Ok(())
     }
 
-    /// What the chat gets: the answer, what the door refused meanwhile, and the end of
-    /// each message that called.
-    fn outgoing(&self, turn: Turn, run: &Run) -> Vec<NewOutgoing> {
-        let Turn { messages, answer, .. } = turn;
+    fn answered(&mut self, turn: Turn, run: &Run, with: Option<u64>) -> Result<(), Broken> {
+        let cursor = turn.last();
+        let said = self.outgoing(turn, run, with);
+        match self.worker.shared.store.finish_run_with_reply(run.id, cursor, &said) {
+            Ok(_) => self.worker.shared.outbox.wake(),
+            Err(EndRunError::Store(error)) => return Err(error.into()),
+            Err(EndRunError::NotRunning(_)) => return Err(Broken::Settled(Left::default())),
+        }
+        Ok(())
+    }
+
+    /// A turn that failed is settled by itself; only one that may pass by itself, with
+    /// nothing answered behind it, makes the group rest and try again.
+    fn failed(&mut self, turn: Turn, run: &Run, mut why: String, retry: bool) -> Result<(), Broken> {
+        if let Some(what) = turn.forgot {
+            why = format!("{why}\n{}", telling::forgotten(what, &self.group.name));
+        }
+        let retry = retry && self.turns.iter().all(|turn| turn.end.is_none());
+        let calls: Vec<Message> = turn.calls().collect();
+        match self.worker.shared.fail(self.group, run, &why, &calls, retry) {
+            Broken::Settled(Left { rest: None }) => Ok(()),
+            broken => Err(broken),
+        }
+    }
+
+    /// What the chat gets: the answer, what the door refused meanwhile, what else there is
+    /// to say, and the end of each message that called. Who called never hears nothing.
+    fn outgoing(&self, turn: Turn, run: &Run, with: Option<u64>) -> Vec<NewOutgoing> {
+        let cut = turn.messages.iter().any(|message| self.form.cuts(message));
+        let Turn { messages, answer, forgot, .. } = turn;
         let Some(called) = messages.last() else { return Vec::new() };
-        let say = |text| egress::say(&self.worker.shared, self.group, text);
+        let shared = &self.worker.shared;
+        let say = |text| egress::say(shared, self.group, text);
         let replies = answer.into_messages(Bounds::of(&self.group.channel), say).into_iter();
         let mut all: Vec<_> = replies.map(|text| outgoing(OutgoingKind::Reply, text, called)).collect();
-        let notice = self.worker.shared.notice(self.group, run);
-        all.extend(notice.map(|text| outgoing(OutgoingKind::Notice, text, called)));
+        match with {
+            None if all.is_empty() && !shared.said_meanwhile(&self.group.name, called.row) => {
+                all.push(outgoing(OutgoingKind::Failure, telling::NO_ANSWER, called));
+            }
+            Some(_) if all.is_empty() && self.group.channel == terminal::CHANNEL => {
+                all.push(outgoing(OutgoingKind::Notice, telling::ANSWERED_TOGETHER, called));
+            }
+            _ => {}
+        }
+        let mut notice = |text| all.push(outgoing(OutgoingKind::Notice, text, called));
+        if let Some(what) = forgot {
+            notice(telling::forgotten(what, &self.group.name));
+        }
+        if cut {
+            notice(prompt::cut_words());
+        }
+        if let Some(text) = shared.notice(self.group, run) {
+            notice(text);
+        }
         let calls = messages.iter().filter(|message| message.means != Means::Talk);
         all.extend(calls.map(|message| outgoing(OutgoingKind::Done, "", message)));
         all
@@ -173,27 +253,56 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
             sandbox.set_run(None);
             return Ok(());
         };
+        let last = if self.form == Form::Bare { first.last() } else { last.last() };
         let store = &self.worker.shared.store;
-        let run = store.begin_run(&self.group.name, first.first(), last.last(), sandbox.id())?;
+        let run = store.begin_run(&self.group.name, first.first(), last, sandbox.id())?;
         sandbox.set_run(Some(run.id));
         self.worker.run = Some(run);
+        self.watch = Watch::new(self.worker.shared.settings.waits, self.form);
         Ok(())
     }
 
-    /// The run failed with everything that is open.
-    fn fail(&mut self, why: &str) -> Broken {
-        self.fail_for(why, true)
+    /// Since when a message waits behind a command.
+    fn behind(&self) -> Option<Instant> {
+        self.turns.get(1).filter(|_| self.form == Form::Bare).map(|turn| turn.since)
     }
 
-    /// The same; `may_pass`: trying again may help.
-    fn fail_for(&mut self, why: &str, may_pass: bool) -> Broken {
+    /// Somebody is to be told, or the run is to end.
+    async fn due(&mut self, due: Due) -> Result<(), Broken> {
+        let words = self.watch.words(due);
+        self.watch.told(due);
+        let told = match due {
+            Due::Quiet => self.turns.front(),
+            Due::Behind => self.turns.get(1),
+            Due::Hung | Due::TooLong => {
+                if let Some(sandbox) = self.worker.sandbox.as_mut() {
+                    // It is closed right after; an agent that hears this can leave its session in order.
+                    let _ = tokio::time::timeout(LAST_WORD, sandbox.send(&ToGuest::Interrupt)).await;
+                }
+                return Err(self.lose(&words, false));
+            }
+        };
+        if let Some(message) = told.and_then(|turn| turn.messages.last()) {
+            self.worker.shared.remark(&self.group.name, message, words);
+        }
+        Ok(())
+    }
+
+    /// The sandbox is of no more use, and the run failed with all that it covers: what
+    /// waits behind a shell's command has no part in that, and is tried again.
+    fn lose(&mut self, why: &str, may_pass: bool) -> Broken {
         let Some(run) = self.worker.run.take() else { return Broken::Settled(Left::default()) };
-        let messages: Vec<Message> = self.turns.drain(..).flat_map(Turn::calls).collect();
+        let covered = if self.form == Form::Bare { 1 } else { self.turns.len() };
+        let messages: Vec<Message> = self.turns.drain(..).take(covered).flat_map(Turn::calls).collect();
         self.worker.shared.fail(self.group, &run, why, &messages, may_pass)
     }
 }
 
 impl Turn {
+    fn of(messages: Vec<Message>) -> Self {
+        Turn { messages, answer: Answer::default(), handed_on: false, end: None, forgot: None, since: Instant::now() }
+    }
+
     /// How daemon and guest call this turn.
     fn id(&self) -> u64 {
         self.last().0.unsigned_abs()

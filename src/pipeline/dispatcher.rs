@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use policies::GroupName;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
-use super::Snapshot;
 use super::queue::{Queue, Step};
 use super::sandbox::StartSandbox;
 use super::shared::Shared;
 use super::worker::{Halt, Left, Mail, OWNER_STOPPED, Stopping, Worker};
+use super::{Seated, Snapshot, waiting};
 use crate::store::ledger::Notice;
 
 #[derive(Debug)]
@@ -19,7 +20,10 @@ pub(super) enum Event {
     Busy(GroupName),
     Idle(GroupName),
     Left(GroupName, Left),
-    Rested(GroupName),
+    /// A rest is over, by its number.
+    Rested(GroupName, u64),
+    /// A group has waited for a seat for a while, by the number of its wait.
+    Waited(GroupName, u64),
     Stop(GroupName, Stopping, oneshot::Sender<bool>),
     Snapshot(oneshot::Sender<Snapshot>),
     Shutdown(oneshot::Sender<()>),
@@ -30,6 +34,9 @@ pub(super) struct Dispatcher<S: StartSandbox> {
     events: mpsc::UnboundedReceiver<Event>,
     queue: Queue,
     seats: BTreeMap<GroupName, Seat>,
+    waits: BTreeMap<GroupName, Wait>,
+    /// Numbers for what may be over before its end is told.
+    numbers: u64,
     ending: Option<oneshot::Sender<()>>,
 }
 
@@ -38,18 +45,28 @@ struct Seat {
     mail: mpsc::UnboundedSender<Mail>,
     halt: watch::Sender<Halt>,
     stopped: Vec<(Stopping, oneshot::Sender<bool>)>,
+    /// When it was taken, or became busy or idle.
+    since: Instant,
+}
+
+/// A group that waits for a seat.
+struct Wait {
+    since: Instant,
+    number: u64,
 }
 
 impl<S: StartSandbox> Dispatcher<S> {
     pub(super) fn new(shared: Arc<Shared<S>>, events: mpsc::UnboundedReceiver<Event>) -> Self {
         let queue = Queue::new(shared.settings.cap);
-        Dispatcher { shared, events, queue, seats: BTreeMap::new(), ending: None }
+        let (seats, waits) = (BTreeMap::new(), BTreeMap::new());
+        Dispatcher { shared, events, queue, seats, waits, numbers: 0, ending: None }
     }
 
     /// Until shutdown, and then until the last worker has left.
     pub(super) async fn run(mut self) {
         while let Some(event) = self.events.recv().await {
             self.take(event);
+            self.note_waits();
             if self.ending.is_some() && self.seats.is_empty() {
                 break;
             }
@@ -61,18 +78,25 @@ impl<S: StartSandbox> Dispatcher<S> {
 
     fn take(&mut self, event: Event) {
         let steps = match event {
-            Event::Work(group) => self.queue.work(&group),
-            Event::Idle(group) => self.queue.idle(&group),
-            Event::Rested(group) => self.queue.rested(&group),
+            Event::Work(group) => self.work(&group),
+            Event::Idle(group) => {
+                self.changed(&group);
+                self.queue.idle(&group)
+            }
+            Event::Rested(group, number) => self.queue.rested(&group, number),
+            Event::Waited(group, number) => {
+                self.waited(&group, number);
+                Vec::new()
+            }
             Event::Left(group, left) => self.left(&group, left),
             Event::Busy(group) => {
+                self.changed(&group);
                 self.queue.busy(&group);
                 Vec::new()
             }
             Event::Stop(group, stopping, done) => self.stop(&group, stopping, done),
             Event::Snapshot(done) => {
-                let seated = self.queue.seated().map(|(group, busy)| (group.clone(), busy)).collect();
-                let _ = done.send(Snapshot { seated, waiting: self.queue.waiting().cloned().collect() });
+                let _ = done.send(self.snapshot());
                 Vec::new()
             }
             Event::Shutdown(done) => {
@@ -95,10 +119,75 @@ impl<S: StartSandbox> Dispatcher<S> {
         }
     }
 
+    fn work(&mut self, group: &GroupName) -> Vec<Step> {
+        if matches!(self.shared.store.group(group), Ok(Some(group)) if group.is_main) {
+            self.queue.set_owner(group);
+        }
+        self.queue.work(group)
+    }
+
+    fn changed(&mut self, group: &GroupName) {
+        if let Some(seat) = self.seats.get_mut(group) {
+            seat.since = Instant::now();
+        }
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let lasts = |since: Option<Instant>| since.map(|since| since.elapsed()).unwrap_or_default();
+        let seated = self.queue.seated().map(|(group, busy)| {
+            let lasts = lasts(self.seats.get(group).map(|seat| seat.since));
+            Seated { group: group.clone(), busy, lasts }
+        });
+        let waiting = self.queue.waiting();
+        let waiting = waiting.map(|group| (group.clone(), lasts(self.waits.get(group).map(|wait| wait.since))));
+        Snapshot {
+            seated: seated.collect(),
+            waiting: waiting.collect(),
+            resting: self.queue.resting().cloned().collect(),
+        }
+    }
+
+    /// Groups that have begun to wait for a seat are told so if that takes a while.
+    fn note_waits(&mut self) {
+        let queue = &self.queue;
+        self.waits.retain(|group, _| queue.waiting().any(|waiting| waiting == group));
+        let new: Vec<GroupName> = queue.waiting().filter(|group| !self.waits.contains_key(*group)).cloned().collect();
+        for group in new {
+            let number = self.number();
+            self.waits.insert(group.clone(), Wait { since: Instant::now(), number });
+            self.tell_after(self.shared.settings.waits.told, Event::Waited(group, number));
+        }
+    }
+
+    fn waited(&self, group: &GroupName, number: u64) {
+        if self.waits.get(group).is_none_or(|wait| wait.number != number) {
+            return;
+        }
+        let answered = self.queue.seated().filter(|(_, busy)| *busy).count();
+        let before = self.queue.waiting().take_while(|waiting| *waiting != group).count();
+        let calls = self.shared.store.calls_waiting(group).unwrap_or_default();
+        if let Some(first) = calls.first().filter(|_| answered > 0) {
+            self.shared.remark(group, first, waiting::for_a_seat(answered, before));
+        }
+    }
+
+    fn number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    fn tell_after(&self, pause: std::time::Duration, event: Event) {
+        let events = self.shared.events.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            let _ = events.send(event);
+        });
+    }
+
     fn seat(&mut self, group: GroupName) {
         let (mail, inbox) = mpsc::unbounded_channel();
         let (halt, halted) = watch::channel(Halt::No);
-        self.seats.insert(group.clone(), Seat { mail, halt, stopped: Vec::new() });
+        self.seats.insert(group.clone(), Seat { mail, halt, stopped: Vec::new(), since: Instant::now() });
         let worker = Worker::new(Arc::clone(&self.shared), group.clone(), inbox, halted);
         let events = self.shared.events.clone();
         // In a task below the one that reports: a worker that panics leaves its seat too.
@@ -131,15 +220,13 @@ impl<S: StartSandbox> Dispatcher<S> {
             self.settle_stopped(group, stopping);
             let _ = done.send(true);
         }
-        if let Some(rest) = left.rest {
-            let (events, group) = (self.shared.events.clone(), group.clone());
-            tokio::spawn(async move {
-                tokio::time::sleep(rest).await;
-                let _ = events.send(Event::Rested(group));
-            });
-        }
+        let rest = left.rest.map(|rest| {
+            let number = self.number();
+            self.tell_after(rest, Event::Rested(group.clone(), number));
+            number
+        });
         let more = self.has_work(group);
-        self.queue.left(group, more, left.rest.is_some())
+        self.queue.left(group, more, rest)
     }
 
     /// A store that cannot be read has no work for anybody; the worker logs the error.

@@ -113,6 +113,9 @@ impl Pipeline {
     }
 }
 
+/// What people write who want it to stop, in a hurry and in more than one language.
+const STOPS: [&str; 3] = ["stop", "stopp", "halt"];
+
 /// What follows `stop`; nothing where the text is no such order.
 fn stop<'t>(text: &'t str, mentioned: bool, name: &Name) -> Option<&'t str> {
     let text = name.called(text).unwrap_or(text).trim();
@@ -121,10 +124,12 @@ fn stop<'t>(text: &'t str, mentioned: bool, name: &Name) -> Option<&'t str> {
         Some(mention) if mentioned => mention.trim_start_matches(|c: char| !c.is_whitespace()).trim(),
         _ => text,
     };
-    let text = text.trim_end_matches(['.', '!']);
+    // Some write orders as other bots want them.
+    let text = text.trim_end_matches(['.', '!']).trim_start_matches('/');
     let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     let rest = rest.trim();
-    (word.len() <= 16 && calling::fold(word) == "stop" && !rest.contains(char::is_whitespace)).then_some(rest)
+    let orders = word.len() <= 16 && STOPS.contains(&calling::fold(word).as_str());
+    (orders && !rest.contains(char::is_whitespace)).then_some(rest)
 }
 
 #[cfg(test)]
@@ -135,11 +140,22 @@ mod tests {
     fn stop_is_an_order_only_by_itself() {
         let name = Name::new("Doorward");
         let order = |text| stop(text, false, &name);
-        for text in ["stop", " Stop! ", "STOP.", "@Doorward stop", "@doorward, Stop", "\u{200e}stop"] {
+        for text in
+            ["stop", " Stop! ", "STOP.", "@Doorward stop", "@doorward, Stop", "\u{200e}stop", "STOPP", "/stop", "Halt!"]
+        {
             assert_eq!(order(text), Some(""), "{text:?}");
         }
         assert_eq!(order("stop family"), Some("family"));
-        for text in ["stop telling jokes", "stopped", "please stop", "@Anna stop", ""] {
+        for text in [
+            "stop telling jokes",
+            "stopped",
+            "please stop",
+            "@Anna stop",
+            "",
+            "/",
+            "/stop telling jokes",
+            "halt and catch",
+        ] {
             assert_eq!(order(text), None, "{text:?}");
         }
         assert_eq!(stop("@4915112345678 stop", true, &name), Some(""));

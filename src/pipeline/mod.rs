@@ -28,8 +28,10 @@ pub mod reply;
 pub mod retries;
 pub mod router;
 pub mod sandbox;
+mod sent;
 mod shared;
 mod telling;
+pub mod waiting;
 mod worker;
 
 use std::collections::HashMap;
@@ -50,6 +52,7 @@ use self::outbox::OutboxHandle;
 use self::retries::Backoff;
 use self::sandbox::StartSandbox;
 use self::shared::Shared;
+use self::waiting::Waits;
 use self::worker::Stopping;
 use crate::channels::protocol::{ChannelState, OutgoingKind};
 use crate::home::Home;
@@ -110,15 +113,30 @@ pub struct Settings {
     pub idle: Duration,
     /// Pauses between attempts at a run.
     pub backoff: Backoff,
+    /// How long things may take before that is told, and before they are ended.
+    pub waits: Waits,
 }
 
 /// What the queue holds right now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Groups with a seat, and whether each is busy.
-    pub seated: Vec<(GroupName, bool)>,
-    /// Groups that wait for one, the next one first.
-    pub waiting: Vec<GroupName>,
+    /// Groups with a seat.
+    pub seated: Vec<Seated>,
+    /// Groups that wait for one, the next one first, and for how long they have.
+    pub waiting: Vec<(GroupName, Duration)>,
+    /// Groups that rest after a failure.
+    pub resting: Vec<GroupName>,
+}
+
+/// A group with a seat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seated {
+    /// Which.
+    pub group: GroupName,
+    /// Whether it is answering.
+    pub busy: bool,
+    /// For how long it has been, or has been idle.
+    pub lasts: Duration,
 }
 
 impl Pipeline {

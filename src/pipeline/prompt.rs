@@ -73,6 +73,11 @@ impl Form {
         turns
     }
 
+    /// Whether of this message not all is read.
+    pub fn cuts(self, message: &Message) -> bool {
+        self == Form::Context && message.means != Means::Talk && message.text.len() > TEXT_LIMIT
+    }
+
     /// The words of a turn.
     pub fn words(self, turn: &[Message], name: &Name, zone: &TimeZone) -> String {
         match self {
@@ -80,6 +85,14 @@ impl Form {
             Form::Context => context(turn, zone),
         }
     }
+}
+
+/// What the sender of a message hears of which not all is read.
+pub fn cut_words() -> String {
+    format!(
+        "The message is longer than {} KiB; the agent read it up to there. Put what is longer into a file.",
+        TEXT_LIMIT >> 10
+    )
 }
 
 /// A text without the call in front of it.

@@ -2,9 +2,10 @@
 //!
 //! Pure bookkeeping: it starts and stops nothing itself, it answers with the
 //! [`Step`]s to take. A group that is idle keeps its seat (and its sandbox, for
-//! follow-ups) until another group needs the seat.
+//! follow-ups) until another group needs the seat. The owner's own group is never shut
+//! out by others: it may take a seat beyond the cap.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use policies::GroupName;
 
@@ -14,7 +15,10 @@ pub struct Queue {
     cap: usize,
     waiting: VecDeque<GroupName>,
     seats: BTreeMap<GroupName, Seat>,
-    resting: BTreeSet<GroupName>,
+    /// With the number of the rest: the end of an earlier one is not the end of this.
+    resting: BTreeMap<GroupName, u64>,
+    /// The owner's group.
+    owner: Option<GroupName>,
     clock: u64,
 }
 
@@ -41,7 +45,15 @@ enum Seat {
 impl Queue {
     /// A queue that lets `cap` groups run at once (at least one).
     pub fn new(cap: usize) -> Self {
-        Queue { cap: cap.max(1), waiting: VecDeque::new(), seats: BTreeMap::new(), resting: BTreeSet::new(), clock: 0 }
+        let (waiting, seats, resting) = (VecDeque::new(), BTreeMap::new(), BTreeMap::new());
+        Queue { cap: cap.max(1), waiting, seats, resting, owner: None, clock: 0 }
+    }
+
+    /// Which group is the owner's.
+    pub fn set_owner(&mut self, group: &GroupName) {
+        if self.owner.as_ref() != Some(group) {
+            self.owner = Some(group.clone());
+        }
     }
 
     /// The group has something to do.
@@ -52,7 +64,7 @@ impl Queue {
                 *seat = Seat::Busy;
                 vec![Step::Wake(group.clone())]
             }
-            None if self.resting.contains(group) => Vec::new(),
+            None if self.resting.contains_key(group) => Vec::new(),
             None => {
                 if !self.waiting.contains(group) {
                     self.waiting.push_back(group.clone());
@@ -79,20 +91,30 @@ impl Queue {
     }
 
     /// The group has left its seat. `more` says that something still waits for it,
-    /// `rest` that it may not try again before [`Queue::rested`].
-    pub fn left(&mut self, group: &GroupName, more: bool, rest: bool) -> Vec<Step> {
+    /// `rest` that it may not try again before [`Queue::rested`] is told the same number.
+    pub fn left(&mut self, group: &GroupName, more: bool, rest: Option<u64>) -> Vec<Step> {
         self.seats.remove(group);
-        if rest {
-            self.resting.insert(group.clone());
+        if let Some(rest) = rest {
+            self.resting.insert(group.clone(), rest);
         } else if more && !self.waiting.contains(group) {
             self.waiting.push_back(group.clone());
         }
         self.admit()
     }
 
-    /// The group has rested long enough after a failure.
-    pub fn rested(&mut self, group: &GroupName) -> Vec<Step> {
-        if self.resting.remove(group) { self.work(group) } else { Vec::new() }
+    /// The group has rested long enough after a failure. A rest that was forgotten, or
+    /// that another has followed, is over already.
+    pub fn rested(&mut self, group: &GroupName, rest: u64) -> Vec<Step> {
+        if self.resting.get(group) != Some(&rest) {
+            return Vec::new();
+        }
+        self.resting.remove(group);
+        self.work(group)
+    }
+
+    /// Groups that rest after a failure.
+    pub fn resting(&self) -> impl Iterator<Item = &GroupName> {
+        self.resting.keys()
     }
 
     /// Nothing of the group is to be started any more; its seat, if it has one,
@@ -124,6 +146,11 @@ impl Queue {
     /// for each group that waits.
     fn admit(&mut self) -> Vec<Step> {
         let mut steps = Vec::new();
+        let owner = self.waiting.iter().position(|group| self.owner.as_ref() == Some(group));
+        if let Some(group) = owner.and_then(|at| self.waiting.remove(at)) {
+            self.seats.insert(group.clone(), Seat::Busy);
+            steps.push(Step::Start(group));
+        }
         while self.seats.len() < self.cap {
             let Some(group) = self.waiting.pop_front() else { return steps };
             self.seats.insert(group.clone(), Seat::Busy);
@@ -168,10 +195,10 @@ mod tests {
         assert_eq!(queue.work(&group("c")), []);
         assert_eq!(queue.work(&group("d")), []);
         assert_eq!(queue.work(&group("c")), [], "waiting once is enough");
-        assert_eq!(queue.left(&group("b"), false, false), [start("c")]);
-        assert_eq!(queue.left(&group("c"), true, false), [start("d")], "c goes to the end of the line");
-        assert_eq!(queue.left(&group("a"), false, false), [start("c")]);
-        assert_eq!(queue.left(&group("c"), false, false), []);
+        assert_eq!(queue.left(&group("b"), false, None), [start("c")]);
+        assert_eq!(queue.left(&group("c"), true, None), [start("d")], "c goes to the end of the line");
+        assert_eq!(queue.left(&group("a"), false, None), [start("c")]);
+        assert_eq!(queue.left(&group("c"), false, None), []);
     }
 
     #[test]
@@ -193,8 +220,8 @@ mod tests {
         queue.idle(&group("a"));
         assert_eq!(queue.work(&group("c")), [Step::Close(group("b"))]);
         assert_eq!(queue.work(&group("b")), [], "b is on its way out");
-        assert_eq!(queue.left(&group("b"), true, false), [start("c"), Step::Close(group("a"))]);
-        assert_eq!(queue.left(&group("a"), false, false), [start("b")]);
+        assert_eq!(queue.left(&group("b"), true, None), [start("c"), Step::Close(group("a"))]);
+        assert_eq!(queue.left(&group("a"), false, None), [start("b")]);
     }
 
     #[test]
@@ -210,10 +237,36 @@ mod tests {
     fn a_failed_group_rests() {
         let mut queue = Queue::new(1);
         queue.work(&group("a"));
-        assert_eq!(queue.left(&group("a"), true, true), []);
+        assert_eq!(queue.left(&group("a"), true, Some(1)), []);
         assert_eq!(queue.work(&group("a")), [], "not before it has rested");
-        assert_eq!(queue.rested(&group("a")), [start("a")]);
-        assert_eq!(queue.rested(&group("a")), []);
+        assert_eq!(queue.rested(&group("a"), 1), [start("a")]);
+        assert_eq!(queue.rested(&group("a"), 1), []);
+    }
+
+    /// A stop forgets a rest, not the clock that runs for it.
+    #[test]
+    fn the_end_of_an_earlier_rest_does_not_end_a_later_one() {
+        let mut queue = Queue::new(1);
+        queue.work(&group("a"));
+        queue.left(&group("a"), true, Some(1));
+        queue.forget(&group("a"));
+        assert_eq!(queue.work(&group("a")), [start("a")]);
+        queue.left(&group("a"), true, Some(2));
+        assert_eq!(queue.rested(&group("a"), 1), [], "that was the first");
+        assert_eq!(queue.resting().count(), 1);
+        assert_eq!(queue.rested(&group("a"), 2), [start("a")]);
+    }
+
+    #[test]
+    fn the_owner_is_never_shut_out() {
+        let mut queue = Queue::new(2);
+        queue.set_owner(&group("main"));
+        for name in ["a", "b", "c"] {
+            queue.work(&group(name));
+        }
+        assert_eq!(queue.work(&group("main")), [start("main")], "beyond the cap, and before who waits");
+        assert_eq!(queue.left(&group("a"), false, None), [], "the cap holds for the others");
+        assert_eq!(queue.left(&group("main"), false, None), [start("c")]);
     }
 
     #[test]
@@ -223,7 +276,7 @@ mod tests {
         queue.work(&group("b"));
         queue.forget(&group("b"));
         queue.forget(&group("a"));
-        assert_eq!(queue.left(&group("a"), false, false), []);
+        assert_eq!(queue.left(&group("a"), false, None), []);
         assert_eq!(queue.work(&group("b")), [start("b")], "a new message starts it");
     }
 }

@@ -49,6 +49,13 @@ pub struct StartFailure {
     pub may_pass: bool,
 }
 
+impl StartFailure {
+    /// One that may pass by itself.
+    pub fn passing(why: &str) -> Self {
+        StartFailure { why: why.to_owned(), may_pass: true }
+    }
+}
+
 /// The sandbox is gone.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{why}")]

@@ -8,10 +8,10 @@ use tokio::sync::mpsc;
 
 use super::Settings;
 use super::dispatcher::Event;
-use super::notice;
 use super::outbox::OutboxHandle;
 use super::telling;
 use super::worker::{Broken, Left, Stopping};
+use super::{notice, sent};
 use crate::channels::protocol::OutgoingKind;
 use crate::home::Home;
 use crate::store::ledger::AuditLog;
@@ -46,14 +46,34 @@ impl<S> Shared<S> {
 
     /// What to resume in the next sandbox. It is the agent speaking, and it gets back
     /// what it said; so it only has a size.
-    pub(super) fn remember_session(&self, group: &GroupName, session: &str) -> Result<(), Broken> {
+    pub(super) fn remember_session(&self, group: &GroupName, session: Option<&str>) -> Result<(), Broken> {
         const LONGEST: usize = 256;
+        let Some(session) = session else {
+            self.store.set_session(group, None)?;
+            return Ok(());
+        };
         if session.is_empty() || session.len() > LONGEST {
             tracing::warn!(%group, bytes = session.len(), "a session id of an agent is not kept");
             return Ok(());
         }
         self.store.set_session(group, Some(session))?;
         Ok(())
+    }
+
+    /// Says something to a message that waits. What cannot be said is logged; nothing
+    /// hangs on it.
+    pub(super) fn remark(&self, group: &GroupName, answers: &Message, words: String) {
+        let remark = telling::outgoing(OutgoingKind::Notice, words, answers);
+        match self.store.enqueue(group, None, &remark) {
+            Ok(_) => self.outbox.wake(),
+            Err(error) => tracing::error!(%group, %error, "a remark could not be queued"),
+        }
+    }
+
+    /// Whether the chat was sent a message while this one was being answered.
+    pub(super) fn said_meanwhile(&self, group: &GroupName, row: MessageRow) -> bool {
+        let runs = self.store.runs_over(group, row).unwrap_or_default();
+        runs.into_iter().any(|run| self.store.said_in_run(run).is_ok_and(|said| said > 0))
     }
 
     /// What the door refused during a run, for those who may hear of it.
@@ -72,10 +92,13 @@ impl<S> Shared<S> {
         let wrote = self.wrote_upstream(&group.name, run.first);
         let rest = self.settings.backoff.after(run.attempt).filter(|_| may_pass && !wrote);
         let words = match (wrote, may_pass) {
-            (true, _) => format!("{why}\n{}", telling::NOT_REPEATED),
-            (false, true) => format!("{why}\nIt was tried {} times. The next message tries anew.", run.attempt),
-            (false, false) => why.to_owned(),
+            (true, _) => format!("{why}\n{}", sent::words(self, &group.name, run.first)),
+            (false, true) if run.attempt > 1 => {
+                format!("{why}\nIt was tried {} times. The next message tries anew.", run.attempt)
+            }
+            (false, _) => why.to_owned(),
         };
+        let words = words.trim_end().to_owned();
         tracing::warn!(group = %group.name, run = run.id.0, attempt = run.attempt, wrote, again = rest.is_some(), "a run failed");
         let ended = match rest {
             Some(rest) => {

@@ -1,6 +1,7 @@
 //! What a chat is told when a message gets no answer.
 
-use policies::SandboxId;
+use containers::protocol::Forgotten;
+use policies::{GroupName, SandboxId};
 
 use crate::channels::protocol::OutgoingKind;
 use crate::store::{EndRunError, Means, Message, NewOutgoing, Run, Store, StoreError};
@@ -8,9 +9,29 @@ use crate::store::{EndRunError, Means, Message, NewOutgoing, Run, Store, StoreEr
 /// The sandbox of a run for which none came up. Real ids are 32 digits.
 const NO_SANDBOX: &str = "0";
 
-/// Why a run is not repeated although it has no answer.
-pub(super) const NOT_REPEATED: &str = "It had already sent something out through the door, to its model or further, so it is not repeated by itself; \
-     `doorward audit` shows what. Send the message again if you want it done again.";
+/// What a call hears that was answered with nothing.
+pub(super) const NO_ANSWER: &str = "The agent ended without an answer. Ask again, or in other words.";
+
+/// What a call hears whose answer stands with a later one. Only a terminal is told: a phone
+/// shows which message an answer quotes.
+pub(super) const ANSWERED_TOGETHER: &str = "This is answered together with a message that came after it.";
+
+/// What of a conversation is not there any more, and what to do about it.
+pub(super) fn forgotten(what: Forgotten, group: &GroupName) -> String {
+    match what {
+        Forgotten::Turn => format!(
+            "The message was left out of the conversation, which goes on as it was before, so that it does not have \
+             the next ones refused as well. Should they fail all the same, `doorward group reset {group}` begins a new one."
+        ),
+        Forgotten::Conversation => format!(
+            "The earlier conversation could not go on and was ended, as `doorward group reset {group}` does; the next \
+             message begins a new one. Files and memory stay."
+        ),
+        Forgotten::Lost => {
+            "The earlier conversation is not there any more, so a new one was begun. Files and memory stay.".to_owned()
+        }
+    }
+}
 
 /// A message for the chat.
 pub(super) fn outgoing(kind: OutgoingKind, text: impl Into<String>, answers: &Message) -> NewOutgoing {
@@ -43,7 +64,7 @@ pub(super) fn stopped(waiting: &[Message]) -> Vec<NewOutgoing> {
 }
 
 /// Begins a run for messages that no sandbox will see, so that the attempt counts.
-pub(super) fn run_without_sandbox(store: &Store, group: &policies::GroupName, messages: &[Message]) -> Option<Run> {
+pub(super) fn run_without_sandbox(store: &Store, group: &GroupName, messages: &[Message]) -> Option<Run> {
     let (first, last) = (messages.first()?, messages.last()?);
     let sandbox = SandboxId::new(NO_SANDBOX)?;
     let begun = store.begin_run(group, first.row, last.row, &sandbox);

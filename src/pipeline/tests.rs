@@ -7,5 +7,7 @@ mod fake;
 mod house;
 mod promises;
 mod recovery;
+mod settled;
 mod stops;
 mod told;
+mod waits;

@@ -15,6 +15,12 @@ use super::sandbox::{Sandbox, StartFailure, StartSandbox};
 use super::{recovery, telling};
 use crate::store::{Group, Means, Message, Run, StoreError};
 
+/// How long the end of a group waits for a sandbox that is just being started.
+const END_OF_START: Duration = Duration::from_secs(5);
+
+/// How long a sandbox that is to end is waited for to hear it: its door is open meanwhile.
+pub(super) const LAST_WORD: Duration = Duration::from_millis(500);
+
 /// What the queue tells a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mail {
@@ -99,7 +105,7 @@ impl<S: StartSandbox> Worker<S> {
             && let Some(sandbox) = self.sandbox.as_mut()
         {
             // It is closed right after; an agent that hears this can leave its session in order.
-            let _ = sandbox.send(&ToGuest::Interrupt).await;
+            let _ = tokio::time::timeout(LAST_WORD, sandbox.send(&ToGuest::Interrupt)).await;
         }
         self.close_sandbox(why(&ended)).await;
         self.shared.typing(&self.name, false);
@@ -148,26 +154,46 @@ impl<S: StartSandbox> Worker<S> {
         let (shared, wanted) = (Arc::clone(&self.shared), group.clone());
         let resume = self.shared.store.session(&self.name)?;
         // In a task of its own: a halt may drop this wait, but must not drop a start half-way.
-        let starting = tokio::spawn(async move { shared.sandboxes.start(&wanted, resume).await });
-        let failure = match self.starting.insert(starting).await {
-            Ok(Ok(sandbox)) => {
-                self.starting = None;
+        self.starting = Some(tokio::spawn(async move { shared.sandboxes.start(&wanted, resume).await }));
+        let failure = match self.started(waiting).await {
+            Ok(sandbox) => {
                 self.sandbox = Some(sandbox);
                 return Ok(());
             }
-            Ok(Err(failure)) => failure,
-            Err(panic) => {
-                tracing::error!(group = %self.name, %panic, "the start of a sandbox broke off");
-                StartFailure { why: "the start broke off".to_owned(), may_pass: true }
-            }
+            Err(failure) => failure,
         };
-        self.starting = None;
         let waiting: Vec<Message> = waiting.iter().filter(|message| message.means != Means::Talk).cloned().collect();
         let Some(run) = telling::run_without_sandbox(&self.shared.store, &self.name, &waiting) else {
             return Err(Broken::Settled(Left { rest: Some(self.shared.settings.backoff.first) }));
         };
         let why = format!("The sandbox could not be started: {failure}");
         Err(self.shared.fail(group, &run, &why, &waiting, failure.may_pass))
+    }
+
+    /// Until the sandbox has started. Who waits for it is told where that takes its time.
+    async fn started(&mut self, waiting: &[Message]) -> Result<S::Sandbox, StartFailure> {
+        let waits = self.shared.settings.waits;
+        let Some(starting) = self.starting.as_mut() else { return Err(StartFailure::passing("it was not begun")) };
+        let (told, longest) = (tokio::time::sleep(waits.told), tokio::time::sleep(waits.start));
+        tokio::pin!(told, longest);
+        let started = loop {
+            tokio::select! {
+                started = &mut *starting => break started,
+                () = &mut longest => {
+                    let abandoned = self.starting.take();
+                    tokio::spawn(async move { end_late(abandoned, "its start was given up").await });
+                    let why = format!("the container engine did not start it within {} s", waits.start.as_secs());
+                    return Err(StartFailure { why, may_pass: true });
+                }
+                () = &mut told, if !told.is_elapsed() => {
+                    if let Some(first) = waiting.iter().find(|message| message.means != Means::Talk) {
+                        self.shared.remark(&self.name, first, super::waiting::STARTING.to_owned());
+                    }
+                }
+            }
+        };
+        self.starting = None;
+        started.unwrap_or_else(|panic| Err(StartFailure::passing(&format!("the start broke off: {panic}"))))
     }
 
     /// Idles with a live sandbox. Whether there is anything more to do.
@@ -196,10 +222,13 @@ impl<S: StartSandbox> Worker<S> {
     }
 
     async fn close_sandbox(&mut self, why: &'static str) {
-        if let Some(starting) = self.starting.take()
-            && let Ok(Ok(sandbox)) = starting.await
-        {
-            self.sandbox = Some(sandbox);
+        // An engine that hangs must not hold a stop up: what it starts late ends then.
+        if let Some(mut starting) = self.starting.take() {
+            match tokio::time::timeout(END_OF_START, &mut starting).await {
+                Ok(Ok(Ok(sandbox))) => self.sandbox = Some(sandbox),
+                Ok(_) => {}
+                Err(_) => drop(tokio::spawn(async move { end_late(Some(starting), why).await })),
+            }
         }
         if let Some(sandbox) = self.sandbox.take() {
             sandbox.set_run(None);
@@ -230,6 +259,15 @@ fn why(ended: &Result<Result<(), Broken>, Halt>) -> &'static str {
 
 /// Why doors are shut and sandboxes ended by `doorward stop`.
 pub const OWNER_STOPPED: &str = "the owner stopped the group";
+
+/// Ends a sandbox that nobody waits for any more, once it has started.
+async fn end_late<B: Sandbox>(starting: Option<JoinHandle<Result<B, StartFailure>>>, why: &'static str) {
+    if let Some(starting) = starting
+        && let Ok(Ok(sandbox)) = starting.await
+    {
+        sandbox.stop(why).await;
+    }
+}
 
 impl From<StoreError> for Broken {
     fn from(error: StoreError) -> Self {

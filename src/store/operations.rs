@@ -96,6 +96,14 @@ impl Store {
         })
     }
 
+    /// How many messages a run has sent on its way. Those that it ends with answer one.
+    pub fn said_in_run(&self, run: RunId) -> Result<u32, StoreError> {
+        self.read(|connection| {
+            let count = "SELECT count(*) FROM outbox WHERE run = ?1 AND in_reply_to IS NULL";
+            connection.prepare_cached(count)?.query_row([runs::key(run)], |row| row.get(0))
+        })
+    }
+
     /// Keeps a request for access; one that was asked for before is only counted.
     pub fn keep_access_request(
         &self,

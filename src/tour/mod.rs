@@ -130,7 +130,7 @@ impl Tour {
         while let Some(said) = self.sandbox.next().await? {
             match said {
                 FromGuest::Text { id, text } if id == turn => reply.push_str(&text),
-                FromGuest::Done { id } if id == turn => return Ok(reply),
+                FromGuest::Done { id, .. } if id == turn => return Ok(reply),
                 FromGuest::Error { message, .. } => return Err(TourError::Agent(message)),
                 _ => {}
             }

@@ -25,6 +25,16 @@ pub const HOME: &str = "/home/agent";
 /// Prompts that may be open at once; a daemon that sends more is broken.
 pub const MAX_OPEN: usize = 1024;
 
+/// What is told where the group's folder was removed, or another put in its place, while
+/// the sandbox lives: what it works in then is no folder of the host's any more.
+pub const FOLDER_GONE: &str = "the group's folder was removed or replaced while its sandbox was open";
+
+/// Whether that is so. A removed folder that is still mounted has no name left.
+pub fn folder_is_gone() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(WORKSPACE).is_ok_and(|folder| folder.nlink() == 0)
+}
+
 /// The daemon, as a driver meets it.
 pub struct Daemon {
     /// What it says.

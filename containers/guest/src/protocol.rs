@@ -1,4 +1,4 @@
-//! The guest protocol, version 2: JSON lines over the container's stdin and
+//! The guest protocol, version 3: JSON lines over the container's stdin and
 //! stdout, one message a line, at most [`MAX_LINE`] bytes.
 //!
 //! The order of a session:
@@ -8,7 +8,7 @@
 //! daemon → guest   start {v, agent}           only if the attestation is as asked
 //! guest → daemon   ready
 //! daemon → guest   prompt {id, text} | follow_up {id, text} | interrupt | close
-//! guest → daemon   text {id, text} … done {id} | error {id, message, fatal}
+//! guest → daemon   text {id, text} … done {id, with} | forgot {id, what} … error {id, message, fatal, retry}
 //! ```
 //!
 //! What it is not: a source of facts. Agent and guest share a uid, so after
@@ -17,7 +17,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The version that both sides name in their first line.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The longest line either side accepts, its newline included.
 pub const MAX_LINE: usize = 4 << 20;
@@ -75,8 +75,16 @@ pub enum FromGuest {
     },
     /// The agent's session, to be resumed later.
     Session {
-        /// As the agent names it.
-        session: String,
+        /// As the agent names it; nothing where there is none to go on with any more.
+        session: Option<String>,
+    },
+    /// The agent's memory of the conversation is not what people would think. What is
+    /// told of it is the daemon's words, for whoever speaks here may be the agent.
+    Forgot {
+        /// The prompt's id.
+        id: u64,
+        /// How much.
+        what: Forgotten,
     },
     /// A sign of life, for typing indicators. Never shown as a reply.
     Progress {
@@ -89,6 +97,9 @@ pub enum FromGuest {
     Done {
         /// The prompt's id.
         id: u64,
+        /// The later prompt that it was answered together with, whose text it shares.
+        #[serde(default)]
+        with: Option<u64>,
     },
     /// The turn failed.
     Error {
@@ -98,7 +109,22 @@ pub enum FromGuest {
         message: String,
         /// Whether the sandbox is of no more use.
         fatal: bool,
+        /// Whether trying again can help without anybody doing anything. What is refused
+        /// for what it is (a denial, an argument too long, a 400) will be so again.
+        retry: bool,
     },
+}
+
+/// What of a conversation is not there any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Forgotten {
+    /// This turn: it was refused, and would have had every later one refused with it.
+    Turn,
+    /// All of it, since taking the turn out did not help: a new one begins.
+    Conversation,
+    /// All of it: the session to resume was not there.
+    Lost,
 }
 
 /// The agents that the guest can drive.

@@ -1,12 +1,18 @@
 //! The `shell` agent: no model; the message is a command for `sh`, its output the
 //! reply. Standard output and error come through one pipe, in the order written.
+//!
+//! A command that is too long for an argument (Linux takes 131,071 bytes of one,
+//! `MAX_ARG_STRLEN`) is handed over as a file.
 
 use std::{
     collections::VecDeque,
-    io::PipeReader,
-    os::unix::process::CommandExt,
+    fs, io,
+    io::{PipeReader, Write},
+    os::unix::{fs::OpenOptionsExt, process::CommandExt},
+    path::PathBuf,
     process::{Command, Stdio},
     rc::Rc,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, WaitStatus, kill_process_group};
@@ -17,7 +23,7 @@ use tokio::{
 };
 
 use crate::{
-    agents::{Daemon, MAX_OPEN, WORKSPACE},
+    agents::{self, Daemon, MAX_OPEN, WORKSPACE},
     pipes,
     protocol::{FromGuest, ToGuest},
     reaper::Reaper,
@@ -25,6 +31,19 @@ use crate::{
 
 /// How much of a command's output becomes the reply.
 pub const MAX_OUTPUT: usize = 256 * 1024;
+
+/// The longest command that goes as an argument.
+const MOST_ARGUMENT: usize = 100 << 10;
+
+/// How often at most the daemon is told that a command writes.
+const SIGNS: Duration = Duration::from_secs(10);
+
+/// Why a command was not run, and whether it may be another time.
+struct NotRun {
+    why: String,
+    fatal: bool,
+    retry: bool,
+}
 
 /// A turn that is under way: what to fire to break it off, and its end.
 struct Turn {
@@ -76,12 +95,12 @@ fn begin(reaper: Rc<Reaper>, id: u64, text: String, say: mpsc::Sender<FromGuest>
     let (interrupt, interrupted) = oneshot::channel();
     let (finish, over) = oneshot::channel();
     tokio::task::spawn_local(async move {
-        let last = match run(&reaper, &text, interrupted).await {
+        let last = match run(&reaper, id, &text, interrupted, &say).await {
             Ok(text) => {
                 let _ = say.send(FromGuest::Text { id, text }).await;
-                FromGuest::Done { id }
+                FromGuest::Done { id, with: None }
             }
-            Err(message) => FromGuest::Error { id, message, fatal: false },
+            Err(NotRun { why, fatal, retry }) => FromGuest::Error { id, message: why, fatal, retry },
         };
         let _ = say.send(last).await;
         let _ = finish.send(());
@@ -90,20 +109,31 @@ fn begin(reaper: Rc<Reaper>, id: u64, text: String, say: mpsc::Sender<FromGuest>
 }
 
 /// Runs one command to its end, or until `interrupt` fires, and gives the reply.
-async fn run(reaper: &Reaper, command: &str, interrupt: oneshot::Receiver<()>) -> Result<String, String> {
-    let (reader, mut exit, group) =
-        start(reaper, command).map_err(|error| format!("the command could not be started: {error}"))?;
+async fn run(
+    reaper: &Reaper,
+    id: u64,
+    command: &str,
+    interrupt: oneshot::Receiver<()>,
+    say: &mpsc::Sender<FromGuest>,
+) -> Result<String, NotRun> {
+    let Started { reader, mut exit, group, file: _file } = start(reaper, command)?;
     let mut output = Output::default();
     let mut buffer = vec![0; 64 * 1024];
-    let mut reader =
-        pipes::receiver(reader).map_err(|error| format!("the command's output cannot be read: {error}"))?;
+    let mut reader = pipes::receiver(reader).map_err(|error| not_started(&error))?;
+    let mut sign = Instant::now();
     let (mut interrupt, mut interrupted, mut open) = (Some(interrupt), false, true);
     let status = loop {
         tokio::select! {
             status = &mut exit => break status.ok(),
             read = reader.read(&mut buffer), if open => match read {
                 Ok(0) | Err(_) => open = false,
-                Ok(count) => output.add(&buffer[..count]),
+                Ok(count) => {
+                    output.add(&buffer[..count]);
+                    if sign.elapsed() >= SIGNS {
+                        sign = Instant::now();
+                        let _ = say.try_send(FromGuest::Progress { id, what: "writes".to_owned() });
+                    }
+                }
             },
             () = fired(&mut interrupt) => {
                 interrupted = true;
@@ -122,10 +152,42 @@ async fn run(reaper: &Reaper, command: &str, interrupt: oneshot::Receiver<()>) -
     Ok(output.reply(ending(status, interrupted)))
 }
 
-fn start(reaper: &Reaper, command: &str) -> std::io::Result<(PipeReader, oneshot::Receiver<WaitStatus>, Pid)> {
-    let (reader, writer) = std::io::pipe()?;
-    let child = Command::new("/bin/sh")
-        .args(["-c", command])
+/// A command that runs.
+struct Started {
+    reader: PipeReader,
+    exit: oneshot::Receiver<WaitStatus>,
+    group: Pid,
+    /// What it is read from, if not from an argument; kept until it has ended.
+    file: Option<CommandFile>,
+}
+
+fn start(reaper: &Reaper, command: &str) -> Result<Started, NotRun> {
+    if command.contains('\0') {
+        let why = "a command cannot hold a NUL character (U+0000), which ends a text for the shell; leave it out, or \
+                   write it as '\\0' for printf";
+        return Err(NotRun { why: why.to_owned(), fatal: false, retry: false });
+    }
+    if agents::folder_is_gone() {
+        return Err(NotRun { why: agents::FOLDER_GONE.to_owned(), fatal: true, retry: true });
+    }
+    spawn(reaper, command).map_err(|error| not_started(&error))
+}
+
+fn not_started(error: &io::Error) -> NotRun {
+    use io::ErrorKind::{OutOfMemory, ResourceBusy, StorageFull, WouldBlock};
+    let retry = matches!(error.kind(), OutOfMemory | ResourceBusy | StorageFull | WouldBlock);
+    NotRun { why: format!("the command could not be started: {error}"), fatal: false, retry }
+}
+
+fn spawn(reaper: &Reaper, command: &str) -> io::Result<Started> {
+    let (reader, writer) = io::pipe()?;
+    let file = (command.len() > MOST_ARGUMENT).then(|| CommandFile::with(command)).transpose()?;
+    let mut shell = Command::new("/bin/sh");
+    match &file {
+        Some(CommandFile(path)) => shell.arg(path),
+        None => shell.args(["-c", command]),
+    };
+    let child = shell
         .current_dir(WORKSPACE)
         .stdin(Stdio::null())
         .stdout(writer.try_clone()?)
@@ -133,8 +195,26 @@ fn start(reaper: &Reaper, command: &str) -> std::io::Result<(PipeReader, oneshot
         .process_group(0)
         .spawn()?;
     let exit = reaper.exit_of(child.id());
-    let group = Pid::from_raw(child.id() as i32).ok_or(std::io::ErrorKind::Other)?;
-    Ok((reader, exit, group))
+    let group = Pid::from_raw(child.id() as i32).ok_or(io::ErrorKind::Other)?;
+    Ok(Started { reader, exit, group, file })
+}
+
+/// A file that holds a command, gone when the command has ended.
+struct CommandFile(PathBuf);
+
+impl CommandFile {
+    fn with(command: &str) -> io::Result<Self> {
+        let name = fs::read_to_string("/proc/sys/kernel/random/uuid")?;
+        let file = CommandFile(PathBuf::from(format!("/tmp/command-{}", name.trim())));
+        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file.0)?.write_all(command.as_bytes())?;
+        Ok(file)
+    }
+}
+
+impl Drop for CommandFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
 }
 
 /// Completes once, when the interrupt comes; never if its sender goes away.

@@ -151,7 +151,7 @@ pub(crate) async fn reply(sandbox: &mut Sandbox, wanted: u64) -> String {
         let message = tokio::time::timeout(Duration::from_secs(20), sandbox.next()).await.expect("no answer");
         match message.unwrap().expect("the sandbox ended") {
             FromGuest::Text { id, text } if id == wanted => reply.push_str(&text),
-            FromGuest::Done { id } if id == wanted => return reply,
+            FromGuest::Done { id, .. } if id == wanted => return reply,
             other => panic!("{other:?}"),
         }
     }

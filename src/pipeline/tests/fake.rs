@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use containers::protocol::{FromGuest, ToGuest};
+use containers::protocol::{Forgotten, FromGuest, ToGuest};
 use policies::{GroupName, SandboxId};
 use proxy::audit::{Allowed, Decision, Identity, Ledger as _, Protocol};
 use tokio::sync::{mpsc, watch};
@@ -22,8 +22,11 @@ pub(super) struct Fakes {
     pub(super) live: watch::Sender<usize>,
     /// What each start was to go on with.
     pub(super) resumed: Arc<Mutex<Vec<Option<String>>>>,
-    /// Groups whose agent reads more than commands.
-    pub(super) readers: Arc<Mutex<Vec<GroupName>>>,
+    /// Groups whose agent reads more than commands, and whether it does what the last
+    /// message says instead of repeating all.
+    pub(super) readers: Arc<Mutex<Vec<(GroupName, bool)>>>,
+    /// How many prompts are being held.
+    pub(super) holding: watch::Sender<usize>,
     pub(super) failures: Arc<Mutex<VecDeque<StartFailure>>>,
     /// How many prompts `die` kills before it answers.
     pub(super) deaths: Arc<AtomicUsize>,
@@ -46,12 +49,14 @@ impl Fakes {
     pub(super) fn new(ledger: Arc<AuditLog>) -> Self {
         let zero = || Arc::new(AtomicUsize::new(0));
         let (live, may_end, ending) = (watch::Sender::new(0), watch::Sender::new(true), watch::Sender::new(0));
+        let holding = watch::Sender::new(0);
         Fakes {
             ledger,
             started: zero(),
             live,
             resumed: Arc::default(),
             readers: Arc::default(),
+            holding,
             failures: Arc::default(),
             deaths: zero(),
             may_end,
@@ -79,7 +84,7 @@ impl StartSandbox for Fakes {
 
 impl Fake {
     fn answer(&self, id: u64, text: &str) {
-        for line in [FromGuest::Text { id, text: text.to_owned() }, FromGuest::Done { id }] {
+        for line in [FromGuest::Text { id, text: text.to_owned() }, FromGuest::Done { id, with: None }] {
             if let Some(say) = &self.say {
                 say.send(line).unwrap();
             }
@@ -88,32 +93,54 @@ impl Fake {
 
     fn obey(&mut self, id: u64, text: &str) {
         // An agent that reads context says what it read.
-        if text.starts_with("<messages") {
+        let obeys = || self.of.readers.lock().unwrap().iter().any(|(group, obeys)| *group == self.group && *obeys);
+        if text.starts_with("<messages") && !obeys() {
             return self.answer(id, text);
         }
+        let text = last_message(text);
         let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
         match word {
             "echo" => self.answer(id, rest),
             // Answers once it hears `release`.
-            "hold" => self.held.push(id),
+            "hold" => {
+                self.held.push(id);
+                self.of.holding.send_modify(|holding| *holding += 1);
+            }
             "release" => {
                 // The later one first: answers must come in the order of the messages all the same.
                 self.answer(id, "released");
                 std::mem::take(&mut self.held).into_iter().for_each(|held| self.answer(held, "held"));
             }
-            // One turn for both: its answer, and then the acknowledgement of the follow-up.
+            // One turn for both: the answer goes with the later one.
             "merge" => {
-                let held = std::mem::take(&mut self.held);
-                held.into_iter().for_each(|held| self.answer(held, "both"));
-                self.say.as_ref().unwrap().send(FromGuest::Done { id }).unwrap();
+                for held in std::mem::take(&mut self.held) {
+                    self.say.as_ref().unwrap().send(FromGuest::Done { id: held, with: Some(id) }).unwrap();
+                }
+                self.answer(id, "both");
             }
             "session" => {
-                self.say.as_ref().unwrap().send(FromGuest::Session { session: rest.to_owned() }).unwrap();
+                self.say.as_ref().unwrap().send(FromGuest::Session { session: Some(rest.to_owned()) }).unwrap();
                 self.answer(id, "noted");
             }
             "error" => {
-                let error = FromGuest::Error { id, message: rest.to_owned(), fatal: false };
+                let error = FromGuest::Error { id, message: rest.to_owned(), fatal: false, retry: true };
                 self.say.as_ref().unwrap().send(error).unwrap();
+            }
+            // What fails for what it is.
+            "refuse" => {
+                for line in [
+                    FromGuest::Session { session: None },
+                    FromGuest::Forgot { id, what: Forgotten::Turn },
+                    FromGuest::Error { id, message: rest.to_owned(), fatal: false, retry: false },
+                ] {
+                    self.say.as_ref().unwrap().send(line).unwrap();
+                }
+            }
+            "nothing" => self.answer(id, ""),
+            "alive" => {
+                let sign = FromGuest::Progress { id, what: "thinks".to_owned() };
+                self.say.as_ref().unwrap().send(sign).unwrap();
+                self.held.push(id);
             }
             "die" if self.of.deaths.load(Ordering::SeqCst) == 0 => self.answer(id, "alive"),
             "die" => {
@@ -139,7 +166,8 @@ impl Sandbox for Fake {
     }
 
     fn reads(&self) -> Form {
-        if self.of.readers.lock().unwrap().contains(&self.group) { Form::Context } else { Form::Bare }
+        let reads = self.of.readers.lock().unwrap().iter().any(|(group, _)| *group == self.group);
+        if reads { Form::Context } else { Form::Bare }
     }
 
     async fn send(&mut self, line: &ToGuest) -> Result<(), Lost> {
@@ -164,6 +192,14 @@ impl Sandbox for Fake {
         self.of.may_end.subscribe().wait_for(|may| *may).await.unwrap();
         self.of.live.send_modify(|live| *live -= 1);
     }
+}
+
+/// What the last message of a prompt says, without the call in front of it.
+fn last_message(text: &str) -> &str {
+    let Some(messages) = text.strip_suffix("</message>\n</messages>") else { return text };
+    let last = &messages[messages.rfind("<message ").unwrap_or(0)..];
+    let said = last.split_once('>').map_or(last, |(_, said)| said);
+    said.strip_prefix("@Doorward ").unwrap_or(said)
 }
 
 /// Writes a decision of a run into the log, as the door does.

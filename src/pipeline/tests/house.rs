@@ -22,6 +22,7 @@ use crate::pipeline::calling::Name;
 use crate::pipeline::outbox::{self, Patience};
 use crate::pipeline::retries::Backoff;
 use crate::pipeline::router::Peer;
+use crate::pipeline::waiting::Waits;
 use crate::pipeline::{Assistant, Parts, Pipeline, PipelineTask, Settings};
 use crate::store::ledger::AuditLog;
 use crate::store::{Group, NewGroup, Store};
@@ -59,8 +60,13 @@ impl House {
         let ledger = AuditLog::open(&home.audit_db()).unwrap().marking_runs_in(Arc::clone(&store));
         let ledger = Arc::new(ledger);
         let assistant = Assistant { name: Name::new("Doorward"), shown: "Doorward".into(), zone: TimeZone::UTC };
-        let settings =
-            Settings { assistant, cap: 2, idle: PATIENCE, backoff: Backoff { first: Duration::from_millis(2) } };
+        let settings = Settings {
+            assistant,
+            cap: 2,
+            idle: PATIENCE,
+            backoff: Backoff { first: Duration::from_millis(2) },
+            waits: Waits::default(),
+        };
         let patience = Patience { first_retry: Duration::from_millis(5), confirm: PATIENCE };
         House { home, store, fakes: Fakes::new(ledger), settings, patience, _folder: folder }
     }
@@ -72,7 +78,7 @@ impl House {
     pub(super) fn group_of(&self, name: &str, agent: &str, is_main: bool) -> Group {
         let name = GroupName::parse(name).unwrap();
         if agent != "shell" {
-            self.fakes.readers.lock().unwrap().push(name.clone());
+            self.fakes.readers.lock().unwrap().push((name.clone(), agent == "obeys"));
         }
         let new = NewGroup { name: &name, channel: CHANNEL, chat: name.as_str(), is_main };
         self.store.add_group(&new).unwrap()
@@ -98,6 +104,17 @@ impl House {
 
     pub(super) fn live(&self) -> usize {
         *self.fakes.live.borrow()
+    }
+
+    /// A group whose agent does what the last message of a prompt says, several at once.
+    pub(super) fn group_that_obeys(&self, name: &str) -> Group {
+        self.group_of(name, "obeys", false)
+    }
+
+    /// Until so many prompts were held since the start.
+    pub(super) async fn holds(&self, many: usize) {
+        let mut holding = self.fakes.holding.subscribe();
+        timeout(PATIENCE, holding.wait_for(|holding| *holding >= many)).await.expect("it holds in time").unwrap();
     }
 
     /// Until a sandbox lives.

@@ -68,10 +68,11 @@ async fn a_message_delivered_twice_is_answered_once() {
 #[tokio::test]
 async fn follow_ups_go_into_the_live_sandbox_and_answers_keep_their_order() {
     let house = House::new();
-    let group = house.group("family");
+    let group = house.group_that_obeys("family");
     let running = house.start();
     let mut terminal = running.terminal(Some(&group)).await;
     terminal.send("family", "m1", "hold").await;
+    house.holds(1).await;
     terminal.send("family", "m2", "release").await;
     assert_eq!(terminal.answer_to("m1").await, [(REPLY, "held".to_owned())]);
     assert_eq!(terminal.answer_to("m2").await, [(REPLY, "released".to_owned())]);

@@ -155,7 +155,7 @@ async fn interruptions_count_as_attempts() {
 #[tokio::test]
 async fn a_shutdown_in_the_middle_of_a_run_loses_nothing() {
     let house = House::new();
-    let group = house.group("family");
+    let group = house.group_that_obeys("family");
     let running = house.start();
     let mut terminal = running.terminal(Some(&group)).await;
     terminal.send("family", "m1", "hold").await;
@@ -166,6 +166,7 @@ async fn a_shutdown_in_the_middle_of_a_run_loses_nothing() {
     drop((terminal, running));
     let running = house.start();
     let mut terminal = running.terminal(Some(&group)).await;
+    house.holds(2).await;
     terminal.send("family", "m2", "release").await;
     assert_eq!(terminal.answer_to("m1").await, [(OutgoingKind::Reply, "held".to_owned())]);
 }

@@ -15,7 +15,7 @@ fn notice(text: &str) -> Vec<(OutgoingKind, String)> {
 #[tokio::test]
 async fn stop_in_a_chat_ends_what_runs_and_says_so() {
     let house = House::new();
-    let group = house.group("family");
+    let group = house.group_that_obeys("family");
     let running = house.start();
     let mut chat = running.terminal(Some(&group)).await;
     chat.send("family", "m1", "hold").await;
@@ -30,7 +30,9 @@ async fn stop_in_a_chat_ends_what_runs_and_says_so() {
     chat.send("family", "m4", "echo new").await;
     assert_eq!(chat.answer_to("m4").await[0].1, "new");
     // Delivered again, it must not stop what came after it.
+    let held = *house.fakes.holding.borrow();
     chat.send("family", "m5", "hold").await;
+    house.holds(held + 1).await;
     chat.send("family", "m3", "Stop!").await;
     chat.send("family", "m6", "release").await;
     assert_eq!(chat.answer_to("m5").await[0].1, "held");
@@ -52,10 +54,11 @@ async fn stop_where_nothing_runs_is_answered_too() {
 #[tokio::test]
 async fn in_a_group_stop_needs_the_call() {
     let house = House::new();
-    let group = house.group("family");
+    let group = house.group_that_obeys("family");
     let running = house.start();
     let mut chat = running.terminal(Some(&group)).await;
     chat.write("family", "m1", "Anna", "@Doorward hold").await;
+    house.holds(1).await;
     chat.write("family", "m2", "Ben", "stop").await;
     chat.write("family", "m3", "Ben", "@Doorward release").await;
     assert_eq!(chat.answer_to("m1").await[0].1, "held");

@@ -1,26 +1,46 @@
 //! Claude Code: one process for the whole session, lines of JSON both ways. Prompts go
 //! in as they come; Claude Code queues them, and may answer several in one turn.
 //!
+//! Lines that are no JSON are passed over: a warning of its runtime is no reason to lose
+//! an answer. A turn that was refused for what it says is taken out of the conversation.
+//!
 //! What it is not: a guard. Claude Code may do in the sandbox whatever it likes.
 
+mod history;
 mod process;
 mod said;
 mod turns;
 mod words;
 
+use std::time::{Duration, Instant};
+
 use process::{Heard, Process};
 use said::{Outcome, Said};
-use turns::Turns;
+use turns::{Open, Turns};
+use words::{Failure, Refused};
 
 use crate::{
-    agents::{Daemon, MAX_OPEN},
-    protocol::{FromGuest, ToGuest},
+    agents::{self, Daemon, MAX_OPEN},
+    protocol::{Forgotten, FromGuest, ToGuest},
     reaper::Reaper,
     session::complain,
 };
 
 /// How often a refused key is tried again before that is told.
 const REFUSALS: u64 = 2;
+
+/// So many turns in a row are taken out; then what is older is at fault. One person may
+/// paste the same key twice, and that is no reason to forget everything.
+const MOST_TAKEN_OUT: usize = 2;
+
+/// So many bytes of noise without a line of JSON, and it is no Claude Code that speaks.
+const MOST_NOISE: usize = 16 << 20;
+
+/// How much of a line of noise is shown in the log.
+const NOISE_SHOWN: usize = 200;
+
+/// How often at most the daemon is told that something moves.
+const SIGNS: Duration = Duration::from_secs(10);
 
 /// Drives Claude Code until the daemon closes the session or Claude Code has ended.
 pub async fn drive(
@@ -40,6 +60,9 @@ pub async fn drive(
         model,
         stale: false,
         refused: None,
+        noise: 0,
+        noise_told: false,
+        sign: None,
     };
     driver.serve().await
 }
@@ -58,6 +81,11 @@ struct Driver<'a> {
     stale: bool,
     /// Why a turn was broken off by us and not by the daemon.
     refused: Option<String>,
+    /// Bytes that were no JSON since the last line that was.
+    noise: usize,
+    noise_told: bool,
+    /// When the daemon was last told that something moves.
+    sign: Option<Instant>,
 }
 
 impl Driver<'_> {
@@ -70,17 +98,26 @@ impl Driver<'_> {
                         self.process.finish().await;
                         return Ok(());
                     }
-                    Some(ToGuest::Prompt { id, text } | ToGuest::FollowUp { id, text }) => self.prompt(id, text)?,
+                    Some(ToGuest::Prompt { id, text } | ToGuest::FollowUp { id, text }) => {
+                        self.prompt(id, text)?;
+                        if agents::folder_is_gone() {
+                            return self.give_up(agents::FOLDER_GONE.to_owned()).await;
+                        }
+                    }
                     Some(ToGuest::Interrupt) => if self.turns.under_way() { self.process.interrupt() },
                     Some(ToGuest::Start { .. }) => return Err("the daemon said `start` twice".to_owned()),
                 },
                 heard = self.process.next() => match heard {
                     Heard::Line(line) => match Said::parse(&line) {
-                        Some(said) => self.said(said).await?,
-                        None => return self.give_up("it wrote something that is not JSON".to_owned()).await,
+                        Some(said) => {
+                            self.noise = 0;
+                            self.said(said).await?;
+                        }
+                        None if self.passes_over(&line) => {}
+                        None => return self.give_up("it writes no JSON".to_owned()).await,
                     },
                     Heard::TooLong(too_long) => return self.give_up(format!("it wrote {too_long}")).await,
-                    Heard::Ended(_) if self.stale => self.begin_anew().await?,
+                    Heard::Ended(_) if self.stale => self.lose().await?,
                     Heard::Ended(how) => return self.give_up(how).await,
                 },
             }
@@ -103,7 +140,7 @@ impl Driver<'_> {
                 self.resuming = false;
                 if self.session.as_ref() != Some(&session) {
                     self.session = Some(session.clone());
-                    self.daemon.tell(FromGuest::Session { session }).await?;
+                    self.daemon.tell(FromGuest::Session { session: Some(session) }).await?;
                 }
             }
             Said::Took { uuid } => self.turns.take(&uuid),
@@ -118,46 +155,121 @@ impl Driver<'_> {
             // It could not even begin, and says so in good order before it ends.
             Said::Ended(outcome) if self.resuming && outcome.is_error => self.stale = true,
             Said::Ended(outcome) => self.turn_over(&outcome).await?,
+            Said::Nothing if self.turns.under_way() => self.moves().await?,
             Said::Nothing => {}
         }
         Ok(())
     }
 
+    /// Whether there was not too much of it yet. Told once, and not as what it is: the
+    /// line may be anything.
+    fn passes_over(&mut self, line: &[u8]) -> bool {
+        self.noise += line.len() + 1;
+        if !self.noise_told && !line.trim_ascii().is_empty() {
+            self.noise_told = true;
+            let begins = String::from_utf8_lossy(&line[..line.len().min(NOISE_SHOWN)]).into_owned();
+            complain(&format!(
+                "Claude Code wrote a line of {} bytes that is no JSON, and it was passed over: {begins}",
+                line.len()
+            ));
+        }
+        self.noise <= MOST_NOISE
+    }
+
     /// A turn answers every prompt that was taken into it; the text goes with the last.
     async fn turn_over(&mut self, outcome: &Outcome) -> Result<(), String> {
-        let ids = self.turns.end();
+        let turn = self.turns.end();
         // A turn that nobody asked for.
-        let Some(last) = ids.last().copied() else { return Ok(()) };
-        let refused = self.refused.take();
+        let Some(last) = turn.last().map(|open| open.id) else { return Ok(()) };
+        let refused = self.refused.take().map(|words| Failure { words, retry: false, refused: Refused::No });
         let failure = match outcome.is_interrupted() {
             true => refused,
             false => outcome.is_error.then(|| words::failure(outcome)),
         };
-        if let Some(message) = failure {
-            for id in ids {
-                self.daemon.tell(FromGuest::Error { id, message: message.clone(), fatal: false }).await?;
-            }
-            return Ok(());
+        if let Some(failure) = failure {
+            return self.failed(&turn, failure).await;
         }
         let text = if outcome.is_interrupted() { "(interrupted)".to_owned() } else { words::reply(&outcome.text) };
         if !text.is_empty() {
             self.daemon.tell(FromGuest::Text { id: last, text }).await?;
         }
-        for id in ids {
-            self.daemon.tell(FromGuest::Done { id }).await?;
+        if !outcome.is_interrupted() {
+            history::remember_taken_out(&history::config_dir(), 0);
+        }
+        for id in turn.iter().map(|open| open.id) {
+            self.daemon.tell(FromGuest::Done { id, with: (id != last).then_some(last) }).await?;
         }
         Ok(())
     }
 
+    async fn failed(&mut self, turn: &[Open], failure: Failure) -> Result<(), String> {
+        let Failure { words, retry, refused } = failure;
+        if refused != Refused::No {
+            let what = self.leave_out(turn, refused).await?;
+            for id in turn.iter().map(|open| open.id) {
+                self.daemon.tell(FromGuest::Forgot { id, what }).await?;
+            }
+        }
+        for id in turn.iter().map(|open| open.id) {
+            self.daemon.tell(FromGuest::Error { id, message: words.clone(), fatal: false, retry }).await?;
+        }
+        Ok(())
+    }
+
+    /// Goes on with the session as it was before this turn; with a new one where there was
+    /// none, where it cannot be had, or where that has been tried already and did not help.
+    async fn leave_out(&mut self, turn: &[Open], refused: Refused) -> Result<Forgotten, String> {
+        let config = history::config_dir();
+        self.process.end().await;
+        let at_fault = refused == Refused::ForWhatItSays;
+        let before = history::taken_out(&config);
+        let again = at_fault && before >= MOST_TAKEN_OUT;
+        let uuids: Vec<String> = turn.iter().map(|open| open.uuid.clone()).collect();
+        let left = match self.session.as_deref().filter(|_| !again) {
+            Some(session) => history::take_out(&config, session, &uuids).unwrap_or_else(|error| {
+                complain(&format!("a turn could not be taken out of the conversation: {error}"));
+                history::Left::Nothing
+            }),
+            None => history::Left::Nothing,
+        };
+        let earlier = left == history::Left::Earlier;
+        history::remember_taken_out(&config, if earlier { before + usize::from(at_fault) } else { 0 });
+        if !earlier {
+            self.session = None;
+            self.daemon.tell(FromGuest::Session { session: None }).await?;
+        }
+        self.start()?;
+        Ok(if again { Forgotten::Conversation } else { Forgotten::Turn })
+    }
+
     /// The session that was to be resumed is gone: a new one, once, with the prompts so far.
-    async fn begin_anew(&mut self) -> Result<(), String> {
+    async fn lose(&mut self) -> Result<(), String> {
         complain("the session to resume is not there any more; a new one begins");
-        (self.resuming, self.stale, self.session) = (false, false, None);
-        self.process = Process::start(self.reaper, self.model.as_deref(), None)?;
+        (self.stale, self.session) = (false, None);
+        self.start()?;
+        match self.turns.current() {
+            Some(id) => self.daemon.tell(FromGuest::Forgot { id, what: Forgotten::Lost }).await,
+            None => Ok(()),
+        }
+    }
+
+    /// A new process for the session, if there is one, with the prompts so far.
+    fn start(&mut self) -> Result<(), String> {
+        self.process = Process::start(self.reaper, self.model.as_deref(), self.session.as_deref())?;
+        self.resuming = self.session.is_some();
         for (uuid, text) in self.turns.again() {
             self.process.say(uuid, text);
         }
-        self.progress("the earlier conversation is gone; a new one begins".to_owned()).await
+        Ok(())
+    }
+
+    /// Something moves, whatever it is.
+    async fn moves(&mut self) -> Result<(), String> {
+        if self.sign.is_some_and(|last| last.elapsed() < SIGNS) {
+            return Ok(());
+        }
+        self.sign = Some(Instant::now());
+        self.progress("works".to_owned()).await
     }
 
     async fn progress(&self, what: String) -> Result<(), String> {
@@ -172,7 +284,7 @@ impl Driver<'_> {
         self.process.kill();
         let message = format!("Claude Code ended: {why}");
         for id in self.turns.all() {
-            self.daemon.tell(FromGuest::Error { id, message: message.clone(), fatal: true }).await?;
+            self.daemon.tell(FromGuest::Error { id, message: message.clone(), fatal: true, retry: true }).await?;
         }
         Err(message)
     }

@@ -16,7 +16,8 @@ use tokio::{
 };
 
 use crate::{
-    agents::{GLOBAL, HOME, WORKSPACE},
+    agents::{GLOBAL, WORKSPACE},
+    claude::history,
     lines::{LineBuffer, LineTooLong},
     pipes,
     reaper::Reaper,
@@ -101,7 +102,7 @@ impl Process {
             .args(model.map(|model| ["--model", model]).into_iter().flatten())
             .args(resume.map(|session| ["--resume", session]).into_iter().flatten())
             .envs(ENVIRONMENT)
-            .env("CLAUDE_CONFIG_DIR", format!("{HOME}/.claude"))
+            .env("CLAUDE_CONFIG_DIR", history::config_dir())
             .current_dir(WORKSPACE)
             .stdin(Stdio::from(stdin))
             .stdout(Stdio::from(stdout))
@@ -191,6 +192,13 @@ impl Process {
 
     pub(super) fn kill(&self) {
         let _ = kill_process_group(self.group, Signal::KILL);
+    }
+
+    /// Kills it, and waits until it writes nothing any more.
+    pub(super) async fn end(&mut self) {
+        self.kill();
+        let _ =
+            timeout(GRACE, async { while !matches!(self.next().await, Heard::Ended(_) | Heard::TooLong(_)) {} }).await;
     }
 
     /// Nothing more will be said: it may put its session away.

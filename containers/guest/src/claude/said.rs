@@ -25,6 +25,7 @@ pub(super) enum Said {
 #[serde(default)]
 pub(super) struct Outcome {
     pub(super) is_error: bool,
+    pub(super) subtype: Option<String>,
     pub(super) terminal_reason: Option<String>,
     /// What the model's server answered.
     #[serde(rename = "api_error_status")]
@@ -69,9 +70,10 @@ enum Line {
 
 impl Said {
     /// `None`: this is no JSON. A line of a known kind and an unknown form says nothing,
-    /// except for the end of a turn, which must not be missed.
+    /// except for the end of a turn, which must not be missed: neither for a warning that
+    /// was written in front of it nor for bytes in it that are not UTF-8.
     pub(super) fn parse(line: &[u8]) -> Option<Said> {
-        let value: Value = serde_json::from_slice(line).ok()?;
+        let value = json(line)?;
         let ends = value["type"] == "result";
         Some(match serde_json::from_value(value) {
             Ok(line) => Self::of(line),
@@ -95,6 +97,16 @@ impl Said {
             _ => Said::Nothing,
         }
     }
+}
+
+fn json(line: &[u8]) -> Option<Value> {
+    if let Ok(value) = serde_json::from_slice(line) {
+        return Some(value);
+    }
+    let text = String::from_utf8_lossy(line);
+    let begins = text.find("{\"")?;
+    let value: Value = serde_json::from_str(&text[begins..]).ok()?;
+    value["type"].is_string().then_some(value)
 }
 
 /// `uses Bash`; never what is said or done with it.
@@ -134,7 +146,17 @@ mod tests {
         for (line, said) in cases {
             assert_eq!(Said::parse(line.as_bytes()), Some(said), "{line}");
         }
-        assert_eq!(Said::parse(b"Segmentation fault"), None);
+        for noise in [
+            &b"Segmentation fault"[..],
+            b"",
+            b"\xff\xfe",
+            b"\xef\xbb\xbf(node:1) Warning",
+            b"Warning: {\"x\"",
+            b"{\"a\":1} {",
+            b"log {\"level\":\"info\"}",
+        ] {
+            assert_eq!(Said::parse(noise), None, "{noise:?}");
+        }
     }
 
     #[test]
@@ -146,6 +168,15 @@ mod tests {
         let good = ended(r#"{"is_error":false,"subtype":"success","result":"hello","type":"result","extra":{}}"#);
         assert_eq!((good.is_error, good.text.as_str()), (false, "hello"));
         assert!(ended(r#"{"type":"result","is_error":true,"terminal_reason":"aborted_tools"}"#).is_interrupted());
+        for noisy in [
+            &b"\xef\xbb\xbf{\"type\":\"result\",\"result\":\"hello\"}"[..],
+            b"Warning: x{\"type\":\"result\",\"result\":\"hello\"}\r",
+            b"  {\"type\":\"result\",\"result\":\"hello\"}",
+            b"{\"type\":\"result\",\"result\":\"hello\",\"other\":\"\xff\"}",
+        ] {
+            let Some(Said::Ended(outcome)) = Said::parse(noisy) else { panic!("{noisy:?}") };
+            assert_eq!(outcome.text, "hello");
+        }
         let odd = ended(r#"{"type":"result","result":{"text":"hello"}}"#);
         assert!(odd.is_error && odd.errors[0].contains("form"));
     }

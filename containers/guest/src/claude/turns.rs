@@ -10,9 +10,9 @@ pub(super) struct Turns {
 }
 
 #[derive(Debug)]
-struct Open {
-    id: u64,
-    uuid: String,
+pub(super) struct Open {
+    pub(super) id: u64,
+    pub(super) uuid: String,
     text: String,
     taken: bool,
 }
@@ -44,13 +44,13 @@ impl Turns {
     }
 
     /// The turn is over: the prompts that it took in, in order.
-    pub(super) fn end(&mut self) -> Vec<u64> {
+    pub(super) fn end(&mut self) -> Vec<Open> {
         if !self.tells {
-            return self.open.pop_front().map(|open| open.id).into_iter().collect();
+            return self.open.pop_front().into_iter().collect();
         }
         let (taken, rest): (VecDeque<Open>, VecDeque<Open>) = self.open.drain(..).partition(|open| open.taken);
         self.open = rest;
-        taken.into_iter().map(|open| open.id).collect()
+        taken.into()
     }
 
     /// All that is open, to be said once more to a process that has heard none of it.
@@ -79,6 +79,10 @@ mod tests {
         turns
     }
 
+    fn ended(turns: &mut Turns) -> Vec<u64> {
+        turns.end().into_iter().map(|open| open.id).collect()
+    }
+
     #[test]
     fn a_turn_answers_what_it_took_in_and_nothing_else() {
         let mut turns = turns();
@@ -86,11 +90,11 @@ mod tests {
         assert_eq!(turns.current(), Some(1));
         turns.take("b");
         assert_eq!(turns.current(), Some(2));
-        assert_eq!(turns.end(), [1, 2]);
+        assert_eq!(ended(&mut turns), [1, 2]);
         assert!(!turns.under_way());
-        assert_eq!(turns.end(), [0; 0], "a turn that nobody asked for");
+        assert_eq!(ended(&mut turns), [0; 0], "a turn that nobody asked for");
         turns.take("c");
-        assert_eq!((turns.end(), turns.len()), (vec![3], 0));
+        assert_eq!((ended(&mut turns), turns.len()), (vec![3], 0));
     }
 
     #[test]
@@ -105,6 +109,6 @@ mod tests {
     fn a_version_that_does_not_tell_answers_one_by_one() {
         let mut turns = turns();
         assert!(turns.under_way());
-        assert_eq!((turns.end(), turns.end(), turns.all()), (vec![1], vec![2], vec![3]));
+        assert_eq!((ended(&mut turns), ended(&mut turns), turns.all()), (vec![1], vec![2], vec![3]));
     }
 }

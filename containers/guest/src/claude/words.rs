@@ -20,28 +20,95 @@ pub(super) fn retrying(attempt: u64, of: u64, status: Option<u16>) -> String {
     }
 }
 
+/// Why a turn failed, and what that means for the next.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// For people.
+    pub(super) words: String,
+    /// Whether it may pass by itself.
+    pub(super) retry: bool,
+    /// Whether it was refused for what it said.
+    pub(super) refused: Refused,
+}
+
+/// Whether a turn was refused for what stands in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// It was not, or nobody knows: the session is as good as before.
+    No,
+    /// The request was no good. The turn is better left out.
+    Perhaps,
+    /// What the conversation holds is at fault: each later request is refused as well.
+    ForWhatItSays,
+}
+
 /// Why a turn failed.
-pub(super) fn failure(outcome: &Outcome) -> String {
+pub(super) fn failure(outcome: &Outcome) -> Failure {
     let said = if outcome.text.is_empty() { outcome.errors.join("; ") } else { outcome.text.clone() };
-    if let Some(why) = refused_by_the_door(&said) {
-        return why;
+    if let Some(failure) = refused_by_the_door(&said) {
+        return failure;
     }
+    let of = |words: &str, retry| Failure { words: words.to_owned(), retry, refused: Refused::No };
     match outcome.status {
-        Some(401) => REFUSED.to_owned(),
-        Some(429) => {
-            format!("The limit of this Anthropic account is reached (429). Anthropic says: {}", cut(&said, MOST_WORDS))
+        Some(401) => of(REFUSED, false),
+        Some(429) => of(
+            &format!(
+                "The limit of this Anthropic account is reached (429). Anthropic says: {}",
+                cut(&said, MOST_WORDS)
+            ),
+            false,
+        ),
+        Some(529) => of("Claude is overloaded at the moment (529). Send the message again in a few minutes.", true),
+        Some(status @ 500..) => of(
+            &format!("Anthropic's servers have a problem ({status}). Send the message again in a few minutes."),
+            true,
+        ),
+        Some(400 | 413 | 422) => {
+            Failure { refused: refused_by_the_model(outcome.status, &said), ..of(&cut(&said, MOST_WORDS), false) }
         }
-        Some(529) => "Claude is overloaded at the moment (529). Send the message again in a few minutes.".to_owned(),
-        Some(status @ 500..) => {
-            format!("Anthropic's servers have a problem ({status}). Send the message again in a few minutes.")
+        _ if said.starts_with("Not logged in") => of(
+            "there is no key for Claude in this sandbox. Its owner must give doorward.toml a credential for \
+             api.anthropic.com with env = \"ANTHROPIC_API_KEY\" or \"CLAUDE_CODE_OAUTH_TOKEN\", and the group's \
+             policy use = [\"claude\"].",
+            false,
+        ),
+        _ if said.starts_with(TOO_LONG) => {
+            Failure { refused: Refused::ForWhatItSays, ..of(&cut(&said, MOST_WORDS), false) }
         }
-        _ if said.starts_with("Not logged in") => "there is no key for Claude in this sandbox. Its owner must give \
-             doorward.toml a credential for api.anthropic.com with env = \"ANTHROPIC_API_KEY\" or \
-             \"CLAUDE_CODE_OAUTH_TOKEN\", and the group's policy use = [\"claude\"]."
-            .to_owned(),
-        _ if said.is_empty() => "Claude Code gave no reason.".to_owned(),
-        _ => cut(&said, MOST_WORDS),
+        _ if outcome.subtype.as_deref() == Some("error_max_turns") => of(
+            "Claude Code took as many steps as it may take in one turn and stopped. What it did stays; say \"go on\" to \
+             have it continue.",
+            false,
+        ),
+        _ if said.is_empty() && outcome.subtype.as_deref() == Some("error_during_execution") => {
+            of("Claude Code broke off while it was working, without a reason.", true)
+        }
+        _ if said.is_empty() => of("Claude Code gave no reason.", true),
+        _ => of(&cut(&said, MOST_WORDS), true),
     }
+}
+
+/// As Claude Code says it, with or without a status.
+const TOO_LONG: &str = "Prompt is too long";
+
+/// Anthropic answers 400 for a conversation that it does not take, and for an account that
+/// has no credit. Only where its words are about the conversation is that known to be at fault.
+fn refused_by_the_model(status: Option<u16>, said: &str) -> Refused {
+    const ABOUT_IT: [&str; 10] = [
+        "too long",
+        "messages.",
+        "messages:",
+        "tool_use",
+        "tool_result",
+        "thinking",
+        "image",
+        "document",
+        "input length",
+        "content",
+    ];
+    let said = said.to_ascii_lowercase();
+    let about_it = status == Some(413) || ABOUT_IT.iter().any(|words| said.contains(words));
+    if about_it { Refused::ForWhatItSays } else { Refused::Perhaps }
 }
 
 /// The answer, as much of it as fits.
@@ -50,12 +117,36 @@ pub(super) fn reply(text: &str) -> String {
 }
 
 /// The door's refusals are JSON objects with a `code` and a `why`; Claude Code repeats them.
-fn refused_by_the_door(said: &str) -> Option<String> {
+fn refused_by_the_door(said: &str) -> Option<Failure> {
     let (_, json) = said.split_at(said.find('{')?);
     let refusal: Value = serde_json::Deserializer::from_str(json).into_iter().next()?.ok()?;
     let (code, why) = (refusal["code"].as_str()?, refusal["why"].as_str()?);
-    Some(format!("the door refused the request to Claude: {} ({code})", cut(why, MOST_WORDS)))
+    let words = format!("the door refused the request to Claude: {} ({code})", cut(why, MOST_WORDS));
+    let retry = MAY_PASS.contains(&code);
+    let refused = match code {
+        _ if FOR_WHAT_IT_SAYS.contains(&code) => Refused::ForWhatItSays,
+        // Of one request, which is too much for good, or of a day, which is nobody's fault.
+        "limit_exceeded" => Refused::Perhaps,
+        _ => Refused::No,
+    };
+    Some(Failure { words, retry, refused })
 }
+
+/// The door's reasons that lie in what a request says, and so in the conversation.
+const FOR_WHAT_IT_SAYS: [&str; 8] = [
+    "secret_in_request",
+    "surrogate_unbound",
+    "surrogate_location",
+    "surrogate_foreign",
+    "surrogate_retired",
+    "body_condition",
+    "body_unreadable",
+    "too_large",
+];
+
+/// Those that lie in the surroundings, and pass without anybody doing anything.
+const MAY_PASS: [&str; 6] =
+    ["upstream_failed", "upstream_unreadable", "unresolved", "timeout", "audit_unavailable", "group_limit"];
 
 fn cut(text: &str, most: usize) -> String {
     if text.len() <= most {
@@ -69,8 +160,45 @@ fn cut(text: &str, most: usize) -> String {
 mod tests {
     use super::*;
 
-    fn failed(status: Option<u16>, text: &str) -> String {
+    fn failed(status: Option<u16>, text: &str) -> Failure {
         failure(&Outcome { is_error: true, status, text: text.to_owned(), ..Outcome::default() })
+    }
+
+    /// What is refused for what it says would have every later message refused with it; an
+    /// account without credit, a server that is overloaded and a policy would not.
+    #[test]
+    fn what_stays_in_the_conversation_is_told_from_what_does_not() {
+        let door = |code: &str| format!(r#"API Error: 403 {{"code":"{code}","why":"because","rule":null}}"#);
+        for (status, said, refused, retry) in [
+            (Some(403), door("secret_in_request").as_str(), Refused::ForWhatItSays, false),
+            (Some(403), door("surrogate_foreign").as_str(), Refused::ForWhatItSays, false),
+            (Some(403), door("body_condition").as_str(), Refused::ForWhatItSays, false),
+            (Some(413), door("limit_exceeded").as_str(), Refused::Perhaps, false),
+            (Some(403), door("not_allowed").as_str(), Refused::No, false),
+            (Some(502), door("upstream_failed").as_str(), Refused::No, true),
+            (Some(503), door("audit_unavailable").as_str(), Refused::No, true),
+            (Some(400), "API Error: 400 messages.3.content.1: something is wrong", Refused::ForWhatItSays, false),
+            (Some(400), "Prompt is too long", Refused::ForWhatItSays, false),
+            (None, "Prompt is too long", Refused::ForWhatItSays, false),
+            (Some(413), "Request too large (max 32MB)", Refused::ForWhatItSays, false),
+            (Some(400), "Credit balance is too low", Refused::Perhaps, false),
+            (Some(400), "API Error: 400 You have reached your specified API usage limits.", Refused::Perhaps, false),
+            (Some(401), "invalid x-api-key", Refused::No, false),
+            (Some(429), "You've hit your limit", Refused::No, false),
+            (Some(500), "API Error: 500", Refused::No, true),
+            (Some(529), "API Error: 529", Refused::No, true),
+            (None, "Not logged in", Refused::No, false),
+            (None, "API Error: Connection refused", Refused::No, true),
+        ] {
+            let failure = failed(status, said);
+            assert_eq!((failure.refused, failure.retry), (refused, retry), "{status:?} {said}");
+        }
+    }
+
+    #[test]
+    fn the_end_by_too_many_steps_has_words() {
+        let outcome = Outcome { is_error: true, subtype: Some("error_max_turns".into()), ..Outcome::default() };
+        assert!(failure(&outcome).words.contains("go on"));
     }
 
     #[test]
@@ -86,7 +214,7 @@ mod tests {
             (None, "API Error: Connection refused", "Connection refused"),
             (None, "", "no reason"),
         ] {
-            let words = failed(status, said);
+            let words = failed(status, said).words;
             assert!(words.contains(wanted), "{words}");
             assert!(!words.contains('{') && !words.contains("/login"), "{words}");
         }

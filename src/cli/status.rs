@@ -1,0 +1,98 @@
+//! `doorward status`: who is being answered, and who waits.
+
+use std::process::ExitCode;
+
+use super::{Failure, environment, progress, refused, show};
+use crate::control::client::{Client, ClientError};
+use crate::control::protocol::{Answer, Request, Status};
+use crate::home::Home;
+
+/// Show what the daemon is doing: which groups have a sandbox, and which wait for one.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  doorward status
+  doorward status --json
+
+Exit codes: 0 a daemon runs, 1 none does for this home.")]
+pub struct StatusArgs {
+    /// One line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(super) async fn run(home: &Home, args: StatusArgs) -> Result<ExitCode, Failure> {
+    let Some(client) = Client::connect(home).await.map_err(environment)? else {
+        return Err(refused(anyhow::anyhow!("no daemon runs for this home; `doorward up` starts one")));
+    };
+    match progress::while_waiting("asking the daemon", client.ask(&Request::Status {})).await? {
+        (Answer::Status(status), _) if args.json => show::json(&status)?,
+        (Answer::Status(status), _) => show::line(&text(&status))?,
+        _ => return Err(ClientError::Unexpected.into()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn text(status: &Status) -> String {
+    let mut lines = vec![format!(
+        "The daemon runs (version {}, pid {}); sandboxes: {}, at most {} at once and one more for the main group.",
+        status.version,
+        status.pid,
+        status.sandboxes.len(),
+        status.cap
+    )];
+    for live in &status.sandboxes {
+        let what = if live.busy { "is being answered" } else { "is idle" };
+        lines.push(format!("  {} {what}, for {}", live.group, length(live.seconds)));
+    }
+    for (at, group) in status.waiting.iter().enumerate() {
+        let waited = status.waited.get(at).map(|seconds| format!(", for {}", length(*seconds))).unwrap_or_default();
+        lines.push(format!("  {group} waits for a free sandbox{waited} ({} in line)", at + 1));
+    }
+    for group in &status.resting {
+        lines.push(format!("  {group} failed and is tried again shortly"));
+    }
+    if status.sandboxes.iter().any(|live| live.busy) {
+        lines.push("`doorward stop GROUP` ends what runs for a group.".to_owned());
+    }
+    lines.join("\n")
+}
+
+fn length(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        _ => format!("{} h", seconds / 3600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::protocol::LiveGroup;
+
+    #[test]
+    fn who_sits_and_who_waits_is_said() {
+        let live = |group: &str, busy, seconds| LiveGroup { group: group.to_owned(), busy, seconds };
+        let status = Status {
+            version: "1".into(),
+            pid: 7,
+            sandboxes: vec![live("family", true, 95), live("work", false, 300)],
+            waiting: vec!["club".into()],
+            waited: vec![12],
+            resting: vec!["lab".into()],
+            cap: 2,
+        };
+        let text = text(&status);
+        for line in [
+            "family is being answered, for 95 s",
+            "work is idle, for 5 min",
+            "club waits for a free sandbox, for 12 s (1 in line)",
+            "lab failed",
+            "doorward stop GROUP",
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What a run that is not repeated had sent out, as its chat is told. Whether it is
+//! repeated is decided elsewhere ([`Shared::wrote_upstream`]); here are only the words,
+//! and they are true: what the door stopped was not sent, and asking the model is not
+//! writing to somebody.
+
+use std::collections::BTreeSet;
+
+use policies::GroupName;
+use proxy::audit::Seq;
+
+use super::shared::Shared;
+use crate::claude;
+use crate::store::ledger::{AuditEntry, Filter};
+use crate::store::{MessageRow, StoreError};
+
+/// The most records of one run that are read for its words.
+const MOST_READ: u32 = 1000;
+
+/// The most hosts that are named.
+const MOST_NAMED: usize = 3;
+
+/// The door's own reasons to break a request off for what it says: it never was whole, so
+/// nobody upstream has carried it out.
+const STOPPED: [&str; 12] = [
+    "secret_in_request",
+    "surrogate_unbound",
+    "surrogate_location",
+    "surrogate_foreign",
+    "surrogate_retired",
+    "body_condition",
+    "body_unreadable",
+    "too_large",
+    "limit_exceeded",
+    "unresolved",
+    "resolved_private",
+    "tls_verify",
+];
+
+/// What was sent.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Sent {
+    model: bool,
+    message: bool,
+    hosts: BTreeSet<String>,
+}
+
+/// Why messages that some run had taken on are not repeated; empty where nothing had left.
+pub(super) fn words<S>(shared: &Shared<S>, group: &GroupName, first: MessageRow) -> String {
+    match sent(shared, group, first) {
+        Ok(sent) => sent.words(),
+        Err(error) => {
+            tracing::error!(%group, %error, "what a run had sent cannot be read");
+            "What it had already sent out is not known, so it is not repeated by itself. Send the message again if you \
+             want it done again."
+                .to_owned()
+        }
+    }
+}
+
+fn sent<S>(shared: &Shared<S>, group: &GroupName, first: MessageRow) -> Result<Sent, StoreError> {
+    let mut sent = Sent::default();
+    for run in shared.store.runs_over(group, first)? {
+        let filter = Filter { run: Some(run), after: Some(Seq(0)), limit: Some(MOST_READ), ..Filter::default() };
+        shared.ledger.entries(&filter)?.iter().for_each(|entry| sent.add(entry));
+    }
+    Ok(sent)
+}
+
+impl Sent {
+    fn add(&mut self, entry: &AuditEntry) {
+        let decision = &entry.decision;
+        let reads =
+            matches!(decision.method.as_deref(), Some("GET" | "HEAD" | "OPTIONS")) && decision.protocol != "websocket";
+        if decision.verdict != "allow" || reads || decision.protocol == "internal" {
+            return;
+        }
+        if let Some(operation) = &decision.operation {
+            self.message |= operation.effect;
+            return;
+        }
+        let stopped = |outcome: &crate::store::ledger::OutcomeRecord| {
+            outcome.status.is_none() && outcome.code.as_deref().is_some_and(|code| STOPPED.contains(&code))
+        };
+        if entry.outcome.as_ref().is_some_and(stopped) {
+            return;
+        }
+        let host = decision.host.as_deref().unwrap_or("a host");
+        match claude::is_model_call(host, decision.path.as_deref().unwrap_or_default()) {
+            true => self.model = true,
+            false => drop(self.hosts.insert(host.to_owned())),
+        }
+    }
+
+    fn words(&self) -> String {
+        let what = match (self.hosts.is_empty(), self.message, self.model) {
+            (false, _, _) => {
+                let named: Vec<&str> = self.hosts.iter().take(MOST_NAMED).map(String::as_str).collect();
+                let more = if self.hosts.len() > named.len() { " and others" } else { "" };
+                format!(
+                    "It had already sent something out through the door, to {}{more}, so it is not repeated by itself; \
+                     `doorward audit` shows what.",
+                    named.join(", ")
+                )
+            }
+            (true, true, _) => "It had already sent a message, so it is not repeated by itself.".to_owned(),
+            (true, false, true) => {
+                "Its model had been asked, so it is not repeated by itself; what its tools did in the \
+                                    group's folder stays."
+                    .to_owned()
+            }
+            (true, false, false) => return String::new(),
+        };
+        format!("{what} Send the message again if you want it done again.")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_say_what_left_and_no_more() {
+        let hosts = |hosts: &[&str]| hosts.iter().map(ToString::to_string).collect();
+        assert_eq!(Sent::default().words(), "");
+        let asked = Sent { model: true, ..Sent::default() }.words();
+        assert!(asked.starts_with("Its model had been asked") && !asked.contains("sent something out"), "{asked}");
+        let wrote =
+            Sent { model: true, hosts: hosts(&["a.example", "b.example", "c.example", "d.example"]), message: true };
+        assert!(wrote.words().contains("to a.example, b.example, c.example and others"), "{}", wrote.words());
+        assert!(Sent { message: true, ..Sent::default() }.words().contains("sent a message"));
+    }
+}
