@@ -35,10 +35,3 @@ pub(super) fn set(mut bits: u64) -> impl Iterator<Item = usize> {
         at
     })
 }
-
-/// Whether a block is full of bytes that no text in UTF-8 has: nobody disguises a value there.
-#[inline]
-pub(super) fn is_binary(block: &[u8; BLOCK]) -> bool {
-    let odd = |b: u8| (b < b'\t') | (b.wrapping_sub(0x0E) < 0x12) | (b.wrapping_sub(0xC0) < 2) | (b >= 0xF5);
-    bits(block, odd).count_ones() > 2
-}

@@ -4,7 +4,7 @@
 //! only where something shows a disguise: a letter beside one of ASCII, or one of those that
 //! are made to look like ASCII (full width, mathematical, in circles, tags).
 
-use super::bits::{BLOCK, bits, blocks, is_binary, set};
+use super::bits::{BLOCK, bits, blocks, set};
 use super::needles::NeedleSet;
 use super::view::View;
 
@@ -91,7 +91,7 @@ fn next_sign(text: &[u8], from: usize) -> Option<Sign> {
     let (blocks, last) = blocks(&text[from..], b' ');
     let mut at = from;
     for block in blocks.iter().chain([&last]) {
-        if !block.is_ascii() && !is_binary(block) {
+        if !block.is_ascii() {
             let found = set(suspicious(block, text, at)).find_map(|place| sign_at(text, at + place));
             if found.is_some() {
                 return found;

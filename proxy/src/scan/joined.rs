@@ -7,7 +7,8 @@ use super::needles::NeedleSet;
 use super::view::View;
 
 pub(super) fn undo(text: &[u8], needles: &NeedleSet, last: bool) -> Option<View> {
-    if !last || text.len() >= needles.held() {
+    // So many bytes are the end of something longer.
+    if !last || text.len() >= needles.held() - 1 {
         return None;
     }
     let values = match text.trim_ascii_start() {

@@ -4,7 +4,7 @@
 //! Ordinary text has separators everywhere, but seldom the same one at the same distance many
 //! times over. So only where that is so the groups are put together, and nothing around them.
 
-use super::bits::{BLOCK, bits, blocks, is_binary, set};
+use super::bits::{BLOCK, bits, blocks, set};
 use super::needles::NeedleSet;
 use super::view::{Every, View};
 
@@ -24,6 +24,8 @@ struct Run {
     period: usize,
     /// How many separators there are.
     count: usize,
+    /// Their last character, before `0x`.
+    separator: u8,
 }
 
 pub(super) fn undo(text: &[u8], needles: &NeedleSet) -> Option<View> {
@@ -36,7 +38,7 @@ pub(super) fn undo(text: &[u8], needles: &NeedleSet) -> Option<View> {
         let ends = separators & !(separators >> 1);
         let shortest = (2..WORDS).fold(0, |all, distance| all | three(ends, distance));
         let longer = (WORDS..=LONGEST_PERIOD).fold(0, |all, distance| all | three(ends, distance));
-        if shortest | longer != 0 && !is_binary(block) {
+        if shortest | longer != 0 {
             let no_words = near(bits(block, is_no_word)) | separators << 1;
             if shortest | longer & no_words != 0 {
                 copied = take_runs(text, n * BLOCK, (ends, no_words), copied, needles, &mut view);
@@ -124,32 +126,26 @@ impl Run {
         if count < FEWEST[2] {
             return None;
         }
-        // What else is the same before and behind each of them is part of the separator.
-        let begins =
-            |n: usize, prefix: &[u8]| text.get(first + n * period + 1..).is_some_and(|group| group.starts_with(prefix));
-        let prefix = [&b"0x"[..], b"0X"].into_iter().find(|prefix| (0..count - 1).all(|n| begins(n, prefix)));
-        // The last one may stand behind all of them.
-        if prefix.is_some_and(|prefix| !begins(count - 1, prefix)) {
-            count -= 1;
-        }
-        let behind = prefix.map_or(0, <[u8]>::len);
-        // The first of them may be what stands before all: the quotation mark of a list's first text.
-        let is_same = |back: usize| {
-            let byte = text[first + period - back];
-            is_separator(byte) && (2..count - 1).all(|n| text.get(first + n * period - back) == Some(&byte))
-        };
-        let room = period - 1 - behind;
-        let before = (1..room.max(1)).take_while(|back| is_same(*back)).count();
-        let last = first + (count - 1) * period;
-        if text[last - before..last] != text[first + period - before..first + period] {
-            count -= 1;
-        }
-        if first < from + before || text[first - before..first] != text[first + period - before..first + period] {
-            (first, count) = (first + period, count - 1);
-        }
-        first -= before;
+        // What else is the same before and behind each of them is part of the separator. The first
+        // and the last may be what stands around all (the quotation marks of a list's texts, the
+        // end of the line before), so those in the middle say it.
+        let edge = 2.min((count - 3) / 2);
+        let middle = first + edge * period;
+        let inner = || (edge..count - edge).map(|n| first + n * period);
+        let begins = |at: usize, prefix: &[u8]| text.get(at + 1..).is_some_and(|group| group.starts_with(prefix));
+        let prefix =
+            [&b"0x"[..], b"0X"].into_iter().find(|prefix| inner().all(|at| begins(at, prefix))).unwrap_or_default();
+        let same = |back: usize, at: usize| at >= back && text[at - back] == text[middle - back];
+        let whole = |back: &usize| is_separator(text[middle - back]) && inner().all(|at| same(*back, at));
+        let behind = prefix.len();
+        let before = (1..period.saturating_sub(1 + behind).max(1)).take_while(whole).count();
+        let fits = |at: usize| at >= from + before && begins(at, prefix) && (1..=before).all(|back| same(back, at));
+        let last = (0..count).rev().find(|n| fits(first + n * period))?;
+        let start = (0..last).find(|n| fits(first + n * period))?;
+        (first, count) = (first + start * period - before, last - start + 1);
         let skip = before + 1 + behind;
-        let run = Run { first, skip, group: period.checked_sub(skip).filter(|group| *group > 0)?, period, count };
+        let run =
+            Run { first, skip, group: period.checked_sub(skip).filter(|group| *group > 0)?, period, count, separator };
         run.is_one(text).then_some(run)
     }
 
@@ -166,6 +162,10 @@ impl Run {
         if self.count < FEWEST[self.group.min(3) - 1] {
             return false;
         }
+        // More of them at a shorter distance: that is the run.
+        if 2 * self.groups(text).filter(|group| group.contains(&self.separator)).count() > self.count {
+            return false;
+        }
         if self.group < 3 {
             return 2 * self.groups(text).filter(|group| group.iter().any(u8::is_ascii_alphanumeric)).count()
                 >= self.count;
@@ -177,7 +177,7 @@ impl Run {
     /// Takes what stands before the first separator and all groups over; says where they end.
     fn take_into(&self, text: &[u8], start: usize, view: &mut View) -> usize {
         view.text.extend_from_slice(&text[start..self.first]);
-        let &Run { first, skip, group, period, count } = self;
+        let &Run { first, skip, group, period, count, .. } = self;
         let end = text.len().min(first + (count - 1) * period + skip + group);
         view.change_every(
             self.groups(text).flatten().copied(),
