@@ -129,7 +129,7 @@ impl Run {
         // What else is the same before and behind each of them is part of the separator. The first
         // and the last may be what stands around all (the quotation marks of a list's texts, the
         // end of the line before), so those in the middle say it.
-        let edge = 2.min((count - 3) / 2);
+        let edge = (count / 4).max(2).min((count - 3) / 2);
         let middle = first + edge * period;
         let inner = || (edge..count - edge).map(|n| first + n * period);
         let begins = |at: usize, prefix: &[u8]| text.get(at + 1..).is_some_and(|group| group.starts_with(prefix));
