@@ -207,7 +207,7 @@ impl LeakFilter {
 
     fn let_through(&mut self, chunk: Bytes, last: bool) -> Result<Option<Bytes>, Stop> {
         if last && self.window.is_empty() {
-            self.search(&chunk, true)?;
+            self.search(&chunk, self.window.at(), true)?;
             return Ok(Some(chunk).filter(|bytes| !bytes.is_empty()));
         }
         self.window.take(&chunk);
@@ -215,7 +215,7 @@ impl LeakFilter {
             return Ok(None);
         }
         let window = std::mem::take(&mut self.window);
-        let searched = self.search(window.text(), last);
+        let searched = self.search(window.text(), window.at(), last);
         self.window = window;
         let keep = searched?;
         let (end, border) = (self.window.text().len(), self.window.border());
@@ -224,9 +224,9 @@ impl LeakFilter {
     }
 
     /// Searches all that is in hand, and says from where on it has to be seen again.
-    fn search(&mut self, text: &[u8], last: bool) -> Result<usize, Stop> {
+    fn search(&mut self, text: &[u8], at: u64, last: bool) -> Result<usize, Stop> {
         let LeakFilter { watchlist, tolerated, noted, stopped, .. } = self;
-        let keep = each_hit(watchlist.needles(), text, last, &mut |hit| {
+        let keep = each_hit(watchlist.needles(), text, at, last, &mut |hit| {
             let finding = watchlist.finding(&hit);
             if tolerated(&finding.what) {
                 finding.note_in(noted);

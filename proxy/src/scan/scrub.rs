@@ -107,7 +107,7 @@ impl Scrubber {
 
     /// A text that is there as a whole, scrubbed; `None` where there is nothing to replace.
     pub fn scrub_once(&mut self, text: &[u8]) -> Option<Vec<u8>> {
-        let (spans, _) = self.spans(text, true);
+        let (spans, _) = self.spans(text, 0, true);
         (!spans.is_empty()).then(|| self.replaced(text, 0, &spans).to_vec())
     }
 
@@ -125,7 +125,7 @@ impl Scrubber {
             return Ok(None);
         }
         let window = std::mem::take(&mut self.window);
-        let (mut spans, mut keep) = self.spans(window.text(), last);
+        let (mut spans, mut keep) = self.spans(window.text(), window.at(), last);
         self.window = window;
         let gone = self.window.gone();
         // What stands in what is gone was taken off before it went.
@@ -170,9 +170,9 @@ impl Scrubber {
     }
 
     /// What is to be replaced, and from where on the text has to be seen again.
-    fn spans(&self, text: &[u8], last: bool) -> (Vec<Span>, usize) {
+    fn spans(&self, text: &[u8], at: u64, last: bool) -> (Vec<Span>, usize) {
         let mut hits = Vec::new();
-        let keep = each_hit(&self.needles, text, last, &mut |hit| {
+        let keep = each_hit(&self.needles, text, at, last, &mut |hit| {
             hits.push(hit);
             ControlFlow::Continue(())
         });

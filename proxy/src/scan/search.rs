@@ -38,18 +38,25 @@ impl Hit {
     }
 }
 
+/// Disguises that people choose are looked for in so much of a stream: what costs most to look
+/// for is seldom in megabytes of data. Where the text is cut plays no part in it.
+pub(super) const DISGUISED: u64 = 1 << 20;
+
 /// Calls `visit` for every occurrence until it breaks, and says from where on the
-/// text has to be kept. `last`: no more text follows, so nothing is kept.
+/// text has to be kept. `at`: where in its stream the text begins; `last`: no more text
+/// follows, so nothing is kept.
 pub(super) fn each_hit(
     needles: &NeedleSet,
     text: &[u8],
+    at: u64,
     last: bool,
     visit: &mut dyn FnMut(Hit) -> ControlFlow<()>,
 ) -> usize {
     if needles.is_empty() {
         return text.len();
     }
-    let mut search = Search { needles, last, safe: text.len(), visit };
+    let disguised = usize::try_from(DISGUISED.saturating_sub(at)).unwrap_or(usize::MAX);
+    let mut search = Search { needles, last, disguised, safe: text.len(), visit };
     // A break needs no answer: the caller has what it wanted.
     let _ = search.descend(text, None);
     search.safe
@@ -58,6 +65,8 @@ pub(super) fn each_hit(
 struct Search<'a> {
     needles: &'a NeedleSet,
     last: bool,
+    /// So much of the text may hold the beginning of a disguise.
+    disguised: usize,
     safe: usize,
     visit: &'a mut dyn FnMut(Hit) -> ControlFlow<()>,
 }
@@ -75,6 +84,9 @@ impl Search<'_> {
         needles.each(text, &mut |start, needle| {
             let end = start + needles.needle(needle).bytes.len();
             let (start, end, layers) = to_the_ground(above, start, end);
+            if start >= self.disguised && layers.iter().any(|layer| layer.is_disguise()) {
+                return ControlFlow::Continue(());
+            }
             (self.visit)(Hit { start, end, needle, layers })
         })?;
         if !self.last {
@@ -84,7 +96,9 @@ impl Search<'_> {
             self.safe = self.safe.min(from);
         }
         if depth(above) < DEPTH {
-            for &layer in Layer::upon(above.map(|above| above.layer)) {
+            let layers = Layer::upon(above.map(|above| above.layer)).iter();
+            let disguised = self.disguised > 0;
+            for &layer in layers.filter(|layer| disguised || !layer.is_disguise()) {
                 if let Some(view) = layer.undo(text, needles, self.last) {
                     self.descend(&view.text, Some(&Above { view: &view, layer, on: above }))?;
                 }

@@ -88,6 +88,11 @@ impl Layer {
         }
     }
 
+    /// What nobody's software writes by itself: see [`super::search::DISGUISED`].
+    pub(super) fn is_disguise(self) -> bool {
+        matches!(self, Layer::Folded | Layer::Spaced)
+    }
+
     /// How a raw value is called that stood under this layer.
     pub(super) fn form(self) -> Form {
         match self {

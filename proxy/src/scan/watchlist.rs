@@ -106,7 +106,7 @@ impl Watchlist {
     /// The first value found in a text that is there as a whole: a header, a path, a query.
     pub fn find_in(&self, text: &[u8]) -> Option<Finding> {
         let mut first: Option<Hit> = None;
-        each_hit(&self.needles, text, true, &mut |hit| {
+        each_hit(&self.needles, text, 0, true, &mut |hit| {
             if first.as_ref().is_none_or(|first| hit.start < first.start) {
                 first = Some(hit);
             }
@@ -118,7 +118,7 @@ impl Watchlist {
     /// Every value found in a text, each kind and form once.
     pub fn find_all(&self, text: &[u8]) -> Vec<Finding> {
         let mut all = Vec::new();
-        each_hit(&self.needles, text, true, &mut |hit| {
+        each_hit(&self.needles, text, 0, true, &mut |hit| {
             self.finding(&hit).note_in(&mut all);
             ControlFlow::Continue(())
         });

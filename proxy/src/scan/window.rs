@@ -8,6 +8,8 @@ use super::borders::Borders;
 #[derive(Default)]
 pub(super) struct Window {
     text: BytesMut,
+    /// Where in the stream it begins.
+    at: u64,
     /// So many bytes of it were let go at a border.
     gone: usize,
     /// So many were searched.
@@ -40,6 +42,10 @@ impl Window {
         &self.text
     }
 
+    pub(super) fn at(&self) -> u64 {
+        self.at
+    }
+
     pub(super) fn gone(&self) -> usize {
         self.gone
     }
@@ -61,6 +67,7 @@ impl Window {
     /// What is not gone up to here; what is kept to be seen again begins at `keep`.
     pub(super) fn let_go(&mut self, until: usize, keep: usize) -> Bytes {
         let keep = keep.min(until);
+        self.at += keep as u64;
         let all = self.text.split_to(until).freeze();
         if keep < until {
             // Part of what goes is kept as well.

@@ -172,3 +172,22 @@ fn a_surrogate_is_written_as_the_secret_was() {
     let list = serde_json::json!({"key": KEY.chars().map(String::from).collect::<Vec<_>>()}).to_string();
     assert_eq!(once(list.as_bytes()), b"{\"key\":[\"sk-look-alike\"]}");
 }
+
+/// What a stream is cut into plays no part in where disguises end to be looked for.
+#[test]
+fn disguises_are_looked_for_in_the_first_mebibyte() {
+    let list = watching(&[KEY.as_bytes()]);
+    let limit = usize::try_from(super::super::search::DISGUISED).unwrap();
+    let spaced: String = KEY.chars().flat_map(|letter| [letter, ' ']).collect();
+    for (begins, found) in [(limit - 1, true), (limit, false)] {
+        let text = "x\n".repeat(begins / 2) + &"\n".repeat(begins % 2) + &spaced + "\n and so on";
+        for size in [text.len(), 100_000, 16_384, 4099] {
+            let cuts: Vec<usize> = (0..text.len()).step_by(size).collect();
+            let (_, stopped) = filtered(list.filter(), chunks(text.as_bytes(), &cuts));
+            assert_eq!(stopped.is_some(), found, "{begins} in pieces of {size}");
+        }
+        // What software writes is found wherever it stands.
+        let text = "x\n".repeat(begins) + &KEY.replace('-', "%2d");
+        assert!(filtered(list.filter(), chunks(text.as_bytes(), &[])).1.is_some());
+    }
+}

@@ -42,7 +42,7 @@ const BORDERS: [fn() -> Borders; 5] = [
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     /// The same text goes by where the value is watched that it almost holds, and where another
     /// of its length is. Nobody can tell which: not by what is given out, nor when.
