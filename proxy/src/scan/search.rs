@@ -38,8 +38,8 @@ impl Hit {
     }
 }
 
-/// Disguises that people choose are looked for in so much of a stream: what costs most to look
-/// for is seldom in megabytes of data. Where the text is cut plays no part in it.
+/// Disguises are looked for in so much of a stream: they cost most to look for, and megabytes
+/// of data seldom have them. Where the text is cut plays no part in it.
 pub(super) const DISGUISED: u64 = 1 << 20;
 
 /// Calls `visit` for every occurrence until it breaks, and says from where on the

@@ -88,9 +88,9 @@ impl Layer {
         }
     }
 
-    /// What nobody's software writes by itself: see [`super::search::DISGUISED`].
+    /// What is looked for in the beginning of a stream alone: see [`super::search::DISGUISED`].
     pub(super) fn is_disguise(self) -> bool {
-        matches!(self, Layer::Folded | Layer::Spaced)
+        matches!(self, Layer::Folded | Layer::Spaced | Layer::Wide | Layer::Quoted)
     }
 
     /// How a raw value is called that stood under this layer.
