@@ -92,8 +92,7 @@ impl Search<'_> {
         if !self.last {
             // The end of a view is where an unfinished escape starts, so that is kept as well.
             let begins = text.len().saturating_sub(needles.held() - 1);
-            let (from, ..) = to_the_ground(above, begins, text.len());
-            self.safe = self.safe.min(from);
+            self.safe = self.safe.min(kept_from(above, begins));
         }
         if depth(above) < DEPTH {
             let layers = Layer::upon(above.map(|above| above.layer)).iter();
@@ -110,6 +109,16 @@ impl Search<'_> {
 
 fn depth(above: Option<&Above<'_>>) -> usize {
     above.map_or(0, |above| 1 + depth(above.on))
+}
+
+/// From where on the text at the bottom has to be kept for what begins here in a view. What
+/// stands before a gap of a view has no part in what is behind it, in views of that one either.
+fn kept_from(mut above: Option<&Above<'_>>, mut begins: usize) -> usize {
+    while let Some(Above { view, on, .. }) = above {
+        begins = view.start_below(begins.max(view.apart()).min(view.text.len()));
+        above = *on;
+    }
+    begins
 }
 
 /// Translates a place in a view to the text at the bottom.

@@ -64,6 +64,8 @@ pub(super) struct View {
     changes: Vec<Change>,
     /// So many bytes below stand for nothing, all of them at this place.
     nothing: (usize, usize),
+    /// Behind the last gap.
+    apart: usize,
 }
 
 /// More bytes that stand for nothing are no disguise of a value; they do part what stands around
@@ -146,6 +148,11 @@ impl View {
         Some(self)
     }
 
+    /// Nothing before this place stands together with what is behind it: much was left out there.
+    pub(super) fn apart(&self) -> usize {
+        self.apart
+    }
+
     /// Where the byte at `at` begins in the text below.
     pub(super) fn start_below(&self, at: usize) -> usize {
         match self.change_up_to(at) {
@@ -209,6 +216,7 @@ impl View {
         self.text.extend_from_slice(&text[range.start..range.start + behind]);
         let below = range.start + behind;
         self.change(&[separator], below, resumes - below);
+        self.apart = self.text.len();
         self.text.extend_from_slice(&text[resumes..range.end]);
     }
 }

@@ -15,7 +15,7 @@ proptest! {
 
     #[test]
     fn a_key_in_any_form(
-        value in "b[a-z]-([A-Z0-9]{2}[a-z]){3,16}", before in "([a-zA-Z0-9]{1,9}[,.:=\n] ){0,9}", after in "([,.:\n]( [a-zA-Z0-9]{1,9}[,.:=\n]){0,9})?",
+        value in "b[a-z]-([A-Z0-9]{2}[a-z]){3,16}", before in "(([a-zA-Z0-9]{1,9}[,.:=\n] ){0,9}[a-zA-Z]{12,20}\n)?", after in "(\n[a-zA-Z]{12,20}[,.:\n]( [a-zA-Z0-9]{1,9}[,.:=\n]){0,9})?",
         cuts in vec(any::<usize>(), 0..40),
     ) {
         let list = watching(&[b"another-secret-0123456789", value.as_bytes()]);
@@ -30,7 +30,7 @@ proptest! {
 
     #[test]
     fn no_form_of_a_key_is_left(
-        value in "b[a-z]_([A-Z0-9]{2}[a-z]){3,16}", before in "([a-zA-Z0-9]{1,9}[,.:=\n] ){0,9}", after in "[,.:\n]( [a-zA-Z0-9]{1,9}[,.:=\n]){0,9}",
+        value in "b[a-z]_([A-Z0-9]{2}[a-z]){3,16}", before in "(([a-zA-Z0-9]{1,9}[,.:=\n] ){0,9}[a-zA-Z]{12,20}\n)?", after in "(\n[a-zA-Z]{12,20}[,.:\n]( [a-zA-Z0-9]{1,9}[,.:=\n]){0,9})?",
         cuts in vec(any::<usize>(), 0..40),
     ) {
         let list = watching(&[value.as_bytes()]);

@@ -184,3 +184,39 @@ fn an_empty_list_lets_everything_pass() {
     assert_eq!(list.filter().push("any%".into()).unwrap().unwrap(), "any%");
     assert_eq!(Scrubber::new(&[]).push("any%".into()).unwrap().unwrap(), "any%");
 }
+
+/// However a text is written, so much of it is held at most: what is far behind is let go, also
+/// where little of it was undone.
+#[test]
+fn no_text_makes_the_door_hold_more_and_more() {
+    let list = watching(&[b"needle-in-the-haystack"]);
+    let gap = "plain text ".repeat(900);
+    let rare = [
+        "%41",
+        "\\u0041",
+        "&#65;",
+        "QUJDREVGR0hJSktMTU5P\nUFFSU1RVVldYWVphYmNk",
+        "=41=\r\n",
+        "a\u{200b}b",
+        "\u{430}bc",
+        "\0a\0b\0c\0d\0e\0f",
+        "a b c d e f g h i j k l m n",
+        "61:62:63:64:65:66:67:68:69",
+        "\\",
+        "%",
+        "&#",
+        "=",
+    ];
+    for one in rare {
+        for text in
+            [one.repeat(300_000 / one.len()), format!("{one}{gap}").repeat(60), format!("{gap}{one}").repeat(60)]
+        {
+            let mut filter = list.filter();
+            for chunk in text.as_bytes().chunks(16_384) {
+                filter.push(Bytes::copy_from_slice(chunk)).unwrap();
+                assert!(filter.held() <= 64 << 10, "{} bytes are held of {one:?}", filter.held());
+            }
+            assert!(filter.finish().is_ok());
+        }
+    }
+}
