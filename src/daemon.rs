@@ -19,7 +19,7 @@ use crate::control::held::Held;
 use crate::control::server::{Control, ControlSocket};
 use crate::gateway::{Gateway, GatewayError};
 use crate::home::{Home, HomeError, Lock, LockError};
-use crate::operations::Chats;
+use crate::operations::{Chats, Operations};
 use crate::pipeline::calling::Name;
 use crate::pipeline::outbox::{self, Patience};
 use crate::pipeline::retries::Backoff;
@@ -107,7 +107,7 @@ impl Daemon {
         let cap = settings.cap;
         let outbox = outbox::start(Arc::clone(&store), Patience::default());
         let chats = Chats { store: Arc::clone(&store), outbox: outbox.clone() };
-        let gateway = Gateway::open(home, &config, ledger.clone(), Some(chats))?;
+        let gateway = Gateway::open(home, &config, ledger.clone(), Operations::of(ledger.clone(), Some(chats)))?;
         let installation = home.installation_id()?;
         let sandboxes = Arc::new(Sandboxes::open(home, &config, Arc::clone(&gateway), engine, installation)?);
         let orphans = sandboxes.remove_orphans().await?.len();

@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use notify::RecommendedWatcher;
 use policies::{GroupName, Policy, SandboxId};
 use proxy::audit::Identity;
-use proxy::ports::{NewResolver, Secrets};
+use proxy::ports::{Internal, NewResolver, Secrets};
 use proxy::{CaError, Door};
 use rand::RngExt;
 use rustls::ClientConfig;
@@ -24,7 +24,6 @@ use tokio::task::AbortHandle;
 use crate::budget::{self, Budgets};
 use crate::config::Config;
 use crate::home::Home;
-use crate::operations::{Chats, Operations};
 use crate::resolver::Names;
 use crate::store::ledger::{AuditLog, Notice};
 use crate::vault::{SetAside, Vault};
@@ -99,14 +98,14 @@ pub enum GatewayError {
 
 impl Gateway {
     /// Opens the gateway of a home. Its policies load when a group first needs them.
-    /// Without `chats` its agents have nobody to write to.
+    /// `internal` makes what answers agents at `http://doorward.internal`.
     pub fn open(
         home: &Home,
         config: &Config,
         ledger: Arc<AuditLog>,
-        chats: Option<Chats>,
+        internal: impl FnOnce(Arc<dyn Secrets>) -> Arc<dyn Internal>,
     ) -> Result<Arc<Self>, GatewayError> {
-        Self::open_as(home, config, ledger, chats, |tls| Names::of_each_door(config.upstream.clone(), tls))
+        Self::open_as(home, config, ledger, internal, |tls| Names::of_each_door(config.upstream.clone(), tls))
     }
 
     /// The same with one resolver for all doors, as it must not be: for the drill.
@@ -114,15 +113,16 @@ impl Gateway {
         home: &Home,
         config: &Config,
         ledger: Arc<AuditLog>,
+        internal: impl FnOnce(Arc<dyn Secrets>) -> Arc<dyn Internal>,
     ) -> Result<Arc<Self>, GatewayError> {
-        Self::open_as(home, config, ledger, None, |tls| Names::of_all_doors(&config.upstream, tls))
+        Self::open_as(home, config, ledger, internal, |tls| Names::of_all_doors(&config.upstream, tls))
     }
 
     fn open_as(
         home: &Home,
         config: &Config,
         ledger: Arc<AuditLog>,
-        chats: Option<Chats>,
+        internal: impl FnOnce(Arc<dyn Secrets>) -> Arc<dyn Internal>,
         resolvers: impl FnOnce(&Arc<ClientConfig>) -> NewResolver,
     ) -> Result<Arc<Self>, GatewayError> {
         let vault = Vault::new(config.credentials.clone(), SetAside::at(home.set_aside_dir()));
@@ -136,7 +136,7 @@ impl Gateway {
             resolvers: resolvers(&tls),
             secrets: vault.clone(),
             budget: Arc::new(Budgets::new(ledger.clone())),
-            internal: Arc::new(Operations::new(ledger.clone(), vault.clone(), chats)),
+            internal: internal(vault.clone()),
             today: budget::today,
             tls,
             limits: descriptors::limits(descriptors::raise(), config.queue.sandboxes),

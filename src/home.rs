@@ -251,11 +251,6 @@ impl Home {
         self.run_dir().join("sandboxes")
     }
 
-    /// A guest that sandboxes share which the drill has weakened so.
-    pub fn guest_dir(&self) -> PathBuf {
-        self.run_dir().join("guest")
-    }
-
     /// Held by the daemon that serves this home.
     pub fn lock_file(&self) -> PathBuf {
         self.data.join("doorward.lock")

@@ -2,14 +2,14 @@
 
 use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use containers::images;
 use containers::protocol::{Agent, FromGuest, ToGuest};
-use containers::{Engine, Folders, Sandbox, SandboxLost, SandboxSpec, SandboxUser, StartError, Weakening};
+use containers::{CreateRequest, Engine, Folders, Sandbox, SandboxLost, SandboxSpec, SandboxUser, StartError};
 use policies::GroupName;
 
 use crate::claude::{self, NoKey};
@@ -60,6 +60,9 @@ struct OwnFolders {
     door: PathBuf,
     other: PathBuf,
 }
+
+/// An edit of the finished request to the engine.
+pub type Hole = Box<dyn FnOnce(&mut CreateRequest) + Send>;
 
 /// Why a sandbox does not start.
 #[derive(Debug, thiserror::Error)]
@@ -129,7 +132,6 @@ impl Sandboxes {
     /// Starts a sandbox of a group with its agent; once this returns, the agent takes
     /// prompts. `resume` is the session to go on with, if the agent has sessions.
     pub async fn start(&self, group: &GroupName, resume: Option<String>) -> Result<LiveSandbox, SandboxError> {
-        let _ = resume;
         let settings = GroupSettings::load(&self.home, group)?;
         let agent = match &settings.agent {
             config::Agent::Shell => Agent::Shell,
@@ -138,14 +140,19 @@ impl Sandboxes {
                 Agent::Claude { model: model.clone(), resume }
             }
         };
-        self.start_as(group, agent, &settings, Weakening::None).await
+        self.start_as(group, agent, &settings, None).await
     }
 
-    /// The same sandbox with no agent but the shell, for `exec` and the drill;
-    /// `weakening` is a deliberate hole.
-    pub async fn start_shell(&self, group: &GroupName, weakening: Weakening) -> Result<LiveSandbox, SandboxError> {
+    /// The same sandbox with no agent but the shell, for `exec` and the tour.
+    pub async fn start_shell(&self, group: &GroupName) -> Result<LiveSandbox, SandboxError> {
         let settings = GroupSettings::load(&self.home, group)?;
-        self.start_as(group, Agent::Shell, &settings, weakening).await
+        self.start_as(group, Agent::Shell, &settings, None).await
+    }
+
+    /// The same with a deliberate hole, for the drill: see [`Sandbox::start_with_hole`].
+    pub async fn start_with_hole(&self, group: &GroupName, hole: Hole) -> Result<LiveSandbox, SandboxError> {
+        let settings = GroupSettings::load(&self.home, group)?;
+        self.start_as(group, Agent::Shell, &settings, Some(hole)).await
     }
 
     async fn start_as(
@@ -153,7 +160,7 @@ impl Sandboxes {
         group: &GroupName,
         agent: Agent,
         settings: &GroupSettings,
-        weakening: Weakening,
+        hole: Option<Hole>,
     ) -> Result<LiveSandbox, SandboxError> {
         let identity = crate::gateway::new_identity(group);
         let id = identity.sandbox.to_string();
@@ -164,14 +171,17 @@ impl Sandboxes {
         make_folder(&folders.other, 0o700)?;
         let policy = self.gateway.policy_handle(group);
         let door = self.gateway.open_door_as(identity, &folders.door.join("door.sock"), policy)?;
-        let spec = SandboxSpec { agent, ..self.spec(group, settings, &id, &folders, &door, weakening)? };
+        let spec = SandboxSpec { agent, ..self.spec(group, settings, &id, &folders, &door)? };
         let bound = bound(&settings.limits, &self.config.engine);
         let kept = vec![spec.folders.group.clone(), spec.folders.home.clone()];
         if !self.watch.has_room_for(group, &kept) {
             return Err(SandboxError::AlmostFull);
         }
         let before = kept_by(&kept, bound).await?;
-        let sandbox = Sandbox::start(&self.engine, &spec).await?;
+        let sandbox = match hole {
+            None => Sandbox::start(&self.engine, &spec).await?,
+            Some(hole) => Sandbox::start_with_hole(&self.engine, &spec, hole).await?,
+        };
         let container = sandbox.container_id().to_owned();
         let watched = self.watch.begin(&id, Watched::new(group.clone(), container, kept, bound, before));
         tracing::info!(sandbox.id = %id, sandbox.group = %group, "Sandbox started");
@@ -197,13 +207,11 @@ impl Sandboxes {
         id: &str,
         own: &OwnFolders,
         door: &OpenDoor,
-        weakening: Weakening,
     ) -> Result<SandboxSpec, SandboxError> {
         let (folder, home) = (self.home.group_dir(group), self.home.agent_home(group));
         make_folder(&folder, 0o700)?;
         make_folder(&home, 0o700)?;
-        let shared = weakening == Weakening::Shared;
-        let user = self.user(group, [&folder, &home], shared)?;
+        let user = self.user(group, &folder)?;
         let folders = Folders {
             group: folder,
             home,
@@ -220,33 +228,25 @@ impl Sandboxes {
             user,
             folders,
             door: own.door.clone(),
-            guest: install_guest(if shared { self.home.guest_dir() } else { own.other.clone() })?,
+            guest: install_guest(own.other.clone())?,
             ca: door.ca_pem().to_owned(),
             ca_bundle: own.other.join("ca-certificates.crt"),
             accounts: own.other.join("accounts"),
             environment: door.environment().to_vec(),
             limits: limits(&settings.limits, &self.config.engine),
-            weakening,
         })
     }
 
     /// Who runs in a group's sandboxes: a user of its own where we may give folders away.
-    fn user(&self, group: &GroupName, folders: [&Path; 2], shared: bool) -> Result<SandboxUser, SandboxError> {
+    fn user(&self, group: &GroupName, folder: &Path) -> Result<SandboxUser, SandboxError> {
         let user = self.engine.sandbox_user();
-        let failed = |error| SandboxError::Folder { path: folders[0].to_owned(), error };
-        match (user.chown, shared) {
-            (false, _) => Ok(user),
-            (true, true) => {
-                let mut chowned = folders.iter().map(|folder| chown(folder, Some(user.uid), Some(user.gid)));
-                chowned.try_for_each(|chowned| chowned).map_err(failed)?;
-                Ok(user)
-            }
-            (true, false) => {
-                let uid = self.users.take(&self.home, group, user.uid).map_err(failed)?;
-                memory::hand_over(folders[0], uid, uid).map_err(failed)?;
-                Ok(user.of_a_group(uid))
-            }
+        if !user.chown {
+            return Ok(user);
         }
+        let failed = |error| SandboxError::Folder { path: folder.to_owned(), error };
+        let uid = self.users.take(&self.home, group, user.uid).map_err(failed)?;
+        memory::hand_over(folder, uid, uid).map_err(failed)?;
+        Ok(user.of_a_group(uid))
     }
 
     /// Whether each group's sandboxes are a user of their own.
@@ -313,7 +313,7 @@ impl LiveSandbox {
         self.sandbox.container_id()
     }
 
-    /// What a weakened sandbox's attestation found.
+    /// What attestation found, where there is a hole on purpose.
     pub fn findings(&self) -> &[containers::Finding] {
         self.sandbox.findings()
     }

@@ -5,12 +5,16 @@
 //! Every check has a case below that it must find, so none can pass by being blind.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs, unreachable_pub)]
 
+#[path = "architecture/circles.rs"]
+mod circles;
 #[path = "architecture/crates.rs"]
 mod crates;
 #[path = "architecture/events.rs"]
 mod events;
 #[path = "architecture/floors.rs"]
 mod floors;
+#[path = "architecture/holes.rs"]
+mod holes;
 #[path = "architecture/permit.rs"]
 mod permit;
 #[path = "architecture/promises.rs"]
@@ -36,6 +40,20 @@ fn imports_only_go_down() {
     let sources = tree(&["src"]);
     assert!(sources.len() > 10, "found only {} files under src/", sources.len());
     holds(sources.iter().flat_map(floors::climbing).collect());
+}
+
+#[test]
+fn modules_stand_in_no_circle() {
+    for folder in circles::CRATES {
+        let sources = tree(&[folder]);
+        assert!(sources.len() > 1, "found only {} files under {folder}/", sources.len());
+        holds(circles::closed(folder, &sources));
+    }
+}
+
+#[test]
+fn only_the_drill_makes_holes() {
+    holds(tree(&["containers/src", "src"]).iter().flat_map(holes::made).collect());
 }
 
 #[test]

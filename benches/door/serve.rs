@@ -11,6 +11,7 @@ use doorward::budget::Budgets;
 use doorward::config::Config;
 use doorward::gateway::Gateway;
 use doorward::home::Home;
+use doorward::operations::Operations;
 use doorward::resolver::Names;
 use doorward::store::ledger::AuditLog;
 use policies::{Authority, Date, GroupName, Policy, SandboxId, Source};
@@ -29,7 +30,7 @@ use tokio::net::UnixListener;
 pub(crate) async fn door(dir: &Path) {
     let (home, config) = home(dir);
     let ledger = Arc::new(AuditLog::open(&home.audit_db()).unwrap());
-    let gateway = Gateway::open(&home, &config, ledger, None).unwrap();
+    let gateway = Gateway::open(&home, &config, ledger.clone(), Operations::of(ledger, None)).unwrap();
     let door = gateway.open_door(&group(), &dir.join("door.sock")).unwrap();
     std::fs::write(dir.join("door-ca.pem"), door.ca_pem()).unwrap();
     let surrogate = door.environment().iter().find(|(name, _)| name == crate::processes::SURROGATE_VARIABLE);

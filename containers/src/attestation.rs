@@ -27,8 +27,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// All that is not as asked. `spec.weakening` makes no difference: a hole made on
-/// purpose is reported like any other.
+/// All that is not as asked. A hole made on purpose is reported like any other.
 pub(crate) fn examine(
     spec: &SandboxSpec,
     seccomp: &str,

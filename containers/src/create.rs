@@ -12,7 +12,7 @@ use crate::{
     accounts,
     engine::{EngineKind, Facts},
     guest, orphans,
-    spec::{CA_BUNDLE, DOOR, GLOBAL, HOME, INBOX, SandboxSpec, TRUST_STORE, WORKSPACE, Weakening, door_environment},
+    spec::{CA_BUNDLE, DOOR, GLOBAL, HOME, INBOX, SandboxSpec, TRUST_STORE, WORKSPACE, door_environment},
 };
 
 /// The seccomp profile of every sandbox; `seccomp/README.md` explains it.
@@ -47,27 +47,17 @@ pub(crate) fn request(spec: &SandboxSpec, facts: &Facts, seccomp: &str) -> Conta
 }
 
 fn host_config(spec: &SandboxSpec, facts: &Facts, seccomp: &str) -> HostConfig {
-    let mut security = vec!["no-new-privileges".to_owned()];
-    match spec.weakening {
-        Weakening::EngineSeccomp => {}
-        Weakening::NoSeccomp => security.push("seccomp=unconfined".to_owned()),
-        _ => security.push(format!("seccomp={seccomp}")),
-    }
-    let network = match &spec.weakening {
-        Weakening::Network(name) => name.clone(),
-        _ => "none".to_owned(),
-    };
     let (limits, enforced) = (spec.limits, facts.enforced);
     HostConfig {
-        network_mode: Some(network),
-        readonly_rootfs: Some(spec.weakening != Weakening::WritableRoot),
+        network_mode: Some("none".to_owned()),
+        readonly_rootfs: Some(true),
         tmpfs: Some(HashMap::from([
             // Compilers and test runners start what they put into /tmp.
             ("/tmp".to_owned(), "rw,exec,nosuid,nodev,size=1g,mode=1777".to_owned()),
             ("/run".to_owned(), "rw,noexec,nosuid,nodev,size=16m,mode=1777".to_owned()),
         ])),
         cap_drop: Some(vec!["ALL".to_owned()]),
-        security_opt: Some(security),
+        security_opt: Some(vec!["no-new-privileges".to_owned(), format!("seccomp={seccomp}")]),
         privileged: Some(false),
         ipc_mode: Some("private".to_owned()),
         userns_mode: spec.user.userns_mode.clone(),
@@ -95,11 +85,9 @@ fn ulimits(spec: &SandboxSpec) -> Vec<ResourcesUlimits> {
         ulimit("nofile", spec.limits.open_files),
         // A core file would hold the memory of whatever crashed.
         ulimit("core", 0),
-    ];
-    if spec.weakening != Weakening::LargeFiles {
         // At once, where the watch over folders comes a moment later (docs/sandbox.md, "Disk").
-        all.push(ulimit("fsize", spec.limits.file_bytes));
-    }
+        ulimit("fsize", spec.limits.file_bytes),
+    ];
     if !spec.user.own {
         // What queues of POSIX messages hold is counted by user: here all sandboxes are one, and
         // whatever limit there was, the first could use it up for all others.
@@ -120,7 +108,7 @@ pub(crate) fn mounted(spec: &SandboxSpec) -> Vec<(PathBuf, &'static str, bool)> 
     let always = [
         (folders.group.clone(), WORKSPACE, false),
         (folders.home.clone(), HOME, false),
-        (spec.door.clone(), DOOR, spec.weakening != Weakening::WritableDoor),
+        (spec.door.clone(), DOOR, true),
         (spec.guest.clone(), guest::PATH, true),
         (spec.ca_bundle.clone(), CA_BUNDLE, true),
         (spec.accounts.join(accounts::PASSWD), "/etc/passwd", true),
@@ -201,7 +189,6 @@ pub(crate) mod tests {
             accounts: "/d/own".into(),
             environment: vec![("GITHUB_TOKEN".into(), "ghp_surrogate".into())],
             limits: Limits::default(),
-            weakening: Weakening::None,
         }
     }
 
@@ -298,24 +285,6 @@ pub(crate) mod tests {
         assert_eq!(body.user.unwrap(), "1000:1000");
         assert_eq!(body.entrypoint.unwrap(), ["/opt/doorward/guest"]);
         assert_eq!(body.stdin_once, Some(true));
-    }
-
-    #[test]
-    fn a_weakening_changes_only_what_it_names() {
-        let strict = serde_json::to_value(host_config(&spec(), &facts(), "{}")).unwrap();
-        let cases = [
-            (Weakening::Network("n".into()), "NetworkMode"),
-            (Weakening::EngineSeccomp, "SecurityOpt"),
-            (Weakening::WritableRoot, "ReadonlyRootfs"),
-            (Weakening::LargeFiles, "Ulimits"),
-        ];
-        for (weakening, key) in cases {
-            let mut weak =
-                serde_json::to_value(host_config(&SandboxSpec { weakening, ..spec() }, &facts(), "{}")).unwrap();
-            assert_ne!(weak[key], strict[key]);
-            weak[key] = strict[key].clone();
-            assert_eq!(weak, strict);
-        }
     }
 
     #[test]

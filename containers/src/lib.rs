@@ -30,6 +30,7 @@ mod sandbox;
 mod spec;
 
 pub use attestation::Finding;
+pub use bollard::models::ContainerCreateBody as CreateRequest;
 pub use bundle::BundleError;
 pub use doorward_guest::protocol;
 pub use engine::{ConnectError, Enforced, Engine, EngineKind, Facts, SandboxUser};
@@ -37,4 +38,4 @@ pub use exec::{Exec, ExecError, TerminalSize};
 pub use networks::Network;
 pub use orphans::Running;
 pub use sandbox::{Sandbox, SandboxLost, StartError};
-pub use spec::{Folders, Limits, SandboxSpec, Weakening, door_environment};
+pub use spec::{DOOR, Folders, HOME, Limits, SandboxSpec, WORKSPACE, door_environment};

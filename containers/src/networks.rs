@@ -17,7 +17,7 @@ use crate::{Engine, EngineKind, orphans::INSTALLATION};
 /// A network that this installation made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Network {
-    /// For [`crate::Weakening::Network`].
+    /// What the engine calls it.
     pub name: String,
     /// The host's end of it; of a rootless engine, its own.
     pub gateway: Ipv4Addr,

@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use crate::{
-    BundleError, Engine, EngineKind, Finding, SandboxSpec, Weakening, accounts, attestation, bundle, create, guest,
+    BundleError, CreateRequest, Engine, EngineKind, Finding, SandboxSpec, accounts, attestation, bundle, create, guest,
 };
 
 /// How long the guest may take for `hello`, and again for `ready`.
@@ -126,27 +126,54 @@ pub enum SandboxLost {
 impl Sandbox {
     /// Creates, starts and attests a sandbox, and starts its agent.
     pub async fn start(engine: &Engine, spec: &SandboxSpec) -> Result<Self, StartError> {
-        let image = image_id(engine, spec).await?;
-        bundle::write(engine, &image, spec).await?;
-        accounts::write(spec)?;
-        let seccomp = seccomp_for(engine, spec)?;
-        let container = create(engine, spec, &seccomp).await?;
-        let mut sandbox = Self::attach_and_start(engine, container).await?;
-        let attestation = sandbox.hello().await?;
-        sandbox.findings = sandbox.attest(engine, spec, &seccomp, &attestation).await?;
-        if !sandbox.findings.is_empty() && spec.weakening == Weakening::None {
+        let mut sandbox = Self::attested(engine, spec, |_| {}).await?;
+        if !sandbox.findings.is_empty() {
             let findings = std::mem::take(&mut sandbox.findings);
             sandbox.container.remove().await;
             return Err(StartError::AttestationFailed { findings });
         }
-        sandbox.send(&ToGuest::Start { v: VERSION, agent: spec.agent.clone() }).await?;
-        match sandbox.answer("get ready").await? {
-            FromGuest::Ready => Ok(sandbox),
-            _ => Err(sandbox.malformed("something else before `ready`".to_owned()).await.into()),
+        sandbox.with_agent(spec).await
+    }
+
+    /// Starts a sandbox with a deliberate hole, to prove that an attack succeeds where there is
+    /// one: for the drill and tests. `hole` edits the finished request to the engine; what
+    /// attestation sees of it is in [`Sandbox::findings`], and the sandbox starts all the same.
+    pub async fn start_with_hole(
+        engine: &Engine,
+        spec: &SandboxSpec,
+        hole: impl FnOnce(&mut CreateRequest),
+    ) -> Result<Self, StartError> {
+        Self::attested(engine, spec, hole).await?.with_agent(spec).await
+    }
+
+    /// A sandbox that runs and was looked at, without its agent yet.
+    async fn attested(
+        engine: &Engine,
+        spec: &SandboxSpec,
+        edit: impl FnOnce(&mut CreateRequest),
+    ) -> Result<Self, StartError> {
+        let image = image_id(engine, spec).await?;
+        bundle::write(engine, &image, spec).await?;
+        accounts::write(spec)?;
+        let seccomp = seccomp_for(engine, spec)?;
+        let mut request = create::request(spec, engine.facts(), &seccomp);
+        edit(&mut request);
+        let container = create(engine, spec, request).await?;
+        let mut sandbox = Self::attach_and_start(engine, container).await?;
+        let attestation = sandbox.hello().await?;
+        sandbox.findings = sandbox.attest(engine, spec, &seccomp, &attestation).await?;
+        Ok(sandbox)
+    }
+
+    async fn with_agent(mut self, spec: &SandboxSpec) -> Result<Self, StartError> {
+        self.send(&ToGuest::Start { v: VERSION, agent: spec.agent.clone() }).await?;
+        match self.answer("get ready").await? {
+            FromGuest::Ready => Ok(self),
+            _ => Err(self.malformed("something else before `ready`".to_owned()).await.into()),
         }
     }
 
-    /// What attestation found wrong: empty unless the sandbox was weakened on purpose.
+    /// What attestation found wrong: empty unless there is a hole on purpose.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
@@ -314,12 +341,11 @@ fn seccomp_for(engine: &Engine, spec: &SandboxSpec) -> Result<String, StartError
     }
 }
 
-async fn create(engine: &Engine, spec: &SandboxSpec, seccomp: &str) -> Result<Container, StartError> {
+async fn create(engine: &Engine, spec: &SandboxSpec, request: CreateRequest) -> Result<Container, StartError> {
     let safe = |text: &str| text.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "_");
     let name = format!("doorward-{}-{}", safe(&spec.group), safe(&spec.id));
     let options = CreateContainerOptionsBuilder::new().name(&name).build();
-    let body = create::request(spec, engine.facts(), seccomp);
-    let created = engine.docker.create_container(Some(options), body).await.map_err(at("create"))?;
+    let created = engine.docker.create_container(Some(options), request).await.map_err(at("create"))?;
     Ok(Container { engine: engine.clone(), id: created.id, removed: false })
 }
 

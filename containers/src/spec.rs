@@ -40,8 +40,6 @@ pub struct SandboxSpec {
     pub environment: Vec<(String, String)>,
     /// What it may use up.
     pub limits: Limits,
-    /// [`Weakening::None`] outside the drill and tests.
-    pub weakening: Weakening,
 }
 
 impl SandboxSpec {
@@ -83,30 +81,6 @@ impl Default for Limits {
     fn default() -> Self {
         Self { pids: 512, memory: 2 << 30, cpus: 2.0, open_files: 4096, file_bytes: 20_000_000_000 }
     }
-}
-
-/// A deliberate hole, to prove that the drill's attacks succeed where one is. The
-/// sandbox starts, and [`crate::Sandbox::findings`] says what attestation saw.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Weakening {
-    /// As it must be.
-    #[default]
-    None,
-    /// Joined to this network of the engine.
-    Network(String),
-    /// The engine's own seccomp profile in place of ours.
-    EngineSeccomp,
-    /// No seccomp profile at all: engines differ in what their own one forbids.
-    NoSeccomp,
-    /// A door directory that is not mounted read-only.
-    WritableDoor,
-    /// A root file system that can be written.
-    WritableRoot,
-    /// What it has of its own it shares with all sandboxes that are weakened so: its user,
-    /// and the file of its guest. The caller's [`SandboxSpec`] says which.
-    Shared,
-    /// Files as large as the disk.
-    LargeFiles,
 }
 
 /// The environment that makes everyday tools use the door and trust its CA. Both
@@ -153,11 +127,14 @@ const JAVA: &str = "-Dhttp.proxyHost=127.0.0.1 -Dhttp.proxyPort=3128 -Dhttps.pro
 pub(crate) const CA_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// The same for Java, in the format of its own.
 pub(crate) const TRUST_STORE: &str = "/etc/ssl/certs/doorward.jks";
-pub(crate) const HOME: &str = doorward_guest::agents::HOME;
-pub(crate) const WORKSPACE: &str = doorward_guest::agents::WORKSPACE;
+/// Where the agent's home is.
+pub const HOME: &str = doorward_guest::agents::HOME;
+/// Where the group's folder is.
+pub const WORKSPACE: &str = doorward_guest::agents::WORKSPACE;
 pub(crate) const INBOX: &str = "/workspace/inbox";
 pub(crate) const GLOBAL: &str = doorward_guest::agents::GLOBAL;
-pub(crate) const DOOR: &str = "/run/doorward";
+/// Where the door's folder is.
+pub const DOOR: &str = "/run/doorward";
 
 /// The one that every image has.
 pub(crate) const SHELL: &str = "/bin/sh";

@@ -11,7 +11,8 @@ use std::{
     os::unix::fs::PermissionsExt,
 };
 
-use containers::{Weakening, guest};
+use bollard::models::HostConfig;
+use containers::guest;
 use support::Installation;
 
 /// The host's end of the engine's default network.
@@ -43,7 +44,7 @@ async fn nothing_reaches_the_network_unless_a_network_was_joined() {
     assert!(tcp.accept().is_err() && udp.recv(&mut [0; 64]).is_err(), "something arrived");
 
     strict.stop(std::time::Duration::from_secs(2)).await;
-    let weak = installation.start_with(&installation.weakened(Weakening::Network("bridge".into()))).await.unwrap();
+    let weak = installation.start_with_hole(|host| host.network_mode = Some("bridge".into())).await;
     let found: Vec<_> = weak.findings().iter().map(|finding| finding.what).collect();
     for what in ["interfaces", "routes", "network mode", "networks"] {
         assert!(found.contains(&what), "{what} is not in {found:?}");
@@ -64,7 +65,7 @@ async fn the_kernels_side_entrances_are_shut_by_our_profile_and_open_without_it(
         assert!(!succeeded, "{attack}: {detail}");
     }
     strict.stop(std::time::Duration::from_secs(2)).await;
-    let weak = installation.start_with(&installation.weakened(Weakening::EngineSeccomp)).await.unwrap();
+    let weak = installation.start_with_hole(engines_own_profile).await;
     let found = weak.findings().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     assert!(found.contains("seccomp profile: is not Doorward's"), "{found}");
     for attack in ["vsock", "io_uring", "aio"] {
@@ -74,10 +75,15 @@ async fn the_kernels_side_entrances_are_shut_by_our_profile_and_open_without_it(
     }
 }
 
+/// The engine puts its own in place of ours.
+fn engines_own_profile(host: &mut HostConfig) {
+    host.security_opt.as_mut().unwrap().retain(|option| !option.starts_with("seccomp="));
+}
+
 #[tokio::test]
 async fn a_writable_root_is_found() {
     let installation = Installation::new().await;
-    let weak = installation.start_with(&installation.weakened(Weakening::WritableRoot)).await.unwrap();
+    let weak = installation.start_with_hole(|host| host.readonly_rootfs = Some(false)).await;
     let found: Vec<_> = weak.findings().iter().map(|finding| finding.what).collect();
     assert_eq!(found, ["root", "read-only root"]);
 }

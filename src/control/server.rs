@@ -196,7 +196,7 @@ impl Control {
         // In a task of its own: a stop does not wait for an engine that hangs, and a start is
         // never dropped half-way.
         let (sandboxes, name) = (Arc::clone(&self.sandboxes), group.name.clone());
-        let mut starting = tokio::spawn(async move { sandboxes.start_shell(&name, containers::Weakening::None).await });
+        let mut starting = tokio::spawn(async move { sandboxes.start_shell(&name).await });
         let started = tokio::select! {
             started = &mut starting => started.map_err(|broke_off| broke_off.to_string()),
             () = until_stopped(&group.name, &mut stops) => {

@@ -5,17 +5,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use containers::{Engine, Network, images};
+use containers::{Engine, Network, guest, images};
 use policies::{GroupName, Host, HostName};
 use tempfile::TempDir;
 
 use super::DrillError;
 use super::canaries::{Canaries, Ear};
+use super::holes::Edit;
 use crate::config::{Config, Credential, CredentialHost, Pinned, Resolver, SecretSource};
 use crate::gateway::policy_files::PolicyFiles;
 use crate::gateway::{Gateway, OpenDoor};
 use crate::home::{Home, make_private_file};
 use crate::loopback::Authority;
+use crate::operations::Operations;
 use crate::sandboxes::Sandboxes;
 use crate::store::Store;
 use crate::store::ledger::AuditLog;
@@ -138,10 +140,10 @@ impl Ground {
         lay_policies(owner, &home, &group, [&other, &neighbour])?;
         lay_folders(owner, &home, &group)?;
         let log = Arc::new(AuditLog::open(&home.audit_db())?);
-        let gateway = Gateway::open(&home, &config, log.clone(), None)?;
+        let gateway = Gateway::open(&home, &config, log.clone(), Operations::of(log.clone(), None))?;
         let sandboxes =
             Sandboxes::open(&home, &config, gateway.clone(), fence.engine.clone(), fence.installation.clone())?;
-        let sharing = Gateway::open_with_one_resolver(&home, &config, log.clone())?;
+        let sharing = Gateway::open_with_one_resolver(&home, &config, log.clone(), Operations::of(log.clone(), None))?;
         let shared = Sandboxes::open(&home, &config, sharing, fence.engine.clone(), fence.installation.clone())?;
         let foreign = gateway.open_door(&other, &home.run_dir().join("foreign.sock"))?;
         let large = sandboxes.most_bytes(&group)?.saturating_add(1);
@@ -164,6 +166,13 @@ impl Ground {
             large,
             foreign,
         })
+    }
+
+    /// What sandboxes share that are edited so.
+    pub(super) fn sharing(&self) -> Result<Edit, DrillError> {
+        let folder = self.folder().join("guest");
+        let guest = guest::install(&folder).map_err(|error| DrillError::Write(folder, error))?;
+        Ok(Edit::Shared { user: self.sandboxes.engine().sandbox_user(), guest: guest.display().to_string() })
     }
 
     /// The folder that is gone after the drill.

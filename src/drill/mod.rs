@@ -14,6 +14,7 @@
 pub mod attacks;
 mod canaries;
 mod ground;
+mod holes;
 mod judge;
 mod open_proxy;
 mod report;

@@ -10,15 +10,17 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use containers::protocol::{FromGuest, ToGuest};
-use containers::{Exec, Weakening, guest};
+use containers::{Exec, guest};
+use policies::GroupName;
 use serde::Deserialize;
 
 use super::DrillError;
 use super::attacks::{Attack, Control, Run};
 use super::canaries::Ear;
 use super::ground::{Ground, VARIABLE};
+use super::holes::Edit;
 use super::open_proxy::OpenProxy;
-use crate::sandboxes::{LiveSandbox, Sandboxes};
+use crate::sandboxes::LiveSandbox;
 
 /// Longer than any attack waits by itself; the search through a large group folder
 /// takes longest.
@@ -51,22 +53,22 @@ struct Reported {
 impl<'a> Subject<'a> {
     /// A sandbox of the group under attack, or with a hole one of the drill's own.
     pub(super) async fn start(ground: &'a Ground, hole: Option<Hole>) -> Result<Self, DrillError> {
-        let weakening = match hole {
-            Some(Hole::Control(Control::Network) | Hole::Network) => Weakening::Network(ground.network.name.clone()),
-            Some(Hole::Control(Control::NoSeccomp)) => Weakening::NoSeccomp,
-            Some(Hole::EngineSeccomp) => Weakening::EngineSeccomp,
-            Some(Hole::Control(Control::WritableDoor)) => Weakening::WritableDoor,
-            Some(Hole::Control(Control::LargeFiles)) => Weakening::LargeFiles,
-            Some(Hole::Control(Control::Shared)) => Weakening::Shared,
-            _ => Weakening::None,
+        let edit = match hole {
+            Some(Hole::Control(Control::Network) | Hole::Network) => Some(Edit::Network(ground.network.name.clone())),
+            Some(Hole::Control(Control::NoSeccomp)) => Some(Edit::NoSeccomp),
+            Some(Hole::EngineSeccomp) => Some(Edit::EngineSeccomp),
+            Some(Hole::Control(Control::WritableDoor)) => Some(Edit::WritableDoor),
+            Some(Hole::Control(Control::LargeFiles)) => Some(Edit::LargeFiles),
+            Some(Hole::Control(Control::Shared)) => Some(ground.sharing()?),
+            _ => None,
         };
         let group = if matches!(hole, Some(Hole::Control(_))) { &ground.other } else { &ground.group };
         // Nobody shares anything with one that is alone.
         let neighbour = match hole {
-            None | Some(Hole::Control(Control::Shared)) => Some(neighbour(ground, &weakening).await?),
+            None | Some(Hole::Control(Control::Shared)) => Some(neighbour(ground, edit.clone()).await?),
             _ => None,
         };
-        let sandbox = sandboxes(ground, &weakening).start_shell(group, weakening).await?;
+        let sandbox = start(ground, group, edit).await?;
         let mut subject = Subject { ground, sandbox, neighbour, _proxy: None, _planted: None };
         match hole {
             Some(Hole::Control(Control::OpenProxy) | Hole::OpenProxy) => subject.open_proxy()?,
@@ -197,13 +199,17 @@ impl<'a> Subject<'a> {
     }
 }
 
-fn sandboxes<'a>(ground: &'a Ground, weakening: &Weakening) -> &'a Sandboxes {
-    if *weakening == Weakening::Shared { &ground.shared } else { &ground.sandboxes }
+async fn start(ground: &Ground, group: &GroupName, edit: Option<Edit>) -> Result<LiveSandbox, DrillError> {
+    let sandboxes = if matches!(edit, Some(Edit::Shared { .. })) { &ground.shared } else { &ground.sandboxes };
+    Ok(match edit {
+        None => sandboxes.start_shell(group).await?,
+        Some(edit) => sandboxes.start_with_hole(group, Box::new(|request| edit.apply(request))).await?,
+    })
 }
 
 /// Another group's sandbox, in which all is held that can be.
-async fn neighbour(ground: &Ground, weakening: &Weakening) -> Result<LiveSandbox, DrillError> {
-    let mut sandbox = sandboxes(ground, weakening).start_shell(&ground.neighbour, weakening.clone()).await?;
+async fn neighbour(ground: &Ground, edit: Option<Edit>) -> Result<LiveSandbox, DrillError> {
+    let mut sandbox = start(ground, &ground.neighbour, edit).await?;
     let hold = format!("{} attack hold >/dev/null 2>&1 &", guest::PATH);
     let text = format!("{hold} for _ in $(seq 100); do [ -e /tmp/held ] && break; sleep 0.1; done; cat /tmp/held");
     have_done(&mut sandbox, text).await?;

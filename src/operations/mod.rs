@@ -54,9 +54,10 @@ pub struct Chats {
 }
 
 impl Operations {
+    /// Makes them for a gateway that is about to open, which says what its secrets are.
     /// Without chats (a tour, a drill) nobody is a registered group.
-    pub fn new(ledger: Arc<AuditLog>, secrets: Arc<dyn Secrets>, chats: Option<Chats>) -> Self {
-        Operations { ledger, secrets, chats }
+    pub fn of(ledger: Arc<AuditLog>, chats: Option<Chats>) -> impl FnOnce(Arc<dyn Secrets>) -> Arc<dyn Internal> {
+        move |secrets| Arc::new(Operations { ledger, secrets, chats })
     }
 
     /// Performs an operation, whichever way it was asked for: may they, then the record,

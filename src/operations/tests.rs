@@ -59,7 +59,7 @@ impl House {
         let log = Arc::new(AuditLog::open(&home.audit_db()).unwrap());
         let chats = Chats { store: store.clone(), outbox: outbox::start(store.clone(), Patience::default()) };
         let config = Config::load(&home).unwrap();
-        let gateway = Gateway::open(&home, &config, log.clone(), Some(chats)).unwrap();
+        let gateway = Gateway::open(&home, &config, log.clone(), Operations::of(log.clone(), Some(chats))).unwrap();
         House { home, store, log, gateway, folder }
     }
 

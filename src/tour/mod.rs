@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use containers::protocol::{FromGuest, ToGuest};
-use containers::{Engine, SandboxLost, Weakening};
+use containers::{Engine, SandboxLost};
 use policies::GroupName;
 use tempfile::TempDir;
 
@@ -16,6 +16,7 @@ use crate::config::{Config, ConfigError};
 use crate::gateway::{Gateway, GatewayError};
 use crate::home::{Home, HomeError, make_private_file};
 use crate::loopback::{Authority, AuthorityError, Request};
+use crate::operations::Operations;
 use crate::sandboxes::{LiveSandbox, SandboxError, Sandboxes};
 use crate::store::ledger::{AuditEntry, AuditLog, Filter};
 use crate::store::{RunId, StoreError};
@@ -113,10 +114,10 @@ impl Tour {
         write(&home.policy_file(&group), Town::POLICY)?;
         let config = Config::load(&home)?;
         let log = Arc::new(AuditLog::open(&home.audit_db())?);
-        let gateway = Gateway::open(&home, &config, log.clone(), None)?;
+        let gateway = Gateway::open(&home, &config, log.clone(), Operations::of(log.clone(), None))?;
         let installation = home.installation_id()?;
         let sandboxes = Sandboxes::open(&home, &config, gateway.clone(), place.engine.clone(), installation)?;
-        let sandbox = sandboxes.start_shell(&group, Weakening::None).await?;
+        let sandbox = sandboxes.start_shell(&group).await?;
         Ok(Tour { home, group, town, gateway, log, sandbox, turn: 0 })
     }
 

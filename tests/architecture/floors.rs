@@ -12,10 +12,8 @@ const FLOORS: &[(&str, u8)] = &[
     ("cli", 3),
     ("control", 3),
     ("daemon", 3),
-    ("doctor", 3),
     ("drill", 3),
     ("gateway", 3),
-    ("image", 3),
     ("operations", 3),
     ("pipeline", 3),
     ("sandboxes", 3),
@@ -56,14 +54,15 @@ fn floor(module: &str) -> Option<u8> {
     FLOORS.iter().find(|(name, _)| *name == module).map(|(_, floor)| *floor)
 }
 
-/// `src/cli/chat.rs` is the module `cli::chat`.
-fn modules(path: &str) -> Vec<&str> {
-    let path = path.trim_start_matches("src/").trim_end_matches(".rs").trim_end_matches("/mod");
+/// `src/cli/chat.rs` is the module `cli::chat`, of whichever crate.
+pub fn modules(path: &str) -> Vec<&str> {
+    let path = path.split_once("src/").map_or(path, |(_, path)| path);
+    let path = path.trim_end_matches(".rs").trim_end_matches("/mod");
     path.split('/').collect()
 }
 
 /// The top-level modules that are named in code, with the line.
-fn imported(source: &Source, depth: usize) -> Vec<(usize, String)> {
+pub fn imported(source: &Source, depth: usize) -> Vec<(usize, String)> {
     let mut text = String::new();
     let mut starts = Vec::new();
     for (number, line) in source.code() {

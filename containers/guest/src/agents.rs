@@ -2,16 +2,9 @@
 //! own. A driver turns prompts into turns of its agent, and what the agent says into
 //! lines for the daemon, until the daemon closes the session.
 
-use std::rc::Rc;
-
 use tokio::sync::mpsc;
 
-use crate::{
-    claude,
-    protocol::{Agent, FromGuest, ToGuest},
-    reaper::Reaper,
-    shell,
-};
+use crate::protocol::{FromGuest, ToGuest};
 
 /// Where agents work.
 pub const WORKSPACE: &str = "/workspace/group";
@@ -55,10 +48,8 @@ impl Daemon {
     }
 }
 
-/// Drives an agent until the daemon closes the session or the agent is of no more use.
-pub async fn drive(agent: Agent, reaper: Rc<Reaper>, daemon: Daemon) -> Result<(), String> {
-    match agent {
-        Agent::Shell => shell::drive(reaper, daemon).await,
-        Agent::Claude { model, resume } => claude::drive(&reaper, daemon, model, resume).await,
-    }
+/// Tells the daemon's log, on standard error.
+pub fn complain(what: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "doorward-guest: {what}");
 }

@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use doorward_guest::{attack, session};
+use doorward_guest::{agents, attack, session};
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
@@ -11,7 +11,7 @@ fn main() -> ExitCode {
         None => session::run(),
         Some("attack") => attack::run(&args.collect::<Vec<_>>()),
         Some(other) => {
-            session::complain(&format!("there is no command {other:?}; the guest is started by Doorward itself"));
+            agents::complain(&format!("there is no command {other:?}; the guest is started by Doorward itself"));
             ExitCode::from(2)
         }
     }

@@ -10,11 +10,12 @@ use tokio::{
 };
 
 use crate::{
-    agents::{self, Daemon},
-    attest, door,
+    agents::{Daemon, complain},
+    attest, claude, door,
     lines::LineBuffer,
     protocol::{Agent, FromGuest, MAX_LINE, ToGuest, VERSION},
     reaper::Reaper,
+    shell,
 };
 
 /// Runs as pid 1 until the daemon closes the session, and exits.
@@ -40,12 +41,6 @@ pub fn run() -> ExitCode {
     std::process::exit(i32::from(result.is_err()))
 }
 
-/// Tells the daemon's log, on standard error.
-pub fn complain(what: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "doorward-guest: {what}");
-}
-
 async fn serve() -> Result<(), String> {
     let reaper = Reaper::start().map_err(|error| format!("cannot watch for exits: {error}"))?;
     let mut terminate =
@@ -65,7 +60,7 @@ async fn serve() -> Result<(), String> {
     tokio::task::spawn_local(door::serve(listener));
     daemon.tell(FromGuest::Ready).await?;
     let result = tokio::select! {
-        result = agents::drive(agent, Rc::new(reaper), daemon) => result,
+        result = drive(agent, Rc::new(reaper), daemon) => result,
         _ = terminate.recv() => return Ok(()),
         _ = &mut writer => return Err("the daemon does not listen any more".to_owned()),
     };
@@ -123,5 +118,13 @@ async fn read(tell: &mpsc::Sender<Result<ToGuest, String>>) -> Result<(), String
                 return Ok(());
             }
         }
+    }
+}
+
+/// Drives an agent until the daemon closes the session or the agent is of no more use.
+async fn drive(agent: Agent, reaper: Rc<Reaper>, daemon: Daemon) -> Result<(), String> {
+    match agent {
+        Agent::Shell => shell::drive(reaper, daemon).await,
+        Agent::Claude { model, resume } => claude::drive(&reaper, daemon, model, resume).await,
     }
 }

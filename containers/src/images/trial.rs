@@ -9,7 +9,7 @@ use std::{
 
 use doorward_guest::protocol::{Agent, FromGuest, ToGuest};
 
-use crate::{Engine, Folders, Limits, Sandbox, SandboxLost, SandboxSpec, StartError, Weakening, guest};
+use crate::{Engine, Folders, Limits, Sandbox, SandboxLost, SandboxSpec, StartError, guest};
 
 /// The image does not work.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +63,6 @@ pub async fn try_out(
         accounts: dir.join("accounts"),
         environment: Vec::new(),
         limits: Limits::default(),
-        weakening: Weakening::None,
     };
     let mut sandbox = Sandbox::start(engine, &spec).await?;
     let said = ask(&mut sandbox, command).await;

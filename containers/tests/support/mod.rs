@@ -10,9 +10,9 @@ use std::{
     time::Duration,
 };
 
-use bollard::{Docker, body_full, query_parameters::CreateImageOptionsBuilder};
+use bollard::{Docker, body_full, models::HostConfig, query_parameters::CreateImageOptionsBuilder};
 use containers::{
-    Engine, Exec, Folders, Limits, Sandbox, SandboxSpec, StartError, Weakening, guest,
+    CreateRequest, Engine, Exec, Folders, Limits, Sandbox, SandboxSpec, StartError, guest,
     protocol::{Agent, FromGuest, ToGuest},
 };
 use futures_util::StreamExt;
@@ -76,12 +76,13 @@ impl Installation {
             accounts: self.path("accounts"),
             environment: vec![("GITHUB_TOKEN".into(), "ghp_surrogate".into())],
             limits: Limits::default(),
-            weakening: Weakening::None,
         }
     }
 
-    pub(crate) fn weakened(&self, weakening: Weakening) -> SandboxSpec {
-        SandboxSpec { weakening, ..self.spec() }
+    /// A sandbox whose request to the engine was edited so.
+    pub(crate) async fn start_with_hole(&self, hole: impl FnOnce(&mut HostConfig)) -> Sandbox {
+        let edit = |request: &mut CreateRequest| hole(request.host_config.as_mut().unwrap());
+        Sandbox::start_with_hole(&self.engine, &self.spec(), edit).await.unwrap()
     }
 
     pub(crate) async fn start(&self) -> Sandbox {

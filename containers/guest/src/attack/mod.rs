@@ -30,7 +30,7 @@ struct Report<'a> {
 pub fn run(args: &[String]) -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let Some(outcome) = perform(&args) else {
-        crate::session::complain(&format!("there is no attack {:?}, or its arguments are missing", args.join(" ")));
+        crate::agents::complain(&format!("there is no attack {:?}, or its arguments are missing", args.join(" ")));
         return ExitCode::from(2);
     };
     let succeeded = outcome.is_ok();

@@ -20,10 +20,9 @@ use turns::{Open, Turns};
 use words::{Failure, Refused};
 
 use crate::{
-    agents::{self, Daemon, MAX_OPEN},
+    agents::{self, Daemon, MAX_OPEN, complain},
     protocol::{Forgotten, FromGuest, ToGuest},
     reaper::Reaper,
-    session::complain,
 };
 
 /// How often a refused key is tried again before that is told.
