@@ -11,6 +11,8 @@ mod circles;
 mod crates;
 #[path = "architecture/events.rs"]
 mod events;
+#[path = "architecture/exits.rs"]
+mod exits;
 #[path = "architecture/floors.rs"]
 mod floors;
 #[path = "architecture/holes.rs"]
@@ -54,6 +56,12 @@ fn modules_stand_in_no_circle() {
 #[test]
 fn only_the_drill_makes_holes() {
     holds(tree(&["containers/src", "src"]).iter().flat_map(holes::made).collect());
+}
+
+#[test]
+fn every_exit_is_on_the_page() {
+    let sources = tree(&["policies/src", "proxy/src", "containers/src", "src"]);
+    holds(exits::differing(&sources, include_str!("../docs/exits.md")));
 }
 
 #[test]
