@@ -25,7 +25,7 @@ pub enum Code {
     AuthorityMalformed,
     /// CONNECT target, SNI, Host and request target do not agree.
     AuthorityMismatch,
-    /// The path or query cannot be read in exactly one way.
+    /// The path or query cannot be read in exactly one way, and no rule spells the path.
     PathAmbiguous,
     /// The bytes are no well-formed HTTP request.
     Framing,

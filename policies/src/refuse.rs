@@ -41,12 +41,23 @@ impl Policy {
     pub(crate) fn not_covered(&self, request: &Reading<'_>, named: &[(Fit, &AllowRule)]) -> Refusal {
         let facts = request.facts;
         let closest = named.iter().map(|(fit, _)| *fit).max();
+        let near = closest.is_some_and(|closest| closest > Fit::OtherPath);
         let (code, why) = match closest {
+            _ if !near && let Some(sign) = facts.path.to_spell() => self.unspelt(sign),
             None => self.unnamed(facts),
             Some(closest) => self.near(request, closest),
         };
         let rules: Vec<_> = named.iter().filter(|(fit, _)| *fit > Fit::OtherPort).map(|(_, rule)| *rule).collect();
         Refusal { code, why, logged: None, rule: None, lift: suggest::lift(request, &rules) }
+    }
+
+    fn unspelt(&self, sign: &str) -> (Code, String) {
+        let group = &self.group;
+        let why = format!(
+            "the path holds {sign}, which servers read in different ways; no rule of group {group} spells it, and no \
+             star covers it"
+        );
+        (Code::PathAmbiguous, why)
     }
 
     fn unnamed(&self, facts: &Facts) -> (Code, String) {

@@ -146,7 +146,9 @@ impl Asks {
         let (path, query) = (facts.path.as_str(), facts.query.as_ref().map(Query::as_str).unwrap_or_default());
         let asks = |pair: &str| name::parameter_asks(pair, facts.method);
         // `/x;_method=DELETE`: some servers take parameters there too.
-        let in_path = || path.split('/').flat_map(|segment| segment.split(';').skip(1)).any(asks);
+        let undone = facts.path.undone();
+        let pieces = || path.split('/').chain(undone.split('/'));
+        let in_path = || pieces().flat_map(|segment| segment.split(';').skip(1)).any(asks);
         if (path.contains(';') && in_path()) || query.split(['&', ';']).any(asks) {
             return Asks::OtherMethod;
         }
@@ -180,6 +182,15 @@ impl AllowRule {
             }
         };
         on_path.map(fit).max().unwrap_or(Fit::OtherPath)
+    }
+
+    /// Whether it names the request where `%2F` is undone or an empty segment dropped.
+    pub(crate) fn touches(&self, request: &Reading<'_>) -> bool {
+        self.ports.contains(&request.facts.authority.port)
+            && self
+                .requests
+                .iter()
+                .any(|pattern| request.allowed_by(pattern.methods) && pattern.covers_widely(&request.wide))
     }
 
     /// The whole query, pair by pair as it stands: no pair more, no other spelling,

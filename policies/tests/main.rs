@@ -3,6 +3,7 @@
 mod bodies;
 mod docs;
 mod invalid;
+mod paths;
 mod permits;
 mod properties;
 mod requests;

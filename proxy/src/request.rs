@@ -97,7 +97,7 @@ pub(crate) fn refuse_dns(facts: &Facts, headers: &HeaderMap) -> Result<(), Refus
         percent_decode_str(key).eq(*b"dns")
     };
     let asked = facts.query.as_ref().is_some_and(|query| query.as_str().split('&').any(is_dns));
-    let path = facts.path.as_str().to_ascii_lowercase();
+    let path = facts.path.undone().to_ascii_lowercase();
     if named || (asked && path.split('/').any(|segment| segment == "dns-query")) {
         let why =
             "DNS over HTTPS would have this host look up any name; what the policy allows is resolved by Doorward";

@@ -86,7 +86,7 @@ impl Condition {
 
     fn fits(&self, pattern: &str, text: &str) -> bool {
         let same = |p: &u8, t: &u8| if self.wide { p.eq_ignore_ascii_case(t) } else { p == t };
-        wildcard::matches(pattern.as_bytes(), text.as_bytes(), |p| *p == b'*', same)
+        wildcard::matches(pattern.as_bytes(), text.as_bytes(), |p| *p == b'*', |_| true, same)
     }
 }
 
