@@ -1,7 +1,6 @@
 //! From policy text to the policy that judges.
 
 use std::collections::HashMap;
-use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 
@@ -9,6 +8,7 @@ use crate::file::{PolicyFile, Reader};
 use crate::host_pattern::HostPattern;
 use crate::policy::Rules;
 use crate::problem::{Problem, Text};
+use crate::refuse::place;
 use crate::request_pattern::PatternError;
 use crate::rules::{AllowRule, DenyRule, Origin};
 use crate::suggest::did_you_mean;
@@ -50,8 +50,8 @@ struct Part {
     file: PolicyFile,
 }
 
-/// An allow with the text and the place that a problem with it points to.
-type Placed<'a> = (&'a Text, &'a Range<usize>, &'a AllowRule);
+/// One request of one host: host, port, method and path.
+type Asked<'a> = (&'a HostPattern, u16, String);
 
 impl Policy {
     /// Compiles a group's file. Presets named in `use` are found in [`crate::presets`];
@@ -109,7 +109,7 @@ fn load(group: &GroupName, texts: &Texts) -> Result<Loaded, Problems> {
 }
 
 fn read(source: &Source, origin: Origin, problems: &mut Vec<Problem>) -> Part {
-    let text = Text { name: source.name.as_str().into(), text: source.text.as_str().into() };
+    let text = Text::new(&source.name, &source.text);
     let mut reader = Reader::new(text.clone(), origin.clone());
     let file = reader.read();
     problems.append(&mut reader.problems);
@@ -147,13 +147,17 @@ fn unknown_preset(name: &str) -> PatternError {
 /// Parts are gone through from the last to the first, so that the problem points
 /// into the group's own file where one of the two stands there.
 fn conflicts(parts: &[Part]) -> Vec<Problem> {
-    let mut by_host: HashMap<&HostPattern, Vec<Placed<'_>>> = HashMap::new();
+    let mut seen: HashMap<Asked<'_>, Vec<&AllowRule>> = HashMap::new();
     let mut problems = Vec::new();
     for part in parts.iter().rev() {
         for (span, rule) in part.file.allows.iter().filter(|(_, rule)| rule.credential.is_some()) {
-            let earlier = by_host.entry(&rule.host).or_default();
-            let other = earlier.iter().find(|(.., other)| other.credential != rule.credential && other.repeats(rule));
-            if let Some((.., other)) = other {
+            let asked = rule.ports.iter().flat_map(|port| rule.requests.iter().map(move |request| (*port, request)));
+            let asked: Vec<Asked<'_>> = asked.map(|(port, request)| (&rule.host, port, request.to_string())).collect();
+            let earlier = asked.iter().filter_map(|asked| seen.get(asked)).flatten();
+            let other = earlier
+                .filter(|other| other.credential != rule.credential && other.query == rule.query)
+                .min_by_key(|other| place(&other.at));
+            if let Some(other) = other {
                 let (this, that) = (rule.credential.as_deref(), other.credential.as_deref());
                 let message = format!(
                     "this [[allow]] puts {} on a request on which {} puts {}",
@@ -164,7 +168,13 @@ fn conflicts(parts: &[Part]) -> Vec<Problem> {
                 let help = Some("keep one of them, or let them name different requests".to_owned());
                 problems.push(Problem::new(&part.text, span.clone(), message, help));
             }
-            earlier.push((&part.text, span, rule));
+            for asked in asked {
+                // One of each credential and query says enough.
+                let all = seen.entry(asked).or_default();
+                if all.iter().all(|other| other.credential != rule.credential || other.query != rule.query) {
+                    all.push(rule);
+                }
+            }
         }
     }
     problems

@@ -203,13 +203,6 @@ impl AllowRule {
         pairs.sort_unstable();
         pairs.into_iter().eq(wanted.iter().map(|(key, value)| (key.as_str(), value.as_str())))
     }
-
-    /// Whether both, of one host and with a credential each, name one and the same request.
-    pub(crate) fn repeats(&self, other: &AllowRule) -> bool {
-        self.query == other.query
-            && self.ports.iter().any(|port| other.ports.contains(port))
-            && self.requests.iter().any(|request| other.requests.contains(request))
-    }
 }
 
 impl DenyRule {
