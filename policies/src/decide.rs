@@ -96,6 +96,9 @@ impl Policy {
             return Err(Refusal::new(Code::SelfTarget, format!("{host} is the door itself, not a way out")));
         }
         let body = self.denials(request)?;
+        if request.facts.asks_for_names() {
+            return Err(Refusal::dns_over_https());
+        }
         let fits = |allow| Some((allow_fit(allow, request)?, allow));
         let fitting: Vec<_> = self.allows_near(host, request.outline()).filter_map(fits).collect();
         if !fitting.is_empty() {

@@ -35,6 +35,7 @@ mod decide;
 mod diff;
 mod host_index;
 mod manifest;
+mod near;
 mod policy;
 mod refusal;
 mod refuse;
@@ -67,6 +68,7 @@ mod shared_names;
 #[path = "schema/tests.rs"]
 mod schema;
 mod test_run;
+mod warnings;
 mod wildcard;
 
 pub use address::special;

@@ -102,6 +102,13 @@ impl Text {
         u32::try_from(self.position(offset).0).unwrap_or(u32::MAX)
     }
 
+    /// Where a line begins.
+    pub(crate) fn span_of_line(&self, line: u32) -> Range<usize> {
+        let index = usize::try_from(line).unwrap_or_default().saturating_sub(1);
+        let start = self.starts.get(index).copied().unwrap_or_default();
+        start..start
+    }
+
     fn position(&self, offset: usize) -> (usize, usize) {
         let offset = if self.text.is_char_boundary(offset) { offset } else { self.text.len() };
         let line = self.starts.partition_point(|start| *start <= offset).max(1);

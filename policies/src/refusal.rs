@@ -174,6 +174,13 @@ impl Refusal {
         Refusal { code, why: why.into(), logged: None, rule: None, lift: Vec::new() }
     }
 
+    /// Whoever answers DNS over HTTPS asks any name for the sandbox, and names carry data.
+    pub fn dns_over_https() -> Self {
+        let why =
+            "DNS over HTTPS would have this host look up any name; what the policy allows is resolved by Doorward";
+        Refusal::new(Code::Unsupported, why)
+    }
+
     /// The same, and in the owner's log the whole of it.
     #[must_use]
     pub fn logged_as(self, whole: impl Into<String>) -> Self {

@@ -105,6 +105,20 @@ impl RequestPattern {
         self.wide.iter().any(|own| wide.iter().any(|wide| own.match_widely(wide)))
     }
 
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Whether a deny of this covers every request of the other. May say no where it does.
+    pub(crate) fn covers_all_of(&self, other: &RequestPattern) -> bool {
+        let methods = match other.methods {
+            Methods::Any => self.methods == Methods::Any,
+            Methods::Read => Method::ALL.iter().filter(|one| one.is_read()).all(|one| self.methods.cover_widely(*one)),
+            Methods::One(one) => self.methods.cover_widely(one),
+        };
+        methods && self.wide.iter().any(|own| own.covers_pattern(&other.wide[0]))
+    }
+
     /// What an allow covers, in outline.
     pub(crate) fn outline(&self) -> Outline {
         self.exact.outline()

@@ -132,7 +132,11 @@ impl<'a> Reading<'a> {
         self.asks
     }
 
-    fn allowed_by(&self, methods: Methods) -> bool {
+    pub(crate) fn exact(&self) -> &Segments {
+        &self.exact
+    }
+
+    pub(crate) fn allowed_by(&self, methods: Methods) -> bool {
         if self.asks == Asks::Nothing { methods.cover(self.facts.method) } else { methods == Methods::Any }
     }
 
@@ -195,7 +199,7 @@ impl AllowRule {
 
     /// The whole query, pair by pair as it stands: no pair more, no other spelling,
     /// so that no server can find another value in it.
-    fn query_fits(&self, query: Option<&Query>) -> bool {
+    pub(crate) fn query_fits(&self, query: Option<&Query>) -> bool {
         let Some(wanted) = &self.query else { return true };
         let Some(query) = query else { return wanted.is_empty() };
         let mut pairs: Vec<_> =

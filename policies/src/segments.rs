@@ -128,6 +128,18 @@ impl Segments {
         )
     }
 
+    /// Whether it covers whatever another pattern does. A star of the other is a letter like
+    /// any: only a star covers it.
+    pub(crate) fn covers_pattern(&self, other: &Segments) -> bool {
+        wildcard::matches(
+            &self.parts,
+            &other.parts,
+            |segment| &**segment == "**",
+            |_| true,
+            |segment, text| &**text != "**" && match_segment(segment, text),
+        )
+    }
+
     pub(crate) fn match_widely(&self, path: &Segments) -> bool {
         wildcard::matches(
             &self.parts,
