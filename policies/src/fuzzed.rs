@@ -193,7 +193,7 @@ fn covers(wanted: &[&str], had: &[&str]) -> bool {
         (Some((&"**", rest)), _) => {
             // What must be spelt ends what a star takes; the end of a path may be empty.
             let taken = had.iter().enumerate().position(|(at, have)| {
-                have.contains("%2F") || have.contains("%25") || (have.is_empty() && !(at + 1 == had.len()))
+                have.contains("%2F") || have.contains("%25") || (have.is_empty() && at + 1 != had.len())
             });
             (0..=taken.unwrap_or(had.len())).any(|taken| covers(rest, &had[taken..]))
         }

@@ -251,7 +251,7 @@ fn undo_escapes(path: &str, as_it_stands: bool) -> Cow<'_, str> {
     let mut out = pieces.next().unwrap_or_default().as_bytes().to_vec();
     for piece in pieces {
         let code = piece.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match code.filter(|code| !matches!(code, b'*' | b'!') && !(as_it_stands && *code == b'/')) {
+        match code.filter(|code| !(matches!(code, b'*' | b'!') || (as_it_stands && *code == b'/'))) {
             Some(code) => {
                 out.push(code);
                 out.extend_from_slice(&piece.as_bytes()[2..]);
