@@ -9,7 +9,6 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
-use notify::RecommendedWatcher;
 use policies::{GroupName, Policy, SandboxId};
 use proxy::audit::Identity;
 use proxy::ports::{Internal, NewResolver, Secrets};
@@ -34,7 +33,7 @@ pub mod policy_files;
 mod revocations;
 pub mod taken_presets;
 
-use policy_files::PolicyFiles;
+use policy_files::{DoorOpen, PolicyFiles, Watching};
 
 /// Everything behind the doors of one installation.
 pub struct Gateway {
@@ -44,7 +43,7 @@ pub struct Gateway {
     ledger: Arc<AuditLog>,
     /// Those that are open.
     doors: Mutex<Vec<Weak<Door>>>,
-    _watchers: Vec<RecommendedWatcher>,
+    _watching: (Watching, Option<revocations::Watching>),
 }
 
 /// A door that is open, until it is dropped or closed: then its socket is gone, its
@@ -59,6 +58,7 @@ pub struct OpenDoor {
     serving: AbortHandle,
     /// Why it is shut, if somebody says so.
     why: &'static str,
+    _open: DoorOpen,
 }
 
 /// Why the gateway does not start.
@@ -83,8 +83,8 @@ pub enum GatewayError {
     /// TLS.
     #[error(transparent)]
     Tls(#[from] CaError),
-    /// The folder of policies.
-    #[error("the folder of policies cannot be watched: {0}")]
+    /// The folders of `crl`.
+    #[error("crl: the lists cannot be watched: {0}")]
     Watch(#[from] notify::Error),
     /// The socket of a door.
     #[error("the door {path} cannot be opened: {error}", path = path.display())]
@@ -143,10 +143,9 @@ impl Gateway {
             connections: AtomicU64::new(0),
             refreshes: proxy::Refreshes::default(),
         };
-        let mut watchers = vec![policies.watch()?];
-        watchers.extend(revocations::watch(lists, revocations)?);
+        let watching = (policies.watch(), revocations::watch(lists, &revocations)?);
         let (proxy, doors) = (Arc::new(proxy), Mutex::default());
-        Ok(Arc::new(Gateway { proxy, vault, policies, ledger, doors, _watchers: watchers }))
+        Ok(Arc::new(Gateway { proxy, vault, policies, ledger, doors, _watching: watching }))
     }
 
     /// Shuts every door of a group at once, whoever holds them: what is under way is cut,
@@ -173,6 +172,11 @@ impl Gateway {
     /// The policy of a group that is in force.
     pub fn policy(&self, group: &GroupName) -> Arc<Policy> {
         self.policies.of(group).load_full()
+    }
+
+    /// The hash of each policy in force that was asked for so far.
+    pub fn policies_in_force(&self) -> Vec<(GroupName, String)> {
+        self.policies.in_force()
     }
 
     /// The handle that always holds the policy of a group that is in force.
@@ -220,6 +224,7 @@ impl Gateway {
             socket: socket.to_owned(),
             serving,
             why: "its program or sandbox has ended",
+            _open: self.policies.door_open(),
         })
     }
 }

@@ -1,7 +1,6 @@
 //! From policy text to the policy that judges.
 
 use std::collections::HashMap;
-use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 
@@ -9,10 +8,11 @@ use crate::file::{PolicyFile, Reader};
 use crate::host_pattern::HostPattern;
 use crate::policy::Rules;
 use crate::problem::{Problem, Text};
+use crate::refuse::place;
 use crate::request_pattern::PatternError;
-use crate::rules::{AllowRule, DenyRule, Origin};
+use crate::rules::{AllowRule, Origin};
 use crate::suggest::did_you_mean;
-use crate::{Authority, GroupName, Limits, Policy, PolicyHash, Problems, TestReport, presets, test_run};
+use crate::{GroupName, Limits, Policy, PolicyHash, Problems, TestReport, presets, test_run, warnings};
 
 /// A text to compile, with the name its owner knows it by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,14 +44,14 @@ pub struct Compiled {
 }
 
 /// One text that goes into a policy.
-struct Part {
-    text: Text,
-    origin: Origin,
-    file: PolicyFile,
+pub(crate) struct Part {
+    pub(crate) text: Text,
+    pub(crate) origin: Origin,
+    pub(crate) file: PolicyFile,
 }
 
-/// An allow with the text and the place that a problem with it points to.
-type Placed<'a> = (&'a Text, &'a Range<usize>, &'a AllowRule);
+/// One request of one host: host, port, method and path.
+type Asked<'a> = (&'a HostPattern, u16, String);
 
 impl Policy {
     /// Compiles a group's file. Presets named in `use` are found in [`crate::presets`];
@@ -65,9 +65,7 @@ impl Policy {
     pub fn compile_all(group: &GroupName, texts: &Texts) -> Result<Compiled, Problems> {
         let Loaded { parts, policy } = load(group, texts)?;
         let mut problems = Vec::new();
-        let mut warnings = dead_rules(&parts);
-        warnings.extend(unused_tunnels(&parts, &policy));
-        warnings.extend(unread(&parts));
+        let mut warnings = warnings::all(&parts, &policy);
         for part in parts.iter().filter(|part| !part.is_preset()) {
             let failed = part.file.tests.iter().filter_map(|test| test_run::problem(test, &part.text, &policy));
             let (rejects, warns): (Vec<_>, Vec<_>) = failed.partition(|(wanted_allow, _)| !wanted_allow);
@@ -109,7 +107,7 @@ fn load(group: &GroupName, texts: &Texts) -> Result<Loaded, Problems> {
 }
 
 fn read(source: &Source, origin: Origin, problems: &mut Vec<Problem>) -> Part {
-    let text = Text { name: source.name.as_str().into(), text: source.text.as_str().into() };
+    let text = Text::new(&source.name, &source.text);
     let mut reader = Reader::new(text.clone(), origin.clone());
     let file = reader.read();
     problems.append(&mut reader.problems);
@@ -147,13 +145,17 @@ fn unknown_preset(name: &str) -> PatternError {
 /// Parts are gone through from the last to the first, so that the problem points
 /// into the group's own file where one of the two stands there.
 fn conflicts(parts: &[Part]) -> Vec<Problem> {
-    let mut by_host: HashMap<&HostPattern, Vec<Placed<'_>>> = HashMap::new();
+    let mut seen: HashMap<Asked<'_>, Vec<&AllowRule>> = HashMap::new();
     let mut problems = Vec::new();
     for part in parts.iter().rev() {
         for (span, rule) in part.file.allows.iter().filter(|(_, rule)| rule.credential.is_some()) {
-            let earlier = by_host.entry(&rule.host).or_default();
-            let other = earlier.iter().find(|(.., other)| other.credential != rule.credential && other.repeats(rule));
-            if let Some((.., other)) = other {
+            let asked = rule.ports.iter().flat_map(|port| rule.requests.iter().map(move |request| (*port, request)));
+            let asked: Vec<Asked<'_>> = asked.map(|(port, request)| (&rule.host, port, request.to_string())).collect();
+            let earlier = asked.iter().filter_map(|asked| seen.get(asked)).flatten();
+            let other = earlier
+                .filter(|other| other.credential != rule.credential && other.query == rule.query)
+                .min_by_key(|other| place(&other.at));
+            if let Some(other) = other {
                 let (this, that) = (rule.credential.as_deref(), other.credential.as_deref());
                 let message = format!(
                     "this [[allow]] puts {} on a request on which {} puts {}",
@@ -164,7 +166,13 @@ fn conflicts(parts: &[Part]) -> Vec<Problem> {
                 let help = Some("keep one of them, or let them name different requests".to_owned());
                 problems.push(Problem::new(&part.text, span.clone(), message, help));
             }
-            earlier.push((&part.text, span, rule));
+            for asked in asked {
+                // One of each credential and query says enough.
+                let all = seen.entry(asked).or_default();
+                if all.iter().all(|other| other.credential != rule.credential || other.query != rule.query) {
+                    all.push(rule);
+                }
+            }
         }
     }
     problems
@@ -184,61 +192,8 @@ fn build(group: &GroupName, parts: &[Part]) -> Policy {
     Policy::from_rules(group, PolicyHash::of(&texts), rules)
 }
 
-/// Allows in the group's own file that a deny takes back as a whole.
-fn dead_rules(parts: &[Part]) -> Vec<Problem> {
-    let total: HashMap<&HostPattern, &DenyRule> = parts
-        .iter()
-        .flat_map(|part| &part.file.denies)
-        .filter(|deny| deny.covers_everything())
-        .map(|deny| (&deny.host, deny))
-        .collect();
-    let own = parts.iter().filter(|part| !part.is_preset());
-    own.flat_map(|part| part.file.allows.iter().map(move |(span, rule)| (part, span, rule)))
-        .filter_map(|(part, span, rule)| {
-            let deny = total.get(&rule.host)?;
-            let message = format!("this [[allow]] can never match: {} denies all of {}", deny.at, deny.host);
-            let help = Some("remove one of the two".to_owned());
-            Some(Problem::new(&part.text, span.clone(), message, help).into_warning())
-        })
-        .collect()
-}
-
-/// Tunnels of the group's own file to one host that is opened all the same.
-fn unused_tunnels(parts: &[Part], policy: &Policy) -> Vec<Problem> {
-    let own = parts.iter().filter(|part| !part.is_preset());
-    own.flat_map(|part| part.file.tunnels.iter().map(move |(span, rule)| (part, span, rule)))
-        .filter_map(|(part, span, rule)| {
-            let HostPattern::Exact(host) = &rule.host else { return None };
-            let at = |port| Authority { host: host.clone(), port };
-            if rule.ports.iter().any(|port| policy.decide_tunnel(&at(*port)).is_some()) {
-                return None;
-            }
-            let message = format!("this tunnel is never used: a [[deny]] or a credential for {host} wants it opened");
-            let help = Some("remove the tunnel, or that other rule".to_owned());
-            Some(Problem::new(&part.text, span.clone(), message, help).into_warning())
-        })
-        .collect()
-}
-
-/// Allows of the group's own file whose answers pass though nobody can look into them.
-fn unread(parts: &[Part]) -> Vec<Problem> {
-    let own = parts.iter().filter(|part| !part.is_preset());
-    own.flat_map(|part| part.file.allows.iter().map(move |(span, rule)| (part, span, rule)))
-        .filter(|(_, _, rule)| rule.opaque)
-        .map(|(part, span, rule)| {
-            let message = format!(
-                "`opaque`: answers of {} to these requests pass unread where nobody can look into them; \
-                 a secret in one reaches the sandbox",
-                rule.host
-            );
-            let help = Some("keep it only for files that the host does not write anew for each request".to_owned());
-            Problem::new(&part.text, span.clone(), message, help).into_warning()
-        })
-        .collect()
-}
-
 impl Part {
-    fn is_preset(&self) -> bool {
+    pub(crate) fn is_preset(&self) -> bool {
         matches!(self.origin, Origin::Preset(_))
     }
 }

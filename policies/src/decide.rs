@@ -96,10 +96,14 @@ impl Policy {
             return Err(Refusal::new(Code::SelfTarget, format!("{host} is the door itself, not a way out")));
         }
         let body = self.denials(request)?;
+        if request.facts.asks_for_names() {
+            return Err(Refusal::dns_over_https());
+        }
         let fits = |allow| Some((allow_fit(allow, request)?, allow));
         let fitting: Vec<_> = self.allows_near(host, request.outline()).filter_map(fits).collect();
         if !fitting.is_empty() {
-            return self.grant(request.facts, &fitting, body);
+            let grant = self.grant(request.facts, &fitting, body)?;
+            return self.same_key_undone(request, &fitting, grant);
         }
         let named: Vec<_> = self.allows_of(host).map(|allow| (allow.fit(request), allow)).collect();
         match observing {
@@ -167,13 +171,35 @@ impl Policy {
         })
     }
 
-    /// Observing is about names on the web: addresses, odd ports and WebSockets
-    /// want a rule all the same.
+    /// What a rule spells may be another page to the server: no key goes to it that
+    /// would not go to that page.
+    fn same_key_undone<'a>(
+        &self,
+        request: &Reading<'_>,
+        fitting: &[(Fit, &AllowRule)],
+        grant: Grant<'a>,
+    ) -> Result<Grant<'a>, Refusal> {
+        if request.facts.path.is_plain() || grant.credential.is_none() {
+            return Ok(grant);
+        }
+        let other = self
+            .allows_of(&request.facts.authority.host)
+            .find(|allow| allow.credential.is_some() && allow.credential != grant.credential && allow.touches(request));
+        let own = fitting.iter().map(|(_, rule)| *rule).find(|rule| rule.at == *grant.at);
+        match (own, other) {
+            (Some(own), Some(other)) => Err(self.two_credentials(own, other)),
+            _ => Ok(grant),
+        }
+    }
+
+    /// Observing is about names on the web: addresses, odd ports, WebSockets and paths
+    /// with two readings want a rule all the same.
     fn is_unnamed(&self, facts: &Facts) -> bool {
         let Authority { host, port } = &facts.authority;
         matches!(host, Host::Name(_))
             && *port == facts.scheme.default_port()
             && facts.upgrade.is_none()
+            && facts.path.is_plain()
             && self.tunnels_of(host).next().is_none()
     }
 }

@@ -2,6 +2,8 @@
 //! asked before. What it is not: a proof; two policies that differ in rules may
 //! still allow the same.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use crate::{Code, Date, Facts, Limits, Policy, RuleSummary, Verdict, Way};
@@ -117,15 +119,18 @@ impl Diff {
 
 /// Rules that say the same are the same, wherever they stand.
 fn only_in(these: &[RuleSummary], those: &[RuleSummary]) -> Vec<RuleSummary> {
-    let mut left: Vec<&RuleSummary> = those.iter().collect();
-    let mut out = Vec::new();
-    for rule in these {
-        match left.iter().position(|other| other.says_the_same(rule)) {
-            Some(at) => drop(left.swap_remove(at)),
-            None => out.push(rule.clone()),
-        }
+    let mut left: HashMap<String, usize> = HashMap::new();
+    for rule in those {
+        *left.entry(rule.meaning()).or_default() += 1;
     }
-    out
+    let is_new = |rule: &&RuleSummary| match left.get_mut(&rule.meaning()) {
+        Some(count) if *count > 0 => {
+            *count -= 1;
+            false
+        }
+        _ => true,
+    };
+    these.iter().filter(is_new).cloned().collect()
 }
 
 fn limit_changes(old: &Limits, new: &Limits) -> Vec<LimitChange> {

@@ -116,6 +116,16 @@ impl Facts {
         }
     }
 
+    /// Whether it is a question of DNS over HTTPS, by its URL (RFC 8484 §4.1).
+    pub(crate) fn asks_for_names(&self) -> bool {
+        let is_dns = |one: &str| {
+            let key = one.split('=').next().unwrap_or_default();
+            percent_encoding::percent_decode_str(key).eq(*b"dns")
+        };
+        let asked = self.query.as_ref().is_some_and(|query| query.as_str().split('&').any(is_dns));
+        asked && self.path.undone().split('/').any(|segment| segment.eq_ignore_ascii_case("dns-query"))
+    }
+
     /// The URL without its query, which may hold what must not be shown.
     pub fn url_without_query(&self) -> String {
         format!("{}://{}{}", self.scheme.as_str(), self.authority.host_header(self.scheme), self.path)

@@ -51,6 +51,8 @@ pub(crate) struct Reader {
     pub(crate) text: Text,
     pub(crate) origin: Origin,
     pub(crate) problems: Vec<Problem>,
+    /// The line of the first table: what stands below it is that table's.
+    first_table: Option<u32>,
 }
 
 type Value<'i> = Spanned<DeValue<'i>>;
@@ -64,7 +66,7 @@ pub(crate) const BASE_KEYS: [&str; 4] = ["leaks", "limits", "deny", "test"];
 
 impl Reader {
     pub(crate) fn new(text: Text, origin: Origin) -> Self {
-        Reader { text, origin, problems: Vec::new() }
+        Reader { text, origin, problems: Vec::new(), first_table: None }
     }
 
     pub(crate) fn read(&mut self) -> PolicyFile {
@@ -79,6 +81,14 @@ impl Reader {
             return PolicyFile::default();
         }
         let span = document.span();
+        let tables = document.get_ref().iter().filter_map(|(_, value)| match value.get_ref() {
+            DeValue::Table(_) => Some(value.span().start),
+            DeValue::Array(items) => {
+                items.iter().find(|item| matches!(item.get_ref(), DeValue::Table(_))).map(|item| item.span().start)
+            }
+            _ => None,
+        });
+        self.first_table = tables.min().map(|start| self.text.line(start));
         let mut top = Block { reader: self, table: document.get_ref(), span };
         top.policy_file()
     }
@@ -93,6 +103,38 @@ impl Reader {
 
     pub(crate) fn rule_ref(&self, span: &Range<usize>) -> RuleRef {
         RuleRef { file: self.text.name.clone(), line: self.text.line(span.start) }
+    }
+
+    /// Where a key belongs that is not known here.
+    fn elsewhere(&self, name: &str, known: &[&str]) -> Option<String> {
+        let top: &[&str] = match self.origin {
+            Origin::Group => &GROUP_KEYS,
+            Origin::Preset(_) => &PRESET_KEYS,
+            Origin::Base => &BASE_KEYS,
+        };
+        let tables = ["limits", "allow", "deny", "test"];
+        let meant = other_word(name).filter(|word| top.contains(word)).unwrap_or(name);
+        if top.contains(&meant) && !tables.contains(&meant) && known != top {
+            let at = self.first_table.map(|line| format!(", above line {line}")).unwrap_or_default();
+            return Some(format!("`{meant}` belongs to the whole file: write it above the first [table]{at}"));
+        }
+        if top.contains(&name) && known != top {
+            let written = if name == "limits" { "[limits]" } else { return Some(format!("write it as [[{name}]]")) };
+            return Some(format!("write it as {written}"));
+        }
+        let mut homes = Vec::new();
+        for (table, keys) in [
+            ("[limits]", &limits::KEYS[..]),
+            ("an [[allow]]", &blocks::ALLOW_KEYS),
+            ("a [[deny]]", &blocks::DENY_KEYS),
+            ("a [[test]]", &blocks::TEST_KEYS),
+        ] {
+            let bare = table.trim_start_matches(|c: char| c != '[').trim_matches(['[', ']']);
+            if keys.contains(&name) && keys != known && top.contains(&bare) {
+                homes.push(table);
+            }
+        }
+        (!homes.is_empty()).then(|| format!("`{name}` belongs into {}", homes.join(" or ")))
     }
 
     fn wrong_type(&mut self, value: &Value<'_>, key: &str, wanted: &str) {
@@ -178,8 +220,12 @@ impl<'i> Block<'_, 'i> {
                 self.reader.problem(key.span(), message, Some("remove it".to_owned()));
                 continue;
             }
-            let help = meant(name, known).map(|known| format!("did you mean `{known}`?"));
-            let help = help.unwrap_or_else(|| format!("known here: {}", known.join(", ")));
+            let help = other_word(name)
+                .filter(|word| known.contains(word))
+                .map(|word| format!("did you mean `{word}`?"))
+                .or_else(|| self.reader.elsewhere(name, known))
+                .or_else(|| did_you_mean(name, known.iter().copied()).map(|word| format!("did you mean `{word}`?")))
+                .unwrap_or_else(|| format!("known here: {}", known.join(", ")));
             self.reader.problem(key.span(), format!("{place} has no key `{name}`"), Some(help));
         }
     }
@@ -306,17 +352,16 @@ impl<'i> Block<'_, 'i> {
     }
 }
 
-/// Words from other tools that mean one of ours, then what is spelled alike.
-fn meant<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let ours = match name {
+/// Words from other tools that mean one of ours.
+fn other_word(name: &str) -> Option<&'static str> {
+    Some(match name {
         "method" | "methods" | "path" | "paths" | "request" | "requests" => "do",
         "url" | "domain" | "address" => "host",
         "reason" | "comment" | "because" => "why",
         "preset" | "presets" | "import" | "include" => "use",
         "expect" => "want",
-        _ => "",
-    };
-    known.iter().copied().find(|known| *known == ours).or_else(|| did_you_mean(name, known.iter().copied()))
+        _ => return None,
+    })
 }
 
 fn in_words(value: &DeValue<'_>) -> &'static str {

@@ -84,6 +84,9 @@ pub fn pattern(bytes: &[u8]) {
     let escaped = path.as_str().replace('*', "%2A").replace('!', "%21");
     let had: Vec<&str> = escaped[1..].split('/').collect();
     assert_eq!(allows, covers(&wanted, &had), "two readers of {shown} disagree");
+    let spells =
+        wanted.iter().rev().skip(1).any(|want| want.is_empty()) || shown.contains("%2F") || shown.contains("%25");
+    assert!(path.is_plain() || spells || !allows, "a star covers what must be spelt");
 }
 
 /// A JSON body, with conditions looking into it.
@@ -187,9 +190,22 @@ fn covers(wanted: &[&str], had: &[&str]) -> bool {
     match (wanted.split_first(), had.split_first()) {
         (None, None) => true,
         (None, Some(_)) => false,
-        (Some((&"**", rest)), _) => (0..=had.len()).any(|taken| covers(rest, &had[taken..])),
+        (Some((&"**", rest)), _) => {
+            // What must be spelt ends what a star takes; the end of a path may be empty.
+            let taken = had.iter().enumerate().position(|(at, have)| {
+                have.contains("%2F") || have.contains("%25") || (have.is_empty() && at + 1 != had.len())
+            });
+            (0..=taken.unwrap_or(had.len())).any(|taken| covers(rest, &had[taken..]))
+        }
         (Some((want, rest)), Some((have, behind))) => {
-            let fits = if *want == "*" { !have.is_empty() } else { fits(want.as_bytes(), have.as_bytes()) };
+            let (wants, haves): (Vec<_>, Vec<_>) = (want.split("%2F").collect(), have.split("%2F").collect());
+            let inner = |one: &str, rest: &[&str]| one.is_empty() && !rest.is_empty();
+            let fits = wants.len() == haves.len()
+                && inner(want, rest) == inner(have, behind)
+                && wants
+                    .iter()
+                    .zip(haves)
+                    .all(|(want, have)| (*want != "*" || !have.is_empty()) && fits(want.as_bytes(), have.as_bytes()));
             fits && covers(rest, behind)
         }
         (Some(_), None) => false,
@@ -199,7 +215,10 @@ fn covers(wanted: &[&str], had: &[&str]) -> bool {
 fn fits(want: &[u8], have: &[u8]) -> bool {
     match (want.split_first(), have.split_first()) {
         (None, have) => have.is_none(),
-        (Some((b'*', rest)), _) => (0..=have.len()).any(|taken| fits(rest, &have[taken..])),
+        (Some((b'*', rest)), _) => {
+            let taken = have.windows(3).position(|three| three == b"%25").unwrap_or(have.len());
+            (0..=taken).any(|taken| fits(rest, &have[taken..]))
+        }
         (Some((want, rest)), Some((have, behind))) => want == have && fits(rest, behind),
         (Some(_), None) => false,
     }
@@ -211,23 +230,38 @@ fn again(facts: &Facts) -> Facts {
     Facts::parse(facts.method.as_str(), &url).unwrap()
 }
 
-/// No server that undoes escapes finds other segments than the ones that were judged.
+/// A server that undoes escapes finds the segments that were judged or, where a rule has to
+/// spell it, others that are paths like any.
 fn segments_stay(path: &Path) {
     assert_eq!(Path::parse(path.as_str()).as_ref(), Ok(path), "the path has two forms");
+    let plain = undone(path.as_str().as_bytes());
+    assert!(!plain.contains(&b'\\') && !plain.iter().any(u8::is_ascii_control));
+    assert!(!path.is_plain() || !plain.contains(&b'%'), "an escape hides an escape");
+    let twice = plain.iter().enumerate().filter(|(_, byte)| **byte == b'%').map(|(at, _)| &plain[at + 1..]);
+    let mut twice = twice.filter_map(|behind| behind.get(..2));
+    assert!(twice.all(|two| !two.iter().all(u8::is_ascii_hexdigit)), "an escape within an escape");
+    let segments: Vec<&[u8]> = plain[1..].split(|byte| *byte == b'/').collect();
+    let written = path.as_str()[1..].split('/').count();
+    assert!(!path.is_plain() || segments.len() == written, "an escape hides a slash");
+    let (last, inner) = segments.split_last().unwrap();
+    let empty = inner.iter().filter(|segment| segment.is_empty()).count();
+    let spelt = path.as_str()[1..].split('/').rev().skip(1).filter(|segment| segment.is_empty()).count();
+    assert_eq!(empty, spelt, "an escape makes an empty segment");
+    assert!(!path.is_plain() || empty == 0, "an empty segment is nothing to spell");
+    assert!(inner.iter().all(|segment| !segment.starts_with(b";")), "a segment of parameters alone");
+    let bare = |segment: &&[u8]| segment.split(|byte| *byte == b';').next().unwrap_or_default().to_vec();
+    assert!(segments.iter().map(bare).all(|bare| bare != b"." && bare != b".."), "a dot segment");
+    assert!(last.is_empty() || !bare(last).is_empty(), "a segment of parameters alone");
+}
+
+fn undone(text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();
-    let mut bytes = path.as_str().bytes();
+    let mut bytes = text.iter().copied();
     while let Some(byte) = bytes.next() {
         let mut digit = || char::from(bytes.next().unwrap()).to_digit(16).unwrap();
         plain.push(if byte == b'%' { u8::try_from(digit() * 16 + digit()).unwrap() } else { byte });
     }
-    assert!(!plain.contains(&b'\\') && !plain.iter().any(u8::is_ascii_control) && !plain.contains(&b'%'));
-    let segments: Vec<&[u8]> = plain[1..].split(|byte| *byte == b'/').collect();
-    assert_eq!(segments.len(), path.as_str()[1..].split('/').count(), "an escape hides a slash");
-    let (last, inner) = segments.split_last().unwrap();
-    assert!(inner.iter().all(|segment| !segment.is_empty() && segment[0] != b';'), "an empty segment");
-    let bare = |segment: &&[u8]| segment.split(|byte| *byte == b';').next().unwrap_or_default().to_vec();
-    assert!(segments.iter().map(bare).all(|bare| bare != b"." && bare != b".."), "a dot segment");
-    assert!(last.is_empty() || !bare(last).is_empty(), "a segment of parameters alone");
+    plain
 }
 
 /// `inet_aton` takes hexadecimal, octal and short forms for addresses; a name must be

@@ -9,7 +9,8 @@
 //! - A [`Permit`] is made in `decide.rs` and nowhere else. It owns the [`Facts`]
 //!   it was made for, so what was judged is what can be sent.
 //! - There is one parser for hosts, one for authorities and one for paths. They
-//!   refuse what two readers could read in two ways; they never repair.
+//!   refuse what two readers could read in two ways; they never repair. What only a rule
+//!   that spells it lets through (`%2F`, `%25`, `//`) a denial reads in both ways.
 //! - Order never matters: deny beats allow, whatever stands first in a file.
 //! - No rule, no permit: every path through `decide` that ends without a
 //!   matching allow ends in a [`Refusal`], or, while the group is observed, in a
@@ -34,6 +35,7 @@ mod decide;
 mod diff;
 mod host_index;
 mod manifest;
+mod near;
 mod policy;
 mod refusal;
 mod refuse;
@@ -66,6 +68,7 @@ mod shared_names;
 #[path = "schema/tests.rs"]
 mod schema;
 mod test_run;
+mod warnings;
 mod wildcard;
 
 pub use address::special;

@@ -1,11 +1,17 @@
 //! One way to read a path and a query: what was judged is what is sent.
 //!
 //! A path that two servers could read in two ways is refused, not repaired: dot
-//! segments, also in disguise, empty segments, encoded slashes, backslashes, bytes that
-//! are no UTF-8 (an overlong dot is a dot to some, CVE-2000-0884). Percent-encoding
+//! segments, also in disguise, backslashes, escapes within escapes, bytes that are no
+//! UTF-8 (an overlong dot is a dot to some, CVE-2000-0884). Percent-encoding
 //! of unreserved characters is undone and hex digits are written in upper case
 //! (RFC 3986 §6.2.2); the result is judged, logged *and* sent.
+//!
+//! Three things have two readings that APIs need all the same, and only a rule that spells
+//! them lets them through: `%2F` and `%25`, each one character of its segment that no star
+//! covers and that is never undone, and `//`. What they become where a server does undo
+//! them is checked here like any path: no dots, no further escapes, no empty segments.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::likeness;
@@ -37,11 +43,14 @@ pub enum PathError {
     /// `.` or `..`, plain, encoded or in disguise.
     #[error("the path holds a dot segment, which servers resolve in different ways")]
     DotSegment,
-    /// `//`.
-    #[error("the path holds an empty segment (//), which servers resolve in different ways")]
+    /// A segment that is empty to some: `;x`, or beside a `%2F`. A plain `//` is not meant.
+    #[error("the path holds a segment that is empty to some servers and not to others")]
     EmptySegment,
-    /// `%2F`, `%5C`, `\`, `%00`, `%25xx`: separators or escapes in disguise.
-    #[error("the path holds an encoded separator or control character, which servers read in different ways")]
+    /// `%25` in front of what makes an escape of it.
+    #[error("the path holds an escape within an escape (%25), which servers undo in different ways")]
+    SecondEscape,
+    /// `%5C`, `\`, `%00`: separators in disguise.
+    #[error("the path holds a backslash or control character, which servers read in different ways")]
     Ambiguous,
 }
 
@@ -63,6 +72,29 @@ impl Path {
     /// The canonical text, percent-encoding included.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it has one reading. One that has not needs a rule that spells it.
+    pub fn is_plain(&self) -> bool {
+        self.to_spell().is_none()
+    }
+
+    /// What a rule must spell for it to pass, in words.
+    pub(crate) fn to_spell(&self) -> Option<&'static str> {
+        match &*self.0 {
+            text if text.contains(ESCAPED_SLASH) => Some("an escaped slash (%2F)"),
+            text if text.contains(ESCAPED_PERCENT) => Some("an escaped percent sign (%25)"),
+            text if text.contains("//") => Some("an empty segment (//)"),
+            _ => None,
+        }
+    }
+
+    /// The other reading: as a server has it that undoes escapes before it cuts the path.
+    pub fn undone(&self) -> Cow<'_, str> {
+        match self.0.contains(ESCAPED_SLASH) || self.0.contains(ESCAPED_PERCENT) {
+            true => self.0.replace(ESCAPED_SLASH, "/").replace(ESCAPED_PERCENT, "%").into(),
+            false => Cow::Borrowed(&self.0),
+        }
     }
 }
 
@@ -114,7 +146,7 @@ fn push_plain(out: &mut String, byte: u8) -> Result<(), PathError> {
 
 fn push_encoded(out: &mut String, byte: u8) -> Result<(), PathError> {
     match byte {
-        b'/' | b'\\' | b'%' => Err(PathError::Ambiguous),
+        b'\\' => Err(PathError::Ambiguous),
         0..=0x1f | 0x7f => Err(PathError::Ambiguous),
         _ if is_unreserved(byte) => {
             out.push(char::from(byte));
@@ -136,10 +168,40 @@ fn check_segment(segment: &str, last: bool) -> Result<(), PathError> {
     let bare = plain.split(';').next().unwrap_or(&plain);
     match bare {
         _ if likeness::is_dots(&plain) => Err(PathError::DotSegment),
-        "" if !last || !segment.is_empty() => Err(PathError::EmptySegment),
+        "" if !segment.is_empty() => Err(PathError::EmptySegment),
+        _ if segment.contains(ESCAPED_SLASH) || segment.contains(ESCAPED_PERCENT) => check_undone(&plain, last),
         _ => Ok(()),
     }
 }
+
+/// What a segment becomes where `%2F` and `%25` are undone, to the loosest reader.
+fn check_undone(segment: &str, last: bool) -> Result<(), PathError> {
+    let plain = likeness::plain(segment);
+    if plain.match_indices('%').any(|(at, _)| makes_escape(&plain.as_bytes()[at + 1..])) {
+        return Err(PathError::SecondEscape);
+    }
+    let mut parts = plain.split(['/', '\\']).peekable();
+    while let Some(part) = parts.next() {
+        let is_end = last && parts.peek().is_none();
+        if part.split(';').next().is_none_or(|bare| bare.trim().is_empty()) && !(is_end && part.is_empty()) {
+            return Err(PathError::EmptySegment);
+        }
+    }
+    Ok(())
+}
+
+/// `2F`, and the `u002F` of older Microsoft servers.
+fn makes_escape(behind: &[u8]) -> bool {
+    let digits = match behind.first() {
+        Some(b'u' | b'U') => behind.get(1..5),
+        _ => behind.get(..2),
+    };
+    digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+}
+
+/// As they stand in a canonical path.
+pub(crate) const ESCAPED_SLASH: &str = "%2F";
+pub(crate) const ESCAPED_PERCENT: &str = "%25";
 
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
@@ -218,10 +280,10 @@ mod tests {
         for text in ["/a/%c0%ae%c0%ae/b", "/%e0%80%ae", "/%c3", "/%ed%a0%80", "/%ff%fe", "/caf%e9"] {
             check(text, Err(PathError::NotUtf8));
         }
-        for text in ["//b", "/a//b", "/a//", "/;x/b", "/%3Bx", "/a/%3b"] {
+        for text in ["/;x/b", "/%3Bx", "/a/%3b"] {
             check(text, Err(PathError::EmptySegment));
         }
-        for text in ["/a%2fb", "/a%2Fb", "/a%5cb", "/a\\b", "/a%00", "/%252e%252e/b", "/a%0d%0ab", "/a%7f"] {
+        for text in ["/a%5cb", "/a\\b", "/a%00", "/a%0d%0ab", "/a%7f", "/a%2F%5Cb", "/a%25%00"] {
             check(text, Err(PathError::Ambiguous));
         }
         check("/a%2", Err(PathError::Percent));
@@ -233,6 +295,82 @@ mod tests {
         check("a", Err(PathError::NotAbsolute));
         check("", Err(PathError::NotAbsolute));
         check("*", Err(PathError::NotAbsolute));
+    }
+
+    #[test]
+    fn what_a_rule_can_spell_stays_as_it_stands() {
+        for (text, want) in [
+            ("/@scope%2fname", "/@scope%2Fname"),
+            ("/a%2Fb%2Fc/d", "/a%2Fb%2Fc/d"),
+            ("/a%2F", "/a%2F"),
+            ("/100%25", "/100%25"),
+            ("/100%25%20off", "/100%25%20off"),
+            ("/50%25-off%2fx", "/50%25-off%2Fx"),
+            ("//b", "//b"),
+            ("/a//b", "/a//b"),
+            ("/a//", "/a//"),
+            ("/web/https://x.test///y", "/web/https://x.test///y"),
+        ] {
+            check(text, Ok(want));
+            assert!(!Path::parse(text).unwrap().is_plain(), "{text}");
+        }
+        assert!(Path::parse("/a/b/%20%C3%A9").unwrap().is_plain());
+        assert_eq!(Path::parse("/50%25-off%2fx/y").unwrap().undone(), "/50%-off/x/y");
+    }
+
+    /// What comes out where a server undoes the escape is a path that could stand there
+    /// by itself, whatever a rule spells.
+    #[test]
+    fn an_escape_undone_hides_nothing() {
+        for text in [
+            "/a%2F..%2Fb",
+            "/a%2F..",
+            "/..%2Fa",
+            "/%2E%2E%2Fa",
+            "/a%2F.%2Fb",
+            "/a%2F..;x%2Fb",
+            "/a%2F..%20",
+            "/.%2Fa",
+            "/a%2F%EF%BC%8E%EF%BC%8E/b",
+            "/a%2F%2E%2e/b",
+            "/a%25%2F..",
+        ] {
+            check(text, Err(PathError::DotSegment));
+        }
+        for text in [
+            "/a%252Fb",
+            "/a%252fb",
+            "/%252e%252e/b",
+            "/a%2525",
+            "/a%25%32%46b",
+            "/a%25252F",
+            "/a%2541",
+            "/a%25u002Fb",
+            "/a%25%2541",
+            "/a%252%46",
+            "/a%252%E2%80%8BF",
+            "/a%25%EF%BC%92F",
+            "/a%2F%2500",
+        ] {
+            check(text, Err(PathError::SecondEscape));
+        }
+        for text in [
+            "/%2Fa",
+            "/a%2F%2Fb",
+            "/a%2F/b",
+            "/a/%2Fb",
+            "/%2F",
+            "/a%2F%2F",
+            "/a%2F;x%2Fb",
+            "/a%2F;x",
+            "/a%2F%20%2Fb",
+            "/a%2F%E2%88%95b",
+            "/a%2F%E2%80%8B%2Fb",
+            "//%2Fb",
+            "/a%2F//b",
+        ] {
+            check(text, Err(PathError::EmptySegment));
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub struct Problem {
     span: SourceSpan,
     #[diagnostic(severity)]
     severity: Severity,
+    position: (usize, usize),
 }
 
 /// All problems, file by file and in the order of their lines. Never empty when
@@ -32,12 +33,15 @@ pub struct Problems(pub Vec<Problem>);
 pub(crate) struct Text {
     pub(crate) name: Arc<str>,
     pub(crate) text: Arc<str>,
+    /// Where each line begins: a long file has as many rules as it has lines.
+    starts: Arc<[usize]>,
 }
 
 impl Problem {
     pub(crate) fn new(text: &Text, span: Range<usize>, message: String, help: Option<String>) -> Self {
         let source_code = NamedSource::new(&*text.name, Arc::clone(&text.text));
-        Problem { message, help, source_code, span: span.into(), severity: Severity::Error }
+        let position = text.position(span.start);
+        Problem { message, help, source_code, span: span.into(), severity: Severity::Error, position }
     }
 
     pub(crate) fn into_warning(mut self) -> Self {
@@ -52,7 +56,7 @@ impl Problem {
 
     /// Line and column, both counted from 1; columns count characters.
     pub fn position(&self) -> (usize, usize) {
-        position(self.source_code.inner(), self.span.offset())
+        self.position
     }
 
     /// What to write instead, where that can be said.
@@ -88,16 +92,29 @@ impl Problems {
 }
 
 impl Text {
+    pub(crate) fn new(name: &str, text: &str) -> Self {
+        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Text { name: name.into(), text: text.into(), starts }
+    }
+
     /// The line of a byte offset, counted from 1.
     pub(crate) fn line(&self, offset: usize) -> u32 {
-        u32::try_from(position(&self.text, offset).0).unwrap_or(u32::MAX)
+        u32::try_from(self.position(offset).0).unwrap_or(u32::MAX)
     }
-}
 
-fn position(text: &str, offset: usize) -> (usize, usize) {
-    let before = text.get(..offset).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    /// Where a line begins.
+    pub(crate) fn span_of_line(&self, line: u32) -> Range<usize> {
+        let index = usize::try_from(line).unwrap_or_default().saturating_sub(1);
+        let start = self.starts.get(index).copied().unwrap_or_default();
+        start..start
+    }
+
+    fn position(&self, offset: usize) -> (usize, usize) {
+        let offset = if self.text.is_char_boundary(offset) { offset } else { self.text.len() };
+        let line = self.starts.partition_point(|start| *start <= offset).max(1);
+        let start = self.starts.get(line - 1).copied().unwrap_or_default();
+        (line, self.text.get(start..offset).unwrap_or_default().chars().count() + 1)
+    }
 }
 
 impl fmt::Display for Problems {

@@ -25,7 +25,7 @@ pub enum Code {
     AuthorityMalformed,
     /// CONNECT target, SNI, Host and request target do not agree.
     AuthorityMismatch,
-    /// The path or query cannot be read in exactly one way.
+    /// The path or query cannot be read in exactly one way, and no rule spells the path.
     PathAmbiguous,
     /// The bytes are no well-formed HTTP request.
     Framing,
@@ -172,6 +172,13 @@ impl Refusal {
     /// A refusal that no rule made and no policy line lifts.
     pub fn new(code: Code, why: impl Into<String>) -> Self {
         Refusal { code, why: why.into(), logged: None, rule: None, lift: Vec::new() }
+    }
+
+    /// Whoever answers DNS over HTTPS asks any name for the sandbox, and names carry data.
+    pub fn dns_over_https() -> Self {
+        let why =
+            "DNS over HTTPS would have this host look up any name; what the policy allows is resolved by Doorward";
+        Refusal::new(Code::Unsupported, why)
     }
 
     /// The same, and in the owner's log the whole of it.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::near::Near;
 use crate::rules::{AllowRule, Asks, DenyRule, Fit, Reading};
+use crate::suggest::Named;
 use crate::{Code, Facts, Host, Policy, Refusal, RuleRef, Upgrade, suggest};
 
 impl Policy {
@@ -41,12 +43,31 @@ impl Policy {
     pub(crate) fn not_covered(&self, request: &Reading<'_>, named: &[(Fit, &AllowRule)]) -> Refusal {
         let facts = request.facts;
         let closest = named.iter().map(|(fit, _)| *fit).max();
+        let near = Near::of(request, named);
+        let on_page = closest.is_some_and(|closest| closest > Fit::OtherPath);
         let (code, why) = match closest {
+            _ if !on_page && let Some(sign) = facts.path.to_spell() => self.unspelt(sign),
             None => self.unnamed(facts),
             Some(closest) => self.near(request, closest),
         };
-        let rules: Vec<_> = named.iter().filter(|(fit, _)| *fit > Fit::OtherPort).map(|(_, rule)| *rule).collect();
+        let nearest = match closest {
+            None => self.near_host(&facts.authority.host),
+            Some(Fit::OtherPort) => other_port(named),
+            Some(Fit::OtherPath) => near.as_ref().map(|near| near.in_words(facts)),
+            Some(_) => None,
+        };
+        let why = nearest.map_or(why.clone(), |nearest| format!("{why}: {nearest}"));
+        let rules = Named { all: named, near: near.as_ref() };
         Refusal { code, why, logged: None, rule: None, lift: suggest::lift(request, &rules) }
+    }
+
+    fn unspelt(&self, sign: &str) -> (Code, String) {
+        let group = &self.group;
+        let why = format!(
+            "the path holds {sign}, which servers read in different ways; no rule of group {group} spells it, and no \
+             star covers it"
+        );
+        (Code::PathAmbiguous, why)
     }
 
     fn unnamed(&self, facts: &Facts) -> (Code, String) {
@@ -102,6 +123,13 @@ impl Policy {
             _ => format!("group {group} may reach this page of {host}, but not open a WebSocket there"),
         }
     }
+}
+
+/// What the first rule for the host does allow.
+fn other_port(named: &[(Fit, &AllowRule)]) -> Option<String> {
+    let rule = named.iter().map(|(_, rule)| *rule).min_by_key(|rule| place(&rule.at))?;
+    let ports: Vec<_> = rule.ports.iter().map(u16::to_string).collect();
+    Some(format!("{} allows {} on port {}", rule.at, rule.scheme.as_str(), ports.join(", ")))
 }
 
 /// Where a rule stands, in an order of its own.

@@ -3,7 +3,8 @@
 //! `*` stands for characters within one segment, `**` as a whole segment for any
 //! number of segments, also none: `/x/**` covers `/x`, `/x/` and all below. There
 //! are no other metacharacters. A star or exclamation mark that is meant as
-//! itself is written `%2A` or `%21` and covers both spellings in a request.
+//! itself is written `%2A` or `%21` and covers both spellings in a request. No star
+//! stands for `%2F`, `%25` or an empty segment: `/@scope%2F*` spells the first.
 //!
 //! What allows reads paths exactly. What denies reads them widely on purpose:
 //! `segments.rs` says how.
@@ -19,7 +20,7 @@ pub struct RequestPattern {
     pub(crate) methods: Methods,
     path: String,
     exact: Segments,
-    wide: Segments,
+    wide: Vec<Segments>,
 }
 
 /// Which methods a pattern covers.
@@ -49,6 +50,13 @@ impl RequestPattern {
     /// Whether it covers the request, read exactly.
     pub fn matches(&self, method: Method, path: &Path) -> bool {
         self.methods.cover(method) && self.covers_path(&Segments::exact(path.as_str()))
+    }
+
+    /// The same, and also where a server that undoes `%2F` or drops an empty segment would
+    /// find a path that it covers: for what must not go by unseen.
+    pub fn touches(&self, method: Method, path: &Path) -> bool {
+        self.matches(method, path)
+            || (!path.is_plain() && self.methods.cover(method) && self.covers_widely(&Segments::wide_request(path)))
     }
 
     pub(crate) fn read(text: &str) -> Result<Self, PatternError> {
@@ -90,7 +98,25 @@ impl RequestPattern {
     /// Read widely, and also as it stands: `/*key*` covers `/x;key`, of which the wide
     /// reading keeps `/x`.
     pub(crate) fn covers_path_either_way(&self, exact: &Segments, wide: &[Segments]) -> bool {
-        wide.iter().any(|wide| self.wide.match_widely(wide)) || self.exact.match_path(exact)
+        self.covers_widely(wide) || self.exact.match_path(exact)
+    }
+
+    pub(crate) fn covers_widely(&self, wide: &[Segments]) -> bool {
+        self.wide.iter().any(|own| wide.iter().any(|wide| own.match_widely(wide)))
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Whether a deny of this covers every request of the other. May say no where it does.
+    pub(crate) fn covers_all_of(&self, other: &RequestPattern) -> bool {
+        let methods = match other.methods {
+            Methods::Any => self.methods == Methods::Any,
+            Methods::Read => Method::ALL.iter().filter(|one| one.is_read()).all(|one| self.methods.cover_widely(*one)),
+            Methods::One(one) => self.methods.cover_widely(one),
+        };
+        methods && self.wide.iter().any(|own| own.covers_pattern(&other.wide[0]))
     }
 
     /// What an allow covers, in outline.
@@ -100,7 +126,7 @@ impl RequestPattern {
 
     /// What a deny covers, in outline.
     pub(crate) fn wide_outline(&self) -> Outline {
-        self.wide.outline()
+        Outline::of_all(self.wide.iter().map(Segments::outline))
     }
 
     /// Whether it names one method and one path.

@@ -132,7 +132,11 @@ impl<'a> Reading<'a> {
         self.asks
     }
 
-    fn allowed_by(&self, methods: Methods) -> bool {
+    pub(crate) fn exact(&self) -> &Segments {
+        &self.exact
+    }
+
+    pub(crate) fn allowed_by(&self, methods: Methods) -> bool {
         if self.asks == Asks::Nothing { methods.cover(self.facts.method) } else { methods == Methods::Any }
     }
 
@@ -146,7 +150,9 @@ impl Asks {
         let (path, query) = (facts.path.as_str(), facts.query.as_ref().map(Query::as_str).unwrap_or_default());
         let asks = |pair: &str| name::parameter_asks(pair, facts.method);
         // `/x;_method=DELETE`: some servers take parameters there too.
-        let in_path = || path.split('/').flat_map(|segment| segment.split(';').skip(1)).any(asks);
+        let undone = facts.path.undone();
+        let pieces = || path.split('/').chain(undone.split('/'));
+        let in_path = || pieces().flat_map(|segment| segment.split(';').skip(1)).any(asks);
         if (path.contains(';') && in_path()) || query.split(['&', ';']).any(asks) {
             return Asks::OtherMethod;
         }
@@ -182,22 +188,24 @@ impl AllowRule {
         on_path.map(fit).max().unwrap_or(Fit::OtherPath)
     }
 
+    /// Whether it names the request where `%2F` is undone or an empty segment dropped.
+    pub(crate) fn touches(&self, request: &Reading<'_>) -> bool {
+        self.ports.contains(&request.facts.authority.port)
+            && self
+                .requests
+                .iter()
+                .any(|pattern| request.allowed_by(pattern.methods) && pattern.covers_widely(&request.wide))
+    }
+
     /// The whole query, pair by pair as it stands: no pair more, no other spelling,
     /// so that no server can find another value in it.
-    fn query_fits(&self, query: Option<&Query>) -> bool {
+    pub(crate) fn query_fits(&self, query: Option<&Query>) -> bool {
         let Some(wanted) = &self.query else { return true };
         let Some(query) = query else { return wanted.is_empty() };
         let mut pairs: Vec<_> =
             query.as_str().split('&').map(|pair| pair.split_once('=').unwrap_or((pair, ""))).collect();
         pairs.sort_unstable();
         pairs.into_iter().eq(wanted.iter().map(|(key, value)| (key.as_str(), value.as_str())))
-    }
-
-    /// Whether both, of one host and with a credential each, name one and the same request.
-    pub(crate) fn repeats(&self, other: &AllowRule) -> bool {
-        self.query == other.query
-            && self.ports.iter().any(|port| other.ports.contains(port))
-            && self.requests.iter().any(|request| other.requests.contains(request))
     }
 }
 

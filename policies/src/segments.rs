@@ -7,14 +7,26 @@
 //! (`likeness.rs`); what Windows drops from names of files (dots and blanks at the end,
 //! `::$DATA`) and the short names it keeps for long ones (`PRIVAT~1`); and an ending in
 //! the last segment that asks for a format (`/x.json` in Rails, Grape and older Spring).
+//!
+//! `%2F`, `%25` and an empty segment are read exactly by a pattern that spells them and by
+//! no star. A denial reads them both ways: as they stand, where its stars cover them, and
+//! undone, where `%2F` is a slash and `//` is one.
 
 use std::borrow::Cow;
 
+use crate::path::{ESCAPED_PERCENT, ESCAPED_SLASH};
 use crate::{Path, likeness, wildcard};
 
 /// A path cut into segments, in one of the two readings.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Segments(Vec<Box<str>>);
+pub(crate) struct Segments {
+    parts: Vec<Box<str>>,
+    /// Whether, read exactly, there is something in it that must be spelt.
+    spelt: bool,
+}
+
+/// An empty segment that is not the end of the path. No other holds a slash.
+const EMPTY: &str = "/";
 
 /// For each of the first segments a set of 64 in which it stands, or all of it where
 /// it can be anything. A pattern and a path whose sets do not meet cannot match, so a
@@ -32,41 +44,64 @@ impl Segments {
     }
 
     pub(crate) fn exact_pattern(path: &str) -> Self {
-        Segments(path[1..].split('/').map(Box::from).collect())
+        let mut parts: Vec<Box<str>> = path[1..].split('/').map(Box::from).collect();
+        let inner = parts.len().saturating_sub(1);
+        for empty in parts[..inner].iter_mut().filter(|part| part.is_empty()) {
+            *empty = EMPTY.into();
+        }
+        let spelt = parts.iter().any(|part| must_be_spelt(part));
+        Segments { parts, spelt }
     }
 
-    /// As a deny reads a pattern, and with the stars escaped a request.
-    pub(crate) fn wide_pattern(path: &str) -> Self {
-        let plain = undo_escapes(path);
+    /// As a deny reads a pattern, and with the stars escaped a request: undone, and where
+    /// that is something else, also as it stands.
+    pub(crate) fn wide_pattern(path: &str) -> Vec<Self> {
+        let undone = Self::wide(path, false);
+        let as_it_stands = (path.contains(ESCAPED_SLASH) || path.contains("//")).then(|| Self::wide(path, true));
+        std::iter::once(undone).chain(as_it_stands).collect()
+    }
+
+    fn wide(path: &str, as_it_stands: bool) -> Self {
+        let plain = undo_escapes(path, as_it_stands);
         let plain = if plain.is_ascii() { plain } else { likeness::plain(&plain).into() };
         let plain = plain.to_ascii_lowercase();
-        let bare = plain.split(['/', '\\']).map(bare);
-        Segments(bare.filter(|segment| !segment.is_empty()).map(Box::from).collect())
+        // The first is what stands before the slash that a path begins with.
+        let mut parts: Vec<&str> = plain.split(['/', '\\']).skip(1).map(bare).collect();
+        match as_it_stands {
+            true => {
+                let end = parts.pop().filter(|part| !part.is_empty());
+                parts.iter_mut().filter(|part| part.is_empty()).for_each(|part| *part = EMPTY);
+                parts.extend(end);
+            }
+            false => parts.retain(|part| !part.is_empty()),
+        }
+        Segments { parts: parts.into_iter().map(Box::from).collect(), spelt: false }
     }
 
     /// As a deny reads a request: as it is, and without an ending.
     pub(crate) fn wide_request(path: &Path) -> Vec<Self> {
         let path = path.as_str();
-        let whole = match path.contains(['*', '!']) {
+        let mut readings = match path.contains(['*', '!']) {
             true => Self::wide_pattern(&path.replace('*', "%2A").replace('!', "%21")),
             false => Self::wide_pattern(path),
         };
-        let without = whole.without_ending();
-        [Some(whole), without].into_iter().flatten().collect()
+        let without: Vec<_> = readings.iter().filter_map(Self::without_ending).collect();
+        readings.extend(without);
+        readings
     }
 
     fn without_ending(&self) -> Option<Self> {
-        let (last, others) = self.0.split_last()?;
+        let (last, others) = self.parts.split_last()?;
         let (stem, ending) = last.rsplit_once('.')?;
         let plain = (1..=10).contains(&ending.len()) && ending.bytes().all(|b| b.is_ascii_alphanumeric());
         let stem = (plain && !stem.is_empty()).then(|| Box::from(stem))?;
-        Some(Segments(others.iter().cloned().chain([stem]).collect()))
+        Some(Segments { parts: others.iter().cloned().chain([stem]).collect(), spelt: self.spelt })
     }
 
     /// What the first segments can be.
     pub(crate) fn outline(&self) -> Outline {
         let mut outline = Outline::ANYTHING;
-        for (place, segment) in outline.0.iter_mut().zip(&self.0) {
+        for (place, segment) in outline.0.iter_mut().zip(&self.parts) {
             match &**segment {
                 // From here on nothing has a fixed place.
                 "**" => break,
@@ -79,15 +114,38 @@ impl Segments {
         outline
     }
 
+    /// Read exactly: what must be spelt is spelt on both sides, and no star takes it.
     pub(crate) fn match_path(&self, path: &Segments) -> bool {
-        wildcard::matches(&self.0, &path.0, |segment| &**segment == "**", |segment, text| match_segment(segment, text))
+        if self.spelt != path.spelt {
+            return false;
+        }
+        wildcard::matches(
+            &self.parts,
+            &path.parts,
+            |segment| &**segment == "**",
+            |text| !path.spelt || !must_be_spelt(text),
+            |segment, text| if path.spelt { match_spelt(segment, text) } else { match_segment(segment, text) },
+        )
+    }
+
+    /// Whether it covers whatever another pattern does. A star of the other is a letter like
+    /// any: only a star covers it.
+    pub(crate) fn covers_pattern(&self, other: &Segments) -> bool {
+        wildcard::matches(
+            &self.parts,
+            &other.parts,
+            |segment| &**segment == "**",
+            |_| true,
+            |segment, text| &**text != "**" && match_segment(segment, text),
+        )
     }
 
     pub(crate) fn match_widely(&self, path: &Segments) -> bool {
         wildcard::matches(
-            &self.0,
-            &path.0,
+            &self.parts,
+            &path.parts,
             |segment| &**segment == "**",
+            |_| true,
             |segment, text| match_segment(segment, text) || is_short_for(text, segment),
         )
     }
@@ -116,8 +174,38 @@ fn fnv(text: &str) -> u64 {
 fn match_segment(pattern: &str, text: &str) -> bool {
     match pattern {
         "*" => !text.is_empty(),
-        _ => wildcard::matches(pattern.as_bytes(), text.as_bytes(), |p| *p == b'*', |p, t| p == t),
+        _ => wildcard::matches(pattern.as_bytes(), text.as_bytes(), |p| *p == b'*', |_| true, |p, t| p == t),
     }
+}
+
+/// The same where something must be spelt: it stands at the same places in both, and
+/// what is between two escaped slashes is read as a segment is.
+fn match_spelt(pattern: &str, text: &str) -> bool {
+    if pattern == EMPTY || text == EMPTY {
+        return pattern == text;
+    }
+    same_pieces(pattern, text, ESCAPED_SLASH, |pattern, text| match pattern {
+        "*" => !text.contains(ESCAPED_PERCENT) && match_segment(pattern, text),
+        _ => same_pieces(pattern, text, ESCAPED_PERCENT, |pattern, text| {
+            wildcard::matches(pattern.as_bytes(), text.as_bytes(), |p| *p == b'*', |_| true, |p, t| p == t)
+        }),
+    })
+}
+
+/// Whether both are cut by the sign into as many pieces, and each fits its own.
+fn same_pieces(pattern: &str, text: &str, sign: &str, fits: impl Fn(&str, &str) -> bool) -> bool {
+    let (mut patterns, mut texts) = (pattern.split(sign), text.split(sign));
+    loop {
+        match (patterns.next(), texts.next()) {
+            (None, None) => return true,
+            (Some(pattern), Some(text)) if fits(pattern, text) => {}
+            _ => return false,
+        }
+    }
+}
+
+fn must_be_spelt(segment: &str) -> bool {
+    segment == EMPTY || segment.contains(ESCAPED_SLASH) || segment.contains(ESCAPED_PERCENT)
 }
 
 /// A segment without what some server does not see in it.
@@ -154,8 +242,8 @@ fn short_name(segment: &str) -> Option<&str> {
 }
 
 /// Undoes all escapes but those of stars and exclamation marks: in patterns these are
-/// no characters. The path is canonical, so what comes out has one reading.
-fn undo_escapes(path: &str) -> Cow<'_, str> {
+/// no characters. Where it is read as it stands, that of a slash is kept too.
+fn undo_escapes(path: &str, as_it_stands: bool) -> Cow<'_, str> {
     if !path.contains('%') {
         return path.into();
     }
@@ -163,7 +251,7 @@ fn undo_escapes(path: &str) -> Cow<'_, str> {
     let mut out = pieces.next().unwrap_or_default().as_bytes().to_vec();
     for piece in pieces {
         let code = piece.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match code.filter(|code| !matches!(code, b'*' | b'!')) {
+        match code.filter(|code| !(matches!(code, b'*' | b'!') || (as_it_stands && *code == b'/'))) {
             Some(code) => {
                 out.push(code);
                 out.extend_from_slice(&piece.as_bytes()[2..]);

@@ -1,12 +1,22 @@
 //! What to write instead: the lines that would lift a refusal, and the word that
 //! was probably meant.
 
-use crate::rules::{AllowRule, Asks, DenyRule, Origin, Reading};
-use crate::{Facts, Host, Method, Scheme, address};
+use crate::body::Condition;
+use crate::near::Near;
+use crate::rules::{AllowRule, Asks, DenyRule, Fit, Origin, Reading};
+use crate::{Facts, Host, Method, Query, Scheme, address};
 
-/// The smallest TOML that allows exactly this request. `rules` are the allows that
-/// name its host and port: where they agree on a credential, the new one needs it too.
-pub(crate) fn lift(request: &Reading<'_>, rules: &[&AllowRule]) -> Vec<String> {
+/// The allows that name the host of a request, with how well each fits.
+pub(crate) struct Named<'a> {
+    pub(crate) all: &'a [(Fit, &'a AllowRule)],
+    /// The one that nearly covers it.
+    pub(crate) near: Option<&'a Near<'a>>,
+}
+
+/// The smallest TOML that allows exactly this request. Where the allows that name its host
+/// and port agree on a credential, the new one needs it too; what those of its host may
+/// resolve to, it may on another port as well. The conditions of the nearest are kept.
+pub(crate) fn lift(request: &Reading<'_>, named: &Named<'_>) -> Vec<String> {
     let facts = request.facts;
     let host = &facts.authority.host;
     if let Host::Ip(ip) = host
@@ -19,12 +29,56 @@ pub(crate) fn lift(request: &Reading<'_>, rules: &[&AllowRule]) -> Vec<String> {
         // A WebSocket starts with GET, and no rule changes that.
         return Vec::new();
     }
+    let near = named.near.map(|near| near.rule);
+    let query = match near.and_then(|rule| Some((rule, rule.query.as_deref()?))) {
+        Some((rule, pairs)) if rule.query_fits(facts.query.as_ref()) => Some(query_line(pairs)),
+        Some((rule, _)) => match other_query(facts, rule) {
+            Ok(line) => Some(line),
+            Err(remark) => return vec![remark],
+        },
+        None => None,
+    };
     let mut lines = allow_lines_for(request);
-    if let Some(credential) = agreed_credential(rules) {
+    lines.extend(query);
+    let json = near.and_then(|rule| rule.json.as_ref());
+    lines.extend(json.map(|json| {
+        let all: Vec<_> = json.iter().map(Condition::as_toml).collect();
+        format!("json = {{ {} }}", all.join(", "))
+    }));
+    let on_port: Vec<_> = named.all.iter().filter(|(fit, _)| *fit > Fit::OtherPort).map(|(_, rule)| *rule).collect();
+    if let Some(credential) = agreed_credential(&on_port) {
         lines.push(format!("credential = \"{credential}\""));
     }
-    lines.extend(private_line(host, rules));
+    lines.extend(private_line(host, named.all.iter().map(|(_, rule)| *rule)));
     lines
+}
+
+/// The line for the query that was sent, where a rule says what it may be. Values are
+/// written down for the names alone for which the rule does: others may be anybody's keys.
+fn other_query(facts: &Facts, rule: &AllowRule) -> Result<String, String> {
+    let wanted = rule.query.as_deref().unwrap_or_default();
+    let sent = facts.query.as_ref().map(Query::as_str).unwrap_or_default();
+    let mut pairs: Vec<_> = sent.split('&').filter(|pair| !pair.is_empty()).collect();
+    pairs.sort_unstable();
+    let pairs: Vec<_> = pairs.into_iter().map(|pair| pair.split_once('=').unwrap_or((pair, ""))).collect();
+    let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'));
+    let known = pairs.len() == wanted.len()
+        && !pairs.is_empty()
+        && pairs.iter().zip(wanted).all(|((key, value), (known, _))| key == known && plain(value));
+    if known || facts.query.is_none() {
+        let pairs: Vec<_> = pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        return Ok(query_line(&pairs));
+    }
+    Err(match rule.origin {
+        Origin::Group => format!("# change or remove `query` in the [[allow]] at {}", rule.at),
+        _ => format!("# the [[allow]] at {} says what the query must be; add one of your own for another", rule.at),
+    })
+}
+
+fn query_line(pairs: &[(String, String)]) -> String {
+    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+    let all: Vec<_> = pairs.iter().map(|(key, value)| format!("{} = {}", quoted(key), quoted(value))).collect();
+    if all.is_empty() { "query = {}".to_owned() } else { format!("query = {{ {} }}", all.join(", ")) }
 }
 
 /// An `[[allow]]` for this host, port and path.
@@ -83,10 +137,10 @@ fn agreed_credential<'a>(rules: &[&'a AllowRule]) -> Option<&'a str> {
     if let [name] = names[..] { Some(name) } else { None }
 }
 
-fn private_line(host: &Host, rules: &[&AllowRule]) -> Option<String> {
+fn private_line<'a>(host: &Host, rules: impl Iterator<Item = &'a AllowRule>) -> Option<String> {
     let mut nets: Vec<String> = match host {
         Host::Ip(ip) if address::special(*ip).is_some() => vec![ipnet::IpNet::from(*ip).to_string()],
-        _ => rules.iter().flat_map(|rule| &rule.private).map(ToString::to_string).collect(),
+        _ => rules.flat_map(|rule| &rule.private).map(ToString::to_string).collect(),
     };
     nets.sort_unstable();
     nets.dedup();

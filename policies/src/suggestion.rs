@@ -65,6 +65,7 @@ fn is_about_rules(code: Code) -> bool {
             | Code::PortDenied
             | Code::MethodDenied
             | Code::PathDenied
+            | Code::PathAmbiguous
             | Code::IpLiteral
             | Code::UpgradeDenied
             | Code::DeniedByRule

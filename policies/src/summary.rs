@@ -49,10 +49,10 @@ pub struct RuleSummary {
 }
 
 impl RuleSummary {
-    /// Whether it means what the other means; the words of `why` and the line aside.
-    pub(crate) fn says_the_same(&self, other: &RuleSummary) -> bool {
-        let bare = |rule: &RuleSummary| RuleSummary { at: other.at.clone(), why: None, ..rule.clone() };
-        bare(self) == bare(other)
+    /// What it means, as one text; the words of `why` and the place aside.
+    pub(crate) fn meaning(&self) -> String {
+        let at = RuleRef { file: "".into(), line: 0 };
+        format!("{:?}", RuleSummary { at, why: None, ..self.clone() })
     }
 }
 

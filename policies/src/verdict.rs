@@ -111,6 +111,11 @@ impl Permit {
         self.by_wildcard
     }
 
+    /// Networks that the host may resolve to though they are not on the public internet.
+    pub fn private(&self) -> &[IpNet] {
+        &self.private
+    }
+
     /// What the body must be. Where this says something, the whole body is read and
     /// [`BodyConditions::check`]ed before anything is sent.
     pub fn body_conditions(&self) -> Option<&BodyConditions> {
@@ -158,7 +163,9 @@ pub(crate) fn check_address(
     };
     lift.push(format!("private = [\"{net}\"]"));
     let host = reach.host;
-    let why = format!("{host} resolves to {ip}, {kind}; such addresses are refused unless the rule names them");
+    let is =
+        if *host == Host::Ip(ip) { format!("{host} is {kind}") } else { format!("{host} resolves to {ip}, {kind}") };
+    let why = format!("{is}; such addresses are refused unless the rule names them");
     Err(Refusal { code: crate::Code::ResolvedPrivate, why, logged: None, rule: Some(reach.rule.clone()), lift })
 }
 

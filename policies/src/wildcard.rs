@@ -3,11 +3,15 @@
 //! length times length, whatever the request.
 
 /// Whether `text` is what `pattern` says, where a star stands for any run of
-/// items (also none) and everything else for one item that it `fits`.
+/// items that it `takes` (also none) and everything else for one item that it `fits`.
+///
+/// One step back is enough although a star does not take everything: what no star takes
+/// fits only where it is spelt, so between two stars it has one place or none.
 pub(crate) fn matches<P, T>(
     pattern: &[P],
     text: &[T],
     is_star: impl Fn(&P) -> bool,
+    takes: impl Fn(&T) -> bool,
     fits: impl Fn(&P, &T) -> bool,
 ) -> bool {
     let (mut p, mut t) = (0, 0);
@@ -25,6 +29,9 @@ pub(crate) fn matches<P, T>(
             }
             _ => {
                 let Some((behind, tried)) = behind_star else { return false };
+                if !takes(&text[tried]) {
+                    return false;
+                }
                 // Let the star take one item more and try again.
                 (p, t) = (behind, tried + 1);
                 behind_star = Some((p, t));
@@ -39,7 +46,7 @@ mod tests {
     use super::*;
 
     fn check(pattern: &str, text: &str) -> bool {
-        matches(pattern.as_bytes(), text.as_bytes(), |p| *p == b'*', |p, t| p == t)
+        matches(pattern.as_bytes(), text.as_bytes(), |p| *p == b'*', |_| true, |p, t| p == t)
     }
 
     #[test]

@@ -3,6 +3,8 @@
 mod bodies;
 mod docs;
 mod invalid;
+mod nearest;
+mod paths;
 mod permits;
 mod properties;
 mod requests;

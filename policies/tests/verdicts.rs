@@ -237,7 +237,10 @@ credential = "key"
     let policy = policy(text);
     for (request, why) in [
         ("GET https://10.0.0.1/", "10.0.0.1 is an address, and no rule of group family names it"),
-        ("GET http://a.test/x", "group family may reach a.test, but not by http on port 80"),
+        (
+            "GET http://a.test/x",
+            "group family may reach a.test, but not by http on port 80: policies/family.toml:2 allows https on port 443",
+        ),
         ("POST https://a.test/x", "group family may reach this page of a.test, but not with POST"),
         ("GET https://a.test/y", "group family may reach a.test, but not this page of it"),
         (

@@ -82,6 +82,10 @@ fn general_advice(code: Code) -> &'static str {
         Code::SelfTarget | Code::OperationRefused => {
             "Doorward itself answers at http://doorward.internal/, spelled so, in plain HTTP through the door; GET it to see what can be asked."
         }
+        Code::PathAmbiguous => {
+            "No rule can allow this: servers read it in different ways. Ask for the same page without dot segments, \
+             backslashes, control characters, doubly escaped characters and #."
+        }
         Code::Revoked => "The owner has tightened the policy. Ask them if this is still needed.",
         _ => "Nothing in a policy allows this. Send the request in its plain, standard form.",
     }

@@ -58,7 +58,7 @@ async fn pass(
     let permit = decide(connection, facts, request.headers())?;
     refresh::ready(connection, &permit, request.headers()).await?;
     let mut placed = place(connection, &permit, &request)?;
-    request::refuse_dns(permit.facts(), request.headers())?;
+    request::refuse_dns(request.headers())?;
     admit(connection, &permit, &placed)?;
     if permit.facts().upgrade.is_some() {
         return websocket::open(connection, permit, placed, request, record).await;

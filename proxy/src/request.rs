@@ -3,7 +3,6 @@
 
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Version};
-use percent_encoding::percent_decode_str;
 use policies::{Authority, AuthorityError, Code, Facts, Method, Path, Query, Refusal, Scheme, Upgrade};
 
 use crate::connection::Tunnel;
@@ -84,26 +83,17 @@ pub(crate) fn read<B>(tunnel: Option<&Tunnel>, request: &http::Request<B>) -> Re
     Ok(Facts { scheme, authority, method, path, query, upgrade: upgrade(request.headers()) })
 }
 
-/// DNS over HTTPS on a host that is allowed for something else: whoever answers it asks
-/// any name for the sandbox, and names carry data (attack C10; RFC 8484 §4.1, RFC 9230).
-pub(crate) fn refuse_dns(facts: &Facts, headers: &HeaderMap) -> Result<(), Refusal> {
+/// DNS over HTTPS by its media types, on a host that is allowed for something else. By its
+/// URL the verdict refuses it (attack C10; RFC 8484 §4.1, RFC 9230).
+pub(crate) fn refuse_dns(headers: &HeaderMap) -> Result<(), Refusal> {
     let speaks = |value: &HeaderValue| {
         let value = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
         ["application/dns-", "application/oblivious-dns-"].iter().any(|kind| value.contains(kind))
     };
-    let named = [CONTENT_TYPE, ACCEPT].iter().any(|name| headers.get_all(name).iter().any(speaks));
-    let is_dns = |one: &str| {
-        let key = one.split('=').next().unwrap_or_default();
-        percent_decode_str(key).eq(*b"dns")
-    };
-    let asked = facts.query.as_ref().is_some_and(|query| query.as_str().split('&').any(is_dns));
-    let path = facts.path.as_str().to_ascii_lowercase();
-    if named || (asked && path.split('/').any(|segment| segment == "dns-query")) {
-        let why =
-            "DNS over HTTPS would have this host look up any name; what the policy allows is resolved by Doorward";
-        return Err(Refusal::new(Code::Unsupported, why));
+    match [CONTENT_TYPE, ACCEPT].iter().any(|name| headers.get_all(name).iter().any(speaks)) {
+        true => Err(Refusal::dns_over_https()),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 /// hyper has refused most of what smuggles; what it lets through is refused here

@@ -83,6 +83,7 @@ mod tests {
             waited: vec![12],
             resting: vec!["lab".into()],
             cap: 2,
+            policies: Vec::new(),
         };
         let text = text(&status);
         for line in [

@@ -32,7 +32,7 @@ pub(super) fn endpoint(text: &str) -> Result<Facts, String> {
         text.strip_prefix("https://").and_then(|rest| rest.find('/').map(|at| rest.split_at(at))).ok_or_else(wanted)?;
     let authority = Authority::parse(authority, Some(443)).map_err(|_| wanted())?;
     let path = Path::parse(path).map_err(|_| wanted())?;
-    if path.as_str().contains(['*', '!', '"', '\\']) {
+    if !path.is_plain() || path.as_str().contains(['*', '!', '"', '\\']) {
         return Err(wanted());
     }
     Ok(Facts { scheme: Scheme::Https, authority, method: Method::Post, path, query: None, upgrade: None })

@@ -52,7 +52,7 @@ fn over_https(text: &str, hosts: &BTreeMap<HostName, Pinned>) -> Result<HttpsSer
     };
     let (authority, path) = text.find('/').map_or((text, "/dns-query"), |at| text.split_at(at));
     let Authority { host, port } = Authority::parse(authority, Some(443)).map_err(|_| wanted())?;
-    let path = Path::parse(path).map_err(|_| wanted())?;
+    let path = Path::parse(path).ok().filter(Path::is_plain).ok_or_else(wanted)?;
     let address = match &host {
         Host::Ip(ip @ IpAddr::V4(_)) => SocketAddr::new(*ip, port),
         Host::Ip(IpAddr::V6(_)) => {

@@ -100,6 +100,18 @@ pub struct Status {
     pub waited: Vec<u64>,
     /// How many sandboxes may live at once. The owner's own group may have one more.
     pub cap: usize,
+    /// The policies that were asked for so far.
+    #[serde(default)]
+    pub policies: Vec<PolicyInForce>,
+}
+
+/// Which policy judges for a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyInForce {
+    /// The group, by name.
+    pub group: String,
+    /// Names its content, as in the log.
+    pub hash: String,
 }
 
 /// A group with a live sandbox.

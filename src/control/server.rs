@@ -14,7 +14,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
 use super::held::Held;
-use super::protocol::{Answer, LiveGroup, MAX_LINE, Request, Status};
+use super::protocol::{Answer, LiveGroup, MAX_LINE, PolicyInForce, Request, Status};
 use crate::channels::lines::{LineReader, LineWriter};
 use crate::channels::terminal;
 use crate::gateway::Gateway;
@@ -251,6 +251,7 @@ impl Control {
 
     async fn status(&self) -> Status {
         let snapshot = self.pipeline.snapshot().await;
+        let in_force = |(group, hash): (GroupName, String)| PolicyInForce { group: group.to_string(), hash };
         let live = |seated: Seated| LiveGroup {
             group: seated.group.to_string(),
             busy: seated.busy,
@@ -264,6 +265,7 @@ impl Control {
             waited: snapshot.waiting.iter().map(|(_, waits)| waits.as_secs()).collect(),
             resting: snapshot.resting.iter().map(ToString::to_string).collect(),
             cap: self.cap,
+            policies: self.gateway.policies_in_force().into_iter().map(in_force).collect(),
         }
     }
 

@@ -1,14 +1,17 @@
 //! The policies in force: read from the configuration folder, replaced whole when a
 //! file is saved, never by one that does not load.
+//!
+//! Each group is compiled under a lock of its own: nobody's tightening waits for the file
+//! of another. What is watched, and when a file counts as written, is `watching.rs` and
+//! `watched.rs`.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use arc_swap::ArcSwap;
-use notify::event::{AccessKind, AccessMode, ModifyKind};
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use policies::{GroupName, Policy, Problems, Source, Texts};
 use proxy::audit::LedgerDown;
 
@@ -16,6 +19,13 @@ use super::policy_events;
 use super::taken_presets::TakenPresets;
 use crate::home::Home;
 use crate::store::ledger::AuditLog;
+
+mod watched;
+mod watching;
+
+use watched::Watched;
+pub use watching::{DoorOpen, Watching};
+pub(super) use watching::{is_saved, tell_unwatched};
 
 /// Why a policy does not load.
 #[derive(Debug, thiserror::Error)]
@@ -37,24 +47,51 @@ pub enum PolicyError {
 pub struct PolicyFiles {
     home: Home,
     ledger: Arc<AuditLog>,
-    loaded: Mutex<BTreeMap<GroupName, Loaded>>,
-    /// `base.toml` as it was last found: its denials do not go because the file is away,
-    /// as it is for an instant while some editors save it.
-    base: Mutex<Option<Source>>,
+    groups: Mutex<BTreeMap<GroupName, Arc<Group>>>,
+    /// `base.toml`: its denials do not go because the file is away or empty, as it is for an
+    /// instant while some editors save it.
+    base: Mutex<Watched>,
+    /// One at a time: two groups may use one preset.
+    taking: Mutex<()>,
+    doors: watching::Doors,
 }
 
-struct Loaded {
+/// One group's policy and where it comes from.
+struct Group {
+    name: GroupName,
     policy: Arc<ArcSwap<Policy>>,
-    /// What it was made from: an unchanged text is not compiled again.
+    state: Mutex<State>,
+    /// Somebody wanted it looked at while it was being compiled.
+    again: AtomicBool,
+}
+
+struct State {
+    file: Watched,
+    /// What the policy was made from: an unchanged text is not compiled again.
     texts: Option<Texts>,
+    /// The file and `base.toml` as they were then, by their versions.
+    made_from: Option<(u64, u64)>,
     /// Why it could not be read, while it cannot: told once.
     unread: Option<String>,
+    /// It would be replaced, were the log there to hear of it: told once.
+    waits: bool,
 }
+
+/// A policy file that is longer is compiled beside the others.
+const SHORT: usize = 64 << 10;
 
 impl PolicyFiles {
     /// For the policies of a home; what becomes of them is told to its log.
     pub fn new(home: Home, ledger: Arc<AuditLog>) -> Self {
-        PolicyFiles { home, ledger, loaded: Mutex::default(), base: Mutex::default() }
+        let base = Watched::base(home.base_policy_file());
+        PolicyFiles {
+            home,
+            ledger,
+            groups: Mutex::default(),
+            base: Mutex::new(base),
+            taking: Mutex::default(),
+            doors: watching::Doors::default(),
+        }
     }
 
     /// Reads and compiles a group's policy as it stands in the file now.
@@ -65,80 +102,146 @@ impl PolicyFiles {
     /// The policy in force, looked up anew in the file: nobody has to wait for a
     /// file system event. The handle stays the group's own.
     pub fn of(&self, group: &GroupName) -> Arc<ArcSwap<Policy>> {
-        let mut loaded = self.lock();
-        let one = loaded.entry(group.clone()).or_insert_with(|| Loaded {
+        let group = self.group(group);
+        self.refresh(&group, lock(&group.state));
+        group.policy.clone()
+    }
+
+    /// The hash of each policy that was asked for so far.
+    pub fn in_force(&self) -> Vec<(GroupName, String)> {
+        let hash = |group: &Arc<Group>| (group.name.clone(), group.policy.load().hash().to_string());
+        lock(&self.groups).values().map(hash).collect()
+    }
+
+    fn group(&self, name: &GroupName) -> Arc<Group> {
+        let made = || Group {
+            name: name.clone(),
             // Until a file has loaded, nothing is allowed.
-            policy: Arc::new(ArcSwap::from_pointee(Policy::deny_all(group))),
-            texts: None,
-            unread: None,
-        });
-        self.refresh(group, one, false);
-        one.policy.clone()
+            policy: Arc::new(ArcSwap::from_pointee(Policy::deny_all(name))),
+            state: Mutex::new(State {
+                file: Watched::of_group(self.home.policy_file(name), name),
+                texts: None,
+                made_from: None,
+                unread: None,
+                waits: false,
+            }),
+            again: AtomicBool::new(false),
+        };
+        lock(&self.groups).entry(name.clone()).or_insert_with(|| Arc::new(made())).clone()
     }
 
-    /// Watches the folder for as long as the watcher is kept.
-    pub fn watch(self: &Arc<Self>) -> notify::Result<RecommendedWatcher> {
-        // Not held by the watcher's thread, which may outlive what it is for: with the last
-        // handle the log is closed, and what it counted is written.
-        let files = Arc::downgrade(self);
-        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if let Some(files) = files.upgrade().filter(|_| event.is_ok_and(|event| is_saved(&event.kind))) {
-                files.refresh_all();
-            }
-        })?;
-        for folder in [self.home.policies_dir(), self.home.presets_dir()] {
-            watcher.watch(&folder, RecursiveMode::NonRecursive)?;
+    /// Looks whether a file is another than the one in force. `written` are those whose own
+    /// writing has just ended.
+    fn look(self: &Arc<Self>, written: &[std::path::PathBuf]) {
+        let mut base = lock(&self.base);
+        let version = base.version();
+        let was_written = base.is_among(written);
+        if let Err(error) = base.look(was_written) {
+            tracing::error!(%error, "base.toml not read; its denials stay");
         }
-        Ok(watcher)
+        let base_changed = base.version() != version;
+        drop(base);
+        let groups: Vec<_> = lock(&self.groups).values().cloned().collect();
+        let mut long = Vec::new();
+        for group in groups {
+            let mut state = match group.state.try_lock() {
+                Ok(state) => state,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => {
+                    // Whoever compiles it looks again.
+                    group.again.store(true, Ordering::SeqCst);
+                    continue;
+                }
+            };
+            let was_written = state.file.is_among(written);
+            // What cannot be read is told by whoever compiles.
+            let unread = state.file.look(was_written).is_err();
+            if !base_changed && !unread && state.made_from.is_some_and(|(file, _)| file == state.file.version()) {
+                continue;
+            }
+            match state.file.length() > SHORT {
+                true => long.push(group.clone()),
+                false => self.refresh(&group, state),
+            }
+        }
+        for group in long {
+            let files = self.clone();
+            std::thread::spawn(move || files.refresh(&group, lock(&group.state)));
+        }
     }
 
+    /// All of them again, whatever is known of their files.
     fn refresh_all(&self) {
-        for (group, one) in self.lock().iter_mut() {
-            self.refresh(group, one, true);
+        let groups: Vec<_> = lock(&self.groups).values().cloned().collect();
+        groups.iter().for_each(|group| self.refresh(group, lock(&group.state)));
+    }
+
+    fn refresh(&self, group: &Group, mut state: MutexGuard<'_, State>) {
+        self.replace(group, &mut state);
+        drop(state);
+        while group.again.swap(false, Ordering::SeqCst) {
+            self.replace(group, &mut lock(&group.state));
         }
     }
 
     /// Replaces a policy if its text has changed and compiles; otherwise the last
     /// good one stays, and the log says why.
-    /// `saved`: whether somebody has just written a file to its end.
-    fn refresh(&self, group: &GroupName, one: &mut Loaded, saved: bool) {
-        let texts = match read(&self.home, group) {
-            Ok(texts) => Texts { base: self.base_that_stays(texts.base, saved), ..texts },
+    fn replace(&self, group: &Group, state: &mut State) {
+        let name = &group.name;
+        let (texts, made_from) = match self.texts(&mut state.file) {
+            Ok(found) => found,
             Err(error) => {
-                tracing::error!(policy.group = %group, %error, "Policy not read; the last good one stays");
                 let why = Some(error.to_string());
-                if one.unread != why {
-                    self.ledger.note(&policy_events::rejected(group, &one.policy.load(), &error.to_string()));
-                    one.unread = why;
+                if state.unread != why {
+                    tracing::error!(policy.group = %name, %error, "Policy not read; the last good one stays");
+                    self.ledger.note(&policy_events::rejected(name, &group.policy.load(), &error.to_string()));
+                    state.unread = why;
                 }
                 return;
             }
         };
-        one.unread = None;
-        if one.texts.as_ref() == Some(&texts) {
+        state.unread = None;
+        if state.texts.as_ref() == Some(&texts) {
+            state.made_from = Some(made_from);
             return;
         }
-        match Policy::compile_all(group, &texts) {
+        match Policy::compile_all(name, &texts) {
             Ok(compiled) => {
                 for warning in &compiled.warnings.0 {
-                    tracing::warn!(policy.group = %group, %warning, "Policy loaded with a warning");
+                    tracing::warn!(policy.group = %name, %warning, "Policy loaded with a warning");
                 }
-                if let Err(error) = self.record(group, &one.policy.load(), &compiled.policy) {
-                    return tracing::error!(
-                        policy.group = %group, %error,
-                        "A policy that may allow more waits: the log does not hear of it"
-                    );
+                if let Err(error) = self.record(name, &group.policy.load(), &compiled.policy) {
+                    if !std::mem::replace(&mut state.waits, true) {
+                        tracing::error!(
+                            policy.group = %name, %error,
+                            "A policy that may allow more waits: the log does not hear of it"
+                        );
+                    }
+                    return;
                 }
-                tracing::info!(policy.group = %group, policy.hash = %compiled.policy.hash(), "Policy in force");
+                tracing::info!(policy.group = %name, policy.hash = %compiled.policy.hash(), "Policy in force");
                 self.take_presets(&compiled.policy);
-                one.policy.store(Arc::new(compiled.policy));
+                group.policy.store(Arc::new(compiled.policy));
             }
             Err(problems) => {
-                tracing::error!(policy.group = %group, "Policy refused; the last good one stays:\n{problems}");
-                self.ledger.note(&policy_events::rejected(group, &one.policy.load(), &problems.to_string()));
+                tracing::error!(policy.group = %name, "Policy refused; the last good one stays:\n{problems}");
+                self.ledger.note(&policy_events::rejected(name, &group.policy.load(), &problems.to_string()));
             }
         }
-        one.texts = Some(texts);
+        state.texts = Some(texts);
+        state.made_from = Some(made_from);
+        state.waits = false;
+    }
+
+    /// What a policy is made from, as far as it is written.
+    fn texts(&self, file: &mut Watched) -> Result<(Texts, (u64, u64)), PolicyError> {
+        file.look(false)?;
+        let mut base = lock(&self.base);
+        base.look(false)?;
+        let made_from = (file.version(), base.version());
+        let base = base.source();
+        let file = file.source().unwrap_or_else(|| file.empty());
+        Ok((Texts { file, base, presets: presets_in_force(&self.home)? }, made_from))
     }
 
     /// What may allow more is in the log before it is in force. Tightening waits for nothing.
@@ -157,6 +260,7 @@ impl PolicyFiles {
     }
 
     fn take_presets(&self, policy: &Policy) {
+        let _one = lock(&self.taking);
         let taken = TakenPresets::of(&self.home);
         match taken.take(policy) {
             Ok(names) => names.iter().for_each(|name| self.ledger.note(&policy_events::preset_taken(name))),
@@ -172,36 +276,10 @@ impl PolicyFiles {
             );
         }
     }
-
-    /// One that is empty while nobody has saved it is being written.
-    fn base_that_stays(&self, found: Option<Source>, saved: bool) -> Option<Source> {
-        let mut last = lock(&self.base);
-        if found.as_ref().is_some_and(|base| saved || last.is_none() || !base.text.trim().is_empty()) {
-            last.clone_from(&found);
-        } else if found.is_none() && last.is_some() {
-            tracing::warn!("policies/base.toml is gone; its denials stay until it is there again or the daemon ends");
-        }
-        last.clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<GroupName, Loaded>> {
-        lock(&self.loaded)
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Whether a file is as somebody wants it. One that is still being written is not: an
-/// editor that empties it first, or writes a new one, would put an empty policy in force
-/// for an instant, and for good where what follows does not load.
-pub(super) fn is_saved(kind: &EventKind) -> bool {
-    match kind {
-        EventKind::Access(access) => *access == AccessKind::Close(AccessMode::Write),
-        EventKind::Modify(ModifyKind::Data(_)) | EventKind::Create(_) => false,
-        _ => true,
-    }
 }
 
 /// A group's file, `base.toml`, and the presets that are not those of this version. A

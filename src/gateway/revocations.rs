@@ -6,15 +6,15 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{Config, Event, PollWatcher, RecursiveMode, Watcher};
 use proxy::Revocations;
 use rustls_pki_types::CertificateRevocationListDer;
 use rustls_pki_types::pem::PemObject;
 
 use super::GatewayError;
-use super::policy_files::is_saved;
+use super::policy_files::{is_saved, tell_unwatched};
 
 type List = CertificateRevocationListDer<'static>;
 
@@ -39,29 +39,44 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Vec<List>, GatewayError> {
     Ok(lists)
 }
 
+/// Lists are read again for as long as this is kept.
+pub(super) type Watching = Box<dyn Watcher + Send + Sync>;
+
+/// Where the system has no room for watching, the folders are looked at so often.
+const LOOK: Duration = Duration::from_secs(30);
+
 /// Reads them again whenever one is saved, for as long as the watcher is kept. Where that
 /// fails the lists before stay, and end in their time.
-pub(super) fn watch(
-    files: &[PathBuf],
-    revocations: Arc<Revocations>,
-) -> Result<Option<RecommendedWatcher>, GatewayError> {
+pub(super) fn watch(files: &[PathBuf], revocations: &Arc<Revocations>) -> Result<Option<Watching>, GatewayError> {
     let folders: BTreeSet<&Path> = files.iter().filter_map(|file| file.parent()).collect();
     if folders.is_empty() {
         return Ok(None);
     }
-    let again = files.to_vec();
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+    let told = || notify::recommended_watcher(reader(files, revocations)).map(|watcher| Box::new(watcher) as Watching);
+    if let Some(watcher) = watching(told, &folders).map_err(|error| tell_unwatched(&error)).ok() {
+        return Ok(Some(watcher));
+    }
+    let config = Config::default().with_poll_interval(LOOK);
+    let looks = || PollWatcher::new(reader(files, revocations), config).map(|watcher| Box::new(watcher) as Watching);
+    Ok(Some(watching(looks, &folders)?))
+}
+
+fn watching(made: impl FnOnce() -> notify::Result<Watching>, folders: &BTreeSet<&Path>) -> notify::Result<Watching> {
+    let mut watcher = made()?;
+    folders.iter().try_for_each(|folder| watcher.watch(folder, RecursiveMode::NonRecursive))?;
+    Ok(watcher)
+}
+
+fn reader(files: &[PathBuf], revocations: &Arc<Revocations>) -> impl FnMut(notify::Result<Event>) + Send + 'static {
+    let (again, revocations) = (files.to_vec(), revocations.clone());
+    move |event| {
         // By their names: a folder may be written in more ways than one.
         let is_ours = |path: &PathBuf| again.iter().any(|file| file.file_name() == path.file_name());
-        let ours = |event: &notify::Event| is_saved(&event.kind) && event.paths.iter().any(is_ours);
+        let ours = |event: &Event| is_saved(&event.kind) && event.paths.iter().any(is_ours);
         if event.is_ok_and(|event| ours(&event)) {
             replace(&again, &revocations);
         }
-    })?;
-    for folder in folders {
-        watcher.watch(folder, RecursiveMode::NonRecursive)?;
     }
-    Ok(Some(watcher))
 }
 
 fn replace(files: &[PathBuf], revocations: &Revocations) {

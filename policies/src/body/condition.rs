@@ -61,6 +61,25 @@ impl Condition {
         Condition { field, words, wide, follows }
     }
 
+    /// As a rule says it: `"a.b" = { not = ["x"] }`.
+    pub(crate) fn as_toml(&self) -> String {
+        let list = |wanted: &[Wanted]| {
+            let one = |wanted: &Wanted| match wanted {
+                Wanted::Text(text) => toml::Value::String(text.clone()).to_string(),
+                Wanted::Bool(value) => value.to_string(),
+            };
+            wanted.iter().map(one).collect::<Vec<_>>().join(", ")
+        };
+        let said = match &self.words {
+            Words::Not(wanted) => format!("{{ not = [{}] }}", list(wanted)),
+            Words::Only(wanted) => format!("{{ only = [{}] }}", list(wanted)),
+            Words::Any(wanted) => format!("{{ any = [{}] }}", list(wanted)),
+            Words::Absent => "\"absent\"".to_owned(),
+            Words::Present => "\"present\"".to_owned(),
+        };
+        format!("{} = {said}", toml::Value::String(self.field.to_string()))
+    }
+
     /// Whether a text is one of the wanted; `None` where no text is wanted at all.
     pub(crate) fn matches_text(&self, text: &str) -> Option<bool> {
         let mut patterns = self.wanted().iter().filter_map(|wanted| match wanted {
@@ -86,7 +105,7 @@ impl Condition {
 
     fn fits(&self, pattern: &str, text: &str) -> bool {
         let same = |p: &u8, t: &u8| if self.wide { p.eq_ignore_ascii_case(t) } else { p == t };
-        wildcard::matches(pattern.as_bytes(), text.as_bytes(), |p| *p == b'*', same)
+        wildcard::matches(pattern.as_bytes(), text.as_bytes(), |p| *p == b'*', |_| true, same)
     }
 }
 

@@ -31,7 +31,7 @@ impl Keyring {
         put_on: Option<&Arc<str>>,
     ) -> Result<Option<(Credential, Vec<Field>)>, Refusal> {
         let own = self.credentials.iter().filter(|one| one.minted.is_none() && one.hosts.contains(&facts.authority));
-        let here = |mint: &&Mint| mint.requests.iter().any(|one| one.matches(facts.method, &facts.path));
+        let here = |mint: &&Mint| mint.requests.iter().any(|one| one.touches(facts.method, &facts.path));
         for credential in own.filter(|one| put_on.is_none_or(|name| one.name == *name)) {
             let fields: Vec<Field> =
                 credential.mints.iter().filter(here).flat_map(|mint| mint.fields.clone()).collect();

@@ -24,7 +24,7 @@ impl Segment {
         let before = text.strip_suffix(HOLE).ok_or_else(wanted)?;
         // As the path is judged: canonical, so that it has one spelling.
         let whole = Path::parse(&format!("{before}x")).map_err(|_| wanted())?;
-        let plain = !before.contains(['%', '*', ';']) && whole.as_str() == format!("{before}x");
+        let plain = !before.contains(['%', '*', ';']) && whole.is_plain() && whole.as_str() == format!("{before}x");
         if plain { Ok(Segment { before: before.into() }) } else { Err(wanted()) }
     }
 

@@ -1,6 +1,6 @@
 //! The checks, in the order in which things depend on each other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
@@ -13,6 +13,7 @@ use super::{Check, folders};
 use crate::claude;
 use crate::config::{Agent, Config, GroupSettings};
 use crate::control::client::Client;
+use crate::control::protocol::{Answer, Request};
 use crate::gateway::descriptors;
 use crate::gateway::policy_files::PolicyFiles;
 use crate::home::Home;
@@ -39,7 +40,7 @@ pub(super) async fn all(home: &Home) -> Vec<Check> {
     let config = config.unwrap_or_default();
     checks.push(descriptors(&config));
     checks.extend(engine(home, &config).await);
-    checks.extend(policies(home));
+    checks.extend(policies(home, &in_force(home).await));
     checks.extend(agents(home, &config));
     checks.extend(secrets(&config));
     checks.extend(folders::check(home, registered(home)));
@@ -200,14 +201,28 @@ fn agents(home: &Home, config: &Config) -> Vec<Check> {
     registered(home).into_iter().map(check).collect()
 }
 
-fn policies(home: &Home) -> Vec<Check> {
+/// The hash of each policy that a running daemon judges by.
+async fn in_force(home: &Home) -> BTreeMap<String, String> {
+    let Ok(Some(client)) = Client::connect(home).await else { return BTreeMap::new() };
+    match client.ask(&Request::Status {}).await {
+        Ok((Answer::Status(status), _)) => status.policies.into_iter().map(|one| (one.group, one.hash)).collect(),
+        _ => BTreeMap::new(),
+    }
+}
+
+fn policies(home: &Home, in_force: &BTreeMap<String, String>) -> Vec<Check> {
     let groups = match policy::groups_with_files(home) {
         Ok(groups) => groups,
         Err(error) => return vec![Check::broken("policies", format!("{error:#}"), "make the folder readable for you")],
     };
     let check = |group| {
         let what = format!("policies/{group}.toml");
-        match PolicyFiles::compile(home, &group) {
+        let compiled = PolicyFiles::compile(home, &group);
+        if let Some(found) = compiled.as_ref().ok().and_then(|one| other_in_force(&group, &one.policy, in_force)) {
+            let fix = "save the file again, or stop and start the daemon; `doorward audit` says why it was not taken";
+            return Check::broken(what, found, fix);
+        }
+        match compiled {
             Ok(compiled) if compiled.warnings.is_empty() => {
                 Check::fine(what, format!("right; rules: {}", compiled.policy.rules().count()))
             }
@@ -220,6 +235,12 @@ fn policies(home: &Home) -> Vec<Check> {
         }
     };
     groups.into_iter().map(check).collect()
+}
+
+/// What the daemon judges by where it is not what the files say.
+fn other_in_force(group: &GroupName, policy: &policies::Policy, in_force: &BTreeMap<String, String>) -> Option<String> {
+    let (file, daemon) = (policy.hash().to_string(), in_force.get(group.as_str())?);
+    (*daemon != file).then(|| format!("the files make policy {file}, and the daemon has {daemon} in force"))
 }
 
 fn secrets(config: &Config) -> Vec<Check> {

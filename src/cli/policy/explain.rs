@@ -1,6 +1,6 @@
 //! `doorward policy explain`: what becomes of one request today, and by which rule.
 
-use policies::{Permit, Policy, Refusal, Verdict, Way};
+use policies::{Code, Permit, Policy, Refusal, Verdict, Way};
 use serde_json::{Value, json};
 
 use crate::home::Home;
@@ -14,6 +14,7 @@ pub(super) fn json(request: &str, way: &Way) -> Value {
         Way::Judged(Verdict::Allow(permit)) => json!({
             "verdict": "allow", "request": request, "rule": permit.rule(), "credential": permit.credential(),
             "body_is_checked": permit.body_conditions().is_some(), "observed": permit.observed(),
+            "unless": is_name(permit).then_some(Code::ResolvedPrivate),
         }),
         Way::Judged(Verdict::Deny(_, refusal)) => json!({
             "verdict": "deny", "request": request, "code": refusal.code, "why": refusal.why,
@@ -40,7 +41,17 @@ fn allowed(policy: &Policy, request: &str, permit: &Permit) -> String {
     if permit.body_conditions().is_some() {
         words += "\nbody   must be JSON as the rules want it; `policy show` lists the conditions";
     }
+    if is_name(permit) {
+        let nets: Vec<_> = permit.private().iter().map(ToString::to_string).collect();
+        let but = if nets.is_empty() { String::new() } else { format!(" other than {}", nets.join(", ")) };
+        words += &format!("\nunless it resolves to a private address{but} ({})", Code::ResolvedPrivate);
+    }
     words
+}
+
+/// What a name resolves to is known when it is dialled.
+fn is_name(permit: &Permit) -> bool {
+    permit.facts().authority.host.name().is_some()
 }
 
 fn denied(home: &Home, policy: &Policy, request: &str, refusal: &Refusal) -> String {

@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
-use notify::event::{CreateKind, DataChange, RemoveKind, RenameMode};
+use std::io::Write as _;
+use std::os::unix::fs::symlink;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::store::ledger::{Events, Filter};
@@ -11,7 +13,7 @@ const ALLOW: &str = "[[allow]]\nhost = \"api.example.com\"\naccess = \"read\"\n"
 struct Scene {
     _dir: tempfile::TempDir,
     home: Home,
-    files: PolicyFiles,
+    files: Arc<PolicyFiles>,
     family: GroupName,
 }
 
@@ -20,7 +22,7 @@ impl Scene {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path()).unwrap();
         home.prepare().unwrap();
-        let files = PolicyFiles::new(home.clone(), Arc::new(AuditLog::open(&home.audit_db()).unwrap()));
+        let files = Arc::new(PolicyFiles::new(home.clone(), Arc::new(AuditLog::open(&home.audit_db()).unwrap())));
         Scene { _dir: dir, home, files, family: GroupName::parse("family").unwrap() }
     }
 
@@ -29,7 +31,11 @@ impl Scene {
             Some(text) => std::fs::write(self.home.base_policy_file(), text).unwrap(),
             None => std::fs::remove_file(self.home.base_policy_file()).unwrap(),
         }
-        std::fs::write(self.home.policy_file(&self.family), family).unwrap();
+        let file = self.home.policy_file(&self.family);
+        std::fs::write(&file, family).unwrap();
+        let base_is_whole = base.is_some_and(|base| !base.is_empty());
+        let base = base_is_whole.then(|| self.home.base_policy_file());
+        self.files.look(&[Some(file), base].into_iter().flatten().collect::<Vec<_>>());
     }
 
     fn in_force(&self) -> String {
@@ -48,7 +54,9 @@ fn a_base_that_is_away_takes_no_denial_with_it() {
     assert_eq!(scene.in_force(), with_base, "and what it writes then may not load");
     scene.write(Some(""), ALLOW);
     assert_eq!(scene.in_force(), with_base, "it may be about to be written");
-    scene.files.refresh_all();
+    scene.files.look(&[scene.home.policy_file(&scene.family)]);
+    assert_eq!(scene.in_force(), with_base, "that another file was saved says nothing about it");
+    scene.files.look(&[scene.home.base_policy_file()]);
     assert_ne!(scene.in_force(), with_base, "the owner takes a denial back by saying so");
 }
 
@@ -61,24 +69,6 @@ fn a_policy_that_is_away_allows_nothing() {
     assert_ne!(scene.in_force(), allowed);
     scene.write(Some(BASE), ALLOW);
     assert_eq!(scene.in_force(), allowed);
-}
-
-#[test]
-fn a_file_counts_when_it_is_written_to_its_end() {
-    for saved in [
-        EventKind::Access(AccessKind::Close(AccessMode::Write)),
-        EventKind::Modify(ModifyKind::Name(RenameMode::To)),
-        EventKind::Remove(RemoveKind::File),
-    ] {
-        assert!(is_saved(&saved), "{saved:?}");
-    }
-    for not_yet in [
-        EventKind::Create(CreateKind::File),
-        EventKind::Modify(ModifyKind::Data(DataChange::Any)),
-        EventKind::Access(AccessKind::Close(AccessMode::Read)),
-    ] {
-        assert!(!is_saved(&not_yet), "{not_yet:?}");
-    }
 }
 
 /// Nothing is widened without evidence of it; tightening waits for nothing.
@@ -115,4 +105,190 @@ fn what_is_wrong_with_a_policy_is_told_once() {
     let texts: Vec<_> = events.iter().filter_map(|entry| Some(entry.event.as_ref()?.text.as_str())).collect();
     assert_eq!(texts.len(), 2, "{texts:?}");
     assert!(texts[0].contains("policies/family.toml:2") && texts[1].contains("cannot be read"), "{texts:?}");
+}
+
+/// Waits for the policy in force to be another, as long as it takes.
+fn until(what: &str, holds: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < Duration::from_secs(60), "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A door that is open, with the files watched.
+fn watched(scene: &Scene) -> (Watching, DoorOpen, Arc<ArcSwap<Policy>>) {
+    let policy = scene.files.of(&scene.family);
+    (scene.files.watch(), scene.files.door_open(), policy)
+}
+
+fn allows(policy: &ArcSwap<Policy>) -> bool {
+    let facts = policies::Facts::parse("GET", "https://api.example.com/x").unwrap();
+    matches!(policy.load().decide(facts), policies::Verdict::Allow(_))
+}
+
+/// What a path leads to is what is in force, whatever name it is written by.
+#[test]
+fn what_a_path_resolves_to_is_watched() {
+    type Tighten = fn(&std::path::Path);
+    let emptied: Tighten = |dir| std::fs::write(dir.join("own.toml"), "# nothing\n").unwrap();
+    let replaced: Tighten = |dir| {
+        std::fs::write(dir.join("new"), "").unwrap();
+        std::fs::rename(dir.join("new"), dir.join("own.toml")).unwrap();
+    };
+    let gone: Tighten = |dir| std::fs::remove_file(dir.join("own.toml")).unwrap();
+    let kept_times: Tighten = |dir| {
+        let own = dir.join("own.toml");
+        let modified = std::fs::metadata(&own).unwrap().modified().unwrap();
+        let size = std::fs::metadata(&own).unwrap().len();
+        let file = std::fs::File::options().write(true).truncate(true).open(&own).unwrap();
+        (&file).write_all(&vec![b'#'; usize::try_from(size).unwrap()]).unwrap();
+        file.set_modified(modified).unwrap();
+    };
+    for (link, tighten) in [
+        ("symbolic", emptied),
+        ("symbolic", replaced),
+        ("symbolic", gone),
+        ("symbolic", kept_times),
+        ("two symbolic", emptied),
+        ("two symbolic", replaced),
+        ("folder", emptied),
+        ("folder", replaced),
+        ("hard", emptied),
+        ("hard", kept_times),
+    ] {
+        let scene = Scene::new();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let (own, file) = (elsewhere.path().join("own.toml"), scene.home.policy_file(&scene.family));
+        std::fs::write(&own, ALLOW).unwrap();
+        match link {
+            "hard" => std::fs::hard_link(&own, &file).unwrap(),
+            "symbolic" => symlink(&own, &file).unwrap(),
+            "two symbolic" => {
+                let between = scene.home.policies_dir().join("between");
+                symlink(&own, &between).unwrap();
+                symlink(&between, &file).unwrap();
+            }
+            _ => {
+                let folder = elsewhere.path().join("folder");
+                symlink(elsewhere.path(), &folder).unwrap();
+                symlink(folder.join("own.toml"), &file).unwrap();
+            }
+        }
+        let (_watching, _door, policy) = watched(&scene);
+        assert!(allows(&policy), "{link}");
+        tighten(elsewhere.path());
+        until(&format!("{link}: a tightening comes into force"), || !allows(&policy));
+    }
+}
+
+/// The same for `base.toml`, and for a link that leads elsewhere from now on.
+#[test]
+fn a_denial_behind_a_link_comes_into_force() {
+    let scene = Scene::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let deny = "[[deny]]\nhost = \"api.example.com\"\n";
+    for (folder, text) in [("one", "# none\n"), ("two", deny)] {
+        std::fs::create_dir(elsewhere.path().join(folder)).unwrap();
+        std::fs::write(elsewhere.path().join(folder).join("base.toml"), text).unwrap();
+    }
+    let data = elsewhere.path().join("..data");
+    symlink("one", &data).unwrap();
+    symlink(data.join("base.toml"), scene.home.base_policy_file()).unwrap();
+    std::fs::write(scene.home.policy_file(&scene.family), ALLOW).unwrap();
+    let (_watching, _door, policy) = watched(&scene);
+    assert!(allows(&policy));
+    symlink("two", elsewhere.path().join("..next")).unwrap();
+    std::fs::rename(elsewhere.path().join("..next"), &data).unwrap();
+    until("a link in the middle was switched", || !allows(&policy));
+    std::fs::write(elsewhere.path().join("two/base.toml"), "# none\n").unwrap();
+    until("what it leads to now was written", || allows(&policy));
+    std::fs::write(elsewhere.path().join("one/base.toml"), deny).unwrap();
+    symlink("one", elsewhere.path().join("..next")).unwrap();
+    std::fs::rename(elsewhere.path().join("..next"), &data).unwrap();
+    until("and switched back", || !allows(&policy));
+}
+
+/// An editor empties a file before it writes it. What happens beside it meanwhile puts
+/// nothing in force, and neither does time for denials.
+#[test]
+fn a_file_that_is_being_written_is_not_taken_for_its_neighbour() {
+    let scene = Scene::new();
+    scene.write(Some("[[deny]]\nhost = \"api.example.com\"\n"), ALLOW);
+    let (_watching, _door, policy) = watched(&scene);
+    assert!(!allows(&policy));
+    let mut editor = std::fs::File::create(scene.home.base_policy_file()).unwrap();
+    let beside = |name: &str| scene.home.policies_dir().join(name);
+    let other = GroupName::parse("other").unwrap();
+    let theirs = scene.files.of(&other);
+    for neighbour in ["notes.txt", "other.toml", "base.toml.swp"] {
+        std::fs::write(beside(neighbour), ALLOW).unwrap();
+    }
+    std::fs::rename(beside("notes.txt"), beside("moved.txt")).unwrap();
+    std::fs::remove_file(beside("moved.txt")).unwrap();
+    let hash = |group: &GroupName| scene.files.in_force().into_iter().find(|(name, _)| name == group).unwrap().1;
+    let (before, family) = (hash(&other), hash(&scene.family));
+    // The neighbour's own file was heard of, so all of the above was.
+    std::fs::write(beside("other.toml"), format!("{ALLOW}# again\n")).unwrap();
+    until("the neighbour is in force", || hash(&other) != before);
+    assert!(!allows(&theirs) && !allows(&policy), "base.toml holds");
+    // Longer than a file has to be quiet: a look each second sees it as it is.
+    let began = Instant::now();
+    until("looked at twice and more", || began.elapsed() > Duration::from_millis(2500));
+    assert_eq!(hash(&scene.family), family, "an emptied base.toml is taken by its own close alone");
+    editor.write_all(b"# none\n").unwrap();
+    drop(editor);
+    until("closed", || allows(&policy));
+}
+
+/// While no door is open nobody looks; the first one finds what is there.
+#[test]
+fn a_door_that_opens_finds_what_is_written() {
+    let scene = Scene::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let own = elsewhere.path().join("own.toml");
+    std::fs::write(&own, ALLOW).unwrap();
+    std::fs::hard_link(&own, scene.home.policy_file(&scene.family)).unwrap();
+    let policy = scene.files.of(&scene.family);
+    let _watching = scene.files.watch();
+    std::fs::write(&own, "# nothing\n").unwrap();
+    std::thread::sleep(Duration::from_millis(10));
+    let _door = scene.files.door_open();
+    until("a door opened", || !allows(&policy));
+}
+
+/// What it costs grows with the file, and others do not wait.
+#[test]
+fn a_long_file_keeps_nobody_waiting() {
+    let scene = Scene::new();
+    let other = GroupName::parse("other").unwrap();
+    let long: String =
+        (0..20_000).map(|n| format!("[[allow]]\nhost = \"h{n}.example.org\"\ndo = [\"GET /p{n}/**\"]\n")).collect();
+    std::fs::write(scene.home.policy_file(&other), &long).unwrap();
+    std::fs::write(scene.home.policy_file(&scene.family), ALLOW).unwrap();
+    let group = scene.files.group(&other);
+    // As if it was being compiled, for as long as one likes.
+    let compiling = lock(&group.state);
+    let policy = scene.files.of(&scene.family);
+    assert!(allows(&policy));
+    std::fs::write(scene.home.policy_file(&scene.family), "# nothing\n").unwrap();
+    scene.files.look(&[scene.home.policy_file(&scene.family)]);
+    assert!(!allows(&policy), "a tightening waits for no other file");
+    drop(compiling);
+    assert_eq!(scene.files.of(&other).load().rules().count(), 20_000);
+}
+
+/// A file that cannot be watched is looked at.
+#[test]
+fn without_a_watcher_files_are_looked_at() {
+    let scene = Scene::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let own = elsewhere.path().join("own.toml");
+    std::fs::write(&own, ALLOW).unwrap();
+    symlink(&own, scene.home.policy_file(&scene.family)).unwrap();
+    let policy = scene.files.of(&scene.family);
+    let _watching = scene.files.watch_by(|_| Err(notify::Error::new(notify::ErrorKind::MaxFilesWatch)));
+    let _door = scene.files.door_open();
+    std::fs::write(&own, "# nothing\n").unwrap();
+    until("it was looked at", || !allows(&policy));
 }

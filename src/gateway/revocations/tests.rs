@@ -99,7 +99,7 @@ fn a_list_that_is_moved_into_place_is_in_force() {
     std::fs::write(&file, next(&[])).unwrap();
     let files = [dir.path().join(".").join("lists.pem")];
     let (_, revocations) = proxy::upstream_tls_with(&[root], &read(&files).unwrap()).unwrap();
-    let _watcher = watch(&files, revocations.clone()).unwrap();
+    let _watcher = watch(&files, &revocations).unwrap();
     let name = ServerName::try_from("nas.home").unwrap();
     let is_believed = || revocations.verify_server_cert(leaf.der(), &[], &name, &[], UnixTime::now()).is_ok();
     assert!(is_believed());

@@ -1,0 +1,180 @@
+//! When policy files are looked at: as soon as the file system says that one was written,
+//! and while a door is open once a second, for what it does not say (a link that leads to
+//! another folder, a second name of the same file, no room left for watching). While no
+//! door is open nothing is looked at until one opens.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+
+use super::{PolicyFiles, lock};
+
+/// Files are watched for as long as this is kept.
+pub struct Watching {
+    say: Sender<Said>,
+}
+
+/// A door is open for as long as this is kept.
+pub struct DoorOpen {
+    files: Arc<PolicyFiles>,
+}
+
+/// How many doors are open, and whom to tell when the first one is.
+#[derive(Default)]
+pub(super) struct Doors {
+    open: AtomicUsize,
+    say: Mutex<Option<Sender<Said>>>,
+}
+
+/// What the thread that looks hears.
+pub(super) enum Said {
+    Event(Event),
+    DoorOpened,
+    End,
+}
+
+const EACH: Duration = Duration::from_secs(1);
+
+impl PolicyFiles {
+    /// Watches the files for as long as what it returns is kept. Where the system has no
+    /// room for that, they are looked at all the same.
+    pub fn watch(self: &Arc<Self>) -> Watching {
+        self.watch_by(|events| {
+            notify::recommended_watcher(move |event: notify::Result<Event>| {
+                // Where the thread has ended there is nobody to tell.
+                let _ = event.map(|event| events.send(Said::Event(event)));
+            })
+        })
+    }
+
+    pub(super) fn watch_by(
+        self: &Arc<Self>,
+        make: impl FnOnce(Sender<Said>) -> notify::Result<RecommendedWatcher>,
+    ) -> Watching {
+        let (say, hear) = mpsc::channel();
+        let mut watcher = make(say.clone()).map_err(|error| tell_unwatched(&error)).ok();
+        let mut watched = BTreeSet::new();
+        for folder in [self.home.policies_dir(), self.home.presets_dir()] {
+            watch_folder(&mut watcher, &mut watched, folder);
+        }
+        *lock(&self.doors.say) = Some(say.clone());
+        // Not held by the thread, which may outlive what it is for: with the last
+        // handle the log is closed, and what it counted is written.
+        let files = Arc::downgrade(self);
+        std::thread::spawn(move || watch(&files, &hear, watcher, watched));
+        Watching { say }
+    }
+
+    /// Says that a door is open.
+    pub fn door_open(self: &Arc<Self>) -> DoorOpen {
+        self.doors.open.fetch_add(1, Ordering::SeqCst);
+        if let Some(say) = &*lock(&self.doors.say) {
+            let _ = say.send(Said::DoorOpened);
+        }
+        DoorOpen { files: self.clone() }
+    }
+
+    /// The folders of what the files lead to.
+    fn folders(&self) -> Vec<PathBuf> {
+        let groups: Vec<_> = lock(&self.groups).keys().map(|group| self.home.policy_file(group)).collect();
+        let base = lock(&self.base).path().to_owned();
+        let target = |path: PathBuf| std::fs::canonicalize(path).ok()?.parent().map(ToOwned::to_owned);
+        groups.into_iter().chain([base]).filter_map(target).collect()
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let _ = self.say.send(Said::End);
+    }
+}
+
+impl Drop for DoorOpen {
+    fn drop(&mut self) {
+        self.files.doors.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn watch(
+    files: &Weak<PolicyFiles>,
+    hear: &Receiver<Said>,
+    mut watcher: Option<RecommendedWatcher>,
+    mut watched: BTreeSet<PathBuf>,
+) {
+    let mut looking = false;
+    loop {
+        let said = match looking {
+            true => hear.recv_timeout(EACH),
+            false => hear.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        let Some(files) = files.upgrade() else { return };
+        match said {
+            Ok(Said::End) | Err(RecvTimeoutError::Disconnected) => return,
+            Ok(Said::Event(event)) => heard(&files, event),
+            Ok(Said::DoorOpened) | Err(RecvTimeoutError::Timeout) => files.look(&[]),
+        }
+        for folder in files.folders() {
+            watch_folder(&mut watcher, &mut watched, folder);
+        }
+        looking = files.doors.open.load(Ordering::SeqCst) > 0;
+    }
+}
+
+fn heard(files: &Arc<PolicyFiles>, event: Event) {
+    let in_presets = event.paths.iter().any(|path| path.starts_with(files.home.presets_dir()));
+    match event.kind {
+        _ if in_presets && is_saved(&event.kind) => files.refresh_all(),
+        kind if is_written(&kind) => files.look(&event.paths),
+        kind if is_saved(&kind) || event.need_rescan() => files.look(&[]),
+        _ => {}
+    }
+}
+
+/// Once each, also where it does not work.
+fn watch_folder(watcher: &mut Option<RecommendedWatcher>, watched: &mut BTreeSet<PathBuf>, folder: PathBuf) {
+    let Some(watcher) = watcher else { return };
+    if !watched.contains(&folder) {
+        if let Err(error) = watcher.watch(&folder, RecursiveMode::NonRecursive) {
+            tell_unwatched(&error);
+        }
+        watched.insert(folder);
+    }
+}
+
+/// What is wrong, and what gives it room.
+pub(in crate::gateway) fn tell_unwatched(error: &notify::Error) {
+    let sysctl = match error.kind {
+        notify::ErrorKind::MaxFilesWatch => "fs.inotify.max_user_watches",
+        _ => "fs.inotify.max_user_instances",
+    };
+    tracing::warn!(
+        %error,
+        "Files cannot be watched, so they are looked at instead: policies once a second while a door is open. \
+         Raise the sysctl {sysctl} to have them in force at once"
+    );
+}
+
+/// Whether the file's own writing has ended.
+fn is_written(kind: &EventKind) -> bool {
+    match kind {
+        EventKind::Access(access) => *access == AccessKind::Close(AccessMode::Write),
+        EventKind::Modify(ModifyKind::Name(mode)) => *mode != RenameMode::From,
+        _ => false,
+    }
+}
+
+/// Whether something has been done, and not only begun: reading a file that is being
+/// written would find half of it.
+pub(in crate::gateway) fn is_saved(kind: &EventKind) -> bool {
+    match kind {
+        EventKind::Access(access) => *access == AccessKind::Close(AccessMode::Write),
+        EventKind::Modify(ModifyKind::Data(_)) | EventKind::Create(_) => false,
+        _ => true,
+    }
+}
