@@ -107,6 +107,16 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
+/// What the client is to hear about what did not go out. It asked for a part and gets the whole.
+pub(crate) fn with_notes<B>(mut response: http::Response<B>, notes: &[String]) -> http::Response<B> {
+    let headers = response.headers_mut();
+    for note in notes.iter().filter_map(|note| HeaderValue::from_str(note).ok()) {
+        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("none"));
+        headers.append("x-doorward-note", note);
+    }
+    response
+}
+
 /// The headers that come back, before anything is scrubbed.
 pub(crate) fn incoming(came: &HeaderMap) -> HeaderMap {
     let nominated = nominated(came);

@@ -1,32 +1,81 @@
 //! What authenticates nobody: headers whose meaning is known, by standard or by
 //! vendor, and words that only look like it (in the normal form of names).
 
-/// Names, by their letters, that look as if they authenticated and are about paging and
-/// counting.
-pub(super) const NAMES_OF_OTHERS: [&str; 15] = [
-    "pagetoken",
-    "nextpagetoken",
-    "nexttoken",
-    "continuationtoken",
-    "resumetoken",
-    "resumptiontoken",
-    "skiptoken",
-    "deltatoken",
-    "changetoken",
-    "synctoken",
-    "tokens",
-    "maxtokens",
-    "mintokens",
-    "maxoutputtokens",
-    "maxcompletiontokens",
+/// What tokens of paging and counts of tokens are called: `nextPageToken`, `max_output_tokens`.
+const OF_PAGING: [&str; 34] = [
+    "page",
+    "paging",
+    "pagination",
+    "next",
+    "prev",
+    "previous",
+    "first",
+    "last",
+    "skip",
+    "sync",
+    "continuation",
+    "continue",
+    "starting",
+    "start",
+    "ending",
+    "end",
+    "cursor",
+    "resume",
+    "resumption",
+    "delta",
+    "changes",
+    "change",
+    "incremental",
+    "list",
+    "results",
+    "max",
+    "min",
+    "output",
+    "input",
+    "completion",
+    "prompt",
+    "total",
+    "reasoning",
+    "num",
+];
+
+/// Endings of parameters that say something about what authenticates: `token_count`.
+pub(super) const ABOUT: [&str; 14] = [
+    "count", "type", "version", "changed", "enabled", "required", "limit", "length", "size", "duration", "expires",
+    "expired", "expiry", "status",
+];
+
+/// Headers that authenticate by their name, and with this value nobody: they say that no
+/// token is sent, or ask for one.
+const PAIRS: [(&str, &str); 5] = [
+    ("x-atlassian-token", "no-check"),
+    ("x-atlassian-token", "nocheck"),
+    ("x-csrf-token", "fetch"),
+    ("npm-auth-type", "web"),
+    ("npm-auth-type", "legacy"),
 ];
 
 /// Words that only look like others.
-pub(super) const WORDS: [&str; 19] = [
+pub(super) const WORDS: [&str; 34] = [
     "author",
     "authors",
     "authored",
+    "authoring",
+    "authorship",
     "authority",
+    "authorities",
+    "tokenize",
+    "tokenized",
+    "tokenizer",
+    "tokenizers",
+    "tokenization",
+    "possession",
+    "possessions",
+    "obsession",
+    "obsessions",
+    "secretary",
+    "secretaries",
+    "secretariat",
     "coauthor",
     "coauthors",
     "monkey",
@@ -151,12 +200,26 @@ pub(super) const KEYS_OF_THINGS: [&str; 62] = [
 ];
 
 /// Beginnings of names: what browsers and client libraries say about themselves, tracing.
-const BEGINNINGS: [&str; 5] = ["sec-fetch-", "sec-ch-", "x-stainless-", "x-b3-", "x-datadog-"];
+/// And what an owner of things calls them: names and values of his own, kept beside an object.
+const BEGINNINGS: [&str; 12] = [
+    "sec-fetch-",
+    "sec-ch-",
+    "x-stainless-",
+    "x-b3-",
+    "x-datadog-",
+    "x-amz-meta-",
+    "x-amz-checksum-",
+    "x-goog-meta-",
+    "x-goog-upload-",
+    "x-ms-meta-",
+    "x-object-meta-",
+    "x-container-meta-",
+];
 
 /// Endings of names: which version of an API is meant.
 const ENDINGS: [&str; 2] = ["-version", "-beta"];
 
-const NAMES: [&str; 86] = [
+const NAMES: [&str; 131] = [
     // Of HTTP and WebDAV.
     "accept",
     "accept-charset",
@@ -219,35 +282,96 @@ const NAMES: [&str; 86] = [
     "grpc-timeout",
     "grpc-trace-bin",
     // Of tracing and repetition.
+    "b3",
     "baggage",
     "client-request-id",
     "correlation-id",
+    "elastic-apm-traceparent",
+    "i-twilio-idempotency-token",
     "idempotency-key",
+    "newrelic",
+    "paypal-request-id",
     "request-id",
     "sentry-trace",
     "traceparent",
     "tracestate",
+    "uber-trace-id",
     "x-amzn-trace-id",
     "x-client-request-id",
     "x-cloud-trace-context",
     "x-correlation-id",
+    "x-goog-gcs-idempotency-token",
     "x-idempotency-key",
+    "x-opaque-id",
+    "x-ot-span-context",
     "x-request-id",
-    // Of vendors. A session of MCP must not authenticate (its specification of 2025-06-18).
+    "x-trace-id",
+    // Of vendors: each is in their documents, and says nothing of who asks, but for an account
+    // within the one that the credential is of. A session of MCP must not authenticate (its
+    // specification of 2025-06-18); npm's is a random number of one run.
+    "amz-sdk-invocation-id",
+    "amz-sdk-request",
+    "dropbox-api-arg",
+    "dropbox-api-path-root",
     "git-protocol",
     "http-referer",
     "mcp-session-id",
+    "npm-session",
     "openai-organization",
     "openai-project",
+    "pacote-integrity",
+    "pacote-pkg-id",
+    "sforce-call-options",
+    "sforce-query-options",
+    "slug",
+    "stripe-account",
+    "stripe-context",
+    "upload-checksum",
+    "upload-metadata",
+    "x-amz-acl",
+    "x-amz-content-sha256",
+    "x-amz-copy-source",
+    "x-amz-date",
+    "x-amz-expected-bucket-owner",
+    "x-amz-tagging",
+    "x-amz-target",
+    "x-amz-user-agent",
+    "x-anchormailbox",
+    "x-audit-log-reason",
     "x-claude-code-session-id",
+    "x-elastic-client-meta",
+    "x-github-media-type",
     "x-goog-api-client",
+    "x-goog-fieldmask",
+    "x-goog-hash",
     "x-goog-request-params",
     "x-goog-user-project",
     "x-ms-client-request-id",
+    "x-ms-content-crc64",
+    "x-ms-continuation",
+    "x-ms-correlation-request-id",
     "x-ms-date",
+    "x-ms-documentdb-partitionkey",
+    "x-ms-lease-id",
     "x-requested-with",
+    "x-stripe-client-telemetry",
+    "x-stripe-client-user-agent",
     "x-title",
 ];
+
+/// Whether a name, by its letters, is of a token that brings the next page, or counts some.
+pub(super) fn is_of_paging(letters: &str) -> bool {
+    fn made_of(rest: &str) -> bool {
+        rest.is_empty() || OF_PAGING.iter().any(|word| rest.strip_prefix(word).is_some_and(made_of))
+    }
+    let of = letters.strip_suffix("tokens").or(letters.strip_suffix("token").filter(|of| !of.is_empty()));
+    of.is_some_and(made_of)
+}
+
+/// Whether a header of this name (lower case) authenticates nobody with this value.
+pub(super) fn is_known_pair(name: &str, value: &[u8]) -> bool {
+    PAIRS.iter().any(|(known, harmless)| *known == name && value.eq_ignore_ascii_case(harmless.as_bytes()))
+}
 
 /// Whether a header of this name (lower case) authenticates nobody, whatever it holds.
 pub(super) fn is_known(name: &str) -> bool {
