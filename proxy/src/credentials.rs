@@ -10,7 +10,6 @@ use http::uri::PathAndQuery;
 use policies::{
     Authority, Code, Facts, Path, Permit, Policy, Refusal, RequestPattern, Scheme, letters_of, normal_name,
 };
-use secrecy::SecretString;
 
 use crate::audit::Identity;
 use crate::packed::Unreadable;
@@ -37,7 +36,7 @@ pub(crate) use coming_back::ComingBack;
 pub use field::Field;
 pub(crate) use handed_out::{HandedOut, Handing};
 pub(crate) use head::Head;
-pub use minted::Mint;
+pub use minted::{Mint, MintedKey};
 pub use place::{BasicPart, Place};
 pub use segment::Segment;
 
@@ -61,7 +60,7 @@ pub struct Credential {
     /// Which of its host's answers bring new keys.
     pub mints: Vec<Mint>,
     /// The key itself, where its host made it for this sandbox.
-    pub minted: Option<SecretString>,
+    pub minted: Option<MintedKey>,
 }
 
 /// OAuth 2: the gateway fetches access tokens, and answers for their endpoint.
@@ -154,7 +153,9 @@ impl Keyring {
         let found = self.find(head).and_then(|found| found.map(|found| in_scope(found, permit)).transpose());
         let found = found.map_err(|refusal| match refusal.code {
             // Whose surrogate stands in the place says more than that it is not the right one.
-            Code::CredentialNotSurrogate | Code::SurrogateMissing | Code::NotMinted => self.leak_in(identity, head, watchlist).unwrap_or(refusal),
+            Code::CredentialNotSurrogate | Code::SurrogateMissing | Code::NotMinted => {
+                self.leak_in(identity, head, watchlist).unwrap_or(refusal)
+            }
             _ => refusal,
         })?;
         let text = head.text_beside(found.as_ref());
@@ -185,7 +186,7 @@ impl Keyring {
         let others: BTreeSet<_> = self.guarded.values().flat_map(|guard| &guard.credentials).collect();
         for name in own.credentials.iter().chain(others) {
             let held = || self.credentials.iter().filter(|own| own.name == *name);
-            let made = held().filter_map(|own| Some((own.minted.clone()?, own.surrogate.as_ref())));
+            let made = held().filter_map(|own| Some((own.minted.as_ref()?.key.clone(), own.surrogate.as_ref())));
             let surrogate = held().find(|own| own.minted.is_none()).map_or(NOT_HELD, |own| &*own.surrogate);
             let known = secrets.held(name).into_iter().map(|secret| (secret, surrogate));
             // What was made for another sandbox is nothing to this one.

@@ -68,7 +68,7 @@ async fn pass(
     let empty = body.is_end_stream();
     let body = judged_body(connection, &permit, &mut placed, body).await?;
     let fields = if empty { None } else { fields(connection, &permit, &head.headers)? };
-    let minting = connection.door.keyring.load().mints(permit.facts(), placed.credential())?;
+    let minting = connection.door.keyring.load().mints(permit.facts(), placed.credential());
     let mut audited = record.allow(permit, &placed).await?;
     let notes: Vec<String> = placed.notes().collect();
     let (outbound, taking) = outbound(connection, &audited, placed, body, look, fields);
@@ -114,6 +114,7 @@ fn liftable(door: &Door, facts: &Facts, mut refusal: Refusal) -> Refusal {
 /// Headers by listed rules, then leak check, account pinning and the swap.
 fn place(connection: &Connection, permit: &Permit, request: &http::Request<Incoming>) -> Result<Placed, Refusal> {
     let door = &connection.door;
+    headers::refuse_other_methods(request.headers(), permit.facts().method)?;
     let mut headers = headers::outgoing(request.headers());
     if door.keyring.load().guards(&permit.facts().authority) {
         door.validators.iter().for_each(|validators| validators.unveil(&mut headers));
@@ -165,12 +166,11 @@ fn look(connection: &Connection, headers: &HeaderMap) -> Result<Option<Look>, Re
 fn fields(connection: &Connection, permit: &Permit, headers: &HeaderMap) -> Result<Option<FieldWatch>, Refusal> {
     let door = &connection.door;
     let refusal = door.policy.load().refusal_of_other_methods(permit, (door.gateway.today)());
-    let asking =
-        refusal.map(|refusal| renamed::Look {
-            is_one: Box::new(policies::field_asks),
-            in_json: true,
-            refusal: Box::new(move |_| refusal.clone()),
-        });
+    let asking = refusal.map(|refusal| renamed::Look {
+        is_one: Box::new(policies::field_asks),
+        in_json: true,
+        refusal: Box::new(move |_| refusal.clone()),
+    });
     let foreign = door.keyring.load().foreign_field(&permit.facts().authority).map(|is_one| renamed::Look {
         is_one: Box::new(is_one),
         in_json: false,
@@ -289,10 +289,7 @@ async fn returned(
     let keyring = connection.door.keyring.load();
     if keyring.guards(&facts.authority) {
         headers.remove(SET_COOKIE);
-        fresh = Some((
-            FreshKeys::new(connection.door.gateway.secrets.watchlist()),
-            keyring.handing(&facts.authority),
-        ));
+        fresh = Some((FreshKeys::new(connection.door.gateway.secrets.watchlist()), keyring.handing(&facts.authority)));
     }
     drop(keyring);
     if let (StatusCode::UNAUTHORIZED, Some(name)) = (status, &put_on) {

@@ -109,7 +109,8 @@ pub(crate) fn ask_for_all(headers: &mut HeaderMap, reads: bool) -> Result<Vec<He
     }
     let parts = |name: &&HeaderName| {
         let name = hyphened(name);
-        RANGES.contains(&&*name) || (name.ends_with("-range") && (reads || name.ends_with("source-range")) && name != "content-range")
+        RANGES.contains(&&*name)
+            || (name.ends_with("-range") && (reads || name.ends_with("source-range")) && name != "content-range")
     };
     match headers.keys().find(parts) {
         Some(name) => {

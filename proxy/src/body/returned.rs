@@ -14,8 +14,8 @@ use policies::{Code, Refusal};
 
 use super::Cut;
 use super::opened::Opened;
-use crate::room::{Room, aside};
 use crate::credentials::Handing;
+use crate::room::{Room, aside};
 use crate::scan::{FreshKeys, InPieces, Scrubber};
 use crate::tally::{Tally, Way};
 use crate::upstream::Lease;

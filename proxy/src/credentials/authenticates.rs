@@ -136,18 +136,15 @@ impl<'a> Foreign<'a> {
         if could_be_a_key(&self.value) {
             return self.key(host, handed_out, &line(self.what));
         }
-        let why = format!(
-            "{} could authenticate by its name, and {ONLY}{}",
-            told(self.what),
-            line(self.what)
-        );
+        let why = format!("{} could authenticate by its name, and {ONLY}{}", told(self.what), line(self.what));
         Refusal::new(Code::NotHarmless, why)
     }
 
     /// In another spelling of such a place.
     pub(super) fn disguised(&self) -> Refusal {
         let told = told(self.what);
-        let why = format!("{told} is to some servers the place where the surrogate belongs, in another spelling; {ONLY}");
+        let why =
+            format!("{told} is to some servers the place where the surrogate belongs, in another spelling; {ONLY}");
         let code = if could_be_a_key(&self.value) { Code::CredentialNotSurrogate } else { Code::SurrogateMissing };
         Refusal::new(code, why)
     }

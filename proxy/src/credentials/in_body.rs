@@ -62,10 +62,9 @@ impl Keyring {
         let (before, behind) = (&body[..value.at.start], &body[value.at.end..]);
         let own = value.text.as_deref().and_then(|text| self.standing_in(authority, field, text));
         let Some((credential, place)) = own else {
-            let foreign = || Foreign::new(What::Json, value.text.unwrap_or_default()).in_place(authority, &self.handed_out);
-            return Err(
-                watchlist.find_in(&body).map_or_else(foreign, |it| self.misplaced(identity, authority, &it))
-            );
+            let text = String::from_utf8_lossy(&body[value.at]).into_owned();
+            let foreign = || Foreign::new(What::Json, text).in_place(authority, &self.handed_out);
+            return Err(watchlist.find_in(&body).map_or_else(foreign, |it| self.misplaced(identity, authority, &it)));
         };
         let rest = [before, b"\"\"", behind].concat();
         let tolerated = Keyring::tolerates(identity, permit, true);

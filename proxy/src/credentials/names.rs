@@ -6,8 +6,8 @@
 
 use policies::{letters_of, normal_name, parameter_names, undo_escapes};
 
-use super::values::{self, SHORTEST, could_be_a_key, holds_a_key};
 use super::harmless;
+use super::values::{self, SHORTEST, could_be_a_key, holds_a_key};
 
 /// A name with a word that holds one of these authenticates, or may.
 const TELLING: [&str; 9] = ["auth", "bearer", "token", "secret", "passw", "signature", "credential", "session", "hmac"];

@@ -76,7 +76,8 @@ pub(super) fn find<'a>(
                 Some(Found { credential, place, beside })
             });
             found.next().map(Some).ok_or_else(|| {
-                occupant(guarded, head).map_or_else(authenticates::not_the_surrogate, |it| it.in_place(&head.facts.authority, handed_out))
+                occupant(guarded, head)
+                    .map_or_else(authenticates::not_the_surrogate, |it| it.in_place(&head.facts.authority, handed_out))
             })
         }
         _ => {
@@ -228,7 +229,8 @@ fn basic(value: &HeaderValue, part: BasicPart, surrogate: &str) -> Option<String
         BasicPart::Username => (username, password),
         BasicPart::Password => (password, username),
     };
-    let fits = own == surrogate && !other.chars().any(char::is_control) && !values::holds_a_key(other, values::SHORTEST);
+    let fits =
+        own == surrogate && !other.chars().any(char::is_control) && !values::holds_a_key(other, values::SHORTEST);
     fits.then(|| other.to_owned())
 }
 

@@ -20,7 +20,11 @@ fn asking() -> Look {
 
 fn authenticating() -> Look {
     let refusal = Refusal::new(Code::CredentialNotSurrogate, "no");
-    Look { is_one: Box::new(|name| name == "access_token"), in_json: false, refusal: Box::new(move |_| refusal.clone()) }
+    Look {
+        is_one: Box::new(|name| name == "access_token"),
+        in_json: false,
+        refusal: Box::new(move |_| refusal.clone()),
+    }
 }
 
 /// How many bytes of the body went on before it was refused; `None` where all did.

@@ -162,9 +162,13 @@ fn a_refusal_names_the_line_that_would_allow_it() {
 #[test]
 fn harmless_is_a_name_with_its_escapes_undone() {
     let own = ["query:$token", "query:page[session]", "query:caf\u{e9}token", "query:session"];
-    for target in
-        ["/x?$token=a1b2c3d4e5f6a7b8", "/x?%24token=abc", "/x?page[session]=1", "/x?page%5Bsession%5D=1", "/x?session=abc"]
-    {
+    for target in [
+        "/x?$token=a1b2c3d4e5f6a7b8",
+        "/x?%24token=abc",
+        "/x?page[session]=1",
+        "/x?page%5Bsession%5D=1",
+        "/x?session=abc",
+    ] {
         assert!(judged(target, &[], &own).is_ok(), "{target}");
     }
     for target in [
