@@ -40,6 +40,7 @@ pub use minted::{Mint, MintedKey};
 pub use place::{BasicPart, Place};
 pub use segment::Segment;
 
+use handed_out::Brought;
 use place::Found;
 
 /// A credential as one sandbox holds it: by its surrogate.
@@ -168,7 +169,7 @@ impl Keyring {
             if let Some(foreign) = place::disguised(&guard.places, head) {
                 return Err(foreign.disguised());
             }
-            authenticates::refuse_others(head, found.as_ref(), &guard.harmless, &self.handed_out)?;
+            authenticates::refuse_others(head, found.as_ref(), &guard.harmless, self.brought(&facts.authority))?;
             authenticates::refuse_unknown(head, found.as_ref(), &guard.harmless)?;
             taken_off = prepare_for_scrubbing(&mut headers, facts)?;
         }
@@ -234,7 +235,15 @@ impl Keyring {
 
     /// What remembers the keys that answers of guarded hosts bring.
     pub(crate) fn handing(&self, authority: &Authority) -> Handing {
-        Handing::new(self.handed_out.clone(), authority.clone())
+        Handing::new(self.handed_out.clone(), self.credentials_of(authority).into())
+    }
+
+    fn brought(&self, authority: &Authority) -> Brought<'_> {
+        self.handed_out.by(self.credentials_of(authority))
+    }
+
+    fn credentials_of(&self, authority: &Authority) -> &[Arc<str>] {
+        self.guarded.get(authority).map_or(&[], |guard| &guard.credentials)
     }
 
     /// Whether the host has a credential, this sandbox's or not.
@@ -329,7 +338,7 @@ impl Keyring {
         let authority = &head.facts.authority;
         let Some(guard) = self.guarded.get(authority) else { return Ok(None) };
         let held = self.credentials.iter().filter(|credential| credential.hosts.contains(authority));
-        place::find(held, &guard.places, head, &self.handed_out)
+        place::find(held, &guard.places, head, self.brought(authority))
     }
 }
 

@@ -11,12 +11,13 @@
 //! It is an alarm where the value could be a key (`values.rs`), and a plain refusal otherwise.
 
 use http::header::{HeaderName, SEC_WEBSOCKET_PROTOCOL};
-use policies::{Authority, Code, Refusal, undo_escapes};
+use policies::{Code, Refusal, undo_escapes};
 
+use super::handed_out::Brought;
 use super::harmless;
 use super::names::{header_authenticates, header_tells, name_is_hidden, parameter_authenticates};
 use super::values::{self, could_be_a_key};
-use super::{Found, HandedOut, Head, Place};
+use super::{Found, Head, Place};
 
 /// Something beside the surrogate, or in its place, and what is said about it.
 pub(super) struct Foreign<'a> {
@@ -49,7 +50,7 @@ pub(super) fn refuse_others(
     head: Head<'_>,
     found: Option<&Found<'_>>,
     own: &[Place],
-    handed_out: &HandedOut,
+    brought: Brought<'_>,
 ) -> Result<(), Refusal> {
     let place = found.and_then(|found| found.place.header());
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
@@ -79,7 +80,7 @@ pub(super) fn refuse_others(
     let all: Vec<_> = headers.chain(subprotocols).chain(parameters).chain(in_path).collect();
     // What is worst is told.
     let worst = all.iter().find(|one| could_be_a_key(&one.value)).or(all.first());
-    worst.map_or(Ok(()), |one| Err(one.refusal(&head.facts.authority, handed_out)))
+    worst.map_or(Ok(()), |one| Err(one.refusal(brought)))
 }
 
 /// Refuses headers that are not known to be harmless and could hold a key.
@@ -132,9 +133,9 @@ impl<'a> Foreign<'a> {
     }
 
     /// Beside the surrogate, or where there is none.
-    fn refusal(&self, host: &Authority, handed_out: &HandedOut) -> Refusal {
+    fn refusal(&self, brought: Brought<'_>) -> Refusal {
         if could_be_a_key(&self.value) {
-            return self.key(host, handed_out, &line(self.what));
+            return self.key(brought, &line(self.what));
         }
         let why = format!("{} could authenticate by its name, and {ONLY}{}", told(self.what), line(self.what));
         Refusal::new(Code::NotHarmless, why)
@@ -150,17 +151,17 @@ impl<'a> Foreign<'a> {
     }
 
     /// In the place of the host's credential.
-    pub(super) fn in_place(&self, host: &Authority, handed_out: &HandedOut) -> Refusal {
+    pub(super) fn in_place(&self, brought: Brought<'_>) -> Refusal {
         if could_be_a_key(&self.value) {
-            return self.key(host, handed_out, "");
+            return self.key(brought, "");
         }
         let why = format!("{} holds neither this sandbox's surrogate nor a key, and {ONLY}", told(self.what));
         Refusal::new(Code::SurrogateMissing, why)
     }
 
-    fn key(&self, host: &Authority, handed_out: &HandedOut, line: &str) -> Refusal {
+    fn key(&self, brought: Brought<'_>, line: &str) -> Refusal {
         let told = told(self.what);
-        if !values::is_of_a_vendor(&self.value) && handed_out.holds(host, &self.value) {
+        if !values::is_of_a_vendor(&self.value) && brought.holds(&self.value) {
             let why = format!(
                 "{told} holds a key that an answer of this host brought, and {ONLY}; the owner can have such keys kept at \
                  the door: `mints` of the credential in doorward.toml names the requests that bring them"

@@ -2,14 +2,13 @@
 //! for a transfer of git-lfs, a signed URL. Sent back to its host it is refused like any other
 //! key, but it is no alarm: the host had given it, not a stranger.
 //!
+//! A host is whatever has the same credential: registries give tokens at one name for another.
 //! Only hashes are kept, so many at most. What was scrubbed is what is remembered, so nothing
 //! here depends on a secret.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
-
-use policies::Authority;
 
 use super::values;
 
@@ -36,59 +35,77 @@ struct Known {
 }
 
 impl HandedOut {
-    /// Whether every row in this value that could be a key came from this host.
-    pub(super) fn holds(&self, authority: &Authority, value: &str) -> bool {
-        let mut rows = Vec::new();
-        let mut reader = Rows::default();
-        reader.push(value.as_bytes(), &mut |row| rows.push(self.hash(authority, row)));
-        reader.end(&mut |row| rows.push(self.hash(authority, row)));
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        !rows.is_empty() && rows.iter().all(|row| known.all.contains(row))
+    /// What the hosts of these credentials gave.
+    pub(super) fn by<'a>(&'a self, credentials: &'a [Arc<str>]) -> Brought<'a> {
+        Brought { handed_out: self, credentials }
     }
 
-    fn hash(&self, authority: &Authority, row: &[u8]) -> u64 {
-        self.hasher.hash_one((authority, row))
+    fn hash(&self, credential: &str, row: &[u8]) -> u64 {
+        self.hasher.hash_one((credential, row))
     }
 
-    fn take_in(&self, hash: u64) {
+    fn take_in(&self, credentials: &[Arc<str>], row: &[u8]) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if !known.all.insert(hash) {
-            return;
+        for hash in credentials.iter().map(|credential| self.hash(credential, row)) {
+            if known.all.insert(hash) {
+                known.oldest_first.push_back(hash);
+            }
+            if known.oldest_first.len() > MOST
+                && let Some(oldest) = known.oldest_first.pop_front()
+            {
+                known.all.remove(&oldest);
+            }
         }
-        known.oldest_first.push_back(hash);
-        if known.oldest_first.len() > MOST
-            && let Some(oldest) = known.oldest_first.pop_front()
-        {
-            known.all.remove(&oldest);
-        }
+    }
+}
+
+/// What the hosts of some credentials gave.
+#[derive(Clone, Copy)]
+pub(super) struct Brought<'a> {
+    handed_out: &'a HandedOut,
+    credentials: &'a [Arc<str>],
+}
+
+impl Brought<'_> {
+    /// Whether every row in this value that could be a key came from there.
+    pub(super) fn holds(self, value: &str) -> bool {
+        let mut rows: Vec<Vec<u8>> = Vec::new();
+        let mut reader = Rows::default();
+        reader.push(value.as_bytes(), &mut |row| rows.push(row.to_vec()));
+        reader.end(&mut |row| rows.push(row.to_vec()));
+        let known = self.handed_out.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let came = |row: &Vec<u8>| {
+            self.credentials.iter().any(|credential| known.all.contains(&self.handed_out.hash(credential, row)))
+        };
+        !rows.is_empty() && rows.iter().all(came)
     }
 }
 
 /// Looks at an answer on its way to the sandbox.
 pub(crate) struct Handing {
     handed_out: Arc<HandedOut>,
-    authority: Authority,
+    credentials: Arc<[Arc<str>]>,
     rows: Rows,
     left: usize,
 }
 
 impl Handing {
-    pub(super) fn new(handed_out: Arc<HandedOut>, authority: Authority) -> Self {
-        Handing { handed_out, authority, rows: Rows::default(), left: LOOKED_AT }
+    pub(super) fn new(handed_out: Arc<HandedOut>, credentials: Arc<[Arc<str>]>) -> Self {
+        Handing { handed_out, credentials, rows: Rows::default(), left: LOOKED_AT }
     }
 
     /// Takes the next bytes in, before they go on.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        let Handing { handed_out, authority, rows, left } = self;
+        let Handing { handed_out, credentials, rows, left } = self;
         let seen = &bytes[..bytes.len().min(*left)];
         *left -= seen.len();
-        rows.push(seen, &mut |row| handed_out.take_in(handed_out.hash(authority, row)));
+        rows.push(seen, &mut |row| handed_out.take_in(credentials, row));
     }
 
     /// No more of this text comes.
     pub(crate) fn end(&mut self) {
-        let Handing { handed_out, authority, rows, .. } = self;
-        rows.end(&mut |row| handed_out.take_in(handed_out.hash(authority, row)));
+        let Handing { handed_out, credentials, rows, .. } = self;
+        rows.end(&mut |row| handed_out.take_in(credentials, row));
     }
 }
 
@@ -169,13 +186,13 @@ mod tests {
 
     const KEY: &str = "gitauth-v1-b3RoZXI6a2V5MTIzNDU2Nzg5MA";
 
-    fn host(name: &str) -> Authority {
-        Authority::parse(&format!("{name}:443"), None).unwrap()
+    fn of(credential: &str) -> [Arc<str>; 1] {
+        [credential.into()]
     }
 
     fn after(answer: &str, piece: usize) -> Arc<HandedOut> {
         let handed_out = Arc::new(HandedOut::default());
-        let mut handing = Handing::new(handed_out.clone(), host("a.test"));
+        let mut handing = Handing::new(handed_out.clone(), of("a").into());
         answer.as_bytes().chunks(piece).for_each(|piece| handing.push(piece));
         handing.end();
         handed_out
@@ -193,7 +210,7 @@ mod tests {
             for piece in [1, 2, 3, 7, 1000] {
                 let known = after(answer, piece);
                 for value in [KEY.to_owned(), format!("RemoteAuth {KEY}"), format!("Bearer {KEY}==")] {
-                    assert!(known.holds(&host("a.test"), &value), "{answer} {piece} {value}");
+                    assert!(known.by(&of("a")).holds(&value), "{answer} {piece} {value}");
                 }
             }
         }
@@ -204,9 +221,9 @@ mod tests {
         let known = after(&format!("{{\"token\":\"{KEY}\",\"other\":\"short\"}}"), 5);
         let other = KEY.replace("v1", "v2");
         for value in ["", "short", &other, &format!("{KEY} {other}"), &KEY[..30], &format!("{KEY}x")] {
-            assert!(!known.holds(&host("a.test"), value), "{value}");
+            assert!(!known.by(&of("a")).holds(value), "{value}");
         }
-        assert!(!known.holds(&host("b.test"), KEY), "another host");
+        assert!(!known.by(&of("b")).holds(KEY), "of another credential");
     }
 
     #[test]
@@ -214,9 +231,9 @@ mod tests {
         let many: String = (0..MOST + 8).map(|n| format!("key0123456789AbC{n:08} ")).collect();
         let known = after(&many, 1000);
         assert_eq!(known.known.lock().unwrap().all.len(), MOST);
-        assert!(!known.holds(&host("a.test"), "key0123456789AbC00000000"));
-        assert!(known.holds(&host("a.test"), &format!("key0123456789AbC{:08}", MOST + 7)));
+        assert!(!known.by(&of("a")).holds("key0123456789AbC00000000"));
+        assert!(known.by(&of("a")).holds(&format!("key0123456789AbC{:08}", MOST + 7)));
         let late = format!("{}{KEY}", " ".repeat(LOOKED_AT));
-        assert!(!after(&late, 4096).holds(&host("a.test"), KEY), "not beyond the beginning");
+        assert!(!after(&late, 4096).by(&of("a")).holds(KEY), "not beyond the beginning");
     }
 }

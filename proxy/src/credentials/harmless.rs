@@ -25,7 +25,7 @@ const OF_PAGING: [&str; 34] = [
     "delta",
     "changes",
     "change",
-    "incremental",
+    "requestsync",
     "list",
     "results",
     "max",
@@ -55,42 +55,21 @@ const PAIRS: [(&str, &str); 5] = [
     ("npm-auth-type", "legacy"),
 ];
 
-/// Words that only look like others.
-pub(super) const WORDS: [&str; 34] = [
-    "author",
-    "authors",
-    "authored",
-    "authoring",
-    "authorship",
-    "authority",
-    "authorities",
-    "tokenize",
-    "tokenized",
-    "tokenizer",
-    "tokenizers",
-    "tokenization",
-    "possession",
-    "possessions",
-    "obsession",
-    "obsessions",
-    "secretary",
-    "secretaries",
-    "secretariat",
-    "coauthor",
-    "coauthors",
-    "monkey",
-    "donkey",
-    "turkey",
-    "hockey",
-    "jockey",
-    "whiskey",
-    "turnkey",
-    "hotkey",
-    "lackey",
-    "mickey",
-    "smokey",
-    "pokey",
-    "malarkey",
+/// Words that only end like a key.
+pub(super) const WORDS: [&str; 15] = [
+    "monkey", "donkey", "turkey", "hockey", "jockey", "whiskey", "turnkey", "hotkey", "lackey", "mickey", "smokey",
+    "pokey", "malarkey", "lowkey", "offkey",
+];
+
+/// Words that hold letters of those that authenticate, and what may not follow: `authorId`, but
+/// not `authorization`.
+const OTHER_WORDS: [(&str, &[&str]); 6] = [
+    ("author", &["iz", "is"]),
+    ("tokeniz", &[]),
+    ("possession", &[]),
+    ("obsession", &[]),
+    ("secretary", &[]),
+    ("secretari", &[]),
 ];
 
 /// Keys that are about order, paging and storing: `sort_key`. No service knows anybody by
@@ -216,10 +195,12 @@ const BEGINNINGS: [&str; 12] = [
     "x-container-meta-",
 ];
 
-/// Endings of names: which version of an API is meant.
-const ENDINGS: [&str; 2] = ["-version", "-beta"];
+/// Endings of names: which version of an API is meant, what a body adds up to, what a request is
+/// called in logs.
+const ENDINGS: [&str; 7] =
+    ["-version", "-beta", "-checksum", "-request-id", "-correlation-id", "-trace-id", "-span-id"];
 
-const NAMES: [&str; 131] = [
+const NAMES: [&str; 133] = [
     // Of HTTP and WebDAV.
     "accept",
     "accept-charset",
@@ -308,13 +289,14 @@ const NAMES: [&str; 131] = [
     "x-trace-id",
     // Of vendors: each is in their documents, and says nothing of who asks, but for an account
     // within the one that the credential is of. A session of MCP must not authenticate (its
-    // specification of 2025-06-18); npm's is a random number of one run.
+    // specification of 2025-06-18); npm's and kubectl's are random numbers of one run.
     "amz-sdk-invocation-id",
     "amz-sdk-request",
     "dropbox-api-arg",
     "dropbox-api-path-root",
     "git-protocol",
     "http-referer",
+    "kubectl-session",
     "mcp-session-id",
     "npm-session",
     "openai-organization",
@@ -353,11 +335,24 @@ const NAMES: [&str; 131] = [
     "x-ms-date",
     "x-ms-documentdb-partitionkey",
     "x-ms-lease-id",
+    "x-rep-hints",
     "x-requested-with",
     "x-stripe-client-telemetry",
     "x-stripe-client-user-agent",
     "x-title",
 ];
+
+/// A word without the words in it that only hold the letters of others.
+pub(super) fn without_other_words(word: &str) -> String {
+    OTHER_WORDS.iter().fold(word.to_owned(), |word, (other, but)| {
+        let mut parts = word.split(other);
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |text, part| {
+            let stays = but.iter().any(|but| part.starts_with(but));
+            format!("{text}{}{part}", if stays { other } else { "." })
+        })
+    })
+}
 
 /// Whether a name, by its letters, is of a token that brings the next page, or counts some.
 pub(super) fn is_of_paging(letters: &str) -> bool {

@@ -63,7 +63,7 @@ impl Keyring {
         let own = value.text.as_deref().and_then(|text| self.standing_in(authority, field, text));
         let Some((credential, place)) = own else {
             let text = String::from_utf8_lossy(&body[value.at]).into_owned();
-            let foreign = || Foreign::new(What::Json, text).in_place(authority, &self.handed_out);
+            let foreign = || Foreign::new(What::Json, text).in_place(self.brought(authority));
             return Err(watchlist.find_in(&body).map_or_else(foreign, |it| self.misplaced(identity, authority, &it)));
         };
         let rest = [before, b"\"\"", behind].concat();

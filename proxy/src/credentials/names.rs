@@ -97,19 +97,16 @@ fn tells(normal: &str) -> bool {
     if harmless::is_of_paging(&letters) {
         return false;
     }
-    let mut words = normal.split('_').filter(|word| !harmless::WORDS.contains(word));
-    is_compound(&letters) || words.any(|word| TELLING.iter().any(|part| word.contains(part)))
-}
-
-fn is_compound(letters: &str) -> bool {
+    let mut words = normal.split('_').map(harmless::without_other_words);
     COMPOUND.iter().any(|part| letters.contains(part))
+        || words.any(|word| TELLING.iter().any(|part| word.contains(part)))
 }
 
 /// `token_count=5`, `session_type=talk`, `passwordChanged=true`: says something about one, and
 /// what it says can be none.
 fn is_about_one(letters: &str, value: &str) -> bool {
     let about = harmless::ABOUT.iter().any(|word| letters.ends_with(word));
-    about && value.len() < SHORTEST && !could_be_a_key(value) && !is_compound(letters)
+    about && value.len() < SHORTEST && !could_be_a_key(value) && !letters.contains("key")
 }
 
 /// `write_key`, `consumerkey`: a key of something, unless it is known for another kind.

@@ -15,7 +15,8 @@ use policies::{Code, Refusal, letters_of, normal_name};
 use secrecy::SecretString;
 
 use super::authenticates::{self, Foreign, What};
-use super::{Credential, Field, HandedOut, Head, Segment, names, values};
+use super::handed_out::Brought;
+use super::{Credential, Field, Head, Segment, names, values};
 
 /// A place in a request where a surrogate may stand.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -64,7 +65,7 @@ pub(super) fn find<'a>(
     credentials: impl Iterator<Item = &'a Credential>,
     guarded: &[Place],
     head: Head<'_>,
-    handed_out: &HandedOut,
+    brought: Brought<'_>,
 ) -> Result<Option<Found<'a>>, Refusal> {
     match occupied(guarded, head) {
         0 => Ok(None),
@@ -76,8 +77,7 @@ pub(super) fn find<'a>(
                 Some(Found { credential, place, beside })
             });
             found.next().map(Some).ok_or_else(|| {
-                occupant(guarded, head)
-                    .map_or_else(authenticates::not_the_surrogate, |it| it.in_place(&head.facts.authority, handed_out))
+                occupant(guarded, head).map_or_else(authenticates::not_the_surrogate, |it| it.in_place(brought))
             })
         }
         _ => {

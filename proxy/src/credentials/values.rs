@@ -32,7 +32,8 @@ const VENDORS: [&str; 23] = [
     "shpat_",
 ];
 
-/// How a web token begins. Anybody makes these, so they say nothing of whose they are.
+/// How a web token begins (RFC 7519): three parts and more with dots between. Without those it is
+/// any JSON in base64, such as a place in a list.
 const WEB_TOKEN: &str = "eyJ";
 
 /// The least characters in a row, digits or both cases among them, that are taken for a key.
@@ -59,7 +60,8 @@ pub(super) fn is_of_a_vendor(text: &str) -> bool {
 
 /// The same, or a web token.
 pub(super) fn is_of_a_vendor_or_a_web_token(text: &str) -> bool {
-    is_of_a_vendor(text) || words(text).any(|word| begins_like_one(word, &[WEB_TOKEN]))
+    let is_web_token = |word: &str| word.matches('.').count() >= 2 && begins_like_one(word, &[WEB_TOKEN]);
+    is_of_a_vendor(text) || words(text).any(is_web_token)
 }
 
 /// Whether what stands under a name that says that it authenticates could be a key. An alarm
@@ -121,33 +123,44 @@ fn is_date(word: &str) -> bool {
         && time.split([':', '.', '+', '-']).all(|part| in_order(part, 9))
 }
 
-/// `Europe/Berlin`, `validateOnly`, `LEFT_TO_RIGHT`: letters alone, in words of three and more,
-/// of which one at most is shorter. In a key of letters alone, cases change at every second.
+/// `Europe/Berlin`, `validateOnly`, `allowSave=true`, `household-assistant/1`: letters alone, in
+/// words of three and more, of which one at most is shorter, with a short number behind a sign. In
+/// a key of letters alone, cases change at every second.
 fn is_of_words(row: &str) -> bool {
-    let mut pieces: Vec<usize> = Vec::new();
-    let mut before = ' ';
-    for c in row.chars() {
-        let begins = c.is_ascii_uppercase() && !before.is_ascii_uppercase();
-        match c {
-            _ if !c.is_ascii_alphabetic() && !matches!(c, '-' | '_' | '/') => return false,
-            _ if !c.is_ascii_alphabetic() => {}
-            _ if begins || !before.is_ascii_alphabetic() => pieces.push(1),
-            // `HTTPServer`: a row of capitals is a word of its own.
-            _ if c.is_ascii_lowercase() && before.is_ascii_uppercase() && pieces.last().is_some_and(|at| *at > 1) => {
-                pieces.push(2);
-            }
-            _ => *pieces.last_mut().unwrap_or(&mut 0) += 1,
+    let mut short = 0;
+    for part in row.split_inclusive(|c: char| !c.is_ascii_alphanumeric()).scan(' ', |before, part| {
+        let sign = part.chars().next_back().filter(|c| !c.is_ascii_alphanumeric()).unwrap_or(' ');
+        Some((std::mem::replace(before, sign), part.trim_end_matches(sign)))
+    }) {
+        match part {
+            (_, "") => {}
+            (sign, number) if is_number(number) && number.len() <= 4 && matches!(sign, '/' | '=') => {}
+            (_, word) if !word.bytes().all(|b| b.is_ascii_alphabetic()) => return false,
+            (_, word) => short += humps(word).filter(|letters| *letters < 3).count(),
         }
-        before = c;
     }
-    pieces.iter().filter(|letters| **letters < 3).count() <= 1
+    short <= 1
+}
+
+/// How long the words are that capitals part: `validateOnly`, `HTTPServer`.
+fn humps(word: &str) -> impl Iterator<Item = usize> {
+    let letters = word.as_bytes();
+    let begins = move |at: &usize| {
+        let upper = |at: usize| letters.get(at).is_some_and(u8::is_ascii_uppercase);
+        *at == 0 || upper(*at) && (!upper(*at - 1) || (*at + 1 < letters.len() && !upper(*at + 1)))
+    };
+    let starts: Vec<usize> = (0..letters.len()).filter(begins).chain([letters.len()]).collect();
+    starts.windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>().into_iter()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const KEYS: [&str; 10] = [
+    const KEYS: [&str; 13] = [
+        "abcd-1234-efgh-5678",
+        "secret=a1b2c3d4e5",
+        "x/y/z/ab/CD/Ef/gH",
         "0123456789abcdefABCDEF",
         "a1b2c3d4e5f6",
         "AbCdEfGhIjKlMnOpQrStUvWx",
@@ -193,6 +206,9 @@ mod tests {
             "1732877171000",
             "fast, and with 2 passes",
             "application/vnd.ms-excel",
+            "allowSave=true",
+            "supabase-js-node/2.46.1",
+            "graph-python/1.12.0 (hostOS=Linux; runtimeEnvironment=3.12.4)",
             "Backup finished, 3 of 3 volumes",
             "Gr\u{fc}\u{df}e aus K\u{f6}ln",
         ] {

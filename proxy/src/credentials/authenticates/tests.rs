@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName};
 use policies::Facts;
 
 use super::*;
+use crate::credentials::HandedOut;
 
 fn headers(came: &[(&'static str, &str)]) -> HeaderMap {
     let pair = |(name, value): &(&'static str, &str)| {
@@ -26,7 +27,7 @@ fn judged(target: &str, came: &[(&'static str, &str)], own: &[&str]) -> Result<(
         .collect();
     let headers = headers(came);
     let head = Head::new(&facts, &headers);
-    refuse_others(head, None, &own, &HandedOut::default())?;
+    refuse_others(head, None, &own, HandedOut::default().by(&[]))?;
     refuse_unknown(head, None, &own)
 }
 
