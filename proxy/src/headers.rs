@@ -117,7 +117,7 @@ pub(crate) fn refuse_other_methods(came: &HeaderMap, method: Method) -> Result<(
                 "the header {name} asks the host to take this {method} for another method; send it with that method, \
                  which the policy then judges"
             );
-            Err(Refusal::new(Code::MethodDenied, why))
+            Err(Refusal::new(Code::Unsupported, why))
         }
         None => Ok(()),
     }

@@ -16,7 +16,7 @@ use super::values;
 const MOST: usize = 4096;
 
 /// So much of each answer is looked at.
-const LOOKED_AT: usize = 256 << 10;
+const LOOKED_AT: usize = 64 << 10;
 
 /// A longer row is no key.
 const LONGEST: usize = 16 << 10;
