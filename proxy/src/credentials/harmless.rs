@@ -46,13 +46,16 @@ pub(super) const ABOUT: [&str; 14] = [
 ];
 
 /// Headers that authenticate by their name, and with this value nobody: they say that no
-/// token is sent, or ask for one.
-const PAIRS: [(&str, &str); 5] = [
+/// token is sent, ask for one, or say of which kind it is.
+const PAIRS: [(&str, &str); 8] = [
     ("x-atlassian-token", "no-check"),
     ("x-atlassian-token", "nocheck"),
     ("x-csrf-token", "fetch"),
     ("npm-auth-type", "web"),
     ("npm-auth-type", "legacy"),
+    ("x-snowflake-authorization-token-type", "keypair_jwt"),
+    ("x-snowflake-authorization-token-type", "oauth"),
+    ("x-snowflake-authorization-token-type", "programmatic_access_token"),
 ];
 
 /// Words that only end like a key.
@@ -74,7 +77,7 @@ const OTHER_WORDS: [(&str, &[&str]); 6] = [
 
 /// Keys that are about order, paging and storing: `sort_key`. No service knows anybody by
 /// one, so the value says nothing.
-pub(super) const KEYS_IN_ORDER: [&str; 35] = [
+pub(super) const KEYS_IN_ORDER: [&str; 37] = [
     "sort",
     "order",
     "group",
@@ -103,11 +106,13 @@ pub(super) const KEYS_IN_ORDER: [&str; 35] = [
     "column",
     "index",
     "cache",
+    "surrogate",
     "lookup",
     "routing",
     "dedup",
     "deduplication",
     "idempotency",
+    "incident",
     "unique",
     "natural",
 ];
@@ -180,7 +185,7 @@ pub(super) const KEYS_OF_THINGS: [&str; 62] = [
 
 /// Beginnings of names: what browsers and client libraries say about themselves, tracing.
 /// And what an owner of things calls them: names and values of his own, kept beside an object.
-const BEGINNINGS: [&str; 12] = [
+const BEGINNINGS: [&str; 14] = [
     "sec-fetch-",
     "sec-ch-",
     "x-stainless-",
@@ -191,16 +196,18 @@ const BEGINNINGS: [&str; 12] = [
     "x-goog-meta-",
     "x-goog-upload-",
     "x-ms-meta-",
+    "x-bz-info-",
+    "x-checksum-",
     "x-object-meta-",
     "x-container-meta-",
 ];
 
 /// Endings of names: which version of an API is meant, what a body adds up to, what a request is
 /// called in logs.
-const ENDINGS: [&str; 7] =
-    ["-version", "-beta", "-checksum", "-request-id", "-correlation-id", "-trace-id", "-span-id"];
+const ENDINGS: [&str; 8] =
+    ["-version", "-beta", "-checksum", "-idempotency-key", "-request-id", "-correlation-id", "-trace-id", "-span-id"];
 
-const NAMES: [&str; 133] = [
+const NAMES: [&str; 148] = [
     // Of HTTP and WebDAV.
     "accept",
     "accept-charset",
@@ -220,9 +227,11 @@ const NAMES: [&str; 133] = [
     "content-type",
     "date",
     "depth",
+    "digest",
     "dnt",
     "early-data",
     "expect",
+    "from",
     "host",
     "if",
     "if-match",
@@ -242,6 +251,7 @@ const NAMES: [&str; 133] = [
     "priority",
     "range",
     "referer",
+    "repr-digest",
     "save-data",
     "sec-websocket-extensions",
     "sec-websocket-key",
@@ -292,12 +302,15 @@ const NAMES: [&str; 133] = [
     // specification of 2025-06-18); npm's and kubectl's are random numbers of one run.
     "amz-sdk-invocation-id",
     "amz-sdk-request",
+    "apns-id",
     "dropbox-api-arg",
     "dropbox-api-path-root",
+    "filename",
     "git-protocol",
     "http-referer",
     "kubectl-session",
     "mcp-session-id",
+    "ms-cv",
     "npm-session",
     "openai-organization",
     "openai-project",
@@ -319,9 +332,16 @@ const NAMES: [&str; 133] = [
     "x-amz-target",
     "x-amz-user-agent",
     "x-anchormailbox",
+    "x-apollo-operation-id",
     "x-audit-log-reason",
+    "x-bz-content-sha1",
+    "x-bz-file-name",
     "x-claude-code-session-id",
+    "x-content-sha256",
     "x-elastic-client-meta",
+    "x-file-name",
+    "x-filename",
+    "x-firebase-client",
     "x-github-media-type",
     "x-goog-api-client",
     "x-goog-fieldmask",
@@ -340,6 +360,8 @@ const NAMES: [&str; 133] = [
     "x-stripe-client-telemetry",
     "x-stripe-client-user-agent",
     "x-title",
+    "xero-tenant-id",
+    "zotero-write-token",
 ];
 
 /// A word without the words in it that only hold the letters of others.
