@@ -136,8 +136,9 @@ fn new_keys_are_named_by_requests_and_fields() {
         "doorward.toml:6:10: the list is empty; name at least one, or leave the key out where it may be missing"
     );
     assert_eq!(
-        mints("do = [\"POST /keys\"]\nfields = [\"keys[*].value\"]"),
-        "doorward.toml:6:11: the keys to the field are wanted, parted by dots: \"key\", \"data.token\""
+        mints("do = [\"POST /keys\"]\nfields = [\"keys[0].value\"]"),
+        "doorward.toml:6:11: the keys to the field are wanted, parted by dots: \"key\", \"data.token\"; in each item of \
+         a list \"keys[*].value\", behind each key \"actions.*.token\""
     );
     assert_eq!(mints("do = [\"POST /keys\"]"), "doorward.toml:4:1: `fields` is missing");
     assert_eq!(

@@ -228,8 +228,12 @@ mod tests {
 
     #[test]
     fn only_so_many_are_remembered() {
-        let many: String = (0..MOST + 8).map(|n| format!("key0123456789AbC{n:08} ")).collect();
-        let known = after(&many, 1000);
+        let known = Arc::new(HandedOut::default());
+        for n in 0..MOST + 8 {
+            let mut handing = Handing::new(known.clone(), of("a").into());
+            handing.push(format!("key0123456789AbC{n:08}").as_bytes());
+            handing.end();
+        }
         assert_eq!(known.known.lock().unwrap().all.len(), MOST);
         assert!(!known.by(&of("a")).holds("key0123456789AbC00000000"));
         assert!(known.by(&of("a")).holds(&format!("key0123456789AbC{:08}", MOST + 7)));

@@ -207,7 +207,7 @@ const BEGINNINGS: [&str; 14] = [
 const ENDINGS: [&str; 8] =
     ["-version", "-beta", "-checksum", "-idempotency-key", "-request-id", "-correlation-id", "-trace-id", "-span-id"];
 
-const NAMES: [&str; 148] = [
+const NAMES: [&str; 149] = [
     // Of HTTP and WebDAV.
     "accept",
     "accept-charset",
@@ -321,6 +321,7 @@ const NAMES: [&str; 148] = [
     "slug",
     "stripe-account",
     "stripe-context",
+    "surrogate-key",
     "upload-checksum",
     "upload-metadata",
     "x-amz-acl",
