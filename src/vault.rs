@@ -104,6 +104,13 @@ impl State {
         self.surrogates.push_back(Surrogate { credential, identity, retired: false, text });
     }
 
+    fn bound_retired(&mut self) {
+        while self.surrogates.iter().filter(|one| one.retired).count() > RETIRED {
+            let oldest = self.surrogates.iter().position(|one| one.retired);
+            oldest.and_then(|at| self.surrogates.remove(at));
+        }
+    }
+
     fn forget(&mut self, now: Instant) {
         self.forget_minted(now);
         self.rotated_out.retain(|one| now.saturating_duration_since(one.since) < ROTATED_OUT);
@@ -216,10 +223,7 @@ impl Vault {
         }
         state.retire_minted(identity);
         state.forget(Instant::now());
-        while state.surrogates.iter().filter(|one| one.retired).count() > RETIRED {
-            let oldest = state.surrogates.iter().position(|one| one.retired);
-            oldest.and_then(|at| state.surrogates.remove(at));
-        }
+        state.bound_retired();
         self.watch(&state);
     }
 
@@ -372,6 +376,10 @@ impl Secrets for Vault {
         key: &SecretString,
     ) -> Result<SecretString, SecretUnavailable> {
         self.take_in_minted(sandbox, credential, key)
+    }
+
+    fn given_up(&self, sandbox: &Identity, surrogate: &str) {
+        self.give_up_minted(sandbox, surrogate);
     }
 
     fn rejected(&self, credential: &str) {

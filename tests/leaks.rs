@@ -5,6 +5,7 @@
 mod support;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use support::{Daemon, Door, Home, Response, Upstream, docker, random_key, until};
 
@@ -117,7 +118,8 @@ fn a_surrogate_on_another_host_is_an_alarm() {
 #[test]
 fn another_key_is_refused_where_a_credential_stands() {
     let stage = Stage::new();
-    for header in ["Authorization: Bearer bank-0123456789abcdef", "Cookie: session=1", "X-Api-Key: mine"] {
+    let keys = ["Authorization: Bearer bank-0123456789abcdef", "Cookie: session=0123456789abcdef"];
+    for header in keys.into_iter().chain(["X-Api-Key: mine-0123456789abcdef"]) {
         stage.curl(header, "https://bank.example/balance").prints("403");
     }
     let audit = stage.home.audit();
@@ -193,6 +195,56 @@ fn a_new_key_is_kept_here_and_used_by_its_surrogate() {
     assert!(next.starts_with("ghp_") && next != surrogate && next != made, "{told:?}");
     let used = door.get("bank.example", "/balance", &bearer(next));
     assert!(used.body.contains(&format!("you showed Bearer {next}, and have {next}")), "{used:?}");
+}
+
+/// What registries and git-lfs hand out: in lists, behind schemes, anew for each transfer.
+#[test]
+fn keys_in_lists_are_kept_here_and_the_longest_unused_makes_room() {
+    let (key, made) = (random_key("bank-"), random_key("gitauth"));
+    let (answer, count) = (made.clone(), AtomicUsize::new(0));
+    let forge = Upstream::start(&["bank.example"], move |request| match request.path() {
+        "/me/x.git/info/lfs/objects/batch" => {
+            let header = format!("RemoteAuth {answer}-{:04}", count.fetch_add(1, Ordering::SeqCst));
+            let action =
+                serde_json::json!({"href": "https://bank.example/balance", "header": {"Authorization": header}});
+            let objects = serde_json::json!([{"oid": "1", "actions": {"download": action}}, {"oid": "2"}]);
+            Response::ok(serde_json::json!({"transfer": "basic", "objects": objects}).to_string())
+        }
+        _ => Response::ok(format!("you showed {}", request.header("authorization").unwrap_or("-"))),
+    });
+    let mints = "hosts = [\"bank.example\"]\nenv = \"BANK_TOKEN\"\n\
+                 place = [\"basic:password\", \"header:authorization\"]\n\
+                 [[credentials.bank.mints]]\ndo = [\"POST /**/info/lfs/objects/batch\"]\n\
+                 fields = [\"objects[*].actions.*.header.Authorization\"]\n";
+    let home = Home::new().host("bank.example", &forge).group("family");
+    let policy = POLICY.replace("\"GET /balance\"", "\"GET /balance\", \"POST /me/x.git/**\"");
+    let home = home.credential("bank", &key, mints).policy("family", &policy);
+    let _daemon = home.up();
+    let door = Door::open(&home, "family");
+    let batch = format!(
+        "POST /me/x.git/info/lfs/objects/batch HTTP/1.1\r\nHost: bank.example\r\nAuthorization: Bearer {}\r\n\
+         Content-Length: 0\r\nConnection: close\r\n\r\n",
+        door.variable("BANK_TOKEN")
+    );
+    let mut headers = Vec::new();
+    for n in 0..36 {
+        let told = door.ask("bank.example", &batch);
+        assert!(!told.body.contains(&made), "{told:?}");
+        let json: serde_json::Value = serde_json::from_str(&told.body).unwrap();
+        let header = json["objects"][0]["actions"]["download"]["header"]["Authorization"].as_str().unwrap().to_owned();
+        assert!(header.starts_with("RemoteAuth "), "the scheme stays: {header}");
+        headers.push(header);
+        for header in [&headers[0], &headers[n]] {
+            let used = door.get("bank.example", "/balance", &format!("Authorization: {header}\r\n"));
+            assert_eq!(used.body, format!("you showed {header}"), "number {n}: {used:?}");
+        }
+        assert!(forge.received(&format!("RemoteAuth {made}-{n:04}")), "number {n} was put on");
+    }
+    // The second one was used for the last time before 32 others came.
+    let gone = door.get("bank.example", "/balance", &format!("Authorization: {}\r\n", headers[1]));
+    assert_eq!(gone.status, 403);
+    let record = home.audit().0.last().unwrap().clone();
+    assert_eq!((&record["code"], &record["alarm"]), (&"surrogate_retired".into(), &false.into()), "{record:#}");
 }
 
 #[test]

@@ -60,6 +60,13 @@ pub enum Code {
     CredentialAmbiguous,
     /// A host with a credential takes this sandbox's surrogate and nothing else.
     CredentialNotSurrogate,
+    /// Where the surrogate belongs stands what is neither it nor anybody's key.
+    SurrogateMissing,
+    /// A header or parameter that a host with a credential gets where the owner says that it
+    /// authenticates nobody, and only there.
+    NotHarmless,
+    /// A key that the host handed out before, and that was not kept at the door (`mints`).
+    NotMinted,
     /// A real secret on its way out.
     SecretInRequest,
     /// A host's answer held a secret in a way that it could not be taken off.
@@ -136,6 +143,9 @@ impl Code {
             Code::SurrogateScope => "surrogate_scope",
             Code::CredentialAmbiguous => "credential_ambiguous",
             Code::CredentialNotSurrogate => "credential_not_surrogate",
+            Code::SurrogateMissing => "surrogate_missing",
+            Code::NotHarmless => "not_harmless",
+            Code::NotMinted => "not_minted",
             Code::SecretInRequest => "secret_in_request",
             Code::SecretInAnswer => "secret_in_answer",
             Code::SecretUnavailable => "secret_unavailable",

@@ -76,6 +76,15 @@ fn general_advice(code: Code) -> &'static str {
         code if code.is_alarm() => {
             "Use the surrogate as it stands in the environment, in its own place on its own host only. This stands in the log as an alarm."
         }
+        Code::SurrogateMissing => {
+            "Send the surrogate as it stands in the environment; a variable that is not set, or a text to be replaced, is none."
+        }
+        Code::NotHarmless => {
+            "Send it without that header or parameter if it is not needed; if it is, ask the owner of this assistant for the line."
+        }
+        Code::NotMinted => {
+            "Only the owner of this assistant can have the door keep such keys (`mints` in doorward.toml); then the surrogate that comes in their place works."
+        }
         Code::LimitExceeded | Code::GroupLimit => {
             "Wait, or ask the owner of this assistant to raise the limit in the group's policy file."
         }

@@ -133,7 +133,7 @@ fn after(text: &str, key: &str) -> Option<String> {
     Some(rest[..end].to_owned()).filter(|word| !word.is_empty())
 }
 
-/// Takes off a request what asks for a charset.
+/// Takes off a request what asks for a charset, but for the one in which all is read anyway.
 pub(crate) fn ask_for_none(headers: &mut HeaderMap) {
     headers.remove(ACCEPT_CHARSET);
     let asks = |value: &HeaderValue| value.as_bytes().to_ascii_lowercase().windows(7).any(|word| word == b"charset");
@@ -150,7 +150,10 @@ pub(crate) fn ask_for_none(headers: &mut HeaderMap) {
 fn without_charset(value: &HeaderValue) -> Option<HeaderValue> {
     let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
     let range = |range: &str| {
-        let others = range.split(';').filter(|part| !part.trim_start().to_ascii_lowercase().starts_with("charset"));
+        let others = range.split(';').filter(|part| {
+            let part = part.trim().to_ascii_lowercase();
+            !part.starts_with("charset") || part == "charset=utf-8"
+        });
         others.collect::<Vec<_>>().join(";")
     };
     let ranges: Vec<String> = text.split(',').map(range).collect();

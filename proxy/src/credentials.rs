@@ -10,7 +10,6 @@ use http::uri::PathAndQuery;
 use policies::{
     Authority, Code, Facts, Path, Permit, Policy, Refusal, RequestPattern, Scheme, letters_of, normal_name,
 };
-use secrecy::SecretString;
 
 use crate::audit::Identity;
 use crate::packed::Unreadable;
@@ -21,6 +20,7 @@ use crate::{charset, headers, readable};
 mod authenticates;
 mod coming_back;
 mod field;
+mod handed_out;
 mod harmless;
 mod head;
 mod in_body;
@@ -29,15 +29,18 @@ mod names;
 mod place;
 mod segment;
 mod swap;
+mod values;
 
-pub(crate) use authenticates::not_the_surrogate;
+pub(crate) use authenticates::{foreign_field, not_the_surrogate};
 pub(crate) use coming_back::ComingBack;
 pub use field::Field;
+pub(crate) use handed_out::{HandedOut, Handing};
 pub(crate) use head::Head;
-pub use minted::Mint;
+pub use minted::{Mint, MintedKey};
 pub use place::{BasicPart, Place};
 pub use segment::Segment;
 
+use handed_out::Brought;
 use place::Found;
 
 /// A credential as one sandbox holds it: by its surrogate.
@@ -58,7 +61,7 @@ pub struct Credential {
     /// Which of its host's answers bring new keys.
     pub mints: Vec<Mint>,
     /// The key itself, where its host made it for this sandbox.
-    pub minted: Option<SecretString>,
+    pub minted: Option<MintedKey>,
 }
 
 /// OAuth 2: the gateway fetches access tokens, and answers for their endpoint.
@@ -77,6 +80,8 @@ pub struct Grant {
 pub struct Keyring {
     credentials: Vec<Credential>,
     guarded: BTreeMap<Authority, Guard>,
+    /// What answers of these hosts brought to this sandbox.
+    handed_out: Arc<HandedOut>,
 }
 
 /// A host that has a credential in this installation, held by this sandbox or not.
@@ -105,6 +110,7 @@ pub(crate) struct Placed {
     target: PathAndQuery,
     head_bytes: u64,
     lookalikes: Vec<Finding>,
+    /// Of those that change only the form of the answer.
     taken_off: Vec<HeaderName>,
     put_on: Option<PutOn>,
 }
@@ -120,7 +126,7 @@ struct PutOn {
 impl Keyring {
     /// `guarded`: all hosts with credentials in this installation.
     pub fn new(credentials: Vec<Credential>, guarded: impl IntoIterator<Item = Guarded>) -> Self {
-        let mut keyring = Keyring { credentials, guarded: BTreeMap::new() };
+        let mut keyring = Keyring { credentials, ..Keyring::default() };
         for Guarded { authority, credential, places, harmless } in guarded {
             // The same service in the clear takes the same keys.
             let in_the_clear = (authority.port == 443).then(|| Authority { port: 80, ..authority.clone() });
@@ -148,7 +154,9 @@ impl Keyring {
         let found = self.find(head).and_then(|found| found.map(|found| in_scope(found, permit)).transpose());
         let found = found.map_err(|refusal| match refusal.code {
             // Whose surrogate stands in the place says more than that it is not the right one.
-            Code::CredentialNotSurrogate => self.leak_in(identity, head, watchlist).unwrap_or(refusal),
+            Code::CredentialNotSurrogate | Code::SurrogateMissing | Code::NotMinted => {
+                self.leak_in(identity, head, watchlist).unwrap_or(refusal)
+            }
             _ => refusal,
         })?;
         let text = head.text_beside(found.as_ref());
@@ -158,13 +166,12 @@ impl Keyring {
         let lookalikes = watchlist.lookalikes_in(&text);
         let mut taken_off = Vec::new();
         if let Some(guard) = self.guarded.get(&facts.authority) {
-            if place::disguised(&guard.places, head) {
-                return Err(not_the_surrogate());
+            if let Some(foreign) = place::disguised(&guard.places, head) {
+                return Err(foreign.disguised());
             }
-            authenticates::refuse_others(head, found.as_ref(), &guard.harmless)?;
-            let place = found.as_ref().and_then(|found| found.place.header());
-            taken_off = authenticates::take_off_unknown(&mut headers, place.as_ref(), &guard.harmless);
-            prepare_for_scrubbing(&mut headers, facts)?;
+            authenticates::refuse_others(head, found.as_ref(), &guard.harmless, self.brought(&facts.authority))?;
+            authenticates::refuse_unknown(head, found.as_ref(), &guard.harmless)?;
+            taken_off = prepare_for_scrubbing(&mut headers, facts)?;
         }
         let mut target = swap::target(facts)?;
         let put_on = found.map(|found| swap::put_on(found, permit, &mut headers, &mut target, secrets)).transpose()?;
@@ -180,7 +187,7 @@ impl Keyring {
         let others: BTreeSet<_> = self.guarded.values().flat_map(|guard| &guard.credentials).collect();
         for name in own.credentials.iter().chain(others) {
             let held = || self.credentials.iter().filter(|own| own.name == *name);
-            let made = held().filter_map(|own| Some((own.minted.clone()?, own.surrogate.as_ref())));
+            let made = held().filter_map(|own| Some((own.minted.as_ref()?.key.clone(), own.surrogate.as_ref())));
             let surrogate = held().find(|own| own.minted.is_none()).map_or(NOT_HELD, |own| &*own.surrogate);
             let known = secrets.held(name).into_iter().map(|secret| (secret, surrogate));
             // What was made for another sandbox is nothing to this one.
@@ -224,6 +231,19 @@ impl Keyring {
         let fields = guard.places.iter().filter_map(Place::field).map(|field| letters(&field.to_string()));
         let own: Vec<_> = guard.harmless.iter().filter_map(Place::parameter).map(letters).chain(fields).collect();
         Some(move |name: &str| !own.contains(&letters_of(name)) && names::field_authenticates(name, &parameters))
+    }
+
+    /// What remembers the keys that answers of guarded hosts bring.
+    pub(crate) fn handing(&self, authority: &Authority) -> Handing {
+        Handing::new(self.handed_out.clone(), self.credentials_of(authority).into())
+    }
+
+    fn brought(&self, authority: &Authority) -> Brought<'_> {
+        self.handed_out.by(self.credentials_of(authority))
+    }
+
+    fn credentials_of(&self, authority: &Authority) -> &[Arc<str>] {
+        self.guarded.get(authority).map_or(&[], |guard| &guard.credentials)
     }
 
     /// Whether the host has a credential, this sandbox's or not.
@@ -318,7 +338,7 @@ impl Keyring {
         let authority = &head.facts.authority;
         let Some(guard) = self.guarded.get(authority) else { return Ok(None) };
         let held = self.credentials.iter().filter(|credential| credential.hosts.contains(authority));
-        place::find(held, &guard.places, head)
+        place::find(held, &guard.places, head, self.brought(authority))
     }
 }
 
@@ -344,10 +364,15 @@ impl Placed {
     }
 
     /// What the log is to say: what looks like a secret, and the headers that went no
-    /// further because they could hold a key.
+    /// further.
     pub(crate) fn findings(&self) -> Vec<String> {
-        let taken_off = self.taken_off.iter().map(|name| format!("header {name} taken off: it could hold a key"));
-        self.lookalikes.iter().map(ToString::to_string).chain(taken_off).collect()
+        self.lookalikes.iter().map(ToString::to_string).chain(self.notes()).collect()
+    }
+
+    /// What the client is to hear besides the answer.
+    pub(crate) fn notes(&self) -> impl Iterator<Item = String> {
+        let whole = "from a host with a credential the whole comes, never a part";
+        self.taken_off.iter().map(move |name| format!("header {name} taken off: {whole}"))
     }
 
     /// The credential that was put on, unless it was a key that its host had made.
@@ -404,7 +429,7 @@ fn in_scope<'a>(found: Found<'a>, permit: &Permit) -> Result<Found<'a>, Refusal>
 }
 
 /// What comes back must be readable whole, and as what it is.
-fn prepare_for_scrubbing(headers: &mut HeaderMap, facts: &Facts) -> Result<(), Refusal> {
+fn prepare_for_scrubbing(headers: &mut HeaderMap, facts: &Facts) -> Result<Vec<HeaderName>, Refusal> {
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     for name in ["grpc-accept-encoding", "connect-accept-encoding"] {
         headers.remove(name);

@@ -68,16 +68,18 @@ async fn pass(
     let empty = body.is_end_stream();
     let body = judged_body(connection, &permit, &mut placed, body).await?;
     let fields = if empty { None } else { fields(connection, &permit, &head.headers)? };
-    let minting = connection.door.keyring.load().mints(permit.facts(), placed.credential())?;
+    let minting = connection.door.keyring.load().mints(permit.facts(), placed.credential());
     let mut audited = record.allow(permit, &placed).await?;
+    let notes: Vec<String> = placed.notes().collect();
     let (outbound, taking) = outbound(connection, &audited, placed, body, look, fields);
     let repeats = if minting.is_some() { Repeats::Never } else { Repeats::WhereNothingWasDone };
     let (answer, lease) = upstream::send(&connection.door, &mut audited, outbound, repeats).await?;
     record.follows(&audited);
-    match minting.filter(|_| answer.status().is_success()) {
+    let response = match minting.filter(|_| answer.status().is_success()) {
         Some(minting) => minted::captured(connection, &audited, answer, taking.scrubber, lease, &minting).await,
         None => returned(connection, &audited, answer, taking, lease).await,
-    }
+    };
+    Ok(headers::with_notes(response?, &notes))
 }
 
 /// The verdict: no rule, no permit. A surrogate or secret on its way to a denied
@@ -112,6 +114,7 @@ fn liftable(door: &Door, facts: &Facts, mut refusal: Refusal) -> Refusal {
 /// Headers by listed rules, then leak check, account pinning and the swap.
 fn place(connection: &Connection, permit: &Permit, request: &http::Request<Incoming>) -> Result<Placed, Refusal> {
     let door = &connection.door;
+    headers::refuse_other_methods(request.headers(), permit.facts().method)?;
     let mut headers = headers::outgoing(request.headers());
     if door.keyring.load().guards(&permit.facts().authority) {
         door.validators.iter().for_each(|validators| validators.unveil(&mut headers));
@@ -163,12 +166,15 @@ fn look(connection: &Connection, headers: &HeaderMap) -> Result<Option<Look>, Re
 fn fields(connection: &Connection, permit: &Permit, headers: &HeaderMap) -> Result<Option<FieldWatch>, Refusal> {
     let door = &connection.door;
     let refusal = door.policy.load().refusal_of_other_methods(permit, (door.gateway.today)());
-    let asking =
-        refusal.map(|refusal| renamed::Look { is_one: Box::new(policies::field_asks), in_json: true, refusal });
+    let asking = refusal.map(|refusal| renamed::Look {
+        is_one: Box::new(policies::field_asks),
+        in_json: true,
+        refusal: Box::new(move |_| refusal.clone()),
+    });
     let foreign = door.keyring.load().foreign_field(&permit.facts().authority).map(|is_one| renamed::Look {
         is_one: Box::new(is_one),
         in_json: false,
-        refusal: credentials::not_the_surrogate(),
+        refusal: Box::new(credentials::foreign_field),
     });
     FieldWatch::of(headers, asking.into_iter().chain(foreign).collect())
 }
@@ -280,10 +286,12 @@ async fn returned(
     let facts = audited.permit().facts();
     let mut headers = headers::incoming(answer.headers());
     let mut fresh = None;
-    if connection.door.keyring.load().guards(&facts.authority) {
+    let keyring = connection.door.keyring.load();
+    if keyring.guards(&facts.authority) {
         headers.remove(SET_COOKIE);
-        fresh = Some(FreshKeys::new(connection.door.gateway.secrets.watchlist()));
+        fresh = Some((FreshKeys::new(connection.door.gateway.secrets.watchlist()), keyring.handing(&facts.authority)));
     }
+    drop(keyring);
     if let (StatusCode::UNAUTHORIZED, Some(name)) = (status, &put_on) {
         connection.door.gateway.secrets.rejected(name);
     }
@@ -300,6 +308,12 @@ async fn returned(
         headers = headers::without_names(headers, scrubber);
         headers::scrub(&mut headers, scrubber);
         without_validators(&connection.door, facts, answer.body(), &mut headers);
+    }
+    if let Some((_, handing)) = &mut fresh {
+        for value in headers.values() {
+            handing.push(value.as_bytes());
+            handing.end();
+        }
     }
     let borders = Borders::coming_down(answer.headers());
     let scrubber = scrubber.map(|scrubber| scrubber.within(borders));

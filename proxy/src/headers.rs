@@ -4,7 +4,7 @@
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName, HeaderValue};
 use http::{HeaderMap, header};
 
-use policies::normal_name;
+use policies::{Code, Method, Refusal, normal_name};
 
 use crate::scan::Scrubber;
 
@@ -62,6 +62,10 @@ const NOT_OUT: [&str; 27] = [
 const NOT_OUT_BEGINNINGS: [&str; 7] =
     ["x_envoy_", "x_forwarded_", "x_http_host", "x_http_method", "x_method_", "x_original_", "x_rewrite_"];
 
+/// Those of them that name a method.
+const OTHER_METHODS: [&str; 4] = ["http_method", "http_method_override", "method_override", "x_original_method"];
+const OTHER_METHOD_BEGINNINGS: [&str; 2] = ["x_http_method", "x_method_"];
+
 /// Taken off responses: names other ways to the upstream, or acts by itself.
 const NOT_BACK: [&str; 3] = ["alt-svc", "refresh", "clear-site-data"];
 
@@ -97,6 +101,28 @@ pub(crate) fn says_json(headers: &HeaderMap) -> bool {
     json && parts.all(utf8)
 }
 
+/// Refuses a request with a header by which a server would take it for one with another method:
+/// with the header it is not what was judged, and without it not what was meant.
+pub(crate) fn refuse_other_methods(came: &HeaderMap, method: Method) -> Result<(), Refusal> {
+    let asks = |name: &HeaderName| {
+        let normal = normal_name(name.as_str());
+        let normal = normal.trim_start_matches('_');
+        OTHER_METHODS.contains(&normal) || OTHER_METHOD_BEGINNINGS.iter().any(|one| normal.starts_with(one))
+    };
+    let is_another =
+        |value: &HeaderValue| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(method.as_str().as_bytes());
+    match came.iter().find(|(name, value)| asks(name) && is_another(value)) {
+        Some((name, _)) => {
+            let why = format!(
+                "the header {name} asks the host to take this {method} for another method; send it with that method, \
+                 which the policy then judges"
+            );
+            Err(Refusal::new(Code::Unsupported, why))
+        }
+        None => Ok(()),
+    }
+}
+
 /// HTTP/2 may send cookies in several fields; HTTP/1.1 has one (RFC 9113 §8.2.3).
 fn join_cookies(headers: &mut HeaderMap) {
     let cookies: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
@@ -105,6 +131,16 @@ fn join_cookies(headers: &mut HeaderMap) {
     {
         headers.insert(COOKIE, joined);
     }
+}
+
+/// What the client is to hear about what did not go out. It asked for a part and gets the whole.
+pub(crate) fn with_notes<B>(mut response: http::Response<B>, notes: &[String]) -> http::Response<B> {
+    let headers = response.headers_mut();
+    for note in notes.iter().filter_map(|note| HeaderValue::from_str(note).ok()) {
+        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("none"));
+        headers.append("x-doorward-note", note);
+    }
+    response
 }
 
 /// The headers that come back, before anything is scrubbed.
@@ -189,6 +225,34 @@ mod tests {
             assert!(!says(&[other]), "{other}");
         }
         assert!(!says(&["application/json", "text/html"]));
+    }
+
+    /// Attack G07, and a request that would be another one with its header missing.
+    #[test]
+    fn a_header_that_asks_for_another_method_is_refused() {
+        let asks = |name: &'static str, value: &'static str| {
+            let came = HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))]);
+            refuse_other_methods(&came, Method::Post).is_err()
+        };
+        for name in [
+            "x-http-method-override",
+            "x-http-method",
+            "x-method-override",
+            "http-method-override",
+            "method-override",
+            "x_http_method_override",
+            "x.http.method.override",
+            "x-original-method",
+        ] {
+            assert!(
+                asks(name, "DELETE") && asks(name, "get") && asks(name, "POST, DELETE") && asks(name, ""),
+                "{name}"
+            );
+            assert!(!asks(name, "POST") && !asks(name, " post "), "{name}");
+        }
+        for name in ["x-method", "method", "access-control-request-method", "x-http-version", "x-payment-method"] {
+            assert!(!asks(name, "DELETE"), "{name}");
+        }
     }
 
     /// Attacks E08, E09, G07.

@@ -53,7 +53,7 @@ pub mod packed;
 pub mod ports;
 pub mod scan;
 
-pub use credentials::{BasicPart, Credential, Field, Grant, Guarded, Keyring, Mint, Place, Segment};
+pub use credentials::{BasicPart, Credential, Field, Grant, Guarded, Keyring, Mint, MintedKey, Place, Segment};
 pub use door::{Door, Gateway};
 pub use limits::Limits;
 pub use refresh::Refreshes;

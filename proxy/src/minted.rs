@@ -111,36 +111,64 @@ fn take_in(
     (credential, fields): &Minting,
     body: &[u8],
 ) -> Result<Vec<Replacement>, Refusal> {
-    let secrets = &door.gateway.secrets;
     let mut made = Vec::new();
     let mut found = false;
     for field in fields {
-        let value = field.find(body).map_err(|_| withheld("is no JSON object that can be read in one way only"))?;
-        let Some(text) = value.and_then(|value| value.text) else { continue };
-        found = true;
-        // The key that was put on may stand there as well: it is taken off.
-        let keyring = door.keyring.load();
-        if keyring.holds(&text) || keyring.is_no_news(authority, &text, &**secrets) {
-            continue;
+        let values = field.find_all(body).map_err(|_| withheld("is no JSON that can be read in one way only"))?;
+        // A list may be empty, and a transfer need no header.
+        found |= field.is_of_many();
+        for text in values.iter().filter_map(|value| value.text.as_deref()) {
+            found = true;
+            made.extend(taken_in(door, authority, credential, behind_a_scheme(text))?);
         }
-        let plain = text.bytes().all(|b| (0x21..=0x7e).contains(&b)) && text != NOT_HELD;
-        if !(SHORTEST..=LONGEST_KEY).contains(&text.len()) || !plain {
-            return Err(withheld("holds something in the place of a key that cannot be one"));
-        }
-        let secret = SecretString::from(text);
-        let surrogate = match keyring.surrogate_of(&secret) {
-            Some(surrogate) => surrogate,
-            None => {
-                keyring.takes_more()?;
-                let surrogate = secrets.minted(&door.identity, &credential.name, &secret);
-                let surrogate = surrogate.map_err(|error| error.refusal(&credential.name))?;
-                door.keyring.rcu(|keyring| keyring.with_minted(credential, &secret, &surrogate));
-                surrogate
-            }
-        };
-        made.push(Replacement { secret, surrogate });
     }
     if found { Ok(made) } else { Err(withheld("holds none in its fields")) }
+}
+
+/// One key, unless it is known. The one that was not used for the longest may make room for it:
+/// then it is worth nothing any more.
+fn taken_in(
+    door: &Door,
+    authority: &Authority,
+    credential: &Credential,
+    key: &str,
+) -> Result<Option<Replacement>, Refusal> {
+    let secrets = &door.gateway.secrets;
+    // The key that was put on may stand there as well: it is taken off.
+    let keyring = door.keyring.load();
+    if keyring.holds(key) || keyring.is_no_news(authority, key, &**secrets) {
+        return Ok(None);
+    }
+    let plain = key.bytes().all(|b| (0x21..=0x7e).contains(&b)) && key != NOT_HELD;
+    if !(SHORTEST..=LONGEST_KEY).contains(&key.len()) || !plain {
+        return Err(withheld("holds something in the place of a key that cannot be one"));
+    }
+    let secret = SecretString::from(key);
+    if let Some(surrogate) = keyring.surrogate_of(&secret) {
+        return Ok(Some(Replacement { secret, surrogate }));
+    }
+    let surrogate = secrets.minted(&door.identity, &credential.name, &secret);
+    let surrogate = surrogate.map_err(|error| error.refusal(&credential.name))?;
+    let mut gone = None;
+    door.keyring.rcu(|keyring| {
+        let (keyring, made_room) = keyring.with_minted(credential, &secret, &surrogate);
+        gone = made_room;
+        keyring
+    });
+    if let Some(gone) = gone {
+        secrets.given_up(&door.identity, &gone.surrogate);
+    }
+    Ok(Some(Replacement { secret, surrogate }))
+}
+
+/// `Bearer …`, `RemoteAuth …`: the scheme is no secret, and is needed as it is.
+fn behind_a_scheme(text: &str) -> &str {
+    match text.split_once(' ') {
+        Some((scheme, key)) if !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphabetic()) => {
+            key.trim_start()
+        }
+        _ => text,
+    }
 }
 
 fn scrubbed(scrubbers: &mut [Scrubber], body: Bytes) -> Bytes {

@@ -79,6 +79,9 @@ pub trait Secrets: Send + Sync {
     ) -> Result<SecretString, SecretUnavailable> {
         Err(SecretUnavailable::plain(format!("credential {credential}: a new key cannot be kept here")))
     }
+    /// A key that was made for this sandbox made room for newer ones: what the sandbox holds
+    /// instead is worth nothing any more.
+    fn given_up(&self, _sandbox: &Identity, _surrogate: &str) {}
     /// A host did not take what `reveal` gave.
     fn rejected(&self, _credential: &str) {}
     /// A host sent a secret back to this sandbox in pieces, of which some got through: it gets

@@ -93,29 +93,33 @@ fn unreadable(why: impl Into<String>) -> Refusal {
     Refusal::new(Code::UpstreamUnreadable, why)
 }
 
-/// Headers that ask for a part of something.
-const RANGES: [&str; 4] = ["range", "if-range", "request-range", "x-range"];
+/// Headers that ask for a part of something, of HTTP, of object stores and of old browsers: a
+/// server may give the whole instead (RFC 9110 §14.2).
+const RANGES: [&str; 8] =
+    ["range", "if-range", "request-range", "x-range", "x-amz-range", "x-goog-range", "x-ms-range", "x-oss-range"];
 
-/// Takes off what asks for a part: a server may give the whole instead (RFC 9110 §14.2).
-/// One that has the host itself copy a part to where it can be fetched whole is refused.
-pub(crate) fn ask_for_all(headers: &mut HeaderMap, reads: bool) -> Result<(), Refusal> {
-    let asks = |name: &&HeaderName| {
-        let name = name.as_str().replace(['_', '.'], "-");
-        RANGES.contains(&&*name) || (reads && name.ends_with("-range") && name != "content-range")
-    };
-    let names: Vec<HeaderName> = headers.keys().filter(asks).cloned().collect();
-    for name in names {
+/// Takes off what asks for a part, and says which. Where such a header may say what is written,
+/// or has the host itself copy a part to where it can be fetched whole, the request is refused.
+pub(crate) fn ask_for_all(headers: &mut HeaderMap, reads: bool) -> Result<Vec<HeaderName>, Refusal> {
+    let hyphened = |name: &HeaderName| name.as_str().replace(['_', '.'], "-");
+    let names: Vec<HeaderName> =
+        headers.keys().filter(|name| RANGES.contains(&&*hyphened(name)) && reads).cloned().collect();
+    for name in &names {
         headers.remove(name);
     }
-    let copies = |name: &&HeaderName| name.as_str().replace(['_', '.'], "-").ends_with("source-range");
-    match headers.keys().find(copies) {
+    let parts = |name: &&HeaderName| {
+        let name = hyphened(name);
+        RANGES.contains(&&*name)
+            || (name.ends_with("-range") && (reads || name.ends_with("source-range")) && name != "content-range")
+    };
+    match headers.keys().find(parts) {
         Some(name) => {
             let why = format!(
-                "the header {name} has the host copy a part of something, and from a host with a credential nothing \
-                 comes in parts; copy the whole"
+                "the header {name} is about a part of something, and from a host with a credential nothing comes in \
+                 parts; ask for the whole, or copy it"
             );
             Err(Refusal::new(Code::Unsupported, why))
         }
-        None => Ok(()),
+        None => Ok(names),
     }
 }

@@ -42,7 +42,8 @@ pub(crate) struct Look {
     pub(crate) is_one: Box<dyn Fn(&str) -> bool + Send + Sync>,
     /// Whether keys of JSON count as well.
     pub(crate) in_json: bool,
-    pub(crate) refusal: Refusal,
+    /// What is said about one of this name.
+    pub(crate) refusal: Box<dyn Fn(&str) -> Refusal + Send + Sync>,
 }
 
 enum Reader {
@@ -102,7 +103,7 @@ impl Reader {
         let found = Cell::new(None);
         let is_one = |name: &str| {
             let one = looks.clone().find(|look| (look.is_one)(name));
-            found.set(one.map(|look| look.refusal.clone()));
+            found.set(one.map(|look| (look.refusal)(name)));
             one.is_some()
         };
         let any = match self {
@@ -110,7 +111,7 @@ impl Reader {
             Reader::Json(json) => json.finds(bytes, &is_one),
             Reader::Multipart(parts) => parts.finds(bytes, &is_one),
         };
-        any.then(|| found.take().or_else(|| looks.next().map(|look| look.refusal.clone()))).flatten()
+        any.then(|| found.take().or_else(|| looks.next().map(|look| (look.refusal)("")))).flatten()
     }
 }
 

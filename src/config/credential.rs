@@ -89,8 +89,11 @@ impl Shape {
 
 /// A field of an answer that holds a new key.
 pub(super) fn field(text: &str) -> Result<Field, String> {
-    Field::parse(text)
-        .map_err(|_| "the keys to the field are wanted, parted by dots: \"key\", \"data.token\"".to_owned())
+    Field::parse_many(text).map_err(|_| {
+        "the keys to the field are wanted, parted by dots: \"key\", \"data.token\"; in each item of a list \
+         \"keys[*].value\", behind each key \"actions.*.token\""
+            .to_owned()
+    })
 }
 
 /// What a surrogate may begin with: it is sent in headers and shown in logs.

@@ -30,9 +30,12 @@ pub(super) fn place(text: &str) -> Result<Place, String> {
     }
 }
 
-/// What authenticates nobody.
+/// What authenticates nobody. Parameters have any name here, with its escapes undone: `$top`.
 pub(super) fn harmless(text: &str) -> Result<Place, String> {
     let fixed = ["authorization", "cookie"];
+    if let Some(name) = text.strip_prefix("query:") {
+        return any_parameter(name).map(Place::Query);
+    }
     match place(text) {
         Ok(Place::Header(name)) if fixed.contains(&name.as_str()) => {
             Err(format!("the header {name} authenticates, wherever it is sent"))
@@ -51,6 +54,19 @@ fn header(name: &str) -> Result<HeaderName, String> {
         return Err("this header cannot hold a credential here; use one that only authenticates".to_owned());
     }
     Ok(name)
+}
+
+fn any_parameter(name: &str) -> Result<Arc<str>, String> {
+    let cut = |c: char| matches!(c, '&' | ';' | '=') || c.is_control();
+    if name.is_empty() || name.chars().count() > 64 || name.contains(cut) {
+        return Err("`query:` wants the name of a parameter behind it, of 64 characters at most, without & ; and = : \
+                    \"query:nextToken\""
+            .to_owned());
+    }
+    if policies::undo_escapes(name) != name && name.contains('%') {
+        return Err("write the name without escapes, as the host reads it: \"query:page[size]\"".to_owned());
+    }
+    Ok(name.into())
 }
 
 /// A name that nobody needs to escape, so that it has one spelling.

@@ -136,8 +136,9 @@ fn new_keys_are_named_by_requests_and_fields() {
         "doorward.toml:6:10: the list is empty; name at least one, or leave the key out where it may be missing"
     );
     assert_eq!(
-        mints("do = [\"POST /keys\"]\nfields = [\"keys[*].value\"]"),
-        "doorward.toml:6:11: the keys to the field are wanted, parted by dots: \"key\", \"data.token\""
+        mints("do = [\"POST /keys\"]\nfields = [\"keys[0].value\"]"),
+        "doorward.toml:6:11: the keys to the field are wanted, parted by dots: \"key\", \"data.token\"; in each item of \
+         a list \"keys[*].value\", behind each key \"actions.*.token\""
     );
     assert_eq!(mints("do = [\"POST /keys\"]"), "doorward.toml:4:1: `fields` is missing");
     assert_eq!(
@@ -244,7 +245,26 @@ fn places_and_what_is_harmless_beside_them() {
     assert_eq!(a.harmless.iter().map(ToString::to_string).collect::<Vec<_>>(), ["header:x-job-token", "query:session"]);
     let many = (0..9).map(|n| format!("\"query:k{n}\"")).collect::<Vec<_>>().join(", ");
     assert!(problems(&credential(&format!("place = [{many}]"))).contains("at most 8 places"));
-    for wrong in ["header:authorization", "header:cookie", "basic:password", "path:/x{}"] {
+    // Every name that a parameter can have, as its host reads it.
+    let names = ["$skiptoken", "page[token]", "caf\u{e9}-session", "session key", "a+token", "100%token", "@token"];
+    let all = names.map(|name| format!("\"query:{name}\"")).join(", ");
+    let b = parse(&format!("harmless = [{all}]")).unwrap().credentials["a"].clone();
+    assert_eq!(
+        b.harmless.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        names.map(|name| format!("query:{name}"))
+    );
+    for wrong in [
+        "header:authorization",
+        "header:cookie",
+        "basic:password",
+        "path:/x{}",
+        "query:",
+        "query:a=b",
+        "query:a&b",
+        "query:a;b",
+        "query:%24top",
+        "query:a\\u0007b",
+    ] {
         assert!(problems(&credential(&format!("harmless = [\"{wrong}\"]"))).starts_with("doorward.toml:4:"), "{wrong}");
     }
 }

@@ -13,12 +13,13 @@ use super::{ROTATED_OUT, State, Vault, surrogate};
 pub(super) struct Minted {
     pub(super) credential: Arc<str>,
     identity: Identity,
+    surrogate: SecretString,
     pub(super) secret: SecretString,
-    /// Since when its sandbox is gone.
+    /// Since when its sandbox is gone, or holds newer ones in its stead.
     gone: Option<Instant>,
 }
 
-/// So many keys of sandboxes that are gone are still watched for.
+/// So many keys that a group has no more are still watched for.
 const GONE: usize = 256;
 
 impl Vault {
@@ -39,12 +40,28 @@ impl Vault {
         state.minted.push(Minted {
             credential: name.clone(),
             identity: identity.clone(),
+            surrogate: text.clone().into(),
             secret: key.clone(),
             gone: None,
         });
         state.hand_out(&name, identity, &text);
         self.watch(&state);
         Ok(text.into())
+    }
+
+    /// Takes one from a sandbox that lives.
+    pub(super) fn give_up_minted(&self, identity: &Identity, surrogate: &str) {
+        let mut state = self.lock();
+        let is_it = |owner: &Identity, text: &SecretString| owner == identity && text.expose_secret() == surrogate;
+        for minted in state.minted.iter_mut().filter(|one| is_it(&one.identity, &one.surrogate)) {
+            minted.gone.get_or_insert(Instant::now());
+        }
+        for held in state.surrogates.iter_mut().filter(|one| is_it(&one.identity, &one.text)) {
+            held.retired = true;
+        }
+        state.bound_minted(identity);
+        state.bound_retired();
+        self.watch(&state);
     }
 }
 
@@ -56,10 +73,16 @@ impl State {
         for minted in self.minted.iter_mut().filter(|minted| minted.identity == *identity) {
             minted.gone.get_or_insert(now);
         }
-        let more = self.minted.iter().filter(|minted| minted.gone.is_some()).count().saturating_sub(GONE);
+        self.bound_minted(identity);
+    }
+
+    /// Those of this group that are gone, oldest first, as far as they are too many.
+    fn bound_minted(&mut self, identity: &Identity) {
+        let is_gone = |one: &Minted| one.gone.is_some() && one.identity.group == identity.group;
+        let more = self.minted.iter().filter(|one| is_gone(one)).count().saturating_sub(GONE);
         let mut oldest = 0;
         self.minted.retain(|minted| {
-            let leaves = minted.gone.is_some() && oldest < more;
+            let leaves = is_gone(minted) && oldest < more;
             oldest += usize::from(leaves);
             !leaves
         });

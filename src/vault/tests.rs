@@ -136,6 +136,16 @@ fn a_key_that_a_host_made_is_watched_and_gone_with_its_sandbox() {
         fixture.vault.retire(&identity(&sandbox));
     }
     assert_eq!(fixture.vault.lock().minted.len(), 256, "and only so many");
+
+    // One that a sandbox gives up for a newer one is worth nothing, and still watched for.
+    fixture.vault.issue(&identity("c1"), &wanted());
+    let surrogate = take_in("c1").unwrap();
+    fixture.vault.given_up(&identity("c2"), surrogate.expose_secret());
+    assert!(matches!(found(&surrogate), Some(WatchedKind::Surrogate { retired: false, .. })), "not by another");
+    fixture.vault.given_up(&identity("c1"), surrogate.expose_secret());
+    assert!(matches!(found(&surrogate), Some(WatchedKind::Surrogate { retired: true, .. })));
+    assert!(matches!(found(&key), Some(WatchedKind::Secret { .. })));
+    assert_eq!(fixture.vault.lock().minted.len(), 256);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use policies::{Code, Refusal};
 
 use super::Cut;
 use super::opened::Opened;
+use crate::credentials::Handing;
 use crate::room::{Room, aside};
 use crate::scan::{FreshKeys, InPieces, Scrubber};
 use crate::tally::{Tally, Way};
@@ -38,7 +39,7 @@ pub(crate) struct Returned {
     room: Room,
     scrubber: Option<Scrubber>,
     /// What its host may have made, on its way to the sandbox.
-    fresh: Option<FreshKeys>,
+    fresh: Option<(FreshKeys, Handing)>,
     /// What came before anybody asked for it.
     ahead: Option<Frame<Bytes>>,
     trailers: Option<HeaderMap>,
@@ -54,7 +55,7 @@ impl Returned {
         incoming: Incoming,
         opened: Option<Opened>,
         scrubber: Option<Scrubber>,
-        fresh: Option<FreshKeys>,
+        fresh: Option<(FreshKeys, Handing)>,
         tally: Arc<Tally>,
         lease: Lease,
     ) -> Self {
@@ -88,8 +89,17 @@ impl Returned {
             return Poll::Ready(Some(Ok(frame)));
         }
         let polled = self.poll_clean(cx);
-        if let (Some(fresh), Poll::Ready(Some(Ok(frame)))) = (&mut self.fresh, &polled) {
-            fresh.push(frame.data_ref().map_or(&[][..], |data| data), false);
+        match (&mut self.fresh, &polled) {
+            (Some((fresh, handing)), Poll::Ready(Some(Ok(frame)))) => {
+                let data = frame.data_ref().map_or(&[][..], |data| data);
+                fresh.push(data, false);
+                handing.push(data);
+                if self.ended {
+                    handing.end();
+                }
+            }
+            (Some((_, handing)), Poll::Ready(None)) => handing.end(),
+            _ => {}
         }
         polled
     }
@@ -204,8 +214,9 @@ fn seen(opened: &mut Opened, data: Bytes, last: bool) -> Result<Bytes, Refusal> 
 
 impl Drop for Returned {
     fn drop(&mut self) {
-        if let Some(mut fresh) = self.fresh.take() {
+        if let Some((mut fresh, mut handing)) = self.fresh.take() {
             fresh.push(&[], true);
+            handing.end();
             self.tally.note(|outcome| outcome.findings.extend(fresh.noted()));
         }
         let whole = self.ended || self.incoming.is_end_stream();

@@ -5,116 +5,234 @@
 //! What stands in a place of the host's credentials is settled before (`place.rs`).
 //! Of the rest, names that say that they authenticate (`names.rs`) are refused. A header that
 //! nobody knows may have any name, so it goes on only where its value cannot be a
-//! key: what is not known to be harmless is known to be short or plain.
+//! key: what is not known to be harmless is known to be short or plain. Nothing is taken off
+//! instead: a refund without `Stripe-Account` is one on another account.
+//!
+//! It is an alarm where the value could be a key (`values.rs`), and a plain refusal otherwise.
 
-use http::HeaderMap;
-use http::header::{HeaderName, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
-use policies::{Code, Refusal};
+use http::header::{HeaderName, SEC_WEBSOCKET_PROTOCOL};
+use policies::{Code, Refusal, undo_escapes};
 
+use super::handed_out::Brought;
 use super::harmless;
-use super::names::{SHORTEST_KEY, header_authenticates, header_tells, holds_a_key, parameter_authenticates};
+use super::names::{header_authenticates, header_tells, name_is_hidden, parameter_authenticates};
+use super::values::{self, could_be_a_key};
 use super::{Found, Head, Place};
 
-/// The least characters of a key in a header that nobody knows.
-const SHORTEST_UNKNOWN: usize = 12;
-
-/// Refuses whatever says by its name that it authenticates, outside of the one place.
-pub(super) fn refuse_others(head: Head<'_>, found: Option<&Found<'_>>, own: &[Place]) -> Result<(), Refusal> {
-    let place = found.and_then(|found| found.place.header());
-    let mut foreign = head.headers.keys().filter(|name| Some(*name) != place.as_ref() && !is_own(name, own));
-    // Browsers cannot set headers on a WebSocket, so some APIs take keys in this one.
-    let subprotocol = head.headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().any(|value| {
-        let value = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
-        value.contains(['.', '=']) || header_tells(&policies::normal_name(&value))
-    });
-    let own_parameter = |one: &str| own.iter().any(|own| own.parameter() == one.split('=').next());
-    let query = head.query_beside(found);
-    let mut parameters = query.split(['&', ';']).filter(|one| !own_parameter(one));
-    // `/v1/x;api_key=…`: some servers take parameters there too.
-    let mut in_path = head.path().split('/').flat_map(|segment| segment.split(';').skip(1));
-    let named = foreign.any(|name| header_authenticates(name.as_str()));
-    if named || subprotocol || parameters.any(parameter_authenticates) || in_path.any(parameter_authenticates) {
-        return Err(not_the_surrogate());
-    }
-    Ok(())
+/// Something beside the surrogate, or in its place, and what is said about it.
+pub(super) struct Foreign<'a> {
+    what: What<'a>,
+    value: String,
 }
 
-/// Takes headers off that are not known to be harmless and could hold a key.
-pub(super) fn take_off_unknown(headers: &mut HeaderMap, place: Option<&HeaderName>, own: &[Place]) -> Vec<HeaderName> {
-    let harmless = |name: &str| harmless::is_known(name) || harmless::is_of_a_kind(name);
-    let passes = |name: &HeaderName| Some(name) == place || harmless(name.as_str()) || is_own(name, own);
-    let plain = |name: &HeaderName| headers.get_all(name).iter().all(is_plain);
-    let unknown: Vec<_> = headers.keys().filter(|name| !passes(name) && !plain(name)).cloned().collect();
-    for name in &unknown {
-        headers.remove(name);
+/// What it is. Of a parameter the name as it stands.
+#[derive(Clone, Copy)]
+pub(super) enum What<'a> {
+    Header(&'a str),
+    Parameter(&'a str),
+    InPath(&'a str),
+    Field(&'a str),
+    /// Of the path, where the surrogate has its place.
+    Segment,
+    /// Of a JSON body, likewise.
+    Json,
+}
+
+/// The longest name that is written out.
+const LONGEST_NAME: usize = 64;
+
+/// What is no name of something harmless, whoever says so.
+const NEVER: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "sec-websocket-protocol"];
+const NEVER_ENDINGS: [&str; 4] = ["api-key", "apikey", "auth-token", "access-token"];
+
+/// Refuses whatever says by its name that it authenticates, outside of the one place.
+pub(super) fn refuse_others(
+    head: Head<'_>,
+    found: Option<&Found<'_>>,
+    own: &[Place],
+    brought: Brought<'_>,
+) -> Result<(), Refusal> {
+    let place = found.and_then(|found| found.place.header());
+    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers = head.headers.iter().filter(|(name, value)| {
+        let passes = Some(*name) == place.as_ref() || is_own(name, own);
+        let tells = header_authenticates(name.as_str());
+        !passes && tells && !harmless::is_known_pair(name.as_str(), value.as_bytes())
+    });
+    let headers = headers.map(|(name, value)| Foreign::new(What::Header(name.as_str()), text(value)));
+    // Browsers cannot set headers on a WebSocket, so some APIs take keys in this one.
+    let subprotocols = head.headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().map(text).filter(|value| {
+        let value = value.to_ascii_lowercase();
+        value.contains(['.', '=']) || header_tells(&policies::normal_name(&value))
+    });
+    let subprotocols = subprotocols.map(|value| Foreign::new(What::Header(SEC_WEBSOCKET_PROTOCOL.as_str()), value));
+    let query = head.query_beside(found);
+    let own_parameter = |one: &str| {
+        let name = undo_escapes(name_of(one));
+        own.iter().any(|own| own.parameter() == Some(&*name)) && !name_is_hidden(name_of(one))
+    };
+    let parameters = query.split(['&', ';']).filter(|one| !own_parameter(one) && parameter_authenticates(one));
+    let parameters = parameters.map(|one| Foreign::parameter(What::Parameter(name_of(one)), one));
+    // `/v1/x;api_key=…`: some servers take parameters there too.
+    let in_path = head.path().split('/').flat_map(|segment| segment.split(';').skip(1));
+    let in_path = in_path.filter(|one| parameter_authenticates(one));
+    let in_path = in_path.map(|one| Foreign::parameter(What::InPath(name_of(one)), one));
+    let all: Vec<_> = headers.chain(subprotocols).chain(parameters).chain(in_path).collect();
+    // What is worst is told.
+    let worst = all.iter().find(|one| could_be_a_key(&one.value)).or(all.first());
+    worst.map_or(Ok(()), |one| Err(one.refusal(brought)))
+}
+
+/// Refuses headers that are not known to be harmless and could hold a key.
+pub(super) fn refuse_unknown(head: Head<'_>, found: Option<&Found<'_>>, own: &[Place]) -> Result<(), Refusal> {
+    let place = found.and_then(|found| found.place.header());
+    let passes = |name: &HeaderName| {
+        Some(name) == place.as_ref()
+            || harmless::is_known(name.as_str())
+            || harmless::is_of_a_kind(name.as_str())
+            || is_own(name, own)
+    };
+    let mut unknown = head.headers.iter().filter(|(name, value)| !passes(name) && !values::is_plain(value.as_bytes()));
+    let Some((name, value)) = unknown.next() else { return Ok(()) };
+    let told = told(What::Header(name.as_str()));
+    if values::is_of_a_vendor(&String::from_utf8_lossy(value.as_bytes())) {
+        let why = format!("{told} holds a key, and {ONLY}");
+        return Err(Refusal::new(Code::CredentialNotSurrogate, why));
     }
-    unknown
+    let why = format!(
+        "{told} is not known here and its value could be a key, so it is not sent to a host with a credential, nor the \
+         request without it{}",
+        line(What::Header(name.as_str()))
+    );
+    Err(Refusal::new(Code::NotHarmless, why))
 }
 
 /// The refusal for anything that is not this sandbox's surrogate.
 pub(crate) fn not_the_surrogate() -> Refusal {
-    let why = "this host has a credential, so it takes this sandbox's surrogate and no other key, cookie or token";
+    Refusal::new(Code::CredentialNotSurrogate, ONLY)
+}
+
+/// The same for a field of a form: its value comes behind its name, so it could be a key.
+pub(crate) fn foreign_field(name: &str) -> Refusal {
+    let what = What::Field(name);
+    let why = format!("{} could authenticate, and {ONLY}{}", told(what), line(what));
     Refusal::new(Code::CredentialNotSurrogate, why)
 }
 
-/// What could be a key of its own.
-pub(super) fn looks_like_a_key(text: &str) -> bool {
-    holds_a_key(text, SHORTEST_KEY)
+const ONLY: &str = "this host has a credential, so it takes this sandbox's surrogate and no other key, cookie or token";
+
+impl<'a> Foreign<'a> {
+    pub(super) fn new(what: What<'a>, value: String) -> Self {
+        Foreign { what, value }
+    }
+
+    /// Of a parameter as it stands: a value may be in its name too.
+    pub(super) fn parameter(what: What<'a>, one: &'a str) -> Self {
+        let value = one.split_once('=').map_or(one, |(_, value)| value);
+        Foreign { what, value: undo_escapes(value) }
+    }
+
+    /// Beside the surrogate, or where there is none.
+    fn refusal(&self, brought: Brought<'_>) -> Refusal {
+        if could_be_a_key(&self.value) {
+            return self.key(brought, &line(self.what));
+        }
+        let why = format!("{} could authenticate by its name, and {ONLY}{}", told(self.what), line(self.what));
+        Refusal::new(Code::NotHarmless, why)
+    }
+
+    /// In another spelling of such a place.
+    pub(super) fn disguised(&self) -> Refusal {
+        let told = told(self.what);
+        let why =
+            format!("{told} is to some servers the place where the surrogate belongs, in another spelling; {ONLY}");
+        let code = if could_be_a_key(&self.value) { Code::CredentialNotSurrogate } else { Code::SurrogateMissing };
+        Refusal::new(code, why)
+    }
+
+    /// In the place of the host's credential.
+    pub(super) fn in_place(&self, brought: Brought<'_>) -> Refusal {
+        if could_be_a_key(&self.value) {
+            return self.key(brought, "");
+        }
+        let why = format!("{} holds neither this sandbox's surrogate nor a key, and {ONLY}", told(self.what));
+        Refusal::new(Code::SurrogateMissing, why)
+    }
+
+    fn key(&self, brought: Brought<'_>, line: &str) -> Refusal {
+        let told = told(self.what);
+        if !values::is_of_a_vendor(&self.value) && brought.holds(&self.value) {
+            let why = format!(
+                "{told} holds a key that an answer of this host brought, and {ONLY}; the owner can have such keys kept at \
+                 the door: `mints` of the credential in doorward.toml names the requests that bring them"
+            );
+            return Refusal::new(Code::NotMinted, why);
+        }
+        Refusal::new(Code::CredentialNotSurrogate, format!("{told} is foreign: {ONLY}{line}"))
+    }
+}
+
+/// What it is, by its name and never by its value.
+fn told(what: What<'_>) -> String {
+    match what {
+        What::Header(name) => format!("the header {}", shown(name)),
+        What::Parameter(name) => format!("the parameter {}", shown(&undo_escapes(name))),
+        What::InPath(name) => format!("the parameter {} in the path", shown(&undo_escapes(name))),
+        What::Field("") => "a field of the form whose name cannot be read".to_owned(),
+        What::Field(name) => format!("the field {} of the form", shown(name)),
+        What::Segment => "the segment of the path where the surrogate belongs".to_owned(),
+        What::Json => "the field of the body where the surrogate belongs".to_owned(),
+    }
+}
+
+/// The line that would allow it, where one would.
+fn line(what: What<'_>) -> String {
+    let (kind, name) = match what {
+        What::Header(name) if NEVER.contains(&name) || NEVER_ENDINGS.iter().any(|end| name.ends_with(end)) => {
+            return String::new();
+        }
+        What::Header(name) => ("header", name.to_owned()),
+        What::Parameter(name) if name_is_hidden(name) => {
+            return "; send its name with letters and digits as they are".to_owned();
+        }
+        What::Parameter(name) => ("query", undo_escapes(name)),
+        What::Field(name) => ("query", name.to_owned()),
+        What::InPath(_) | What::Segment | What::Json => return String::new(),
+    };
+    if name.is_empty() || name.len() > LONGEST_NAME {
+        return String::new();
+    }
+    format!(
+        "; if it authenticates nobody there, the owner can say so beside the host's credential in doorward.toml: \
+         harmless = [\"{kind}:{}\"]",
+        shown(&name)
+    )
+}
+
+/// A name as it can be read and, between quotes, be written in TOML.
+fn shown(name: &str) -> String {
+    let mut text = String::new();
+    for c in name.chars().take(LONGEST_NAME) {
+        match c {
+            '"' | '\\' => text.extend(['\\', c]),
+            ' '..='~' => text.push(c),
+            _ if c.is_alphanumeric() => text.push(c),
+            _ => text.push_str(&format!("\\u{:04x}", u32::from(c).min(0xffff))),
+        }
+    }
+    if name.chars().nth(LONGEST_NAME).is_some() {
+        text.push('…');
+    }
+    text
+}
+
+fn name_of(parameter: &str) -> &str {
+    parameter.split('=').next().unwrap_or_default()
 }
 
 fn is_own(name: &HeaderName, own: &[Place]) -> bool {
     own.iter().any(|own| matches!(own, Place::Header(header) if header == name))
 }
 
-fn is_plain(value: &HeaderValue) -> bool {
-    value.to_str().is_ok_and(|text| !holds_a_key(text, SHORTEST_UNKNOWN))
-}
-
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    /// Attack K08 once more: where browsers put keys that they cannot put into a header.
-    #[test]
-    fn a_subprotocol_is_a_name_and_no_key() {
-        let facts = policies::Facts::parse("GET", "wss://a.test/ws").unwrap();
-        let refused = |value: &'static str| {
-            let headers = HeaderMap::from_iter([(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(value))]);
-            refuse_others(Head::new(&facts, &headers), None, &[]).is_err()
-        };
-        for value in ["mqtt", "chat, superchat", "graphql-transport-ws"] {
-            assert!(!refused(value), "{value}");
-        }
-        for value in ["chat, base64url.bearer.c2s", "k=v", "v1.abc", "token-abc", "X-API-KEY"] {
-            assert!(refused(value), "{value}");
-        }
-    }
-
-    /// Attack K08: whatever the header is called.
-    #[test]
-    fn a_header_that_nobody_knows_holds_no_key() {
-        let came = [
-            ("accept", "application/json;version=a1b2c3d4e5f6a7b8c9d0"),
-            ("anthropic-beta", "claude-code-20250219,interleaved-thinking-2025-05-14"),
-            ("x-request-id", "0f8fad5b-d9cb-469f-a165-70867728950e"),
-            ("notion-version", "2022-06-28"),
-            ("x-own", "0123456789abcdefABCDEF"),
-            ("x-mode", "fast, and with 2 passes"),
-            ("x-unknown", "0123456789abcdefABCDEF"),
-            ("grpc-metadata-x", "0123456789abcdefABCDEF"),
-            ("grpc-timeout", "5S"),
-            ("x-short", "a1b2c3d4e5f6"),
-        ];
-        let mut headers: HeaderMap = came
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
-            .into_iter()
-            .collect();
-        headers.append("x-bytes", HeaderValue::from_bytes(b"\xff\xfe").unwrap());
-        let own = [Place::Header(HeaderName::from_static("x-own"))];
-        let mut off: Vec<_> = take_off_unknown(&mut headers, None, &own).iter().map(ToString::to_string).collect();
-        off.sort();
-        assert_eq!(off, ["grpc-metadata-x", "x-bytes", "x-short", "x-unknown"]);
-        assert_eq!(headers.len(), 7);
-    }
-}
+mod tests;

@@ -14,7 +14,19 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 /// The way to a field, from the outermost object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Field {
-    keys: Arc<[Box<str>]>,
+    steps: Arc<[Step]>,
+    /// Whether its name counts in this spelling alone.
+    exact: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Step {
+    /// Into the value behind this key.
+    Key(Box<str>),
+    /// Into the value behind each key.
+    AnyKey,
+    /// Into each value of a list.
+    Items,
 }
 
 /// What stands in a field.
@@ -25,26 +37,59 @@ pub(crate) struct Value {
     pub(crate) text: Option<String>,
 }
 
-const MOST_KEYS: usize = 8;
+const MOST_STEPS: usize = 8;
 
 impl Field {
     /// Reads `auth.token`.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let keys: Arc<[Box<str>]> = text.split('.').map(Box::from).collect();
         let plain =
             |key: &str| !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
-        if keys.len() <= MOST_KEYS && keys.iter().all(|key| plain(key)) {
-            return Ok(Field { keys });
+        let steps = text.split('.').map(|key| plain(key).then(|| Step::Key(key.into()))).collect::<Option<Arc<_>>>();
+        steps.filter(|steps| steps.len() <= MOST_STEPS).map(|steps| Field { steps, exact: true }).ok_or_else(|| {
+            "`json:` wants the keys to the field, parted by dots: \"json:api_key\", \"json:auth.token\"".to_owned()
+        })
+    }
+
+    /// Reads `objects[*].actions.*.header.Authorization`: fields of an answer, in lists and behind
+    /// any key as well.
+    pub fn parse_many(text: &str) -> Result<Self, String> {
+        let mut steps = Vec::new();
+        for part in text.split('.') {
+            let key = part.trim_end_matches("[*]");
+            match key {
+                "*" => steps.push(Step::AnyKey),
+                // An answer that is a list itself.
+                "" if steps.is_empty() && !part.is_empty() => {}
+                _ => steps.extend(Field::parse(key)?.steps.iter().cloned()),
+            }
+            steps.extend(part[key.len()..].as_bytes().chunks(3).map(|_| Step::Items));
         }
-        Err("`json:` wants the keys to the field, parted by dots: \"json:api_key\", \"json:auth.token\"".to_owned())
+        match steps.len() <= MOST_STEPS {
+            true => Ok(Field { steps: steps.into(), exact: false }),
+            false => Err(format!("at most {MOST_STEPS} steps lead to a field")),
+        }
+    }
+
+    /// Whether there may be none of these fields, or several: in a list, behind any key.
+    pub(crate) fn is_of_many(&self) -> bool {
+        self.steps.iter().any(|step| !matches!(step, Step::Key(_)))
     }
 
     /// Finds the field. Nothing where it or one above it is missing.
     pub(crate) fn find(&self, body: &[u8]) -> Result<Option<Value>, &'static str> {
-        let mut reader = Reader { body, at: 0 };
-        let found = reader.object(&self.keys)?;
+        Ok(self.find_all(body)?.pop())
+    }
+
+    /// Finds every one of these fields, in their order.
+    pub(crate) fn find_all(&self, body: &[u8]) -> Result<Vec<Value>, &'static str> {
+        let mut reader = Reader { body, at: 0, exact: self.exact, found: Vec::new() };
+        let in_list = matches!(&self.steps[..], [Step::Items, ..]);
+        match in_list {
+            true => reader.list(&self.steps[1..])?,
+            false => reader.object(&self.steps)?,
+        }
         reader.blanks();
-        if reader.at == body.len() { Ok(found) } else { Err(UNREADABLE) }
+        if reader.at == body.len() { Ok(reader.found) } else { Err(UNREADABLE) }
     }
 }
 
@@ -53,15 +98,17 @@ const UNREADABLE: &str = "is no JSON object that can be read in one way only";
 struct Reader<'b> {
     body: &'b [u8],
     at: usize,
+    exact: bool,
+    found: Vec<Value>,
 }
 
 impl Reader<'_> {
-    fn object(&mut self, keys: &[Box<str>]) -> Result<Option<Value>, &'static str> {
+    fn object(&mut self, steps: &[Step]) -> Result<(), &'static str> {
         self.expect(b'{')?;
-        let (mut found, mut seen) = (None, HashSet::new());
+        let (mut seen, mut named) = (HashSet::new(), 0);
         if self.next() == Some(b'}') {
             self.at += 1;
-            return Ok(None);
+            return Ok(());
         }
         loop {
             self.blanks();
@@ -69,12 +116,8 @@ impl Reader<'_> {
             self.expect(b':')?;
             self.blanks();
             // `api_key` and `apiKey` are one field to some, and either to others.
-            match (self.behind(&key, keys)?, &found) {
-                (Some(_), Some(_)) => return Err(UNREADABLE),
-                (Some(value), None) => found = Some(value),
-                (None, _) => {}
-            }
-            if !seen.insert(fold_key(&key)) {
+            named += usize::from(self.behind(&key, steps)?);
+            if named > 1 || !seen.insert(fold_key(&key)) {
                 return Err(UNREADABLE);
             }
             match self.next() {
@@ -84,26 +127,61 @@ impl Reader<'_> {
             }
         }
         self.at += 1;
-        Ok(found)
+        Ok(())
     }
 
-    /// The value behind a key: looked into where it is on the way.
-    fn behind(&mut self, key: &str, keys: &[Box<str>]) -> Result<Option<Value>, &'static str> {
-        let start = self.at;
-        match keys {
-            [last] if key_letters(key) == key_letters(last) => {
-                let text = if self.next() == Some(b'"') { Some(self.value()?) } else { None };
-                if text.is_none() {
-                    self.value::<IgnoredAny>()?;
-                }
-                // In another spelling some servers take it, so it counts, and is not the surrogate's place.
-                let text = text.filter(|_| key == &**last);
-                Ok(Some(Value { at: start..self.at, text }))
-            }
-            [first, rest @ ..] if key == &**first && !rest.is_empty() && self.next() == Some(b'{') => self.object(rest),
-            [first, ..] if key != &**first && key_letters(key) == key_letters(first) => Err(UNREADABLE),
-            _ => self.value::<IgnoredAny>().map(|_| None),
+    fn list(&mut self, steps: &[Step]) -> Result<(), &'static str> {
+        self.expect(b'[')?;
+        if self.next() == Some(b']') {
+            self.at += 1;
+            return Ok(());
         }
+        loop {
+            self.blanks();
+            self.on(steps, true)?;
+            match self.next() {
+                Some(b',') => self.at += 1,
+                Some(b']') => break,
+                _ => return Err(UNREADABLE),
+            }
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// The value behind a key: looked into where it is on the way. Whether the key is the one
+    /// at the end of it.
+    fn behind(&mut self, key: &str, steps: &[Step]) -> Result<bool, &'static str> {
+        match steps {
+            [Step::Key(last)] if key_letters(key) == key_letters(last) => {
+                // In another spelling some servers take it, so it counts, and is not the surrogate's place.
+                self.on(&[], !self.exact || key == &**last)?;
+                Ok(true)
+            }
+            [Step::Key(first), rest @ ..] if key == &**first => self.on(rest, true).map(|()| false),
+            [Step::Key(first), ..] if key_letters(key) == key_letters(first) => Err(UNREADABLE),
+            [Step::AnyKey, rest @ ..] => self.on(rest, true).map(|()| false),
+            _ => self.value::<IgnoredAny>().map(|_| false),
+        }
+    }
+
+    /// Goes on with the value here, or takes it where the way ends.
+    fn on(&mut self, steps: &[Step], is_text: bool) -> Result<(), &'static str> {
+        let start = self.at;
+        match (steps, self.next()) {
+            ([], Some(b'"')) if is_text => {
+                let text = Some(self.value()?);
+                self.found.push(Value { at: start..self.at, text });
+            }
+            ([], _) => {
+                self.value::<IgnoredAny>()?;
+                self.found.push(Value { at: start..self.at, text: None });
+            }
+            ([Step::Items, rest @ ..], Some(b'[')) => self.list(rest)?,
+            ([Step::Key(_) | Step::AnyKey, ..], Some(b'{')) => self.object(steps)?,
+            _ => drop(self.value::<IgnoredAny>()?),
+        }
+        Ok(())
     }
 
     /// One whole value.
@@ -137,7 +215,14 @@ impl Reader<'_> {
 
 impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.keys.join("."))
+        for (n, step) in self.steps.iter().enumerate() {
+            match step {
+                Step::Key(key) => write!(f, "{}{key}", if n > 0 { "." } else { "" })?,
+                Step::AnyKey => write!(f, "{}*", if n > 0 { "." } else { "" })?,
+                Step::Items => f.write_str("[*]")?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -149,6 +234,58 @@ mod tests {
     fn found(field: &str, body: &str) -> Result<Option<(String, Option<String>)>, &'static str> {
         let found = Field::parse(field).unwrap().find(body.as_bytes())?;
         Ok(found.map(|value| (body[value.at].to_owned(), value.text)))
+    }
+
+    /// Keys in lists and behind any key: a registry's, the headers of git-lfs.
+    #[test]
+    fn keys_stand_in_lists_and_behind_any_key() {
+        let found = |field: &str, body: &str| {
+            let found = Field::parse_many(field).unwrap().find_all(body.as_bytes())?;
+            Ok(found.into_iter().map(|value| value.text.unwrap_or_default()).collect::<Vec<_>>())
+        };
+        let lfs = "objects[*].actions.*.header.Authorization";
+        let one = |text: &str| {
+            format!("{{\"actions\":{{\"download\":{{\"href\":\"x\",\"header\":{{\"Authorization\":\"{text}\"}}}}}}}}")
+        };
+        let body = format!("{{\"objects\":[{}, {{\"oid\":\"1\"}},{}]}}", one("a"), one("b"));
+        assert_eq!(found(lfs, &body), Ok(vec!["a".to_owned(), "b".to_owned()]));
+        let both = "{\"objects\":[{\"actions\":{\"upload\":{\"header\":{\"Authorization\":\"a\"}},\"verify\":{\"header\":{\"Authorization\":\"b\"}}}}]}";
+        assert_eq!(found(lfs, both), Ok(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(
+            found("[*].token", "[{\"token\":\"a\"},{\"token\":\"b\"}, 1]"),
+            Ok(vec!["a".to_owned(), "b".to_owned()])
+        );
+        assert_eq!(found("keys[*]", "{\"keys\":[\"a\",\"b\"]}"), Ok(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(found("rows[*][*].key", "{\"rows\":[[{\"key\":\"a\"}],[]]}"), Ok(vec!["a".to_owned()]));
+        assert_eq!(found("token", "{\"token\":\"a\"}"), Ok(vec!["a".to_owned()]));
+        assert_eq!(
+            found("*.key", "{\"a\":{\"key\":\"x\"},\"b\":3,\"c\":{\"key\":\"y\"}}"),
+            Ok(vec!["x".to_owned(), "y".to_owned()])
+        );
+        assert_eq!(found("token", "{\"Token\":\"a\"}"), Ok(vec!["a".to_owned()]), "headers' names have no case");
+        for none in ["{}", "{\"objects\":{}}", "{\"objects\":[[]]}", "{\"objects\":[]}", "{\"objects\":\"x\"}"] {
+            assert_eq!(found(lfs, none), Ok(vec![]), "{none}");
+        }
+        for wrong in [
+            "[]",
+            "{\"objects\":[],\"objects\":[]}",
+            "{\"objects\":[],\"Objects\":[]}",
+            "{\"objects\":[{\"actions\":{\"a\":{\"header\":{\"Authorization\":\"a\",\"authorization\":\"b\"}}}}]}",
+            "{\"objects\":[1,]}",
+            "{\"objects\":[1 2]}",
+            "{\"objects\":[",
+        ] {
+            assert_eq!(found(lfs, wrong), Err(UNREADABLE), "{wrong}");
+        }
+        for text in [lfs, "[*].token", "keys[*]", "rows[*][*].key", "*.key", "data.token"] {
+            assert_eq!(Field::parse_many(text).unwrap().to_string(), text);
+        }
+        for wrong in ["", ".", "a..b", "a[0]", "a[*]b", "a[*", "**", "a.b.c.d.e.f.g.h.i", "a b", "[*"] {
+            assert!(Field::parse_many(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["a[*]", "*.a", "[*].a"] {
+            assert!(Field::parse(wrong).is_err(), "a place is one field: {wrong}");
+        }
     }
 
     #[test]

@@ -1,52 +1,83 @@
 //! What authenticates nobody: headers whose meaning is known, by standard or by
 //! vendor, and words that only look like it (in the normal form of names).
 
-/// Names, by their letters, that look as if they authenticated and are about paging and
-/// counting.
-pub(super) const NAMES_OF_OTHERS: [&str; 15] = [
-    "pagetoken",
-    "nextpagetoken",
-    "nexttoken",
-    "continuationtoken",
-    "resumetoken",
-    "resumptiontoken",
-    "skiptoken",
-    "deltatoken",
-    "changetoken",
-    "synctoken",
-    "tokens",
-    "maxtokens",
-    "mintokens",
-    "maxoutputtokens",
-    "maxcompletiontokens",
+/// What tokens of paging and counts of tokens are called: `nextPageToken`, `max_output_tokens`.
+const OF_PAGING: [&str; 34] = [
+    "page",
+    "paging",
+    "pagination",
+    "next",
+    "prev",
+    "previous",
+    "first",
+    "last",
+    "skip",
+    "sync",
+    "continuation",
+    "continue",
+    "starting",
+    "start",
+    "ending",
+    "end",
+    "cursor",
+    "resume",
+    "resumption",
+    "delta",
+    "changes",
+    "change",
+    "requestsync",
+    "list",
+    "results",
+    "max",
+    "min",
+    "output",
+    "input",
+    "completion",
+    "prompt",
+    "total",
+    "reasoning",
+    "num",
 ];
 
-/// Words that only look like others.
-pub(super) const WORDS: [&str; 19] = [
-    "author",
-    "authors",
-    "authored",
-    "authority",
-    "coauthor",
-    "coauthors",
-    "monkey",
-    "donkey",
-    "turkey",
-    "hockey",
-    "jockey",
-    "whiskey",
-    "turnkey",
-    "hotkey",
-    "lackey",
-    "mickey",
-    "smokey",
-    "pokey",
-    "malarkey",
+/// Endings of parameters that say something about what authenticates: `token_count`.
+pub(super) const ABOUT: [&str; 14] = [
+    "count", "type", "version", "changed", "enabled", "required", "limit", "length", "size", "duration", "expires",
+    "expired", "expiry", "status",
+];
+
+/// Headers that authenticate by their name, and with this value nobody: they say that no
+/// token is sent, ask for one, or say of which kind it is.
+const PAIRS: [(&str, &str); 8] = [
+    ("x-atlassian-token", "no-check"),
+    ("x-atlassian-token", "nocheck"),
+    ("x-csrf-token", "fetch"),
+    ("npm-auth-type", "web"),
+    ("npm-auth-type", "legacy"),
+    ("x-snowflake-authorization-token-type", "keypair_jwt"),
+    ("x-snowflake-authorization-token-type", "oauth"),
+    ("x-snowflake-authorization-token-type", "programmatic_access_token"),
+];
+
+/// Words that only end like a key.
+pub(super) const WORDS: [&str; 15] = [
+    "monkey", "donkey", "turkey", "hockey", "jockey", "whiskey", "turnkey", "hotkey", "lackey", "mickey", "smokey",
+    "pokey", "malarkey", "lowkey", "offkey",
+];
+
+/// Words that hold letters of those that authenticate, and what may not follow: `authorId`, but
+/// not `authorization`.
+const OTHER_WORDS: [(&str, &[&str]); 6] = [
+    ("author", &["iz", "is"]),
+    ("tokeniz", &[]),
+    ("possession", &[]),
+    ("obsession", &[]),
+    ("secretary", &[]),
+    ("secretari", &[]),
 ];
 
 /// Keys that are about order, paging and storing: `sort_key`. No service knows anybody by
 /// one, so the value says nothing.
-pub(super) const KEYS_IN_ORDER: [&str; 35] = [
+pub(super) const KEYS_IN_ORDER: [&str; 37] = [
     "sort",
     "order",
     "group",
@@ -75,11 +106,13 @@ pub(super) const KEYS_IN_ORDER: [&str; 35] = [
     "column",
     "index",
     "cache",
+    "surrogate",
     "lookup",
     "routing",
     "dedup",
     "deduplication",
     "idempotency",
+    "incident",
     "unique",
     "natural",
 ];
@@ -151,12 +184,30 @@ pub(super) const KEYS_OF_THINGS: [&str; 62] = [
 ];
 
 /// Beginnings of names: what browsers and client libraries say about themselves, tracing.
-const BEGINNINGS: [&str; 5] = ["sec-fetch-", "sec-ch-", "x-stainless-", "x-b3-", "x-datadog-"];
+/// And what an owner of things calls them: names and values of his own, kept beside an object.
+const BEGINNINGS: [&str; 14] = [
+    "sec-fetch-",
+    "sec-ch-",
+    "x-stainless-",
+    "x-b3-",
+    "x-datadog-",
+    "x-amz-meta-",
+    "x-amz-checksum-",
+    "x-goog-meta-",
+    "x-goog-upload-",
+    "x-ms-meta-",
+    "x-bz-info-",
+    "x-checksum-",
+    "x-object-meta-",
+    "x-container-meta-",
+];
 
-/// Endings of names: which version of an API is meant.
-const ENDINGS: [&str; 2] = ["-version", "-beta"];
+/// Endings of names: which version of an API is meant, what a body adds up to, what a request is
+/// called in logs.
+const ENDINGS: [&str; 8] =
+    ["-version", "-beta", "-checksum", "-idempotency-key", "-request-id", "-correlation-id", "-trace-id", "-span-id"];
 
-const NAMES: [&str; 86] = [
+const NAMES: [&str; 149] = [
     // Of HTTP and WebDAV.
     "accept",
     "accept-charset",
@@ -176,9 +227,11 @@ const NAMES: [&str; 86] = [
     "content-type",
     "date",
     "depth",
+    "digest",
     "dnt",
     "early-data",
     "expect",
+    "from",
     "host",
     "if",
     "if-match",
@@ -198,6 +251,7 @@ const NAMES: [&str; 86] = [
     "priority",
     "range",
     "referer",
+    "repr-digest",
     "save-data",
     "sec-websocket-extensions",
     "sec-websocket-key",
@@ -219,35 +273,123 @@ const NAMES: [&str; 86] = [
     "grpc-timeout",
     "grpc-trace-bin",
     // Of tracing and repetition.
+    "b3",
     "baggage",
     "client-request-id",
     "correlation-id",
+    "elastic-apm-traceparent",
+    "i-twilio-idempotency-token",
     "idempotency-key",
+    "newrelic",
+    "paypal-request-id",
     "request-id",
     "sentry-trace",
     "traceparent",
     "tracestate",
+    "uber-trace-id",
     "x-amzn-trace-id",
     "x-client-request-id",
     "x-cloud-trace-context",
     "x-correlation-id",
+    "x-goog-gcs-idempotency-token",
     "x-idempotency-key",
+    "x-opaque-id",
+    "x-ot-span-context",
     "x-request-id",
-    // Of vendors. A session of MCP must not authenticate (its specification of 2025-06-18).
+    "x-trace-id",
+    // Of vendors: each is in their documents, and says nothing of who asks, but for an account
+    // within the one that the credential is of. A session of MCP must not authenticate (its
+    // specification of 2025-06-18); npm's and kubectl's are random numbers of one run.
+    "amz-sdk-invocation-id",
+    "amz-sdk-request",
+    "apns-id",
+    "dropbox-api-arg",
+    "dropbox-api-path-root",
+    "filename",
     "git-protocol",
     "http-referer",
+    "kubectl-session",
     "mcp-session-id",
+    "ms-cv",
+    "npm-session",
     "openai-organization",
     "openai-project",
+    "pacote-integrity",
+    "pacote-pkg-id",
+    "sforce-call-options",
+    "sforce-query-options",
+    "slug",
+    "stripe-account",
+    "stripe-context",
+    "surrogate-key",
+    "upload-checksum",
+    "upload-metadata",
+    "x-amz-acl",
+    "x-amz-content-sha256",
+    "x-amz-copy-source",
+    "x-amz-date",
+    "x-amz-expected-bucket-owner",
+    "x-amz-tagging",
+    "x-amz-target",
+    "x-amz-user-agent",
+    "x-anchormailbox",
+    "x-apollo-operation-id",
+    "x-audit-log-reason",
+    "x-bz-content-sha1",
+    "x-bz-file-name",
     "x-claude-code-session-id",
+    "x-content-sha256",
+    "x-elastic-client-meta",
+    "x-file-name",
+    "x-filename",
+    "x-firebase-client",
+    "x-github-media-type",
     "x-goog-api-client",
+    "x-goog-fieldmask",
+    "x-goog-hash",
     "x-goog-request-params",
     "x-goog-user-project",
     "x-ms-client-request-id",
+    "x-ms-content-crc64",
+    "x-ms-continuation",
+    "x-ms-correlation-request-id",
     "x-ms-date",
+    "x-ms-documentdb-partitionkey",
+    "x-ms-lease-id",
+    "x-rep-hints",
     "x-requested-with",
+    "x-stripe-client-telemetry",
+    "x-stripe-client-user-agent",
     "x-title",
+    "xero-tenant-id",
+    "zotero-write-token",
 ];
+
+/// A word without the words in it that only hold the letters of others.
+pub(super) fn without_other_words(word: &str) -> String {
+    OTHER_WORDS.iter().fold(word.to_owned(), |word, (other, but)| {
+        let mut parts = word.split(other);
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |text, part| {
+            let stays = but.iter().any(|but| part.starts_with(but));
+            format!("{text}{}{part}", if stays { other } else { "." })
+        })
+    })
+}
+
+/// Whether a name, by its letters, is of a token that brings the next page, or counts some.
+pub(super) fn is_of_paging(letters: &str) -> bool {
+    fn made_of(rest: &str) -> bool {
+        rest.is_empty() || OF_PAGING.iter().any(|word| rest.strip_prefix(word).is_some_and(made_of))
+    }
+    let of = letters.strip_suffix("tokens").or(letters.strip_suffix("token").filter(|of| !of.is_empty()));
+    of.is_some_and(made_of)
+}
+
+/// Whether a header of this name (lower case) authenticates nobody with this value.
+pub(super) fn is_known_pair(name: &str, value: &[u8]) -> bool {
+    PAIRS.iter().any(|(known, harmless)| *known == name && value.eq_ignore_ascii_case(harmless.as_bytes()))
+}
 
 /// Whether a header of this name (lower case) authenticates nobody, whatever it holds.
 pub(super) fn is_known(name: &str) -> bool {

@@ -5,7 +5,8 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
 use policies::{Authority, Code, Permit, Refusal};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Credential, Field, Found, Keyring, Place, Placed, authenticates, in_scope, swap};
+use super::authenticates::{Foreign, What};
+use super::{Credential, Field, Found, Keyring, Place, Placed, in_scope, swap};
 use crate::audit::Identity;
 use crate::ports::Secrets;
 use crate::scan::Watchlist;
@@ -61,10 +62,9 @@ impl Keyring {
         let (before, behind) = (&body[..value.at.start], &body[value.at.end..]);
         let own = value.text.as_deref().and_then(|text| self.standing_in(authority, field, text));
         let Some((credential, place)) = own else {
-            let finding = watchlist.find_in(&body);
-            return Err(
-                finding.map_or_else(authenticates::not_the_surrogate, |it| self.misplaced(identity, authority, &it))
-            );
+            let text = String::from_utf8_lossy(&body[value.at]).into_owned();
+            let foreign = || Foreign::new(What::Json, text).in_place(self.brought(authority));
+            return Err(watchlist.find_in(&body).map_or_else(foreign, |it| self.misplaced(identity, authority, &it)));
         };
         let rest = [before, b"\"\"", behind].concat();
         let tolerated = Keyring::tolerates(identity, permit, true);

@@ -2,8 +2,9 @@
 //! credentials that they are from then on, for as long as the sandbox lives.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use policies::{Authority, Code, Facts, Refusal, RequestPattern};
+use policies::{Authority, Facts, RequestPattern};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Credential, Field, Keyring};
@@ -18,39 +19,44 @@ pub struct Mint {
     pub fields: Vec<Field>,
 }
 
-/// So many keys one sandbox may have made.
+/// A key that a host made.
+#[derive(Clone)]
+pub struct MintedKey {
+    pub(super) key: SecretString,
+    /// When it was used last, in uses of any.
+    used: Arc<AtomicU64>,
+}
+
+/// Counts the uses of all such keys.
+static USES: AtomicU64 = AtomicU64::new(1);
+
+/// So many keys of one sandbox are kept; the one that was not used for the longest makes room.
 const MOST: usize = 32;
+
+impl MintedKey {
+    fn new(key: SecretString) -> Self {
+        let minted = MintedKey { key, used: Arc::default() };
+        minted.is_used();
+        minted
+    }
+
+    pub(super) fn is_used(&self) {
+        self.used.store(USES.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+    }
+}
 
 impl Keyring {
     /// The credential that this request makes keys with, and where they will stand: the one
-    /// that was put on, if any was. Refused while the sandbox holds too many, before
-    /// anything is made.
-    pub(crate) fn mints(
-        &self,
-        facts: &Facts,
-        put_on: Option<&Arc<str>>,
-    ) -> Result<Option<(Credential, Vec<Field>)>, Refusal> {
+    /// that was put on, if any was.
+    pub(crate) fn mints(&self, facts: &Facts, put_on: Option<&Arc<str>>) -> Option<(Credential, Vec<Field>)> {
         let own = self.credentials.iter().filter(|one| one.minted.is_none() && one.hosts.contains(&facts.authority));
         let here = |mint: &&Mint| mint.requests.iter().any(|one| one.touches(facts.method, &facts.path));
-        for credential in own.filter(|one| put_on.is_none_or(|name| one.name == *name)) {
-            let fields: Vec<Field> =
-                credential.mints.iter().filter(here).flat_map(|mint| mint.fields.clone()).collect();
-            if fields.is_empty() {
-                continue;
-            }
-            self.takes_more()?;
-            return Ok(Some((credential.clone(), fields)));
-        }
-        Ok(None)
-    }
-
-    /// Whether one more key fits.
-    pub(crate) fn takes_more(&self) -> Result<(), Refusal> {
-        if self.credentials.iter().filter(|one| one.minted.is_some()).count() < MOST {
-            return Ok(());
-        }
-        let why = format!("this sandbox has had {MOST} keys made, which is as many as it may");
-        Err(Refusal::new(Code::GroupLimit, why))
+        let mut own = own.filter(|one| put_on.is_none_or(|name| one.name == *name)).map(|credential| {
+            let fields = credential.mints.iter().filter(here).flat_map(|mint| mint.fields.clone());
+            (credential, fields.collect::<Vec<Field>>())
+        });
+        let (credential, fields) = own.find(|(_, fields)| !fields.is_empty())?;
+        Some((credential.clone(), fields))
     }
 
     /// Whether this is the secret of a credential of the host, and so no new key.
@@ -66,21 +72,78 @@ impl Keyring {
 
     /// The surrogate of a key that was made before: some hosts give the same one again.
     pub(crate) fn surrogate_of(&self, key: &SecretString) -> Option<SecretString> {
-        let is = |minted: &SecretString| minted.expose_secret() == key.expose_secret();
+        let is = |minted: &MintedKey| minted.key.expose_secret() == key.expose_secret();
         let found = self.credentials.iter().find(|credential| credential.minted.as_ref().is_some_and(is));
+        found.and_then(|credential| credential.minted.as_ref()).inspect(|minted| minted.is_used());
         found.map(|credential| SecretString::from(credential.surrogate.to_string()))
     }
 
-    /// The same with one more key, which goes where the one goes that it was made with.
-    pub(crate) fn with_minted(&self, credential: &Credential, key: &SecretString, surrogate: &SecretString) -> Self {
+    /// The same with one more key, which goes where the one goes that it was made with; and the
+    /// one that made room for it.
+    pub(crate) fn with_minted(
+        &self,
+        credential: &Credential,
+        key: &SecretString,
+        surrogate: &SecretString,
+    ) -> (Self, Option<Credential>) {
         let mut keyring = self.clone();
+        let longest_unused = keyring.longest_unused();
+        let gone = longest_unused.map(|at| keyring.credentials.remove(at));
         keyring.credentials.push(Credential {
             surrogate: surrogate.expose_secret().into(),
-            minted: Some(key.clone()),
+            minted: Some(MintedKey::new(key.clone())),
             mints: Vec::new(),
             grant: None,
             ..credential.clone()
         });
-        keyring
+        (keyring, gone)
+    }
+
+    /// Where the key stands that has to go, once there are as many as there may be.
+    fn longest_unused(&self) -> Option<usize> {
+        let used = |one: &Credential| Some(one.minted.as_ref()?.used.load(Ordering::Relaxed));
+        let minted = self.credentials.iter().enumerate().filter_map(|(at, one)| Some((used(one)?, at)));
+        let minted: Vec<_> = minted.collect();
+        minted.iter().min().filter(|_| minted.len() >= MOST).map(|(_, at)| *at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// Registries give a new token every few minutes: the last ones work, and those in use.
+    #[test]
+    fn the_key_that_was_not_used_for_the_longest_makes_room() {
+        let own = Credential {
+            name: "own".into(),
+            hosts: vec![Authority::parse("a.test:443", None).unwrap()],
+            places: Vec::new(),
+            only: Vec::new(),
+            surrogate: "own-surrogate".into(),
+            grant: None,
+            mints: Vec::new(),
+            minted: None,
+        };
+        let mut keyring = Keyring::new(vec![own.clone()], []);
+        let mut gone = Vec::new();
+        for n in 0..MOST + 8 {
+            let (more, out) =
+                keyring.with_minted(&own, &format!("key-{n:08}").into(), &format!("surrogate-{n:08}").into());
+            keyring = more;
+            gone.extend(out.map(|one| one.surrogate.to_string()));
+            // The first one is in use all the time.
+            let first = keyring.credentials.iter().find(|one| &*one.surrogate == "surrogate-00000000").unwrap();
+            first.minted.as_ref().unwrap().is_used();
+        }
+        let want: Vec<_> = (1..=8).map(|n| format!("surrogate-{n:08}")).collect();
+        assert_eq!(gone, want);
+        assert_eq!(keyring.credentials.len(), MOST + 1);
+        assert!(
+            keyring.holds("own-surrogate")
+                && keyring.holds("surrogate-00000000")
+                && !keyring.holds("surrogate-00000001")
+        );
     }
 }

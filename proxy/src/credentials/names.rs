@@ -7,6 +7,7 @@
 use policies::{letters_of, normal_name, parameter_names, undo_escapes};
 
 use super::harmless;
+use super::values::{self, SHORTEST, could_be_a_key, holds_a_key};
 
 /// A name with a word that holds one of these authenticates, or may.
 const TELLING: [&str; 9] = ["auth", "bearer", "token", "secret", "passw", "signature", "credential", "session", "hmac"];
@@ -31,37 +32,6 @@ const WITH_A_KEY: [&str; 4] = ["code", "appid", "app_id", "ticket"];
 /// take that have forms for everything.
 const IN_FORMS: [&str; 6] = ["accesstoken", "apikey", "authtoken", "authorization", "oauthtoken", "token"];
 
-/// How keys of many vendors begin: whatever the parameter is called, this is one.
-const VENDORS: [&str; 24] = [
-    "sk-",
-    "sk_",
-    "pk_",
-    "rk_",
-    "ghp_",
-    "gho_",
-    "ghs_",
-    "ghu_",
-    "github_pat_",
-    "glpat-",
-    "xoxb-",
-    "xoxp-",
-    "xoxa-",
-    "AIza",
-    "ya29.",
-    "AKIA",
-    "ASIA",
-    "eyJ",
-    "hf_",
-    "gsk_",
-    "npm_",
-    "pypi-",
-    "SG.",
-    "shpat_",
-];
-
-/// The least characters in a row, digits or both cases among them, that are taken for a key.
-pub(super) const SHORTEST_KEY: usize = 20;
-
 /// Whether a header of this name authenticates, or may.
 pub(super) fn header_authenticates(name: &str) -> bool {
     !harmless::is_known(name) && header_tells(&normal_name(name))
@@ -78,7 +48,24 @@ pub(super) fn parameter_authenticates(parameter: &str) -> bool {
     let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
     let value = undo_escapes(value);
     let names = parameter_names(name);
-    names.iter().any(|name| name_authenticates(name, &value)) || value.split(is_between_words).any(is_of_a_vendor)
+    names.iter().any(|name| name_authenticates(name, &value))
+        || values::is_of_a_vendor_or_a_web_token(&value)
+        || name_is_hidden(name)
+}
+
+/// Whether the escapes of a parameter's name hide letters or digits, or more escapes: `%74oken`,
+/// `%2574oken`. No client writes a name so, and servers differ in how often they undo them.
+pub(super) fn name_is_hidden(raw: &str) -> bool {
+    escaped(raw).any(|c| c.is_ascii_alphanumeric()) || escaped(&undo_escapes(raw)).next().is_some()
+}
+
+/// What escapes stand for, one by one.
+fn escaped(text: &str) -> impl Iterator<Item = char> {
+    text.split('%').skip(1).filter_map(|part| {
+        let (from, to) = if part.starts_with(['u', 'U']) { (1, 5) } else { (0, 2) };
+        let digits = part.get(from..to).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
+        char::from_u32(u32::from_str_radix(digits, 16).ok()?)
+    })
 }
 
 /// Whether a parameter of the query is the one of this name, to some server.
@@ -95,43 +82,31 @@ pub(super) fn field_authenticates(normal: &str, parameters: &[String]) -> bool {
     IN_FORMS.contains(&&*letters) || parameters.contains(&letters)
 }
 
-/// Whether a text holds a row of characters that could be a key.
-pub(super) fn holds_a_key(text: &str, shortest: usize) -> bool {
-    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_' | '+' | '/' | '='));
-    words.into_iter().any(|word| word.len() >= shortest && is_mixed(word))
-}
-
-fn is_mixed(word: &str) -> bool {
-    let has = |kind: fn(&u8) -> bool| word.as_bytes().iter().any(kind);
-    has(u8::is_ascii_digit) || (has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase))
-}
-
-fn is_of_a_vendor(word: &str) -> bool {
-    VENDORS.iter().any(|vendor| word.starts_with(vendor)) && holds_a_key(word, SHORTEST_KEY)
-}
-
-fn is_between_words(c: char) -> bool {
-    c.is_whitespace() || matches!(c, ',' | ':' | '"' | '\'')
-}
-
 fn name_authenticates(name: &str, value: &str) -> bool {
     let letters = letters_of(name);
     WHOLE.contains(&&*letters)
         || letters.ends_with(OF_HEADERS)
-        || tells(name)
+        || (tells(name) && !is_about_one(&letters, value))
         || is_key(name, Some(value))
-        || (WITH_A_KEY.contains(&name) && holds_a_key(value, SHORTEST_KEY))
+        || (WITH_A_KEY.contains(&name) && holds_a_key(value, SHORTEST))
 }
 
 /// Whether a word of the name says so.
 fn tells(normal: &str) -> bool {
     let letters = letters_of(normal);
-    if harmless::NAMES_OF_OTHERS.contains(&&*letters) {
+    if harmless::is_of_paging(&letters) {
         return false;
     }
-    let mut words = normal.split('_').filter(|word| !harmless::WORDS.contains(word));
+    let mut words = normal.split('_').map(harmless::without_other_words);
     COMPOUND.iter().any(|part| letters.contains(part))
         || words.any(|word| TELLING.iter().any(|part| word.contains(part)))
+}
+
+/// `token_count=5`, `session_type=talk`, `passwordChanged=true`: says something about one, and
+/// what it says can be none.
+fn is_about_one(letters: &str, value: &str) -> bool {
+    let about = harmless::ABOUT.iter().any(|word| letters.ends_with(word));
+    about && value.len() < SHORTEST && !could_be_a_key(value) && !letters.contains("key")
 }
 
 /// `write_key`, `consumerkey`: a key of something, unless it is known for another kind.
@@ -149,7 +124,7 @@ fn is_key(normal: &str, value: Option<&str>) -> bool {
     let names_a_thing = harmless::KEYS_OF_THINGS.contains(&of);
     let is_long = |value: &str| {
         let mut rows = value.split(|c: char| !c.is_ascii_alphanumeric());
-        rows.any(|row| row.len() >= SHORTEST_KEY && is_mixed(row))
+        rows.any(|row| holds_a_key(row, SHORTEST))
     };
     !names_a_thing || value.is_none_or(is_long)
 }

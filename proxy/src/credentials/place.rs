@@ -14,7 +14,9 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use policies::{Code, Refusal, letters_of, normal_name};
 use secrecy::SecretString;
 
-use super::{Credential, Field, Head, Segment, authenticates, names};
+use super::authenticates::{self, Foreign, What};
+use super::handed_out::Brought;
+use super::{Credential, Field, Head, Segment, names, values};
 
 /// A place in a request where a surrogate may stand.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -63,6 +65,7 @@ pub(super) fn find<'a>(
     credentials: impl Iterator<Item = &'a Credential>,
     guarded: &[Place],
     head: Head<'_>,
+    brought: Brought<'_>,
 ) -> Result<Option<Found<'a>>, Refusal> {
     match occupied(guarded, head) {
         0 => Ok(None),
@@ -73,13 +76,35 @@ pub(super) fn find<'a>(
                 let beside = place.holds(&credential.surrogate, head)?;
                 Some(Found { credential, place, beside })
             });
-            found.next().map(Some).ok_or_else(authenticates::not_the_surrogate)
+            found.next().map(Some).ok_or_else(|| {
+                occupant(guarded, head).map_or_else(authenticates::not_the_surrogate, |it| it.in_place(brought))
+            })
         }
         _ => {
             let why = "more than one thing in the request could authenticate it; send exactly one";
             Err(Refusal::new(Code::CredentialAmbiguous, why))
         }
     }
+}
+
+/// What stands in one of these places.
+fn occupant<'h>(places: &[Place], head: Head<'h>) -> Option<Foreign<'h>> {
+    let header = |name: HeaderName| {
+        let (name, value) = head.headers.iter().find(|(other, _)| **other == name)?;
+        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        Some(Foreign::new(What::Header(name.as_str()), value))
+    };
+    let parameter = |key: &str| {
+        let one = parameters(head).find(|one| is_plainly_named(one, key))?;
+        Some(Foreign::parameter(What::Parameter(one.split('=').next().unwrap_or_default()), one))
+    };
+    let segment = |segment: &Segment| Some(Foreign::new(What::Segment, segment.value(head.path())?.to_owned()));
+    places.iter().find_map(|place| match place {
+        Place::Header(_) | Place::Basic(_) => place.header().and_then(header),
+        Place::Query(key) => parameter(key),
+        Place::Path(one) => segment(one),
+        Place::Json(_) => None,
+    })
 }
 
 /// How many headers, parameters and segments stand in these places, whatever is in
@@ -98,14 +123,19 @@ fn occupied(places: &[Place], head: Head<'_>) -> usize {
 /// Whether something stands in one of these places for a server that reads names more
 /// loosely than they are written: `api.key` for `api_key` in PHP, `x_own` for `x-own`
 /// behind CGI. Nobody writes a place so who means well, beside the surrogate or without.
-pub(super) fn disguised(places: &[Place], head: Head<'_>) -> bool {
+pub(super) fn disguised<'h>(places: &[Place], head: Head<'h>) -> Option<Foreign<'h>> {
     let keys: Vec<&str> = places.iter().filter_map(Place::parameter).collect();
     let poses = |one: &str| keys.iter().any(|key| names::is_named(one, key) && !is_plainly_named(one, key));
     let letters = |name: &HeaderName| letters_of(&normal_name(name.as_str()));
     let headers: Vec<_> = places.iter().filter_map(Place::header).map(|name| (letters(&name), name)).collect();
     let own = |name: &HeaderName| headers.iter().any(|(_, place)| place == name);
     let poses_as_header = |name: &HeaderName| headers.iter().any(|(place, _)| *place == letters(name));
-    parameters(head).any(poses) || head.headers.keys().any(|name| !own(name) && poses_as_header(name))
+    let parameter = parameters(head).find(|one| poses(one));
+    let parameter = parameter.map(|one| Foreign::parameter(What::Parameter(one.split('=').next().unwrap_or(one)), one));
+    parameter.or_else(|| {
+        let (name, value) = head.headers.iter().find(|(name, _)| !own(name) && poses_as_header(name))?;
+        Some(Foreign::new(What::Header(name.as_str()), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+    })
 }
 
 fn parameters(head: Head<'_>) -> impl Iterator<Item = &str> {
@@ -199,7 +229,8 @@ fn basic(value: &HeaderValue, part: BasicPart, surrogate: &str) -> Option<String
         BasicPart::Username => (username, password),
         BasicPart::Password => (password, username),
     };
-    let fits = own == surrogate && !other.chars().any(char::is_control) && !authenticates::looks_like_a_key(other);
+    let fits =
+        own == surrogate && !other.chars().any(char::is_control) && !values::holds_a_key(other, values::SHORTEST);
     fits.then(|| other.to_owned())
 }
 

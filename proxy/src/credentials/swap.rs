@@ -52,7 +52,8 @@ pub(super) fn put_on(
 /// The real secret, at the moment it is put on.
 pub(super) fn reveal(credential: &Credential, secrets: &dyn Secrets) -> Result<SecretString, Refusal> {
     if let Some(minted) = &credential.minted {
-        return Ok(minted.clone());
+        minted.is_used();
+        return Ok(minted.key.clone());
     }
     secrets.reveal(&credential.name).map_err(|error| error.refusal(&credential.name))
 }

@@ -15,12 +15,16 @@ fn headers(kind: &str) -> HeaderMap {
 
 fn asking() -> Look {
     let refusal = Refusal::new(Code::MethodDenied, "no");
-    Look { is_one: Box::new(policies::field_asks), in_json: true, refusal }
+    Look { is_one: Box::new(policies::field_asks), in_json: true, refusal: Box::new(move |_| refusal.clone()) }
 }
 
 fn authenticating() -> Look {
     let refusal = Refusal::new(Code::CredentialNotSurrogate, "no");
-    Look { is_one: Box::new(|name| name == "access_token"), in_json: false, refusal }
+    Look {
+        is_one: Box::new(|name| name == "access_token"),
+        in_json: false,
+        refusal: Box::new(move |_| refusal.clone()),
+    }
 }
 
 /// How many bytes of the body went on before it was refused; `None` where all did.

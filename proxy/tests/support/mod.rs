@@ -186,6 +186,11 @@ impl World {
         OpenDoor::open(&self.gateway, self.dir.path(), "bare", policy, Keyring::default())
     }
 
+    /// A door of a group with credentials of its own.
+    pub fn with_keyring(&self, group: &str, policy: &str, keyring: Keyring) -> OpenDoor {
+        OpenDoor::open(&self.gateway, self.dir.path(), group, policy, keyring)
+    }
+
     /// The server of a name.
     pub fn upstream(&self, name: &str) -> &Upstream {
         &self.upstreams[name]

@@ -390,11 +390,13 @@ pub const BY_POLICY: [&str; 7] =
     ["not_allowed", "port_denied", "method_denied", "path_denied", "denied_by_rule", "ip_literal", "upgrade_denied"];
 
 /// What the watchlist or the guarded hosts refuse.
-pub const BY_GUARDS: [&str; 6] = [
+pub const BY_GUARDS: [&str; 8] = [
     "surrogate_unbound",
     "surrogate_location",
     "surrogate_foreign",
     "surrogate_retired",
     "credential_not_surrogate",
+    "surrogate_missing",
+    "not_harmless",
     "secret_in_request",
 ];
