@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Feeds the readers of hosts, heads, policies and bodies what nobody has thought of:
+# Feeds the readers of hosts, heads, policies, bodies and uploads what nobody has thought of:
 # every target of fuzz/ for so many seconds (12), from the committed corpus on.
 #
 #     scripts/fuzz.sh [SECONDS] [TARGET...]
@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 seconds=${1:-12}
 shift || true
 targets=("$@")
-[ "${#targets[@]}" -gt 0 ] || targets=(authority head policy pattern body)
+[ "${#targets[@]}" -gt 0 ] || targets=(authority head policy pattern body frames)
 
 export PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
 have cargo-fuzz || cargo install cargo-fuzz --locked --quiet

@@ -20,7 +20,7 @@ main() {
     if [ "${1:-}" = test ]; then
         have h2load || missing+=(nghttp2-client)    # speaks HTTP/2 to the door
         has_static_busybox || missing+=(busybox-static) # the image of most container tests
-        has_pip || have npm || missing+=(python3-pip)   # fetches Claude Code for its image
+        has_pip || missing+=(python3-pip)      # fetches what images have that Debian has not
         # A desktop's keyring, for the test of secrets in one.
         have dbus-daemon || missing+=(dbus)
         have gnome-keyring-daemon || missing+=(gnome-keyring)

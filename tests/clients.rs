@@ -4,6 +4,14 @@
 #![allow(clippy::unwrap_used)]
 
 mod support;
+#[path = "clients/handed_out.rs"]
+mod handed_out;
+#[path = "clients/names.rs"]
+mod names;
+#[path = "clients/trust.rs"]
+mod trust;
+#[path = "clients/uploads.rs"]
+mod uploads;
 
 use std::sync::{Arc, OnceLock};
 

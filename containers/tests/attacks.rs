@@ -15,18 +15,17 @@ use bollard::models::HostConfig;
 use containers::guest;
 use support::Installation;
 
-/// The host's end of the engine's default network.
-const BRIDGE: &str = "172.17.0.1";
-
 #[tokio::test]
 async fn nothing_reaches_the_network_unless_a_network_was_joined() {
     let installation = Installation::new().await;
+    let network = installation.engine.create_network(&installation.id).await.unwrap();
+    let host = network.gateway.to_string();
     let tcp = TcpListener::bind("0.0.0.0:0").unwrap();
     let udp = UdpSocket::bind("0.0.0.0:0").unwrap();
-    let tcp_at = format!("{BRIDGE}:{}", tcp.local_addr().unwrap().port());
-    let udp_at = format!("{BRIDGE}:{}", udp.local_addr().unwrap().port());
+    let tcp_at = format!("{host}:{}", tcp.local_addr().unwrap().port());
+    let udp_at = format!("{host}:{}", udp.local_addr().unwrap().port());
     let attacks: [&[&str]; 4] =
-        [&["tcp", &tcp_at, "secret"], &["udp", &udp_at, "secret"], &["dns", &udp_at, "s.example"], &["icmp", BRIDGE]];
+        [&["tcp", &tcp_at, "secret"], &["udp", &udp_at, "secret"], &["dns", &udp_at, "s.example"], &["icmp", &host]];
     let strict = installation.start().await;
     for attack in attacks {
         let (succeeded, detail) = installation.attack(&strict, attack).await;
@@ -44,7 +43,7 @@ async fn nothing_reaches_the_network_unless_a_network_was_joined() {
     assert!(tcp.accept().is_err() && udp.recv(&mut [0; 64]).is_err(), "something arrived");
 
     strict.stop(std::time::Duration::from_secs(2)).await;
-    let weak = installation.start_with_hole(|host| host.network_mode = Some("bridge".into())).await;
+    let weak = installation.start_with_hole(|host| host.network_mode = Some(network.name.clone())).await;
     let found: Vec<_> = weak.findings().iter().map(|finding| finding.what).collect();
     for what in ["interfaces", "routes", "network mode", "networks"] {
         assert!(found.contains(&what), "{what} is not in {found:?}");

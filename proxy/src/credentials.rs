@@ -319,7 +319,7 @@ impl Keyring {
     pub(crate) fn stopped(&self, identity: &Identity, authority: &Authority, stop: &Stop) -> Refusal {
         match stop {
             Stop::Found(finding) => self.misplaced(identity, authority, finding),
-            Stop::Unreadable(why) => unreadable(*why),
+            Stop::Unreadable(why) => unreadable(why),
         }
     }
 
@@ -442,8 +442,8 @@ fn prepare_for_scrubbing(headers: &mut HeaderMap, facts: &Facts) -> Result<Vec<H
 }
 
 /// The refusal for a body that cannot be looked into before it leaves.
-pub(crate) fn unreadable(why: Unreadable) -> Refusal {
-    let why = format!("the body is looked into before it may leave, and {why}; send it as it is, or as gzip");
+pub(crate) fn unreadable(why: &Unreadable) -> Refusal {
+    let why = format!("the body is looked into before it may leave, and {why}; {}", why.advice());
     Refusal::new(Code::BodyUnreadable, why)
 }
 

@@ -157,7 +157,7 @@ fn look(connection: &Connection, headers: &HeaderMap) -> Result<Option<Look>, Re
     if door.gateway.secrets.watchlist().is_empty() && !door.policy.load().blocks_lookalikes() {
         return Ok(None);
     }
-    Look::declared(headers).map(Some).map_err(credentials::unreadable)
+    Look::declared(headers).map(Some).map_err(|why| credentials::unreadable(&why))
 }
 
 /// What looks for fields of the body that ask for another method, where the policy would

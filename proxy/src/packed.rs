@@ -1,7 +1,7 @@
 //! Packed bodies: what was compressed is looked into, within bounds.
 //!
-//! What it is: the codings that `Content-Encoding` names (gzip, deflate, br, zstd, up to
-//! two of them one in the other) undone by an [`Unpacker`], and a [`Look`] into all that a
+//! What it is: the codings that `Content-Encoding` names (gzip, deflate, br, zstd and, going
+//! up, aws-chunked; up to two of them one in the other) undone by an [`Unpacker`], and a [`Look`] into all that a
 //! body holds: its codings, the parts of a multipart body, gzip, zip, zstd, xz, bzip2,
 //! zlib, tar, ar and PDF files that come without a word about it, and those in them.
 //! What it is not: a way to change a body. What a [`Look`] finds is looked at and dropped.
@@ -20,6 +20,7 @@ mod brotli;
 mod bzip2;
 mod declared;
 mod deflate;
+mod frames;
 mod gzip;
 mod layer;
 mod look;
@@ -37,6 +38,7 @@ pub(crate) use declared::parameters;
 pub use look::{Look, Sink};
 pub(crate) use queue::Queue;
 
+use frames::Frames;
 use layer::{Layer, Output};
 
 /// How many codings may lie in each other.
@@ -53,13 +55,16 @@ const AT_ONCE: usize = 64 << 20;
 const WIDEST: u64 = 8 << 20;
 
 /// Why a packed body cannot be looked into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    /// Another coding than those above.
-    #[error("its Content-Encoding is not one of gzip, deflate, br and zstd")]
-    Unknown,
+    /// Another coding than those above, by its name.
+    #[error("its Content-Encoding, {0}, is not one of gzip, deflate, br, zstd and aws-chunked")]
+    Unknown(Box<str>),
+    /// The frames of aws-chunked are wrong, or hold more or less than the head promises.
+    #[error("its frames of aws-chunked are damaged, or not as long together as x-amz-decoded-content-length says")]
+    Frames,
     /// Too many codings, or files in files.
-    #[error("it was compressed more than {DEEPEST} times over, or holds archives more than {DEEPEST_FILE} deep")]
+    #[error("it was packed more than {DEEPEST} times over, or holds archives more than {DEEPEST_FILE} deep")]
     Nested,
     /// The bytes are not what the coding says.
     #[error("it is not what its Content-Encoding or its first bytes say, or it breaks off")]
@@ -81,6 +86,43 @@ pub enum Unreadable {
     Message,
 }
 
+impl Unreadable {
+    /// For a coding of this name, as far as it can be shown.
+    fn unknown(coding: &str) -> Self {
+        let shown = |c: &char| c.is_ascii_alphanumeric() || "-_.+/".contains(*c);
+        Unreadable::Unknown(coding.chars().filter(shown).take(32).collect())
+    }
+
+    /// What whoever sends such a body can do about it.
+    pub fn advice(&self) -> &'static str {
+        const SWITCH: &str = "let the client send no frames: for the AWS SDKs and their command line, \
+                              AWS_REQUEST_CHECKSUM_CALCULATION=when_required in the environment";
+        match self {
+            Unreadable::Frames => SWITCH,
+            Unreadable::Unknown(coding) if NO_CODINGS.contains(&&**coding) => {
+                "that word names no way of packing: leave the header out"
+            }
+            _ => "send it as it is, or as gzip",
+        }
+    }
+}
+
+/// What clients write there although it packs nothing: charsets, protocols, nothing at all.
+const NO_CODINGS: [&str; 12] = [
+    "utf-8",
+    "utf8",
+    "us-ascii",
+    "ascii",
+    "iso-8859-1",
+    "amz-1.0",
+    "none",
+    "null",
+    "plain",
+    "binary",
+    "8bit",
+    "base64",
+];
+
 /// Undoes the codings of one body as it goes by.
 pub struct Unpacker {
     look: Look,
@@ -90,11 +132,19 @@ pub struct Unpacker {
 }
 
 impl Unpacker {
-    /// For what the headers say; `None` where they name no coding.
+    /// For what the headers of an answer say; `None` where they name no coding.
     pub fn declared(headers: &HeaderMap) -> Result<Option<Self>, Unreadable> {
-        let layers = codings(headers)?;
+        Ok(Self::through(codings(headers)?))
+    }
+
+    /// The same for a request, which may come in frames.
+    pub fn of_request(headers: &HeaderMap) -> Result<Option<Self>, Unreadable> {
+        Ok(Self::through(codings_of_request(headers)?))
+    }
+
+    fn through(layers: Vec<Layer>) -> Option<Self> {
         let (codings, is_large) = (layers.len(), layers.iter().any(Layer::is_large));
-        Ok((codings > 0).then(|| Unpacker { look: Look::through(layers), codings, is_large }))
+        (codings > 0).then(|| Unpacker { look: Look::through(layers), codings, is_large })
     }
 
     /// What these bytes unpack to.
@@ -132,15 +182,38 @@ impl Unpacker {
     }
 }
 
-/// The codings of a body, the outermost first.
+/// The codings of an answer, the outermost first.
 fn codings(headers: &HeaderMap) -> Result<Vec<Layer>, Unreadable> {
+    layers(&named(headers)?)
+}
+
+/// The codings of a request, the outermost first: these are the frames, if there are any.
+fn codings_of_request(headers: &HeaderMap) -> Result<Vec<Layer>, Unreadable> {
+    let mut names = named(headers)?;
+    let before = names.len();
+    names.retain(|name| name != frames::NAME);
+    match before - names.len() {
+        0 if !Frames::are_meant(headers) => layers(&names),
+        0 | 1 if names.len() < DEEPEST => {
+            let frames = Layer::Frames(Frames::of(headers)?);
+            Ok(std::iter::once(frames).chain(layers(&names)?).collect())
+        }
+        _ => Err(Unreadable::Nested),
+    }
+}
+
+/// What the head names, in its order.
+fn named(headers: &HeaderMap) -> Result<Vec<String>, Unreadable> {
     let named = |name| headers.get_all(name).iter().flat_map(each).filter(|coding| coding != "identity");
     // Their messages are compressed one by one, each behind a prefix of its own.
     if ["grpc-encoding", "connect-content-encoding"].into_iter().any(|name| named(name).next().is_some()) {
         return Err(Unreadable::Message);
     }
-    let mut layers =
-        named(CONTENT_ENCODING.as_str()).map(|coding| layer::of_coding(&coding)).collect::<Result<Vec<_>, _>>()?;
+    Ok(named(CONTENT_ENCODING.as_str()).collect())
+}
+
+fn layers(names: &[String]) -> Result<Vec<Layer>, Unreadable> {
+    let mut layers = names.iter().map(|name| layer::of_coding(name)).collect::<Result<Vec<_>, _>>()?;
     if layers.len() > DEEPEST {
         return Err(Unreadable::Nested);
     }

@@ -75,7 +75,7 @@ impl FieldWatch {
         if kind.other_letters {
             return Err(unreadable("its charset is none in which a form or JSON is sent; send it in UTF-8"));
         }
-        let unpacker = Unpacker::declared(headers).map_err(|error| unreadable(&error.to_string()))?;
+        let unpacker = Unpacker::of_request(headers).map_err(|error| unreadable(&error.to_string()))?;
         if unpacker.as_ref().is_some_and(Unpacker::is_large) {
             return Err(unreadable("it is packed with br or zstd; send it as it is, or as gzip"));
         }

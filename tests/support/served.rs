@@ -25,12 +25,19 @@ pub struct GitServer {
 impl GitServer {
     /// `/notes.git`, with one commit in which `README` says `text`.
     pub fn new(text: &str) -> Self {
+        Self::with("README", text, "")
+    }
+
+    /// The same with another name and attributes.
+    pub fn with(name: &str, text: &str, attributes: &str) -> Self {
         let server = GitServer { root: tempfile::tempdir().unwrap() };
         let work = server.root.path().join("work");
         std::fs::create_dir(&work).unwrap();
         git(&work, &["init", "--quiet", "--initial-branch=main"]);
-        std::fs::write(work.join("README"), text).unwrap();
-        git(&work, &["add", "README"]);
+        std::fs::write(work.join(name), text).unwrap();
+        git(&work, &["add", name]);
+        std::fs::write(work.join(".gitattributes"), attributes).unwrap();
+        git(&work, &["add", ".gitattributes"]);
         git(&work, &["-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "--quiet", "-m", "first"]);
         git(server.root.path(), &["clone", "--quiet", "--bare", "work", "notes.git"]);
         server

@@ -1,12 +1,14 @@
 //! The inner end of the door: tools speak to [`LISTEN`] as to any proxy, and each
 //! connection is copied to the door's socket. It reads nothing of what it copies.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
-    io::copy_bidirectional_with_sizes,
-    net::{TcpListener, TcpStream, UnixStream},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest, sink},
+    net::{TcpListener, TcpStream, UnixStream, unix::OwnedReadHalf},
+    select,
     sync::Semaphore,
+    time::sleep,
 };
 
 /// Where the proxy variables of the sandbox point.
@@ -19,6 +21,11 @@ pub const SOCKET: &str = "/run/doorward/door.sock";
 const MAX_CONNECTIONS: usize = 512;
 
 const BUFFER: usize = 64 * 1024;
+
+/// So long a tool may go on sending to a door that has closed.
+const LINGER: Duration = Duration::from_secs(30);
+/// How often a door that says no more is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Opens the listener, so that the agent never starts before the door answers.
 pub async fn listen() -> std::io::Result<TcpListener> {
@@ -38,16 +45,180 @@ pub async fn serve(listener: TcpListener) {
                 });
             }
             // Out of descriptors, most likely: give connections time to end.
-            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            Err(_) => sleep(Duration::from_millis(50)).await,
         }
     }
 }
 
-/// Copies both ways until both sides have finished; one side's end is passed on
-/// and leaves the other way open.
-async fn copy(mut inner: TcpStream) {
+async fn copy(inner: TcpStream) {
     let _ = inner.set_nodelay(true);
     // A revoked door refuses; the tool sees its connection closed.
-    let Ok(mut outer) = UnixStream::connect(SOCKET).await else { return };
-    let _ = copy_bidirectional_with_sizes(&mut inner, &mut outer, BUFFER, BUFFER).await;
+    let Ok(outer) = UnixStream::connect(SOCKET).await else { return };
+    relay(inner, outer).await;
+}
+
+/// Copies both ways until both sides have finished; one side's end is passed on
+/// and leaves the other way open. A door that has closed may have said no in the middle of
+/// what the tool is sending, and most tools read an answer only when all of that is gone: it
+/// is taken and dropped, for a while.
+async fn relay(inner: TcpStream, outer: UnixStream) {
+    let (mut client, mut answers) = inner.into_split();
+    let (mut door, mut requests) = outer.into_split();
+    let up = async move {
+        let mut ended = pass(&mut client, &mut requests).await;
+        if ended == Ended::Unheard {
+            ended = pass(&mut client, &mut sink()).await;
+        }
+        drop(requests);
+        ended
+    };
+    let down = async move {
+        let ended = pass(&mut door, &mut answers).await;
+        drop(answers);
+        (ended, door)
+    };
+    let (mut up, mut down) = (pin!(up), pin!(down));
+    let (ended, door) = select! {
+        ended = &mut up => {
+            if ended != Ended::Broken {
+                down.await;
+            }
+            return;
+        }
+        down = &mut down => down,
+    };
+    if ended != Ended::Unheard {
+        select! {
+            _ = up => {}
+            () = gone_for_long(&door) => {}
+        }
+    }
+}
+
+/// How one way ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// All was said.
+    Said,
+    /// Who spoke is gone.
+    Broken,
+    /// Who should hear is gone.
+    Unheard,
+}
+
+async fn pass(from: &mut (impl AsyncRead + Unpin), to: &mut (impl AsyncWrite + Unpin)) -> Ended {
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        match from.read(&mut buffer).await {
+            Ok(0) => return Ended::Said,
+            Ok(count) if to.write_all(&buffer[..count]).await.is_ok() => {}
+            Ok(_) => return Ended::Unheard,
+            Err(_) => return Ended::Broken,
+        }
+    }
+}
+
+/// Resolves when the door has closed, and so long ago that nobody is waited for any more.
+async fn gone_for_long(door: &OwnedReadHalf) {
+    // Of a door that only says no more, what goes to it is heard.
+    while !door.ready(Interest::WRITABLE).await.map_or(true, |ready| ready.is_write_closed()) {
+        sleep(LOOK_AGAIN).await;
+    }
+    sleep(LINGER).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// A tool's connection, and the door's end of what it was connected with.
+    async fn ends() -> (std::net::TcpStream, TcpStream, UnixStream, UnixStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tool = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (outer, door) = UnixStream::pair().unwrap();
+        (tool, listener.accept().await.unwrap().0, outer, door)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_refusal_reaches_a_tool_that_is_still_sending() {
+        for _ in 0..20 {
+            let (mut tool, inner, outer, mut door) = ends().await;
+            let relayed = tokio::spawn(relay(inner, outer));
+            let tool = tokio::task::spawn_blocking(move || {
+                // Far more than all buffers hold, and nothing is read before.
+                tool.write_all(&vec![0; 32 << 20]).unwrap();
+                let mut heard = String::new();
+                tool.read_to_string(&mut heard).unwrap();
+                heard
+            });
+            door.read_exact(&mut [0; 1000]).await.unwrap();
+            door.write_all(b"no").await.unwrap();
+            drop(door);
+            assert_eq!(tool.await.unwrap(), "no");
+            relayed.await.unwrap();
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn each_side_hears_the_other_to_its_end() {
+        for door_first in [true, false] {
+            let (mut tool, inner, outer, mut door) = ends().await;
+            let relayed = tokio::spawn(relay(inner, outer));
+            let tool = tokio::task::spawn_blocking(move || {
+                let mut heard = String::new();
+                if door_first {
+                    tool.read_to_string(&mut heard).unwrap();
+                }
+                tool.write_all(b"question").unwrap();
+                tool.shutdown(std::net::Shutdown::Write).unwrap();
+                if !door_first {
+                    tool.read_to_string(&mut heard).unwrap();
+                }
+                heard
+            });
+            let mut heard = String::new();
+            if door_first {
+                door.write_all(b"answer").await.unwrap();
+                door.shutdown().await.unwrap();
+                door.read_to_string(&mut heard).await.unwrap();
+            } else {
+                door.read_to_string(&mut heard).await.unwrap();
+                door.write_all(b"answer").await.unwrap();
+                drop(door);
+            }
+            assert_eq!((heard.as_str(), tool.await.unwrap().as_str()), ("question", "answer"), "{door_first}");
+            relayed.await.unwrap();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_door_that_has_closed_is_not_lingered_at_for_ever() {
+        let (tool, inner, outer, mut door) = ends().await;
+        let begin = Instant::now();
+        let ((), ()) = tokio::join!(relay(inner, outer), async move {
+            // One that only says no more is listened for as long as it likes.
+            door.shutdown().await.unwrap();
+            sleep(LINGER * 100).await;
+        });
+        let took = begin.elapsed();
+        assert!(took >= LINGER * 101 && took < LINGER * 102, "{took:?}");
+        drop(tool);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_tool_that_breaks_off_is_gone_at_the_door_as_well() {
+        let (tool, inner, outer, mut door) = ends().await;
+        let relayed = tokio::spawn(relay(inner, outer));
+        // Something is unread when it closes: a reset, not an end.
+        door.write_all(b"unread").await.unwrap();
+        while tool.peek(&mut [0; 6]).unwrap() < 6 {}
+        drop(tool);
+        relayed.await.unwrap();
+        assert_eq!(door.read(&mut [0; 1]).await.unwrap(), 0);
+        assert!(door.write_all(b"more").await.is_err());
+    }
 }

@@ -135,6 +135,7 @@ impl Drop for Installation {
         let _ = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let _ = runtime.block_on(engine.remove_orphans(&id, &[]));
+            let _ = runtime.block_on(engine.remove_networks(&id));
         })
         .join();
     }

@@ -6,12 +6,12 @@ use http::header::CONTENT_TYPE;
 use super::layer::Layer;
 use super::messages::Messages;
 use super::multipart::Multipart;
-use super::{Look, Unreadable, codings};
+use super::{Look, Unreadable, codings_of_request};
 
 impl Look {
     /// Into a request's body, with its codings.
     pub fn declared(headers: &HeaderMap) -> Result<Self, Unreadable> {
-        let layers = codings(headers)?.into_iter().chain(form(headers)?);
+        let layers = codings_of_request(headers)?.into_iter().chain(form(headers)?);
         Ok(Look::into(layers.collect(), false))
     }
 

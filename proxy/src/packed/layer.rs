@@ -5,6 +5,7 @@ use super::ar::Ar;
 use super::brotli::Brotli;
 use super::bzip2::Bzip2;
 use super::deflate::Deflate;
+use super::frames::Frames;
 use super::gzip::Gzip;
 use super::messages::Messages;
 use super::multipart::Multipart;
@@ -20,6 +21,7 @@ pub(super) enum Layer {
     Brotli(Brotli),
     Bzip2(Box<Bzip2>),
     Deflate(Deflate),
+    Frames(Frames),
     Gzip(Gzip),
     Messages(Messages),
     Multipart(Multipart),
@@ -92,6 +94,7 @@ impl Layer {
             Layer::Brotli(layer) => layer.push(bytes, out),
             Layer::Bzip2(layer) => layer.push(bytes, out),
             Layer::Deflate(layer) => layer.push(bytes, out),
+            Layer::Frames(layer) => layer.push(bytes, out),
             Layer::Gzip(layer) => layer.push(bytes, out),
             Layer::Messages(layer) => layer.push(bytes),
             Layer::Multipart(layer) => layer.push(bytes, out),
@@ -106,6 +109,7 @@ impl Layer {
     /// No more bytes come. Wrong if it is not whole.
     pub(super) fn finish(&mut self, out: &mut Output<'_, '_>) -> Result<(), Unreadable> {
         let whole = match self {
+            Layer::Frames(layer) => return layer.finish(),
             Layer::Multipart(layer) => return layer.finish(out),
             Layer::Zstd(layer) => return layer.finish(out),
             Layer::Ar(layer) => layer.is_whole(),
@@ -142,7 +146,7 @@ impl Layer {
 
     /// Whether something is compressed here, and not just kept.
     pub(super) fn unpacks(&self) -> bool {
-        !matches!(self, Layer::Ar(_) | Layer::Messages(_) | Layer::Multipart(_) | Layer::Tar(_))
+        !matches!(self, Layer::Ar(_) | Layer::Frames(_) | Layer::Messages(_) | Layer::Multipart(_) | Layer::Tar(_))
     }
 
     /// Whether it takes megabytes however little comes.
@@ -158,6 +162,6 @@ pub(super) fn of_coding(coding: &str) -> Result<Layer, Unreadable> {
         "deflate" => Layer::Deflate(Deflate::default()),
         "br" => Layer::Brotli(Brotli::new()),
         "zstd" => Layer::Zstd(Box::new(Zstd::new(true))),
-        _ => return Err(Unreadable::Unknown),
+        _ => return Err(Unreadable::unknown(coding)),
     })
 }

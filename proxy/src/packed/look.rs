@@ -219,7 +219,7 @@ fn unpack(
         if deeper.is_ok() {
             deeper = given;
         }
-        deeper
+        deeper.clone()
     };
     let mut out = Output::new(&mut onward);
     let pushed = layer.push(bytes, &mut out).and_then(|()| if last { layer.finish(&mut out) } else { Ok(()) });

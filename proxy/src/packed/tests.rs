@@ -14,6 +14,7 @@ use super::{Look, Unpacker, Unreadable};
 use crate::scan::{LeakFilter, Stop, Watched, WatchedKind, Watchlist};
 
 mod files;
+mod frames;
 mod streams;
 
 fn said(coding: &str) -> HeaderMap {
@@ -193,9 +194,9 @@ fn bombs_are_refused_before_they_fill_anything() {
 #[test]
 fn what_cannot_be_looked_into_is_named() {
     let refused = |coding| declared(coding).err();
-    assert_eq!(refused("x-foo"), Some(Unreadable::Unknown));
-    assert_eq!(refused("compress"), Some(Unreadable::Unknown));
-    assert_eq!(refused("gzip, x-foo"), Some(Unreadable::Unknown));
+    assert_eq!(refused("x-foo"), Some(Unreadable::Unknown("x-foo".into())));
+    assert_eq!(refused("compress"), Some(Unreadable::Unknown("compress".into())));
+    assert_eq!(refused("gzip, x-foo"), Some(Unreadable::Unknown("x-foo".into())));
     assert_eq!(refused("gzip, gzip, gzip"), Some(Unreadable::Nested));
     assert!(declared("identity").unwrap().is_none() && declared("").unwrap().is_none());
     assert!(declared("GZIP, identity").unwrap().is_some());

@@ -213,6 +213,9 @@ fn a_packed_form_is_unpacked_for_it() {
     };
     assert!(went(&packed, &gzip(b"a=1&_method=DELETE"), 5).is_some());
     assert!(went(&packed, &gzip(b"a=1&method=DELETE"), 5).is_none());
+    packed.insert("content-encoding", HeaderValue::from_static("aws-chunked"));
+    assert!(went(&packed, b"7\r\na=1&_me\r\nb\r\nthod=DELETE\r\n0\r\n\r\n", 5).is_some());
+    assert!(went(&packed, b"6\r\na=1&me\r\nb\r\nthod=DELETE\r\n0\r\n\r\n", 5).is_none());
 }
 
 /// Keys of JSON say nothing about who asks; each look has its own refusal.

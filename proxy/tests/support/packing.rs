@@ -17,8 +17,26 @@ pub fn packed(coding: &str, text: &[u8]) -> Vec<u8> {
         "zstd" => zstd(text),
         "gzip, br" => brotli(&gzip(text)),
         "gzip, gzip" => gzip(&gzip(text)),
+        "aws-chunked" => frames(text, &[5, 1, 16], ""),
+        "gzip, aws-chunked" => frames(&gzip(text), &[7], ""),
         _ => panic!("no coding {coding}"),
     }
+}
+
+/// An upload as S3 takes it, in frames of these lengths again and again, with a sum behind
+/// them. `signature`: what each says of itself.
+pub fn frames(text: &[u8], lengths: &[usize], signature: &str) -> Vec<u8> {
+    let (mut out, mut rest) = (Vec::new(), text);
+    for length in lengths.iter().cycle().take_while(|_| !lengths.is_empty()) {
+        let (frame, behind) = rest.split_at(rest.len().min((*length).max(1)));
+        if frame.is_empty() {
+            break;
+        }
+        out.extend([format!("{:x}{signature}\r\n", frame.len()).as_bytes(), frame, b"\r\n"].concat());
+        rest = behind;
+    }
+    out.extend(format!("0{signature}\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n").as_bytes());
+    out
 }
 
 /// With a name and a comment in its header, like from `gzip -N`.

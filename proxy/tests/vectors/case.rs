@@ -258,6 +258,7 @@ fn packed(way: &str, text: &str) -> Vec<u8> {
     match way {
         "raw-deflate" => packing::packed("deflate, without its frame", text.as_bytes()),
         "gzip-gzip" => packing::packed("gzip, gzip", text.as_bytes()),
+        "gzip-aws-chunked" => packing::packed("gzip, aws-chunked", text.as_bytes()),
         "gzip-br" => packing::packed("gzip, br", text.as_bytes()),
         "gzip-of-base64" => packing::gzip(spelled::base64(text).as_bytes()),
         "gzip-behind" => packing::gzip(format!("{}{text}", "x y".repeat(1_400_000)).as_bytes()),
