@@ -20,8 +20,8 @@ use run::{BY_GUARDS, BY_POLICY, Run, rests_on_guards, rests_on_policy, run, run_
 /// The attacks that there must be a case of, each here or, by the name of a test, in the README.
 const IDS: &str = "A01 A02 A03 A04 A05 A06 A08 A10 B01 B02 B05 B06 B08 B09 C01 C02 C05 C06 C08 C09 C10 \
                    D01 D02 D03 D04 D06 D07 D10 D13 E01 E02 E03 E06 E07 E08 E09 E10 F01 F02 F03 F04 F05 F07 \
-                   G01 G02 G03 G04 G05 G06 G07 G08 G09 H01 H02 H03 H04 H05 H06 H07 H08 H09 I01 I02 I03 I04 I06 I08 I09 I12 \
-                   I13 I14 I15 I16 I17 I18 J01 J02 J03 J04 J06 J10 K01 K02 K03 K04 K06 K08 K09 L01 L02 L03 L04 L06 L07 L08";
+                   G01 G02 G03 G04 G05 G06 G07 G08 G09 G10 H01 H02 H03 H04 H05 H06 H07 H08 H09 I01 I02 I03 I04 I06 I08 I09 I12 \
+                   I13 I14 I15 I16 I17 I18 I19 J01 J02 J03 J04 J06 J10 K01 K02 K03 K04 K06 K08 K09 L01 L02 L03 L04 L06 L07 L08";
 
 /// How many worlds stand at a time.
 const AT_ONCE: usize = 4;
