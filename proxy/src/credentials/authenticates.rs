@@ -24,8 +24,8 @@ pub(super) fn refuse_others(head: Head<'_>, found: Option<&Found<'_>>, own: &[Pl
     let mut foreign = head.headers.keys().filter(|name| Some(*name) != place.as_ref() && !is_own(name, own));
     // Browsers cannot set headers on a WebSocket, so some APIs take keys in this one.
     let subprotocol = head.headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().any(|value| {
-        let value = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
-        value.contains(['.', '=']) || header_tells(&policies::normal_name(&value))
+        let value = String::from_utf8_lossy(value.as_bytes());
+        value.contains(['.', '=']) || looks_like_a_key(&value) || header_tells(&policies::normal_name(&value))
     });
     let own_parameter = |one: &str| own.iter().any(|own| own.parameter() == one.split('=').next());
     let query = head.query_beside(found);
@@ -86,7 +86,9 @@ mod tests {
         for value in ["mqtt", "chat, superchat", "graphql-transport-ws"] {
             assert!(!refused(value), "{value}");
         }
-        for value in ["chat, base64url.bearer.c2s", "k=v", "v1.abc", "token-abc", "X-API-KEY"] {
+        for value in
+            ["chat, base64url.bearer.c2s", "k=v", "v1.abc", "token-abc", "X-API-KEY", "chat, 0a1b2c3d4e5f6a7b8c9d"]
+        {
             assert!(refused(value), "{value}");
         }
     }
