@@ -17,6 +17,7 @@ use crate::ports::Secrets;
 use crate::scan::{Finding, Replacement, Scrubber, Stop, WatchedKind, Watchlist};
 use crate::{charset, headers, readable};
 
+mod as_sent;
 mod authenticates;
 mod coming_back;
 mod field;
@@ -193,10 +194,17 @@ impl Keyring {
             // What was made for another sandbox is nothing to this one.
             let foreign = secrets.made(name).into_iter().map(|secret| (secret, NOT_HELD));
             for (secret, surrogate) in made.chain(known).chain(foreign) {
-                Replacement { secret, surrogate: surrogate.into() }.add_to(&mut all);
+                let one = Replacement { secret, surrogate: surrogate.into() };
+                as_sent::with_forms(one, self.places_of(name)).into_iter().for_each(|form| form.add_to(&mut all));
             }
         }
         all
+    }
+
+    /// Where the credential may stand, and others of its hosts.
+    fn places_of(&self, name: &Arc<str>) -> impl Iterator<Item = &Place> {
+        let guards = self.guarded.values().filter(move |guard| guard.credentials.contains(name));
+        guards.flat_map(|guard| &guard.places)
     }
 
     /// The credential whose token endpoint a request is for.
@@ -389,7 +397,7 @@ impl Placed {
     /// that was put on, and others that may come back.
     pub(crate) fn into_parts(self, mut others: Vec<Replacement>) -> (HeaderMap, PathAndQuery, Option<Scrubber>) {
         self.into_parts_with(|put_on| {
-            put_on.into_iter().for_each(|put_on| put_on.add_to(&mut others));
+            put_on.into_iter().for_each(|form| form.add_to(&mut others));
             (!others.is_empty()).then(|| Scrubber::new(&others))
         })
     }
@@ -397,9 +405,10 @@ impl Placed {
     /// The same, with what makes that of what was put on.
     pub(crate) fn into_parts_with(
         self,
-        scrubber: impl FnOnce(Option<Replacement>) -> Option<Scrubber>,
+        scrubber: impl FnOnce(Vec<Replacement>) -> Option<Scrubber>,
     ) -> (HeaderMap, PathAndQuery, Option<Scrubber>) {
-        (self.headers, self.target, scrubber(self.put_on.map(|put_on| put_on.replacement)))
+        let forms = |put_on: PutOn| as_sent::with_forms(put_on.replacement, [&put_on.place].into_iter());
+        (self.headers, self.target, scrubber(self.put_on.map(forms).unwrap_or_default()))
     }
 }
 

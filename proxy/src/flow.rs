@@ -26,7 +26,7 @@ use crate::renamed::FieldWatch;
 use crate::room::{SMALL, aside};
 use crate::scan::{Borders, FreshKeys, LeakFilter, Scrubber};
 use crate::upstream::{self, Lease, Outbound, Repeats};
-use crate::{headers, internal, minted, readable, refresh, renamed, request, websocket};
+use crate::{headers, internal, minted, readable, refresh, renamed, request, second_path, websocket};
 
 /// Answers one request, whatever becomes of it.
 pub(crate) async fn handle(connection: &Connection, request: http::Request<Incoming>) -> Response<Body> {
@@ -55,9 +55,12 @@ async fn pass(
     if connection.door.keyring.load().token_endpoint(&facts).is_some() {
         return refresh::answer(connection, facts, request, record).await;
     }
-    let permit = decide(connection, facts, request.headers())?;
+    let long = headers::length(request.headers()) + facts.path_and_query().len() > LONG_HEAD;
+    let room = if long { connection.door.unpacked.acquire().await.ok() } else { None };
+    let permit = in_its_turn(long, || decide(connection, facts, request.headers()))?;
     refresh::ready(connection, &permit, request.headers()).await?;
-    let mut placed = place(connection, &permit, &request)?;
+    let mut placed = in_its_turn(long, || place(connection, &permit, &request))?;
+    drop(room);
     request::refuse_dns(request.headers())?;
     admit(connection, &permit, &placed)?;
     if permit.facts().upgrade.is_some() {
@@ -66,9 +69,17 @@ async fn pass(
     let look = look(connection, request.headers())?;
     let (head, body) = request.into_parts();
     let empty = body.is_end_stream();
-    let body = judged_body(connection, &permit, &mut placed, body).await?;
+    let mut body = judged_body(connection, &permit, &mut placed, body).await?;
     let fields = if empty { None } else { fields(connection, &permit, &head.headers)? };
     let minting = connection.door.keyring.load().mints(permit.facts(), placed.credential());
+    let minting = match minting {
+        None => None,
+        Some(minting) => {
+            let (read, said) = said(connection, body).await?;
+            body = read;
+            Some((minting, minted::Asked::new(permit.facts(), &head.headers, &said)?))
+        }
+    };
     let mut audited = record.allow(permit, &placed).await?;
     let notes: Vec<String> = placed.notes().collect();
     let (outbound, taking) = outbound(connection, &audited, placed, body, look, fields);
@@ -82,13 +93,25 @@ async fn pass(
     Ok(headers::with_notes(response?, &notes))
 }
 
+/// A head that is longer is judged like a body that is unpacked: a few of a door's at a time,
+/// and aside. What it is made of may take a thousand times as long as what browsers send.
+const LONG_HEAD: usize = 4 << 10;
+
+fn in_its_turn<T>(long: bool, judge: impl FnOnce() -> T) -> T {
+    if long { aside(judge) } else { judge() }
+}
+
 /// The verdict: no rule, no permit. A surrogate or secret on its way to a denied
 /// host is a leak attempt before it is anything else: the owner is told, and no
 /// line is suggested that would allow it (attack H01).
 fn decide(connection: &Connection, facts: Facts, headers: &HeaderMap) -> Result<Permit, Refusal> {
     let door = &connection.door;
-    match door.policy.load().decide_at(facts, (door.gateway.today)()) {
-        Verdict::Allow(permit) => Ok(permit),
+    let (policy, today) = (door.policy.load(), (door.gateway.today)());
+    match policy.decide_at(facts, today) {
+        Verdict::Allow(permit) => {
+            second_path::judge(&policy, today, permit.facts(), headers)?;
+            Ok(permit)
+        }
         Verdict::Deny(facts, refusal) => {
             let watchlist = door.gateway.secrets.watchlist();
             let head = Head::new(&facts, headers);
@@ -208,6 +231,20 @@ async fn judged_body(
     let body = if long { aside(judge) } else { judge() }?;
     refuse_lookalikes(door, permit, placed)?;
     Ok(Came::held(body.bytes, body.checked, Some(slot)))
+}
+
+/// The body, and all of it to look at once the answer is there.
+async fn said(connection: &Connection, body: Came) -> Result<(Came, Bytes), Refusal> {
+    match body {
+        Came::Streaming(body) => {
+            let (said, slot) = whole(connection, body, minted::LONGEST_ASKED).await?;
+            Ok((Came::held(said.clone(), false, Some(slot)), said))
+        }
+        Came::Whole { body: ref said, .. } => {
+            let said = said.clone();
+            Ok((body, said))
+        }
+    }
 }
 
 /// The right to hold a body in memory, for as long as it is held.

@@ -123,6 +123,11 @@ pub(crate) fn refuse_other_methods(came: &HeaderMap, method: Method) -> Result<(
     }
 }
 
+/// How long names and values are, all together.
+pub(crate) fn length(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
+}
+
 /// HTTP/2 may send cookies in several fields; HTTP/1.1 has one (RFC 9113 §8.2.3).
 fn join_cookies(headers: &mut HeaderMap) {
     let cookies: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();

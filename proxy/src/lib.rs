@@ -34,6 +34,7 @@ mod readable;
 mod credentials;
 mod refresh;
 mod renamed;
+mod second_path;
 mod minted;
 mod body;
 mod upstream;

@@ -6,7 +6,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, ETAG, SET_COOKIE};
 use http::{HeaderMap, Response};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use policies::{Authority, Code, Refusal};
+use policies::{Authority, Code, Facts, Refusal};
 use secrecy::SecretString;
 use tokio::time::timeout;
 
@@ -28,8 +28,42 @@ const PIECE: usize = 1 << 10;
 /// The longest key.
 const LONGEST_KEY: usize = 16 << 10;
 
+/// The longest body of a request that makes a key.
+pub(crate) const LONGEST_ASKED: u64 = 256 << 10;
+
 /// What a request makes keys for, and where they stand in the answer.
 pub(crate) type Minting = (Credential, Vec<Field>);
+
+/// What a request that makes a key says, to tell what the sandbox had the host repeat from
+/// what is new. As a key, a word of the sandbox's choosing would be watched for in the
+/// requests of all groups.
+pub(crate) struct Asked {
+    said: Vec<u8>,
+}
+
+impl Asked {
+    /// `headers`: as they came, without any credential.
+    pub(crate) fn new(facts: &Facts, headers: &HeaderMap, body: &Bytes) -> Result<Self, Refusal> {
+        if headers.contains_key(CONTENT_ENCODING) {
+            let why = "a request that makes a key (`mints` in doorward.toml) is read whole; send its body unpacked";
+            return Err(Refusal::new(Code::BodyUnreadable, why));
+        }
+        let mut said = facts.path_and_query().into_bytes();
+        for value in headers.values() {
+            said.push(b'\n');
+            said.extend_from_slice(value.as_bytes());
+        }
+        said.push(b'\n');
+        said.extend_from_slice(body);
+        Ok(Asked { said })
+    }
+
+    /// Whether it says this, in any form that the leak check knows.
+    fn says(&self, key: &SecretString) -> bool {
+        let (secret, surrogate) = (key.clone(), SecretString::from(NOT_HELD.to_owned()));
+        Scrubber::new(&[Replacement { secret, surrogate }]).scrub_once(&self.said).is_some()
+    }
+}
 
 /// The answer with a surrogate in the place of each new key.
 pub(crate) async fn captured(
@@ -38,7 +72,7 @@ pub(crate) async fn captured(
     answer: http::Response<Incoming>,
     scrubber: Option<Scrubber>,
     lease: Lease,
-    minting: &Minting,
+    (minting, asked): &(Minting, Asked),
 ) -> Result<Response<Body>, Refusal> {
     let (head, body) = answer.into_parts();
     audited.tally().note(|outcome| outcome.status = Some(head.status.as_u16()));
@@ -51,7 +85,7 @@ pub(crate) async fn captured(
         return Err(refusal);
     }
     // Looked for before anything is taken off: what another sandbox holds is new to this one.
-    let made = take_in(&connection.door, &audited.permit().facts().authority, minting, &body)?;
+    let made = take_in(&connection.door, &audited.permit().facts().authority, minting, asked, &body)?;
     let count = made.len();
     let mut scrubbers: Vec<Scrubber> = [Scrubber::new(&made)].into_iter().chain(scrubber).collect();
     let body = scrubbed(&mut scrubbers, body);
@@ -109,6 +143,7 @@ fn take_in(
     door: &Door,
     authority: &Authority,
     (credential, fields): &Minting,
+    asked: &Asked,
     body: &[u8],
 ) -> Result<Vec<Replacement>, Refusal> {
     let mut made = Vec::new();
@@ -119,7 +154,7 @@ fn take_in(
         found |= field.is_of_many();
         for text in values.iter().filter_map(|value| value.text.as_deref()) {
             found = true;
-            made.extend(taken_in(door, authority, credential, behind_a_scheme(text))?);
+            made.extend(taken_in(door, authority, credential, asked, behind_a_scheme(text))?);
         }
     }
     if found { Ok(made) } else { Err(withheld("holds none in its fields")) }
@@ -131,6 +166,7 @@ fn taken_in(
     door: &Door,
     authority: &Authority,
     credential: &Credential,
+    asked: &Asked,
     key: &str,
 ) -> Result<Option<Replacement>, Refusal> {
     let secrets = &door.gateway.secrets;
@@ -144,6 +180,10 @@ fn taken_in(
         return Err(withheld("holds something in the place of a key that cannot be one"));
     }
     let secret = SecretString::from(key);
+    // Whoever chose it knows it.
+    if asked.says(&secret) {
+        return Ok(None);
+    }
     if let Some(surrogate) = keyring.surrogate_of(&secret) {
         return Ok(Some(Replacement { secret, surrogate }));
     }

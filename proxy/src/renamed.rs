@@ -1,6 +1,7 @@
 //! Fields of a body that make another request of it: one that asks for another method,
 //! `_method` in a form, in a part of a form, in a JSON object (attack G07); and in a form to
-//! a host with a credential, one that authenticates (attack K08).
+//! a host with a credential, one that authenticates (attack K08). And requests in parts
+//! (`batch.rs`), which ask for any method.
 //!
 //! The first is watched for where the policy would refuse the request with another method.
 //! The body goes by as it comes; the piece that ends the name of such a field stays here, so
@@ -19,11 +20,13 @@ use policies::{Code, NameWriter, Refusal};
 use crate::packed::Unpacker;
 use crate::room::aside;
 
+mod batch;
 mod escapes;
 mod form;
 mod json;
 mod multipart;
 
+use batch::Batch;
 use escapes::Escapes;
 use form::Form;
 use json::Json;
@@ -47,6 +50,7 @@ pub(crate) struct Look {
 }
 
 enum Reader {
+    Batch(Batch),
     Form(Form),
     Json(Json),
     Multipart(Multipart),
@@ -68,6 +72,9 @@ impl FieldWatch {
         }
         if kind.multipart && !looks.is_empty() {
             readers.push(Reader::Multipart(Multipart::default()));
+        }
+        if kind.batch && !looks.is_empty() {
+            readers.push(Reader::Batch(Batch::default()));
         }
         if readers.is_empty() {
             return Ok(None);
@@ -107,6 +114,7 @@ impl Reader {
             one.is_some()
         };
         let any = match self {
+            Reader::Batch(parts) => parts.finds(bytes, &is_one),
             Reader::Form(form) => form.finds(bytes, &is_one),
             Reader::Json(json) => json.finds(bytes, &is_one),
             Reader::Multipart(parts) => parts.finds(bytes, &is_one),
@@ -126,6 +134,8 @@ struct Kind {
     form: bool,
     json: bool,
     multipart: bool,
+    /// Parts that are none of a form, and may be requests.
+    batch: bool,
     /// Whether it says that its bytes are no ASCII: `ibm037` is how filters are passed by.
     other_letters: bool,
 }
@@ -133,7 +143,7 @@ struct Kind {
 fn kind(headers: &HeaderMap) -> Kind {
     let types: Vec<_> = headers.get_all(CONTENT_TYPE).iter().collect();
     let Ok(texts) = types.iter().map(|value| value.to_str()).collect::<Result<Vec<_>, _>>() else {
-        return Kind { form: true, json: true, multipart: true, other_letters: false };
+        return Kind { form: true, json: true, multipart: true, batch: true, other_letters: false };
     };
     let text = texts.join(",").to_ascii_lowercase();
     if text.trim().is_empty() {
@@ -144,6 +154,7 @@ fn kind(headers: &HeaderMap) -> Kind {
         form: text.contains("urlencoded"),
         json: text.contains("json"),
         multipart: text.contains("multipart"),
+        batch: text.contains("multipart/mixed") || text.contains("multipart/batch"),
         other_letters: !charsets(&text).all(is_like_ascii),
     }
 }

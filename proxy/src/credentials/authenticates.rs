@@ -62,8 +62,9 @@ pub(super) fn refuse_others(
     let headers = headers.map(|(name, value)| Foreign::new(What::Header(name.as_str()), text(value)));
     // Browsers cannot set headers on a WebSocket, so some APIs take keys in this one.
     let subprotocols = head.headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().map(text).filter(|value| {
+        let could_be_one = value.split(',').any(|one| could_be_a_key(one.trim()));
         let value = value.to_ascii_lowercase();
-        value.contains(['.', '=']) || header_tells(&policies::normal_name(&value))
+        could_be_one || value.contains(['.', '=']) || header_tells(&policies::normal_name(&value))
     });
     let subprotocols = subprotocols.map(|value| Foreign::new(What::Header(SEC_WEBSOCKET_PROTOCOL.as_str()), value));
     let query = head.query_beside(found);

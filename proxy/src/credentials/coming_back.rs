@@ -24,17 +24,17 @@ struct Known {
 }
 
 impl ComingBack {
-    /// What takes secrets off an answer of this host: the one that was put on, and all
-    /// others. None where the host has no credential.
+    /// What takes secrets off an answer of this host: the one that was put on, as it was
+    /// written, and all others. None where the host has no credential.
     pub(crate) fn scrubber(
         &self,
         keyring: &Arc<Keyring>,
         authority: &Authority,
-        put_on: Option<Replacement>,
+        put_on: Vec<Replacement>,
         secrets: &dyn Secrets,
     ) -> Option<Scrubber> {
         if !keyring.guards(authority) {
-            return put_on.map(|put_on| Scrubber::new(&[put_on]));
+            return (!put_on.is_empty()).then(|| Scrubber::new(&put_on));
         }
         // Before the secrets: what is new after this is on the next list.
         let watchlist = secrets.watchlist();
@@ -42,15 +42,13 @@ impl ComingBack {
         let is_good = |known: &&Known| {
             Arc::ptr_eq(&known.watchlist, &watchlist)
                 && Arc::ptr_eq(&known.keyring, keyring)
-                && put_on.as_ref().is_none_or(|put_on| known.takes_off(put_on))
+                && put_on.iter().all(|form| known.takes_off(form))
         };
         if let Some(known) = all.get(authority).filter(is_good) {
             return Some(known.scrubber.anew());
         }
         let mut replacements = keyring.may_come_back(authority, secrets);
-        if let Some(put_on) = put_on {
-            put_on.add_to(&mut replacements);
-        }
+        put_on.into_iter().for_each(|form| form.add_to(&mut replacements));
         let scrubber = Scrubber::new(&replacements);
         let known = Known {
             watchlist,
@@ -64,7 +62,7 @@ impl ComingBack {
 }
 
 impl Known {
-    fn takes_off(&self, put_on: &Replacement) -> bool {
-        self.secrets.iter().any(|secret| secret.expose_secret() == put_on.secret.expose_secret())
+    fn takes_off(&self, form: &Replacement) -> bool {
+        self.secrets.iter().any(|secret| secret.expose_secret() == form.secret.expose_secret())
     }
 }

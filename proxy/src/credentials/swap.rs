@@ -13,7 +13,7 @@ use crate::ports::Secrets;
 use crate::scan::Replacement;
 
 /// RFC 3986 §2.3: what stands for itself everywhere in a query.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(super) const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Puts the secret on the headers, or on the target.
 pub(super) fn put_on(

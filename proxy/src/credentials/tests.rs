@@ -140,7 +140,8 @@ fn what_takes_secrets_off_follows_them() {
     let secrets = Changing(Mutex::new(("first-0123456789", Arc::default())));
     let known = ComingBack::default();
     let taken_off = |keyring: &Arc<Keyring>, put_on: Option<&str>, text: &str| {
-        let put_on = put_on.map(|secret| Replacement { secret: secret.into(), surrogate: "put-on-surrogate".into() });
+        let one = |secret: &str| Replacement { secret: secret.into(), surrogate: "put-on-surrogate".into() };
+        let put_on = put_on.into_iter().map(one).collect();
         let mut scrubber = known.scrubber(keyring, &own.hosts[0], put_on, &secrets).unwrap();
         scrubber.scrub_once(text.as_bytes()).map(|text| String::from_utf8(text).unwrap())
     };
@@ -155,7 +156,7 @@ fn what_takes_secrets_off_follows_them() {
     assert_eq!(taken_off(&keyring, None, "second-0123456789").as_deref(), Some(SURROGATE));
     let minted = Arc::new(keyring.with_minted(&own, &"made-0123456789".into(), &"made-surrogate".into()).0);
     assert_eq!(taken_off(&minted, None, "made-0123456789").as_deref(), Some("made-surrogate"));
-    assert!(known.scrubber(&keyring, &Authority::parse("c.test:443", None).unwrap(), None, &secrets).is_none());
+    assert!(known.scrubber(&keyring, &Authority::parse("c.test:443", None).unwrap(), vec![], &secrets).is_none());
 }
 
 fn json(field: &str) -> Place {

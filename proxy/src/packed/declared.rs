@@ -25,11 +25,20 @@ impl Look {
     }
 }
 
-/// What the type says: parts, or messages.
+/// What the type says: parts, or messages. Of two types one server takes the first, another
+/// the last.
 fn form(headers: &HeaderMap) -> Result<Option<Layer>, Unreadable> {
-    let Some(value) = headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes())) else {
-        return Ok(None);
-    };
+    let types = headers.get_all(CONTENT_TYPE).iter();
+    let mut types: Vec<_> = types.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
+    types.dedup();
+    let said = types.iter().map(|value| form_of(value)).collect::<Result<Vec<_>, _>>()?;
+    match said.into_iter().flatten().next() {
+        Some(_) if types.len() > 1 => Err(Unreadable::Broken),
+        form => Ok(form),
+    }
+}
+
+fn form_of(value: &str) -> Result<Option<Layer>, Unreadable> {
     let kind = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if kind.starts_with("application/grpc") || kind.starts_with("application/connect+") {
         return Ok(Some(Layer::Messages(Messages::new(kind.starts_with("application/grpc-web-text")))));
@@ -38,7 +47,7 @@ fn form(headers: &HeaderMap) -> Result<Option<Layer>, Unreadable> {
         return Ok(None);
     }
     // Without a boundary there are no parts, for nobody.
-    let boundaries = parameters(&value, "boundary");
+    let boundaries = parameters(value, "boundary");
     let Some(first) = boundaries.first() else { return Ok(None) };
     let parts = Multipart::new(first.as_bytes()).filter(|_| boundaries.iter().all(|one| one == first));
     parts.map(|parts| Some(Layer::Multipart(parts))).ok_or(Unreadable::Broken)

@@ -234,3 +234,37 @@ fn each_look_says_what_it_found() {
     let watch = FieldWatch::of(&headers(JSON), vec![authenticating()]).unwrap();
     assert!(watch.is_none() && FieldWatch::of(&headers(FORM), Vec::new()).unwrap().is_none());
 }
+
+const MIXED: &str = "multipart/mixed; boundary=b";
+
+#[test]
+fn a_request_in_a_part_asks_for_any_method() {
+    let part = |head: &str| format!("--b\r\n{head}\r\n\r\nDELETE /items/7 HTTP/1.1\r\n\r\n--b--\r\n");
+    for head in [
+        "Content-Type: application/http",
+        "content-type:application/http; msgtype=request",
+        "CONTENT-TYPE: Application/HTTP",
+        "Content-Type : application/http",
+        "Content-Type:\r\n application/http",
+        "Content-Type: \t \r\n\tapplication/http",
+        "Content-ID: 1\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary",
+        "Content-Type: message/http",
+        "Content-Type: \"application/http\"",
+        "Content-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\nContent-Type: application/http",
+    ] {
+        check(MIXED, part(head), true);
+        check("Multipart/Mixed;boundary=b", part(head), true);
+        check("multipart/mixed; boundary=b; charset=utf-8", part(head).replace("\r\n", "\n"), true);
+    }
+    for head in [
+        "Content-Type: application/json",
+        "Content-Type: text/plain\r\nX-Content-Type: application/http",
+        "Content-Description: application/http",
+        "Content-Type: application/octet-stream\r\n\r\nContent types like application/http are",
+        "Subject: Content-Type: application/http",
+    ] {
+        check(MIXED, part(head), false);
+    }
+    // A file in a form may be about anything.
+    check(PARTS, part("Content-Type: application/http"), false);
+}

@@ -10,6 +10,7 @@ use super::borders::Borders;
 use super::needles::NeedleSet;
 use super::said::Said;
 use super::search::{Hit, each_hit};
+use super::spelling::Spelling;
 use super::watchlist::SHORTEST;
 use super::window::Window;
 
@@ -22,6 +23,18 @@ pub struct Replacement {
 }
 
 impl Replacement {
+    /// The same as it stands in base64 with other text around it, once for each alignment:
+    /// values of their own, for where that text is encoded once more.
+    pub(crate) fn in_base64(&self) -> [Replacement; 3] {
+        [0, 1, 2].map(|before| {
+            let spelling = Spelling::Base64 { url_safe: false, before };
+            let inner = spelling.of(self.secret.expose_secret().as_bytes());
+            let surrogate = spelling.in_place_of(&[], inner.len(), self.surrogate.expose_secret().as_bytes());
+            let text = |bytes: &[u8]| SecretString::from(String::from_utf8_lossy(bytes).into_owned());
+            Replacement { secret: text(&inner), surrogate: text(&surrogate) }
+        })
+    }
+
     /// Adds it, unless something stands for its secret already.
     pub(crate) fn add_to(self, all: &mut Vec<Replacement>) {
         if !all.iter().any(|other| other.secret.expose_secret() == self.secret.expose_secret()) {

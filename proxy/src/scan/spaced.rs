@@ -28,9 +28,21 @@ struct Run {
     separator: u8,
 }
 
+/// A run that was looked at from one end to the other and is none: up to where, and what was
+/// taken by then.
+#[derive(Clone, Copy, Default)]
+struct Tried {
+    end: usize,
+    copied: usize,
+}
+
+/// The last one of each period, by where in it the separators stand.
+type AllTried = [[Tried; LONGEST_PERIOD]; LONGEST_PERIOD + 1];
+
 pub(super) fn undo(text: &[u8], needles: &NeedleSet) -> Option<View> {
     let mut view = View::default();
     let mut copied = 0;
+    let mut tried = AllTried::default();
     let (blocks, last) = blocks(text, b'x');
     for (n, block) in blocks.iter().chain([&last]).enumerate() {
         let separators = bits(block, is_separator);
@@ -41,7 +53,7 @@ pub(super) fn undo(text: &[u8], needles: &NeedleSet) -> Option<View> {
         if shortest | longer != 0 {
             let no_words = near(bits(block, is_no_word)) | separators << 1;
             if shortest | longer & no_words != 0 {
-                copied = take_runs(text, n * BLOCK, (ends, no_words), copied, needles, &mut view);
+                copied = take_runs(text, n * BLOCK, (ends, no_words), copied, &mut tried, needles, &mut view);
             }
         }
     }
@@ -72,6 +84,7 @@ fn take_runs(
     block: usize,
     (ends, no_words): (u64, u64),
     from: usize,
+    tried: &mut AllTried,
     needles: &NeedleSet,
     view: &mut View,
 ) -> usize {
@@ -82,9 +95,18 @@ fn take_runs(
         for place in set(runs) {
             let at = block + place;
             // One that only carries on what was tried says nothing new.
-            let tried = place >= period && runs >> (place - period) & 1 == 1 && text[at - period] == text[at];
-            let run = (at >= copied && !tried).then(|| Run::around(text, at, period, copied)).flatten();
-            let Some(run) = run else { continue };
+            let carries_on = place >= period && runs >> (place - period) & 1 == 1 && text[at - period] == text[at];
+            // Nor does one in a later block: a run is as long as the text may be.
+            let known = &mut tried[period][at % period];
+            let is_known = at < known.end && copied == known.copied;
+            if at < copied || carries_on || is_known || !Run::shows(text, at, period, copied) {
+                continue;
+            }
+            let Some(run) = Run::around(text, at, period, copied) else {
+                let same = (1..).take_while(|n| text.get(at + n * period) == Some(&text[at])).count();
+                *known = Tried { end: at + same * period + 1, copied };
+                continue;
+            };
             let start = run.first.saturating_sub(run.group).max(copied);
             view.take_near(text, copied..start, (0, 0), needles.separator());
             copied = run.take_into(text, start, view);
@@ -109,19 +131,21 @@ fn is_no_word(b: u8) -> bool {
 }
 
 impl Run {
+    /// Whether what stands near this place may be a part of one.
+    fn shows(text: &[u8], place: usize, period: usize, from: usize) -> bool {
+        let same = |at: usize| text.get(at) == text.get(place);
+        let before = || place >= from + period && same(place - period);
+        same(place + period) && same(place + 2 * period) && (same(place + 3 * period) || before()) && !same(place + 1)
+    }
+
+    /// The run of which this place is a part, whichever of its places that is.
     fn around(text: &[u8], place: usize, period: usize, from: usize) -> Option<Run> {
         let separator = *text.get(place)?;
         let same = |at: usize| text.get(at) == Some(&separator);
-        let before = || place >= from + period && same(place - period);
-        if !same(place + period)
-            || !same(place + 2 * period)
-            || !(same(place + 3 * period) || before())
-            || same(place + 1)
-        {
-            return None;
-        }
         let before = (1..).take_while(|n| n * period <= place - from.min(place) && same(place - n * period)).count();
         let behind = (1..).take_while(|n| same(place + n * period)).count();
+        #[cfg(test)]
+        tests::LOOKED_AT.with(|all| all.set(all.get() + before + behind));
         let (mut first, mut count) = (place - before * period, before + 1 + behind);
         if count < FEWEST[2] {
             return None;
@@ -186,5 +210,33 @@ impl Run {
             Every { skip, group, period, width: 1 },
         );
         end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    thread_local! {
+        /// So many separators were looked at in runs.
+        pub(super) static LOOKED_AT: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// What is none of them is looked at once, and not again from each of its places.
+    #[test]
+    fn a_run_that_is_none_costs_as_much_as_it_is_long() {
+        let needles = NeedleSet::new([&b"sk-live-0123456789abcdef"[..]].into_iter());
+        for part in ["%D0%B0a", "%D0%B0b", "the-same-", "ab=cd=the=", "----", "a--b--", "word ", "1, 2, 30, 4, "] {
+            let looked_at = |times: usize| {
+                let text = part.repeat(times);
+                LOOKED_AT.set(0);
+                undo(text.as_bytes(), &needles);
+                LOOKED_AT.get()
+            };
+            let (short, long) = (looked_at(1_000), looked_at(10_000));
+            assert!(long <= 11 * short.max(100), "{part}: {short} for a thousand, {long} for ten thousand");
+        }
     }
 }

@@ -293,10 +293,8 @@ async fn packed_bodies_wait_for_one_another() {
 }
 
 /// What takes long is done aside: the only thread that there is serves another sandbox
-/// while a body of this one is being judged.
-#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_body_that_is_judged_holds_up_nobody_else() {
-    let world = World::new().await;
+/// while a request of this one is being judged.
+async fn holds_up_nobody_else(world: World, host: &str, request: String) {
     let (judging, is_judging) = std::sync::mpsc::channel();
     let (served, is_served) = std::sync::mpsc::channel();
     let (in_time, was_in_time) = std::sync::mpsc::channel();
@@ -305,17 +303,33 @@ async fn a_body_that_is_judged_holds_up_nobody_else() {
         judging.send(()).unwrap();
         in_time.send(is_served.lock().unwrap().recv_timeout(PATIENCE).is_ok()).unwrap();
     }));
-    let key = &world.values["SUR6"];
-    let body = format!("{{\"auth\":{{\"api_key\":\"{key}\"}},\"x\":\"{}\"}}", ".".repeat(100_000));
-    let mut client = world.family.tunnel("json.bound.test:443").await;
-    let head = format!("POST /search HTTP/1.1\r\nHost: json.bound.test\r\nContent-Length: {}\r\n\r\n", body.len());
-    client.send(head + &body).await;
+    let mut client = world.family.tunnel(&format!("{host}:443")).await;
+    client.send(request).await;
     until("it is judged", || is_judging.try_recv().is_ok()).await;
     let another = tokio::time::timeout(PATIENCE, world.work.get("cdn.allowed.test", "/")).await;
     let _ = served.send(());
     assert_eq!(another.expect("another sandbox is served meanwhile").status, 200);
     assert!(was_in_time.recv().unwrap());
     assert_eq!(client.answer().await.unwrap().status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_body_that_is_judged_holds_up_nobody_else() {
+    let world = World::new().await;
+    let key = &world.values["SUR6"];
+    let body = format!("{{\"auth\":{{\"api_key\":\"{key}\"}},\"x\":\"{}\"}}", ".".repeat(100_000));
+    let head = format!("POST /search HTTP/1.1\r\nHost: json.bound.test\r\nContent-Length: {}\r\n\r\n", body.len());
+    holds_up_nobody_else(world, "json.bound.test", head + &body).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_long_head_holds_up_nobody_else() {
+    let world = World::new().await;
+    let (surrogate, long) = (world.surrogate().to_owned(), "%D0%B0a".repeat(1_000));
+    let head = format!(
+        "GET /v1/x HTTP/1.1\r\nHost: api.bound.test\r\nAuthorization: Bearer {surrogate}\r\nX-Note: {long}\r\n\r\n"
+    );
+    holds_up_nobody_else(world, "api.bound.test", head).await;
 }
 
 /// A client that went away while it waited takes its request along.

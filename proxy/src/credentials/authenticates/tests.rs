@@ -42,7 +42,8 @@ fn a_subprotocol_is_a_name_and_no_key() {
     for value in ["mqtt", "chat, superchat", "graphql-transport-ws"] {
         assert_eq!(code(value), None, "{value}");
     }
-    for value in ["chat, base64url.bearer.c2s", "k=v", "v1.abc", "token-abc", "X-API-KEY"] {
+    for value in ["chat, base64url.bearer.c2s", "k=v", "v1.abc", "token-abc", "X-API-KEY", "chat, 0a1b2c3d4e5f6a7b8c9d"]
+    {
         assert!(code(value).is_some(), "{value}");
     }
 }

@@ -90,6 +90,27 @@ fn the_parts_of_a_form_are_files() {
     assert!(found(seen(answer("multipart/mixed; boundary=x"), &packing::multipart("x", &stored), 3)));
 }
 
+/// One server reads the first type, another the last.
+#[test]
+fn of_two_types_none_may_hide_parts() {
+    let types = |all: &[&'static str]| -> HeaderMap {
+        all.iter().map(|text| (CONTENT_TYPE, HeaderValue::from_static(text))).collect()
+    };
+    let parts = "multipart/form-data; boundary=b";
+    for hidden in [
+        &["text/plain", parts][..],
+        &[parts, "text/plain"],
+        &["multipart/form-data; boundary=a", parts],
+        &["text/plain", "application/json", "application/grpc"],
+        &["application/connect+proto", ""],
+    ] {
+        assert!(Look::declared(&types(hidden)).is_err() && Look::into_answer(&types(hidden)).is_err(), "{hidden:?}");
+    }
+    for read in [&[][..], &[parts], &[parts, parts], &["text/html", "text/html; charset=utf-8"]] {
+        assert!(Look::declared(&types(read)).is_ok() && Look::into_answer(&types(read)).is_ok(), "{read:?}");
+    }
+}
+
 #[test]
 fn between_the_members_of_a_zip_may_lie_anything() {
     let one = zip(&[("a", b"harmless", Method::Deflated)]);

@@ -1,0 +1,111 @@
+//! Headers that name a second thing to read: storage services copy what stands there to the
+//! path of the request, where it can be fetched. So each is judged as a GET of what it names.
+//! (COPY and MOVE, which name a second path to write to, are methods that no rule can have.)
+
+use http::HeaderMap;
+use policies::{Code, Date, Facts, Method, Path, Policy, Refusal, Verdict, normal_name};
+
+/// How names of such headers end, in their normal form: `X-Amz-Copy-Source` of S3 and its
+/// relatives (`x-goog-`, `x-ms-`, `x-oss-`, `x-obs-`, `x-cos-`), `X-Copy-From`,
+/// `X-Symlink-Target` and `X-Object-Manifest` of OpenStack's Swift, `x-ms-rename-source` of
+/// Azure's Data Lake, `x-oss-symlink-target`.
+const ENDINGS: [&str; 5] = ["copy_source", "copy_from", "rename_source", "symlink_target", "object_manifest"];
+
+/// Refuses a request that has its host read what the policy would not let it.
+pub(crate) fn judge(policy: &Policy, today: Date, facts: &Facts, headers: &HeaderMap) -> Result<(), Refusal> {
+    for (name, value) in headers {
+        let normal = normal_name(name.as_str());
+        if !ENDINGS.iter().any(|ending| normal.ends_with(ending)) {
+            continue;
+        }
+        let named = read(facts, value.to_str().unwrap_or_default()).map_err(|error| {
+            Refusal::new(Code::PathAmbiguous, format!("the header {name} names what is read by it, and {error}"))
+        })?;
+        if let Verdict::Deny(named, refusal) = policy.decide_at(named, today) {
+            let why = format!(
+                "the header {name} has the host read {}, and that is judged like a GET of it: {}",
+                named.url_without_query(),
+                refusal.why
+            );
+            return Err(Refusal { why, ..refusal });
+        }
+    }
+    Ok(())
+}
+
+/// A path of the same host, with its first slash or without; or a URL.
+fn read(facts: &Facts, text: &str) -> Result<Facts, String> {
+    let text = text.trim();
+    if text.contains("://") {
+        let url = text.split('?').next().unwrap_or_default();
+        return Facts::parse("GET", url).map_err(|error| error.to_string());
+    }
+    let path = text.split('?').next().unwrap_or_default();
+    let path =
+        Path::parse(&format!("/{}", path.strip_prefix('/').unwrap_or(path))).map_err(|error| error.to_string())?;
+    let (scheme, authority) = (facts.scheme, facts.authority.clone());
+    Ok(Facts { scheme, authority, method: Method::Get, path, query: None, upgrade: None })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use http::{HeaderName, HeaderValue};
+    use policies::{GroupName, Source};
+
+    use super::*;
+
+    const POLICY: &str = r#"
+        [[allow]]
+        host = "s3.test"
+        do = ["PUT /out/**", "GET /out/**", "GET /shared/*"]
+        [[allow]]
+        host = "open.test"
+        access = "read"
+        [[deny]]
+        host = "s3.test"
+        do = ["* /out/locked"]
+    "#;
+
+    fn refused(name: &'static str, value: &str) -> Option<Code> {
+        let group = GroupName::parse("family").unwrap();
+        let source = Source { name: "family.toml".to_owned(), text: POLICY.to_owned() };
+        let policy = Policy::compile(&group, &source, None).unwrap().policy;
+        let facts = Facts::parse("PUT", "https://s3.test/out/copy").unwrap();
+        let headers = HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())]);
+        judge(&policy, Date::parse("2026-11-29").unwrap(), &facts, &headers).err().map(|refusal| refusal.code)
+    }
+
+    #[test]
+    fn what_a_header_has_the_host_read_is_judged_like_a_get_of_it() {
+        for name in [
+            "x-amz-copy-source",
+            "x_amz_copy_source",
+            "x-goog-copy-source",
+            "x-ms-copy-source",
+            "x-oss-copy-source",
+            "x-cos-copy-source",
+            "x-amz-rename-source",
+            "x-ms-rename-source",
+            "x-copy-from",
+            "x-symlink-target",
+            "x-oss-symlink-target",
+            "x-object-manifest",
+        ] {
+            for value in ["/private/y", "private/y", "/out/locked", "out/LOCKED", "/", "", "https://s3.test/private/y"]
+            {
+                assert!(refused(name, value).is_some(), "{name}: {value}");
+            }
+            for value in ["/out/../private/y", "/out%2f..%2fprivate", "/out//private", "https://u@s3.test/out/x"] {
+                assert!(refused(name, value).is_some(), "{name}: {value}");
+            }
+            assert_eq!(refused(name, "https://evil.test/out/x"), Some(Code::NotAllowed), "{name}");
+            for value in ["/out/y", "out/y/z", " /shared/a ", "/out/y?versionId=3", "https://open.test/x?sig=1"] {
+                assert_eq!(refused(name, value), None, "{name}: {value}");
+            }
+        }
+        for name in ["x-amz-copy-source-if-match", "x-amz-meta-source", "referer", "x-copied-from"] {
+            assert_eq!(refused(name, "/private/y"), None, "{name}");
+        }
+    }
+}
