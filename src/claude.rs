@@ -8,8 +8,8 @@ use crate::config::Config;
 /// Where Claude Code looks for what identifies it: an API key, a subscription's token.
 const VARIABLES: [&str; 3] = ["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN"];
 
-/// Whether a request is the agent asking its model, and nothing else: the two that the
-/// preset `claude` allows.
+/// Whether a request is the agent asking its model: the two that the preset `claude` allows.
+/// Whether anything else can come of it is for its rule to say (`Permit::asks_model`).
 pub fn is_model_call(host: &str, path: &str) -> bool {
     host == "api.anthropic.com" && matches!(path, "/v1/messages" | "/v1/messages/count_tokens")
 }

@@ -33,7 +33,7 @@ pub use oauth::OAuth;
 pub use problem::{ConfigProblem, ConfigProblems};
 pub use resolver::{HttpsServer, Resolver};
 pub use secret::{SecretSource, SecretUnreadable};
-pub(crate) use values::credential_name;
+pub(crate) use values::{credential_name, local_zone};
 
 use crate::home::Home;
 

@@ -252,6 +252,11 @@ impl OpenDoor {
         self.door.set_run(run);
     }
 
+    /// As of [`Door::will_be_looked_at`].
+    pub fn will_be_looked_at(&self) {
+        self.door.will_be_looked_at();
+    }
+
     /// Shuts the door.
     pub fn close(self) {}
 

@@ -2,7 +2,7 @@
 
 use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +53,8 @@ pub struct LiveSandbox {
     sandbox: Sandbox,
     watched: Ticket,
     folders: OwnFolders,
+    /// The group's folder as it was mounted: one that is made anew under its name is another.
+    mounted: (PathBuf, Option<(u64, u64)>),
 }
 
 /// What exists on the host for one sandbox alone; gone when it is.
@@ -171,6 +173,7 @@ impl Sandboxes {
         make_folder(&folders.other, 0o700)?;
         let policy = self.gateway.policy_handle(group);
         let door = self.gateway.open_door_as(identity, &folders.door.join("door.sock"), policy)?;
+        door.will_be_looked_at();
         let spec = SandboxSpec { agent, ..self.spec(group, settings, &id, &folders, &door)? };
         let bound = bound(&settings.limits, &self.config.engine);
         let kept = vec![spec.folders.group.clone(), spec.folders.home.clone()];
@@ -185,7 +188,8 @@ impl Sandboxes {
         let container = sandbox.container_id().to_owned();
         let watched = self.watch.begin(&id, Watched::new(group.clone(), container, kept, bound, before));
         tracing::info!(sandbox.id = %id, sandbox.group = %group, "Sandbox started");
-        Ok(LiveSandbox { agent: spec.agent, sandbox, watched, door, folders })
+        let mounted = (spec.folders.group.clone(), inode(&spec.folders.group));
+        Ok(LiveSandbox { agent: spec.agent, sandbox, watched, door, folders, mounted })
     }
 
     /// Removes the containers and door folders that a dead daemon left behind.
@@ -209,8 +213,13 @@ impl Sandboxes {
         door: &OpenDoor,
     ) -> Result<SandboxSpec, SandboxError> {
         let (folder, home) = (self.home.group_dir(group), self.home.agent_home(group));
+        let is_new = !folder.exists();
         make_folder(&folder, 0o700)?;
         make_folder(&home, 0o700)?;
+        if is_new {
+            // Somebody removed it; an agent is to find its memory where it looks for it.
+            memory::begin(&folder, group).map_err(|error| SandboxError::Folder { path: folder.clone(), error })?;
+        }
         let user = self.user(group, &folder)?;
         let folders = Folders {
             group: folder,
@@ -313,6 +322,11 @@ impl LiveSandbox {
         self.sandbox.container_id()
     }
 
+    /// Whether the folder that it works in is still the group's.
+    pub fn has_its_folder(&self) -> bool {
+        inode(&self.mounted.0) == self.mounted.1
+    }
+
     /// What attestation found, where there is a hole on purpose.
     pub fn findings(&self) -> &[containers::Finding] {
         self.sandbox.findings()
@@ -381,6 +395,10 @@ async fn kept_by(folders: &[PathBuf], bound: Bound) -> Result<Usage, SandboxErro
     let usage = looked.map_err(io::Error::other).flatten();
     let usage = usage.map_err(|error| SandboxError::Folder { path: first, error })?;
     if usage.over(bound) { Err(SandboxError::TooMuch(bound)) } else { Ok(usage) }
+}
+
+fn inode(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 
 /// Makes a folder with exactly this mode, whatever the umask says.

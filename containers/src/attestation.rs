@@ -2,7 +2,7 @@
 //! with what the engine says. It catches misconfiguration, not malice: a guest that
 //! lies, or an engine that does, is not found out here.
 
-use std::{fmt, path::Path};
+use std::{fmt, io, path::Path};
 
 use bollard::models::{ContainerInspectResponse, HostConfig};
 use doorward_guest::protocol::Attestation;
@@ -77,7 +77,20 @@ fn by_guest(spec: &SandboxSpec, seen: &Attestation, findings: &mut Findings) {
     });
     let names = seen.nameservers.iter().all(|server| server == NOWHERE);
     findings.unless(names, "name servers", || format!("{:?}", seen.nameservers));
-    findings.unless(seen.door, "door", || "its socket is not there".to_owned());
+    findings.unless(seen.door.is_none(), "door", || no_way_to_the_door(seen.door.unwrap_or_default()));
+}
+
+/// What stands between a sandbox and its door.
+fn no_way_to_the_door(errno: i32) -> String {
+    let error = io::Error::from_raw_os_error(errno);
+    match error.kind() {
+        io::ErrorKind::NotFound => "its socket is not there".to_owned(),
+        io::ErrorKind::PermissionDenied => format!(
+            "it is there, but cannot be connected to: {error}. SELinux or AppArmor may forbid it: see \
+             docs/troubleshooting.md"
+        ),
+        _ => format!("it is there, but cannot be connected to: {error}"),
+    }
 }
 
 /// The kernel puts these into every new network namespace where the tunnel modules are
@@ -168,7 +181,7 @@ mod tests {
             read_only_root: true,
             nameservers: vec!["127.0.0.1".into()],
             permitted_syscalls: vec![],
-            door: true,
+            door: None,
         }
     }
 
@@ -213,12 +226,28 @@ mod tests {
             ("system calls", |seen| seen.permitted_syscalls.push("vsock".into())),
             ("name servers", |seen| seen.nameservers.push("192.168.1.1".into())),
             ("name servers", |seen| seen.nameservers = vec!["127.0.0.11".into()]),
-            ("door", |seen| seen.door = false),
+            ("door", |seen| seen.door = Some(13)),
         ];
         for (what, change) in table {
             let mut seen = seen();
             change(&mut seen);
             assert_eq!(found(&seen, &inspected()), [what]);
+        }
+    }
+
+    /// A file that is not there, what stands before it, nobody behind it, no socket at all.
+    #[test]
+    fn what_is_wrong_with_the_door_is_said() {
+        for (errno, words) in [
+            (2, "is not there"),
+            (1, "SELinux or AppArmor"),
+            (13, "SELinux or AppArmor"),
+            (111, "cannot be connected to: Connection refused"),
+            (20, "cannot be connected to: Not a directory"),
+            (0, "cannot be connected to"),
+        ] {
+            let told = examine(&spec(), "{}", &Attestation { door: Some(errno), ..seen() }, &inspected());
+            assert!(told.len() == 1 && told[0].to_string().contains(words), "{errno}: {told:?}");
         }
     }
 

@@ -201,6 +201,8 @@ pub(crate) mod tests {
             runtimes: vec![],
             default_runtime: "runc".into(),
             remaps_users: false,
+            root: "/var/lib/docker".into(),
+            guards: vec![],
         }
     }
 

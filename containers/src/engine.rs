@@ -38,6 +38,10 @@ pub struct Facts {
     pub default_runtime: String,
     /// Whether it maps container users to others (`userns-remap`).
     pub remaps_users: bool,
+    /// Where it keeps what it has: that tells an engine out of a snap.
+    pub root: PathBuf,
+    /// What guards its containers beside it: `apparmor`, `selinux`.
+    pub guards: Vec<String>,
 }
 
 /// Which engine, and whose.
@@ -137,7 +141,7 @@ pub enum ConnectError {
     },
 }
 
-/// How long an engine may take to say who it is. It is asked three things.
+/// How long an engine may take to say who it is. It is asked two things.
 const FIRST_ANSWER: Duration = Duration::from_secs(15);
 
 /// The uid inside sandboxes of a daemon that runs as root.
@@ -154,14 +158,11 @@ impl Engine {
         let socket = find_socket(host)?;
         let name = socket.display().to_string();
         let broken = |source| ConnectError::Broken { socket: name.clone(), source };
+        // No version of the API is agreed on: this client's paths carry none, so that an engine
+        // answers by its newest, and nothing is asked that Docker 20.10 does not know.
         let docker = Docker::connect_with_unix(&name, 120, API_DEFAULT_VERSION).map_err(broken)?;
-        let ask = async {
-            let docker = docker.negotiate_version().await?;
-            let facts = Facts::of(&docker, socket).await?;
-            Ok::<_, bollard::errors::Error>((docker, facts))
-        };
-        let answered = tokio::time::timeout(patience, ask).await;
-        let (docker, facts) = answered.map_err(|_| ConnectError::Deaf { socket: name.clone() })?.map_err(broken)?;
+        let answered = tokio::time::timeout(patience, Facts::of(&docker, socket)).await;
+        let facts = answered.map_err(|_| ConnectError::Deaf { socket: name.clone() })?.map_err(broken)?;
         if let Some(what) = facts.1 {
             return Err(ConnectError::Unsupported { what });
         }
@@ -171,6 +172,17 @@ impl Engine {
     /// What was found out when connecting.
     pub fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// Whether it is still there; why not, where it is not.
+    pub async fn answers(&self) -> Result<(), ConnectError> {
+        let socket = self.facts.socket.display().to_string();
+        probe(&self.facts.socket)?;
+        match tokio::time::timeout(FIRST_ANSWER, self.docker.ping()).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(source)) => Err(ConnectError::Broken { socket, source }),
+            Err(_) => Err(ConnectError::Deaf { socket }),
+        }
     }
 
     /// Who runs inside this engine's sandboxes when this process starts them.
@@ -217,6 +229,12 @@ impl Facts {
             runtimes: info.runtimes.unwrap_or_default().into_keys().collect(),
             default_runtime: info.default_runtime.unwrap_or_default(),
             remaps_users: has("name=userns"),
+            root: info.docker_root_dir.unwrap_or_default().into(),
+            guards: ["selinux", "apparmor"]
+                .into_iter()
+                .filter(|guard| has(&format!("name={guard}")))
+                .map(str::to_owned)
+                .collect(),
         };
         Ok((facts, unsupported))
     }
@@ -308,6 +326,8 @@ mod tests {
             runtimes: vec![],
             default_runtime: String::new(),
             remaps_users: false,
+            root: PathBuf::new(),
+            guards: vec![],
         }
     }
 

@@ -251,6 +251,40 @@ async fn a_sandbox_that_is_not_as_asked_is_refused_and_removed() {
     assert_eq!(installation.engine.running(&installation.id).await.unwrap(), []);
 }
 
+/// A door that is there and cannot be connected to is none.
+#[tokio::test]
+async fn a_door_that_does_not_open_is_found_before_the_agent_starts() {
+    type Meddle = fn(&std::path::Path);
+    let cases: [(&str, &str, Meddle); 4] = [
+        ("its mode", "SELinux or AppArmor", |door| {
+            fs::set_permissions(door, fs::Permissions::from_mode(0)).unwrap();
+        }),
+        ("nobody listens", "Connection refused", |door| {
+            fs::remove_file(door).unwrap();
+            drop(std::os::unix::net::UnixListener::bind(door).unwrap());
+            fs::set_permissions(door, fs::Permissions::from_mode(0o666)).unwrap();
+        }),
+        ("a plain file", "Connection refused", |door| {
+            fs::remove_file(door).unwrap();
+            fs::write(door, "").unwrap();
+            fs::set_permissions(door, fs::Permissions::from_mode(0o666)).unwrap();
+        }),
+        ("a socket of datagrams", "cannot be connected to", |door| {
+            fs::remove_file(door).unwrap();
+            std::mem::forget(std::os::unix::net::UnixDatagram::bind(door).unwrap());
+            fs::set_permissions(door, fs::Permissions::from_mode(0o666)).unwrap();
+        }),
+    ];
+    for (what, words, meddle) in cases {
+        let installation = Installation::new().await;
+        meddle(&installation.path("door/door.sock"));
+        let refused = installation.start_with(&installation.spec()).await.err().unwrap();
+        assert!(matches!(&refused, StartError::AttestationFailed { findings } if findings.len() == 1), "{refused}");
+        assert!(refused.to_string().contains(words), "{what}: {refused}");
+        assert_eq!(installation.engine.running(&installation.id).await.unwrap(), []);
+    }
+}
+
 #[tokio::test]
 async fn a_missing_image_is_told_by_name() {
     let installation = Installation::new().await;

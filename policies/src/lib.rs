@@ -30,6 +30,7 @@ mod path;
 mod url;
 
 // The verdict: what may be done about it.
+mod asks_model;
 mod body;
 mod decide;
 mod diff;

@@ -131,7 +131,15 @@ impl RequestPattern {
 
     /// Whether it names one method and one path.
     pub(crate) fn is_exact(&self) -> bool {
-        matches!(self.methods, Methods::One(_)) && !self.path.contains('*')
+        self.as_exact().is_some()
+    }
+
+    /// The one method and the one path that it names.
+    pub(crate) fn as_exact(&self) -> Option<(Method, &str)> {
+        match self.methods {
+            Methods::One(method) if !self.path.contains('*') => Some((method, &self.path)),
+            _ => None,
+        }
     }
 
     /// How much it says: more literal characters, and best of all no star.

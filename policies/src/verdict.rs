@@ -52,6 +52,7 @@ pub struct Permit {
     pub(crate) credential: Option<Arc<str>>,
     pub(crate) private: Arc<[IpNet]>,
     pub(crate) model: bool,
+    pub(crate) asks_model: bool,
     pub(crate) opaque: bool,
     pub(crate) observed: bool,
     pub(crate) by_wildcard: bool,
@@ -94,6 +95,13 @@ impl Permit {
     /// Whether the rule says `model = true`: surrogates may be quoted in bodies.
     pub fn model(&self) -> bool {
         self.model
+    }
+
+    /// Whether all that covers the request lets a model be asked and nothing else: exact
+    /// paths of messages, and conditions that leave out tools that run at the provider,
+    /// stored and background jobs.
+    pub fn asks_model(&self) -> bool {
+        self.asks_model
     }
 
     /// Whether the rule says `opaque = true`: an answer that cannot be looked into may pass.

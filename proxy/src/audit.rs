@@ -111,6 +111,9 @@ pub struct Decision {
     /// Whether the rule names the host by a pattern.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub by_wildcard: bool,
+    /// Whether a model is asked and nothing else can come of it at its host.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub asks_model: bool,
     /// The policy in force, as a hash.
     pub policy: Option<String>,
     /// The credential that is put on.
@@ -150,6 +153,7 @@ impl Decision {
             lift: Vec::new(),
             observed: false,
             by_wildcard: false,
+            asks_model: false,
             policy: None,
             credential: None,
             swap: None,

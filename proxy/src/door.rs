@@ -1,7 +1,7 @@
 //! A door: one sandbox's only way out. Which door a request came through *is*
 //! who is asking.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -71,6 +71,8 @@ pub struct Door {
     pub(crate) in_flight: InFlight,
     /// Connections that ended without a request, and are not in the log yet.
     idle: AtomicU64,
+    /// Whether the guest will look whether it can be connected to: a connection of its own.
+    looked_at: AtomicBool,
     /// Why it lets nothing through any more, once it is shut.
     shut: OnceLock<Refusal>,
     /// The agent's run under way; 0 for none.
@@ -110,6 +112,7 @@ impl Door {
             pool: Pool::new(limits),
             in_flight: InFlight::default(),
             idle: AtomicU64::new(0),
+            looked_at: AtomicBool::new(false),
             shut: OnceLock::new(),
             run: AtomicU64::new(0),
             slots: Arc::new(Semaphore::new(limits.connections)),
@@ -160,9 +163,17 @@ impl Door {
         self.shut.get().cloned()
     }
 
+    /// Before the agent starts, the guest connects once and says nothing, to see whether it
+    /// can: the first such connection is not told.
+    pub fn will_be_looked_at(&self) {
+        self.looked_at.store(true, Ordering::Relaxed);
+    }
+
     /// A connection ended without a request: some programs open them for later.
     pub(crate) fn came_without_request(&self) {
-        self.idle.fetch_add(1, Ordering::Relaxed);
+        if !self.looked_at.swap(false, Ordering::Relaxed) {
+            self.idle.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// The log hears of those, together; from time to time without being asked.

@@ -174,6 +174,7 @@ impl Record {
             head_bytes: Some(placed.head_bytes()),
             observed: permit.observed(),
             by_wildcard: permit.by_wildcard(),
+            asks_model: permit.asks_model(),
             findings: placed.findings(),
             ..self.decision.clone()
         };

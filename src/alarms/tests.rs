@@ -33,6 +33,7 @@ fn decision(alarm: bool) -> Decision {
         head_bytes: None,
         observed: false,
         by_wildcard: false,
+        asks_model: false,
         verdict: if alarm { Allowed::Deny } else { Allowed::Allow },
         code: alarm.then_some(Code::SurrogateUnbound),
         why: alarm.then(|| "no credential goes to news.example".into()),

@@ -99,6 +99,7 @@ fn decision(permit: &Permit, head: u64) -> Decision {
         lift: Vec::new(),
         observed: false,
         by_wildcard: permit.by_wildcard(),
+        asks_model: false,
         policy: None,
         credential: None,
         swap: None,

@@ -12,11 +12,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, Zoned, civil};
 use policies::GroupName;
 use proxy::audit::Seq;
 
+use super::times;
 use crate::home::Home;
 use crate::store::Millis;
 use crate::store::ledger::{AuditEntry, AuditReader, Events, Filter, Verified, VerifyError, Which};
@@ -123,7 +123,7 @@ pub fn run(args: &AuditArgs, home: &Home) -> anyhow::Result<ExitCode> {
 pub(super) fn whole(home: &Home) -> anyhow::Result<String> {
     Ok(table::table(
         &open(home, false)?.entries(&Filter { events: Events::With, ..Filter::default() })?,
-        &TimeZone::system(),
+        &times::zone(),
     ))
 }
 
@@ -145,7 +145,7 @@ fn show(args: &ShowArgs, home: &Home, out: &mut dyn Write) -> anyhow::Result<Exi
             let entries = reader.entries(&filter)?;
             match entries.is_empty() {
                 true => writeln!(out, "Nothing in the log matches.")?,
-                false => write!(out, "{}", table::table(&entries, &TimeZone::system()))?,
+                false => write!(out, "{}", table::table(&entries, &times::zone()))?,
             }
             if let Some(words) = what_is_missing(&reader, &filter, entries.len() as u64)? {
                 writeln!(std::io::stderr(), "{words}")?;
@@ -207,7 +207,7 @@ fn print(entries: &[AuditEntry], form: Form, first: bool, out: &mut dyn Write) -
     }
     for entry in entries {
         match form {
-            Form::Table => writeln!(out, "{}", table::line(entry, &TimeZone::system()))?,
+            Form::Table => writeln!(out, "{}", table::line(entry, &times::zone()))?,
             Form::Json => writeln!(out, "{}", entry.to_json())?,
             Form::Csv => write!(out, "{}\r\n", csv::record(entry))?,
         }
@@ -274,7 +274,7 @@ fn in_words(whole: &Verified) -> String {
         text += &format!("The {} before them had their time and were removed.\n", whole.removed);
     }
     if let (Some(at), Some(key)) = (whole.checkpoint_at, &whole.key) {
-        let at = table::time(at, &TimeZone::system());
+        let at = times::time(at, &times::zone());
         text += &format!("Signed checkpoints: {}, the last of {at}, with the key {key}\n", whole.checkpoints);
     }
     text + &format!("head {}", whole.head)

@@ -125,10 +125,11 @@ fn find_or_make(home: &Home, wanted: Option<&GroupName>) -> Result<Group, Failur
 fn make_main(home: &Home, store: &Store) -> Result<Group, Failure> {
     let name = GroupName::parse("main").map_err(|why| usage(anyhow!(why)))?;
     let new = NewGroup { name: &name, channel: CHANNEL, chat: name.as_str(), is_main: true };
+    let reach = if home.policy_file(&name).exists() { "what its policy file of before allows" } else { "nothing yet" };
     let group = group::register(home, store, &new, &Agent::Shell)?.map_err(refused)?;
     show::aside(&format!(
         "There was no group yet, so Doorward made your main one, `main`. Its agent is a plain shell: what you\n\
-         write is a command, its output is the answer. It can reach nothing yet; {} says what it may.",
+         write is a command, its output is the answer. It can reach {reach}; {} says what it may.",
         home.policy_file(&name).display(),
     ));
     Ok(group)

@@ -1,6 +1,7 @@
 //! `doorward doctor`: is everything there, and if not, what to do.
 
 mod checks;
+mod engine;
 mod folders;
 
 use std::process::ExitCode;

@@ -143,12 +143,13 @@ fn add(home: &Home, args: &AddArgs) -> Result<ExitCode, Failure> {
         is_main: args.main,
     };
     let agent = Agent::parse(&args.agent).map_err(|why| usage(anyhow!(why)))?;
+    let policy_stays = home.policy_file(new.name).exists();
     let group = register(home, &store, &new, &agent)?.map_err(refused)?;
-    show::line(&next_steps(home, &group, &agent))?;
+    show::line(&next_steps(home, &group, &agent, policy_stays))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn next_steps(home: &Home, group: &Group, agent: &Agent) -> String {
+fn next_steps(home: &Home, group: &Group, agent: &Agent, policy_stays: bool) -> String {
     let name = &group.name;
     let talk = match group.channel.as_str() {
         terminal::CHANNEL => format!("doorward chat --group {name}"),
@@ -156,6 +157,7 @@ fn next_steps(home: &Home, group: &Group, agent: &Agent) -> String {
     };
     let (folder, policy) = (home.group_dir(name), home.policy_file(name));
     let (reach, first) = match agent {
+        _ if policy_stays => ("what its policy file allows, which was there before", String::new()),
         Agent::Shell => ("nothing yet", String::new()),
         Agent::Claude { .. } => (
             "nothing yet but Claude",

@@ -25,6 +25,7 @@ mod failure;
 mod progress;
 mod reach;
 mod show;
+mod times;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -3,11 +3,10 @@
 
 use std::process::ExitCode;
 
-use jiff::tz::TimeZone;
 use policies::{Code, GroupName, Policy};
 use serde_json::json;
 
-use super::{Failure, group, show};
+use super::{Failure, group, show, times};
 use crate::gateway::policy_files::PolicyFiles;
 use crate::home::Home;
 use crate::operations::asked_facts;
@@ -125,7 +124,7 @@ fn words(home: &Home, request: &AccessRequest, stands: &Stands) -> String {
         on_screen(&request.method),
         on_screen(&request.authority),
         on_screen(&request.path),
-        time(request.last_at),
+        times::time(request.last_at, &times::zone()),
         on_screen(&request.why)
     );
     let below = match stands {
@@ -137,11 +136,4 @@ fn words(home: &Home, request: &AccessRequest, stands: &Stands) -> String {
         }
     };
     format!("{head}\n{below}")
-}
-
-fn time(at: i64) -> String {
-    match jiff::Timestamp::from_millisecond(at) {
-        Ok(at) => at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string(),
-        Err(_) => "-".to_owned(),
-    }
 }

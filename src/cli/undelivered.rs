@@ -3,10 +3,9 @@
 
 use std::process::ExitCode;
 
-use jiff::tz::TimeZone;
 use policies::GroupName;
 
-use super::{Failure, group, show};
+use super::{Failure, group, show, times};
 use crate::home::Home;
 use crate::store::Undelivered;
 
@@ -49,12 +48,11 @@ fn words(text: &Undelivered) -> String {
     let told = if text.chat_was_told { "its chat was told that there was one" } else { "its chat heard nothing" };
     let said: Vec<_> =
         show::visible(&text.text).lines().map(|line| format!("  {line}").trim_end().to_owned()).collect();
-    format!("{}  {}: {}; {told}\n{}", text.group, time(text.at), show::visible(&text.why), said.join("\n"))
-}
-
-fn time(at: i64) -> String {
-    match jiff::Timestamp::from_millisecond(at) {
-        Ok(at) => at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string(),
-        Err(_) => "-".to_owned(),
-    }
+    format!(
+        "{}  {}: {}; {told}\n{}",
+        text.group,
+        times::time(text.at, &times::zone()),
+        show::visible(&text.why),
+        said.join("\n")
+    )
 }

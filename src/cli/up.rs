@@ -9,6 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::{Failure, environment, progress, refused, show};
+use crate::config;
 use crate::daemon::{Daemon, DaemonError};
 use crate::home::Home;
 
@@ -33,6 +34,9 @@ pub struct UpArgs {
 /// Runs the command.
 pub(super) async fn run(home: &Home, args: UpArgs) -> Result<ExitCode, Failure> {
     log_to_stderr(args.json_logs)?;
+    if let (_, Some(unknown)) = config::local_zone() {
+        tracing::warn!("{unknown}");
+    }
     leave_no_core();
     // From here on, so that none that comes between two steps ends it in the middle of one.
     let mut asked_to_stop = pin!(interrupted());

@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use super::{Pinned, WhatsappMode};
 
 /// `512 MB`, `2 GiB`. Decimal and binary units are what they are called.
@@ -34,9 +36,28 @@ pub(super) fn assistant_name(text: &str) -> Result<String, String> {
 }
 
 /// `Europe/Berlin`.
-pub(super) fn time_zone(text: &str) -> Result<jiff::tz::TimeZone, String> {
-    jiff::tz::TimeZone::get(text)
+pub(super) fn time_zone(text: &str) -> Result<TimeZone, String> {
+    TimeZone::get(text)
         .map_err(|_| "this machine knows no such time zone; write it as \"Europe/Berlin\" or \"UTC\"".to_owned())
+}
+
+/// The time zone of whoever runs this process, and what to say of one that `TZ` names and
+/// nobody knows: its times are UTC's.
+pub(crate) fn local_zone() -> (TimeZone, Option<String>) {
+    let zone = TimeZone::system();
+    let set = std::env::var_os("TZ").filter(|_| zone.is_unknown());
+    let unknown = set.map(|set| unknown_zone(&set.to_string_lossy()));
+    (zone, unknown)
+}
+
+fn unknown_zone(set: &str) -> String {
+    let rule = match set.bytes().any(|b| b.is_ascii_digit()) && !set.contains(['/', ',']) {
+        true => "; a zone with summer time needs its rule, as in TZ=CET-1CEST,M3.5.0,M10.5.0/3",
+        false => "",
+    };
+    format!(
+        "TZ is {set:?}, which this machine knows as no time zone, so times are UTC's. Write it as TZ=Europe/Berlin{rule}."
+    )
 }
 
 /// `90s`, `10m`, `2h`.
@@ -125,5 +146,19 @@ pub(super) fn path(text: &str, dir: &Path) -> Result<PathBuf, String> {
                 .ok_or_else(|| "~ means nothing: HOME is not set".to_owned())
         }
         None => Ok(dir.join(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zone_that_nobody_knows_is_said_with_how_to_write_it() {
+        for (set, rule) in [("Europe/Nowhere", false), ("CET-1CEST", true), ("XYZ", false), ("<+03>-3<+04>", true)] {
+            let words = unknown_zone(set);
+            assert!(words.contains(&format!("{set:?}")) && words.contains("times are UTC's"), "{words}");
+            assert_eq!(words.contains("M3.5.0"), rule, "{words}");
+        }
     }
 }

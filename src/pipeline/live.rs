@@ -20,7 +20,8 @@ impl StartSandbox for Arc<Sandboxes> {
         started.map_err(|error| {
             tracing::error!(group = %group.name, %error, "Sandbox not started");
             let why = if notice::is_for(group) { error.to_string() } else { in_a_chat(&error) };
-            StartFailure { why, may_pass: may_pass(&error) }
+            let engine_away = matches!(&error, SandboxError::Start(StartError::NoEngine));
+            StartFailure { why, may_pass: may_pass(&error), engine_away }
         })
     }
 }
@@ -32,6 +33,10 @@ impl Sandbox for LiveSandbox {
 
     fn reads(&self) -> Form {
         Form::of(self.agent())
+    }
+
+    fn has_its_folder(&self) -> bool {
+        LiveSandbox::has_its_folder(self)
     }
 
     async fn send(&mut self, line: &ToGuest) -> Result<(), Lost> {
@@ -64,6 +69,7 @@ pub(super) fn in_a_chat(error: &SandboxError) -> String {
         | SandboxError::AlmostFull
         | SandboxError::Start(StartError::ImageMissing { .. }) => return error.to_string(),
         SandboxError::Start(StartError::AttestationFailed { .. }) => "it is not what was asked for, so it was removed",
+        SandboxError::Start(StartError::NoEngine) => "the container engine is not running",
         SandboxError::Start(_) => "the container engine could not start it",
         SandboxError::Door(_) => "its door cannot be opened",
         SandboxError::Folder { .. } | SandboxError::Memory(_) => "a folder of it cannot be made ready",

@@ -154,6 +154,7 @@ impl Pipeline {
             settings,
             outbox: outbox.clone(),
             events: events.clone(),
+            waits_for_engine: Mutex::default(),
         });
         recovery::settle_interrupted(&shared)?;
         let waiting = store.groups_waiting()?;

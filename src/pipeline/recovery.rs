@@ -1,7 +1,8 @@
 //! What a dead daemon left: runs that were under way (invariant 13).
 //!
 //! A run that wrote upstream, or of which that is not known, is told to its chat
-//! and not repeated. Any other is tried again, as one more attempt.
+//! and not repeated. Any other is tried again, as one more attempt, and whoever called is
+//! told, for what was done in the group's folder is there.
 
 use policies::GroupName;
 
@@ -50,5 +51,6 @@ fn settle<S>(shared: &Shared<S>, run: &Run, why: &str) -> Result<(), StoreError>
             Broken::Store(error) => Err(error),
         };
     }
-    telling::try_again(&shared.store, run, why)
+    let stopped = shared.store.stop_waits(&run.group)?;
+    telling::try_again(&shared.store, run, why, messages.first().filter(|_| !stopped))
 }

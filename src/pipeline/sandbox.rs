@@ -29,6 +29,8 @@ pub trait Sandbox: Send + 'static {
     fn id(&self) -> &SandboxId;
     /// How its agent reads.
     fn reads(&self) -> Form;
+    /// Whether the folder that its agent works in is still the group's.
+    fn has_its_folder(&self) -> bool;
     /// Says something to the guest.
     fn send(&mut self, line: &ToGuest) -> impl Future<Output = Result<(), Lost>> + Send;
     /// What the guest says next; `None` once it has ended. Cancel-safe.
@@ -47,12 +49,15 @@ pub struct StartFailure {
     pub why: String,
     /// Whether trying again can help without anybody doing anything.
     pub may_pass: bool,
+    /// Whether there is no engine to start anything: then what was asked for waits for it,
+    /// however long that takes.
+    pub engine_away: bool,
 }
 
 impl StartFailure {
     /// One that may pass by itself.
     pub fn passing(why: &str) -> Self {
-        StartFailure { why: why.to_owned(), may_pass: true }
+        StartFailure { why: why.to_owned(), may_pass: true, engine_away: false }
     }
 }
 

@@ -10,7 +10,7 @@ use proxy::audit::Seq;
 
 use super::shared::Shared;
 use crate::claude;
-use crate::store::ledger::{AuditEntry, Filter};
+use crate::store::ledger::{AuditEntry, Filter, may_have_written};
 use crate::store::{MessageRow, StoreError};
 
 /// The most records of one run that are read for its words.
@@ -69,13 +69,11 @@ fn sent<S>(shared: &Shared<S>, group: &GroupName, first: MessageRow) -> Result<S
 impl Sent {
     fn add(&mut self, entry: &AuditEntry) {
         let decision = &entry.decision;
-        let reads =
-            matches!(decision.method.as_deref(), Some("GET" | "HEAD" | "OPTIONS")) && decision.protocol != "websocket";
-        if decision.verdict != "allow" || reads || decision.protocol == "internal" {
+        if !may_have_written(decision) {
             return;
         }
-        if let Some(operation) = &decision.operation {
-            self.message |= operation.effect;
+        if decision.operation.is_some() {
+            self.message = true;
             return;
         }
         let stopped = |outcome: &crate::store::ledger::OutcomeRecord| {
@@ -104,8 +102,8 @@ impl Sent {
             }
             (true, true, _) => "It had already sent a message, so it is not repeated by itself.".to_owned(),
             (true, false, true) => {
-                "Its model had been asked, so it is not repeated by itself; what its tools did in the \
-                                    group's folder stays."
+                "Its model had been asked, under a rule that lets more be done there, so it is not repeated by itself; \
+                 what its tools did in the group's folder stays."
                     .to_owned()
             }
             (true, false, false) => return String::new(),

@@ -1,6 +1,7 @@
 //! What every worker needs, and how a run fails.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use policies::GroupName;
 use proxy::ports::Secrets;
@@ -26,6 +27,8 @@ pub(super) struct Shared<S> {
     pub(super) settings: Settings,
     pub(super) outbox: OutboxHandle,
     pub(super) events: mpsc::UnboundedSender<Event>,
+    /// The last message of each group that was told to wait for the engine.
+    pub(super) waits_for_engine: Mutex<BTreeMap<GroupName, MessageRow>>,
 }
 
 impl<S> Shared<S> {
@@ -70,6 +73,16 @@ impl<S> Shared<S> {
         }
     }
 
+    /// Whether a message is still to be told that there is no engine, as it is from now on.
+    pub(super) fn tells_of_the_engine(&self, group: &GroupName, row: MessageRow) -> bool {
+        let mut told = self.waits_for_engine.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = told.get(group).is_none_or(|last| *last < row);
+        if is_new {
+            told.insert(group.clone(), row);
+        }
+        is_new
+    }
+
     /// Whether the chat was sent a message while this one was being answered.
     pub(super) fn said_meanwhile(&self, group: &GroupName, row: MessageRow) -> bool {
         let runs = self.store.runs_over(group, row).unwrap_or_default();
@@ -102,7 +115,8 @@ impl<S> Shared<S> {
         tracing::warn!(group = %group.name, run = run.id.0, attempt = run.attempt, wrote, again = rest.is_some(), "a run failed");
         let ended = match rest {
             Some(rest) => {
-                let hint = format!("{why}\nTrying again in {} s.", rest.as_secs());
+                let stays = if telling::had_a_sandbox(run) { telling::FOLDER_STAYS } else { "" };
+                let hint = format!("{why}\nTrying again in {} s. {stays}", rest.as_secs()).trim_end().to_owned();
                 let first = messages.first().filter(|_| run.attempt == 1);
                 let told: Vec<_> =
                     first.map(|message| telling::outgoing(OutgoingKind::Notice, hint, message)).into_iter().collect();

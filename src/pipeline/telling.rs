@@ -16,6 +16,9 @@ pub(super) const NO_ANSWER: &str = "The agent ended without an answer. Ask again
 /// shows which message an answer quotes.
 pub(super) const ANSWERED_TOGETHER: &str = "This is answered together with a message that came after it.";
 
+/// What a call hears whose agent had another folder until now.
+pub(super) const OTHER_FOLDER: &str = "The group's folder was removed or replaced since the last message. The agent goes on in the one that is there now.";
+
 /// What of a conversation is not there any more, and what to do about it.
 pub(super) fn forgotten(what: Forgotten, group: &GroupName) -> String {
     match what {
@@ -71,9 +74,19 @@ pub(super) fn run_without_sandbox(store: &Store, group: &GroupName, messages: &[
     begun.inspect_err(|error| tracing::error!(%group, %error, "a failed start could not be recorded")).ok()
 }
 
-/// Ends a run without a word: its messages are tried again.
-pub(super) fn try_again(store: &Store, run: &Run, why: &str) -> Result<(), StoreError> {
-    match store.fail_run(run.id, why, None, &[]) {
+/// What remains of a run that is tried again.
+pub(super) const FOLDER_STAYS: &str = "What it had already done in the group's folder stays.";
+
+/// Whether an agent can have done anything in a run.
+pub(super) fn had_a_sandbox(run: &Run) -> bool {
+    run.sandbox.as_str() != NO_SANDBOX
+}
+
+/// Ends a run whose messages are tried again, and says so to the first where an agent had it.
+pub(super) fn try_again(store: &Store, run: &Run, why: &str, first: Option<&Message>) -> Result<(), StoreError> {
+    let words = format!("{why}\nIt is begun again from the start. {FOLDER_STAYS}");
+    let told = first.filter(|_| had_a_sandbox(run)).map(|first| outgoing(OutgoingKind::Notice, words, first));
+    match store.fail_run(run.id, why, None, &Vec::from_iter(told)) {
         Ok(_) | Err(EndRunError::NotRunning(_)) => Ok(()),
         Err(EndRunError::Store(error)) => Err(error),
     }

@@ -15,6 +15,9 @@ use super::sandbox::{Sandbox, StartFailure, StartSandbox};
 use super::{recovery, telling};
 use crate::store::{Group, Means, Message, Run, StoreError};
 
+/// So many first pauses lie between two looks for an engine that is away.
+const ENGINE_AWAY: u32 = 3;
+
 /// How long the end of a group waits for a sandbox that is just being started.
 const END_OF_START: Duration = Duration::from_secs(5);
 
@@ -137,12 +140,24 @@ impl<S: StartSandbox> Worker<S> {
             if !waiting.is_empty() {
                 self.shared.report_busy(&self.name);
                 self.shared.typing(&self.name, true);
+                self.leave_a_lost_folder(&waiting).await;
                 self.ensure_sandbox(&group, &waiting).await?;
                 Conversation::begin(self, &group, waiting)?.carry_on().await?;
                 self.shared.typing(&self.name, false);
             } else if self.sandbox.is_none() || !self.rest_until_woken().await {
                 return Ok(());
             }
+        }
+    }
+
+    /// An agent whose folder was removed or replaced works in one that nobody sees any more.
+    async fn leave_a_lost_folder(&mut self, waiting: &[Message]) {
+        if self.sandbox.as_ref().is_none_or(Sandbox::has_its_folder) {
+            return;
+        }
+        self.close_sandbox("the group's folder was removed or replaced").await;
+        if let Some(first) = waiting.iter().find(|message| message.means != Means::Talk) {
+            self.shared.remark(&self.name, first, telling::OTHER_FOLDER.to_owned());
         }
     }
 
@@ -162,12 +177,26 @@ impl<S: StartSandbox> Worker<S> {
             }
             Err(failure) => failure,
         };
+        if failure.engine_away {
+            return Err(self.wait_for_the_engine(waiting, &failure));
+        }
         let waiting: Vec<Message> = waiting.iter().filter(|message| message.means != Means::Talk).cloned().collect();
         let Some(run) = telling::run_without_sandbox(&self.shared.store, &self.name, &waiting) else {
             return Err(Broken::Settled(Left { rest: Some(self.shared.settings.backoff.first) }));
         };
         let why = format!("The sandbox could not be started: {failure}");
         Err(self.shared.fail(group, &run, &why, &waiting, failure.may_pass))
+    }
+
+    /// No attempt was made and none is counted: the messages wait, and each that calls is told once.
+    fn wait_for_the_engine(&self, waiting: &[Message], failure: &StartFailure) -> Broken {
+        for message in waiting.iter().filter(|message| message.means != Means::Talk) {
+            if self.shared.tells_of_the_engine(&self.name, message.row) {
+                let words = format!("{failure}\nThe message waits, and is taken on when the engine is back.");
+                self.shared.remark(&self.name, message, words);
+            }
+        }
+        Broken::Settled(Left { rest: Some(self.shared.settings.backoff.first.saturating_mul(ENGINE_AWAY)) })
     }
 
     /// Until the sandbox has started. Who waits for it is told where that takes its time.
@@ -183,7 +212,7 @@ impl<S: StartSandbox> Worker<S> {
                     let abandoned = self.starting.take();
                     tokio::spawn(async move { end_late(abandoned, "its start was given up").await });
                     let why = format!("the container engine did not start it within {} s", waits.start.as_secs());
-                    return Err(StartFailure { why, may_pass: true });
+                    return Err(StartFailure::passing(&why));
                 }
                 () = &mut told, if !told.is_elapsed() => {
                     if let Some(first) = waiting.iter().find(|message| message.means != Means::Talk) {

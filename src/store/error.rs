@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
+use super::place;
+
 /// Why the store could not do it. Never carries what was to be stored.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
@@ -43,6 +45,21 @@ pub enum StoreError {
         /// What SQLite said.
         detail: String,
     },
+    /// Not the file that its write-ahead log belongs to, or either is damaged.
+    #[error(
+        "{path} does not go with its write-ahead log {wal} ({detail}): an older copy was put back beside a newer log, \
+         or either was damaged. Put the file back that the log belongs to; or, to use the copy as it is and lose what \
+         only the log has, move {wal} and {shm} away",
+        path = path.display(),
+        wal = place::wal_of(path).display(),
+        shm = path.with_extension("db-shm").display()
+    )]
+    OtherWal {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite said.
+        detail: String,
+    },
     /// The file was there, and is not any more.
     #[error("{path} is gone: it was removed or replaced; put it back, or restart doorward to begin a new one", path = path.display())]
     Gone {
@@ -73,7 +90,13 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same call may succeed later without anybody changing the program.
     pub fn may_pass(&self) -> bool {
-        !matches!(self, StoreError::Newer { .. } | StoreError::Damaged { .. } | StoreError::NoGroup(_))
+        !matches!(
+            self,
+            StoreError::Newer { .. }
+                | StoreError::OtherWal { .. }
+                | StoreError::Damaged { .. }
+                | StoreError::NoGroup(_)
+        )
     }
 
     pub(super) fn sqlite(path: &Path, error: &rusqlite::Error) -> Self {
@@ -84,6 +107,8 @@ impl StoreError {
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => StoreError::ReadOnly { path },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Locked { path },
             Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => StoreError::Damaged { path, detail },
+            // Shared memory that finds no room, as on a full tmpfs, is an error of the disk to SQLite.
+            Some(ErrorCode::SystemIoFailure) if is_full(&path) => StoreError::DiskFull { path },
             Some(ErrorCode::CannotOpen) => StoreError::Unopened { path, detail },
             _ => StoreError::Other { path, detail },
         }
@@ -103,4 +128,9 @@ impl StoreError {
             _ => StoreError::Unopened { path, detail: error.to_string() },
         }
     }
+}
+
+/// Whether not a page is free where a database lies.
+fn is_full(path: &Path) -> bool {
+    path.parent().and_then(|folder| rustix::fs::statvfs(folder).ok()).is_some_and(|disk| disk.f_bavail == 0)
 }

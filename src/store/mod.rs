@@ -74,7 +74,11 @@ impl Store {
     /// The same for a daemon, whose workers must not wait for the disk: what is written
     /// survives `kill -9`, and a power cut after half a second or after [`Store::durable`].
     pub fn serve(path: &Path) -> Result<Self, StoreError> {
+        place::goes_with_its_wal(path)?;
         let mut store = Self::open(path)?;
+        if let Some(detail) = store.quick_check()? {
+            return Err(StoreError::Damaged { path: path.to_path_buf(), detail });
+        }
         store.relax().map_err(|error| store.explain(&error))?;
         store.durable = Some(Durable::start(path, store.place)?);
         Ok(store)
@@ -95,6 +99,11 @@ impl Store {
             Some(durable) => durable.synced().await,
             None => Ok(()),
         }
+    }
+
+    /// What of the database is not as SQLite makes it; nothing where all is.
+    pub fn quick_check(&self) -> Result<Option<String>, StoreError> {
+        self.read(quick_check)
     }
 
     /// Whether the database still has its name; see [`StoreError::Gone`].
@@ -130,6 +139,12 @@ impl Store {
     fn explain(&self, error: &rusqlite::Error) -> StoreError {
         StoreError::sqlite(&self.path, error)
     }
+}
+
+/// What of a database is not as SQLite makes it, as far as its structure goes.
+fn quick_check(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    Ok(Some(found).filter(|found| found != "ok"))
 }
 
 /// Now, as the store counts time.

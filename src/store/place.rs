@@ -6,7 +6,9 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::StoreError;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::{StoreError, quick_check};
 
 /// The files of an open database, by device and inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +26,29 @@ impl Place {
     /// An error where either is not what it was.
     pub(super) fn is_there(&self, path: &Path) -> Result<(), StoreError> {
         if Self::of(path)? == *self { Ok(()) } else { Err(StoreError::Gone { path: path.to_path_buf() }) }
+    }
+}
+
+/// Where a database's write-ahead log is.
+pub(super) fn wal_of(path: &Path) -> PathBuf {
+    beside(path, "-wal")
+}
+
+/// After an end that was none, a write-ahead log is there: whether the file beside it is the
+/// one that it was written for. Read only, so that nothing of either is changed.
+pub(super) fn goes_with_its_wal(path: &Path) -> Result<(), StoreError> {
+    let written = std::fs::metadata(wal_of(path)).is_ok_and(|wal| wal.len() > 0);
+    if !written || !path.exists() {
+        return Ok(());
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let found = Connection::open_with_flags(path, flags).and_then(|connection| quick_check(&connection));
+    let other = |detail| StoreError::OtherWal { path: path.to_path_buf(), detail };
+    match found {
+        Ok(None) => Ok(()),
+        Ok(Some(found)) => Err(other(found)),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => Err(other(error.to_string())),
+        Err(error) => Err(StoreError::sqlite(path, &error)),
     }
 }
 

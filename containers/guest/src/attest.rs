@@ -1,7 +1,7 @@
 //! What the guest sees of its sandbox, gathered before anything of the agent runs.
 //! It judges nothing: the daemon compares it with what it asked for.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::net::UnixStream};
 
 use rustix::fs::StatVfsMountFlags;
 
@@ -20,7 +20,8 @@ pub fn gather() -> Attestation {
         read_only_root: read_only_root(),
         nameservers: nameservers(&read("/etc/resolv.conf")),
         permitted_syscalls: kernel::permitted(),
-        door: Path::new(door::SOCKET).exists(),
+        // Connected to, and not only there: file modes, SELinux or AppArmor may stand before it.
+        door: UnixStream::connect(door::SOCKET).err().map(|error| error.raw_os_error().unwrap_or_default()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The guest protocol, version 3: JSON lines over the container's stdin and
+//! The guest protocol, version 4: JSON lines over the container's stdin and
 //! stdout, one message a line, at most [`MAX_LINE`] bytes.
 //!
 //! The order of a session:
@@ -17,7 +17,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The version that both sides name in their first line.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// The longest line either side accepts, its newline included.
 pub const MAX_LINE: usize = 4 << 20;
@@ -166,6 +166,6 @@ pub struct Attestation {
     pub nameservers: Vec<String>,
     /// What was tried and should have been refused, but was not: `vsock`, `io_uring`, …
     pub permitted_syscalls: Vec<String>,
-    /// Whether the door's socket is there.
-    pub door: bool,
+    /// Why the door cannot be connected to, where it cannot be: the number of the error (errno(3)).
+    pub door: Option<i32>,
 }

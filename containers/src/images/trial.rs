@@ -47,6 +47,7 @@ pub async fn try_out(
         }
     }
     let _nobody = UnixListener::bind(dir.join("door/door.sock"))?;
+    fs::set_permissions(dir.join("door/door.sock"), fs::Permissions::from_mode(0o666))?;
     let spec = SandboxSpec {
         installation: installation.to_owned(),
         group: "image-check".to_owned(),

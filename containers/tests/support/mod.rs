@@ -86,7 +86,10 @@ impl Installation {
     }
 
     pub(crate) async fn start(&self) -> Sandbox {
-        Sandbox::start(&self.engine, &self.spec()).await.unwrap()
+        let sandbox = Sandbox::start(&self.engine, &self.spec()).await.unwrap();
+        // The guest has looked whether it can be connected to.
+        drop(self.door.accept().unwrap());
+        sandbox
     }
 
     pub(crate) async fn start_with(&self, spec: &SandboxSpec) -> Result<Sandbox, StartError> {

@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use jiff::tz::TimeZone;
 use policies::GroupName;
 
-use super::table::{columns, size, time};
+use super::table::{columns, size};
 use super::{open, since};
+use crate::cli::times::{self, time};
 use crate::home::Home;
 use crate::store::Millis;
 use crate::store::ledger::visible::on_screen;
@@ -46,7 +47,7 @@ pub(super) fn run(args: &DigestArgs, home: &Home, out: &mut dyn Write) -> anyhow
         let whole = serde_json::json!({ "since_ms": args.since, "ways": digest.ways, "events": digest.events, "head": digest.head });
         writeln!(out, "{}", crate::store::ledger::visible::in_json(whole.to_string()))?;
     } else {
-        write!(out, "{}", text(&digest, args.since, &TimeZone::system()))?;
+        write!(out, "{}", text(&digest, args.since, &times::zone()))?;
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)

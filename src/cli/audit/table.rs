@@ -3,9 +3,9 @@
 
 use std::ops::RangeInclusive;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::cli::times::time;
 use crate::store::ledger::visible::on_screen;
 use crate::store::ledger::{AuditEntry, Ending, OutcomeRecord};
 
@@ -15,7 +15,7 @@ const HEADINGS: [&str; 8] = ["TIME", "GROUP", "VERDICT", "REQUEST", "UP", "DOWN"
 const NUMBERS: RangeInclusive<usize> = 4..=6;
 
 /// What a followed log gives each column: lines come one by one.
-const WIDTHS: [usize; 8] = [19, 10, 11, 40, 8, 8, 7, 0];
+const WIDTHS: [usize; 8] = [25, 10, 11, 40, 8, 8, 7, 0];
 
 /// A request is cut to this in the table; `--json` has all of it.
 const REQUEST_AT_MOST: usize = 72;
@@ -135,13 +135,6 @@ fn because(entry: &AuditEntry) -> String {
         text.insert_str(0, "ALARM  ");
     }
     text
-}
-
-pub(super) fn time(at: i64, zone: &TimeZone) -> String {
-    match Timestamp::from_millisecond(at) {
-        Ok(at) => at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
-        Err(_) => dash(),
-    }
 }
 
 pub(super) fn size(bytes: u64) -> String {

@@ -76,6 +76,7 @@ fn decision(verdict: Allowed, path: &str) -> Decision {
         head_bytes: None,
         observed: false,
         by_wildcard: false,
+        asks_model: false,
         verdict,
         code: denied.then_some(Code::NotAllowed),
         why: denied.then(|| "no rule of group family covers this".into()),
@@ -91,7 +92,7 @@ fn decision(verdict: Allowed, path: &str) -> Decision {
 
 /// The lines without the time, which is another one each time.
 fn untimed(text: &str) -> String {
-    let cut = |line: &str| line.chars().skip(21).collect::<String>();
+    let cut = |line: &str| line.chars().skip(27).collect::<String>();
     text.lines().map(cut).collect::<Vec<_>>().join("\n")
 }
 

@@ -14,6 +14,9 @@ use crate::store::Group;
 /// Back to the start of the line, and clear it.
 const FRESH_LINE: &str = "\r\x1b[K";
 
+/// What a terminal of Linux gives of a line at most: 4096 with its end (termios(3)).
+const TERMINAL_LINE: usize = 4095;
+
 /// Talks until Ctrl-D.
 pub(super) async fn talk(conversation: &mut Conversation, group: &Group, agent: &str) -> Result<ExitCode, Failure> {
     show::aside(&format!("You are talking to {} ({}). Ctrl-D leaves.", group.name, agent));
@@ -27,7 +30,13 @@ pub(super) async fn talk(conversation: &mut Conversation, group: &Group, agent: 
                     write("\n")?;
                     return Ok(ExitCode::SUCCESS);
                 };
-                if text.len() > MESSAGE_LIMIT {
+                if text.len() >= TERMINAL_LINE {
+                    show::aside(&format!(
+                        "The terminal takes lines of at most {TERMINAL_LINE} bytes and cut this one, so it was not sent. \
+                         Send long ones from a file: doorward chat --group {} < FILE",
+                        group.name
+                    ));
+                } else if text.len() > MESSAGE_LIMIT {
                     show::aside("That is too long for one message; put it into a file of the group.");
                 } else if !text.trim().is_empty() {
                     conversation.say(&text).await?;

@@ -1,15 +1,15 @@
 //! The checks, in the order in which things depend on each other.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use containers::{Engine, images};
 use policies::GroupName;
 use rustix::fs::statvfs;
 
 use super::super::policy;
-use super::{Check, folders};
+use super::{Check, engine, folders};
 use crate::claude;
 use crate::config::{Agent, Config, GroupSettings};
 use crate::control::client::Client;
@@ -17,7 +17,7 @@ use crate::control::protocol::{Answer, Request};
 use crate::gateway::descriptors;
 use crate::gateway::policy_files::PolicyFiles;
 use crate::home::Home;
-use crate::sandboxes;
+use crate::store::ledger::{self, AuditReader};
 use crate::store::{self, Store};
 
 /// Below this, databases and sandboxes soon run into the end of the disk.
@@ -28,7 +28,10 @@ const EARLIEST: store::Millis = 1_767_225_600_000;
 
 pub(super) async fn all(home: &Home) -> Vec<Check> {
     let mut checks = vec![folder(home)];
-    checks.extend([space(home), clock(), database(home), daemon(home).await]);
+    let (database, seen) = database(home);
+    checks.extend([space(home), clock(), database]);
+    checks.extend(audit_log(home, seen));
+    checks.push(daemon(home).await);
     let config = Config::load(home);
     match &config {
         Ok(_) => checks.push(Check::fine("doorward.toml", "right")),
@@ -39,7 +42,7 @@ pub(super) async fn all(home: &Home) -> Vec<Check> {
     }
     let config = config.unwrap_or_default();
     checks.push(descriptors(&config));
-    checks.extend(engine(home, &config).await);
+    checks.extend(engine::check(home, &config).await);
     checks.extend(policies(home, &in_force(home).await));
     checks.extend(agents(home, &config));
     checks.extend(secrets(&config));
@@ -70,7 +73,15 @@ fn folder(home: &Home) -> Check {
     }
     match tempfile::tempfile_in(home.data()) {
         Ok(_) => Check::fine("home", format!("{home}, writable and private")),
-        Err(error) => Check::broken("home", format!("{home} is not writable: {error}"), "free space, or mend its mode"),
+        Err(error) => Check::broken("home", format!("{home} is not writable: {error}"), mend(&error)),
+    }
+}
+
+fn mend(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space",
+        ErrorKind::ReadOnlyFilesystem => "mount its file system so that it can be written",
+        _ => "make it writable for you",
     }
 }
 
@@ -100,15 +111,65 @@ fn clock() -> Check {
     Check::fine("clock", "plausible")
 }
 
-fn database(home: &Home) -> Check {
-    let path = home.main_db();
+/// The database, and how far the log beside it had come.
+fn database(home: &Home) -> (Check, Option<u64>) {
+    let (what, path) = ("database", home.main_db());
     if !path.exists() {
-        return Check::fine("database", "none yet; the first command that needs it makes it");
+        return (Check::fine(what, "none yet; the first command that needs it makes it"), None);
     }
-    match Store::open(&path).and_then(|store| store.groups()) {
-        Ok(groups) => Check::fine("database", format!("can be read; groups: {}", groups.len())),
-        Err(error) => Check::broken("database", error.to_string(), "see what the message says"),
+    let looked =
+        Store::open(&path).and_then(|store| Ok((store.groups()?.len(), store.quick_check()?, store.log_seen()?)));
+    match looked {
+        Ok((groups, None, seen)) => (Check::fine(what, format!("whole; groups: {groups}")), seen),
+        Ok((_, Some(damage), _)) => {
+            let found = format!("{} is damaged: {damage}", path.display());
+            (Check::broken(what, found, "restore it from a backup, with doorward.db-wal moved away"), None)
+        }
+        Err(error) => (Check::broken(what, error.to_string(), "see what the message says"), None),
     }
+}
+
+/// The audit log: whether the daemon could go on with it, and whether it is the one that
+/// was here.
+fn audit_log(home: &Home, seen: Option<u64>) -> Vec<Check> {
+    let (what, path) = ("audit log", home.audit_db());
+    let mut checks = Vec::new();
+    if let Err(error) = ledger::check_key(&path) {
+        checks.push(Check::broken("audit key", error.to_string(), "see what the message says"));
+    }
+    let missing = |last: u64| seen.filter(|seen| *seen > last);
+    let lost = "put the right file back while Doorward is stopped; where it was removed on purpose, the next start begins \
+                anew and says so";
+    if !path.exists() {
+        checks.push(match missing(0) {
+            Some(seen) => Check::warning(what, format!("is gone; record {seen} had been written"), lost),
+            None => Check::fine(what, "none yet; `doorward up` begins it"),
+        });
+        return checks;
+    }
+    let looked = AuditReader::open(&path).and_then(|reader| Ok((reader.last()?.0, reader.quick_check()?)));
+    checks.push(match looked {
+        Ok((_, Some(damage))) => {
+            let found = format!("{} is damaged, or does not go with its write-ahead log: {damage}", path.display());
+            Check::broken(what, found, "restore it from a backup, with audit.db-wal moved away")
+        }
+        Ok((last, None)) => match missing(last) {
+            Some(seen) => {
+                let found = format!("ends with record {last}, and record {seen} had been written");
+                Check::warning(what, found, lost)
+            }
+            None => {
+                Check::fine(what, format!("whole, with record {last} the last; `doorward audit verify` tells more"))
+            }
+        },
+        Err(error) => Check::broken(what, error.to_string(), "see what the message says"),
+    });
+    let wal = ledger::length_of_wal(&path);
+    if wal > ledger::TOO_LONG {
+        let found = format!("its write-ahead log has {} MiB and cannot be emptied", wal >> 20);
+        checks.push(Check::warning(what, found, "another program holds an old state of audit.db open; close it"));
+    }
+    checks
 }
 
 async fn daemon(home: &Home) -> Check {
@@ -122,59 +183,7 @@ async fn daemon(home: &Home) -> Check {
     }
 }
 
-async fn engine(home: &Home, config: &Config) -> Vec<Check> {
-    let engine = match Engine::connect(config.engine.host.as_deref()).await {
-        Ok(engine) => engine,
-        Err(error) => {
-            return vec![Check::broken(
-                "container engine",
-                error.to_string(),
-                "see what the message says, then try again",
-            )];
-        }
-    };
-    let facts = engine.facts();
-    let mut checks = vec![Check::fine(
-        "container engine",
-        format!("{} {} at {}", facts.kind, facts.version, facts.socket.display()),
-    )];
-    let unlimited: Vec<&str> =
-        [("processes", facts.enforced.pids), ("memory", facts.enforced.memory), ("cpu", facts.enforced.cpu)]
-            .into_iter()
-            .filter_map(|(what, enforced)| (!enforced).then_some(what))
-            .collect();
-    if !unlimited.is_empty() {
-        let fix = "a sandbox can use all of the machine's; run the engine on a system with cgroup v2, or as root";
-        checks.push(Check::warning("limits", format!("this engine does not limit: {}", unlimited.join(", ")), fix));
-    }
-    if let Some(runtime) = &config.engine.runtime
-        && !facts.runtimes.contains(runtime)
-    {
-        let known = facts.runtimes.join(", ");
-        checks.push(Check::broken(
-            "runtime",
-            format!("the engine has no runtime {runtime:?}"),
-            format!("install it, or choose one of: {known}"),
-        ));
-    }
-    for image in wanted_images(home, config) {
-        checks.push(match images::exists(&engine, &image).await {
-            Ok(true) => Check::fine("image", image),
-            Ok(false) => Check::broken("image", format!("{image} is not there"), images::how_to_get(&image)),
-            Err(error) => Check::broken("image", error.to_string(), "see what the engine's own log says"),
-        });
-    }
-    checks
-}
-
-/// What the groups' sandboxes run, and the image of a group to come.
-fn wanted_images(home: &Home, config: &Config) -> BTreeSet<String> {
-    let of_groups = registered(home).into_iter().filter_map(|group| GroupSettings::load(home, &group).ok());
-    let all = of_groups.chain([GroupSettings::default()]);
-    all.map(|settings| sandboxes::image(&settings, &config.engine)).collect()
-}
-
-fn registered(home: &Home) -> Vec<GroupName> {
+pub(super) fn registered(home: &Home) -> Vec<GroupName> {
     let path = home.main_db();
     let groups = path.exists().then(|| Store::open(&path).and_then(|store| store.groups()));
     groups.and_then(Result::ok).unwrap_or_default().into_iter().map(|group| group.name).collect()

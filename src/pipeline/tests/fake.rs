@@ -28,6 +28,8 @@ pub(super) struct Fakes {
     /// How many prompts are being held.
     pub(super) holding: watch::Sender<usize>,
     pub(super) failures: Arc<Mutex<VecDeque<StartFailure>>>,
+    /// Groups whose folder was removed under a live sandbox; each is found once.
+    pub(super) folders_gone: Arc<Mutex<std::collections::BTreeSet<GroupName>>>,
     /// How many prompts `die` kills before it answers.
     pub(super) deaths: Arc<AtomicUsize>,
     /// Whether sandboxes that are to end may; how many want to.
@@ -58,6 +60,7 @@ impl Fakes {
             readers: Arc::default(),
             holding,
             failures: Arc::default(),
+            folders_gone: Arc::default(),
             deaths: zero(),
             may_end,
             ending,
@@ -170,6 +173,10 @@ impl Sandbox for Fake {
         if reads { Form::Context } else { Form::Bare }
     }
 
+    fn has_its_folder(&self) -> bool {
+        !self.of.folders_gone.lock().unwrap().remove(&self.group)
+    }
+
     async fn send(&mut self, line: &ToGuest) -> Result<(), Lost> {
         match line {
             ToGuest::Prompt { id, text } | ToGuest::FollowUp { id, text } => self.obey(*id, &text.clone()),
@@ -223,6 +230,7 @@ pub(super) fn record(ledger: &AuditLog, group: &GroupName, run: Option<RunId>, m
         head_bytes: None,
         observed: false,
         by_wildcard: false,
+        asks_model: false,
         verdict,
         code: denied.then_some(policies::Code::NotAllowed),
         why: denied.then(|| "no rule names news.example".into()),

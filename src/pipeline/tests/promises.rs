@@ -166,7 +166,7 @@ async fn what_retrying_cannot_mend_is_told_at_once() {
     let house = House::new();
     let group = house.group("family");
     let why = "the image is not built; build it".to_owned();
-    house.fakes.failures.lock().unwrap().push_back(StartFailure { why, may_pass: false });
+    house.fakes.failures.lock().unwrap().push_back(StartFailure { why, may_pass: false, engine_away: false });
     let running = house.start();
     let mut terminal = running.terminal(Some(&group)).await;
     terminal.send("family", "m1", "echo hello").await;
@@ -180,12 +180,54 @@ async fn what_retrying_cannot_mend_is_told_at_once() {
 async fn a_start_that_fails_is_tried_again() {
     let house = House::new();
     let group = house.group("family");
-    let failure = StartFailure { why: "busy".into(), may_pass: true };
+    let failure = StartFailure { why: "busy".into(), may_pass: true, engine_away: false };
     house.fakes.failures.lock().unwrap().extend([failure.clone(), failure]);
     let running = house.start();
     let mut terminal = running.terminal(Some(&group)).await;
     terminal.send("family", "m1", "echo hello").await;
     assert_eq!(terminal.answer_to("m1").await.last().unwrap(), &(REPLY, "hello".to_owned()));
+}
+
+/// Without an engine nothing is an attempt: the message waits, is told so once, and is taken
+/// on when the engine is back.
+#[tokio::test]
+async fn without_an_engine_a_message_waits_and_is_told_once() {
+    let house = House::new();
+    let group = house.group("family");
+    let away = StartFailure { why: "the engine is not running".into(), may_pass: true, engine_away: true };
+    house.fakes.failures.lock().unwrap().extend(vec![away; RETRIES as usize * 2]);
+    let running = house.start();
+    let mut terminal = running.terminal(Some(&group)).await;
+    terminal.send("family", "m1", "echo hello").await;
+    let answer = terminal.answer_to("m1").await;
+    assert_eq!(answer.len(), 2, "{answer:?}");
+    assert!(
+        answer[0].0 == NOTICE && answer[0].1.contains("not running") && answer[0].1.contains("waits"),
+        "{answer:?}"
+    );
+    assert_eq!(answer[1], (REPLY, "hello".to_owned()));
+    let runs = house.store.runs_over(&group.name, crate::store::MessageRow(1)).unwrap();
+    assert_eq!(runs.len(), 1, "none of the looks was an attempt");
+}
+
+/// A folder that was removed under a live sandbox: the next message has the one that is there.
+#[tokio::test]
+async fn a_folder_that_was_replaced_ends_its_sandbox_and_is_told() {
+    let house = House::new();
+    let group = house.group("family");
+    let running = house.start();
+    let mut terminal = running.terminal(Some(&group)).await;
+    terminal.send("family", "m1", "echo one").await;
+    assert_eq!(terminal.answer_to("m1").await, [(REPLY, "one".to_owned())]);
+    terminal.send("family", "m2", "echo two").await;
+    assert_eq!(terminal.answer_to("m2").await, [(REPLY, "two".to_owned())]);
+    assert_eq!(house.started(), 1);
+    house.fakes.folders_gone.lock().unwrap().insert(group.name.clone());
+    terminal.send("family", "m3", "echo three").await;
+    let answer = terminal.answer_to("m3").await;
+    assert!(answer[0].0 == NOTICE && answer[0].1.contains("removed or replaced"), "{answer:?}");
+    assert_eq!(answer[1..], [(REPLY, "three".to_owned())]);
+    assert_eq!(house.started(), 2);
 }
 
 #[tokio::test]

@@ -59,15 +59,25 @@ impl Key {
                 _ => {}
             }
         }
-        let bytes = std::fs::read(&path).map_err(|error| broken(format!("cannot be read: {error}")))?;
-        Ed25519KeyPair::from_pkcs8(&bytes).map(Key).map_err(|_| {
-            broken("is no signing key; restore it from a backup, or move it away to get a new one".to_owned())
-        })
+        read(&path).map(Key)
     }
 
     pub(super) fn public(&self) -> &[u8] {
         self.0.public_key().as_ref()
     }
+}
+
+/// Whether the key beside a log, where there is one, is one.
+pub fn check_key(log: &Path) -> Result<(), StoreError> {
+    let path = beside(log);
+    if path.exists() { read(&path).map(drop) } else { Ok(()) }
+}
+
+fn read(path: &Path) -> Result<Ed25519KeyPair, StoreError> {
+    let broken = |detail: String| StoreError::Other { path: path.to_path_buf(), detail };
+    let bytes = std::fs::read(path).map_err(|error| broken(format!("cannot be read: {error}")))?;
+    Ed25519KeyPair::from_pkcs8(&bytes)
+        .map_err(|_| broken("is no signing key; restore it from a backup, or move it away to get a new one".to_owned()))
 }
 
 /// The public half of the key beside a log, where there is one that can be read.

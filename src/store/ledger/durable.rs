@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -14,6 +14,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{Shared, lock};
 use crate::store::StoreError;
+use crate::store::place::wal_of;
 
 /// How long an outcome waits for a decision to be committed with.
 const OUTCOMES_EVERY: Duration = Duration::from_millis(100);
@@ -27,6 +28,13 @@ const RETAIN_EVERY: Duration = Duration::from_hours(1);
 /// Pages in the write-ahead log (of 4 KiB) from which the writer has to wait for
 /// a checkpoint: under a load that never pauses it would grow without end.
 const LONG: i64 = 16_384;
+
+/// So many bytes of it may stay when it is empty. A full one has cost a fsync already.
+pub(super) const KEPT: u64 = 8 << 20;
+
+/// From so many on it is told that something keeps it from being emptied: more than a load
+/// that never pauses makes of it.
+pub const TOO_LONG: u64 = 96 << 20;
 
 /// The running thread; ends, after a last fsync, when this is dropped.
 #[derive(Debug)]
@@ -86,7 +94,7 @@ pub(in crate::store) struct Wal(Option<((u64, u64), File)>);
 impl Wal {
     /// All that is committed is on the disk afterwards.
     pub(in crate::store) fn sync(&mut self, path: &Path) -> Result<(), StoreError> {
-        self.opened(&beside(path, "-wal"))
+        self.opened(&wal_of(path))
             .and_then(|file| file.map_or(Ok(()), File::sync_data))
             .map_err(|error| explain(path, &error))
     }
@@ -140,7 +148,8 @@ pub(super) fn sync_folder(path: &Path) -> Result<(), StoreError> {
 
 pub(super) fn tick(shared: &Shared, connection: &mut Option<(u64, Connection)>) {
     let _ = shared.catch_up();
-    if !shared.dirty.swap(false, Ordering::AcqRel) {
+    // Somebody may have read it while it should have been emptied.
+    if !shared.dirty.swap(false, Ordering::AcqRel) && length(&shared.path) <= KEPT {
         return;
     }
     let synced = shared.sync_now();
@@ -161,10 +170,18 @@ fn checkpoint(shared: &Shared, connection: &mut Option<(u64, Connection)>) -> ru
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
         )?,
     };
+    // Whoever reads must not be waited for, with the writer held up.
+    open.busy_timeout(Duration::ZERO)?;
     if passive(&open)? > LONG {
         let _writer = lock(&shared.writer);
         passive(&open)?;
     }
+    if length(&shared.path) > KEPT {
+        let _writer = lock(&shared.writer);
+        // All is copied by now; while somebody reads an older state, nothing comes of it.
+        open.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))?;
+    }
+    shared.tell_long(length(&shared.path));
     *connection = Some((generation, open));
     Ok(())
 }
@@ -174,10 +191,25 @@ fn passive(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1))
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
+impl Shared {
+    /// Says once that the write-ahead log grows because somebody reads an older state.
+    fn tell_long(&self, bytes: u64) {
+        let long = bytes > TOO_LONG;
+        if long && !self.long.swap(true, Ordering::AcqRel) {
+            tracing::warn!(
+                "audit.db-wal has grown to {} MiB and cannot be emptied: another program holds an old state of the \
+                 audit log open. Close what reads audit.db",
+                bytes >> 20
+            );
+        } else if !long {
+            self.long.store(false, Ordering::Release);
+        }
+    }
+}
+
+/// How many bytes the write-ahead log of a database has.
+pub fn length(path: &Path) -> u64 {
+    std::fs::metadata(wal_of(path)).map_or(0, |wal| wal.len())
 }
 
 fn explain(path: &Path, error: &std::io::Error) -> StoreError {

@@ -1,10 +1,11 @@
 //! What a decision lets happen: the one place that says whether a request may change
-//! something outside (invariant 13). `run_wrote_upstream` in `reader.rs` says the same of
-//! records, for runs of an older Doorward.
+//! something outside (invariant 13), before it is sent and of its record.
+//! `run_wrote_upstream` in `reader.rs` says the same in SQL, for runs of an older Doorward.
 
 use proxy::audit::{Allowed, Decision, LedgerDown, Protocol};
 
 use super::AuditLog;
+use super::record::DecisionRecord;
 use crate::store::RunId;
 
 /// Whether a request is let through that is not known to only read.
@@ -14,8 +15,23 @@ pub(super) fn may_write(decision: &Decision) -> bool {
             Protocol::Internal => false,
             Protocol::Operation => decision.operation.is_some_and(|operation| operation.effect),
             Protocol::Websocket => true,
-            _ => !matches!(decision.method.as_deref(), Some("GET" | "HEAD" | "OPTIONS")),
+            _ => !decision.asks_model && !reads(decision.method.as_deref()),
         }
+}
+
+/// The same of what was recorded.
+pub fn may_have_written(record: &DecisionRecord) -> bool {
+    record.verdict == "allow"
+        && match record.protocol.as_str() {
+            "internal" => false,
+            "operation" => record.operation.as_ref().is_some_and(|operation| operation.effect),
+            "websocket" => true,
+            _ => !record.asks_model && !reads(record.method.as_deref()),
+        }
+}
+
+fn reads(method: Option<&str>) -> bool {
+    matches!(method, Some("GET" | "HEAD" | "OPTIONS"))
 }
 
 impl AuditLog {

@@ -57,7 +57,10 @@ use together::Together;
 use writer::{Event, Writer};
 
 pub use chain::{BadRecord, Verified, VerifyError};
+pub use checkpoint::check_key;
 pub use digest::{Digest, Happened, Head, Way};
+pub use durable::{TOO_LONG, length as length_of_wal};
+pub use effect::may_have_written;
 pub use filter::{Events, Filter, Which};
 pub use notice::{Notice, add_notice};
 pub use reader::{AuditReader, UsedSince};
@@ -111,6 +114,8 @@ struct Shared {
     /// Why the last fsync failed, while it does.
     unsynced: Mutex<Option<String>>,
     sync_failed: AtomicBool,
+    /// Whether it was told that the write-ahead log is too long.
+    long: AtomicBool,
     /// The last row that an fsync has covered.
     synced: AtomicU64,
 }
@@ -138,6 +143,7 @@ impl AuditLog {
             generation: AtomicU64::new(0),
             unsynced: Mutex::new(None),
             sync_failed: AtomicBool::new(false),
+            long: AtomicBool::new(false),
             synced: AtomicU64::new(0),
         });
         let found = Seq(lock(&shared.writer).last());

@@ -15,7 +15,7 @@ use super::checkpoint;
 use super::filter::Filter;
 use super::record::{AuditEntry, Ending, EventRecord, OutcomeRecord};
 use super::writer::{MIGRATIONS, to_row};
-use crate::store::{Millis, RunId, StoreError, migrations, runs};
+use crate::store::{Millis, RunId, StoreError, migrations, quick_check, runs};
 
 /// What a group has used since a moment: allowed requests, bytes of heads and bodies,
 /// and the names below a wildcard that were asked.
@@ -130,6 +130,11 @@ impl AuditReader {
         self.explained(last).map(|seq| Seq(seq.unsigned_abs()))
     }
 
+    /// What of the database is not as SQLite makes it; nothing where all is. Reads all of it.
+    pub fn quick_check(&self) -> Result<Option<String>, StoreError> {
+        quick_check(&self.connection).map_err(|error| StoreError::sqlite(&self.path, &error))
+    }
+
     /// See [`super::AuditLog::run_wrote_upstream`].
     pub fn run_wrote_upstream(&self, run: RunId) -> Result<bool, StoreError> {
         let sql = "SELECT 1 FROM events WHERE run = ?1 AND kind = 'decision' AND verdict = 'allow'
@@ -137,7 +142,7 @@ impl AuditReader {
                        WHEN 'websocket' THEN 1
                        WHEN 'internal' THEN 0
                        WHEN 'operation' THEN record ->> '$.operation.effect'
-                       ELSE coalesce(method, '') NOT IN ('GET', 'HEAD', 'OPTIONS') END";
+                       ELSE ifnull(record ->> 'asks_model', 0) = 0 AND coalesce(method, '') NOT IN ('GET', 'HEAD', 'OPTIONS') END";
         let wrote = self.connection.prepare_cached(sql).and_then(|mut select| select.exists([runs::key(run)]));
         self.explained(wrote)
     }
@@ -147,7 +152,14 @@ impl AuditReader {
     /// whether that head is one of its records: a tail that was cut is found so.
     pub fn verify(&self, head: Option<&str>) -> Result<Verified, VerifyError> {
         let key = checkpoint::known_key(&self.path);
-        Ok(self.explained(chain::verify(&self.connection, head, key.as_deref()))??)
+        match self.explained(chain::verify(&self.connection, head, key.as_deref()))? {
+            Ok(verified) => Ok(verified),
+            // A file that was cut has rows that nobody wrote: it is damaged before it is wrong.
+            Err(bad) => match self.quick_check()? {
+                Some(detail) => Err(StoreError::Damaged { path: self.path.clone(), detail }.into()),
+                None => Err(bad.into()),
+            },
+        }
     }
 
     fn select(&self, sql: &str, values: Vec<Value>) -> Result<Vec<AuditEntry>, StoreError> {

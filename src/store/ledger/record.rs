@@ -82,6 +82,8 @@ pub struct DecisionRecord {
     pub alarm: bool,
     /// Let through by `mode = "observe"` alone.
     pub observed: bool,
+    /// A model was asked, and nothing else can have come of it.
+    pub asks_model: bool,
     /// How many denials this record stands for, where it is the count of a flood.
     pub repeated: Option<u64>,
 }

@@ -67,6 +67,7 @@ fn decision(verdict: Allowed, method: &str, path: &str) -> Decision {
         head_bytes: None,
         observed: false,
         by_wildcard: false,
+        asks_model: false,
         verdict,
         code: denied.then_some(Code::NotAllowed),
         why: denied.then(|| "no rule names it".into()),
@@ -196,6 +197,25 @@ fn verify_names_the_first_bad_record() {
         let VerifyError::Bad(bad) = scene.verified().unwrap_err() else { panic!("{sql}") };
         assert_eq!(bad.seq, seq, "{sql}");
         assert!(bad.what.contains(what), "{sql}: {bad}");
+    }
+}
+
+/// A file that was cut short is damaged: no record of it was changed by anybody.
+#[test]
+fn a_log_whose_file_was_cut_is_called_damaged() {
+    let scene = Scene::new();
+    for _ in 0..400 {
+        scene.log.decided(&denied()).unwrap();
+    }
+    let path = scene.dir.path().join("copy.db");
+    let whole = Connection::open(scene.path()).unwrap();
+    whole.execute("VACUUM INTO ?1", [path.to_str().unwrap()]).unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    for part in [2, 4, 8] {
+        file.set_len(file.metadata().unwrap().len() / part * (part - 1)).unwrap();
+        let looked = AuditReader::open(&path).map_err(VerifyError::from).and_then(|reader| reader.verify(None));
+        let found = looked.unwrap_err();
+        assert!(matches!(found, VerifyError::Store(StoreError::Damaged { .. })), "{part}: {found}");
     }
 }
 

@@ -56,6 +56,7 @@ pub(super) const MIGRATIONS: &[&str] = &[include_str!("../schema/audit-1.sql"), 
 impl Writer {
     /// At start: the file is made where it is missing.
     pub(super) fn create(path: &Path) -> Result<Self, StoreError> {
+        place::goes_with_its_wal(path)?;
         let open = Open::set_up(path, open_private(path)?)?;
         super::durable::sync_folder(path)?;
         let (path, last) = (path.to_path_buf(), open.head);

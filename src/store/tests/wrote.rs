@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use proxy::audit::{Allowed, Decision, Identity, Ledger as _, Operation, Protocol};
+use proxy::audit::{Allowed, Decision, Identity, Ledger as _, Operation, Protocol, Seq};
 
 use super::*;
-use crate::store::ledger::AuditLog;
+use crate::store::ledger::{AuditLog, Filter, may_have_written};
 
 fn decision(run: u64, protocol: Protocol, method: Option<&str>) -> Decision {
     let identity = Identity { group: name("family"), sandbox: sandbox() };
@@ -80,6 +80,9 @@ async fn whatever_may_write_marks_its_run_and_nothing_else_does() {
         (Box::new(|run| operation(run, true)), true),
         (Box::new(|run| operation(run, false)), false),
         (Box::new(|run| Decision { alarm: true, ..decision(run, Protocol::Https, Some("POST")) }), true),
+        // A model that is asked and can do nothing else; a socket to it can.
+        (Box::new(|run| Decision { asks_model: true, ..decision(run, Protocol::Https, Some("POST")) }), false),
+        (Box::new(|run| Decision { asks_model: true, ..decision(run, Protocol::Websocket, Some("GET")) }), true),
         (Box::new(move |run| deny(decision(run, Protocol::Https, Some("POST")))), false),
     ];
     for (make, writes) in cases {
@@ -93,6 +96,12 @@ async fn whatever_may_write_marks_its_run_and_nothing_else_does() {
             };
             assert_eq!(house.wrote(&run), Some(writes), "{asked:?}");
             assert_eq!(house.log.run_wrote_upstream(run.id).unwrap(), writes, "the log says the same: {asked:?}");
+            let filter = Filter { run: Some(run.id), after: Some(Seq(0)), ..Filter::default() };
+            let recorded = house.log.entries(&filter).unwrap();
+            assert!(
+                recorded.iter().any(|entry| may_have_written(&entry.decision)) == writes,
+                "and each record: {asked:?}"
+            );
         }
     }
 }

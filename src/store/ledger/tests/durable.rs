@@ -1,7 +1,7 @@
 //! What reaches the disk, and when.
 
 use super::*;
-use crate::store::ledger::durable::{Alarms, tick};
+use crate::store::ledger::durable::{Alarms, KEPT, TOO_LONG, length, tick};
 
 #[test]
 fn a_disk_that_does_not_take_it_closes_the_door() {
@@ -71,4 +71,31 @@ fn a_tick_writes_what_waits_and_checkpoints() {
         .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .unwrap();
     assert_eq!((busy, pages), (0, copied));
+}
+
+/// The write-ahead log is emptied when nobody reads an older state, also where nothing more
+/// is asked; where somebody does, that it grows is told.
+#[test]
+fn the_write_ahead_log_does_not_stay_long() {
+    let scene = Scene::new();
+    let (shared, mut connection) = (&scene.log.shared, None);
+    let reader = Connection::open(scene.path()).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM events").unwrap();
+    let long = Decision { why: Some("x".repeat(60_000)), ..denied() };
+    let fill =
+        || lock(&shared.writer).append((0..250).map(|_| scene.log.event("decision", None, &long).unwrap())).unwrap();
+    fill();
+    shared.dirty.store(true, Ordering::Release);
+    tick(shared, &mut connection);
+    assert!(length(&scene.path()) > KEPT && !shared.long.load(Ordering::Acquire));
+    (0..6).for_each(|_| assert!(fill() > Seq(0)));
+    shared.dirty.store(true, Ordering::Release);
+    tick(shared, &mut connection);
+    assert!(length(&scene.path()) > TOO_LONG && shared.long.load(Ordering::Acquire), "{}", length(&scene.path()));
+    reader.execute_batch("COMMIT").unwrap();
+    assert!(!shared.dirty.load(Ordering::Acquire), "nothing more was written");
+    tick(shared, &mut connection);
+    assert!(length(&scene.path()) <= KEPT && !shared.long.load(Ordering::Acquire), "{}", length(&scene.path()));
+    scene.log.decided(&denied()).unwrap();
+    assert_eq!(scene.verified().unwrap().records, 2 + 7 * 250);
 }
