@@ -36,6 +36,9 @@ const REMOVAL_PATIENCE: Duration = Duration::from_secs(5);
 const REMOVAL_PAUSE: Duration = Duration::from_secs(15);
 const REMOVALS: u32 = 240;
 
+/// For so many of them an engine that has not answered may still make what it was asked for.
+const LATE: u32 = 20;
+
 /// Lines of the guest's standard error that reach the log, per sandbox.
 const MAX_COMPLAINTS: usize = 20;
 
@@ -319,8 +322,18 @@ async fn create(engine: &Engine, spec: &SandboxSpec, seccomp: &str) -> Result<Co
     let name = format!("doorward-{}-{}", safe(&spec.group), safe(&spec.id));
     let options = CreateContainerOptionsBuilder::new().name(&name).build();
     let body = create::request(spec, engine.facts(), seccomp);
-    let created = engine.docker.create_container(Some(options), body).await.map_err(at("create"))?;
-    Ok(Container { engine: engine.clone(), id: created.id, removed: false })
+    // Until the engine has answered it may make one that nobody knows the id of.
+    let mut container = Container { engine: engine.clone(), id: name, unanswered: true, removed: false };
+    let created = engine.docker.create_container(Some(options), body).await;
+    match created {
+        Ok(ref created) => container.id.clone_from(&created.id),
+        // It says that there is none.
+        Err(Error::DockerResponseServerError { .. }) => container.removed = true,
+        Err(_) => container.remove_later(),
+    }
+    container.unanswered = false;
+    created.map_err(at("create"))?;
+    Ok(container)
 }
 
 fn at(step: &'static str) -> impl FnOnce(Error) -> StartError {
@@ -336,7 +349,10 @@ fn at(step: &'static str) -> impl FnOnce(Error) -> StartError {
 /// or a panic leaves it.
 struct Container {
     engine: Engine,
+    /// The engine's id; its name where that is not known.
     id: String,
+    /// Whether the engine was asked to make it and has not answered.
+    unanswered: bool,
     removed: bool,
 }
 
@@ -365,20 +381,21 @@ impl Container {
         self.removed = true;
         let (engine, id) = (self.engine.clone(), std::mem::take(&mut self.id));
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { Container { engine, id, removed: false }.remove().await });
+            runtime.spawn(async move { Container { engine, id, unanswered: false, removed: false }.remove().await });
         }
     }
 
-    /// Asks until it is gone: an engine that was restarted has kept it. Without a runtime
-    /// it is an orphan for the next start.
+    /// Asks until it is gone: an engine that was restarted has kept it, and one that did not
+    /// answer may still make it. Without a runtime it is an orphan for the next start.
     fn remove_later(&mut self) {
         self.removed = true;
-        let (engine, id) = (self.engine.clone(), std::mem::take(&mut self.id));
+        let (engine, id, unanswered) = (self.engine.clone(), std::mem::take(&mut self.id), self.unanswered);
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
-            for _ in 0..REMOVALS {
+            for tries in 0..REMOVALS {
                 tokio::time::sleep(REMOVAL_PAUSE).await;
-                if matches!(timeout(REMOVAL_PAUSE, engine.remove(&id)).await, Ok(Ok(()))) {
+                let gone = matches!(timeout(REMOVAL_PAUSE, engine.remove(&id)).await, Ok(Ok(())));
+                if gone && (!unanswered || tries >= LATE) {
                     return;
                 }
             }
@@ -403,6 +420,6 @@ impl Drop for Container {
             return;
         }
         // The guest ends by itself, since its stdin closes with us.
-        self.remove_now();
+        if self.unanswered { self.remove_later() } else { self.remove_now() }
     }
 }

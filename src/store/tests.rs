@@ -8,6 +8,7 @@ use super::*;
 use crate::channels::protocol::{OutgoingKind, Sender};
 
 mod gone;
+mod retention;
 mod undelivered;
 mod wrote;
 

@@ -33,6 +33,7 @@ mod record;
 mod retention;
 mod share;
 mod together;
+mod used;
 pub mod visible;
 mod writer;
 
@@ -60,9 +61,10 @@ pub use chain::{BadRecord, Verified, VerifyError};
 pub use digest::{Digest, Happened, Head, Way};
 pub use filter::{Events, Filter, Which};
 pub use notice::{Notice, add_notice};
-pub use reader::{AuditReader, UsedSince};
+pub use reader::AuditReader;
 pub use record::{AuditEntry, DecisionRecord, Ending, EventRecord, OperationRecord, OutcomeRecord, RuleRecord};
 pub use retention::Retention;
+pub use used::UsedSince;
 
 pub(super) use durable::Wal;
 
@@ -141,8 +143,8 @@ impl AuditLog {
             synced: AtomicU64::new(0),
         });
         let found = Seq(lock(&shared.writer).last());
-        shared.retain();
-        let durable = Durable::start(Arc::clone(&shared));
+        let more = shared.retain();
+        let durable = Durable::start(Arc::clone(&shared), more);
         let log = AuditLog {
             shared,
             reader: Mutex::new(None),
@@ -222,11 +224,6 @@ impl AuditLog {
             ..Filter::default()
         };
         self.read(|reader| reader.entries(&filter))
-    }
-
-    /// What a group has sent since a moment.
-    pub fn used_since(&self, group: &GroupName, since: Millis) -> Result<UsedSince, StoreError> {
-        self.read(|reader| reader.used_since(group, since))
     }
 
     /// Whether a group has filled its share of the log for this day, and how many bytes that is.
