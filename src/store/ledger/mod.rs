@@ -49,7 +49,7 @@ use proxy::ports::Pending;
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-use super::{Millis, RunId, Store, StoreError, now};
+use super::{RunId, Store, StoreError, now};
 use checkpoint::Key;
 use durable::{Alarms, Durable};
 use flood::Floods;
