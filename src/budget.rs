@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use policies::{Code, Date, GroupName, Host, Limits, Refusal};
 use proxy::ports::{Budget, Pending};
@@ -31,6 +31,8 @@ struct Used {
     day: Date,
     today: UsedSince,
     last_minute: VecDeque<Instant>,
+    /// When something was last counted, by the clock and without it.
+    counted: (SystemTime, Instant),
     /// The warnings that were given today.
     warned: BTreeSet<(&'static str, u64)>,
 }
@@ -45,17 +47,16 @@ impl Budgets {
     /// used today is not known, and nothing was counted.
     fn with<T, F: FnOnce(&mut Used) -> T>(&self, group: &GroupName, count: F) -> Result<T, F> {
         let (mut groups, day) = (lock(&self.groups), today());
-        match groups.get_mut(group) {
-            Some(used) if used.day <= day => {
-                if used.day < day {
-                    // It is counted from its first request on.
-                    *used = Used::of(day, UsedSince::default());
-                }
-                Ok(count(used))
-            }
-            // Nobody has asked yet, or the clock was set back: the log tells what the day has had.
-            _ => Err(count),
+        let Some(used) = groups.get_mut(group).filter(|used| used.day == day || used.is_of_the_day_before(day)) else {
+            // Nobody has asked yet, or the clock was set: the log tells what the day has had.
+            return Err(count);
+        };
+        if used.day < day {
+            // It is counted from its first request on.
+            *used = Used::of(day, UsedSince::default());
         }
+        used.counted = (SystemTime::now(), Instant::now());
+        Ok(count(used))
     }
 
     /// Reads what a group has used today, once for all of its requests that wait for it.
@@ -74,7 +75,7 @@ impl Budgets {
     /// What was read, unless others were faster: what they have counted since stays.
     fn know(&self, group: &GroupName, read: Used) {
         let mut groups = lock(&self.groups);
-        if groups.get(group).is_none_or(|used| used.day > read.day) {
+        if groups.get(group).is_none_or(|used| used.day != read.day) {
             groups.insert(group.clone(), read);
         }
     }
@@ -188,13 +189,21 @@ impl Budget for Budgets {
 
 impl Used {
     fn of(day: Date, today: UsedSince) -> Self {
-        Used { day, today, last_minute: VecDeque::new(), warned: BTreeSet::new() }
+        let counted = (SystemTime::now(), Instant::now());
+        Used { day, today, last_minute: VecDeque::new(), counted, warned: BTreeSet::new() }
     }
 
     /// Fails closed: a log that cannot be read tells nothing of what was used.
     fn read(log: &AuditLog, group: &GroupName) -> Result<Self, Refusal> {
         let day = today();
         log.used_since(group, start_of_day()).map(|used| Used::of(day, used)).map_err(unreadable)
+    }
+
+    /// Whether the day has gone by since, and not only the clock was set.
+    fn is_of_the_day_before(&self, day: Date) -> bool {
+        let (then, at) = self.counted;
+        let by_the_clock = SystemTime::now().duration_since(then).unwrap_or_default();
+        self.day < day && by_the_clock.abs_diff(at.elapsed()) < MINUTE
     }
 
     fn in_the_last_minute(&mut self) -> u64 {

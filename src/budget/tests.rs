@@ -264,6 +264,18 @@ fn a_clock_that_is_set_back_gives_nothing_back() {
     assert_eq!([1, 2].map(|_| day.request(&limits, API, 1, 0)), [Ok(()), OVER]);
 }
 
+/// One that was behind and was set right: the day that it comes to has had its requests before.
+#[test]
+fn a_clock_that_is_set_forward_gives_nothing_back() {
+    let limits = Limits { requests_per_day: Some(3), ..Limits::default() };
+    let day = Day::new();
+    assert_eq!([1, 2, 3].map(|_| day.request(&limits, API, 1, 0)), [Ok(()); 3]);
+    let mut yesterday = Used::of(Date::new(2026, 1, 1).unwrap(), UsedSince::default());
+    yesterday.counted.0 = SystemTime::now().checked_sub(24 * 60 * MINUTE).unwrap();
+    *lock(&day.budgets.groups).get_mut(&family()).unwrap() = yesterday;
+    assert_eq!(day.request(&limits, API, 1, 0), OVER);
+}
+
 #[test]
 fn a_new_day_begins_with_nothing_and_asks_the_log_nothing() {
     let limits = Limits { requests_per_day: Some(1), ..Limits::default() };

@@ -15,7 +15,7 @@ pub(super) const LOOK: Duration = Duration::from_secs(2);
 
 /// How long after the start what has had its time is looked for, how often after that, and
 /// how long others have between two removals.
-const SETTLED: Duration = Duration::from_mins(10);
+pub(super) const SETTLED: Duration = Duration::from_mins(10);
 const DAY: Duration = Duration::from_hours(24);
 const BETWEEN: Duration = Duration::from_millis(20);
 
@@ -93,8 +93,8 @@ pub(super) async fn watch(store: Arc<Store>, log: Arc<AuditLog>, look: Duration,
 
 /// Removes messages, runs and what was sent when they have had their time: first some minutes
 /// after the start, when a clock that was wrong then has been set, and every day.
-pub(super) async fn retain(store: Arc<Store>, age: Duration, mut ending: watch::Receiver<bool>) {
-    let mut pause = SETTLED;
+pub(super) async fn retain(store: Arc<Store>, age: Duration, settled: Duration, mut ending: watch::Receiver<bool>) {
+    let mut pause = settled;
     loop {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
