@@ -1,14 +1,15 @@
 //! What groups have used up of their `[limits]`. The audit log is the memory: after
-//! a restart the day's counts are read from it, so nothing is written twice.
+//! a restart the day's counts are read from it, so nothing is written twice. A long day
+//! takes its time, so that is done aside: the group whose day it is waits, and nobody else.
 //!
 //! Days are the machine's local ones; a minute is any sixty seconds in a row.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use policies::{Code, Date, GroupName, Host, Limits, Refusal};
-use proxy::ports::Budget;
+use proxy::ports::{Budget, Pending};
 
 use crate::store::ledger::{AuditLog, Notice, UsedSince};
 
@@ -21,6 +22,8 @@ const WARNINGS: [u64; 2] = [80, 50];
 pub struct Budgets {
     log: Arc<AuditLog>,
     groups: Mutex<BTreeMap<GroupName, Used>>,
+    /// Held by whoever reads a group's day; the others of that group wait for it.
+    reading: Mutex<BTreeMap<GroupName, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 /// What one group has used today, and in the last minute.
@@ -28,6 +31,8 @@ struct Used {
     day: Date,
     today: UsedSince,
     last_minute: VecDeque<Instant>,
+    /// When something was last counted, by the clock and without it.
+    counted: (SystemTime, Instant),
     /// The warnings that were given today.
     warned: BTreeSet<(&'static str, u64)>,
 }
@@ -35,18 +40,93 @@ struct Used {
 impl Budgets {
     /// Counts into, and from, this log.
     pub fn new(log: Arc<AuditLog>) -> Self {
-        Budgets { log, groups: Mutex::default() }
+        Budgets { log, groups: Mutex::default(), reading: Mutex::default() }
     }
 
-    /// Counts for a group under its lock: what is refused is not counted.
-    fn with<T>(&self, group: &GroupName, count: impl FnOnce(&mut Used) -> Result<T, Refusal>) -> Result<T, Refusal> {
-        let mut groups = self.lock();
-        let day = today();
-        let used = match groups.remove(group).filter(|used| used.day == day) {
-            Some(used) => used,
-            None => Used::read(&self.log, group, day)?,
+    /// Counts for a group under its lock: what is refused is not counted. `Err`: what it has
+    /// used today is not known, and nothing was counted.
+    fn with<T, F: FnOnce(&mut Used) -> T>(&self, group: &GroupName, count: F) -> Result<T, F> {
+        let (mut groups, day) = (lock(&self.groups), today());
+        let Some(used) = groups.get_mut(group).filter(|used| used.day == day || used.is_of_the_day_before(day)) else {
+            // Nobody has asked yet, or the clock was set: the log tells what the day has had.
+            return Err(count);
         };
-        count(groups.entry(group.clone()).or_insert(used))
+        if used.day < day {
+            // It is counted from its first request on.
+            *used = Used::of(day, UsedSince::default());
+        }
+        used.counted = (SystemTime::now(), Instant::now());
+        Ok(count(used))
+    }
+
+    /// Reads what a group has used today, once for all of its requests that wait for it.
+    async fn read(&self, group: &GroupName) -> Result<(), Refusal> {
+        let turn = lock(&self.reading).entry(group.clone()).or_default().clone();
+        let _turn = turn.lock().await;
+        if self.with(group, |_| ()).is_ok() {
+            return Ok(());
+        }
+        let (log, of) = (self.log.clone(), group.clone());
+        let read = tokio::task::spawn_blocking(move || Used::read(&log, &of)).await;
+        self.know(group, read.unwrap_or_else(|error| Err(unreadable(error)))?);
+        Ok(())
+    }
+
+    /// What was read, unless others were faster: what they have counted since stays.
+    fn know(&self, group: &GroupName, read: Used) {
+        let mut groups = lock(&self.groups);
+        if groups.get(group).is_none_or(|used| used.day != read.day) {
+            groups.insert(group.clone(), read);
+        }
+    }
+
+    /// Before anything is sent: an allowed request, which may have to wait for its group's count.
+    async fn count(
+        &self,
+        group: &GroupName,
+        limits: &Limits,
+        by_wildcard: Option<&Host>,
+        head: u64,
+    ) -> Result<(), Refusal> {
+        self.within_share(group)?;
+        if *limits == Limits::default() {
+            // What goes by now is not counted: limits that come back read the log anew.
+            lock(&self.groups).remove(group);
+            return Ok(());
+        }
+        let host = by_wildcard.map(ToString::to_string);
+        let mut count = |used: &mut Used| self.admit_to(used, group, limits, host.clone(), head);
+        loop {
+            match self.with(group, &mut count) {
+                Ok(counted) => return counted,
+                Err(_) => self.read(group).await?,
+            }
+        }
+    }
+
+    fn admit_to(
+        &self,
+        used: &mut Used,
+        group: &GroupName,
+        limits: &Limits,
+        host: Option<String>,
+        head: u64,
+    ) -> Result<(), Refusal> {
+        let minute = used.in_the_last_minute() + 1;
+        over("requests_per_minute", minute, limits.requests_per_minute)?;
+        over("requests_per_day", used.today.requests + 1, limits.requests_per_day)?;
+        over("upload_per_day", used.today.bytes_up + head, limits.upload_per_day)?;
+        if host.as_ref().is_some_and(|host| !used.today.names.contains(host)) {
+            over("new_names_per_day", used.today.names.len() as u64 + 1, limits.new_names_per_day)?;
+        }
+        used.last_minute.push_back(Instant::now());
+        used.today.requests += 1;
+        used.today.bytes_up += head;
+        used.today.names.extend(host);
+        let (requests, bytes) = (used.today.requests, used.today.bytes_up);
+        self.warn(group, used, "requests_per_day", requests, limits.requests_per_day);
+        self.warn(group, used, "upload_per_day", bytes, limits.upload_per_day);
+        Ok(())
     }
 
     /// A group whose records have filled its share of the log asks for no more: the log would
@@ -71,39 +151,18 @@ impl Budgets {
             tracing::error!(%error, "Warning about a budget not stored");
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<GroupName, Used>> {
-        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Budget for Budgets {
-    fn admit(&self, group: &GroupName, limits: &Limits, by_wildcard: Option<&Host>, head: u64) -> Result<(), Refusal> {
-        self.within_share(group)?;
-        if *limits == Limits::default() {
-            // What goes by now is not counted: limits that come back read the log anew.
-            self.lock().remove(group);
-            return Ok(());
-        }
-        let host = by_wildcard.map(ToString::to_string);
-        self.with(group, |used| {
-            let minute = used.in_the_last_minute() + 1;
-            over("requests_per_minute", minute, limits.requests_per_minute)?;
-            over("requests_per_day", used.today.requests + 1, limits.requests_per_day)?;
-            over("upload_per_day", used.today.bytes_up + head, limits.upload_per_day)?;
-            let new = host.as_ref().is_some_and(|host| !used.today.names.contains(host));
-            if new {
-                over("new_names_per_day", used.today.names.len() as u64 + 1, limits.new_names_per_day)?;
-            }
-            used.last_minute.push_back(Instant::now());
-            used.today.requests += 1;
-            used.today.bytes_up += head;
-            used.today.names.extend(host);
-            let (requests, bytes) = (used.today.requests, used.today.bytes_up);
-            self.warn(group, used, "requests_per_day", requests, limits.requests_per_day);
-            self.warn(group, used, "upload_per_day", bytes, limits.upload_per_day);
-            Ok(())
-        })
+    fn admit<'a>(
+        &'a self,
+        group: &'a GroupName,
+        limits: &Limits,
+        by_wildcard: Option<&'a Host>,
+        head: u64,
+    ) -> Pending<'a, Result<(), Refusal>> {
+        let limits = *limits;
+        Box::pin(async move { self.count(group, &limits, by_wildcard, head).await })
     }
 
     fn spend(&self, group: &GroupName, limits: &Limits, bytes: u64) -> Result<(), Refusal> {
@@ -111,24 +170,40 @@ impl Budget for Budgets {
         if *limits == Limits::default() || bytes == 0 {
             return Ok(());
         }
-        self.with(group, |used| {
+        let mut count = |used: &mut Used| {
             let value = used.today.bytes_up + bytes;
             over("upload_per_day", value, limits.upload_per_day)?;
             used.today.bytes_up = value;
             self.warn(group, used, "upload_per_day", value, limits.upload_per_day);
             Ok(())
-        })
+        };
+        loop {
+            match self.with(group, &mut count) {
+                Ok(counted) => return counted,
+                // Only where limits came while a body was under way: its next bytes wait here.
+                Err(_) => self.know(group, Used::read(&self.log, group)?),
+            }
+        }
     }
 }
 
 impl Used {
+    fn of(day: Date, today: UsedSince) -> Self {
+        let counted = (SystemTime::now(), Instant::now());
+        Used { day, today, last_minute: VecDeque::new(), counted, warned: BTreeSet::new() }
+    }
+
     /// Fails closed: a log that cannot be read tells nothing of what was used.
-    fn read(log: &AuditLog, group: &GroupName, day: Date) -> Result<Self, Refusal> {
-        let today = log.used_since(group, start_of_day()).map_err(|error| {
-            let why = "what the group has used today cannot be read";
-            Refusal::new(Code::AuditUnavailable, why).logged_as(format!("{why}: {error}"))
-        })?;
-        Ok(Used { day, today, last_minute: VecDeque::new(), warned: BTreeSet::new() })
+    fn read(log: &AuditLog, group: &GroupName) -> Result<Self, Refusal> {
+        let day = today();
+        log.used_since(group, start_of_day()).map(|used| Used::of(day, used)).map_err(unreadable)
+    }
+
+    /// Whether the day has gone by since, and not only the clock was set.
+    fn is_of_the_day_before(&self, day: Date) -> bool {
+        let (then, at) = self.counted;
+        let by_the_clock = SystemTime::now().duration_since(then).unwrap_or_default();
+        self.day < day && by_the_clock.abs_diff(at.elapsed()) < MINUTE
     }
 
     fn in_the_last_minute(&mut self) -> u64 {
@@ -137,6 +212,15 @@ impl Used {
         }
         self.last_minute.len() as u64
     }
+}
+
+fn unreadable(error: impl std::fmt::Display) -> Refusal {
+    let why = "what the group has used today cannot be read";
+    Refusal::new(Code::AuditUnavailable, why).logged_as(format!("{why}: {error}"))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn over(what: &str, value: u64, limit: Option<u64>) -> Result<(), Refusal> {

@@ -52,6 +52,8 @@ pub struct Config {
     pub alarm: Alarm,
     /// `[audit]`.
     pub audit: Audit,
+    /// `[messages]`.
+    pub messages: Messages,
     /// `[channels.NAME]`.
     pub channels: Channels,
     /// `[credentials.NAME]`.
@@ -115,6 +117,13 @@ pub struct Audit {
     pub age: Duration,
     /// At most so many bytes.
     pub size: u64,
+}
+
+/// How long chats are kept: messages, what was answered, and the runs between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Messages {
+    /// For how long; what is open stays.
+    pub age: Duration,
 }
 
 /// The channels that are programs of their own.
@@ -216,6 +225,12 @@ impl Config {
         let typed: typed::File =
             toml::from_str(text).map_err(|error| ConfigProblems(vec![problem::from_toml(name, text, &error)]))?;
         check::check(name, text, dir, typed)
+    }
+}
+
+impl Default for Messages {
+    fn default() -> Self {
+        Messages { age: Audit::default().age }
     }
 }
 

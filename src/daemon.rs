@@ -129,6 +129,7 @@ impl Daemon {
         }
         let (ending, _) = watch::channel(false);
         tokio::spawn(kept::watch(Arc::clone(&store), ledger, kept::LOOK, ending.subscribe()));
+        tokio::spawn(kept::retain(Arc::clone(&store), config.messages.age, kept::SETTLED, ending.subscribe()));
         let control = Control {
             store: Arc::clone(&store),
             gateway,

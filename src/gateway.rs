@@ -139,7 +139,7 @@ impl Gateway {
             internal: internal(vault.clone()),
             today: budget::today,
             tls,
-            limits: descriptors::limits(descriptors::raise(), config.queue.sandboxes),
+            limits: descriptors::take(config.queue.sandboxes),
             connections: AtomicU64::new(0),
             refreshes: proxy::Refreshes::default(),
         };

@@ -264,11 +264,16 @@ impl Home {
 
     /// Whether a daemon serves this home now.
     pub fn is_served(&self) -> bool {
-        lock::is_held(&self.lock_file())
+        lock::is_held(self)
+    }
+
+    /// The process that serves it now, as far as that is known.
+    pub fn served_by(&self) -> Option<u32> {
+        Some(lock::named_in(&self.lock_file())).filter(|pid| *pid != 0 && self.is_served())
     }
 
     /// Tells this installation's sandboxes from another's: 32 hex digits, made
-    /// once at random.
+    /// once at random, and anew in a copy of the home: the first one's are not the copy's.
     pub fn installation_id(&self) -> Result<String, HomeError> {
         private::installation_id(&self.data)
     }

@@ -123,6 +123,9 @@ fn one_daemon_per_home() {
     let pid = daemon.pid();
     home.run(&["up"]).code(3).says(&format!("another doorward (pid {pid}) already serves")).says("--home");
     assert_eq!(daemon.pid(), pid, "the first one is not disturbed");
+    std::fs::remove_file(home.at("data/doorward.lock")).unwrap();
+    home.run(&["up"]).code(3).says("another doorward already serves").says("--home");
+    assert_eq!(daemon.pid(), pid, "nor where its lock's file is gone");
     home.chat("family", "echo here").ok().prints("here");
     daemon.kill();
     // A lock of the dead holds nobody up.

@@ -55,6 +55,28 @@ fn a_low_limit_on_descriptors_is_raised() {
     door.shut().ok();
 }
 
+/// What a daemon was started with is not what its owner's shell has: it says so itself, and
+/// `doctor` asks for its limit.
+#[test]
+fn few_descriptors_are_told_by_the_daemon_and_of_it() {
+    let home = Home::new();
+    let up = home.command(&["up"]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -n 400 && exec \"$0\" \"$@\""]).arg(up.get_program()).args(up.get_args());
+    let mut daemon = Running::start(shell, "");
+    until("the daemon to serve", || {
+        assert!(daemon.is_running(), "it did not start");
+        daemon.printed().contains("Doorward serves")
+    });
+    home.run(&["doctor"]).prints("400 at most").prints("LimitNOFILE");
+    daemon.interrupt();
+    let log = daemon.wait().ok();
+    assert!(log.err.contains("Few file descriptors") && log.err.contains("LimitNOFILE"), "{log:#?}");
+    let daemon = home.up();
+    home.run(&["doctor"]).prints("file descriptors: enough");
+    assert!(!daemon.stop().ok().err.contains("Few file descriptors"), "enough is not told");
+}
+
 #[test]
 fn an_unknown_key_in_the_configuration_is_named() {
     let home = Home::without_engine().config("[queue]\nsandboxs = 2");

@@ -10,14 +10,10 @@ use std::{
     time::SystemTime,
 };
 
-use bollard::{
-    errors::Error,
-    models::ContainerCreateBody,
-    query_parameters::{CreateContainerOptions, DownloadFromContainerOptionsBuilder},
-};
+use bollard::{errors::Error, models::ContainerCreateBody, query_parameters::DownloadFromContainerOptionsBuilder};
 use futures_util::StreamExt;
 
-use crate::{Engine, SandboxSpec, guest, orphans, spec::CA_BUNDLE};
+use crate::{Engine, SandboxSpec, container::Container, guest, orphans, spec::CA_BUNDLE};
 
 mod java;
 
@@ -68,9 +64,10 @@ async fn of_image(engine: &Engine, image_id: &str, spec: &SandboxSpec) -> Result
         return Ok(bundle);
     }
     let never_run = never_run(image_id, spec);
-    let container = engine.docker.create_container(None::<CreateContainerOptions>, never_run).await?.id;
-    let read = read(engine, &container).await;
-    engine.remove(&container).await?;
+    let name = format!("{}-certificates", Container::name(spec));
+    let mut container = Container::create(engine, name, never_run).await?;
+    let read = read(engine, container.id()).await;
+    container.remove().await;
     let bundle: Arc<[u8]> = read?.into();
     if let Ok(mut bundles) = engine.bundles.lock() {
         bundles.insert(image_id.to_owned(), Arc::clone(&bundle));

@@ -24,6 +24,7 @@ pub mod images;
 mod accounts;
 mod attestation;
 mod bundle;
+mod container;
 mod create;
 mod exec;
 mod sandbox;

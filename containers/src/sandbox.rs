@@ -5,9 +5,7 @@ use std::{collections::VecDeque, io, pin::Pin, time::Duration};
 use bollard::{
     container::{AttachContainerResults, LogOutput},
     errors::Error,
-    query_parameters::{
-        AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, InspectContainerOptions, StartContainerOptions,
-    },
+    query_parameters::{AttachContainerOptionsBuilder, InspectContainerOptions, StartContainerOptions},
 };
 use doorward_guest::{
     lines::LineBuffer,
@@ -20,7 +18,8 @@ use tokio::{
 };
 
 use crate::{
-    BundleError, CreateRequest, Engine, EngineKind, Finding, SandboxSpec, accounts, attestation, bundle, create, guest,
+    BundleError, CreateRequest, Engine, EngineKind, Finding, SandboxSpec, accounts, attestation, bundle,
+    container::Container, create, guest,
 };
 
 /// How long the guest may take for `hello`, and again for `ready`.
@@ -28,13 +27,6 @@ const START_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a message to the guest may wait for room in its pipe.
 const SEND_PATIENCE: Duration = Duration::from_secs(10);
-
-/// How long the end of a sandbox waits for the engine to remove its container.
-const REMOVAL_PATIENCE: Duration = Duration::from_secs(5);
-
-/// Between two later attempts, and how many there are: an hour's worth.
-const REMOVAL_PAUSE: Duration = Duration::from_secs(15);
-const REMOVALS: u32 = 240;
 
 /// Lines of the guest's standard error that reach the log, per sandbox.
 const MAX_COMPLAINTS: usize = 20;
@@ -180,7 +172,7 @@ impl Sandbox {
 
     /// The engine's id of the container.
     pub fn container_id(&self) -> &str {
-        &self.container.id
+        self.container.id()
     }
 
     /// Says something to the guest.
@@ -233,9 +225,9 @@ impl Sandbox {
     async fn attach_and_start(engine: &Engine, container: Container) -> Result<Self, StartError> {
         // Before the start: with log driver `none` what was said earlier is gone.
         let options = AttachContainerOptionsBuilder::new().stream(true).stdin(true).stdout(true).stderr(true).build();
-        let attached = engine.docker.attach_container(&container.id, Some(options)).await;
+        let attached = engine.docker.attach_container(container.id(), Some(options)).await;
         let AttachContainerResults { output, input } = attached.map_err(at("attach to"))?;
-        engine.docker.start_container(&container.id, None::<StartContainerOptions>).await.map_err(at("start"))?;
+        engine.docker.start_container(container.id(), None::<StartContainerOptions>).await.map_err(at("start"))?;
         let (lines, complaints) = (LineBuffer::new(MAX_LINE), VecDeque::new());
         Ok(Self { container, input, output, lines, complaints, logged: 0, findings: Vec::new() })
     }
@@ -256,7 +248,7 @@ impl Sandbox {
         seccomp: &str,
         seen: &Attestation,
     ) -> Result<Vec<Finding>, StartError> {
-        let inspect = engine.docker.inspect_container(&self.container.id, None::<InspectContainerOptions>).await;
+        let inspect = engine.docker.inspect_container(self.container.id(), None::<InspectContainerOptions>).await;
         Ok(attestation::examine(spec, seccomp, seen, &inspect.map_err(at("inspect"))?))
     }
 
@@ -313,7 +305,7 @@ impl Sandbox {
                 return;
             }
             let text = attestation::printable(&String::from_utf8_lossy(line), 500);
-            tracing::warn!(sandbox.container = %self.container.id, guest.says = %text, "the guest complains");
+            tracing::warn!(sandbox.container = %self.container.id(), guest.says = %text, "the guest complains");
             self.complaints.push_back(text);
             self.complaints.truncate(5);
         }
@@ -342,11 +334,7 @@ fn seccomp_for(engine: &Engine, spec: &SandboxSpec) -> Result<String, StartError
 }
 
 async fn create(engine: &Engine, spec: &SandboxSpec, request: CreateRequest) -> Result<Container, StartError> {
-    let safe = |text: &str| text.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "_");
-    let name = format!("doorward-{}-{}", safe(&spec.group), safe(&spec.id));
-    let options = CreateContainerOptionsBuilder::new().name(&name).build();
-    let created = engine.docker.create_container(Some(options), request).await.map_err(at("create"))?;
-    Ok(Container { engine: engine.clone(), id: created.id, removed: false })
+    Container::create(engine, Container::name(spec), request).await.map_err(at("create"))
 }
 
 fn at(step: &'static str) -> impl FnOnce(Error) -> StartError {
@@ -355,80 +343,5 @@ fn at(step: &'static str) -> impl FnOnce(Error) -> StartError {
         Error::HyperLegacyError { ref err } if err.is_connect() => StartError::NoEngine,
         Error::RequestTimeoutError => StartError::Deaf { step },
         source => StartError::Engine { step, source },
-    }
-}
-
-/// The container on the engine. It does not outlive this value, wherever an error
-/// or a panic leaves it.
-struct Container {
-    engine: Engine,
-    id: String,
-    removed: bool,
-}
-
-impl Container {
-    async fn remove(&mut self) {
-        if self.removed {
-            return;
-        }
-        // An engine that hangs must not hold up whoever ends the sandbox: its door is shut
-        // already, and the guest ends with our end of its stdin.
-        match timeout(REMOVAL_PATIENCE, self.engine.remove(&self.id)).await {
-            Ok(Ok(())) => self.removed = true,
-            Ok(Err(error)) => {
-                tracing::warn!(sandbox.container = %self.id, %error, "a sandbox could not be removed yet");
-                self.remove_later();
-            }
-            Err(_) => {
-                tracing::warn!(sandbox.container = %self.id, "the engine does not remove a sandbox in time; it is asked again");
-                self.remove_later();
-            }
-        }
-    }
-
-    /// In the background, for where nobody can wait.
-    fn remove_now(&mut self) {
-        self.removed = true;
-        let (engine, id) = (self.engine.clone(), std::mem::take(&mut self.id));
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { Container { engine, id, removed: false }.remove().await });
-        }
-    }
-
-    /// Asks until it is gone: an engine that was restarted has kept it. Without a runtime
-    /// it is an orphan for the next start.
-    fn remove_later(&mut self) {
-        self.removed = true;
-        let (engine, id) = (self.engine.clone(), std::mem::take(&mut self.id));
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        runtime.spawn(async move {
-            for _ in 0..REMOVALS {
-                tokio::time::sleep(REMOVAL_PAUSE).await;
-                if matches!(timeout(REMOVAL_PAUSE, engine.remove(&id)).await, Ok(Ok(()))) {
-                    return;
-                }
-            }
-            tracing::warn!(sandbox.container = %id, "a sandbox could not be removed; the next start does");
-        });
-    }
-
-    /// Waits for the exit; gives its code and whether memory ran out.
-    async fn wait(&self) -> Option<(Option<i64>, bool)> {
-        let mut exit = Box::pin(self.engine.docker.wait_container(&self.id, None));
-        // An exit code other than 0 comes as an error here; the inspection tells it in either case.
-        let _ = timeout(START_PATIENCE, exit.next()).await;
-        let inspect = self.engine.docker.inspect_container(&self.id, None::<InspectContainerOptions>).await;
-        let state = inspect.ok()?.state?;
-        Some((state.exit_code, state.oom_killed.unwrap_or(false)))
-    }
-}
-
-impl Drop for Container {
-    fn drop(&mut self) {
-        if self.removed {
-            return;
-        }
-        // The guest ends by itself, since its stdin closes with us.
-        self.remove_now();
     }
 }

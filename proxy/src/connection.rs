@@ -202,7 +202,7 @@ async fn inside(
             record.enter()?;
             // Its name is what is known to leave, by DNS; what it carries is counted as it goes.
             let head = authority.host.to_string().len() as u64;
-            connection.door.admit(permit.by_wildcard().then_some(&authority.host), head)?;
+            connection.door.admit(permit.by_wildcard().then_some(&authority.host), head).await?;
             record.allow_tunnel(permit).await.map(Inside::Unopened)
         }
     }

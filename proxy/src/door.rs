@@ -199,9 +199,9 @@ impl Door {
     }
 
     /// Asks for a request or a tunnel out of what the group may use up.
-    pub(crate) fn admit(&self, by_wildcard: Option<&Host>, head_bytes: u64) -> Result<(), Refusal> {
+    pub(crate) async fn admit(&self, by_wildcard: Option<&Host>, head_bytes: u64) -> Result<(), Refusal> {
         let limits = *self.policy.load().limits();
-        self.gateway.budget.admit(&self.identity.group, &limits, by_wildcard, head_bytes)
+        self.gateway.budget.admit(&self.identity.group, &limits, by_wildcard, head_bytes).await
     }
 
     /// Serves the door until dropped. Every connection is a task of this future's

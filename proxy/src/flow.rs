@@ -62,7 +62,7 @@ async fn pass(
     let mut placed = in_its_turn(long, || place(connection, &permit, &request))?;
     drop(room);
     request::refuse_dns(request.headers())?;
-    admit(connection, &permit, &placed)?;
+    admit(connection, &permit, &placed).await?;
     if permit.facts().upgrade.is_some() {
         return websocket::open(connection, permit, placed, request, record).await;
     }
@@ -168,9 +168,9 @@ fn refuse_lookalikes(door: &Door, permit: &Permit, placed: &Placed) -> Result<()
 }
 
 /// What the group may use up over time.
-fn admit(connection: &Connection, permit: &Permit, placed: &Placed) -> Result<(), Refusal> {
+async fn admit(connection: &Connection, permit: &Permit, placed: &Placed) -> Result<(), Refusal> {
     let by_wildcard = permit.by_wildcard().then(|| &permit.facts().authority.host);
-    connection.door.admit(by_wildcard, placed.head_bytes())
+    connection.door.admit(by_wildcard, placed.head_bytes()).await
 }
 
 /// What the body is packed with, if it says so; refused where something is looked for

@@ -53,7 +53,7 @@ pub(crate) async fn answer(
 ) -> Result<Response<Body>, Refusal> {
     record.is_internal();
     check(connection, &facts, request.headers())?;
-    connection.door.admit(None, 0)?;
+    connection.door.admit(None, 0).await?;
     let (head, body) = request.into_parts();
     let (body, _slot) = whole(connection, body).await?;
     let (caller, tally) = record.allow_internal().await?;

@@ -136,8 +136,15 @@ impl SecretUnavailable {
 /// The port to whoever counts what a group may use up over time (`[limits]`).
 pub trait Budget: Send + Sync {
     /// Counts a request of so many bytes of head, or a tunnel, before it is stored. Refused: not
-    /// counted. `by_wildcard`: its host, where only a pattern of the policy names it.
-    fn admit(&self, group: &GroupName, limits: &Limits, by_wildcard: Option<&Host>, head: u64) -> Result<(), Refusal>;
+    /// counted. `by_wildcard`: its host, where only a pattern of the policy names it. May wait until what the
+    /// group has used is known.
+    fn admit<'a>(
+        &'a self,
+        group: &'a GroupName,
+        limits: &Limits,
+        by_wildcard: Option<&'a Host>,
+        head: u64,
+    ) -> Pending<'a, Result<(), Refusal>>;
     /// Counts bytes of a body before they are sent. Refused: they may not be.
     fn spend(&self, group: &GroupName, limits: &Limits, bytes: u64) -> Result<(), Refusal>;
 }

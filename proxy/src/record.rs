@@ -299,7 +299,7 @@ impl Audited {
         let mut decision = Box::new(first.clone());
         decision.findings.push(format!("sent once more, in place of number {}", self.tally.seq().0));
         let by_wildcard = self.permit.by_wildcard().then(|| &self.permit.facts().authority.host);
-        if let Err(refusal) = door.admit(by_wildcard, first.head_bytes.unwrap_or(0)) {
+        if let Err(refusal) = door.admit(by_wildcard, first.head_bytes.unwrap_or(0)).await {
             return Some(Err(refusal));
         }
         let mut record = Record::bare(door, first.connection, first.protocol);

@@ -70,7 +70,7 @@ pub(crate) async fn answer(
         return Err(not_the_surrogate());
     };
     let permit = permit(door, grant, facts)?;
-    door.admit(None, 0)?;
+    door.admit(None, 0).await?;
     let (body, _held) = flow::whole(connection, request.into_body(), LONGEST as u64).await?;
     let asked = read(&body);
     if asked.grant_type != "refresh_token" {

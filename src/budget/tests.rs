@@ -13,6 +13,7 @@ struct Day {
     dir: tempfile::TempDir,
     log: Arc<AuditLog>,
     budgets: Budgets,
+    runtime: tokio::runtime::Runtime,
 }
 
 impl Day {
@@ -22,7 +23,8 @@ impl Day {
 
     fn at(dir: tempfile::TempDir) -> Self {
         let log = Arc::new(AuditLog::open(&Self::path(&dir)).unwrap());
-        Day { budgets: Budgets::new(log.clone()), log, dir }
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        Day { budgets: Budgets::new(log.clone()), log, dir, runtime }
     }
 
     fn path(dir: &tempfile::TempDir) -> PathBuf {
@@ -31,16 +33,21 @@ impl Day {
 
     /// The daemon ends and another one starts.
     fn restarted(self) -> Self {
-        let Day { dir, log, budgets } = self;
+        let Day { dir, log, budgets, .. } = self;
         drop((log, budgets));
         Day::at(dir)
+    }
+
+    fn admit(&self, group: &GroupName, limits: &Limits, by_wildcard: Option<&Host>, head: u64) -> Result<(), Code> {
+        let admitted = self.runtime.block_on(self.budgets.admit(group, limits, by_wildcard, head));
+        admitted.map_err(|refusal| refusal.code)
     }
 
     /// One request as the proxy makes it: admitted, stored, sent, ended.
     fn request(&self, limits: &Limits, url: &str, head: u64, body: u64) -> Result<(), Code> {
         let permit = permit(url);
         let by_wildcard = permit.by_wildcard().then(|| &permit.facts().authority.host);
-        self.budgets.admit(&family(), limits, by_wildcard, head).map_err(|refusal| refusal.code)?;
+        self.admit(&family(), limits, by_wildcard, head)?;
         let seq = self.log.decided(&decision(&permit, head)).unwrap();
         let spent = self.budgets.spend(&family(), limits, body);
         let bytes_up = if spent.is_ok() { body } else { 0 };
@@ -142,7 +149,7 @@ fn a_minute_has_so_many_requests() {
     assert_eq!(requests, [Ok(()), Ok(()), OVER]);
     // A minute later, without waiting for it.
     let long_ago = Instant::now().checked_sub(MINUTE).unwrap();
-    day.budgets.lock().get_mut(&family()).unwrap().last_minute[0] = long_ago;
+    lock(&day.budgets.groups).get_mut(&family()).unwrap().last_minute[0] = long_ago;
     assert_eq!([day.request(&limits, API, 1, 0), day.request(&limits, API, 1, 0)], [Ok(()), OVER]);
 }
 
@@ -199,7 +206,7 @@ fn another_group_has_its_own() {
     let day = Day::new();
     day.request(&limits, API, 0, 1000).unwrap();
     let work = GroupName::parse("work").unwrap();
-    assert!(day.budgets.admit(&work, &limits, None, 1000).is_ok());
+    assert!(day.admit(&work, &limits, None, 1000).is_ok());
 }
 
 /// What cannot be read cannot be counted on.
@@ -208,8 +215,7 @@ fn a_log_that_cannot_be_read_lets_nothing_through() {
     let day = Day::new();
     std::fs::remove_file(Day::path(&day.dir)).unwrap();
     let limits = Limits { upload_per_day: Some(1000), ..Limits::default() };
-    let refused = day.budgets.admit(&family(), &limits, None, 1).map_err(|refusal| refusal.code);
-    assert_eq!(refused, Err(Code::AuditUnavailable));
+    assert_eq!(day.admit(&family(), &limits, None, 1), Err(Code::AuditUnavailable));
 }
 
 /// What is not limited costs no look at the log.
@@ -217,7 +223,102 @@ fn a_log_that_cannot_be_read_lets_nothing_through() {
 fn without_limits_nothing_is_counted() {
     let day = Day::new();
     std::fs::remove_file(Day::path(&day.dir)).unwrap();
-    assert!(day.budgets.admit(&family(), &Limits::default(), None, 1 << 40).is_ok());
+    assert!(day.admit(&family(), &Limits::default(), None, 1 << 40).is_ok());
     assert!(day.budgets.spend(&family(), &Limits::default(), 1 << 40).is_ok());
-    assert!(day.budgets.lock().is_empty());
+    assert!(lock(&day.budgets.groups).is_empty());
+}
+
+/// While one group's day is read, which takes as long as the day was, no worker waits, and
+/// nobody but the requests of that group.
+#[tokio::test]
+async fn a_long_day_is_read_aside_and_holds_up_its_own_group_alone() {
+    let Day { budgets, log, dir: _dir, runtime } = Day::new();
+    runtime.shutdown_background();
+    let limits = Limits { requests_per_day: Some(3), ..Limits::default() };
+    log.decided(&decision(&permit(API), 1)).unwrap();
+    let (family, work) = (family(), GroupName::parse("work").unwrap());
+    // As while somebody reads it.
+    let turn = lock(&budgets.reading).entry(family.clone()).or_default().clone();
+    let reading = turn.lock().await;
+    let mut waiting: Vec<_> = (0..4).map(|_| budgets.admit(&family, &limits, None, 1)).collect();
+    for one in &mut waiting {
+        assert!(futures_util::poll!(one).is_pending());
+    }
+    assert!(budgets.admit(&work, &limits, None, 1).await.is_ok(), "another group");
+    assert!(budgets.admit(&family, &Limits::default(), None, 1).await.is_ok(), "without limits");
+    drop(reading);
+    let mut admitted = 0;
+    for one in waiting {
+        admitted += usize::from(one.await.is_ok());
+    }
+    assert_eq!(admitted, 2, "one of three was used before, and each is counted once");
+}
+
+/// A clock that was ahead and came back: what was used is read anew, none of it twice.
+#[test]
+fn a_clock_that_is_set_back_gives_nothing_back() {
+    let limits = Limits { requests_per_day: Some(3), ..Limits::default() };
+    let day = Day::new();
+    assert_eq!([1, 2].map(|_| day.request(&limits, API, 1, 0)), [Ok(()), Ok(())]);
+    // As after a day that was only the clock's.
+    *lock(&day.budgets.groups).get_mut(&family()).unwrap() = Used::of(Date::LAST, UsedSince::default());
+    assert_eq!([1, 2].map(|_| day.request(&limits, API, 1, 0)), [Ok(()), OVER]);
+}
+
+/// One that was behind and was set right: the day that it comes to has had its requests before.
+#[test]
+fn a_clock_that_is_set_forward_gives_nothing_back() {
+    let limits = Limits { requests_per_day: Some(3), ..Limits::default() };
+    let day = Day::new();
+    assert_eq!([1, 2, 3].map(|_| day.request(&limits, API, 1, 0)), [Ok(()); 3]);
+    let mut yesterday = Used::of(Date::new(2026, 1, 1).unwrap(), UsedSince::default());
+    yesterday.counted.0 = SystemTime::now().checked_sub(24 * 60 * MINUTE).unwrap();
+    *lock(&day.budgets.groups).get_mut(&family()).unwrap() = yesterday;
+    assert_eq!(day.request(&limits, API, 1, 0), OVER);
+}
+
+#[test]
+fn a_new_day_begins_with_nothing_and_asks_the_log_nothing() {
+    let limits = Limits { requests_per_day: Some(1), ..Limits::default() };
+    let day = Day::new();
+    assert_eq!([1, 2].map(|_| day.request(&limits, API, 1, 0)), [Ok(()), OVER]);
+    lock(&day.budgets.groups).get_mut(&family()).unwrap().day = Date::new(2026, 1, 1).unwrap();
+    std::fs::remove_file(Day::path(&day.dir)).unwrap();
+    assert_eq!(day.admit(&family(), &limits, None, 1), Ok(()));
+    assert_eq!(day.admit(&family(), &limits, None, 1), OVER);
+}
+
+/// From its end: what lies before the day costs nothing, and a clock that was wrong for a
+/// while in the midst of it hides nothing.
+#[test]
+fn the_day_is_read_back_to_where_it_began() {
+    let day = Day::new();
+    let (start, hour) = (start_of_day(), 3_600_000);
+    let store = |at: i64, url: &str| {
+        let seq = day.log.decided(&decision(&permit(url), 1)).unwrap();
+        day.log.ended(seq, &Outcome { bytes_up: 9, ..Outcome::default() }).unwrap();
+        (seq, at)
+    };
+    let wild = "https://a.wild.test/";
+    let stored = [
+        store(start - 1, API),
+        store(start + hour, API),
+        store(start - hour, API),
+        store(start - 30 * 24 * hour, API),
+        store(start, wild),
+    ];
+    day.log.entries(&Filter::default()).unwrap();
+    let writer = rusqlite::Connection::open(Day::path(&day.dir)).unwrap();
+    writer.execute_batch("DROP TRIGGER append_only_update").unwrap();
+    for (seq, at) in stored {
+        writer
+            .execute(
+                "UPDATE events SET at_ms = ?2 WHERE seq = ?1",
+                rusqlite::params![i64::try_from(seq.0).unwrap(), at],
+            )
+            .unwrap();
+    }
+    let used = day.log.used_since(&family(), start).unwrap();
+    let names = ["a.wild.test".to_owned()].into();
+    assert_eq!(used, UsedSince { requests: 2, bytes_up: 20, names });
 }

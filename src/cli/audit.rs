@@ -169,17 +169,22 @@ fn what_is_missing(reader: &AuditReader, filter: &Filter, shown: u64) -> anyhow:
 
 /// All that matches, a part at a time: a log may be larger than memory.
 fn export(reader: &AuditReader, mut filter: Filter, form: Form, out: &mut dyn Write) -> anyhow::Result<()> {
-    if filter.limit.is_some() {
-        return Ok(print(&reader.entries(&filter)?, form, true, out)?);
-    }
     let (mut first, until) = (true, reader.last()?);
-    filter.limit = Some(AT_ONCE);
-    filter.after.get_or_insert(Seq(0));
+    let mut left = filter.limit.unwrap_or(u32::MAX);
+    if filter.after.is_none() {
+        let newest = filter.limit.map(|limit| reader.before_the_newest(&filter, limit)).transpose()?;
+        filter.after = Some(newest.unwrap_or(Seq(0)));
+    }
     loop {
+        filter.limit = Some(AT_ONCE.min(left));
         let mut entries = reader.entries(&filter)?;
         entries.retain(|entry| entry.seq <= until);
         print(&entries, form, first, out)?;
         let Some(last) = entries.last() else { return Ok(()) };
+        left = left.saturating_sub(u32::try_from(entries.len()).unwrap_or(u32::MAX));
+        if left == 0 {
+            return Ok(());
+        }
         (filter.after, first) = (Some(last.seq), false);
     }
 }

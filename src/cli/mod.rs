@@ -22,6 +22,7 @@ pub mod up;
 pub mod whatsapp;
 
 mod failure;
+mod log;
 mod progress;
 mod reach;
 mod show;

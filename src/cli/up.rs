@@ -1,14 +1,12 @@
 //! `doorward up`: the daemon in the foreground.
 
-use std::io::IsTerminal as _;
 use std::pin::pin;
 use std::process::ExitCode;
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
-use super::{Failure, environment, progress, refused, show};
+use super::{Failure, environment, log, progress, refused, show};
 use crate::config;
 use crate::daemon::{Daemon, DaemonError};
 use crate::home::Home;
@@ -33,7 +31,7 @@ pub struct UpArgs {
 
 /// Runs the command.
 pub(super) async fn run(home: &Home, args: UpArgs) -> Result<ExitCode, Failure> {
-    log_to_stderr(args.json_logs)?;
+    let _log = log::to_stderr(args.json_logs)?;
     if let (_, Some(unknown)) = config::local_zone() {
         tracing::warn!("{unknown}");
     }
@@ -115,16 +113,4 @@ fn greet(home: &Home, daemon: &Daemon) -> anyhow::Result<()> {
         text += &format!("In another terminal: doorward chat --group {}", groups[0].name);
     }
     Ok(show::line(&text)?)
-}
-
-fn log_to_stderr(json: bool) -> anyhow::Result<()> {
-    // What agents say over MCP is theirs; at every level, that library logs some of it.
-    let filter = EnvFilter::builder().with_default_directive(tracing::Level::INFO.into()).from_env_lossy();
-    let filter = filter.add_directive("rmcp=off".parse()?);
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    let set = if json { builder.json().try_init() } else { builder.compact().try_init() };
-    set.map_err(|error| anyhow::anyhow!("logging cannot be set up: {error}"))
 }

@@ -10,7 +10,8 @@ use toml::Spanned;
 
 use super::problem::{ConfigProblem, ConfigProblems, Shown};
 use super::{
-    Alarm, Assistant, Audit, Channels, Config, Engine, Pinned, Queue, Upstream, Whatsapp, resolver, typed, values,
+    Alarm, Assistant, Audit, Channels, Config, Engine, Messages, Pinned, Queue, Upstream, Whatsapp, resolver, typed,
+    values,
 };
 
 mod credentials;
@@ -27,6 +28,7 @@ pub(super) fn check(name: &str, text: &str, dir: &Path, file: typed::File) -> Re
         upstream: check.upstream(&file.upstream),
         alarm: check.alarm(&file.alarm),
         audit: check.audit(&file.audit),
+        messages: check.messages(&file.messages),
         channels: Channels { whatsapp: check.whatsapp(&file.channels.whatsapp) },
         credentials: check.credentials(&file.credentials),
         canaries: check.canaries(&file.canaries),
@@ -125,12 +127,20 @@ impl Check<'_> {
 
     fn audit(&mut self, typed: &typed::Audit) -> Audit {
         let usual = Audit::default();
-        let days = |days| u32::try_from(days).ok().filter(|days| (2..=36_500).contains(days));
-        let age = self.number(&typed.keep_days, days, "from 2 to 36500");
         Audit {
-            age: age.map_or(usual.age, |days| Duration::from_hours(24 * u64::from(days))),
+            age: self.days(&typed.keep_days).unwrap_or(usual.age),
             size: self.text(&typed.keep_size, audit_size).unwrap_or(usual.size),
         }
+    }
+
+    fn messages(&mut self, typed: &typed::Messages) -> Messages {
+        Messages { age: self.days(&typed.keep_days).unwrap_or(Messages::default().age) }
+    }
+
+    fn days(&mut self, typed: &Option<Spanned<i64>>) -> Option<Duration> {
+        let days = |days| u32::try_from(days).ok().filter(|days| (2..=36_500).contains(days));
+        let days = self.number(typed, days, "from 2 to 36500")?;
+        Some(Duration::from_hours(24 * u64::from(days)))
     }
 
     fn alarm(&mut self, typed: &typed::Alarm) -> Alarm {

@@ -60,6 +60,8 @@ fn everything_that_can_be_said() {
         [audit]
         keep_days = 30
         keep_size = "100 MB"
+        [messages]
+        keep_days = 60
         [upstream]
         resolver = "1.1.1.1"
         extra_ca = ["home-ca.pem", "/srv/ca.pem"]
@@ -89,6 +91,7 @@ fn everything_that_can_be_said() {
     assert_eq!((engine.memory, engine.cpus, engine.pids), (512_000_000, 1.0, 100));
     assert_eq!((config.queue.sandboxes, config.queue.idle), (5, Duration::from_secs(90)));
     assert_eq!(config.audit, Audit { age: Duration::from_hours(24 * 30), size: 100_000_000 });
+    assert_eq!(config.messages, Messages { age: Duration::from_hours(24 * 60) });
     assert_eq!(config.upstream.resolver, Resolver::Server("1.1.1.1:53".parse().unwrap()));
     assert_eq!(config.upstream.extra_ca, [Path::new("/etc/door/home-ca.pem"), Path::new("/srv/ca.pem")]);
     let pinned = |host: &str| config.upstream.hosts[&HostName::parse(host).unwrap()];

@@ -14,6 +14,7 @@ pub(super) struct File {
     pub(super) upstream: Upstream,
     pub(super) alarm: Alarm,
     pub(super) audit: Audit,
+    pub(super) messages: Messages,
     pub(super) channels: Channels,
     pub(super) credentials: BTreeMap<Spanned<String>, Credential>,
     pub(super) canaries: BTreeMap<Spanned<String>, Spanned<String>>,
@@ -81,6 +82,12 @@ pub(super) struct Alarm {
 pub(super) struct Audit {
     pub(super) keep_days: Option<Spanned<i64>>,
     pub(super) keep_size: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Messages {
+    pub(super) keep_days: Option<Spanned<i64>>,
 }
 
 #[derive(Deserialize)]

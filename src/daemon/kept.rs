@@ -8,10 +8,16 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::store::ledger::{AuditLog, Notice, Retention};
-use crate::store::{Store, StoreError};
+use crate::store::{Millis, Retained, Store, StoreError, now};
 
 /// How often the store's file is looked at. Whatever writes looks by itself.
 pub(super) const LOOK: Duration = Duration::from_secs(2);
+
+/// How long after the start what has had its time is looked for, how often after that, and
+/// how long others have between two removals.
+pub(super) const SETTLED: Duration = Duration::from_mins(10);
+const DAY: Duration = Duration::from_hours(24);
+const BETWEEN: Duration = Duration::from_millis(20);
 
 /// Opens the audit log, and says what is wrong where it is not the one that was written
 /// beside this store: it was removed, emptied, or put back from an older copy.
@@ -81,6 +87,43 @@ pub(super) async fn watch(store: Arc<Store>, log: Arc<AuditLog>, look: Duration,
         let synced = log.synced().0;
         if is_there && synced > seen && store.see_log(synced).is_ok() {
             seen = synced;
+        }
+    }
+}
+
+/// Removes messages, runs and what was sent when they have had their time: first some minutes
+/// after the start, when a clock that was wrong then has been set, and every day.
+pub(super) async fn retain(store: Arc<Store>, age: Duration, settled: Duration, mut ending: watch::Receiver<bool>) {
+    let mut pause = settled;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = ending.wait_for(|ending| *ending) => return,
+        }
+        pause = DAY;
+        let before = now() - Millis::try_from(age.as_millis()).unwrap_or(Millis::MAX);
+        let mut so_far = Retained::default();
+        loop {
+            let step = tokio::task::spawn_blocking({
+                let store = Arc::clone(&store);
+                move || store.retain(before, so_far)
+            });
+            match step.await {
+                Ok(Ok(Some(next))) => so_far = next,
+                Ok(Ok(None)) => break,
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "what of the chats has had its time could not be removed; it is tried again in a day");
+                    break;
+                }
+                Err(_) => return,
+            }
+            if *ending.borrow() {
+                return;
+            }
+            tokio::time::sleep(BETWEEN).await;
+        }
+        if so_far.removed > 0 {
+            tracing::info!(rows = so_far.removed, "messages, runs and answers that have had their time were removed");
         }
     }
 }

@@ -53,24 +53,66 @@ fn private_options() -> OpenOptions {
     options
 }
 
-/// Reads the installation's id, or makes it. Written aside and linked into
-/// place: two programs that start at once agree, and none sees half of it.
+/// Reads the installation's id, or makes it. Written aside and put into place whole: two
+/// programs that start at once agree, and none sees half of it.
+///
+/// A home that was copied is another installation. Beside the id stands which folder it
+/// was made for, and a copy is another folder.
 pub(super) fn installation_id(data: &Path) -> Result<String, HomeError> {
-    let path = data.join("installation-id");
-    if let Some(id) = read_id(&path)? {
-        return Ok(id);
-    }
     create_private_dir(data)?;
-    let id = format!("{:032x}", rand::random::<u128>());
-    let mut aside = tempfile::NamedTempFile::new_in(data).map_err(|error| io("cannot write in", data, error))?;
-    let written = writeln!(aside, "{id}").and_then(|()| aside.as_file().sync_all());
-    written.map_err(|error| io("cannot write", &path, error))?;
-    match aside.persist_noclobber(&path) {
-        Ok(_) => {}
-        Err(lost) if lost.error.kind() == ErrorKind::AlreadyExists => {}
-        Err(lost) => return Err(io("cannot write", &path, lost.error)),
+    let (path, of) = (data.join("installation-id"), data.join("installation-of"));
+    let here = identity(data)?;
+    if read_id(&path)?.is_none() {
+        put(&path, &new_id(), false)?;
+    } else if is_a_copy(&of, &here) {
+        // One at a time. Who had to wait finds that it was done.
+        let before = File::open(&path).and_then(|file| file.lock().map(|()| file));
+        let _before = before.map_err(|error| io("cannot lock", &path, error))?;
+        if is_a_copy(&of, &here) {
+            put(&path, &new_id(), true)?;
+            put(&of, &here, true)?;
+        }
+    }
+    if !of.exists() {
+        put(&of, &here, false)?;
     }
     read_id(&path)?.ok_or(HomeError::InstallationId { path })
+}
+
+fn new_id() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
+/// Which folder this is: its inode and, where the file system knows, when it was made. Both
+/// stay when it is moved or its disk gets another number, and no copy has both.
+fn identity(folder: &Path) -> Result<String, HomeError> {
+    let found = std::fs::metadata(folder).map_err(|error| io("cannot read", folder, error))?;
+    let made = found.created().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+    Ok(format!("{} {}", found.ino(), made.map_or_else(|| "-".to_owned(), |at| at.as_nanos().to_string())))
+}
+
+/// Whether the id was made for another folder. One from before that was written down is
+/// this folder's.
+fn is_a_copy(of: &Path, here: &str) -> bool {
+    let Ok(text) = std::fs::read_to_string(of) else { return false };
+    let parts = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    match (parts(&text).as_slice(), parts(here).as_slice()) {
+        ([inode, _], [here, unknown]) | ([inode, unknown], [here, _]) if unknown == "-" => inode != here,
+        (then, now) => then != now,
+    }
+}
+
+fn put(path: &Path, line: &str, replace: bool) -> Result<(), HomeError> {
+    let data = path.parent().unwrap_or(Path::new("."));
+    let mut aside = tempfile::NamedTempFile::new_in(data).map_err(|error| io("cannot write in", data, error))?;
+    let written = writeln!(aside, "{line}").and_then(|()| aside.as_file().sync_all());
+    written.map_err(|error| io("cannot write", path, error))?;
+    let put = if replace { aside.persist(path) } else { aside.persist_noclobber(path) };
+    match put {
+        Ok(_) => Ok(()),
+        Err(lost) if lost.error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(lost) => Err(io("cannot write", path, lost.error)),
+    }
 }
 
 fn read_id(path: &Path) -> Result<Option<String>, HomeError> {

@@ -82,6 +82,74 @@ fn a_second_daemon_is_refused_and_told_who_is_there() {
     home.lock().unwrap();
 }
 
+/// Whatever is removed that can be made anew: the file that says who serves it, or the name
+/// by which it was found.
+#[test]
+fn a_home_is_served_once_whatever_becomes_of_the_lock_file() {
+    let (dir, home) = home();
+    home.prepare().unwrap();
+    let other_name = dir.path().join("other");
+    std::os::unix::fs::symlink(home.data().parent().unwrap(), &other_name).unwrap();
+    let by_another_name = Home::at(&other_name).unwrap();
+    let lock = home.lock().unwrap();
+    for removed in [false, true] {
+        if removed {
+            std::fs::remove_file(home.lock_file()).unwrap();
+        }
+        for home in [&home, &by_another_name] {
+            let error = home.lock().unwrap_err().to_string();
+            let pid = if removed { String::new() } else { format!(" (pid {})", std::process::id()) };
+            assert_eq!(error, format!("another doorward{pid} already serves {home}; stop it or choose another --home"));
+            assert!(home.is_served());
+            assert_eq!(home.served_by(), (!removed).then_some(std::process::id()));
+        }
+    }
+    // One that was put there anew says nothing either.
+    std::fs::write(home.lock_file(), "1\n").unwrap();
+    assert!(home.lock().is_err() && home.is_served());
+    drop(lock);
+    assert!(!home.is_served() && home.served_by().is_none());
+    home.lock().unwrap();
+}
+
+/// A copy has the first one's id in its files, and must not take its sandboxes for its own.
+#[test]
+fn a_copied_home_is_another_installation() {
+    let (dir, first) = home();
+    let id = first.installation_id().unwrap();
+    let copied = dir.path().join("copy");
+    let copy = Home::at(&copied).unwrap();
+    std::fs::create_dir_all(copy.data()).unwrap();
+    for file in ["installation-id", "installation-of"] {
+        std::fs::copy(first.data().join(file), copy.data().join(file)).unwrap();
+    }
+    let ids: Vec<String> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| copy.installation_id().unwrap())).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(ids[0] != id && ids.iter().all(|one| *one == ids[0]), "{ids:?}");
+    assert_eq!(copy.installation_id().unwrap(), ids[0], "it keeps its own");
+    assert_eq!(first.installation_id().unwrap(), id, "and so does the first");
+}
+
+/// One that is moved, or from before it was written down whose the id is, stays who it was.
+#[test]
+fn a_moved_home_is_the_same_installation() {
+    let (dir, home) = home();
+    let id = home.installation_id().unwrap();
+    std::fs::rename(dir.path().join("h"), dir.path().join("moved")).unwrap();
+    let moved = Home::at(&dir.path().join("moved")).unwrap();
+    assert_eq!(moved.installation_id().unwrap(), id);
+    std::fs::remove_file(moved.data().join("installation-of")).unwrap();
+    assert_eq!(moved.installation_id().unwrap(), id);
+    // A file system that does not know when it was made.
+    let inode = std::fs::metadata(moved.data()).unwrap().ino();
+    for (line, same) in [(format!("{inode} -\n"), true), (format!("{} -\n", inode + 1), false)] {
+        std::fs::write(moved.data().join("installation-of"), &line).unwrap();
+        assert_eq!(moved.installation_id().unwrap() == id, same, "{line}");
+    }
+}
+
 #[test]
 fn the_installation_id_is_made_once() {
     let (_dir, home) = home();

@@ -22,6 +22,7 @@ mod migrations;
 mod operations;
 mod outbox;
 mod place;
+mod retention;
 mod runs;
 mod undelivered;
 mod wrote;
@@ -37,6 +38,7 @@ pub use groups::{AddGroupError, Group, NewGroup};
 pub use messages::{Inserted, MOST_TALK, Means, Message, MessageRow, NewMessage};
 pub use operations::{AccessRequest, Kept, NewAccessRequest, NotKept, NotSaid};
 pub use outbox::{LONGEST_PAUSE, NewOutgoing, OutboxId, OutboxState, Queued};
+pub use retention::Retained;
 pub use runs::{EndRunError, Run, RunId, RunState};
 pub use undelivered::Undelivered;
 

@@ -9,6 +9,7 @@ use crate::channels::protocol::{OutgoingKind, Sender};
 
 mod beside;
 mod gone;
+mod retention;
 mod undelivered;
 mod wrote;
 

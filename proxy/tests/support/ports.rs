@@ -2,6 +2,7 @@
 //! Each can be told to fail, and counts what it was asked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::ready;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -253,14 +254,23 @@ impl Wallet {
 }
 
 impl Budget for Wallet {
-    fn admit(&self, _: &GroupName, limits: &Limits, _: Option<&Host>, head: u64) -> Result<(), Refusal> {
+    fn admit<'a>(
+        &'a self,
+        _: &'a GroupName,
+        limits: &Limits,
+        _: Option<&'a Host>,
+        head: u64,
+    ) -> Pending<'a, Result<(), Refusal>> {
         let requests = self.requests.load(Ordering::SeqCst) + 1;
         if limits.requests_per_minute.is_some_and(|most| requests > most) {
-            return Err(Refusal::new(Code::LimitExceeded, "the requests of the minute are used up"));
+            let used_up = Refusal::new(Code::LimitExceeded, "the requests of the minute are used up");
+            return Box::pin(ready(Err(used_up)));
         }
-        self.pay(head, limits.upload_per_day)?;
-        self.requests.store(requests, Ordering::SeqCst);
-        Ok(())
+        let paid = self.pay(head, limits.upload_per_day);
+        if paid.is_ok() {
+            self.requests.store(requests, Ordering::SeqCst);
+        }
+        Box::pin(ready(paid))
     }
 
     fn spend(&self, _: &GroupName, limits: &Limits, bytes: u64) -> Result<(), Refusal> {

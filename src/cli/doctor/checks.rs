@@ -41,7 +41,7 @@ pub(super) async fn all(home: &Home) -> Vec<Check> {
         }
     }
     let config = config.unwrap_or_default();
-    checks.push(descriptors(&config));
+    checks.push(descriptors(home, &config));
     checks.extend(engine::check(home, &config).await);
     checks.extend(policies(home, &in_force(home).await));
     checks.extend(agents(home, &config));
@@ -50,12 +50,13 @@ pub(super) async fn all(home: &Home) -> Vec<Check> {
     checks
 }
 
-/// Doors share what there is, so with few of them each has fewer connections.
-fn descriptors(config: &Config) -> Check {
-    let available = descriptors::available();
+/// Doors share what there is, so with few of them each has fewer connections. Asked of the
+/// daemon where one runs: a service and a shell have limits of their own.
+fn descriptors(home: &Home, config: &Config) -> Check {
+    let available = home.served_by().and_then(descriptors::available_to).unwrap_or_else(descriptors::available);
     if descriptors::are_few(available, config.queue.sandboxes) {
         let found = format!("{available} at most, so each sandbox has fewer connections than usual");
-        return Check::warning("file descriptors", found, "raise the hard limit: LimitNOFILE= in systemd, ulimit -Hn");
+        return Check::warning("file descriptors", found, descriptors::MORE);
     }
     Check::fine("file descriptors", "enough")
 }

@@ -3,7 +3,9 @@
 use std::fs;
 
 use super::*;
+use crate::channels::protocol::Sender;
 use crate::store::ledger::Recorded;
+use crate::store::{Means, NewGroup, NewMessage};
 
 struct Home(tempfile::TempDir);
 
@@ -90,4 +92,30 @@ async fn a_store_that_is_removed_is_told_once_while_the_daemon_runs() {
     ending.send_replace(true);
     watching.await.unwrap();
     assert!(alarms.try_recv().is_err(), "it is told once");
+}
+
+/// In the background, when the daemon has settled; and it ends with the daemon.
+#[tokio::test]
+async fn what_has_had_its_time_goes_while_the_daemon_runs() {
+    let home = Home::new();
+    let path = home.0.path().join("doorward.db");
+    let store = Arc::new(Store::serve(&path).unwrap());
+    let name = policies::GroupName::parse("family").unwrap();
+    store.add_group(&NewGroup { name: &name, channel: "terminal", chat: "family", is_main: false }).unwrap();
+    let sender = Sender { id: "anna".into(), name: "Anna".into() };
+    for n in 0..1100 {
+        let (id, means) = (format!("m{n}"), Means::Talk);
+        let talk = NewMessage { group: &name, id: &id, sender: &sender, text: "talk", at: 1, means, quote: None };
+        store.insert_message(&talk).unwrap();
+    }
+    let (ending, ended) = watch::channel(false);
+    let task = tokio::spawn(retain(Arc::clone(&store), Duration::ZERO, Duration::ZERO, ended));
+    let reader = rusqlite::Connection::open(&path).unwrap();
+    let count = || reader.query_row("SELECT count(*) FROM messages", [], |row| row.get::<_, i64>(0)).unwrap();
+    while count() > 1000 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    ending.send_replace(true);
+    task.await.unwrap();
+    assert_eq!(count(), 1000);
 }

@@ -44,11 +44,12 @@ pub(super) struct Durable {
 }
 
 impl Durable {
-    pub(super) fn start(shared: Arc<Shared>) -> Self {
+    /// `more`: what has had its time was not all removed yet.
+    pub(super) fn start(shared: Arc<Shared>, mut more: bool) -> Self {
         let (stop, stopped) = channel();
         let thread = std::thread::Builder::new().name("audit-log".into()).spawn(move || {
             let mut connection = None;
-            let (mut synced, mut retained, mut more) = (Instant::now(), Instant::now(), false);
+            let (mut synced, mut retained) = (Instant::now(), Instant::now());
             while stopped.recv_timeout(OUTCOMES_EVERY) == Err(RecvTimeoutError::Timeout) {
                 // What could not be written is tried again even if nobody asks for
                 // anything; while it fails, whoever asks is told.

@@ -33,6 +33,7 @@ mod record;
 mod retention;
 mod share;
 mod together;
+mod used;
 pub mod visible;
 mod writer;
 
@@ -48,7 +49,7 @@ use proxy::ports::Pending;
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-use super::{Millis, RunId, Store, StoreError, now};
+use super::{RunId, Store, StoreError, now};
 use checkpoint::Key;
 use durable::{Alarms, Durable};
 use flood::Floods;
@@ -63,9 +64,10 @@ pub use durable::{TOO_LONG, length as length_of_wal};
 pub use effect::may_have_written;
 pub use filter::{Events, Filter, Which};
 pub use notice::{Notice, add_notice};
-pub use reader::{AuditReader, UsedSince};
+pub use reader::AuditReader;
 pub use record::{AuditEntry, DecisionRecord, Ending, EventRecord, OperationRecord, OutcomeRecord, RuleRecord};
 pub use retention::Retention;
+pub use used::UsedSince;
 
 pub(super) use durable::Wal;
 
@@ -147,8 +149,8 @@ impl AuditLog {
             synced: AtomicU64::new(0),
         });
         let found = Seq(lock(&shared.writer).last());
-        shared.retain();
-        let durable = Durable::start(Arc::clone(&shared));
+        let more = shared.retain();
+        let durable = Durable::start(Arc::clone(&shared), more);
         let log = AuditLog {
             shared,
             reader: Mutex::new(None),
@@ -228,11 +230,6 @@ impl AuditLog {
             ..Filter::default()
         };
         self.read(|reader| reader.entries(&filter))
-    }
-
-    /// What a group has sent since a moment.
-    pub fn used_since(&self, group: &GroupName, since: Millis) -> Result<UsedSince, StoreError> {
-        self.read(|reader| reader.used_since(group, since))
     }
 
     /// Whether a group has filled its share of the log for this day, and how many bytes that is.

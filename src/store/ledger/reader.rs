@@ -1,10 +1,8 @@
 //! Reading the log, while the daemon writes it or without one.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use policies::GroupName;
 use proxy::audit::Seq;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
@@ -15,19 +13,7 @@ use super::checkpoint;
 use super::filter::Filter;
 use super::record::{AuditEntry, Ending, EventRecord, OutcomeRecord};
 use super::writer::{MIGRATIONS, to_row};
-use crate::store::{Millis, RunId, StoreError, migrations, quick_check, runs};
-
-/// What a group has used since a moment: allowed requests, bytes of heads and bodies,
-/// and the names below a wildcard that were asked.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct UsedSince {
-    /// Requests that were allowed.
-    pub requests: u64,
-    /// Bytes that went up.
-    pub bytes_up: u64,
-    /// Names below a wildcard.
-    pub names: BTreeSet<String>,
-}
+use crate::store::{RunId, StoreError, migrations, quick_check, runs};
 
 /// A read-only view of the log.
 #[derive(Debug)]
@@ -81,29 +67,6 @@ impl AuditReader {
         Ok(entries)
     }
 
-    /// What a group has used since a moment.
-    pub fn used_since(&self, group: &GroupName, since: Millis) -> Result<UsedSince, StoreError> {
-        let explain = |error: rusqlite::Error| StoreError::sqlite(&self.path, &error);
-        let sql = "SELECT iif(d.record ->> 'by_wildcard', d.host, NULL), ifnull(d.record ->> 'head_bytes', 0) + ifnull(o.record ->> 'bytes_up', 0) \
-                   FROM events d LEFT JOIN events o ON o.about = d.seq AND o.kind = 'outcome' \
-                   WHERE d.kind = 'decision' AND d.at_ms >= ?1 AND d.group_name = ?2 AND d.verdict = 'allow' \
-                   AND d.record ->> 'protocol' IS NOT 'operation'";
-        let mut select = self.connection.prepare_cached(sql).map_err(explain)?;
-        let rows = select
-            .query_map(rusqlite::params![since, group.as_str()], |row| {
-                Ok((row.get::<_, Option<String>>(0)?, row.get::<_, i64>(1)?))
-            })
-            .map_err(explain)?;
-        let mut used = UsedSince::default();
-        for row in rows {
-            let (host, bytes) = row.map_err(explain)?;
-            used.requests += 1;
-            used.bytes_up += bytes.unsigned_abs();
-            used.names.extend(host);
-        }
-        Ok(used)
-    }
-
     /// One decision with its outcome.
     pub fn entry(&self, seq: Seq) -> Result<Option<AuditEntry>, StoreError> {
         let sql = format!("{SELECT} {JOINED} WHERE d.kind = 'decision' AND d.seq = ?1");
@@ -121,6 +84,14 @@ impl AuditReader {
         let sql = format!("SELECT count(*) FROM {JOINED} WHERE {conditions}");
         let counted = self.rows(&sql, values, |row| row.get::<_, i64>(0))?;
         Ok(counted.into_iter().next().unwrap_or(0).unsigned_abs())
+    }
+
+    /// What the newest `count` entries that match come after; 0 where there are not more.
+    pub fn before_the_newest(&self, filter: &Filter, count: u32) -> Result<Seq, StoreError> {
+        let (conditions, values) = filter.conditions();
+        let sql = format!("SELECT d.seq FROM {JOINED} WHERE {conditions} ORDER BY d.seq DESC LIMIT 1 OFFSET {count}");
+        let found = self.rows(&sql, values, |row| row.get::<_, i64>(0))?;
+        Ok(Seq(found.first().map_or(0, |seq| seq.unsigned_abs())))
     }
 
     /// The number of the last event.
@@ -176,6 +147,25 @@ impl AuditReader {
         let read = || -> rusqlite::Result<Vec<T>> {
             let mut select = self.connection.prepare_cached(sql)?;
             select.query_map(params_from_iter(values), from)?.collect()
+        };
+        self.explained(read())
+    }
+
+    /// Row by row, until there is none or `take` wants no more.
+    pub(super) fn each(
+        &self,
+        sql: &str,
+        mut take: impl FnMut(&Row<'_>) -> rusqlite::Result<bool>,
+    ) -> Result<(), StoreError> {
+        let mut read = || -> rusqlite::Result<()> {
+            let mut select = self.connection.prepare_cached(sql)?;
+            let mut rows = select.query([])?;
+            while let Some(row) = rows.next()? {
+                if !take(row)? {
+                    break;
+                }
+            }
+            Ok(())
         };
         self.explained(read())
     }
@@ -246,6 +236,6 @@ fn typed<T: DeserializeOwned>(value: serde_json::Value, column: usize) -> rusqli
     serde_json::from_value(value).map_err(|error| unreadable(column, error))
 }
 
-fn unreadable(column: usize, error: serde_json::Error) -> rusqlite::Error {
+pub(super) fn unreadable(column: usize, error: serde_json::Error) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error.into())
 }

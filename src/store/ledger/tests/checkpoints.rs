@@ -8,6 +8,7 @@ use rusqlite::Connection;
 
 use super::super::retention::{Retention, keep};
 use super::*;
+use crate::store::Millis;
 
 const DAY: Millis = 24 * 3600 * 1000;
 

@@ -1,0 +1,133 @@
+//! A container on the engine, from when the engine is asked to make it until it is gone.
+
+use std::time::Duration;
+
+use bollard::{
+    errors::Error,
+    models::ContainerCreateBody,
+    query_parameters::{CreateContainerOptionsBuilder, InspectContainerOptions},
+};
+use futures_util::StreamExt;
+use tokio::time::timeout;
+
+use crate::{Engine, SandboxSpec};
+
+/// How long a container that ends may take to have ended.
+const EXIT_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long the end of a sandbox waits for the engine to remove its container.
+const REMOVAL_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Between two later attempts, and how many there are: an hour's worth.
+const REMOVAL_PAUSE: Duration = Duration::from_secs(15);
+const REMOVALS: u32 = 240;
+
+/// For so many of them an engine that has not answered may still make what it was asked for.
+const LATE: u32 = 20;
+
+/// The container on the engine. It does not outlive this value, wherever an error
+/// or a panic leaves it.
+pub(crate) struct Container {
+    engine: Engine,
+    /// The engine's id; its name where that is not known.
+    id: String,
+    /// Whether the engine was asked to make it and has not answered.
+    unanswered: bool,
+    removed: bool,
+}
+
+impl Container {
+    /// The name of a sandbox's container: of its own, as the sandbox's id is.
+    pub(crate) fn name(spec: &SandboxSpec) -> String {
+        let safe = |text: &str| text.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "_");
+        format!("doorward-{}-{}", safe(&spec.group), safe(&spec.id))
+    }
+
+    /// Asks the engine to make it. Until the engine has answered it may make one of which
+    /// nobody knows the id; by its name it is removed all the same.
+    pub(crate) async fn create(engine: &Engine, name: String, body: ContainerCreateBody) -> Result<Self, Error> {
+        let options = CreateContainerOptionsBuilder::new().name(&name).build();
+        let mut container = Container { engine: engine.clone(), id: name, unanswered: true, removed: false };
+        let created = engine.docker.create_container(Some(options), body).await;
+        match created {
+            Ok(ref created) => container.id.clone_from(&created.id),
+            // It says that there is none.
+            Err(Error::DockerResponseServerError { .. }) => container.removed = true,
+            Err(_) => container.remove_later(),
+        }
+        container.unanswered = false;
+        created.map(|_| container)
+    }
+
+    /// The engine's id of it.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Removes it, now or later.
+    pub(crate) async fn remove(&mut self) {
+        if self.removed {
+            return;
+        }
+        // An engine that hangs must not hold up whoever ends the sandbox: its door is shut
+        // already, and the guest ends with our end of its stdin.
+        match timeout(REMOVAL_PATIENCE, self.engine.remove(&self.id)).await {
+            Ok(Ok(())) => self.removed = true,
+            Ok(Err(error)) => {
+                tracing::warn!(sandbox.container = %self.id, %error, "a sandbox could not be removed yet");
+                self.remove_later();
+            }
+            Err(_) => {
+                tracing::warn!(sandbox.container = %self.id, "the engine does not remove a sandbox in time; it is asked again");
+                self.remove_later();
+            }
+        }
+    }
+
+    /// In the background, for where nobody can wait.
+    fn remove_now(&mut self) {
+        self.removed = true;
+        let (engine, id) = (self.engine.clone(), std::mem::take(&mut self.id));
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { Container { engine, id, unanswered: false, removed: false }.remove().await });
+        }
+    }
+
+    /// Asks until it is gone: an engine that was restarted has kept it, and one that did not
+    /// answer may still make it. Without a runtime it is an orphan for the next start.
+    fn remove_later(&mut self) {
+        self.removed = true;
+        let (engine, id, unanswered) = (self.engine.clone(), std::mem::take(&mut self.id), self.unanswered);
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            for tries in 0..REMOVALS {
+                tokio::time::sleep(REMOVAL_PAUSE).await;
+                let gone = matches!(timeout(REMOVAL_PAUSE, engine.remove(&id)).await, Ok(Ok(())));
+                if gone && (!unanswered || tries >= LATE) {
+                    return;
+                }
+            }
+            tracing::warn!(sandbox.container = %id, "a sandbox could not be removed; the next start does");
+        });
+    }
+
+    /// Waits for the exit; gives its code and whether memory ran out.
+    pub(crate) async fn wait(&self) -> Option<(Option<i64>, bool)> {
+        let mut exit = Box::pin(self.engine.docker.wait_container(&self.id, None));
+        // An exit code other than 0 comes as an error here; the inspection tells it in either case.
+        let _ = timeout(EXIT_PATIENCE, exit.next()).await;
+        let inspect = self.engine.docker.inspect_container(&self.id, None::<InspectContainerOptions>).await;
+        let state = inspect.ok()?.state?;
+        Some((state.exit_code, state.oom_killed.unwrap_or(false)))
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        if self.removed {
+            return;
+        }
+        // The guest ends by itself, since its stdin closes with us.
+        if self.unanswered { self.remove_later() } else { self.remove_now() }
+    }
+}

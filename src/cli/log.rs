@@ -1,0 +1,221 @@
+//! The daemon's own log, on standard error. What a sandbox, a chat or a broken disk causes as
+//! often as it likes is said [`WRITTEN`] times a minute, and then how often it was: nobody
+//! fills the machine's journal.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::io::IsTerminal as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tracing::callsite::Identifier;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, fmt};
+
+/// So many lines of one kind and group are written in a minute.
+const WRITTEN: u64 = 20;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// How often it is looked whose minute is over.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// The log; what it still owes is said when this is dropped.
+pub(super) struct Log(Bounded);
+
+/// Bounds its lines.
+#[derive(Clone, Default)]
+struct Bounded {
+    kinds: Arc<Mutex<HashMap<Kind, Minute>>>,
+}
+
+/// The place in the program that says it, and the group it says it of.
+type Kind = (Identifier, String);
+
+struct Minute {
+    since: Instant,
+    written: u64,
+    more: u64,
+    says: String,
+}
+
+/// What is known of one line.
+#[derive(Default)]
+struct Line {
+    says: String,
+    group: String,
+}
+
+/// Sets the log up, for the life of the process.
+pub(super) fn to_stderr(json: bool) -> anyhow::Result<Log> {
+    // What agents say over MCP is theirs; at every level, that library logs some of it.
+    let filter = EnvFilter::builder().with_default_directive(Level::INFO.into()).from_env_lossy();
+    let filter = filter.add_directive("rmcp=off".parse()?);
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let lines = if json { lines.json().boxed() } else { lines.compact().boxed() };
+    let bounded = Bounded::default();
+    let set = tracing_subscriber::registry().with(lines).with(bounded.clone()).with(filter).try_init();
+    set.map_err(|error| anyhow::anyhow!("logging cannot be set up: {error}"))?;
+    tokio::spawn(tell(bounded.clone()));
+    Ok(Log(bounded))
+}
+
+/// Says how many more there were, as their minutes end.
+async fn tell(bounded: Bounded) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        bounded.tell_due(Some(Instant::now()));
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.0.tell_due(None);
+    }
+}
+
+impl Bounded {
+    /// Says how many more there were of those whose minute is over by now; of all with `None`.
+    fn tell_due(&self, now: Option<Instant>) {
+        for ((_, group), Minute { more, says, .. }) in self.due(now) {
+            // It passes its own bound: see `event_enabled`.
+            if group.is_empty() {
+                tracing::warn!(more, "More of the same within a minute, not written one by one: {says}");
+            } else {
+                tracing::warn!(more, group, "More of the same within a minute, not written one by one: {says}");
+            }
+        }
+    }
+
+    fn due(&self, now: Option<Instant>) -> Vec<(Kind, Minute)> {
+        let is_over = |minute: &Minute| now.is_none_or(|now| now >= minute.since + MINUTE);
+        let over: Vec<_> = self.kinds().extract_if(|_, minute| is_over(minute)).collect();
+        over.into_iter().filter(|(_, minute)| minute.more > 0).collect()
+    }
+
+    fn takes(&self, kind: Kind, says: impl FnOnce() -> String, now: Instant) -> bool {
+        let mut kinds = self.kinds();
+        let new = Minute { since: now, written: 0, more: 0, says: String::new() };
+        let minute = kinds.entry(kind).or_insert(new);
+        if minute.written < WRITTEN {
+            minute.written += 1;
+            return true;
+        }
+        if minute.more == 0 {
+            minute.says = says();
+        }
+        minute.more += 1;
+        false
+    }
+
+    fn kinds(&self) -> MutexGuard<'_, HashMap<Kind, Minute>> {
+        self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Bounded {
+    fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
+        let about = event.metadata();
+        // Whoever asks for more than is said by itself gets all of it.
+        if *about.level() > Level::INFO || about.target() == module_path!() {
+            return true;
+        }
+        let mut line = Line::default();
+        event.record(&mut line);
+        self.takes((about.callsite(), line.group), || line.says, Instant::now())
+    }
+}
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        match field.name() {
+            "message" => self.says = format!("{value:?}"),
+            name if name.rsplit('.').next() == Some("group") => self.group = format!("{value:?}"),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is written of a flood, with a minute's end after it.
+    fn written(flood: impl FnOnce(&Bounded)) -> Vec<String> {
+        let (written, bounded) = (Written::default(), Bounded::default());
+        let to = written.clone();
+        let lines = fmt::layer().with_writer(move || to.clone()).with_ansi(false);
+        let log = tracing_subscriber::registry().with(lines).with(bounded.clone());
+        tracing::subscriber::with_default(log, || {
+            flood(&bounded);
+            bounded.tell_due(None);
+        });
+        let bytes = written.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect()
+    }
+
+    fn refused() {
+        tracing::error!(error = "the disk is full", "Audit log is down, requests are refused");
+    }
+
+    fn ends(group: &str) {
+        tracing::warn!(sandbox.group = %group, "A sandbox was ended");
+    }
+
+    #[test]
+    fn a_flood_of_one_kind_is_told_by_its_number() {
+        let lines = written(|_| (0..1000).for_each(|_| refused()));
+        assert_eq!(lines.len() as u64, WRITTEN + 1);
+        let last = lines.last().map(String::as_str).unwrap_or_default();
+        assert!(last.contains("requests are refused") && last.contains("more=980"), "{last}");
+    }
+
+    #[test]
+    fn one_groups_flood_hides_no_line_of_another_nor_of_another_kind() {
+        let lines = written(|_| {
+            (0..1000).for_each(|_| ends("noisy"));
+            ends("quiet");
+            refused();
+        });
+        let count = |what: &str| lines.iter().filter(|line| line.contains(what)).count();
+        assert_eq!([count("group=quiet"), count("requests are refused")], [1, 1]);
+        assert_eq!(count("noisy") as u64, WRITTEN + 1, "the count names its group");
+    }
+
+    #[test]
+    fn a_minute_later_it_is_said_again() {
+        let lines = written(|bounded| {
+            (0..30).for_each(|_| refused());
+            bounded.tell_due(Some(Instant::now()));
+            bounded.tell_due(Some(Instant::now() + MINUTE));
+            (0..30).for_each(|_| refused());
+        });
+        let counts = lines.iter().filter(|line| line.contains("more=10")).count();
+        assert_eq!((lines.len() as u64, counts), (2 * (WRITTEN + 1), 2));
+    }
+
+    #[test]
+    fn what_was_asked_for_beyond_the_usual_is_not_bounded() {
+        let lines = written(|_| (0..100).for_each(|_| tracing::debug!("a step")));
+        assert_eq!(lines.len(), 100);
+    }
+}

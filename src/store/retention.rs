@@ -1,0 +1,91 @@
+//! How long chats are kept: messages, runs and what was sent, removed from their beginning a
+//! few at a time, so that nobody waits.
+//!
+//! What is open never goes: a message that calls and is not dealt with, a run that is under
+//! way or whose messages are not, what waits to be sent. Nor do the last [`NEWEST`] of each,
+//! whatever the clock says: by them a message is known that a channel delivers once more.
+
+use rusqlite::{Transaction, params};
+
+use super::{Millis, Store, StoreError};
+
+/// So many of the last rows of each table always stay.
+const NEWEST: i64 = 1000;
+
+/// So many rows are looked at in one transaction.
+const AT_ONCE: i64 = 200;
+
+/// Where a removal stands; the default is the beginning.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Retained {
+    table: usize,
+    after: i64,
+    /// How many rows have gone.
+    pub removed: usize,
+}
+
+/// A table that only grows, in the order of its ids.
+struct Kept {
+    table: &'static str,
+    id: &'static str,
+    /// When a row came to its end.
+    at: &'static str,
+    /// What may go once it is old.
+    closed: &'static str,
+}
+
+const KEPT: [Kept; 3] = [
+    Kept {
+        table: "messages",
+        id: "row_id",
+        at: "received_at",
+        closed: "(means = 'talk' OR row_id <= (SELECT cursor FROM groups WHERE name = group_name))",
+    },
+    Kept { table: "outbox", id: "id", at: "coalesce(ended_at, created_at)", closed: "state <> 'queued'" },
+    Kept {
+        table: "runs",
+        id: "id",
+        at: "coalesce(ended_at, started_at)",
+        closed: "state <> 'running' AND last_row <= (SELECT cursor FROM groups WHERE name = group_name)",
+    },
+];
+
+impl Store {
+    /// Removes some of what is older; `None` when there is no more of it.
+    pub fn retain(&self, before: Millis, so_far: Retained) -> Result<Option<Retained>, StoreError> {
+        let Some(kept) = KEPT.get(so_far.table) else { return Ok(None) };
+        self.write(|transaction| {
+            let step = kept.step(transaction, before, so_far.after).map_err(|error| self.explain(&error))?;
+            Ok(Some(match step {
+                Some((after, removed)) => Retained { after, removed: so_far.removed + removed, ..so_far },
+                None => Retained { table: so_far.table + 1, after: 0, ..so_far },
+            }))
+        })
+    }
+}
+
+impl Kept {
+    /// The next rows: up to which, and how many of them went. `None`: all that follow are young.
+    fn step(
+        &self,
+        transaction: &Transaction<'_>,
+        before: Millis,
+        after: i64,
+    ) -> rusqlite::Result<Option<(i64, usize)>> {
+        let Kept { table, id, at, closed } = self;
+        let look = format!(
+            "SELECT max(id), min(at), (SELECT max({id}) FROM {table}) - {NEWEST}
+             FROM (SELECT {id} AS id, {at} AS at FROM {table} WHERE {id} > ?1 ORDER BY {id} LIMIT {AT_ONCE})"
+        );
+        let (until, oldest, newest): (Option<i64>, Option<Millis>, Option<i64>) =
+            transaction.prepare_cached(&look)?.query_row([after], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let (Some(until), Some(newest)) = (until, newest) else { return Ok(None) };
+        if oldest.is_none_or(|oldest| oldest >= before) || after >= newest {
+            return Ok(None);
+        }
+        let until = until.min(newest);
+        let delete = format!("DELETE FROM {table} WHERE {id} > ?1 AND {id} <= ?2 AND {at} < ?3 AND {closed}");
+        let removed = transaction.prepare_cached(&delete)?.execute(params![after, until, before])?;
+        Ok(Some((until, removed)))
+    }
+}

@@ -1,0 +1,112 @@
+//! What has had its time goes; what is open and what is new stays.
+
+use super::*;
+use crate::store::retention::Retained;
+
+const OLD: Millis = 1_000;
+const NEW: Millis = 9_000;
+
+impl Scene {
+    fn retain(&self, before: Millis) -> usize {
+        let mut so_far = Retained::default();
+        while let Some(next) = self.store.retain(before, so_far).unwrap() {
+            so_far = next;
+        }
+        so_far.removed
+    }
+
+    fn sql(&self, text: &str) {
+        self.store.connection().execute_batch(text).unwrap();
+    }
+
+    fn count(&self, table: &str) -> i64 {
+        let count = format!("SELECT count(*) FROM {table}");
+        self.store.connection().query_row(&count, [], |row| row.get(0)).unwrap()
+    }
+
+    /// So many of each, all of them answered.
+    fn answered(&self, many: usize) {
+        for n in 0..many {
+            let row = self.row("family", &format!("m{n}"));
+            let run = self.store.begin_run(&name("family"), row, row, &SandboxId::new("abc1").unwrap()).unwrap();
+            let sent = self.store.finish_run_with_reply(run.id, row, &[reply("hi")]).unwrap();
+            self.store.mark_sent(sent[0], None).unwrap();
+        }
+    }
+
+    fn all_are_from(&self, at: Millis) {
+        self.sql(&format!(
+            "UPDATE messages SET received_at = {at}; UPDATE runs SET started_at = {at}, ended_at = iif(ended_at, {at}, NULL);
+             UPDATE outbox SET created_at = {at}, ended_at = iif(ended_at, {at}, NULL)"
+        ));
+    }
+}
+
+#[test]
+fn what_is_old_goes_but_for_the_newest() {
+    let scene = Scene::new();
+    scene.add("family", false).unwrap();
+    scene.answered(1250);
+    scene.all_are_from(OLD);
+    assert_eq!(scene.retain(OLD), 0, "not old yet");
+    assert_eq!(scene.retain(NEW), 3 * 250);
+    for table in ["messages", "runs", "outbox"] {
+        assert_eq!(scene.count(table), 1000, "{table}");
+    }
+    assert_eq!(scene.retain(NEW), 0);
+    let again = scene.say("family", "m1249");
+    assert!(matches!(again, Inserted::AlreadyThere(_)), "the newest are known when they come once more: {again:?}");
+    scene.row("family", "next");
+    assert_eq!(scene.pending("family"), ["next"]);
+}
+
+/// Whatever its age: a call that nobody has answered, an answer that was not sent, a run
+/// that is under way, or that failed and is to be tried again.
+#[test]
+fn what_is_open_stays() {
+    let scene = Scene::new();
+    scene.add("family", false).unwrap();
+    scene.add("open", false).unwrap();
+    let sandbox = SandboxId::new("abc2").unwrap();
+    let (call, next) = (scene.row("open", "call"), scene.row("open", "next"));
+    let failed = scene.store.begin_run(&name("open"), call, call, &sandbox).unwrap().id;
+    scene.store.fail_run(failed, "no", None, &[]).unwrap();
+    let running = scene.store.begin_run(&name("open"), call, next, &sandbox).unwrap().id;
+    let queued = scene.store.enqueue(&name("open"), None, &reply("waits")).unwrap();
+    scene.answered(1250);
+    scene.all_are_from(OLD);
+    scene.retain(NEW);
+    assert_eq!(scene.pending("open"), ["call", "next"]);
+    assert_eq!(scene.store.failed_attempts(&name("open"), call).unwrap(), 1);
+    assert_eq!(scene.store.running_runs().unwrap()[0].id, running);
+    assert_eq!(scene.store.outgoing_state(queued).unwrap(), Some(OutboxState::Queued));
+    assert_eq!((scene.count("messages"), scene.count("runs"), scene.count("outbox")), (1002, 1002, 1001));
+}
+
+/// Talk that nobody ever asked about is no open call, and where nobody calls it is all there is.
+#[test]
+fn old_talk_goes_also_where_nobody_calls() {
+    let scene = Scene::new();
+    scene.add("family", false).unwrap();
+    scene.row("family", "call");
+    scene.sql(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)
+         INSERT INTO messages (group_name, id, sender_id, sender_name, text, at, received_at, means)
+         SELECT 'family', 't' || i, 'a', 'a', 'talk', 1, 1, 'talk' FROM n",
+    );
+    scene.all_are_from(OLD);
+    assert_eq!(scene.retain(NEW), 500);
+    assert_eq!(scene.pending("family"), ["call"]);
+}
+
+/// A clock that was ahead and came back: rows of its time stand among the others.
+#[test]
+fn rows_of_a_wrong_clock_do_not_end_the_search() {
+    let scene = Scene::new();
+    scene.add("family", false).unwrap();
+    scene.answered(1700);
+    scene.all_are_from(OLD);
+    scene.sql("UPDATE messages SET received_at = 99000 WHERE row_id % 3 = 0");
+    scene.retain(NEW);
+    assert_eq!(scene.count("messages"), 1700 - 700 + 700 / 3);
+}
