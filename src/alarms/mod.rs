@@ -28,12 +28,12 @@ pub use words::text;
 
 /// The events that the owner is told of beside those that are alarms; what else is noted
 /// stands in the log alone.
-const TOLD: [&str; 4] = ["budget", "access_request", "log_lost", "store_gone"];
+const TOLD: [&str; 6] = ["budget", "access_request", "log_lost", "store_gone", "policy_rejected", "disk"];
 
 /// Something that the owner is told at once. As JSON it is what the command reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Alarm {
-    /// The reason's code, `reply_withheld`, `budget`, `access_request`, `log_lost` or `store_gone`.
+    /// The reason's code, `reply_withheld`, or what was noted of those that the owner is told of.
     pub kind: String,
     /// The group.
     pub group: String,
