@@ -3,6 +3,10 @@
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 
 use super::{Home, HomeError, create_private_dir, io, open_private_file};
 
@@ -34,16 +38,27 @@ pub enum LockError {
     Home(#[from] HomeError),
 }
 
+/// How long a lock is waited for whose daemon is dead: a program that it was just starting
+/// has it until that begins.
+const OF_THE_DEAD: Duration = Duration::from_secs(5);
+
 pub(super) fn take(home: &Home) -> Result<Lock, LockError> {
     create_private_dir(home.data())?;
     let path = home.lock_file();
     let mut file = open_private_file(&path)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            return Err(HomeInUse { pid: read_pid(&mut file), home: home.to_string() }.into());
+    let asked = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) => {
+                let pid = read_pid(&mut file);
+                if !is_dead(pid) || asked.elapsed() > OF_THE_DEAD {
+                    return Err(HomeInUse { pid, home: home.to_string() }.into());
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(TryLockError::Error(error)) => return Err(io("cannot lock", &path, error).into()),
         }
-        Err(TryLockError::Error(error)) => return Err(io("cannot lock", &path, error).into()),
     }
     let named = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     named.map_err(|error| io("cannot write", &path, error))?;
@@ -54,6 +69,12 @@ pub(super) fn take(home: &Home) -> Result<Lock, LockError> {
 pub(super) fn is_held(path: &Path) -> bool {
     let Ok(file) = File::open(path) else { return false };
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+}
+
+/// Whether there is no such process any more.
+fn is_dead(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH))
 }
 
 fn read_pid(file: &mut File) -> u32 {

@@ -182,7 +182,11 @@ fn think(asked: &Asked, released: &Released) -> Does {
     let mut said = String::new();
     for (verb, id) in open {
         match &*verb {
-            "long" => for line in 1..=LINES { said += &format!("answer-{id} {line}\n") },
+            "long" => {
+                for line in 1..=LINES {
+                    said += &format!("answer-{id} {line}\n")
+                }
+            }
             "refused" => said += &format!("answer-{id} {}\n", asked.results().join(" ")),
             "nothing" => {}
             _ => said += &format!("answer-{id}\n"),

@@ -241,6 +241,7 @@ impl Evening {
         docker::remove_all(&self.home.installation().unwrap());
         self.befall(|_| true, false);
         let ids = self.say_all(talk);
+        self.befall(|_| true, false);
         self.until_accepted(&ids);
         self.until("a sandbox not to start", |it| it.failed_starts() > before);
         self.befall(|_| true, false);
@@ -253,9 +254,11 @@ impl Evening {
         self.befall(|_| true, false);
         let before = self.phone.shown().len();
         self.say_all(talk);
+        self.befall(|_| true, false);
         let words = ["is still being started", "It was ended after", "did not start it", "was lost"];
         self.until("somebody to hear of it", |it| {
-            it.phone.look(|state| state.shown[before..].iter().any(|shown| words.iter().any(|it| shown.text.contains(it))))
+            it.phone
+                .look(|state| state.shown[before..].iter().any(|shown| words.iter().any(|it| shown.text.contains(it))))
         });
         let chat = talk.last().map_or(Chat::Work, |(chat, _)| *chat);
         let stop = self.say(chat, Says::Stop);
@@ -372,9 +375,7 @@ impl Evening {
     }
 
     fn until_accepted(&self, ids: &[String]) {
-        self.until("it to be accepted", |it| {
-            it.phone.look(|state| ids.iter().all(|id| state.accepted.contains(id)))
-        });
+        self.until("it to be accepted", |it| it.phone.look(|state| ids.iter().all(|id| state.accepted.contains(id))));
     }
 
     /// Waits until something is so.

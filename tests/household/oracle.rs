@@ -118,7 +118,8 @@ fn failed(evening: &Evening, message: &Written, why: &str) -> Result<(), String>
         return Err("failed without a reason".to_owned());
     }
     let wrote = evening.cast.writes(&message.id) > 0;
-    let says_so = why.contains("already sent something out") || why.contains("Stopped.") || why.contains("is not known");
+    let says_so =
+        why.contains("already sent something out") || why.contains("Stopped.") || why.contains("is not known");
     if wrote && !says_so {
         return Err("wrote something upstream, and its chat was not told so".to_owned());
     }
@@ -171,7 +172,9 @@ fn written_once(evening: &Evening, wrong: &mut Vec<String>) {
     let audit = evening.home.audit_with(&["--host", "notes.example", "--limit", "10000"]);
     let mut allowed = BTreeMap::<&str, usize>::new();
     for record in audit.with("verdict", "allow").into_iter().filter(|record| record["method"] == "POST") {
-        *allowed.entry(record["path"].as_str().and_then(|path| path.rsplit('/').next()).unwrap_or_default()).or_default() += 1;
+        *allowed
+            .entry(record["path"].as_str().and_then(|path| path.rsplit('/').next()).unwrap_or_default())
+            .or_default() += 1;
     }
     let shown = evening.phone.shown();
     for message in &evening.written {
@@ -199,9 +202,10 @@ fn owner_heard(evening: &Evening, shown: &[Shown], wrong: &mut Vec<String>) {
         wrong.extend((!heard).then(|| format!("the owner did not hear {words:?} of {}: {own:#?}", chat.name())));
     }
     for alarm in own.iter().filter(|shown| shown.text.contains("ALARM")) {
-        let known = evening.heard.iter().any(|(chat, words)| {
-            alarm.text.contains(words) && alarm.text.contains(&format!("group {}", chat.name()))
-        });
+        let known = evening
+            .heard
+            .iter()
+            .any(|(chat, words)| alarm.text.contains(words) && alarm.text.contains(&format!("group {}", chat.name())));
         wrong.extend((!known).then(|| format!("an alarm for nothing: {alarm:?}")));
     }
 }
@@ -216,9 +220,12 @@ fn nothing_leaked(evening: &Evening, shown: &[Shown], wrong: &mut Vec<String>) {
             wrong.extend(text.contains(secret).then(|| format!("a real secret is in {place}: {text}")));
         }
     }
-    let elsewhere = |secret: &str| evening.cast.notes.requests().iter().any(|request| {
-        String::from_utf8_lossy(&request.body).contains(secret) || request.target.contains(secret)
-    });
+    let elsewhere =
+        |secret: &str| {
+            evening.cast.notes.requests().iter().any(|request| {
+                String::from_utf8_lossy(&request.body).contains(secret) || request.target.contains(secret)
+            })
+        };
     let sent = evening.cast.secrets().into_iter().any(elsewhere);
     wrong.extend(sent.then(|| "a real secret was sent away".to_owned()));
     let folder = evening.home.path().to_str().unwrap();
@@ -232,6 +239,8 @@ fn strange(audit: &str) -> Option<String> {
     const KNOWN: [&str; 5] =
         ["notes.example", "more.example", "elsewhere.example", "api.anthropic.com", "doorward.internal"];
     let records = audit.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut hosts = records.filter(|record| record["verdict"] == "allow").filter_map(|record| record["host"].as_str().map(str::to_owned));
+    let mut hosts = records
+        .filter(|record| record["verdict"] == "allow")
+        .filter_map(|record| record["host"].as_str().map(str::to_owned));
     hosts.find(|host| !KNOWN.contains(&&**host)).map(|host| format!("somebody reached {host}"))
 }
