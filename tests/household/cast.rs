@@ -188,7 +188,6 @@ fn think(asked: &Asked, released: &Released) -> Does {
                 }
             }
             "refused" => said += &format!("answer-{id} {}\n", asked.results().join(" ")),
-            "nothing" => {}
             _ => said += &format!("answer-{id}\n"),
         }
     }

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// In memory; gone with the evening.
-pub struct Disk(PathBuf);
+pub(crate) struct Disk(PathBuf);
 
 impl Disk {
     /// So many megabytes.
-    pub fn of(megabytes: u32, at: &Path) -> Self {
+    pub(crate) fn of(megabytes: u32, at: &Path) -> Self {
         std::fs::create_dir_all(at).unwrap();
         let options = format!("size={megabytes}m,mode=0700");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "none"]).arg(at).status().unwrap();
@@ -19,7 +19,7 @@ impl Disk {
     }
 
     /// To the last byte.
-    pub fn fill(&self) {
+    pub(crate) fn fill(&self) {
         let mut file = File::create(self.ballast()).unwrap();
         for size in [1 << 20, 4096, 1] {
             while file.write_all(&vec![0x5a; size]).is_ok() {}
@@ -27,7 +27,7 @@ impl Disk {
     }
 
     /// Room again.
-    pub fn free(&self) {
+    pub(crate) fn free(&self) {
         std::fs::remove_file(self.ballast()).unwrap();
     }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 
 /// A socket before the engine's own.
-pub struct Engine {
+pub(crate) struct Engine {
     socket: PathBuf,
     way: Arc<Way>,
 }
@@ -23,7 +23,7 @@ struct Way {
 
 impl Engine {
     /// Beside the home, and open.
-    pub fn before_the_real_one(folder: &Path) -> Self {
+    pub(crate) fn before_the_real_one(folder: &Path) -> Self {
         let (socket, way) = (folder.join("engine.sock"), Arc::<Way>::default());
         let listener = UnixListener::bind(&socket).unwrap();
         let mine = Arc::clone(&way);
@@ -36,23 +36,23 @@ impl Engine {
     }
 
     /// For `doorward.toml`.
-    pub fn config(&self) -> String {
+    pub(crate) fn config(&self) -> String {
         format!("[engine]\nhost = \"unix://{}\"", self.socket.display())
     }
 
     /// It takes connections and says nothing any more.
-    pub fn hang(&self) {
+    pub(crate) fn hang(&self) {
         *self.way.hangs.lock().unwrap() = true;
     }
 
     /// It goes on where it was.
-    pub fn go_on(&self) {
+    pub(crate) fn go_on(&self) {
         *self.way.hangs.lock().unwrap() = false;
         self.way.changed.notify_all();
     }
 
     /// It has ended: its connections with it, and nobody takes new ones.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         fs::rename(&self.socket, self.aside()).unwrap();
         // What is left of a listener that has gone refuses.
         drop(UnixListener::bind(&self.socket).unwrap());
@@ -62,7 +62,7 @@ impl Engine {
     }
 
     /// It is there again.
-    pub fn start(&self) {
+    pub(crate) fn start(&self) {
         fs::rename(self.aside(), &self.socket).unwrap();
     }
 

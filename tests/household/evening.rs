@@ -182,8 +182,8 @@ impl Evening {
 
     fn full_disk(&mut self, talk: &[(Chat, Says)]) {
         let connections = self.connections();
-        self.disk.as_ref().unwrap().fill();
         self.befall(|_| true, true);
+        self.disk.as_ref().unwrap().fill();
         let ids = self.say_all(talk);
         self.befall(|message| ids.contains(&message.id), true);
         self.until("the full disk to show", |it| {
@@ -237,9 +237,9 @@ impl Evening {
     /// Its containers end with it.
     fn engine_stops(&mut self, talk: &[(Chat, Says)]) {
         let before = self.failed_starts();
+        self.befall(|_| true, false);
         self.engine.stop();
         docker::remove_all(&self.home.installation().unwrap());
-        self.befall(|_| true, false);
         let ids = self.say_all(talk);
         self.befall(|_| true, false);
         self.until_accepted(&ids);
@@ -250,8 +250,8 @@ impl Evening {
 
     /// What stops at once, whatever the engine does, is a stop.
     fn engine_hangs(&mut self, talk: &[(Chat, Says)]) {
-        self.engine.hang();
         self.befall(|_| true, false);
+        self.engine.hang();
         let before = self.phone.shown().len();
         self.say_all(talk);
         self.befall(|_| true, false);
@@ -269,9 +269,9 @@ impl Evening {
 
     /// It goes nowhere, and the group goes on talking.
     fn pasted_secret(&mut self, chat: Chat, says: Says) {
-        let id = self.say(chat, says);
         // What the model is asked together with it has no better fate.
         self.befall(|message| message.chat == chat && chat == Chat::Family, false);
+        let id = self.say(chat, says);
         self.until("the secret to be refused", |it| it.is_settled(&id));
         self.heard.push((chat, "ALARM in group"));
         let next = self.say(chat, Says::Plain);

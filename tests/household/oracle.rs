@@ -99,7 +99,10 @@ fn answered(
 
 /// The agent answered it together with one that came later: that is shown by what it says.
 fn with_a_later_one(message: &Written, shown: &[Shown]) -> Result<(), String> {
-    let says = |shown: &&Shown| shown.kind == "reply" && shown.text.contains(&format!("answer-{}", message.id));
+    let own = format!("answer-{}", message.id);
+    // Or together they came to nothing.
+    let nothing = |shown: &Shown| message.says == Says::Nothing && shown.text.contains("ended without an answer");
+    let says = |shown: &&Shown| shown.kind == "reply" && shown.text.contains(&own) || nothing(shown);
     match shown.iter().filter(says).filter(|shown| shown.to > message.id).count() {
         0 => Err("was answered by silence".to_owned()),
         _ => Ok(()),
