@@ -5,7 +5,7 @@ SHELL  := /bin/bash
 PREFIX ?= $(HOME)/.local/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up test bench lint fmt docs install lines setup clean-docker
+.PHONY: help up test test-long bench lint fmt docs install lines setup clean-docker
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -16,6 +16,10 @@ up: setup ## Build everything, run the tour; in a terminal, open a chat
 test: ## Run all tests, on a real container engine
 	@scripts/setup.sh test
 	@scripts/test.sh
+
+test-long: ## Run what takes longer than two minutes (docs/test-long.md has the last results)
+	@scripts/setup.sh test
+	@scripts/test-long.sh
 
 bench: setup ## Measure (docs/performance.md says how to read it)
 	cargo bench --locked -p policies --bench verdict

@@ -25,6 +25,7 @@ main() {
         have dbus-daemon || missing+=(dbus)
         have gnome-keyring-daemon || missing+=(gnome-keyring)
         have secret-tool || missing+=(libsecret-tools)
+        has_faketime || missing+=(libfaketime)      # a daemon whose clock is wrong
         # The frameworks that are asked how they read requests.
         local frameworks
         read -r -a frameworks <<<"$(scripts/frameworks.sh missing)"
@@ -40,6 +41,10 @@ main() {
 # Debian's usual busybox needs a C library, which that image does not have.
 has_static_busybox() {
     [ -x /bin/busybox ] && ! grep -q -e /ld-linux -e /ld-musl /bin/busybox
+}
+
+has_faketime() {
+    compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null
 }
 
 has_pip() {

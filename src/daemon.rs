@@ -124,6 +124,10 @@ impl Daemon {
             settings,
         })?;
         let alarms = watch_alarms(Arc::clone(&ledger), &config, Arc::clone(&pipeline));
+        // Known from now on: what is saved with a mistake later leaves it in force.
+        for group in store.groups()? {
+            gateway.policy_handle(&group.name);
+        }
         if let Some(lost) = lost {
             kept::tell_lost(&ledger, &store, &lost);
         }
@@ -183,10 +187,16 @@ impl Daemon {
 
 /// Alarms go to the main group's chat and to the owner's command.
 fn watch_alarms(ledger: Arc<AuditLog>, config: &Config, pipeline: Arc<Pipeline>) -> Alarms {
-    Alarms::start(ledger, config.alarm.command.clone(), move |text| match pipeline.tell_owner(text) {
-        Ok(true) => {}
-        Ok(false) => tracing::warn!("An alarm was told to nobody: no group is the main group"),
-        Err(error) => tracing::error!(%error, "An alarm could not be told"),
+    Alarms::start(ledger, config.alarm.command.clone(), move |text| match pipeline.tell_owner(text.to_owned()) {
+        Ok(true) => true,
+        Ok(false) => {
+            tracing::warn!("An alarm was told to nobody: no group is the main group");
+            true
+        }
+        Err(error) => {
+            tracing::error!(%error, "An alarm could not be told; it is tried again");
+            false
+        }
     })
 }
 

@@ -34,6 +34,23 @@ fn an_unknown_key_in_a_policy_is_named_and_the_old_policy_stays() {
     assert!(log.err.contains("family.toml") && log.err.contains("acess"), "the daemon's log says so: {log:#?}");
 }
 
+/// Its policy is known from the start, and the owner hears at once.
+#[test]
+fn a_policy_broken_before_its_group_has_spoken_leaves_the_one_before_in_force() {
+    let news = news();
+    let home = Home::new().host("news.example", &news).group("family").policy("family", NEWS);
+    home.run(&["group", "add", "owner", "--main"]).ok();
+    let _daemon = home.up();
+    let mut owner = support::Chat::open(&home, "owner");
+    home.write_policy("family", &NEWS.replace("access", "acess"));
+    let told = owner.next_of("send");
+    assert!(
+        told["text"].as_str().unwrap().starts_with("The policy of group family was saved with a mistake"),
+        "{told}"
+    );
+    home.chat("family", "curl -sS https://news.example/today").ok().prints("bridge");
+}
+
 #[test]
 fn a_wrong_policy_at_the_first_start_allows_nothing() {
     let news = news();

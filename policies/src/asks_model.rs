@@ -107,7 +107,7 @@ impl Wants {
 /// Whether all that a pattern of the rule's stands for is what this one stands for.
 fn covers(known: &str, wanted: &Wanted) -> bool {
     let Wanted::Text(wanted) = wanted else { return false };
-    wildcard::matches(known.as_bytes(), wanted.as_bytes(), |p| *p == b'*', |p, t| p == t)
+    wildcard::matches(known.as_bytes(), wanted.as_bytes(), |p| *p == b'*', |_| true, |p, t| p == t)
 }
 
 #[cfg(test)]

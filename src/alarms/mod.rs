@@ -7,12 +7,15 @@
 //! **Invariants**
 //! - Of one kind in one group, one message a minute; the others are counted.
 //! - The command is started without a shell, and nothing of a sandbox is in its arguments.
+//! - What the chat cannot be told now (a full disk) it is told later, in order.
 
 mod hook;
 mod quiet;
 mod words;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use proxy::audit::{Allowed, Decision, Seq};
 use serde::Serialize;
@@ -28,12 +31,18 @@ pub use words::text;
 
 /// The events that the owner is told of beside those that are alarms; what else is noted
 /// stands in the log alone.
-const TOLD: [&str; 4] = ["budget", "access_request", "log_lost", "store_gone"];
+const TOLD: [&str; 6] = ["budget", "access_request", "log_lost", "store_gone", "policy_rejected", "disk"];
+
+/// When what could not be told is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// The most that wait to be told; the log has the others.
+const MOST_UNTOLD: usize = 100;
 
 /// Something that the owner is told at once. As JSON it is what the command reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Alarm {
-    /// The reason's code, `reply_withheld`, `budget`, `access_request`, `log_lost` or `store_gone`.
+    /// The reason's code, `reply_withheld`, or what was noted of those that the owner is told of.
     pub kind: String,
     /// The group.
     pub group: String,
@@ -63,12 +72,18 @@ pub struct Alarms {
 }
 
 impl Alarms {
-    /// Starts to listen. `tell` brings a text to the owner's chat; `command` may be empty.
-    pub fn start(log: Arc<AuditLog>, command: Vec<String>, tell: impl Fn(String) + Send + Sync + 'static) -> Self {
+    /// Starts to listen. `tell` brings a text to the owner's chat, and says whether it could;
+    /// `command` may be empty.
+    pub fn start(
+        log: Arc<AuditLog>,
+        command: Vec<String>,
+        tell: impl Fn(&str) -> bool + Send + Sync + 'static,
+    ) -> Self {
         // Before anything else, so that nothing is missed.
         let events = log.subscribe_to_alarms();
         let (end, ending) = oneshot::channel();
-        let owner = Owner { log, tell, hook: Hook::new(command), quiet: Quiet::default() };
+        let (hook, quiet, untold) = (Hook::new(command), Quiet::default(), VecDeque::new());
+        let owner = Owner { log, tell, hook, quiet, untold };
         Alarms { end, task: tokio::spawn(owner.listen(events, ending)) }
     }
 
@@ -86,12 +101,14 @@ struct Owner<T> {
     tell: T,
     hook: Hook,
     quiet: Quiet,
+    untold: VecDeque<String>,
 }
 
-impl<T: Fn(String)> Owner<T> {
+impl<T: Fn(&str) -> bool> Owner<T> {
     async fn listen(mut self, mut events: broadcast::Receiver<Recorded>, mut ending: oneshot::Receiver<()>) {
         loop {
-            let next = self.quiet.next();
+            let again = (!self.untold.is_empty()).then(|| Instant::now() + AGAIN);
+            let next = self.quiet.next().into_iter().chain(again).min();
             let timer = async move {
                 match next {
                     Some(at) => tokio::time::sleep_until(at).await,
@@ -104,7 +121,11 @@ impl<T: Fn(String)> Owner<T> {
                     Err(broadcast::error::RecvError::Lagged(missed)) => lagged(missed),
                     Err(broadcast::error::RecvError::Closed) => break,
                 },
-                () = timer => self.quiet.due(Instant::now()).iter().for_each(|alarm| self.tell(alarm)),
+                () = timer => {
+                    let due = self.quiet.due(Instant::now());
+                    due.iter().for_each(|alarm| self.tell(alarm));
+                    self.tell_waiting();
+                }
                 _ = &mut ending => break,
             }
         }
@@ -116,6 +137,7 @@ impl<T: Fn(String)> Owner<T> {
             }
         }
         self.quiet.rest().iter().for_each(|alarm| self.tell(alarm));
+        self.tell_waiting();
         self.hook.finish().await;
     }
 
@@ -127,9 +149,19 @@ impl<T: Fn(String)> Owner<T> {
         }
     }
 
-    fn tell(&self, alarm: &Alarm) {
-        (self.tell)(text(alarm));
+    fn tell(&mut self, alarm: &Alarm) {
+        self.untold.push_back(text(alarm));
+        if self.untold.len() > MOST_UNTOLD {
+            self.untold.pop_front();
+        }
+        self.tell_waiting();
         self.hook.run(alarm);
+    }
+
+    fn tell_waiting(&mut self) {
+        while self.untold.front().is_some_and(|text| (self.tell)(text)) {
+            self.untold.pop_front();
+        }
     }
 
     fn alarm(&self, event: &Recorded) -> Option<Alarm> {

@@ -59,7 +59,8 @@ impl Scene {
         let dir = tempfile::tempdir().unwrap();
         let log = Arc::new(AuditLog::open(&dir.path().join("audit.db")).unwrap());
         let (tell, told) = mpsc::unbounded_channel();
-        let alarms = Alarms::start(Arc::clone(&log), command(dir.path()), move |text| tell.send(text).unwrap());
+        let alarms =
+            Alarms::start(Arc::clone(&log), command(dir.path()), move |text| tell.send(text.to_owned()).is_ok());
         Scene { dir, log, alarms, told }
     }
 
@@ -132,6 +133,49 @@ async fn a_log_or_a_store_that_is_gone_is_told() {
         scene.log.notice(&Notice::new(what, None, format!("{what}: it is not there"))).unwrap();
         assert_eq!(scene.next().await, format!("ALARM: {what}: it is not there."));
     }
+}
+
+/// A full disk keeps a text from the outbox, and not for good.
+#[tokio::test]
+async fn what_cannot_be_told_now_is_told_later_and_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Arc::new(AuditLog::open(&dir.path().join("audit.db")).unwrap());
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let (full, tried) = (Arc::new(std::sync::atomic::AtomicBool::new(true)), Arc::new(tokio::sync::Notify::new()));
+    let (is_full, trying) = (Arc::clone(&full), Arc::clone(&tried));
+    let alarms = Alarms::start(Arc::clone(&log), vec![], move |text| {
+        trying.notify_one();
+        !is_full.load(std::sync::atomic::Ordering::SeqCst) && tell.send(text.to_owned()).is_ok()
+    });
+    for what in ["log_lost", "store_gone"] {
+        log.notice(&Notice::new(what, None, format!("{what}: it is not there"))).unwrap();
+        tried.notified().await;
+    }
+    full.store(false, std::sync::atomic::Ordering::SeqCst);
+    for what in ["log_lost", "store_gone"] {
+        let text = tokio::time::timeout(Duration::from_secs(60), told.recv()).await.unwrap().unwrap();
+        assert!(text.contains(what), "{text}");
+    }
+    alarms.end().await;
+    assert_eq!(told.recv().await, None, "each once");
+}
+
+#[tokio::test]
+async fn a_policy_that_was_not_taken_and_a_sandbox_that_filled_the_disk_are_told() {
+    let mut scene = Scene::new(|_| vec![]);
+    let group = GroupName::parse("family").ok();
+    let noted = |what, text: &str| Notice::new(what, group.as_ref(), text.to_owned());
+    scene
+        .log
+        .notice(&noted("policy_rejected", "policy 1 stays in force, the file is rejected: key = \"hunter2\""))
+        .unwrap();
+    let text = scene.next().await;
+    for part in ["The policy of group family", "the one before it stays in force", "`doorward policy check family`"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("hunter2") && !text.contains("ALARM"), "{text}");
+    scene.log.notice(&noted("disk", "a sandbox of group family was ended: the disk is almost full")).unwrap();
+    assert_eq!(scene.next().await, "A sandbox of group family was ended: the disk is almost full.");
 }
 
 #[tokio::test]

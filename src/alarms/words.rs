@@ -31,6 +31,20 @@ pub fn text(alarm: &Alarm) -> String {
             more(alarm)
         );
     }
+    if alarm.kind == "policy_rejected" {
+        // Without what is wrong in it: a file of the owner's may hold what no chat should.
+        return format!(
+            "The policy of group {group} was saved with a mistake and was not taken; the one before it stays in force.{}\n\
+             What to do: `doorward policy check {group}` shows where the mistake is. It is taken as soon as you save it \
+             without one.",
+            more(alarm)
+        );
+    }
+    if alarm.kind == "disk" {
+        let ended = on_screen(&alarm.why);
+        let (first, rest) = ended.split_at(ended.chars().next().map_or(0, char::len_utf8));
+        return format!("{}{rest}.{}", first.to_uppercase(), more(alarm));
+    }
     if matches!(&*alarm.kind, "log_lost" | "store_gone") {
         // Of no group, and in Doorward's own words.
         return format!("ALARM: {}.", on_screen(&alarm.why));

@@ -5,6 +5,10 @@
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 
 use super::{Home, HomeError, create_private_dir, io, open_private_file};
 
@@ -38,27 +42,42 @@ pub enum LockError {
     Home(#[from] HomeError),
 }
 
+/// How long a lock is waited for whose daemon is dead: a program that it was just starting
+/// has it until that begins.
+const OF_THE_DEAD: Duration = Duration::from_secs(5);
+
 pub(super) fn take(home: &Home) -> Result<Lock, LockError> {
     create_private_dir(home.data())?;
-    let in_use = |pid| HomeInUse { pid, home: home.to_string() };
     let folder = File::open(home.data()).map_err(|error| io("cannot open", home.data(), error))?;
-    let folder = match folder.try_lock() {
-        Ok(()) => Some(folder),
-        Err(TryLockError::WouldBlock) => return Err(in_use(named_in(&home.lock_file())).into()),
-        Err(TryLockError::Error(_)) => None,
-    };
     let path = home.lock_file();
+    let asked = Instant::now();
+    let folder = match locked(home, &folder, asked)? {
+        Ok(()) => Some(folder),
+        Err(_) => None,
+    };
     let mut file = open_private_file(&path)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            return Err(in_use(read_pid(&mut file)).into());
-        }
-        Err(TryLockError::Error(error)) => return Err(io("cannot lock", &path, error).into()),
-    }
+    locked(home, &file, asked)?.map_err(|error| io("cannot lock", &path, error))?;
     let named = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     named.map_err(|error| io("cannot write", &path, error))?;
     Ok(Lock { _file: file, _folder: folder })
+}
+
+/// Takes one of the locks, as soon as a dead daemon's child lets go of it. The inner error is one
+/// of a file system that knows no locks.
+fn locked(home: &Home, file: &File, asked: Instant) -> Result<std::io::Result<()>, LockError> {
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Ok(())),
+            Err(TryLockError::WouldBlock) => {
+                let pid = named_in(&home.lock_file());
+                if !is_dead(pid) || asked.elapsed() > OF_THE_DEAD {
+                    return Err(HomeInUse { pid, home: home.to_string() }.into());
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(TryLockError::Error(error)) => return Ok(Err(error)),
+        }
+    }
 }
 
 /// Asks with a shared lock, so that two who ask do not take each other for a daemon.
@@ -77,6 +96,12 @@ pub(super) fn named_in(path: &Path) -> u32 {
 
 fn by(pid: u32) -> String {
     if pid == 0 { String::new() } else { format!(" (pid {pid})") }
+}
+
+/// Whether there is no such process any more.
+fn is_dead(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH))
 }
 
 fn read_pid(file: &mut File) -> u32 {

@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests start programs, and fail by panicking")]
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
@@ -148,6 +148,21 @@ fn a_moved_home_is_the_same_installation() {
         std::fs::write(moved.data().join("installation-of"), &line).unwrap();
         assert_eq!(moved.installation_id().unwrap() == id, same, "{line}");
     }
+}
+
+/// A daemon is killed as it starts a program: that has the lock until it has begun.
+#[test]
+fn a_lock_that_a_child_of_the_dead_still_has_is_waited_for() {
+    let (_dir, home) = home();
+    drop(home.lock().unwrap());
+    let mut dead = std::process::Command::new("true").spawn().unwrap();
+    dead.wait().unwrap();
+    std::fs::write(home.lock_file(), format!("{}\n", dead.id())).unwrap();
+    let lock = std::fs::File::open(home.lock_file()).unwrap();
+    lock.lock().unwrap();
+    let mut child = std::process::Command::new("sleep").arg("0.5").stdin(lock).spawn().unwrap();
+    home.lock().unwrap();
+    assert!(child.try_wait().unwrap().is_some(), "it was free no earlier");
 }
 
 #[test]

@@ -19,9 +19,9 @@ pub struct Daemon {
 impl Daemon {
     /// Starts it and waits until it answers.
     #[track_caller]
-    pub(super) fn start(home: &Home, log: Option<&str>) -> Self {
+    pub(super) fn start(home: &Home, environment: &[(&str, &str)]) -> Self {
         let mut command = home.command(&["up"]);
-        command.envs(log.map(|log| ("RUST_LOG", log)));
+        command.envs(environment.iter().copied());
         let mut running = Running::start(command, "");
         let socket = home.at("data/run/control.sock");
         let answers = eventually("the daemon to serve", || {
@@ -50,6 +50,11 @@ impl Daemon {
     /// Its process.
     pub fn pid(&self) -> u64 {
         self.status()["pid"].as_u64().unwrap()
+    }
+
+    /// What it has logged so far.
+    pub fn said(&self) -> String {
+        self.running.as_ref().map(Running::complained).unwrap_or_default()
     }
 
     /// Ends it without a word, as a crash or a power cut of its own would.

@@ -163,13 +163,19 @@ impl Home {
     /// `doorward up`, once it serves.
     #[track_caller]
     pub fn up(&self) -> Daemon {
-        Daemon::start(self, None)
+        Daemon::start(self, &[])
     }
 
     /// The same with this in `RUST_LOG`.
     #[track_caller]
     pub fn up_logging(&self, log: &str) -> Daemon {
-        Daemon::start(self, Some(log))
+        Daemon::start(self, &[("RUST_LOG", log)])
+    }
+
+    /// The same in this environment.
+    #[track_caller]
+    pub fn up_in(&self, environment: &[(&str, &str)]) -> Daemon {
+        Daemon::start(self, environment)
     }
 
     /// The log as `doorward audit --json` shows it, once nothing is under way: an

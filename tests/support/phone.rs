@@ -66,6 +66,9 @@ pub struct State {
     /// How many lines of the daemon each connection bears, the next one first.
     cuts: Vec<usize>,
     pub connections: usize,
+    /// How many lines of the daemon were heard.
+    pub lines: usize,
+    stream: Option<UnixStream>,
     welcome: bool,
     line: Option<mpsc::Sender<String>>,
 }
@@ -108,6 +111,13 @@ impl Phone {
     /// Cuts the connections to come after so many lines of the daemon each.
     pub fn cut_after(&self, lines: Vec<usize>) {
         self.network.lock().cuts = lines;
+    }
+
+    /// Cuts the connection that there is.
+    pub fn cut(&self) {
+        if let Some(stream) = &self.network.lock().stream {
+            let _ = stream.shutdown(std::net::Shutdown::Both);
+        }
     }
 
     /// Somebody writes in a chat.
@@ -158,6 +168,11 @@ impl Phone {
         self.until(&format!("an answer to {id}"), |state| state.shown.iter().any(done).then_some(()));
     }
 
+    /// What the network knows by now.
+    pub fn look<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.network.lock())
+    }
+
     /// All that was shown.
     pub fn shown(&self) -> Vec<Shown> {
         self.network.lock().shown.clone()
@@ -184,6 +199,7 @@ impl Network {
             let mut state = self.lock();
             state.connections += 1;
             state.line = Some(line);
+            state.stream = stream.try_clone().ok();
             state.say(&json!({"type": "hello", "v": 1, "channel": "whatsapp", "program": "phone"}));
             state.cuts.pop().unwrap_or(usize::MAX)
         };
@@ -199,7 +215,7 @@ impl Network {
         }
         {
             let mut state = self.lock();
-            (state.line, state.welcome) = (None, false);
+            (state.line, state.stream, state.welcome) = (None, None, false);
         }
         let _ = stream.shutdown(std::net::Shutdown::Both);
         self.changed.notify_all();
@@ -224,6 +240,7 @@ impl State {
     }
 
     fn hear(&mut self, said: &Value) {
+        self.lines += 1;
         let text = |field: &str| said[field].as_str().unwrap_or_default().to_owned();
         match said["type"].as_str() {
             Some("welcome") => {

@@ -60,6 +60,11 @@ impl Running {
         self.out.so_far()
     }
 
+    /// What it has written to stderr so far.
+    pub fn complained(&self) -> String {
+        self.err.so_far()
+    }
+
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()

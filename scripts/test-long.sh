@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# `make test-long`: what takes longer than two minutes. Each part writes its result, with
+# its commit, date and duration, into docs/test-long.md; the other parts' lines stay.
+#
+#     scripts/test-long.sh               all parts
+#     scripts/test-long.sh evenings      only these, by the names below
+#
+# It can be repeated at any time, and leaves nothing on the container engine.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/say.sh
+page=docs/test-long.md
+
+evenings() { DOORWARD_EVENINGS=10 cargo test --locked --test household -- --nocapture; }
+whatsapp() {
+    # Four more, each from a seed of its own.
+    for _ in 1 2 3 4; do cargo test --locked -p doorward-line --test line -- --nocapture evening:: || return 1; done
+}
+line() { cargo test --locked -p doorward-line --test line -- kills:: many::; }
+fuzz() { scripts/fuzz.sh 60; }
+guards() { scripts/guards.sh; }
+
+about() {
+    case $1 in
+        evenings) echo "ten evenings of a household" ;;
+        whatsapp) echo "four evenings on WhatsApp" ;;
+        line) echo "fifty deaths and a thousand messages, from a phone to the agent and back" ;;
+        fuzz) echo "a minute of unheard-of inputs for each reader" ;;
+        guards) echo "each guard taken away, and noticed" ;;
+        *) return 1 ;;
+    esac
+}
+
+# Puts a part's line in the place of its last one.
+note_result() {
+    local part=$1 result=$2 seconds=$3 commit line
+    commit=$(git rev-parse --short HEAD)
+    git diff --quiet HEAD -- . ":!$page" || commit="$commit and changes"
+    line="| \`$part\` | $(about "$part") | $result | $((seconds / 60)) min $((seconds % 60)) s | $commit | $(date -u +%F) |"
+    awk -v part="| \`$part\` |" -v line="$line" \
+        'index($0, part) == 1 { print line; next } { print }' "$page" >"$page.new"
+    mv "$page.new" "$page"
+}
+
+parts=("$@")
+[ "${#parts[@]}" -gt 0 ] || parts=(evenings whatsapp line fuzz guards)
+for part in "${parts[@]}"; do
+    about "$part" >/dev/null || fail "There is no part $part." "The parts: evenings, whatsapp, line, fuzz, guards."
+done
+
+say "Building"
+cargo build --workspace --locked
+
+failed=()
+for part in "${parts[@]}"; do
+    say "$part: $(about "$part")"
+    started=$SECONDS
+    if "$part"; then result=passed; else result=FAILED failed+=("$part"); fi
+    note_result "$part" "$result" $((SECONDS - started))
+    note "$part: $result after $((SECONDS - started)) s"
+done
+[ "${#failed[@]}" = 0 ] || fail "Failed: ${failed[*]}" "What it said stands above; $page has the results."
+say "All passed; $page has the results"
