@@ -28,8 +28,8 @@ mod naive {
             (None, None) => true,
             (Some("**"), None) => segments(&pattern[1..], path),
             (Some("**"), Some(next)) => {
-                let takes = !tokens(next).iter().any(|token| token.len() == 3 && (token == "%2F" || token == "%25"))
-                    && !(next.is_empty() && path.len() > 1);
+                let is_sign = |token: &String| token == "%2F" || token == "%25";
+                let takes = if next.is_empty() { path.len() == 1 } else { !tokens(next).iter().any(is_sign) };
                 segments(&pattern[1..], path) || (takes && segments(pattern, &path[1..]))
             }
             (Some(want), Some(have)) => {

@@ -53,7 +53,7 @@ pub(super) fn watch(files: &[PathBuf], revocations: &Arc<Revocations>) -> Result
         return Ok(None);
     }
     let told = || notify::recommended_watcher(reader(files, revocations)).map(|watcher| Box::new(watcher) as Watching);
-    if let Some(watcher) = watching(told, &folders).map_err(|error| tell_unwatched(&error)).ok() {
+    if let Ok(watcher) = watching(told, &folders).inspect_err(tell_unwatched) {
         return Ok(Some(watcher));
     }
     let config = Config::default().with_poll_interval(LOOK);

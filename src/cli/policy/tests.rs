@@ -212,7 +212,7 @@ fn explaining_goes_by_the_day() {
     assert_eq!(
         words,
         "allow  GET https://new.test/\nrule   policies/family.toml:1, observed until 2026-12-01: no rule names the \
-         host, and after that day it is refused"
+         host, and after that day it is refused\nunless it resolves to a private address (resolved_private)"
     );
     assert_eq!((&json["verdict"], &json["observed"]), (&"allow".into(), &true.into()));
     let (words, json) = said("GET https://new.test/", "2026-12-02");
@@ -222,9 +222,11 @@ fn explaining_goes_by_the_day() {
     assert_eq!(
         words,
         "allow  POST https://nas.home:8443/notes?view=plain\nrule   policies/family.toml:8, with the credential nas\n\
-         body   must be JSON as the rules want it; `policy show` lists the conditions"
+         body   must be JSON as the rules want it; `policy show` lists the conditions\n\
+         unless it resolves to a private address other than 192.168.1.20/32 (resolved_private)"
     );
     assert_eq!((&json["observed"], &json["body_is_checked"]), (&false.into(), &true.into()));
+    assert_eq!(json["unless"], "resolved_private");
     let (words, json) = said("GET https://pinned.test/", "2026-12-01");
     assert_eq!(
         words,
