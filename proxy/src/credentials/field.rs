@@ -62,7 +62,7 @@ impl Field {
                 "" if steps.is_empty() && !part.is_empty() => {}
                 _ => steps.extend(Field::parse(key)?.steps.iter().cloned()),
             }
-            steps.extend(part[key.len()..].as_bytes().chunks(3).map(|_| Step::Items));
+            steps.extend(part.as_bytes()[key.len()..].chunks(3).map(|_| Step::Items));
         }
         match steps.len() <= MOST_STEPS {
             true => Ok(Field { steps: steps.into(), exact: false }),
