@@ -10,7 +10,8 @@ fn npm_asks_for_a_package_with_a_scope() {
         Response::ok(told).header("content-type", "application/json")
     });
     home.exec("family", "npm view --registry https://site.example/ @scope/hello version").ok().prints("1.0.0");
-    assert_eq!(site.lines(), ["GET /@scope%2fhello"]);
+    // The letters of an escape may be large or small.
+    assert_eq!(site.lines().join("\n").to_ascii_lowercase(), "get /@scope%2fhello");
     // Another package of the scope, and the same without the escape, are named by no rule.
     let others =
         "npm view --registry https://site.example/ @scope/other version; curl -sS https://site.example/@scope/hello";

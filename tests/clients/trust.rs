@@ -40,25 +40,13 @@ fn uv_installs_from_an_index() {
     let (home, site, _daemon) = with_site_and_clients("access = \"read\"", |request| match request.path() {
         "/simple/hello/" => Response::ok("<a href=\"/hello-1.0-py3-none-any.whl\">hello-1.0-py3-none-any.whl</a>")
             .header("content-type", "text/html"),
-        "/hello-1.0-py3-none-any.whl" => Response::ok(wheel()),
+        "/hello-1.0-py3-none-any.whl" => Response::ok(support::wheel()),
         _ => Response::not_found(),
     });
     let install = "uv=/opt/clients/python/bin/uv; $uv venv -q /tmp/v && VIRTUAL_ENV=/tmp/v $uv pip install -q --index-url \
                    https://site.example/simple/ hello && /tmp/v/bin/python -c 'import hello; print(hello.word)'";
     home.exec("family", install).ok().prints("milk");
     assert!(site.lines().contains(&"GET /hello-1.0-py3-none-any.whl".to_owned()), "{:?}", site.lines());
-}
-
-/// The smallest wheel that there is.
-fn wheel() -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
-    let script = "import zipfile; z = zipfile.ZipFile('w', 'w'); i = 'hello-1.0.dist-info/'; \
-                  z.writestr('hello.py', 'word = \"milk\"'); z.writestr(i + 'RECORD', ''); \
-                  z.writestr(i + 'METADATA', 'Metadata-Version: 2.1\\nName: hello\\nVersion: 1.0\\n'); \
-                  z.writestr(i + 'WHEEL', 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n'); z.close()";
-    let done = std::process::Command::new("python3").args(["-c", script]).current_dir(folder.path()).status().unwrap();
-    assert!(done.success());
-    std::fs::read(folder.path().join("w")).unwrap()
 }
 
 /// Node's own `fetch`, undici, and curl when it is told to open a tunnel for everything.

@@ -41,7 +41,7 @@ pub use home::Home;
 pub use live::Live;
 pub use phone::{Phone, Shown};
 pub use ran::{Ran, Running};
-pub use served::{GitServer, folder};
+pub use served::{GitServer, folder, wheel};
 pub use upstream::{Request, Response, Upstream};
 pub use victim::Victim;
 

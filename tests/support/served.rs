@@ -17,6 +17,19 @@ pub fn folder(root: &Path, request: &Request) -> Response {
     }
 }
 
+/// `hello-1.0-py3-none-any.whl`, in which a word is.
+pub fn wheel() -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "import zipfile; z = zipfile.ZipFile('w', 'w'); i = 'hello-1.0.dist-info/'; \
+                  z.writestr('hello.py', 'word = \"milk\"'); z.writestr(i + 'RECORD', ''); \
+                  z.writestr(i + 'METADATA', 'Metadata-Version: 2.1\\nName: hello\\nVersion: 1.0\\n'); \
+                  z.writestr(i + 'WHEEL', 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n'); z.close()";
+    let mut command = Command::new("python3");
+    command.args(["-c", script]).current_dir(folder.path());
+    Running::start(command, "").wait().ok();
+    std::fs::read(folder.path().join("w")).unwrap()
+}
+
 /// A repository behind git's own server program.
 pub struct GitServer {
     root: tempfile::TempDir,
