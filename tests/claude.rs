@@ -5,6 +5,9 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::json;
 use support::{Anthropic, Asked, Chat, Does, Home, Key, until};
 
@@ -212,19 +215,37 @@ fn a_model_that_says_nothing_is_told() {
 fn what_the_model_cannot_do_is_told_plainly() {
     let key = Key::api();
     let anthropic = Anthropic::start(key.clone(), |asked| match asked {
-        _ if asked.mentions("question-alpha") => Does::Fails(529, "overloaded_error", "Overloaded"),
         _ if asked.mentions("question-beta") => Does::Fails(401, "authentication_error", "invalid x-api-key"),
         _ => Does::Fails(400, "invalid_request_error", "Your credit balance is too low"),
     });
-    for (words, wanted) in [
-        ("question-alpha", "Claude is overloaded at the moment (529). Send the message again in a few minutes."),
-        ("question-beta", "Anthropic does not accept the key (401)."),
-        ("question-gamma", "Credit balance is too low"),
-    ] {
+    for (words, wanted) in
+        [("question-beta", "Anthropic does not accept the key (401)."), ("question-gamma", "Credit balance is too low")]
+    {
         let home = Home::with_claude_family(&key, &anthropic);
         let _daemon = home.up();
         home.chat("family", words).code(1).says(wanted).never_says(key.secret());
     }
+}
+
+/// To have asked a model that can only be asked is no write: the message is tried again.
+#[test]
+fn a_model_that_was_overloaded_is_asked_again() {
+    let key = Key::api();
+    let overloaded = Arc::new(AtomicBool::new(true));
+    let is_overloaded = Arc::clone(&overloaded);
+    let anthropic = Anthropic::start(key.clone(), move |_| match is_overloaded.load(Ordering::SeqCst) {
+        true => Does::Fails(529, "overloaded_error", "Overloaded"),
+        false => says("here I am"),
+    });
+    let home = Home::with_claude_family(&key, &anthropic);
+    let _daemon = home.up();
+    let mut chat = Chat::open(&home, "family");
+    chat.send("m1", "are you there?");
+    let told = chat.next_of("send")["text"].as_str().unwrap().to_owned();
+    assert!(told.contains("Claude is overloaded at the moment (529).") && told.contains("Trying again in"), "{told}");
+    overloaded.store(false, Ordering::SeqCst);
+    let said = chat.until_done("m1");
+    assert!(said.iter().any(|(kind, text, _)| kind == "reply" && text == "here I am"), "{said:?}");
 }
 
 #[test]

@@ -164,8 +164,9 @@ impl Policy {
             credential: rule.credential.clone(),
             private: private.into(),
             model,
-            // One that lets more through may be the one that did.
-            asks_model: facts.upgrade.is_none() && fitting.iter().all(|(_, rule)| rule.asks_a_model_alone()),
+            // One that lets more through may be the one that did; of these the body is judged by.
+            asks_model: facts.upgrade.is_none()
+                && fitting.iter().all(|(_, rule)| !alike(rule) || rule.asks_a_model_alone()),
             opaque,
             observed: false,
             by_wildcard: !rule.host.is_exact(),

@@ -119,6 +119,11 @@ fn a_rule_that_lets_anything_else_through_is_one_that_writes() {
         let host = if changed.contains("*.example.com") { "model.example.com" } else { "model.example" };
         assert!(!asks_alone(&changed, &format!("POST https://{host}/v1/{path}")), "{what}");
     }
+    // A rule without the credential that is put on says nothing of the body, and so nothing here.
+    let keyed = MESSAGES.replace("model = true", "model = true\ncredential = \"key\"");
+    let private = "[[allow]]\nhost = \"model.example\"\ndo = [\"POST /v1/messages\"]\nprivate = [\"127.0.0.1/32\"]\n";
+    assert!(asks_alone(&format!("{keyed}{private}"), "POST https://model.example/v1/messages"));
+    assert!(!asks_alone(&format!("{MESSAGES}{private}"), "POST https://model.example/v1/messages"));
     // Neither is what another rule beside it lets through, nor what only observing does.
     let beside = format!("{MESSAGES}[[allow]]\nhost = \"model.example\"\ndo = [\"POST /**\"]\n");
     assert!(!asks_alone(&beside, "POST https://model.example/v1/messages"));
