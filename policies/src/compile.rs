@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
-use crate::file::{PolicyFile, Reader};
+use crate::file::Reader;
 use crate::host_pattern::HostPattern;
+use crate::part::Part;
 use crate::policy::Rules;
 use crate::problem::{Problem, Text};
-use crate::refuse::place;
 use crate::request_pattern::PatternError;
+use crate::rules::place;
 use crate::rules::{AllowRule, Origin};
 use crate::suggest::did_you_mean;
 use crate::{GroupName, Limits, Policy, PolicyHash, Problems, TestReport, presets, test_run, warnings};
@@ -41,13 +42,6 @@ pub struct Compiled {
     pub policy: Policy,
     /// Not fatal: failed `[[test]]`s that want `allow`, rules that can never match, answers that pass unread.
     pub warnings: Problems,
-}
-
-/// One text that goes into a policy.
-pub(crate) struct Part {
-    pub(crate) text: Text,
-    pub(crate) origin: Origin,
-    pub(crate) file: PolicyFile,
 }
 
 /// One request of one host: host, port, method and path.
@@ -190,12 +184,6 @@ fn build(group: &GroupName, parts: &[Part]) -> Policy {
     };
     let texts: Vec<_> = parts.iter().map(|part| (&*part.text.name, &*part.text.text)).collect();
     Policy::from_rules(group, PolicyHash::of(&texts), rules)
-}
-
-impl Part {
-    pub(crate) fn is_preset(&self) -> bool {
-        matches!(self.origin, Origin::Preset(_))
-    }
 }
 
 impl PolicyHash {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::body::BodyConditions;
 use crate::host_pattern::is_reserved;
 use crate::observe::Observe;
-use crate::refuse::place;
+use crate::rules::place;
 use crate::rules::{AllowRule, DenyRule, Fit, Origin, Reading};
 use crate::{
     Authority, Code, Date, Facts, Host, Method, Permit, Policy, Refusal, RuleRef, TunnelPermit, Verdict, suggest,

@@ -60,6 +60,7 @@ mod host_pattern;
 mod json;
 mod limits;
 mod observe;
+mod part;
 pub mod presets;
 mod problem;
 mod request_pattern;

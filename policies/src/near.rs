@@ -4,7 +4,7 @@
 //! It tells nothing new: an agent sees the rules of its group, and their places.
 
 use crate::host_pattern::HostPattern;
-use crate::refuse::place;
+use crate::rules::place;
 use crate::rules::{AllowRule, Fit, Reading};
 use crate::segments::Segments;
 use crate::{Facts, Host, Policy, RequestPattern};

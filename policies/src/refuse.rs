@@ -1,11 +1,9 @@
 //! What a refused request is told: how close it came, and what would lift it.
 
-use std::sync::Arc;
-
 use crate::near::Near;
-use crate::rules::{AllowRule, Asks, DenyRule, Fit, Reading};
+use crate::rules::{AllowRule, Asks, DenyRule, Fit, Reading, place};
 use crate::suggest::Named;
-use crate::{Code, Facts, Host, Policy, Refusal, RuleRef, Upgrade, suggest};
+use crate::{Code, Facts, Host, Policy, Refusal, Upgrade, suggest};
 
 impl Policy {
     /// Fail closed: unreachable as long as a grant has a rule to stand on.
@@ -130,9 +128,4 @@ fn other_port(named: &[(Fit, &AllowRule)]) -> Option<String> {
     let rule = named.iter().map(|(_, rule)| *rule).min_by_key(|rule| place(&rule.at))?;
     let ports: Vec<_> = rule.ports.iter().map(u16::to_string).collect();
     Some(format!("{} allows {} on port {}", rule.at, rule.scheme.as_str(), ports.join(", ")))
-}
-
-/// Where a rule stands, in an order of its own.
-pub(crate) fn place(at: &RuleRef) -> (Arc<str>, u32) {
-    (Arc::clone(&at.file), at.line)
 }

@@ -229,3 +229,8 @@ impl DenyRule {
         self.ports.is_empty() || self.ports.contains(&port)
     }
 }
+
+/// Where a rule stands, in an order of its own.
+pub(crate) fn place(at: &RuleRef) -> (Arc<str>, u32) {
+    (Arc::clone(&at.file), at.line)
+}

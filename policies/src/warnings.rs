@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crate::compile::Part;
 use crate::host_pattern::HostPattern;
+use crate::part::Part;
 use crate::problem::Problem;
 use crate::rules::{AllowRule, DenyRule};
 use crate::{Authority, Host, Policy, RequestPattern, RuleRef, RuleSummary, address};
