@@ -40,7 +40,8 @@ pub(crate) fn lift(request: &Reading<'_>, named: &Named<'_>) -> Vec<String> {
     };
     let mut lines = allow_lines_for(request);
     lines.extend(query);
-    let json = near.and_then(|rule| rule.json.as_ref());
+    // Nothing looks into a WebSocket.
+    let json = near.filter(|_| facts.upgrade.is_none()).and_then(|rule| rule.json.as_ref());
     lines.extend(json.map(|json| {
         let all: Vec<_> = json.iter().map(Condition::as_toml).collect();
         format!("json = {{ {} }}", all.join(", "))

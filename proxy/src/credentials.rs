@@ -14,7 +14,7 @@ use policies::{
 use crate::audit::Identity;
 use crate::packed::Unreadable;
 use crate::ports::Secrets;
-use crate::scan::{Finding, Replacement, Scrubber, Stop, WatchedKind, Watchlist};
+use crate::scan::{Finding, Replacement, Scrubber, WatchedKind, Watchlist};
 use crate::{charset, headers, readable};
 
 mod as_sent;
