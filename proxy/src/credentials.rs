@@ -112,7 +112,6 @@ pub(crate) struct Placed {
     target: PathAndQuery,
     head_bytes: u64,
     lookalikes: Vec<Finding>,
-    /// Of those that change only the form of the answer.
     taken_off: Vec<HeaderName>,
     put_on: Option<PutOn>,
 }
@@ -315,8 +314,7 @@ impl Placed {
         &self.lookalikes
     }
 
-    /// What the log is to say: what looks like a secret, and the headers that went no
-    /// further.
+    /// What the log is to say: what looks like a secret, and the headers that went no further.
     pub(crate) fn findings(&self) -> Vec<String> {
         self.lookalikes.iter().map(ToString::to_string).chain(self.notes()).collect()
     }
