@@ -257,7 +257,7 @@ async fn a_door_that_does_not_open_is_found_before_the_agent_starts() {
     type Meddle = fn(&std::path::Path);
     let cases: [(&str, &str, Meddle); 4] = [
         ("its mode", "SELinux or AppArmor", |door| {
-            fs::set_permissions(door, fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(door, fs::Permissions::from_mode(0o000)).unwrap();
         }),
         ("nobody listens", "Connection refused", |door| {
             fs::remove_file(door).unwrap();
