@@ -222,10 +222,10 @@ impl Evening {
         self.until_accepted(&behind);
         self.befall(|message| message.chat == chat, false);
         let said = match ended {
-            Ended::ByItsBound => None,
-            Ended::ByStop => Some(self.say(chat, Says::Stop)),
-            Ended::ByTheOwner => Some(self.say(Chat::Owner, Says::StopClub)),
-            Ended::ByCommand => {
+            Ended::Bound => None,
+            Ended::Stop => Some(self.say(chat, Says::Stop)),
+            Ended::Owner => Some(self.say(Chat::Owner, Says::StopClub)),
+            Ended::Command => {
                 self.command(&["stop", chat.name()]);
                 None
             }

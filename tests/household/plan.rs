@@ -77,10 +77,10 @@ pub enum Moment {
 /// How a run that does not end is ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    ByItsBound,
-    ByStop,
-    ByTheOwner,
-    ByCommand,
+    Bound,
+    Stop,
+    Owner,
+    Command,
 }
 
 /// One thing that happens.
@@ -201,9 +201,9 @@ impl Dice {
     }
 
     fn hung(&mut self) -> Scene {
-        let ended = self.one(&[Ended::ByItsBound, Ended::ByStop, Ended::ByTheOwner, Ended::ByCommand]);
+        let ended = self.one(&[Ended::Bound, Ended::Stop, Ended::Owner, Ended::Command]);
         let chat = match ended {
-            Ended::ByTheOwner => Chat::Club,
+            Ended::Owner => Chat::Club,
             _ => self.one(&[Chat::Family, Chat::Club, Chat::Work]),
         };
         Scene::Hung(chat, ended, self.behind(2))

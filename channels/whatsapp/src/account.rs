@@ -3,6 +3,7 @@
 use anyhow::{Context, anyhow};
 use channel_protocol::ChannelState;
 use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
 use whatsapp_rust::bot::{Bot, BotBuilder, Provided};
 use whatsapp_rust::transport::TokioWebSocketTransportFactory;
 use whatsapp_rust::wacore::store::traits::DeviceStore;
@@ -60,14 +61,14 @@ impl Account {
     }
 
     /// The builder. History is not fetched, message secrets are not kept.
-    pub(crate) fn builder(self, chats: Chats, server: Option<&str>) -> Builder {
+    pub(crate) fn builder(self, chats: Chats, server: Option<&str>, broken: mpsc::UnboundedSender<()>) -> Builder {
         let salt = Sha256::new().chain_update(b"doorward veiled names").chain_update(self.secret).finalize().into();
         let mut transport = TokioWebSocketTransportFactory::new();
         if let Some(url) = server {
             transport = transport.with_url(url);
         }
         let builder = Bot::builder()
-            .with_backend(Store::new(self.disk, chats, salt))
+            .with_backend(Store::new(self.disk, chats, salt, broken))
             .with_transport_factory(transport)
             .with_cache_config(CacheConfig { msg_secret_policy: MsgSecretPolicy::Disabled, ..Default::default() })
             .skip_history_sync();

@@ -44,7 +44,8 @@ pub(crate) async fn link(folder: &Folder, server: Option<&str>, phone: Option<St
         return Ok(ExitCode::SUCCESS);
     }
     let (steps, mut next) = mpsc::unbounded_channel();
-    let builder = account.builder(Chats::default(), server).with_device_props(Account::props());
+    let builder =
+        account.builder(Chats::default(), server, mpsc::unbounded_channel().0).with_device_props(Account::props());
     let watch = Steps { steps, by_number: phone.is_some() };
     let builder = match phone {
         Some(number) => {
@@ -130,7 +131,11 @@ async fn connect(folder: &Folder, server: Option<&str>) -> anyhow::Result<Option
         return Ok(None);
     }
     let (reporter, mut changes) = mpsc::unbounded_channel();
-    let bot = account.builder(Chats::default(), server).with_event_handler(Reporter(reporter)).build().await?;
+    let bot = account
+        .builder(Chats::default(), server, mpsc::unbounded_channel().0)
+        .with_event_handler(Reporter(reporter))
+        .build()
+        .await?;
     let client = bot.client();
     let handle = bot.spawn();
     let first = tokio::time::timeout(CONNECT, async {

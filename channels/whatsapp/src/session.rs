@@ -39,6 +39,7 @@ pub(crate) async fn run(folder: &Folder, server: Option<&str>, mode: Mode) -> an
     let (ids, recent) = (account.ids(), Recent::default());
     let timers = Timers::open(&folder.timers(), chats.clone());
     let (reporter, changes) = mpsc::unbounded_channel();
+    let (breaks_off, broken) = mpsc::unbounded_channel();
     let intake = Intake {
         daemon: daemon.clone(),
         chats: chats.clone(),
@@ -48,7 +49,7 @@ pub(crate) async fn run(folder: &Folder, server: Option<&str>, mode: Mode) -> an
         mode,
     };
     let bot = account
-        .builder(chats.clone(), server)
+        .builder(chats.clone(), server, breaks_off)
         .with_inbound_durability_hook(intake)
         .with_event_handler(Reporter(reporter))
         .build()
@@ -62,7 +63,11 @@ pub(crate) async fn run(folder: &Folder, server: Option<&str>, mode: Mode) -> an
     let post =
         Post { client: Arc::clone(&client), daemon: daemon.clone(), chats: chats.clone(), ids, recent, timers, breaks };
     let listening = tokio::spawn(listen(ear, post));
-    let ended = serve(folder, &daemon, &client, changes, &breaking, listening, &mut handle).await;
+    let ended = tokio::select! {
+        ended = serve(folder, &daemon, &client, changes, &breaking, listening, &mut handle) => ended,
+        // What came meanwhile and was not acknowledged comes again with the next connection.
+        () = hears(broken) => Err(anyhow::anyhow!("the account's folder cannot be written; is the disk full?")),
+    };
     daemon.gone();
     handle.shutdown().await;
     daemon.flush().await;
@@ -113,6 +118,13 @@ async fn serve(
                 }
             }
         }
+    }
+}
+
+/// Until the store says so.
+async fn hears(mut broken: mpsc::UnboundedReceiver<()>) {
+    if broken.recv().await.is_none() {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
 use whatsapp_rust::Jid;
 use whatsapp_rust::bytes::Bytes;
 use whatsapp_rust::wacore::appstate::hash::HashState;
@@ -34,11 +35,23 @@ pub(crate) struct Store {
     chats: Chats,
     /// So that a number cannot be found by trying them all without the folder's keys.
     salt: [u8; 32],
+    broken: mpsc::UnboundedSender<()>,
 }
 
 impl Store {
-    pub(crate) fn new(disk: SqliteStore, chats: Chats, salt: [u8; 32]) -> Self {
-        Store { disk, memory: InMemoryBackend::new(), chats, salt }
+    /// `broken` hears of it when something could not be kept or found.
+    pub(crate) fn new(disk: SqliteStore, chats: Chats, salt: [u8; 32], broken: mpsc::UnboundedSender<()>) -> Self {
+        Store { disk, memory: InMemoryBackend::new(), chats, salt, broken }
+    }
+
+    /// A message whose session could not be kept is not acknowledged, and WhatsApp delivers
+    /// it again with the next connection only.
+    fn sees<T>(&self, done: Result<T>) -> Result<T> {
+        if done.is_err() {
+            // An error means that the session ends anyway.
+            let _ = self.broken.send(());
+        }
+        done
     }
 
     fn registered(&self, names: &[Option<Jid>]) -> bool {
@@ -74,7 +87,7 @@ macro_rules! forward {
     ($trait:ident to $store:ident { $(fn $name:ident($($arg:ident: $type:ty),*) -> $out:ty;)* } own { $($own:item)* }) => {
         #[async_trait]
         impl $trait for Store {
-            $(async fn $name(&self, $($arg: $type),*) -> $out { self.$store.$name($($arg),*).await })*
+            $(async fn $name(&self, $($arg: $type),*) -> $out { self.sees(self.$store.$name($($arg),*).await) })*
             $($own)*
         }
     };
@@ -94,49 +107,49 @@ forward! { SignalStore to disk {
     fn remove_signed_prekey(id: u32) -> Result<()>;
 } own {
     async fn put_identity(&self, address: &str, key: [u8; 32]) -> Result<()> {
-        self.disk.put_identity(&self.address(address), key).await
+        self.sees(self.disk.put_identity(&self.address(address), key).await)
     }
     async fn put_identities_batch(&self, identities: &[(Arc<str>, [u8; 32])]) -> Result<()> {
         let veiled: Vec<_> = identities.iter().map(|(address, key)| (self.address(address).into(), *key)).collect();
-        self.disk.put_identities_batch(&veiled).await
+        self.sees(self.disk.put_identities_batch(&veiled).await)
     }
     async fn load_identity(&self, address: &str) -> Result<Option<[u8; 32]>> {
-        self.disk.load_identity(&self.address(address)).await
+        self.sees(self.disk.load_identity(&self.address(address)).await)
     }
     async fn delete_identity(&self, address: &str) -> Result<()> {
-        self.disk.delete_identity(&self.address(address)).await
+        self.sees(self.disk.delete_identity(&self.address(address)).await)
     }
     async fn get_session(&self, address: &str) -> Result<Option<Bytes>> {
-        self.disk.get_session(&self.address(address)).await
+        self.sees(self.disk.get_session(&self.address(address)).await)
     }
     async fn put_session(&self, address: &str, session: &[u8]) -> Result<()> {
-        self.disk.put_session(&self.address(address), session).await
+        self.sees(self.disk.put_session(&self.address(address), session).await)
     }
     async fn put_sessions_batch(&self, sessions: &[(Arc<str>, Bytes)]) -> Result<()> {
         let veiled: Vec<_> = sessions.iter().map(|(at, session)| (self.address(at).into(), session.clone())).collect();
-        self.disk.put_sessions_batch(&veiled).await
+        self.sees(self.disk.put_sessions_batch(&veiled).await)
     }
     async fn delete_session(&self, address: &str) -> Result<()> {
-        self.disk.delete_session(&self.address(address)).await
+        self.sees(self.disk.delete_session(&self.address(address)).await)
     }
     async fn has_session(&self, address: &str) -> Result<bool> {
-        self.disk.has_session(&self.address(address)).await
+        self.sees(self.disk.has_session(&self.address(address)).await)
     }
     async fn has_signal_state_for_user(&self, user: &str) -> Result<bool> {
-        self.disk.has_signal_state_for_user(&self.veil(user)).await
+        self.sees(self.disk.has_signal_state_for_user(&self.veil(user)).await)
     }
     async fn put_sender_key(&self, address: &str, record: &[u8]) -> Result<()> {
-        self.disk.put_sender_key(&self.veil(address), record).await
+        self.sees(self.disk.put_sender_key(&self.veil(address), record).await)
     }
     async fn put_sender_keys_batch(&self, sender_keys: &[(Arc<str>, Bytes)]) -> Result<()> {
         let veiled: Vec<_> = sender_keys.iter().map(|(at, key)| (self.veil(at).into(), key.clone())).collect();
-        self.disk.put_sender_keys_batch(&veiled).await
+        self.sees(self.disk.put_sender_keys_batch(&veiled).await)
     }
     async fn get_sender_key(&self, address: &str) -> Result<Option<Vec<u8>>> {
-        self.disk.get_sender_key(&self.veil(address)).await
+        self.sees(self.disk.get_sender_key(&self.veil(address)).await)
     }
     async fn delete_sender_key(&self, address: &str) -> Result<()> {
-        self.disk.delete_sender_key(&self.veil(address)).await
+        self.sees(self.disk.delete_sender_key(&self.veil(address)).await)
     }
 } }
 
@@ -225,7 +238,7 @@ forward! { ProtocolStore to memory {
     // A decrypted message, until it is acknowledged.
     async fn store_pending_inbound(&self, chat: &str, sender: &str, id: &str, message: &[u8]) -> Result<()> {
         if self.registered_chat(chat) {
-            self.disk.store_pending_inbound(chat, sender, id, message).await
+            self.sees(self.disk.store_pending_inbound(chat, sender, id, message).await)
         } else {
             self.memory.store_pending_inbound(chat, sender, id, message).await
         }
@@ -238,7 +251,7 @@ forward! { ProtocolStore to memory {
     }
     async fn delete_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<()> {
         self.memory.delete_pending_inbound(chat, sender, id).await?;
-        self.disk.delete_pending_inbound(chat, sender, id).await
+        self.sees(self.disk.delete_pending_inbound(chat, sender, id).await)
     }
     async fn delete_expired_pending_inbound(&self, cutoff_timestamp: i64) -> Result<u32> {
         let forgotten = self.memory.delete_expired_pending_inbound(cutoff_timestamp).await?;
@@ -247,10 +260,10 @@ forward! { ProtocolStore to memory {
     async fn store_pending_inbound_batch(&self, rows: &[PendingInboundRow<'_>]) -> Result<()> {
         let (durable, other): (Vec<_>, Vec<_>) = rows.iter().copied().partition(|row| self.registered_chat(row.chat));
         self.memory.store_pending_inbound_batch(&other).await?;
-        self.disk.store_pending_inbound_batch(&durable).await
+        self.sees(self.disk.store_pending_inbound_batch(&durable).await)
     }
     async fn delete_pending_inbound_batch(&self, keys: &[PendingInboundKey<'_>]) -> Result<()> {
         self.memory.delete_pending_inbound_batch(keys).await?;
-        self.disk.delete_pending_inbound_batch(keys).await
+        self.sees(self.disk.delete_pending_inbound_batch(keys).await)
     }
 } }

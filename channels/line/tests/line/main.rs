@@ -4,7 +4,8 @@
 //!
 //! The programs are those beside the tests: `cargo build --workspace` makes them, and
 //! `make test` sees to that.
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests drive programs, and fail by panicking")]
+#![allow(clippy::print_stdout, reason = "whoever repeats an evening needs its seed")]
 
 #[path = "../../../../tests/support/mod.rs"]
 mod support;
@@ -25,9 +26,16 @@ mod queries;
 #[path = "../../../whatsapp/tests/channel/server.rs"]
 mod server;
 
+#[path = "../../../../tests/household/disk.rs"]
+mod disk;
+#[allow(dead_code, reason = "the household hangs it as well")]
+#[path = "../../../../tests/household/engine.rs"]
+mod engine;
+
 mod whatsapp;
 
 mod claude;
+mod evening;
 mod kills;
 mod many;
 

@@ -103,6 +103,31 @@ impl WhatsApp {
         self.runtime.block_on(self.server.write_group(group, from, id, &wa::Message::text(text), with_key));
     }
 
+    /// Somebody writes in a chat whose messages disappear after so many seconds, or stay.
+    pub(crate) fn say(&mut self, chat: &str, from: &str, id: &str, text: &str, stays: Option<u32>) {
+        let context = |expiration| wa::ContextInfo { expiration: Some(expiration), ..Default::default() };
+        let message = match stays {
+            Some(seconds) => wa::Message::text_with_context(text, context(seconds)),
+            None => wa::Message::text(text),
+        };
+        if chat.ends_with("@g.us") {
+            let with_key = self.keyed.insert((chat.to_owned(), from.to_owned()));
+            self.runtime.block_on(self.server.write_group(chat, from, id, &message, with_key));
+        } else {
+            self.runtime.block_on(self.server.write(chat, id, &message, &[]));
+        }
+    }
+
+    /// All that was shown to these so far, with how long it stays.
+    pub(crate) fn said_to(&mut self, phones: &[&str]) -> Vec<(String, String, Option<u32>)> {
+        self.until("", |_| Some(()));
+        let here = self.seen.iter().filter_map(|seen| match seen {
+            Seen::Message { to, id, message } if phones.contains(&&**to) => Some((id, &**message)),
+            _ => None,
+        });
+        here.map(|(id, message)| (id.clone(), text(message), stays(message))).collect()
+    }
+
     /// The owner writes to themselves, on their own phone.
     pub(crate) fn note(&self, id: &str, text: &str) {
         let own = bare(OWN);
@@ -264,6 +289,11 @@ pub(crate) fn shown(seen: &[Seen]) -> Vec<Shown> {
 
 fn text(message: &wa::Message) -> String {
     message.text_content().unwrap_or_default().to_owned()
+}
+
+/// After how many seconds it disappears.
+fn stays(message: &wa::Message) -> Option<u32> {
+    message.get_base_message().extended_text_message.as_option()?.context_info.as_option()?.expiration
 }
 
 fn quotes(message: &wa::Message) -> Option<(String, String, String)> {
