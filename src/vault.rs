@@ -312,7 +312,8 @@ impl Vault {
         });
         let canaries =
             state.canaries.iter().map(|(name, value)| Watched::new(WatchedKind::Canary { name: name.clone() }, value));
-        match Watchlist::build(current.chain(minted).chain(rotated_out).chain(surrogates).chain(canaries)) {
+        let all = current.chain(minted).chain(rotated_out).chain(surrogates).chain(canaries);
+        match self.watchlist.load().rebuilt(all) {
             Ok(watchlist) => self.watchlist.store(Arc::new(watchlist)),
             // Not reached: what is too short was refused when it was read.
             Err(error) => tracing::error!(%error, "Watchlist could not be rebuilt; the last one stays"),

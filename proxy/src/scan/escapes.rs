@@ -2,6 +2,8 @@
 
 use memchr::{memchr, memchr2};
 
+use super::bits::{BLOCK, bits, set};
+use super::folded::in_a_text;
 use super::needles::NeedleSet;
 use super::view::{Layer, View};
 
@@ -23,8 +25,7 @@ pub(super) fn undo(layer: Layer, text: &[u8], needles: &NeedleSet, last: bool) -
     let reach = needles.longest() * WIDEST_ESCAPE;
     let mut view = View::default();
     let (mut copied, mut seen) = (0, 0);
-    while let Some(found) = next(layer, &text[seen..]) {
-        let at = seen + found;
+    while let Some(at) = next(layer, text, seen) {
         match unit_at(layer, text, at, last) {
             Unit::Literal => seen = at + 1,
             Unit::Unfinished => {
@@ -58,22 +59,57 @@ pub(super) fn write(layer: Layer, text: &[u8]) -> Vec<u8> {
     text.iter().flat_map(|b| if stays(b) { vec![*b] } else { escape(*b).into_bytes() }).collect()
 }
 
-/// Where the next escape may stand.
-fn next(layer: Layer, text: &[u8]) -> Option<usize> {
-    match layer {
-        Layer::Percent => memchr(b'%', text),
-        Layer::Json => memchr(b'\\', text),
-        Layer::Html => memchr(b'&', text),
-        Layer::Quoted => memchr(b'=', text),
-        _ => memchr2(b'\r', b'\n', text),
+/// Where the next escape may stand, not before `from`.
+fn next(layer: Layer, text: &[u8], from: usize) -> Option<usize> {
+    let rest = &text[from..];
+    let found = match layer {
+        Layer::Percent => memchr(b'%', rest),
+        Layer::Json => memchr(b'\\', rest),
+        Layer::Html => memchr(b'&', rest),
+        Layer::Quoted => memchr(b'=', rest),
+        _ => return next_break(text, from),
+    };
+    found.map(|found| from + found)
+}
+
+/// The next line break that may be inside base64: most lines of a text do not end like that.
+fn next_break(text: &[u8], from: usize) -> Option<usize> {
+    let may_be = |b: Option<&u8>| b.is_none_or(|b| is_base64(*b) || matches!(b, b'\r' | b'\n'));
+    let counts = |at: &usize| may_be(at.checked_sub(1).and_then(|before| text.get(before))) && may_be(text.get(at + 1));
+    let (mut start, mut lines) = (from, 0);
+    while start < text.len() {
+        // Where lines are long, they are skipped as a whole.
+        if lines < 2 {
+            start += memchr2(b'\r', b'\n', &text[start..])?;
+            if counts(&start) {
+                return Some(start);
+            }
+        }
+        let mut last = [0; BLOCK];
+        let block = text[start..].first_chunk().unwrap_or_else(|| {
+            last[..text.len() - start].copy_from_slice(&text[start..]);
+            &last
+        });
+        let breaks = bits(block, |b| (b == b'\r') | (b == b'\n'));
+        lines = breaks.count_ones();
+        let found = set(breaks).map(|place| start + place).find(counts);
+        if found.is_some() {
+            return found;
+        }
+        start += BLOCK;
     }
+    None
+}
+
+fn is_base64(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_')
 }
 
 fn unit_at(layer: Layer, text: &[u8], at: usize, last: bool) -> Unit {
     let rest = &text[at + 1..];
     let unit = match layer {
         Layer::Percent => percent(rest),
-        Layer::Json => backslash(&text[..at], rest, last),
+        Layer::Json => backslash(text, at, last),
         Layer::Html => html(rest),
         Layer::Quoted => quoted(rest),
         _ => line_break(&text[..at], &text[at..]),
@@ -124,7 +160,8 @@ fn quoted(rest: &[u8]) -> Unit {
     }
 }
 
-fn backslash(before: &[u8], rest: &[u8], last: bool) -> Unit {
+fn backslash(text: &[u8], at: usize, last: bool) -> Unit {
+    let rest = &text[at + 1..];
     let or_unit = |found: Result<Unit, Unit>| found.unwrap_or_else(|unit| unit);
     match rest.first() {
         None => Unit::Unfinished,
@@ -134,16 +171,14 @@ fn backslash(before: &[u8], rest: &[u8], last: bool) -> Unit {
         Some(b'n') => byte(2, b'\n'),
         Some(b'r') => byte(2, b'\r'),
         Some(b't') => byte(2, b'\t'),
-        Some(b'0'..=b'7') => octal(rest, last),
+        Some(b'0'..=b'7') if in_a_text(text, at, at + 1) => octal(rest, last),
         Some(b'x' | b'u') if rest.get(1) == Some(&b'{') => or_unit(in_braces(rest)),
         Some(b'x') => hex_number(&rest[1..], 2).map_or_else(|unit| unit, |n| byte(4, n as u8)),
         Some(b'u') => or_unit(utf16(&rest[1..])),
         Some(b'U') => or_unit(hex_number(&rest[1..], 8).map(|character| escape(10, character))),
         Some(b'\n') => nothing(2),
         // A shell, a pattern or Markdown: the character itself. Bytes that are no text have many such pairs.
-        Some(b) if is_mark(*b) && before.last().is_none_or(|b| b.is_ascii_graphic() || b.is_ascii_whitespace()) => {
-            byte(2, *b)
-        }
+        Some(b) if is_mark(*b) && in_a_text(text, at, at + 1) => byte(2, *b),
         Some(_) => Unit::Literal,
     }
 }
@@ -240,7 +275,7 @@ const SHORTEST_LINE: usize = 16;
 /// text it counts too: what comes next may be base64. So does one near its
 /// beginning: what came before was let go.
 fn line_break(before: &[u8], at: &[u8]) -> Unit {
-    let is_base64 = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_');
+    let is_base64 = |b: &u8| is_base64(*b);
     let before = before.strip_suffix(b"\r").unwrap_or(before);
     let line = &before[before.len().saturating_sub(SHORTEST_LINE)..];
     let after = at.strip_prefix(b"\r\n").unwrap_or(&at[1..]);

@@ -135,7 +135,7 @@ fn sign_at(text: &[u8], at: usize) -> Option<Sign> {
 
 /// A value has at least seven more characters, and four of them on one side. Bytes that are no
 /// text have such characters by chance.
-fn in_a_text(text: &[u8], start: usize, end: usize) -> bool {
+pub(super) fn in_a_text(text: &[u8], start: usize, end: usize) -> bool {
     let length = |at: usize| match character(&text[at..]) {
         Character::Is(1, _) => (text[at].wrapping_sub(b' ') < 0x5F || text[at].is_ascii_whitespace()).then_some(1),
         Character::Is(length, _) => Some(length),
@@ -231,12 +231,28 @@ fn meant(character: char) -> Option<Meant> {
         '\u{1f150}'..='\u{1f169}' => letter(capitals, '\u{1f150}'),
         '\u{1f170}'..='\u{1f189}' => letter(capitals, '\u{1f170}'),
         '\u{1f1e6}'..='\u{1f1ff}' => letter(capitals, '\u{1f1e6}'),
+        _ if !may_be_alike(character) => return None,
         _ => {
             let found = ALIKE.binary_search_by_key(&character, |(alike, _)| *alike).ok()?;
             return Some(Meant::Alike(ALIKE[found].1));
         }
     };
     letter.map(Meant::Letter)
+}
+
+/// Whether it may be in the table: most characters are not, and that shows at once.
+fn may_be_alike(character: char) -> bool {
+    const PAGES: [u64; 4] = {
+        let (mut pages, mut n) = ([0; 4], 0);
+        while n < ALIKE.len() {
+            let page = ALIKE[n].0 as usize / 256;
+            pages[page / 64] |= 1 << (page % 64);
+            n += 1;
+        }
+        pages
+    };
+    let page = character as usize / 256;
+    PAGES.get(page / 64).is_some_and(|pages| pages >> (page % 64) & 1 == 1)
 }
 
 /// Letters, digits, dashes and blanks of other alphabets and styles that look like one of

@@ -9,7 +9,9 @@
 //! needle's end, which no vendor's prefix and no known header of a token makes easier to guess.
 //! Letters match in either case.
 
+use std::collections::HashMap;
 use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
 
 use secrecy::zeroize::Zeroizing;
 
@@ -18,15 +20,25 @@ use super::spelling::Spelling;
 /// One string that is looked for.
 pub(super) struct Needle {
     pub(super) bytes: Zeroizing<Vec<u8>>,
-    /// Which of the values it is a spelling of.
-    pub(super) value: usize,
     pub(super) spelling: Spelling,
+    /// The hashes of the blocks that it may be found by, from the last one on.
+    hashes: Zeroizing<Vec<u32>>,
+}
+
+/// All spellings of a value, the value as it is first.
+type Spelt = Arc<[Needle]>;
+
+/// Which needle of which value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Which {
+    pub(super) value: u32,
+    spelling: u32,
 }
 
 /// All of them, compiled. An empty set has no tables and costs nothing.
 #[derive(Default)]
 pub(super) struct NeedleSet {
-    needles: Vec<Needle>,
+    values: Vec<Spelt>,
     longest: usize,
     /// How long the longest may be, without telling how long it is.
     held: usize,
@@ -37,18 +49,30 @@ pub(super) struct NeedleSet {
 }
 
 /// Needles of about the same length.
-#[derive(Default)]
 struct Class {
     /// How many bytes a block has: [`WIDE`] or [`NARROW`].
     block: usize,
     /// How far one block of the text is from the next.
     stride: usize,
-    /// One bit for each hash that a needle's block has.
-    blocks: Vec<u64>,
-    shift: u32,
-    /// Hash, needle, and where in the needle the block stands; sorted.
-    places: Vec<(u32, usize, usize)>,
+    /// A few bits of one word for each hash that a needle's block has (Putze, Sanders and
+    /// Singler, "Cache-, Hash- and Space-Efficient Bloom Filters", 2007).
+    words: Vec<u64>,
+    word: u32,
+    /// By a part of the hash: the first of its places, which names the next one.
+    first: Vec<u32>,
+    part: u32,
+    places: Vec<Spot>,
 }
+
+/// Where in the needles a block stands.
+struct Spot {
+    hash: u32,
+    which: Which,
+    at: u32,
+    next: u32,
+}
+
+const NONE: u32 = u32::MAX;
 
 const WIDE: usize = 16;
 const NARROW: usize = 8;
@@ -65,34 +89,34 @@ const SHORTEST_HELD: usize = 512;
 impl NeedleSet {
     /// Compiles the spellings of all values. Every value has at least [`super::SHORTEST`] bytes.
     pub(super) fn new<'v>(values: impl Iterator<Item = &'v [u8]>) -> Self {
-        let mut needles: Vec<Needle> = Vec::new();
-        for (value, text) in values.enumerate() {
-            let first = needles.len();
-            for spelling in Spelling::ALL {
-                let bytes = spelling.of(text);
-                if needles[first..].iter().all(|n| n.bytes != bytes) {
-                    needles.push(Needle { bytes, value, spelling });
-                }
-            }
-        }
-        if needles.is_empty() {
+        NeedleSet::default().with_values(values)
+    }
+
+    /// The same for other values; what was compiled of those that stay is taken over.
+    pub(super) fn with_values<'v>(&self, values: impl Iterator<Item = &'v [u8]>) -> Self {
+        let known: HashMap<&[u8], &Spelt> = self.values.iter().map(|spelt| (&spelt[0].bytes[..], spelt)).collect();
+        let spelt = |value: &[u8]| known.get(value).map_or_else(|| spelt(value), |spelt| Arc::clone(spelt));
+        let values: Vec<Spelt> = values.map(spelt).collect();
+        if values.is_empty() {
             return NeedleSet::default();
         }
-        let longest = needles.iter().map(|needle| needle.bytes.len()).max().unwrap_or(0);
-        let classes = LENGTHS.iter().filter_map(|(lengths, block)| Class::of(&needles, lengths, *block)).collect();
-        let separator = (1..=255u8)
-            .filter(|b| !b.is_ascii_graphic() && !b.is_ascii_whitespace())
-            .find(|b| needles.iter().all(|n| !n.bytes.contains(b)));
+        let needles = || values.iter().flat_map(|spelt| spelt.iter());
+        let longest = needles().map(|needle| needle.bytes.len()).max().unwrap_or(0);
+        let classes = LENGTHS.iter().filter_map(|(lengths, block)| Class::of(&values, lengths, *block)).collect();
+        let mut used = [false; 256];
+        needles().for_each(|needle| needle.bytes.iter().for_each(|byte| used[usize::from(*byte)] = true));
+        let separator =
+            (1..=255u8).filter(|b| !b.is_ascii_graphic() && !b.is_ascii_whitespace()).find(|b| !used[usize::from(*b)]);
         let held = longest.next_power_of_two().max(SHORTEST_HELD);
-        NeedleSet { needles, longest, held, classes, separator }
+        NeedleSet { values, longest, held, classes, separator }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.needles.is_empty()
+        self.values.is_empty()
     }
 
-    pub(super) fn needle(&self, index: usize) -> &Needle {
-        &self.needles[index]
+    pub(super) fn needle(&self, which: Which) -> &Needle {
+        &self.values[which.value as usize][which.spelling as usize]
     }
 
     /// No needle is longer. (It shows in the time of a search alone.)
@@ -110,48 +134,80 @@ impl NeedleSet {
     }
 
     /// Calls `visit` with start and needle for every occurrence, overlapping ones too.
-    pub(super) fn each<B>(&self, text: &[u8], visit: &mut dyn FnMut(usize, usize) -> ControlFlow<B>) -> ControlFlow<B> {
+    pub(super) fn each<B>(&self, text: &[u8], visit: &mut dyn FnMut(usize, Which) -> ControlFlow<B>) -> ControlFlow<B> {
         self.classes.iter().try_for_each(|class| match class.block {
-            WIDE => class.each::<WIDE, B>(&self.needles, text, visit),
-            _ => class.each::<NARROW, B>(&self.needles, text, visit),
+            WIDE => class.each::<WIDE, B>(self, text, visit),
+            _ => class.each::<NARROW, B>(self, text, visit),
         })
     }
 }
 
-impl Class {
-    fn of(needles: &[Needle], lengths: &Range<usize>, block: usize) -> Option<Self> {
-        let members = || needles.iter().enumerate().filter(|(_, needle)| lengths.contains(&needle.bytes.len()));
-        let shortest = members().map(|(_, needle)| needle.bytes.len()).min()?;
-        let stride = (shortest + 1).saturating_sub(block).clamp(1, WIDEST_STRIDE);
-        let bits = (members().count() * stride * 16).next_power_of_two().ilog2().clamp(12, 20);
-        let mut class = Class { block, stride, blocks: vec![0; 1 << (bits - 6)], shift: 32 - bits, places: Vec::new() };
-        for (index, needle) in members() {
-            for (at, bytes) in needle.bytes.windows(block).enumerate().skip(needle.bytes.len() + 1 - block - stride) {
-                let hash = if block == WIDE { hash_at::<WIDE>(bytes) } else { hash_at::<NARROW>(bytes) };
-                class.places.extend(hash.map(|hash| (hash, index, at)));
-            }
+fn spelt(value: &[u8]) -> Spelt {
+    let mut needles: Vec<Needle> = Vec::new();
+    for spelling in Spelling::ALL {
+        let bytes = spelling.of(value);
+        if needles.iter().all(|needle| needle.bytes != bytes) {
+            let block =
+                LENGTHS.iter().find(|(lengths, _)| lengths.contains(&bytes.len())).map_or(WIDE, |(_, block)| *block);
+            let hash =
+                |block: &[u8]| if block.len() == WIDE { hash_at::<WIDE>(block) } else { hash_at::<NARROW>(block) };
+            let hashes = bytes.windows(block).rev().take(WIDEST_STRIDE).filter_map(hash).collect();
+            needles.push(Needle { bytes, spelling, hashes: Zeroizing::new(hashes) });
         }
-        class.places.sort_unstable();
-        for (hash, ..) in &class.places {
-            let bit = hash >> class.shift;
-            class.blocks[bit as usize / 64] |= 1 << (bit % 64);
+    }
+    needles.into()
+}
+
+impl Class {
+    fn of(values: &[Spelt], lengths: &Range<usize>, block: usize) -> Option<Self> {
+        let is_member = |needle: &&Needle| lengths.contains(&needle.bytes.len());
+        let members = || values.iter().flat_map(|spelt| spelt.iter()).filter(is_member);
+        let shortest = members().map(|needle| needle.bytes.len()).min()?;
+        let stride = (shortest + 1).saturating_sub(block).clamp(1, WIDEST_STRIDE);
+        let places = members().count() * stride;
+        let bits = (places * 16).next_power_of_two().ilog2().clamp(12, 20);
+        let parts = places.next_power_of_two().ilog2().max(1);
+        let mut class = Class {
+            block,
+            stride,
+            words: vec![0; 1 << (bits - 6)],
+            word: 32 - (bits - 6),
+            first: vec![NONE; 1 << parts],
+            part: 32 - parts,
+            places: Vec::with_capacity(places),
+        };
+        // The last that is added is the first to be found.
+        for (value, spelt) in values.iter().enumerate().rev() {
+            let value = value as u32;
+            for (spelling, needle) in (0..).zip(spelt.iter()).filter(|(_, needle)| is_member(needle)) {
+                let last = needle.bytes.len() - block;
+                for (back, hash) in needle.hashes.iter().take(stride).enumerate() {
+                    class.add(*hash, Which { value, spelling }, last - back);
+                }
+            }
         }
         Some(class)
     }
 
+    fn add(&mut self, hash: u32, which: Which, at: usize) {
+        self.words[(hash >> self.word) as usize] |= few_bits(hash);
+        let first = &mut self.first[(hash >> self.part) as usize];
+        let next = std::mem::replace(first, self.places.len() as u32);
+        self.places.push(Spot { hash, which, at: at as u32, next });
+    }
+
     fn each<const BLOCK: usize, B>(
         &self,
-        needles: &[Needle],
+        needles: &NeedleSet,
         text: &[u8],
-        visit: &mut dyn FnMut(usize, usize) -> ControlFlow<B>,
+        visit: &mut dyn FnMut(usize, Which) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
-        let mut at = 0;
-        while let Some(hash) = text.get(at..).and_then(hash_at::<BLOCK>) {
-            let bit = hash >> self.shift;
-            if self.blocks[bit as usize / 64] >> (bit % 64) & 1 == 1 {
-                self.verify(needles, text, at, hash, visit)?;
+        for (n, block) in text.windows(BLOCK).step_by(self.stride).enumerate() {
+            let Some(hash) = hash_at::<BLOCK>(block) else { continue };
+            let bits = few_bits(hash);
+            if self.words[(hash >> self.word) as usize] & bits == bits {
+                self.verify(needles, text, n * self.stride, hash, visit)?;
             }
-            at += self.stride;
         }
         ControlFlow::Continue(())
     }
@@ -159,22 +215,32 @@ impl Class {
     #[cold]
     fn verify<B>(
         &self,
-        needles: &[Needle],
+        needles: &NeedleSet,
         text: &[u8],
         at: usize,
         hash: u32,
-        visit: &mut dyn FnMut(usize, usize) -> ControlFlow<B>,
+        visit: &mut dyn FnMut(usize, Which) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
-        let first = self.places.partition_point(|(other, ..)| *other < hash);
-        for &(_, index, before) in self.places[first..].iter().take_while(|(other, ..)| *other == hash) {
-            let bytes = &needles[index].bytes;
-            let found = at.checked_sub(before).and_then(|start| text.get(start..start + bytes.len()));
-            if found.is_some_and(|found| found.eq_ignore_ascii_case(bytes)) {
-                visit(at - before, index)?;
+        let mut next = self.first[(hash >> self.part) as usize];
+        while let Some(place) = self.places.get(next as usize) {
+            if place.hash == hash {
+                let bytes = &needles.needle(place.which).bytes;
+                let start = at.checked_sub(place.at as usize);
+                let found = start.and_then(|start| Some((start, text.get(start..start + bytes.len())?)));
+                if let Some((start, _)) = found.filter(|(_, found)| found.eq_ignore_ascii_case(bytes)) {
+                    visit(start, place.which)?;
+                }
             }
+            next = place.next;
         }
         ControlFlow::Continue(())
     }
+}
+
+/// Three of the bits of a word, by the lower part of a hash.
+#[inline]
+fn few_bits(hash: u32) -> u64 {
+    1 << (hash & 63) | 1 << (hash >> 6 & 63) | 1 << (hash >> 12 & 63)
 }
 
 /// Equal for blocks that differ only in the case of letters.

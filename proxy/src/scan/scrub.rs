@@ -211,7 +211,7 @@ impl Scrubber {
 
     fn in_place_of(&self, hit: &Hit, found: &[u8]) -> Vec<u8> {
         let needle = self.needles.needle(hit.needle);
-        let surrogate = self.surrogates[needle.value].expose_secret().as_bytes();
+        let surrogate = self.surrogates[hit.needle.value as usize].expose_secret().as_bytes();
         let written = needle.spelling.in_place_of(found, needle.bytes.len(), surrogate);
         hit.layers.iter().rev().fold(written, |text, layer| layer.wrap(&text, found))
     }

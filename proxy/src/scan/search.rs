@@ -8,7 +8,7 @@
 
 use std::ops::ControlFlow;
 
-use super::needles::NeedleSet;
+use super::needles::{NeedleSet, Which};
 use super::spelling::Form;
 use super::view::{Layer, View};
 
@@ -23,7 +23,7 @@ pub(super) struct Hit {
     /// Where it ends in the text.
     pub(super) end: usize,
     /// Which needle.
-    pub(super) needle: usize,
+    pub(super) needle: Which,
     /// The layers it stood under, the outermost first.
     pub(super) layers: Vec<Layer>,
 }

@@ -44,20 +44,49 @@ pub(super) fn undo(text: &[u8], needles: &NeedleSet) -> Option<View> {
     let mut copied = 0;
     let mut tried = AllTried::default();
     let (blocks, last) = blocks(text, b'x');
-    for (n, block) in blocks.iter().chain([&last]).enumerate() {
-        let separators = bits(block, is_separator);
+    let separators: Vec<u64> = blocks.iter().chain([&last]).map(|block| bits(block, is_separator)).collect();
+    let mut before = 0;
+    for (n, &here) in separators.iter().enumerate() {
+        let behind = separators.get(n + 1).copied().unwrap_or(0);
+        let around = Around { before, here, behind };
+        before = here;
         // The last character of each: a group follows.
-        let ends = separators & !(separators >> 1);
+        let ends = here & !around.at(1);
         let shortest = (2..WORDS).fold(0, |all, distance| all | three(ends, distance));
         let longer = (WORDS..=LONGEST_PERIOD).fold(0, |all, distance| all | three(ends, distance));
         if shortest | longer != 0 {
-            let no_words = near(bits(block, is_no_word)) | separators << 1;
-            if shortest | longer & no_words != 0 {
-                copied = take_runs(text, n * BLOCK, (ends, no_words), copied, &mut tried, needles, &mut view);
-            }
+            copied = take_runs(text, n * BLOCK, (ends, &around), copied, &mut tried, needles, &mut view);
         }
     }
     view.finish(text, copied..text.len(), 0, needles)
+}
+
+/// The separators of a block and of its neighbours.
+struct Around {
+    before: u64,
+    here: u64,
+    behind: u64,
+}
+
+impl Around {
+    /// Where one stands so far behind.
+    #[inline(always)]
+    fn at(&self, distance: usize) -> u64 {
+        self.here >> distance | self.behind << (BLOCK - distance)
+    }
+
+    /// Where one stood so far before.
+    #[inline(always)]
+    fn back(&self, distance: usize) -> u64 {
+        self.here << distance | self.before >> (BLOCK - distance)
+    }
+
+    /// Those of three in a row that are of five.
+    #[inline(always)]
+    fn five(&self, three: u64, distance: usize) -> u64 {
+        let (fourth, back) = (self.at(3 * distance), self.back(distance));
+        three & (fourth & self.at(4 * distance) | back & fourth | back & self.back(2 * distance))
+    }
 }
 
 /// Where one of these is in the two groups that follow.
@@ -82,16 +111,20 @@ fn three(ends: u64, distance: usize) -> u64 {
 fn take_runs(
     text: &[u8],
     block: usize,
-    (ends, no_words): (u64, u64),
+    (ends, around): (u64, &Around),
     from: usize,
     tried: &mut AllTried,
     needles: &NeedleSet,
     view: &mut View,
 ) -> usize {
     let mut copied = from;
+    let no_words = || match text[block..].first_chunk() {
+        Some(block) => near(bits(block, is_no_word)) | around.here << 1,
+        None => u64::MAX,
+    };
     for period in 2..=LONGEST_PERIOD {
-        let three = three(ends, period);
-        let runs = if period < WORDS { three } else { three & no_words };
+        let five = around.five(three(ends, period), period);
+        let runs = if five == 0 || period < WORDS { five } else { five & no_words() };
         for place in set(runs) {
             let at = block + place;
             // One that only carries on what was tried says nothing new.
@@ -99,7 +132,7 @@ fn take_runs(
             // Nor does one in a later block: a run is as long as the text may be.
             let known = &mut tried[period][at % period];
             let is_known = at < known.end && copied == known.copied;
-            if at < copied || carries_on || is_known || !Run::shows(text, at, period, copied) {
+            if at < copied || carries_on || is_known || !shows(text, at, period, copied) {
                 continue;
             }
             let Some(run) = Run::around(text, at, period, copied) else {
@@ -113,6 +146,17 @@ fn take_runs(
         }
     }
     copied
+}
+
+/// Whether four of them are the same at one distance, this one the first or the second.
+#[inline(always)]
+fn shows(text: &[u8], place: usize, period: usize, from: usize) -> bool {
+    let one = text[place];
+    let same = |at: usize| text.get(at) == Some(&one);
+    same(place + 2 * period)
+        && same(place + period)
+        && (same(place + 3 * period) || place >= from + period && same(place - period))
+        && !same(place + 1)
 }
 
 #[inline(always)]
@@ -131,16 +175,9 @@ fn is_no_word(b: u8) -> bool {
 }
 
 impl Run {
-    /// Whether what stands near this place may be a part of one.
-    fn shows(text: &[u8], place: usize, period: usize, from: usize) -> bool {
-        let same = |at: usize| text.get(at) == text.get(place);
-        let before = || place >= from + period && same(place - period);
-        same(place + period) && same(place + 2 * period) && (same(place + 3 * period) || before()) && !same(place + 1)
-    }
-
     /// The run of which this place is a part, whichever of its places that is.
     fn around(text: &[u8], place: usize, period: usize, from: usize) -> Option<Run> {
-        let separator = *text.get(place)?;
+        let separator = text[place];
         let same = |at: usize| text.get(at) == Some(&separator);
         let before = (1..).take_while(|n| n * period <= place - from.min(place) && same(place - n * period)).count();
         let behind = (1..).take_while(|n| same(place + n * period)).count();
@@ -156,14 +193,14 @@ impl Run {
         let edge = (count / 4).max(2).min((count - 3) / 2);
         let middle = first + edge * period;
         let inner = || (edge..count - edge).map(|n| first + n * period);
-        let begins = |at: usize, prefix: &[u8]| text.get(at + 1..).is_some_and(|group| group.starts_with(prefix));
-        let prefix =
-            [&b"0x"[..], b"0X"].into_iter().find(|prefix| inner().all(|at| begins(at, prefix))).unwrap_or_default();
+        let is_hex = |at: usize, x: u8| text.get(at + 1) == Some(&b'0') && text.get(at + 2) == Some(&x);
+        let x = [b'x', b'X'].into_iter().find(|x| inner().all(|at| is_hex(at, *x)));
+        let begins = |at: usize| x.is_none_or(|x| is_hex(at, x));
         let same = |back: usize, at: usize| at >= back && text[at - back] == text[middle - back];
         let whole = |back: &usize| is_separator(text[middle - back]) && inner().all(|at| same(*back, at));
-        let behind = prefix.len();
+        let behind = if x.is_some() { 2 } else { 0 };
         let before = (1..period.saturating_sub(1 + behind).max(1)).take_while(whole).count();
-        let fits = |at: usize| at >= from + before && begins(at, prefix) && (1..=before).all(|back| same(back, at));
+        let fits = |at: usize| at >= from + before && begins(at) && (1..=before).all(|back| same(back, at));
         let last = (0..count).rev().find(|n| fits(first + n * period))?;
         let start = (0..last).find(|n| fits(first + n * period))?;
         (first, count) = (first + start * period - before, last - start + 1);
@@ -203,12 +240,8 @@ impl Run {
         view.text.extend_from_slice(&text[start..self.first]);
         let &Run { first, skip, group, period, count, .. } = self;
         let end = text.len().min(first + (count - 1) * period + skip + group);
-        view.change_every(
-            self.groups(text).flatten().copied(),
-            first,
-            end - first,
-            Every { skip, group, period, width: 1 },
-        );
+        let every = Every { skip, group, period, width: 1 };
+        view.change_every(self.groups(text), first, end - first, every);
         end
     }
 }

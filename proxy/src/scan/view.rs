@@ -44,7 +44,7 @@ pub(super) struct Change {
     pub(super) below: usize,
     pub(super) length: usize,
     /// Each byte of it has a place of its own below.
-    pub(super) every: Option<Every>,
+    pub(super) every: Option<Box<Every>>,
 }
 
 /// Places that are evenly spread: behind the first `skip` bytes come `group` characters of
@@ -185,10 +185,16 @@ impl View {
     }
 
     /// The same where each byte has its own place in those below.
-    pub(super) fn change_every(&mut self, bytes: impl Iterator<Item = u8>, below: usize, length: usize, every: Every) {
+    pub(super) fn change_every<'t>(
+        &mut self,
+        groups: impl Iterator<Item = &'t [u8]>,
+        below: usize,
+        length: usize,
+        every: Every,
+    ) {
         let at = self.text.len();
-        self.text.extend(bytes);
-        self.changes.push(Change { at, count: self.text.len() - at, below, length, every: Some(every) });
+        groups.for_each(|group| self.text.extend_from_slice(group));
+        self.changes.push(Change { at, count: self.text.len() - at, below, length, every: Some(Box::new(every)) });
     }
 
     /// Takes `bytes` over as they stand from `start` on, and nothing for what is before them.
@@ -224,12 +230,12 @@ impl View {
 impl Change {
     fn start_of(&self, at: usize) -> usize {
         let index = at - self.at;
-        self.every.map_or(self.below, |Every { skip, group, period, width }| {
+        self.every.as_deref().map_or(self.below, |&Every { skip, group, period, width }| {
             self.below + skip + index / group * period + index % group * width
         })
     }
 
     fn end_of(&self, at: usize) -> usize {
-        self.every.map_or(self.below + self.length, |every| self.start_of(at) + every.width)
+        self.every.as_ref().map_or(self.below + self.length, |every| self.start_of(at) + every.width)
     }
 }

@@ -82,6 +82,12 @@ pub struct Watchlist {
 impl Watchlist {
     /// Compiles the values; refuses those that are too short.
     pub fn build(items: impl IntoIterator<Item = Watched>) -> Result<Self, TooShort> {
+        Watchlist::default().rebuilt(items)
+    }
+
+    /// The same for other values. What was compiled for those that stay is taken over, so that
+    /// it costs little to add one.
+    pub fn rebuilt(&self, items: impl IntoIterator<Item = Watched>) -> Result<Self, TooShort> {
         let items: Vec<Watched> = items.into_iter().collect();
         for Watched { what, value } in &items {
             let length = value.expose_secret().len();
@@ -89,7 +95,7 @@ impl Watchlist {
                 return Err(TooShort { what: what.clone(), length });
             }
         }
-        let needles = NeedleSet::new(items.iter().map(|item| item.value.expose_secret()));
+        let needles = self.needles.with_values(items.iter().map(|item| item.value.expose_secret()));
         Ok(Watchlist { kinds: items.into_iter().map(|item| item.what).collect(), needles })
     }
 
@@ -151,7 +157,7 @@ impl Watchlist {
     }
 
     pub(super) fn finding(&self, hit: &Hit) -> Finding {
-        let what = self.kinds[self.needles.needle(hit.needle).value].clone();
+        let what = self.kinds[hit.needle.value as usize].clone();
         Finding { what, form: hit.form(&self.needles) }
     }
 }

@@ -108,7 +108,7 @@ fn decode(text: &[u8], start: usize, encoding: Encoding, reach: usize, view: &mu
         let ascii = (0..).take_while(|n| unit(at + n * width).is_some_and(|unit| (1..0x80).contains(&unit))).count();
         if ascii > 0 {
             let place = if encoding.big { width - 1 } else { 0 };
-            let letters = (0..ascii).map(|n| text[at + n * width + place]);
+            let letters = text[at + place..].iter().step_by(width).take(ascii).map(std::slice::from_ref);
             view.change_every(letters, at, ascii * width, Every { skip: 0, group: 1, period: width, width });
             (at, without) = (at + ascii * width, 0);
             // Where zeros come first this is the last character, and what was taken for the

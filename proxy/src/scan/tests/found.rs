@@ -209,3 +209,44 @@ fn no_message_shows_a_value() {
     assert!(!shown.contains("needle") && !shown.contains("110, 101"), "{shown}");
     assert!(shown.starts_with("Watchlist { values: 2"), "{shown}");
 }
+
+/// Whatever came and went before, a list finds what one that is made anew finds.
+#[test]
+fn a_list_that_is_rebuilt_finds_its_values_and_no_others() {
+    // Of all lengths, so that the least one of a class comes and goes.
+    let value = |n: usize| format!("{n:03}-{}", "kR7zQ9wX2mLp".repeat(6)).into_bytes()[..8 + n * 7 % 40].to_vec();
+    let watched = |n: usize| Watched { what: secret(&n.to_string()), value: value(n).into() };
+    let mut list = Watchlist::default();
+    for round in 0..12_usize {
+        let here: Vec<usize> = (0..60).filter(|n| n % (round % 4 + 2) != 0 && *n < 20 * (round % 5)).collect();
+        list = list.rebuilt(here.iter().map(|n| watched(*n))).unwrap();
+        assert_eq!(list.len(), here.len());
+        for n in 0..60 {
+            for (form, encoded) in encodings::of_bytes(&value(n)) {
+                let found = list.find_all(&encoded).into_iter().any(|finding| finding.what == secret(&n.to_string()));
+                assert_eq!(found, here.contains(&n), "{n} in {form}, round {round}");
+            }
+        }
+    }
+}
+
+/// Odd bytes before the first or behind the last character of a value hide no escape in it.
+#[test]
+fn odd_bytes_beside_an_escaped_value_hide_nothing() {
+    let value = "$ecret-of-a-bench-42!";
+    let list = watching(&[value.as_bytes()]);
+    let marked = value.replace('$', "\\$").replace('-', "\\-").replace('!', "\\!");
+    let octal: String = value.bytes().map(|b| format!("\\{b:03o}")).collect();
+    for escaped in [marked, octal, value.replace('$', "\\44"), value.replace('!', "\\!")] {
+        for odd in [&b""[..], b"\xff", b"\0\x01\xfe\x80", "\u{e9}".as_bytes()] {
+            let text = [odd, escaped.as_bytes(), odd].concat();
+            assert!(list.find_in(&text).is_some(), "{escaped} between {odd:?}");
+            for cut in 0..text.len() {
+                assert!(filtered(list.filter(), chunks(&text, &[cut])).1.is_some(), "{escaped}, cut at {cut}");
+            }
+        }
+    }
+    for near in ["$ecret\\of\\-a\\-bench\\-42!", "$ecret\\056of-a-bench-42!"] {
+        assert_eq!(list.find_in(near.as_bytes()), None, "{near}");
+    }
+}
