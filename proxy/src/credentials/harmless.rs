@@ -185,7 +185,7 @@ pub(super) const KEYS_OF_THINGS: [&str; 62] = [
 
 /// Beginnings of names: what browsers and client libraries say about themselves, tracing.
 /// And what an owner of things calls them: names and values of his own, kept beside an object.
-const BEGINNINGS: [&str; 14] = [
+const BEGINNINGS: [&str; 17] = [
     "sec-fetch-",
     "sec-ch-",
     "x-stainless-",
@@ -200,6 +200,9 @@ const BEGINNINGS: [&str; 14] = [
     "x-checksum-",
     "x-object-meta-",
     "x-container-meta-",
+    "x-claude-code-",
+    "x-claude-remote-",
+    "anthropic-client-",
 ];
 
 /// Endings of names: which version of an API is meant, what a body adds up to, what a request is
@@ -207,7 +210,7 @@ const BEGINNINGS: [&str; 14] = [
 const ENDINGS: [&str; 8] =
     ["-version", "-beta", "-checksum", "-idempotency-key", "-request-id", "-correlation-id", "-trace-id", "-span-id"];
 
-const NAMES: [&str; 149] = [
+const NAMES: [&str; 148] = [
     // Of HTTP and WebDAV.
     "accept",
     "accept-charset",
@@ -337,7 +340,6 @@ const NAMES: [&str; 149] = [
     "x-audit-log-reason",
     "x-bz-content-sha1",
     "x-bz-file-name",
-    "x-claude-code-session-id",
     "x-content-sha256",
     "x-elastic-client-meta",
     "x-file-name",
