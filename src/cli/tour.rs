@@ -160,7 +160,8 @@ group's policy file, which the agent cannot reach. We add them now:\n\n{}\n
         )?;
         let before = self.tour.rules();
         self.tour.allow(&lines).map_err(environment)?;
-        self.check(self.tour.rules() == before + 1, "the new rule is in force");
+        let in_force = self.tour.until_rules(before + 1).await;
+        self.check(in_force, "the new rule is in force");
         paragraph("The same request again, nothing restarted:")?;
         let reply = self.command("curl -sS https://weather.example/today").await?;
         self.check(reply.contains("sunny"), "the weather site answered");

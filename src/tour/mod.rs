@@ -6,6 +6,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use containers::protocol::{FromGuest, ToGuest};
 use containers::{Engine, SandboxLost};
@@ -182,6 +183,17 @@ impl Tour {
     /// The rules in force, counted: to see a change arrive.
     pub fn rules(&self) -> usize {
         self.gateway.policy(&self.group).rules().count()
+    }
+
+    /// Waits until so many rules are in force, as one does who has saved a file; says whether
+    /// they were in time.
+    pub async fn until_rules(&self, count: usize) -> bool {
+        let in_force = async {
+            while self.rules() != count {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), in_force).await.is_ok()
     }
 
     /// Shuts the door and ends the agent.

@@ -269,7 +269,7 @@ mod tests {
                 LOOKED_AT.get()
             };
             let (short, long) = (looked_at(1_000), looked_at(10_000));
-            assert!(long <= 11 * short.max(100), "{part}: {short} for a thousand, {long} for ten thousand");
+            assert!(long <= 11 * short.max(1_000), "{part}: {short} for a thousand, {long} for ten thousand");
         }
     }
 }
