@@ -210,7 +210,7 @@ const BEGINNINGS: [&str; 17] = [
 const ENDINGS: [&str; 8] =
     ["-version", "-beta", "-checksum", "-idempotency-key", "-request-id", "-correlation-id", "-trace-id", "-span-id"];
 
-const NAMES: [&str; 148] = [
+const NAMES: [&str; 150] = [
     // Of HTTP and WebDAV.
     "accept",
     "accept-charset",
@@ -340,6 +340,8 @@ const NAMES: [&str; 148] = [
     "x-audit-log-reason",
     "x-bz-content-sha1",
     "x-bz-file-name",
+    "x-claude-code-session-id",
+    "x-claude-remote-session-id",
     "x-content-sha256",
     "x-elastic-client-meta",
     "x-file-name",
