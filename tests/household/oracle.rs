@@ -10,8 +10,10 @@ use super::plan::{Chat, Says};
 use super::support::Shown;
 
 /// What a message that waits may be told beside its answer.
-const REMARKS: [&str; 8] = [
+const REMARKS: [&str; 10] = [
     "Trying again in",
+    "The message waits, and is taken on when the engine is back.",
+    "It is begun again from the start.",
     "The sandbox is still being started",
     "being answered;",
     "The message before this one is still being worked on",
@@ -153,7 +155,9 @@ fn in_order(evening: &Evening, shown: &[Shown], wrong: &mut Vec<String>) {
         if !numbers.is_sorted() {
             wrong.push(format!("in {} what was queued first is not shown first: {numbers:?}", chat.name()));
         }
-        let known = |id: &str| evening.written.iter().any(|message| message.id == id);
+        // An order to stop is carried out at once, whatever waits.
+        let waits = |message: &Written| !matches!(message.says, Says::Stop | Says::StopClub);
+        let known = |id: &str| evening.written.iter().any(|message| message.id == id && waits(message));
         let done: Vec<&str> = here.iter().filter(|shown| shown.kind == "done").map(|shown| &*shown.to).collect();
         let done: Vec<&str> = done.into_iter().filter(|id| known(id)).collect();
         if !done.is_sorted() {
