@@ -36,6 +36,7 @@ fn main() {
         Some(role @ ("bare" | "unaudited")) => runtime.block_on(serve::unscanned(place.as_ref(), role)),
         Some("origin") => runtime.block_on(origin::serve(place.as_ref())),
         Some("chats") => runtime.block_on(chats_alone()),
+        Some("load") => runtime.block_on(load_alone(&place)),
         _ => runtime.block_on(measure()),
     }
 }
@@ -44,6 +45,26 @@ async fn chats_alone() {
     let mut setup = Setup::start().await;
     let client = Client::new(&setup, Via::Door { role: "door", host: "plain.bench" });
     beside_chats(&mut setup, &client).await;
+}
+
+/// The load with a credential on the host alone, or on another: for a profiler.
+async fn load_alone(host: &str) {
+    let setup = Setup::start().await;
+    let host = if host == "plain" { "plain.bench" } else { "keyed.bench" };
+    load(&setup, host, &Client::new(&setup, Via::Door { role: "door", host })).await;
+}
+
+async fn load(setup: &Setup, name: &str, client: &Client) {
+    for (what, kibibyte) in [("GET", false), ("POST", true)] {
+        let before = setup.cpu(client.via.role());
+        let run = client.load(32, WARM_UP, MEASURED, true, kibibyte).await;
+        let cpu = (setup.cpu(client.via.role()) - before) / run.all() as f64 * 10_000.0;
+        println!(
+            "| {name}: 1 KiB {what}, kept alive, 32 at a time | {:.0}/s, p99 {:.2} ms, door CPU {cpu:.2} s per 10,000 |",
+            run.per_second(),
+            run.p99()
+        );
+    }
 }
 
 async fn measure() {
@@ -66,16 +87,7 @@ async fn measure() {
     }
     beside_chats(&mut setup, &plain).await;
     for (name, client) in &all {
-        for (what, kibibyte) in [("GET", false), ("POST", true)] {
-            let before = setup.cpu(client.via.role());
-            let run = client.load(32, WARM_UP, MEASURED, true, kibibyte).await;
-            let cpu = (setup.cpu(client.via.role()) - before) / run.all() as f64 * 10_000.0;
-            println!(
-                "| {name}: 1 KiB {what}, kept alive, 32 at a time | {:.0}/s, p99 {:.2} ms, door CPU {cpu:.2} s per 10,000 |",
-                run.per_second(),
-                run.p99()
-            );
-        }
+        load(&setup, name, client).await;
     }
     for (name, client) in [("direct", &direct), ("door", &plain)] {
         let before = setup.cpu(client.via.role());

@@ -78,6 +78,9 @@ pub fn parameter_names(raw: &str) -> Vec<String> {
 /// Undoes the escapes of a query or a form: `%5F`, `+`, and the `%u005F` of ASP.NET
 /// (`HttpUtility.UrlDecode`).
 pub fn undo_escapes(raw: &str) -> String {
+    if !raw.contains(['%', '+']) {
+        return raw.to_owned();
+    }
     let mut out = Vec::with_capacity(raw.len());
     let mut rest = raw.as_bytes();
     while let Some((&byte, behind)) = rest.split_first() {

@@ -118,37 +118,42 @@ struct Rows {
 
 impl Rows {
     fn push(&mut self, bytes: &[u8], found: &mut dyn FnMut(&[u8])) {
-        for &byte in bytes {
-            if self.escape.is_empty() {
-                self.next(byte, found);
-            } else {
-                self.escape.push(byte);
+        let mut rest = bytes;
+        while let [byte, behind @ ..] = rest {
+            if !self.escape.is_empty() {
+                self.escape.push(*byte);
                 self.undo(found);
+                rest = behind;
+                continue;
+            }
+            // Most of a text is letters, and most rows are short.
+            let letters = rest.iter().position(|byte| !is_letter(*byte)).unwrap_or(rest.len());
+            self.row.extend_from_slice(&rest[..letters.min(LONGEST.saturating_sub(self.row.len()))]);
+            rest = &rest[letters..];
+            if let [byte, behind @ ..] = rest {
+                self.next(*byte, found);
+                rest = behind;
             }
         }
     }
 
     fn end(&mut self, found: &mut dyn FnMut(&[u8])) {
         self.escape.clear();
-        let row = std::mem::take(&mut self.row);
-        let text = std::str::from_utf8(&row).unwrap_or_default();
-        if row.len() < LONGEST && values::could_be_a_key(text) {
-            found(&row);
+        if (values::SHORTEST_UNKNOWN..LONGEST).contains(&self.row.len()) {
+            let text = std::str::from_utf8(&self.row).unwrap_or_default();
+            if values::row_could_be_a_key(text) {
+                found(&self.row);
+            }
         }
+        self.row.clear();
     }
 
     fn next(&mut self, byte: u8, found: &mut dyn FnMut(&[u8])) {
         match byte {
             b'\\' | b'%' => self.escape.push(byte),
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'~' | b'+' | b'/' | b'-' => self.letter(byte),
-            _ if self.row.is_empty() => {}
-            _ => self.end(found),
-        }
-    }
-
-    fn letter(&mut self, byte: u8) {
-        if self.row.len() < LONGEST {
-            self.row.push(byte);
+            _ if !is_letter(byte) => self.end(found),
+            _ if self.row.len() < LONGEST => self.row.push(byte),
+            _ => {}
         }
     }
 
@@ -177,6 +182,11 @@ impl Rows {
             Some(byte) => self.next(byte, found),
         }
     }
+}
+
+/// What keys are made of.
+fn is_letter(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'~' | b'+' | b'/' | b'-')
 }
 
 #[cfg(test)]

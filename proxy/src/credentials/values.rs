@@ -40,7 +40,7 @@ const WEB_TOKEN: &str = "eyJ";
 pub(super) const SHORTEST: usize = 20;
 
 /// The same where the name says already that it is one, or nobody knows the name.
-const SHORTEST_UNKNOWN: usize = 12;
+pub(super) const SHORTEST_UNKNOWN: usize = 12;
 
 /// So many letters of one case could be a key as well, where the name says so.
 const SHORTEST_PLAIN: usize = 24;
@@ -67,7 +67,11 @@ pub(super) fn is_of_a_vendor_or_a_web_token(text: &str) -> bool {
 /// Whether what stands under a name that says that it authenticates could be a key. An alarm
 /// is for these alone: `Bearer undefined` and `X-Sort-Token: on` are mistakes.
 pub(super) fn could_be_a_key(value: &str) -> bool {
-    let value = undo_escapes(value);
+    row_could_be_a_key(&undo_escapes(value))
+}
+
+/// The same of a text without escapes. What is shorter than [`SHORTEST_UNKNOWN`] is none.
+pub(super) fn row_could_be_a_key(value: &str) -> bool {
     let is_one = |row: &str| match row.bytes().all(|b| b.is_ascii_digit()) {
         true => row.len() > LONGEST_NUMBER,
         false => row.len() >= SHORTEST_UNKNOWN && is_mixed(row),
