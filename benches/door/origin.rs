@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -50,7 +51,12 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Reply>, Infallibl
     };
     let mut body = request.into_body();
     while body.frame().await.is_some_and(|frame| frame.is_ok()) {}
-    Ok(Response::new(reply))
+    let events = matches!(reply, Reply::Events(..));
+    let mut response = Response::new(reply);
+    if events {
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    }
+    Ok(response)
 }
 
 /// What an answer's body is.
