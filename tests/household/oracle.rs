@@ -155,11 +155,12 @@ fn in_order(evening: &Evening, shown: &[Shown], wrong: &mut Vec<String>) {
         if !numbers.is_sorted() {
             wrong.push(format!("in {} what was queued first is not shown first: {numbers:?}", chat.name()));
         }
+        let known = |id: &str| evening.written.iter().any(|message| message.id == id);
         // An order to stop is carried out at once, whatever waits.
-        let waits = |message: &Written| !matches!(message.says, Says::Stop | Says::StopClub);
-        let known = |id: &str| evening.written.iter().any(|message| message.id == id && waits(message));
+        let waits = |message: &&Written| !matches!(message.says, Says::Stop | Says::StopClub);
+        let in_turn = |id: &str| evening.written.iter().filter(waits).any(|message| message.id == id);
         let done: Vec<&str> = here.iter().filter(|shown| shown.kind == "done").map(|shown| &*shown.to).collect();
-        let done: Vec<&str> = done.into_iter().filter(|id| known(id)).collect();
+        let done: Vec<&str> = done.into_iter().filter(|id| in_turn(id)).collect();
         if !done.is_sorted() {
             wrong.push(format!("in {} messages were not settled as they came: {done:?}", chat.name()));
         }

@@ -36,8 +36,10 @@ const WEEK: u32 = 604_800;
 const DAY: u32 = 86_400;
 
 /// What is said beside answers.
-const REMARKS: [&str; 6] = [
+const REMARKS: [&str; 8] = [
     "Trying again in",
+    "The message waits, and is taken on when the engine is back.",
+    "It is begun again from the start.",
     "is still being started",
     "being answered;",
     "is still being worked on",
