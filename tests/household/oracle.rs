@@ -94,7 +94,7 @@ fn answered(
         ([], []) if message.chat == Chat::Family => with_a_later_one(message, shown),
         ([], []) => Err("was answered by silence".to_owned()),
         ([], [why]) => failed(evening, message, why),
-        (_, []) => right(message, replies, shown),
+        (_, []) => right(message, replies),
         _ => Err("has more than one answer".to_owned()),
     }
 }
@@ -132,12 +132,8 @@ fn failed(evening: &Evening, message: &Written, why: &str) -> Result<(), String>
 }
 
 /// What was answered is what was asked.
-fn right(message: &Written, replies: &[&str], shown: &[Shown]) -> Result<(), String> {
+fn right(message: &Written, replies: &[&str]) -> Result<(), String> {
     let (all, own) = (replies.join("\n"), format!("answer-{}", message.id));
-    // What a restart begins again may stand twice in Claude Code's transcript, and this model
-    // answers all that it reads there.
-    let again = |shown: &Shown| shown.chat == "family" && shown.text.contains("It is begun again from the start.");
-    let most = if shown.iter().any(again) { 2 } else { 1 };
     let fits = match message.says {
         Says::Nothing => message.chat == Chat::Family || all == "(no output)",
         Says::Refused => all.contains("not_allowed"),
@@ -145,7 +141,9 @@ fn right(message: &Written, replies: &[&str], shown: &[Shown]) -> Result<(), Str
         Says::SendsKey => all.contains("secret_in_request"),
         Says::Long => (1..=LINES).all(|line| all.lines().any(|said| said == format!("{own} {line}"))),
         Says::Hangs => false,
-        _ if message.chat == Chat::Family => (1..=most).contains(&all.matches(&own).count()),
+        // What is tried again stands once more in Claude Code's transcript, and this model answers
+        // all that it reads there: in one reply, and nothing is written twice.
+        _ if message.chat == Chat::Family => all.contains(&own),
         _ => all.trim() == own,
     };
     if fits || message.may_differ { Ok(()) } else { Err("has a wrong answer".to_owned()) }
