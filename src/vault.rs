@@ -16,8 +16,8 @@ use arc_swap::ArcSwap;
 use policies::{Authority, GroupName};
 use proxy::audit::Identity;
 use proxy::ports::{SecretUnavailable, Secrets, TokenRequest};
-use proxy::scan::{SHORTEST, Watched, WatchedKind, Watchlist};
 use proxy::{Credential, Guarded, Keyring, aside};
+use scan::{SHORTEST, Watched, WatchedKind, Watchlist};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{self, SecretSource};

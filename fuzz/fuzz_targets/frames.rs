@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| proxy::fuzzed::frames(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| scan::fuzzed::frames(bytes));

@@ -17,8 +17,8 @@ use tokio::time::{Sleep, sleep};
 
 use crate::renamed::FieldWatch;
 use crate::room::{Room, SMALL, aside};
-use crate::scan::{LeakFilter, Stop};
 use crate::tally::{Tally, Way};
+use scan::{LeakFilter, Stop};
 
 mod opened;
 mod returned;

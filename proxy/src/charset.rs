@@ -7,7 +7,7 @@
 use http::header::{ACCEPT, ACCEPT_CHARSET, HeaderValue};
 use http::{HeaderMap, header};
 
-use crate::packed::parameters;
+use scan::packed::parameters;
 
 /// Charsets whose first half is ASCII, without hyphens and the like (IANA's registry, and the
 /// encodings of the WHATWG's list but UTF-16 and ISO-2022-JP).

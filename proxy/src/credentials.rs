@@ -12,10 +12,10 @@ use policies::{
 };
 
 use crate::audit::Identity;
-use crate::packed::Unreadable;
 use crate::ports::Secrets;
-use crate::scan::{Finding, Replacement, Scrubber, WatchedKind, Watchlist};
 use crate::{charset, headers, readable};
+use scan::packed::Unreadable;
+use scan::{Finding, Replacement, Scrubber, WatchedKind, Watchlist};
 
 mod as_sent;
 mod authenticates;

@@ -20,13 +20,13 @@ use crate::body::{Body, Came, Opened, Outgoing, Returned};
 use crate::connection::Connection;
 use crate::credentials::{self, Head, Keyring, Placed};
 use crate::door::Door;
-use crate::packed::Look;
 use crate::record::{Audited, Record};
 use crate::renamed::FieldWatch;
 use crate::room::{SMALL, aside};
-use crate::scan::{Borders, FreshKeys, LeakFilter, Scrubber};
 use crate::upstream::{self, Lease, Outbound, Repeats};
 use crate::{headers, internal, minted, readable, refresh, renamed, request, second_path, websocket};
+use scan::packed::Look;
+use scan::{Borders, FreshKeys, LeakFilter, Scrubber};
 
 /// Answers one request, whatever becomes of it.
 pub(crate) async fn handle(connection: &Connection, request: http::Request<Incoming>) -> Response<Body> {

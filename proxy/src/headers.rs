@@ -6,7 +6,7 @@ use http::{HeaderMap, header};
 
 use policies::{Code, Method, Refusal, normal_name};
 
-use crate::scan::Scrubber;
+use scan::Scrubber;
 
 mod validators;
 

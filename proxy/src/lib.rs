@@ -50,9 +50,7 @@ mod answer;
 #[doc(hidden)]
 pub mod fuzzed;
 pub mod audit;
-pub mod packed;
 pub mod ports;
-pub mod scan;
 
 pub use credentials::{BasicPart, Credential, Field, Grant, Guarded, Keyring, Mint, MintedKey, Place, Segment};
 pub use door::{Door, Gateway};

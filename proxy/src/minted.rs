@@ -15,9 +15,9 @@ use crate::connection::Connection;
 use crate::credentials::{Credential, Field, NOT_HELD};
 use crate::door::Door;
 use crate::record::Audited;
-use crate::scan::{Replacement, SHORTEST, Scrubber};
 use crate::upstream::Lease;
 use crate::{headers, readable};
+use scan::{Replacement, SHORTEST, Scrubber};
 
 /// The longest answer that is looked into for a key.
 const LONGEST: usize = 256 << 10;

@@ -12,7 +12,7 @@ use policies::{Authority, Code, GroupName, Host, HostName, Limits, Refusal};
 use secrecy::SecretString;
 
 use crate::audit::Identity;
-use crate::scan::Watchlist;
+use scan::Watchlist;
 
 pub use crate::record::{Caller, Intent};
 

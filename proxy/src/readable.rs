@@ -6,7 +6,7 @@ use http::{HeaderMap, StatusCode};
 use policies::{Code, Refusal};
 
 use crate::charset;
-use crate::packed::{Look, Unpacker, Unreadable};
+use scan::packed::{Look, Unpacker, Unreadable};
 
 /// How the body of an answer is read.
 pub(crate) struct Reading {

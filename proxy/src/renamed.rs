@@ -17,8 +17,8 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use policies::{Code, NameWriter, Refusal};
 
-use crate::packed::Unpacker;
 use crate::room::aside;
+use scan::packed::Unpacker;
 
 mod batch;
 mod escapes;

@@ -33,10 +33,10 @@ use crate::door::Door;
 use crate::patience::until_both;
 use crate::record::{Audited, Record};
 use crate::room::{SMALL, aside};
-use crate::scan::Scrubber;
 use crate::tally::Tally;
 use crate::upstream::AbortOnDrop;
 use crate::{headers, upstream};
+use scan::Scrubber;
 
 mod check;
 mod returned;

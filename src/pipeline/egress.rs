@@ -3,7 +3,7 @@
 
 use policies::{Code, GroupName, Refusal};
 use proxy::ports::Secrets;
-use proxy::scan::{Finding, WatchedKind};
+use scan::{Finding, WatchedKind};
 
 use super::notice;
 use super::shared::Shared;

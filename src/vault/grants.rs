@@ -9,7 +9,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use proxy::Grant;
 use proxy::audit::Identity;
 use proxy::ports::{SecretUnavailable, TokenRequest};
-use proxy::scan::SHORTEST;
+use scan::SHORTEST;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use policies::{Authority, GroupName, SandboxId};
-use proxy::scan::{Finding, WatchedKind};
+use scan::{Finding, WatchedKind};
 
 use super::*;
 use crate::config::Config;

@@ -7,9 +7,10 @@ use std::path::Path;
 use crate::source::Source;
 
 /// Each crate below the root, and all that it may take from this workspace.
-const MAY_USE: [(&str, &[&str]); 6] = [
+const MAY_USE: [(&str, &[&str]); 7] = [
     ("policies", &[]),
-    ("proxy", &["policies"]),
+    ("scan", &["policies"]),
+    ("proxy", &["policies", "scan"]),
     ("containers", &["doorward-guest"]),
     ("containers/guest", &[]),
     ("channels/protocol", &[]),
@@ -17,8 +18,9 @@ const MAY_USE: [(&str, &[&str]); 6] = [
     ("channels/whatsapp", &["channel-protocol"]),
 ];
 
-const WORKSPACE: [&str; 8] = [
+const WORKSPACE: [&str; 9] = [
     "policies",
+    "scan",
     "proxy",
     "containers",
     "doorward-guest",

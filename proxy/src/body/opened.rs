@@ -6,9 +6,9 @@ use bytes::Bytes;
 use policies::{Code, Refusal};
 
 use crate::charset;
-use crate::packed::{Look, Queue, Unpacker, Unreadable};
 use crate::readable::{self, Reading};
-use crate::scan::Scrubber;
+use scan::Scrubber;
+use scan::packed::{Look, Queue, Unpacker, Unreadable};
 
 /// A look into one answer.
 pub(crate) struct Opened {

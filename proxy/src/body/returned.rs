@@ -16,9 +16,9 @@ use super::Cut;
 use super::opened::Opened;
 use crate::credentials::Handing;
 use crate::room::{Room, aside};
-use crate::scan::{FreshKeys, InPieces, Scrubber};
 use crate::tally::{Tally, Way};
 use crate::upstream::Lease;
+use scan::{FreshKeys, InPieces, Scrubber};
 
 /// The body of an answer.
 pub(crate) enum Body {

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::place::Place;
 use super::swap::ESCAPED;
-use crate::scan::Replacement;
+use scan::Replacement;
 
 /// The secret, and what it is written as in these places.
 pub(super) fn with_forms<'p>(one: Replacement, places: impl Iterator<Item = &'p Place>) -> Vec<Replacement> {
@@ -47,7 +47,7 @@ mod tests {
 
     use super::*;
     use crate::credentials::BasicPart;
-    use crate::scan::Scrubber;
+    use scan::Scrubber;
 
     const SECRET: &str = "k+7/Xq9\"dA==zW3mTn5vR8";
     const SURROGATE: &str = "s0s1s2s3s4s5s6s7s8s9s0";

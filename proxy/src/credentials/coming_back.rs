@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::Keyring;
 use crate::ports::Secrets;
-use crate::scan::{Replacement, Scrubber, Watchlist};
+use scan::{Replacement, Scrubber, Watchlist};
 
 /// What is taken off answers, host by host.
 #[derive(Default)]

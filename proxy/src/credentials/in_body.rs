@@ -9,7 +9,7 @@ use super::authenticates::{Foreign, What};
 use super::{Credential, Field, Found, Keyring, Place, Placed, in_scope, swap};
 use crate::audit::Identity;
 use crate::ports::Secrets;
-use crate::scan::Watchlist;
+use scan::Watchlist;
 
 /// The longest body in which a credential is looked for.
 const LONGEST: u64 = 1 << 20;

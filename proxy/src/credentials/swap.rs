@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::place::{self, BasicPart, Found, Place};
 use super::{Credential, PutOn, Segment};
 use crate::ports::Secrets;
-use crate::scan::Replacement;
+use scan::Replacement;
 
 /// RFC 3986 §2.3: what stands for itself everywhere in a query.
 pub(super) const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

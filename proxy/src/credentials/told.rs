@@ -5,7 +5,7 @@ use policies::{Authority, Code, Refusal};
 
 use super::{Keyring, unreadable};
 use crate::audit::Identity;
-use crate::scan::{Finding, Stop, WatchedKind};
+use scan::{Finding, Stop, WatchedKind};
 
 impl Keyring {
     /// A refusal for something found where it does not belong.

@@ -3,7 +3,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::scan::{Finding, Watchlist};
+use scan::{Finding, Watchlist};
 
 /// Longest piece of what a sandbox sent that the log keeps.
 pub(super) const EXCERPT: usize = 512;

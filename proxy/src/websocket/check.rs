@@ -9,7 +9,7 @@ use crate::door::Door;
 use crate::flow;
 use crate::record::Audited;
 use crate::room::{SMALL, aside};
-use crate::scan::{Borders, LeakFilter, Stop};
+use scan::{Borders, LeakFilter, Stop};
 
 /// How much at both ends of a message may belong to what stands in its neighbours as well.
 /// What is longer is not looked through a second time.

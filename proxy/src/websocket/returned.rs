@@ -10,8 +10,8 @@ use policies::{Code, Refusal};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::is_control;
-use crate::scan::{Borders, InPieces, Scrubber};
 use crate::tally::Tally;
+use scan::{Borders, InPieces, Scrubber};
 
 /// The messages of one direction.
 pub(super) struct Messages {
@@ -83,7 +83,7 @@ impl Messages {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::scan::Replacement;
+    use scan::Replacement;
 
     const SECRET: &str = "sk-live-0123456789abcdefghij";
 

@@ -91,7 +91,7 @@ async fn an_archive_does_not_bring_the_secret_back() {
 }
 
 fn unpacked(bytes: &[u8]) -> Vec<u8> {
-    let mut look = proxy::packed::Look::sniffing();
+    let mut look = scan::packed::Look::sniffing();
     let mut all = Vec::new();
     let _ = look.push(bytes, &mut |_, bytes| {
         all.extend_from_slice(bytes);

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use policies::{Authority, Facts, RequestPattern};
-use proxy::scan::{Watched, WatchedKind};
 use proxy::{BasicPart, Credential, Field, Grant, Guarded, Keyring, Mint, Place, Segment};
 use rand::RngExt;
+use scan::{Watched, WatchedKind};
 use secrecy::SecretString;
 
 use super::ports::Safe;

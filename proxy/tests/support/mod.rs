@@ -11,6 +11,7 @@ pub mod certificates;
 pub mod client;
 pub mod http2;
 mod keys;
+#[path = "../../../scan/tests/support/packing.rs"]
 pub mod packing;
 pub mod ports;
 pub mod raw_http2;

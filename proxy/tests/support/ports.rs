@@ -13,7 +13,7 @@ use proxy::audit::{Allowed, Decision, Identity, Ledger, LedgerDown, Noted, Opera
 use proxy::ports::{
     Budget, Caller, Internal, Pending, Resolved, Resolver, SecretUnavailable, Secrets, TokenRequest, Unresolved,
 };
-use proxy::scan::{Watched, Watchlist};
+use scan::{Watched, Watchlist};
 use secrecy::{ExposeSecret, SecretString};
 
 /// Where things are on the host; no sandbox ever hears of it.

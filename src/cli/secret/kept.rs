@@ -6,8 +6,8 @@ use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::process::ExitCode;
 
 use anyhow::anyhow;
-use proxy::scan::SHORTEST;
 use rustix::termios::{self, LocalModes, OptionalActions, Termios};
+use scan::SHORTEST;
 use secrecy::SecretString;
 
 use super::super::{Failure, refused, show, usage};

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use policies::{Authority, GroupName};
 use proxy::audit::Identity;
 use proxy::ports::{SecretUnavailable, Secrets};
-use proxy::scan::{Watched, WatchedKind, Watchlist};
+use scan::{Watched, WatchedKind, Watchlist};
 use secrecy::SecretString;
 use tempfile::TempDir;
 use tokio::sync::mpsc;

@@ -1,7 +1,7 @@
 //! What chats hear in which others than the owner sit, and what the log has of a stop.
 
 use containers::StartError;
-use proxy::scan::{Finding, Form, WatchedKind};
+use scan::{Finding, Form, WatchedKind};
 
 use super::house::House;
 use crate::config::ConfigError;

@@ -34,9 +34,9 @@ mod xz;
 mod zip;
 mod zstd;
 
-pub(crate) use declared::parameters;
+pub use declared::parameters;
 pub use look::{Look, Sink};
-pub(crate) use queue::Queue;
+pub use queue::Queue;
 
 use frames::Frames;
 use layer::{Layer, Output};

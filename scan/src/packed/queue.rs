@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 /// What waits, in the pieces that it came in.
 #[derive(Default)]
-pub(crate) struct Queue {
+pub struct Queue {
     pieces: VecDeque<Bytes>,
     length: usize,
     /// How many bytes have gone on.
@@ -19,7 +19,7 @@ const LONGEST: usize = 18 << 20;
 
 impl Queue {
     /// Takes more in.
-    pub(crate) fn push(&mut self, piece: Bytes) {
+    pub fn push(&mut self, piece: Bytes) {
         self.length += piece.len();
         if !piece.is_empty() {
             self.pieces.push_back(piece);
@@ -27,7 +27,7 @@ impl Queue {
     }
 
     /// Gives out what came before that many bytes of the whole body.
-    pub(crate) fn up_to(&mut self, place: u64) -> Bytes {
+    pub fn up_to(&mut self, place: u64) -> Bytes {
         let goes = usize::try_from(place.saturating_sub(self.gone)).unwrap_or(usize::MAX).min(self.length);
         self.gone += goes as u64;
         self.length -= goes;
@@ -45,17 +45,17 @@ impl Queue {
     }
 
     /// Gives out all of it.
-    pub(crate) fn rest(&mut self) -> Bytes {
+    pub fn rest(&mut self) -> Bytes {
         self.up_to(u64::MAX)
     }
 
     /// How many bytes wait.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.length
     }
 
     /// Whether more waits than ever has to.
-    pub(crate) fn is_too_long(&self) -> bool {
+    pub fn is_too_long(&self) -> bool {
         self.length > LONGEST
     }
 

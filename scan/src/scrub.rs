@@ -25,7 +25,7 @@ pub struct Replacement {
 impl Replacement {
     /// The same as it stands in base64 with other text around it, once for each alignment:
     /// values of their own, for where that text is encoded once more.
-    pub(crate) fn in_base64(&self) -> [Replacement; 3] {
+    pub fn in_base64(&self) -> [Replacement; 3] {
         [0, 1, 2].map(|before| {
             let spelling = Spelling::Base64 { url_safe: false, before };
             let inner = spelling.of(self.secret.expose_secret().as_bytes());
@@ -36,7 +36,7 @@ impl Replacement {
     }
 
     /// Adds it, unless something stands for its secret already.
-    pub(crate) fn add_to(self, all: &mut Vec<Replacement>) {
+    pub fn add_to(self, all: &mut Vec<Replacement>) {
         if !all.iter().any(|other| other.secret.expose_secret() == self.secret.expose_secret()) {
             all.push(self);
         }

@@ -11,7 +11,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::{Look, Unpacker, Unreadable};
-use crate::scan::{LeakFilter, Stop, Watched, WatchedKind, Watchlist};
+use crate::{LeakFilter, Stop, Watched, WatchedKind, Watchlist};
 
 mod files;
 mod frames;

@@ -74,7 +74,7 @@ fn closed(headers: &HeaderMap) -> Option<&'static str> {
 
 /// The parameters of this name of a header's value (RFC 9110 §5.6.6), in quotes or not. Of
 /// several, some take the first and some the last.
-pub(crate) fn parameters(value: &str, name: &str) -> Vec<String> {
+pub fn parameters(value: &str, name: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut rest = value.split_once(';').map(|(_, rest)| rest);
     while let Some((key, behind)) = rest.and_then(|rest| rest.split_once('=')) {

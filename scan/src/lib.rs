@@ -34,7 +34,7 @@ mod needles;
 mod said;
 mod scrub;
 mod search;
-pub(crate) mod shapes;
+pub mod shapes;
 mod spaced;
 mod spelling;
 mod view;
@@ -42,6 +42,11 @@ mod watchlist;
 mod wide;
 mod window;
 
+pub mod packed;
+
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzed;
 #[cfg(test)]
 mod tests;
 
