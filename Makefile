@@ -22,7 +22,7 @@ test-long: ## Run what takes longer than two minutes (docs/test-long.md has the 
 	@scripts/test-long.sh
 
 bench: setup ## Measure (docs/performance.md says how to read it)
-	cargo bench --locked -p policies --bench verdict
+	cargo bench --locked -p policy-file --bench verdict
 	cargo bench --locked --bench door
 	scripts/bench.sh
 

@@ -21,9 +21,14 @@ for guard in credentials headers record request tunnel upstream 'credentials/**/
 done
 mutants() { nice -n 19 cargo mutants --jobs 1 --timeout 300 --no-shuffle --output "target/mutants-$1" "${@:2}"; }
 
+rules=()
+for crate in words policies policy-file; do
+    rules+=(--package "$crate" --test-package "$crate")
+done
+
 lived=0
-say "The verdict"
-mutants policies -p policies "$@" -- --lib --test policies -- --skip properties:: || lived=1
+say "The words, the verdict and the policy file"
+mutants policies "${rules[@]}" "$@" -- --lib --test policies -- --skip properties:: || lived=1
 say "The guards of the proxy"
 mutants proxy -p proxy "${guards[@]}" "$@" || lived=1
 [ "$lived" = 0 ] || fail "Some mutants live: target/mutants-*/mutants.out/missed.txt lists them."

@@ -50,7 +50,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::path::Path;
 
-    use policies::Source;
+    use policy_file::Source;
 
     use super::*;
 
@@ -60,7 +60,7 @@ mod tests {
     fn check(policy: &str, config: &str) -> Result<(), NoKey> {
         let group = GroupName::parse("family").unwrap();
         let source = Source { name: "policies/family.toml".to_owned(), text: policy.to_owned() };
-        let policy = Policy::compile(&group, &source, None).unwrap().policy;
+        let policy = policy_file::compile(&group, &source, None).unwrap().policy;
         check_key(&group, &policy, &Config::parse("doorward.toml", config, Path::new("/")).unwrap())
     }
 

@@ -14,7 +14,8 @@ use doorward::home::Home;
 use doorward::operations::Operations;
 use doorward::resolver::Names;
 use doorward::store::ledger::AuditLog;
-use policies::{Authority, Date, GroupName, Policy, SandboxId, Source};
+use policies::{Authority, Date, GroupName, SandboxId};
+use policy_file::Source;
 use proxy::audit::{Decision, Identity, Ledger, LedgerDown, Noted, Outcome, Seq};
 use proxy::ports::{Caller, Internal, Pending, SecretUnavailable, Secrets};
 use proxy::{Door, Keyring, Limits, Refreshes};
@@ -58,7 +59,7 @@ pub(crate) async fn unscanned(dir: &Path, role: &str) {
         refreshes: Refreshes::default(),
     };
     let text = std::fs::read_to_string(home.policy_file(&group())).unwrap();
-    let policy = Policy::compile(&group(), &Source { name: "bench".to_owned(), text }, None).unwrap().policy;
+    let policy = policy_file::compile(&group(), &Source { name: "bench".to_owned(), text }, None).unwrap().policy;
     let identity = Identity { group: group(), sandbox: SandboxId::new("b0").unwrap() };
     let policy = Arc::new(ArcSwap::from_pointee(policy));
     let door = Door::new(Arc::new(gateway), identity, policy, Keyring::default()).unwrap();

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| policies::fuzzed::policy(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| policy_file::fuzzed::policy(bytes));

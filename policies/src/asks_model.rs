@@ -109,7 +109,3 @@ fn covers(known: &str, wanted: &Wanted) -> bool {
     let Wanted::Text(wanted) = wanted else { return false };
     wildcard::matches(known.as_bytes(), wanted.as_bytes(), |p| *p == b'*', |_| true, |p, t| p == t)
 }
-
-#[cfg(test)]
-#[path = "asks_model/tests.rs"]
-mod tests;

@@ -12,9 +12,8 @@ mod reader;
 
 use std::sync::Arc;
 
-pub(crate) use condition::{Condition, Effect, Wanted, Words};
-pub(crate) use field::Field;
-pub use field::{fold_key, key_letters};
+pub use condition::{Condition, Effect, Wanted, Words};
+pub use field::Field;
 use reader::{Finding, Reader};
 
 use crate::{Code, Refusal, RuleRef};

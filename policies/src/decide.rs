@@ -5,10 +5,9 @@ use std::sync::Arc;
 use crate::body::BodyConditions;
 use crate::host_pattern::is_reserved;
 use crate::observe::Observe;
-use crate::rules::place;
 use crate::rules::{AllowRule, DenyRule, Fit, Origin, Reading};
 use crate::{
-    Authority, Code, Date, Facts, Host, Method, Permit, Policy, Refusal, RuleRef, TunnelPermit, Verdict, suggest,
+    Authority, Code, Date, Facts, Host, Method, Permit, Policy, Refusal, Refused, RuleRef, TunnelPermit, Verdict,
 };
 
 impl Policy {
@@ -40,8 +39,7 @@ impl Policy {
     pub fn decide_tunnel(&self, authority: &Authority) -> Option<TunnelPermit> {
         let (host, port) = (&authority.host, authority.port);
         let rules: Vec<_> = self.tunnels_of(host).filter(|rule| rule.ports.contains(&port)).collect();
-        let says_more = |rule: &&&crate::tunnel::TunnelRule| (rule.host.weight(), std::cmp::Reverse(place(&rule.at)));
-        let rule = rules.iter().max_by_key(says_more)?;
+        let rule = rules.iter().max_by(|a, b| (a.host.weight(), &b.at).cmp(&(b.host.weight(), &a.at)))?;
         let with_credential = |rule: &AllowRule| rule.credential.is_some() && rule.ports.contains(&port);
         let wants_opening = is_reserved(host)
             || self.denies_of(host).any(|deny| deny.touches(port))
@@ -53,6 +51,7 @@ impl Policy {
             private: rules.iter().flat_map(|rule| rule.private.iter().copied()).collect(),
             by_wildcard: !rule.host.is_exact(),
             takes_private: rule.origin == Origin::Group && rule.host.is_exact(),
+            adviser: self.adviser,
         })
     }
 
@@ -86,6 +85,7 @@ impl Policy {
                 by_wildcard: grant.by_wildcard,
                 body: grant.body.non_empty(),
                 takes_private: grant.takes_private,
+                adviser: self.adviser,
             }),
             Err(refusal) => Verdict::Deny(facts, refusal),
         }
@@ -156,7 +156,7 @@ impl Policy {
             model |= rule.model;
             opaque |= rule.opaque;
             if let Some(conditions) = rule.json.as_ref().filter(|_| alike(rule)) {
-                body.allow(conditions, &rule.at, suggest::lift_condition(facts, rule));
+                body.allow(conditions, &rule.at, (self.adviser)(&Refused::Body(facts, rule)).lift);
             }
         }
         Ok(Grant {
@@ -251,11 +251,11 @@ fn says_more(a: &(Fit, &AllowRule), b: &(Fit, &AllowRule)) -> std::cmp::Ordering
     // Free of conditions before bound by them, so that the rule named is one that holds.
     let key =
         |(fit, rule): &(Fit, &AllowRule)| (rule.credential.is_some(), rule.json.is_none(), rule.host.weight(), *fit);
-    key(a).cmp(&key(b)).then_with(|| place(&b.1.at).cmp(&place(&a.1.at)))
+    key(a).cmp(&key(b)).then_with(|| b.1.at.cmp(&a.1.at))
 }
 
 /// Of several denials the reader hears the one that is hardest to take back.
 fn binds_more(a: &DenyRule, b: &DenyRule) -> std::cmp::Ordering {
     let key = |deny: &DenyRule| (deny.origin.rank(), deny.host.weight());
-    key(a).cmp(&key(b)).then_with(|| place(&b.at).cmp(&place(&a.at)))
+    key(a).cmp(&key(b)).then_with(|| b.at.cmp(&a.at))
 }

@@ -9,9 +9,12 @@ use crate::{Host, HostError, HostName, shared_names};
 
 /// What stands in `host`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum HostPattern {
+pub enum HostPattern {
+    /// `x.com`, or an address.
     Exact(Host),
+    /// `*.x.com`
     OneLabel(HostName),
+    /// `**.x.com`
     AnyDepth(HostName),
 }
 
@@ -28,7 +31,7 @@ pub(crate) fn is_reserved(host: &Host) -> bool {
 
 impl HostPattern {
     /// Reads a host for an allow, which must not cover what strangers can register.
-    pub(crate) fn for_allow(text: &str) -> Result<Self, PatternError> {
+    pub fn for_allow(text: &str) -> Result<Self, PatternError> {
         let pattern = Self::read(text)?;
         match &pattern {
             HostPattern::OneLabel(parent) | HostPattern::AnyDepth(parent) if shared_names::is_suffix(parent) => {
@@ -43,7 +46,7 @@ impl HostPattern {
     }
 
     /// Reads a host for a deny, which may be as wide as its owner likes.
-    pub(crate) fn for_deny(text: &str) -> Result<Self, PatternError> {
+    pub fn for_deny(text: &str) -> Result<Self, PatternError> {
         Self::read(text)
     }
 
@@ -73,7 +76,8 @@ impl HostPattern {
         }
     }
 
-    pub(crate) fn is_exact(&self) -> bool {
+    /// Whether it is one host.
+    pub fn is_exact(&self) -> bool {
         matches!(self, HostPattern::Exact(_))
     }
 }

@@ -2,42 +2,13 @@
 //! marked in the log, so that its owner learns what a group needs. Nothing else is
 //! relaxed, and it ends on a day that must be said.
 
-use crate::file::Block;
 use crate::{Date, RuleRef};
 
 /// Until when, and where that stands.
-#[derive(Clone, Debug)]
-pub(crate) struct Observe {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observe {
     /// The last day.
-    pub(crate) until: Date,
-    pub(crate) at: RuleRef,
-}
-
-const EXAMPLE: &str = "2026-12-31";
-
-/// Reads `mode` and `observe_until`, which need each other.
-pub(crate) fn observe(block: &mut Block<'_, '_>) -> Option<Observe> {
-    let mode = block.string("mode");
-    if let Some((span, text)) = &mode
-        && text != "observe"
-    {
-        let help = "remove it (every rule is enforced), or write mode = \"observe\" with an observe_until";
-        block.reader.problem(span.clone(), format!("{text:?} is no mode"), Some(help.to_owned()));
-        return None;
-    }
-    let until = block.date("observe_until", EXAMPLE);
-    match (mode, block.has("observe_until")) {
-        (None, true) if !block.has("mode") => {
-            let help = Some("add mode = \"observe\", or remove it".to_owned());
-            block.reader.problem(block.span_of("observe_until"), "`observe_until` without `mode` does nothing", help);
-            None
-        }
-        (Some((span, _)), false) => {
-            let help = Some(format!("add observe_until = \"{EXAMPLE}\" with the last day on which you watch"));
-            block.reader.problem(span, "an observation without an end is an open door", help);
-            None
-        }
-        (Some((span, _)), true) => Some(Observe { until: until?, at: block.reader.rule_ref(&span) }),
-        _ => None,
-    }
+    pub until: Date,
+    /// Where it stands.
+    pub at: RuleRef,
 }

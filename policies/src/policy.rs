@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use crate::host_index::HostIndex;
 use crate::host_pattern::is_reserved;
-use crate::limits::Limits;
 use crate::observe::Observe;
 use crate::rules::{AllowRule, DenyRule};
 use crate::segments::Outline;
 use crate::tunnel::TunnelRule;
-use crate::{Date, GroupName, Host, PolicyHash, RequestPattern, RuleSummary};
+use crate::{Adviser, Date, GroupName, Host, Limits, PolicyHash, RequestPattern};
 
 /// A compiled policy of one group.
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub(crate) group: GroupName,
     pub(crate) hash: PolicyHash,
+    pub(crate) adviser: Adviser,
     rules: Rules,
     allow_hosts: HostIndex,
     /// Beside the rules, because they are gone through for every request.
@@ -25,24 +25,33 @@ pub struct Policy {
     deny_hosts: HostIndex,
 }
 
-/// What the files of a policy say together.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Rules {
-    pub(crate) allows: Vec<AllowRule>,
-    pub(crate) tunnels: Vec<TunnelRule>,
-    pub(crate) denies: Vec<DenyRule>,
-    pub(crate) limits: Limits,
-    pub(crate) observe: Option<Observe>,
-    pub(crate) blocks_lookalikes: bool,
+/// What the files of a policy say together: all that judges.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Each `[[allow]]` whose requests are judged.
+    pub allows: Vec<AllowRule>,
+    /// Each `[[allow]]` that goes through unopened.
+    pub tunnels: Vec<TunnelRule>,
+    /// Each `[[deny]]`.
+    pub denies: Vec<DenyRule>,
+    /// How much.
+    pub limits: Limits,
+    /// While hosts that no rule names are let through.
+    pub observe: Option<Observe>,
+    /// `leaks = "block"`: what only looks like a secret stops a request.
+    pub blocks_lookalikes: bool,
+}
+
+impl Rules {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.allows.len() + self.tunnels.len() + self.denies.len()
+    }
 }
 
 impl Policy {
-    /// The policy of a group that has none: nothing is allowed.
-    pub fn deny_all(group: &GroupName) -> Policy {
-        Policy::from_rules(group, PolicyHash::of(&[]), Rules::default())
-    }
-
-    pub(crate) fn from_rules(group: &GroupName, hash: PolicyHash, rules: Rules) -> Self {
+    /// The policy of these rules. `hash` names what they were made of.
+    pub fn new(group: &GroupName, hash: PolicyHash, rules: Rules, adviser: Adviser) -> Self {
         let allow_hosts = HostIndex::new(rules.allows.iter().map(|rule| &rule.host));
         let tunnel_hosts = HostIndex::new(rules.tunnels.iter().map(|rule| &rule.host));
         let deny_hosts = HostIndex::new(rules.denies.iter().map(|rule| &rule.host));
@@ -52,6 +61,7 @@ impl Policy {
         Policy {
             group: group.clone(),
             hash,
+            adviser,
             rules,
             allow_hosts,
             allow_outlines,
@@ -94,13 +104,9 @@ impl Policy {
         self.rules.observe.as_ref().map(|observe| observe.until)
     }
 
-    /// Every rule with its place: the group's own first, then presets, then base.
-    pub fn rules(&self) -> impl Iterator<Item = RuleSummary> {
-        let mut rules: Vec<RuleSummary> = self.rules.allows.iter().map(RuleSummary::from).collect();
-        rules.extend(self.rules.tunnels.iter().map(RuleSummary::from));
-        rules.extend(self.rules.denies.iter().map(RuleSummary::from));
-        rules.sort_by_key(|rule| (rule.origin.rank(), Arc::clone(&rule.at.file), rule.at.line));
-        rules.into_iter()
+    /// All that judges.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// Whether the host is the door's own name (`doorward.internal`), which no
@@ -109,7 +115,8 @@ impl Policy {
         is_reserved(host)
     }
 
-    pub(crate) fn allows_of(&self, host: &Host) -> impl Iterator<Item = &AllowRule> {
+    /// The allows that name a host, in no order.
+    pub fn allows_of(&self, host: &Host) -> impl Iterator<Item = &AllowRule> {
         self.allow_hosts.find_own(host).into_iter().map(|place| &self.rules.allows[place])
     }
 

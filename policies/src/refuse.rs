@@ -1,9 +1,7 @@
-//! What a refused request is told: how close it came, and what would lift it.
+//! Why a request is refused, in words: how close it came.
 
-use crate::near::Near;
-use crate::rules::{AllowRule, Asks, DenyRule, Fit, Reading, place};
-use crate::suggest::Named;
-use crate::{Code, Facts, Host, Policy, Refusal, Upgrade, suggest};
+use crate::rules::{AllowRule, Asks, DenyRule, Fit, Reading};
+use crate::{Advice, Code, Facts, Host, Policy, Refusal, Refused, Upgrade};
 
 impl Policy {
     /// Fail closed: unreachable as long as a grant has a rule to stand on.
@@ -13,7 +11,7 @@ impl Policy {
 
     pub(crate) fn two_credentials(&self, rule: &AllowRule, other: &AllowRule) -> Refusal {
         let mut both = [rule, other];
-        both.sort_by_key(|rule| place(&rule.at));
+        both.sort_by(|a, b| a.at.cmp(&b.at));
         let [first, second] = both;
         let name = |rule: &AllowRule| rule.credential.as_deref().unwrap_or_default().to_owned();
         let why = format!(
@@ -33,7 +31,7 @@ impl Policy {
             why: deny.why.clone().unwrap_or_else(fallback),
             logged: None,
             rule: Some(deny.at.clone()),
-            lift: suggest::lift_deny(deny),
+            lift: (self.adviser)(&Refused::Denied(deny)).lift,
         }
     }
 
@@ -41,22 +39,15 @@ impl Policy {
     pub(crate) fn not_covered(&self, request: &Reading<'_>, named: &[(Fit, &AllowRule)]) -> Refusal {
         let facts = request.facts;
         let closest = named.iter().map(|(fit, _)| *fit).max();
-        let near = Near::of(request, named);
         let on_page = closest.is_some_and(|closest| closest > Fit::OtherPath);
         let (code, why) = match closest {
             _ if !on_page && let Some(sign) = facts.path.to_spell() => self.unspelt(sign),
             None => self.unnamed(facts),
             Some(closest) => self.near(request, closest),
         };
-        let nearest = match closest {
-            None => self.near_host(&facts.authority.host),
-            Some(Fit::OtherPort) => other_port(named),
-            Some(Fit::OtherPath) => near.as_ref().map(|near| near.in_words(facts)),
-            Some(_) => None,
-        };
-        let why = nearest.map_or(why.clone(), |nearest| format!("{why}: {nearest}"));
-        let rules = Named { all: named, near: near.as_ref() };
-        Refusal { code, why, logged: None, rule: None, lift: suggest::lift(request, &rules) }
+        let Advice { near, lift } = (self.adviser)(&Refused::NotCovered(self, request, named));
+        let why = near.map_or(why.clone(), |near| format!("{why}: {near}"));
+        Refusal { code, why, logged: None, rule: None, lift }
     }
 
     fn unspelt(&self, sign: &str) -> (Code, String) {
@@ -121,11 +112,4 @@ impl Policy {
             _ => format!("group {group} may reach this page of {host}, but not open a WebSocket there"),
         }
     }
-}
-
-/// What the first rule for the host does allow.
-fn other_port(named: &[(Fit, &AllowRule)]) -> Option<String> {
-    let rule = named.iter().map(|(_, rule)| *rule).min_by_key(|rule| place(&rule.at))?;
-    let ports: Vec<_> = rule.ports.iter().map(u16::to_string).collect();
-    Some(format!("{} allows {} on port {}", rule.at, rule.scheme.as_str(), ports.join(", ")))
 }

@@ -25,7 +25,7 @@ pub struct RequestPattern {
 
 /// Which methods a pattern covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Methods {
+pub enum Methods {
     /// `*`
     Any,
     /// What `access = "read"` covers.
@@ -36,9 +36,11 @@ pub(crate) enum Methods {
 
 /// Why a text is no pattern, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PatternError {
-    pub(crate) message: String,
-    pub(crate) help: Option<String>,
+pub struct PatternError {
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub help: Option<String>,
 }
 
 impl RequestPattern {
@@ -59,7 +61,8 @@ impl RequestPattern {
             || (!path.is_plain() && self.methods.cover(method) && self.covers_widely(&Segments::wide_request(path)))
     }
 
-    pub(crate) fn read(text: &str) -> Result<Self, PatternError> {
+    /// The same, with what to write instead apart.
+    pub fn read(text: &str) -> Result<Self, PatternError> {
         let form = || "write a method and a path, like \"GET /v1/**\" or \"* /notes\"".to_owned();
         let Some((method, path)) = text.split_once(' ') else {
             return Err(PatternError::new(format!("{text:?} is not a method and a path"), Some(form())));
@@ -73,12 +76,12 @@ impl RequestPattern {
     }
 
     /// What `access = "read"` says.
-    pub(crate) fn any_read() -> Self {
+    pub fn any_read() -> Self {
         Self::new(Methods::Read, "/**")
     }
 
     /// What a deny rule without `do` says.
-    pub(crate) fn anything() -> Self {
+    pub fn anything() -> Self {
         Self::new(Methods::Any, "/**")
     }
 
@@ -89,6 +92,11 @@ impl RequestPattern {
             exact: Segments::exact_pattern(path),
             wide: Segments::wide_pattern(path),
         }
+    }
+
+    /// Which methods it covers.
+    pub fn methods(&self) -> Methods {
+        self.methods
     }
 
     pub(crate) fn covers_path(&self, exact: &Segments) -> bool {
@@ -105,12 +113,13 @@ impl RequestPattern {
         self.wide.iter().any(|own| wide.iter().any(|wide| own.match_widely(wide)))
     }
 
-    pub(crate) fn path(&self) -> &str {
+    /// The path alone.
+    pub fn path(&self) -> &str {
         &self.path
     }
 
     /// Whether a deny of this covers every request of the other. May say no where it does.
-    pub(crate) fn covers_all_of(&self, other: &RequestPattern) -> bool {
+    pub fn covers_all_of(&self, other: &RequestPattern) -> bool {
         let methods = match other.methods {
             Methods::Any => self.methods == Methods::Any,
             Methods::Read => Method::ALL.iter().filter(|one| one.is_read()).all(|one| self.methods.cover_widely(*one)),
@@ -130,7 +139,7 @@ impl RequestPattern {
     }
 
     /// Whether it names one method and one path.
-    pub(crate) fn is_exact(&self) -> bool {
+    pub fn is_exact(&self) -> bool {
         self.as_exact().is_some()
     }
 
@@ -150,7 +159,8 @@ impl RequestPattern {
 }
 
 impl Methods {
-    pub(crate) fn cover(self, method: Method) -> bool {
+    /// Whether a method is one of them.
+    pub fn cover(self, method: Method) -> bool {
         match self {
             Methods::Any => true,
             Methods::Read => method.is_read(),
@@ -210,7 +220,8 @@ fn unreadable_path(path: &str, error: &PathError) -> PatternError {
 }
 
 impl PatternError {
-    pub(crate) fn new(message: String, help: Option<String>) -> Self {
+    /// With a sentence that says what to write, where there is one.
+    pub fn new(message: String, help: Option<String>) -> Self {
         PatternError { message, help }
     }
 }

@@ -9,7 +9,9 @@ use crate::body::Condition;
 use crate::host_pattern::HostPattern;
 use crate::request_pattern::Methods;
 use crate::segments::{Outline, Segments};
-use crate::{Facts, Method, Query, RequestPattern, RuleRef, Scheme, name};
+use words::{parameter_asks, parameter_writes};
+
+use crate::{Facts, Method, Query, RequestPattern, RuleRef, Scheme};
 
 /// Whose rule it is: says who can take it back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -25,7 +27,7 @@ pub enum Origin {
 
 impl Origin {
     /// The further out, the higher.
-    pub(crate) fn rank(&self) -> u8 {
+    pub fn rank(&self) -> u8 {
         match self {
             Origin::Group => 0,
             Origin::Preset(_) => 1,
@@ -34,46 +36,67 @@ impl Origin {
     }
 }
 
-#[derive(Clone, Debug)]
-pub(crate) struct AllowRule {
-    pub(crate) at: RuleRef,
-    pub(crate) origin: Origin,
-    pub(crate) host: HostPattern,
-    pub(crate) scheme: Scheme,
-    pub(crate) ports: Vec<u16>,
-    pub(crate) requests: Vec<RequestPattern>,
+/// An `[[allow]]` whose requests are judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AllowRule {
+    /// Where it stands.
+    pub at: RuleRef,
+    /// Whose it is.
+    pub origin: Origin,
+    /// Where to.
+    pub host: HostPattern,
+    /// How it travels.
+    pub scheme: Scheme,
+    /// Never empty.
+    pub ports: Vec<u16>,
+    /// What may be asked; one of them must fit.
+    pub requests: Vec<RequestPattern>,
     /// The pairs that the query must consist of, sorted; none: there must be no query.
     /// `None` allows any.
-    pub(crate) query: Option<Vec<(String, String)>>,
-    pub(crate) credential: Option<Arc<str>>,
-    pub(crate) private: Vec<IpNet>,
-    pub(crate) model: bool,
+    pub query: Option<Vec<(String, String)>>,
+    /// The credential that it puts on.
+    pub credential: Option<Arc<str>>,
+    /// Networks that the host may resolve to though they are not public.
+    pub private: Vec<IpNet>,
+    /// It leads to a model.
+    pub model: bool,
     /// Answers that cannot be looked into pass.
-    pub(crate) opaque: bool,
-    pub(crate) websocket: bool,
+    pub opaque: bool,
+    /// WebSockets go through.
+    pub websocket: bool,
     /// What the body must be for the rule to allow.
-    pub(crate) json: Option<Arc<[Condition]>>,
-    pub(crate) why: Option<String>,
+    pub json: Option<Arc<[Condition]>>,
+    /// Its owner's words.
+    pub why: Option<String>,
 }
 
-#[derive(Clone, Debug)]
-pub(crate) struct DenyRule {
-    pub(crate) at: RuleRef,
-    pub(crate) origin: Origin,
-    pub(crate) host: HostPattern,
+/// A `[[deny]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DenyRule {
+    /// Where it stands.
+    pub at: RuleRef,
+    /// Whose it is.
+    pub origin: Origin,
+    /// Where to.
+    pub host: HostPattern,
     /// Empty: every port.
-    pub(crate) ports: Vec<u16>,
-    pub(crate) requests: Vec<RequestPattern>,
+    pub ports: Vec<u16>,
+    /// What must not be asked.
+    pub requests: Vec<RequestPattern>,
     /// What the body must be for the rule to deny.
-    pub(crate) json: Option<Arc<[Condition]>>,
-    pub(crate) why: Option<String>,
+    pub json: Option<Arc<[Condition]>>,
+    /// Its owner's words.
+    pub why: Option<String>,
 }
 
 /// How well an allow rule fits a request of its host: the further, the closer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Fit {
+pub enum Fit {
+    /// Another scheme or port.
     OtherPort,
+    /// Another path or query.
     OtherPath,
+    /// Another method.
     OtherMethod,
     /// The request asks for a WebSocket, and the rule does not say `websocket = true`.
     NoUpgrade,
@@ -82,8 +105,9 @@ pub(crate) enum Fit {
 }
 
 /// A request with what the rules need of it, worked out once.
-pub(crate) struct Reading<'a> {
-    pub(crate) facts: &'a Facts,
+pub struct Reading<'a> {
+    /// The request.
+    pub facts: &'a Facts,
     exact: Segments,
     wide: Vec<Segments>,
     asks: Asks,
@@ -91,7 +115,8 @@ pub(crate) struct Reading<'a> {
 
 /// What else than its own method a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asks {
+pub enum Asks {
+    /// It means what its method says.
     Nothing,
     /// Another method, by a parameter.
     OtherMethod,
@@ -102,7 +127,8 @@ pub(crate) enum Asks {
 }
 
 impl<'a> Reading<'a> {
-    pub(crate) fn new(facts: &'a Facts) -> Self {
+    /// Works it out.
+    pub fn new(facts: &'a Facts) -> Self {
         Reading {
             facts,
             exact: Segments::exact(facts.path.as_str()),
@@ -128,15 +154,12 @@ impl<'a> Reading<'a> {
 
     /// Whether the request asks the server for something else than its method says, and
     /// how. Such a request has any method: a rule must allow all to allow it (attack G07).
-    pub(crate) fn asks(&self) -> Asks {
+    pub fn asks(&self) -> Asks {
         self.asks
     }
 
-    pub(crate) fn exact(&self) -> &Segments {
-        &self.exact
-    }
-
-    pub(crate) fn allowed_by(&self, methods: Methods) -> bool {
+    /// Whether methods that an allow names cover what it asks for.
+    pub fn allowed_by(&self, methods: Methods) -> bool {
         if self.asks == Asks::Nothing { methods.cover(self.facts.method) } else { methods == Methods::Any }
     }
 
@@ -148,7 +171,7 @@ impl<'a> Reading<'a> {
 impl Asks {
     fn of(facts: &Facts) -> Self {
         let (path, query) = (facts.path.as_str(), facts.query.as_ref().map(Query::as_str).unwrap_or_default());
-        let asks = |pair: &str| name::parameter_asks(pair, facts.method);
+        let asks = |pair: &str| parameter_asks(pair, facts.method);
         // `/x;_method=DELETE`: some servers take parameters there too.
         let undone = facts.path.undone();
         let pieces = || path.split('/').chain(undone.split('/'));
@@ -157,7 +180,7 @@ impl Asks {
             return Asks::OtherMethod;
         }
         // A `;` may stand in a value for those who part at `&` alone.
-        let writes = || query.split('&').chain(query.split(['&', ';'])).any(name::parameter_writes);
+        let writes = || query.split('&').chain(query.split(['&', ';'])).any(parameter_writes);
         if facts.method.is_read() && writes() {
             return Asks::Mutation;
         }
@@ -199,7 +222,7 @@ impl AllowRule {
 
     /// The whole query, pair by pair as it stands: no pair more, no other spelling,
     /// so that no server can find another value in it.
-    pub(crate) fn query_fits(&self, query: Option<&Query>) -> bool {
+    pub fn query_fits(&self, query: Option<&Query>) -> bool {
         let Some(wanted) = &self.query else { return true };
         let Some(query) = query else { return wanted.is_empty() };
         let mut pairs: Vec<_> =
@@ -219,18 +242,13 @@ impl DenyRule {
     }
 
     /// Whether it covers all there is on its host.
-    pub(crate) fn covers_everything(&self) -> bool {
+    pub fn covers_everything(&self) -> bool {
         self.ports.is_empty() && self.json.is_none() && self.requests.contains(&RequestPattern::anything())
     }
 
     /// Whether it forbids anything at all on this port: what goes by unopened cannot
     /// be held against it, so it must not go by unopened.
-    pub(crate) fn touches(&self, port: u16) -> bool {
+    pub fn touches(&self, port: u16) -> bool {
         self.ports.is_empty() || self.ports.contains(&port)
     }
-}
-
-/// Where a rule stands, in an order of its own.
-pub(crate) fn place(at: &RuleRef) -> (Arc<str>, u32) {
-    (Arc::clone(&at.file), at.line)
 }

@@ -14,8 +14,10 @@
 
 use std::borrow::Cow;
 
-use crate::path::{ESCAPED_PERCENT, ESCAPED_SLASH};
-use crate::{Path, likeness, wildcard};
+use words::likeness;
+use words::{ESCAPED_PERCENT, ESCAPED_SLASH};
+
+use crate::{Path, wildcard};
 
 /// A path cut into segments, in one of the two readings.
 #[derive(Clone, Debug, PartialEq, Eq)]

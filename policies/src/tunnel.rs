@@ -10,16 +10,23 @@ use ipnet::IpNet;
 use crate::host_pattern::HostPattern;
 use crate::rules::Origin;
 use crate::verdict::{self, Reach};
-use crate::{Authority, CheckedAddress, PolicyHash, Refusal, RuleRef};
+use crate::{Adviser, Authority, CheckedAddress, PolicyHash, Refusal, RuleRef};
 
-#[derive(Clone, Debug)]
-pub(crate) struct TunnelRule {
-    pub(crate) at: RuleRef,
-    pub(crate) origin: Origin,
-    pub(crate) host: HostPattern,
-    pub(crate) ports: Vec<u16>,
-    pub(crate) private: Vec<IpNet>,
-    pub(crate) why: Option<String>,
+/// An `[[allow]]` with `tls = "tunnel"`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TunnelRule {
+    /// Where it stands.
+    pub at: RuleRef,
+    /// Whose it is.
+    pub origin: Origin,
+    /// Where to.
+    pub host: HostPattern,
+    /// Never empty.
+    pub ports: Vec<u16>,
+    /// Networks that the host may resolve to though they are not public.
+    pub private: Vec<IpNet>,
+    /// Its owner's words.
+    pub why: Option<String>,
 }
 
 /// The proof that a connection may go through unopened. Like [`crate::Permit`] it is
@@ -39,6 +46,7 @@ pub struct TunnelPermit {
     pub(crate) by_wildcard: bool,
     /// Whether `private` can be added to the rule itself.
     pub(crate) takes_private: bool,
+    pub(crate) adviser: Adviser,
 }
 
 impl TunnelPermit {
@@ -65,21 +73,13 @@ impl TunnelPermit {
     /// Checks an address that the host resolved to, before it is dialled.
     pub fn check_address(&self, address: SocketAddr) -> Result<CheckedAddress, Refusal> {
         let reach = Reach {
-            host: &self.authority.host,
+            authority: &self.authority,
+            facts: None,
             rule: &self.rule,
             private: &self.private,
             takes_private: self.takes_private,
+            adviser: self.adviser,
         };
-        verdict::check_address(&reach, address, || self.lines())
-    }
-
-    /// A rule beside it, where its own is not the group's to change.
-    fn lines(&self) -> Vec<String> {
-        vec![
-            "[[allow]]".to_owned(),
-            format!("host = \"{}\"", self.authority.host),
-            format!("ports = [{}]", self.authority.port),
-            "tls = \"tunnel\"".to_owned(),
-        ]
+        verdict::check_address(&reach, address)
     }
 }

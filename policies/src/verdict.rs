@@ -5,21 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use sha2::{Digest, Sha256};
 
-use crate::{BodyConditions, Facts, Host, Refusal, address, suggest};
+use crate::{Adviser, Authority, BodyConditions, Code, Facts, Host, Refusal, Refused, Resolved, RuleRef, address};
 
 /// The content of a policy, as a hash: names what judged a request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct PolicyHash(pub(crate) [u8; 8]);
-
-/// Where a rule stands: what `explain`, refusals and the audit log name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize)]
-pub struct RuleRef {
-    /// The file as the owner knows it (`policies/family.toml`), or `preset NAME`.
-    pub file: Arc<str>,
-    /// Its line, counted from 1.
-    pub line: u32,
-}
+pub struct PolicyHash([u8; 8]);
 
 /// Allow or deny, always with the rule that decided (none decided: denied).
 #[derive(Debug)]
@@ -59,6 +51,7 @@ pub struct Permit {
     pub(crate) body: Option<BodyConditions>,
     /// As in [`Reach`].
     pub(crate) takes_private: bool,
+    pub(crate) adviser: Adviser,
 }
 
 /// An address that was checked against the permit it is dialled for. Made only
@@ -134,47 +127,43 @@ impl Permit {
     /// again before a pooled connection to it is used.
     pub fn check_address(&self, address: SocketAddr) -> Result<CheckedAddress, Refusal> {
         let reach = Reach {
-            host: &self.facts.authority.host,
+            authority: &self.facts.authority,
+            facts: Some(&self.facts),
             rule: &self.rule,
             private: &self.private,
             takes_private: self.takes_private,
+            adviser: self.adviser,
         };
-        check_address(&reach, address, || suggest::allow_lines(&self.facts))
+        check_address(&reach, address)
     }
 }
 
 /// What a permit reaches: all that the check of an address needs of it.
 pub(crate) struct Reach<'a> {
-    pub(crate) host: &'a Host,
+    pub(crate) authority: &'a Authority,
+    /// None for a tunnel.
+    pub(crate) facts: Option<&'a Facts>,
     pub(crate) rule: &'a RuleRef,
     pub(crate) private: &'a [IpNet],
-    /// Whether `private` can be added to the rule itself: it is the group's own and names one host.
+    /// As in [`Resolved`].
     pub(crate) takes_private: bool,
+    pub(crate) adviser: Adviser,
 }
 
-/// `lines` is a rule beside the one that allowed: allows add up, so where that one
-/// is not the group's to change, another does.
-pub(crate) fn check_address(
-    reach: &Reach<'_>,
-    address: SocketAddr,
-    lines: impl FnOnce() -> Vec<String>,
-) -> Result<CheckedAddress, Refusal> {
+pub(crate) fn check_address(reach: &Reach<'_>, address: SocketAddr) -> Result<CheckedAddress, Refusal> {
     let ip = address.ip();
     if reach.private.iter().any(|net| net.contains(&ip.to_canonical())) {
         return Ok(CheckedAddress(address));
     }
     let Some(kind) = address::special(ip) else { return Ok(CheckedAddress(address)) };
+    let &Reach { authority, facts, rule, takes_private, .. } = reach;
     let net = IpNet::from(ip.to_canonical());
-    let mut lift = match reach.takes_private {
-        true => vec![format!("# in the [[allow]] at {}, add this, or add to its list:", reach.rule)],
-        false => lines(),
-    };
-    lift.push(format!("private = [\"{net}\"]"));
-    let host = reach.host;
+    let advice = (reach.adviser)(&Refused::Address(Resolved { rule, takes_private, facts, authority, net }));
+    let host = &authority.host;
     let is =
         if *host == Host::Ip(ip) { format!("{host} is {kind}") } else { format!("{host} resolves to {ip}, {kind}") };
     let why = format!("{is}; such addresses are refused unless the rule names them");
-    Err(Refusal { code: crate::Code::ResolvedPrivate, why, logged: None, rule: Some(reach.rule.clone()), lift })
+    Err(Refusal { code: Code::ResolvedPrivate, why, logged: None, rule: Some(rule.clone()), lift: advice.lift })
 }
 
 impl CheckedAddress {
@@ -184,9 +173,17 @@ impl CheckedAddress {
     }
 }
 
-impl fmt::Display for RuleRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
+impl PolicyHash {
+    /// Names and texts with their lengths, so that no two lists have one hash.
+    pub fn of(texts: &[(&str, &str)]) -> Self {
+        let mut hasher = Sha256::new();
+        for text in texts.iter().flat_map(|(name, text)| [name, text]) {
+            hasher.update(text.len().to_be_bytes());
+            hasher.update(text.as_bytes());
+        }
+        let mut short = [0; 8];
+        short.copy_from_slice(&hasher.finalize()[..8]);
+        PolicyHash(short)
     }
 }
 

@@ -51,7 +51,8 @@ fn read(facts: &Facts, text: &str) -> Result<Facts, String> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use http::{HeaderName, HeaderValue};
-    use policies::{GroupName, Source};
+    use policies::GroupName;
+    use policy_file::Source;
 
     use super::*;
 
@@ -70,7 +71,7 @@ mod tests {
     fn refused(name: &'static str, value: &str) -> Option<Code> {
         let group = GroupName::parse("family").unwrap();
         let source = Source { name: "family.toml".to_owned(), text: POLICY.to_owned() };
-        let policy = Policy::compile(&group, &source, None).unwrap().policy;
+        let policy = policy_file::compile(&group, &source, None).unwrap().policy;
         let facts = Facts::parse("PUT", "https://s3.test/out/copy").unwrap();
         let headers = HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())]);
         judge(&policy, Date::parse("2026-11-29").unwrap(), &facts, &headers).err().map(|refusal| refusal.code)

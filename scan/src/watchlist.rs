@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use policies::{GroupName, SandboxId};
+use words::{GroupName, SandboxId};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 use super::leak::LeakFilter;

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use policies::{Facts, Permit, Policy, SandboxId, Source, Verdict};
+use policies::{Facts, Permit, SandboxId, Verdict};
+use policy_file::Source;
 use proxy::audit::{Allowed, Decision, Identity, Ledger, Outcome, Protocol};
 
 use super::*;
@@ -75,7 +76,7 @@ fn permit(url: &str) -> Permit {
     let text =
         "[[allow]]\nhost = \"api.test\"\naccess = \"read\"\n\n[[allow]]\nhost = \"**.wild.test\"\naccess = \"read\"\n";
     let source = Source { name: "policies/family.toml".to_owned(), text: text.to_owned() };
-    let policy = Policy::compile(&family(), &source, None).unwrap().policy;
+    let policy = policy_file::compile(&family(), &source, None).unwrap().policy;
     match policy.decide(Facts::parse("GET", url).unwrap()) {
         Verdict::Allow(permit) => permit,
         Verdict::Deny(_, refusal) => panic!("{refusal:?}"),

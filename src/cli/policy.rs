@@ -16,7 +16,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
-use policies::{Compiled, Facts, GroupName, Policy, Problems, Source, Texts, Verdict, Way};
+use policies::{Facts, GroupName, Policy, Verdict};
+use policy_file::{Compiled, Problems, Source, Texts, Way};
 
 use super::{Failure, refused, show, usage};
 use crate::budget::today;
@@ -134,7 +135,7 @@ pub(super) fn run(home: &Home, args: PolicyArgs) -> Result<ExitCode, Failure> {
         PolicyCommand::Test { group, json } => test::run(home, group, json),
         PolicyCommand::Accept { preset, yes } => accept::run(home, preset.as_deref(), yes),
         PolicyCommand::Manifest { group } => {
-            show::line(&serde_json::to_string_pretty(&compile(home, &group)?.manifest())?)?;
+            show::line(&serde_json::to_string_pretty(&policy_file::manifest(&compile(home, &group)?))?)?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -211,7 +212,7 @@ fn compile_file(home: &Home, path: &Path) -> Result<Result<Compiled, PolicyError
     let group = GroupName::parse(stem).or_else(|_| GroupName::parse("file")).map_err(|why| usage(anyhow!(why)))?;
     let file = Source { name: path.display().to_string(), text };
     let texts = Texts { file, base: read_base(home)?, presets: presets_in_force(home)? };
-    Ok(Policy::compile_all(&group, &texts).map_err(PolicyError::Wrong))
+    Ok(policy_file::compile_all(&group, &texts).map_err(PolicyError::Wrong))
 }
 
 fn tell_check(name: &str, compiled: Result<Compiled, PolicyError>) -> Result<bool, Failure> {
@@ -269,7 +270,7 @@ fn explain(home: &Home, group: &GroupName, method: &str, url: &str, json: bool) 
     let facts = Facts::parse(method, url).map_err(|error| usage(anyhow!("{method} {url}: {error}")))?;
     let policy = compile(home, group)?;
     let request = format!("{method} {}", facts.url_without_query());
-    let way = policy.way(facts, Some(today()));
+    let way = policy_file::way(&policy, facts, Some(today()));
     if json {
         show::json(&explain::json(&request, &way))?;
     } else {

@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use policies::{Code, GroupName, Policy};
+use policies::{Code, GroupName};
 use serde_json::json;
 
 use super::{Failure, group, show, times};
@@ -99,7 +99,7 @@ fn stands(home: &Home, request: &AccessRequest) -> Stands {
     };
     let policy = match PolicyFiles::compile(home, &request.group) {
         Ok(compiled) => compiled.policy,
-        Err(_) if !home.policy_file(&request.group).exists() => Policy::deny_all(&request.group),
+        Err(_) if !home.policy_file(&request.group).exists() => policy_file::deny_all(&request.group),
         Err(_) => {
             return Stands::Closed(format!(
                 "the policy is wrong; `doorward policy check {}` says where",
@@ -107,7 +107,7 @@ fn stands(home: &Home, request: &AccessRequest) -> Stands {
             ));
         }
     };
-    let suggestion = policy.suggest(&[(facts, Some(Code::NotAllowed))]);
+    let suggestion = policy_file::suggest(&policy, &[(facts, Some(Code::NotAllowed))]);
     match suggestion.denied.first() {
         Some((_, rule)) => Stands::Closed(format!("the deny at {rule} closes it; no [[allow]] opens it")),
         None if suggestion.toml.is_empty() && suggestion.beyond_rules == 0 => Stands::Allowed,

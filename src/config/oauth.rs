@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use policies::{Authority, Facts, GroupName, Method, Path, Policy, Scheme, Source};
+use policies::{Authority, Facts, GroupName, Method, Path, Policy, Scheme};
+use policy_file::Source;
 
 use super::SecretSource;
 
@@ -53,6 +54,6 @@ pub(super) fn policy(credential: &str, endpoint: &Facts, private: &[IpNet]) -> R
     }
     let source = Source { name: format!("doorward.toml [credentials.{credential}.oauth]"), text };
     let group = GroupName::parse("doorward").map_err(|error| error.to_string())?;
-    let compiled = Policy::compile(&group, &source, None);
+    let compiled = policy_file::compile(&group, &source, None);
     compiled.map(|compiled| compiled.policy).map_err(|problems| format!("this endpoint cannot be reached: {problems}"))
 }

@@ -1,7 +1,8 @@
 //! What the log hears of policies: which came into force and what it changed, which was
 //! rejected and where it is wrong, which preset was taken.
 
-use policies::{Diff, GroupName, Policy};
+use policies::{GroupName, Policy};
+use policy_file::Diff;
 
 use crate::store::ledger::Notice;
 

@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use arc_swap::ArcSwap;
-use policies::{GroupName, Policy, Problems, Source, Texts};
+use policies::{GroupName, Policy};
+use policy_file::{Problems, Source, Texts};
 use proxy::audit::LedgerDown;
 
 use super::policy_events;
@@ -95,8 +96,8 @@ impl PolicyFiles {
     }
 
     /// Reads and compiles a group's policy as it stands in the file now.
-    pub fn compile(home: &Home, group: &GroupName) -> Result<policies::Compiled, PolicyError> {
-        Policy::compile_all(group, &read(home, group)?).map_err(PolicyError::Wrong)
+    pub fn compile(home: &Home, group: &GroupName) -> Result<policy_file::Compiled, PolicyError> {
+        policy_file::compile_all(group, &read(home, group)?).map_err(PolicyError::Wrong)
     }
 
     /// The policy in force, looked up anew in the file: nobody has to wait for a
@@ -117,7 +118,7 @@ impl PolicyFiles {
         let made = || Group {
             name: name.clone(),
             // Until a file has loaded, nothing is allowed.
-            policy: Arc::new(ArcSwap::from_pointee(Policy::deny_all(name))),
+            policy: Arc::new(ArcSwap::from_pointee(policy_file::deny_all(name))),
             state: Mutex::new(State {
                 file: Watched::of_group(self.home.policy_file(name), name),
                 texts: None,
@@ -205,7 +206,7 @@ impl PolicyFiles {
             state.made_from = Some(made_from);
             return;
         }
-        match Policy::compile_all(name, &texts) {
+        match policy_file::compile_all(name, &texts) {
             Ok(compiled) => {
                 for warning in &compiled.warnings.0 {
                     tracing::warn!(policy.group = %name, %warning, "Policy loaded with a warning");
@@ -249,7 +250,7 @@ impl PolicyFiles {
         if old.hash() == new.hash() {
             return Ok(());
         }
-        let change = old.diff(new, &[]);
+        let change = policy_file::diff(old, new, &[]);
         match self.ledger.notice(&policy_events::in_force(group, new, &change)) {
             Err(error) if !change.widens() => {
                 tracing::error!(%error, policy.group = %group, "A tighter policy is in force, and the log does not hear of it");

@@ -10,7 +10,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use policies::{Diff, GroupName, Origin, Policy, Source, presets};
+use policies::{GroupName, Origin, Policy};
+use policy_file::{Diff, Source, presets};
 
 use crate::home::Home;
 
@@ -43,7 +44,7 @@ impl TakenPresets {
         for (name, shipped) in presets::names().into_iter().filter_map(|name| Some((name, presets::get(name)?))) {
             let Some(text) = read(&self.file(name))?.filter(|text| text != shipped) else { continue };
             let taken = Source { name: name.to_owned(), text };
-            let change = alone(&taken.text).and_then(|taken| Some(taken.diff(&alone(shipped)?, &[])));
+            let change = alone(&taken.text).and_then(|taken| Some(policy_file::diff(&taken, &alone(shipped)?, &[])));
             if change.as_ref().is_none_or(Diff::widens) {
                 waiting.push(Waiting { name, taken, change });
             }
@@ -56,8 +57,8 @@ impl TakenPresets {
     /// other than they were.
     pub fn take(&self, policy: &Policy) -> io::Result<Vec<Arc<str>>> {
         let waiting = self.waiting()?;
-        let used: BTreeSet<_> = policy
-            .rules()
+        let used: BTreeSet<_> = policy_file::summaries(policy)
+            .into_iter()
             .filter_map(|rule| match rule.origin {
                 Origin::Preset(name) => Some(name),
                 Origin::Group | Origin::Base => None,
@@ -95,7 +96,7 @@ impl TakenPresets {
 /// A preset's text as a policy of its own.
 fn alone(text: &str) -> Option<Policy> {
     let source = Source { name: "preset".to_owned(), text: text.to_owned() };
-    Some(Policy::compile(&GroupName::parse("preset").ok()?, &source, None).ok()?.policy)
+    Some(policy_file::compile(&GroupName::parse("preset").ok()?, &source, None).ok()?.policy)
 }
 
 fn read(file: &Path) -> io::Result<Option<String>> {

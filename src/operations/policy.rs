@@ -2,16 +2,17 @@
 
 use std::fmt::Write;
 
-use policies::{Policy, Reach};
+use policies::Policy;
+use policy_file::Reach;
 
 /// The manifest as JSON.
 pub(super) fn json(policy: &Policy) -> String {
-    serde_json::to_string_pretty(&policy.manifest()).unwrap_or_default()
+    serde_json::to_string_pretty(&policy_file::manifest(policy)).unwrap_or_default()
 }
 
 /// The manifest as text.
 pub(super) fn text(policy: &Policy) -> String {
-    let manifest = policy.manifest();
+    let manifest = policy_file::manifest(policy);
     let mut text = format!("What the group {} may reach. Everything else is refused.\n\n", manifest.group);
     if manifest.allowed.is_empty() {
         text.push_str("  nothing\n");

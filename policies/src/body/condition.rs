@@ -7,9 +7,11 @@ use crate::wildcard;
 
 /// A field with what is said about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Condition {
-    pub(crate) field: Field,
-    pub(crate) words: Words,
+pub struct Condition {
+    /// Where it looks.
+    pub field: Field,
+    /// What is said about the values there.
+    pub words: Words,
     /// Compares without regard to ASCII case, because a match refuses.
     wide: bool,
     /// Looks behind another spelling of a key as behind its own (`fileUri` for `file_uri`),
@@ -19,7 +21,7 @@ pub(crate) struct Condition {
 
 /// What is said. A field that is missing (or null) has no values: `not` and `only` hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Words {
+pub enum Words {
     /// No value is one of these.
     Not(Vec<Wanted>),
     /// Every value is one of these.
@@ -34,7 +36,7 @@ pub(crate) enum Words {
 
 /// A value as a policy writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub enum Wanted {
     /// A text; `*` stands for any characters.
     Text(String),
     /// true or false.
@@ -43,13 +45,16 @@ pub(crate) enum Wanted {
 
 /// Whether a rule gives or takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Effect {
+pub enum Effect {
+    /// An `[[allow]]`.
     Allow,
+    /// A `[[deny]]`.
     Deny,
 }
 
 impl Condition {
-    pub(crate) fn new(field: Field, words: Words, effect: Effect) -> Self {
+    /// How widely it compares follows from the rule that it is of.
+    pub fn new(field: Field, words: Words, effect: Effect) -> Self {
         let wide = match effect {
             Effect::Allow => matches!(words, Words::Not(_)),
             Effect::Deny => matches!(words, Words::Any(_) | Words::Only(_)),
@@ -59,25 +64,6 @@ impl Condition {
             Effect::Deny => matches!(words, Words::Any(_) | Words::Present),
         };
         Condition { field, words, wide, follows }
-    }
-
-    /// As a rule says it: `"a.b" = { not = ["x"] }`.
-    pub(crate) fn as_toml(&self) -> String {
-        let list = |wanted: &[Wanted]| {
-            let one = |wanted: &Wanted| match wanted {
-                Wanted::Text(text) => toml::Value::String(text.clone()).to_string(),
-                Wanted::Bool(value) => value.to_string(),
-            };
-            wanted.iter().map(one).collect::<Vec<_>>().join(", ")
-        };
-        let said = match &self.words {
-            Words::Not(wanted) => format!("{{ not = [{}] }}", list(wanted)),
-            Words::Only(wanted) => format!("{{ only = [{}] }}", list(wanted)),
-            Words::Any(wanted) => format!("{{ any = [{}] }}", list(wanted)),
-            Words::Absent => "\"absent\"".to_owned(),
-            Words::Present => "\"present\"".to_owned(),
-        };
-        format!("{} = {said}", toml::Value::String(self.field.to_string()))
     }
 
     /// Whether a text is one of the wanted; `None` where no text is wanted at all.

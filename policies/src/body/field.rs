@@ -7,12 +7,13 @@
 
 use std::fmt;
 
-use crate::name;
+use words::{fold_key, key_letters};
+
 use crate::request_pattern::PatternError;
 
 /// A path into a JSON body.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Field {
+pub struct Field {
     text: String,
     pub(crate) steps: Vec<Step>,
 }
@@ -36,7 +37,8 @@ pub(crate) enum Inside {
 const MAX_STEPS: usize = 16;
 
 impl Field {
-    pub(crate) fn read(text: &str) -> Result<Self, PatternError> {
+    /// Reads it as a rule writes it.
+    pub fn read(text: &str) -> Result<Self, PatternError> {
         let mut steps = Vec::new();
         let mut rest = text;
         while !rest.is_empty() {
@@ -67,24 +69,6 @@ fn step(rest: &str, first: bool) -> Option<(Inside, &str)> {
     let plain = |c: char| !c.is_control() && !c.is_whitespace() && !matches!(c, ']' | '*' | '"' | '\'' | '\\');
     let fits = !name.is_empty() && name.chars().all(plain);
     fits.then(|| (Inside::Key { name: name.to_owned(), folded: fold_key(name), letters: key_letters(name) }, after))
-}
-
-/// As Go's encoding/json compares keys: without regard to case, where the long s
-/// and the Kelvin sign count as s and k (which it is in lower case by itself). Who
-/// sends `Tools` beside `tools` is read in two ways.
-pub fn fold_key(key: &str) -> String {
-    key.chars()
-        .map(|c| match c {
-            '\u{17f}' => 's',
-            _ => c.to_lowercase().next().unwrap_or(c),
-        })
-        .collect()
-}
-
-/// What two spellings of a key have in common where words are written apart or in one:
-/// protobuf's JSON, and so Google, takes `fileUri` for `file_uri` and the other way round.
-pub fn key_letters(key: &str) -> String {
-    name::letters_of(&name::normal_name(key))
 }
 
 fn no_field(text: &str) -> PatternError {

@@ -7,8 +7,10 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use words::{fold_key, key_letters};
+
 use super::condition::{Condition, Words};
-use super::field::{Inside, Step, fold_key, key_letters};
+use super::field::{Inside, Step};
 
 /// What became of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use std::sync::Mutex;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use policies::{GroupName, SandboxId, Source, Verdict};
+use policies::{GroupName, SandboxId, Verdict};
+use policy_file::Source;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::*;
@@ -70,7 +71,7 @@ fn sent(
     let identity = Identity { group: GroupName::parse("family").unwrap(), sandbox: SandboxId::new("a1").unwrap() };
     let text = "[[allow]]\nhost = \"a.test\"\ndo = [\"POST /**\"]\ncredential = \"key\"\n";
     let source = Source { name: "family.toml".to_owned(), text: text.to_owned() };
-    let policy = Policy::compile(&identity.group, &source, None).unwrap().policy;
+    let policy = policy_file::compile(&identity.group, &source, None).unwrap().policy;
     let facts = Facts::parse("POST", &format!("https://a.test{target}")).unwrap();
     let Verdict::Allow(permit) = policy.decide(facts) else { panic!("{target} is allowed") };
     let mut headers = HeaderMap::new();

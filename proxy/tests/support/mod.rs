@@ -26,7 +26,8 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use policies::{GroupName, Policy, SandboxId, Source};
+use policies::{GroupName, Policy, SandboxId};
+use policy_file::Source;
 use proxy::audit::Identity;
 use proxy::ports::Resolved;
 use proxy::{Door, Gateway, Keyring, Limits, Revocations, upstream_tls_with};
@@ -285,7 +286,7 @@ pub fn get(host: &str, path: &str) -> String {
 
 pub fn compile(group: &str, text: &str) -> Policy {
     let source = Source { name: format!("policies/{group}.toml"), text: text.to_owned() };
-    let compiled = Policy::compile(&GroupName::parse(group).unwrap(), &source, None);
+    let compiled = policy_file::compile(&GroupName::parse(group).unwrap(), &source, None);
     compiled.unwrap_or_else(|problems| panic!("{problems}")).policy
 }
 

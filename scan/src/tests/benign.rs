@@ -218,8 +218,8 @@ fn watchlist(n: &mut Numbers) -> Arc<Watchlist> {
     items.push(item(secret("phrase"), b"correct horse battery staple".to_vec()));
     let surrogate = WatchedKind::Surrogate {
         credential: "bank".into(),
-        sandbox: policies::SandboxId::new("ab12").unwrap(),
-        group: policies::GroupName::parse("family").unwrap(),
+        sandbox: words::SandboxId::new("ab12").unwrap(),
+        group: words::GroupName::parse("family").unwrap(),
         retired: false,
     };
     items.push(item(surrogate, SURROGATE.into()));

@@ -175,8 +175,8 @@ fn the_filter_stays_shut() {
 fn what_is_tolerated_hides_nothing() {
     let surrogate = WatchedKind::Surrogate {
         credential: "github".into(),
-        sandbox: policies::SandboxId::new("ab12").unwrap(),
-        group: policies::GroupName::parse("family").unwrap(),
+        sandbox: words::SandboxId::new("ab12").unwrap(),
+        group: words::GroupName::parse("family").unwrap(),
         retired: false,
     };
     let item = |what, value: &str| Watched { what, value: value.as_bytes().to_vec().into() };

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
-use policies::presets;
+use policy_file::presets;
 
 use super::{Failure, diff, refused, show, usage};
 use crate::gateway::policy_events;

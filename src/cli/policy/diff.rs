@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
-use policies::{Diff, Fate, GroupName, LimitChange, Limits, Policy, RuleSummary};
+use policies::{GroupName, Policy};
+use policy_file::{Diff, Fate, LimitChange, RuleSummary};
 
 use super::asked::asked;
 use super::rules::what;
@@ -24,7 +25,7 @@ pub(super) fn run(
         // Whose requests are looked at: said, or the group that one of the two is of.
         let group = group.unwrap_or_else(|| if is_file(old) { after.group().clone() } else { before.group().clone() });
         let log: Vec<_> = asked(home, &group, None)?.into_iter().map(|asked| asked.facts).collect();
-        before.diff(&after, &log)
+        policy_file::diff(&before, &after, &log)
     };
     if json {
         show::json(&serde_json::json!({ "widens": diff.widens(), "diff": diff }))?;
@@ -54,7 +55,9 @@ pub(super) fn words(diff: &Diff) -> String {
     lines.extend(diff.removed.iter().map(|rule| format!("- {}", rule_in_words(rule))));
     lines.extend(diff.added.iter().map(|rule| format!("+ {}", rule_in_words(rule))));
     for LimitChange { name, old, new } in &diff.limits {
-        let said = |value: &Option<u64>| value.map_or_else(|| "no limit".to_owned(), |it| Limits::in_words(name, it));
+        let said = |value: &Option<u64>| {
+            value.map_or_else(|| "no limit".to_owned(), |it| policy_file::limit_in_words(name, it))
+        };
         lines.push(format!("~ {name}: {} -> {}", said(old), said(new)));
     }
     if let Some((old, new)) = diff.observe {
@@ -67,7 +70,7 @@ pub(super) fn words(diff: &Diff) -> String {
     }
     if !diff.requests.is_empty() {
         lines.push("\nRequests in the log that would fare otherwise:".to_owned());
-        let change = |change: &policies::RequestChange| {
+        let change = |change: &policy_file::RequestChange| {
             format!("  {}: {} -> {}", change.request, fate(change.old), fate(change.new))
         };
         lines.extend(diff.requests.iter().map(change));

@@ -1,6 +1,7 @@
 //! `doorward policy explain`: what becomes of one request today, and by which rule.
 
-use policies::{Code, Permit, Policy, Refusal, Verdict, Way};
+use policies::{Code, Permit, Policy, Refusal, Verdict};
+use policy_file::Way;
 use serde_json::{Value, json};
 
 use crate::home::Home;

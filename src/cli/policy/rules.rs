@@ -1,21 +1,22 @@
 //! `doorward policy show`: everything that a group's policy says, presets and
 //! base.toml included.
 
-use policies::{Date, GroupName, Limits, Policy, RuleSummary};
+use policies::{Date, GroupName, Limits, Policy};
+use policy_file::RuleSummary;
 
 use super::show;
 use crate::home::Home;
 
 pub(super) fn json(policy: &Policy) -> serde_json::Value {
     serde_json::json!({
-        "group": policy.group(), "policy": policy.hash().to_string(), "rules": policy.rules().collect::<Vec<_>>(),
+        "group": policy.group(), "policy": policy.hash().to_string(), "rules": policy_file::summaries(policy),
         "limits": policy.limits(), "observe_until": policy.observe_until().map(|day| day.to_string()),
         "leaks": if policy.blocks_lookalikes() { "block" } else { "note" },
     })
 }
 
 pub(super) fn words(home: &Home, policy: &Policy, today: Date) -> String {
-    let rows: Vec<Vec<String>> = policy.rules().map(|rule| row(&rule)).collect();
+    let rows: Vec<Vec<String>> = policy_file::summaries(policy).iter().map(row).collect();
     let mut parts = vec![if rows.is_empty() {
         let group: &GroupName = policy.group();
         format!("{group} may reach nothing: {} names nothing.", home.policy_file(group).display())
@@ -42,7 +43,7 @@ fn observed(until: Date, today: Date) -> String {
 
 fn limits(limits: &Limits) -> impl Iterator<Item = String> {
     let each = limits.each().into_iter();
-    each.filter_map(|(name, value)| value.map(|value| format!("{name} {}", Limits::in_words(name, value))))
+    each.filter_map(|(name, value)| value.map(|value| format!("{name} {}", policy_file::limit_in_words(name, value))))
 }
 
 fn row(rule: &RuleSummary) -> Vec<String> {

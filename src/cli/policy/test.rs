@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::anyhow;
-use policies::{GroupName, Policy, TestReport};
+use policies::GroupName;
+use policy_file::TestReport;
 
 use super::{Failure, groups_with_files, refused, report, show};
 use crate::gateway::policy_files;
@@ -31,7 +32,7 @@ pub(super) fn run(home: &Home, group: Option<GroupName>, json: bool) -> Result<E
 }
 
 pub(super) fn reports(home: &Home, group: &GroupName) -> Result<Vec<TestReport>, Failure> {
-    Policy::run_tests(group, &policy_files::read(home, group)?)
+    policy_file::run_tests(group, &policy_files::read(home, group)?)
         .map_err(|problems| refused(anyhow!("the policy of {group} is wrong:\n{}", report(&problems))))
 }
 

@@ -75,7 +75,7 @@ fn a_suggestion_says_where_it_goes() {
         ("GET", "a.test", "/", "framing"),
     ]
     .map(|(method, host, path, code)| request(&record(method, host, path), Some(code)).unwrap());
-    let suggestion = policy.suggest(&asked.map(|asked| (asked.facts, asked.code)));
+    let suggestion = policy_file::suggest(&policy, &asked.map(|asked| (asked.facts, asked.code)));
     let shown = suggest::words(&home, &family(), &suggestion);
     let file = home.policy_file(&family());
     let want = format!(
@@ -88,7 +88,7 @@ fn a_suggestion_says_where_it_goes() {
     // All of it is a policy file as it stands.
     std::fs::write(&file, format!("{POLICY}\n{shown}\n")).unwrap();
     assert!(compile(&home, &family()).is_ok());
-    let nothing = suggest::words(&home, &family(), &policy.suggest(&[]));
+    let nothing = suggest::words(&home, &family(), &policy_file::suggest(&policy, &[]));
     assert_eq!(nothing, "# The log holds nothing of family that a new rule would allow.");
 }
 
@@ -100,13 +100,13 @@ fn a_difference_reads_like_one() {
     let new = compile(&home, &family()).map_err(|_| "wrong").unwrap();
     let log = [Facts::parse("GET", "https://a.test/y").unwrap()];
     assert_eq!(
-        diff::words(&old.diff(&new, &log)),
+        diff::words(&policy_file::diff(&old, &new, &log)),
         "- allow a.test GET /x  (policies/family.toml:1)\n\
          + allow a.test GET /y, with the credential key  (policies/family.toml:1)\n\n\
          Requests in the log that would fare otherwise:\n  GET https://a.test/y: refused (path_denied) -> allowed\n\n\
          This may allow more than before."
     );
-    assert_eq!(diff::words(&old.diff(&old, &log)), "Nothing changes.");
+    assert_eq!(diff::words(&policy_file::diff(&old, &old, &log)), "Nothing changes.");
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn explaining_goes_by_the_day() {
     let policy = compile(&home, &family()).map_err(|_| "wrong").unwrap();
     let said = |request: &str, on: &str| {
         let (method, url) = request.split_once(' ').unwrap();
-        let way = policy.way(Facts::parse(method, url).unwrap(), Some(day(on)));
+        let way = policy_file::way(&policy, Facts::parse(method, url).unwrap(), Some(day(on)));
         (explain::words(&home, &policy, request, &way), explain::json(request, &way))
     };
     let (words, json) = said("GET https://new.test/", "2026-12-01");

@@ -12,7 +12,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use policies::{GroupName, Source};
+use policies::GroupName;
+use policy_file::Source;
 
 use super::PolicyError;
 

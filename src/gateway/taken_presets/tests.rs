@@ -45,7 +45,7 @@ impl Scene {
 
     /// The requests that the policy in force allows, one a rule.
     fn in_force(&self) -> Vec<String> {
-        self.files.of(&self.family).load().rules().flat_map(|rule| rule.requests).collect()
+        policy_file::summaries(&self.files.of(&self.family).load()).into_iter().flat_map(|rule| rule.requests).collect()
     }
 }
 

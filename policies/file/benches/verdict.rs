@@ -1,0 +1,75 @@
+//! How long a verdict takes, at 10 and at 1,000 rules.
+//!
+//! ```sh
+//! cargo bench -p policy-file --bench verdict
+//! ```
+//! Prints the median and the slowest of a hundred rounds, in nanoseconds a verdict.
+//! The facts are cloned for each, as a door makes them anew for each request.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use policies::{Facts, GroupName, Policy};
+use policy_file::Source;
+
+const ROUNDS: usize = 100;
+const VERDICTS: u32 = 2_000;
+
+fn main() {
+    let requests = [
+        ("allowed", "GET", "https://h7.example.com/repos/me/notes?page=2"),
+        ("allowed below a star", "GET", "https://x.w7.example.com/repos/me/notes"),
+        ("path not covered", "POST", "https://h7.example.com/other"),
+        ("denied", "POST", "https://h7.example.com/gists/1"),
+        ("named by none", "GET", "https://nobody.example.org/"),
+    ];
+    for rules in [10, 1000] {
+        let policy = policy(rules);
+        for (what, method, url) in requests {
+            let facts = Facts::parse(method, url).unwrap();
+            let (median, worst) = measure(&policy, &facts);
+            println!("{rules:>5} rules  {what:<22} median {median:>6} ns  slowest round {worst:>6} ns");
+        }
+        let facts = Facts::parse("GET", "https://one.example.com/repos/r7/notes").unwrap();
+        let (median, worst) = measure(&one_host(rules), &facts);
+        println!("{rules:>5} rules  {:<22} median {median:>6} ns  slowest round {worst:>6} ns", "all for this host");
+    }
+}
+
+fn measure(policy: &Policy, facts: &Facts) -> (u128, u128) {
+    let mut rounds: Vec<u128> = (0..ROUNDS).map(|_| round(policy, facts)).collect();
+    rounds.sort_unstable();
+    (rounds[ROUNDS / 2], rounds[ROUNDS - 1])
+}
+
+fn round(policy: &Policy, facts: &Facts) -> u128 {
+    let start = Instant::now();
+    for _ in 0..VERDICTS {
+        black_box(policy.decide(black_box(facts.clone())));
+    }
+    start.elapsed().as_nanos() / u128::from(VERDICTS)
+}
+
+/// The worst that a file of this length can ask for: every rule names the host.
+fn one_host(rules: usize) -> Policy {
+    let rule = |n: usize| format!("[[allow]]\nhost = \"one.example.com\"\ndo = [\"GET /repos/r{n}/**\"]\n");
+    compile((0..rules).map(rule).collect())
+}
+
+/// A mixture: three allows in four name a host, one a star; one rule in ten denies.
+fn policy(rules: usize) -> Policy {
+    let rule = |n: usize| match n % 10 {
+        9 => format!("[[deny]]\nhost = \"h{}.example.com\"\ndo = [\"* /gists/**\"]\n", n - 2),
+        3 | 6 => format!("[[allow]]\nhost = \"*.w{}.example.com\"\ndo = [\"GET /repos/**\"]\n", n + 1),
+        _ => format!(
+            "[[allow]]\nhost = \"h{n}.example.com\"\ndo = [\"GET /repos/**\", \"POST /repos/*/notes/issues\"]\n"
+        ),
+    };
+    compile((0..rules).map(rule).collect())
+}
+
+fn compile(text: String) -> Policy {
+    let source = Source { name: "family.toml".to_owned(), text };
+    policy_file::compile(&GroupName::parse("family").unwrap(), &source, None).unwrap().policy
+}

@@ -1,0 +1,305 @@
+//! The three blocks of a policy file: `[[allow]]`, `[[deny]]` and `[[test]]`.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use policies::address::special_net;
+use policies::{
+    AllowRule, DenyRule, Effect, Facts, HostPattern, Method, PatternError, RequestPattern, Scheme, TunnelRule,
+};
+
+use crate::table::{Block, Test};
+use crate::{json, keys};
+
+/// An `[[allow]]` is one of two rules.
+pub(crate) enum Allow {
+    Requests(AllowRule),
+    Tunnel(TunnelRule),
+}
+
+pub(crate) fn allow(block: &mut Block<'_, '_>) -> Option<(Range<usize>, Allow)> {
+    block.known_keys("[[allow]]", &keys::ALLOW);
+    let span = block.span.clone();
+    let rule =
+        if block.has("tls") { tunnel(block).map(Allow::Tunnel) } else { requests_rule(block).map(Allow::Requests) };
+    rule.map(|rule| (span, rule))
+}
+
+fn requests_rule(block: &mut Block<'_, '_>) -> Option<AllowRule> {
+    let host = host(block, "[[allow]]", HostPattern::for_allow);
+    let scheme = scheme(block);
+    let ports = block.ports();
+    let requests = allowed_requests(block);
+    let query = query(block);
+    let json = json::conditions(block, Effect::Allow);
+    let websocket = websocket(block, &requests);
+    let credential = credential(block, scheme);
+    let private = private(block, host.as_ref());
+    let opaque = opaque(block, host.as_ref(), &requests);
+    let (model, why) = (block.bool("model"), why(block));
+    Some(AllowRule {
+        at: block.reader.rule_ref(&block.span),
+        origin: block.reader.origin.clone(),
+        host: host?,
+        scheme,
+        ports: if ports.is_empty() { vec![scheme.default_port()] } else { ports },
+        requests,
+        query,
+        credential,
+        private,
+        model,
+        opaque,
+        websocket,
+        json,
+        why,
+    })
+}
+
+/// `tls = "tunnel"`: what needs a look inside has no place beside it.
+fn tunnel(block: &mut Block<'_, '_>) -> Option<TunnelRule> {
+    if let Some((span, text)) = block.string("tls")
+        && text != "tunnel"
+    {
+        let help = Some("write tls = \"tunnel\", or remove it: TLS is opened, judged and closed again".to_owned());
+        block.reader.problem(span, format!("`tls` cannot be {text:?}"), help);
+    }
+    for key in ["scheme", "access", "do", "query", "json", "websocket", "credential", "model", "opaque"] {
+        if block.has(key) {
+            let message = format!("nobody looks into a tunnel, so `{key}` means nothing beside `tls`");
+            block.reader.problem(block.span_of(key), message, Some(format!("remove `{key}`, or remove `tls`")));
+        }
+    }
+    let host = host(block, "[[allow]]", HostPattern::for_allow);
+    let ports = block.ports();
+    let private = private(block, host.as_ref());
+    let why = why(block);
+    Some(TunnelRule {
+        at: block.reader.rule_ref(&block.span),
+        origin: block.reader.origin.clone(),
+        host: host?,
+        ports: if ports.is_empty() { vec![Scheme::Https.default_port()] } else { ports },
+        private,
+        why,
+    })
+}
+
+/// A WebSocket starts with GET and goes on in frames, which no condition reads.
+fn websocket(block: &mut Block<'_, '_>, requests: &[RequestPattern]) -> bool {
+    let websocket = block.bool("websocket");
+    if websocket && block.has("json") {
+        let help = Some("write two rules, one for each".to_owned());
+        block.reader.problem(block.span_of("json"), "`json` cannot look into a WebSocket", help);
+    }
+    if websocket && !requests.is_empty() && !requests.iter().any(|pattern| pattern.methods().cover(Method::Get)) {
+        let help = Some("add the GET of its path to `do`".to_owned());
+        block.reader.problem(
+            block.span_of("websocket"),
+            "a WebSocket starts with GET, and this rule allows none",
+            help,
+        );
+    }
+    websocket
+}
+
+/// What nobody reads is let through for one thing that is known, and not for a kind of it.
+fn opaque(block: &mut Block<'_, '_>, host: Option<&HostPattern>, requests: &[RequestPattern]) -> bool {
+    let opaque = block.bool("opaque");
+    if opaque && (host.is_some_and(|host| !host.is_exact()) || requests.iter().any(|one| !one.is_exact())) {
+        let help = Some("name one host, and in `do` each path as it is: \"GET /reports/2026.pdf\"".to_owned());
+        block.reader.problem(
+            block.span_of("opaque"),
+            "`opaque` lets answers pass that nobody can look into, so it needs exact paths without a star",
+            help,
+        );
+    }
+    opaque
+}
+
+pub(crate) fn deny(block: &mut Block<'_, '_>) -> Option<DenyRule> {
+    block.known_keys("[[deny]]", &keys::DENY);
+    let host = host(block, "[[deny]]", HostPattern::for_deny);
+    let ports = block.ports();
+    let requests = if block.has("do") { requests(block) } else { vec![RequestPattern::anything()] };
+    let json = json::conditions(block, Effect::Deny);
+    let why = why(block);
+    let at = block.reader.rule_ref(&block.span);
+    Some(DenyRule { at, origin: block.reader.origin.clone(), host: host?, ports, requests, json, why })
+}
+
+pub(crate) fn test(block: &mut Block<'_, '_>) -> Option<Test> {
+    block.known_keys("[[test]]", &keys::TEST);
+    let request = block.needed("request", "[[test]]", "POST https://host/path");
+    let want = block.needed("want", "[[test]]", "deny");
+    let want_allow = want.and_then(|(span, want)| match want.as_str() {
+        "allow" => Some(true),
+        "deny" => Some(false),
+        _ => {
+            let help = Some("write want = \"allow\" or want = \"deny\"".to_owned());
+            block.reader.problem(span, format!("{want:?} is no verdict"), help);
+            None
+        }
+    });
+    let body = block.string("body").map(|(_, text)| text);
+    let (span, request) = request?;
+    let facts = match request.split_once(' ') {
+        Some((method, url)) => Facts::parse(method, url).map_err(|error| error.to_string()),
+        None => Err(format!("{request:?} is not a method and a URL")),
+    };
+    match facts {
+        Ok(facts) => Some(Test { span: block.span.clone(), facts, request, body, want_allow: want_allow? }),
+        Err(message) => {
+            let help = Some("write a method and a URL, like \"POST https://host/path\"".to_owned());
+            block.reader.problem(span, message, help);
+            None
+        }
+    }
+}
+
+fn host(
+    block: &mut Block<'_, '_>,
+    name: &str,
+    read: fn(&str) -> Result<HostPattern, PatternError>,
+) -> Option<HostPattern> {
+    let (span, text) = block.needed("host", name, "api.example.com")?;
+    read(&text).map_err(|error| block.reader.pattern_problem(span, error)).ok()
+}
+
+fn scheme(block: &mut Block<'_, '_>) -> Scheme {
+    let Some((span, text)) = block.string("scheme") else { return Scheme::Https };
+    match text.as_str() {
+        "http" => Scheme::Http,
+        "https" => Scheme::Https,
+        _ => {
+            let help = Some("write scheme = \"https\" or scheme = \"http\"".to_owned());
+            block.reader.problem(span, format!("{text:?} is no scheme"), help);
+            Scheme::Https
+        }
+    }
+}
+
+/// `access` or `do`: what may be asked must be said, one way.
+fn allowed_requests(block: &mut Block<'_, '_>) -> Vec<RequestPattern> {
+    match (block.has("access"), block.has("do")) {
+        (true, true) => {
+            let help = Some("keep one of them".to_owned());
+            block.reader.problem(block.span_of("access"), "`access` and `do` both say what may be asked", help);
+            Vec::new()
+        }
+        (false, false) => {
+            let help = "add access = \"read\", or do = [\"GET /path/**\"] with the requests it may make".to_owned();
+            block.reader.problem(block.span.clone(), "this [[allow]] does not say what may be asked", Some(help));
+            Vec::new()
+        }
+        (true, false) => access(block),
+        (false, true) => requests(block),
+    }
+}
+
+fn access(block: &mut Block<'_, '_>) -> Vec<RequestPattern> {
+    let Some((span, text)) = block.string("access") else { return Vec::new() };
+    if text != "read" {
+        let help = "write access = \"read\" (GET, HEAD and OPTIONS), or list more in do = [\"* /**\"]".to_owned();
+        block.reader.problem(span, format!("`access` cannot be {text:?}"), Some(help));
+    }
+    vec![RequestPattern::any_read()]
+}
+
+fn requests(block: &mut Block<'_, '_>) -> Vec<RequestPattern> {
+    let mut out = Vec::new();
+    for (span, text) in block.strings("do") {
+        match RequestPattern::read(&text) {
+            Ok(pattern) => out.push(pattern),
+            Err(error) => block.reader.pattern_problem(span, error),
+        }
+    }
+    out
+}
+
+/// Pairs are compared as they stand, so they may hold nothing that has two spellings.
+fn query(block: &mut Block<'_, '_>) -> Option<Vec<(String, String)>> {
+    let mut out = Vec::new();
+    for (span, key, value) in block.pairs("query")? {
+        let plain =
+            |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'));
+        if key.is_empty() || !plain(&key) || !plain(&value) {
+            let help = Some("use letters, digits, - . _ and ~ only".to_owned());
+            block.reader.problem(span, format!("the query {key}={value} can be spelled in more than one way"), help);
+        }
+        out.push((key, value));
+    }
+    out.sort_unstable();
+    Some(out)
+}
+
+fn credential(block: &mut Block<'_, '_>, scheme: Scheme) -> Option<Arc<str>> {
+    let (span, name) = block.string("credential")?;
+    let fits = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    if !fits {
+        let help = Some("name one of [credentials.…] in doorward.toml; never write the secret itself here".to_owned());
+        // Not shown: somebody may have put the secret itself there.
+        block.reader.problem(span, "this is no name of a credential", help);
+    } else if scheme == Scheme::Http {
+        let help = Some("remove `credential`, or use https".to_owned());
+        block.reader.problem(span, "a credential only travels inside TLS, and this rule says http", help);
+    }
+    Some(name.into())
+}
+
+fn why(block: &mut Block<'_, '_>) -> Option<String> {
+    let (span, text) = block.string("why")?;
+    let text = text.trim().trim_end_matches('.').to_owned();
+    if text.is_empty() || text.chars().any(char::is_control) {
+        let help = Some("write one sentence that its reader understands".to_owned());
+        block.reader.problem(span, "`why` is empty, or holds a line break or control character", help);
+    }
+    Some(text)
+}
+
+fn private(block: &mut Block<'_, '_>, host: Option<&HostPattern>) -> Vec<IpNet> {
+    let texts = block.strings("private");
+    if !texts.is_empty() && host.is_some_and(|host| !host.is_exact()) {
+        let help = Some("write a rule of its own for each host at home".to_owned());
+        block.reader.problem(block.span_of("private"), "`private` needs one exact host, not a pattern", help);
+    }
+    let mut out = Vec::new();
+    for (span, text) in texts {
+        match private_net(&text) {
+            Ok(net) => out.push(net),
+            Err(error) => block.reader.pattern_problem(span, error),
+        }
+    }
+    out
+}
+
+fn private_net(text: &str) -> Result<IpNet, PatternError> {
+    let Ok(net) = text.parse::<IpNet>() else {
+        let address = text.parse::<std::net::IpAddr>().map(IpNet::from).map(|net| format!("write \"{net}\""));
+        let help = address.unwrap_or_else(|_| "write a network, like \"192.168.1.20/32\"".to_owned());
+        return Err(PatternError::new(format!("{text:?} is no network"), Some(help)));
+    };
+    let (wide, words) = match net {
+        IpNet::V4(_) => (net.prefix_len() < 8, "/8"),
+        IpNet::V6(_) => (net.prefix_len() < 7, "/7"),
+    };
+    if wide {
+        let help = format!("name the one address you mean, or a network of {words} at most");
+        return Err(PatternError::new(format!("{text} is too wide"), Some(help)));
+    }
+    if net != net.trunc() {
+        let help =
+            format!("write \"{}\" for the address, or \"{}\" for its network", IpNet::from(net.addr()), net.trunc());
+        return Err(PatternError::new(format!("{text} is an address and a network at once"), Some(help)));
+    }
+    if net.addr() != net.addr().to_canonical() {
+        let help = format!("write \"{}\"", IpNet::from(net.addr().to_canonical()));
+        return Err(PatternError::new(format!("{text} is an IPv4 network written as IPv6"), Some(help)));
+    }
+    match special_net(&net) {
+        Some(_) => Ok(net),
+        None => {
+            let help = "name only addresses that are refused otherwise: public ones need no `private`".to_owned();
+            Err(PatternError::new(format!("{text} reaches into the public internet"), Some(help)))
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! From policy text to the policy that judges.
+
+use std::collections::HashMap;
+
+use policies::{AllowRule, GroupName, HostPattern, Limits, Origin, PatternError, Policy, PolicyHash, Rules};
+
+use crate::advice::advise;
+use crate::part::Part;
+use crate::problem::{Problem, Problems, Text};
+use crate::suggest::did_you_mean;
+use crate::table::Reader;
+use crate::test_run::TestReport;
+use crate::{file, presets, test_run, warnings};
+
+/// A text to compile, with the name its owner knows it by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// `policies/family.toml`; for a preset `preset claude`.
+    pub name: String,
+    /// The TOML.
+    pub text: String,
+}
+
+/// All that a policy is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Texts {
+    /// The group's own file.
+    pub file: Source,
+    /// Denials that no group can relax.
+    pub base: Option<Source>,
+    /// Presets by their names, where something else than what ships is in force.
+    pub presets: Vec<Source>,
+}
+
+/// The result of compiling: the policy, and what its owner should hear about it.
+#[derive(Debug)]
+pub struct Compiled {
+    /// What judges.
+    pub policy: Policy,
+    /// Not fatal: failed `[[test]]`s that want `allow`, rules that can never match, answers that pass unread.
+    pub warnings: Problems,
+}
+
+/// One request of one host: host, port, method and path.
+type Asked<'a> = (&'a HostPattern, u16, String);
+
+/// Compiles a group's file. Presets named in `use` are found in [`crate::presets`];
+/// `base` holds denials that no group can relax. The tests of both are run; those
+/// of presets are about the preset alone and are not.
+pub fn compile(group: &GroupName, file: &Source, base: Option<&Source>) -> Result<Compiled, Problems> {
+    compile_all(group, &Texts { file: file.clone(), base: base.cloned(), presets: Vec::new() })
+}
+
+/// The same with presets that are not those that ship.
+pub fn compile_all(group: &GroupName, texts: &Texts) -> Result<Compiled, Problems> {
+    let Loaded { parts, policy } = load(group, texts)?;
+    let mut problems = Vec::new();
+    let mut warnings = warnings::all(&parts, &policy);
+    for part in parts.iter().filter(|part| !part.is_preset()) {
+        let failed = part.file.tests.iter().filter_map(|test| test_run::problem(test, &part.text, &policy));
+        let (rejects, warns): (Vec<_>, Vec<_>) = failed.partition(|(wanted_allow, _)| !wanted_allow);
+        problems.extend(rejects.into_iter().map(|(_, problem)| problem));
+        warnings.extend(warns.into_iter().map(|(_, problem)| problem.into_warning()));
+    }
+    if !problems.is_empty() {
+        return Err(Problems::sorted(problems));
+    }
+    Ok(Compiled { policy, warnings: Problems::sorted(warnings) })
+}
+
+/// Runs the tests of a file and of `base`, and reports each, also those that hold.
+pub fn run_tests(group: &GroupName, texts: &Texts) -> Result<Vec<TestReport>, Problems> {
+    let Loaded { parts, policy } = load(group, texts)?;
+    let own = parts.iter().filter(|part| !part.is_preset());
+    let tests = own.flat_map(|part| part.file.tests.iter().map(move |test| (part, test)));
+    Ok(tests.map(|(part, test)| test_run::report(test, &part.text, &policy)).collect())
+}
+
+/// The policy of a group that has none: nothing is allowed.
+pub fn deny_all(group: &GroupName) -> Policy {
+    Policy::new(group, PolicyHash::of(&[]), Rules::default(), advise)
+}
+
+/// A policy that is right but for its tests, which have not run.
+struct Loaded {
+    parts: Vec<Part>,
+    policy: Policy,
+}
+
+fn load(group: &GroupName, texts: &Texts) -> Result<Loaded, Problems> {
+    let mut problems = Vec::new();
+    let mut parts = vec![read(&texts.file, Origin::Group, &mut problems)];
+    parts.extend(used_presets(&parts[0], &texts.presets, &mut problems));
+    parts.extend(texts.base.as_ref().map(|base| read(base, Origin::Base, &mut problems)));
+    problems.extend(conflicts(&parts));
+    if !problems.is_empty() {
+        return Err(Problems::sorted(problems));
+    }
+    let policy = build(group, &parts);
+    Ok(Loaded { parts, policy })
+}
+
+fn read(source: &Source, origin: Origin, problems: &mut Vec<Problem>) -> Part {
+    let text = Text::new(&source.name, &source.text);
+    let mut reader = Reader::new(text.clone(), origin.clone());
+    let file = reader.read(file::read);
+    problems.append(&mut reader.problems);
+    Part { text, origin, file }
+}
+
+fn used_presets(own: &Part, instead: &[Source], problems: &mut Vec<Problem>) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    for (span, name) in &own.file.uses {
+        let taken = instead.iter().find(|preset| preset.name == *name).map(|preset| preset.text.as_str());
+        let Some(text) = presets::get(name).map(|shipped| taken.unwrap_or(shipped)) else {
+            let error = unknown_preset(name);
+            problems.push(Problem::new(&own.text, span.clone(), error.message, error.help));
+            continue;
+        };
+        let source = Source { name: format!("preset {name}"), text: text.to_owned() };
+        // Named twice is meant once.
+        if parts.iter().all(|part| *part.text.name != *source.name) {
+            parts.push(read(&source, Origin::Preset(name.as_str().into()), problems));
+        }
+    }
+    parts
+}
+
+fn unknown_preset(name: &str) -> PatternError {
+    let known = presets::names();
+    let help = match did_you_mean(name, known.iter().copied()) {
+        Some(meant) => format!("did you mean \"{meant}\"?"),
+        None => format!("presets are: {}", known.join(", ")),
+    };
+    PatternError::new(format!("there is no preset {name:?}"), Some(help))
+}
+
+/// Two allows for one and the same request that put different credentials on it.
+/// Parts are gone through from the last to the first, so that the problem points
+/// into the group's own file where one of the two stands there.
+fn conflicts(parts: &[Part]) -> Vec<Problem> {
+    let mut seen: HashMap<Asked<'_>, Vec<&AllowRule>> = HashMap::new();
+    let mut problems = Vec::new();
+    for part in parts.iter().rev() {
+        for (span, rule) in part.file.allows.iter().filter(|(_, rule)| rule.credential.is_some()) {
+            let asked = rule.ports.iter().flat_map(|port| rule.requests.iter().map(move |request| (*port, request)));
+            let asked: Vec<Asked<'_>> = asked.map(|(port, request)| (&rule.host, port, request.to_string())).collect();
+            let earlier = asked.iter().filter_map(|asked| seen.get(asked)).flatten();
+            let other = earlier
+                .filter(|other| other.credential != rule.credential && other.query == rule.query)
+                .min_by(|a, b| a.at.cmp(&b.at));
+            if let Some(other) = other {
+                let (this, that) = (rule.credential.as_deref(), other.credential.as_deref());
+                let message = format!(
+                    "this [[allow]] puts {} on a request on which {} puts {}",
+                    this.unwrap_or_default(),
+                    other.at,
+                    that.unwrap_or_default()
+                );
+                let help = Some("keep one of them, or let them name different requests".to_owned());
+                problems.push(Problem::new(&part.text, span.clone(), message, help));
+            }
+            for asked in asked {
+                // One of each credential and query says enough.
+                let all = seen.entry(asked).or_default();
+                if all.iter().all(|other| other.credential != rule.credential || other.query != rule.query) {
+                    all.push(rule);
+                }
+            }
+        }
+    }
+    problems
+}
+
+fn build(group: &GroupName, parts: &[Part]) -> Policy {
+    let files = || parts.iter().map(|part| &part.file);
+    let rules = Rules {
+        allows: files().flat_map(|file| file.allows.iter().map(|(_, rule)| rule.clone())).collect(),
+        tunnels: files().flat_map(|file| file.tunnels.iter().map(|(_, rule)| rule.clone())).collect(),
+        denies: files().flat_map(|file| file.denies.iter().cloned()).collect(),
+        limits: files().fold(Limits::default(), |limits, file| limits.and(file.limits)),
+        observe: files().find_map(|file| file.observe.clone()),
+        blocks_lookalikes: files().any(|file| file.blocks_lookalikes),
+    };
+    let texts: Vec<_> = parts.iter().map(|part| (&*part.text.name, &*part.text.text)).collect();
+    Policy::new(group, PolicyHash::of(&texts), rules, advise)
+}

@@ -1,0 +1,45 @@
+//! The policy file of Doorward: how an owner says what a group may reach.
+//!
+//! What it is: the reader of policy files, the presets, and all that shows rules or says
+//! what to write ([`compile()`], [`summaries`], [`manifest()`], [`diff()`], [`suggest`]). What it
+//! is not: the verdict, which is the crate `policies` and knows nothing of this one. It does no
+//! I/O and knows no clock: whoever reads policy files hands their text in.
+
+mod advice;
+mod blocks;
+mod compile;
+mod diff;
+mod file;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzed;
+mod json;
+mod keys;
+mod limits;
+mod manifest;
+mod near;
+mod observe;
+mod part;
+pub mod presets;
+mod problem;
+#[cfg(test)]
+#[path = "schema/tests.rs"]
+mod schema;
+mod suggest;
+mod suggestion;
+mod summary;
+mod table;
+mod test_run;
+mod warnings;
+mod way;
+mod written;
+
+pub use compile::{Compiled, Source, Texts, compile, compile_all, deny_all, run_tests};
+pub use diff::{Diff, Fate, LimitChange, RequestChange, diff};
+pub use limits::limit_in_words;
+pub use manifest::{Manifest, Reach, manifest};
+pub use problem::{Problem, Problems};
+pub use suggestion::{Suggestion, suggest};
+pub use summary::{RuleSummary, summaries};
+pub use test_run::TestReport;
+pub use way::{Way, way};

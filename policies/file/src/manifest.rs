@@ -1,0 +1,86 @@
+//! What an agent is told of its policy: what it may reach, how, and what is closed.
+//! What it is not: the policy. No files, lines, credential names, addresses or
+//! presets stand in it, and nothing that would tell an agent that it is observed.
+
+use policies::{GroupName, Limits, Policy};
+use serde::Serialize;
+
+use crate::summary::{RuleSummary, summaries};
+
+/// As JSON at `http://doorward.internal/policy`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Manifest {
+    /// Whose it is.
+    pub group: GroupName,
+    /// What may be reached; everything else is refused.
+    pub allowed: Vec<Reach>,
+    /// What is refused although something above covers it.
+    pub denied: Vec<Reach>,
+    /// How much.
+    pub limits: Limits,
+    /// What to do about a refusal.
+    pub how_to_ask: &'static str,
+}
+
+/// One rule, as an agent needs it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reach {
+    /// `api.x.com`, `*.x.com` (one label more) or `**.x.com` (any depth).
+    pub host: String,
+    /// `https` or `http`; none where it is about both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<&'static str>,
+    /// Which ports; none said: all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<u16>,
+    /// `METHOD /path`; none said: the connection goes through unopened.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<String>,
+    /// The exact query that is wanted; empty: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// What must be true of a JSON body.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub body: Vec<String>,
+    /// Whether WebSockets go through.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub websocket: bool,
+    /// Whether the door puts a real key on: send the surrogate from the environment.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub with_credential: bool,
+    /// In its owner's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+const HOW_TO_ASK: &str = "Only the owner can allow more. Tell the person you talk to what was refused and why; \
+                          the answer of a refused request holds the lines that would allow it. The operation \
+                          request_access (MCP at http://doorward.internal/mcp) tells the owner what you need.";
+
+/// What the group's agent is told.
+pub fn manifest(policy: &Policy) -> Manifest {
+    let (allowed, denied): (Vec<_>, Vec<_>) = summaries(policy).into_iter().partition(|rule| rule.effect == "allow");
+    Manifest {
+        group: policy.group().clone(),
+        allowed: allowed.into_iter().map(Reach::from).collect(),
+        denied: denied.into_iter().map(Reach::from).collect(),
+        limits: *policy.limits(),
+        how_to_ask: HOW_TO_ASK,
+    }
+}
+
+impl From<RuleSummary> for Reach {
+    fn from(rule: RuleSummary) -> Self {
+        Reach {
+            host: rule.host,
+            scheme: rule.scheme,
+            ports: rule.ports,
+            requests: rule.requests,
+            query: rule.query,
+            body: rule.json,
+            websocket: rule.websocket,
+            with_credential: rule.credential.is_some(),
+            why: rule.why,
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The rule that came nearest to a refused request, and what differs: an owner who wrote
+//! it finds the difference sooner than the rule.
+//!
+//! It tells nothing new: an agent sees the rules of its group, and their places.
+
+use policies::{AllowRule, Facts, Fit, Host, HostPattern, Method, Path, Policy, Reading, RequestPattern};
+
+/// How a rule misses a request, the nearest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Miss {
+    /// Everything fits but the query.
+    Query,
+    /// A slash at the end.
+    Slash,
+    /// Upper and lower case.
+    Case,
+    /// A star covers one segment.
+    Depth,
+    /// What is below the page.
+    Below,
+}
+
+/// A rule that nearly covers a request, and its pattern that does.
+pub(crate) struct Near<'a> {
+    miss: Miss,
+    pub(crate) rule: &'a AllowRule,
+    pattern: &'a RequestPattern,
+}
+
+impl<'a> Near<'a> {
+    /// The nearest of the rules that name the host and port of a request.
+    pub(crate) fn of(request: &Reading<'_>, named: &[(Fit, &'a AllowRule)]) -> Option<Self> {
+        let here = named.iter().filter(|(fit, _)| *fit == Fit::OtherPath).map(|(_, rule)| *rule);
+        let all = here.flat_map(|rule| rule.requests.iter().map(move |pattern| (rule, pattern)));
+        let near = all.filter_map(|(rule, pattern)| Some(Near { miss: miss(request, pattern)?, rule, pattern }));
+        near.min_by(|a, b| (a.miss, &a.rule.at).cmp(&(b.miss, &b.rule.at)))
+    }
+
+    /// In words, to stand behind what is refused.
+    pub(crate) fn in_words(&self, facts: &Facts) -> String {
+        let (at, path) = (&self.rule.at, self.pattern.path());
+        match self.miss {
+            Miss::Query => match self.rule.query.as_deref() {
+                Some([]) | None => format!("{at} allows it only without a query"),
+                Some(pairs) => format!("{at} allows it only with the query {}", in_line(pairs)),
+            },
+            Miss::Slash if facts.path.as_str().ends_with('/') => {
+                format!("{at} allows {path}, without the slash at the end")
+            }
+            Miss::Slash => format!("{at} allows {path}, with a slash at the end"),
+            Miss::Case => format!("{at} allows {path}, and upper and lower case count"),
+            Miss::Depth => format!("{at} allows {path}, where * is one segment"),
+            Miss::Below => format!("{at} allows {path} and nothing below it"),
+        }
+    }
+}
+
+fn in_line(pairs: &[(String, String)]) -> String {
+    pairs.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("&")
+}
+
+fn miss(request: &Reading<'_>, pattern: &RequestPattern) -> Option<Miss> {
+    let path = request.facts.path.as_str();
+    let own = pattern.path();
+    if !request.allowed_by(pattern.methods()) {
+        return None;
+    }
+    if covers(own, path) {
+        return Some(Miss::Query);
+    }
+    let slashed = path.strip_suffix('/').filter(|path| !path.is_empty()).map_or(format!("{path}/"), str::to_owned);
+    if covers(own, &slashed) {
+        return Some(Miss::Slash);
+    }
+    if covers(&small(own), &small(path)) {
+        return Some(Miss::Case);
+    }
+    if own.strip_suffix("/*").is_some_and(|folder| !folder.is_empty() && covers(&format!("{folder}/**"), path)) {
+        return Some(Miss::Depth);
+    }
+    let below = own.len() > 1 && !own.ends_with('*') && covers(&format!("{}/**", own.trim_end_matches('/')), path);
+    below.then_some(Miss::Below)
+}
+
+/// Whether a pattern covers a path, whatever the method.
+fn covers(pattern: &str, path: &str) -> bool {
+    let (pattern, path) = (RequestPattern::parse(&format!("* {pattern}")), Path::parse(path));
+    matches!((pattern, path), (Ok(pattern), Ok(path)) if pattern.matches(Method::Get, &path))
+}
+
+/// In small letters, but for those of escapes, which have one spelling.
+fn small(path: &str) -> String {
+    let mut digits = 0_u8;
+    let small = |c: char| {
+        digits = if c == '%' { 3 } else { digits.saturating_sub(1) };
+        if digits > 0 { c } else { c.to_ascii_lowercase() }
+    };
+    path.chars().map(small).collect()
+}
+
+/// What came near, in words, where no allow covers a request.
+pub(crate) fn nearest(
+    policy: &Policy,
+    request: &Reading<'_>,
+    named: &[(Fit, &AllowRule)],
+    near: Option<&Near<'_>>,
+) -> Option<String> {
+    match named.iter().map(|(fit, _)| *fit).max() {
+        None => near_host(policy, &request.facts.authority.host),
+        Some(Fit::OtherPort) => other_port(named),
+        Some(Fit::OtherPath) => near.map(|near| near.in_words(request.facts)),
+        Some(_) => None,
+    }
+}
+
+/// A rule whose host is nearly the one that none names, and what differs.
+fn near_host(policy: &Policy, host: &Host) -> Option<String> {
+    let name = host.name()?.as_str();
+    let found = |name: &str| Host::parse(name).ok().map(|host| policy.allows_of(&host).collect::<Vec<_>>());
+    let first = |rules: Vec<&AllowRule>, is: &dyn Fn(&HostPattern) -> bool, what: &dyn Fn(&AllowRule) -> String| {
+        rules.into_iter().filter(|rule| is(&rule.host)).min_by(|a, b| a.at.cmp(&b.at)).map(what)
+    };
+    let is_star = |pattern: &HostPattern| match pattern {
+        HostPattern::OneLabel(parent) | HostPattern::AnyDepth(parent) => parent.as_str() == name,
+        HostPattern::Exact(_) => false,
+    };
+    let apex = |rule: &AllowRule| format!("{} allows {}, which does not cover {name} itself", rule.at, rule.host);
+    if let Some(words) = found(&format!("x.{name}")).and_then(|rules| first(rules, &is_star, &apex)) {
+        return Some(words);
+    }
+    let above = std::iter::successors(Some(name), |name| name.split_once('.').map(|(_, parent)| parent)).skip(1);
+    let below = |rule: &AllowRule| match &rule.host {
+        HostPattern::Exact(host) => format!("{} allows host = \"{host}\", and no name below it", rule.at),
+        star => format!("{} allows {star}, which is one label more and not two", rule.at),
+    };
+    let mut above = above.filter(|name| name.contains('.')).filter_map(found);
+    if let Some(words) = above.find_map(|rules| first(rules, &|_| true, &below)) {
+        return Some(words);
+    }
+    let other = |rule: &AllowRule| format!("{} allows {}, which is another host", rule.at, rule.host);
+    found(&format!("www.{name}")).and_then(|rules| first(rules, &HostPattern::is_exact, &other))
+}
+
+/// What the first rule for the host does allow.
+fn other_port(named: &[(Fit, &AllowRule)]) -> Option<String> {
+    let rule = named.iter().map(|(_, rule)| *rule).min_by(|a, b| a.at.cmp(&b.at))?;
+    let ports: Vec<_> = rule.ports.iter().map(u16::to_string).collect();
+    Some(format!("{} allows {} on port {}", rule.at, rule.scheme.as_str(), ports.join(", ")))
+}

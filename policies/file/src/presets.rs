@@ -1,0 +1,61 @@
+//! Policies that ship with Doorward: plain TOML, readable with `doorward policy show`.
+
+const PRESETS: [(&str, &str); 12] = [
+    ("caldav", include_str!("../../presets/caldav.toml")),
+    ("claude", include_str!("../../presets/claude.toml")),
+    ("gemini", include_str!("../../presets/gemini.toml")),
+    ("git-push", include_str!("../../presets/git-push.toml")),
+    ("git-read", include_str!("../../presets/git-read.toml")),
+    ("home-assistant", include_str!("../../presets/home-assistant.toml")),
+    ("openai", include_str!("../../presets/openai.toml")),
+    ("openrouter", include_str!("../../presets/openrouter.toml")),
+    ("telegram-bot", include_str!("../../presets/telegram-bot.toml")),
+    ("weather", include_str!("../../presets/weather.toml")),
+    ("web-read", include_str!("../../presets/web-read.toml")),
+    ("wikipedia", include_str!("../../presets/wikipedia.toml")),
+];
+
+/// The text of a preset.
+pub fn get(name: &str) -> Option<&'static str> {
+    PRESETS.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}
+
+/// All names, sorted.
+pub fn names() -> Vec<&'static str> {
+    PRESETS.iter().map(|(name, _)| *name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use policies::GroupName;
+
+    use super::*;
+    use crate::{Source, compile};
+
+    /// Every preset compiles alone, and its own tests hold, those that want `allow` too.
+    #[test]
+    fn presets_keep_their_promises() {
+        let group = GroupName::parse("family").unwrap();
+        for name in names() {
+            let text = get(name).unwrap().to_owned();
+            assert!(text.contains("What this leaves open:"), "{name} does not say what it leaves open");
+            assert!(text.contains("want = \"allow\"") && text.contains("want = \"deny\""), "{name} has too few tests");
+            let source = Source { name: format!("preset {name}"), text };
+            let compiled = compile(&group, &source, None).unwrap_or_else(|problems| panic!("{problems}"));
+            assert!(compiled.warnings.is_empty(), "{}", compiled.warnings);
+        }
+    }
+
+    #[test]
+    fn presets_go_together() {
+        let group = GroupName::parse("family").unwrap();
+        let text = format!("use = {:?}", names());
+        let source = Source { name: "family.toml".to_owned(), text };
+        let policy = compile(&group, &source, None).unwrap().policy;
+        let credentials =
+            ["anthropic", "caldav", "gemini", "github", "home-assistant", "openai", "openrouter", "telegram"];
+        assert_eq!(policy.credentials(), credentials.map(Into::into));
+        assert!(names().is_sorted());
+    }
+}

@@ -1,0 +1,126 @@
+//! The schema that editors read must say what the parser says. A validator of the
+//! few words that the schema uses stands here, so that nothing outside is trusted.
+#![allow(clippy::unwrap_used)]
+
+use policies::{GroupName, Limits};
+use serde_json::Value;
+
+use crate::{Source, compile, keys, presets};
+
+fn schema() -> Value {
+    serde_json::from_str(include_str!("../../../../docs/policy.schema.json")).unwrap()
+}
+
+fn keys(of: &Value) -> Vec<&str> {
+    let mut keys: Vec<_> = of["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
+}
+
+#[test]
+fn the_schema_knows_the_keys_that_the_parser_knows() {
+    let schema = schema();
+    let same = |of: &Value, parser: &[&str]| {
+        let mut parser = parser.to_vec();
+        parser.sort_unstable();
+        assert_eq!(keys(of), parser);
+    };
+    same(&schema, &keys::GROUP);
+    same(&schema["definitions"]["allow"], &keys::ALLOW);
+    same(&schema["definitions"]["deny"], &keys::DENY);
+    same(&schema["definitions"]["test"], &keys::TEST);
+    same(&schema["definitions"]["limits"], &Limits::NAMES);
+    for keys in [&keys::PRESET[..], &keys::BASE[..]] {
+        assert!(keys.iter().all(|key| keys::GROUP.contains(key)));
+    }
+}
+
+#[test]
+fn presets_and_valid_policies_fit_the_schema() {
+    let group = GroupName::parse("family").unwrap();
+    let mut texts: Vec<String> = presets::names().into_iter().filter_map(presets::get).map(ToOwned::to_owned).collect();
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/valid")).unwrap() {
+        texts.push(std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    }
+    for text in texts {
+        let source = Source { name: "family.toml".to_owned(), text: text.clone() };
+        compile(&group, &source, None).unwrap_or_else(|problems| panic!("{problems}"));
+        let value = serde_json::to_value(toml::from_str::<toml::Value>(&text).unwrap()).unwrap();
+        let wrong = faults(&schema(), &schema(), &value);
+        assert!(wrong.is_empty(), "{wrong:?} in\n{text}");
+    }
+}
+
+/// The validator finds faults: a schema that fits everything would be no use.
+#[test]
+fn what_is_wrong_does_not_fit_the_schema() {
+    for text in [
+        "uses = []",
+        "use = \"claude\"",
+        "mode = \"permissive\"",
+        "[[allow]]\naccess = \"read\"",
+        "[[allow]]\nhost = \"a\"\naccess = \"write\"",
+        "[[allow]]\nhost = \"a\"\nports = [\"1\"]",
+        "[[allow]]\nhost = \"a\"\njson = { a = \"gone\" }",
+        "[[allow]]\nhost = \"a\"\njson = { a = { without = [\"x\"] } }",
+        "[[allow]]\nhost = \"a\"\njson = { a = { not = [7] } }",
+        "[[deny]]\nhost = \"a\"\ntls = \"tunnel\"",
+        "[[test]]\nrequest = \"x\"",
+        "[limits]\nrequests_per_minute = \"many\"",
+    ] {
+        let value = serde_json::to_value(toml::from_str::<toml::Value>(text).unwrap()).unwrap();
+        assert!(!faults(&schema(), &schema(), &value).is_empty(), "{text}");
+    }
+}
+
+/// What in `value` does not fit `schema`.
+fn faults(root: &Value, schema: &Value, value: &Value) -> Vec<String> {
+    if let Some(name) = schema["$ref"].as_str() {
+        let definition = root.pointer(name.strip_prefix('#').unwrap()).unwrap();
+        return faults(root, definition, value);
+    }
+    let mut out = Vec::new();
+    if let Some(choices) = schema["anyOf"].as_array()
+        && !choices.iter().any(|choice| faults(root, choice, value).is_empty())
+    {
+        out.push(format!("{value} fits none"));
+    }
+    if schema["enum"].as_array().is_some_and(|known| !known.contains(value)) {
+        out.push(format!("{value} is not known"));
+    }
+    let types: Vec<&str> = match &schema["type"] {
+        Value::Array(types) => types.iter().filter_map(Value::as_str).collect(),
+        one => one.as_str().into_iter().collect(),
+    };
+    if !types.is_empty() && !types.contains(&type_of(value)) {
+        out.push(format!("{value} is none of {types:?}"));
+    }
+    for key in schema["required"].as_array().into_iter().flatten() {
+        if value.get(key.as_str().unwrap()).is_none() {
+            out.push(format!("{key} is missing"));
+        }
+    }
+    for item in value.as_array().into_iter().flatten() {
+        out.extend(faults(root, &schema["items"], item));
+    }
+    for (key, inner) in value.as_object().into_iter().flatten() {
+        match (schema["properties"].get(key), schema.get("additionalProperties")) {
+            (Some(known), _) => out.extend(faults(root, known, inner)),
+            (None, Some(Value::Bool(false))) => out.push(format!("{key} is not known")),
+            (None, Some(other)) => out.extend(faults(root, other, inner)),
+            (None, None) => {}
+        }
+    }
+    out
+}
+
+fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}

@@ -1,0 +1,167 @@
+//! What to write instead: the lines that would lift a refusal, and the word that
+//! was probably meant.
+
+use policies::{
+    AllowRule, Asks, DenyRule, Facts, Fit, Host, Method, Origin, Query, Reading, Resolved, Scheme, address,
+};
+
+use crate::near::Near;
+use crate::written;
+
+/// The allows that name the host of a request, with how well each fits.
+pub(crate) struct Named<'a> {
+    pub(crate) all: &'a [(Fit, &'a AllowRule)],
+    /// The one that nearly covers it.
+    pub(crate) near: Option<&'a Near<'a>>,
+}
+
+/// The smallest TOML that allows exactly this request. Where the allows that name its host
+/// and port agree on a credential, the new one needs it too; what those of its host may
+/// resolve to, it may on another port as well. The conditions of the nearest are kept.
+pub(crate) fn lift(request: &Reading<'_>, named: &Named<'_>) -> Vec<String> {
+    let facts = request.facts;
+    let host = &facts.authority.host;
+    if let Host::Ip(ip) = host
+        && *ip != ip.to_canonical()
+    {
+        // An IPv4 address in an IPv6 coat: no policy can name it.
+        return Vec::new();
+    }
+    if facts.upgrade.is_some() && facts.method != Method::Get {
+        // A WebSocket starts with GET, and no rule changes that.
+        return Vec::new();
+    }
+    let near = named.near.map(|near| near.rule);
+    let query = match near.and_then(|rule| Some((rule, rule.query.as_deref()?))) {
+        Some((rule, pairs)) if rule.query_fits(facts.query.as_ref()) => Some(written::query(pairs)),
+        Some((rule, _)) => match other_query(facts, rule) {
+            Ok(line) => Some(line),
+            Err(remark) => return vec![remark],
+        },
+        None => None,
+    };
+    let mut lines = allow_lines_for(request);
+    lines.extend(query);
+    // Nothing looks into a WebSocket.
+    let json = near.filter(|_| facts.upgrade.is_none()).and_then(|rule| rule.json.as_ref());
+    lines.extend(json.map(|json| written::json(json)));
+    let on_port: Vec<_> = named.all.iter().filter(|(fit, _)| *fit > Fit::OtherPort).map(|(_, rule)| *rule).collect();
+    if let Some(credential) = agreed_credential(&on_port) {
+        lines.push(format!("credential = \"{credential}\""));
+    }
+    lines.extend(private_line(host, named.all.iter().map(|(_, rule)| *rule)));
+    lines
+}
+
+/// The line for the query that was sent, where a rule says what it may be. Values are
+/// written down for the names alone for which the rule does: others may be anybody's keys.
+fn other_query(facts: &Facts, rule: &AllowRule) -> Result<String, String> {
+    let wanted = rule.query.as_deref().unwrap_or_default();
+    let sent = facts.query.as_ref().map(Query::as_str).unwrap_or_default();
+    let mut pairs: Vec<_> = sent.split('&').filter(|pair| !pair.is_empty()).collect();
+    pairs.sort_unstable();
+    let pairs: Vec<_> = pairs.into_iter().map(|pair| pair.split_once('=').unwrap_or((pair, ""))).collect();
+    let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'));
+    let known = pairs.len() == wanted.len()
+        && !pairs.is_empty()
+        && pairs.iter().zip(wanted).all(|((key, value), (known, _))| key == known && plain(value));
+    if known || facts.query.is_none() {
+        let pairs: Vec<_> = pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        return Ok(written::query(&pairs));
+    }
+    Err(match rule.origin {
+        Origin::Group => format!("# change or remove `query` in the [[allow]] at {}", rule.at),
+        _ => format!("# the [[allow]] at {} says what the query must be; add one of your own for another", rule.at),
+    })
+}
+
+/// An `[[allow]]` for this host, port and path.
+fn allow_lines(facts: &Facts) -> Vec<String> {
+    allow_lines_for(&Reading::new(facts))
+}
+
+fn allow_lines_for(request: &Reading<'_>) -> Vec<String> {
+    let facts = request.facts;
+    let mut lines = vec!["[[allow]]".to_owned(), format!("host = \"{}\"", facts.authority.host)];
+    if facts.scheme != Scheme::Https {
+        lines.push(format!("scheme = \"{}\"", facts.scheme.as_str()));
+    }
+    if facts.authority.port != facts.scheme.default_port() {
+        lines.push(format!("ports = [{}]", facts.authority.port));
+    }
+    // Who asks beside the method for another one needs all of them.
+    let method = if request.asks() == Asks::Nothing { facts.method.as_str() } else { "*" };
+    let path = facts.path.as_str().replace('*', "%2A").replace('!', "%21");
+    lines.push(format!("do = [\"{method} {path}\"]"));
+    if facts.upgrade.is_some() {
+        lines.push("websocket = true".to_owned());
+    }
+    lines
+}
+
+/// A network at home: added to the rule itself, or to a rule beside it. Allows add up, so where
+/// the one that allowed is not the group's to change, another does.
+pub(crate) fn lift_address(resolved: &Resolved<'_>) -> Vec<String> {
+    let Resolved { rule, takes_private, facts, authority, net } = resolved;
+    let mut lines = match facts {
+        _ if *takes_private => vec![format!("# in the [[allow]] at {rule}, add this, or add to its list:")],
+        Some(facts) => allow_lines(facts),
+        None => vec![
+            "[[allow]]".to_owned(),
+            format!("host = \"{}\"", authority.host),
+            format!("ports = [{}]", authority.port),
+            "tls = \"tunnel\"".to_owned(),
+        ],
+    };
+    lines.push(format!("private = [\"{net}\"]"));
+    lines
+}
+
+/// A condition is the group's own to change, or a rule beside it does without.
+pub(crate) fn lift_condition(facts: &Facts, rule: &AllowRule) -> Vec<String> {
+    if rule.origin == Origin::Group {
+        return vec![format!("# change or remove `json` in the [[allow]] at {}", rule.at)];
+    }
+    let mut lines = allow_lines(facts);
+    lines.extend(rule.credential.as_ref().map(|name| format!("credential = \"{name}\"")));
+    if rule.model {
+        lines.push("model = true".to_owned());
+    }
+    if rule.opaque {
+        lines.push("opaque = true".to_owned());
+    }
+    lines
+}
+
+/// Only the group's own file is the group's to change.
+pub(crate) fn lift_deny(deny: &DenyRule) -> Vec<String> {
+    match &deny.origin {
+        Origin::Group => vec![format!("# remove the [[deny]] at {}", deny.at)],
+        Origin::Preset(name) => vec![format!("# remove \"{name}\" from `use`: its rule at {} denies this", deny.at)],
+        Origin::Base => Vec::new(),
+    }
+}
+
+fn agreed_credential<'a>(rules: &[&'a AllowRule]) -> Option<&'a str> {
+    let mut names: Vec<_> = rules.iter().filter_map(|rule| rule.credential.as_deref()).collect();
+    names.sort_unstable();
+    names.dedup();
+    if let [name] = names[..] { Some(name) } else { None }
+}
+
+fn private_line<'a>(host: &Host, rules: impl Iterator<Item = &'a AllowRule>) -> Option<String> {
+    let mut nets: Vec<String> = match host {
+        Host::Ip(ip) if address::special(*ip).is_some() => vec![ipnet::IpNet::from(*ip).to_string()],
+        _ => rules.flat_map(|rule| &rule.private).map(ToString::to_string).collect(),
+    };
+    nets.sort_unstable();
+    nets.dedup();
+    (!nets.is_empty()).then(|| format!("private = [\"{}\"]", nets.join("\", \"")))
+}
+
+/// The known word that is closest to what was written, if any is close.
+pub(crate) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = word.to_lowercase();
+    let scored = known.into_iter().map(|known| (strsim::jaro_winkler(&lower, known), known));
+    scored.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known)
+}

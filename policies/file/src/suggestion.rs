@@ -1,0 +1,110 @@
+//! From what was asked to the rules that would allow it: the smallest TOML, exact
+//! to every method and path. What it is not: a decision. It resolves nothing,
+//! widens nothing, and its owner puts it into the file or does not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use policies::{Code, Facts, Policy, RuleRef, Verdict};
+
+/// What to add to a group's file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Suggestion {
+    /// `[[allow]]` blocks; empty where nothing is to add.
+    pub toml: String,
+    /// How many different requests the blocks allow.
+    pub requests: usize,
+    /// Asked for, and closed by a deny: no allow opens these.
+    pub denied: Vec<(Facts, RuleRef)>,
+    /// How many were refused for what no rule lifts.
+    pub beyond_rules: usize,
+}
+
+/// A block but for its requests: the lines before `do` and those behind it.
+type Frame = (Vec<String>, Vec<String>);
+
+/// So many pages in one place, and a pattern is worth a thought.
+const MANY: usize = 5;
+
+/// Turns requests into rules: the refused ones with their code, the observed
+/// ones without. What the policy allows by now is left out.
+pub fn suggest(policy: &Policy, asked: &[(Facts, Option<Code>)]) -> Suggestion {
+    let mut suggestion = Suggestion::default();
+    let mut blocks: BTreeMap<Frame, BTreeSet<String>> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    for (facts, code) in asked {
+        if !code.is_none_or(is_about_rules) {
+            suggestion.beyond_rules += 1;
+            continue;
+        }
+        let Verdict::Deny(facts, refusal) = policy.decide(facts.clone()) else { continue };
+        match (refusal.code, frame(&refusal.lift)) {
+            (Code::DeniedByRule, _) => {
+                let known = format!("{} {}", facts.method, facts.url_without_query());
+                if let (Some(rule), true) = (refusal.rule, seen.insert(known)) {
+                    suggestion.denied.push((facts, rule));
+                }
+            }
+            (_, Some((frame, request))) => {
+                suggestion.requests += usize::from(blocks.entry(frame).or_default().insert(request));
+            }
+            (_, None) => suggestion.beyond_rules += 1,
+        }
+    }
+    suggestion.toml = blocks.iter().map(|(frame, requests)| written(frame, requests)).collect::<Vec<_>>().join("\n");
+    suggestion
+}
+
+/// What an `[[allow]]` can change.
+fn is_about_rules(code: Code) -> bool {
+    matches!(
+        code,
+        Code::NotAllowed
+            | Code::PortDenied
+            | Code::MethodDenied
+            | Code::PathDenied
+            | Code::PathAmbiguous
+            | Code::IpLiteral
+            | Code::UpgradeDenied
+            | Code::DeniedByRule
+    )
+}
+
+/// Takes a lift apart: everything but the request is the same for all pages of a host.
+fn frame(lift: &[String]) -> Option<(Frame, String)> {
+    let at = lift.iter().position(|line| line.starts_with("do = ["))?;
+    let request = lift[at].strip_prefix("do = [")?.strip_suffix(']')?;
+    Some(((lift[..at].to_vec(), lift[at + 1..].to_vec()), request.to_owned()))
+}
+
+fn written((before, behind): &Frame, requests: &BTreeSet<String>) -> String {
+    let mut lines = before.clone();
+    let texts: Vec<&str> = requests.iter().map(String::as_str).collect();
+    match texts[..] {
+        [one] => lines.push(format!("do = [{one}]")),
+        _ => {
+            lines.push("do = [".to_owned());
+            lines.extend(texts.iter().map(|request| format!("    {request},")));
+            lines.push("]".to_owned());
+        }
+    }
+    lines.extend(patterns(&texts));
+    lines.extend(behind.iter().cloned());
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+/// Where many pages of one folder were asked for, the pattern that covers them: as a
+/// remark, because it also opens pages that nobody asked for.
+fn patterns(requests: &[&str]) -> Vec<String> {
+    let mut folders: BTreeMap<&str, usize> = BTreeMap::new();
+    for request in requests {
+        let folder = request.rfind('/').map_or("", |at| &request[..at]);
+        // `"GET ` alone would be the whole host.
+        if folder.contains('/') {
+            *folders.entry(folder).or_default() += 1;
+        }
+    }
+    let many = folders.into_iter().filter(|(_, count)| *count >= MANY);
+    many.map(|(folder, count)| format!("# {folder}/*\" would cover {count} of these, and every other page there"))
+        .collect()
+}

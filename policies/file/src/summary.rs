@@ -1,0 +1,136 @@
+//! A rule as people and agents are shown it.
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use policies::{AllowRule, Condition, DenyRule, HostPattern, Origin, Policy, RuleRef, TunnelRule};
+use serde::Serialize;
+
+/// A rule as `policy show` and the agent's own view print it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RuleSummary {
+    /// Where it stands.
+    pub at: RuleRef,
+    /// Whose it is.
+    pub origin: Origin,
+    /// `allow` or `deny`.
+    pub effect: &'static str,
+    /// As in `host`.
+    pub host: String,
+    /// `https` or `http`; none for a deny, which covers both.
+    pub scheme: Option<&'static str>,
+    /// None for a deny that covers every port.
+    pub ports: Vec<u16>,
+    /// As in `do`, also where the rule says `access`. None for a tunnel, which shows none.
+    pub requests: Vec<String>,
+    /// `service=git-upload-pack`, where the rule wants exactly this query; empty: none.
+    pub query: Option<String>,
+    /// The credential that it puts on.
+    pub credential: Option<Arc<str>>,
+    /// Networks it may reach beyond the public internet.
+    pub private: Vec<IpNet>,
+    /// Whether it leads to a model.
+    pub model: bool,
+    /// Whether answers that cannot be looked into pass.
+    pub opaque: bool,
+    /// `tunnel`, where the door does not look inside.
+    pub tls: Option<&'static str>,
+    /// Whether it lets WebSockets through.
+    pub websocket: bool,
+    /// The conditions on a JSON body, in words.
+    pub json: Vec<String>,
+    /// Its owner's words.
+    pub why: Option<String>,
+}
+
+/// Every rule with its place: the group's own first, then presets, then base.
+pub fn summaries(policy: &Policy) -> Vec<RuleSummary> {
+    let rules = policy.rules();
+    let mut all: Vec<RuleSummary> = rules.allows.iter().map(RuleSummary::from).collect();
+    all.extend(rules.tunnels.iter().map(RuleSummary::from));
+    all.extend(rules.denies.iter().map(RuleSummary::from));
+    all.sort_by(|a, b| (a.origin.rank(), &a.at).cmp(&(b.origin.rank(), &b.at)));
+    all
+}
+
+impl RuleSummary {
+    /// What it means, as one text; the words of `why` and the place aside.
+    pub(crate) fn meaning(&self) -> String {
+        let at = RuleRef { file: "".into(), line: 0 };
+        format!("{:?}", RuleSummary { at, why: None, ..self.clone() })
+    }
+}
+
+impl From<&AllowRule> for RuleSummary {
+    fn from(rule: &AllowRule) -> Self {
+        let join = |pairs: &Vec<(String, String)>| {
+            pairs.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("&")
+        };
+        RuleSummary {
+            scheme: Some(rule.scheme.as_str()),
+            requests: rule.requests.iter().map(ToString::to_string).collect(),
+            query: rule.query.as_ref().map(join),
+            credential: rule.credential.clone(),
+            private: rule.private.clone(),
+            model: rule.model,
+            opaque: rule.opaque,
+            websocket: rule.websocket,
+            json: in_words(rule.json.as_ref()),
+            ..bare("allow", &rule.at, &rule.origin, &rule.host, &rule.ports, rule.why.as_ref())
+        }
+    }
+}
+
+impl From<&DenyRule> for RuleSummary {
+    fn from(rule: &DenyRule) -> Self {
+        RuleSummary {
+            requests: rule.requests.iter().map(ToString::to_string).collect(),
+            json: in_words(rule.json.as_ref()),
+            ..bare("deny", &rule.at, &rule.origin, &rule.host, &rule.ports, rule.why.as_ref())
+        }
+    }
+}
+
+impl From<&TunnelRule> for RuleSummary {
+    fn from(rule: &TunnelRule) -> Self {
+        RuleSummary {
+            scheme: Some("https"),
+            private: rule.private.clone(),
+            tls: Some("tunnel"),
+            ..bare("allow", &rule.at, &rule.origin, &rule.host, &rule.ports, rule.why.as_ref())
+        }
+    }
+}
+
+/// What every rule has.
+fn bare(
+    effect: &'static str,
+    at: &RuleRef,
+    origin: &Origin,
+    host: &HostPattern,
+    ports: &[u16],
+    why: Option<&String>,
+) -> RuleSummary {
+    RuleSummary {
+        at: at.clone(),
+        origin: origin.clone(),
+        effect,
+        host: host.to_string(),
+        scheme: None,
+        ports: ports.to_vec(),
+        requests: Vec::new(),
+        query: None,
+        credential: None,
+        private: Vec::new(),
+        model: false,
+        opaque: false,
+        tls: None,
+        websocket: false,
+        json: Vec::new(),
+        why: why.cloned(),
+    }
+}
+
+fn in_words(conditions: Option<&Arc<[Condition]>>) -> Vec<String> {
+    conditions.into_iter().flat_map(|conditions| conditions.iter()).map(ToString::to_string).collect()
+}

@@ -1,0 +1,14 @@
+//! What stands for policies from outside, in one program: linked once.
+
+mod asks_model;
+mod bodies;
+mod docs;
+mod invalid;
+mod nearest;
+mod paths;
+mod permits;
+mod properties;
+mod requests;
+mod tools;
+mod verdicts;
+mod words;

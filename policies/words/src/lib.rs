@@ -1,0 +1,41 @@
+//! The words of Doorward: what a request is, who asks, and what a refusal says.
+//!
+//! What it is not: a judgement. It does no I/O and knows no clock.
+//!
+//! **Invariants**
+//! - There is one parser for hosts, one for authorities and one for paths. They
+//!   refuse what two readers could read in two ways; they never repair. What only a rule
+//!   that spells it lets through (`%2F`, `%25`, `//`) a denial reads in both ways.
+
+pub mod address;
+mod code;
+mod date;
+mod facts;
+mod graphql;
+mod host;
+mod identity;
+pub mod likeness;
+mod limits;
+mod method;
+mod name;
+mod path;
+mod refusal;
+mod rule_ref;
+mod url;
+
+pub use address::special;
+pub use code::Code;
+pub use date::Date;
+pub use facts::{Authority, AuthorityError, Facts, Scheme, Upgrade};
+pub use host::{Host, HostError, HostName};
+pub use identity::{GroupName, SandboxId};
+pub use limits::Limits;
+pub use method::Method;
+pub use name::{
+    NameWriter, field_asks, fold_key, key_letters, letters_of, normal_name, parameter_asks, parameter_names,
+    parameter_writes, undo_escapes,
+};
+pub use path::{ESCAPED_PERCENT, ESCAPED_SLASH, Path, PathError, Query};
+pub use refusal::Refusal;
+pub use rule_ref::RuleRef;
+pub use url::UrlError;

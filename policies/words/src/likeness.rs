@@ -1,0 +1,77 @@
+//! Characters that some server takes for others: what a path may be read as by programs
+//! that normalise it (NFKC, the best-fit tables of Windows) or leave out what has no
+//! width (HFS+, CVE-2014-9390).
+//!
+//! What it is not: Unicode's normalisation. It knows the forms of ASCII, and only what
+//! can make another segment or another word of one.
+
+/// A text as the loosest reader has it.
+pub fn plain(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_owned();
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            // Fullwidth forms of ASCII (NFKC; best fit of code page 1252).
+            '\u{ff01}'..='\u{ff5e}' => {
+                out.extend(u32::from(c).checked_sub(0xff01 - 0x21).and_then(char::from_u32));
+            }
+            '\u{2024}' | '\u{fe52}' => out.push('.'),
+            '\u{2025}' => out.push_str(".."),
+            '\u{2026}' => out.push_str("..."),
+            // Fraction and division slash are slashes to best-fit tables.
+            '\u{2044}' | '\u{2215}' => out.push('/'),
+            '\u{2216}' | '\u{fe68}' => out.push('\\'),
+            '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => out.push(' '),
+            // Upper case of the long s is S, lower case of the Kelvin sign is k.
+            '\u{17f}' => out.push('s'),
+            '\u{212a}' => out.push('k'),
+            '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {}
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// Whether a segment of a path is one of those that servers resolve, to some server:
+/// `.` or `..`, also in other dots, with parameters, or with blanks, which Windows drops.
+pub fn is_dots(segment: &str) -> bool {
+    let plain = plain(segment);
+    plain.split(['/', '\\']).any(|part| {
+        let bare = part.split(';').next().unwrap_or(part);
+        let dots = bare.matches('.').count();
+        dots > 0 && bare.chars().all(|c| matches!(c, '.' | ' ')) && (dots <= 2 || dots < bare.len())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dots_are_dots_in_every_dress() {
+        for dots in [
+            ".",
+            "..",
+            ".. ",
+            " ..",
+            ". .",
+            "..;x",
+            ".. ;x",
+            "\u{ff0e}\u{ff0e}",
+            "\u{2025}",
+            ".\u{200b}.",
+            "..\u{a0}",
+            "... ",
+            "..\u{2215}x",
+            "x\u{ff0f}..",
+        ] {
+            assert!(is_dots(dots), "{dots:?}");
+        }
+        for other in ["", "...", "\u{2026}", "..x", ".git", "a..", "a.", " ", "a \u{2215} b", "\u{ff0f}"] {
+            assert!(!is_dots(other), "{other:?}");
+        }
+        assert_eq!(plain("\u{ff30}\u{200c}riva\u{2044}t\u{17f}"), "Priva/ts");
+    }
+}

@@ -1,0 +1,385 @@
+//! One way to read a path and a query: what was judged is what is sent.
+//!
+//! A path that two servers could read in two ways is refused, not repaired: dot
+//! segments, also in disguise, backslashes, escapes within escapes, bytes that are no
+//! UTF-8 (an overlong dot is a dot to some, CVE-2000-0884). Percent-encoding
+//! of unreserved characters is undone and hex digits are written in upper case
+//! (RFC 3986 §6.2.2); the result is judged, logged *and* sent.
+//!
+//! Three things have two readings that APIs need all the same, and only a rule that spells
+//! them lets them through: `%2F` and `%25`, each one character of its segment that no star
+//! covers and that is never undone, and `//`. What they become where a server does undo
+//! them is checked here like any path: no dots, no further escapes, no empty segments.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::likeness;
+
+/// A canonical absolute path.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Path(Box<str>);
+
+/// A query, without the `?`. Its bytes are sent as they came; its values are
+/// never logged.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Query(Box<str>);
+
+/// Why a text is no path that can be judged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    /// Only origin-form is a path here.
+    #[error("the path does not start with a slash")]
+    NotAbsolute,
+    /// A byte that must be percent-encoded, or must not be there at all.
+    #[error("the path holds a byte that may not stand there unencoded (0x{0:02x})")]
+    Byte(u8),
+    /// `%` without two hex digits behind it.
+    #[error("a percent sign in the path is not followed by two hex digits")]
+    Percent,
+    /// Escapes that are no UTF-8: overlong forms, or letters of another charset.
+    #[error("the path holds escapes that are no UTF-8, which servers read in different ways")]
+    NotUtf8,
+    /// `.` or `..`, plain, encoded or in disguise.
+    #[error("the path holds a dot segment, which servers resolve in different ways")]
+    DotSegment,
+    /// A segment that is empty to some: `;x`, or beside a `%2F`. A plain `//` is not meant.
+    #[error("the path holds a segment that is empty to some servers and not to others")]
+    EmptySegment,
+    /// `%25` in front of what makes an escape of it.
+    #[error("the path holds an escape within an escape (%25), which servers undo in different ways")]
+    SecondEscape,
+    /// `%5C`, `\`, `%00`: separators in disguise.
+    #[error("the path holds a backslash or control character, which servers read in different ways")]
+    Ambiguous,
+}
+
+impl Path {
+    /// Reads an origin-form path without its query.
+    pub fn parse(text: &str) -> Result<Self, PathError> {
+        if !text.starts_with('/') {
+            return Err(PathError::NotAbsolute);
+        }
+        let canonical = decode_unreserved(text)?;
+        let mut segments = canonical[1..].split('/').peekable();
+        while let Some(segment) = segments.next() {
+            let last = segments.peek().is_none();
+            check_segment(segment, last)?;
+        }
+        Ok(Path(canonical.into()))
+    }
+
+    /// The canonical text, percent-encoding included.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it has one reading. One that has not needs a rule that spells it.
+    pub fn is_plain(&self) -> bool {
+        self.to_spell().is_none()
+    }
+
+    /// What a rule must spell for it to pass, in words.
+    pub fn to_spell(&self) -> Option<&'static str> {
+        match &*self.0 {
+            text if text.contains(ESCAPED_SLASH) => Some("an escaped slash (%2F)"),
+            text if text.contains(ESCAPED_PERCENT) => Some("an escaped percent sign (%25)"),
+            text if text.contains("//") => Some("an empty segment (//)"),
+            _ => None,
+        }
+    }
+
+    /// The other reading: as a server has it that undoes escapes before it cuts the path.
+    pub fn undone(&self) -> Cow<'_, str> {
+        match self.0.contains(ESCAPED_SLASH) || self.0.contains(ESCAPED_PERCENT) {
+            true => self.0.replace(ESCAPED_SLASH, "/").replace(ESCAPED_PERCENT, "%").into(),
+            false => Cow::Borrowed(&self.0),
+        }
+    }
+}
+
+impl Query {
+    /// Reads a query: visible ASCII without a fragment.
+    pub fn parse(text: &str) -> Result<Self, PathError> {
+        match text.bytes().find(|b| !(0x21..=0x7e).contains(b) || *b == b'#') {
+            Some(byte) => Err(PathError::Byte(byte)),
+            None => Ok(Query(text.into())),
+        }
+    }
+
+    /// The text as it came.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Undoes `%41`, keeps `%20` as `%20`, refuses separators in disguise.
+fn decode_unreserved(text: &str) -> Result<String, PathError> {
+    let bytes = text.as_bytes();
+    let mut out = String::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let byte = bytes[at];
+        if byte == b'%' {
+            let high = hex_digit(bytes.get(at + 1)).ok_or(PathError::Percent)?;
+            let low = hex_digit(bytes.get(at + 2)).ok_or(PathError::Percent)?;
+            push_encoded(&mut out, 16 * high + low)?;
+            at += 3;
+        } else {
+            push_plain(&mut out, byte)?;
+            at += 1;
+        }
+    }
+    Ok(out)
+}
+
+fn push_plain(out: &mut String, byte: u8) -> Result<(), PathError> {
+    match byte {
+        b'\\' => Err(PathError::Ambiguous),
+        _ if byte == b'/' || is_unreserved(byte) || is_sub_delimiter(byte) => {
+            out.push(char::from(byte));
+            Ok(())
+        }
+        _ => Err(PathError::Byte(byte)),
+    }
+}
+
+fn push_encoded(out: &mut String, byte: u8) -> Result<(), PathError> {
+    match byte {
+        b'\\' => Err(PathError::Ambiguous),
+        0..=0x1f | 0x7f => Err(PathError::Ambiguous),
+        _ if is_unreserved(byte) => {
+            out.push(char::from(byte));
+            Ok(())
+        }
+        _ => {
+            out.push('%');
+            out.push(char::from(HEX[usize::from(byte >> 4)]));
+            out.push(char::from(HEX[usize::from(byte & 15)]));
+            Ok(())
+        }
+    }
+}
+
+fn check_segment(segment: &str, last: bool) -> Result<(), PathError> {
+    let plain = percent_encoding::percent_decode_str(segment).decode_utf8().map_err(|_| PathError::NotUtf8)?;
+    // Some servers cut path parameters off before they look at the segment, some undo
+    // the escape in front of another that does.
+    let bare = plain.split(';').next().unwrap_or(&plain);
+    match bare {
+        _ if likeness::is_dots(&plain) => Err(PathError::DotSegment),
+        "" if !segment.is_empty() => Err(PathError::EmptySegment),
+        _ if segment.contains(ESCAPED_SLASH) || segment.contains(ESCAPED_PERCENT) => check_undone(&plain, last),
+        _ => Ok(()),
+    }
+}
+
+/// What a segment becomes where `%2F` and `%25` are undone, to the loosest reader.
+fn check_undone(segment: &str, last: bool) -> Result<(), PathError> {
+    let plain = likeness::plain(segment);
+    if plain.match_indices('%').any(|(at, _)| makes_escape(&plain.as_bytes()[at + 1..])) {
+        return Err(PathError::SecondEscape);
+    }
+    let mut parts = plain.split(['/', '\\']).peekable();
+    while let Some(part) = parts.next() {
+        let is_end = last && parts.peek().is_none();
+        if part.split(';').next().is_none_or(|bare| bare.trim().is_empty()) && !(is_end && part.is_empty()) {
+            return Err(PathError::EmptySegment);
+        }
+    }
+    Ok(())
+}
+
+/// `2F`, and the `u002F` of older Microsoft servers.
+fn makes_escape(behind: &[u8]) -> bool {
+    let digits = match behind.first() {
+        Some(b'u' | b'U') => behind.get(1..5),
+        _ => behind.get(..2),
+    };
+    digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+}
+
+/// A slash that is part of a segment, as it stands in a canonical path.
+pub const ESCAPED_SLASH: &str = "%2F";
+/// A percent sign that is.
+pub const ESCAPED_PERCENT: &str = "%25";
+
+const HEX: &[u8; 16] = b"0123456789ABCDEF";
+
+fn hex_digit(byte: Option<&u8>) -> Option<u8> {
+    char::from(*byte?).to_digit(16).and_then(|d| u8::try_from(d).ok())
+}
+
+/// RFC 3986 §2.3.
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// RFC 3986 §3.3: what a path segment may hold besides.
+fn is_sub_delimiter(byte: u8) -> bool {
+    matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'@')
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", &self.0)
+    }
+}
+
+impl fmt::Debug for Query {
+    /// Query values may hold what must not be logged.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Query({} bytes)", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn check(text: &str, want: Result<&str, PathError>) {
+        let got = Path::parse(text).map(|path| path.to_string());
+        assert_eq!(got, want.map(str::to_owned), "{text:?}");
+    }
+
+    #[test]
+    fn plain_paths_stay_as_they_are() {
+        for text in ["/", "/a/b", "/a/b/", "/@scope+name", "/a:b;c=1", "/caf%C3%A9", "/a%20b", "/...", "/.git", "/a*b"]
+        {
+            check(text, Ok(text));
+        }
+    }
+
+    #[test]
+    fn encoding_has_one_form() {
+        check("/%70rivate", Ok("/private"));
+        check("/a%c3%a9", Ok("/a%C3%A9"));
+        check("/%7Euser", Ok("/~user"));
+        check("/%2Egit", Ok("/.git"));
+    }
+
+    /// Attacks G01, G02.
+    #[test]
+    fn two_readings_are_refused() {
+        for text in
+            ["/a/../b", "/a/%2e%2e/b", "/./b", "/a/..", "/a/.", "/a/..;x/b", "/a/.%2E/b", "/a/..%3bx/b", "/a/.%3B"]
+        {
+            check(text, Err(PathError::DotSegment));
+        }
+        // Windows drops blanks from the end of names; other dots become dots by NFKC.
+        for text in ["/a/..%20/b", "/a/.%20", "/a/%2E%2E%20;x/b", "/a/%EF%BC%8E%EF%BC%8E/b", "/a/%E2%80%A5/b"] {
+            check(text, Err(PathError::DotSegment));
+        }
+        // Overlong, cut short, a surrogate, and another charset.
+        for text in ["/a/%c0%ae%c0%ae/b", "/%e0%80%ae", "/%c3", "/%ed%a0%80", "/%ff%fe", "/caf%e9"] {
+            check(text, Err(PathError::NotUtf8));
+        }
+        for text in ["/;x/b", "/%3Bx", "/a/%3b"] {
+            check(text, Err(PathError::EmptySegment));
+        }
+        for text in ["/a%5cb", "/a\\b", "/a%00", "/a%0d%0ab", "/a%7f", "/a%2F%5Cb", "/a%25%00"] {
+            check(text, Err(PathError::Ambiguous));
+        }
+        check("/a%2", Err(PathError::Percent));
+        check("/a%zz", Err(PathError::Percent));
+        check("/a?b", Err(PathError::Byte(b'?')));
+        check("/a#b", Err(PathError::Byte(b'#')));
+        check("/a b", Err(PathError::Byte(b' ')));
+        check("/caf\u{e9}", Err(PathError::Byte(0xc3)));
+        check("a", Err(PathError::NotAbsolute));
+        check("", Err(PathError::NotAbsolute));
+        check("*", Err(PathError::NotAbsolute));
+    }
+
+    #[test]
+    fn what_a_rule_can_spell_stays_as_it_stands() {
+        for (text, want) in [
+            ("/@scope%2fname", "/@scope%2Fname"),
+            ("/a%2Fb%2Fc/d", "/a%2Fb%2Fc/d"),
+            ("/a%2F", "/a%2F"),
+            ("/100%25", "/100%25"),
+            ("/100%25%20off", "/100%25%20off"),
+            ("/50%25-off%2fx", "/50%25-off%2Fx"),
+            ("//b", "//b"),
+            ("/a//b", "/a//b"),
+            ("/a//", "/a//"),
+            ("/web/https://x.test///y", "/web/https://x.test///y"),
+        ] {
+            check(text, Ok(want));
+            assert!(!Path::parse(text).unwrap().is_plain(), "{text}");
+        }
+        assert!(Path::parse("/a/b/%20%C3%A9").unwrap().is_plain());
+        assert_eq!(Path::parse("/50%25-off%2fx/y").unwrap().undone(), "/50%-off/x/y");
+    }
+
+    /// What comes out where a server undoes the escape is a path that could stand there
+    /// by itself, whatever a rule spells.
+    #[test]
+    fn an_escape_undone_hides_nothing() {
+        for text in [
+            "/a%2F..%2Fb",
+            "/a%2F..",
+            "/..%2Fa",
+            "/%2E%2E%2Fa",
+            "/a%2F.%2Fb",
+            "/a%2F..;x%2Fb",
+            "/a%2F..%20",
+            "/.%2Fa",
+            "/a%2F%EF%BC%8E%EF%BC%8E/b",
+            "/a%2F%2E%2e/b",
+            "/a%25%2F..",
+        ] {
+            check(text, Err(PathError::DotSegment));
+        }
+        for text in [
+            "/a%252Fb",
+            "/a%252fb",
+            "/%252e%252e/b",
+            "/a%2525",
+            "/a%25%32%46b",
+            "/a%25252F",
+            "/a%2541",
+            "/a%25u002Fb",
+            "/a%25%2541",
+            "/a%252%46",
+            "/a%252%E2%80%8BF",
+            "/a%25%EF%BC%92F",
+            "/a%2F%2500",
+        ] {
+            check(text, Err(PathError::SecondEscape));
+        }
+        for text in [
+            "/%2Fa",
+            "/a%2F%2Fb",
+            "/a%2F/b",
+            "/a/%2Fb",
+            "/%2F",
+            "/a%2F%2F",
+            "/a%2F;x%2Fb",
+            "/a%2F;x",
+            "/a%2F%20%2Fb",
+            "/a%2F%E2%88%95b",
+            "/a%2F%E2%80%8B%2Fb",
+            "//%2Fb",
+            "/a%2F//b",
+        ] {
+            check(text, Err(PathError::EmptySegment));
+        }
+    }
+
+    #[test]
+    fn queries_are_visible_ascii_and_not_shown() {
+        let query = Query::parse("key=%20!~'").unwrap();
+        assert_eq!((query.as_str(), format!("{query:?}")), ("key=%20!~'", "Query(10 bytes)".to_owned()));
+        for (text, byte) in [("a b", b' '), ("a#b", b'#'), ("a\u{7f}", 0x7f), ("\u{e9}", 0xc3)] {
+            assert_eq!(Query::parse(text), Err(PathError::Byte(byte)), "{text:?}");
+        }
+    }
+}
