@@ -16,7 +16,7 @@ have cargo-mutants || cargo install cargo-mutants --locked --quiet
 have mold && export RUSTFLAGS="-Clink-arg=-fuse-ld=mold"
 
 guards=()
-for guard in credentials headers record request tunnel upstream 'credentials/**/*' 'record/**/*' 'scan/**/*' 'upstream/**/*'; do
+for guard in credentials dial exit gate headers judge line outbound pool record request second_path send tunnel 'credentials/**/*' 'record/**/*'; do
     guards+=(--file "proxy/src/$guard.rs")
 done
 mutants() { nice -n 19 cargo mutants --jobs 1 --timeout 300 --no-shuffle --output "target/mutants-$1" "${@:2}"; }

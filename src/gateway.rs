@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use policies::{GroupName, Policy, SandboxId};
 use proxy::audit::Identity;
 use proxy::ports::{Internal, NewResolver, Secrets};
-use proxy::{CaError, Door};
+use proxy::{CaError, Door, TlsError};
 use rand::RngExt;
 use rustls::ClientConfig;
 use rustls_pki_types::CertificateDer;
@@ -80,9 +80,12 @@ pub enum GatewayError {
         /// What is wrong with it.
         why: String,
     },
-    /// TLS.
+    /// The authority of a door.
     #[error(transparent)]
-    Tls(#[from] CaError),
+    Ca(#[from] CaError),
+    /// TLS towards upstreams.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The folders of `crl`.
     #[error("crl: the lists cannot be watched: {0}")]
     Watch(#[from] notify::Error),

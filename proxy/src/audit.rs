@@ -4,14 +4,16 @@
 //! byte goes upstream), and how it ended ([`Outcome`], which names its decision).
 //! The log is append-only: an outcome never changes the decision's row.
 
-use std::future::ready;
+use std::future::{Future, ready};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use policies::{Code, GroupName, Refusal, RuleRef, SandboxId};
 use serde::Serialize;
 
-use crate::ports::Pending;
+/// A future behind a port.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The number of an event in the log; grows by one with each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -13,18 +14,22 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use policies::{Code, Refusal};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Sleep, sleep, timeout};
 
+use crate::progress::Direction;
 use crate::renamed::FieldWatch;
-use crate::room::{Room, SMALL, aside};
-use crate::tally::{Tally, Way};
+use crate::room::{Room, Rooms, SMALL, aside};
+use crate::tally::Tally;
 use scan::{LeakFilter, Stop};
 
 mod opened;
 mod returned;
 
 pub(crate) use opened::Opened;
-pub(crate) use returned::{Body, Returned};
+pub(crate) use returned::{Body, Returned, Returning};
+
+/// The upstream connection of one request.
+pub(crate) type Lease = crate::pool::Lease<Outgoing>;
 
 /// A body that was cut; why is in the log.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +51,9 @@ pub(crate) enum Came {
     },
 }
 
+/// The right to hold a body in memory, for as long as it is held.
+pub(crate) type Held = OwnedSemaphorePermit;
+
 /// A request's body on its way up.
 pub(crate) struct Outgoing {
     came: Came,
@@ -56,15 +64,32 @@ pub(crate) struct Outgoing {
     cut: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// Runs while the client owes the next piece.
     owed: Option<Pin<Box<Sleep>>>,
-    room: Room,
+    room: Option<Room>,
     /// A piece that waits until there is room to unpack it.
     waiting: Option<Bytes>,
     trailing: bool,
 }
 
 impl Came {
-    /// Reads a body whole, up to a limit.
-    pub(crate) async fn whole(incoming: Incoming, limit: u64) -> Result<Bytes, Refusal> {
+    /// Reads a body whole, up to a limit. At most so many at a time: what one sandbox sends must
+    /// not fill the daemon's memory.
+    pub(crate) async fn whole(
+        rooms: &Rooms,
+        time: Duration,
+        incoming: Incoming,
+        limit: u64,
+    ) -> Result<(Bytes, Held), Refusal> {
+        let reading = async {
+            let slot = rooms.whole_bodies.clone().acquire_owned().await;
+            let slot = slot.map_err(|_| Refusal::new(Code::Revoked, "the door was shut"))?;
+            Came::read(incoming, limit).await.map(|body| (body, slot))
+        };
+        timeout(time, reading)
+            .await
+            .map_err(|_| Refusal::new(Code::Timeout, "the request's body did not arrive in time"))?
+    }
+
+    async fn read(incoming: Incoming, limit: u64) -> Result<Bytes, Refusal> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         match Limited::new(incoming, limit).collect().await {
             Ok(body) => Ok(body.to_bytes()),
@@ -76,8 +101,8 @@ impl Came {
         }
     }
 
-    /// One that is there.
-    pub(crate) fn held(body: Bytes, checked: bool, slot: Option<OwnedSemaphorePermit>) -> Self {
+    /// A body that is there as a whole.
+    pub(crate) fn held(body: Bytes, checked: bool, slot: Option<Held>) -> Self {
         Came::Whole { body, checked, rests: false, slot: slot.map(Arc::new) }
     }
 
@@ -113,20 +138,21 @@ impl Came {
 }
 
 impl Outgoing {
-    /// `filter`: what must not leave; `refuse`: what to say about it.
-    pub(crate) fn new(
-        came: Came,
-        filter: Option<LeakFilter>,
-        refuse: Arc<dyn Fn(&Stop) -> Refusal + Send + Sync>,
-        tally: Arc<Tally>,
-    ) -> Self {
+    /// `refuse`: what to say about what stops it.
+    pub(crate) fn new(came: Came, refuse: Arc<dyn Fn(&Stop) -> Refusal + Send + Sync>, tally: Arc<Tally>) -> Self {
         if came.is_end_stream() {
             tally.mark_sent();
         } else {
             tally.expect_body();
         }
-        let (cut, room) = (Box::pin(tally.until_cut()), tally.room_to_unpack(Way::Up));
-        Outgoing { came, filter, fields: None, refuse, tally, cut, owed: None, room, waiting: None, trailing: false }
+        let cut = Box::pin(tally.until_cut());
+        let (filter, fields, owed, room, waiting) = (None, None, None, None, None);
+        Outgoing { came, filter, fields, refuse, tally, cut, owed, room, waiting, trailing: false }
+    }
+
+    /// With a check for what must not leave; `room`: where it has to unpack what goes by.
+    pub(crate) fn checked(self, filter: Option<LeakFilter>, room: Room) -> Self {
+        Outgoing { filter, room: Some(room), ..self }
     }
 
     /// With a look at the names of its fields.
@@ -174,7 +200,9 @@ impl Outgoing {
             return Ok(Some(data).filter(|data| !data.is_empty()));
         };
         let rest = if filter.unpacks(&data) { aside(|| filter.push_last(data)) } else { filter.push_last(data) };
-        self.room.leave();
+        if let Some(room) = &mut self.room {
+            room.leave();
+        }
         let noted: Vec<String> = filter.noted().iter().map(ToString::to_string).collect();
         if !noted.is_empty() {
             self.tally.note(|outcome| outcome.findings.extend(noted));
@@ -243,7 +271,7 @@ impl Spare {
 
     pub(crate) fn outgoing(self, tally: Arc<Tally>) -> Outgoing {
         let came = Came::Whole { body: self.body, checked: true, rests: false, slot: self.slot };
-        Outgoing::new(came, None, self.refuse, tally)
+        Outgoing::new(came, self.refuse, tally)
     }
 }
 
@@ -252,11 +280,11 @@ impl HttpBody for Outgoing {
     type Error = Cut;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        self.tally.asked(Way::Up);
+        self.tally.asked(Direction::Up);
         let frame = self.poll(cx);
         // Nobody comes back after the last one.
         if matches!(frame, Poll::Ready(Some(Ok(_)))) && !self.tally.is_sent() {
-            self.tally.handed(Way::Up);
+            self.tally.handed(Direction::Up);
         }
         frame
     }
@@ -294,7 +322,7 @@ impl Outgoing {
                     None => return Poll::Ready(self.end().transpose().map(|bytes| bytes.map(Frame::data))),
                 },
             };
-            if self.unpacks(&data) && self.room.poll_enter(cx).is_pending() {
+            if self.unpacks(&data) && self.room.as_mut().is_some_and(|room| room.poll_enter(cx).is_pending()) {
                 self.waiting = Some(data);
                 return Poll::Pending;
             }

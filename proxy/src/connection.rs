@@ -1,10 +1,11 @@
 //! One connection through the door: plain requests, or CONNECT and TLS inside it.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::Method;
 use hyper::body::Incoming;
@@ -13,8 +14,10 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use policies::{Authority, Code, Refusal, Scheme};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::UnixStream;
-use tokio::time::{sleep, timeout};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, sleep, timeout};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::rustls::server::Acceptor;
 
@@ -25,33 +28,83 @@ use crate::body::Body;
 use crate::door::Door;
 use crate::flow;
 use crate::frames::{Refused, Told};
+use crate::gate::Case;
 use crate::heard::Heard;
 use crate::internal;
+use crate::limits::{CONNECTION_WINDOW, Limits, STREAM_WINDOW};
+use crate::onward::Onward;
 use crate::patience::Patient;
 use crate::presence::Client;
 use crate::record::{AuditedTunnel, Record};
-use crate::request::Target;
+use crate::request::{Intercepted, Target};
 use crate::streams::Streams;
-use crate::tls::H2;
 use crate::tunnel;
+use crate::upstream_tls::H2;
 
-pub(crate) use crate::limits::Limits;
+/// How often what is in flight is held against the policy in force.
+const REVIEW: Duration = Duration::from_millis(250);
 
-/// How much of a body may wait in memory, of one stream and of one connection of HTTP/2.
-pub(crate) const STREAM_WINDOW: u32 = 256 << 10;
-pub(crate) const CONNECTION_WINDOW: u32 = 1 << 20;
+/// How often the log hears how many connections came without a request.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// How long a client is waited for that sends no more inside of TLS: none closes one side
 /// there to read on, so it has most likely gone.
 const AFTER_TLS: Duration = Duration::from_secs(5);
 
+impl Door {
+    /// Serves the door until dropped. Every connection is a task of this future's
+    /// own: dropping it cuts them all, and with them what they were sending. What a
+    /// tightened policy no longer allows is cut within a moment, too.
+    pub async fn serve(self: Arc<Self>, listener: UnixListener) {
+        let mut connections = JoinSet::new();
+        let mut review = tokio::time::interval(REVIEW);
+        review.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut told = Instant::now();
+        loop {
+            while connections.try_join_next().is_some() {}
+            tokio::select! {
+                accepted = self.accept(&listener) => {
+                    let Some((stream, slot)) = accepted else { continue };
+                    let door = self.clone();
+                    connections.spawn(async move {
+                        serve(door, stream).await;
+                        drop(slot);
+                    });
+                }
+                _ = review.tick() => {
+                    self.gate.review();
+                    self.pool.review();
+                    if told.elapsed() >= TOLD_EVERY {
+                        told = Instant::now();
+                        self.tell_idle_connections();
+                    }
+                }
+            }
+        }
+    }
+
+    /// A sandbox that opens too many connections waits for itself, not for others.
+    async fn accept(&self, listener: &UnixListener) -> Option<(UnixStream, OwnedSemaphorePermit)> {
+        let slot = self.slots.clone().acquire_owned().await.ok()?;
+        match listener.accept().await {
+            Ok((stream, _)) => Some((stream, slot)),
+            Err(error) => {
+                tracing::warn!(door.group = %self.identity().group, %error, "Door could not accept");
+                // Out of descriptors, most likely: give others time to end.
+                sleep(Duration::from_millis(50)).await;
+                None
+            }
+        }
+    }
+}
+
 /// What every request of one connection has in common.
-pub(crate) struct Connection {
-    pub(crate) door: Arc<Door>,
-    pub(crate) id: u64,
-    /// Set inside a tunnel: what CONNECT and SNI agreed on.
-    pub(crate) tunnel: Option<Tunnel>,
-    next: Mutex<Option<Next>>,
+struct Connection {
+    door: Arc<Door>,
+    id: u64,
+    /// Set inside of a CONNECT that was opened: what it and SNI agreed on.
+    within: Option<Arc<Intercepted>>,
+    onward: Onward,
     /// Whether the log has something of it: a request, or why there was none.
     recorded: AtomicBool,
     /// Whether anything was read of what may become a request.
@@ -60,14 +113,11 @@ pub(crate) struct Connection {
     within_tls: AtomicBool,
 }
 
-/// What goes on over a connection once its HTTP has ended in an upgrade. Run by the
-/// connection's own task, so that a door that shuts ends it too.
-pub(crate) type Next = Pin<Box<dyn Future<Output = ()> + Send>>;
-
 impl Connection {
-    fn new(door: Arc<Door>, id: u64, tunnel: Option<Tunnel>) -> Arc<Self> {
-        let (next, recorded, heard) = (Mutex::default(), AtomicBool::new(false), Arc::default());
-        Arc::new(Connection { door, id, tunnel, next, recorded, heard, within_tls: AtomicBool::new(false) })
+    fn new(door: Arc<Door>, id: u64, within: Option<Intercepted>) -> Arc<Self> {
+        let (within, onward) = (within.map(Arc::new), Onward::default());
+        let (recorded, heard, within_tls) = (AtomicBool::new(false), Arc::default(), AtomicBool::new(false));
+        Arc::new(Connection { door, id, within, onward, recorded, heard, within_tls })
     }
 
     /// A request was read from it, which has a record of its own.
@@ -75,16 +125,22 @@ impl Connection {
         self.recorded.store(true, Ordering::Relaxed);
     }
 
-    /// Says what the connection goes on with.
-    pub(crate) fn then(&self, next: Next) {
-        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
+    /// What is judged of it now.
+    fn case(&self) -> Case {
+        self.door.gate.case(self.id, self.within.clone())
     }
 
-    async fn go_on(&self) {
-        let next = self.next.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(next) = next {
-            next.await;
-        }
+    /// The record of something that is no request.
+    fn unread(&self, protocol: Protocol) -> Record {
+        Record::unread(&self.door.gate, &self.case(), protocol)
+    }
+
+    fn limits(&self) -> &Limits {
+        self.door.gate.limits()
+    }
+
+    async fn answer(&self, request: http::Request<Incoming>) -> Result<http::Response<Body>, Infallible> {
+        Ok(flow::handle(&self.door, self.case(), &self.onward, request).await)
     }
 }
 
@@ -97,35 +153,16 @@ impl Drop for Connection {
         if !self.heard.load(Ordering::Relaxed) {
             return self.door.came_without_request();
         }
-        let protocol = self.tunnel.as_ref().map_or(Protocol::Unknown, Tunnel::protocol);
-        note(self, protocol, Some(self.door.is_shut().unwrap_or_else(half_a_head)));
-    }
-}
-
-/// The inside of a CONNECT: of a TLS handshake that is done, or plain.
-#[derive(Clone)]
-pub(crate) struct Tunnel {
-    pub(crate) authority: Authority,
-    pub(crate) scheme: Scheme,
-    pub(crate) sni: Option<String>,
-    /// Whether CONNECT spelt the host's own name, as it has to be spelt.
-    pub(crate) to_ourselves: bool,
-}
-
-impl Tunnel {
-    pub(crate) fn protocol(&self) -> Protocol {
-        match self.scheme {
-            Scheme::Http => Protocol::Http,
-            Scheme::Https => Protocol::Https,
-        }
+        let protocol = self.within.as_ref().map_or(Protocol::Unknown, |within| within.protocol());
+        note(self, protocol, Some(self.door.gate.is_shut().unwrap_or_else(half_a_head)));
     }
 }
 
 /// Serves one connection from first byte to last, or until its client is gone.
-pub(crate) async fn serve(door: Arc<Door>, stream: UnixStream) {
-    let id = door.gateway.connections.fetch_add(1, Ordering::Relaxed) + 1;
+async fn serve(door: Arc<Door>, stream: UnixStream) {
+    let id = door.next_connection();
     let (client, connection) = (Client::new(stream), Connection::new(door, id, None));
-    let patience = || match connection.door.gateway.limits.head_time {
+    let patience = || match connection.limits().head_time {
         time if connection.within_tls.load(Ordering::Relaxed) => time.min(AFTER_TLS),
         time => time,
     };
@@ -143,36 +180,36 @@ async fn converse(connection: Arc<Connection>, stream: Client) {
             async move {
                 connection.asks();
                 if request.method() == Method::CONNECT {
-                    return Ok::<_, std::convert::Infallible>(connect(&connection, request).await);
+                    return Ok(connect(&connection, request).await);
                 }
-                Ok(flow::handle(&connection, request).await)
+                connection.answer(request).await
             }
         })
     };
     let stream = Heard::new(stream, connection.heard.clone());
-    let stream = Patient::new(stream, connection.door.gateway.limits.idle_body_time);
-    let served =
-        http(&connection.door.gateway.limits).serve_connection(TokioIo::new(stream), service).with_upgrades().await;
+    let stream = Patient::new(stream, connection.limits().idle_body_time);
+    let served = http(connection.limits()).serve_connection(TokioIo::new(stream), service).with_upgrades().await;
     note_unreadable(&connection, served, Protocol::Unknown);
-    connection.go_on().await;
+    connection.onward.go().await;
 }
 
 /// Answers CONNECT. A readable one always gets its tunnel: a refusal is told
 /// inside, where clients show it, and where method and path are known.
 async fn connect(connection: &Arc<Connection>, mut request: http::Request<Incoming>) -> http::Response<Body> {
-    let mut record = Record::unread(connection, Protocol::Connect).target(&request).owed();
-    match inside(connection, &request, &mut record).await {
+    let case = connection.case();
+    let mut record = Record::unread(&connection.door.gate, &case, Protocol::Connect).target(&request).owed();
+    match inside(&connection.door, &case, &request, &mut record).await {
         Ok(inside) => {
             record.goes_on();
             let to_ourselves = internal::is_tunnel(&request);
             let (upgrade, outer) = (hyper::upgrade::on(&mut request), connection.clone());
-            connection.then(Box::pin(async move {
+            connection.onward.with(async move {
                 let Ok(stream) = upgrade.await else { return };
                 match inside {
                     Inside::Opened(authority) => opened(&outer, authority, to_ourselves, TokioIo::new(stream)).await,
-                    Inside::Unopened(audited) => tunnel::carry(&outer.door, audited, TokioIo::new(stream)).await,
+                    Inside::Unopened(audited) => tunnel::carry(&outer.door.gate, audited, TokioIo::new(stream)).await,
                 }
-            }));
+            });
             http::Response::new(Body::empty())
         }
         Err(refusal) => answer::refused(record.refuse(refusal), None),
@@ -188,21 +225,22 @@ enum Inside {
 }
 
 async fn inside(
-    connection: &Connection,
+    door: &Door,
+    case: &Case,
     request: &http::Request<Incoming>,
     record: &mut Record,
 ) -> Result<Inside, Refusal> {
     let authority = Target::connect(request)?;
     // A host that has a credential is always opened: unopened, nothing keeps other keys out.
-    let guarded = connection.door.keyring.load().guards(&authority);
-    match connection.door.policy.load().decide_tunnel(&authority).filter(|_| !guarded) {
+    let guarded = door.keeper.keyring.now().guards(&authority);
+    match case.policy.decide_tunnel(&authority).filter(|_| !guarded) {
         None => Ok(Inside::Opened(authority)),
         Some(permit) => {
             record.connects_to(&authority);
             record.enter()?;
             // Its name is what is known to leave, by DNS; what it carries is counted as it goes.
             let head = authority.host.to_string().len() as u64;
-            connection.door.admit(permit.by_wildcard().then_some(&authority.host), head).await?;
+            door.gate.admit(case, permit.by_wildcard().then_some(&authority.host), head).await?;
             record.allow_tunnel(permit).await.map(Inside::Unopened)
         }
     }
@@ -213,14 +251,14 @@ async fn opened<S>(outer: &Connection, authority: Authority, to_ourselves: bool,
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let record = Record::unread(outer, Protocol::Connect).authority(&authority).owed();
-    let (beginning, stream) = beginning::of(stream, outer.door.gateway.limits.handshake_time).await;
+    let record = outer.unread(Protocol::Connect).authority(&authority).owed();
+    let (beginning, stream) = beginning::of(stream, outer.limits().handshake_time).await;
     let refusal = match beginning {
         Beginning::Tls => return within_tls(outer, record, authority, stream).await,
         Beginning::Plain => {
             record.goes_on();
             let (scheme, sni) = (Scheme::Http, None);
-            return in_the_clear(outer, Tunnel { authority, scheme, sni, to_ourselves }, stream).await;
+            return in_the_clear(outer, Intercepted { authority, scheme, sni, to_ourselves }, stream).await;
         }
         Beginning::Other => neither(),
         Beginning::Late => Refusal::new(Code::Timeout, "nothing followed CONNECT in time"),
@@ -233,25 +271,24 @@ fn neither() -> Refusal {
 }
 
 /// Plain HTTP inside a CONNECT: each request is judged like one in absolute form.
-async fn in_the_clear<S>(outer: &Connection, tunnel: Tunnel, stream: S)
+async fn in_the_clear<S>(outer: &Connection, within: Intercepted, stream: S)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let inner = Connection::new(outer.door.clone(), outer.id, Some(tunnel));
+    let inner = Connection::new(outer.door.clone(), outer.id, Some(within));
     let service = {
         let inner = inner.clone();
         service_fn(move |request| {
             let inner = inner.clone();
             inner.asks();
-            let answer: Pin<Box<dyn Future<Output = _> + Send>> =
-                Box::pin(async move { Ok::<_, std::convert::Infallible>(flow::handle(&inner, request).await) });
+            let answer: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(async move { inner.answer(request).await });
             answer
         })
     };
     let stream = Heard::new(stream, inner.heard.clone());
-    let served = http(&inner.door.gateway.limits).serve_connection(TokioIo::new(stream), service).with_upgrades().await;
+    let served = http(inner.limits()).serve_connection(TokioIo::new(stream), service).with_upgrades().await;
     note_unreadable(&inner, served, Protocol::Http);
-    inner.go_on().await;
+    inner.onward.go().await;
 }
 
 /// The TLS inside a CONNECT, and the requests inside that.
@@ -268,8 +305,8 @@ where
     };
     record.goes_on();
     outer.within_tls.store(true, Ordering::Relaxed);
-    let tunnel = Tunnel { authority, scheme: Scheme::Https, sni, to_ourselves: false };
-    let inner = Connection::new(outer.door.clone(), outer.id, Some(tunnel));
+    let within = Intercepted { authority, scheme: Scheme::Https, sni, to_ourselves: false };
+    let inner = Connection::new(outer.door.clone(), outer.id, Some(within));
     let is_h2 = tls.get_ref().1.alpn_protocol() == Some(H2);
     // The streams' tasks live as long as this future: a door that shuts ends them.
     let streams = Streams::default();
@@ -282,8 +319,7 @@ where
                 request.extensions_mut().insert(streams.leash());
             }
             // Boxed: a request's future is large, and a tunnel idles between requests.
-            let answer: Pin<Box<dyn Future<Output = _> + Send>> =
-                Box::pin(async move { Ok::<_, std::convert::Infallible>(flow::handle(&inner, request).await) });
+            let answer: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(async move { inner.answer(request).await });
             answer
         })
     };
@@ -293,13 +329,13 @@ where
         let stream = Told::new(tls, move |refused: Refused| note(&told, Protocol::Https, refused.refusal()));
         h2(&inner, streams).serve_connection(TokioIo::new(stream), service).await
     } else {
-        http(&inner.door.gateway.limits)
+        http(inner.limits())
             .serve_connection(TokioIo::new(Heard::new(tls, inner.heard.clone())), service)
             .with_upgrades()
             .await
     };
     note_unreadable(&inner, served, Protocol::Https);
-    inner.go_on().await;
+    inner.onward.go().await;
 }
 
 type Handshaken<S> = (tokio_rustls::server::TlsStream<S>, Option<String>);
@@ -314,7 +350,7 @@ async fn handshake<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let time = connection.door.gateway.limits.handshake_time;
+    let time = connection.limits().handshake_time;
     let too_slow = |_| (Refusal::new(Code::Timeout, "the TLS handshake took too long"), None);
     let hello = timeout(time, LazyConfigAcceptor::new(Acceptor::default(), stream)).await.map_err(too_slow)?;
     let hello = hello.map_err(|_| (neither(), None))?;
@@ -353,7 +389,7 @@ pub(crate) fn http(limits: &Limits) -> http1::Builder {
 }
 
 fn h2(connection: &Connection, streams: Streams) -> http2::Builder<Streams> {
-    let limits = connection.door.gateway.limits;
+    let limits = *connection.limits();
     let mut builder = http2::Builder::new(streams);
     builder
         .timer(TokioTimer::new())
@@ -392,7 +428,7 @@ fn note_unreadable(connection: &Connection, served: hyper::Result<()>, protocol:
 fn note(connection: &Connection, protocol: Protocol, refusal: Option<Refusal>) {
     if let Some(refusal) = refusal {
         connection.recorded.store(true, Ordering::Relaxed);
-        Record::unread(connection, protocol).refuse(refusal);
+        connection.unread(protocol).refuse(refusal);
     }
 }
 

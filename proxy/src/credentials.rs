@@ -241,9 +241,9 @@ impl Keyring {
         Some(move |name: &str| !own.contains(&letters_of(name)) && names::field_authenticates(name, &parameters))
     }
 
-    /// What remembers the keys that answers of guarded hosts bring.
-    pub(crate) fn handing(&self, authority: &Authority) -> Handing {
-        Handing::new(self.handed_out.clone(), self.credentials_of(authority).into())
+    /// What remembers the keys that answers of a guarded host bring.
+    pub(crate) fn guard_of(&self, authority: &Authority) -> Option<Handing> {
+        self.guards(authority).then(|| Handing::new(self.handed_out.clone(), self.credentials_of(authority).into()))
     }
 
     fn brought(&self, authority: &Authority) -> Brought<'_> {
@@ -335,16 +335,8 @@ impl Placed {
         headers::says_json(&self.headers)
     }
 
-    /// The headers and the target to send, and what takes secrets off the answer: the one
-    /// that was put on, and others that may come back.
-    pub(crate) fn into_parts(self, mut others: Vec<Replacement>) -> (HeaderMap, PathAndQuery, Option<Scrubber>) {
-        self.into_parts_with(|put_on| {
-            put_on.into_iter().for_each(|form| form.add_to(&mut others));
-            (!others.is_empty()).then(|| Scrubber::new(&others))
-        })
-    }
-
-    /// The same, with what makes that of what was put on.
+    /// The headers and the target to send, and what takes secrets off the answer, made of what
+    /// was put on.
     pub(crate) fn into_parts_with(
         self,
         scrubber: impl FnOnce(Vec<Replacement>) -> Option<Scrubber>,

@@ -12,8 +12,8 @@ use hyper_util::rt::TokioIo;
 use policies::{Authority, Facts, Refusal};
 
 use crate::Limits;
-use crate::connection::{self, Tunnel};
-use crate::request::{self, Target};
+use crate::connection;
+use crate::request::{self, Intercepted, Target};
 
 /// What one head was read as.
 enum Read {
@@ -47,7 +47,7 @@ pub fn head(bytes: &[u8]) {
 }
 
 /// What is sent upstream is read as what was judged, and as one request.
-fn stays(facts: &Facts, target: &str, host: &str, tunnel: Option<&Tunnel>) {
+fn stays(facts: &Facts, target: &str, host: &str, tunnel: Option<&Intercepted>) {
     let upgrade = facts.upgrade.map_or("", |_| "Connection: upgrade\r\nUpgrade: websocket\r\n");
     let text = format!("{} {target} HTTP/1.1\r\nHost: {host}\r\n{upgrade}\r\n", facts.method);
     let again = all(text.as_bytes(), tunnel);
@@ -55,7 +55,7 @@ fn stays(facts: &Facts, target: &str, host: &str, tunnel: Option<&Tunnel>) {
 }
 
 /// Every request that can be read from a connection's bytes.
-fn all(bytes: &[u8], tunnel: Option<&Tunnel>) -> Vec<Read> {
+fn all(bytes: &[u8], tunnel: Option<&Intercepted>) -> Vec<Read> {
     let found = Mutex::new(Vec::new());
     let service = service_fn(|request: http::Request<Incoming>| {
         let read = read(&request, tunnel);
@@ -73,7 +73,7 @@ fn all(bytes: &[u8], tunnel: Option<&Tunnel>) -> Vec<Read> {
     found.into_inner().unwrap()
 }
 
-fn read<B>(request: &http::Request<B>, tunnel: Option<&Tunnel>) -> Result<Read, Refusal> {
+fn read<B>(request: &http::Request<B>, tunnel: Option<&Intercepted>) -> Result<Read, Refusal> {
     if tunnel.is_none() && request.method() == http::Method::CONNECT {
         return Target::connect(request).map(Read::Connect);
     }
@@ -108,7 +108,7 @@ fn heads_are_read() {
 }
 
 /// What a request inside of it is read with.
-fn tunnel() -> Tunnel {
+fn tunnel() -> Intercepted {
     let authority = Authority::parse("a.test:443", None).unwrap();
-    Tunnel { authority, scheme: policies::Scheme::Https, sni: None, to_ourselves: false }
+    Intercepted { authority, scheme: policies::Scheme::Https, sni: None, to_ourselves: false }
 }

@@ -1,7 +1,7 @@
 //! Headers are rebuilt by listed rules, in both directions; never passed by default
 //! where they speak to the next hop, name a network, or override what was judged.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName, HeaderValue};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName, HeaderValue, SET_COOKIE};
 use http::{HeaderMap, header};
 
 use policies::{Code, Method, Refusal, normal_name};
@@ -148,8 +148,26 @@ pub(crate) fn with_notes<B>(mut response: http::Response<B>, notes: &[String]) -
     response
 }
 
+/// The head of an answer as a sandbox may have it, or its trailers: by listed rules, and without
+/// what must not come back, in names and in values. `cookies`: whether those of the host may.
+pub(crate) fn returning<'s>(
+    came: &HeaderMap,
+    cookies: bool,
+    scrubbers: impl IntoIterator<Item = &'s mut Scrubber>,
+) -> HeaderMap {
+    let mut back = incoming(came);
+    if !cookies {
+        back.remove(SET_COOKIE);
+    }
+    for scrubber in scrubbers {
+        back = without_names(back, scrubber);
+        scrub(&mut back, scrubber);
+    }
+    back
+}
+
 /// The headers that come back, before anything is scrubbed.
-pub(crate) fn incoming(came: &HeaderMap) -> HeaderMap {
+fn incoming(came: &HeaderMap) -> HeaderMap {
     let nominated = nominated(came);
     let mut back = HeaderMap::with_capacity(came.len());
     for (name, value) in came {
@@ -161,7 +179,7 @@ pub(crate) fn incoming(came: &HeaderMap) -> HeaderMap {
 }
 
 /// Takes off every value what was put on the request.
-pub(crate) fn scrub(headers: &mut HeaderMap, scrubber: &mut Scrubber) {
+fn scrub(headers: &mut HeaderMap, scrubber: &mut Scrubber) {
     for value in headers.values_mut() {
         if let Some(scrubbed) = scrubber.scrub_once(value.as_bytes()) {
             *value = HeaderValue::from_bytes(&scrubbed).unwrap_or(HeaderValue::from_static(""));
@@ -170,7 +188,7 @@ pub(crate) fn scrub(headers: &mut HeaderMap, scrubber: &mut Scrubber) {
 }
 
 /// A header whose very name holds the secret does not come back (attack I02).
-pub(crate) fn without_names(headers: HeaderMap, scrubber: &mut Scrubber) -> HeaderMap {
+fn without_names(headers: HeaderMap, scrubber: &mut Scrubber) -> HeaderMap {
     let tells: Vec<_> =
         headers.keys().filter(|name| scrubber.scrub_once(name.as_str().as_bytes()).is_some()).cloned().collect();
     tells.into_iter().fold(headers, |mut headers, name| {

@@ -3,12 +3,12 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use policies::{Authority, Date, Permit, Policy, PolicyHash, Refusal, TunnelPermit};
+use policies::{Date, Permit, Policy, PolicyHash, Refusal, TunnelPermit};
 
 use crate::audit::Seq;
-use crate::tally::Tally;
+use crate::progress::Progress;
 
 /// The requests and tunnels under way.
 #[derive(Default)]
@@ -25,7 +25,7 @@ struct State {
 
 struct Going {
     permitted: Permitted,
-    tally: Weak<Tally>,
+    progress: Arc<Progress>,
 }
 
 /// What was permitted, to be judged again.
@@ -37,44 +37,35 @@ pub(crate) enum Permitted {
 }
 
 impl InFlight {
-    pub(crate) fn add(&self, permitted: Permitted, tally: &Arc<Tally>) {
+    pub(crate) fn add(&self, seq: Seq, permitted: Permitted, progress: &Arc<Progress>) {
         let mut state = self.lock();
         let judged_by = permitted.judged_by();
         if state.reviewed.is_some_and(|(policy, _)| judged_by.is_some_and(|judged_by| policy != judged_by)) {
             // The review of the policy in force may be over: it has to see this one as well.
             state.reviewed = None;
         }
-        state.going.insert(tally.seq(), Going { permitted, tally: Arc::downgrade(tally) });
+        state.going.insert(seq, Going { permitted, progress: progress.clone() });
     }
 
     pub(crate) fn remove(&self, seq: Seq) {
         self.lock().going.remove(&seq);
     }
 
-    /// Where a request goes that a group was permitted.
-    pub(crate) fn authority(&self, seq: Seq) -> Option<Authority> {
-        match &self.lock().going.get(&seq)?.permitted {
-            Permitted::Request(permit) => Some(permit.facts().authority.clone()),
-            Permitted::Tunnel(_) | Permitted::Own => None,
-        }
-    }
-
     /// Cuts what the policy does not allow any more, and what is stuck.
     pub(crate) fn review(&self, policy: &Policy, today: Date) {
         let mut state = self.lock();
         let changed = state.reviewed.replace((policy.hash(), today)) != Some((policy.hash(), today));
-        let held = state.going.values().filter_map(|going| {
-            let tally = going.tally.upgrade()?;
-            let upheld = if changed { going.permitted.upheld(policy, today, tally.address()) } else { Ok(()) };
-            Some((tally, upheld))
+        let held = state.going.values().map(|going| {
+            let upheld = if changed { going.permitted.upheld(policy, today, going.progress.address()) } else { Ok(()) };
+            (going.progress.clone(), upheld)
         });
         let held: Vec<_> = held.collect();
-        // A tally that ends here takes itself off this list.
+        // What is cut may end at once, and takes itself off this list.
         drop(state);
-        for (tally, upheld) in held {
+        for (progress, upheld) in held {
             match upheld {
-                Err(refusal) => tally.cut(&refusal),
-                Ok(()) => tally.end_if_stuck(),
+                Err(refusal) => progress.cut(&refusal),
+                Ok(()) => progress.end_if_stuck(),
             }
         }
     }
@@ -84,9 +75,9 @@ impl InFlight {
     pub(crate) fn cut(&self, refusal: &Refusal) {
         let state = self.lock();
         let going = state.going.values().filter(|going| !matches!(going.permitted, Permitted::Own));
-        let going: Vec<_> = going.filter_map(|going| going.tally.upgrade()).collect();
+        let going: Vec<_> = going.map(|going| going.progress.clone()).collect();
         drop(state);
-        going.iter().for_each(|tally| tally.cut(refusal));
+        going.iter().for_each(|progress| progress.cut(refusal));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -13,11 +13,13 @@ use hyper::body::Incoming;
 use policies::{Code, Facts, Refusal, Scheme};
 use tokio::time::timeout;
 
-use crate::body::Body;
-use crate::connection::Connection;
+use crate::body::{Body, Came, Held};
 use crate::credentials::Head;
+use crate::door::Door;
+use crate::gate::Case;
+use crate::headers;
+use crate::keeper::Keys;
 use crate::record::Record;
-use crate::{flow, headers};
 
 /// The name under which the host answers, spelled so and not otherwise.
 pub(crate) const NAME: &str = "doorward.internal";
@@ -30,11 +32,11 @@ const LONGEST: u64 = 256 << 10;
 
 /// Whether a request is for the host itself. Another spelling, port or scheme of the
 /// name is not: the verdict refuses it like every reserved name.
-pub(crate) fn is_for<B>(connection: &Connection, request: &http::Request<B>) -> bool {
+pub(crate) fn is_for<B>(case: &Case, request: &http::Request<B>) -> bool {
     let said = request.uri().authority().map(http::uri::Authority::as_str);
-    match &connection.tunnel {
+    match &case.within {
         None => said == Some(NAME),
-        Some(tunnel) => tunnel.to_ourselves && tunnel.scheme == Scheme::Http && said.is_none_or(|said| said == NAME),
+        Some(within) => within.to_ourselves && within.scheme == Scheme::Http && said.is_none_or(|said| said == NAME),
     }
 }
 
@@ -46,33 +48,32 @@ pub(crate) fn is_tunnel<B>(request: &http::Request<B>) -> bool {
 
 /// From the door to the host and back, one line a stage.
 pub(crate) async fn answer(
-    connection: &Connection,
+    door: &Door,
+    (case, keys): (&Case, &Keys),
     facts: Facts,
     request: http::Request<Incoming>,
     record: &mut Record,
 ) -> Result<Response<Body>, Refusal> {
     record.is_internal();
-    check(connection, &facts, request.headers())?;
-    connection.door.admit(None, 0).await?;
+    check(keys, &facts, request.headers())?;
+    door.gate.admit(case, None, 0).await?;
     let (head, body) = request.into_parts();
-    let (body, _slot) = whole(connection, body).await?;
-    let (caller, tally) = record.allow_internal().await?;
+    let (body, _slot) = whole(door, body).await?;
+    let (caller, tally) = record.allow_internal(case).await?;
     let asked = asked(&facts, &head.headers, body)?;
-    let answering = connection.door.gateway.internal.answer(caller, asked);
-    let answer = timeout(connection.door.gateway.limits.body_time, answering)
+    let answering = door.internal().answer(caller, asked);
+    let answer = timeout(door.gate.limits().body_time, answering)
         .await
         .map_err(|_| Refusal::new(Code::Timeout, "Doorward itself did not answer in time"))?;
-    tally.note(|outcome| outcome.status = Some(answer.status().as_u16()));
+    tally.answered(answer.status().as_u16());
     tally.add_down(answer.body().len());
     Ok(answer.map(Body::text))
 }
 
 /// What no request to the host may be or hold.
-fn check(connection: &Connection, facts: &Facts, headers: &HeaderMap) -> Result<(), Refusal> {
+fn check(keys: &Keys, facts: &Facts, headers: &HeaderMap) -> Result<(), Refusal> {
     let refuse = |why: &str| Err(Refusal::new(Code::OperationRefused, why));
-    let door = &connection.door;
-    let watchlist = door.gateway.secrets.watchlist();
-    if let Some(leak) = door.keyring.load().leak_in(&door.identity, Head::new(facts, headers), &watchlist) {
+    if let Some(leak) = keys.keyring.leak_in(&keys.who, Head::new(facts, headers), &keys.watchlist) {
         return Err(leak);
     }
     if headers.contains_key(ORIGIN) {
@@ -90,8 +91,8 @@ fn check(connection: &Connection, facts: &Facts, headers: &HeaderMap) -> Result<
     Ok(())
 }
 
-async fn whole(connection: &Connection, body: Incoming) -> Result<(Bytes, flow::Held), Refusal> {
-    flow::whole(connection, body, LONGEST).await.map_err(|refusal| match refusal.code {
+async fn whole(door: &Door, body: Incoming) -> Result<(Bytes, Held), Refusal> {
+    Came::whole(&door.rooms, door.gate.limits().body_time, body, LONGEST).await.map_err(|refusal| match refusal.code {
         Code::TooLarge => {
             Refusal::new(Code::TooLarge, format!("what is asked of Doorward is at most {LONGEST} bytes long"))
         }

@@ -15,47 +15,64 @@
 //! - Nothing is shared between doors: not the authority that signs leaves, not the
 //!   leaf cache, not upstream connections.
 
-mod door;
-mod connection;
+// The gate: all that stands between a request and the way out.
+pub mod audit;
+mod outside;
 mod limits;
-mod frames;
-mod beginning;
 mod streams;
-mod tls;
+mod hold;
+mod progress;
+mod inflight;
 mod revocations;
+mod upstream_tls;
 mod request;
-mod flow;
-mod internal;
-mod record;
+mod gate;
+mod second_path;
+mod judge;
 mod tally;
+mod record;
+mod dial;
+mod exit;
+mod outbound;
+mod line;
+mod tunnel;
+
+// What dresses requests and answers, and who brings them.
+pub mod ports;
 mod headers;
 mod charset;
 mod readable;
 mod credentials;
-mod refresh;
+mod keeper;
 mod renamed;
-mod second_path;
-mod minted;
-mod body;
-mod upstream;
-mod tunnel;
-mod websocket;
-mod inflight;
 mod room;
 mod patience;
+mod pool;
+mod body;
+mod send;
+mod tls;
+mod door;
+mod onward;
+mod internal;
+mod refresh;
+mod minted;
+mod websocket;
+mod answer;
+mod flow;
+mod frames;
+mod beginning;
 mod presence;
 mod heard;
-mod answer;
+mod connection;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzed;
-pub mod audit;
-pub mod ports;
 
 pub use credentials::{BasicPart, Credential, Field, Grant, Guarded, Keyring, Mint, MintedKey, Place, Segment};
 pub use door::{Door, Gateway};
+pub use keeper::Refreshes;
 pub use limits::Limits;
-pub use refresh::Refreshes;
 pub use revocations::Revocations;
 pub use room::aside;
-pub use tls::{CaError, upstream_tls, upstream_tls_with};
+pub use tls::CaError;
+pub use upstream_tls::{TlsError, upstream_tls, upstream_tls_with};

@@ -1,8 +1,10 @@
 //! Answers that bring new keys: read whole, and answered with surrogates. A key that
 //! cannot be found there is not let through to see whether it was one.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, ETAG, SET_COOKIE};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, ETAG};
 use http::{HeaderMap, Response};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -10,12 +12,11 @@ use policies::{Authority, Code, Facts, Refusal};
 use secrecy::SecretString;
 use tokio::time::timeout;
 
-use crate::body::Body;
-use crate::connection::Connection;
+use crate::audit::Identity;
+use crate::body::{Body, Lease};
 use crate::credentials::{Credential, Field, NOT_HELD};
-use crate::door::Door;
+use crate::keeper::Keeper;
 use crate::record::Audited;
-use crate::upstream::Lease;
 use crate::{headers, readable};
 use scan::{Replacement, SHORTEST, Scrubber};
 
@@ -67,7 +68,8 @@ impl Asked {
 
 /// The answer with a surrogate in the place of each new key.
 pub(crate) async fn captured(
-    connection: &Connection,
+    (keeper, who): (&Keeper, &Identity),
+    time: Duration,
     audited: &Audited,
     answer: http::Response<Incoming>,
     scrubber: Option<Scrubber>,
@@ -75,8 +77,7 @@ pub(crate) async fn captured(
     (minting, asked): &(Minting, Asked),
 ) -> Result<Response<Body>, Refusal> {
     let (head, body) = answer.into_parts();
-    audited.tally().note(|outcome| outcome.status = Some(head.status.as_u16()));
-    let body = read(connection, audited, &head.headers, body).await?;
+    let body = read(time, audited, &head.headers, body).await?;
     // Answered before the request was sent whole, a connection is of no more use.
     if audited.tally().is_sent() {
         lease.give_back();
@@ -85,17 +86,13 @@ pub(crate) async fn captured(
         return Err(refusal);
     }
     // Looked for before anything is taken off: what another sandbox holds is new to this one.
-    let made = take_in(&connection.door, &audited.permit().facts().authority, minting, asked, &body)?;
+    let made = take_in((keeper, who), &audited.permit().facts().authority, minting, asked, &body)?;
     let count = made.len();
     let mut scrubbers: Vec<Scrubber> = [Scrubber::new(&made)].into_iter().chain(scrubber).collect();
     let body = scrubbed(&mut scrubbers, body);
-    let mut back = headers::incoming(&head.headers);
-    for name in [SET_COOKIE, CONTENT_ENCODING, CONTENT_LENGTH, ETAG] {
+    let mut back = headers::returning(&head.headers, false, &mut scrubbers);
+    for name in [CONTENT_ENCODING, CONTENT_LENGTH, ETAG] {
         back.remove(name);
-    }
-    for scrubber in &mut scrubbers {
-        back = headers::without_names(back, scrubber);
-        headers::scrub(&mut back, scrubber);
     }
     headers::without_digests(&mut back, false);
     audited.tally().note(|outcome| {
@@ -107,14 +104,9 @@ pub(crate) async fn captured(
     Ok(response)
 }
 
-async fn read(
-    connection: &Connection,
-    audited: &Audited,
-    headers: &HeaderMap,
-    body: Incoming,
-) -> Result<Bytes, Refusal> {
+async fn read(time: Duration, audited: &Audited, headers: &HeaderMap, body: Incoming) -> Result<Bytes, Refusal> {
     let unpacker = readable::coding(headers)?;
-    let reading = timeout(connection.door.gateway.limits.body_time, Limited::new(body, LONGEST).collect());
+    let reading = timeout(time, Limited::new(body, LONGEST).collect());
     let read = tokio::select! {
         read = reading => read,
         () = audited.tally().until_cut() => {
@@ -140,7 +132,7 @@ async fn read(
 
 /// Finds the keys, and has each watched for before anything of it is answered.
 fn take_in(
-    door: &Door,
+    keeper: (&Keeper, &Identity),
     authority: &Authority,
     (credential, fields): &Minting,
     asked: &Asked,
@@ -154,7 +146,7 @@ fn take_in(
         found |= field.is_of_many();
         for text in values.iter().filter_map(|value| value.text.as_deref()) {
             found = true;
-            made.extend(taken_in(door, authority, credential, asked, behind_a_scheme(text))?);
+            made.extend(taken_in(keeper, authority, credential, asked, behind_a_scheme(text))?);
         }
     }
     if found { Ok(made) } else { Err(withheld("holds none in its fields")) }
@@ -163,15 +155,15 @@ fn take_in(
 /// One key, unless it is known. The one that was not used for the longest may make room for it:
 /// then it is worth nothing any more.
 fn taken_in(
-    door: &Door,
+    (keeper, who): (&Keeper, &Identity),
     authority: &Authority,
     credential: &Credential,
     asked: &Asked,
     key: &str,
 ) -> Result<Option<Replacement>, Refusal> {
-    let secrets = &door.gateway.secrets;
+    let secrets = &keeper.secrets;
     // The key that was put on may stand there as well: it is taken off.
-    let keyring = door.keyring.load();
+    let keyring = keeper.keyring.now();
     if keyring.holds(key) || keyring.is_no_news(authority, key, &**secrets) {
         return Ok(None);
     }
@@ -187,16 +179,16 @@ fn taken_in(
     if let Some(surrogate) = keyring.surrogate_of(&secret) {
         return Ok(Some(Replacement { secret, surrogate }));
     }
-    let surrogate = secrets.minted(&door.identity, &credential.name, &secret);
+    let surrogate = secrets.minted(who, &credential.name, &secret);
     let surrogate = surrogate.map_err(|error| error.refusal(&credential.name))?;
     let mut gone = None;
-    door.keyring.rcu(|keyring| {
+    keeper.keyring.update(|keyring| {
         let (keyring, made_room) = keyring.with_minted(credential, &secret, &surrogate);
         gone = made_room;
         keyring
     });
     if let Some(gone) = gone {
-        secrets.given_up(&door.identity, &gone.surrogate);
+        secrets.given_up(who, &gone.surrogate);
     }
     Ok(Some(Replacement { secret, surrogate }))
 }

@@ -1,47 +1,19 @@
 //! What the proxy needs from outside: secrets, names, the count of what was used, and the host's own answers to
 //! its agents. (The port to the audit log stands with its records in `audit.rs`.)
 
-use std::future::Future;
-use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use policies::{Authority, Code, GroupName, Host, HostName, Limits, Refusal};
+use policies::{Authority, Code, GroupName, Refusal};
 use secrecy::SecretString;
 
 use crate::audit::Identity;
 use scan::Watchlist;
 
+pub use crate::audit::Pending;
+pub use crate::outside::{Budget, NewResolver, Resolved, Resolver, Unresolved};
 pub use crate::record::{Caller, Intent};
-
-/// A future behind a port.
-pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-/// The port to the resolver.
-pub trait Resolver: Send + Sync {
-    /// Every address of a name. Called after the verdict and never before it.
-    fn resolve<'a>(&'a self, name: &'a HostName) -> Pending<'a, Result<Vec<Resolved>, Unresolved>>;
-}
-
-/// Makes a resolver: each door has one of its own. An answer that one group had asked for
-/// would come sooner to another and tell it so, and sixteen names carry four bits.
-pub type NewResolver = Arc<dyn Fn() -> Arc<dyn Resolver> + Send + Sync>;
-
-/// One address of a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Resolved {
-    /// The address; still to be checked.
-    pub ip: IpAddr,
-    /// Dial this port instead: only from the owner's `[upstream.hosts]`.
-    pub port: Option<u16>,
-}
-
-/// The name has no address.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Unresolved(pub String);
 
 /// The port to the vault.
 pub trait Secrets: Send + Sync {
@@ -131,22 +103,6 @@ impl SecretUnavailable {
         let why = format!("the secret of credential {credential} cannot be used now");
         Refusal::new(Code::SecretUnavailable, why).logged_as(&self.why)
     }
-}
-
-/// The port to whoever counts what a group may use up over time (`[limits]`).
-pub trait Budget: Send + Sync {
-    /// Counts a request of so many bytes of head, or a tunnel, before it is stored. Refused: not
-    /// counted. `by_wildcard`: its host, where only a pattern of the policy names it. May wait until what the
-    /// group has used is known.
-    fn admit<'a>(
-        &'a self,
-        group: &'a GroupName,
-        limits: &Limits,
-        by_wildcard: Option<&'a Host>,
-        head: u64,
-    ) -> Pending<'a, Result<(), Refusal>>;
-    /// Counts bytes of a body before they are sent. Refused: they may not be.
-    fn spend(&self, group: &GroupName, limits: &Limits, bytes: u64) -> Result<(), Refusal>;
 }
 
 /// The port to the host itself: what an agent may ask of it at `http://doorward.internal`.

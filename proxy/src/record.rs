@@ -5,13 +5,11 @@
 use std::sync::Arc;
 
 use http::header::HOST;
-use policies::{Authority, Code, Facts, Permit, Refusal, TunnelPermit};
+use policies::{Authority, Code, Facts, Path, Permit, PolicyHash, Refusal, TunnelPermit};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::audit::{Allowed, Decision, Protocol};
-use crate::connection::{Connection, Tunnel};
-use crate::credentials::Placed;
-use crate::door::Door;
+use crate::gate::{Case, Gate};
 use crate::inflight::Permitted;
 use crate::streams::Leash;
 use crate::tally::Tally;
@@ -19,20 +17,32 @@ use crate::tally::Tally;
 mod operation;
 mod shown;
 
-use shown::{EXCERPT, LONGEST, hidden, hide, shortened, visible, without_user};
+use shown::{EXCERPT, LONGEST, shortened, visible, without_user};
 
 pub use operation::{Caller, Intent};
 
 /// A decision in the making.
 pub(crate) struct Record {
-    door: Arc<Door>,
+    gate: Arc<Gate>,
     decision: Decision,
+    policy: PolicyHash,
     facts: Option<Facts>,
     tally: Option<Arc<Tally>>,
     slot: Option<OwnedSemaphorePermit>,
     leash: Option<Leash>,
     /// Whether there is something to store that is not stored yet.
     owed: bool,
+}
+
+/// What is to be known of a head that goes out.
+pub(crate) struct Head {
+    /// How long it is, without the credential.
+    pub(crate) bytes: u64,
+    /// The credential that is put on, and where.
+    pub(crate) credential: Option<Arc<str>>,
+    pub(crate) swap: Option<String>,
+    /// What looks like a secret, and what was taken off.
+    pub(crate) findings: Vec<String>,
 }
 
 /// The proof that an allow is stored: without it nothing upstream is reached.
@@ -51,25 +61,26 @@ pub(crate) type AuditedTunnel = Audited<TunnelPermit>;
 
 impl Record {
     /// Of a connection from which no request could be read.
-    pub(crate) fn unread(connection: &Connection, protocol: Protocol) -> Self {
-        let mut record = Record::bare(&connection.door, connection.id, protocol);
-        record.decision.sni = connection.tunnel.as_ref().and_then(|tunnel| tunnel.sni.clone());
-        if let Some(tunnel) = &connection.tunnel {
-            record = record.authority(&tunnel.authority);
+    pub(crate) fn unread(gate: &Arc<Gate>, case: &Case, protocol: Protocol) -> Self {
+        let mut record = Record::bare(gate, case, protocol);
+        if let Some(within) = &case.within {
+            record.decision.sni = within.sni.clone();
+            record = record.authority(&within.authority);
         }
         record
     }
 
-    /// Of a request that the gateway makes because of one that came by this connection.
-    pub(crate) fn bare(door: &Arc<Door>, connection: u64, protocol: Protocol) -> Self {
-        let decision = Decision::bare(door.identity.clone(), door.run(), connection, protocol);
-        Record { door: door.clone(), decision, facts: None, tally: None, slot: None, leash: None, owed: false }
+    /// Of a request that the gateway makes because of another one.
+    pub(crate) fn bare(gate: &Arc<Gate>, case: &Case, protocol: Protocol) -> Self {
+        let decision = Decision::bare(gate.who().clone(), gate.run(), case.connection, protocol);
+        let (gate, policy) = (gate.clone(), case.policy.hash());
+        Record { gate, decision, policy, facts: None, tally: None, slot: None, leash: None, owed: false }
     }
 
     /// Of a request, as it came.
-    pub(crate) fn of<B>(connection: &Connection, request: &http::Request<B>) -> Self {
-        let protocol = connection.tunnel.as_ref().map_or(Protocol::Http, Tunnel::protocol);
-        let mut record = Record::unread(connection, protocol).target(request).owed();
+    pub(crate) fn of<B>(gate: &Arc<Gate>, case: &Case, request: &http::Request<B>) -> Self {
+        let protocol = case.within.as_ref().map_or(Protocol::Http, |within| within.protocol());
+        let mut record = Record::unread(gate, case, protocol).target(request).owed();
         record.leash = request.extensions().get::<Leash>().cloned();
         record
     }
@@ -87,7 +98,7 @@ impl Record {
 
     /// Takes one of the door's places for requests under way, before anything of it waits.
     pub(crate) fn enter(&mut self) -> Result<(), Refusal> {
-        self.slot = Some(self.door.slot()?);
+        self.slot = Some(self.gate.slot()?);
         Ok(())
     }
 
@@ -121,9 +132,10 @@ impl Record {
         self
     }
 
-    /// Adds the one reading of the request.
-    pub(crate) fn read(&mut self, facts: &Facts) {
-        let path = self.door.keyring.load().path_to_show(facts).unwrap_or_else(|| facts.path.clone());
+    /// Adds the one reading of the request. `shown`: its path, where it may not be written down
+    /// as it is.
+    pub(crate) fn read(&mut self, facts: &Facts, shown: Option<Path>) {
+        let path = shown.unwrap_or_else(|| facts.path.clone());
         let decision = &mut self.decision;
         decision.scheme = Some(facts.scheme.as_str());
         decision.host = Some(facts.authority.host.to_string());
@@ -139,8 +151,7 @@ impl Record {
 
     /// What was read, for the answer; nothing where it holds what is watched.
     pub(crate) fn facts_to_show(&self) -> Option<Facts> {
-        let watchlist = self.door.gateway.secrets.watchlist();
-        let holds = |text: &str| watchlist.find_in(text.as_bytes()).is_some();
+        let holds = |text: &str| self.gate.hidden(text.as_bytes()).is_some();
         self.facts.clone().filter(|facts| !holds(facts.path.as_str()) && !holds(&facts.authority.to_string()))
     }
 
@@ -156,26 +167,33 @@ impl Record {
     }
 
     fn hidden_in(&self, bytes: &[u8], most: usize) -> Option<String> {
-        let is_cut = bytes.len() > most;
-        let watchlist = is_cut.then(|| self.door.gateway.secrets.watchlist())?;
-        watchlist.find_in(bytes).map(|finding| hidden(&finding))
+        if bytes.len() > most { self.gate.hidden(bytes) } else { None }
+    }
+
+    /// Takes out of a record what may not leave: the log is no place for it either.
+    fn hide<'a>(&self, texts: impl IntoIterator<Item = &'a mut String>) {
+        for text in texts {
+            if let Some(hidden) = self.gate.hidden(text.as_bytes()) {
+                *text = hidden;
+            }
+        }
     }
 
     /// Stores an allow. From here on the log knows that the request may have left.
-    pub(crate) async fn allow(&mut self, permit: Permit, placed: &Placed) -> Result<Audited, Refusal> {
+    pub(crate) async fn allow(&mut self, permit: Permit, head: Head) -> Result<Audited, Refusal> {
         let upgrades = permit.facts().upgrade.is_some();
         let decision = Decision {
             protocol: if upgrades { Protocol::Websocket } else { self.decision.protocol },
             verdict: Allowed::Allow,
             rule: Some(permit.rule().clone()),
             policy: Some(permit.policy().to_string()),
-            credential: placed.credential().cloned(),
-            swap: placed.place(),
-            head_bytes: Some(placed.head_bytes()),
+            credential: head.credential,
+            swap: head.swap,
+            head_bytes: Some(head.bytes),
             observed: permit.observed(),
             by_wildcard: permit.by_wildcard(),
             asks_model: permit.asks_model(),
-            findings: placed.findings(),
+            findings: head.findings,
             ..self.decision.clone()
         };
         let permit = Arc::new(permit);
@@ -224,19 +242,13 @@ impl Record {
     }
 
     async fn store(&mut self, decision: &Decision, permitted: Permitted) -> Result<Arc<Tally>, Refusal> {
-        let slot = self.slot.take().map_or_else(|| self.door.slot(), Ok)?;
-        let seq = self.door.gateway.ledger.decided_together(decision).await.map_err(|down| {
+        let slot = self.slot.take().map_or_else(|| self.gate.slot(), Ok)?;
+        let seq = self.gate.ledger().decided_together(decision).await.map_err(|down| {
             tracing::error!(error = %down, "Audit log is down, requests are refused");
             Refusal::from(down)
         })?;
         self.owed = false;
-        let tally = Arc::new(Tally::new(self.door.clone(), seq, slot, self.leash.take()));
-        let of_the_group = !matches!(permitted, Permitted::Own);
-        self.door.in_flight.add(permitted, &tally);
-        if let Some(shut) = self.door.is_shut().filter(|_| of_the_group) {
-            // Whoever shut it may have looked at what is under way before.
-            tally.cut(&shut);
-        }
+        let tally = Tally::begin(&self.gate, seq, slot, self.leash.take(), permitted);
         self.tally = Some(tally.clone());
         Ok(tally)
     }
@@ -253,12 +265,11 @@ impl Record {
             tally.refuse(&refusal);
             return refusal.to_tell();
         }
-        let watchlist = self.door.gateway.secrets.watchlist();
         for text in [&mut refusal.why].into_iter().chain(&mut refusal.logged) {
-            hide(&watchlist, [&mut *text]);
+            self.hide([&mut *text]);
             *text = shortened(text);
         }
-        let unfit = |line: &String| line.len() > LONGEST || watchlist.find_in(line.as_bytes()).is_some();
+        let unfit = |line: &String| line.len() > LONGEST || self.gate.hidden(line.as_bytes()).is_some();
         if refusal.lift.iter().any(unfit) {
             refusal.lift.clear();
         }
@@ -267,14 +278,14 @@ impl Record {
             why: Some(refusal.for_log().to_owned()),
             rule: refusal.rule.clone(),
             lift: refusal.lift.clone(),
-            policy: Some(self.door.policy.load().hash().to_string()),
+            policy: Some(self.policy.to_string()),
             alarm: refusal.code.is_alarm(),
             ..self.decision.clone()
         };
         let Decision { raw_target, sni, host_header, host, method, path, .. } = &mut decision;
-        hide(&watchlist, [raw_target, sni, host_header, host, method, path].into_iter().flatten());
+        self.hide([raw_target, sni, host_header, host, method, path].into_iter().flatten());
         // A refusal that cannot be stored is still a refusal.
-        if let Err(error) = self.door.gateway.ledger.decided(&decision) {
+        if let Err(error) = self.gate.ledger().decided(&decision) {
             tracing::error!(%error, "Audit log is down, requests are refused");
         }
         refusal.to_tell()
@@ -286,7 +297,7 @@ impl Drop for Record {
     fn drop(&mut self) {
         if self.owed {
             let gone = || Refusal::new(Code::Framing, "the client went away before the request was judged");
-            self.settle(self.door.is_shut().unwrap_or_else(gone));
+            self.settle(self.gate.is_shut().unwrap_or_else(gone));
         }
     }
 }
@@ -294,15 +305,15 @@ impl Drop for Record {
 impl Audited {
     /// The same allow once more, before the request is sent once more: counted and stored
     /// like the first, with a note. Nothing where the first was not a group's own.
-    pub(crate) async fn again(&self, door: &Arc<Door>) -> Option<Result<Audited, Refusal>> {
+    pub(crate) async fn again(&self, gate: &Arc<Gate>, case: &Case) -> Option<Result<Audited, Refusal>> {
         let first = self.decision.as_deref()?;
         let mut decision = Box::new(first.clone());
         decision.findings.push(format!("sent once more, in place of number {}", self.tally.seq().0));
         let by_wildcard = self.permit.by_wildcard().then(|| &self.permit.facts().authority.host);
-        if let Err(refusal) = door.admit(by_wildcard, first.head_bytes.unwrap_or(0)).await {
+        if let Err(refusal) = gate.admit(case, by_wildcard, first.head_bytes.unwrap_or(0)).await {
             return Some(Err(refusal));
         }
-        let mut record = Record::bare(door, first.connection, first.protocol);
+        let mut record = Record::bare(gate, case, first.protocol);
         record.leash = self.tally.leash();
         let stored = record.store(&decision, Permitted::Request(self.permit.clone())).await;
         Some(stored.map(|tally| Audited { permit: self.permit.clone(), tally, own: false, decision: Some(decision) }))

@@ -5,8 +5,7 @@
 //! One fetch at a time for each credential, whoever waits for it. It is a task of its
 //! own: a client that hangs up must not lose a refresh token that was replaced.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue};
@@ -21,22 +20,17 @@ use tokio::time::timeout;
 
 use crate::audit::Protocol;
 use crate::body::{Body, Came, Outgoing};
-use crate::connection::Connection;
 use crate::credentials::{Credential, Grant, not_the_surrogate};
 use crate::door::Door;
-use crate::flow;
+use crate::gate::Case;
+use crate::keeper::{Keeper, Keys};
+use crate::outbound::Outbound;
 use crate::ports::{SecretUnavailable, TokenRequest};
 use crate::record::{Audited, Record};
-use crate::upstream::{self, Outbound, Repeats};
+use crate::send::{Repeats, Sender};
 
 /// The longest request to, and answer of, a token endpoint.
 const LONGEST: usize = 64 << 10;
-
-/// The fetches under way, by credential.
-#[derive(Default)]
-pub struct Refreshes {
-    by_credential: Mutex<HashMap<Arc<str>, Arc<tokio::sync::Mutex<()>>>>,
-}
 
 /// What a sandbox sent to the token endpoint, as far as it matters.
 #[derive(Default, serde::Deserialize)]
@@ -47,10 +41,14 @@ struct Asked {
 }
 
 /// Sees to it that the credential which a request will have put on can be.
-pub(crate) async fn ready(connection: &Connection, permit: &Permit, headers: &HeaderMap) -> Result<(), Refusal> {
-    let keyring = connection.door.keyring.load_full();
-    match keyring.needs_token(permit, headers) {
-        Some(credential) => fetched(connection, credential).await,
+pub(crate) async fn ready(
+    door: &Arc<Door>,
+    (case, keys): (&Case, &Keys),
+    permit: &Permit,
+    headers: &HeaderMap,
+) -> Result<(), Refusal> {
+    match keys.keyring.needs_token(permit, headers) {
+        Some(credential) => fetched(door, (case, keys), credential).await,
         None => Ok(()),
     }
 }
@@ -58,40 +56,39 @@ pub(crate) async fn ready(connection: &Connection, permit: &Permit, headers: &He
 /// Answers a sandbox that wants to refresh its token by itself: nothing of what it
 /// sends goes any further.
 pub(crate) async fn answer(
-    connection: &Connection,
+    door: &Arc<Door>,
+    (case, keys): (&Case, &Keys),
     facts: Facts,
     request: http::Request<Incoming>,
     record: &mut Record,
 ) -> Result<Response<Body>, Refusal> {
-    let door = &connection.door;
-    let keyring = door.keyring.load_full();
-    let Some((credential, grant)) = keyring.token_endpoint(&facts).and_then(|one| Some((one, one.grant.as_ref()?)))
-    else {
+    let endpoint = keys.keyring.token_endpoint(&facts);
+    let Some((credential, grant)) = endpoint.and_then(|one| Some((one, one.grant.as_ref()?))) else {
         return Err(not_the_surrogate());
     };
-    let permit = permit(door, grant, facts)?;
-    door.admit(None, 0).await?;
-    let (body, _held) = flow::whole(connection, request.into_body(), LONGEST as u64).await?;
+    let permit = permit(case, grant, facts)?;
+    door.gate.admit(case, None, 0).await?;
+    let time = door.gate.limits().body_time;
+    let (body, _held) = Came::whole(&door.rooms, time, request.into_body(), LONGEST as u64).await?;
     let asked = read(&body);
     if asked.grant_type != "refresh_token" {
         let why = "Doorward answers for this token endpoint; it only refreshes (grant_type=refresh_token)";
         return Err(Refusal::new(Code::SurrogateScope, why));
     }
     if asked.refresh_token != *grant.surrogate {
-        let watchlist = door.gateway.secrets.watchlist();
-        let finding = watchlist.find_in(asked.refresh_token.as_bytes());
-        let misplaced = finding.map(|it| door.keyring.load().misplaced(&door.identity, &permit.facts().authority, &it));
+        let finding = keys.watchlist.find_in(asked.refresh_token.as_bytes());
+        let misplaced = finding.map(|it| keys.keyring.misplaced(&keys.who, &permit.facts().authority, &it));
         return Err(misplaced.unwrap_or_else(not_the_surrogate));
     }
-    fetched(connection, credential).await?;
+    fetched(door, (case, keys), credential).await?;
     let audited = record.allow_own(permit, &credential.name, "oauth:surrogate").await?;
     audited.tally().mark_sent();
-    audited.tally().note(|outcome| outcome.status = Some(200));
-    Ok(surrogates(door, credential, grant))
+    audited.tally().answered(200);
+    Ok(surrogates(&door.keeper, credential, grant))
 }
 
-fn surrogates(door: &Door, credential: &Credential, grant: &Grant) -> Response<Body> {
-    let lifetime = door.gateway.secrets.lifetime(&credential.name);
+fn surrogates(keeper: &Keeper, credential: &Credential, grant: &Grant) -> Response<Body> {
+    let lifetime = keeper.secrets.lifetime(&credential.name);
     let mut answer = serde_json::json!({
         "access_token": &*credential.surrogate,
         "token_type": "Bearer",
@@ -125,25 +122,25 @@ fn read(body: &[u8]) -> Asked {
 }
 
 /// The owner's permit for the one request to the endpoint.
-fn permit(door: &Door, grant: &Grant, facts: Facts) -> Result<Permit, Refusal> {
-    match grant.policy.decide_at(facts, (door.gateway.today)()) {
+fn permit(case: &Case, grant: &Grant, facts: Facts) -> Result<Permit, Refusal> {
+    match grant.policy.decide_at(facts, case.today) {
         Verdict::Allow(permit) => Ok(permit),
         Verdict::Deny(_, refusal) => Err(Refusal { lift: Vec::new(), ..refusal }),
     }
 }
 
 /// Waits until the secret is there, fetched by whoever was first.
-async fn fetched(connection: &Connection, credential: &Credential) -> Result<(), Refusal> {
-    let secrets = &connection.door.gateway.secrets;
-    if secrets.due(&credential.name).map_err(|error| error.refusal(&credential.name))?.is_none() {
+async fn fetched(door: &Arc<Door>, (case, keys): (&Case, &Keys), credential: &Credential) -> Result<(), Refusal> {
+    let due = |door: &Door, name: &Arc<str>| door.keeper.secrets.due(name).map_err(|error| error.refusal(name));
+    if due(door, &credential.name)?.is_none() {
         return Ok(());
     }
-    let (door, id, credential) = (connection.door.clone(), connection.id, credential.clone());
+    let (door, case, keys, credential) = (door.clone(), case.clone(), keys.clone(), credential.clone());
     let fetching = tokio::spawn(async move {
-        let turn = door.gateway.refreshes.turn_of(&credential.name);
+        let turn = door.keeper.turn_of(&credential.name);
         let _turn = turn.lock().await;
-        match door.gateway.secrets.due(&credential.name).map_err(|error| error.refusal(&credential.name))? {
-            Some(request) => fetch(&door, id, &credential, request).await,
+        match due(&door, &credential.name)? {
+            Some(request) => fetch(&door, (&case, &keys), &credential, request).await,
             None => Ok(()),
         }
     });
@@ -152,15 +149,15 @@ async fn fetched(connection: &Connection, credential: &Credential) -> Result<(),
 
 /// Asks the endpoint, with a record that is stored before anything is sent.
 async fn fetch(
-    door: &Arc<Door>,
-    connection: u64,
+    door: &Door,
+    (case, keys): (&Case, &Keys),
     credential: &Credential,
     request: TokenRequest,
 ) -> Result<(), Refusal> {
     let Some(grant) = &credential.grant else { return Ok(()) };
-    let mut record = Record::bare(door, connection, Protocol::Https);
-    record.read(&grant.endpoint);
-    let stored = match permit(door, grant, grant.endpoint.clone()) {
+    let mut record = Record::bare(&door.gate, case, Protocol::Https);
+    record.read(&grant.endpoint, keys.keyring.path_to_show(&grant.endpoint));
+    let stored = match permit(case, grant, grant.endpoint.clone()) {
         Ok(permit) => record.allow_own(permit, &credential.name, "oauth:refresh").await,
         Err(refusal) => Err(refusal),
     };
@@ -168,8 +165,8 @@ async fn fetch(
         Ok(audited) => audited,
         Err(refusal) => return Err(record.refuse(refusal)),
     };
-    let secrets = &door.gateway.secrets;
-    let result = match ask(door, &mut audited, request).await {
+    let secrets = &door.keeper.secrets;
+    let result = match ask(door, case, &mut audited, request).await {
         Ok((status, body)) => secrets.granted(&credential.name, status, &body),
         Err(refusal) => {
             let name = &credential.name;
@@ -184,7 +181,7 @@ async fn fetch(
     result.map_err(|error| error.refusal(&credential.name)).inspect_err(|refusal| audited.tally().refuse(refusal))
 }
 
-async fn ask(door: &Arc<Door>, audited: &mut Audited, request: TokenRequest) -> Result<(u16, Bytes), Refusal> {
+async fn ask(door: &Door, case: &Case, audited: &mut Audited, request: TokenRequest) -> Result<(u16, Bytes), Refusal> {
     let path = audited.permit().facts().path.as_str();
     let mut headers = HeaderMap::new();
     headers.insert(HOST, HeaderValue::from_static(""));
@@ -197,15 +194,16 @@ async fn ask(door: &Arc<Door>, audited: &mut Audited, request: TokenRequest) -> 
     let body = Came::held(body, true, None);
     // What it holds is meant to go there, so nothing looks for it.
     let refuse = Arc::new(|_: &_| not_the_surrogate());
-    let outgoing = Outgoing::new(body, None, refuse, audited.tally().clone());
+    let outgoing = Outgoing::new(body, refuse, audited.tally().clone());
     // A refresh token is good for one use.
     let outbound = Outbound::new(headers, target, outgoing);
-    let (answer, lease) = upstream::send(door, audited, outbound, Repeats::Never).await?;
+    let sender = Sender { gate: &door.gate, pool: &door.pool, case };
+    let (answer, lease) = sender.send(audited, outbound, Repeats::Never).await?;
     let status = answer.status().as_u16();
-    audited.tally().note(|outcome| outcome.status = Some(status));
+    audited.tally().answered(status);
     let reading = Limited::new(answer.into_body(), LONGEST).collect();
     let unread = |why| Refusal::new(Code::UpstreamUnreadable, why);
-    let body = timeout(door.gateway.limits.body_time, reading)
+    let body = timeout(door.gate.limits().body_time, reading)
         .await
         .map_err(|_| unread("the token endpoint's answer did not arrive in time"))?
         .map_err(|_| unread("the token endpoint's answer broke off or is longer than 64 KiB"))?
@@ -213,11 +211,4 @@ async fn ask(door: &Arc<Door>, audited: &mut Audited, request: TokenRequest) -> 
     audited.tally().add_down(body.len());
     lease.give_back();
     Ok((status, body))
-}
-
-impl Refreshes {
-    fn turn_of(&self, credential: &Arc<str>) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = self.by_credential.lock().unwrap_or_else(PoisonError::into_inner);
-        turns.entry(credential.clone()).or_default().clone()
-    }
 }

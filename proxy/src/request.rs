@@ -5,7 +5,25 @@ use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING
 use http::{HeaderMap, HeaderValue, Version};
 use policies::{Authority, AuthorityError, Code, Facts, Method, Path, Query, Refusal, Scheme, Upgrade};
 
-use crate::connection::Tunnel;
+use crate::audit::Protocol;
+
+/// The inside of a CONNECT that was opened: of a TLS handshake that is done, or plain.
+pub(crate) struct Intercepted {
+    pub(crate) authority: Authority,
+    pub(crate) scheme: Scheme,
+    pub(crate) sni: Option<String>,
+    /// Whether CONNECT spelt the host's own name, as it has to be spelt.
+    pub(crate) to_ourselves: bool,
+}
+
+impl Intercepted {
+    pub(crate) fn protocol(&self) -> Protocol {
+        match self.scheme {
+            Scheme::Http => Protocol::Http,
+            Scheme::Https => Protocol::Https,
+        }
+    }
+}
 
 /// Where a request wants to go.
 pub(crate) struct Target {
@@ -33,7 +51,7 @@ impl Target {
 
     /// Inside a tunnel the authority is the tunnel's; outside, the absolute form
     /// says it (RFC 9112 §3.2).
-    fn of<B>(tunnel: Option<&Tunnel>, request: &http::Request<B>) -> Result<Self, Refusal> {
+    fn of<B>(tunnel: Option<&Intercepted>, request: &http::Request<B>) -> Result<Self, Refusal> {
         let uri = request.uri();
         let said = match (uri.scheme_str(), uri.authority()) {
             (Some(scheme), Some(authority)) => Some((scheme, authority.as_str())),
@@ -64,7 +82,7 @@ impl Target {
 }
 
 /// Reads a request whole. `tunnel` is the tunnel it came through, if it did.
-pub(crate) fn read<B>(tunnel: Option<&Tunnel>, request: &http::Request<B>) -> Result<Facts, Refusal> {
+pub(crate) fn read<B>(tunnel: Option<&Intercepted>, request: &http::Request<B>) -> Result<Facts, Refusal> {
     check_framing(request.version(), request.headers())?;
     let Target { scheme, authority } = Target::of(tunnel, request)?;
     match only_host(request.headers())? {
@@ -158,13 +176,13 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn tunnel(authority: &str) -> Tunnel {
+    fn tunnel(authority: &str) -> Intercepted {
         of_scheme(Scheme::Https, authority)
     }
 
-    fn of_scheme(scheme: Scheme, authority: &str) -> Tunnel {
+    fn of_scheme(scheme: Scheme, authority: &str) -> Intercepted {
         let authority = Authority::parse(authority, None).unwrap();
-        Tunnel { authority, scheme, sni: None, to_ourselves: false }
+        Intercepted { authority, scheme, sni: None, to_ourselves: false }
     }
 
     fn request(method: &str, target: &str, headers: &[(&str, &str)]) -> http::Request<()> {
@@ -175,7 +193,7 @@ mod tests {
         request.body(()).unwrap()
     }
 
-    fn read_code(tunnel: Option<&Tunnel>, request: &http::Request<()>) -> Result<String, Code> {
+    fn read_code(tunnel: Option<&Intercepted>, request: &http::Request<()>) -> Result<String, Code> {
         read(tunnel, request).map(|facts| facts.url_without_query()).map_err(|refusal| refusal.code)
     }
 

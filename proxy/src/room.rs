@@ -17,6 +17,25 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 /// What is no longer than this is looked through in passing.
 pub(crate) const SMALL: usize = 64 << 10;
 
+/// The places of one door.
+#[derive(Clone)]
+pub(crate) struct Rooms {
+    /// Bodies that are held in memory because a rule looks into them.
+    pub(crate) whole_bodies: Arc<Semaphore>,
+    /// Bodies and messages that are unpacked to look into them, and messages that are long. Of
+    /// their own for each direction: what goes up may wait for what comes down.
+    pub(crate) unpacked: Arc<Semaphore>,
+    pub(crate) unpacked_down: Arc<Semaphore>,
+    pub(crate) websockets: Arc<Semaphore>,
+}
+
+impl Rooms {
+    pub(crate) fn new(bodies: usize, websockets: usize) -> Self {
+        let [whole_bodies, unpacked, unpacked_down] = [bodies; 3].map(|places| Arc::new(Semaphore::new(places)));
+        Rooms { whole_bodies, unpacked, unpacked_down, websockets: Arc::new(Semaphore::new(websockets)) }
+    }
+}
+
 /// A place that is taken when it is needed, and waited for.
 pub(crate) struct Room {
     places: Arc<Semaphore>,

@@ -1,4 +1,4 @@
-//! Both ends of TLS: the authority that a sandbox trusts, and what we trust upstream.
+//! The authority that a sandbox trusts, and the leaves that it makes.
 //!
 //! Each sandbox has an authority of its own, in memory only, with its own leaf
 //! cache: a shared one would tell a group, by timing, where others have been.
@@ -13,22 +13,13 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     SanType,
 };
-use rustls::client::{Resumption, VerifierBuilderError};
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::ServerConfig;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use crate::revocations::Revocations;
+use crate::upstream_tls::alpn;
 
 /// How long an authority and its leaves are valid: longer than any sandbox lives.
 const VALIDITY: Duration = Duration::from_secs(365 * 24 * 3600);
-
-/// HTTP/2 in ALPN (RFC 9113 §3.1).
-pub(crate) const H2: &[u8] = b"h2";
-
-const HTTP1: &[u8] = b"http/1.1";
-
-/// So many hosts of one door may have sessions to resume.
-const SESSIONS: usize = 64;
 
 /// Clocks inside and outside may differ a little.
 const BACKDATED: Duration = Duration::from_secs(24 * 3600);
@@ -42,9 +33,6 @@ pub enum CaError {
     /// TLS configuration.
     #[error("TLS could not be set up: {0}")]
     Tls(#[from] rustls::Error),
-    /// A list of certificates that were taken back.
-    #[error("a revocation list cannot be used: {0}")]
-    Revocations(#[from] VerifierBuilderError),
 }
 
 /// The certificate authority of one sandbox, with the leaves it has made.
@@ -56,14 +44,6 @@ pub(crate) struct SandboxCa {
     leaves: Mutex<Leaves>,
     capacity: usize,
     pace: Duration,
-}
-
-/// The client side of TLS of one door.
-pub(crate) struct DoorTls {
-    /// HTTP/2 or HTTP/1.1, as the host likes.
-    pub(crate) any: Arc<ClientConfig>,
-    /// For what only HTTP/1.1 carries.
-    pub(crate) http1: Arc<ClientConfig>,
 }
 
 /// Bounded: the oldest leaf makes room for the newest.
@@ -162,46 +142,6 @@ fn alternative_name(host: &Host) -> Result<SanType, CaError> {
         Host::Name(name) => SanType::DnsName(name.as_str().try_into()?),
         Host::Ip(ip) => SanType::IpAddress(IpAddr::to_canonical(ip)),
     })
-}
-
-/// The client side of TLS towards upstreams: the web's roots and the owner's own.
-pub fn upstream_tls(extra_roots: &[CertificateDer<'static>]) -> Result<Arc<ClientConfig>, CaError> {
-    Ok(upstream_tls_with(extra_roots, &[])?.0)
-}
-
-/// The same, with lists of certificates that were taken back, which can be replaced later.
-pub fn upstream_tls_with(
-    extra_roots: &[CertificateDer<'static>],
-    lists: &[CertificateRevocationListDer<'static>],
-) -> Result<(Arc<ClientConfig>, Arc<Revocations>), CaError> {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    for root in extra_roots {
-        roots.add(root.clone())?;
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = Arc::new(Revocations::new(Arc::new(roots), provider.clone(), lists)?);
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(verifier.clone())
-        .with_no_client_auth();
-    config.alpn_protocols = alpn();
-    Ok((Arc::new(config), verifier))
-}
-
-/// The same for one door, with sessions of its own: one that several groups resume
-/// would tell the host that they are one, and tell them, by timing, where others have been.
-pub(crate) fn of_one_door(shared: &ClientConfig) -> DoorTls {
-    let mut any = shared.clone();
-    any.resumption = Resumption::in_memory_sessions(SESSIONS);
-    let mut http1 = any.clone();
-    http1.alpn_protocols = vec![HTTP1.to_vec()];
-    DoorTls { any: Arc::new(any), http1: Arc::new(http1) }
-}
-
-/// What both ends are offered, best first.
-fn alpn() -> Vec<Vec<u8>> {
-    vec![H2.to_vec(), HTTP1.to_vec()]
 }
 
 #[cfg(test)]

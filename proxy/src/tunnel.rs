@@ -3,7 +3,6 @@
 //! other, and the bytes are counted.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use policies::{Code, Host, Refusal};
@@ -11,11 +10,11 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 use tokio_rustls::rustls::server::Acceptor;
 
-use crate::door::Door;
+use crate::exit::{Exit, Stream};
+use crate::gate::Gate;
 use crate::patience::until_both;
 use crate::record::AuditedTunnel;
 use crate::tally::Tally;
-use crate::upstream::{self, Dialled};
 
 /// A ClientHello is one TLS record, or a few (RFC 8446 §5.1).
 const LONGEST_HELLO: usize = 64 << 10;
@@ -24,13 +23,13 @@ const LONGEST_HELLO: usize = 64 << 10;
 const BLOCK: usize = 64 << 10;
 
 /// Carries a tunnel from the client's first byte to the last of either side.
-pub(crate) async fn carry<S>(door: &Arc<Door>, audited: AuditedTunnel, client: S)
+pub(crate) async fn carry<S>(gate: &Gate, audited: AuditedTunnel, client: S)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin,
 {
     let tally = audited.tally().clone();
     let carried = tokio::select! {
-        carried = through(door, &audited, client) => carried,
+        carried = through(gate, &audited, client) => carried,
         // Why is in the tally already.
         () = tally.until_cut() => Ok(()),
     };
@@ -39,23 +38,18 @@ where
     }
 }
 
-async fn through<S>(door: &Arc<Door>, audited: &AuditedTunnel, mut client: S) -> Result<(), Refusal>
+async fn through<S>(gate: &Gate, audited: &AuditedTunnel, mut client: S) -> Result<(), Refusal>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin,
 {
     let permit = audited.permit();
-    let time = door.gateway.limits.handshake_time;
-    let hello = timeout(time, hello(&mut client, &permit.authority().host))
+    let hello = timeout(gate.limits().handshake_time, hello(&mut client, &permit.authority().host))
         .await
         .map_err(|_| Refusal::new(Code::Timeout, "the TLS handshake took too long"))??;
-    let check = |address| permit.check_address(address);
-    let (mut server, address) = upstream::reach(door, permit.authority(), check).await?;
-    // As for requests: the policy may have been tightened since the permit was given.
-    door.policy.load().upholds_tunnel(permit, Some(address.get()))?;
-    audited.tally().note(|outcome| outcome.address = Some(address.get()));
+    let (mut server, _) = Exit::open_tunnel(gate, audited).await?.into_parts();
     audited.tally().add_up(hello.len())?;
     server.write_all(&hello).await.map_err(|_| broken_off())?;
-    both_ways(audited.tally(), &mut client, &mut server, door.gateway.limits.idle_body_time).await
+    both_ways(audited.tally(), &mut client, &mut server, gate.limits().idle_body_time).await
 }
 
 /// Reads the ClientHello without answering it, and holds its name against the one
@@ -86,7 +80,12 @@ async fn hello<S: AsyncRead + Unpin>(client: &mut S, host: &Host) -> Result<Vec<
 
 /// Copies both ways until both sides are done; one side may finish first, and the other
 /// soon after.
-async fn both_ways<S>(tally: &Tally, client: &mut S, server: &mut Dialled, time: Duration) -> Result<(), Refusal>
+async fn both_ways<S>(
+    tally: &Tally,
+    client: &mut S,
+    server: &mut Box<dyn Stream>,
+    time: Duration,
+) -> Result<(), Refusal>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin,
 {

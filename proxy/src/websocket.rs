@@ -8,18 +8,16 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, SET_COOKIE, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, UPGRADE};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Response, StatusCode, Uri};
-use http_body::Body as _;
+use http::{HeaderMap, Response, StatusCode};
 use http_body_util::Empty;
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use policies::{Code, Permit, Refusal};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
@@ -27,15 +25,17 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::body::Body;
-use crate::connection::Connection;
 use crate::credentials::Placed;
-use crate::door::Door;
+use crate::gate::Gate;
+use crate::headers;
+use crate::hold::AbortOnDrop;
+use crate::keeper::{Keeper, Keys};
+use crate::line;
+use crate::onward::Onward;
+use crate::outbound::Outbound;
 use crate::patience::until_both;
-use crate::record::{Audited, Record};
-use crate::room::{SMALL, aside};
-use crate::tally::Tally;
-use crate::upstream::AbortOnDrop;
-use crate::{headers, upstream};
+use crate::record::Audited;
+use crate::room::{Rooms, SMALL, aside};
 use scan::Scrubber;
 
 mod check;
@@ -52,52 +52,60 @@ const READ_AT_ONCE: usize = 16 << 10;
 
 const EXTENSIONS: HeaderName = HeaderName::from_static("sec-websocket-extensions");
 
-/// Judged already; from the handshake to the answer that switches protocols.
-pub(crate) async fn open(
-    connection: &Connection,
-    permit: Permit,
-    placed: Placed,
-    mut request: http::Request<Incoming>,
-    record: &mut Record,
-) -> Result<Response<Body>, Refusal> {
+/// The right to open one.
+pub(crate) type Place = OwnedSemaphorePermit;
+
+/// What a request must be that asks for one, before it is stored.
+pub(crate) fn place<B: http_body::Body>(rooms: &Rooms, permit: &Permit, body: &B) -> Result<Place, Refusal> {
     if permit.body_conditions().is_some() {
         let why = "a rule looks into bodies here, and a WebSocket has none to look into";
         return Err(Refusal::new(Code::UpgradeDenied, why));
     }
     // Said and not sent, the upstream would take the messages for it (RFC 9110 §8.6).
-    if !request.body().is_end_stream() {
+    if !body.is_end_stream() {
         return Err(Refusal::new(Code::Framing, "a WebSocket handshake has no body"));
     }
-    let place = connection.door.websockets.clone().try_acquire_owned();
-    let place = place.map_err(|_| Refusal::new(Code::GroupLimit, "the sandbox has too many WebSockets open"))?;
-    let audited = record.allow(permit, &placed).await?;
+    let place = rooms.websockets.clone().try_acquire_owned();
+    place.map_err(|_| Refusal::new(Code::GroupLimit, "the sandbox has too many WebSockets open"))
+}
+
+/// What a WebSocket needs for as long as it is open.
+pub(crate) struct Open {
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) keeper: Arc<Keeper>,
+    pub(crate) keys: Keys,
+    pub(crate) rooms: Rooms,
+    pub(crate) audited: Audited,
+}
+
+/// Judged and stored already; from the handshake to the answer that switches protocols.
+pub(crate) async fn open(
+    open: Open,
+    placed: Placed,
+    client: OnUpgrade,
+    place: Place,
+    onward: &Onward,
+) -> Result<Response<Body>, Refusal> {
+    let audited = &open.audited;
     let authority = &audited.permit().facts().authority;
-    let others = connection.door.keyring.load().may_come_back(authority, &*connection.door.gateway.secrets);
-    let (own_headers, target, mut scrubber) = placed.into_parts(others);
-    let handshaking = handshake(&connection.door, &audited, own_headers, target);
-    let handshaking = timeout(connection.door.gateway.limits.handshake_time, handshaking);
+    let (own_headers, target, mut taking) = open.keeper.part(placed, authority);
+    let handshaking = handshake(&open.gate, audited, own_headers, target);
+    let handshaking = timeout(open.gate.limits().handshake_time, handshaking);
     let (mut answer, driver) = tokio::select! {
         shaken = handshaking => shaken
             .map_err(|_| Refusal::new(Code::Timeout, "the host did not answer the WebSocket handshake in time"))??,
         () = audited.tally().until_cut() => return Err(audited.tally().refused().unwrap_or_else(broken_off)),
     };
-    let mut back = headers::incoming(answer.headers());
-    if connection.door.keyring.load().guards(authority) {
-        back.remove(SET_COOKIE);
-    }
-    if let Some(scrubber) = &mut scrubber {
-        back = headers::without_names(back, scrubber);
-        headers::scrub(&mut back, scrubber);
-    }
+    let cookies = !open.keeper.keyring.now().guards(authority);
+    let mut back = headers::returning(answer.headers(), cookies, &mut taking.scrubber);
     back.remove(EXTENSIONS);
     switch_protocols(&mut back);
-    let (client, server) = (hyper::upgrade::on(&mut request), hyper::upgrade::on(&mut answer));
-    let door = connection.door.clone();
-    connection.then(Box::pin(async move {
-        carry(&door, &audited, client, server, scrubber).await;
+    let server = hyper::upgrade::on(&mut answer);
+    onward.with(async move {
+        carry(&open, client, server, taking.scrubber).await;
         // It hands the upstream's stream over, so it lives until that is done.
         drop((driver, place));
-    }));
+    });
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     *response.headers_mut() = back;
@@ -105,27 +113,16 @@ pub(crate) async fn open(
 }
 
 async fn handshake(
-    door: &Arc<Door>,
+    gate: &Gate,
     audited: &Audited,
     mut headers: HeaderMap,
     target: PathAndQuery,
 ) -> Result<(Response<Incoming>, Arc<AbortOnDrop>), Refusal> {
-    let facts = audited.permit().facts();
-    let (stream, address) = upstream::open_websocket(door, audited.permit()).await?;
-    upstream::still_allowed(door, audited.permit(), address.get())?;
-    audited.tally().note(|outcome| outcome.address = Some(address.get()));
     headers.remove(EXTENSIONS);
     headers.remove(CONTENT_LENGTH);
     switch_protocols(&mut headers);
-    let host = HeaderValue::try_from(facts.authority.host_header(facts.scheme)).map_err(|_| unwritable())?;
-    headers.insert(HOST, host);
-    let request = http::Request::builder().method("GET").uri(Uri::from(target));
-    let mut request = request.body(Empty::<Bytes>::new()).map_err(|_| unwritable())?;
-    *request.headers_mut() = headers;
-    let (mut sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(|_| broken_off())?;
-    let driver = upstream::drive(driver.with_upgrades());
-    let answer = sender.send_request(request).await.map_err(|_| broken_off())?;
-    audited.tally().note(|outcome| outcome.status = Some(answer.status().as_u16()));
+    let (answer, driver) = line::upgrade(gate, audited, Outbound::new(headers, target, Empty::new())).await?;
+    audited.tally().answered(answer.status().as_u16());
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         let why = format!("the host refused the WebSocket with status {}", answer.status().as_u16());
         return Err(Refusal::new(Code::UpstreamFailed, why));
@@ -139,18 +136,18 @@ fn switch_protocols(headers: &mut HeaderMap) {
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
 }
 
-async fn carry(door: &Arc<Door>, audited: &Audited, client: OnUpgrade, server: OnUpgrade, scrubber: Option<Scrubber>) {
-    let tally = audited.tally();
+async fn carry(open: &Open, client: OnUpgrade, server: OnUpgrade, scrubber: Option<Scrubber>) {
+    let tally = open.audited.tally();
     let (Ok(client), Ok(server)) = tokio::join!(client, server) else { return tally.refuse(&broken_off()) };
     let config = WebSocketConfig::default().max_message_size(Some(LONGEST)).max_frame_size(Some(LONGEST));
     let config = config.read_buffer_size(READ_AT_ONCE);
     let client = WebSocketStream::from_raw_socket(TokioIo::new(client), Role::Server, Some(config)).await;
     let server = WebSocketStream::from_raw_socket(TokioIo::new(server), Role::Client, Some(config)).await;
     let ((to_client, from_client), (to_server, from_server)) = (client.split(), server.split());
-    let up = pin!(up(door, audited, from_client, to_server));
-    let down = pin!(down(door, tally, from_server, to_client, scrubber));
+    let up = pin!(up(open, from_client, to_server));
+    let down = pin!(down(open, from_server, to_client, scrubber));
     let carried = tokio::select! {
-        carried = until_both(up, down, door.gateway.limits.handshake_time) => carried,
+        carried = until_both(up, down, open.gate.limits().handshake_time) => carried,
         // Why is in the tally already.
         () = tally.until_cut() => Ok(()),
     };
@@ -160,17 +157,17 @@ async fn carry(door: &Arc<Door>, audited: &Audited, client: OnUpgrade, server: O
 }
 
 async fn up(
-    door: &Arc<Door>,
-    audited: &Audited,
+    open: &Open,
     mut from: impl Stream<Item = Result<Message, Error>> + Unpin,
     mut to: impl Sink<Message, Error = Error> + Unpin,
 ) -> Result<(), Refusal> {
+    let Open { audited, keeper, .. } = open;
     let authority = &audited.permit().facts().authority;
-    let mut checks = Checks::new(door, audited);
+    let mut checks = Checks::new(open);
     while let Some(message) = next(&mut from, Code::Framing).await? {
         audited.tally().add_up(on_the_wire(&message))?;
         if let Err(stop) = checks.check(message.clone().into_data(), is_control(&message)).await {
-            return Err(door.keyring.load().stopped(&door.identity, authority, &stop));
+            return Err(keeper.keyring.now().stopped(&open.keys.who, authority, &stop));
         }
         if !pass_on(&mut to, message).await? {
             break;
@@ -183,18 +180,19 @@ async fn up(
 }
 
 async fn down(
-    door: &Door,
-    tally: &Tally,
+    open: &Open,
     mut from: impl Stream<Item = Result<Message, Error>> + Unpin,
     mut to: impl Sink<Message, Error = Error> + Unpin,
     scrubber: Option<Scrubber>,
 ) -> Result<(), Refusal> {
+    let tally = open.audited.tally();
+    let in_pieces = || open.keeper.set_aside(&open.audited.permit().facts().authority);
     let mut messages = scrubber.map(Messages::new);
     while let Some(message) = next(&mut from, Code::UpstreamUnreadable).await? {
         tally.add_down(on_the_wire(&message));
         let scrubbed = match &mut messages {
             Some(messages) if message.len() > SMALL => {
-                let _room = door.unpacked_down.acquire().await.ok();
+                let _room = open.rooms.unpacked_down.acquire().await.ok();
                 aside(|| messages.scrub(message))
             }
             Some(messages) => messages.scrub(message),
@@ -202,7 +200,7 @@ async fn down(
         };
         // Now, and not at the end: it may be cut.
         tally.note(|outcome| outcome.scrubbed = messages.as_ref().map_or(0, Messages::count));
-        if !pass_on(&mut to, scrubbed.map_err(|why| why.told_to(tally))?).await? {
+        if !pass_on(&mut to, scrubbed.map_err(|why| why.refusal(in_pieces))?).await? {
             break;
         }
     }
@@ -256,10 +254,6 @@ async fn pass_on(to: &mut (impl Sink<Message, Error = Error> + Unpin), message: 
         }
         Err(_) => Err(broken_off()),
     }
-}
-
-fn unwritable() -> Refusal {
-    Refusal::new(Code::PathAmbiguous, "the request cannot be written as it was judged")
 }
 
 fn broken_off() -> Refusal {

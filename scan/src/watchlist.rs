@@ -4,8 +4,8 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use words::{GroupName, SandboxId};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
+use words::{GroupName, SandboxId};
 
 use super::leak::LeakFilter;
 use super::lookalike;

@@ -82,7 +82,7 @@ fn reader(files: &[PathBuf], revocations: &Arc<Revocations>) -> impl FnMut(notif
 fn replace(files: &[PathBuf], revocations: &Revocations) {
     let replaced = read(files).and_then(|lists| {
         let count = lists.len();
-        revocations.replace(&lists).map_err(proxy::CaError::from)?;
+        revocations.replace(&lists).map_err(proxy::TlsError::from)?;
         Ok(count)
     });
     match replaced {

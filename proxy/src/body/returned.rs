@@ -7,17 +7,17 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::{ETAG, SET_COOKIE};
+use http::header::ETAG;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use policies::{Code, Refusal};
 
-use super::Cut;
 use super::opened::Opened;
+use super::{Cut, Lease};
 use crate::credentials::Handing;
+use crate::progress::Direction;
 use crate::room::{Room, aside};
-use crate::tally::{Tally, Way};
-use crate::upstream::Lease;
+use crate::tally::Tally;
 use scan::{FreshKeys, InPieces, Scrubber};
 
 /// The body of an answer.
@@ -40,6 +40,7 @@ pub(crate) struct Returned {
     scrubber: Option<Scrubber>,
     /// What its host may have made, on its way to the sandbox.
     fresh: Option<(FreshKeys, Handing)>,
+    in_pieces: Box<dyn Fn() -> Refusal + Send + Sync>,
     /// What came before anybody asked for it.
     ahead: Option<Frame<Bytes>>,
     trailers: Option<HeaderMap>,
@@ -49,31 +50,23 @@ pub(crate) struct Returned {
     ended: bool,
 }
 
+/// What is done to an answer as it comes back.
+pub(crate) struct Returning {
+    /// What looks into it, where it has to be scrubbed, and where that takes much memory.
+    pub(crate) opened: Option<Opened>,
+    pub(crate) room: Room,
+    pub(crate) scrubber: Option<Scrubber>,
+    pub(crate) fresh: Option<(FreshKeys, Handing)>,
+    /// What follows from a secret that came in pieces.
+    pub(crate) in_pieces: Box<dyn Fn() -> Refusal + Send + Sync>,
+}
+
 impl Returned {
-    /// `opened`: what looks into the answer, where it has to be scrubbed.
-    pub(crate) fn new(
-        incoming: Incoming,
-        opened: Option<Opened>,
-        scrubber: Option<Scrubber>,
-        fresh: Option<(FreshKeys, Handing)>,
-        tally: Arc<Tally>,
-        lease: Lease,
-    ) -> Self {
+    pub(crate) fn new(incoming: Incoming, returning: Returning, tally: Arc<Tally>, lease: Lease) -> Self {
+        let Returning { opened, room, scrubber, fresh, in_pieces } = returning;
         let cut = Box::pin(tally.until_cut());
-        let room = tally.room_to_unpack(Way::Down);
-        Returned {
-            incoming,
-            opened,
-            room,
-            scrubber,
-            fresh,
-            ahead: None,
-            trailers: None,
-            tally,
-            cut,
-            lease: Some(lease),
-            ended: false,
-        }
+        let (ahead, trailers, lease, ended) = (None, None, Some(lease), false);
+        Returned { incoming, opened, room, scrubber, fresh, in_pieces, ahead, trailers, tally, cut, lease, ended }
     }
 
     /// Waits until it is known how the answer begins.
@@ -163,7 +156,7 @@ impl Returned {
         if last {
             self.note_scrubbed();
         }
-        clean.map_err(|InPieces| self.tally.came_in_pieces())
+        clean.map_err(|InPieces| (self.in_pieces)())
     }
 
     fn scrub_rest(&mut self) -> Result<Option<Bytes>, Refusal> {
@@ -174,7 +167,7 @@ impl Returned {
         };
         let clean = scrubber.push_last(rest);
         self.note_scrubbed();
-        clean.map_err(|InPieces| self.tally.came_in_pieces())
+        clean.map_err(|InPieces| (self.in_pieces)())
     }
 
     fn note_scrubbed(&self) {
@@ -189,12 +182,9 @@ impl Returned {
     }
 
     fn scrub_trailers(&mut self, trailers: HeaderMap) -> HeaderMap {
-        let mut trailers = crate::headers::incoming(&trailers);
-        // It may not stand there (RFC 9110 §6.5.1), and some would take it.
-        trailers.remove(SET_COOKIE);
-        if let Some(scrubber) = &mut self.scrubber {
-            trailers = crate::headers::without_names(trailers, scrubber);
-            crate::headers::scrub(&mut trailers, scrubber);
+        // Cookies may not stand there (RFC 9110 §6.5.1), and some would take them.
+        let mut trailers = crate::headers::returning(&trailers, false, &mut self.scrubber);
+        if self.scrubber.is_some() {
             crate::headers::without_digests(&mut trailers, false);
             trailers.remove(ETAG);
         }
@@ -254,10 +244,10 @@ impl HttpBody for Body {
                 Poll::Ready(Some(Ok(Frame::data(text))))
             }
             Body::Returned(returned) => {
-                returned.tally.asked(Way::Down);
+                returned.tally.asked(Direction::Down);
                 let frame = returned.poll(cx);
                 if matches!(frame, Poll::Ready(Some(Ok(_)))) {
-                    returned.tally.handed(Way::Down);
+                    returned.tally.handed(Direction::Down);
                 }
                 frame
             }

@@ -83,7 +83,7 @@ fn sent(
         let mut placed = keyring.place(&identity, &permit, headers, &secrets, &watchlist)?;
         let body = Bytes::copy_from_slice(body.as_bytes());
         let body = keyring.place_in_body(&identity, &permit, &mut placed, body, &secrets, &watchlist)?;
-        let (headers, target, _) = placed.into_parts(Vec::new());
+        let (headers, target, _) = placed.into_parts_with(|_| None);
         let shown = headers.get("authorization").map_or("", |value| value.to_str().unwrap());
         Ok((target.to_string(), shown.to_owned(), String::from_utf8(body.bytes.to_vec()).unwrap()))
     };

@@ -8,13 +8,13 @@ use policies::{Policy, Refusal};
 
 use super::{Record, Tally};
 use crate::audit::{Allowed, Decision, Identity, Operation, Outcome, Protocol, Seq};
-use crate::door::Door;
+use crate::gate::{Case, Gate};
 use crate::inflight::Permitted;
 
 /// Who asks something of the host: known from the door, never from the request. Also
 /// the pen that writes down what they ask for.
 pub struct Caller {
-    door: Arc<Door>,
+    gate: Arc<Gate>,
     policy: Arc<Policy>,
     asked: Decision,
 }
@@ -26,7 +26,7 @@ pub struct Caller {
 /// let intent = proxy::ports::Intent { seq: proxy::audit::Seq(1) };
 /// ```
 pub struct Intent {
-    door: Arc<Door>,
+    gate: Arc<Gate>,
     seq: Seq,
     started: Instant,
     outcome: Outcome,
@@ -39,12 +39,12 @@ impl Record {
     }
 
     /// Stores that a request to the host may be answered, and says who asks.
-    pub(crate) async fn allow_internal(&mut self) -> Result<(Caller, Arc<Tally>), Refusal> {
-        let policy = self.door.policy.load_full();
+    pub(crate) async fn allow_internal(&mut self, case: &Case) -> Result<(Caller, Arc<Tally>), Refusal> {
+        let policy = case.policy.clone();
         let asked =
             Decision { verdict: Allowed::Allow, policy: Some(policy.hash().to_string()), ..self.decision.clone() };
         let tally = self.store(&asked, Permitted::Own).await?;
-        Ok((Caller { door: self.door.clone(), policy, asked }, tally))
+        Ok((Caller { gate: self.gate.clone(), policy, asked }, tally))
     }
 }
 
@@ -66,11 +66,11 @@ impl Caller {
 
     /// Stores that an operation is about to be performed. Not stored: not performed.
     pub fn intend(&self, operation: Operation) -> Result<Intent, Refusal> {
-        let seq = self.door.gateway.ledger.decided(&self.about(operation)).map_err(|down| {
+        let seq = self.gate.ledger().decided(&self.about(operation)).map_err(|down| {
             tracing::error!(error = %down, "Audit log is down, operations are refused");
             Refusal::from(down)
         })?;
-        Ok(Intent { door: self.door.clone(), seq, started: Instant::now(), outcome: Outcome::default() })
+        Ok(Intent { gate: self.gate.clone(), seq, started: Instant::now(), outcome: Outcome::default() })
     }
 
     /// Stores that an operation was asked for and refused.
@@ -83,7 +83,7 @@ impl Caller {
             ..self.about(operation)
         };
         // A refusal that cannot be stored is still a refusal.
-        if let Err(error) = self.door.gateway.ledger.decided(&decision) {
+        if let Err(error) = self.gate.ledger().decided(&decision) {
             tracing::error!(%error, "Audit log is down, operations are refused");
         }
     }
@@ -114,7 +114,7 @@ impl Drop for Intent {
     fn drop(&mut self) {
         let mut outcome = std::mem::take(&mut self.outcome);
         outcome.micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        if let Err(error) = self.door.gateway.ledger.ended(self.seq, &outcome) {
+        if let Err(error) = self.gate.ledger().ended(self.seq, &outcome) {
             tracing::error!(%error, seq = self.seq.0, "Outcome could not be stored");
         }
     }

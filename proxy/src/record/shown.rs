@@ -3,26 +3,11 @@
 
 use sha2::{Digest, Sha256};
 
-use scan::{Finding, Watchlist};
-
 /// Longest piece of what a sandbox sent that the log keeps.
 pub(super) const EXCERPT: usize = 512;
 
 /// Longest path that it keeps whole, and longest reason.
 pub(super) const LONGEST: usize = 2 << 10;
-
-/// Takes out of a record what may not leave: the log is no place for it either.
-pub(super) fn hide<'a>(watchlist: &Watchlist, texts: impl IntoIterator<Item = &'a mut String>) {
-    for text in texts {
-        if let Some(finding) = watchlist.find_in(text.as_bytes()) {
-            *text = hidden(&finding);
-        }
-    }
-}
-
-pub(super) fn hidden(finding: &Finding) -> String {
-    format!("(hidden: {finding})")
-}
 
 /// A target without what stands before `@`, which may be a password (attack A08).
 pub(super) fn without_user(target: &str) -> String {

@@ -1,13 +1,9 @@
 //! The leak check of messages that go up: each by itself, for it may be an archive, and
 //! what is written over several.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
-use crate::door::Door;
-use crate::flow;
-use crate::record::Audited;
+use super::Open;
 use crate::room::{SMALL, aside};
 use scan::{Borders, LeakFilter, Stop};
 
@@ -17,8 +13,7 @@ const BORDER: usize = 64 << 10;
 
 /// The check of one WebSocket.
 pub(super) struct Checks<'a> {
-    door: &'a Arc<Door>,
-    audited: &'a Audited,
+    open: &'a Open,
     /// A value that is split over messages is found when the last of them completes it.
     across: Option<LeakFilter>,
     /// The same over pings, pongs and what is said on closing: these part the pieces of a value
@@ -27,18 +22,18 @@ pub(super) struct Checks<'a> {
 }
 
 impl<'a> Checks<'a> {
-    pub(super) fn new(door: &'a Arc<Door>, audited: &'a Audited) -> Self {
-        Checks { door, audited, across: across(door, audited), control: across(door, audited) }
+    pub(super) fn new(open: &'a Open) -> Self {
+        Checks { open, across: across(open), control: across(open) }
     }
 
     /// `control`: whether it is beside what the messages say.
     pub(super) async fn check(&mut self, text: Bytes, control: bool) -> Result<(), Stop> {
-        let alone = flow::leak_filter(self.door, self.audited);
+        let alone = leak_filter(self.open);
         if text.len() <= SMALL && !alone.as_ref().is_some_and(|filter| filter.unpacks(&text)) {
             return self.look_into(alone, &text, control);
         }
         // None where the door is shut, and then all of this ends.
-        let _room = self.door.unpacked.acquire().await.ok();
+        let _room = self.open.rooms.unpacked.acquire().await.ok();
         aside(|| self.look_into(alone, &text, control))
     }
 
@@ -53,7 +48,7 @@ impl<'a> Checks<'a> {
             return join(&mut self.across, text.clone());
         }
         join(&mut self.across, text.slice(..BORDER))?;
-        self.across = across(self.door, self.audited);
+        self.across = across(self.open);
         join(&mut self.across, text.slice(text.len() - BORDER..))
     }
 }
@@ -62,6 +57,11 @@ fn join(filter: &mut Option<LeakFilter>, text: Bytes) -> Result<(), Stop> {
     filter.as_mut().map_or(Ok(None), |filter| filter.push(text)).map(drop)
 }
 
-fn across(door: &Door, audited: &Audited) -> Option<LeakFilter> {
-    flow::leak_filter(door, audited).map(|filter| filter.as_it_comes().within(Borders::Pieces))
+fn across(open: &Open) -> Option<LeakFilter> {
+    leak_filter(open).map(|filter| filter.as_it_comes().within(Borders::Pieces))
+}
+
+/// As things are now: a WebSocket outlives many policies and secrets.
+fn leak_filter(open: &Open) -> Option<LeakFilter> {
+    open.keeper.leak_filter_now(open.audited.permit(), open.gate.policy_now().blocks_lookalikes())
 }

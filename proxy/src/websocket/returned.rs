@@ -10,7 +10,6 @@ use policies::{Code, Refusal};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::is_control;
-use crate::tally::Tally;
 use scan::{Borders, InPieces, Scrubber};
 
 /// The messages of one direction.
@@ -37,9 +36,9 @@ impl From<InPieces> for Unscrubbed {
 
 impl Unscrubbed {
     /// The refusal, after all that follows from it.
-    pub(super) fn told_to(self, tally: &Tally) -> Refusal {
+    pub(super) fn refusal(self, in_pieces: impl FnOnce() -> Refusal) -> Refusal {
         match self {
-            Unscrubbed::InPieces => tally.came_in_pieces(),
+            Unscrubbed::InPieces => in_pieces(),
             Unscrubbed::Unwritable => {
                 let why = "a WebSocket message held a secret that could not be taken off";
                 Refusal::new(Code::UpstreamUnreadable, why)

@@ -136,9 +136,10 @@ fn missing(here: &BTreeSet<String>, readme: &str, code: &str) -> Vec<&'static st
 /// What the crates and their tests hold.
 fn all_code() -> String {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut folders: Vec<_> = ["policies", "proxy", "containers/src", "containers/tests", "src", "tests", "channels"]
-        .map(|one| top.join(one))
-        .into();
+    let mut folders: Vec<_> =
+        ["policies", "scan", "proxy", "containers/src", "containers/tests", "src", "tests", "channels"]
+            .map(|one| top.join(one))
+            .into();
     let mut code = String::new();
     while let Some(folder) = folders.pop() {
         for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {

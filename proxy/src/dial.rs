@@ -10,9 +10,8 @@ use policies::{Authority, CheckedAddress, Code, Host, Refusal};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use super::broken_off;
-use crate::connection::Limits;
-use crate::door::Door;
+use crate::gate::Gate;
+use crate::limits::Limits;
 use crate::patience::Patient;
 
 /// How long one address has before the next is tried as well (RFC 8305 §5).
@@ -31,24 +30,24 @@ pub(crate) type Dialled = Patient<TcpStream>;
 /// dialled, and a single address that it refuses refuses them all, for a mixed
 /// answer is what rebinding looks like.
 pub(crate) async fn reach(
-    door: &Door,
+    gate: &Gate,
     authority: &Authority,
     check: impl Fn(SocketAddr) -> Result<CheckedAddress, Refusal>,
 ) -> Result<(Dialled, CheckedAddress), Refusal> {
-    let addresses = resolve(door, authority).await?;
+    let addresses = resolve(gate, authority).await?;
     let checked: Vec<_> = addresses.into_iter().map(check).collect::<Result<_, _>>()?;
-    dial(&door.gateway.limits, authority, &checked).await
+    dial(gate.limits(), authority, &checked).await
 }
 
 /// Every address of the host, still to be checked.
-async fn resolve(door: &Door, authority: &Authority) -> Result<Vec<SocketAddr>, Refusal> {
+async fn resolve(gate: &Gate, authority: &Authority) -> Result<Vec<SocketAddr>, Refusal> {
     let name = match &authority.host {
         Host::Ip(ip) => return Ok(vec![(*ip, authority.port).into()]),
         Host::Name(name) => name,
     };
     let unresolved = |why: String| Refusal::new(Code::Unresolved, format!("{name} does not resolve: {why}"));
-    let resolving = door.resolver.resolve(name);
-    let found = timeout(door.gateway.limits.connect_time, resolving)
+    let resolving = gate.resolver().resolve(name);
+    let found = timeout(gate.limits().connect_time, resolving)
         .await
         .map_err(|_| unresolved("no answer in time".to_owned()))?
         .map_err(|error| unresolved(error.to_string()))?;
@@ -66,7 +65,7 @@ async fn dial(
     let unreachable = |reason| Refusal::new(Code::UpstreamFailed, format!("{authority} cannot be reached: {reason}"));
     let first = timeout(limits.connect_time * ALTOGETHER, first_of(limits, in_turns(addresses)));
     let (stream, address) = first.await.unwrap_or_else(|_| Err("it took too long".to_owned())).map_err(unreachable)?;
-    let local = stream.local_addr().map_err(|_| broken_off())?;
+    let local = stream.local_addr().map_err(|error| unreachable(error.kind().to_string()))?;
     not_ourselves(authority, address.get(), local)?;
     // Without it small writes wait for acknowledgements: 30 ms an event.
     if let Err(error) = stream.set_nodelay(true) {

@@ -2,7 +2,6 @@
 //! where the protocol wants it, and into one place only.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -12,39 +11,37 @@ use http::{HeaderMap, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
 use policies::{Code, Facts, Refusal};
 
-use super::Unanswered;
-use crate::body::{Cut, Outgoing, Spare};
 use crate::streams::Turn;
-use crate::tally::Tally;
 
 /// Headers, target and body; method and authority come from what was judged, and so
 /// does the target, but for a secret that was put on. No `Debug`: it may hold one.
-pub(crate) struct Outbound {
+pub(crate) struct Outbound<B> {
     headers: HeaderMap,
     target: PathAndQuery,
-    body: Outgoing,
+    body: B,
 }
 
-impl Outbound {
+impl<B> Outbound<B> {
     /// `Host` is a place among the headers that is still empty.
-    pub(crate) fn new(headers: HeaderMap, target: PathAndQuery, body: Outgoing) -> Self {
+    pub(crate) fn new(headers: HeaderMap, target: PathAndQuery, body: B) -> Self {
         Outbound { headers, target, body }
     }
 
-    /// Origin form, and `Host` (RFC 9112 §3.2).
-    pub(super) fn into_http1(mut self, facts: &Facts) -> Result<http::Request<Carried>, Unanswered> {
-        let uri = Uri::from(self.target.clone());
-        let host = HeaderValue::try_from(facts.authority.host_header(facts.scheme)).map_err(|_| unwritable())?;
-        self.headers.insert(HOST, host);
-        if self.body.size_hint().exact().is_none() {
-            // Left unsaid, hyper drops the body of a GET.
-            self.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        }
-        self.written(facts, uri, Version::HTTP_11, None)
+    /// The same head with another body, where there is one.
+    pub(crate) fn again<C>(&self, body: impl FnOnce(&B) -> Option<C>) -> Option<Outbound<C>> {
+        Some(Outbound { headers: self.headers.clone(), target: self.target.clone(), body: body(&self.body)? })
+    }
+
+    pub(crate) fn with_body<C>(self, body: impl FnOnce(B) -> C) -> Outbound<C> {
+        Outbound { headers: self.headers, target: self.target, body: body(self.body) }
+    }
+
+    pub(crate) fn body(&self) -> &B {
+        &self.body
     }
 
     /// `:authority` and no `Host` (RFC 9113 §8.3.1). `te` is what gRPC servers look for.
-    pub(super) fn into_http2(mut self, facts: &Facts, turn: Turn) -> Result<http::Request<Carried>, Unanswered> {
+    pub(crate) fn into_http2(mut self, facts: &Facts, turn: Turn) -> Result<http::Request<Carried<B>>, Refusal> {
         let uri = Uri::builder()
             .scheme(facts.scheme.as_str())
             .authority(facts.authority.host_header(facts.scheme))
@@ -57,7 +54,7 @@ impl Outbound {
     }
 
     /// Back from a connection that wrote nothing of it.
-    pub(super) fn recover(unsent: http::Request<Carried>) -> Self {
+    pub(crate) fn recover(unsent: http::Request<Carried<B>>) -> Self {
         let (mut head, body) = unsent.into_parts();
         head.headers.insert(HOST, HeaderValue::from_static(""));
         head.headers.remove(TE);
@@ -66,18 +63,13 @@ impl Outbound {
         Outbound { headers: head.headers, target, body: body.body }
     }
 
-    /// The same once more, where its body is all there.
-    pub(super) fn again(&self) -> Option<Again> {
-        Some(Again { headers: self.headers.clone(), target: self.target.clone(), body: self.body.spare()? })
-    }
-
     fn written(
         self,
         facts: &Facts,
         uri: Uri,
         version: Version,
         turn: Option<Turn>,
-    ) -> Result<http::Request<Carried>, Unanswered> {
+    ) -> Result<http::Request<Carried<B>>, Refusal> {
         let mut request = http::Request::new(Carried { body: self.body, turn });
         *request.method_mut() = http::Method::from_bytes(facts.method.as_str().as_bytes()).map_err(|_| unwritable())?;
         *request.uri_mut() = uri;
@@ -87,40 +79,32 @@ impl Outbound {
     }
 }
 
-/// What may have to be sent once more. No `Debug`: it may hold a secret.
-pub(super) struct Again {
-    headers: HeaderMap,
-    target: PathAndQuery,
-    body: Spare,
-}
-
-impl Again {
-    pub(super) fn has_body(&self) -> bool {
-        !self.body.is_empty()
-    }
-
-    /// Whether all of it was looked into that has to be.
-    pub(super) fn is_checked(&self, first: &Tally) -> bool {
-        self.body.is_checked(first)
-    }
-
-    pub(super) fn outbound(self, tally: &Arc<Tally>) -> Outbound {
-        Outbound { headers: self.headers, target: self.target, body: self.body.outgoing(tally.clone()) }
+impl<B: Body> Outbound<B> {
+    /// Origin form, and `Host` (RFC 9112 §3.2).
+    pub(crate) fn into_http1(mut self, facts: &Facts) -> Result<http::Request<Carried<B>>, Refusal> {
+        let uri = Uri::from(self.target.clone());
+        let host = HeaderValue::try_from(facts.authority.host_header(facts.scheme)).map_err(|_| unwritable())?;
+        self.headers.insert(HOST, host);
+        if self.body.size_hint().exact().is_none() {
+            // Left unsaid, hyper drops the body of a GET.
+            self.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        self.written(facts, uri, Version::HTTP_11, None)
     }
 }
 
 /// A body on a connection.
-pub(super) struct Carried {
-    body: Outgoing,
+pub(crate) struct Carried<B> {
+    body: B,
     /// Where the connection has others.
     turn: Option<Turn>,
 }
 
-impl Body for Carried {
+impl<B: Body<Data = Bytes> + Unpin> Body for Carried<B> {
     type Data = Bytes;
-    type Error = Cut;
+    type Error = B::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         self.turn.iter().for_each(Turn::asked);
         let frame = Pin::new(&mut self.body).poll_frame(cx);
         if matches!(frame, Poll::Ready(Some(Ok(_)))) && !self.body.is_end_stream() {
@@ -139,6 +123,6 @@ impl Body for Carried {
     }
 }
 
-fn unwritable() -> Unanswered {
-    Unanswered::Refused(Refusal::new(Code::PathAmbiguous, "the request cannot be written as it was judged"))
+fn unwritable() -> Refusal {
+    Refusal::new(Code::PathAmbiguous, "the request cannot be written as it was judged")
 }

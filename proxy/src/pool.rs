@@ -9,21 +9,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use hyper::client::conn::http2;
 use policies::{Authority, CheckedAddress, Code, Permit, Refusal, Scheme};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::outbound::Carried;
-use super::speak::AbortOnDrop;
-use super::{Single, Upstream};
-use crate::connection::Limits;
-use crate::door::Door;
-use crate::streams::{Streams, Wait};
-
-/// Requests on one connection of HTTP/2 at a time, where the host takes so many: its
-/// window is as large as theirs together.
-pub(super) const STREAMS: usize = 8;
+use crate::limits::Limits;
+use crate::line::{Shared, Single, Turn};
+use crate::streams::Wait;
 
 /// How often whoever waits for a place looks for one, if nobody says that there is one.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -40,35 +32,34 @@ pub(crate) struct Key {
 }
 
 /// The connections that may be used again.
-pub(crate) struct Pool {
-    kept: Mutex<Kept>,
+pub(crate) struct Pool<B> {
+    kept: Mutex<Kept<B>>,
     freed: Arc<Notify>,
     limits: Limits,
 }
 
-#[derive(Default)]
-struct Kept {
-    idle: HashMap<Key, Vec<Idle>>,
-    lines: HashMap<Key, Vec<Line>>,
+struct Kept<B> {
+    idle: HashMap<Key, Vec<Idle<B>>>,
+    lines: HashMap<Key, Vec<Line<B>>>,
     /// Lines that are being opened where there are some already.
     opening: HashMap<Key, usize>,
 }
 
-struct Idle {
-    single: Single,
+struct Idle<B> {
+    single: Single<B>,
     since: Instant,
 }
 
 /// A connection of HTTP/2.
-#[derive(Clone)]
-pub(super) struct Line {
-    pub(super) sender: http2::SendRequest<Carried>,
-    pub(super) streams: Streams,
-    /// How many streams at a time the host takes, as far as it has said so.
-    most: Arc<dyn Fn() -> usize + Send + Sync>,
-    pub(super) address: CheckedAddress,
-    pub(super) driver: Arc<AbortOnDrop>,
+pub(crate) struct Line<B> {
+    shared: Shared<B>,
     used: Arc<Mutex<Used>>,
+}
+
+impl<B> Clone for Line<B> {
+    fn clone(&self) -> Self {
+        Line { shared: self.shared.clone(), used: self.used.clone() }
+    }
 }
 
 /// By how many requests, and since when by none.
@@ -85,27 +76,55 @@ pub(crate) struct Place {
     freed: Arc<Notify>,
 }
 
+/// A connection for one request.
+pub(crate) enum Upstream<B> {
+    /// Of HTTP/1.1, all of it.
+    Single(Single<B>),
+    /// A place on one of HTTP/2, which the door's requests share.
+    Line(Line<B>, Option<Place>),
+}
+
 /// What there is for a request.
-pub(super) enum Found {
+pub(crate) enum Found<B> {
     /// A connection that others have used before.
-    Kept(Upstream),
+    Kept(Upstream<B>),
     /// Nothing; another may be opened.
-    Room(Option<Opening>),
+    Room(Option<Opening<B>>),
 }
 
 /// The right to open one more line, for as long as that takes.
-pub(super) struct Opening {
-    door: Arc<Door>,
+pub(crate) struct Opening<B> {
+    pool: Arc<Pool<B>>,
     key: Key,
 }
 
 /// A connection in use. Given back only after a whole answer; dropped otherwise.
-pub(crate) struct Lease {
-    door: Arc<Door>,
+pub(crate) struct Lease<B> {
+    pool: Arc<Pool<B>>,
     key: Key,
-    upstream: Upstream,
+    upstream: Upstream<B>,
     /// Whether it may be used again.
     keeps: bool,
+}
+
+impl<B> Upstream<B> {
+    async fn is_ready(&mut self) -> bool {
+        match self {
+            Upstream::Single(single) => single.is_ready().await,
+            Upstream::Line(line, _) => line.shared.is_ready().await,
+        }
+    }
+
+    /// The request's turn on it. Its place is given up with the last of the request.
+    pub(crate) fn turn(&mut self) -> Turn<'_, B> {
+        match self {
+            Upstream::Single(single) => Turn::Alone(single),
+            Upstream::Line(line, place) => {
+                let wait = line.wait();
+                Turn::Among(&mut line.shared, Box::new(place.take()), wait)
+            }
+        }
+    }
 }
 
 impl Key {
@@ -115,19 +134,20 @@ impl Key {
     }
 }
 
-impl Pool {
-    pub(crate) fn new(limits: Limits) -> Self {
-        Pool { kept: Mutex::default(), freed: Arc::default(), limits }
+impl<B> Pool<B> {
+    pub(crate) fn new(limits: Limits) -> Arc<Self> {
+        let kept = Kept { idle: HashMap::new(), lines: HashMap::new(), opening: HashMap::new() };
+        Arc::new(Pool { kept: Mutex::new(kept), freed: Arc::default(), limits })
     }
 
     /// A place on a line, or the connection that idled least, if it is alive and its address
     /// is still one that this permit may reach. Where every line that may be has no place
     /// left, one is waited for, but not for long.
-    pub(super) async fn take(&self, door: &Arc<Door>, key: &Key, permit: &Permit) -> Result<Found, Refusal> {
+    pub(crate) async fn take(self: &Arc<Self>, key: &Key, permit: &Permit) -> Result<Found<B>, Refusal> {
         let until = tokio::time::Instant::now() + self.limits.place_time;
         loop {
             let freed = self.freed.notified();
-            match self.find(door, key, permit) {
+            match self.find(key, permit) {
                 Some(Found::Kept(mut upstream)) => {
                     if upstream.is_ready().await {
                         return Ok(Found::Kept(upstream));
@@ -142,18 +162,18 @@ impl Pool {
         }
     }
 
-    fn find(&self, door: &Arc<Door>, key: &Key, permit: &Permit) -> Option<Found> {
+    fn find(self: &Arc<Self>, key: &Key, permit: &Permit) -> Option<Found<B>> {
         let allowed = |address: CheckedAddress| permit.check_address(address.get()).is_ok();
         let mut kept = self.lock();
         while let Some(idle) = kept.idle.get_mut(key).and_then(Vec::pop) {
-            if self.is_good(&idle) && allowed(idle.single.address) {
+            if self.is_good(&idle) && allowed(idle.single.address()) {
                 return Some(Found::Kept(Upstream::Single(idle.single)));
             }
         }
         let Kept { lines, opening, .. } = &mut *kept;
         let Some(lines) = lines.get_mut(key) else { return Some(Found::Room(None)) };
-        lines.retain(|line| line.is_good(&self.limits) && allowed(line.address));
-        let on = |line: &Line| Some(Found::Kept(Upstream::Line(line.clone(), Some(self.place(line)?))));
+        lines.retain(|line| line.is_good(&self.limits) && allowed(line.shared.address()));
+        let on = |line: &Line<B>| Some(Found::Kept(Upstream::Line(line.clone(), Some(self.place(line)?))));
         if let Some(found) = lines.iter().filter(|line| !line.is_held_up()).find_map(on) {
             return Some(found);
         }
@@ -162,12 +182,12 @@ impl Pool {
             return lines.iter().find_map(on);
         }
         opening.insert(key.clone(), begun + 1);
-        Some(Found::Room(Some(Opening { door: door.clone(), key: key.clone() })))
+        Some(Found::Room(Some(Opening { pool: self.clone(), key: key.clone() })))
     }
 
     /// A place on a line that has one left.
-    pub(super) fn place(&self, line: &Line) -> Option<Place> {
-        let most = STREAMS.min((line.most)());
+    fn place(&self, line: &Line<B>) -> Option<Place> {
+        let most = line.shared.most();
         let mut used = lock(&line.used);
         (used.by < most).then(|| {
             used.by += 1;
@@ -175,8 +195,18 @@ impl Pool {
         })
     }
 
+    /// A connection of HTTP/2 that was opened: a place on it for whoever opened it. Others can use
+    /// it from then on.
+    pub(crate) fn opened(&self, key: &Key, shared: Shared<B>) -> Result<Upstream<B>, Refusal> {
+        let line = Line::new(shared);
+        let place = self.place(&line);
+        let place = place.ok_or_else(|| Refusal::new(Code::UpstreamFailed, "the host takes no requests now"))?;
+        self.share(key.clone(), line.clone());
+        Ok(Upstream::Line(line, Some(place)))
+    }
+
     /// Lets others use a line. One that is not kept serves the one request that it was opened for.
-    pub(super) fn share(&self, key: Key, line: Line) {
+    fn share(&self, key: Key, line: Line<B>) {
         let mut kept = self.lock();
         if self.has_room(&mut kept) {
             let lines = kept.lines.entry(key).or_default();
@@ -188,7 +218,7 @@ impl Pool {
         }
     }
 
-    fn put(&self, key: Key, single: Single) {
+    fn put(&self, key: Key, single: Single<B>) {
         let mut kept = self.lock();
         if !self.has_room(&mut kept) {
             return;
@@ -200,7 +230,7 @@ impl Pool {
         }
     }
 
-    fn has_room(&self, kept: &mut Kept) -> bool {
+    fn has_room(&self, kept: &mut Kept<B>) -> bool {
         if kept.count() >= self.limits.idle_upstreams_in_all {
             self.prune(kept);
         }
@@ -212,7 +242,7 @@ impl Pool {
         self.prune(&mut self.lock());
     }
 
-    fn prune(&self, kept: &mut Kept) {
+    fn prune(&self, kept: &mut Kept<B>) {
         kept.idle.retain(|_, idle| {
             idle.retain(|idle| self.is_good(idle));
             !idle.is_empty()
@@ -223,35 +253,29 @@ impl Pool {
         });
     }
 
-    fn is_good(&self, idle: &Idle) -> bool {
-        idle.since.elapsed() < self.limits.idle_time && !idle.single.sender.is_closed()
+    fn is_good(&self, idle: &Idle<B>) -> bool {
+        idle.since.elapsed() < self.limits.idle_time && !idle.single.is_closed()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, Kept<B>> {
         lock(&self.kept)
     }
 }
 
-impl Kept {
+impl<B> Kept<B> {
     fn count(&self) -> usize {
         self.idle.values().map(Vec::len).sum::<usize>() + self.lines.values().map(Vec::len).sum::<usize>()
     }
 }
 
-impl Line {
-    pub(super) fn new(
-        sender: http2::SendRequest<Carried>,
-        streams: Streams,
-        most: Arc<dyn Fn() -> usize + Send + Sync>,
-        address: CheckedAddress,
-        driver: Arc<AbortOnDrop>,
-    ) -> Self {
+impl<B> Line<B> {
+    fn new(shared: Shared<B>) -> Self {
         let used = Arc::new(Mutex::new(Used { by: 0, last: Instant::now(), waits: Vec::new() }));
-        Line { sender, streams, most, address, driver, used }
+        Line { shared, used }
     }
 
     /// For a body that goes up.
-    pub(super) fn wait(&self) -> Arc<Wait> {
+    fn wait(&self) -> Arc<Wait> {
         let wait = Arc::<Wait>::default();
         let waits = &mut lock(&self.used).waits;
         waits.retain(|wait| wait.strong_count() > 0);
@@ -267,7 +291,7 @@ impl Line {
 
     fn is_good(&self, limits: &Limits) -> bool {
         let used = lock(&self.used);
-        !self.sender.is_closed() && (used.by > 0 || used.last.elapsed() < limits.idle_time)
+        !self.shared.is_closed() && (used.by > 0 || used.last.elapsed() < limits.idle_time)
     }
 }
 
@@ -281,9 +305,9 @@ impl Drop for Place {
     }
 }
 
-impl Drop for Opening {
+impl<B> Drop for Opening<B> {
     fn drop(&mut self) {
-        let pool = &self.door.pool;
+        let pool = &self.pool;
         let mut kept = pool.lock();
         if let Some(begun) = kept.opening.get_mut(&self.key) {
             *begun -= 1;
@@ -296,23 +320,21 @@ impl Drop for Opening {
     }
 }
 
-impl Lease {
-    pub(super) fn new(door: Arc<Door>, key: Key, upstream: Upstream) -> Self {
-        Lease { door, key, upstream, keeps: true }
+impl<B> Lease<B> {
+    pub(crate) fn new(pool: &Arc<Pool<B>>, key: Key, upstream: Upstream<B>) -> Self {
+        Lease { pool: pool.clone(), key, upstream, keeps: true }
     }
 
     /// Of a connection that was opened because the host had ended another: it has just shown
     /// that it keeps none for long.
-    pub(super) fn for_once(self) -> Self {
+    pub(crate) fn for_once(self) -> Self {
         Lease { keeps: false, ..self }
     }
 
     /// For the next request. A line has never left the pool.
     pub(crate) fn give_back(self) {
         match self.upstream {
-            Upstream::Single(single) if self.keeps && !single.sender.is_closed() => {
-                self.door.pool.put(self.key, single)
-            }
+            Upstream::Single(single) if self.keeps && !single.is_closed() => self.pool.put(self.key, single),
             _ => {}
         }
     }

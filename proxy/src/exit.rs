@@ -1,0 +1,94 @@
+//! The way out: resolve, check, dial, verify. An [`Exit`] is a connection to the host that a
+//! permit is about, and made nowhere else.
+
+use std::sync::Arc;
+
+use policies::{CheckedAddress, Code, Host, Permit, Refusal, Scheme};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::dial::{Dialled, reach};
+use crate::gate::Gate;
+use crate::record::{Audited, AuditedTunnel};
+use crate::upstream_tls::H2;
+
+/// A connection to a host, dialled at an address that the permit checked, and verified where
+/// the request goes by TLS.
+pub(crate) struct Exit {
+    stream: Box<dyn Stream>,
+    address: CheckedAddress,
+    is_http2: bool,
+}
+
+/// What a connection has to be able to do.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+impl Exit {
+    /// For requests: HTTP/2 or HTTP/1.1, as the host likes.
+    pub(crate) async fn open(gate: &Gate, audited: &Audited) -> Result<Self, Refusal> {
+        Exit::verified(gate, &gate.tls().any, audited.permit()).await
+    }
+
+    /// For what only HTTP/1.1 carries.
+    pub(crate) async fn open_http1(gate: &Gate, audited: &Audited) -> Result<Self, Refusal> {
+        let exit = Exit::verified(gate, &gate.tls().http1, audited.permit()).await?;
+        gate.upholds(audited.permit(), exit.address.get())?;
+        audited.tally().note(|outcome| outcome.address = Some(exit.address.get()));
+        Ok(exit)
+    }
+
+    /// For what goes through unopened.
+    pub(crate) async fn open_tunnel(gate: &Gate, audited: &AuditedTunnel) -> Result<Self, Refusal> {
+        let permit = audited.permit();
+        let (stream, address) = reach(gate, permit.authority(), |address| permit.check_address(address)).await?;
+        // As for requests: the policy may have been tightened since the permit was given.
+        gate.upholds_tunnel(permit, address.get())?;
+        audited.tally().note(|outcome| outcome.address = Some(address.get()));
+        Ok(Exit { stream: Box::new(stream), address, is_http2: false })
+    }
+
+    async fn verified(gate: &Gate, tls: &Arc<ClientConfig>, permit: &Permit) -> Result<Self, Refusal> {
+        let check = |address| permit.check_address(address);
+        let (stream, address) = reach(gate, &permit.facts().authority, check).await?;
+        if permit.facts().scheme == Scheme::Http {
+            return Ok(Exit { stream: Box::new(stream), address, is_http2: false });
+        }
+        let stream = verify(gate, tls, permit, stream).await?;
+        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(H2);
+        Ok(Exit { stream: Box::new(stream), address, is_http2 })
+    }
+
+    pub(crate) fn is_http2(&self) -> bool {
+        self.is_http2
+    }
+
+    pub(crate) fn into_parts(self) -> (Box<dyn Stream>, CheckedAddress) {
+        (self.stream, self.address)
+    }
+}
+
+/// The certificate must be valid for the very host that was judged.
+async fn verify(
+    gate: &Gate,
+    tls: &Arc<ClientConfig>,
+    permit: &Permit,
+    stream: Dialled,
+) -> Result<TlsStream<Dialled>, Refusal> {
+    let authority = &permit.facts().authority;
+    let invalid = |why: String| Refusal::new(Code::TlsVerify, format!("TLS with {authority} failed: {why}"));
+    let name = match &authority.host {
+        Host::Name(name) => ServerName::try_from(name.to_string()).map_err(|error| invalid(error.to_string()))?,
+        Host::Ip(ip) => ServerName::IpAddress((*ip).into()),
+    };
+    let connector = TlsConnector::from(tls.clone());
+    timeout(gate.limits().handshake_time, connector.connect(name, stream))
+        .await
+        .map_err(|_| Refusal::new(Code::Timeout, format!("the TLS handshake with {authority} took too long")))?
+        .map_err(|error| invalid(error.to_string()))
+}

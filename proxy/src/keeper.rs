@@ -1,0 +1,110 @@
+//! The credentials behind one door: what a request may use of them, and what must not pass
+//! with it or come back.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use http::HeaderMap;
+use http::uri::PathAndQuery;
+use policies::{Authority, Code, Permit, Refusal};
+
+use crate::audit::Identity;
+use crate::credentials::{ComingBack, Keyring, Placed};
+use crate::gate::Newest;
+use crate::headers::Validators;
+use crate::ports::Secrets;
+use scan::{LeakFilter, Scrubber, Watchlist};
+
+/// What one request is looked at with, taken once, when it is read.
+#[derive(Clone)]
+pub(crate) struct Keys {
+    pub(crate) who: Identity,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) watchlist: Arc<Watchlist>,
+}
+
+/// The credentials of one door.
+pub(crate) struct Keeper {
+    who: Identity,
+    pub(crate) secrets: Arc<dyn Secrets>,
+    /// Grows with the keys that hosts make. What comes back is looked through with the newest.
+    pub(crate) keyring: Newest<Keyring>,
+    /// What takes secrets off answers.
+    coming_back: ComingBack,
+    /// What stands for ETags; none where its keys could not be made, and then nothing does.
+    pub(crate) validators: Option<Validators>,
+    refreshes: Refreshes,
+}
+
+/// Access tokens that are being fetched: one fetch at a time for each credential.
+#[derive(Clone, Default)]
+pub struct Refreshes {
+    by_credential: Arc<Mutex<HashMap<Arc<str>, Arc<tokio::sync::Mutex<()>>>>>,
+}
+
+/// What is to be taken off an answer, and the credential that was put on its request.
+pub(crate) struct Taking {
+    pub(crate) put_on: Option<Arc<str>>,
+    pub(crate) scrubber: Option<Scrubber>,
+}
+
+impl Keeper {
+    pub(crate) fn new(who: Identity, secrets: Arc<dyn Secrets>, keyring: Keyring, refreshes: Refreshes) -> Self {
+        Keeper {
+            who,
+            secrets,
+            keyring: Newest::of(Arc::new(ArcSwap::from_pointee(keyring))),
+            coming_back: ComingBack::default(),
+            validators: Validators::new(),
+            refreshes,
+        }
+    }
+
+    /// What a request that is read now is looked at with.
+    pub(crate) fn keys(&self) -> Keys {
+        Keys { who: self.who.clone(), keyring: self.keyring.snapshot(), watchlist: self.secrets.watchlist() }
+    }
+
+    /// The turn to fetch an access token.
+    pub(crate) fn turn_of(&self, credential: &Arc<str>) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.refreshes.by_credential.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.entry(credential.clone()).or_default().clone()
+    }
+
+    /// A head with its secret, and what takes off the answer all that may come back of it by
+    /// now: keys that were made since the request was read as well.
+    pub(crate) fn part(&self, placed: Placed, authority: &Authority) -> (HeaderMap, PathAndQuery, Taking) {
+        let put_on = placed.base_credential().cloned();
+        let (keyring, secrets) = (self.keyring.snapshot(), &*self.secrets);
+        let (headers, target, scrubber) =
+            placed.into_parts_with(|put_on| self.coming_back.scrubber(&keyring, authority, put_on, secrets));
+        (headers, target, Taking { put_on, scrubber })
+    }
+
+    /// What must not leave in what a WebSocket carries now, long after its request was read.
+    pub(crate) fn leak_filter_now(&self, permit: &Permit, blocks_lookalikes: bool) -> Option<LeakFilter> {
+        leak_filter(&self.who, &self.secrets.watchlist(), permit, blocks_lookalikes)
+    }
+
+    /// An answer of this host held a secret in pieces, and the first of them went through: the host
+    /// gets none from this group any more.
+    pub(crate) fn set_aside(&self, host: &Authority) -> Refusal {
+        self.secrets.set_aside(&self.who, host);
+        let why = "the host sent a secret back in pieces, of which the first were gone when the last came; from now on \
+                   it gets no credential from this group, until the owner says so (`doorward secret trust`)";
+        Refusal::new(Code::SecretInAnswer, why)
+    }
+}
+
+impl Keys {
+    /// What must not leave in a body; nothing to look for costs nothing.
+    pub(crate) fn leak_filter(&self, permit: &Permit, blocks_lookalikes: bool) -> Option<LeakFilter> {
+        leak_filter(&self.who, &self.watchlist, permit, blocks_lookalikes)
+    }
+}
+
+fn leak_filter(who: &Identity, watchlist: &Arc<Watchlist>, permit: &Permit, blocks: bool) -> Option<LeakFilter> {
+    let tolerated = Keyring::tolerates(who, permit, !blocks);
+    (blocks || !watchlist.is_empty()).then(|| watchlist.filter().with_lookalikes().tolerating(tolerated))
+}

@@ -1,0 +1,349 @@
+//! What a connection to an upstream speaks, and a request's turn on it. Nothing is written to
+//! one without the proof that the request is allowed and stored.
+
+use std::any::Any;
+use std::error::Error;
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::Body;
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use policies::{CheckedAddress, Code, Refusal};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::timeout;
+
+use crate::exit::Exit;
+use crate::gate::Gate;
+use crate::hold::{AbortOnDrop, Hold, drive};
+use crate::limits::STREAM_WINDOW;
+use crate::outbound::{Carried, Outbound};
+use crate::record::Audited;
+use crate::streams::{Leash, Streams, Wait};
+
+/// How much of one connection waits in memory, whoever does not read.
+const BUFFER: usize = 64 << 10;
+
+/// Requests on one connection of HTTP/2 at a time, where the host takes so many: its
+/// window is as large as theirs together.
+pub(crate) const STREAMS: usize = 8;
+
+/// A connection to an upstream.
+pub(crate) enum Line<B> {
+    /// Of HTTP/1.1: one request at a time.
+    Single(Single<B>),
+    /// Of HTTP/2: streams of many.
+    Shared(Shared<B>),
+}
+
+/// A connection of HTTP/1.1.
+pub(crate) struct Single<B> {
+    sender: http1::SendRequest<Carried<B>>,
+    /// Bytes that have come by it.
+    read: Arc<AtomicU64>,
+    address: CheckedAddress,
+    driver: Arc<AbortOnDrop>,
+}
+
+/// A connection of HTTP/2.
+pub(crate) struct Shared<B> {
+    sender: http2::SendRequest<Carried<B>>,
+    streams: Streams,
+    /// How many streams at a time the host takes, as far as it has said so.
+    most: Arc<dyn Fn() -> usize + Send + Sync>,
+    address: CheckedAddress,
+    driver: Arc<AbortOnDrop>,
+}
+
+impl<B> Clone for Shared<B> {
+    fn clone(&self) -> Self {
+        Shared {
+            sender: self.sender.clone(),
+            streams: self.streams.clone(),
+            most: self.most.clone(),
+            address: self.address,
+            driver: self.driver.clone(),
+        }
+    }
+}
+
+/// One request's turn on a connection.
+pub(crate) enum Turn<'l, B> {
+    Alone(&'l mut Single<B>),
+    /// The place that it takes, kept until nothing of the request is left; and what says
+    /// since when the host takes nothing of its body.
+    Among(&'l mut Shared<B>, Box<dyn Any + Send + Sync>, Arc<Wait>),
+}
+
+/// What became of a request that got no answer.
+pub(crate) enum Unanswered<B> {
+    /// Not a byte was written: it can go elsewhere.
+    Unsent(Box<Outbound<B>>),
+    /// The host said that it did nothing of it.
+    NotDone,
+    /// The connection ended, and not a byte of an answer had come.
+    Ended,
+    /// It may have arrived.
+    Broken,
+    Refused(Refusal),
+}
+
+type Answer<B> = Result<http::Response<Incoming>, Unanswered<B>>;
+
+impl<B> Single<B> {
+    pub(crate) fn address(&self) -> CheckedAddress {
+        self.address
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    pub(crate) async fn is_ready(&mut self) -> bool {
+        self.sender.ready().await.is_ok()
+    }
+}
+
+impl<B> Shared<B> {
+    pub(crate) fn address(&self) -> CheckedAddress {
+        self.address
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    pub(crate) async fn is_ready(&mut self) -> bool {
+        self.sender.ready().await.is_ok()
+    }
+
+    /// How many requests it takes at a time.
+    pub(crate) fn most(&self) -> usize {
+        STREAMS.min((self.most)())
+    }
+}
+
+impl<B> Turn<'_, B> {
+    fn address(&self) -> SocketAddr {
+        match self {
+            Turn::Alone(single) => single.address.get(),
+            Turn::Among(shared, ..) => shared.address.get(),
+        }
+    }
+}
+
+/// Sends a request over a connection and waits for the head of its answer.
+pub(crate) async fn exchange<B>(gate: &Gate, audited: &Audited, turn: Turn<'_, B>, outbound: Outbound<B>) -> Answer<B>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let address = turn.address();
+    if !audited.is_own() {
+        gate.upholds(audited.permit(), address).map_err(Unanswered::Refused)?;
+    }
+    let too_late = || Unanswered::Refused(Refusal::new(Code::Timeout, "the host did not answer in time"));
+    let sending = timeout(gate.limits().answer_time, written(audited, turn, address, outbound));
+    tokio::select! {
+        answer = sending => answer.map_err(|_| too_late())?,
+        // A leak in the body, or a tightened policy; why is in the tally.
+        () = audited.tally().until_cut() => Err(Unanswered::Broken),
+    }
+}
+
+async fn written<B>(audited: &Audited, turn: Turn<'_, B>, address: SocketAddr, outbound: Outbound<B>) -> Answer<B>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let unsent = |request| Unanswered::Unsent(Box::new(Outbound::recover(request)));
+    let facts = audited.permit().facts();
+    match turn {
+        Turn::Alone(Single { sender, read, driver, .. }) => {
+            audited.tally().goes_over(Hold::Connection(driver.clone()), address);
+            let before = read.load(Ordering::Acquire);
+            let sent = sender.try_send_request(outbound.into_http1(facts).map_err(Unanswered::Refused)?).await;
+            sent.map_err(|mut error| match error.take_message() {
+                Some(request) => unsent(request),
+                None => lost_alone(read.load(Ordering::Acquire) == before),
+            })
+        }
+        Turn::Among(shared, place, wait) => {
+            let (leash, driver) = (Leash::default(), shared.driver.clone());
+            let hold = Hold::Stream { leash: leash.clone(), _place: place, _driver: driver };
+            audited.tally().goes_over(hold, address);
+            let turn = shared.streams.turn(shared.driver.id(), leash, wait);
+            let request = outbound.into_http2(facts, turn).map_err(Unanswered::Refused)?;
+            let sent = shared.sender.try_send_request(request).await;
+            sent.map_err(|mut error| match error.take_message() {
+                Some(request) => unsent(request),
+                None => lost_among_others(error.error()),
+            })
+        }
+    }
+}
+
+/// Sends a request that asks for another protocol, over a connection of its own, which is
+/// driven for as long as what is given back is kept.
+pub(crate) async fn upgrade(
+    gate: &Gate,
+    audited: &Audited,
+    outbound: Outbound<Empty<Bytes>>,
+) -> Result<(http::Response<Incoming>, Arc<AbortOnDrop>), Refusal> {
+    let (stream, _) = Exit::open_http1(gate, audited).await?.into_parts();
+    let gone = |_| Refusal::new(Code::UpstreamFailed, "the WebSocket broke off");
+    let (mut sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(gone)?;
+    let driver = drive(driver.with_upgrades());
+    let request = outbound.into_http1(audited.permit().facts())?;
+    Ok((sender.send_request(request).await.map_err(gone)?, driver))
+}
+
+/// What the end of a connection says that carries nothing else. `nothing_came`: not a byte.
+fn lost_alone<B>(nothing_came: bool) -> Unanswered<B> {
+    if nothing_came { Unanswered::Ended } else { Unanswered::Broken }
+}
+
+/// What the end of a stream says, or of the connection that it was on.
+fn lost_among_others<B>(error: &hyper::Error) -> Unanswered<B> {
+    let source = error.source();
+    if source.is_some_and(|source| source.is::<io::Error>()) {
+        return Unanswered::Ended;
+    }
+    match source.and_then(|source| source.downcast_ref::<h2::Error>()) {
+        Some(error) if error.is_reset() && error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM) => {
+            Unanswered::NotDone
+        }
+        // The library says so of the streams above the last one that the host took.
+        Some(error) if error.is_go_away() && error.is_remote() => Unanswered::NotDone,
+        _ => Unanswered::Broken,
+    }
+}
+
+/// Makes of an exit what it is to speak.
+pub(crate) async fn speak<B>(exit: Exit) -> Result<Line<B>, Refusal>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    if exit.is_http2() { http2(exit).await.map(Line::Shared) } else { http1(exit).await.map(Line::Single) }
+}
+
+async fn http1<B>(exit: Exit) -> Result<Single<B>, Refusal>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let (stream, address) = exit.into_parts();
+    let read = Arc::<AtomicU64>::default();
+    let stream = Counted { stream, read: read.clone() };
+    let (sender, connection) =
+        http1::Builder::new().max_buf_size(BUFFER).handshake(TokioIo::new(stream)).await.map_err(|_| broken_off())?;
+    Ok(Single { sender, read, address, driver: drive(connection) })
+}
+
+async fn http2<B>(exit: Exit) -> Result<Shared<B>, Refusal>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let (stream, address) = exit.into_parts();
+    let streams = Streams::default();
+    let (sender, connection): (http2::SendRequest<Carried<B>>, _) = http2::Builder::new(streams.clone())
+        .timer(TokioTimer::new())
+        .max_header_list_size(64 << 10)
+        // As at the door: what may wait here for a client that does not read. The whole has
+        // room for as many as are let onto it: nobody waits for another's reader.
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(STREAM_WINDOW * u32::try_from(STREAMS).unwrap_or(1))
+        // Until the host has said how many it takes.
+        .initial_max_send_streams(1)
+        .max_send_buf_size(BUFFER)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|_| broken_off())?;
+    // Only the connection knows what the host has said of it since.
+    let driven = Driven(Arc::new(Mutex::new(Some(connection))));
+    let (asked, last) = (driven.0.clone(), AtomicUsize::new(1));
+    let most = move || {
+        // While it is at work, what it said last.
+        if let Ok(connection) = asked.try_lock() {
+            last.store(connection.as_ref().map_or(0, |one| one.current_max_send_streams()), Ordering::Relaxed);
+        }
+        last.load(Ordering::Relaxed)
+    };
+    Ok(Shared { sender, streams, most: Arc::new(most), address, driver: drive(driven) })
+}
+
+/// A connection that is driven here and looked at elsewhere. At its end it is let go of,
+/// whoever looks: what waits in it is answered by that.
+struct Driven<C>(Arc<Mutex<Option<C>>>);
+
+impl<C: Future<Output = hyper::Result<()>> + Unpin> Future for Driven<C> {
+    type Output = hyper::Result<()>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+        let mut driven = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        driven.as_mut().map_or(Poll::Ready(Ok(())), |connection| Pin::new(connection).poll(cx))
+    }
+}
+
+impl<C> Drop for Driven<C> {
+    fn drop(&mut self) {
+        let ended = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(ended);
+    }
+}
+
+/// Counts what is read: an answer of which nothing has come can be told from a part of one.
+struct Counted<S> {
+    stream: S,
+    read: Arc<AtomicU64>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.read.fetch_add((buf.filled().len() - before) as u64, Ordering::AcqRel);
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+pub(crate) fn broken_off() -> Refusal {
+    let why = "the host broke the connection off before it answered; the request may have been carried out";
+    Refusal::new(Code::UpstreamFailed, why)
+}

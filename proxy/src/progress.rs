@@ -1,0 +1,208 @@
+//! How far an allowed request has come: what the parts that carry it say of it, and what
+//! ends it from outside. It knows of no door: what is stored of it is the tally's business.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use policies::{Code, Refusal};
+use tokio::sync::watch;
+
+use crate::audit::Outcome;
+use crate::hold::Hold;
+use crate::streams::Leash;
+
+/// One allowed request under way.
+pub(crate) struct Progress {
+    /// How long either side may leave bytes waiting.
+    patience: Duration,
+    /// Of its stream, where it came as one.
+    leash: Option<Leash>,
+    /// Since when each side has not come back for more of a body: up, and down.
+    handed: Mutex<[Option<Instant>; 2]>,
+    /// Its part of an upstream connection.
+    hold: Mutex<Option<Hold>>,
+    down: AtomicU64,
+    sent: AtomicBool,
+    expects_body: AtomicBool,
+    cut: watch::Sender<bool>,
+    /// Whether the request was written to a host, which answers it.
+    asked: AtomicBool,
+    /// The reason as the client may hear it.
+    told: OnceLock<String>,
+    outcome: Mutex<Outcome>,
+}
+
+/// Which way a body goes.
+#[derive(Clone, Copy)]
+pub(crate) enum Direction {
+    Up,
+    Down,
+}
+
+impl Progress {
+    pub(crate) fn new(leash: Option<Leash>, patience: Duration) -> Self {
+        Progress {
+            patience,
+            leash,
+            handed: Mutex::default(),
+            hold: Mutex::default(),
+            down: AtomicU64::new(0),
+            sent: AtomicBool::new(false),
+            expects_body: AtomicBool::new(false),
+            cut: watch::Sender::new(false),
+            asked: AtomicBool::new(false),
+            told: OnceLock::new(),
+            outcome: Mutex::default(),
+        }
+    }
+
+    /// Of the stream that it came as, if it did.
+    pub(crate) fn leash(&self) -> Option<Leash> {
+        self.leash.clone()
+    }
+
+    /// Ends what is under way, wherever it is.
+    pub(crate) fn cut(&self, refusal: &Refusal) {
+        self.refuse(refusal);
+        self.cut.send_replace(true);
+    }
+
+    /// A piece of a body was handed on: whoever takes it comes back for more.
+    pub(crate) fn handed(&self, direction: Direction) {
+        lock(&self.handed)[direction as usize] = Some(Instant::now());
+    }
+
+    pub(crate) fn asked(&self, direction: Direction) {
+        lock(&self.handed)[direction as usize] = None;
+    }
+
+    /// Ends what a side has taken nothing of for too long, as with a window of HTTP/2
+    /// that never opens: nothing waits on the socket, so nobody else notices.
+    pub(crate) fn end_if_stuck(&self) {
+        let [up, down] = lock(&self.handed).map(|since| since.is_some_and(|since| since.elapsed() > self.patience));
+        if up {
+            self.cut(&Refusal::new(Code::Timeout, "the host took nothing of the request's body for too long"));
+            if let Some(hold) = &*lock(&self.hold) {
+                hold.end();
+            }
+        }
+        if down {
+            self.cut(&Refusal::new(Code::Timeout, "the client took nothing of the answer for too long"));
+            if let Some(leash) = &self.leash {
+                leash.pull();
+            }
+        }
+    }
+
+    /// Its part of a connection, for as long as anything of it is left, and where that leads.
+    pub(crate) fn goes_over(&self, hold: Hold, address: SocketAddr) {
+        *lock(&self.hold) = Some(hold);
+        self.asked.store(true, Ordering::Release);
+        self.note(|outcome| outcome.address = Some(address));
+    }
+
+    /// Resolves when this is cut.
+    pub(crate) fn until_cut(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut cut = self.cut.subscribe();
+        async move {
+            if cut.wait_for(|cut| *cut).await.is_err() {
+                // Nobody is left who could cut it.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    pub(crate) fn add_down(&self, bytes: usize) {
+        self.down.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// The request has a body, which is still to come.
+    pub(crate) fn expect_body(&self) {
+        self.expects_body.store(true, Ordering::Release);
+    }
+
+    /// The request's body has been sent to its end.
+    pub(crate) fn mark_sent(&self) {
+        self.sent.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_sent(&self) -> bool {
+        self.sent.load(Ordering::Acquire)
+    }
+
+    /// How long the client may owe the next piece of a body.
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    /// The client went away before it had the whole of the answer.
+    pub(crate) fn mark_abandoned(&self) {
+        self.lock().abandoned = true;
+    }
+
+    /// The head of an answer has come, with this status.
+    pub(crate) fn answered(&self, status: u16) {
+        self.lock().status = Some(status);
+    }
+
+    pub(crate) fn is_answered(&self) -> bool {
+        self.lock().status.is_some()
+    }
+
+    /// Adds to the outcome.
+    pub(crate) fn note(&self, add: impl FnOnce(&mut Outcome)) {
+        add(&mut self.lock());
+    }
+
+    /// Where it went, if it got there.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.lock().address
+    }
+
+    /// Says why the request was broken off; the first reason stands.
+    pub(crate) fn refuse(&self, refusal: &Refusal) {
+        let mut outcome = self.lock();
+        if outcome.code.is_none() {
+            outcome.code = Some(refusal.code);
+            outcome.why = Some(refusal.for_log().to_owned());
+            outcome.lift = refusal.lift.clone();
+            outcome.alarm = refusal.code.is_alarm();
+            let _ = self.told.set(refusal.why.clone());
+        }
+    }
+
+    /// The reason for which it was broken off, if it was, as the client may hear it.
+    pub(crate) fn refused(&self) -> Option<Refusal> {
+        let outcome = self.lock();
+        let told = self.told.get().cloned().unwrap_or_default();
+        outcome.code.map(|code| Refusal { lift: outcome.lift.clone(), ..Refusal::new(code, told) })
+    }
+
+    /// What became of it, once nothing of it is left.
+    pub(crate) fn outcome(&self) -> Outcome {
+        if self.expects_body.load(Ordering::Acquire) && !self.is_sent() && !self.is_answered() {
+            // An HTTP/2 stream that is reset takes the whole request with it: nobody else says why.
+            self.refuse(&Refusal::new(Code::Framing, "the request's body broke off"));
+        }
+        if std::thread::panicking() {
+            let why = "the door broke off by a fault of its own; please report it";
+            self.refuse(&Refusal::new(Code::UpstreamFailed, why));
+        }
+        let mut outcome = std::mem::take(&mut *self.lock());
+        outcome.abandoned |= self.asked.load(Ordering::Acquire) && outcome.status.is_none();
+        outcome.abandoned &= outcome.code.is_none();
+        outcome.bytes_down = self.down.load(Ordering::Relaxed);
+        outcome
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Outcome> {
+        lock(&self.outcome)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

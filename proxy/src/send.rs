@@ -1,0 +1,160 @@
+//! Sending, and sending once more: what surely was not carried out, and what changes
+//! nothing when it is asked twice. Nothing else is ever repeated.
+//!
+//! - A host says that it did nothing of a request: a stream that it refuses, or one above
+//!   the last that it took when it says goodbye (RFC 9113 §8.7). Any request whose body is
+//!   still there goes once more.
+//! - A connection that was used before ends, and not a byte of an answer has come: most
+//!   often the host had closed it while it idled. GET, HEAD and OPTIONS without a body go once
+//!   more (RFC 9110 §9.2.2).
+//!
+//! Once more is once, on a new connection, under a record of its own, and counted again.
+
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use policies::{Code, Method, Refusal};
+
+use crate::body::{Outgoing, Spare};
+use crate::exit::Exit;
+use crate::gate::{Case, Gate};
+use crate::line::{self, Unanswered, broken_off, exchange};
+use crate::outbound::Outbound;
+use crate::pool::{Found, Key, Pool, Upstream};
+use crate::record::Audited;
+
+/// A connection in use by a request of the door.
+pub(crate) type Lease = crate::pool::Lease<Outgoing>;
+
+/// The upstream connections of one door.
+pub(crate) type Upstreams = Pool<Outgoing>;
+
+type Answered = (http::Response<Incoming>, Lease);
+
+/// Whether a request may be sent once more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeats {
+    WhereNothingWasDone,
+    /// It makes a key, or uses one up: who sends it twice may have two, or none.
+    Never,
+}
+
+/// Sends the requests of one case.
+pub(crate) struct Sender<'a> {
+    pub(crate) gate: &'a Arc<Gate>,
+    pub(crate) pool: &'a Arc<Upstreams>,
+    pub(crate) case: &'a Case,
+}
+
+impl Sender<'_> {
+    /// Sends a request and waits for the head of its answer. Where it has to be sent once more,
+    /// `audited` becomes the record of that.
+    pub(crate) async fn send(
+        &self,
+        audited: &mut Audited,
+        outbound: Outbound<Outgoing>,
+        repeats: Repeats,
+    ) -> Result<Answered, Refusal> {
+        let again = if repeats == Repeats::WhereNothingWasDone { outbound.again(Outgoing::spare) } else { None };
+        let key = Key::of(audited.permit());
+        let lost = match self.first(audited, &key, outbound).await {
+            Ok(answered) => return Ok(answered),
+            Err(lost) => lost,
+        };
+        let refusal = to_refusal(&lost.unanswered, audited);
+        let Some(again) = again.filter(|again| lost.allows(again.body(), audited)) else { return Err(refusal) };
+        let second = match audited.again(self.gate, self.case).await {
+            Some(Ok(second)) => second,
+            Some(Err(_)) | None => return Err(refusal),
+        };
+        let why =
+            format!("{}; it was sent once more, as number {}", in_words(&lost.unanswered), second.tally().seq().0);
+        audited.tally().refuse(&Refusal::new(refusal.code, why));
+        *audited = second;
+        self.once_more(audited, key, again).await.inspect_err(|refusal| audited.tally().refuse(refusal))
+    }
+
+    /// A connection that turns out to be closed before anything was written is replaced by
+    /// another one.
+    async fn first(&self, audited: &Audited, key: &Key, mut outbound: Outbound<Outgoing>) -> Result<Answered, Lost> {
+        let refused = |refusal| Lost { unanswered: Unanswered::Refused(refusal), reused: false };
+        let _opening = loop {
+            let mut upstream = match self.pool.take(key, audited.permit()).await.map_err(refused)? {
+                Found::Kept(upstream) => upstream,
+                Found::Room(opening) => break opening,
+            };
+            match exchange(self.gate, audited, upstream.turn(), outbound).await {
+                Ok(answer) => return Ok((answer, Lease::new(self.pool, key.clone(), upstream))),
+                Err(Unanswered::Unsent(unsent)) => outbound = *unsent,
+                Err(unanswered) => return Err(Lost { unanswered, reused: true }),
+            }
+        };
+        let mut upstream = self.open(audited, key).await.map_err(refused)?;
+        match exchange(self.gate, audited, upstream.turn(), outbound).await {
+            Ok(answer) => Ok((answer, Lease::new(self.pool, key.clone(), upstream))),
+            Err(unanswered) => Err(Lost { unanswered, reused: false }),
+        }
+    }
+
+    async fn once_more(&self, audited: &Audited, key: Key, again: Outbound<Spare>) -> Result<Answered, Refusal> {
+        let mut upstream = self.open(audited, &key).await?;
+        let outbound = again.with_body(|body| body.outgoing(audited.tally().clone()));
+        match exchange(self.gate, audited, upstream.turn(), outbound).await {
+            Ok(answer) => Ok((answer, Lease::new(self.pool, key, upstream).for_once())),
+            Err(unanswered) => Err(to_refusal(&unanswered, audited)),
+        }
+    }
+
+    /// A connection of the request's own. One that can be shared is there for others from then on.
+    async fn open(&self, audited: &Audited, key: &Key) -> Result<Upstream<Outgoing>, Refusal> {
+        match line::speak(Exit::open(self.gate, audited).await?).await? {
+            line::Line::Single(single) => Ok(Upstream::Single(single)),
+            line::Line::Shared(shared) => self.pool.opened(key, shared),
+        }
+    }
+}
+
+/// A request that got no answer.
+struct Lost {
+    unanswered: Unanswered<Outgoing>,
+    /// Whether its connection had been used before.
+    reused: bool,
+}
+
+impl Lost {
+    /// Whether it may go once more, for all that is known of what became of it.
+    fn allows(&self, again: &Spare, first: &Audited) -> bool {
+        let nothing_was_done = match &self.unanswered {
+            Unanswered::NotDone | Unanswered::Unsent(_) => true,
+            Unanswered::Ended => {
+                let reads = matches!(first.permit().facts().method, Method::Get | Method::Head | Method::Options);
+                self.reused && reads && again.is_empty()
+            }
+            Unanswered::Broken | Unanswered::Refused(_) => false,
+        };
+        // A leak in the body, or a policy that was tightened: then that is the answer.
+        nothing_was_done && again.is_checked(first.tally()) && first.tally().refused().is_none()
+    }
+}
+
+fn to_refusal(unanswered: &Unanswered<Outgoing>, audited: &Audited) -> Refusal {
+    match unanswered {
+        Unanswered::Refused(refusal) => refusal.clone(),
+        // A leak found in the body broke it off: that is the reason to give.
+        _ => audited.tally().refused().unwrap_or_else(|| match unanswered {
+            Unanswered::NotDone | Unanswered::Unsent(_) => {
+                let why = format!("{}; it can be sent again", in_words(unanswered));
+                Refusal::new(Code::UpstreamFailed, why)
+            }
+            _ => broken_off(),
+        }),
+    }
+}
+
+fn in_words(unanswered: &Unanswered<Outgoing>) -> &'static str {
+    match unanswered {
+        Unanswered::NotDone => "the host says that it did nothing of the request",
+        Unanswered::Unsent(_) => "the connection ended before anything of the request was sent",
+        _ => "the connection ended before the host answered",
+    }
+}
