@@ -2,18 +2,16 @@
 
 use std::collections::HashMap;
 
+use desk::{Problem, Text, did_you_mean};
 use sha2::{Digest, Sha256};
 
-use crate::file::Reader;
 use crate::host_pattern::HostPattern;
 use crate::part::Part;
 use crate::policy::Rules;
-use crate::problem::{Problem, Text};
 use crate::request_pattern::PatternError;
 use crate::rules::place;
 use crate::rules::{AllowRule, Origin};
-use crate::suggest::did_you_mean;
-use crate::{GroupName, Limits, Policy, PolicyHash, Problems, TestReport, presets, test_run, warnings};
+use crate::{GroupName, Limits, Policy, PolicyHash, Problems, TestReport, file, presets, test_run, warnings};
 
 /// A text to compile, with the name its owner knows it by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,9 +100,8 @@ fn load(group: &GroupName, texts: &Texts) -> Result<Loaded, Problems> {
 
 fn read(source: &Source, origin: Origin, problems: &mut Vec<Problem>) -> Part {
     let text = Text::new(&source.name, &source.text);
-    let mut reader = Reader::new(text.clone(), origin.clone());
-    let file = reader.read();
-    problems.append(&mut reader.problems);
+    let (file, wrong) = file::read(&text, &origin);
+    problems.extend(wrong);
     Part { text, origin, file }
 }
 

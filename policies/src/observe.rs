@@ -2,7 +2,9 @@
 //! marked in the log, so that its owner learns what a group needs. Nothing else is
 //! relaxed, and it ends on a day that must be said.
 
-use crate::file::Block;
+use toml::de::DeValue;
+
+use crate::table::{Block, rule_ref};
 use crate::{Date, RuleRef};
 
 /// Until when, and where that stands.
@@ -25,7 +27,7 @@ pub(crate) fn observe(block: &mut Block<'_, '_>) -> Option<Observe> {
         block.reader.problem(span.clone(), format!("{text:?} is no mode"), Some(help.to_owned()));
         return None;
     }
-    let until = block.date("observe_until", EXAMPLE);
+    let until = last_day(block, "observe_until");
     match (mode, block.has("observe_until")) {
         (None, true) if !block.has("mode") => {
             let help = Some("add mode = \"observe\", or remove it".to_owned());
@@ -37,7 +39,22 @@ pub(crate) fn observe(block: &mut Block<'_, '_>) -> Option<Observe> {
             block.reader.problem(span, "an observation without an end is an open door", help);
             None
         }
-        (Some((span, _)), true) => Some(Observe { until: until?, at: block.reader.rule_ref(&span) }),
+        (Some((span, _)), true) => Some(Observe { until: until?, at: rule_ref(block, &span) }),
         _ => None,
     }
+}
+
+/// A day, in quotes or as TOML writes it.
+fn last_day(block: &mut Block<'_, '_>, key: &str) -> Option<Date> {
+    let value = block.table.get(key)?;
+    let date = match value.get_ref() {
+        DeValue::String(text) => Date::parse(text),
+        DeValue::Datetime(date) => Date::parse(&date.to_string()),
+        _ => None,
+    };
+    if date.is_none() {
+        let help = Some(format!("write {key} = \"{EXAMPLE}\""));
+        block.reader.problem(value.span(), format!("`{key}` is not a day of the calendar"), help);
+    }
+    date
 }

@@ -1,7 +1,8 @@
 //! One of the texts that a policy is made of, as it was read.
 
+use desk::Text;
+
 use crate::file::PolicyFile;
-use crate::problem::Text;
 use crate::rules::Origin;
 
 /// One text that goes into a policy.

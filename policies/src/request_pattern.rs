@@ -35,11 +35,7 @@ pub(crate) enum Methods {
 }
 
 /// Why a text is no pattern, and what to write instead.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PatternError {
-    pub(crate) message: String,
-    pub(crate) help: Option<String>,
-}
+pub(crate) type PatternError = desk::ValueError;
 
 impl RequestPattern {
     /// Reads `METHOD /path/pattern`; `*` stands for any method.
@@ -207,21 +203,6 @@ fn unreadable_path(path: &str, error: &PathError) -> PatternError {
         _ => None,
     };
     PatternError::new(error.to_string(), help)
-}
-
-impl PatternError {
-    pub(crate) fn new(message: String, help: Option<String>) -> Self {
-        PatternError { message, help }
-    }
-}
-
-impl fmt::Display for PatternError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.help {
-            Some(help) => write!(f, "{}; {help}", self.message),
-            None => f.write_str(&self.message),
-        }
-    }
 }
 
 impl fmt::Display for Methods {

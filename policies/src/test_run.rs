@@ -1,7 +1,8 @@
 //! Running `[[test]]`s: when a file is loaded, and when its owner asks.
 
-use crate::file::Test;
-use crate::problem::{Problem, Text};
+use desk::{Problem, Text};
+
+use crate::table::Test;
 use crate::{Facts, Policy, Refusal, RuleRef, Verdict, Way};
 
 /// What became of one `[[test]]`.

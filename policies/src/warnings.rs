@@ -4,9 +4,10 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use desk::Problem;
+
 use crate::host_pattern::HostPattern;
 use crate::part::Part;
-use crate::problem::Problem;
 use crate::rules::{AllowRule, DenyRule};
 use crate::{Authority, Host, Policy, RequestPattern, RuleRef, RuleSummary, address};
 
