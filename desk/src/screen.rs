@@ -62,18 +62,17 @@ fn written_out(text: &str, hides: impl Fn(char) -> bool) -> String {
     out
 }
 
-/// Controls and bidirectional overrides: a line reads as another one.
+/// Controls and bidirectional overrides, which make a line read as another one.
 fn steers(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Those, and what Unicode lists as format characters or shows as nothing.
 fn is_hidden(c: char) -> bool {
     steers(c)
         || matches!(u32::from(c),
-            0xad | 0x34f | 0x115f | 0x1160 | 0x17b4 | 0x17b5 | 0x180b..=0x180f
-            | 0x200b..=0x200d | 0x2060..=0x206f | 0x2800 | 0x3164
+            0xad | 0x34f | 0x61c | 0x115f | 0x1160 | 0x17b4 | 0x17b5 | 0x180b..=0x180f
+            | 0x200b..=0x200f | 0x2028..=0x202e | 0x2060..=0x206f | 0x2800 | 0x3164
             | 0xfe00..=0xfe0f | 0xfeff | 0xffa0 | 0xfff0..=0xfffb
             | 0x1bca0..=0x1bca3 | 0x1d173..=0x1d17a | 0xe0000..=0xe0fff)
 }
@@ -107,6 +106,7 @@ mod tests {
         assert_eq!(in_json("{\"a\":1}".to_owned()), "{\"a\":1}");
     }
 
+    /// Attacks L01, L02: nothing a sandbox sends steers a log or a terminal.
     #[test]
     fn bytes_are_cut_and_written_out() {
         assert_eq!(bytes(b"a\r\n\x1b[2J\x9b\0", 512), "a\\u000d\\u000a\\u001b[2J\\u009b\\u0000");

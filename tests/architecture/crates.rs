@@ -12,7 +12,7 @@ const MAY_USE: [(&str, &[&str]); 8] = [
     ("desk/lines", &[]),
     ("policies", &["desk"]),
     ("proxy", &["desk", "policies"]),
-    ("containers", &["doorward-guest", "lines"]),
+    ("containers", &["desk", "doorward-guest", "lines"]),
     ("containers/guest", &["lines"]),
     ("channels/protocol", &[]),
     // Another licence: it speaks with the daemon and is linked with none of it.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
+use desk::screen::text_on_screen;
 use policies::{Diff, Fate, GroupName, LimitChange, Limits, Policy, RuleSummary};
 
 use super::asked::asked;
@@ -29,7 +30,7 @@ pub(super) fn run(
     if json {
         show::json(&serde_json::json!({ "widens": diff.widens(), "diff": diff }))?;
     } else {
-        show::line(&show::visible(&words(&diff)))?;
+        show::line(&text_on_screen(&words(&diff)))?;
     }
     Ok(ExitCode::SUCCESS)
 }

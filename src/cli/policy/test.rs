@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::anyhow;
+use desk::screen::text_on_screen;
 use policies::{GroupName, Policy, TestReport};
 
 use super::{Failure, groups_with_files, refused, report, show};
@@ -24,7 +25,7 @@ pub(super) fn run(home: &Home, group: Option<GroupName>, json: bool) -> Result<E
         if json {
             show::json(&serde_json::json!({ "group": group, "tests": reports }))?;
         } else {
-            show::line(&show::visible(&words(&group, &reports)))?;
+            show::line(&text_on_screen(&words(&group, &reports)))?;
         }
     }
     Ok(if all_passed { ExitCode::SUCCESS } else { ExitCode::from(1) })
