@@ -12,6 +12,7 @@ use std::{
 fn main() {
     println!("cargo::rerun-if-changed=guest/src");
     println!("cargo::rerun-if-changed=guest/Cargo.toml");
+    println!("cargo::rerun-if-changed=../desk/lines");
     println!("cargo::rerun-if-changed=build.rs");
     if let Err(why) = build() {
         println!("cargo::error=the guest could not be built: {why}");

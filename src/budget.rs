@@ -5,9 +5,10 @@
 //! Days are the machine's local ones; a minute is any sixty seconds in a row.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
+use desk::lock;
 use policies::{Code, Date, GroupName, Host, Limits, Refusal};
 use proxy::ports::{Budget, Pending};
 
@@ -217,10 +218,6 @@ impl Used {
 fn unreadable(error: impl std::fmt::Display) -> Refusal {
     let why = "what the group has used today cannot be read";
     Refusal::new(Code::AuditUnavailable, why).logged_as(format!("{why}: {error}"))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn over(what: &str, value: u64, limit: Option<u64>) -> Result<(), Refusal> {

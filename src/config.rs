@@ -1,22 +1,19 @@
 //! `doorward.toml`: what the owner says about the engine, the queue, the way
-//! upstream and the credentials. Read as typed (`typed`), checked into what is
-//! used (the types here).
+//! upstream and the credentials.
 //!
 //! What it is not: policies (a file per group, crate `policies`), and no place for
 //! a secret: a credential names where its secret is. No message of this module
 //! shows a value that could be one.
 
-mod check;
 mod command;
 mod keyring;
 mod credential;
 mod oauth;
 mod group;
 mod place;
-mod problem;
+mod read;
 mod resolver;
 mod secret;
-mod typed;
 mod values;
 
 use std::collections::BTreeMap;
@@ -25,12 +22,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use desk::Problems;
 use policies::HostName;
 
 pub use credential::{Credential, CredentialHost, Shape};
 pub use group::{Agent, GroupLimits, GroupSettings, Trigger};
 pub use oauth::OAuth;
-pub use problem::{ConfigProblem, ConfigProblems};
 pub use resolver::{HttpsServer, Resolver};
 pub use secret::{SecretSource, SecretUnreadable};
 pub(crate) use values::{credential_name, local_zone};
@@ -205,7 +202,7 @@ pub enum ConfigError {
     },
     /// It says something that cannot be done.
     #[error(transparent)]
-    Problems(#[from] ConfigProblems),
+    Problems(#[from] Problems),
 }
 
 impl Config {
@@ -221,10 +218,8 @@ impl Config {
 
     /// Reads a configuration's text. `name` is what problems call the file;
     /// relative paths start in `dir`.
-    pub fn parse(name: &str, text: &str, dir: &Path) -> Result<Self, ConfigProblems> {
-        let typed: typed::File =
-            toml::from_str(text).map_err(|error| ConfigProblems(vec![problem::from_toml(name, text, &error)]))?;
-        check::check(name, text, dir, typed)
+    pub fn parse(name: &str, text: &str, dir: &Path) -> Result<Self, Problems> {
+        read::config(name, text, dir)
     }
 }
 

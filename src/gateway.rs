@@ -6,9 +6,10 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use arc_swap::ArcSwap;
+use desk::lock;
 use policies::{GroupName, Policy, SandboxId};
 use proxy::audit::Identity;
 use proxy::ports::{Internal, NewResolver, Secrets};
@@ -159,7 +160,7 @@ impl Gateway {
     }
 
     fn open_doors(&self) -> MutexGuard<'_, Vec<Weak<Door>>> {
-        self.doors.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.doors)
     }
 
     /// What must not leave by any way.

@@ -9,10 +9,11 @@
 //! - Whatever [`Vault::reveal`] gives out is on the watchlist before it is given.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use desk::lock;
 use policies::{Authority, GroupName};
 use proxy::audit::Identity;
 use proxy::ports::{SecretUnavailable, Secrets, TokenRequest};
@@ -109,6 +110,12 @@ impl State {
             let oldest = self.surrogates.iter().position(|one| one.retired);
             oldest.and_then(|at| self.surrogates.remove(at));
         }
+    }
+
+    /// Why a source gave nothing a moment ago: it is not asked again yet.
+    fn failed_lately(&self, name: &str) -> Option<SecretUnavailable> {
+        let (since, why) = self.failed.get(name)?;
+        (since.elapsed() < PAUSE).then(|| why.clone())
     }
 
     fn forget(&mut self, now: Instant) {
@@ -257,9 +264,9 @@ impl Vault {
         let name = &definition.name;
         {
             let mut state = self.lock();
-            if let Some((since, why)) = state.failed.get(name).filter(|(since, _)| since.elapsed() < PAUSE) {
-                tracing::debug!(credential = %name, ago = ?since.elapsed(), "Program is not asked again yet");
-                return Err(why.clone());
+            if let Some(why) = state.failed_lately(name) {
+                tracing::debug!(credential = %name, "Program is not asked again yet");
+                return Err(why);
             }
             if !state.asked.insert(name.clone()) {
                 let why = format!("credential {name} ({}): its secret is being read; try again", definition.source);
@@ -321,7 +328,7 @@ impl Vault {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -51,13 +51,9 @@ impl Findings {
     }
 }
 
-/// The beginning of a text, with its control characters written out.
+/// The beginning of a text, fit for a screen.
 pub(crate) fn printable(text: &str, length: usize) -> String {
-    let mut shown = String::new();
-    for c in text.chars().take(length) {
-        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
-    }
-    shown
+    desk::screen::on_screen(&text.chars().take(length).collect::<String>())
 }
 
 fn by_guest(spec: &SandboxSpec, seen: &Attestation, findings: &mut Findings) {

@@ -7,11 +7,9 @@ use bollard::{
     errors::Error,
     query_parameters::{AttachContainerOptionsBuilder, InspectContainerOptions, StartContainerOptions},
 };
-use doorward_guest::{
-    lines::LineBuffer,
-    protocol::{Attestation, FromGuest, MAX_LINE, ToGuest, VERSION},
-};
+use doorward_guest::protocol::{Attestation, FromGuest, MAX_LINE, ToGuest, VERSION};
 use futures_util::{Stream, StreamExt};
+use lines::LineBuffer;
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt},
     time::timeout,
@@ -262,10 +260,9 @@ impl Sandbox {
     }
 
     async fn parse(&mut self, line: &[u8]) -> Result<FromGuest, SandboxLost> {
-        match serde_json::from_slice(line) {
+        match lines::message(line) {
             Ok(message) => Ok(message),
-            // The line itself may be private, and is an agent's: it is not repeated.
-            Err(error) => Err(self.malformed(format!("a line that is no message (column {})", error.column())).await),
+            Err(error) => Err(self.malformed(error.to_string()).await),
         }
     }
 

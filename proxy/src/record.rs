@@ -17,7 +17,7 @@ use crate::tally::Tally;
 mod operation;
 mod shown;
 
-use shown::{EXCERPT, LONGEST, shortened, visible, without_user};
+use shown::{EXCERPT, LONGEST, shortened, without_user};
 
 pub use operation::{Caller, Intent};
 
@@ -158,7 +158,7 @@ impl Record {
     /// What a sandbox sent, for the log. Where it is cut short it is searched whole:
     /// the beginning of a value could no longer be told.
     fn excerpt(&self, bytes: &[u8]) -> String {
-        self.hidden_in(bytes, EXCERPT).unwrap_or_else(|| visible(bytes))
+        self.hidden_in(bytes, EXCERPT).unwrap_or_else(|| desk::screen::bytes(bytes, EXCERPT))
     }
 
     /// The same for what was read: two that differ anywhere still differ.

@@ -1,7 +1,8 @@
 //! An alarm as the owner reads it: what happened, where, and what to do.
 
+use desk::screen::on_screen;
+
 use super::Alarm;
-use crate::store::ledger::visible::on_screen;
 
 /// A reason is cut to this; the audit log has all of it.
 const WHY_AT_MOST: usize = 300;

@@ -1,4 +1,4 @@
-//! JSON lines over a byte stream: one message a line, with a limit on its length.
+//! JSON lines over a byte stream, for tasks: one message a line, with a limit on its length.
 //!
 //! Control socket and channels read and write through here, so that the limit and
 //! the words for a bad line are the same everywhere. Reading is cancel-safe: a
@@ -6,16 +6,20 @@
 
 use std::io;
 
+use lines::{LineBuffer, LineTooLong, Malformed};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+/// How much is read at a time.
+const CHUNK: usize = 8 << 10;
 
 /// Reads messages, one a line.
 #[derive(Debug)]
 pub struct LineReader<R> {
-    stream: BufReader<R>,
-    line: Vec<u8>,
-    limit: usize,
+    stream: R,
+    lines: LineBuffer,
+    chunk: Vec<u8>,
 }
 
 /// Writes messages, one a line.
@@ -31,67 +35,46 @@ pub enum LineError {
     #[error("the connection broke: {0}")]
     Io(#[from] io::Error),
     /// Longer than the limit.
-    #[error("a line is longer than {0} bytes")]
-    TooLong(usize),
+    #[error("there is {0}")]
+    TooLong(#[from] LineTooLong),
     /// The stream ended in the middle of a line.
     #[error("the connection ended in the middle of a line")]
     Cut,
-    /// No JSON, or not a message that is known here. What the line says is not told:
+    /// No JSON, or not a message that is known here. What the line says is not repeated:
     /// it may be of a chat that nothing is kept of (invariant 14).
-    #[error("a line is {what} (at byte {column})")]
-    Malformed {
-        /// In which way.
-        what: &'static str,
-        /// Where, in bytes from the start of the line.
-        column: usize,
-    },
+    #[error("there is {0}")]
+    Malformed(#[from] Malformed),
 }
 
 impl<R: AsyncRead + Unpin> LineReader<R> {
     /// Reads from `stream`; a line may hold `limit` bytes, its newline included.
     pub fn new(stream: R, limit: usize) -> Self {
-        LineReader { stream: BufReader::new(stream), line: Vec::new(), limit }
+        LineReader { stream, lines: LineBuffer::new(limit), chunk: vec![0; CHUNK] }
     }
 
     /// The next message; `None` once the other side has closed.
     pub async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, LineError> {
         loop {
-            let chunk = self.stream.fill_buf().await?;
-            if chunk.is_empty() {
-                return if self.line.is_empty() { Ok(None) } else { Err(LineError::Cut) };
+            if let Some(line) = self.lines.next_line()? {
+                return Ok(Some(lines::message(&line)?));
             }
-            let end = chunk.iter().position(|byte| *byte == b'\n');
-            let taken = end.map_or(chunk.len(), |at| at + 1);
-            if self.line.len() + taken > self.limit {
-                return Err(LineError::TooLong(self.limit));
-            }
-            self.line.extend_from_slice(&chunk[..taken]);
-            self.stream.consume(taken);
-            if end.is_some() {
-                let message = serde_json::from_slice(&self.line).map_err(|error| malformed(&error));
-                self.line.clear();
-                return message.map(Some);
+            match self.stream.read(&mut self.chunk).await? {
+                0 if self.lines.is_empty() => return Ok(None),
+                0 => return Err(LineError::Cut),
+                read => self.lines.push(&self.chunk[..read]),
             }
         }
     }
 }
 
-fn malformed(error: &serde_json::Error) -> LineError {
-    let what = match error.classify() {
-        serde_json::error::Category::Data => "not a message that is known here",
-        _ => "no JSON",
-    };
-    LineError::Malformed { what, column: error.column() }
-}
-
 impl<R> LineReader<R> {
     /// Another limit for the lines that follow.
     pub fn set_limit(&mut self, limit: usize) {
-        self.limit = limit;
+        self.lines.set_limit(limit);
     }
 
-    /// The stream, for what is not in lines. Bytes that were read ahead stay in it.
-    pub fn into_inner(self) -> BufReader<R> {
+    /// The stream, for what is not in lines. What was read ahead is lost.
+    pub fn into_inner(self) -> R {
         self.stream
     }
 }
@@ -140,18 +123,9 @@ mod tests {
 
     #[tokio::test]
     async fn bad_lines_are_named() {
-        assert!(matches!(read(b"1\n333\n", 3).await, Err(LineError::TooLong(3))));
+        assert!(matches!(read(b"1\n333\n", 3).await, Err(LineError::TooLong(LineTooLong(3)))));
         assert!(matches!(read(b"1\n2", 3).await, Err(LineError::Cut)));
-        assert!(matches!(read(b"x\n", 3).await, Err(LineError::Malformed { what: "no JSON", .. })));
-    }
-
-    #[tokio::test]
-    async fn what_a_bad_line_says_is_not_told() {
-        for line in [&b"\"Marta's number\"\n"[..], b"{\"Marta's number\":1}\n", b"[\"Marta's number\n"] {
-            let error = LineReader::new(line, 64).next::<u32>().await.unwrap_err();
-            let said = format!("{error} {error:?}");
-            assert!(said.contains("at byte") && !said.contains("Marta"), "{said}");
-        }
+        assert_eq!(read(b"x\n", 3).await.unwrap_err().to_string(), "there is a line that is no JSON (at byte 1)");
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ mod folders;
 
 use std::process::ExitCode;
 
+use desk::screen::text_on_screen;
 use serde::Serialize;
 
 use super::{Failure, show};
@@ -48,7 +49,7 @@ pub(super) async fn run(home: &Home, args: DoctorArgs) -> Result<ExitCode, Failu
         show::json(&checks)?;
     } else {
         for check in &checks {
-            show::line(&show::visible(&check.line()))?;
+            show::line(&text_on_screen(&check.line()))?;
         }
     }
     let count = |state| checks.iter().filter(|check| check.state == state).count();

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::anyhow;
 use containers::Engine;
+use desk::screen::text_on_screen;
 use policies::GroupName;
 
 use super::{Failure, environment, image, refused, show, up};
@@ -120,14 +121,14 @@ fn as_text(report: &Report, weaken: Option<Weaken>, seconds: u64) -> String {
         );
     }
     for finding in &report.findings {
-        let finding: String = show::visible(finding).chars().take(WIDTH - 19).collect();
+        let finding: String = text_on_screen(finding).chars().take(WIDTH - 19).collect();
         let _ = writeln!(text, "NOT AS IT MUST BE  {finding}");
     }
     if let Err(why) = &report.open {
         let _ = writeln!(
             text,
             "SHUT  not even what the policy allows goes through, so refusals prove nothing: {}",
-            show::visible(why)
+            text_on_screen(why)
         );
     }
     text + &verdict(report, seconds)
@@ -147,7 +148,7 @@ fn attack_as_text(tried: &Tried, width: usize) -> String {
 /// What happened, under its attack: words of a sandbox too, so made visible and cut.
 fn wrapped(text: &str) -> String {
     const MOST: usize = 300;
-    let text: String = show::visible(text).chars().take(MOST).collect();
+    let text: String = text_on_screen(text).chars().take(MOST).collect();
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         if lines.last().is_some_and(|line| line.chars().count() + word.chars().count() > WIDTH - INDENT) {

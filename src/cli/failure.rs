@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use super::show;
+use desk::screen::text_on_screen;
 
 /// A failed command.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Failure {
         if self.error.chain().any(is_broken_pipe) {
             return ExitCode::SUCCESS;
         }
-        let words = show::visible(&format!("{:#}", self.error));
+        let words = text_on_screen(&format!("{:#}", self.error));
         let _ = writeln!(std::io::stderr(), "doorward: {words}");
         ExitCode::from(self.code)
     }

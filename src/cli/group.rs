@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
+use desk::screen::text_on_screen;
 use policies::GroupName;
 
 use super::{Failure, refused, show, stop, usage};
@@ -194,7 +195,7 @@ fn agent(home: &Home, group: &Group) -> &'static str {
 
 fn row(home: &Home, group: &Group) -> Vec<String> {
     let main = if group.is_main { "yes" } else { "" };
-    let chat = show::visible(&group.chat);
+    let chat = text_on_screen(&group.chat);
     vec![group.name.to_string(), main.to_owned(), group.channel.clone(), chat, agent(home, group).to_owned()]
 }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 use anyhow::anyhow;
 use containers::Engine;
 use containers::images::{self, ImageId};
+use desk::screen::text_on_screen;
 
 use super::{Failure, environment, show, up};
 use crate::config::Config;
@@ -73,7 +74,7 @@ pub(super) async fn ensure_base(engine: &Engine) -> Result<(), Failure> {
 /// Each step with the seconds since the beginning.
 fn progress() -> impl Fn(&str) + Send + Sync {
     let started = Instant::now();
-    move |step: &str| show::aside(&format!("  {:>3} s  {}", started.elapsed().as_secs(), show::visible(step)))
+    move |step: &str| show::aside(&format!("  {:>3} s  {}", started.elapsed().as_secs(), text_on_screen(step)))
 }
 
 async fn build(home: &Home, engine: &Engine, name: &str) -> Result<ImageId, Failure> {
@@ -140,7 +141,7 @@ async fn check(home: &Home, engine: &Engine) -> Result<ExitCode, Failure> {
             broken |= name == "base";
             ("missing", images::how_to_get(&tag).to_owned())
         };
-        rows.push(vec![tag, state.to_owned(), show::visible(&what)]);
+        rows.push(vec![tag, state.to_owned(), text_on_screen(&what)]);
     }
     let current = NAMES.map(tag);
     for image in images::list(engine).await.map_err(environment)? {

@@ -2,12 +2,12 @@
 //! often as it likes is said [`WRITTEN`] times a minute, and then how often it was: nobody
 //! fills the machine's journal.
 
-use std::collections::HashMap;
 use std::fmt::Debug;
 use std::io::IsTerminal as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use desk::{Counted, Pace, lock};
 use tracing::callsite::Identifier;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -27,20 +27,13 @@ const LOOK: Duration = Duration::from_secs(5);
 pub(super) struct Log(Bounded);
 
 /// Bounds its lines.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Bounded {
-    kinds: Arc<Mutex<HashMap<Kind, Minute>>>,
+    kinds: Arc<Mutex<Pace<Kind, String>>>,
 }
 
 /// The place in the program that says it, and the group it says it of.
 type Kind = (Identifier, String);
-
-struct Minute {
-    since: Instant,
-    written: u64,
-    more: u64,
-    says: String,
-}
 
 /// What is known of one line.
 #[derive(Default)]
@@ -77,10 +70,17 @@ impl Drop for Log {
     }
 }
 
+impl Default for Bounded {
+    fn default() -> Self {
+        Bounded { kinds: Arc::new(Mutex::new(Pace::new(WRITTEN, MINUTE))) }
+    }
+}
+
 impl Bounded {
     /// Says how many more there were of those whose minute is over by now; of all with `None`.
     fn tell_due(&self, now: Option<Instant>) {
-        for ((_, group), Minute { more, says, .. }) in self.due(now) {
+        let due = lock(&self.kinds).due(now);
+        for ((_, group), Counted { count: more, kept: says }) in due {
             // It passes its own bound: see `event_enabled`.
             if group.is_empty() {
                 tracing::warn!(more, "More of the same within a minute, not written one by one: {says}");
@@ -88,31 +88,6 @@ impl Bounded {
                 tracing::warn!(more, group, "More of the same within a minute, not written one by one: {says}");
             }
         }
-    }
-
-    fn due(&self, now: Option<Instant>) -> Vec<(Kind, Minute)> {
-        let is_over = |minute: &Minute| now.is_none_or(|now| now >= minute.since + MINUTE);
-        let over: Vec<_> = self.kinds().extract_if(|_, minute| is_over(minute)).collect();
-        over.into_iter().filter(|(_, minute)| minute.more > 0).collect()
-    }
-
-    fn takes(&self, kind: Kind, says: impl FnOnce() -> String, now: Instant) -> bool {
-        let mut kinds = self.kinds();
-        let new = Minute { since: now, written: 0, more: 0, says: String::new() };
-        let minute = kinds.entry(kind).or_insert(new);
-        if minute.written < WRITTEN {
-            minute.written += 1;
-            return true;
-        }
-        if minute.more == 0 {
-            minute.says = says();
-        }
-        minute.more += 1;
-        false
-    }
-
-    fn kinds(&self) -> MutexGuard<'_, HashMap<Kind, Minute>> {
-        self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -125,7 +100,8 @@ impl<S: Subscriber> Layer<S> for Bounded {
         }
         let mut line = Line::default();
         event.record(&mut line);
-        self.takes((about.callsite(), line.group), || line.says, Instant::now())
+        let Line { says, group } = line;
+        lock(&self.kinds).passes((about.callsite(), group), Instant::now(), |first| first.unwrap_or(says))
     }
 }
 
@@ -150,7 +126,7 @@ mod tests {
 
     impl Write for Written {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(bytes);
+            lock(&self.0).extend(bytes);
             Ok(bytes.len())
         }
 
@@ -169,7 +145,7 @@ mod tests {
             flood(&bounded);
             bounded.tell_due(None);
         });
-        let bytes = written.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = lock(&written.0);
         String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect()
     }
 

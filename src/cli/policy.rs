@@ -16,6 +16,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
+use desk::screen::text_on_screen;
 use policies::{Facts, GroupName, Policy, Verdict};
 use policy_file::{Compiled, Problems, Source, Texts, Way};
 
@@ -165,7 +166,7 @@ pub(super) fn groups_with_files(home: &Home) -> anyhow::Result<Vec<GroupName>> {
 /// The report of a compiler, with the lines it is about.
 pub(super) fn report(problems: &Problems) -> String {
     let shown = problems.0.iter().map(|problem| format!("{:?}", miette::Report::new(problem.clone())));
-    show::visible(shown.collect::<Vec<_>>().join("\n").trim_end())
+    text_on_screen(shown.collect::<Vec<_>>().join("\n").trim_end())
 }
 
 fn check(home: &Home, what: Option<&str>) -> Result<ExitCode, Failure> {
@@ -261,7 +262,7 @@ fn show_rules(home: &Home, group: &GroupName, json: bool) -> Result<ExitCode, Fa
     if json {
         show::json(&rules::json(&policy))?;
     } else {
-        show::line(&show::visible(&rules::words(home, &policy, today())))?;
+        show::line(&text_on_screen(&rules::words(home, &policy, today())))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -274,7 +275,7 @@ fn explain(home: &Home, group: &GroupName, method: &str, url: &str, json: bool) 
     if json {
         show::json(&explain::json(&request, &way))?;
     } else {
-        show::line(&show::visible(&explain::words(home, &policy, &request, &way)))?;
+        show::line(&text_on_screen(&explain::words(home, &policy, &request, &way)))?;
     }
     let denied = matches!(way, Way::Judged(Verdict::Deny(..)));
     Ok(ExitCode::from(u8::from(denied)))

@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+use desk::screen::on_screen;
 use policies::{Code, GroupName};
 use serde_json::json;
 
@@ -11,7 +12,6 @@ use crate::gateway::policy_files::PolicyFiles;
 use crate::home::Home;
 use crate::operations::asked_facts;
 use crate::store::AccessRequest;
-use crate::store::ledger::visible::on_screen;
 
 /// See what agents ask you to allow
 ///

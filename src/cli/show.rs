@@ -1,4 +1,4 @@
-//! Writing for a person: whole texts to stdout, and nothing that steers a terminal.
+//! Writing for a person: whole texts to stdout.
 
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -37,20 +37,6 @@ pub(crate) fn asks(question: &str) -> io::Result<bool> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// Text that others wrote, for a terminal: control characters (ESC, and the C1 ones
-/// that some terminals obey) are shown and not sent. Newline and tab stay.
-pub(crate) fn visible(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '\n' | '\t' => c,
-            c if c.is_control() => '\u{fffd}',
-            // Bidirectional overrides make a line read as another one.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
-            c => c,
-        })
-        .collect()
-}
-
 /// Columns under headings, as wide as they need to be.
 pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
@@ -71,12 +57,6 @@ pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_terminal_is_not_steered() {
-        assert_eq!(visible("a\x1b[2Jb\u{9b}31m\r\nc\td"), "a\u{fffd}[2Jb\u{fffd}31m\u{fffd}\nc\td");
-        assert_eq!(visible("evil\u{202e}txt"), "evil\u{fffd}txt");
-    }
 
     #[test]
     fn columns_line_up() {

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::anyhow;
 use containers::Engine;
+use desk::screen::text_on_screen;
 
 use super::{Failure, audit, environment, image, progress, show, up};
 use crate::config::Config;
@@ -207,7 +208,7 @@ Everything that went out or was refused is written down, before it goes out. Thi
     /// Shows a command of the agent's and its reply.
     async fn command(&mut self, command: &str) -> Result<String, Failure> {
         let reply = self.tour.ask(command).await.map_err(failed)?;
-        show::line(&format!("\n    agent $ {command}\n{}", indented(&show::visible(reply.trim_end()))))?;
+        show::line(&format!("\n    agent $ {command}\n{}", indented(&text_on_screen(reply.trim_end()))))?;
         Ok(reply)
     }
 

@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+use desk::screen::text_on_screen;
 use policies::GroupName;
 
 use super::{Failure, group, show, times};
@@ -47,12 +48,12 @@ pub(super) fn run(home: &Home, args: &UndeliveredArgs) -> Result<ExitCode, Failu
 fn words(text: &Undelivered) -> String {
     let told = if text.chat_was_told { "its chat was told that there was one" } else { "its chat heard nothing" };
     let said: Vec<_> =
-        show::visible(&text.text).lines().map(|line| format!("  {line}").trim_end().to_owned()).collect();
+        text_on_screen(&text.text).lines().map(|line| format!("  {line}").trim_end().to_owned()).collect();
     format!(
         "{}  {}: {}; {told}\n{}",
         text.group,
         times::time(text.at, &times::zone()),
-        show::visible(&text.why),
+        text_on_screen(&text.why),
         said.join("\n")
     )
 }

@@ -3,9 +3,10 @@
 
 use std::fmt;
 
+use desk::Problems;
 use policies::GroupName;
 
-use super::{ConfigError, ConfigProblems, check, problem, typed};
+use super::{ConfigError, read};
 use crate::home::Home;
 
 /// What a group's file says. No file: a shell.
@@ -84,10 +85,8 @@ impl GroupSettings {
     }
 
     /// Reads a group's text; `name` is what problems call the file.
-    pub fn parse(name: &str, text: &str) -> Result<Self, ConfigProblems> {
-        let typed: typed::Group =
-            toml::from_str(text).map_err(|error| ConfigProblems(vec![problem::from_toml(name, text, &error)]))?;
-        check::group(name, text, &typed)
+    pub fn parse(name: &str, text: &str) -> Result<Self, Problems> {
+        read::group(name, text)
     }
 }
 
@@ -163,13 +162,16 @@ mod tests {
     fn what_cannot_be_is_told_with_its_place() {
         for (text, wanted) in [
             ("agent = \"codex\"", "groups/family.toml:1:9: there is no such agent in this version; write \"claude\""),
-            ("\nagnet = \"claude\"", "groups/family.toml:2:1: unknown key `agnet`; did you mean `agent`?"),
+            (
+                "\nagnet = \"claude\"",
+                "groups/family.toml:2:1: a group's file has no key `agnet`; did you mean `agent`?",
+            ),
             ("trigger = \"sometimes\"", ":1:11: not a trigger; write \"always\" or \"name\""),
             ("model = \"opus\"", "the shell has no model"),
             ("agent = \"claude\"\nmodel = \"--help\"", ":2:9: "),
             ("agent = \"claude\"\nlimits.memory = \"100 MB\"", "Claude Code needs at least 512 MiB of memory"),
             ("limits.memory = \"1 MB\"\nlimits.pids = 1", "a sandbox needs at least 32 MiB"),
-            ("limits.memory = \"1 MB\"\nlimits.pids = 1", ":2:15: this number must be from 16 to 4194304"),
+            ("limits.memory = \"1 MB\"\nlimits.pids = 1", ":2:15: `pids` must be a number from 16 to 4194304"),
             ("limits.open_files = 1", "from 64 to 1048576"),
             ("limits.disk = \"1 kB\"", "at least 1 MB"),
             ("limits.files = 1", "from 100 to 1000000000"),

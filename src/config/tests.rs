@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 
 use super::*;
 
-fn parse(text: &str) -> Result<Config, ConfigProblems> {
+fn parse(text: &str) -> Result<Config, Problems> {
     Config::parse("doorward.toml", text, Path::new("/etc/door"))
 }
 
@@ -32,6 +32,21 @@ fn nothing_said_means_the_defaults() {
     let (idle, longest) = (Duration::from_mins(10), Duration::from_hours(1));
     assert_eq!(parse("").unwrap().queue, Queue { sandboxes: 3, idle, longest });
     assert_eq!(parse("[queue]\nlongest = \"90m\"").unwrap().queue.longest, Duration::from_mins(90));
+}
+
+#[test]
+fn numbers_sizes_and_times_have_more_than_one_spelling() {
+    let engine = |line: &str| parse(&format!("[engine]\n{line}")).unwrap().engine;
+    for size in ["512 MB", "512mb", "512000000 B", "512000 kB", "512000 KB"] {
+        assert_eq!(engine(&format!("memory = \"{size}\"")).memory, 512_000_000, "{size}");
+    }
+    assert_eq!((engine("pids = 0x200").pids, engine("pids = 1_000").pids), (512, 1000));
+    assert_eq!((engine("cpus = 1").cpus, engine("cpus = 1.5").cpus), (1.0, 1.5));
+    for idle in ["1d", "24h", "23h 60m", "86400 seconds", "PT24H"] {
+        let queue = parse(&format!("[queue]\nidle = \"{idle}\"")).unwrap().queue;
+        assert_eq!(queue.idle, Duration::from_hours(24), "{idle}");
+    }
+    assert!(problems("[queue]\nidle = \"0s\"").contains("not a length of time"));
 }
 
 #[test]
@@ -116,15 +131,27 @@ fn everything_that_can_be_said() {
 fn unknown_keys_are_refused_with_place_and_suggestion() {
     assert_eq!(
         problems("[engine]\nmemroy = \"2 GB\"\n"),
-        "doorward.toml:2:1: unknown key `memroy`; did you mean `memory`?"
+        "doorward.toml:2:1: [engine] has no key `memroy`; did you mean `memory`?"
     );
-    assert_eq!(problems("[quue]\nidle = \"1m\"\n"), "doorward.toml:1:2: unknown key `quue`; did you mean `queue`?");
+    assert_eq!(
+        problems("[quue]\nidle = \"1m\"\n"),
+        "doorward.toml:1:2: doorward.toml has no key `quue`; did you mean `queue`?"
+    );
     assert_eq!(
         problems("[queue]\nfrequency = 3\n"),
-        "doorward.toml:2:1: unknown key `frequency`; known keys here: sandboxes, idle, longest"
+        "doorward.toml:2:1: [queue] has no key `frequency`; known here: sandboxes, idle, longest"
+    );
+    assert_eq!(
+        problems("[engine]\nidle = \"1m\"\nkeep_days = 3\n[queue.audit]\n"),
+        "doorward.toml:2:1: [engine] has no key `idle`; `idle` belongs into [queue]\n\
+         doorward.toml:3:1: [engine] has no key `keep_days`; `keep_days` belongs into [audit] or [messages]\n\
+         doorward.toml:4:8: [queue] has no key `audit`; write it as [audit]"
     );
     assert!(problems("[queue]\nsandboxes = 3\nsandboxes = 4\n").contains("doorward.toml:3:1: this key is there twice"));
-    assert!(problems("[queue]\nsandboxes = \"3\"\n").contains("doorward.toml:2:13: expected"));
+    assert_eq!(
+        problems("[queue]\nsandboxes = \"3\"\n"),
+        "doorward.toml:2:13: `sandboxes` must be a whole number, like 120, not a text"
+    );
 }
 
 #[test]
@@ -134,16 +161,16 @@ fn new_keys_are_named_by_requests_and_fields() {
             "[credentials.a]\nsecret = \"env:A\"\nhosts = [\"a.example\"]\n[[credentials.a.mints]]\n{lines}\n"
         ))
     };
-    assert_eq!(
-        mints("do = [\"POST /keys\"]\nfields = []"),
-        "doorward.toml:6:10: the list is empty; name at least one, or leave the key out where it may be missing"
-    );
+    assert_eq!(mints("do = [\"POST /keys\"]\nfields = []"), "doorward.toml:6:10: `fields` is empty; name at least one");
     assert_eq!(
         mints("do = [\"POST /keys\"]\nfields = [\"keys[0].value\"]"),
         "doorward.toml:6:11: the keys to the field are wanted, parted by dots: \"key\", \"data.token\"; in each item of \
          a list \"keys[*].value\", behind each key \"actions.*.token\""
     );
-    assert_eq!(mints("do = [\"POST /keys\"]"), "doorward.toml:4:1: `fields` is missing");
+    assert_eq!(
+        mints("do = [\"POST /keys\"]"),
+        "doorward.toml:4:1: this [[credentials.NAME.mints]] has no `fields`; add fields = [\"token\"]"
+    );
     assert_eq!(
         mints("do = [\"POST keys\"]\nfields = [\"key\"]"),
         "doorward.toml:5:7: the path does not start with a slash; write /keys"
@@ -175,10 +202,10 @@ env = "LD_PRELOAD"
     assert_eq!(
         problems(text),
         r#"doorward.toml:2:8: not a socket on this machine, and doors cannot reach an engine elsewhere; write it as "unix:///run/docker.sock"
-doorward.toml:3:10: not a size; write it as "512 MB" or "2 GiB"
-doorward.toml:4:8: this number must be from 0.1 to 1024
-doorward.toml:6:13: this number must be from 1 to 1000
-doorward.toml:7:8: not a length of time; write it as "90s", "10m" or "2h"
+doorward.toml:3:10: not a size; write a whole number and B, kB, MB, GB, KiB, MiB or GiB, like "20 MB"
+doorward.toml:4:8: `cpus` must be a number from 0.1 to 1024
+doorward.toml:6:13: `sandboxes` must be a number from 1 to 1000
+doorward.toml:7:8: not a length of time; write it as "90s", "10m", "2h" or "7d"
 doorward.toml:9:12: nobody else is asked where dns.example is; say so in [upstream.hosts]: "dns.example" = "192.0.2.53"
 doorward.toml:11:1: the host holds '*'; write names in ASCII (A-labels), without user, port or escapes
 doorward.toml:12:14: not an address; write it as "192.168.1.20" or "192.168.1.20:8443"
@@ -186,7 +213,7 @@ doorward.toml:13:14: a credential's name is 1 to 32 lower-case letters, digits, 
 doorward.toml:14:10: `keyring:` wants the name that the secret has there: "keyring:github"
 doorward.toml:15:10: a credential goes to hosts by their exact names; write each one
 doorward.toml:16:10: `path:` wants how the path begins, with {} at its end for the secret: "path:/bot{}", "path:/hooks/{}"
-doorward.toml:17:8: the list is empty; name at least one, or leave the key out where it may be missing
+doorward.toml:17:8: `only` is empty; remove it or fill it
 doorward.toml:18:7: this variable has a meaning of its own inside a sandbox; choose another"#
     );
 }
@@ -296,6 +323,13 @@ fn a_pasted_secret_is_never_shown() {
         "[credentials.a]\nhosts = \"SECRET\"\nsecret = \"env:A\"\n",
         "[credentials.a]\nsecret = \"env:A\"\nhosts = [\n[\"SECRET\"]\n]\n",
         "[engine]\nmemory = \"x\" # SECRET\n",
+        // What is wrong beside a secret shows no more of it.
+        "[credentials]\na = { client = \"SECRET\" }\n",
+        "[credentials]\na = { hosts = [\"SECRET\", 3], only = [] }\n",
+        "[credentials.a]\nsecret = \"env:A\"\nhosts = [\"a.example\"]\noauth = { client_secret = \"SECRET\" }\n",
+        "[credentials.a]\nsecret = \"env:A\"\nhosts = [\"a.example\"]\nmints = [{ key = \"SECRET\" }]\nlifetime = 1\n",
+        "[canaries]\na = \"SECRET\"\nb = [\"SECRET\"]\nc = 3\n",
+        "[queue]\nidle = \"soon\"\nlongest = [\"SECRET\"]\n[alarm]\ncommand = { word = \"SECRET\" }\n",
     ] {
         let shown = everything_shown(&text.replace("SECRET", SECRET));
         assert!(!shown.contains("S3cret"), "{text}\n{shown}");
@@ -311,7 +345,7 @@ fn a_pasted_secret_is_never_shown() {
 fn a_number_pasted_as_secret_is_not_shown_either() {
     let shown = everything_shown("[credentials.a]\nsecret = 8675309\n");
     assert!(!shown.contains("8675309"), "{shown}");
-    assert!(shown.contains("expected a string, found a value of type integer"), "{shown}");
+    assert!(shown.contains("`secret` must be a text in quotes, not a number"), "{shown}");
 }
 
 #[test]

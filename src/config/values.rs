@@ -8,21 +8,36 @@ use jiff::tz::TimeZone;
 
 use super::{Pinned, WhatsappMode};
 
-/// `512 MB`, `2 GiB`. Decimal and binary units are what they are called.
-pub(super) fn bytes(text: &str) -> Result<u64, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let factor = match unit.trim().to_ascii_lowercase().as_str() {
-        "kb" => 1_000,
-        "mb" => 1_000_000,
-        "gb" => 1_000_000_000,
-        "kib" => 1 << 10,
-        "mib" => 1 << 20,
-        "gib" => 1 << 30,
-        _ => 0,
-    };
-    let size = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
-    size.filter(|size| *size > 0).ok_or_else(|| "not a size; write it as \"512 MB\" or \"2 GiB\"".to_owned())
+/// `512 MB`, `2 GiB`.
+fn bytes(text: &str) -> Result<u64, String> {
+    desk::size::read(text).ok_or_else(|| format!("not a size; {}", desk::size::FORM))
+}
+
+/// What the audit log may fill. Less would be written within a busy day, of which nothing is removed.
+pub(super) fn audit_size(text: &str) -> Result<u64, String> {
+    at_least(text, 10_000_000, "the audit log needs room for some days; write \"10 MB\" or more")
+}
+
+/// What a group may keep. Below this an agent cannot keep its own session.
+pub(super) fn disk(text: &str) -> Result<u64, String> {
+    at_least(text, 1_000_000, "a group's folders need at least 1 MB")
+}
+
+/// The memory of a sandbox. Below this not even a shell starts reliably.
+pub(super) fn memory(text: &str) -> Result<u64, String> {
+    at_least(text, 32 << 20, "a sandbox needs at least 32 MiB of memory")
+}
+
+fn at_least(text: &str, least: u64, otherwise: &str) -> Result<u64, String> {
+    bytes(text).and_then(|bytes| if bytes >= least { Ok(bytes) } else { Err(otherwise.to_owned()) })
+}
+
+/// A word of a command.
+pub(super) fn argument(text: &str) -> Result<String, String> {
+    match text.contains('\0') {
+        true => Err("a program's arguments cannot hold a NUL".to_owned()),
+        false => Ok(text.to_owned()),
+    }
 }
 
 /// What people call the assistant by, without the `@`.
@@ -60,12 +75,10 @@ fn unknown_zone(set: &str) -> String {
     )
 }
 
-/// `90s`, `10m`, `2h`.
+/// `90s`, `10m`, `2h`, `7d`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let parsed = text.parse::<jiff::SignedDuration>().ok().and_then(|parsed| Duration::try_from(parsed).ok());
-    parsed
-        .filter(|parsed| !parsed.is_zero())
-        .ok_or_else(|| "not a length of time; write it as \"90s\", \"10m\" or \"2h\"".to_owned())
+    let read = desk::duration::read(text).filter(|length| !length.is_zero());
+    read.ok_or_else(|| format!("not a length of time; {}", desk::duration::FORM))
 }
 
 /// `own-number`, `self-chat`.

@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 use arc_swap::ArcSwap;
+use desk::lock;
 use policies::{GroupName, Policy};
 use policy_file::{Problems, Source, Texts};
 use proxy::audit::LedgerDown;
@@ -277,10 +278,6 @@ impl PolicyFiles {
             );
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A group's file, `base.toml`, and the presets that are not those of this version. A

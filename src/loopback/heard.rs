@@ -1,8 +1,9 @@
 //! What a listener heard: one arrival for each connection or datagram.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use desk::lock;
 use tokio::sync::Notify;
 
 /// Everything that reached a listener, in order.
@@ -82,7 +83,7 @@ impl Heard {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Arrival>> {
-        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.arrivals)
     }
 }
 

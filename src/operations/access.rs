@@ -1,6 +1,7 @@
 //! `request_access`: the agent asks the owner to be allowed a request. It is kept and
 //! shown; nothing is resolved, nothing is widened, and nobody waits for an answer.
 
+use desk::screen::on_screen;
 use policies::{Authority, Code, Facts, Method, Path, Policy, Refusal, Scheme, Verdict};
 use proxy::ports::Caller;
 
@@ -8,7 +9,6 @@ use super::request::RequestAccess;
 use super::{Operations, Proof, unavailable};
 use crate::pipeline::egress;
 use crate::store::ledger::Notice;
-use crate::store::ledger::visible::on_screen;
 use crate::store::{NewAccessRequest, NotKept};
 
 /// The most wishes of one group that wait for the owner.

@@ -3,10 +3,10 @@
 //! A message is accepted once it is committed. What is not for a registered chat
 //! is dropped before it is written or logged anywhere (invariant 14).
 
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use desk::lock;
 use tokio::sync::mpsc;
 
 use super::Pipeline;
@@ -159,7 +159,7 @@ impl Pipeline {
 
     /// A channel tells how it stands. Only what is new is logged.
     fn channel_state(&self, channel: &str, state: ChannelState, detail: String) {
-        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut states = lock(&self.states);
         let known = states.insert(channel.to_owned(), (state, detail.clone()));
         if known.as_ref().is_some_and(|(last, said)| *last == state && *said == detail) {
             return;

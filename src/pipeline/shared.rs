@@ -1,8 +1,9 @@
 //! What every worker needs, and how a run fails.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
+use desk::lock;
 use policies::GroupName;
 use proxy::ports::Secrets;
 use tokio::sync::mpsc;
@@ -75,7 +76,7 @@ impl<S> Shared<S> {
 
     /// Whether a message is still to be told that there is no engine, as it is from now on.
     pub(super) fn tells_of_the_engine(&self, group: &GroupName, row: MessageRow) -> bool {
-        let mut told = self.waits_for_engine.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = lock(&self.waits_for_engine);
         let is_new = told.get(group).is_none_or(|last| *last < row);
         if is_new {
             told.insert(group.clone(), row);

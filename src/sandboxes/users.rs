@@ -9,8 +9,9 @@ use std::io;
 use std::ops::{ControlFlow, RangeInclusive};
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
+use desk::lock;
 use policies::GroupName;
 use rand::RngExt as _;
 use rustix::fs::{AtFlags, Gid, Uid, chownat};
@@ -30,7 +31,7 @@ impl Users {
     /// The user of a group. Its folders are there, and are this user's afterwards, with what
     /// `before`, the one user of all groups in earlier versions, has left in them.
     pub(super) fn take(&self, home: &Home, group: &GroupName, before: u32) -> io::Result<u32> {
-        let mut chosen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut chosen = lock(&self.0);
         let folders = [home.group_dir(group), home.agent_home(group)];
         // Once chosen it stays: a sandbox of the group may be running.
         let uid = match chosen.get(group) {

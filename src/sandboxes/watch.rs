@@ -6,10 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use containers::Engine;
+use desk::lock;
 use policies::GroupName;
 
 use super::disk::{Bound, Room, Usage};
@@ -228,7 +229,3 @@ pub(super) fn too_much(bound: Bound) -> String {
 /// The same where the disk is the reason.
 pub(super) const ALMOST_FULL: &str = "the disk of this machine is almost full, and this group's sandbox wrote most of late. \
                            Its owner makes room on the disk first";
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

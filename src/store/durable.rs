@@ -10,10 +10,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use desk::lock;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 
@@ -143,7 +144,7 @@ impl Disk {
             if doubtful {
                 return self.copy(&mut None, "FULL");
             }
-            self.wal.lock().unwrap_or_else(PoisonError::into_inner).sync(&self.path)
+            lock(&self.wal).sync(&self.path)
         });
         // Looked at again: what was removed meanwhile was synced for nobody.
         let synced = synced.and_then(|()| self.place.is_there(&self.path));

@@ -28,9 +28,10 @@ mod undelivered;
 mod wrote;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use desk::lock;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use error::StoreError;
@@ -135,7 +136,7 @@ impl Store {
 
     /// A panic elsewhere leaves no half transaction behind: dropping one rolls it back.
     fn connection(&self) -> MutexGuard<'_, Connection> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.connection)
     }
 
     fn explain(&self, error: &rusqlite::Error) -> StoreError {

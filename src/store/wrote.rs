@@ -3,8 +3,8 @@
 //! may lose its last second to a power cut, be put back from a copy, or be gone.
 
 use std::collections::BTreeSet;
-use std::sync::PoisonError;
 
+use desk::lock;
 use policies::GroupName;
 use rusqlite::{OptionalExtension, params};
 
@@ -95,11 +95,11 @@ impl Store {
     }
 
     fn is_marked(&self, run: RunId) -> bool {
-        self.marked.lock().unwrap_or_else(PoisonError::into_inner).contains(&run)
+        lock(&self.marked).contains(&run)
     }
 
     fn remember(&self, run: RunId) {
-        let mut marked = self.marked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut marked = lock(&self.marked);
         marked.insert(run);
         if marked.len() > REMEMBERED {
             marked.pop_first();

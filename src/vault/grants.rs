@@ -13,7 +13,7 @@ use scan::SHORTEST;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{PAUSE, Part, Vault, aside, read_from, surrogate};
+use super::{Part, Vault, aside, read_from, surrogate};
 use crate::config::{Credential, OAuth};
 
 /// A token that ends so soon is fetched anew: the request may be long.
@@ -97,8 +97,8 @@ impl Vault {
         if self.token_lifetime(name).is_some_and(|left| left > SLACK) {
             return Ok(None);
         }
-        if let Some((_, why)) = self.lock().failed.get(name).filter(|(since, _)| since.elapsed() < PAUSE) {
-            return Err(why.clone());
+        if let Some(why) = self.lock().failed_lately(name) {
+            return Err(why);
         }
         let unsaved = self.lock().unsaved.get(name).cloned();
         if let Some(unsaved) = unsaved {

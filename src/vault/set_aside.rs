@@ -5,8 +5,9 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
+use desk::lock;
 use policies::{Authority, GroupName};
 
 /// Which hosts, for which groups.
@@ -66,7 +67,7 @@ impl SetAside {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<(GroupName, Authority)>> {
-        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.unwritten)
     }
 }
 

@@ -7,7 +7,8 @@ use crate::floors;
 use crate::source::Source;
 
 /// The crates' folders.
-pub const CRATES: [&str; 9] = [
+pub const CRATES: [&str; 10] = [
+    "desk/src",
     "policies/words/src",
     "policies/src",
     "policies/file/src",

@@ -1,5 +1,5 @@
 //! The floors between the crates: who may depend on whom, and what the three crates of
-//! `policies/` (words, the verdict, the policy file) must not touch.
+//! `policies/` (words, the verdict, the policy file) and `desk` must not touch.
 
 use std::fs;
 use std::path::Path;
@@ -7,20 +7,24 @@ use std::path::Path;
 use crate::source::Source;
 
 /// Each crate below the root, and all that it may take from this workspace.
-const MAY_USE: [(&str, &[&str]); 9] = [
+const MAY_USE: [(&str, &[&str]); 11] = [
+    ("desk", &[]),
+    ("desk/lines", &[]),
     ("policies/words", &[]),
     ("policies", &["words"]),
-    ("policies/file", &["policies"]),
+    ("policies/file", &["desk", "policies"]),
     ("scan", &["words"]),
-    ("proxy", &["policies", "scan"]),
-    ("containers", &["doorward-guest"]),
-    ("containers/guest", &[]),
+    ("proxy", &["desk", "policies", "scan"]),
+    ("containers", &["desk", "doorward-guest", "lines"]),
+    ("containers/guest", &["lines"]),
     ("channels/protocol", &[]),
     // Another licence: it speaks with the daemon and is linked with none of it.
-    ("channels/whatsapp", &["channel-protocol"]),
+    ("channels/whatsapp", &["channel-protocol", "lines"]),
 ];
 
-const WORKSPACE: [&str; 11] = [
+const WORKSPACE: [&str; 13] = [
+    "desk",
+    "lines",
     "policies",
     "policy-file",
     "words",
@@ -37,8 +41,11 @@ const WORKSPACE: [&str; 11] = [
 /// What the proxy's tests write their policies with; the proxy itself knows no file.
 const FOR_TESTS: [(&str, &str); 1] = [("proxy", "policy-file")];
 
-/// Crates that do what `policies` does not: I/O, time, threads of its own.
-const NOT_FOR_POLICIES: [&str; 11] = [
+/// Crates without I/O, clock and threads.
+const PURE: [&str; 5] = ["desk", "desk/lines", "policies", "policies/words", "policies/file"];
+
+/// Crates that do what the pure ones do not: I/O, time, threads of their own.
+const NOT_FOR_THE_PURE: [&str; 11] = [
     "bollard",
     "chrono",
     "hickory-resolver",
@@ -66,6 +73,9 @@ const IMPURE: [&str; 10] = [
     "ToSocketAddrs",
 ];
 
+/// What reads the clock.
+const CLOCKS: [&str; 4] = ["Instant::now", "SystemTime", "Zoned::now", "Timestamp::now"];
+
 /// The manifests of the crates that have rules here.
 pub fn manifests() -> Vec<(&'static str, String)> {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -84,21 +94,26 @@ pub fn wrong_dependencies(name: &str, manifest: &str) -> Vec<String> {
         if WORKSPACE.contains(&dependency) && !allowed {
             findings.push(format!("{name}/Cargo.toml:{line}: `{name}` may not depend on `{dependency}`"));
         }
-        if name.starts_with("policies") && NOT_FOR_POLICIES.contains(&dependency) {
+        // The desk reads lengths of time with jiff; `impure` looks that it reads no clock.
+        let reads_lengths = (name, dependency) == ("desk", "jiff");
+        if PURE.contains(&name) && NOT_FOR_THE_PURE.contains(&dependency) && !reads_lengths {
             findings.push(format!("{name}/Cargo.toml:{line}: `{name}` is pure and does without `{dependency}`"));
         }
     }
     findings
 }
 
-/// Where shipping code of `policies` reaches for files, sockets, the clock, or
-/// its surroundings.
+/// Where shipping code of a pure crate reaches for files, sockets, the clock, or its
+/// surroundings. The desk may count time that it is given.
 pub fn impure(source: &Source) -> Vec<String> {
+    let of_time = ["std::time", "Instant"];
+    let counts_time = source.path.starts_with("desk/");
+    let words = IMPURE.iter().filter(|word| !(counts_time && of_time.contains(word))).chain(&CLOCKS);
+    let words: Vec<_> = words.collect();
     let mut findings = Vec::new();
     for (line, text) in source.shipping() {
-        if let Some(word) = IMPURE.iter().find(|word| has_word(&text, word)) {
-            findings
-                .push(format!("{}:{line}: `{word}` in `policies`, which does no I/O and knows no clock", source.path));
+        if let Some(word) = words.iter().find(|word| has_word(&text, word)) {
+            findings.push(format!("{}:{line}: `{word}` in a crate that does no I/O and reads no clock", source.path));
         }
     }
     findings
@@ -137,6 +152,9 @@ fn dependencies(manifest: &str) -> Vec<(usize, String, bool)> {
 fn a_wrong_dependency_is_found() {
     let one = |name: &str, text: &str| wrong_dependencies(name, text).len();
     assert_eq!(one("policies", "[dependencies]\nserde = \"1\"\ntokio.workspace = true\n"), 1);
+    assert_eq!(one("policies/file", "[dependencies]\njiff.workspace = true\ndesk.workspace = true\n"), 1);
+    assert_eq!(one("desk", "[dependencies]\njiff.workspace = true\ntokio.workspace = true\n"), 1);
+    assert_eq!(one("desk", "[dependencies]\npolicies.workspace = true\n"), 1);
     assert_eq!(one("policies", "[dependencies.proxy]\nworkspace = true\n"), 1);
     assert_eq!(
         one("proxy", "[dependencies]\npolicies.workspace = true\n[dev-dependencies]\ncontainers = { path = \"\" }\n"),
@@ -151,6 +169,8 @@ fn a_wrong_dependency_is_found() {
 #[test]
 fn impure_code_is_found() {
     let count = |text: &str| impure(&Source::new("policies/src/a.rs", text)).len();
+    let desk = |text: &str| impure(&Source::new("desk/src/a.rs", text)).len();
+    assert_eq!(desk("use std::time::{Duration, Instant};\nfn a(now: Instant) {}\nlet b = Instant::now();\n"), 1);
     assert_eq!(count("use std::fs;\nlet now = Instant::now();\nuse std::net::TcpStream;\n"), 3);
     assert_eq!(
         count("// std::fs\nlet a = \"std::fs\";\nstruct Instantly;\n#[cfg(test)]\nmod tests {\n    use std::fs;\n}\n"),

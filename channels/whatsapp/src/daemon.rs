@@ -3,13 +3,17 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use channel_protocol::{ChannelState, FromChannel, Incoming, MAX_LINE, ToChannel, VERSION};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Stdin};
+use lines::LineBuffer;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Stdin};
 use tokio::sync::{mpsc, oneshot};
 
 /// The name of this channel.
 const CHANNEL: &str = "whatsapp";
+
+/// How much is read at a time.
+const CHUNK: usize = 8 << 10;
 
 /// Says things to the daemon, and knows what it has not answered yet.
 #[derive(Clone)]
@@ -26,7 +30,9 @@ enum Line {
 
 /// Hears what the daemon says.
 pub(crate) struct Ear {
-    stream: BufReader<Stdin>,
+    stream: Stdin,
+    lines: LineBuffer,
+    chunk: Vec<u8>,
 }
 
 /// Says hello; gives back what the daemon answers with: the registered chats.
@@ -36,7 +42,7 @@ pub(crate) async fn meet() -> anyhow::Result<(Daemon, Ear, Vec<String>)> {
     let daemon = Daemon { lines, waiting: Arc::default() };
     let program = concat!("doorward-whatsapp ", env!("CARGO_PKG_VERSION")).to_owned();
     daemon.say(FromChannel::Hello { v: VERSION, channel: CHANNEL.to_owned(), program });
-    let mut ear = Ear { stream: BufReader::new(tokio::io::stdin()) };
+    let mut ear = Ear { stream: tokio::io::stdin(), lines: LineBuffer::new(MAX_LINE), chunk: vec![0; CHUNK] };
     match ear.next().await? {
         Some(ToChannel::Welcome { v: VERSION, chats }) => Ok((daemon, ear, chats)),
         Some(ToChannel::Welcome { v, .. }) => {
@@ -98,19 +104,16 @@ impl Daemon {
 }
 
 impl Ear {
-    /// The next line; `None` once the daemon has closed. Not cancel-safe.
+    /// The next line; `None` once the daemon has closed, be it in the middle of a line.
     pub(crate) async fn next(&mut self) -> anyhow::Result<Option<ToChannel>> {
-        let mut line = Vec::new();
-        let limit = u64::try_from(MAX_LINE).unwrap_or(u64::MAX);
-        (&mut self.stream).take(limit).read_until(b'\n', &mut line).await.context("cannot read from the daemon")?;
-        match line.last() {
-            None => Ok(None),
-            Some(b'\n') => {
-                Ok(Some(serde_json::from_slice(&line).context("the daemon sent a line that is no message")?))
+        loop {
+            if let Some(line) = self.lines.next_line().map_err(|error| anyhow!("the daemon sent {error}"))? {
+                return Ok(Some(lines::message(&line).map_err(|error| anyhow!("the daemon sent {error}"))?));
             }
-            Some(_) if line.len() >= MAX_LINE => bail!("the daemon sent a line of more than {MAX_LINE} bytes"),
-            // It died in the middle of a line.
-            Some(_) => Ok(None),
+            match self.stream.read(&mut self.chunk).await.context("cannot read from the daemon")? {
+                0 => return Ok(None),
+                read => self.lines.push(&self.chunk[..read]),
+            }
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The static binary inside a sandbox: pid 1, the inner end of the door, the
-//! agent's driver. The daemon's side shares [`protocol`] and [`lines`].
+//! agent's driver. The daemon's side shares [`protocol`].
 //!
 //! What it is not: a guard. It shares a uid with the agent, so nothing that it
 //! says after `start` is a fact about the sandbox. What keeps the agent in is the
@@ -10,7 +10,6 @@
 //! - No descriptor of the protocol or the door is handed to the agent.
 //! - Every buffer is bounded; a line that breaks the protocol ends the sandbox.
 
-pub mod lines;
 pub mod protocol;
 
 pub mod attest;

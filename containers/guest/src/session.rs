@@ -3,6 +3,7 @@
 
 use std::{process::ExitCode, rc::Rc};
 
+use lines::LineBuffer;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     signal::unix::{SignalKind, signal},
@@ -12,7 +13,6 @@ use tokio::{
 use crate::{
     agents::{Daemon, complain},
     attest, claude, door,
-    lines::LineBuffer,
     protocol::{Agent, FromGuest, MAX_LINE, ToGuest, VERSION},
     reaper::Reaper,
     shell,
@@ -112,8 +112,7 @@ async fn read(tell: &mpsc::Sender<Result<ToGuest, String>>) -> Result<(), String
         lines.push(&buffer[..count]);
         while let Some(line) = lines.next_line().map_err(|error| format!("the daemon sent {error}"))? {
             // The text of a prompt is private: the error names the place, never the line.
-            let message = serde_json::from_slice(&line)
-                .map_err(|error| format!("the daemon sent a line that is no message (column {})", error.column()))?;
+            let message = lines::message(&line).map_err(|error| format!("the daemon sent {error}"))?;
             if tell.send(Ok(message)).await.is_err() {
                 return Ok(());
             }

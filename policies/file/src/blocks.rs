@@ -9,7 +9,7 @@ use policies::{
     AllowRule, DenyRule, Effect, Facts, HostPattern, Method, PatternError, RequestPattern, Scheme, TunnelRule,
 };
 
-use crate::table::{Block, Test};
+use crate::table::{Block, Test, rule_ref, unreadable};
 use crate::{json, keys};
 
 /// An `[[allow]]` is one of two rules.
@@ -39,8 +39,8 @@ fn requests_rule(block: &mut Block<'_, '_>) -> Option<AllowRule> {
     let opaque = opaque(block, host.as_ref(), &requests);
     let (model, why) = (block.bool("model"), why(block));
     Some(AllowRule {
-        at: block.reader.rule_ref(&block.span),
-        origin: block.reader.origin.clone(),
+        at: rule_ref(block, &block.span),
+        origin: block.reader.context.clone(),
         host: host?,
         scheme,
         ports: if ports.is_empty() { vec![scheme.default_port()] } else { ports },
@@ -75,8 +75,8 @@ fn tunnel(block: &mut Block<'_, '_>) -> Option<TunnelRule> {
     let private = private(block, host.as_ref());
     let why = why(block);
     Some(TunnelRule {
-        at: block.reader.rule_ref(&block.span),
-        origin: block.reader.origin.clone(),
+        at: rule_ref(block, &block.span),
+        origin: block.reader.context.clone(),
         host: host?,
         ports: if ports.is_empty() { vec![Scheme::Https.default_port()] } else { ports },
         private,
@@ -123,8 +123,8 @@ pub(crate) fn deny(block: &mut Block<'_, '_>) -> Option<DenyRule> {
     let requests = if block.has("do") { requests(block) } else { vec![RequestPattern::anything()] };
     let json = json::conditions(block, Effect::Deny);
     let why = why(block);
-    let at = block.reader.rule_ref(&block.span);
-    Some(DenyRule { at, origin: block.reader.origin.clone(), host: host?, ports, requests, json, why })
+    let at = rule_ref(block, &block.span);
+    Some(DenyRule { at, origin: block.reader.context.clone(), host: host?, ports, requests, json, why })
 }
 
 pub(crate) fn test(block: &mut Block<'_, '_>) -> Option<Test> {
@@ -162,7 +162,7 @@ fn host(
     read: fn(&str) -> Result<HostPattern, PatternError>,
 ) -> Option<HostPattern> {
     let (span, text) = block.needed("host", name, "api.example.com")?;
-    read(&text).map_err(|error| block.reader.pattern_problem(span, error)).ok()
+    read(&text).map_err(|error| block.reader.unreadable(span, unreadable(error))).ok()
 }
 
 fn scheme(block: &mut Block<'_, '_>) -> Scheme {
@@ -210,7 +210,7 @@ fn requests(block: &mut Block<'_, '_>) -> Vec<RequestPattern> {
     for (span, text) in block.strings("do") {
         match RequestPattern::read(&text) {
             Ok(pattern) => out.push(pattern),
-            Err(error) => block.reader.pattern_problem(span, error),
+            Err(error) => block.reader.unreadable(span, unreadable(error)),
         }
     }
     out
@@ -266,7 +266,7 @@ fn private(block: &mut Block<'_, '_>, host: Option<&HostPattern>) -> Vec<IpNet> 
     for (span, text) in texts {
         match private_net(&text) {
             Ok(net) => out.push(net),
-            Err(error) => block.reader.pattern_problem(span, error),
+            Err(error) => block.reader.unreadable(span, unreadable(error)),
         }
     }
     out

@@ -2,13 +2,11 @@
 
 use std::collections::HashMap;
 
+use desk::{Problem, Problems, Text, did_you_mean};
 use policies::{AllowRule, GroupName, HostPattern, Limits, Origin, PatternError, Policy, PolicyHash, Rules};
 
 use crate::advice::advise;
 use crate::part::Part;
-use crate::problem::{Problem, Problems, Text};
-use crate::suggest::did_you_mean;
-use crate::table::Reader;
 use crate::test_run::TestReport;
 use crate::{file, presets, test_run, warnings};
 
@@ -102,9 +100,8 @@ fn load(group: &GroupName, texts: &Texts) -> Result<Loaded, Problems> {
 
 fn read(source: &Source, origin: Origin, problems: &mut Vec<Problem>) -> Part {
     let text = Text::new(&source.name, &source.text);
-    let mut reader = Reader::new(text.clone(), origin.clone());
-    let file = reader.read(file::read);
-    problems.append(&mut reader.problems);
+    let (file, wrong) = file::read(&text, &origin);
+    problems.extend(wrong);
     Part { text, origin, file }
 }
 

@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
+use desk::toml::{Reader, Word};
+use desk::{Problem, Text};
+
 use policies::{AllowRule, DenyRule, Limits, Observe, Origin, TunnelRule};
-use toml::de::DeValue;
 
 use crate::blocks::Allow;
 use crate::table::{Block, Test};
@@ -12,7 +14,7 @@ use crate::{blocks, keys, limits, observe};
 /// What a file says, as far as it can be read.
 #[derive(Default)]
 pub(crate) struct PolicyFile {
-    pub(crate) uses: Vec<(Range<usize>, String)>,
+    pub(crate) uses: Vec<Word>,
     pub(crate) allows: Vec<(Range<usize>, AllowRule)>,
     pub(crate) tunnels: Vec<(Range<usize>, TunnelRule)>,
     pub(crate) denies: Vec<DenyRule>,
@@ -23,18 +25,29 @@ pub(crate) struct PolicyFile {
     pub(crate) blocks_lookalikes: bool,
 }
 
-/// Reads a file.
-pub(crate) fn read(block: &mut Block<'_, '_>) -> PolicyFile {
-    match block.reader.origin {
-        Origin::Group => block.known_keys("a policy file", &keys::GROUP),
-        Origin::Preset(_) => block.known_keys("a preset", &keys::PRESET),
-        Origin::Base => block.known_keys("base.toml, which only takes away,", &keys::BASE),
+/// Reads a file, and says what is wrong with it.
+pub(crate) fn read(text: &Text, origin: &Origin) -> (PolicyFile, Vec<Problem>) {
+    let vocabulary = match origin {
+        Origin::Group => &keys::OF_A_GROUP,
+        Origin::Preset(_) => &keys::OF_A_PRESET,
+        Origin::Base => &keys::OF_THE_BASE,
+    };
+    let mut reader = Reader::new(text.clone(), vocabulary, origin.clone());
+    let file = reader.read(policy_file).unwrap_or_default();
+    (file, reader.into_problems())
+}
+
+fn policy_file(file: &mut Block<'_, '_>) -> PolicyFile {
+    match file.reader.context {
+        Origin::Group => file.known_keys("a policy file", &keys::GROUP),
+        Origin::Preset(_) => file.known_keys("a preset", &keys::PRESET),
+        Origin::Base => file.known_keys("base.toml, which only takes away,", &keys::BASE),
     }
-    let uses = block.strings("use");
-    let observe = if block.reader.origin == Origin::Group { observe::observe(block) } else { None };
+    let uses = file.any_strings("use");
+    let observe = if file.reader.context == Origin::Group { observe::observe(file) } else { None };
     let (mut allows, mut tunnels) = (Vec::new(), Vec::new());
-    let with_allow = block.reader.origin != Origin::Base;
-    for (span, rule) in if with_allow { block.each("allow", blocks::allow) } else { Vec::new() } {
+    let with_allow = file.reader.context != Origin::Base;
+    for (span, rule) in if with_allow { file.each("allow", "[[allow]]", blocks::allow) } else { Vec::new() } {
         match rule {
             Allow::Requests(rule) => allows.push((span, rule)),
             Allow::Tunnel(rule) => tunnels.push((span, rule)),
@@ -43,29 +56,20 @@ pub(crate) fn read(block: &mut Block<'_, '_>) -> PolicyFile {
     PolicyFile {
         uses,
         observe,
-        blocks_lookalikes: leaks(block),
-        limits: limits(block),
+        blocks_lookalikes: leaks(file),
+        limits: file.section("limits", "[limits]").map(|mut block| limits::limits(&mut block)).unwrap_or_default(),
         allows,
         tunnels,
-        denies: block.each("deny", blocks::deny),
-        tests: block.each("test", blocks::test),
+        denies: file.each("deny", "[[deny]]", blocks::deny),
+        tests: file.each("test", "[[test]]", blocks::test),
     }
 }
 
-fn leaks(block: &mut Block<'_, '_>) -> bool {
-    let Some((span, text)) = block.string("leaks") else { return false };
+fn leaks(file: &mut Block<'_, '_>) -> bool {
+    let Some((span, text)) = file.string("leaks") else { return false };
     if text != "block" {
         let help = "remove it (what only looks like a secret is noted in the log), or write leaks = \"block\"";
-        block.reader.problem(span, format!("{text:?} is nothing that `leaks` can be"), Some(help.to_owned()));
+        file.reader.problem(span, format!("{text:?} is nothing that `leaks` can be"), Some(help.to_owned()));
     }
     true
-}
-
-fn limits(block: &mut Block<'_, '_>) -> Limits {
-    let Some((_, value)) = block.table.get_key_value("limits") else { return Limits::default() };
-    let DeValue::Table(table) = value.get_ref() else {
-        block.reader.wrong_type(value, "limits", "a table, written as [limits]");
-        return Limits::default();
-    };
-    limits::limits(&mut Block { reader: block.reader, table, span: value.span() })
 }

@@ -7,7 +7,7 @@ use policies::{Condition, Effect, Field, Wanted, Words};
 use toml::Spanned;
 use toml::de::DeValue;
 
-use crate::table::Block;
+use crate::table::{Block, unreadable};
 
 const MAX_CONDITIONS: usize = 64;
 const MAX_VALUES: usize = 64;
@@ -30,7 +30,7 @@ pub(crate) fn conditions(block: &mut Block<'_, '_>, effect: Effect) -> Option<Ar
     for (key, value) in table {
         match Field::read(key.get_ref()) {
             Ok(field) => out.extend(condition(block, field, value, effect)),
-            Err(error) => block.reader.pattern_problem(key.span(), error),
+            Err(error) => block.reader.unreadable(key.span(), unreadable(error)),
         }
     }
     Some(out.into())

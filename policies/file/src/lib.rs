@@ -21,7 +21,6 @@ mod near;
 mod observe;
 mod part;
 pub mod presets;
-mod problem;
 #[cfg(test)]
 #[path = "schema/tests.rs"]
 mod schema;
@@ -35,10 +34,10 @@ mod way;
 mod written;
 
 pub use compile::{Compiled, Source, Texts, compile, compile_all, deny_all, run_tests};
+pub use desk::{Problem, Problems};
 pub use diff::{Diff, Fate, LimitChange, RequestChange, diff};
 pub use limits::limit_in_words;
 pub use manifest::{Manifest, Reach, manifest};
-pub use problem::{Problem, Problems};
 pub use suggestion::{Suggestion, suggest};
 pub use summary::{RuleSummary, summaries};
 pub use test_run::TestReport;

@@ -1,8 +1,9 @@
 //! `mode = "observe"` and `observe_until`, as a file says them.
 
-use policies::Observe;
+use policies::{Date, Observe};
+use toml::de::DeValue;
 
-use crate::table::Block;
+use crate::table::{Block, rule_ref};
 
 const EXAMPLE: &str = "2026-12-31";
 
@@ -16,7 +17,7 @@ pub(crate) fn observe(block: &mut Block<'_, '_>) -> Option<Observe> {
         block.reader.problem(span.clone(), format!("{text:?} is no mode"), Some(help.to_owned()));
         return None;
     }
-    let until = block.date("observe_until", EXAMPLE);
+    let until = last_day(block, "observe_until");
     match (mode, block.has("observe_until")) {
         (None, true) if !block.has("mode") => {
             let help = Some("add mode = \"observe\", or remove it".to_owned());
@@ -28,7 +29,22 @@ pub(crate) fn observe(block: &mut Block<'_, '_>) -> Option<Observe> {
             block.reader.problem(span, "an observation without an end is an open door", help);
             None
         }
-        (Some((span, _)), true) => Some(Observe { until: until?, at: block.reader.rule_ref(&span) }),
+        (Some((span, _)), true) => Some(Observe { until: until?, at: rule_ref(block, &span) }),
         _ => None,
     }
+}
+
+/// A day, in quotes or as TOML writes it.
+fn last_day(block: &mut Block<'_, '_>, key: &str) -> Option<Date> {
+    let value = block.table.get(key)?;
+    let date = match value.get_ref() {
+        DeValue::String(text) => Date::parse(text),
+        DeValue::Datetime(date) => Date::parse(&date.to_string()),
+        _ => None,
+    };
+    if date.is_none() {
+        let help = Some(format!("write {key} = \"{EXAMPLE}\""));
+        block.reader.problem(value.span(), format!("`{key}` is not a day of the calendar"), help);
+    }
+    date
 }

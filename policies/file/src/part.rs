@@ -1,9 +1,9 @@
 //! One of the texts that a policy is made of, as it was read.
 
+use desk::Text;
 use policies::Origin;
 
 use crate::file::PolicyFile;
-use crate::problem::Text;
 
 /// One text that goes into a policy.
 pub(crate) struct Part {

@@ -158,10 +158,3 @@ fn private_line<'a>(host: &Host, rules: impl Iterator<Item = &'a AllowRule>) -> 
     nets.dedup();
     (!nets.is_empty()).then(|| format!("private = [\"{}\"]", nets.join("\", \"")))
 }
-
-/// The known word that is closest to what was written, if any is close.
-pub(crate) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = word.to_lowercase();
-    let scored = known.into_iter().map(|known| (strsim::jaro_winkler(&lower, known), known));
-    scored.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known)
-}

@@ -1,8 +1,8 @@
 //! Running `[[test]]`s: when a file is loaded, and when its owner asks.
 
+use desk::{Problem, Text};
 use policies::{Facts, Policy, Refusal, RuleRef, Verdict};
 
-use crate::problem::{Problem, Text};
 use crate::table::Test;
 use crate::way::{Way, way};
 

@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use desk::Problem;
 use policies::{AllowRule, Authority, DenyRule, Host, HostPattern, Policy, RequestPattern, RuleRef, address};
 
 use crate::part::Part;
-use crate::problem::Problem;
 use crate::summary::RuleSummary;
 
 /// Everything to warn of.

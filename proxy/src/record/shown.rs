@@ -20,22 +20,6 @@ pub(super) fn without_user(target: &str) -> String {
     }
 }
 
-/// What a sandbox sent, fit for logs and screens: cut short, and everything but
-/// visible ASCII escaped.
-pub(super) fn visible(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for byte in bytes.iter().take(EXCERPT) {
-        match byte {
-            0x20..=0x7e => text.push(char::from(*byte)),
-            _ => text.push_str(&format!("\\u{byte:04x}")),
-        }
-    }
-    if bytes.len() > EXCERPT {
-        text.push_str(&format!("… ({} bytes)", bytes.len()));
-    }
-    text
-}
-
 /// Cut to what the log keeps; the hash tells apart what begins the same.
 pub(super) fn shortened(text: &str) -> String {
     if text.len() <= LONGEST {

@@ -4,10 +4,10 @@
 //! a cell is a sandbox's. So every such place gets a `'` before it, and characters
 //! that nobody sees are named. `--json` has the text as it is.
 
+use desk::screen::on_screen;
 use jiff::Timestamp;
 
 use crate::store::ledger::AuditEntry;
-use crate::store::ledger::visible::on_screen;
 
 /// The first line.
 pub(super) const HEADINGS: &str = "seq,time,group,sandbox,run,protocol,ending,scheme,host,port,method,path,\

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
 
+use desk::screen::on_screen;
 use jiff::tz::TimeZone;
 use policies::GroupName;
 
@@ -12,7 +13,6 @@ use super::{open, since};
 use crate::cli::times::{self, time};
 use crate::home::Home;
 use crate::store::Millis;
-use crate::store::ledger::visible::on_screen;
 use crate::store::ledger::{Digest, Filter, Happened, Way};
 
 #[derive(Debug, clap::Args)]
@@ -45,7 +45,7 @@ pub(super) fn run(args: &DigestArgs, home: &Home, out: &mut dyn Write) -> anyhow
     };
     if args.json {
         let whole = serde_json::json!({ "since_ms": args.since, "ways": digest.ways, "events": digest.events, "head": digest.head });
-        writeln!(out, "{}", crate::store::ledger::visible::in_json(whole.to_string()))?;
+        writeln!(out, "{}", desk::screen::in_json(whole.to_string()))?;
     } else {
         write!(out, "{}", text(&digest, args.since, &times::zone()))?;
     }

@@ -3,10 +3,10 @@
 
 use std::ops::RangeInclusive;
 
+use desk::screen::on_screen;
 use jiff::tz::TimeZone;
 
 use crate::cli::times::time;
-use crate::store::ledger::visible::on_screen;
 use crate::store::ledger::{AuditEntry, Ending, OutcomeRecord};
 
 const HEADINGS: [&str; 8] = ["TIME", "GROUP", "VERDICT", "REQUEST", "UP", "DOWN", "TOOK", "BECAUSE"];

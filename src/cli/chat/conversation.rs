@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
+use desk::screen::text_on_screen;
 use serde::Deserialize;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -72,7 +73,7 @@ impl Conversation {
                 ToChannel::Send(out) => {
                     // It belongs to an earlier message whose sender did not wait.
                     if out.kind != OutgoingKind::Done {
-                        show::aside(&format!("(to an earlier message) {}", show::visible(&out.text)));
+                        show::aside(&format!("(to an earlier message) {}", text_on_screen(&out.text)));
                     }
                     self.confirm(out.id).await?;
                 }
@@ -125,11 +126,11 @@ impl Conversation {
         if self.json {
             return Ok(show::json(out)?);
         }
-        let text = if std::io::stdout().is_terminal() { show::visible(&out.text) } else { out.text.clone() };
+        let text = if std::io::stdout().is_terminal() { text_on_screen(&out.text) } else { out.text.clone() };
         match out.kind {
             OutgoingKind::Reply => show::line(&text)?,
-            OutgoingKind::Notice => show::line(&format!("\n[Doorward] {}\n", show::visible(&out.text)))?,
-            OutgoingKind::Failure => show::line(&format!("[Doorward] No answer: {}", show::visible(&out.text)))?,
+            OutgoingKind::Notice => show::line(&format!("\n[Doorward] {}\n", text_on_screen(&out.text)))?,
+            OutgoingKind::Failure => show::line(&format!("[Doorward] No answer: {}", text_on_screen(&out.text)))?,
             OutgoingKind::Done => {}
         }
         Ok(())

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, Write as _};
 use std::process::ExitCode;
 
+use desk::screen::text_on_screen;
 use tokio::sync::mpsc;
 
 use super::super::{Failure, show};
@@ -58,7 +59,7 @@ async fn heard(conversation: &mut Conversation, said: ToChannel, prompt: &str) -
         }
         ToChannel::Ignored { why, .. } => {
             write(FRESH_LINE)?;
-            show::aside(&format!("The message was not taken: {}", show::visible(&why)));
+            show::aside(&format!("The message was not taken: {}", text_on_screen(&why)));
             write(prompt)?;
         }
         ToChannel::Typing { on: true, .. } => write(&format!("{FRESH_LINE}… {prompt}"))?,

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
+use desk::screen::text_on_screen;
 use policy_file::presets;
 
 use super::{Failure, diff, refused, show, usage};
@@ -60,5 +61,5 @@ fn words(waiting: &Waiting) -> String {
         Some(change) => diff::words(change),
         None => "The one in force does not load in this version, so what it would change cannot be told.".to_owned(),
     };
-    show::visible(&format!("Preset {}, as this version ships it:\n{change}", waiting.name))
+    text_on_screen(&format!("Preset {}, as this version ships it:\n{change}", waiting.name))
 }

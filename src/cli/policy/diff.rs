@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
+use desk::screen::text_on_screen;
 use policies::{GroupName, Policy};
 use policy_file::{Diff, Fate, LimitChange, RuleSummary};
 
@@ -30,7 +31,7 @@ pub(super) fn run(
     if json {
         show::json(&serde_json::json!({ "widens": diff.widens(), "diff": diff }))?;
     } else {
-        show::line(&show::visible(&words(&diff)))?;
+        show::line(&text_on_screen(&words(&diff)))?;
     }
     Ok(ExitCode::SUCCESS)
 }

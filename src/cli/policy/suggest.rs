@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+use desk::screen::text_on_screen;
 use policies::GroupName;
 use policy_file::Suggestion;
 
@@ -26,7 +27,7 @@ pub(super) fn run(home: &Home, group: &GroupName, since: Option<Millis>, json: b
             "denied": denied.collect::<Vec<_>>(), "beyond_rules": suggestion.beyond_rules,
         }))?;
     } else {
-        show::line(&show::visible(&words(home, group, &suggestion)))?;
+        show::line(&text_on_screen(&words(home, group, &suggestion)))?;
     }
     Ok(ExitCode::SUCCESS)
 }

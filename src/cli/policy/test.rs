@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::anyhow;
+use desk::screen::text_on_screen;
 use policies::GroupName;
 use policy_file::TestReport;
 
@@ -25,7 +26,7 @@ pub(super) fn run(home: &Home, group: Option<GroupName>, json: bool) -> Result<E
         if json {
             show::json(&serde_json::json!({ "group": group, "tests": reports }))?;
         } else {
-            show::line(&show::visible(&words(&group, &reports)))?;
+            show::line(&text_on_screen(&words(&group, &reports)))?;
         }
     }
     Ok(if all_passed { ExitCode::SUCCESS } else { ExitCode::from(1) })

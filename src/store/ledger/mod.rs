@@ -34,7 +34,6 @@ mod retention;
 mod share;
 mod together;
 mod used;
-pub mod visible;
 mod writer;
 
 use std::future::ready;
@@ -43,6 +42,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use desk::screen;
 use policies::GroupName;
 use proxy::audit::{Allowed, Decision, Ledger, LedgerDown, Noted, Outcome, Seq};
 use proxy::ports::Pending;
@@ -255,7 +255,7 @@ impl AuditLog {
     fn event(&self, kind: &'static str, about: Option<Seq>, record: &impl Serialize) -> Result<Event, StoreError> {
         let json = serde_json::to_string(record)
             .map_err(|error| StoreError::Other { path: self.shared.path.clone(), detail: error.to_string() })?;
-        Ok(Event { at_ms: now(), kind, about: about.map(|seq| seq.0), record: visible::in_json(json) })
+        Ok(Event { at_ms: now(), kind, about: about.map(|seq| seq.0), record: screen::in_json(json) })
     }
 
     /// Counted as the group's share when it is made: it is written, or nothing comes of it.
@@ -378,7 +378,7 @@ impl Shared {
         let due = lock(&self.floods).due(now);
         for record in due {
             // Among the outcomes, which wait in bounds while the disk takes nothing.
-            let record = visible::in_json(record.to_string());
+            let record = screen::in_json(record.to_string());
             lock(&self.writer).keep(Event { at_ms: crate::store::now(), kind: "decision", about: None, record });
         }
     }
@@ -394,7 +394,7 @@ impl Shared {
             Ok(None) => false,
             Ok(Some(pruned)) => {
                 let text = format!("the records up to {} had their time and were removed", pruned.seq);
-                let record = visible::in_json(serde_json::json!({ "what": "pruned", "text": text }).to_string());
+                let record = screen::in_json(serde_json::json!({ "what": "pruned", "text": text }).to_string());
                 lock(&self.writer).keep(Event { at_ms: now(), kind: "notice", about: None, record });
                 pruned.more
             }

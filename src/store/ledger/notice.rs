@@ -3,11 +3,11 @@
 
 use std::path::Path;
 
+use desk::screen;
 use policies::{Code, GroupName, SandboxId};
 use proxy::audit::Identity;
 use serde::Serialize;
 
-use super::visible;
 use super::writer::{Event, Writer};
 use crate::store::{StoreError, now};
 
@@ -58,6 +58,6 @@ impl Notice {
 pub fn add_notice(path: &Path, notice: &Notice) -> Result<(), StoreError> {
     let json = serde_json::to_string(notice)
         .map_err(|error| StoreError::Other { path: path.to_path_buf(), detail: error.to_string() })?;
-    let record = visible::in_json(json);
+    let record = screen::in_json(json);
     Writer::create(path)?.append([Event { at_ms: now(), kind: "notice", about: None, record }]).map(drop)
 }

@@ -1,10 +1,10 @@
 //! The log as it is read: a decision together with how its request ended.
 
+use desk::screen;
 use proxy::audit::Seq;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::visible;
 use crate::store::Millis;
 
 /// One decision and, where there is one, its outcome.
@@ -175,7 +175,7 @@ impl AuditEntry {
         if self.event.is_none() {
             whole.insert("outcome".into(), outcome.clone().unwrap_or(Value::Null));
         }
-        visible::in_json(Value::Object(whole).to_string())
+        screen::in_json(Value::Object(whole).to_string())
     }
 }
 

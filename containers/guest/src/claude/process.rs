@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use lines::{LineBuffer, LineTooLong};
 use rustix::process::{Pid, Signal, WaitStatus, kill_process_group};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -18,7 +19,6 @@ use tokio::{
 use crate::{
     agents::{GLOBAL, WORKSPACE},
     claude::history,
-    lines::{LineBuffer, LineTooLong},
     pipes,
     reaper::Reaper,
 };

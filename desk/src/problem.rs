@@ -1,10 +1,12 @@
-//! What is wrong with a policy file: where, why, and what to write instead.
+//! What is wrong with a file: where, why, and what to write instead.
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use miette::{Diagnostic, NamedSource, Severity, SourceSpan};
+
+use crate::Text;
 
 /// One problem. Its `Display` is the bare message, as miette wants it for a
 /// report with the source line; [`Problem::plain`] is the one-line form.
@@ -28,23 +30,35 @@ pub struct Problem {
 #[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
 pub struct Problems(pub Vec<Problem>);
 
-/// A text with its name: what problems point into.
-#[derive(Clone, Debug)]
-pub(crate) struct Text {
-    pub(crate) name: Arc<str>,
-    pub(crate) text: Arc<str>,
-    /// Where each line begins: a long file has as many rules as it has lines.
-    starts: Arc<[usize]>,
+/// Why a value cannot be read, without its place, and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct ValueError {
+    /// In a few words.
+    pub message: String,
+    /// Where it can be said.
+    pub help: Option<String>,
 }
 
 impl Problem {
-    pub(crate) fn new(text: &Text, span: Range<usize>, message: String, help: Option<String>) -> Self {
-        let source_code = NamedSource::new(&*text.name, Arc::clone(&text.text));
+    /// A problem that shows what it is about.
+    pub fn new(text: &Text, span: Range<usize>, message: String, help: Option<String>) -> Self {
+        let shown = text.shown_with(&span);
+        Self::showing(shown, text, span, message, help)
+    }
+
+    /// A problem with what may be a secret: of a text with secrets it shows no value.
+    pub fn hidden(text: &Text, span: Range<usize>, message: String, help: Option<String>) -> Self {
+        Self::showing(text.shown(), text, span, message, help)
+    }
+
+    fn showing(shown: Arc<str>, text: &Text, span: Range<usize>, message: String, help: Option<String>) -> Self {
+        let source_code = NamedSource::new(&*text.name, shown);
         let position = text.position(span.start);
         Problem { message, help, source_code, span: span.into(), severity: Severity::Error, position }
     }
 
-    pub(crate) fn into_warning(mut self) -> Self {
+    /// The same, for what works all the same.
+    pub fn into_warning(mut self) -> Self {
         self.severity = Severity::Warning;
         self
     }
@@ -73,47 +87,40 @@ impl Problem {
             None => format!("{place}: {}", self.message),
         }
     }
-
-    fn order(&self) -> (String, usize) {
-        (self.file().to_owned(), self.span.offset())
-    }
 }
 
 impl Problems {
-    pub(crate) fn sorted(mut problems: Vec<Problem>) -> Self {
-        problems.sort_by_key(Problem::order);
+    /// In the order in which they are reported.
+    pub fn sorted(mut problems: Vec<Problem>) -> Self {
+        problems.sort_by(|a, b| (a.file(), a.span.offset()).cmp(&(b.file(), b.span.offset())));
         Problems(problems)
     }
 
-    /// Whether there is nothing to tell.
+    /// Whether there is nothing to report.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-impl Text {
-    pub(crate) fn new(name: &str, text: &str) -> Self {
-        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Text { name: name.into(), text: text.into(), starts }
+impl ValueError {
+    /// A message, and what to write instead.
+    pub fn new(message: impl Into<String>, help: Option<String>) -> Self {
+        ValueError { message: message.into(), help }
     }
+}
 
-    /// The line of a byte offset, counted from 1.
-    pub(crate) fn line(&self, offset: usize) -> u32 {
-        u32::try_from(self.position(offset).0).unwrap_or(u32::MAX)
+impl From<String> for ValueError {
+    fn from(message: String) -> Self {
+        ValueError { message, help: None }
     }
+}
 
-    /// Where a line begins.
-    pub(crate) fn span_of_line(&self, line: u32) -> Range<usize> {
-        let index = usize::try_from(line).unwrap_or_default().saturating_sub(1);
-        let start = self.starts.get(index).copied().unwrap_or_default();
-        start..start
-    }
-
-    fn position(&self, offset: usize) -> (usize, usize) {
-        let offset = if self.text.is_char_boundary(offset) { offset } else { self.text.len() };
-        let line = self.starts.partition_point(|start| *start <= offset).max(1);
-        let start = self.starts.get(line - 1).copied().unwrap_or_default();
-        (line, self.text.get(start..offset).unwrap_or_default().chars().count() + 1)
+impl fmt::Display for ValueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.help {
+            Some(help) => write!(f, "{}; {help}", self.message),
+            None => f.write_str(&self.message),
+        }
     }
 }
 

@@ -1,0 +1,147 @@
+//! JSON lines, read with a bound.
+//!
+//! Bytes in, whole lines out, then messages: what the daemon, the guest, the control socket
+//! and channel programs read each other with. What it is not: I/O. Whoever has a stream
+//! pushes what it read; a read that is dropped half-way loses nothing.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+/// Collects what arrives and gives it back line by line.
+#[derive(Debug)]
+pub struct LineBuffer {
+    most: usize,
+    bytes: Vec<u8>,
+    /// Up to here there is no newline; saves looking at long lines again and again.
+    searched: usize,
+}
+
+/// A line grew beyond this number of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineTooLong(pub usize);
+
+/// A line that is not the message that was expected. What it says is not repeated: it may be
+/// private, and is written by the other side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// In which way.
+    what: &'static str,
+    /// Where, in bytes from the start of the line.
+    column: usize,
+}
+
+impl LineBuffer {
+    /// For lines of at most `most` bytes, the newline included.
+    pub fn new(most: usize) -> Self {
+        Self { most, bytes: Vec::new(), searched: 0 }
+    }
+
+    /// Another limit for the lines that follow.
+    pub fn set_limit(&mut self, most: usize) {
+        self.most = most;
+    }
+
+    /// Adds what has arrived.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The next whole line without its newline; `None` until more arrives.
+    pub fn next_line(&mut self) -> Result<Option<Vec<u8>>, LineTooLong> {
+        let found = self.bytes[self.searched..].iter().position(|byte| *byte == b'\n');
+        let length = found.map_or(self.bytes.len(), |at| self.searched + at + 1);
+        if length > self.most {
+            return Err(LineTooLong(self.most));
+        }
+        if found.is_none() {
+            self.searched = length;
+            return Ok(None);
+        }
+        self.searched = 0;
+        let mut line: Vec<u8> = self.bytes.drain(..length).collect();
+        line.pop();
+        Ok(Some(line))
+    }
+
+    /// Whether no bytes of an unfinished line are left.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
+/// The message that a line holds.
+pub fn message<T: DeserializeOwned>(line: &[u8]) -> Result<T, Malformed> {
+    serde_json::from_slice(line).map_err(|error| {
+        let what = match error.classify() {
+            Category::Data => "not a message that is known here",
+            _ => "no JSON",
+        };
+        Malformed { what, column: error.column() }
+    })
+}
+
+impl fmt::Display for LineTooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a line of more than {} bytes", self.0)
+    }
+}
+
+impl std::error::Error for LineTooLong {}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a line that is {} (at byte {})", self.what, self.column)
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const MOST: usize = 1 << 20;
+
+    #[test]
+    fn lines_come_out_whole_however_they_arrive() {
+        let mut buffer = LineBuffer::new(MOST);
+        for byte in b"one\n\ntwo\nthr" {
+            buffer.push(&[*byte]);
+            if *byte != b'\n' {
+                assert_eq!(buffer.next_line(), Ok(None));
+                continue;
+            }
+            assert!(buffer.next_line().unwrap().is_some());
+        }
+        assert!(!buffer.is_empty());
+        buffer.push(b"ee\nfour\n");
+        assert_eq!(buffer.next_line().unwrap().unwrap(), b"three");
+        assert_eq!(buffer.next_line().unwrap().unwrap(), b"four");
+        assert!(buffer.is_empty());
+    }
+
+    #[test]
+    fn the_longest_line_passes_and_one_byte_more_does_not() {
+        let mut buffer = LineBuffer::new(MOST);
+        buffer.push(&vec![b'a'; MOST - 1]);
+        buffer.push(b"\n");
+        assert_eq!(buffer.next_line().unwrap().unwrap().len(), MOST - 1);
+        buffer.push(&vec![b'a'; MOST]);
+        assert_eq!(buffer.next_line(), Ok(None));
+        buffer.push(b"a");
+        assert_eq!(buffer.next_line(), Err(LineTooLong(MOST)));
+    }
+
+    #[test]
+    fn what_a_bad_line_says_is_not_repeated() {
+        for line in [&b"\"Marta's number\""[..], b"{\"Marta's number\":1}", b"[\"Marta's number", b"Marta"] {
+            let error = message::<u32>(line).unwrap_err();
+            let said = format!("{error} {error:?}");
+            assert!(said.contains("at byte") && !said.contains("Marta"), "{said}");
+        }
+        assert_eq!(message::<u32>(b"7"), Ok(7));
+    }
+}

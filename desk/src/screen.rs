@@ -1,0 +1,117 @@
+//! Text that others wrote, for a screen or a log: characters that a terminal would obey or
+//! not show are written out.
+
+use std::fmt::Write;
+
+/// For a line: `\u{1b}` in place of each control (C0, C1), bidirectional override (attacks
+/// L01, L02; CVE-2021-42574), zero-width and otherwise invisible character.
+pub fn on_screen(text: &str) -> String {
+    written_out(text, is_hidden)
+}
+
+/// For a text of several lines, in the script of whoever wrote it: newlines and tabs stay,
+/// and so do the joiners and selectors that emoji and some scripts are made of.
+pub fn text_on_screen(text: &str) -> String {
+    written_out(text, |c| steers(c) && !matches!(c, '\n' | '\t'))
+}
+
+/// For JSON that is already JSON: the same text to whoever parses it, with every
+/// such character as `\u001b`. They can only stand inside of its strings.
+pub fn in_json(json: String) -> String {
+    if json.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+        return json;
+    }
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_hidden(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// At most `most` bytes of what need not be text: everything but visible ASCII is `\u001b`.
+pub fn bytes(bytes: &[u8], most: usize) -> String {
+    let mut out = String::new();
+    for byte in bytes.iter().take(most) {
+        match byte {
+            0x20..=0x7e => out.push(char::from(*byte)),
+            _ => out.push_str(&format!("\\u{byte:04x}")),
+        }
+    }
+    if bytes.len() > most {
+        out.push_str(&format!("… ({} bytes)", bytes.len()));
+    }
+    out
+}
+
+fn written_out(text: &str, hides: impl Fn(char) -> bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if hides(c) {
+            let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Controls and bidirectional overrides, which make a line read as another one.
+fn steers(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Those, and what Unicode lists as format characters or shows as nothing.
+fn is_hidden(c: char) -> bool {
+    steers(c)
+        || matches!(u32::from(c),
+            0xad | 0x34f | 0x61c | 0x115f | 0x1160 | 0x17b4 | 0x17b5 | 0x180b..=0x180f
+            | 0x200b..=0x200f | 0x2028..=0x202e | 0x2060..=0x206f | 0x2800 | 0x3164
+            | 0xfe00..=0xfe0f | 0xfeff | 0xffa0 | 0xfff0..=0xfffb
+            | 0x1bca0..=0x1bca3 | 0x1d173..=0x1d17a | 0xe0000..=0xe0fff)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_gets_nothing_to_obey() {
+        assert_eq!(on_screen("a\u{1b}]8;;x\u{7}b\r\nc"), "a\\u{1b}]8;;x\\u{7}b\\u{d}\\u{a}c");
+        assert_eq!(
+            on_screen("\u{9b}2J \u{202e}gpj.exe \u{200b}\u{e0041}"),
+            "\\u{9b}2J \\u{202e}gpj.exe \\u{200b}\\u{e0041}"
+        );
+        assert_eq!(on_screen("Grüße, 東京 "), "Grüße, 東京 ");
+    }
+
+    #[test]
+    fn a_text_keeps_its_lines_and_its_emoji() {
+        assert_eq!(text_on_screen("a\x1b[2Jb\u{9b}31m\r\nc\td"), "a\\u{1b}[2Jb\\u{9b}31m\\u{d}\nc\td");
+        assert_eq!(text_on_screen("evil\u{202e}txt"), "evil\\u{202e}txt");
+        let family = "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467} \u{2764}\u{fe0f}";
+        assert_eq!(text_on_screen(family), family);
+    }
+
+    #[test]
+    fn json_says_the_same_with_the_characters_named() {
+        let json = in_json("\"\u{9b}2J\u{202e}\u{7f}\u{e0041}ü\"".to_owned());
+        assert_eq!(json, "\"\\u009b2J\\u202e\\u007f\\udb40\\udc41ü\"");
+        assert_eq!(in_json("{\"a\":1}".to_owned()), "{\"a\":1}");
+    }
+
+    /// Attacks L01, L02: nothing a sandbox sends steers a log or a terminal.
+    #[test]
+    fn bytes_are_cut_and_written_out() {
+        assert_eq!(bytes(b"a\r\n\x1b[2J\x9b\0", 512), "a\\u000d\\u000a\\u001b[2J\\u009b\\u0000");
+        assert_eq!(bytes("\u{202e}".as_bytes(), 512), "\\u00e2\\u0080\\u00ae");
+        assert_eq!(bytes(b"abcdef", 6), "abcdef");
+        assert_eq!(bytes(b"abcdef", 5), "abcde… (6 bytes)");
+    }
+}
