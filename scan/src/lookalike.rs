@@ -14,9 +14,10 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use memchr::memmem::Finder;
 
 use super::bits::{BLOCK, bits, blocks, set};
+use super::layer::Layer;
 use super::needles::NeedleSet;
 use super::shapes::{self, is_word};
-use super::view::Layer;
+use super::undo::undo;
 
 const PRIVATE_KEY: &str = "a private key";
 const CARD_NUMBER: &str = "a card number";
@@ -76,7 +77,7 @@ pub(super) fn in_whole(text: &[u8], found: Found<'_>) {
         Lookalikes::default().push(text, true, found);
         if below.len() < 2 {
             for &layer in Layer::upon(below.last().copied()) {
-                if let Some(view) = layer.undo(text, &REACH, true) {
+                if let Some(view) = undo(layer, text, &REACH, true) {
                     descend(&view.text, &[below, &[layer]].concat(), found);
                 }
             }
