@@ -4,8 +4,9 @@ use memchr::{memchr, memchr2};
 
 use super::bits::{BLOCK, bits, set};
 use super::folded::in_a_text;
+use super::layer::Layer;
 use super::needles::NeedleSet;
-use super::view::{Layer, View};
+use super::view::View;
 
 /// What stands at the beginning of a text that starts with a layer's trigger.
 enum Unit {

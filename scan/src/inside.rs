@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::leak::{LeakFilter, Stop};
+use super::check::{Check, Stop};
 use super::watchlist::Finding;
 use crate::packed::{Look, Queue, Unreadable};
 
@@ -11,29 +11,29 @@ use crate::packed::{Look, Queue, Unreadable};
 pub(super) struct Inside {
     look: Look,
     /// For each depth one.
-    filters: Vec<LeakFilter>,
+    checks: Vec<Check>,
     waiting: Queue,
 }
 
 impl Inside {
     pub(super) fn new(look: Look) -> Self {
-        Inside { look, filters: Vec::new(), waiting: Queue::default() }
+        Inside { look, checks: Vec::new(), waiting: Queue::default() }
     }
 
-    /// Looks into the next bytes, or the end. `filter` makes the check of another depth.
+    /// Looks into the next bytes, or the end. `check` makes that of another depth.
     pub(super) fn look(
         &mut self,
         chunk: &[u8],
         last: bool,
-        filter: &dyn Fn() -> LeakFilter,
+        check: &dyn Fn() -> Check,
         noted: &mut Vec<Finding>,
     ) -> Result<(), Stop> {
-        let filters = &mut self.filters;
+        let checks = &mut self.checks;
         let mut stopped = Ok(());
         let mut sink = |depth: usize, bytes: &[u8]| {
-            filters.resize_with(filters.len().max(depth), filter);
-            stopped = filters[depth - 1].push(Bytes::copy_from_slice(bytes)).map(drop);
-            // The reason is the filter's.
+            checks.resize_with(checks.len().max(depth), check);
+            stopped = checks[depth - 1].next(Bytes::copy_from_slice(bytes), false).map(drop);
+            // The reason is the check's.
             if stopped.is_ok() { Ok(()) } else { Err(Unreadable::Broken) }
         };
         let mut looked = self.look.push(chunk, &mut sink);
@@ -42,11 +42,11 @@ impl Inside {
         }
         stopped?;
         looked.map_err(Stop::Unreadable)?;
-        for filter in &mut self.filters {
+        for check in &mut self.checks {
             if last {
-                filter.finish()?;
+                check.next(Bytes::new(), true)?;
             }
-            filter.hand_over(noted);
+            check.hand_over(noted);
         }
         Ok(())
     }
@@ -64,7 +64,7 @@ impl Inside {
 
     /// How many bytes wait.
     pub(super) fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.waiting.held()
     }
 
     /// Whether these bytes, which come next, are unpacked: it takes memory, and time.

@@ -12,7 +12,7 @@
 //! its five, and as hex (`spelling.rs`, `needles.rs`). Escapes, UTF-16, invisible and
 //! look-alike characters, separators and the line breaks of wrapped base64 are not listed but
 //! undone: where the text holds such a thing, the text around it is decoded and searched as
-//! well, two layers deep (`view.rs`, `search.rs`).
+//! well, two layers deep (`layer.rs`, `search.rs`).
 //!
 //! **Invariants**
 //! - How much is held back of a stream follows from lengths, and from the borders that its
@@ -23,11 +23,13 @@
 
 mod bits;
 mod borders;
+mod check;
 mod escapes;
 mod folded;
 mod fresh;
 mod inside;
 mod joined;
+mod layer;
 mod leak;
 mod lookalike;
 mod needles;
@@ -37,6 +39,7 @@ mod search;
 pub mod shapes;
 mod spaced;
 mod spelling;
+mod undo;
 mod view;
 mod watchlist;
 mod wide;
@@ -51,8 +54,9 @@ pub mod fuzzed;
 mod tests;
 
 pub use borders::Borders;
+pub use check::Stop;
 pub use fresh::FreshKeys;
-pub use leak::{LeakFilter, Stop};
+pub use leak::LeakFilter;
 pub use scrub::{InPieces, Replacement, Scrubber};
 pub use spelling::Form;
 pub use watchlist::{Finding, SHORTEST, TooShort, Watched, WatchedKind, Watchlist};

@@ -14,9 +14,10 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use memchr::memmem::Finder;
 
 use super::bits::{BLOCK, bits, blocks, set};
+use super::layer::Layer;
 use super::needles::NeedleSet;
 use super::shapes::{self, is_word};
-use super::view::Layer;
+use super::undo::undo;
 
 const PRIVATE_KEY: &str = "a private key";
 const CARD_NUMBER: &str = "a card number";
@@ -76,7 +77,7 @@ pub(super) fn in_whole(text: &[u8], found: Found<'_>) {
         Lookalikes::default().push(text, true, found);
         if below.len() < 2 {
             for &layer in Layer::upon(below.last().copied()) {
-                if let Some(view) = layer.undo(text, &REACH, true) {
+                if let Some(view) = undo(layer, text, &REACH, true) {
                     descend(&view.text, &[below, &[layer]].concat(), found);
                 }
             }
@@ -134,8 +135,9 @@ impl Piece<'_> {
     /// Where a token begins that may go on.
     fn token_at_end(&self) -> usize {
         let text = self.text;
-        let start = text.len() - text.iter().rev().take(LONGEST_WEB_TOKEN).take_while(|b| is_letter(**b)).count();
-        let most = if text[start..].starts_with(b"eyJ") { LONGEST_WEB_TOKEN } else { LONGEST };
+        let start = text.len() - letters_at_end(text).min(LONGEST_WEB_TOKEN);
+        let is_web_token = text[start..].starts_with(shapes::WEB_TOKEN_BEGINS.as_bytes());
+        let most = if is_web_token { LONGEST_WEB_TOKEN } else { LONGEST };
         if text.len() - start < most { start } else { text.len() }
     }
 
@@ -183,6 +185,23 @@ impl Piece<'_> {
     }
 }
 
+/// How many letters a text ends with, or that many and more than a token has.
+fn letters_at_end(text: &[u8]) -> usize {
+    let mut count = 0;
+    for block in text.rchunks(BLOCK) {
+        let letters = match block.first_chunk::<BLOCK>() {
+            Some(block) => bits(block, is_letter).leading_ones() as usize,
+            None => block.iter().rev().take_while(|b| is_letter(**b)).count(),
+        };
+        count += letters;
+        if letters < BLOCK || count >= LONGEST_WEB_TOKEN {
+            break;
+        }
+    }
+    count
+}
+
+#[inline(always)]
 fn is_letter(b: u8) -> bool {
     let letter = (b | 0x20).wrapping_sub(b'a') < 26;
     let digit = b.wrapping_sub(b'0') < 10;

@@ -149,8 +149,10 @@ fn spelt(value: &[u8]) -> Spelt {
         if needles.iter().all(|needle| needle.bytes != bytes) {
             let block =
                 LENGTHS.iter().find(|(lengths, _)| lengths.contains(&bytes.len())).map_or(WIDE, |(_, block)| *block);
-            let hash =
-                |block: &[u8]| if block.len() == WIDE { hash_at::<WIDE>(block) } else { hash_at::<NARROW>(block) };
+            let hash = |bytes: &[u8]| match block {
+                WIDE => bytes.first_chunk().map(hash_of::<WIDE>),
+                _ => bytes.first_chunk().map(hash_of::<NARROW>),
+            };
             let hashes = bytes.windows(block).rev().take(WIDEST_STRIDE).filter_map(hash).collect();
             needles.push(Needle { bytes, spelling, hashes: Zeroizing::new(hashes) });
         }
@@ -202,12 +204,22 @@ impl Class {
         text: &[u8],
         visit: &mut dyn FnMut(usize, Which) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
-        for (n, block) in text.windows(BLOCK).step_by(self.stride).enumerate() {
-            let Some(hash) = hash_at::<BLOCK>(block) else { continue };
+        let mut look = |at: usize, block: &[u8; BLOCK]| {
+            let hash = hash_of(block);
             let bits = few_bits(hash);
             if self.words[(hash >> self.word) as usize] & bits == bits {
-                self.verify(needles, text, n * self.stride, hash, visit)?;
+                return self.verify(needles, text, at, hash, visit);
             }
+            ControlFlow::Continue(())
+        };
+        if self.stride == BLOCK {
+            let (blocks, _) = text.as_chunks::<BLOCK>();
+            return blocks.iter().enumerate().try_for_each(|(n, block)| look(n * BLOCK, block));
+        }
+        let mut at = 0;
+        while let Some(block) = text.get(at..).and_then(<[u8]>::first_chunk) {
+            look(at, block)?;
+            at += self.stride;
         }
         ControlFlow::Continue(())
     }
@@ -244,14 +256,14 @@ fn few_bits(hash: u32) -> u64 {
 }
 
 /// Equal for blocks that differ only in the case of letters.
-#[inline]
-fn hash_at<const BLOCK: usize>(text: &[u8]) -> Option<u32> {
+#[inline(always)]
+fn hash_of<const BLOCK: usize>(block: &[u8; BLOCK]) -> u32 {
     const FOLD: u64 = 0x2020_2020_2020_2020;
     const ODD: [u64; 2] = [0x9E37_79B9_7F4A_7C15, 0xC2B2_AE3D_27D4_EB4F];
-    let low = (u64::from_le_bytes(*text.first_chunk::<8>()?) | FOLD).wrapping_mul(ODD[0]);
+    let eight = |n: usize| block.as_chunks::<8>().0.get(n).map_or(0, |eight| u64::from_le_bytes(*eight));
+    let low = (eight(0) | FOLD).wrapping_mul(ODD[0]);
     if BLOCK == NARROW {
-        return Some((low >> 32) as u32);
+        return (low >> 32) as u32;
     }
-    let high = u64::from_le_bytes(*text.get(8..)?.first_chunk::<8>()?) | FOLD;
-    Some(((low.rotate_left(29) ^ high).wrapping_mul(ODD[1]) >> 32) as u32)
+    ((low.rotate_left(29) ^ (eight(1) | FOLD)).wrapping_mul(ODD[1]) >> 32) as u32
 }

@@ -11,6 +11,7 @@ use super::needles::NeedleSet;
 use super::said::Said;
 use super::search::{Hit, each_hit};
 use super::spelling::Spelling;
+use super::undo;
 use super::watchlist::SHORTEST;
 use super::window::Window;
 
@@ -213,7 +214,7 @@ impl Scrubber {
         let needle = self.needles.needle(hit.needle);
         let surrogate = self.surrogates[hit.needle.value as usize].expose_secret().as_bytes();
         let written = needle.spelling.in_place_of(found, needle.bytes.len(), surrogate);
-        hit.layers.iter().rev().fold(written, |text, layer| layer.wrap(&text, found))
+        hit.layers.iter().rev().fold(written, |text, layer| undo::write(*layer, &text, found))
     }
 }
 

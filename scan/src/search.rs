@@ -8,9 +8,11 @@
 
 use std::ops::ControlFlow;
 
+use super::layer::Layer;
 use super::needles::{NeedleSet, Which};
 use super::spelling::Form;
-use super::view::{Layer, View};
+use super::undo::undo;
+use super::view::View;
 
 /// How many layers of escapes are undone: JSON in JSON, a query in JSON, percent twice.
 const DEPTH: usize = 2;
@@ -98,7 +100,7 @@ impl Search<'_> {
             let layers = Layer::upon(above.map(|above| above.layer)).iter();
             let disguised = self.disguised > 0;
             for &layer in layers.filter(|layer| disguised || !layer.is_disguise()) {
-                if let Some(view) = layer.undo(text, needles, self.last) {
+                if let Some(view) = undo(layer, text, needles, self.last) {
                     self.descend(&view.text, Some(&Above { view: &view, layer, on: above }))?;
                 }
             }

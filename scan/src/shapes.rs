@@ -10,6 +10,8 @@ use sha2::{Digest, Sha256};
 /// The beginning of a key, and what makes it one.
 struct Key {
     prefix: &'static str,
+    /// So much of the beginning shows a key where keys are expected: `sk_`, whatever follows.
+    telling: usize,
     name: &'static str,
     letters: fn(u8) -> bool,
     /// At least so many of these letters follow; exactly so many, where `exact`.
@@ -18,7 +20,12 @@ struct Key {
 }
 
 const fn key(prefix: &'static str, name: &'static str, letters: fn(u8) -> bool, count: usize, exact: bool) -> Key {
-    Key { prefix, name, letters, count, exact }
+    Key { prefix, telling: prefix.len(), name, letters, count, exact }
+}
+
+/// Stripe's, which other services begin theirs like.
+const fn stripe(prefix: &'static str) -> Key {
+    Key { prefix, telling: "sk_".len(), name: "a Stripe key", letters: is_word, count: 24, exact: false }
 }
 
 /// By their first letters, so that those are looked up. The longer of two comes first.
@@ -32,7 +39,7 @@ const KEYS: [Key; 48] = [
     key("SG.", "a SendGrid key", word_or_dot, 60, false),
     key("dckr_pat_", "a Docker token", is_word, 24, false),
     key("dop_v1_", "a DigitalOcean token", alphanumeric, 64, true),
-    key("eyJ", WEB_TOKEN, word_or_dot, 20, false),
+    key(WEB_TOKEN_BEGINS, WEB_TOKEN, word_or_dot, 20, false),
     key("ghp_", "a GitHub token", alphanumeric, 30, false),
     key("gho_", "a GitHub token", alphanumeric, 30, false),
     key("ghu_", "a GitHub token", alphanumeric, 30, false),
@@ -45,11 +52,11 @@ const KEYS: [Key; 48] = [
     key("lin_api_", "a Linear key", alphanumeric, 32, false),
     key("npm_", "an npm token", alphanumeric, 36, true),
     key("ntn_", "a Notion token", alphanumeric, 40, false),
-    key("pk_live_", "a Stripe key", is_word, 24, false),
+    stripe("pk_live_"),
     key("pypi-AgEI", "a PyPI token", is_word, 50, false),
     key("pypi-", "a PyPI token", is_word, 80, false),
-    key("rk_live_", "a Stripe key", is_word, 24, false),
-    key("rk_test_", "a Stripe key", is_word, 24, false),
+    stripe("rk_live_"),
+    stripe("rk_test_"),
     key("secret_", "a Notion token", alphanumeric, 43, true),
     key("shpat_", "a Shopify token", alphanumeric, 32, true),
     key("shpss_", "a Shopify token", alphanumeric, 32, true),
@@ -60,8 +67,8 @@ const KEYS: [Key; 48] = [
     key("sk-svcacct-", "an OpenAI key", is_word, 40, false),
     key("sk-test-", "an API key", alphanumeric, 20, false),
     key("sk-", "an API key", alphanumeric, 32, false),
-    key("sk_live_", "a Stripe key", is_word, 24, false),
-    key("sk_test_", "a Stripe key", is_word, 24, false),
+    stripe("sk_live_"),
+    stripe("sk_test_"),
     key("tskey-", "a Tailscale key", is_word, 24, false),
     key("whsec_", "a Stripe key", alphanumeric, 32, false),
     key("xapp-", "a Slack token", is_word, 24, false),
@@ -74,21 +81,42 @@ const KEYS: [Key; 48] = [
 ];
 pub(super) const WEB_TOKEN: &str = "a web token";
 
+/// How a web token begins (RFC 7519): so does any JSON in base64.
+pub const WEB_TOKEN_BEGINS: &str = "eyJ";
+
 /// Fewer different letters make a placeholder.
 const FEWEST_LETTERS: usize = 8;
 
-/// How the keys of known vendors begin.
-#[cfg_attr(not(test), expect(dead_code, reason = "for whoever refuses keys by their beginnings"))]
-pub(crate) fn beginnings() -> impl Iterator<Item = &'static str> {
-    KEYS.iter().map(|key| key.prefix)
+/// How the keys of known vendors begin, where keys are expected.
+pub fn beginnings() -> impl Iterator<Item = &'static str> {
+    KEYS.iter().filter(|key| key.name != WEB_TOKEN).map(Key::beginning)
+}
+
+/// Whether a word begins like one of them.
+pub fn begins_like_a_key(word: &str) -> bool {
+    let mut keys = with_first_letter(word.as_bytes()).iter();
+    keys.any(|key| key.name != WEB_TOKEN && word.starts_with(key.beginning()))
+}
+
+impl Key {
+    fn beginning(&self) -> &'static str {
+        &self.prefix[..self.telling]
+    }
+}
+
+/// The keys that begin with the same letter.
+fn with_first_letter(token: &[u8]) -> &'static [Key] {
+    let Some(first) = token.first() else { return &[] };
+    let letter = |key: &Key| key.prefix.as_bytes()[0];
+    let from = KEYS.partition_point(|key| letter(key) < *first);
+    let same = KEYS[from..].partition_point(|key| letter(key) == *first);
+    &KEYS[from..from + same]
 }
 
 /// What a token is that begins where a word does, and how much of it.
 pub(super) fn of_a_key(token: &[u8]) -> Option<(&'static str, &[u8])> {
-    let first = token.first()?;
-    let from = KEYS.partition_point(|key| key.prefix.as_bytes()[0] < *first);
-    let same = KEYS[from..].iter().take_while(|key| key.prefix.as_bytes()[0] == *first);
-    same.filter(|key| token.starts_with(key.prefix.as_bytes())).find_map(|key| {
+    let mut same = with_first_letter(token).iter().filter(|key| token.starts_with(key.prefix.as_bytes()));
+    same.find_map(|key| {
         let (prefix, rest) = token.split_at(key.prefix.len());
         let count = rest.iter().take_while(|byte| (key.letters)(**byte)).count();
         let enough = if key.exact { count == key.count } else { count >= key.count };

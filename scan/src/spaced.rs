@@ -118,13 +118,19 @@ fn take_runs(
     view: &mut View,
 ) -> usize {
     let mut copied = from;
-    let no_words = || match text[block..].first_chunk() {
-        Some(block) => near(bits(block, is_no_word)) | around.here << 1,
-        None => u64::MAX,
-    };
+    let mut no_words = None;
     for period in 2..=LONGEST_PERIOD {
-        let five = around.five(three(ends, period), period);
-        let runs = if five == 0 || period < WORDS { five } else { five & no_words() };
+        let three = three(ends, period);
+        if three == 0 {
+            continue;
+        }
+        let mut runs = around.five(three, period);
+        if runs != 0 && period >= WORDS {
+            runs &= *no_words.get_or_insert_with(|| match text[block..].first_chunk() {
+                Some(block) => near(bits(block, is_no_word)) | around.here << 1,
+                None => u64::MAX,
+            });
+        }
         for place in set(runs) {
             let at = block + place;
             // One that only carries on what was tried says nothing new.

@@ -1,6 +1,6 @@
 //! How a value may be written: the spellings that are looked for byte by byte.
 //!
-//! Escapes and other disguises are no spellings; `view.rs` undoes them.
+//! Escapes and other disguises are no spellings; `undo.rs` undoes them.
 
 use std::fmt;
 

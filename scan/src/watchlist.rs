@@ -7,7 +7,6 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use words::{GroupName, SandboxId};
 
-use super::leak::LeakFilter;
 use super::lookalike;
 use super::needles::NeedleSet;
 use super::search::{Hit, each_hit};
@@ -145,11 +144,6 @@ impl Watchlist {
     /// The finding for what looks like a secret, unless it is one of these.
     pub(super) fn lookalike(&self, of: &'static str, token: &[u8]) -> Option<Finding> {
         self.find_in(token).is_none().then_some(Finding { what: WatchedKind::Lookalike { of }, form: Form::Raw })
-    }
-
-    /// A filter over a stream, which stops before the byte that would complete a value.
-    pub fn filter(self: &Arc<Self>) -> LeakFilter {
-        LeakFilter::new(Arc::clone(self))
     }
 
     pub(super) fn needles(&self) -> &NeedleSet {

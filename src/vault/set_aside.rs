@@ -2,6 +2,7 @@
 //! the owner trusts them again. Kept as empty files, one a group and host, so that neither
 //! a new sandbox nor a new daemon forgets it.
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,33 +14,52 @@ use policies::{Authority, GroupName};
 /// Which hosts, for which groups.
 pub struct SetAside {
     folder: PathBuf,
+    known: Mutex<Known>,
+}
+
+/// What needs no look at the folder. Nobody else puts files there while this process serves.
+#[derive(Default)]
+struct Known {
     /// What could not be written down holds as long as this process does.
-    unwritten: Mutex<Vec<(GroupName, Authority)>>,
+    unwritten: Vec<(GroupName, Authority)>,
+    /// Which are not set aside, as of the last look.
+    trusted: HashMap<GroupName, HashSet<Authority>>,
 }
 
 impl SetAside {
     /// Kept in this folder, which need not be there.
     pub fn at(folder: PathBuf) -> Self {
-        SetAside { folder, unwritten: Mutex::default() }
+        SetAside { folder, known: Mutex::default() }
     }
 
     /// From now on this host gets nothing from this group.
     pub fn add(&self, group: &GroupName, host: &Authority) {
         let file = self.file(group, host);
         let written = file.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&file, ""));
+        let mut known = self.lock();
+        known.trusted.entry(group.clone()).or_default().remove(host);
         if let Err(error) = written {
             tracing::error!(%error, %group, %host, "Cannot be written down: a host gets no credential until the daemon ends");
-            self.lock().push((group.clone(), host.clone()));
+            known.unwritten.push((group.clone(), host.clone()));
         }
     }
 
     /// Whether it does not. What cannot be looked up counts as set aside.
     pub fn holds(&self, group: &GroupName, host: &Authority) -> bool {
+        // Held over the look, so that nothing is set aside between it and what is remembered of it.
+        let mut known = self.lock();
+        if known.trusted.get(group).is_some_and(|trusted| trusted.contains(host)) {
+            return false;
+        }
         let written = match fs::metadata(self.file(group, host)) {
             Ok(_) => true,
             Err(error) => error.kind() != io::ErrorKind::NotFound,
         };
-        written || self.lock().iter().any(|(other, there)| other == group && there == host)
+        let holds = written || known.unwritten.iter().any(|(other, there)| other == group && there == host);
+        if !holds {
+            known.trusted.entry(group.clone()).or_default().insert(host.clone());
+        }
+        holds
     }
 
     /// The owner trusts it again. Whether it was set aside.
@@ -66,8 +86,8 @@ impl SetAside {
         self.folder.join(group.as_str()).join(host.to_string())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(GroupName, Authority)>> {
-        lock(&self.unwritten)
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        lock(&self.known)
     }
 }
 
@@ -90,7 +110,10 @@ mod tests {
         let aside = SetAside::at(folder);
         assert!(aside.holds(&family, &host("a.test:443")) && aside.holds(&family, &host("[2001:db8::1]:8443")));
         assert!(!aside.holds(&club, &host("a.test:443")) && !aside.holds(&family, &host("a.test:8443")));
-        assert_eq!(aside.all().len(), 2);
+        // What was looked up before is no longer so.
+        aside.add(&club, &host("a.test:443"));
+        assert!(aside.holds(&club, &host("a.test:443")));
+        assert_eq!(aside.all().len(), 3);
         assert!(aside.lift(&family, &host("a.test:443")).unwrap() && !aside.holds(&family, &host("a.test:443")));
         assert!(!aside.lift(&family, &host("a.test:443")).unwrap());
     }

@@ -139,11 +139,8 @@ impl Rows {
 
     fn end(&mut self, found: &mut dyn FnMut(&[u8])) {
         self.escape.clear();
-        if (values::SHORTEST_UNKNOWN..LONGEST).contains(&self.row.len()) {
-            let text = std::str::from_utf8(&self.row).unwrap_or_default();
-            if values::row_could_be_a_key(text) {
-                found(&self.row);
-            }
+        if self.row.len() < LONGEST && values::word_could_be_a_key(&self.row) {
+            found(&self.row);
         }
         self.row.clear();
     }

@@ -1,6 +1,9 @@
 //! What authenticates nobody: headers whose meaning is known, by standard or by
 //! vendor, and words that only look like it (in the normal form of names).
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 /// What tokens of paging and counts of tokens are called: `nextPageToken`, `max_output_tokens`.
 const OF_PAGING: [&str; 34] = [
     "page",
@@ -397,7 +400,8 @@ pub(super) fn is_known_pair(name: &str, value: &[u8]) -> bool {
 
 /// Whether a header of this name (lower case) authenticates nobody, whatever it holds.
 pub(super) fn is_known(name: &str) -> bool {
-    NAMES.contains(&name)
+    static KNOWN: LazyLock<HashSet<&str>> = LazyLock::new(|| NAMES.into_iter().collect());
+    KNOWN.contains(name)
 }
 
 /// The same by the kind of its name: of a header that does not say that it authenticates.

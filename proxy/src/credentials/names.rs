@@ -93,13 +93,12 @@ fn name_authenticates(name: &str, value: &str) -> bool {
 
 /// Whether a word of the name says so.
 fn tells(normal: &str) -> bool {
+    let holds_one = |word: &str| TELLING.iter().any(|part| word.contains(part));
+    // Taking other words out is for the few that can be one.
+    let is_one = |word: &str| holds_one(word) && holds_one(&harmless::without_other_words(word));
     let letters = letters_of(normal);
-    if harmless::is_of_paging(&letters) {
-        return false;
-    }
-    let mut words = normal.split('_').map(harmless::without_other_words);
-    COMPOUND.iter().any(|part| letters.contains(part))
-        || words.any(|word| TELLING.iter().any(|part| word.contains(part)))
+    let tells = COMPOUND.iter().any(|part| letters.contains(part)) || normal.split('_').any(is_one);
+    tells && !harmless::is_of_paging(&letters)
 }
 
 /// `token_count=5`, `session_type=talk`, `passwordChanged=true`: says something about one, and

@@ -4,37 +4,7 @@
 //! and what programs say about themselves, is short, or a number, a date, words.
 
 use policies::undo_escapes;
-
-/// How keys of many vendors begin: whatever it stands in, this is one.
-const VENDORS: [&str; 23] = [
-    "sk-",
-    "sk_",
-    "pk_",
-    "rk_",
-    "ghp_",
-    "gho_",
-    "ghs_",
-    "ghu_",
-    "github_pat_",
-    "glpat-",
-    "xoxb-",
-    "xoxp-",
-    "xoxa-",
-    "AIza",
-    "ya29.",
-    "AKIA",
-    "ASIA",
-    "hf_",
-    "gsk_",
-    "npm_",
-    "pypi-",
-    "SG.",
-    "shpat_",
-];
-
-/// How a web token begins (RFC 7519): three parts and more with dots between. Without those it is
-/// any JSON in base64, such as a place in a list.
-const WEB_TOKEN: &str = "eyJ";
+use scan::shapes::{WEB_TOKEN_BEGINS, begins_like_a_key};
 
 /// The least characters in a row, digits or both cases among them, that are taken for a key.
 pub(super) const SHORTEST: usize = 20;
@@ -50,17 +20,20 @@ const LONGEST_NUMBER: usize = 16;
 
 /// Whether a text holds a row of characters that could be a key.
 pub(super) fn holds_a_key(text: &str, shortest: usize) -> bool {
-    rows(text).any(|row| row.len() >= shortest && is_mixed(row))
+    rows(text.as_bytes()).any(|row| row.len() >= shortest && is_mixed(row))
 }
 
-/// Whether a text holds a key by how it begins.
+/// Whether a text holds a key by how it begins, whatever it stands in.
 pub(super) fn is_of_a_vendor(text: &str) -> bool {
-    words(text).any(|word| begins_like_one(word, &VENDORS))
+    words(text).any(|word| begins_like_a_key(word) && holds_a_key(word, SHORTEST))
 }
 
-/// The same, or a web token.
+/// The same, or a web token: three parts and more with dots between. Without those it is any
+/// JSON in base64, such as a place in a list.
 pub(super) fn is_of_a_vendor_or_a_web_token(text: &str) -> bool {
-    let is_web_token = |word: &str| word.matches('.').count() >= 2 && begins_like_one(word, &[WEB_TOKEN]);
+    let is_web_token = |word: &str| {
+        word.starts_with(WEB_TOKEN_BEGINS) && word.matches('.').count() >= 2 && holds_a_key(word, SHORTEST)
+    };
     is_of_a_vendor(text) || words(text).any(is_web_token)
 }
 
@@ -70,76 +43,98 @@ pub(super) fn could_be_a_key(value: &str) -> bool {
     row_could_be_a_key(&undo_escapes(value))
 }
 
-/// The same of a text without escapes. What is shorter than [`SHORTEST_UNKNOWN`] is none.
+/// The same of a text without escapes.
 pub(super) fn row_could_be_a_key(value: &str) -> bool {
-    let is_one = |row: &str| match row.bytes().all(|b| b.is_ascii_digit()) {
-        true => row.len() > LONGEST_NUMBER,
-        false => row.len() >= SHORTEST_UNKNOWN && is_mixed(row),
-    };
-    // A password holds any characters, and a key may be of letters alone.
-    let is_dense = |word: &str| word.len() >= SHORTEST_UNKNOWN && word.bytes().any(|b| b.is_ascii_digit());
-    let is_long = |word: &str| word.split(|c: char| !c.is_ascii_alphanumeric()).any(|row| row.len() >= SHORTEST_PLAIN);
-    let mut words = value.split_whitespace().filter(|word| !is_date(word) && !is_number(word));
-    words.any(|word| rows(word).any(is_one) || is_dense(word) || is_long(word))
+    value.split_whitespace().any(|word| word_could_be_a_key(word.as_bytes()))
+}
+
+/// The same of a text without blanks. What is shorter than [`SHORTEST_UNKNOWN`] is none.
+///
+/// A password holds any characters and a digit, and a key may be of letters alone.
+pub(super) fn word_could_be_a_key(word: &[u8]) -> bool {
+    if word.len() < SHORTEST_UNKNOWN {
+        return false;
+    }
+    if word.iter().any(u8::is_ascii_digit) {
+        return !is_date(word) && !is_number(word);
+    }
+    longest(word, u8::is_ascii_alphanumeric) >= SHORTEST_PLAIN
+        || rows(word).any(|row| row.len() >= SHORTEST_UNKNOWN && is_mixed(row))
 }
 
 /// Whether the value of a header that nobody knows can be no key: nothing in it is a long row
 /// of letters and digits, but for numbers, dates and words.
 pub(super) fn is_plain(value: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(value) else { return false };
-    let without_dates: Vec<_> = text.split([' ', ',', ';', '"']).filter(|word| !is_date(word)).collect();
-    let mut long = without_dates.iter().flat_map(|word| rows(word)).filter(|row| row.len() >= SHORTEST_UNKNOWN);
+    if longest(value, |byte| is_of_a_row(*byte)) < SHORTEST_UNKNOWN {
+        return true;
+    }
+    let without_dates = value.split(|byte| b" ,;\"".contains(byte)).filter(|word| !is_date(word));
+    let mut long = without_dates.flat_map(rows).filter(|row| row.len() >= SHORTEST_UNKNOWN);
     !is_of_a_vendor_or_a_web_token(text) && long.all(|row| !is_mixed(row) || is_number(row) || is_of_words(row))
 }
 
 /// The rows of characters of which keys are made.
-fn rows(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_' | '+' | '/' | '='))
+fn rows(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|byte| !is_of_a_row(*byte))
+}
+
+fn is_of_a_row(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'+' | b'/' | b'=')
+}
+
+/// How many of these stand in a row.
+fn longest(text: &[u8], is: impl Fn(&u8) -> bool) -> usize {
+    let step = |(row, longest): (usize, usize), byte| {
+        let row = if is(byte) { row + 1 } else { 0 };
+        (row, longest.max(row))
+    };
+    text.iter().fold((0, 0), step).1
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| c.is_whitespace() || matches!(c, ',' | ':' | '"' | '\''))
 }
 
-fn begins_like_one(word: &str, beginnings: &[&str]) -> bool {
-    beginnings.iter().any(|beginning| word.starts_with(beginning)) && holds_a_key(word, SHORTEST)
-}
-
-fn is_mixed(row: &str) -> bool {
-    let has = |kind: fn(&u8) -> bool| row.as_bytes().iter().any(kind);
+fn is_mixed(row: &[u8]) -> bool {
+    let has = |kind: fn(&u8) -> bool| row.iter().any(kind);
     has(u8::is_ascii_digit) || (has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase))
 }
 
-fn is_number(row: &str) -> bool {
-    row.len() <= LONGEST_NUMBER && row.bytes().all(|b| b.is_ascii_digit())
+fn is_number(row: &[u8]) -> bool {
+    row.len() <= LONGEST_NUMBER && row.iter().all(u8::is_ascii_digit)
 }
 
 /// `2026-11-29`, `2026-11-29T10:46:13.5+01:00`, `20261129T104613Z`.
-fn is_date(word: &str) -> bool {
-    let (day, time) = word.split_once('T').unwrap_or((word, ""));
-    let day: String = day.chars().filter(|c| *c != '-').collect();
-    let in_order = |text: &str, most: usize| text.len() <= most && text.bytes().all(|b| b.is_ascii_digit());
-    let time = time.trim_end_matches('Z');
-    day.len() == 8
-        && day.starts_with(['1', '2'])
-        && in_order(&day, 8)
+fn is_date(word: &[u8]) -> bool {
+    let in_order = |digits: &[u8], most: usize| digits.len() <= most && digits.iter().all(u8::is_ascii_digit);
+    let at = word.iter().position(|byte| *byte == b'T').unwrap_or(word.len());
+    let (day, time) = (&word[..at], word.get(at + 1..).unwrap_or_default());
+    let mut digits = day.iter().filter(|byte| **byte != b'-');
+    if !matches!(digits.clone().next(), Some(b'1' | b'2')) || digits.clone().count() != 8 {
+        return false;
+    }
+    let time = &time[..time.iter().rposition(|byte| *byte != b'Z').map_or(0, |last| last + 1)];
+    digits.all(u8::is_ascii_digit)
         && time.len() <= 25
-        && time.split([':', '.', '+', '-']).all(|part| in_order(part, 9))
+        && time.split(|byte| b":.+-".contains(byte)).all(|part| in_order(part, 9))
 }
 
 /// `Europe/Berlin`, `validateOnly`, `allowSave=true`, `household-assistant/1`: letters alone, in
 /// words of three and more, of which one at most is shorter, with a short number behind a sign. In
 /// a key of letters alone, cases change at every second.
-fn is_of_words(row: &str) -> bool {
+fn is_of_words(row: &[u8]) -> bool {
     let mut short = 0;
-    for part in row.split_inclusive(|c: char| !c.is_ascii_alphanumeric()).scan(' ', |before, part| {
-        let sign = part.chars().next_back().filter(|c| !c.is_ascii_alphanumeric()).unwrap_or(' ');
-        Some((std::mem::replace(before, sign), part.trim_end_matches(sign)))
-    }) {
-        match part {
-            (_, "") => {}
-            (sign, number) if is_number(number) && number.len() <= 4 && matches!(sign, '/' | '=') => {}
-            (_, word) if !word.bytes().all(|b| b.is_ascii_alphabetic()) => return false,
+    let mut before = b' ';
+    for part in row.split_inclusive(|byte| !byte.is_ascii_alphanumeric()) {
+        let (word, sign) = match part.split_last() {
+            Some((sign, word)) if !sign.is_ascii_alphanumeric() => (word, *sign),
+            _ => (part, b' '),
+        };
+        match (std::mem::replace(&mut before, sign), word) {
+            (_, []) => {}
+            (b'/' | b'=', number) if is_number(number) && number.len() <= 4 => {}
+            (_, word) if !word.iter().all(u8::is_ascii_alphabetic) => return false,
             (_, word) => short += humps(word).filter(|letters| *letters < 3).count(),
         }
     }
@@ -147,14 +142,14 @@ fn is_of_words(row: &str) -> bool {
 }
 
 /// How long the words are that capitals part: `validateOnly`, `HTTPServer`.
-fn humps(word: &str) -> impl Iterator<Item = usize> {
-    let letters = word.as_bytes();
-    let begins = move |at: &usize| {
+fn humps(letters: &[u8]) -> impl Iterator<Item = usize> {
+    let begins = |at: &usize| {
         let upper = |at: usize| letters.get(at).is_some_and(u8::is_ascii_uppercase);
         *at == 0 || upper(*at) && (!upper(*at - 1) || (*at + 1 < letters.len() && !upper(*at + 1)))
     };
-    let starts: Vec<usize> = (0..letters.len()).filter(begins).chain([letters.len()]).collect();
-    starts.windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>().into_iter()
+    let mut starts = (0..letters.len()).filter(begins).chain([letters.len()]);
+    let mut start = starts.next().unwrap_or(0);
+    starts.map(move |next| next - std::mem::replace(&mut start, next))
 }
 
 #[cfg(test)]
@@ -188,6 +183,71 @@ mod tests {
         // Passwords, and letters of one case.
         for key in ["correct!horse-7-battery", "abcdefghijklmnopqrstuvwxyz", "Basic bmV2ZXI6aGFuZGVk"] {
             assert!(could_be_a_key(key), "{key}");
+        }
+    }
+
+    /// A shape that is known anywhere is known here.
+    #[test]
+    fn the_keys_of_every_vendor_are_keys() {
+        for beginning in scan::shapes::beginnings() {
+            let key = format!("{beginning}0123456789abcdefABCDEF");
+            assert!(is_of_a_vendor(&key) && !is_plain(key.as_bytes()) && could_be_a_key(&key), "{key}");
+            assert!(is_of_a_vendor(&format!("v1: \"{key}\"")) && !is_of_a_vendor(&format!("x{key}")), "{key}");
+            assert!(!is_of_a_vendor(beginning), "{beginning}");
+        }
+    }
+
+    /// What a word is, said without any short cut.
+    fn by_the_letter(word: &str) -> bool {
+        let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+        let is_one = |row: &str| match digits(row) {
+            true => row.len() > LONGEST_NUMBER,
+            false => row.len() >= SHORTEST_UNKNOWN && is_mixed(row.as_bytes()),
+        };
+        let is_dense = word.len() >= SHORTEST_UNKNOWN && word.bytes().any(|b| b.is_ascii_digit());
+        let is_long = word.split(|c: char| !c.is_ascii_alphanumeric()).any(|row| row.len() >= SHORTEST_PLAIN);
+        let rows = word.split(|c: char| !c.is_ascii_alphanumeric() && !"-_+/=".contains(c));
+        let is_number = digits(word) && word.len() <= LONGEST_NUMBER;
+        !is_number && !is_date(word.as_bytes()) && (rows.into_iter().any(is_one) || is_dense || is_long)
+    }
+
+    #[test]
+    fn short_cuts_change_nothing() {
+        const PIECES: [&str; 24] = [
+            "a",
+            "B",
+            "7",
+            "x1",
+            "Ab",
+            "-",
+            "_",
+            ".",
+            "+",
+            "/",
+            "=",
+            "%",
+            "\u{e9}",
+            "2026",
+            "-11-29",
+            "T",
+            "Z",
+            ":46",
+            "12345",
+            "abcdefgh",
+            "ABCDEFGH",
+            "word",
+            "123456789",
+            "validateOnly",
+        ];
+        let mut state = 1u64;
+        for _ in 0..200_000 {
+            let mut word = String::new();
+            for _ in 0..1 + state % 9 {
+                state = state.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
+                word += PIECES[(state >> 33) as usize % PIECES.len()];
+            }
+            assert_eq!(word_could_be_a_key(word.as_bytes()), by_the_letter(&word), "{word}");
+            assert_eq!(row_could_be_a_key(&format!("on {word}\u{a0}5")), by_the_letter(&word), "{word}");
         }
     }
 

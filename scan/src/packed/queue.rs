@@ -50,7 +50,7 @@ impl Queue {
     }
 
     /// How many bytes wait.
-    pub fn len(&self) -> usize {
+    pub fn held(&self) -> usize {
         self.length
     }
 

@@ -103,8 +103,8 @@ pub(super) fn sniff(start: &[u8], last: bool, strict: bool) -> Kind {
 
 /// A body of parts without a word about it, or in another: a boundary, then a header.
 fn multipart(start: &[u8]) -> Option<Multipart> {
-    let mut lines = start.split(|byte| *byte == b'\n');
-    let boundary = lines.next()?.strip_prefix(b"--")?.trim_ascii_end();
+    let mut lines = start.strip_prefix(b"--")?.split(|byte| *byte == b'\n');
+    let boundary = lines.next()?.trim_ascii_end();
     let header = lines.next()?.get(..8)?;
     header.eq_ignore_ascii_case(b"content-").then(|| Multipart::new(boundary)).flatten()
 }
