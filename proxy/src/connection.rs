@@ -25,7 +25,7 @@ use crate::body::Body;
 use crate::door::Door;
 use crate::flow;
 use crate::frames::{Refused, Told};
-use crate::heard::Heard;
+use crate::heard::{Heard, Said};
 use crate::internal;
 use crate::patience::Patient;
 use crate::presence::Client;
@@ -54,8 +54,8 @@ pub(crate) struct Connection {
     next: Mutex<Option<Next>>,
     /// Whether the log has something of it: a request, or why there was none.
     recorded: AtomicBool,
-    /// Whether anything was read of what may become a request.
-    heard: Arc<AtomicBool>,
+    /// What was read of what may become a request.
+    said: Arc<Said>,
     /// Whether its CONNECT is opened, and TLS is spoken inside.
     within_tls: AtomicBool,
 }
@@ -66,13 +66,14 @@ pub(crate) type Next = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Connection {
     fn new(door: Arc<Door>, id: u64, tunnel: Option<Tunnel>) -> Arc<Self> {
-        let (next, recorded, heard) = (Mutex::default(), AtomicBool::new(false), Arc::default());
-        Arc::new(Connection { door, id, tunnel, next, recorded, heard, within_tls: AtomicBool::new(false) })
+        let (next, recorded, said) = (Mutex::default(), AtomicBool::new(false), Arc::default());
+        Arc::new(Connection { door, id, tunnel, next, recorded, said, within_tls: AtomicBool::new(false) })
     }
 
     /// A request was read from it, which has a record of its own.
-    fn asks(&self) {
+    fn asks(&self, request: &mut http::Request<Incoming>) {
         self.recorded.store(true, Ordering::Relaxed);
+        self.said.becomes(request);
     }
 
     /// Says what the connection goes on with.
@@ -94,7 +95,7 @@ impl Drop for Connection {
         if self.recorded.load(Ordering::Relaxed) {
             return;
         }
-        if !self.heard.load(Ordering::Relaxed) {
+        if !self.said.anything() {
             return self.door.came_without_request();
         }
         let protocol = self.tunnel.as_ref().map_or(Protocol::Unknown, Tunnel::protocol);
@@ -138,10 +139,10 @@ pub(crate) async fn serve(door: Arc<Door>, stream: UnixStream) {
 async fn converse(connection: Arc<Connection>, stream: Client) {
     let service = {
         let connection = connection.clone();
-        service_fn(move |request| {
+        service_fn(move |mut request| {
             let connection = connection.clone();
             async move {
-                connection.asks();
+                connection.asks(&mut request);
                 if request.method() == Method::CONNECT {
                     return Ok::<_, std::convert::Infallible>(connect(&connection, request).await);
                 }
@@ -149,7 +150,7 @@ async fn converse(connection: Arc<Connection>, stream: Client) {
             }
         })
     };
-    let stream = Heard::new(stream, connection.heard.clone());
+    let stream = Heard::new(stream, connection.said.clone());
     let stream = Patient::new(stream, connection.door.gateway.limits.idle_body_time);
     let served =
         http(&connection.door.gateway.limits).serve_connection(TokioIo::new(stream), service).with_upgrades().await;
@@ -240,15 +241,15 @@ where
     let inner = Connection::new(outer.door.clone(), outer.id, Some(tunnel));
     let service = {
         let inner = inner.clone();
-        service_fn(move |request| {
+        service_fn(move |mut request| {
             let inner = inner.clone();
-            inner.asks();
+            inner.asks(&mut request);
             let answer: Pin<Box<dyn Future<Output = _> + Send>> =
                 Box::pin(async move { Ok::<_, std::convert::Infallible>(flow::handle(&inner, request).await) });
             answer
         })
     };
-    let stream = Heard::new(stream, inner.heard.clone());
+    let stream = Heard::new(stream, inner.said.clone());
     let served = http(&inner.door.gateway.limits).serve_connection(TokioIo::new(stream), service).with_upgrades().await;
     note_unreadable(&inner, served, Protocol::Http);
     inner.go_on().await;
@@ -277,7 +278,7 @@ where
         let (inner, streams) = (inner.clone(), streams.clone());
         service_fn(move |mut request: http::Request<Incoming>| {
             let inner = inner.clone();
-            inner.asks();
+            inner.asks(&mut request);
             if is_h2 {
                 request.extensions_mut().insert(streams.leash());
             }
@@ -294,7 +295,7 @@ where
         h2(&inner, streams).serve_connection(TokioIo::new(stream), service).await
     } else {
         http(&inner.door.gateway.limits)
-            .serve_connection(TokioIo::new(Heard::new(tls, inner.heard.clone())), service)
+            .serve_connection(TokioIo::new(Heard::new(tls, inner.said.clone())), service)
             .with_upgrades()
             .await
     };
