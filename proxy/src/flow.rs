@@ -192,13 +192,9 @@ fn fields(connection: &Connection, permit: &Permit, headers: &HeaderMap) -> Resu
     let asking = refusal.map(|refusal| renamed::Look {
         is_one: Box::new(policies::field_asks),
         in_json: true,
-        refusal: Box::new(move |_| refusal.clone()),
+        refusal: Box::new(move |_, _| refusal.clone()),
     });
-    let foreign = door.keyring.load().foreign_field(&permit.facts().authority).map(|is_one| renamed::Look {
-        is_one: Box::new(is_one),
-        in_json: false,
-        refusal: Box::new(credentials::foreign_field),
-    });
+    let foreign = door.keyring.load().foreign_field(&permit.facts().authority);
     FieldWatch::of(headers, asking.into_iter().chain(foreign).collect())
 }
 
