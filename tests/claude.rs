@@ -227,11 +227,12 @@ fn what_the_model_cannot_do_is_told_plainly() {
     }
 }
 
-/// To have asked a model that can only be asked is no write: the message is tried again.
+/// To have asked a model that can only be asked is no write: the message is tried again, and
+/// stands in the conversation once.
 #[test]
 fn a_model_that_was_overloaded_is_asked_again() {
     let key = Key::api();
-    let overloaded = Arc::new(AtomicBool::new(true));
+    let overloaded = Arc::new(AtomicBool::new(false));
     let is_overloaded = Arc::clone(&overloaded);
     let anthropic = Anthropic::start(key.clone(), move |_| match is_overloaded.load(Ordering::SeqCst) {
         true => Does::Fails(529, "overloaded_error", "Overloaded"),
@@ -240,12 +241,44 @@ fn a_model_that_was_overloaded_is_asked_again() {
     let home = Home::with_claude_family(&key, &anthropic);
     let _daemon = home.up();
     let mut chat = Chat::open(&home, "family");
-    chat.send("m1", "are you there?");
+    chat.send("m1", "my dog is called Rex");
+    chat.until_done("m1");
+    overloaded.store(true, Ordering::SeqCst);
+    let before = anthropic.asked().len();
+    chat.send("m2", "are you there?");
     let told = chat.next_of("send")["text"].as_str().unwrap().to_owned();
     assert!(told.contains("Claude is overloaded at the moment (529).") && told.contains("Trying again in"), "{told}");
+    let asked = anthropic.asked().len() - before;
+    assert_eq!(asked, 3, "by Claude Code itself, before that is told");
     overloaded.store(false, Ordering::SeqCst);
-    let said = chat.until_done("m1");
+    let said = chat.until_done("m2");
     assert!(said.iter().any(|(kind, text, _)| kind == "reply" && text == "here I am"), "{said:?}");
+    let last = anthropic.asked().pop().unwrap();
+    assert_eq!((last.times("are you there?"), last.times("my dog is called Rex")), (1, 1), "{last:#?}");
+}
+
+/// A daemon that dies takes a turn with it. What comes again is asked once, with what was said before.
+#[test]
+fn what_comes_again_stands_in_the_conversation_once() {
+    let key = Key::api();
+    let anthropic = Anthropic::start(key.clone(), |asked| match asked.mentions("wait for it") {
+        true if asked.results().is_empty() => runs("touch /workspace/group/begun; sleep 600"),
+        _ => says("here I am"),
+    });
+    let home = Home::with_claude_family(&key, &anthropic);
+    let daemon = home.up();
+    let mut chat = Chat::open(&home, "family");
+    chat.send("m1", "my dog is called Rex");
+    chat.until_done("m1");
+    chat.send("m2", "wait for it");
+    until("the tool runs", || home.at("data/groups/family/begun").exists());
+    drop(chat);
+    daemon.kill();
+    let _daemon = home.up();
+    let asks = || anthropic.asked().into_iter().filter(|asked| asked.mentions("wait for it")).collect::<Vec<_>>();
+    until("it is asked again", || asks().len() == 2);
+    let again = asks().pop().unwrap();
+    assert_eq!((again.times("wait for it"), again.times("my dog is called Rex")), (1, 1), "{again:#?}");
 }
 
 #[test]

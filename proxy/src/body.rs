@@ -161,7 +161,8 @@ impl Outgoing {
     }
 
     fn look_at_fields(&mut self, data: &[u8]) -> Result<(), Cut> {
-        let looked = self.fields.as_mut().map_or(Ok(()), |fields| fields.look(data));
+        let last = self.came.is_end_stream();
+        let looked = self.fields.as_mut().map_or(Ok(()), |fields| fields.look(data, last));
         looked.map_err(|refusal| self.cut_by(&refusal))
     }
 

@@ -29,7 +29,7 @@ use crate::door::Door;
 use crate::flow;
 use crate::frames::{Refused, Told};
 use crate::gate::Case;
-use crate::heard::Heard;
+use crate::heard::{Heard, Said};
 use crate::internal;
 use crate::limits::{CONNECTION_WINDOW, Limits, STREAM_WINDOW};
 use crate::onward::Onward;
@@ -107,8 +107,8 @@ struct Connection {
     onward: Onward,
     /// Whether the log has something of it: a request, or why there was none.
     recorded: AtomicBool,
-    /// Whether anything was read of what may become a request.
-    heard: Arc<AtomicBool>,
+    /// What was read of what may become a request.
+    said: Arc<Said>,
     /// Whether its CONNECT is opened, and TLS is spoken inside.
     within_tls: AtomicBool,
 }
@@ -116,13 +116,14 @@ struct Connection {
 impl Connection {
     fn new(door: Arc<Door>, id: u64, within: Option<Intercepted>) -> Arc<Self> {
         let (within, onward) = (within.map(Arc::new), Onward::default());
-        let (recorded, heard, within_tls) = (AtomicBool::new(false), Arc::default(), AtomicBool::new(false));
-        Arc::new(Connection { door, id, within, onward, recorded, heard, within_tls })
+        let (recorded, said, within_tls) = (AtomicBool::new(false), Arc::default(), AtomicBool::new(false));
+        Arc::new(Connection { door, id, within, onward, recorded, said, within_tls })
     }
 
     /// A request was read from it, which has a record of its own.
-    fn asks(&self) {
+    fn asks(&self, request: &mut http::Request<Incoming>) {
         self.recorded.store(true, Ordering::Relaxed);
+        self.said.becomes(request);
     }
 
     /// What is judged of it now.
@@ -150,7 +151,7 @@ impl Drop for Connection {
         if self.recorded.load(Ordering::Relaxed) {
             return;
         }
-        if !self.heard.load(Ordering::Relaxed) {
+        if !self.said.anything() {
             return self.door.came_without_request();
         }
         let protocol = self.within.as_ref().map_or(Protocol::Unknown, |within| within.protocol());
@@ -175,10 +176,10 @@ async fn serve(door: Arc<Door>, stream: UnixStream) {
 async fn converse(connection: Arc<Connection>, stream: Client) {
     let service = {
         let connection = connection.clone();
-        service_fn(move |request| {
+        service_fn(move |mut request| {
             let connection = connection.clone();
             async move {
-                connection.asks();
+                connection.asks(&mut request);
                 if request.method() == Method::CONNECT {
                     return Ok(connect(&connection, request).await);
                 }
@@ -186,7 +187,7 @@ async fn converse(connection: Arc<Connection>, stream: Client) {
             }
         })
     };
-    let stream = Heard::new(stream, connection.heard.clone());
+    let stream = Heard::new(stream, connection.said.clone());
     let stream = Patient::new(stream, connection.limits().idle_body_time);
     let served = http(connection.limits()).serve_connection(TokioIo::new(stream), service).with_upgrades().await;
     note_unreadable(&connection, served, Protocol::Unknown);
@@ -278,14 +279,14 @@ where
     let inner = Connection::new(outer.door.clone(), outer.id, Some(within));
     let service = {
         let inner = inner.clone();
-        service_fn(move |request| {
+        service_fn(move |mut request| {
             let inner = inner.clone();
-            inner.asks();
+            inner.asks(&mut request);
             let answer: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(async move { inner.answer(request).await });
             answer
         })
     };
-    let stream = Heard::new(stream, inner.heard.clone());
+    let stream = Heard::new(stream, inner.said.clone());
     let served = http(inner.limits()).serve_connection(TokioIo::new(stream), service).with_upgrades().await;
     note_unreadable(&inner, served, Protocol::Http);
     inner.onward.go().await;
@@ -314,7 +315,7 @@ where
         let (inner, streams) = (inner.clone(), streams.clone());
         service_fn(move |mut request: http::Request<Incoming>| {
             let inner = inner.clone();
-            inner.asks();
+            inner.asks(&mut request);
             if is_h2 {
                 request.extensions_mut().insert(streams.leash());
             }
@@ -330,7 +331,7 @@ where
         h2(&inner, streams).serve_connection(TokioIo::new(stream), service).await
     } else {
         http(inner.limits())
-            .serve_connection(TokioIo::new(Heard::new(tls, inner.heard.clone())), service)
+            .serve_connection(TokioIo::new(Heard::new(tls, inner.said.clone())), service)
             .with_upgrades()
             .await
     };

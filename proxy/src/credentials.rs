@@ -13,6 +13,7 @@ use policies::{
 
 use crate::audit::Identity;
 use crate::ports::Secrets;
+use crate::renamed::Look;
 use crate::{charset, headers, readable};
 use scan::packed::Unreadable;
 use scan::{Finding, Replacement, Scrubber, WatchedKind, Watchlist};
@@ -33,7 +34,7 @@ mod swap;
 mod told;
 mod values;
 
-pub(crate) use authenticates::{foreign_field, not_the_surrogate};
+pub(crate) use authenticates::not_the_surrogate;
 pub(crate) use coming_back::ComingBack;
 pub use field::Field;
 pub(crate) use handed_out::{HandedOut, Handing};
@@ -230,15 +231,24 @@ impl Keyring {
         Path::parse(&segment.with(path, "*")).ok()
     }
 
-    /// Whether a field of a form, by its normal form, authenticates at this host instead of
-    /// what stands in the head. Nothing where the host has no credential.
-    pub(crate) fn foreign_field(&self, authority: &Authority) -> Option<impl Fn(&str) -> bool + Send + Sync + 'static> {
+    /// Looks for fields of forms that, by their normal form, authenticate at this host instead
+    /// of what stands in the head. Nothing where the host has no credential.
+    pub(crate) fn foreign_field(&self, authority: &Authority) -> Option<Look> {
         let guard = self.guarded.get(authority)?;
         let letters = |text: &str| letters_of(&normal_name(text));
         let parameters: Vec<_> = guard.places.iter().filter_map(Place::parameter).map(letters).collect();
         let fields = guard.places.iter().filter_map(Place::field).map(|field| letters(&field.to_string()));
         let own: Vec<_> = guard.harmless.iter().filter_map(Place::parameter).map(letters).chain(fields).collect();
-        Some(move |name: &str| !own.contains(&letters_of(name)) && names::field_authenticates(name, &parameters))
+        let (handed_out, credentials) = (self.handed_out.clone(), guard.credentials.clone());
+        Some(Look {
+            is_one: Box::new(move |name| {
+                !own.contains(&letters_of(name)) && names::field_authenticates(name, &parameters)
+            }),
+            in_json: false,
+            refusal: Box::new(move |name, value| {
+                authenticates::foreign_field(name, value, handed_out.by(&credentials))
+            }),
+        })
     }
 
     /// What remembers the keys that answers of a guarded host bring.

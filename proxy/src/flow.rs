@@ -230,13 +230,9 @@ fn fields((case, keys): (&Case, &Keys), permit: &Permit, headers: &HeaderMap) ->
     let asking = refusal.map(|refusal| renamed::Look {
         is_one: Box::new(policies::field_asks),
         in_json: true,
-        refusal: Box::new(move |_| refusal.clone()),
+        refusal: Box::new(move |_, _| refusal.clone()),
     });
-    let foreign = keys.keyring.foreign_field(&permit.facts().authority).map(|is_one| renamed::Look {
-        is_one: Box::new(is_one),
-        in_json: false,
-        refusal: Box::new(credentials::foreign_field),
-    });
+    let foreign = keys.keyring.foreign_field(&permit.facts().authority);
     FieldWatch::of(headers, asking.into_iter().chain(foreign).collect())
 }
 

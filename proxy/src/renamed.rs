@@ -46,8 +46,11 @@ pub(crate) struct Look {
     /// Whether keys of JSON count as well.
     pub(crate) in_json: bool,
     /// What is said about one of this name.
-    pub(crate) refusal: Box<dyn Fn(&str) -> Refusal + Send + Sync>,
+    pub(crate) refusal: Box<SaysWhy>,
 }
+
+/// Says why a field is refused: by its name, and its value where that is there whole.
+pub(crate) type SaysWhy = dyn Fn(&str, Option<&str>) -> Refusal + Send + Sync;
 
 enum Reader {
     Batch(Batch),
@@ -89,10 +92,10 @@ impl FieldWatch {
         Ok(Some(FieldWatch { looks, readers, unpacker }))
     }
 
-    /// Looks at the next piece, before it goes on.
-    pub(crate) fn look(&mut self, piece: &[u8]) -> Result<(), Refusal> {
+    /// Looks at the next piece, before it goes on. `last`: nothing comes behind it.
+    pub(crate) fn look(&mut self, piece: &[u8], last: bool) -> Result<(), Refusal> {
         let FieldWatch { looks, readers, unpacker } = self;
-        let mut look = |bytes: &[u8]| readers.iter_mut().find_map(|reader| reader.finds(bytes, looks));
+        let mut look = |bytes: &[u8]| readers.iter_mut().find_map(|reader| reader.finds(bytes, last, looks));
         let found = match unpacker {
             Some(unpacker) => aside(|| unpacker.push(piece).map(|bytes| look(&bytes)))
                 .map_err(|error| unreadable(&error.to_string()))?,
@@ -104,22 +107,30 @@ impl FieldWatch {
 
 impl Reader {
     /// What to say where these bytes end a name that is looked for.
-    fn finds(&mut self, bytes: &[u8], looks: &[Look]) -> Option<Refusal> {
+    fn finds(&mut self, bytes: &[u8], last: bool, looks: &[Look]) -> Option<Refusal> {
         let in_json = matches!(self, Reader::Json(_));
         let mut looks = looks.iter().filter(|look| look.in_json || !in_json);
         let found = Cell::new(None);
         let is_one = |name: &str| {
             let one = looks.clone().find(|look| (look.is_one)(name));
-            found.set(one.map(|look| (look.refusal)(name)));
+            found.set(one.map(|look| (look, name.to_owned())));
             one.is_some()
         };
-        let any = match self {
+        let end = match self {
             Reader::Batch(parts) => parts.finds(bytes, &is_one),
             Reader::Form(form) => form.finds(bytes, &is_one),
             Reader::Json(json) => json.finds(bytes, &is_one),
             Reader::Multipart(parts) => parts.finds(bytes, &is_one),
         };
-        any.then(|| found.take().or_else(|| looks.next().map(|look| (look.refusal)("")))).flatten()
+        let end = end?;
+        let value = match self {
+            Reader::Form(_) => form::value(&bytes[end - 1..], last),
+            Reader::Multipart(_) => multipart::value(&bytes[end..], last),
+            Reader::Batch(_) | Reader::Json(_) => None,
+        };
+        let value = value.map(String::from_utf8_lossy);
+        let (look, name) = found.take().or_else(|| Some((looks.next()?, String::new())))?;
+        Some((look.refusal)(&name, value.as_deref()))
     }
 }
 

@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderValue, Version};
 use policies::{Authority, AuthorityError, Code, Facts, Method, Path, Query, Refusal, Scheme, Upgrade};
 
 use crate::audit::Protocol;
+use crate::heard;
 
 /// The inside of a CONNECT that was opened: of a TLS handshake that is done, or plain.
 pub(crate) struct Intercepted {
@@ -84,6 +85,7 @@ impl Target {
 /// Reads a request whole. `tunnel` is the tunnel it came through, if it did.
 pub(crate) fn read<B>(tunnel: Option<&Intercepted>, request: &http::Request<B>) -> Result<Facts, Refusal> {
     check_framing(request.version(), request.headers())?;
+    refuse_fragment(request)?;
     let Target { scheme, authority } = Target::of(tunnel, request)?;
     match only_host(request.headers())? {
         Some(host) => same_authority(host, &authority, scheme.default_port())?,
@@ -110,6 +112,17 @@ pub(crate) fn refuse_dns(headers: &HeaderMap) -> Result<(), Refusal> {
     };
     match [CONTENT_TYPE, ACCEPT].iter().any(|name| headers.get_all(name).iter().any(speaks)) {
         true => Err(Refusal::dns_over_https()),
+        false => Ok(()),
+    }
+}
+
+/// A target has no fragment (RFC 9112 §3.2), and one that is cut off is not what was asked for.
+fn refuse_fragment<B>(request: &http::Request<B>) -> Result<(), Refusal> {
+    match heard::was_cut(request.extensions()) {
+        true => Err(Refusal::new(
+            Code::PathAmbiguous,
+            "the request target holds a # (a fragment is never sent; a # in a path or a query is %23)",
+        )),
         false => Ok(()),
     }
 }

@@ -141,9 +141,9 @@ fn right(message: &Written, replies: &[&str]) -> Result<(), String> {
         Says::SendsKey => all.contains("secret_in_request"),
         Says::Long => (1..=LINES).all(|line| all.lines().any(|said| said == format!("{own} {line}"))),
         Says::Hangs => false,
-        // What is tried again stands once more in Claude Code's transcript, and this model answers
-        // all that it reads there: in one reply, and nothing is written twice.
-        _ if message.chat == Chat::Family => all.contains(&own),
+        // This model answers all that it reads in Claude Code's transcript: what is tried again
+        // stands there once.
+        _ if message.chat == Chat::Family => all.matches(&own).count() == 1,
         _ => all.trim() == own,
     };
     if fits || message.may_differ { Ok(()) } else { Err("has a wrong answer".to_owned()) }

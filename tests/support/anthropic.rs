@@ -118,6 +118,12 @@ impl Asked {
         self.0["messages"].to_string().contains(quoted.trim_matches('"'))
     }
 
+    /// How often something stands in the conversation.
+    pub fn times(&self, text: &str) -> usize {
+        let quoted = Value::from(text).to_string();
+        self.0["messages"].to_string().matches(quoted.trim_matches('"')).count()
+    }
+
     /// What came of the tools since the last person's message.
     pub fn results(&self) -> Vec<String> {
         let messages = self.messages();

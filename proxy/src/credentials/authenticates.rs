@@ -113,11 +113,14 @@ pub(crate) fn not_the_surrogate() -> Refusal {
     Refusal::new(Code::CredentialNotSurrogate, ONLY)
 }
 
-/// The same for a field of a form: its value comes behind its name, so it could be a key.
-pub(crate) fn foreign_field(name: &str) -> Refusal {
+/// The refusal for a field of a form. A value that is not all there could be a key.
+pub(super) fn foreign_field(name: &str, value: Option<&str>, brought: Brought<'_>) -> Refusal {
     let what = What::Field(name);
-    let why = format!("{} could authenticate, and {ONLY}{}", told(what), line(what));
-    Refusal::new(Code::CredentialNotSurrogate, why)
+    let Some(value) = value else {
+        let why = format!("{} could authenticate, and {ONLY}{}", told(what), line(what));
+        return Refusal::new(Code::CredentialNotSurrogate, why);
+    };
+    Foreign::new(what, undo_escapes(&value.replace('+', " "))).refusal(brought)
 }
 
 const ONLY: &str = "this host has a credential, so it takes this sandbox's surrogate and no other key, cookie or token";

@@ -21,8 +21,10 @@ const TYPE: &[u8] = b"/http";
 const LONGEST: usize = 256;
 
 impl Batch {
-    pub(super) fn finds(&mut self, bytes: &[u8], is_one: IsOne<'_>) -> bool {
-        bytes.iter().any(|byte| self.next(*byte)) && is_one("_method")
+    /// Where it is known that a part is a request.
+    pub(super) fn finds(&mut self, bytes: &[u8], is_one: IsOne<'_>) -> Option<usize> {
+        let at = bytes.iter().position(|byte| self.next(*byte))?;
+        is_one("_method").then_some(at + 1)
     }
 
     fn next(&mut self, byte: u8) -> bool {

@@ -26,17 +26,19 @@ enum State {
 }
 
 impl Json {
-    pub(super) fn finds(&mut self, mut bytes: &[u8], is_one: IsOne<'_>) -> bool {
+    /// Where it is known that a key is looked for.
+    pub(super) fn finds(&mut self, piece: &[u8], is_one: IsOne<'_>) -> Option<usize> {
+        let mut bytes = piece;
         loop {
             if self.state == State::Text && (self.depth != 1 || self.name.other) {
-                let Some(end) = memchr2(b'"', b'\\', bytes) else { return false };
+                let end = memchr2(b'"', b'\\', bytes)?;
                 bytes = &bytes[end..];
             }
-            let Some((&byte, rest)) = bytes.split_first() else { return false };
+            let (&byte, rest) = bytes.split_first()?;
             bytes = rest;
             // UTF-16 and UTF-32 are JSON to some (RFC 4627 §3): every other byte is nothing.
             if byte != 0 && self.next(byte, is_one) {
-                return true;
+                return Some(piece.len() - bytes.len());
             }
         }
     }

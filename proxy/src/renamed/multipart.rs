@@ -5,7 +5,7 @@
 //! for the name of a part without one. The header is found wherever it stands, within a
 //! line too, as Rack finds it.
 
-use memchr::memchr2;
+use memchr::{memchr2, memmem};
 
 use super::{FieldName, IsOne};
 
@@ -39,16 +39,18 @@ const ID: &[u8] = b"content-id";
 const NAME: &[u8] = b"name";
 
 impl Multipart {
-    pub(super) fn finds(&mut self, mut bytes: &[u8], is_one: IsOne<'_>) -> bool {
+    /// Where the name ends that is looked for.
+    pub(super) fn finds(&mut self, piece: &[u8], is_one: IsOne<'_>) -> Option<usize> {
+        let mut bytes = piece;
         loop {
             if matches!(self.state, State::Elsewhere) {
-                let Some(start) = memchr2(b'c', b'C', bytes) else { return false };
+                let start = memchr2(b'c', b'C', bytes)?;
                 bytes = &bytes[start..];
             }
-            let Some((&byte, rest)) = bytes.split_first() else { return false };
+            let (&byte, rest) = bytes.split_first()?;
             bytes = rest;
             if self.next(byte, is_one) {
-                return true;
+                return Some(piece.len() - bytes.len());
             }
             self.before = byte;
         }
@@ -114,6 +116,15 @@ impl Multipart {
                 self.name.found
             }
         }
+    }
+}
+
+/// What the part holds whose name ends before these bytes, if all of it is there.
+pub(super) fn value(bytes: &[u8], last: bool) -> Option<&[u8]> {
+    let value = &bytes[memmem::find(bytes, b"\r\n\r\n")? + 4..];
+    match memmem::find(value, b"\r\n--") {
+        Some(end) => Some(&value[..end]),
+        None => last.then_some(value),
     }
 }
 

@@ -15,7 +15,7 @@ fn headers(kind: &str) -> HeaderMap {
 
 fn asking() -> Look {
     let refusal = Refusal::new(Code::MethodDenied, "no");
-    Look { is_one: Box::new(policies::field_asks), in_json: true, refusal: Box::new(move |_| refusal.clone()) }
+    Look { is_one: Box::new(policies::field_asks), in_json: true, refusal: Box::new(move |_, _| refusal.clone()) }
 }
 
 fn authenticating() -> Look {
@@ -23,7 +23,7 @@ fn authenticating() -> Look {
     Look {
         is_one: Box::new(|name| name == "access_token"),
         in_json: false,
-        refusal: Box::new(move |_| refusal.clone()),
+        refusal: Box::new(move |_, _| refusal.clone()),
     }
 }
 
@@ -35,7 +35,7 @@ fn went(headers: &HeaderMap, body: &[u8], piece: usize) -> Option<usize> {
         *at += piece.len();
         Some((start, piece))
     });
-    pieces.into_iter().find_map(|(start, piece)| watch.look(piece).is_err().then_some(start))
+    pieces.into_iter().find_map(|(start, piece)| watch.look(piece, false).is_err().then_some(start))
 }
 
 fn check(kind: &str, body: impl AsRef<[u8]>, asks: bool) {
@@ -223,7 +223,7 @@ fn a_packed_form_is_unpacked_for_it() {
 fn each_look_says_what_it_found() {
     let code = |kind: &str, body: &str| {
         let mut watch = FieldWatch::of(&headers(kind), vec![asking(), authenticating()]).unwrap().unwrap();
-        watch.look(body.as_bytes()).map_err(|refusal| refusal.code)
+        watch.look(body.as_bytes(), true).map_err(|refusal| refusal.code)
     };
     assert_eq!(code(FORM, "a=1&access.token=x&_method=y"), Err(Code::CredentialNotSurrogate));
     assert_eq!(code(FORM, "_method=y&access_token=x"), Err(Code::MethodDenied));
@@ -267,4 +267,41 @@ fn a_request_in_a_part_asks_for_any_method() {
     }
     // A file in a form may be about anything.
     check(PARTS, part("Content-Type: application/http"), false);
+}
+
+/// An alarm is for what could be a key; what is not all there could be one.
+#[test]
+fn a_value_is_told_where_all_of_it_is_there() {
+    let told = |kind: &str, pieces: &[&str]| {
+        let refusal = |_: &str, value: Option<&str>| Refusal::new(Code::NotHarmless, format!("{value:?}"));
+        let look = Look { refusal: Box::new(refusal), ..authenticating() };
+        let mut watch = FieldWatch::of(&headers(kind), vec![look]).unwrap().unwrap();
+        let last = pieces.len() - 1;
+        let mut pieces = pieces.iter().enumerate();
+        let found = pieces.find_map(|(at, piece)| watch.look(piece.as_bytes(), at == last).err());
+        found.map(|refusal| refusal.why)
+    };
+    let parts = |value: &str| {
+        format!("--b\r\nContent-Disposition: form-data; name=\"access_token\"\r\n\r\n{value}\r\n--b--\r\n")
+    };
+    for (kind, body, value) in [
+        (FORM, "a=1&access_token=on&b=2", "on"),
+        (FORM, "access_token=on", "on"),
+        (FORM, "access_token&b=2", ""),
+        (FORM, "access_token=;b=2", ""),
+        (FORM, "access_token[0]=on", "on"),
+        (PARTS, &parts("on"), "on"),
+        (PARTS, &parts(""), ""),
+    ] {
+        assert_eq!(told(kind, &[body]), Some(format!("{:?}", Some(value))), "{body}");
+    }
+    for (kind, pieces) in [
+        (FORM, ["access_token=o", "n&b=2"]),
+        (FORM, ["access_token=", "on"]),
+        (FORM, ["access_token[", "0]=on"]),
+        (PARTS, ["Content-Disposition: form-data; name=\"access_token\"\r\n\r\no", "n\r\n--b--"]),
+        (PARTS, ["Content-Disposition: form-data; name=\"access_token\"\r\n", "\r\non\r\n--b--"]),
+    ] {
+        assert_eq!(told(kind, &pieces), Some("None".to_owned()), "{pieces:?}");
+    }
 }

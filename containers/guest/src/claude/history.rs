@@ -40,6 +40,14 @@ pub(super) fn take_out(config: &Path, session: &str, prompts: &[String]) -> io::
     Ok(Left::Earlier)
 }
 
+/// Whether a session holds any of these prompts.
+pub(super) fn names(config: &Path, session: &str, prompts: &[String]) -> io::Result<bool> {
+    match file_of(config, session)? {
+        Some(path) => Ok(before(&path, prompts)?.is_some()),
+        None => Ok(false),
+    }
+}
+
 /// How many turns in a row were taken out, in this sandbox or an earlier one. After several
 /// it is not the turns that are at fault.
 pub(super) fn taken_out(config: &Path) -> usize {
@@ -148,6 +156,16 @@ mod tests {
         let folder = Folder::with("turn", &format!("{FIRST}{SECOND}"));
         assert_eq!(take_out(&folder.0, "s-1", &prompts(&["u-3", "u-2"])).unwrap(), Left::Earlier);
         assert_eq!(folder.text(), FIRST);
+    }
+
+    #[test]
+    fn a_session_names_the_prompts_that_stand_in_it() {
+        let folder = Folder::with("names", FIRST);
+        for (session, uuids, wanted) in
+            [("s-1", ["u-9", "u-1"], true), ("s-1", ["u-8", "u-9"], false), ("s-2", ["u-1", "u-2"], false)]
+        {
+            assert_eq!(names(&folder.0, session, &prompts(&uuids)).unwrap(), wanted, "{session} {uuids:?}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@
 mod history;
 mod process;
 mod said;
+mod said_before;
 mod turns;
 mod words;
 
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use process::{Heard, Process};
 use said::{Outcome, Said};
+use said_before::SaidBefore;
 use turns::{Open, Turns};
 use words::{Failure, Refused};
 
@@ -54,6 +56,7 @@ pub async fn drive(
         daemon,
         process,
         turns: Turns::default(),
+        before: SaidBefore::read(&history::config_dir()),
         resuming: resume.is_some(),
         session: resume,
         model,
@@ -71,6 +74,7 @@ struct Driver<'a> {
     daemon: Daemon,
     process: Process,
     turns: Turns,
+    before: SaidBefore,
     model: Option<String>,
     /// As last reported to the daemon, or given by it.
     session: Option<String>,
@@ -98,7 +102,7 @@ impl Driver<'_> {
                         return Ok(());
                     }
                     Some(ToGuest::Prompt { id, text } | ToGuest::FollowUp { id, text }) => {
-                        self.prompt(id, text)?;
+                        self.prompt(id, text).await?;
                         if agents::folder_is_gone() {
                             return self.give_up(agents::FOLDER_GONE.to_owned()).await;
                         }
@@ -123,14 +127,42 @@ impl Driver<'_> {
         }
     }
 
-    fn prompt(&mut self, id: u64, text: String) -> Result<(), String> {
+    async fn prompt(&mut self, id: u64, text: String) -> Result<(), String> {
         if self.turns.len() >= MAX_OPEN {
             return Err(format!("more than {MAX_OPEN} prompts are waiting"));
         }
+        let before = self.before.again(id);
+        if !before.is_empty() {
+            self.take_back(&before).await?;
+        }
+        if self.turns.len() == 0 {
+            self.before.forget();
+        }
         let uuid = process::new_uuid()?;
+        self.before.remember(id, &uuid);
         self.process.say(&uuid, &text);
         self.turns.open(id, uuid, text);
         Ok(())
+    }
+
+    /// What was broken off comes again. What came of it so far is taken out, so that it is
+    /// asked once; a conversation that began with it begins anew.
+    async fn take_back(&mut self, prompts: &[String]) -> Result<(), String> {
+        let config = history::config_dir();
+        let Some(session) = self.session.clone() else { return Ok(()) };
+        if !history::names(&config, &session, prompts).unwrap_or(false) {
+            return Ok(());
+        }
+        self.process.end().await;
+        match history::take_out(&config, &session, prompts) {
+            Ok(history::Left::Earlier) => {}
+            Ok(history::Left::Nothing) => {
+                self.session = None;
+                self.daemon.tell(FromGuest::Session { session: None }).await?;
+            }
+            Err(error) => complain(&format!("a turn that comes again could not be taken out before: {error}")),
+        }
+        self.start()
     }
 
     async fn said(&mut self, said: Said) -> Result<(), String> {

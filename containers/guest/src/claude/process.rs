@@ -54,7 +54,7 @@ const ENVIRONMENT: [(&str, &str); 9] = [
     ("DISABLE_INSTALLATION_CHECKS", "1"),
     ("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "1"),
     ("CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD", "1"),
-    // About half a minute; then the chat is told.
+    // About half a minute; of an overloaded model it takes three. Then the chat is told.
     ("CLAUDE_CODE_MAX_RETRIES", "6"),
 ];
 

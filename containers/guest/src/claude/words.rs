@@ -58,11 +58,8 @@ pub(super) fn failure(outcome: &Outcome) -> Failure {
             ),
             false,
         ),
-        Some(529) => of("Claude is overloaded at the moment (529). Send the message again in a few minutes.", true),
-        Some(status @ 500..) => of(
-            &format!("Anthropic's servers have a problem ({status}). Send the message again in a few minutes."),
-            true,
-        ),
+        Some(529) => of("Claude is overloaded at the moment (529).", true),
+        Some(status @ 500..) => of(&format!("Anthropic's servers have a problem ({status})."), true),
         Some(400 | 413 | 422) => {
             Failure { refused: refused_by_the_model(outcome.status, &said), ..of(&cut(&said, MOST_WORDS), false) }
         }
@@ -209,7 +206,7 @@ mod tests {
             (Some(403), door, "no rule of group family names api.anthropic.com (not_allowed)"),
             (Some(429), "You've hit your limit · resets 3pm", "resets 3pm"),
             (Some(500), "API Error: 500", "a problem (500)"),
-            (Some(529), "API Error: 529", "again in a few minutes"),
+            (Some(529), "API Error: 529", "overloaded at the moment"),
             (None, "Not logged in · Please run /login", "ANTHROPIC_API_KEY"),
             (None, "API Error: Connection refused", "Connection refused"),
             (None, "", "no reason"),
