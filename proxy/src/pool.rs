@@ -9,27 +9,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use policies::{Authority, CheckedAddress, Code, Permit, Refusal, Scheme};
+use policies::{Authority, CheckedAddress, Code, Permit, Refusal};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::limits::Limits;
-use crate::line::{Shared, Single, Turn};
-use crate::streams::Wait;
+use gate::{Destination, Limits, Shared, Single, Turn, Wait};
 
 /// How often whoever waits for a place looks for one, if nobody says that there is one.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// A body of which the host takes nothing for so long holds up its line.
 const HELD_UP: Duration = Duration::from_secs(1);
-
-/// What two requests must have in common to use one connection.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Key {
-    scheme: Scheme,
-    authority: Authority,
-    credential: Option<Arc<str>>,
-}
 
 /// The connections that may be used again.
 pub(crate) struct Pool<B> {
@@ -39,10 +29,10 @@ pub(crate) struct Pool<B> {
 }
 
 struct Kept<B> {
-    idle: HashMap<Key, Vec<Idle<B>>>,
-    lines: HashMap<Key, Vec<Line<B>>>,
+    idle: HashMap<Destination, Vec<Idle<B>>>,
+    lines: HashMap<Destination, Vec<Line<B>>>,
     /// Lines that are being opened where there are some already.
-    opening: HashMap<Key, usize>,
+    opening: HashMap<Destination, usize>,
 }
 
 struct Idle<B> {
@@ -95,13 +85,13 @@ pub(crate) enum Found<B> {
 /// The right to open one more line, for as long as that takes.
 pub(crate) struct Opening<B> {
     pool: Arc<Pool<B>>,
-    key: Key,
+    key: Destination,
 }
 
 /// A connection in use. Given back only after a whole answer; dropped otherwise.
 pub(crate) struct Lease<B> {
     pool: Arc<Pool<B>>,
-    key: Key,
+    key: Destination,
     upstream: Upstream<B>,
     /// Whether it may be used again.
     keeps: bool,
@@ -127,13 +117,6 @@ impl<B> Upstream<B> {
     }
 }
 
-impl Key {
-    pub(crate) fn of(permit: &Permit) -> Self {
-        let facts = permit.facts();
-        Key { scheme: facts.scheme, authority: facts.authority.clone(), credential: permit.credential().cloned() }
-    }
-}
-
 impl<B> Pool<B> {
     pub(crate) fn new(limits: Limits) -> Arc<Self> {
         let kept = Kept { idle: HashMap::new(), lines: HashMap::new(), opening: HashMap::new() };
@@ -143,7 +126,7 @@ impl<B> Pool<B> {
     /// A place on a line, or the connection that idled least, if it is alive and its address
     /// is still one that this permit may reach. Where every line that may be has no place
     /// left, one is waited for, but not for long.
-    pub(crate) async fn take(self: &Arc<Self>, key: &Key, permit: &Permit) -> Result<Found<B>, Refusal> {
+    pub(crate) async fn take(self: &Arc<Self>, key: &Destination, permit: &Permit) -> Result<Found<B>, Refusal> {
         let until = tokio::time::Instant::now() + self.limits.place_time;
         loop {
             let freed = self.freed.notified();
@@ -155,14 +138,14 @@ impl<B> Pool<B> {
                     // It has ended meanwhile, and is not found again.
                 }
                 Some(room) => return Ok(room),
-                None if tokio::time::Instant::now() >= until => return Err(full(&key.authority)),
+                None if tokio::time::Instant::now() >= until => return Err(full(key.authority())),
                 // A host that takes more streams from now on tells nobody here.
                 None => drop(timeout(LOOK_AGAIN, freed).await),
             }
         }
     }
 
-    fn find(self: &Arc<Self>, key: &Key, permit: &Permit) -> Option<Found<B>> {
+    fn find(self: &Arc<Self>, key: &Destination, permit: &Permit) -> Option<Found<B>> {
         let allowed = |address: CheckedAddress| permit.check_address(address.get()).is_ok();
         let mut kept = self.lock();
         while let Some(idle) = kept.idle.get_mut(key).and_then(Vec::pop) {
@@ -197,7 +180,7 @@ impl<B> Pool<B> {
 
     /// A connection of HTTP/2 that was opened: a place on it for whoever opened it. Others can use
     /// it from then on.
-    pub(crate) fn opened(&self, key: &Key, shared: Shared<B>) -> Result<Upstream<B>, Refusal> {
+    pub(crate) fn opened(&self, key: &Destination, shared: Shared<B>) -> Result<Upstream<B>, Refusal> {
         let line = Line::new(shared);
         let place = self.place(&line);
         let place = place.ok_or_else(|| Refusal::new(Code::UpstreamFailed, "the host takes no requests now"))?;
@@ -206,7 +189,7 @@ impl<B> Pool<B> {
     }
 
     /// Lets others use a line. One that is not kept serves the one request that it was opened for.
-    fn share(&self, key: Key, line: Line<B>) {
+    fn share(&self, key: Destination, line: Line<B>) {
         let mut kept = self.lock();
         if self.has_room(&mut kept) {
             let lines = kept.lines.entry(key).or_default();
@@ -218,7 +201,7 @@ impl<B> Pool<B> {
         }
     }
 
-    fn put(&self, key: Key, single: Single<B>) {
+    fn put(&self, key: Destination, single: Single<B>) {
         let mut kept = self.lock();
         if !self.has_room(&mut kept) {
             return;
@@ -321,7 +304,7 @@ impl<B> Drop for Opening<B> {
 }
 
 impl<B> Lease<B> {
-    pub(crate) fn new(pool: &Arc<Pool<B>>, key: Key, upstream: Upstream<B>) -> Self {
+    pub(crate) fn new(pool: &Arc<Pool<B>>, key: Destination, upstream: Upstream<B>) -> Self {
         Lease { pool: pool.clone(), key, upstream, keeps: true }
     }
 

@@ -7,10 +7,12 @@ use std::path::Path;
 use crate::source::Source;
 
 /// Each crate below the root, and all that it may take from this workspace.
-const MAY_USE: [(&str, &[&str]); 7] = [
+const MAY_USE: [(&str, &[&str]); 8] = [
     ("policies", &[]),
     ("scan", &["policies"]),
-    ("proxy", &["policies", "scan"]),
+    // It knows no secret and scans nothing.
+    ("proxy/gate", &["policies"]),
+    ("proxy", &["policies", "scan", "gate"]),
     ("containers", &["doorward-guest"]),
     ("containers/guest", &[]),
     ("channels/protocol", &[]),
@@ -18,9 +20,10 @@ const MAY_USE: [(&str, &[&str]); 7] = [
     ("channels/whatsapp", &["channel-protocol"]),
 ];
 
-const WORKSPACE: [&str; 9] = [
+const WORKSPACE: [&str; 10] = [
     "policies",
     "scan",
+    "gate",
     "proxy",
     "containers",
     "doorward-guest",

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-/// How much of a body may wait in memory, of one stream and of one connection of HTTP/2.
-pub(crate) const STREAM_WINDOW: u32 = 256 << 10;
-pub(crate) const CONNECTION_WINDOW: u32 = 1 << 20;
+/// How much of a body may wait in memory, of one stream of HTTP/2.
+pub const STREAM_WINDOW: u32 = 256 << 10;
+/// The same of one connection.
+pub const CONNECTION_WINDOW: u32 = 1 << 20;
 
 /// A door that may have fewer of something could not serve anybody.
 const LEAST: usize = 4;
