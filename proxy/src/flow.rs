@@ -65,11 +65,11 @@ async fn pass(
         Whose::Endpoint(facts) => return refresh::answer(door, seen, facts, request, record).await,
         Whose::Hosts(facts) => facts,
     };
-    let turn = Turn::of(door, &facts, request.headers()).await;
-    let judged = turn.take(|| judge(seen, facts, request.headers()))?;
+    let room = HeadRoom::of(door, &facts, request.headers()).await;
+    let judged = room.within(|| judge(seen, facts, request.headers()))?;
     let ready = refresh::ready(door, seen, judged.permit(), request.headers()).await?;
-    let (mut clean, mut placed) = turn.take(|| check(seen, &door.keeper, ready, &judged, request.headers()))?;
-    drop(turn);
+    let (mut clean, mut placed) = room.within(|| check(seen, &door.keeper, ready, &judged, request.headers()))?;
+    drop(room);
     let admitted = door.gate.admit(case, &judged, &clean).await?;
     let (errand, body) = Errand::of(door, seen, &judged, &mut clean, &mut placed, request).await?;
     let (audited, head) = record.allow(judged, clean, body, admitted, placed.findings()).await?;
@@ -112,18 +112,18 @@ fn whose((case, keys): (&Case, &Keys), facts: Facts, request: &http::Request<Inc
 /// and aside. What it is made of may take a thousand times as long as what browsers send.
 const LONG_HEAD: usize = 4 << 10;
 
-struct Turn {
+struct HeadRoom {
     long: bool,
     _room: Option<tokio::sync::OwnedSemaphorePermit>,
 }
 
-impl Turn {
+impl HeadRoom {
     async fn of(door: &Door, ToHost(facts): &ToHost, headers: &HeaderMap) -> Self {
         let long = headers::length(headers) + facts.path_and_query().len() > LONG_HEAD;
-        Turn { long, _room: if long { door.rooms.unpacked.clone().acquire_owned().await.ok() } else { None } }
+        HeadRoom { long, _room: if long { door.rooms.unpacked.clone().acquire_owned().await.ok() } else { None } }
     }
 
-    fn take<T>(&self, judge: impl FnOnce() -> T) -> T {
+    fn within<T>(&self, judge: impl FnOnce() -> T) -> T {
         if self.long { aside(judge) } else { judge() }
     }
 }
@@ -302,7 +302,7 @@ impl Exchange {
         self: Box<Self>,
         door: &Door,
         (case, keys): (&Case, &Keys),
-        (mut audited, head): (Audited, gate::Head),
+        (mut audited, head): (Audited, gate::OutboundHead),
         placed: Placed,
         record: &mut Record,
     ) -> Result<Response<Body>, Refusal> {

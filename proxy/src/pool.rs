@@ -13,7 +13,7 @@ use policies::{Authority, CheckedAddress, Code, Permit, Refusal};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use gate::{Destination, Limits, Shared, Single, Turn, Wait};
+use gate::{Destination, Limits, Over, Shared, Single, Wait};
 
 /// How often whoever waits for a place looks for one, if nobody says that there is one.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -30,7 +30,7 @@ pub(crate) struct Pool<B> {
 
 struct Kept<B> {
     idle: HashMap<Destination, Vec<Idle<B>>>,
-    lines: HashMap<Destination, Vec<Line<B>>>,
+    lines: HashMap<Destination, Vec<PooledLine<B>>>,
     /// Lines that are being opened where there are some already.
     opening: HashMap<Destination, usize>,
 }
@@ -41,14 +41,14 @@ struct Idle<B> {
 }
 
 /// A connection of HTTP/2.
-pub(crate) struct Line<B> {
+pub(crate) struct PooledLine<B> {
     shared: Shared<B>,
     used: Arc<Mutex<Used>>,
 }
 
-impl<B> Clone for Line<B> {
+impl<B> Clone for PooledLine<B> {
     fn clone(&self) -> Self {
-        Line { shared: self.shared.clone(), used: self.used.clone() }
+        PooledLine { shared: self.shared.clone(), used: self.used.clone() }
     }
 }
 
@@ -71,7 +71,7 @@ pub(crate) enum Upstream<B> {
     /// Of HTTP/1.1, all of it.
     Single(Single<B>),
     /// A place on one of HTTP/2, which the door's requests share.
-    Line(Line<B>, Option<Place>),
+    Line(PooledLine<B>, Option<Place>),
 }
 
 /// What there is for a request.
@@ -106,12 +106,12 @@ impl<B> Upstream<B> {
     }
 
     /// The request's turn on it. Its place is given up with the last of the request.
-    pub(crate) fn turn(&mut self) -> Turn<'_, B> {
+    pub(crate) fn over(&mut self) -> Over<'_, B> {
         match self {
-            Upstream::Single(single) => Turn::Alone(single),
+            Upstream::Single(single) => Over::Alone(single),
             Upstream::Line(line, place) => {
                 let wait = line.wait();
-                Turn::Among(&mut line.shared, Box::new(place.take()), wait)
+                Over::Among(&mut line.shared, Box::new(place.take()), wait)
             }
         }
     }
@@ -156,7 +156,7 @@ impl<B> Pool<B> {
         let Kept { lines, opening, .. } = &mut *kept;
         let Some(lines) = lines.get_mut(key) else { return Some(Found::Room(None)) };
         lines.retain(|line| line.is_good(&self.limits) && allowed(line.shared.address()));
-        let on = |line: &Line<B>| Some(Found::Kept(Upstream::Line(line.clone(), Some(self.place(line)?))));
+        let on = |line: &PooledLine<B>| Some(Found::Kept(Upstream::Line(line.clone(), Some(self.place(line)?))));
         if let Some(found) = lines.iter().filter(|line| !line.is_held_up()).find_map(on) {
             return Some(found);
         }
@@ -169,7 +169,7 @@ impl<B> Pool<B> {
     }
 
     /// A place on a line that has one left.
-    fn place(&self, line: &Line<B>) -> Option<Place> {
+    fn place(&self, line: &PooledLine<B>) -> Option<Place> {
         let most = line.shared.most();
         let mut used = lock(&line.used);
         (used.by < most).then(|| {
@@ -181,7 +181,7 @@ impl<B> Pool<B> {
     /// A connection of HTTP/2 that was opened: a place on it for whoever opened it. Others can use
     /// it from then on.
     pub(crate) fn opened(&self, key: &Destination, shared: Shared<B>) -> Result<Upstream<B>, Refusal> {
-        let line = Line::new(shared);
+        let line = PooledLine::new(shared);
         let place = self.place(&line);
         let place = place.ok_or_else(|| Refusal::new(Code::UpstreamFailed, "the host takes no requests now"))?;
         self.share(key.clone(), line.clone());
@@ -189,7 +189,7 @@ impl<B> Pool<B> {
     }
 
     /// Lets others use a line. One that is not kept serves the one request that it was opened for.
-    fn share(&self, key: Destination, line: Line<B>) {
+    fn share(&self, key: Destination, line: PooledLine<B>) {
         let mut kept = self.lock();
         if self.has_room(&mut kept) {
             let lines = kept.lines.entry(key).or_default();
@@ -251,10 +251,10 @@ impl<B> Kept<B> {
     }
 }
 
-impl<B> Line<B> {
+impl<B> PooledLine<B> {
     fn new(shared: Shared<B>) -> Self {
         let used = Arc::new(Mutex::new(Used { by: 0, last: Instant::now(), waits: Vec::new() }));
-        Line { shared, used }
+        PooledLine { shared, used }
     }
 
     /// For a body that goes up.

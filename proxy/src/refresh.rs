@@ -33,7 +33,7 @@ const LONGEST: usize = 64 << 10;
 /// What a sandbox sent to the token endpoint, as far as it matters.
 #[derive(Default, serde::Deserialize)]
 #[serde(default)]
-struct Asked {
+struct RefreshRequest {
     grant_type: String,
     refresh_token: String,
 }
@@ -105,12 +105,12 @@ fn surrogates(keeper: &Keeper, credential: &Credential, grant: &Grant) -> Respon
 }
 
 /// A form or JSON; what is neither asks for nothing.
-fn read(body: &[u8]) -> Asked {
+fn read(body: &[u8]) -> RefreshRequest {
     if let Ok(asked) = serde_json::from_slice(body) {
         return asked;
     }
     let text = String::from_utf8_lossy(body);
-    let mut asked = Asked::default();
+    let mut asked = RefreshRequest::default();
     for (key, value) in text.split('&').filter_map(|one| one.split_once('=')) {
         let value = percent_decode_str(&value.replace('+', " ")).decode_utf8_lossy().into_owned();
         match key {

@@ -82,14 +82,14 @@ impl Sender<'_> {
                 Found::Kept(upstream) => upstream,
                 Found::Room(opening) => break opening,
             };
-            match exchange(self.gate, audited, upstream.turn(), outbound).await {
+            match exchange(self.gate, audited, upstream.over(), outbound).await {
                 Ok(answer) => return Ok((answer, Lease::new(self.pool, key.clone(), upstream))),
                 Err(Unanswered::Unsent(unsent)) => outbound = *unsent,
                 Err(unanswered) => return Err(Lost { unanswered, reused: true }),
             }
         };
         let mut upstream = self.open(audited, key).await.map_err(refused)?;
-        match exchange(self.gate, audited, upstream.turn(), outbound).await {
+        match exchange(self.gate, audited, upstream.over(), outbound).await {
             Ok(answer) => Ok((answer, Lease::new(self.pool, key.clone(), upstream))),
             Err(unanswered) => Err(Lost { unanswered, reused: false }),
         }
@@ -103,7 +103,7 @@ impl Sender<'_> {
     ) -> Result<Answered, Refusal> {
         let mut upstream = self.open(audited, &key).await?;
         let outbound = again.with_body(|body| body.outgoing(audited.tally().clone()));
-        match exchange(self.gate, audited, upstream.turn(), outbound).await {
+        match exchange(self.gate, audited, upstream.over(), outbound).await {
             Ok(answer) => Ok((answer, Lease::new(self.pool, key, upstream).for_once())),
             Err(unanswered) => Err(to_refusal(&unanswered, audited)),
         }

@@ -78,7 +78,7 @@ pub(crate) struct Open {
 /// Judged and stored already; from the handshake to the answer that switches protocols.
 pub(crate) async fn open(
     open: Open,
-    head: gate::Head,
+    head: gate::OutboundHead,
     placed: Placed,
     client: OnUpgrade,
     place: Place,

@@ -51,7 +51,7 @@ pub struct Gate {
     shut: OnceLock<Refusal>,
     /// The agent's run under way; 0 for none.
     run: AtomicU64,
-    /// Requests under way; streams of HTTP/2 count one by one.
+    /// Requests in flight; streams of HTTP/2 count one by one.
     requests: Arc<Semaphore>,
 }
 
@@ -144,7 +144,7 @@ impl Gate {
         self.shut.get().cloned()
     }
 
-    /// A place among the requests under way.
+    /// A place among the requests in flight.
     pub(crate) fn slot(&self) -> Result<OwnedSemaphorePermit, Refusal> {
         if let Some(shut) = self.is_shut() {
             return Err(shut);

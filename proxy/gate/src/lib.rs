@@ -8,8 +8,8 @@
 //!
 //! ```text
 //! record.read → Facts   judge → Judged   check → Clean   body → BodyJudged   admit → Admitted
-//!                       record.allow(all of these) → Audited, Head
-//!                       Exit::open(Audited) → Line   exchange(Audited, Line, Head) → answer
+//!                       record.allow(all of these) → Audited, OutboundHead
+//!                       Exit::open(Audited) → Line   exchange(Audited, Line, OutboundHead) → answer
 //! ```
 //!
 //! None of them can be made elsewhere:
@@ -80,8 +80,8 @@ pub use gate::{Admitted, Gate, Hide, Outside};
 pub use head::{HOP_BY_HOP, nominated, outgoing};
 pub use judge::{Denied, Judged, Own, judge, judge_own};
 pub use limits::{CONNECTION_WINDOW, Limits, STREAM_WINDOW};
-pub use line::{Line, Shared, Single, Turn, Unanswered, broken_off, exchange, speak};
-pub use outbound::{Head, Outbound};
+pub use line::{Line, Over, Shared, Single, Unanswered, broken_off, exchange, speak};
+pub use outbound::{Outbound, OutboundHead};
 pub use patience::{Patient, until_both};
 pub use progress::{Direction, Progress};
 pub use record::{Audited, AuditedTunnel, Entered, Record};

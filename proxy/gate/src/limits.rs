@@ -7,7 +7,7 @@ pub const STREAM_WINDOW: u32 = 256 << 10;
 /// The same of one connection.
 pub const CONNECTION_WINDOW: u32 = 1 << 20;
 
-/// A door that may have fewer of something could not serve anybody.
+/// No limit goes below this: the door could not serve anybody.
 const LEAST: usize = 4;
 
 /// What one sandbox can make us spend.
@@ -81,9 +81,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The usual, in so far as a door that may have so many file descriptors can keep it: a
-    /// client's connection takes one, as does an idle upstream, and a request two, while its
-    /// host's name is resolved.
+    /// The defaults, lowered to what this many file descriptors allow: a client's connection takes
+    /// one, an idle upstream another, and a request two while its host's name is resolved.
     pub fn within(descriptors: usize) -> Self {
         let (usual, part) = (Limits::default(), (descriptors / 4).max(LEAST));
         Limits {

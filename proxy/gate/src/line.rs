@@ -32,8 +32,8 @@ use crate::streams::{Leash, Streams, Wait};
 /// How much of one connection waits in memory, whoever does not read.
 const BUFFER: usize = 64 << 10;
 
-/// Requests on one connection of HTTP/2 at a time, where the host takes so many: its
-/// window is as large as theirs together.
+/// At most this many requests at a time on one connection of HTTP/2, whose window has room
+/// for all of theirs.
 const STREAMS: usize = 8;
 
 /// A connection to an upstream.
@@ -78,8 +78,8 @@ impl<B> Clone for Shared<B> {
     }
 }
 
-/// One request's turn on a connection.
-pub enum Turn<'l, B> {
+/// What one request is sent over.
+pub enum Over<'l, B> {
     /// All of it.
     Alone(&'l mut Single<B>),
     /// The place that it takes, kept until nothing of the request is left; and what says
@@ -142,22 +142,22 @@ impl<B> Shared<B> {
     }
 }
 
-impl<B> Turn<'_, B> {
+impl<B> Over<'_, B> {
     fn leads_to(&self) -> (&Destination, SocketAddr) {
         match self {
-            Turn::Alone(single) => (&single.destination, single.address.get()),
-            Turn::Among(shared, ..) => (&shared.destination, shared.address.get()),
+            Over::Alone(single) => (&single.destination, single.address.get()),
+            Over::Among(shared, ..) => (&shared.destination, shared.address.get()),
         }
     }
 }
 
 /// Sends a request over a connection and waits for the head of its answer.
-pub async fn exchange<B>(gate: &Gate, audited: &Audited, turn: Turn<'_, B>, outbound: Outbound<B>) -> Answer<B>
+pub async fn exchange<B>(gate: &Gate, audited: &Audited, over: Over<'_, B>, outbound: Outbound<B>) -> Answer<B>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let (destination, address) = turn.leads_to();
+    let (destination, address) = over.leads_to();
     let fits = *destination == Destination::of(audited.permit()) && outbound.head().is_for(audited.shared_permit());
     if !fits {
         let why = "the request would go where it was not judged to go";
@@ -165,7 +165,7 @@ where
     }
     still_allowed(gate, audited, address).map_err(Unanswered::Refused)?;
     let too_late = || Unanswered::Refused(Refusal::new(Code::Timeout, "the host did not answer in time"));
-    let sending = timeout(gate.limits().answer_time, written(audited, turn, address, outbound));
+    let sending = timeout(gate.limits().answer_time, written(audited, over, address, outbound));
     tokio::select! {
         answer = sending => answer.map_err(|_| too_late())?,
         // A leak in the body, or a tightened policy; why is in the tally.
@@ -182,15 +182,15 @@ fn still_allowed(gate: &Gate, audited: &Audited, address: SocketAddr) -> Result<
     gate.upholds(audited.permit(), address)
 }
 
-async fn written<B>(audited: &Audited, turn: Turn<'_, B>, address: SocketAddr, outbound: Outbound<B>) -> Answer<B>
+async fn written<B>(audited: &Audited, over: Over<'_, B>, address: SocketAddr, outbound: Outbound<B>) -> Answer<B>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let unsent = |request| Unanswered::Unsent(Box::new(Outbound::recover(request)));
     let tally = audited.tally();
-    match turn {
-        Turn::Alone(Single { sender, read, driver, .. }) => {
+    match over {
+        Over::Alone(Single { sender, read, driver, .. }) => {
             tally.goes_over(Hold::Connection(driver.clone()), address);
             let before = read.load(Ordering::Acquire);
             let sent = sender.try_send_request(outbound.into_http1(tally).map_err(Unanswered::Refused)?).await;
@@ -199,7 +199,7 @@ where
                 None => lost_alone(read.load(Ordering::Acquire) == before),
             })
         }
-        Turn::Among(shared, place, wait) => {
+        Over::Among(shared, place, wait) => {
             let (leash, driver) = (Leash::default(), shared.driver.clone());
             let hold = Hold::Stream { leash: leash.clone(), _place: place, _driver: driver };
             tally.goes_over(hold, address);

@@ -27,7 +27,7 @@ const EXTENSIONS: HeaderName = HeaderName::from_static("sec-websocket-extensions
 /// Method and authority come from what was judged, and so does the target, but for a secret that was put
 /// on. No `Debug`: it may hold one.
 #[derive(Clone)]
-pub struct Head {
+pub struct OutboundHead {
     permit: Arc<Permit>,
     headers: HeaderMap,
     target: PathAndQuery,
@@ -35,13 +35,13 @@ pub struct Head {
 
 /// The same with its body.
 pub struct Outbound<B> {
-    head: Head,
+    head: OutboundHead,
     body: B,
 }
 
-impl Head {
+impl OutboundHead {
     pub(crate) fn new(permit: &Arc<Permit>, clean: Clean) -> Self {
-        Head { permit: permit.clone(), headers: clean.headers, target: clean.target }
+        OutboundHead { permit: permit.clone(), headers: clean.headers, target: clean.target }
     }
 
     /// Of the one request of the gateway's own: to a token endpoint.
@@ -51,7 +51,7 @@ impl Head {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        Ok(Head { permit: permit.clone(), headers, target: swap::target(permit.facts(), None)? })
+        Ok(OutboundHead { permit: permit.clone(), headers, target: swap::target(permit.facts(), None)? })
     }
 
     /// The headers that go out.
@@ -95,7 +95,7 @@ impl<B> Outbound<B> {
         &self.body
     }
 
-    pub(crate) fn head(&self) -> &Head {
+    pub(crate) fn head(&self) -> &OutboundHead {
         &self.head
     }
 
@@ -120,7 +120,7 @@ impl<B> Outbound<B> {
         head.headers.remove(TE);
         head.headers.remove(TRANSFER_ENCODING);
         let target = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-        Outbound { head: Head { permit, headers: head.headers, target }, body }
+        Outbound { head: OutboundHead { permit, headers: head.headers, target }, body }
     }
 
     fn written(
@@ -130,7 +130,7 @@ impl<B> Outbound<B> {
         version: Version,
         turn: Option<Turn>,
     ) -> Result<http::Request<Carried<B>>, Refusal> {
-        let Outbound { head: Head { permit, headers, .. }, body } = self;
+        let Outbound { head: OutboundHead { permit, headers, .. }, body } = self;
         let method = method(permit.facts())?;
         let mut request = http::Request::new(Carried { body, permit, tally: tally.clone(), turn });
         *request.method_mut() = method;

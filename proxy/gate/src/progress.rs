@@ -14,7 +14,7 @@ use crate::audit::Outcome;
 use crate::hold::Hold;
 use crate::streams::Leash;
 
-/// One allowed request under way.
+/// One allowed request in flight.
 pub struct Progress {
     /// How long either side may leave bytes waiting.
     patience: Duration,
@@ -66,7 +66,7 @@ impl Progress {
         self.leash.clone()
     }
 
-    /// Ends what is under way, wherever it is.
+    /// Ends it, wherever it is.
     pub fn cut(&self, refusal: &Refusal) {
         self.refuse(refusal);
         self.cut.send_replace(true);

@@ -14,7 +14,7 @@ use crate::check::{BodyJudged, Clean};
 use crate::gate::{Admitted, Gate};
 use crate::inflight::Permitted;
 use crate::judge::{Judged, Own};
-use crate::outbound::Head;
+use crate::outbound::OutboundHead;
 use crate::request;
 use crate::streams::Leash;
 use crate::tally::Tally;
@@ -53,7 +53,7 @@ pub struct Audited<P = Permit> {
 pub type AuditedTunnel = Audited<TunnelPermit>;
 
 impl Record {
-    /// Of a connection from which no request could be read.
+    /// For a connection from which no request could be read.
     pub fn unread(gate: &Arc<Gate>, case: &Case, protocol: Protocol) -> Self {
         let mut record = Record::bare(gate, case, protocol);
         if let Some(within) = &case.within {
@@ -63,14 +63,14 @@ impl Record {
         record
     }
 
-    /// Of a request that the gateway makes because of another one.
+    /// For a request that the gateway makes because of another one.
     pub fn bare(gate: &Arc<Gate>, case: &Case, protocol: Protocol) -> Self {
         let decision = Decision::bare(gate.who().clone(), gate.run(), case.connection, protocol);
         let (gate, policy) = (gate.clone(), case.policy.hash());
         Record { gate, decision, policy, facts: None, tally: None, slot: None, leash: None, owed: false }
     }
 
-    /// Of a request, as it came.
+    /// For a request, as it came.
     pub fn of<B>(gate: &Arc<Gate>, case: &Case, request: &http::Request<B>) -> Self {
         let protocol = case.within.as_ref().map_or(Protocol::Http, |within| within.protocol());
         let mut record = Record::unread(gate, case, protocol).target(request).owed();
@@ -89,7 +89,7 @@ impl Record {
         self.owed = false;
     }
 
-    /// Takes one of the door's places for requests under way, before anything of it waits.
+    /// Takes one of the door's places for requests in flight, before anything of it waits.
     pub fn enter(&self) -> Result<Entered, Refusal> {
         self.gate.slot().map(Entered)
     }
@@ -194,7 +194,7 @@ impl Record {
         _: BodyJudged,
         _: Admitted,
         findings: Vec<String>,
-    ) -> Result<(Audited, Head), Refusal> {
+    ) -> Result<(Audited, OutboundHead), Refusal> {
         let permit = Arc::new(judged.into_permit());
         let (credential, swap) = clean.put_on.clone().unzip();
         let decision = Decision {
@@ -209,7 +209,7 @@ impl Record {
             ..self.allowed(permit.rule(), permit.policy())
         };
         let tally = self.store(&decision, Permitted::Request(permit.clone())).await?;
-        let head = Head::new(&permit, clean);
+        let head = OutboundHead::new(&permit, clean);
         Ok((Audited { permit, tally, decision: Some(Box::new(decision)) }, head))
     }
 
@@ -351,11 +351,11 @@ impl Audited {
     }
 
     /// The head of a request of the gateway's own, to the endpoint that the owner's policy names.
-    pub fn own_head(&self, content_type: &'static str) -> Result<Head, Refusal> {
+    pub fn own_head(&self, content_type: &'static str) -> Result<OutboundHead, Refusal> {
         if !self.is_own() {
             return Err(Refusal::new(Code::Unsupported, "this is no request of the gateway's own"));
         }
-        Head::own(&self.permit, content_type)
+        OutboundHead::own(&self.permit, content_type)
     }
 
     /// Whether no group's policy can take the permit back.

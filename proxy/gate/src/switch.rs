@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::exit::Exit;
 use crate::gate::Gate;
 use crate::hold::{Driver, drive};
-use crate::outbound::Head;
+use crate::outbound::OutboundHead;
 use crate::record::Audited;
 use crate::tally::Tally;
 
@@ -37,7 +37,7 @@ pub struct Switching {
 }
 
 /// Asks for a WebSocket, over a connection of its own.
-pub async fn upgrade(gate: &Gate, audited: &Audited, head: Head) -> Result<Switching, Refusal> {
+pub async fn upgrade(gate: &Gate, audited: &Audited, head: OutboundHead) -> Result<Switching, Refusal> {
     if !head.is_for(audited.shared_permit()) {
         return Err(Refusal::new(Code::AuthorityMismatch, "the request would go where it was not judged to go"));
     }

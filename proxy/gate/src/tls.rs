@@ -13,7 +13,7 @@ pub const H2: &[u8] = b"h2";
 
 const HTTP1: &[u8] = b"http/1.1";
 
-/// So many hosts of one door may have sessions to resume.
+/// At most this many hosts of one door have sessions to resume.
 const SESSIONS: usize = 64;
 
 /// TLS towards upstreams cannot be set up.
