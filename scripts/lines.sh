@@ -22,7 +22,7 @@ count() {
 total=0
 total_code=0
 printf '%-10s %8s %8s\n' "" lines code
-for crate in desk policies proxy; do
+for crate in desk policies proxy/gate proxy; do
     read -r lines code < <(count "$crate")
     printf '%-10s %8d %8d\n' "$crate" "$lines" "$code"
     total=$((total + lines))

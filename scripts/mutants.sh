@@ -15,8 +15,8 @@ export PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin" INSTA_UPDATE=no CARGO_PROFIL
 have cargo-mutants || cargo install cargo-mutants --locked --quiet
 have mold && export RUSTFLAGS="-Clink-arg=-fuse-ld=mold"
 
-guards=()
-for guard in credentials dial exit gate headers judge line outbound pool record request second_path send tunnel 'credentials/**/*' 'record/**/*'; do
+guards=(--file 'proxy/gate/src/**/*.rs')
+for guard in credentials headers keeper pool send 'credentials/**/*'; do
     guards+=(--file "proxy/src/$guard.rs")
 done
 mutants() { nice -n 19 cargo mutants --jobs 1 --timeout 300 --no-shuffle --output "target/mutants-$1" "${@:2}"; }
@@ -29,6 +29,6 @@ done
 lived=0
 say "The words, the verdict and the policy file"
 mutants policies "${rules[@]}" "$@" -- --lib --test policies -- --skip properties:: || lived=1
-say "The guards of the proxy"
-mutants proxy -p proxy "${guards[@]}" "$@" || lived=1
+say "The gate, and the guards of the proxy"
+mutants proxy -p gate -p proxy --test-package gate --test-package proxy "${guards[@]}" "$@" || lived=1
 [ "$lived" = 0 ] || fail "Some mutants live: target/mutants-*/mutants.out/missed.txt lists them."

@@ -134,6 +134,7 @@ mod tests {
     }
 
     /// A server that hears what it is asked and says nothing; over UDP and TCP.
+    #[expect(clippy::disallowed_methods, reason = "a server is what it stands for")]
     fn silent() -> (std::net::UdpSocket, std::net::TcpListener) {
         loop {
             let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -60,7 +60,7 @@ fn only_the_drill_makes_holes() {
 
 #[test]
 fn every_exit_is_on_the_page() {
-    let sources = tree(&["policies", "scan/src", "proxy/src", "containers/src", "src"]);
+    let sources = tree(&["policies", "scan/src", "proxy/gate/src", "proxy/src", "containers/src", "src"]);
     holds(exits::differing(&sources, include_str!("../docs/exits.md")));
 }
 
@@ -78,7 +78,7 @@ fn pure_crates_do_no_io() {
 
 #[test]
 fn permits_are_made_in_one_place() {
-    let sources = tree(&["policies", "scan/src", "proxy/src", "containers/src", "src"]);
+    let sources = tree(&["policies", "scan/src", "proxy/gate/src", "proxy/src", "containers/src", "src"]);
     let (decision, elsewhere): (Vec<_>, Vec<_>) =
         sources.iter().partition(|source| source.path == "policies/src/decide.rs");
     holds(elsewhere.into_iter().flat_map(permit::made).collect());
@@ -113,7 +113,7 @@ fn promises_have_tests() {
 #[test]
 fn every_kind_of_record_is_told() {
     let page = include_str!("../docs/audit.md");
-    let sources = tree(&["proxy/src", "src"]);
+    let sources = tree(&["proxy/gate/src", "proxy/src", "src"]);
     assert!(events::untold(&sources, "").len() > 10, "it finds what it looks for");
     holds(events::untold(&sources, page));
     holds(events::unnamed(include_str!("../policies/words/src/code.rs"), page));

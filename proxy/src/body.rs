@@ -16,10 +16,9 @@ use policies::{Code, Refusal};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Sleep, sleep, timeout};
 
-use crate::progress::Direction;
 use crate::renamed::FieldWatch;
 use crate::room::{Room, Rooms, SMALL, aside};
-use crate::tally::Tally;
+use gate::{Direction, Tally};
 use scan::{LeakFilter, Stop};
 
 mod opened;

@@ -21,25 +21,19 @@ use tokio::time::{MissedTickBehavior, sleep, timeout};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::rustls::server::Acceptor;
 
+use gate::audit::Protocol;
+use gate::{AuditedTunnel, CONNECTION_WINDOW, Case, H2, Intercepted, Limits, Patient, Record, STREAM_WINDOW, Streams};
+
 use crate::answer;
-use crate::audit::Protocol;
 use crate::beginning::{self, Beginning};
 use crate::body::Body;
 use crate::door::Door;
 use crate::flow;
 use crate::frames::{Refused, Told};
-use crate::gate::Case;
 use crate::heard::{Heard, Said};
 use crate::internal;
-use crate::limits::{CONNECTION_WINDOW, Limits, STREAM_WINDOW};
 use crate::onward::Onward;
-use crate::patience::Patient;
 use crate::presence::Client;
-use crate::record::{AuditedTunnel, Record};
-use crate::request::{Intercepted, Target};
-use crate::streams::Streams;
-use crate::tunnel;
-use crate::upstream_tls::H2;
 
 /// How often what is in flight is held against the policy in force.
 const REVIEW: Duration = Duration::from_millis(250);
@@ -208,7 +202,7 @@ async fn connect(connection: &Arc<Connection>, mut request: http::Request<Incomi
                 let Ok(stream) = upgrade.await else { return };
                 match inside {
                     Inside::Opened(authority) => opened(&outer, authority, to_ourselves, TokioIo::new(stream)).await,
-                    Inside::Unopened(audited) => tunnel::carry(&outer.door.gate, audited, TokioIo::new(stream)).await,
+                    Inside::Unopened(audited) => gate::carry(&outer.door.gate, audited, TokioIo::new(stream)).await,
                 }
             });
             http::Response::new(Body::empty())
@@ -231,18 +225,16 @@ async fn inside(
     request: &http::Request<Incoming>,
     record: &mut Record,
 ) -> Result<Inside, Refusal> {
-    let authority = Target::connect(request)?;
+    let authority = gate::connect(request)?;
     // A host that has a credential is always opened: unopened, nothing keeps other keys out.
     let guarded = door.keeper.keyring.now().guards(&authority);
     match case.policy.decide_tunnel(&authority).filter(|_| !guarded) {
         None => Ok(Inside::Opened(authority)),
         Some(permit) => {
             record.connects_to(&authority);
-            record.enter()?;
-            // Its name is what is known to leave, by DNS; what it carries is counted as it goes.
-            let head = authority.host.to_string().len() as u64;
-            door.gate.admit(case, permit.by_wildcard().then_some(&authority.host), head).await?;
-            record.allow_tunnel(permit).await.map(Inside::Unopened)
+            let entered = record.enter()?;
+            let admitted = door.gate.admit_tunnel(case, &permit).await?;
+            record.allow_tunnel(permit, entered, admitted).await.map(Inside::Unopened)
         }
     }
 }

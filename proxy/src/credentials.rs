@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, HeaderName, HeaderValue};
-use http::uri::PathAndQuery;
 use policies::{
     Authority, Code, Facts, Path, Permit, Policy, Refusal, RequestPattern, Scheme, letters_of, normal_name,
 };
 
-use crate::audit::Identity;
 use crate::ports::Secrets;
+use gate::Dressed;
+use gate::audit::Identity;
+
 use crate::renamed::Look;
-use crate::{charset, headers, readable};
+use crate::{charset, readable};
 use scan::packed::Unreadable;
 use scan::{Finding, Replacement, Scrubber, WatchedKind, Watchlist};
 
@@ -107,14 +108,21 @@ struct Guard {
     harmless: Vec<Place>,
 }
 
-/// A request's headers and target with the secret put on. No `Debug`: they hold it.
+/// What a look through a request found, and what was put on it. No `Debug`: it holds the secret.
 pub(crate) struct Placed {
-    headers: HeaderMap,
-    target: PathAndQuery,
-    head_bytes: u64,
     lookalikes: Vec<Finding>,
     taken_off: Vec<HeaderName>,
     put_on: Option<PutOn>,
+}
+
+/// Who asks, and what it is looked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Looking<'a> {
+    pub(crate) who: &'a Identity,
+    pub(crate) secrets: &'a dyn Secrets,
+    pub(crate) watchlist: &'a Watchlist,
+    /// Whether what only looks like a secret is refused as well.
+    pub(crate) blocks_lookalikes: bool,
 }
 
 struct PutOn {
@@ -145,25 +153,24 @@ impl Keyring {
     /// Leak check of the head, account pinning, and the swap, in this order.
     pub(crate) fn place(
         &self,
-        identity: &Identity,
         permit: &Permit,
         mut headers: HeaderMap,
-        secrets: &dyn Secrets,
-        watchlist: &Watchlist,
-    ) -> Result<Placed, Refusal> {
+        looking: Looking<'_>,
+    ) -> Result<(Dressed, Placed), Refusal> {
+        let Looking { who, secrets, watchlist, .. } = looking;
         let facts = permit.facts();
         let head = Head::new(facts, &headers);
         let found = self.find(head).and_then(|found| found.map(|found| in_scope(found, permit)).transpose());
         let found = found.map_err(|refusal| match refusal.code {
             // Whose surrogate stands in the place says more than that it is not the right one.
             Code::CredentialNotSurrogate | Code::SurrogateMissing | Code::NotMinted => {
-                self.leak_in(identity, head, watchlist).unwrap_or(refusal)
+                self.leak_in(who, head, watchlist).unwrap_or(refusal)
             }
             _ => refusal,
         })?;
         let text = head.text_beside(found.as_ref());
         if let Some(finding) = watchlist.find_in(&text).or_else(|| watchlist.find_in(&head.joined(found.as_ref()))) {
-            return Err(self.misplaced(identity, &facts.authority, &finding));
+            return Err(self.misplaced(who, &facts.authority, &finding));
         }
         let lookalikes = watchlist.lookalikes_in(&text);
         let mut taken_off = Vec::new();
@@ -175,9 +182,20 @@ impl Keyring {
             authenticates::refuse_unknown(head, found.as_ref(), &guard.harmless)?;
             taken_off = prepare_for_scrubbing(&mut headers, facts)?;
         }
-        let mut target = swap::target(facts)?;
-        let put_on = found.map(|found| swap::put_on(found, permit, &mut headers, &mut target, secrets)).transpose()?;
-        Ok(Placed { headers, target, head_bytes: text.len() as u64, lookalikes, taken_off, put_on })
+        self.refuse_lookalikes(permit, &lookalikes, looking)?;
+        let (swap, put_on) = found.map(|found| swap::put_on(found, facts, secrets)).transpose()?.unzip();
+        let dressed = Dressed { headers, bytes: text.len() as u64, swap };
+        Ok((dressed, Placed { lookalikes, taken_off, put_on }))
+    }
+
+    /// What only looks like a secret is refused where the policy says so.
+    fn refuse_lookalikes(&self, permit: &Permit, found: &[Finding], looking: Looking<'_>) -> Result<(), Refusal> {
+        match found.first() {
+            Some(finding) if looking.blocks_lookalikes => {
+                Err(self.misplaced(looking.who, &permit.facts().authority, finding))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What may come back from a host besides what was put on this request: the secrets
@@ -309,21 +327,6 @@ impl Placed {
         self.put_on.as_ref().map(|put_on| &put_on.credential)
     }
 
-    /// Where, in the words of the configuration.
-    pub(crate) fn place(&self) -> Option<String> {
-        self.put_on.as_ref().map(|put_on| put_on.place.to_string())
-    }
-
-    /// How long the head is, without the credential.
-    pub(crate) fn head_bytes(&self) -> u64 {
-        self.head_bytes
-    }
-
-    /// What in the head only looks like a secret.
-    pub(crate) fn lookalikes(&self) -> &[Finding] {
-        &self.lookalikes
-    }
-
     /// What the log is to say: what looks like a secret, and the headers that went no further.
     pub(crate) fn findings(&self) -> Vec<String> {
         self.lookalikes.iter().map(ToString::to_string).chain(self.notes()).collect()
@@ -340,19 +343,10 @@ impl Placed {
         self.put_on.as_ref().filter(|put_on| !put_on.minted).map(|put_on| &put_on.credential)
     }
 
-    /// Whether the head says that the body is JSON, or nothing about it.
-    pub(crate) fn says_json(&self) -> bool {
-        headers::says_json(&self.headers)
-    }
-
-    /// The headers and the target to send, and what takes secrets off the answer, made of what
-    /// was put on.
-    pub(crate) fn into_parts_with(
-        self,
-        scrubber: impl FnOnce(Vec<Replacement>) -> Option<Scrubber>,
-    ) -> (HeaderMap, PathAndQuery, Option<Scrubber>) {
+    /// What takes secrets off the answer, made of what was put on.
+    pub(crate) fn scrubber_with(self, scrubber: impl FnOnce(Vec<Replacement>) -> Option<Scrubber>) -> Option<Scrubber> {
         let forms = |put_on: PutOn| as_sent::with_forms(put_on.replacement, [&put_on.place].into_iter());
-        (self.headers, self.target, scrubber(self.put_on.map(forms).unwrap_or_default()))
+        scrubber(self.put_on.map(forms).unwrap_or_default())
     }
 }
 

@@ -9,16 +9,15 @@ use policies::{Date, Policy};
 use rustls::ClientConfig;
 use tokio::sync::Semaphore;
 
-use crate::audit::{Identity, Ledger, Noted};
+use gate::audit::{Identity, Ledger, Noted};
+use gate::{Gate, Limits, Outside, of_one_door};
+
 use crate::credentials::Keyring;
-use crate::gate::{Gate, Outside};
 use crate::keeper::{Keeper, Refreshes};
-use crate::limits::Limits;
 use crate::ports::{Budget, Internal, NewResolver, Secrets};
 use crate::room::Rooms;
 use crate::send::Upstreams;
 use crate::tls::{CaError, SandboxCa};
-use crate::upstream_tls::of_one_door;
 
 /// What all doors of a daemon share: the ports, and what is trusted upstream.
 pub struct Gateway {

@@ -1,8 +1,9 @@
 //! One request, top to bottom: read, judged, checked, written down, sent, returned.
 //!
 //! Each stage takes what the one before it made, and cannot be called without it:
-//! `Request → Facts → Permit → Placed → Audited → answer`. What a stage judges by stands in the
-//! case and the keys, which were taken when the request was read.
+//! `Request → Facts → Judged → Clean, Admitted, BodyJudged → Audited → answer`. Leaving a stage
+//! out does not compile (`scripts/stages.sh` tries). What a stage judges by stands in the case and
+//! the keys, which were taken when the request was read.
 
 use std::sync::Arc;
 
@@ -14,21 +15,20 @@ use hyper::body::Incoming;
 use policies::{Code, Facts, Method, Permit, Refusal};
 use tokio::time::timeout;
 
+use gate::{Audited, BodyJudged, Case, Clean, Denied, Judged, Record};
+
 use crate::answer;
 use crate::body::{Body, Came, Lease, Opened, Outgoing, Returned, Returning};
 use crate::credentials::{self, Head, Placed};
 use crate::door::Door;
-use crate::gate::Case;
-use crate::judge::{Denied, judge};
 use crate::keeper::{Keeper, Keys, Taking};
 use crate::minted::{Asked, Minting};
 use crate::onward::Onward;
-use crate::outbound::Outbound;
-use crate::record::{self, Audited, Record};
+use crate::refresh::Ready;
 use crate::renamed::FieldWatch;
 use crate::room::{Room, SMALL, aside};
 use crate::send::{Repeats, Sender};
-use crate::{headers, internal, minted, readable, refresh, renamed, request, websocket};
+use crate::{headers, internal, minted, readable, refresh, renamed, websocket};
 use scan::packed::Look;
 use scan::{Borders, FreshKeys};
 
@@ -58,50 +58,81 @@ async fn pass(
     record: &mut Record,
 ) -> Result<Response<Body>, Refusal> {
     let (case, keys) = seen;
-    record.enter()?;
-    let facts = request::read(case.within.as_deref(), &request)?;
-    record.read(&facts, keys.keyring.path_to_show(&facts));
-    if internal::is_for(case, &request) {
-        return internal::answer(door, seen, facts, request, record).await;
-    }
-    if keys.keyring.token_endpoint(&facts).is_some() {
-        return refresh::answer(door, seen, facts, request, record).await;
-    }
-    let long = headers::length(request.headers()) + facts.path_and_query().len() > LONG_HEAD;
-    let room = if long { door.rooms.unpacked.acquire().await.ok() } else { None };
-    let permit = in_its_turn(long, || judged(seen, facts, request.headers()))?;
-    refresh::ready(door, seen, &permit, request.headers()).await?;
-    let mut placed = in_its_turn(long, || place(seen, &door.keeper, &permit, request.headers()))?;
+    let entered = record.enter()?;
+    let facts = record.read(entered, case, &request, |facts| keys.keyring.path_to_show(facts))?;
+    let facts = match whose(seen, facts, &request) {
+        Whose::Ours(facts) => return internal::answer(door, seen, facts, request, record).await,
+        Whose::Endpoint(facts) => return refresh::answer(door, seen, facts, request, record).await,
+        Whose::Hosts(facts) => facts,
+    };
+    let room = HeadRoom::of(door, &facts, request.headers()).await;
+    let judged = room.within(|| judge(seen, facts, request.headers()))?;
+    let ready = refresh::ready(door, seen, judged.permit(), request.headers()).await?;
+    let (mut clean, mut placed) = room.within(|| check(seen, &door.keeper, ready, &judged, request.headers()))?;
     drop(room);
-    request::refuse_dns(request.headers())?;
-    admit(door, case, &permit, &placed).await?;
-    let errand = Errand::of(door, seen, &permit, &mut placed, request).await?;
-    let audited = record.allow(permit, head(&placed)).await?;
+    let admitted = door.gate.admit(case, &judged, &clean).await?;
+    let (errand, body) = Errand::of(door, seen, &judged, &mut clean, &mut placed, request).await?;
+    let (audited, head) = record.allow(judged, clean, body, admitted, placed.findings()).await?;
     let notes: Vec<String> = placed.notes().collect();
     let response = match errand {
         Errand::Upgrade(client, place) => {
             let (gate, keeper) = (door.gate.clone(), door.keeper.clone());
             let open = websocket::Open { gate, keeper, keys: keys.clone(), rooms: door.rooms.clone(), audited };
-            websocket::open(open, placed, client, place, onward).await
+            websocket::open(open, head, placed, client, place, onward).await
         }
-        Errand::Exchange(exchange) => exchange.perform(door, seen, audited, placed, record).await,
+        Errand::Exchange(exchange) => exchange.perform(door, seen, (audited, head), placed, record).await,
     };
     Ok(headers::with_notes(response?, &notes))
+}
+
+/// Who answers a request.
+enum Whose {
+    /// The host itself, at its own name.
+    Ours(Facts),
+    /// The gateway, for a token endpoint.
+    Endpoint(Facts),
+    /// The host that it names.
+    Hosts(ToHost),
+}
+
+/// What was read of a request that is for the host that it names.
+struct ToHost(Facts);
+
+fn whose((case, keys): (&Case, &Keys), facts: Facts, request: &http::Request<Incoming>) -> Whose {
+    if internal::is_for(case, request) {
+        Whose::Ours(facts)
+    } else if keys.keyring.token_endpoint(&facts).is_some() {
+        Whose::Endpoint(facts)
+    } else {
+        Whose::Hosts(ToHost(facts))
+    }
 }
 
 /// A head that is longer is judged like a body that is unpacked: a few of a door's at a time,
 /// and aside. What it is made of may take a thousand times as long as what browsers send.
 const LONG_HEAD: usize = 4 << 10;
 
-fn in_its_turn<T>(long: bool, judge: impl FnOnce() -> T) -> T {
-    if long { aside(judge) } else { judge() }
+struct HeadRoom {
+    long: bool,
+    _room: Option<tokio::sync::OwnedSemaphorePermit>,
+}
+
+impl HeadRoom {
+    async fn of(door: &Door, ToHost(facts): &ToHost, headers: &HeaderMap) -> Self {
+        let long = headers::length(headers) + facts.path_and_query().len() > LONG_HEAD;
+        HeadRoom { long, _room: if long { door.rooms.unpacked.clone().acquire_owned().await.ok() } else { None } }
+    }
+
+    fn within<T>(&self, judge: impl FnOnce() -> T) -> T {
+        if self.long { aside(judge) } else { judge() }
+    }
 }
 
 /// The verdict: no rule, no permit. A surrogate or secret on its way to a denied
 /// host is a leak attempt before it is anything else: the owner is told, and no
 /// line is suggested that would allow it (attack H01).
-fn judged((case, keys): (&Case, &Keys), facts: Facts, headers: &HeaderMap) -> Result<Permit, Refusal> {
-    judge(case, facts, headers).map_err(|denied| match denied {
+fn judge((case, keys): (&Case, &Keys), ToHost(facts): ToHost, headers: &HeaderMap) -> Result<Judged, Refusal> {
+    gate::judge(case, facts, headers).map_err(|denied| match denied {
         Denied::ByHeader(refusal) => refusal,
         Denied::ByPolicy(facts, refusal) => {
             let leak = keys.keyring.leak_in(&keys.who, Head::new(&facts, headers), &keys.watchlist);
@@ -121,57 +152,37 @@ fn liftable(keys: &Keys, facts: &Facts, mut refusal: Refusal) -> Refusal {
 }
 
 /// Headers by listed rules, then leak check, account pinning and the swap.
-fn place((case, keys): (&Case, &Keys), keeper: &Keeper, permit: &Permit, came: &HeaderMap) -> Result<Placed, Refusal> {
-    headers::refuse_other_methods(came, permit.facts().method)?;
-    let mut headers = headers::outgoing(came);
-    let host = &permit.facts().authority;
-    if keys.keyring.guards(host) {
-        keeper.validators.iter().for_each(|validators| validators.unveil(&mut headers));
-    }
-    let placed = keys.keyring.place(&keys.who, permit, headers, &*keeper.secrets, &keys.watchlist)?;
-    refuse_lookalikes((case, keys), permit, &placed)?;
-    if let Some(name) = placed.credential().filter(|_| keeper.secrets.is_set_aside(&keys.who.group, host)) {
-        let why = format!(
-            "credential {name} is not put on at {host}: the host sent a secret back in pieces. The owner decides whether \
-             to trust it again: doorward secret trust {} {host}",
-            keys.who.group
-        );
-        return Err(Refusal::new(Code::SecretUnavailable, why));
-    }
-    Ok(placed)
-}
-
-/// What only looks like a secret is refused where the policy says so.
-fn refuse_lookalikes((case, keys): (&Case, &Keys), permit: &Permit, placed: &Placed) -> Result<(), Refusal> {
-    match placed.lookalikes().first() {
-        Some(finding) if case.policy.blocks_lookalikes() => {
-            Err(keys.keyring.misplaced(&keys.who, &permit.facts().authority, finding))
+fn check(
+    (case, keys): (&Case, &Keys),
+    keeper: &Keeper,
+    _: Ready,
+    judged: &Judged,
+    came: &HeaderMap,
+) -> Result<(Clean, Placed), Refusal> {
+    let host = &judged.permit().facts().authority;
+    gate::check(judged, came, |mut headers| {
+        if keys.keyring.guards(host) {
+            keeper.validators.iter().for_each(|validators| validators.unveil(&mut headers));
         }
-        _ => Ok(()),
-    }
-}
-
-/// What the group may use up over time.
-async fn admit(door: &Door, case: &Case, permit: &Permit, placed: &Placed) -> Result<(), Refusal> {
-    let by_wildcard = permit.by_wildcard().then(|| &permit.facts().authority.host);
-    door.gate.admit(case, by_wildcard, placed.head_bytes()).await
-}
-
-/// What the log has of the head.
-fn head(placed: &Placed) -> record::Head {
-    record::Head {
-        bytes: placed.head_bytes(),
-        credential: placed.credential().cloned(),
-        swap: placed.place(),
-        findings: placed.findings(),
-    }
+        let looking = keys.looking(keeper, case.policy.blocks_lookalikes());
+        let (dressed, placed) = keys.keyring.place(judged.permit(), headers, looking)?;
+        if let Some(name) = placed.credential().filter(|_| keeper.secrets.is_set_aside(&keys.who.group, host)) {
+            let why = format!(
+                "credential {name} is not put on at {host}: the host sent a secret back in pieces. The owner decides \
+                 whether to trust it again: doorward secret trust {} {host}",
+                keys.who.group
+            );
+            return Err(Refusal::new(Code::SecretUnavailable, why));
+        }
+        Ok((dressed, placed))
+    })
 }
 
 /// What an allowed request is about.
 enum Errand {
     /// Another protocol, once the host agrees.
     Upgrade(hyper::upgrade::OnUpgrade, websocket::Place),
-    Exchange(Exchange),
+    Exchange(Box<Exchange>),
 }
 
 /// A request with a body, if it has one, and an answer.
@@ -190,18 +201,20 @@ impl Errand {
     async fn of(
         door: &Door,
         seen: (&Case, &Keys),
-        permit: &Permit,
+        judged: &Judged,
+        clean: &mut Clean,
         placed: &mut Placed,
         mut request: http::Request<Incoming>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<(Self, BodyJudged), Refusal> {
+        let permit = judged.permit();
         if permit.facts().upgrade.is_some() {
-            let place = websocket::place(&door.rooms, permit, request.body())?;
-            return Ok(Errand::Upgrade(hyper::upgrade::on(&mut request), place));
+            let (place, proof) = websocket::place(&door.rooms, judged, request.body())?;
+            return Ok((Errand::Upgrade(hyper::upgrade::on(&mut request), place), proof));
         }
         let look = look(seen, request.headers())?;
         let (head, body) = request.into_parts();
         let empty = body.is_end_stream();
-        let mut body = judged_body(door, seen, permit, placed, body).await?;
+        let (mut body, proof) = judged_body(door, seen, judged, (clean, placed), body).await?;
         let fields = if empty { None } else { fields(seen, permit, &head.headers)? };
         let mut minting = None;
         if let Some(mints) = seen.1.keyring.mints(permit.facts(), placed.credential()) {
@@ -209,7 +222,7 @@ impl Errand {
             body = read;
             minting = Some((mints, Asked::new(permit.facts(), &head.headers, &said)?));
         }
-        Ok(Errand::Exchange(Exchange { body, look, fields, minting }))
+        Ok((Errand::Exchange(Box::new(Exchange { body, look, fields, minting })), proof))
     }
 }
 
@@ -241,29 +254,27 @@ fn fields((case, keys): (&Case, &Keys), permit: &Permit, headers: &HeaderMap) ->
 async fn judged_body(
     door: &Door,
     (case, keys): (&Case, &Keys),
-    permit: &Permit,
-    placed: &mut Placed,
+    judged: &Judged,
+    (clean, placed): (&mut Clean, &mut Placed),
     body: Incoming,
-) -> Result<Came, Refusal> {
-    let conditions = permit.body_conditions();
-    let limit = conditions.map(|conditions| conditions.limit());
-    let Some(limit) = limit.or_else(|| keys.keyring.body_limit(&permit.facts().authority)) else {
-        return Ok(Came::Streaming(body));
+) -> Result<(Came, BodyJudged), Refusal> {
+    let permit = judged.permit();
+    let for_keys = keys.keyring.body_limit(&permit.facts().authority);
+    let limit = match (permit.body_conditions(), for_keys, BodyJudged::as_it_comes(judged)) {
+        (_, None, Some(proof)) => return Ok((Came::Streaming(body), proof)),
+        (conditions, for_keys, _) => conditions.map(|conditions| conditions.limit()).or(for_keys).unwrap_or(0),
     };
     let (body, slot) = Came::whole(&door.rooms, door.gate.limits().body_time, body, limit).await?;
-    if !body.is_empty() && !placed.says_json() {
-        let why = "this body is judged as JSON in UTF-8, and its Content-Type says something else; \
-                   send \"Content-Type: application/json\"";
-        return Err(Refusal::new(Code::BodyUnreadable, why));
-    }
-    let (secrets, long) = (&*door.keeper.secrets, body.len() > SMALL);
-    let judge = || {
-        conditions.map_or(Ok(()), |conditions| conditions.check(&body))?;
-        keys.keyring.place_in_body(&keys.who, permit, placed, body, secrets, &keys.watchlist)
+    let (long, looking) = (body.len() > SMALL, keys.looking(&door.keeper, case.policy.blocks_lookalikes()));
+    let mut judge = || {
+        let proof = BodyJudged::whole(judged, clean, &body)?;
+        let swap = keys.keyring.place_in_body(permit, placed, clean.headers(), &body, looking)?;
+        let written = swap.map(|swap| clean.put_in_body(&proof, &body, &swap)).transpose()?;
+        Ok::<_, Refusal>((written, proof))
     };
-    let body = in_its_turn(long, judge)?;
-    refuse_lookalikes((case, keys), permit, placed)?;
-    Ok(Came::held(body.bytes, body.checked, Some(slot)))
+    let (written, proof) = if long { aside(judge) } else { judge() }?;
+    let swapped = written.is_some();
+    Ok((Came::held(written.unwrap_or(body), swapped, Some(slot)), proof))
 }
 
 /// The body, and all of it to look at once the answer is there.
@@ -284,18 +295,18 @@ async fn said(door: &Door, body: Came) -> Result<(Came, Bytes), Refusal> {
 impl Exchange {
     /// Sends it, and gives the answer as the sandbox may have it.
     async fn perform(
-        self,
+        self: Box<Self>,
         door: &Door,
         (case, keys): (&Case, &Keys),
-        mut audited: Audited,
+        (mut audited, head): (Audited, gate::OutboundHead),
         placed: Placed,
         record: &mut Record,
     ) -> Result<Response<Body>, Refusal> {
-        let Exchange { body, look, fields, minting } = self;
+        let Exchange { body, look, fields, minting } = *self;
         let unchecked = !matches!(body, Came::Whole { checked: true, .. });
-        let (headers, target, taking) = door.keeper.part(placed, &audited.permit().facts().authority);
+        let taking = door.keeper.taking(placed, &audited.permit().facts().authority);
         let filter = keys.leak_filter(audited.permit(), case.policy.blocks_lookalikes()).filter(|_| unchecked);
-        let filter = filter.map(|filter| filter.looking(look).within(Borders::going_up(&headers)));
+        let filter = filter.map(|filter| filter.looking(look).within(Borders::going_up(head.headers())));
         let (keeper, who, authority) =
             (door.keeper.clone(), keys.who.clone(), audited.permit().facts().authority.clone());
         let refuse = Arc::new(move |stop: &_| keeper.keyring.now().stopped(&who, &authority, stop));
@@ -304,7 +315,7 @@ impl Exchange {
             .watching(fields);
         let repeats = if minting.is_some() { Repeats::Never } else { Repeats::WhereNothingWasDone };
         let sender = Sender { gate: &door.gate, pool: &door.pool, case };
-        let (answer, lease) = sender.send(&mut audited, Outbound::new(headers, target, outgoing), repeats).await?;
+        let (answer, lease) = sender.send(&mut audited, head.with(outgoing), repeats).await?;
         record.follows(&audited);
         audited.tally().answered(answer.status().as_u16());
         match minting.filter(|_| answer.status().is_success()) {

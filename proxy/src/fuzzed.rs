@@ -11,9 +11,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use policies::{Authority, Facts, Refusal};
 
-use crate::Limits;
+use gate::{Intercepted, Limits, connect};
+
 use crate::connection;
-use crate::request::{self, Intercepted, Target};
 
 /// What one head was read as.
 enum Read {
@@ -75,9 +75,9 @@ fn all(bytes: &[u8], tunnel: Option<&Intercepted>) -> Vec<Read> {
 
 fn read<B>(request: &http::Request<B>, tunnel: Option<&Intercepted>) -> Result<Read, Refusal> {
     if tunnel.is_none() && request.method() == http::Method::CONNECT {
-        return Target::connect(request).map(Read::Connect);
+        return connect(request).map(Read::Connect);
     }
-    request::read(tunnel, request).map(Read::Request)
+    gate::read(tunnel, request).map(Read::Request)
 }
 
 thread_local! {

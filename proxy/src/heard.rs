@@ -12,8 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use gate::Fragment;
 use http::header::UPGRADE;
-use http::{Extensions, Method, Request, Uri};
+use http::{Method, Request, Uri};
 use http_body::Body;
 use memchr::{memchr, memmem};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -43,10 +44,6 @@ struct Heads {
     /// What comes is a body in chunks, or something else than HTTP.
     deaf: bool,
 }
-
-/// Of a request whose target had a fragment.
-#[derive(Clone, Copy)]
-struct Fragment;
 
 /// Held by a request with a body in chunks: heads come again when it is let go of.
 #[derive(Clone)]
@@ -84,11 +81,6 @@ impl Said {
     fn heads(&self) -> MutexGuard<'_, Heads> {
         self.heads.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whether a fragment was cut off a request's target (RFC 9112 §3.2 has none).
-pub(crate) fn was_cut(request: &Extensions) -> bool {
-    request.get::<Fragment>().is_some()
 }
 
 impl Heads {
@@ -185,7 +177,7 @@ mod tests {
 
     fn was_cut_off(said: &Arc<Said>, mut request: Request<Nothing>) -> bool {
         said.becomes(&mut request);
-        was_cut(request.extensions())
+        request.extensions().get::<Fragment>().is_some()
     }
 
     #[test]

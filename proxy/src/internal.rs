@@ -13,13 +13,13 @@ use hyper::body::Incoming;
 use policies::{Code, Facts, Refusal, Scheme};
 use tokio::time::timeout;
 
+use gate::{Case, Record};
+
 use crate::body::{Body, Came, Held};
 use crate::credentials::Head;
 use crate::door::Door;
-use crate::gate::Case;
-use crate::headers;
 use crate::keeper::Keys;
-use crate::record::Record;
+use crate::ports::Caller;
 
 /// The name under which the host answers, spelled so and not otherwise.
 pub(crate) const NAME: &str = "doorward.internal";
@@ -54,14 +54,15 @@ pub(crate) async fn answer(
     request: http::Request<Incoming>,
     record: &mut Record,
 ) -> Result<Response<Body>, Refusal> {
-    record.is_internal();
+    record.is_local();
     check(keys, &facts, request.headers())?;
-    door.gate.admit(case, None, 0).await?;
+    let admitted = door.gate.admit_local(case).await?;
     let (head, body) = request.into_parts();
     let (body, _slot) = whole(door, body).await?;
-    let (caller, tally) = record.allow_internal(case).await?;
-    let asked = asked(&facts, &head.headers, body)?;
-    let answering = door.internal().answer(caller, asked);
+    let (asked, tally) = record.allow_local(case, admitted).await?;
+    let caller = Caller::new(&door.gate, &case.policy, asked);
+    let request = handed_on(&facts, &head.headers, body)?;
+    let answering = door.internal().answer(caller, request);
     let answer = timeout(door.gate.limits().body_time, answering)
         .await
         .map_err(|_| Refusal::new(Code::Timeout, "Doorward itself did not answer in time"))?;
@@ -101,12 +102,12 @@ async fn whole(door: &Door, body: Incoming) -> Result<(Bytes, Held), Refusal> {
 }
 
 /// The request as the host gets it: what was read, and headers by the listed rules.
-fn asked(facts: &Facts, came: &HeaderMap, body: Bytes) -> Result<http::Request<Bytes>, Refusal> {
+fn handed_on(facts: &Facts, came: &HeaderMap, body: Bytes) -> Result<http::Request<Bytes>, Refusal> {
     let unwritable = || Refusal::new(Code::Unsupported, "the request cannot be handed on");
     let uri = Uri::try_from(format!("http://{NAME}{}", facts.path)).map_err(|_| unwritable())?;
     let mut request =
         http::Request::builder().method(facts.method.as_str()).uri(uri).body(body).map_err(|_| unwritable())?;
-    *request.headers_mut() = headers::outgoing(came);
+    *request.headers_mut() = gate::outgoing(came);
     request.headers_mut().insert(HOST, HeaderValue::from_static(NAME));
     Ok(request)
 }

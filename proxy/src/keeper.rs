@@ -5,15 +5,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use http::HeaderMap;
-use http::uri::PathAndQuery;
 use policies::{Authority, Code, Permit, Refusal};
 
-use crate::audit::Identity;
-use crate::credentials::{ComingBack, Keyring, Placed};
-use crate::gate::Newest;
+use crate::credentials::{ComingBack, Keyring, Looking, Placed};
 use crate::headers::Validators;
 use crate::ports::Secrets;
+use gate::Newest;
+use gate::audit::Identity;
 use scan::{LeakFilter, Scrubber, Watchlist};
 
 /// What one request is looked at with, taken once, when it is read.
@@ -37,10 +35,12 @@ pub(crate) struct Keeper {
     refreshes: Refreshes,
 }
 
+type Turns = HashMap<Arc<str>, Arc<tokio::sync::Mutex<()>>>;
+
 /// Access tokens that are being fetched: one fetch at a time for each credential.
 #[derive(Clone, Default)]
 pub struct Refreshes {
-    by_credential: Arc<Mutex<HashMap<Arc<str>, Arc<tokio::sync::Mutex<()>>>>>,
+    by_credential: Arc<Mutex<Turns>>,
 }
 
 /// What is to be taken off an answer, and the credential that was put on its request.
@@ -72,14 +72,13 @@ impl Keeper {
         turns.entry(credential.clone()).or_default().clone()
     }
 
-    /// A head with its secret, and what takes off the answer all that may come back of it by
-    /// now: keys that were made since the request was read as well.
-    pub(crate) fn part(&self, placed: Placed, authority: &Authority) -> (HeaderMap, PathAndQuery, Taking) {
+    /// What takes off the answer all that may come back by now: what was put on, and keys that were
+    /// made since the request was read as well.
+    pub(crate) fn taking(&self, placed: Placed, authority: &Authority) -> Taking {
         let put_on = placed.base_credential().cloned();
         let (keyring, secrets) = (self.keyring.snapshot(), &*self.secrets);
-        let (headers, target, scrubber) =
-            placed.into_parts_with(|put_on| self.coming_back.scrubber(&keyring, authority, put_on, secrets));
-        (headers, target, Taking { put_on, scrubber })
+        let scrubber = placed.scrubber_with(|put_on| self.coming_back.scrubber(&keyring, authority, put_on, secrets));
+        Taking { put_on, scrubber }
     }
 
     /// What must not leave in what a WebSocket carries now, long after its request was read.
@@ -98,6 +97,11 @@ impl Keeper {
 }
 
 impl Keys {
+    /// What a request is looked through with.
+    pub(crate) fn looking<'a>(&'a self, keeper: &'a Keeper, blocks_lookalikes: bool) -> Looking<'a> {
+        Looking { who: &self.who, secrets: &*keeper.secrets, watchlist: &self.watchlist, blocks_lookalikes }
+    }
+
     /// What must not leave in a body; nothing to look for costs nothing.
     pub(crate) fn leak_filter(&self, permit: &Permit, blocks_lookalikes: bool) -> Option<LeakFilter> {
         leak_filter(&self.who, &self.watchlist, permit, blocks_lookalikes)

@@ -15,29 +15,7 @@
 //! - Nothing is shared between doors: not the authority that signs leaves, not the
 //!   leaf cache, not upstream connections.
 
-// The gate: all that stands between a request and the way out.
-pub mod audit;
-mod outside;
-mod limits;
-mod streams;
-mod hold;
-mod progress;
-mod inflight;
-mod revocations;
-mod upstream_tls;
-mod request;
-mod gate;
-mod second_path;
-mod judge;
-mod tally;
-mod record;
-mod dial;
-mod exit;
-mod outbound;
-mod line;
-mod tunnel;
-
-// What dresses requests and answers, and who brings them.
+mod operation;
 pub mod ports;
 mod headers;
 mod charset;
@@ -46,7 +24,6 @@ mod credentials;
 mod keeper;
 mod renamed;
 mod room;
-mod patience;
 mod pool;
 mod body;
 mod send;
@@ -70,9 +47,7 @@ pub mod fuzzed;
 
 pub use credentials::{BasicPart, Credential, Field, Grant, Guarded, Keyring, Mint, MintedKey, Place, Segment};
 pub use door::{Door, Gateway};
+pub use gate::{Limits, Revocations, TlsError, audit, upstream_tls, upstream_tls_with};
 pub use keeper::Refreshes;
-pub use limits::Limits;
-pub use revocations::Revocations;
 pub use room::aside;
 pub use tls::CaError;
-pub use upstream_tls::{TlsError, upstream_tls, upstream_tls_with};

@@ -12,11 +12,12 @@ use policies::{Authority, Code, Facts, Refusal};
 use secrecy::SecretString;
 use tokio::time::timeout;
 
-use crate::audit::Identity;
+use gate::Audited;
+use gate::audit::Identity;
+
 use crate::body::{Body, Lease};
 use crate::credentials::{Credential, Field, NOT_HELD};
 use crate::keeper::Keeper;
-use crate::record::Audited;
 use crate::{headers, readable};
 use scan::{Replacement, SHORTEST, Scrubber};
 

@@ -9,27 +9,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use policies::{Authority, CheckedAddress, Code, Permit, Refusal, Scheme};
+use policies::{Authority, CheckedAddress, Code, Permit, Refusal};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::limits::Limits;
-use crate::line::{Shared, Single, Turn};
-use crate::streams::Wait;
+use gate::{Destination, Limits, Over, Shared, Single, Wait};
 
 /// How often whoever waits for a place looks for one, if nobody says that there is one.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// A body of which the host takes nothing for so long holds up its line.
 const HELD_UP: Duration = Duration::from_secs(1);
-
-/// What two requests must have in common to use one connection.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Key {
-    scheme: Scheme,
-    authority: Authority,
-    credential: Option<Arc<str>>,
-}
 
 /// The connections that may be used again.
 pub(crate) struct Pool<B> {
@@ -39,10 +29,10 @@ pub(crate) struct Pool<B> {
 }
 
 struct Kept<B> {
-    idle: HashMap<Key, Vec<Idle<B>>>,
-    lines: HashMap<Key, Vec<Line<B>>>,
+    idle: HashMap<Destination, Vec<Idle<B>>>,
+    lines: HashMap<Destination, Vec<PooledLine<B>>>,
     /// Lines that are being opened where there are some already.
-    opening: HashMap<Key, usize>,
+    opening: HashMap<Destination, usize>,
 }
 
 struct Idle<B> {
@@ -51,14 +41,14 @@ struct Idle<B> {
 }
 
 /// A connection of HTTP/2.
-pub(crate) struct Line<B> {
+pub(crate) struct PooledLine<B> {
     shared: Shared<B>,
     used: Arc<Mutex<Used>>,
 }
 
-impl<B> Clone for Line<B> {
+impl<B> Clone for PooledLine<B> {
     fn clone(&self) -> Self {
-        Line { shared: self.shared.clone(), used: self.used.clone() }
+        PooledLine { shared: self.shared.clone(), used: self.used.clone() }
     }
 }
 
@@ -81,7 +71,7 @@ pub(crate) enum Upstream<B> {
     /// Of HTTP/1.1, all of it.
     Single(Single<B>),
     /// A place on one of HTTP/2, which the door's requests share.
-    Line(Line<B>, Option<Place>),
+    Line(PooledLine<B>, Option<Place>),
 }
 
 /// What there is for a request.
@@ -95,13 +85,13 @@ pub(crate) enum Found<B> {
 /// The right to open one more line, for as long as that takes.
 pub(crate) struct Opening<B> {
     pool: Arc<Pool<B>>,
-    key: Key,
+    key: Destination,
 }
 
 /// A connection in use. Given back only after a whole answer; dropped otherwise.
 pub(crate) struct Lease<B> {
     pool: Arc<Pool<B>>,
-    key: Key,
+    key: Destination,
     upstream: Upstream<B>,
     /// Whether it may be used again.
     keeps: bool,
@@ -116,21 +106,14 @@ impl<B> Upstream<B> {
     }
 
     /// The request's turn on it. Its place is given up with the last of the request.
-    pub(crate) fn turn(&mut self) -> Turn<'_, B> {
+    pub(crate) fn over(&mut self) -> Over<'_, B> {
         match self {
-            Upstream::Single(single) => Turn::Alone(single),
+            Upstream::Single(single) => Over::Alone(single),
             Upstream::Line(line, place) => {
                 let wait = line.wait();
-                Turn::Among(&mut line.shared, Box::new(place.take()), wait)
+                Over::Among(&mut line.shared, Box::new(place.take()), wait)
             }
         }
-    }
-}
-
-impl Key {
-    pub(crate) fn of(permit: &Permit) -> Self {
-        let facts = permit.facts();
-        Key { scheme: facts.scheme, authority: facts.authority.clone(), credential: permit.credential().cloned() }
     }
 }
 
@@ -143,7 +126,7 @@ impl<B> Pool<B> {
     /// A place on a line, or the connection that idled least, if it is alive and its address
     /// is still one that this permit may reach. Where every line that may be has no place
     /// left, one is waited for, but not for long.
-    pub(crate) async fn take(self: &Arc<Self>, key: &Key, permit: &Permit) -> Result<Found<B>, Refusal> {
+    pub(crate) async fn take(self: &Arc<Self>, key: &Destination, permit: &Permit) -> Result<Found<B>, Refusal> {
         let until = tokio::time::Instant::now() + self.limits.place_time;
         loop {
             let freed = self.freed.notified();
@@ -155,14 +138,14 @@ impl<B> Pool<B> {
                     // It has ended meanwhile, and is not found again.
                 }
                 Some(room) => return Ok(room),
-                None if tokio::time::Instant::now() >= until => return Err(full(&key.authority)),
+                None if tokio::time::Instant::now() >= until => return Err(full(key.authority())),
                 // A host that takes more streams from now on tells nobody here.
                 None => drop(timeout(LOOK_AGAIN, freed).await),
             }
         }
     }
 
-    fn find(self: &Arc<Self>, key: &Key, permit: &Permit) -> Option<Found<B>> {
+    fn find(self: &Arc<Self>, key: &Destination, permit: &Permit) -> Option<Found<B>> {
         let allowed = |address: CheckedAddress| permit.check_address(address.get()).is_ok();
         let mut kept = self.lock();
         while let Some(idle) = kept.idle.get_mut(key).and_then(Vec::pop) {
@@ -173,7 +156,7 @@ impl<B> Pool<B> {
         let Kept { lines, opening, .. } = &mut *kept;
         let Some(lines) = lines.get_mut(key) else { return Some(Found::Room(None)) };
         lines.retain(|line| line.is_good(&self.limits) && allowed(line.shared.address()));
-        let on = |line: &Line<B>| Some(Found::Kept(Upstream::Line(line.clone(), Some(self.place(line)?))));
+        let on = |line: &PooledLine<B>| Some(Found::Kept(Upstream::Line(line.clone(), Some(self.place(line)?))));
         if let Some(found) = lines.iter().filter(|line| !line.is_held_up()).find_map(on) {
             return Some(found);
         }
@@ -186,7 +169,7 @@ impl<B> Pool<B> {
     }
 
     /// A place on a line that has one left.
-    fn place(&self, line: &Line<B>) -> Option<Place> {
+    fn place(&self, line: &PooledLine<B>) -> Option<Place> {
         let most = line.shared.most();
         let mut used = lock(&line.used);
         (used.by < most).then(|| {
@@ -197,8 +180,8 @@ impl<B> Pool<B> {
 
     /// A connection of HTTP/2 that was opened: a place on it for whoever opened it. Others can use
     /// it from then on.
-    pub(crate) fn opened(&self, key: &Key, shared: Shared<B>) -> Result<Upstream<B>, Refusal> {
-        let line = Line::new(shared);
+    pub(crate) fn opened(&self, key: &Destination, shared: Shared<B>) -> Result<Upstream<B>, Refusal> {
+        let line = PooledLine::new(shared);
         let place = self.place(&line);
         let place = place.ok_or_else(|| Refusal::new(Code::UpstreamFailed, "the host takes no requests now"))?;
         self.share(key.clone(), line.clone());
@@ -206,7 +189,7 @@ impl<B> Pool<B> {
     }
 
     /// Lets others use a line. One that is not kept serves the one request that it was opened for.
-    fn share(&self, key: Key, line: Line<B>) {
+    fn share(&self, key: Destination, line: PooledLine<B>) {
         let mut kept = self.lock();
         if self.has_room(&mut kept) {
             let lines = kept.lines.entry(key).or_default();
@@ -218,7 +201,7 @@ impl<B> Pool<B> {
         }
     }
 
-    fn put(&self, key: Key, single: Single<B>) {
+    fn put(&self, key: Destination, single: Single<B>) {
         let mut kept = self.lock();
         if !self.has_room(&mut kept) {
             return;
@@ -268,10 +251,10 @@ impl<B> Kept<B> {
     }
 }
 
-impl<B> Line<B> {
+impl<B> PooledLine<B> {
     fn new(shared: Shared<B>) -> Self {
         let used = Arc::new(Mutex::new(Used { by: 0, last: Instant::now(), waits: Vec::new() }));
-        Line { shared, used }
+        PooledLine { shared, used }
     }
 
     /// For a body that goes up.
@@ -321,7 +304,7 @@ impl<B> Drop for Opening<B> {
 }
 
 impl<B> Lease<B> {
-    pub(crate) fn new(pool: &Arc<Pool<B>>, key: Key, upstream: Upstream<B>) -> Self {
+    pub(crate) fn new(pool: &Arc<Pool<B>>, key: Destination, upstream: Upstream<B>) -> Self {
         Lease { pool: pool.clone(), key, upstream, keeps: true }
     }
 

@@ -8,12 +8,13 @@ use bytes::Bytes;
 use policies::{Authority, Code, GroupName, Refusal};
 use secrecy::SecretString;
 
-use crate::audit::Identity;
 use scan::Watchlist;
 
-pub use crate::audit::Pending;
-pub use crate::outside::{Budget, NewResolver, Resolved, Resolver, Unresolved};
-pub use crate::record::{Caller, Intent};
+use gate::audit::Identity;
+
+pub use crate::operation::{Caller, Intent};
+pub use gate::audit::Pending;
+pub use gate::ports::{Budget, NewResolver, Resolved, Resolver, Unresolved};
 
 /// The port to the vault.
 pub trait Secrets: Send + Sync {

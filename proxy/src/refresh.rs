@@ -8,25 +8,23 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue};
-use http::uri::PathAndQuery;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Response};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
-use policies::{Code, Facts, Permit, Refusal, Verdict};
+use policies::{Code, Facts, Permit, Refusal};
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
-use crate::audit::Protocol;
+use gate::audit::Protocol;
+use gate::{Audited, Case, Record, judge_own};
+
 use crate::body::{Body, Came, Outgoing};
 use crate::credentials::{Credential, Grant, not_the_surrogate};
 use crate::door::Door;
-use crate::gate::Case;
 use crate::keeper::{Keeper, Keys};
-use crate::outbound::Outbound;
 use crate::ports::{SecretUnavailable, TokenRequest};
-use crate::record::{Audited, Record};
 use crate::send::{Repeats, Sender};
 
 /// The longest request to, and answer of, a token endpoint.
@@ -35,22 +33,25 @@ const LONGEST: usize = 64 << 10;
 /// What a sandbox sent to the token endpoint, as far as it matters.
 #[derive(Default, serde::Deserialize)]
 #[serde(default)]
-struct Asked {
+struct RefreshRequest {
     grant_type: String,
     refresh_token: String,
 }
 
-/// Sees to it that the credential which a request will have put on can be.
+/// The proof that the credential which a request will have put on is there, if it has any.
+pub(crate) struct Ready(());
+
+/// Sees to it that it is.
 pub(crate) async fn ready(
     door: &Arc<Door>,
-    (case, keys): (&Case, &Keys),
+    seen: (&Case, &Keys),
     permit: &Permit,
     headers: &HeaderMap,
-) -> Result<(), Refusal> {
-    match keys.keyring.needs_token(permit, headers) {
-        Some(credential) => fetched(door, (case, keys), credential).await,
-        None => Ok(()),
+) -> Result<Ready, Refusal> {
+    if let Some(credential) = seen.1.keyring.needs_token(permit, headers) {
+        fetched(door, seen, credential).await?;
     }
+    Ok(Ready(()))
 }
 
 /// Answers a sandbox that wants to refresh its token by itself: nothing of what it
@@ -66,8 +67,8 @@ pub(crate) async fn answer(
     let Some((credential, grant)) = endpoint.and_then(|one| Some((one, one.grant.as_ref()?))) else {
         return Err(not_the_surrogate());
     };
-    let permit = permit(case, grant, facts)?;
-    door.gate.admit(case, None, 0).await?;
+    let own = judge_own(&grant.policy, case, facts)?;
+    door.gate.admit_local(case).await?;
     let time = door.gate.limits().body_time;
     let (body, _held) = Came::whole(&door.rooms, time, request.into_body(), LONGEST as u64).await?;
     let asked = read(&body);
@@ -77,11 +78,11 @@ pub(crate) async fn answer(
     }
     if asked.refresh_token != *grant.surrogate {
         let finding = keys.watchlist.find_in(asked.refresh_token.as_bytes());
-        let misplaced = finding.map(|it| keys.keyring.misplaced(&keys.who, &permit.facts().authority, &it));
+        let misplaced = finding.map(|it| keys.keyring.misplaced(&keys.who, &own.permit().facts().authority, &it));
         return Err(misplaced.unwrap_or_else(not_the_surrogate));
     }
     fetched(door, (case, keys), credential).await?;
-    let audited = record.allow_own(permit, &credential.name, "oauth:surrogate").await?;
+    let audited = record.allow_own(own, &credential.name, "oauth:surrogate").await?;
     audited.tally().mark_sent();
     audited.tally().answered(200);
     Ok(surrogates(&door.keeper, credential, grant))
@@ -104,12 +105,12 @@ fn surrogates(keeper: &Keeper, credential: &Credential, grant: &Grant) -> Respon
 }
 
 /// A form or JSON; what is neither asks for nothing.
-fn read(body: &[u8]) -> Asked {
+fn read(body: &[u8]) -> RefreshRequest {
     if let Ok(asked) = serde_json::from_slice(body) {
         return asked;
     }
     let text = String::from_utf8_lossy(body);
-    let mut asked = Asked::default();
+    let mut asked = RefreshRequest::default();
     for (key, value) in text.split('&').filter_map(|one| one.split_once('=')) {
         let value = percent_decode_str(&value.replace('+', " ")).decode_utf8_lossy().into_owned();
         match key {
@@ -119,14 +120,6 @@ fn read(body: &[u8]) -> Asked {
         }
     }
     asked
-}
-
-/// The owner's permit for the one request to the endpoint.
-fn permit(case: &Case, grant: &Grant, facts: Facts) -> Result<Permit, Refusal> {
-    match grant.policy.decide_at(facts, case.today) {
-        Verdict::Allow(permit) => Ok(permit),
-        Verdict::Deny(_, refusal) => Err(Refusal { lift: Vec::new(), ..refusal }),
-    }
 }
 
 /// Waits until the secret is there, fetched by whoever was first.
@@ -156,9 +149,9 @@ async fn fetch(
 ) -> Result<(), Refusal> {
     let Some(grant) = &credential.grant else { return Ok(()) };
     let mut record = Record::bare(&door.gate, case, Protocol::Https);
-    record.read(&grant.endpoint, keys.keyring.path_to_show(&grant.endpoint));
-    let stored = match permit(case, grant, grant.endpoint.clone()) {
-        Ok(permit) => record.allow_own(permit, &credential.name, "oauth:refresh").await,
+    record.is_about(&grant.endpoint, keys.keyring.path_to_show(&grant.endpoint));
+    let stored = match judge_own(&grant.policy, case, grant.endpoint.clone()) {
+        Ok(own) => record.allow_own(own, &credential.name, "oauth:refresh").await,
         Err(refusal) => Err(refusal),
     };
     let mut audited = match stored {
@@ -182,23 +175,15 @@ async fn fetch(
 }
 
 async fn ask(door: &Door, case: &Case, audited: &mut Audited, request: TokenRequest) -> Result<(u16, Bytes), Refusal> {
-    let path = audited.permit().facts().path.as_str();
-    let mut headers = HeaderMap::new();
-    headers.insert(HOST, HeaderValue::from_static(""));
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(request.content_type));
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    let target = PathAndQuery::try_from(path)
-        .map_err(|_| Refusal::new(Code::PathAmbiguous, "the token endpoint's path cannot be written"))?;
+    let head = audited.own_head(request.content_type)?;
     let body = Bytes::copy_from_slice(request.body.expose_secret().as_bytes());
     let body = Came::held(body, true, None);
     // What it holds is meant to go there, so nothing looks for it.
     let refuse = Arc::new(|_: &_| not_the_surrogate());
     let outgoing = Outgoing::new(body, refuse, audited.tally().clone());
-    // A refresh token is good for one use.
-    let outbound = Outbound::new(headers, target, outgoing);
     let sender = Sender { gate: &door.gate, pool: &door.pool, case };
-    let (answer, lease) = sender.send(audited, outbound, Repeats::Never).await?;
+    // A refresh token is good for one use.
+    let (answer, lease) = sender.send(audited, head.with(outgoing), Repeats::Never).await?;
     let status = answer.status().as_u16();
     audited.tally().answered(status);
     let reading = Limited::new(answer.into_body(), LONGEST).collect();

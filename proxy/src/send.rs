@@ -15,16 +15,10 @@ use std::sync::Arc;
 use hyper::body::Incoming;
 use policies::{Code, Method, Refusal};
 
-use crate::body::{Outgoing, Spare};
-use crate::exit::Exit;
-use crate::gate::{Case, Gate};
-use crate::line::{self, Unanswered, broken_off, exchange};
-use crate::outbound::Outbound;
-use crate::pool::{Found, Key, Pool, Upstream};
-use crate::record::Audited;
+use gate::{Audited, Case, Destination, Exit, Gate, Line, Outbound, Unanswered, broken_off, exchange, speak};
 
-/// A connection in use by a request of the door.
-pub(crate) type Lease = crate::pool::Lease<Outgoing>;
+use crate::body::{Lease, Outgoing, Spare};
+use crate::pool::{Found, Pool, Upstream};
 
 /// The upstream connections of one door.
 pub(crate) type Upstreams = Pool<Outgoing>;
@@ -56,7 +50,7 @@ impl Sender<'_> {
         repeats: Repeats,
     ) -> Result<Answered, Refusal> {
         let again = if repeats == Repeats::WhereNothingWasDone { outbound.again(Outgoing::spare) } else { None };
-        let key = Key::of(audited.permit());
+        let key = Destination::of(audited.permit());
         let lost = match self.first(audited, &key, outbound).await {
             Ok(answered) => return Ok(answered),
             Err(lost) => lost,
@@ -76,40 +70,50 @@ impl Sender<'_> {
 
     /// A connection that turns out to be closed before anything was written is replaced by
     /// another one.
-    async fn first(&self, audited: &Audited, key: &Key, mut outbound: Outbound<Outgoing>) -> Result<Answered, Lost> {
+    async fn first(
+        &self,
+        audited: &Audited,
+        key: &Destination,
+        mut outbound: Outbound<Outgoing>,
+    ) -> Result<Answered, Lost> {
         let refused = |refusal| Lost { unanswered: Unanswered::Refused(refusal), reused: false };
         let _opening = loop {
             let mut upstream = match self.pool.take(key, audited.permit()).await.map_err(refused)? {
                 Found::Kept(upstream) => upstream,
                 Found::Room(opening) => break opening,
             };
-            match exchange(self.gate, audited, upstream.turn(), outbound).await {
+            match exchange(self.gate, audited, upstream.over(), outbound).await {
                 Ok(answer) => return Ok((answer, Lease::new(self.pool, key.clone(), upstream))),
                 Err(Unanswered::Unsent(unsent)) => outbound = *unsent,
                 Err(unanswered) => return Err(Lost { unanswered, reused: true }),
             }
         };
         let mut upstream = self.open(audited, key).await.map_err(refused)?;
-        match exchange(self.gate, audited, upstream.turn(), outbound).await {
+        match exchange(self.gate, audited, upstream.over(), outbound).await {
             Ok(answer) => Ok((answer, Lease::new(self.pool, key.clone(), upstream))),
             Err(unanswered) => Err(Lost { unanswered, reused: false }),
         }
     }
 
-    async fn once_more(&self, audited: &Audited, key: Key, again: Outbound<Spare>) -> Result<Answered, Refusal> {
+    async fn once_more(
+        &self,
+        audited: &Audited,
+        key: Destination,
+        again: Outbound<Spare>,
+    ) -> Result<Answered, Refusal> {
         let mut upstream = self.open(audited, &key).await?;
         let outbound = again.with_body(|body| body.outgoing(audited.tally().clone()));
-        match exchange(self.gate, audited, upstream.turn(), outbound).await {
+        match exchange(self.gate, audited, upstream.over(), outbound).await {
             Ok(answer) => Ok((answer, Lease::new(self.pool, key, upstream).for_once())),
             Err(unanswered) => Err(to_refusal(&unanswered, audited)),
         }
     }
 
     /// A connection of the request's own. One that can be shared is there for others from then on.
-    async fn open(&self, audited: &Audited, key: &Key) -> Result<Upstream<Outgoing>, Refusal> {
-        match line::speak(Exit::open(self.gate, audited).await?).await? {
-            line::Line::Single(single) => Ok(Upstream::Single(single)),
-            line::Line::Shared(shared) => self.pool.opened(key, shared),
+    async fn open(&self, audited: &Audited, key: &Destination) -> Result<Upstream<Outgoing>, Refusal> {
+        match speak(Exit::open(self.gate, audited).await?).await? {
+            Line::Single(single) => Ok(Upstream::Single(single)),
+            Line::Shared(shared) => self.pool.opened(key, shared),
         }
     }
 }

@@ -16,7 +16,7 @@ use rcgen::{
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use crate::upstream_tls::alpn;
+use gate::alpn;
 
 /// How long an authority and its leaves are valid: longer than any sandbox lives.
 const VALIDITY: Duration = Duration::from_secs(365 * 24 * 3600);

@@ -9,14 +9,12 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, UPGRADE};
-use http::uri::PathAndQuery;
+use gate::{Audited, BodyJudged, Gate, Judged, Switching, until_both};
+use http::header::{CONNECTION, HeaderName, HeaderValue, UPGRADE};
 use http::{HeaderMap, Response, StatusCode};
-use http_body_util::Empty;
-use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use policies::{Code, Permit, Refusal};
+use policies::{Code, Refusal};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
@@ -26,15 +24,9 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::body::Body;
 use crate::credentials::Placed;
-use crate::gate::Gate;
 use crate::headers;
-use crate::hold::AbortOnDrop;
 use crate::keeper::{Keeper, Keys};
-use crate::line;
 use crate::onward::Onward;
-use crate::outbound::Outbound;
-use crate::patience::until_both;
-use crate::record::Audited;
 use crate::room::{Rooms, SMALL, aside};
 use scan::Scrubber;
 
@@ -56,17 +48,22 @@ const EXTENSIONS: HeaderName = HeaderName::from_static("sec-websocket-extensions
 pub(crate) type Place = OwnedSemaphorePermit;
 
 /// What a request must be that asks for one, before it is stored.
-pub(crate) fn place<B: http_body::Body>(rooms: &Rooms, permit: &Permit, body: &B) -> Result<Place, Refusal> {
-    if permit.body_conditions().is_some() {
+pub(crate) fn place<B: http_body::Body>(
+    rooms: &Rooms,
+    judged: &Judged,
+    body: &B,
+) -> Result<(Place, BodyJudged), Refusal> {
+    let Some(proof) = BodyJudged::as_it_comes(judged) else {
         let why = "a rule looks into bodies here, and a WebSocket has none to look into";
         return Err(Refusal::new(Code::UpgradeDenied, why));
-    }
+    };
     // Said and not sent, the upstream would take the messages for it (RFC 9110 §8.6).
     if !body.is_end_stream() {
         return Err(Refusal::new(Code::Framing, "a WebSocket handshake has no body"));
     }
     let place = rooms.websockets.clone().try_acquire_owned();
-    place.map_err(|_| Refusal::new(Code::GroupLimit, "the sandbox has too many WebSockets open"))
+    let place = place.map_err(|_| Refusal::new(Code::GroupLimit, "the sandbox has too many WebSockets open"))?;
+    Ok((place, proof))
 }
 
 /// What a WebSocket needs for as long as it is open.
@@ -81,6 +78,7 @@ pub(crate) struct Open {
 /// Judged and stored already; from the handshake to the answer that switches protocols.
 pub(crate) async fn open(
     open: Open,
+    head: gate::OutboundHead,
     placed: Placed,
     client: OnUpgrade,
     place: Place,
@@ -88,46 +86,25 @@ pub(crate) async fn open(
 ) -> Result<Response<Body>, Refusal> {
     let audited = &open.audited;
     let authority = &audited.permit().facts().authority;
-    let (own_headers, target, mut taking) = open.keeper.part(placed, authority);
-    let handshaking = handshake(&open.gate, audited, own_headers, target);
-    let handshaking = timeout(open.gate.limits().handshake_time, handshaking);
-    let (mut answer, driver) = tokio::select! {
+    let mut taking = open.keeper.taking(placed, authority);
+    let handshaking = timeout(open.gate.limits().handshake_time, gate::upgrade(&open.gate, audited, head));
+    let host = tokio::select! {
         shaken = handshaking => shaken
             .map_err(|_| Refusal::new(Code::Timeout, "the host did not answer the WebSocket handshake in time"))??,
         () = audited.tally().until_cut() => return Err(audited.tally().refused().unwrap_or_else(broken_off)),
     };
     let cookies = !open.keeper.keyring.now().guards(authority);
-    let mut back = headers::returning(answer.headers(), cookies, &mut taking.scrubber);
+    let mut back = headers::returning(host.headers(), cookies, &mut taking.scrubber);
     back.remove(EXTENSIONS);
     switch_protocols(&mut back);
-    let server = hyper::upgrade::on(&mut answer);
     onward.with(async move {
-        carry(&open, client, server, taking.scrubber).await;
-        // It hands the upstream's stream over, so it lives until that is done.
-        drop((driver, place));
+        carry(&open, client, host, taking.scrubber).await;
+        drop(place);
     });
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     *response.headers_mut() = back;
     Ok(response)
-}
-
-async fn handshake(
-    gate: &Gate,
-    audited: &Audited,
-    mut headers: HeaderMap,
-    target: PathAndQuery,
-) -> Result<(Response<Incoming>, Arc<AbortOnDrop>), Refusal> {
-    headers.remove(EXTENSIONS);
-    headers.remove(CONTENT_LENGTH);
-    switch_protocols(&mut headers);
-    let (answer, driver) = line::upgrade(gate, audited, Outbound::new(headers, target, Empty::new())).await?;
-    audited.tally().answered(answer.status().as_u16());
-    if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-        let why = format!("the host refused the WebSocket with status {}", answer.status().as_u16());
-        return Err(Refusal::new(Code::UpstreamFailed, why));
-    }
-    Ok((answer, driver))
 }
 
 /// Hop-by-hop headers were taken off; these two are this hop's own.
@@ -136,13 +113,13 @@ fn switch_protocols(headers: &mut HeaderMap) {
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
 }
 
-async fn carry(open: &Open, client: OnUpgrade, server: OnUpgrade, scrubber: Option<Scrubber>) {
+async fn carry(open: &Open, client: OnUpgrade, host: Switching, scrubber: Option<Scrubber>) {
     let tally = open.audited.tally();
-    let (Ok(client), Ok(server)) = tokio::join!(client, server) else { return tally.refuse(&broken_off()) };
+    let (Ok(client), Ok(server)) = tokio::join!(client, host.switched()) else { return tally.refuse(&broken_off()) };
     let config = WebSocketConfig::default().max_message_size(Some(LONGEST)).max_frame_size(Some(LONGEST));
     let config = config.read_buffer_size(READ_AT_ONCE);
     let client = WebSocketStream::from_raw_socket(TokioIo::new(client), Role::Server, Some(config)).await;
-    let server = WebSocketStream::from_raw_socket(TokioIo::new(server), Role::Client, Some(config)).await;
+    let server = WebSocketStream::from_raw_socket(server, Role::Client, Some(config)).await;
     let ((to_client, from_client), (to_server, from_server)) = (client.split(), server.split());
     let up = pin!(up(open, from_client, to_server));
     let down = pin!(down(open, from_server, to_client, scrubber));

@@ -45,6 +45,7 @@ pub enum ClientError {
 impl Client {
     /// Connects; `None` where no daemon serves the home. A socket file that a dead
     /// daemon left counts as none.
+    #[expect(clippy::disallowed_methods, reason = "a command's way to the daemon on this machine")]
     pub async fn connect(home: &Home) -> Result<Option<Self>, ClientError> {
         match UnixStream::connect(home.control_socket()).await {
             Ok(stream) => Ok(Some(Client { stream })),

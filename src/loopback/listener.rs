@@ -47,6 +47,7 @@ impl Listener {
     /// Listens for datagrams; each is taken as a question for a name and answered: names
     /// under `knows` with this machine's loopback, for a minute, others with "no such name"
     /// (RFC 1035 §4.1.1), so that nobody asks twice.
+    #[expect(clippy::disallowed_methods, reason = "it listens, and answers who asks")]
     pub async fn udp(ip: IpAddr, knows: &'static str) -> io::Result<Self> {
         let socket = UdpSocket::bind(SocketAddr::new(ip, 0)).await?;
         let (address, heard) = (socket.local_addr()?, Arc::<Heard>::default());
@@ -66,6 +67,7 @@ impl Listener {
 
     /// Knocks from outside and waits until the knock is heard: then the listener
     /// works, and whatever reached it earlier is heard as well.
+    #[expect(clippy::disallowed_methods, reason = "it knocks at itself")]
     pub async fn fence(&self) -> io::Result<()> {
         let knock = [KNOCK, format!("{:016x}", rand::random::<u64>()).as_bytes()].concat();
         let knocking = async {
@@ -165,6 +167,7 @@ mod tests {
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "somebody has to come by")]
     async fn listeners_hear_all_that_came_before_a_fence() {
         let answers: Answers = Arc::new(|request| (200, request.target.to_owned()));
         let tls = super::super::Authority::new("test").unwrap().server(&["a.test"]).unwrap();

@@ -1,6 +1,7 @@
 //! Connections to the resolver, made by the library. Where there is one server and a
 //! connection to it fails, the library says "no connections available" and keeps the
 //! reason to itself; a server over HTTPS is refused for reasons that owners must hear.
+#![expect(clippy::disallowed_types, reason = "the owner's name server: asked for a name that a permit is about")]
 
 use std::net::IpAddr;
 

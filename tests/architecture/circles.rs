@@ -7,12 +7,13 @@ use crate::floors;
 use crate::source::Source;
 
 /// The crates' folders.
-pub const CRATES: [&str; 10] = [
+pub const CRATES: [&str; 11] = [
     "desk/src",
     "policies/words/src",
     "policies/src",
     "policies/file/src",
     "scan/src",
+    "proxy/gate/src",
     "proxy/src",
     "containers/src",
     "containers/guest/src",

@@ -7,14 +7,16 @@ use std::path::Path;
 use crate::source::Source;
 
 /// Each crate below the root, and all that it may take from this workspace.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
     ("desk", &[]),
     ("desk/lines", &[]),
     ("policies/words", &[]),
     ("policies", &["words"]),
     ("policies/file", &["desk", "policies"]),
     ("scan", &["words"]),
-    ("proxy", &["desk", "policies", "scan"]),
+    // It knows no secret and scans nothing.
+    ("proxy/gate", &["desk", "policies"]),
+    ("proxy", &["gate", "policies", "scan"]),
     ("containers", &["desk", "doorward-guest", "lines"]),
     ("containers/guest", &["lines"]),
     ("channels/protocol", &[]),
@@ -22,13 +24,14 @@ const MAY_USE: [(&str, &[&str]); 11] = [
     ("channels/whatsapp", &["channel-protocol", "lines"]),
 ];
 
-const WORKSPACE: [&str; 13] = [
+const WORKSPACE: [&str; 14] = [
     "desk",
     "lines",
     "policies",
     "policy-file",
     "words",
     "scan",
+    "gate",
     "proxy",
     "containers",
     "doorward-guest",
@@ -38,8 +41,8 @@ const WORKSPACE: [&str; 13] = [
     "doorward",
 ];
 
-/// What the proxy's tests write their policies with; the proxy itself knows no file.
-const FOR_TESTS: [(&str, &str); 1] = [("proxy", "policy-file")];
+/// What tests of the gate and the proxy write their policies with; neither knows a file.
+const FOR_TESTS: [(&str, &str); 2] = [("proxy", "policy-file"), ("proxy/gate", "policy-file")];
 
 /// Crates without I/O, clock and threads.
 const PURE: [&str; 5] = ["desk", "desk/lines", "policies", "policies/words", "policies/file"];

@@ -15,9 +15,8 @@ use policies::{Code, Refusal};
 use super::opened::Opened;
 use super::{Cut, Lease};
 use crate::credentials::Handing;
-use crate::progress::Direction;
 use crate::room::{Room, aside};
-use crate::tally::Tally;
+use gate::{Direction, Tally};
 use scan::{FreshKeys, InPieces, Scrubber};
 
 /// The body of an answer.

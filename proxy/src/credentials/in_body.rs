@@ -1,24 +1,16 @@
 //! The swap in a JSON body: the same rules as in the head, once the body is there.
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
+use gate::{Slot, Swap};
+use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
 use policies::{Authority, Code, Permit, Refusal};
-use secrecy::{ExposeSecret, SecretString};
 
 use super::authenticates::{Foreign, What};
-use super::{Credential, Field, Found, Keyring, Place, Placed, in_scope, swap};
-use crate::audit::Identity;
-use crate::ports::Secrets;
-use scan::Watchlist;
+use super::{Credential, Field, Found, Keyring, Looking, Place, Placed, in_scope, swap};
 
 /// The longest body in which a credential is looked for.
 const LONGEST: u64 = 1 << 20;
-
-/// What is to be sent, and whether the leak check is done with it.
-pub(crate) struct Body {
-    pub(crate) bytes: Bytes,
-    pub(crate) checked: bool,
-}
 
 impl Keyring {
     /// How much of a body is read because a credential of the host may stand in it.
@@ -26,35 +18,36 @@ impl Keyring {
         self.fields(authority).next().map(|_| LONGEST)
     }
 
-    /// Looks for the surrogate in the fields of the host's credentials, and swaps it.
-    /// Whatever else stands there is refused, under every rule.
+    /// Looks for the surrogate in the fields of the host's credentials, and says what goes in
+    /// its place; with that the leak check of the body is done. Whatever else stands there is refused,
+    /// under every rule.
     pub(crate) fn place_in_body(
         &self,
-        identity: &Identity,
         permit: &Permit,
         placed: &mut Placed,
-        body: Bytes,
-        secrets: &dyn Secrets,
-        watchlist: &Watchlist,
-    ) -> Result<Body, Refusal> {
+        headers: &HeaderMap,
+        body: &Bytes,
+        looking: Looking<'_>,
+    ) -> Result<Option<Swap>, Refusal> {
+        let Looking { who: identity, secrets, watchlist, .. } = looking;
         let authority = &permit.facts().authority;
         let unread =
             |why| Refusal::new(Code::BodyUnreadable, format!("a credential may stand in this body, and it {why}"));
         if body.is_empty() || self.fields(authority).next().is_none() {
-            return Ok(Body { bytes: body, checked: false });
+            return Ok(None);
         }
-        if placed.headers.contains_key(CONTENT_ENCODING) {
+        if headers.contains_key(CONTENT_ENCODING) {
             return Err(unread("is packed"));
         }
         let mut found = Vec::new();
         for field in self.fields(authority) {
-            let value = field.find(&body).map_err(unread)?;
+            let value = field.find(body).map_err(unread)?;
             found.extend(value.map(|value| (field, value)).filter(|(_, new)| {
                 // Two credentials may have one field.
                 !found.iter().any(|(_, old): &(&Field, super::field::Value)| old.at == new.at)
             }));
         }
-        let Some((field, value)) = found.pop() else { return Ok(Body { bytes: body, checked: false }) };
+        let Some((field, value)) = found.pop() else { return Ok(None) };
         if !found.is_empty() || placed.put_on.is_some() {
             let why = "more than one thing in the request could authenticate it; send exactly one";
             return Err(Refusal::new(Code::CredentialAmbiguous, why));
@@ -62,9 +55,9 @@ impl Keyring {
         let (before, behind) = (&body[..value.at.start], &body[value.at.end..]);
         let own = value.text.as_deref().and_then(|text| self.standing_in(authority, field, text));
         let Some((credential, place)) = own else {
-            let text = String::from_utf8_lossy(&body[value.at]).into_owned();
+            let text = String::from_utf8_lossy(&body[value.at.clone()]).into_owned();
             let foreign = || Foreign::new(What::Json, text).in_place(self.brought(authority));
-            return Err(watchlist.find_in(&body).map_or_else(foreign, |it| self.misplaced(identity, authority, &it)));
+            return Err(watchlist.find_in(body).map_or_else(foreign, |it| self.misplaced(identity, authority, &it)));
         };
         let rest = [before, b"\"\"", behind].concat();
         let tolerated = Keyring::tolerates(identity, permit, true);
@@ -72,13 +65,13 @@ impl Keyring {
             return Err(self.misplaced(identity, authority, &finding));
         }
         placed.lookalikes.extend(watchlist.lookalikes_in(&rest));
+        self.refuse_lookalikes(permit, &placed.lookalikes, looking)?;
         let Found { credential, place, .. } = in_scope(Found { credential, place, beside: None }, permit)?;
         let secret = swap::reveal(credential, secrets)?;
-        let written = SecretString::from(serde_json::Value::from(secret.expose_secret()).to_string());
-        let bytes = Bytes::from([before, written.expose_secret().as_bytes(), behind].concat());
-        placed.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+        let (name, slot) = (credential.name.clone(), Slot::Body(value.at));
+        let swap = Swap { credential: name, place: place.to_string(), slot, secret: secret.clone() };
         placed.put_on = Some(swap::putting_on(credential, place, secret));
-        Ok(Body { bytes, checked: true })
+        Ok(Some(swap))
     }
 
     fn fields(&self, authority: &Authority) -> impl Iterator<Item = &Field> {

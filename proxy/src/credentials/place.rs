@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -203,6 +204,19 @@ pub(super) fn basic_value(username: &str, password: &str) -> SecretString {
 /// `key=value`, both as they are written: a surrogate needs no escapes.
 pub(super) fn is_parameter(parameter: &str, key: &str, value: &str) -> bool {
     parameter.split_once('=') == Some((key, value))
+}
+
+/// Where this value of this parameter stands in a query.
+pub(super) fn value_of(query: &str, key: &str, value: &str) -> Option<Range<usize>> {
+    let mut start = 0;
+    for parameter in query.split('&') {
+        let end = start + parameter.len();
+        if is_parameter(parameter, key, value) {
+            return Some(end - value.len()..end);
+        }
+        start = end + 1;
+    }
+    None
 }
 
 /// `surrogate` or `Scheme surrogate`, and nothing else (attacks K01, H08).

@@ -1,6 +1,7 @@
 //! A place in the path: one segment, or the rest of one (`/bot{}` for Telegram).
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use policies::Path;
@@ -39,6 +40,12 @@ impl Segment {
     /// Whether exactly the surrogate stands there.
     pub(super) fn holds(&self, surrogate: &str, path: &str) -> bool {
         path.starts_with(&*self.before) && self.value(path) == Some(surrogate)
+    }
+
+    /// Where in this path the value stands.
+    pub(super) fn at(&self, path: &str) -> Option<Range<usize>> {
+        let (from, value) = (self.before.len(), self.value(path)?);
+        Some(from..from + value.len())
     }
 
     /// The path with another text there.

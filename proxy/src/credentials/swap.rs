@@ -1,35 +1,29 @@
-//! The swap: the real secret goes where the surrogate was found.
+//! The swap: the real secret goes where the surrogate was found. Here it is said which and
+//! where; it is written by the gate.
 
-use http::header::{HeaderName, HeaderValue};
-use http::uri::PathAndQuery;
-use http::{HeaderMap, header};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use policies::{Code, Facts, Permit, Refusal};
+use gate::{Slot, Swap};
+use http::header::AUTHORIZATION;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
+use policies::{Code, Facts, Refusal};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::place::{self, BasicPart, Found, Place};
-use super::{Credential, PutOn, Segment};
+use super::{Credential, PutOn};
 use crate::ports::Secrets;
 use scan::Replacement;
 
-/// RFC 3986 §2.3: what stands for itself everywhere in a query.
+/// What the gate leaves as it is in a query (RFC 3986 §2.3).
 pub(super) const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Puts the secret on the headers, or on the target.
-pub(super) fn put_on(
-    found: Found<'_>,
-    permit: &Permit,
-    headers: &mut HeaderMap,
-    target: &mut PathAndQuery,
-    secrets: &dyn Secrets,
-) -> Result<PutOn, Refusal> {
+/// What goes where, in the head of a request.
+pub(super) fn put_on(found: Found<'_>, facts: &Facts, secrets: &dyn Secrets) -> Result<(Swap, PutOn), Refusal> {
     let Found { credential, place, beside } = found;
     let secret = reveal(credential, secrets)?;
     let text = secret.expose_secret();
-    match place {
+    let (slot, written) = match place {
         Place::Header(name) => {
             let value = beside.map_or_else(|| secret.clone(), |scheme| SecretString::from(format!("{scheme} {text}")));
-            insert(headers, name.clone(), &value, credential)?;
+            (Slot::Header(name.clone()), value)
         }
         Place::Basic(part) => {
             let other = beside.unwrap_or_default();
@@ -38,15 +32,20 @@ pub(super) fn put_on(
                 BasicPart::Username if text.contains(':') => return Err(unfit(credential, "a user name")),
                 BasicPart::Username => place::basic_value(text, &other),
             };
-            insert(headers, header::AUTHORIZATION, &value, credential)?;
+            (Slot::Header(AUTHORIZATION), value)
         }
-        Place::Query(key) => *target = with_parameter(permit.facts(), key, credential, text)?,
+        Place::Query(key) => {
+            let query = facts.query.as_ref().map(|query| query.as_str()).unwrap_or_default();
+            let at = place::value_of(query, key, &credential.surrogate).ok_or_else(gone)?;
+            (Slot::Query(at), secret.clone())
+        }
+        Place::Path(segment) => (Slot::Path(segment.at(facts.path.as_str()).ok_or_else(gone)?), secret.clone()),
         // Not in the head: `in_body.rs`.
-        Place::Json(_) => {}
-        Place::Path(segment) => *target = with_segment(permit.facts(), segment, credential, text)?,
-    }
-    tracing::debug!(credential = %credential.name, host = %permit.facts().authority, "Secret put on");
-    Ok(putting_on(credential, place, secret))
+        Place::Json(_) => return Err(gone()),
+    };
+    tracing::debug!(credential = %credential.name, host = %facts.authority, "Secret put on");
+    let swap = Swap { credential: credential.name.clone(), place: place.to_string(), slot, secret: written };
+    Ok((swap, putting_on(credential, place, secret)))
 }
 
 /// The real secret, at the moment it is put on.
@@ -69,52 +68,6 @@ pub(super) fn putting_on(credential: &Credential, place: &Place, secret: SecretS
     }
 }
 
-/// What was judged, as it is written in a request.
-pub(super) fn target(facts: &Facts) -> Result<PathAndQuery, Refusal> {
-    PathAndQuery::try_from(facts.path_and_query()).map_err(|_| unwritable())
-}
-
-fn insert(
-    headers: &mut HeaderMap,
-    name: HeaderName,
-    text: &SecretString,
-    credential: &Credential,
-) -> Result<(), Refusal> {
-    let mut value = HeaderValue::from_str(text.expose_secret()).map_err(|_| unfit(credential, "a header"))?;
-    value.set_sensitive(true);
-    headers.insert(name, value);
-    Ok(())
-}
-
-fn with_parameter(facts: &Facts, key: &str, credential: &Credential, secret: &str) -> Result<PathAndQuery, Refusal> {
-    let query = facts.query.as_ref().map(|query| query.as_str()).unwrap_or_default();
-    let swapped = query.split('&').map(|one| {
-        if place::is_parameter(one, key, &credential.surrogate) {
-            format!("{key}={}", utf8_percent_encode(secret, ESCAPED))
-        } else {
-            one.to_owned()
-        }
-    });
-    let query = swapped.collect::<Vec<_>>().join("&");
-    PathAndQuery::try_from(format!("{}?{query}", facts.path)).map_err(|_| unwritable())
-}
-
-/// A secret that would be read as more than one segment, or as another one, stays here.
-fn with_segment(
-    facts: &Facts,
-    segment: &Segment,
-    credential: &Credential,
-    secret: &str,
-) -> Result<PathAndQuery, Refusal> {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&b);
-    if !secret.bytes().all(plain) || matches!(secret, "." | "..") {
-        return Err(unfit(credential, "a segment of a path"));
-    }
-    let path = segment.with(facts.path.as_str(), secret);
-    let query = facts.query.as_ref().map(|query| format!("?{}", query.as_str())).unwrap_or_default();
-    PathAndQuery::try_from(format!("{path}{query}")).map_err(|_| unwritable())
-}
-
 fn unavailable(why: String) -> Refusal {
     Refusal::new(Code::SecretUnavailable, why)
 }
@@ -123,6 +76,7 @@ fn unfit(credential: &Credential, place: &str) -> Refusal {
     unavailable(format!("the secret of credential {} holds characters that {place} may not hold", credential.name))
 }
 
-fn unwritable() -> Refusal {
+/// It was found there a moment ago.
+fn gone() -> Refusal {
     Refusal::new(Code::PathAmbiguous, "the request cannot be written as it was judged")
 }

@@ -6,7 +6,8 @@ use std::sync::Mutex;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use policies::{GroupName, SandboxId, Verdict};
+use gate::{BodyJudged, Case};
+use policies::{Date, GroupName, SandboxId};
 use policy_file::Source;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -73,19 +74,24 @@ fn sent(
     let source = Source { name: "family.toml".to_owned(), text: text.to_owned() };
     let policy = policy_file::compile(&identity.group, &source, None).unwrap().policy;
     let facts = Facts::parse("POST", &format!("https://a.test{target}")).unwrap();
-    let Verdict::Allow(permit) = policy.decide(facts) else { panic!("{target} is allowed") };
     let mut headers = HeaderMap::new();
     if !authorization.is_empty() {
         headers.insert("authorization", authorization.parse().unwrap());
     }
+    let case = Case { connection: 1, within: None, policy: Arc::new(policy), today: Date::new(2026, 11, 23).unwrap() };
+    let Ok(judged) = gate::judge(&case, facts, &headers) else { panic!("{target} is allowed") };
     let (secrets, watchlist) = (One(secret), Watchlist::default());
+    let looking = Looking { who: &identity, secrets: &secrets, watchlist: &watchlist, blocks_lookalikes: false };
     let go = || {
-        let mut placed = keyring.place(&identity, &permit, headers, &secrets, &watchlist)?;
+        let look = |headers| keyring.place(judged.permit(), headers, looking);
+        let (mut clean, mut placed) = gate::check(&judged, &headers, look)?;
         let body = Bytes::copy_from_slice(body.as_bytes());
-        let body = keyring.place_in_body(&identity, &permit, &mut placed, body, &secrets, &watchlist)?;
-        let (headers, target, _) = placed.into_parts_with(|_| None);
-        let shown = headers.get("authorization").map_or("", |value| value.to_str().unwrap());
-        Ok((target.to_string(), shown.to_owned(), String::from_utf8(body.bytes.to_vec()).unwrap()))
+        let proof = BodyJudged::whole(&judged, &clean, &body)?;
+        let swap = keyring.place_in_body(judged.permit(), &mut placed, clean.headers(), &body, looking)?;
+        let written = swap.map(|swap| clean.put_in_body(&proof, &body, &swap)).transpose()?;
+        let shown = clean.headers().get("authorization").map_or("", |value| value.to_str().unwrap());
+        let body = String::from_utf8(written.unwrap_or(body).to_vec()).unwrap();
+        Ok((clean.target().to_string(), shown.to_owned(), body))
     };
     go().map_err(|refusal: Refusal| refusal.code)
 }

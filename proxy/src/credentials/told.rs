@@ -4,7 +4,7 @@
 use policies::{Authority, Code, Refusal};
 
 use super::{Keyring, unreadable};
-use crate::audit::Identity;
+use gate::audit::Identity;
 use scan::{Finding, Stop, WatchedKind};
 
 impl Keyring {

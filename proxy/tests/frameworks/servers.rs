@@ -107,6 +107,7 @@ impl Server {
     }
 
     /// How a request is read; nothing where it is refused.
+    #[expect(clippy::disallowed_methods, reason = "the frameworks are asked directly as well")]
     async fn ask(&self, request: &[u8]) -> Vec<Reading> {
         let request = last_of_its_connection(request);
         let asking = async {

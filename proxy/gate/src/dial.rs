@@ -17,10 +17,10 @@ use crate::patience::Patient;
 /// How long one address has before the next is tried as well (RFC 8305 §5).
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// So many are tried at a time: each takes a file descriptor.
+/// At most this many are tried at a time: each takes a file descriptor.
 const AT_ONCE: usize = 4;
 
-/// So many times the patience for one address is the patience for all of them.
+/// The patience for all addresses, in patiences for one.
 const ALTOGETHER: u32 = 3;
 
 /// A connection to a host that was dialled.
@@ -101,6 +101,7 @@ async fn first_of(limits: &Limits, addresses: Vec<CheckedAddress>) -> Result<(Tc
 }
 
 /// Why not, where somebody said so.
+#[expect(clippy::disallowed_methods, reason = "the gate is the way out: an address that a permit has checked")]
 async fn connected(limits: &Limits, address: CheckedAddress) -> Result<(TcpStream, CheckedAddress), Option<String>> {
     match timeout(limits.connect_time, TcpStream::connect(address.get())).await {
         Ok(Ok(stream)) => Ok((stream, address)),

@@ -9,9 +9,9 @@ use tokio::task::{self, AbortHandle};
 use crate::streams::Leash;
 
 /// A connection's task; it ends with the last who holds it.
-pub(crate) struct AbortOnDrop(AbortHandle);
+pub(crate) struct Driver(AbortHandle);
 
-impl AbortOnDrop {
+impl Driver {
     pub(crate) fn abort(&self) {
         self.0.abort();
     }
@@ -21,28 +21,28 @@ impl AbortOnDrop {
     }
 }
 
-impl Drop for AbortOnDrop {
+impl Drop for Driver {
     fn drop(&mut self) {
         self.abort();
     }
 }
 
 /// Runs a connection until nobody holds it any more.
-pub(crate) fn drive(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) -> Arc<AbortOnDrop> {
+pub(crate) fn drive(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) -> Arc<Driver> {
     let driver = tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(upstream.closed = !error.is_canceled(), "Upstream connection ended");
         }
     });
-    Arc::new(AbortOnDrop(driver.abort_handle()))
+    Arc::new(Driver(driver.abort_handle()))
 }
 
 /// A request's part of a connection, kept for as long as anything of the request is left.
 pub(crate) enum Hold {
     /// All of it.
-    Connection(Arc<AbortOnDrop>),
+    Connection(Arc<Driver>),
     /// One of its streams, and the place that it takes.
-    Stream { leash: Leash, _place: Box<dyn Any + Send + Sync>, _driver: Arc<AbortOnDrop> },
+    Stream { leash: Leash, _place: Box<dyn Any + Send + Sync>, _driver: Arc<Driver> },
 }
 
 impl Hold {

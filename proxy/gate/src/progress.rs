@@ -14,8 +14,8 @@ use crate::audit::Outcome;
 use crate::hold::Hold;
 use crate::streams::Leash;
 
-/// One allowed request under way.
-pub(crate) struct Progress {
+/// One allowed request in flight.
+pub struct Progress {
     /// How long either side may leave bytes waiting.
     patience: Duration,
     /// Of its stream, where it came as one.
@@ -37,8 +37,10 @@ pub(crate) struct Progress {
 
 /// Which way a body goes.
 #[derive(Clone, Copy)]
-pub(crate) enum Direction {
+pub enum Direction {
+    /// To the host.
     Up,
+    /// To the sandbox.
     Down,
 }
 
@@ -64,18 +66,19 @@ impl Progress {
         self.leash.clone()
     }
 
-    /// Ends what is under way, wherever it is.
-    pub(crate) fn cut(&self, refusal: &Refusal) {
+    /// Ends it, wherever it is.
+    pub fn cut(&self, refusal: &Refusal) {
         self.refuse(refusal);
         self.cut.send_replace(true);
     }
 
     /// A piece of a body was handed on: whoever takes it comes back for more.
-    pub(crate) fn handed(&self, direction: Direction) {
+    pub fn handed(&self, direction: Direction) {
         lock(&self.handed)[direction as usize] = Some(Instant::now());
     }
 
-    pub(crate) fn asked(&self, direction: Direction) {
+    /// Whoever takes a body came back for more.
+    pub fn asked(&self, direction: Direction) {
         lock(&self.handed)[direction as usize] = None;
     }
 
@@ -104,8 +107,13 @@ impl Progress {
         self.note(|outcome| outcome.address = Some(address));
     }
 
+    /// Whether it was cut: nothing of it may go on.
+    pub(crate) fn is_cut(&self) -> bool {
+        *self.cut.borrow()
+    }
+
     /// Resolves when this is cut.
-    pub(crate) fn until_cut(&self) -> impl Future<Output = ()> + Send + 'static {
+    pub fn until_cut(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut cut = self.cut.subscribe();
         async move {
             if cut.wait_for(|cut| *cut).await.is_err() {
@@ -115,45 +123,48 @@ impl Progress {
         }
     }
 
-    pub(crate) fn add_down(&self, bytes: usize) {
+    /// Counts bytes that came down.
+    pub fn add_down(&self, bytes: usize) {
         self.down.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// The request has a body, which is still to come.
-    pub(crate) fn expect_body(&self) {
+    pub fn expect_body(&self) {
         self.expects_body.store(true, Ordering::Release);
     }
 
     /// The request's body has been sent to its end.
-    pub(crate) fn mark_sent(&self) {
+    pub fn mark_sent(&self) {
         self.sent.store(true, Ordering::Release);
     }
 
-    pub(crate) fn is_sent(&self) -> bool {
+    /// Whether it has.
+    pub fn is_sent(&self) -> bool {
         self.sent.load(Ordering::Acquire)
     }
 
     /// How long the client may owe the next piece of a body.
-    pub(crate) fn patience(&self) -> Duration {
+    pub fn patience(&self) -> Duration {
         self.patience
     }
 
     /// The client went away before it had the whole of the answer.
-    pub(crate) fn mark_abandoned(&self) {
+    pub fn mark_abandoned(&self) {
         self.lock().abandoned = true;
     }
 
     /// The head of an answer has come, with this status.
-    pub(crate) fn answered(&self, status: u16) {
+    pub fn answered(&self, status: u16) {
         self.lock().status = Some(status);
     }
 
-    pub(crate) fn is_answered(&self) -> bool {
+    /// Whether it has.
+    pub fn is_answered(&self) -> bool {
         self.lock().status.is_some()
     }
 
     /// Adds to the outcome.
-    pub(crate) fn note(&self, add: impl FnOnce(&mut Outcome)) {
+    pub fn note(&self, add: impl FnOnce(&mut Outcome)) {
         add(&mut self.lock());
     }
 
@@ -163,7 +174,7 @@ impl Progress {
     }
 
     /// Says why the request was broken off; the first reason stands.
-    pub(crate) fn refuse(&self, refusal: &Refusal) {
+    pub fn refuse(&self, refusal: &Refusal) {
         let mut outcome = self.lock();
         if outcome.code.is_none() {
             outcome.code = Some(refusal.code);
@@ -175,7 +186,7 @@ impl Progress {
     }
 
     /// The reason for which it was broken off, if it was, as the client may hear it.
-    pub(crate) fn refused(&self) -> Option<Refusal> {
+    pub fn refused(&self) -> Option<Refusal> {
         let outcome = self.lock();
         let told = self.told.get().cloned().unwrap_or_default();
         outcome.code.map(|code| Refusal { lift: outcome.lift.clone(), ..Refusal::new(code, told) })

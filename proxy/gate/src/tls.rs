@@ -9,11 +9,11 @@ use rustls::{ClientConfig, RootCertStore};
 use crate::revocations::Revocations;
 
 /// HTTP/2 in ALPN (RFC 9113 §3.1).
-pub(crate) const H2: &[u8] = b"h2";
+pub const H2: &[u8] = b"h2";
 
 const HTTP1: &[u8] = b"http/1.1";
 
-/// So many hosts of one door may have sessions to resume.
+/// At most this many hosts of one door have sessions to resume.
 const SESSIONS: usize = 64;
 
 /// TLS towards upstreams cannot be set up.
@@ -28,7 +28,7 @@ pub enum TlsError {
 }
 
 /// The client side of TLS of one door.
-pub(crate) struct DoorTls {
+pub struct DoorTls {
     /// HTTP/2 or HTTP/1.1, as the host likes.
     pub(crate) any: Arc<ClientConfig>,
     /// For what only HTTP/1.1 carries.
@@ -62,7 +62,7 @@ pub fn upstream_tls_with(
 
 /// The same for one door, with sessions of its own: one that several groups resume
 /// would tell the host that they are one, and tell them, by timing, where others have been.
-pub(crate) fn of_one_door(shared: &ClientConfig) -> DoorTls {
+pub fn of_one_door(shared: &ClientConfig) -> DoorTls {
     let mut any = shared.clone();
     any.resumption = Resumption::in_memory_sessions(SESSIONS);
     let mut http1 = any.clone();
@@ -71,6 +71,6 @@ pub(crate) fn of_one_door(shared: &ClientConfig) -> DoorTls {
 }
 
 /// What both ends are offered, best first.
-pub(crate) fn alpn() -> Vec<Vec<u8>> {
+pub fn alpn() -> Vec<Vec<u8>> {
     vec![H2.to_vec(), HTTP1.to_vec()]
 }

@@ -1,5 +1,6 @@
 //! What a connection to an upstream speaks, and a request's turn on it. Nothing is written to
-//! one without the proof that the request is allowed and stored.
+//! one without the proof that the request is allowed and stored, nor to one that leads elsewhere
+//! than that says. Who keeps connections keeps them as they are: there is no other way in.
 
 use std::any::Any;
 use std::error::Error;
@@ -13,7 +14,6 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::Body;
-use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -21,9 +21,9 @@ use policies::{CheckedAddress, Code, Refusal};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
 
-use crate::exit::Exit;
+use crate::exit::{Destination, Exit};
 use crate::gate::Gate;
-use crate::hold::{AbortOnDrop, Hold, drive};
+use crate::hold::{Driver, Hold, drive};
 use crate::limits::STREAM_WINDOW;
 use crate::outbound::{Carried, Outbound};
 use crate::record::Audited;
@@ -32,12 +32,12 @@ use crate::streams::{Leash, Streams, Wait};
 /// How much of one connection waits in memory, whoever does not read.
 const BUFFER: usize = 64 << 10;
 
-/// Requests on one connection of HTTP/2 at a time, where the host takes so many: its
-/// window is as large as theirs together.
-pub(crate) const STREAMS: usize = 8;
+/// At most this many requests at a time on one connection of HTTP/2, whose window has room
+/// for all of theirs.
+const STREAMS: usize = 8;
 
 /// A connection to an upstream.
-pub(crate) enum Line<B> {
+pub enum Line<B> {
     /// Of HTTP/1.1: one request at a time.
     Single(Single<B>),
     /// Of HTTP/2: streams of many.
@@ -45,22 +45,24 @@ pub(crate) enum Line<B> {
 }
 
 /// A connection of HTTP/1.1.
-pub(crate) struct Single<B> {
+pub struct Single<B> {
     sender: http1::SendRequest<Carried<B>>,
     /// Bytes that have come by it.
     read: Arc<AtomicU64>,
+    destination: Destination,
     address: CheckedAddress,
-    driver: Arc<AbortOnDrop>,
+    driver: Arc<Driver>,
 }
 
 /// A connection of HTTP/2.
-pub(crate) struct Shared<B> {
+pub struct Shared<B> {
     sender: http2::SendRequest<Carried<B>>,
     streams: Streams,
     /// How many streams at a time the host takes, as far as it has said so.
     most: Arc<dyn Fn() -> usize + Send + Sync>,
+    destination: Destination,
     address: CheckedAddress,
-    driver: Arc<AbortOnDrop>,
+    driver: Arc<Driver>,
 }
 
 impl<B> Clone for Shared<B> {
@@ -69,14 +71,16 @@ impl<B> Clone for Shared<B> {
             sender: self.sender.clone(),
             streams: self.streams.clone(),
             most: self.most.clone(),
+            destination: self.destination.clone(),
             address: self.address,
             driver: self.driver.clone(),
         }
     }
 }
 
-/// One request's turn on a connection.
-pub(crate) enum Turn<'l, B> {
+/// What one request is sent over.
+pub enum Over<'l, B> {
+    /// All of it.
     Alone(&'l mut Single<B>),
     /// The place that it takes, kept until nothing of the request is left; and what says
     /// since when the host takes nothing of its body.
@@ -84,7 +88,7 @@ pub(crate) enum Turn<'l, B> {
 }
 
 /// What became of a request that got no answer.
-pub(crate) enum Unanswered<B> {
+pub enum Unanswered<B> {
     /// Not a byte was written: it can go elsewhere.
     Unsent(Box<Outbound<B>>),
     /// The host said that it did nothing of it.
@@ -93,65 +97,75 @@ pub(crate) enum Unanswered<B> {
     Ended,
     /// It may have arrived.
     Broken,
+    /// It was not sent, or is not waited for any more.
     Refused(Refusal),
 }
 
 type Answer<B> = Result<http::Response<Incoming>, Unanswered<B>>;
 
 impl<B> Single<B> {
-    pub(crate) fn address(&self) -> CheckedAddress {
+    /// Where it was dialled.
+    pub fn address(&self) -> CheckedAddress {
         self.address
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
+    /// Whether it has ended.
+    pub fn is_closed(&self) -> bool {
         self.sender.is_closed()
     }
 
-    pub(crate) async fn is_ready(&mut self) -> bool {
+    /// Whether it takes a request; waits until it can be told.
+    pub async fn is_ready(&mut self) -> bool {
         self.sender.ready().await.is_ok()
     }
 }
 
 impl<B> Shared<B> {
-    pub(crate) fn address(&self) -> CheckedAddress {
+    /// Where it was dialled.
+    pub fn address(&self) -> CheckedAddress {
         self.address
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
+    /// Whether it has ended.
+    pub fn is_closed(&self) -> bool {
         self.sender.is_closed()
     }
 
-    pub(crate) async fn is_ready(&mut self) -> bool {
+    /// Whether it takes a request; waits until it can be told.
+    pub async fn is_ready(&mut self) -> bool {
         self.sender.ready().await.is_ok()
     }
 
     /// How many requests it takes at a time.
-    pub(crate) fn most(&self) -> usize {
+    pub fn most(&self) -> usize {
         STREAMS.min((self.most)())
     }
 }
 
-impl<B> Turn<'_, B> {
-    fn address(&self) -> SocketAddr {
+impl<B> Over<'_, B> {
+    fn leads_to(&self) -> (&Destination, SocketAddr) {
         match self {
-            Turn::Alone(single) => single.address.get(),
-            Turn::Among(shared, ..) => shared.address.get(),
+            Over::Alone(single) => (&single.destination, single.address.get()),
+            Over::Among(shared, ..) => (&shared.destination, shared.address.get()),
         }
     }
 }
 
 /// Sends a request over a connection and waits for the head of its answer.
-pub(crate) async fn exchange<B>(gate: &Gate, audited: &Audited, turn: Turn<'_, B>, outbound: Outbound<B>) -> Answer<B>
+pub async fn exchange<B>(gate: &Gate, audited: &Audited, over: Over<'_, B>, outbound: Outbound<B>) -> Answer<B>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let address = turn.address();
-    if !audited.is_own() {
-        gate.upholds(audited.permit(), address).map_err(Unanswered::Refused)?;
+    let (destination, address) = over.leads_to();
+    let fits = *destination == Destination::of(audited.permit()) && outbound.head().is_for(audited.shared_permit());
+    if !fits {
+        let why = "the request would go where it was not judged to go";
+        return Err(Unanswered::Refused(Refusal::new(Code::AuthorityMismatch, why)));
     }
+    still_allowed(gate, audited, address).map_err(Unanswered::Refused)?;
     let too_late = || Unanswered::Refused(Refusal::new(Code::Timeout, "the host did not answer in time"));
-    let sending = timeout(gate.limits().answer_time, written(audited, turn, address, outbound));
+    let sending = timeout(gate.limits().answer_time, written(audited, over, address, outbound));
     tokio::select! {
         answer = sending => answer.map_err(|_| too_late())?,
         // A leak in the body, or a tightened policy; why is in the tally.
@@ -159,29 +173,38 @@ where
     }
 }
 
-async fn written<B>(audited: &Audited, turn: Turn<'_, B>, address: SocketAddr, outbound: Outbound<B>) -> Answer<B>
+/// A permit is checked again when it is used: the policy may have been tightened since it was
+/// given. No group's policy is about the gateway's own.
+fn still_allowed(gate: &Gate, audited: &Audited, address: SocketAddr) -> Result<(), Refusal> {
+    if audited.is_own() {
+        return audited.permit().check_address(address).map(drop);
+    }
+    gate.upholds(audited.permit(), address)
+}
+
+async fn written<B>(audited: &Audited, over: Over<'_, B>, address: SocketAddr, outbound: Outbound<B>) -> Answer<B>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let unsent = |request| Unanswered::Unsent(Box::new(Outbound::recover(request)));
-    let facts = audited.permit().facts();
-    match turn {
-        Turn::Alone(Single { sender, read, driver, .. }) => {
-            audited.tally().goes_over(Hold::Connection(driver.clone()), address);
+    let tally = audited.tally();
+    match over {
+        Over::Alone(Single { sender, read, driver, .. }) => {
+            tally.goes_over(Hold::Connection(driver.clone()), address);
             let before = read.load(Ordering::Acquire);
-            let sent = sender.try_send_request(outbound.into_http1(facts).map_err(Unanswered::Refused)?).await;
+            let sent = sender.try_send_request(outbound.into_http1(tally).map_err(Unanswered::Refused)?).await;
             sent.map_err(|mut error| match error.take_message() {
                 Some(request) => unsent(request),
                 None => lost_alone(read.load(Ordering::Acquire) == before),
             })
         }
-        Turn::Among(shared, place, wait) => {
+        Over::Among(shared, place, wait) => {
             let (leash, driver) = (Leash::default(), shared.driver.clone());
             let hold = Hold::Stream { leash: leash.clone(), _place: place, _driver: driver };
-            audited.tally().goes_over(hold, address);
+            tally.goes_over(hold, address);
             let turn = shared.streams.turn(shared.driver.id(), leash, wait);
-            let request = outbound.into_http2(facts, turn).map_err(Unanswered::Refused)?;
+            let request = outbound.into_http2(tally, turn).map_err(Unanswered::Refused)?;
             let sent = shared.sender.try_send_request(request).await;
             sent.map_err(|mut error| match error.take_message() {
                 Some(request) => unsent(request),
@@ -189,21 +212,6 @@ where
             })
         }
     }
-}
-
-/// Sends a request that asks for another protocol, over a connection of its own, which is
-/// driven for as long as what is given back is kept.
-pub(crate) async fn upgrade(
-    gate: &Gate,
-    audited: &Audited,
-    outbound: Outbound<Empty<Bytes>>,
-) -> Result<(http::Response<Incoming>, Arc<AbortOnDrop>), Refusal> {
-    let (stream, _) = Exit::open_http1(gate, audited).await?.into_parts();
-    let gone = |_| Refusal::new(Code::UpstreamFailed, "the WebSocket broke off");
-    let (mut sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(gone)?;
-    let driver = drive(driver.with_upgrades());
-    let request = outbound.into_http1(audited.permit().facts())?;
-    Ok((sender.send_request(request).await.map_err(gone)?, driver))
 }
 
 /// What the end of a connection says that carries nothing else. `nothing_came`: not a byte.
@@ -228,7 +236,7 @@ fn lost_among_others<B>(error: &hyper::Error) -> Unanswered<B> {
 }
 
 /// Makes of an exit what it is to speak.
-pub(crate) async fn speak<B>(exit: Exit) -> Result<Line<B>, Refusal>
+pub async fn speak<B>(exit: Exit) -> Result<Line<B>, Refusal>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -241,12 +249,12 @@ where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let (stream, address) = exit.into_parts();
+    let (stream, destination, address) = exit.into_parts();
     let read = Arc::<AtomicU64>::default();
     let stream = Counted { stream, read: read.clone() };
     let (sender, connection) =
         http1::Builder::new().max_buf_size(BUFFER).handshake(TokioIo::new(stream)).await.map_err(|_| broken_off())?;
-    Ok(Single { sender, read, address, driver: drive(connection) })
+    Ok(Single { sender, read, destination, address, driver: drive(connection) })
 }
 
 async fn http2<B>(exit: Exit) -> Result<Shared<B>, Refusal>
@@ -254,7 +262,7 @@ where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let (stream, address) = exit.into_parts();
+    let (stream, destination, address) = exit.into_parts();
     let streams = Streams::default();
     let (sender, connection): (http2::SendRequest<Carried<B>>, _) = http2::Builder::new(streams.clone())
         .timer(TokioTimer::new())
@@ -279,7 +287,7 @@ where
         }
         last.load(Ordering::Relaxed)
     };
-    Ok(Shared { sender, streams, most: Arc::new(most), address, driver: drive(driven) })
+    Ok(Shared { sender, streams, most: Arc::new(most), destination, address, driver: drive(driven) })
 }
 
 /// A connection that is driven here and looked at elsewhere. At its end it is let go of,
@@ -343,7 +351,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
     }
 }
 
-pub(crate) fn broken_off() -> Refusal {
+/// A connection ended, and nobody knows what became of its request.
+pub fn broken_off() -> Refusal {
     let why = "the host broke the connection off before it answered; the request may have been carried out";
     Refusal::new(Code::UpstreamFailed, why)
 }

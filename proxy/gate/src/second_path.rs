@@ -5,7 +5,7 @@
 use http::HeaderMap;
 use policies::{Code, Facts, Method, Path, Refusal, Verdict, normal_name};
 
-use crate::gate::Case;
+use crate::case::Case;
 
 /// How names of such headers end, in their normal form: `X-Amz-Copy-Source` of S3 and its
 /// relatives (`x-goog-`, `x-ms-`, `x-oss-`, `x-obs-`, `x-cos-`), `X-Copy-From`,

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep, timeout};
 
 /// A stream, and how long its other side may leave bytes waiting.
-pub(crate) struct Patient<S> {
+pub struct Patient<S> {
     stream: S,
     patience: Duration,
     /// Runs while a write waits.
@@ -25,7 +25,7 @@ pub(crate) struct Patient<S> {
 
 /// When one side is at its end, the other has this long to close as well: one that has
 /// vanished never will.
-pub(crate) async fn until_both<E>(
+pub async fn until_both<E>(
     one: impl Future<Output = Result<(), E>> + Unpin,
     other: impl Future<Output = Result<(), E>> + Unpin,
     time: Duration,
@@ -38,7 +38,8 @@ pub(crate) async fn until_both<E>(
 }
 
 impl<S> Patient<S> {
-    pub(crate) fn new(stream: S, patience: Duration) -> Self {
+    /// With this much patience.
+    pub fn new(stream: S, patience: Duration) -> Self {
         Patient { stream, patience, waiting: None }
     }
 

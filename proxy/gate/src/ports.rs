@@ -34,7 +34,7 @@ pub struct Unresolved(pub String);
 
 /// The port to whoever counts what a group may use up over time (`[limits]`).
 pub trait Budget: Send + Sync {
-    /// Counts a request of so many bytes of head, or a tunnel, before it is stored. Refused: not
+    /// Counts a request with its head's bytes, or a tunnel, before it is stored. Refused: not
     /// counted. `by_wildcard`: its host, where only a pattern of the policy names it. May wait until what the
     /// group has used is known.
     fn admit<'a>(

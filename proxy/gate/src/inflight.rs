@@ -1,4 +1,4 @@
-//! What is under way through one door, and cutting what a tightened policy no longer
+//! What is in flight through one door, and cutting what a tightened policy no longer
 //! allows: a permit is for the policy that gave it.
 
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use policies::{Date, Permit, Policy, PolicyHash, Refusal, TunnelPermit};
 use crate::audit::Seq;
 use crate::progress::Progress;
 
-/// The requests and tunnels under way.
+/// The requests and tunnels in flight.
 #[derive(Default)]
 pub(crate) struct InFlight {
     state: Mutex<State>,

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-/// How much of a body may wait in memory, of one stream and of one connection of HTTP/2.
-pub(crate) const STREAM_WINDOW: u32 = 256 << 10;
-pub(crate) const CONNECTION_WINDOW: u32 = 1 << 20;
+/// How much of a body may wait in memory, of one stream of HTTP/2.
+pub const STREAM_WINDOW: u32 = 256 << 10;
+/// The same of one connection.
+pub const CONNECTION_WINDOW: u32 = 1 << 20;
 
-/// A door that may have fewer of something could not serve anybody.
+/// No limit goes below this: the door could not serve anybody.
 const LEAST: usize = 4;
 
 /// What one sandbox can make us spend.
@@ -80,9 +81,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The usual, in so far as a door that may have so many file descriptors can keep it: a
-    /// client's connection takes one, as does an idle upstream, and a request two, while its
-    /// host's name is resolved.
+    /// The defaults, lowered to what this many file descriptors allow: a client's connection takes
+    /// one, an idle upstream another, and a request two while its host's name is resolved.
     pub fn within(descriptors: usize) -> Self {
         let (usual, part) = (Limits::default(), (descriptors / 4).max(LEAST));
         Limits {

@@ -1,15 +1,12 @@
-//! The records of what is asked of the host itself: one for the request that came
-//! through the door, and one of its own for each operation, before it is performed.
+//! What is asked of the host itself: beside the record of the request that came through the
+//! door, each operation has one of its own, before it is performed.
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use gate::Gate;
+use gate::audit::{Allowed, Decision, Identity, Operation, Outcome, Protocol, Seq};
 use policies::{Policy, Refusal};
-
-use super::{Record, Tally};
-use crate::audit::{Allowed, Decision, Identity, Operation, Outcome, Protocol, Seq};
-use crate::gate::{Case, Gate};
-use crate::inflight::Permitted;
 
 /// Who asks something of the host: known from the door, never from the request. Also
 /// the pen that writes down what they ask for.
@@ -32,23 +29,12 @@ pub struct Intent {
     outcome: Outcome,
 }
 
-impl Record {
-    /// Says that the request is for the host itself.
-    pub(crate) fn is_internal(&mut self) {
-        self.decision.protocol = Protocol::Internal;
-    }
-
-    /// Stores that a request to the host may be answered, and says who asks.
-    pub(crate) async fn allow_internal(&mut self, case: &Case) -> Result<(Caller, Arc<Tally>), Refusal> {
-        let policy = case.policy.clone();
-        let asked =
-            Decision { verdict: Allowed::Allow, policy: Some(policy.hash().to_string()), ..self.decision.clone() };
-        let tally = self.store(&asked, Permitted::Own).await?;
-        Ok((Caller { gate: self.gate.clone(), policy, asked }, tally))
-    }
-}
-
 impl Caller {
+    /// Whoever asked what is stored like this, under this policy.
+    pub(crate) fn new(gate: &Arc<Gate>, policy: &Arc<Policy>, asked: Decision) -> Self {
+        Caller { gate: gate.clone(), policy: policy.clone(), asked }
+    }
+
     /// Who they are.
     pub fn identity(&self) -> &Identity {
         &self.asked.identity

@@ -1,24 +1,27 @@
 //! The one reading of a request: authority, method, path, query. Everything later
 //! uses this reading, and what cannot be read in exactly one way is refused here.
 
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Version};
 use policies::{Authority, AuthorityError, Code, Facts, Method, Path, Query, Refusal, Scheme, Upgrade};
 
 use crate::audit::Protocol;
-use crate::heard;
 
 /// The inside of a CONNECT that was opened: of a TLS handshake that is done, or plain.
-pub(crate) struct Intercepted {
-    pub(crate) authority: Authority,
-    pub(crate) scheme: Scheme,
-    pub(crate) sni: Option<String>,
+pub struct Intercepted {
+    /// What CONNECT named, and the TLS client too, if it named any.
+    pub authority: Authority,
+    /// Whether TLS is spoken inside.
+    pub scheme: Scheme,
+    /// What the TLS client named.
+    pub sni: Option<String>,
     /// Whether CONNECT spelt the host's own name, as it has to be spelt.
-    pub(crate) to_ourselves: bool,
+    pub to_ourselves: bool,
 }
 
 impl Intercepted {
-    pub(crate) fn protocol(&self) -> Protocol {
+    /// How requests come that are read inside.
+    pub fn protocol(&self) -> Protocol {
         match self.scheme {
             Scheme::Http => Protocol::Http,
             Scheme::Https => Protocol::Https,
@@ -27,29 +30,12 @@ impl Intercepted {
 }
 
 /// Where a request wants to go.
-pub(crate) struct Target {
+struct Target {
     scheme: Scheme,
     authority: Authority,
 }
 
 impl Target {
-    /// Reads CONNECT: `host:port`, nothing else, no body (RFC 9110 §9.3.6).
-    pub(crate) fn connect<B>(request: &http::Request<B>) -> Result<Authority, Refusal> {
-        let uri = request.uri();
-        let text = match (uri.scheme(), uri.authority(), uri.path_and_query()) {
-            (None, Some(authority), None) => authority.as_str(),
-            _ => return Err(malformed("CONNECT takes host:port and nothing else")),
-        };
-        let authority = Authority::parse(text, None).map_err(unreadable)?;
-        if request.headers().contains_key(CONTENT_LENGTH) || request.headers().contains_key(TRANSFER_ENCODING) {
-            return Err(Refusal::new(Code::Framing, "CONNECT has no body"));
-        }
-        if let Some(host) = only_host(request.headers())? {
-            same_authority(host, &authority, authority.port)?;
-        }
-        Ok(authority)
-    }
-
     /// Inside a tunnel the authority is the tunnel's; outside, the absolute form
     /// says it (RFC 9112 §3.2).
     fn of<B>(tunnel: Option<&Intercepted>, request: &http::Request<B>) -> Result<Self, Refusal> {
@@ -82,8 +68,25 @@ impl Target {
     }
 }
 
+/// Reads CONNECT: `host:port`, nothing else, no body (RFC 9110 §9.3.6).
+pub fn connect<B>(request: &http::Request<B>) -> Result<Authority, Refusal> {
+    let uri = request.uri();
+    let text = match (uri.scheme(), uri.authority(), uri.path_and_query()) {
+        (None, Some(authority), None) => authority.as_str(),
+        _ => return Err(malformed("CONNECT takes host:port and nothing else")),
+    };
+    let authority = Authority::parse(text, None).map_err(unreadable)?;
+    if request.headers().contains_key(CONTENT_LENGTH) || request.headers().contains_key(TRANSFER_ENCODING) {
+        return Err(Refusal::new(Code::Framing, "CONNECT has no body"));
+    }
+    if let Some(host) = only_host(request.headers())? {
+        same_authority(host, &authority, authority.port)?;
+    }
+    Ok(authority)
+}
+
 /// Reads a request whole. `tunnel` is the tunnel it came through, if it did.
-pub(crate) fn read<B>(tunnel: Option<&Intercepted>, request: &http::Request<B>) -> Result<Facts, Refusal> {
+pub fn read<B>(tunnel: Option<&Intercepted>, request: &http::Request<B>) -> Result<Facts, Refusal> {
     check_framing(request.version(), request.headers())?;
     refuse_fragment(request)?;
     let Target { scheme, authority } = Target::of(tunnel, request)?;
@@ -103,27 +106,19 @@ pub(crate) fn read<B>(tunnel: Option<&Intercepted>, request: &http::Request<B>) 
     Ok(Facts { scheme, authority, method, path, query, upgrade: upgrade(request.headers()) })
 }
 
-/// DNS over HTTPS by its media types, on a host that is allowed for something else. By its
-/// URL the verdict refuses it (attack C10; RFC 8484 §4.1, RFC 9230).
-pub(crate) fn refuse_dns(headers: &HeaderMap) -> Result<(), Refusal> {
-    let speaks = |value: &HeaderValue| {
-        let value = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
-        ["application/dns-", "application/oblivious-dns-"].iter().any(|kind| value.contains(kind))
-    };
-    match [CONTENT_TYPE, ACCEPT].iter().any(|name| headers.get_all(name).iter().any(speaks)) {
-        true => Err(Refusal::dns_over_https()),
-        false => Ok(()),
-    }
-}
+/// Noted among the extensions of a request whose target had a fragment, by whoever saw its bytes:
+/// the library cuts it off.
+#[derive(Clone, Copy)]
+pub struct Fragment;
 
 /// A target has no fragment (RFC 9112 §3.2), and one that is cut off is not what was asked for.
 fn refuse_fragment<B>(request: &http::Request<B>) -> Result<(), Refusal> {
-    match heard::was_cut(request.extensions()) {
-        true => Err(Refusal::new(
+    match request.extensions().get::<Fragment>() {
+        Some(Fragment) => Err(Refusal::new(
             Code::PathAmbiguous,
             "the request target holds a # (a fragment is never sent; a # in a path or a query is %23)",
         )),
-        false => Ok(()),
+        None => Ok(()),
     }
 }
 
@@ -312,15 +307,15 @@ mod tests {
 
     #[test]
     fn connect_is_host_and_port() {
-        let connect = |target, headers: &[(&str, &str)]| {
-            let read = Target::connect(&request("CONNECT", target, headers));
+        let connected = |target, headers: &[(&str, &str)]| {
+            let read = connect(&request("CONNECT", target, headers));
             read.map(|authority| authority.to_string()).map_err(|refusal| refusal.code)
         };
-        assert_eq!(connect("A.test.:443", &[]), Ok("a.test:443".to_owned()));
-        assert_eq!(connect("a.test", &[]), Err(Code::AuthorityMalformed));
-        assert_eq!(connect("a.test:443", &[("host", "a.test")]), Ok("a.test:443".to_owned()));
-        assert_eq!(connect("a.test:443", &[("host", "b.test")]), Err(Code::AuthorityMismatch));
-        assert_eq!(connect("a.test:443", &[("content-length", "0")]), Err(Code::Framing));
-        assert_eq!(connect("u@a.test:443", &[]), Err(Code::AuthorityMalformed));
+        assert_eq!(connected("A.test.:443", &[]), Ok("a.test:443".to_owned()));
+        assert_eq!(connected("a.test", &[]), Err(Code::AuthorityMalformed));
+        assert_eq!(connected("a.test:443", &[("host", "a.test")]), Ok("a.test:443".to_owned()));
+        assert_eq!(connected("a.test:443", &[("host", "b.test")]), Err(Code::AuthorityMismatch));
+        assert_eq!(connected("a.test:443", &[("content-length", "0")]), Err(Code::Framing));
+        assert_eq!(connected("u@a.test:443", &[]), Err(Code::AuthorityMalformed));
     }
 }

@@ -16,7 +16,7 @@ use crate::progress::Progress;
 use crate::streams::Leash;
 
 /// Counts an allowed request.
-pub(crate) struct Tally {
+pub struct Tally {
     gate: Arc<Gate>,
     progress: Arc<Progress>,
     _slot: OwnedSemaphorePermit,
@@ -56,13 +56,14 @@ impl Tally {
         Arc::new(tally)
     }
 
-    pub(crate) fn seq(&self) -> Seq {
+    /// The number of its decision.
+    pub fn seq(&self) -> Seq {
         self.seq
     }
 
     /// Counts bytes before they go up; refused where the `[limits]` that are in force
     /// now say so.
-    pub(crate) fn add_up(&self, bytes: usize) -> Result<(), Refusal> {
+    pub fn add_up(&self, bytes: usize) -> Result<(), Refusal> {
         let (bytes, limits) = (bytes as u64, self.gate.limits_in_force());
         let so_far = self.up.load(Ordering::Relaxed) + bytes;
         if let Some(limit) = limits.upload_per_request.filter(|limit| so_far > *limit) {

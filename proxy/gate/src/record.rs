@@ -5,24 +5,26 @@
 use std::sync::Arc;
 
 use http::header::HOST;
-use policies::{Authority, Code, Facts, Path, Permit, PolicyHash, Refusal, TunnelPermit};
+use policies::{Authority, Code, Facts, Path, Permit, PolicyHash, Refusal, RuleRef, TunnelPermit};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::audit::{Allowed, Decision, Protocol};
-use crate::gate::{Case, Gate};
+use crate::case::Case;
+use crate::check::{BodyJudged, Clean};
+use crate::gate::{Admitted, Gate};
 use crate::inflight::Permitted;
+use crate::judge::{Judged, Own};
+use crate::outbound::OutboundHead;
+use crate::request;
 use crate::streams::Leash;
 use crate::tally::Tally;
 
-mod operation;
 mod shown;
 
 use shown::{EXCERPT, LONGEST, shortened, without_user};
 
-pub use operation::{Caller, Intent};
-
 /// A decision in the making.
-pub(crate) struct Record {
+pub struct Record {
     gate: Arc<Gate>,
     decision: Decision,
     policy: PolicyHash,
@@ -34,34 +36,25 @@ pub(crate) struct Record {
     owed: bool,
 }
 
-/// What is to be known of a head that goes out.
-pub(crate) struct Head {
-    /// How long it is, without the credential.
-    pub(crate) bytes: u64,
-    /// The credential that is put on, and where.
-    pub(crate) credential: Option<Arc<str>>,
-    pub(crate) swap: Option<String>,
-    /// What looks like a secret, and what was taken off.
-    pub(crate) findings: Vec<String>,
-}
+/// A place among the door's requests under way.
+pub struct Entered(OwnedSemaphorePermit);
 
 /// The proof that an allow is stored: without it nothing upstream is reached.
 /// Made by [`Record::allow`] and nowhere else.
-pub(crate) struct Audited<P = Permit> {
+pub struct Audited<P = Permit> {
     permit: Arc<P>,
     tally: Arc<Tally>,
-    /// Of the gateway's own, under a permit that no group's policy gave.
-    own: bool,
-    /// What was stored, for a request that may have to be stored once more.
+    /// What was stored, for a request that may have to be stored once more: nothing for one of the
+    /// gateway's own, whose permit no group's policy gave.
     decision: Option<Box<Decision>>,
 }
 
 /// The same for a connection that goes through unopened.
-pub(crate) type AuditedTunnel = Audited<TunnelPermit>;
+pub type AuditedTunnel = Audited<TunnelPermit>;
 
 impl Record {
-    /// Of a connection from which no request could be read.
-    pub(crate) fn unread(gate: &Arc<Gate>, case: &Case, protocol: Protocol) -> Self {
+    /// For a connection from which no request could be read.
+    pub fn unread(gate: &Arc<Gate>, case: &Case, protocol: Protocol) -> Self {
         let mut record = Record::bare(gate, case, protocol);
         if let Some(within) = &case.within {
             record.decision.sni = within.sni.clone();
@@ -70,15 +63,15 @@ impl Record {
         record
     }
 
-    /// Of a request that the gateway makes because of another one.
-    pub(crate) fn bare(gate: &Arc<Gate>, case: &Case, protocol: Protocol) -> Self {
+    /// For a request that the gateway makes because of another one.
+    pub fn bare(gate: &Arc<Gate>, case: &Case, protocol: Protocol) -> Self {
         let decision = Decision::bare(gate.who().clone(), gate.run(), case.connection, protocol);
         let (gate, policy) = (gate.clone(), case.policy.hash());
         Record { gate, decision, policy, facts: None, tally: None, slot: None, leash: None, owed: false }
     }
 
-    /// Of a request, as it came.
-    pub(crate) fn of<B>(gate: &Arc<Gate>, case: &Case, request: &http::Request<B>) -> Self {
+    /// For a request, as it came.
+    pub fn of<B>(gate: &Arc<Gate>, case: &Case, request: &http::Request<B>) -> Self {
         let protocol = case.within.as_ref().map_or(Protocol::Http, |within| within.protocol());
         let mut record = Record::unread(gate, case, protocol).target(request).owed();
         record.leash = request.extensions().get::<Leash>().cloned();
@@ -86,24 +79,23 @@ impl Record {
     }
 
     /// Something was asked: however it ends, it is stored.
-    pub(crate) fn owed(mut self) -> Self {
+    pub fn owed(mut self) -> Self {
         self.owed = true;
         self
     }
 
     /// What was asked goes on, and what becomes of it has records of its own.
-    pub(crate) fn goes_on(mut self) {
+    pub fn goes_on(mut self) {
         self.owed = false;
     }
 
-    /// Takes one of the door's places for requests under way, before anything of it waits.
-    pub(crate) fn enter(&mut self) -> Result<(), Refusal> {
-        self.slot = Some(self.gate.slot()?);
-        Ok(())
+    /// Takes one of the door's places for requests in flight, before anything of it waits.
+    pub fn enter(&self) -> Result<Entered, Refusal> {
+        self.gate.slot().map(Entered)
     }
 
     /// Adds what the request line and Host said.
-    pub(crate) fn target<B>(mut self, request: &http::Request<B>) -> Self {
+    pub fn target<B>(mut self, request: &http::Request<B>) -> Self {
         let target = request.uri().to_string();
         let without_query = target.split('?').next().unwrap_or_default();
         self.decision.raw_target = Some(without_user(&self.excerpt(without_query.as_bytes())));
@@ -115,26 +107,40 @@ impl Record {
     }
 
     /// Adds where the connection was for.
-    pub(crate) fn authority(mut self, authority: &Authority) -> Self {
+    pub fn authority(mut self, authority: &Authority) -> Self {
         self.connects_to(authority);
         self
     }
 
     /// The same, in place.
-    pub(crate) fn connects_to(&mut self, authority: &Authority) {
+    pub fn connects_to(&mut self, authority: &Authority) {
         self.decision.host = Some(authority.host.to_string());
         self.decision.port = Some(authority.port);
     }
 
     /// Adds what the TLS client named.
-    pub(crate) fn sni(mut self, sni: Option<String>) -> Self {
+    pub fn sni(mut self, sni: Option<String>) -> Self {
         self.decision.sni = sni.map(|sni| self.excerpt(sni.as_bytes()));
         self
     }
 
-    /// Adds the one reading of the request. `shown`: its path, where it may not be written down
-    /// as it is.
-    pub(crate) fn read(&mut self, facts: &Facts, shown: Option<Path>) {
+    /// The one reading of a request that came by this case's connection. `shown`: its path, where it
+    /// may not be written down as it is.
+    pub fn read<B>(
+        &mut self,
+        entered: Entered,
+        case: &Case,
+        request: &http::Request<B>,
+        shown: impl FnOnce(&Facts) -> Option<Path>,
+    ) -> Result<Facts, Refusal> {
+        self.slot = Some(entered.0);
+        let facts = request::read(case.within.as_deref(), request)?;
+        self.is_about(&facts, shown(&facts));
+        Ok(facts)
+    }
+
+    /// Adds what a request is about.
+    pub fn is_about(&mut self, facts: &Facts, shown: Option<Path>) {
         let path = shown.unwrap_or_else(|| facts.path.clone());
         let decision = &mut self.decision;
         decision.scheme = Some(facts.scheme.as_str());
@@ -150,7 +156,7 @@ impl Record {
     }
 
     /// What was read, for the answer; nothing where it holds what is watched.
-    pub(crate) fn facts_to_show(&self) -> Option<Facts> {
+    pub fn facts_to_show(&self) -> Option<Facts> {
         let holds = |text: &str| self.gate.hidden(text.as_bytes()).is_some();
         self.facts.clone().filter(|facts| !holds(facts.path.as_str()) && !holds(&facts.authority.to_string()))
     }
@@ -179,65 +185,90 @@ impl Record {
         }
     }
 
-    /// Stores an allow. From here on the log knows that the request may have left.
-    pub(crate) async fn allow(&mut self, permit: Permit, head: Head) -> Result<Audited, Refusal> {
-        let upgrades = permit.facts().upgrade.is_some();
+    /// Stores an allow. From here on the log knows that the request may have left. `findings`: what
+    /// of it looks like a secret, and what was taken off.
+    pub async fn allow(
+        &mut self,
+        judged: Judged,
+        clean: Clean,
+        _: BodyJudged,
+        _: Admitted,
+        findings: Vec<String>,
+    ) -> Result<(Audited, OutboundHead), Refusal> {
+        let permit = Arc::new(judged.into_permit());
+        let (credential, swap) = clean.put_on.clone().unzip();
         let decision = Decision {
-            protocol: if upgrades { Protocol::Websocket } else { self.decision.protocol },
-            verdict: Allowed::Allow,
-            rule: Some(permit.rule().clone()),
-            policy: Some(permit.policy().to_string()),
-            credential: head.credential,
-            swap: head.swap,
-            head_bytes: Some(head.bytes),
+            protocol: if permit.facts().upgrade.is_some() { Protocol::Websocket } else { self.decision.protocol },
+            credential,
+            swap,
+            head_bytes: Some(clean.bytes),
             observed: permit.observed(),
             by_wildcard: permit.by_wildcard(),
             asks_model: permit.asks_model(),
-            findings: head.findings,
-            ..self.decision.clone()
+            findings,
+            ..self.allowed(permit.rule(), permit.policy())
         };
-        let permit = Arc::new(permit);
         let tally = self.store(&decision, Permitted::Request(permit.clone())).await?;
-        Ok(Audited { permit, tally, own: false, decision: Some(Box::new(decision)) })
+        let head = OutboundHead::new(&permit, clean);
+        Ok((Audited { permit, tally, decision: Some(Box::new(decision)) }, head))
     }
 
     /// The same for a request that the gateway makes, or answers, for a credential.
-    pub(crate) async fn allow_own(
-        &mut self,
-        permit: Permit,
-        credential: &Arc<str>,
-        swap: &str,
-    ) -> Result<Audited, Refusal> {
+    pub async fn allow_own(&mut self, own: Own, credential: &Arc<str>, swap: &str) -> Result<Audited, Refusal> {
+        let permit = Arc::new(own.into_permit());
         let decision = Decision {
-            verdict: Allowed::Allow,
-            rule: Some(permit.rule().clone()),
-            policy: Some(permit.policy().to_string()),
             credential: Some(credential.clone()),
             swap: Some(swap.to_owned()),
-            ..self.decision.clone()
+            ..self.allowed(permit.rule(), permit.policy())
         };
         let tally = self.store(&decision, Permitted::Own).await?;
-        Ok(Audited { permit: Arc::new(permit), tally, own: true, decision: None })
+        Ok(Audited { permit, tally, decision: None })
     }
 
     /// The same for a connection that goes through unopened.
-    pub(crate) async fn allow_tunnel(&mut self, permit: TunnelPermit) -> Result<AuditedTunnel, Refusal> {
+    pub async fn allow_tunnel(
+        &mut self,
+        permit: TunnelPermit,
+        entered: Entered,
+        _: Admitted,
+    ) -> Result<AuditedTunnel, Refusal> {
+        self.slot = Some(entered.0);
         let decision = Decision {
             protocol: Protocol::Tunnel,
-            verdict: Allowed::Allow,
-            rule: Some(permit.rule().clone()),
-            policy: Some(permit.policy().to_string()),
             head_bytes: Some(permit.authority().host.to_string().len() as u64),
             by_wildcard: permit.by_wildcard(),
-            ..self.decision.clone()
+            ..self.allowed(permit.rule(), permit.policy())
         };
         let permit = Arc::new(permit);
         let tally = self.store(&decision, Permitted::Tunnel(permit.clone())).await?;
-        Ok(Audited { permit, tally, own: false, decision: None })
+        Ok(Audited { permit, tally, decision: None })
+    }
+
+    /// The same for a request to the host itself, which is answered here. Gives what was stored.
+    pub async fn allow_local(&mut self, case: &Case, _: Admitted) -> Result<(Decision, Arc<Tally>), Refusal> {
+        let policy = Some(case.policy.hash().to_string());
+        let (protocol, verdict) = (Protocol::Internal, Allowed::Allow);
+        let asked = Decision { protocol, verdict, policy, ..self.decision.clone() };
+        let tally = self.store(&asked, Permitted::Own).await?;
+        Ok((asked, tally))
+    }
+
+    /// Says that the request is for the host itself.
+    pub fn is_local(&mut self) {
+        self.decision.protocol = Protocol::Internal;
+    }
+
+    fn allowed(&self, rule: &RuleRef, policy: PolicyHash) -> Decision {
+        Decision {
+            verdict: Allowed::Allow,
+            rule: Some(rule.clone()),
+            policy: Some(policy.to_string()),
+            ..self.decision.clone()
+        }
     }
 
     /// What becomes of the request now is the outcome of this allow.
-    pub(crate) fn follows(&mut self, audited: &Audited) {
+    pub fn follows(&mut self, audited: &Audited) {
         self.tally = Some(audited.tally.clone());
     }
 
@@ -255,7 +286,7 @@ impl Record {
 
     /// Stores a refusal: as a decision of its own, or as the outcome of an allow
     /// that came to nothing. Gives back what the client is to be told.
-    pub(crate) fn refuse(mut self, refusal: Refusal) -> Refusal {
+    pub fn refuse(mut self, refusal: Refusal) -> Refusal {
         self.settle(refusal)
     }
 
@@ -305,32 +336,46 @@ impl Drop for Record {
 impl Audited {
     /// The same allow once more, before the request is sent once more: counted and stored
     /// like the first, with a note. Nothing where the first was not a group's own.
-    pub(crate) async fn again(&self, gate: &Arc<Gate>, case: &Case) -> Option<Result<Audited, Refusal>> {
+    pub async fn again(&self, gate: &Arc<Gate>, case: &Case) -> Option<Result<Audited, Refusal>> {
         let first = self.decision.as_deref()?;
         let mut decision = Box::new(first.clone());
         decision.findings.push(format!("sent once more, in place of number {}", self.tally.seq().0));
         let by_wildcard = self.permit.by_wildcard().then(|| &self.permit.facts().authority.host);
-        if let Err(refusal) = gate.admit(case, by_wildcard, first.head_bytes.unwrap_or(0)).await {
+        if let Err(refusal) = gate.admit_bytes(case, by_wildcard, first.head_bytes.unwrap_or(0)).await {
             return Some(Err(refusal));
         }
         let mut record = Record::bare(gate, case, first.protocol);
         record.leash = self.tally.leash();
         let stored = record.store(&decision, Permitted::Request(self.permit.clone())).await;
-        Some(stored.map(|tally| Audited { permit: self.permit.clone(), tally, own: false, decision: Some(decision) }))
+        Some(stored.map(|tally| Audited { permit: self.permit.clone(), tally, decision: Some(decision) }))
+    }
+
+    /// The head of a request of the gateway's own, to the endpoint that the owner's policy names.
+    pub fn own_head(&self, content_type: &'static str) -> Result<OutboundHead, Refusal> {
+        if !self.is_own() {
+            return Err(Refusal::new(Code::Unsupported, "this is no request of the gateway's own"));
+        }
+        OutboundHead::own(&self.permit, content_type)
+    }
+
+    /// Whether no group's policy can take the permit back.
+    pub(crate) fn is_own(&self) -> bool {
+        self.decision.is_none()
+    }
+
+    pub(crate) fn shared_permit(&self) -> &Arc<Permit> {
+        &self.permit
     }
 }
 
 impl<P> Audited<P> {
-    /// Whether no group's policy can take the permit back.
-    pub(crate) fn is_own(&self) -> bool {
-        self.own
-    }
-
-    pub(crate) fn permit(&self) -> &P {
+    /// What was permitted.
+    pub fn permit(&self) -> &P {
         &self.permit
     }
 
-    pub(crate) fn tally(&self) -> &Arc<Tally> {
+    /// What it comes to.
+    pub fn tally(&self) -> &Arc<Tally> {
         &self.tally
     }
 }

@@ -23,7 +23,7 @@ const LONGEST_HELLO: usize = 64 << 10;
 const BLOCK: usize = 64 << 10;
 
 /// Carries a tunnel from the client's first byte to the last of either side.
-pub(crate) async fn carry<S>(gate: &Gate, audited: AuditedTunnel, client: S)
+pub async fn carry<S>(gate: &Gate, audited: AuditedTunnel, client: S)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin,
 {
@@ -46,7 +46,7 @@ where
     let hello = timeout(gate.limits().handshake_time, hello(&mut client, &permit.authority().host))
         .await
         .map_err(|_| Refusal::new(Code::Timeout, "the TLS handshake took too long"))??;
-    let (mut server, _) = Exit::open_tunnel(gate, audited).await?.into_parts();
+    let (mut server, ..) = Exit::open_tunnel(gate, audited).await?.into_parts();
     audited.tally().add_up(hello.len())?;
     server.write_all(&hello).await.map_err(|_| broken_off())?;
     both_ways(audited.tally(), &mut client, &mut server, gate.limits().idle_body_time).await

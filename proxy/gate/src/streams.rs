@@ -10,7 +10,7 @@ use tokio::task::{self, JoinSet};
 
 /// Runs the streams; whoever drops the last handle ends them.
 #[derive(Clone, Default)]
-pub(crate) struct Streams(Arc<Mutex<State>>);
+pub struct Streams(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
@@ -20,7 +20,7 @@ struct State {
 
 /// Ends one stream, whatever it waits for.
 #[derive(Clone, Default)]
-pub(crate) struct Leash(Arc<Notify>);
+pub struct Leash(Arc<Notify>);
 
 impl Leash {
     pub(crate) fn pull(&self) {
@@ -31,7 +31,7 @@ impl Leash {
 impl Streams {
     /// For the next stream: hyper asks for the answer to a request, and right after has
     /// its stream run.
-    pub(crate) fn leash(&self) -> Leash {
+    pub fn leash(&self) -> Leash {
         self.lock().next.insert(Leash::default()).clone()
     }
 
@@ -58,11 +58,11 @@ pub(crate) struct Turn {
 
 /// Since when the host takes nothing of a body.
 #[derive(Default)]
-pub(crate) struct Wait(Mutex<Option<Instant>>);
+pub struct Wait(Mutex<Option<Instant>>);
 
 impl Wait {
     /// Whether the body waits for so long.
-    pub(crate) fn is_over(&self, time: Duration) -> bool {
+    pub fn is_over(&self, time: Duration) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|since| since.elapsed() > time)
     }
 

@@ -1,61 +1,46 @@
 //! The gate of one door: who asks, under which policy, and what stands between a request
 //! and the way out. Nothing of it knows secrets or bodies.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
 use policies::{Code, Date, Host, Permit, Policy, Refusal, TunnelPermit};
-use std::net::SocketAddr;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::audit::{Identity, Ledger};
+use crate::case::{Case, Newest};
+use crate::check::Clean;
 use crate::inflight::InFlight;
+use crate::judge::Judged;
 use crate::limits::Limits;
-use crate::outside::{Budget, Resolver};
+use crate::ports::{Budget, Resolver};
 use crate::request::Intercepted;
-use crate::upstream_tls::DoorTls;
-
-/// What is asked at the moment of use, because it may have been replaced since: a [`Case`]
-/// holds what was in force when a request was read.
-pub(crate) struct Newest<T>(Arc<ArcSwap<T>>);
-
-impl<T> Newest<T> {
-    pub(crate) fn of(handle: Arc<ArcSwap<T>>) -> Self {
-        Newest(handle)
-    }
-
-    /// What is in force at this moment.
-    pub(crate) fn now(&self) -> Guard<Arc<T>> {
-        self.0.load()
-    }
-
-    /// The same, to keep.
-    pub(crate) fn snapshot(&self) -> Arc<T> {
-        self.0.load_full()
-    }
-
-    /// Replaces it by what is made of it; made anew where somebody else was faster.
-    pub(crate) fn update(&self, change: impl FnMut(&Arc<T>) -> T) {
-        self.0.rcu(change);
-    }
-}
+use crate::tls::DoorTls;
 
 /// What must not stand in the log: what to write in the place of a text that holds any of it.
-pub(crate) type Hide = Arc<dyn Fn(&[u8]) -> Option<String> + Send + Sync>;
+pub type Hide = Arc<dyn Fn(&[u8]) -> Option<String> + Send + Sync>;
+
+/// The proof that the group may use up what a request takes.
+pub struct Admitted(());
 
 /// What a gate asks.
-pub(crate) struct Outside {
-    pub(crate) ledger: Arc<dyn Ledger>,
-    pub(crate) budget: Arc<dyn Budget>,
-    pub(crate) resolver: Arc<dyn Resolver>,
+pub struct Outside {
+    /// The audit log.
+    pub ledger: Arc<dyn Ledger>,
+    /// What the group may use up.
+    pub budget: Arc<dyn Budget>,
+    /// Names to addresses, for this door alone.
+    pub resolver: Arc<dyn Resolver>,
     /// Which day it is, for policies that end on one.
-    pub(crate) today: fn() -> Date,
-    pub(crate) hide: Hide,
+    pub today: fn() -> Date,
+    /// What must not stand in the log.
+    pub hide: Hide,
 }
 
 /// One door's gate.
-pub(crate) struct Gate {
+pub struct Gate {
     who: Identity,
     policy: Newest<Policy>,
     outside: Outside,
@@ -66,25 +51,13 @@ pub(crate) struct Gate {
     shut: OnceLock<Refusal>,
     /// The agent's run under way; 0 for none.
     run: AtomicU64,
-    /// Requests under way; streams of HTTP/2 count one by one.
+    /// Requests in flight; streams of HTTP/2 count one by one.
     requests: Arc<Semaphore>,
-}
-
-/// What one request is judged by, taken once, when it is read: no stage of it sees another
-/// policy or another day. What must see the newest asks the [`Gate`].
-#[derive(Clone)]
-pub(crate) struct Case {
-    /// The connection that it came by.
-    pub(crate) connection: u64,
-    /// What CONNECT and SNI agreed on, inside of a tunnel that was opened.
-    pub(crate) within: Option<Arc<Intercepted>>,
-    pub(crate) policy: Arc<Policy>,
-    pub(crate) today: Date,
 }
 
 impl Gate {
     /// `policy` may be replaced at any time.
-    pub(crate) fn new(
+    pub fn new(
         who: Identity,
         policy: Arc<ArcSwap<Policy>>,
         outside: Outside,
@@ -104,15 +77,18 @@ impl Gate {
         })
     }
 
-    pub(crate) fn who(&self) -> &Identity {
+    /// Who asks.
+    pub fn who(&self) -> &Identity {
         &self.who
     }
 
-    pub(crate) fn limits(&self) -> &Limits {
+    /// What the sandbox can make us spend.
+    pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    pub(crate) fn ledger(&self) -> &dyn Ledger {
+    /// The log.
+    pub fn ledger(&self) -> &dyn Ledger {
         &*self.outside.ledger
     }
 
@@ -134,12 +110,12 @@ impl Gate {
     }
 
     /// What a request that comes by this connection now is judged by.
-    pub(crate) fn case(&self, connection: u64, within: Option<Arc<Intercepted>>) -> Case {
+    pub fn case(&self, connection: u64, within: Option<Arc<Intercepted>>) -> Case {
         Case { connection, within, policy: self.policy.snapshot(), today: (self.outside.today)() }
     }
 
     /// Says which run of the agent the next requests belong to.
-    pub(crate) fn set_run(&self, run: Option<u64>) {
+    pub fn set_run(&self, run: Option<u64>) {
         self.run.store(run.unwrap_or(0), Ordering::Relaxed);
     }
 
@@ -149,7 +125,7 @@ impl Gate {
 
     /// Lets nothing through any more, for good, and cuts what is in flight. The first reason
     /// stands; whether this was it.
-    pub(crate) fn shut(&self, why: &str) -> bool {
+    pub fn shut(&self, why: &str) -> bool {
         let refusal = Refusal::new(Code::Revoked, why);
         let first = self.shut.set(refusal.clone()).is_ok();
         if first {
@@ -159,16 +135,16 @@ impl Gate {
     }
 
     /// Why it was shut, if it was.
-    pub(crate) fn why_shut(&self) -> Option<&str> {
+    pub fn why_shut(&self) -> Option<&str> {
         self.shut.get().map(|refusal| refusal.why.as_str())
     }
 
     /// The same as a refusal.
-    pub(crate) fn is_shut(&self) -> Option<Refusal> {
+    pub fn is_shut(&self) -> Option<Refusal> {
         self.shut.get().cloned()
     }
 
-    /// A place among the requests under way.
+    /// A place among the requests in flight.
     pub(crate) fn slot(&self) -> Result<OwnedSemaphorePermit, Refusal> {
         if let Some(shut) = self.is_shut() {
             return Err(shut);
@@ -177,13 +153,36 @@ impl Gate {
         self.requests.clone().try_acquire_owned().map_err(|_| Refusal::new(Code::GroupLimit, full))
     }
 
-    /// Asks for a request or a tunnel out of what the group may use up.
-    pub(crate) async fn admit(&self, case: &Case, by_wildcard: Option<&Host>, head_bytes: u64) -> Result<(), Refusal> {
-        self.outside.budget.admit(&self.who.group, case.policy.limits(), by_wildcard, head_bytes).await
+    /// Asks for a request out of what the group may use up over time.
+    pub async fn admit(&self, case: &Case, judged: &Judged, clean: &Clean) -> Result<Admitted, Refusal> {
+        let by_wildcard = judged.permit().by_wildcard().then(|| &judged.permit().facts().authority.host);
+        self.admit_bytes(case, by_wildcard, clean.bytes()).await
+    }
+
+    /// The same for a tunnel. Its name is what is known to leave, by DNS; what it carries is
+    /// counted as it goes.
+    pub async fn admit_tunnel(&self, case: &Case, permit: &TunnelPermit) -> Result<Admitted, Refusal> {
+        let host = &permit.authority().host;
+        self.admit_bytes(case, permit.by_wildcard().then_some(host), host.to_string().len() as u64).await
+    }
+
+    /// The same for what is answered here and never leaves.
+    pub async fn admit_local(&self, case: &Case) -> Result<Admitted, Refusal> {
+        self.admit_bytes(case, None, 0).await
+    }
+
+    pub(crate) async fn admit_bytes(
+        &self,
+        case: &Case,
+        by_wildcard: Option<&Host>,
+        head_bytes: u64,
+    ) -> Result<Admitted, Refusal> {
+        self.outside.budget.admit(&self.who.group, case.policy.limits(), by_wildcard, head_bytes).await?;
+        Ok(Admitted(()))
     }
 
     /// The policy in force, for what lasts.
-    pub(crate) fn policy_now(&self) -> Guard<Arc<Policy>> {
+    pub fn policy_now(&self) -> Guard<Arc<Policy>> {
         self.policy.now()
     }
 
@@ -209,7 +208,7 @@ impl Gate {
     }
 
     /// Cuts what the policy in force does not allow any more, and what is stuck.
-    pub(crate) fn review(&self) {
+    pub fn review(&self) {
         self.in_flight.review(&self.policy.now(), (self.outside.today)());
     }
 }

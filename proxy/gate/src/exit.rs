@@ -1,9 +1,10 @@
 //! The way out: resolve, check, dial, verify. An [`Exit`] is a connection to the host that a
-//! permit is about, and made nowhere else.
+//! permit is about, made here and nowhere else; nothing can be written to it before it is a
+//! line (`line.rs`) or a tunnel.
 
 use std::sync::Arc;
 
-use policies::{CheckedAddress, Code, Host, Permit, Refusal, Scheme};
+use policies::{Authority, CheckedAddress, Code, Host, Permit, Refusal, Scheme, TunnelPermit};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -14,14 +15,41 @@ use tokio_rustls::client::TlsStream;
 use crate::dial::{Dialled, reach};
 use crate::gate::Gate;
 use crate::record::{Audited, AuditedTunnel};
-use crate::upstream_tls::H2;
+use crate::tls::H2;
 
 /// A connection to a host, dialled at an address that the permit checked, and verified where
 /// the request goes by TLS.
-pub(crate) struct Exit {
+pub struct Exit {
     stream: Box<dyn Stream>,
+    destination: Destination,
     address: CheckedAddress,
     is_http2: bool,
+}
+
+/// Where a connection leads, and on whose account: what two requests must have in common to use one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Destination {
+    scheme: Option<Scheme>,
+    authority: Authority,
+    credential: Option<Arc<str>>,
+}
+
+impl Destination {
+    /// Where this permit leads.
+    pub fn of(permit: &Permit) -> Self {
+        let facts = permit.facts();
+        let (scheme, credential) = (Some(facts.scheme), permit.credential().cloned());
+        Destination { scheme, authority: facts.authority.clone(), credential }
+    }
+
+    pub(crate) fn of_tunnel(permit: &TunnelPermit) -> Self {
+        Destination { scheme: None, authority: permit.authority().clone(), credential: None }
+    }
+
+    /// The host and its port.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
 }
 
 /// What a connection has to be able to do.
@@ -31,7 +59,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 impl Exit {
     /// For requests: HTTP/2 or HTTP/1.1, as the host likes.
-    pub(crate) async fn open(gate: &Gate, audited: &Audited) -> Result<Self, Refusal> {
+    pub async fn open(gate: &Gate, audited: &Audited) -> Result<Self, Refusal> {
         Exit::verified(gate, &gate.tls().any, audited.permit()).await
     }
 
@@ -50,26 +78,27 @@ impl Exit {
         // As for requests: the policy may have been tightened since the permit was given.
         gate.upholds_tunnel(permit, address.get())?;
         audited.tally().note(|outcome| outcome.address = Some(address.get()));
-        Ok(Exit { stream: Box::new(stream), address, is_http2: false })
+        let destination = Destination::of_tunnel(permit);
+        Ok(Exit { stream: Box::new(stream), destination, address, is_http2: false })
     }
 
     async fn verified(gate: &Gate, tls: &Arc<ClientConfig>, permit: &Permit) -> Result<Self, Refusal> {
-        let check = |address| permit.check_address(address);
+        let (check, destination) = (|address| permit.check_address(address), Destination::of(permit));
         let (stream, address) = reach(gate, &permit.facts().authority, check).await?;
         if permit.facts().scheme == Scheme::Http {
-            return Ok(Exit { stream: Box::new(stream), address, is_http2: false });
+            return Ok(Exit { stream: Box::new(stream), destination, address, is_http2: false });
         }
         let stream = verify(gate, tls, permit, stream).await?;
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(H2);
-        Ok(Exit { stream: Box::new(stream), address, is_http2 })
+        Ok(Exit { stream: Box::new(stream), destination, address, is_http2 })
     }
 
     pub(crate) fn is_http2(&self) -> bool {
         self.is_http2
     }
 
-    pub(crate) fn into_parts(self) -> (Box<dyn Stream>, CheckedAddress) {
-        (self.stream, self.address)
+    pub(crate) fn into_parts(self) -> (Box<dyn Stream>, Destination, CheckedAddress) {
+        (self.stream, self.destination, self.address)
     }
 }
 

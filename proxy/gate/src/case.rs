@@ -1,0 +1,48 @@
+//! What a request is judged by, and what is asked anew each time.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+use policies::{Date, Policy};
+
+use crate::request::Intercepted;
+
+/// What is asked at the moment of use, because it may have been replaced since: a [`Case`]
+/// holds what was in force when a request was read.
+pub struct Newest<T>(Arc<ArcSwap<T>>);
+
+impl<T> Newest<T> {
+    /// What this handle holds.
+    pub fn of(handle: Arc<ArcSwap<T>>) -> Self {
+        Newest(handle)
+    }
+
+    /// What is in force at this moment.
+    pub fn now(&self) -> Guard<Arc<T>> {
+        self.0.load()
+    }
+
+    /// The same, to keep.
+    pub fn snapshot(&self) -> Arc<T> {
+        self.0.load_full()
+    }
+
+    /// Replaces it by what is made of it; made anew where somebody else was faster.
+    pub fn update(&self, change: impl FnMut(&Arc<T>) -> T) {
+        self.0.rcu(change);
+    }
+}
+
+/// What one request is judged by, taken once, when it is read: no stage of it sees another
+/// policy or another day. What must see the newest asks the [`crate::Gate`].
+#[derive(Clone)]
+pub struct Case {
+    /// The connection that it came by.
+    pub connection: u64,
+    /// What CONNECT and SNI agreed on, inside of a tunnel that was opened.
+    pub within: Option<Arc<Intercepted>>,
+    /// The policy in force.
+    pub policy: Arc<Policy>,
+    /// Which day it is.
+    pub today: Date,
+}

@@ -1,0 +1,107 @@
+//! The head that goes out: by listed rules, looked through by whoever knows the secrets, with
+//! one secret in its place. And the proof that no rule has to look into the body any more.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::{ACCEPT_ENCODING, HeaderName};
+use http::uri::PathAndQuery;
+use policies::{Code, Refusal};
+
+use crate::head;
+use crate::judge::Judged;
+use crate::swap::{self, Swap};
+
+/// A head as whoever knows the secrets leaves it.
+pub struct Dressed {
+    /// The headers that were given, without some, or with other values; `Accept-Encoding` may
+    /// be added and nothing else.
+    pub headers: HeaderMap,
+    /// How long path, query and headers are, without the credential.
+    pub bytes: u64,
+    /// What is put on.
+    pub swap: Option<Swap>,
+}
+
+/// The proof that a head may go out, and the head itself. No `Debug`: it may hold a secret.
+pub struct Clean {
+    pub(crate) headers: HeaderMap,
+    pub(crate) target: PathAndQuery,
+    pub(crate) bytes: u64,
+    pub(crate) put_on: Option<(Arc<str>, String)>,
+}
+
+/// The proof that what a permit says of the body was held against all of it, or that it says
+/// nothing.
+pub struct BodyJudged(());
+
+/// Checks a head and writes it. `look` gets the headers that may go out and leaves those
+/// that do: it looks for what must not leave, and says what is put on.
+pub fn check<T>(
+    judged: &Judged,
+    came: &HeaderMap,
+    look: impl FnOnce(HeaderMap) -> Result<(Dressed, T), Refusal>,
+) -> Result<(Clean, T), Refusal> {
+    let facts = judged.permit().facts();
+    head::refuse_other_methods(came, facts.method)?;
+    let headers = head::outgoing(came);
+    let names: Vec<HeaderName> = headers.keys().cloned().collect();
+    let (Dressed { mut headers, bytes, swap }, looked) = look(headers)?;
+    if headers.keys().any(|name| !names.contains(name) && name != ACCEPT_ENCODING) {
+        return Err(Refusal::new(Code::Unsupported, "a header would go out that did not come"));
+    }
+    let target = swap::target(facts, swap.as_ref())?;
+    swap.iter().try_for_each(|swap| swap::put_on_headers(&mut headers, swap))?;
+    head::refuse_dns(came)?;
+    let put_on = swap.map(|swap| (swap.credential, swap.place));
+    Ok((Clean { headers, target, bytes, put_on }, looked))
+}
+
+impl Clean {
+    /// How long path, query and headers are, without the credential.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether the head says that the body is JSON, or nothing about it.
+    pub fn says_json(&self) -> bool {
+        head::says_json(&self.headers)
+    }
+
+    /// What goes out as path and query.
+    pub fn target(&self) -> &PathAndQuery {
+        &self.target
+    }
+
+    /// The headers that go out.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// Writes a secret into a body that was judged, where nothing stands in the head.
+    pub fn put_in_body(&mut self, _: &BodyJudged, body: &Bytes, swap: &Swap) -> Result<Bytes, Refusal> {
+        let body = swap::put_in_body(&mut self.headers, body, swap)?;
+        self.put_on = Some((swap.credential.clone(), swap.place.clone()));
+        Ok(body)
+    }
+}
+
+impl BodyJudged {
+    /// For a body that goes by as it comes, or none: where no rule looks into it.
+    pub fn as_it_comes(judged: &Judged) -> Option<Self> {
+        judged.permit().body_conditions().is_none().then_some(BodyJudged(()))
+    }
+
+    /// For a body that is there as a whole. A server must not take it for something else than what
+    /// was judged.
+    pub fn whole(judged: &Judged, clean: &Clean, body: &[u8]) -> Result<Self, Refusal> {
+        if !body.is_empty() && !clean.says_json() {
+            let why = "this body is judged as JSON in UTF-8, and its Content-Type says something else; \
+                       send \"Content-Type: application/json\"";
+            return Err(Refusal::new(Code::BodyUnreadable, why));
+        }
+        judged.permit().body_conditions().map_or(Ok(()), |conditions| conditions.check(body))?;
+        Ok(BodyJudged(()))
+    }
+}

@@ -1,0 +1,260 @@
+//! Headers of requests, rebuilt by listed rules; never passed by default where they speak to
+//! the next hop, name a network, or override what was judged.
+
+use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName, HeaderValue};
+use http::{HeaderMap, header};
+use policies::{Code, Method, Refusal, normal_name};
+
+/// Speaks to one hop only (RFC 9110 §7.6.1), or to a proxy.
+pub const HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::PROXY_AUTHORIZATION,
+    header::PROXY_AUTHENTICATE,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// Taken off requests: settled at the door, says where we are, or asks the upstream to
+/// read the request as another one than was judged. In the normal form of names.
+const NOT_OUT: [&str; 27] = [
+    "client_ip",
+    "content_length", // in another spelling; its own is kept, and framing is made anew
+    "expect",
+    "forwarded",
+    "front_end_https",
+    "host",
+    "http2_settings",
+    "http_method",
+    "http_method_override",
+    "method_override",
+    "proxy", // the variable HTTP_PROXY of programs behind CGI (CVE-2016-5385)
+    "script_name",
+    "true_client_ip",
+    "via",
+    "x_accel_mapping", // Rack::Sendfile reads paths from these two (CVE-2025-61780)
+    "x_backend_host",
+    "x_client_ip",
+    "x_forwarded",
+    "x_host",
+    "x_host_override",
+    "x_proxy_url",
+    "x_raw_request_uri", // Play
+    "x_real_ip",
+    "x_request_uri",
+    "x_script_name",
+    "x_sendfile_type",
+    "x_url_scheme",
+];
+
+/// The same, by how they begin: `X-Original-URL` and `X-Rewrite-URL` are of IIS, and read by
+/// Symfony and Zend; `X-HTTP-Method…` and `X-Method-Override` by Rack, Symfony, OData, Google.
+const NOT_OUT_BEGINNINGS: [&str; 7] =
+    ["x_envoy_", "x_forwarded_", "x_http_host", "x_http_method", "x_method_", "x_original_", "x_rewrite_"];
+
+/// Those of them that name a method.
+const OTHER_METHODS: [&str; 4] = ["http_method", "http_method_override", "method_override", "x_original_method"];
+const OTHER_METHOD_BEGINNINGS: [&str; 2] = ["x_http_method", "x_method_"];
+
+/// The headers that go upstream, before any credential is put on. `Host` is left
+/// empty: the authority is written from what was judged.
+pub fn outgoing(came: &HeaderMap) -> HeaderMap {
+    let mut out = HeaderMap::with_capacity(came.len() + 2);
+    // Its place: HTTP/1.1 wants it first (RFC 9110 §7.2).
+    out.insert(HOST, HeaderValue::from_static(""));
+    let nominated = nominated(came);
+    for (name, value) in came {
+        let goes = name == CONTENT_LENGTH || !stays_here(name);
+        if goes && !nominated.contains(name) {
+            out.append(name.clone(), value.clone());
+        }
+    }
+    join_cookies(&mut out);
+    out
+}
+
+/// Whether a body is JSON in UTF-8 to whoever goes by what its head says: a server may
+/// take a form, or another charset, for what was judged as JSON (RFC 8259 §8.1).
+pub(crate) fn says_json(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(CONTENT_TYPE).iter().map(|value| value.to_str().unwrap_or_default());
+    let (Some(first), None) = (types.next(), types.next()) else { return !headers.contains_key(CONTENT_TYPE) };
+    let mut parts = first.split(';').map(|part| part.trim().to_ascii_lowercase());
+    let kind = parts.next().unwrap_or_default();
+    let utf8 = |part: String| match part.split_once('=') {
+        Some(("charset", charset)) => matches!(charset.trim_matches('"'), "utf-8" | "utf8"),
+        _ => !part.contains("charset"),
+    };
+    let json = kind.strip_prefix("application/").is_some_and(|kind| kind == "json" || kind.ends_with("+json"));
+    json && parts.all(utf8)
+}
+
+/// Refuses a request with a header by which a server would take it for one with another method:
+/// with the header it is not what was judged, and without it not what was meant.
+pub(crate) fn refuse_other_methods(came: &HeaderMap, method: Method) -> Result<(), Refusal> {
+    let asks = |name: &HeaderName| {
+        let normal = normal_name(name.as_str());
+        let normal = normal.trim_start_matches('_');
+        OTHER_METHODS.contains(&normal) || OTHER_METHOD_BEGINNINGS.iter().any(|one| normal.starts_with(one))
+    };
+    let is_another =
+        |value: &HeaderValue| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(method.as_str().as_bytes());
+    match came.iter().find(|(name, value)| asks(name) && is_another(value)) {
+        Some((name, _)) => {
+            let why = format!(
+                "the header {name} asks the host to take this {method} for another method; send it with that method, \
+                 which the policy then judges"
+            );
+            Err(Refusal::new(Code::Unsupported, why))
+        }
+        None => Ok(()),
+    }
+}
+
+/// DNS over HTTPS by its media types, on a host that is allowed for something else. By its
+/// URL the verdict refuses it (attack C10; RFC 8484 §4.1, RFC 9230).
+pub(crate) fn refuse_dns(headers: &HeaderMap) -> Result<(), Refusal> {
+    let speaks = |value: &HeaderValue| {
+        let value = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+        ["application/dns-", "application/oblivious-dns-"].iter().any(|kind| value.contains(kind))
+    };
+    match [CONTENT_TYPE, ACCEPT].iter().any(|name| headers.get_all(name).iter().any(speaks)) {
+        true => Err(Refusal::dns_over_https()),
+        false => Ok(()),
+    }
+}
+
+/// HTTP/2 may send cookies in several fields; HTTP/1.1 has one (RFC 9113 §8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let cookies: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if cookies.len() > 1
+        && let Ok(joined) = HeaderValue::from_bytes(&cookies.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, joined);
+    }
+}
+
+/// What `Connection` names goes no further either. This happens before a
+/// credential is put on, so nominating `authorization` takes nothing of ours off.
+pub fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
+    headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .collect()
+}
+
+/// Whether a header is written here and by nobody else.
+pub(crate) fn is_the_gates(name: &HeaderName) -> bool {
+    *name == CONTENT_LENGTH || stays_here(name)
+}
+
+/// Whether a header goes no further, also where it is spelt as servers spell names that
+/// hand them to programs: CGI (RFC 3875 §4.1.18), WSGI and Rack know `-` and `_` as one.
+fn stays_here(name: &HeaderName) -> bool {
+    let normal = normal_name(name.as_str());
+    let normal = normal.trim_start_matches('_');
+    HOP_BY_HOP.iter().any(|hop| *hop == *normal.replace('_', "-"))
+        || NOT_OUT.contains(&normal)
+        || NOT_OUT_BEGINNINGS.iter().any(|beginning| normal.starts_with(beginning))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn json_is_what_says_so_and_nothing_else() {
+        let says = |types: &[&'static str]| {
+            let headers = types.iter().map(|text| (CONTENT_TYPE, HeaderValue::from_static(text)));
+            says_json(&headers.collect())
+        };
+        assert!(says(&[]));
+        for json in
+            ["application/json", "Application/JSON; charset=UTF-8", "application/vnd.api+json;charset=\"utf-8\""]
+        {
+            assert!(says(&[json]), "{json}");
+        }
+        for other in [
+            "",
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=a",
+            "application/json; charset=utf-7",
+            "application/json; x=y; charset = utf-16",
+            "application/json, text/html",
+            "json",
+        ] {
+            assert!(!says(&[other]), "{other}");
+        }
+        assert!(!says(&["application/json", "text/html"]));
+    }
+
+    /// Attack G07, and a request that would be another one with its header missing.
+    #[test]
+    fn a_header_that_asks_for_another_method_is_refused() {
+        let asks = |name: &'static str, value: &'static str| {
+            let came = HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))]);
+            refuse_other_methods(&came, Method::Post).is_err()
+        };
+        for name in [
+            "x-http-method-override",
+            "x-http-method",
+            "x-method-override",
+            "http-method-override",
+            "method-override",
+            "x_http_method_override",
+            "x.http.method.override",
+            "x-original-method",
+        ] {
+            assert!(
+                asks(name, "DELETE") && asks(name, "get") && asks(name, "POST, DELETE") && asks(name, ""),
+                "{name}"
+            );
+            assert!(!asks(name, "POST") && !asks(name, " post "), "{name}");
+        }
+        for name in ["x-method", "method", "access-control-request-method", "x-http-version", "x-payment-method"] {
+            assert!(!asks(name, "DELETE"), "{name}");
+        }
+    }
+
+    /// Attacks E08, E09, G07.
+    #[test]
+    fn only_end_to_end_headers_go_out() {
+        let came: HeaderMap = [
+            ("host", "other.test"),
+            ("connection", "x-tag, authorization, close"),
+            ("x-tag", "1"),
+            ("authorization", "Bearer x"),
+            ("proxy-authorization", "Basic x"),
+            ("x-http-method-override", "DELETE"),
+            ("x-forwarded-for", "10.0.0.1"),
+            ("x_http_method_override", "DELETE"),
+            ("x.http.method.override", "DELETE"),
+            ("x_original_url", "/private"),
+            ("x-forwarded-uri", "/private"),
+            ("x-rewrite-url", "/private"),
+            ("transfer_encoding", "chunked"),
+            ("content_length", "5"),
+            ("proxy_authorization", "Basic x"),
+            ("x_host", "other.test"),
+            ("x~http!method--override", "DELETE"),
+            ("method-override", "DELETE"),
+            ("-x-original-url-", "/private"),
+            ("x-envoy-original-path", "/private"),
+            ("proxy", "http://other.test"),
+            ("upgrade", "h2c"),
+            ("accept", "*/*"),
+        ]
+        .into_iter()
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+        .collect();
+        let out = outgoing(&came);
+        let names: Vec<_> = out.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        assert_eq!(names, [("host", ""), ("accept", "*/*")]);
+    }
+}

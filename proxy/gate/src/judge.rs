@@ -1,0 +1,63 @@
+//! The verdict on one request: no rule, no permit.
+
+use http::HeaderMap;
+use policies::{Facts, Permit, Policy, Refusal, Verdict};
+
+use crate::case::Case;
+use crate::second_path;
+
+/// The proof that the group's policy allows a request, and all that its headers have the host read.
+pub struct Judged(Permit);
+
+/// The same for a request of the gateway's own, by a policy of the owner's.
+pub struct Own(Permit);
+
+/// Why there is no permit.
+pub enum Denied {
+    /// What the policy says of what was read.
+    ByPolicy(Box<Facts>, Refusal),
+    /// What it says of what a header names beside that.
+    ByHeader(Refusal),
+}
+
+/// Judges what was read, and whatever else its headers have the host read.
+pub fn judge(case: &Case, facts: Facts, headers: &HeaderMap) -> Result<Judged, Denied> {
+    match case.policy.decide_at(facts, case.today) {
+        Verdict::Allow(permit) => {
+            second_path::judge(case, permit.facts(), headers).map_err(Denied::ByHeader)?;
+            Ok(Judged(permit))
+        }
+        Verdict::Deny(facts, refusal) => Err(Denied::ByPolicy(Box::new(facts), refusal)),
+    }
+}
+
+/// Judges a request that the gateway makes for a credential: by the owner's policy for its
+/// endpoint, not by the group's.
+pub fn judge_own(owners: &Policy, case: &Case, facts: Facts) -> Result<Own, Refusal> {
+    match owners.decide_at(facts, case.today) {
+        Verdict::Allow(permit) => Ok(Own(permit)),
+        Verdict::Deny(_, refusal) => Err(Refusal { lift: Vec::new(), ..refusal }),
+    }
+}
+
+impl Judged {
+    /// What was permitted.
+    pub fn permit(&self) -> &Permit {
+        &self.0
+    }
+
+    pub(crate) fn into_permit(self) -> Permit {
+        self.0
+    }
+}
+
+impl Own {
+    /// What was permitted.
+    pub fn permit(&self) -> &Permit {
+        &self.0
+    }
+
+    pub(crate) fn into_permit(self) -> Permit {
+        self.0
+    }
+}

@@ -1,0 +1,94 @@
+//! The gate: all that stands between a request and the way out of one door.
+//!
+//! What it is: the one reading of a request, the verdict, the head that goes out, the record that
+//! is stored first, and the only sockets to the outside. What it is not: it knows no secret and
+//! looks into no body. Who does gives it a head to write and one [`Swap`], and gets an answer.
+//!
+//! Each stage gives a proof, and sending wants all of them:
+//!
+//! ```text
+//! record.read → Facts   judge → Judged   check → Clean   body → BodyJudged   admit → Admitted
+//!                       record.allow(all of these) → Audited, OutboundHead
+//!                       Exit::open(Audited) → Line   exchange(Audited, Line, OutboundHead) → answer
+//! ```
+//!
+//! None of them can be made elsewhere:
+//!
+//! ```compile_fail
+//! let admitted = gate::Admitted(());
+//! ```
+//! ```compile_fail
+//! let judged = gate::BodyJudged(());
+//! ```
+//! ```compile_fail
+//! fn twice(clean: gate::Clean) -> (gate::Clean, gate::Clean) {
+//!     (clean.clone(), clean)
+//! }
+//! ```
+//! ```compile_fail
+//! fn open(gate: &gate::Gate, permit: &policies::Permit) {
+//!     let _ = gate::Exit::open(gate, permit);
+//! }
+//! ```
+//! ```compile_fail
+//! async fn raw(exit: gate::Exit) {
+//!     let stream = exit.into_parts();
+//! }
+//! ```
+//!
+//! **Invariants**
+//! - Who is asking comes from the [`Gate`], never from what a request says.
+//! - Nothing is resolved or dialled without a permit, and nothing is sent before the
+//!   decision is stored ([`Audited`]).
+//! - What was judged is what is written: method, authority, path and query come from the
+//!   [`policies::Facts`], but for the one value at the place of a [`Swap`].
+//! - Nothing goes over a line that was opened for another host, or at an address that the permit
+//!   does not reach; and nothing goes on once it is cut.
+
+pub mod audit;
+mod case;
+mod check;
+mod dial;
+mod exit;
+mod gate;
+mod head;
+mod hold;
+mod inflight;
+mod judge;
+mod limits;
+mod line;
+mod outbound;
+mod patience;
+pub mod ports;
+mod progress;
+mod record;
+mod request;
+mod revocations;
+mod second_path;
+mod streams;
+mod swap;
+mod switch;
+mod tally;
+mod tls;
+mod tunnel;
+
+pub use case::{Case, Newest};
+pub use check::{BodyJudged, Clean, Dressed, check};
+pub use exit::{Destination, Exit};
+pub use gate::{Admitted, Gate, Hide, Outside};
+pub use head::{HOP_BY_HOP, nominated, outgoing};
+pub use judge::{Denied, Judged, Own, judge, judge_own};
+pub use limits::{CONNECTION_WINDOW, Limits, STREAM_WINDOW};
+pub use line::{Line, Over, Shared, Single, Unanswered, broken_off, exchange, speak};
+pub use outbound::{Outbound, OutboundHead};
+pub use patience::{Patient, until_both};
+pub use progress::{Direction, Progress};
+pub use record::{Audited, AuditedTunnel, Entered, Record};
+pub use request::{Fragment, Intercepted, connect, read};
+pub use revocations::Revocations;
+pub use streams::{Leash, Streams, Wait};
+pub use swap::{Slot, Swap};
+pub use switch::{Switching, Upgraded, upgrade};
+pub use tally::Tally;
+pub use tls::{DoorTls, H2, TlsError, alpn, of_one_door, upstream_tls, upstream_tls_with};
+pub use tunnel::carry;

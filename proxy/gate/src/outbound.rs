@@ -1,0 +1,206 @@
+//! A request that is ready to go, and the two ways to write it: the authority goes
+//! where the protocol wants it, and into one place only.
+
+use std::error::Error;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, TE,
+    TRANSFER_ENCODING, UPGRADE,
+};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Uri, Version};
+use http_body::{Body, Frame, SizeHint};
+use policies::{Code, Facts, Permit, Refusal};
+
+use crate::check::Clean;
+use crate::streams::Turn;
+use crate::swap;
+use crate::tally::Tally;
+
+const EXTENSIONS: HeaderName = HeaderName::from_static("sec-websocket-extensions");
+
+/// The head of a request that is stored: made with its record, and good for that permit alone.
+/// Method and authority come from what was judged, and so does the target, but for a secret that was put
+/// on. No `Debug`: it may hold one.
+#[derive(Clone)]
+pub struct OutboundHead {
+    permit: Arc<Permit>,
+    headers: HeaderMap,
+    target: PathAndQuery,
+}
+
+/// The same with its body.
+pub struct Outbound<B> {
+    head: OutboundHead,
+    body: B,
+}
+
+impl OutboundHead {
+    pub(crate) fn new(permit: &Arc<Permit>, clean: Clean) -> Self {
+        OutboundHead { permit: permit.clone(), headers: clean.headers, target: clean.target }
+    }
+
+    /// Of the one request of the gateway's own: to a token endpoint.
+    pub(crate) fn own(permit: &Arc<Permit>, content_type: &'static str) -> Result<Self, Refusal> {
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, HeaderValue::from_static(""));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        Ok(OutboundHead { permit: permit.clone(), headers, target: swap::target(permit.facts(), None)? })
+    }
+
+    /// The headers that go out.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// With a body.
+    pub fn with<B>(self, body: B) -> Outbound<B> {
+        Outbound { head: self, body }
+    }
+
+    /// With what asks for a WebSocket. Hop-by-hop headers were taken off; these two are this hop's own.
+    /// Extensions are not negotiated: compressed messages cannot be read.
+    pub(crate) fn upgrading<B>(mut self, body: B) -> Outbound<B> {
+        self.headers.remove(EXTENSIONS);
+        self.headers.remove(CONTENT_LENGTH);
+        self.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        self.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        self.with(body)
+    }
+
+    pub(crate) fn is_for(&self, permit: &Arc<Permit>) -> bool {
+        Arc::ptr_eq(&self.permit, permit)
+    }
+}
+
+impl<B> Outbound<B> {
+    /// The same head with another body, where there is one.
+    pub fn again<C>(&self, body: impl FnOnce(&B) -> Option<C>) -> Option<Outbound<C>> {
+        Some(Outbound { body: body(&self.body)?, head: self.head.clone() })
+    }
+
+    /// The same head with what becomes of its body.
+    pub fn with_body<C>(self, body: impl FnOnce(B) -> C) -> Outbound<C> {
+        Outbound { head: self.head, body: body(self.body) }
+    }
+
+    /// What is sent behind the head.
+    pub fn body(&self) -> &B {
+        &self.body
+    }
+
+    pub(crate) fn head(&self) -> &OutboundHead {
+        &self.head
+    }
+
+    /// `:authority` and no `Host` (RFC 9113 §8.3.1). `te` is what gRPC servers look for.
+    pub(crate) fn into_http2(mut self, tally: &Arc<Tally>, turn: Turn) -> Result<http::Request<Carried<B>>, Refusal> {
+        let facts = self.head.permit.facts();
+        let uri = Uri::builder()
+            .scheme(facts.scheme.as_str())
+            .authority(facts.authority.host_header(facts.scheme))
+            .path_and_query(self.head.target.clone())
+            .build()
+            .map_err(|_| unwritable())?;
+        self.head.headers.remove(HOST);
+        self.head.headers.insert(TE, HeaderValue::from_static("trailers"));
+        self.written(tally, uri, Version::HTTP_2, Some(turn))
+    }
+
+    /// Back from a connection that wrote nothing of it.
+    pub(crate) fn recover(unsent: http::Request<Carried<B>>) -> Self {
+        let (mut head, Carried { body, permit, .. }) = unsent.into_parts();
+        head.headers.insert(HOST, HeaderValue::from_static(""));
+        head.headers.remove(TE);
+        head.headers.remove(TRANSFER_ENCODING);
+        let target = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        Outbound { head: OutboundHead { permit, headers: head.headers, target }, body }
+    }
+
+    fn written(
+        self,
+        tally: &Arc<Tally>,
+        uri: Uri,
+        version: Version,
+        turn: Option<Turn>,
+    ) -> Result<http::Request<Carried<B>>, Refusal> {
+        let Outbound { head: OutboundHead { permit, headers, .. }, body } = self;
+        let method = method(permit.facts())?;
+        let mut request = http::Request::new(Carried { body, permit, tally: tally.clone(), turn });
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        *request.version_mut() = version;
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+}
+
+impl<B: Body> Outbound<B> {
+    /// Origin form, and `Host` (RFC 9112 §3.2).
+    pub(crate) fn into_http1(mut self, tally: &Arc<Tally>) -> Result<http::Request<Carried<B>>, Refusal> {
+        let facts = self.head.permit.facts();
+        let uri = Uri::from(self.head.target.clone());
+        let host = HeaderValue::try_from(facts.authority.host_header(facts.scheme)).map_err(|_| unwritable())?;
+        self.head.headers.insert(HOST, host);
+        if self.body.size_hint().exact().is_none() {
+            // Left unsaid, hyper drops the body of a GET.
+            self.head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        self.written(tally, uri, Version::HTTP_11, None)
+    }
+}
+
+fn method(facts: &Facts) -> Result<http::Method, Refusal> {
+    http::Method::from_bytes(facts.method.as_str().as_bytes()).map_err(|_| unwritable())
+}
+
+/// A body on a connection: nothing of it goes on once its request is cut.
+pub(crate) struct Carried<B> {
+    body: B,
+    permit: Arc<Permit>,
+    tally: Arc<Tally>,
+    /// Where the connection has others.
+    turn: Option<Turn>,
+}
+
+impl<B> Body for Carried<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Data = Bytes;
+    type Error = Box<dyn Error + Send + Sync>;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.turn.iter().for_each(Turn::asked);
+        let frame = Pin::new(&mut self.body).poll_frame(cx).map_err(Into::into);
+        if matches!(frame, Poll::Ready(Some(Ok(_)))) {
+            if self.tally.is_cut() {
+                return Poll::Ready(Some(Err("cut by the door".into())));
+            }
+            if !self.body.is_end_stream() {
+                self.turn.iter().for_each(Turn::handed);
+            }
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.turn.iter().for_each(Turn::comes);
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+fn unwritable() -> Refusal {
+    Refusal::new(Code::PathAmbiguous, "the request cannot be written as it was judged")
+}

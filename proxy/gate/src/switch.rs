@@ -1,0 +1,97 @@
+//! A request for another protocol, and the connection once its host has agreed.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use policies::{Code, Refusal};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::exit::Exit;
+use crate::gate::Gate;
+use crate::hold::{Driver, drive};
+use crate::outbound::OutboundHead;
+use crate::record::Audited;
+use crate::tally::Tally;
+
+/// A connection that speaks another protocol from now on. It ends once its request is cut.
+pub struct Upgraded {
+    stream: TokioIo<hyper::upgrade::Upgraded>,
+    tally: Arc<Tally>,
+    /// Drives the connection until it is handed over.
+    _driver: Arc<Driver>,
+}
+
+/// What a host says to a request for another protocol.
+pub struct Switching {
+    answer: http::Response<Incoming>,
+    tally: Arc<Tally>,
+    driver: Arc<Driver>,
+}
+
+/// Asks for a WebSocket, over a connection of its own.
+pub async fn upgrade(gate: &Gate, audited: &Audited, head: OutboundHead) -> Result<Switching, Refusal> {
+    if !head.is_for(audited.shared_permit()) {
+        return Err(Refusal::new(Code::AuthorityMismatch, "the request would go where it was not judged to go"));
+    }
+    let (stream, ..) = Exit::open_http1(gate, audited).await?.into_parts();
+    let (mut sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(|_| websocket_broke_off())?;
+    let driver = drive(driver.with_upgrades());
+    let request = head.upgrading(Empty::<Bytes>::new()).into_http1(audited.tally())?;
+    let answer = sender.send_request(request).await.map_err(|_| websocket_broke_off())?;
+    let (status, tally) = (answer.status(), audited.tally().clone());
+    tally.answered(status.as_u16());
+    if status != StatusCode::SWITCHING_PROTOCOLS {
+        let why = format!("the host refused the WebSocket with status {}", status.as_u16());
+        return Err(Refusal::new(Code::UpstreamFailed, why));
+    }
+    Ok(Switching { answer, tally, driver })
+}
+
+impl Switching {
+    /// The head of the host's answer.
+    pub fn headers(&self) -> &HeaderMap {
+        self.answer.headers()
+    }
+
+    /// What is spoken from now on goes over this.
+    pub async fn switched(self) -> Result<Upgraded, Refusal> {
+        let Switching { answer, tally, driver } = self;
+        let stream = hyper::upgrade::on(answer).await.map_err(|_| websocket_broke_off())?;
+        Ok(Upgraded { stream: TokioIo::new(stream), tally, _driver: driver })
+    }
+}
+
+fn websocket_broke_off() -> Refusal {
+    Refusal::new(Code::UpstreamFailed, "the WebSocket broke off")
+}
+
+impl AsyncRead for Upgraded {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Upgraded {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.tally.is_cut() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

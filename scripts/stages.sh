@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Leaves each stage of `pass` (proxy/src/flow.rs) out, one after the other, in a copy of this
+# tree, and wants the compiler to refuse every one: a request cannot go out without a stage.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/say.sh
+target=$(scripts/target.sh)
+copy=$target/stages
+export CARGO_TARGET_DIR=$target CARGO_INCREMENTAL=1 CARGO_TERM_COLOR=never
+
+mkdir -p "$copy"
+git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' file; do
+    [ -e "$file" ] && printf '%s\0' "$file"
+done | tar -c --null -T - | tar -x -C "$copy"
+
+flow=proxy/src/flow.rs
+check() { (cd "$copy" && cargo check --quiet --locked -p proxy) >/dev/null 2>&1; }
+restore() { cp "$flow" "$copy/$flow"; }
+trap restore EXIT
+restore
+check || fail "The copy does not compile as it is." "cargo check -p proxy"
+
+# The statements of `pass` that stand on one line.
+mapfile -t stages < <(awk '/^async fn pass\(/ { inside = 1 } inside && /^    let .*;$/ { print NR } /^}/ { inside = 0 }' "$flow")
+[ "${#stages[@]}" -gt 8 ] || fail "There are only ${#stages[@]} stages in $flow." "Look at scripts/stages.sh."
+kept=0
+for line in "${stages[@]}"; do
+    restore
+    stage=$(sed -n "${line}s/^ *//p" "$flow")
+    sed -i "${line}d" "$copy/$flow"
+    if check; then
+        kept=$((kept + 1))
+        note "compiles without: $stage"
+    fi
+done
+[ "$kept" = 0 ] || fail "$kept of ${#stages[@]} stages can be left out." "Let what follows want their proofs."
+say "${#stages[@]} stages left out, each missed by the compiler"
