@@ -296,7 +296,7 @@ async fn a_missing_image_is_told_by_name() {
 #[tokio::test]
 async fn a_guest_that_breaks_the_protocol_is_ended() {
     let cases = [
-        ("echo garbage", "no message"),
+        ("echo garbage", "a line that is not JSON"),
         (r"head -c 5000000 /dev/zero | tr '\000' a", "more than 4194304 bytes"),
         (r#"echo '{"type":"ready"}'"#, "something else before `hello`"),
         ("echo broken >&2; exit 4", "broken"),

@@ -56,9 +56,11 @@ impl Text {
 
     /// What a problem shows that is about a span.
     pub(crate) fn shown_with(&self, span: &Range<usize>) -> Arc<str> {
-        let parts = (self.shown.get(..span.start), self.text.get(span.clone()), self.shown.get(span.end..));
-        match parts {
-            _ if Arc::ptr_eq(&self.text, &self.shown) => Arc::clone(&self.shown),
+        let about = self.text.get(span.clone());
+        if about == self.shown.get(span.clone()) {
+            return self.shown();
+        }
+        match (self.shown.get(..span.start), about, self.shown.get(span.end..)) {
             (Some(before), Some(about), Some(after)) => [before, about, after].concat().into(),
             _ => self.shown(),
         }

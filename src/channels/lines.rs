@@ -40,7 +40,7 @@ pub enum LineError {
     /// The stream ended in the middle of a line.
     #[error("the connection ended in the middle of a line")]
     Cut,
-    /// No JSON, or not a message that is known here. What the line says is not repeated:
+    /// Not JSON, or not a message that is known here. What the line says is not repeated:
     /// it may be of a chat that nothing is kept of (invariant 14).
     #[error("there is {0}")]
     Malformed(#[from] Malformed),
@@ -125,7 +125,7 @@ mod tests {
     async fn bad_lines_are_named() {
         assert!(matches!(read(b"1\n333\n", 3).await, Err(LineError::TooLong(LineTooLong(3)))));
         assert!(matches!(read(b"1\n2", 3).await, Err(LineError::Cut)));
-        assert_eq!(read(b"x\n", 3).await.unwrap_err().to_string(), "there is a line that is no JSON (at byte 1)");
+        assert_eq!(read(b"x\n", 3).await.unwrap_err().to_string(), "there is a line that is not JSON (at byte 1)");
     }
 
     #[tokio::test]

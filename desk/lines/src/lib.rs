@@ -76,7 +76,7 @@ pub fn message<T: DeserializeOwned>(line: &[u8]) -> Result<T, Malformed> {
     serde_json::from_slice(line).map_err(|error| {
         let what = match error.classify() {
             Category::Data => "not a message that is known here",
-            _ => "no JSON",
+            _ => "not JSON",
         };
         Malformed { what, column: error.column() }
     })
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_bad_line_says_is_not_repeated() {
+    fn what_a_bad_line_says_is_not_told() {
         for line in [&b"\"Marta's number\""[..], b"{\"Marta's number\":1}", b"[\"Marta's number", b"Marta"] {
             let error = message::<u32>(line).unwrap_err();
             let said = format!("{error} {error:?}");
