@@ -13,17 +13,40 @@ mod crates;
 mod events;
 #[path = "architecture/exits.rs"]
 mod exits;
+#[path = "architecture/files.rs"]
+mod files;
 #[path = "architecture/floors.rs"]
 mod floors;
 #[path = "architecture/holes.rs"]
 mod holes;
+#[path = "architecture/layout.rs"]
+mod layout;
+#[path = "architecture/made_up.rs"]
+mod made_up;
+#[path = "architecture/modules.rs"]
+mod modules;
 #[path = "architecture/permit.rs"]
 mod permit;
 #[path = "architecture/promises.rs"]
 mod promises;
+#[path = "architecture/reach.rs"]
+mod reach;
+#[path = "architecture/reading.rs"]
+mod reading;
+#[path = "architecture/resolving.rs"]
+mod resolving;
+#[path = "architecture/shipped.rs"]
+mod shipped;
 #[path = "architecture/source.rs"]
 mod source;
+#[path = "architecture/sums.rs"]
+mod sums;
+#[path = "architecture/tokens.rs"]
+mod tokens;
 
+use std::sync::OnceLock;
+
+use modules::Workspace;
 use source::{Source, tree};
 
 /// Longer files are split, or they are several stories.
@@ -37,20 +60,24 @@ fn holds(findings: Vec<String>) {
     assert!(findings.is_empty(), "\n{}\n", findings.join("\n"));
 }
 
+/// What ships, read once.
+fn workspace() -> &'static Workspace {
+    static READ: OnceLock<Workspace> = OnceLock::new();
+    READ.get_or_init(|| Workspace::read(&files::workspace()))
+}
+
 #[test]
 fn imports_only_go_down() {
-    let sources = tree(&["src"]);
-    assert!(sources.len() > 10, "found only {} files under src/", sources.len());
-    holds(sources.iter().flat_map(floors::climbing).collect());
+    let workspace = Workspace::with_tests(&files::workspace());
+    assert!(workspace.files.len() > 100, "found only {} files", workspace.files.len());
+    holds(floors::climbing(&workspace));
 }
 
 #[test]
 fn modules_stand_in_no_circle() {
-    for folder in circles::CRATES {
-        let sources = tree(&[folder]);
-        assert!(sources.len() > 1, "found only {} files under {folder}/", sources.len());
-        holds(circles::closed(folder, &sources));
-    }
+    let workspace = workspace();
+    assert!(workspace.crates().len() > 5, "found only {:?}", workspace.crates());
+    holds(circles::closed(workspace));
 }
 
 #[test]
@@ -62,6 +89,16 @@ fn only_the_drill_makes_holes() {
 fn every_exit_is_on_the_page() {
     let sources = tree(&["policies/src", "scan/src", "proxy/src", "containers/src", "src"]);
     holds(exits::differing(&sources, include_str!("../docs/exits.md")));
+}
+
+#[test]
+fn what_has_to_be_read_stays_within_its_limits() {
+    let workspace = workspace();
+    let lines = layout::lines(workspace).unwrap();
+    let promises = sums::promises(include_str!("architecture/lines.txt")).unwrap();
+    let ways = reach::Ways::of(workspace);
+    let sums = sums::sums(&promises, &ways, &lines);
+    holds(sums::wrong(&promises, &sums, &ways));
 }
 
 #[test]
