@@ -33,6 +33,8 @@ mod promises;
 mod reach;
 #[path = "architecture/reading.rs"]
 mod reading;
+#[path = "architecture/reading_list.rs"]
+mod reading_list;
 #[path = "architecture/resolving.rs"]
 mod resolving;
 #[path = "architecture/shipped.rs"]
@@ -109,6 +111,8 @@ fn what_has_to_be_read_stays_within_its_limits() {
     let ways = reach::Ways::of(workspace);
     let sums = sums::sums(&promises, &ways, &lines);
     holds(sums::wrong(&promises, &sums, &ways));
+    holds(reading_list::reaching_out(&promises, &ways, include_str!("../docs/exits.md")));
+    holds(reading_list::differing(include_str!("../AUDIT.md"), &promises[0], &sums[0], &ways));
 }
 
 #[test]
