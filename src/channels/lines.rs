@@ -1,8 +1,8 @@
 //! JSON lines over a byte stream: one message a line, with a limit on its length.
 //!
-//! Control socket and channels read and write through here, so that the limit and
-//! the words for a bad line are the same everywhere. Reading is cancel-safe: a
-//! `next` that is dropped half-way loses nothing.
+//! The control socket and the channels read and write through here, so that the limit and
+//! the errors for a bad line are the same everywhere. Reading is cancel-safe: a `next` that
+//! is dropped half-way loses nothing.
 
 use std::io;
 
@@ -24,10 +24,10 @@ pub struct LineWriter<W> {
     stream: W,
 }
 
-/// Why a line cannot be taken.
+/// Why a line cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LineError {
-    /// The other side is gone, or the system says no.
+    /// The other side is gone, or the system reports an error.
     #[error("the connection broke: {0}")]
     Io(#[from] io::Error),
     /// Longer than the limit.
@@ -36,11 +36,11 @@ pub enum LineError {
     /// The stream ended in the middle of a line.
     #[error("the connection ended in the middle of a line")]
     Cut,
-    /// No JSON, or not a message that is known here. What the line says is not told:
-    /// it may be of a chat that nothing is kept of (invariant 14).
+    /// Not JSON, or an unknown message. The line itself is not shown: it may be from an
+    /// unregistered chat, of which nothing is kept (invariant 14).
     #[error("a line is {what} (at byte {column})")]
     Malformed {
-        /// In which way.
+        /// What is wrong with it.
         what: &'static str,
         /// Where, in bytes from the start of the line.
         column: usize,
@@ -85,19 +85,19 @@ fn malformed(error: &serde_json::Error) -> LineError {
 }
 
 impl<R> LineReader<R> {
-    /// Another limit for the lines that follow.
+    /// Changes the limit for the lines that follow.
     pub fn set_limit(&mut self, limit: usize) {
         self.limit = limit;
     }
 
-    /// The stream, for what is not in lines. Bytes that were read ahead stay in it.
+    /// The stream, for data that is not in lines. Bytes read ahead are part of it.
     pub fn into_inner(self) -> BufReader<R> {
         self.stream
     }
 }
 
 impl<W> LineWriter<W> {
-    /// The stream; nothing is held back.
+    /// The stream; nothing is buffered.
     pub fn into_inner(self) -> W {
         self.stream
     }
