@@ -42,8 +42,8 @@ install: ## Install the program into PREFIX (~/.local/bin)
 	@echo "Installed $(PREFIX)/doorward"
 	@case ":$$PATH:" in *":$(PREFIX):"*) ;; *) echo "$(PREFIX) is not on your PATH yet." ;; esac
 
-lines: ## Count the lines that an auditor has to read
-	@scripts/lines.sh
+lines: ## Count what has to be read to believe each promise (V=1 lists the files, V=WORD those of one)
+	@cargo run --quiet --locked --package lines -- $(V)
 
 setup: ## Install or start what this machine lacks
 	@scripts/setup.sh

@@ -44,20 +44,20 @@ pub struct Sandboxes {
     watch: Watch,
 }
 
-/// A sandbox that runs, with the door it has.
+/// A running sandbox, with its door.
 ///
-/// Dropped without [`LiveSandbox::stop`] it ends in the same order: the door first.
+/// If dropped without [`LiveSandbox::stop`], it ends in the same order: the door first.
 pub struct LiveSandbox {
     agent: Agent,
     door: OpenDoor,
     sandbox: Sandbox,
     watched: Ticket,
     folders: OwnFolders,
-    /// The group's folder as it was mounted: one that is made anew under its name is another.
+    /// The group's folder as it was mounted: a new folder under its name is not the same.
     mounted: (PathBuf, Option<(u64, u64)>),
 }
 
-/// What exists on the host for one sandbox alone; gone when it is.
+/// What exists on the host for this sandbox alone; removed with it.
 struct OwnFolders {
     door: PathBuf,
     other: PathBuf,
@@ -72,7 +72,7 @@ pub enum SandboxError {
     /// The group's own file.
     #[error(transparent)]
     Settings(#[from] ConfigError),
-    /// Its agent would hold no key.
+    /// Its agent would have no key.
     #[error(transparent)]
     NoKey(#[from] NoKey),
     /// A folder on the host.
@@ -92,10 +92,10 @@ pub enum SandboxError {
     /// The container.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// Its group keeps more than it may.
+    /// Its group's folders hold more than they may.
     #[error("{}", watch::too_much(*.0))]
     TooMuch(Bound),
-    /// Its group has filled the disk, and there is no room yet.
+    /// Its group has filled the disk, and there is still no room.
     #[error("{}", watch::ALMOST_FULL)]
     AlmostFull,
     /// What a dead daemon left behind.
@@ -104,7 +104,7 @@ pub enum SandboxError {
 }
 
 impl Sandboxes {
-    /// For the groups of a home.
+    /// Sandboxes for the groups of a home.
     pub fn open(
         home: &Home,
         config: &Config,
@@ -131,8 +131,8 @@ impl Sandboxes {
         &self.engine
     }
 
-    /// Starts a sandbox of a group with its agent; once this returns, the agent takes
-    /// prompts. `resume` is the session to go on with, if the agent has sessions.
+    /// Starts a group's sandbox with its agent; once this returns, the agent takes prompts.
+    /// `resume` is the session to continue, if the agent has sessions.
     pub async fn start(&self, group: &GroupName, resume: Option<String>) -> Result<LiveSandbox, SandboxError> {
         let settings = GroupSettings::load(&self.home, group)?;
         let agent = match &settings.agent {
@@ -167,8 +167,8 @@ impl Sandboxes {
         let identity = crate::gateway::new_identity(group);
         let id = identity.sandbox.to_string();
         let folders = OwnFolders { door: self.home.doors_dir().join(&id), other: self.home.sandboxes_dir().join(&id) };
-        // The agent may pass through its door's folder and reach the socket; it may
-        // neither list nor change it.
+        // The agent may traverse its door's folder to reach the socket, but neither list nor
+        // change it.
         make_folder(&folders.door, 0o711)?;
         make_folder(&folders.other, 0o700)?;
         let policy = self.gateway.policy_handle(group);
@@ -217,7 +217,7 @@ impl Sandboxes {
         make_folder(&folder, 0o700)?;
         make_folder(&home, 0o700)?;
         if is_new {
-            // Somebody removed it; an agent is to find its memory where it looks for it.
+            // Somebody removed it; an agent must find its memory where it looks.
             memory::begin(&folder, group).map_err(|error| SandboxError::Folder { path: folder.clone(), error })?;
         }
         let user = self.user(group, &folder)?;
@@ -246,7 +246,7 @@ impl Sandboxes {
         })
     }
 
-    /// Who runs in a group's sandboxes: a user of its own where we may give folders away.
+    /// The user in a group's sandboxes: one of its own where we may change a folder's owner.
     fn user(&self, group: &GroupName, folder: &Path) -> Result<SandboxUser, SandboxError> {
         let user = self.engine.sandbox_user();
         if !user.chown {
@@ -258,12 +258,12 @@ impl Sandboxes {
         Ok(user.of_a_group(uid))
     }
 
-    /// Whether each group's sandboxes are a user of their own.
+    /// Whether each group's sandboxes run as a user of their own.
     pub fn has_users_of_groups(&self) -> bool {
         self.engine.sandbox_user().chown
     }
 
-    /// How many bytes a group may keep.
+    /// How many bytes a group's folders may hold.
     pub fn most_bytes(&self, group: &GroupName) -> Result<u64, SandboxError> {
         Ok(bound(&GroupSettings::load(&self.home, group)?.limits, &self.config.engine).bytes)
     }
@@ -275,7 +275,7 @@ impl Sandboxes {
         Ok(copy)
     }
 
-    /// A folder that the agent may read and never write.
+    /// A folder that the agent may read but not write.
     fn shared_folder(&self, path: PathBuf) -> Result<PathBuf, SandboxError> {
         make_folder(&path, 0o755)?;
         Ok(path)
@@ -297,12 +297,12 @@ impl LiveSandbox {
         }
     }
 
-    /// Whether it was ended for what it did.
+    /// Whether it was ended for breaking a limit.
     pub fn was_ended(&self) -> bool {
         self.watched.why().is_some()
     }
 
-    /// Where somebody else ended it.
+    /// Why somebody else ended it, if so.
     fn why_ended(&self) -> Option<SandboxLost> {
         self.watched.why().map(|why| SandboxLost::Ended { why: why.clone() })
     }
@@ -312,7 +312,7 @@ impl LiveSandbox {
         self.door.set_run(run);
     }
 
-    /// Who answers in it.
+    /// The agent in it.
     pub fn agent(&self) -> &Agent {
         &self.agent
     }
@@ -322,12 +322,12 @@ impl LiveSandbox {
         self.sandbox.container_id()
     }
 
-    /// Whether the folder that it works in is still the group's.
+    /// Whether its working folder is still the group's.
     pub fn has_its_folder(&self) -> bool {
         inode(&self.mounted.0) == self.mounted.1
     }
 
-    /// What attestation found, where there is a hole on purpose.
+    /// What attestation found, where there is a deliberate hole.
     pub fn findings(&self) -> &[containers::Finding] {
         self.sandbox.findings()
     }
@@ -383,12 +383,12 @@ fn install_guest(folder: PathBuf) -> Result<PathBuf, SandboxError> {
     containers::guest::install(&folder).map_err(|error| SandboxError::Folder { path: folder, error })
 }
 
-/// What a group may keep in its folders.
+/// The bound of a group's folders.
 fn bound(group: &config::GroupLimits, engine: &config::Engine) -> Bound {
     Bound { bytes: group.disk.unwrap_or(engine.disk), files: group.files.unwrap_or(engine.files) }
 }
 
-/// What it keeps, which must not be more than that.
+/// What the folders hold; an error if that exceeds the bound.
 async fn kept_by(folders: &[PathBuf], bound: Bound) -> Result<Usage, SandboxError> {
     let (folders, first) = (folders.to_vec(), folders.first().cloned().unwrap_or_default());
     let looked = tokio::task::spawn_blocking(move || Usage::of(&folders, bound)).await;

@@ -13,21 +13,49 @@ mod crates;
 mod events;
 #[path = "architecture/exits.rs"]
 mod exits;
+#[path = "architecture/files.rs"]
+mod files;
 #[path = "architecture/floors.rs"]
 mod floors;
 #[path = "architecture/holes.rs"]
 mod holes;
+#[path = "architecture/layout.rs"]
+mod layout;
+#[path = "architecture/made_up.rs"]
+mod made_up;
+#[path = "architecture/modules.rs"]
+mod modules;
 #[path = "architecture/permit.rs"]
 mod permit;
 #[path = "architecture/promises.rs"]
 mod promises;
+#[path = "architecture/reach.rs"]
+mod reach;
+#[path = "architecture/reading.rs"]
+mod reading;
+#[path = "architecture/reading_list.rs"]
+mod reading_list;
+#[path = "architecture/resolving.rs"]
+mod resolving;
+#[path = "architecture/shipped.rs"]
+mod shipped;
 #[path = "architecture/source.rs"]
 mod source;
+#[path = "architecture/sums.rs"]
+mod sums;
+#[path = "architecture/tokens.rs"]
+mod tokens;
 
+use std::sync::OnceLock;
+
+use modules::Workspace;
 use source::{Source, tree};
 
 /// Longer files are split, or they are several stories.
 const MOST_LINES: usize = 450;
+
+/// Crates of programs of their own, which run in a sandbox or speak with the daemon from outside.
+const PROGRAMS: [&str; 3] = ["containers/guest/", "channels/whatsapp/", "channels/line/"];
 
 /// Names that say nothing, and so collect everything.
 const EMPTY_NAMES: [&str; 9] =
@@ -37,20 +65,32 @@ fn holds(findings: Vec<String>) {
     assert!(findings.is_empty(), "\n{}\n", findings.join("\n"));
 }
 
+/// What ships, read once.
+fn workspace() -> &'static Workspace {
+    static READ: OnceLock<Workspace> = OnceLock::new();
+    READ.get_or_init(|| Workspace::read(&files::workspace()))
+}
+
+/// What ships of the daemon's own process, whichever crate it is in.
+fn of_the_daemon() -> Vec<Source> {
+    let ours = workspace().files.iter().filter(|file| !PROGRAMS.iter().any(|program| file.path.starts_with(program)));
+    let ours: Vec<_> = ours.filter(|file| !file.path.ends_with("build.rs")).collect();
+    assert!(ours.len() > 100, "found only {} files", ours.len());
+    ours.into_iter().map(|file| Source::new(&file.path, &file.text)).collect()
+}
+
 #[test]
 fn imports_only_go_down() {
-    let sources = tree(&["src"]);
-    assert!(sources.len() > 10, "found only {} files under src/", sources.len());
-    holds(sources.iter().flat_map(floors::climbing).collect());
+    let workspace = Workspace::with_tests(&files::workspace());
+    assert!(workspace.files.len() > 100, "found only {} files", workspace.files.len());
+    holds(floors::climbing(&workspace));
 }
 
 #[test]
 fn modules_stand_in_no_circle() {
-    for folder in circles::CRATES {
-        let sources = tree(&[folder]);
-        assert!(sources.len() > 1, "found only {} files under {folder}/", sources.len());
-        holds(circles::closed(folder, &sources));
-    }
+    let workspace = workspace();
+    assert!(workspace.crates().len() > 5, "found only {:?}", workspace.crates());
+    holds(circles::closed(workspace));
 }
 
 #[test]
@@ -60,8 +100,19 @@ fn only_the_drill_makes_holes() {
 
 #[test]
 fn every_exit_is_on_the_page() {
-    let sources = tree(&["policies", "scan/src", "proxy/gate/src", "proxy/src", "containers/src", "src"]);
-    holds(exits::differing(&sources, include_str!("../docs/exits.md")));
+    holds(exits::differing(&of_the_daemon(), include_str!("../docs/exits.md")));
+}
+
+#[test]
+fn what_has_to_be_read_stays_within_its_limits() {
+    let workspace = workspace();
+    let lines = layout::lines(workspace).unwrap();
+    let promises = sums::promises(include_str!("architecture/lines.txt")).unwrap();
+    let ways = reach::Ways::of(workspace);
+    let sums = sums::sums(&promises, &ways, &lines);
+    holds(sums::wrong(&promises, &sums, &ways));
+    holds(reading_list::reaching_out(&promises, &ways, include_str!("../docs/exits.md")));
+    holds(reading_list::differing(include_str!("../AUDIT.md"), &promises[0], &sums[0], &ways));
 }
 
 #[test]
@@ -78,7 +129,7 @@ fn pure_crates_do_no_io() {
 
 #[test]
 fn permits_are_made_in_one_place() {
-    let sources = tree(&["policies", "scan/src", "proxy/gate/src", "proxy/src", "containers/src", "src"]);
+    let sources = of_the_daemon();
     let (decision, elsewhere): (Vec<_>, Vec<_>) =
         sources.iter().partition(|source| source.path == "policies/src/decide.rs");
     holds(elsewhere.into_iter().flat_map(permit::made).collect());

@@ -1,5 +1,5 @@
-//! The sandbox's `/etc/passwd` and `/etc/group`: who the agent is, by name. Its user id
-//! may be one that no image knows, and ssh, Node and Python ask for the name.
+//! The sandbox's `/etc/passwd` and `/etc/group`: a name for the agent's user. No image may
+//! know its user id, and ssh, Node and Python look up the name.
 
 use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
 
@@ -14,7 +14,7 @@ pub(crate) const GROUP: &str = "group";
 /// Writes both.
 pub(crate) fn write(spec: &SandboxSpec) -> io::Result<()> {
     let (uid, gid) = (spec.user.uid, spec.user.gid);
-    // In rootless Docker the agent is uid 0 inside: the first line of an id is the one that counts.
+    // In rootless Docker the agent is uid 0 inside: the first line with an id wins.
     let agent = format!("agent:x:{uid}:{gid}:agent:{HOME}:{SHELL}\n");
     let passwd = format!("{agent}root:x:0:0:root:/root:{SHELL}\nnobody:x:65534:65534:nobody:/:{SHELL}\n");
     let group = format!("agent:x:{gid}:\nroot:x:0:\nnogroup:x:65534:\n");

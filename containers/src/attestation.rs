@@ -1,6 +1,6 @@
-//! Is the sandbox what was asked for? Compares the spec with what the guest sees and
-//! with what the engine says. It catches misconfiguration, not malice: a guest that
-//! lies, or an engine that does, is not found out here.
+//! Is the sandbox what was asked for? Compares the spec with what the guest sees and with
+//! what the engine says. It catches misconfiguration, not malice: a lying guest or engine is
+//! not detected here.
 
 use std::{fmt, io, path::Path};
 
@@ -12,10 +12,10 @@ use crate::{
     spec::SandboxSpec,
 };
 
-/// One thing that is not as asked.
+/// One difference from what was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What was looked at: `interfaces`, `seccomp`, `mounts`, …
+    /// What was checked: `interfaces`, `seccomp`, `mounts`, …
     pub what: &'static str,
     /// What is wrong with it.
     pub found: String,
@@ -27,7 +27,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// All that is not as asked. A hole made on purpose is reported like any other.
+/// All differences from what was asked for. A deliberate hole is reported like any other.
 pub(crate) fn examine(
     spec: &SandboxSpec,
     seccomp: &str,
@@ -65,7 +65,7 @@ fn by_guest(spec: &SandboxSpec, seen: &Attestation, findings: &mut Findings) {
     findings.unless(seen.no_new_privileges, "no-new-privileges", || "is not set".to_owned());
     findings.unless(seen.read_only_root, "root", || "the root file system can be written".to_owned());
     findings.unless(seen.uid == spec.user.uid, "user", || format!("runs as {}, not {}", seen.uid, spec.user.uid));
-    // gVisor is the kernel here and filters by itself; what it permits is tried below all the same.
+    // gVisor is the kernel here and filters calls itself; what it permits is still tried below.
     let own_kernel = spec.runtime.as_deref().is_some_and(|runtime| runtime.starts_with("runsc"));
     findings.unless(seen.seccomp == 2 || own_kernel, "seccomp", || "no filter is active".to_owned());
     findings.unless(seen.permitted_syscalls.is_empty(), "system calls", || {
@@ -89,9 +89,9 @@ fn no_way_to_the_door(errno: i32) -> String {
     }
 }
 
-/// The kernel puts these into every new network namespace where the tunnel modules are
-/// loaded (`fb_tunnels_only_for_init_net` in the kernel's sysctl docs). They are down,
-/// and nobody without CAP_NET_ADMIN can raise them.
+/// Where the tunnel modules are loaded, the kernel adds these to every new network namespace
+/// (`fb_tunnels_only_for_init_net` in the kernel's sysctl docs). They are down, and only
+/// CAP_NET_ADMIN can bring them up.
 const FALLBACK: [&str; 9] =
     ["tunl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "sit0", "ip6tnl0", "ip6gre0"];
 
@@ -113,8 +113,8 @@ fn by_engine(spec: &SandboxSpec, seccomp: &str, inspect: &ContainerInspectRespon
     findings.unless(host.privileged != Some(true), "privileged", || "is set".to_owned());
     findings.unless(host.readonly_rootfs == Some(true), "read-only root", || "is not set".to_owned());
     for (what, mode) in [("pid mode", &host.pid_mode), ("ipc mode", &host.ipc_mode), ("uts mode", &host.uts_mode)] {
-        // Podman calls an ipc namespace of the sandbox's own "shareable": another container
-        // could be started into it, by whoever holds the engine.
+        // Podman calls the sandbox's own ipc namespace "shareable": whoever controls the engine
+        // could start another container in it.
         let own = matches!(mode.as_deref(), None | Some("" | "private" | "shareable"));
         findings.unless(own, what, || format!("is {mode:?}"));
     }
@@ -123,7 +123,7 @@ fn by_engine(spec: &SandboxSpec, seccomp: &str, inspect: &ContainerInspectRespon
     mounts(spec, inspect, findings);
 }
 
-/// Docker keeps the word `ALL`; Podman answers with the list of all that it dropped.
+/// Docker keeps the word `ALL`; Podman lists every capability that it dropped.
 fn drops_all(dropped: &[String]) -> bool {
     dropped.iter().any(|name| name.eq_ignore_ascii_case("all")) || dropped.len() >= 11
 }
@@ -137,7 +137,7 @@ fn mounts(spec: &SandboxSpec, inspect: &ContainerInspectResponse, findings: &mut
         if ["/tmp", "/run"].contains(&inside) && mount.source.as_deref().unwrap_or_default().starts_with("tmpfs") {
             continue;
         }
-        // The engine names its source; what it is was asked for, see `terminals`.
+        // The engine reports its source; what was asked for is in `terminals`.
         let of_its_own = mount.typ.as_deref() == Some("volume") && mount.driver.as_deref() == Some("local");
         if inside == create::TERMINALS && of_its_own {
             continue;

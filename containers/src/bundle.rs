@@ -1,5 +1,5 @@
-//! The CA bundle of a sandbox: what its image trusts, and the sandbox's own CA; and the
-//! same once more as Java reads it.
+//! The CA bundle of a sandbox: the certificates that its image trusts and the sandbox's own
+//! CA, in PEM and in Java's format.
 
 use std::{
     fs,
@@ -33,7 +33,7 @@ pub enum BundleError {
     },
 }
 
-/// No image's list of certificates is near this.
+/// Far more than any image's list of certificates.
 const MAX_BUNDLE: usize = 16 << 20;
 
 /// Writes the image's own bundle plus the sandbox's CA, in both formats.
@@ -57,7 +57,8 @@ fn put(path: &Path, bundle: &[u8]) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o644))
 }
 
-/// Empty where the image has none. Read once per image, from a container that never starts.
+/// The image's bundle; empty where it has none. Read once per image, from a container that
+/// is never started.
 async fn of_image(engine: &Engine, image_id: &str, spec: &SandboxSpec) -> Result<Arc<[u8]>, BundleError> {
     let known = || engine.bundles.lock().map(|bundles| bundles.get(image_id).cloned()).ok().flatten();
     if let Some(bundle) = known() {
@@ -81,7 +82,7 @@ fn never_run(image_id: &str, spec: &SandboxSpec) -> ContainerCreateBody {
         // An image without a command of its own needs one to be created.
         entrypoint: Some(vec![guest::PATH.to_owned()]),
         network_disabled: Some(true),
-        // Left behind by a death in the middle of this, it is found like any orphan.
+        // If the daemon dies meanwhile, it is found like any orphan.
         labels: Some(orphans::labels(spec)),
         ..Default::default()
     }

@@ -1,4 +1,4 @@
-//! A container on the engine, from when the engine is asked to make it until it is gone.
+//! A container on the engine, from the request to create it until it is gone.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::{Engine, SandboxSpec};
 
-/// How long a container that ends may take to have ended.
+/// How long a container may take to exit.
 const EXIT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long the end of a sandbox waits for the engine to remove its container.
@@ -22,36 +22,36 @@ const REMOVAL_PATIENCE: Duration = Duration::from_secs(5);
 const REMOVAL_PAUSE: Duration = Duration::from_secs(15);
 const REMOVALS: u32 = 240;
 
-/// For so many of them an engine that has not answered may still make what it was asked for.
+/// For this many attempts, an engine that has not answered may still create the container.
 const LATE: u32 = 20;
 
-/// The container on the engine. It does not outlive this value, wherever an error
-/// or a panic leaves it.
+/// The container on the engine. It does not outlive this value, whichever error or panic
+/// ends that.
 pub(crate) struct Container {
     engine: Engine,
-    /// The engine's id; its name where that is not known.
+    /// The engine's id, or the container's name while the id is unknown.
     id: String,
-    /// Whether the engine was asked to make it and has not answered.
+    /// Whether the engine was asked to create it and has not answered.
     unanswered: bool,
     removed: bool,
 }
 
 impl Container {
-    /// The name of a sandbox's container: of its own, as the sandbox's id is.
+    /// The name of a sandbox's container, as unique as the sandbox's id.
     pub(crate) fn name(spec: &SandboxSpec) -> String {
         let safe = |text: &str| text.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "_");
         format!("doorward-{}-{}", safe(&spec.group), safe(&spec.id))
     }
 
-    /// Asks the engine to make it. Until the engine has answered it may make one of which
-    /// nobody knows the id; by its name it is removed all the same.
+    /// Asks the engine to create it. Until the engine answers, a container may exist whose id
+    /// nobody knows; it can still be removed by its name.
     pub(crate) async fn create(engine: &Engine, name: String, body: ContainerCreateBody) -> Result<Self, Error> {
         let options = CreateContainerOptionsBuilder::new().name(&name).build();
         let mut container = Container { engine: engine.clone(), id: name, unanswered: true, removed: false };
         let created = engine.docker.create_container(Some(options), body).await;
         match created {
             Ok(ref created) => container.id.clone_from(&created.id),
-            // It says that there is none.
+            // The engine says that there is none.
             Err(Error::DockerResponseServerError { .. }) => container.removed = true,
             Err(_) => container.remove_later(),
         }
@@ -69,8 +69,8 @@ impl Container {
         if self.removed {
             return;
         }
-        // An engine that hangs must not hold up whoever ends the sandbox: its door is shut
-        // already, and the guest ends with our end of its stdin.
+        // A hanging engine must not hold up whoever ends the sandbox: the door is shut already,
+        // and the guest exits when our end of its stdin closes.
         match timeout(REMOVAL_PATIENCE, self.engine.remove(&self.id)).await {
             Ok(Ok(())) => self.removed = true,
             Ok(Err(error)) => {
@@ -84,7 +84,7 @@ impl Container {
         }
     }
 
-    /// In the background, for where nobody can wait.
+    /// Removes it in the background, where nobody can wait.
     fn remove_now(&mut self) {
         self.removed = true;
         let (engine, id) = (self.engine.clone(), std::mem::take(&mut self.id));
@@ -93,8 +93,8 @@ impl Container {
         }
     }
 
-    /// Asks until it is gone: an engine that was restarted has kept it, and one that did not
-    /// answer may still make it. Without a runtime it is an orphan for the next start.
+    /// Asks until it is gone: a restarted engine still has it, and an engine that did not answer
+    /// may still create it. Without a runtime it becomes an orphan for the next start.
     fn remove_later(&mut self) {
         self.removed = true;
         let (engine, id, unanswered) = (self.engine.clone(), std::mem::take(&mut self.id), self.unanswered);
@@ -114,7 +114,7 @@ impl Container {
     /// Waits for the exit; gives its code and whether memory ran out.
     pub(crate) async fn wait(&self) -> Option<(Option<i64>, bool)> {
         let mut exit = Box::pin(self.engine.docker.wait_container(&self.id, None));
-        // An exit code other than 0 comes as an error here; the inspection tells it in either case.
+        // An exit code other than 0 arrives as an error here; the inspection has it either way.
         let _ = timeout(EXIT_PATIENCE, exit.next()).await;
         let inspect = self.engine.docker.inspect_container(&self.id, None::<InspectContainerOptions>).await;
         let state = inspect.ok()?.state?;
@@ -127,7 +127,7 @@ impl Drop for Container {
         if self.removed {
             return;
         }
-        // The guest ends by itself, since its stdin closes with us.
+        // The guest exits by itself, because its stdin closes with us.
         if self.unanswered { self.remove_later() } else { self.remove_now() }
     }
 }

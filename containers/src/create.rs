@@ -1,4 +1,4 @@
-//! From a [`SandboxSpec`] to what the engine is asked for.
+//! From a [`SandboxSpec`] to the request to the engine.
 
 use std::{collections::HashMap, path::PathBuf};
 
@@ -18,11 +18,11 @@ use crate::{
 /// The seccomp profile of every sandbox; `seccomp/README.md` explains it.
 pub(crate) const SECCOMP: &str = include_str!("../seccomp/sandbox.json");
 
-/// The one name server a sandbox is told of: itself, where nobody answers. Otherwise
-/// the engine copies the host's, which tells the agent about the owner's network.
+/// The only name server in a sandbox: the sandbox itself, where nobody answers. Without it the
+/// engine copies the host's, which shows the agent the owner's network.
 pub(crate) const NOWHERE: &str = "127.0.0.1";
 
-/// The whole request to create the container. `seccomp` is the profile as this engine wants it.
+/// The whole request to create the container. `seccomp` is the profile in this engine's form.
 pub(crate) fn request(spec: &SandboxSpec, facts: &Facts, seccomp: &str) -> ContainerCreateBody {
     let environment = door_environment().into_iter().chain(spec.environment.iter().cloned());
     ContainerCreateBody {
@@ -52,7 +52,7 @@ fn host_config(spec: &SandboxSpec, facts: &Facts, seccomp: &str) -> HostConfig {
         network_mode: Some("none".to_owned()),
         readonly_rootfs: Some(true),
         tmpfs: Some(HashMap::from([
-            // Compilers and test runners start what they put into /tmp.
+            // Compilers and test runners execute files in /tmp.
             ("/tmp".to_owned(), "rw,exec,nosuid,nodev,size=1g,mode=1777".to_owned()),
             ("/run".to_owned(), "rw,noexec,nosuid,nodev,size=16m,mode=1777".to_owned()),
         ])),
@@ -61,18 +61,18 @@ fn host_config(spec: &SandboxSpec, facts: &Facts, seccomp: &str) -> HostConfig {
         privileged: Some(false),
         ipc_mode: Some("private".to_owned()),
         userns_mode: spec.user.userns_mode.clone(),
-        // Nothing an agent prints is kept by the engine; attaching works all the same.
+        // The engine keeps nothing that an agent prints; attaching still works.
         log_config: Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None }),
         pids_limit: enforced.pids.then_some(limits.pids),
         memory: enforced.memory.then_some(limits.memory),
-        // Memory and swap together: no swap beyond the memory.
+        // Memory and swap together, so no swap.
         memory_swap: (enforced.memory && enforced.swap).then_some(limits.memory),
         nano_cpus: enforced.cpu.then_some((limits.cpus * 1e9) as i64),
         ulimits: Some(ulimits(spec)),
         dns: Some(vec![NOWHERE.to_owned()]),
-        // "." stands for no search domain: the engine copies the host's otherwise.
+        // "." means no search domain; without it the engine copies the host's.
         dns_search: Some(vec![".".to_owned()]),
-        // The guest is pid 1 and waits for every process itself.
+        // The guest is pid 1 and reaps every process itself.
         init: Some(false),
         mounts: Some(mounts(spec).chain(terminals(spec, facts)).collect()),
         runtime: spec.runtime.clone(),
@@ -83,14 +83,14 @@ fn host_config(spec: &SandboxSpec, facts: &Facts, seccomp: &str) -> HostConfig {
 fn ulimits(spec: &SandboxSpec) -> Vec<ResourcesUlimits> {
     let mut all = vec![
         ulimit("nofile", spec.limits.open_files),
-        // A core file would hold the memory of whatever crashed.
+        // A core file would contain the memory of the crashed process.
         ulimit("core", 0),
-        // At once, where the watch over folders comes a moment later (docs/sandbox.md, "Disk").
+        // Takes effect at once; the watch over folders is a moment later (docs/sandbox.md, "Disk").
         ulimit("fsize", spec.limits.file_bytes),
     ];
     if !spec.user.own {
-        // What queues of POSIX messages hold is counted by user: here all sandboxes are one, and
-        // whatever limit there was, the first could use it up for all others.
+        // The kernel counts POSIX message queues by user. All sandboxes here are one user, so
+        // with any limit one sandbox could use it up for the others.
         all.push(ulimit("msgqueue", 0));
     }
     all
@@ -118,9 +118,9 @@ pub(crate) fn mounted(spec: &SandboxSpec) -> Vec<(PathBuf, &'static str, bool)> 
     always.into_iter().chain(inbox).chain(global).collect()
 }
 
-/// Pseudo-terminals of the sandbox's own. There are so many for all containers of a machine
+/// The sandbox's own pseudo-terminals. All containers of a machine share a maximum
 /// (`kernel.pty.max` less its reserve), and one could take them all. Only Docker mounts such a
-/// file system for us, and only where the host's kernel is the sandbox's.
+/// file system for us, and only where the sandbox runs on the host's kernel.
 pub(crate) fn terminals(spec: &SandboxSpec, facts: &Facts) -> Option<Mount> {
     let runtime = spec.runtime.as_deref().unwrap_or(&facts.default_runtime);
     let of_this_kernel = ["runc", "crun", "io.containerd.runc.v2"].contains(&runtime);
@@ -140,10 +140,10 @@ pub(crate) fn terminals(spec: &SandboxSpec, facts: &Facts) -> Option<Mount> {
     })
 }
 
-/// Where terminals are.
+/// Where terminals are mounted.
 pub(crate) const TERMINALS: &str = "/dev/pts";
 
-/// As engines mount it, with a bound.
+/// The engines' own options, with a bound.
 const TERMINAL_OPTIONS: &str = "newinstance,nosuid,noexec,ptmxmode=0666,mode=0620,gid=5,max=128";
 
 fn mounts(spec: &SandboxSpec) -> impl Iterator<Item = Mount> {

@@ -1,4 +1,4 @@
-//! The container engine: finding it, and what it can do.
+//! The container engine: how it is found, and what it can do.
 
 use std::{
     collections::HashMap,
@@ -21,12 +21,12 @@ pub struct Engine {
     pub(crate) bundles: Arc<Mutex<HashMap<String, Arc<[u8]>>>>,
 }
 
-/// What was found out about the engine.
+/// The facts about the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// Which engine, and whose.
     pub kind: EngineKind,
-    /// As the engine states it.
+    /// The version, as the engine states it.
     pub version: String,
     /// The socket it answers on.
     pub socket: PathBuf,
@@ -34,13 +34,13 @@ pub struct Facts {
     pub enforced: Enforced,
     /// The OCI runtimes it knows, for `engine.runtime`.
     pub runtimes: Vec<String>,
-    /// The one it takes where none is asked for.
+    /// The default runtime.
     pub default_runtime: String,
     /// Whether it maps container users to others (`userns-remap`).
     pub remaps_users: bool,
-    /// Where it keeps what it has: that tells an engine out of a snap.
+    /// Its data folder, which shows whether the engine comes from a snap.
     pub root: PathBuf,
-    /// What guards its containers beside it: `apparmor`, `selinux`.
+    /// Which security modules guard its containers: `apparmor`, `selinux`.
     pub guards: Vec<String>,
 }
 
@@ -82,7 +82,8 @@ pub struct SandboxUser {
     /// Whether the caller must give the sandbox's folders to `uid:gid` first. It may then choose
     /// another user for each group: [`SandboxUser::of_a_group`].
     pub chown: bool,
-    /// Whether nobody else on this machine is this user: the kernel counts some things by user.
+    /// Whether nobody else on this machine runs as this user: the kernel counts some resources
+    /// by user.
     pub own: bool,
 }
 
@@ -141,15 +142,15 @@ pub enum ConnectError {
     },
 }
 
-/// How long an engine may take to say who it is. It is asked two things.
+/// How long an engine may take to identify itself, in two requests.
 const FIRST_ANSWER: Duration = Duration::from_secs(15);
 
 /// The uid inside sandboxes of a daemon that runs as root.
 const FIXED_UID: u32 = 10001;
 
 impl Engine {
-    /// Connects to `host` (`unix:///path` or a path), or to the first engine found in
-    /// the usual places, and finds out what it is.
+    /// Connects to `host` (`unix:///path` or a path), or to the first engine found in the usual
+    /// places, and collects its facts.
     pub async fn connect(host: Option<&str>) -> Result<Self, ConnectError> {
         Self::connect_within(host, FIRST_ANSWER).await
     }
@@ -158,8 +159,8 @@ impl Engine {
         let socket = find_socket(host)?;
         let name = socket.display().to_string();
         let broken = |source| ConnectError::Broken { socket: name.clone(), source };
-        // No version of the API is agreed on: this client's paths carry none, so that an engine
-        // answers by its newest, and nothing is asked that Docker 20.10 does not know.
+        // No API version is negotiated: this client's paths carry none, so an engine answers with
+        // its newest, and nothing is used that Docker 20.10 does not know.
         let docker = Docker::connect_with_unix(&name, 120, API_DEFAULT_VERSION).map_err(broken)?;
         let answered = tokio::time::timeout(patience, Facts::of(&docker, socket)).await;
         let facts = answered.map_err(|_| ConnectError::Deaf { socket: name.clone() })?.map_err(broken)?;
@@ -169,12 +170,12 @@ impl Engine {
         Ok(Self { docker, facts: Arc::new(facts.0), bundles: Arc::default() })
     }
 
-    /// What was found out when connecting.
+    /// The facts collected when connecting.
     pub fn facts(&self) -> &Facts {
         &self.facts
     }
 
-    /// Whether it is still there; why not, where it is not.
+    /// Checks that the engine still answers.
     pub async fn answers(&self) -> Result<(), ConnectError> {
         let socket = self.facts.socket.display().to_string();
         probe(&self.facts.socket)?;
@@ -193,7 +194,7 @@ impl Engine {
 }
 
 impl SandboxUser {
-    /// The same with a user that is one group's alone.
+    /// The same with a user for one group alone.
     pub fn of_a_group(self, uid: u32) -> Self {
         Self { uid, gid: uid, own: true, ..self }
     }
@@ -248,7 +249,7 @@ impl Facts {
             chown,
             own: false,
         };
-        // Remapped, no uid of the host would own the folders: keep our sandboxes out of it.
+        // With remapping, no uid of the host would own the folders: opt our sandboxes out.
         let host = self.remaps_users.then_some("host");
         match self.kind {
             EngineKind::Docker | EngineKind::Podman if uid == 0 => user(FIXED_UID, FIXED_UID, host, true),
@@ -300,7 +301,7 @@ fn usual_places() -> Vec<PathBuf> {
     ]
 }
 
-/// Connects once by hand: the client's own errors do not tell these cases apart.
+/// Connects once by hand: the client's own errors do not distinguish these cases.
 fn probe(path: &Path) -> Result<PathBuf, ConnectError> {
     let socket = path.display().to_string();
     match UnixStream::connect(path) {

@@ -1,4 +1,4 @@
-//! A command of the owner's in a sandbox that runs: `doorward exec`, and the drill.
+//! Runs an owner's command in a live sandbox: `doorward exec`, and the drill.
 
 use bollard::{
     container::LogOutput,
@@ -64,7 +64,7 @@ impl Engine {
         if let Some(size) = exec.terminal {
             let _ = self.docker.resize_exec(&id, ResizeExecOptions { height: size.rows, width: size.columns }).await;
         }
-        // Ends with the command: reading a terminal would wait for a key otherwise.
+        // Ended with the command: otherwise reading a terminal would wait for another key.
         let _feed = stdin.map(|stdin| Feed(tokio::spawn(feed(stdin, input))));
         while let Some(chunk) = output.next().await {
             let written = match chunk? {
@@ -83,7 +83,7 @@ impl Engine {
             attach_stderr: Some(true),
             tty: Some(exec.terminal.is_some()),
             cmd: Some(exec.argv.to_vec()),
-            // What the owner types must not be cut off by the engine's own key.
+            // The engine's detach keys must not swallow what the owner types.
             detach_keys: Some("ctrl-^,ctrl-^,ctrl-^".to_owned()),
             ..Default::default()
         };

@@ -1,4 +1,4 @@
-//! The guest binary that the daemon carries, put where the engine can mount it.
+//! Installs the guest binary that the daemon carries where the engine can mount it.
 
 use std::{
     fs, io,
@@ -13,8 +13,8 @@ pub const PATH: &str = "/opt/doorward/guest";
 
 static BINARY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/doorward-guest"));
 
-/// Writes the guest into `dir` under a name made of its content, unless it is there
-/// already: sandboxes of an older daemon keep the file they were started with.
+/// Writes the guest into `dir` under a name derived from its content, unless it is there:
+/// sandboxes of an older daemon keep the file they were started with.
 pub fn install(dir: &Path) -> io::Result<PathBuf> {
     install_bytes(dir, "guest", BINARY, 0o555)
 }
@@ -24,7 +24,7 @@ pub(crate) fn install_bytes(dir: &Path, name: &str, bytes: &[u8], mode: u32) -> 
     let digest = Sha256::digest(bytes);
     let short: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let path = dir.join(format!("{name}-{short}"));
-    // The name promises the content; a file that was tampered with is replaced.
+    // The name promises the content, so a file with other content is replaced.
     if fs::read(&path).is_ok_and(|present| present == bytes) {
         return Ok(path);
     }

@@ -1,4 +1,4 @@
-//! The images that sandboxes run: whether they are there, and building Doorward's own.
+//! The images that sandboxes run: whether they exist, and how Doorward's own are built.
 
 use std::collections::HashMap;
 
@@ -11,12 +11,10 @@ mod claude;
 mod dockerfile;
 mod fetch;
 mod stream;
-mod trial;
 
 pub use base::{ImageId, base_tag, build_base};
 pub use claude::{build_claude, claude_tag};
 pub use fetch::{CLAUDE_VERSION, FetchError};
-pub use trial::{TrialError, try_out};
 
 /// Every image of Doorward's own carries the hash of its recipe under this label.
 pub(crate) const RECIPE: &str = "doorward.recipe";
@@ -37,7 +35,7 @@ pub struct Image {
 /// The image could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// The engine said no.
+    /// The engine refused.
     #[error("the container engine could not build the image: {0}")]
     Engine(Error),
     /// The engine's disk is full.
@@ -46,7 +44,7 @@ pub enum BuildError {
          (`docker system df` shows what is there, `docker image prune` removes what nothing uses), then try again"
     )]
     NoSpace,
-    /// What goes in could not be had.
+    /// A part of it could not be fetched.
     #[error(transparent)]
     Fetch(#[from] FetchError),
     /// mmdebstrap failed.
@@ -78,7 +76,7 @@ impl From<Error> for BuildError {
     }
 }
 
-/// How an image that is not there comes to be there.
+/// How to get a missing image.
 pub fn how_to_get(image: &str) -> &'static str {
     if image == claude_tag() {
         "doorward image build claude"

@@ -1,17 +1,17 @@
 //! Sandboxes on a container engine, and what is in them.
 //!
-//! What it is not: it knows nothing of policies, chats or the proxy. It is told which
-//! folders and which door a sandbox gets, starts it, and refuses to go on where what
-//! came up is not what was asked for.
+//! What it is not: it knows nothing of policies, chats or the proxy. It is given the folders
+//! and the door of a sandbox, starts it, and refuses to continue where what came up is not
+//! what was asked for.
 //!
 //! **Invariants**
 //! - A sandbox has no network interface but loopback (invariant 1 of DESIGN): the
-//!   engine is asked for none, the guest looks, and the engine is asked again.
+//!   engine is asked for none, the guest checks, and the engine is asked again.
 //! - Only the folders of its [`SandboxSpec`] are mounted; the door's folder, the guest
 //!   and the CA bundle read-only.
 //! - Only containers that carry the installation's label are ever listed or removed.
-//! - No file that one sandbox sees is seen by another: the guest, the accounts and the
-//!   bundle are copies of its own (invariant 15: a lock is a channel).
+//! - No two sandboxes see the same file: each has its own copy of the guest, the accounts and
+//!   the bundle (invariant 15: a lock is a channel).
 //! - What arrives from a sandbox is the agent speaking: bounded, and never trusted.
 
 mod engine;
@@ -29,6 +29,7 @@ mod create;
 mod exec;
 mod sandbox;
 mod spec;
+mod trial;
 
 pub use attestation::Finding;
 pub use bollard::models::ContainerCreateBody as CreateRequest;
@@ -40,3 +41,4 @@ pub use networks::Network;
 pub use orphans::Running;
 pub use sandbox::{Sandbox, SandboxLost, StartError};
 pub use spec::{DOOR, Folders, HOME, Limits, SandboxSpec, WORKSPACE, door_environment};
+pub use trial::{TrialError, try_out};

@@ -1,5 +1,5 @@
-//! A network of the drill's own: the deliberate hole that proves its attacks. No
-//! sandbox of a daemon ever joins one.
+//! A network for the drill: the deliberate hole that proves its attacks. No sandbox of a
+//! daemon ever joins it.
 
 use std::{
     collections::HashMap,
@@ -17,17 +17,17 @@ use crate::{Engine, EngineKind, orphans::INSTALLATION};
 /// A network that this installation made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Network {
-    /// What the engine calls it.
+    /// The engine's name for it.
     pub name: String,
-    /// The host's end of it; of a rootless engine, its own.
+    /// The host's address on it; with a rootless engine, the engine's.
     pub gateway: Ipv4Addr,
     /// The same for IPv6, where the engine could make it so.
     pub gateway6: Option<Ipv6Addr>,
 }
 
 impl Engine {
-    /// Makes a network that carries the installation's label, with IPv6 where the
-    /// machine has it. Where the engine runs as root it leads to the host and no further.
+    /// Creates a network with the installation's label, with IPv6 where the machine has it.
+    /// Where the engine runs as root it leads to the host and no further.
     pub async fn create_network(&self, installation: &str) -> Result<Network, Error> {
         let name = format!("doorward-drill-{}", &installation[..installation.len().min(12)]);
         // A unique local prefix (RFC 4193) from the installation's random id.
@@ -56,7 +56,7 @@ impl Engine {
         Ok(Network { name, gateway, gateway6: with_ipv6.is_ok().then_some(gateway6) })
     }
 
-    /// Removes the networks that this installation made.
+    /// Removes the networks that this installation created.
     pub async fn remove_networks(&self, installation: &str) -> Result<(), Error> {
         let filters = HashMap::from([("label", vec![format!("{INSTALLATION}={installation}")])]);
         let options = ListNetworksOptionsBuilder::new().filters(&filters).build();

@@ -46,8 +46,8 @@ impl Engine {
         Ok(ours.collect())
     }
 
-    /// Removes what a daemon that died left behind: the installation's containers but
-    /// those whose container or sandbox id is in `keep`. Gives the ids that it removed.
+    /// Removes what a dead daemon left behind: the installation's containers, except those whose
+    /// container or sandbox id is in `keep`. Returns the ids of the removed ones.
     pub async fn remove_orphans(&self, installation: &str, keep: &[&str]) -> Result<Vec<String>, Error> {
         let mut removed = Vec::new();
         for running in self.running(installation).await? {
@@ -60,7 +60,7 @@ impl Engine {
         Ok(removed)
     }
 
-    /// Ends a sandbox that somebody else holds: its owner finds it gone.
+    /// Ends a sandbox that somebody else holds, who will find it gone.
     pub async fn end(&self, container: &str) -> Result<(), Error> {
         self.remove(container).await
     }
@@ -72,7 +72,7 @@ impl Engine {
             let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
             match self.docker.remove_container(container, Some(options)).await {
                 Ok(()) | Err(Error::DockerResponseServerError { status_code: 404, .. }) => return Ok(()),
-                // 409: another removal is under way. 500: Podman, while the container is ending by itself.
+                // 409: another removal is in progress. 500: Podman, while the container exits by itself.
                 Err(Error::DockerResponseServerError { status_code: 409 | 500, .. }) if tries_left > 0 => {
                     tries_left -= 1;
                     tokio::time::sleep(REMOVAL_PAUSE).await;

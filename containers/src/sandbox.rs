@@ -1,4 +1,4 @@
-//! One running sandbox: started, attested, spoken with, ended.
+//! One running sandbox: starts it, attests it, speaks with it, ends it.
 
 use std::{collections::VecDeque, io, pin::Pin, time::Duration};
 
@@ -63,7 +63,7 @@ pub enum StartError {
          docker` starts it, and `doorward doctor` says more"
     )]
     NoEngine,
-    /// It takes requests and answers none.
+    /// The engine accepts requests and does not answer.
     #[error(
         "the container engine does not answer (when asked to {step} the sandbox); restart it, or wait until it does"
     )]
@@ -77,10 +77,10 @@ pub enum StartError {
     /// A file for the engine could not be written.
     #[error("a file for the sandbox could not be written: {0}")]
     Io(#[from] io::Error),
-    /// What came up is not what was asked for.
+    /// The sandbox is not what was asked for.
     #[error("the sandbox is not what was asked for, so it was removed: {}", .findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     AttestationFailed {
-        /// All that is wrong.
+        /// All differences.
         findings: Vec<Finding>,
     },
     /// The guest ended, or said something else.
@@ -88,7 +88,7 @@ pub enum StartError {
     Guest(#[from] SandboxLost),
 }
 
-/// The sandbox is of no more use; its container was killed.
+/// The sandbox is lost; its container was killed.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxLost {
     /// It ended by itself.
@@ -126,8 +126,8 @@ impl Sandbox {
     }
 
     /// Starts a sandbox with a deliberate hole, to prove that an attack succeeds where there is
-    /// one: for the drill and tests. `hole` edits the finished request to the engine; what
-    /// attestation sees of it is in [`Sandbox::findings`], and the sandbox starts all the same.
+    /// one: for the drill and tests. `hole` edits the finished request to the engine. The
+    /// sandbox starts whatever attestation finds, which is in [`Sandbox::findings`].
     pub async fn start_with_hole(
         engine: &Engine,
         spec: &SandboxSpec,
@@ -136,7 +136,7 @@ impl Sandbox {
         Self::attested(engine, spec, hole).await?.with_agent(spec).await
     }
 
-    /// A sandbox that runs and was looked at, without its agent yet.
+    /// A running sandbox that was attested, without its agent yet.
     async fn attested(
         engine: &Engine,
         spec: &SandboxSpec,
@@ -163,7 +163,7 @@ impl Sandbox {
         }
     }
 
-    /// What attestation found wrong: empty unless there is a hole on purpose.
+    /// What attestation found: empty unless there is a deliberate hole.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
@@ -191,8 +191,8 @@ impl Sandbox {
         }
     }
 
-    /// The next thing the guest says; `None` once it has ended in good order. Safe to
-    /// drop half-way, as `select!` does: nothing that has arrived is lost.
+    /// The guest's next message; `None` once it has ended in good order. Cancel-safe: nothing
+    /// that has arrived is lost.
     pub async fn next(&mut self) -> Result<Option<FromGuest>, SandboxLost> {
         loop {
             match self.lines.next_line() {
@@ -262,6 +262,7 @@ impl Sandbox {
     async fn parse(&mut self, line: &[u8]) -> Result<FromGuest, SandboxLost> {
         match lines::message(line) {
             Ok(message) => Ok(message),
+            // The line is an agent's and may be private, so it is not repeated.
             Err(error) => Err(self.malformed(error.to_string()).await),
         }
     }
@@ -275,7 +276,7 @@ impl Sandbox {
         why
     }
 
-    /// The guest's output is at its end. Its exit code tells whether that was asked for.
+    /// The guest's output has ended. Its exit code says whether that was asked for.
     async fn ended(&mut self) -> Result<Option<FromGuest>, SandboxLost> {
         let state = self.container.wait().await;
         let (code, killed) = state.unwrap_or((None, false));
@@ -293,8 +294,8 @@ impl Sandbox {
         Err(SandboxLost::Ended { why: why.join("; ") })
     }
 
-    /// The guest's standard error goes to the log: escaped, and not for ever, since an
-    /// agent could write there as well.
+    /// Copies the guest's standard error to the log, escaped and bounded, since an agent could
+    /// write there as well.
     fn complain(&mut self, bytes: &[u8]) {
         for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             self.logged += 1;
@@ -336,7 +337,7 @@ async fn create(engine: &Engine, spec: &SandboxSpec, request: CreateRequest) -> 
 
 fn at(step: &'static str) -> impl FnOnce(Error) -> StartError {
     move |source| match source {
-        // Its own words are for programmers.
+        // The library's own text is for programmers.
         Error::HyperLegacyError { ref err } if err.is_connect() => StartError::NoEngine,
         Error::RequestTimeoutError => StartError::Deaf { step },
         source => StartError::Engine { step, source },

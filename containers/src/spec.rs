@@ -1,4 +1,4 @@
-//! What a sandbox is asked to be.
+//! The specification of a sandbox.
 
 use std::path::PathBuf;
 
@@ -6,10 +6,10 @@ use doorward_guest::protocol::Agent;
 
 use crate::SandboxUser;
 
-/// Everything that one sandbox is made of.
+/// Everything that defines one sandbox.
 #[derive(Clone, Debug)]
 pub struct SandboxSpec {
-    /// Of this Doorward; no other installation's sandboxes are ever touched.
+    /// The id of this installation; sandboxes of others are never touched.
     pub installation: String,
     /// The group's name.
     pub group: String,
@@ -19,7 +19,7 @@ pub struct SandboxSpec {
     pub agent: Agent,
     /// The image to run.
     pub image: String,
-    /// The OCI runtime, such as `runsc`; the engine's default where none is said.
+    /// The OCI runtime, such as `runsc`; `None` for the engine's default.
     pub runtime: Option<String>,
     /// From [`crate::Engine::sandbox_user`].
     pub user: SandboxUser,
@@ -38,7 +38,7 @@ pub struct SandboxSpec {
     pub accounts: PathBuf,
     /// Added to [`door_environment`], such as the variables that hold surrogates.
     pub environment: Vec<(String, String)>,
-    /// What it may use up.
+    /// Its resource limits.
     pub limits: Limits,
 }
 
@@ -62,7 +62,7 @@ pub struct Folders {
     pub global: Option<PathBuf>,
 }
 
-/// What a sandbox may use up, as far as the engine can enforce it.
+/// The resource limits of a sandbox, as far as the engine can enforce them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
     /// Processes and threads.
@@ -103,9 +103,9 @@ pub fn door_environment() -> Vec<(String, String)> {
         ("NO_PROXY", LOCAL),
         ("no_proxy", LOCAL),
         ("NODE_EXTRA_CA_CERTS", CA_BUNDLE),
-        // Node reads the proxy variables only when told to (from 22.21 and 24.0 on).
+        // Node reads the proxy variables only with this (from 22.21 and 24.0 on).
         ("NODE_USE_ENV_PROXY", "1"),
-        // uv trusts a list of its own otherwise; the later name is that of newer versions.
+        // Otherwise uv trusts a list of its own; newer versions use the second name.
         ("UV_NATIVE_TLS", "1"),
         ("UV_SYSTEM_CERTS", "1"),
         ("JAVA_TOOL_OPTIONS", JAVA),
@@ -118,14 +118,14 @@ pub fn door_environment() -> Vec<(String, String)> {
     proxies.chain(trust).chain(others).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// Java knows no proxy variables, and no bundle of certificates.
+/// Java reads neither proxy variables nor a PEM bundle.
 const JAVA: &str = "-Dhttp.proxyHost=127.0.0.1 -Dhttp.proxyPort=3128 -Dhttps.proxyHost=127.0.0.1 \
                     -Dhttps.proxyPort=3128 -Dhttp.nonProxyHosts=localhost|127.*|[::1] \
                     -Djavax.net.ssl.trustStore=/etc/ssl/certs/doorward.jks";
 
 /// Where every image keeps the certificates that it trusts.
 pub(crate) const CA_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
-/// The same for Java, in the format of its own.
+/// The same for Java, in its own format.
 pub(crate) const TRUST_STORE: &str = "/etc/ssl/certs/doorward.jks";
 /// Where the agent's home is.
 pub const HOME: &str = doorward_guest::agents::HOME;
@@ -136,5 +136,5 @@ pub(crate) const GLOBAL: &str = doorward_guest::agents::GLOBAL;
 /// Where the door's folder is.
 pub const DOOR: &str = "/run/doorward";
 
-/// The one that every image has.
+/// The shell that every image has.
 pub(crate) const SHELL: &str = "/bin/sh";

@@ -72,13 +72,16 @@ struct Spot {
     next: u32,
 }
 
+/// The least bytes of a value that can be watched: a shorter one would be found by chance.
+pub const SHORTEST: usize = 8;
+
 const NONE: u32 = u32::MAX;
 
 const WIDE: usize = 16;
 const NARROW: usize = 8;
 /// The lengths of the classes, and the size of their blocks.
 const LENGTHS: [(Range<usize>, usize); 4] =
-    [(super::SHORTEST..15, NARROW), (15..23, NARROW), (23..31, WIDE), (31..usize::MAX, WIDE)];
+    [(SHORTEST..15, NARROW), (15..23, NARROW), (23..31, WIDE), (31..usize::MAX, WIDE)];
 /// Blocks are from so many more bytes at a needle's end: further apart, they would reach into
 /// what is known of it.
 const WIDEST_STRIDE: usize = 16;
@@ -87,7 +90,7 @@ const WIDEST_STRIDE: usize = 16;
 const SHORTEST_HELD: usize = 512;
 
 impl NeedleSet {
-    /// Compiles the spellings of all values. Every value has at least [`super::SHORTEST`] bytes.
+    /// Compiles the spellings of all values. Every value has at least [`SHORTEST`] bytes.
     pub(super) fn new<'v>(values: impl Iterator<Item = &'v [u8]>) -> Self {
         NeedleSet::default().with_values(values)
     }

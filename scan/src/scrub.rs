@@ -8,11 +8,11 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::borders::Borders;
 use super::needles::NeedleSet;
+use super::needles::SHORTEST;
 use super::said::Said;
 use super::search::{Hit, each_hit};
 use super::spelling::Spelling;
 use super::undo;
-use super::watchlist::SHORTEST;
 use super::window::Window;
 
 /// A secret that was put on a request, and what the sandbox is to see in its place.

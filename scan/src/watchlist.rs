@@ -8,12 +8,9 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use words::{GroupName, SandboxId};
 
 use super::lookalike;
-use super::needles::NeedleSet;
+use super::needles::{NeedleSet, SHORTEST};
 use super::search::{Hit, each_hit};
 use super::spelling::Form;
-
-/// The least bytes of a value that can be watched: a shorter one would be found by chance.
-pub const SHORTEST: usize = 8;
 
 /// What a watched value is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -1,8 +1,8 @@
 //! JSON lines over a byte stream, for tasks: one message a line, with a limit on its length.
 //!
-//! Control socket and channels read and write through here, so that the limit and
-//! the words for a bad line are the same everywhere. Reading is cancel-safe: a
-//! `next` that is dropped half-way loses nothing.
+//! The control socket and the channels read and write through here, so that the limit and
+//! the errors for a bad line are the same everywhere. Reading is cancel-safe: a `next` that
+//! is dropped half-way loses nothing.
 
 use std::io;
 
@@ -28,10 +28,10 @@ pub struct LineWriter<W> {
     stream: W,
 }
 
-/// Why a line cannot be taken.
+/// Why a line cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LineError {
-    /// The other side is gone, or the system says no.
+    /// The other side is gone, or the system reports an error.
     #[error("the connection broke: {0}")]
     Io(#[from] io::Error),
     /// Longer than the limit.
@@ -40,8 +40,8 @@ pub enum LineError {
     /// The stream ended in the middle of a line.
     #[error("the connection ended in the middle of a line")]
     Cut,
-    /// Not JSON, or not a message that is known here. What the line says is not repeated:
-    /// it may be of a chat that nothing is kept of (invariant 14).
+    /// Not JSON, or an unknown message. The line itself is not shown: it may be from an
+    /// unregistered chat, of which nothing is kept (invariant 14).
     #[error("there is {0}")]
     Malformed(#[from] Malformed),
 }
@@ -68,19 +68,19 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
 }
 
 impl<R> LineReader<R> {
-    /// Another limit for the lines that follow.
+    /// Changes the limit for the lines that follow.
     pub fn set_limit(&mut self, limit: usize) {
         self.lines.set_limit(limit);
     }
 
-    /// The stream, for what is not in lines. What was read ahead is lost.
+    /// The stream, for data that is not in lines. Bytes read ahead are lost.
     pub fn into_inner(self) -> R {
         self.stream
     }
 }
 
 impl<W> LineWriter<W> {
-    /// The stream; nothing is held back.
+    /// The stream; nothing is buffered.
     pub fn into_inner(self) -> W {
         self.stream
     }

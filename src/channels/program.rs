@@ -1,8 +1,8 @@
-//! A channel that is a program of its own: started with an empty environment, spoken
-//! with over its stdin and stdout, started again when it ends.
+//! A channel that is a program of its own: starts it with an empty environment, speaks with
+//! it over stdin and stdout, and restarts it when it ends.
 //!
-//! What it is not: it knows nothing of the network behind the program. What the
-//! program says goes through the same queues as a terminal's lines.
+//! What it is not: it knows nothing of the network behind the program, whose lines go through
+//! the same queues as a terminal's.
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -20,8 +20,7 @@ use super::lines::{LineReader, LineWriter};
 use super::protocol::MAX_LINE;
 use super::terminal::{self, Link};
 
-/// The exit code by which a program says that nothing works until its owner has linked
-/// an account.
+/// The exit code of a program that cannot work until its owner has linked an account.
 pub const NOT_LINKED: i32 = 3;
 
 /// How long a program may take to end once its stdin is closed.
@@ -37,18 +36,18 @@ pub struct Program {
     pub channel: &'static str,
     /// The program.
     pub path: PathBuf,
-    /// What it is started with.
+    /// Its arguments.
     pub arguments: Vec<OsString>,
 }
 
 /// The pauses between two starts.
 #[derive(Clone, Copy, Debug)]
 pub struct Pauses {
-    /// After the first end; doubled with each one that follows.
+    /// After the first exit; doubled with each further one.
     pub first: Duration,
-    /// At most.
+    /// The longest pause.
     pub longest: Duration,
-    /// A program that has run for so long starts anew from the first pause.
+    /// A program that has run for this long starts again from the first pause.
     pub settled: Duration,
     /// While no account is linked.
     pub not_linked: Duration,
@@ -65,7 +64,7 @@ impl Default for Pauses {
     }
 }
 
-/// The program of a channel: the one that was named, or `name` next to this binary.
+/// The program of a channel: the configured one, or `name` next to this binary.
 pub fn find(named: Option<&Path>, name: &str) -> io::Result<PathBuf> {
     let path = match named {
         Some(path) => path.to_owned(),
@@ -78,7 +77,7 @@ pub fn find(named: Option<&Path>, name: &str) -> io::Result<PathBuf> {
     Err(io::Error::new(io::ErrorKind::NotFound, why))
 }
 
-/// Keeps a program running until the daemon ends. `serve` is given each connection.
+/// Keeps a program running until the daemon ends. `serve` gets each connection.
 pub async fn keep<S, F, E>(program: Program, pauses: Pauses, mut ending: watch::Receiver<bool>, serve: S)
 where
     S: Fn(Link) -> F,
@@ -96,7 +95,7 @@ where
             pause = pauses.first;
         }
         let wait = match ended {
-            // The router has told why; a program that says so every time is not news.
+            // The router has logged why; a program that repeats it is not news.
             Ok(status) if status.code() == Some(NOT_LINKED) => pauses.not_linked,
             Ok(status) => {
                 tracing::warn!(channel = program.channel, %status, seconds = pause.as_secs(), "a channel's program has ended and is started again");
@@ -139,7 +138,7 @@ where
         }
         _ = ending.wait_for(|ending| *ending) => {}
     }
-    // Its stdin is closed by now: that asks it to end.
+    // Its stdin is closed by now, which asks it to end.
     if let Ok(status) = tokio::time::timeout(ENDING, child.wait()).await {
         return status;
     }
@@ -160,7 +159,7 @@ fn start(program: &Program) -> io::Result<Child> {
         .spawn()
 }
 
-/// What a program says on stderr is for the log. Control characters are shown, not obeyed.
+/// Copies a program's stderr to the log. Control characters are escaped.
 async fn complaints(channel: &'static str, stderr: ChildStderr) {
     let mut stderr = BufReader::new(stderr);
     let mut line = Vec::new();

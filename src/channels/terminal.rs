@@ -1,5 +1,5 @@
-//! The terminal channel: the channel protocol over a connection to the control
-//! socket. It lives inside the daemon; the other end is `doorward chat`.
+//! The terminal channel: the channel protocol over a connection to the control socket. It
+//! runs inside the daemon; the other end is `doorward chat`.
 //!
 //! What it is not: it knows no groups and no store. It moves lines between a
 //! stream and the two queues of a [`Link`].
@@ -19,9 +19,9 @@ const BACKLOG: usize = 256;
 /// The daemon's ends of a channel connection.
 #[derive(Debug)]
 pub struct Link {
-    /// What the channel says.
+    /// Lines from the channel.
     pub from: mpsc::Receiver<FromChannel>,
-    /// What it is told.
+    /// Lines to the channel.
     pub to: mpsc::Sender<ToChannel>,
 }
 
@@ -32,7 +32,7 @@ pub struct Pump {
     to: mpsc::Receiver<ToChannel>,
 }
 
-/// A link and what moves its lines.
+/// A link, and the task that moves its lines.
 pub fn link() -> (Link, Pump) {
     let (from_sender, from) = mpsc::channel(BACKLOG);
     let (to, to_receiver) = mpsc::channel(BACKLOG);
@@ -40,7 +40,7 @@ pub fn link() -> (Link, Pump) {
 }
 
 impl Pump {
-    /// Moves lines until either side is done. The order within each direction holds.
+    /// Moves lines until either side is done, in order within each direction.
     pub async fn run<R, W>(self, mut reader: LineReader<R>, mut writer: LineWriter<W>) -> Result<(), LineError>
     where
         R: AsyncRead + Unpin,

@@ -163,7 +163,7 @@ async fn try_out(home: &Home, engine: &Engine, name: &str, tag: &str) -> Result<
     };
     let dir = tempfile::Builder::new().prefix("try").tempdir_in(home.run_dir())?;
     let installation = home.installation_id()?;
-    let tried = images::try_out(engine, &installation, tag, command, dir.path());
+    let tried = containers::try_out(engine, &installation, tag, command, dir.path());
     let tried = tokio::select! {
         tried = tried => tried,
         () = up::interrupted() => return Err(environment(anyhow!("interrupted"))),

@@ -14,7 +14,7 @@ const LONGEST: usize = 16;
 pub struct Name(String);
 
 impl Name {
-    /// For a name as its owner writes it, with or without `@`.
+    /// Takes the name as its owner writes it, with or without `@`.
     pub fn new(name: &str) -> Self {
         Name(fold(name.trim().trim_start_matches(is_at)))
     }
@@ -27,7 +27,7 @@ impl Name {
         Some(skip_unseen(skip_unseen(&after_at[end..]).trim_start_matches([',', ':', ';'])))
     }
 
-    /// Where the name ends that a text starts with.
+    /// Where the name at the start of a text ends.
     fn ends_at(&self, text: &str) -> Option<usize> {
         if self.0.is_empty() {
             return None;
@@ -35,7 +35,7 @@ impl Name {
         let mut read = String::new();
         for (at, c) in text.char_indices() {
             let end = at + c.len_utf8();
-            // Marks that show nothing could go on for ever.
+            // A text could hold any number of invisible marks.
             if end > LONGEST * self.0.len() {
                 return None;
             }
@@ -45,7 +45,7 @@ impl Name {
                 return None;
             }
             let rest = &text[end..];
-            // A mark that folds away may follow still: it is part of the last letter.
+            // A mark that folds away may still follow: it belongs to the last letter.
             let complete = folded == self.0
                 && rest.chars().next().is_none_or(|next| !fold(next.encode_utf8(&mut [0; 4])).is_empty());
             if complete {
@@ -67,8 +67,8 @@ pub(super) fn fold(text: &str) -> String {
     plain(&lower(&lower(&plain(text)).to_uppercase()))
 }
 
-/// Whether the word does not end before `rest`. Scripts that put no spaces between
-/// words, and Hangul with its particles, end it anywhere.
+/// Whether the word continues in `rest`. In scripts without spaces between words, and in
+/// Hangul with its particles, it may end anywhere.
 fn goes_on(rest: &str) -> bool {
     let mut next = rest.chars().filter(|c| !is_unseen(*c));
     match next.next() {

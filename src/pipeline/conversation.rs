@@ -1,11 +1,11 @@
 //! A stretch of turns in a live sandbox: a prompt, and the follow-ups that people
 //! send while it is being answered.
 //!
-//! There is at most one run under way per group. For an agent that reads context it
-//! covers every turn that is open; a shell does one command after the other, so its run
-//! covers the one that is under way, and what waits behind it has done nothing. Each turn
-//! that has ended ends the run, together with the group's cursor and what is said of it,
-//! and what is still open goes on as the next run. Turns are committed in their order.
+//! A group has at most one run in flight. For an agent that reads context it covers every
+//! open turn; a shell runs one command at a time, so its run covers the current command
+//! alone, and those that wait have done nothing. When a turn ends, its run ends with it, in
+//! one transaction with the group's cursor and the replies, and the open turns continue in
+//! the next run. Turns are committed in order.
 
 use std::collections::VecDeque;
 
@@ -31,8 +31,7 @@ pub(super) struct Conversation<'a, S: StartSandbox> {
     watch: Watch,
 }
 
-/// Messages that are answered together, the last of which calls, and what was said to
-/// them so far.
+/// Messages that are answered together, the last of which calls, and the answer so far.
 struct Turn {
     messages: Vec<Message>,
     answer: Answer,
@@ -44,7 +43,7 @@ struct Turn {
 }
 
 enum End {
-    /// Together with a later one, where that is so.
+    /// Whether a later turn's answer covers it.
     Answered {
         with: Option<u64>,
     },
@@ -117,14 +116,14 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
             Ok(Some(FromGuest::Session { session })) => {
                 self.worker.shared.remember_session(&self.group.name, session.as_deref())
             }
-            // Said before its time: no reason to give the answer up.
+            // Said too early: no reason to give up the answer.
             Ok(Some(FromGuest::Hello { .. } | FromGuest::Ready)) => Ok(()),
             Ok(None) => Err(self.lose("The sandbox ended before the answer was complete.", true)),
             Err(lost) => Err(self.lose(&format!("The sandbox was lost: {lost}"), lost.may_pass)),
         }
     }
 
-    /// Messages that came meanwhile go into the live sandbox.
+    /// Hands messages that arrived meanwhile to the live sandbox.
     fn follow_up(&mut self) -> Result<(), Broken> {
         let newest = self.turns.back().map_or(MessageRow(0), Turn::last);
         let pending = self.worker.shared.store.pending_messages(&self.group.name)?;
@@ -150,8 +149,8 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
         self.turns.extend(turns.map(Turn::of));
     }
 
-    /// Hands on what the agent may have: all that is open, and of a shell's commands the
-    /// first. The very first turn is the prompt.
+    /// Hands over what the agent may have now: every open turn, or a shell's first command.
+    /// The very first turn is the prompt.
     async fn hand_on(&mut self) -> Result<(), String> {
         let Some(sandbox) = self.worker.sandbox.as_mut() else { return Err("The sandbox is gone.".to_owned()) };
         let assistant = &self.worker.shared.settings.assistant;
@@ -172,7 +171,7 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
         self.turns.iter_mut().find(|turn| turn.id() == id && turn.end.is_none())
     }
 
-    /// A turn is over, and with it perhaps those that have waited for it.
+    /// A turn is over, and perhaps turns that waited for it.
     fn ended(&mut self, id: u64, end: End) -> Result<(), Broken> {
         let Some(turn) = self.turn(id) else { return Ok(()) };
         turn.end = Some(end);
@@ -198,8 +197,8 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
         Ok(())
     }
 
-    /// A turn that failed is settled by itself; only one that may pass by itself, with
-    /// nothing answered behind it, makes the group rest and try again.
+    /// A failed turn is settled alone. Only where the failure may be temporary, and no later
+    /// turn was answered, the group rests and tries again.
     fn failed(&mut self, turn: Turn, run: &Run, mut why: String, retry: bool) -> Result<(), Broken> {
         if let Some(what) = turn.forgot {
             why = format!("{why}\n{}", telling::forgotten(what, &self.group.name));
@@ -212,8 +211,8 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
         }
     }
 
-    /// What the chat gets: the answer, what the door refused meanwhile, what else there is
-    /// to say, and the end of each message that called. Who called never hears nothing.
+    /// What the chat gets: the answer, what the door refused meanwhile, other notices, and an
+    /// end for each message that called. Every call gets a reaction.
     fn outgoing(&self, turn: Turn, run: &Run, with: Option<u64>) -> Vec<NewOutgoing> {
         let cut = turn.messages.iter().any(|message| self.form.cuts(message));
         let Turn { messages, answer, forgot, .. } = turn;
@@ -246,7 +245,7 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
         all
     }
 
-    /// Begins the run of what is open, and says so at the door.
+    /// Begins a run for the open turns, and tells the door.
     fn next_run(&mut self) -> Result<(), Broken> {
         let Some(sandbox) = self.worker.sandbox.as_ref() else { return Ok(()) };
         let (Some(first), Some(last)) = (self.turns.front(), self.turns.back()) else {
@@ -267,7 +266,7 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
         self.turns.get(1).filter(|_| self.form == Form::Bare).map(|turn| turn.since)
     }
 
-    /// Somebody is to be told, or the run is to end.
+    /// A notice is due, or the end of the run.
     async fn due(&mut self, due: Due) -> Result<(), Broken> {
         let words = self.watch.words(due);
         self.watch.told(due);
@@ -288,8 +287,8 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
         Ok(())
     }
 
-    /// The sandbox is of no more use, and the run failed with all that it covers: what
-    /// waits behind a shell's command has no part in that, and is tried again.
+    /// The sandbox is lost, and the run has failed with all that it covers. Commands that wait
+    /// behind a shell's are not part of it and are tried again.
     fn lose(&mut self, why: &str, may_pass: bool) -> Broken {
         let Some(run) = self.worker.run.take() else { return Broken::Settled(Left::default()) };
         let covered = if self.form == Form::Bare { 1 } else { self.turns.len() };

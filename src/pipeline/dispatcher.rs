@@ -1,4 +1,4 @@
-//! Carries out what the queue says: starts workers, wakes them, lets them go.
+//! Carries out the queue's decisions: starts workers, wakes them, lets them go.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,12 +35,12 @@ pub(super) struct Dispatcher<S: StartSandbox> {
     queue: Queue,
     seats: BTreeMap<GroupName, Seat>,
     waits: BTreeMap<GroupName, Wait>,
-    /// Numbers for what may be over before its end is told.
+    /// Numbers rests and waits, so that a late timer is recognised.
     numbers: u64,
     ending: Option<oneshot::Sender<()>>,
 }
 
-/// How to reach a worker, and who wants to know when it has left.
+/// How to reach a worker, and whom to tell when it has left.
 struct Seat {
     mail: mpsc::UnboundedSender<Mail>,
     halt: watch::Sender<Halt>,
@@ -62,7 +62,7 @@ impl<S: StartSandbox> Dispatcher<S> {
         Dispatcher { shared, events, queue, seats, waits, numbers: 0, ending: None }
     }
 
-    /// Until shutdown, and then until the last worker has left.
+    /// Runs until shutdown, and then until the last worker has left.
     pub(super) async fn run(mut self) {
         while let Some(event) = self.events.recv().await {
             self.take(event);
@@ -147,7 +147,7 @@ impl<S: StartSandbox> Dispatcher<S> {
         }
     }
 
-    /// Groups that have begun to wait for a seat are told so if that takes a while.
+    /// Groups that have begun to wait for a seat hear about it if that takes a while.
     fn note_waits(&mut self) {
         let queue = &self.queue;
         self.waits.retain(|group, _| queue.waiting().any(|waiting| waiting == group));
@@ -190,7 +190,7 @@ impl<S: StartSandbox> Dispatcher<S> {
         self.seats.insert(group.clone(), Seat { mail, halt, stopped: Vec::new(), since: Instant::now() });
         let worker = Worker::new(Arc::clone(&self.shared), group.clone(), inbox, halted);
         let events = self.shared.events.clone();
-        // In a task below the one that reports: a worker that panics leaves its seat too.
+        // In a task of its own below the one that reports, so that a panic frees the seat too.
         tokio::spawn(async move {
             let left = match tokio::spawn(worker.serve()).await {
                 Ok(left) => left,
@@ -213,8 +213,8 @@ impl<S: StartSandbox> Dispatcher<S> {
 
     fn left(&mut self, group: &GroupName, left: Left) -> Vec<Step> {
         let stopped = self.seats.remove(group).map(|seat| seat.stopped).unwrap_or_default();
-        // A stop may have come when the worker was on its way out and heard nothing any
-        // more. What it left to be tried again is settled here, so that stop means stop.
+        // A stop may arrive while the worker is leaving and no longer listens. What it left to
+        // be tried again is settled here, so that stop means stop.
         let left = if stopped.is_empty() { left } else { Left::default() };
         for (stopping, done) in stopped {
             self.settle_stopped(group, stopping);
@@ -235,7 +235,7 @@ impl<S: StartSandbox> Dispatcher<S> {
     }
 
     fn stop(&mut self, group: &GroupName, stopping: Stopping, done: oneshot::Sender<bool>) -> Vec<Step> {
-        // What is stopped stops with or without a record of it.
+        // It stops whether or not the stop can be recorded.
         self.shared.ledger.note(&Notice::new(
             "stopped",
             Some(group),
@@ -251,11 +251,11 @@ impl<S: StartSandbox> Dispatcher<S> {
             return Vec::new();
         }
         let _ = done.send(self.settle_stopped(group, stopping));
-        // What came after it was said may have been in line already.
+        // Messages from after the stop may have been in line already.
         if self.has_work(group) { self.queue.work(group) } else { Vec::new() }
     }
 
-    /// Tells what waits that it was stopped. Whether anything waited.
+    /// Tells the waiting messages that they were stopped. Returns whether there were any.
     fn settle_stopped(&self, group: &GroupName, stopping: Stopping) -> bool {
         let settled = self.shared.settle_stopped(group, None, stopping);
         settled.unwrap_or_else(|error| {

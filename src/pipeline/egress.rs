@@ -10,8 +10,7 @@ use super::shared::Shared;
 use crate::store::Group;
 use crate::store::ledger::{AuditLog, Notice};
 
-/// The reply as it may be said, with a record of it. What is left of one that may not
-/// be said is why.
+/// The reply as it may be sent, recorded. Where it must not be sent: the reason instead.
 pub(super) fn say<S>(shared: &Shared<S>, group: &Group, text: String) -> String {
     match recorded(&*shared.secrets, &shared.ledger, &group.name, &text, true) {
         Ok(()) => text,
@@ -19,19 +18,19 @@ pub(super) fn say<S>(shared: &Shared<S>, group: &Group, text: String) -> String 
     }
 }
 
-/// What a chat reads instead of an answer; where the owner sits, with the whole reason.
+/// What a chat reads instead of an answer; the owner's own chat gets the whole reason.
 pub(super) fn in_its_place(group: &Group, refusal: &Refusal) -> String {
     let why = if notice::is_for(group) { refusal.for_log() } else { &refusal.why };
     format!("Doorward withheld this answer: {why}. `doorward audit` has more.")
 }
 
-/// Whether a text of an agent's may go to a chat, with a record of it. What cannot be
-/// recorded may not. Whoever asks has a record of the refusal, which tells the owner.
+/// Checks whether an agent's text may go to a chat, and records it. A text that cannot be
+/// recorded may not. The caller records the refusal, which alerts the owner.
 pub fn check(secrets: &dyn Secrets, ledger: &AuditLog, group: &GroupName, text: &str) -> Result<(), Refusal> {
     recorded(secrets, ledger, group, text, false)
 }
 
-/// The same; `alarm`: whether the record of a text that may not go tells the owner at once.
+/// The same; `alarm`: whether the record of a withheld text alerts the owner at once.
 fn recorded(
     secrets: &dyn Secrets,
     ledger: &AuditLog,
@@ -58,15 +57,15 @@ fn recorded(
     finding.map_or(Ok(()), |finding| Err(withheld(&finding)))
 }
 
-/// The refusal of a text. What was in it, and of which credential, is for the owner's log:
-/// a chat is not only the owner's, and an agent may know of no credential but its own.
+/// The refusal of a text. What was found, and of which credential, goes to the owner's log
+/// alone: others read the chat, and an agent may know only its own credentials.
 pub fn withheld(finding: &Finding) -> Refusal {
     let why = "it held something that must not leave";
     Refusal::new(Code::SecretInRequest, why).logged_as(format!("it held a {finding}"))
 }
 
-/// What a text holds that may not leave. A group's own surrogate means nothing outside
-/// of its sandbox and may be quoted; a real secret, a bait or another group's may not.
+/// What a text holds that must not leave. A group may quote its own surrogates, which mean
+/// nothing outside its sandbox, but no real secret, no bait and no other group's surrogate.
 pub fn leak(secrets: &dyn Secrets, group: &GroupName, text: &str) -> Option<Finding> {
     let own = |what: &WatchedKind| matches!(what, WatchedKind::Surrogate { group: owner, .. } if owner == group);
     secrets.watchlist().find_all(text.as_bytes()).into_iter().find(|finding| !own(&finding.what))

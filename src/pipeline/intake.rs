@@ -1,8 +1,8 @@
 //! One message from a channel: whether it is for a group at all, what it is to the
 //! assistant, and its way into the store.
 //!
-//! What is not for a registered chat ends here, before anything of it is written or
-//! logged (invariant 14). What this daemon has sent and a network echoes does too.
+//! A message of an unregistered chat ends here, before anything of it is written or logged
+//! (invariant 14), and so does a network's echo of what this daemon sent.
 
 use policies::GroupName;
 
@@ -24,7 +24,7 @@ enum Asks {
 }
 
 impl Pipeline {
-    /// Commits a message and puts its group in line.
+    /// Commits a message and queues its group.
     pub(super) fn take_in(&self, served: &Served, message: Incoming) -> Result<ToChannel, ChannelError> {
         let registered = match &served.shown {
             Some(only) if *only != message.chat => None,
@@ -75,9 +75,9 @@ impl Pipeline {
         Ok(())
     }
 
-    /// In a chat of several people only what calls the assistant is for it: its name at
-    /// the start, a mention, an answer to what it said. Elsewhere everything is. A group's
-    /// file may say otherwise; one that is wrong says nothing here, and is told when its
+    /// In a chat of several people only messages that call the assistant are for it: its name
+    /// at the start, a mention, a reply to one of its messages. Elsewhere all are. A group's
+    /// file may say otherwise; an invalid file counts as empty here, and is reported when the
     /// sandbox starts.
     fn asks(&self, group: &Group, message: &Incoming) -> Result<Asks, StoreError> {
         let name = &self.assistant.name;
@@ -102,8 +102,8 @@ impl Pipeline {
         })
     }
 
-    /// A quote with the words and the name that the store knows. What the answering
-    /// side quotes may be made up: of a message that is not known it has no name.
+    /// A quote with the text and the name that the store knows. The quoting side may make
+    /// things up, so a quote of an unknown message has no name.
     fn known(&self, group: &Group, quote: Quote) -> Result<Quote, StoreError> {
         if let Some((name, text)) = self.store.quoted(&group.name, &quote.id)? {
             let sender = name.unwrap_or_else(|| self.assistant.shown.clone());
@@ -116,7 +116,7 @@ impl Pipeline {
 /// What people write who want it to stop, in a hurry and in more than one language.
 const STOPS: [&str; 3] = ["stop", "stopp", "halt"];
 
-/// What follows `stop`; nothing where the text is no such order.
+/// What follows `stop`; `None` where the text is not an order to stop.
 fn stop<'t>(text: &'t str, mentioned: bool, name: &Name) -> Option<&'t str> {
     let text = name.called(text).unwrap_or(text).trim();
     // A mention stands in the text as `@` and a number.
@@ -124,7 +124,7 @@ fn stop<'t>(text: &'t str, mentioned: bool, name: &Name) -> Option<&'t str> {
         Some(mention) if mentioned => mention.trim_start_matches(|c: char| !c.is_whitespace()).trim(),
         _ => text,
     };
-    // Some write orders as other bots want them.
+    // Some people write commands as other bots expect them.
     let text = text.trim_end_matches(['.', '!']).trim_start_matches('/');
     let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     let rest = rest.trim();

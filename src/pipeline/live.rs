@@ -46,7 +46,7 @@ impl Sandbox for LiveSandbox {
 
     async fn next(&mut self) -> Result<Option<FromGuest>, Lost> {
         let said = LiveSandbox::next(self).await;
-        // What filled its folder once would fill it again.
+        // It would fill its folder again.
         said.map_err(|lost| Lost { why: lost.to_string(), may_pass: !self.was_ended() })
     }
 
@@ -59,8 +59,7 @@ impl Sandbox for LiveSandbox {
     }
 }
 
-/// The same for people who are not the owner: nothing of the host, where the daemon's own
-/// log has the whole of it.
+/// The same for people other than the owner: nothing about the host. The daemon's log has all of it.
 pub(super) fn in_a_chat(error: &SandboxError) -> String {
     let known = match error {
         // What helps, and holds no path.
@@ -79,8 +78,8 @@ pub(super) fn in_a_chat(error: &SandboxError) -> String {
     format!("{known}; the owner finds the whole of it in the daemon's log")
 }
 
-/// A missing image or folder stays missing until somebody does something, and what
-/// came up other than asked for will do so again.
+/// A missing image or folder stays missing until somebody acts, and a sandbox that came up
+/// wrong will come up wrong again.
 fn may_pass(error: &SandboxError) -> bool {
     match error {
         SandboxError::Start(StartError::ImageMissing { .. } | StartError::AttestationFailed { .. }) => false,

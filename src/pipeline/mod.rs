@@ -4,14 +4,14 @@
 //! channel → router → intake → store → queue → worker → conversation → store → outbox → channel
 //! ```
 //!
-//! What it is: the order of things and their promises. What it is not: it knows no
+//! What it is: the order of the steps, and what they promise. What it is not: it knows no
 //! engine, no door and no socket; sandboxes come through [`sandbox::StartSandbox`].
 //!
 //! **Invariants**
-//! - A message that was accepted is answered or its failure is told (13).
-//! - A run that wrote upstream is not run again; where that cannot be known, it
-//!   counts as having written (13).
-//! - Nothing of a chat that is not registered is written or logged (14).
+//! - An accepted message is answered, or its failure is reported (13).
+//! - A run that wrote upstream is not repeated; a run that may have written counts as one
+//!   that did (13).
+//! - Nothing from an unregistered chat is written or logged (14).
 
 pub mod calling;
 mod conversation;
@@ -91,14 +91,14 @@ pub struct Parts<S> {
     pub settings: Settings,
 }
 
-/// Who answers, and when it is.
+/// Who answers, and in which time zone.
 #[derive(Clone, Debug)]
 pub struct Assistant {
     /// How people call it.
     pub name: Name,
-    /// The same as it is shown.
+    /// The name as it is displayed.
     pub shown: String,
-    /// In which times of messages are told.
+    /// The time zone of the times in prompts.
     pub zone: TimeZone,
 }
 
@@ -113,7 +113,7 @@ pub struct Settings {
     pub idle: Duration,
     /// Pauses between attempts at a run.
     pub backoff: Backoff,
-    /// How long things may take before that is told, and before they are ended.
+    /// How long things may take before a notice is sent, and before they are ended.
     pub waits: Waits,
 }
 
@@ -122,7 +122,7 @@ pub struct Settings {
 pub struct Snapshot {
     /// Groups with a seat.
     pub seated: Vec<Seated>,
-    /// Groups that wait for one, the next one first, and for how long they have.
+    /// Groups that wait for one, the next one first, and how long each has waited.
     pub waiting: Vec<(GroupName, Duration)>,
     /// Groups that rest after a failure.
     pub resting: Vec<GroupName>,
@@ -135,12 +135,12 @@ pub struct Seated {
     pub group: GroupName,
     /// Whether it is answering.
     pub busy: bool,
-    /// For how long it has been, or has been idle.
+    /// How long it has been busy or idle.
     pub lasts: Duration,
 }
 
 impl Pipeline {
-    /// Settles what a dead daemon left, then starts to work.
+    /// Settles what a dead daemon left behind, then starts.
     pub fn start<S: StartSandbox>(parts: Parts<S>) -> Result<(Arc<Pipeline>, PipelineTask), StoreError> {
         let Parts { home, store, ledger, secrets, outbox, sandboxes, settings } = parts;
         let (events, inbox) = mpsc::unbounded_channel();
@@ -169,7 +169,7 @@ impl Pipeline {
         self.tell(Event::Work(group.clone()));
     }
 
-    /// Ends what runs for a group, at once. Whether anything did.
+    /// Ends what runs for a group, at once. Returns whether anything ran.
     pub async fn stop_group(&self, group: &GroupName) -> bool {
         let (done, stopped) = oneshot::channel();
         self.tell(Event::Stop(group.clone(), Stopping::Everything, done));
@@ -181,7 +181,7 @@ impl Pipeline {
         self.tell(Event::Stop(group.clone(), Stopping::AsSaid, oneshot::channel().0));
     }
 
-    /// Says something in the main group's chat. Whether there is one.
+    /// Says something in the main group's chat. Returns whether there is one.
     pub fn tell_owner(&self, text: String) -> Result<bool, StoreError> {
         let Some(main) = self.store.groups()?.into_iter().find(|group| group.is_main) else { return Ok(false) };
         self.store.enqueue(&main.name, None, &NewOutgoing { kind: OutgoingKind::Notice, text, in_reply_to: None })?;
@@ -196,7 +196,7 @@ impl Pipeline {
         snapshot.await.unwrap_or_default()
     }
 
-    /// Stops every sandbox; what was under way is settled at the next start.
+    /// Stops every sandbox; runs in flight are settled at the next start.
     pub async fn shutdown(&self) {
         let (done, ended) = oneshot::channel();
         self.tell(Event::Shutdown(done));

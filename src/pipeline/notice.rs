@@ -12,12 +12,12 @@ use crate::store::ledger::AuditEntry;
 /// The most refusals that are read for one notice.
 pub const MOST_READ: u32 = 200;
 
-/// The most that one notice tells apart.
+/// The most refusals that one notice lists.
 const MOST_SHOWN: usize = 10;
 
-/// Whether a group's chat may hear what its policy could be widened by: where the
-/// owner sits, and nowhere else (invariant 12 keeps the rest from acting on it,
-/// this keeps it from being told).
+/// Whether a group's chat may read how its policy could be widened: the owner's own chat,
+/// and no other (invariant 12 keeps others from acting on it; this keeps them from
+/// reading it).
 pub fn is_for(group: &Group) -> bool {
     group.is_main || group.channel == terminal::CHANNEL
 }
@@ -53,8 +53,8 @@ pub fn text(refused: &[AuditEntry], policy_file: &Path) -> Option<String> {
     Some(text.trim_end().to_owned())
 }
 
-/// Refused by a denial that came with a preset: its owner took that with the preset,
-/// and no line lifts it. The agent hears why, and the log has it.
+/// Whether a denial from a preset refused it: the owner accepted that with the preset, and
+/// no line lifts it. The agent is told why, and the log has it.
 fn is_expected(entry: &AuditEntry) -> bool {
     entry.decision.rule.as_ref().is_some_and(|rule| rule.file.starts_with("preset "))
 }

@@ -1,12 +1,12 @@
-//! The outbox at work: what is queued in the store goes to the channels that are
-//! there, in the order of each chat, until the channel says that it was sent.
+//! The outbox at work: hands what is queued in the store to the connected channels, in order
+//! within each chat, until the channel confirms that it was sent.
 //!
-//! Nothing goes out before it is on the disk: what was said and then forgotten would be
-//! said twice. A row that a channel does not confirm is sent again with the same id. A row
-//! whose channel is not there, or not on its network, waits. In the place of one that
-//! cannot be sent, or at which its channel breaks off again and again, goes word of that;
-//! where not even that arrives, the main group hears of it. The text itself stays in the
-//! store. Typing signs go the same way but are not kept.
+//! Nothing goes out before it is on the disk: a message that was sent and then forgotten
+//! would be sent twice. A row that a channel does not confirm is sent again with the same id.
+//! A row waits while its channel is gone or off its network. A row that cannot be sent, or at
+//! which its channel breaks off again and again, is replaced by a notice; where that fails
+//! too, the main group is told. The text itself stays in the store. Typing indicators go the
+//! same way but are not kept.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ const ATTEMPTS: u32 = 10;
 const BREAKS: u32 = 5;
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_millis(store::LONGEST_PAUSE.unsigned_abs());
-/// Of a chat that gets nothing the owner hears once in so long.
+/// How often the owner is told about a chat that cannot be reached.
 const TOLD_AGAIN: Duration = Duration::from_secs(60);
 
 /// One connected channel program or terminal.
@@ -40,9 +40,9 @@ pub struct Link {
     channel: String,
     chat: Option<String>,
     to: mpsc::Sender<ToChannel>,
-    /// Whether it can send: until it says otherwise.
+    /// Whether it can send, which holds until it says otherwise.
     ready: bool,
-    /// What it was given and may confirm.
+    /// The rows that it was given and may confirm.
     given: BTreeSet<OutboxId>,
 }
 
@@ -101,7 +101,7 @@ impl OutboxHandle {
         self.tell(Event::Typing { channel: channel.to_owned(), chat: chat.to_owned(), on });
     }
 
-    /// The outbox ends with the daemon; what it did not hear waits in the store.
+    /// The outbox ends with the daemon; what did not reach it waits in the store.
     fn tell(&self, event: Event) {
         let _ = self.0.send(event);
     }
@@ -150,9 +150,9 @@ struct Outbox {
     breaks: HashMap<OutboxId, u32>,
     /// When the owner was told that a chat gets nothing.
     told: HashMap<GroupName, Instant>,
-    /// The last row that is known to be on the disk, and with it all before it.
+    /// The last row known to be on the disk, with all before it.
     durable: Option<OutboxId>,
-    /// When to look again although nothing happens.
+    /// When to look again if nothing happens.
     again: Option<Instant>,
 }
 
@@ -212,7 +212,7 @@ impl Outbox {
                 sent
             }
             Event::Failed { link, id, why, retry } => {
-                // Not under way: another terminal has confirmed it.
+                // Not in flight: another terminal has confirmed it.
                 if !self.was_given(link, id) || !self.flying.contains_key(&id) {
                     return Ok(());
                 }
@@ -221,7 +221,7 @@ impl Outbox {
             Event::Typing { channel, chat, on } => {
                 let line = ToChannel::Typing { chat: chat.clone(), on };
                 for link in self.links.values().filter(|link| link.shows(&channel, &chat)) {
-                    // A sign that finds no room is not missed.
+                    // A dropped typing indicator is not missed.
                     let _ = link.to.try_send(line.clone());
                 }
                 Ok(())
@@ -229,8 +229,8 @@ impl Outbox {
         }
     }
 
-    /// Hands out what is due: of each chat the oldest row. One with which a channel has
-    /// broken off goes alone, so that no other is blamed for it.
+    /// Hands out what is due: the oldest row of each chat. A row with which a channel has
+    /// broken off goes alone, so that no other row is blamed.
     async fn deliver(&mut self) -> Result<(), StoreError> {
         let channels: BTreeSet<String> = self.links.values().map(|link| link.channel.clone()).collect();
         let mut next = None;
@@ -261,8 +261,8 @@ impl Outbox {
         Ok(())
     }
 
-    /// A channel that has just come gets what is under way at another of its chat, which
-    /// may be there and not read (a terminal that is stopped). Whichever confirms it, does.
+    /// Gives a new channel the rows in flight at another one of its chat, which may be
+    /// connected and not reading (a suspended terminal). The first confirmation counts.
     fn join_in(&mut self, id: LinkId) {
         let Some(link) = self.links.get_mut(&id) else { return };
         for flying in self.flying.values_mut() {
@@ -296,7 +296,7 @@ impl Outbox {
         }
     }
 
-    /// Rows that no channel confirmed in time have failed.
+    /// Fails rows that no channel confirmed in time.
     fn give_up_waiting(&mut self) -> Result<(), StoreError> {
         let now = Instant::now();
         let late: Vec<OutboxId> =
@@ -335,7 +335,7 @@ impl Outbox {
 
     fn failed(&mut self, id: OutboxId, why: &str, retry: bool) -> Result<(), StoreError> {
         let Some(flying) = self.flying.get(&id) else { return Ok(()) };
-        // Its channel has lost its network: no fault of the message, which waits.
+        // Its channel has lost its network; that is not the message's fault, so it waits.
         if retry && !flying.links.iter().any(|link| self.links.get(link).is_some_and(|link| link.ready)) {
             self.flying.remove(&id);
             return Ok(());
@@ -349,8 +349,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Its chat is told in its place that there was an answer; where not even that can be
-    /// sent, the owner is.
+    /// Tells the chat that there was an answer; where not even that can be sent, the owner.
     fn give_up(&mut self, id: OutboxId, why: &str) -> Result<(), StoreError> {
         let words = format!("An answer could not be delivered: {}", reply::error(why));
         if !self.store.send_instead(id, why, &words)? && self.store.mark_failed(id, why, None)? {
@@ -361,8 +360,8 @@ impl Outbox {
         Ok(())
     }
 
-    /// What a chat cannot be told goes to the main group's chat, without the text: that is
-    /// the group's.
+    /// Tells the main group's chat that a chat cannot be reached, without the text, which is
+    /// the group's own.
     fn tell_owner(&mut self, id: OutboxId, why: &str) -> Result<(), StoreError> {
         let Some(row) = self.store.outgoing(id)?.filter(|row| row.kind != OutgoingKind::Done) else { return Ok(()) };
         let main = self.store.groups()?.into_iter().find(|group| group.is_main);
@@ -385,7 +384,7 @@ impl Outbox {
         self.links.get(&link).is_some_and(|link| link.given.contains(&id))
     }
 
-    /// It has ended, one way or the other.
+    /// The row is settled, one way or the other.
     fn forget(&mut self, id: OutboxId) {
         self.flying.remove(&id);
         self.breaks.remove(&id);
@@ -420,7 +419,7 @@ impl Link {
     }
 }
 
-/// At least a millisecond, so that what is due then is due.
+/// At least a millisecond, so that it is due when the timer fires.
 fn millis(wait: i64) -> Duration {
     Duration::from_millis(u64::try_from(wait).unwrap_or(0) + 1)
 }

@@ -50,8 +50,8 @@ impl Form {
         }
     }
 
-    /// Divides what waits into turns. Each ends with a message that calls, and what
-    /// follows the last of those is no turn's.
+    /// Divides the waiting messages into turns. Each turn ends with a message that calls; what
+    /// follows the last call belongs to no turn.
     pub fn turns(self, waiting: Vec<Message>) -> Vec<Vec<Message>> {
         let mut turns: Vec<Vec<Message>> = Vec::new();
         let (mut stretch, mut bytes) = (Vec::new(), 0);
@@ -73,12 +73,12 @@ impl Form {
         turns
     }
 
-    /// Whether of this message not all is read.
+    /// Whether only a part of this message is read.
     pub fn cuts(self, message: &Message) -> bool {
         self == Form::Context && message.means != Means::Talk && message.text.len() > TEXT_LIMIT
     }
 
-    /// The words of a turn.
+    /// The text of a turn.
     pub fn words(self, turn: &[Message], name: &Name, zone: &TimeZone) -> String {
         match self {
             Form::Bare => turn.last().map_or_else(String::new, |message| bare(&message.text, name).to_owned()),
@@ -87,7 +87,7 @@ impl Form {
     }
 }
 
-/// What the sender of a message hears of which not all is read.
+/// What the sender of a message hears if only a part of it is read.
 pub fn cut_words() -> String {
     format!(
         "The message is longer than {} KiB; the agent read it up to there. Put what is longer into a file.",
@@ -122,7 +122,7 @@ fn context(turn: &[Message], zone: &TimeZone) -> String {
     xml
 }
 
-/// All that calls, and of the talk the newest that there is room for.
+/// Every call, and the newest of the talk that there is room for.
 fn shown(turn: &[Message]) -> Vec<&Message> {
     let calls: usize = turn.iter().filter(|message| message.means != Means::Talk).map(weight).sum();
     let (mut room, mut talk, mut full) = (PROMPT_LIMIT.saturating_sub(calls), 0, false);
@@ -142,14 +142,14 @@ fn shown(turn: &[Message]) -> Vec<&Message> {
     shown
 }
 
-/// What a message takes of a prompt.
+/// The bytes that a message takes in a prompt.
 fn weight(message: &Message) -> usize {
     message.text.len().min(TEXT_LIMIT)
         + message.quote.as_ref().map_or(0, |quote| quote.text.len().min(QUOTE_LIMIT))
         + 256
 }
 
-/// By the chat's clock; by ours where that is out of all bounds.
+/// The time by the chat's clock, or by ours where the chat's is out of bounds.
 fn time(message: &Message, zone: &TimeZone) -> String {
     let at = Timestamp::from_millisecond(message.at).or_else(|_| Timestamp::from_millisecond(message.received_at));
     at.unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()
@@ -168,9 +168,8 @@ fn attribute(text: &str, limit: usize) -> String {
     escape(&text[..text.floor_char_boundary(limit)]).replace(['\n', '\t'], " ")
 }
 
-/// Control characters are made visible, marks that nobody sees and that change what is
-/// read are dropped, and so that no model takes a look-alike for a bracket, those are
-/// escaped as brackets are.
+/// Makes control characters visible, drops invisible marks that change how a text reads, and
+/// escapes look-alikes of brackets as it escapes brackets, so that no model mistakes one.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();

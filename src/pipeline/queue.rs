@@ -1,9 +1,8 @@
 //! Who may run: one sandbox per group, a global cap, first come first served.
 //!
-//! Pure bookkeeping: it starts and stops nothing itself, it answers with the
-//! [`Step`]s to take. A group that is idle keeps its seat (and its sandbox, for
-//! follow-ups) until another group needs the seat. The owner's own group is never shut
-//! out by others: it may take a seat beyond the cap.
+//! Pure bookkeeping: it starts and stops nothing itself, but returns the [`Step`]s to take.
+//! An idle group keeps its seat (and its sandbox, for follow-ups) until another group needs
+//! the seat. Others cannot shut out the owner's own group: it may take a seat beyond the cap.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -15,7 +14,7 @@ pub struct Queue {
     cap: usize,
     waiting: VecDeque<GroupName>,
     seats: BTreeMap<GroupName, Seat>,
-    /// With the number of the rest: the end of an earlier one is not the end of this.
+    /// Each with the number of its rest: the end of an earlier rest does not end this one.
     resting: BTreeMap<GroupName, u64>,
     /// The owner's group.
     owner: Option<GroupName>,
@@ -27,7 +26,7 @@ pub struct Queue {
 pub enum Step {
     /// Give the group a seat and let it work.
     Start(GroupName),
-    /// The group sits already: tell it that there is more.
+    /// The group has a seat already: tell it that there is more.
     Wake(GroupName),
     /// The group is idle and its seat is needed: let it go.
     Close(GroupName),
@@ -74,7 +73,7 @@ impl Queue {
         }
     }
 
-    /// The group works; it may have woken while it was thought idle.
+    /// The group is busy; it may have woken while it counted as idle.
     pub fn busy(&mut self, group: &GroupName) {
         if let Some(seat @ Seat::Idle(_)) = self.seats.get_mut(group) {
             *seat = Seat::Busy;
@@ -90,8 +89,8 @@ impl Queue {
         self.admit()
     }
 
-    /// The group has left its seat. `more` says that something still waits for it,
-    /// `rest` that it may not try again before [`Queue::rested`] is told the same number.
+    /// The group has left its seat. `more`: something still waits for it. `rest`: it may not
+    /// try again before [`Queue::rested`] is called with the same number.
     pub fn left(&mut self, group: &GroupName, more: bool, rest: Option<u64>) -> Vec<Step> {
         self.seats.remove(group);
         if let Some(rest) = rest {
@@ -102,8 +101,8 @@ impl Queue {
         self.admit()
     }
 
-    /// The group has rested long enough after a failure. A rest that was forgotten, or
-    /// that another has followed, is over already.
+    /// The group has rested long enough after a failure. A rest that was cancelled, or followed
+    /// by another, is over already.
     pub fn rested(&mut self, group: &GroupName, rest: u64) -> Vec<Step> {
         if self.resting.get(group) != Some(&rest) {
             return Vec::new();
@@ -117,8 +116,7 @@ impl Queue {
         self.resting.keys()
     }
 
-    /// Nothing of the group is to be started any more; its seat, if it has one,
-    /// stays until it has left.
+    /// Starts nothing more for the group; its seat, if it has one, stays until it has left.
     pub fn forget(&mut self, group: &GroupName) {
         self.waiting.retain(|waiting| waiting != group);
         self.resting.remove(group);
@@ -142,8 +140,8 @@ impl Queue {
         self.cap
     }
 
-    /// Fills free seats; where there is none, asks the longest idle to leave, one
-    /// for each group that waits.
+    /// Fills free seats; where there is none, asks the groups that were idle longest to leave,
+    /// one for each waiting group.
     fn admit(&mut self) -> Vec<Step> {
         let mut steps = Vec::new();
         let owner = self.waiting.iter().position(|group| self.owner.as_ref() == Some(group));

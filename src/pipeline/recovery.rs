@@ -1,8 +1,8 @@
-//! What a dead daemon left: runs that were under way (invariant 13).
+//! Runs that were in flight when a daemon died (invariant 13).
 //!
-//! A run that wrote upstream, or of which that is not known, is told to its chat
-//! and not repeated. Any other is tried again, as one more attempt, and whoever called is
-//! told, for what was done in the group's folder is there.
+//! A run that wrote upstream, or may have, is reported to its chat and not repeated. Any
+//! other counts as an attempt and is tried again, and the caller is told, since what it did
+//! in the group's folder remains.
 
 use policies::GroupName;
 
@@ -14,7 +14,7 @@ use crate::store::{Run, StoreError};
 const DIED: &str = "Doorward was ended while this was being answered.";
 const BROKE_OFF: &str = "Doorward could not record the answer to this.";
 
-/// Settles every run that is not under way any more. Called before anything starts.
+/// Settles every run that was in flight. Called before anything starts.
 pub(super) fn settle_interrupted<S>(shared: &Shared<S>) -> Result<(), StoreError> {
     for run in shared.store.running_runs()? {
         settle(shared, &run, DIED)?;
@@ -22,14 +22,14 @@ pub(super) fn settle_interrupted<S>(shared: &Shared<S>) -> Result<(), StoreError
     Ok(())
 }
 
-/// The same for a group whose worker broke off (the store could not be written, a
-/// panic), and for messages that such an end left without a run of their own. Called
-/// by the next worker before it takes anything on.
+/// The same for a group whose worker broke off (a panic, or a store that could not be
+/// written), and for messages that this left without a run. Called by the next worker before
+/// it takes anything on.
 pub(super) fn settle_broken_off<S>(shared: &Shared<S>, name: &GroupName) -> Result<(), StoreError> {
     for run in shared.store.running_runs()?.into_iter().filter(|run| run.group == *name) {
         settle(shared, &run, BROKE_OFF)?;
     }
-    // Taken on by a run that wrote and ended, by a death between that run and the next.
+    // They belonged to a run that wrote and ended; the daemon died before the next run began.
     let waiting = shared.store.calls_waiting(name)?;
     let taken_on: Vec<_> = waiting.into_iter().take_while(|message| shared.wrote_upstream(name, message.row)).collect();
     let Some(group) = shared.store.group(name)? else { return Ok(()) };

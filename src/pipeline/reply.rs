@@ -1,5 +1,5 @@
-//! From what an agent says to what a chat gets: private thoughts are taken out, long
-//! texts are split, and an answer has a size.
+//! From what an agent says to what a chat gets: private thoughts are removed, long texts are
+//! split, and the length of an answer is bounded.
 
 use icu_segmenter::GraphemeClusterSegmenter;
 
@@ -8,7 +8,7 @@ use crate::channels::terminal;
 /// The most that is kept of one answer while it grows.
 pub const ANSWER_LIMIT: usize = 1 << 20;
 
-/// What a channel's chats take.
+/// The limits of a channel's chats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     /// The longest single message, in bytes.
@@ -18,18 +18,18 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Of a channel. A JSON line of a message stays below the protocol's limit even
-    /// where every character needs six bytes.
+    /// The limits of this channel. The JSON line of a message stays below the protocol's limit
+    /// even if every character takes six bytes.
     pub fn of(channel: &str) -> Self {
         match channel {
             terminal::CHANNEL => Bounds { message: 100 << 10, messages: 20 },
-            // Nobody reads more on a phone, and a network bans who sends by the hundred.
+            // Nobody reads more on a phone, and a network bans accounts that send hundreds.
             _ => Bounds { message: 8 << 10, messages: 8 },
         }
     }
 }
 
-/// The most characters of an agent's error that a chat is told.
+/// The most characters of an agent's error that a chat gets.
 const ERROR_LIMIT: usize = 1000;
 
 /// The answer to one message while it grows.
@@ -49,8 +49,8 @@ impl Answer {
         self.text.push_str(&part[..part.floor_char_boundary(room)]);
     }
 
-    /// The messages to send, in order; none where nothing was said. `say` is given the
-    /// whole of it, before it is split: what it looks for could lie across a border.
+    /// The messages to send, in order; none where nothing was said. `say` gets the whole text
+    /// before it is split, since a secret could lie across a split.
     pub fn into_messages(self, bounds: Bounds, say: impl FnOnce(String) -> String) -> Vec<String> {
         let shown = without_internal(&self.text);
         if shown.trim().is_empty() && !self.cut {
@@ -65,15 +65,15 @@ impl Answer {
     }
 }
 
-/// What an agent calls an error, as a chat is told: short, and without control
-/// characters. It stands in the failure of every message that waits.
+/// An agent's error as a chat gets it: short, and without control characters. The failure of
+/// every waiting message contains it.
 pub fn error(message: &str) -> String {
     let shown: String = message.chars().filter(|c| !c.is_control() || *c == '\n').take(ERROR_LIMIT).collect();
     if shown.len() < message.len() { format!("{shown} …") } else { shown }
 }
 
-/// Takes `<internal>…</internal>` out, in any case, also one in another; one that is
-/// never closed hides all that follows.
+/// Removes `<internal>…</internal>`, in upper or lower case, nested ones as well; an unclosed
+/// tag hides everything after it.
 fn without_internal(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let (mut rest, mut depth) = (text, 0_usize);
@@ -101,8 +101,8 @@ fn without_internal(text: &str) -> String {
     shown
 }
 
-/// Whether a text begins with `<internal>` or its end, and how long that is. Spaces and
-/// attributes make no difference; one that does not end is one to the end.
+/// Whether a text begins with `<internal>` or its end tag, and how long the tag is. Spaces and
+/// attributes make no difference; an unfinished tag extends to the end of the text.
 fn internal_tag(text: &str) -> Option<(bool, usize)> {
     const WORD: &str = "internal";
     let inner = text.strip_prefix('<')?.trim_start();
@@ -118,8 +118,8 @@ fn internal_tag(text: &str) -> Option<(bool, usize)> {
     Some((opens, end))
 }
 
-/// Splits after a paragraph, a line or a word where one ends in the second half, else
-/// between two characters as people see them.
+/// Splits after a paragraph, a line or a word that ends in the second half, else between two
+/// characters as people see them (grapheme clusters).
 fn split(text: &str, limit: usize) -> Vec<String> {
     let mut messages = Vec::new();
     let mut rest = text;
@@ -140,7 +140,7 @@ fn border(window: &str, limit: usize) -> usize {
     let after = |what: &str| window[..most].rfind(what).map(|at| at + what.len()).filter(late);
     let word = || window[..most].char_indices().rev().find(|(_, c)| c.is_whitespace()).map(|(at, c)| at + c.len_utf8());
     after("\n\n").or_else(|| after("\n")).or_else(|| word().filter(late)).unwrap_or_else(|| {
-        // The window ends in the middle of things: only borders before it are known.
+        // The window may end inside a character or word: only boundaries before its end are known.
         let borders =
             GraphemeClusterSegmenter::new().segment_str(window).filter(|at| *at <= most && *at < window.len());
         borders.last().filter(|at| *at > 0).unwrap_or(most.max(1))

@@ -15,10 +15,10 @@ use crate::channels::protocol::{ChannelState, FromChannel, ToChannel, VERSION};
 use crate::channels::terminal;
 use crate::store::{Group, OutboxId, StoreError};
 
-/// So many messages of one channel are stored before their senders hear of it.
+/// At most this many messages of a channel are stored before they are acknowledged.
 const AT_ONCE: usize = 64;
 
-/// How often a channel's registered chats are looked at.
+/// How often a channel's registered chats are looked up.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// Who is at the other end of a channel's connection.
@@ -40,13 +40,13 @@ pub enum ChannelError {
     /// It is newer or older than this daemon.
     #[error("the channel speaks version {0} of the protocol, this daemon speaks {VERSION}; update the older one")]
     Version(u32),
-    /// It would get the chats of another channel, and the say in them.
+    /// It would get another channel's chats, and could speak in them.
     #[error("the program of the channel {0} says that it is another channel")]
     NotItself(&'static str),
     /// A second hello.
     #[error("a channel says hello once")]
     HelloTwice,
-    /// A message could not be kept, so it was not accepted; the channel delivers it again.
+    /// A message could not be stored, so it was not accepted; the channel delivers it again.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -60,7 +60,7 @@ pub(super) struct Served {
 }
 
 impl Pipeline {
-    /// Serves one channel until it goes.
+    /// Serves one channel until it disconnects.
     pub async fn serve_channel(&self, mut link: terminal::Link, peer: Peer) -> Result<(), ChannelError> {
         let channel = match link.from.recv().await {
             None => return Ok(()),
@@ -119,7 +119,7 @@ impl Pipeline {
                 FromChannel::Failed { id, why, retry } => self.outbox.failed(served.link, OutboxId(id), why, retry),
                 FromChannel::Message(message) => {
                     let mut answers = vec![self.take_in(served, message)?];
-                    // Messages that have come at once wait for one fsync together.
+                    // Messages that arrive together share one fsync.
                     while answers.len() < AT_ONCE && read.is_none() {
                         match link.from.try_recv() {
                             Ok(FromChannel::Message(message)) => answers.push(self.take_in(served, message)?),
@@ -137,8 +137,8 @@ impl Pipeline {
         }
     }
 
-    /// What was taken in is on the disk once this returns. Where it cannot be, a person at a
-    /// terminal reads why; a network delivers it again.
+    /// Once this returns, the messages taken in are on the disk. Where that fails, a person at
+    /// a terminal reads why; a network delivers them again.
     async fn kept(&self, served: &Served, mut answers: Vec<ToChannel>) -> Result<Vec<ToChannel>, StoreError> {
         if !answers.iter().any(|answer| matches!(answer, ToChannel::Accepted { .. })) {
             return Ok(answers);
@@ -157,7 +157,7 @@ impl Pipeline {
         }
     }
 
-    /// A channel tells how it stands. Only what is new is logged.
+    /// A channel reports its state. Only changes are logged.
     fn channel_state(&self, channel: &str, state: ChannelState, detail: String) {
         let mut states = lock(&self.states);
         let known = states.insert(channel.to_owned(), (state, detail.clone()));

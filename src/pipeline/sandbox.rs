@@ -1,5 +1,5 @@
-//! What the pipeline needs of a sandbox. Two implementations: the real one, and the
-//! one that the pipeline's tests play.
+//! What the pipeline needs from a sandbox. Two implementations: the real one, and the fake of
+//! the pipeline's tests.
 
 use std::future::Future;
 
@@ -13,9 +13,8 @@ use crate::store::{Group, RunId};
 pub trait StartSandbox: Send + Sync + 'static {
     /// What it starts.
     type Sandbox: Sandbox;
-    /// Starts one for a group; its agent takes prompts once this returns, and goes on
-    /// with the session to `resume`. Never dropped half-way: there would be nobody to
-    /// remove what was started.
+    /// Starts a sandbox for a group. Once this returns, its agent takes prompts and continues
+    /// the session `resume`. Never dropped half-way: nobody would remove what was started.
     fn start(
         &self,
         group: &Group,
@@ -25,7 +24,7 @@ pub trait StartSandbox: Send + Sync + 'static {
 
 /// A live sandbox.
 pub trait Sandbox: Send + 'static {
-    /// As the log names it.
+    /// Its name in the log.
     fn id(&self) -> &SandboxId;
     /// How its agent reads.
     fn reads(&self) -> Form;
@@ -35,9 +34,9 @@ pub trait Sandbox: Send + 'static {
     fn send(&mut self, line: &ToGuest) -> impl Future<Output = Result<(), Lost>> + Send;
     /// What the guest says next; `None` once it has ended. Cancel-safe.
     fn next(&mut self) -> impl Future<Output = Result<Option<FromGuest>, Lost>> + Send;
-    /// What goes through the door from now on belongs to this run.
+    /// Requests through the door belong to this run from now on.
     fn set_run(&self, run: Option<RunId>);
-    /// Shuts the door, ends the container and removes it; the log hears why.
+    /// Shuts the door, ends the container and removes it; the log says why.
     fn stop(self, why: &'static str) -> impl Future<Output = ()> + Send;
 }
 
@@ -45,17 +44,16 @@ pub trait Sandbox: Send + 'static {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{why}")]
 pub struct StartFailure {
-    /// What was wrong and what to do.
+    /// What is wrong, and what to do.
     pub why: String,
-    /// Whether trying again can help without anybody doing anything.
+    /// Whether trying again can help without anybody's action.
     pub may_pass: bool,
-    /// Whether there is no engine to start anything: then what was asked for waits for it,
-    /// however long that takes.
+    /// Whether there is no engine at all: then the messages wait for one, however long it takes.
     pub engine_away: bool,
 }
 
 impl StartFailure {
-    /// One that may pass by itself.
+    /// A failure that may be temporary.
     pub fn passing(why: &str) -> Self {
         StartFailure { why: why.to_owned(), may_pass: true, engine_away: false }
     }
@@ -67,6 +65,6 @@ impl StartFailure {
 pub struct Lost {
     /// What happened.
     pub why: String,
-    /// Whether the same can go well in another sandbox.
+    /// Whether another attempt in a new sandbox can succeed.
     pub may_pass: bool,
 }

@@ -1,7 +1,6 @@
-//! What a run that is not repeated had sent out, as its chat is told. Whether it is
-//! repeated is decided elsewhere ([`Shared::wrote_upstream`]); here are only the words,
-//! and they are true: what the door stopped was not sent, and asking the model is not
-//! writing to somebody.
+//! Tells a chat what a run had sent that is not repeated. Whether it is repeated is decided
+//! elsewhere ([`Shared::wrote_upstream`]); here are only the words, and they are accurate:
+//! what the door stopped was not sent, and asking the model is not writing to anybody.
 
 use std::collections::BTreeSet;
 
@@ -19,8 +18,8 @@ const MOST_READ: u32 = 1000;
 /// The most hosts that are named.
 const MOST_NAMED: usize = 3;
 
-/// The door's own reasons to break a request off for what it says: it never was whole, so
-/// nobody upstream has carried it out.
+/// The codes with which the door breaks off a request for its content: it was never complete,
+/// so nobody upstream has carried it out.
 const STOPPED: [&str; 12] = [
     "secret_in_request",
     "surrogate_unbound",
@@ -44,7 +43,7 @@ struct Sent {
     hosts: BTreeSet<String>,
 }
 
-/// Why messages that some run had taken on are not repeated; empty where nothing had left.
+/// Why the messages of a run are not repeated; empty where nothing was sent.
 pub(super) fn words<S>(shared: &Shared<S>, group: &GroupName, first: MessageRow) -> String {
     match sent(shared, group, first) {
         Ok(sent) => sent.words(),

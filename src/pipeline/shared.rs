@@ -48,8 +48,8 @@ impl<S> Shared<S> {
         }
     }
 
-    /// What to resume in the next sandbox. It is the agent speaking, and it gets back
-    /// what it said; so it only has a size.
+    /// Keeps the session to resume in the next sandbox. The agent gets back its own words, so
+    /// only the length is checked.
     pub(super) fn remember_session(&self, group: &GroupName, session: Option<&str>) -> Result<(), Broken> {
         const LONGEST: usize = 256;
         let Some(session) = session else {
@@ -64,8 +64,7 @@ impl<S> Shared<S> {
         Ok(())
     }
 
-    /// Says something to a message that waits. What cannot be said is logged; nothing
-    /// hangs on it.
+    /// Sends a notice about a waiting message. A failure is only logged; nothing depends on it.
     pub(super) fn remark(&self, group: &GroupName, answers: &Message, words: String) {
         let remark = telling::outgoing(OutgoingKind::Notice, words, answers);
         match self.store.enqueue(group, None, &remark) {
@@ -74,7 +73,7 @@ impl<S> Shared<S> {
         }
     }
 
-    /// Whether a message is still to be told that there is no engine, as it is from now on.
+    /// Whether this message has yet to be told that there is no engine; notes that it has been.
     pub(super) fn tells_of_the_engine(&self, group: &GroupName, row: MessageRow) -> bool {
         let mut told = lock(&self.waits_for_engine);
         let is_new = told.get(group).is_none_or(|last| *last < row);
@@ -100,8 +99,7 @@ impl<S> Shared<S> {
         notice::text(&refused, &self.home.policy_file(&group.name))
     }
 
-    /// Ends a failed run: tries again later where that is safe and of use, else
-    /// tells the chat.
+    /// Ends a failed run: tries again later where that is safe and can help, else tells the chat.
     pub(super) fn fail(&self, group: &Group, run: &Run, why: &str, messages: &[Message], may_pass: bool) -> Broken {
         let wrote = self.wrote_upstream(&group.name, run.first);
         let rest = self.settings.backoff.after(run.attempt).filter(|_| may_pass && !wrote);
@@ -152,9 +150,8 @@ impl<S> Shared<S> {
         self.store.fail_run(run.id, why, Some(last.row), &told)
     }
 
-    /// Whether any run that had taken this message on may have written upstream. The store
-    /// knows, whatever has become of the log; of runs of an older Doorward the log does.
-    /// Where it cannot be known, it did.
+    /// Whether any run of this message may have written upstream. The store knows, whatever
+    /// became of the log; for runs of an older Doorward the log does. In doubt, it did.
     pub(super) fn wrote_upstream(&self, group: &GroupName, first: MessageRow) -> bool {
         match self.store.wrote(group, first) {
             Ok(Some(wrote)) => wrote,
@@ -168,8 +165,8 @@ impl<S> Shared<S> {
         runs.into_iter().any(|run| self.ledger.run_wrote_upstream(run).unwrap_or(true))
     }
 
-    /// Tells what waits in a group that it was stopped, and who said so that it is done.
-    /// Whether anything was stopped.
+    /// Tells a group's waiting messages that they were stopped, and the stopping message that
+    /// it is done. Returns whether anything was stopped.
     pub(super) fn settle_stopped(
         &self,
         group: &GroupName,

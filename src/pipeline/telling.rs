@@ -9,17 +9,17 @@ use crate::store::{EndRunError, Means, Message, NewOutgoing, Run, Store, StoreEr
 /// The sandbox of a run for which none came up. Real ids are 32 digits.
 const NO_SANDBOX: &str = "0";
 
-/// What a call hears that was answered with nothing.
+/// For a call that got an empty answer.
 pub(super) const NO_ANSWER: &str = "The agent ended without an answer. Ask again, or in other words.";
 
-/// What a call hears whose answer stands with a later one. Only a terminal is told: a phone
+/// For a call that was answered together with a later one. Only a terminal is told: a phone
 /// shows which message an answer quotes.
 pub(super) const ANSWERED_TOGETHER: &str = "This is answered together with a message that came after it.";
 
-/// What a call hears whose agent had another folder until now.
+/// For a call whose agent worked in another folder until now.
 pub(super) const OTHER_FOLDER: &str = "The group's folder was removed or replaced since the last message. The agent goes on in the one that is there now.";
 
-/// What of a conversation is not there any more, and what to do about it.
+/// Which part of a conversation is lost, and what to do about it.
 pub(super) fn forgotten(what: Forgotten, group: &GroupName) -> String {
     match what {
         Forgotten::Turn => format!(
@@ -41,18 +41,18 @@ pub(super) fn outgoing(kind: OutgoingKind, text: impl Into<String>, answers: &Me
     outgoing_to(kind, text, &answers.id)
 }
 
-/// The same where only the id of what it answers is at hand.
+/// The same, with only the id of the message that it answers.
 pub(super) fn outgoing_to(kind: OutgoingKind, text: impl Into<String>, answers: &str) -> NewOutgoing {
     NewOutgoing { kind, text: text.into(), in_reply_to: Some(answers.to_owned()) }
 }
 
-/// The failure of each of these messages, and that nothing more will come.
+/// A failure for each of these messages, and the end of each.
 pub(super) fn failures(messages: &[Message], words: &str) -> Vec<NewOutgoing> {
     let tell = |message| [outgoing(OutgoingKind::Failure, words, message), outgoing(OutgoingKind::Done, "", message)];
     messages.iter().flat_map(tell).collect()
 }
 
-/// What a stop has ended, and the answer to whoever said it in a chat.
+/// What a stop has ended, and the reply to its sender.
 pub(super) fn stopped(waiting: &[Message]) -> Vec<NewOutgoing> {
     let any = waiting.iter().any(|message| message.means != Means::Stop);
     let tell = |message: &Message| {
@@ -74,15 +74,15 @@ pub(super) fn run_without_sandbox(store: &Store, group: &GroupName, messages: &[
     begun.inspect_err(|error| tracing::error!(%group, %error, "a failed start could not be recorded")).ok()
 }
 
-/// What remains of a run that is tried again.
+/// For the chat of a run that is tried again.
 pub(super) const FOLDER_STAYS: &str = "What it had already done in the group's folder stays.";
 
-/// Whether an agent can have done anything in a run.
+/// Whether an agent can have done anything in this run.
 pub(super) fn had_a_sandbox(run: &Run) -> bool {
     run.sandbox.as_str() != NO_SANDBOX
 }
 
-/// Ends a run whose messages are tried again, and says so to the first where an agent had it.
+/// Ends a run whose messages are tried again, and tells the first where an agent had it.
 pub(super) fn try_again(store: &Store, run: &Run, why: &str, first: Option<&Message>) -> Result<(), StoreError> {
     let words = format!("{why}\nIt is begun again from the start. {FOLDER_STAYS}");
     let told = first.filter(|_| had_a_sandbox(run)).map(|first| outgoing(OutgoingKind::Notice, words, first));

@@ -1,7 +1,8 @@
-//! What takes its time, and what is said about it: who waits is told, a run has an end.
+//! What takes long, and what is said about it: whoever waits gets a notice, and every run has
+//! a time limit.
 //!
-//! An agent tells that it is alive; one that tells nothing is told of, and in the end
-//! ended. A shell's command may be silent for as long as a run may last: it is a command.
+//! An agent gives signs of life; a silent agent is reported, and ended in the end. A shell's
+//! command may be silent for as long as a run may last.
 
 use std::time::Duration;
 
@@ -12,11 +13,11 @@ use super::prompt::Form;
 /// How long things may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Waits {
-    /// Who waits for a seat, for the engine or behind a command is told after this.
+    /// Whoever waits for a seat, for the engine or behind a command gets a notice after this.
     pub told: Duration,
-    /// A run of which nothing is heard is told of after this.
+    /// A silent run is reported after this.
     pub quiet: Duration,
-    /// And ended after this, if an agent should have given a sign.
+    /// And ended after this, if its agent should have given a sign of life.
     pub hung: Duration,
     /// The longest that a run may take: `[queue] longest`.
     pub longest: Duration,
@@ -51,13 +52,13 @@ pub(super) struct Watch {
 /// What is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
-    /// To tell that nothing was heard.
+    /// A notice that nothing was heard.
     Quiet,
-    /// To tell whoever waits behind a command.
+    /// A notice to whoever waits behind a command.
     Behind,
-    /// To end it: nothing was heard for too long.
+    /// The end: nothing was heard for too long.
     Hung,
-    /// To end it: it took too long.
+    /// The end: it took too long.
     TooLong,
 }
 
@@ -67,7 +68,7 @@ impl Watch {
         Watch { waits, form, began: now, heard: now, told_quiet: false, told_behind: false }
     }
 
-    /// Something was heard of the agent.
+    /// The agent gave a sign of life.
     pub(super) fn sign(&mut self) {
         self.heard = Instant::now();
     }
@@ -85,7 +86,7 @@ impl Watch {
             .fold(longest, |first, other| if other.0 < first.0 { other } else { first })
     }
 
-    /// That it was told.
+    /// Notes that the notice was sent.
     pub(super) fn told(&mut self, due: Due) {
         match due {
             Due::Quiet => self.told_quiet = true,
@@ -118,8 +119,8 @@ impl Watch {
     }
 }
 
-/// What somebody hears who waits for a seat: how many are being answered, and how many
-/// are before them in line.
+/// For somebody who waits for a seat: how many are being answered, and how many are ahead in
+/// the queue.
 pub(super) fn for_a_seat(answered: usize, before: usize) -> String {
     let being = match answered {
         1 => "One other is being answered".to_owned(),
@@ -132,7 +133,7 @@ pub(super) fn for_a_seat(answered: usize, before: usize) -> String {
     }
 }
 
-/// What somebody hears whose sandbox does not come up.
+/// For somebody whose sandbox does not come up.
 pub(super) const STARTING: &str = "The sandbox is still being started: the container engine takes its time.";
 
 /// `90 s`, `15 minutes`, `2 hours`.

@@ -1,5 +1,5 @@
-//! One group at work: from taking its seat to leaving it. Keeps the group's sandbox
-//! for follow-ups until it was idle for long enough or its seat is needed.
+//! One group at work: from taking its seat to leaving it. Keeps the group's sandbox for
+//! follow-ups until it has been idle for long enough or its seat is needed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use super::sandbox::{Sandbox, StartFailure, StartSandbox};
 use super::{recovery, telling};
 use crate::store::{Group, Means, Message, Run, StoreError};
 
-/// So many first pauses lie between two looks for an engine that is away.
+/// How many first pauses lie between two attempts to find a missing engine.
 const ENGINE_AWAY: u32 = 3;
 
-/// How long the end of a group waits for a sandbox that is just being started.
+/// How long ending a group waits for a sandbox that is being started.
 const END_OF_START: Duration = Duration::from_secs(5);
 
-/// How long a sandbox that is to end is waited for to hear it: its door is open meanwhile.
+/// How long a sandbox may take to receive the order to end: its door stays open meanwhile.
 pub(super) const LAST_WORD: Duration = Duration::from_millis(500);
 
 /// What the queue tells a worker.
@@ -40,7 +40,7 @@ pub(super) enum Halt {
     No,
     /// The group is stopped.
     Stop(Stopping),
-    /// The daemon ends; what was under way is settled at the next start.
+    /// The daemon ends; runs in flight are settled at the next start.
     Shutdown,
 }
 
@@ -56,20 +56,20 @@ pub(super) enum Stopping {
 /// How a worker left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Left {
-    /// Do not try this group again before that.
+    /// Do not try this group again before this time.
     pub(super) rest: Option<Duration>,
 }
 
 impl Left {
-    /// For a worker that broke off and could not say how long to rest.
+    /// For a worker that broke off without saying how long to rest.
     pub(super) fn broken_off() -> Self {
         Left { rest: Some(Duration::from_secs(5)) }
     }
 }
 
-/// Why there is no use in going on for now.
+/// Why it is no use to continue for now.
 pub(super) enum Broken {
-    /// A run failed, and what is to be told was told.
+    /// A run failed, and its chat has been told.
     Settled(Left),
     /// The store cannot be used.
     Store(StoreError),
@@ -127,12 +127,12 @@ impl<S: StartSandbox> Worker<S> {
     }
 
     async fn work(&mut self) -> Result<(), Broken> {
-        // Whoever sat here before may have left a run behind: it is not run again where
-        // it wrote upstream (invariant 13).
+        // An earlier worker may have left a run behind, which is not repeated if it wrote upstream
+        // (invariant 13).
         recovery::settle_broken_off(&self.shared, &self.name)?;
         loop {
             let Some(group) = self.shared.store.group(&self.name)? else { return Ok(()) };
-            // Its daemon died before it was heard.
+            // The daemon died before it was carried out.
             if self.shared.store.stop_waits(&self.name)? {
                 self.settle_stopped(Stopping::AsSaid);
             }
@@ -150,7 +150,7 @@ impl<S: StartSandbox> Worker<S> {
         }
     }
 
-    /// An agent whose folder was removed or replaced works in one that nobody sees any more.
+    /// An agent whose folder was removed or replaced works in a folder that nobody sees any more.
     async fn leave_a_lost_folder(&mut self, waiting: &[Message]) {
         if self.sandbox.as_ref().is_none_or(Sandbox::has_its_folder) {
             return;
@@ -168,7 +168,7 @@ impl<S: StartSandbox> Worker<S> {
         }
         let (shared, wanted) = (Arc::clone(&self.shared), group.clone());
         let resume = self.shared.store.session(&self.name)?;
-        // In a task of its own: a halt may drop this wait, but must not drop a start half-way.
+        // In a task of its own: a halt may drop the wait, but must not drop a start half-way.
         self.starting = Some(tokio::spawn(async move { shared.sandboxes.start(&wanted, resume).await }));
         let failure = match self.started(waiting).await {
             Ok(sandbox) => {
@@ -188,7 +188,7 @@ impl<S: StartSandbox> Worker<S> {
         Err(self.shared.fail(group, &run, &why, &waiting, failure.may_pass))
     }
 
-    /// No attempt was made and none is counted: the messages wait, and each that calls is told once.
+    /// No attempt was made, so none is counted: the messages wait, and each call is told once.
     fn wait_for_the_engine(&self, waiting: &[Message], failure: &StartFailure) -> Broken {
         for message in waiting.iter().filter(|message| message.means != Means::Talk) {
             if self.shared.tells_of_the_engine(&self.name, message.row) {
@@ -199,7 +199,7 @@ impl<S: StartSandbox> Worker<S> {
         Broken::Settled(Left { rest: Some(self.shared.settings.backoff.first.saturating_mul(ENGINE_AWAY)) })
     }
 
-    /// Until the sandbox has started. Who waits for it is told where that takes its time.
+    /// Waits until the sandbox has started. If that takes long, whoever waits gets a notice.
     async fn started(&mut self, waiting: &[Message]) -> Result<S::Sandbox, StartFailure> {
         let waits = self.shared.settings.waits;
         let Some(starting) = self.starting.as_mut() else { return Err(StartFailure::passing("it was not begun")) };
@@ -225,7 +225,7 @@ impl<S: StartSandbox> Worker<S> {
         started.unwrap_or_else(|panic| Err(StartFailure::passing(&format!("the start broke off: {panic}"))))
     }
 
-    /// Idles with a live sandbox. Whether there is anything more to do.
+    /// Idles with a live sandbox. Returns whether there is more to do.
     async fn rest_until_woken(&mut self) -> bool {
         if self.closing {
             return false;
@@ -238,20 +238,20 @@ impl<S: StartSandbox> Worker<S> {
             tokio::select! {
                 mail = self.mail.recv() => return mail == Some(Mail::Work),
                 () = &mut idle => return false,
-                // Between turns an agent has nothing to say; its end is noticed here.
+                // Between turns an agent says nothing; its end is noticed here.
                 said = sandbox.next() => if !matches!(said, Ok(Some(_))) { return false },
             }
         }
     }
 
-    /// Mail that came while the group was busy. Whether it says that there is more.
+    /// Reads mail that arrived while the group was busy. Returns whether there is more to do.
     pub(super) fn note(&mut self, mail: Option<Mail>) -> bool {
         self.closing |= mail != Some(Mail::Work);
         mail == Some(Mail::Work)
     }
 
     async fn close_sandbox(&mut self, why: &'static str) {
-        // An engine that hangs must not hold a stop up: what it starts late ends then.
+        // A hanging engine must not hold up a stop: what it starts late is ended then.
         if let Some(mut starting) = self.starting.take() {
             match tokio::time::timeout(END_OF_START, &mut starting).await {
                 Ok(Ok(Ok(sandbox))) => self.sandbox = Some(sandbox),
@@ -265,8 +265,8 @@ impl<S: StartSandbox> Worker<S> {
         }
     }
 
-    /// Stop means stop: what was under way and what waited behind it is told, and
-    /// only a new message starts the group again.
+    /// Stop means stop: the run in flight and the messages behind it are told, and only a new
+    /// message starts the group again.
     fn settle_stopped(&mut self, stopping: Stopping) {
         let settled = self.shared.settle_stopped(&self.name, self.run.take().as_ref(), stopping);
         if let Err(error) = settled {
@@ -275,7 +275,7 @@ impl<S: StartSandbox> Worker<S> {
     }
 }
 
-/// Why a worker leaves its sandbox, as the log tells it.
+/// Why a worker leaves its sandbox, in the log's words.
 fn why(ended: &Result<Result<(), Broken>, Halt>) -> &'static str {
     match ended {
         Ok(Ok(())) => "its sandbox was not needed any more",
@@ -289,7 +289,7 @@ fn why(ended: &Result<Result<(), Broken>, Halt>) -> &'static str {
 /// Why doors are shut and sandboxes ended by `doorward stop`.
 pub const OWNER_STOPPED: &str = "the owner stopped the group";
 
-/// Ends a sandbox that nobody waits for any more, once it has started.
+/// Ends a sandbox that nobody waits for any longer, once it has started.
 async fn end_late<B: Sandbox>(starting: Option<JoinHandle<Result<B, StartFailure>>>, why: &'static str) {
     if let Some(starting) = starting
         && let Ok(Ok(sandbox)) = starting.await

@@ -1,5 +1,5 @@
-//! What a group's folders hold, against what they may hold. No quota of the file system
-//! is needed for it, nor any right: the folders are looked through.
+//! What a group's folders hold, against what they may hold. It needs neither quotas of the
+//! file system nor privileges: the folders are walked.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,7 +11,7 @@ use rustix::fs::{FileType, statvfs};
 
 use super::walk::walk;
 
-/// How much a group may keep in its folders.
+/// How much a group's folders may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bound {
     /// Bytes on the disk.
@@ -20,12 +20,12 @@ pub struct Bound {
     pub files: u64,
 }
 
-/// What is there.
+/// What they hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Usage {
     pub(super) bytes: u64,
     pub(super) files: u64,
-    /// Whether something could not be looked into.
+    /// Whether something could not be read.
     pub(super) hidden: bool,
 }
 
@@ -38,8 +38,8 @@ pub(super) struct Room {
 }
 
 impl Usage {
-    /// Of all folders together; what has two names counts once. Ends early when it is more
-    /// than the bound.
+    /// Measures all folders together; a file with two names counts once. Stops early above the
+    /// bound.
     pub(super) fn of(folders: &[PathBuf], bound: Bound) -> io::Result<Self> {
         let (mut usage, mut twice) = (Usage::default(), BTreeSet::new());
         for folder in folders {
@@ -49,7 +49,7 @@ impl Usage {
                     return Ok(ControlFlow::Continue(()));
                 }
                 usage.files += 1;
-                // What it takes of the disk: a hole takes nothing.
+                // The blocks in use: a sparse file's holes take none.
                 usage.bytes += stat.st_blocks.unsigned_abs() * 512;
                 Ok(if usage.over(bound) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
             })?;
@@ -65,8 +65,8 @@ impl Usage {
         self.bytes > bound.bytes || self.files > bound.files
     }
 
-    /// What it has come to since then, in parts of a thousand of the reserve: bytes or
-    /// files, whichever is more. What hides counts as more than all that shows.
+    /// The growth since then, in thousandths of the reserve: bytes or files, whichever is more.
+    /// Unreadable folders count as more than any readable growth.
     pub(super) fn growth(&self, since: &Usage, reserve: Bound) -> u64 {
         if self.hidden && !since.hidden {
             return u64::MAX;
@@ -82,7 +82,7 @@ impl Room {
         let disk = statvfs(folder)?;
         let part = |whole: u64, most: u64| (whole / 20).min(most);
         let (bytes, size) = (disk.f_bavail.saturating_mul(disk.f_frsize), disk.f_blocks.saturating_mul(disk.f_frsize));
-        // Where files are not counted there is no end to them.
+        // Where the file system does not count files, they are unlimited.
         let files = if disk.f_files == 0 { u64::MAX } else { disk.f_favail };
         let reserve = Bound { bytes: part(size, 1 << 30), files: part(disk.f_files, 20_000) };
         Ok(Room { bytes, files, reserve })

@@ -1,5 +1,5 @@
-//! Bytes of files that have no name any more and are still held open: no folder shows
-//! them, and they fill a disk all the same.
+//! The size of unlinked files that are still open: no folder shows them, and they fill the
+//! disk all the same.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use super::disk::Usage;
 
-/// Adds what the processes of a container hold on the disks of these folders, as far as
-/// this user may see.
+/// Adds the unlinked files that a container's processes hold open on the disks of these
+/// folders, as far as this user may see them.
 pub(super) fn add(usage: &mut Usage, container: &str, folders: &[PathBuf]) {
-    // Files in memory (memfd, /tmp) are counted as memory.
+    // Files in memory (memfd, /tmp) count as memory.
     let disks = folders.iter().filter_map(|folder| Some(fs::metadata(folder).ok()?.dev())).collect();
     let mut seen = BTreeSet::new();
     for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
@@ -22,7 +22,7 @@ pub(super) fn add(usage: &mut Usage, container: &str, folders: &[PathBuf]) {
         }
         match below(&process.join("fd"), &disks, &mut seen) {
             Ok(bytes) => usage.bytes += bytes,
-            // One that closed itself against its own user; the guest always is.
+            // A process that hides from its own user, as the guest always does.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => usage.hidden |= !is_first(&process),
             Err(_) => {}
         }
@@ -42,7 +42,7 @@ fn is_first(process: &Path) -> bool {
 }
 
 fn below(held: &Path, disks: &BTreeSet<u64>, seen: &mut BTreeSet<(u64, u64)>) -> io::Result<u64> {
-    // Through the link to what is open, wherever that is.
+    // Follows the link to the open file, wherever that is.
     let files = fs::read_dir(held)?.flatten().filter_map(|link| fs::metadata(link.path()).ok());
     let nameless = files.filter(|file| file.is_file() && file.nlink() == 0 && disks.contains(&file.dev()));
     Ok(nameless.filter(|file| seen.insert((file.dev(), file.ino()))).map(|file| file.blocks() * 512).sum())

@@ -1,8 +1,8 @@
-//! A user of its own for each group, where the daemon may choose: what the kernel counts
-//! by user (inotify instances, timers, pipes, …) one group then cannot use up for another.
+//! A user for each group, where the daemon may choose: one group then cannot use up for
+//! another what the kernel counts by user (inotify instances, timers, pipes, …).
 //!
-//! The record of who is whose is the owner of the group's folder, which no sandbox can
-//! change; so a restored backup, or a drill, finds the same users again.
+//! The owner of the group's folder is the record of its user, which no sandbox can change;
+//! so a restored backup, or a drill, finds the same users again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -19,21 +19,21 @@ use rustix::fs::{AtFlags, Gid, Uid, chownat};
 use super::walk::walk;
 use crate::home::Home;
 
-/// Nobody else's: systemd's table of user ids calls what lies from here to the foreign
-/// images' ids unused (UIDS-GIDS.md), and subordinate ids are given out from 100000 on.
+/// A range that nobody else uses: systemd's table of user ids (UIDS-GIDS.md) lists it as
+/// unused up to the ids of foreign images, and subordinate ids begin at 100000.
 const RANGE: RangeInclusive<u32> = 0x7000_0000..=0x7FFD_FFFF;
 
-/// Who is whose in this process.
+/// The users of the groups in this process.
 #[derive(Default)]
 pub(super) struct Users(Mutex<BTreeMap<GroupName, u32>>);
 
 impl Users {
-    /// The user of a group. Its folders are there, and are this user's afterwards, with what
-    /// `before`, the one user of all groups in earlier versions, has left in them.
+    /// The user of a group. Afterwards its folders, which must exist, belong to this user, with
+    /// what `before`, the only user in earlier versions, has left in them.
     pub(super) fn take(&self, home: &Home, group: &GroupName, before: u32) -> io::Result<u32> {
         let mut chosen = lock(&self.0);
         let folders = [home.group_dir(group), home.agent_home(group)];
-        // Once chosen it stays: a sandbox of the group may be running.
+        // The choice is final: a sandbox of the group may be running.
         let uid = match chosen.get(group) {
             Some(uid) => *uid,
             None => choose(&folders, &taken(home, group, &chosen)?),
@@ -60,7 +60,7 @@ fn choose(folders: &[impl AsRef<Path>], taken: &BTreeSet<u32>) -> u32 {
     })
 }
 
-/// The users of all other groups, a folder that its owner has copied included.
+/// The users of all other groups, folders that the owner has copied included.
 fn taken(home: &Home, group: &GroupName, chosen: &BTreeMap<GroupName, u32>) -> io::Result<BTreeSet<u32>> {
     let mut taken: BTreeSet<u32> = chosen.values().copied().collect();
     for folder in [home.group_dir(group), home.agent_home(group)] {
@@ -75,9 +75,9 @@ fn taken(home: &Home, group: &GroupName, chosen: &BTreeMap<GroupName, u32>) -> i
     Ok(taken)
 }
 
-/// Gives a folder to this user, and in it what its sandboxes have made as another. What
-/// anybody else has put there stays theirs. The folder itself comes last: broken off, it
-/// is begun anew.
+/// Gives a folder to this user, with what its sandboxes made in it as another user. Anybody
+/// else's files stay theirs. The folder itself comes last, so that an interrupted change
+/// starts again.
 fn hand_over(folder: &Path, uid: u32, before: u32) -> io::Result<()> {
     let owner = std::fs::metadata(folder)?.uid();
     if owner == uid {

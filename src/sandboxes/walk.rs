@@ -1,5 +1,5 @@
-//! Through a folder that is an agent's, while the agent may change it: no link is
-//! followed, no name is looked up twice from above, and how deep it goes is bounded.
+//! Walks an agent's folder while the agent may change it: follows no link, looks up no path
+//! twice from above, and goes only so deep.
 
 use std::ffi::CStr;
 use std::io;
@@ -10,16 +10,16 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, openat, statat};
 use rustix::io::Errno;
 
-/// Deeper than any tool's folders, and few enough descriptors.
+/// The greatest depth: more than any tool's folders need, at few enough descriptors.
 const DEEPEST: usize = 200;
 
-/// Looks at everything below `root`; `each` may end it. Whether all of it was seen: not
-/// what lies deeper, nor what its own user may not read.
+/// Visits everything below `root`; `each` may end it. Returns whether all was seen: not so
+/// where something lies deeper, or its own user may not read it.
 pub(super) fn walk(
     root: &Path,
     mut each: impl FnMut(BorrowedFd<'_>, &CStr, &Stat) -> io::Result<ControlFlow<()>>,
 ) -> io::Result<bool> {
-    // The root is the daemon's own name for it; below, whatever is a link stays one.
+    // The root's path is the daemon's own; below it, links are not followed.
     let mut open = vec![Dir::new(openat(CWD, root, FOLDER, Mode::empty())?)?];
     let mut whole = true;
     while let Some(folder) = open.last_mut() {
@@ -51,7 +51,7 @@ pub(super) fn walk(
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
-/// What has gone meanwhile, or became something else, is not there.
+/// Treats what has vanished meanwhile, or changed its kind, as missing.
 fn seen<T>(result: rustix::io::Result<T>, whole: &mut bool) -> io::Result<Option<T>> {
     match result {
         Ok(there) => Ok(Some(there)),

@@ -1,8 +1,8 @@
-//! Watches what live sandboxes write, and ends one before the disk is full: a full disk
+//! Watches what live sandboxes write, and ends a sandbox before the disk is full: a full disk
 //! would shut every group's doors (invariant 9), and no group may do that to another (15).
 //!
-//! The disk is asked five times a second, which costs nothing; folders are looked through when
-//! something was written, and never for more than a tenth of the time.
+//! The disk is checked five times a second, which costs nothing; folders are walked when
+//! something was written, and for at most a tenth of the time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -16,42 +16,42 @@ use policies::GroupName;
 use super::disk::{Bound, Room, Usage};
 use super::unlinked;
 
-/// How often the disk is asked.
+/// How often the disk is checked.
 const EVERY: Duration = Duration::from_millis(200);
 
-/// Folders are looked through at least this often while a sandbox runs.
+/// Folders are walked at least this often while a sandbox runs.
 const AT_LEAST: Duration = Duration::from_secs(30);
 
-/// Less than that, or than an eighth of a bound, is no reason to look again at once.
+/// Less growth than this, or than an eighth of a bound, does not cause a walk at once.
 const SOMETHING: u64 = 32 << 20;
 
 /// The same for files.
 const MANY: u64 = 1000;
 
-/// A sandbox that has grown by less than this part of a thousand of the reserve is not
-/// what fills the disk.
+/// A sandbox that has grown by less than this many thousandths of the reserve is not what
+/// fills the disk.
 const LITTLE: u64 = 10;
 
-/// Tells the owner what happened: the group, and why.
+/// Reports to the owner: the group, and what happened.
 pub(super) type Tell = Box<dyn Fn(&GroupName, String) + Send + Sync>;
 
-/// All live sandboxes, and who watches them.
+/// All live sandboxes, and the task that watches them.
 pub(super) struct Watch {
     live: Arc<Mutex<BTreeMap<String, Watched>>>,
-    /// Whose sandboxes filled the disk: none more for them while it is short of room.
+    /// Groups whose sandboxes filled the disk: they get no new ones while it is short of room.
     fillers: Arc<Mutex<BTreeSet<GroupName>>>,
     engine: Engine,
     tell: Arc<Tell>,
 }
 
-/// One live sandbox; watched no more when it is dropped.
+/// One live sandbox; watched until this is dropped.
 pub(super) struct Ticket {
     live: Weak<Mutex<BTreeMap<String, Watched>>>,
     id: String,
     ended: Arc<OnceLock<String>>,
 }
 
-/// What there is to watch of a sandbox.
+/// What is watched of a sandbox.
 #[derive(Clone)]
 pub(super) struct Watched {
     pub(super) group: GroupName,
@@ -74,8 +74,7 @@ impl Watch {
         Watch { live: Arc::default(), fillers: Arc::default(), engine, tell: Arc::new(tell) }
     }
 
-    /// Whether a group may start a sandbox as far as the disk is concerned, which these
-    /// folders are on.
+    /// Whether the disk of these folders lets a group start a sandbox.
     pub(super) fn has_room_for(&self, group: &GroupName, folders: &[PathBuf]) -> bool {
         if !room(folders.iter()).is_some_and(|room| room.is_short()) {
             lock(&self.fillers).remove(group);
@@ -110,7 +109,7 @@ impl Drop for Ticket {
     }
 }
 
-/// Until no sandbox lives: the next one that starts is watched anew.
+/// Runs until no sandbox is left; the next one to start begins it again.
 async fn watch(
     live: Weak<Mutex<BTreeMap<String, Watched>>>,
     fillers: Arc<Mutex<BTreeSet<GroupName>>>,
@@ -122,7 +121,7 @@ async fn watch(
         tokio::time::sleep(EVERY).await;
         let Some(all) = live.upgrade().map(|live| lock(&live).clone()) else { return };
         if all.is_empty() {
-            // Under the lock: whoever adds one now finds it empty and starts another.
+            // Under the lock: whoever adds a sandbox now finds the list empty and starts a new task.
             let Some(live) = live.upgrade() else { return };
             if lock(&live).is_empty() {
                 return;
@@ -149,7 +148,7 @@ async fn watch(
     }
 }
 
-/// When folders were last looked through.
+/// When folders were last walked.
 #[derive(Clone, Copy)]
 struct Looked {
     at: Instant,
@@ -157,16 +156,16 @@ struct Looked {
     room: Option<Room>,
 }
 
-/// What is to be done.
+/// What to do.
 #[derive(Default)]
 struct Ended {
-    /// Which are to be ended, and why.
+    /// Which sandboxes to end, and why.
     now: Vec<(Watched, String)>,
-    /// What the others hold by now.
+    /// What the others hold now.
     others: Vec<(String, Usage)>,
 }
 
-/// The disk stays full where one was ended, and that is not the others' doing: of them
+/// The disk may stay full after a sandbox was ended, which is not the others' doing: for them
 /// only what they write from now on counts.
 fn grew_until_now(live: &Weak<Mutex<BTreeMap<String, Watched>>>, others: &[(String, Usage)]) {
     let Some(live) = live.upgrade() else { return };
@@ -188,7 +187,7 @@ fn look(all: &BTreeMap<String, Watched>, last: Looked) -> (Ended, Looked) {
     });
     let due = wrote || room.is_short() || since >= AT_LEAST;
     if !due || since < last.took * 10 {
-        // What somebody frees meanwhile is not to hide what is written next.
+        // Space freed meanwhile must not hide what is written next.
         let room = last.room.filter(|before| before.bytes > room.bytes).or(Some(room));
         return (Ended::default(), Looked { room, ..last });
     }
@@ -199,7 +198,7 @@ fn look(all: &BTreeMap<String, Watched>, last: Looked) -> (Ended, Looked) {
     let mut now: Vec<_> = over.map(|(_, watched)| (watched.clone(), too_much(watched.bound))).collect();
     if now.is_empty() && room.is_short() {
         let grown = all.iter().map(|(id, watched)| (watched, usages[id].growth(&watched.before, room.reserve)));
-        // None, where it is somebody else who fills the disk.
+        // None where somebody else fills the disk.
         let most = grown.max_by_key(|(_, grown)| *grown).filter(|(_, grown)| *grown >= LITTLE);
         now.extend(most.map(|(watched, _)| (watched.clone(), ALMOST_FULL.to_owned())));
     }
@@ -212,13 +211,13 @@ fn room<'a>(folders: impl Iterator<Item = &'a PathBuf>) -> Option<Room> {
 }
 
 fn usage(watched: &Watched) -> Usage {
-    // What cannot be looked through at all hides everything.
+    // A folder that cannot be read at all counts as hiding everything.
     let mut usage = Usage::of(&watched.folders, watched.bound).unwrap_or(Usage { hidden: true, ..watched.before });
     unlinked::add(&mut usage, &watched.container, &watched.folders);
     usage
 }
 
-/// Told when a group may keep no more, before a sandbox starts or when it is ended.
+/// The text where a group's folders are full, before a sandbox starts or when it is ended.
 pub(super) fn too_much(bound: Bound) -> String {
     format!(
         "the group's folder and its agent's home hold more than they may, {bound}. Its owner makes room \
@@ -226,6 +225,6 @@ pub(super) fn too_much(bound: Bound) -> String {
     )
 }
 
-/// The same where the disk is the reason.
+/// The same where the disk is full.
 pub(super) const ALMOST_FULL: &str = "the disk of this machine is almost full, and this group's sandbox wrote most of late. \
                            Its owner makes room on the disk first";

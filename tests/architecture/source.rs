@@ -1,7 +1,8 @@
 //! The tree's own files, and how to look at their code without comments and text.
 
-use std::fs;
-use std::path::Path;
+use crate::files;
+use crate::shipped::shipped;
+use crate::tokens::{Kind, tokens};
 
 /// One file, by its path from the top of the tree.
 pub struct Source {
@@ -17,82 +18,49 @@ impl Source {
     /// The lines with code, each with its number; comments and what stands between
     /// quotes are taken out.
     pub fn code(&self) -> Vec<(usize, String)> {
-        let numbered = self.text.lines().enumerate().map(|(index, line)| (index + 1, bare(line)));
-        numbered.filter(|(_, line)| !line.trim().is_empty()).collect()
+        coded(&self.text)
     }
 
     /// The same without what is compiled for tests only: modules called `tests`, and
-    /// items behind `#[cfg(test)]`, which rustfmt closes in the column they start in.
+    /// items behind `#[cfg(test)]`.
     pub fn shipping(&self) -> Vec<(usize, String)> {
-        let mut kept = Vec::new();
         if self.path.ends_with("/tests.rs") || self.path.contains("/tests/") {
-            return kept;
+            return Vec::new();
         }
-        let mut waiting = None;
-        let mut inside = None;
-        for (number, line) in self.code() {
-            let column = line.len() - line.trim_start().len();
-            let trimmed = line.trim();
-            if let Some(start) = inside {
-                if column == start && trimmed.starts_with(['}', ')', ']']) {
-                    inside = None;
-                }
-            } else if trimmed.starts_with("#[cfg(test)]") {
-                waiting = Some(column);
-            } else if let Some(start) = waiting {
-                if !trimmed.starts_with("#[") {
-                    waiting = None;
-                    inside = (!trimmed.ends_with([';', '}'])).then_some(start);
-                }
-            } else {
-                kept.push((number, line));
-            }
-        }
-        kept
+        coded(&shipped(&self.text))
     }
 }
 
-/// All Rust files below these folders, in order; build products are not ours.
+fn coded(text: &str) -> Vec<(usize, String)> {
+    let text = bare(text);
+    let numbered = text.lines().enumerate().map(|(index, line)| (index + 1, line.to_owned()));
+    numbered.filter(|(_, line)| !line.trim().is_empty()).collect()
+}
+
+/// All Rust files below these folders, in order.
 pub fn tree(folders: &[&str]) -> Vec<Source> {
-    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut sources = Vec::new();
-    for folder in folders {
-        walk(top, &top.join(folder), &mut sources);
-    }
+    let folders = folders.iter().flat_map(|folder| files::below(folder, &["rs"]));
+    let mut sources: Vec<_> = folders.map(|(path, text)| Source { path, text }).collect();
     sources.sort_by(|a, b| a.path.cmp(&b.path));
     sources
 }
 
-fn walk(top: &Path, folder: &Path, sources: &mut Vec<Source>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            if !path.ends_with("target") {
-                walk(top, &path, sources);
-            }
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let name = path.strip_prefix(top).unwrap().to_str().unwrap();
-            sources.push(Source::new(name, &fs::read_to_string(&path).unwrap()));
-        }
-    }
-}
-
-/// A line without its comment and without what stands between double quotes.
-fn bare(line: &str) -> String {
+/// The text without its comments and without what stands between double quotes, every line where it stood.
+fn bare(text: &str) -> String {
+    let lines = |part: &str| "\n".repeat(part.matches('\n').count());
     let mut out = String::new();
-    let mut quoted = false;
-    let mut previous = ' ';
-    for (at, character) in line.char_indices() {
-        match character {
-            '"' if previous != '\\' && previous != '\'' => {
-                quoted = !quoted;
-                out.push('"');
-            }
-            '/' if !quoted && line[at..].starts_with("//") => break,
-            _ if quoted => {}
-            other => out.push(other),
+    let mut end = 0;
+    for token in tokens(text) {
+        let (gap, word) = (&text[end..token.start], &text[token.start..token.end]);
+        match gap.trim().is_empty() {
+            true => out.push_str(gap),
+            false => out.push_str(&format!(" {}", lines(gap))),
         }
-        previous = if previous == '\\' && character == '\\' { ' ' } else { character };
+        match token.kind == Kind::Text && word.ends_with(['"', '#']) {
+            true => out.push_str(&format!("\"{}\"", lines(word))),
+            false => out.push_str(word),
+        }
+        end = token.end;
     }
     out
 }

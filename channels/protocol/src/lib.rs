@@ -15,11 +15,11 @@
 //! daemon → channel   chats {chats}            the registered chats have changed
 //! ```
 //!
-//! Ids of incoming messages are the channel's own and make redelivery harmless;
-//! ids of outgoing ones are the daemon's, and a resend carries the same one.
+//! Incoming messages carry the channel's ids, which make redelivery harmless; outgoing
+//! messages carry the daemon's, and a resend has the same id.
 //!
-//! What it is not: it holds no code but the words. Either side reads and writes
-//! lines in its own way, and `docs/channels.md` says the rest.
+//! What it is not: an implementation. It holds the message types alone; either side reads and
+//! writes lines in its own way, and `docs/channels.md` has the rest.
 
 use serde::{Deserialize, Serialize};
 
@@ -42,9 +42,9 @@ pub enum FromChannel {
         /// Program and version, for the log.
         program: String,
     },
-    /// How the channel stands with its network.
+    /// The state of the channel's connection to its network.
     State {
-        /// In one word.
+        /// The state, in one word.
         state: ChannelState,
         /// In plain words: what happened, what to do.
         detail: String,
@@ -55,8 +55,8 @@ pub enum FromChannel {
     Sent {
         /// Of the `send`.
         id: u64,
-        /// The id that the network gave the message, where it gives one: answers to
-        /// it are known by that, and it is never taken in when the network echoes it.
+        /// The network's id of the message, where it gives one: it identifies replies to the
+        /// message, and an echo of it, which is ignored.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sent_as: Option<String>,
     },
@@ -71,15 +71,15 @@ pub enum FromChannel {
     },
 }
 
-/// How a channel stands with its network.
+/// The state of a channel's connection to its network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChannelState {
-    /// On its way, for the first time or again.
+    /// Connecting, for the first time or again.
     Connecting,
-    /// Messages come and go.
+    /// Connected: messages come and go.
     Connected,
-    /// No account, or the account has let the channel go: it must be linked.
+    /// No account, or the account has unlinked the channel: it must be linked.
     LoggedOut,
     /// Another copy with the same keys has taken over.
     Replaced,
@@ -91,13 +91,13 @@ pub enum ChannelState {
     Failed,
 }
 
-/// One message that came in.
+/// An incoming message.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Incoming {
     /// The channel's id of the message, unique within the chat.
     pub id: String,
-    /// The chat, in the words in which the daemon registered it.
+    /// The chat, by the name under which the daemon registered it.
     pub chat: String,
     /// Who wrote.
     pub sender: Sender,
@@ -108,11 +108,11 @@ pub struct Incoming {
     /// Whether several people read the chat.
     #[serde(default, skip_serializing_if = "is_false")]
     pub group: bool,
-    /// Whether it answers one of the assistant's messages or mentions its account:
-    /// that counts as calling it by name.
+    /// Whether it replies to one of the assistant's messages or mentions its account, which
+    /// counts as calling it by name.
     #[serde(default, skip_serializing_if = "is_false")]
     pub addressed: bool,
-    /// The message it answers, where it answers one.
+    /// The message that it replies to, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quote: Option<Quote>,
 }
@@ -123,19 +123,19 @@ pub struct Incoming {
 pub struct Sender {
     /// The channel's id of the person.
     pub id: String,
-    /// As the chat shows them.
+    /// The name that the chat shows.
     pub name: String,
 }
 
-/// The message that another one answers.
+/// The message that another one replies to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quote {
     /// The channel's id of the quoted message.
     pub id: String,
-    /// The channel's id of who wrote it.
+    /// The channel's id of its author.
     pub sender: String,
-    /// What it said, as the answering side quotes it: this may be made up.
+    /// Its text, as the replying side quotes it: this may be made up.
     pub text: String,
 }
 
@@ -147,8 +147,8 @@ pub enum ToChannel {
     Welcome {
         /// [`VERSION`].
         v: u32,
-        /// The registered chats of this channel; all others are to be dropped
-        /// before they are written anywhere.
+        /// The registered chats of this channel; messages of all others must be dropped before
+        /// they are written anywhere.
         chats: Vec<String>,
     },
     /// The registered chats have changed: this list replaces the earlier one.
@@ -179,22 +179,22 @@ pub enum ToChannel {
     },
 }
 
-/// One message that goes out.
+/// An outgoing message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outgoing {
     /// The daemon's id; a resend carries the same one.
     pub id: u64,
     /// The chat.
     pub chat: String,
-    /// What it is.
+    /// Its kind.
     pub kind: OutgoingKind,
     /// The text.
     pub text: String,
-    /// The id of the message this answers, where it answers one.
+    /// The id of the message that this answers, if any.
     pub in_reply_to: Option<String>,
 }
 
-/// What an outgoing message is.
+/// The kind of an outgoing message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OutgoingKind {

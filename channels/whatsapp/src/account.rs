@@ -1,4 +1,4 @@
-//! Opening the store and building the client: what the channel and the commands share.
+//! Opens the store and builds the client, for the channel and the commands.
 
 use anyhow::{Context, anyhow};
 use channel_protocol::ChannelState;
@@ -19,10 +19,10 @@ use crate::ids::Ids;
 use crate::status;
 use crate::store::Store;
 
-/// What a test server is told, which does not care.
+/// For a test server, which ignores it.
 const TEST_VERSION: (u32, u32, u32) = (2, 3000, 1_000_000_000);
 
-/// The builder, ready but for its handlers.
+/// The builder, complete except for its handlers.
 pub(crate) type Builder = BotBuilder<Provided, Provided, Provided, Provided>;
 
 /// An opened store.
@@ -30,7 +30,7 @@ pub(crate) struct Account {
     /// The linked device; `None` before linking.
     pub(crate) device: Option<Device>,
     disk: SqliteStore,
-    /// Of this link; deleted with the keys.
+    /// The secret of this link; deleted with the keys.
     secret: [u8; 32],
 }
 
@@ -44,7 +44,7 @@ impl Account {
         let secret = folder.secret()?;
         let device = device.filter(Device::is_registered);
         if device.is_none() {
-            // The file is there from now on, linked or not.
+            // The file exists from now on, linked or not.
             status::write(folder, ChannelState::LoggedOut, NOT_LINKED);
         }
         Ok(Account { device, disk, secret })
@@ -55,7 +55,7 @@ impl Account {
         self.device.iter().flat_map(|device| [device.pn.clone(), device.lid.clone()]).flatten().collect()
     }
 
-    /// Ids of what this device sends.
+    /// The ids of the messages that this device sends.
     pub(crate) fn ids(&self) -> Ids {
         Ids::new(&self.secret)
     }

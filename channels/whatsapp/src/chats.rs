@@ -1,8 +1,8 @@
 //! The registered chats, and whether a message belongs to one.
 //!
 //! WhatsApp names a person in two ways: by phone number (`…@s.whatsapp.net`) and by an
-//! opaque id (`…@lid`). Either may stand in a message, and either may be registered, so
-//! every comparison is made with all names that are known for a chat.
+//! opaque id (`…@lid`). A message may contain either, and either may be registered, so every
+//! comparison uses all known names of a chat.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -29,15 +29,15 @@ struct Registered {
 }
 
 impl Chats {
-    /// Replaces the list. Words that name no chat are left out: nothing can match them.
+    /// Replaces the list. Entries that name no chat are left out: nothing can match them.
     pub(crate) fn replace(&self, words: &[String]) {
         let mut registered = self.0.write().unwrap_or_else(PoisonError::into_inner);
         registered.words = words.to_vec();
         registered.index();
     }
 
-    /// Our own names: phone number first, then the opaque id. Told again at every
-    /// question, for either may come or change later. None at all is no news.
+    /// Sets our own names: phone number first, then the opaque id. Called before every lookup,
+    /// since either may arrive or change later. An empty list changes nothing.
     pub(crate) fn set_own(&self, own: Vec<Jid>) {
         let own: Vec<Jid> = own.iter().map(Jid::to_non_ad).collect();
         if own.is_empty() || self.0.read().unwrap_or_else(PoisonError::into_inner).own == own {
@@ -132,8 +132,8 @@ mod tests {
         assert_eq!(registered.jid("491701234567"), None, "only the very word that was registered");
     }
 
-    /// The opaque id comes with the login, and a number may change; the chat with oneself
-    /// is found by whatever the account is called then.
+    /// The opaque id arrives with the login, and a number may change; the chat with oneself is
+    /// found by the account's current names.
     #[test]
     fn own_names_that_come_later_are_taken_up() {
         let registered = Chats::default();

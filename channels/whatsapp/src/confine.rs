@@ -79,7 +79,7 @@ pub(crate) fn confine(folder: &Path, test_port: Option<u16>) -> Result<(), NotCo
     }
 }
 
-/// Everything in our own folder but running programs and making devices or sockets.
+/// Everything in our own folder except running programs and making devices or sockets.
 fn own_rights(abi: ABI) -> BitFlags<AccessFs> {
     AccessFs::from_all(abi)
         & !(AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::MakeSock | AccessFs::MakeFifo)
@@ -92,7 +92,7 @@ fn allow(
     rights: BitFlags<AccessFs>,
 ) -> Result<landlock::RulesetCreated, RulesetError> {
     let Ok(opened) = PathFd::new(path) else { return Ok(rules) };
-    // A right that only folders have is no right of a file.
+    // Rights for folders cannot be granted on a file.
     let rights = if Path::new(path).is_dir() { rights } else { rights & AccessFs::from_file(ABI::V6) };
     rules.add_rule(PathBeneath::new(opened, rights))
 }
@@ -107,7 +107,7 @@ mod tests {
 
     use super::*;
 
-    /// Landlock holds for the thread that asks for it, so a test can ask in one of its own.
+    /// Landlock applies to the calling thread, so a test can use a thread of its own.
     #[test]
     fn the_folder_and_the_named_ports_are_all_that_is_left() {
         let folder = tempfile::tempdir().unwrap();
@@ -120,7 +120,7 @@ mod tests {
         let confined = std::thread::spawn(move || {
             match confine(&own, Some(allowed.port())) {
                 Ok(()) => {}
-                // A kernel without it: said loudly, and nothing to test.
+                // A kernel without it: the program warns loudly, and there is nothing to test.
                 Err(NotConfined::Missing) => return false,
                 Err(error) => panic!("{error}"),
             }

@@ -1,18 +1,18 @@
-//! What a message says: its text, or a sentence for what is no text, whatever it is
-//! wrapped in. Nothing that people send on purpose comes to nothing: what Doorward cannot
-//! take in yet is named, so that whoever answers can say so.
+//! The content of a message: its text, or a sentence that names what else it is, whatever it
+//! is wrapped in. Nothing that people send on purpose is lost: content that Doorward cannot
+//! read yet is named, so that whoever answers can say so.
 //!
-//! What it is not: a reading of votes, reactions, edits and the phone's own notes, which
-//! belong to other messages.
+//! What it is not: a reader of votes, reactions, edits and the phone's own notes, which belong
+//! to other messages.
 
 use channel_protocol::Quote;
 use whatsapp_rust::Jid;
 use whatsapp_rust::waproto::whatsapp as wa;
 
-/// Wrappers in wrappers; a message of more is nobody's.
+/// How deep wrappers may nest; a deeper message has no content.
 const DEEPEST: usize = 16;
 
-/// Of a name that somebody gave to something.
+/// The most characters of a name that somebody chose.
 const LONGEST_NAME: usize = 80;
 
 /// Every field of a message that is a `FutureProofMessage`, in the order of their numbers.
@@ -50,8 +50,8 @@ macro_rules! wrappers {
     };
 }
 
-/// The message itself. Phones wrap a text in any order: as disappearing, to be seen once,
-/// as one that mentions a group, and in what comes after this was written.
+/// The message itself, without wrappers. Phones wrap a text in any order: disappearing, view
+/// once, mention of a group, and wrappers that are newer than this code.
 pub(crate) fn unwrapped(message: &wa::Message) -> &wa::Message {
     let mut current = message;
     for _ in 0..DEEPEST {
@@ -81,7 +81,7 @@ fn inner(message: &wa::Message) -> Option<&wa::Message> {
     None
 }
 
-/// The text, and what came with it or instead of it. `None` for what is about another
+/// The text, and what came with it or instead of it. `None` for a message about another
 /// message, or for nobody to read.
 pub(crate) fn text(message: &wa::Message) -> Option<String> {
     let message = unwrapped(message);
@@ -90,13 +90,13 @@ pub(crate) fn text(message: &wa::Message) -> Option<String> {
     }
     let (what, caption) = attached(message)?;
     match caption.filter(|caption| !caption.trim().is_empty()) {
-        // The text stays the first thing that is read: it may call the assistant by name.
+        // The text stays first: it may call the assistant by name.
         Some(caption) => Some(format!("{caption}\n[with {what}]")),
         None => Some(format!("[{what}]")),
     }
 }
 
-/// What somebody wrote, or chose of a list that they were offered.
+/// What somebody wrote, or chose from an offered list.
 fn words(message: &wa::Message) -> Option<&str> {
     message
         .conversation
@@ -106,8 +106,8 @@ fn words(message: &wa::Message) -> Option<&str> {
         .or_else(|| message.template_button_reply_message.as_option()?.selected_display_text.as_deref())
 }
 
-/// What is no text, in words that hold nothing but letters, digits and spaces where they
-/// are somebody else's; and the caption that came with it.
+/// Describes content other than text, and gives its caption. Words of other people are reduced
+/// to letters, digits and spaces.
 fn attached(message: &wa::Message) -> Option<(String, Option<&str>)> {
     const SEEN: &str = "which cannot be seen here yet";
     const HEARD: &str = "which cannot be heard here yet";
@@ -167,7 +167,7 @@ fn attached(message: &wa::Message) -> Option<(String, Option<&str>)> {
     is_meant_to_be_read(message).then(|| ("a message of a kind that cannot be read here yet".to_owned(), None))
 }
 
-/// Whether anything is left that is not about another message or for the phone alone.
+/// Whether there is content besides what is about another message or for the phone alone.
 fn is_meant_to_be_read(message: &wa::Message) -> bool {
     let mut rest = message.clone();
     macro_rules! leave_out {
@@ -200,7 +200,7 @@ fn is_meant_to_be_read(message: &wa::Message) -> bool {
         status_sticker_interaction_message,
         group_root_key_share,
         root_secret_distribute_message,
-        // Its pictures follow, each a message of its own.
+        // Its pictures follow, each in a message of its own.
         album_message,
         conversation,
         extended_text_message
@@ -209,8 +209,8 @@ fn is_meant_to_be_read(message: &wa::Message) -> bool {
     rest != wa::Message::default()
 }
 
-/// A name that somebody gave, in brackets. It may reach a shell: no letter of it means
-/// anything there.
+/// A name that somebody chose, in brackets. It may reach a shell, so it holds no character
+/// with a meaning there.
 fn named(name: Option<&str>) -> String {
     let kept = |c: char| if c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ',') { c } else { ' ' };
     let name: String = name.unwrap_or_default().chars().take(LONGEST_NAME).map(kept).collect();
@@ -225,7 +225,7 @@ fn coordinates(latitude: Option<f64>, longitude: Option<f64>) -> String {
     }
 }
 
-/// The message that this one answers.
+/// The message that this one replies to.
 pub(crate) fn quote(message: &wa::Message) -> Option<Quote> {
     let context = context(message)?;
     let id = context.stanza_id.clone()?;
@@ -234,7 +234,7 @@ pub(crate) fn quote(message: &wa::Message) -> Option<Quote> {
     Some(Quote { id, sender: sender.map(|jid| jid.to_non_ad().to_string()).unwrap_or_default(), text: quoted })
 }
 
-/// Where WhatsApp keeps quotes, mentions and how long a message stays.
+/// Where WhatsApp keeps quotes, mentions and the lifetime of a message.
 pub(crate) fn context(message: &wa::Message) -> Option<&wa::ContextInfo> {
     let message = unwrapped(message);
     macro_rules! first {
@@ -270,7 +270,7 @@ pub(crate) fn context(message: &wa::Message) -> Option<&wa::ContextInfo> {
     None
 }
 
-/// How long messages of the chat stay from now on, in seconds, as this one says: 0 for
+/// The lifetime of the chat's messages from now on, in seconds, as this message says: 0 for
 /// ever. `None`: it does not say.
 pub(crate) fn stays(message: &wa::Message) -> Option<u32> {
     use wa::message::protocol_message::Type;
@@ -281,7 +281,7 @@ pub(crate) fn stays(message: &wa::Message) -> Option<u32> {
     }
     match context(message) {
         Some(context) => Some(context.expiration.unwrap_or(0)),
-        // Where messages disappear, each text says so.
+        // In chats with disappearing messages each text says so.
         None => text(message).map(|_| 0),
     }
 }

@@ -15,7 +15,7 @@ const CHANNEL: &str = "whatsapp";
 /// How much is read at a time.
 const CHUNK: usize = 8 << 10;
 
-/// Says things to the daemon, and knows what it has not answered yet.
+/// Writes to the daemon, and knows what it has not answered yet.
 #[derive(Clone)]
 pub(crate) struct Daemon {
     lines: mpsc::UnboundedSender<Line>,
@@ -24,18 +24,18 @@ pub(crate) struct Daemon {
 
 enum Line {
     Say(FromChannel),
-    /// Everything before it is written.
+    /// Resolves once everything before it is written.
     Flushed(oneshot::Sender<()>),
 }
 
-/// Hears what the daemon says.
+/// Reads from the daemon.
 pub(crate) struct Ear {
     stream: Stdin,
     lines: LineBuffer,
     chunk: Vec<u8>,
 }
 
-/// Says hello; gives back what the daemon answers with: the registered chats.
+/// Says hello; returns the registered chats, which the daemon answers with.
 pub(crate) async fn meet() -> anyhow::Result<(Daemon, Ear, Vec<String>)> {
     let (lines, waiting_lines) = mpsc::unbounded_channel();
     tokio::spawn(write(waiting_lines));
@@ -54,12 +54,12 @@ pub(crate) async fn meet() -> anyhow::Result<(Daemon, Ear, Vec<String>)> {
 }
 
 impl Daemon {
-    /// One line. A daemon that is gone has closed stdin too, which ends the program.
+    /// Writes one line. A daemon that is gone has closed stdin too, which ends the program.
     pub(crate) fn say(&self, line: FromChannel) {
         let _ = self.lines.send(Line::Say(line));
     }
 
-    /// Until everything said so far is written.
+    /// Waits until everything so far is written.
     pub(crate) async fn flush(&self) {
         let (flushed, done) = oneshot::channel();
         let _ = self.lines.send(Line::Flushed(flushed));
@@ -71,11 +71,11 @@ impl Daemon {
         self.say(FromChannel::State { state, detail: detail.to_owned() });
     }
 
-    /// A message; what is given back resolves once the daemon has committed it, or
-    /// wants none of it. It fails if the daemon goes first.
+    /// Hands over a message; the returned future resolves once the daemon has committed it or
+    /// ignores it, and fails if the daemon goes first.
     pub(crate) fn message(&self, message: Incoming) -> oneshot::Receiver<()> {
         let (answered, answer) = oneshot::channel();
-        // Ids are unique within a chat only. The daemon answers in the order of asking.
+        // Ids are unique within a chat only. The daemon answers in order.
         self.waiting().entry(message.id.clone()).or_default().push_back(answered);
         self.say(FromChannel::Message(message));
         answer
@@ -93,7 +93,7 @@ impl Daemon {
         }
     }
 
-    /// The daemon has gone: nothing that waits will be answered.
+    /// The daemon has gone: nothing pending will be answered.
     pub(crate) fn gone(&self) {
         self.waiting().clear();
     }

@@ -24,10 +24,10 @@ impl Change {
     }
 }
 
-/// What is said while nothing is wrong.
+/// The detail while nothing is wrong.
 pub(crate) const CONNECTED: &str = "connected";
 
-/// What is said without an account.
+/// The detail without an account.
 pub(crate) const NOT_LINKED: &str = "not linked to a WhatsApp account; run `doorward whatsapp link`";
 
 /// Passes changes on.

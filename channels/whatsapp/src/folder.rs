@@ -1,4 +1,4 @@
-//! The one folder of the program: private from the first byte, one program at a time.
+//! The program's only folder: private from the first byte, used by one program at a time.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -14,14 +14,14 @@ const SECRET: &str = "secret";
 #[derive(Clone, Debug)]
 pub(crate) struct Folder(PathBuf);
 
-/// While it lives, no other program uses the keys.
+/// While this lives, no other program uses the keys.
 #[derive(Debug)]
 pub(crate) struct InUse(#[allow(dead_code)] File);
 
 impl Folder {
-    /// Opens the folder, making it where there is none. From here on, whatever this
-    /// process creates is readable by its user alone: the library creates the file
-    /// with the private keys 0644 if the umask lets it.
+    /// Opens the folder, and creates it if needed. From here on, whatever this process creates
+    /// is readable by its user alone: the library would create the file with the private keys
+    /// as 0644 if the umask allowed it.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         rustix::process::umask(Mode::from_raw_mode(0o077));
         if !path.is_dir() {
@@ -53,13 +53,13 @@ impl Folder {
         self.0.join("timers.json")
     }
 
-    /// How things stood last.
+    /// The last known state.
     pub(crate) fn status(&self) -> PathBuf {
         self.0.join("status.json")
     }
 
-    /// Takes the folder for this process. Two copies with the same keys would throw
-    /// each other out at WhatsApp for ever.
+    /// Locks the folder for this process. Two copies with the same keys would disconnect each
+    /// other at WhatsApp for ever.
     pub(crate) fn take(&self) -> anyhow::Result<InUse> {
         match self.try_take()? {
             Some(taken) => Ok(taken),
@@ -69,7 +69,7 @@ impl Folder {
         }
     }
 
-    /// Whether somebody else has it.
+    /// Whether another process holds it.
     pub(crate) fn is_taken(&self) -> anyhow::Result<bool> {
         Ok(self.try_take()?.is_none())
     }
@@ -90,7 +90,7 @@ impl Folder {
         }
     }
 
-    /// Random bytes of this link, made when they are first asked for.
+    /// Random bytes of this link, made at first use.
     pub(crate) fn secret(&self) -> anyhow::Result<[u8; 32]> {
         let path = self.0.join(SECRET);
         if !path.exists() {

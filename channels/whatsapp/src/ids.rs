@@ -3,8 +3,8 @@
 //! Phones drop a second message with an id that they already have, so a resend after
 //! a crash shows once. And in a self-chat the assistant writes under the owner's
 //! account: only the id tells who a quoted message is from, also after a restart.
-//! An id is a look-alike of WhatsApp Web's: `3EB0`, six bytes that stand for what is
-//! sent, three that prove that we made them.
+//! An id has the form of WhatsApp Web's: `3EB0`, six bytes that identify the message, three
+//! that prove that we made it.
 
 use sha2::{Digest, Sha256};
 
@@ -17,13 +17,13 @@ const PROOF: usize = 3;
 pub(crate) struct Ids([u8; 32]);
 
 impl Ids {
-    /// From a secret of the linked device.
+    /// Derives the key from a secret of the linked device.
     pub(crate) fn new(secret: &[u8; 32]) -> Self {
         Ids(hash(&[b"doorward message ids", secret]))
     }
 
-    /// The id of a message. The text is part of it: after the daemon's database was
-    /// made anew its numbers start again, and an old id must not swallow a new message.
+    /// The id of a message. It covers the text: a new database of the daemon starts its numbers
+    /// again, and an old id must not swallow a new message.
     pub(crate) fn id(&self, chat: &str, number: u64, text: &str) -> String {
         let name = hash(&[&self.0, b"name", chat.as_bytes(), &number.to_be_bytes(), text.as_bytes()]);
         let name = &name[..NAME];

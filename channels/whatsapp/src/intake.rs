@@ -1,8 +1,7 @@
 //! From a decrypted message to a line for the daemon, or to nothing.
 //!
-//! What is not for a registered chat ends here, before anything of it is written or
-//! said. So does what is about another message: reactions, edits, receipts, the phone's
-//! own notes.
+//! A message of an unregistered chat ends here, before anything of it is written or passed
+//! on. So do messages about others: reactions, edits, receipts, the phone's own notes.
 
 use std::sync::Arc;
 
@@ -21,7 +20,7 @@ use crate::ids::Ids;
 use crate::recent::{Quotable, Recent};
 use crate::timers::Timers;
 
-/// Takes messages in.
+/// Takes in messages.
 pub(crate) struct Intake {
     pub(crate) daemon: Daemon,
     pub(crate) chats: Chats,
@@ -33,8 +32,8 @@ pub(crate) struct Intake {
 
 #[async_trait]
 impl InboundDurabilityHook for Intake {
-    /// Returns once the daemon has committed all of them; WhatsApp gets its
-    /// acknowledgement then, and delivers again what was not acknowledged.
+    /// Returns once the daemon has committed all of them. WhatsApp gets its acknowledgement
+    /// then, and redelivers what was not acknowledged.
     async fn on_messages(&self, client: Arc<Client>, batch: &[InboundMessage]) -> anyhow::Result<()> {
         let mut answers = Vec::new();
         for inbound in batch {
@@ -55,7 +54,7 @@ impl Intake {
         self.chats.set_own(own_names(client));
         let names = other_names(client, chat_names(info)).await;
         let chat = self.chats.word(&names)?;
-        // Said by whoever changed it, on the owner's own phone too.
+        // Sent by whoever changed it, from the owner's own phone as well.
         if let Some(seconds) = content::stays(&inbound.message).filter(|_| !self.ids.is_ours(&info.id)) {
             self.timers.learn(&chat, seconds);
         }
@@ -95,7 +94,7 @@ impl Intake {
         self.mode == Mode::SelfChat && self.chats.is_own(&info.source.chat) && !self.ids.is_ours(&info.id)
     }
 
-    /// A mention of our account, or an answer to one of our messages.
+    /// Whether it mentions our account or replies to one of our messages.
     fn is_addressed(&self, message: &wa::Message, quote: Option<&Quote>) -> bool {
         let answers_us = quote.is_some_and(|quote| {
             self.ids.is_ours(&quote.id)
@@ -109,7 +108,7 @@ impl Intake {
         answers_us || mentions_us
     }
 
-    /// The phone number where it is known: one person has one id in all lists.
+    /// The phone number where it is known, so that a person has the same id in all lists.
     async fn sender(&self, client: &Client, info: &MessageInfo) -> Sender {
         let sender = info.source.sender.to_non_ad();
         let names = other_names(client, [Some(sender.clone()), info.source.sender_alt.clone()]).await;
@@ -119,8 +118,8 @@ impl Intake {
     }
 }
 
-/// The names of a chat that stand in a message. In a direct chat the other person's
-/// other name is the chat's other name.
+/// The names of a chat in a message. In a direct chat the other person's second name is the
+/// chat's second name.
 fn chat_names(info: &MessageInfo) -> [Option<Jid>; 2] {
     let source = &info.source;
     let other = match (source.is_group, source.is_from_me) {
@@ -131,13 +130,13 @@ fn chat_names(info: &MessageInfo) -> [Option<Jid>; 2] {
     [Some(source.chat.clone()), other]
 }
 
-/// What the account is called right now, phone number first. The opaque id may come with
-/// the login, and a number may change.
+/// The account's current names, phone number first. The opaque id may arrive with the login,
+/// and a number may change.
 pub(crate) fn own_names(client: &Client) -> Vec<Jid> {
     [client.pn(), client.lid()].into_iter().flatten().collect()
 }
 
-/// With what the library has learned about who is who.
+/// Adds the names that the library has learned.
 pub(crate) async fn other_names(client: &Client, known: [Option<Jid>; 2]) -> Vec<Jid> {
     let mut names: Vec<Jid> = known.into_iter().flatten().map(|jid| jid.to_non_ad()).collect();
     for jid in names.clone() {

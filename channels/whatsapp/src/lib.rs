@@ -2,13 +2,13 @@
 //!
 //! The daemon starts it with an empty environment and speaks the channel protocol
 //! with it over stdin and stdout. It keeps WhatsApp's keys in one folder, confines
-//! itself to that folder, and hands on messages of registered chats only.
+//! itself to that folder, and passes on messages of registered chats only.
 //!
-//! A library so that the test of linking can build it: see channels/whatsapp-pairing.
+//! It is a library so that the test of linking can build it: see channels/whatsapp-pairing.
 //!
 //! What it is not: it knows no groups, no agents and no policies, and it holds no
-//! queue. A message is acknowledged to WhatsApp once the daemon has committed it,
-//! so what is under way when it dies is delivered again.
+//! queue. A message is acknowledged to WhatsApp once the daemon has committed it, so
+//! messages in flight when it dies are delivered again.
 
 mod account;
 mod arguments;
@@ -36,7 +36,7 @@ use clap::Parser;
 use crate::arguments::{Arguments, Command};
 use crate::folder::Folder;
 
-/// The program: reads its arguments, and gives back the exit code.
+/// The program: reads its arguments, and returns the exit code.
 #[must_use]
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
@@ -62,7 +62,7 @@ fn start(arguments: &Arguments) -> anyhow::Result<ExitCode> {
              see docs/whatsapp.md."
         ));
     }
-    // The library would otherwise take whichever provider the build happens to bring.
+    // Otherwise the library would take whichever provider the build happens to include.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let ended = runtime.block_on(async {

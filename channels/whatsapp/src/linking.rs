@@ -84,7 +84,7 @@ pub(crate) async fn chats(folder: &Folder, server: Option<&str>) -> anyhow::Resu
     listed.map(|()| ExitCode::SUCCESS)
 }
 
-/// Gives the account up. Where WhatsApp cannot be told, the keys are deleted all the same.
+/// Unlinks the account. The keys are deleted even if WhatsApp cannot be told.
 pub(crate) async fn unlink(folder: &Folder, server: Option<&str>) -> anyhow::Result<ExitCode> {
     let _taken = folder.take()?;
     let told = match connect(folder, server).await {
@@ -105,8 +105,8 @@ pub(crate) async fn unlink(folder: &Folder, server: Option<&str>) -> anyhow::Res
     Ok(ExitCode::SUCCESS)
 }
 
-/// Shows what happens until it is over. Without a network nothing does: the library would
-/// go on trying for ever.
+/// Shows each step until linking is over. Without a network there is none: the library would
+/// retry for ever.
 async fn follow(next: &mut mpsc::UnboundedReceiver<Step>, patience: Duration) -> anyhow::Result<()> {
     let Ok(mut came) = tokio::time::timeout(patience, next.recv()).await else {
         bail!("WhatsApp did not answer within {} seconds; is there a network?", patience.as_secs())

@@ -12,13 +12,13 @@ const KEPT: usize = 512;
 /// A message that can be quoted.
 #[derive(Clone)]
 pub(crate) struct Quotable {
-    /// What the daemon calls the chat.
+    /// The daemon's name for the chat.
     pub(crate) chat: String,
     /// WhatsApp's id.
     pub(crate) id: String,
     /// Who wrote it, as the message named them.
     pub(crate) sender: Jid,
-    /// What it was.
+    /// The message.
     pub(crate) message: Arc<wa::Message>,
 }
 

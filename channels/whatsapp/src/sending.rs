@@ -1,7 +1,7 @@
 //! From a line of the daemon to a message on WhatsApp, and its confirmation.
 //!
-//! Each chat has a task of its own, so that order holds within a chat and a slow one
-//! holds up no other.
+//! Each chat has a task of its own, so that messages stay in order within a chat and a slow
+//! chat holds up no other.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ const CONNECT: Duration = Duration::from_secs(25);
 /// How long WhatsApp may take to confirm.
 const CONFIRM: Duration = Duration::from_secs(20);
 
-/// How long a question about a group may hold its first message up.
+/// How long a query about a group may delay its first message.
 const ASK: Duration = Duration::from_secs(5);
 
 /// What a chat's task needs.
@@ -63,7 +63,7 @@ impl Sending {
         Sending { post, tasks: HashMap::new() }
     }
 
-    /// Puts a message in the line of its chat. A chat that is not registered gets none.
+    /// Queues a message for its chat. An unregistered chat gets none.
     pub(crate) fn send(&mut self, message: Outgoing) {
         if self.post.chats.jid(&message.chat).is_none() {
             self.post.daemon.say(FromChannel::Failed {
@@ -95,14 +95,14 @@ async fn work(post: Post, mut line: mpsc::UnboundedReceiver<Outgoing>) {
 
 impl Post {
     async fn deliver(&self, message: &Outgoing) -> Result<Option<String>, NotSent> {
-        // The mark that an answer is complete: nothing that a person reads.
+        // Marks the end of an answer: nothing for a person to read.
         if message.text.trim().is_empty() {
             return Ok(None);
         }
         if self.client.wait_for_connected(CONNECT).await.is_err() {
             return Err(NotSent::for_now("WhatsApp is not connected"));
         }
-        // Asked again: the list may have changed while it waited.
+        // Looked up again: the list may have changed while it waited.
         let Some(to) = self.chats.jid(&message.chat) else {
             return Err(NotSent::for_good("this chat is not registered any more"));
         };
@@ -122,7 +122,7 @@ impl Post {
         }
     }
 
-    /// One message to one name of its chat, until WhatsApp has confirmed or refused it.
+    /// Sends one message to one name of its chat, until WhatsApp has confirmed or refused it.
     async fn attempt(&self, message: &Outgoing, to: &Jid, names: Freshness) -> Result<Tried, NotSent> {
         let id = self.ids.id(&message.chat, message.id, &message.text);
         let mut breaks = self.breaks.clone();
@@ -143,7 +143,7 @@ impl Post {
         };
         let confirmed = tokio::select! {
             confirmed = tokio::time::timeout(CONFIRM, confirmed) => confirmed,
-            // No other connection brings what this one would have.
+            // No later connection brings this one's confirmation.
             _ = breaks.changed() => return Err(NotSent::for_now("the connection broke before WhatsApp confirmed")),
         };
         match confirmed {
@@ -155,8 +155,8 @@ impl Post {
         }
     }
 
-    /// How long messages of the chat stay; nothing where they stay for ever. A group that
-    /// has not said it yet is asked for, once.
+    /// The lifetime of the chat's messages; `None` where they stay for ever. A group that has not
+    /// said it yet is queried once.
     async fn stays(&self, chat: &str, to: &Jid) -> Option<u32> {
         if self.timers.of(chat).is_none() && to.is_group() {
             let asked = tokio::time::timeout(ASK, self.client.groups().get_metadata(to)).await;
@@ -167,7 +167,7 @@ impl Post {
         self.timers.of(chat).filter(|seconds| *seconds > 0)
     }
 
-    /// What WhatsApp calls a person besides this, where that is known.
+    /// WhatsApp's other name for a person, where it is known.
     async fn other_name(&self, jid: &Jid) -> Option<Jid> {
         let names = other_names(&self.client, [Some(jid.clone()), None]).await;
         names.into_iter().find(|other| *other != jid.to_non_ad())
@@ -185,22 +185,22 @@ impl Post {
     }
 }
 
-/// What became of one attempt.
+/// The result of one attempt.
 enum Tried {
     Sent(String),
-    /// With the code that WhatsApp gave.
+    /// Refused, with WhatsApp's code.
     Refused(String),
 }
 
-/// What a code means. The numbers are those that other clients of WhatsApp report.
+/// The meaning of a code. The numbers are those that other clients of WhatsApp report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Refusal {
-    /// Its servers' own trouble, or too much at once: later.
+    /// Trouble of its servers, or too much at once: try later.
     ForNow,
-    /// What is known of the chat may be old: an address that is out of use (400, 479), members
-    /// who have gone (421), a person who must be written to by another name (463). Once more,
-    /// with all of it asked anew, by the other name where there is one. (Which of the two goes
-    /// on the wire is the library's to say.)
+    /// What is known of the chat may be outdated: an address out of use (400, 479), members who
+    /// have left (421), a person to be addressed by another name (463). Try once more with
+    /// fresh data, by the other name where there is one. (The library decides which of the two
+    /// goes on the wire.)
     AskAnew,
     /// Anything else.
     ForGood,
@@ -214,7 +214,7 @@ fn refusal(code: &str) -> Refusal {
     }
 }
 
-/// A code for a sentence: it comes from outside.
+/// A code for use in a sentence, bounded because it comes from outside.
 fn shown(code: &str) -> String {
     code.chars().filter(char::is_ascii_alphanumeric).take(8).collect()
 }

@@ -20,7 +20,7 @@ use crate::status;
 use crate::timers::Timers;
 use crate::typing::Typing;
 
-/// What the program ends with when only `doorward whatsapp link` helps.
+/// The exit code when only `doorward whatsapp link` helps.
 pub(crate) const NOT_LINKED_CODE: u8 = 3;
 
 /// Runs the channel.
@@ -56,8 +56,8 @@ pub(crate) async fn run(folder: &Folder, server: Option<&str>, mode: Mode) -> an
         .await?;
     let client = bot.client();
     report(folder, &daemon, &Change::new(ChannelState::Connecting, "connecting to WhatsApp"));
-    // The library's own loop is the one reconnect timer: steps that grow, with an end
-    // at a quarter of an hour.
+    // The library's own loop is the only reconnect timer: growing steps, up to a quarter of an
+    // hour.
     let mut handle = bot.spawn();
     let (breaking, breaks) = watch::channel(0);
     let post =
@@ -65,7 +65,7 @@ pub(crate) async fn run(folder: &Folder, server: Option<&str>, mode: Mode) -> an
     let listening = tokio::spawn(listen(ear, post));
     let ended = tokio::select! {
         ended = serve(folder, &daemon, &client, changes, &breaking, listening, &mut handle) => ended,
-        // What came meanwhile and was not acknowledged comes again with the next connection.
+        // Messages that were not acknowledged arrive again with the next connection.
         () = hears(broken) => Err(anyhow::anyhow!("the account's folder cannot be written; is the disk full?")),
     };
     daemon.gone();
@@ -74,7 +74,7 @@ pub(crate) async fn run(folder: &Folder, server: Option<&str>, mode: Mode) -> an
     ended
 }
 
-/// Until stdin ends, or the account has let us go.
+/// Runs until stdin ends or the account unlinks us.
 async fn serve(
     folder: &Folder,
     daemon: &Daemon,
@@ -94,9 +94,9 @@ async fn serve(
                 last = change.state;
                 report(folder, daemon, &change);
                 match change.state {
-                    // The library announces the account as online, and the phone stops ringing.
+                    // The library announces the account as online, which silences the phone.
                     ChannelState::Connected => hide(client),
-                    // The daemon has heard of it before it hears of what was not sent.
+                    // The daemon hears of it before it hears of messages that were not sent.
                     ChannelState::Connecting => breaking.send_modify(|breaks| *breaks += 1),
                     ChannelState::LoggedOut => return Ok(ExitCode::from(NOT_LINKED_CODE)),
                     _ => {}
@@ -104,15 +104,15 @@ async fn serve(
             }
             () = &mut *handle, if running => {
                 running = false;
-                // What it said last may still be on its way here.
+                // Its last event may still be on its way.
                 while let Ok(change) = changes.try_recv() {
                     last = change.state;
                     report(folder, daemon, &change);
                 }
                 match last {
                     ChannelState::LoggedOut => return Ok(ExitCode::from(NOT_LINKED_CODE)),
-                    // Nobody reconnects now: a second copy would be thrown out for ever,
-                    // an old client refused again and again. The owner has been told.
+                    // No reconnect: a second copy would be disconnected for ever, an old
+                    // client refused again and again. The owner has been told.
                     state if Change::new(state, "").is_final() => {}
                     _ => anyhow::bail!("the WhatsApp library has stopped"),
                 }
@@ -121,7 +121,7 @@ async fn serve(
     }
 }
 
-/// Until the store says so.
+/// Waits until the store reports a failure.
 async fn hears(mut broken: mpsc::UnboundedReceiver<()>) {
     if broken.recv().await.is_none() {
         std::future::pending::<()>().await;

@@ -1,4 +1,4 @@
-//! `status`: how things stood last, from a small file, without touching WhatsApp.
+//! `status`: the last known state, from a small file, without touching WhatsApp.
 
 use std::fs;
 use std::io::Write;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::folder::Folder;
 
-/// What the file says. It names no chat.
+/// The content of the file. It names no chat.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Status {
     pub(crate) state: ChannelState,

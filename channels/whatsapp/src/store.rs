@@ -1,12 +1,12 @@
-//! The library's store, minus what would tell of chats that are not registered.
+//! The library's store, without what would reveal unregistered chats.
 //!
-//! The library wants a place for everything that it learns: sessions with everybody
-//! who writes, who they are, on which devices, and each decrypted message until it is
-//! acknowledged. On disk goes what must outlive a restart: our own keys, Signal's
-//! sessions (under names from which no number can be read), and what belongs to
-//! registered chats. The rest lives in memory, and the library asks again for it.
+//! The library stores everything that it learns: sessions with everybody who writes, their
+//! names and devices, and each decrypted message until it is acknowledged. Only what must
+//! outlive a restart goes to the disk: our own keys, Signal's sessions (under names that hide
+//! the number), and what belongs to registered chats. The rest lives in memory, and the
+//! library fetches it again.
 //!
-//! What it is not: encryption. Who has the folder has WhatsApp's keys.
+//! What it is not: encryption. Whoever has the folder has WhatsApp's keys.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -33,19 +33,19 @@ pub(crate) struct Store {
     disk: SqliteStore,
     memory: InMemoryBackend,
     chats: Chats,
-    /// So that a number cannot be found by trying them all without the folder's keys.
+    /// Keys the hash of names: without the folder's keys no number is found by trying all.
     salt: [u8; 32],
     broken: mpsc::UnboundedSender<()>,
 }
 
 impl Store {
-    /// `broken` hears of it when something could not be kept or found.
+    /// `broken` is notified when something could not be stored or read.
     pub(crate) fn new(disk: SqliteStore, chats: Chats, salt: [u8; 32], broken: mpsc::UnboundedSender<()>) -> Self {
         Store { disk, memory: InMemoryBackend::new(), chats, salt, broken }
     }
 
-    /// A message whose session could not be kept is not acknowledged, and WhatsApp delivers
-    /// it again with the next connection only.
+    /// A message whose session could not be stored is not acknowledged, and WhatsApp redelivers
+    /// it only with the next connection.
     fn sees<T>(&self, done: Result<T>) -> Result<T> {
         if done.is_err() {
             // An error means that the session ends anyway.
@@ -82,7 +82,7 @@ impl Store {
     }
 }
 
-/// An implementation that hands everything on to one of the two, but what is written out.
+/// Implements a trait by forwarding to one of the two stores, except for what is written out.
 macro_rules! forward {
     ($trait:ident to $store:ident { $(fn $name:ident($($arg:ident: $type:ty),*) -> $out:ty;)* } own { $($own:item)* }) => {
         #[async_trait]
@@ -173,7 +173,7 @@ forward! { DeviceStore to disk {
     fn create() -> Result<i32>;
 } own {} }
 
-// Secrets of single messages, for polls and edits, which we do not take up.
+// Secrets of single messages, for polls and edits, which we do not read.
 forward! { MsgSecretStore to memory {
     fn put_msg_secrets(entries: Vec<MsgSecretEntry>) -> Result<usize>;
     fn get_msg_secret(chat: &str, sender: &str, msg_id: &str) -> Result<Option<Vec<u8>>>;

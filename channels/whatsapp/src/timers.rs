@@ -1,8 +1,8 @@
-//! How long messages stay in chats where they disappear. What goes out says so too, or it
-//! would stay on phones where all around it is gone.
+//! The lifetime of messages in chats where they disappear. Outgoing messages carry it too, or
+//! they would stay on phones when all around them are gone.
 //!
-//! Kept in a file, so that the first answer after a restart has its time; of registered
-//! chats alone, by what the daemon calls them.
+//! Kept in a file, so that the first answer after a restart has it; for registered chats
+//! alone, by the daemon's names.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,14 +20,14 @@ pub(crate) struct Timers {
 }
 
 impl Timers {
-    /// What the last run knew. A file that cannot be read is begun anew: each message of
-    /// the chat says it again.
+    /// Loads what the last run knew. An unreadable file starts empty: each message of a chat
+    /// says it again.
     pub(crate) fn open(path: &Path, chats: Chats) -> Self {
         let known = fs::read(path).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
         Timers { path: path.to_path_buf(), chats, seconds: Arc::new(Mutex::new(known)) }
     }
 
-    /// How long messages of a chat stay; 0 for ever, `None` where that was never said.
+    /// The lifetime of a chat's messages; 0 for ever, `None` where no message has said it.
     pub(crate) fn of(&self, chat: &str) -> Option<u32> {
         self.known().get(chat).copied()
     }
@@ -41,7 +41,7 @@ impl Timers {
         known.retain(|chat, _| self.chats.jid(chat).is_some());
         let fresh = self.path.with_extension("new");
         if let Ok(text) = serde_json::to_vec(&*known) {
-            // Not written: it is known until the program ends.
+            // Not written: it is remembered until the program ends.
             let _ = fs::write(&fresh, text).and_then(|()| fs::rename(&fresh, &self.path));
         }
     }

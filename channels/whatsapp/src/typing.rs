@@ -1,5 +1,5 @@
-//! "… is typing": shown while an answer is being written, shown anew before phones
-//! let it fade, and never for longer than a run can take.
+//! "… is typing": shown while an answer is being written, renewed before phones let it fade,
+//! and never for longer than a run can take.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ const AGAIN: Duration = Duration::from_secs(10);
 /// After half an hour nobody believes it.
 const TIMES: u32 = 180;
 
-/// The signs that are shown.
+/// The indicators that are shown.
 pub(crate) struct Typing {
     client: Arc<Client>,
     shown: HashMap<Jid, JoinHandle<()>>,
@@ -26,8 +26,7 @@ impl Typing {
         Typing { client, shown: HashMap::new() }
     }
 
-    /// Shows or hides the sign of a registered chat. That it cannot be shown right now
-    /// is no failure.
+    /// Shows or hides the indicator of a registered chat. Failing to show it is not an error.
     pub(crate) fn set(&mut self, chat: Jid, on: bool) {
         if let Some(task) = self.shown.remove(&chat) {
             task.abort();

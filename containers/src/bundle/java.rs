@@ -14,7 +14,7 @@ const VERSION: u32 = 2;
 /// An entry that is a certificate, and no key.
 const TRUSTED: u32 = 2;
 
-/// What Java's tools take a store for that nobody gave another.
+/// The password that Java's tools assume.
 const PASSWORD: &str = "changeit";
 const SALT: &[u8] = b"Mighty Aphrodite";
 
@@ -47,7 +47,7 @@ pub(super) fn trust_store(bundle: &[u8], now: SystemTime) -> Vec<u8> {
     store
 }
 
-/// What cannot be read is passed over, as other programs do: Java would refuse the whole store.
+/// Skips what cannot be read, as other programs do: Java would refuse the whole store.
 fn certificates(pem: &str) -> impl Iterator<Item = Vec<u8>> + '_ {
     pem.split(BEGIN).skip(1).filter_map(|block| {
         let base64: String = block.split(END).next()?.split_ascii_whitespace().collect();

@@ -1,5 +1,5 @@
-//! The base image, from one recipe by whichever way works here: Debian's own
-//! mmdebstrap needs no image registry; the Dockerfile needs one, and no tools.
+//! The base image: one recipe, built whichever way works here. Debian's mmdebstrap needs no
+//! image registry; the Dockerfile needs a registry and no tools.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -34,8 +34,7 @@ pub fn base_tag() -> String {
     format!("{REPOSITORY}:{}", recipe())
 }
 
-/// Builds the base image unless it is there. `progress` is told what is being done,
-/// in a few words, whenever that changes.
+/// Builds the base image unless it exists. `progress` gets a few words for each step.
 pub async fn build_base(engine: &Engine, progress: &(dyn Fn(&str) + Send + Sync)) -> Result<ImageId, BuildError> {
     let tag = base_tag();
     if exists(engine, &tag).await? {
@@ -52,7 +51,7 @@ pub async fn build_base(engine: &Engine, progress: &(dyn Fn(&str) + Send + Sync)
     Ok(ImageId { tag, built: true })
 }
 
-/// A hash over all that decides what is in the image.
+/// A hash of everything that determines the image's content.
 fn recipe() -> String {
     let arguments = mmdebstrap_arguments().join("\n");
     let digest = Sha256::digest([PACKAGES, DOCKERFILE, &arguments, PATH].join("\0"));
@@ -66,7 +65,7 @@ fn packages() -> Vec<&'static str> {
 /// The tarball goes to standard output.
 fn mmdebstrap_arguments() -> Vec<String> {
     let mut arguments = vec!["--variant=minbase".to_owned(), format!("--include={}", packages().join(","))];
-    // As in the slim images: nobody reads manuals in a sandbox.
+    // As in Debian's slim images: nobody reads manuals in a sandbox.
     for folder in ["man", "doc", "info", "locale"] {
         arguments.push(format!("--dpkgopt=path-exclude=/usr/share/{folder}/*"));
     }

@@ -19,14 +19,14 @@ pub fn claude_tag() -> String {
     format!("{REPOSITORY}:{}", recipe())
 }
 
-/// A hash over all that decides what is in the image.
+/// A hash of everything that determines the image's content.
 fn recipe() -> String {
     let digest = Sha256::digest([&base::base_tag(), DOCKERFILE, fetch::pinned()].join("\0"));
     digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Builds the Claude image unless it is there, and the base image first where that is
-/// missing. What is fetched goes below `staging`, for the caller to remove.
+/// Builds the Claude image unless it exists, and first the base image where that is missing.
+/// Downloads go below `staging`, for the caller to remove.
 pub async fn build_claude(
     engine: &Engine,
     staging: &Path,

@@ -1,4 +1,4 @@
-//! A Dockerfile built by the engine's own builder, with what lies beside it streamed.
+//! Builds a Dockerfile with the engine's own builder, and streams the context to it.
 
 use std::{collections::HashMap, io, path::Path, time::Duration};
 
@@ -14,7 +14,7 @@ use tokio::{fs::File, io::AsyncReadExt};
 use super::RECIPE;
 use crate::Engine;
 
-/// What is built, and how it is called.
+/// What is built, and its name.
 pub(super) struct Build<'a> {
     pub(super) tag: &'a str,
     pub(super) recipe: String,
@@ -24,7 +24,7 @@ pub(super) struct Build<'a> {
     pub(super) patience: Duration,
 }
 
-/// Builds; `progress` is told each step.
+/// Builds; `progress` gets each step.
 pub(super) async fn build(
     engine: &Engine,
     build: Build<'_>,

@@ -1,5 +1,5 @@
-//! Claude Code's program, fetched on the host by the owner's own pip or npm, which
-//! know their index, mirror and proxy. It is worth nothing until its hash is right.
+//! Fetches Claude Code's program on the host with the owner's own pip or npm, which know
+//! their index, mirror and proxy. It is not used unless its hash is right.
 
 use std::{
     fs, io,
@@ -23,7 +23,7 @@ const PINNED: [(&str, &str, &str); 2] = [
     ("aarch64", "arm64", "6016f90cac783e367fb1aa97c768a2efb94a0128a5b46b70fb3d8fcbbd9dd444"),
 ];
 
-/// Claude Code could not be had.
+/// Claude Code could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// There is none for this machine.
@@ -90,7 +90,7 @@ pub(super) fn pinned() -> &'static str {
     PINNED.iter().find(|(arch, ..)| *arch == std::env::consts::ARCH).map_or("", |(_, _, hash)| hash)
 }
 
-/// Fetches it below `staging`, and gives its path there once its hash is right.
+/// Fetches it below `staging`, and returns its path once its hash is right.
 pub(super) async fn claude(staging: &Path, progress: &(dyn Fn(&str) + Send + Sync)) -> Result<PathBuf, FetchError> {
     let arch = std::env::consts::ARCH;
     let Some((_, npm, hash)) = PINNED.iter().find(|(name, ..)| *name == arch) else {
@@ -176,7 +176,7 @@ async fn with(
     if said.is_empty() { Err(FetchError::NoClient) } else { Err(FetchError::Failed { said: said.join("\n") }) }
 }
 
-/// What is kept on the way is kept in `staging` too, which goes when all is done.
+/// Caches and temporary files are in `staging` too, which is removed afterwards.
 async fn run(client: &Client, staging: &Path, folder: &Path) -> Result<(), String> {
     let run = Command::new(&client.command[0])
         .args(&client.command[1..])

@@ -1,4 +1,4 @@
-//! A tarball that a command writes, on its way into the engine as an image.
+//! Imports a tarball into the engine as an image while a command writes it.
 
 use std::{future::Future, io, process::Stdio, time::Duration};
 
@@ -20,7 +20,7 @@ pub(super) struct Ended {
     pub(super) said: String,
 }
 
-/// What a running command has to say.
+/// What a running command reports.
 pub(super) struct Narration {
     lines: mpsc::Receiver<String>,
     status: tokio::sync::oneshot::Receiver<io::Result<std::process::ExitStatus>>,
@@ -92,7 +92,7 @@ pub(super) async fn import(
     Ok(())
 }
 
-/// Runs the import to its end while telling what the command says, and how it ended.
+/// Runs the import to its end, reporting what the command says and how it ended.
 pub(super) async fn narrated<T>(
     import: impl Future<Output = T>,
     mut narration: Narration,
@@ -116,7 +116,7 @@ pub(super) async fn narrated<T>(
     while let Some(line) = narration.lines.recv().await {
         said.push(line);
     }
-    // No status: the engine gave up first and the command was stopped; its own error tells why.
+    // No status: the engine gave up first and the command was stopped; its error says why.
     let ended = match narration.status.await {
         Ok(Ok(status)) if !status.success() => Err(status.to_string()),
         Ok(Err(error)) => Err(error.to_string()),

@@ -95,7 +95,7 @@ async fn sandbox(home: &Home, engine: &Engine, image: &str) -> Check {
         let dir =
             tempfile::Builder::new().prefix("try").tempdir_in(home.run_dir()).map_err(|error| error.to_string())?;
         let installation = home.installation_id().map_err(|error| error.to_string())?;
-        let tried = images::try_out(engine, &installation, image, "true", dir.path());
+        let tried = containers::try_out(engine, &installation, image, "true", dir.path());
         tried.await.map_err(|error| error.to_string())
     };
     match tokio::time::timeout(PATIENCE, tried).await {

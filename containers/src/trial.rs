@@ -1,4 +1,4 @@
-//! Trying an image: one command in a real sandbox of it, behind a door that nobody answers.
+//! Tries an image: one command in a real sandbox, behind a door that nobody answers.
 
 use std::{
     fs, io,
@@ -17,7 +17,7 @@ pub enum TrialError {
     /// No sandbox came up.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// It went away.
+    /// The sandbox was lost.
     #[error(transparent)]
     Lost(#[from] SandboxLost),
     /// The folders for it could not be made.
@@ -28,8 +28,8 @@ pub enum TrialError {
     Command(String),
 }
 
-/// Runs `command` in a sandbox of `image`, and gives its output. What it needs is made
-/// in `dir`, which must be private and is the caller's to remove.
+/// Runs `command` in a sandbox of `image`, and returns its output. Its files are made in
+/// `dir`, which must be private and is the caller's to remove.
 pub async fn try_out(
     engine: &Engine,
     installation: &str,
