@@ -272,8 +272,8 @@ fn private_key(rest: &[u8], letters: usize) -> Option<bool> {
     if body.iter().all(base64) { (body.len() == 32).then_some(true) } else { Some(false) }
 }
 
-/// A number that is longer has a digit at one of these steps.
-const STEP: usize = 12;
+/// A card's number is at least so long, so that one of these steps is in it.
+const STEP: usize = 15;
 /// 19 digits, each with what may stand between two.
 const LONGEST_NUMBER: usize = 38;
 
