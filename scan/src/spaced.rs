@@ -85,6 +85,10 @@ impl Around {
     #[inline(always)]
     fn five(&self, three: u64, distance: usize) -> u64 {
         let (fourth, back) = (self.at(3 * distance), self.back(distance));
+        // Few have a fourth.
+        if three & (fourth | back) == 0 {
+            return 0;
+        }
         three & (fourth & self.at(4 * distance) | back & fourth | back & self.back(2 * distance))
     }
 }
