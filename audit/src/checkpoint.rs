@@ -5,10 +5,12 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ring::rand::SystemRandom;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 
+use crate::frame;
 use crate::line::{self, Chain, Link};
 
 /// The kind of line that is one.
@@ -18,7 +20,8 @@ pub(crate) const KIND: &str = "checkpoint";
 const SIGNATURE: &[u8] = b",\"signature\":\"";
 
 /// The installation's signing key.
-pub struct Key(Ed25519KeyPair);
+#[derive(Clone)]
+pub struct Key(Arc<Ed25519KeyPair>);
 
 /// The key cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +49,7 @@ impl Key {
             place(path, made.as_ref()).map_err(|error| broken(format!("cannot be written: {error}")))?;
         }
         let bytes = std::fs::read(path).map_err(|error| broken(format!("cannot be read: {error}")))?;
-        Ed25519KeyPair::from_pkcs8(&bytes).map(Key).map_err(|_| {
+        Ed25519KeyPair::from_pkcs8(&bytes).map(|pair| Key(Arc::new(pair))).map_err(|_| {
             broken("is no signing key; restore it from a backup, or move it away to get a new one".to_owned())
         })
     }
@@ -99,15 +102,15 @@ impl Checkpoint {
     /// Reads one; `None` where its fields or its signature are wrong.
     pub(crate) fn read(text: &[u8]) -> Option<Self> {
         let at = memchr::memmem::rfind(text, SIGNATURE)?;
-        let signature = bytes(line::field(&text[at..], "signature")?)?;
+        let signature = bytes(frame::field(&text[at..], "signature")?)?;
         let text = &text[..at];
-        let key = bytes(line::field(text, "key")?)?;
+        let key = bytes(frame::field(text, "key")?)?;
         UnparsedPublicKey::new(&ED25519, &key).verify(text, &signature).ok()?;
-        let removed = match line::field(text, "removed_chain") {
+        let removed = match frame::field(text, "removed_chain") {
             Some(chain) => Some(Link { seq: removed_to(text)?, chain: Chain::parse(chain)? }),
             None => None,
         };
-        Some(Checkpoint { covers: Chain::parse(line::field(text, "covers")?)?, removed, key })
+        Some(Checkpoint { covers: Chain::parse(frame::field(text, "covers")?)?, removed, key })
     }
 }
 

@@ -9,45 +9,39 @@ use std::sync::Arc;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::checkpoint::{self, Key};
-use crate::line::{self, Link, Millis};
-use crate::recovery::{self, Opened};
-use crate::segment;
-use crate::verify::{Damage, SEGMENT};
+use crate::error::JournalError;
+use crate::line::{self, Chain, Head, Link, Millis};
+use crate::recovery::{self, Torn};
+use crate::segment::{self, LONGEST};
+use crate::verify::SEGMENT;
 
 /// A segment that is longer is not written any more; the next one begins.
 const SEGMENT_BYTES: u64 = 16 << 20;
 
-/// A segment whose first line is older: the next one begins, so that what is kept for some
-/// days goes in pieces of a day.
-const SEGMENT_AGE: Millis = 24 * 60 * 60 * 1000;
+/// The same where it is older, so that what is kept for some days goes in pieces of a day.
+const SEGMENT_AGE: u64 = 24 * 60 * 60 * 1000;
 
-/// Something to be written down.
-#[derive(Clone, Debug)]
-pub struct Event {
-    /// When it happened.
-    pub at: Millis,
-    /// What it is, as a word.
-    pub kind: &'static str,
-    /// The line that it is about.
-    pub about: Option<u64>,
-    /// Its other fields, as a JSON object without line breaks.
-    pub fields: String,
-}
+/// Lines that wait hold at most this many bytes.
+const WAITING_AT_MOST: usize = 4 << 20;
 
 /// The journal, open for writing.
 #[derive(Debug)]
 pub struct Journal {
     folder: PathBuf,
     key: Key,
-    open: Option<Open>,
+    open: Open,
+    /// The last line in the file.
+    written: Link,
+    /// Lines that are not in the file yet, whole and chained.
+    waiting: Vec<u8>,
+    /// The last of them, or of the file.
     last: Link,
     /// Files that were written to since the last sync began, with the newest.
     unsynced: Vec<Arc<File>>,
+    /// The folder, open: a process that has run out of descriptors still has its log.
+    names: Arc<File>,
     /// Whether a file was made whose name is not on the disk yet.
     new_name: bool,
-    /// Set where part of a line could not be taken back.
-    broken: bool,
-    buffer: Vec<u8>,
     segment_bytes: u64,
     _lock: File,
 }
@@ -56,79 +50,87 @@ pub struct Journal {
 struct Open {
     file: Arc<File>,
     path: PathBuf,
+    identity: (u64, u64),
     length: u64,
     begun: Millis,
+    /// Whether part of a line stands behind the last one.
+    torn: bool,
+}
+
+/// A line that was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Its number.
+    pub seq: u64,
+    /// How long it is.
+    pub bytes: usize,
 }
 
 /// What a power cut could cost now.
 #[derive(Debug)]
 pub struct Unsynced {
     files: Vec<Arc<File>>,
-    folder: Option<PathBuf>,
+    names: Option<Arc<File>>,
     last: u64,
 }
 
-/// The journal cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    /// Another process writes it.
-    #[error("{path} is written by another program", path = .0.display())]
-    Locked(PathBuf),
-    /// Somebody else changed it while it was open.
-    #[error("{path} was changed, removed or replaced while it was open", path = .0.display())]
-    Changed(PathBuf),
-    /// It is not as it was written.
-    #[error("the journal is damaged: {0}")]
-    Damaged(Damage),
-    /// Part of a line stands at its end and could not be taken back.
-    #[error("{path} ends with part of a line that could not be taken back", path = .0.display())]
-    Broken(PathBuf),
-    /// The disk, or the system.
-    #[error("{path}: {error}", path = path.display())]
-    Io {
-        /// Which file or folder.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-}
-
-impl JournalError {
-    pub(crate) fn io(path: &Path, error: io::Error) -> Self {
-        JournalError::Io { path: path.to_path_buf(), error }
-    }
+/// A journal that was opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// For writing.
+    pub journal: Journal,
+    /// The last line that was there.
+    pub found: Link,
+    /// What was found behind it.
+    pub torn: Option<Torn>,
 }
 
 impl Journal {
-    /// Opens the journal of a folder, or begins it. What a power cut has torn is put aside.
-    pub fn open(folder: &Path, key: Key) -> Result<Opened, JournalError> {
+    /// Opens the journal of a folder, or begins it after `base`. What a power cut has torn is
+    /// put aside.
+    pub fn open(folder: &Path, key: Key, now: Millis, base: Link) -> Result<Opened, JournalError> {
         let failed = |error| JournalError::io(folder, error);
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+        if !folder.exists() {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+            folder.parent().map_or(Ok(()), sync_folder).map_err(failed)?;
+        }
         let lock = take_lock(folder)?;
         let end = recovery::find_end(folder)?;
-        let open = end.segment.map(|(segment, length, begun)| {
-            let file = appending().open(&segment.path).map_err(|error| JournalError::io(&segment.path, error))?;
-            Ok::<_, JournalError>(Open { file: Arc::new(file), path: segment.path, length, begun })
-        });
-        let mut journal = Journal {
+        let (found, open, last) = match end.segment {
+            Some((segment, length, begun)) => (end.last, Open::again(&segment.path, length, begun)?, end.last),
+            None => {
+                let removed = Some(base).filter(|base| *base != Link::NONE);
+                let (open, last) = Open::begin(folder, &key, base, now, removed)?;
+                (base, open, last)
+            }
+        };
+        let unsynced = vec![open.file.clone()];
+        let journal = Journal {
             folder: folder.to_path_buf(),
             key,
-            open: open.transpose()?,
-            last: end.last,
-            unsynced: Vec::new(),
-            new_name: false,
-            broken: false,
-            buffer: Vec::new(),
+            open,
+            written: last,
+            waiting: Vec::new(),
+            last,
+            unsynced,
+            names: Arc::new(File::open(folder).map_err(failed)?),
+            new_name: true,
             segment_bytes: SEGMENT_BYTES,
             _lock: lock,
         };
-        journal.unsynced.extend(journal.open.as_ref().map(|open| open.file.clone()));
-        Ok(Opened { journal, torn: end.torn })
+        Ok(Opened { journal, found, torn: end.torn })
     }
 
-    /// The last line.
-    pub fn last(&self) -> Link {
-        self.last
+    /// Segments end at this length, where that is less than the usual one.
+    #[must_use]
+    pub fn with_segments_of(mut self, bytes: u64) -> Self {
+        self.segment_bytes = bytes.min(SEGMENT_BYTES);
+        self
+    }
+
+    /// The last line that was written.
+    pub fn written(&self) -> Link {
+        self.written
     }
 
     /// Its folder.
@@ -136,132 +138,185 @@ impl Journal {
         &self.folder
     }
 
-    /// Appends events in one write: all of them, or none. Says the number of the last.
-    pub fn append(&mut self, events: &[Event]) -> Result<u64, JournalError> {
-        let Some(first) = events.first() else { return Ok(self.last.seq) };
-        self.begin(first.at)?;
-        let mut last = self.last;
-        for event in events {
-            last = self.compose(last, event.at, event.kind, event.about, |into, _| {
-                let fields = event.fields.strip_prefix('{').and_then(|fields| fields.strip_suffix('}'));
-                if let Some(fields) = fields.filter(|fields| !fields.is_empty()) {
-                    into.push(b',');
-                    into.extend_from_slice(fields.as_bytes());
-                }
-            });
-        }
-        self.write(last)
+    /// Writes a line at once, behind those that wait and in one call with them: all, or none.
+    /// `fields` writes its own, each behind a comma.
+    pub fn append(&mut self, head: &Head, fields: impl FnOnce(&mut Vec<u8>)) -> Result<Written, JournalError> {
+        self.append_with(head, |into, _, _| fields(into))
     }
 
-    /// Appends a checkpoint; `removed` is the last line that is about to be removed.
-    pub fn checkpoint(&mut self, at: Millis, removed: Option<Link>) -> Result<u64, JournalError> {
-        self.begin(at)?;
-        let (before, buffer) = (self.last, &mut self.buffer);
-        line::begin(buffer, before.seq + 1, at, checkpoint::KIND, None);
-        checkpoint::write(buffer, 0, &self.key, before.chain, removed);
-        let chain = line::end(buffer, 0, before.chain);
-        self.write(Link { seq: before.seq + 1, chain })
+    /// Adds a line that goes with the next one that is written, or with [`Journal::flush`].
+    /// Whether there was room for it.
+    pub fn wait(&mut self, head: &Head, fields: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let room = self.waiting.len() < WAITING_AT_MOST;
+        room && self.compose(head, |into, _, _| fields(into)).is_ok()
+    }
+
+    /// Writes what waits; whether there was anything.
+    pub fn flush(&mut self) -> Result<bool, JournalError> {
+        if self.waiting.is_empty() {
+            return Ok(false);
+        }
+        self.look()?;
+        self.write().map(|()| true)
+    }
+
+    /// Writes a checkpoint; `removed` is the last line that is about to be removed.
+    pub fn checkpoint(&mut self, at: Millis, removed: Option<Link>) -> Result<Written, JournalError> {
+        let key = self.key.clone();
+        let head = Head { at, kind: checkpoint::KIND, about: None };
+        self.append_with(&head, |into, start, before| checkpoint::write(into, start, &key, before, removed))
+    }
+
+    fn append_with(
+        &mut self,
+        head: &Head,
+        fields: impl FnOnce(&mut Vec<u8>, usize, Chain),
+    ) -> Result<Written, JournalError> {
+        self.look()?;
+        if self.open.length >= self.segment_bytes || head.at.abs_diff(self.open.begun) >= SEGMENT_AGE {
+            self.next_segment(head.at)?;
+        }
+        let before = (self.waiting.len(), self.last);
+        let bytes = self.compose(head, fields)?;
+        if let Err(error) = self.write() {
+            self.waiting.truncate(before.0);
+            self.last = before.1;
+            return Err(error);
+        }
+        Ok(Written { seq: self.written.seq, bytes })
     }
 
     /// What a power cut could cost now. To be synced without the journal in hand: appends go on.
     pub fn unsynced(&mut self) -> Unsynced {
-        let files = std::mem::take(&mut self.unsynced);
-        let folder = std::mem::take(&mut self.new_name).then(|| self.folder.clone());
-        self.unsynced.extend(self.open.as_ref().map(|open| open.file.clone()));
-        Unsynced { files, folder, last: self.last.seq }
+        let files = std::mem::replace(&mut self.unsynced, vec![self.open.file.clone()]);
+        let names = std::mem::take(&mut self.new_name).then(|| self.names.clone());
+        Unsynced { files, names, last: self.written.seq }
     }
 
     /// What could not be synced is tried again with the next.
     pub fn not_synced(&mut self, unsynced: Unsynced) {
-        let newer = std::mem::take(&mut self.unsynced);
-        self.unsynced = unsynced.files;
+        let newer = std::mem::replace(&mut self.unsynced, unsynced.files);
         self.unsynced.extend(newer);
         self.unsynced.dedup_by(|a, b| Arc::ptr_eq(a, b));
-        self.new_name |= unsynced.folder.is_some();
+        self.new_name |= unsynced.names.is_some();
     }
 
-    /// Makes ready for lines: a segment that is there, and is the one that was opened.
-    fn begin(&mut self, at: Millis) -> Result<(), JournalError> {
-        self.buffer.clear();
-        if let Some(open) = &self.open {
-            if self.broken {
-                return Err(JournalError::Broken(open.path.clone()));
-            }
-            let there = std::fs::metadata(&open.path).ok().map(|found| (found.dev(), found.ino()));
-            let ours = open.file.metadata().map_err(|error| JournalError::io(&open.path, error))?;
-            // Shorter than what was written: emptied, or cut.
-            if there != Some((ours.dev(), ours.ino())) || ours.len() != open.length {
-                return Err(JournalError::Changed(open.path.clone()));
-            }
-            if open.length < self.segment_bytes && at.saturating_sub(open.begun) < SEGMENT_AGE {
-                return Ok(());
-            }
+    /// Whether the file is the one that was opened, and ends where the last line does.
+    fn look(&mut self) -> Result<(), JournalError> {
+        let open = &mut self.open;
+        let changed = || JournalError::Changed(open.path.clone());
+        let found = match std::fs::metadata(&open.path) {
+            Ok(found) => found,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(changed()),
+            Err(error) => return Err(JournalError::io(&open.path, error)),
+        };
+        if (found.dev(), found.ino()) != open.identity || found.len() < open.length {
+            return Err(changed());
         }
-        self.roll(at)
-    }
-
-    /// Begins the next segment with the line that says what it goes on from.
-    fn roll(&mut self, at: Millis) -> Result<(), JournalError> {
-        let before = self.last;
-        let path = segment::named(&self.folder, before.seq + 1);
-        let file = appending().create_new(true).open(&path).map_err(|error| JournalError::io(&path, error))?;
-        let file = Arc::new(file);
-        let last = self.compose(before, at, SEGMENT, None, |into, before| {
-            // Writing to a Vec cannot fail.
-            let _ = write!(into, ",\"after\":\"{}\",\"format\":1", before.chain);
-        });
-        let earlier = self.open.replace(Open { file: file.clone(), path: path.clone(), length: 0, begun: at });
-        if let Err(error) = self.write(last) {
-            // As if it had not been begun.
-            let _ = std::fs::remove_file(&path);
-            (self.open, self.broken) = (earlier, false);
-            return Err(error);
+        if open.torn {
+            let broken = |error| JournalError::Broken { path: open.path.clone(), error };
+            open.file.set_len(open.length).map_err(broken)?;
+            open.torn = false;
+        } else if found.len() > open.length {
+            return Err(changed());
         }
-        self.unsynced.push(file);
-        self.new_name = true;
-        self.buffer.clear();
         Ok(())
     }
 
-    fn compose(
-        &mut self,
-        before: Link,
-        at: Millis,
-        kind: &str,
-        about: Option<u64>,
-        fields: impl FnOnce(&mut Vec<u8>, Link),
-    ) -> Link {
-        let start = self.buffer.len();
-        let seq = before.seq + 1;
-        line::begin(&mut self.buffer, seq, at, kind, about);
-        fields(&mut self.buffer, before);
-        Link { seq, chain: line::end(&mut self.buffer, start, before.chain) }
+    fn next_segment(&mut self, at: Millis) -> Result<(), JournalError> {
+        self.write()?;
+        let (open, last) = Open::begin(&self.folder, &self.key, self.written, at, None)?;
+        self.unsynced.push(open.file.clone());
+        (self.open, self.written, self.last, self.new_name) = (open, last, last, true);
+        Ok(())
     }
 
-    /// Writes the buffer, which ends with this line, in one call. What was written in part is
-    /// taken back.
-    fn write(&mut self, last: Link) -> Result<u64, JournalError> {
-        let Some(open) = &mut self.open else { return Ok(self.last.seq) };
-        let failed = |error| Err(JournalError::io(&open.path, error));
+    /// Adds a line to those that wait; says how long it is.
+    fn compose(&mut self, head: &Head, fields: impl FnOnce(&mut Vec<u8>, usize, Chain)) -> Result<usize, JournalError> {
+        let start = self.waiting.len();
+        let last = compose(&mut self.waiting, self.last, head, fields);
+        let bytes = self.waiting.len() - start;
+        if bytes > LONGEST {
+            self.waiting.truncate(start);
+            return Err(JournalError::TooLong(bytes));
+        }
+        self.last = last;
+        Ok(bytes)
+    }
+
+    /// Writes what waits in one call.
+    fn write(&mut self) -> Result<(), JournalError> {
+        if !self.waiting.is_empty() {
+            self.open.write(&self.waiting)?;
+            self.waiting.clear();
+            self.written = self.last;
+        }
+        Ok(())
+    }
+}
+
+impl Open {
+    fn again(path: &Path, length: u64, begun: Millis) -> Result<Self, JournalError> {
+        Self::of(appending().open(path), path, length, begun)
+    }
+
+    fn of(opened: io::Result<File>, path: &Path, length: u64, begun: Millis) -> Result<Self, JournalError> {
+        let failed = |error| JournalError::io(path, error);
+        let file = opened.map_err(failed)?;
+        let found = file.metadata().map_err(failed)?;
+        let identity = (found.dev(), found.ino());
+        Ok(Open { file: Arc::new(file), path: path.to_path_buf(), identity, length, begun, torn: false })
+    }
+
+    /// A new segment: the line that says what it goes on from, and a checkpoint of all before.
+    fn begin(
+        folder: &Path,
+        key: &Key,
+        before: Link,
+        at: Millis,
+        removed: Option<Link>,
+    ) -> Result<(Self, Link), JournalError> {
+        let path = segment::named(folder, before.seq + 1);
+        let mut open = Self::of(appending().create_new(true).open(&path), &path, 0, at)?;
+        let mut lines = Vec::new();
+        let begins = Head { at, kind: SEGMENT, about: None };
+        let first = compose(&mut lines, before, &begins, |into, _, before| {
+            // Writing to a Vec cannot fail.
+            let _ = write!(into, ",\"after\":\"{before}\",\"format\":1");
+        });
+        let signed = Head { at, kind: checkpoint::KIND, about: None };
+        let last = compose(&mut lines, first, &signed, |into, start, before| {
+            checkpoint::write(into, start, key, before, removed);
+        });
+        if let Err(error) = open.write(&lines) {
+            // As if it had not been begun.
+            let _ = std::fs::remove_file(&path);
+            return Err(error);
+        }
+        Ok((open, last))
+    }
+
+    /// In one call. What was written in part is taken back, now or before anything goes behind it.
+    fn write(&mut self, lines: &[u8]) -> Result<(), JournalError> {
         let written = loop {
-            match (&*open.file).write(&self.buffer) {
+            match (&*self.file).write(lines) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 written => break written,
             }
         };
-        match written {
-            Ok(written) if written == self.buffer.len() => {
-                open.length += written as u64;
-                self.last = last;
-                Ok(last.seq)
+        let error = match written {
+            Ok(written) if written == lines.len() => {
+                self.length += written as u64;
+                return Ok(());
             }
-            Ok(0) => failed(io::ErrorKind::WriteZero.into()),
+            Ok(0) => io::ErrorKind::WriteZero.into(),
             Ok(_) => {
-                self.broken = open.file.set_len(open.length).is_err();
-                failed(io::Error::new(io::ErrorKind::StorageFull, "only part of it was written"))
+                self.torn = self.file.set_len(self.length).is_err();
+                io::Error::new(io::ErrorKind::StorageFull, "only part of it was written")
             }
-            Err(error) => failed(error),
-        }
+            Err(error) => error,
+        };
+        Err(JournalError::io(&self.path, error))
     }
 }
 
@@ -271,25 +326,27 @@ impl Unsynced {
         for file in &self.files {
             file.sync_data()?;
         }
-        if let Some(folder) = &self.folder {
-            File::open(folder)?.sync_all()?;
-        }
+        self.names.as_deref().map_or(Ok(()), File::sync_all)?;
         Ok(self.last)
     }
 }
 
-#[cfg(test)]
-impl Journal {
-    pub(crate) fn with_segments_of(mut self, bytes: u64) -> Self {
-        self.segment_bytes = bytes;
-        self
-    }
+/// Adds a line behind others.
+fn compose(into: &mut Vec<u8>, before: Link, head: &Head, fields: impl FnOnce(&mut Vec<u8>, usize, Chain)) -> Link {
+    let (start, seq) = (into.len(), before.seq + 1);
+    line::begin(into, seq, head);
+    fields(into, start, before.chain);
+    Link { seq, chain: line::end(into, start, before.chain) }
 }
 
 fn appending() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.append(true).mode(0o600);
     options
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
 fn take_lock(folder: &Path) -> Result<File, JournalError> {

@@ -23,6 +23,7 @@
 //! - Nothing is removed but whole segments, oldest first, under a signed checkpoint that says so.
 //! - Nothing that a checkpoint covers is ever taken for a torn end.
 
+mod frame;
 mod line;
 mod segment;
 
@@ -31,16 +32,18 @@ mod checkpoint;
 mod reader;
 mod verify;
 
+mod error;
 mod journal;
 mod recovery;
 mod retention;
 
 pub use checkpoint::{Key, KeyError};
-pub use journal::{Event, Journal, JournalError, Unsynced};
-pub use line::{Chain, Link, Millis};
-pub use reader::{Line, Lines};
-pub use recovery::{Opened, Torn};
-pub use retention::Retention;
+pub use error::JournalError;
+pub use journal::{Journal, Opened, Unsynced, Written};
+pub use line::{Chain, Head, Link, Millis};
+pub use reader::{Line, Lines, Place, Texts, first};
+pub use recovery::Torn;
+pub use retention::{Due, Retention};
 pub use verify::{Damage, Verified, VerifyError, verify};
 
 #[cfg(test)]

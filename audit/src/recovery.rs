@@ -5,19 +5,11 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::checkpoint::{self, Checkpoint};
-use crate::journal::{Journal, JournalError};
-use crate::line::{self, Link, Millis};
+use crate::error::JournalError;
+use crate::frame;
+use crate::line::{Link, Millis};
 use crate::segment::{self, Row, Rows, Segment};
 use crate::verify::{Damage, Walk};
-
-/// A journal that was opened.
-#[derive(Debug)]
-pub struct Opened {
-    /// For writing.
-    pub journal: Journal,
-    /// What was found behind its last whole line.
-    pub torn: Option<Torn>,
-}
 
 /// What a power cut left of lines that were not on the disk yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +50,7 @@ pub(crate) fn find_end(folder: &Path) -> Result<End, JournalError> {
     };
     if let Some(before) = segments.last() {
         let last = segment::last_line(&before.path).map_err(failed)?;
-        let last = last.as_deref().and_then(line::frame).map(|frame| Link { seq: frame.seq, chain: frame.chain });
+        let last = last.as_deref().and_then(frame::frame).map(|frame| Link { seq: frame.seq, chain: frame.chain });
         if last != found.after {
             let what = "does not go on from the file before it";
             return Err(JournalError::Damaged(Damage { seq: newest.first, what, ..found.damage }));
@@ -120,8 +112,8 @@ fn holds_checkpoint(path: &Path, from: u64) -> io::Result<bool> {
         let behind = rows.offset() >= from;
         match rows.next()? {
             Row::Whole(text) if behind => {
-                let signed = line::frame(text).is_some_and(|frame| frame.kind == checkpoint::KIND);
-                if signed && Checkpoint::read(line::covered(text)).is_some() {
+                let signed = frame::frame(text).is_some_and(|frame| frame.kind == checkpoint::KIND);
+                if signed && Checkpoint::read(frame::covered(text)).is_some() {
                     return Ok(true);
                 }
             }

@@ -1,11 +1,12 @@
 //! How long the journal is kept: by age and by size, in whole segments, oldest first.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::journal::{Journal, JournalError};
-use crate::line::{self, Chain, Link, Millis};
+use crate::error::JournalError;
+use crate::frame;
+use crate::line::{Chain, Link, Millis};
 use crate::reader::Lines;
 use crate::segment::{self, Segment};
 
@@ -28,28 +29,34 @@ struct Kept {
     newest: Option<Millis>,
 }
 
-impl Journal {
-    /// Removes what has had its time, under a checkpoint that is on the disk first. Says up to
-    /// which line.
-    pub fn retain(&mut self, retention: &Retention, now: Millis) -> Result<Option<u64>, JournalError> {
-        let folder = self.folder().to_path_buf();
-        let failed = |error| JournalError::io(&folder, error);
-        let mut kept = Vec::new();
-        for segment in segment::list(&folder).map_err(failed)? {
-            let mut next = Kept::of(segment, now).map_err(failed)?;
+/// What has had its time.
+#[derive(Debug)]
+pub struct Due {
+    /// The last line of it.
+    pub removed: Link,
+    files: Vec<PathBuf>,
+}
+
+impl Due {
+    /// What has had its time by now; nothing is changed.
+    pub fn find(folder: &Path, retention: &Retention, now: Millis) -> io::Result<Option<Due>> {
+        let mut kept: Vec<Kept> = Vec::new();
+        for segment in segment::list(folder)? {
+            let mut next = Kept::of(segment, now)?;
             // Lines only follow: one that a clock behind has written is no older than those before it.
-            next.newest = next.newest.max(kept.last().and_then(|before: &Kept| before.newest));
+            next.newest = next.newest.max(kept.last().and_then(|before| before.newest));
             kept.push(next);
         }
         let due = due(&kept, retention, now);
         let Some(next) = kept.get(due).filter(|_| due > 0) else { return Ok(None) };
-        let removed = before(&next.segment).map_err(failed)?;
-        self.checkpoint(now, Some(removed))?;
-        self.unsynced().sync().map_err(failed)?;
-        for gone in &kept[..due] {
-            std::fs::remove_file(&gone.segment.path).map_err(|error| JournalError::io(&gone.segment.path, error))?;
-        }
-        Ok(Some(removed.seq))
+        let removed = before(&next.segment)?;
+        Ok(Some(Due { removed, files: kept.drain(..due).map(|gone| gone.segment.path).collect() }))
+    }
+
+    /// Removes it, once a checkpoint that says so is on the disk.
+    pub fn remove(&self) -> Result<(), JournalError> {
+        let gone = |path: &PathBuf| std::fs::remove_file(path).map_err(|error| JournalError::io(path, error));
+        self.files.iter().try_for_each(gone)
     }
 }
 
@@ -58,7 +65,7 @@ impl Kept {
     /// believed, or it would keep a segment for ever.
     fn of(segment: Segment, now: Millis) -> io::Result<Self> {
         let found = std::fs::metadata(&segment.path)?;
-        let last = segment::last_line(&segment.path)?.and_then(|line| Some(line::frame(&line)?.at));
+        let last = segment::last_line(&segment.path)?.and_then(|line| Some(frame::frame(&line)?.at));
         let newest = [last, found.modified().ok().map(millis)].into_iter().flatten().filter(|at| *at <= now).max();
         Ok(Kept { segment, bytes: found.len(), newest })
     }
@@ -92,7 +99,7 @@ fn before(segment: &Segment) -> io::Result<Link> {
     let folder = segment.path.parent().unwrap_or(Path::new("."));
     let mut lines = Lines::from(folder, segment.first);
     let first = lines.next()?.filter(|line| line.seq == segment.first);
-    let after = first.and_then(|line| line::field(line.text, "after")).and_then(Chain::parse);
+    let after = first.and_then(|line| frame::field(line.text, "after")).and_then(Chain::parse);
     let chain = after.ok_or_else(|| io::Error::other("a segment does not begin as it should"))?;
     Ok(Link { seq: segment.first - 1, chain })
 }

@@ -60,7 +60,14 @@ pub(crate) enum Row<'a> {
 
 impl Rows {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        Ok(Rows { input: BufReader::with_capacity(1 << 16, File::open(path)?), line: Vec::new(), offset: 0 })
+        Self::open_at(path, 0)
+    }
+
+    /// From where a line begins.
+    pub(crate) fn open_at(path: &Path, offset: u64) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(offset))?;
+        Ok(Rows { input: BufReader::with_capacity(1 << 16, file), line: Vec::new(), offset })
     }
 
     /// Where the line begins that comes next.
@@ -89,10 +96,18 @@ impl Rows {
 pub(crate) fn last_line(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(2 * LONGEST as u64)))?;
-    let mut end = Vec::new();
-    file.read_to_end(&mut end)?;
-    let Some(stop) = memchr::memrchr(b'\n', &end) else { return Ok(None) };
-    let start = memchr::memrchr(b'\n', &end[..stop]).map_or(0, |before| before + 1);
-    Ok(Some(end[start..stop].to_vec()))
+    let mut looked_at = 4096;
+    loop {
+        file.seek(SeekFrom::Start(length.saturating_sub(looked_at)))?;
+        let mut end = Vec::new();
+        file.read_to_end(&mut end)?;
+        let stop = memchr::memrchr(b'\n', &end);
+        let before = stop.and_then(|stop| memchr::memrchr(b'\n', &end[..stop]));
+        match (stop, before) {
+            (Some(stop), Some(before)) => return Ok(Some(end[before + 1..stop].to_vec())),
+            (Some(stop), None) if looked_at >= length => return Ok(Some(end[..stop].to_vec())),
+            _ if looked_at >= length.min(2 * LONGEST as u64) => return Ok(None),
+            _ => looked_at *= 8,
+        }
+    }
 }

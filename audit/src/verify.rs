@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::checkpoint::{self, Checkpoint};
+use crate::frame;
 use crate::line::{self, Chain, Link, Millis};
 use crate::segment::{self, Row, Rows};
 
@@ -34,7 +35,7 @@ pub struct Verified {
 
 /// The first line that is not as it was written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file}: record {seq} {what}; the records before it are as they were written")]
+#[error("record {seq} {what} (in {file}); the records before it are as they were written")]
 pub struct Damage {
     /// The name of its file.
     pub file: String,
@@ -82,7 +83,7 @@ pub fn verify(folder: &Path, head: Option<Chain>, key: Option<&[u8]>) -> Result<
                     torn = length.saturating_sub(rows.offset());
                     break;
                 }
-                Row::Rest => return Err(walk.damage(&file, "is cut off").into()),
+                Row::Rest => return Err(walk.damage(&file, "is cut off")),
                 Row::End => break,
             }
         }
@@ -148,15 +149,16 @@ impl<'a> Walk<'a> {
 
     /// The next line; says when it was written.
     pub(crate) fn line(&mut self, text: &[u8]) -> Result<Millis, &'static str> {
-        let Some(frame) = line::frame(text) else { return Err("is no line of a journal") };
+        let Some(frame) = frame::frame(text) else { return Err("is no line of a journal") };
         if self.enters {
             self.enters = false;
-            let after = line::field(text, "after").and_then(Chain::parse);
+            let after = frame::field(text, "after").and_then(Chain::parse);
             let after = after.filter(|_| frame.kind == SEGMENT).ok_or("does not begin its file as it should")?;
             if !self.begun {
                 self.begun = true;
                 self.last.chain = after;
                 self.base = self.last;
+                self.holds_head |= self.base.seq > 0 && self.head == Some(after);
             } else if after != self.last.chain {
                 return Err("goes on from another chain than the file before it ends with");
             }
@@ -169,11 +171,11 @@ impl<'a> Walk<'a> {
         if frame.about.is_some_and(|about| about == 0 || about >= frame.seq) {
             return Err("names a decision that had not been made");
         }
-        if line::chained(self.last.chain, line::covered(text)) != frame.chain {
+        if line::chained(self.last.chain, frame::covered(text)) != frame.chain {
             return Err("was changed, moved or put in");
         }
         if frame.kind == checkpoint::KIND {
-            self.checkpoint(line::covered(text), frame.at)?;
+            self.checkpoint(frame::covered(text), frame.at)?;
         }
         self.last = Link { seq: frame.seq, chain: frame.chain };
         self.last_at = Some(frame.at);

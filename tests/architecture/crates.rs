@@ -7,7 +7,8 @@ use std::path::Path;
 use crate::source::Source;
 
 /// Each crate below the root, and all that it may take from this workspace.
-const MAY_USE: [(&str, &[&str]); 6] = [
+const MAY_USE: [(&str, &[&str]); 7] = [
+    ("audit", &[]),
     ("policies", &[]),
     ("proxy", &["policies"]),
     ("containers", &["doorward-guest"]),
@@ -17,7 +18,8 @@ const MAY_USE: [(&str, &[&str]); 6] = [
     ("channels/whatsapp", &["channel-protocol"]),
 ];
 
-const WORKSPACE: [&str; 8] = [
+const WORKSPACE: [&str; 9] = [
+    "audit",
     "policies",
     "proxy",
     "containers",

@@ -125,7 +125,7 @@ fn a_past_that_was_written_anew_needs_the_key() {
 #[test]
 fn an_end_that_was_cut_is_told_by_a_head_that_was_kept() {
     let folder = TempDir::new().unwrap();
-    let head = several(folder.path(), 30).last().chain;
+    let head = several(folder.path(), 30).written().chain;
     let path = segments(&folder).pop().unwrap();
     let mut lines = all_lines(&path);
     lines.pop();
