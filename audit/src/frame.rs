@@ -1,7 +1,5 @@
 //! One line, as it is read: what stands at both of its ends.
 
-use jiff::Timestamp;
-
 use crate::line::{CHAIN, Chain, Millis};
 
 /// What stands at both ends of every line.
@@ -31,8 +29,7 @@ pub(crate) fn frame(line: &[u8]) -> Option<Frame<'_>> {
         Some(rest) => Some(number(rest)?.0),
         None => None,
     };
-    let at: Timestamp = at.parse().ok()?;
-    Some(Frame { seq, at: at.as_millisecond(), kind, about, chain })
+    Some(Frame { seq, at: moment(at.as_bytes())?, kind, about, chain })
 }
 
 /// What the chain of a line covers.
@@ -43,6 +40,22 @@ pub(crate) fn covered(line: &[u8]) -> &[u8] {
 fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     let end = text.iter().position(|byte| !byte.is_ascii_digit())?;
     Some((str::from_utf8(&text[..end]).ok()?.parse().ok()?, &text[end..]))
+}
+
+/// Reads `2026-11-29T10:35:57.123Z`, the one form that is written.
+fn moment(text: &[u8]) -> Option<Millis> {
+    const FORM: &[u8; 24] = b"0000-00-00T00:00:00.000Z";
+    let fits = |(is, form): (&u8, &u8)| if *form == b'0' { is.is_ascii_digit() } else { is == form };
+    if text.len() != FORM.len() || !text.iter().zip(FORM).all(fits) {
+        return None;
+    }
+    let part = |from: usize, to: usize| text[from..to].iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
+    let (year, month, day) = (part(0, 4), part(5, 7), part(8, 10));
+    // Years that begin in March end with the day that some of them have more.
+    let year = if month > 2 { year } else { year - 1 };
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + of_year - 719_468;
+    Some((((days * 24 + part(11, 13)) * 60 + part(14, 16)) * 60 + part(17, 19)) * 1000 + part(20, 23))
 }
 
 fn quoted(text: &[u8]) -> Option<(&str, &[u8])> {
@@ -80,6 +93,17 @@ mod tests {
         assert_eq!(read, Frame { seq: 7, at: 1_795_948_557_123, kind: "outcome", about: Some(3), chain });
         assert_eq!(chained(Link::NONE.chain, covered(line)), chain);
         assert!(serde_json::from_slice::<serde_json::Value>(line).unwrap()["chain"].is_string());
+    }
+
+    #[test]
+    fn a_moment_is_read_as_it_was_written() {
+        for days in (0..40_000).step_by(7).chain([11_015, 11_016, 19_782, 19_783, 47_540, 47_541]) {
+            let at = days * 86_400_000 + days % 86_399_999;
+            let mut line = Vec::new();
+            begin(&mut line, 1, &Head { at, kind: "a", about: None });
+            end(&mut line, 0, Link::NONE.chain);
+            assert_eq!(frame(line.strip_suffix(b"\n").unwrap()).unwrap().at, at, "{days}");
+        }
     }
 
     #[test]
