@@ -2,7 +2,8 @@
 //! a real TLS origin, and a client, all on loopback.
 //!
 //! `cargo bench --bench door` prints a table, `cargo bench --bench door -- chats` the line
-//! about chats alone, `-- load keyed` and `-- connections` those for a profiler. The program starts itself anew
+//! about chats alone, `-- log` what the audit log alone costs at a million records, `-- load keyed` and
+//! `-- connections` those for a profiler. The program starts itself anew
 //! as each door and as origin, so that the CPU and memory of the door alone can be read
 //! from /proc. Figures are of this machine at this hour: read ratios first.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods, missing_docs)]
@@ -13,6 +14,8 @@ use std::time::Duration;
 mod chats;
 #[path = "door/client.rs"]
 mod client;
+#[path = "door/log.rs"]
+mod log;
 #[path = "door/origin.rs"]
 mod origin;
 #[path = "door/processes.rs"]
@@ -36,6 +39,7 @@ fn main() {
         Some(role @ ("bare" | "unaudited")) => runtime.block_on(serve::unscanned(place.as_ref(), role)),
         Some("origin") => runtime.block_on(origin::serve(place.as_ref())),
         Some("chats") => runtime.block_on(chats_alone()),
+        Some("log") => log::measure(tempfile::tempdir().unwrap().path()),
         Some("load") => runtime.block_on(load_alone(&place)),
         Some("connections") => runtime.block_on(connections_alone()),
         _ => runtime.block_on(measure()),

@@ -236,7 +236,8 @@ pub fn today() -> Date {
     Date::new(year, part(now.month()), part(now.day())).unwrap_or(Date::LAST)
 }
 
-fn start_of_day() -> i64 {
+/// When that day began.
+pub fn start_of_day() -> i64 {
     jiff::Zoned::now().start_of_day().map_or(0, |start| start.timestamp().as_millisecond())
 }
 

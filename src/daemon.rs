@@ -99,8 +99,9 @@ impl Daemon {
         let lock = home.lock()?;
         let config = Config::load(home)?;
         let store = Arc::new(Store::serve(&home.main_db())?);
-        let retention = Retention { age: Some(config.audit.age), size: Some(config.audit.size) };
-        let (ledger, lost) = kept::open_log(&home.audit_db(), retention, &store)?;
+        let retention =
+            Retention { age: Some(config.audit.age), size: Some(config.audit.size), ..Retention::default() };
+        let (ledger, lost) = kept::open_log(&home.audit_log(), &home.old_audit_db(), retention, &store)?;
         let engine = Engine::connect(config.engine.host.as_deref()).await?;
         let described = format!("{:?} {}", engine.facts().kind, engine.facts().version);
         let settings = settings(&config);

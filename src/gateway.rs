@@ -173,6 +173,11 @@ impl Gateway {
         &self.ledger
     }
 
+    /// Takes a preset as this version ships it; the owner said yes.
+    pub fn accept_preset(&self, name: &str) -> Result<(), String> {
+        self.policies.accept_preset(name)
+    }
+
     /// The policy of a group that is in force.
     pub fn policy(&self, group: &GroupName) -> Arc<Policy> {
         self.policies.of(group).load_full()

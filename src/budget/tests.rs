@@ -7,7 +7,7 @@ use policy_file::Source;
 use proxy::audit::{Allowed, Decision, Identity, Ledger, Outcome, Protocol};
 
 use super::*;
-use crate::store::ledger::Filter;
+use crate::store::ledger::{Events, Filter};
 
 /// A daemon's day: its log on disk, and what it counted.
 struct Day {
@@ -29,7 +29,7 @@ impl Day {
     }
 
     fn path(dir: &tempfile::TempDir) -> PathBuf {
-        dir.path().join("audit.db")
+        dir.path().join("audit")
     }
 
     /// The daemon ends and another one starts.
@@ -57,14 +57,9 @@ impl Day {
     }
 
     fn warnings(&self) -> Vec<String> {
-        let reader = rusqlite::Connection::open(Self::path(&self.dir)).unwrap();
-        // Outstanding events are written before anything is read.
-        self.log.entries(&Filter::default()).unwrap();
-        let sql =
-            "SELECT record ->> 'text' FROM events WHERE kind = 'notice' AND record ->> 'what' = 'budget' ORDER BY seq";
-        let mut select = reader.prepare(sql).unwrap();
-        let texts = select.query_map([], |row| row.get(0)).unwrap();
-        texts.map(Result::unwrap).collect()
+        let events = self.log.entries(&Filter { events: Events::Alone, ..Filter::default() }).unwrap();
+        let events = events.into_iter().filter_map(|entry| entry.event);
+        events.filter(|event| event.what == "budget").map(|event| event.text).collect()
     }
 }
 
@@ -214,7 +209,7 @@ fn another_group_has_its_own() {
 #[test]
 fn a_log_that_cannot_be_read_lets_nothing_through() {
     let day = Day::new();
-    std::fs::remove_file(Day::path(&day.dir)).unwrap();
+    std::fs::remove_dir_all(Day::path(&day.dir)).unwrap();
     let limits = Limits { upload_per_day: Some(1000), ..Limits::default() };
     assert_eq!(day.admit(&family(), &limits, None, 1), Err(Code::AuditUnavailable));
 }
@@ -223,7 +218,7 @@ fn a_log_that_cannot_be_read_lets_nothing_through() {
 #[test]
 fn without_limits_nothing_is_counted() {
     let day = Day::new();
-    std::fs::remove_file(Day::path(&day.dir)).unwrap();
+    std::fs::remove_dir_all(Day::path(&day.dir)).unwrap();
     assert!(day.admit(&family(), &Limits::default(), None, 1 << 40).is_ok());
     assert!(day.budgets.spend(&family(), &Limits::default(), 1 << 40).is_ok());
     assert!(lock(&day.budgets.groups).is_empty());
@@ -284,7 +279,7 @@ fn a_new_day_begins_with_nothing_and_asks_the_log_nothing() {
     let day = Day::new();
     assert_eq!([1, 2].map(|_| day.request(&limits, API, 1, 0)), [Ok(()), OVER]);
     lock(&day.budgets.groups).get_mut(&family()).unwrap().day = Date::new(2026, 1, 1).unwrap();
-    std::fs::remove_file(Day::path(&day.dir)).unwrap();
+    std::fs::remove_dir_all(Day::path(&day.dir)).unwrap();
     assert_eq!(day.admit(&family(), &limits, None, 1), Ok(()));
     assert_eq!(day.admit(&family(), &limits, None, 1), OVER);
 }
@@ -309,15 +304,10 @@ fn the_day_is_read_back_to_where_it_began() {
         store(start, wild),
     ];
     day.log.entries(&Filter::default()).unwrap();
-    let writer = rusqlite::Connection::open(Day::path(&day.dir)).unwrap();
-    writer.execute_batch("DROP TRIGGER append_only_update").unwrap();
+    let index = rusqlite::Connection::open(day.dir.path().join("audit-index.db")).unwrap();
     for (seq, at) in stored {
-        writer
-            .execute(
-                "UPDATE events SET at_ms = ?2 WHERE seq = ?1",
-                rusqlite::params![i64::try_from(seq.0).unwrap(), at],
-            )
-            .unwrap();
+        let set = "UPDATE entries SET at_ms = ?2 WHERE seq = ?1";
+        index.execute(set, rusqlite::params![i64::try_from(seq.0).unwrap(), at]).unwrap();
     }
     let used = day.log.used_since(&family(), start).unwrap();
     let names = ["a.wild.test".to_owned()].into();

@@ -103,7 +103,7 @@ impl Command {
             Command::Up(args) => up::run(home, args).await,
             Command::Chat(args) => chat::run(home, args).await,
             Command::Group(args) => group::run(home, args).await,
-            Command::Policy(args) => policy::run(home, args),
+            Command::Policy(args) => policy::run(home, args).await,
             Command::Requests(args) => requests::run(home, &args),
             Command::Undelivered(args) => undelivered::run(home, &args),
             Command::Audit(args) => Ok(audit::run(&args, home)?),

@@ -126,7 +126,7 @@ enum PolicyCommand {
 }
 
 /// Runs the command.
-pub(super) fn run(home: &Home, args: PolicyArgs) -> Result<ExitCode, Failure> {
+pub(super) async fn run(home: &Home, args: PolicyArgs) -> Result<ExitCode, Failure> {
     match args.command {
         PolicyCommand::Check { what } => check(home, what.as_deref()),
         PolicyCommand::Show { group, json } => show_rules(home, &group, json),
@@ -134,7 +134,7 @@ pub(super) fn run(home: &Home, args: PolicyArgs) -> Result<ExitCode, Failure> {
         PolicyCommand::Suggest { group, since, json } => suggest::run(home, &group, since, json),
         PolicyCommand::Diff { old, new, group, json } => diff::run(home, &old, &new, group, json),
         PolicyCommand::Test { group, json } => test::run(home, group, json),
-        PolicyCommand::Accept { preset, yes } => accept::run(home, preset.as_deref(), yes),
+        PolicyCommand::Accept { preset, yes } => accept::run(home, preset.as_deref(), yes).await,
         PolicyCommand::Manifest { group } => {
             show::line(&serde_json::to_string_pretty(&policy_file::manifest(&compile(home, &group)?))?)?;
             Ok(ExitCode::SUCCESS)

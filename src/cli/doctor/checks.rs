@@ -17,7 +17,7 @@ use crate::control::protocol::{Answer, Request};
 use crate::gateway::descriptors;
 use crate::gateway::policy_files::PolicyFiles;
 use crate::home::Home;
-use crate::store::ledger::{self, AuditReader};
+use crate::store::ledger::{VerifyError, check_key, verify};
 use crate::store::{self, Store};
 
 /// Below this, databases and sandboxes soon run into the end of the disk.
@@ -133,9 +133,9 @@ fn database(home: &Home) -> (Check, Option<u64>) {
 /// The audit log: whether the daemon could go on with it, and whether it is the one that
 /// was here.
 fn audit_log(home: &Home, seen: Option<u64>) -> Vec<Check> {
-    let (what, path) = ("audit log", home.audit_db());
+    let (what, path) = ("audit log", home.audit_log());
     let mut checks = Vec::new();
-    if let Err(error) = ledger::check_key(&path) {
+    if let Err(error) = check_key(&path) {
         checks.push(Check::broken("audit key", error.to_string(), "see what the message says"));
     }
     let missing = |last: u64| seen.filter(|seen| *seen > last);
@@ -148,28 +148,17 @@ fn audit_log(home: &Home, seen: Option<u64>) -> Vec<Check> {
         });
         return checks;
     }
-    let looked = AuditReader::open(&path).and_then(|reader| Ok((reader.last()?.0, reader.quick_check()?)));
-    checks.push(match looked {
-        Ok((_, Some(damage))) => {
-            let found = format!("{} is damaged, or does not go with its write-ahead log: {damage}", path.display());
-            Check::broken(what, found, "restore it from a backup, with audit.db-wal moved away")
-        }
-        Ok((last, None)) => match missing(last) {
+    checks.push(match verify(&path, None) {
+        Err(VerifyError::Damaged(damage)) => Check::broken(what, damage.to_string(), "see docs/audit.md, \"Damage\""),
+        Ok(whole) => match missing(whole.last.seq) {
             Some(seen) => {
-                let found = format!("ends with record {last}, and record {seen} had been written");
+                let found = format!("ends with record {}, and record {seen} had been written", whole.last.seq);
                 Check::warning(what, found, lost)
             }
-            None => {
-                Check::fine(what, format!("whole, with record {last} the last; `doorward audit verify` tells more"))
-            }
+            None => Check::fine(what, format!("whole; record {} is the last", whole.last.seq)),
         },
         Err(error) => Check::broken(what, error.to_string(), "see what the message says"),
     });
-    let wal = ledger::length_of_wal(&path);
-    if wal > ledger::TOO_LONG {
-        let found = format!("its write-ahead log has {} MiB and cannot be emptied", wal >> 20);
-        checks.push(Check::warning(what, found, "another program holds an old state of audit.db open; close it"));
-    }
     checks
 }
 

@@ -57,7 +57,7 @@ impl House {
         let home = Home::at(folder.path()).unwrap();
         home.prepare().unwrap();
         let store = Arc::new(Store::open(&home.main_db()).unwrap());
-        let ledger = AuditLog::open(&home.audit_db()).unwrap().marking_runs_in(Arc::clone(&store));
+        let ledger = AuditLog::open(&home.audit_log()).unwrap().marking_runs_in(Arc::clone(&store));
         let ledger = Arc::new(ledger);
         let assistant = Assistant { name: Name::new("Doorward"), shown: "Doorward".into(), zone: TimeZone::UTC };
         let settings = Settings {

@@ -3,13 +3,13 @@
 
 use std::path::Path;
 
-use desk::screen;
+use audit::Torn;
 use policies::{Code, GroupName, SandboxId};
 use proxy::audit::Identity;
 use serde::Serialize;
 
-use super::writer::{Event, Writer};
-use crate::store::{StoreError, now};
+use super::log::AuditLog;
+use crate::store::StoreError;
 
 /// An event that is no request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -47,17 +47,28 @@ impl Notice {
         Notice { what, group: group.cloned(), text: text.into(), ..Notice::default() }
     }
 
+    /// Of what a power cut left behind the last whole record.
+    pub(super) fn torn(torn: &Torn) -> Self {
+        let Torn { after, bytes, aside } = torn;
+        let text = format!(
+            "behind record {after} stood {bytes} bytes that are no whole records, as a power cut leaves them; they were \
+             put aside in {}",
+            aside.file_name().unwrap_or_default().to_string_lossy()
+        );
+        tracing::warn!("audit log: {text}");
+        Notice::new("torn_end", None, text)
+    }
+
     /// Of one sandbox.
     pub fn of(what: &'static str, identity: &Identity, text: impl Into<String>) -> Self {
         Notice { sandbox: Some(identity.sandbox.clone()), ..Notice::new(what, Some(&identity.group), text) }
     }
 }
 
-/// Adds an event to the log of a home whose daemon may be running or not: for what the
-/// owner does by a command. The chain goes on from whoever wrote last.
-pub fn add_notice(path: &Path, notice: &Notice) -> Result<(), StoreError> {
-    let json = serde_json::to_string(notice)
-        .map_err(|error| StoreError::Other { path: path.to_path_buf(), detail: error.to_string() })?;
-    let record = screen::in_json(json);
-    Writer::create(path)?.append([Event { at_ms: now(), kind: "notice", about: None, record }]).map(drop)
+/// Adds an event to the log of a home that no daemon serves: for what the owner does by a
+/// command.
+pub fn add_notice(folder: &Path, notice: &Notice) -> Result<(), StoreError> {
+    let log = AuditLog::open(folder)?;
+    log.notice(notice).map_err(|down| StoreError::Other { path: folder.to_path_buf(), detail: down.to_string() })?;
+    log.sync().map(drop)
 }

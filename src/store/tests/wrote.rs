@@ -32,7 +32,7 @@ impl House {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::serve(&dir.path().join("doorward.db")).unwrap());
-        let log = AuditLog::open(&dir.path().join("audit.db")).unwrap().marking_runs_in(Arc::clone(&store));
+        let log = AuditLog::open(&dir.path().join("audit")).unwrap().marking_runs_in(Arc::clone(&store));
         let family = name("family");
         store.add_group(&NewGroup { name: &family, channel: "terminal", chat: "c", is_main: false }).unwrap();
         House { dir, store, log }
