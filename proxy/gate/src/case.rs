@@ -37,12 +37,25 @@ impl<T> Newest<T> {
 /// policy or another day. What must see the newest asks the [`crate::Gate`].
 #[derive(Clone)]
 pub struct Case {
-    /// The connection that it came by.
-    pub connection: u64,
-    /// What CONNECT and SNI agreed on, inside of a tunnel that was opened.
-    pub within: Option<Arc<Intercepted>>,
-    /// The policy in force.
-    pub policy: Arc<Policy>,
-    /// Which day it is.
-    pub today: Date,
+    pub(crate) connection: u64,
+    pub(crate) within: Option<Arc<Intercepted>>,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) today: Date,
+}
+
+impl Case {
+    /// What CONNECT and SNI agreed on, where the request came through a tunnel that was opened.
+    pub fn within(&self) -> Option<&Intercepted> {
+        self.within.as_deref()
+    }
+
+    /// The policy that was in force.
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
+    /// Which day it was.
+    pub fn today(&self) -> Date {
+        self.today
+    }
 }

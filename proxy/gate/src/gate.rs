@@ -13,7 +13,7 @@ use crate::audit::{Identity, Ledger};
 use crate::case::{Case, Newest};
 use crate::check::Clean;
 use crate::inflight::InFlight;
-use crate::judge::Judged;
+use crate::judge::{Judged, JudgedTunnel};
 use crate::limits::Limits;
 use crate::ports::{Budget, Resolver};
 use crate::request::Intercepted;
@@ -161,7 +161,8 @@ impl Gate {
 
     /// The same for a tunnel. Its name is what is known to leave, by DNS; what it carries is
     /// counted as it goes.
-    pub async fn admit_tunnel(&self, case: &Case, permit: &TunnelPermit) -> Result<Admitted, Refusal> {
+    pub async fn admit_tunnel(&self, case: &Case, judged: &JudgedTunnel) -> Result<Admitted, Refusal> {
+        let permit = &judged.0;
         let host = &permit.authority().host;
         self.admit_bytes(case, permit.by_wildcard().then_some(host), host.to_string().len() as u64).await
     }
