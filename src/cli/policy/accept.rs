@@ -43,7 +43,11 @@ pub(super) async fn run(home: &Home, preset: Option<&str>, yes: bool) -> Result<
         },
         None => {
             // It may allow more: first the log hears of it.
-            let noted = add_notice(&home.audit_log(), &policy_events::preset_accepted(name, waiting.change.as_ref()));
+            let noted = add_notice(
+                &home.audit_log(),
+                &home.old_audit_db(),
+                &policy_events::preset_accepted(name, waiting.change.as_ref()),
+            );
             noted.context("nothing was changed, because the audit log cannot be written")?;
             taken.accept(name).with_context(|| format!("cannot write into {}", home.presets_dir().display()))?;
         }

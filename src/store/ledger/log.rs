@@ -327,7 +327,7 @@ pub(super) fn key_of(folder: &Path) -> Result<Key, StoreError> {
 }
 
 /// A record's fields, each behind a comma, with nothing in them that a terminal obeys.
-fn fields(record: &impl Serialize, into: &mut Vec<u8>) {
+pub(super) fn fields(record: &impl Serialize, into: &mut Vec<u8>) {
     let start = into.len();
     // Writing to a Vec cannot fail, nor can a record whose keys are words.
     let _ = serde_json::to_writer(&mut *into, record);
@@ -350,7 +350,7 @@ pub(super) fn explain(folder: &Path, error: &JournalError) -> StoreError {
     }
 }
 
-fn disk(path: &Path, error: &std::io::Error) -> StoreError {
+pub(super) fn disk(path: &Path, error: &std::io::Error) -> StoreError {
     use std::io::ErrorKind;
     let path = path.to_path_buf();
     match error.kind() {

@@ -3,13 +3,14 @@
 
 use std::path::Path;
 
-use audit::Torn;
+use audit::{Head, Journal, Link, Torn};
 use policies::{Code, GroupName, SandboxId};
 use proxy::audit::Identity;
 use serde::Serialize;
 
-use super::log::AuditLog;
-use crate::store::StoreError;
+use super::log::{disk, explain, fields, key_of};
+use super::old::Before;
+use crate::store::{StoreError, now};
 
 /// An event that is no request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -66,9 +67,13 @@ impl Notice {
 }
 
 /// Adds an event to the log of a home that no daemon serves: for what the owner does by a
-/// command.
-pub fn add_notice(folder: &Path, notice: &Notice) -> Result<(), StoreError> {
-    let log = AuditLog::open(folder)?;
-    log.notice(notice).map_err(|down| StoreError::Other { path: folder.to_path_buf(), detail: down.to_string() })?;
-    log.sync().map(drop)
+/// command. A log that begins goes on from the one that an older Doorward kept.
+pub fn add_notice(folder: &Path, old: &Path, notice: &Notice) -> Result<(), StoreError> {
+    let before = Before::the_journal(folder, old)?;
+    let base = before.map_or(Link::NONE, |before| before.head);
+    let opened = Journal::open(folder, key_of(folder)?, now(), base).map_err(|error| explain(folder, &error))?;
+    let mut journal = opened.journal;
+    let head = Head { at: now(), kind: "notice", about: None };
+    journal.append(&head, |into| fields(notice, into)).map_err(|error| explain(folder, &error))?;
+    journal.unsynced().sync().map(drop).map_err(|error| disk(folder, &error))
 }

@@ -180,12 +180,15 @@ fn a_log_has_one_writer() {
     let scene = Scene::new();
     let refused = AuditLog::open(&scene.path()).unwrap_err();
     assert!(matches!(refused, StoreError::Locked { .. }), "{refused}");
-    let refused = add_notice(&scene.path(), &Notice::new("stopped", None, "by a command")).unwrap_err();
+    let refused =
+        add_notice(&scene.path(), &scene.dir.path().join("none"), &Notice::new("stopped", None, "by a command"))
+            .unwrap_err();
     assert!(matches!(refused, StoreError::Locked { .. }), "{refused}");
     let Scene { dir, log } = scene;
     drop(log);
-    add_notice(&dir.path().join("audit"), &Notice::new("stopped", None, "by a command")).unwrap();
-    assert_eq!(verify(&dir.path().join("audit"), None).unwrap().records, FIRST + 2);
+    add_notice(&dir.path().join("audit"), &dir.path().join("none"), &Notice::new("stopped", None, "by a command"))
+        .unwrap();
+    assert_eq!(verify(&dir.path().join("audit"), None).unwrap().records, FIRST + 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -28,7 +28,7 @@ fn fills_its_disk(path: &Path) {
     log.entry(seq).unwrap();
     let length = || std::fs::metadata(newest(path)).unwrap().len();
     let limit = getrlimit(Resource::Fsize);
-    let full = |bytes| setrlimit(Resource::Fsize, Rlimit { current: Some(bytes), ..limit.clone() }).unwrap();
+    let full = |bytes| setrlimit(Resource::Fsize, Rlimit { current: Some(bytes), ..limit }).unwrap();
     for room in [0, 1, 200] {
         let before = length();
         full(before + room);

@@ -54,9 +54,11 @@ fn the_journal_goes_on_from_an_older_log() {
     old_log(&old, &some_events());
     let before = Before::the_journal(&folder, &old).unwrap().unwrap();
     assert_eq!((before.head.seq, &before.damage), (5, &None));
+    add_notice(&folder, &old, &Notice::new("preset_accepted", None, "before the first start")).unwrap();
+    assert_eq!(Before::the_journal(&folder, &old).unwrap().unwrap().head, before.head, "nothing is carried yet");
     let open = || AuditLog::open_to_keep(&folder, Retention::default(), before.head).unwrap();
     let log = open();
-    assert_eq!(log.found(), Seq(5), "nothing is missing");
+    assert_eq!(log.found(), Seq(5 + 3), "nothing is missing, and its event is there");
     drop(log);
     // It was killed before it had carried anything over.
     let before = Before::the_journal(&folder, &old).unwrap().unwrap();
