@@ -195,7 +195,14 @@ async fn inside(
     let authority = Target::connect(request)?;
     // A host that has a credential is always opened: unopened, nothing keeps other keys out.
     let guarded = connection.door.keyring.load().guards(&authority);
-    match connection.door.policy.load().decide_tunnel(&authority).filter(|_| !guarded) {
+    match connection
+        .door
+        .policy
+        .load()
+        .at((connection.door.gateway.now)())
+        .decide_tunnel(&authority)
+        .filter(|_| !guarded)
+    {
         None => Ok(Inside::Opened(authority)),
         Some(permit) => {
             record.connects_to(&authority);

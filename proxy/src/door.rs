@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use policies::{Code, Date, Host, Policy, Refusal};
+use policies::{Clock, Code, Host, Policy, Refusal};
 use rustls::ClientConfig;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -41,8 +41,8 @@ pub struct Gateway {
     pub budget: Arc<dyn Budget>,
     /// What agents may ask of the host.
     pub internal: Arc<dyn Internal>,
-    /// Which day it is, for policies that end on one.
-    pub today: fn() -> Date,
+    /// The owner's clock, for policies that depend on the time.
+    pub now: Clock,
     /// What certificates are checked with.
     pub tls: Arc<ClientConfig>,
     /// What one sandbox can make us spend.
@@ -224,7 +224,7 @@ impl Door {
                     });
                 }
                 _ = review.tick() => {
-                    self.in_flight.review(&self.policy.load(), (self.gateway.today)());
+                    self.in_flight.review(self.policy.load().at((self.gateway.now)()));
                     self.pool.review();
                     if told.elapsed() >= TOLD_EVERY {
                         told = Instant::now();

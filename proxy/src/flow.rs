@@ -106,10 +106,11 @@ fn in_its_turn<T>(long: bool, judge: impl FnOnce() -> T) -> T {
 /// line is suggested that would allow it (attack H01).
 fn decide(connection: &Connection, facts: Facts, headers: &HeaderMap) -> Result<Permit, Refusal> {
     let door = &connection.door;
-    let (policy, today) = (door.policy.load(), (door.gateway.today)());
-    match policy.decide_at(facts, today) {
+    let policy = door.policy.load();
+    let policy = policy.at((door.gateway.now)());
+    match policy.decide(facts) {
         Verdict::Allow(permit) => {
-            second_path::judge(&policy, today, permit.facts(), headers)?;
+            second_path::judge(policy, permit.facts(), headers)?;
             Ok(permit)
         }
         Verdict::Deny(facts, refusal) => {
@@ -188,7 +189,7 @@ fn look(connection: &Connection, headers: &HeaderMap) -> Result<Option<Look>, Re
 /// credential (attack K08).
 fn fields(connection: &Connection, permit: &Permit, headers: &HeaderMap) -> Result<Option<FieldWatch>, Refusal> {
     let door = &connection.door;
-    let refusal = door.policy.load().refusal_of_other_methods(permit, (door.gateway.today)());
+    let refusal = door.policy.load().at((door.gateway.now)()).refusal_of_other_methods(permit);
     let asking = refusal.map(|refusal| renamed::Look {
         is_one: Box::new(policies::field_asks),
         in_json: true,

@@ -126,7 +126,7 @@ fn read(body: &[u8]) -> Asked {
 
 /// The owner's permit for the one request to the endpoint.
 fn permit(door: &Door, grant: &Grant, facts: Facts) -> Result<Permit, Refusal> {
-    match grant.policy.decide_at(facts, (door.gateway.today)()) {
+    match grant.policy.at((door.gateway.now)()).decide(facts) {
         Verdict::Allow(permit) => Ok(permit),
         Verdict::Deny(_, refusal) => Err(Refusal { lift: Vec::new(), ..refusal }),
     }

@@ -51,7 +51,7 @@ where
     let check = |address| permit.check_address(address);
     let (mut server, address) = upstream::reach(door, permit.authority(), check).await?;
     // As for requests: the policy may have been tightened since the permit was given.
-    door.policy.load().upholds_tunnel(permit, Some(address.get()))?;
+    door.policy.load().at((door.gateway.now)()).upholds_tunnel(permit, Some(address.get()))?;
     audited.tally().note(|outcome| outcome.address = Some(address.get()));
     audited.tally().add_up(hello.len())?;
     server.write_all(&hello).await.map_err(|_| broken_off())?;

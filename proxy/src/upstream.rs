@@ -146,7 +146,7 @@ async fn exchange(
 /// A permit is checked again when it is used: the policy may have been tightened
 /// since it was given.
 pub(crate) fn still_allowed(door: &Door, permit: &Permit, address: SocketAddr) -> Result<(), Refusal> {
-    door.policy.load().upholds(permit, (door.gateway.today)(), Some(address))
+    door.policy.load().at((door.gateway.now)()).upholds(permit, Some(address))
 }
 
 fn broken_off() -> Refusal {

@@ -14,7 +14,7 @@ mod file;
 #[doc(hidden)]
 pub mod fuzzed;
 mod json;
-mod keys;
+pub mod keys;
 mod limits;
 mod manifest;
 mod near;
@@ -22,8 +22,6 @@ mod observe;
 mod part;
 pub mod presets;
 mod problem;
-#[cfg(test)]
-#[path = "schema/tests.rs"]
 mod schema;
 mod suggest;
 mod suggestion;
@@ -39,7 +37,9 @@ pub use diff::{Diff, Fate, LimitChange, RequestChange, diff};
 pub use limits::limit_in_words;
 pub use manifest::{Manifest, Reach, manifest};
 pub use problem::{Problem, Problems};
+pub use schema::schema;
 pub use suggestion::{Suggestion, suggest};
 pub use summary::{RuleSummary, summaries};
 pub use test_run::TestReport;
 pub use way::{Way, way};
+pub use written::written;

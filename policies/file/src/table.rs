@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use policies::{Date, Facts, Limits, Origin, PatternError, RuleRef};
+use policies::{At, Date, Facts, Limits, Origin, PatternError, RuleRef};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -18,6 +18,8 @@ pub(crate) struct Test {
     pub(crate) facts: Facts,
     /// The body it comes with; where none is said, conditions on bodies are not asked.
     pub(crate) body: Option<String>,
+    /// When it is asked; where none is said, time does not count.
+    pub(crate) at: Option<At>,
     pub(crate) want_allow: bool,
 }
 

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use policies::{GroupName, SandboxId, Verdict};
+use policies::{GroupName, Moment, SandboxId, Verdict};
 use policy_file::Source;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -73,7 +73,7 @@ fn sent(
     let source = Source { name: "family.toml".to_owned(), text: text.to_owned() };
     let policy = policy_file::compile(&identity.group, &source, None).unwrap().policy;
     let facts = Facts::parse("POST", &format!("https://a.test{target}")).unwrap();
-    let Verdict::Allow(permit) = policy.decide(facts) else { panic!("{target} is allowed") };
+    let Verdict::Allow(permit) = policy.at(Moment::FAR).decide(facts) else { panic!("{target} is allowed") };
     let mut headers = HeaderMap::new();
     if !authorization.is_empty() {
         headers.insert("authorization", authorization.parse().unwrap());

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use policies::{Policy, Refusal};
+use policies::{Policy, PolicyAt, Refusal};
 
 use super::{Record, Tally};
 use crate::audit::{Allowed, Decision, Identity, Operation, Outcome, Protocol, Seq};
@@ -62,6 +62,11 @@ impl Caller {
     /// The policy of their group that is in force.
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// The same as it judges now.
+    pub fn policy_now(&self) -> PolicyAt<'_> {
+        self.policy.at((self.door.gateway.now)())
     }
 
     /// Stores that an operation is about to be performed. Not stored: not performed.
