@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::alarms::Alarms;
 use crate::channels::program::{self, Pauses, Program};
+use crate::clock::OwnersClock;
 use crate::config::{Assistant, Config, ConfigError, WHATSAPP, WHATSAPP_PROGRAM};
 use crate::control::held::Held;
 use crate::control::server::{Control, ControlSocket};
@@ -101,7 +102,8 @@ impl Daemon {
         let store = Arc::new(Store::serve(&home.main_db())?);
         let retention =
             Retention { age: Some(config.audit.age), size: Some(config.audit.size), ..Retention::default() };
-        let (ledger, lost) = kept::open_log(&home.audit_log(), &home.old_audit_db(), retention, &store)?;
+        let clock = OwnersClock::new(config.assistant.time_zone.clone());
+        let (ledger, lost) = kept::open_log(&home.audit_log(), &home.old_audit_db(), retention, &store, &clock)?;
         let engine = Engine::connect(config.engine.host.as_deref()).await?;
         let described = format!("{:?} {}", engine.facts().kind, engine.facts().version);
         let settings = settings(&config);

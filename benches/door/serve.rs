@@ -14,7 +14,7 @@ use doorward::home::Home;
 use doorward::operations::Operations;
 use doorward::resolver::Names;
 use doorward::store::ledger::AuditLog;
-use policies::{Authority, Date, GroupName, SandboxId};
+use policies::{Authority, Date, GroupName, Moment, SandboxId, TimeOfDay};
 use policy_file::Source;
 use proxy::audit::{Decision, Identity, Ledger, LedgerDown, Noted, Outcome, Seq};
 use proxy::ports::{Caller, Internal, Pending, SecretUnavailable, Secrets};
@@ -50,8 +50,8 @@ pub(crate) async fn unscanned(dir: &Path, role: &str) {
         ledger: if role == "unaudited" { Arc::new(Forgetful) } else { audited },
         resolvers: Names::of_each_door(config.upstream, &tls),
         secrets: Arc::new(NoSecrets),
-        budget: Arc::new(Budgets::new(log)),
-        today: || Date::new(2026, 11, 23).unwrap(),
+        budget: Arc::new(Budgets::new(log, doorward::clock::OwnersClock::new(jiff::tz::TimeZone::UTC))),
+        now: Arc::new(|| Moment::new(Date::new(2026, 11, 23).unwrap(), TimeOfDay::NOON)),
         tls,
         internal: Arc::new(NoOperations),
         limits: Limits::default(),

@@ -239,7 +239,7 @@ fn look((case, keys): (&Case, &Keys), headers: &HeaderMap) -> Result<Option<Look
 /// refuse that one (attack G07), and for others that authenticate, where the host has a
 /// credential (attack K08).
 fn fields((case, keys): (&Case, &Keys), permit: &Permit, headers: &HeaderMap) -> Result<Option<FieldWatch>, Refusal> {
-    let refusal = case.policy().refusal_of_other_methods(permit, case.today());
+    let refusal = case.policy_now().refusal_of_other_methods(permit);
     let asking = refusal.map(|refusal| renamed::Look {
         is_one: Box::new(policies::field_asks),
         in_json: true,

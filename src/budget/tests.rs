@@ -17,6 +17,10 @@ struct Day {
     runtime: tokio::runtime::Runtime,
 }
 
+fn clock() -> OwnersClock {
+    OwnersClock::new(jiff::tz::TimeZone::UTC)
+}
+
 impl Day {
     fn new() -> Self {
         Self::at(tempfile::tempdir().unwrap())
@@ -25,7 +29,7 @@ impl Day {
     fn at(dir: tempfile::TempDir) -> Self {
         let log = Arc::new(AuditLog::open(&Self::path(&dir)).unwrap());
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        Day { budgets: Budgets::new(log.clone()), log, dir, runtime }
+        Day { budgets: Budgets::new(log.clone(), clock()), log, dir, runtime }
     }
 
     fn path(dir: &tempfile::TempDir) -> PathBuf {
@@ -72,7 +76,7 @@ fn permit(url: &str) -> Permit {
         "[[allow]]\nhost = \"api.test\"\naccess = \"read\"\n\n[[allow]]\nhost = \"**.wild.test\"\naccess = \"read\"\n";
     let source = Source { name: "policies/family.toml".to_owned(), text: text.to_owned() };
     let policy = policy_file::compile(&family(), &source, None).unwrap().policy;
-    match policy.decide(Facts::parse("GET", url).unwrap()) {
+    match policy.at(policies::Moment::FAR).decide(Facts::parse("GET", url).unwrap()) {
         Verdict::Allow(permit) => permit,
         Verdict::Deny(_, refusal) => panic!("{refusal:?}"),
     }
@@ -289,7 +293,7 @@ fn a_new_day_begins_with_nothing_and_asks_the_log_nothing() {
 #[test]
 fn the_day_is_read_back_to_where_it_began() {
     let day = Day::new();
-    let (start, hour) = (start_of_day(), 3_600_000);
+    let (start, hour) = (clock().start_of_day(), 3_600_000);
     let store = |at: i64, url: &str| {
         let seq = day.log.decided(&decision(&permit(url), 1)).unwrap();
         day.log.ended(seq, &Outcome { bytes_up: 9, ..Outcome::default() }).unwrap();

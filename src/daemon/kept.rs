@@ -8,7 +8,7 @@ use std::time::Duration;
 use audit::Link;
 use tokio::sync::watch;
 
-use crate::budget::start_of_day;
+use crate::clock::OwnersClock;
 use crate::store::ledger::{AuditLog, Before, Notice, Retention};
 use crate::store::{Millis, Retained, Store, StoreError, now};
 
@@ -28,6 +28,7 @@ pub(super) fn open_log(
     old: &Path,
     retention: Retention,
     store: &Arc<Store>,
+    clock: &OwnersClock,
 ) -> Result<(Arc<AuditLog>, Option<Notice>), StoreError> {
     let seen = store.log_seen()?;
     let before = Before::the_journal(folder, old)?;
@@ -37,7 +38,7 @@ pub(super) fn open_log(
     let base = before.as_ref().map_or(Link::NONE, |before| before.head);
     let log = AuditLog::open_to_keep(folder, retention, base)?.marking_runs_in(Arc::clone(store));
     if let Some(before) = &before {
-        log.carry_over(before, start_of_day())?;
+        log.carry_over(before, clock.start_of_day())?;
         if let Some(damage) = &before.damage {
             let text = format!("the log of an older Doorward, {}, is not as it was written: {damage}", old.display());
             return Ok((Arc::new(log), Some(Notice::new("log_lost", None, text))));

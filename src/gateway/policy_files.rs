@@ -251,7 +251,7 @@ impl PolicyFiles {
         if old.hash() == new.hash() {
             return Ok(());
         }
-        let change = policy_file::diff(old, new, &[]);
+        let change = policy_file::diff(old, new);
         match self.ledger.notice(&policy_events::in_force(group, new, &change)) {
             Err(error) if !change.widens() => {
                 tracing::error!(%error, policy.group = %group, "A tighter policy is in force, and the log does not hear of it");

@@ -2,7 +2,7 @@
 //! shown; nothing is resolved, nothing is widened, and nobody waits for an answer.
 
 use desk::screen::on_screen;
-use policies::{Authority, Code, Facts, Method, Path, Policy, Refusal, Scheme, Verdict};
+use policies::{Authority, Code, Facts, Method, Path, PolicyAt, Refusal, Scheme, Verdict};
 use proxy::ports::Caller;
 
 use super::request::RequestAccess;
@@ -34,7 +34,7 @@ impl Operations {
         let chats = self.chats()?;
         let facts = read(wanted)?;
         let request = format!("{} {}", facts.method, facts.url_without_query());
-        if let Some(answer) = settled(caller.policy(), facts.clone()) {
+        if let Some(answer) = settled(caller.policy_now().enforced(), facts.clone()) {
             return answer.map(|()| format!("{request} is allowed already: send it."));
         }
         let group = &caller.identity().group;
@@ -94,7 +94,7 @@ pub fn asked_facts(authority: &str, method: &str, path: &str) -> Result<Facts, S
 }
 
 /// Where there is nothing to ask the owner: allowed already, or closed for good.
-fn settled(policy: &Policy, facts: Facts) -> Option<Result<(), Refusal>> {
+fn settled(policy: PolicyAt<'_>, facts: Facts) -> Option<Result<(), Refusal>> {
     let refusal = match policy.decide(facts) {
         Verdict::Allow(_) => return Some(Ok(())),
         Verdict::Deny(_, refusal) => refusal,

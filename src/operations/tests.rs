@@ -315,7 +315,10 @@ async fn a_wish_is_kept_once_told_once_and_allows_nothing() {
     assert!(told.try_recv().is_err(), "what was asked before is not told again");
     assert!(house.log.run_wrote_upstream(run).unwrap());
     let facts = policies::Facts::parse("GET", "https://weather.example/today").unwrap();
-    assert!(matches!(house.gateway.policy(&group("family")).decide(facts), policies::Verdict::Deny(..)));
+    assert!(matches!(
+        house.gateway.policy(&group("family")).at(policies::Moment::FAR).decide(facts),
+        policies::Verdict::Deny(..)
+    ));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Which rules let a model be asked and nothing else.
 #![allow(clippy::unwrap_used)]
 
-use policies::{Facts, GroupName, Policy, Verdict};
+use policies::{Facts, GroupName, Moment, Policy, Verdict};
 use policy_file::Source;
 
 const MESSAGES: &str = r#"
@@ -54,7 +54,7 @@ fn compile(text: &str) -> Policy {
 #[track_caller]
 fn asks_alone(text: &str, request: &str) -> bool {
     let (method, url) = request.split_once(' ').unwrap();
-    match compile(text).decide(Facts::parse(method, url).unwrap()) {
+    match compile(text).at(Moment::FAR).decide(Facts::parse(method, url).unwrap()) {
         Verdict::Allow(permit) => permit.asks_model(),
         Verdict::Deny(_, refusal) => panic!("{request}: {}", refusal.why),
     }

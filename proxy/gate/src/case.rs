@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
-use policies::{Date, Policy};
+use policies::{Moment, Policy, PolicyAt};
 
 use crate::request::Intercepted;
 
@@ -34,13 +34,13 @@ impl<T> Newest<T> {
 }
 
 /// What one request is judged by, taken once, when it is read: no stage of it sees another
-/// policy or another day. What must see the newest asks the [`crate::Gate`].
+/// policy or another moment. What must see the newest asks the [`crate::Gate`].
 #[derive(Clone)]
 pub struct Case {
     pub(crate) connection: u64,
     pub(crate) within: Option<Arc<Intercepted>>,
     pub(crate) policy: Arc<Policy>,
-    pub(crate) today: Date,
+    pub(crate) now: Moment,
 }
 
 impl Case {
@@ -54,8 +54,8 @@ impl Case {
         &self.policy
     }
 
-    /// Which day it was.
-    pub fn today(&self) -> Date {
-        self.today
+    /// The same as it judged when the request was read.
+    pub fn policy_now(&self) -> PolicyAt<'_> {
+        self.policy.at(self.now)
     }
 }

@@ -28,7 +28,7 @@ pub enum Denied {
 
 /// Judges what was read, and whatever else its headers have the host read.
 pub fn judge(case: &Case, Asked(facts): Asked, headers: &HeaderMap) -> Result<Judged, Denied> {
-    match case.policy.decide_at(facts, case.today) {
+    match case.policy_now().decide(facts) {
         Verdict::Allow(permit) => {
             second_path::judge(case, permit.facts(), headers).map_err(Denied::ByHeader)?;
             Ok(Judged(permit))
@@ -39,13 +39,13 @@ pub fn judge(case: &Case, Asked(facts): Asked, headers: &HeaderMap) -> Result<Ju
 
 /// Judges a connection that has named its host and said no more: nothing where it has to be opened.
 pub fn judge_tunnel(case: &Case, authority: &Authority) -> Option<JudgedTunnel> {
-    case.policy.decide_tunnel(authority).map(JudgedTunnel)
+    case.policy_now().decide_tunnel(authority).map(JudgedTunnel)
 }
 
 /// Judges a request that the gateway makes for a credential: by the owner's policy for its
 /// endpoint, not by the group's.
 pub fn judge_own(owners: &Policy, case: &Case, facts: Facts) -> Result<Own, Refusal> {
-    match owners.decide_at(facts, case.today) {
+    match owners.at(case.now).decide(facts) {
         Verdict::Allow(permit) => Ok(Own(permit)),
         Verdict::Deny(_, refusal) => Err(Refusal { lift: Vec::new(), ..refusal }),
     }

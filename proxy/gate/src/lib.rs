@@ -42,8 +42,8 @@
 //! }
 //! ```
 //! ```compile_fail
-//! fn case(policy: std::sync::Arc<policies::Policy>, today: policies::Date) -> gate::Case {
-//!     gate::Case { connection: 1, within: None, policy, today }
+//! fn case(policy: std::sync::Arc<policies::Policy>, now: policies::Moment) -> gate::Case {
+//!     gate::Case { connection: 1, within: None, policy, now }
 //! }
 //! ```
 //!

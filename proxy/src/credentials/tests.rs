@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use gate::audit::{Decision, Ledger, LedgerDown, Noted, Outcome, Seq};
 use gate::{BodyJudged, Gate, Intercepted, Limits, Outside, Record, of_one_door, upstream_tls};
-use policies::{Date, GroupName, Host, HostName, SandboxId};
+use policies::{GroupName, Host, HostName, Moment, SandboxId};
 use policy_file::Source;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -72,7 +72,7 @@ fn gate(who: &Identity, policy: Policy) -> Arc<Gate> {
         ledger: Arc::new(Nothing),
         budget: Arc::new(Nothing),
         resolver: Arc::new(Nothing),
-        today: || Date::new(2026, 11, 23).unwrap(),
+        now: Arc::new(|| Moment::FAR),
         hide: Arc::new(|_| None),
     };
     let tls = of_one_door(&upstream_tls(&[]).unwrap());

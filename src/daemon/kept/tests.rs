@@ -7,6 +7,10 @@ use crate::channels::protocol::Sender;
 use crate::store::ledger::Recorded;
 use crate::store::{Means, NewGroup, NewMessage};
 
+fn clock() -> OwnersClock {
+    OwnersClock::new(jiff::tz::TimeZone::UTC)
+}
+
 struct Home(tempfile::TempDir);
 
 impl Home {
@@ -33,7 +37,7 @@ impl Home {
     /// A start; what it says about the log, and how many records that has then.
     fn start(&self) -> (Option<String>, u64) {
         let store = Arc::new(Store::serve(&self.0.path().join("doorward.db")).unwrap());
-        let (log, lost) = open_log(&self.log(), &self.old(), Retention::default(), &store).unwrap();
+        let (log, lost) = open_log(&self.log(), &self.old(), Retention::default(), &store, &clock()).unwrap();
         let lost = lost.map(|lost| {
             let mut alarms = log.subscribe_to_alarms();
             tell_lost(&log, &store, &lost);
@@ -54,7 +58,7 @@ fn a_log_that_is_away_empty_or_older_is_told_once() {
 
     home.remove_log();
     let store = Arc::new(Store::serve(&home.0.path().join("doorward.db")).unwrap());
-    let (log, lost) = open_log(&home.log(), &home.old(), Retention::default(), &store).unwrap();
+    let (log, lost) = open_log(&home.log(), &home.old(), Retention::default(), &store, &clock()).unwrap();
     assert!(lost.is_some(), "and that start came to nothing before anybody was told");
     drop((log, store));
     let (lost, records) = home.start();
@@ -77,7 +81,7 @@ async fn a_store_that_is_removed_is_told_once_while_the_daemon_runs() {
     let home = Home::new();
     let path = home.0.path().join("doorward.db");
     let store = Arc::new(Store::serve(&path).unwrap());
-    let (log, _) = open_log(&home.log(), &home.old(), Retention::default(), &store).unwrap();
+    let (log, _) = open_log(&home.log(), &home.old(), Retention::default(), &store, &clock()).unwrap();
     let mut alarms = log.subscribe_to_alarms();
     let (ending, ended) = watch::channel(false);
     let watching = tokio::spawn(super::watch(Arc::clone(&store), Arc::clone(&log), LOOK, ended));

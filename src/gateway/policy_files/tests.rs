@@ -124,7 +124,7 @@ fn watched(scene: &Scene) -> (Watching, DoorOpen, Arc<ArcSwap<Policy>>) {
 
 fn allows(policy: &ArcSwap<Policy>) -> bool {
     let facts = policies::Facts::parse("GET", "https://api.example.com/x").unwrap();
-    matches!(policy.load().decide(facts), policies::Verdict::Allow(_))
+    matches!(policy.load().at(policies::Moment::FAR).decide(facts), policies::Verdict::Allow(_))
 }
 
 /// What a path leads to is what is in force, whatever name it is written by.
