@@ -98,6 +98,24 @@ fn a_store_that_was_cut_is_not_served() {
     assert!(matches!(refused, StoreError::Damaged { .. }), "{refused}");
 }
 
+/// A large one is served at once, and looked through beside its use.
+#[test]
+fn a_large_store_that_is_damaged_is_told() {
+    use std::os::unix::fs::FileExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("doorward.db");
+    drop(Store::open(&path).unwrap());
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute_batch("CREATE TABLE large AS SELECT zeroblob(80000000) AS bytes").unwrap();
+    drop(connection);
+    assert!(look_through(&path).is_ok());
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.write_all_at(&[0xff; 4096], 40 << 20).unwrap();
+    assert!(Store::serve(&path).is_ok());
+    let told = look_through(&path).unwrap_err();
+    assert!(told.to_string().contains("doorward.db"), "{told}");
+}
+
 fn beside(path: &std::path::Path) -> PathBuf {
     place::wal_of(path)
 }
