@@ -252,3 +252,44 @@ fn secrets(config: &Config) -> Vec<Check> {
     };
     config.credentials.values().map(check).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::State;
+    use super::*;
+
+    /// A daemon goes on with the last policy that was right; who asks the doctor hears that it
+    /// is not what the file says.
+    #[test]
+    fn a_policy_that_is_not_in_force_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path()).unwrap();
+        home.prepare().unwrap();
+        let (family, work) = (GroupName::parse("family").unwrap(), GroupName::parse("work").unwrap());
+        let rule = "[[allow]]\nhost = \"a.test\"\naccess = \"read\"\n";
+        for group in [&family, &work] {
+            std::fs::write(home.policy_file(group), rule).unwrap();
+        }
+        let hash = |group| PolicyFiles::compile(&home, group).unwrap().policy.hash().to_string();
+        let looked = |in_force: &[(&str, String)]| {
+            let in_force = in_force.iter().map(|(group, hash)| ((*group).to_owned(), hash.clone())).collect();
+            policies(&home, &in_force)
+                .into_iter()
+                .map(|check| (check.what, check.state, check.found))
+                .collect::<Vec<_>>()
+        };
+        let states = |in_force: &[(&str, String)]| looked(in_force).into_iter().map(|one| one.1).collect::<Vec<_>>();
+        let (of_family, of_work) = (hash(&family), hash(&work));
+        assert_eq!(states(&[]), [State::Fine, State::Fine], "no daemon, or no door of theirs yet");
+        assert_eq!(states(&[("family", of_family.clone()), ("work", of_work.clone())]), [State::Fine, State::Fine]);
+        std::fs::write(home.policy_file(&family), format!("{rule}[[deny]]\nhost = \"b.test\"\n")).unwrap();
+        let now = looked(&[("family", of_family.clone()), ("work", of_work)]);
+        assert_eq!((now[0].1, now[1].1), (State::Broken, State::Fine), "{now:?}");
+        assert!(now[0].2.contains(&of_family) && now[0].2.contains(&hash(&family)), "{now:?}");
+        // One that does not load has its own line.
+        std::fs::write(home.policy_file(&family), "[[allow]]").unwrap();
+        let wrong = looked(&[("family", of_family)]);
+        assert!(wrong[0].1 == State::Broken && !wrong[0].2.contains("in force"), "{wrong:?}");
+    }
+}
