@@ -37,6 +37,8 @@ mod reading;
 mod reading_list;
 #[path = "architecture/resolving.rs"]
 mod resolving;
+#[path = "architecture/said.rs"]
+mod said;
 #[path = "architecture/shipped.rs"]
 mod shipped;
 #[path = "architecture/source.rs"]
@@ -135,6 +137,13 @@ fn permits_are_made_in_one_place() {
     holds(elsewhere.into_iter().flat_map(permit::made).collect());
     let made: usize = decision.into_iter().map(|source| permit::made(source).len()).sum();
     assert_eq!(made, 1, "policies/src/decide.rs makes a permit in {made} places; it should be one");
+}
+
+#[test]
+fn what_is_said_stands_in_one_table() {
+    let sources = of_the_daemon();
+    assert!(sources.iter().any(|source| source.path == "src/store/outbox.rs"), "the table is where it is looked for");
+    holds(sources.iter().flat_map(said::beside).collect());
 }
 
 #[test]

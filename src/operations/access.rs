@@ -7,7 +7,6 @@ use proxy::ports::Caller;
 
 use super::request::RequestAccess;
 use super::{Operations, Proof, unavailable};
-use crate::pipeline::egress;
 use crate::store::ledger::Notice;
 use crate::store::{NewAccessRequest, NotKept};
 
@@ -40,9 +39,7 @@ impl Operations {
         let group = &caller.identity().group;
         let told = told(group.as_str(), &facts, &wanted.why);
         let said = format!("{} {} {}", facts.authority, facts.path, wanted.why);
-        if let Some(finding) = egress::leak(&*self.secrets, group, &said) {
-            return Err(egress::withheld(&finding));
-        }
+        self.say.check(group, &said)?;
         let new = NewAccessRequest {
             authority: &facts.authority.to_string(),
             method: facts.method.as_str(),

@@ -58,9 +58,11 @@ impl House {
             store.add_group(&new).unwrap();
         }
         let log = Arc::new(AuditLog::open(&home.audit_log()).unwrap());
-        let chats = Chats { store: store.clone(), outbox: outbox::start(store.clone(), Patience::default()) };
+        let (outbox, inbox) = outbox::handle();
+        let chats = Chats { store: store.clone(), outbox };
         let config = Config::load(&home).unwrap();
         let gateway = Gateway::open(&home, &config, log.clone(), Operations::of(log.clone(), Some(chats))).unwrap();
+        inbox.start(store.clone(), Say::new(gateway.secrets(), log.clone()), Patience::default());
         House { home, store, log, gateway, folder }
     }
 
@@ -212,7 +214,7 @@ async fn a_message_goes_to_the_groups_own_chat_and_counts_as_written() {
     let queued = house.queued();
     assert_eq!(queued.len(), 1);
     assert_eq!((queued[0].group.as_str(), &*queued[0].chat, queued[0].run), ("family", "family", Some(run)));
-    assert_eq!((&*queued[0].text, &queued[0].in_reply_to), ("half way there", &None));
+    assert_eq!((queued[0].text.as_str(), &queued[0].in_reply_to), ("half way there", &None));
     assert!(house.log.run_wrote_upstream(run).unwrap(), "a run that spoke is not run again");
     let operation = house.operations().pop().unwrap();
     assert_eq!(

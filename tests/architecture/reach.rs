@@ -61,7 +61,10 @@ impl<'a> Ways<'a> {
     /// Everything that the roots reach and no boundary keeps out, and that was not read before: in the
     /// order of the roots, each followed by what it alone leads to, the nearest first.
     pub fn reached(&self, roots: &[String], left_out: &[String], read: BTreeSet<usize>) -> Vec<Reached> {
-        let left_out = left_out.iter().flat_map(|name| self.within(name));
+        // A root is read also where a module around it is left out.
+        let inside = |root: &String| left_out.iter().any(|name| root.starts_with(&format!("{name}::")));
+        let named: BTreeSet<_> = roots.iter().filter(|root| inside(root)).flat_map(|root| self.within(root)).collect();
+        let left_out = left_out.iter().flat_map(|name| self.within(name)).filter(|file| !named.contains(file));
         let outside: BTreeSet<usize> = left_out.chain(read).collect();
         let mut seen = outside.clone();
         seen.extend(roots.iter().flat_map(|root| self.within(root)));
