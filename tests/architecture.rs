@@ -100,7 +100,18 @@ fn only_the_drill_makes_holes() {
 
 #[test]
 fn every_exit_is_on_the_page() {
-    holds(exits::differing(&of_the_daemon(), include_str!("../docs/exits.md")));
+    let (sources, page) = (of_the_daemon(), include_str!("../docs/exits.md"));
+    holds(exits::differing(&sources, page));
+    holds(sources.iter().flat_map(exits::renamed).collect());
+    holds(sources.iter().flat_map(|source| exits::allowed(source, page)).collect());
+}
+
+/// A file of its own in a crate's folder would take the place of the workspace's.
+#[test]
+fn one_list_of_lints_holds_for_the_daemon() {
+    let settings = files::below("", &["toml"]).into_keys();
+    let settings: Vec<_> = settings.filter(|path| path.ends_with("clippy.toml")).collect();
+    assert_eq!(settings, [".clippy.toml", "containers/guest/.clippy.toml"]);
 }
 
 #[test]
