@@ -5,6 +5,8 @@
 //! Every check has a case below that it must find, so none can pass by being blind.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs, unreachable_pub)]
 
+#[path = "architecture/boundaries.rs"]
+mod boundaries;
 #[path = "architecture/circles.rs"]
 mod circles;
 #[path = "architecture/crates.rs"]
@@ -122,6 +124,9 @@ fn what_has_to_be_read_stays_within_its_limits() {
     let ways = reach::Ways::of(workspace);
     let sums = sums::sums(&promises, &ways, &lines);
     holds(sums::wrong(&promises, &sums, &ways));
+    holds(boundaries::giving(&promises, &ways));
+    let tests: String = tree(&["policies"]).into_iter().map(|source| source.text).collect();
+    holds(boundaries::untested(&promises, &tests));
     holds(reading_list::reaching_out(&promises, &ways, include_str!("../docs/exits.md")));
     holds(reading_list::differing(include_str!("../AUDIT.md"), &promises[0], &sums[0], &ways));
 }
@@ -141,6 +146,7 @@ fn pure_crates_do_no_io() {
 #[test]
 fn permits_are_made_in_one_place() {
     let sources = of_the_daemon();
+    holds(sources.iter().flat_map(boundaries::elsewhere).collect());
     let (decision, elsewhere): (Vec<_>, Vec<_>) =
         sources.iter().partition(|source| source.path == "policies/src/decide.rs");
     holds(elsewhere.into_iter().flat_map(permit::made).collect());
