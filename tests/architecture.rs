@@ -108,12 +108,16 @@ fn every_exit_is_on_the_page() {
     holds(sources.iter().flat_map(|source| exits::allowed(source, page)).collect());
 }
 
-/// A file of its own in a crate's folder would take the place of the workspace's.
+/// A file of its own in a crate's folder would take the place of the workspace's, and a manifest
+/// could switch the lint off.
 #[test]
 fn one_list_of_lints_holds_for_the_daemon() {
-    let settings = files::below("", &["toml"]).into_keys();
-    let settings: Vec<_> = settings.filter(|path| path.ends_with("clippy.toml")).collect();
-    assert_eq!(settings, [".clippy.toml", "containers/guest/.clippy.toml"]);
+    let (lists, manifests): (Vec<_>, Vec<_>) =
+        files::below("", &["toml"]).into_iter().partition(|(path, _)| path.ends_with("clippy.toml"));
+    let lists: Vec<_> = lists.into_iter().map(|(path, _)| path).collect();
+    assert_eq!(lists, [".clippy.toml", "containers/guest/.clippy.toml"]);
+    let manifests = manifests.iter().filter(|(path, _)| path.ends_with("Cargo.toml"));
+    holds(manifests.filter(|(_, text)| text.contains("disallowed")).map(|(path, _)| path.clone()).collect());
 }
 
 #[test]
