@@ -43,7 +43,7 @@ install: ## Install the program into PREFIX (~/.local/bin)
 	@case ":$$PATH:" in *":$(PREFIX):"*) ;; *) echo "$(PREFIX) is not on your PATH yet." ;; esac
 
 lines: ## Count what has to be read to believe each promise (V=1 lists the files, V=WORD those of one)
-	@cargo run --quiet --locked --package lines -- $(V)
+	@cargo run --quiet --locked --package to-read -- $(V)
 
 setup: ## Install or start what this machine lacks
 	@scripts/setup.sh

@@ -5,6 +5,8 @@
 //! Every check has a case below that it must find, so none can pass by being blind.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs, unreachable_pub)]
 
+#[path = "architecture/boundaries.rs"]
+mod boundaries;
 #[path = "architecture/circles.rs"]
 mod circles;
 #[path = "architecture/crates.rs"]
@@ -102,7 +104,22 @@ fn only_the_drill_makes_holes() {
 
 #[test]
 fn every_exit_is_on_the_page() {
-    holds(exits::differing(&of_the_daemon(), include_str!("../docs/exits.md")));
+    let (sources, page) = (of_the_daemon(), include_str!("../docs/exits.md"));
+    holds(exits::differing(&sources, page));
+    holds(sources.iter().flat_map(exits::renamed).collect());
+    holds(sources.iter().flat_map(|source| exits::allowed(source, page)).collect());
+}
+
+/// A file of its own in a crate's folder would take the place of the workspace's, and a manifest
+/// could switch the lint off.
+#[test]
+fn one_list_of_lints_holds_for_the_daemon() {
+    let (lists, manifests): (Vec<_>, Vec<_>) =
+        files::below("", &["toml"]).into_iter().partition(|(path, _)| path.ends_with("clippy.toml"));
+    let lists: Vec<_> = lists.into_iter().map(|(path, _)| path).collect();
+    assert_eq!(lists, [".clippy.toml", "containers/guest/.clippy.toml"]);
+    let manifests = manifests.iter().filter(|(path, _)| path.ends_with("Cargo.toml"));
+    holds(manifests.filter(|(_, text)| text.contains("disallowed")).map(|(path, _)| path.clone()).collect());
 }
 
 #[test]
@@ -113,6 +130,9 @@ fn what_has_to_be_read_stays_within_its_limits() {
     let ways = reach::Ways::of(workspace);
     let sums = sums::sums(&promises, &ways, &lines);
     holds(sums::wrong(&promises, &sums, &ways));
+    holds(boundaries::giving(&promises, &ways));
+    let tests: String = tree(&["policies"]).into_iter().map(|source| source.text).collect();
+    holds(boundaries::untested(&promises, &tests));
     holds(reading_list::reaching_out(&promises, &ways, include_str!("../docs/exits.md")));
     holds(reading_list::differing(include_str!("../AUDIT.md"), &promises[0], &sums[0], &ways));
 }
@@ -132,6 +152,7 @@ fn pure_crates_do_no_io() {
 #[test]
 fn permits_are_made_in_one_place() {
     let sources = of_the_daemon();
+    holds(sources.iter().flat_map(boundaries::elsewhere).collect());
     let (decision, elsewhere): (Vec<_>, Vec<_>) =
         sources.iter().partition(|source| source.path == "policies/src/decide.rs");
     holds(elsewhere.into_iter().flat_map(permit::made).collect());

@@ -155,6 +155,7 @@ impl Engine {
         Self::connect_within(host, FIRST_ANSWER).await
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the container engine, on its own socket")]
     async fn connect_within(host: Option<&str>, patience: Duration) -> Result<Self, ConnectError> {
         let socket = find_socket(host)?;
         let name = socket.display().to_string();
@@ -302,6 +303,7 @@ fn usual_places() -> Vec<PathBuf> {
 }
 
 /// Connects once by hand: the client's own errors do not distinguish these cases.
+#[expect(clippy::disallowed_methods, reason = "the same socket, to see whether anybody listens")]
 fn probe(path: &Path) -> Result<PathBuf, ConnectError> {
     let socket = path.display().to_string();
     match UnixStream::connect(path) {

@@ -1,6 +1,6 @@
 //! The base image is built, and everyday tools work in it under all the hardening.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod support;
 

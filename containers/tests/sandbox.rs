@@ -1,7 +1,7 @@
 //! Real sandboxes on the machine's real engine. Where there is none they fail: a
 //! sandbox that was never started proves nothing.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod support;
 

@@ -61,10 +61,7 @@ impl<'a> Ways<'a> {
     /// Everything that the roots reach and no boundary keeps out, and that was not read before: in the
     /// order of the roots, each followed by what it alone leads to, the nearest first.
     pub fn reached(&self, roots: &[String], left_out: &[String], read: BTreeSet<usize>) -> Vec<Reached> {
-        // A root is read also where a module around it is left out.
-        let inside = |root: &String| left_out.iter().any(|name| root.starts_with(&format!("{name}::")));
-        let named: BTreeSet<_> = roots.iter().filter(|root| inside(root)).flat_map(|root| self.within(root)).collect();
-        let left_out = left_out.iter().flat_map(|name| self.within(name)).filter(|file| !named.contains(file));
+        let left_out = left_out.iter().flat_map(|name| self.left_out(name, roots));
         let outside: BTreeSet<usize> = left_out.chain(read).collect();
         let mut seen = outside.clone();
         seen.extend(roots.iter().flat_map(|root| self.within(root)));
@@ -80,6 +77,13 @@ impl<'a> Ways<'a> {
             }
         }
         order
+    }
+
+    /// What a boundary leaves out: all of the module but the roots inside of it.
+    pub fn left_out(&self, boundary: &str, roots: &[String]) -> Vec<usize> {
+        let inside = roots.iter().filter(|root| root.starts_with(&format!("{boundary}::")));
+        let counted: BTreeSet<_> = inside.flat_map(|root| self.within(root)).collect();
+        self.within(boundary).into_iter().filter(|file| !counted.contains(file)).collect()
     }
 
     /// What needs no name: modules that a module declares, what it includes, and its build script.

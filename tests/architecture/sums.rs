@@ -18,6 +18,9 @@ pub struct Promise {
     pub without: Vec<(String, String)>,
 }
 
+/// The kinds of boundaries; `lines.txt` says what each promises.
+const KINDS: [&str; 6] = ["type: ", "lint: ", "refuses: ", "shown: ", "wall: ", "other: "];
+
 /// What stands in `lines.txt`, or what is wrong with it.
 pub fn promises(text: &str) -> Result<Vec<Promise>, String> {
     let mut promises: Vec<Promise> = Vec::new();
@@ -43,6 +46,9 @@ pub fn promises(text: &str) -> Result<Vec<Promise>, String> {
             (false, "from" | "without") => {}
             (true, _) if rest.trim().is_empty() => return Err(wrong("a module without a reason")),
             (true, "from") => promise.roots.push((word.to_owned(), rest.trim().to_owned())),
+            (true, "without") if !KINDS.iter().any(|kind| rest.trim().starts_with(kind)) => {
+                return Err(wrong("no kind of boundary"));
+            }
             (true, "without") => promise.without.push((word.to_owned(), rest.trim().to_owned())),
             _ => return Err(wrong("neither promise, limit, goal, after, from nor without")),
         }
@@ -120,6 +126,7 @@ fn a_list_of_promises_is_read() {
     assert_eq!((read[0].name.as_str(), read[0].limit, read[0].goal), ("It holds", 1200, Some(600)));
     assert_eq!(read[0].roots, [("a::b".to_owned(), "decides".to_owned())]);
     assert_eq!(read[0].without, [("c".to_owned(), "type: asks".to_owned())]);
+    assert!(promises("promise a\nwithout\n    a  because it is\n").unwrap_err().contains("no kind"));
     assert!(promises("limit 3\n").is_err());
     assert!(promises("promise a\nfrom\n    a::b\n").unwrap_err().contains("lines.txt:3"));
 }

@@ -35,6 +35,7 @@ pub fn base_tag() -> String {
 }
 
 /// Builds the base image unless it exists. `progress` gets a few words for each step.
+#[expect(clippy::disallowed_methods, reason = "the builder of images, at the owner's command")]
 pub async fn build_base(engine: &Engine, progress: &(dyn Fn(&str) + Send + Sync)) -> Result<ImageId, BuildError> {
     let tag = base_tag();
     if exists(engine, &tag).await? {

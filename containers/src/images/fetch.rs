@@ -142,6 +142,7 @@ fn clients_for(npm: &str) -> Vec<Client> {
     vec![pip(&["python3", "-m", "pip"]), pip(&["pip3"]), pip(&["pip"]), npm]
 }
 
+#[expect(clippy::disallowed_methods, reason = "pip and npm fetch Claude Code, at the owner's command")]
 async fn works(client: &Client) -> bool {
     let version = Command::new(&client.command[0]).args(&client.command[1..]).arg("--version").output().await;
     version.is_ok_and(|run| run.status.success())
@@ -177,6 +178,7 @@ async fn with(
 }
 
 /// Caches and temporary files are in `staging` too, which is removed afterwards.
+#[expect(clippy::disallowed_methods, reason = "the same")]
 async fn run(client: &Client, staging: &Path, folder: &Path) -> Result<(), String> {
     let run = Command::new(&client.command[0])
         .args(&client.command[1..])

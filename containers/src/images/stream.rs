@@ -28,6 +28,7 @@ pub(super) struct Narration {
 
 /// Starts a command. Its standard output becomes the stream, which fails where the
 /// command does: half a tarball must not become an image.
+#[expect(clippy::disallowed_methods, reason = "the builders of images, at the owner's command")]
 pub(super) fn of_command(
     program: &str,
     arguments: &[String],

@@ -30,11 +30,13 @@ pub struct Clean {
     pub(crate) target: PathAndQuery,
     pub(crate) bytes: u64,
     pub(crate) put_on: Option<(Arc<str>, String)>,
+    /// A body that was judged, and the same with a secret in it.
+    body: Option<(Bytes, Bytes)>,
 }
 
 /// The proof that what a permit says of the body was held against all of it, or that it says
-/// nothing.
-pub struct BodyJudged(());
+/// nothing. No other body is sent than the one that it holds.
+pub struct BodyJudged(Option<Bytes>);
 
 /// Checks a head and writes it. `look` gets the headers that may go out and leaves those
 /// that do: it looks for what must not leave, and says what is put on.
@@ -55,7 +57,7 @@ pub fn check<T>(
     swap.iter().try_for_each(|swap| swap::put_on_headers(&mut headers, swap))?;
     head::refuse_dns(came)?;
     let put_on = swap.map(|swap| (swap.credential, swap.place));
-    Ok((Clean { headers, target, bytes, put_on }, looked))
+    Ok((Clean { headers, target, bytes, put_on, body: None }, looked))
 }
 
 impl Clean {
@@ -81,27 +83,37 @@ impl Clean {
 
     /// Writes a secret into a body that was judged, where nothing stands in the head.
     pub fn put_in_body(&mut self, _: &BodyJudged, body: &Bytes, swap: &Swap) -> Result<Bytes, Refusal> {
-        let body = swap::put_in_body(&mut self.headers, body, swap)?;
+        let written = swap::put_in_body(&mut self.headers, body, swap)?;
         self.put_on = Some((swap.credential.clone(), swap.place.clone()));
-        Ok(body)
+        self.body = Some((body.clone(), written.clone()));
+        Ok(written)
+    }
+
+    /// The one body that may be sent with this head; nothing where it goes by as it comes.
+    pub(crate) fn take_body(&mut self, BodyJudged(judged): BodyJudged) -> Result<Option<Bytes>, Refusal> {
+        match self.body.take() {
+            None => Ok(judged),
+            Some((body, written)) if judged.as_ref() == Some(&body) => Ok(Some(written)),
+            Some(_) => Err(Refusal::new(Code::BodyUnreadable, "a secret would go out in another body than was judged")),
+        }
     }
 }
 
 impl BodyJudged {
     /// For a body that goes by as it comes, or none: where no rule looks into it.
     pub fn as_it_comes(judged: &Judged) -> Option<Self> {
-        judged.permit().body_conditions().is_none().then_some(BodyJudged(()))
+        judged.permit().body_conditions().is_none().then_some(BodyJudged(None))
     }
 
     /// For a body that is there as a whole. A server must not take it for something else than what
     /// was judged.
-    pub fn whole(judged: &Judged, clean: &Clean, body: &[u8]) -> Result<Self, Refusal> {
+    pub fn whole(judged: &Judged, clean: &Clean, body: &Bytes) -> Result<Self, Refusal> {
         if !body.is_empty() && !clean.says_json() {
             let why = "this body is judged as JSON in UTF-8, and its Content-Type says something else; \
                        send \"Content-Type: application/json\"";
             return Err(Refusal::new(Code::BodyUnreadable, why));
         }
         judged.permit().body_conditions().map_or(Ok(()), |conditions| conditions.check(body))?;
-        Ok(BodyJudged(()))
+        Ok(BodyJudged(Some(body.clone())))
     }
 }

@@ -18,7 +18,7 @@
 //! let admitted = gate::Admitted(());
 //! ```
 //! ```compile_fail
-//! let judged = gate::BodyJudged(());
+//! let judged = gate::BodyJudged(None);
 //! ```
 //! ```compile_fail
 //! fn twice(clean: gate::Clean) -> (gate::Clean, gate::Clean) {
@@ -52,7 +52,8 @@
 //! - Nothing is resolved or dialled without a permit, and nothing is sent before the
 //!   decision is stored ([`Audited`]).
 //! - What was judged is what is written: method, authority, path and query come from the
-//!   [`policies::Facts`], but for the one value at the place of a [`Swap`].
+//!   [`policies::Facts`], but for the one value at the place of a [`Swap`]; and where a rule
+//!   looks into the body, the bytes that were judged are the only ones that are sent.
 //! - Nothing goes over a line that was opened for another host, or at an address that the permit
 //!   does not reach; and nothing goes on once it is cut.
 

@@ -31,6 +31,8 @@ pub struct OutboundHead {
     permit: Arc<Permit>,
     headers: HeaderMap,
     target: PathAndQuery,
+    /// The only body that it may be sent with, where a rule looked into it.
+    judged: Option<Bytes>,
 }
 
 /// The same with its body.
@@ -40,8 +42,8 @@ pub struct Outbound<B> {
 }
 
 impl OutboundHead {
-    pub(crate) fn new(permit: &Arc<Permit>, clean: Clean) -> Self {
-        OutboundHead { permit: permit.clone(), headers: clean.headers, target: clean.target }
+    pub(crate) fn new(permit: &Arc<Permit>, clean: Clean, judged: Option<Bytes>) -> Self {
+        OutboundHead { permit: permit.clone(), headers: clean.headers, target: clean.target, judged }
     }
 
     /// Of the one request of the gateway's own: to a token endpoint.
@@ -51,7 +53,7 @@ impl OutboundHead {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        Ok(OutboundHead { permit: permit.clone(), headers, target: swap::target(permit.facts(), None)? })
+        Ok(OutboundHead { permit: permit.clone(), headers, target: swap::target(permit.facts(), None)?, judged: None })
     }
 
     /// The headers that go out.
@@ -115,12 +117,12 @@ impl<B> Outbound<B> {
 
     /// Back from a connection that wrote nothing of it.
     pub(crate) fn recover(unsent: http::Request<Carried<B>>) -> Self {
-        let (mut head, Carried { body, permit, .. }) = unsent.into_parts();
+        let (mut head, Carried { body, permit, judged, .. }) = unsent.into_parts();
         head.headers.insert(HOST, HeaderValue::from_static(""));
         head.headers.remove(TE);
         head.headers.remove(TRANSFER_ENCODING);
         let target = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-        Outbound { head: OutboundHead { permit, headers: head.headers, target }, body }
+        Outbound { head: OutboundHead { permit, headers: head.headers, target, judged: judged.body }, body }
     }
 
     fn written(
@@ -130,9 +132,10 @@ impl<B> Outbound<B> {
         version: Version,
         turn: Option<Turn>,
     ) -> Result<http::Request<Carried<B>>, Refusal> {
-        let Outbound { head: OutboundHead { permit, headers, .. }, body } = self;
+        let Outbound { head: OutboundHead { permit, headers, judged, .. }, body } = self;
+        let judged = AsJudged { body: judged, sent: 0 };
         let method = method(permit.facts())?;
-        let mut request = http::Request::new(Carried { body, permit, tally: tally.clone(), turn });
+        let mut request = http::Request::new(Carried { body, permit, tally: tally.clone(), turn, judged });
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.version_mut() = version;
@@ -167,6 +170,29 @@ pub(crate) struct Carried<B> {
     tally: Arc<Tally>,
     /// Where the connection has others.
     turn: Option<Turn>,
+    judged: AsJudged,
+}
+
+/// A body that was judged, and how much of it was sent: nothing else goes in its place.
+struct AsJudged {
+    /// Nothing where no rule looks into it.
+    body: Option<Bytes>,
+    sent: usize,
+}
+
+impl AsJudged {
+    /// Whether this is what comes next of it.
+    fn goes_on(&mut self, data: &[u8]) -> bool {
+        let Some(body) = &self.body else { return true };
+        let is_next = body[self.sent..].starts_with(data);
+        self.sent += if is_next { data.len() } else { 0 };
+        is_next
+    }
+
+    /// Whether nothing of it is missing.
+    fn is_over(&self) -> bool {
+        self.body.as_ref().is_none_or(|body| body.len() == self.sent)
+    }
 }
 
 impl<B> Body for Carried<B>
@@ -180,6 +206,15 @@ where
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         self.turn.iter().for_each(Turn::asked);
         let frame = Pin::new(&mut self.body).poll_frame(cx).map_err(Into::into);
+        // Trailers would be headers that nobody judged.
+        let as_judged = match &frame {
+            Poll::Ready(Some(Ok(frame))) => frame.data_ref().is_some_and(|data| self.judged.goes_on(data)),
+            Poll::Ready(None) => self.judged.is_over(),
+            _ => true,
+        };
+        if !as_judged {
+            return Poll::Ready(Some(Err("not the body that was judged".into())));
+        }
         if matches!(frame, Poll::Ready(Some(Ok(_)))) {
             if self.tally.is_cut() {
                 return Poll::Ready(Some(Err("cut by the door".into())));
@@ -193,7 +228,7 @@ where
 
     fn is_end_stream(&self) -> bool {
         self.turn.iter().for_each(Turn::comes);
-        self.body.is_end_stream()
+        self.body.is_end_stream() && self.judged.is_over()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -203,4 +238,21 @@ where
 
 fn unwritable() -> Refusal {
     Refusal::new(Code::PathAmbiguous, "the request cannot be written as it was judged")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_other_body_goes_out_than_was_judged() {
+        let judged = |body: &'static str| AsJudged { body: Some(Bytes::from_static(body.as_bytes())), sent: 0 };
+        let mut whole = judged("{\"a\":1}");
+        assert!(whole.goes_on(b"{\"a\"") && !whole.is_over() && whole.goes_on(b":1}") && whole.is_over());
+        assert!(!whole.goes_on(b" "), "more than was judged");
+        assert!(!judged("{\"a\":1}").goes_on(b"{\"a\":2}"));
+        assert!(judged("").is_over() && !judged("").goes_on(b"x"));
+        let mut unread = AsJudged { body: None, sent: 0 };
+        assert!(unread.goes_on(b"anything") && unread.is_over(), "no rule looks into it");
+    }
 }

@@ -190,12 +190,13 @@ impl Record {
     pub async fn allow(
         &mut self,
         judged: Judged,
-        clean: Clean,
-        _: BodyJudged,
+        mut clean: Clean,
+        body: BodyJudged,
         _: Admitted,
         findings: Vec<String>,
     ) -> Result<(Audited, OutboundHead), Refusal> {
         let permit = Arc::new(judged.into_permit());
+        let body = clean.take_body(body)?;
         let (credential, swap) = clean.put_on.clone().unzip();
         let decision = Decision {
             protocol: if permit.facts().upgrade.is_some() { Protocol::Websocket } else { self.decision.protocol },
@@ -209,7 +210,7 @@ impl Record {
             ..self.allowed(permit.rule(), permit.policy())
         };
         let tally = self.store(&decision, Permitted::Request(permit.clone())).await?;
-        let head = OutboundHead::new(&permit, clean);
+        let head = OutboundHead::new(&permit, clean, body);
         Ok((Audited { permit, tally, decision: Some(Box::new(decision)) }, head))
     }
 
