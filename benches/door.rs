@@ -2,7 +2,8 @@
 //! a real TLS origin, and a client, all on loopback.
 //!
 //! `cargo bench --bench door` prints a table, `cargo bench --bench door -- chats` the line
-//! about chats alone. The program starts itself anew
+//! about chats alone, `-- log` what the audit log alone costs at a million records, `-- load keyed` and
+//! `-- connections` those for a profiler. The program starts itself anew
 //! as each door and as origin, so that the CPU and memory of the door alone can be read
 //! from /proc. Figures are of this machine at this hour: read ratios first.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods, missing_docs)]
@@ -13,6 +14,8 @@ use std::time::Duration;
 mod chats;
 #[path = "door/client.rs"]
 mod client;
+#[path = "door/log.rs"]
+mod log;
 #[path = "door/origin.rs"]
 mod origin;
 #[path = "door/processes.rs"]
@@ -36,7 +39,9 @@ fn main() {
         Some(role @ ("bare" | "unaudited")) => runtime.block_on(serve::unscanned(place.as_ref(), role)),
         Some("origin") => runtime.block_on(origin::serve(place.as_ref())),
         Some("chats") => runtime.block_on(chats_alone()),
+        Some("log") => log::measure(tempfile::tempdir().unwrap().path()),
         Some("load") => runtime.block_on(load_alone(&place)),
+        Some("connections") => runtime.block_on(connections_alone()),
         _ => runtime.block_on(measure()),
     }
 }
@@ -52,6 +57,22 @@ async fn load_alone(host: &str) {
     let setup = Setup::start().await;
     let host = if host == "plain" { "plain.bench" } else { "keyed.bench" };
     load(&setup, host, &Client::new(&setup, Via::Door { role: "door", host })).await;
+}
+
+/// New connections alone: for a profiler.
+async fn connections_alone() {
+    let setup = Setup::start().await;
+    connections(&setup, "door", &Client::new(&setup, Via::Door { role: "door", host: "plain.bench" })).await;
+}
+
+async fn connections(setup: &Setup, name: &str, client: &Client) {
+    let before = setup.cpu(client.via.role());
+    let run = client.load(16, WARM_UP, MEASURED, false, false).await;
+    let cpu = (setup.cpu(client.via.role()) - before) / run.all() as f64 * 10_000.0;
+    println!(
+        "| {name}: new TLS connection and GET, 16 at a time | {:.0}/s, door CPU {cpu:.2} s per 10,000 |",
+        run.per_second()
+    );
 }
 
 async fn load(setup: &Setup, name: &str, client: &Client) {
@@ -90,13 +111,7 @@ async fn measure() {
         load(&setup, name, client).await;
     }
     for (name, client) in [("direct", &direct), ("door", &plain)] {
-        let before = setup.cpu(client.via.role());
-        let run = client.load(16, WARM_UP, MEASURED, false, false).await;
-        let cpu = (setup.cpu(client.via.role()) - before) / run.all() as f64 * 10_000.0;
-        println!(
-            "| {name}: new TLS connection and GET, 16 at a time | {:.0}/s, door CPU {cpu:.2} s per 10,000 |",
-            run.per_second()
-        );
+        connections(&setup, name, client).await;
     }
     for (name, client) in &all {
         println!("| {name}: download | {:.0} MB/s |", client.download(512 << 20).await);

@@ -2,7 +2,7 @@
 //! a restart the day's counts are read from it, so nothing is written twice. A long day
 //! takes its time, so that is done aside: the group whose day it is waits, and nobody else.
 //!
-//! Days are the machine's local ones; a minute is any sixty seconds in a row.
+//! Days are the owner's (`clock.rs`); a minute is any sixty seconds in a row.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -12,6 +12,7 @@ use desk::lock;
 use policies::{Code, Date, GroupName, Host, Limits, Refusal};
 use proxy::ports::{Budget, Pending};
 
+use crate::clock::OwnersClock;
 use crate::store::ledger::{AuditLog, Notice, UsedSince};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -22,6 +23,7 @@ const WARNINGS: [u64; 2] = [80, 50];
 /// The counts of all groups.
 pub struct Budgets {
     log: Arc<AuditLog>,
+    clock: OwnersClock,
     groups: Mutex<BTreeMap<GroupName, Used>>,
     /// Held by whoever reads a group's day; the others of that group wait for it.
     reading: Mutex<BTreeMap<GroupName, Arc<tokio::sync::Mutex<()>>>>,
@@ -39,15 +41,15 @@ struct Used {
 }
 
 impl Budgets {
-    /// Counts into, and from, this log.
-    pub fn new(log: Arc<AuditLog>) -> Self {
-        Budgets { log, groups: Mutex::default(), reading: Mutex::default() }
+    /// Counts into, and from, this log, by the days of this clock.
+    pub fn new(log: Arc<AuditLog>, clock: OwnersClock) -> Self {
+        Budgets { log, clock, groups: Mutex::default(), reading: Mutex::default() }
     }
 
     /// Counts for a group under its lock: what is refused is not counted. `Err`: what it has
     /// used today is not known, and nothing was counted.
     fn with<T, F: FnOnce(&mut Used) -> T>(&self, group: &GroupName, count: F) -> Result<T, F> {
-        let (mut groups, day) = (lock(&self.groups), today());
+        let (mut groups, day) = (lock(&self.groups), self.clock.now().date());
         let Some(used) = groups.get_mut(group).filter(|used| used.day == day || used.is_of_the_day_before(day)) else {
             // Nobody has asked yet, or the clock was set: the log tells what the day has had.
             return Err(count);
@@ -67,8 +69,8 @@ impl Budgets {
         if self.with(group, |_| ()).is_ok() {
             return Ok(());
         }
-        let (log, of) = (self.log.clone(), group.clone());
-        let read = tokio::task::spawn_blocking(move || Used::read(&log, &of)).await;
+        let (log, clock, of) = (self.log.clone(), self.clock.clone(), group.clone());
+        let read = tokio::task::spawn_blocking(move || Used::read(&log, &clock, &of)).await;
         self.know(group, read.unwrap_or_else(|error| Err(unreadable(error)))?);
         Ok(())
     }
@@ -182,7 +184,7 @@ impl Budget for Budgets {
             match self.with(group, &mut count) {
                 Ok(counted) => return counted,
                 // Only where limits came while a body was under way: its next bytes wait here.
-                Err(_) => self.know(group, Used::read(&self.log, group)?),
+                Err(_) => self.know(group, Used::read(&self.log, &self.clock, group)?),
             }
         }
     }
@@ -195,9 +197,9 @@ impl Used {
     }
 
     /// Fails closed: a log that cannot be read tells nothing of what was used.
-    fn read(log: &AuditLog, group: &GroupName) -> Result<Self, Refusal> {
-        let day = today();
-        log.used_since(group, start_of_day()).map(|used| Used::of(day, used)).map_err(unreadable)
+    fn read(log: &AuditLog, clock: &OwnersClock, group: &GroupName) -> Result<Self, Refusal> {
+        let day = clock.now().date();
+        log.used_since(group, clock.start_of_day()).map(|used| Used::of(day, used)).map_err(unreadable)
     }
 
     /// Whether the day has gone by since, and not only the clock was set.
@@ -225,19 +227,6 @@ fn over(what: &str, value: u64, limit: Option<u64>) -> Result<(), Refusal> {
     let again = if what.ends_with("minute") { "try again in a minute" } else { "it starts anew at midnight" };
     let why = format!("the group has used up its {what} of {limit}; {again}, or the owner raises it in [limits]");
     Err(Refusal::new(Code::LimitExceeded, why))
-}
-
-/// The day it is where the machine stands.
-pub fn today() -> Date {
-    let now = jiff::Zoned::now();
-    let part = |value: i8| u8::try_from(value).unwrap_or(1);
-    let year = u16::try_from(now.year()).unwrap_or(9999);
-    // A clock that names no day of the calendar ends every observation.
-    Date::new(year, part(now.month()), part(now.day())).unwrap_or(Date::LAST)
-}
-
-fn start_of_day() -> i64 {
-    jiff::Zoned::now().start_of_day().map_or(0, |start| start.timestamp().as_millisecond())
 }
 
 #[cfg(test)]

@@ -64,7 +64,7 @@ pub struct Config {
 pub struct Assistant {
     /// What it is called: `@Name` at the start of a message calls it.
     pub name: String,
-    /// In which it is told when messages were written; the machine's where nothing is said.
+    /// The owner's: of times that are shown, and of days; the machine's where nothing is said.
     pub time_zone: jiff::tz::TimeZone,
 }
 

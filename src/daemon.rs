@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::alarms::Alarms;
 use crate::channels::program::{self, Pauses, Program};
+use crate::clock::OwnersClock;
 use crate::config::{Assistant, Config, ConfigError, WHATSAPP, WHATSAPP_PROGRAM};
 use crate::control::held::Held;
 use crate::control::server::{Control, ControlSocket};
@@ -28,7 +29,7 @@ use crate::pipeline::waiting::Waits;
 use crate::pipeline::{self, Parts, Pipeline, PipelineTask, Settings};
 use crate::sandboxes::{SandboxError, Sandboxes};
 use crate::store::ledger::{AuditLog, Retention};
-use crate::store::{Group, Store, StoreError};
+use crate::store::{Group, Say, Store, StoreError};
 
 /// A daemon that serves a home.
 pub struct Daemon {
@@ -99,15 +100,19 @@ impl Daemon {
         let lock = home.lock()?;
         let config = Config::load(home)?;
         let store = Arc::new(Store::serve(&home.main_db())?);
-        let retention = Retention { age: Some(config.audit.age), size: Some(config.audit.size) };
-        let (ledger, lost) = kept::open_log(&home.audit_db(), retention, &store)?;
+        let retention =
+            Retention { age: Some(config.audit.age), size: Some(config.audit.size), ..Retention::default() };
+        let clock = OwnersClock::new(config.assistant.time_zone.clone());
+        let (ledger, lost) = kept::open_log(&home.audit_log(), &home.old_audit_db(), retention, &store, &clock)?;
         let engine = Engine::connect(config.engine.host.as_deref()).await?;
         let described = format!("{:?} {}", engine.facts().kind, engine.facts().version);
         let settings = settings(&config);
         let cap = settings.cap;
-        let outbox = outbox::start(Arc::clone(&store), Patience::default());
+        let (outbox, inbox) = outbox::handle();
         let chats = Chats { store: Arc::clone(&store), outbox: outbox.clone() };
         let gateway = Gateway::open(home, &config, ledger.clone(), Operations::of(ledger.clone(), Some(chats)))?;
+        let say = Say::new(gateway.secrets(), Arc::clone(&ledger));
+        inbox.start(Arc::clone(&store), say.clone(), Patience::default());
         let installation = home.installation_id()?;
         let sandboxes = Arc::new(Sandboxes::open(home, &config, Arc::clone(&gateway), engine, installation)?);
         let orphans = sandboxes.remove_orphans().await?.len();
@@ -118,7 +123,7 @@ impl Daemon {
             home: home.clone(),
             store: Arc::clone(&store),
             ledger: Arc::clone(&ledger),
-            secrets: gateway.secrets(),
+            say,
             outbox,
             sandboxes: Arc::clone(&sandboxes),
             settings,
@@ -187,7 +192,7 @@ impl Daemon {
 
 /// Alarms go to the main group's chat and to the owner's command.
 fn watch_alarms(ledger: Arc<AuditLog>, config: &Config, pipeline: Arc<Pipeline>) -> Alarms {
-    Alarms::start(ledger, config.alarm.command.clone(), move |text| match pipeline.tell_owner(text.to_owned()) {
+    Alarms::start(ledger, config.alarm.command.clone(), move |text| match pipeline.tell_owner(text) {
         Ok(true) => true,
         Ok(false) => {
             tracing::warn!("An alarm was told to nobody: no group is the main group");

@@ -21,7 +21,8 @@ use rustls_pki_types::pem::PemObject;
 use tokio::net::UnixListener;
 use tokio::task::AbortHandle;
 
-use crate::budget::{self, Budgets};
+use crate::budget::Budgets;
+use crate::clock::OwnersClock;
 use crate::config::Config;
 use crate::home::Home;
 use crate::resolver::Names;
@@ -132,6 +133,7 @@ impl Gateway {
         let vault = Vault::new(config.credentials.clone(), SetAside::at(home.set_aside_dir()));
         let vault = Arc::new(vault.with_canaries(&config.canaries));
         let policies = Arc::new(PolicyFiles::new(home.clone(), ledger.clone()));
+        let clock = OwnersClock::new(config.assistant.time_zone.clone());
         let lists = &config.upstream.crl;
         let roots = extra_roots(&config.upstream.extra_ca)?;
         let (tls, revocations) = proxy::upstream_tls_with(&roots, &revocations::read(lists)?)?;
@@ -139,9 +141,9 @@ impl Gateway {
             ledger: ledger.clone(),
             resolvers: resolvers(&tls),
             secrets: vault.clone(),
-            budget: Arc::new(Budgets::new(ledger.clone())),
+            budget: Arc::new(Budgets::new(ledger.clone(), clock.clone())),
             internal: internal(vault.clone()),
-            today: budget::today,
+            now: clock.port(),
             tls,
             limits: descriptors::take(config.queue.sandboxes),
             connections: AtomicU64::new(0),
@@ -171,6 +173,11 @@ impl Gateway {
     /// The log that the doors write.
     pub fn log(&self) -> &Arc<AuditLog> {
         &self.ledger
+    }
+
+    /// Takes a preset as this version ships it; the owner said yes.
+    pub fn accept_preset(&self, name: &str) -> Result<(), String> {
+        self.policies.accept_preset(name)
     }
 
     /// The policy of a group that is in force.

@@ -196,8 +196,13 @@ impl Home {
         self.data.join("doorward.db")
     }
 
-    /// The audit log.
-    pub fn audit_db(&self) -> PathBuf {
+    /// The audit log: the journal's folder.
+    pub fn audit_log(&self) -> PathBuf {
+        self.data.join("audit")
+    }
+
+    /// The audit log as an older Doorward kept it.
+    pub fn old_audit_db(&self) -> PathBuf {
         self.data.join("audit.db")
     }
 

@@ -22,6 +22,8 @@ pub mod resolver;
 
 pub mod vault;
 
+pub mod clock;
+
 pub mod budget;
 
 pub mod memory;

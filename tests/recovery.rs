@@ -82,11 +82,9 @@ fn a_run_that_wrote_is_told_and_not_run_again_after_a_kill() {
 fn a_run_that_wrote_is_not_run_again_where_the_log_is_away() {
     for emptied in [false, true] {
         let (home, server, _release) = killed_during("curl -sS -d milk https://notes.example/notes");
-        for file in ["audit.db", "audit.db-wal", "audit.db-shm"] {
-            let _ = std::fs::remove_file(home.at(&format!("data/{file}")));
-        }
-        if emptied {
-            std::fs::write(home.at("data/audit.db"), "").unwrap();
+        match emptied {
+            true => std::fs::write(home.at("data/audit/000000000001.jsonl"), "").unwrap(),
+            false => std::fs::remove_dir_all(home.at("data/audit")).unwrap(),
         }
         let daemon = home.up();
         let mut chat = Chat::open(&home, "family");

@@ -14,7 +14,7 @@ use doorward::home::Home;
 use doorward::operations::Operations;
 use doorward::resolver::Names;
 use doorward::store::ledger::AuditLog;
-use policies::{Authority, Date, GroupName, SandboxId};
+use policies::{Authority, Date, GroupName, Moment, SandboxId, TimeOfDay};
 use policy_file::Source;
 use proxy::audit::{Decision, Identity, Ledger, LedgerDown, Noted, Outcome, Seq};
 use proxy::ports::{Caller, Internal, Pending, SecretUnavailable, Secrets};
@@ -30,7 +30,7 @@ use tokio::net::UnixListener;
 /// write beside it where stdin says so.
 pub(crate) async fn door(dir: &Path) {
     let (home, config) = home(dir);
-    let ledger = Arc::new(AuditLog::open(&home.audit_db()).unwrap());
+    let ledger = Arc::new(AuditLog::open(&home.audit_log()).unwrap());
     let gateway = Gateway::open(&home, &config, ledger.clone(), Operations::of(ledger, None)).unwrap();
     let door = gateway.open_door(&group(), &dir.join("door.sock")).unwrap();
     std::fs::write(dir.join("door-ca.pem"), door.ca_pem()).unwrap();
@@ -42,7 +42,7 @@ pub(crate) async fn door(dir: &Path) {
 /// The same where nothing is secret; `unaudited`: and nothing is written down.
 pub(crate) async fn unscanned(dir: &Path, role: &str) {
     let (home, config) = home(dir);
-    let log = Arc::new(AuditLog::open(&dir.join(format!("{role}.db"))).unwrap());
+    let log = Arc::new(AuditLog::open(&dir.join(format!("{role}-log"))).unwrap());
     let audited: Arc<dyn Ledger> = log.clone();
     let root = CertificateDer::from_pem_file(dir.join("origin-ca.pem")).unwrap();
     let tls = proxy::upstream_tls(&[root]).unwrap();
@@ -50,8 +50,8 @@ pub(crate) async fn unscanned(dir: &Path, role: &str) {
         ledger: if role == "unaudited" { Arc::new(Forgetful) } else { audited },
         resolvers: Names::of_each_door(config.upstream, &tls),
         secrets: Arc::new(NoSecrets),
-        budget: Arc::new(Budgets::new(log)),
-        today: || Date::new(2026, 11, 23).unwrap(),
+        budget: Arc::new(Budgets::new(log, doorward::clock::OwnersClock::new(jiff::tz::TimeZone::UTC))),
+        now: Arc::new(|| Moment::new(Date::new(2026, 11, 23).unwrap(), TimeOfDay::NOON)),
         tls,
         internal: Arc::new(NoOperations),
         limits: Limits::default(),

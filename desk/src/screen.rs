@@ -18,21 +18,28 @@ pub fn text_on_screen(text: &str) -> String {
 /// For JSON that is already JSON: the same text to whoever parses it, with every
 /// such character as `\u001b`. They can only stand inside of its strings.
 pub fn in_json(json: String) -> String {
-    if json.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
-        return json;
+    let mut bytes = json.into_bytes();
+    in_json_from(&mut bytes, 0);
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// The same for JSON at the end of a buffer.
+pub fn in_json_from(buffer: &mut Vec<u8>, start: usize) {
+    if buffer[start..].iter().all(|byte| (0x20..0x7f).contains(byte)) {
+        return;
     }
-    let mut out = String::with_capacity(json.len());
+    let json = String::from_utf8_lossy(&buffer[start..]).into_owned();
+    buffer.truncate(start);
     for c in json.chars() {
         if is_hidden(c) {
             for unit in c.encode_utf16(&mut [0; 2]) {
-                // Writing to a String cannot fail.
-                let _ = write!(out, "\\u{unit:04x}");
+                // Writing to a Vec cannot fail.
+                let _ = std::io::Write::write_fmt(buffer, format_args!("\\u{unit:04x}"));
             }
         } else {
-            out.push(c);
+            buffer.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
         }
     }
-    out
 }
 
 /// At most `most` bytes of what need not be text: everything but visible ASCII is `\u001b`.

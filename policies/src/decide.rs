@@ -6,18 +6,10 @@ use crate::body::BodyConditions;
 use crate::host_pattern::is_reserved;
 use crate::observe::Observe;
 use crate::rules::{AllowRule, DenyRule, Fit, Origin, Reading};
-use crate::{
-    Authority, Code, Date, Facts, Host, Method, Permit, Policy, Refusal, Refused, RuleRef, TunnelPermit, Verdict,
-};
+use crate::{Authority, Code, Facts, Host, Method, Permit, PolicyAt, Refusal, Refused, RuleRef, TunnelPermit, Verdict};
 
-impl Policy {
-    /// Judges a request as if nothing was observed: [`Policy::decide_at`] is what a
-    /// door asks.
-    pub fn decide(&self, facts: Facts) -> Verdict {
-        self.decide_on(facts, None)
-    }
-
-    /// Judges a request on a day. Consumes the facts: an allow gives them back inside
+impl PolicyAt<'_> {
+    /// Judges a request. Consumes the facts: an allow gives them back inside
     /// the permit, a deny beside the refusal.
     ///
     /// Allows add up: the permit has the private networks and the model mark of
@@ -29,8 +21,25 @@ impl Policy {
     /// Of allows with `json` one must hold, unless an allow without covers the
     /// request as well. An allow without the credential that is put on does not
     /// count there: it was not written for requests that carry one.
-    pub fn decide_at(&self, facts: Facts, today: Date) -> Verdict {
-        self.decide_on(facts, Some(today))
+    pub fn decide(&self, facts: Facts) -> Verdict {
+        match self.judge(&Reading::new(&facts), self.observing()) {
+            Ok(grant) => Verdict::Allow(Permit {
+                facts,
+                rule: grant.at.clone(),
+                policy: self.hash,
+                credential: grant.credential,
+                private: grant.private,
+                model: grant.model,
+                asks_model: grant.asks_model,
+                opaque: grant.opaque,
+                observed: grant.observed,
+                by_wildcard: grant.by_wildcard,
+                body: grant.body.non_empty(),
+                takes_private: grant.takes_private,
+                adviser: self.adviser,
+            }),
+            Err(refusal) => Verdict::Deny(facts, refusal),
+        }
     }
 
     /// Judges a connection that has only named its host: whether it goes through
@@ -58,9 +67,9 @@ impl Policy {
     /// What a permitted request is told whose body has a field that asks for another method
     /// (`_method`). Nothing where the policy lets every method through there, with the same
     /// credential and the same conditions: then such a field changes nothing.
-    pub fn refusal_of_other_methods(&self, permit: &Permit, today: Date) -> Option<Refusal> {
+    pub fn refusal_of_other_methods(&self, permit: &Permit) -> Option<Refusal> {
         let host = &permit.facts.authority.host;
-        let refusal = match self.judge(&Reading::asking_in_body(&permit.facts), self.observing(Some(today))) {
+        let refusal = match self.judge(&Reading::asking_in_body(&permit.facts), self.observing()) {
             Ok(all) if all.credential == permit.credential && all.body.asks_what(permit.body.as_ref()) => return None,
             Ok(_) => Refusal::new(Code::MethodDenied, "other methods go there under other rules; leave the field out"),
             Err(refusal) => refusal,
@@ -68,27 +77,6 @@ impl Policy {
         let why =
             format!("a field of the body (_method or one like it) asks {host} for another method: {}", refusal.why);
         Some(Refusal { why, ..refusal })
-    }
-
-    pub(crate) fn decide_on(&self, facts: Facts, today: Option<Date>) -> Verdict {
-        match self.judge(&Reading::new(&facts), self.observing(today)) {
-            Ok(grant) => Verdict::Allow(Permit {
-                facts,
-                rule: grant.at.clone(),
-                policy: self.hash,
-                credential: grant.credential,
-                private: grant.private,
-                model: grant.model,
-                asks_model: grant.asks_model,
-                opaque: grant.opaque,
-                observed: grant.observed,
-                by_wildcard: grant.by_wildcard,
-                body: grant.body.non_empty(),
-                takes_private: grant.takes_private,
-                adviser: self.adviser,
-            }),
-            Err(refusal) => Verdict::Deny(facts, refusal),
-        }
     }
 
     fn judge<'a>(&'a self, request: &Reading<'_>, observing: Option<&'a Observe>) -> Result<Grant<'a>, Refusal> {

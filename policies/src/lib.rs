@@ -1,7 +1,7 @@
 //! The rules of Doorward and its verdict.
 //!
 //! What it is: the rules of one group, and the one function that decides
-//! ([`Policy::decide`]). What it is not: it does no I/O, knows no clock, no tokio and no
+//! ([`PolicyAt::decide`]). What it is not: it does no I/O, knows no clock, no tokio and no
 //! file system, and not how an owner writes rules down: that is the crate `policy-file`.
 //!
 //! **Invariants**
@@ -37,13 +37,14 @@ pub use advice::{Advice, Adviser, Refused, Resolved};
 pub use body::{BodyConditions, Condition, Effect, Field, Wanted, Words};
 pub use host_pattern::HostPattern;
 pub use observe::Observe;
-pub use policy::{Policy, Rules};
+pub use policy::{Policy, PolicyAt, Rules};
 pub use request_pattern::{Methods, PatternError, RequestPattern};
 pub use rules::{AllowRule, Asks, DenyRule, Fit, Origin, Reading};
 pub use tunnel::{TunnelPermit, TunnelRule};
 pub use verdict::{CheckedAddress, Permit, PolicyHash, Verdict};
 pub use words::{
-    Authority, AuthorityError, Code, Date, Facts, GroupName, Host, HostError, HostName, Limits, Method, NameWriter,
-    Path, PathError, Query, Refusal, RuleRef, SandboxId, Scheme, Upgrade, UrlError, address, field_asks, fold_key,
-    key_letters, letters_of, normal_name, parameter_names, special, undo_escapes,
+    At, Authority, AuthorityError, Clock, Code, Date, Facts, GroupName, Host, HostError, HostName, Limits, Method,
+    Moment, NameWriter, Path, PathError, Query, Refusal, RuleRef, SandboxId, Scheme, TimeOfDay, Upgrade, UrlError,
+    Weekday, address, field_asks, fold_key, key_letters, letters_of, normal_name, parameter_names, special,
+    undo_escapes,
 };

@@ -8,7 +8,7 @@ use crate::observe::Observe;
 use crate::rules::{AllowRule, DenyRule};
 use crate::segments::Outline;
 use crate::tunnel::TunnelRule;
-use crate::{Adviser, Date, GroupName, Host, Limits, PolicyHash, RequestPattern};
+use crate::{Adviser, Date, GroupName, Host, Limits, Moment, PolicyHash, RequestPattern};
 
 /// A compiled policy of one group.
 #[derive(Clone, Debug)]
@@ -23,6 +23,14 @@ pub struct Policy {
     deny_outlines: Vec<Outline>,
     tunnel_hosts: HostIndex,
     deny_hosts: HostIndex,
+}
+
+/// A policy at a moment: what judges. Without a moment there is no verdict.
+#[derive(Clone, Copy, Debug)]
+pub struct PolicyAt<'a> {
+    pub(crate) policy: &'a Policy,
+    now: Moment,
+    observes: bool,
 }
 
 /// What the files of a policy say together: all that judges.
@@ -69,6 +77,11 @@ impl Policy {
             tunnel_hosts,
             deny_hosts,
         }
+    }
+
+    /// The policy as it judges at a moment.
+    pub fn at(&self, now: Moment) -> PolicyAt<'_> {
+        PolicyAt { policy: self, now, observes: true }
     }
 
     /// Names the content.
@@ -136,13 +149,35 @@ impl Policy {
         self.tunnel_hosts.find_own(host).into_iter().map(|place| &self.rules.tunnels[place])
     }
 
-    /// While the group is observed on this day: where it says so.
-    pub(crate) fn observing(&self, today: Option<Date>) -> Option<&Observe> {
-        self.rules.observe.as_ref().filter(|observe| today.is_some_and(|today| today <= observe.until))
-    }
-
     pub(crate) fn denies_of(&self, host: &Host) -> impl Iterator<Item = &DenyRule> {
         self.deny_hosts.find(host).into_iter().map(|place| &self.rules.denies[place])
+    }
+}
+
+impl<'a> PolicyAt<'a> {
+    /// The moment.
+    pub fn now(self) -> Moment {
+        self.now
+    }
+
+    /// The same as if nothing was observed: what holds by the rules alone.
+    #[must_use]
+    pub fn enforced(self) -> Self {
+        PolicyAt { observes: false, ..self }
+    }
+
+    /// While the group is observed: where the policy says so.
+    pub(crate) fn observing(&self) -> Option<&'a Observe> {
+        let observe = self.policy.rules.observe.as_ref().filter(|_| self.observes);
+        observe.filter(|observe| self.now.date() <= observe.until)
+    }
+}
+
+impl std::ops::Deref for PolicyAt<'_> {
+    type Target = Policy;
+
+    fn deref(&self) -> &Policy {
+        self.policy
     }
 }
 

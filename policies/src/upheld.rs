@@ -1,16 +1,16 @@
-//! Judging again what is under way, when the policy or the day is another: by the
+//! Judging again what is under way, when the policy or the time is another: by the
 //! same facts, and with everything that was done by the permit.
 
 use std::net::SocketAddr;
 
-use crate::{Authority, Code, Date, Permit, Policy, Refusal, TunnelPermit, Verdict};
+use crate::{Authority, Code, Permit, PolicyAt, Refusal, TunnelPermit, Verdict};
 
-impl Policy {
+impl PolicyAt<'_> {
     /// Whether what is under way by this permit may go on: the request would be allowed
     /// again, with the credential that is on it, the surrogates its body may hold, what
     /// its body was judged by, and the address that it went to, if it got there.
-    pub fn upholds(&self, permit: &Permit, today: Date, address: Option<SocketAddr>) -> Result<(), Refusal> {
-        let now = match self.decide_at(permit.facts().clone(), today) {
+    pub fn upholds(&self, permit: &Permit, address: Option<SocketAddr>) -> Result<(), Refusal> {
+        let now = match self.decide(permit.facts().clone()) {
             Verdict::Allow(now) => now,
             Verdict::Deny(_, refusal) => return Err(revoked(refusal)),
         };

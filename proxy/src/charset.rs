@@ -117,12 +117,23 @@ pub(crate) fn in_text(start: &[u8], is_html: bool) -> Option<String> {
         _ => {}
     }
     let start = &start[..start.len().min(ENOUGH)];
+    // Of another text nothing is read, so none of it is copied.
+    if !is_html && !is_xml(start) {
+        return None;
+    }
     let text = String::from_utf8_lossy(start).to_ascii_lowercase();
     let xml = text.trim_start_matches('\u{feff}').strip_prefix("<?xml").and_then(|rest| rest.split("?>").next());
     let named = xml.and_then(|rest| after(rest, "encoding"));
     // What can be read up to here is no UTF-16, which HTML takes for a slip (its §4.2.5.5).
     let in_html = || is_html.then(|| after(&text, "charset")).flatten().filter(|name| !name.starts_with("utf-16"));
     named.or_else(in_html).filter(|name| !keeps_ascii(name))
+}
+
+fn is_xml(mut start: &[u8]) -> bool {
+    while let Some(behind) = start.strip_prefix("\u{feff}".as_bytes()) {
+        start = behind;
+    }
+    start.get(..5).is_some_and(|sign| sign.eq_ignore_ascii_case(b"<?xml"))
 }
 
 /// The word behind `key=`.

@@ -228,13 +228,13 @@ async fn inside(
     let authority = gate::connect(request)?;
     // A host that has a credential is always opened: unopened, nothing keeps other keys out.
     let guarded = door.keeper.keyring.now().guards(&authority);
-    match case.policy.decide_tunnel(&authority).filter(|_| !guarded) {
+    match gate::judge_tunnel(case, &authority).filter(|_| !guarded) {
         None => Ok(Inside::Opened(authority)),
-        Some(permit) => {
+        Some(judged) => {
             record.connects_to(&authority);
             let entered = record.enter()?;
-            let admitted = door.gate.admit_tunnel(case, &permit).await?;
-            record.allow_tunnel(permit, entered, admitted).await.map(Inside::Unopened)
+            let admitted = door.gate.admit_tunnel(case, &judged).await?;
+            record.allow_tunnel(judged, entered, admitted).await.map(Inside::Unopened)
         }
     }
 }

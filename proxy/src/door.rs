@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use policies::{Date, Policy};
+use policies::{Clock, Policy};
 use rustls::ClientConfig;
 use tokio::sync::Semaphore;
 
@@ -31,8 +31,8 @@ pub struct Gateway {
     pub budget: Arc<dyn Budget>,
     /// What agents may ask of the host.
     pub internal: Arc<dyn Internal>,
-    /// Which day it is, for policies that end on one.
-    pub today: fn() -> Date,
+    /// The owner's clock, for policies that depend on the time.
+    pub now: Clock,
     /// What certificates are checked with.
     pub tls: Arc<ClientConfig>,
     /// What one sandbox can make us spend.
@@ -75,7 +75,7 @@ impl Door {
             ledger: gateway.ledger.clone(),
             budget: gateway.budget.clone(),
             resolver: (gateway.resolvers)(),
-            today: gateway.today,
+            now: gateway.now.clone(),
             hide: Arc::new(move |text| secrets.watchlist().find_in(text).map(|finding| format!("(hidden: {finding})"))),
         };
         let keeper = Keeper::new(identity.clone(), gateway.secrets.clone(), keyring, gateway.refreshes.clone());

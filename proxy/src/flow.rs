@@ -1,7 +1,7 @@
 //! One request, top to bottom: read, judged, checked, written down, sent, returned.
 //!
 //! Each stage takes what the one before it made, and cannot be called without it:
-//! `Request → Facts → Judged → Clean, Admitted, BodyJudged → Audited → answer`. Leaving a stage
+//! `Request → Asked → Judged → Clean, Admitted, BodyJudged → Audited → answer`. Leaving a stage
 //! out does not compile (`scripts/stages.sh` tries). What a stage judges by stands in the case and
 //! the keys, which were taken when the request was read.
 
@@ -15,14 +15,14 @@ use hyper::body::Incoming;
 use policies::{Code, Facts, Method, Permit, Refusal};
 use tokio::time::timeout;
 
-use gate::{Audited, BodyJudged, Case, Clean, Denied, Judged, Record};
+use gate::{Asked, Audited, BodyJudged, Case, Clean, Denied, Judged, Record};
 
 use crate::answer;
 use crate::body::{Body, Came, Lease, Opened, Outgoing, Returned, Returning};
 use crate::credentials::{self, Head, Placed};
 use crate::door::Door;
 use crate::keeper::{Keeper, Keys, Taking};
-use crate::minted::{Asked, Minting};
+use crate::minted::{Minting, Said};
 use crate::onward::Onward;
 use crate::refresh::Ready;
 use crate::renamed::FieldWatch;
@@ -59,14 +59,14 @@ async fn pass(
 ) -> Result<Response<Body>, Refusal> {
     let (case, keys) = seen;
     let entered = record.enter()?;
-    let facts = record.read(entered, case, &request, |facts| keys.keyring.path_to_show(facts))?;
-    let facts = match whose(seen, facts, &request) {
+    let asked = record.read(entered, case, &request, |facts| keys.keyring.path_to_show(facts))?;
+    let asked = match whose(seen, asked, &request) {
         Whose::Ours(facts) => return internal::answer(door, seen, facts, request, record).await,
         Whose::Endpoint(facts) => return refresh::answer(door, seen, facts, request, record).await,
-        Whose::Hosts(facts) => facts,
+        Whose::Hosts(asked) => asked,
     };
-    let room = HeadRoom::of(door, &facts, request.headers()).await;
-    let judged = room.within(|| judge(seen, facts, request.headers()))?;
+    let room = HeadRoom::of(door, &asked, request.headers()).await;
+    let judged = room.within(|| judge(seen, asked, request.headers()))?;
     let ready = refresh::ready(door, seen, judged.permit(), request.headers()).await?;
     let (mut clean, mut placed) = room.within(|| check(seen, &door.keeper, ready, &judged, request.headers()))?;
     drop(room);
@@ -96,15 +96,15 @@ enum Whose {
 }
 
 /// What was read of a request that is for the host that it names.
-struct ToHost(Facts);
+struct ToHost(Asked);
 
-fn whose((case, keys): (&Case, &Keys), facts: Facts, request: &http::Request<Incoming>) -> Whose {
+fn whose((case, keys): (&Case, &Keys), asked: Asked, request: &http::Request<Incoming>) -> Whose {
     if internal::is_for(case, request) {
-        Whose::Ours(facts)
-    } else if keys.keyring.token_endpoint(&facts).is_some() {
-        Whose::Endpoint(facts)
+        Whose::Ours(asked.into_facts())
+    } else if keys.keyring.token_endpoint(asked.facts()).is_some() {
+        Whose::Endpoint(asked.into_facts())
     } else {
-        Whose::Hosts(ToHost(facts))
+        Whose::Hosts(ToHost(asked))
     }
 }
 
@@ -118,8 +118,8 @@ struct HeadRoom {
 }
 
 impl HeadRoom {
-    async fn of(door: &Door, ToHost(facts): &ToHost, headers: &HeaderMap) -> Self {
-        let long = headers::length(headers) + facts.path_and_query().len() > LONG_HEAD;
+    async fn of(door: &Door, ToHost(asked): &ToHost, headers: &HeaderMap) -> Self {
+        let long = headers::length(headers) + asked.facts().path_and_query().len() > LONG_HEAD;
         HeadRoom { long, _room: if long { door.rooms.unpacked.clone().acquire_owned().await.ok() } else { None } }
     }
 
@@ -131,8 +131,8 @@ impl HeadRoom {
 /// The verdict: no rule, no permit. A surrogate or secret on its way to a denied
 /// host is a leak attempt before it is anything else: the owner is told, and no
 /// line is suggested that would allow it (attack H01).
-fn judge((case, keys): (&Case, &Keys), ToHost(facts): ToHost, headers: &HeaderMap) -> Result<Judged, Refusal> {
-    gate::judge(case, facts, headers).map_err(|denied| match denied {
+fn judge((case, keys): (&Case, &Keys), ToHost(asked): ToHost, headers: &HeaderMap) -> Result<Judged, Refusal> {
+    gate::judge(case, asked, headers).map_err(|denied| match denied {
         Denied::ByHeader(refusal) => refusal,
         Denied::ByPolicy(facts, refusal) => {
             let leak = keys.keyring.leak_in(&keys.who, Head::new(&facts, headers), &keys.watchlist);
@@ -164,7 +164,7 @@ fn check(
         if keys.keyring.guards(host) {
             keeper.validators.iter().for_each(|validators| validators.unveil(&mut headers));
         }
-        let looking = keys.looking(keeper, case.policy.blocks_lookalikes());
+        let looking = keys.looking(keeper, case.policy().blocks_lookalikes());
         let (dressed, placed) = keys.keyring.place(judged.permit(), headers, looking)?;
         if let Some(name) = placed.credential().filter(|_| keeper.secrets.is_set_aside(&keys.who.group, host)) {
             let why = format!(
@@ -193,7 +193,7 @@ struct Exchange {
     /// What looks at the names of its fields.
     fields: Option<FieldWatch>,
     /// What the answer brings, where that is a new key.
-    minting: Option<(Minting, Asked)>,
+    minting: Option<(Minting, Said)>,
 }
 
 impl Errand {
@@ -220,7 +220,7 @@ impl Errand {
         if let Some(mints) = seen.1.keyring.mints(permit.facts(), placed.credential()) {
             let (read, said) = said(door, body).await?;
             body = read;
-            minting = Some((mints, Asked::new(permit.facts(), &head.headers, &said)?));
+            minting = Some((mints, Said::new(permit.facts(), &head.headers, &said)?));
         }
         Ok((Errand::Exchange(Box::new(Exchange { body, look, fields, minting })), proof))
     }
@@ -229,7 +229,7 @@ impl Errand {
 /// What the body is packed with, if it says so; refused where something is looked for
 /// and it could not be found (attack J03).
 fn look((case, keys): (&Case, &Keys), headers: &HeaderMap) -> Result<Option<Look>, Refusal> {
-    if keys.watchlist.is_empty() && !case.policy.blocks_lookalikes() {
+    if keys.watchlist.is_empty() && !case.policy().blocks_lookalikes() {
         return Ok(None);
     }
     Look::declared(headers).map(Some).map_err(|why| credentials::unreadable(&why))
@@ -239,7 +239,7 @@ fn look((case, keys): (&Case, &Keys), headers: &HeaderMap) -> Result<Option<Look
 /// refuse that one (attack G07), and for others that authenticate, where the host has a
 /// credential (attack K08).
 fn fields((case, keys): (&Case, &Keys), permit: &Permit, headers: &HeaderMap) -> Result<Option<FieldWatch>, Refusal> {
-    let refusal = case.policy.refusal_of_other_methods(permit, case.today);
+    let refusal = case.policy_now().refusal_of_other_methods(permit);
     let asking = refusal.map(|refusal| renamed::Look {
         is_one: Box::new(policies::field_asks),
         in_json: true,
@@ -265,7 +265,7 @@ async fn judged_body(
         (conditions, for_keys, _) => conditions.map(|conditions| conditions.limit()).or(for_keys).unwrap_or(0),
     };
     let (body, slot) = Came::whole(&door.rooms, door.gate.limits().body_time, body, limit).await?;
-    let (long, looking) = (body.len() > SMALL, keys.looking(&door.keeper, case.policy.blocks_lookalikes()));
+    let (long, looking) = (body.len() > SMALL, keys.looking(&door.keeper, case.policy().blocks_lookalikes()));
     let mut judge = || {
         let proof = BodyJudged::whole(judged, clean, &body)?;
         let swap = keys.keyring.place_in_body(permit, placed, clean.headers(), &body, looking)?;
@@ -305,7 +305,7 @@ impl Exchange {
         let Exchange { body, look, fields, minting } = *self;
         let unchecked = !matches!(body, Came::Whole { checked: true, .. });
         let taking = door.keeper.taking(placed, &audited.permit().facts().authority);
-        let filter = keys.leak_filter(audited.permit(), case.policy.blocks_lookalikes()).filter(|_| unchecked);
+        let filter = keys.leak_filter(audited.permit(), case.policy().blocks_lookalikes()).filter(|_| unchecked);
         let filter = filter.map(|filter| filter.looking(look).within(Borders::going_up(head.headers())));
         let (keeper, who, authority) =
             (door.keeper.clone(), keys.who.clone(), audited.permit().facts().authority.clone());

@@ -34,7 +34,7 @@ const LONGEST: u64 = 256 << 10;
 /// name is not: the verdict refuses it like every reserved name.
 pub(crate) fn is_for<B>(case: &Case, request: &http::Request<B>) -> bool {
     let said = request.uri().authority().map(http::uri::Authority::as_str);
-    match &case.within {
+    match case.within() {
         None => said == Some(NAME),
         Some(within) => within.to_ourselves && within.scheme == Scheme::Http && said.is_none_or(|said| said == NAME),
     }
@@ -60,7 +60,7 @@ pub(crate) async fn answer(
     let (head, body) = request.into_parts();
     let (body, _slot) = whole(door, body).await?;
     let (asked, tally) = record.allow_local(case, admitted).await?;
-    let caller = Caller::new(&door.gate, &case.policy, asked);
+    let caller = Caller::new(&door.gate, case.policy(), asked);
     let request = handed_on(&facts, &head.headers, body)?;
     let answering = door.internal().answer(caller, request);
     let answer = timeout(door.gate.limits().body_time, answering)

@@ -39,11 +39,11 @@ pub(crate) type Minting = (Credential, Vec<Field>);
 /// What a request that makes a key says, to tell what the sandbox had the host repeat from
 /// what is new. As a key, a word of the sandbox's choosing would be watched for in the
 /// requests of all groups.
-pub(crate) struct Asked {
+pub(crate) struct Said {
     said: Vec<u8>,
 }
 
-impl Asked {
+impl Said {
     /// `headers`: as they came, without any credential.
     pub(crate) fn new(facts: &Facts, headers: &HeaderMap, body: &Bytes) -> Result<Self, Refusal> {
         if headers.contains_key(CONTENT_ENCODING) {
@@ -57,7 +57,7 @@ impl Asked {
         }
         said.push(b'\n');
         said.extend_from_slice(body);
-        Ok(Asked { said })
+        Ok(Said { said })
     }
 
     /// Whether it says this, in any form that the leak check knows.
@@ -75,7 +75,7 @@ pub(crate) async fn captured(
     answer: http::Response<Incoming>,
     scrubber: Option<Scrubber>,
     lease: Lease,
-    (minting, asked): &(Minting, Asked),
+    (minting, asked): &(Minting, Said),
 ) -> Result<Response<Body>, Refusal> {
     let (head, body) = answer.into_parts();
     let body = read(time, audited, &head.headers, body).await?;
@@ -136,7 +136,7 @@ fn take_in(
     keeper: (&Keeper, &Identity),
     authority: &Authority,
     (credential, fields): &Minting,
-    asked: &Asked,
+    asked: &Said,
     body: &[u8],
 ) -> Result<Vec<Replacement>, Refusal> {
     let mut made = Vec::new();
@@ -159,7 +159,7 @@ fn taken_in(
     (keeper, who): (&Keeper, &Identity),
     authority: &Authority,
     credential: &Credential,
-    asked: &Asked,
+    asked: &Said,
     key: &str,
 ) -> Result<Option<Replacement>, Refusal> {
     let secrets = &keeper.secrets;

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use gate::Gate;
 use gate::audit::{Allowed, Decision, Identity, Operation, Outcome, Protocol, Seq};
-use policies::{Policy, Refusal};
+use policies::{Policy, PolicyAt, Refusal};
 
 /// Who asks something of the host: known from the door, never from the request. Also
 /// the pen that writes down what they ask for.
@@ -48,6 +48,11 @@ impl Caller {
     /// The policy of their group that is in force.
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// The same as it judges now.
+    pub fn policy_now(&self) -> PolicyAt<'_> {
+        self.policy.at(self.gate.now())
     }
 
     /// Stores that an operation is about to be performed. Not stored: not performed.

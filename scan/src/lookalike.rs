@@ -212,11 +212,12 @@ fn is_letter(b: u8) -> bool {
 fn in_token(token: &[u8], begins: bool, all: bool, found: Found<'_>) {
     let starts = memchr::memchr_iter(b'.', &token[..token.len().min(LONGEST_WEB_TOKEN)]).map(|dot| dot + 1);
     for start in begins.then_some(0).into_iter().chain(starts) {
-        match shapes::of_a_key(&token[start..]) {
+        let rest = &token[start..];
+        match shapes::of_a_key(rest) {
             Some((name, key)) if all || name != shapes::WEB_TOKEN => found(name, key),
             _ => {}
         }
-        let word = token[start..].split(|byte| *byte == b'.').next().unwrap_or_default();
+        let word = &rest[..memchr::memchr(b'.', rest).unwrap_or(rest.len())];
         if let Some(name) = shapes::of_a_number(word).filter(|_| all) {
             found(name, word);
         }
@@ -272,8 +273,8 @@ fn private_key(rest: &[u8], letters: usize) -> Option<bool> {
     if body.iter().all(base64) { (body.len() == 32).then_some(true) } else { Some(false) }
 }
 
-/// A number that is longer has a digit at one of these steps.
-const STEP: usize = 12;
+/// A card's number is at least so long, so that one of these steps is in it.
+const STEP: usize = 15;
 /// 19 digits, each with what may stand between two.
 const LONGEST_NUMBER: usize = 38;
 

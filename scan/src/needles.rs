@@ -54,7 +54,7 @@ struct Class {
     block: usize,
     /// How far one block of the text is from the next.
     stride: usize,
-    /// A few bits of one word for each hash that a needle's block has (Putze, Sanders and
+    /// Two bits of one word for each hash that a needle's block has (Putze, Sanders and
     /// Singler, "Cache-, Hash- and Space-Efficient Bloom Filters", 2007).
     words: Vec<u64>,
     word: u32,
@@ -170,7 +170,7 @@ impl Class {
         let shortest = members().map(|needle| needle.bytes.len()).min()?;
         let stride = (shortest + 1).saturating_sub(block).clamp(1, WIDEST_STRIDE);
         let places = members().count() * stride;
-        let bits = (places * 16).next_power_of_two().ilog2().clamp(12, 20);
+        let bits = (places * 32).next_power_of_two().ilog2().clamp(12, 20);
         let parts = places.next_power_of_two().ilog2().max(1);
         let mut class = Class {
             block,
@@ -195,7 +195,7 @@ impl Class {
     }
 
     fn add(&mut self, hash: u32, which: Which, at: usize) {
-        self.words[(hash >> self.word) as usize] |= few_bits(hash);
+        self.words[(hash >> self.word) as usize] |= two_bits(hash);
         let first = &mut self.first[(hash >> self.part) as usize];
         let next = std::mem::replace(first, self.places.len() as u32);
         self.places.push(Spot { hash, which, at: at as u32, next });
@@ -209,7 +209,7 @@ impl Class {
     ) -> ControlFlow<B> {
         let mut look = |at: usize, block: &[u8; BLOCK]| {
             let hash = hash_of(block);
-            let bits = few_bits(hash);
+            let bits = two_bits(hash);
             if self.words[(hash >> self.word) as usize] & bits == bits {
                 return self.verify(needles, text, at, hash, visit);
             }
@@ -252,10 +252,10 @@ impl Class {
     }
 }
 
-/// Three of the bits of a word, by the lower part of a hash.
-#[inline]
-fn few_bits(hash: u32) -> u64 {
-    1 << (hash & 63) | 1 << (hash >> 6 & 63) | 1 << (hash >> 12 & 63)
+/// Two of the bits of a word, by the lower part of a hash.
+#[inline(always)]
+fn two_bits(hash: u32) -> u64 {
+    1 << (hash & 63) | 1 << (hash >> 6 & 63)
 }
 
 /// Equal for blocks that differ only in the case of letters.

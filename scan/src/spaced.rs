@@ -44,19 +44,19 @@ pub(super) fn undo(text: &[u8], needles: &NeedleSet) -> Option<View> {
     let mut copied = 0;
     let mut tried = AllTried::default();
     let (blocks, last) = blocks(text, b'x');
-    let separators: Vec<u64> = blocks.iter().chain([&last]).map(|block| bits(block, is_separator)).collect();
-    let mut before = 0;
-    for (n, &here) in separators.iter().enumerate() {
-        let behind = separators.get(n + 1).copied().unwrap_or(0);
-        let around = Around { before, here, behind };
+    let mut separators = blocks.iter().chain([&last]).map(|block| bits(block, is_separator)).peekable();
+    let (mut before, mut start) = (0, 0);
+    while let Some(here) = separators.next() {
+        let around = Around { before, here, behind: separators.peek().copied().unwrap_or(0) };
         before = here;
         // The last character of each: a group follows.
         let ends = here & !around.at(1);
         let shortest = (2..WORDS).fold(0, |all, distance| all | three(ends, distance));
         let longer = (WORDS..=LONGEST_PERIOD).fold(0, |all, distance| all | three(ends, distance));
         if shortest | longer != 0 {
-            copied = take_runs(text, n * BLOCK, (ends, &around), copied, &mut tried, needles, &mut view);
+            copied = take_runs(text, start, (ends, &around), copied, &mut tried, needles, &mut view);
         }
+        start += BLOCK;
     }
     view.finish(text, copied..text.len(), 0, needles)
 }
@@ -85,6 +85,10 @@ impl Around {
     #[inline(always)]
     fn five(&self, three: u64, distance: usize) -> u64 {
         let (fourth, back) = (self.at(3 * distance), self.back(distance));
+        // Few have a fourth.
+        if three & (fourth | back) == 0 {
+            return 0;
+        }
         three & (fourth & self.at(4 * distance) | back & fourth | back & self.back(2 * distance))
     }
 }

@@ -57,7 +57,7 @@ struct Scene {
 impl Scene {
     fn new(command: impl FnOnce(&Path) -> Vec<String>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let log = Arc::new(AuditLog::open(&dir.path().join("audit.db")).unwrap());
+        let log = Arc::new(AuditLog::open(&dir.path().join("audit")).unwrap());
         let (tell, told) = mpsc::unbounded_channel();
         let alarms =
             Alarms::start(Arc::clone(&log), command(dir.path()), move |text| tell.send(text.to_owned()).is_ok());
@@ -139,7 +139,7 @@ async fn a_log_or_a_store_that_is_gone_is_told() {
 #[tokio::test]
 async fn what_cannot_be_told_now_is_told_later_and_in_order() {
     let dir = tempfile::tempdir().unwrap();
-    let log = Arc::new(AuditLog::open(&dir.path().join("audit.db")).unwrap());
+    let log = Arc::new(AuditLog::open(&dir.path().join("audit")).unwrap());
     let (tell, mut told) = mpsc::unbounded_channel();
     let (full, tried) = (Arc::new(std::sync::atomic::AtomicBool::new(true)), Arc::new(tokio::sync::Notify::new()));
     let (is_full, trying) = (Arc::clone(&full), Arc::clone(&tried));
@@ -195,7 +195,7 @@ async fn a_reply_that_was_withheld_is_told() {
     let text = "a reply held a secret of credential bank in hex and was withheld";
     scene.log.notice(&Notice { alarm: true, ..Notice::new("reply_withheld", group.as_ref(), text) }).unwrap();
     let told = scene.next().await;
-    for part in ["ALARM in group family", text, "record 3", "replace it at its issuer"] {
+    for part in ["ALARM in group family", text, "record 5", "replace it at its issuer"] {
         assert!(told.contains(part), "{part}: {told}");
     }
 }

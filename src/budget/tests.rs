@@ -7,7 +7,7 @@ use policy_file::Source;
 use proxy::audit::{Allowed, Decision, Identity, Ledger, Outcome, Protocol};
 
 use super::*;
-use crate::store::ledger::Filter;
+use crate::store::ledger::{Events, Filter};
 
 /// A daemon's day: its log on disk, and what it counted.
 struct Day {
@@ -15,6 +15,10 @@ struct Day {
     log: Arc<AuditLog>,
     budgets: Budgets,
     runtime: tokio::runtime::Runtime,
+}
+
+fn clock() -> OwnersClock {
+    OwnersClock::new(jiff::tz::TimeZone::UTC)
 }
 
 impl Day {
@@ -25,11 +29,11 @@ impl Day {
     fn at(dir: tempfile::TempDir) -> Self {
         let log = Arc::new(AuditLog::open(&Self::path(&dir)).unwrap());
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        Day { budgets: Budgets::new(log.clone()), log, dir, runtime }
+        Day { budgets: Budgets::new(log.clone(), clock()), log, dir, runtime }
     }
 
     fn path(dir: &tempfile::TempDir) -> PathBuf {
-        dir.path().join("audit.db")
+        dir.path().join("audit")
     }
 
     /// The daemon ends and another one starts.
@@ -57,14 +61,9 @@ impl Day {
     }
 
     fn warnings(&self) -> Vec<String> {
-        let reader = rusqlite::Connection::open(Self::path(&self.dir)).unwrap();
-        // Outstanding events are written before anything is read.
-        self.log.entries(&Filter::default()).unwrap();
-        let sql =
-            "SELECT record ->> 'text' FROM events WHERE kind = 'notice' AND record ->> 'what' = 'budget' ORDER BY seq";
-        let mut select = reader.prepare(sql).unwrap();
-        let texts = select.query_map([], |row| row.get(0)).unwrap();
-        texts.map(Result::unwrap).collect()
+        let events = self.log.entries(&Filter { events: Events::Alone, ..Filter::default() }).unwrap();
+        let events = events.into_iter().filter_map(|entry| entry.event);
+        events.filter(|event| event.what == "budget").map(|event| event.text).collect()
     }
 }
 
@@ -77,7 +76,7 @@ fn permit(url: &str) -> Permit {
         "[[allow]]\nhost = \"api.test\"\naccess = \"read\"\n\n[[allow]]\nhost = \"**.wild.test\"\naccess = \"read\"\n";
     let source = Source { name: "policies/family.toml".to_owned(), text: text.to_owned() };
     let policy = policy_file::compile(&family(), &source, None).unwrap().policy;
-    match policy.decide(Facts::parse("GET", url).unwrap()) {
+    match policy.at(policies::Moment::FAR).decide(Facts::parse("GET", url).unwrap()) {
         Verdict::Allow(permit) => permit,
         Verdict::Deny(_, refusal) => panic!("{refusal:?}"),
     }
@@ -214,7 +213,7 @@ fn another_group_has_its_own() {
 #[test]
 fn a_log_that_cannot_be_read_lets_nothing_through() {
     let day = Day::new();
-    std::fs::remove_file(Day::path(&day.dir)).unwrap();
+    std::fs::remove_dir_all(Day::path(&day.dir)).unwrap();
     let limits = Limits { upload_per_day: Some(1000), ..Limits::default() };
     assert_eq!(day.admit(&family(), &limits, None, 1), Err(Code::AuditUnavailable));
 }
@@ -223,7 +222,7 @@ fn a_log_that_cannot_be_read_lets_nothing_through() {
 #[test]
 fn without_limits_nothing_is_counted() {
     let day = Day::new();
-    std::fs::remove_file(Day::path(&day.dir)).unwrap();
+    std::fs::remove_dir_all(Day::path(&day.dir)).unwrap();
     assert!(day.admit(&family(), &Limits::default(), None, 1 << 40).is_ok());
     assert!(day.budgets.spend(&family(), &Limits::default(), 1 << 40).is_ok());
     assert!(lock(&day.budgets.groups).is_empty());
@@ -284,7 +283,7 @@ fn a_new_day_begins_with_nothing_and_asks_the_log_nothing() {
     let day = Day::new();
     assert_eq!([1, 2].map(|_| day.request(&limits, API, 1, 0)), [Ok(()), OVER]);
     lock(&day.budgets.groups).get_mut(&family()).unwrap().day = Date::new(2026, 1, 1).unwrap();
-    std::fs::remove_file(Day::path(&day.dir)).unwrap();
+    std::fs::remove_dir_all(Day::path(&day.dir)).unwrap();
     assert_eq!(day.admit(&family(), &limits, None, 1), Ok(()));
     assert_eq!(day.admit(&family(), &limits, None, 1), OVER);
 }
@@ -294,7 +293,7 @@ fn a_new_day_begins_with_nothing_and_asks_the_log_nothing() {
 #[test]
 fn the_day_is_read_back_to_where_it_began() {
     let day = Day::new();
-    let (start, hour) = (start_of_day(), 3_600_000);
+    let (start, hour) = (clock().start_of_day(), 3_600_000);
     let store = |at: i64, url: &str| {
         let seq = day.log.decided(&decision(&permit(url), 1)).unwrap();
         day.log.ended(seq, &Outcome { bytes_up: 9, ..Outcome::default() }).unwrap();
@@ -309,15 +308,10 @@ fn the_day_is_read_back_to_where_it_began() {
         store(start, wild),
     ];
     day.log.entries(&Filter::default()).unwrap();
-    let writer = rusqlite::Connection::open(Day::path(&day.dir)).unwrap();
-    writer.execute_batch("DROP TRIGGER append_only_update").unwrap();
+    let index = rusqlite::Connection::open(day.dir.path().join("audit-index.db")).unwrap();
     for (seq, at) in stored {
-        writer
-            .execute(
-                "UPDATE events SET at_ms = ?2 WHERE seq = ?1",
-                rusqlite::params![i64::try_from(seq.0).unwrap(), at],
-            )
-            .unwrap();
+        let set = "UPDATE entries SET at_ms = ?2 WHERE seq = ?1";
+        index.execute(set, rusqlite::params![i64::try_from(seq.0).unwrap(), at]).unwrap();
     }
     let used = day.log.used_since(&family(), start).unwrap();
     let names = ["a.wild.test".to_owned()].into();

@@ -8,7 +8,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
 use super::lines::{LineError, LineReader, LineWriter};
-use super::protocol::{FromChannel, MAX_LINE, ToChannel};
+use super::outward::Outward;
+use super::protocol::{FromChannel, MAX_LINE};
 
 /// The name of the channel.
 pub const CHANNEL: &str = "terminal";
@@ -22,14 +23,14 @@ pub struct Link {
     /// Lines from the channel.
     pub from: mpsc::Receiver<FromChannel>,
     /// Lines to the channel.
-    pub to: mpsc::Sender<ToChannel>,
+    pub to: mpsc::Sender<Outward>,
 }
 
 /// The stream's ends.
 #[derive(Debug)]
 pub struct Pump {
     from: mpsc::Sender<FromChannel>,
-    to: mpsc::Receiver<ToChannel>,
+    to: mpsc::Receiver<Outward>,
 }
 
 /// A link, and the task that moves its lines.

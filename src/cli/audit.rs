@@ -6,12 +6,13 @@ mod csv;
 mod digest;
 mod follow;
 mod table;
+mod verify;
 
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use jiff::{Span, Timestamp, Zoned, civil};
 use policies::GroupName;
 use proxy::audit::Seq;
@@ -19,7 +20,7 @@ use proxy::audit::Seq;
 use super::times;
 use crate::home::Home;
 use crate::store::Millis;
-use crate::store::ledger::{AuditEntry, AuditReader, Events, Filter, Verified, VerifyError, Which};
+use crate::store::ledger::{AuditEntry, AuditReader, Events, Filter, Which};
 
 use follow::Follower;
 
@@ -36,7 +37,7 @@ pub struct AuditArgs {
 #[derive(Debug, clap::Subcommand)]
 enum AuditCommand {
     /// Check that no record was changed, removed, moved or put in
-    Verify(VerifyArgs),
+    Verify(verify::VerifyArgs),
     /// Show where the data of each group went
     Digest(digest::DigestArgs),
 }
@@ -77,6 +78,9 @@ struct ShowArgs {
     /// One line of JSON each, with every field
     #[arg(long)]
     json: bool,
+    /// From the log that an older Doorward kept, `audit.db`
+    #[arg(long, conflicts_with = "follow")]
+    old: bool,
     /// As CSV that is safe to open in a spreadsheet
     #[arg(long, conflicts_with = "json")]
     csv: bool,
@@ -88,16 +92,6 @@ enum Form {
     Table,
     Json,
     Csv,
-}
-
-#[derive(Debug, clap::Args)]
-struct VerifyArgs {
-    /// A head that an earlier `verify` printed: finds a tail that was cut off
-    #[arg(long, value_name = "HEX")]
-    head: Option<String>,
-    /// The result as JSON
-    #[arg(long)]
-    json: bool,
 }
 
 /// How often a followed log is looked at. The question itself is one short read.
@@ -113,7 +107,7 @@ const IN_A_TABLE: u32 = 50;
 pub fn run(args: &AuditArgs, home: &Home) -> anyhow::Result<ExitCode> {
     let out = &mut std::io::stdout().lock();
     match &args.command {
-        Some(AuditCommand::Verify(verify_args)) => verify(verify_args, home, out),
+        Some(AuditCommand::Verify(verify_args)) => verify::run(verify_args, home, out),
         Some(AuditCommand::Digest(digest_args)) => digest::run(digest_args, home, out),
         None => show(&args.show, home, out),
     }
@@ -121,33 +115,32 @@ pub fn run(args: &AuditArgs, home: &Home) -> anyhow::Result<ExitCode> {
 
 /// All of a home's log as the command shows it: for the tour.
 pub(super) fn whole(home: &Home) -> anyhow::Result<String> {
-    Ok(table::table(
-        &open(home, false)?.entries(&Filter { events: Events::With, ..Filter::default() })?,
-        &times::zone(),
-    ))
+    let mut text = Vec::new();
+    table(&open(home, false)?, &Filter { events: Events::With, ..Filter::default() }, &mut text)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 fn show(args: &ShowArgs, home: &Home, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    if !home.audit_db().exists() && !args.follow {
+    if !is_there(home, args.old) && !args.follow {
         match args.form() {
             Form::Table => writeln!(out, "Nothing was asked at a door of {home} yet.")?,
             Form::Json | Form::Csv => print(&[], args.form(), true, out)?,
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let reader = open(home, args.follow)?;
+    // Whoever follows may come before the daemon's first start.
+    while args.follow && !is_there(home, false) {
+        std::thread::sleep(LOOK_EVERY);
+    }
+    let reader = open(home, args.old)?;
     if args.follow {
         return follow(args, home, reader, out);
     }
     let filter = args.filter();
     match args.form() {
         Form::Table => {
-            let entries = reader.entries(&filter)?;
-            match entries.is_empty() {
-                true => writeln!(out, "Nothing in the log matches.")?,
-                false => write!(out, "{}", table::table(&entries, &times::zone()))?,
-            }
-            if let Some(words) = what_is_missing(&reader, &filter, entries.len() as u64)? {
+            let shown = table(&reader, &filter, out)?;
+            if let Some(words) = what_is_missing(&reader, &filter, shown)? {
                 writeln!(std::io::stderr(), "{words}")?;
             }
         }
@@ -167,35 +160,61 @@ fn what_is_missing(reader: &AuditReader, filter: &Filter, shown: u64) -> anyhow:
     Ok((all > shown).then(|| format!("These are the {which} {shown} of {all}; --limit 0 shows all.")))
 }
 
-/// All that matches, a part at a time: a log may be larger than memory.
-fn export(reader: &AuditReader, mut filter: Filter, form: Form, out: &mut dyn Write) -> anyhow::Result<()> {
-    let (mut first, until) = (true, reader.last()?);
-    let mut left = filter.limit.unwrap_or(u32::MAX);
+/// A table as wide as its widest cells, which are looked for first; says how many lines it has.
+fn table(reader: &AuditReader, filter: &Filter, out: &mut dyn Write) -> anyhow::Result<u64> {
+    let (zone, until) = (times::zone(), reader.last()?);
+    let mut widths = table::Widths::default();
+    let all = pages(reader, filter.clone(), until, |entries| {
+        entries.iter().for_each(|entry| widths.fit(entry, &zone));
+        Ok(())
+    })?;
+    if all == 0 {
+        writeln!(out, "Nothing in the log matches.")?;
+        return Ok(0);
+    }
+    writeln!(out, "{}", widths.headings())?;
+    pages(reader, filter.clone(), until, |entries| {
+        entries.iter().try_for_each(|entry| writeln!(out, "{}", widths.line(entry, &zone)))
+    })
+}
+
+/// All that matches, one by one.
+fn export(reader: &AuditReader, filter: Filter, form: Form, out: &mut dyn Write) -> anyhow::Result<()> {
+    print(&[], form, true, out)?;
+    pages(reader, filter, reader.last()?, |entries| print(entries, form, false, out)).map(drop)
+}
+
+/// What matches up to a record, a part at a time: a log may be larger than memory. Says how much
+/// it was.
+fn pages(
+    reader: &AuditReader,
+    mut filter: Filter,
+    until: Seq,
+    mut take: impl FnMut(&[AuditEntry]) -> std::io::Result<()>,
+) -> anyhow::Result<u64> {
+    let (mut left, mut taken) = (filter.limit.unwrap_or(u32::MAX), 0);
     if filter.after.is_none() {
         let newest = filter.limit.map(|limit| reader.before_the_newest(&filter, limit)).transpose()?;
         filter.after = Some(newest.unwrap_or(Seq(0)));
     }
-    loop {
+    while left > 0 {
         filter.limit = Some(AT_ONCE.min(left));
         let mut entries = reader.entries(&filter)?;
         entries.retain(|entry| entry.seq <= until);
-        print(&entries, form, first, out)?;
-        let Some(last) = entries.last() else { return Ok(()) };
+        let Some(last) = entries.last().map(|last| last.seq) else { break };
+        take(&entries)?;
         left = left.saturating_sub(u32::try_from(entries.len()).unwrap_or(u32::MAX));
-        if left == 0 {
-            return Ok(());
-        }
-        (filter.after, first) = (Some(last.seq), false);
+        taken += entries.len() as u64;
+        filter.after = Some(last);
     }
+    Ok(taken)
 }
 
 fn follow(args: &ShowArgs, home: &Home, mut reader: AuditReader, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let mut follower = Follower::start(&reader, args.filter())?;
-    let (mut seen, mut first) = (None, true);
+    let mut first = true;
     loop {
-        let version = reader.version()?;
-        if seen != Some(version) || follower.is_waiting() {
-            seen = Some(version);
+        if reader.catch_up()? || first || follower.is_waiting() {
             reader = reader.while_served(home.is_served());
             let entries = follower.step(&reader)?;
             print(&entries, args.form(), first, out)?;
@@ -220,69 +239,17 @@ fn print(entries: &[AuditEntry], form: Form, first: bool, out: &mut dyn Write) -
     out.flush()
 }
 
-/// Opens the log. Whoever follows may come before the daemon's first start.
-fn open(home: &Home, wait: bool) -> anyhow::Result<AuditReader> {
-    while wait && !home.audit_db().exists() {
-        std::thread::sleep(LOOK_EVERY);
-    }
-    Ok(AuditReader::open(&home.audit_db())?.while_served(home.is_served()))
+/// Whether there is a log to show.
+fn is_there(home: &Home, old: bool) -> bool {
+    if old { home.old_audit_db().exists() } else { home.audit_log().exists() }
 }
 
-fn verify(args: &VerifyArgs, home: &Home, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    if !home.audit_db().exists() {
-        bail!("there is no audit log at {}", home.audit_db().display());
+/// Opens the log, or the one that an older Doorward kept.
+fn open(home: &Home, old: bool) -> anyhow::Result<AuditReader> {
+    match old {
+        true => Ok(AuditReader::open_old(&home.old_audit_db())?),
+        false => Ok(AuditReader::open(&home.audit_log())?.while_served(home.is_served())),
     }
-    let head = args.head.as_deref();
-    if head.is_some_and(|head| head.len() != 64 || !head.bytes().all(|b| b.is_ascii_hexdigit())) {
-        bail!("--head wants the 64 hex digits that an earlier `doorward audit verify` printed");
-    }
-    let (good, found, text) = match AuditReader::open(&home.audit_db())?.verify(head) {
-        Ok(whole) => {
-            let found = serde_json::json!({ "whole": whole.holds_head != Some(false), "records": whole.records,
-                                            "head": whole.head, "holds_head": whole.holds_head,
-                                            "removed": whole.removed, "checkpoints": whole.checkpoints,
-                                            "checkpoint_at_ms": whole.checkpoint_at, "key": whole.key });
-            let text = match whole.holds_head {
-                Some(false) if whole.removed > 0 => format!(
-                    "The log is a whole chain, but the head you gave is no record of it: its tail was cut off, \
-                     it was written anew, or the head is of one of the first {} records, which had their time and were \
-                     removed.",
-                    whole.removed
-                ),
-                Some(false) => {
-                    "The log is a whole chain, but the head you gave is no record of it: its tail was cut off, \
-                     or it was written anew."
-                        .to_owned()
-                }
-                _ => in_words(&whole),
-            };
-            (whole.holds_head != Some(false), found, text)
-        }
-        Err(VerifyError::Bad(bad)) => {
-            let found = serde_json::json!({ "whole": false, "seq": bad.seq, "what": bad.what });
-            (false, found, format!("The log was tampered with: {bad}."))
-        }
-        Err(VerifyError::Store(error)) => return Err(error.into()),
-    };
-    if args.json {
-        writeln!(out, "{found}")?
-    } else {
-        writeln!(out, "{text}")?
-    };
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// A whole log.
-fn in_words(whole: &Verified) -> String {
-    let mut text = format!("All {} records are as they were written.\n", whole.records);
-    if whole.removed > 0 {
-        text += &format!("The {} before them had their time and were removed.\n", whole.removed);
-    }
-    if let (Some(at), Some(key)) = (whole.checkpoint_at, &whole.key) {
-        let at = times::time(at, &times::zone());
-        text += &format!("Signed checkpoints: {}, the last of {at}, with the key {key}\n", whole.checkpoints);
-    }
-    text + &format!("head {}", whole.head)
 }
 
 impl ShowArgs {

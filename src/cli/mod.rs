@@ -103,7 +103,7 @@ impl Command {
             Command::Up(args) => up::run(home, args).await,
             Command::Chat(args) => chat::run(home, args).await,
             Command::Group(args) => group::run(home, args).await,
-            Command::Policy(args) => policy::run(home, args),
+            Command::Policy(args) => policy::run(home, args).await,
             Command::Requests(args) => requests::run(home, &args),
             Command::Undelivered(args) => undelivered::run(home, &args),
             Command::Audit(args) => Ok(audit::run(&args, home)?),
@@ -134,6 +134,7 @@ pub fn run() -> ExitCode {
 
 fn run_command(cli: Cli) -> Result<ExitCode, Failure> {
     let home = Home::find(cli.home.as_deref()).map_err(usage)?;
+    times::go_by(&home);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(environment)?;
     let code = runtime.block_on(cli.command.run(&home));
     // A terminal that is being read must not hold the program back.

@@ -17,11 +17,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
 use desk::screen::text_on_screen;
-use policies::{Facts, GroupName, Policy, Verdict};
+use policies::{At, Facts, GroupName, Policy, Verdict};
 use policy_file::{Compiled, Problems, Source, Texts, Way};
 
-use super::{Failure, refused, show, usage};
-use crate::budget::today;
+use super::{Failure, refused, show, times, usage};
 use crate::gateway::policy_files::{PolicyError, PolicyFiles, presets_in_force, read_base};
 use crate::home::Home;
 
@@ -33,6 +32,7 @@ Examples:
   doorward policy check family
   doorward policy show family              every rule, presets included
   doorward policy explain family POST https://api.github.com/gists
+  doorward policy explain family GET https://news.example/ --at 'sat 22:00'
   doorward policy suggest family --since 2h
                                            lines that would allow what was refused
   doorward policy diff family new.toml     what a changed file would allow or refuse
@@ -58,6 +58,9 @@ enum PolicyCommand {
         /// The group
         #[arg(value_parser = GroupName::parse)]
         group: GroupName,
+        /// As one policy file that says the same
+        #[arg(long, conflicts_with = "json")]
+        toml: bool,
         /// As JSON, one line
         #[arg(long)]
         json: bool,
@@ -71,6 +74,9 @@ enum PolicyCommand {
         method: String,
         /// https://host/path (wss:// for a WebSocket)
         url: String,
+        /// At another time: `sat 22:00`, `2026-12-01`, `22:00`
+        #[arg(long, value_name = "TIME", value_parser = at)]
+        at: Option<At>,
         /// As JSON, one line
         #[arg(long)]
         json: bool,
@@ -126,15 +132,15 @@ enum PolicyCommand {
 }
 
 /// Runs the command.
-pub(super) fn run(home: &Home, args: PolicyArgs) -> Result<ExitCode, Failure> {
+pub(super) async fn run(home: &Home, args: PolicyArgs) -> Result<ExitCode, Failure> {
     match args.command {
         PolicyCommand::Check { what } => check(home, what.as_deref()),
-        PolicyCommand::Show { group, json } => show_rules(home, &group, json),
-        PolicyCommand::Explain { group, method, url, json } => explain(home, &group, &method, &url, json),
+        PolicyCommand::Show { group, toml, json } => show_rules(home, &group, toml, json),
+        PolicyCommand::Explain { group, method, url, at, json } => explain(home, &group, (&method, &url), at, json),
         PolicyCommand::Suggest { group, since, json } => suggest::run(home, &group, since, json),
         PolicyCommand::Diff { old, new, group, json } => diff::run(home, &old, &new, group, json),
         PolicyCommand::Test { group, json } => test::run(home, group, json),
-        PolicyCommand::Accept { preset, yes } => accept::run(home, preset.as_deref(), yes),
+        PolicyCommand::Accept { preset, yes } => accept::run(home, preset.as_deref(), yes).await,
         PolicyCommand::Manifest { group } => {
             show::line(&serde_json::to_string_pretty(&policy_file::manifest(&compile(home, &group)?))?)?;
             Ok(ExitCode::SUCCESS)
@@ -257,25 +263,39 @@ fn policy_of(name: &str, compiled: Result<Compiled, PolicyError>) -> Result<Poli
     }
 }
 
-fn show_rules(home: &Home, group: &GroupName, json: bool) -> Result<ExitCode, Failure> {
+fn show_rules(home: &Home, group: &GroupName, toml: bool, json: bool) -> Result<ExitCode, Failure> {
     let policy = compile(home, group)?;
-    if json {
+    if toml {
+        show::line(policy_file::written(policy.rules()).trim_end())?;
+    } else if json {
         show::json(&rules::json(&policy))?;
     } else {
-        show::line(&text_on_screen(&rules::words(home, &policy, today())))?;
+        show::line(&text_on_screen(&rules::words(home, &policy, times::clock(home).now().date())))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn explain(home: &Home, group: &GroupName, method: &str, url: &str, json: bool) -> Result<ExitCode, Failure> {
+fn at(text: &str) -> Result<At, String> {
+    At::parse(text).ok_or_else(|| At::FORM.to_owned())
+}
+
+fn explain(
+    home: &Home,
+    group: &GroupName,
+    (method, url): (&str, &str),
+    at: Option<At>,
+    json: bool,
+) -> Result<ExitCode, Failure> {
     let facts = Facts::parse(method, url).map_err(|error| usage(anyhow!("{method} {url}: {error}")))?;
     let policy = compile(home, group)?;
     let request = format!("{method} {}", facts.url_without_query());
-    let way = policy_file::way(&policy, facts, Some(today()));
+    let now = times::clock(home).now();
+    let when = at.map(|at| at.seen_from(now));
+    let way = policy_file::way(policy.at(when.unwrap_or(now)), facts);
     if json {
-        show::json(&explain::json(&request, &way))?;
+        show::json(&explain::json(&request, when, &way))?;
     } else {
-        show::line(&text_on_screen(&explain::words(home, &policy, &request, &way)))?;
+        show::line(&text_on_screen(&explain::words(home, &policy, &request, when, &way)))?;
     }
     let denied = matches!(way, Way::Judged(Verdict::Deny(..)));
     Ok(ExitCode::from(u8::from(denied)))

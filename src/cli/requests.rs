@@ -107,7 +107,7 @@ fn stands(home: &Home, request: &AccessRequest) -> Stands {
             ));
         }
     };
-    let suggestion = policy_file::suggest(&policy, &[(facts, Some(Code::NotAllowed))]);
+    let suggestion = policy_file::suggest(policy.at(times::clock(home).now()), &[(facts, Some(Code::NotAllowed))]);
     match suggestion.denied.first() {
         Some((_, rule)) => Stands::Closed(format!("the deny at {rule} closes it; no [[allow]] opens it")),
         None if suggestion.toml.is_empty() && suggestion.beyond_rules == 0 => Stands::Allowed,

@@ -1,16 +1,47 @@
-//! Times for people: by the clock of whoever asks, with its distance from UTC, so that an
+//! Times for people: by the owner's clock, with its distance from UTC, so that an
 //! hour that comes twice when summer time ends is told apart.
+
+use std::sync::OnceLock;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::show;
-use crate::config;
+use crate::clock::OwnersClock;
+use crate::config::{self, Config};
+use crate::home::Home;
 use crate::store::Millis;
 
-/// The time zone of whoever asks. One that `TZ` names and nobody knows is said, once a
-/// command.
+/// Whose command this is, once [`go_by`] has said so.
+static HOME: OnceLock<Home> = OnceLock::new();
+
+/// Times of this command are those of the home's owner (`[assistant] time_zone`).
+pub(super) fn go_by(home: &Home) {
+    HOME.get_or_init(|| home.clone());
+}
+
+/// The time zone in which times are shown.
 pub(super) fn zone() -> TimeZone {
+    static ZONE: OnceLock<TimeZone> = OnceLock::new();
+    ZONE.get_or_init(|| HOME.get().map_or_else(local, zone_of)).clone()
+}
+
+/// The clock of a home's owner.
+pub(super) fn clock(home: &Home) -> OwnersClock {
+    OwnersClock::new(zone_of(home))
+}
+
+/// Settings that are wrong keep nobody from reading the log.
+fn zone_of(home: &Home) -> TimeZone {
+    match Config::load(home) {
+        Ok(config) if config.assistant.time_zone != TimeZone::system() => config.assistant.time_zone,
+        _ => local(),
+    }
+}
+
+/// The zone of whoever runs this. One that `TZ` names and nobody knows is said, once a
+/// command.
+fn local() -> TimeZone {
     let (zone, unknown) = config::local_zone();
     if let Some(unknown) = unknown {
         static SAID: std::sync::Once = std::sync::Once::new();

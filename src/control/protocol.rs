@@ -44,6 +44,11 @@ pub enum Request {
         /// Where its socket is made; nothing may be there yet.
         socket: PathBuf,
     },
+    /// Take a preset as this version ships it; the owner said yes.
+    AcceptPreset {
+        /// Its name.
+        preset: String,
+    },
     /// What is going on.
     Status {},
     /// Stop everything and end the daemon.
@@ -73,6 +78,8 @@ pub enum Answer {
         /// The identity under which the log names this door.
         sandbox: String,
     },
+    /// The preset is taken.
+    PresetAccepted {},
     /// What is going on.
     Status(Status),
     /// The daemon ends.

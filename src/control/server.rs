@@ -124,6 +124,10 @@ impl Control {
             Request::Stop { group } => say(writer, &self.stop(&group).await).await,
             Request::Exec { group } => self.exec(&group, reader, writer).await,
             Request::Door { group, socket } => self.door(&group, &socket, reader, writer).await,
+            Request::AcceptPreset { preset } => {
+                let accepted = self.gateway.accept_preset(&preset);
+                say(writer, &accepted.map_or_else(Answer::Error, |()| Answer::PresetAccepted {})).await;
+            }
             Request::Status {} => say(writer, &Answer::Status(self.status().await)).await,
             Request::Shutdown {} => {
                 say(writer, &Answer::ShuttingDown {}).await;

@@ -5,9 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use audit::Link;
 use tokio::sync::watch;
 
-use crate::store::ledger::{AuditLog, Notice, Retention};
+use crate::clock::OwnersClock;
+use crate::store::ledger::{AuditLog, Before, Notice, Retention};
 use crate::store::{Millis, Retained, Store, StoreError, now};
 
 /// How often the store's file is looked at. Whatever writes looks by itself.
@@ -22,12 +24,26 @@ const BETWEEN: Duration = Duration::from_millis(20);
 /// Opens the audit log, and says what is wrong where it is not the one that was written
 /// beside this store: it was removed, emptied, or put back from an older copy.
 pub(super) fn open_log(
-    path: &Path,
+    folder: &Path,
+    old: &Path,
     retention: Retention,
     store: &Arc<Store>,
+    clock: &OwnersClock,
 ) -> Result<(Arc<AuditLog>, Option<Notice>), StoreError> {
     let seen = store.log_seen()?;
-    let log = AuditLog::open_to_keep(path, retention)?.marking_runs_in(Arc::clone(store));
+    let before = Before::the_journal(folder, old)?;
+    if before.is_some() {
+        store.log_begins_anew()?;
+    }
+    let base = before.as_ref().map_or(Link::NONE, |before| before.head);
+    let log = AuditLog::open_to_keep(folder, retention, base)?.marking_runs_in(Arc::clone(store));
+    if let Some(before) = &before {
+        log.carry_over(before, clock.start_of_day())?;
+        if let Some(damage) = &before.damage {
+            let text = format!("the log of an older Doorward, {}, is not as it was written: {damage}", old.display());
+            return Ok((Arc::new(log), Some(Notice::new("log_lost", None, text))));
+        }
+    }
     let found = log.found().0;
     let lost = seen.filter(|seen| *seen > found).map(|seen| {
         let what = match found {

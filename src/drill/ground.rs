@@ -139,7 +139,7 @@ impl Ground {
         let neighbour = own("drill-neighbour", "drill-beside").map_err(DrillError::Group)?;
         lay_policies(owner, &home, &group, [&other, &neighbour])?;
         lay_folders(owner, &home, &group)?;
-        let log = Arc::new(AuditLog::open(&home.audit_db())?);
+        let log = Arc::new(AuditLog::open(&home.audit_log())?);
         let gateway = Gateway::open(&home, &config, log.clone(), Operations::of(log.clone(), None))?;
         let sandboxes =
             Sandboxes::open(&home, &config, gateway.clone(), fence.engine.clone(), fence.installation.clone())?;

@@ -251,7 +251,7 @@ impl PolicyFiles {
         if old.hash() == new.hash() {
             return Ok(());
         }
-        let change = policy_file::diff(old, new, &[]);
+        let change = policy_file::diff(old, new);
         match self.ledger.notice(&policy_events::in_force(group, new, &change)) {
             Err(error) if !change.widens() => {
                 tracing::error!(%error, policy.group = %group, "A tighter policy is in force, and the log does not hear of it");
@@ -259,6 +259,19 @@ impl PolicyFiles {
             }
             noted => noted.map(drop),
         }
+    }
+
+    /// Takes a preset as this version ships it, once the log has heard that the owner said yes.
+    pub fn accept_preset(&self, name: &str) -> Result<(), String> {
+        let _one = lock(&self.taking);
+        let taken = TakenPresets::of(&self.home);
+        let unread =
+            |error: std::io::Error| format!("nothing was changed: the presets in force cannot be read: {error}");
+        let waiting = taken.waiting().map_err(unread)?.into_iter().find(|waiting| waiting.name == name);
+        let Some(waiting) = waiting else { return Ok(()) };
+        let noted = self.ledger.notice(&policy_events::preset_accepted(name, waiting.change.as_ref()));
+        noted.map_err(|down| format!("nothing was changed: {down}"))?;
+        taken.accept(name).map(drop).map_err(|error| format!("the preset cannot be written: {error}"))
     }
 
     fn take_presets(&self, policy: &Policy) {

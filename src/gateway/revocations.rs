@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use notify::{Config, Event, PollWatcher, RecursiveMode, Watcher};
+use notify::{Config, Event, EventKind, PollWatcher, RecursiveMode, Watcher};
 use proxy::Revocations;
 use rustls_pki_types::CertificateRevocationListDer;
 use rustls_pki_types::pem::PemObject;
@@ -52,13 +52,24 @@ pub(super) fn watch(files: &[PathBuf], revocations: &Arc<Revocations>) -> Result
     if folders.is_empty() {
         return Ok(None);
     }
-    let told = || notify::recommended_watcher(reader(files, revocations)).map(|watcher| Box::new(watcher) as Watching);
-    if let Ok(watcher) = watching(told, &folders).inspect_err(tell_unwatched) {
-        return Ok(Some(watcher));
+    let reader = |counts| reader(files, revocations, counts);
+    let told = || notify::recommended_watcher(reader(is_saved)).map(|watcher| Box::new(watcher) as Watching);
+    match watching(told, &folders).inspect_err(tell_unwatched) {
+        Ok(watcher) => Ok(Some(watcher)),
+        Err(_) => Ok(Some(watching(|| looking(LOOK, reader(is_seen)), &folders)?)),
     }
-    let config = Config::default().with_poll_interval(LOOK);
-    let looks = || PollWatcher::new(reader(files, revocations), config).map(|watcher| Box::new(watcher) as Watching);
-    Ok(Some(watching(looks, &folders)?))
+}
+
+/// Looks at the folders instead of being told. At what is in the files too: times count seconds.
+fn looking(every: Duration, reader: impl FnMut(notify::Result<Event>) + Send + 'static) -> notify::Result<Watching> {
+    let config = Config::default().with_poll_interval(every).with_compare_contents(true);
+    PollWatcher::new(reader, config).map(|watcher| Box::new(watcher) as Watching)
+}
+
+/// Who looks is not told when a file is closed. One that is half written is no list, and is
+/// another at the next look.
+fn is_seen(kind: &EventKind) -> bool {
+    kind.is_create() || kind.is_modify()
 }
 
 fn watching(made: impl FnOnce() -> notify::Result<Watching>, folders: &BTreeSet<&Path>) -> notify::Result<Watching> {
@@ -67,12 +78,16 @@ fn watching(made: impl FnOnce() -> notify::Result<Watching>, folders: &BTreeSet<
     Ok(watcher)
 }
 
-fn reader(files: &[PathBuf], revocations: &Arc<Revocations>) -> impl FnMut(notify::Result<Event>) + Send + 'static {
+fn reader(
+    files: &[PathBuf],
+    revocations: &Arc<Revocations>,
+    counts: fn(&EventKind) -> bool,
+) -> impl FnMut(notify::Result<Event>) + Send + use<> {
     let (again, revocations) = (files.to_vec(), revocations.clone());
     move |event| {
         // By their names: a folder may be written in more ways than one.
         let is_ours = |path: &PathBuf| again.iter().any(|file| file.file_name() == path.file_name());
-        let ours = |event: &Event| is_saved(&event.kind) && event.paths.iter().any(is_ours);
+        let ours = |event: &Event| counts(&event.kind) && event.paths.iter().any(is_ours);
         if event.is_ok_and(|event| ours(&event)) {
             replace(&again, &revocations);
         }

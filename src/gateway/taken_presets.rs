@@ -44,7 +44,7 @@ impl TakenPresets {
         for (name, shipped) in presets::names().into_iter().filter_map(|name| Some((name, presets::get(name)?))) {
             let Some(text) = read(&self.file(name))?.filter(|text| text != shipped) else { continue };
             let taken = Source { name: name.to_owned(), text };
-            let change = alone(&taken.text).and_then(|taken| Some(policy_file::diff(&taken, &alone(shipped)?, &[])));
+            let change = alone(&taken.text).and_then(|taken| Some(policy_file::diff(&taken, &alone(shipped)?)));
             if change.as_ref().is_none_or(Diff::widens) {
                 waiting.push(Waiting { name, taken, change });
             }

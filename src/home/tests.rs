@@ -19,7 +19,7 @@ fn everything_is_under_the_folder_that_was_named() {
         (home.policy_file(&family), "/srv/door/policies/family.toml"),
         (home.base_policy_file(), "/srv/door/policies/base.toml"),
         (home.main_db(), "/srv/door/data/doorward.db"),
-        (home.audit_db(), "/srv/door/data/audit.db"),
+        (home.audit_log(), "/srv/door/data/audit"),
         (home.group_dir(&family), "/srv/door/data/groups/family"),
         (home.agent_home(&family), "/srv/door/data/agents/family"),
         (home.inbox(&family), "/srv/door/data/inbox/family"),

@@ -2,12 +2,11 @@
 //! shown; nothing is resolved, nothing is widened, and nobody waits for an answer.
 
 use desk::screen::on_screen;
-use policies::{Authority, Code, Facts, Method, Path, Policy, Refusal, Scheme, Verdict};
+use policies::{Authority, Code, Facts, Method, Path, PolicyAt, Refusal, Scheme, Verdict};
 use proxy::ports::Caller;
 
 use super::request::RequestAccess;
 use super::{Operations, Proof, unavailable};
-use crate::pipeline::egress;
 use crate::store::ledger::Notice;
 use crate::store::{NewAccessRequest, NotKept};
 
@@ -34,15 +33,13 @@ impl Operations {
         let chats = self.chats()?;
         let facts = read(wanted)?;
         let request = format!("{} {}", facts.method, facts.url_without_query());
-        if let Some(answer) = settled(caller.policy(), facts.clone()) {
+        if let Some(answer) = settled(caller.policy_now().enforced(), facts.clone()) {
             return answer.map(|()| format!("{request} is allowed already: send it."));
         }
         let group = &caller.identity().group;
         let told = told(group.as_str(), &facts, &wanted.why);
         let said = format!("{} {} {}", facts.authority, facts.path, wanted.why);
-        if let Some(finding) = egress::leak(&*self.secrets, group, &said) {
-            return Err(egress::withheld(&finding));
-        }
+        self.say.check(group, &said)?;
         let new = NewAccessRequest {
             authority: &facts.authority.to_string(),
             method: facts.method.as_str(),
@@ -94,7 +91,7 @@ pub fn asked_facts(authority: &str, method: &str, path: &str) -> Result<Facts, S
 }
 
 /// Where there is nothing to ask the owner: allowed already, or closed for good.
-fn settled(policy: &Policy, facts: Facts) -> Option<Result<(), Refusal>> {
+fn settled(policy: PolicyAt<'_>, facts: Facts) -> Option<Result<(), Refusal>> {
     let refusal = match policy.decide(facts) {
         Verdict::Allow(_) => return Some(Ok(())),
         Verdict::Deny(_, refusal) => refusal,

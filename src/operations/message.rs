@@ -7,9 +7,8 @@ use proxy::ports::Caller;
 use super::request::SendMessage;
 use super::{Operations, Proof, unavailable};
 use crate::channels::protocol::OutgoingKind;
-use crate::pipeline::egress;
-use crate::pipeline::reply::{Answer, Bounds};
-use crate::store::{NewOutgoing, NotSaid, RunId};
+use crate::pipeline::reply;
+use crate::store::{NewOutgoing, NotSaid, RunId, Text};
 
 /// The most messages that one run may send.
 pub(super) const MESSAGES_AT_MOST: u32 = 20;
@@ -28,13 +27,10 @@ impl Operations {
         if message.text.len() > LONGEST {
             return Err(refuse(format!("a message is at most {LONGEST} bytes long; say it shorter, or in several")));
         }
-        let mut answer = Answer::default();
-        answer.push(&message.text);
-        let bounds = Bounds { message: LONGEST, messages: 1 };
-        let Some(text) = answer.into_messages(bounds, |text| text).into_iter().next() else {
+        let Some(text) = reply::shown(&message.text) else {
             return Err(refuse("there is nothing to say in this message".to_owned()));
         };
-        egress::check(&*self.secrets, &self.ledger, group, &text)?;
+        let text = self.say.say(group, Text::Message(text))?;
         let new = NewOutgoing { kind: OutgoingKind::Reply, text, in_reply_to: None };
         chats.store.say_in_run(group, RunId(run), &new, MESSAGES_AT_MOST).map_err(|error| match error {
             NotSaid::NotRunning => refuse("what was being answered has ended meanwhile".to_owned()),

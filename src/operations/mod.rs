@@ -31,7 +31,7 @@ use proxy::ports::{Caller, Intent, Internal, Pending, Secrets};
 
 use crate::pipeline::outbox::OutboxHandle;
 use crate::store::ledger::AuditLog;
-use crate::store::{Store, StoreError};
+use crate::store::{Say, Store, StoreError};
 
 pub use access::asked_facts;
 pub use request::Request;
@@ -40,7 +40,7 @@ pub use table::{Asker, Operation};
 /// The operations of one installation; the door's port to the host.
 pub struct Operations {
     ledger: Arc<AuditLog>,
-    secrets: Arc<dyn Secrets>,
+    say: Say,
     chats: Option<Chats>,
 }
 
@@ -57,7 +57,7 @@ impl Operations {
     /// Makes them for a gateway that is about to open, which says what its secrets are.
     /// Without chats (a tour, a drill) nobody is a registered group.
     pub fn of(ledger: Arc<AuditLog>, chats: Option<Chats>) -> impl FnOnce(Arc<dyn Secrets>) -> Arc<dyn Internal> {
-        move |secrets| Arc::new(Operations { ledger, secrets, chats })
+        move |secrets| Arc::new(Operations { say: Say::new(secrets, ledger.clone()), ledger, chats })
     }
 
     /// Performs an operation, whichever way it was asked for: may they, then the record,
@@ -110,7 +110,7 @@ impl Internal for Operations {
 
 impl Clone for Operations {
     fn clone(&self) -> Self {
-        Operations { ledger: self.ledger.clone(), secrets: self.secrets.clone(), chats: self.chats.clone() }
+        Operations { ledger: self.ledger.clone(), say: self.say.clone(), chats: self.chats.clone() }
     }
 }
 

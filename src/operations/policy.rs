@@ -31,28 +31,30 @@ pub(super) fn text(policy: &Policy) -> String {
     text
 }
 
+/// All of it: a field that is new does not compile before an agent is told of it.
 fn lines(reach: &Reach) -> String {
-    let scheme = reach.scheme.map(|scheme| format!("{scheme}://")).unwrap_or_default();
-    let mut text = format!("  {scheme}{}", reach.host);
-    if reach.ports.iter().any(|port| Some(*port) != usual_port(reach.scheme)) {
-        let ports: Vec<_> = reach.ports.iter().map(u16::to_string).collect();
+    let Reach { host, scheme, ports, requests, query, body, websocket, with_credential, why } = reach;
+    let prefix = scheme.map(|scheme| format!("{scheme}://")).unwrap_or_default();
+    let mut text = format!("  {prefix}{host}");
+    if ports.iter().any(|port| Some(*port) != usual_port(*scheme)) {
+        let ports: Vec<_> = ports.iter().map(u16::to_string).collect();
         // Writing to a String cannot fail, here and below.
         let _ = write!(text, " port {}", ports.join(", "));
     }
     text.push('\n');
-    let query = reach.query.as_ref().map(|query| format!(" ?{query}")).unwrap_or_default();
-    reach.requests.iter().for_each(|request| push(&mut text, &format!("    {request}{query}")));
-    if reach.requests.is_empty() {
+    let query = query.as_ref().map(|query| format!(" ?{query}")).unwrap_or_default();
+    requests.iter().for_each(|request| push(&mut text, &format!("    {request}{query}")));
+    if requests.is_empty() {
         push(&mut text, "    any TLS connection, which the door does not open");
     }
-    reach.body.iter().for_each(|condition| push(&mut text, &format!("    where the body has {condition}")));
-    if reach.websocket {
+    body.iter().for_each(|condition| push(&mut text, &format!("    where the body has {condition}")));
+    if *websocket {
         push(&mut text, "    WebSockets too");
     }
-    if reach.with_credential {
+    if *with_credential {
         push(&mut text, "    send the stand-in for the key from your environment; the door puts the real one on");
     }
-    if let Some(why) = &reach.why {
+    if let Some(why) = why {
         push(&mut text, &format!("    why: {why}"));
     }
     text

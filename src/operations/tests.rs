@@ -1,5 +1,4 @@
-//! Operations through a real door, with a real store and a real log behind it; nobody
-//! is on the other side of the chats.
+//! Operations through a real door, with a real store and log behind it, and nobody in the chats.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests come through a door, and fail by panicking")]
 
 use std::sync::LazyLock;
@@ -57,10 +56,12 @@ impl House {
             let new = NewGroup { name: &group(name), channel: "terminal", chat: name, is_main };
             store.add_group(&new).unwrap();
         }
-        let log = Arc::new(AuditLog::open(&home.audit_db()).unwrap());
-        let chats = Chats { store: store.clone(), outbox: outbox::start(store.clone(), Patience::default()) };
+        let log = Arc::new(AuditLog::open(&home.audit_log()).unwrap());
+        let (outbox, inbox) = outbox::handle();
+        let chats = Chats { store: store.clone(), outbox };
         let config = Config::load(&home).unwrap();
         let gateway = Gateway::open(&home, &config, log.clone(), Operations::of(log.clone(), Some(chats))).unwrap();
+        inbox.start(store.clone(), Say::new(gateway.secrets(), log.clone()), Patience::default());
         House { home, store, log, gateway, folder }
     }
 
@@ -145,7 +146,6 @@ async fn the_policy_in_force_is_told_as_json_and_as_text() {
     for line in ["https://api.test", "GET /notes/**", "why: gists are an upload channel", "request_access"] {
         assert!(text.body.contains(line), "{line}: {}", text.body);
     }
-    // The owner changes it while the door is open.
     std::fs::write(house.home.policy_file(&group("family")), "[[allow]]\nhost = \"new.test\"\naccess = \"read\"\n")
         .unwrap();
     let began = Instant::now();
@@ -212,7 +212,7 @@ async fn a_message_goes_to_the_groups_own_chat_and_counts_as_written() {
     let queued = house.queued();
     assert_eq!(queued.len(), 1);
     assert_eq!((queued[0].group.as_str(), &*queued[0].chat, queued[0].run), ("family", "family", Some(run)));
-    assert_eq!((&*queued[0].text, &queued[0].in_reply_to), ("half way there", &None));
+    assert_eq!((queued[0].text.as_str(), &queued[0].in_reply_to), ("half way there", &None));
     assert!(house.log.run_wrote_upstream(run).unwrap(), "a run that spoke is not run again");
     let operation = house.operations().pop().unwrap();
     assert_eq!(
@@ -283,8 +283,8 @@ async fn a_secret_in_a_message_or_a_request_is_withheld_and_told() {
         }
     };
     assert!(alarm.alarm);
-    let wal = house.home.audit_db().with_extension("db-wal");
-    for file in [house.home.audit_db(), wal] {
+    for file in std::fs::read_dir(house.home.audit_log()).unwrap() {
+        let file = file.unwrap().path();
         let log = std::fs::read(&file).unwrap();
         assert!(!String::from_utf8_lossy(&log).contains(SECRET), "{}", file.display());
     }
@@ -315,7 +315,10 @@ async fn a_wish_is_kept_once_told_once_and_allows_nothing() {
     assert!(told.try_recv().is_err(), "what was asked before is not told again");
     assert!(house.log.run_wrote_upstream(run).unwrap());
     let facts = policies::Facts::parse("GET", "https://weather.example/today").unwrap();
-    assert!(matches!(house.gateway.policy(&group("family")).decide(facts), policies::Verdict::Deny(..)));
+    assert!(matches!(
+        house.gateway.policy(&group("family")).at(policies::Moment::FAR).decide(facts),
+        policies::Verdict::Deny(..)
+    ));
 }
 
 #[tokio::test]

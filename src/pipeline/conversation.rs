@@ -12,7 +12,6 @@ use std::collections::VecDeque;
 use containers::protocol::{Forgotten, FromGuest, ToGuest};
 use tokio::time::Instant;
 
-use super::egress;
 use super::prompt::{self, Form};
 use super::reply::{self, Answer, Bounds};
 use super::sandbox::{Lost, Sandbox, StartSandbox};
@@ -105,7 +104,7 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
             }
             Ok(Some(FromGuest::Error { id, message, fatal, retry })) => {
                 tracing::info!(group = %self.group.name, fatal, retry, "the agent reports an error");
-                let said = egress::say(&self.worker.shared, self.group, reply::error(&message));
+                let said = self.worker.shared.say(self.group, reply::error(&message));
                 let why = format!("The agent failed: {said}");
                 if fatal { Err(self.lose(&why, retry)) } else { self.ended(id, End::Failed { why, retry }) }
             }
@@ -218,19 +217,20 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
         let Turn { messages, answer, forgot, .. } = turn;
         let Some(called) = messages.last() else { return Vec::new() };
         let shared = &self.worker.shared;
-        let say = |text| egress::say(shared, self.group, text);
-        let replies = answer.into_messages(Bounds::of(&self.group.channel), say).into_iter();
+        let own = |words: &str| shared.say.own(&self.group.name, words);
+        let replies = answer.into_messages(Bounds::of(&self.group.channel), |text| shared.say(self.group, text));
+        let replies = replies.into_iter();
         let mut all: Vec<_> = replies.map(|text| outgoing(OutgoingKind::Reply, text, called)).collect();
         match with {
             None if all.is_empty() && !shared.said_meanwhile(&self.group.name, called.row) => {
-                all.push(outgoing(OutgoingKind::Failure, telling::NO_ANSWER, called));
+                all.push(outgoing(OutgoingKind::Failure, own(telling::NO_ANSWER), called));
             }
             Some(_) if all.is_empty() && self.group.channel == terminal::CHANNEL => {
-                all.push(outgoing(OutgoingKind::Notice, telling::ANSWERED_TOGETHER, called));
+                all.push(outgoing(OutgoingKind::Notice, own(telling::ANSWERED_TOGETHER), called));
             }
             _ => {}
         }
-        let mut notice = |text| all.push(outgoing(OutgoingKind::Notice, text, called));
+        let mut notice = |words: String| all.push(outgoing(OutgoingKind::Notice, own(&words), called));
         if let Some(what) = forgot {
             notice(telling::forgotten(what, &self.group.name));
         }
@@ -241,7 +241,7 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
             notice(text);
         }
         let calls = messages.iter().filter(|message| message.means != Means::Talk);
-        all.extend(calls.map(|message| outgoing(OutgoingKind::Done, "", message)));
+        all.extend(calls.map(|message| telling::done(&message.id)));
         all
     }
 

@@ -9,8 +9,9 @@ use policies::GroupName;
 use super::Pipeline;
 use super::calling::{self, Name};
 use super::router::{ChannelError, Served};
-use super::telling::outgoing_to;
-use crate::channels::protocol::{Incoming, OutgoingKind, Quote, ToChannel};
+use super::telling;
+use crate::channels::outward::Outward;
+use crate::channels::protocol::{Incoming, OutgoingKind, Quote};
 use crate::channels::terminal;
 use crate::config::{GroupSettings, Trigger};
 use crate::store::{Group, Inserted, Means, NewMessage, StoreError};
@@ -25,20 +26,17 @@ enum Asks {
 
 impl Pipeline {
     /// Commits a message and queues its group.
-    pub(super) fn take_in(&self, served: &Served, message: Incoming) -> Result<ToChannel, ChannelError> {
+    pub(super) fn take_in(&self, served: &Served, message: Incoming) -> Result<Outward, ChannelError> {
         let registered = match &served.shown {
             Some(only) if *only != message.chat => None,
             _ => self.store.group_by_chat(&served.channel, &message.chat)?,
         };
         let id = message.id.clone();
-        let Some(group) = registered else {
-            let why = "this chat belongs to no group; `doorward group add` makes one".to_owned();
-            return Ok(ToChannel::Ignored { id, why });
-        };
+        let Some(group) = registered else { return Ok(Outward::of_no_group(id)) };
         match self.store_for(&group, message) {
-            Ok(()) => Ok(ToChannel::Accepted { id }),
+            Ok(()) => Ok(Outward::accepted(id)),
             // A person sits at a terminal and reads why; a network delivers it again.
-            Err(error) if served.channel == terminal::CHANNEL => Ok(ToChannel::Ignored { id, why: error.to_string() }),
+            Err(error) if served.channel == terminal::CHANNEL => Ok(Outward::not_kept(id, &error)),
             Err(error) => Err(error.into()),
         }
     }
@@ -65,8 +63,8 @@ impl Pipeline {
                 _ => {}
             },
             Asks::StopOf(other) => {
-                let told = |kind, text: &str| outgoing_to(kind, text, &message.id);
-                let told = [told(OutgoingKind::Notice, &format!("Stopped {other}.")), told(OutgoingKind::Done, "")];
+                let words = self.say.own(&group.name, format!("Stopped {other}."));
+                let told = [telling::outgoing_to(OutgoingKind::Notice, words, &message.id), telling::done(&message.id)];
                 self.store.insert_stop_of(&new, &other, &told)?;
                 self.outbox.wake();
                 self.stop_as_said(&other);

@@ -16,7 +16,6 @@
 pub mod calling;
 mod conversation;
 mod dispatcher;
-pub mod egress;
 mod intake;
 mod live;
 pub mod notice;
@@ -40,7 +39,6 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use policies::GroupName;
-use proxy::ports::Secrets;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -57,13 +55,14 @@ use self::worker::Stopping;
 use crate::channels::protocol::{ChannelState, OutgoingKind};
 use crate::home::Home;
 use crate::store::ledger::AuditLog;
-use crate::store::{NewOutgoing, Store, StoreError};
+use crate::store::{NewOutgoing, Say, Store, StoreError};
 
 /// The running pipeline.
 #[derive(Debug)]
 pub struct Pipeline {
     store: Arc<Store>,
     outbox: OutboxHandle,
+    say: Say,
     events: mpsc::UnboundedSender<Event>,
     assistant: Assistant,
     home: Home,
@@ -81,8 +80,8 @@ pub struct Parts<S> {
     pub store: Arc<Store>,
     /// What went through the door.
     pub ledger: Arc<AuditLog>,
-    /// What no reply may hold.
-    pub secrets: Arc<dyn Secrets>,
+    /// What may be said in a chat.
+    pub say: Say,
     /// Sends what is queued.
     pub outbox: OutboxHandle,
     /// Starts sandboxes.
@@ -142,14 +141,14 @@ pub struct Seated {
 impl Pipeline {
     /// Settles what a dead daemon left behind, then starts.
     pub fn start<S: StartSandbox>(parts: Parts<S>) -> Result<(Arc<Pipeline>, PipelineTask), StoreError> {
-        let Parts { home, store, ledger, secrets, outbox, sandboxes, settings } = parts;
+        let Parts { home, store, ledger, say, outbox, sandboxes, settings } = parts;
         let (events, inbox) = mpsc::unbounded_channel();
         let assistant = settings.assistant.clone();
         let shared = Arc::new(Shared {
             home: home.clone(),
             store: Arc::clone(&store),
             ledger,
-            secrets,
+            say: say.clone(),
             sandboxes,
             settings,
             outbox: outbox.clone(),
@@ -159,7 +158,7 @@ impl Pipeline {
         recovery::settle_interrupted(&shared)?;
         let waiting = store.groups_waiting()?;
         let task = tokio::spawn(Dispatcher::new(shared, inbox).run());
-        let pipeline = Arc::new(Pipeline { store, outbox, events, assistant, home, states: Mutex::default() });
+        let pipeline = Arc::new(Pipeline { store, outbox, say, events, assistant, home, states: Mutex::default() });
         waiting.iter().for_each(|group| pipeline.work(group));
         Ok((pipeline, task))
     }
@@ -182,8 +181,9 @@ impl Pipeline {
     }
 
     /// Says something in the main group's chat. Returns whether there is one.
-    pub fn tell_owner(&self, text: String) -> Result<bool, StoreError> {
+    pub fn tell_owner(&self, text: &str) -> Result<bool, StoreError> {
         let Some(main) = self.store.groups()?.into_iter().find(|group| group.is_main) else { return Ok(false) };
+        let text = self.say.own(&main.name, text);
         self.store.enqueue(&main.name, None, &NewOutgoing { kind: OutgoingKind::Notice, text, in_reply_to: None })?;
         self.outbox.wake();
         Ok(true)

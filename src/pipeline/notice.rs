@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use policies::Refusal;
+
 use crate::channels::terminal;
 use crate::store::Group;
 use crate::store::ledger::AuditEntry;
@@ -20,6 +22,12 @@ const MOST_SHOWN: usize = 10;
 /// reading it).
 pub fn is_for(group: &Group) -> bool {
     group.is_main || group.channel == terminal::CHANNEL
+}
+
+/// What a chat reads instead of an answer; the owner's own chat gets the whole reason.
+pub fn withheld(group: &Group, refusal: &Refusal) -> String {
+    let why = if is_for(group) { refusal.for_log() } else { &refusal.why };
+    format!("Doorward withheld this answer: {why}. `doorward audit` has more.")
 }
 
 /// One text for all refusals of a run; `None` where there were none.

@@ -18,8 +18,9 @@ use tokio::time::Instant;
 use policies::GroupName;
 
 use super::reply;
-use crate::channels::protocol::{ChannelState, Outgoing, OutgoingKind, ToChannel};
-use crate::store::{self, NewOutgoing, OutboxId, Queued, Store, StoreError};
+use crate::channels::outward::Outward;
+use crate::channels::protocol::{ChannelState, OutgoingKind};
+use crate::store::{self, NewOutgoing, OutboxId, Queued, Say, Store, StoreError};
 
 /// How often a row is tried before it is given up.
 const ATTEMPTS: u32 = 10;
@@ -39,7 +40,7 @@ pub struct LinkId(pub u64);
 pub struct Link {
     channel: String,
     chat: Option<String>,
-    to: mpsc::Sender<ToChannel>,
+    to: mpsc::Sender<Outward>,
     /// Whether it can send, which holds until it says otherwise.
     ready: bool,
     /// The rows that it was given and may confirm.
@@ -122,26 +123,38 @@ impl Default for Patience {
     }
 }
 
-/// Starts the outbox; it ends when every handle is gone.
-pub fn start(store: Arc<Store>, patience: Patience) -> OutboxHandle {
+/// What an outbox that has not started yet will hear of.
+#[derive(Debug)]
+pub struct Inbox(mpsc::UnboundedReceiver<Event>);
+
+/// The way to an outbox, and what starts it.
+pub fn handle() -> (OutboxHandle, Inbox) {
     let (to, events) = mpsc::unbounded_channel();
-    let outbox = Outbox {
-        store,
-        patience,
-        events,
-        links: BTreeMap::new(),
-        flying: HashMap::new(),
-        breaks: HashMap::new(),
-        told: HashMap::new(),
-        durable: None,
-        again: None,
-    };
-    tokio::spawn(outbox.run());
-    OutboxHandle(to)
+    (OutboxHandle(to), Inbox(events))
+}
+
+impl Inbox {
+    /// Starts the outbox; it ends when every handle is gone.
+    pub fn start(self, store: Arc<Store>, say: Say, patience: Patience) {
+        let outbox = Outbox {
+            store,
+            say,
+            patience,
+            events: self.0,
+            links: BTreeMap::new(),
+            flying: HashMap::new(),
+            breaks: HashMap::new(),
+            told: HashMap::new(),
+            durable: None,
+            again: None,
+        };
+        tokio::spawn(outbox.run());
+    }
 }
 
 struct Outbox {
     store: Arc<Store>,
+    say: Say,
     patience: Patience,
     events: mpsc::UnboundedReceiver<Event>,
     links: BTreeMap<LinkId, Link>,
@@ -219,7 +232,7 @@ impl Outbox {
                 self.failed(id, &why, retry)
             }
             Event::Typing { channel, chat, on } => {
-                let line = ToChannel::Typing { chat: chat.clone(), on };
+                let line = Outward::typing(chat.clone(), on);
                 for link in self.links.values().filter(|link| link.shows(&channel, &chat)) {
                     // A dropped typing indicator is not missed.
                     let _ = link.to.try_send(line.clone());
@@ -267,7 +280,7 @@ impl Outbox {
         let Some(link) = self.links.get_mut(&id) else { return };
         for flying in self.flying.values_mut() {
             let is_for_it = link.takes(&flying.row) && !flying.links.contains(&id);
-            if is_for_it && link.to.try_send(ToChannel::Send(outgoing(&flying.row))).is_ok() {
+            if is_for_it && link.to.try_send(Outward::send(&flying.row)).is_ok() {
                 flying.links.insert(id);
                 link.given.insert(flying.row.id);
             }
@@ -278,7 +291,7 @@ impl Outbox {
         let mut taken = BTreeSet::new();
         let mut full = false;
         for (id, link) in self.links.iter_mut().filter(|(_, link)| link.takes(&row)) {
-            match link.to.try_send(ToChannel::Send(outgoing(&row))) {
+            match link.to.try_send(Outward::send(&row)) {
                 Ok(()) => {
                     taken.insert(*id);
                     link.given.insert(row.id);
@@ -351,9 +364,11 @@ impl Outbox {
 
     /// Tells the chat that there was an answer; where not even that can be sent, the owner.
     fn give_up(&mut self, id: OutboxId, why: &str) -> Result<(), StoreError> {
-        let words = format!("An answer could not be delivered: {}", reply::error(why));
-        if !self.store.send_instead(id, why, &words)? && self.store.mark_failed(id, why, None)? {
-            self.tell_owner(id, why)?;
+        if let Some(row) = self.store.outgoing(id)? {
+            let words = self.say.own(&row.group, format!("An answer could not be delivered: {}", reply::error(why)));
+            if !self.store.send_instead(id, why, &words)? && self.store.mark_failed(id, why, None)? {
+                self.tell_owner(row, why)?;
+            }
         }
         tracing::error!(outgoing = id.0, "a message was given up; `doorward undelivered` prints what it says");
         self.forget(id);
@@ -362,8 +377,10 @@ impl Outbox {
 
     /// Tells the main group's chat that a chat cannot be reached, without the text, which is
     /// the group's own.
-    fn tell_owner(&mut self, id: OutboxId, why: &str) -> Result<(), StoreError> {
-        let Some(row) = self.store.outgoing(id)?.filter(|row| row.kind != OutgoingKind::Done) else { return Ok(()) };
+    fn tell_owner(&mut self, row: Queued, why: &str) -> Result<(), StoreError> {
+        if row.kind == OutgoingKind::Done {
+            return Ok(());
+        }
         let main = self.store.groups()?.into_iter().find(|group| group.is_main);
         let Some(main) = main.filter(|main| main.name != row.group) else { return Ok(()) };
         let now = Instant::now();
@@ -375,6 +392,7 @@ impl Outbox {
             row.group,
             reply::error(why).trim_end_matches('.'),
         );
+        let text = self.say.own(&main.name, text);
         self.store.enqueue(&main.name, None, &NewOutgoing { kind: OutgoingKind::Notice, text, in_reply_to: None })?;
         self.told.insert(row.group, now);
         Ok(())
@@ -406,7 +424,7 @@ impl Outbox {
 impl Link {
     /// A channel, the one chat that it shows (all of its channel's where it is `None`),
     /// and where its lines go. One that does not read fast enough gets them later.
-    pub fn new(channel: String, chat: Option<String>, to: mpsc::Sender<ToChannel>) -> Self {
+    pub fn new(channel: String, chat: Option<String>, to: mpsc::Sender<Outward>) -> Self {
         Link { channel, chat, to, ready: true, given: BTreeSet::new() }
     }
 
@@ -426,14 +444,4 @@ fn millis(wait: i64) -> Duration {
 
 fn pause_in_millis(pause: Duration) -> store::Millis {
     i64::try_from(pause.as_millis()).unwrap_or(i64::MAX)
-}
-
-fn outgoing(row: &Queued) -> Outgoing {
-    Outgoing {
-        id: row.id.0,
-        chat: row.chat.clone(),
-        kind: row.kind,
-        text: row.text.clone(),
-        in_reply_to: row.in_reply_to.clone(),
-    }
 }

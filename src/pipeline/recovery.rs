@@ -52,5 +52,5 @@ fn settle<S>(shared: &Shared<S>, run: &Run, why: &str) -> Result<(), StoreError>
         };
     }
     let stopped = shared.store.stop_waits(&run.group)?;
-    telling::try_again(&shared.store, run, why, messages.first().filter(|_| !stopped))
+    telling::try_again(&shared.store, &shared.say, run, why, messages.first().filter(|_| !stopped))
 }

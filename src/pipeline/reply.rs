@@ -4,6 +4,7 @@
 use icu_segmenter::GraphemeClusterSegmenter;
 
 use crate::channels::terminal;
+use crate::store::Sayable;
 
 /// The most that is kept of one answer while it grows.
 pub const ANSWER_LIMIT: usize = 1 << 20;
@@ -51,18 +52,26 @@ impl Answer {
 
     /// The messages to send, in order; none where nothing was said. `say` gets the whole text
     /// before it is split, since a secret could lie across a split.
-    pub fn into_messages(self, bounds: Bounds, say: impl FnOnce(String) -> String) -> Vec<String> {
+    pub fn into_messages(self, bounds: Bounds, say: impl FnOnce(String) -> Sayable) -> Vec<Sayable> {
         let shown = without_internal(&self.text);
         if shown.trim().is_empty() && !self.cut {
             return Vec::new();
         }
-        let mut messages = split(say(shown).trim_end_matches('\n'), bounds.message);
-        if self.cut || messages.len() > bounds.messages {
-            messages.truncate(bounds.messages);
-            messages.push("(The answer was longer than this chat takes; the rest was cut.)".to_owned());
-        }
-        messages
+        say(shown).parts(|text| {
+            let mut messages = split(text.trim_end_matches('\n'), bounds.message);
+            if self.cut || messages.len() > bounds.messages {
+                messages.truncate(bounds.messages);
+                messages.push("(The answer was longer than this chat takes; the rest was cut.)");
+            }
+            messages
+        })
     }
+}
+
+/// A message of an agent's without private thoughts; `None` where nothing else is in it.
+pub fn shown(text: &str) -> Option<String> {
+    let shown = without_internal(text);
+    (!shown.trim().is_empty()).then(|| shown.trim_end_matches('\n').to_owned())
 }
 
 /// An agent's error as a chat gets it: short, and without control characters. The failure of
@@ -120,15 +129,15 @@ fn internal_tag(text: &str) -> Option<(bool, usize)> {
 
 /// Splits after a paragraph, a line or a word that ends in the second half, else between two
 /// characters as people see them (grapheme clusters).
-fn split(text: &str, limit: usize) -> Vec<String> {
+fn split(text: &str, limit: usize) -> Vec<&str> {
     let mut messages = Vec::new();
     let mut rest = text;
     while rest.len() > limit {
         let at = border(&rest[..rest.floor_char_boundary(limit + 1)], limit);
-        messages.push(rest[..at].trim_end().to_owned());
+        messages.push(rest[..at].trim_end());
         rest = rest[at..].trim_start_matches('\n');
     }
-    messages.push(rest.to_owned());
+    messages.push(rest);
     messages.retain(|message| !message.trim().is_empty());
     messages
 }
@@ -156,7 +165,8 @@ mod tests {
     fn messages(parts: &[&str]) -> Vec<String> {
         let mut answer = Answer::default();
         parts.iter().for_each(|part| answer.push(part));
-        answer.into_messages(ROOMY, |text| text)
+        let said = answer.into_messages(ROOMY, Sayable::unchecked);
+        said.iter().map(Sayable::to_string).collect()
     }
 
     #[test]
@@ -212,9 +222,12 @@ mod tests {
         for bounds in [Bounds::of(terminal::CHANNEL), Bounds::of("whatsapp")] {
             let mut answer = Answer::default();
             [&long, "\u{e9}", "more"].iter().for_each(|part| answer.push(part));
-            let sent = answer.into_messages(bounds, |text| text);
-            assert!(sent.len() <= bounds.messages + 1 && sent.iter().all(|message| message.len() <= bounds.message));
-            assert!(sent.last().is_some_and(|last| last.contains("the rest was cut")));
+            let sent = answer.into_messages(bounds, Sayable::unchecked);
+            assert!(
+                sent.len() <= bounds.messages + 1
+                    && sent.iter().all(|message| message.as_str().len() <= bounds.message)
+            );
+            assert!(sent.last().is_some_and(|last| last.as_str().contains("the rest was cut")));
         }
     }
 }

@@ -11,7 +11,8 @@ use tokio::sync::mpsc;
 
 use super::Pipeline;
 use super::outbox::{Link, LinkId};
-use crate::channels::protocol::{ChannelState, FromChannel, ToChannel, VERSION};
+use crate::channels::outward::Outward;
+use crate::channels::protocol::{ChannelState, FromChannel, VERSION};
 use crate::channels::terminal;
 use crate::store::{Group, OutboxId, StoreError};
 
@@ -75,7 +76,7 @@ impl Pipeline {
         };
         let served = Served { link: LinkId(NEXT_LINK.fetch_add(1, Ordering::Relaxed)), channel, shown };
         let chats = self.chats(&served)?;
-        if link.to.send(ToChannel::Welcome { v: VERSION, chats: chats.clone() }).await.is_err() {
+        if link.to.send(Outward::welcome(chats.clone())).await.is_err() {
             return Ok(());
         }
         let (channel, chat) = (served.channel.clone(), served.shown.clone());
@@ -101,7 +102,7 @@ impl Pipeline {
                     let now = self.chats(served)?;
                     if now != chats {
                         chats.clone_from(&now);
-                        if link.to.send(ToChannel::Chats { chats: now }).await.is_err() {
+                        if link.to.send(Outward::chats(now)).await.is_err() {
                             return Ok(());
                         }
                     }
@@ -139,16 +140,16 @@ impl Pipeline {
 
     /// Once this returns, the messages taken in are on the disk. Where that fails, a person at
     /// a terminal reads why; a network delivers them again.
-    async fn kept(&self, served: &Served, mut answers: Vec<ToChannel>) -> Result<Vec<ToChannel>, StoreError> {
-        if !answers.iter().any(|answer| matches!(answer, ToChannel::Accepted { .. })) {
+    async fn kept(&self, served: &Served, mut answers: Vec<Outward>) -> Result<Vec<Outward>, StoreError> {
+        if answers.iter().all(|answer| answer.accepts().is_none()) {
             return Ok(answers);
         }
         match self.store.durable().await {
             Ok(()) => Ok(answers),
             Err(error) if served.channel == terminal::CHANNEL => {
                 for answer in &mut answers {
-                    if let ToChannel::Accepted { id } = answer {
-                        *answer = ToChannel::Ignored { id: std::mem::take(id), why: error.to_string() };
+                    if let Some(id) = answer.accepts() {
+                        *answer = Outward::not_kept(id.to_owned(), &error);
                     }
                 }
                 Ok(answers)

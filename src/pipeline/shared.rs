@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 
 use desk::lock;
 use policies::GroupName;
-use proxy::ports::Secrets;
 use tokio::sync::mpsc;
 
 use super::Settings;
@@ -17,13 +16,13 @@ use super::{notice, sent};
 use crate::channels::protocol::OutgoingKind;
 use crate::home::Home;
 use crate::store::ledger::AuditLog;
-use crate::store::{EndRunError, Group, Means, Message, MessageRow, Run, Store};
+use crate::store::{EndRunError, Group, Means, Message, MessageRow, Run, Say, Sayable, Store, Text};
 
 pub(super) struct Shared<S> {
     pub(super) home: Home,
     pub(super) store: Arc<Store>,
     pub(super) ledger: Arc<AuditLog>,
-    pub(super) secrets: Arc<dyn Secrets>,
+    pub(super) say: Say,
     pub(super) sandboxes: S,
     pub(super) settings: Settings,
     pub(super) outbox: OutboxHandle,
@@ -64,9 +63,15 @@ impl<S> Shared<S> {
         Ok(())
     }
 
+    /// An agent's text as its chat gets it: the reason instead where it must not be said.
+    pub(super) fn say(&self, group: &Group, text: String) -> Sayable {
+        let said = self.say.say(&group.name, Text::Answer(text));
+        said.unwrap_or_else(|refusal| self.say.own(&group.name, notice::withheld(group, &refusal)))
+    }
+
     /// Sends a notice about a waiting message. A failure is only logged; nothing depends on it.
     pub(super) fn remark(&self, group: &GroupName, answers: &Message, words: String) {
-        let remark = telling::outgoing(OutgoingKind::Notice, words, answers);
+        let remark = telling::outgoing(OutgoingKind::Notice, self.say.own(group, words), answers);
         match self.store.enqueue(group, None, &remark) {
             Ok(_) => self.outbox.wake(),
             Err(error) => tracing::error!(%group, %error, "a remark could not be queued"),
@@ -117,9 +122,8 @@ impl<S> Shared<S> {
                 let stays = if telling::had_a_sandbox(run) { telling::FOLDER_STAYS } else { "" };
                 let hint = format!("{why}\nTrying again in {} s. {stays}", rest.as_secs()).trim_end().to_owned();
                 let first = messages.first().filter(|_| run.attempt == 1);
-                let told: Vec<_> =
-                    first.map(|message| telling::outgoing(OutgoingKind::Notice, hint, message)).into_iter().collect();
-                self.store.fail_run(run.id, why, None, &told)
+                let hint = |message| telling::outgoing(OutgoingKind::Notice, self.say.own(&group.name, &hint), message);
+                self.store.fail_run(run.id, why, None, &Vec::from_iter(first.map(hint)))
             }
             None => self.tell_failure(group, run, why, messages, &words),
         };
@@ -143,10 +147,10 @@ impl<S> Shared<S> {
         };
         let mut told: Vec<_> = self
             .notice(group, run)
-            .map(|text| telling::outgoing(OutgoingKind::Notice, text, first))
+            .map(|text| telling::outgoing(OutgoingKind::Notice, self.say.own(&group.name, text), first))
             .into_iter()
             .collect();
-        told.extend(telling::failures(messages, words));
+        told.extend(telling::failures(messages, &self.say.own(&group.name, words)));
         self.store.fail_run(run.id, why, Some(last.row), &told)
     }
 
@@ -191,7 +195,7 @@ impl<S> Shared<S> {
             },
         };
         let cursor = waiting.last().map(|message| message.row);
-        self.store.fail_run(run.id, "stopped", cursor, &telling::stopped(&waiting))?;
+        self.store.fail_run(run.id, "stopped", cursor, &telling::stopped(&self.say, group, &waiting))?;
         self.outbox.wake();
         Ok(stopped)
     }

@@ -4,7 +4,7 @@ use containers::protocol::Forgotten;
 use policies::{GroupName, SandboxId};
 
 use crate::channels::protocol::OutgoingKind;
-use crate::store::{EndRunError, Means, Message, NewOutgoing, Run, Store, StoreError};
+use crate::store::{EndRunError, Means, Message, NewOutgoing, Run, Say, Sayable, Store, StoreError};
 
 /// The sandbox of a run for which none came up. Real ids are 32 digits.
 const NO_SANDBOX: &str = "0";
@@ -37,23 +37,28 @@ pub(super) fn forgotten(what: Forgotten, group: &GroupName) -> String {
 }
 
 /// A message for the chat.
-pub(super) fn outgoing(kind: OutgoingKind, text: impl Into<String>, answers: &Message) -> NewOutgoing {
+pub(super) fn outgoing(kind: OutgoingKind, text: Sayable, answers: &Message) -> NewOutgoing {
     outgoing_to(kind, text, &answers.id)
 }
 
 /// The same, with only the id of the message that it answers.
-pub(super) fn outgoing_to(kind: OutgoingKind, text: impl Into<String>, answers: &str) -> NewOutgoing {
-    NewOutgoing { kind, text: text.into(), in_reply_to: Some(answers.to_owned()) }
+pub(super) fn outgoing_to(kind: OutgoingKind, text: Sayable, answers: &str) -> NewOutgoing {
+    NewOutgoing { kind, text, in_reply_to: Some(answers.to_owned()) }
+}
+
+/// The end of what belongs to a message.
+pub(super) fn done(answers: &str) -> NewOutgoing {
+    outgoing_to(OutgoingKind::Done, Sayable::default(), answers)
 }
 
 /// A failure for each of these messages, and the end of each.
-pub(super) fn failures(messages: &[Message], words: &str) -> Vec<NewOutgoing> {
-    let tell = |message| [outgoing(OutgoingKind::Failure, words, message), outgoing(OutgoingKind::Done, "", message)];
+pub(super) fn failures(messages: &[Message], words: &Sayable) -> Vec<NewOutgoing> {
+    let tell = |message: &Message| [outgoing(OutgoingKind::Failure, words.clone(), message), done(&message.id)];
     messages.iter().flat_map(tell).collect()
 }
 
 /// What a stop has ended, and the reply to its sender.
-pub(super) fn stopped(waiting: &[Message]) -> Vec<NewOutgoing> {
+pub(super) fn stopped(say: &Say, group: &GroupName, waiting: &[Message]) -> Vec<NewOutgoing> {
     let any = waiting.iter().any(|message| message.means != Means::Stop);
     let tell = |message: &Message| {
         let (kind, words) = match message.means {
@@ -61,7 +66,7 @@ pub(super) fn stopped(waiting: &[Message]) -> Vec<NewOutgoing> {
             Means::Stop => (OutgoingKind::Notice, "Nothing was running."),
             Means::Call | Means::Talk => (OutgoingKind::Failure, "Stopped. Send the message again to have it done."),
         };
-        [outgoing(kind, words, message), outgoing(OutgoingKind::Done, "", message)]
+        [outgoing(kind, say.own(group, words), message), done(&message.id)]
     };
     waiting.iter().flat_map(tell).collect()
 }
@@ -83,9 +88,15 @@ pub(super) fn had_a_sandbox(run: &Run) -> bool {
 }
 
 /// Ends a run whose messages are tried again, and tells the first where an agent had it.
-pub(super) fn try_again(store: &Store, run: &Run, why: &str, first: Option<&Message>) -> Result<(), StoreError> {
-    let words = format!("{why}\nIt is begun again from the start. {FOLDER_STAYS}");
-    let told = first.filter(|_| had_a_sandbox(run)).map(|first| outgoing(OutgoingKind::Notice, words, first));
+pub(super) fn try_again(
+    store: &Store,
+    say: &Say,
+    run: &Run,
+    why: &str,
+    first: Option<&Message>,
+) -> Result<(), StoreError> {
+    let words = || say.own(&run.group, format!("{why}\nIt is begun again from the start. {FOLDER_STAYS}"));
+    let told = first.filter(|_| had_a_sandbox(run)).map(|first| outgoing(OutgoingKind::Notice, words(), first));
     match store.fail_run(run.id, why, None, &Vec::from_iter(told)) {
         Ok(_) | Err(EndRunError::NotRunning(_)) => Ok(()),
         Err(EndRunError::Store(error)) => Err(error),

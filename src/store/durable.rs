@@ -7,6 +7,8 @@
 //! What it is not: a buffer. Nobody who waits goes on before what they committed is on
 //! the disk, in the file that has the database's name.
 
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -19,8 +21,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 
 use super::StoreError;
-use super::ledger::Wal;
-use super::place::Place;
+use super::place::{Place, wal_of};
 
 /// What nobody waits for is on the disk after so long.
 const EVERY: Duration = Duration::from_millis(500);
@@ -176,5 +177,42 @@ impl Disk {
         connection.busy_timeout(Duration::from_secs(1))?;
         connection.pragma_update(None, "synchronous", "full")?;
         Ok(connection)
+    }
+}
+
+/// The write-ahead log, for fsyncs. It stays open: a process that has run out of
+/// descriptors still has its log.
+#[derive(Debug, Default)]
+struct Wal(Option<((u64, u64), File)>);
+
+impl Wal {
+    /// All that is committed is on the disk afterwards.
+    fn sync(&mut self, path: &Path) -> Result<(), StoreError> {
+        self.opened(&wal_of(path))
+            .and_then(|file| file.map_or(Ok(()), File::sync_data))
+            .map_err(|error| explain(path, &error))
+    }
+
+    /// Opening `-wal` is safe where opening the database is not: SQLite holds no locks on
+    /// it. It is missing while nothing was written since the last close, and another one
+    /// after that.
+    fn opened(&mut self, path: &Path) -> std::io::Result<Option<&File>> {
+        let found = match std::fs::metadata(path) {
+            Ok(found) => (found.dev(), found.ino()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if self.0.as_ref().is_none_or(|(open, _)| *open != found) {
+            self.0 = Some((found, File::open(path)?));
+        }
+        Ok(self.0.as_ref().map(|(_, file)| file))
+    }
+}
+
+fn explain(path: &Path, error: &std::io::Error) -> StoreError {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::DiskFull { path: path.to_path_buf() },
+        _ => StoreError::Other { path: path.to_path_buf(), detail: format!("the disk does not take it: {error}") },
     }
 }

@@ -1,10 +1,9 @@
 //! Messages that came in.
 
+use channel_protocol::{Quote, Sender};
 use policies::GroupName;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-
-use crate::channels::protocol::{Quote, Sender};
 
 use super::{Millis, NewOutgoing, Store, StoreError, now, outbox};
 

@@ -1,12 +1,11 @@
 //! The outbox: what is to be sent, until it was.
 
+use channel_protocol::OutgoingKind;
 use policies::GroupName;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::channels::protocol::OutgoingKind;
-
-use super::{Millis, RunId, Store, StoreError, groups, messages, now, runs};
+use super::{Millis, RunId, Sayable, Store, StoreError, groups, messages, now, runs};
 
 /// The number of an outgoing message; a resend carries the same one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,7 +17,7 @@ pub struct NewOutgoing {
     /// What it is.
     pub kind: OutgoingKind,
     /// The text.
-    pub text: String,
+    pub text: Sayable,
     /// The channel's id of the message this answers, where it answers one.
     pub in_reply_to: Option<String>,
 }
@@ -39,7 +38,7 @@ pub struct Queued {
     /// What it is.
     pub kind: OutgoingKind,
     /// The text.
-    pub text: String,
+    pub text: Sayable,
     /// What it answers.
     pub in_reply_to: Option<String>,
     /// How often sending it has failed.
@@ -124,10 +123,10 @@ impl Store {
 
     /// In the place of an answer that cannot be sent its chat gets word of that; the text
     /// stays ([`Store::undelivered`]). `false`: it is such word itself, or had ended.
-    pub fn send_instead(&self, id: OutboxId, why: &str, words: &str) -> Result<bool, StoreError> {
+    pub fn send_instead(&self, id: OutboxId, why: &str, words: &Sayable) -> Result<bool, StoreError> {
         let update = "UPDATE outbox SET instead = ?2, error = ?3, attempts = 0, next_attempt_at = 0
                       WHERE id = ?1 AND state = 'queued' AND instead IS NULL AND kind IN ('reply', 'notice')";
-        self.end_outgoing(update, &[&key(id), &words, &why])
+        self.end_outgoing(update, &[&key(id), &words.as_str(), &why])
     }
 
     /// It was not sent: tried again at `retry_at`, given up without one.
@@ -184,7 +183,14 @@ pub(super) fn enqueue(
             "INSERT INTO outbox (group_name, run, kind, text, in_reply_to, state, next_attempt_at, created_at)
              VALUES (?1, ?2, ?3, ?4, ?5, 'queued', 0, ?6)",
         )?
-        .execute(params![group.as_str(), run.map(runs::key), kind_text(new.kind), new.text, new.in_reply_to, now()])?;
+        .execute(params![
+            group.as_str(),
+            run.map(runs::key),
+            kind_text(new.kind),
+            new.text.as_str(),
+            new.in_reply_to,
+            now()
+        ])?;
     Ok(OutboxId(connection.last_insert_rowid().unsigned_abs()))
 }
 
@@ -227,7 +233,7 @@ fn queued_from(row: &Row<'_>) -> rusqlite::Result<Queued> {
             .into_iter()
             .find(|known| kind_text(*known) == kind)
             .ok_or_else(|| unreadable(5))?,
-        text: row.get(6)?,
+        text: Sayable::stored(row, 6)?,
         in_reply_to: row.get(7)?,
         attempts: row.get(8)?,
         created_at: row.get(9)?,

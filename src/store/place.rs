@@ -52,11 +52,6 @@ pub(super) fn goes_with_its_wal(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// An error where there is no such database.
-pub(super) fn exists(path: &Path) -> Result<(), StoreError> {
-    identity(path, path).map(drop)
-}
-
 fn identity(database: &Path, file: &Path) -> Result<(u64, u64), StoreError> {
     let path = database.to_path_buf();
     match std::fs::metadata(file) {

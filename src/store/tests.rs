@@ -61,7 +61,7 @@ impl Scene {
     }
 
     fn due(&self) -> Vec<String> {
-        self.store.next_outgoing("terminal", now()).unwrap().into_iter().map(|queued| queued.text).collect()
+        self.store.next_outgoing("terminal", now()).unwrap().into_iter().map(|queued| queued.text.to_string()).collect()
     }
 }
 
@@ -74,7 +74,7 @@ fn sandbox() -> SandboxId {
 }
 
 fn reply(text: &str) -> NewOutgoing {
-    NewOutgoing { kind: OutgoingKind::Reply, text: text.into(), in_reply_to: Some("m1".into()) }
+    NewOutgoing { kind: OutgoingKind::Reply, text: Sayable::unchecked(text), in_reply_to: Some("m1".into()) }
 }
 
 #[test]

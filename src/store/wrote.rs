@@ -86,6 +86,14 @@ impl Store {
         })
     }
 
+    /// The log begins anew after an older one: a run that is still open counts as one that wrote.
+    pub fn log_begins_anew(&self) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            let mark = "UPDATE runs SET wrote = 1 WHERE wrote IS NULL OR state = 'running'";
+            transaction.execute(mark, []).map(drop).map_err(|error| self.explain(&error))
+        })
+    }
+
     fn mark(&self, run: RunId) -> Result<(), StoreError> {
         self.write(|transaction| {
             let mark = "UPDATE runs SET wrote = 1 WHERE id = ?1";

@@ -114,7 +114,7 @@ impl Tour {
         write(&home.config_file(), &town.configuration())?;
         write(&home.policy_file(&group), Town::POLICY)?;
         let config = Config::load(&home)?;
-        let log = Arc::new(AuditLog::open(&home.audit_db())?);
+        let log = Arc::new(AuditLog::open(&home.audit_log())?);
         let gateway = Gateway::open(&home, &config, log.clone(), Operations::of(log.clone(), None))?;
         let installation = home.installation_id()?;
         let sandboxes = Sandboxes::open(&home, &config, gateway.clone(), place.engine.clone(), installation)?;

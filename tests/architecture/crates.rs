@@ -7,7 +7,8 @@ use std::path::Path;
 use crate::source::Source;
 
 /// Each crate below the root, and all that it may take from this workspace.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
+    ("audit", &[]),
     ("desk", &[]),
     ("desk/lines", &[]),
     ("policies/words", &[]),
@@ -24,7 +25,8 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ("channels/whatsapp", &["channel-protocol", "lines"]),
 ];
 
-const WORKSPACE: [&str; 14] = [
+const WORKSPACE: [&str; 15] = [
+    "audit",
     "desk",
     "lines",
     "policies",

@@ -25,6 +25,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("loopback", 2),
     ("memory", 2),
     ("budget", 2),
+    ("clock", 2),
     ("resolver", 2),
     ("store", 2),
     ("vault", 2),

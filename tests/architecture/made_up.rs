@@ -146,6 +146,13 @@ fn a_boundary_keeps_a_module_out_and_what_only_it_reaches() {
 }
 
 #[test]
+fn a_root_below_a_boundary_is_read() {
+    let left = reached(&tree(&[]), "gate::exit", &["gate"]);
+    let exit = |path: &&String| path.starts_with("gate/src/exit");
+    assert!(left.iter().any(|path| exit(&path)) && !left.contains(&"gate/src/named.rs".to_owned()), "{left:?}");
+}
+
+#[test]
 fn a_crate_is_a_root_with_all_of_its_modules_and_a_glob_asks_for_all_that_it_hands_on() {
     let tree = tree(&[]);
     assert!(reached(&tree, "gate", &[]).contains(&"gate/src/idle.rs".to_owned()));

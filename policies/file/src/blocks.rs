@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use policies::address::special_net;
 use policies::{
-    AllowRule, DenyRule, Effect, Facts, HostPattern, Method, PatternError, RequestPattern, Scheme, TunnelRule,
+    AllowRule, At, DenyRule, Effect, Facts, HostPattern, Method, PatternError, RequestPattern, Scheme, TunnelRule,
 };
 
 use crate::table::{Block, Test, rule_ref, unreadable};
@@ -141,19 +141,29 @@ pub(crate) fn test(block: &mut Block<'_, '_>) -> Option<Test> {
         }
     });
     let body = block.string("body").map(|(_, text)| text);
+    let at = at(block);
     let (span, request) = request?;
     let facts = match request.split_once(' ') {
         Some((method, url)) => Facts::parse(method, url).map_err(|error| error.to_string()),
         None => Err(format!("{request:?} is not a method and a URL")),
     };
     match facts {
-        Ok(facts) => Some(Test { span: block.span.clone(), facts, request, body, want_allow: want_allow? }),
+        Ok(facts) => Some(Test { span: block.span.clone(), facts, request, body, at, want_allow: want_allow? }),
         Err(message) => {
             let help = Some("write a method and a URL, like \"POST https://host/path\"".to_owned());
             block.reader.problem(span, message, help);
             None
         }
     }
+}
+
+fn at(block: &mut Block<'_, '_>) -> Option<At> {
+    let (span, text) = block.string("at")?;
+    let at = At::parse(&text);
+    if at.is_none() {
+        block.reader.problem(span, format!("{text:?} is no time"), Some(At::FORM.to_owned()));
+    }
+    at
 }
 
 fn host(

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use policies::{Code, Date, Facts, Limits, Policy, Verdict};
+use policies::{Code, Date, Facts, Limits, Policy, PolicyAt, Verdict};
 use serde::Serialize;
 
 use crate::summary::{RuleSummary, summaries};
@@ -63,8 +63,8 @@ pub enum Fate {
     Refused(Code),
 }
 
-/// What replacing a policy by another would change, also for these requests.
-pub fn diff(old: &Policy, new: &Policy, asked: &[Facts]) -> Diff {
+/// What replacing a policy by another would change in its rules.
+pub fn diff(old: &Policy, new: &Policy) -> Diff {
     let (old_rules, new_rules) = (summaries(old), summaries(new));
     let observe = (old.observe_until(), new.observe_until());
     let leaks = (old.blocks_lookalikes(), new.blocks_lookalikes());
@@ -74,12 +74,12 @@ pub fn diff(old: &Policy, new: &Policy, asked: &[Facts]) -> Diff {
         limits: limit_changes(old.limits(), new.limits()),
         observe: (observe.0 != observe.1).then_some(observe),
         leaks: (leaks.0 != leaks.1).then_some(leaks),
-        requests: request_changes(old, new, asked),
+        requests: Vec::new(),
     }
 }
 
-fn fate(policy: &Policy, facts: &Facts) -> Fate {
-    match way(policy, facts.clone(), None) {
+fn fate(policy: PolicyAt<'_>, facts: &Facts) -> Fate {
+    match way(policy.enforced(), facts.clone()) {
         Way::Unopened(_) => Fate::Tunnelled,
         Way::Judged(Verdict::Allow(permit)) if permit.body_conditions().is_some() => Fate::AllowedByBody,
         Way::Judged(Verdict::Allow(_)) => Fate::Allowed,
@@ -88,6 +88,12 @@ fn fate(policy: &Policy, facts: &Facts) -> Fate {
 }
 
 impl Diff {
+    /// The same with what would become of these requests, as if nothing was observed.
+    #[must_use]
+    pub fn with_requests(self, old: PolicyAt<'_>, new: PolicyAt<'_>, asked: &[Facts]) -> Self {
+        Diff { requests: request_changes(old, new, asked), ..self }
+    }
+
     /// Whether nothing changes.
     pub fn is_empty(&self) -> bool {
         self.added.is_empty()
@@ -139,7 +145,7 @@ fn limit_changes(old: &Limits, new: &Limits) -> Vec<LimitChange> {
     changes.filter(|change| change.old != change.new).collect()
 }
 
-fn request_changes(old: &Policy, new: &Policy, asked: &[Facts]) -> Vec<RequestChange> {
+fn request_changes(old: PolicyAt<'_>, new: PolicyAt<'_>, asked: &[Facts]) -> Vec<RequestChange> {
     let mut out: Vec<RequestChange> = Vec::new();
     for facts in asked {
         let request = format!("{} {}", facts.method, facts.url_without_query());

@@ -1,30 +1,198 @@
-//! The keys that a policy file may have, and where.
+//! The keys that a policy file may have, each described once: the reader's lists, the
+//! schema that editors read and the table of docs/policy.md are made of this.
 
 use desk::toml::{TableKeys, Vocabulary};
 use policies::Limits;
 
-pub(crate) const GROUP: [&str; 8] = ["use", "mode", "observe_until", "leaks", "limits", "allow", "deny", "test"];
+/// One key of a table.
+#[derive(Debug)]
+pub struct Key {
+    /// As it stands in the file.
+    pub name: &'static str,
+    /// What its value may be, as JSON Schema.
+    pub(crate) schema: &'static str,
+    /// As docs/policy.md shows it: with its value, where it has only one.
+    pub(crate) written: &'static str,
+    /// What it means, in Markdown. Empty where the page tells it in its own words.
+    pub(crate) meaning: &'static str,
+}
+
+const fn key(name: &'static str, schema: &'static str) -> Key {
+    Key { name, schema, written: name, meaning: "" }
+}
+
+/// `[[allow]]`.
+pub(crate) const OF_ALLOW: [Key; 14] = [
+    Key {
+        name: "host",
+        schema: r##"{ "description": "api.x.com, *.x.com (one label) or **.x.com (any depth).", "type": "string" }"##,
+        written: "host",
+        meaning: "required. `api.x.com` is exactly that; `*.x.com` one label below; `**.x.com` any depth. Neither star covers `x.com` itself, nor names where strangers can have theirs (by the [public suffix list](https://publicsuffix.org) and a list of clouds and services): `**.amazonaws.com` is no bucket below `s3.amazonaws.com`, `**.azure.com` no machine below `westeurope.cloudapp.azure.com`. No list is whole: name hosts exactly where a cloud's customers may be neighbours. An address is written as itself, IPv6 in brackets",
+    },
+    Key {
+        name: "scheme",
+        schema: r##"{ "enum": ["https", "http"] }"##,
+        written: r##"scheme = "http""##,
+        meaning: "plain http on port 80. Without it, https on 443",
+    },
+    Key {
+        name: "ports",
+        schema: r##"{ "$ref": "#/definitions/ports" }"##,
+        written: "ports",
+        meaning: "other ports: `[8443]`",
+    },
+    Key {
+        name: "access",
+        schema: r##"{ "description": "GET, HEAD and OPTIONS on every path.", "enum": ["read"] }"##,
+        written: r##"access = "read""##,
+        meaning: "GET, HEAD and OPTIONS on every path, but for a GET whose query holds a GraphQL mutation",
+    },
+    Key {
+        name: "do",
+        schema: r##"{ "$ref": "#/definitions/requests" }"##,
+        written: "do",
+        meaning: r##"or the requests one by one: `"METHOD /path"`, `*` for any method. COPY and MOVE cannot be named: they write to a second path. Exactly one of `access` and `do` is required"##,
+    },
+    Key {
+        name: "query",
+        schema: r##"{ "description": "The whole query, pair by pair; {} for none.", "type": "object", "additionalProperties": { "type": "string" } }"##,
+        written: "query",
+        meaning: r##"the whole query, pair by pair: `{ service = "git-upload-pack" }`; `{}` for no query at all. Without it, any query goes with an allowed path"##,
+    },
+    Key {
+        name: "json",
+        schema: r##"{ "$ref": "#/definitions/json" }"##,
+        written: "json",
+        meaning: "what a JSON body must be, see below",
+    },
+    Key {
+        name: "websocket",
+        schema: r##"{ "description": "Lets a WebSocket begin where GET is allowed.", "type": "boolean" }"##,
+        written: "websocket = true",
+        meaning: "a GET that the rule allows may go on as a WebSocket, with messages of up to 1 MiB; a sandbox has 64 at a time. Refused without it",
+    },
+    Key {
+        name: "tls",
+        schema: r##"{ "description": "tunnel: the connection goes through unopened.", "enum": ["tunnel"] }"##,
+        written: r##"tls = "tunnel""##,
+        meaning: "the connection goes through unopened, see below",
+    },
+    Key {
+        name: "credential",
+        schema: r##"{ "description": "The name of a credential in doorward.toml.", "type": "string" }"##,
+        written: "credential",
+        meaning: "the name of a credential in `doorward.toml`",
+    },
+    Key {
+        name: "private",
+        schema: r##"{ "description": "Networks off the public internet that the host may resolve to.", "type": "array", "items": { "type": "string" } }"##,
+        written: "private",
+        meaning: r##"networks that the host may resolve to though they are not on the public internet: `["192.168.1.20/32"]`. One exact host only"##,
+    },
+    Key {
+        name: "model",
+        schema: r##"{ "description": "This host is the agent's language model.", "type": "boolean" }"##,
+        written: "model = true",
+        meaning: "this host is the agent's language model: a surrogate may be quoted in a body",
+    },
+    Key {
+        name: "opaque",
+        schema: r##"{ "description": "Answers that nobody can look into pass unread: for exact paths only.", "type": "boolean" }"##,
+        written: "opaque = true",
+        meaning: "answers of a host with a credential that nobody can look into (an encrypted PDF, a 7z archive, a text in UTF-16) pass unread. One exact host, and in `do` exact methods and paths only; `policy check` warns. See [credentials](credentials.md#what-comes-back)",
+    },
+    Key {
+        name: "why",
+        schema: r##"{ "$ref": "#/definitions/why" }"##,
+        written: "why",
+        meaning: "one sentence for whoever reads a refusal or an explanation",
+    },
+];
+
+/// `[[deny]]`.
+pub(crate) const OF_DENY: [Key; 5] = [
+    key("host", r##"{ "type": "string" }"##),
+    key("ports", r##"{ "$ref": "#/definitions/ports" }"##),
+    key("do", r##"{ "$ref": "#/definitions/requests" }"##),
+    key("json", r##"{ "$ref": "#/definitions/json" }"##),
+    key("why", r##"{ "$ref": "#/definitions/why" }"##),
+];
+
+/// `[[test]]`.
+pub(crate) const OF_TEST: [Key; 4] = [
+    key("request", r##"{ "description": "METHOD URL, like POST https://host/path.", "type": "string" }"##),
+    key("body", r##"{ "description": "The body that conditions on JSON fields are asked about.", "type": "string" }"##),
+    key(
+        "at",
+        r##"{ "description": "When it is asked: sat 22:00, 2026-12-01, 22:00. Without a date nothing is observed.", "type": "string" }"##,
+    ),
+    key("want", r##"{ "enum": ["allow", "deny"] }"##),
+];
+
+/// The top of a group's file.
+pub(crate) const OF_GROUP: [Key; 8] = [
+    key(
+        "use",
+        r##"{ "description": "Presets that ship with Doorward.", "type": "array", "items": { "type": "string" } }"##,
+    ),
+    key(
+        "mode",
+        r##"{ "description": "observe: lets hosts that no rule names through and marks them in the log, until observe_until.", "enum": ["observe"] }"##,
+    ),
+    key("observe_until", r##"{ "description": "The last day of observing, like 2026-12-31.", "type": "string" }"##),
+    key(
+        "leaks",
+        r##"{ "description": "block: what only looks like a secret (a private key, a vendor's key, a card number) is refused.", "enum": ["block"] }"##,
+    ),
+    key("limits", r##"{ "$ref": "#/definitions/limits" }"##),
+    key("allow", r##"{ "type": "array", "items": { "$ref": "#/definitions/allow" } }"##),
+    key("deny", r##"{ "type": "array", "items": { "$ref": "#/definitions/deny" } }"##),
+    key("test", r##"{ "type": "array", "items": { "$ref": "#/definitions/test" } }"##),
+];
+
+/// `[limits]`.
+pub(crate) const OF_LIMITS: [Key; 5] = [
+    key("upload_per_day", r##"{ "$ref": "#/definitions/size" }"##),
+    key("upload_per_request", r##"{ "$ref": "#/definitions/size" }"##),
+    key("requests_per_minute", r##"{ "type": "integer" }"##),
+    key("requests_per_day", r##"{ "type": "integer" }"##),
+    key("new_names_per_day", r##"{ "description": "New names below a star, in a day.", "type": "integer" }"##),
+];
+
+/// The names of `[[allow]]`.
+pub(crate) const ALLOW: [&str; 14] = names(&OF_ALLOW);
+/// The names of `[[deny]]`.
+pub(crate) const DENY: [&str; 5] = names(&OF_DENY);
+/// The names of `[[test]]`.
+pub(crate) const TEST: [&str; 4] = names(&OF_TEST);
+/// The names at the top of a group's file.
+pub(crate) const GROUP: [&str; 8] = names(&OF_GROUP);
+/// The same of a preset's, which says nothing about the group.
 pub(crate) const PRESET: [&str; 3] = ["allow", "deny", "test"];
+/// The same of base.toml's, which allows nothing.
 pub(crate) const BASE: [&str; 4] = ["leaks", "limits", "deny", "test"];
 
-pub(crate) const ALLOW: [&str; 14] = [
-    "host",
-    "scheme",
-    "ports",
-    "access",
-    "do",
-    "query",
-    "json",
-    "websocket",
-    "tls",
-    "credential",
-    "private",
-    "model",
-    "opaque",
-    "why",
-];
-pub(crate) const DENY: [&str; 5] = ["host", "ports", "do", "json", "why"];
-pub(crate) const TEST: [&str; 3] = ["request", "body", "want"];
+const fn names<const N: usize>(keys: &[Key; N]) -> [&'static str; N] {
+    let mut names = [""; N];
+    let mut at = 0;
+    while at < N {
+        names[at] = keys[at].name;
+        at += 1;
+    }
+    names
+}
+
+/// Every key of an `[[allow]]`.
+pub fn of_allow() -> impl Iterator<Item = &'static Key> {
+    const { &OF_ALLOW }.iter()
+}
+
+/// The table of an `[[allow]]` in docs/policy.md.
+pub fn table_of_allow() -> String {
+    let row = |key: &Key| format!("| `{}` | {} |\n", key.written, key.meaning);
+    let rows: String = OF_ALLOW.iter().map(row).collect();
+    format!("| key | meaning |\n| --- | --- |\n{rows}")
+}
 
 /// What may stand in a group's file.
 pub(crate) static OF_A_GROUP: Vocabulary = with_top(&GROUP);

@@ -14,15 +14,13 @@ mod file;
 #[doc(hidden)]
 pub mod fuzzed;
 mod json;
-mod keys;
+pub mod keys;
 mod limits;
 mod manifest;
 mod near;
 mod observe;
 mod part;
 pub mod presets;
-#[cfg(test)]
-#[path = "schema/tests.rs"]
 mod schema;
 mod suggest;
 mod suggestion;
@@ -38,7 +36,9 @@ pub use desk::{Problem, Problems};
 pub use diff::{Diff, Fate, LimitChange, RequestChange, diff};
 pub use limits::limit_in_words;
 pub use manifest::{Manifest, Reach, manifest};
+pub use schema::schema;
 pub use suggestion::{Suggestion, suggest};
 pub use summary::{RuleSummary, summaries};
 pub use test_run::TestReport;
 pub use way::{Way, way};
+pub use written::written;

@@ -69,18 +69,28 @@ pub fn manifest(policy: &Policy) -> Manifest {
     }
 }
 
+/// Whole: what an agent is not told is left out by name.
 impl From<RuleSummary> for Reach {
     fn from(rule: RuleSummary) -> Self {
-        Reach {
-            host: rule.host,
-            scheme: rule.scheme,
-            ports: rule.ports,
-            requests: rule.requests,
-            query: rule.query,
-            body: rule.json,
-            websocket: rule.websocket,
-            with_credential: rule.credential.is_some(),
-            why: rule.why,
-        }
+        let RuleSummary {
+            at: _,
+            origin: _,
+            effect: _,
+            host,
+            scheme,
+            ports,
+            requests,
+            query,
+            credential,
+            private: _,
+            model: _,
+            opaque: _,
+            tls: _,
+            websocket,
+            json,
+            why,
+        } = rule;
+        let with_credential = credential.is_some();
+        Reach { host, scheme, ports, requests, query, body: json, websocket, with_credential, why }
     }
 }

@@ -119,15 +119,32 @@ pub(crate) fn lift_address(resolved: &Resolved<'_>) -> Vec<String> {
 
 /// A condition is the group's own to change, or a rule beside it does without.
 pub(crate) fn lift_condition(facts: &Facts, rule: &AllowRule) -> Vec<String> {
-    if rule.origin == Origin::Group {
-        return vec![format!("# change or remove `json` in the [[allow]] at {}", rule.at)];
+    // Whole: what is new is either given beside the condition, or left out by name.
+    let AllowRule {
+        at,
+        origin,
+        host: _,
+        scheme: _,
+        ports: _,
+        requests: _,
+        query: _,
+        credential,
+        private: _,
+        model,
+        opaque,
+        websocket: _,
+        json: _,
+        why: _,
+    } = rule;
+    if *origin == Origin::Group {
+        return vec![format!("# change or remove `json` in the [[allow]] at {at}")];
     }
     let mut lines = allow_lines(facts);
-    lines.extend(rule.credential.as_ref().map(|name| format!("credential = \"{name}\"")));
-    if rule.model {
+    lines.extend(credential.as_ref().map(|name| format!("credential = \"{name}\"")));
+    if *model {
         lines.push("model = true".to_owned());
     }
-    if rule.opaque {
+    if *opaque {
         lines.push("opaque = true".to_owned());
     }
     lines

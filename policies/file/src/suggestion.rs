@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use policies::{Code, Facts, Policy, RuleRef, Verdict};
+use policies::{Code, Facts, PolicyAt, RuleRef, Verdict};
 
 /// What to add to a group's file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,7 +27,7 @@ const MANY: usize = 5;
 
 /// Turns requests into rules: the refused ones with their code, the observed
 /// ones without. What the policy allows by now is left out.
-pub fn suggest(policy: &Policy, asked: &[(Facts, Option<Code>)]) -> Suggestion {
+pub fn suggest(policy: PolicyAt<'_>, asked: &[(Facts, Option<Code>)]) -> Suggestion {
     let mut suggestion = Suggestion::default();
     let mut blocks: BTreeMap<Frame, BTreeSet<String>> = BTreeMap::new();
     let mut seen = BTreeSet::new();
@@ -36,7 +36,7 @@ pub fn suggest(policy: &Policy, asked: &[(Facts, Option<Code>)]) -> Suggestion {
             suggestion.beyond_rules += 1;
             continue;
         }
-        let Verdict::Deny(facts, refusal) = policy.decide(facts.clone()) else { continue };
+        let Verdict::Deny(facts, refusal) = policy.enforced().decide(facts.clone()) else { continue };
         match (refusal.code, frame(&refusal.lift)) {
             (Code::DeniedByRule, _) => {
                 let known = format!("{} {}", facts.method, facts.url_without_query());

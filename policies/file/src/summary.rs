@@ -54,6 +54,41 @@ pub fn summaries(policy: &Policy) -> Vec<RuleSummary> {
 }
 
 impl RuleSummary {
+    /// The requests of a rule, and what else it says about them: what `show`, `explain` and
+    /// `diff` print beside its host, its credential and its place.
+    pub fn in_words(&self) -> String {
+        let RuleSummary {
+            at: _,
+            origin: _,
+            effect: _,
+            host: _,
+            scheme: _,
+            ports: _,
+            requests,
+            query,
+            credential: _,
+            private,
+            model,
+            opaque,
+            tls,
+            websocket,
+            json,
+            why: _,
+        } = self;
+        let mut words = if tls.is_some() { "any, unopened".to_owned() } else { requests.join(", ") };
+        words += &match query.as_deref() {
+            None => String::new(),
+            Some("") => ", without a query".to_owned(),
+            Some(query) => format!(", with ?{query}"),
+        };
+        words += if *websocket { ", WebSocket" } else { "" };
+        words.extend(json.iter().map(|condition| format!(", if {condition}")));
+        words.extend(private.iter().map(|net| format!(", also at {net}")));
+        words += if *model { ", a model" } else { "" };
+        words += if *opaque { ", answers unread where nobody can look into them" } else { "" };
+        words
+    }
+
     /// What it means, as one text; the words of `why` and the place aside.
     pub(crate) fn meaning(&self) -> String {
         let at = RuleRef { file: "".into(), line: 0 };
@@ -61,48 +96,74 @@ impl RuleSummary {
     }
 }
 
+// Each rule is taken apart whole: a field that is new does not compile before it is told.
+
 impl From<&AllowRule> for RuleSummary {
     fn from(rule: &AllowRule) -> Self {
+        let AllowRule {
+            at,
+            origin,
+            host,
+            scheme,
+            ports,
+            requests,
+            query,
+            credential,
+            private,
+            model,
+            opaque,
+            websocket,
+            json,
+            why,
+        } = rule;
         let join = |pairs: &Vec<(String, String)>| {
             pairs.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("&")
         };
         RuleSummary {
-            scheme: Some(rule.scheme.as_str()),
-            requests: rule.requests.iter().map(ToString::to_string).collect(),
-            query: rule.query.as_ref().map(join),
-            credential: rule.credential.clone(),
-            private: rule.private.clone(),
-            model: rule.model,
-            opaque: rule.opaque,
-            websocket: rule.websocket,
-            json: in_words(rule.json.as_ref()),
-            ..bare("allow", &rule.at, &rule.origin, &rule.host, &rule.ports, rule.why.as_ref())
+            at: at.clone(),
+            origin: origin.clone(),
+            effect: "allow",
+            host: host.to_string(),
+            scheme: Some(scheme.as_str()),
+            ports: ports.clone(),
+            requests: requests.iter().map(ToString::to_string).collect(),
+            query: query.as_ref().map(join),
+            credential: credential.clone(),
+            private: private.clone(),
+            model: *model,
+            opaque: *opaque,
+            tls: None,
+            websocket: *websocket,
+            json: conditions(json.as_ref()),
+            why: why.clone(),
         }
     }
 }
 
 impl From<&DenyRule> for RuleSummary {
     fn from(rule: &DenyRule) -> Self {
+        let DenyRule { at, origin, host, ports, requests, json, why } = rule;
         RuleSummary {
-            requests: rule.requests.iter().map(ToString::to_string).collect(),
-            json: in_words(rule.json.as_ref()),
-            ..bare("deny", &rule.at, &rule.origin, &rule.host, &rule.ports, rule.why.as_ref())
+            requests: requests.iter().map(ToString::to_string).collect(),
+            json: conditions(json.as_ref()),
+            ..bare("deny", at, origin, host, ports, why.as_ref())
         }
     }
 }
 
 impl From<&TunnelRule> for RuleSummary {
     fn from(rule: &TunnelRule) -> Self {
+        let TunnelRule { at, origin, host, ports, private, why } = rule;
         RuleSummary {
             scheme: Some("https"),
-            private: rule.private.clone(),
+            private: private.clone(),
             tls: Some("tunnel"),
-            ..bare("allow", &rule.at, &rule.origin, &rule.host, &rule.ports, rule.why.as_ref())
+            ..bare("allow", at, origin, host, ports, why.as_ref())
         }
     }
 }
 
-/// What every rule has.
+/// What denials and tunnels have in common.
 fn bare(
     effect: &'static str,
     at: &RuleRef,
@@ -131,6 +192,6 @@ fn bare(
     }
 }
 
-fn in_words(conditions: Option<&Arc<[Condition]>>) -> Vec<String> {
+fn conditions(conditions: Option<&Arc<[Condition]>>) -> Vec<String> {
     conditions.into_iter().flat_map(|conditions| conditions.iter()).map(ToString::to_string).collect()
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use desk::ValueError;
-use policies::{Facts, Origin, PatternError, RuleRef};
+use policies::{At, Facts, Origin, PatternError, RuleRef};
 
 /// One table, and the file that it is of.
 pub(crate) type Block<'a, 'i> = desk::toml::Block<'a, 'i, Origin>;
@@ -15,6 +15,8 @@ pub(crate) struct Test {
     pub(crate) facts: Facts,
     /// The body it comes with; where none is said, conditions on bodies are not asked.
     pub(crate) body: Option<String>,
+    /// When it is asked; where none is said, time does not count.
+    pub(crate) at: Option<At>,
     pub(crate) want_allow: bool,
 }
 

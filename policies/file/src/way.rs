@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 
-use policies::{Date, Facts, Host, Policy, Scheme, TunnelPermit, Verdict};
+use policies::{Facts, Host, PolicyAt, Scheme, TunnelPermit, Verdict};
 
 /// How a request goes.
 #[derive(Debug)]
@@ -15,10 +15,9 @@ pub enum Way {
     Judged(Verdict),
 }
 
-/// How this request would go on a day; without one, as if nothing was observed. A host
-/// that is an address is checked as it is before it is dialled; what a name resolves to
-/// is not known here.
-pub fn way(policy: &Policy, facts: Facts, today: Option<Date>) -> Way {
+/// How this request would go. A host that is an address is checked as it is before it is
+/// dialled; what a name resolves to is not known here.
+pub fn way(policy: PolicyAt<'_>, facts: Facts) -> Way {
     let port = facts.authority.port;
     let dialled = match facts.authority.host {
         Host::Ip(ip) => Some(SocketAddr::new(ip, port)),
@@ -31,11 +30,7 @@ pub fn way(policy: &Policy, facts: Facts, today: Option<Date>) -> Way {
             _ => Way::Unopened(tunnel),
         };
     }
-    let verdict = match today {
-        Some(today) => policy.decide_at(facts, today),
-        None => policy.decide(facts),
-    };
-    Way::Judged(match verdict {
+    Way::Judged(match policy.decide(facts) {
         Verdict::Allow(permit) => match dialled.map(|address| permit.check_address(address)) {
             Some(Err(refusal)) => Verdict::Deny(permit.facts().clone(), refusal),
             _ => Verdict::Allow(permit),

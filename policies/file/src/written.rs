@@ -1,6 +1,125 @@
-//! Rules written down again, as a file says them.
+//! Rules written down again, as a file says them: what `policy show --toml` prints. Read
+//! again it is what judges, presets and base.toml included; only the places are others.
 
-use policies::{Condition, Wanted, Words};
+use std::fmt::Write;
+
+use ipnet::IpNet;
+use policies::{
+    AllowRule, Condition, DenyRule, HostPattern, Limits, Methods, Observe, RequestPattern, Rules, TunnelRule, Wanted,
+    Words,
+};
+
+/// The policy file that says the same as these rules.
+pub fn written(rules: &Rules) -> String {
+    let Rules { allows, tunnels, denies, limits, observe, blocks_lookalikes } = rules;
+    let mut text = String::new();
+    if let Some(Observe { until, at: _ }) = observe {
+        let _ = writeln!(text, "mode = \"observe\"\nobserve_until = \"{until}\"");
+    }
+    if *blocks_lookalikes {
+        text += "leaks = \"block\"\n";
+    }
+    text += &in_limits(limits);
+    allows.iter().for_each(|rule| block(&mut text, "allow", &rule.at.to_string(), allow(rule)));
+    tunnels.iter().for_each(|rule| block(&mut text, "allow", &rule.at.to_string(), tunnel(rule)));
+    denies.iter().for_each(|rule| block(&mut text, "deny", &rule.at.to_string(), deny(rule)));
+    text
+}
+
+fn block(text: &mut String, table: &str, at: &str, lines: Vec<String>) {
+    let gap = if text.is_empty() { "" } else { "\n" };
+    // Writing to a String cannot fail, here and above.
+    let _ = writeln!(text, "{gap}# {at}\n[[{table}]]\n{}", lines.join("\n"));
+}
+
+fn in_limits(limits: &Limits) -> String {
+    let said = |(name, value): (&str, Option<u64>)| {
+        let size = if name.starts_with("upload") { "\"" } else { "" };
+        let unit = if size.is_empty() { "" } else { " B" };
+        value.map(|value| format!("{name} = {size}{value}{unit}{size}\n"))
+    };
+    let lines: String = limits.each().into_iter().filter_map(said).collect();
+    if lines.is_empty() { lines } else { format!("\n[limits]\n{lines}") }
+}
+
+// Each rule is taken apart whole: a field that is new does not compile before it is written.
+
+fn allow(rule: &AllowRule) -> Vec<String> {
+    let AllowRule {
+        at: _,
+        origin: _,
+        host,
+        scheme,
+        ports,
+        requests,
+        query,
+        credential,
+        private,
+        model,
+        opaque,
+        websocket,
+        json,
+        why,
+    } = rule;
+    let mut lines = vec![in_host(host), format!("scheme = \"{}\"", scheme.as_str())];
+    lines.extend(in_ports(ports));
+    lines.push(asked(requests));
+    lines.extend(query.as_ref().map(|pairs| self::query(pairs)));
+    lines.extend(json.as_ref().map(|conditions| self::json(conditions)));
+    lines.extend(websocket.then(|| "websocket = true".to_owned()));
+    lines.extend(credential.as_ref().map(|name| format!("credential = {}", quoted(name))));
+    lines.extend(in_private(private));
+    lines.extend(model.then(|| "model = true".to_owned()));
+    lines.extend(opaque.then(|| "opaque = true".to_owned()));
+    lines.extend(in_why(why.as_ref()));
+    lines
+}
+
+fn tunnel(rule: &TunnelRule) -> Vec<String> {
+    let TunnelRule { at: _, origin: _, host, ports, private, why } = rule;
+    let mut lines = vec![in_host(host), "tls = \"tunnel\"".to_owned()];
+    lines.extend(in_ports(ports));
+    lines.extend(in_private(private));
+    lines.extend(in_why(why.as_ref()));
+    lines
+}
+
+fn deny(rule: &DenyRule) -> Vec<String> {
+    let DenyRule { at: _, origin: _, host, ports, requests, json, why } = rule;
+    let mut lines = vec![in_host(host)];
+    lines.extend(in_ports(ports));
+    lines.push(asked(requests));
+    lines.extend(json.as_ref().map(|conditions| self::json(conditions)));
+    lines.extend(in_why(why.as_ref()));
+    lines
+}
+
+fn in_host(host: &HostPattern) -> String {
+    format!("host = {}", quoted(&host.to_string()))
+}
+
+fn in_ports(ports: &[u16]) -> Option<String> {
+    let all: Vec<_> = ports.iter().map(u16::to_string).collect();
+    (!all.is_empty()).then(|| format!("ports = [{}]", all.join(", ")))
+}
+
+/// `access` has a pattern of its own, and stands alone.
+fn asked(requests: &[RequestPattern]) -> String {
+    if requests.iter().any(|request| request.methods() == Methods::Read) {
+        return "access = \"read\"".to_owned();
+    }
+    let all: Vec<_> = requests.iter().map(|request| quoted(&request.to_string())).collect();
+    format!("do = [{}]", all.join(", "))
+}
+
+fn in_private(nets: &[IpNet]) -> Option<String> {
+    let all: Vec<_> = nets.iter().map(|net| format!("\"{net}\"")).collect();
+    (!all.is_empty()).then(|| format!("private = [{}]", all.join(", ")))
+}
+
+fn in_why(why: Option<&String>) -> Option<String> {
+    why.map(|why| format!("why = {}", quoted(why)))
+}
 
 /// `query = { service = "x" }`
 pub(crate) fn query(pairs: &[(String, String)]) -> String {

@@ -1,7 +1,7 @@
 //! Which rules let a model be asked and nothing else.
 #![allow(clippy::unwrap_used)]
 
-use policies::{Facts, GroupName, Policy, Verdict};
+use policies::{Facts, GroupName, Moment, Policy, Verdict};
 use policy_file::Source;
 
 const MESSAGES: &str = r#"
@@ -54,7 +54,7 @@ fn compile(text: &str) -> Policy {
 #[track_caller]
 fn asks_alone(text: &str, request: &str) -> bool {
     let (method, url) = request.split_once(' ').unwrap();
-    match compile(text).decide(Facts::parse(method, url).unwrap()) {
+    match compile(text).at(Moment::FAR).decide(Facts::parse(method, url).unwrap()) {
         Verdict::Allow(permit) => permit.asks_model(),
         Verdict::Deny(_, refusal) => panic!("{request}: {}", refusal.why),
     }
@@ -136,13 +136,14 @@ fn a_rule_that_lets_anything_else_through_is_one_that_writes() {
 
 /// Of the presets, those that say all of it.
 #[test]
-fn of_the_presets_claude_asks_a_model_alone() {
+fn of_the_presets_claude_and_chat_completions_ask_a_model_alone() {
     let asks = |preset: &str, request| asks_alone(&format!("use = [{preset:?}]"), request);
     assert!(asks("claude", "POST https://api.anthropic.com/v1/messages?beta=true"));
     assert!(asks("claude", "POST https://api.anthropic.com/v1/messages/count_tokens"));
-    // These leave open what may be stored; a star stands in a path.
+    assert!(asks("openai", "POST https://api.openai.com/v1/chat/completions"));
+    // These leave open what may be stored: responses are, unless a client says otherwise, and
+    // to refuse that would refuse most clients. Or a star stands in a path.
     assert!(!asks("openai", "POST https://api.openai.com/v1/responses"));
-    assert!(!asks("openai", "POST https://api.openai.com/v1/chat/completions"));
     assert!(!asks("openrouter", "POST https://openrouter.ai/api/v1/chat/completions"));
     let gemini = "POST https://generativelanguage.googleapis.com/v1beta/models/m:generateContent";
     assert!(!asks("gemini", gemini));

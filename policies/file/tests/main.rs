@@ -12,3 +12,4 @@ mod requests;
 mod tools;
 mod verdicts;
 mod words;
+mod written;

@@ -2,7 +2,7 @@
 //! place of a key, rules that never do anything, and what an address would come to.
 #![allow(clippy::unwrap_used)]
 
-use policies::{Code, GroupName, Verdict};
+use policies::{Code, GroupName, Moment, Verdict};
 use policy_file::{Source, Way};
 
 use super::verdicts::{decide, policy};
@@ -249,7 +249,7 @@ fn one_function_judges_for_all() {
     let rules = policy(
         "[[allow]]\nhost = \"192.168.1.20\"\naccess = \"read\"\n[[allow]]\nhost = \"10.0.0.1\"\ntls = \"tunnel\"\n[[allow]]\nhost = \"10.0.0.2\"\ntls = \"tunnel\"\nprivate = [\"10.0.0.2/32\"]\n[[allow]]\nhost = \"a.test\"\naccess = \"read\"\n",
     );
-    let way = |request: &str| match policy_file::way(&rules, facts(request), None) {
+    let way = |request: &str| match policy_file::way(rules.at(Moment::FAR), facts(request)) {
         Way::Unopened(_) => "unopened".to_owned(),
         Way::Judged(Verdict::Allow(_)) => "allow".to_owned(),
         Way::Judged(Verdict::Deny(_, refusal)) => refusal.code.to_string(),
@@ -280,6 +280,6 @@ fn a_long_file_is_read_line_by_line() {
     let (old, new) = (policy(&text(20_000)), policy(&text(20_001)));
     let lines: Vec<u32> = policy_file::summaries(&old).iter().map(|rule| rule.at.line).collect();
     assert!(lines.iter().enumerate().all(|(n, line)| usize::try_from(*line).unwrap() == 4 * n + 1));
-    let diff = policy_file::diff(&old, &new, &[]);
+    let diff = policy_file::diff(&old, &new);
     assert_eq!((diff.added.len(), diff.removed.len()), (1, 0));
 }

@@ -310,8 +310,10 @@ fn what_is_offered_spells_the_path() {
     let lines = ["[[allow]]", "host = \"a.test\"", "do = [\"GET /@scope%2Fname\"]", "credential = \"t\""];
     assert_eq!(refusal.lift, lines);
     let facts = |url: &str| (Facts::parse("GET", url).unwrap(), Some(Code::PathAmbiguous));
-    let suggestion =
-        policy_file::suggest(&rules, &[facts("https://a.test/@scope%2Fname"), facts("https://a.test/x//y")]);
+    let suggestion = policy_file::suggest(
+        rules.at(Moment::FAR),
+        &[facts("https://a.test/@scope%2Fname"), facts("https://a.test/x//y")],
+    );
     assert_eq!((suggestion.requests, suggestion.beyond_rules), (2, 0));
     assert!(suggestion.toml.contains("\"GET /@scope%2Fname\"") && suggestion.toml.contains("\"GET /x//y\""));
 }
@@ -356,8 +358,8 @@ do = ["GET /c%2Fx", "GET /_method%2Fx;*"]
 fn what_is_observed_is_plain() {
     let rules = policy("mode = \"observe\"\nobserve_until = \"2026-12-01\"\n");
     let on = |url: &str| {
-        let day = Date::parse("2026-11-23").unwrap();
-        matches!(rules.decide_at(Facts::parse("GET", url).unwrap(), day), Verdict::Allow(_))
+        let noon = Moment::new(Date::parse("2026-11-23").unwrap(), TimeOfDay::NOON);
+        matches!(rules.at(noon).decide(Facts::parse("GET", url).unwrap()), Verdict::Allow(_))
     };
     assert!(on("https://new.test/a/b"));
     assert!(!on("https://new.test/a%2Fb") && !on("https://new.test/a//b") && !on("https://new.test/a%25"));

@@ -1,7 +1,7 @@
 //! What a permit says of the rule that gave it, and when a changed policy takes it back.
 #![allow(clippy::unwrap_used)]
 
-use policies::{Authority, Code, Date, GroupName, Permit, Policy};
+use policies::{Authority, Code, GroupName, Moment, Permit, Policy};
 use policy_file::Source;
 
 use super::words::{decide, policy};
@@ -32,18 +32,20 @@ fn a_permit_knows_whether_its_host_was_named() {
     );
     let by_wildcard = |host: &str| permit(&policy, &format!("GET https://{host}/")).by_wildcard();
     assert!(!by_wildcard("a.test") && by_wildcard("x.b.test"));
-    let tunnel = |host: &str| policy.decide_tunnel(&Authority::parse(host, Some(443)).unwrap()).unwrap().by_wildcard();
+    let tunnel = |host: &str| {
+        policy.at(Moment::FAR).decide_tunnel(&Authority::parse(host, Some(443)).unwrap()).unwrap().by_wildcard()
+    };
     assert!(tunnel("x.y.c.test") && !tunnel("d.test"));
 }
 
 /// What is under way goes on only where all that was done by its permit would be done again.
 #[test]
 fn a_changed_policy_ends_what_it_would_not_begin() {
-    let day = Date::parse("2026-12-01").unwrap();
     let rule = |extra: &str| format!("[[allow]]\nhost = \"a.test\"\ndo = [\"POST /x\"]\n{extra}\n");
     let only = |word: &str| format!("json = {{ a = {{ only = [\"{word}\"] }} }}");
     let begun = |text: &str| permit(&policy(text), "POST https://a.test/x");
-    let kept = |then: &str, now: &str| policy(now).upholds(&begun(then), day, None).map_err(|refusal| refusal.code);
+    let kept =
+        |then: &str, now: &str| policy(now).at(Moment::FAR).upholds(&begun(then), None).map_err(|refusal| refusal.code);
     let (key, other, model) = ("credential = \"key\"", "credential = \"other\"", "model = true");
     let opaque = "opaque = true";
     let deny = "[[deny]]\nhost = \"a.test\"\njson = { b = \"present\" }\n";
@@ -70,18 +72,19 @@ fn a_changed_policy_ends_what_it_would_not_begin() {
     }
     let home = Some("192.168.1.20:443".parse().unwrap());
     let at_home = rule("private = [\"192.168.1.20/32\"]");
-    assert!(policy(&at_home).upholds(&begun(&at_home), day, home).is_ok());
-    assert_eq!(policy(&rule("")).upholds(&begun(&at_home), day, home).unwrap_err().code, Code::Revoked);
+    assert!(policy(&at_home).at(Moment::FAR).upholds(&begun(&at_home), home).is_ok());
+    assert_eq!(policy(&rule("")).at(Moment::FAR).upholds(&begun(&at_home), home).unwrap_err().code, Code::Revoked);
 }
 
 /// The same for a connection that nobody looks into.
 #[test]
 fn a_changed_policy_ends_a_tunnel_too() {
     let rule = |extra: &str| format!("[[allow]]\nhost = \"a.test\"\ntls = \"tunnel\"\n{extra}\n");
-    let begun = policy(&rule("")).decide_tunnel(&Authority::parse("a.test:443", None).unwrap()).unwrap();
+    let begun =
+        policy(&rule("")).at(Moment::FAR).decide_tunnel(&Authority::parse("a.test:443", None).unwrap()).unwrap();
     let kept = |now: &str, address: Option<&str>| {
         let address = address.map(|address| address.parse().unwrap());
-        policy(now).upholds_tunnel(&begun, address).map_err(|refusal| refusal.code)
+        policy(now).at(Moment::FAR).upholds_tunnel(&begun, address).map_err(|refusal| refusal.code)
     };
     assert_eq!(kept(&rule("ports = [443, 5223]"), Some("1.1.1.1:443")), Ok(()));
     assert_eq!(kept("", None), Err(Code::Revoked));

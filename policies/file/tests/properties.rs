@@ -1,7 +1,7 @@
 //! What holds for every policy and every request.
 #![allow(clippy::unwrap_used)]
 
-use policies::{Date, Facts, GroupName, Path, Permit, Policy, Scheme, Upgrade, Verdict};
+use policies::{Date, Facts, GroupName, Moment, Path, Permit, Policy, Scheme, TimeOfDay, Upgrade, Verdict};
 use policy_file::{Manifest, Reach, Source};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -31,8 +31,8 @@ fn policy(text: &str) -> Option<Policy> {
 fn said_on(text: &str, facts: &Facts, today: Option<Date>) -> Said {
     let Some(policy) = policy(text) else { return Said::NoPolicy };
     let verdict = match today {
-        Some(today) => policy.decide_at(facts.clone(), today),
-        None => policy.decide(facts.clone()),
+        Some(today) => policy.at(Moment::new(today, TimeOfDay::NOON)).decide(facts.clone()),
+        None => policy.at(Moment::FAR).decide(facts.clone()),
     };
     match verdict {
         Verdict::Allow(permit) => {
@@ -232,7 +232,7 @@ proptest! {
     /// A deny that says anything about a port keeps its host from going by unopened.
     #[test]
     fn a_deny_never_opens_a_tunnel(rules in rules(), deny in deny(), facts in request()) {
-        let tunnelled = |text: String| policy(&text).is_some_and(|policy| policy.decide_tunnel(&facts.authority).is_some());
+        let tunnelled = |text: String| policy(&text).is_some_and(|policy| policy.at(Moment::FAR).decide_tunnel(&facts.authority).is_some());
         let with = tunnelled(format!("{}{deny}", rules.concat()));
         prop_assert!(!with || tunnelled(rules.concat()));
         let judged = said(&format!("{}{deny}", rules.concat()), &facts);
@@ -309,7 +309,7 @@ proptest! {
         if let (Said::Allow { credential: own, .. }, Said::Allow { credential: other, .. }) = (own, other) {
             prop_assert_eq!(own.is_some(), other.is_some());
         }
-        let tunnelled = |text: &str| policy(text).is_some_and(|policy| policy.decide_tunnel(&facts.authority).is_some());
+        let tunnelled = |text: &str| policy(text).is_some_and(|policy| policy.at(Moment::FAR).decide_tunnel(&facts.authority).is_some());
         prop_assert_eq!(tunnelled(&rules), tunnelled(&told));
     }
 
@@ -322,17 +322,17 @@ proptest! {
     ) {
         let rules = rules.concat();
         let Some(own) = policy(&rules) else { return Ok(()) };
-        let refused = |facts: &Facts| match own.decide(facts.clone()) {
+        let refused = |facts: &Facts| match own.at(Moment::FAR).decide(facts.clone()) {
             Verdict::Allow(_) => None,
             Verdict::Deny(facts, refusal) => Some((facts, Some(refusal.code))),
         };
         let log: Vec<_> = asked.iter().filter_map(refused).collect();
-        let suggestion = policy_file::suggest(&own, &log);
+        let suggestion = policy_file::suggest(own.at(Moment::FAR), &log);
         let widened = format!("{rules}\n{}", suggestion.toml);
         let lifted = log.iter().filter(|(facts, _)| is_allow(&said(&widened, facts))).count();
         prop_assert!(lifted + suggestion.denied.len() + suggestion.beyond_rules >= 1 || log.is_empty());
         prop_assert!(lifted >= suggestion.requests.min(1) && suggestion.toml.is_empty() == (suggestion.requests == 0));
-        let left = policy(&widened).map(|policy| policy_file::suggest(&policy, &log));
+        let left = policy(&widened).map(|policy| policy_file::suggest(policy.at(Moment::FAR), &log));
         prop_assert_eq!(left.map(|left| left.toml), Some(String::new()), "{}", widened);
         let page = |facts: &Facts| (facts.authority.clone(), facts.scheme, facts.path.as_str().replace("%2A", "*").replace("%21", "!"));
         if log.iter().all(|(facts, _)| page(facts) != page(&other)) {
@@ -353,7 +353,7 @@ proptest! {
         let text = format!("[[allow]]\nhost = \"a.x.test\"\ndo = [\"POST /\"]\n{json}");
         let Some(policy) = policy(&text) else { return Err(TestCaseError::fail("no policy")) };
         let facts = Facts::parse("POST", "https://a.x.test/").unwrap();
-        let Verdict::Allow(permit) = policy.decide(facts) else { return Err(TestCaseError::fail("denied")) };
+        let Verdict::Allow(permit) = policy.at(Moment::FAR).decide(facts) else { return Err(TestCaseError::fail("denied")) };
         let once = takes(&permit, &body);
         prop_assert_eq!(once, takes(&permit, &body));
         prop_assert!(!once || !body.is_empty());

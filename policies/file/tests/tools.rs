@@ -1,7 +1,7 @@
 //! What stands around the verdict: suggestions, differences, test reports, manifest.
 #![allow(clippy::unwrap_used)]
 
-use policies::{Code, Facts, GroupName, Policy, Verdict};
+use policies::{Code, Facts, GroupName, Moment, Policy, Verdict};
 use policy_file::{Fate, Source, Texts, diff, manifest, suggest, summaries};
 
 fn group() -> GroupName {
@@ -31,7 +31,7 @@ fn facts(request: &str) -> Facts {
 }
 
 fn refused(policy: &Policy, requests: &[&str]) -> Vec<(Facts, Option<Code>)> {
-    let code = |request: &&str| match policy.decide(facts(request)) {
+    let code = |request: &&str| match policy.at(Moment::FAR).decide(facts(request)) {
         Verdict::Allow(_) => (facts(request), None),
         Verdict::Deny(facts, refusal) => (facts, Some(refusal.code)),
     };
@@ -72,7 +72,7 @@ do = ["* /gists"]
     );
     let mut asked_and_more = asked.clone();
     asked_and_more.push((facts("GET https://evil.test/"), Some(Code::SurrogateUnbound)));
-    let suggestion = suggest(&own, &asked_and_more);
+    let suggestion = suggest(own.at(Moment::FAR), &asked_and_more);
     insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!("suggestion", suggestion.toml);
     });
@@ -81,15 +81,15 @@ do = ["* /gists"]
     assert_eq!(denied, ["/gists policies/family.toml:7"]);
     // Added to the file, they allow what was asked and nothing is left to suggest.
     let widened = policy(&format!("{text}\n{}", suggestion.toml));
-    assert_eq!(suggest(&widened, &asked).toml, "");
-    assert_eq!(suggest(&widened, &asked).denied.len(), 1);
-    assert_eq!(suggest(&own, &[]), policy_file::Suggestion::default());
+    assert_eq!(suggest(widened.at(Moment::FAR), &asked).toml, "");
+    assert_eq!(suggest(widened.at(Moment::FAR), &asked).denied.len(), 1);
+    assert_eq!(suggest(own.at(Moment::FAR), &[]), policy_file::Suggestion::default());
 }
 
 #[test]
 fn observed_requests_are_suggested_too() {
     let text = "mode = \"observe\"\nobserve_until = \"2026-12-01\"\n";
-    let suggestion = suggest(&policy(text), &[(facts("GET https://a.test/x"), None)]);
+    let suggestion = suggest(policy(text).at(Moment::FAR), &[(facts("GET https://a.test/x"), None)]);
     assert_eq!(suggestion.toml, "[[allow]]\nhost = \"a.test\"\ndo = [\"GET /x\"]\n");
 }
 
@@ -98,13 +98,13 @@ fn many_pages_of_one_folder_are_remarked() {
     let own = policy("");
     let pages: Vec<String> = (0..6).map(|n| format!("GET https://a.test/wiki/page{n}")).collect();
     let pages: Vec<&str> = pages.iter().map(String::as_str).collect();
-    let toml = suggest(&own, &refused(&own, &pages)).toml;
+    let toml = suggest(own.at(Moment::FAR), &refused(&own, &pages)).toml;
     assert!(toml.contains("# \"GET /wiki/*\" would cover 6 of these, and every other page there"), "{toml}");
-    assert!(!suggest(&own, &refused(&own, &pages[..4])).toml.contains('#'));
+    assert!(!suggest(own.at(Moment::FAR), &refused(&own, &pages[..4])).toml.contains('#'));
     let roots: Vec<String> = (0..6).map(|n| format!("GET https://a.test/page{n}")).collect();
     let roots: Vec<&str> = roots.iter().map(String::as_str).collect();
     // A remark that opens a whole host is none.
-    assert!(!suggest(&own, &refused(&own, &roots)).toml.contains('#'));
+    assert!(!suggest(own.at(Moment::FAR), &refused(&own, &roots)).toml.contains('#'));
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn differences_are_told_by_rule_and_by_request() {
     ]
     .map(facts)
     .to_vec();
-    let change = diff(&old, &new, &asked);
+    let change = diff(&old, &new).with_requests(old.at(Moment::FAR), new.at(Moment::FAR), &asked);
     let shown = |rules: &[policy_file::RuleSummary]| {
         rules.iter().map(|rule| format!("{} {}", rule.effect, rule.host)).collect::<Vec<_>>()
     };
@@ -146,13 +146,14 @@ fn differences_are_told_by_rule_and_by_request() {
         ]
     );
     assert!(change.widens() && !change.is_empty());
-    assert!(diff(&old, &old, &asked).is_empty() && !diff(&old, &old, &asked).widens());
+    let same = diff(&old, &old).with_requests(old.at(Moment::FAR), old.at(Moment::FAR), &asked);
+    assert!(same.is_empty() && !same.widens());
 }
 
 #[test]
 fn what_may_widen_says_so() {
     let widens = |old: &str, new: &str| {
-        let change = diff(&policy(old), &policy(new), &[]);
+        let change = diff(&policy(old), &policy(new));
         assert!(!change.is_empty(), "{old}\n->\n{new}");
         change.widens()
     };
@@ -213,6 +214,30 @@ fn tests_are_reported_one_by_one() {
         ]
     );
     assert!(policy_file::run_tests(&group(), &texts("uses = 1", None)).is_err());
+}
+
+/// What depends on the time can be tested: on a day, and without one by the rules alone.
+#[test]
+fn a_test_says_when_it_asks() {
+    let at = |at: &str, want: &str| format!("[[test]]\nrequest = \"GET https://new.test/\"\n{at}\nwant = \"{want}\"\n");
+    let tests = [
+        at("", "deny"),
+        at("at = \"sat 22:00\"", "deny"),
+        at("at = \"2026-12-01\"", "allow"),
+        at("at = \"2026-12-02 00:00\"", "deny"),
+    ];
+    let text = format!("mode = \"observe\"\nobserve_until = \"2026-12-01\"\n{}", tests.concat());
+    let reports = policy_file::run_tests(&group(), &texts(&text, None)).unwrap();
+    assert!(reports.iter().all(|report| report.passed), "{reports:?}");
+    let when: Vec<_> = reports.iter().map(|report| report.when.as_deref()).collect();
+    assert_eq!(when, [None, Some("sat 22:00"), Some("2026-12-01"), Some("2026-12-02 00:00")]);
+    let wrong = text.replace("sat 22:00", "saturday");
+    let problems = policy_file::compile(&group(), &source(&wrong), None).unwrap_err().to_string();
+    assert!(problems.contains("\"saturday\" is no time; write a day"), "{problems}");
+    let denied = at("at = \"2026-12-01\"", "deny");
+    let text = format!("mode = \"observe\"\nobserve_until = \"2026-12-01\"\n{denied}");
+    let problems = policy_file::compile(&group(), &source(&text), None).unwrap_err().to_string();
+    assert!(problems.contains("wants GET https://new.test/ at 2026-12-01 denied"), "{problems}");
 }
 
 /// What an agent reads holds no name of ours: no file, credential, address or preset.

@@ -1,7 +1,7 @@
 //! The verdict over whole policies: what is allowed, what is refused and why.
 #![allow(clippy::unwrap_used)]
 
-use policies::{Code, Facts, GroupName, Permit, Policy, Refusal, Verdict};
+use policies::{Code, Facts, GroupName, Moment, Permit, Policy, Refusal, Verdict};
 use policy_file::Source;
 
 fn source(name: &str, text: &str) -> Source {
@@ -21,7 +21,7 @@ pub(super) fn policy(text: &str) -> Policy {
 
 pub(super) fn decide(policy: &Policy, request: &str) -> Result<Permit, Refusal> {
     let (method, url) = request.split_once(' ').unwrap();
-    match policy.decide(Facts::parse(method, url).unwrap()) {
+    match policy.at(Moment::FAR).decide(Facts::parse(method, url).unwrap()) {
         Verdict::Allow(permit) => Ok(permit),
         Verdict::Deny(_, refusal) => Err(refusal),
     }

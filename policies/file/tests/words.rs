@@ -1,7 +1,7 @@
 //! Tunnels, WebSockets, body conditions, limits and observing, over whole policies.
 #![allow(clippy::unwrap_used)]
 
-use policies::{Authority, Code, Date, Facts, GroupName, Limits, Permit, Policy, Refusal, Verdict};
+use policies::{Authority, Code, Date, Facts, GroupName, Limits, Moment, Permit, Policy, Refusal, TimeOfDay, Verdict};
 use policy_file::Source;
 
 pub(super) fn compile(text: &str, base: &str) -> policy_file::Compiled {
@@ -29,7 +29,7 @@ pub(super) fn ask(verdict: Verdict) -> Result<Permit, Refusal> {
 }
 
 pub(super) fn decide(policy: &Policy, request: &str) -> Result<Permit, Refusal> {
-    ask(policy.decide(facts(request)))
+    ask(policy.at(Moment::FAR).decide(facts(request)))
 }
 
 pub(super) fn code(policy: &Policy, request: &str) -> String {
@@ -38,7 +38,7 @@ pub(super) fn code(policy: &Policy, request: &str) -> String {
 }
 
 fn tunnel(policy: &Policy, authority: &str) -> Option<u32> {
-    policy.decide_tunnel(&Authority::parse(authority, None).unwrap()).map(|permit| permit.rule().line)
+    policy.at(Moment::FAR).decide_tunnel(&Authority::parse(authority, None).unwrap()).map(|permit| permit.rule().line)
 }
 
 const TUNNELS: &str = r#"
@@ -80,7 +80,7 @@ fn tunnels_are_by_host_and_port() {
     ] {
         assert_eq!(tunnel(&policy, authority), want, "{authority}");
     }
-    let permit = policy.decide_tunnel(&Authority::parse("a.pinned.test:443", None).unwrap()).unwrap();
+    let permit = policy.at(Moment::FAR).decide_tunnel(&Authority::parse("a.pinned.test:443", None).unwrap()).unwrap();
     assert_eq!((permit.authority().to_string().as_str(), permit.policy()), ("a.pinned.test:443", policy.hash()));
     assert!(permit.check_address("192.168.1.20:443".parse().unwrap()).is_ok());
     assert!(permit.check_address("1.1.1.1:443".parse().unwrap()).is_ok());
@@ -97,7 +97,7 @@ fn a_tunnel_that_leads_home_says_what_lifts_it() {
     let lift = |host: &str| {
         let policy = policy(&format!("[[allow]]\nhost = \"{host}\"\ntls = \"tunnel\"\n"));
         let authority = Authority::parse("app.home.test:443", None).unwrap();
-        let tunnel = policy.decide_tunnel(&authority).unwrap();
+        let tunnel = policy.at(Moment::FAR).decide_tunnel(&authority).unwrap();
         tunnel.check_address("192.168.1.20:443".parse().unwrap()).unwrap_err().lift
     };
     let own = "# in the [[allow]] at policies/family.toml:1, add this, or add to its list:";
@@ -135,9 +135,17 @@ fn tunnels_are_tested_and_lifted() {
     assert!(compiled.warnings.is_empty(), "{}", compiled.warnings);
     let authority = Authority::parse("x.a.test:443", None).unwrap();
     let home = "192.168.1.20:443".parse().unwrap();
-    let lift = compiled.policy.decide_tunnel(&authority).unwrap().check_address(home).unwrap_err().lift.join("\n");
+    let lift = compiled
+        .policy
+        .at(Moment::FAR)
+        .decide_tunnel(&authority)
+        .unwrap()
+        .check_address(home)
+        .unwrap_err()
+        .lift
+        .join("\n");
     let lifted = policy(&format!("{tests}\n{lift}\n"));
-    assert!(lifted.decide_tunnel(&authority).unwrap().check_address(home).is_ok(), "{lift}");
+    assert!(lifted.at(Moment::FAR).decide_tunnel(&authority).unwrap().check_address(home).is_ok(), "{lift}");
 }
 
 #[test]
@@ -238,7 +246,7 @@ fn observing_relaxes_one_thing_until_a_day() {
     let (last, after) = (Date::parse("2026-12-01").unwrap(), Date::parse("2026-12-02").unwrap());
     assert_eq!(policy.observe_until(), Some(last));
     let code = |request: &str, day| {
-        let permit = ask(policy.decide_at(facts(request), day));
+        let permit = ask(policy.at(Moment::new(day, TimeOfDay::NOON)).decide(facts(request)));
         permit.map_or_else(
             |refusal| refusal.code.to_string(),
             |permit| format!("{} {}", permit.observed(), permit.rule().line),
@@ -261,10 +269,11 @@ fn observing_relaxes_one_thing_until_a_day() {
     ] {
         assert_eq!(code(request, last), observed, "{request}");
         assert_eq!(code(request, after), enforced, "{request}");
-        // Who does not say the day does not observe.
-        assert_eq!(ask(policy.decide(facts(request))).is_ok(), enforced.starts_with("false"), "{request}");
+        // Who asks for what the rules say does not observe.
+        let enforced_now = policy.at(Moment::new(last, TimeOfDay::NOON)).enforced();
+        assert_eq!(ask(enforced_now.decide(facts(request))).is_ok(), enforced.starts_with("false"), "{request}");
     }
-    let permit = ask(policy.decide_at(facts("POST https://half.test/"), last)).unwrap();
+    let permit = ask(policy.at(Moment::new(last, TimeOfDay::NOON)).decide(facts("POST https://half.test/"))).unwrap();
     assert_eq!(permit.body_conditions().unwrap().check(br#"{"secret":1}"#).unwrap_err().code, Code::DeniedByRule);
     assert!(permit.body_conditions().unwrap().check(b"{}").is_ok());
     assert!(permit.check_address("10.0.0.1:443".parse().unwrap()).is_err());

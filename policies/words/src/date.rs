@@ -15,17 +15,29 @@ impl Date {
     /// The last day there is: what ends on any day has ended by then.
     pub const LAST: Date = Date { year: 9999, month: 12, day: 31 };
 
+    /// The Monday before the last week that there is.
+    pub(crate) const FAR_MONDAY: Date = Date { year: 9999, month: 12, day: 20 };
+
     /// `None` for a day that no calendar has.
     pub fn new(year: u16, month: u8, day: u8) -> Option<Self> {
-        let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-        let days = match month {
-            1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-            4 | 6 | 9 | 11 => 30,
-            2 if leap => 29,
-            2 => 28,
-            _ => 0,
-        };
-        (year <= 9999 && day >= 1 && day <= days).then_some(Date { year, month, day })
+        (year <= 9999 && day >= 1 && day <= days_of(year, month)).then_some(Date { year, month, day })
+    }
+
+    /// The day after it; after the last one there is none, and it stays.
+    pub fn tomorrow(self) -> Self {
+        let Date { year, month, day } = self;
+        let next = [(year, month, day + 1), (year, month + 1, 1), (year + 1, 1, 1)];
+        next.into_iter().find_map(|(year, month, day)| Date::new(year, month, day)).unwrap_or(self)
+    }
+
+    /// How many days after a Monday it is, by the Gregorian calendar: 0 to 6.
+    pub(crate) fn days_since_a_monday(self) -> usize {
+        // Sakamoto's method counts from Sunday, and years from March on.
+        const SHIFTS: [usize; 12] = [0, 3, 2, 5, 0, 3, 5, 1, 4, 6, 2, 4];
+        let (month, day) = (usize::from(self.month), usize::from(self.day));
+        // 400 years are a whole number of weeks, so the year before 0 is one that there is.
+        let year = 400 + usize::from(self.year) - usize::from(month < 3);
+        (year + year / 4 - year / 100 + year / 400 + SHIFTS[month - 1] + day + 6) % 7
     }
 
     /// Reads `2026-12-01`, in exactly that form.
@@ -37,6 +49,17 @@ impl Date {
             return None;
         }
         Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?)
+    }
+}
+
+fn days_of(year: u16, month: u8) -> u8 {
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if leap => 29,
+        2 => 28,
+        _ => 0,
     }
 }
 

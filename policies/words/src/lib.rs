@@ -17,6 +17,7 @@ mod identity;
 pub mod likeness;
 mod limits;
 mod method;
+mod moment;
 mod name;
 mod path;
 mod refusal;
@@ -31,6 +32,7 @@ pub use host::{Host, HostError, HostName};
 pub use identity::{GroupName, SandboxId};
 pub use limits::Limits;
 pub use method::Method;
+pub use moment::{At, Clock, Moment, TimeOfDay, Weekday};
 pub use name::{
     NameWriter, field_asks, fold_key, key_letters, letters_of, normal_name, parameter_asks, parameter_names,
     parameter_writes, undo_escapes,

@@ -233,12 +233,12 @@ pub struct Noted {
     pub text: String,
 }
 
-/// The port to the log. Calls are short (a local commit) and may block.
+/// The port to the log. Calls are short (a local write) and may block.
 pub trait Ledger: Send + Sync {
     /// Stores a decision; it survives `kill -9` once this returns.
     fn decided(&self, decision: &Decision) -> Result<Seq, LedgerDown>;
-    /// The same, for one of many that may come at once: stored once this resolves,
-    /// in a commit that it may share with others.
+    /// The same where the caller can wait: stored once this resolves. What must be on the disk
+    /// before it, such as that a run writes, holds up no thread.
     fn decided_together<'a>(&'a self, decision: &'a Decision) -> Pending<'a, Result<Seq, LedgerDown>> {
         Box::pin(ready(self.decided(decision)))
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
-use policies::{Date, Policy};
+use policies::{Moment, Policy, PolicyAt};
 
 use crate::request::Intercepted;
 
@@ -34,15 +34,28 @@ impl<T> Newest<T> {
 }
 
 /// What one request is judged by, taken once, when it is read: no stage of it sees another
-/// policy or another day. What must see the newest asks the [`crate::Gate`].
+/// policy or another moment. What must see the newest asks the [`crate::Gate`].
 #[derive(Clone)]
 pub struct Case {
-    /// The connection that it came by.
-    pub connection: u64,
-    /// What CONNECT and SNI agreed on, inside of a tunnel that was opened.
-    pub within: Option<Arc<Intercepted>>,
-    /// The policy in force.
-    pub policy: Arc<Policy>,
-    /// Which day it is.
-    pub today: Date,
+    pub(crate) connection: u64,
+    pub(crate) within: Option<Arc<Intercepted>>,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) now: Moment,
+}
+
+impl Case {
+    /// What CONNECT and SNI agreed on, where the request came through a tunnel that was opened.
+    pub fn within(&self) -> Option<&Intercepted> {
+        self.within.as_deref()
+    }
+
+    /// The policy that was in force.
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
+    /// The same as it judged when the request was read.
+    pub fn policy_now(&self) -> PolicyAt<'_> {
+        self.policy.at(self.now)
+    }
 }

@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
-use policies::{Code, Date, Host, Permit, Policy, Refusal, TunnelPermit};
+use policies::{Clock, Code, Host, Moment, Permit, Policy, Refusal, TunnelPermit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::audit::{Identity, Ledger};
 use crate::case::{Case, Newest};
 use crate::check::Clean;
 use crate::inflight::InFlight;
-use crate::judge::Judged;
+use crate::judge::{Judged, JudgedTunnel};
 use crate::limits::Limits;
 use crate::ports::{Budget, Resolver};
 use crate::request::Intercepted;
@@ -33,8 +33,8 @@ pub struct Outside {
     pub budget: Arc<dyn Budget>,
     /// Names to addresses, for this door alone.
     pub resolver: Arc<dyn Resolver>,
-    /// Which day it is, for policies that end on one.
-    pub today: fn() -> Date,
+    /// The owner's clock, for what policies say of time.
+    pub now: Clock,
     /// What must not stand in the log.
     pub hide: Hide,
 }
@@ -111,7 +111,12 @@ impl Gate {
 
     /// What a request that comes by this connection now is judged by.
     pub fn case(&self, connection: u64, within: Option<Arc<Intercepted>>) -> Case {
-        Case { connection, within, policy: self.policy.snapshot(), today: (self.outside.today)() }
+        Case { connection, within, policy: self.policy.snapshot(), now: self.now() }
+    }
+
+    /// Which moment it is for the owner.
+    pub fn now(&self) -> Moment {
+        (self.outside.now)()
     }
 
     /// Says which run of the agent the next requests belong to.
@@ -161,7 +166,8 @@ impl Gate {
 
     /// The same for a tunnel. Its name is what is known to leave, by DNS; what it carries is
     /// counted as it goes.
-    pub async fn admit_tunnel(&self, case: &Case, permit: &TunnelPermit) -> Result<Admitted, Refusal> {
+    pub async fn admit_tunnel(&self, case: &Case, judged: &JudgedTunnel) -> Result<Admitted, Refusal> {
+        let permit = &judged.0;
         let host = &permit.authority().host;
         self.admit_bytes(case, permit.by_wildcard().then_some(host), host.to_string().len() as u64).await
     }
@@ -199,16 +205,16 @@ impl Gate {
     /// A permit is checked again when it is used: the policy may have been tightened
     /// since it was given.
     pub(crate) fn upholds(&self, permit: &Permit, address: SocketAddr) -> Result<(), Refusal> {
-        self.policy.now().upholds(permit, (self.outside.today)(), Some(address))
+        self.policy.now().at(self.now()).upholds(permit, Some(address))
     }
 
     /// The same for a connection that goes through unopened.
     pub(crate) fn upholds_tunnel(&self, permit: &TunnelPermit, address: SocketAddr) -> Result<(), Refusal> {
-        self.policy.now().upholds_tunnel(permit, Some(address))
+        self.policy.now().at(self.now()).upholds_tunnel(permit, Some(address))
     }
 
     /// Cuts what the policy in force does not allow any more, and what is stuck.
     pub fn review(&self) {
-        self.in_flight.review(&self.policy.now(), (self.outside.today)());
+        self.in_flight.review(self.policy.now().at(self.now()));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use policies::{Date, Permit, Policy, PolicyHash, Refusal, TunnelPermit};
+use policies::{Moment, Permit, PolicyAt, PolicyHash, Refusal, TunnelPermit};
 
 use crate::audit::Seq;
 use crate::progress::Progress;
@@ -19,8 +19,8 @@ pub(crate) struct InFlight {
 #[derive(Default)]
 struct State {
     going: HashMap<Seq, Going>,
-    /// The policy and day that all of them were last held against.
-    reviewed: Option<(PolicyHash, Date)>,
+    /// The policy and moment that all of them were last held against.
+    reviewed: Option<(PolicyHash, Moment)>,
 }
 
 struct Going {
@@ -52,11 +52,12 @@ impl InFlight {
     }
 
     /// Cuts what the policy does not allow any more, and what is stuck.
-    pub(crate) fn review(&self, policy: &Policy, today: Date) {
+    pub(crate) fn review(&self, policy: PolicyAt<'_>) {
         let mut state = self.lock();
-        let changed = state.reviewed.replace((policy.hash(), today)) != Some((policy.hash(), today));
+        let held_against = (policy.hash(), policy.now());
+        let changed = state.reviewed.replace(held_against) != Some(held_against);
         let held = state.going.values().map(|going| {
-            let upheld = if changed { going.permitted.upheld(policy, today, going.progress.address()) } else { Ok(()) };
+            let upheld = if changed { going.permitted.upheld(policy, going.progress.address()) } else { Ok(()) };
             (going.progress.clone(), upheld)
         });
         let held: Vec<_> = held.collect();
@@ -87,9 +88,9 @@ impl InFlight {
 
 impl Permitted {
     /// Whether it may go on, for all that was done by it.
-    fn upheld(&self, policy: &Policy, today: Date, address: Option<SocketAddr>) -> Result<(), Refusal> {
+    fn upheld(&self, policy: PolicyAt<'_>, address: Option<SocketAddr>) -> Result<(), Refusal> {
         match self {
-            Permitted::Request(permit) => policy.upholds(permit, today, address),
+            Permitted::Request(permit) => policy.upholds(permit, address),
             Permitted::Tunnel(permit) => policy.upholds_tunnel(permit, address),
             Permitted::Own => Ok(()),
         }

@@ -1,13 +1,19 @@
 //! The verdict on one request: no rule, no permit.
 
 use http::HeaderMap;
-use policies::{Facts, Permit, Policy, Refusal, Verdict};
+use policies::{Authority, Facts, Permit, Policy, Refusal, TunnelPermit, Verdict};
 
 use crate::case::Case;
 use crate::second_path;
 
+/// What a request asks for, as it was read: by its record, and nowhere else.
+pub struct Asked(pub(crate) Facts);
+
 /// The proof that the group's policy allows a request, and all that its headers have the host read.
 pub struct Judged(Permit);
+
+/// The same for a connection that goes through unopened.
+pub struct JudgedTunnel(pub(crate) TunnelPermit);
 
 /// The same for a request of the gateway's own, by a policy of the owner's.
 pub struct Own(Permit);
@@ -21,8 +27,8 @@ pub enum Denied {
 }
 
 /// Judges what was read, and whatever else its headers have the host read.
-pub fn judge(case: &Case, facts: Facts, headers: &HeaderMap) -> Result<Judged, Denied> {
-    match case.policy.decide_at(facts, case.today) {
+pub fn judge(case: &Case, Asked(facts): Asked, headers: &HeaderMap) -> Result<Judged, Denied> {
+    match case.policy_now().decide(facts) {
         Verdict::Allow(permit) => {
             second_path::judge(case, permit.facts(), headers).map_err(Denied::ByHeader)?;
             Ok(Judged(permit))
@@ -31,12 +37,29 @@ pub fn judge(case: &Case, facts: Facts, headers: &HeaderMap) -> Result<Judged, D
     }
 }
 
+/// Judges a connection that has named its host and said no more: nothing where it has to be opened.
+pub fn judge_tunnel(case: &Case, authority: &Authority) -> Option<JudgedTunnel> {
+    case.policy_now().decide_tunnel(authority).map(JudgedTunnel)
+}
+
 /// Judges a request that the gateway makes for a credential: by the owner's policy for its
 /// endpoint, not by the group's.
 pub fn judge_own(owners: &Policy, case: &Case, facts: Facts) -> Result<Own, Refusal> {
-    match owners.decide_at(facts, case.today) {
+    match owners.at(case.now).decide(facts) {
         Verdict::Allow(permit) => Ok(Own(permit)),
         Verdict::Deny(_, refusal) => Err(Refusal { lift: Vec::new(), ..refusal }),
+    }
+}
+
+impl Asked {
+    /// What was read.
+    pub fn facts(&self) -> &Facts {
+        &self.0
+    }
+
+    /// The same, for who answers it here.
+    pub fn into_facts(self) -> Facts {
+        self.0
     }
 }
 

@@ -7,7 +7,7 @@
 //! Each stage gives a proof, and sending wants all of them:
 //!
 //! ```text
-//! record.read → Facts   judge → Judged   check → Clean   body → BodyJudged   admit → Admitted
+//! record.read → Asked   judge → Judged   check → Clean   body → BodyJudged   admit → Admitted
 //!                       record.allow(all of these) → Audited, OutboundHead
 //!                       Exit::open(Audited) → Line   exchange(Audited, Line, OutboundHead) → answer
 //! ```
@@ -33,6 +33,17 @@
 //! ```compile_fail
 //! async fn raw(exit: gate::Exit) {
 //!     let stream = exit.into_parts();
+//! }
+//! ```
+//!
+//! ```compile_fail
+//! fn judged(case: &gate::Case, facts: policies::Facts) {
+//!     let _ = gate::judge(case, facts, &http::HeaderMap::new());
+//! }
+//! ```
+//! ```compile_fail
+//! fn case(policy: std::sync::Arc<policies::Policy>, now: policies::Moment) -> gate::Case {
+//!     gate::Case { connection: 1, within: None, policy, now }
 //! }
 //! ```
 //!
@@ -78,7 +89,7 @@ pub use check::{BodyJudged, Clean, Dressed, check};
 pub use exit::{Destination, Exit};
 pub use gate::{Admitted, Gate, Hide, Outside};
 pub use head::{HOP_BY_HOP, nominated, outgoing};
-pub use judge::{Denied, Judged, Own, judge, judge_own};
+pub use judge::{Asked, Denied, Judged, JudgedTunnel, Own, judge, judge_own, judge_tunnel};
 pub use limits::{CONNECTION_WINDOW, Limits, STREAM_WINDOW};
 pub use line::{Line, Over, Shared, Single, Unanswered, broken_off, exchange, speak};
 pub use outbound::{Outbound, OutboundHead};

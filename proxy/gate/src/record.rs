@@ -13,7 +13,7 @@ use crate::case::Case;
 use crate::check::{BodyJudged, Clean};
 use crate::gate::{Admitted, Gate};
 use crate::inflight::Permitted;
-use crate::judge::{Judged, Own};
+use crate::judge::{Asked, Judged, JudgedTunnel, Own};
 use crate::outbound::OutboundHead;
 use crate::request;
 use crate::streams::Leash;
@@ -132,11 +132,11 @@ impl Record {
         case: &Case,
         request: &http::Request<B>,
         shown: impl FnOnce(&Facts) -> Option<Path>,
-    ) -> Result<Facts, Refusal> {
+    ) -> Result<Asked, Refusal> {
         self.slot = Some(entered.0);
-        let facts = request::read(case.within.as_deref(), request)?;
+        let facts = request::read(case.within(), request)?;
         self.is_about(&facts, shown(&facts));
-        Ok(facts)
+        Ok(Asked(facts))
     }
 
     /// Adds what a request is about.
@@ -229,11 +229,12 @@ impl Record {
     /// The same for a connection that goes through unopened.
     pub async fn allow_tunnel(
         &mut self,
-        permit: TunnelPermit,
+        judged: JudgedTunnel,
         entered: Entered,
         _: Admitted,
     ) -> Result<AuditedTunnel, Refusal> {
         self.slot = Some(entered.0);
+        let permit = judged.0;
         let decision = Decision {
             protocol: Protocol::Tunnel,
             head_bytes: Some(permit.authority().host.to_string().len() as u64),

@@ -23,7 +23,7 @@ pub(crate) fn judge(case: &Case, facts: &Facts, headers: &HeaderMap) -> Result<(
         let named = read(facts, value.to_str().unwrap_or_default()).map_err(|error| {
             Refusal::new(Code::PathAmbiguous, format!("the header {name} names what is read by it, and {error}"))
         })?;
-        if let Verdict::Deny(named, refusal) = case.policy.decide_at(named, case.today) {
+        if let Verdict::Deny(named, refusal) = case.policy_now().decide(named) {
             let why = format!(
                 "the header {name} has the host read {}, and that is judged like a GET of it: {}",
                 named.url_without_query(),
@@ -55,7 +55,7 @@ mod tests {
     use std::sync::Arc;
 
     use http::{HeaderName, HeaderValue};
-    use policies::{Date, GroupName};
+    use policies::{GroupName, Moment};
     use policy_file::Source;
 
     use super::*;
@@ -78,8 +78,7 @@ mod tests {
         let policy = policy_file::compile(&group, &source, None).unwrap().policy;
         let facts = Facts::parse("PUT", "https://s3.test/out/copy").unwrap();
         let headers = HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())]);
-        let (policy, today) = (Arc::new(policy), Date::parse("2026-11-29").unwrap());
-        let case = Case { connection: 1, within: None, policy, today };
+        let case = Case { connection: 1, within: None, policy: Arc::new(policy), now: Moment::FAR };
         judge(&case, &facts, &headers).err().map(|refusal| refusal.code)
     }
 

@@ -1,18 +1,22 @@
 //! The swap in places that few services use, without a door around it.
 #![allow(clippy::unwrap_used)]
 
+use std::future::ready;
 use std::sync::Mutex;
+
+use arc_swap::ArcSwap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use gate::{BodyJudged, Case};
-use policies::{Date, GroupName, SandboxId};
+use gate::audit::{Decision, Ledger, LedgerDown, Noted, Outcome, Seq};
+use gate::{BodyJudged, Gate, Intercepted, Limits, Outside, Record, of_one_door, upstream_tls};
+use policies::{GroupName, Host, HostName, Moment, SandboxId};
 use policy_file::Source;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::*;
-use crate::ports::SecretUnavailable;
+use crate::ports::{Budget, Pending, Resolved, Resolver, SecretUnavailable, Unresolved};
 
 const SURROGATE: &str = "surrogate-0123456789";
 const OTHER: &str = "elsewhere-0123456789";
@@ -62,6 +66,57 @@ fn guard(one: &Credential) -> Guarded {
     }
 }
 
+/// A gate with nothing behind it.
+fn gate(who: &Identity, policy: Policy) -> Arc<Gate> {
+    let outside = Outside {
+        ledger: Arc::new(Nothing),
+        budget: Arc::new(Nothing),
+        resolver: Arc::new(Nothing),
+        now: Arc::new(|| Moment::FAR),
+        hide: Arc::new(|_| None),
+    };
+    let tls = of_one_door(&upstream_tls(&[]).unwrap());
+    Gate::new(who.clone(), Arc::new(ArcSwap::from_pointee(policy)), outside, tls, Limits::default())
+}
+
+struct Nothing;
+
+impl Ledger for Nothing {
+    fn decided(&self, _: &Decision) -> Result<Seq, LedgerDown> {
+        Ok(Seq(1))
+    }
+
+    fn ended(&self, _: Seq, _: &Outcome) -> Result<(), LedgerDown> {
+        Ok(())
+    }
+
+    fn noted(&self, _: &Noted) -> Result<(), LedgerDown> {
+        Ok(())
+    }
+}
+
+impl Budget for Nothing {
+    fn admit<'a>(
+        &'a self,
+        _: &'a GroupName,
+        _: &policies::Limits,
+        _: Option<&'a Host>,
+        _: u64,
+    ) -> Pending<'a, Result<(), Refusal>> {
+        Box::pin(ready(Ok(())))
+    }
+
+    fn spend(&self, _: &GroupName, _: &policies::Limits, _: u64) -> Result<(), Refusal> {
+        Ok(())
+    }
+}
+
+impl Resolver for Nothing {
+    fn resolve<'a>(&'a self, _: &'a HostName) -> Pending<'a, Result<Vec<Resolved>, Unresolved>> {
+        Box::pin(ready(Ok(Vec::new())))
+    }
+}
+
 /// What goes out of a request, target and `Authorization` and body, or why it does not.
 fn sent(
     held: &[Credential],
@@ -73,18 +128,30 @@ fn sent(
     let text = "[[allow]]\nhost = \"a.test\"\ndo = [\"POST /**\"]\ncredential = \"key\"\n";
     let source = Source { name: "family.toml".to_owned(), text: text.to_owned() };
     let policy = policy_file::compile(&identity.group, &source, None).unwrap().policy;
-    let facts = Facts::parse("POST", &format!("https://a.test{target}")).unwrap();
-    let mut headers = HeaderMap::new();
+    let mut request = http::Request::builder().method("POST").uri(target).header("host", "a.test");
     if !authorization.is_empty() {
-        headers.insert("authorization", authorization.parse().unwrap());
+        request = request.header("authorization", authorization);
     }
-    let case = Case { connection: 1, within: None, policy: Arc::new(policy), today: Date::new(2026, 11, 23).unwrap() };
-    let Ok(judged) = gate::judge(&case, facts, &headers) else { panic!("{target} is allowed") };
+    let request = request.body(()).unwrap();
+    let (gate, within) = (
+        gate(&identity, policy),
+        Intercepted {
+            authority: Authority::parse("a.test:443", None).unwrap(),
+            scheme: Scheme::Https,
+            sni: None,
+            to_ourselves: false,
+        },
+    );
+    let case = gate.case(1, Some(Arc::new(within)));
+    let mut record = Record::of(&gate, &case, &request);
+    let asked = record.read(record.enter().unwrap(), &case, &request, |_| None).unwrap();
+    let headers = request.headers();
+    let Ok(judged) = gate::judge(&case, asked, headers) else { panic!("{target} is allowed") };
     let (secrets, watchlist) = (One(secret), Watchlist::default());
     let looking = Looking { who: &identity, secrets: &secrets, watchlist: &watchlist, blocks_lookalikes: false };
     let go = || {
         let look = |headers| keyring.place(judged.permit(), headers, looking);
-        let (mut clean, mut placed) = gate::check(&judged, &headers, look)?;
+        let (mut clean, mut placed) = gate::check(&judged, headers, look)?;
         let body = Bytes::copy_from_slice(body.as_bytes());
         let proof = BodyJudged::whole(&judged, &clean, &body)?;
         let swap = keyring.place_in_body(judged.permit(), &mut placed, clean.headers(), &body, looking)?;

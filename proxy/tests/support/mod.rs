@@ -169,7 +169,10 @@ impl World {
             secrets: safe.clone(),
             budget: wallet.clone(),
             internal: desk.clone(),
-            today: || policies::Date::new(2026, 11, 23).unwrap(),
+            now: Arc::new(|| {
+                let date = policies::Date::new(2026, 11, 23).unwrap();
+                policies::Moment::new(date, policies::TimeOfDay::NOON)
+            }),
             tls,
             limits: setup.limits,
             connections: AtomicU64::new(0),

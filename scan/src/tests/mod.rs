@@ -8,6 +8,7 @@ mod forms;
 mod found;
 mod held;
 mod lookalike;
+mod needles;
 mod scrubbed;
 
 use std::sync::Arc;

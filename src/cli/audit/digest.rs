@@ -9,11 +9,11 @@ use jiff::tz::TimeZone;
 use policies::GroupName;
 
 use super::table::{columns, size};
-use super::{open, since};
+use super::{is_there, open, since};
 use crate::cli::times::{self, time};
 use crate::home::Home;
 use crate::store::Millis;
-use crate::store::ledger::{Digest, Filter, Happened, Way};
+use crate::store::ledger::{Digest, Happened, Way};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct DigestArgs {
@@ -23,6 +23,9 @@ pub(super) struct DigestArgs {
     /// From this time on: `2h`, `7d`, `2026-11-23`, `2026-11-23T18:30`
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = since)]
     since: Millis,
+    /// Of the log that an older Doorward kept, `audit.db`
+    #[arg(long)]
+    old: bool,
     /// As JSON, one line, with every host
     #[arg(long)]
     json: bool,
@@ -37,9 +40,8 @@ const HOSTS_AT_MOST: usize = 15;
 const HOST_AT_MOST: usize = 60;
 
 pub(super) fn run(args: &DigestArgs, home: &Home, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let digest = if home.audit_db().exists() {
-        let filter = Filter { group: args.group.clone(), since: Some(args.since), ..Filter::default() };
-        open(home, false)?.digest(&filter)?
+    let digest = if is_there(home, args.old) {
+        open(home, args.old)?.digest(args.group.as_ref(), Some(args.since))?
     } else {
         Digest { ways: Vec::new(), events: Vec::new(), head: None }
     };

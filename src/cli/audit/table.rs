@@ -20,10 +20,30 @@ const WIDTHS: [usize; 8] = [25, 10, 11, 40, 8, 8, 7, 0];
 /// A request is cut to this in the table; `--json` has all of it.
 const REQUEST_AT_MOST: usize = 72;
 
-/// Entries under headings.
-pub(super) fn table(entries: &[AuditEntry], zone: &TimeZone) -> String {
-    let rows: Vec<[String; 8]> = entries.iter().map(|entry| cells(entry, zone)).collect();
-    columns(&HEADINGS, &rows, NUMBERS)
+/// How wide each column of a table of entries is.
+pub(super) struct Widths([usize; 8]);
+
+impl Default for Widths {
+    fn default() -> Self {
+        Widths(HEADINGS.map(str::len))
+    }
+}
+
+impl Widths {
+    /// Makes room for an entry.
+    pub(super) fn fit(&mut self, entry: &AuditEntry, zone: &TimeZone) {
+        for (width, cell) in self.0.iter_mut().zip(cells(entry, zone)) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+
+    pub(super) fn headings(&self) -> String {
+        joined(&HEADINGS.map(str::to_owned), &self.0, &NUMBERS)
+    }
+
+    pub(super) fn line(&self, entry: &AuditEntry, zone: &TimeZone) -> String {
+        joined(&cells(entry, zone), &self.0, &NUMBERS)
+    }
 }
 
 /// Rows under headings, each column as wide as its widest cell.

@@ -32,7 +32,7 @@ impl Scene {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path()).unwrap();
         home.prepare().unwrap();
-        let log = AuditLog::open(&home.audit_db()).unwrap();
+        let log = AuditLog::open(&home.audit_log()).unwrap();
         Scene { _dir: dir, home, log }
     }
 
@@ -41,7 +41,7 @@ impl Scene {
     }
 
     fn reader(&self) -> AuditReader {
-        AuditReader::open(&self.home.audit_db()).unwrap().while_served(true)
+        AuditReader::open(&self.home.audit_log()).unwrap().while_served(true)
     }
 }
 
@@ -49,7 +49,7 @@ fn run_at(home: &Home, args: &[&str]) -> (String, ExitCode) {
     let parsed = CommandLine::parse_from([&["audit"], args].concat()).audit;
     let mut out = Vec::new();
     let code = match &parsed.command {
-        Some(AuditCommand::Verify(args)) => verify(args, home, &mut out).unwrap(),
+        Some(AuditCommand::Verify(args)) => verify::run(args, home, &mut out).unwrap(),
         Some(AuditCommand::Digest(args)) => digest::run(args, home, &mut out).unwrap(),
         None => show(&parsed.show, home, &mut out).unwrap(),
     };
@@ -153,18 +153,19 @@ fn verify_says_what_it_found() {
     let scene = Scene::new();
     scene.log.decided(&decision(Allowed::Deny, "/x")).unwrap();
     let (text, code) = scene.run(&["verify"]);
-    assert!(text.starts_with("All 2 records are as they were written.\nhead "), "{text}");
+    assert!(text.starts_with("All 4 records are as they were written.\nSigned checkpoints: 1, "), "{text}");
     assert_eq!(code, ExitCode::SUCCESS);
     let head = text.trim_end().rsplit(' ').next().unwrap();
     assert_eq!(scene.run(&["verify", "--head", head]).1, ExitCode::SUCCESS);
     assert_eq!(scene.run(&["verify", "--head", &"0".repeat(64)]).1, ExitCode::FAILURE);
-    let connection = rusqlite::Connection::open(scene.home.audit_db()).unwrap();
-    connection.execute_batch("DROP TRIGGER append_only_update; UPDATE events SET at_ms = 1 WHERE seq = 2").unwrap();
+    let segment = scene.home.audit_log().join("000000000001.jsonl");
+    let changed = std::fs::read_to_string(&segment).unwrap().replace("\"path\":\"/x\"", "\"path\":\"/y\"");
+    std::fs::write(segment, changed).unwrap();
     let (text, code) = scene.run(&["verify"]);
-    assert!(text.starts_with("The log was tampered with: record 2 was changed"), "{text}");
+    assert!(text.starts_with("The log was tampered with: record 4 was changed"), "{text}");
     assert_eq!(code, ExitCode::FAILURE);
     let (json, _) = scene.run(&["verify", "--json"]);
-    assert!(json.contains("\"seq\":2") && json.contains("\"whole\":false"), "{json}");
+    assert!(json.contains("\"seq\":4") && json.contains("\"whole\":false"), "{json}");
 }
 
 #[test]
@@ -186,13 +187,13 @@ fn following_shows_each_request_once_it_has_ended() {
     let early = scene.log.decided(&decision(Allowed::Allow, "/early")).unwrap();
     let reader = scene.reader();
     let mut follower = Follower::start(&reader, Filter { limit: Some(50), ..Filter::default() }).unwrap();
-    assert_eq!(seqs(follower.step(&reader).unwrap()), [2]);
+    assert_eq!(seqs(follower.step(&reader).unwrap()), [4]);
     assert!(follower.is_waiting());
     let allowed = scene.log.decided(&decision(Allowed::Allow, "/now")).unwrap();
     assert_eq!(seqs(follower.step(&reader).unwrap()), [0; 0]);
     scene.log.decided(&decision(Allowed::Deny, "/denied")).unwrap();
     scene.ended(allowed, &Outcome::default());
-    assert_eq!(seqs(follower.step(&reader).unwrap()), [4, 5]);
+    assert_eq!(seqs(follower.step(&reader).unwrap()), [6, 7]);
     scene.ended(early, &Outcome::default());
     assert_eq!(seqs(follower.step(&reader).unwrap()), [early.0]);
     assert_eq!(seqs(follower.step(&reader).unwrap()), [0; 0]);
@@ -355,7 +356,7 @@ family  event    idle connections abc1       -     -     -  connections that end
     let besides = "(all groups): opened 1\nfamily: door shut 1, idle connections 7, reply 1 (1.5 kB), \
                    reply withheld 1, stopped 1\n";
     assert!(digest.contains(besides), "{digest}");
-    assert!(scene.run(&["verify"]).0.starts_with("All 6 records are as they were written."));
+    assert!(scene.run(&["verify"]).0.starts_with("All 8 records are as they were written."));
 }
 
 /// An export is whole, or says what it leaves out; two can be joined.
@@ -377,11 +378,11 @@ fn an_export_is_whole() {
     };
     assert_eq!(missing(50, 50).as_deref(), Some("These are the newest 50 of 2345; --limit 0 shows all."));
     assert_eq!((missing(2_345, 2_345), missing(50, 49)), (None, None));
-    // The first record is the log's own.
-    assert_eq!((count(&["--json", "--from-seq", "2"]), count(&["--json", "--from-seq", "2340"])), (2_345, 7));
+    // The first three are the log's own.
+    assert_eq!((count(&["--json", "--from-seq", "4"]), count(&["--json", "--from-seq", "2342"])), (2_345, 7));
     let first = |args: &[&str]| {
         let (text, _) = scene.run(&[&["--requests", "--json", "--limit", "1"], args].concat());
         serde_json::from_str::<serde_json::Value>(text.trim()).unwrap()["seq"].clone()
     };
-    assert_eq!((first(&["--from-seq", "40"]), first(&[])), (40.into(), 2_346.into()));
+    assert_eq!((first(&["--from-seq", "40"]), first(&[])), (40.into(), 2_348.into()));
 }

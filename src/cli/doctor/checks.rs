@@ -17,7 +17,7 @@ use crate::control::protocol::{Answer, Request};
 use crate::gateway::descriptors;
 use crate::gateway::policy_files::PolicyFiles;
 use crate::home::Home;
-use crate::store::ledger::{self, AuditReader};
+use crate::store::ledger::{VerifyError, check_key, verify};
 use crate::store::{self, Store};
 
 /// Below this, databases and sandboxes soon run into the end of the disk.
@@ -133,9 +133,9 @@ fn database(home: &Home) -> (Check, Option<u64>) {
 /// The audit log: whether the daemon could go on with it, and whether it is the one that
 /// was here.
 fn audit_log(home: &Home, seen: Option<u64>) -> Vec<Check> {
-    let (what, path) = ("audit log", home.audit_db());
+    let (what, path) = ("audit log", home.audit_log());
     let mut checks = Vec::new();
-    if let Err(error) = ledger::check_key(&path) {
+    if let Err(error) = check_key(&path) {
         checks.push(Check::broken("audit key", error.to_string(), "see what the message says"));
     }
     let missing = |last: u64| seen.filter(|seen| *seen > last);
@@ -148,28 +148,17 @@ fn audit_log(home: &Home, seen: Option<u64>) -> Vec<Check> {
         });
         return checks;
     }
-    let looked = AuditReader::open(&path).and_then(|reader| Ok((reader.last()?.0, reader.quick_check()?)));
-    checks.push(match looked {
-        Ok((_, Some(damage))) => {
-            let found = format!("{} is damaged, or does not go with its write-ahead log: {damage}", path.display());
-            Check::broken(what, found, "restore it from a backup, with audit.db-wal moved away")
-        }
-        Ok((last, None)) => match missing(last) {
+    checks.push(match verify(&path, None) {
+        Err(VerifyError::Damaged(damage)) => Check::broken(what, damage.to_string(), "see docs/audit.md, \"Damage\""),
+        Ok(whole) => match missing(whole.last.seq) {
             Some(seen) => {
-                let found = format!("ends with record {last}, and record {seen} had been written");
+                let found = format!("ends with record {}, and record {seen} had been written", whole.last.seq);
                 Check::warning(what, found, lost)
             }
-            None => {
-                Check::fine(what, format!("whole, with record {last} the last; `doorward audit verify` tells more"))
-            }
+            None => Check::fine(what, format!("whole; record {} is the last", whole.last.seq)),
         },
         Err(error) => Check::broken(what, error.to_string(), "see what the message says"),
     });
-    let wal = ledger::length_of_wal(&path);
-    if wal > ledger::TOO_LONG {
-        let found = format!("its write-ahead log has {} MiB and cannot be emptied", wal >> 20);
-        checks.push(Check::warning(what, found, "another program holds an old state of audit.db open; close it"));
-    }
     checks
 }
 
@@ -262,4 +251,45 @@ fn secrets(config: &Config) -> Vec<Check> {
         }
     };
     config.credentials.values().map(check).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::State;
+    use super::*;
+
+    /// A daemon goes on with the last policy that was right; who asks the doctor hears that it
+    /// is not what the file says.
+    #[test]
+    fn a_policy_that_is_not_in_force_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path()).unwrap();
+        home.prepare().unwrap();
+        let (family, work) = (GroupName::parse("family").unwrap(), GroupName::parse("work").unwrap());
+        let rule = "[[allow]]\nhost = \"a.test\"\naccess = \"read\"\n";
+        for group in [&family, &work] {
+            std::fs::write(home.policy_file(group), rule).unwrap();
+        }
+        let hash = |group| PolicyFiles::compile(&home, group).unwrap().policy.hash().to_string();
+        let looked = |in_force: &[(&str, String)]| {
+            let in_force = in_force.iter().map(|(group, hash)| ((*group).to_owned(), hash.clone())).collect();
+            policies(&home, &in_force)
+                .into_iter()
+                .map(|check| (check.what, check.state, check.found))
+                .collect::<Vec<_>>()
+        };
+        let states = |in_force: &[(&str, String)]| looked(in_force).into_iter().map(|one| one.1).collect::<Vec<_>>();
+        let (of_family, of_work) = (hash(&family), hash(&work));
+        assert_eq!(states(&[]), [State::Fine, State::Fine], "no daemon, or no door of theirs yet");
+        assert_eq!(states(&[("family", of_family.clone()), ("work", of_work.clone())]), [State::Fine, State::Fine]);
+        std::fs::write(home.policy_file(&family), format!("{rule}[[deny]]\nhost = \"b.test\"\n")).unwrap();
+        let now = looked(&[("family", of_family.clone()), ("work", of_work)]);
+        assert_eq!((now[0].1, now[1].1), (State::Broken, State::Fine), "{now:?}");
+        assert!(now[0].2.contains(&of_family) && now[0].2.contains(&hash(&family)), "{now:?}");
+        // One that does not load has its own line.
+        std::fs::write(home.policy_file(&family), "[[allow]]").unwrap();
+        let wrong = looked(&[("family", of_family)]);
+        assert!(wrong[0].1 == State::Broken && !wrong[0].2.contains("in force"), "{wrong:?}");
+    }
 }

@@ -7,12 +7,15 @@ use desk::screen::text_on_screen;
 use policy_file::presets;
 
 use super::{Failure, diff, refused, show, usage};
+use crate::cli::environment;
+use crate::control::client::{Client, ClientError};
+use crate::control::protocol::{Answer, Request};
 use crate::gateway::policy_events;
 use crate::gateway::taken_presets::{TakenPresets, Waiting};
 use crate::home::Home;
 use crate::store::ledger::add_notice;
 
-pub(super) fn run(home: &Home, preset: Option<&str>, yes: bool) -> Result<ExitCode, Failure> {
+pub(super) async fn run(home: &Home, preset: Option<&str>, yes: bool) -> Result<ExitCode, Failure> {
     let taken = TakenPresets::of(home);
     let waiting = waiting(&taken)?;
     let Some(name) = preset else {
@@ -33,10 +36,22 @@ pub(super) fn run(home: &Home, preset: Option<&str>, yes: bool) -> Result<ExitCo
     if !(yes || show::is_interactive() && show::asks("Take it?")?) {
         return Err(refused(anyhow!("nothing was changed; `doorward policy accept {name} --yes` takes it")));
     }
-    // It may allow more: first the log hears of it.
-    let noted = add_notice(&home.audit_db(), &policy_events::preset_accepted(name, waiting.change.as_ref()));
-    noted.context("nothing was changed, because the audit log cannot be written")?;
-    taken.accept(name).with_context(|| format!("cannot write into {}", home.presets_dir().display()))?;
+    match Client::connect(home).await.map_err(environment)? {
+        Some(client) => match client.ask(&Request::AcceptPreset { preset: name.to_owned() }).await? {
+            (Answer::PresetAccepted {}, _) => {}
+            _ => return Err(ClientError::Unexpected.into()),
+        },
+        None => {
+            // It may allow more: first the log hears of it.
+            let noted = add_notice(
+                &home.audit_log(),
+                &home.old_audit_db(),
+                &policy_events::preset_accepted(name, waiting.change.as_ref()),
+            );
+            noted.context("nothing was changed, because the audit log cannot be written")?;
+            taken.accept(name).with_context(|| format!("cannot write into {}", home.presets_dir().display()))?;
+        }
+    }
     show::line(&format!("Preset {name} is in force as this version ships it, in every group that uses it."))?;
     Ok(ExitCode::SUCCESS)
 }

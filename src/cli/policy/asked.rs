@@ -19,11 +19,11 @@ const AT_MOST: u32 = 20_000;
 
 /// The group's requests, oldest first. No log is an empty one.
 pub(super) fn asked(home: &Home, group: &GroupName, since: Option<Millis>) -> anyhow::Result<Vec<Asked>> {
-    if !home.audit_db().exists() {
+    if !home.audit_log().exists() {
         return Ok(Vec::new());
     }
     let filter = Filter { group: Some(group.clone()), since, limit: Some(AT_MOST), ..Filter::default() };
-    let entries = AuditReader::open(&home.audit_db())?.entries(&filter)?;
+    let entries = AuditReader::open(&home.audit_log())?.entries(&filter)?;
     Ok(entries.iter().filter_map(|entry| request(&entry.decision, entry.code())).collect())
 }
 

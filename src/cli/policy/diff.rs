@@ -10,8 +10,7 @@ use policies::{GroupName, Policy};
 use policy_file::{Diff, Fate, LimitChange, RuleSummary};
 
 use super::asked::asked;
-use super::rules::what;
-use super::{Failure, compile_file, compile_named, is_file, policy_of, refused, show, usage};
+use super::{Failure, compile_file, compile_named, is_file, policy_of, refused, show, times, usage};
 use crate::home::Home;
 
 pub(super) fn run(
@@ -26,7 +25,8 @@ pub(super) fn run(
         // Whose requests are looked at: said, or the group that one of the two is of.
         let group = group.unwrap_or_else(|| if is_file(old) { after.group().clone() } else { before.group().clone() });
         let log: Vec<_> = asked(home, &group, None)?.into_iter().map(|asked| asked.facts).collect();
-        policy_file::diff(&before, &after, &log)
+        let now = times::clock(home).now();
+        policy_file::diff(&before, &after).with_requests(before.at(now), after.at(now), &log)
     };
     if json {
         show::json(&serde_json::json!({ "widens": diff.widens(), "diff": diff }))?;
@@ -86,7 +86,7 @@ pub(super) fn words(diff: &Diff) -> String {
 }
 
 fn rule_in_words(rule: &RuleSummary) -> String {
-    let mut words = format!("{} {} {}", rule.effect, rule.host, what(rule));
+    let mut words = format!("{} {} {}", rule.effect, rule.host, rule.in_words());
     words.extend(rule.credential.iter().map(|name| format!(", with the credential {name}")));
     words + &format!("  ({})", rule.at)
 }

@@ -1,13 +1,22 @@
-//! `doorward policy explain`: what becomes of one request today, and by which rule.
+//! `doorward policy explain`: what becomes of one request, now or at another time, and by
+//! which rule.
 
-use policies::{Code, Permit, Policy, Refusal, Verdict};
+use policies::{Code, Moment, Permit, Policy, Refusal, RuleRef, Verdict};
 use policy_file::Way;
 use serde_json::{Value, json};
 
 use crate::home::Home;
 
-/// As JSON.
-pub(super) fn json(request: &str, way: &Way) -> Value {
+/// As JSON; `when` where it is not now.
+pub(super) fn json(request: &str, when: Option<Moment>, way: &Way) -> Value {
+    let mut json = json_of(request, way);
+    if let (Some(when), Value::Object(fields)) = (when, &mut json) {
+        fields.insert("when".to_owned(), when.to_string().into());
+    }
+    json
+}
+
+fn json_of(request: &str, way: &Way) -> Value {
     match way {
         Way::Unopened(tunnel) => {
             json!({ "verdict": "allow", "request": request, "rule": tunnel.rule(), "tls": "tunnel" })
@@ -25,12 +34,22 @@ pub(super) fn json(request: &str, way: &Way) -> Value {
 }
 
 /// For a person.
-pub(super) fn words(home: &Home, policy: &Policy, request: &str, way: &Way) -> String {
+pub(super) fn words(home: &Home, policy: &Policy, request: &str, when: Option<Moment>, way: &Way) -> String {
+    let request = &when.map_or_else(|| request.to_owned(), |when| format!("{request}\nwhen   {when}"));
     match way {
-        Way::Unopened(tunnel) => format!("allow  {request}\nrule   {}, unopened: no path is looked at", tunnel.rule()),
+        Way::Unopened(tunnel) => {
+            let says = says(policy, tunnel.rule()).unwrap_or_default();
+            format!("allow  {request}\nrule   {}, unopened: no path is looked at{says}", tunnel.rule())
+        }
         Way::Judged(Verdict::Allow(permit)) => allowed(policy, request, permit),
         Way::Judged(Verdict::Deny(_, refusal)) => denied(home, policy, request, refusal),
     }
+}
+
+/// What a rule says, where one decided.
+fn says(policy: &Policy, rule: &RuleRef) -> Option<String> {
+    let rule = policy_file::summaries(policy).into_iter().find(|summary| summary.at == *rule)?;
+    Some(format!("\nsays   {} {}: {}", rule.effect, rule.host, rule.in_words()))
 }
 
 fn allowed(policy: &Policy, request: &str, permit: &Permit) -> String {
@@ -39,6 +58,7 @@ fn allowed(policy: &Policy, request: &str, permit: &Permit) -> String {
         words += &format!(", observed until {until}: no rule names the host, and after that day it is refused");
     }
     words.extend(permit.credential().map(|name| format!(", with the credential {name}")));
+    words.extend(says(policy, permit.rule()));
     if permit.body_conditions().is_some() {
         words += "\nbody   must be JSON as the rules want it; `policy show` lists the conditions";
     }
@@ -57,7 +77,8 @@ fn is_name(permit: &Permit) -> bool {
 
 fn denied(home: &Home, policy: &Policy, request: &str, refusal: &Refusal) -> String {
     let rule = refusal.rule.as_ref().map_or_else(|| "none names it".to_owned(), ToString::to_string);
-    let mut words = format!("deny   {request}\nrule   {rule}\ncode   {}\nwhy    {}", refusal.code, refusal.why);
+    let says = refusal.rule.as_ref().and_then(|rule| says(policy, rule)).unwrap_or_default();
+    let mut words = format!("deny   {request}\nrule   {rule}{says}\ncode   {}\nwhy    {}", refusal.code, refusal.why);
     if !refusal.lift.is_empty() {
         let file = home.policy_file(policy.group());
         words += &format!("\n\nTo allow it, put this into {}:\n\n{}", file.display(), refusal.lift.join("\n"));

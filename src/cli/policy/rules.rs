@@ -59,27 +59,5 @@ fn row(rule: &RuleSummary) -> Vec<String> {
         host += &format!(":{}", rule.ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
     }
     let credential = rule.credential.as_deref().unwrap_or_default().to_owned();
-    vec![rule.effect.to_owned(), host, what(rule), credential, rule.at.to_string()]
-}
-
-/// The requests of a rule, and what else it says about them.
-pub(super) fn what(rule: &RuleSummary) -> String {
-    let mut words = if rule.tls.is_some() { "any, unopened".to_owned() } else { rule.requests.join(", ") };
-    words += &match rule.query.as_deref() {
-        None => String::new(),
-        Some("") => ", without a query".to_owned(),
-        Some(query) => format!(", with ?{query}"),
-    };
-    if rule.websocket {
-        words += ", WebSocket";
-    }
-    words.extend(rule.json.iter().map(|condition| format!(", if {condition}")));
-    words.extend(rule.private.iter().map(|net| format!(", also at {net}")));
-    if rule.model {
-        words += ", a model";
-    }
-    if rule.opaque {
-        words += ", answers unread where nobody can look into them";
-    }
-    words
+    vec![rule.effect.to_owned(), host, rule.in_words(), credential, rule.at.to_string()]
 }

@@ -8,7 +8,7 @@ use policies::GroupName;
 use policy_file::Suggestion;
 
 use super::asked::asked;
-use super::{Failure, compile, show};
+use super::{Failure, compile, show, times};
 use crate::home::Home;
 use crate::store::Millis;
 
@@ -17,7 +17,7 @@ pub(super) fn run(home: &Home, group: &GroupName, since: Option<Millis>, json: b
     let log = asked(home, group, since)?;
     let wanted = log.into_iter().filter(|asked| asked.code.is_some() || asked.observed);
     let wanted: Vec<_> = wanted.map(|asked| (asked.facts, asked.code)).collect();
-    let suggestion = policy_file::suggest(&policy, &wanted);
+    let suggestion = policy_file::suggest(policy.at(times::clock(home).now()), &wanted);
     if json {
         let denied = suggestion.denied.iter().map(|(facts, rule)| {
             serde_json::json!({ "request": format!("{} {}", facts.method, facts.url_without_query()), "rule": rule })

@@ -43,7 +43,8 @@ pub(super) fn words(group: &GroupName, reports: &[TestReport]) -> String {
     }
     let line = |report: &TestReport| {
         let mark = if report.passed { "ok    " } else { "FAILED" };
-        let mut words = format!("{mark}  {} is wanted for {} ({})", report.want, report.request, report.at);
+        let when = report.when.as_ref().map(|when| format!(" at {when}")).unwrap_or_default();
+        let mut words = format!("{mark}  {} is wanted for {}{when} ({})", report.want, report.request, report.at);
         if !report.passed {
             words += &format!("\n        {}", report.why);
         }

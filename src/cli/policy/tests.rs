@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use policies::{Code, Date};
+use policies::{Code, Date, Moment, TimeOfDay};
 
 use super::asked::{asked, request};
 use super::*;
@@ -75,7 +75,7 @@ fn a_suggestion_says_where_it_goes() {
         ("GET", "a.test", "/", "framing"),
     ]
     .map(|(method, host, path, code)| request(&record(method, host, path), Some(code)).unwrap());
-    let suggestion = policy_file::suggest(&policy, &asked.map(|asked| (asked.facts, asked.code)));
+    let suggestion = policy_file::suggest(policy.at(Moment::FAR), &asked.map(|asked| (asked.facts, asked.code)));
     let shown = suggest::words(&home, &family(), &suggestion);
     let file = home.policy_file(&family());
     let want = format!(
@@ -88,7 +88,7 @@ fn a_suggestion_says_where_it_goes() {
     // All of it is a policy file as it stands.
     std::fs::write(&file, format!("{POLICY}\n{shown}\n")).unwrap();
     assert!(compile(&home, &family()).is_ok());
-    let nothing = suggest::words(&home, &family(), &policy_file::suggest(&policy, &[]));
+    let nothing = suggest::words(&home, &family(), &policy_file::suggest(policy.at(Moment::FAR), &[]));
     assert_eq!(nothing, "# The log holds nothing of family that a new rule would allow.");
 }
 
@@ -100,13 +100,16 @@ fn a_difference_reads_like_one() {
     let new = compile(&home, &family()).map_err(|_| "wrong").unwrap();
     let log = [Facts::parse("GET", "https://a.test/y").unwrap()];
     assert_eq!(
-        diff::words(&policy_file::diff(&old, &new, &log)),
+        diff::words(&policy_file::diff(&old, &new).with_requests(old.at(Moment::FAR), new.at(Moment::FAR), &log)),
         "- allow a.test GET /x  (policies/family.toml:1)\n\
          + allow a.test GET /y, with the credential key  (policies/family.toml:1)\n\n\
          Requests in the log that would fare otherwise:\n  GET https://a.test/y: refused (path_denied) -> allowed\n\n\
          This may allow more than before."
     );
-    assert_eq!(diff::words(&policy_file::diff(&old, &old, &log)), "Nothing changes.");
+    assert_eq!(
+        diff::words(&policy_file::diff(&old, &old).with_requests(old.at(Moment::FAR), old.at(Moment::FAR), &log)),
+        "Nothing changes."
+    );
 }
 
 #[test]
@@ -154,6 +157,10 @@ tls = "tunnel"
 [[deny]]
 host = "pastes.test"
 "#;
+
+fn noon(date: &str) -> Moment {
+    Moment::new(day(date), TimeOfDay::NOON)
+}
 
 fn day(text: &str) -> Date {
     Date::parse(text).unwrap()
@@ -205,8 +212,8 @@ fn explaining_goes_by_the_day() {
     let policy = compile(&home, &family()).map_err(|_| "wrong").unwrap();
     let said = |request: &str, on: &str| {
         let (method, url) = request.split_once(' ').unwrap();
-        let way = policy_file::way(&policy, Facts::parse(method, url).unwrap(), Some(day(on)));
-        (explain::words(&home, &policy, request, &way), explain::json(request, &way))
+        let way = policy_file::way(policy.at(noon(on)), Facts::parse(method, url).unwrap());
+        (explain::words(&home, &policy, request, None, &way), explain::json(request, None, &way))
     };
     let (words, json) = said("GET https://new.test/", "2026-12-01");
     assert_eq!(
@@ -222,6 +229,8 @@ fn explaining_goes_by_the_day() {
     assert_eq!(
         words,
         "allow  POST https://nas.home:8443/notes?view=plain\nrule   policies/family.toml:8, with the credential nas\n\
+         says   allow nas.home: GET /notes, POST /notes, with ?view=plain, if there is no `file_url`, also at \
+         192.168.1.20/32, a model\n\
          body   must be JSON as the rules want it; `policy show` lists the conditions\n\
          unless it resolves to a private address other than 192.168.1.20/32 (resolved_private)"
     );
@@ -230,7 +239,28 @@ fn explaining_goes_by_the_day() {
     let (words, json) = said("GET https://pinned.test/", "2026-12-01");
     assert_eq!(
         words,
-        "allow  GET https://pinned.test/\nrule   policies/family.toml:23, unopened: no path is looked at"
+        "allow  GET https://pinned.test/\nrule   policies/family.toml:23, unopened: no path is looked at\n\
+         says   allow pinned.test: any, unopened"
     );
     assert_eq!(json["tls"], "tunnel");
+    assert!(json.get("when").is_none());
+    let when = noon("2026-11-30");
+    let way = policy_file::way(policy.at(when), Facts::parse("GET", "https://new.test/").unwrap());
+    let words = explain::words(&home, &policy, "GET https://new.test/", Some(when), &way);
+    assert!(words.starts_with("allow  GET https://new.test/\nwhen   mon 2026-11-30 12:00\nrule "), "{words}");
+    assert_eq!(explain::json("", Some(when), &way)["when"], "mon 2026-11-30 12:00");
+}
+
+#[test]
+fn a_policy_is_shown_as_one_file_that_says_the_same() {
+    let (_dir, home) = home(ALL_OF_IT);
+    let policy = compile(&home, &family()).map_err(|_| "wrong").unwrap();
+    let shown = policy_file::written(policy.rules());
+    assert!(
+        shown.contains("# policies/family.toml:23\n[[allow]]\nhost = \"pinned.test\"\ntls = \"tunnel\""),
+        "{shown}"
+    );
+    std::fs::write(home.policy_file(&family()), &shown).unwrap();
+    let again = compile(&home, &family()).map_err(|_| "wrong").unwrap();
+    assert!(policy_file::diff(&policy, &again).is_empty(), "{shown}");
 }

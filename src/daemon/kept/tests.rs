@@ -7,6 +7,10 @@ use crate::channels::protocol::Sender;
 use crate::store::ledger::Recorded;
 use crate::store::{Means, NewGroup, NewMessage};
 
+fn clock() -> OwnersClock {
+    OwnersClock::new(jiff::tz::TimeZone::UTC)
+}
+
 struct Home(tempfile::TempDir);
 
 impl Home {
@@ -15,19 +19,25 @@ impl Home {
     }
 
     fn log(&self) -> std::path::PathBuf {
+        self.0.path().join("audit")
+    }
+
+    fn old(&self) -> std::path::PathBuf {
         self.0.path().join("audit.db")
     }
 
+    fn segment(&self) -> std::path::PathBuf {
+        self.log().join("000000000001.jsonl")
+    }
+
     fn remove_log(&self) {
-        for file in ["audit.db", "audit.db-wal", "audit.db-shm"] {
-            let _ = fs::remove_file(self.0.path().join(file));
-        }
+        fs::remove_dir_all(self.log()).unwrap();
     }
 
     /// A start; what it says about the log, and how many records that has then.
     fn start(&self) -> (Option<String>, u64) {
         let store = Arc::new(Store::serve(&self.0.path().join("doorward.db")).unwrap());
-        let (log, lost) = open_log(&self.log(), Retention::default(), &store).unwrap();
+        let (log, lost) = open_log(&self.log(), &self.old(), Retention::default(), &store, &clock()).unwrap();
         let lost = lost.map(|lost| {
             let mut alarms = log.subscribe_to_alarms();
             tell_lost(&log, &store, &lost);
@@ -41,28 +51,26 @@ impl Home {
 #[test]
 fn a_log_that_is_away_empty_or_older_is_told_once() {
     let home = Home::new();
-    assert_eq!(home.start(), (None, 1), "a first start has lost nothing");
-    let old = fs::read(home.log()).unwrap();
-    assert_eq!(home.start(), (None, 2));
-    assert_eq!(home.start(), (None, 3));
+    assert_eq!(home.start(), (None, 3), "a first start has lost nothing");
+    let old = fs::read(home.segment()).unwrap();
+    assert_eq!(home.start(), (None, 4));
+    assert_eq!(home.start(), (None, 5));
 
     home.remove_log();
     let store = Arc::new(Store::serve(&home.0.path().join("doorward.db")).unwrap());
-    let (log, lost) = open_log(&home.log(), Retention::default(), &store).unwrap();
+    let (log, lost) = open_log(&home.log(), &home.old(), Retention::default(), &store, &clock()).unwrap();
     assert!(lost.is_some(), "and that start came to nothing before anybody was told");
     drop((log, store));
     let (lost, records) = home.start();
-    assert!(lost.unwrap().contains("ends with record 1; record 3"));
-    assert_eq!(records, 3, "that it was lost is among the first that the new one says");
+    assert!(lost.unwrap().contains("ends with record 3; record 5"));
+    assert_eq!(records, 5, "that it was lost is among the first that the new one says");
     assert_eq!(home.start().0, None, "it is told once");
 
-    home.remove_log();
-    fs::write(home.log(), "").unwrap();
+    fs::write(home.segment(), "").unwrap();
     assert!(home.start().0.unwrap().contains("removed or emptied"));
     assert_eq!(home.start().0, None);
 
-    home.remove_log();
-    fs::write(home.log(), &old).unwrap();
+    fs::write(home.segment(), &old).unwrap();
     assert!(home.start().0.unwrap().contains("older copy"));
     assert_eq!(home.start().0, None);
 }
@@ -73,7 +81,7 @@ async fn a_store_that_is_removed_is_told_once_while_the_daemon_runs() {
     let home = Home::new();
     let path = home.0.path().join("doorward.db");
     let store = Arc::new(Store::serve(&path).unwrap());
-    let (log, _) = open_log(&home.log(), Retention::default(), &store).unwrap();
+    let (log, _) = open_log(&home.log(), &home.old(), Retention::default(), &store, &clock()).unwrap();
     let mut alarms = log.subscribe_to_alarms();
     let (ending, ended) = watch::channel(false);
     let watching = tokio::spawn(super::watch(Arc::clone(&store), Arc::clone(&log), LOOK, ended));

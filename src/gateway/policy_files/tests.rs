@@ -22,7 +22,7 @@ impl Scene {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path()).unwrap();
         home.prepare().unwrap();
-        let files = Arc::new(PolicyFiles::new(home.clone(), Arc::new(AuditLog::open(&home.audit_db()).unwrap())));
+        let files = Arc::new(PolicyFiles::new(home.clone(), Arc::new(AuditLog::open(&home.audit_log()).unwrap())));
         Scene { _dir: dir, home, files, family: GroupName::parse("family").unwrap() }
     }
 
@@ -77,7 +77,7 @@ fn a_policy_that_may_allow_more_waits_for_the_log() {
     let scene = Scene::new();
     scene.write(Some(BASE), ALLOW);
     let narrow = scene.in_force();
-    let (log, aside) = (scene.home.audit_db(), scene.home.audit_db().with_extension("aside"));
+    let (log, aside) = (scene.home.audit_log(), scene.home.audit_log().with_extension("aside"));
     std::fs::rename(&log, &aside).unwrap();
     let wide = format!("{ALLOW}[[allow]]\nhost = \"other.example.com\"\naccess = \"read\"\n");
     scene.write(Some(BASE), &wide);
@@ -124,7 +124,7 @@ fn watched(scene: &Scene) -> (Watching, DoorOpen, Arc<ArcSwap<Policy>>) {
 
 fn allows(policy: &ArcSwap<Policy>) -> bool {
     let facts = policies::Facts::parse("GET", "https://api.example.com/x").unwrap();
-    matches!(policy.load().decide(facts), policies::Verdict::Allow(_))
+    matches!(policy.load().at(policies::Moment::FAR).decide(facts), policies::Verdict::Allow(_))
 }
 
 /// What a path leads to is what is in force, whatever name it is written by.

@@ -86,30 +86,79 @@ fn times_are_read_as_rfc_5280_writes_them() {
     }
 }
 
+/// An issuer, a leaf of its with the number 7, and a file with its lists.
+struct Lists {
+    dir: tempfile::TempDir,
+    issuer: Issuer<'static, KeyPair>,
+    leaf: CertificateDer<'static>,
+    files: [PathBuf; 1],
+    revocations: Arc<Revocations>,
+}
+
+impl Lists {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (issuer, root) = issuer();
+        let mut params = CertificateParams::new(vec!["nas.home".to_owned()]).unwrap();
+        params.serial_number = Some(SerialNumber::from(7));
+        let leaf = params.signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap().der().clone();
+        let files = [dir.path().join(".").join("lists.pem")];
+        std::fs::write(&files[0], Self::text(&issuer, &[])).unwrap();
+        let (_, revocations) = proxy::upstream_tls_with(&[root], &read(&files).unwrap()).unwrap();
+        Lists { dir, issuer, leaf, files, revocations }
+    }
+
+    fn text(issuer: &Issuer<'static, KeyPair>, numbers: &[u64]) -> String {
+        list_of(issuer, SystemTime::now() + DAY, numbers).pem().unwrap()
+    }
+
+    fn folders(&self) -> BTreeSet<&Path> {
+        self.files.iter().filter_map(|file| file.parent()).collect()
+    }
+
+    fn believed(&self) -> bool {
+        let name = ServerName::try_from("nas.home").unwrap();
+        self.revocations.verify_server_cert(&self.leaf, &[], &name, &[], UnixTime::now()).is_ok()
+    }
+
+    fn move_into_place(&self, numbers: &[u64]) {
+        std::fs::write(self.dir.path().join("new"), Self::text(&self.issuer, numbers)).unwrap();
+        std::fs::rename(self.dir.path().join("new"), &self.files[0]).unwrap();
+    }
+
+    fn until_believed(&self, believed: bool) {
+        let started = std::time::Instant::now();
+        while self.believed() != believed {
+            assert!(started.elapsed() < Duration::from_secs(20), "the new list is not taken up");
+            std::thread::yield_now();
+        }
+    }
+}
+
 /// Lists end, so a daemon that runs for weeks takes up new ones.
 #[test]
 fn a_list_that_is_moved_into_place_is_in_force() {
-    let dir = tempfile::tempdir().unwrap();
-    let (issuer, root) = issuer();
-    let mut params = CertificateParams::new(vec!["nas.home".to_owned()]).unwrap();
-    params.serial_number = Some(SerialNumber::from(7));
-    let leaf = params.signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap();
-    let file = dir.path().join("lists.pem");
-    let next = |numbers: &[u64]| list_of(&issuer, SystemTime::now() + DAY, numbers).pem().unwrap();
-    std::fs::write(&file, next(&[])).unwrap();
-    let files = [dir.path().join(".").join("lists.pem")];
-    let (_, revocations) = proxy::upstream_tls_with(&[root], &read(&files).unwrap()).unwrap();
-    let _watcher = watch(&files, &revocations).unwrap();
-    let name = ServerName::try_from("nas.home").unwrap();
-    let is_believed = || revocations.verify_server_cert(leaf.der(), &[], &name, &[], UnixTime::now()).is_ok();
-    assert!(is_believed());
-    std::fs::write(dir.path().join("new"), next(&[7])).unwrap();
-    std::fs::rename(dir.path().join("new"), &file).unwrap();
-    let started = std::time::Instant::now();
-    while is_believed() {
-        assert!(started.elapsed() < Duration::from_secs(20), "the new list is not taken up");
-        std::thread::yield_now();
-    }
-    std::fs::write(&file, "no list").unwrap();
-    assert!(!is_believed(), "what cannot be read changes nothing");
+    let lists = Lists::new();
+    let _watcher = watch(&lists.files, &lists.revocations).unwrap();
+    assert!(lists.believed());
+    lists.move_into_place(&[7]);
+    lists.until_believed(false);
+    std::fs::write(&lists.files[0], "no list").unwrap();
+    assert!(!lists.believed(), "what cannot be read changes nothing");
+}
+
+/// The same where the system has no room for watching.
+#[test]
+fn a_list_is_taken_up_by_looking_too() {
+    let lists = Lists::new();
+    let reader = reader(&lists.files, &lists.revocations, is_seen);
+    let _watcher = watching(|| looking(Duration::from_millis(20), reader), &lists.folders()).unwrap();
+    lists.move_into_place(&[7]);
+    lists.until_believed(false);
+    lists.move_into_place(&[8]);
+    lists.until_believed(true);
+    // Gone for a while, and there again.
+    std::fs::remove_file(&lists.files[0]).unwrap();
+    lists.move_into_place(&[7]);
+    lists.until_believed(false);
 }

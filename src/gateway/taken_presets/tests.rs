@@ -25,7 +25,7 @@ impl Scene {
         std::fs::write(home.policy_file(&family), "use = [\"weather\"]\n").unwrap();
         Scene {
             _dir: dir,
-            files: PolicyFiles::new(home.clone(), Arc::new(AuditLog::open(&home.audit_db()).unwrap())),
+            files: PolicyFiles::new(home.clone(), Arc::new(AuditLog::open(&home.audit_log()).unwrap())),
             home,
             family,
         }

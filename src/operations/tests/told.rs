@@ -34,7 +34,7 @@ async fn an_agent_hears_nothing_of_the_host_whatever_fails() {
     let whys: Vec<_> = house.operations().iter().filter_map(|entry| Some(entry.why()?.to_owned())).collect();
     assert!(whys.iter().any(|why| why.contains("secret of credential bank")), "the owner hears of it: {whys:?}");
     // The store, then the log: as when a disk drops out.
-    for database in [house.home.main_db(), house.home.audit_db()] {
+    for database in [house.home.main_db(), house.home.audit_log()] {
         std::fs::rename(&database, database.with_extension("away")).unwrap();
         heard.extend(everything(&house, "hello").await);
     }

@@ -1,7 +1,8 @@
 //! Who calls the assistant, and what it gets to read then.
 
 use super::house::{House, SECRET, incoming};
-use crate::channels::protocol::{FromChannel, Incoming, OutgoingKind, Quote, ToChannel};
+use crate::channels::outward::Outward;
+use crate::channels::protocol::{FromChannel, Incoming, OutgoingKind, Quote};
 use crate::channels::terminal::Link;
 use crate::pipeline::router::{ChannelError, Peer};
 use crate::store::Means;
@@ -202,7 +203,7 @@ async fn a_program_is_its_own_channel_and_no_other() {
     house.group("family");
     let running = house.start();
     let (say, from) = tokio::sync::mpsc::channel(4);
-    let (to, mut hear) = tokio::sync::mpsc::channel::<ToChannel>(4);
+    let (to, mut hear) = tokio::sync::mpsc::channel::<Outward>(4);
     say.send(FromChannel::Hello { v: 1, channel: "terminal".into(), program: "x".into() }).await.unwrap();
     let ended = running.pipeline.serve_channel(Link { from, to }, Peer::Program("whatsapp")).await;
     assert!(matches!(ended, Err(ChannelError::NotItself("whatsapp"))));

@@ -2,10 +2,10 @@
 
 use super::house::House;
 use crate::channels::protocol::{ChannelState, FromChannel, OutgoingKind};
-use crate::store::{NewOutgoing, OutboxId, OutboxState};
+use crate::store::{NewOutgoing, OutboxId, OutboxState, Sayable};
 
 fn reply(text: &str) -> NewOutgoing {
-    NewOutgoing { kind: OutgoingKind::Reply, text: text.into(), in_reply_to: None }
+    NewOutgoing { kind: OutgoingKind::Reply, text: Sayable::unchecked(text), in_reply_to: None }
 }
 
 #[tokio::test]
@@ -210,7 +210,7 @@ async fn what_a_chat_cannot_be_told_goes_to_the_main_chat() {
     assert_eq!(kept.iter().map(|one| &*one.text).collect::<Vec<_>>(), ["the precious answer", "another"]);
     // Of a main chat that gets nothing nobody can be told.
     let own = house.store.enqueue(&main.name, None, &reply("for the owner")).unwrap();
-    running.pipeline.tell_owner("the last".into()).unwrap();
+    running.pipeline.tell_owner("the last").unwrap();
     for id in [own, own] {
         assert_eq!(owner.receive().await.id, id.0, "of the second answer the owner was not told again");
         owner.say.send(FromChannel::Failed { id: id.0, why: "no".into(), retry: false }).await.unwrap();

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::fake::Fakes;
+use crate::channels::outward::Outward;
 use crate::channels::protocol::{FromChannel, Incoming, Outgoing, OutgoingKind, Sender, ToChannel, VERSION};
 use crate::channels::terminal::{CHANNEL, Link};
 use crate::home::Home;
@@ -25,7 +26,7 @@ use crate::pipeline::router::Peer;
 use crate::pipeline::waiting::Waits;
 use crate::pipeline::{Assistant, Parts, Pipeline, PipelineTask, Settings};
 use crate::store::ledger::AuditLog;
-use crate::store::{Group, NewGroup, Store};
+use crate::store::{Group, NewGroup, Say, Store};
 
 /// Long enough for a busy machine; nothing waits that long unless it fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -46,7 +47,7 @@ pub(super) struct Running {
 
 pub(super) struct Terminal {
     pub(super) say: mpsc::Sender<FromChannel>,
-    pub(super) hear: mpsc::Receiver<ToChannel>,
+    pub(super) hear: mpsc::Receiver<Outward>,
     /// Everything that was sent to it, in order.
     pub(super) seen: Vec<Outgoing>,
 }
@@ -57,7 +58,7 @@ impl House {
         let home = Home::at(folder.path()).unwrap();
         home.prepare().unwrap();
         let store = Arc::new(Store::open(&home.main_db()).unwrap());
-        let ledger = AuditLog::open(&home.audit_db()).unwrap().marking_runs_in(Arc::clone(&store));
+        let ledger = AuditLog::open(&home.audit_log()).unwrap().marking_runs_in(Arc::clone(&store));
         let ledger = Arc::new(ledger);
         let assistant = Assistant { name: Name::new("Doorward"), shown: "Doorward".into(), zone: TimeZone::UTC };
         let settings = Settings {
@@ -85,12 +86,15 @@ impl House {
     }
 
     pub(super) fn start(&self) -> Running {
+        let say = Say::new(Arc::new(Guarded), Arc::clone(&self.fakes.ledger));
+        let (outbox, inbox) = outbox::handle();
+        inbox.start(Arc::clone(&self.store), say.clone(), self.patience);
         let (pipeline, task) = Pipeline::start(Parts {
             home: self.home.clone(),
             store: Arc::clone(&self.store),
             ledger: Arc::clone(&self.fakes.ledger),
-            secrets: Arc::new(Guarded),
-            outbox: outbox::start(Arc::clone(&self.store), self.patience),
+            say,
+            outbox,
             sandboxes: self.fakes.clone(),
             settings: self.settings.clone(),
         })
@@ -154,7 +158,11 @@ impl Terminal {
     }
 
     pub(super) async fn next(&mut self) -> ToChannel {
-        timeout(PATIENCE, self.hear.recv()).await.expect("something is said in time").expect("the connection holds")
+        timeout(PATIENCE, self.hear.recv())
+            .await
+            .expect("something is said in time")
+            .expect("the connection holds")
+            .into_line()
     }
 
     /// The next message that is sent to it, not yet confirmed.
@@ -203,7 +211,7 @@ pub(super) fn incoming(chat: &str, id: &str, who: &str, text: &str) -> Incoming 
 pub(super) const SECRET: &str = "bank-real-0123456789abcdef";
 
 /// A vault with nothing but [`SECRET`].
-struct Guarded;
+pub(super) struct Guarded;
 
 impl Secrets for Guarded {
     fn reveal(&self, _: &str) -> Result<SecretString, SecretUnavailable> {

@@ -62,7 +62,7 @@ async fn what_a_run_wrote_is_known_without_the_log() {
         let group = house.group("family");
         let run = interrupted(&house, &group, "echo hello");
         record(&house.fakes.ledger, &group.name, Some(run.id), method, Allowed::Allow);
-        house.fakes.ledger = Arc::new(AuditLog::open(&house.home.audit_db().with_extension("new")).unwrap());
+        house.fakes.ledger = Arc::new(AuditLog::open(&house.home.audit_log().with_file_name("another")).unwrap());
         assert!(!house.fakes.ledger.run_wrote_upstream(run.id).unwrap());
         let running = house.start();
         let mut terminal = running.terminal(Some(&group)).await;

@@ -1,15 +1,16 @@
 //! What chats hear in which others than the owner sit, and what the log has of a stop.
 
-use containers::StartError;
-use scan::{Finding, Form, WatchedKind};
+use std::sync::Arc;
 
-use super::house::House;
+use containers::StartError;
+
+use super::house::{Guarded, House, SECRET};
 use crate::config::ConfigError;
 use crate::gateway::GatewayError;
-use crate::pipeline::{egress, live};
+use crate::pipeline::{live, notice};
 use crate::sandboxes::SandboxError;
-use crate::store::Group;
 use crate::store::ledger::{Events, Filter};
+use crate::store::{Group, Say};
 
 /// People in a chat are not the owner, and hear of no credential.
 #[test]
@@ -17,11 +18,31 @@ fn a_chat_of_others_hears_no_name_of_a_credential() {
     let house = House::new();
     let family = house.group("family");
     let chat = Group { channel: "whatsapp".into(), ..family.clone() };
-    let what = WatchedKind::Secret { credential: "bank".into() };
-    let refusal = egress::withheld(&Finding { what, form: Form::Raw });
-    assert!(egress::in_its_place(&family, &refusal).contains("credential bank"));
-    let said = egress::in_its_place(&chat, &refusal);
+    let say = Say::new(Arc::new(Guarded), Arc::clone(&house.fakes.ledger));
+    let refusal = say.check(&family.name, SECRET).unwrap_err();
+    assert!(notice::withheld(&family, &refusal).contains("credential bank"));
+    let said = notice::withheld(&chat, &refusal);
     assert!(said.contains("withheld") && !said.contains("bank"), "{said}");
+}
+
+/// They quote what others chose: a host, a channel's reason.
+#[tokio::test]
+async fn doorwards_own_words_are_checked_as_well() {
+    let house = House::new();
+    let main = house.group_of("main", "shell", true);
+    let running = house.start();
+    for (words, heard) in [("asked for a.test", "a.test"), (&*format!("asked for {SECRET}.test"), "withheld")] {
+        assert!(running.pipeline.tell_owner(words).unwrap());
+        let told = house.store.next_outgoing_of(&main.name, i64::MAX).unwrap().unwrap();
+        assert!(told.text.as_str().contains(heard) && !told.text.as_str().contains(SECRET), "{told:?}");
+        house.store.mark_sent(told.id, None).unwrap();
+    }
+    let filter = Filter { events: Events::Alone, group: Some(main.name.clone()), ..Filter::default() };
+    let events = house.fakes.ledger.entries(&filter).unwrap();
+    let [event] = &events[..] else { panic!("one record, of what was withheld: {events:?}") };
+    assert_eq!(event.event.as_ref().unwrap().what, "reply_withheld");
+    assert!(event.why().unwrap().contains("credential bank"), "{event:?}");
+    assert!(!event.decision.alarm, "an alarm of an alarm would not end");
 }
 
 /// Nor where anything is on the host.

@@ -1,11 +1,10 @@
 //! What a decision lets happen: the one place that says whether a request may change
 //! something outside (invariant 13), before it is sent and of its record.
-//! `run_wrote_upstream` in `reader.rs` says the same in SQL, for runs of an older Doorward.
+//! The index keeps the same of each record, for runs of an older Doorward.
 
 use proxy::audit::{Allowed, Decision, LedgerDown, Protocol};
 
-use super::AuditLog;
-use super::record::DecisionRecord;
+use super::log::AuditLog;
 use crate::store::RunId;
 
 /// Whether a request is let through that is not known to only read.
@@ -20,14 +19,13 @@ pub(super) fn may_write(decision: &Decision) -> bool {
 }
 
 /// The same of what was recorded.
-pub fn may_have_written(record: &DecisionRecord) -> bool {
-    record.verdict == "allow"
-        && match record.protocol.as_str() {
-            "internal" => false,
-            "operation" => record.operation.as_ref().is_some_and(|operation| operation.effect),
-            "websocket" => true,
-            _ => !record.asks_model && !reads(record.method.as_deref()),
-        }
+pub(super) fn writes(protocol: &str, effect: bool, asks_model: bool, method: Option<&str>) -> bool {
+    match protocol {
+        "internal" => false,
+        "operation" => effect,
+        "websocket" => true,
+        _ => !asks_model && !reads(method),
+    }
 }
 
 fn reads(method: Option<&str>) -> bool {

@@ -3,12 +3,13 @@
 
 use std::path::Path;
 
-use desk::screen;
+use audit::{Head, Journal, Link, Torn};
 use policies::{Code, GroupName, SandboxId};
 use proxy::audit::Identity;
 use serde::Serialize;
 
-use super::writer::{Event, Writer};
+use super::log::{disk, explain, fields, key_of};
+use super::old::Before;
 use crate::store::{StoreError, now};
 
 /// An event that is no request.
@@ -47,17 +48,32 @@ impl Notice {
         Notice { what, group: group.cloned(), text: text.into(), ..Notice::default() }
     }
 
+    /// Of what a power cut left behind the last whole record.
+    pub(super) fn torn(torn: &Torn) -> Self {
+        let Torn { after, bytes, aside } = torn;
+        let text = format!(
+            "behind record {after} stood {bytes} bytes that are no whole records, as a power cut leaves them; they were \
+             put aside in {}",
+            aside.file_name().unwrap_or_default().to_string_lossy()
+        );
+        tracing::warn!("audit log: {text}");
+        Notice::new("torn_end", None, text)
+    }
+
     /// Of one sandbox.
     pub fn of(what: &'static str, identity: &Identity, text: impl Into<String>) -> Self {
         Notice { sandbox: Some(identity.sandbox.clone()), ..Notice::new(what, Some(&identity.group), text) }
     }
 }
 
-/// Adds an event to the log of a home whose daemon may be running or not: for what the
-/// owner does by a command. The chain goes on from whoever wrote last.
-pub fn add_notice(path: &Path, notice: &Notice) -> Result<(), StoreError> {
-    let json = serde_json::to_string(notice)
-        .map_err(|error| StoreError::Other { path: path.to_path_buf(), detail: error.to_string() })?;
-    let record = screen::in_json(json);
-    Writer::create(path)?.append([Event { at_ms: now(), kind: "notice", about: None, record }]).map(drop)
+/// Adds an event to the log of a home that no daemon serves: for what the owner does by a
+/// command. A log that begins goes on from the one that an older Doorward kept.
+pub fn add_notice(folder: &Path, old: &Path, notice: &Notice) -> Result<(), StoreError> {
+    let before = Before::the_journal(folder, old)?;
+    let base = before.map_or(Link::NONE, |before| before.head);
+    let opened = Journal::open(folder, key_of(folder)?, now(), base).map_err(|error| explain(folder, &error))?;
+    let mut journal = opened.journal;
+    let head = Head { at: now(), kind: "notice", about: None };
+    journal.append(&head, |into| fields(notice, into)).map_err(|error| explain(folder, &error))?;
+    journal.unsynced().sync().map(drop).map_err(|error| disk(folder, &error))
 }

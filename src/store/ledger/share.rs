@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use policies::GroupName;
 
-use super::lock;
+use desk::lock;
 
-/// What a record takes beyond its own text: its row, its hash, and how it ended.
+/// What a record takes beyond its own line: how it ended.
 const BESIDE: u64 = 512;
 
 /// Whoever keeps little of the log still gets so much of it.

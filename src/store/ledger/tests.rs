@@ -3,17 +3,24 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
-use policies::{Code, RuleRef, SandboxId};
-use proxy::audit::{Allowed, Identity, Protocol};
-use rusqlite::Connection;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
+use policies::{Code, GroupName, RuleRef, SandboxId};
+use proxy::audit::{Allowed, Decision, Identity, Ledger, Outcome, Protocol, Seq};
+
+use super::flood::Floods;
 use super::*;
+use crate::store::{RunId, StoreError, now};
+use desk::lock;
 
-mod checkpoints;
 mod durable;
 mod floods;
+mod index;
 mod lost;
-mod together;
+mod old;
 
 struct Scene {
     dir: tempfile::TempDir,
@@ -23,29 +30,35 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let log = AuditLog::open(&dir.path().join("audit.db")).unwrap();
+        let log = AuditLog::open(&dir.path().join("audit")).unwrap();
         Scene { dir, log }
     }
 
     fn path(&self) -> PathBuf {
-        self.dir.path().join("audit.db")
+        self.dir.path().join("audit")
     }
 
     fn all(&self) -> Vec<AuditEntry> {
         self.log.entries(&Filter::default()).unwrap()
     }
 
-    fn verified(&self) -> Result<Verified, VerifyError> {
-        AuditReader::open(&self.path()).unwrap().verify(None)
+    fn verified(&self) -> Verified {
+        verify(&self.path(), None).unwrap()
     }
 
-    /// Another program with the owner's rights, which does not mind the triggers.
-    fn tamper(&self, sql: &str) {
-        let connection = Connection::open(self.path()).unwrap();
-        connection.execute_batch("DROP TRIGGER append_only_update; DROP TRIGGER append_only_delete").unwrap();
-        connection.execute_batch(sql).unwrap();
+    /// The file that is written to.
+    fn newest(&self) -> PathBuf {
+        newest(&self.path())
     }
 }
+
+fn newest(folder: &Path) -> PathBuf {
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files.filter(|path| path.extension().is_some_and(|extension| extension == "jsonl")).max().unwrap()
+}
+
+/// What a log begins with: its segment, a checkpoint, and that it was opened.
+const FIRST: u64 = 3;
 
 fn decision(verdict: Allowed, method: &str, path: &str) -> Decision {
     let denied = verdict == Allowed::Deny;
@@ -106,7 +119,7 @@ fn a_decision_is_read_together_with_its_outcome() {
     assert_eq!(first.outcome.unwrap().bytes_down, 9);
     assert_eq!(first.decision.rule.unwrap().line, 4);
     assert_eq!((second.ending, second.decision.code.as_deref()), (Ending::Denied, Some("not_allowed")));
-    assert_eq!(scene.verified().unwrap().records, 4);
+    assert_eq!(scene.verified().records, FIRST + 3);
 }
 
 /// Invariant 9: what `decided` has returned survives `kill -9`. The test starts
@@ -122,7 +135,7 @@ fn what_was_decided_survives_kill_9() {
         }
     }
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("audit.db");
+    let path = dir.path().join("audit");
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "store::ledger::tests::what_was_decided_survives_kill_9", "--nocapture"])
         .env("DOORWARD_TEST_LEDGER", &path)
@@ -134,118 +147,71 @@ fn what_was_decided_survives_kill_9() {
         if let Some(seq) = line.unwrap().strip_prefix("seq ") {
             told = seq.parse::<u64>().unwrap_or(told);
         }
-        if told == 300 {
+        if told >= 300 {
             child.kill().unwrap();
         }
     }
     assert!(!child.wait().unwrap().success());
     assert!(told >= 300, "the child ended after {told}");
-    let reader = AuditReader::open(&path).unwrap();
-    assert!(reader.verify(None).unwrap().records >= told);
+    assert!(verify(&path, None).unwrap().records >= told);
     let after = AuditLog::open(&path).unwrap();
     let entries = after.entries(&Filter::default()).unwrap();
     assert!(entries.iter().all(|entry| entry.ending == Ending::Interrupted));
-    assert_eq!(after.decided(&denied()).unwrap().0, reader.verify(None).unwrap().records);
-}
-
-#[test]
-fn the_log_refuses_to_be_changed() {
-    let scene = Scene::new();
-    scene.log.decided(&denied()).unwrap();
-    let connection = Connection::open(scene.path()).unwrap();
-    for sql in ["UPDATE events SET at_ms = 0", "DELETE FROM events"] {
-        let error = connection.execute(sql, []).unwrap_err().to_string();
-        assert!(error.contains("append-only"), "{error}");
-    }
-}
-
-/// The first bad record is named.
-#[test]
-fn verify_names_the_first_bad_record() {
-    for (sql, seq, what) in [
-        ("UPDATE events SET record = replace(record, 'deny', 'allow') WHERE seq = 3", 3, "was changed"),
-        ("UPDATE events SET at_ms = at_ms + 1 WHERE seq = 3", 3, "was changed"),
-        ("UPDATE events SET kind = 'notice' WHERE seq = 3", 3, "was changed"),
-        ("UPDATE events SET about = 1 WHERE seq = 3", 3, "was changed"),
-        ("UPDATE events SET about = 9 WHERE seq = 3", 3, "not been made"),
-        ("UPDATE events SET hash = zeroblob(32) WHERE seq = 5", 5, "was changed"),
-        ("DELETE FROM events WHERE seq = 3", 3, "is missing"),
-        ("DELETE FROM events WHERE seq <= 2", 1, "is missing"),
-        ("DELETE FROM events WHERE seq = 3; UPDATE events SET seq = seq - 1 WHERE seq > 3", 3, "was changed"),
-        (
-            "UPDATE events SET seq = 99 WHERE seq = 3; UPDATE events SET seq = 3 WHERE seq = 4; UPDATE events SET seq = 4 WHERE seq = 99",
-            3,
-            "was changed",
-        ),
-        (
-            "INSERT INTO events (seq, at_ms, kind, record, hash) VALUES (7, 0, 'notice', '{}', zeroblob(32))",
-            7,
-            "put in",
-        ),
-        (
-            "INSERT INTO events (seq, at_ms, kind, record, hash) VALUES (-4, 0, 'notice', '{}', zeroblob(32))",
-            4,
-            "no record can have",
-        ),
-    ] {
-        let scene = Scene::new();
-        for _ in 0..5 {
-            scene.log.decided(&denied()).unwrap();
-        }
-        assert_eq!(scene.verified().unwrap().records, 6);
-        scene.tamper(sql);
-        let VerifyError::Bad(bad) = scene.verified().unwrap_err() else { panic!("{sql}") };
-        assert_eq!(bad.seq, seq, "{sql}");
-        assert!(bad.what.contains(what), "{sql}: {bad}");
-    }
-}
-
-/// A file that was cut short is damaged: no record of it was changed by anybody.
-#[test]
-fn a_log_whose_file_was_cut_is_called_damaged() {
-    let scene = Scene::new();
-    for _ in 0..400 {
-        scene.log.decided(&denied()).unwrap();
-    }
-    let path = scene.dir.path().join("copy.db");
-    let whole = Connection::open(scene.path()).unwrap();
-    whole.execute("VACUUM INTO ?1", [path.to_str().unwrap()]).unwrap();
-    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
-    for part in [2, 4, 8] {
-        file.set_len(file.metadata().unwrap().len() / part * (part - 1)).unwrap();
-        let looked = AuditReader::open(&path).map_err(VerifyError::from).and_then(|reader| reader.verify(None));
-        let found = looked.unwrap_err();
-        assert!(matches!(found, VerifyError::Store(StoreError::Damaged { .. })), "{part}: {found}");
-    }
+    assert_eq!(after.decided(&denied()).unwrap().0, verify(&path, None).unwrap().records);
 }
 
 #[test]
 fn a_tail_that_was_cut_is_found_by_a_head_that_was_kept() {
     let scene = Scene::new();
     scene.log.decided(&denied()).unwrap();
-    let head = scene.verified().unwrap().head;
+    let head = scene.verified().last.chain;
     scene.log.decided(&denied()).unwrap();
-    let ask = || AuditReader::open(&scene.path()).unwrap().verify(Some(&head)).unwrap().holds_head;
-    assert_eq!(ask(), Some(true));
-    scene.tamper("DELETE FROM events WHERE seq >= 2");
-    assert_eq!(ask(), Some(false));
+    let holds = || verify(&scene.path(), Some(head)).unwrap().holds_head;
+    assert_eq!(holds(), Some(true));
+    let text = std::fs::read_to_string(scene.newest()).unwrap();
+    let kept: Vec<&str> = text.lines().take(3).collect();
+    std::fs::write(scene.newest(), kept.join("\n") + "\n").unwrap();
+    assert_eq!(holds(), Some(false));
 }
 
-/// Two writers cannot happen under the home's lock; if they do, the chain holds.
+/// The home's lock lets one daemon in; the journal has one of its own.
 #[test]
-fn two_writers_keep_one_chain() {
+fn a_log_has_one_writer() {
     let scene = Scene::new();
-    let other = AuditLog::open(&scene.path()).unwrap();
-    std::thread::scope(|scope| {
-        for log in [&scene.log, &other] {
-            scope.spawn(move || {
-                for _ in 0..50 {
-                    log.decided(&allowed("GET")).unwrap();
-                }
-            });
-        }
-    });
-    assert_eq!(scene.verified().unwrap().records, 102);
+    let refused = AuditLog::open(&scene.path()).unwrap_err();
+    assert!(matches!(refused, StoreError::Locked { .. }), "{refused}");
+    let refused =
+        add_notice(&scene.path(), &scene.dir.path().join("none"), &Notice::new("stopped", None, "by a command"))
+            .unwrap_err();
+    assert!(matches!(refused, StoreError::Locked { .. }), "{refused}");
+    let Scene { dir, log } = scene;
+    drop(log);
+    add_notice(&dir.path().join("audit"), &dir.path().join("none"), &Notice::new("stopped", None, "by a command"))
+        .unwrap();
+    assert_eq!(verify(&dir.path().join("audit"), None).unwrap().records, FIRST + 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_at_once_each_get_the_number_of_their_own() {
+    let scene = Scene::new();
+    let log = Arc::new(scene.log);
+    let tasks: Vec<_> = (0..500)
+        .map(|number| {
+            let log = log.clone();
+            tokio::spawn(async move {
+                let asked = decision(Allowed::Allow, "GET", &format!("/{number}"));
+                let seq = log.decided_together(&asked).await.unwrap();
+                log.ended(seq, &outcome(None)).unwrap();
+                (seq, asked.path)
+            })
+        })
+        .collect();
+    for task in tasks {
+        let (seq, path) = task.await.unwrap();
+        let entry = log.entry(seq).unwrap().unwrap();
+        assert_eq!((entry.decision.path, entry.ending), (path, Ending::Ended));
+    }
+    assert_eq!(verify(&scene.dir.path().join("audit"), None).unwrap().records, FIRST + 2 * 500);
 }
 
 #[test]
@@ -287,8 +253,11 @@ fn filters_narrow_and_limits_keep_the_newest() {
     assert_eq!(count(Filter { since: Some(now() + 60_000), ..Filter::default() }), 0);
     assert_eq!(count(Filter { until: Some(now() + 60_000), ..Filter::default() }), 5);
     let seqs = |filter: Filter| scene.log.entries(&filter).unwrap().iter().map(|e| e.seq.0).collect::<Vec<_>>();
-    assert_eq!(seqs(Filter { limit: Some(2), ..Filter::default() }), [5, 6]);
-    assert_eq!(seqs(Filter { limit: Some(2), after: Some(Seq(2)), ..Filter::default() }), [3, 4]);
+    assert_eq!(seqs(Filter { limit: Some(2), ..Filter::default() }), [FIRST + 4, FIRST + 5]);
+    assert_eq!(
+        seqs(Filter { limit: Some(2), after: Some(Seq(FIRST + 1)), ..Filter::default() }),
+        [FIRST + 2, FIRST + 3]
+    );
 }
 
 /// Attacks L01, L02: one line per event, nothing in it that a terminal obeys.
@@ -297,8 +266,7 @@ fn hidden_characters_are_named_where_they_are_stored() {
     let scene = Scene::new();
     let forged = "/a\r\n{\"verdict\":\"allow\"}\u{9b}2J\u{202e}";
     let seq = scene.log.decided(&Decision { raw_target: Some(forged.into()), ..denied() }).unwrap();
-    let connection = Connection::open(scene.path()).unwrap();
-    let stored: String = connection.query_row("SELECT record FROM events WHERE seq = 2", [], |row| row.get(0)).unwrap();
+    let stored = std::fs::read_to_string(scene.newest()).unwrap().lines().last().unwrap().to_owned();
     let shown = scene.log.entry(seq).unwrap().unwrap();
     for line in [stored, shown.to_json()] {
         assert!(line.contains("\\u009b2J\\u202e") && line.bytes().all(|b| (0x20..0x7f).contains(&b)), "{line}");
@@ -325,8 +293,8 @@ fn the_log_is_read_without_a_daemon_and_after_it_was_closed() {
     let Scene { dir, log } = Scene::new();
     log.decided(&allowed("GET")).unwrap();
     drop(log);
-    let reader = AuditReader::open(&dir.path().join("audit.db")).unwrap();
+    let reader = AuditReader::open(&dir.path().join("audit")).unwrap();
     let entries = reader.entries(&Filter::default()).unwrap();
     assert_eq!(entries[0].ending, Ending::Interrupted);
-    assert_eq!(reader.verify(None).unwrap().records, 2);
+    assert_eq!(verify(&dir.path().join("audit"), None).unwrap().records, FIRST + 1);
 }

@@ -51,7 +51,7 @@ impl Killed {
 
 #[test]
 fn an_older_copy_beside_a_newer_log_is_refused_and_neither_is_changed() {
-    let killed = Killed::new("audit.db");
+    let killed = Killed::new("doorward.db");
     assert!(place::goes_with_its_wal(&killed.path("left")).is_ok(), "what a killed daemon leaves is whole");
     std::fs::copy(killed.path("older"), killed.path("left")).unwrap();
     let files = || ["left", "left-wal"].map(|name| std::fs::read(killed.path(name)).unwrap());
@@ -69,21 +69,15 @@ fn an_older_copy_beside_a_newer_log_is_refused_and_neither_is_changed() {
     assert!(place::goes_with_its_wal(&killed.path("none")).is_ok());
 }
 
-/// The log and the store alike.
 #[test]
-fn neither_database_is_served_with_anothers_log() {
-    for name in ["audit.db", "doorward.db"] {
-        let killed = Killed::new(name);
-        let path = killed.path(name);
-        std::fs::copy(killed.path("older"), &path).unwrap();
-        std::fs::copy(killed.path("left-wal"), beside(&path)).unwrap();
-        let refused = match name {
-            "audit.db" => ledger::AuditLog::open(&path).map(drop).unwrap_err(),
-            _ => Store::serve(&path).map(drop).unwrap_err(),
-        };
-        assert!(matches!(refused, StoreError::OtherWal { .. }), "{name}: {refused}");
-        assert!(beside(&path).exists(), "{name}: its log is still there to be put right");
-    }
+fn no_database_is_served_with_anothers_log() {
+    let killed = Killed::new("doorward.db");
+    let path = killed.path("doorward.db");
+    std::fs::copy(killed.path("older"), &path).unwrap();
+    std::fs::copy(killed.path("left-wal"), beside(&path)).unwrap();
+    let refused = Store::serve(&path).map(drop).unwrap_err();
+    assert!(matches!(refused, StoreError::OtherWal { .. }), "{refused}");
+    assert!(beside(&path).exists(), "its log is still there to be put right");
 }
 
 /// A file that was cut: told when a daemon starts, not when a message comes.
@@ -102,6 +96,24 @@ fn a_store_that_was_cut_is_not_served() {
     file.set_len(file.metadata().unwrap().len() / 2).unwrap();
     let refused = Store::serve(&path).map(drop).unwrap_err();
     assert!(matches!(refused, StoreError::Damaged { .. }), "{refused}");
+}
+
+/// A large one is served at once, and looked through beside its use.
+#[test]
+fn a_large_store_that_is_damaged_is_told() {
+    use std::os::unix::fs::FileExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("doorward.db");
+    drop(Store::open(&path).unwrap());
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute_batch("CREATE TABLE large AS SELECT zeroblob(80000000) AS bytes").unwrap();
+    drop(connection);
+    assert!(look_through(&path).is_ok());
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.write_all_at(&[0xff; 4096], 40 << 20).unwrap();
+    assert!(Store::serve(&path).is_ok());
+    let told = look_through(&path).unwrap_err();
+    assert!(told.to_string().contains("doorward.db"), "{told}");
 }
 
 fn beside(path: &std::path::Path) -> PathBuf {

@@ -8,20 +8,21 @@ fn a_text_that_could_not_be_delivered_stays() {
     scene.add("family", false).unwrap();
     let family = name("family");
     let queue = |kind, text: &str| {
-        let new = NewOutgoing { kind, text: text.into(), in_reply_to: None };
+        let new = NewOutgoing { kind, text: Sayable::unchecked(text), in_reply_to: None };
         scene.store.enqueue(&family, None, &new).unwrap()
     };
     let (told, silent) = (queue(OutgoingKind::Reply, "one"), queue(OutgoingKind::Notice, "two"));
     let (failure, done) = (queue(OutgoingKind::Failure, "three"), queue(OutgoingKind::Done, ""));
+    let word = || Sayable::unchecked("word of it");
     let next = || scene.store.next_outgoing_of(&family, now()).unwrap().unwrap();
-    assert!(scene.store.send_instead(told, "refused (479)", "word of it").unwrap());
-    assert!(!scene.store.send_instead(told, "refused again", "once more").unwrap(), "it is such word already");
-    assert_eq!((next().id, next().kind, next().text.as_str()), (told, OutgoingKind::Failure, "word of it"));
+    assert!(scene.store.send_instead(told, "refused (479)", &word()).unwrap());
+    assert!(!scene.store.send_instead(told, "refused again", &word()).unwrap(), "it is such word already");
+    assert_eq!((next().id, next().kind, next().text), (told, OutgoingKind::Failure, word()));
     scene.store.mark_sent(told, Some("NET1")).unwrap();
     assert_eq!(scene.store.quoted(&family, "NET1").unwrap(), Some((None, "word of it".into())));
-    assert!(scene.store.send_instead(silent, "refused (463)", "word of it").unwrap());
+    assert!(scene.store.send_instead(silent, "refused (463)", &word()).unwrap());
     scene.store.mark_failed(silent, "that too", None).unwrap();
-    assert!(!scene.store.send_instead(failure, "refused", "word of it").unwrap(), "word of word");
+    assert!(!scene.store.send_instead(failure, "refused", &word()).unwrap(), "word of word");
     scene.store.mark_failed(failure, "refused", None).unwrap();
     scene.store.mark_failed(done, "refused", None).unwrap();
     queue(OutgoingKind::Reply, "it waits");

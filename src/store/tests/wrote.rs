@@ -32,7 +32,7 @@ impl House {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::serve(&dir.path().join("doorward.db")).unwrap());
-        let log = AuditLog::open(&dir.path().join("audit.db")).unwrap().marking_runs_in(Arc::clone(&store));
+        let log = AuditLog::open(&dir.path().join("audit")).unwrap().marking_runs_in(Arc::clone(&store));
         let family = name("family");
         store.add_group(&NewGroup { name: &family, channel: "terminal", chat: "c", is_main: false }).unwrap();
         House { dir, store, log }
@@ -146,7 +146,7 @@ fn a_run_of_an_older_doorward_is_asked_of_the_log() {
     let (family, first) = (name("family"), MessageRow(1));
     assert_eq!(store.wrote(&family, first).unwrap(), None);
     assert_eq!(store.log_seen().unwrap(), Some(1), "where anything ran there was a log");
-    assert_eq!(store.next_outgoing_of(&family, now()).unwrap().unwrap().text, "it waits");
+    assert_eq!(store.next_outgoing_of(&family, now()).unwrap().unwrap().text.as_str(), "it waits");
     store.log_was_lost().unwrap();
     assert_eq!(store.wrote(&family, first).unwrap(), Some(true));
     store.fail_run(RunId(1), "died", None, &[]).unwrap();

@@ -8,31 +8,41 @@ use serde_json::Value;
 use crate::{Source, compile, keys, presets};
 
 fn schema() -> Value {
-    serde_json::from_str(include_str!("../../../../docs/policy.schema.json")).unwrap()
+    serde_json::from_str(&super::schema()).unwrap()
 }
 
-fn keys(of: &Value) -> Vec<&str> {
-    let mut keys: Vec<_> = of["properties"].as_object().unwrap().keys().map(String::as_str).collect();
-    keys.sort_unstable();
-    keys
+/// Fails where a page is not what the code makes of it; with `UPDATE=1` writes it instead.
+fn page_is(name: &str, want: impl FnOnce(&str) -> String) {
+    let path = format!("{}/../../docs/{name}", env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(&path).unwrap();
+    let want = want(&page);
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &want).unwrap();
+    } else {
+        assert!(page == want, "docs/{name} is not what the keys say; UPDATE=1 writes it:\n{want}");
+    }
 }
 
 #[test]
-fn the_schema_knows_the_keys_that_the_parser_knows() {
-    let schema = schema();
-    let same = |of: &Value, parser: &[&str]| {
-        let mut parser = parser.to_vec();
-        parser.sort_unstable();
-        assert_eq!(keys(of), parser);
-    };
-    same(&schema, &keys::GROUP);
-    same(&schema["definitions"]["allow"], &keys::ALLOW);
-    same(&schema["definitions"]["deny"], &keys::DENY);
-    same(&schema["definitions"]["test"], &keys::TEST);
-    same(&schema["definitions"]["limits"], &Limits::NAMES);
+fn the_schema_on_the_page_is_made_of_the_keys() {
+    page_is("policy.schema.json", |_| super::schema());
+}
+
+#[test]
+fn the_table_on_the_page_is_made_of_the_keys() {
+    page_is("policy.md", |page| {
+        let (before, rest) = page.split_once("| key | meaning |\n").unwrap();
+        let (_, after) = rest.split_once("\n\n").unwrap();
+        format!("{before}{}\n{after}", keys::table_of_allow())
+    });
+}
+
+#[test]
+fn what_others_may_say_a_group_may_say() {
     for keys in [&keys::PRESET[..], &keys::BASE[..]] {
         assert!(keys.iter().all(|key| keys::GROUP.contains(key)));
     }
+    assert_eq!(keys::OF_LIMITS.each_ref().map(|key| key.name), Limits::NAMES);
 }
 
 #[test]
@@ -66,6 +76,7 @@ fn what_is_wrong_does_not_fit_the_schema() {
         "[[allow]]\nhost = \"a\"\njson = { a = { not = [7] } }",
         "[[deny]]\nhost = \"a\"\ntls = \"tunnel\"",
         "[[test]]\nrequest = \"x\"",
+        "[[test]]\nrequest = \"x\"\nwant = \"deny\"\nat = 22",
         "[limits]\nrequests_per_minute = \"many\"",
     ] {
         let value = serde_json::to_value(toml::from_str::<toml::Value>(text).unwrap()).unwrap();

@@ -26,8 +26,8 @@ fn a_flood_of_one_denial_is_counted_and_the_chain_holds() {
     let mut repeated: Vec<_> = entries.iter().filter_map(|entry| entry.decision.repeated).collect();
     repeated.sort_unstable();
     assert_eq!(repeated, [10, 4_980]);
-    assert!(reader.verify(None).is_ok());
-    let digest = reader.digest(&Filter::default()).unwrap();
+    assert!(verify(&path, None).is_ok());
+    let digest = reader.digest(None, None).unwrap();
     assert_eq!((digest.ways[0].requests, digest.ways[0].refused, digest.ways[0].alarms), (5_060, 5_030, 30));
     drop(dir);
 }

@@ -1,91 +1,115 @@
 //! A log that cannot be written, for whatever reason, and how it comes back.
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use super::*;
 
+/// A file that cannot grow is a disk that is full, in the middle of a line too. A limit is a
+/// process's, so the test starts itself as a child, in which its signal is ignored.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a limit on a file's size is a process's, so it has one of its own")]
 fn a_full_disk_closes_the_door_and_passes() {
-    let scene = Scene::new();
-    let seq = scene.log.decided(&allowed("GET")).unwrap();
-    lock(&scene.log.shared.writer).limit_pages(1);
-    let mut big = denied();
-    big.raw_target = Some("x".repeat(100_000));
-    let error = scene.log.decided(&big).unwrap_err().to_string();
-    assert!(error.contains("the audit log cannot be written: the disk is full"), "{error}");
-    let mut large = outcome(None);
-    large.why = Some("y".repeat(100_000));
-    scene.log.ended(seq, &large).unwrap();
-    assert_eq!(scene.log.entry(seq).unwrap().unwrap().outcome, None);
-    lock(&scene.log.shared.writer).limit_pages(1_000_000);
-    scene.log.decided(&big).unwrap();
-    let entry = scene.log.entry(seq).unwrap().unwrap();
-    assert_eq!(entry.outcome.unwrap().why.unwrap().len(), 100_000, "the outcome that waited was written first");
-    assert_eq!(scene.verified().unwrap().records, 4);
+    if let Some(path) = std::env::var_os("DOORWARD_TEST_FULL") {
+        return fills_its_disk(Path::new(&path));
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let name = "store::ledger::tests::lost::a_full_disk_closes_the_door_and_passes";
+    let mut child = Command::new("sh");
+    child.args(["-c", "trap '' XFSZ; exec \"$0\" --exact \"$1\""]).arg(std::env::current_exe().unwrap()).arg(name);
+    let done = child.env("DOORWARD_TEST_FULL", dir.path().join("audit")).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+    assert!(String::from_utf8_lossy(&done.stdout).contains("1 passed"));
 }
 
-#[test]
-fn a_locked_log_closes_the_door_and_passes() {
-    let scene = Scene::new();
-    let other = Connection::open(scene.path()).unwrap();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let error = scene.log.decided(&denied()).unwrap_err().to_string();
-    assert!(error.contains("locked by another program"), "{error}");
-    other.execute_batch("ROLLBACK").unwrap();
-    scene.log.decided(&denied()).unwrap();
+fn fills_its_disk(path: &Path) {
+    let log = AuditLog::open(path).unwrap();
+    let seq = log.decided(&allowed("GET")).unwrap();
+    // The index can be written all the same: where it stands, nothing is larger.
+    log.entry(seq).unwrap();
+    let length = || std::fs::metadata(newest(path)).unwrap().len();
+    let limit = getrlimit(Resource::Fsize);
+    let full = |bytes| setrlimit(Resource::Fsize, Rlimit { current: Some(bytes), ..limit }).unwrap();
+    for room in [0, 1, 200] {
+        let before = length();
+        full(before + room);
+        let error = log.decided(&allowed("GET")).unwrap_err().to_string();
+        assert!(error.contains("the audit log cannot be written: the disk is full"), "{error}");
+        assert_eq!(length(), before, "what was written in part is taken back");
+        full(1 << 30);
+    }
+    full(length());
+    let long = Outcome { why: Some("y".repeat(100_000)), ..outcome(None) };
+    log.ended(seq, &long).unwrap();
+    assert!(log.decided(&allowed("GET")).is_err());
+    full(1 << 30);
+    log.decided(&allowed("GET")).unwrap();
+    let entry = log.entry(seq).unwrap().unwrap();
+    assert_eq!(entry.outcome.unwrap().why.unwrap().len(), 100_000, "the outcome that waited was written first");
+    assert_eq!(verify(path, None).unwrap().records, FIRST + 3);
 }
 
 #[test]
 fn a_removed_log_closes_the_door_until_it_is_back() {
     let scene = Scene::new();
     scene.log.decided(&denied()).unwrap();
-    let aside = scene.dir.path().join("aside.db");
-    std::fs::rename(scene.path(), &aside).unwrap();
-    let error = scene.log.decided(&denied()).unwrap_err().to_string();
-    assert!(error.contains("is gone") && error.contains("put it back"), "{error}");
-    scene.log.decided(&denied()).unwrap_err();
-    assert!(!scene.path().exists(), "a log is not begun anew behind its owner's back");
-    std::fs::rename(&aside, scene.path()).unwrap();
-    scene.log.decided(&denied()).unwrap();
-    assert_eq!(scene.verified().unwrap().records, 3);
-    assert_eq!(scene.all().len(), 2);
-}
-
-/// What is written goes there first: without it SQLite writes into nowhere.
-#[test]
-fn a_write_ahead_log_that_was_removed_closes_the_door_too() {
-    let scene = Scene::new();
-    scene.log.decided(&denied()).unwrap();
-    let wal = scene.dir.path().join("audit.db-wal");
-    std::fs::rename(&wal, scene.dir.path().join("aside-wal")).unwrap();
-    let went_on = scene.log.decided(&denied()).is_ok();
-    // Unless all of it had been copied into the database in this very moment.
-    let there = AuditReader::open(&scene.path()).and_then(|reader| reader.last()).map(|last| last.0);
-    assert_eq!(went_on, matches!(there, Ok(3)), "{there:?}");
+    for removed in [scene.newest(), scene.path()] {
+        let aside = scene.dir.path().join("aside");
+        std::fs::rename(&removed, &aside).unwrap();
+        let error = scene.log.decided(&denied()).unwrap_err().to_string();
+        assert!(error.contains("is gone") && error.contains("put it back"), "{error}");
+        scene.log.decided(&denied()).unwrap_err();
+        assert!(!removed.exists(), "a log is not begun anew behind its owner's back");
+        std::fs::rename(&aside, &removed).unwrap();
+        scene.log.decided(&denied()).unwrap();
+    }
+    assert_eq!(scene.verified().records, FIRST + 3);
+    assert_eq!(scene.all().len(), 3);
 }
 
 #[test]
 fn another_file_in_its_place_is_not_the_log() {
     let scene = Scene::new();
-    let older = scene.dir.path().join("older.db");
-    let backup = format!("VACUUM INTO '{}'", older.display());
-    Connection::open(scene.path()).unwrap().execute_batch(&backup).unwrap();
+    let (file, older) = (scene.newest(), scene.dir.path().join("older"));
+    std::fs::copy(&file, &older).unwrap();
     scene.log.decided(&denied()).unwrap();
-    std::fs::remove_file(scene.path()).unwrap();
+    let whole = std::fs::read(&file).unwrap();
     let refused = || {
         let error = scene.log.decided(&denied()).unwrap_err().to_string();
         assert!(error.contains("removed or replaced"), "{error}");
     };
-    std::fs::write(scene.path(), "").unwrap();
-    refused();
-    std::fs::rename(&older, scene.path()).unwrap();
+    // Emptied, cut, or with something behind its end.
+    for text in [&[][..], &whole[..whole.len() - 1], &[&whole[..], b"{}\n"].concat()] {
+        std::fs::write(&file, text).unwrap();
+        refused();
+    }
+    std::fs::write(&file, &whole).unwrap();
+    scene.log.decided(&denied()).unwrap();
+    std::fs::rename(&older, &file).unwrap();
     refused();
 }
 
 #[test]
 fn outcomes_that_were_lost_are_counted_in_the_log() {
     let scene = Scene::new();
-    lock(&scene.log.shared.writer).lose(3);
+    scene.log.shared.lost.store(3, Ordering::Release);
     scene.log.decided(&denied()).unwrap();
-    let connection = Connection::open(scene.path()).unwrap();
-    let record: String = connection.query_row("SELECT record FROM events WHERE seq = 2", [], |row| row.get(0)).unwrap();
-    assert!(record.contains("3 outcomes or counts were lost"), "{record}");
+    let text = std::fs::read_to_string(scene.newest()).unwrap();
+    assert!(text.lines().nth(3).unwrap().contains("3 outcomes or counts were lost"), "{text}");
+}
+
+/// What a power cut leaves of a line is told.
+#[test]
+fn a_torn_end_is_put_aside_and_told() {
+    let Scene { dir, log } = Scene::new();
+    let path = dir.path().join("audit");
+    log.decided(&allowed("GET")).unwrap();
+    drop(log);
+    let mut file = std::fs::OpenOptions::new().append(true).open(newest(&path)).unwrap();
+    file.write_all(b"{\"seq\":5,\"at\":\"20").unwrap();
+    let log = AuditLog::open(&path).unwrap();
+    let told = log.entries(&Filter { events: Events::Alone, ..Filter::default() }).unwrap().pop().unwrap();
+    assert_eq!(told.event.as_ref().unwrap().what, "torn_end");
+    assert!(told.why().unwrap().contains("behind record 4 stood 17 bytes"), "{told:?}");
+    assert!(path.join("torn-000000000004-1").exists());
+    assert_eq!(verify(&path, None).unwrap().torn, 0);
 }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::store::Millis;
+use crate::store::ledger::effect;
 
 /// One decision and, where there is one, its outcome.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,7 +42,7 @@ pub enum Ending {
     Noted,
 }
 
-/// An event that is no request: the fields of [`super::Notice`] that requests do not have.
+/// An event that is no request: the fields of a notice that requests do not have.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 #[allow(missing_docs)]
@@ -94,6 +95,12 @@ pub struct DecisionRecord {
 pub struct OperationRecord {
     pub name: String,
     pub effect: bool,
+}
+
+/// Whether a request was let through that is not known to only read (invariant 13).
+pub fn may_have_written(record: &DecisionRecord) -> bool {
+    let effect = record.operation.as_ref().is_some_and(|operation| operation.effect);
+    record.verdict == "allow" && effect::writes(&record.protocol, effect, record.asks_model, record.method.as_deref())
 }
 
 /// Where the rule that decided stands.

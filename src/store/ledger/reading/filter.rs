@@ -4,7 +4,7 @@ use policies::GroupName;
 use proxy::audit::Seq;
 use rusqlite::types::Value;
 
-use super::writer::to_row;
+use super::entries::to_row;
 use crate::store::{Millis, RunId, runs};
 
 /// Everything that is said must hold; nothing said: all of it.
@@ -54,12 +54,12 @@ pub enum Which {
 }
 
 impl Filter {
-    /// The conditions in SQL over `d` (decision) and `o` (outcome), with their values.
+    /// The conditions in SQL over the index, with their values.
     pub(super) fn conditions(&self) -> (String, Vec<Value>) {
         let mut sql = String::from(match self.events {
-            Events::Without => "d.kind = 'decision'",
-            Events::With => "d.kind IN ('decision', 'notice')",
-            Events::Alone => "d.kind = 'notice'",
+            Events::Without => "what IS NULL",
+            Events::With => "1",
+            Events::Alone => "what IS NOT NULL",
         });
         let mut values = Vec::new();
         let mut add = |condition: &str, value: Value| {
@@ -68,34 +68,34 @@ impl Filter {
             sql.push_str(&condition.replace('?', &format!("?{}", values.len())));
         };
         if let Some(group) = &self.group {
-            add("d.group_name = ?", Value::Text(group.to_string()));
+            add("group_name = ?", Value::Text(group.to_string()));
         }
         if let Some(host) = &self.host {
             let host = host.to_ascii_lowercase();
             // GLOB would read the brackets of an IPv6 address as a set.
-            let condition = if host.contains('*') { "d.host GLOB ?" } else { "d.host = ?" };
+            let condition = if host.contains('*') { "host GLOB ?" } else { "host = ?" };
             add(condition, Value::Text(host));
         }
         if let Some(code) = &self.code {
-            add("? IN (d.code, o.code)", Value::Text(code.clone()));
+            add("? IN (code, ended_code)", Value::Text(code.clone()));
         }
         if let Some(run) = self.run {
-            add("d.run = ?", Value::Integer(runs::key(run)));
+            add("run = ?", Value::Integer(runs::key(run)));
         }
         if let Some(since) = self.since {
-            add("d.at_ms >= ?", Value::Integer(since));
+            add("at_ms >= ?", Value::Integer(since));
         }
         if let Some(until) = self.until {
-            add("d.at_ms < ?", Value::Integer(until));
+            add("at_ms < ?", Value::Integer(until));
         }
         if let Some(after) = self.after {
-            add("d.seq > ?", Value::Integer(to_row(after.0)));
+            add("seq > ?", Value::Integer(to_row(after.0)));
         }
         sql.push_str(match self.which {
             None => "",
-            Some(Which::Allowed) => " AND d.verdict = 'allow' AND o.code IS NULL",
+            Some(Which::Allowed) => " AND allowed AND ended_code IS NULL",
             Some(Which::Denied) => {
-                " AND (d.verdict = 'deny' OR o.code IS NOT NULL OR d.kind = 'notice' AND d.code IS NOT NULL)"
+                " AND (NOT allowed OR ended_code IS NOT NULL OR what IS NOT NULL AND code IS NOT NULL)"
             }
         });
         (sql, values)

@@ -1,10 +1,9 @@
-//! The hash chain, and how to tell that it is whole.
+//! The hash chain of rows, and how to tell that it is whole.
 
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 
 use super::checkpoint::Vouched;
-use super::writer::to_row;
 use crate::store::{Millis, StoreError};
 
 /// The last row: what the next one is chained to.
@@ -21,7 +20,7 @@ impl Link {
 
 /// A chain that is whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verified {
+pub struct OldVerified {
     /// How many records there are.
     pub records: u64,
     /// How many older ones were removed when their time was over.
@@ -41,7 +40,7 @@ pub struct Verified {
 /// The first record that is not as it was written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("record {seq} {what}; the records before it are as they were written")]
-pub struct BadRecord {
+pub struct OldBadRecord {
     /// Its number.
     pub seq: u64,
     /// What is wrong with it.
@@ -50,10 +49,10 @@ pub struct BadRecord {
 
 /// Why a log was not found whole.
 #[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
+pub enum OldVerifyError {
     /// It is not whole.
     #[error(transparent)]
-    Bad(#[from] BadRecord),
+    Bad(#[from] OldBadRecord),
     /// It cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -61,7 +60,7 @@ pub enum VerifyError {
 
 /// The hash of a row. Every part has a fixed length or an end of its own, so that
 /// no two rows hash the same bytes; `about` is 0 for none (rows count from 1).
-pub(super) fn hash(
+pub(in crate::store::ledger) fn hash(
     previous: &[u8; 32],
     seq: u64,
     at_ms: i64,
@@ -86,7 +85,7 @@ pub(super) fn verify(
     connection: &Connection,
     head: Option<&str>,
     key: Option<&[u8]>,
-) -> rusqlite::Result<Result<Verified, BadRecord>> {
+) -> rusqlite::Result<Result<OldVerified, OldBadRecord>> {
     // One moment of it, while others write.
     let connection = &*connection.unchecked_transaction()?;
     let vouched = match Vouched::read(connection, key)? {
@@ -101,10 +100,10 @@ pub(super) fn verify(
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
         let seq = row.get::<_, i64>(0)?;
-        let bad = |what| Ok(Err(BadRecord { seq: last.seq + 1, what }));
+        let bad = |what| Ok(Err(OldBadRecord { seq: last.seq + 1, what }));
         if i128::from(seq) != i128::from(last.seq) + 1 {
-            return if seq <= to_row(base.seq) {
-                Ok(Err(BadRecord { seq: seq.unsigned_abs(), what: "has a number that no record can have" }))
+            return if seq <= i64::try_from(base.seq).unwrap_or(i64::MAX) {
+                Ok(Err(OldBadRecord { seq: seq.unsigned_abs(), what: "has a number that no record can have" }))
             } else {
                 bad("is missing")
             };
@@ -125,14 +124,14 @@ pub(super) fn verify(
         }
         last = Link { seq, hash: want };
         if vouched.deny(last) {
-            return Ok(Err(BadRecord { seq, what: "is not what its signed checkpoint says" }));
+            return Ok(Err(OldBadRecord { seq, what: "is not what its signed checkpoint says" }));
         }
     }
     if last.seq < vouched.reach() {
-        return Ok(Err(BadRecord { seq: last.seq + 1, what: "is missing" }));
+        return Ok(Err(OldBadRecord { seq: last.seq + 1, what: "is missing" }));
     }
     let (checkpoints, newest) = vouched.summary();
-    Ok(Ok(Verified {
+    Ok(Ok(OldVerified {
         records: last.seq - base.seq,
         removed: base.seq,
         checkpoints,

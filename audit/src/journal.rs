@@ -1,0 +1,361 @@
+//! The one writer.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::checkpoint::{self, Key};
+use crate::error::JournalError;
+use crate::line::{self, Chain, Head, Link, Millis};
+use crate::recovery::{self, Torn};
+use crate::segment::{self, LONGEST};
+use crate::verify::SEGMENT;
+
+/// A segment that is longer is not written any more; the next one begins.
+const SEGMENT_BYTES: u64 = 16 << 20;
+
+/// The same where it is older, so that what is kept for some days goes in pieces of a day.
+const SEGMENT_AGE: u64 = 24 * 60 * 60 * 1000;
+
+/// Lines that wait hold at most this many bytes.
+const WAITING_AT_MOST: usize = 4 << 20;
+
+/// The journal, open for writing.
+#[derive(Debug)]
+pub struct Journal {
+    folder: PathBuf,
+    key: Key,
+    open: Open,
+    /// The last line in the file.
+    written: Link,
+    /// Lines that are not in the file yet, whole and chained.
+    waiting: Vec<u8>,
+    /// The last of them, or of the file.
+    last: Link,
+    /// Files that were written to since the last sync began, with the newest.
+    unsynced: Vec<Arc<File>>,
+    /// The folder, open: a process that has run out of descriptors still has its log.
+    names: Arc<File>,
+    /// Whether a file was made whose name is not on the disk yet.
+    new_name: bool,
+    segment_bytes: u64,
+    _lock: File,
+}
+
+#[derive(Debug)]
+struct Open {
+    file: Arc<File>,
+    path: PathBuf,
+    identity: (u64, u64),
+    length: u64,
+    begun: Millis,
+    /// Whether part of a line stands behind the last one.
+    torn: bool,
+}
+
+/// A line that was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Its number.
+    pub seq: u64,
+    /// How long it is.
+    pub bytes: usize,
+}
+
+/// What a power cut could cost now.
+#[derive(Debug)]
+pub struct Unsynced {
+    files: Vec<Arc<File>>,
+    names: Option<Arc<File>>,
+    last: u64,
+}
+
+/// A journal that was opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// For writing.
+    pub journal: Journal,
+    /// The last line that was there.
+    pub found: Link,
+    /// What was found behind it.
+    pub torn: Option<Torn>,
+}
+
+impl Journal {
+    /// Opens the journal of a folder, or begins it after `base`. What a power cut has torn is
+    /// put aside.
+    pub fn open(folder: &Path, key: Key, now: Millis, base: Link) -> Result<Opened, JournalError> {
+        let failed = |error| JournalError::io(folder, error);
+        if !folder.exists() {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+            folder.parent().map_or(Ok(()), sync_folder).map_err(failed)?;
+        }
+        let lock = take_lock(folder)?;
+        let end = recovery::find_end(folder)?;
+        let (found, open, last) = match end.segment {
+            Some((segment, length, begun)) => (end.last, Open::again(&segment.path, length, begun)?, end.last),
+            None => {
+                let removed = Some(base).filter(|base| *base != Link::NONE);
+                let (open, last) = Open::begin(folder, &key, base, now, removed)?;
+                (base, open, last)
+            }
+        };
+        let unsynced = vec![open.file.clone()];
+        let journal = Journal {
+            folder: folder.to_path_buf(),
+            key,
+            open,
+            written: last,
+            waiting: Vec::new(),
+            last,
+            unsynced,
+            names: Arc::new(File::open(folder).map_err(failed)?),
+            new_name: true,
+            segment_bytes: SEGMENT_BYTES,
+            _lock: lock,
+        };
+        Ok(Opened { journal, found, torn: end.torn })
+    }
+
+    /// Segments end at this length, where that is less than the usual one.
+    #[must_use]
+    pub fn with_segments_of(mut self, bytes: u64) -> Self {
+        self.segment_bytes = bytes.min(SEGMENT_BYTES);
+        self
+    }
+
+    /// The last line that was written.
+    pub fn written(&self) -> Link {
+        self.written
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Writes a line at once, behind those that wait and in one call with them: all, or none.
+    /// `fields` writes its own, each behind a comma.
+    pub fn append(&mut self, head: &Head, fields: impl FnOnce(&mut Vec<u8>)) -> Result<Written, JournalError> {
+        self.append_with(head, |into, _, _| fields(into))
+    }
+
+    /// Adds a line that goes with the next one that is written, or with [`Journal::flush`].
+    /// Whether there was room for it.
+    pub fn wait(&mut self, head: &Head, fields: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let room = self.waiting.len() < WAITING_AT_MOST;
+        room && self.compose(head, |into, _, _| fields(into)).is_ok()
+    }
+
+    /// Writes what waits; whether there was anything.
+    pub fn flush(&mut self) -> Result<bool, JournalError> {
+        if self.waiting.is_empty() {
+            return Ok(false);
+        }
+        self.look()?;
+        self.write().map(|()| true)
+    }
+
+    /// Writes a checkpoint; `removed` is the last line that is about to be removed.
+    pub fn checkpoint(&mut self, at: Millis, removed: Option<Link>) -> Result<Written, JournalError> {
+        let key = self.key.clone();
+        let head = Head { at, kind: checkpoint::KIND, about: None };
+        self.append_with(&head, |into, start, before| checkpoint::write(into, start, &key, before, removed))
+    }
+
+    fn append_with(
+        &mut self,
+        head: &Head,
+        fields: impl FnOnce(&mut Vec<u8>, usize, Chain),
+    ) -> Result<Written, JournalError> {
+        self.look()?;
+        if self.open.length >= self.segment_bytes || head.at.abs_diff(self.open.begun) >= SEGMENT_AGE {
+            self.next_segment(head.at)?;
+        }
+        let before = (self.waiting.len(), self.last);
+        let bytes = self.compose(head, fields)?;
+        if let Err(error) = self.write() {
+            self.waiting.truncate(before.0);
+            self.last = before.1;
+            return Err(error);
+        }
+        Ok(Written { seq: self.written.seq, bytes })
+    }
+
+    /// What a power cut could cost now. To be synced without the journal in hand: appends go on.
+    pub fn unsynced(&mut self) -> Unsynced {
+        let files = std::mem::replace(&mut self.unsynced, vec![self.open.file.clone()]);
+        let names = std::mem::take(&mut self.new_name).then(|| self.names.clone());
+        Unsynced { files, names, last: self.written.seq }
+    }
+
+    /// What could not be synced is tried again with the next.
+    pub fn not_synced(&mut self, unsynced: Unsynced) {
+        let newer = std::mem::replace(&mut self.unsynced, unsynced.files);
+        self.unsynced.extend(newer);
+        self.unsynced.dedup_by(|a, b| Arc::ptr_eq(a, b));
+        self.new_name |= unsynced.names.is_some();
+    }
+
+    /// Whether the file is the one that was opened, and ends where the last line does.
+    fn look(&mut self) -> Result<(), JournalError> {
+        let open = &mut self.open;
+        let changed = || JournalError::Changed(open.path.clone());
+        let found = match std::fs::metadata(&open.path) {
+            Ok(found) => found,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(changed()),
+            Err(error) => return Err(JournalError::io(&open.path, error)),
+        };
+        if (found.dev(), found.ino()) != open.identity || found.len() < open.length {
+            return Err(changed());
+        }
+        if open.torn {
+            let broken = |error| JournalError::Broken { path: open.path.clone(), error };
+            open.file.set_len(open.length).map_err(broken)?;
+            open.torn = false;
+        } else if found.len() > open.length {
+            return Err(changed());
+        }
+        Ok(())
+    }
+
+    fn next_segment(&mut self, at: Millis) -> Result<(), JournalError> {
+        self.write()?;
+        let (open, last) = Open::begin(&self.folder, &self.key, self.written, at, None)?;
+        self.unsynced.push(open.file.clone());
+        (self.open, self.written, self.last, self.new_name) = (open, last, last, true);
+        Ok(())
+    }
+
+    /// Adds a line to those that wait; says how long it is.
+    fn compose(&mut self, head: &Head, fields: impl FnOnce(&mut Vec<u8>, usize, Chain)) -> Result<usize, JournalError> {
+        let start = self.waiting.len();
+        let last = compose(&mut self.waiting, self.last, head, fields);
+        let bytes = self.waiting.len() - start;
+        if bytes > LONGEST {
+            self.waiting.truncate(start);
+            return Err(JournalError::TooLong(bytes));
+        }
+        self.last = last;
+        Ok(bytes)
+    }
+
+    /// Writes what waits in one call.
+    fn write(&mut self) -> Result<(), JournalError> {
+        if !self.waiting.is_empty() {
+            self.open.write(&self.waiting)?;
+            self.waiting.clear();
+            self.written = self.last;
+        }
+        Ok(())
+    }
+}
+
+impl Open {
+    fn again(path: &Path, length: u64, begun: Millis) -> Result<Self, JournalError> {
+        Self::of(appending().open(path), path, length, begun)
+    }
+
+    fn of(opened: io::Result<File>, path: &Path, length: u64, begun: Millis) -> Result<Self, JournalError> {
+        let failed = |error| JournalError::io(path, error);
+        let file = opened.map_err(failed)?;
+        let found = file.metadata().map_err(failed)?;
+        let identity = (found.dev(), found.ino());
+        Ok(Open { file: Arc::new(file), path: path.to_path_buf(), identity, length, begun, torn: false })
+    }
+
+    /// A new segment: the line that says what it goes on from, and a checkpoint of all before.
+    fn begin(
+        folder: &Path,
+        key: &Key,
+        before: Link,
+        at: Millis,
+        removed: Option<Link>,
+    ) -> Result<(Self, Link), JournalError> {
+        let path = segment::named(folder, before.seq + 1);
+        let mut open = Self::of(appending().create_new(true).open(&path), &path, 0, at)?;
+        let mut lines = Vec::new();
+        let begins = Head { at, kind: SEGMENT, about: None };
+        let first = compose(&mut lines, before, &begins, |into, _, before| {
+            // Writing to a Vec cannot fail.
+            let _ = write!(into, ",\"after\":\"{before}\",\"format\":1");
+        });
+        let signed = Head { at, kind: checkpoint::KIND, about: None };
+        let last = compose(&mut lines, first, &signed, |into, start, before| {
+            checkpoint::write(into, start, key, before, removed);
+        });
+        if let Err(error) = open.write(&lines) {
+            // As if it had not been begun.
+            let _ = std::fs::remove_file(&path);
+            return Err(error);
+        }
+        Ok((open, last))
+    }
+
+    /// In one call. What was written in part is taken back, now or before anything goes behind it.
+    fn write(&mut self, lines: &[u8]) -> Result<(), JournalError> {
+        let written = loop {
+            match (&*self.file).write(lines) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                written => break written,
+            }
+        };
+        let error = match written {
+            Ok(written) if written == lines.len() => {
+                self.length += written as u64;
+                return Ok(());
+            }
+            Ok(0) => io::ErrorKind::WriteZero.into(),
+            Ok(_) => {
+                self.torn = self.file.set_len(self.length).is_err();
+                io::Error::new(io::ErrorKind::StorageFull, "only part of it was written")
+            }
+            Err(error) => error,
+        };
+        Err(JournalError::io(&self.path, error))
+    }
+}
+
+impl Unsynced {
+    /// All that was appended before is on the disk afterwards; says up to which line.
+    pub fn sync(&self) -> io::Result<u64> {
+        for file in &self.files {
+            file.sync_data()?;
+        }
+        self.names.as_deref().map_or(Ok(()), File::sync_all)?;
+        Ok(self.last)
+    }
+}
+
+/// Adds a line behind others.
+fn compose(into: &mut Vec<u8>, before: Link, head: &Head, fields: impl FnOnce(&mut Vec<u8>, usize, Chain)) -> Link {
+    let (start, seq) = (into.len(), before.seq + 1);
+    line::begin(into, seq, head);
+    fields(into, start, before.chain);
+    Link { seq, chain: line::end(into, start, before.chain) }
+}
+
+fn appending() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.append(true).mode(0o600);
+    options
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+fn take_lock(folder: &Path) -> Result<File, JournalError> {
+    let path = folder.join("lock");
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let file = file.map_err(|error| JournalError::io(&path, error))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(JournalError::Locked(folder.to_path_buf())),
+        Err(error) => Err(JournalError::io(&path, error.into())),
+    }
+}

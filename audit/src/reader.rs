@@ -1,0 +1,148 @@
+//! Reading a journal, oldest line first, while it is written or not. Nothing is held but one line.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use crate::frame;
+use crate::line::{Chain, Millis};
+use crate::segment::{self, Row, Rows, Segment};
+
+/// A line as it is read. It was not checked: that is what [`crate::verify()`] does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line<'a> {
+    /// Its number.
+    pub seq: u64,
+    /// When it was written.
+    pub at: Millis,
+    /// What it is.
+    pub kind: &'a str,
+    /// The line that it is about.
+    pub about: Option<u64>,
+    /// What the next one goes on from.
+    pub chain: Chain,
+    /// All of it, as it stands in the file: a JSON object.
+    pub text: &'a [u8],
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// Where a line stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The first number of its segment.
+    pub segment: u64,
+    /// Where in the file it begins.
+    pub offset: u64,
+    /// How long it is, without its break.
+    pub length: u64,
+}
+
+/// The texts of lines whose places are known.
+pub struct Texts {
+    folder: PathBuf,
+    open: Option<(u64, File)>,
+}
+
+/// The lines from one on.
+pub struct Lines {
+    folder: PathBuf,
+    /// The number that comes next.
+    next: u64,
+    open: Option<(Segment, Rows)>,
+    /// Whether a later segment is there: the writer has left this one, and what it holds is all.
+    left: bool,
+    text: Vec<u8>,
+}
+
+impl Lines {
+    /// From this line on; 0 or 1 for all that are there.
+    pub fn from(folder: &Path, seq: u64) -> Self {
+        Lines { folder: folder.to_path_buf(), next: seq, open: None, left: false, text: Vec::new() }
+    }
+
+    /// Behind a line whose place is known.
+    pub fn behind(folder: &Path, seq: u64, place: Place) -> io::Result<Self> {
+        let segment = Segment { first: place.segment, path: segment::named(folder, place.segment) };
+        let rows = Rows::open_at(&segment.path, place.offset + place.length + 1)?;
+        Ok(Lines { open: Some((segment, rows)), ..Lines::from(folder, seq + 1) })
+    }
+
+    /// The next line that is there; `None` where there is none yet: asked again, it looks again.
+    #[expect(clippy::should_implement_trait, reason = "it lends its buffer")]
+    pub fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+        while let Some(place) = self.read()? {
+            if frame::frame(&self.text).is_some_and(|frame| frame.seq >= self.next) {
+                let Some(read) = Line::read(&self.text, place) else { return Ok(None) };
+                self.next = read.seq + 1;
+                return Ok(Some(read));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads one line; where it stands, if there was one.
+    fn read(&mut self) -> io::Result<Option<Place>> {
+        loop {
+            let Some((segment, rows)) = &mut self.open else {
+                let segments = segment::list(&self.folder)?;
+                let holding = segments.iter().rposition(|segment| segment.first <= self.next).unwrap_or(0);
+                let Some(segment) = segments.into_iter().nth(holding) else { return Ok(None) };
+                self.enter(segment)?;
+                continue;
+            };
+            let offset = rows.offset();
+            if let Row::Whole(text) = rows.next()? {
+                self.text.clear();
+                self.text.extend_from_slice(text);
+                return Ok(Some(Place { segment: segment.first, offset, length: text.len() as u64 }));
+            }
+            let later = segment::list(&self.folder)?.into_iter().find(|later| later.first > segment.first);
+            match later {
+                None => return Ok(None),
+                Some(later) if self.left => self.enter(later)?,
+                Some(_) => self.left = true,
+            }
+        }
+    }
+
+    fn enter(&mut self, segment: Segment) -> io::Result<()> {
+        let rows = Rows::open(&segment.path)?;
+        (self.open, self.left) = (Some((segment, rows)), false);
+        Ok(())
+    }
+}
+
+impl<'a> Line<'a> {
+    fn read(text: &'a [u8], place: Place) -> Option<Self> {
+        let frame::Frame { seq, at, kind, about, chain } = frame::frame(text)?;
+        Some(Line { seq, at, kind, about, chain, text, place })
+    }
+}
+
+impl Texts {
+    /// Of a journal.
+    pub fn of(folder: &Path) -> Self {
+        Texts { folder: folder.to_path_buf(), open: None }
+    }
+
+    /// The line at a place, into a buffer; `None` where none stands there.
+    pub fn read<'a>(&mut self, place: Place, into: &'a mut Vec<u8>) -> io::Result<Option<Line<'a>>> {
+        let file = match &mut self.open {
+            Some((segment, file)) if *segment == place.segment => file,
+            open => &open.insert((place.segment, File::open(segment::named(&self.folder, place.segment))?)).1,
+        };
+        into.resize(usize::try_from(place.length).unwrap_or(0).min(segment::LONGEST), 0);
+        match file.read_exact_at(into, place.offset) {
+            Ok(()) => Ok(Line::read(into, place)),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The number of the first line that is still there, by the name of its segment.
+pub fn first(folder: &Path) -> io::Result<Option<u64>> {
+    Ok(segment::list(folder)?.first().map(|segment| segment.first))
+}

@@ -1,0 +1,171 @@
+//! `docs/audit.md` says how to check a journal without this program: what stands there is run,
+//! and says of every edit what `verify` says.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use audit::{Chain, Damage, Head, Journal, Key, Link, Verified, VerifyError, verify};
+
+const PAGE: &str = include_str!("../../docs/audit.md");
+
+/// 2026-11-29.
+const NOW: i64 = 1_795_948_557_000;
+
+/// A journal of three files, from which two more were removed.
+struct Scene {
+    dir: tempfile::TempDir,
+    script: PathBuf,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let script = dir.path().join("check.py");
+        let code = PAGE.split("```python\n").nth(1).unwrap().split("```").next().unwrap();
+        fs::write(&script, code).unwrap();
+        let scene = Scene { dir, script };
+        let key = Key::at(&scene.dir.path().join("audit.key")).unwrap();
+        let mut journal = Journal::open(&scene.folder(), key, NOW, Link::NONE).unwrap().journal.with_segments_of(2_000);
+        let append = |journal: &mut Journal| {
+            let head = Head { at: NOW, kind: "decision", about: None };
+            journal.append(&head, |into| into.extend_from_slice(b",\"host\":\"a.example\"")).unwrap();
+        };
+        while scene.files().len() < 5 {
+            append(&mut journal);
+        }
+        let files = scene.files();
+        let text = fs::read_to_string(&files[2]).unwrap();
+        let after = &text.split("\"after\":\"").nth(1).unwrap()[..64];
+        let first: u64 = files[2].file_stem().unwrap().to_str().unwrap().parse().unwrap();
+        let removed = Link { seq: first - 1, chain: Chain::parse(after.as_bytes()).unwrap() };
+        journal.checkpoint(NOW + 1000, Some(removed)).unwrap();
+        append(&mut journal);
+        files[..2].iter().for_each(|file| fs::remove_file(file).unwrap());
+        scene
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.dir.path().join("audit")
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        let all = fs::read_dir(self.folder()).unwrap().map(|entry| entry.unwrap().path());
+        let mut files: Vec<_> = all.filter(|path| path.extension().is_some_and(|end| end == "jsonl")).collect();
+        files.sort();
+        files
+    }
+
+    fn page(&self) -> (bool, String) {
+        let ran = Command::new("python3").arg(&self.script).arg(self.folder()).output().unwrap();
+        (ran.status.success(), String::from_utf8([ran.stdout, ran.stderr].concat()).unwrap())
+    }
+
+    fn ours(&self) -> Result<Verified, Damage> {
+        verify(&self.folder(), None, None).map_err(|error| match error {
+            VerifyError::Damaged(damage) => damage,
+            VerifyError::Unread { .. } => panic!("{error}"),
+        })
+    }
+
+    /// Both say the same: whole, or the same record.
+    fn agree(&self, what: &str) {
+        let (whole, said) = self.page();
+        match self.ours() {
+            Ok(verified) => assert!(whole && said.contains(verified.last.chain.as_str()), "{what}: {said}"),
+            Err(damage) => {
+                let named = said.starts_with(&format!("record {}: ", damage.seq));
+                assert!(!whole && named, "{what}: {damage} / {said}");
+            }
+        }
+    }
+
+    /// Both find it.
+    fn found(&self, what: &str) {
+        self.agree(what);
+        assert!(self.ours().is_err(), "{what}");
+    }
+}
+
+#[test]
+fn the_page_finds_a_whole_journal_whole() {
+    let scene = Scene::new();
+    let (whole, said) = scene.page();
+    let verified = scene.ours().unwrap();
+    assert!(whole && verified.removed > 0, "{said}");
+    let key: String = verified.keys.first().unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert!(said.contains(verified.last.chain.as_str()) && said.contains(&key), "{said}");
+    // A line that is being written.
+    let newest = scene.files().pop().unwrap();
+    let text = fs::read(&newest).unwrap();
+    fs::write(&newest, &text[..text.len() - 3]).unwrap();
+    assert!(scene.page().0 && scene.ours().unwrap().torn > 0);
+}
+
+/// Bytes all over: of numbers, times, fields, chains, signatures and breaks; other characters,
+/// the same letter in another case, and what is no text.
+#[test]
+fn the_page_and_verify_name_the_record_of_a_byte_that_was_changed() {
+    let scene = Scene::new();
+    let files = scene.files();
+    for (index, file) in files.iter().enumerate() {
+        let text = fs::read(file).unwrap();
+        for at in (index..text.len()).step_by(131) {
+            let with = [0x01, 0x20, 0x80][at % 3];
+            let mut changed = text.clone();
+            changed[at] ^= with;
+            fs::write(file, &changed).unwrap();
+            let what = format!("byte {at} of file {index} with {with}");
+            match index + 1 == files.len() && at + 1 == text.len() {
+                true => scene.agree(&what),
+                false => scene.found(&what),
+            }
+        }
+        fs::write(file, text).unwrap();
+    }
+}
+
+#[test]
+fn the_page_and_verify_name_the_record_of_a_line_that_was_moved() {
+    let scene = Scene::new();
+    let edits: [fn(&mut Vec<&str>); 4] = [
+        |lines| _ = lines.remove(2),
+        |lines| lines.insert(3, lines[2]),
+        |lines| lines.swap(2, 3),
+        |lines| lines.push("{}"),
+    ];
+    for (index, file) in scene.files().iter().enumerate() {
+        let text = fs::read_to_string(file).unwrap();
+        for (number, edit) in edits.iter().enumerate() {
+            let mut lines: Vec<&str> = text.lines().collect();
+            edit(&mut lines);
+            fs::write(file, lines.join("\n") + "\n").unwrap();
+            scene.found(&format!("edit {number} of file {index}"));
+        }
+        fs::write(file, text).unwrap();
+    }
+}
+
+#[test]
+fn the_page_and_verify_name_the_first_record_of_a_file_that_is_missing_or_twice() {
+    let (scene, other) = (Scene::new(), Scene::new());
+    let files = scene.files();
+    for (index, file) in files.iter().enumerate() {
+        let text = fs::read(file).unwrap();
+        if index + 1 < files.len() {
+            fs::remove_file(file).unwrap();
+            scene.found(&format!("file {index} gone"));
+            fs::write(file, b"").unwrap();
+            scene.found(&format!("file {index} empty"));
+        }
+        fs::copy(&other.files()[index], file).unwrap();
+        scene.agree(&format!("file {index} of another installation"));
+        fs::write(file, &text).unwrap();
+        let twice = scene.folder().join("000000009999.jsonl");
+        fs::copy(file, &twice).unwrap();
+        scene.found(&format!("file {index} twice"));
+        fs::remove_file(twice).unwrap();
+    }
+    scene.agree("put right");
+}

@@ -1,0 +1,252 @@
+//! A moment as the owner's clock shows it, in the owner's time zone: the day, the day of the
+//! week and the time of day. What it is not: a clock. Whoever has one hands it in as a
+//! [`Clock`].
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::Date;
+
+/// Which moment it is, whenever it is asked.
+pub type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
+
+/// A day and a time of day: later is greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Moment {
+    date: Date,
+    time: TimeOfDay,
+}
+
+/// A minute of a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TimeOfDay(u16);
+
+/// A day of the week.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Weekday {
+    /// Monday.
+    Mon,
+    /// Tuesday.
+    Tue,
+    /// Wednesday.
+    Wed,
+    /// Thursday.
+    Thu,
+    /// Friday.
+    Fri,
+    /// Saturday.
+    Sat,
+    /// Sunday.
+    Sun,
+}
+
+/// When, as a person says it: `sat 22:00`, `2026-12-01 22:00`, or one of the two alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At {
+    day: Option<Day>,
+    time: Option<TimeOfDay>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Day {
+    Date(Date),
+    Weekday(Weekday),
+}
+
+impl Moment {
+    /// Monday noon, when nearly all that ends on a day has ended: where a `[[test]]` stands
+    /// that says no time.
+    pub const FAR: Moment = Moment { date: Date::FAR_MONDAY, time: TimeOfDay::NOON };
+
+    /// From its two parts.
+    pub fn new(date: Date, time: TimeOfDay) -> Self {
+        Moment { date, time }
+    }
+
+    /// The day.
+    pub fn date(self) -> Date {
+        self.date
+    }
+
+    /// The day of the week.
+    pub fn weekday(self) -> Weekday {
+        Weekday::ALL[self.date.days_since_a_monday()]
+    }
+
+    /// The time of day.
+    pub fn time(self) -> TimeOfDay {
+        self.time
+    }
+}
+
+impl TimeOfDay {
+    /// The middle of the day.
+    pub const NOON: TimeOfDay = TimeOfDay(12 * 60);
+
+    /// `None` for what no clock shows.
+    pub fn new(hour: u8, minute: u8) -> Option<Self> {
+        (hour < 24 && minute < 60).then(|| TimeOfDay(u16::from(hour) * 60 + u16::from(minute)))
+    }
+
+    /// Reads `07:30`, in exactly that form.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (hour, minute) = text.split_once(':')?;
+        let two_digits = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit());
+        if !(two_digits(hour) && two_digits(minute)) {
+            return None;
+        }
+        TimeOfDay::new(hour.parse().ok()?, minute.parse().ok()?)
+    }
+
+    /// Minutes since midnight.
+    pub fn minutes(self) -> u16 {
+        self.0
+    }
+}
+
+impl Weekday {
+    /// All, from Monday on.
+    pub const ALL: [Weekday; 7] =
+        [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri, Weekday::Sat, Weekday::Sun];
+
+    /// As a policy writes it: `mon`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Weekday::Mon => "mon",
+            Weekday::Tue => "tue",
+            Weekday::Wed => "wed",
+            Weekday::Thu => "thu",
+            Weekday::Fri => "fri",
+            Weekday::Sat => "sat",
+            Weekday::Sun => "sun",
+        }
+    }
+
+    /// Reads `mon`, in exactly that form.
+    pub fn parse(text: &str) -> Option<Self> {
+        Weekday::ALL.into_iter().find(|day| day.as_str() == text)
+    }
+}
+
+impl At {
+    /// What to write, for whoever wrote something else.
+    pub const FORM: &str = "write a day (sat, or 2026-12-01), a time (22:00), or both (\"sat 22:00\")";
+
+    /// Reads it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let day = |text: &str| Date::parse(text).map(Day::Date).or_else(|| Weekday::parse(text).map(Day::Weekday));
+        if let Some((first, second)) = text.split_once(' ') {
+            return Some(At { day: Some(day(first)?), time: Some(TimeOfDay::parse(second)?) });
+        }
+        match TimeOfDay::parse(text) {
+            Some(time) => Some(At { day: None, time: Some(time) }),
+            None => Some(At { day: Some(day(text)?), time: None }),
+        }
+    }
+
+    /// The moment that is meant by whoever says it now: a day of the week is the next one,
+    /// today included; what is not said is as it is now.
+    pub fn seen_from(self, now: Moment) -> Moment {
+        let date = match self.day {
+            None => now.date,
+            Some(Day::Date(date)) => date,
+            Some(Day::Weekday(weekday)) => {
+                let days = (7 + weekday as usize - now.weekday() as usize) % 7;
+                (0..days).fold(now.date, |date, _| date.tomorrow())
+            }
+        };
+        Moment { date, time: self.time.unwrap_or(now.time) }
+    }
+
+    /// Whether it says which day of the calendar.
+    pub fn has_date(self) -> bool {
+        matches!(self.day, Some(Day::Date(_)))
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.weekday(), self.date, self.time)
+    }
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.day {
+            Some(Day::Date(date)) => date.fmt(f)?,
+            Some(Day::Weekday(weekday)) => weekday.fmt(f)?,
+            None => {}
+        }
+        let space = if self.day.is_some() { " " } else { "" };
+        self.time.map_or(Ok(()), |time| write!(f, "{space}{time}"))
+    }
+}
+
+impl fmt::Display for TimeOfDay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}:{:02}", self.0 / 60, self.0 % 60)
+    }
+}
+
+impl fmt::Display for Weekday {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn moment(date: &str, time: &str) -> Moment {
+        Moment::new(Date::parse(date).unwrap(), TimeOfDay::parse(time).unwrap())
+    }
+
+    #[test]
+    fn moments_are_shown_with_their_day_of_the_week() {
+        for (date, time, want) in [
+            ("2026-11-23", "07:05", "mon 2026-11-23 07:05"),
+            ("2026-11-29", "00:00", "sun 2026-11-29 00:00"),
+            ("2024-02-29", "23:59", "thu 2024-02-29 23:59"),
+            ("2000-01-01", "12:00", "sat 2000-01-01 12:00"),
+            ("1900-03-01", "12:00", "thu 1900-03-01 12:00"),
+            ("0001-01-01", "12:00", "mon 0001-01-01 12:00"),
+        ] {
+            assert_eq!(moment(date, time).to_string(), want);
+        }
+        assert_eq!(Moment::FAR.to_string(), "mon 9999-12-20 12:00");
+    }
+
+    #[test]
+    fn times_of_day() {
+        for text in ["00:00", "07:30", "23:59"] {
+            assert_eq!(TimeOfDay::parse(text).unwrap().to_string(), text);
+        }
+        for text in ["24:00", "7:30", "07:60", "07", "07:3", "+7:30", "07:30:00", ""] {
+            assert_eq!(TimeOfDay::parse(text), None, "{text}");
+        }
+        assert_eq!(TimeOfDay::parse("01:01").unwrap().minutes(), 61);
+    }
+
+    #[test]
+    fn what_a_person_says_is_seen_from_now() {
+        let now = moment("2026-12-30", "10:00");
+        for (text, want) in [
+            ("wed", "wed 2026-12-30 10:00"),
+            ("sat 22:00", "sat 2027-01-02 22:00"),
+            ("tue", "tue 2027-01-05 10:00"),
+            ("22:00", "wed 2026-12-30 22:00"),
+            ("2026-12-01", "tue 2026-12-01 10:00"),
+            ("2026-12-01 22:00", "tue 2026-12-01 22:00"),
+        ] {
+            let at = At::parse(text).unwrap();
+            assert_eq!(at.seen_from(now).to_string(), want, "{text}");
+            assert_eq!(at.to_string(), text);
+            assert_eq!(at.has_date(), text.starts_with("2026"));
+        }
+        for text in ["", "saturday", "Sat", "sat 22", "22:00 sat", "sat  22:00", "2026-02-30", "sat 24:00", " sat"] {
+            assert_eq!(At::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The owner's clock: days begin, weeks go by and policies end by `[assistant] time_zone`,
+//! wherever the machine stands. `[limits]`, doors and commands all ask this one.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use policies::{Clock, Date, Moment, TimeOfDay};
+
+/// A clock in the owner's time zone.
+#[derive(Clone, Debug)]
+pub struct OwnersClock {
+    zone: TimeZone,
+}
+
+impl OwnersClock {
+    /// Goes by this zone.
+    pub fn new(zone: TimeZone) -> Self {
+        OwnersClock { zone }
+    }
+
+    /// Which moment it is.
+    pub fn now(&self) -> Moment {
+        moment(&self.zoned())
+    }
+
+    /// When the day began, in milliseconds since 1970.
+    pub fn start_of_day(&self) -> i64 {
+        self.zoned().start_of_day().map_or(0, |start| start.timestamp().as_millisecond())
+    }
+
+    /// As doors want it.
+    pub fn port(&self) -> Clock {
+        let clock = self.clone();
+        Arc::new(move || clock.now())
+    }
+
+    fn zoned(&self) -> jiff::Zoned {
+        jiff::Timestamp::now().to_zoned(self.zone.clone())
+    }
+}
+
+fn moment(now: &jiff::Zoned) -> Moment {
+    let part = |value: i8| u8::try_from(value).unwrap_or(1);
+    let year = u16::try_from(now.year()).unwrap_or(9999);
+    // A clock that names no day of the calendar ends every observation.
+    let date = Date::new(year, part(now.month()), part(now.day())).unwrap_or(Date::LAST);
+    Moment::new(date, TimeOfDay::new(part(now.hour()), part(now.minute())).unwrap_or(TimeOfDay::NOON))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// 2026-11-29 23:30 UTC is a Sunday in London, and a Monday in Tokyo.
+    #[test]
+    fn days_are_those_of_the_owners_zone() {
+        let at = |zone: &str| {
+            let at = jiff::Timestamp::from_second(1_795_995_000).unwrap();
+            moment(&at.to_zoned(TimeZone::get(zone).unwrap())).to_string()
+        };
+        assert_eq!(at("UTC"), "sun 2026-11-29 23:30");
+        assert_eq!(at("Europe/London"), "sun 2026-11-29 23:30");
+        assert_eq!(at("Asia/Tokyo"), "mon 2026-11-30 08:30");
+    }
+
+    #[test]
+    fn a_day_begins_where_the_owner_is() {
+        let zones = ["UTC", "Asia/Tokyo", "America/Los_Angeles"].map(|zone| TimeZone::get(zone).unwrap());
+        for clock in zones.map(OwnersClock::new) {
+            let began = jiff::Timestamp::from_millisecond(clock.start_of_day()).unwrap().to_zoned(clock.zone.clone());
+            assert_eq!(moment(&began).time(), TimeOfDay::new(0, 0).unwrap());
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The thread behind the log: outcomes that no decision took along, an fsync every second, and
+//! what has had its time. No request waits for the disk.
+
+use desk::lock;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use audit::Due;
+
+use super::log::{Shared, explain};
+use super::notice::Notice;
+use crate::store::now;
+
+/// How long an outcome waits for a decision to be written with.
+const OUTCOMES_EVERY: Duration = Duration::from_millis(100);
+
+/// How much a power cut may cost; and how often alarms have an fsync of their own.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// How often what has had its time is looked for.
+const RETAIN_EVERY: Duration = Duration::from_hours(1);
+
+/// The running thread; ends, after a last fsync, when this is dropped.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Keeper {
+    pub(super) fn start(shared: Arc<Shared>) -> Self {
+        let (stop, stopped) = channel();
+        let thread = std::thread::Builder::new().name("audit-log".into()).spawn(move || {
+            let (mut synced, mut retained) = (Instant::now(), Instant::now());
+            while stopped.recv_timeout(OUTCOMES_EVERY) == Err(RecvTimeoutError::Timeout) {
+                // What could not be written is tried again even if nobody asks for
+                // anything; while it fails, whoever asks is told.
+                shared.count_floods(Some(Instant::now()));
+                let _ = shared.catch_up();
+                if lock(&shared.alarms).waited() {
+                    let _ = shared.sync_now();
+                }
+                if retained.elapsed() >= RETAIN_EVERY {
+                    shared.retain();
+                    retained = Instant::now();
+                }
+                if synced.elapsed() >= EVERY {
+                    shared.tick();
+                    synced = Instant::now();
+                }
+            }
+            shared.count_floods(None);
+            shared.tick();
+        });
+        if let Err(error) = &thread {
+            // Alarms are still made durable one by one, and every line survives the daemon.
+            tracing::error!(error = %error, "Audit log thread not started");
+        }
+        Keeper { stop: Some(stop), thread: thread.ok() }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Alarms and their fsyncs: the first at once; in a flood, many share one a moment later.
+#[derive(Debug, Default)]
+pub(super) struct Alarms {
+    synced: Option<Instant>,
+    waits: bool,
+}
+
+impl Alarms {
+    /// Whether this one is to be seen to at once. Otherwise the thread does, together with
+    /// all that have come by then.
+    pub(super) fn comes(&mut self, now: Instant) -> bool {
+        let at_once = self.synced.is_none_or(|synced| now >= synced + EVERY);
+        if at_once {
+            self.synced = Some(now);
+        }
+        self.waits |= !at_once;
+        at_once
+    }
+
+    /// Whether any has waited.
+    pub(super) fn waited(&mut self) -> bool {
+        std::mem::take(&mut self.waits)
+    }
+}
+
+impl Shared {
+    pub(super) fn tick(&self) {
+        let _ = self.catch_up();
+        if !self.dirty.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        if let Err(error) = self.sync_now() {
+            self.dirty.store(true, Ordering::Release);
+            tracing::warn!(error = %error, "The audit log is not on the disk");
+        }
+    }
+
+    /// Removes what has had its time, under a checkpoint that is on the disk first.
+    pub(super) fn retain(&self) {
+        let due = match Due::find(&self.folder, &self.retention, now()) {
+            Ok(Some(due)) => due,
+            Ok(None) => return,
+            Err(error) => return tracing::warn!(%error, "What of the audit log has had its time is not known"),
+        };
+        let signed = lock(&self.journal).checkpoint(now(), Some(due.removed));
+        let signed = signed.map_err(|error| explain(&self.folder, &error)).and_then(|_| self.sync_now());
+        let removed = signed.and_then(|()| due.remove().map_err(|error| explain(&self.folder, &error)));
+        if let Err(error) = removed {
+            return tracing::warn!(%error, "What of the audit log has had its time was not removed");
+        }
+        let text = format!("the records up to {} had their time and were removed", due.removed.seq);
+        self.keep("notice", None, &Notice::new("pruned", None, text));
+    }
+}

@@ -1,0 +1,41 @@
+//! Reading the log back. The index (`audit-index.db`) is derived from the journal: it may be
+//! deleted at any time, and whoever finds it behind catches it up.
+
+mod digest;
+mod entries;
+mod filter;
+mod follow;
+mod index;
+mod reader;
+mod record;
+mod used;
+
+use std::path::Path;
+
+use audit::{Chain, Key, Verified, VerifyError};
+
+use crate::store::StoreError;
+
+pub use digest::{Digest, Happened, Head, Way};
+pub use filter::{Events, Filter, Which};
+pub(super) use follow::Reading;
+pub use reader::AuditReader;
+pub use record::{
+    AuditEntry, DecisionRecord, Ending, EventRecord, OperationRecord, OutcomeRecord, RuleRecord, may_have_written,
+};
+pub use used::UsedSince;
+
+/// Walks the whole chain of a log, and holds its checkpoints against the key beside it. With a
+/// head that was kept elsewhere it also says whether that head is one of its records: a tail that
+/// was cut is found so.
+pub fn verify(folder: &Path, head: Option<Chain>) -> Result<Verified, VerifyError> {
+    let key = folder.with_extension("key");
+    let key = if key.exists() { Key::at(&key).ok() } else { None };
+    audit::verify(folder, head, key.as_ref().map(Key::public))
+}
+
+/// Whether the key beside a log, where there is one, is one.
+pub fn check_key(folder: &Path) -> Result<(), StoreError> {
+    let key = folder.with_extension("key");
+    if key.exists() { super::log::key_of(folder).map(drop) } else { Ok(()) }
+}

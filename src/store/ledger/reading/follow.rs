@@ -1,0 +1,132 @@
+//! Reading in the process that writes: a thread that keeps the index near the end of the journal,
+//! and questions that are answered with all that has happened.
+
+use desk::lock;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use policies::GroupName;
+use proxy::audit::Seq;
+
+use super::{AuditEntry, AuditReader, Filter, UsedSince, Which};
+use crate::store::ledger::log::AuditLog;
+use crate::store::{Millis, RunId, StoreError};
+
+/// How far behind the index may be for those who find it so.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// The reading half of an open log.
+#[derive(Debug)]
+pub(in crate::store::ledger) struct Reading {
+    folder: PathBuf,
+    reader: Mutex<Option<AuditReader>>,
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Reading {
+    /// Of the log in a folder, which is there.
+    pub(in crate::store::ledger) fn of(folder: &Path) -> Self {
+        let (stop, stopped) = channel();
+        let of = folder.to_path_buf();
+        let thread = std::thread::Builder::new().name("audit-index".into()).spawn(move || {
+            let (mut reader, mut told) = (None, false);
+            while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
+                let followed = follow(&of, &mut reader);
+                if let Err(error) = &followed
+                    && !told
+                {
+                    tracing::warn!(%error, "The index of the audit log is behind");
+                }
+                told = followed.is_err();
+            }
+        });
+        if let Err(error) = &thread {
+            // Whoever asks brings the index up to date.
+            tracing::error!(error = %error, "Thread of the audit log's index not started");
+        }
+        Reading { folder: folder.to_path_buf(), reader: Mutex::new(None), stop: Some(stop), thread: thread.ok() }
+    }
+
+    fn ask<T>(&self, ask: impl FnOnce(&AuditReader) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut cached = lock(&self.reader);
+        let answer = ask(open(&self.folder, &mut cached)?);
+        if answer.is_err() {
+            *cached = None;
+        }
+        answer
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn follow(folder: &Path, reader: &mut Option<AuditReader>) -> Result<(), StoreError> {
+    let followed = open(folder, reader).and_then(AuditReader::catch_up);
+    if followed.is_err() {
+        *reader = None;
+    }
+    followed.map(drop)
+}
+
+/// The reader that is there, unless its index was removed.
+fn open<'a>(folder: &Path, reader: &'a mut Option<AuditReader>) -> Result<&'a AuditReader, StoreError> {
+    let there = reader.take().filter(AuditReader::is_there);
+    Ok(reader.insert(match there {
+        Some(there) => there,
+        None => AuditReader::open(folder)?.while_served(true),
+    }))
+}
+
+impl AuditLog {
+    /// Whether a run may have changed something: any request of it that was allowed and
+    /// is not known to only read, or an operation with an effect (invariant 13).
+    pub fn run_wrote_upstream(&self, run: RunId) -> Result<bool, StoreError> {
+        self.read(|reader| reader.run_wrote_upstream(run))
+    }
+
+    /// What a run was refused, oldest first: denied, or broken off after the
+    /// verdict. At most `limit`.
+    pub fn refusals_of_run(&self, run: RunId, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        let filter = Filter {
+            run: Some(run),
+            which: Some(Which::Denied),
+            after: Some(Seq(0)),
+            limit: Some(limit),
+            ..Filter::default()
+        };
+        self.read(|reader| reader.entries(&filter))
+    }
+
+    /// One decision with its outcome.
+    pub fn entry(&self, seq: Seq) -> Result<Option<AuditEntry>, StoreError> {
+        self.read(|reader| reader.entry(seq))
+    }
+
+    /// What matches, as `doorward audit` shows it.
+    pub fn entries(&self, filter: &Filter) -> Result<Vec<AuditEntry>, StoreError> {
+        self.read(|reader| reader.entries(filter))
+    }
+
+    /// What a group has used since a moment. Nobody else who reads waits for it.
+    pub fn used_since(&self, group: &GroupName, since: Millis) -> Result<UsedSince, StoreError> {
+        self.shared.catch_up()?;
+        AuditReader::open(&self.shared.folder)?.used_since(group, since)
+    }
+
+    fn read<T>(&self, ask: impl FnOnce(&AuditReader) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        // Who asks in this process is told all that has happened. Where the disk does
+        // not take it, what is stored is still told.
+        let _ = self.shared.catch_up();
+        self.reading.ask(ask)
+    }
+}

@@ -1,0 +1,293 @@
+//! The index: what stands where in the journal, and sums of each hour. Any process brings it up
+//! to date, one at a time; where it cannot be written, one that is gone at the end takes its place.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use audit::{Chain, Line, Lines, Link, Place, Texts};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use super::entries::{Entry, Sums, stands, to_row};
+use crate::store::StoreError;
+
+/// The form of the tables; another one is made anew.
+const FORM: u32 = 1;
+
+const SCHEMA: &str = include_str!("../../schema/audit-index.sql");
+
+/// At most this many lines in a transaction: who waits for another's catches its breath between.
+const AT_ONCE: u32 = 20_000;
+
+/// An index, open for questions and for more lines.
+#[derive(Debug)]
+pub(super) struct Index {
+    pub(super) path: PathBuf,
+    pub(super) connection: Connection,
+    _gone_at_the_end: Option<tempfile::TempPath>,
+}
+
+/// How far it has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reached {
+    /// The last line that was looked at.
+    pub(super) last: Link,
+    place: Place,
+    /// The last opening of the log by a daemon.
+    pub(super) opened: u64,
+}
+
+impl Reached {
+    const NOTHING: Reached = Reached { last: Link::NONE, place: Place { segment: 0, offset: 0, length: 0 }, opened: 0 };
+}
+
+impl Index {
+    /// Where the index of a log is.
+    pub(super) fn beside(folder: &Path) -> PathBuf {
+        let mut name = folder.file_name().unwrap_or_default().to_owned();
+        name.push("-index.db");
+        folder.with_file_name(name)
+    }
+
+    /// Opens an index, or begins it; one that is damaged or of another form is begun anew.
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        match Self::set_up(path) {
+            Ok(index) => Ok(index),
+            Err(error) if may_not_write(&error) => Self::for_now(),
+            Err(_) => {
+                remove(path);
+                Self::set_up(path).or_else(|error| match may_not_write(&error) {
+                    true => Self::for_now(),
+                    false => Err(StoreError::sqlite(path, &error)),
+                })
+            }
+        }
+    }
+
+    /// An index that is gone when it is closed.
+    pub(super) fn for_now() -> Result<Self, StoreError> {
+        let failed = |error: std::io::Error| StoreError::Other {
+            path: std::env::temp_dir(),
+            detail: format!("no room for an index: {error}"),
+        };
+        let file = tempfile::NamedTempFile::new().map_err(failed)?.into_temp_path();
+        let index = Self::set_up(&file).map_err(|error| StoreError::sqlite(&file, &error))?;
+        Ok(Index { _gone_at_the_end: Some(file), ..index })
+    }
+
+    fn set_up(path: &Path) -> rusqlite::Result<Self> {
+        if !path.exists() {
+            // What was left of one that was deleted is no part of this one.
+            remove(path);
+            crate::home::make_private_file(path).map_err(|_| cannot_open())?;
+        }
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(Duration::from_secs(30))?;
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        connection.pragma_update(None, "synchronous", "normal")?;
+        let form: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        match form {
+            FORM => {}
+            0 => {
+                let transaction = Transaction::new_unchecked(&connection, TransactionBehavior::Immediate)?;
+                transaction.execute_batch(SCHEMA)?;
+                transaction.pragma_update(None, "user_version", FORM)?;
+                transaction.commit()?;
+            }
+            _ => return Err(rusqlite::Error::InvalidQuery),
+        }
+        Ok(Index { path: path.to_path_buf(), connection, _gone_at_the_end: None })
+    }
+
+    /// Whether its file still has its name.
+    pub(super) fn is_there(&self) -> bool {
+        self.path.exists()
+    }
+
+    pub(super) fn reached(&self) -> rusqlite::Result<Reached> {
+        let sql = "SELECT seq, chain, segment, offset, length, opened FROM reached";
+        let read = self.connection.prepare_cached(sql)?.query_row([], |row| {
+            let number = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);
+            let chain = Chain::parse(row.get_ref(1)?.as_str()?.as_bytes()).unwrap_or(Link::NONE.chain);
+            let place = Place { segment: number(2)?, offset: number(3)?, length: number(4)? };
+            Ok(Reached { last: Link { seq: number(0)?, chain }, place, opened: number(5)? })
+        });
+        Ok(read.optional()?.unwrap_or(Reached::NOTHING))
+    }
+
+    /// Brings it up to what the journal holds now; whether that was anything new.
+    pub(super) fn catch_up(&self, folder: &Path) -> Result<bool, StoreError> {
+        let explain = |error: rusqlite::Error| StoreError::sqlite(&self.path, &error);
+        let unread =
+            |error: std::io::Error| StoreError::Unopened { path: folder.to_path_buf(), detail: error.to_string() };
+        let first = audit::first(folder).map_err(unread)?.unwrap_or(1);
+        let mut any = false;
+        while self.is_behind(folder, first).map_err(explain)? {
+            any = true;
+            let transaction =
+                Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate).map_err(explain)?;
+            // Somebody else may have brought it here meanwhile.
+            let reached = self.reached().map_err(explain)?;
+            let (reached, lines) = match lines(folder, &reached).map_err(unread)? {
+                Some(lines) => (reached, lines),
+                None => {
+                    transaction
+                        .execute_batch("DELETE FROM entries; DELETE FROM sums; DELETE FROM reached")
+                        .map_err(explain)?;
+                    (Reached::NOTHING, Lines::from(folder, 0))
+                }
+            };
+            forget(&transaction, first).map_err(explain)?;
+            let mut batch = Batch::after(reached);
+            let mut lines = lines;
+            while batch.lines < AT_ONCE {
+                let Some(line) = lines.next().map_err(unread)? else { break };
+                batch.take(&transaction, &line).map_err(explain)?;
+            }
+            batch.write(&transaction).map_err(explain)?;
+            transaction.commit().map_err(explain)?;
+        }
+        Ok(any)
+    }
+
+    /// Takes lines that are no journal's.
+    pub(super) fn fill(
+        &self,
+        each: impl FnOnce(&mut dyn FnMut(&Line<'_>) -> rusqlite::Result<()>) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<()> {
+        let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+        let mut batch = Batch::after(Reached::NOTHING);
+        each(&mut |line| {
+            batch.take(&transaction, line)?;
+            if batch.lines >= AT_ONCE {
+                let full = std::mem::replace(&mut batch, Batch::after(Reached::NOTHING));
+                batch.reached = full.reached.clone();
+                full.write(&transaction)?;
+            }
+            Ok(())
+        })?;
+        batch.write(&transaction)?;
+        transaction.commit()
+    }
+
+    fn is_behind(&self, folder: &Path, first: u64) -> rusqlite::Result<bool> {
+        let reached = self.reached()?;
+        let oldest: Option<i64> =
+            self.connection.prepare_cached("SELECT min(seq) FROM entries")?.query_row([], |row| row.get(0))?;
+        if oldest.is_some_and(|oldest| oldest.unsigned_abs() < first) {
+            return Ok(true);
+        }
+        match lines(folder, &reached) {
+            Ok(Some(mut lines)) => Ok(lines.next().is_ok_and(|line| line.is_some())),
+            // Another journal than the one it was made from.
+            Ok(None) => Ok(true),
+            Err(_) => Ok(false),
+        }
+    }
+}
+
+/// What follows the line that was reached; `None` where that line is not there as it was.
+fn lines(folder: &Path, reached: &Reached) -> std::io::Result<Option<Lines>> {
+    if *reached == Reached::NOTHING {
+        return Ok(Some(Lines::from(folder, 0)));
+    }
+    let mut text = Vec::new();
+    let found = match Texts::of(folder).read(reached.place, &mut text) {
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        found => found?,
+    };
+    match found.filter(|line| line.seq == reached.last.seq && line.chain == reached.last.chain) {
+        Some(line) => Lines::behind(folder, line.seq, line.place).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Lets go of what is no longer in the journal.
+fn forget(index: &Connection, first: u64) -> rusqlite::Result<()> {
+    let mut sums = Sums::default();
+    let mut select = index.prepare_cached(&Entry::select("WHERE seq < ?1"))?;
+    for entry in select.query_map([to_row(first)], Entry::from)? {
+        sums.add(&entry?, -1);
+    }
+    index.execute("DELETE FROM entries WHERE seq < ?1", [to_row(first)])?;
+    sums.write(index)?;
+    index.execute("DELETE FROM sums WHERE times = 0", []).map(drop)
+}
+
+/// Lines that are added in one transaction.
+struct Batch {
+    reached: Reached,
+    entries: BTreeMap<u64, Entry>,
+    sums: Sums,
+    lines: u32,
+}
+
+impl Batch {
+    fn after(reached: Reached) -> Self {
+        Batch { reached, entries: BTreeMap::new(), sums: Sums::default(), lines: 0 }
+    }
+
+    fn take(&mut self, index: &Connection, line: &Line<'_>) -> rusqlite::Result<()> {
+        self.lines += 1;
+        self.reached.last = Link { seq: line.seq, chain: line.chain };
+        self.reached.place = line.place;
+        if let Some(entry) = Entry::of(line) {
+            if entry.what.as_deref() == Some("opened") {
+                self.reached.opened = line.seq;
+            }
+            self.entries.insert(line.seq, entry);
+        }
+        match line.about.filter(|_| line.kind == "outcome") {
+            Some(about) => self.end(index, about, line),
+            None => Ok(()),
+        }
+    }
+
+    fn end(&mut self, index: &Connection, about: u64, line: &Line<'_>) -> rusqlite::Result<()> {
+        if let Some(entry) = self.entries.get_mut(&about) {
+            entry.end(line);
+        } else if let Some(mut entry) = Entry::read(index, about)? {
+            // It was added to the sums as one without an end.
+            self.sums.add(&entry, -1);
+            entry.end(line);
+            self.entries.insert(about, entry);
+        }
+        Ok(())
+    }
+
+    fn write(mut self, index: &Connection) -> rusqlite::Result<()> {
+        for entry in self.entries.values() {
+            entry.write(index)?;
+            self.sums.add(entry, 1);
+        }
+        self.sums.write(index)?;
+        let Reached { last, place, opened } = &self.reached;
+        let (segment, offset, length) = stands(*place);
+        let place = [segment, offset, length, *opened].map(to_row);
+        index
+            .prepare_cached("INSERT OR REPLACE INTO reached (one, seq, chain, segment, offset, length, opened) VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)")?
+            .execute(params![to_row(last.seq), last.chain.as_str(), place[0], place[1], place[2], place[3]])
+            .map(drop)
+    }
+}
+
+/// The files of an index.
+fn remove(path: &Path) {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        let _ = std::fs::remove_file(PathBuf::from(name));
+    }
+}
+
+fn may_not_write(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen | ErrorCode::DiskFull)
+    )
+}
+
+fn cannot_open() -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN), None)
+}

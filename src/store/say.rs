@@ -1,0 +1,169 @@
+//! What may be said in a chat: [`Say`] checks a text, and gives the [`Sayable`] that the outbox
+//! stores and a channel sends. Nothing else makes one, and they take nothing else.
+//!
+//! It stands in the store because a row of the outbox was a [`Sayable`] when it was written, and
+//! is one again when it is read: [`Sayable::stored`], for `outbox.rs` alone.
+//!
+//! **Invariants**
+//! - No text goes to a chat with a real secret, a bait or another group's surrogate in it.
+//! - What an agent says goes nowhere before the log has it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use policies::{Code, GroupName, Refusal};
+use proxy::ports::Secrets;
+use rusqlite::Row;
+use scan::{Finding, WatchedKind};
+
+use super::ledger::{AuditLog, Notice};
+
+/// In the place of words of Doorward's own that must not be said.
+const WITHHELD: &str = "Doorward withheld a message: it held something that must not leave. `doorward audit` has more.";
+
+/// A text that may go to a chat.
+///
+/// ```compile_fail
+/// let forged = doorward::store::Sayable("anything".to_owned());
+/// ```
+///
+/// ```compile_fail
+/// let forged = doorward::store::Sayable::from("anything".to_owned());
+/// ```
+///
+/// The outbox takes it and no other text:
+///
+/// ```
+/// use doorward::channels::protocol::OutgoingKind;
+/// use doorward::store::{NewOutgoing, Sayable};
+/// let done = NewOutgoing { kind: OutgoingKind::Done, text: Sayable::default(), in_reply_to: None };
+/// ```
+///
+/// ```compile_fail
+/// use doorward::channels::protocol::OutgoingKind;
+/// use doorward::store::{NewOutgoing, Sayable};
+/// let done = NewOutgoing { kind: OutgoingKind::Done, text: String::new(), in_reply_to: None };
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sayable(String);
+
+/// An agent's words, not checked yet.
+#[derive(Debug)]
+pub enum Text {
+    /// An answer or an error. If it is withheld, its record alerts the owner.
+    Answer(String),
+    /// What an operation is to say. If it is withheld, the operation's record alerts the owner.
+    Message(String),
+}
+
+/// Says what a group's chat may hear.
+#[derive(Clone)]
+pub struct Say {
+    secrets: Arc<dyn Secrets>,
+    log: Arc<AuditLog>,
+}
+
+impl fmt::Debug for Say {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Say")
+    }
+}
+
+impl Say {
+    /// By these secrets, with the records in this log.
+    pub fn new(secrets: Arc<dyn Secrets>, log: Arc<AuditLog>) -> Self {
+        Say { secrets, log }
+    }
+
+    /// An agent's text for its group's chat, checked and recorded. One that cannot be recorded
+    /// may not be said either.
+    pub fn say(&self, group: &GroupName, text: Text) -> Result<Sayable, Refusal> {
+        let (text, alarm) = match text {
+            Text::Answer(text) => (text, true),
+            Text::Message(text) => (text, false),
+        };
+        let checked = self.checked(group, text);
+        let record = match &checked {
+            Ok(Sayable(text)) => Notice {
+                bytes: Some(text.len() as u64),
+                ..Notice::new("reply", Some(group), format!("a reply of {} bytes went to the chat", text.len()))
+            },
+            Err(finding) => Notice { alarm, ..withheld_notice(group, format!("a reply held a {finding}")) },
+        };
+        if let Err(down) = self.log.notice(&record) {
+            tracing::error!(error = %down, "Reply withheld: it could not be recorded");
+            return Err(down.into());
+        }
+        checked.map_err(|finding| withheld(&finding))
+    }
+
+    /// Words of Doorward's own, checked alike: they can quote what others chose. They are not
+    /// recorded, since what they report is, and they must be said when the log is down, too.
+    pub fn own(&self, group: &GroupName, words: impl Into<String>) -> Sayable {
+        self.checked(group, words.into()).unwrap_or_else(|finding| {
+            self.log.note(&withheld_notice(group, format!("a message of Doorward's own held a {finding}")));
+            Sayable(WITHHELD.to_owned())
+        })
+    }
+
+    /// Whether a text for the owner to read may leave its group.
+    pub fn check(&self, group: &GroupName, text: &str) -> Result<(), Refusal> {
+        self.leak(group, text).map_or(Ok(()), |finding| Err(withheld(&finding)))
+    }
+
+    fn checked(&self, group: &GroupName, text: String) -> Result<Sayable, Finding> {
+        match self.leak(group, &text) {
+            None => Ok(Sayable(text)),
+            Some(finding) => Err(finding),
+        }
+    }
+
+    /// What a text holds that must not leave. A group may quote its own surrogates, which mean
+    /// nothing outside its sandbox, but no real secret, no bait and no other group's surrogate.
+    fn leak(&self, group: &GroupName, text: &str) -> Option<Finding> {
+        let own = |what: &WatchedKind| matches!(what, WatchedKind::Surrogate { group: owner, .. } if owner == group);
+        self.secrets.watchlist().find_all(text.as_bytes()).into_iter().find(|finding| !own(&finding.what))
+    }
+}
+
+impl Sayable {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// In parts, for a chat that does not take it whole. By its type `split` can give nothing but
+    /// slices of the text and constants.
+    pub fn parts(&self, split: impl for<'t> FnOnce(&'t str) -> Vec<&'t str>) -> Vec<Sayable> {
+        split(&self.0).into_iter().map(|part| Sayable(part.to_owned())).collect()
+    }
+
+    /// The text of a row of the outbox, which takes nothing else.
+    pub(super) fn stored(row: &Row<'_>, column: usize) -> rusqlite::Result<Self> {
+        row.get(column).map(Sayable)
+    }
+
+    /// For tests of what is behind the check.
+    #[cfg(test)]
+    pub(crate) fn unchecked(text: impl Into<String>) -> Self {
+        Sayable(text.into())
+    }
+}
+
+impl fmt::Display for Sayable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The refusal of a text. What was found, and of which credential, goes to the owner's log
+/// alone: others read the chat, and an agent may know only its own credentials.
+fn withheld(finding: &Finding) -> Refusal {
+    let why = "it held something that must not leave";
+    Refusal::new(Code::SecretInRequest, why).logged_as(format!("it held a {finding}"))
+}
+
+fn withheld_notice(group: &GroupName, held: String) -> Notice {
+    let text = format!("{held} and was withheld");
+    Notice { code: Some(Code::SecretInRequest), ..Notice::new("reply_withheld", Some(group), text) }
+}
