@@ -5,12 +5,13 @@
 use ipnet::IpNet;
 
 use crate::rules::{AllowRule, DenyRule, Fit, Reading};
-use crate::{Authority, Facts, Policy, RuleRef};
+use crate::{Authority, Facts, Host, RuleRef};
 
 /// What was refused.
 pub enum Refused<'a> {
-    /// No allow covers the request; these name its host, with how well each fits.
-    NotCovered(&'a Policy, &'a Reading<'a>, &'a [(Fit, &'a AllowRule)]),
+    /// No allow covers the request; these name its host, with how well each fits. The first says
+    /// which allows name another host.
+    NotCovered(&'a dyn Fn(&Host) -> Vec<&'a AllowRule>, &'a Reading<'a>, &'a [(Fit, &'a AllowRule)]),
     /// A deny covers it.
     Denied(&'a DenyRule),
     /// Its body is not as the allow wants it.

@@ -45,7 +45,8 @@ impl Policy {
             None => self.unnamed(facts),
             Some(closest) => self.near(request, closest),
         };
-        let Advice { near, lift } = (self.adviser)(&Refused::NotCovered(self, request, named));
+        let Advice { near, lift } =
+            (self.adviser)(&Refused::NotCovered(&|host| self.allows_of(host).collect(), request, named));
         let why = near.map_or(why.clone(), |near| format!("{why}: {near}"));
         Refusal { code, why, logged: None, rule: None, lift }
     }

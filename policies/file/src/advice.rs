@@ -8,10 +8,10 @@ use crate::suggest::{Named, lift, lift_address, lift_condition, lift_deny};
 /// The adviser of every policy that was read here.
 pub(crate) fn advise(refused: &Refused<'_>) -> Advice {
     let lift = match refused {
-        Refused::NotCovered(policy, request, named) => {
+        Refused::NotCovered(allows_of, request, named) => {
             let near = Near::of(request, named);
             let lift = lift(request, &Named { all: named, near: near.as_ref() });
-            return Advice { near: nearest(policy, request, named, near.as_ref()), lift };
+            return Advice { near: nearest(allows_of, request, named, near.as_ref()), lift };
         }
         Refused::Denied(deny) => lift_deny(deny),
         Refused::Body(facts, rule) => lift_condition(facts, rule),

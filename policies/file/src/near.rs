@@ -3,7 +3,7 @@
 //!
 //! It tells nothing new: an agent sees the rules of its group, and their places.
 
-use policies::{AllowRule, Facts, Fit, Host, HostPattern, Method, Path, Policy, Reading, RequestPattern};
+use policies::{AllowRule, Facts, Fit, Host, HostPattern, Method, Path, Reading, RequestPattern};
 
 /// How a rule misses a request, the nearest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,14 +99,14 @@ fn small(path: &str) -> String {
 }
 
 /// What came near, in words, where no allow covers a request.
-pub(crate) fn nearest(
-    policy: &Policy,
+pub(crate) fn nearest<'r>(
+    allows_of: &dyn Fn(&Host) -> Vec<&'r AllowRule>,
     request: &Reading<'_>,
     named: &[(Fit, &AllowRule)],
     near: Option<&Near<'_>>,
 ) -> Option<String> {
     match named.iter().map(|(fit, _)| *fit).max() {
-        None => near_host(policy, &request.facts.authority.host),
+        None => near_host(allows_of, &request.facts.authority.host),
         Some(Fit::OtherPort) => other_port(named),
         Some(Fit::OtherPath) => near.map(|near| near.in_words(request.facts)),
         Some(_) => None,
@@ -114,9 +114,9 @@ pub(crate) fn nearest(
 }
 
 /// A rule whose host is nearly the one that none names, and what differs.
-fn near_host(policy: &Policy, host: &Host) -> Option<String> {
+fn near_host<'r>(allows_of: &dyn Fn(&Host) -> Vec<&'r AllowRule>, host: &Host) -> Option<String> {
     let name = host.name()?.as_str();
-    let found = |name: &str| Host::parse(name).ok().map(|host| policy.allows_of(&host).collect::<Vec<_>>());
+    let found = |name: &str| Host::parse(name).ok().map(|host| allows_of(&host));
     let first = |rules: Vec<&AllowRule>, is: &dyn Fn(&HostPattern) -> bool, what: &dyn Fn(&AllowRule) -> String| {
         rules.into_iter().filter(|rule| is(&rule.host)).min_by(|a, b| a.at.cmp(&b.at)).map(what)
     };
