@@ -1,5 +1,4 @@
-//! Operations through a real door, with a real store and a real log behind it; nobody
-//! is on the other side of the chats.
+//! Operations through a real door, with a real store and log behind it, and nobody in the chats.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests come through a door, and fail by panicking")]
 
 use std::time::{Duration, Instant};
@@ -146,7 +145,6 @@ async fn the_policy_in_force_is_told_as_json_and_as_text() {
     for line in ["https://api.test", "GET /notes/**", "why: gists are an upload channel", "request_access"] {
         assert!(text.body.contains(line), "{line}: {}", text.body);
     }
-    // The owner changes it while the door is open.
     std::fs::write(house.home.policy_file(&group("family")), "[[allow]]\nhost = \"new.test\"\naccess = \"read\"\n")
         .unwrap();
     let began = Instant::now();

@@ -204,6 +204,17 @@ fn today() -> Date {
     Date::parse("2026-11-23").unwrap()
 }
 
+/// Two rules that miss a request in the same way: found by `order_never_matters`.
+#[test]
+fn what_is_advised_does_not_hang_on_the_order_of_rules() {
+    let rules = ["credential = \"two\"", "query = { service = \"read\" }"]
+        .map(|line| format!("[[allow]]\nhost = \"a.x.test\"\ndo = [\"* /a*\"]\n{line}\n\n"));
+    let facts = Facts::parse("GET", "https://a.x.test/a/").unwrap();
+    let one = without_lines(said(&rules.concat(), &facts));
+    let [first, second] = rules;
+    assert_eq!(one, without_lines(said(&format!("{second}{first}"), &facts)));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
 
