@@ -37,6 +37,7 @@ pub struct Daemon {
     store: Arc<Store>,
     pipeline: Arc<Pipeline>,
     pipeline_task: PipelineTask,
+    outbox_task: JoinHandle<()>,
     control_task: JoinHandle<()>,
     alarms: Alarms,
     channel_tasks: Vec<JoinHandle<()>>,
@@ -112,7 +113,7 @@ impl Daemon {
         let chats = Chats { store: Arc::clone(&store), outbox: outbox.clone() };
         let gateway = Gateway::open(home, &config, ledger.clone(), Operations::of(ledger.clone(), Some(chats)))?;
         let say = Say::new(gateway.secrets(), Arc::clone(&ledger));
-        inbox.start(Arc::clone(&store), say.clone(), Patience::default());
+        let outbox_task = inbox.start(Arc::clone(&store), say.clone(), Patience::default());
         let installation = home.installation_id()?;
         let sandboxes = Arc::new(Sandboxes::open(home, &config, Arc::clone(&gateway), engine, installation)?);
         let orphans = sandboxes.remove_orphans().await?.len();
@@ -153,7 +154,18 @@ impl Daemon {
         let channel_tasks = start_channels(home, &config, &pipeline, &ending);
         tracing::info!(home = %home, engine = described, orphans, "the daemon serves");
         let facts = Facts { socket, engine: described, orphans, cap };
-        Ok(Daemon { facts, store, pipeline, pipeline_task, control_task, alarms, channel_tasks, ending, _lock: lock })
+        Ok(Daemon {
+            facts,
+            store,
+            pipeline,
+            pipeline_task,
+            outbox_task,
+            control_task,
+            alarms,
+            channel_tasks,
+            ending,
+            _lock: lock,
+        })
     }
 
     /// What a person may want to know about it.
@@ -183,6 +195,9 @@ impl Daemon {
         let _ = self.control_task.await;
         let _ = self.pipeline_task.await;
         self.alarms.end().await;
+        // It holds the log, which writes what it has counted when its last holder is gone.
+        self.outbox_task.abort();
+        let _ = self.outbox_task.await;
         if let Err(error) = self.store.durable().await {
             tracing::error!(%error, "what was stored last is not on the disk");
         }

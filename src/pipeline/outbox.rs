@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use policies::GroupName;
@@ -135,7 +136,7 @@ pub fn handle() -> (OutboxHandle, Inbox) {
 
 impl Inbox {
     /// Starts the outbox; it ends when every handle is gone.
-    pub fn start(self, store: Arc<Store>, say: Say, patience: Patience) {
+    pub fn start(self, store: Arc<Store>, say: Say, patience: Patience) -> JoinHandle<()> {
         let outbox = Outbox {
             store,
             say,
@@ -148,7 +149,7 @@ impl Inbox {
             durable: None,
             again: None,
         };
-        tokio::spawn(outbox.run());
+        tokio::spawn(outbox.run())
     }
 }
 
