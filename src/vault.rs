@@ -17,7 +17,7 @@ use desk::lock;
 use policies::{Authority, GroupName};
 use proxy::audit::Identity;
 use proxy::ports::{SecretUnavailable, Secrets, TokenRequest};
-use proxy::{Credential, Guarded, Keyring, aside};
+use proxy::{Credential, Grant, Guarded, Keyring, aside};
 use scan::{SHORTEST, Watched, WatchedKind, Watchlist};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -26,6 +26,7 @@ use crate::config::{self, SecretSource};
 mod grants;
 mod minted;
 mod set_aside;
+pub mod stand_in;
 mod surrogate;
 
 use minted::Minted;
@@ -173,7 +174,7 @@ impl Vault {
     /// A credential that is not defined or not readable is left out, loudly: what
     /// needs it will be refused with the reason.
     pub fn issue(&self, identity: &Identity, wanted: &[Arc<str>]) -> Issued {
-        let mut held = Vec::new();
+        let mut all = Vec::new();
         let mut environment = Vec::new();
         for name in wanted {
             let Some(definition) = self.definitions.get(name) else {
@@ -188,34 +189,10 @@ impl Vault {
             self.hand_out(name, identity, &text);
             let grant =
                 definition.oauth.as_ref().map(|oauth| self.grant(definition, oauth, identity, &mut environment));
-            held.push(Credential {
-                name: name.clone(),
-                hosts: definition.hosts.iter().map(authority).collect(),
-                places: definition.place.clone(),
-                only: definition.only.clone(),
-                surrogate: text.into(),
-                grant,
-                mints: definition.mints.clone(),
-                minted: None,
-            });
+            all.push(held(definition, text, grant));
         }
         self.watch(&self.lock());
-        let guard = |one: &config::Credential, host| Guarded {
-            authority: authority(host),
-            credential: one.name.clone(),
-            places: one.place.clone(),
-            harmless: one.harmless.clone(),
-        };
-        let guarded = self.definitions.values().flat_map(|one| one.hosts.iter().map(|host| guard(one, host)));
-        // A foreign refresh token is somebody else's account as well.
-        let endpoints = self.definitions.values().filter_map(|one| Some((one.name.clone(), one.oauth.as_ref()?)));
-        let endpoints = endpoints.map(|(credential, oauth)| Guarded {
-            authority: oauth.endpoint.authority.clone(),
-            credential,
-            places: Vec::new(),
-            harmless: Vec::new(),
-        });
-        Issued { keyring: Keyring::new(held, guarded.chain(endpoints)), environment }
+        Issued { keyring: Keyring::new(all, guarded(&self.definitions)), environment }
     }
 
     fn hand_out(&self, credential: &Arc<str>, identity: &Identity, text: &str) {
@@ -330,6 +307,39 @@ impl Vault {
     fn lock(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
+}
+
+/// A credential as a sandbox holds it.
+fn held(definition: &config::Credential, surrogate: String, grant: Option<Grant>) -> Credential {
+    Credential {
+        name: definition.name.clone(),
+        hosts: definition.hosts.iter().map(authority).collect(),
+        places: definition.place.clone(),
+        only: definition.only.clone(),
+        surrogate: surrogate.into(),
+        grant,
+        mints: definition.mints.clone(),
+        minted: None,
+    }
+}
+
+/// All hosts with credentials, whoever holds them.
+fn guarded(definitions: &BTreeMap<Arc<str>, config::Credential>) -> impl Iterator<Item = Guarded> {
+    let guard = |one: &config::Credential, host| Guarded {
+        authority: authority(host),
+        credential: one.name.clone(),
+        places: one.place.clone(),
+        harmless: one.harmless.clone(),
+    };
+    let hosts = definitions.values().flat_map(move |one| one.hosts.iter().map(move |host| guard(one, host)));
+    // A foreign refresh token is somebody else's account as well.
+    let endpoints = definitions.values().filter_map(|one| Some((one.name.clone(), one.oauth.as_ref()?)));
+    hosts.chain(endpoints.map(|(credential, oauth)| Guarded {
+        authority: oauth.endpoint.authority.clone(),
+        credential,
+        places: Vec::new(),
+        harmless: Vec::new(),
+    }))
 }
 
 impl Secrets for Vault {

@@ -11,7 +11,6 @@ use policies::{
 };
 
 use crate::ports::Secrets;
-use gate::Dressed;
 use gate::audit::Identity;
 
 use crate::renamed::Look;
@@ -21,6 +20,7 @@ use scan::{Finding, Replacement, Scrubber, WatchedKind, Watchlist};
 
 mod as_sent;
 mod authenticates;
+mod checked;
 mod coming_back;
 mod field;
 mod handed_out;
@@ -36,6 +36,7 @@ mod told;
 mod values;
 
 pub(crate) use authenticates::not_the_surrogate;
+pub(crate) use checked::Checked;
 pub(crate) use coming_back::ComingBack;
 pub use field::Field;
 pub(crate) use handed_out::{HandedOut, Handing};
@@ -119,7 +120,6 @@ pub(crate) struct Placed {
 #[derive(Clone, Copy)]
 pub(crate) struct Looking<'a> {
     pub(crate) who: &'a Identity,
-    pub(crate) secrets: &'a dyn Secrets,
     pub(crate) watchlist: &'a Watchlist,
     /// Whether what only looks like a secret is refused as well.
     pub(crate) blocks_lookalikes: bool,
@@ -150,14 +150,14 @@ impl Keyring {
         keyring
     }
 
-    /// Leak check of the head, account pinning, and the swap, in this order.
-    pub(crate) fn place(
+    /// Leak check of the head, then account pinning.
+    pub(crate) fn check(
         &self,
         permit: &Permit,
         mut headers: HeaderMap,
         looking: Looking<'_>,
-    ) -> Result<(Dressed, Placed), Refusal> {
-        let Looking { who, secrets, watchlist, .. } = looking;
+    ) -> Result<Checked<'_>, Refusal> {
+        let Looking { who, watchlist, .. } = looking;
         let facts = permit.facts();
         let head = Head::new(facts, &headers);
         let found = self.find(head).and_then(|found| found.map(|found| in_scope(found, permit)).transpose());
@@ -183,9 +183,7 @@ impl Keyring {
             taken_off = prepare_for_scrubbing(&mut headers, facts)?;
         }
         self.refuse_lookalikes(permit, &lookalikes, looking)?;
-        let (swap, put_on) = found.map(|found| swap::put_on(found, facts, secrets)).transpose()?.unzip();
-        let dressed = Dressed { headers, bytes: text.len() as u64, swap };
-        Ok((dressed, Placed { lookalikes, taken_off, put_on }))
+        Ok(Checked { headers, bytes: text.len() as u64, lookalikes, taken_off, found })
     }
 
     /// What only looks like a secret is refused where the policy says so.
@@ -283,7 +281,7 @@ impl Keyring {
     }
 
     /// Whether the host has a credential, this sandbox's or not.
-    pub(crate) fn guards(&self, authority: &Authority) -> bool {
+    pub fn guards(&self, authority: &Authority) -> bool {
         self.guarded.contains_key(authority)
     }
 
@@ -334,8 +332,7 @@ impl Placed {
 
     /// What the client is to hear besides the answer.
     pub(crate) fn notes(&self) -> impl Iterator<Item = String> {
-        let whole = "from a host with a credential the whole comes, never a part";
-        self.taken_off.iter().map(move |name| format!("header {name} taken off: {whole}"))
+        checked::notes(&self.taken_off)
     }
 
     /// The credential that was put on, unless it was a key that its host had made.

@@ -15,11 +15,11 @@ use hyper::body::Incoming;
 use policies::{Code, Facts, Method, Permit, Refusal};
 use tokio::time::timeout;
 
-use gate::{Asked, Audited, BodyJudged, Case, Clean, Denied, Judged, Record};
+use gate::{Asked, Audited, BodyJudged, Case, Clean, Judged, Record};
 
 use crate::answer;
 use crate::body::{Body, Came, Lease, Opened, Outgoing, Returned, Returning};
-use crate::credentials::{self, Head, Placed};
+use crate::credentials::{self, Placed};
 use crate::door::Door;
 use crate::keeper::{Keeper, Keys, Taking};
 use crate::minted::{Minting, Said};
@@ -28,7 +28,7 @@ use crate::refresh::Ready;
 use crate::renamed::FieldWatch;
 use crate::room::{Room, SMALL, aside};
 use crate::send::{Repeats, Sender};
-use crate::{headers, internal, minted, readable, refresh, renamed, websocket};
+use crate::{headers, internal, judge, minted, readable, refresh, renamed, websocket};
 use scan::packed::Look;
 use scan::{Borders, FreshKeys};
 
@@ -128,27 +128,9 @@ impl HeadRoom {
     }
 }
 
-/// The verdict: no rule, no permit. A surrogate or secret on its way to a denied
-/// host is a leak attempt before it is anything else: the owner is told, and no
-/// line is suggested that would allow it (attack H01).
+/// The verdict: no rule, no permit.
 fn judge((case, keys): (&Case, &Keys), ToHost(asked): ToHost, headers: &HeaderMap) -> Result<Judged, Refusal> {
-    gate::judge(case, asked, headers).map_err(|denied| match denied {
-        Denied::ByHeader(refusal) => refusal,
-        Denied::ByPolicy(facts, refusal) => {
-            let leak = keys.keyring.leak_in(&keys.who, Head::new(&facts, headers), &keys.watchlist);
-            leak.unwrap_or_else(|| liftable(keys, &facts, refusal))
-        }
-    })
-}
-
-/// What would lift a refusal names no surrogate: it is another one tomorrow.
-fn liftable(keys: &Keys, facts: &Facts, mut refusal: Refusal) -> Refusal {
-    if let Some(path) = keys.keyring.path_to_show(facts) {
-        for line in &mut refusal.lift {
-            *line = line.replace(facts.path.as_str(), path.as_str());
-        }
-    }
-    refusal
+    gate::judge(case, asked, headers).map_err(|denied| judge::refusal(keys, headers, denied))
 }
 
 /// Headers by listed rules, then leak check, account pinning and the swap.
@@ -159,13 +141,14 @@ fn check(
     judged: &Judged,
     came: &HeaderMap,
 ) -> Result<(Clean, Placed), Refusal> {
-    let host = &judged.permit().facts().authority;
+    let facts = judged.permit().facts();
+    let host = &facts.authority;
     gate::check(judged, came, |mut headers| {
         if keys.keyring.guards(host) {
             keeper.validators.iter().for_each(|validators| validators.unveil(&mut headers));
         }
-        let looking = keys.looking(keeper, case.policy().blocks_lookalikes());
-        let (dressed, placed) = keys.keyring.place(judged.permit(), headers, looking)?;
+        let checked = judge::check(keys, case.policy(), judged.permit(), headers)?;
+        let (dressed, placed) = checked.put_on(facts, &*keeper.secrets)?;
         if let Some(name) = placed.credential().filter(|_| keeper.secrets.is_set_aside(&keys.who.group, host)) {
             let why = format!(
                 "credential {name} is not put on at {host}: the host sent a secret back in pieces. The owner decides \
@@ -265,7 +248,8 @@ async fn judged_body(
         (conditions, for_keys, _) => conditions.map(|conditions| conditions.limit()).or(for_keys).unwrap_or(0),
     };
     let (body, slot) = Came::whole(&door.rooms, door.gate.limits().body_time, body, limit).await?;
-    let (long, looking) = (body.len() > SMALL, keys.looking(&door.keeper, case.policy().blocks_lookalikes()));
+    let (long, looking) = (body.len() > SMALL, keys.looking(case.policy().blocks_lookalikes()));
+    let looking = (looking, &*door.keeper.secrets);
     let mut judge = || {
         let proof = BodyJudged::whole(judged, clean, &body)?;
         let swap = keys.keyring.place_in_body(permit, placed, clean.headers(), &body, looking)?;

@@ -98,8 +98,8 @@ impl Keeper {
 
 impl Keys {
     /// What a request is looked through with.
-    pub(crate) fn looking<'a>(&'a self, keeper: &'a Keeper, blocks_lookalikes: bool) -> Looking<'a> {
-        Looking { who: &self.who, secrets: &*keeper.secrets, watchlist: &self.watchlist, blocks_lookalikes }
+    pub(crate) fn looking(&self, blocks_lookalikes: bool) -> Looking<'_> {
+        Looking { who: &self.who, watchlist: &self.watchlist, blocks_lookalikes }
     }
 
     /// What must not leave in a body; nothing to look for costs nothing.

@@ -6,6 +6,7 @@ mod accept;
 mod asked;
 mod diff;
 mod explain;
+mod head;
 mod rules;
 mod suggest;
 mod test;
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
 use desk::screen::text_on_screen;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use policies::{At, Facts, GroupName, Policy, Verdict};
 use policy_file::{Compiled, Problems, Source, Texts, Way};
 
@@ -33,6 +35,8 @@ Examples:
   doorward policy show family              every rule, presets included
   doorward policy explain family POST https://api.github.com/gists
   doorward policy explain family GET https://news.example/ --at 'sat 22:00'
+  doorward policy explain family POST https://api.stripe.com/v1/refunds \\
+      -H 'Authorization: Bearer $STRIPE_KEY' -H 'X-Dry-Run: yes'
   doorward policy suggest family --since 2h
                                            lines that would allow what was refused
   doorward policy diff family new.toml     what a changed file would allow or refuse
@@ -77,6 +81,10 @@ enum PolicyCommand {
         /// At another time: `sat 22:00`, `2026-12-01`, `22:00`
         #[arg(long, value_name = "TIME", value_parser = at)]
         at: Option<At>,
+        /// A header that it would have; may be given more than once. A surrogate is written as
+        /// its variable: 'Authorization: Bearer $GITHUB_TOKEN'
+        #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = head::header)]
+        headers: Vec<(HeaderName, HeaderValue)>,
         /// As JSON, one line
         #[arg(long)]
         json: bool,
@@ -136,7 +144,9 @@ pub(super) async fn run(home: &Home, args: PolicyArgs) -> Result<ExitCode, Failu
     match args.command {
         PolicyCommand::Check { what } => check(home, what.as_deref()),
         PolicyCommand::Show { group, toml, json } => show_rules(home, &group, toml, json),
-        PolicyCommand::Explain { group, method, url, at, json } => explain(home, &group, (&method, &url), at, json),
+        PolicyCommand::Explain { group, method, url, at, headers, json } => {
+            explain(home, &group, (&method, &url, headers), at, json)
+        }
         PolicyCommand::Suggest { group, since, json } => suggest::run(home, &group, since, json),
         PolicyCommand::Diff { old, new, group, json } => diff::run(home, &old, &new, group, json),
         PolicyCommand::Test { group, json } => test::run(home, group, json),
@@ -282,7 +292,7 @@ fn at(text: &str) -> Result<At, String> {
 fn explain(
     home: &Home,
     group: &GroupName,
-    (method, url): (&str, &str),
+    (method, url, headers): (&str, &str, Vec<(HeaderName, HeaderValue)>),
     at: Option<At>,
     json: bool,
 ) -> Result<ExitCode, Failure> {
@@ -291,11 +301,12 @@ fn explain(
     let request = format!("{method} {}", facts.url_without_query());
     let now = times::clock(home).now();
     let when = at.map(|at| at.seen_from(now));
-    let way = policy_file::way(policy.at(when.unwrap_or(now)), facts);
+    let headers = HeaderMap::from_iter(headers);
+    let (way, notes) = head::way(home, (&policy, when.unwrap_or(now)), facts, &headers)?;
     if json {
-        show::json(&explain::json(&request, when, &way))?;
+        show::json(&explain::json(&request, when, &way, &notes))?;
     } else {
-        show::line(&text_on_screen(&explain::words(home, &policy, &request, when, &way)))?;
+        show::line(&text_on_screen(&explain::words(home, &policy, &request, when, &way, &notes)))?;
     }
     let denied = matches!(way, Way::Judged(Verdict::Deny(..)));
     Ok(ExitCode::from(u8::from(denied)))

@@ -40,5 +40,5 @@ pub use schema::schema;
 pub use suggestion::{Suggestion, suggest};
 pub use summary::{RuleSummary, summaries};
 pub use test_run::TestReport;
-pub use way::{Way, way};
+pub use way::{Way, dialled, unopened, way};
 pub use written::written;

@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 
-use policies::{Facts, Host, PolicyAt, Scheme, TunnelPermit, Verdict};
+use policies::{Facts, Host, Permit, PolicyAt, Scheme, TunnelPermit, Verdict};
 
 /// How a request goes.
 #[derive(Debug)]
@@ -18,23 +18,34 @@ pub enum Way {
 /// How this request would go. A host that is an address is checked as it is before it is
 /// dialled; what a name resolves to is not known here.
 pub fn way(policy: PolicyAt<'_>, facts: Facts) -> Way {
-    let port = facts.authority.port;
-    let dialled = match facts.authority.host {
-        Host::Ip(ip) => Some(SocketAddr::new(ip, port)),
-        Host::Name(_) => None,
-    };
-    let tunnel = (facts.scheme == Scheme::Https).then(|| policy.decide_tunnel(&facts.authority)).flatten();
-    if let Some(tunnel) = tunnel {
-        return match dialled.map(|address| tunnel.check_address(address)) {
-            Some(Err(refusal)) => Way::Judged(Verdict::Deny(facts, refusal)),
-            _ => Way::Unopened(tunnel),
-        };
-    }
-    Way::Judged(match policy.decide(facts) {
-        Verdict::Allow(permit) => match dialled.map(|address| permit.check_address(address)) {
-            Some(Err(refusal)) => Verdict::Deny(permit.facts().clone(), refusal),
-            _ => Verdict::Allow(permit),
-        },
-        denied => denied,
+    unopened(policy, &facts).unwrap_or_else(|| {
+        Way::Judged(match policy.decide(facts) {
+            Verdict::Allow(permit) => dialled(permit),
+            denied => denied,
+        })
     })
+}
+
+/// The same in a connection that nobody opens; nothing where it is opened.
+pub fn unopened(policy: PolicyAt<'_>, facts: &Facts) -> Option<Way> {
+    let tunnel = (facts.scheme == Scheme::Https).then(|| policy.decide_tunnel(&facts.authority)).flatten()?;
+    Some(match address(facts).map(|address| tunnel.check_address(address)) {
+        Some(Err(refusal)) => Way::Judged(Verdict::Deny(facts.clone(), refusal)),
+        _ => Way::Unopened(tunnel),
+    })
+}
+
+/// What becomes of a permit where its host is an address.
+pub fn dialled(permit: Permit) -> Verdict {
+    match address(permit.facts()).map(|address| permit.check_address(address)) {
+        Some(Err(refusal)) => Verdict::Deny(permit.facts().clone(), refusal),
+        _ => Verdict::Allow(permit),
+    }
+}
+
+fn address(facts: &Facts) -> Option<SocketAddr> {
+    match facts.authority.host {
+        Host::Ip(ip) => Some(SocketAddr::new(ip, facts.authority.port)),
+        Host::Name(_) => None,
+    }
 }

@@ -1,7 +1,7 @@
 //! The verdict on one request: no rule, no permit.
 
 use http::HeaderMap;
-use policies::{Authority, Facts, Permit, Policy, Refusal, TunnelPermit, Verdict};
+use policies::{Authority, Facts, Permit, Policy, PolicyAt, Refusal, TunnelPermit, Verdict};
 
 use crate::case::Case;
 use crate::second_path;
@@ -22,15 +22,20 @@ pub struct Own(Permit);
 pub enum Denied {
     /// What the policy says of what was read.
     ByPolicy(Box<Facts>, Refusal),
-    /// What it says of what a header names beside that.
+    /// What is said of a header.
     ByHeader(Refusal),
 }
 
 /// Judges what was read, and whatever else its headers have the host read.
 pub fn judge(case: &Case, Asked(facts): Asked, headers: &HeaderMap) -> Result<Judged, Denied> {
-    match case.policy_now().decide(facts) {
+    judged(case.policy_now(), facts, headers)
+}
+
+/// The verdict on what a door read, or on what is only foreseen.
+pub(crate) fn judged(policy: PolicyAt<'_>, facts: Facts, headers: &HeaderMap) -> Result<Judged, Denied> {
+    match policy.decide(facts) {
         Verdict::Allow(permit) => {
-            second_path::judge(case, permit.facts(), headers).map_err(Denied::ByHeader)?;
+            second_path::judge(policy, permit.facts(), headers).map_err(Denied::ByHeader)?;
             Ok(Judged(permit))
         }
         Verdict::Deny(facts, refusal) => Err(Denied::ByPolicy(Box::new(facts), refusal)),

@@ -12,6 +12,8 @@
 //!                       Exit::open(Audited) → Line   exchange(Audited, Line, OutboundHead) → answer
 //! ```
 //!
+//! What nobody has sent goes through the same (`foresee`), and gives no proof.
+//!
 //! None of them can be made elsewhere:
 //!
 //! ```compile_fail
@@ -42,6 +44,11 @@
 //! }
 //! ```
 //! ```compile_fail
+//! fn judged(permit: policies::Permit) -> gate::Judged {
+//!     gate::Judged(permit)
+//! }
+//! ```
+//! ```compile_fail
 //! fn case(policy: std::sync::Arc<policies::Policy>, now: policies::Moment) -> gate::Case {
 //!     gate::Case { connection: 1, within: None, policy, now }
 //! }
@@ -62,6 +69,7 @@ mod case;
 mod check;
 mod dial;
 mod exit;
+mod foresee;
 mod gate;
 mod head;
 mod hold;
@@ -87,6 +95,7 @@ mod tunnel;
 pub use case::{Case, Newest};
 pub use check::{BodyJudged, Clean, Dressed, check};
 pub use exit::{Destination, Exit};
+pub use foresee::foresee;
 pub use gate::{Admitted, Gate, Hide, Outside};
 pub use head::{HOP_BY_HOP, nominated, outgoing};
 pub use judge::{Asked, Denied, Judged, JudgedTunnel, Own, judge, judge_own, judge_tunnel};

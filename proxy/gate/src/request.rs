@@ -106,6 +106,16 @@ pub fn read<B>(tunnel: Option<&Intercepted>, request: &http::Request<B>) -> Resu
     Ok(Facts { scheme, authority, method, path, query, upgrade: upgrade(request.headers()) })
 }
 
+/// The reading of a request that nobody has sent: what its headers, as HTTP/1.1 has them, say
+/// beside its URL.
+pub(crate) fn supposed(facts: Facts, headers: &HeaderMap) -> Result<Facts, Refusal> {
+    check_framing(Version::HTTP_11, headers)?;
+    if let Some(host) = only_host(headers)? {
+        same_authority(host, &facts.authority, facts.scheme.default_port())?;
+    }
+    Ok(Facts { upgrade: facts.upgrade.or_else(|| upgrade(headers)), ..facts })
+}
+
 /// Noted among the extensions of a request whose target had a fragment, by whoever saw its bytes:
 /// the library cuts it off.
 #[derive(Clone, Copy)]

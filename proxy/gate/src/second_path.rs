@@ -3,9 +3,7 @@
 //! (COPY and MOVE, which name a second path to write to, are methods that no rule can have.)
 
 use http::HeaderMap;
-use policies::{Code, Facts, Method, Path, Refusal, Verdict, normal_name};
-
-use crate::case::Case;
+use policies::{Code, Facts, Method, Path, PolicyAt, Refusal, Verdict, normal_name};
 
 /// How names of such headers end, in their normal form: `X-Amz-Copy-Source` of S3 and its
 /// relatives (`x-goog-`, `x-ms-`, `x-oss-`, `x-obs-`, `x-cos-`), `X-Copy-From`,
@@ -14,7 +12,7 @@ use crate::case::Case;
 const ENDINGS: [&str; 5] = ["copy_source", "copy_from", "rename_source", "symlink_target", "object_manifest"];
 
 /// Refuses a request that has its host read what the policy would not let it.
-pub(crate) fn judge(case: &Case, facts: &Facts, headers: &HeaderMap) -> Result<(), Refusal> {
+pub(crate) fn judge(policy: PolicyAt<'_>, facts: &Facts, headers: &HeaderMap) -> Result<(), Refusal> {
     for (name, value) in headers {
         let normal = normal_name(name.as_str());
         if !ENDINGS.iter().any(|ending| normal.ends_with(ending)) {
@@ -23,7 +21,7 @@ pub(crate) fn judge(case: &Case, facts: &Facts, headers: &HeaderMap) -> Result<(
         let named = read(facts, value.to_str().unwrap_or_default()).map_err(|error| {
             Refusal::new(Code::PathAmbiguous, format!("the header {name} names what is read by it, and {error}"))
         })?;
-        if let Verdict::Deny(named, refusal) = case.policy_now().decide(named) {
+        if let Verdict::Deny(named, refusal) = policy.decide(named) {
             let why = format!(
                 "the header {name} has the host read {}, and that is judged like a GET of it: {}",
                 named.url_without_query(),
@@ -52,8 +50,6 @@ fn read(facts: &Facts, text: &str) -> Result<Facts, String> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::sync::Arc;
-
     use http::{HeaderName, HeaderValue};
     use policies::{GroupName, Moment};
     use policy_file::Source;
@@ -78,8 +74,7 @@ mod tests {
         let policy = policy_file::compile(&group, &source, None).unwrap().policy;
         let facts = Facts::parse("PUT", "https://s3.test/out/copy").unwrap();
         let headers = HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())]);
-        let case = Case { connection: 1, within: None, policy: Arc::new(policy), now: Moment::FAR };
-        judge(&case, &facts, &headers).err().map(|refusal| refusal.code)
+        judge(policy.at(Moment::FAR), &facts, &headers).err().map(|refusal| refusal.code)
     }
 
     #[test]

@@ -8,6 +8,7 @@ use policies::{Authority, Code, Permit, Refusal};
 
 use super::authenticates::{Foreign, What};
 use super::{Credential, Field, Found, Keyring, Looking, Place, Placed, in_scope, swap};
+use crate::ports::Secrets;
 
 /// The longest body in which a credential is looked for.
 const LONGEST: u64 = 1 << 20;
@@ -27,9 +28,9 @@ impl Keyring {
         placed: &mut Placed,
         headers: &HeaderMap,
         body: &Bytes,
-        looking: Looking<'_>,
+        (looking, secrets): (Looking<'_>, &dyn Secrets),
     ) -> Result<Option<Swap>, Refusal> {
-        let Looking { who: identity, secrets, watchlist, .. } = looking;
+        let Looking { who: identity, watchlist, .. } = looking;
         let authority = &permit.facts().authority;
         let unread =
             |why| Refusal::new(Code::BodyUnreadable, format!("a credential may stand in this body, and it {why}"));

@@ -148,13 +148,14 @@ fn sent(
     let headers = request.headers();
     let Ok(judged) = gate::judge(&case, asked, headers) else { panic!("{target} is allowed") };
     let (secrets, watchlist) = (One(secret), Watchlist::default());
-    let looking = Looking { who: &identity, secrets: &secrets, watchlist: &watchlist, blocks_lookalikes: false };
+    let looking = Looking { who: &identity, watchlist: &watchlist, blocks_lookalikes: false };
     let go = || {
-        let look = |headers| keyring.place(judged.permit(), headers, looking);
+        let facts = judged.permit().facts();
+        let look = |headers| keyring.check(judged.permit(), headers, looking)?.put_on(facts, &secrets);
         let (mut clean, mut placed) = gate::check(&judged, headers, look)?;
         let body = Bytes::copy_from_slice(body.as_bytes());
         let proof = BodyJudged::whole(&judged, &clean, &body)?;
-        let swap = keyring.place_in_body(judged.permit(), &mut placed, clean.headers(), &body, looking)?;
+        let swap = keyring.place_in_body(judged.permit(), &mut placed, clean.headers(), &body, (looking, &secrets))?;
         let written = swap.map(|swap| clean.put_in_body(&proof, &body, &swap)).transpose()?;
         let shown = clean.headers().get("authorization").map_or("", |value| value.to_str().unwrap());
         let body = String::from_utf8(written.unwrap_or(body).to_vec()).unwrap();

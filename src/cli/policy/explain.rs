@@ -8,15 +8,15 @@ use serde_json::{Value, json};
 use crate::home::Home;
 
 /// As JSON; `when` where it is not now.
-pub(super) fn json(request: &str, when: Option<Moment>, way: &Way) -> Value {
-    let mut json = json_of(request, way);
+pub(super) fn json(request: &str, when: Option<Moment>, way: &Way, notes: &[String]) -> Value {
+    let mut json = json_of(request, way, notes);
     if let (Some(when), Value::Object(fields)) = (when, &mut json) {
         fields.insert("when".to_owned(), when.to_string().into());
     }
     json
 }
 
-fn json_of(request: &str, way: &Way) -> Value {
+fn json_of(request: &str, way: &Way, notes: &[String]) -> Value {
     match way {
         Way::Unopened(tunnel) => {
             json!({ "verdict": "allow", "request": request, "rule": tunnel.rule(), "tls": "tunnel" })
@@ -24,7 +24,7 @@ fn json_of(request: &str, way: &Way) -> Value {
         Way::Judged(Verdict::Allow(permit)) => json!({
             "verdict": "allow", "request": request, "rule": permit.rule(), "credential": permit.credential(),
             "body_is_checked": permit.body_conditions().is_some(), "observed": permit.observed(),
-            "unless": is_name(permit).then_some(Code::ResolvedPrivate),
+            "unless": is_name(permit).then_some(Code::ResolvedPrivate), "notes": notes,
         }),
         Way::Judged(Verdict::Deny(_, refusal)) => json!({
             "verdict": "deny", "request": request, "code": refusal.code, "why": refusal.why,
@@ -34,14 +34,21 @@ fn json_of(request: &str, way: &Way) -> Value {
 }
 
 /// For a person.
-pub(super) fn words(home: &Home, policy: &Policy, request: &str, when: Option<Moment>, way: &Way) -> String {
+pub(super) fn words(
+    home: &Home,
+    policy: &Policy,
+    request: &str,
+    when: Option<Moment>,
+    way: &Way,
+    notes: &[String],
+) -> String {
     let request = &when.map_or_else(|| request.to_owned(), |when| format!("{request}\nwhen   {when}"));
     match way {
         Way::Unopened(tunnel) => {
             let says = says(policy, tunnel.rule()).unwrap_or_default();
             format!("allow  {request}\nrule   {}, unopened: no path is looked at{says}", tunnel.rule())
         }
-        Way::Judged(Verdict::Allow(permit)) => allowed(policy, request, permit),
+        Way::Judged(Verdict::Allow(permit)) => allowed(policy, request, permit, notes),
         Way::Judged(Verdict::Deny(_, refusal)) => denied(home, policy, request, refusal),
     }
 }
@@ -52,7 +59,7 @@ fn says(policy: &Policy, rule: &RuleRef) -> Option<String> {
     Some(format!("\nsays   {} {}: {}", rule.effect, rule.host, rule.in_words()))
 }
 
-fn allowed(policy: &Policy, request: &str, permit: &Permit) -> String {
+fn allowed(policy: &Policy, request: &str, permit: &Permit, notes: &[String]) -> String {
     let mut words = format!("allow  {request}\nrule   {}", permit.rule());
     if let Some(until) = policy.observe_until().filter(|_| permit.observed()) {
         words += &format!(", observed until {until}: no rule names the host, and after that day it is refused");
@@ -62,6 +69,7 @@ fn allowed(policy: &Policy, request: &str, permit: &Permit) -> String {
     if permit.body_conditions().is_some() {
         words += "\nbody   must be JSON as the rules want it; `policy show` lists the conditions";
     }
+    words.extend(notes.iter().map(|note| format!("\nnote   {note}")));
     if is_name(permit) {
         let nets: Vec<_> = permit.private().iter().map(ToString::to_string).collect();
         let but = if nets.is_empty() { String::new() } else { format!(" other than {}", nets.join(", ")) };

@@ -213,7 +213,7 @@ fn explaining_goes_by_the_day() {
     let said = |request: &str, on: &str| {
         let (method, url) = request.split_once(' ').unwrap();
         let way = policy_file::way(policy.at(noon(on)), Facts::parse(method, url).unwrap());
-        (explain::words(&home, &policy, request, None, &way), explain::json(request, None, &way))
+        (explain::words(&home, &policy, request, None, &way, &[]), explain::json(request, None, &way, &[]))
     };
     let (words, json) = said("GET https://new.test/", "2026-12-01");
     assert_eq!(
@@ -246,9 +246,9 @@ fn explaining_goes_by_the_day() {
     assert!(json.get("when").is_none());
     let when = noon("2026-11-30");
     let way = policy_file::way(policy.at(when), Facts::parse("GET", "https://new.test/").unwrap());
-    let words = explain::words(&home, &policy, "GET https://new.test/", Some(when), &way);
+    let words = explain::words(&home, &policy, "GET https://new.test/", Some(when), &way, &[]);
     assert!(words.starts_with("allow  GET https://new.test/\nwhen   mon 2026-11-30 12:00\nrule "), "{words}");
-    assert_eq!(explain::json("", Some(when), &way)["when"], "mon 2026-11-30 12:00");
+    assert_eq!(explain::json("", Some(when), &way, &[])["when"], "mon 2026-11-30 12:00");
 }
 
 #[test]
@@ -263,4 +263,72 @@ fn a_policy_is_shown_as_one_file_that_says_the_same() {
     std::fs::write(home.policy_file(&family()), &shown).unwrap();
     let again = compile(&home, &family()).map_err(|_| "wrong").unwrap();
     assert!(policy_file::diff(&policy, &again).is_empty(), "{shown}");
+}
+
+/// `explain` asks what the door asks.
+#[test]
+fn a_request_is_explained_with_its_headers() {
+    let policy = "[[allow]]\nhost = \"a.test\"\ndo = [\"* /x\", \"PUT /to/**\"]\ncredential = \"key\"\n\
+                  [[allow]]\nhost = \"a.test\"\ntls = \"tunnel\"\n[[allow]]\nhost = \"b.test\"\ntls = \"tunnel\"\n";
+    let (dir, home) = home(policy);
+    let credential = "[credentials.key]\nsecret = \"env:NOWHERE\"\nhosts = [\"a.test\"]\nenv = \"A_KEY\"\n\
+                      place = [\"header:authorization\"]\n";
+    std::fs::write(dir.path().join("doorward.toml"), credential).unwrap();
+    let policy = compile(&home, &family()).map_err(|_| "wrong").unwrap();
+    let way = |method: &str, url: &str, headers: &[&str]| {
+        let headers = headers.iter().map(|text| head::header(text).unwrap()).collect();
+        head::way(&home, (&policy, Moment::FAR), Facts::parse(method, url).unwrap(), &headers)
+            .map_err(|_| "refused")
+            .unwrap()
+    };
+    let explained = |method: &str, url: &str, headers: &[&str]| match way(method, url, headers) {
+        (Way::Judged(Verdict::Allow(_)), notes) => Ok(notes.len()),
+        (Way::Judged(Verdict::Deny(_, refusal)), _) => Err(refusal.code),
+        (Way::Unopened(_), _) => panic!("{url} is opened"),
+    };
+    let on = |headers: &[&str]| explained("GET", "https://a.test/x", headers);
+    assert_eq!((on(&[]), on(&["Authorization: Bearer $A_KEY"]), on(&["Accept: text/html"])), (Ok(0), Ok(0), Ok(0)));
+    assert_eq!(on(&["Range: bytes=0-9"]), Ok(1), "it is said what is taken off");
+    for (headers, code) in [
+        (["Authorization: Bearer a1b2c3d4e5f6a7b8c9d0", "Accept: */*"], Code::CredentialNotSurrogate),
+        (["Authorization: Bearer undefined", "Accept: */*"], Code::SurrogateMissing),
+        (["Authorization: $A_KEY", "X-Dry-Run: validateOnly2026"], Code::NotHarmless),
+        (["Authorization: $A_KEY", "X-Session-Token: on"], Code::NotHarmless),
+        (["Authorization: $A_KEY", "X-HTTP-Method-Override: DELETE"], Code::Unsupported),
+        (["Authorization: $A_KEY", "Accept: application/dns-message"], Code::Unsupported),
+        (["Upgrade: websocket", "Connection: upgrade"], Code::UpgradeDenied),
+        (["Host: a.test", "Transfer-Encoding: gzip"], Code::Framing),
+        (["Host: b.test", "Accept: */*"], Code::AuthorityMismatch),
+    ] {
+        assert_eq!(on(&headers), Err(code), "{headers:?}");
+    }
+    let copied = |from: &str| explained("PUT", "https://a.test/to/y", &[from]);
+    assert_eq!((copied("X-Copy-From: /x"), copied("X-Copy-From: /z")), (Ok(0), Err(Code::PathDenied)));
+    assert_eq!(explained("GET", "https://a.test/y", &["X-Dry-Run: validateOnly2026"]), Err(Code::PathDenied));
+    assert!(matches!(way("GET", "https://b.test/", &["Host: c.test"]), (Way::Unopened(_), _)), "nobody sees them");
+    let (range, notes) = way("GET", "https://a.test/x", &["Range: bytes=0-9"]);
+    assert_eq!(explain::json("", None, &range, &notes)["notes"], serde_json::json!(notes));
+    let words = explain::words(&home, &policy, "", None, &range, &notes);
+    assert!(words.contains("\nnote   header range taken off: "), "{words}");
+    for wrong in ["no colon", "a b: c", ": c", "x: a\nb"] {
+        assert!(head::header(wrong).is_err(), "{wrong}");
+    }
+}
+
+/// By rules that go by the day, headers and all.
+#[test]
+fn headers_are_explained_at_another_time() {
+    let (_dir, home) = home(ALL_OF_IT);
+    let policy = compile(&home, &family()).map_err(|_| "wrong").unwrap();
+    let code = |on: &str, header: &str| {
+        let headers = [head::header(header).unwrap()].into_iter().collect();
+        let facts = Facts::parse("PUT", "https://new.test/").unwrap();
+        match head::way(&home, (&policy, noon(on)), facts, &headers).map_err(|_| "refused").unwrap().0 {
+            Way::Judged(Verdict::Deny(_, refusal)) => Some(refusal.code),
+            _ => None,
+        }
+    };
+    assert_eq!(code("2026-12-01", "X-Copy-From: /x"), None);
+    assert_eq!(code("2026-12-01", "X-Copy-From: https://pastes.test/x"), Some(Code::DeniedByRule));
+    assert_eq!(code("2026-12-02", "X-Copy-From: /x"), Some(Code::NotAllowed));
 }

@@ -1,0 +1,59 @@
+//! What is said of a request by its head, beside what the gate says: of one that came through a
+//! door, and of one that `policy explain` asks about.
+
+use std::sync::Arc;
+
+use gate::Denied;
+use gate::audit::Identity;
+use http::HeaderMap;
+use policies::{Facts, Moment, Permit, Policy, Refusal};
+
+use crate::credentials::{Checked, Head, Keyring};
+use crate::keeper::Keys;
+
+/// What a request that is not allowed is told. A surrogate or secret on its way to a denied
+/// host is a leak attempt before it is anything else: the owner is told, and no
+/// line is suggested that would allow it (attack H01).
+pub(crate) fn refusal(keys: &Keys, headers: &HeaderMap, denied: Denied) -> Refusal {
+    match denied {
+        Denied::ByHeader(refusal) => refusal,
+        Denied::ByPolicy(facts, refusal) => {
+            let leak = keys.keyring.leak_in(&keys.who, Head::new(&facts, headers), &keys.watchlist);
+            leak.unwrap_or_else(|| liftable(keys, &facts, refusal))
+        }
+    }
+}
+
+/// What would lift a refusal names no surrogate: it is another one tomorrow.
+fn liftable(keys: &Keys, facts: &Facts, mut refusal: Refusal) -> Refusal {
+    if let Some(path) = keys.keyring.path_to_show(facts) {
+        for line in &mut refusal.lift {
+            *line = line.replace(facts.path.as_str(), path.as_str());
+        }
+    }
+    refusal
+}
+
+/// Leak check and account pinning of the headers that may go out.
+pub(crate) fn check<'k>(
+    keys: &'k Keys,
+    policy: &Policy,
+    permit: &Permit,
+    headers: HeaderMap,
+) -> Result<Checked<'k>, Refusal> {
+    keys.keyring.check(permit, headers, keys.looking(policy.blocks_lookalikes()))
+}
+
+/// Whether a door of `who` would let a request with these headers pass, and in words what it
+/// would take off them. No secret is read, so none is found where it does not belong.
+pub fn foresee(
+    (policy, now): (&Policy, Moment),
+    who: Identity,
+    keyring: Keyring,
+    facts: Facts,
+    headers: &HeaderMap,
+) -> Result<(Permit, Vec<String>), Refusal> {
+    let keys = Keys { who, keyring: Arc::new(keyring), watchlist: Arc::default() };
+    let look = |permit: &Permit, going_out| Ok(check(&keys, policy, permit, going_out)?.with_surrogate());
+    gate::foresee(policy.at(now), facts, headers, look).map_err(|denied| refusal(&keys, headers, denied))
+}
