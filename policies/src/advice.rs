@@ -4,13 +4,15 @@
 
 use ipnet::IpNet;
 
-use crate::rules::{AllowRule, DenyRule, Fit, Reading};
+use crate::rules::{AllowRule, Closed, DenyRule, Fit, Reading};
 use crate::{Authority, Facts, Policy, RuleRef};
 
 /// What was refused.
 pub enum Refused<'a> {
     /// No allow covers the request; these name its host, with how well each fits.
     NotCovered(&'a Policy, &'a Reading<'a>, &'a [(Fit, &'a AllowRule)]),
+    /// A rule covers it, at another time.
+    OutsideHours(Closed<'a>),
     /// A deny covers it.
     Denied(&'a DenyRule),
     /// Its body is not as the allow wants it.

@@ -293,7 +293,7 @@ fn explain(
     let when = at.map(|at| at.seen_from(now));
     let way = policy_file::way(policy.at(when.unwrap_or(now)), facts);
     if json {
-        show::json(&explain::json(&request, when, &way))?;
+        show::json(&explain::json(&policy, &request, when, &way))?;
     } else {
         show::line(&text_on_screen(&explain::words(home, &policy, &request, when, &way)))?;
     }
