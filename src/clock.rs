@@ -64,6 +64,31 @@ mod tests {
         assert_eq!(at("Asia/Tokyo"), "mon 2026-11-30 08:30");
     }
 
+    /// Hours go by what the clock shows: what it skips never comes, and what it repeats comes twice.
+    #[test]
+    fn hours_go_by_a_clock_that_changes() {
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        let hours = |from, to| {
+            let time = |text| TimeOfDay::parse(text).unwrap();
+            policies::Hours::new(Some((time(from), time(to))), Vec::new()).unwrap()
+        };
+        let (skipped, until_then) = (hours("02:00", "03:00"), hours("01:00", "02:30"));
+        for (utc, shown, in_skipped, in_until) in [
+            ("2026-03-29T00:59:00Z", "sun 2026-03-29 01:59", false, true),
+            ("2026-03-29T01:00:00Z", "sun 2026-03-29 03:00", false, false),
+            ("2026-10-25T00:29:00Z", "sun 2026-10-25 02:29", true, true),
+            ("2026-10-25T00:30:00Z", "sun 2026-10-25 02:30", true, false),
+            ("2026-10-25T01:00:00Z", "sun 2026-10-25 02:00", true, true),
+            ("2026-10-25T01:30:00Z", "sun 2026-10-25 02:30", true, false),
+            ("2026-10-25T01:59:00Z", "sun 2026-10-25 02:59", true, false),
+            ("2026-10-25T02:00:00Z", "sun 2026-10-25 03:00", false, false),
+        ] {
+            let now = moment(&utc.parse::<jiff::Timestamp>().unwrap().to_zoned(zone.clone()));
+            assert_eq!(now.to_string(), shown, "{utc}");
+            assert_eq!((skipped.include(now), until_then.include(now)), (in_skipped, in_until), "{utc}");
+        }
+    }
+
     #[test]
     fn a_day_begins_where_the_owner_is() {
         let zones = ["UTC", "Asia/Tokyo", "America/Los_Angeles"].map(|zone| TimeZone::get(zone).unwrap());

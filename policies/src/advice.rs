@@ -4,7 +4,7 @@
 
 use ipnet::IpNet;
 
-use crate::rules::{AllowRule, DenyRule, Fit, Reading};
+use crate::rules::{AllowRule, Closed, DenyRule, Fit, Reading};
 use crate::{Authority, Facts, Host, RuleRef};
 
 /// What was refused.
@@ -12,6 +12,8 @@ pub enum Refused<'a> {
     /// No allow covers the request; these name its host, with how well each fits. The first says
     /// which allows name another host.
     NotCovered(&'a dyn Fn(&Host) -> Vec<&'a AllowRule>, &'a Reading<'a>, &'a [(Fit, &'a AllowRule)]),
+    /// A rule covers it, at another time.
+    OutsideHours(Closed<'a>),
     /// A deny covers it.
     Denied(&'a DenyRule),
     /// Its body is not as the allow wants it.

@@ -71,6 +71,14 @@ impl BodyConditions {
         denies(self) == denies(other) && allows(self) == allows(other) && self.empty_is_fine == other.empty_is_fine
     }
 
+    /// Whether a body that passed another passes this: other allows may have come to it.
+    pub(crate) fn takes_all_of(&self, other: &Self) -> bool {
+        let has = |allow: &Grant| self.allows.iter().any(|own| own.conditions == allow.conditions);
+        let allows = self.allows.is_empty() || (!other.allows.is_empty() && other.allows.iter().all(has));
+        let own = BodyConditions { allows: other.allows.clone(), ..self.clone() };
+        allows && own.asks_the_same(other)
+    }
+
     /// The same where a permit may have none.
     pub(crate) fn asks_what(&self, other: Option<&Self>) -> bool {
         let nothing = BodyConditions::new(self.empty_is_fine);

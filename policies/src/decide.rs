@@ -6,7 +6,10 @@ use crate::body::BodyConditions;
 use crate::host_pattern::is_reserved;
 use crate::observe::Observe;
 use crate::rules::{AllowRule, DenyRule, Fit, Origin, Reading};
-use crate::{Authority, Code, Facts, Host, Method, Permit, PolicyAt, Refusal, Refused, RuleRef, TunnelPermit, Verdict};
+use crate::{
+    Authority, Code, Facts, Host, Method, Permit, PolicyAt, Refusal, Refused, RuleRef, TunnelPermit, TunnelRule,
+    Verdict,
+};
 
 impl PolicyAt<'_> {
     /// Judges a request. Consumes the facts: an allow gives them back inside
@@ -27,6 +30,7 @@ impl PolicyAt<'_> {
                 facts,
                 rule: grant.at.clone(),
                 policy: self.hash,
+                now: self.now(),
                 credential: grant.credential,
                 private: grant.private,
                 model: grant.model,
@@ -47,16 +51,14 @@ impl PolicyAt<'_> {
     /// A deny that forbids anything there, and a credential for it, want it opened.
     pub fn decide_tunnel(&self, authority: &Authority) -> Option<TunnelPermit> {
         let (host, port) = (&authority.host, authority.port);
-        let rules: Vec<_> = self.tunnels_of(host).filter(|rule| rule.ports.contains(&port)).collect();
+        let holds = |rule: &&TunnelRule| rule.ports.contains(&port) && rule.holds(self.now());
+        let rules: Vec<_> = self.tunnels_of(host).filter(holds).collect();
         let rule = rules.iter().max_by(|a, b| (a.host.weight(), &b.at).cmp(&(b.host.weight(), &a.at)))?;
-        let with_credential = |rule: &AllowRule| rule.credential.is_some() && rule.ports.contains(&port);
-        let wants_opening = is_reserved(host)
-            || self.denies_of(host).any(|deny| deny.touches(port))
-            || self.allows_of(host).any(with_credential);
-        (!wants_opening).then(|| TunnelPermit {
+        (!self.wants_opening(authority)).then(|| TunnelPermit {
             authority: authority.clone(),
             rule: rule.at.clone(),
             policy: self.hash,
+            now: self.now(),
             private: rules.iter().flat_map(|rule| rule.private.iter().copied()).collect(),
             by_wildcard: !rule.host.is_exact(),
             takes_private: rule.origin == Origin::Group && rule.host.is_exact(),
@@ -88,13 +90,13 @@ impl PolicyAt<'_> {
         if request.facts.asks_for_names() {
             return Err(Refusal::dns_over_https());
         }
-        let fits = |allow| Some((allow_fit(allow, request)?, allow));
+        let fits = |allow| Some((self.fits(allow, request)?, allow));
         let fitting: Vec<_> = self.allows_near(host, request.outline()).filter_map(fits).collect();
         if !fitting.is_empty() {
             let grant = self.grant(request.facts, &fitting, body)?;
             return self.same_key_undone(request, &fitting, grant);
         }
-        let named: Vec<_> = self.allows_of(host).map(|allow| (allow.fit(request), allow)).collect();
+        let named: Vec<_> = self.allows_of(host).map(|allow| (allow.fit(request, self.now()), allow)).collect();
         match observing {
             Some(observe) if named.is_empty() && self.is_unnamed(request.facts) => {
                 Ok(Grant::observed(&observe.at, body))
@@ -174,9 +176,11 @@ impl PolicyAt<'_> {
         if request.facts.path.is_plain() || grant.credential.is_none() {
             return Ok(grant);
         }
-        let other = self
-            .allows_of(&request.facts.authority.host)
-            .find(|allow| allow.credential.is_some() && allow.credential != grant.credential && allow.touches(request));
+        let takes_another = |allow: &&AllowRule| {
+            allow.credential.is_some() && allow.credential != grant.credential && allow.holds(self.now())
+        };
+        let other =
+            self.allows_of(&request.facts.authority.host).filter(takes_another).find(|allow| allow.touches(request));
         let own = fitting.iter().map(|(_, rule)| *rule).find(|rule| rule.at == *grant.at);
         match (own, other) {
             (Some(own), Some(other)) => Err(self.two_credentials(own, other)),
@@ -194,11 +198,11 @@ impl PolicyAt<'_> {
             && facts.path.is_plain()
             && self.tunnels_of(host).next().is_none()
     }
-}
 
-fn allow_fit(allow: &AllowRule, request: &Reading<'_>) -> Option<Fit> {
-    let fit = allow.fit(request);
-    matches!(fit, Fit::Fits(..)).then_some(fit)
+    fn fits(&self, allow: &AllowRule, request: &Reading<'_>) -> Option<Fit> {
+        let fit = allow.fit(request, self.now());
+        matches!(fit, Fit::Fits(..)).then_some(fit)
+    }
 }
 
 /// What the allows that cover a request give together.

@@ -21,6 +21,7 @@ mod decide;
 pub mod fuzzed;
 mod host_index;
 mod host_pattern;
+mod hours;
 mod observe;
 mod policy;
 mod refuse;
@@ -36,11 +37,12 @@ mod wildcard;
 pub use advice::{Advice, Adviser, Refused, Resolved};
 pub use body::{BodyConditions, Condition, Effect, Field, Wanted, Words};
 pub use host_pattern::HostPattern;
+pub use hours::Hours;
 pub use observe::Observe;
 pub use policy::{Policy, PolicyAt, Rules};
 pub use request_pattern::{Methods, PatternError, RequestPattern};
-pub use rules::{AllowRule, Asks, DenyRule, Fit, Origin, Reading};
-pub use tunnel::{TunnelPermit, TunnelRule};
+pub use rules::{AllowRule, Asks, Closed, DenyRule, Fit, Origin, Reading, TunnelRule};
+pub use tunnel::TunnelPermit;
 pub use verdict::{CheckedAddress, Permit, PolicyHash, Verdict};
 pub use words::{
     At, Authority, AuthorityError, Clock, Code, Date, Facts, GroupName, Host, HostError, HostName, Limits, Method,

@@ -1,14 +1,14 @@
 //! A compiled policy: the rules of one group, ready to judge.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::host_index::HostIndex;
 use crate::host_pattern::is_reserved;
 use crate::observe::Observe;
-use crate::rules::{AllowRule, DenyRule};
+use crate::rules::{AllowRule, DenyRule, TunnelRule};
 use crate::segments::Outline;
-use crate::tunnel::TunnelRule;
-use crate::{Adviser, Date, GroupName, Host, Limits, Moment, PolicyHash, RequestPattern};
+use crate::{Adviser, Authority, Date, GroupName, Host, Hours, Limits, Moment, PolicyHash, RequestPattern, TimeOfDay};
 
 /// A compiled policy of one group.
 #[derive(Clone, Debug)]
@@ -120,6 +120,29 @@ impl Policy {
     /// All that judges.
     pub fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    /// The times of day at which a rule for a host begins or ends to hold, midnight included;
+    /// none where all of them always hold.
+    pub fn borders_of(&self, host: &Host) -> BTreeSet<TimeOfDay> {
+        let allows = self.allows_of(host).filter_map(|rule| rule.hours.as_ref());
+        let hours = allows.chain(self.tunnels_of(host).filter_map(|rule| rule.hours.as_ref()));
+        let borders = |hours: &Hours| {
+            let (from, to) = hours.span().unwrap_or((TimeOfDay::MIDNIGHT, TimeOfDay::MIDNIGHT));
+            [TimeOfDay::MIDNIGHT, from, to]
+        };
+        hours.flat_map(borders).collect()
+    }
+
+    /// Whether connections there are opened whatever else says `tls = "tunnel"`: a deny that
+    /// forbids anything there, and a credential for it, want to be looked at. At any time: that a
+    /// rule holds only in its hours must not let through unopened what it would have judged.
+    pub fn wants_opening(&self, authority: &Authority) -> bool {
+        let (host, port) = (&authority.host, authority.port);
+        let with_credential = |rule: &AllowRule| rule.credential.is_some() && rule.ports.contains(&port);
+        is_reserved(host)
+            || self.denies_of(host).any(|deny| deny.touches(port))
+            || self.allows_of(host).any(with_credential)
     }
 
     /// Whether the host is the door's own name (`doorward.internal`), which no

@@ -1,7 +1,43 @@
 //! Why a request is refused, in words: how close it came.
 
-use crate::rules::{AllowRule, Asks, DenyRule, Fit, Reading};
-use crate::{Advice, Code, Facts, Host, Policy, Refusal, Refused, Upgrade};
+use crate::rules::{AllowRule, Asks, Closed, DenyRule, Fit, Reading, TunnelRule};
+use crate::{Advice, Authority, Code, Facts, Host, Policy, PolicyAt, Refusal, Refused, Scheme, Upgrade};
+
+impl PolicyAt<'_> {
+    /// Nothing allows the request: says whether anything does at another time, or else how
+    /// close the closest came.
+    pub(crate) fn not_covered(&self, request: &Reading<'_>, named: &[(Fit, &AllowRule)]) -> Refusal {
+        let facts = request.facts;
+        let closed = named.iter().filter(|(fit, _)| *fit == Fit::OutsideHours).map(|(_, rule)| *rule);
+        let closed = closed.min_by(|a, b| a.at.cmp(&b.at));
+        let closed = closed.and_then(|rule| Some(Closed::Allow(rule, rule.hours.as_ref()?)));
+        let tunnelled = || self.closed_tunnel(&facts.authority).filter(|_| facts.scheme == Scheme::Https);
+        match closed.or_else(tunnelled) {
+            Some(closed) => self.outside_hours(&facts.authority, closed),
+            None => self.policy.no_allow_covers(request, named),
+        }
+    }
+
+    /// The tunnel that would let a connection through unopened at another time.
+    pub(crate) fn closed_tunnel(&self, authority: &Authority) -> Option<Closed<'_>> {
+        let closed = |rule: &&TunnelRule| rule.ports.contains(&authority.port) && !rule.holds(self.now());
+        let rule = self.policy.tunnels_of(&authority.host).filter(closed).min_by(|a, b| a.at.cmp(&b.at));
+        let closed = rule.and_then(|rule| Some(Closed::Tunnel(rule, rule.hours.as_ref()?)));
+        closed.filter(|_| !self.wants_opening(authority))
+    }
+
+    pub(crate) fn outside_hours(&self, authority: &Authority, closed: Closed<'_>) -> Refusal {
+        let (group, host, now) = (&self.group, &authority.host, self.now());
+        let why = format!(
+            "group {group} may ask this of {host} only {}, and by its owner's clock it is {} {}",
+            closed.hours(),
+            now.weekday(),
+            now.time()
+        );
+        let lift = (self.adviser)(&Refused::OutsideHours(closed)).lift;
+        Refusal { code: Code::OutsideHours, why, logged: None, rule: Some(closed.at().clone()), lift }
+    }
+}
 
 impl Policy {
     /// Fail closed: unreachable as long as a grant has a rule to stand on.
@@ -36,7 +72,7 @@ impl Policy {
     }
 
     /// No allow covers the request: says how close the closest came.
-    pub(crate) fn not_covered(&self, request: &Reading<'_>, named: &[(Fit, &AllowRule)]) -> Refusal {
+    fn no_allow_covers(&self, request: &Reading<'_>, named: &[(Fit, &AllowRule)]) -> Refusal {
         let facts = request.facts;
         let closest = named.iter().map(|(fit, _)| *fit).max();
         let on_page = closest.is_some_and(|closest| closest > Fit::OtherPath);
@@ -83,7 +119,7 @@ impl Policy {
             }
             Fit::NoUpgrade => (Code::UpgradeDenied, self.no_upgrade(facts)),
             Fit::OtherMethod => (Code::MethodDenied, self.other_method(request)),
-            Fit::OtherPath | Fit::Fits(..) => {
+            Fit::OtherPath | Fit::OutsideHours | Fit::Fits(..) => {
                 (Code::PathDenied, format!("group {group} may reach {host}, but not this page of it"))
             }
         }

@@ -7,11 +7,12 @@ use serde::Serialize;
 
 use crate::body::Condition;
 use crate::host_pattern::HostPattern;
+use crate::hours::Hours;
 use crate::request_pattern::Methods;
 use crate::segments::{Outline, Segments};
 use words::{parameter_asks, parameter_writes};
 
-use crate::{Facts, Method, Query, RequestPattern, RuleRef, Scheme};
+use crate::{Facts, Method, Moment, Query, RequestPattern, RuleRef, Scheme};
 
 /// Whose rule it is: says who can take it back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -66,6 +67,27 @@ pub struct AllowRule {
     pub websocket: bool,
     /// What the body must be for the rule to allow.
     pub json: Option<Arc<[Condition]>>,
+    /// When it holds; none: always.
+    pub hours: Option<Hours>,
+    /// Its owner's words.
+    pub why: Option<String>,
+}
+
+/// An `[[allow]]` with `tls = "tunnel"`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TunnelRule {
+    /// Where it stands.
+    pub at: RuleRef,
+    /// Whose it is.
+    pub origin: Origin,
+    /// Where to.
+    pub host: HostPattern,
+    /// Never empty.
+    pub ports: Vec<u16>,
+    /// Networks that the host may resolve to though they are not public.
+    pub private: Vec<IpNet>,
+    /// When it holds; none: always.
+    pub hours: Option<Hours>,
     /// Its owner's words.
     pub why: Option<String>,
 }
@@ -89,6 +111,15 @@ pub struct DenyRule {
     pub why: Option<String>,
 }
 
+/// A rule that would allow something at another time.
+#[derive(Clone, Copy, Debug)]
+pub enum Closed<'a> {
+    /// One whose requests are judged.
+    Allow(&'a AllowRule, &'a Hours),
+    /// One that goes through unopened.
+    Tunnel(&'a TunnelRule, &'a Hours),
+}
+
 /// How well an allow rule fits a request of its host: the further, the closer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fit {
@@ -100,6 +131,8 @@ pub enum Fit {
     OtherMethod,
     /// The request asks for a WebSocket, and the rule does not say `websocket = true`.
     NoUpgrade,
+    /// Another time: all else fits.
+    OutsideHours,
     /// With the weight of the pattern that fits best.
     Fits(bool, usize),
 }
@@ -189,8 +222,8 @@ impl Asks {
 }
 
 impl AllowRule {
-    /// How well it fits; the host is known to match.
-    pub(crate) fn fit(&self, request: &Reading<'_>) -> Fit {
+    /// How well it fits at a moment; the host is known to match.
+    pub(crate) fn fit(&self, request: &Reading<'_>, now: Moment) -> Fit {
         let facts = request.facts;
         if self.scheme != facts.scheme || !self.ports.contains(&facts.authority.port) {
             return Fit::OtherPort;
@@ -203,12 +236,18 @@ impl AllowRule {
         let fit = |pattern: &RequestPattern| {
             let (literal, length) = pattern.weight();
             match request.allowed_by(pattern.methods) {
-                true if upgrades => Fit::Fits(literal, length),
-                true => Fit::NoUpgrade,
+                true if !upgrades => Fit::NoUpgrade,
+                true if !self.holds(now) => Fit::OutsideHours,
+                true => Fit::Fits(literal, length),
                 false => Fit::OtherMethod,
             }
         };
         on_path.map(fit).max().unwrap_or(Fit::OtherPath)
+    }
+
+    /// Whether a moment is in its hours.
+    pub(crate) fn holds(&self, now: Moment) -> bool {
+        self.hours.as_ref().is_none_or(|hours| hours.include(now))
     }
 
     /// Whether it names the request where `%2F` is undone or an empty segment dropped.
@@ -229,6 +268,30 @@ impl AllowRule {
             query.as_str().split('&').map(|pair| pair.split_once('=').unwrap_or((pair, ""))).collect();
         pairs.sort_unstable();
         pairs.into_iter().eq(wanted.iter().map(|(key, value)| (key.as_str(), value.as_str())))
+    }
+}
+
+impl TunnelRule {
+    /// Whether a moment is in its hours.
+    pub(crate) fn holds(&self, now: Moment) -> bool {
+        self.hours.as_ref().is_none_or(|hours| hours.include(now))
+    }
+}
+
+impl<'a> Closed<'a> {
+    /// Where it stands.
+    pub fn at(self) -> &'a RuleRef {
+        match self {
+            Closed::Allow(rule, _) => &rule.at,
+            Closed::Tunnel(rule, _) => &rule.at,
+        }
+    }
+
+    /// When it holds.
+    pub fn hours(self) -> &'a Hours {
+        match self {
+            Closed::Allow(_, hours) | Closed::Tunnel(_, hours) => hours,
+        }
     }
 }
 

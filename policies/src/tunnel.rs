@@ -7,27 +7,8 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::host_pattern::HostPattern;
-use crate::rules::Origin;
 use crate::verdict::{self, Reach};
-use crate::{Adviser, Authority, CheckedAddress, PolicyHash, Refusal, RuleRef};
-
-/// An `[[allow]]` with `tls = "tunnel"`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TunnelRule {
-    /// Where it stands.
-    pub at: RuleRef,
-    /// Whose it is.
-    pub origin: Origin,
-    /// Where to.
-    pub host: HostPattern,
-    /// Never empty.
-    pub ports: Vec<u16>,
-    /// Networks that the host may resolve to though they are not public.
-    pub private: Vec<IpNet>,
-    /// Its owner's words.
-    pub why: Option<String>,
-}
+use crate::{Adviser, Authority, CheckedAddress, Moment, PolicyHash, Refusal, RuleRef};
 
 /// The proof that a connection may go through unopened. Like [`crate::Permit`] it is
 /// made by the decision alone and cannot be cloned:
@@ -42,6 +23,7 @@ pub struct TunnelPermit {
     pub(crate) authority: Authority,
     pub(crate) rule: RuleRef,
     pub(crate) policy: PolicyHash,
+    pub(crate) now: Moment,
     pub(crate) private: Arc<[IpNet]>,
     pub(crate) by_wildcard: bool,
     /// Whether `private` can be added to the rule itself.
@@ -63,6 +45,11 @@ impl TunnelPermit {
     /// The policy that allowed it.
     pub fn policy(&self) -> PolicyHash {
         self.policy
+    }
+
+    /// The moment at which it did.
+    pub fn now(&self) -> Moment {
+        self.now
     }
 
     /// Whether the rule names the host by a pattern.

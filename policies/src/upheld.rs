@@ -16,12 +16,13 @@ impl PolicyAt<'_> {
         };
         let body_is_judged = match (&now.body, &permit.body) {
             (None, _) => true,
-            (Some(now), Some(then)) => now.asks_the_same(then),
+            (Some(now), Some(then)) => now.takes_all_of(then),
             (Some(_), None) => false,
         };
         let gives_less = (permit.model && !now.model) || (permit.opaque && !now.opaque);
         if now.credential != permit.credential || gives_less || !body_is_judged {
-            let why = "the policy changed while the request was under way; send it again";
+            let why =
+                "the policy, or what it says at this time, changed while the request was under way; send it again";
             return Err(Refusal::new(Code::Revoked, why));
         }
         address.map_or(Ok(()), |address| now.check_address(address).map(drop).map_err(revoked))
@@ -30,15 +31,18 @@ impl PolicyAt<'_> {
     /// The same for a connection that goes through unopened.
     pub fn upholds_tunnel(&self, permit: &TunnelPermit, address: Option<SocketAddr>) -> Result<(), Refusal> {
         let authority = permit.authority();
-        let now = self.decide_tunnel(authority).ok_or_else(|| no_tunnel(authority))?;
+        let now = self.decide_tunnel(authority).ok_or_else(|| self.no_tunnel(authority))?;
         address.map_or(Ok(()), |address| now.check_address(address).map(drop).map_err(revoked))
+    }
+
+    fn no_tunnel(&self, authority: &Authority) -> Refusal {
+        match self.closed_tunnel(authority) {
+            Some(closed) => revoked(self.outside_hours(authority, closed)),
+            None => Refusal::new(Code::Revoked, format!("the policy no longer lets {authority} through unopened")),
+        }
     }
 }
 
 fn revoked(refusal: Refusal) -> Refusal {
     Refusal { code: Code::Revoked, ..refusal }
-}
-
-fn no_tunnel(authority: &Authority) -> Refusal {
-    Refusal::new(Code::Revoked, format!("the policy no longer lets {authority} through unopened"))
 }

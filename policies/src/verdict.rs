@@ -7,7 +7,9 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 
-use crate::{Adviser, Authority, BodyConditions, Code, Facts, Host, Refusal, Refused, Resolved, RuleRef, address};
+use crate::{
+    Adviser, Authority, BodyConditions, Code, Facts, Host, Moment, Refusal, Refused, Resolved, RuleRef, address,
+};
 
 /// The content of a policy, as a hash: names what judged a request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,6 +43,7 @@ pub struct Permit {
     pub(crate) facts: Facts,
     pub(crate) rule: RuleRef,
     pub(crate) policy: PolicyHash,
+    pub(crate) now: Moment,
     pub(crate) credential: Option<Arc<str>>,
     pub(crate) private: Arc<[IpNet]>,
     pub(crate) model: bool,
@@ -78,6 +81,11 @@ impl Permit {
     /// The policy that allowed it.
     pub fn policy(&self) -> PolicyHash {
         self.policy
+    }
+
+    /// The moment at which it did.
+    pub fn now(&self) -> Moment {
+        self.now
     }
 
     /// The credential that the rule puts on, by name.

@@ -304,7 +304,7 @@ fn explain(
     let headers = HeaderMap::from_iter(headers);
     let (way, notes) = head::way(home, (&policy, when.unwrap_or(now)), facts, &headers)?;
     if json {
-        show::json(&explain::json(&request, when, &way, &notes))?;
+        show::json(&explain::json(&policy, &request, when, &way, &notes))?;
     } else {
         show::line(&text_on_screen(&explain::words(home, &policy, &request, when, &way, &notes)))?;
     }

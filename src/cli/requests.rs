@@ -74,6 +74,8 @@ enum Stands {
     Refused(String),
     /// It is allowed by now.
     Allowed,
+    /// A rule allows it, and not at this time: in words.
+    OutsideHours(String),
     /// A deny closes it, or it cannot be judged: in words.
     Closed(String),
 }
@@ -83,6 +85,7 @@ impl Stands {
         match self {
             Stands::Refused(_) => "refused",
             Stands::Allowed => "allowed",
+            Stands::OutsideHours(_) => "outside_hours",
             Stands::Closed(_) => "closed",
         }
     }
@@ -108,6 +111,9 @@ fn stands(home: &Home, request: &AccessRequest) -> Stands {
         }
     };
     let suggestion = policy_file::suggest(policy.at(times::clock(home).now()), &[(facts, Some(Code::NotAllowed))]);
+    if let Some((_, why)) = suggestion.outside_hours.first() {
+        return Stands::OutsideHours(why.clone());
+    }
     match suggestion.denied.first() {
         Some((_, rule)) => Stands::Closed(format!("the deny at {rule} closes it; no [[allow]] opens it")),
         None if suggestion.toml.is_empty() && suggestion.beyond_rules == 0 => Stands::Allowed,
@@ -129,11 +135,52 @@ fn words(home: &Home, request: &AccessRequest, stands: &Stands) -> String {
     );
     let below = match stands {
         Stands::Allowed => "  It is allowed by now.".to_owned(),
-        Stands::Closed(why) => format!("  {}.", on_screen(why)),
+        Stands::Closed(why) | Stands::OutsideHours(why) => format!("  {}.", on_screen(why)),
         Stands::Refused(toml) => {
             let lines: Vec<_> = toml.trim_end().lines().map(|line| format!("    {}", on_screen(line))).collect();
             format!("  To allow it, put into {}:\n{}", home.policy_file(&request.group).display(), lines.join("\n"))
         }
     };
     format!("{head}\n{below}")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// What a rule allows at another time is not allowed by now.
+    #[test]
+    fn a_request_stands_by_the_clock() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path()).unwrap();
+        home.prepare().unwrap();
+        let group = GroupName::parse("family").unwrap();
+        let today = times::clock(&home).now().weekday();
+        // Days away, whatever the clock does meanwhile.
+        let other = today.yesterday().yesterday().yesterday();
+        let stands_with = |more: &str| {
+            let policy = format!("[[allow]]\nhost = \"a.test\"\naccess = \"read\"\n{more}\n");
+            std::fs::write(home.policy_file(&group), policy).unwrap();
+            let (authority, method, path, why) = ("a.test:443".into(), "GET".into(), "/".into(), String::new());
+            let at = crate::store::Millis::default();
+            let request = AccessRequest {
+                id: 1,
+                group: group.clone(),
+                authority,
+                method,
+                path,
+                why,
+                asked: 1,
+                first_at: at,
+                last_at: at,
+            };
+            let stands = stands(&home, &request);
+            (stands.word(), words(&home, &request, &stands))
+        };
+        assert_eq!(stands_with("").0, "allowed");
+        let (word, words) = stands_with(&format!("days = [\"{other}\"]"));
+        assert_eq!(word, "outside_hours");
+        assert!(words.contains(&format!("ask this of a.test only on {other}")), "{words}");
+    }
 }

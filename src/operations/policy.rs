@@ -33,7 +33,7 @@ pub(super) fn text(policy: &Policy) -> String {
 
 /// All of it: a field that is new does not compile before an agent is told of it.
 fn lines(reach: &Reach) -> String {
-    let Reach { host, scheme, ports, requests, query, body, websocket, with_credential, why } = reach;
+    let Reach { host, scheme, ports, requests, query, body, websocket, with_credential, hours, why } = reach;
     let prefix = scheme.map(|scheme| format!("{scheme}://")).unwrap_or_default();
     let mut text = format!("  {prefix}{host}");
     if ports.iter().any(|port| Some(*port) != usual_port(*scheme)) {
@@ -53,6 +53,9 @@ fn lines(reach: &Reach) -> String {
     }
     if *with_credential {
         push(&mut text, "    send the stand-in for the key from your environment; the door puts the real one on");
+    }
+    if let Some(hours) = hours {
+        push(&mut text, &format!("    only {hours}, by the owner's clock"));
     }
     if let Some(why) = why {
         push(&mut text, &format!("    why: {why}"));

@@ -3,7 +3,7 @@
 use policies::{Advice, Refused};
 
 use crate::near::{Near, nearest};
-use crate::suggest::{Named, lift, lift_address, lift_condition, lift_deny};
+use crate::suggest::{Named, lift, lift_address, lift_condition, lift_deny, lift_hours};
 
 /// The adviser of every policy that was read here.
 pub(crate) fn advise(refused: &Refused<'_>) -> Advice {
@@ -13,6 +13,7 @@ pub(crate) fn advise(refused: &Refused<'_>) -> Advice {
             let lift = lift(request, &Named { all: named, near: near.as_ref() });
             return Advice { near: nearest(allows_of, request, named, near.as_ref()), lift };
         }
+        Refused::OutsideHours(closed) => lift_hours(*closed),
         Refused::Denied(deny) => lift_deny(deny),
         Refused::Body(facts, rule) => lift_condition(facts, rule),
         Refused::Address(resolved) => lift_address(resolved),

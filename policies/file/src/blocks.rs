@@ -10,7 +10,7 @@ use policies::{
 };
 
 use crate::table::{Block, Test, rule_ref, unreadable};
-use crate::{json, keys};
+use crate::{hours, json, keys};
 
 /// An `[[allow]]` is one of two rules.
 pub(crate) enum Allow {
@@ -37,7 +37,7 @@ fn requests_rule(block: &mut Block<'_, '_>) -> Option<AllowRule> {
     let credential = credential(block, scheme);
     let private = private(block, host.as_ref());
     let opaque = opaque(block, host.as_ref(), &requests);
-    let (model, why) = (block.bool("model"), why(block));
+    let (model, hours, why) = (block.bool("model"), hours::hours(block), why(block));
     Some(AllowRule {
         at: rule_ref(block, &block.span),
         origin: block.reader.context.clone(),
@@ -52,6 +52,7 @@ fn requests_rule(block: &mut Block<'_, '_>) -> Option<AllowRule> {
         opaque,
         websocket,
         json,
+        hours,
         why,
     })
 }
@@ -73,13 +74,14 @@ fn tunnel(block: &mut Block<'_, '_>) -> Option<TunnelRule> {
     let host = host(block, "[[allow]]", HostPattern::for_allow);
     let ports = block.ports();
     let private = private(block, host.as_ref());
-    let why = why(block);
+    let (hours, why) = (hours::hours(block), why(block));
     Some(TunnelRule {
         at: rule_ref(block, &block.span),
         origin: block.reader.context.clone(),
         host: host?,
         ports: if ports.is_empty() { vec![Scheme::Https.default_port()] } else { ports },
         private,
+        hours,
         why,
     })
 }

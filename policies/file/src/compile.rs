@@ -144,7 +144,7 @@ fn conflicts(parts: &[Part]) -> Vec<Problem> {
             let asked: Vec<Asked<'_>> = asked.map(|(port, request)| (&rule.host, port, request.to_string())).collect();
             let earlier = asked.iter().filter_map(|asked| seen.get(asked)).flatten();
             let other = earlier
-                .filter(|other| other.credential != rule.credential && other.query == rule.query)
+                .filter(|other| other.credential != rule.credential && other.query == rule.query && meet(other, rule))
                 .min_by(|a, b| a.at.cmp(&b.at));
             if let Some(other) = other {
                 let (this, that) = (rule.credential.as_deref(), other.credential.as_deref());
@@ -154,19 +154,31 @@ fn conflicts(parts: &[Part]) -> Vec<Problem> {
                     other.at,
                     that.unwrap_or_default()
                 );
-                let help = Some("keep one of them, or let them name different requests".to_owned());
+                let help = "keep one of them, or let them name different requests, or hours that never meet";
+                let help = Some(help.to_owned());
                 problems.push(Problem::new(&part.text, span.clone(), message, help));
             }
             for asked in asked {
-                // One of each credential and query says enough.
+                // One of each credential, query and hours says enough.
                 let all = seen.entry(asked).or_default();
-                if all.iter().all(|other| other.credential != rule.credential || other.query != rule.query) {
+                let same = |other: &AllowRule| {
+                    (&other.credential, &other.query, &other.hours) == (&rule.credential, &rule.query, &rule.hours)
+                };
+                if !all.iter().any(|other| same(other)) {
                     all.push(rule);
                 }
             }
         }
     }
     problems
+}
+
+/// Whether both hold at some moment.
+fn meet(one: &AllowRule, other: &AllowRule) -> bool {
+    match (&one.hours, &other.hours) {
+        (Some(one), Some(other)) => one.meet(other),
+        _ => true,
+    }
 }
 
 fn build(group: &GroupName, parts: &[Part]) -> Policy {

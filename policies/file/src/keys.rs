@@ -22,7 +22,7 @@ const fn key(name: &'static str, schema: &'static str) -> Key {
 }
 
 /// `[[allow]]`.
-pub(crate) const OF_ALLOW: [Key; 14] = [
+pub(crate) const OF_ALLOW: [Key; 16] = [
     Key {
         name: "host",
         schema: r##"{ "description": "api.x.com, *.x.com (one label) or **.x.com (any depth).", "type": "string" }"##,
@@ -102,6 +102,18 @@ pub(crate) const OF_ALLOW: [Key; 14] = [
         meaning: "answers of a host with a credential that nobody can look into (an encrypted PDF, a 7z archive, a text in UTF-16) pass unread. One exact host, and in `do` exact methods and paths only; `policy check` warns. See [credentials](credentials.md#what-comes-back)",
     },
     Key {
+        name: "hours",
+        schema: r##"{ "description": "The rule holds only then, by the owner's clock: 07:00-21:00, or 22:00-06:00 over midnight.", "type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$" }"##,
+        written: r##"hours = "07:00-21:00""##,
+        meaning: "the rule holds only then, see below",
+    },
+    Key {
+        name: "days",
+        schema: r##"{ "description": "The days on which its hours begin.", "type": "array", "items": { "enum": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] } }"##,
+        written: r##"days = ["mon", "tue"]"##,
+        meaning: "and only on these days of the week, see below",
+    },
+    Key {
         name: "why",
         schema: r##"{ "$ref": "#/definitions/why" }"##,
         written: "why",
@@ -160,7 +172,7 @@ pub(crate) const OF_LIMITS: [Key; 5] = [
 ];
 
 /// The names of `[[allow]]`.
-pub(crate) const ALLOW: [&str; 14] = names(&OF_ALLOW);
+pub(crate) const ALLOW: [&str; 16] = names(&OF_ALLOW);
 /// The names of `[[deny]]`.
 pub(crate) const DENY: [&str; 5] = names(&OF_DENY);
 /// The names of `[[test]]`.

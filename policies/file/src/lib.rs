@@ -13,6 +13,7 @@ mod file;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzed;
+mod hours;
 mod json;
 pub mod keys;
 mod limits;

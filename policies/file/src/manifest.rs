@@ -2,7 +2,7 @@
 //! What it is not: the policy. No files, lines, credential names, addresses or
 //! presets stand in it, and nothing that would tell an agent that it is observed.
 
-use policies::{GroupName, Limits, Policy};
+use policies::{GroupName, Hours, Limits, Policy};
 use serde::Serialize;
 
 use crate::summary::{RuleSummary, summaries};
@@ -48,6 +48,9 @@ pub struct Reach {
     /// Whether the door puts a real key on: send the surrogate from the environment.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub with_credential: bool,
+    /// When, by the owner's clock; none said: always.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hours: Option<Hours>,
     /// In its owner's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -88,9 +91,10 @@ impl From<RuleSummary> for Reach {
             tls: _,
             websocket,
             json,
+            hours,
             why,
         } = rule;
         let with_credential = credential.is_some();
-        Reach { host, scheme, ports, requests, query, body: json, websocket, with_credential, why }
+        Reach { host, scheme, ports, requests, query, body: json, websocket, with_credential, hours, why }
     }
 }

@@ -2,7 +2,8 @@
 //! was probably meant.
 
 use policies::{
-    AllowRule, Asks, DenyRule, Facts, Fit, Host, Method, Origin, Query, Reading, Resolved, Scheme, address,
+    AllowRule, Asks, Closed, DenyRule, Facts, Fit, Host, Method, Origin, Query, Reading, Resolved, Scheme, TunnelRule,
+    address,
 };
 
 use crate::near::Near;
@@ -134,6 +135,7 @@ pub(crate) fn lift_condition(facts: &Facts, rule: &AllowRule) -> Vec<String> {
         opaque,
         websocket: _,
         json: _,
+        hours,
         why: _,
     } = rule;
     if *origin == Origin::Group {
@@ -147,7 +149,22 @@ pub(crate) fn lift_condition(facts: &Facts, rule: &AllowRule) -> Vec<String> {
     if *opaque {
         lines.push("opaque = true".to_owned());
     }
+    lines.extend(hours.iter().flat_map(written::hours));
     lines
+}
+
+/// Hours are the group's own to change, or a rule beside it does without.
+pub(crate) fn lift_hours(closed: Closed<'_>) -> Vec<String> {
+    let block = |lines: Vec<String>| std::iter::once("[[allow]]".to_owned()).chain(lines).collect();
+    match closed {
+        Closed::Allow(AllowRule { origin: Origin::Group, .. }, hours)
+        | Closed::Tunnel(TunnelRule { origin: Origin::Group, .. }, hours) => {
+            let lines = written::hours(hours).join(", ");
+            vec![format!("# in the [[allow]] at {}, change or remove {lines}", closed.at())]
+        }
+        Closed::Allow(rule, _) => block(written::allow(&AllowRule { hours: None, ..rule.clone() })),
+        Closed::Tunnel(rule, _) => block(written::tunnel(&TunnelRule { hours: None, ..rule.clone() })),
+    }
 }
 
 /// Only the group's own file is the group's to change.

@@ -15,6 +15,8 @@ pub struct Suggestion {
     pub requests: usize,
     /// Asked for, and closed by a deny: no allow opens these.
     pub denied: Vec<(Facts, RuleRef)>,
+    /// Asked for, and refused at this time alone, with why: no new allow is needed.
+    pub outside_hours: Vec<(Facts, String)>,
     /// How many were refused for what no rule lifts.
     pub beyond_rules: usize,
 }
@@ -44,6 +46,12 @@ pub fn suggest(policy: PolicyAt<'_>, asked: &[(Facts, Option<Code>)]) -> Suggest
                     suggestion.denied.push((facts, rule));
                 }
             }
+            (Code::OutsideHours, _) => {
+                let known = format!("{} {}", facts.method, facts.url_without_query());
+                if seen.insert(known) {
+                    suggestion.outside_hours.push((facts, refusal.why));
+                }
+            }
             (_, Some((frame, request))) => {
                 suggestion.requests += usize::from(blocks.entry(frame).or_default().insert(request));
             }
@@ -65,6 +73,7 @@ fn is_about_rules(code: Code) -> bool {
             | Code::PathAmbiguous
             | Code::IpLiteral
             | Code::UpgradeDenied
+            | Code::OutsideHours
             | Code::DeniedByRule
     )
 }

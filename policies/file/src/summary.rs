@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use policies::{AllowRule, Condition, DenyRule, HostPattern, Origin, Policy, RuleRef, TunnelRule};
+use policies::{AllowRule, Condition, DenyRule, HostPattern, Hours, Origin, Policy, RuleRef, TunnelRule};
 use serde::Serialize;
 
 /// A rule as `policy show` and the agent's own view print it.
@@ -39,6 +39,8 @@ pub struct RuleSummary {
     pub websocket: bool,
     /// The conditions on a JSON body, in words.
     pub json: Vec<String>,
+    /// When it holds; none: always.
+    pub hours: Option<Hours>,
     /// Its owner's words.
     pub why: Option<String>,
 }
@@ -73,6 +75,7 @@ impl RuleSummary {
             tls,
             websocket,
             json,
+            hours,
             why: _,
         } = self;
         let mut words = if tls.is_some() { "any, unopened".to_owned() } else { requests.join(", ") };
@@ -86,6 +89,7 @@ impl RuleSummary {
         words.extend(private.iter().map(|net| format!(", also at {net}")));
         words += if *model { ", a model" } else { "" };
         words += if *opaque { ", answers unread where nobody can look into them" } else { "" };
+        words.extend(hours.iter().map(|hours| format!(", only {hours}")));
         words
     }
 
@@ -114,6 +118,7 @@ impl From<&AllowRule> for RuleSummary {
             opaque,
             websocket,
             json,
+            hours,
             why,
         } = rule;
         let join = |pairs: &Vec<(String, String)>| {
@@ -135,6 +140,7 @@ impl From<&AllowRule> for RuleSummary {
             tls: None,
             websocket: *websocket,
             json: conditions(json.as_ref()),
+            hours: hours.clone(),
             why: why.clone(),
         }
     }
@@ -153,11 +159,12 @@ impl From<&DenyRule> for RuleSummary {
 
 impl From<&TunnelRule> for RuleSummary {
     fn from(rule: &TunnelRule) -> Self {
-        let TunnelRule { at, origin, host, ports, private, why } = rule;
+        let TunnelRule { at, origin, host, ports, private, hours, why } = rule;
         RuleSummary {
             scheme: Some("https"),
             private: private.clone(),
             tls: Some("tunnel"),
+            hours: hours.clone(),
             ..bare("allow", at, origin, host, ports, why.as_ref())
         }
     }
@@ -188,6 +195,7 @@ fn bare(
         tls: None,
         websocket: false,
         json: Vec::new(),
+        hours: None,
         why: why.cloned(),
     }
 }

@@ -1,7 +1,7 @@
 //! Running `[[test]]`s: when a file is loaded, and when its owner asks.
 
 use desk::{Problem, Text};
-use policies::{At, Moment, Policy, Refusal, RuleRef, Verdict};
+use policies::{At, Moment, Policy, PolicyAt, Refusal, RuleRef, Verdict};
 
 use crate::table::Test;
 use crate::way::{Way, way};
@@ -24,29 +24,45 @@ pub struct TestReport {
     pub why: String,
 }
 
+/// What becomes of a test at all the moments that it may mean.
+struct Outcome {
+    /// At one that goes against the test, where there is one.
+    result: Result<RuleRef, Refusal>,
+    passed: bool,
+    /// That moment, and another at which the test would hold: only the time decides.
+    turns: Option<(Moment, Moment)>,
+}
+
 pub(crate) fn report(test: &Test, text: &Text, policy: &Policy) -> TestReport {
-    let outcome = outcome(policy, test);
+    let Outcome { result, passed, turns } = outcome(policy, test);
+    let why = result.map_or_else(|refusal| refusal.why, |rule| format!("allowed by {rule}"));
     TestReport {
         at: RuleRef { file: text.name.clone(), line: text.line(test.span.start) },
         request: test.request.clone(),
         when: test.at.map(|at| at.to_string()),
         want: if test.want_allow { "allow" } else { "deny" },
-        passed: outcome.is_ok() == test.want_allow,
-        why: outcome.map_or_else(|refusal| refusal.why, |rule| format!("allowed by {rule}")),
+        passed,
+        why: turns.map_or(why.clone(), |(against, _)| format!("at {}: {why}", in_week(against))),
     }
 }
 
 /// Runs a test; where it fails, whether it wanted `allow`, and the problem.
 pub(crate) fn problem(test: &Test, text: &Text, policy: &Policy) -> Option<(bool, Problem)> {
-    let (message, help) = match (outcome(policy, test), test.want_allow) {
-        (Ok(_), true) | (Err(_), false) => return None,
-        (Ok(rule), false) => {
-            let message = format!("this test wants {} denied, but {rule} allows it", asked(test));
-            (message, Some("narrow that rule, or add a [[deny]]".to_owned()))
+    let Outcome { result, passed, turns } = outcome(policy, test);
+    if passed {
+        return None;
+    }
+    let at = turns.map(|(against, _)| format!(" at {}", in_week(against))).unwrap_or_default();
+    let say_when = |(_, holds)| format!("say when the request comes, like at = \"{}\"", in_week(holds));
+    let (message, help) = match result {
+        Ok(rule) => {
+            let message = format!("this test wants {} denied, but {rule} allows it{at}", asked(test));
+            let narrow = "narrow that rule, or add a [[deny]]";
+            (message, Some(turns.map_or(narrow.to_owned(), |turns| format!("{}; or {narrow}", say_when(turns)))))
         }
-        (Err(refusal), true) => {
-            let message = format!("this test wants {} allowed, but it is denied: {}", asked(test), refusal.why);
-            (message, lift_in_one_line(&refusal))
+        Err(refusal) => {
+            let message = format!("this test wants {} allowed, but{at} it is denied: {}", asked(test), refusal.why);
+            (message, turns.map(say_when).or_else(|| lift_in_one_line(&refusal)))
         }
     };
     Some((test.want_allow, Problem::new(text, test.span.clone(), message, help)))
@@ -57,11 +73,33 @@ fn asked(test: &Test) -> String {
     format!("{}{when}", test.request)
 }
 
+/// As a test says it.
+fn in_week(moment: Moment) -> String {
+    format!("{} {}", moment.weekday(), moment.time())
+}
+
+/// What a test does not say of the time may be any: it holds where it holds at every moment
+/// that makes a difference.
+fn outcome(policy: &Policy, test: &Test) -> Outcome {
+    let said = test.at.unwrap_or(At::ANY);
+    let judged = |moment| {
+        // Without a date it is about the rules, whichever day it is.
+        let at = policy.at(moment);
+        verdict(if said.has_date() { at } else { at.enforced() }, test)
+    };
+    let (first, borders) = (said.seen_from(Moment::FAR), policy.borders_of(&test.facts.authority.host));
+    let result = judged(first);
+    let holds = result.is_ok() == test.want_allow;
+    let mut others = said.moments(&borders).into_iter().map(|moment| (moment, judged(moment)));
+    match others.find(|(_, other)| other.is_ok() != result.is_ok()) {
+        None => Outcome { result, passed: holds, turns: None },
+        Some((other, result)) if holds => Outcome { result, passed: false, turns: Some((other, first)) },
+        Some((other, _)) => Outcome { result, passed: false, turns: Some((first, other)) },
+    }
+}
+
 /// What becomes of a request: the rule that lets it pass, unopened or opened.
-fn outcome(policy: &Policy, test: &Test) -> Result<RuleRef, Refusal> {
-    // Without a date it is about the rules, whichever day it is.
-    let at = policy.at(test.at.map_or(Moment::FAR, |at| at.seen_from(Moment::FAR)));
-    let at = if test.at.is_some_and(At::has_date) { at } else { at.enforced() };
+fn verdict(at: PolicyAt<'_>, test: &Test) -> Result<RuleRef, Refusal> {
     match way(at, test.facts.clone()) {
         Way::Unopened(tunnel) => Ok(tunnel.rule().clone()),
         Way::Judged(Verdict::Allow(permit)) => {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use desk::Problem;
-use policies::{AllowRule, Authority, DenyRule, Host, HostPattern, Moment, Policy, RequestPattern, RuleRef, address};
+use policies::{AllowRule, Authority, DenyRule, Host, HostPattern, Policy, RequestPattern, RuleRef, address};
 
 use crate::part::Part;
 use crate::summary::RuleSummary;
@@ -159,7 +159,7 @@ fn unused_tunnels(parts: &[Part], policy: &Policy) -> Vec<Problem> {
         .filter_map(|(part, span, rule)| {
             let HostPattern::Exact(host) = &rule.host else { return None };
             let at = |port| Authority { host: host.clone(), port };
-            if rule.ports.iter().any(|port| policy.at(Moment::FAR).decide_tunnel(&at(*port)).is_some()) {
+            if rule.ports.iter().any(|port| !policy.wants_opening(&at(*port))) {
                 return None;
             }
             let message = format!("this tunnel is never used: a [[deny]] or a credential for {host} wants it opened");

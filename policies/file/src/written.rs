@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use ipnet::IpNet;
 use policies::{
-    AllowRule, Condition, DenyRule, HostPattern, Limits, Methods, Observe, RequestPattern, Rules, TunnelRule, Wanted,
-    Words,
+    AllowRule, Condition, DenyRule, HostPattern, Hours, Limits, Methods, Observe, RequestPattern, Rules, TunnelRule,
+    Wanted, Words,
 };
 
 /// The policy file that says the same as these rules.
@@ -44,7 +44,7 @@ fn in_limits(limits: &Limits) -> String {
 
 // Each rule is taken apart whole: a field that is new does not compile before it is written.
 
-fn allow(rule: &AllowRule) -> Vec<String> {
+pub(crate) fn allow(rule: &AllowRule) -> Vec<String> {
     let AllowRule {
         at: _,
         origin: _,
@@ -59,6 +59,7 @@ fn allow(rule: &AllowRule) -> Vec<String> {
         opaque,
         websocket,
         json,
+        hours,
         why,
     } = rule;
     let mut lines = vec![in_host(host), format!("scheme = \"{}\"", scheme.as_str())];
@@ -71,15 +72,17 @@ fn allow(rule: &AllowRule) -> Vec<String> {
     lines.extend(in_private(private));
     lines.extend(model.then(|| "model = true".to_owned()));
     lines.extend(opaque.then(|| "opaque = true".to_owned()));
+    lines.extend(hours.iter().flat_map(self::hours));
     lines.extend(in_why(why.as_ref()));
     lines
 }
 
-fn tunnel(rule: &TunnelRule) -> Vec<String> {
-    let TunnelRule { at: _, origin: _, host, ports, private, why } = rule;
+pub(crate) fn tunnel(rule: &TunnelRule) -> Vec<String> {
+    let TunnelRule { at: _, origin: _, host, ports, private, hours, why } = rule;
     let mut lines = vec![in_host(host), "tls = \"tunnel\"".to_owned()];
     lines.extend(in_ports(ports));
     lines.extend(in_private(private));
+    lines.extend(hours.iter().flat_map(self::hours));
     lines.extend(in_why(why.as_ref()));
     lines
 }
@@ -119,6 +122,13 @@ fn in_private(nets: &[IpNet]) -> Option<String> {
 
 fn in_why(why: Option<&String>) -> Option<String> {
     why.map(|why| format!("why = {}", quoted(why)))
+}
+
+/// `hours = "07:00-21:00"`, `days = ["mon", "tue"]`
+pub(crate) fn hours(hours: &Hours) -> Vec<String> {
+    let days: Vec<_> = hours.days().iter().map(|day| format!("\"{day}\"")).collect();
+    let span = hours.span().map(|(from, to)| format!("hours = \"{from}-{to}\""));
+    span.into_iter().chain((!days.is_empty()).then(|| format!("days = [{}]", days.join(", ")))).collect()
 }
 
 /// `query = { service = "x" }`

@@ -3,6 +3,7 @@
 mod asks_model;
 mod bodies;
 mod docs;
+mod hours;
 mod invalid;
 mod nearest;
 mod paths;

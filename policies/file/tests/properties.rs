@@ -1,28 +1,28 @@
 //! What holds for every policy and every request.
 #![allow(clippy::unwrap_used)]
 
-use policies::{Date, Facts, GroupName, Moment, Path, Permit, Policy, Scheme, TimeOfDay, Upgrade, Verdict};
+use policies::{Date, Facts, GroupName, Moment, Path, Permit, Policy, PolicyAt, Scheme, TimeOfDay, Upgrade, Verdict};
 use policy_file::{Manifest, Reach, Source};
 use proptest::prelude::*;
 use proptest::sample::select;
 
 /// What a verdict says, without the line that said it.
 #[derive(Debug, PartialEq)]
-enum Said {
+pub(super) enum Said {
     Allow { credential: Option<String>, model: bool, home: bool, observed: bool, bodies: Vec<bool> },
     Deny { code: String, lift: Vec<String> },
     NoPolicy,
 }
 
 /// Bodies that the conditions of the rules below tell apart.
-const BODIES: [&str; 6] =
+pub(super) const BODIES: [&str; 6] =
     ["{}", r#"{"a":1}"#, r#"{"t":[{"k":"x"}]}"#, r#"{"t":[{"k":"yes"},{"k":"x"}]}"#, r#"{"t":7}"#, "no"];
 
 fn said(text: &str, facts: &Facts) -> Said {
     said_on(text, facts, None)
 }
 
-fn policy(text: &str) -> Option<Policy> {
+pub(super) fn policy(text: &str) -> Option<Policy> {
     let group = GroupName::parse("family").unwrap();
     let source = Source { name: "family.toml".to_owned(), text: text.to_owned() };
     policy_file::compile(&group, &source, None).ok().map(|compiled| compiled.policy)
@@ -30,11 +30,11 @@ fn policy(text: &str) -> Option<Policy> {
 
 fn said_on(text: &str, facts: &Facts, today: Option<Date>) -> Said {
     let Some(policy) = policy(text) else { return Said::NoPolicy };
-    let verdict = match today {
-        Some(today) => policy.at(Moment::new(today, TimeOfDay::NOON)).decide(facts.clone()),
-        None => policy.at(Moment::FAR).decide(facts.clone()),
-    };
-    match verdict {
+    said_of(policy.at(today.map_or(Moment::FAR, |today| Moment::new(today, TimeOfDay::NOON))), facts)
+}
+
+pub(super) fn said_of(policy: PolicyAt<'_>, facts: &Facts) -> Said {
+    match policy.decide(facts.clone()) {
         Verdict::Allow(permit) => {
             assert_eq!(permit.facts(), facts);
             Said::Allow {
@@ -57,7 +57,7 @@ fn takes(permit: &Permit, body: &str) -> bool {
 }
 
 /// Whether a request with this body, or through a tunnel, gets through.
-fn passes(said: &Said, body: usize) -> bool {
+pub(super) fn passes(said: &Said, body: usize) -> bool {
     matches!(said, Said::Allow { bodies, .. } if bodies[body])
 }
 
@@ -87,7 +87,7 @@ fn request() -> impl Strategy<Value = Facts> {
 }
 
 /// The same, sometimes with an upgrade.
-fn any_request() -> impl Strategy<Value = Facts> {
+pub(super) fn any_request() -> impl Strategy<Value = Facts> {
     (request(), any::<bool>()).prop_map(|(facts, live)| Facts { upgrade: live.then_some(Upgrade::WebSocket), ..facts })
 }
 
@@ -150,7 +150,7 @@ fn deny() -> impl Strategy<Value = String> {
     (host, what, json).prop_map(|(host, what, json)| format!("[[deny]]\nhost = \"{host}\"\n{what}{json}\n"))
 }
 
-fn rules() -> impl Strategy<Value = Vec<String>> {
+pub(super) fn rules() -> impl Strategy<Value = Vec<String>> {
     prop::collection::vec(prop_oneof![6 => allow(), 1 => tunnel(), 2 => deny()], 0..6)
 }
 

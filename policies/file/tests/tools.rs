@@ -317,7 +317,7 @@ why = "no tools"
     let bare = serde_json::json!({
         "at": null, "origin": "group", "effect": "allow", "host": null, "scheme": "https", "ports": [443],
         "requests": [], "query": null, "credential": null, "private": [], "model": false, "opaque": false, "tls": null,
-        "websocket": false, "json": [], "why": null,
+        "websocket": false, "json": [], "hours": null, "why": null,
     });
     let want = [
         serde_json::json!({

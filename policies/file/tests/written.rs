@@ -64,6 +64,8 @@ fn value(key: &str) -> BoxedStrategy<String> {
         "private" => line(&["", "private = [\"192.168.1.20/32\", \"fd00::/8\"]"]),
         "model" => line(&["", "model = true"]),
         "opaque" => line(&["", "opaque = true"]),
+        "hours" => line(&["", "hours = \"07:00-21:00\"", "hours = \"22:00-06:00\""]),
+        "days" => line(&["", "days = [\"sun\", \"mon\"]", "days = [\"sat\"]"]),
         "why" => line(&["", "why = \"because \\\"it\\\" rains, 100 %\""]),
         other => panic!("say here what `{other}` may be"),
     }
@@ -84,7 +86,7 @@ fn fits(form: Form, key: &str) -> bool {
         "do" => matches!(form, Form::Do),
         "opaque" => form == Form::Opaque,
         "tls" => form == Form::Tunnel,
-        "host" | "ports" | "private" | "why" => true,
+        "host" | "ports" | "private" | "hours" | "days" | "why" => true,
         _ => form != Form::Tunnel,
     };
     opened && !(form == Form::Opaque && key == "websocket")

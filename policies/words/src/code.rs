@@ -37,6 +37,8 @@ codes! {
         MethodDenied => "method_denied",
         /// Rules name the host, but not this path.
         PathDenied => "path_denied",
+        /// A rule covers the request, but not at this time.
+        OutsideHours => "outside_hours",
         /// A deny rule decided.
         DeniedByRule => "denied_by_rule",
         /// The host is an address, and no rule names that address.
@@ -112,7 +114,7 @@ codes! {
         BodyUnreadable => "body_unreadable",
         /// The host does not do for the agent what it asks: it may not, not now, or not in this way.
         OperationRefused => "operation_refused",
-        /// The policy was tightened, or the sandbox stopped, while this was under way.
+        /// The policy was tightened, the hours of its rule ended, or the sandbox stopped, while this was under way.
         Revoked => "revoked",
     }
 }

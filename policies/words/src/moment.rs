@@ -2,6 +2,7 @@
 //! week and the time of day. What it is not: a clock. Whoever has one hands it in as a
 //! [`Clock`].
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -80,6 +81,9 @@ impl Moment {
 }
 
 impl TimeOfDay {
+    /// When a day begins.
+    pub const MIDNIGHT: TimeOfDay = TimeOfDay(0);
+
     /// The middle of the day.
     pub const NOON: TimeOfDay = TimeOfDay(12 * 60);
 
@@ -122,6 +126,12 @@ impl Weekday {
         }
     }
 
+    /// The day before it.
+    #[must_use]
+    pub fn yesterday(self) -> Self {
+        Weekday::ALL[(self as usize + 6) % 7]
+    }
+
     /// Reads `mon`, in exactly that form.
     pub fn parse(text: &str) -> Option<Self> {
         Weekday::ALL.into_iter().find(|day| day.as_str() == text)
@@ -129,6 +139,9 @@ impl Weekday {
 }
 
 impl At {
+    /// Any time.
+    pub const ANY: At = At { day: None, time: None };
+
     /// What to write, for whoever wrote something else.
     pub const FORM: &str = "write a day (sat, or 2026-12-01), a time (22:00), or both (\"sat 22:00\")";
 
@@ -156,6 +169,22 @@ impl At {
             }
         };
         Moment { date, time: self.time.unwrap_or(now.time) }
+    }
+
+    /// Every moment that may be meant, where only these times of day make a difference (none: no moment does):
+    /// each day of a week that is far away where no day is said, each of the times where none is.
+    pub fn moments(self, times: &BTreeSet<TimeOfDay>) -> Vec<Moment> {
+        let week = std::iter::successors(Some(Date::FAR_MONDAY), |date| Some(date.tomorrow())).take(7);
+        let dates: Vec<Date> = match self.day {
+            None => week.collect(),
+            Some(Day::Date(date)) => vec![date],
+            Some(Day::Weekday(weekday)) => week.skip(weekday as usize).take(1).collect(),
+        };
+        if times.is_empty() {
+            return Vec::new();
+        }
+        let times: Vec<TimeOfDay> = self.time.map_or_else(|| times.iter().copied().collect(), |time| vec![time]);
+        dates.into_iter().flat_map(|date| times.iter().map(move |time| Moment { date, time: *time })).collect()
     }
 
     /// Whether it says which day of the calendar.
@@ -248,5 +277,19 @@ mod tests {
         for text in ["", "saturday", "Sat", "sat 22", "22:00 sat", "sat  22:00", "2026-02-30", "sat 24:00", " sat"] {
             assert_eq!(At::parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_not_said_may_be_any() {
+        let times: BTreeSet<_> = ["07:00", "21:00"].map(|time| TimeOfDay::parse(time).unwrap()).into();
+        let shown = |at: At| at.moments(&times).iter().map(ToString::to_string).collect::<Vec<_>>();
+        let meant = |text: &str| shown(At::parse(text).unwrap());
+        assert_eq!(meant("sat"), ["sat 9999-12-25 07:00", "sat 9999-12-25 21:00"]);
+        assert_eq!(meant("sat 22:00"), ["sat 9999-12-25 22:00"]);
+        assert_eq!(meant("2026-12-01"), ["tue 2026-12-01 07:00", "tue 2026-12-01 21:00"]);
+        let days = meant("22:00").iter().map(|shown| shown[..3].to_owned()).collect::<Vec<_>>();
+        assert_eq!(days, Weekday::ALL.map(Weekday::as_str));
+        assert_eq!(shown(At::ANY).len(), 14);
+        assert_eq!((Weekday::Mon.yesterday(), Weekday::Sun.yesterday()), (Weekday::Sun, Weekday::Sat));
     }
 }

@@ -40,8 +40,8 @@ impl InFlight {
     pub(crate) fn add(&self, seq: Seq, permitted: Permitted, progress: &Arc<Progress>) {
         let mut state = self.lock();
         let judged_by = permitted.judged_by();
-        if state.reviewed.is_some_and(|(policy, _)| judged_by.is_some_and(|judged_by| policy != judged_by)) {
-            // The review of the policy in force may be over: it has to see this one as well.
+        if state.reviewed.is_some_and(|reviewed| judged_by.is_some_and(|judged_by| reviewed != judged_by)) {
+            // The review of what is in force now may be over: it has to see this one as well.
             state.reviewed = None;
         }
         state.going.insert(seq, Going { permitted, progress: progress.clone() });
@@ -96,11 +96,45 @@ impl Permitted {
         }
     }
 
-    fn judged_by(&self) -> Option<PolicyHash> {
+    fn judged_by(&self) -> Option<(PolicyHash, Moment)> {
         match self {
-            Permitted::Request(permit) => Some(permit.policy()),
-            Permitted::Tunnel(permit) => Some(permit.policy()),
+            Permitted::Request(permit) => Some((permit.policy(), permit.now())),
+            Permitted::Tunnel(permit) => Some((permit.policy(), permit.now())),
             Permitted::Own => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
+    use policies::{Date, Facts, GroupName, Policy, TimeOfDay, Verdict};
+
+    use super::*;
+
+    fn judged(policy: PolicyAt<'_>) -> Permitted {
+        match policy.decide(Facts::parse("GET", "https://a.test/").unwrap()) {
+            Verdict::Allow(permit) => Permitted::Request(Arc::new(permit)),
+            Verdict::Deny(_, refusal) => panic!("{refusal}"),
+        }
+    }
+
+    /// Judged in the last second of its hours, and entered when that minute was over.
+    #[test]
+    fn what_was_judged_before_a_review_is_reviewed_too() {
+        let text = "[[allow]]\nhost = \"a.test\"\naccess = \"read\"\nhours = \"07:00-21:00\"\n";
+        let source = policy_file::Source { name: "family.toml".to_owned(), text: text.to_owned() };
+        let group = GroupName::parse("family").unwrap();
+        let policy: Policy = policy_file::compile(&group, &source, None).unwrap().policy;
+        let at = |time| policy.at(Moment::new(Date::new(2026, 11, 23).unwrap(), TimeOfDay::parse(time).unwrap()));
+        let in_flight = InFlight::default();
+        let permitted = judged(at("20:59"));
+        in_flight.review(at("21:00"));
+        let progress = Arc::new(Progress::new(None, Duration::from_secs(1)));
+        in_flight.add(Seq(1), permitted, &progress);
+        in_flight.review(at("21:00"));
+        assert!(progress.is_cut());
     }
 }

@@ -10,6 +10,7 @@ mod budget;
 mod echo;
 mod evidence;
 mod felt;
+mod hours;
 mod http2;
 mod internal;
 mod json;

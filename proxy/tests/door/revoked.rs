@@ -16,7 +16,7 @@ const NOTHING: &str = "";
 const SOON: Duration = Duration::from_secs(1);
 
 /// An answer that begins and does not end by itself.
-fn goes_on(world: &World, host: &str, kind: &'static str) {
+pub fn goes_on(world: &World, host: &str, kind: &'static str) {
     world.upstream(host).on(move |exchange| {
         Box::pin(async move {
             exchange.body().await?;
@@ -29,7 +29,7 @@ fn goes_on(world: &World, host: &str, kind: &'static str) {
     });
 }
 
-async fn begun(world: &World, host: &str) -> Client {
+pub async fn begun(world: &World, host: &str) -> Client {
     let mut client = world.family.tunnel(&format!("{host}:443")).await;
     client.send(get(host, "/public/x")).await;
     assert_eq!(client.head_answer().await.unwrap().status, 200);

@@ -27,7 +27,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use policies::{GroupName, Policy, SandboxId};
+use policies::{Date, GroupName, Moment, Policy, SandboxId, TimeOfDay};
 use policy_file::Source;
 use proxy::audit::Identity;
 use proxy::ports::Resolved;
@@ -121,6 +121,7 @@ pub struct World {
     pub log: Arc<Log>,
     pub names: Arc<Names>,
     pub wallet: Arc<Wallet>,
+    clock: Arc<Mutex<Moment>>,
     pub desk: Arc<Desk>,
     pub safe: Arc<Safe>,
     pub canary: Canary,
@@ -153,6 +154,7 @@ impl World {
         let safe = Arc::new(safe(&values, setup.guards));
         let (log, names, wallet) = (Arc::new(Log::default()), Arc::new(Names::default()), Arc::new(Wallet::default()));
         let desk = Arc::new(Desk::default());
+        let clock = Arc::new(Mutex::new(Moment::new(Date::new(2026, 11, 23).unwrap(), TimeOfDay::NOON)));
         let canary = Canary::start().await;
         let mut upstreams = BTreeMap::new();
         for (name, last) in UPSTREAMS {
@@ -169,10 +171,10 @@ impl World {
             secrets: safe.clone(),
             budget: wallet.clone(),
             internal: desk.clone(),
-            now: Arc::new(|| {
-                let date = policies::Date::new(2026, 11, 23).unwrap();
-                policies::Moment::new(date, policies::TimeOfDay::NOON)
-            }),
+            now: {
+                let clock = clock.clone();
+                Arc::new(move || *clock.lock().unwrap())
+            },
             tls,
             limits: setup.limits,
             connections: AtomicU64::new(0),
@@ -184,7 +186,22 @@ impl World {
         };
         let family = open("family", &setup.family, "SUR1");
         let work = open("work", &setup.work, "WORKSUR1");
-        World { log, names, wallet, desk, safe, canary, family, work, gateway, revocations, upstreams, values, dir }
+        World {
+            log,
+            names,
+            wallet,
+            clock,
+            desk,
+            safe,
+            canary,
+            family,
+            work,
+            gateway,
+            revocations,
+            upstreams,
+            values,
+            dir,
+        }
     }
 
     /// A door of a group that holds no credential at all.
@@ -195,6 +212,12 @@ impl World {
     /// A door of a group with credentials of its own.
     pub fn with_keyring(&self, group: &str, policy: &str, keyring: Keyring) -> OpenDoor {
         OpenDoor::open(&self.gateway, self.dir.path(), group, policy, keyring)
+    }
+
+    /// The owner's clock shows another time, of the same day: it is Monday in here.
+    pub fn turn_clock(&self, time: &str) {
+        let mut clock = self.clock.lock().unwrap();
+        *clock = Moment::new(clock.date(), TimeOfDay::parse(time).unwrap());
     }
 
     /// The server of a name.

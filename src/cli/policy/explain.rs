@@ -1,15 +1,18 @@
 //! `doorward policy explain`: what becomes of one request, now or at another time, and by
 //! which rule.
 
-use policies::{Code, Moment, Permit, Policy, Refusal, RuleRef, Verdict};
+use policies::{Code, Hours, Moment, Permit, Policy, Refusal, RuleRef, Verdict};
 use policy_file::Way;
 use serde_json::{Value, json};
 
 use crate::home::Home;
 
-/// As JSON; `when` where it is not now.
-pub(super) fn json(request: &str, when: Option<Moment>, way: &Way, notes: &[String]) -> Value {
+/// As JSON; `when` where it is not now, `hours` where the rule that decided has them.
+pub(super) fn json(policy: &Policy, request: &str, when: Option<Moment>, way: &Way, notes: &[String]) -> Value {
     let mut json = json_of(request, way, notes);
+    if let (Some(hours), Value::Object(fields)) = (hours(policy, way), &mut json) {
+        fields.insert("hours".to_owned(), json!(hours));
+    }
     if let (Some(when), Value::Object(fields)) = (when, &mut json) {
         fields.insert("when".to_owned(), when.to_string().into());
     }
@@ -31,6 +34,15 @@ fn json_of(request: &str, way: &Way, notes: &[String]) -> Value {
             "rule": refusal.rule, "lift": refusal.lift,
         }),
     }
+}
+
+fn hours(policy: &Policy, way: &Way) -> Option<Hours> {
+    let rule = match way {
+        Way::Unopened(tunnel) => tunnel.rule(),
+        Way::Judged(Verdict::Allow(permit)) => permit.rule(),
+        Way::Judged(Verdict::Deny(_, refusal)) => refusal.rule.as_ref()?,
+    };
+    policy_file::summaries(policy).into_iter().find(|summary| summary.at == *rule)?.hours
 }
 
 /// For a person.

@@ -22,9 +22,13 @@ pub(super) fn run(home: &Home, group: &GroupName, since: Option<Millis>, json: b
         let denied = suggestion.denied.iter().map(|(facts, rule)| {
             serde_json::json!({ "request": format!("{} {}", facts.method, facts.url_without_query()), "rule": rule })
         });
+        let outside_hours = suggestion.outside_hours.iter().map(|(facts, why)| {
+            serde_json::json!({ "request": format!("{} {}", facts.method, facts.url_without_query()), "why": why })
+        });
         show::json(&serde_json::json!({
             "group": group, "toml": suggestion.toml, "requests": suggestion.requests,
-            "denied": denied.collect::<Vec<_>>(), "beyond_rules": suggestion.beyond_rules,
+            "denied": denied.collect::<Vec<_>>(), "outside_hours": outside_hours.collect::<Vec<_>>(),
+            "beyond_rules": suggestion.beyond_rules,
         }))?;
     } else {
         show::line(&text_on_screen(&words(home, group, &suggestion)))?;
@@ -52,6 +56,13 @@ pub(super) fn words(home: &Home, group: &GroupName, suggestion: &Suggestion) -> 
             format!("#   {} {} ({rule})", facts.method, facts.url_without_query())
         };
         lines.extend(suggestion.denied.iter().map(denied));
+    }
+    if !suggestion.outside_hours.is_empty() {
+        lines.push("\n# Refused at this time alone; change the hours of its rule if it should pass now:".to_owned());
+        let closed = |(facts, why): &(policies::Facts, String)| {
+            format!("#   {} {}: {why}", facts.method, facts.url_without_query())
+        };
+        lines.extend(suggestion.outside_hours.iter().map(closed));
     }
     if suggestion.beyond_rules > 0 {
         let many = count(suggestion.beyond_rules);

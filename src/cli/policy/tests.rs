@@ -213,7 +213,7 @@ fn explaining_goes_by_the_day() {
     let said = |request: &str, on: &str| {
         let (method, url) = request.split_once(' ').unwrap();
         let way = policy_file::way(policy.at(noon(on)), Facts::parse(method, url).unwrap());
-        (explain::words(&home, &policy, request, None, &way, &[]), explain::json(request, None, &way, &[]))
+        (explain::words(&home, &policy, request, None, &way, &[]), explain::json(&policy, request, None, &way, &[]))
     };
     let (words, json) = said("GET https://new.test/", "2026-12-01");
     assert_eq!(
@@ -248,7 +248,42 @@ fn explaining_goes_by_the_day() {
     let way = policy_file::way(policy.at(when), Facts::parse("GET", "https://new.test/").unwrap());
     let words = explain::words(&home, &policy, "GET https://new.test/", Some(when), &way, &[]);
     assert!(words.starts_with("allow  GET https://new.test/\nwhen   mon 2026-11-30 12:00\nrule "), "{words}");
-    assert_eq!(explain::json("", Some(when), &way, &[])["when"], "mon 2026-11-30 12:00");
+    assert_eq!(explain::json(&policy, "", Some(when), &way, &[])["when"], "mon 2026-11-30 12:00");
+}
+
+#[test]
+fn hours_are_told_wherever_a_rule_is() {
+    let (_dir, home) = home(
+        "[[allow]]\nhost = \"a.test\"\naccess = \"read\"\nhours = \"07:00-21:00\"\ndays = [\"tue\"]\n\n\
+         [[allow]]\nhost = \"app.test\"\ntls = \"tunnel\"\nhours = \"07:00-21:00\"\n",
+    );
+    let policy = compile(&home, &family()).map_err(|_| "wrong").unwrap();
+    let shown = rules::words(&home, &policy, day("2026-12-01"));
+    assert!(shown.contains("GET, HEAD, OPTIONS /**, only 07:00-21:00 on tue"), "{shown}");
+    let rules = rules::json(&policy)["rules"].take();
+    let hours = serde_json::json!({ "from": "07:00", "to": "21:00", "days": ["tue"] });
+    assert_eq!((&rules[0]["hours"], &rules[1]["hours"]["from"]), (&hours, &"07:00".into()));
+    let said = |url: &str, time: &str| {
+        let when = Moment::new(day("2026-12-01"), TimeOfDay::parse(time).unwrap());
+        let way = policy_file::way(policy.at(when), Facts::parse("GET", url).unwrap());
+        (explain::words(&home, &policy, url, Some(when), &way, &[]), explain::json(&policy, url, Some(when), &way, &[]))
+    };
+    let (words, json) = said("https://a.test/", "20:59");
+    assert!(words.contains("says   allow a.test: GET, HEAD, OPTIONS /**, only 07:00-21:00 on tue"), "{words}");
+    assert_eq!((&json["verdict"], &json["hours"]), (&"allow".into(), &hours));
+    let (words, json) = said("https://a.test/", "21:00");
+    assert!(
+        words.contains("code   outside_hours\nwhy    group family may ask this of a.test only 07:00-21:00"),
+        "{words}"
+    );
+    assert!(words.ends_with("change or remove hours = \"07:00-21:00\", days = [\"tue\"]"), "{words}");
+    assert_eq!((&json["code"], &json["hours"]), (&"outside_hours".into(), &hours));
+    let (words, json) = said("https://app.test/", "20:59");
+    assert!(words.ends_with("says   allow app.test: any, unopened, only 07:00-21:00"), "{words}");
+    assert_eq!((&json["tls"], &json["hours"]["to"]), (&"tunnel".into(), &"21:00".into()));
+    let asked = [(Facts::parse("GET", "https://a.test/").unwrap(), Some(Code::OutsideHours))];
+    let suggestion = suggest::words(&home, &family(), &policy_file::suggest(policy.at(Moment::FAR), &asked));
+    assert!(suggestion.contains("#   GET https://a.test/: group family may ask this"), "{suggestion}");
 }
 
 #[test]
@@ -307,7 +342,7 @@ fn a_request_is_explained_with_its_headers() {
     assert_eq!(explained("GET", "https://a.test/y", &["X-Dry-Run: validateOnly2026"]), Err(Code::PathDenied));
     assert!(matches!(way("GET", "https://b.test/", &["Host: c.test"]), (Way::Unopened(_), _)), "nobody sees them");
     let (range, notes) = way("GET", "https://a.test/x", &["Range: bytes=0-9"]);
-    assert_eq!(explain::json("", None, &range, &notes)["notes"], serde_json::json!(notes));
+    assert_eq!(explain::json(&policy, "", None, &range, &notes)["notes"], serde_json::json!(notes));
     let words = explain::words(&home, &policy, "", None, &range, &notes);
     assert!(words.contains("\nnote   header range taken off: "), "{words}");
     for wrong in ["no colon", "a b: c", ": c", "x: a\nb"] {

@@ -44,3 +44,23 @@ async fn an_agent_hears_nothing_of_the_host_whatever_fails() {
         assert!(!text.contains(folder) && !text.contains(".db") && !text.contains("bank"), "{text}");
     }
 }
+
+/// What a rule allows at another time is not allowed already.
+#[tokio::test]
+async fn a_wish_goes_by_the_clock() {
+    let house = House::new();
+    let today = crate::clock::OwnersClock::new(jiff::tz::TimeZone::system()).now().weekday();
+    // Days away, whatever the clock does meanwhile.
+    let other = today.yesterday().yesterday().yesterday();
+    let rule = |host: &str, hours: &str| format!("[[allow]]\nhost = \"{host}\"\naccess = \"read\"\n{hours}\n");
+    let policy = rule("a.test", &format!("days = [\"{other}\"]")) + &rule("b.test", "");
+    std::fs::write(house.home.policy_file(&group("family")), policy).unwrap();
+    let _door = house.door("family");
+    let wish = |host: &str| json!({ "host": host, "why": "because" });
+    let closed = house.call("family", "request_access", wish("a.test")).await.unwrap();
+    assert!(closed.contains("not allowed yet"), "{closed}");
+    assert!(house.call("family", "request_access", wish("b.test")).await.unwrap().contains("is allowed already"));
+    assert_eq!(house.store.access_requests().unwrap().len(), 1);
+    let text = house.ask("family", "GET", "/policy", "Accept: text/plain\r\n", b"").await.body;
+    assert!(text.contains(&format!("only on {other}, by the owner's clock")), "{text}");
+}

@@ -1,0 +1,44 @@
+//! `hours = "07:00-21:00"` and `days = ["mon", "tue"]` as they stand in a rule.
+
+use desk::ValueError;
+use policies::{Hours, TimeOfDay, Weekday};
+
+use crate::table::Block;
+
+const FORM: &str = "write hours = \"07:00-21:00\"; midnight is 00:00";
+
+/// Reads both; none said is always.
+pub(crate) fn hours(block: &mut Block<'_, '_>) -> Option<Hours> {
+    let span = block.read("hours", span);
+    let mut days = Vec::new();
+    for word in block.strings("days") {
+        days.extend(block.meaning(word, day));
+    }
+    Hours::new(span, days)
+}
+
+fn span(text: &str) -> Result<(TimeOfDay, TimeOfDay), ValueError> {
+    let wrong = |message: String, help: &str| ValueError::new(message, Some(help.to_owned()));
+    let time = |text: &str| TimeOfDay::parse(text).ok_or_else(|| wrong(format!("{text:?} is no time of day"), FORM));
+    let Some((from, to)) = text.split_once('-') else {
+        time(text)?;
+        return Err(wrong(format!("{text:?} does not say until when"), FORM));
+    };
+    let (from, to) = (time(from)?, time(to)?);
+    if from == to {
+        let help = "remove `hours` if the rule holds all day, or let them end at another time";
+        return Err(wrong(format!("these hours end when they begin, at {from}"), help));
+    }
+    Ok((from, to))
+}
+
+fn day(text: &str) -> Result<Weekday, ValueError> {
+    Weekday::parse(text).ok_or_else(|| {
+        let meant = text.get(..3).and_then(|start| Weekday::parse(&start.to_ascii_lowercase()));
+        let help = match meant {
+            Some(day) => format!("did you mean \"{day}\"?"),
+            None => format!("days are: {}", Weekday::ALL.map(Weekday::as_str).join(", ")),
+        };
+        ValueError::new(format!("{text:?} is no day of the week"), Some(help))
+    })
+}
