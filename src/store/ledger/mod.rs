@@ -2,8 +2,8 @@
 //! crate `audit`), and an index behind it, `audit-index.db`, for questions.
 //!
 //! What it is: the proxy's [`proxy::audit::Ledger`], and the ways to read it back. The half that
-//! writes ([`log`], [`keeper`], and what they use) knows nothing of the half that reads
-//! ([`reading`]), and no request waits for that. What it is not: protection against somebody who
+//! writes (`log`, `keeper`, and what they use) knows nothing of the half that reads
+//! (`reading`), and no request waits for that. What it is not: protection against somebody who
 //! rewrites all of it as the daemon's own user; for that the chain's head has to be kept elsewhere.
 //!
 //! **Invariants**
