@@ -65,9 +65,11 @@ pub(super) fn installation_id(data: &Path) -> Result<String, HomeError> {
     if read_id(&path)?.is_none() {
         put(&path, &new_id(), false)?;
     } else if is_a_copy(&of, &here) {
-        // One at a time. Who had to wait finds that it was done.
-        let before = File::open(&path).and_then(|file| file.lock().map(|()| file));
-        let _before = before.map_err(|error| io("cannot lock", &path, error))?;
+        // One at a time; whoever had to wait finds that it was done. The lock is on a file of its own:
+        // the id's is replaced meanwhile, and a lock on the new one would keep nobody waiting.
+        let lock = data.join("installation-lock");
+        let _lock = open_private_file(&lock)
+            .and_then(|file| file.lock().map(|()| file).map_err(|error| io("cannot lock", &lock, error)))?;
         if is_a_copy(&of, &here) {
             put(&path, &new_id(), true)?;
             put(&of, &here, true)?;
