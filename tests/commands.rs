@@ -41,7 +41,7 @@ fn a_preset_that_would_allow_more_is_shown_and_taken_on_a_yes() {
     assert!(event.contains("the owner accepted preset weather") && event.contains("1 rule added"), "{event}");
     assert_eq!(accepted.1.len(), 1, "asking for it and saying no are no events: {accepted:#?}");
     home.run(&place).ok();
-    home.run(&["policy", "accept"]).ok().prints("No preset waits");
+    home.run(&["policy", "accept"]).ok().prints("All presets are up to date.");
 }
 
 #[test]

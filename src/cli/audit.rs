@@ -17,6 +17,7 @@ use jiff::{Span, Timestamp, Zoned, civil};
 use policies::GroupName;
 use proxy::audit::Seq;
 
+use super::show::{Screen, Styled};
 use super::times;
 use crate::home::Home;
 use crate::store::Millis;
@@ -105,26 +106,29 @@ const IN_A_TABLE: u32 = 50;
 
 /// Runs the command; writes to standard output.
 pub fn run(args: &AuditArgs, home: &Home) -> anyhow::Result<ExitCode> {
-    let out = &mut std::io::stdout().lock();
+    let (out, screen) = (&mut std::io::stdout().lock(), Screen::stdout());
     match &args.command {
-        Some(AuditCommand::Verify(verify_args)) => verify::run(verify_args, home, out),
-        Some(AuditCommand::Digest(digest_args)) => digest::run(digest_args, home, out),
-        None => show(&args.show, home, out),
+        Some(AuditCommand::Verify(verify_args)) => verify::run(verify_args, home, screen, out),
+        Some(AuditCommand::Digest(digest_args)) => digest::run(digest_args, home, screen, out),
+        None => show(&args.show, home, screen, out),
     }
 }
 
 /// All of a home's log as the command shows it: for the tour.
-pub(super) fn whole(home: &Home) -> anyhow::Result<String> {
+pub(super) fn whole(home: &Home, screen: Screen) -> anyhow::Result<Styled> {
     let mut text = Vec::new();
-    table(&open(home, false)?, &Filter { events: Events::With, ..Filter::default() }, &mut text)?;
-    Ok(String::from_utf8_lossy(&text).into_owned())
+    table(&open(home, false)?, &Filter { events: Events::With, ..Filter::default() }, screen, &mut text)?;
+    Ok(Styled::drawn(String::from_utf8_lossy(&text).trim_end().to_owned()))
 }
 
-fn show(args: &ShowArgs, home: &Home, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+fn show(args: &ShowArgs, home: &Home, screen: Screen, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     if !is_there(home, args.old) && !args.follow {
         match args.form() {
-            Form::Table => writeln!(out, "Nothing was asked at a door of {home} yet.")?,
-            Form::Json | Form::Csv => print(&[], args.form(), true, out)?,
+            Form::Table => {
+                let nothing = Styled::from(format!("Nothing was asked at a door of {home} yet."));
+                writeln!(out, "{}", nothing.on(screen))?;
+            }
+            Form::Json | Form::Csv => export_of(&[], args.form(), true, out)?,
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -134,14 +138,14 @@ fn show(args: &ShowArgs, home: &Home, out: &mut dyn Write) -> anyhow::Result<Exi
     }
     let reader = open(home, args.old)?;
     if args.follow {
-        return follow(args, home, reader, out);
+        return follow(args, home, reader, screen, out);
     }
     let filter = args.filter();
     match args.form() {
         Form::Table => {
-            let shown = table(&reader, &filter, out)?;
+            let shown = table(&reader, &filter, screen, out)?;
             if let Some(words) = what_is_missing(&reader, &filter, shown)? {
-                writeln!(std::io::stderr(), "{words}")?;
+                super::show::aside(words);
             }
         }
         form => export(&reader, filter, form, out)?,
@@ -160,28 +164,30 @@ fn what_is_missing(reader: &AuditReader, filter: &Filter, shown: u64) -> anyhow:
     Ok((all > shown).then(|| format!("These are the {which} {shown} of {all}; --limit 0 shows all.")))
 }
 
-/// A table as wide as its widest cells, which are looked for first; says how many lines it has.
-fn table(reader: &AuditReader, filter: &Filter, out: &mut dyn Write) -> anyhow::Result<u64> {
+/// A table as wide as its widest cells, which are looked for first, or as its screen; says how
+/// many entries it has.
+fn table(reader: &AuditReader, filter: &Filter, screen: Screen, out: &mut dyn Write) -> anyhow::Result<u64> {
     let (zone, until) = (times::zone(), reader.last()?);
-    let mut widths = table::Widths::default();
+    let mut columns = table::columns();
     let all = pages(reader, filter.clone(), until, |entries| {
-        entries.iter().for_each(|entry| widths.fit(entry, &zone));
+        entries.iter().for_each(|entry| columns.fit(&table::cells(entry, &zone)));
         Ok(())
     })?;
     if all == 0 {
         writeln!(out, "Nothing in the log matches.")?;
         return Ok(0);
     }
-    writeln!(out, "{}", widths.headings())?;
+    let fitted = columns.on(screen);
+    fitted.headings().map_or(Ok(()), |headings| writeln!(out, "{headings}"))?;
     pages(reader, filter.clone(), until, |entries| {
-        entries.iter().try_for_each(|entry| writeln!(out, "{}", widths.line(entry, &zone)))
+        entries.iter().try_for_each(|entry| writeln!(out, "{}", fitted.row(&table::cells(entry, &zone))))
     })
 }
 
 /// All that matches, one by one.
 fn export(reader: &AuditReader, filter: Filter, form: Form, out: &mut dyn Write) -> anyhow::Result<()> {
-    print(&[], form, true, out)?;
-    pages(reader, filter, reader.last()?, |entries| print(entries, form, false, out)).map(drop)
+    export_of(&[], form, true, out)?;
+    pages(reader, filter, reader.last()?, |entries| export_of(entries, form, false, out)).map(drop)
 }
 
 /// What matches up to a record, a part at a time: a log may be larger than memory. Says how much
@@ -210,30 +216,44 @@ fn pages(
     Ok(taken)
 }
 
-fn follow(args: &ShowArgs, home: &Home, mut reader: AuditReader, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+fn follow(
+    args: &ShowArgs,
+    home: &Home,
+    mut reader: AuditReader,
+    screen: Screen,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
+    let (zone, fitted) = (times::zone(), table::columns_of_a_stream().on(screen));
     let mut follower = Follower::start(&reader, args.filter())?;
     let mut first = true;
     loop {
         if reader.catch_up()? || first || follower.is_waiting() {
             reader = reader.while_served(home.is_served());
             let entries = follower.step(&reader)?;
-            print(&entries, args.form(), first, out)?;
+            match args.form() {
+                Form::Table => {
+                    entries
+                        .iter()
+                        .try_for_each(|entry| writeln!(out, "{}", fitted.row(&table::cells(entry, &zone))))?;
+                    out.flush()?;
+                }
+                form => export_of(&entries, form, first, out)?,
+            }
             first = false;
         }
         std::thread::sleep(LOOK_EVERY);
     }
 }
 
-/// Entries line by line; the first of a CSV file are preceded by its headings.
-fn print(entries: &[AuditEntry], form: Form, first: bool, out: &mut dyn Write) -> std::io::Result<()> {
+/// Entries line by line, for programs; the first of a CSV file are preceded by its headings.
+fn export_of(entries: &[AuditEntry], form: Form, first: bool, out: &mut dyn Write) -> std::io::Result<()> {
     if first && form == Form::Csv {
         write!(out, "{}\r\n", csv::HEADINGS)?;
     }
     for entry in entries {
         match form {
-            Form::Table => writeln!(out, "{}", table::line(entry, &times::zone()))?,
-            Form::Json => writeln!(out, "{}", entry.to_json())?,
             Form::Csv => write!(out, "{}\r\n", csv::record(entry))?,
+            Form::Json | Form::Table => writeln!(out, "{}", entry.to_json())?,
         }
     }
     out.flush()

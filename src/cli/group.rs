@@ -6,7 +6,6 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
-use desk::screen::text_on_screen;
 use policies::GroupName;
 
 use super::{Failure, refused, show, stop, usage};
@@ -195,8 +194,8 @@ fn agent(home: &Home, group: &Group) -> &'static str {
 
 fn row(home: &Home, group: &Group) -> Vec<String> {
     let main = if group.is_main { "yes" } else { "" };
-    let chat = text_on_screen(&group.chat);
-    vec![group.name.to_string(), main.to_owned(), group.channel.clone(), chat, agent(home, group).to_owned()]
+    let agent = agent(home, group).to_owned();
+    vec![group.name.to_string(), main.to_owned(), group.channel.clone(), group.chat.clone(), agent]
 }
 
 fn described(home: &Home, group: &Group) -> serde_json::Value {

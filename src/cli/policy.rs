@@ -17,11 +17,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
-use desk::screen::text_on_screen;
+use desk::Problems;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use policies::{At, Facts, GroupName, Policy, Verdict};
-use policy_file::{Compiled, Problems, Source, Texts, Way};
+use policy_file::{Compiled, Source, Texts, Way};
 
+use super::show::Tone;
 use super::{Failure, refused, show, times, usage};
 use crate::gateway::policy_files::{PolicyError, PolicyFiles, presets_in_force, read_base};
 use crate::home::Home;
@@ -152,7 +153,7 @@ pub(super) async fn run(home: &Home, args: PolicyArgs) -> Result<ExitCode, Failu
         PolicyCommand::Test { group, json } => test::run(home, group, json),
         PolicyCommand::Accept { preset, yes } => accept::run(home, preset.as_deref(), yes).await,
         PolicyCommand::Manifest { group } => {
-            show::line(&serde_json::to_string_pretty(&policy_file::manifest(&compile(home, &group)?))?)?;
+            show::verbatim(&serde_json::to_string_pretty(&policy_file::manifest(&compile(home, &group)?))?)?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -177,12 +178,6 @@ pub(super) fn groups_with_files(home: &Home) -> anyhow::Result<Vec<GroupName>> {
     }
     groups.sort();
     Ok(groups)
-}
-
-/// The report of a compiler, with the lines it is about.
-pub(super) fn report(problems: &Problems) -> String {
-    let shown = problems.0.iter().map(|problem| format!("{:?}", miette::Report::new(problem.clone())));
-    text_on_screen(shown.collect::<Vec<_>>().join("\n").trim_end())
 }
 
 fn check(home: &Home, what: Option<&str>) -> Result<ExitCode, Failure> {
@@ -236,21 +231,28 @@ fn tell_check(name: &str, compiled: Result<Compiled, PolicyError>) -> Result<boo
     match compiled {
         Ok(Compiled { policy, warnings }) => {
             if !warnings.is_empty() {
-                show::line(&report(&warnings))?;
+                show::line(show::report(&warnings))?;
             }
-            show::line(&format!("{name}: right; rules: {}", policy.rules().count()))?;
+            show::line(show::Styled::from(name) + ": " + Tone::Good.of("OK") + format!(", {}", rules_of(&policy)))?;
             Ok(true)
         }
         Err(PolicyError::Wrong(problems)) => {
-            show::line(&report(&problems))?;
-            let count = problems.0.len();
-            show::line(&format!(
-                "{name}: wrong ({count} {}); a running daemon keeps the last one that was right",
-                if count == 1 { "problem" } else { "problems" }
-            ))?;
+            show::line(show::report(&problems))?;
+            let count =
+                if problems.0.len() == 1 { "1 problem".to_owned() } else { format!("{} problems", problems.0.len()) };
+            let kept = format!(" ({count}); a running daemon keeps the last one that was right");
+            show::line(show::Styled::from(name) + ": " + Tone::Bad.of("WRONG") + kept)?;
             Ok(false)
         }
         Err(error) => Err(refused(error)),
+    }
+}
+
+/// How much a policy says: `4 rules`.
+pub(super) fn rules_of(policy: &Policy) -> String {
+    match policy.rules().count() {
+        1 => "1 rule".to_owned(),
+        count => format!("{count} rules"),
     }
 }
 
@@ -266,21 +268,24 @@ fn compile(home: &Home, group: &GroupName) -> Result<Policy, Failure> {
 fn policy_of(name: &str, compiled: Result<Compiled, PolicyError>) -> Result<Policy, Failure> {
     match compiled {
         Ok(compiled) => Ok(compiled.policy),
-        Err(PolicyError::Wrong(problems)) => {
-            Err(refused(anyhow!("the policy of {name} is wrong:\n{}", report(&problems))))
-        }
+        Err(PolicyError::Wrong(problems)) => Err(wrong(name, problems)),
         Err(error) => Err(refused(error)),
     }
+}
+
+/// A command that needs a policy, and finds a wrong one.
+fn wrong(name: &str, problems: Problems) -> Failure {
+    refused(anyhow::Error::new(problems).context(format!("the policy of {name} is wrong")))
 }
 
 fn show_rules(home: &Home, group: &GroupName, toml: bool, json: bool) -> Result<ExitCode, Failure> {
     let policy = compile(home, group)?;
     if toml {
-        show::line(policy_file::written(policy.rules()).trim_end())?;
+        show::verbatim(policy_file::written(policy.rules()).trim_end())?;
     } else if json {
         show::json(&rules::json(&policy))?;
     } else {
-        show::line(&text_on_screen(&rules::words(home, &policy, times::clock(home).now().date())))?;
+        show::line(rules::words(home, &policy, times::clock(home).now().date()))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -306,7 +311,7 @@ fn explain(
     if json {
         show::json(&explain::json(&policy, &request, when, &way, &notes))?;
     } else {
-        show::line(&text_on_screen(&explain::words(home, &policy, &request, when, &way, &notes)))?;
+        show::line(explain::words(home, &policy, &request, when, &way, &notes))?;
     }
     let denied = matches!(way, Way::Judged(Verdict::Deny(..)));
     Ok(ExitCode::from(u8::from(denied)))

@@ -7,6 +7,7 @@ use desk::screen::on_screen;
 use policies::{Code, GroupName};
 use serde_json::json;
 
+use super::show::{Styled, Tone};
 use super::{Failure, group, show, times};
 use crate::gateway::policy_files::PolicyFiles;
 use crate::home::Home;
@@ -60,10 +61,10 @@ pub(super) fn run(home: &Home, args: &RequestsArgs) -> Result<ExitCode, Failure>
             .collect();
         show::json(&all)?;
     } else if asked.is_empty() {
-        show::line("No agent waits to be allowed anything.")?;
+        show::line("No open requests.")?;
     } else {
-        let all: Vec<_> = shown.map(|(request, stands)| words(home, request, &stands)).collect();
-        show::line(&all.join("\n\n"))?;
+        let all = shown.map(|(request, stands)| words(home, request, &stands));
+        show::line(Styled::joined(all, "\n\n"))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -122,11 +123,10 @@ fn stands(home: &Home, request: &AccessRequest) -> Stands {
     }
 }
 
-fn words(home: &Home, request: &AccessRequest, stands: &Stands) -> String {
+fn words(home: &Home, request: &AccessRequest, stands: &Stands) -> Styled {
     let times = if request.asked == 1 { String::new() } else { format!(", {} times", request.asked) };
     let head = format!(
-        "{}  {} {} {}  (asked {}{times})\n  \u{201c}{}\u{201d}",
-        request.group,
+        "  {} {} {}  (asked {}{times})\n  \u{201c}{}\u{201d}\n",
         on_screen(&request.method),
         on_screen(&request.authority),
         on_screen(&request.path),
@@ -134,14 +134,15 @@ fn words(home: &Home, request: &AccessRequest, stands: &Stands) -> String {
         on_screen(&request.why)
     );
     let below = match stands {
-        Stands::Allowed => "  It is allowed by now.".to_owned(),
-        Stands::Closed(why) | Stands::OutsideHours(why) => format!("  {}.", on_screen(why)),
+        Stands::Allowed => "  It is allowed by now.".into(),
+        Stands::Closed(why) | Stands::OutsideHours(why) => format!("  {}.", on_screen(why)).into(),
         Stands::Refused(toml) => {
             let lines: Vec<_> = toml.trim_end().lines().map(|line| format!("    {}", on_screen(line))).collect();
-            format!("  To allow it, put into {}:\n{}", home.policy_file(&request.group).display(), lines.join("\n"))
+            let file = home.policy_file(&request.group);
+            Styled::from(format!("  To allow it, put into {}:\n", file.display())) + Styled::fixed(&lines.join("\n"))
         }
     };
-    format!("{head}\n{below}")
+    Tone::Strong.of(request.group.as_str()) + head + below
 }
 
 #[cfg(test)]
@@ -176,7 +177,7 @@ mod tests {
                 last_at: at,
             };
             let stands = stands(&home, &request);
-            (stands.word(), words(&home, &request, &stands))
+            (stands.word(), words(&home, &request, &stands).plain())
         };
         assert_eq!(stands_with("").0, "allowed");
         let (word, words) = stands_with(&format!("days = [\"{other}\"]"));

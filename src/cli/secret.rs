@@ -7,6 +7,7 @@ use anyhow::anyhow;
 
 use policies::{Authority, GroupName};
 
+use super::show::{Styled, Tone};
 use super::{Failure, refused, show, usage};
 use crate::config::{Config, Credential};
 use crate::home::Home;
@@ -99,20 +100,23 @@ fn list(home: &Home, config: &Config, json: bool) -> Result<ExitCode, Failure> {
             file.display()
         ))?;
     } else {
-        let rows: Vec<Vec<String>> = credentials.map(row).collect();
+        let rows: Vec<Vec<Styled>> = credentials.map(row).collect();
         show::line(&show::table(&["name", "source", "hosts", "place", "env", "readable now"], &rows))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn row(credential: &Credential) -> Vec<String> {
-    let readable = credential.source.read().map_or_else(|error| format!("no: {error}"), |_| "yes".to_owned());
+fn row(credential: &Credential) -> Vec<Styled> {
+    let readable = match credential.source.read() {
+        Ok(_) => Tone::Good.of("yes"),
+        Err(error) => Tone::Bad.of("no") + format!(": {error}"),
+    };
     vec![
-        credential.name.to_string(),
-        credential.source.to_string(),
-        joined(&credential.hosts),
-        joined(&credential.place),
-        credential.env.clone().unwrap_or_default(),
+        credential.name.to_string().into(),
+        credential.source.to_string().into(),
+        joined(&credential.hosts).into(),
+        joined(&credential.place).into(),
+        credential.env.clone().unwrap_or_default().into(),
         readable,
     ]
 }

@@ -61,6 +61,13 @@ pub fn text(refused: &[AuditEntry], policy_file: &Path) -> Option<String> {
     Some(text.trim_end().to_owned())
 }
 
+/// What is to be done in a policy where a refusal's lines are no lines to add but say that
+/// another is to be changed or removed.
+pub fn instruction(lift: &[String]) -> Option<String> {
+    let said: Option<Vec<&str>> = lift.iter().map(|line| line.strip_prefix("# ")).collect();
+    said.filter(|said| !said.is_empty()).map(|said| said.join("; "))
+}
+
 /// Whether a denial from a preset refused it: the owner accepted that with the preset, and
 /// no line lifts it. The agent is told why, and the log has it.
 fn is_expected(entry: &AuditEntry) -> bool {

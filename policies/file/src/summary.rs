@@ -86,7 +86,7 @@ impl RuleSummary {
         };
         words += if *websocket { ", WebSocket" } else { "" };
         words.extend(json.iter().map(|condition| format!(", if {condition}")));
-        words.extend(private.iter().map(|net| format!(", also at {net}")));
+        words.extend(private.iter().map(|net| format!(", private {net}")));
         words += if *model { ", a model" } else { "" };
         words += if *opaque { ", answers unread where nobody can look into them" } else { "" };
         words.extend(hours.iter().map(|hours| format!(", only {hours}")));

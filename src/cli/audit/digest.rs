@@ -8,8 +8,9 @@ use desk::screen::on_screen;
 use jiff::tz::TimeZone;
 use policies::GroupName;
 
-use super::table::{columns, size};
+use super::table::size;
 use super::{is_there, open, since};
+use crate::cli::show::{Columns, Screen, Styled};
 use crate::cli::times::{self, time};
 use crate::home::Home;
 use crate::store::Millis;
@@ -39,7 +40,7 @@ const HOSTS_AT_MOST: usize = 15;
 /// A host's name has 253 characters at most; one line of a screen has fewer.
 const HOST_AT_MOST: usize = 60;
 
-pub(super) fn run(args: &DigestArgs, home: &Home, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &DigestArgs, home: &Home, screen: Screen, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let digest = if is_there(home, args.old) {
         open(home, args.old)?.digest(args.group.as_ref(), Some(args.since))?
     } else {
@@ -49,37 +50,40 @@ pub(super) fn run(args: &DigestArgs, home: &Home, out: &mut dyn Write) -> anyhow
         let whole = serde_json::json!({ "since_ms": args.since, "ways": digest.ways, "events": digest.events, "head": digest.head });
         writeln!(out, "{}", desk::screen::in_json(whole.to_string()))?;
     } else {
-        write!(out, "{}", text(&digest, args.since, &times::zone()))?;
+        write!(out, "{}", text(&digest, args.since, &times::zone(), screen).on(screen))?;
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The digest for people.
-pub(super) fn text(digest: &Digest, since: Millis, zone: &TimeZone) -> String {
+fn text(digest: &Digest, since: Millis, zone: &TimeZone, screen: Screen) -> Styled {
     let mut text = if digest.ways.is_empty() {
-        format!("Nothing was asked at a door since {}.\n", time(since, zone))
+        Styled::from(format!("Nothing was asked at a door since {}.\n", time(since, zone)))
     } else {
-        format!("Where data went since {}:\n\n{}", time(since, zone), table(&digest.ways))
+        Styled::from(format!("Where data went since {}:\n\n", time(since, zone))) + table(&digest.ways, screen)
     };
     let open: u64 = digest.ways.iter().map(|way| way.open).sum();
     if open > 0 {
-        text += &format!(
-            "\nAllowed requests without an outcome: {open}. They are under way or were interrupted; what their bodies \
+        text = text
+            + format!(
+                "\nAllowed requests without an outcome: {open}. They are under way or were interrupted; what their bodies \
              held is not counted.\n"
-        );
+            );
     }
     let abandoned: u64 = digest.ways.iter().map(|way| way.abandoned).sum();
     if abandoned > 0 {
-        text += &format!("\nAnswers that were left before they were whole, of which their hosts hear: {abandoned}.\n");
+        text = text
+            + format!("\nAnswers that were left before they were whole, of which their hosts hear: {abandoned}.\n");
     }
-    text += &besides(&digest.events);
+    text = text + besides(&digest.events);
     if let Some(head) = &digest.head {
-        text += &format!(
-            "\nThe log ends with record {}, head {}\nKeep this head elsewhere; `doorward audit verify --head` then \
+        text = text
+            + format!(
+                "\nThe log ends with record {}, head {}\nKeep this head elsewhere; `doorward audit verify --head` then \
              finds a tail that was cut off.\n",
-            head.seq, head.hash
-        );
+                head.seq, head.hash
+            );
     }
     text
 }
@@ -99,7 +103,7 @@ fn besides(events: &[Happened]) -> String {
     if lines.is_empty() { lines } else { format!("\nBesides requests:\n{lines}") }
 }
 
-fn table(ways: &[Way]) -> String {
+fn table(ways: &[Way], screen: Screen) -> Styled {
     let mut groups: BTreeMap<&str, Vec<&Way>> = BTreeMap::new();
     ways.iter().for_each(|way| groups.entry(&way.group).or_default().push(way));
     let mut rows = Vec::new();
@@ -112,7 +116,11 @@ fn table(ways: &[Way]) -> String {
             rows.push(cells(&sum(&rest), format!("({} more hosts)", rest.len())));
         }
     }
-    columns(&HEADINGS, &rows, 2..=6)
+    let mut columns = Columns::new(&HEADINGS).numbers(&[2, 3, 4, 5, 6]);
+    rows.iter().for_each(|row| columns.fit(row));
+    let fitted = columns.on(screen);
+    let lines = fitted.headings().into_iter().chain(rows.iter().map(|row| fitted.row(row)));
+    Styled::drawn(lines.map(|line| line + "\n").collect())
 }
 
 fn host(way: &Way) -> String {
@@ -120,7 +128,7 @@ fn host(way: &Way) -> String {
     super::table::cut(&host, HOST_AT_MOST)
 }
 
-fn cells(way: &Way, host: String) -> [String; 8] {
+fn cells(way: &Way, host: String) -> [Styled; 8] {
     [
         on_screen(&way.group),
         host,
@@ -131,6 +139,7 @@ fn cells(way: &Way, host: String) -> [String; 8] {
         way.alarms.to_string(),
         way.reason.as_deref().map(on_screen).unwrap_or_default(),
     ]
+    .map(Styled::from)
 }
 
 fn sum(ways: &[&Way]) -> Way {

@@ -1,18 +1,17 @@
 //! The log as lines for people. Everything that came from a sandbox is made
 //! visible before it is measured or shown.
 
-use std::ops::RangeInclusive;
-
 use desk::screen::on_screen;
 use jiff::tz::TimeZone;
 
+use crate::cli::show::{Columns, Styled, Tone};
 use crate::cli::times::time;
 use crate::store::ledger::{AuditEntry, Ending, OutcomeRecord};
 
 const HEADINGS: [&str; 8] = ["TIME", "GROUP", "VERDICT", "REQUEST", "UP", "DOWN", "TOOK", "BECAUSE"];
 
 /// The columns that are numbers, which stand to the right.
-const NUMBERS: RangeInclusive<usize> = 4..=6;
+const NUMBERS: [usize; 3] = [4, 5, 6];
 
 /// What a followed log gives each column: lines come one by one.
 const WIDTHS: [usize; 8] = [25, 10, 11, 40, 8, 8, 7, 0];
@@ -20,90 +19,44 @@ const WIDTHS: [usize; 8] = [25, 10, 11, 40, 8, 8, 7, 0];
 /// A request is cut to this in the table; `--json` has all of it.
 const REQUEST_AT_MOST: usize = 72;
 
-/// How wide each column of a table of entries is.
-pub(super) struct Widths([usize; 8]);
-
-impl Default for Widths {
-    fn default() -> Self {
-        Widths(HEADINGS.map(str::len))
-    }
+/// The columns of entries.
+pub(super) fn columns() -> Columns {
+    Columns::new(&HEADINGS).numbers(&NUMBERS)
 }
 
-impl Widths {
-    /// Makes room for an entry.
-    pub(super) fn fit(&mut self, entry: &AuditEntry, zone: &TimeZone) {
-        for (width, cell) in self.0.iter_mut().zip(cells(entry, zone)) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-
-    pub(super) fn headings(&self) -> String {
-        joined(&HEADINGS.map(str::to_owned), &self.0, &NUMBERS)
-    }
-
-    pub(super) fn line(&self, entry: &AuditEntry, zone: &TimeZone) -> String {
-        joined(&cells(entry, zone), &self.0, &NUMBERS)
-    }
+/// The same for entries that are not there yet.
+pub(super) fn columns_of_a_stream() -> Columns {
+    columns().widths(&WIDTHS)
 }
 
-/// Rows under headings, each column as wide as its widest cell.
-pub(super) fn columns(headings: &[&str; 8], rows: &[[String; 8]], numbers: RangeInclusive<usize>) -> String {
-    let mut widths = headings.map(str::len);
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut text = format!("{}\n", joined(&headings.map(str::to_owned), &widths, &numbers));
-    rows.iter().for_each(|row| text.push_str(&format!("{}\n", joined(row, &widths, &numbers))));
-    text
-}
-
-/// One entry on its own.
-pub(super) fn line(entry: &AuditEntry, zone: &TimeZone) -> String {
-    joined(&cells(entry, zone), &WIDTHS, &NUMBERS)
-}
-
-fn joined(cells: &[String; 8], widths: &[usize; 8], numbers: &RangeInclusive<usize>) -> String {
-    let padded: Vec<String> = cells
-        .iter()
-        .zip(widths)
-        .enumerate()
-        .map(|(column, (cell, width))| match column {
-            column if numbers.contains(&column) => format!("{cell:>width$}"),
-            _ => format!("{cell:<width$}"),
-        })
-        .collect();
-    padded.join("  ").trim_end().to_owned()
-}
-
-fn cells(entry: &AuditEntry, zone: &TimeZone) -> [String; 8] {
+/// An entry in its columns.
+pub(super) fn cells(entry: &AuditEntry, zone: &TimeZone) -> [Styled; 8] {
     let outcome = entry.outcome.as_ref();
     let bytes = |count: fn(&OutcomeRecord) -> u64| outcome.map_or_else(dash, |outcome| size(count(outcome)));
     let up = entry.bytes_up().map_or_else(dash, size);
     [
-        time(entry.at, zone),
-        on_screen(&entry.decision.group),
-        verdict(entry).to_owned(),
-        cut(&on_screen(&request(entry)), REQUEST_AT_MOST),
-        up,
-        bytes(|outcome| outcome.bytes_down),
-        outcome.map_or_else(dash, |outcome| took(outcome.micros)),
-        on_screen(&because(entry)),
+        time(entry.at, zone).into(),
+        on_screen(&entry.decision.group).into(),
+        verdict(entry),
+        cut(&on_screen(&request(entry)), REQUEST_AT_MOST).into(),
+        up.into(),
+        bytes(|outcome| outcome.bytes_down).into(),
+        outcome.map_or_else(dash, |outcome| took(outcome.micros)).into(),
+        because(entry),
     ]
 }
 
-fn verdict(entry: &AuditEntry) -> &'static str {
+fn verdict(entry: &AuditEntry) -> Styled {
     match entry.ending {
-        Ending::Denied => "DENY",
+        Ending::Denied => Tone::Bad.of("DENY"),
         // Refused after the verdict, and before anything moved: to its reader a denial.
-        Ending::Ended if entry.is_refusal() && nothing_moved(entry) => "DENY",
-        Ending::Ended if entry.is_refusal() => "CUT OFF",
-        Ending::Ended => "allow",
-        Ending::UnderWay => "under way",
-        Ending::Interrupted => "interrupted",
-        Ending::Noted if entry.is_refusal() => "DENY",
-        Ending::Noted => "event",
+        Ending::Ended if entry.is_refusal() && nothing_moved(entry) => Tone::Bad.of("DENY"),
+        Ending::Ended if entry.is_refusal() => Tone::Bad.of("CUT OFF"),
+        Ending::Ended => Tone::Good.of("allow"),
+        Ending::UnderWay => Tone::Warning.of("under way"),
+        Ending::Interrupted => Tone::Warning.of("interrupted"),
+        Ending::Noted if entry.is_refusal() => Tone::Bad.of("DENY"),
+        Ending::Noted => "event".into(),
     }
 }
 
@@ -135,7 +88,7 @@ fn request(entry: &AuditEntry) -> String {
 }
 
 /// The rule that decided; for what did not pass, the reason first.
-fn because(entry: &AuditEntry) -> String {
+fn because(entry: &AuditEntry) -> Styled {
     let decision = &entry.decision;
     let rule = decision.rule.as_ref().map(|rule| format!("{}:{}", rule.file, rule.line));
     let reason = match (entry.code(), entry.why()) {
@@ -151,10 +104,9 @@ fn because(entry: &AuditEntry) -> String {
     if let Some(repeated) = decision.repeated {
         text.insert_str(0, &format!("{repeated} times more  "));
     }
-    if decision.alarm || entry.outcome.as_ref().is_some_and(|outcome| outcome.alarm) {
-        text.insert_str(0, "ALARM  ");
-    }
-    text
+    let text = on_screen(&text);
+    let alarm = decision.alarm || entry.outcome.as_ref().is_some_and(|outcome| outcome.alarm);
+    if alarm { Tone::Bad.of("ALARM") + "  " + text } else { text.into() }
 }
 
 pub(super) fn size(bytes: u64) -> String {

@@ -49,9 +49,9 @@ fn run_at(home: &Home, args: &[&str]) -> (String, ExitCode) {
     let parsed = CommandLine::parse_from([&["audit"], args].concat()).audit;
     let mut out = Vec::new();
     let code = match &parsed.command {
-        Some(AuditCommand::Verify(args)) => verify::run(args, home, &mut out).unwrap(),
-        Some(AuditCommand::Digest(args)) => digest::run(args, home, &mut out).unwrap(),
-        None => show(&parsed.show, home, &mut out).unwrap(),
+        Some(AuditCommand::Verify(args)) => verify::run(args, home, Screen::PIPE, &mut out).unwrap(),
+        Some(AuditCommand::Digest(args)) => digest::run(args, home, Screen::PIPE, &mut out).unwrap(),
+        None => show(&parsed.show, home, Screen::PIPE, &mut out).unwrap(),
     };
     (String::from_utf8(out).unwrap(), code)
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use audit::Chain;
 
+use crate::cli::show::{Screen, Styled};
 use crate::cli::times;
 use crate::home::Home;
 use crate::store::ledger::{OldLog, OldVerifyError, Verified, VerifyError, verify};
@@ -30,7 +31,7 @@ struct Found {
     text: String,
 }
 
-pub(super) fn run(args: &VerifyArgs, home: &Home, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &VerifyArgs, home: &Home, screen: Screen, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let path = if args.old { home.old_audit_db() } else { home.audit_log() };
     if !path.exists() {
         bail!("there is no audit log at {}", path.display());
@@ -57,7 +58,7 @@ pub(super) fn run(args: &VerifyArgs, home: &Home, out: &mut dyn Write) -> anyhow
     };
     match args.json {
         true => writeln!(out, "{}", found.json)?,
-        false => writeln!(out, "{}", found.text)?,
+        false => writeln!(out, "{}", Styled::from(found.text).on(screen))?,
     }
     Ok(if found.good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -4,11 +4,11 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
-use desk::screen::text_on_screen;
 use serde::Deserialize;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
+use super::super::show::{Styled, Tone};
 use super::super::{Failure, refused, show};
 use crate::channels::lines::{LineReader, LineWriter};
 use crate::channels::protocol::{FromChannel, Incoming, MAX_LINE, Outgoing, OutgoingKind, Sender, ToChannel, VERSION};
@@ -73,7 +73,7 @@ impl Conversation {
                 ToChannel::Send(out) => {
                     // It belongs to an earlier message whose sender did not wait.
                     if out.kind != OutgoingKind::Done {
-                        show::aside(&format!("(to an earlier message) {}", text_on_screen(&out.text)));
+                        show::aside(format!("(to an earlier message) {}", out.text));
                     }
                     self.confirm(out.id).await?;
                 }
@@ -126,11 +126,12 @@ impl Conversation {
         if self.json {
             return Ok(show::json(out)?);
         }
-        let text = if std::io::stdout().is_terminal() { text_on_screen(&out.text) } else { out.text.clone() };
+        let ours = || Tone::Warning.of("[Doorward]");
         match out.kind {
-            OutgoingKind::Reply => show::line(&text)?,
-            OutgoingKind::Notice => show::line(&format!("\n[Doorward] {}\n", text_on_screen(&out.text)))?,
-            OutgoingKind::Failure => show::line(&format!("[Doorward] No answer: {}", text_on_screen(&out.text)))?,
+            OutgoingKind::Reply if std::io::stdout().is_terminal() => show::line(&out.text)?,
+            OutgoingKind::Reply => show::verbatim(&out.text)?,
+            OutgoingKind::Notice => show::line(Styled::from("\n") + ours() + format!(" {}\n", out.text))?,
+            OutgoingKind::Failure => show::line(ours() + format!(" No answer: {}", out.text))?,
             OutgoingKind::Done => {}
         }
         Ok(())

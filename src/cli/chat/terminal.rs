@@ -3,7 +3,6 @@
 use std::io::{BufRead as _, Write as _};
 use std::process::ExitCode;
 
-use desk::screen::text_on_screen;
 use tokio::sync::mpsc;
 
 use super::super::{Failure, show};
@@ -59,7 +58,7 @@ async fn heard(conversation: &mut Conversation, said: ToChannel, prompt: &str) -
         }
         ToChannel::Ignored { why, .. } => {
             write(FRESH_LINE)?;
-            show::aside(&format!("The message was not taken: {}", text_on_screen(&why)));
+            show::aside(format!("The message was not taken: {why}"));
             write(prompt)?;
         }
         ToChannel::Typing { on: true, .. } => write(&format!("{FRESH_LINE}… {prompt}"))?,

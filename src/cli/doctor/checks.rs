@@ -34,7 +34,7 @@ pub(super) async fn all(home: &Home) -> Vec<Check> {
     checks.push(daemon(home).await);
     let config = Config::load(home);
     match &config {
-        Ok(_) => checks.push(Check::fine("doorward.toml", "right")),
+        Ok(_) => checks.push(Check::fine("doorward.toml", "OK")),
         Err(error) => {
             let file = home.config_file().display().to_string();
             checks.push(Check::broken("doorward.toml", error.to_string(), format!("correct {file}")));
@@ -223,7 +223,7 @@ fn policies(home: &Home, in_force: &BTreeMap<String, String>) -> Vec<Check> {
         }
         match compiled {
             Ok(compiled) if compiled.warnings.is_empty() => {
-                Check::fine(what, format!("right; rules: {}", compiled.policy.rules().count()))
+                Check::fine(what, format!("OK, {}", policy::rules_of(&compiled.policy)))
             }
             Ok(compiled) => {
                 Check::warning(what, compiled.warnings.to_string(), format!("doorward policy check {group}"))

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
-use desk::screen::text_on_screen;
 use policies::{GroupName, Policy};
 use policy_file::{Diff, Fate, LimitChange, RuleSummary};
 
 use super::asked::asked;
+use super::show::{Styled, Tone};
 use super::{Failure, compile_file, compile_named, is_file, policy_of, refused, show, times, usage};
 use crate::home::Home;
 
@@ -31,7 +31,7 @@ pub(super) fn run(
     if json {
         show::json(&serde_json::json!({ "widens": diff.widens(), "diff": diff }))?;
     } else {
-        show::line(&text_on_screen(&words(&diff)))?;
+        show::line(words(&diff))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -48,9 +48,9 @@ fn either(home: &Home, what: &str) -> Result<Policy, Failure> {
     policy_of(what, compile_named(home, &group)?)
 }
 
-pub(super) fn words(diff: &Diff) -> String {
+pub(super) fn words(diff: &Diff) -> Styled {
     if diff.is_empty() {
-        return "Nothing changes.".to_owned();
+        return "Nothing changes.".into();
     }
     let mut lines = Vec::new();
     lines.extend(diff.removed.iter().map(|rule| format!("- {}", rule_in_words(rule))));
@@ -77,12 +77,11 @@ pub(super) fn words(diff: &Diff) -> String {
         lines.extend(diff.requests.iter().map(change));
     }
     let verdict = if diff.widens() {
-        "This may allow more than before."
+        Tone::Warning.of("This may allow more than before.")
     } else {
-        "This allows nothing that was not allowed before."
+        Tone::Good.of("This allows nothing that was not allowed before.")
     };
-    lines.push(format!("\n{verdict}"));
-    lines.join("\n")
+    Styled::from(lines.join("\n")) + "\n\n" + verdict
 }
 
 fn rule_in_words(rule: &RuleSummary) -> String {

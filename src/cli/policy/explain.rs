@@ -5,7 +5,9 @@ use policies::{Code, Hours, Moment, Permit, Policy, Refusal, RuleRef, Verdict};
 use policy_file::Way;
 use serde_json::{Value, json};
 
+use super::show::{Styled, Tone};
 use crate::home::Home;
+use crate::pipeline::notice;
 
 /// As JSON; `when` where it is not now, `hours` where the rule that decided has them.
 pub(super) fn json(policy: &Policy, request: &str, when: Option<Moment>, way: &Way, notes: &[String]) -> Value {
@@ -53,12 +55,13 @@ pub(super) fn words(
     when: Option<Moment>,
     way: &Way,
     notes: &[String],
-) -> String {
+) -> Styled {
     let request = &when.map_or_else(|| request.to_owned(), |when| format!("{request}\nwhen   {when}"));
     match way {
         Way::Unopened(tunnel) => {
             let says = says(policy, tunnel.rule()).unwrap_or_default();
-            format!("allow  {request}\nrule   {}, unopened: no path is looked at{says}", tunnel.rule())
+            Tone::Good.of("allow")
+                + format!("  {request}\nrule   {}, unopened: no path is looked at{says}", tunnel.rule())
         }
         Way::Judged(Verdict::Allow(permit)) => allowed(policy, request, permit, notes),
         Way::Judged(Verdict::Deny(_, refusal)) => denied(home, policy, request, refusal),
@@ -71,8 +74,8 @@ fn says(policy: &Policy, rule: &RuleRef) -> Option<String> {
     Some(format!("\nsays   {} {}: {}", rule.effect, rule.host, rule.in_words()))
 }
 
-fn allowed(policy: &Policy, request: &str, permit: &Permit, notes: &[String]) -> String {
-    let mut words = format!("allow  {request}\nrule   {}", permit.rule());
+fn allowed(policy: &Policy, request: &str, permit: &Permit, notes: &[String]) -> Styled {
+    let mut words = format!("  {request}\nrule   {}", permit.rule());
     if let Some(until) = policy.observe_until().filter(|_| permit.observed()) {
         words += &format!(", observed until {until}: no rule names the host, and after that day it is refused");
     }
@@ -87,7 +90,7 @@ fn allowed(policy: &Policy, request: &str, permit: &Permit, notes: &[String]) ->
         let but = if nets.is_empty() { String::new() } else { format!(" other than {}", nets.join(", ")) };
         words += &format!("\nunless it resolves to a private address{but} ({})", Code::ResolvedPrivate);
     }
-    words
+    Tone::Good.of("allow") + words
 }
 
 /// What a name resolves to is known when it is dialled.
@@ -95,13 +98,17 @@ fn is_name(permit: &Permit) -> bool {
     permit.facts().authority.host.name().is_some()
 }
 
-fn denied(home: &Home, policy: &Policy, request: &str, refusal: &Refusal) -> String {
+fn denied(home: &Home, policy: &Policy, request: &str, refusal: &Refusal) -> Styled {
     let rule = refusal.rule.as_ref().map_or_else(|| "none names it".to_owned(), ToString::to_string);
     let says = refusal.rule.as_ref().and_then(|rule| says(policy, rule)).unwrap_or_default();
-    let mut words = format!("deny   {request}\nrule   {rule}{says}\ncode   {}\nwhy    {}", refusal.code, refusal.why);
-    if !refusal.lift.is_empty() {
-        let file = home.policy_file(policy.group());
-        words += &format!("\n\nTo allow it, put this into {}:\n\n{}", file.display(), refusal.lift.join("\n"));
+    let mut words = format!("   {request}\nrule   {rule}{says}\ncode   {}\nwhy    {}", refusal.code, refusal.why);
+    if refusal.lift.is_empty() {
+        return Tone::Bad.of("deny") + words;
     }
-    words
+    if let Some(instruction) = notice::instruction(&refusal.lift) {
+        return Tone::Bad.of("deny") + words + format!("\n\nTo allow it, {instruction}.");
+    }
+    let file = home.policy_file(policy.group());
+    words += &format!("\n\nTo allow it, put this into {}:\n\n", file.display());
+    Tone::Bad.of("deny") + words + Styled::fixed(&refusal.lift.join("\n"))
 }

@@ -4,7 +4,7 @@
 use policies::{Date, GroupName, Limits, Policy};
 use policy_file::RuleSummary;
 
-use super::show;
+use super::show::{self, Styled, Tone};
 use crate::home::Home;
 
 pub(super) fn json(policy: &Policy) -> serde_json::Value {
@@ -15,21 +15,21 @@ pub(super) fn json(policy: &Policy) -> serde_json::Value {
     })
 }
 
-pub(super) fn words(home: &Home, policy: &Policy, today: Date) -> String {
-    let rows: Vec<Vec<String>> = policy_file::summaries(policy).iter().map(row).collect();
-    let mut parts = vec![if rows.is_empty() {
+pub(super) fn words(home: &Home, policy: &Policy, today: Date) -> Styled {
+    let rows: Vec<Vec<Styled>> = policy_file::summaries(policy).iter().map(row).collect();
+    let mut parts: Vec<Styled> = vec![if rows.is_empty() {
         let group: &GroupName = policy.group();
-        format!("{group} may reach nothing: {} names nothing.", home.policy_file(group).display())
+        format!("{group} may reach nothing: {} names nothing.", home.policy_file(group).display()).into()
     } else {
         show::table(&["", "host", "requests", "credential", "rule"], &rows)
     }];
     let limits: Vec<String> = limits(policy.limits()).collect();
     if !limits.is_empty() {
-        parts.push(format!("limits: {}", limits.join(", ")));
+        parts.push(format!("limits: {}", limits.join(", ")).into());
     }
-    parts.extend(policy.blocks_lookalikes().then(|| "leaks: what looks like a secret is blocked".to_owned()));
-    parts.extend(policy.observe_until().map(|until| observed(until, today)));
-    parts.join("\n\n")
+    parts.extend(policy.blocks_lookalikes().then(|| "leaks: what looks like a secret is blocked".into()));
+    parts.extend(policy.observe_until().map(|until| Tone::Warning.of(&observed(until, today))));
+    Styled::joined(parts, "\n\n")
 }
 
 /// What `mode = "observe"` means today.
@@ -46,7 +46,7 @@ fn limits(limits: &Limits) -> impl Iterator<Item = String> {
     each.filter_map(|(name, value)| value.map(|value| format!("{name} {}", policy_file::limit_in_words(name, value))))
 }
 
-fn row(rule: &RuleSummary) -> Vec<String> {
+fn row(rule: &RuleSummary) -> Vec<Styled> {
     let usual = match rule.scheme {
         Some("http") => rule.ports == [80],
         _ => rule.ports.is_empty() || rule.ports == [443],
@@ -59,5 +59,6 @@ fn row(rule: &RuleSummary) -> Vec<String> {
         host += &format!(":{}", rule.ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
     }
     let credential = rule.credential.as_deref().unwrap_or_default().to_owned();
-    vec![rule.effect.to_owned(), host, rule.in_words(), credential, rule.at.to_string()]
+    let effect = if rule.effect == "deny" { Tone::Bad } else { Tone::Good }.of(rule.effect);
+    vec![effect, host.into(), rule.in_words().into(), credential.into(), rule.at.to_string().into()]
 }

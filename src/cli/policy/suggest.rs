@@ -3,11 +3,11 @@
 
 use std::process::ExitCode;
 
-use desk::screen::text_on_screen;
 use policies::GroupName;
 use policy_file::Suggestion;
 
 use super::asked::asked;
+use super::show::Styled;
 use super::{Failure, compile, show, times};
 use crate::home::Home;
 use crate::store::Millis;
@@ -31,46 +31,41 @@ pub(super) fn run(home: &Home, group: &GroupName, since: Option<Millis>, json: b
             "beyond_rules": suggestion.beyond_rules,
         }))?;
     } else {
-        show::line(&text_on_screen(&words(home, group, &suggestion)))?;
+        show::line(words(home, group, &suggestion))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn words(home: &Home, group: &GroupName, suggestion: &Suggestion) -> String {
-    let mut lines = Vec::new();
+pub(super) fn words(home: &Home, group: &GroupName, suggestion: &Suggestion) -> Styled {
+    let mut lines: Vec<Styled> = Vec::new();
     if suggestion.toml.is_empty() {
-        lines.push(format!("# The log holds nothing of {group} that a new rule would allow."));
+        lines.push(format!("# Nothing of {group} was refused that a rule could allow.").into());
     } else {
         let file = home.policy_file(group);
-        lines.push(format!(
-            "# Put into {} what you want of this; it allows {}.",
-            file.display(),
-            count(suggestion.requests)
-        ));
-        lines.push(String::new());
-        lines.push(suggestion.toml.trim_end().to_owned());
+        let allows = count(suggestion.requests);
+        lines.push(format!("# Put into {} what you want of this; it allows {allows}.\n", file.display()).into());
+        lines.push(Styled::fixed(suggestion.toml.trim_end()));
     }
     if !suggestion.denied.is_empty() {
-        lines.push("\n# Closed by a deny, which no [[allow]] opens:".to_owned());
+        lines.push("\n# Closed by a deny, which no [[allow]] opens:".into());
         let denied = |(facts, rule): &(policies::Facts, policies::RuleRef)| {
             format!("#   {} {} ({rule})", facts.method, facts.url_without_query())
         };
-        lines.extend(suggestion.denied.iter().map(denied));
+        lines.extend(suggestion.denied.iter().map(denied).map(Styled::from));
     }
     if !suggestion.outside_hours.is_empty() {
-        lines.push("\n# Refused at this time alone; change the hours of its rule if it should pass now:".to_owned());
+        lines.push("\n# Refused at this time alone; change the hours of its rule if it should pass now:".into());
         let closed = |(facts, why): &(policies::Facts, String)| {
             format!("#   {} {}: {why}", facts.method, facts.url_without_query())
         };
-        lines.extend(suggestion.outside_hours.iter().map(closed));
+        lines.extend(suggestion.outside_hours.iter().map(closed).map(Styled::from));
     }
     if suggestion.beyond_rules > 0 {
         let many = count(suggestion.beyond_rules);
-        lines.push(format!(
-            "\n# {many} refused for what no rule lifts; `doorward audit --group {group} --denied` shows why."
-        ));
+        let why = format!("`doorward audit --group {group} --denied` shows why");
+        lines.push(format!("\n# {many} refused for what no rule lifts; {why}.").into());
     }
-    lines.join("\n")
+    Styled::joined(lines, "\n")
 }
 
 fn count(requests: usize) -> String {

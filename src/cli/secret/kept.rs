@@ -42,7 +42,7 @@ pub(super) fn add(home: &Home, name: &str, store: Store) -> Result<ExitCode, Fai
         Store::Keyring => source.to_string(),
     };
     show::aside(&format!("The secret is in {source}. These lines belong into doorward.toml:"));
-    show::line(&format!(
+    show::verbatim(&format!(
         "[credentials.{name}]\nsecret = \"{said}\"\nhosts = [\"api.example.com\"]   # the only hosts that it may go to\n\
          place = [\"header:authorization\"]\nenv = \"{}_TOKEN\"",
         name.to_ascii_uppercase().replace('-', "_")
