@@ -104,7 +104,7 @@ fn audit_shows_rule_bytes_and_time() {
     let denied = audit.only("host", "other.example");
     assert_eq!((&denied["verdict"], &denied["code"]), (&"deny".into(), &"not_allowed".into()));
     home.run(&["audit"]).ok().prints("POST news.example/today").prints("not_allowed").never_says("hush");
-    home.run(&["audit", "verify"]).ok().prints("head ");
+    home.run(&["audit", "verify"]).ok().prints("Note this fingerprint");
 }
 
 #[test]

@@ -27,7 +27,7 @@ use crate::store::ledger::{AuditLog, Notice, Recorded};
 use hook::Hook;
 use quiet::Quiet;
 
-pub use words::text;
+pub use words::{advice, text};
 
 /// The events that the owner is told of beside those that are alarms; what else is noted
 /// stands in the log alone.

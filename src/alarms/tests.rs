@@ -101,7 +101,7 @@ async fn an_alarm_is_told_and_the_rest_is_not() {
     {
         assert!(text.contains(part), "{part}: {text}");
     }
-    assert!(text.contains(&format!("record {}", seq.0)), "{text}");
+    assert!(text.contains(&format!("`doorward audit show {0}` shows all of it (record {0})", seq.0)), "{text}");
     scene.log.decided(&decision(true)).unwrap();
     scene.alarms.end().await;
     assert!(

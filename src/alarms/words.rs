@@ -53,10 +53,9 @@ pub fn text(alarm: &Alarm) -> String {
     if alarm.kind == "reply_withheld" {
         return format!(
             "ALARM in group {group}: an answer to its chat was withheld.{}\nWhy: {why}.\nWhat to do: an agent should not \
-             know a real secret: replace it at its issuer, and find the file or message it was in. `doorward audit \
-             --group {group} --events --denied` shows it (record {}).",
+             know a real secret: replace it at its issuer, and find the file or message it was in. {}",
             more(alarm),
-            alarm.seq
+            shown(alarm)
         );
     }
     let host = alarm.host.as_deref().map_or_else(|| "a host that could not be read".to_owned(), on_screen);
@@ -69,8 +68,7 @@ pub fn text(alarm: &Alarm) -> String {
     };
     format!(
         "ALARM in group {group}: {}.\n{ended}{}\nWhy: {}: {why}\nWhat to do: {} \
-         Stop the group with `doorward stop {group}` until you know. `doorward audit --group {group} --denied` shows \
-         {}.",
+         Stop the group with `doorward stop {group}` until you know. {}",
         happened(&alarm.kind, &host),
         more(alarm),
         on_screen(&alarm.kind),
@@ -79,11 +77,16 @@ pub fn text(alarm: &Alarm) -> String {
     )
 }
 
-/// Of several, some may stand in one record together.
+/// How the owner sees all of it. Of several, some may stand in one record together.
 fn shown(alarm: &Alarm) -> String {
-    match alarm.more {
-        0 => format!("the request (record {})", alarm.seq),
-        _ => "them".to_owned(),
+    let Alarm { seq, more, group, .. } = alarm;
+    match more {
+        0 => format!("`doorward audit show {seq}` shows all of it (record {seq})."),
+        _ => format!(
+            "`doorward audit show {seq}` shows the last one (record {seq}), `doorward audit --group {} --alarms` all of \
+             them.",
+            on_screen(group)
+        ),
     }
 }
 
@@ -107,7 +110,8 @@ fn happened(kind: &str, host: &str) -> String {
     format!("{sent} to {host}")
 }
 
-fn advice(kind: &str) -> &'static str {
+/// What to do about an alarm of this kind.
+pub fn advice(kind: &str) -> &'static str {
     match kind {
         "secret_in_request" => {
             "a sandbox should not know a real secret: replace the secret at its issuer, and find the file or message \

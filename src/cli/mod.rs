@@ -27,6 +27,7 @@ mod progress;
 mod reach;
 mod show;
 mod times;
+mod when;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -96,8 +96,8 @@ enum PolicyCommand {
         #[arg(value_parser = GroupName::parse)]
         group: GroupName,
         /// Only what was asked from this time on: `2h`, `7d`, `2026-11-23`
-        #[arg(long, value_name = "TIME", value_parser = super::audit::since)]
-        since: Option<crate::store::Millis>,
+        #[arg(long, value_name = "TIME")]
+        since: Option<super::when::When>,
         /// As JSON, one line
         #[arg(long)]
         json: bool,
@@ -148,7 +148,10 @@ pub(super) async fn run(home: &Home, args: PolicyArgs) -> Result<ExitCode, Failu
         PolicyCommand::Explain { group, method, url, at, headers, json } => {
             explain(home, &group, (&method, &url, headers), at, json)
         }
-        PolicyCommand::Suggest { group, since, json } => suggest::run(home, &group, since, json),
+        PolicyCommand::Suggest { group, since, json } => {
+            let since = since.map(|since| since.millis()).transpose()?;
+            suggest::run(home, &group, since, json)
+        }
         PolicyCommand::Diff { old, new, group, json } => diff::run(home, &old, &new, group, json),
         PolicyCommand::Test { group, json } => test::run(home, group, json),
         PolicyCommand::Accept { preset, yes } => accept::run(home, preset.as_deref(), yes).await,

@@ -9,9 +9,11 @@ use jiff::tz::TimeZone;
 use policies::GroupName;
 
 use super::table::size;
-use super::{is_there, open, since};
+use super::verify::NOTE;
+use super::{is_there, nothing, open, reasons};
 use crate::cli::show::{Columns, Screen, Styled};
 use crate::cli::times::{self, time};
+use crate::cli::when::When;
 use crate::home::Home;
 use crate::store::Millis;
 use crate::store::ledger::{Digest, Happened, Way};
@@ -21,9 +23,10 @@ pub(super) struct DigestArgs {
     /// Only this group
     #[arg(long, value_name = "GROUP", value_parser = GroupName::parse)]
     group: Option<GroupName>,
-    /// From this time on: `2h`, `7d`, `2026-11-23`, `2026-11-23T18:30`
-    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = since)]
-    since: Millis,
+    /// From this time on: `2h` ago, `7d` ago, `yesterday`, `monday 17:00`, `17:00`, `2026-11-23`,
+    /// `2026-11-23T18:30`
+    #[arg(long, value_name = "TIME", default_value = "7d")]
+    since: When,
     /// Of the log that an older Doorward kept, `audit.db`
     #[arg(long)]
     old: bool,
@@ -41,16 +44,23 @@ const HOSTS_AT_MOST: usize = 15;
 const HOST_AT_MOST: usize = 60;
 
 pub(super) fn run(args: &DigestArgs, home: &Home, screen: Screen, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let digest = if is_there(home, args.old) {
-        open(home, args.old)?.digest(args.group.as_ref(), Some(args.since))?
-    } else {
-        Digest { ways: Vec::new(), events: Vec::new(), head: None }
-    };
+    let since = args.since.millis()?;
+    let mut digest = Digest { ways: Vec::new(), events: Vec::new(), head: None };
+    if is_there(home, args.old) {
+        let reader = open(home, args.old)?;
+        digest = reader.digest(args.group.as_ref(), Some(since))?;
+        if let Some(group) = &args.group
+            && let Some(words) = nothing::unknown_group(&reader, group)?
+        {
+            crate::cli::show::aside(words);
+        }
+    }
     if args.json {
-        let whole = serde_json::json!({ "since_ms": args.since, "ways": digest.ways, "events": digest.events, "head": digest.head });
+        let whole =
+            serde_json::json!({ "since_ms": since, "ways": digest.ways, "events": digest.events, "head": digest.head });
         writeln!(out, "{}", desk::screen::in_json(whole.to_string()))?;
     } else {
-        write!(out, "{}", text(&digest, args.since, &times::zone(), screen).on(screen))?;
+        write!(out, "{}", text(&digest, since, &times::zone(), screen).on(screen))?;
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)
@@ -76,16 +86,36 @@ fn text(digest: &Digest, since: Millis, zone: &TimeZone, screen: Screen) -> Styl
         text = text
             + format!("\nAnswers that were left before they were whole, of which their hosts hear: {abandoned}.\n");
     }
+    text = text + credited(&digest.ways);
     text = text + besides(&digest.events);
     if let Some(head) = &digest.head {
-        text = text
-            + format!(
-                "\nThe log ends with record {}, head {}\nKeep this head elsewhere; `doorward audit verify --head` then \
-             finds a tail that was cut off.\n",
-                head.seq, head.hash
-            );
+        text = text + format!("\nThe log ends with record {}. {NOTE}{}\n", head.seq, head.hash);
     }
     text
+}
+
+/// What went with which credential, a line for each and where it went.
+fn credited(ways: &[Way]) -> String {
+    let mut lines = Vec::new();
+    for way in ways {
+        for (credential, with) in &way.credentials {
+            lines.push(format!(
+                "{}: {} requests of {} to {}, {} up, {} down\n",
+                on_screen(credential),
+                with.requests,
+                on_screen(&way.group),
+                host(way),
+                size(with.bytes_up),
+                size(with.bytes_down),
+            ));
+        }
+    }
+    lines.sort();
+    let rest = lines.split_off(lines.len().min(HOSTS_AT_MOST));
+    if !rest.is_empty() {
+        lines.push(format!("({} more; --json has them)\n", rest.len()));
+    }
+    if lines.is_empty() { String::new() } else { format!("\nWith credentials:\n{}", lines.concat()) }
 }
 
 /// What happened that was no request, a line for each group.
@@ -137,7 +167,7 @@ fn cells(way: &Way, host: String) -> [Styled; 8] {
         size(way.bytes_down),
         way.refused.to_string(),
         way.alarms.to_string(),
-        way.reason.as_deref().map(on_screen).unwrap_or_default(),
+        way.reason.as_deref().map(reasons::sentence).map(on_screen).unwrap_or_default(),
     ]
     .map(Styled::from)
 }

@@ -4,17 +4,20 @@
 use desk::screen::on_screen;
 use jiff::tz::TimeZone;
 
+use super::reasons;
 use crate::cli::show::{Columns, Styled, Tone};
 use crate::cli::times::time;
 use crate::store::ledger::{AuditEntry, Ending, OutcomeRecord};
 
-const HEADINGS: [&str; 8] = ["TIME", "GROUP", "VERDICT", "REQUEST", "UP", "DOWN", "TOOK", "BECAUSE"];
+const COLUMNS: usize = 9;
+
+const HEADINGS: [&str; COLUMNS] = ["NO.", "TIME", "GROUP", "VERDICT", "REQUEST", "UP", "DOWN", "TOOK", "BECAUSE"];
 
 /// The columns that are numbers, which stand to the right.
-const NUMBERS: [usize; 3] = [4, 5, 6];
+const NUMBERS: [usize; 4] = [0, 5, 6, 7];
 
 /// What a followed log gives each column: lines come one by one.
-const WIDTHS: [usize; 8] = [25, 10, 11, 40, 8, 8, 7, 0];
+const WIDTHS: [usize; COLUMNS] = [7, 25, 10, 11, 40, 8, 8, 7, 0];
 
 /// A request is cut to this in the table; `--json` has all of it.
 const REQUEST_AT_MOST: usize = 72;
@@ -30,11 +33,12 @@ pub(super) fn columns_of_a_stream() -> Columns {
 }
 
 /// An entry in its columns.
-pub(super) fn cells(entry: &AuditEntry, zone: &TimeZone) -> [Styled; 8] {
+pub(super) fn cells(entry: &AuditEntry, zone: &TimeZone) -> [Styled; COLUMNS] {
     let outcome = entry.outcome.as_ref();
     let bytes = |count: fn(&OutcomeRecord) -> u64| outcome.map_or_else(dash, |outcome| size(count(outcome)));
     let up = entry.bytes_up().map_or_else(dash, size);
     [
+        entry.seq.0.to_string().into(),
         time(entry.at, zone).into(),
         on_screen(&entry.decision.group).into(),
         verdict(entry),
@@ -60,12 +64,13 @@ fn verdict(entry: &AuditEntry) -> Styled {
     }
 }
 
-fn nothing_moved(entry: &AuditEntry) -> bool {
+/// Whether it was refused before its host was reached.
+pub(super) fn nothing_moved(entry: &AuditEntry) -> bool {
     entry.outcome.as_ref().is_some_and(|outcome| outcome.address.is_none())
 }
 
 /// `GET api.github.com/repos/x?…`; what could not be read is shown as it came.
-fn request(entry: &AuditEntry) -> String {
+pub(super) fn request(entry: &AuditEntry) -> String {
     let decision = &entry.decision;
     if let Some(event) = &entry.event {
         let sandbox = if decision.sandbox.is_empty() { String::new() } else { format!(" {}", decision.sandbox) };
@@ -87,26 +92,26 @@ fn request(entry: &AuditEntry) -> String {
     format!("{method} {scheme}{host}{port}{path}{query}")
 }
 
-/// The rule that decided; for what did not pass, the reason first.
+/// What came of it, and the rule that decided; for what did not pass, the reason first.
 fn because(entry: &AuditEntry) -> Styled {
     let decision = &entry.decision;
-    let rule = decision.rule.as_ref().map(|rule| format!("{}:{}", rule.file, rule.line));
     let reason = match (entry.code(), entry.why()) {
-        (Some(code), Some(why)) => Some(format!("{code}: {why}")),
-        (Some(code), None) => Some(code.to_owned()),
-        (None, _) if entry.ending == Ending::Interrupted => Some("no outcome: interrupted".to_owned()),
-        (None, Some(text)) if entry.ending == Ending::Noted => Some(text.to_owned()),
-        (None, _) => None,
+        (Some(code), why) => Some(format!("{} ({code})", why.unwrap_or_else(|| reasons::sentence(code)))),
+        (None, _) if entry.ending == Ending::Interrupted => Some("how it ended is not known".to_owned()),
+        (None, why) => why.filter(|_| entry.ending == Ending::Noted).map(str::to_owned),
     };
     let status = entry.outcome.as_ref().and_then(|outcome| outcome.status).filter(|_| reason.is_none());
-    let parts = [status.map(|status| status.to_string()), reason, rule];
-    let mut text = parts.into_iter().flatten().collect::<Vec<_>>().join("  ");
+    let answered = status.map(|status| format!("answered {status}"));
+    let rule = decision.rule.as_ref().map(|rule| {
+        let file = rule.file.strip_prefix("policies/").unwrap_or(&rule.file);
+        format!("rule {file}:{}", rule.line)
+    });
+    let mut text = [answered, reason, rule].into_iter().flatten().collect::<Vec<_>>().join("; ");
     if let Some(repeated) = decision.repeated {
-        text.insert_str(0, &format!("{repeated} times more  "));
+        text.insert_str(0, &format!("{repeated} times more: "));
     }
     let text = on_screen(&text);
-    let alarm = decision.alarm || entry.outcome.as_ref().is_some_and(|outcome| outcome.alarm);
-    if alarm { Tone::Bad.of("ALARM") + "  " + text } else { text.into() }
+    if entry.is_alarm() { Tone::Bad.of("ALARM") + ": " + text } else { text.into() }
 }
 
 pub(super) fn size(bytes: u64) -> String {
@@ -119,7 +124,7 @@ pub(super) fn size(bytes: u64) -> String {
     }
 }
 
-fn took(micros: u64) -> String {
+pub(super) fn took(micros: u64) -> String {
     match micros {
         0..1_000 => format!("{micros} µs"),
         1_000..1_000_000 => format!("{} ms", micros / 1_000),

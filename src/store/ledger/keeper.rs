@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use audit::Due;
 
-use super::log::{Shared, explain};
+use super::log::Shared;
 use super::notice::Notice;
 use crate::store::now;
 
@@ -116,9 +116,8 @@ impl Shared {
             Ok(None) => return,
             Err(error) => return tracing::warn!(%error, "What of the audit log has had its time is not known"),
         };
-        let signed = lock(&self.journal).checkpoint(now(), Some(due.removed));
-        let signed = signed.map_err(|error| explain(&self.folder, &error)).and_then(|_| self.sync_now());
-        let removed = signed.and_then(|()| due.remove().map_err(|error| explain(&self.folder, &error)));
+        let signed = self.write(|journal| journal.checkpoint(now(), Some(due.removed)));
+        let removed = signed.and_then(|_| self.sync_now()).and_then(|()| self.write(|_| due.remove()));
         if let Err(error) = removed {
             return tracing::warn!(%error, "What of the audit log has had its time was not removed");
         }
