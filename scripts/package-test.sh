@@ -31,7 +31,9 @@ image() { # NAME PACKAGES
     echo "$tag"
 }
 
-work=$(mktemp -d)
+# Short: the path of a socket has 107 bytes.
+work=$(mktemp -d /tmp/dXXXXXX)
+chmod 755 "$work"
 trap 'rm -rf "$work"' EXIT
 packages=$work/packages
 COMPRESSION=none scripts/deb.sh "$packages" "$programs"
@@ -59,7 +61,7 @@ test ! -e /root/.local/share/doorward
 dpkg --verify doorward
 '
 purge='
-dpkg --purge $(dpkg-query -W -f "\${Package} " "doorward*")
+dpkg --purge $(dpkg-query -W -f "\${db:Status-Abbrev}\${Package}\n" | sed -n "s/^ii *\(doorward\)/\1/p")
 find / -xdev \( -path /proc -o -path /sys -o -path /var/lib/dpkg -o -path /var/log -o -path /var/cache \) -prune -o -print | sort >/tmp/after
 grep -v -e "^/tmp/" /tmp/before >/tmp/before.all
 grep -v -e "^/tmp/" /tmp/after | diff /tmp/before.all -

@@ -360,5 +360,5 @@ fn uninstalling_says_first_what_it_removes_and_keeps_data_unless_asked() {
     let left: Vec<_> = fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["mine.txt"]);
     assert!(Path::new("/etc/passwd").exists());
-    home.run(&["uninstall", "--keep-images", "--data", "--yes"]).ok().prints("Nothing of Doorward's is here");
+    home.run(&["uninstall", "--keep-images", "--data", "--yes"]).ok().prints("There is nothing to remove");
 }

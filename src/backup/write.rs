@@ -44,6 +44,7 @@ pub fn write<W: Write>(home: &Home, with_secrets: bool, lock: &Lock, output: W) 
     let mut pack = Pack::new(lock.seal(output).map_err(BackupError::Output)?);
     let described = serde_json::to_vec(&manifest).map_err(|error| BackupError::Output(error.into()))?;
     pack.text(MANIFEST, &described)?;
+    pack.files = 0;
     settings(home, with_secrets, &mut pack)?;
     for name in sorted(home.data())? {
         let (from, to) = (home.data().join(&name), Path::new("data").join(&name));

@@ -194,12 +194,16 @@ fn linger(manager: &Manager) -> String {
     if *manager != Manager::Own {
         return String::new();
     }
-    match program("loginctl").arg("enable-linger").status() {
-        Ok(status) if status.success() => {
-            "\nIt stays up when you log out (`loginctl enable-linger` was said).".to_owned()
-        }
-        _ => "\nIt ends when you log out, unless you say once: sudo loginctl enable-linger \"$USER\"".to_owned(),
+    let lingers = || {
+        let user = rustix::process::getuid().as_raw().to_string();
+        let arguments = ["show-user", user.as_str(), "--property=Linger", "--value"];
+        let output = program("loginctl").args(arguments).stdout(Stdio::piped()).output();
+        output.is_ok_and(|output| output.stdout.starts_with(b"yes"))
+    };
+    if lingers() || program("loginctl").arg("enable-linger").status().is_ok_and(|status| status.success()) {
+        return "\nIt stays up when you log out (`loginctl disable-linger` undoes that).".to_owned();
     }
+    "\nIt ends when you log out, unless you say once: sudo loginctl enable-linger \"$USER\"".to_owned()
 }
 
 fn is_active(manager: &Manager) -> bool {

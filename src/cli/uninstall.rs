@@ -56,7 +56,7 @@ pub(super) async fn run(home: &Home, args: UninstallArgs) -> Result<ExitCode, Fa
     let found = progress::while_waiting("looking", look(home, &args)).await?;
     let plan = found.plan();
     if plan.is_empty() {
-        show::line(&format!("Nothing of Doorward's is here.\n{}", rest(home, args.data)))?;
+        show::line(&format!("There is nothing to remove.\n{}", rest(home, args.data)))?;
         return Ok(ExitCode::SUCCESS);
     }
     show::line(&format!("To be removed:\n  {}\n{}", plan.join("\n  "), rest(home, args.data)))?;
