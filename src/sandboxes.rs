@@ -27,7 +27,7 @@ mod ballast;
 mod disk;
 mod unlinked;
 mod users;
-mod walk;
+pub(crate) mod walk;
 mod watch;
 
 pub use disk::Bound;

@@ -22,6 +22,9 @@ pub(crate) async fn daemon(home: &Home) -> Result<Reached<'_>, Failure> {
         "doorward: no daemon runs for this home, so this command brings its own (`doorward up` keeps one running)",
     );
     let own = progress::while_waiting("starting the daemon", Daemon::start(home)).await.map_err(up::failed)?;
+    if let Some(note) = &own.facts().upgraded {
+        show::aside(note);
+    }
     Ok(Reached { home, first: None, own: Some(own) })
 }
 
