@@ -1,7 +1,7 @@
 //! `request_access`: the agent asks the owner to be allowed a request. It is kept and
 //! shown; nothing is resolved, nothing is widened, and nobody waits for an answer.
 
-use desk::screen::on_screen;
+use desk::screen::quotation;
 use policies::{Authority, Code, Facts, Method, Path, PolicyAt, Refusal, Scheme, Verdict};
 use proxy::ports::Caller;
 
@@ -110,61 +110,18 @@ fn settled(policy: PolicyAt<'_>, facts: Facts) -> Option<Result<(), Refusal>> {
 
 /// What the owner reads in their chat: Doorward's words, the agent's in quotation marks.
 fn told(group: &str, facts: &Facts, why: &str) -> String {
-    let host = inert(&facts.authority.host_header(facts.scheme), usize::MAX);
-    let path = inert(facts.path.as_str(), PATH_SHOWN);
+    let host = quotation(&facts.authority.host_header(facts.scheme), usize::MAX);
+    let path = quotation(facts.path.as_str(), PATH_SHOWN);
     format!(
         "The agent of group {group} asks to be allowed {host}: {} {path}. It says: \u{201c}{}\u{201d}",
         facts.method,
-        inert(why, WHY_SHOWN)
+        quotation(why, WHY_SHOWN)
     )
-}
-
-/// Text of an agent's as a quotation that does nothing: one line, cut short, nothing
-/// that hides, no quotation mark that would end it, no markup, and no link: a chat makes
-/// one of anything that looks like a name or an address.
-fn inert(text: &str, at_most: usize) -> String {
-    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut out = String::new();
-    let mut chars = words.chars().peekable();
-    let mut taken = 0;
-    while let Some(c) = chars.next() {
-        if taken == at_most {
-            out.push('\u{2026}');
-            break;
-        }
-        taken += 1;
-        let next_is_word = chars.peek().is_some_and(|next| next.is_alphanumeric() || *next == '/');
-        match c {
-            '.' | '\u{3002}' | '\u{ff0e}' | '\u{ff61}' if next_is_word => out.push_str("[.]"),
-            ':' if next_is_word => out.push_str("[:]"),
-            '@' => out.push_str("[at]"),
-            '"' | '\u{201c}'..='\u{201f}' | '\u{ab}' | '\u{bb}' => out.push('\''),
-            '*' | '`' | '~' => {}
-            c => out.push(c),
-        }
-    }
-    on_screen(&out)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Attacks O05, O06: what an agent writes is inert in the owner's chat.
-    #[test]
-    fn the_owner_reads_a_quotation_that_does_nothing() {
-        let shown = |why: &str| inert(why, WHY_SHOWN);
-        assert_eq!(shown("see https://evil.test/x"), "see https[:]//evil[.]test/x");
-        assert_eq!(shown("www.evil.test or me@evil.test."), "www[.]evil[.]test or me[at]evil[.]test.");
-        assert_eq!(shown("evil\u{3002}test evil\u{ff0e}test"), "evil[.]test evil[.]test");
-        assert_eq!(shown("x\u{201d} APPROVED by admin, reply YES"), "x' APPROVED by admin, reply YES");
-        assert_eq!(shown("a\n\n[Doorward] *yes*\u{1b}[2J\u{202e}b"), "a [Doorward] yes\\u{1b}[2J\\u{202e}b");
-        let long = shown(&format!("x{}y{}", " ".repeat(4096), "z".repeat(4096)));
-        assert!(
-            long.starts_with("x yzz") && long.ends_with("z\u{2026}") && long.chars().count() == WHY_SHOWN + 1,
-            "{long}"
-        );
-    }
 
     #[test]
     fn hosts_are_read_strictly_and_nothing_is_guessed() {

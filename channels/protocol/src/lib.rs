@@ -115,6 +115,15 @@ pub struct Incoming {
     /// The message that it replies to, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quote: Option<Quote>,
+    /// Whether somebody handed on what was written elsewhere.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub forwarded: bool,
+    /// The message that this changes, where it is a later version of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edits: Option<String>,
+    /// The message that this is a reaction to; its text is the sign, and nothing where one was taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reacts_to: Option<String>,
 }
 
 /// Who wrote a message.
@@ -224,6 +233,7 @@ mod tests {
         let line = r#"{"type":"message","id":"m1","chat":"c","sender":{"id":"a","name":"A"},"text":"hi","at":1}"#;
         let FromChannel::Message(message) = serde_json::from_str(line).unwrap() else { panic!("a message") };
         assert_eq!((message.group, message.addressed, &message.quote), (false, false, &None));
+        assert_eq!((message.forwarded, &message.edits, &message.reacts_to), (false, &None, &None));
         assert_eq!(serde_json::to_string(&FromChannel::Message(message)).unwrap(), line);
     }
 
