@@ -451,7 +451,7 @@ fn a_number_that_is_no_request_is_explained() {
     assert!(checkpoint.contains(": a checkpoint, which signs all"), "{checkpoint}");
     let args = CommandLine::parse_from(["audit", "show", "99"]).audit.command;
     let Some(AuditCommand::Show(args)) = args else { panic!("{args:?}") };
-    let error = show::run(&args, &scene.home, &mut Vec::new()).unwrap_err().to_string();
+    let error = show::run(&args, &scene.home, Screen::PIPE, &mut Vec::new()).unwrap_err().to_string();
     assert_eq!(error, "there is no record 99; the last one is 3");
 }
 
