@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod chat;
+pub mod credential;
 pub mod doctor;
 pub mod door;
 pub mod drill;
@@ -21,6 +22,7 @@ pub mod undelivered;
 pub mod up;
 pub mod whatsapp;
 
+mod change;
 mod failure;
 mod log;
 mod progress;
@@ -85,6 +87,7 @@ enum Command {
     Undelivered(undelivered::UndeliveredArgs),
     /// See what was asked at the door, and what became of it
     Audit(audit::AuditArgs),
+    Credential(credential::CredentialArgs),
     Secret(secret::SecretArgs),
     Exec(exec::ExecArgs),
     Door(door::DoorArgs),
@@ -107,6 +110,7 @@ impl Command {
             Command::Requests(args) => requests::run(home, &args),
             Command::Undelivered(args) => undelivered::run(home, &args),
             Command::Audit(args) => Ok(audit::run(&args, home)?),
+            Command::Credential(args) => credential::run(home, args),
             Command::Secret(args) => secret::run(home, args),
             Command::Exec(args) => exec::run(home, args).await,
             Command::Door(args) => door::run(home, args).await,
