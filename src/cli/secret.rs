@@ -13,7 +13,7 @@ use crate::config::{Config, Credential};
 use crate::home::Home;
 use crate::vault::SetAside;
 
-mod kept;
+pub(super) mod kept;
 
 /// Show and test credentials; add, replace and remove their secrets.
 ///

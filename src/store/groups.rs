@@ -103,6 +103,21 @@ impl Store {
         removed
     }
 
+    /// Makes a group the owner's own, in the place of the one that was. Whether it is there.
+    pub fn set_main(&self, name: &GroupName) -> Result<bool, StoreError> {
+        self.write(|transaction| {
+            let explain = |error: rusqlite::Error| self.explain(&error);
+            let find = "SELECT 1 FROM groups WHERE name = ?1";
+            let found = transaction.query_row(find, [name.as_str()], |_| Ok(())).optional().map_err(explain)?;
+            if found.is_none() {
+                return Ok(false);
+            }
+            transaction.execute("UPDATE groups SET is_main = 0 WHERE is_main", []).map_err(explain)?;
+            transaction.execute("UPDATE groups SET is_main = 1 WHERE name = ?1", [name.as_str()]).map_err(explain)?;
+            Ok(true)
+        })
+    }
+
     /// All groups by name, the main group first.
     pub fn groups(&self) -> Result<Vec<Group>, StoreError> {
         self.read(|connection| {

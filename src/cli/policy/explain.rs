@@ -1,7 +1,7 @@
 //! `doorward policy explain`: what becomes of one request, now or at another time, and by
 //! which rule.
 
-use policies::{Code, Hours, Moment, Permit, Policy, Refusal, RuleRef, Verdict};
+use policies::{Code, Facts, Hours, Moment, Permit, Policy, Refusal, RuleRef, Verdict};
 use policy_file::Way;
 use serde_json::{Value, json};
 
@@ -64,7 +64,7 @@ pub(super) fn words(
                 + format!("  {request}\nrule   {}, unopened: no path is looked at{says}", tunnel.rule())
         }
         Way::Judged(Verdict::Allow(permit)) => allowed(policy, request, permit, notes),
-        Way::Judged(Verdict::Deny(_, refusal)) => denied(home, policy, request, refusal),
+        Way::Judged(Verdict::Deny(facts, refusal)) => denied(home, policy, (request, facts), refusal),
     }
 }
 
@@ -98,7 +98,7 @@ fn is_name(permit: &Permit) -> bool {
     permit.facts().authority.host.name().is_some()
 }
 
-fn denied(home: &Home, policy: &Policy, request: &str, refusal: &Refusal) -> Styled {
+fn denied(home: &Home, policy: &Policy, (request, facts): (&str, &Facts), refusal: &Refusal) -> Styled {
     let rule = refusal.rule.as_ref().map_or_else(|| "none names it".to_owned(), ToString::to_string);
     let says = refusal.rule.as_ref().and_then(|rule| says(policy, rule)).unwrap_or_default();
     let mut words = format!("   {request}\nrule   {rule}{says}\ncode   {}\nwhy    {}", refusal.code, refusal.why);
@@ -109,6 +109,7 @@ fn denied(home: &Home, policy: &Policy, request: &str, refusal: &Refusal) -> Sty
         return Tone::Bad.of("deny") + words + format!("\n\nTo allow it, {instruction}.");
     }
     let file = home.policy_file(policy.group());
-    words += &format!("\n\nTo allow it, put this into {}:\n\n", file.display());
+    let command = facts.command_to_allow(policy.group());
+    words += &format!("\n\nTo allow it, run:  {command}\nor put this into {}:\n\n", file.display());
     Tone::Bad.of("deny") + words + Styled::fixed(&refusal.lift.join("\n"))
 }

@@ -6,9 +6,10 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use scan::SHORTEST;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::super::{Failure, hidden, refused, show, usage};
+use crate::config::services::{self, Service};
 use crate::config::{self, SecretSource};
 use crate::home::{Home, create_private_dir};
 
@@ -17,15 +18,48 @@ const LONGEST: u64 = 16 << 10;
 
 /// Where a secret is kept.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-pub(super) enum Store {
+pub(in super::super) enum Store {
     /// secrets/NAME in the configuration folder
     File,
     /// The desktop's keyring, by `secret-tool`
     Keyring,
 }
 
-/// Keeps a new secret and says what belongs into doorward.toml.
+/// A secret that was just kept.
+pub(in super::super) struct Kept {
+    /// Where, as doorward.toml says it.
+    pub(in super::super) said: String,
+    value: SecretString,
+}
+
+impl Kept {
+    /// The service that it is for, by its name and how it begins.
+    pub(in super::super) fn service(&self, name: &str) -> Option<&'static Service> {
+        services::named(name, Some(self.value.expose_secret()))
+    }
+}
+
+/// Keeps a new secret and shows what belongs into doorward.toml.
 pub(super) fn add(home: &Home, name: &str, store: Store) -> Result<ExitCode, Failure> {
+    let kept = keep(home, name, store)?;
+    let (hosts, place, env) = match kept.service(name) {
+        Some(Service { hosts, place, env, .. }) => (*hosts, *place, (*env).to_owned()),
+        None => {
+            let env = format!("{}_TOKEN", name.to_ascii_uppercase().replace('-', "_"));
+            (&["api.example.com"][..], &["header:authorization"][..], env)
+        }
+    };
+    show::aside(&format!("These lines belong into {}:", home.config_file().display()));
+    show::line(&format!(
+        "[credentials.{name}]\nsecret = \"{}\"\nhosts = {hosts:?}   # the only hosts that it may go to\n\
+         place = {place:?}\nenv = \"{env}\"",
+        kept.said,
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Keeps a new secret.
+pub(in super::super) fn keep(home: &Home, name: &str, store: Store) -> Result<Kept, Failure> {
     let source = source(home, name, store)?;
     if is_there(&source) {
         return Err(refused(anyhow!("there is a secret {name} already; `doorward secret rotate {name}` replaces it")));
@@ -35,17 +69,17 @@ pub(super) fn add(home: &Home, name: &str, store: Store) -> Result<ExitCode, Fai
         create_private_dir(&home.config_dir().join("secrets"))?;
     }
     source.replace(&value)?;
-    let said = match store {
+    show::aside(&format!("The secret is in {source}."));
+    Ok(Kept { said: place_of(home, name, store)?, value })
+}
+
+/// Where a secret of this name is kept, as doorward.toml says it.
+pub(in super::super) fn place_of(home: &Home, name: &str, store: Store) -> Result<String, Failure> {
+    let source = source(home, name, store)?;
+    Ok(match store {
         Store::File => format!("file:secrets/{name}"),
         Store::Keyring => source.to_string(),
-    };
-    show::aside(&format!("The secret is in {source}. These lines belong into doorward.toml:"));
-    show::verbatim(&format!(
-        "[credentials.{name}]\nsecret = \"{said}\"\nhosts = [\"api.example.com\"]   # the only hosts that it may go to\n\
-         place = [\"header:authorization\"]\nenv = \"{}_TOKEN\"",
-        name.to_ascii_uppercase().replace('-', "_")
-    ))?;
-    Ok(ExitCode::SUCCESS)
+    })
 }
 
 /// Puts a new value in the place of the one that is there.
