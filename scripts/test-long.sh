@@ -18,6 +18,7 @@ whatsapp() {
 }
 line() { cargo test --locked -p doorward-line --test line -- kills:: many::; }
 fuzz() { scripts/fuzz.sh 60; }
+kills() { DOORWARD_KILLS=300 cargo test --locked --test kills -- --nocapture; }
 guards() { scripts/guards.sh; }
 
 about() {
@@ -26,6 +27,7 @@ about() {
         whatsapp) echo "four evenings on WhatsApp" ;;
         line) echo "fifty deaths and a thousand messages, from a phone to the agent and back" ;;
         fuzz) echo "a minute of unheard-of inputs for each reader" ;;
+        kills) echo "three hundred deaths under load, with a full disk and a clock that jumps" ;;
         guards) echo "each guard taken away, and noticed" ;;
         *) return 1 ;;
     esac
@@ -43,9 +45,9 @@ note_result() {
 }
 
 parts=("$@")
-[ "${#parts[@]}" -gt 0 ] || parts=(evenings whatsapp line fuzz guards)
+[ "${#parts[@]}" -gt 0 ] || parts=(evenings whatsapp line kills fuzz guards)
 for part in "${parts[@]}"; do
-    about "$part" >/dev/null || fail "There is no part $part." "The parts: evenings, whatsapp, line, fuzz, guards."
+    about "$part" >/dev/null || fail "There is no part $part." "The parts: evenings, whatsapp, line, kills, fuzz, guards."
 done
 
 say "Building"

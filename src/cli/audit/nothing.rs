@@ -78,7 +78,11 @@ mod tests {
         assert!(said("bbc.co.ku").ends_with("; did you mean bbc.co.uk?"), "{}", said("bbc.co.ku"));
         let several = "`--host '*open-meteo*'` finds api.open-meteo.com, geo.open-meteo.com.";
         assert!(said("*.open-meteo").contains("open-meteo") && said("open-meteo").ends_with(several));
-        assert!(said("zzz").ends_with("asked of api.open-meteo.com, bbc.co.uk, geo.open-meteo.com."), "{}", said("zzz"));
+        assert!(
+            said("zzz").ends_with("asked of api.open-meteo.com, bbc.co.uk, geo.open-meteo.com."),
+            "{}",
+            said("zzz")
+        );
         assert!(others("group", "nosuch", &[]).ends_with("nor of any other."));
         let many: Vec<String> = (0..20).map(|number| format!("h{number}.example")).collect();
         assert!(others("host", "zzz", &many).ends_with("h7.example and 12 more."));
