@@ -88,7 +88,8 @@ fn rows(entry: &AuditEntry) -> Vec<(&'static str, String)> {
     row("to", to(entry));
     row("verdict", Some(verdict(entry)));
     let reason = entry.code().map(|code| reasons::sentence(code).to_owned());
-    row("why", entry.why().map(str::to_owned).or(reason));
+    let label = if entry.event.is_some() && !entry.is_refusal() { "says" } else { "why" };
+    row(label, entry.why().map(str::to_owned).or(reason));
     row("code", entry.code().map(str::to_owned));
     row("rule", decision.rule.as_ref().map(|rule| format!("{}, line {}", rule.file, rule.line)));
     row("policy", decision.policy.clone());
@@ -133,8 +134,8 @@ fn to(entry: &AuditEntry) -> Option<String> {
     let port = decision.port.map(|port| format!(", port {port}")).unwrap_or_default();
     let reached = match entry.outcome.as_ref().map(|outcome| &outcome.address) {
         Some(Some(address)) => format!(", at {address}"),
-        Some(None) => ", which was not reached".to_owned(),
-        None => String::new(),
+        Some(None) if entry.is_refusal() => ", which was not reached".to_owned(),
+        _ => String::new(),
     };
     Some(format!("{host}{port}{reached}"))
 }

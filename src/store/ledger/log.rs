@@ -15,10 +15,11 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 
 use super::flood::Floods;
-use super::keeper::{Alarms, Keeper};
+use super::keeper::{self, Alarms};
 use super::notice::Notice;
 use super::reading::Reading;
 use super::share::Shares;
+use super::ticking::Ticking;
 use crate::store::{Store, StoreError, now};
 
 /// What is younger is never removed, whatever the size: the day's budgets of `[limits]`
@@ -37,7 +38,7 @@ pub struct AuditLog {
     pub(super) runs: Option<Arc<Store>>,
     /// The number of the last record when it was opened; 0 where there was none.
     found: Seq,
-    _keeper: Keeper,
+    _keeper: Ticking,
 }
 
 /// A new event, for those who follow the log inside the daemon.
@@ -112,7 +113,7 @@ impl AuditLog {
             alarms: broadcast::channel(4096).0,
             runs: None,
             found: Seq(opened.found.seq),
-            _keeper: Keeper::start(Arc::clone(&shared)),
+            _keeper: keeper::start(Arc::clone(&shared)),
             shared,
         })
     }

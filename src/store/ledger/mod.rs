@@ -30,6 +30,7 @@ mod notice;
 mod old;
 mod reading;
 mod share;
+mod ticking;
 pub use audit::{Retention, Verified, VerifyError};
 pub use log::{AuditLog, Recorded};
 pub use notice::{Notice, add_notice};
