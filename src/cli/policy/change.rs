@@ -137,6 +137,7 @@ enum Exactly {
 fn exactly(policy: &Policy, facts: &Facts, home: &Home) -> Result<Exactly, Failure> {
     match policy.at(times::clock(home).now()).enforced().decide(facts.clone()) {
         Verdict::Allow(permit) => Ok(Exactly::Already(permit.rule().clone())),
+        Verdict::Ask(ask) => Ok(Exactly::Lift(Rule::all(&ask.by().lift.join("\n")))),
         Verdict::Deny(_, refusal) => {
             let rules = Rule::all(&refusal.lift.join("\n"));
             if !rules.is_empty() {
@@ -159,6 +160,9 @@ fn still_closed(home: &Home, group: &GroupName, edit: &Edit<OfPolicy>, facts: Fa
             let lift = refusal.lift.join("\n");
             let help = if lift.is_empty() { String::new() } else { format!("\n{}", lift.trim_start_matches("# ")) };
             Err(refused(anyhow!("nothing was changed: it would be refused all the same: {}{help}", refusal.why)))
+        }
+        Verdict::Ask(ask) => {
+            Err(refused(anyhow!("nothing was changed: you would be asked about it all the same, by {}", ask.by().at)))
         }
         Verdict::Allow(_) => Ok(()),
     }
