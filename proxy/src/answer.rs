@@ -107,7 +107,7 @@ fn status(code: Code) -> StatusCode {
         }
         Code::AuthorityMismatch => StatusCode::MISDIRECTED_REQUEST,
         // Of a body: a head that is too large is answered below, by hyper.
-        Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::TooLarge | Code::AskTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::GroupLimit | Code::LimitExceeded => StatusCode::TOO_MANY_REQUESTS,
         Code::AuditUnavailable | Code::SecretUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         Code::Timeout => StatusCode::GATEWAY_TIMEOUT,

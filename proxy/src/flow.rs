@@ -247,11 +247,16 @@ async fn judged_body(
         (_, None, Some(proof)) => return Ok((Came::Streaming(body), proof)),
         (conditions, for_keys, _) => conditions.map(|conditions| conditions.limit()).or(for_keys).unwrap_or(0),
     };
-    let (body, slot) = Came::whole(&door.rooms, door.gate.limits().body_time, body, limit).await?;
+    let too_long = |refusal: Refusal| match permit.body_conditions() {
+        Some(conditions) if refusal.code == Code::TooLarge => conditions.too_large(),
+        _ => refusal,
+    };
+    let whole = Came::whole(&door.rooms, door.gate.limits().body_time, body, limit).await;
+    let (body, slot) = whole.map_err(too_long)?;
     let (long, looking) = (body.len() > SMALL, keys.looking(case.policy().blocks_lookalikes()));
     let looking = (looking, &*door.keeper.secrets);
     let mut judge = || {
-        let proof = BodyJudged::whole(judged, clean, &body)?;
+        let proof = BodyJudged::whole(judged, clean, &body, for_keys.is_some())?;
         let swap = keys.keyring.place_in_body(permit, placed, clean.headers(), &body, looking)?;
         let written = swap.map(|swap| clean.put_in_body(&proof, &body, &swap)).transpose()?;
         Ok::<_, Refusal>((written, proof))

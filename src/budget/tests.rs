@@ -78,6 +78,7 @@ fn permit(url: &str) -> Permit {
     let policy = policy_file::compile(&family(), &source, None).unwrap().policy;
     match policy.at(policies::Moment::FAR).decide(Facts::parse("GET", url).unwrap()) {
         Verdict::Allow(permit) => permit,
+        Verdict::Ask(ask) => panic!("{ask:?}"),
         Verdict::Deny(_, refusal) => panic!("{refusal:?}"),
     }
 }

@@ -43,7 +43,8 @@ Examples:
   doorward policy test                     run every [[test]] and report each
   doorward policy accept claude            take a preset as this version ships it
 
-Exit codes of `explain`: 0 it is allowed, 1 it is denied, 2 that is no request.
+Exit codes of `explain`: 0 it is allowed, 1 it is denied, 2 that is no request, 3 the owner is
+asked first.
 Exit codes of `check` and `test`: 0 every file is right, every test holds; 1 one is not.")]
 pub struct PolicyArgs {
     #[command(subcommand)]
@@ -308,6 +309,9 @@ fn explain(
     } else {
         show::line(&text_on_screen(&explain::words(home, &policy, &request, when, &way, &notes)))?;
     }
-    let denied = matches!(way, Way::Judged(Verdict::Deny(..)));
-    Ok(ExitCode::from(u8::from(denied)))
+    Ok(ExitCode::from(match way {
+        Way::Unopened(_) | Way::Judged(Verdict::Allow(_)) => 0,
+        Way::Judged(Verdict::Deny(..)) => 1,
+        Way::Judged(Verdict::Ask(_)) => 3,
+    }))
 }

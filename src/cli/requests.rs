@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use desk::screen::on_screen;
 use policies::{Code, GroupName};
+use policy_file::Suggestion;
 use serde_json::json;
 
 use super::{Failure, group, show, times};
@@ -74,6 +75,8 @@ enum Stands {
     Refused(String),
     /// It is allowed by now.
     Allowed,
+    /// The owner is asked each time: in words.
+    Asked(String),
     /// A rule allows it, and not at this time: in words.
     OutsideHours(String),
     /// A deny closes it, or it cannot be judged: in words.
@@ -85,13 +88,17 @@ impl Stands {
         match self {
             Stands::Refused(_) => "refused",
             Stands::Allowed => "allowed",
+            Stands::Asked(_) => "asked",
             Stands::OutsideHours(_) => "outside_hours",
             Stands::Closed(_) => "closed",
         }
     }
 
     fn toml(&self) -> Option<&str> {
-        if let Stands::Refused(toml) = self { Some(toml) } else { None }
+        match self {
+            Stands::Refused(toml) => Some(toml),
+            Stands::Allowed | Stands::Asked(_) | Stands::OutsideHours(_) | Stands::Closed(_) => None,
+        }
     }
 }
 
@@ -111,14 +118,15 @@ fn stands(home: &Home, request: &AccessRequest) -> Stands {
         }
     };
     let suggestion = policy_file::suggest(policy.at(times::clock(home).now()), &[(facts, Some(Code::NotAllowed))]);
-    if let Some((_, why)) = suggestion.outside_hours.first() {
-        return Stands::OutsideHours(why.clone());
-    }
-    match suggestion.denied.first() {
-        Some((_, rule)) => Stands::Closed(format!("the deny at {rule} closes it; no [[allow]] opens it")),
-        None if suggestion.toml.is_empty() && suggestion.beyond_rules == 0 => Stands::Allowed,
-        None if suggestion.toml.is_empty() => Stands::Closed("no line of a policy can allow it".to_owned()),
-        None => Stands::Refused(suggestion.toml),
+    // Whole: what is new is told.
+    let Suggestion { toml, requests: _, denied, asked, outside_hours, beyond_rules } = suggestion;
+    match (outside_hours.first(), asked.first(), denied.first()) {
+        (Some((_, why)), ..) => Stands::OutsideHours(why.clone()),
+        (None, Some((_, rule)), _) => Stands::Asked(format!("{rule} has you asked each time it is sent")),
+        (None, None, Some((_, rule))) => Stands::Closed(format!("the deny at {rule} closes it; no [[allow]] opens it")),
+        (None, None, None) if toml.is_empty() && beyond_rules == 0 => Stands::Allowed,
+        (None, None, None) if toml.is_empty() => Stands::Closed("no line of a policy can allow it".to_owned()),
+        (None, None, None) => Stands::Refused(toml),
     }
 }
 
@@ -135,7 +143,7 @@ fn words(home: &Home, request: &AccessRequest, stands: &Stands) -> String {
     );
     let below = match stands {
         Stands::Allowed => "  It is allowed by now.".to_owned(),
-        Stands::Closed(why) | Stands::OutsideHours(why) => format!("  {}.", on_screen(why)),
+        Stands::Closed(why) | Stands::OutsideHours(why) | Stands::Asked(why) => format!("  {}.", on_screen(why)),
         Stands::Refused(toml) => {
             let lines: Vec<_> = toml.trim_end().lines().map(|line| format!("    {}", on_screen(line))).collect();
             format!("  To allow it, put into {}:\n{}", home.policy_file(&request.group).display(), lines.join("\n"))

@@ -34,7 +34,7 @@ impl Operations {
         let facts = read(wanted)?;
         let request = format!("{} {}", facts.method, facts.url_without_query());
         if let Some(answer) = settled(caller.policy_now().enforced(), facts.clone()) {
-            return answer.map(|()| format!("{request} is allowed already: send it."));
+            return answer.map(|stands| format!("{request} {stands}"));
         }
         let group = &caller.identity().group;
         let told = told(group.as_str(), &facts, &wanted.why);
@@ -90,10 +90,12 @@ pub fn asked_facts(authority: &str, method: &str, path: &str) -> Result<Facts, S
     Ok(Facts { scheme: Scheme::Https, authority, method, path, query: None, upgrade: None })
 }
 
-/// Where there is nothing to ask the owner: allowed already, or closed for good.
-fn settled(policy: PolicyAt<'_>, facts: Facts) -> Option<Result<(), Refusal>> {
+/// Where there is nothing to ask the owner in advance: allowed already, asked about when it is sent,
+/// or closed for good.
+fn settled(policy: PolicyAt<'_>, facts: Facts) -> Option<Result<&'static str, Refusal>> {
     let refusal = match policy.decide(facts) {
-        Verdict::Allow(_) => return Some(Ok(())),
+        Verdict::Allow(_) => return Some(Ok("is allowed already: send it.")),
+        Verdict::Ask(_) => return Some(Ok("is asked about when it is sent: send it, and wait for its answer.")),
         Verdict::Deny(_, refusal) => refusal,
     };
     if !refusal.lift.is_empty() {

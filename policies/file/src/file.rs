@@ -5,8 +5,9 @@ use std::ops::Range;
 use desk::toml::{Reader, Word};
 use desk::{Problem, Text};
 
-use policies::{AllowRule, DenyRule, Limits, Observe, Origin, TunnelRule};
+use policies::{AllowRule, Asking, DenyRule, Limits, Observe, Origin, TunnelRule};
 
+use crate::asking::{Asks, asks};
 use crate::blocks::Allow;
 use crate::table::{Block, Test};
 use crate::{blocks, keys, limits, observe};
@@ -15,7 +16,9 @@ use crate::{blocks, keys, limits, observe};
 #[derive(Default)]
 pub(crate) struct PolicyFile {
     pub(crate) uses: Vec<Word>,
+    /// Each `[[allow]]` and `[[ask]]`.
     pub(crate) allows: Vec<(Range<usize>, AllowRule)>,
+    pub(crate) asking: Asking,
     pub(crate) tunnels: Vec<(Range<usize>, TunnelRule)>,
     pub(crate) denies: Vec<DenyRule>,
     pub(crate) tests: Vec<Test>,
@@ -53,8 +56,15 @@ fn policy_file(file: &mut Block<'_, '_>) -> PolicyFile {
             Allow::Tunnel(rule) => tunnels.push((span, rule)),
         }
     }
+    let mut asking = Asking::default();
+    if with_allow {
+        let Asks { rules, settings } = asks(file);
+        allows.extend(rules);
+        asking = settings;
+    }
     PolicyFile {
         uses,
+        asking,
         observe,
         blocks_lookalikes: leaks(file),
         limits: file.section("limits", "[limits]").map(|mut block| limits::limits(&mut block)).unwrap_or_default(),

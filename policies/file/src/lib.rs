@@ -6,6 +6,7 @@
 //! I/O and knows no clock: whoever reads policy files hands their text in.
 
 mod advice;
+mod asking;
 mod blocks;
 mod compile;
 mod diff;
@@ -34,12 +35,12 @@ mod written;
 
 pub use compile::{Compiled, Source, Texts, compile, compile_all, deny_all, run_tests};
 pub use desk::{Problem, Problems};
-pub use diff::{Diff, Fate, LimitChange, RequestChange, diff};
+pub use diff::{AskingSummary, Diff, Fate, LimitChange, RequestChange, diff};
 pub use limits::limit_in_words;
 pub use manifest::{Manifest, Reach, manifest};
 pub use schema::schema;
 pub use suggestion::{Suggestion, suggest};
-pub use summary::{RuleSummary, summaries};
+pub use summary::{Effect, RuleSummary, summaries};
 pub use test_run::TestReport;
 pub use way::{Way, dialled, unopened, way};
 pub use written::written;

@@ -5,13 +5,15 @@ use std::fmt::Write;
 
 use ipnet::IpNet;
 use policies::{
-    AllowRule, Condition, DenyRule, HostPattern, Hours, Limits, Methods, Observe, RequestPattern, Rules, TunnelRule,
-    Wanted, Words,
+    AllowRule, Asking, Condition, DenyRule, HostPattern, Hours, Leave, Limits, Methods, Observe, RequestPattern, Rules,
+    TunnelRule, Wanted, Words,
 };
+
+use crate::summary;
 
 /// The policy file that says the same as these rules.
 pub fn written(rules: &Rules) -> String {
-    let Rules { allows, tunnels, denies, limits, observe, blocks_lookalikes } = rules;
+    let Rules { allows, tunnels, denies, limits, asking, observe, blocks_lookalikes } = rules;
     let mut text = String::new();
     if let Some(Observe { until, at: _ }) = observe {
         let _ = writeln!(text, "mode = \"observe\"\nobserve_until = \"{until}\"");
@@ -20,16 +22,18 @@ pub fn written(rules: &Rules) -> String {
         text += "leaks = \"block\"\n";
     }
     text += &in_limits(limits);
-    allows.iter().for_each(|rule| block(&mut text, "allow", &rule.at.to_string(), allow(rule)));
-    tunnels.iter().for_each(|rule| block(&mut text, "allow", &rule.at.to_string(), tunnel(rule)));
-    denies.iter().for_each(|rule| block(&mut text, "deny", &rule.at.to_string(), deny(rule)));
+    let beside_rules = allows.iter().any(AllowRule::asks);
+    text += &in_asking(asking, beside_rules);
+    allows.iter().for_each(|rule| block(&mut text, &summary::header(rule.leave), &rule.at.to_string(), allow(rule)));
+    tunnels.iter().for_each(|rule| block(&mut text, "[[allow]]", &rule.at.to_string(), tunnel(rule)));
+    denies.iter().for_each(|rule| block(&mut text, "[[deny]]", &rule.at.to_string(), deny(rule)));
     text
 }
 
-fn block(text: &mut String, table: &str, at: &str, lines: Vec<String>) {
+fn block(text: &mut String, header: &str, at: &str, lines: Vec<String>) {
     let gap = if text.is_empty() { "" } else { "\n" };
     // Writing to a String cannot fail, here and above.
-    let _ = writeln!(text, "{gap}# {at}\n[[{table}]]\n{}", lines.join("\n"));
+    let _ = writeln!(text, "{gap}# {at}\n{header}\n{}", lines.join("\n"));
 }
 
 fn in_limits(limits: &Limits) -> String {
@@ -42,12 +46,25 @@ fn in_limits(limits: &Limits) -> String {
     if lines.is_empty() { lines } else { format!("\n[limits]\n{lines}") }
 }
 
+/// `[ask]`, which TOML wants as an `[[ask]]` beside others.
+fn in_asking(asking: &Asking, beside_rules: bool) -> String {
+    let Asking { unlisted, hold, quiet } = asking;
+    let mut lines = Vec::new();
+    lines.extend(unlisted.as_ref().map(|_| "unlisted = true".to_owned()));
+    lines.extend((*hold != Asking::HOLD).then(|| format!("hold = \"{}s\"", hold.as_secs())));
+    let spans: Vec<_> = quiet.iter().map(|hours| format!("\"{hours}\"")).collect();
+    lines.extend((!spans.is_empty()).then(|| format!("quiet = [{}]", spans.join(", "))));
+    let header = if beside_rules { "[[ask]]" } else { "[ask]" };
+    if lines.is_empty() { String::new() } else { format!("\n{header}\n{}\n", lines.join("\n")) }
+}
+
 // Each rule is taken apart whole: a field that is new does not compile before it is written.
 
 pub(crate) fn allow(rule: &AllowRule) -> Vec<String> {
     let AllowRule {
         at: _,
         origin: _,
+        leave,
         host,
         scheme,
         ports,
@@ -72,6 +89,7 @@ pub(crate) fn allow(rule: &AllowRule) -> Vec<String> {
     lines.extend(in_private(private));
     lines.extend(model.then(|| "model = true".to_owned()));
     lines.extend(opaque.then(|| "opaque = true".to_owned()));
+    lines.extend((*leave == Leave::Unasked).then(|| "unasked = true".to_owned()));
     lines.extend(hours.iter().flat_map(self::hours));
     lines.extend(in_why(why.as_ref()));
     lines

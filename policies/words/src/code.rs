@@ -41,6 +41,12 @@ codes! {
         OutsideHours => "outside_hours",
         /// A deny rule decided.
         DeniedByRule => "denied_by_rule",
+        /// The owner is asked about this first, and nobody said yes.
+        AskUnanswered => "ask_unanswered",
+        /// The owner was asked, and said no.
+        AskRefused => "ask_refused",
+        /// The owner is asked about this first, and the body is too long to be described.
+        AskTooLarge => "ask_too_large",
         /// The host is an address, and no rule names that address.
         IpLiteral => "ip_literal",
         /// The target or Host header cannot be read in exactly one way.

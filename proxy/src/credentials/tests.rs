@@ -154,7 +154,7 @@ fn sent(
         let look = |headers| keyring.check(judged.permit(), headers, looking)?.put_on(facts, &secrets);
         let (mut clean, mut placed) = gate::check(&judged, headers, look)?;
         let body = Bytes::copy_from_slice(body.as_bytes());
-        let proof = BodyJudged::whole(&judged, &clean, &body)?;
+        let proof = BodyJudged::whole(&judged, &clean, &body, true)?;
         let swap = keyring.place_in_body(judged.permit(), &mut placed, clean.headers(), &body, (looking, &secrets))?;
         let written = swap.map(|swap| clean.put_in_body(&proof, &body, &swap)).transpose()?;
         let shown = clean.headers().get("authorization").map_or("", |value| value.to_str().unwrap());

@@ -1,7 +1,7 @@
 //! `doorward policy explain`: what becomes of one request, now or at another time, and by
 //! which rule.
 
-use policies::{Code, Hours, Moment, Permit, Policy, Refusal, RuleRef, Verdict};
+use policies::{Ask, AskedBy, BodyConditions, Code, Hours, Moment, Permit, Policy, Refusal, RuleRef, Terms, Verdict};
 use policy_file::Way;
 use serde_json::{Value, json};
 
@@ -27,8 +27,17 @@ fn json_of(request: &str, way: &Way, notes: &[String]) -> Value {
         Way::Judged(Verdict::Allow(permit)) => json!({
             "verdict": "allow", "request": request, "rule": permit.rule(), "credential": permit.credential(),
             "body_is_checked": permit.body_conditions().is_some(), "observed": permit.observed(),
+            "asked_by_body": permit.body_conditions().and_then(BodyConditions::asked_by).map(|by| &by.at),
             "unless": is_name(permit).then_some(Code::ResolvedPrivate), "notes": notes,
         }),
+        Way::Judged(Verdict::Ask(ask)) => {
+            let (AskedBy { at, why, hold, quiet, lift }, terms) = (ask.by(), ask.terms());
+            json!({
+                "verdict": "ask", "request": request, "rule": at, "why": why, "hold": hold.as_secs(), "quiet": quiet,
+                "lift": lift, "credential": terms.credential(), "body_is_checked": checks_body(terms),
+                "unless": is_name(terms).then_some(Code::ResolvedPrivate), "notes": notes,
+            })
+        }
         Way::Judged(Verdict::Deny(_, refusal)) => json!({
             "verdict": "deny", "request": request, "code": refusal.code, "why": refusal.why,
             "rule": refusal.rule, "lift": refusal.lift,
@@ -40,6 +49,7 @@ fn hours(policy: &Policy, way: &Way) -> Option<Hours> {
     let rule = match way {
         Way::Unopened(tunnel) => tunnel.rule(),
         Way::Judged(Verdict::Allow(permit)) => permit.rule(),
+        Way::Judged(Verdict::Ask(ask)) => &ask.by().at,
         Way::Judged(Verdict::Deny(_, refusal)) => refusal.rule.as_ref()?,
     };
     policy_file::summaries(policy).into_iter().find(|summary| summary.at == *rule)?.hours
@@ -61,6 +71,7 @@ pub(super) fn words(
             format!("allow  {request}\nrule   {}, unopened: no path is looked at{says}", tunnel.rule())
         }
         Way::Judged(Verdict::Allow(permit)) => allowed(policy, request, permit, notes),
+        Way::Judged(Verdict::Ask(ask)) => asked(home, policy, request, ask, notes),
         Way::Judged(Verdict::Deny(_, refusal)) => denied(home, policy, request, refusal),
     }
 }
@@ -78,30 +89,63 @@ fn allowed(policy: &Policy, request: &str, permit: &Permit, notes: &[String]) ->
     }
     words.extend(permit.credential().map(|name| format!(", with the credential {name}")));
     words.extend(says(policy, permit.rule()));
-    if permit.body_conditions().is_some() {
+    if let Some(by) = permit.body_conditions().and_then(BodyConditions::asked_by) {
+        words += &format!("\nasks   {} about some bodies", by.at);
+    }
+    words + &given(permit, notes)
+}
+
+fn asked(home: &Home, policy: &Policy, request: &str, ask: &Ask, notes: &[String]) -> String {
+    let AskedBy { at, why, hold, quiet, lift } = ask.by();
+    let terms = ask.terms();
+    let mut words = format!("ask    {request}\nrule   {at}");
+    words.extend(terms.credential().map(|name| format!(", with the credential {name}")));
+    words.extend(says(policy, at));
+    words.extend(why.iter().map(|why| format!("\nwhy    {why}")));
+    words += &if *quiet {
+        "\nquiet  nobody is asked at this time: it is refused".to_owned()
+    } else {
+        format!("\nholds  {} s for the answer", hold.as_secs())
+    };
+    words += &given(terms, notes);
+    words + &lifted("To have it go unasked", home, policy, lift)
+}
+
+/// What goes with a request that is allowed, or may be.
+fn given(terms: &Terms, notes: &[String]) -> String {
+    let mut words = String::new();
+    if checks_body(terms) {
         words += "\nbody   must be JSON as the rules want it; `policy show` lists the conditions";
     }
     words.extend(notes.iter().map(|note| format!("\nnote   {note}")));
-    if is_name(permit) {
-        let nets: Vec<_> = permit.private().iter().map(ToString::to_string).collect();
+    if is_name(terms) {
+        let nets: Vec<_> = terms.private().iter().map(ToString::to_string).collect();
         let but = if nets.is_empty() { String::new() } else { format!(" other than {}", nets.join(", ")) };
         words += &format!("\nunless it resolves to a private address{but} ({})", Code::ResolvedPrivate);
     }
     words
 }
 
+fn checks_body(terms: &Terms) -> bool {
+    terms.body_conditions().is_some_and(BodyConditions::look_inside)
+}
+
 /// What a name resolves to is known when it is dialled.
-fn is_name(permit: &Permit) -> bool {
-    permit.facts().authority.host.name().is_some()
+fn is_name(terms: &Terms) -> bool {
+    terms.facts().authority.host.name().is_some()
 }
 
 fn denied(home: &Home, policy: &Policy, request: &str, refusal: &Refusal) -> String {
     let rule = refusal.rule.as_ref().map_or_else(|| "none names it".to_owned(), ToString::to_string);
     let says = refusal.rule.as_ref().and_then(|rule| says(policy, rule)).unwrap_or_default();
-    let mut words = format!("deny   {request}\nrule   {rule}{says}\ncode   {}\nwhy    {}", refusal.code, refusal.why);
-    if !refusal.lift.is_empty() {
-        let file = home.policy_file(policy.group());
-        words += &format!("\n\nTo allow it, put this into {}:\n\n{}", file.display(), refusal.lift.join("\n"));
+    let words = format!("deny   {request}\nrule   {rule}{says}\ncode   {}\nwhy    {}", refusal.code, refusal.why);
+    words + &lifted("To allow it", home, policy, &refusal.lift)
+}
+
+fn lifted(what_for: &str, home: &Home, policy: &Policy, lift: &[String]) -> String {
+    if lift.is_empty() {
+        return String::new();
     }
-    words
+    let file = home.policy_file(policy.group());
+    format!("\n\n{what_for}, put this into {}:\n\n{}", file.display(), lift.join("\n"))
 }

@@ -1,17 +1,19 @@
 //! `doorward policy show`: everything that a group's policy says, presets and
 //! base.toml included.
 
-use policies::{Date, GroupName, Limits, Policy};
-use policy_file::RuleSummary;
+use policies::{Asking, Date, GroupName, Limits, Policy, Rules};
+use policy_file::{AskingSummary, RuleSummary};
 
 use super::show;
 use crate::home::Home;
 
 pub(super) fn json(policy: &Policy) -> serde_json::Value {
+    // Whole: what is new is shown.
+    let Rules { allows: _, tunnels: _, denies: _, limits, asking, observe: _, blocks_lookalikes } = policy.rules();
     serde_json::json!({
         "group": policy.group(), "policy": policy.hash().to_string(), "rules": policy_file::summaries(policy),
-        "limits": policy.limits(), "observe_until": policy.observe_until().map(|day| day.to_string()),
-        "leaks": if policy.blocks_lookalikes() { "block" } else { "note" },
+        "asking": AskingSummary::from(asking), "limits": limits, "observe_until": policy.observe_until().map(|day| day.to_string()),
+        "leaks": if *blocks_lookalikes { "block" } else { "note" },
     })
 }
 
@@ -23,12 +25,15 @@ pub(super) fn words(home: &Home, policy: &Policy, today: Date) -> String {
     } else {
         show::table(&["", "host", "requests", "credential", "rule"], &rows)
     }];
-    let limits: Vec<String> = limits(policy.limits()).collect();
+    // Whole: what is new is shown.
+    let Rules { allows: _, tunnels: _, denies: _, limits, asking, observe, blocks_lookalikes } = policy.rules();
+    let limits: Vec<String> = self::limits(limits).collect();
     if !limits.is_empty() {
         parts.push(format!("limits: {}", limits.join(", ")));
     }
-    parts.extend(policy.blocks_lookalikes().then(|| "leaks: what looks like a secret is blocked".to_owned()));
-    parts.extend(policy.observe_until().map(|until| observed(until, today)));
+    parts.extend(self::asking(asking));
+    parts.extend(blocks_lookalikes.then(|| "leaks: what looks like a secret is blocked".to_owned()));
+    parts.extend(observe.as_ref().map(|observe| observed(observe.until, today)));
     parts.join("\n\n")
 }
 
@@ -39,6 +44,18 @@ fn observed(until: Date, today: Date) -> String {
     } else {
         format!("observing ended on {until}: every rule is enforced")
     }
+}
+
+/// `[ask]`, where it says something.
+fn asking(asking: &Asking) -> Option<String> {
+    if *asking == Asking::default() {
+        return None;
+    }
+    let AskingSummary { unlisted, hold, quiet } = AskingSummary::from(asking);
+    let mut words = vec![format!("an asked request waits {hold} s")];
+    words.extend(unlisted.then(|| "hosts that no rule names are asked about".to_owned()));
+    words.extend((!quiet.is_empty()).then(|| format!("nobody is asked {}", quiet.join(", "))));
+    Some(format!("asking: {}", words.join("; ")))
 }
 
 fn limits(limits: &Limits) -> impl Iterator<Item = String> {
@@ -59,5 +76,5 @@ fn row(rule: &RuleSummary) -> Vec<String> {
         host += &format!(":{}", rule.ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
     }
     let credential = rule.credential.as_deref().unwrap_or_default().to_owned();
-    vec![rule.effect.to_owned(), host, rule.in_words(), credential, rule.at.to_string()]
+    vec![rule.effect.to_string(), host, rule.in_words(), credential, rule.at.to_string()]
 }

@@ -19,16 +19,17 @@ pub(super) fn run(home: &Home, group: &GroupName, since: Option<Millis>, json: b
     let wanted: Vec<_> = wanted.map(|asked| (asked.facts, asked.code)).collect();
     let suggestion = policy_file::suggest(policy.at(times::clock(home).now()), &wanted);
     if json {
-        let denied = suggestion.denied.iter().map(|(facts, rule)| {
-            serde_json::json!({ "request": format!("{} {}", facts.method, facts.url_without_query()), "rule": rule })
-        });
-        let outside_hours = suggestion.outside_hours.iter().map(|(facts, why)| {
+        // Whole: what is new is told.
+        let Suggestion { toml, requests, denied, asked, outside_hours, beyond_rules } = &suggestion;
+        let by_rule = |(facts, rule): &(policies::Facts, policies::RuleRef)| serde_json::json!({ "request": format!("{} {}", facts.method, facts.url_without_query()), "rule": rule });
+        let outside_hours = outside_hours.iter().map(|(facts, why)| {
             serde_json::json!({ "request": format!("{} {}", facts.method, facts.url_without_query()), "why": why })
         });
         show::json(&serde_json::json!({
-            "group": group, "toml": suggestion.toml, "requests": suggestion.requests,
-            "denied": denied.collect::<Vec<_>>(), "outside_hours": outside_hours.collect::<Vec<_>>(),
-            "beyond_rules": suggestion.beyond_rules,
+            "group": group, "toml": toml, "requests": requests,
+            "denied": denied.iter().map(by_rule).collect::<Vec<_>>(),
+            "asked": asked.iter().map(by_rule).collect::<Vec<_>>(),
+            "outside_hours": outside_hours.collect::<Vec<_>>(), "beyond_rules": beyond_rules,
         }))?;
     } else {
         show::line(&text_on_screen(&words(home, group, &suggestion)))?;
@@ -37,35 +38,35 @@ pub(super) fn run(home: &Home, group: &GroupName, since: Option<Millis>, json: b
 }
 
 pub(super) fn words(home: &Home, group: &GroupName, suggestion: &Suggestion) -> String {
+    // Whole: what is new is told.
+    let Suggestion { toml, requests, denied, asked, outside_hours, beyond_rules } = suggestion;
     let mut lines = Vec::new();
-    if suggestion.toml.is_empty() {
+    if toml.is_empty() {
         lines.push(format!("# The log holds nothing of {group} that a new rule would allow."));
     } else {
         let file = home.policy_file(group);
-        lines.push(format!(
-            "# Put into {} what you want of this; it allows {}.",
-            file.display(),
-            count(suggestion.requests)
-        ));
+        lines.push(format!("# Put into {} what you want of this; it allows {}.", file.display(), count(*requests)));
         lines.push(String::new());
-        lines.push(suggestion.toml.trim_end().to_owned());
+        lines.push(toml.trim_end().to_owned());
     }
-    if !suggestion.denied.is_empty() {
-        lines.push("\n# Closed by a deny, which no [[allow]] opens:".to_owned());
-        let denied = |(facts, rule): &(policies::Facts, policies::RuleRef)| {
-            format!("#   {} {} ({rule})", facts.method, facts.url_without_query())
-        };
-        lines.extend(suggestion.denied.iter().map(denied));
-    }
-    if !suggestion.outside_hours.is_empty() {
-        lines.push("\n# Refused at this time alone; change the hours of its rule if it should pass now:".to_owned());
-        let closed = |(facts, why): &(policies::Facts, String)| {
-            format!("#   {} {}: {why}", facts.method, facts.url_without_query())
-        };
-        lines.extend(suggestion.outside_hours.iter().map(closed));
-    }
-    if suggestion.beyond_rules > 0 {
-        let many = count(suggestion.beyond_rules);
+    let mut list = |about: &str, all: Vec<String>| {
+        if !all.is_empty() {
+            lines.push(format!("\n# {about}"));
+            lines.extend(all.iter().map(|one| format!("#   {one}")));
+        }
+    };
+    let request = |facts: &policies::Facts| format!("{} {}", facts.method, facts.url_without_query());
+    let by_rule = |all: &[(policies::Facts, policies::RuleRef)]| -> Vec<String> {
+        all.iter().map(|(facts, rule)| format!("{} ({rule})", request(facts))).collect()
+    };
+    list("Closed by a deny, which no [[allow]] opens:", by_rule(denied));
+    list("You are asked each time; an [[allow]] with `unasked = true` would take them out of that:", by_rule(asked));
+    list(
+        "Refused at this time alone; change the hours of its rule if it should pass now:",
+        outside_hours.iter().map(|(facts, why)| format!("{}: {why}", request(facts))).collect(),
+    );
+    if *beyond_rules > 0 {
+        let many = count(*beyond_rules);
         lines.push(format!(
             "\n# {many} refused for what no rule lifts; `doorward audit --group {group} --denied` shows why."
         ));

@@ -318,6 +318,7 @@ fn a_request_is_explained_with_its_headers() {
     };
     let explained = |method: &str, url: &str, headers: &[&str]| match way(method, url, headers) {
         (Way::Judged(Verdict::Allow(_)), notes) => Ok(notes.len()),
+        (Way::Judged(Verdict::Ask(_)), _) => panic!("nothing here asks"),
         (Way::Judged(Verdict::Deny(_, refusal)), _) => Err(refusal.code),
         (Way::Unopened(_), _) => panic!("{url} is opened"),
     };
