@@ -14,6 +14,7 @@ mod place;
 mod read;
 mod resolver;
 mod secret;
+pub mod services;
 mod values;
 
 use std::collections::BTreeMap;

@@ -261,6 +261,11 @@ impl Home {
         self.data.join("doorward.lock")
     }
 
+    /// Held while a command or the daemon changes one of the owner's files.
+    pub fn edit_lock(&self) -> PathBuf {
+        self.data.join("edit.lock")
+    }
+
     /// Becomes the daemon of this home, until the lock is dropped or the process
     /// ends in whatever way.
     pub fn lock(&self) -> Result<Lock, LockError> {

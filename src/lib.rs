@@ -32,6 +32,8 @@ pub mod channels;
 
 pub mod gateway;
 
+pub mod edit;
+
 pub mod claude;
 pub mod sandboxes;
 

@@ -14,6 +14,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("control", 3),
     ("daemon", 3),
     ("drill", 3),
+    ("edit", 3),
     ("gateway", 3),
     ("operations", 3),
     ("pipeline", 3),

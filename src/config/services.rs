@@ -1,0 +1,174 @@
+//! Services that many people have a key for: where each key may go, where in a request it
+//! stands, and the variable that programs look for it in.
+//!
+//! The names are those by which the presets ask for credentials.
+
+/// A service.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Service {
+    /// What its credential is called.
+    pub name: &'static str,
+    /// What people call it.
+    pub title: &'static str,
+    /// How its keys begin; none where they have nothing in common.
+    pub begins: &'static [&'static str],
+    /// The only hosts that its key may go to.
+    pub hosts: &'static [&'static str],
+    /// Where in a request it stands.
+    pub place: &'static [&'static str],
+    /// The variable that programs look for it in.
+    pub env: &'static str,
+}
+
+/// Of one name, the one whose keys are told by more comes first.
+const ALL: [Service; 11] = [
+    Service {
+        name: "anthropic",
+        title: "Claude, by a subscription's token",
+        begins: &["sk-ant-oat01-"],
+        hosts: &["api.anthropic.com"],
+        place: &["header:authorization"],
+        env: "CLAUDE_CODE_OAUTH_TOKEN",
+    },
+    Service {
+        name: "anthropic",
+        title: "Claude, by an API key",
+        begins: &["sk-ant-"],
+        hosts: &["api.anthropic.com"],
+        place: &["header:x-api-key"],
+        env: "ANTHROPIC_API_KEY",
+    },
+    Service {
+        name: "openrouter",
+        title: "OpenRouter",
+        begins: &["sk-or-v1-"],
+        hosts: &["openrouter.ai"],
+        place: &["header:authorization"],
+        env: "OPENROUTER_API_KEY",
+    },
+    Service {
+        name: "openai",
+        title: "OpenAI",
+        begins: &["sk-proj-", "sk-svcacct-"],
+        hosts: &["api.openai.com"],
+        place: &["header:authorization"],
+        env: "OPENAI_API_KEY",
+    },
+    Service {
+        name: "gemini",
+        title: "Gemini",
+        begins: &["AIza"],
+        hosts: &["generativelanguage.googleapis.com"],
+        place: &["header:x-goog-api-key", "query:key"],
+        env: "GEMINI_API_KEY",
+    },
+    Service {
+        name: "github",
+        title: "GitHub",
+        begins: &["ghp_", "gho_", "ghu_", "ghs_", "github_pat_"],
+        hosts: &["api.github.com", "github.com"],
+        place: &["header:authorization", "basic:password"],
+        env: "GITHUB_TOKEN",
+    },
+    Service {
+        name: "gitlab",
+        title: "GitLab",
+        begins: &["glpat-"],
+        hosts: &["gitlab.com"],
+        place: &["header:private-token", "header:authorization", "basic:password"],
+        env: "GITLAB_TOKEN",
+    },
+    Service {
+        name: "notion",
+        title: "Notion",
+        begins: &["ntn_", "secret_"],
+        hosts: &["api.notion.com"],
+        place: &["header:authorization"],
+        env: "NOTION_TOKEN",
+    },
+    Service {
+        name: "telegram",
+        title: "a Telegram bot",
+        begins: &[],
+        hosts: &["api.telegram.org"],
+        place: &["path:/bot{}", "path:/file/bot{}"],
+        env: "TELEGRAM_BOT_TOKEN",
+    },
+    Service {
+        name: "caldav",
+        title: "a calendar at Fastmail",
+        begins: &[],
+        hosts: &["caldav.fastmail.com"],
+        place: &["basic:password"],
+        env: "CALDAV_PASSWORD",
+    },
+    Service {
+        name: "home-assistant",
+        title: "Home Assistant",
+        begins: &[],
+        hosts: &["homeassistant.local:8123"],
+        place: &["header:authorization"],
+        env: "HOME_ASSISTANT_TOKEN",
+    },
+];
+
+/// All of them.
+pub fn all() -> std::slice::Iter<'static, Service> {
+    const { &ALL }.iter()
+}
+
+/// The service of this name; with its key, the kind of key that it is.
+pub fn named(name: &str, key: Option<&str>) -> Option<&'static Service> {
+    let same = || all().filter(|service| service.name == name);
+    let fits = |service: &&Service| key.is_some_and(|key| service.begins.iter().any(|begin| key.starts_with(begin)));
+    // Without a word of the key: the kind that is told by the least.
+    same().find(fits).or_else(|| same().last())
+}
+
+/// The service that a key is for, told by how it begins.
+pub fn of_key(key: &str) -> Option<&'static Service> {
+    all().find(|service| service.begins.iter().any(|begin| key.starts_with(begin)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn each_is_a_credential_that_loads() {
+        for service in all() {
+            let text = format!(
+                "[credentials.{}]\nsecret = \"file:secrets/x\"\nhosts = {:?}\nplace = {:?}\nenv = {:?}\n",
+                service.name, service.hosts, service.place, service.env
+            );
+            Config::parse("doorward.toml", &text, Path::new("/")).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_key_says_which_it_is() {
+        let env = |key| of_key(key).map(|service| service.env);
+        assert_eq!(env("sk-ant-oat01-x"), Some("CLAUDE_CODE_OAUTH_TOKEN"));
+        assert_eq!(env("sk-ant-api03-x"), Some("ANTHROPIC_API_KEY"));
+        assert_eq!(env("hunter2"), None);
+        assert_eq!(named("anthropic", Some("sk-ant-oat01-x")).unwrap().env, "CLAUDE_CODE_OAUTH_TOKEN");
+        assert_eq!(named("anthropic", None).unwrap().env, "ANTHROPIC_API_KEY");
+        assert_eq!(named("telegram", Some("123:abc")).unwrap().env, "TELEGRAM_BOT_TOKEN");
+        assert_eq!(named("nobody", None), None);
+    }
+
+    /// Every credential that a preset asks for is known.
+    #[test]
+    fn presets_ask_for_known_services() {
+        let group = policies::GroupName::parse("family").unwrap();
+        let text = format!("use = {:?}", policy_file::presets::names());
+        let source = policy_file::Source { name: "family.toml".to_owned(), text };
+        let asked = policy_file::compile(&group, &source, None).unwrap().policy.credentials();
+        let unknown: Vec<_> = asked.iter().filter(|name| named(name, None).is_none()).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
+}

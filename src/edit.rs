@@ -1,0 +1,271 @@
+//! Changes of the files that their owner writes: `doorward.toml`, `groups/NAME.toml` and
+//! `policies/NAME.toml`.
+//!
+//! An [`Edit`] opens one file, is told what to change, shows it as a small difference and writes it:
+//! whole or not at all, comments and order kept, the version before it beside it. What would
+//! not load afterwards is refused with its places, and nothing is written. While an edit
+//! is open no other one is, in whatever process; who has the file open in an editor is noticed.
+//!
+//! What it is not: a question. Whether something is to be written is decided before it is.
+
+mod disk;
+mod policy;
+mod rule;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use desk::Problems;
+use policy_file::{Compiled, Source};
+use similar::TextDiff;
+
+pub use policy::OfPolicy;
+pub use rule::Rule;
+pub use settings::{NewCredential, OfConfig, OfGroup};
+
+use crate::config::{Config, GroupSettings};
+use crate::gateway::policy_files::{self, PolicyError};
+use crate::home::{Home, HomeError};
+
+/// A file that is being changed. Nobody else changes one until this is dropped.
+#[derive(Debug)]
+pub struct Edit<Of> {
+    home: Home,
+    of: Of,
+    path: PathBuf,
+    /// What stands on the disk; `None` where there is no file yet.
+    before: Option<String>,
+    text: String,
+    _alone: File,
+}
+
+/// What came of writing.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// Where the version before it is kept; `None` where there was none, or nothing was to change.
+    pub previous: Option<PathBuf>,
+    /// What is right in it and surely not meant.
+    pub warnings: Problems,
+}
+
+/// Why a file was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum EditError {
+    /// It cannot be read.
+    #[error("cannot read {path}: {source}", path = path.display())]
+    Unread {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The new text cannot be written. The old one stands.
+    #[error("cannot write {path}: {source}; nothing was changed", path = path.display())]
+    Unwritten {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It does not load as it stands, so nobody can say what a change would do.
+    #[error("{file} is wrong as it stands; mend it first, nothing was changed:\n{problems}")]
+    WrongAlready {
+        /// The file, as its owner knows it.
+        file: String,
+        /// What is wrong.
+        problems: Problems,
+    },
+    /// It would not load afterwards.
+    #[error("{file} would not load with this change; nothing was changed:\n{problems}")]
+    WouldBeWrong {
+        /// The file, as its owner knows it.
+        file: String,
+        /// What would be wrong.
+        problems: Problems,
+    },
+    /// What it is judged with cannot be read.
+    #[error("nothing was changed: {0}")]
+    Beside(#[from] PolicyError),
+    /// Somebody else has written it meanwhile.
+    #[error("{path} was changed by somebody else just now; nothing was written, try again", path = path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another command changes a file, and does not end.
+    #[error("another doorward is changing its files; try again when it has ended")]
+    Busy,
+    /// The home cannot be made ready.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// It cannot be asked of this file.
+    #[error("{0}; nothing was changed")]
+    Refused(String),
+}
+
+/// What kind of file it is.
+pub trait Kind: std::fmt::Debug {
+    /// Where it is.
+    fn path(&self, home: &Home) -> PathBuf;
+
+    /// What is wrong with a text of it, or only surely not meant.
+    fn check(&self, home: &Home, text: &str) -> Result<Problems, NotLoaded>;
+
+    /// How many lines around a change are shown with it. None where a secret may stand.
+    const SHOWN_AROUND: usize;
+}
+
+/// Why a text does not load: what is wrong with it, or with what it is judged with.
+#[derive(Debug)]
+pub enum NotLoaded {
+    /// The text's own problems.
+    Wrong(Problems),
+    /// Another file's.
+    Beside(PolicyError),
+}
+
+impl<Of: Kind> Edit<Of> {
+    fn open(home: &Home, of: Of) -> Result<Self, EditError> {
+        home.prepare()?;
+        let alone = disk::alone(home)?;
+        // A link is followed: what it leads to is the owner's file.
+        let named = of.path(home);
+        let path = std::fs::canonicalize(&named).unwrap_or(named);
+        let before = disk::read(&path)?;
+        let edit =
+            Edit { home: home.clone(), path, text: before.clone().unwrap_or_default(), before, of, _alone: alone };
+        if !text::is_toml(&edit.text) {
+            edit.check_as_it_stands()?;
+        }
+        Ok(edit)
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether anything is to be written.
+    pub fn changes(&self) -> bool {
+        self.before.as_deref().unwrap_or_default() != self.text
+    }
+
+    /// The text as it would be written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What would change: lines that go with `-`, new ones with `+`. Empty where nothing does.
+    pub fn difference(&self) -> String {
+        // A last line without its end is no difference worth showing.
+        let ended =
+            |text: &str| if text.is_empty() || text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") };
+        let (before, after) = (ended(self.before.as_deref().unwrap_or_default()), ended(&self.text));
+        let name = self.path.display().to_string();
+        let lines = TextDiff::from_lines(&before, &after);
+        let mut shown = lines.unified_diff();
+        shown.context_radius(Of::SHOWN_AROUND).missing_newline_hint(false).header(&name, &name).to_string()
+    }
+
+    /// Whether it would load, with what surely is not meant.
+    pub fn check(&self) -> Result<Problems, EditError> {
+        match self.of.check(&self.home, &self.text) {
+            Ok(warnings) => Ok(warnings),
+            Err(NotLoaded::Beside(error)) => Err(error.into()),
+            Err(NotLoaded::Wrong(problems)) => {
+                self.check_as_it_stands()?;
+                Err(EditError::WouldBeWrong { file: self.path.display().to_string(), problems })
+            }
+        }
+    }
+
+    /// Writes it, if it would load: whole or not at all, and on the disk when this returns.
+    pub fn write(self) -> Result<Written, EditError> {
+        let warnings = self.check()?;
+        if !self.changes() {
+            return Ok(Written { previous: None, warnings });
+        }
+        if disk::read(&self.path)? != self.before {
+            return Err(EditError::Changed { path: self.path });
+        }
+        let previous = self.before.as_deref().map(|before| disk::keep(&self.path, before)).transpose()?;
+        disk::replace(&self.path, &self.text)?;
+        Ok(Written { previous, warnings })
+    }
+
+    fn check_as_it_stands(&self) -> Result<(), EditError> {
+        let before = self.before.as_deref().unwrap_or_default();
+        match self.of.check(&self.home, before) {
+            Err(NotLoaded::Wrong(problems)) => {
+                Err(EditError::WrongAlready { file: self.path.display().to_string(), problems })
+            }
+            Err(NotLoaded::Beside(error)) => Err(error.into()),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    /// The same with another text.
+    fn with(self, change: impl FnOnce(&str) -> Result<String, text::NotDone>) -> Result<Self, EditError> {
+        let text = change(&self.text).map_err(|why| EditError::Refused(why.to_string()))?;
+        Ok(Edit { text, ..self })
+    }
+}
+
+impl EditError {
+    /// The problems of the file, for a report that shows their lines.
+    pub fn problems(&self) -> Option<&Problems> {
+        match self {
+            EditError::WrongAlready { problems, .. } | EditError::WouldBeWrong { problems, .. } => Some(problems),
+            EditError::Beside(PolicyError::Wrong(problems)) => Some(problems),
+            _ => None,
+        }
+    }
+}
+
+impl Kind for OfPolicy {
+    const SHOWN_AROUND: usize = 2;
+
+    fn path(&self, home: &Home) -> PathBuf {
+        home.policy_file(&self.group)
+    }
+
+    fn check(&self, home: &Home, text: &str) -> Result<Problems, NotLoaded> {
+        let mut texts = policy_files::read(home, &self.group).map_err(NotLoaded::Beside)?;
+        texts.file = Source { text: text.to_owned(), ..texts.file };
+        match policy_file::compile_all(&self.group, &texts) {
+            Ok(Compiled { warnings, .. }) => Ok(warnings),
+            Err(problems) => Err(NotLoaded::Wrong(problems)),
+        }
+    }
+}
+
+impl Kind for OfGroup {
+    const SHOWN_AROUND: usize = 2;
+
+    fn path(&self, home: &Home) -> PathBuf {
+        home.group_file(&self.group)
+    }
+
+    fn check(&self, home: &Home, text: &str) -> Result<Problems, NotLoaded> {
+        let name = self.path(home).display().to_string();
+        GroupSettings::parse(&name, text).map(|_| Problems::default()).map_err(NotLoaded::Wrong)
+    }
+}
+
+impl Kind for OfConfig {
+    const SHOWN_AROUND: usize = 0;
+
+    fn path(&self, home: &Home) -> PathBuf {
+        home.config_file()
+    }
+
+    fn check(&self, home: &Home, text: &str) -> Result<Problems, NotLoaded> {
+        let name = self.path(home).display().to_string();
+        Config::parse(&name, text, home.config_dir()).map(|_| Problems::default()).map_err(NotLoaded::Wrong)
+    }
+}

@@ -1,0 +1,94 @@
+//! What can be changed in a group's settings and in `doorward.toml`.
+
+use policies::GroupName;
+use toml_edit::{Array, Value};
+
+use super::{Edit, EditError, text};
+use crate::home::Home;
+
+/// A group's settings, `groups/NAME.toml`.
+#[derive(Debug)]
+pub struct OfGroup {
+    pub(super) group: GroupName,
+}
+
+/// `doorward.toml`.
+#[derive(Debug)]
+pub struct OfConfig;
+
+/// A `[credentials.NAME]` to be written: what says where its secret is, and where it may go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewCredential<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// `file:secrets/github`: where its secret is, never the secret.
+    pub secret: &'a str,
+    /// The only hosts that it may go to.
+    pub hosts: &'a [&'a str],
+    /// Where in a request it stands.
+    pub place: &'a [&'a str],
+    /// The variable that shows a sandbox its surrogate.
+    pub env: Option<&'a str>,
+}
+
+/// What `[limits]` of a group's file has.
+const LIMITS: [&str; 6] = ["memory", "cpus", "pids", "open_files", "disk", "files"];
+
+impl Edit<OfGroup> {
+    /// Opens a group's settings, which need not be there yet.
+    pub fn group(home: &Home, group: &GroupName) -> Result<Self, EditError> {
+        Self::open(home, OfGroup { group: group.clone() })
+    }
+
+    /// Sets a key: `agent`, `model`, `trigger`, `image`, or one of `[limits]`. What it may be,
+    /// the file's reader says.
+    pub fn set(self, key: &str, value: impl Into<Value>) -> Result<Self, EditError> {
+        let value = value.into().to_string();
+        self.with(|text| text::set(text, table_of(key), key, &value))
+    }
+
+    /// Takes a key away, so that its default holds.
+    pub fn unset(self, key: &str) -> Result<Self, EditError> {
+        self.with(|text| text::remove(text, table_of(key), key))
+    }
+}
+
+fn table_of(key: &str) -> &'static [&'static str] {
+    if LIMITS.contains(&key) { &["limits"] } else { &[] }
+}
+
+impl Edit<OfConfig> {
+    /// Opens `doorward.toml`, which need not be there yet.
+    pub fn config(home: &Home) -> Result<Self, EditError> {
+        Self::open(home, OfConfig)
+    }
+
+    /// Sets a key of a table: `set(&["channels", "whatsapp"], "enabled", true)`.
+    pub fn set(self, table: &[&str], key: &str, value: impl Into<Value>) -> Result<Self, EditError> {
+        let value = value.into().to_string();
+        self.with(|text| text::set(text, table, key, &value))
+    }
+
+    /// Takes a key of a table away, so that its default holds.
+    pub fn unset(self, table: &[&str], key: &str) -> Result<Self, EditError> {
+        self.with(|text| text::remove(text, table, key))
+    }
+
+    /// Adds a `[credentials.NAME]`. One of that name must not be there.
+    pub fn credential(self, new: &NewCredential<'_>) -> Result<Self, EditError> {
+        let NewCredential { name, secret, hosts, place, env } = new;
+        if text::has(&self.text, &["credentials", name]) {
+            return Err(EditError::Refused(format!("{} has a credential {name} already", self.path.display())));
+        }
+        let list = |all: &[&str]| Value::Array(all.iter().copied().collect::<Array>()).to_string();
+        let quoted = |text: &str| Value::from(text).to_string();
+        let mut lines = vec![
+            format!("[credentials.{name}]"),
+            format!("secret = {}", quoted(secret)),
+            format!("hosts = {}", list(hosts)),
+            format!("place = {}", list(place)),
+        ];
+        lines.extend(env.map(|env| format!("env = {}", quoted(env))));
+        self.with(|text| Ok(text::append_block(text, &lines.join("\n"))))
+    }
+}
