@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, ETAG};
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use policies::{Code, Facts, Method, Permit, Refusal};
 use tokio::time::timeout;
 
-use gate::{Asked, Audited, BodyJudged, Case, Clean, Judged, Record};
+use gate::{Arriving, Asked, Audited, BodyJudged, Case, Clean, Judged, Offer, Record};
 
 use crate::answer;
 use crate::body::{Body, Came, Lease, Opened, Outgoing, Returned, Returning};
@@ -170,6 +170,8 @@ enum Errand {
 
 /// A request with a body, if it has one, and an answer.
 struct Exchange {
+    /// What its host is asked to speak.
+    offer: Offer,
     body: Came,
     /// What the body is packed with.
     look: Option<Look>,
@@ -196,6 +198,7 @@ impl Errand {
         }
         let look = look(seen, request.headers())?;
         let (head, body) = request.into_parts();
+        let offer = if head.version == Version::HTTP_2 { Offer::Either } else { Offer::Http1 };
         let empty = body.is_end_stream();
         let (mut body, proof) = judged_body(door, seen, judged, (clean, placed), body).await?;
         let fields = if empty { None } else { fields(seen, permit, &head.headers)? };
@@ -205,7 +208,7 @@ impl Errand {
             body = read;
             minting = Some((mints, Said::new(permit.facts(), &head.headers, &said)?));
         }
-        Ok((Errand::Exchange(Box::new(Exchange { body, look, fields, minting })), proof))
+        Ok((Errand::Exchange(Box::new(Exchange { offer, body, look, fields, minting })), proof))
     }
 }
 
@@ -291,7 +294,7 @@ impl Exchange {
         placed: Placed,
         record: &mut Record,
     ) -> Result<Response<Body>, Refusal> {
-        let Exchange { body, look, fields, minting } = *self;
+        let Exchange { offer, body, look, fields, minting } = *self;
         let unchecked = !matches!(body, Came::Whole { checked: true, .. });
         let taking = door.keeper.taking(placed, &audited.permit().facts().authority);
         let filter = keys.leak_filter(audited.permit(), case.policy().blocks_lookalikes()).filter(|_| unchecked);
@@ -303,7 +306,7 @@ impl Exchange {
             .checked(filter, Room::new(&door.rooms.unpacked))
             .watching(fields);
         let repeats = if minting.is_some() { Repeats::Never } else { Repeats::WhereNothingWasDone };
-        let sender = Sender { gate: &door.gate, pool: &door.pool, case };
+        let sender = Sender { gate: &door.gate, pool: &door.pool, case, offer };
         let (answer, lease) = sender.send(&mut audited, head.with(outgoing), repeats).await?;
         record.follows(&audited);
         audited.tally().answered(answer.status().as_u16());
@@ -322,7 +325,7 @@ impl Exchange {
 async fn returned(
     door: &Door,
     audited: &Audited,
-    answer: http::Response<Incoming>,
+    answer: http::Response<Arriving>,
     Taking { put_on, mut scrubber }: Taking,
     lease: Lease,
 ) -> Result<Response<Body>, Refusal> {
@@ -378,7 +381,7 @@ async fn returned(
 
 /// What a body adds up to is not told, nor an ETag of one: it may come back changed. What an
 /// upload got for an ETag is needed as it is, in the body that ends it (S3), and has no body.
-fn without_validators(keeper: &Keeper, facts: &Facts, body: &Incoming, headers: &mut HeaderMap) {
+fn without_validators(keeper: &Keeper, facts: &Facts, body: &Arriving, headers: &mut HeaderMap) {
     let in_registry = facts.path.as_str().starts_with("/v2/");
     match &keeper.validators {
         _ if !facts.method.is_read() && body.is_end_stream() => headers::without_digests(headers, in_registry),

@@ -18,7 +18,7 @@ use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
 use gate::audit::Protocol;
-use gate::{Audited, Case, Record, judge_own};
+use gate::{Audited, Case, Offer, Record, judge_own};
 
 use crate::body::{Body, Came, Outgoing};
 use crate::credentials::{Credential, Grant, not_the_surrogate};
@@ -181,7 +181,7 @@ async fn ask(door: &Door, case: &Case, audited: &mut Audited, request: TokenRequ
     // What it holds is meant to go there, so nothing looks for it.
     let refuse = Arc::new(|_: &_| not_the_surrogate());
     let outgoing = Outgoing::new(body, refuse, audited.tally().clone());
-    let sender = Sender { gate: &door.gate, pool: &door.pool, case };
+    let sender = Sender { gate: &door.gate, pool: &door.pool, case, offer: Offer::Either };
     // A refresh token is good for one use.
     let (answer, lease) = sender.send(audited, head.with(outgoing), Repeats::Never).await?;
     let status = answer.status().as_u16();

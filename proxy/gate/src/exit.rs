@@ -2,11 +2,12 @@
 //! permit is about, made here and nowhere else; nothing can be written to it before it is a
 //! line (`line.rs`) or a tunnel.
 
+use std::io;
 use std::sync::Arc;
 
 use policies::{Authority, CheckedAddress, Code, Host, Permit, Refusal, Scheme, TunnelPermit};
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, ClientConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -52,20 +53,51 @@ impl Destination {
     }
 }
 
+/// What a host is asked to speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// HTTP/1.1, as the client does: nothing has to be carried over into frames, and no body waits
+    /// for a window. HTTP/2 where the host has nothing else.
+    Http1,
+    /// HTTP/2 or HTTP/1.1, as the host likes.
+    Either,
+}
+
+/// A connection that did not come about.
+struct Failed {
+    refusal: Refusal,
+    /// Whether the host speaks nothing of what was offered.
+    speaks_another: bool,
+}
+
+impl From<Refusal> for Failed {
+    fn from(refusal: Refusal) -> Self {
+        Failed { refusal, speaks_another: false }
+    }
+}
+
 /// What a connection has to be able to do.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 impl Exit {
-    /// For requests: HTTP/2 or HTTP/1.1, as the host likes.
-    pub async fn open(gate: &Gate, audited: &Audited) -> Result<Self, Refusal> {
-        Exit::verified(gate, &gate.tls().any, audited.permit()).await
+    /// For requests.
+    pub async fn open(gate: &Gate, audited: &Audited, offer: Offer) -> Result<Self, Refusal> {
+        let (tls, permit) = (gate.tls(), audited.permit());
+        let opened = match offer {
+            Offer::Either => Exit::verified(gate, &tls.any, permit).await,
+            Offer::Http1 => match Exit::verified(gate, &tls.http1, permit).await {
+                Err(Failed { speaks_another: true, .. }) => Exit::verified(gate, &tls.any, permit).await,
+                opened => opened,
+            },
+        };
+        opened.map_err(|failed| failed.refusal)
     }
 
     /// For what only HTTP/1.1 carries.
     pub(crate) async fn open_http1(gate: &Gate, audited: &Audited) -> Result<Self, Refusal> {
-        let exit = Exit::verified(gate, &gate.tls().http1, audited.permit()).await?;
+        let exit = Exit::verified(gate, &gate.tls().http1, audited.permit()).await.map_err(|failed| failed.refusal)?;
         gate.upholds(audited.permit(), exit.address.get())?;
         audited.tally().note(|outcome| outcome.address = Some(exit.address.get()));
         Ok(exit)
@@ -82,7 +114,7 @@ impl Exit {
         Ok(Exit { stream: Box::new(stream), destination, address, is_http2: false })
     }
 
-    async fn verified(gate: &Gate, tls: &Arc<ClientConfig>, permit: &Permit) -> Result<Self, Refusal> {
+    async fn verified(gate: &Gate, tls: &Arc<ClientConfig>, permit: &Permit) -> Result<Self, Failed> {
         let (check, destination) = (|address| permit.check_address(address), Destination::of(permit));
         let (stream, address) = reach(gate, &permit.facts().authority, check).await?;
         if permit.facts().scheme == Scheme::Http {
@@ -108,7 +140,7 @@ async fn verify(
     tls: &Arc<ClientConfig>,
     permit: &Permit,
     stream: Dialled,
-) -> Result<TlsStream<Dialled>, Refusal> {
+) -> Result<TlsStream<Dialled>, Failed> {
     let authority = &permit.facts().authority;
     let invalid = |why: String| Refusal::new(Code::TlsVerify, format!("TLS with {authority} failed: {why}"));
     let name = match &authority.host {
@@ -119,5 +151,11 @@ async fn verify(
     timeout(gate.limits().handshake_time, connector.connect(name, stream))
         .await
         .map_err(|_| Refusal::new(Code::Timeout, format!("the TLS handshake with {authority} took too long")))?
-        .map_err(|error| invalid(error.to_string()))
+        .map_err(|error| Failed { speaks_another: speaks_another(&error), refusal: invalid(error.to_string()) })
+}
+
+/// RFC 7301 §3.2.
+fn speaks_another(error: &io::Error) -> bool {
+    let error = error.get_ref().and_then(|error| error.downcast_ref());
+    matches!(error, Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)))
 }

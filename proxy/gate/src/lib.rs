@@ -68,6 +68,7 @@ pub mod audit;
 mod case;
 mod check;
 mod dial;
+mod driver;
 mod exit;
 mod foresee;
 mod gate;
@@ -94,7 +95,8 @@ mod tunnel;
 
 pub use case::{Case, Newest};
 pub use check::{BodyJudged, Clean, Dressed, check};
-pub use exit::{Destination, Exit};
+pub use driver::Arriving;
+pub use exit::{Destination, Exit, Offer};
 pub use foresee::foresee;
 pub use gate::{Admitted, Gate, Hide, Outside};
 pub use head::{HOP_BY_HOP, nominated, outgoing};

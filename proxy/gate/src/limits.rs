@@ -82,9 +82,10 @@ impl Default for Limits {
 
 impl Limits {
     /// The defaults, lowered to what this many file descriptors allow: a client's connection takes
-    /// one, an idle upstream another, and a request two while its host's name is resolved.
+    /// one, and another once it leaves bytes waiting, an idle upstream one, and a request two while
+    /// its host's name is resolved.
     pub fn within(descriptors: usize) -> Self {
-        let (usual, part) = (Limits::default(), (descriptors / 4).max(LEAST));
+        let (usual, part) = (Limits::default(), (descriptors / 5).max(LEAST));
         Limits {
             connections: usual.connections.min(part),
             requests: usual.requests.min(part),
