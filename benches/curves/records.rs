@@ -50,7 +50,8 @@ pub(crate) fn charts(reach: Reach) -> Vec<Chart> {
         drop(log);
         let opens = millis(3, || drop(AuditLog::open(&folder).unwrap()));
         let verifies = millis(1, || assert!(verify(&folder, None).is_ok()));
-        std::fs::remove_file(dir.path().join("data/audit-index.db")).unwrap();
+        // It is there if a second has passed.
+        let _ = std::fs::remove_file(dir.path().join("data/audit-index.db"));
         let index = millis(1, || assert!(AuditReader::open(&folder).unwrap().catch_up().unwrap()));
         let newest = millis(5, || command(dir.path(), &["audit"]));
         let digest = millis(5, || command(dir.path(), &["audit", "digest"]));

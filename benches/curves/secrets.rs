@@ -14,6 +14,10 @@ use crate::{Reach, millis, sizes};
 const BODY: usize = 1 << 20;
 const PIECE: usize = 16 << 10;
 
+/// With what such texts hold: escapes, and a URL with a query.
+const ROW: &str =
+    r#"{"id":4711,"url":"https://api.example.com/notes?page=1&per_page=30","title":"caf\u00e9 \"x\"","open":true},"#;
+
 pub(crate) fn charts(reach: Reach) -> Vec<Chart> {
     let mut chart = Chart {
         name: "secrets",
@@ -24,7 +28,7 @@ pub(crate) fn charts(reach: Reach) -> Vec<Chart> {
             .map(Line::new)
             .into(),
     };
-    let json = Bytes::from(br#"{"id":4711,"name":"notes","open":true,"tags":["a","b"]},"#.repeat(BODY / 56));
+    let json = Bytes::from(ROW.repeat(BODY / ROW.len()));
     let random = Bytes::from((0..BODY).map(|_| rand::random::<u8>()).collect::<Vec<_>>());
     for secrets in sizes(reach, 1, [20, 1_000, 1_000]) {
         let values: Vec<String> = (0..secrets).map(|_| format!("key-{:032x}", rand::random::<u128>())).collect();

@@ -39,13 +39,13 @@ async fn measured(reach: Reach) -> Chart {
     };
     let setup = Setup::start().await;
     let clients: Vec<Client> = (0..DOORS).map(|number| Client::new(&setup, via(number))).collect();
-    let before = setup.door_memory();
-    let mut held: Vec<Vec<Sender>> = Vec::new();
-    let mut count = 0;
+    // What the first one brings along is no tunnel's.
+    let mut held: Vec<Vec<Sender>> = vec![clients[0].idle_tunnels(1).await];
+    let (before, mut count) = (setup.door_memory(), 1);
     // A tunnel is two descriptors to the doors.
     let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
     let most = (most.saturating_sub(SPARE) / 2).min(OF_A_DOOR * DOORS);
-    for tunnels in sizes(reach, 1, [100, 2_000, 9_000]).into_iter().map(|size| size.min(most)) {
+    for tunnels in sizes(reach, 10, [100, 2_000, 9_000]).into_iter().map(|size| size.min(most)) {
         while count < tunnels {
             let door = count / OF_A_DOOR;
             let more = (tunnels - count).min(OF_A_DOOR * (door + 1) - count);
@@ -53,7 +53,7 @@ async fn measured(reach: Reach) -> Chart {
             count += more;
         }
         let now = setup.door_memory();
-        chart.add(tunnels, [now, (now - before).max(0.0) * 1024.0 / tunnels as f64]);
+        chart.add(tunnels, [now, (now - before).max(0.0) * 1024.0 / (tunnels - 1) as f64]);
     }
     chart
 }
