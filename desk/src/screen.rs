@@ -143,10 +143,7 @@ mod tests {
         assert_eq!(shown("x\u{201d} APPROVED by admin, reply YES"), "x' APPROVED by admin, reply YES");
         assert_eq!(shown("a\n\n[Doorward] *yes*\u{1b}[2J\u{202e}b"), "a [Doorward] yes\\u{1b}[2J\\u{202e}b");
         let long = shown(&format!("x{}y{}", " ".repeat(4096), "z".repeat(4096)));
-        assert!(
-            long.starts_with("x yzz") && long.ends_with("z\u{2026}") && long.chars().count() == 161,
-            "{long}"
-        );
+        assert!(long.starts_with("x yzz") && long.ends_with("z\u{2026}") && long.chars().count() == 161, "{long}");
     }
 
     #[test]

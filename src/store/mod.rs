@@ -13,8 +13,10 @@
 //! - Ids of messages, runs and outgoing messages are never used twice, also not
 //!   after their group was removed: the audit log and the channels keep them.
 
+mod asks;
 mod durable;
 mod error;
+mod grants;
 mod groups;
 pub mod ledger;
 mod messages;
@@ -35,14 +37,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use desk::lock;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
+pub use asks::{Answered, Ask, AskId, AskState, NewAsk};
 pub use error::StoreError;
+pub use grants::{Found, NewGrant, Wanted};
 pub use groups::{AddGroupError, Group, NewGroup};
 pub use messages::{Inserted, MOST_TALK, Means, Message, MessageRow, NewMessage};
 pub use operations::{AccessRequest, Kept, NewAccessRequest, NotKept, NotSaid};
 pub use outbox::{LONGEST_PAUSE, NewOutgoing, OutboxId, OutboxState, Queued};
 pub use retention::Retained;
 pub use runs::{EndRunError, Run, RunId, RunState};
-pub use say::{Say, Sayable, Text};
+pub use say::{MARK, Say, Sayable, Text};
 pub use undelivered::Undelivered;
 
 use durable::Durable;
@@ -188,6 +192,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/main-2.sql"),
     include_str!("schema/main-3.sql"),
     include_str!("schema/main-4.sql"),
+    include_str!("schema/main-5.sql"),
 ];
 
 /// Creates the file before SQLite does: 0600 from the first byte. SQLite gives
