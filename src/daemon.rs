@@ -13,6 +13,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
 use crate::alarms::Alarms;
+use crate::approvals::{Approvals, Around, Times};
 use crate::channels::program::{self, Pauses, Program};
 use crate::clock::OwnersClock;
 use crate::config::{Assistant, Config, ConfigError, WHATSAPP, WHATSAPP_PROGRAM};
@@ -22,7 +23,7 @@ use crate::gateway::{Gateway, GatewayError};
 use crate::home::{Home, HomeError, Lock, LockError};
 use crate::operations::{Chats, Operations};
 use crate::pipeline::calling::Name;
-use crate::pipeline::outbox::{self, Patience};
+use crate::pipeline::outbox::{self, OutboxHandle, Patience};
 use crate::pipeline::retries::Backoff;
 use crate::pipeline::router::Peer;
 use crate::pipeline::waiting::Waits;
@@ -114,7 +115,9 @@ impl Daemon {
         let cap = settings.cap;
         let (outbox, inbox) = outbox::handle();
         let chats = Chats { store: Arc::clone(&store), outbox: outbox.clone() };
-        let gateway = Gateway::open(home, &config, ledger.clone(), Operations::of(ledger.clone(), Some(chats)))?;
+        let operations = Operations::of(ledger.clone(), Some(chats));
+        let approvals = Approvals::open(home, Arc::clone(&store), ledger.clone(), Times::of_the_machine())?;
+        let gateway = Gateway::open(home, &config, ledger.clone(), operations, approvals.clone())?;
         let say = Say::new(gateway.secrets(), Arc::clone(&ledger));
         let outbox_task = inbox.start(Arc::clone(&store), say.clone(), Patience::default());
         let installation = home.installation_id()?;
@@ -127,11 +130,13 @@ impl Daemon {
             home: home.clone(),
             store: Arc::clone(&store),
             ledger: Arc::clone(&ledger),
-            say,
-            outbox,
+            say: say.clone(),
+            outbox: outbox.clone(),
+            approvals: Arc::clone(&approvals),
             sandboxes: Arc::clone(&sandboxes),
             settings,
         })?;
+        ask_owner(&approvals, &gateway, &pipeline, outbox, say);
         let alarms = watch_alarms(Arc::clone(&ledger), &config, Arc::clone(&pipeline));
         // Known from now on: what is saved with a mistake later leaves it in force.
         for group in store.groups()? {
@@ -141,6 +146,7 @@ impl Daemon {
             kept::tell_lost(&ledger, &store, &lost);
         }
         let (ending, _) = watch::channel(false);
+        tokio::spawn(Arc::clone(&approvals).put_questions(ending.subscribe()));
         tokio::spawn(kept::watch(Arc::clone(&store), ledger, kept::LOOK, ending.subscribe()));
         tokio::spawn(kept::retain(Arc::clone(&store), config.messages.age, kept::SETTLED, ending.subscribe()));
         let control = Control {
@@ -148,6 +154,7 @@ impl Daemon {
             gateway,
             sandboxes,
             pipeline: Arc::clone(&pipeline),
+            approvals,
             cap,
             stops: broadcast::channel(64).0,
             held: Held::default(),
@@ -207,6 +214,37 @@ impl Daemon {
         }
         tracing::info!("the daemon has ended");
     }
+}
+
+/// Puts the questions to the owner among all that they need.
+fn ask_owner(
+    approvals: &Arc<Approvals>,
+    gateway: &Arc<Gateway>,
+    pipeline: &Arc<Pipeline>,
+    outbox: OutboxHandle,
+    say: Say,
+) {
+    let (hears, policies, agents) = (Arc::downgrade(approvals), Arc::downgrade(gateway), Arc::downgrade(pipeline));
+    gateway.tell_replaced_policies(Box::new(move |group| {
+        if let Some(approvals) = hears.upgrade() {
+            approvals.policy_changed(group);
+        }
+    }));
+    approvals.stands_among(Around {
+        say,
+        wake_outbox: Box::new(move || outbox.wake()),
+        tell_agent: Box::new(move |group, id, text| {
+            let told = agents.upgrade().map(|pipeline| pipeline.tell_agent(group, id, text));
+            if let Some(Err(error)) = told {
+                tracing::error!(%group, %error, "An agent could not be told that its owner said yes");
+            }
+        }),
+        look_at_policy: Box::new(move |group| {
+            if let Some(gateway) = policies.upgrade() {
+                gateway.policy(group);
+            }
+        }),
+    });
 }
 
 /// Alarms go to the main group's chat and to the owner's command.

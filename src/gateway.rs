@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use desk::lock;
 use policies::{GroupName, Policy, SandboxId};
 use proxy::audit::Identity;
-use proxy::ports::{Internal, NewResolver, Secrets};
+use proxy::ports::{Internal, NewResolver, Owner, Secrets};
 use proxy::{CaError, Door, TlsError};
 use rand::RngExt;
 use rustls::ClientConfig;
@@ -103,14 +103,15 @@ pub enum GatewayError {
 
 impl Gateway {
     /// Opens the gateway of a home. Its policies load when a group first needs them.
-    /// `internal` makes what answers agents at `http://doorward.internal`.
+    /// `internal` makes what answers agents at `http://doorward.internal`; `owner` is asked where a policy says so.
     pub fn open(
         home: &Home,
         config: &Config,
         ledger: Arc<AuditLog>,
         internal: impl FnOnce(Arc<dyn Secrets>) -> Arc<dyn Internal>,
+        owner: Arc<dyn Owner>,
     ) -> Result<Arc<Self>, GatewayError> {
-        Self::open_as(home, config, ledger, internal, |tls| Names::of_each_door(config.upstream.clone(), tls))
+        Self::open_as(home, config, ledger, internal, owner, |tls| Names::of_each_door(config.upstream.clone(), tls))
     }
 
     /// The same with one resolver for all doors, as it must not be: for the drill.
@@ -119,8 +120,9 @@ impl Gateway {
         config: &Config,
         ledger: Arc<AuditLog>,
         internal: impl FnOnce(Arc<dyn Secrets>) -> Arc<dyn Internal>,
+        owner: Arc<dyn Owner>,
     ) -> Result<Arc<Self>, GatewayError> {
-        Self::open_as(home, config, ledger, internal, |tls| Names::of_all_doors(&config.upstream, tls))
+        Self::open_as(home, config, ledger, internal, owner, |tls| Names::of_all_doors(&config.upstream, tls))
     }
 
     fn open_as(
@@ -128,6 +130,7 @@ impl Gateway {
         config: &Config,
         ledger: Arc<AuditLog>,
         internal: impl FnOnce(Arc<dyn Secrets>) -> Arc<dyn Internal>,
+        owner: Arc<dyn Owner>,
         resolvers: impl FnOnce(&Arc<ClientConfig>) -> NewResolver,
     ) -> Result<Arc<Self>, GatewayError> {
         let vault = Vault::new(config.credentials.clone(), SetAside::at(home.set_aside_dir()));
@@ -143,6 +146,7 @@ impl Gateway {
             secrets: vault.clone(),
             budget: Arc::new(Budgets::new(ledger.clone(), clock.clone())),
             internal: internal(vault.clone()),
+            owner,
             now: clock.port(),
             tls,
             limits: descriptors::take(config.queue.sandboxes),
@@ -178,6 +182,11 @@ impl Gateway {
     /// Takes a preset as this version ships it; the owner said yes.
     pub fn accept_preset(&self, name: &str) -> Result<(), String> {
         self.policies.accept_preset(name)
+    }
+
+    /// Says who hears whose policy was replaced, once.
+    pub fn tell_replaced_policies(&self, hears: policy_files::Replaced) {
+        self.policies.tell_replaced(hears);
     }
 
     /// The policy of a group that is in force.

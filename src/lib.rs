@@ -37,6 +37,8 @@ pub mod edit;
 pub mod claude;
 pub mod sandboxes;
 
+pub mod approvals;
+
 pub mod pipeline;
 
 pub mod operations;

@@ -9,6 +9,7 @@ use doorward::home::Home;
 use doorward::operations::Operations;
 use doorward::store::ledger::AuditLog;
 use policies::GroupName;
+use proxy::ports::NobodyToAsk;
 
 use crate::chart::{Chart, Line};
 use crate::{Reach, millis, sizes, timed};
@@ -38,7 +39,10 @@ fn measured(groups: u64) -> [f64; 3] {
     let home = home(dir.path(), groups);
     let config = Config::load(&home).unwrap();
     let ledger = Arc::new(AuditLog::open(&home.audit_log()).unwrap());
-    let start = || Gateway::open(&home, &config, ledger.clone(), Operations::of(ledger.clone(), None)).unwrap();
+    let start = || {
+        Gateway::open(&home, &config, ledger.clone(), Operations::of(ledger.clone(), None), Arc::new(NobodyToAsk))
+            .unwrap()
+    };
     let starts = millis(3, || drop(start()));
     let gateway = start();
     let load = || (0..groups).for_each(|number| assert!(!gateway.policy(&group(number)).hash().to_string().is_empty()));

@@ -10,6 +10,7 @@ use doorward::home::Home;
 use doorward::operations::Operations;
 use doorward::store::ledger::AuditLog;
 use policies::GroupName;
+use proxy::ports::NobodyToAsk;
 
 use crate::chart::{Chart, Line};
 use crate::client::{Client, Sender, Via};
@@ -73,7 +74,8 @@ pub(crate) async fn doors(dir: &Path) {
     home.prepare().unwrap();
     let config = Config::load(&home).unwrap();
     let ledger = Arc::new(AuditLog::open(&home.audit_log()).unwrap());
-    let gateway = Gateway::open(&home, &config, ledger.clone(), Operations::of(ledger, None)).unwrap();
+    let gateway =
+        Gateway::open(&home, &config, ledger.clone(), Operations::of(ledger, None), Arc::new(NobodyToAsk)).unwrap();
     let group = GroupName::parse("bench").unwrap();
     let open = |number| {
         let Via::Door { role, .. } = via(number) else { unreachable!() };

@@ -14,7 +14,7 @@ use gate::{Gate, Limits, Outside, of_one_door};
 
 use crate::credentials::Keyring;
 use crate::keeper::{Keeper, Refreshes};
-use crate::ports::{Budget, Internal, NewResolver, Secrets};
+use crate::ports::{Budget, Internal, NewResolver, Owner, Secrets};
 use crate::room::Rooms;
 use crate::send::Upstreams;
 use crate::tls::{CaError, SandboxCa};
@@ -31,6 +31,8 @@ pub struct Gateway {
     pub budget: Arc<dyn Budget>,
     /// What agents may ask of the host.
     pub internal: Arc<dyn Internal>,
+    /// Who is asked where a policy says so.
+    pub owner: Arc<dyn Owner>,
     /// The owner's clock, for policies that depend on the time.
     pub now: Clock,
     /// What certificates are checked with.
@@ -74,6 +76,7 @@ impl Door {
         let outside = Outside {
             ledger: gateway.ledger.clone(),
             budget: gateway.budget.clone(),
+            owner: gateway.owner.clone(),
             resolver: (gateway.resolvers)(),
             now: gateway.now.clone(),
             hide: Arc::new(move |text| secrets.watchlist().find_in(text).map(|finding| format!("(hidden: {finding})"))),

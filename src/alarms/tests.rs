@@ -31,6 +31,7 @@ fn decision(alarm: bool) -> Decision {
         path: Some("/today".into()),
         query_bytes: None,
         head_bytes: None,
+        granted: None,
         observed: false,
         by_wildcard: false,
         asks_model: false,

@@ -105,6 +105,7 @@ fn decision(permit: &Permit, head: u64) -> Decision {
         why: None,
         rule: None,
         lift: Vec::new(),
+        granted: None,
         observed: false,
         by_wildcard: permit.by_wildcard(),
         asks_model: false,

@@ -3,6 +3,7 @@
 //! To add a command: a file with its arguments (a `clap::Args` whose doc comment is
 //! its help) and `run`, a line in `Command`, a line in `Command::run`.
 
+pub mod ask;
 pub mod audit;
 pub mod backup;
 pub mod chat;
@@ -91,6 +92,7 @@ enum Command {
     Chat(chat::ChatArgs),
     Group(group::GroupArgs),
     Policy(policy::PolicyArgs),
+    Ask(ask::AskArgs),
     Requests(requests::RequestsArgs),
     Undelivered(undelivered::UndeliveredArgs),
     /// See what was asked at the door, and what became of it
@@ -121,6 +123,7 @@ impl Command {
             Command::Chat(args) => chat::run(home, args).await,
             Command::Group(args) => group::run(home, args).await,
             Command::Policy(args) => policy::run(home, args).await,
+            Command::Ask(args) => ask::run(home, args).await,
             Command::Requests(args) => requests::run(home, &args),
             Command::Undelivered(args) => undelivered::run(home, &args),
             Command::Audit(args) => Ok(audit::run(&args, home)?),

@@ -15,6 +15,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::store::{Answered, Ask, AskState, Millis};
+
 /// The longest line either side accepts, its newline included.
 pub const MAX_LINE: usize = 1 << 20;
 
@@ -49,6 +51,18 @@ pub enum Request {
         /// Its name.
         preset: String,
     },
+    /// What the owner is asked, and can be answered.
+    Asks {},
+    /// The owner answers a question.
+    AnswerAsk {
+        /// Its code.
+        code: String,
+        /// `once`, `answer`, `always`, `no` or `never`.
+        answer: Answered,
+        /// Why not, for the agent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
+    },
     /// What is going on.
     Status {},
     /// Stop everything and end the daemon.
@@ -80,12 +94,50 @@ pub enum Answer {
     },
     /// The preset is taken.
     PresetAccepted {},
+    /// What the owner is asked, oldest first.
+    Asks(Vec<OpenAsk>),
+    /// What came of an answer, in words.
+    Answered {
+        /// For the owner.
+        told: String,
+    },
     /// What is going on.
     Status(Status),
     /// The daemon ends.
     ShuttingDown {},
     /// It could not be done: what was wrong, and what to do.
     Error(String),
+}
+
+/// What the owner is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenAsk {
+    /// What the owner names it by.
+    pub code: String,
+    /// Whose agent asks.
+    pub group: String,
+    /// What it would do, in a sentence.
+    pub says: String,
+    /// The method.
+    pub method: String,
+    /// Host and port.
+    pub authority: String,
+    /// The path.
+    pub path: String,
+    /// The credential that would be put on.
+    pub credential: Option<String>,
+    /// Whether the request still waits. If not, a yes is for the same one when it comes again.
+    pub waits: bool,
+    /// When it was asked.
+    pub asked_at: Millis,
+}
+
+impl From<Ask> for OpenAsk {
+    fn from(ask: Ask) -> Self {
+        let waits = ask.state == AskState::Waiting;
+        let Ask { code, group, says, method, authority, path, credential, asked_at, .. } = ask;
+        OpenAsk { code, group: group.to_string(), says, method, authority, path, credential, waits, asked_at }
+    }
 }
 
 /// What the daemon is doing.
@@ -143,6 +195,9 @@ mod tests {
     fn the_lines_are_stable() {
         let line = |request: &Request| serde_json::to_string(request).unwrap();
         assert_eq!(line(&Request::Stop { group: "family".into() }), r#"{"command":"stop","group":"family"}"#);
+        assert_eq!(line(&Request::Asks {}), r#"{"command":"asks"}"#);
+        let no = Request::AnswerAsk { code: "k7q2mx".into(), answer: Answered::No, because: Some("later".into()) };
+        assert_eq!(line(&no), r#"{"command":"answer_ask","code":"k7q2mx","answer":"no","because":"later"}"#);
         assert_eq!(line(&Request::Status {}), r#"{"command":"status"}"#);
         let answer = |answer: &Answer| serde_json::to_string(answer).unwrap();
         assert_eq!(answer(&Answer::Error("no".into())), r#"{"error":"no"}"#);

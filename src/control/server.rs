@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 
 use super::held::Held;
 use super::protocol::{Answer, LiveGroup, MAX_LINE, PolicyInForce, Request, Status};
+use crate::approvals::Approvals;
 use crate::channels::lines::{LineReader, LineWriter};
 use crate::channels::terminal;
 use crate::gateway::Gateway;
@@ -42,6 +43,8 @@ pub struct Control {
     pub sandboxes: Arc<Sandboxes>,
     /// Channels, stop, status.
     pub pipeline: Arc<Pipeline>,
+    /// Questions to the owner.
+    pub approvals: Arc<Approvals>,
     /// How many sandboxes may live at once.
     pub cap: usize,
     /// Groups that are stopped: connections that hold something of theirs let go.
@@ -127,6 +130,18 @@ impl Control {
             Request::AcceptPreset { preset } => {
                 let accepted = self.gateway.accept_preset(&preset);
                 say(writer, &accepted.map_or_else(Answer::Error, |()| Answer::PresetAccepted {})).await;
+            }
+            Request::Asks {} => {
+                let asks = self.approvals.open_asks().map_err(|error| error.to_string());
+                say(
+                    writer,
+                    &asks.map_or_else(Answer::Error, |asks| Answer::Asks(asks.into_iter().map(Into::into).collect())),
+                )
+                .await;
+            }
+            Request::AnswerAsk { code, answer, because } => {
+                let told = self.approvals.answer_by_code(&code, answer, because);
+                say(writer, &told.map_or_else(Answer::Error, |told| Answer::Answered { told })).await;
             }
             Request::Status {} => say(writer, &Answer::Status(self.status().await)).await,
             Request::Shutdown {} => {

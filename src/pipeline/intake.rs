@@ -2,7 +2,8 @@
 //! assistant, and its way into the store.
 //!
 //! A message of an unregistered chat ends here, before anything of it is written or logged
-//! (invariant 14), and so does a network's echo of what this daemon sent.
+//! (invariant 14), and so does a network's echo of what this daemon sent, and whatever is said to a
+//! question of Doorward's.
 
 use policies::GroupName;
 
@@ -10,6 +11,7 @@ use super::Pipeline;
 use super::calling::{self, Name};
 use super::router::{ChannelError, Served};
 use super::telling;
+use crate::approvals::Heard;
 use crate::channels::outward::Outward;
 use crate::channels::protocol::{Incoming, OutgoingKind, Quote};
 use crate::channels::terminal;
@@ -45,6 +47,13 @@ impl Pipeline {
         if self.store.is_ours(&group.name, &message.id)? {
             return Ok(());
         }
+        if let Heard::Taken(told) = self.approvals.hears(group, &message)? {
+            return self.tell_sender(group, &message, told);
+        }
+        // A later version of a message is no new one.
+        if message.edits.is_some() {
+            return Ok(());
+        }
         let asks = self.asks(group, &message)?;
         let quote = message.quote.map(|quote| self.known(group, quote)).transpose()?;
         let new = NewMessage {
@@ -70,6 +79,20 @@ impl Pipeline {
                 self.stop_as_said(&other);
             }
         }
+        Ok(())
+    }
+
+    /// What was meant for Doorward alone is not kept; its sender is told what became of it.
+    fn tell_sender(&self, group: &Group, message: &Incoming, told: Option<String>) -> Result<(), StoreError> {
+        let answers = message.reacts_to.as_ref().unwrap_or(&message.id);
+        if let Some(told) = told {
+            let words = self.say.own(&group.name, told);
+            self.store.enqueue(&group.name, None, &telling::outgoing_to(OutgoingKind::Notice, words, answers))?;
+        }
+        if message.reacts_to.is_none() {
+            self.store.enqueue(&group.name, None, &telling::done(&message.id))?;
+        }
+        self.outbox.wake();
         Ok(())
     }
 

@@ -52,10 +52,12 @@ use self::sandbox::StartSandbox;
 use self::shared::Shared;
 use self::waiting::Waits;
 use self::worker::Stopping;
-use crate::channels::protocol::{ChannelState, OutgoingKind};
+use crate::approvals::Approvals;
+use crate::channels::protocol::{ChannelState, OutgoingKind, Sender};
+use crate::config::{Agent, GroupSettings};
 use crate::home::Home;
 use crate::store::ledger::AuditLog;
-use crate::store::{NewOutgoing, Say, Store, StoreError};
+use crate::store::{self, Means, NewMessage, NewOutgoing, Say, Store, StoreError};
 
 /// The running pipeline.
 #[derive(Debug)]
@@ -63,6 +65,7 @@ pub struct Pipeline {
     store: Arc<Store>,
     outbox: OutboxHandle,
     say: Say,
+    approvals: Arc<Approvals>,
     events: mpsc::UnboundedSender<Event>,
     assistant: Assistant,
     home: Home,
@@ -84,6 +87,8 @@ pub struct Parts<S> {
     pub say: Say,
     /// Sends what is queued.
     pub outbox: OutboxHandle,
+    /// Hears answers to questions.
+    pub approvals: Arc<Approvals>,
     /// Starts sandboxes.
     pub sandboxes: S,
     /// Numbers.
@@ -141,7 +146,7 @@ pub struct Seated {
 impl Pipeline {
     /// Settles what a dead daemon left behind, then starts.
     pub fn start<S: StartSandbox>(parts: Parts<S>) -> Result<(Arc<Pipeline>, PipelineTask), StoreError> {
-        let Parts { home, store, ledger, say, outbox, sandboxes, settings } = parts;
+        let Parts { home, store, ledger, say, outbox, approvals, sandboxes, settings } = parts;
         let (events, inbox) = mpsc::unbounded_channel();
         let assistant = settings.assistant.clone();
         let shared = Arc::new(Shared {
@@ -158,7 +163,8 @@ impl Pipeline {
         recovery::settle_interrupted(&shared)?;
         let waiting = store.groups_waiting()?;
         let task = tokio::spawn(Dispatcher::new(shared, inbox).run());
-        let pipeline = Arc::new(Pipeline { store, outbox, say, events, assistant, home, states: Mutex::default() });
+        let pipeline =
+            Arc::new(Pipeline { store, outbox, say, approvals, events, assistant, home, states: Mutex::default() });
         waiting.iter().for_each(|group| pipeline.work(group));
         Ok((pipeline, task))
     }
@@ -182,11 +188,24 @@ impl Pipeline {
 
     /// Says something in the main group's chat. Returns whether there is one.
     pub fn tell_owner(&self, text: &str) -> Result<bool, StoreError> {
-        let Some(main) = self.store.groups()?.into_iter().find(|group| group.is_main) else { return Ok(false) };
+        let Some(main) = self.store.main_group()? else { return Ok(false) };
         let text = self.say.own(&main.name, text);
         self.store.enqueue(&main.name, None, &NewOutgoing { kind: OutgoingKind::Notice, text, in_reply_to: None })?;
         self.outbox.wake();
         Ok(true)
+    }
+
+    /// Has a group's agent hear something of Doorward's, in a turn of its own. A shell would run it.
+    pub fn tell_agent(&self, group: &GroupName, id: &str, text: &str) -> Result<(), StoreError> {
+        let settings = GroupSettings::load(&self.home, group).unwrap_or_default();
+        if settings.agent == Agent::Shell {
+            return Ok(());
+        }
+        let sender = Sender { id: "doorward".to_owned(), name: "Doorward".to_owned() };
+        let new = NewMessage { group, id, sender: &sender, text, at: store::now(), means: Means::Call, quote: None };
+        self.store.insert_message(&new)?;
+        self.work(group);
+        Ok(())
     }
 
     /// What the queue holds right now.

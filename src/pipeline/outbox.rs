@@ -382,7 +382,7 @@ impl Outbox {
         if row.kind == OutgoingKind::Done {
             return Ok(());
         }
-        let main = self.store.groups()?.into_iter().find(|group| group.is_main);
+        let main = self.store.main_group()?;
         let Some(main) = main.filter(|main| main.name != row.group) else { return Ok(()) };
         let now = Instant::now();
         if self.told.get(&row.group).is_some_and(|told| now < *told + TOLD_AGAIN) {

@@ -21,6 +21,10 @@ use super::ledger::{AuditLog, Notice};
 /// In the place of words of Doorward's own that must not be said.
 const WITHHELD: &str = "Doorward withheld a message: it held something that must not leave. `doorward audit` has more.";
 
+/// What a question to the owner begins with, in chats. Nobody else's words have it: it is taken out of
+/// all that is said but questions.
+pub const MARK: char = '\u{1f6c2}';
+
 /// A text that may go to a chat.
 ///
 /// ```compile_fail
@@ -82,6 +86,7 @@ impl Say {
             Text::Answer(text) => (text, true),
             Text::Message(text) => (text, false),
         };
+        let text = unmarked(text);
         let checked = self.checked(group, text);
         let record = match &checked {
             Ok(Sayable(text)) => Notice {
@@ -100,7 +105,16 @@ impl Say {
     /// Words of Doorward's own, checked alike: they can quote what others chose. They are not
     /// recorded, since what they report is, and they must be said when the log is down, too.
     pub fn own(&self, group: &GroupName, words: impl Into<String>) -> Sayable {
-        self.checked(group, words.into()).unwrap_or_else(|finding| {
+        self.own_words(group, unmarked(words.into()))
+    }
+
+    /// A question to the owner, with its mark.
+    pub fn question(&self, main: &GroupName, words: &str) -> Sayable {
+        self.own_words(main, format!("{MARK} {}", unmarked(words.to_owned())))
+    }
+
+    fn own_words(&self, group: &GroupName, words: String) -> Sayable {
+        self.checked(group, words).unwrap_or_else(|finding| {
             self.log.note(&withheld_notice(group, format!("a message of Doorward's own held a {finding}")));
             Sayable(WITHHELD.to_owned())
         })
@@ -154,6 +168,10 @@ impl fmt::Display for Sayable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+fn unmarked(text: String) -> String {
+    if text.contains(MARK) { text.replace(MARK, "") } else { text }
 }
 
 /// The refusal of a text. What was found, and of which credential, goes to the owner's log

@@ -9,6 +9,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("main", 4),
     ("lib", 4),
     ("alarms", 3),
+    ("approvals", 3),
     ("backup", 3),
     ("claude", 3),
     ("cli", 3),

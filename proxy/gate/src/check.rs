@@ -122,15 +122,15 @@ impl BodyJudged {
 
     /// For a body that is there as a whole. A server must not take it for something else than what
     /// was judged: where a rule looks into it, or `looked_into` says that somebody else does, it is JSON.
-    pub fn whole(judged: &Judged, clean: &Clean, body: &Bytes, looked_into: bool) -> Result<Self, Refusal> {
+    pub fn whole(judged: &Judged, clean: &Clean, body: &Bytes, looked_into: bool) -> Result<Self, Unfit> {
         let conditions = judged.permit().body_conditions();
         let looked_into = looked_into || conditions.is_some_and(BodyConditions::look_inside);
         if looked_into && !body.is_empty() && !clean.says_json() {
             let why = "this body is judged as JSON in UTF-8, and its Content-Type says something else; \
                        send \"Content-Type: application/json\"";
-            return Err(Refusal::new(Code::BodyUnreadable, why));
+            return Err(Unfit::Refused(Refusal::new(Code::BodyUnreadable, why)));
         }
-        let granted = conditions.map_or(Ok(None), |conditions| conditions.check(body)).map_err(Unfit::into_refusal)?;
+        let granted = conditions.map_or(Ok(None), |conditions| conditions.check(body))?;
         Ok(BodyJudged { body: Some(body.clone()), granted })
     }
 

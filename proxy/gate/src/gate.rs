@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
 use policies::{Clock, Code, Host, Moment, Permit, Policy, Refusal, TunnelPermit};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::audit::{Identity, Ledger};
 use crate::case::{Case, Newest};
@@ -15,7 +15,7 @@ use crate::check::Clean;
 use crate::inflight::InFlight;
 use crate::judge::{Judged, JudgedTunnel};
 use crate::limits::Limits;
-use crate::ports::{Budget, Resolver};
+use crate::ports::{Budget, Owner, Resolver};
 use crate::request::Intercepted;
 use crate::tls::DoorTls;
 
@@ -31,6 +31,8 @@ pub struct Outside {
     pub ledger: Arc<dyn Ledger>,
     /// What the group may use up.
     pub budget: Arc<dyn Budget>,
+    /// Who is asked where the policy says so.
+    pub owner: Arc<dyn Owner>,
     /// Names to addresses, for this door alone.
     pub resolver: Arc<dyn Resolver>,
     /// The owner's clock, for what policies say of time.
@@ -49,6 +51,8 @@ pub struct Gate {
     in_flight: InFlight,
     /// Why it lets nothing through any more, once it is shut.
     shut: OnceLock<Refusal>,
+    /// Told when that happens.
+    shutting: Notify,
     /// The agent's run under way; 0 for none.
     run: AtomicU64,
     /// Requests in flight; streams of HTTP/2 count one by one.
@@ -72,6 +76,7 @@ impl Gate {
             limits,
             in_flight: InFlight::default(),
             shut: OnceLock::new(),
+            shutting: Notify::new(),
             run: AtomicU64::new(0),
             requests: Arc::new(Semaphore::new(limits.requests)),
         })
@@ -111,7 +116,7 @@ impl Gate {
 
     /// What a request that comes by this connection now is judged by.
     pub fn case(&self, connection: u64, within: Option<Arc<Intercepted>>) -> Case {
-        Case { connection, within, policy: self.policy.snapshot(), now: self.now() }
+        Case { connection, within, policy: self.policy.snapshot(), now: self.now(), grants: Arc::default() }
     }
 
     /// Which moment it is for the owner.
@@ -134,6 +139,7 @@ impl Gate {
         let refusal = Refusal::new(Code::Revoked, why);
         let first = self.shut.set(refusal.clone()).is_ok();
         if first {
+            self.shutting.notify_waiters();
             self.in_flight.cut(&refusal);
         }
         first
@@ -147,6 +153,21 @@ impl Gate {
     /// The same as a refusal.
     pub fn is_shut(&self) -> Option<Refusal> {
         self.shut.get().cloned()
+    }
+
+    /// Until it is shut, and why it was.
+    pub(crate) async fn until_shut(&self) -> Refusal {
+        loop {
+            let shutting = self.shutting.notified();
+            match self.is_shut() {
+                Some(refusal) => return refusal,
+                None => shutting.await,
+            }
+        }
+    }
+
+    pub(crate) fn owner(&self) -> &dyn Owner {
+        &*self.outside.owner
     }
 
     /// A place among the requests in flight.

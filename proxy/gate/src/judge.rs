@@ -1,7 +1,7 @@
 //! The verdict on one request: no rule, no permit.
 
 use http::HeaderMap;
-use policies::{Ask, Authority, Facts, Permit, Policy, PolicyAt, Refusal, TunnelPermit, Verdict};
+use policies::{Ask, AskedBy, Authority, Facts, Permit, Policy, PolicyAt, Refusal, TunnelPermit, Verdict};
 
 use crate::case::Case;
 use crate::second_path;
@@ -83,6 +83,11 @@ impl Judged {
 
     pub(crate) fn into_permit(self) -> Permit {
         self.0
+    }
+
+    /// Gives the permit up: its body is one that the owner is asked about.
+    pub fn into_ask(self, by: AskedBy) -> Box<Ask> {
+        Box::new(self.0.into_ask(by))
     }
 }
 

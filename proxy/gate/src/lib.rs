@@ -12,6 +12,7 @@
 //!                       Exit::open(Audited) → Line   exchange(Audited, Line, OutboundHead) → answer
 //! ```
 //!
+//! A request that its owner is asked about waits (`answered`), and is judged again with the answer.
 //! What nobody has sent goes through the same (`foresee`), and gives no proof.
 //!
 //! None of them can be made elsewhere:
@@ -50,7 +51,7 @@
 //! ```
 //! ```compile_fail
 //! fn case(policy: std::sync::Arc<policies::Policy>, now: policies::Moment) -> gate::Case {
-//!     gate::Case { connection: 1, within: None, policy, now }
+//!     gate::Case { connection: 1, within: None, policy, now, grants: [].into() }
 //! }
 //! ```
 //!
@@ -64,6 +65,7 @@
 //! - Nothing goes over a line that was opened for another host, or at an address that the permit
 //!   does not reach; and nothing goes on once it is cut.
 
+mod asking;
 pub mod audit;
 mod case;
 mod check;
@@ -93,6 +95,7 @@ mod tally;
 mod tls;
 mod tunnel;
 
+pub use asking::{Told, answered, check_asked};
 pub use case::{Case, Newest};
 pub use check::{BodyJudged, Clean, Dressed, check};
 pub use driver::Arriving;

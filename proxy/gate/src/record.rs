@@ -155,6 +155,11 @@ impl Record {
         self.facts = Some(Facts { path, ..facts.clone() });
     }
 
+    /// Its owner was asked, and it is judged by what is in force since.
+    pub fn is_judged_by(&mut self, case: &Case) {
+        self.policy = case.policy.hash();
+    }
+
     /// What was read, for the answer; nothing where it holds what is watched.
     pub fn facts_to_show(&self) -> Option<Facts> {
         let holds = |text: &str| self.gate.hidden(text.as_bytes()).is_some();
@@ -196,6 +201,7 @@ impl Record {
         findings: Vec<String>,
     ) -> Result<(Audited, OutboundHead), Refusal> {
         let permit = Arc::new(judged.into_permit());
+        let granted = body.granted().map(|grant| grant.0);
         let body = clean.take_body(body)?;
         let (credential, swap) = clean.put_on.clone().unzip();
         let decision = Decision {
@@ -203,6 +209,7 @@ impl Record {
             credential,
             swap,
             head_bytes: Some(clean.bytes),
+            granted,
             observed: permit.observed(),
             by_wildcard: permit.by_wildcard(),
             asks_model: permit.asks_model(),

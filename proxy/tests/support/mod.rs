@@ -171,6 +171,7 @@ impl World {
             secrets: safe.clone(),
             budget: wallet.clone(),
             internal: desk.clone(),
+            owner: Arc::new(proxy::ports::NobodyToAsk),
             now: {
                 let clock = clock.clone();
                 Arc::new(move || *clock.lock().unwrap())

@@ -77,6 +77,7 @@ fn decision(verdict: Allowed, path: &str) -> Decision {
         path: Some(path.into()),
         query_bytes: None,
         head_bytes: None,
+        granted: None,
         observed: false,
         by_wildcard: false,
         asks_model: false,

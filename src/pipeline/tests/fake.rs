@@ -228,6 +228,7 @@ pub(super) fn record(ledger: &AuditLog, group: &GroupName, run: Option<RunId>, m
         path: Some("/today".into()),
         query_bytes: None,
         head_bytes: None,
+        granted: None,
         observed: false,
         by_wildcard: false,
         asks_model: false,

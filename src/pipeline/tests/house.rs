@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::fake::Fakes;
+use crate::approvals::{Approvals, Times};
 use crate::channels::outward::Outward;
 use crate::channels::protocol::{FromChannel, Incoming, Outgoing, OutgoingKind, Sender, ToChannel, VERSION};
 use crate::channels::terminal::{CHANNEL, Link};
@@ -89,12 +90,15 @@ impl House {
         let say = Say::new(Arc::new(Guarded), Arc::clone(&self.fakes.ledger));
         let (outbox, inbox) = outbox::handle();
         inbox.start(Arc::clone(&self.store), say.clone(), self.patience);
+        let (store, ledger) = (Arc::clone(&self.store), Arc::clone(&self.fakes.ledger));
+        let approvals = Approvals::open(&self.home, store, ledger, Times::of_the_machine()).unwrap();
         let (pipeline, task) = Pipeline::start(Parts {
             home: self.home.clone(),
             store: Arc::clone(&self.store),
             ledger: Arc::clone(&self.fakes.ledger),
             say,
             outbox,
+            approvals,
             sandboxes: self.fakes.clone(),
             settings: self.settings.clone(),
         })

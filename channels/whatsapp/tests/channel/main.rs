@@ -23,6 +23,7 @@ mod folder;
 mod groups;
 mod own;
 mod refusals;
+mod signs;
 mod states;
 mod strangers;
 mod timers;
