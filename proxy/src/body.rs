@@ -105,7 +105,8 @@ impl Came {
         Came::Whole { body, checked, rests: false, slot: slot.map(Arc::new) }
     }
 
-    fn is_end_stream(&self) -> bool {
+    /// Whether nothing of it is left to come.
+    pub(crate) fn is_end_stream(&self) -> bool {
         match self {
             Came::Streaming(incoming) => incoming.is_end_stream(),
             Came::Whole { body, .. } => body.is_empty(),

@@ -61,8 +61,9 @@ async fn pass(
     let entered = record.enter()?;
     let asked = record.read(entered, case, &request, |facts| keys.keyring.path_to_show(facts))?;
     let asked = match whose(seen, asked, &request) {
-        Whose::Ours(facts) => return internal::answer(door, seen, facts, request, record).await,
-        Whose::Endpoint(facts) => return refresh::answer(door, seen, facts, request, record).await,
+        // Boxed, as all that few requests come to: the future of each is as large as its largest part.
+        Whose::Ours(facts) => return Box::pin(internal::answer(door, seen, facts, request, record)).await,
+        Whose::Endpoint(facts) => return Box::pin(refresh::answer(door, seen, facts, request, record)).await,
         Whose::Hosts(asked) => asked,
     };
     let room = HeadRoom::of(door, &asked, request.headers()).await;
@@ -78,7 +79,7 @@ async fn pass(
         Errand::Upgrade(client, place) => {
             let (gate, keeper) = (door.gate.clone(), door.keeper.clone());
             let open = websocket::Open { gate, keeper, keys: keys.clone(), rooms: door.rooms.clone(), audited };
-            websocket::open(open, head, placed, client, place, onward).await
+            Box::pin(websocket::open(open, head, placed, client, place, onward)).await
         }
         Errand::Exchange(exchange) => exchange.perform(door, seen, (audited, head), placed, record).await,
     };
@@ -290,9 +291,10 @@ impl Exchange {
         record: &mut Record,
     ) -> Result<Response<Body>, Refusal> {
         let Exchange { offer, body, look, fields, minting } = *self;
-        let unchecked = !matches!(body, Came::Whole { checked: true, .. });
+        let unchecked = !matches!(body, Came::Whole { checked: true, .. }) && !body.is_end_stream();
         let taking = door.keeper.taking(placed, &audited.permit().facts().authority);
-        let filter = keys.leak_filter(audited.permit(), case.policy().blocks_lookalikes()).filter(|_| unchecked);
+        let filter =
+            if unchecked { keys.leak_filter(audited.permit(), case.policy().blocks_lookalikes()) } else { None };
         let filter = filter.map(|filter| filter.looking(look).within(Borders::going_up(head.headers())));
         let (keeper, who, authority) =
             (door.keeper.clone(), keys.who.clone(), audited.permit().facts().authority.clone());
@@ -308,7 +310,7 @@ impl Exchange {
         match minting.filter(|_| answer.status().is_success()) {
             Some(minting) => {
                 let (keeper, time) = ((&*door.keeper, &keys.who), door.gate.limits().body_time);
-                minted::captured(keeper, time, &audited, answer, taking.scrubber, lease, &minting).await
+                Box::pin(minted::captured(keeper, time, &audited, answer, taking.scrubber, lease, &minting)).await
             }
             None => returned(door, &audited, answer, taking, lease).await,
         }
