@@ -126,6 +126,7 @@ fn decision(verdict: Allowed, host: &str, path: &str) -> Decision {
         lift: vec![],
         policy: None,
         credential: (!denied).then(|| Arc::from("club")),
+        granted: None,
         swap: None,
         findings: vec![],
         alarm: false,

@@ -72,7 +72,8 @@ impl Default for Limits {
             answer_time: Duration::from_secs(15 * 60),
             leaves: 512,
             leaf_pace: Duration::from_millis(20),
-            idle_upstreams: 64,
+            // As many as there may be in all: one more that is closed is one more handshake.
+            idle_upstreams: 256,
             idle_upstreams_in_all: 256,
             idle_time: Duration::from_secs(20),
             place_time: Duration::from_secs(5),

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use http::header::HOST;
+use http::header::{HOST, HeaderValue};
 use policies::{Authority, Code, Facts, Path, Permit, PolicyHash, Refusal, RuleRef, TunnelPermit};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -27,6 +27,8 @@ use shown::{EXCERPT, LONGEST, shortened, without_user};
 pub struct Record {
     gate: Arc<Gate>,
     decision: Decision,
+    /// What the request line and Host said, until it is read.
+    target: Option<Target>,
     policy: PolicyHash,
     facts: Option<Facts>,
     tally: Option<Arc<Tally>>,
@@ -34,6 +36,13 @@ pub struct Record {
     leash: Option<Leash>,
     /// Whether there is something to store that is not stored yet.
     owed: bool,
+}
+
+/// A request line and its Host, as they came.
+struct Target {
+    uri: http::Uri,
+    method: http::Method,
+    hosts: Vec<HeaderValue>,
 }
 
 /// A place among the door's requests under way.
@@ -67,7 +76,7 @@ impl Record {
     pub fn bare(gate: &Arc<Gate>, case: &Case, protocol: Protocol) -> Self {
         let decision = Decision::bare(gate.who().clone(), gate.run(), case.connection, protocol);
         let (gate, policy) = (gate.clone(), case.policy.hash());
-        Record { gate, decision, policy, facts: None, tally: None, slot: None, leash: None, owed: false }
+        Record { gate, decision, target: None, policy, facts: None, tally: None, slot: None, leash: None, owed: false }
     }
 
     /// For a request, as it came.
@@ -96,14 +105,23 @@ impl Record {
 
     /// Adds what the request line and Host said.
     pub fn target<B>(mut self, request: &http::Request<B>) -> Self {
-        let target = request.uri().to_string();
-        let without_query = target.split('?').next().unwrap_or_default();
-        self.decision.raw_target = Some(without_user(&self.excerpt(without_query.as_bytes())));
-        self.decision.method = Some(self.excerpt(request.method().as_str().as_bytes()));
-        let hosts: Vec<_> =
-            request.headers().get_all(HOST).iter().map(|host| without_user(&self.excerpt(host.as_bytes()))).collect();
-        self.decision.host_header = Some(hosts.join(" | ")).filter(|hosts| !hosts.is_empty());
+        let hosts = request.headers().get_all(HOST).iter().cloned().collect();
+        self.target = Some(Target { uri: request.uri().clone(), method: request.method().clone(), hosts });
         self
+    }
+
+    /// The decision with what was said, where nothing was read that says the same.
+    fn stated(&self) -> Decision {
+        let mut decision = self.decision.clone();
+        if let Some(Target { uri, method, hosts }) = &self.target {
+            let target = uri.to_string();
+            let without_query = target.split('?').next().unwrap_or_default();
+            decision.raw_target = Some(without_user(&self.excerpt(without_query.as_bytes())));
+            decision.method = Some(self.excerpt(method.as_str().as_bytes()));
+            let hosts: Vec<_> = hosts.iter().map(|host| without_user(&self.excerpt(host.as_bytes()))).collect();
+            decision.host_header = Some(hosts.join(" | ")).filter(|hosts| !hosts.is_empty());
+        }
+        decision
     }
 
     /// Adds where the connection was for.
@@ -148,9 +166,8 @@ impl Record {
         decision.port = Some(facts.authority.port);
         decision.method = Some(facts.method.as_str().to_owned());
         decision.query_bytes = facts.query.as_ref().map(|query| query.as_str().len());
-        // Where they agree with what was judged they say nothing more.
-        decision.raw_target = None;
-        decision.host_header = None;
+        // Where it agrees with what was judged it says nothing more.
+        self.target = None;
         self.decision.path = Some(self.shortened(path.as_str()));
         self.facts = Some(Facts { path, ..facts.clone() });
     }
@@ -257,7 +274,7 @@ impl Record {
     pub async fn allow_local(&mut self, case: &Case, _: Admitted) -> Result<(Decision, Arc<Tally>), Refusal> {
         let policy = Some(case.policy.hash().to_string());
         let (protocol, verdict) = (Protocol::Internal, Allowed::Allow);
-        let asked = Decision { protocol, verdict, policy, ..self.decision.clone() };
+        let asked = Decision { protocol, verdict, policy, ..self.stated() };
         let tally = self.store(&asked, Permitted::Own).await?;
         Ok((asked, tally))
     }
@@ -272,7 +289,7 @@ impl Record {
             verdict: Allowed::Allow,
             rule: Some(rule.clone()),
             policy: Some(policy.to_string()),
-            ..self.decision.clone()
+            ..self.stated()
         }
     }
 
@@ -320,7 +337,7 @@ impl Record {
             lift: refusal.lift.clone(),
             policy: Some(self.policy.to_string()),
             alarm: refusal.code.is_alarm(),
-            ..self.decision.clone()
+            ..self.stated()
         };
         let Decision { raw_target, sni, host_header, host, method, path, .. } = &mut decision;
         self.hide([raw_target, sni, host_header, host, method, path].into_iter().flatten());
