@@ -10,7 +10,7 @@ impl PolicyAt<'_> {
     /// again, with the credential that is on it, the surrogates its body may hold, what
     /// its body was judged by, and the address that it went to, if it got there.
     pub fn upholds(&self, permit: &Permit, address: Option<SocketAddr>) -> Result<(), Refusal> {
-        if (permit.policy(), permit.now()) == (self.hash(), self.now()) {
+        if (permit.policy(), permit.now()) == (self.policy().hash(), self.now()) {
             // What gave it stands.
             return address.map_or(Ok(()), |address| permit.check_address(address).map(drop).map_err(revoked));
         }

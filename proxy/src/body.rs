@@ -116,10 +116,7 @@ impl Came {
         Came::Whole { body, checked, rests: false, slot }
     }
 
-<<<<<<< HEAD
-=======
     /// Whether nothing of it is left to come.
->>>>>>> speed
     pub(crate) fn is_end_stream(&self) -> bool {
         match self {
             Came::Streaming(incoming) => incoming.is_end_stream(),

@@ -83,13 +83,8 @@ async fn pass(
     let response = match errand {
         Errand::Upgrade(client, place) => {
             let (gate, keeper) = (door.gate.clone(), door.keeper.clone());
-<<<<<<< HEAD
             let open = websocket::Open { gate, keeper, keys: judged_by.1.clone(), rooms: door.rooms.clone(), audited };
-            websocket::open(open, head, placed, client, place, onward).await
-=======
-            let open = websocket::Open { gate, keeper, keys: keys.clone(), rooms: door.rooms.clone(), audited };
             Box::pin(websocket::open(open, head, placed, client, place, onward)).await
->>>>>>> speed
         }
         Errand::Exchange(exchange) => exchange.perform(door, judged_by, (audited, head), placed, record).await,
     };
@@ -147,13 +142,8 @@ impl Exchange {
         placed: Placed,
         record: &mut Record,
     ) -> Result<Response<Body>, Refusal> {
-<<<<<<< HEAD
         let Exchange { offer, body, look, fields, minting, asked } = *self;
-        let unchecked = !matches!(body, Came::Whole { checked: true, .. });
-=======
-        let Exchange { offer, body, look, fields, minting } = *self;
         let unchecked = !matches!(body, Came::Whole { checked: true, .. }) && !body.is_end_stream();
->>>>>>> speed
         let taking = door.keeper.taking(placed, &audited.permit().facts().authority);
         let filter =
             if unchecked { keys.leak_filter(audited.permit(), case.policy().blocks_lookalikes()) } else { None };
