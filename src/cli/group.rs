@@ -145,7 +145,7 @@ fn add(home: &Home, args: &AddArgs) -> Result<ExitCode, Failure> {
     let agent = Agent::parse(&args.agent).map_err(|why| usage(anyhow!(why)))?;
     let policy_stays = home.policy_file(new.name).exists();
     let group = register(home, &store, &new, &agent)?.map_err(refused)?;
-    show::line(&next_steps(home, &group, &agent, policy_stays))?;
+    show::line(next_steps(home, &group, &agent, policy_stays))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -182,7 +182,7 @@ fn list(home: &Home, json: bool) -> Result<ExitCode, Failure> {
         show::line("There is no group yet. `doorward chat` makes the first one, `doorward group add NAME` another.")?;
     } else {
         let rows: Vec<Vec<String>> = groups.iter().map(|group| row(home, group)).collect();
-        show::line(&show::table(&["group", "main", "channel", "chat", "agent"], &rows))?;
+        show::line(show::table(&["group", "main", "channel", "chat", "agent"], &rows))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -221,7 +221,7 @@ async fn reset(home: &Home, name: &GroupName) -> Result<ExitCode, Failure> {
     stop::stop(home, name).await?;
     // What was ending may have named its session once more.
     store.set_session(name, None)?;
-    show::line(&match had_session {
+    show::line(match had_session {
         true => format!("The next message to {name} begins a new conversation."),
         false => format!("{name} had no conversation to go on with; the next message begins one."),
     })?;
@@ -240,7 +240,9 @@ async fn remove(home: &Home, name: &GroupName, yes: bool) -> Result<ExitCode, Fa
     // First forgotten, then stopped: nothing can start it in between.
     store.remove_group(name)?;
     stop::stop(home, name).await?;
-    show::line(&format!(
+    // Messages, too; there may be none.
+    let _ = std::fs::remove_file(home.chat_history(name));
+    show::line(format!(
         "Group {name} is forgotten, with its messages. These stay, and are yours to delete:\n  {}\n  {}\n  {}",
         home.group_dir(name).display(),
         home.group_file(name).display(),

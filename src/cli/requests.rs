@@ -50,7 +50,7 @@ pub(super) fn run(home: &Home, args: &RequestsArgs) -> Result<ExitCode, Failure>
     let store = group::open_store(home)?;
     if let Some(RequestsCommand::Clear { group }) = &args.command {
         let cleared = store.clear_access_requests(group.as_ref())?;
-        show::aside(&format!("{cleared} forgotten."));
+        show::aside(format!("{cleared} forgotten."));
         return Ok(ExitCode::SUCCESS);
     }
     let asked = store.access_requests()?;

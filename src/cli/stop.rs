@@ -4,10 +4,11 @@ use std::process::ExitCode;
 
 use policies::GroupName;
 
-use super::{Failure, environment, progress, show};
+use super::{Failure, environment, group, progress, refused, show};
 use crate::control::client::{Client, ClientError};
 use crate::control::protocol::{Answer, Request};
 use crate::home::Home;
+use crate::store::StoreError;
 
 /// Stop everything that runs for a group, at once: its sandbox, its doors, its `exec`s.
 ///
@@ -23,10 +24,14 @@ pub struct StopArgs {
 
 /// Runs the command.
 pub(super) async fn run(home: &Home, args: StopArgs) -> Result<ExitCode, Failure> {
-    match stop(home, &args.group).await? {
+    let stopped = stop(home, &args.group).await?;
+    if stopped != Some(true) && group::open_store(home)?.group(&args.group)?.is_none() {
+        return Err(refused(StoreError::NoGroup(args.group.to_string())));
+    }
+    match stopped {
         None => show::line("No daemon runs for this home, so no sandbox has an open door.")?,
-        Some(true) => show::line(&format!("Stopped {}.", args.group))?,
-        Some(false) => show::line(&format!("Nothing ran for {}.", args.group))?,
+        Some(true) => show::line(format!("Stopped {}.", args.group))?,
+        Some(false) => show::line(format!("Nothing ran for {}.", args.group))?,
     }
     Ok(ExitCode::SUCCESS)
 }

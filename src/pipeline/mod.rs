@@ -30,6 +30,7 @@ pub mod sandbox;
 mod sent;
 mod shared;
 mod telling;
+mod thoughts;
 pub mod waiting;
 mod worker;
 
@@ -54,6 +55,7 @@ use self::waiting::Waits;
 use self::worker::Stopping;
 use crate::channels::protocol::{ChannelState, OutgoingKind};
 use crate::home::Home;
+use crate::phrases::Phrases;
 use crate::store::ledger::AuditLog;
 use crate::store::{NewOutgoing, Say, Store, StoreError};
 
@@ -181,7 +183,7 @@ impl Pipeline {
     }
 
     /// Says something in the main group's chat. Returns whether there is one.
-    pub fn tell_owner(&self, text: &str) -> Result<bool, StoreError> {
+    pub fn tell_owner(&self, text: impl Into<Phrases>) -> Result<bool, StoreError> {
         let Some(main) = self.store.groups()?.into_iter().find(|group| group.is_main) else { return Ok(false) };
         let text = self.say.own(&main.name, text);
         self.store.enqueue(&main.name, None, &NewOutgoing { kind: OutgoingKind::Notice, text, in_reply_to: None })?;

@@ -284,7 +284,7 @@ fn hours_are_told_wherever_a_rule_is() {
         words.contains("code   outside_hours\nwhy    group family may ask this of a.test only 07:00-21:00"),
         "{words}"
     );
-    assert!(words.ends_with("change or remove hours = \"07:00-21:00\", days = [\"tue\"]"), "{words}");
+    assert!(words.ends_with("change or remove hours = \"07:00-21:00\", days = [\"tue\"]."), "{words}");
     assert_eq!((&json["code"], &json["hours"]), (&"outside_hours".into(), &hours));
     let (words, json) = said("https://app.test/", "20:59");
     assert!(words.ends_with("says   allow app.test: any, unopened, only 07:00-21:00"), "{words}");

@@ -41,7 +41,7 @@ pub(super) fn add(home: &Home, name: &str, store: Store) -> Result<ExitCode, Fai
         Store::File => format!("file:secrets/{name}"),
         Store::Keyring => source.to_string(),
     };
-    show::aside(&format!("The secret is in {source}. These lines belong into doorward.toml:"));
+    show::aside(format!("The secret is in {source}. These lines belong into doorward.toml:"));
     show::verbatim(&format!(
         "[credentials.{name}]\nsecret = \"{said}\"\nhosts = [\"api.example.com\"]   # the only hosts that it may go to\n\
          place = [\"header:authorization\"]\nenv = \"{}_TOKEN\"",
@@ -55,14 +55,14 @@ pub(super) fn rotate(home: &Home, name: &str) -> Result<ExitCode, Failure> {
     let source = there(home, name)?;
     source.replace(&ask(name)?)?;
     let when = if matches!(source, SecretSource::Keyring(_)) { "a minute" } else { "seconds" };
-    show::line(&format!("{name}: replaced. `doorward up` uses the new value within {when}; revoke the old one."))?;
+    show::line(format!("{name}: replaced. `doorward up` uses the new value within {when}; revoke the old one."))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Removes a secret.
 pub(super) fn remove(home: &Home, name: &str) -> Result<ExitCode, Failure> {
     there(home, name)?.remove()?;
-    show::line(&format!("{name}: removed. Take [credentials.{name}] out of doorward.toml too, and revoke the key."))?;
+    show::line(format!("{name}: removed. Take [credentials.{name}] out of doorward.toml too, and revoke the key."))?;
     Ok(ExitCode::SUCCESS)
 }
 
