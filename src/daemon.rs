@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use containers::{ConnectError, Engine};
+use policies::GroupName;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
@@ -16,12 +17,13 @@ use crate::alarms::Alarms;
 use crate::approvals::{Approvals, Around, Times};
 use crate::channels::program::{self, Pauses, Program};
 use crate::clock::OwnersClock;
-use crate::config::{Assistant, Config, ConfigError, WHATSAPP, WHATSAPP_PROGRAM};
+use crate::config::{Assistant, Config, ConfigError, GroupSettings, WHATSAPP, WHATSAPP_PROGRAM};
 use crate::control::held::Held;
 use crate::control::server::{Control, ControlSocket};
 use crate::gateway::{Gateway, GatewayError};
 use crate::home::{Home, HomeError, Lock, LockError};
 use crate::operations::{Chats, Operations};
+use crate::phrases::Language;
 use crate::pipeline::calling::Name;
 use crate::pipeline::outbox::{self, OutboxHandle, Patience};
 use crate::pipeline::retries::Backoff;
@@ -118,7 +120,7 @@ impl Daemon {
         let operations = Operations::of(ledger.clone(), Some(chats));
         let approvals = Approvals::open(home, Arc::clone(&store), ledger.clone(), Times::of_the_machine())?;
         let gateway = Gateway::open(home, &config, ledger.clone(), operations, approvals.clone())?;
-        let say = Say::new(gateway.secrets(), Arc::clone(&ledger));
+        let say = Say::new(gateway.secrets(), Arc::clone(&ledger)).speaking(spoken(home, &config));
         let outbox_task = inbox.start(Arc::clone(&store), say.clone(), Patience::default());
         let installation = home.installation_id()?;
         let sandboxes = Arc::new(Sandboxes::open(home, &config, Arc::clone(&gateway), engine, installation)?);
@@ -247,9 +249,15 @@ fn ask_owner(
     });
 }
 
+/// The language of a group's chat: as its file says now, or else as `[chat]` does.
+fn spoken(home: &Home, config: &Config) -> impl Fn(&GroupName) -> Language + Send + Sync + 'static {
+    let (home, usual) = (home.clone(), config.chat.language);
+    move |group| GroupSettings::load(&home, group).ok().and_then(|settings| settings.language).unwrap_or(usual)
+}
+
 /// Alarms go to the main group's chat and to the owner's command.
 fn watch_alarms(ledger: Arc<AuditLog>, config: &Config, pipeline: Arc<Pipeline>) -> Alarms {
-    Alarms::start(ledger, config.alarm.command.clone(), move |text| match pipeline.tell_owner(text) {
+    Alarms::start(ledger, config.alarm.command.clone(), move |words| match pipeline.tell_owner(words.clone()) {
         Ok(true) => true,
         Ok(false) => {
             tracing::warn!("An alarm was told to nobody: no group is the main group");

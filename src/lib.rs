@@ -16,6 +16,8 @@ pub mod home;
 
 pub mod config;
 
+pub mod phrases;
+
 pub mod store;
 
 pub mod resolver;

@@ -1,6 +1,8 @@
 //! `doorward chat`: the other end of the terminal channel.
 
 mod conversation;
+mod editor;
+mod growing;
 mod terminal;
 
 use std::io::{IsTerminal as _, Read as _};
@@ -23,7 +25,7 @@ const MESSAGE_LIMIT: usize = 160 << 10;
 
 /// Talk to a group.
 ///
-/// At a terminal: a prompt, until Ctrl-D. Otherwise everything on stdin, to its end, is
+/// At a terminal: a prompt with history, until /quit or Ctrl-D; /help says more. Otherwise everything on stdin, to its end, is
 /// one message, and the answer goes to stdout. What the door refused, why, and the lines
 /// that would allow it are shown with the answer.
 #[derive(Debug, clap::Args)]
@@ -54,17 +56,18 @@ pub(super) async fn run(home: &Home, args: ChatArgs) -> Result<ExitCode, Failure
     let agent = GroupSettings::load(home, &group.name).unwrap_or_default().agent.to_string();
     let mut reached = reach::daemon(home).await?;
     let talk = async {
-        let mut conversation = Conversation::open(reached.client().await?, &group, args.json).await?;
+        let mut conversation =
+            Conversation::open(reached.client().await?, &group, args.json, message.is_none()).await?;
         match &message {
             Some(text) => conversation.once(text).await,
-            None => terminal::talk(&mut conversation, &group, &agent).await,
+            None => terminal::talk(&mut conversation, &group, &agent, home.chat_history(&group.name)).await,
         }
     };
     let done = tokio::select! {
         done = talk => done,
         () = up::interrupted() => {
             if reached.stays() {
-                show::aside(&format!("\nWhat you sent goes on; `doorward stop {}` ends it.", group.name));
+                show::aside(format!("\nWhat you sent goes on; `doorward stop {}` ends it.", group.name));
             }
             // As a shell reports a command that SIGINT ended.
             Ok(ExitCode::from(130))
@@ -127,9 +130,9 @@ fn make_main(home: &Home, store: &Store) -> Result<Group, Failure> {
     let new = NewGroup { name: &name, channel: CHANNEL, chat: name.as_str(), is_main: true };
     let reach = if home.policy_file(&name).exists() { "what its policy file of before allows" } else { "nothing yet" };
     let group = group::register(home, store, &new, &Agent::Shell)?.map_err(refused)?;
-    show::aside(&format!(
-        "There was no group yet, so Doorward made your main one, `main`. Its agent is a plain shell: what you\n\
-         write is a command, its output is the answer. It can reach {reach}; {} says what it may.",
+    show::aside(format!(
+        "There was no group yet, so Doorward made your main one, `main`. Its agent is a plain shell: what you write is a \
+         command, its output is the answer. It can reach {reach}; {} says what it may.",
         home.policy_file(&name).display(),
     ));
     Ok(group)

@@ -65,7 +65,7 @@ pub(super) async fn run(home: &Home, args: DrillArgs) -> Result<ExitCode, Failur
     });
     let fence = Fence::new(engine.clone());
     let order = Order { home, group: args.group, weaken };
-    let progress = |what: &str| show::aside(&format!("doorward: {what} …"));
+    let progress = |what: &str| show::aside(format!("doorward: {what} …"));
     let held = tokio::select! {
         held = drill::hold(order, &engine, &fence, &progress) => held.map_err(failed),
         () = up::interrupted() => Err(refused(anyhow!("the drill was interrupted, so it proves nothing"))),

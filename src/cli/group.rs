@@ -157,7 +157,7 @@ fn add(home: &Home, args: &AddArgs) -> Result<ExitCode, Failure> {
     let agent = Agent::parse(&args.agent).map_err(|why| usage(anyhow!(why)))?;
     let policy_stays = home.policy_file(new.name).exists();
     let group = register(home, &store, &new, &agent)?.map_err(refused)?;
-    show::line(&next_steps(home, &group, &agent, policy_stays))?;
+    show::line(next_steps(home, &group, &agent, policy_stays))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -195,7 +195,7 @@ fn list(home: &Home, json: bool) -> Result<ExitCode, Failure> {
         show::line("There is no group yet. `doorward chat` makes the first one, `doorward group add NAME` another.")?;
     } else {
         let rows: Vec<Vec<String>> = groups.iter().map(|group| row(home, group)).collect();
-        show::line(&show::table(&["group", "main", "channel", "chat", "agent"], &rows))?;
+        show::line(show::table(&["group", "main", "channel", "chat", "agent"], &rows))?;
     }
     Ok(ExitCode::SUCCESS)
 }

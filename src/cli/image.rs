@@ -54,7 +54,7 @@ pub(super) async fn run(home: &Home, args: ImageArgs) -> Result<ExitCode, Failur
         ImageCommand::Build { name } => {
             let image = build(home, &engine, &name).await?;
             let what = if image.built { "was built" } else { "is there already" };
-            show::line(&format!("The {name} image {} {what}.", image.tag))?;
+            show::line(format!("The {name} image {} {what}.", image.tag))?;
         }
         ImageCommand::List { json } => list(&engine, json).await?,
         ImageCommand::Check => return check(home, &engine).await,
@@ -150,7 +150,7 @@ async fn check(home: &Home, engine: &Engine) -> Result<ExitCode, Failure> {
             rows.push(vec![tag.into(), Tone::Warning.of("stale"), what.into()]);
         }
     }
-    show::line(&show::table(&["IMAGE", "STATE", "WHAT"], &rows))?;
+    show::line(show::table(&["IMAGE", "STATE", "WHAT"], &rows))?;
     Ok(ExitCode::from(u8::from(broken)))
 }
 

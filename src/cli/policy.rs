@@ -230,7 +230,7 @@ fn check(home: &Home, what: Option<&str>) -> Result<ExitCode, Failure> {
             let groups = groups_with_files(home)?;
             if groups.is_empty() {
                 let folder = home.policies_dir();
-                show::line(&format!("There is no policy file in {}; nothing is allowed.", folder.display()))?;
+                show::line(format!("There is no policy file in {}; nothing is allowed.", folder.display()))?;
             }
             for group in groups {
                 all_right &= tell_check(group.as_str(), PolicyFiles::compile(home, &group))?;

@@ -95,13 +95,13 @@ fn list(home: &Home, config: &Config, json: bool) -> Result<ExitCode, Failure> {
         show::json(&credentials.map(described).collect::<Vec<_>>())?;
     } else if config.credentials.is_empty() {
         let file = home.config_file();
-        show::line(&format!(
+        show::line(format!(
             "There are none. Write a [credentials.NAME] into {}:\n`doorward secret --help` shows one.",
             file.display()
         ))?;
     } else {
         let rows: Vec<Vec<Styled>> = credentials.map(row).collect();
-        show::line(&show::table(&["name", "source", "hosts", "place", "env", "readable now"], &rows))?;
+        show::line(show::table(&["name", "source", "hosts", "place", "env", "readable now"], &rows))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -139,7 +139,7 @@ fn trust(aside: &SetAside, which: Option<(String, String)>) -> Result<ExitCode, 
         let rows: Vec<Vec<String>> = aside.all().into_iter().map(|(group, host)| vec![group, host]).collect();
         match rows.is_empty() {
             true => show::line("No host is set aside.")?,
-            false => show::line(&show::table(&["group", "host"], &rows))?,
+            false => show::line(show::table(&["group", "host"], &rows))?,
         }
         return Ok(ExitCode::SUCCESS);
     };
@@ -150,7 +150,7 @@ fn trust(aside: &SetAside, which: Option<(String, String)>) -> Result<ExitCode, 
             "{there} is not set aside for group {group}; `doorward secret trust` lists what is"
         )));
     }
-    show::line(&format!(
+    show::line(format!(
         "{there} is trusted again: credentials of group {group} are put on there from the next request on."
     ))?;
     Ok(ExitCode::SUCCESS)
@@ -167,7 +167,7 @@ fn test(config: &Config, name: &str) -> Result<ExitCode, Failure> {
         ))
     })?;
     credential.source.read()?;
-    show::line(&format!("{name}: the secret can be read from {}", credential.source))?;
+    show::line(format!("{name}: the secret can be read from {}", credential.source))?;
     if matches!(credential.source, crate::config::SecretSource::Env(_)) {
         show::aside("It was read from the environment of this command; `doorward up` needs it in its own.");
     }

@@ -36,6 +36,12 @@ fn write(text: &str) -> io::Result<()> {
     out.flush()
 }
 
+/// Writes codes that a terminal obeys and does not show. Nobody obeying is fine.
+pub(crate) fn codes(codes: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(codes.as_bytes()).and_then(|()| out.flush());
+}
+
 /// Writes a line to stderr: what goes on, never the result. Nobody reading is fine.
 pub(crate) fn aside(text: impl Into<Styled>) {
     let _ = writeln!(io::stderr(), "{}", text.into().on(Screen::stderr()));

@@ -28,7 +28,7 @@ pub(super) async fn run(home: &Home, args: StatusArgs) -> Result<ExitCode, Failu
     };
     match progress::while_waiting("asking the daemon", client.ask(&Request::Status {})).await? {
         (Answer::Status(status), _) if args.json => show::json(&status)?,
-        (Answer::Status(status), _) => show::line(&text(&status))?,
+        (Answer::Status(status), _) => show::line(text(&status))?,
         _ => return Err(ClientError::Unexpected.into()),
     }
     Ok(ExitCode::SUCCESS)

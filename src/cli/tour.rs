@@ -117,7 +117,7 @@ the real key in the surrogate's place.",
         let (key, surrogate) =
             (self.tour.town().key().to_owned(), self.tour.surrogate().unwrap_or_default().to_owned());
         let received = self.tour.bank_received().unwrap_or_default();
-        paragraph(&format!(
+        paragraph(format!(
             "What the agent sent and what reached the bank (the real key is shown by its last four only):\n\
              \n    sent      Authorization: Bearer {surrogate}\
              \n    received  Authorization: {}",

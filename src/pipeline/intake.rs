@@ -16,6 +16,7 @@ use crate::channels::outward::Outward;
 use crate::channels::protocol::{Incoming, OutgoingKind, Quote};
 use crate::channels::terminal;
 use crate::config::{GroupSettings, Trigger};
+use crate::phrases::Phrases;
 use crate::store::{Group, Inserted, Means, NewMessage, StoreError};
 
 /// What a message asks for.
@@ -72,7 +73,7 @@ impl Pipeline {
                 _ => {}
             },
             Asks::StopOf(other) => {
-                let words = self.say.own(&group.name, format!("Stopped {other}."));
+                let words = self.say.own(&group.name, Phrases::new("stopped-group").with("group", &other));
                 let told = [telling::outgoing_to(OutgoingKind::Notice, words, &message.id), telling::done(&message.id)];
                 self.store.insert_stop_of(&new, &other, &told)?;
                 self.outbox.wake();

@@ -30,6 +30,7 @@ pub mod sandbox;
 mod sent;
 mod shared;
 mod telling;
+mod thoughts;
 pub mod waiting;
 mod worker;
 
@@ -56,6 +57,7 @@ use crate::approvals::Approvals;
 use crate::channels::protocol::{ChannelState, OutgoingKind, Sender};
 use crate::config::{Agent, GroupSettings};
 use crate::home::Home;
+use crate::phrases::Phrases;
 use crate::store::ledger::AuditLog;
 use crate::store::{self, Means, NewMessage, NewOutgoing, Say, Store, StoreError};
 
@@ -187,7 +189,7 @@ impl Pipeline {
     }
 
     /// Says something in the main group's chat. Returns whether there is one.
-    pub fn tell_owner(&self, text: &str) -> Result<bool, StoreError> {
+    pub fn tell_owner(&self, text: impl Into<Phrases>) -> Result<bool, StoreError> {
         let Some(main) = self.store.main_group()? else { return Ok(false) };
         let text = self.say.own(&main.name, text);
         self.store.enqueue(&main.name, None, &NewOutgoing { kind: OutgoingKind::Notice, text, in_reply_to: None })?;

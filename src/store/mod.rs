@@ -48,7 +48,7 @@ pub use operations::{AccessRequest, Kept, NewAccessRequest, NotKept, NotSaid};
 pub use outbox::{LONGEST_PAUSE, NewOutgoing, OutboxId, OutboxState, Queued};
 pub use retention::Retained;
 pub use runs::{EndRunError, Run, RunId, RunState};
-pub use say::{MARK, Say, Sayable, Text};
+pub use say::{Growing, MARK, Say, Sayable, Text};
 pub use undelivered::Undelivered;
 
 use durable::Durable;

@@ -29,6 +29,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("home", 2),
     ("loopback", 2),
     ("memory", 2),
+    ("phrases", 2),
     ("budget", 2),
     ("clock", 2),
     ("resolver", 2),

@@ -22,6 +22,7 @@ mod doh;
 mod door;
 mod home;
 mod phone;
+pub mod picture;
 mod live;
 mod ran;
 mod served;

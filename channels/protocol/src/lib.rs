@@ -10,7 +10,7 @@
 //! channel → daemon   message {id, chat, sender, text, at, …}
 //! daemon → channel   accepted {id}            only once it is committed
 //!                  | ignored {id}             the chat is not registered: forget it
-//! daemon → channel   send {id, chat, kind, text, …}, typing {chat, on}
+//! daemon → channel   send {id, chat, kind, text, …}, typing {chat, on}, growing {chat, in_reply_to, text}
 //! channel → daemon   sent {id, sent_as} | failed {id, why, retry}
 //! daemon → channel   chats {chats}            the registered chats have changed
 //! ```
@@ -41,6 +41,9 @@ pub enum FromChannel {
         channel: String,
         /// Program and version, for the log.
         program: String,
+        /// Whether it shows answers while they grow.
+        #[serde(default, skip_serializing_if = "is_false")]
+        grows: bool,
     },
     /// The state of the channel's connection to its network.
     State {
@@ -185,6 +188,16 @@ pub enum ToChannel {
         chat: String,
         /// Whether to show it.
         on: bool,
+    },
+    /// More of an answer that is being written, for a channel that said that it shows such. The
+    /// whole of it follows as a `send`, which counts; this may be lost.
+    Growing {
+        /// The chat.
+        chat: String,
+        /// The message that it answers, by the channel's id.
+        in_reply_to: String,
+        /// What comes next of it.
+        text: String,
     },
 }
 

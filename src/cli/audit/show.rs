@@ -159,7 +159,7 @@ fn verdict(entry: &AuditEntry) -> String {
 fn to_do(home: &Home, entry: &AuditEntry) -> Option<Styled> {
     let group = on_screen(&entry.decision.group);
     let advice = match entry.code() {
-        Some(code) if entry.is_alarm() => alarms::advice(code).to_owned(),
+        Some(code) if entry.is_alarm() => alarms::advice(code, entry.why().unwrap_or_default()),
         Some(_) if !entry.lift().is_empty() => return Some(lift(home, entry)),
         Some(code) => reasons::advice(code, &group),
         None if entry.ending == Ending::Interrupted => {

@@ -52,7 +52,7 @@ pub(super) async fn run(home: &Home, preset: Option<&str>, yes: bool) -> Result<
             taken.accept(name).with_context(|| format!("cannot write into {}", home.presets_dir().display()))?;
         }
     }
-    show::line(&format!("Preset {name} is in force as this version ships it, in every group that uses it."))?;
+    show::line(format!("Preset {name} is in force as this version ships it, in every group that uses it."))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -60,7 +60,7 @@ pub(super) async fn run(home: &Home, preset: Option<&str>, yes: bool) -> Result<
 pub(super) fn tell_waiting(home: &Home) -> Result<(), Failure> {
     for waiting in waiting(&TakenPresets::of(home))? {
         let name = waiting.name;
-        show::line(&format!(
+        show::line(format!(
             "preset {name}: this version's would allow more; the one you use stays until `doorward policy accept {name}`"
         ))?;
     }

@@ -89,7 +89,7 @@ impl Quoted {
         let (text, span) = visible(text, start, span.len(), room);
         let (row, column) = problem.position();
         let place = format!(":{row}:{column}");
-        let name = ending(&text_on_screen(problem.file()), room.saturating_sub(place.len()));
+        let name = ending(&text_on_screen(problem.file()), room.saturating_sub(place.len() + 1));
         Some(Quoted { name, text, span, line, column: column - 1 })
     }
 }

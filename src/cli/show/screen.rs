@@ -55,6 +55,11 @@ impl Screen {
         self.columns
     }
 
+    /// How many columns a character takes.
+    pub(crate) fn width(c: char) -> usize {
+        textwrap::core::display_width(c.encode_utf8(&mut [0; 4]))
+    }
+
     /// Whether colours are shown: `NO_COLOR` and `TERM=dumb` say no.
     pub(crate) fn colours(self) -> bool {
         self.colours

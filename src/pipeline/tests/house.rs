@@ -140,7 +140,7 @@ impl Running {
         let (pipeline, only) = (Arc::clone(&self.pipeline), only.cloned());
         tokio::spawn(async move { pipeline.serve_channel(Link { from, to }, Peer::Owner(only)).await });
         let mut terminal = Terminal { say, hear, seen: Vec::new() };
-        let hello = FromChannel::Hello { v: VERSION, channel: CHANNEL.into(), program: "test".into() };
+        let hello = FromChannel::Hello { v: VERSION, channel: CHANNEL.into(), program: "test".into(), grows: false };
         terminal.say.send(hello).await.unwrap();
         assert!(matches!(terminal.next().await, ToChannel::Welcome { .. }));
         terminal

@@ -24,7 +24,7 @@ async fn stop_in_a_chat_ends_what_runs_and_says_so() {
     house.lives().await;
     chat.send("family", "m3", "Stop!").await;
     let told = chat.answer_to("m1").await;
-    assert!(told[0].0 == FAILURE && told[0].1.starts_with("Stopped."), "{told:?}");
+    assert!(told[0].0 == FAILURE && told[0].1 == "Stopped, as you asked.", "{told:?}");
     assert_eq!(chat.answer_to("m2").await[0].0, FAILURE);
     assert_eq!(chat.answer_to("m3").await, notice("Stopped."));
     chat.send("family", "m4", "echo new").await;
