@@ -49,6 +49,16 @@ pub enum Request {
         /// Its name.
         preset: String,
     },
+    /// Lock a group, or everything: its doors let nothing through, from now on and after a restart.
+    Lock {
+        /// The group, by name; all where none is named.
+        group: Option<String>,
+    },
+    /// Unlock a group, or everything.
+    Unlock {
+        /// The group, by name; all where none is named.
+        group: Option<String>,
+    },
     /// What is going on.
     Status {},
     /// Stop everything and end the daemon.
@@ -80,6 +90,13 @@ pub enum Answer {
     },
     /// The preset is taken.
     PresetAccepted {},
+    /// It is locked.
+    Locked {},
+    /// It is unlocked.
+    Unlocked {
+        /// Whether it was locked.
+        was_locked: bool,
+    },
     /// What is going on.
     Status(Status),
     /// The daemon ends.
@@ -107,6 +124,9 @@ pub struct Status {
     pub waited: Vec<u64>,
     /// How many sandboxes may live at once. The owner's own group may have one more.
     pub cap: usize,
+    /// The groups that the owner has locked; `*` for all.
+    #[serde(default)]
+    pub locked: Vec<String>,
     /// The policies that were asked for so far.
     #[serde(default)]
     pub policies: Vec<PolicyInForce>,

@@ -41,6 +41,8 @@ pub struct Case {
     pub(crate) within: Option<Arc<Intercepted>>,
     pub(crate) policy: Arc<Policy>,
     pub(crate) now: Moment,
+    /// Whether the owner had locked the group.
+    pub(crate) locked: bool,
 }
 
 impl Case {

@@ -14,6 +14,7 @@ use crate::case::{Case, Newest};
 use crate::check::Clean;
 use crate::inflight::InFlight;
 use crate::judge::{Judged, JudgedTunnel};
+use crate::latch::{self, Latch};
 use crate::limits::Limits;
 use crate::ports::{Budget, Resolver};
 use crate::request::Intercepted;
@@ -35,6 +36,8 @@ pub struct Outside {
     pub resolver: Arc<dyn Resolver>,
     /// The owner's clock, for what policies say of time.
     pub now: Clock,
+    /// What the owner has locked.
+    pub latch: Arc<Latch>,
     /// What must not stand in the log.
     pub hide: Hide,
 }
@@ -111,7 +114,8 @@ impl Gate {
 
     /// What a request that comes by this connection now is judged by.
     pub fn case(&self, connection: u64, within: Option<Arc<Intercepted>>) -> Case {
-        Case { connection, within, policy: self.policy.snapshot(), now: self.now() }
+        let locked = self.outside.latch.holds(&self.who.group);
+        Case { connection, within, policy: self.policy.snapshot(), now: self.now(), locked }
     }
 
     /// Which moment it is for the owner.
@@ -147,6 +151,23 @@ impl Gate {
     /// The same as a refusal.
     pub fn is_shut(&self) -> Option<Refusal> {
         self.shut.get().cloned()
+    }
+
+    /// Why nothing of the group's may go on: the door is shut, or the owner has locked it.
+    pub(crate) fn lets_nothing(&self) -> Option<Refusal> {
+        self.is_shut().or_else(|| self.locked().err())
+    }
+
+    /// Whether the owner has locked the group by now.
+    fn locked(&self) -> Result<(), Refusal> {
+        if self.outside.latch.holds(&self.who.group) { Err(latch::refusal()) } else { Ok(()) }
+    }
+
+    /// Cuts what is in flight, if the owner has locked the group.
+    pub fn cut_if_locked(&self) {
+        if let Err(refusal) = self.locked() {
+            self.in_flight.cut(&refusal);
+        }
     }
 
     /// A place among the requests in flight.
@@ -205,11 +226,13 @@ impl Gate {
     /// A permit is checked again when it is used: the policy may have been tightened
     /// since it was given.
     pub(crate) fn upholds(&self, permit: &Permit, address: SocketAddr) -> Result<(), Refusal> {
+        self.locked()?;
         self.policy.now().at(self.now()).upholds(permit, Some(address))
     }
 
     /// The same for a connection that goes through unopened.
     pub(crate) fn upholds_tunnel(&self, permit: &TunnelPermit, address: SocketAddr) -> Result<(), Refusal> {
+        self.locked()?;
         self.policy.now().at(self.now()).upholds_tunnel(permit, Some(address))
     }
 
