@@ -54,6 +54,7 @@ pub(crate) async fn unscanned(dir: &Path, role: &str) {
         now: Arc::new(|| Moment::new(Date::new(2026, 11, 23).unwrap(), TimeOfDay::NOON)),
         tls,
         internal: Arc::new(NoOperations),
+        latch: Arc::default(),
         limits: Limits::default(),
         connections: AtomicU64::new(0),
         refreshes: Refreshes::default(),
