@@ -29,7 +29,7 @@ use crate::pipeline::outbox::{self, OutboxHandle, Patience};
 use crate::pipeline::retries::Backoff;
 use crate::pipeline::router::Peer;
 use crate::pipeline::waiting::Waits;
-use crate::pipeline::{self, Parts, Pipeline, PipelineTask, Settings};
+use crate::pipeline::{self, Locks, Parts, Pipeline, PipelineTask, Settings};
 use crate::sandboxes::{SandboxError, Sandboxes};
 use crate::store::ledger::{AuditLog, Retention};
 use crate::store::{Group, Say, Store, StoreError};
@@ -129,6 +129,7 @@ impl Daemon {
         let listening =
             ControlSocket::bind(&socket).map_err(|source| DaemonError::Socket { path: socket.clone(), source })?;
         let (pipeline, pipeline_task) = Pipeline::start(Parts {
+            locks: locks(&gateway),
             home: home.clone(),
             store: Arc::clone(&store),
             ledger: Arc::clone(&ledger),
@@ -297,6 +298,15 @@ fn start_channels(
         let serve = |link| pipeline.serve_channel(link, Peer::Program(WHATSAPP));
         program::keep(program, Pauses::default(), ending, serve).await;
     })]
+}
+
+/// The owner's word in the main chat.
+fn locks(gateway: &Arc<Gateway>) -> Locks {
+    let gateway = Arc::clone(gateway);
+    Locks::new(move |group| {
+        let written = gateway.lock(group, "the main group's chat");
+        written.map_err(|error| format!("but it would be open after a restart: its file cannot be written: {error}"))
+    })
 }
 
 fn settings(config: &Config) -> pipeline::Settings {

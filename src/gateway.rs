@@ -30,11 +30,13 @@ use crate::store::ledger::{AuditLog, Notice};
 use crate::vault::{SetAside, Vault};
 
 pub mod descriptors;
+pub mod latch;
 pub mod policy_events;
 pub mod policy_files;
 mod revocations;
 pub mod taken_presets;
 
+use latch::LatchFile;
 use policy_files::{DoorOpen, PolicyFiles, Watching};
 
 /// Everything behind the doors of one installation.
@@ -45,6 +47,8 @@ pub struct Gateway {
     ledger: Arc<AuditLog>,
     /// Those that are open.
     doors: Mutex<Vec<Weak<Door>>>,
+    /// What the owner has locked, as it is kept; one change at a time.
+    latch_file: Mutex<LatchFile>,
     _watching: (Watching, Option<revocations::Watching>),
 }
 
@@ -148,14 +152,25 @@ impl Gateway {
             internal: internal(vault.clone()),
             owner,
             now: clock.port(),
+            latch: Arc::default(),
             tls,
             limits: descriptors::take(config.queue.sandboxes),
             connections: AtomicU64::new(0),
             refreshes: proxy::Refreshes::default(),
         };
+        let latch_file = LatchFile::at(home.latch_file());
+        proxy.latch.set(latch_file.at_start(&ledger));
         let watching = (policies.watch(), revocations::watch(lists, &revocations)?);
         let (proxy, doors) = (Arc::new(proxy), Mutex::default());
-        Ok(Arc::new(Gateway { proxy, vault, policies, ledger, doors, _watching: watching }))
+        Ok(Arc::new(Gateway {
+            proxy,
+            vault,
+            policies,
+            ledger,
+            doors,
+            latch_file: Mutex::new(latch_file),
+            _watching: watching,
+        }))
     }
 
     /// Shuts every door of a group at once, whoever holds them: what is under way is cut,

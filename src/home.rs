@@ -271,6 +271,11 @@ impl Home {
         self.data.join("doorward.lock")
     }
 
+    /// What the owner has locked.
+    pub fn latch_file(&self) -> PathBuf {
+        self.data.join("lock.json")
+    }
+
     /// Held while a command or the daemon changes one of the owner's files.
     pub fn edit_lock(&self) -> PathBuf {
         self.data.join("edit.lock")

@@ -56,6 +56,7 @@ pub(crate) async fn unscanned(dir: &Path, role: &str) {
         tls,
         internal: Arc::new(NoOperations),
         owner: Arc::new(NobodyToAsk),
+        latch: Arc::default(),
         limits: Limits::default(),
         connections: AtomicU64::new(0),
         refreshes: Refreshes::default(),

@@ -10,7 +10,7 @@ use rustls::ClientConfig;
 use tokio::sync::Semaphore;
 
 use gate::audit::{Identity, Ledger, Noted};
-use gate::{Gate, Limits, Outside, of_one_door};
+use gate::{Gate, Latch, Limits, Outside, of_one_door};
 
 use crate::credentials::Keyring;
 use crate::keeper::{Keeper, Refreshes};
@@ -35,6 +35,8 @@ pub struct Gateway {
     pub owner: Arc<dyn Owner>,
     /// The owner's clock, for policies that depend on the time.
     pub now: Clock,
+    /// What the owner has locked.
+    pub latch: Arc<Latch>,
     /// What certificates are checked with.
     pub tls: Arc<ClientConfig>,
     /// What one sandbox can make us spend.
@@ -79,6 +81,7 @@ impl Door {
             owner: gateway.owner.clone(),
             resolver: (gateway.resolvers)(),
             now: gateway.now.clone(),
+            latch: gateway.latch.clone(),
             hide: Arc::new(move |text| secrets.watchlist().find_in(text).map(|finding| format!("(hidden: {finding})"))),
         };
         let keeper = Keeper::new(identity.clone(), gateway.secrets.clone(), keyring, gateway.refreshes.clone());
@@ -116,6 +119,11 @@ impl Door {
         if self.gate.shut(why) {
             self.tell_idle_connections();
         }
+    }
+
+    /// Cuts what is in flight, if the owner has locked the group.
+    pub fn cut_if_locked(&self) {
+        self.gate.cut_if_locked();
     }
 
     /// Why it was shut, if it was.

@@ -50,7 +50,7 @@ pub mod fuzzed;
 
 pub use credentials::{BasicPart, Credential, Field, Grant, Guarded, Keyring, Mint, MintedKey, Place, Segment};
 pub use door::{Door, Gateway};
-pub use gate::{Limits, Revocations, TlsError, audit, upstream_tls, upstream_tls_with};
+pub use gate::{Latch, Limits, Locked, Revocations, TlsError, audit, upstream_tls, upstream_tls_with};
 pub use judge::foresee;
 pub use keeper::Refreshes;
 pub use room::aside;

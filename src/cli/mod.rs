@@ -15,6 +15,7 @@ pub mod exec;
 pub mod group;
 pub mod image;
 pub mod pages;
+pub mod lock;
 pub mod policy;
 pub mod requests;
 pub mod restore;
@@ -102,6 +103,8 @@ enum Command {
     Exec(exec::ExecArgs),
     Door(door::DoorArgs),
     Stop(stop::StopArgs),
+    Lock(lock::LockArgs),
+    Unlock(lock::UnlockArgs),
     Status(status::StatusArgs),
     Whatsapp(whatsapp::WhatsappArgs),
     Image(image::ImageArgs),
@@ -132,6 +135,8 @@ impl Command {
             Command::Exec(args) => exec::run(home, args).await,
             Command::Door(args) => door::run(home, args).await,
             Command::Stop(args) => stop::run(home, args).await,
+            Command::Lock(args) => lock::lock(home, args).await,
+            Command::Unlock(args) => lock::unlock(home, args).await,
             Command::Status(args) => status::run(home, args).await,
             Command::Whatsapp(args) => whatsapp::run(home, args).await,
             Command::Drill(args) => drill::run(home, args).await,

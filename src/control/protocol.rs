@@ -63,6 +63,16 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         because: Option<String>,
     },
+    /// Lock a group, or everything: its doors let nothing through, from now on and after a restart.
+    Lock {
+        /// The group, by name; all where none is named.
+        group: Option<String>,
+    },
+    /// Unlock a group, or everything.
+    Unlock {
+        /// The group, by name; all where none is named.
+        group: Option<String>,
+    },
     /// What is going on.
     Status {},
     /// Stop everything and end the daemon.
@@ -100,6 +110,13 @@ pub enum Answer {
     Answered {
         /// For the owner.
         told: String,
+    },
+    /// It is locked.
+    Locked {},
+    /// It is unlocked.
+    Unlocked {
+        /// Whether it was locked.
+        was_locked: bool,
     },
     /// What is going on.
     Status(Status),
@@ -159,6 +176,9 @@ pub struct Status {
     pub waited: Vec<u64>,
     /// How many sandboxes may live at once. The owner's own group may have one more.
     pub cap: usize,
+    /// The groups that the owner has locked; `*` for all.
+    #[serde(default)]
+    pub locked: Vec<String>,
     /// The policies that were asked for so far.
     #[serde(default)]
     pub policies: Vec<PolicyInForce>,

@@ -143,6 +143,13 @@ impl Control {
                 let told = self.approvals.answer_by_code(&code, answer, because);
                 say(writer, &told.map_or_else(Answer::Error, |told| Answer::Answered { told })).await;
             }
+            Request::Lock { group } => say(writer, &self.lock(group.as_deref())).await,
+            Request::Unlock { group } => {
+                let unlocked = group.as_deref().map(GroupName::parse).transpose().map_err(|why| why.to_string());
+                let unlocked = unlocked.and_then(|group| self.gateway.unlock(group.as_ref()));
+                let answer = unlocked.map_or_else(Answer::Error, |was_locked| Answer::Unlocked { was_locked });
+                say(writer, &answer).await;
+            }
             Request::Status {} => say(writer, &Answer::Status(self.status().await)).await,
             Request::Shutdown {} => {
                 say(writer, &Answer::ShuttingDown {}).await;
@@ -169,6 +176,20 @@ impl Control {
         let why = served.err().map(|error| error.to_string()).or(pumped.err().map(|error| error.to_string()));
         if let Some(why) = why {
             tracing::warn!(why, "a channel's connection was ended");
+        }
+    }
+
+    /// Like a stop, it needs nothing but the name.
+    fn lock(&self, group: Option<&str>) -> Answer {
+        let group = match group.map(GroupName::parse).transpose() {
+            Ok(group) => group,
+            Err(why) => return Answer::Error(why.to_string()),
+        };
+        match self.gateway.lock(group.as_ref(), "the command line") {
+            Ok(()) => Answer::Locked {},
+            Err(error) => Answer::Error(format!(
+                "it is locked, but would be open after a restart: the lock's file cannot be written: {error}"
+            )),
         }
     }
 
@@ -284,8 +305,15 @@ impl Control {
             waited: snapshot.waiting.iter().map(|(_, waits)| waits.as_secs()).collect(),
             resting: snapshot.resting.iter().map(ToString::to_string).collect(),
             cap: self.cap,
+            locked: self.locked(),
             policies: self.gateway.policies_in_force().into_iter().map(in_force).collect(),
         }
+    }
+
+    fn locked(&self) -> Vec<String> {
+        let locked = self.gateway.locked();
+        let all = locked.all.then(|| "*".to_owned());
+        all.into_iter().chain(locked.groups.iter().map(ToString::to_string)).collect()
     }
 
     fn group(&self, name: &str) -> Result<Group, String> {

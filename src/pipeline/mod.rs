@@ -64,6 +64,7 @@ use crate::store::{self, Means, NewMessage, NewOutgoing, Say, Store, StoreError}
 /// The running pipeline.
 #[derive(Debug)]
 pub struct Pipeline {
+    locks: Locks,
     store: Arc<Store>,
     outbox: OutboxHandle,
     say: Say,
@@ -74,11 +75,33 @@ pub struct Pipeline {
     states: Mutex<HashMap<String, (ChannelState, String)>>,
 }
 
+/// Shuts the doors of a group, or of all, until the owner opens them on the machine. An error
+/// says what is wrong with the lock all the same.
+#[derive(Clone)]
+pub struct Locks(Arc<Locking>);
+
+type Locking = dyn Fn(Option<&GroupName>) -> Result<(), String> + Send + Sync;
+
+impl Locks {
+    /// By whoever has the doors.
+    pub fn new(lock: impl Fn(Option<&GroupName>) -> Result<(), String> + Send + Sync + 'static) -> Self {
+        Locks(Arc::new(lock))
+    }
+}
+
+impl std::fmt::Debug for Locks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Locks")
+    }
+}
+
 /// The pipeline's task; it ends after [`Pipeline::shutdown`].
 pub type PipelineTask = JoinHandle<()>;
 
 /// What a pipeline is made of.
 pub struct Parts<S> {
+    /// What the owner's word `lock` does.
+    pub locks: Locks,
     /// Where the files of groups are.
     pub home: Home,
     /// Messages, runs, outbox.
@@ -148,7 +171,7 @@ pub struct Seated {
 impl Pipeline {
     /// Settles what a dead daemon left behind, then starts.
     pub fn start<S: StartSandbox>(parts: Parts<S>) -> Result<(Arc<Pipeline>, PipelineTask), StoreError> {
-        let Parts { home, store, ledger, say, outbox, approvals, sandboxes, settings } = parts;
+        let Parts { locks, home, store, ledger, say, outbox, approvals, sandboxes, settings } = parts;
         let (events, inbox) = mpsc::unbounded_channel();
         let assistant = settings.assistant.clone();
         let shared = Arc::new(Shared {
@@ -165,8 +188,17 @@ impl Pipeline {
         recovery::settle_interrupted(&shared)?;
         let waiting = store.groups_waiting()?;
         let task = tokio::spawn(Dispatcher::new(shared, inbox).run());
-        let pipeline =
-            Arc::new(Pipeline { store, outbox, say, approvals, events, assistant, home, states: Mutex::default() });
+        let pipeline = Arc::new(Pipeline {
+            locks,
+            store,
+            outbox,
+            say,
+            approvals,
+            events,
+            assistant,
+            home,
+            states: Mutex::default(),
+        });
         waiting.iter().for_each(|group| pipeline.work(group));
         Ok((pipeline, task))
     }

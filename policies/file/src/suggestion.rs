@@ -123,7 +123,8 @@ fn is_about_rules(code: Code) -> bool {
         | Code::BodyCondition
         | Code::BodyUnreadable
         | Code::OperationRefused
-        | Code::Revoked => false,
+        | Code::Revoked
+        | Code::Locked => false,
     }
 }
 

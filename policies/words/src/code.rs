@@ -120,6 +120,8 @@ codes! {
         BodyUnreadable => "body_unreadable",
         /// The host does not do for the agent what it asks: it may not, not now, or not in this way.
         OperationRefused => "operation_refused",
+        /// The owner has locked the group, or everything.
+        Locked => "locked",
         /// The policy was tightened, the hours of its rule ended, or the sandbox stopped, while this was under way.
         Revoked => "revoked",
     }

@@ -43,6 +43,8 @@ pub struct Case {
     pub(crate) now: Moment,
     /// The yeses to this request.
     pub(crate) grants: Arc<[Grant]>,
+    /// Whether the owner had locked the group.
+    pub(crate) locked: bool,
 }
 
 impl Case {

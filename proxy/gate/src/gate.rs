@@ -14,6 +14,7 @@ use crate::case::{Case, Newest};
 use crate::check::Clean;
 use crate::inflight::InFlight;
 use crate::judge::{Judged, JudgedTunnel};
+use crate::latch::{self, Latch};
 use crate::limits::Limits;
 use crate::ports::{Budget, Owner, Resolver};
 use crate::request::Intercepted;
@@ -37,6 +38,8 @@ pub struct Outside {
     pub resolver: Arc<dyn Resolver>,
     /// The owner's clock, for what policies say of time.
     pub now: Clock,
+    /// What the owner has locked.
+    pub latch: Arc<Latch>,
     /// What must not stand in the log.
     pub hide: Hide,
 }
@@ -116,7 +119,8 @@ impl Gate {
 
     /// What a request that comes by this connection now is judged by.
     pub fn case(&self, connection: u64, within: Option<Arc<Intercepted>>) -> Case {
-        Case { connection, within, policy: self.policy.snapshot(), now: self.now(), grants: Arc::default() }
+        let locked = self.outside.latch.holds(&self.who.group);
+        Case { connection, within, policy: self.policy.snapshot(), now: self.now(), locked, grants: Arc::default() }
     }
 
     /// Which moment it is for the owner.
@@ -155,11 +159,11 @@ impl Gate {
         self.shut.get().cloned()
     }
 
-    /// Until it is shut, and why it was.
+    /// Until nothing of the group's may go on, and why.
     pub(crate) async fn until_shut(&self) -> Refusal {
         loop {
             let shutting = self.shutting.notified();
-            match self.is_shut() {
+            match self.lets_nothing() {
                 Some(refusal) => return refusal,
                 None => shutting.await,
             }
@@ -168,6 +172,24 @@ impl Gate {
 
     pub(crate) fn owner(&self) -> &dyn Owner {
         &*self.outside.owner
+    }
+
+    /// Why nothing of the group's may go on: the door is shut, or the owner has locked it.
+    pub(crate) fn lets_nothing(&self) -> Option<Refusal> {
+        self.is_shut().or_else(|| self.locked().err())
+    }
+
+    /// Whether the owner has locked the group by now.
+    fn locked(&self) -> Result<(), Refusal> {
+        if self.outside.latch.holds(&self.who.group) { Err(latch::refusal()) } else { Ok(()) }
+    }
+
+    /// Cuts what is in flight, if the owner has locked the group.
+    pub fn cut_if_locked(&self) {
+        if let Err(refusal) = self.locked() {
+            self.in_flight.cut(&refusal);
+            self.shutting.notify_waiters();
+        }
     }
 
     /// A place among the requests in flight.
@@ -226,11 +248,13 @@ impl Gate {
     /// A permit is checked again when it is used: the policy may have been tightened
     /// since it was given.
     pub(crate) fn upholds(&self, permit: &Permit, address: SocketAddr) -> Result<(), Refusal> {
+        self.locked()?;
         self.policy.now().at(self.now()).upholds(permit, Some(address))
     }
 
     /// The same for a connection that goes through unopened.
     pub(crate) fn upholds_tunnel(&self, permit: &TunnelPermit, address: SocketAddr) -> Result<(), Refusal> {
+        self.locked()?;
         self.policy.now().at(self.now()).upholds_tunnel(permit, Some(address))
     }
 

@@ -50,6 +50,10 @@ pub(crate) fn judged(policy: PolicyAt<'_>, facts: Facts, headers: &HeaderMap) ->
 
 /// Judges a connection that has named its host and said no more: nothing where it has to be opened.
 pub fn judge_tunnel(case: &Case, authority: &Authority) -> Option<JudgedTunnel> {
+    if case.locked {
+        // Opened, so that the refusal is told inside, where clients show it.
+        return None;
+    }
     case.policy_now().decide_tunnel(authority).map(JudgedTunnel)
 }
 

@@ -14,6 +14,7 @@ use crate::check::{BodyJudged, Clean};
 use crate::gate::{Admitted, Gate};
 use crate::inflight::Permitted;
 use crate::judge::{Asked, Judged, JudgedTunnel, Own};
+use crate::latch;
 use crate::outbound::OutboundHead;
 use crate::request;
 use crate::streams::Leash;
@@ -142,7 +143,8 @@ impl Record {
         self
     }
 
-    /// The one reading of a request that came by this case's connection. `shown`: its path, where it
+    /// The one reading of a request that came by this case's connection; nothing comes of it where the
+    /// owner has locked the group. `shown`: its path, where it
     /// may not be written down as it is.
     pub fn read<B>(
         &mut self,
@@ -154,6 +156,9 @@ impl Record {
         self.slot = Some(entered.0);
         let facts = request::read(case.within(), request)?;
         self.is_about(&facts, shown(&facts));
+        if case.locked {
+            return Err(latch::refusal());
+        }
         Ok(Asked(facts))
     }
 

@@ -73,6 +73,7 @@ fn gate(who: &Identity, policy: Policy) -> Arc<Gate> {
         budget: Arc::new(Nothing),
         resolver: Arc::new(Nothing),
         now: Arc::new(|| Moment::FAR),
+        latch: Arc::default(),
         hide: Arc::new(|_| None),
         owner: Arc::new(NobodyToAsk),
     };

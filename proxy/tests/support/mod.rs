@@ -176,6 +176,7 @@ impl World {
                 let clock = clock.clone();
                 Arc::new(move || *clock.lock().unwrap())
             },
+            latch: Arc::default(),
             tls,
             limits: setup.limits,
             connections: AtomicU64::new(0),
@@ -219,6 +220,12 @@ impl World {
     pub fn turn_clock(&self, time: &str) {
         let mut clock = self.clock.lock().unwrap();
         *clock = Moment::new(clock.date(), TimeOfDay::parse(time).unwrap());
+    }
+
+    /// The owner locks this, and nothing else.
+    pub fn lock(&self, locked: proxy::Locked) {
+        self.gateway.latch.set(locked);
+        [&self.family, &self.work].iter().for_each(|open| open.door.cut_if_locked());
     }
 
     /// The server of a name.

@@ -25,7 +25,7 @@ use crate::pipeline::outbox::{self, Patience};
 use crate::pipeline::retries::Backoff;
 use crate::pipeline::router::Peer;
 use crate::pipeline::waiting::Waits;
-use crate::pipeline::{Assistant, Parts, Pipeline, PipelineTask, Settings};
+use crate::pipeline::{Assistant, Locks, Parts, Pipeline, PipelineTask, Settings};
 use crate::store::ledger::AuditLog;
 use crate::store::{Group, NewGroup, Say, Store};
 
@@ -93,6 +93,13 @@ impl House {
         let (store, ledger) = (Arc::clone(&self.store), Arc::clone(&self.fakes.ledger));
         let approvals = Approvals::open(&self.home, store, ledger, Times::of_the_machine()).unwrap();
         let (pipeline, task) = Pipeline::start(Parts {
+            locks: {
+                let locked = Arc::clone(&self.fakes.locked);
+                Locks::new(move |group| {
+                    locked.lock().unwrap().push(group.map(ToString::to_string));
+                    Ok(())
+                })
+            },
             home: self.home.clone(),
             store: Arc::clone(&self.store),
             ledger: Arc::clone(&self.fakes.ledger),
