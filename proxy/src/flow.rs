@@ -58,9 +58,8 @@ async fn pass(
     let entered = record.enter()?;
     let asked = record.read(entered, case, &request, |facts| keys.keyring.path_to_show(facts))?;
     let asked = match whose(seen, asked, &request) {
-        // Boxed, as all that few requests come to: the future of each is as large as its largest part.
-        Whose::Ours(facts) => return Box::pin(internal::answer(door, seen, facts, request, record)).await,
-        Whose::Endpoint(facts) => return Box::pin(refresh::answer(door, seen, facts, request, record)).await,
+        Whose::Ours(facts) => return internal::answer(door, seen, facts, request, record).await,
+        Whose::Endpoint(facts) => return refresh::answer(door, seen, facts, request, record).await,
         Whose::Hosts(asked) => asked,
     };
     let room = HeadRoom::of(door, asked.0.facts(), request.headers()).await;
@@ -84,7 +83,7 @@ async fn pass(
         Errand::Upgrade(client, place) => {
             let (gate, keeper) = (door.gate.clone(), door.keeper.clone());
             let open = websocket::Open { gate, keeper, keys: judged_by.1.clone(), rooms: door.rooms.clone(), audited };
-            Box::pin(websocket::open(open, head, placed, client, place, onward)).await
+            websocket::open(open, head, placed, client, place, onward).await
         }
         Errand::Exchange(exchange) => exchange.perform(door, judged_by, (audited, head), placed, record).await,
     };
@@ -162,7 +161,7 @@ impl Exchange {
         match minting.filter(|_| answer.status().is_success()) {
             Some(minting) => {
                 let (keeper, time) = ((&*door.keeper, &keys.who), door.gate.limits().body_time);
-                Box::pin(minted::captured(keeper, time, &audited, answer, taking.scrubber, lease, &minting)).await
+                minted::captured(keeper, time, &audited, answer, taking.scrubber, lease, &minting).await
             }
             None => returned(door, &audited, answer, taking, lease).await,
         }

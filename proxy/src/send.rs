@@ -67,7 +67,7 @@ impl Sender<'_> {
             format!("{}; it was sent once more, as number {}", in_words(&lost.unanswered), second.tally().seq().0);
         audited.tally().refuse(&Refusal::new(refusal.code, why));
         *audited = second;
-        Box::pin(self.once_more(audited, key, again)).await.inspect_err(|refusal| audited.tally().refuse(refusal))
+        self.once_more(audited, key, again).await.inspect_err(|refusal| audited.tally().refuse(refusal))
     }
 
     /// A connection that turns out to be closed before anything was written is replaced by
@@ -90,7 +90,7 @@ impl Sender<'_> {
                 Err(unanswered) => return Err(Lost { unanswered, reused: true }),
             }
         };
-        let mut upstream = Box::pin(self.open(audited, key)).await.map_err(refused)?;
+        let mut upstream = self.open(audited, key).await.map_err(refused)?;
         match exchange(self.gate, audited, upstream.over(), outbound).await {
             Ok(answer) => Ok((answer, Lease::new(self.pool, key.clone(), upstream))),
             Err(unanswered) => Err(Lost { unanswered, reused: false }),
@@ -103,7 +103,7 @@ impl Sender<'_> {
         key: Destination,
         again: Outbound<Spare>,
     ) -> Result<Answered, Refusal> {
-        let mut upstream = Box::pin(self.open(audited, &key)).await?;
+        let mut upstream = self.open(audited, &key).await?;
         let outbound = again.with_body(|body| body.outgoing(audited.tally().clone()));
         match exchange(self.gate, audited, upstream.over(), outbound).await {
             Ok(answer) => Ok((answer, Lease::new(self.pool, key, upstream).for_once())),

@@ -40,11 +40,7 @@ pub struct Record {
 }
 
 /// A request line and its Host, as they came.
-struct Target {
-    uri: http::Uri,
-    method: http::Method,
-    hosts: Vec<HeaderValue>,
-}
+type Target = (http::Uri, http::Method, Vec<HeaderValue>);
 
 /// A place among the door's requests under way.
 pub struct Entered(OwnedSemaphorePermit);
@@ -107,14 +103,14 @@ impl Record {
     /// Adds what the request line and Host said.
     pub fn target<B>(mut self, request: &http::Request<B>) -> Self {
         let hosts = request.headers().get_all(HOST).iter().cloned().collect();
-        self.target = Some(Target { uri: request.uri().clone(), method: request.method().clone(), hosts });
+        self.target = Some((request.uri().clone(), request.method().clone(), hosts));
         self
     }
 
     /// The decision with what was said, where nothing was read that says the same.
     fn stated(&self) -> Decision {
         let mut decision = self.decision.clone();
-        if let Some(Target { uri, method, hosts }) = &self.target {
+        if let Some((uri, method, hosts)) = &self.target {
             let target = uri.to_string();
             let without_query = target.split('?').next().unwrap_or_default();
             decision.raw_target = Some(without_user(&self.excerpt(without_query.as_bytes())));
