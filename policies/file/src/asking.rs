@@ -65,11 +65,13 @@ fn settings(block: &mut Block<'_, '_>) -> Asking {
     Asking { unlisted, hold, quiet }
 }
 
-fn hold(text: &str) -> Result<std::time::Duration, ValueError> {
-    let most = Asking::HOLD.as_secs();
+fn hold(text: &str) -> Result<u64, ValueError> {
+    let most = Asking::HOLD;
     let help = || Some(format!("write hold = \"{most}s\", or less, in whole seconds"));
     let read = duration::read(text).filter(|hold| hold.subsec_nanos() == 0);
-    let hold = read.ok_or_else(|| ValueError::new(format!("{text:?} is no length of time here"), help()))?;
+    let hold = read
+        .map(|hold| hold.as_secs())
+        .ok_or_else(|| ValueError::new(format!("{text:?} is no length of time here"), help()))?;
     if hold > Asking::HOLD {
         return Err(ValueError::new(format!("a request cannot wait for {text}: its client would give up"), help()));
     }
