@@ -11,7 +11,7 @@ impl PolicyAt<'_> {
     /// its body was judged by, and the address that it went to, if it got there.
     pub fn upholds(&self, permit: &Permit, address: Option<SocketAddr>) -> Result<(), Refusal> {
         // The yes that it was given by was used for it; no other counts.
-        let grants = permit.body.as_ref().map_or(&[][..], BodyConditions::grants);
+        let grants = permit.body.as_deref().map_or(&[][..], BodyConditions::grants);
         let now = match self.with_grants(grants).decide(permit.facts().clone()) {
             Verdict::Allow(now) => now,
             Verdict::Ask(ask) => return Err(revoked(ask.into_refusal().1)),

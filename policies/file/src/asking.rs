@@ -26,7 +26,7 @@ pub(crate) fn asks(file: &mut Block<'_, '_>) -> Asks {
     let (mut rules, mut said) = (Vec::new(), None);
     for part in file.each("ask", "[[ask]]", part) {
         match part {
-            Part::Rule(rule) => rules.extend(rule),
+            Part::Rule(rule) => rules.extend(rule.map(|rule| *rule)),
             Part::Settings(span, settings) => {
                 if said.is_some() {
                     let help = Some("write them in one".to_owned());
@@ -40,14 +40,14 @@ pub(crate) fn asks(file: &mut Block<'_, '_>) -> Asks {
 }
 
 enum Part {
-    Rule(Option<(Range<usize>, AllowRule)>),
+    Rule(Option<Box<(Range<usize>, AllowRule)>>),
     Settings(Range<usize>, Asking),
 }
 
 fn part(block: &mut Block<'_, '_>) -> Option<Part> {
     let says_how = keys::ASKING.iter().any(|key| block.has(key)) && !block.has("host");
     let span = block.span.clone();
-    Some(if says_how { Part::Settings(span, settings(block)) } else { Part::Rule(blocks::ask(block)) })
+    Some(if says_how { Part::Settings(span, settings(block)) } else { Part::Rule(blocks::ask(block).map(Box::new)) })
 }
 
 fn settings(block: &mut Block<'_, '_>) -> Asking {
