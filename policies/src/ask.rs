@@ -10,12 +10,12 @@ use crate::{BodyHash, Bounds, Facts, Fingerprint, Grant, GrantId, Granted, Refus
 #[derive(Debug)]
 pub struct Ask {
     terms: Terms,
-    by: AskedBy,
+    by: Box<AskedBy>,
 }
 
 impl Ask {
     pub(crate) fn new(terms: Terms, by: AskedBy) -> Self {
-        Ask { terms, by }
+        Ask { terms, by: Box::new(by) }
     }
 
     /// What was judged, and what a yes would give it: enough to look through it, nothing to send

@@ -1,8 +1,6 @@
 //! What has its owner asked, and how: by an `[[ask]]`, or by `[ask] unlisted = true`. What it is
 //! not: the asking, which belongs to whoever keeps questions and grants.
 
-use std::time::Duration;
-
 use crate::{Code, Hours, Moment, Refusal, RuleRef};
 
 /// `[ask]`: what is asked beside the `[[ask]]`s, how long a request waits, and when nobody is asked.
@@ -10,8 +8,8 @@ use crate::{Code, Hours, Moment, Refusal, RuleRef};
 pub struct Asking {
     /// Where `unlisted = true` stands: hosts that no rule names are asked about.
     pub unlisted: Option<RuleRef>,
-    /// How long an asked request waits for its answer.
-    pub hold: Duration,
+    /// How many seconds an asked request waits for its answer.
+    pub hold: u64,
     /// When nobody is asked.
     pub quiet: Vec<Hours>,
 }
@@ -23,8 +21,8 @@ pub struct AskedBy {
     pub at: RuleRef,
     /// Its owner's words.
     pub why: Option<String>,
-    /// How long the request waits for an answer.
-    pub hold: Duration,
+    /// How many seconds the request waits for an answer.
+    pub hold: u64,
     /// Nobody is asked at this time.
     pub quiet: bool,
     /// Lines that would have it go unasked.
@@ -35,8 +33,8 @@ pub struct AskedBy {
 pub const ASKED_AT_MOST: u64 = 64 << 10;
 
 impl Asking {
-    /// The longest that a request waits.
-    pub const HOLD: Duration = Duration::from_secs(50);
+    /// The longest that a request waits, in seconds.
+    pub const HOLD: u64 = 50;
 
     pub(crate) fn is_quiet(&self, now: Moment) -> bool {
         self.quiet.iter().any(|hours| hours.include(now))

@@ -55,7 +55,7 @@ impl PolicyAt<'_> {
             opaque: given.opaque,
             observed: given.observed,
             by_wildcard: given.by_wildcard,
-            body: body.non_empty(),
+            body: body.non_empty().map(Box::new),
             takes_private: given.takes_private,
             adviser: self.policy().adviser,
         };
@@ -100,7 +100,9 @@ impl PolicyAt<'_> {
     pub fn refusal_of_other_methods(&self, permit: &Permit) -> Option<Refusal> {
         let host = &permit.facts.authority.host;
         let refusal = match self.judge(&Reading::asking_in_body(&permit.facts), self.observing()) {
-            Ok(all) if all.credential == permit.credential && all.body.asks_what(permit.body.as_ref()) => return None,
+            Ok(all) if all.credential == permit.credential && all.body.asks_what(permit.body.as_deref()) => {
+                return None;
+            }
             Ok(_) => Refusal::new(Code::MethodDenied, "other methods go there under other rules; leave the field out"),
             Err(refusal) => refusal,
         };

@@ -5,7 +5,6 @@
 //! ask about.
 
 use std::fmt;
-use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
@@ -40,8 +39,8 @@ pub struct Bounds {
     pub requests: u32,
     /// The most bytes of each body.
     pub bytes: u64,
-    /// The longest time.
-    pub time: Duration,
+    /// The longest time, in seconds.
+    pub seconds: u64,
 }
 
 /// The yes of a group's owner to one request.
@@ -68,7 +67,7 @@ pub struct Grant {
 
 impl Bounds {
     /// Of each `answer`.
-    pub const OF_AN_ANSWER: Bounds = Bounds { requests: 10, bytes: 64 << 10, time: Duration::from_secs(15 * 60) };
+    pub const OF_AN_ANSWER: Bounds = Bounds { requests: 10, bytes: 64 << 10, seconds: 15 * 60 };
 }
 
 impl Fingerprint {

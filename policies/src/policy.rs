@@ -8,9 +8,12 @@ use crate::grant::Grant;
 use crate::host_index::HostIndex;
 use crate::host_pattern::is_reserved;
 use crate::observe::Observe;
-use crate::rules::{AllowRule, DenyRule, TunnelRule};
+use crate::rules::{AllowRule, DenyRule, Reading, TunnelRule};
+use crate::say::{Say, Teller, Telling};
 use crate::segments::Outline;
-use crate::{Adviser, Authority, Date, GroupName, Host, Hours, Limits, Moment, PolicyHash, RequestPattern, TimeOfDay};
+use crate::{
+    Adviser, Authority, Date, Facts, GroupName, Host, Hours, Limits, Moment, PolicyHash, RequestPattern, TimeOfDay,
+};
 
 /// A compiled policy of one group.
 #[derive(Clone, Debug)]
@@ -18,6 +21,7 @@ pub struct Policy {
     pub(crate) group: GroupName,
     pub(crate) hash: PolicyHash,
     pub(crate) adviser: Adviser,
+    teller: Teller,
     rules: Rules,
     allow_hosts: HostIndex,
     /// Beside the rules, because they are gone through for every request.
@@ -48,6 +52,8 @@ pub struct Rules {
     pub tunnels: Vec<TunnelRule>,
     /// Each `[[deny]]`.
     pub denies: Vec<DenyRule>,
+    /// Each `[[say]]`.
+    pub says: Vec<Say>,
     /// How much.
     pub limits: Limits,
     /// What is asked beside the `[[ask]]`s, and how.
@@ -67,7 +73,7 @@ impl Rules {
 
 impl Policy {
     /// The policy of these rules. `hash` names what they were made of.
-    pub fn new(group: &GroupName, hash: PolicyHash, rules: Rules, adviser: Adviser) -> Self {
+    pub fn new(group: &GroupName, hash: PolicyHash, rules: Rules, (adviser, teller): (Adviser, Teller)) -> Self {
         let allow_hosts = HostIndex::new(rules.allows.iter().map(|rule| &rule.host));
         let tunnel_hosts = HostIndex::new(rules.tunnels.iter().map(|rule| &rule.host));
         let deny_hosts = HostIndex::new(rules.denies.iter().map(|rule| &rule.host));
@@ -83,6 +89,7 @@ impl Policy {
             group: group.clone(),
             hash,
             adviser,
+            teller,
             rules,
             allow_hosts,
             allow_outlines,
@@ -115,6 +122,14 @@ impl Policy {
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    /// What a request does, in one line: in the words of the rules that cover it, or else in plain ones.
+    /// What it holds of the request is shown as data.
+    pub fn sentence(&self, facts: &Facts, body: Option<&[u8]>) -> String {
+        let reading = Reading::new(facts);
+        let rules = self.allows_of(&facts.authority.host).filter(|rule| rule.names(&reading)).collect();
+        (self.teller)(&Telling { says: &self.rules.says, rules, facts, body })
     }
 
     /// What the group may use up.

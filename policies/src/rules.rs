@@ -265,6 +265,14 @@ impl AllowRule {
         self.hours.as_ref().is_none_or(|hours| hours.include(now))
     }
 
+    /// Whether it covers a request of its host at any time.
+    pub(crate) fn names(&self, request: &Reading<'_>) -> bool {
+        match self.fit(request, Moment::FAR) {
+            Fit::OutsideHours | Fit::Fits(..) => true,
+            Fit::OtherPort | Fit::OtherPath | Fit::OtherMethod | Fit::NoUpgrade => false,
+        }
+    }
+
     /// Whether its owner is asked first.
     pub fn asks(&self) -> bool {
         match self.leave {

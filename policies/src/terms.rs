@@ -28,7 +28,7 @@ pub struct Terms {
     pub(crate) opaque: bool,
     pub(crate) observed: bool,
     pub(crate) by_wildcard: bool,
-    pub(crate) body: Option<BodyConditions>,
+    pub(crate) body: Option<Box<BodyConditions>>,
     /// Whether `private` can be added to the rule itself.
     pub(crate) takes_private: bool,
     pub(crate) adviser: Adviser,
@@ -100,7 +100,7 @@ impl Terms {
     /// What the body must be. Where this says something, the whole body is read and
     /// [`BodyConditions::check`]ed before anything is sent.
     pub fn body_conditions(&self) -> Option<&BodyConditions> {
-        self.body.as_ref()
+        self.body.as_deref()
     }
 }
 

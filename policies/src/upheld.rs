@@ -15,7 +15,7 @@ impl PolicyAt<'_> {
             return address.map_or(Ok(()), |address| permit.check_address(address).map(drop).map_err(revoked));
         }
         // The yes that it was given by was used for it; no other counts.
-        let grants = permit.body.as_ref().map_or(&[][..], BodyConditions::grants);
+        let grants = permit.body.as_deref().map_or(&[][..], BodyConditions::grants);
         let now = match self.with_grants(grants).decide(permit.facts().clone()) {
             Verdict::Allow(now) => now,
             Verdict::Ask(ask) => return Err(revoked(ask.into_refusal().1)),

@@ -85,7 +85,7 @@ impl Approvals {
 
     /// What an answer gives, if it lets anything through by itself.
     fn giving(question: &Question, answer: Answered) -> Result<Option<Giving<'_>>, NotAnswered> {
-        let Bounds { requests, time, .. } = Bounds::OF_AN_ANSWER;
+        let Bounds { requests, seconds, .. } = Bounds::OF_AN_ANSWER;
         Ok(match answer {
             Answered::Once => {
                 Some(Giving { question, matches: exact(question), of_answer: false, uses: 1, lasts: LATE })
@@ -96,7 +96,7 @@ impl Approvals {
             }
             Answered::Answer => {
                 let matches = question.fingerprint.to_string();
-                Some(Giving { question, matches, of_answer: true, uses: requests, lasts: time })
+                Some(Giving { question, matches, of_answer: true, uses: requests, lasts: Duration::from_secs(seconds) })
             }
             Answered::Always | Answered::No | Answered::Never => None,
         })

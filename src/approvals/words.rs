@@ -90,7 +90,7 @@ pub(super) fn message(book: &Book, asks: &[AskId]) -> (String, Vec<AskId>) {
 
 fn single(open: &Open) -> String {
     let Open { code, question, .. } = open;
-    let Bounds { requests, bytes, time } = Bounds::OF_AN_ANSWER;
+    let Bounds { requests, bytes, seconds } = Bounds::OF_AN_ANSWER;
     let why = question
         .by
         .why
@@ -106,7 +106,7 @@ fn single(open: &Open) -> String {
             "\n2 \u{2013} yes, and requests like it until this answer ends: at most {requests}, of {} KiB each, within {} \
              minutes",
             bytes >> 10,
-            time.as_secs() / 60
+            seconds / 60
         ),
         None => String::new(),
     };

@@ -26,7 +26,7 @@ pub(crate) fn asks(file: &mut Block<'_, '_>) -> Asks {
     let (mut rules, mut said) = (Vec::new(), None);
     for part in file.each("ask", "[[ask]]", part) {
         match part {
-            Part::Rule(rule) => rules.extend(rule),
+            Part::Rule(rule) => rules.extend(rule.map(|rule| *rule)),
             Part::Settings(span, settings) => {
                 if said.is_some() {
                     let help = Some("write them in one".to_owned());
@@ -40,14 +40,14 @@ pub(crate) fn asks(file: &mut Block<'_, '_>) -> Asks {
 }
 
 enum Part {
-    Rule(Option<(Range<usize>, AllowRule)>),
+    Rule(Option<Box<(Range<usize>, AllowRule)>>),
     Settings(Range<usize>, Asking),
 }
 
 fn part(block: &mut Block<'_, '_>) -> Option<Part> {
     let says_how = keys::ASKING.iter().any(|key| block.has(key)) && !block.has("host");
     let span = block.span.clone();
-    Some(if says_how { Part::Settings(span, settings(block)) } else { Part::Rule(blocks::ask(block)) })
+    Some(if says_how { Part::Settings(span, settings(block)) } else { Part::Rule(blocks::ask(block).map(Box::new)) })
 }
 
 fn settings(block: &mut Block<'_, '_>) -> Asking {
@@ -65,11 +65,13 @@ fn settings(block: &mut Block<'_, '_>) -> Asking {
     Asking { unlisted, hold, quiet }
 }
 
-fn hold(text: &str) -> Result<std::time::Duration, ValueError> {
-    let most = Asking::HOLD.as_secs();
+fn hold(text: &str) -> Result<u64, ValueError> {
+    let most = Asking::HOLD;
     let help = || Some(format!("write hold = \"{most}s\", or less, in whole seconds"));
     let read = duration::read(text).filter(|hold| hold.subsec_nanos() == 0);
-    let hold = read.ok_or_else(|| ValueError::new(format!("{text:?} is no length of time here"), help()))?;
+    let hold = read
+        .map(|hold| hold.as_secs())
+        .ok_or_else(|| ValueError::new(format!("{text:?} is no length of time here"), help()))?;
     if hold > Asking::HOLD {
         return Err(ValueError::new(format!("a request cannot wait for {text}: its client would give up"), help()));
     }

@@ -269,7 +269,7 @@ fn access(block: &mut Block<'_, '_>) -> Vec<RequestPattern> {
     vec![RequestPattern::any_read()]
 }
 
-fn requests(block: &mut Block<'_, '_>) -> Vec<RequestPattern> {
+pub(crate) fn requests(block: &mut Block<'_, '_>) -> Vec<RequestPattern> {
     let mut out = Vec::new();
     for (span, text) in block.strings("do") {
         match RequestPattern::read(&text) {

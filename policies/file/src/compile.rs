@@ -7,6 +7,7 @@ use policies::{AllowRule, Asking, GroupName, HostPattern, Limits, Origin, Patter
 
 use crate::advice::advise;
 use crate::part::Part;
+use crate::sentence::tell;
 use crate::test_run::TestReport;
 use crate::{file, presets, summary, test_run, warnings};
 
@@ -76,7 +77,7 @@ pub fn run_tests(group: &GroupName, texts: &Texts) -> Result<Vec<TestReport>, Pr
 
 /// The policy of a group that has none: nothing is allowed.
 pub fn deny_all(group: &GroupName) -> Policy {
-    Policy::new(group, PolicyHash::of(&[]), Rules::default(), advise)
+    Policy::new(group, PolicyHash::of(&[]), Rules::default(), (advise, tell))
 }
 
 /// A policy that is right but for its tests, which have not run.
@@ -189,10 +190,11 @@ fn build(group: &GroupName, parts: &[Part]) -> Policy {
         tunnels: files().flat_map(|file| file.tunnels.iter().map(|(_, rule)| rule.clone())).collect(),
         denies: files().flat_map(|file| file.denies.iter().cloned()).collect(),
         asking: files().next().map_or_else(Asking::default, |own| own.asking.clone()),
+        says: files().flat_map(|file| file.says.iter().cloned()).collect(),
         limits: files().fold(Limits::default(), |limits, file| limits.and(file.limits)),
         observe: files().find_map(|file| file.observe.clone()),
         blocks_lookalikes: files().any(|file| file.blocks_lookalikes),
     };
     let texts: Vec<_> = parts.iter().map(|part| (&*part.text.name, &*part.text.text)).collect();
-    Policy::new(group, PolicyHash::of(&texts), rules, advise)
+    Policy::new(group, PolicyHash::of(&texts), rules, (advise, tell))
 }

@@ -85,7 +85,7 @@ impl From<&Asking> for AskingSummary {
     fn from(asking: &Asking) -> Self {
         let Asking { unlisted, hold, quiet } = asking;
         let quiet = quiet.iter().map(ToString::to_string).collect();
-        AskingSummary { unlisted: unlisted.is_some(), hold: hold.as_secs(), quiet }
+        AskingSummary { unlisted: unlisted.is_some(), hold: *hold, quiet }
     }
 }
 

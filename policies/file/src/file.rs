@@ -5,12 +5,12 @@ use std::ops::Range;
 use desk::toml::{Reader, Word};
 use desk::{Problem, Text};
 
-use policies::{AllowRule, Asking, DenyRule, Limits, Observe, Origin, TunnelRule};
+use policies::{AllowRule, Asking, DenyRule, Limits, Observe, Origin, Say, TunnelRule};
 
 use crate::asking::{Asks, asks};
 use crate::blocks::Allow;
 use crate::table::{Block, Test};
-use crate::{blocks, keys, limits, observe};
+use crate::{blocks, keys, limits, observe, say};
 
 /// What a file says, as far as it can be read.
 #[derive(Default)]
@@ -21,6 +21,7 @@ pub(crate) struct PolicyFile {
     pub(crate) asking: Asking,
     pub(crate) tunnels: Vec<(Range<usize>, TunnelRule)>,
     pub(crate) denies: Vec<DenyRule>,
+    pub(crate) says: Vec<Say>,
     pub(crate) tests: Vec<Test>,
     pub(crate) limits: Limits,
     pub(crate) observe: Option<Observe>,
@@ -71,6 +72,7 @@ fn policy_file(file: &mut Block<'_, '_>) -> PolicyFile {
         allows,
         tunnels,
         denies: file.each("deny", "[[deny]]", blocks::deny),
+        says: if with_allow { file.each("say", "[[say]]", say::say) } else { Vec::new() },
         tests: file.each("test", "[[test]]", blocks::test),
     }
 }

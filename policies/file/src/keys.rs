@@ -166,6 +166,22 @@ pub(crate) const OF_DENY: [Key; 5] = [
     key("why", r##"{ "$ref": "#/definitions/why" }"##),
 ];
 
+/// `[[say]]`.
+pub(crate) const OF_SAY: [Key; 2] = [
+    Key {
+        name: "do",
+        schema: r##"{ "$ref": "#/definitions/requests" }"##,
+        written: "do",
+        meaning: "the requests that it is about, as in an `[[allow]]`: of those that a rule of the same file covers",
+    },
+    Key {
+        name: "text",
+        schema: r##"{ "description": "One line; {1} is the segment of the first star, {query.name} a value of the query, {json.field} of a JSON body.", "type": "string" }"##,
+        written: "text",
+        meaning: "one line that goes on after \"The agent wants to\". `{1}` is the path segment in which the first star stands, `{2}` that of the second; `{query.name}` a value of the query; `{json.title}`, `{json.items[0].name}` a field of a JSON body. Each is shown as data, cut, with what hides made visible",
+    },
+];
+
 /// `[[test]]`.
 pub(crate) const OF_TEST: [Key; 4] = [
     key("request", r##"{ "description": "METHOD URL, like POST https://host/path.", "type": "string" }"##),
@@ -178,7 +194,7 @@ pub(crate) const OF_TEST: [Key; 4] = [
 ];
 
 /// The top of a group's file.
-pub(crate) const OF_GROUP: [Key; 9] = [
+pub(crate) const OF_GROUP: [Key; 10] = [
     key(
         "use",
         r##"{ "description": "Presets that ship with Doorward.", "type": "array", "items": { "type": "string" } }"##,
@@ -199,6 +215,7 @@ pub(crate) const OF_GROUP: [Key; 9] = [
         r##"{ "description": "[[ask]]: what is asked about first. [ask]: how; beside an [[ask]] written as an [[ask]] of its own.", "anyOf": [{ "$ref": "#/definitions/asking" }, { "type": "array", "items": { "anyOf": [{ "$ref": "#/definitions/ask" }, { "$ref": "#/definitions/asking" }] } }] }"##,
     ),
     key("deny", r##"{ "type": "array", "items": { "$ref": "#/definitions/deny" } }"##),
+    key("say", r##"{ "type": "array", "items": { "$ref": "#/definitions/say" } }"##),
     key("test", r##"{ "type": "array", "items": { "$ref": "#/definitions/test" } }"##),
 ];
 
@@ -219,12 +236,14 @@ pub(crate) const ASK: [&str; 13] = without_never_asked(&ALLOW);
 pub(crate) const ASKING: [&str; 3] = names(&OF_ASKING);
 /// The names of `[[deny]]`.
 pub(crate) const DENY: [&str; 5] = names(&OF_DENY);
+/// The names of `[[say]]`.
+pub(crate) const SAY: [&str; 2] = names(&OF_SAY);
 /// The names of `[[test]]`.
 pub(crate) const TEST: [&str; 4] = names(&OF_TEST);
 /// The names at the top of a group's file.
-pub(crate) const GROUP: [&str; 9] = names(&OF_GROUP);
+pub(crate) const GROUP: [&str; 10] = names(&OF_GROUP);
 /// The same of a preset's, which says nothing about the group.
-pub(crate) const PRESET: [&str; 4] = ["allow", "ask", "deny", "test"];
+pub(crate) const PRESET: [&str; 5] = ["allow", "ask", "deny", "say", "test"];
 /// The same of base.toml's, which allows nothing.
 pub(crate) const BASE: [&str; 4] = ["leaks", "limits", "deny", "test"];
 
@@ -291,6 +310,11 @@ pub fn table_of_asking() -> String {
     table_of(&OF_ASKING)
 }
 
+/// The table of a `[[say]]` there.
+pub fn table_of_say() -> String {
+    table_of(&OF_SAY)
+}
+
 fn table_of(keys: &[Key]) -> String {
     let row = |key: &Key| format!("| `{}` | {} |\n", key.written, key.meaning);
     let rows: String = keys.iter().map(row).collect();
@@ -308,12 +332,13 @@ const fn with_top(top: &'static [&'static str]) -> Vocabulary {
     Vocabulary { top, tables: &TABLES, synonyms: &SYNONYMS, planned: &[] }
 }
 
-static TABLES: [TableKeys; 6] = [
+static TABLES: [TableKeys; 7] = [
     TableKeys { header: "[limits]", keys: &Limits::NAMES },
     TableKeys { header: "[[allow]]", keys: &ALLOW },
     TableKeys { header: "[[ask]]", keys: &ASK },
     TableKeys { header: "[ask]", keys: &ASKING },
     TableKeys { header: "[[deny]]", keys: &DENY },
+    TableKeys { header: "[[say]]", keys: &SAY },
     TableKeys { header: "[[test]]", keys: &TEST },
 ];
 

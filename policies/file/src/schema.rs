@@ -1,6 +1,6 @@
 //! The JSON Schema that editors read (docs/policy.schema.json), made of the keys.
 
-use crate::keys::{Key, OF_ALLOW, OF_ASKING, OF_DENY, OF_GROUP, OF_LIMITS, OF_TEST, of_ask};
+use crate::keys::{Key, OF_ALLOW, OF_ASKING, OF_DENY, OF_GROUP, OF_LIMITS, OF_SAY, OF_TEST, of_ask};
 
 /// What several keys share.
 const SHARED: &str = r##"    "size": { "description": "A whole number and a unit: 20 MB, 1 MiB.", "type": "string", "pattern": "^[0-9]+ *([kKmMgG][iI]?)?[bB] *$" },
@@ -35,6 +35,7 @@ pub fn schema() -> String {
         table("ask", "What its owner is asked about first. Needs access or do.", &["host"], of_ask()),
         table("asking", "How its owner is asked.", &[], &OF_ASKING),
         table("deny", "What is refused, whatever allows it. Without do: the whole host.", &["host"], &OF_DENY),
+        table("say", "What requests do, in a sentence.", &["do", "text"], &OF_SAY),
         table("test", "Run whenever the file is loaded.", &["request", "want"], &OF_TEST),
     ];
     format!(

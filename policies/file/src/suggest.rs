@@ -81,8 +81,23 @@ fn other_query(facts: &Facts, rule: &AllowRule) -> Result<String, String> {
 }
 
 /// An `[[allow]]` for this host, port and path.
-fn allow_lines(facts: &Facts) -> Vec<String> {
+pub(crate) fn allow_lines(facts: &Facts) -> Vec<String> {
     allow_lines_for(&Reading::new(facts))
+}
+
+/// A `[[deny]]` for the same, in either scheme.
+pub(crate) fn deny_lines(facts: &Facts) -> Vec<String> {
+    vec![
+        "[[deny]]".to_owned(),
+        format!("host = \"{}\"", facts.authority.host),
+        format!("ports = [{}]", facts.authority.port),
+        format!("do = [\"{} {}\"]", facts.method, spelt(facts)),
+    ]
+}
+
+/// The path as a rule writes it.
+fn spelt(facts: &Facts) -> String {
+    facts.path.as_str().replace('*', "%2A").replace('!', "%21")
 }
 
 fn allow_lines_for(request: &Reading<'_>) -> Vec<String> {
@@ -96,7 +111,7 @@ fn allow_lines_for(request: &Reading<'_>) -> Vec<String> {
     }
     // Who asks beside the method for another one needs all of them.
     let method = if request.asks() == Asks::Nothing { facts.method.as_str() } else { "*" };
-    let path = facts.path.as_str().replace('*', "%2A").replace('!', "%21");
+    let path = spelt(facts);
     lines.push(format!("do = [\"{method} {path}\"]"));
     if facts.upgrade.is_some() {
         lines.push("websocket = true".to_owned());

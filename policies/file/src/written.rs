@@ -5,15 +5,15 @@ use std::fmt::Write;
 
 use ipnet::IpNet;
 use policies::{
-    AllowRule, Asking, Condition, DenyRule, HostPattern, Hours, Leave, Limits, Methods, Observe, RequestPattern, Rules,
-    TunnelRule, Wanted, Words,
+    AllowRule, Asking, Condition, DenyRule, Field, HostPattern, Hours, Leave, Limits, Methods, Observe, RequestPattern,
+    Rules, Say, TunnelRule, Wanted, Words,
 };
 
 use crate::summary;
 
 /// The policy file that says the same as these rules.
 pub fn written(rules: &Rules) -> String {
-    let Rules { allows, tunnels, denies, limits, asking, observe, blocks_lookalikes } = rules;
+    let Rules { allows, tunnels, denies, says, limits, asking, observe, blocks_lookalikes } = rules;
     let mut text = String::new();
     if let Some(Observe { until, at: _ }) = observe {
         let _ = writeln!(text, "mode = \"observe\"\nobserve_until = \"{until}\"");
@@ -27,6 +27,7 @@ pub fn written(rules: &Rules) -> String {
     allows.iter().for_each(|rule| block(&mut text, &summary::header(rule.leave), &rule.at.to_string(), allow(rule)));
     tunnels.iter().for_each(|rule| block(&mut text, "[[allow]]", &rule.at.to_string(), tunnel(rule)));
     denies.iter().for_each(|rule| block(&mut text, "[[deny]]", &rule.at.to_string(), deny(rule)));
+    says.iter().for_each(|rule| block(&mut text, "[[say]]", &rule.at.to_string(), say(rule)));
     text
 }
 
@@ -51,7 +52,7 @@ fn in_asking(asking: &Asking, beside_rules: bool) -> String {
     let Asking { unlisted, hold, quiet } = asking;
     let mut lines = Vec::new();
     lines.extend(unlisted.as_ref().map(|_| "unlisted = true".to_owned()));
-    lines.extend((*hold != Asking::HOLD).then(|| format!("hold = \"{}s\"", hold.as_secs())));
+    lines.extend((*hold != Asking::HOLD).then(|| format!("hold = \"{hold}s\"")));
     let spans: Vec<_> = quiet.iter().map(|hours| format!("\"{hours}\"")).collect();
     lines.extend((!spans.is_empty()).then(|| format!("quiet = [{}]", spans.join(", "))));
     let header = if beside_rules { "[[ask]]" } else { "[ask]" };
@@ -91,7 +92,7 @@ pub(crate) fn allow(rule: &AllowRule) -> Vec<String> {
     lines.extend(opaque.then(|| "opaque = true".to_owned()));
     lines.extend((*leave == Leave::Unasked).then(|| "unasked = true".to_owned()));
     lines.extend(hours.iter().flat_map(self::hours));
-    lines.extend(in_why(why.as_ref()));
+    lines.extend(why.as_deref().map(in_why));
     lines
 }
 
@@ -101,7 +102,7 @@ pub(crate) fn tunnel(rule: &TunnelRule) -> Vec<String> {
     lines.extend(in_ports(ports));
     lines.extend(in_private(private));
     lines.extend(hours.iter().flat_map(self::hours));
-    lines.extend(in_why(why.as_ref()));
+    lines.extend(why.as_deref().map(in_why));
     lines
 }
 
@@ -111,8 +112,13 @@ fn deny(rule: &DenyRule) -> Vec<String> {
     lines.extend(in_ports(ports));
     lines.push(asked(requests));
     lines.extend(json.as_ref().map(|conditions| self::json(conditions)));
-    lines.extend(in_why(why.as_ref()));
+    lines.extend(why.as_deref().map(in_why));
     lines
+}
+
+fn say(say: &Say) -> Vec<String> {
+    let Say { at: _, requests, text } = say;
+    vec![asked(requests), format!("text = {}", quoted(text))]
 }
 
 fn in_host(host: &HostPattern) -> String {
@@ -138,8 +144,8 @@ fn in_private(nets: &[IpNet]) -> Option<String> {
     (!all.is_empty()).then(|| format!("private = [{}]", all.join(", ")))
 }
 
-fn in_why(why: Option<&String>) -> Option<String> {
-    why.map(|why| format!("why = {}", quoted(why)))
+pub(crate) fn in_why(why: &str) -> String {
+    format!("why = {}", quoted(why))
 }
 
 /// `hours = "07:00-21:00"`, `days = ["mon", "tue"]`
@@ -161,7 +167,17 @@ pub(crate) fn json(conditions: &[Condition]) -> String {
     format!("json = {{ {} }}", all.join(", "))
 }
 
+/// The same of fields and what is said of them.
+pub(crate) fn json_of(said: &[(Field, Words)]) -> String {
+    let all: Vec<_> = said.iter().map(|(field, words)| self::said(field, words)).collect();
+    format!("json = {{ {} }}", all.join(", "))
+}
+
 fn condition(condition: &Condition) -> String {
+    said(&condition.field, &condition.words)
+}
+
+fn said(field: &Field, words: &Words) -> String {
     let list = |wanted: &[Wanted]| {
         let one = |wanted: &Wanted| match wanted {
             Wanted::Text(text) => quoted(text),
@@ -169,14 +185,14 @@ fn condition(condition: &Condition) -> String {
         };
         wanted.iter().map(one).collect::<Vec<_>>().join(", ")
     };
-    let said = match &condition.words {
+    let said = match words {
         Words::Not(wanted) => format!("{{ not = [{}] }}", list(wanted)),
         Words::Only(wanted) => format!("{{ only = [{}] }}", list(wanted)),
         Words::Any(wanted) => format!("{{ any = [{}] }}", list(wanted)),
         Words::Absent => "\"absent\"".to_owned(),
         Words::Present => "\"present\"".to_owned(),
     };
-    format!("{} = {said}", quoted(&condition.field.to_string()))
+    format!("{} = {said}", quoted(&field.to_string()))
 }
 
 fn quoted(text: &str) -> String {

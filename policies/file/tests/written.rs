@@ -29,6 +29,9 @@ fn placeless(rules: &Rules) -> Rules {
     for rule in &mut rules.denies {
         (rule.at, rule.origin) = (at(), Origin::Group);
     }
+    for say in &mut rules.says {
+        say.at = at();
+    }
     if let Some(unlisted) = &mut rules.asking.unlisted {
         *unlisted = at();
     }

@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use http::HeaderMap;
 use policies::{Ask, BodyHash, Path, Refusal};
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 
 use crate::case::Case;
 use crate::check::{Dressed, checked};
@@ -43,7 +43,7 @@ pub async fn answered(
     (headers, body): (&HeaderMap, &Bytes),
     told: &Told,
 ) -> Result<(Case, Judged), Denied> {
-    let until = Instant::now() + ask.by().hold;
+    let until = Instant::now() + Duration::from_secs(ask.by().hold);
     loop {
         let question = question(gate, &ask, body, told, until);
         let grants = match gate.until_answered(question).await {

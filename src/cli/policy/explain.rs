@@ -37,7 +37,7 @@ fn json_of(request: &str, way: &Way, notes: &[String]) -> Value {
         Way::Judged(Verdict::Ask(ask)) => {
             let (AskedBy { at, why, hold, quiet, lift }, terms) = (ask.by(), ask.terms());
             json!({
-                "verdict": "ask", "request": request, "rule": at, "why": why, "hold": hold.as_secs(), "quiet": quiet,
+                "verdict": "ask", "request": request, "rule": at, "why": why, "hold": hold, "quiet": quiet,
                 "lift": lift, "credential": terms.credential(), "body_is_checked": checks_body(terms),
                 "unless": is_name(terms).then_some(Code::ResolvedPrivate), "notes": notes,
             })
@@ -110,7 +110,7 @@ fn asked(home: &Home, policy: &Policy, request: &str, ask: &Ask, notes: &[String
     words += &if *quiet {
         "\nquiet  nobody is asked at this time: it is refused".to_owned()
     } else {
-        format!("\nholds  {} s for the answer", hold.as_secs())
+        format!("\nholds  {hold} s for the answer")
     };
     words += &given(terms, notes);
     Tone::Warning.of("ask") + words + lifted("To have it go unasked,", "To have it go unasked,", home, policy, lift)

@@ -1,7 +1,7 @@
 //! `doorward policy show`: everything that a group's policy says, presets and
 //! base.toml included.
 
-use policies::{Asking, Date, GroupName, Limits, Policy, Rules};
+use policies::{Asking, Date, GroupName, Limits, Policy, Rules, Say};
 use policy_file::{AskingSummary, Effect, RuleSummary};
 
 use super::show::{self, Styled, Tone};
@@ -9,12 +9,20 @@ use crate::home::Home;
 
 pub(super) fn json(policy: &Policy) -> serde_json::Value {
     // Whole: what is new is shown.
-    let Rules { allows: _, tunnels: _, denies: _, limits, asking, observe: _, blocks_lookalikes } = policy.rules();
+    let Rules { allows: _, tunnels: _, denies: _, says, limits, asking, observe: _, blocks_lookalikes } =
+        policy.rules();
     serde_json::json!({
         "group": policy.group(), "policy": policy.hash().to_string(), "rules": policy_file::summaries(policy),
-        "asking": AskingSummary::from(asking), "limits": limits, "observe_until": policy.observe_until().map(|day| day.to_string()),
+        "asking": AskingSummary::from(asking), "limits": limits,
+        "says": says.iter().map(say).collect::<Vec<_>>(), "observe_until": policy.observe_until().map(|day| day.to_string()),
         "leaks": if *blocks_lookalikes { "block" } else { "note" },
     })
+}
+
+fn say(say: &Say) -> serde_json::Value {
+    let Say { at, requests, text } = say;
+    let requests: Vec<_> = requests.iter().map(ToString::to_string).collect();
+    serde_json::json!({ "at": at, "requests": requests, "text": text })
 }
 
 pub(super) fn words(home: &Home, policy: &Policy, today: Date) -> Styled {
@@ -26,7 +34,8 @@ pub(super) fn words(home: &Home, policy: &Policy, today: Date) -> Styled {
         show::table(&["", "host", "requests", "credential", "rule"], &rows)
     }];
     // Whole: what is new is shown.
-    let Rules { allows: _, tunnels: _, denies: _, limits, asking, observe, blocks_lookalikes } = policy.rules();
+    let Rules { allows: _, tunnels: _, denies: _, says: _, limits, asking, observe, blocks_lookalikes } =
+        policy.rules();
     let limits: Vec<String> = self::limits(limits).collect();
     if !limits.is_empty() {
         parts.push(format!("limits: {}", limits.join(", ")).into());
