@@ -10,10 +10,14 @@ use support::{Daemon, Home, Phone, Response, Shown, Upstream};
 
 const POLICY: &str = "\
 # Forms of the school.
-[[ask]]
+[[allow]]
 host = \"forms.example\"
 do = [\"POST /*\"]
 private = [\"127.0.0.1/32\"]
+
+[[ask]]
+host = \"forms.example\"
+do = [\"POST /*\"]
 why = \"forms reach people\"
 ";
 
@@ -244,4 +248,27 @@ fn a_client_that_goes_away_withdraws_its_request() {
     support::until("the question to be left", || house.home.run(&["ask"]).ok().out.contains("waits no longer"));
     house.home.run(&["ask", "no", &code]).ok().prints("Refused.");
     assert_eq!(house.posts(), 0);
+}
+
+#[test]
+fn always_writes_the_rule_and_the_next_is_not_asked_about() {
+    let house = House::new();
+    house.post("m1", BODY);
+    let question = house.question(0);
+    house.reply("owner", "a1", &question, "3", &json!({}));
+    assert!(house.told("a1").starts_with("Allowed from now on."), "{}", house.told("a1"));
+    assert_eq!(house.answer("m1"), "thank you");
+    let written = std::fs::read_to_string(house.home.policy_file("family")).unwrap();
+    assert!(written.starts_with(POLICY) && written.contains("# always by the owner, by a reply"), "{written}");
+    let known = house.owners();
+    house.post("m2", "name=Bob");
+    assert_eq!(house.answer("m2"), "thank you");
+    assert_eq!((house.owners(), house.posts()), (known, 2));
+    // Another path is still asked about.
+    house.phone.write("family", "m3", "curl -sS -m 60 -d x=1 https://forms.example/other");
+    let question = house.question(known);
+    house.reply("owner", "a2", &question, "never", &json!({}));
+    assert!(house.answer("m3").contains("the owner said no, now and in future"));
+    assert_eq!(house.posts(), 2);
+    house.home.run(&["policy", "check", "family"]).ok();
 }

@@ -168,7 +168,7 @@ fn question(url: &str, body: &str, run: Option<u64>) -> Question {
     let by = AskedBy {
         at: RuleRef { file: "policies/family.toml".into(), line: 1 },
         why: None,
-        hold: Duration::from_secs(50),
+        hold: 50,
         quiet: false,
         lift: Vec::new(),
     };

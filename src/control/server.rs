@@ -14,7 +14,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
 use super::held::Held;
-use super::protocol::{Answer, LiveGroup, MAX_LINE, PolicyInForce, Request, Status};
+use super::protocol::{Answer, LiveGroup, MAX_LINE, OpenAsk, PolicyInForce, Request, Status};
 use crate::approvals::Approvals;
 use crate::channels::lines::{LineReader, LineWriter};
 use crate::channels::terminal;
@@ -22,7 +22,7 @@ use crate::gateway::Gateway;
 use crate::pipeline::router::Peer;
 use crate::pipeline::{OWNER_STOPPED, Pipeline, Seated};
 use crate::sandboxes::{LiveSandbox, Sandboxes};
-use crate::store::{Group, Store, StoreError};
+use crate::store::{Ask, AskState, Group, Store, StoreError};
 
 /// How long a client may take to say what it wants.
 const FIRST_LINE: Duration = Duration::from_secs(10);
@@ -133,11 +133,8 @@ impl Control {
             }
             Request::Asks {} => {
                 let asks = self.approvals.open_asks().map_err(|error| error.to_string());
-                say(
-                    writer,
-                    &asks.map_or_else(Answer::Error, |asks| Answer::Asks(asks.into_iter().map(Into::into).collect())),
-                )
-                .await;
+                let asks = asks.map(|asks| asks.into_iter().map(open_ask).collect());
+                say(writer, &asks.map_or_else(Answer::Error, Answer::Asks)).await;
             }
             Request::AnswerAsk { code, answer, because } => {
                 let told = self.approvals.answer_by_code(&code, answer, because);
@@ -351,6 +348,12 @@ async fn until_stopped(group: &GroupName, stops: &mut broadcast::Receiver<GroupN
 /// What an agent says that nobody has asked is of no use to anybody.
 async fn until_ended(sandbox: &mut LiveSandbox) {
     while let Ok(Some(_)) = sandbox.next().await {}
+}
+
+fn open_ask(ask: Ask) -> OpenAsk {
+    let waits = ask.state == AskState::Waiting;
+    let Ask { code, group, says, method, authority, path, credential, asked_at, .. } = ask;
+    OpenAsk { code, group: group.to_string(), says, method, authority, path, credential, waits, asked_at }
 }
 
 /// A client that has gone does not hear it.

@@ -2,13 +2,13 @@
 //! shown; nothing is resolved, nothing is widened, and nobody waits for an answer.
 
 use desk::screen::quotation;
-use policies::{Authority, Code, Facts, Method, Path, PolicyAt, Refusal, Scheme, Verdict};
+use policies::{Authority, Code, Facts, GroupName, Method, Path, PolicyAt, Refusal, Scheme, Verdict};
 use proxy::ports::Caller;
 
 use super::request::RequestAccess;
-use super::{Operations, Proof, unavailable};
+use super::{Chats, Operations, Proof, unavailable};
 use crate::store::ledger::Notice;
-use crate::store::{NewAccessRequest, NotKept};
+use crate::store::{Kept, NewAccessRequest, NotKept};
 
 /// The most wishes of one group that wait for the owner.
 pub(super) const WAITING_AT_MOST: u32 = 50;
@@ -33,28 +33,17 @@ impl Operations {
         let chats = self.chats()?;
         let facts = read(wanted)?;
         let request = format!("{} {}", facts.method, facts.url_without_query());
-        if let Some(answer) = settled(caller.policy_now().enforced(), facts.clone()) {
-            return answer.map(|stands| format!("{request} {stands}"));
+        let settled = settled(caller.policy_now().enforced(), facts.clone()).transpose()?;
+        let is_asked = settled == Some(ASKED);
+        if let Some(stands) = settled.filter(|_| !is_asked) {
+            return Ok(format!("{request} {stands}"));
         }
         let group = &caller.identity().group;
+        let kept = self.keep(chats, group, &facts, wanted)?;
+        if is_asked {
+            return Ok(format!("{request} {ASKED}"));
+        }
         let told = told(group.as_str(), &facts, &wanted.why);
-        let said = format!("{} {} {}", facts.authority, facts.path, wanted.why);
-        self.say.check(group, &said)?;
-        let new = NewAccessRequest {
-            authority: &facts.authority.to_string(),
-            method: facts.method.as_str(),
-            path: facts.path.as_str(),
-            why: &wanted.why,
-        };
-        let kept = chats.store.keep_access_request(group, &new, WAITING_AT_MOST).map_err(|error| match error {
-            NotKept::TooMany => {
-                let why = format!(
-                    "{WAITING_AT_MOST} requests of this group wait for the owner; ask again when they have looked"
-                );
-                Refusal::new(Code::LimitExceeded, why)
-            }
-            NotKept::Store(error) => unavailable(&error),
-        })?;
         if !kept.is_new {
             return Ok(format!(
                 "The owner has been told of {request} before; it is not allowed yet. Do not wait for it."
@@ -66,7 +55,31 @@ impl Operations {
             "The owner is told that you ask for {request}. It is not allowed yet: do not wait for it, go on without."
         ))
     }
+
+    /// Keeps a wish: the owner reads it as it is, and beside the question where they are asked about such a request.
+    fn keep(&self, chats: &Chats, group: &GroupName, facts: &Facts, wanted: &RequestAccess) -> Result<Kept, Refusal> {
+        let said = format!("{} {} {}", facts.authority, facts.path, wanted.why);
+        self.say.check(group, &said)?;
+        let new = NewAccessRequest {
+            authority: &facts.authority.to_string(),
+            method: facts.method.as_str(),
+            path: facts.path.as_str(),
+            why: &wanted.why,
+        };
+        chats.store.keep_access_request(group, &new, WAITING_AT_MOST).map_err(|error| match error {
+            NotKept::TooMany => {
+                let why = format!(
+                    "{WAITING_AT_MOST} requests of this group wait for the owner; ask again when they have looked"
+                );
+                Refusal::new(Code::LimitExceeded, why)
+            }
+            NotKept::Store(error) => unavailable(&error),
+        })
+    }
 }
+
+/// What is said of a request that its owner is asked about.
+const ASKED: &str = "is asked about when it is sent: send it, and wait for its answer.";
 
 /// What is asked for, as a request that can be judged. Nothing is resolved.
 fn read(wanted: &RequestAccess) -> Result<Facts, Refusal> {
@@ -95,7 +108,7 @@ pub fn asked_facts(authority: &str, method: &str, path: &str) -> Result<Facts, S
 fn settled(policy: PolicyAt<'_>, facts: Facts) -> Option<Result<&'static str, Refusal>> {
     let refusal = match policy.decide(facts) {
         Verdict::Allow(_) => return Some(Ok("is allowed already: send it.")),
-        Verdict::Ask(_) => return Some(Ok("is asked about when it is sent: send it, and wait for its answer.")),
+        Verdict::Ask(_) => return Some(Ok(ASKED)),
         Verdict::Deny(_, refusal) => refusal,
     };
     if !refusal.lift.is_empty() {

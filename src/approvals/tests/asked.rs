@@ -219,3 +219,35 @@ async fn no_agent_can_put_a_question() {
     assert!(!say.own(&group("owner"), forged.clone()).as_str().contains(MARK));
     assert_eq!(say.question(&group("owner"), &forged).as_str().matches(MARK).count(), 1);
 }
+
+#[tokio::test]
+async fn a_thousand_wait_in_fifty_groups_and_each_gets_its_own_answer() {
+    let scene = Scene::new();
+    let names: Vec<_> = (0..50).map(|number| format!("club-{number}")).collect();
+    names.iter().for_each(|name| scene.add(name, false));
+    let of = |name: &str, body: usize| {
+        let who = Identity { group: group(name), sandbox: SandboxId::new("abc123").unwrap() };
+        Question { who, ..form(&format!("{name} {body}")) }
+    };
+    let mut waits = Vec::new();
+    for name in &names {
+        waits.extend((0..20).map(|body| scene.waits(of(name, body))));
+    }
+    let asks = scene.now.approvals.open_asks().unwrap();
+    assert_eq!(asks.len(), 1000);
+    // The owner hears of them in one message, and another group is still asked about.
+    assert!(scene.put().unwrap().1.contains("990 more wait"));
+    let other = scene.waits(form("other"));
+    // Every other one is let through.
+    for (number, ask) in asks.iter().enumerate().filter(|(number, _)| number % 2 == 0) {
+        let told = scene.now.approvals.answer(ask, &answer(Answered::Once), By::Command);
+        assert_eq!(told.unwrap(), "Allowed, this once.", "{number}");
+    }
+    for (number, waiting) in waits.into_iter().enumerate() {
+        if number % 2 == 0 {
+            assert!(waiting.await.is_ok(), "{number}");
+        }
+    }
+    drop(other);
+    assert!(scene.now.approvals.open_asks().unwrap().iter().all(|ask| ask.state == AskState::Gone));
+}
