@@ -27,6 +27,11 @@ pub fn environment(error: impl Into<anyhow::Error>) -> Failure {
     Failure { error: error.into(), code: 3 }
 }
 
+/// A person broke it off: 130, as a shell reports a command that SIGINT ended.
+pub(super) fn broken_off(error: impl Into<anyhow::Error>) -> Failure {
+    Failure { error: error.into(), code: 130 }
+}
+
 impl Failure {
     /// Says it on stderr and gives the exit code.
     pub fn tell(&self) -> ExitCode {
@@ -37,6 +42,12 @@ impl Failure {
         let words = text_on_screen(&format!("{:#}", self.error));
         let _ = writeln!(std::io::stderr(), "doorward: {words}");
         ExitCode::from(self.code)
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:#}", self.error)
     }
 }
 

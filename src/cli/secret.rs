@@ -12,7 +12,7 @@ use crate::config::{Config, Credential};
 use crate::home::Home;
 use crate::vault::SetAside;
 
-mod kept;
+pub(in crate::cli) mod kept;
 
 /// Show and test credentials; add, replace and remove their secrets.
 ///
@@ -93,16 +93,28 @@ fn list(home: &Home, config: &Config, json: bool) -> Result<ExitCode, Failure> {
     if json {
         show::json(&credentials.map(described).collect::<Vec<_>>())?;
     } else if config.credentials.is_empty() {
-        let file = home.config_file();
-        show::line(&format!(
-            "There are none. Write a [credentials.NAME] into {}:\n`doorward secret --help` shows one.",
-            file.display()
-        ))?;
+        show::line(&none(home))?;
     } else {
         let rows: Vec<Vec<String>> = credentials.map(row).collect();
         show::line(&show::table(&["name", "source", "hosts", "place", "env", "readable now"], &rows))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// For a doorward.toml without credentials: a secret that is kept already is not forgotten.
+fn none(home: &Home) -> String {
+    let file = home.config_file();
+    match kept::known(home) {
+        Some((name, service)) => format!(
+            "The secret {name} is kept, but no [credentials.NAME] of {} uses one yet. These lines would:\n{}",
+            file.display(),
+            kept::lines(service, &format!("file:secrets/{name}"))
+        ),
+        None => format!(
+            "There are none. Write a [credentials.NAME] into {}:\n`doorward secret --help` shows one.",
+            file.display()
+        ),
+    }
 }
 
 fn row(credential: &Credential) -> Vec<String> {

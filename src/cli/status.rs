@@ -84,6 +84,7 @@ mod tests {
             resting: vec!["lab".into()],
             cap: 2,
             policies: Vec::new(),
+            settings: None,
         };
         let text = text(&status);
         for line in [

@@ -122,7 +122,7 @@ pub fn named(name: &str, key: Option<&str>) -> Option<&'static Service> {
     let same = || all().filter(|service| service.name == name);
     let fits = |service: &&Service| key.is_some_and(|key| service.begins.iter().any(|begin| key.starts_with(begin)));
     // Without a word of the key: the kind that is told by the least.
-    same().find(fits).or_else(|| same().last())
+    same().find(fits).or_else(|| same().next_back())
 }
 
 /// The service that a key is for, told by how it begins.

@@ -49,6 +49,8 @@ pub enum Request {
         /// Its name.
         preset: String,
     },
+    /// Say in the main group's chat that all is set up.
+    Greet {},
     /// What is going on.
     Status {},
     /// Stop everything and end the daemon.
@@ -77,6 +79,13 @@ pub enum Answer {
         environment: Vec<(String, String)>,
         /// The identity under which the log names this door.
         sandbox: String,
+    },
+    /// It was said in the main group's chat, if there is one.
+    Greeted {
+        /// The main group.
+        group: Option<String>,
+        /// Whether its chat's network has the message already; it is sent as soon as that is there.
+        delivered: bool,
     },
     /// The preset is taken.
     PresetAccepted {},
@@ -110,6 +119,9 @@ pub struct Status {
     /// The policies that were asked for so far.
     #[serde(default)]
     pub policies: Vec<PolicyInForce>,
+    /// Names the content of `doorward.toml` as it was when the daemon started.
+    #[serde(default)]
+    pub settings: Option<String>,
 }
 
 /// Which policy judges for a group.

@@ -55,7 +55,7 @@ use self::worker::Stopping;
 use crate::channels::protocol::{ChannelState, OutgoingKind};
 use crate::home::Home;
 use crate::store::ledger::AuditLog;
-use crate::store::{NewOutgoing, Say, Store, StoreError};
+use crate::store::{Group, NewOutgoing, OutboxId, Say, Store, StoreError};
 
 /// The running pipeline.
 #[derive(Debug)]
@@ -182,11 +182,21 @@ impl Pipeline {
 
     /// Says something in the main group's chat. Returns whether there is one.
     pub fn tell_owner(&self, text: &str) -> Result<bool, StoreError> {
-        let Some(main) = self.store.groups()?.into_iter().find(|group| group.is_main) else { return Ok(false) };
+        Ok(self.tell_main(text)?.is_some())
+    }
+
+    /// Says there that all is set up. Returns the group, and the message.
+    pub fn greet(&self) -> Result<Option<(Group, OutboxId)>, StoreError> {
+        self.tell_main(telling::SET_UP)
+    }
+
+    fn tell_main(&self, text: &str) -> Result<Option<(Group, OutboxId)>, StoreError> {
+        let Some(main) = self.store.groups()?.into_iter().find(|group| group.is_main) else { return Ok(None) };
         let text = self.say.own(&main.name, text);
-        self.store.enqueue(&main.name, None, &NewOutgoing { kind: OutgoingKind::Notice, text, in_reply_to: None })?;
+        let notice = NewOutgoing { kind: OutgoingKind::Notice, text, in_reply_to: None };
+        let id = self.store.enqueue(&main.name, None, &notice)?;
         self.outbox.wake();
-        Ok(true)
+        Ok(Some((main, id)))
     }
 
     /// What the queue holds right now.

@@ -9,6 +9,10 @@ use crate::store::{EndRunError, Means, Message, NewOutgoing, Run, Say, Sayable, 
 /// The sandbox of a run for which none came up. Real ids are 32 digits.
 const NO_SANDBOX: &str = "0";
 
+/// For the main group, once `doorward setup` is through.
+pub(super) const SET_UP: &str = "Doorward is set up, and this is your main chat: write here, and the assistant answers. \
+                                 Alarms, and what agents ask you to allow, are told here too. \"stop\" ends what runs.";
+
 /// For a call that got an empty answer.
 pub(super) const NO_ANSWER: &str = "The agent ended without an answer. Ask again, or in other words.";
 

@@ -46,8 +46,16 @@ pub enum AddGroupError {
     #[error("this chat is the group {0} already; a chat is one group")]
     ChatTaken(GroupName),
     /// There is one main group.
-    #[error("the main group is {0}; there is only one")]
-    MainTaken(GroupName),
+    #[error(
+        "the main group is {main} already, and there is one at a time; add {new} without --main, then \
+         `doorward group set-main {new}` makes it the main group in the place of {main}"
+    )]
+    MainTaken {
+        /// The one that there is.
+        main: GroupName,
+        /// The one that was to be it.
+        new: GroupName,
+    },
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -71,7 +79,7 @@ impl Store {
                 return Err(AddGroupError::ChatTaken(group.name));
             }
             if let Some(group) = find("is_main AND ?1", &[&new.is_main])? {
-                return Err(AddGroupError::MainTaken(group.name));
+                return Err(AddGroupError::MainTaken { main: group.name, new: new.name.clone() });
             }
             let group = Group {
                 name: new.name.clone(),
@@ -86,6 +94,17 @@ impl Store {
             let values = params![group.name.as_str(), group.channel, group.chat, group.is_main, group.created_at];
             transaction.execute(insert, values).map_err(|error| self.explain(&error))?;
             Ok(group)
+        })
+    }
+
+    /// Makes a group the main group, in the place of the one that is. `false`: there is no such group.
+    pub fn set_main(&self, name: &GroupName) -> Result<bool, StoreError> {
+        self.write(|transaction| {
+            let run = |sql: &str| transaction.execute(sql, [name.as_str()]).map_err(|error| self.explain(&error));
+            // There is never a second one, so the old one goes first.
+            let exists = "EXISTS (SELECT 1 FROM groups WHERE name = ?1)";
+            run(&format!("UPDATE groups SET is_main = 0 WHERE is_main = 1 AND name != ?1 AND {exists}"))?;
+            Ok(run("UPDATE groups SET is_main = 1 WHERE name = ?1")? == 1)
         })
     }
 

@@ -25,6 +25,7 @@ mod phone;
 mod live;
 mod ran;
 mod served;
+mod terminal;
 mod upstream;
 mod victim;
 
@@ -42,6 +43,7 @@ pub use live::Live;
 pub use phone::{Phone, Shown};
 pub use ran::{Ran, Running};
 pub use served::{GitServer, folder, wheel};
+pub use terminal::{BACKSPACE, CTRL_C, CTRL_D, DOWN, ENTER, Terminal};
 pub use upstream::{Request, Response, Upstream};
 pub use victim::Victim;
 

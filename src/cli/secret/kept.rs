@@ -8,9 +8,10 @@ use std::process::ExitCode;
 use anyhow::anyhow;
 use rustix::termios::{self, LocalModes, OptionalActions, Termios};
 use scan::SHORTEST;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::super::{Failure, refused, show, usage};
+use crate::config::services::{self, Service};
 use crate::config::{self, SecretSource};
 use crate::home::{Home, create_private_dir};
 
@@ -19,7 +20,7 @@ const LONGEST: u64 = 16 << 10;
 
 /// Where a secret is kept.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-pub(super) enum Store {
+pub(in crate::cli) enum Store {
     /// secrets/NAME in the configuration folder
     File,
     /// The desktop's keyring, by `secret-tool`
@@ -28,26 +29,76 @@ pub(super) enum Store {
 
 /// Keeps a new secret and says what belongs into doorward.toml.
 pub(super) fn add(home: &Home, name: &str, store: Store) -> Result<ExitCode, Failure> {
-    let source = source(home, name, store)?;
-    if is_there(&source) {
+    let place = source(home, name, store)?;
+    if is_there(&place) {
         return Err(refused(anyhow!("there is a secret {name} already; `doorward secret rotate {name}` replaces it")));
     }
     let value = ask(name)?;
+    let source = keep(home, name, store, &value)?;
+    let (what, lines) = credential(name, value.expose_secret(), &named(&source, name));
+    let file = home.config_file();
+    show::aside(&format!("The secret is in {source}. {what}These lines belong into {}:", file.display()));
+    show::line(&lines)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Puts a secret where Doorward keeps it, over one that is there.
+pub(in crate::cli) fn keep(
+    home: &Home,
+    name: &str,
+    store: Store,
+    value: &SecretString,
+) -> Result<SecretSource, Failure> {
+    let source = source(home, name, store)?;
     if matches!(store, Store::File) {
         create_private_dir(&home.config_dir().join("secrets"))?;
     }
-    source.replace(&value)?;
-    let said = match store {
-        Store::File => format!("file:secrets/{name}"),
-        Store::Keyring => source.to_string(),
-    };
-    show::aside(&format!("The secret is in {source}. These lines belong into doorward.toml:"));
-    show::line(&format!(
-        "[credentials.{name}]\nsecret = \"{said}\"\nhosts = [\"api.example.com\"]   # the only hosts that it may go to\n\
-         place = [\"header:authorization\"]\nenv = \"{}_TOKEN\"",
-        name.to_ascii_uppercase().replace('-', "_")
-    ))?;
-    Ok(ExitCode::SUCCESS)
+    source.replace(value)?;
+    Ok(source)
+}
+
+/// What is known of a key, in a sentence, and the lines of its credential.
+fn credential(name: &str, key: &str, source: &str) -> (String, String) {
+    if let Some(service) = services::named(name, Some(key)) {
+        return (format!("It is for {}. ", service.title), lines(service, source));
+    }
+    let what = services::of_key(key).map(|service| {
+        format!("It looks like one for {}; presets look for that under the name {:?}. ", service.title, service.name)
+    });
+    let env = name.to_ascii_uppercase().replace('-', "_");
+    let lines = format!(
+        "[credentials.{name}]\nsecret = \"{source}\"\nhosts = [\"api.example.com\"]   # put its own here: the only hosts \
+         that it may go to\nplace = [\"header:authorization\"]\nenv = \"{env}_TOKEN\""
+    );
+    (what.unwrap_or_default(), lines)
+}
+
+/// The credential of a service that is known.
+pub(super) fn lines(service: &Service, source: &str) -> String {
+    format!(
+        "[credentials.{}]\nsecret = \"{source}\"\nhosts = {:?}   # the only hosts that it may go to\nplace = {:?}\nenv = {:?}",
+        service.name, service.hosts, service.place, service.env
+    )
+}
+
+/// As `doorward.toml` says where a secret is that Doorward keeps.
+pub(in crate::cli) fn named(source: &SecretSource, name: &str) -> String {
+    match source {
+        SecretSource::File(_) => format!("file:secrets/{name}"),
+        other => other.to_string(),
+    }
+}
+
+/// A secret that is kept in a file, of a service that is known.
+pub(super) fn known(home: &Home) -> Option<(String, &'static Service)> {
+    let files = std::fs::read_dir(home.config_dir().join("secrets")).into_iter().flatten().flatten();
+    let mut names: Vec<String> = files.filter_map(|file| file.file_name().into_string().ok()).collect();
+    names.sort();
+    names.into_iter().find_map(|name| {
+        let value = source(home, &name, Store::File).ok()?.read().ok()?;
+        let service = services::named(&name, Some(value.expose_secret()))?;
+        Some((name, service))
+    })
 }
 
 /// Puts a new value in the place of the one that is there.
@@ -102,13 +153,18 @@ fn ask(name: &str) -> Result<SecretString, Failure> {
         io::stdin().lock().take(LONGEST + 2).read_to_string(&mut text)?;
     }
     text.truncate(text.trim_end_matches(['\r', '\n']).len());
-    let fits = (SHORTEST as u64..=LONGEST).contains(&(text.len() as u64)) && !text.chars().any(char::is_control);
-    let value = SecretString::from(text);
-    if fits {
-        return Ok(value);
+    match fits(&text) {
+        Ok(()) => Ok(SecretString::from(text)),
+        Err(why) => Err(refused(anyhow!("{why}; nothing was written"))),
     }
-    let why = format!("a secret is one line of {SHORTEST} characters to 16 KiB, without control characters");
-    Err(refused(anyhow!("{why}; nothing was written")))
+}
+
+/// Whether a text can be a secret; else why not.
+pub(in crate::cli) fn fits(text: &str) -> Result<(), String> {
+    if (SHORTEST as u64..=LONGEST).contains(&(text.len() as u64)) && !text.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(format!("a secret is one line of {SHORTEST} characters to 16 KiB, without control characters"))
 }
 
 /// A terminal that does not show what is typed, until it is dropped.

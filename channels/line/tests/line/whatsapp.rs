@@ -53,7 +53,7 @@ impl Home {
 
     /// Registers a chat as a group.
     pub(crate) fn whatsapp_group(self, name: &str, chat: &str) -> Self {
-        self.run(&["group", "add", name, "--channel", "whatsapp", "--chat", chat]).ok();
+        self.run(&["group", "add", name, "--channel", "whatsapp", "--chat", chat, "--agent", "shell"]).ok();
         self
     }
 
