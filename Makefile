@@ -5,7 +5,7 @@ SHELL  := /bin/bash
 PREFIX ?= $(HOME)/.local/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-long bench lint fmt docs install lines setup clean-docker
+.PHONY: help up test test-long bench lint fmt docs install deb lines setup clean-docker
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -36,11 +36,11 @@ fmt: ## Format the code
 docs: ## Build the code's documentation
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
-install: ## Install the program into PREFIX (~/.local/bin)
-	cargo build --release --locked --bin doorward
-	install -D -m 755 "$$(scripts/target.sh)/release/doorward" "$(PREFIX)/doorward"
-	@echo "Installed $(PREFIX)/doorward"
-	@case ":$$PATH:" in *":$(PREFIX):"*) ;; *) echo "$(PREFIX) is not on your PATH yet." ;; esac
+install: ## Install what `make up` built, and doorward-whatsapp, into PREFIX (~/.local/bin)
+	@scripts/install.sh "$(PREFIX)"
+
+deb: ## Build Debian packages (into target/deb)
+	@scripts/deb.sh
 
 lines: ## Count what has to be read to believe each promise (V=1 lists the files, V=WORD those of one)
 	@cargo run --quiet --locked --package to-read -- $(V)

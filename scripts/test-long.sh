@@ -19,6 +19,7 @@ whatsapp() {
 line() { cargo test --locked -p doorward-line --test line -- kills:: many::; }
 fuzz() { scripts/fuzz.sh 60; }
 guards() { scripts/guards.sh; }
+packages() { scripts/package-test.sh "$(scripts/target.sh)/debug" long; }
 
 about() {
     case $1 in
@@ -27,6 +28,7 @@ about() {
         line) echo "fifty deaths and a thousand messages, from a phone to the agent and back" ;;
         fuzz) echo "a minute of unheard-of inputs for each reader" ;;
         guards) echo "each guard taken away, and noticed" ;;
+        packages) echo "a package installed, used, upgraded, run as a service and purged in a Debian of its own" ;;
         *) return 1 ;;
     esac
 }
@@ -43,9 +45,9 @@ note_result() {
 }
 
 parts=("$@")
-[ "${#parts[@]}" -gt 0 ] || parts=(evenings whatsapp line fuzz guards)
+[ "${#parts[@]}" -gt 0 ] || parts=(evenings whatsapp line fuzz guards packages)
 for part in "${parts[@]}"; do
-    about "$part" >/dev/null || fail "There is no part $part." "The parts: evenings, whatsapp, line, fuzz, guards."
+    about "$part" >/dev/null || fail "There is no part $part." "The parts: evenings, whatsapp, line, fuzz, guards, packages."
 done
 
 say "Building"

@@ -5,10 +5,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/say.sh
 
-binary=$(scripts/target.sh)/release/doorward
+binary=$(scripts/target.sh)/up/doorward
 
-say "Building Doorward (the first time takes some minutes)"
-cargo build --release --locked --bin doorward
+say "Building Doorward (the first time takes about four minutes)"
+cargo build --profile up --locked --bin doorward
 
 say "Building the base image for sandboxes (the first time takes a minute or two)"
 "$binary" image build
@@ -21,7 +21,8 @@ note "Next:"
 note "    $binary chat              talk to the shell agent in its sandbox"
 note "    $binary drill             attack your own installation"
 note "    $binary audit --follow    watch what passes and what is refused"
-note "'make install' puts the program into ~/.local/bin."
+note "'make install' puts the program into ~/.local/bin, with the one for WhatsApp."
+note "'doorward service install --now' then keeps it running."
 
 if [ -t 0 ] && [ -t 1 ]; then
     say "Opening a chat (Ctrl-D ends it)"

@@ -31,6 +31,7 @@ use crate::pipeline::{self, Parts, Pipeline, PipelineTask, Settings};
 use crate::sandboxes::{SandboxError, Sandboxes};
 use crate::store::ledger::{AuditLog, Retention};
 use crate::store::{Group, Say, Store, StoreError};
+use crate::upgrade;
 
 /// A daemon that serves a home.
 pub struct Daemon {
@@ -58,6 +59,8 @@ pub struct Facts {
     pub orphans: usize,
     /// How many sandboxes may live at once.
     pub cap: usize,
+    /// What has changed for the owner, where an older version served this home last.
+    pub upgraded: Option<String>,
 }
 
 /// Why no daemon came up. Nothing is left behind.
@@ -156,7 +159,8 @@ impl Daemon {
         let control_task = tokio::spawn(listening.serve(control));
         let channel_tasks = start_channels(home, &config, &pipeline, &ending);
         tracing::info!(home = %home, engine = described, orphans, "the daemon serves");
-        let facts = Facts { socket, engine: described, orphans, cap };
+        let upgraded = upgrade::served(home);
+        let facts = Facts { socket, engine: described, orphans, cap, upgraded };
         Ok(Daemon {
             facts,
             store,

@@ -256,6 +256,11 @@ impl Home {
         self.run_dir().join("sandboxes")
     }
 
+    /// Which version of Doorward served this home last.
+    pub fn version_file(&self) -> PathBuf {
+        self.data.join("version")
+    }
+
     /// Held by the daemon that serves this home.
     pub fn lock_file(&self) -> PathBuf {
         self.data.join("doorward.lock")
@@ -280,6 +285,46 @@ impl Home {
     /// The process that serves it now, as far as that is known.
     pub fn served_by(&self) -> Option<u32> {
         Some(lock::named_in(&self.lock_file())).filter(|pid| *pid != 0 && self.is_served())
+    }
+
+    /// The same, where it has one; nothing is made.
+    pub fn known_installation_id(&self) -> Option<String> {
+        self.data.join("installation-id").exists().then(|| self.installation_id().ok()).flatten()
+    }
+
+    /// All that is the owner's and there, and nothing else that may lie in the same folder.
+    pub fn everything(&self) -> Vec<PathBuf> {
+        if !["installation-id", "doorward.db"].iter().any(|name| self.data.join(name).exists()) {
+            return Vec::new();
+        }
+        let settings = ["doorward.toml", "policies", "groups", "secrets"].map(|name| self.config.join(name));
+        let all = settings.into_iter().chain([self.data.clone()]);
+        all.filter(|path| path.symlink_metadata().is_ok()).collect()
+    }
+
+    /// Where this user's own units of systemd are; they move with the configuration, as systemd's do.
+    pub fn users_units(&self) -> Option<PathBuf> {
+        let absolute = |path: &PathBuf| path.is_absolute();
+        let config = env_path("XDG_CONFIG_HOME").filter(absolute);
+        Some(config.or_else(|| Some(env_path("HOME")?.join(".config")))?.join("systemd/user"))
+    }
+
+    /// The variables by which this home is found by somebody who has another environment.
+    pub fn environment(&self) -> Vec<(&'static str, PathBuf)> {
+        if self.is_named() {
+            return self.where_it_was_named();
+        }
+        let above = |path: &Path| path.parent().unwrap_or(path).to_path_buf();
+        vec![("XDG_CONFIG_HOME", above(&self.config)), ("XDG_DATA_HOME", above(&self.data))]
+    }
+
+    /// The same, where `--home` or `DOORWARD_HOME` has named it; nothing where it is a user's usual one.
+    pub fn where_it_was_named(&self) -> Vec<(&'static str, PathBuf)> {
+        if self.is_named() { vec![("DOORWARD_HOME", self.config.clone())] } else { Vec::new() }
+    }
+
+    fn is_named(&self) -> bool {
+        self.shown == self.config && self.data == self.config.join("data")
     }
 
     /// Tells this installation's sandboxes from another's: 32 hex digits, made

@@ -53,4 +53,10 @@ pub mod tour;
 
 pub mod drill;
 
+pub mod backup;
+
+pub mod units;
+
+pub mod upgrade;
+
 pub mod cli;

@@ -25,7 +25,7 @@ use watch::{Ticket, Watch, Watched};
 mod disk;
 mod unlinked;
 mod users;
-mod walk;
+pub(crate) mod walk;
 mod watch;
 
 pub use disk::Bound;

@@ -146,7 +146,7 @@ pub enum ConnectError {
 const FIRST_ANSWER: Duration = Duration::from_secs(15);
 
 /// The uid inside sandboxes of a daemon that runs as root.
-const FIXED_UID: u32 = 10001;
+pub const FIXED_UID: u32 = 10001;
 
 impl Engine {
     /// Connects to `host` (`unix:///path` or a path), or to the first engine found in the usual

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use bollard::{errors::Error, query_parameters::ListImagesOptionsBuilder};
+use bollard::errors::Error;
+use bollard::query_parameters::{ListImagesOptionsBuilder, RemoveImageOptions};
 
 use crate::Engine;
 
@@ -98,6 +99,18 @@ pub async fn list(engine: &Engine) -> Result<Vec<Image>, Error> {
             Some(Image { id: image.id, tags: image.repo_tags, size: image.size.max(0) as u64, recipe })
         })
         .collect())
+}
+
+/// Removes an image, unless a container is made of it; tells whether it is gone.
+pub async fn remove(engine: &Engine, image: &Image) -> Result<bool, Error> {
+    for name in if image.tags.is_empty() { std::slice::from_ref(&image.id) } else { &image.tags } {
+        match engine.docker.remove_image(name, None::<RemoveImageOptions>, None).await {
+            Ok(_) | Err(Error::DockerResponseServerError { status_code: 404, .. }) => {}
+            Err(Error::DockerResponseServerError { status_code: 409, .. }) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
 }
 
 /// Whether the engine has an image of this name.

@@ -73,7 +73,7 @@ pub fn find(named: Option<&Path>, name: &str) -> io::Result<PathBuf> {
     if path.is_file() {
         return Ok(path);
     }
-    let why = format!("there is no {}; put {name} next to doorward, or name it in doorward.toml", path.display());
+    let why = format!("there is no {}; `make install` in the clone or the package {name} brings it, or doorward.toml names another", path.display());
     Err(io::Error::new(io::ErrorKind::NotFound, why))
 }
 

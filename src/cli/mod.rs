@@ -4,6 +4,7 @@
 //! its help) and `run`, a line in `Command`, a line in `Command::run`.
 
 pub mod audit;
+pub mod backup;
 pub mod chat;
 pub mod doctor;
 pub mod door;
@@ -11,22 +12,28 @@ pub mod drill;
 pub mod exec;
 pub mod group;
 pub mod image;
+pub mod pages;
 pub mod policy;
 pub mod requests;
+pub mod restore;
 pub mod secret;
+pub mod service;
 pub mod setup;
 pub mod status;
 pub mod stop;
 pub mod tour;
 pub mod undelivered;
+pub mod uninstall;
 pub mod up;
 pub mod whatsapp;
 
 mod failure;
+mod hidden;
 mod log;
 mod progress;
 mod reach;
 mod show;
+mod stoppable;
 mod times;
 
 use std::path::PathBuf;
@@ -97,6 +104,12 @@ enum Command {
     Image(image::ImageArgs),
     Drill(drill::DrillArgs),
     Doctor(doctor::DoctorArgs),
+    Backup(backup::BackupArgs),
+    Restore(restore::RestoreArgs),
+    Service(service::ServiceArgs),
+    Uninstall(uninstall::UninstallArgs),
+    #[command(hide = true)]
+    Pages(pages::PagesArgs),
 }
 
 impl Command {
@@ -120,6 +133,11 @@ impl Command {
             Command::Drill(args) => drill::run(home, args).await,
             Command::Image(args) => image::run(home, args).await,
             Command::Doctor(args) => doctor::run(home, args).await,
+            Command::Backup(args) => backup::run(home, args).await,
+            Command::Restore(args) => restore::run(home, args).await,
+            Command::Service(args) => service::run(home, args),
+            Command::Uninstall(args) => uninstall::run(home, args).await,
+            Command::Pages(args) => pages::run(&args),
         }
     }
 }

@@ -27,6 +27,9 @@ pub(crate) async fn daemon(home: &Home) -> Result<Reached<'_>, Failure> {
 /// A daemon of this command's own.
 pub(crate) async fn own(home: &Home) -> Result<Reached<'_>, Failure> {
     let own = progress::while_waiting("starting the daemon", Daemon::start(home)).await.map_err(up::failed)?;
+    if let Some(note) = &own.facts().upgraded {
+        show::aside(note);
+    }
     Ok(Reached { home, first: None, own: Some(own) })
 }
 

@@ -19,7 +19,7 @@ use anyhow::anyhow;
 use containers::Engine;
 use policies::GroupName;
 
-use super::{Failure, chat, drill, environment, group, image, reach, show, up};
+use super::{Failure, chat, drill, environment, group, image, reach, service, show, up};
 use crate::channels::terminal;
 use crate::config::{Agent, Config, WHATSAPP};
 use crate::control::client::Client;
@@ -71,6 +71,9 @@ pub struct SetupArgs {
     /// Whether to attack the installation once, to see that nothing gets out
     #[arg(long, value_enum, value_name = "YES|NO")]
     drill: Option<Whether>,
+    /// Whether systemd keeps Doorward running, from boot on
+    #[arg(long, value_enum, value_name = "YES|NO")]
+    service: Option<Whether>,
 }
 
 /// Where the owner writes.
@@ -135,11 +138,15 @@ impl Setup<'_> {
         }
         self.may_reach(&groups, &agent).await?;
         let drill = self.whether_to_drill().await?;
+        let service = self.whether_to_serve().await?;
         self.images(&engine, &agent).await?;
         if drill {
             self.drill(&main.name).await?;
         }
-        self.end(&main, &groups).await?;
+        if service {
+            service::start(self.home)?;
+        }
+        self.end(&main, &groups, service).await?;
         Ok(main)
     }
 
@@ -147,7 +154,9 @@ impl Setup<'_> {
     async fn rest_of_the_daemon(&self) -> Result<(), Failure> {
         let Some(client) = Client::connect(self.home).await.map_err(environment)? else { return Ok(()) };
         show::line("Doorward is running. It is stopped now, so that it starts with what changes here.\n")?;
-        client.ask(&Request::Shutdown {}).await?;
+        if !service::pause(self.home)? {
+            client.ask(&Request::Shutdown {}).await?;
+        }
         let ended = async {
             while self.home.is_served() {
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -221,6 +230,19 @@ impl Setup<'_> {
         self.ask.confirm(question, "--drill yes or --drill no", true).await
     }
 
+    async fn whether_to_serve(&mut self) -> Result<bool, Failure> {
+        match self.args.service {
+            Some(service) => Ok(service == Whether::Yes),
+            None if !service::is_possible() => Ok(false),
+            None if service::installed(self.home).is_some() => Ok(true),
+            None => {
+                let question = "Keep Doorward running, from each boot on (a service of systemd's)?";
+                // Nobody's machine gets a service that was not asked for.
+                self.ask.confirm(question, "--service yes or --service no", !self.args.yes).await
+            }
+        }
+    }
+
     async fn images(&self, engine: &Engine, agent: &Agent) -> Result<(), Failure> {
         image::ensure(self.home, engine, "base").await?;
         if matches!(agent, Agent::Claude { .. }) {
@@ -238,27 +260,45 @@ impl Setup<'_> {
     }
 
     /// Says in the main chat that all is set up, and here what comes next.
-    async fn end(&self, main: &Group, groups: &[&Group]) -> Result<(), Failure> {
-        let mut reached = reach::own(self.home).await?;
+    async fn end(&self, main: &Group, groups: &[&Group], service: bool) -> Result<(), Failure> {
+        if service {
+            self.until_served().await?;
+        }
+        let mut reached = if service { reach::daemon(self.home).await? } else { reach::own(self.home).await? };
         let greeted = async { Ok::<_, Failure>(reached.client().await?.ask(&Request::Greet {}).await?.0) }.await;
         reached.leave().await;
         let delivered = matches!(greeted?, Answer::Greeted { delivered: true, .. });
-        show::line(&last_words(self.home, main, groups, delivered, self.ask.asked()))?;
+        let (main, runs) = (main.channel == WHATSAPP, service);
+        show::line(&last_words(self.home, (main, delivered, runs), groups, self.ask.asked()))?;
         Ok(())
+    }
+
+    /// Until the daemon that was started answers.
+    async fn until_served(&self) -> Result<(), Failure> {
+        let answers = async {
+            while !matches!(Client::connect(self.home).await, Ok(Some(_))) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let waited = tokio::time::timeout(ENDING, answers).await;
+        waited.map_err(|_| environment(anyhow!("the service does not answer; `doorward service status` says how it is")))
     }
 }
 
-fn last_words(home: &Home, main: &Group, groups: &[&Group], delivered: bool, asked: usize) -> String {
+fn last_words(home: &Home, told: (bool, bool, bool), groups: &[&Group], asked: usize) -> String {
+    let (on_whatsapp, delivered, runs) = told;
     let mut words = "\nAll is set up".to_owned();
     words += &match asked {
         0 => ".\n".to_owned(),
         asked => format!(" ({asked} questions).\n"),
     };
-    if main.channel == WHATSAPP {
+    if on_whatsapp {
         words += match delivered {
             true => "Your main chat has a message from Doorward: look at your phone.\n",
             false => "The message to your main chat waits until WhatsApp can be reached.\n",
         };
+    }
+    if on_whatsapp && !runs {
         words += "  doorward up              keeps Doorward running, so that chats are answered\n";
     }
     words += "  doorward chat            talk to the assistant here\n";

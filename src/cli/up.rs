@@ -104,6 +104,9 @@ fn greet(home: &Home, daemon: &Daemon) -> anyhow::Result<()> {
     if facts.orphans > 0 {
         text += &format!("Removed what an earlier daemon left behind; sandboxes: {}.\n", facts.orphans);
     }
+    if let Some(note) = &facts.upgraded {
+        text += &format!("{note}\n");
+    }
     let groups = daemon.groups()?;
     if groups.is_empty() {
         text += "There is no group yet. In another terminal: doorward chat";

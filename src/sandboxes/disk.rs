@@ -43,7 +43,8 @@ impl Usage {
     pub(super) fn of(folders: &[PathBuf], bound: Bound) -> io::Result<Self> {
         let (mut usage, mut twice) = (Usage::default(), BTreeSet::new());
         for folder in folders {
-            let whole = walk(folder, |_, _, stat| {
+            let whole = walk(folder, |found| {
+                let stat = found.stat;
                 let file = FileType::from_raw_mode(stat.st_mode) != FileType::Directory;
                 if file && stat.st_nlink > 1 && !twice.insert((stat.st_dev, stat.st_ino)) {
                     return Ok(ControlFlow::Continue(()));

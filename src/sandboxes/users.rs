@@ -85,9 +85,9 @@ fn hand_over(folder: &Path, uid: u32, before: u32) -> io::Result<()> {
     }
     if owner == before || RANGE.contains(&owner) {
         let (user, group) = (Uid::from_raw(uid), Gid::from_raw(uid));
-        walk(folder, |at, name, stat| {
-            if stat.st_uid == owner {
-                chownat(at, name, Some(user), Some(group), AtFlags::SYMLINK_NOFOLLOW)?;
+        walk(folder, |found| {
+            if found.stat.st_uid == owner {
+                chownat(found.here, found.name, Some(user), Some(group), AtFlags::SYMLINK_NOFOLLOW)?;
             }
             Ok(ControlFlow::Continue(()))
         })?;

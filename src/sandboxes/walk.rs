@@ -1,11 +1,12 @@
 //! Walks an agent's folder while the agent may change it: follows no link, looks up no path
 //! twice from above, and goes only so deep.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, OsStr};
 use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::BorrowedFd;
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, openat, statat};
 use rustix::io::Errno;
@@ -13,18 +14,29 @@ use rustix::io::Errno;
 /// The greatest depth: more than any tool's folders need, at few enough descriptors.
 const DEEPEST: usize = 200;
 
+/// What a walk comes by.
+pub(crate) struct Found<'a> {
+    /// The folder that it is in, open.
+    pub(crate) here: BorrowedFd<'a>,
+    /// The names that lead to that folder from the root. For showing: none of it is looked up.
+    pub(crate) parent: &'a Path,
+    /// Its name in there.
+    pub(crate) name: &'a CStr,
+    /// What it was when it was looked at.
+    pub(crate) stat: &'a Stat,
+}
+
 /// Visits everything below `root`; `each` may end it. Returns whether all was seen: not so
 /// where something lies deeper, or its own user may not read it.
-pub(super) fn walk(
-    root: &Path,
-    mut each: impl FnMut(BorrowedFd<'_>, &CStr, &Stat) -> io::Result<ControlFlow<()>>,
-) -> io::Result<bool> {
+pub(crate) fn walk(root: &Path, mut each: impl FnMut(Found<'_>) -> io::Result<ControlFlow<()>>) -> io::Result<bool> {
     // The root's path is the daemon's own; below it, links are not followed.
     let mut open = vec![Dir::new(openat(CWD, root, FOLDER, Mode::empty())?)?];
+    let mut parent = PathBuf::new();
     let mut whole = true;
     while let Some(folder) = open.last_mut() {
         let Some(entry) = folder.read() else {
             open.pop();
+            parent.pop();
             continue;
         };
         let entry = entry?;
@@ -33,7 +45,7 @@ pub(super) fn walk(
             continue;
         }
         let Some(stat) = seen(statat(here, name, AtFlags::SYMLINK_NOFOLLOW), &mut whole)? else { continue };
-        if each(here, name, &stat)?.is_break() {
+        if each(Found { here, parent: &parent, name, stat: &stat })?.is_break() {
             break;
         }
         if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
@@ -41,7 +53,10 @@ pub(super) fn walk(
         }
         let below = seen(openat(here, name, FOLDER | OFlags::NOFOLLOW, Mode::empty()), &mut whole)?;
         match below {
-            Some(below) if open.len() < DEEPEST => open.push(Dir::new(below)?),
+            Some(below) if open.len() < DEEPEST => {
+                parent.push(OsStr::from_bytes(name.to_bytes()));
+                open.push(Dir::new(below)?);
+            }
             Some(_) => whole = false,
             None => {}
         }
@@ -74,8 +89,8 @@ mod tests {
 
     fn names(root: &Path) -> (Vec<String>, bool) {
         let mut names = Vec::new();
-        let whole = walk(root, |_, name, _| {
-            names.push(name.to_str().unwrap().to_owned());
+        let whole = walk(root, |found| {
+            names.push(found.parent.join(found.name.to_str().unwrap()).to_str().unwrap().to_owned());
             Ok(ControlFlow::Continue(()))
         });
         names.sort();
@@ -91,7 +106,7 @@ mod tests {
         fs::write(outside.join("secret"), "x").unwrap();
         symlink(&outside, root.join("link")).unwrap();
         symlink("..", root.join("a/b/up")).unwrap();
-        assert_eq!(names(&root), (["a", "b", "link", "up"].map(String::from).into(), true));
+        assert_eq!(names(&root), (["a", "a/b", "a/b/up", "link"].map(String::from).into(), true));
         fs::create_dir_all(root.join("d/".repeat(DEEPEST + 5))).unwrap();
         let (deep, whole) = names(&root);
         assert!(!whole && deep.len() < DEEPEST + 10, "{}", deep.len());

@@ -13,6 +13,7 @@
 //! - Ids of messages, runs and outgoing messages are never used twice, also not
 //!   after their group was removed: the audit log and the channels keep them.
 
+mod copy;
 mod durable;
 mod error;
 mod groups;
@@ -35,6 +36,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use desk::lock;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
+pub use copy::{copy_database, is_a_database, is_beside_a_database};
 pub use error::StoreError;
 pub use groups::{AddGroupError, Group, NewGroup};
 pub use messages::{Inserted, MOST_TALK, Means, Message, MessageRow, NewMessage};

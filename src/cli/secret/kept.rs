@@ -2,15 +2,13 @@
 //! doorward.toml, or an entry in the desktop's keyring. A value comes from standard input and never from an argument, which
 //! other users of the machine could read.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::process::ExitCode;
 
 use anyhow::anyhow;
-use rustix::termios::{self, LocalModes, OptionalActions, Termios};
 use scan::SHORTEST;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::super::{Failure, refused, show, usage};
+use super::super::{Failure, hidden, refused, show, usage};
 use crate::config::services::{self, Service};
 use crate::config::{self, SecretSource};
 use crate::home::{Home, create_private_dir};
@@ -141,20 +139,9 @@ fn there(home: &Home, name: &str) -> Result<SecretSource, Failure> {
 }
 
 fn ask(name: &str) -> Result<SecretString, Failure> {
-    let mut text = String::new();
-    if io::stdin().is_terminal() {
-        let hidden = Hidden::enter();
-        let _ = write!(io::stderr(), "Secret {name} (it is not shown): ");
-        let read = io::stdin().lock().take(LONGEST + 2).read_line(&mut text);
-        drop(hidden);
-        show::aside("");
-        read?;
-    } else {
-        io::stdin().lock().take(LONGEST + 2).read_to_string(&mut text)?;
-    }
-    text.truncate(text.trim_end_matches(['\r', '\n']).len());
+    let text = hidden::ask(&format!("Secret {name}"), LONGEST)?;
     match fits(&text) {
-        Ok(()) => Ok(SecretString::from(text)),
+        Ok(()) => Ok(SecretString::from(text.as_str())),
         Err(why) => Err(refused(anyhow!("{why}; nothing was written"))),
     }
 }
@@ -165,25 +152,4 @@ pub(in crate::cli) fn fits(text: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("a secret is one line of {SHORTEST} characters to 16 KiB, without control characters"))
-}
-
-/// A terminal that does not show what is typed, until it is dropped.
-struct Hidden {
-    before: Termios,
-}
-
-impl Hidden {
-    fn enter() -> Option<Self> {
-        let before = termios::tcgetattr(io::stdin()).ok()?;
-        let mut silent = before.clone();
-        silent.local_modes.remove(LocalModes::ECHO);
-        termios::tcsetattr(io::stdin(), OptionalActions::Flush, &silent).ok()?;
-        Some(Hidden { before })
-    }
-}
-
-impl Drop for Hidden {
-    fn drop(&mut self) {
-        let _ = termios::tcsetattr(io::stdin(), OptionalActions::Now, &self.before);
-    }
 }

@@ -1,0 +1,66 @@
+//! What of a home is in a backup.
+
+use crate::store;
+
+/// What becomes of a name in the data folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// A file, or a folder that is the owner's alone.
+    Plain,
+    /// A folder that an agent may change meanwhile.
+    Agents,
+    /// A database of SQLite.
+    Database,
+    /// The audit log.
+    Log,
+    /// Only where secrets were asked for; so is what nobody here knows.
+    Secret,
+    /// Of this place or this moment, or made anew.
+    Left,
+}
+
+/// The names in the data folder. `audit.key` opens nothing: it signs the log, which without it could
+/// not go on as the same.
+const DATA: &[(&str, Way)] = &[
+    ("agents", Way::Agents),
+    ("audit", Way::Log),
+    ("audit.db", Way::Database),
+    ("audit.key", Way::Plain),
+    ("channels", Way::Secret),
+    ("doorward.db", Way::Database),
+    ("doorward.lock", Way::Left),
+    ("global", Way::Plain),
+    ("groups", Way::Agents),
+    ("inbox", Way::Agents),
+    ("installation-id", Way::Left),
+    ("installation-lock", Way::Left),
+    ("installation-of", Way::Left),
+    ("presets", Way::Plain),
+    ("run", Way::Left),
+    ("set-aside", Way::Plain),
+    ("version", Way::Plain),
+];
+
+/// Of the configuration, what can hold no secret; beside it, the files that `[upstream]` names.
+pub(super) const SETTINGS: [&str; 3] = ["doorward.toml", "policies", "groups"];
+
+/// What becomes of a name in the data folder.
+pub(super) fn way(name: &str) -> Way {
+    // What belongs to a database goes with it; the index is made of the log.
+    if store::is_beside_a_database(name) || name.starts_with("audit-index") {
+        return Way::Left;
+    }
+    DATA.iter().find(|(known, _)| *known == name).map_or(Way::Secret, |(_, way)| *way)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_knows_is_taken_for_a_secret() {
+        assert_eq!(["tokens", "channels", "doorward.db.old"].map(way), [Way::Secret; 3]);
+        assert_eq!(["run", "doorward.db-wal", "audit-index.db", "audit-index.db-shm"].map(way), [Way::Left; 4]);
+        assert_eq!((way("doorward.db"), way("groups")), (Way::Database, Way::Agents));
+    }
+}

@@ -1,0 +1,209 @@
+//! The archive inside: a gzipped tar. A file that changes while it is read still takes as many bytes
+//! as were announced.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use rustix::fs::{FileType, Mode, OFlags, openat, readlinkat};
+use rustix::io::Errno;
+use tar::{Builder, EntryType, Header};
+
+use super::{BackupError, at};
+use crate::sandboxes::walk::{Found, walk};
+use crate::store;
+
+/// A file with holes takes less room than it says. One that says much more is left out: it would
+/// be written as the zeros that it says it holds.
+const HOLLOW: u64 = 64 << 20;
+
+/// An archive that is being written.
+pub(super) struct Pack<W: Write> {
+    tar: Builder<GzEncoder<W>>,
+    /// How many files it holds.
+    pub(super) files: u64,
+    /// What is not in it although it was meant to be, with the reason.
+    pub(super) left: Vec<String>,
+}
+
+/// Of what there is, what an entry's head says.
+struct Entry {
+    kind: EntryType,
+    mode: u32,
+    owner: (u32, u32),
+    changed: u64,
+    size: u64,
+}
+
+impl<W: Write> Pack<W> {
+    pub(super) fn new(output: W) -> Self {
+        Pack { tar: Builder::new(GzEncoder::new(output, Compression::default())), files: 0, left: Vec::new() }
+    }
+
+    /// The end of it.
+    pub(super) fn finish(self) -> io::Result<W> {
+        self.tar.into_inner()?.finish()
+    }
+
+    /// Bytes of our own.
+    pub(super) fn text(&mut self, name: &str, bytes: &[u8]) -> Result<(), BackupError> {
+        let entry =
+            Entry { kind: EntryType::Regular, mode: 0o600, owner: (0, 0), changed: 0, size: bytes.len() as u64 };
+        self.append(Path::new(name), &entry, bytes)
+    }
+
+    /// A file of the owner's, or a folder with all that is in it. Links are followed: it is the
+    /// owner who set them.
+    pub(super) fn owners(&mut self, from: &Path, name: &Path) -> Result<(), BackupError> {
+        let found = std::fs::metadata(from).map_err(at(from))?;
+        let mut entry = Entry {
+            kind: EntryType::Directory,
+            mode: found.mode(),
+            owner: (found.uid(), found.gid()),
+            changed: found.mtime().max(0).unsigned_abs(),
+            size: 0,
+        };
+        if found.is_file() {
+            (entry.kind, entry.size) = (EntryType::Regular, found.len());
+            return self.append(name, &entry, File::open(from).map_err(at(from))?);
+        }
+        if !found.is_dir() {
+            return self.leave(name, "is no file");
+        }
+        self.append(name, &entry, io::empty())?;
+        for below in sorted(from)? {
+            self.owners(&from.join(&below), &name.join(&below))?;
+        }
+        Ok(())
+    }
+
+    /// A database, or a folder of a program's with databases in it.
+    pub(super) fn databases(&mut self, from: &Path, name: &Path, aside: &Path) -> Result<(), BackupError> {
+        if from.is_dir() {
+            for below in sorted(from)? {
+                if !store::is_beside_a_database(&below) {
+                    self.databases(&from.join(&below), &name.join(&below), aside)?;
+                }
+            }
+            return Ok(());
+        }
+        if !store::is_a_database(from) {
+            return self.owners(from, name);
+        }
+        let copy = aside.join("copy.db");
+        store::copy_database(from, &copy)?;
+        self.owners(&copy, name)?;
+        std::fs::remove_file(&copy).map_err(at(&copy))
+    }
+
+    /// A folder that an agent may change meanwhile.
+    pub(super) fn agents(&mut self, root: &Path, name: &Path) -> Result<(), BackupError> {
+        let found = std::fs::metadata(root).map_err(at(root))?;
+        let entry = Entry {
+            kind: EntryType::Directory,
+            mode: found.mode(),
+            owner: (found.uid(), found.gid()),
+            changed: 0,
+            size: 0,
+        };
+        self.append(name, &entry, io::empty())?;
+        let mut failed = None;
+        let whole = walk(root, |found| match self.found(name, &found) {
+            Ok(()) => Ok(ControlFlow::Continue(())),
+            Err(error) => {
+                failed = Some(error);
+                Ok(ControlFlow::Break(()))
+            }
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        if !whole.map_err(at(root))? {
+            self.left.push(format!("folders in {} that lie too deep or are closed to you", name.display()));
+        }
+        Ok(())
+    }
+
+    fn found(&mut self, root: &Path, found: &Found<'_>) -> Result<(), BackupError> {
+        let name = root.join(found.parent).join(OsStr::from_bytes(found.name.to_bytes()));
+        let stat = found.stat;
+        let mut entry = Entry {
+            kind: EntryType::Directory,
+            mode: stat.st_mode,
+            owner: (stat.st_uid, stat.st_gid),
+            changed: u64::try_from(stat.st_mtime).unwrap_or(0),
+            size: 0,
+        };
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => self.append(&name, &entry, io::empty()),
+            FileType::Symlink => match readlinkat(found.here, found.name, Vec::new()) {
+                Ok(target) => self.link(&name, entry, Path::new(OsStr::from_bytes(target.to_bytes()))),
+                Err(_) => self.leave(&name, "changed meanwhile"),
+            },
+            FileType::RegularFile => {
+                // It may have become something else since: a pipe must not hold us up.
+                let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+                let file = match openat(found.here, found.name, flags, Mode::empty()) {
+                    Ok(file) => File::from(file),
+                    Err(Errno::ACCESS | Errno::PERM) => return self.leave(&name, "is closed to you"),
+                    Err(_) => return self.leave(&name, "changed meanwhile"),
+                };
+                let now = file.metadata().map_err(at(&name))?;
+                if !now.is_file() {
+                    return self.leave(&name, "changed meanwhile");
+                }
+                if now.len() > HOLLOW.max(now.blocks().saturating_mul(4 * 512)) {
+                    return self.leave(&name, "is almost all holes");
+                }
+                (entry.kind, entry.size) = (EntryType::Regular, now.len());
+                self.append(&name, &entry, file)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn link(&mut self, name: &Path, mut entry: Entry, target: &Path) -> Result<(), BackupError> {
+        entry.kind = EntryType::Symlink;
+        let mut header = header(&entry);
+        self.files += 1;
+        self.tar.append_link(&mut header, name, target).map_err(BackupError::Output)
+    }
+
+    fn append(&mut self, name: &Path, entry: &Entry, content: impl Read) -> Result<(), BackupError> {
+        self.files += u64::from(entry.kind == EntryType::Regular);
+        // What it has grown by since does not count, and what is gone is zeros.
+        let content = content.chain(io::repeat(0)).take(entry.size);
+        self.tar.append_data(&mut header(entry), name, content).map_err(BackupError::Output)
+    }
+
+    fn leave(&mut self, name: &Path, why: &str) -> Result<(), BackupError> {
+        self.left.push(format!("{} {why}", name.display()));
+        Ok(())
+    }
+}
+
+fn header(entry: &Entry) -> Header {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(entry.kind);
+    // No set-user-id and its like: whoever restores it may be root.
+    header.set_mode(entry.mode & 0o777);
+    header.set_uid(entry.owner.0.into());
+    header.set_gid(entry.owner.1.into());
+    header.set_mtime(entry.changed);
+    header.set_size(entry.size);
+    header
+}
+
+/// The names in a folder of the owner's.
+pub(super) fn sorted(folder: &Path) -> Result<Vec<PathBuf>, BackupError> {
+    let names = std::fs::read_dir(folder).and_then(|all| all.map(|entry| Ok(entry?.file_name().into())).collect());
+    let mut names: Vec<PathBuf> = names.map_err(at(folder))?;
+    names.sort();
+    Ok(names)
+}

@@ -1,0 +1,192 @@
+//! Makes a home of a backup: unpacked beside its place, verified, then put there.
+
+use std::fs::{self, DirBuilder, File, FileTimes, OpenOptions, Permissions};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _, lchown, symlink};
+use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use flate2::read::GzDecoder;
+use tar::{Archive, EntryType, Header};
+
+use super::place::Place;
+use super::{BackupError, FORMAT, Key, MANIFEST, Manifest, at};
+use crate::home::Home;
+use crate::store::{Store, ledger};
+
+/// A home that was made of a backup.
+#[derive(Debug)]
+pub struct Restored {
+    /// What the backup says of itself.
+    pub manifest: Manifest,
+    /// How many files were in it.
+    pub files: u64,
+    /// The groups, by name.
+    pub groups: Vec<String>,
+}
+
+/// Makes this home of a backup. Nothing is there before all of it was verified.
+pub fn restore(home: &Home, key: &Key, input: impl Read) -> Result<Restored, BackupError> {
+    let mut archive = Archive::new(GzDecoder::new(key.open(input)?));
+    let place = Place::for_home(home)?;
+    let mut unpacking: Option<Unpacking<'_>> = None;
+    for entry in archive.entries().map_err(BackupError::Input)? {
+        let mut entry = entry.map_err(BackupError::Input)?;
+        match &mut unpacking {
+            Some(unpacking) => unpacking.take(&mut entry)?,
+            none => *none = Some(Unpacking::of(manifest(&mut entry)?, &place)),
+        }
+    }
+    // Its end tells whether it was cut off.
+    let mut rest = archive.into_inner();
+    io::copy(&mut rest, &mut io::sink()).map_err(BackupError::Input)?;
+    io::copy(&mut rest.into_inner(), &mut io::sink()).map_err(BackupError::Input)?;
+    let unpacking = unpacking.ok_or_else(|| BackupError::Other("it is empty".to_owned()))?;
+    let (manifest, files) = unpacking.finish()?;
+    let groups = verified(&place, &manifest)?;
+    place.put()?;
+    Ok(Restored { manifest, files, groups })
+}
+
+fn manifest(entry: &mut tar::Entry<'_, impl Read>) -> Result<Manifest, BackupError> {
+    let other = |why: &str| BackupError::Other(why.to_owned());
+    let mut text = Vec::new();
+    if !entry.path().is_ok_and(|path| path == Path::new(MANIFEST)) {
+        return Err(other("it does not begin as one"));
+    }
+    entry.take(1 << 20).read_to_end(&mut text).map_err(BackupError::Input)?;
+    let value: serde_json::Value =
+        serde_json::from_slice(&text).map_err(|_| other("its first entry is not readable"))?;
+    if value["format"].as_u64() != Some(FORMAT.into()) {
+        return Err(BackupError::Newer(value["version"].as_str().unwrap_or("of another version").to_owned()));
+    }
+    serde_json::from_value(value).map_err(|_| other("its first entry is not readable"))
+}
+
+/// The database opens, at this version or an older one, and the log is whole to the line that
+/// the backup names.
+fn verified(place: &Place, manifest: &Manifest) -> Result<Vec<String>, BackupError> {
+    let database = place.data().join("doorward.db");
+    let mut groups = Vec::new();
+    if database.exists() {
+        let store = Store::open(&database)?;
+        if let Some(detail) = store.quick_check()? {
+            return Err(BackupError::Other(format!("its database is damaged: {detail}")));
+        }
+        groups = store.groups()?.into_iter().map(|group| group.name.to_string()).collect();
+    }
+    let Some(head) = &manifest.log else { return Ok(groups) };
+    let log = ledger::verify(&place.data().join("audit"), None).map_err(|error| BackupError::Log(error.to_string()))?;
+    if (log.last.seq, log.last.chain.to_string()) != (head.seq, head.chain.clone()) {
+        return Err(BackupError::Log(format!(
+            "it should end with record {}, and ends with {}",
+            head.seq, log.last.seq
+        )));
+    }
+    Ok(groups)
+}
+
+/// An archive on its way into a place. Links come last, so that nothing goes through one, and
+/// modes of folders after what is in them.
+struct Unpacking<'a> {
+    manifest: Manifest,
+    place: &'a Place,
+    files: u64,
+    folders: Vec<(PathBuf, Header)>,
+    links: Vec<(PathBuf, PathBuf, Header)>,
+    as_root: bool,
+}
+
+impl<'a> Unpacking<'a> {
+    fn of(manifest: Manifest, place: &'a Place) -> Self {
+        let as_root = rustix::process::geteuid().is_root();
+        Unpacking { manifest, place, files: 0, folders: Vec::new(), links: Vec::new(), as_root }
+    }
+
+    fn take(&mut self, entry: &mut tar::Entry<'_, impl Read>) -> Result<(), BackupError> {
+        let name = entry.path().map_err(BackupError::Input)?.into_owned();
+        let to = self.path(&name).ok_or_else(|| BackupError::Other(format!("{} leads elsewhere", name.display())))?;
+        let header = entry.header().clone();
+        match header.entry_type() {
+            EntryType::Directory => {
+                folder(&to)?;
+                self.folders.push((to, header));
+            }
+            EntryType::Regular => {
+                folder(to.parent().unwrap_or(&to))?;
+                let mut file =
+                    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&to).map_err(at(&to))?;
+                io::copy(entry, &mut file).map_err(at(&to))?;
+                self.dress(&to, &header, Some(&file))?;
+                self.files += 1;
+            }
+            EntryType::Symlink => {
+                let target = entry.link_name().map_err(BackupError::Input)?;
+                self.links.push((to, target.unwrap_or_default().into_owned(), header));
+                self.files += 1;
+            }
+            _ => return Err(BackupError::Other(format!("{} is of a kind that it cannot hold", name.display()))),
+        }
+        Ok(())
+    }
+
+    /// Where an entry belongs; `None` for what is outside of a home.
+    fn path(&self, name: &Path) -> Option<PathBuf> {
+        let mut parts = name.components();
+        let root = match parts.next()? {
+            Component::Normal(part) if part == "config" => self.place.config(),
+            Component::Normal(part) if part == "data" => self.place.data(),
+            _ => return None,
+        };
+        let below = parts.as_path();
+        below.components().all(|part| matches!(part, Component::Normal(_))).then(|| root.join(below))
+    }
+
+    fn finish(self) -> Result<(Manifest, u64), BackupError> {
+        for (path, target, header) in &self.links {
+            folder(path.parent().unwrap_or(path))?;
+            symlink(target, path).map_err(at(path))?;
+            self.own(path, header)?;
+        }
+        for (path, header) in self.folders.iter().rev() {
+            self.dress(path, header, None)?;
+        }
+        Ok((self.manifest, self.files))
+    }
+
+    /// Owner, mode and time, as they were.
+    fn dress(&self, path: &Path, header: &Header, file: Option<&File>) -> Result<(), BackupError> {
+        self.own(path, header)?;
+        let mode = header.mode().map_err(BackupError::Input)? & 0o777;
+        fs::set_permissions(path, Permissions::from_mode(mode)).map_err(at(path))?;
+        if let (Some(file), Ok(seconds)) = (file, header.mtime()) {
+            let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            file.set_times(FileTimes::new().set_modified(changed)).map_err(at(path))?;
+        }
+        Ok(())
+    }
+
+    /// What was its owner's is whoever's restores it; only root can give the rest to groups' users.
+    fn own(&self, path: &Path, header: &Header) -> Result<(), BackupError> {
+        let number = |number: io::Result<u64>| number.ok().and_then(|number| u32::try_from(number).ok());
+        let (Some(user), Some(group)) = (number(header.uid()), number(header.gid())) else { return Ok(()) };
+        if !self.as_root {
+            return Ok(());
+        }
+        if user != self.manifest.owner {
+            return lchown(path, Some(user), Some(group)).map_err(at(path));
+        }
+        // Whoever was not root had its agents work as itself; at root's they have users of their own.
+        let agents = ["groups", "agents"].iter().any(|folder| path.starts_with(self.place.data().join(folder)));
+        if user != 0 && agents {
+            let first = containers::FIXED_UID;
+            return lchown(path, Some(first), Some(first)).map_err(at(path));
+        }
+        Ok(())
+    }
+}
+
+/// A folder and those above it, which are closed until they get their own modes.
+fn folder(path: &Path) -> Result<(), BackupError> {
+    DirBuilder::new().mode(0o700).recursive(true).create(path).map_err(at(path))
+}
