@@ -21,7 +21,7 @@ fn stage(anthropic: &Anthropic) -> Home {
 }
 
 fn setup(home: &Home, more: &[&str]) -> Terminal {
-    Terminal::start(&home.command(&[&["setup"], more].concat()), 80, 40)
+    Terminal::start(&home.command(&[&["setup", "--service", "no"], more].concat()), 80, 40)
 }
 
 /// What a person wants: an answer.
@@ -51,7 +51,7 @@ fn from_nothing_to_an_answer() {
     terminal.shows("Anthropic accepts the key.");
     terminal.shows("What may main reach besides its model?");
     terminal.types(ENTER);
-    terminal.shows("Attack this installation once at the end");
+    terminal.shows("Attack this installation once");
     terminal.types(&format!("n{ENTER}"));
     terminal.shows("All is set up (5 questions)");
     println!("setup: 5 questions, {:.1} s without images and drill", started.elapsed().as_secs_f32());
@@ -61,10 +61,8 @@ fn from_nothing_to_an_answer() {
     assert_eq!(anthropic.refused(), [""; 0]);
     let audit = home.audit();
     assert_eq!(audit.only("path", "/v1/messages/count_tokens")["verdict"], "allow", "the trial is judged and logged");
-    for file in ["doorward.toml", "secrets/anthropic"] {
-        let mode = std::fs::metadata(home.at(file)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o077, 0, "{file}");
-    }
+    let mode = std::fs::metadata(home.at("secrets/anthropic")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
     let policy = std::fs::read_to_string(home.policy_file("main")).unwrap();
     assert!(policy.contains("use = [\"claude\", \"weather\", \"wikipedia\"]") && policy.contains('#'), "{policy}");
     home.run(&["policy", "check", "main"]).ok();
@@ -103,7 +101,7 @@ fn every_answer_wrong_at_first() {
     terminal.types("zzz");
     terminal.shows("zzz");
     terminal.types(&format!("{}{ENTER}", BACKSPACE.repeat(3)));
-    terminal.shows("Attack this installation once at the end");
+    terminal.shows("Attack this installation once");
     terminal.types(&format!("perhaps{ENTER}"));
     terminal.shows("Invalid answer");
     terminal.types(&format!("{}n{ENTER}", BACKSPACE.repeat(7)));
@@ -148,7 +146,7 @@ fn nobody_has_to_be_there() {
     std::fs::write(home.at("key.txt"), format!("{}\n", key.secret())).unwrap();
     let file = home.at("key.txt").display().to_string();
     home.run(&["setup"]).code(2).says("--chats").says("--yes");
-    let all = ["setup", "--yes", "--key", &file, "--may", "weather", "--drill", "no"];
+    let all = ["setup", "--yes", "--service", "no", "--key", &file, "--may", "weather", "--drill", "no"];
     home.run(&all).ok().prints("The key could not be tried").prints("All is set up.").never_says(key.secret());
     home.on_this_machine("main");
     home.run(&all).ok().prints("Anthropic accepts the key.");

@@ -73,7 +73,10 @@ pub fn find(named: Option<&Path>, name: &str) -> io::Result<PathBuf> {
     if path.is_file() {
         return Ok(path);
     }
-    let why = format!("there is no {}; `make install` in the clone or the package {name} brings it, or doorward.toml names another", path.display());
+    let why = format!(
+        "there is no {}; `make install` in the clone or the package {name} brings it, or doorward.toml names another",
+        path.display()
+    );
     Err(io::Error::new(io::ErrorKind::NotFound, why))
 }
 

@@ -226,7 +226,7 @@ impl Setup<'_> {
         if let Some(drill) = self.args.drill {
             return Ok(drill == Whether::Yes);
         }
-        let question = "Attack this installation once at the end, to see that nothing gets out (half a minute)?";
+        let question = "Attack this installation once, to see that nothing gets out?";
         self.ask.confirm(question, "--drill yes or --drill no", true).await
     }
 
@@ -268,8 +268,8 @@ impl Setup<'_> {
         let greeted = async { Ok::<_, Failure>(reached.client().await?.ask(&Request::Greet {}).await?.0) }.await;
         reached.leave().await;
         let delivered = matches!(greeted?, Answer::Greeted { delivered: true, .. });
-        let (main, runs) = (main.channel == WHATSAPP, service);
-        show::line(&last_words(self.home, (main, delivered, runs), groups, self.ask.asked()))?;
+        let phone = if main.channel == WHATSAPP { on_the_phone(delivered, service) } else { String::new() };
+        show::line(&last_words(self.home, groups, self.ask.asked(), &phone))?;
         Ok(())
     }
 
@@ -281,26 +281,30 @@ impl Setup<'_> {
             }
         };
         let waited = tokio::time::timeout(ENDING, answers).await;
-        waited.map_err(|_| environment(anyhow!("the service does not answer; `doorward service status` says how it is")))
+        waited
+            .map_err(|_| environment(anyhow!("the service does not answer; `doorward service status` says how it is")))
     }
 }
 
-fn last_words(home: &Home, told: (bool, bool, bool), groups: &[&Group], asked: usize) -> String {
-    let (on_whatsapp, delivered, runs) = told;
+/// What somebody on WhatsApp sees, and has to see to.
+fn on_the_phone(delivered: bool, runs: bool) -> String {
+    let told = match delivered {
+        true => "Your main chat has a message from Doorward: look at your phone.",
+        false => "The message to your main chat waits until WhatsApp can be reached.",
+    };
+    let next =
+        if runs { "" } else { "  doorward up              keeps Doorward running, so that chats are answered\n" };
+    format!("{told}\n{next}")
+}
+
+fn last_words(home: &Home, groups: &[&Group], asked: usize, phone: &str) -> String {
     let mut words = "\nAll is set up".to_owned();
     words += &match asked {
         0 => ".\n".to_owned(),
+        1 => " (1 question).\n".to_owned(),
         asked => format!(" ({asked} questions).\n"),
     };
-    if on_whatsapp {
-        words += match delivered {
-            true => "Your main chat has a message from Doorward: look at your phone.\n",
-            false => "The message to your main chat waits until WhatsApp can be reached.\n",
-        };
-    }
-    if on_whatsapp && !runs {
-        words += "  doorward up              keeps Doorward running, so that chats are answered\n";
-    }
+    words += phone;
     words += "  doorward chat            talk to the assistant here\n";
     for group in groups {
         let file = home.policy_file(&group.name);
@@ -319,8 +323,8 @@ fn free_name(store: &Store, wanted: &str) -> Result<GroupName, Failure> {
 }
 
 const WELCOME: &str = "\
-Doorward's setup. It asks some questions, writes ordinary files, and can be stopped (Ctrl-C)
-and run again at any point.
+Doorward's setup. It asks some questions, writes ordinary files, and can be
+stopped (Ctrl-C) and run again at any point.
 ";
 
 impl<T> fmt::Display for Choice<T> {

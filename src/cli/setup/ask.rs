@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use anyhow::anyhow;
 use inquire::error::InquireError;
+use inquire::list_option::ListOption;
 use inquire::validator::{ErrorMessage, Validation};
 use inquire::{Confirm, MultiSelect, Password, PasswordDisplayMode, Select, Text};
 use secrecy::SecretString;
@@ -62,7 +63,8 @@ impl Ask {
         let question = question.to_owned();
         let ask = move || {
             let help = "space marks, ↑ and ↓ move, enter goes on";
-            MultiSelect::new(&question, from).with_default(&usual).with_help_message(help).with_page_size(10).prompt()
+            let all = MultiSelect::new(&question, from).with_default(&usual).with_page_size(10);
+            all.with_help_message(help).with_formatter(&in_a_row).prompt()
         };
         prompt(ask).await
     }
@@ -128,6 +130,12 @@ impl Ask {
         self.asked += 1;
         Ok(false)
     }
+}
+
+/// Sentences, one after the other.
+fn in_a_row<T: Display>(chosen: &[ListOption<&T>]) -> String {
+    let words: Vec<String> = chosen.iter().map(|one| one.value.to_string()).collect();
+    if words.is_empty() { "nothing".to_owned() } else { words.join(" ") }
 }
 
 fn nobody(flag: &str) -> Failure {

@@ -14,8 +14,9 @@ use crate::store::{Group, Store};
 const QR: (u16, u16) = (40, 74);
 
 const THE_RISK: &str = "\
-Doorward speaks with WhatsApp as WhatsApp Web does, which Meta's terms do not allow for programs:
-accounts have been banned for it. Use a number that you can afford to lose (docs/whatsapp.md).";
+Doorward speaks with WhatsApp as WhatsApp Web does, which Meta's terms do not
+allow for programs: accounts have been banned for it. Use a number that you can
+afford to lose (docs/whatsapp.md).";
 
 /// Whose account it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -136,7 +137,8 @@ impl Setup<'_> {
             WhatsappMode::OwnNumber => format!("The code came from {whose}: that is your main chat now."),
             WhatsappMode::SelfChat => "The code came: the chat with yourself is your main chat now.".to_owned(),
         })?;
-        let name = free_name(store, "me")?;
+        let is_taken = groups.iter().any(|group| group.name.as_str() == "main");
+        let name = free_name(store, if is_taken { "phone" } else { "main" })?;
         self.make_main(store, &name, WHATSAPP, &chat, agent)
     }
 

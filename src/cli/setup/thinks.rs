@@ -21,9 +21,10 @@ const CREDENTIAL: &str = "anthropic";
 const MOST_KEYS: usize = 5;
 
 const WHICH_KEY: &str = "\
-Claude needs a key of yours. Either an API key (from console.anthropic.com, begins with
-sk-ant-api, billed by usage), or the token of a Claude subscription (`claude setup-token`
-prints it, begins with sk-ant-oat). It is kept in a file for you alone; no sandbox sees it.";
+Claude needs a key of yours: an API key (from console.anthropic.com, begins with
+sk-ant-api, billed by usage), or the token of a Claude subscription (begins with
+sk-ant-oat; `claude setup-token` prints it). It is kept in a file for you alone,
+and no sandbox sees it.";
 
 impl Setup<'_> {
     pub(super) async fn which_agent(&mut self, store: &Store) -> Result<Agent, Failure> {
