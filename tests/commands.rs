@@ -162,8 +162,8 @@ fn the_tour_needs_nobody_at_the_keyboard() {
 #[test]
 fn doctor_is_content_with_a_good_home_and_names_what_is_broken() {
     let home = Home::new().group("family");
-    home.run(&["doctor"]).code(3).prints("alarms are told in no chat").prints("doorward group set-main family");
-    home.run(&["group", "set-main", "family"]).ok();
+    home.run(&["doctor"]).code(3).prints("alarms are told in no chat").prints("doorward group set family main");
+    home.run(&["group", "set", "family", "main"]).ok();
     home.run(&["doctor"]).ok().prints("Everything is there");
     home.write_policy("family", "[[allow]]\nhots = \"news.example\"\n");
     home.run(&["doctor"]).prints("family.toml");
@@ -176,7 +176,7 @@ fn doctor_is_content_with_a_good_home_and_names_what_is_broken() {
 fn doctor_names_each_fault_once_with_its_own_remedy() {
     let place = "hosts = [\"bank.example\"]\nplace = [\"header:authorization\"]\nenv = \"BANK_TOKEN\"\n";
     let home = Home::new().group("main").credential("bank", "bank-0123456789", place);
-    home.run(&["group", "set-main", "main"]).ok();
+    home.run(&["group", "set", "main", "main"]).ok();
     let config = std::fs::read_to_string(home.at("doorward.toml")).unwrap();
     let broken = |ran: &support::Ran| ran.out.lines().filter(|line| line.starts_with("BROKEN")).count();
 
@@ -217,13 +217,17 @@ fn chats_on_whatsapp_are_checked_when_they_are_given() {
     add("shop", &["--chat", "+491701234567", "--agent", "shell"])
         .ok()
         .says("takes every message of this chat as a command");
-    home.run(&["doctor"]).code(3).prints("WhatsApp: not enabled").prints("agent of shop").prints("set-main family");
+    home.run(&["doctor"])
+        .code(3)
+        .prints("WhatsApp: not enabled")
+        .prints("agent of shop")
+        .prints("group set family main");
 
     home.run(&["group", "add", "main", "--main"]).ok();
-    add("me", &["--main", "--chat", "+491707654321"]).code(1).says("doorward group set-main me");
+    add("me", &["--main", "--chat", "+491707654321"]).code(1).says("doorward group set me main");
     add("me", &["--chat", "+491707654321"]).ok();
-    home.run(&["group", "set-main", "me"]).ok().prints("main is an ordinary group now");
-    home.run(&["group", "set-main", "nobody"]).code(1).says("nobody");
+    home.run(&["group", "set", "me", "main"]).ok().prints("main is not any more");
+    home.run(&["group", "set", "nobody", "main"]).code(1).says("nobody");
     home.run(&["doctor"]).code(3).prints("me (the main group: alarms too)");
 }
 

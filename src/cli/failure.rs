@@ -65,5 +65,9 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 /// Help and version go to stdout with 0, everything else to stderr with 2.
 pub(super) fn command_line(answer: &clap::Error) -> ExitCode {
     let _ = answer.print();
+    let mut words = std::env::args();
+    if answer.use_stderr() && words.any(|word| word == "exec") && words.all(|word| word != "--") {
+        let _ = writeln!(std::io::stderr(), "\nWrite `--` before the command:  doorward exec GROUP -- ls -l");
+    }
     if answer.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
 }

@@ -1,6 +1,8 @@
 //! `doorward group`: registers chats as groups, lists and forgets them.
 
 mod files;
+mod remove;
+mod set;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,13 +12,13 @@ use desk::screen::text_on_screen;
 use policies::{Date, GroupName, Policy};
 
 use super::whatsapp::ids;
-use super::{Failure, refused, show, stop, times, usage};
+use super::{Failure, change, refused, show, stop, times, usage};
 use crate::channels::terminal;
 use crate::config::{self, Agent, Config, GroupSettings};
 use crate::gateway::policy_files::PolicyFiles;
 use crate::home::{Home, create_private_dir};
 use crate::memory;
-use crate::store::{AddGroupError, Group, NewGroup, Store, StoreError};
+use crate::store::{AddGroupError, Group, NewGroup, Store};
 
 /// The channels that a group's messages can come from.
 const CHANNELS: [&str; 2] = [terminal::CHANNEL, config::WHATSAPP];
@@ -30,9 +32,12 @@ const CHANNELS: [&str; 2] = [terminal::CHANNEL, config::WHATSAPP];
 Examples:
   doorward group add family
   doorward group list
-  doorward group set-main family
+  doorward group set family agent claude
+  doorward group set family model opus
+  doorward group set me main               this chat is the owner's own from now on
   doorward group reset family
-  doorward group remove family")]
+  doorward group remove family
+  doorward group remove family --everything")]
 pub struct GroupArgs {
     #[command(subcommand)]
     command: GroupCommand,
@@ -48,12 +53,6 @@ enum GroupCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Make a group the main group, where the owner administers and alarms are told
-    SetMain {
-        /// The group
-        #[arg(value_parser = GroupName::parse)]
-        group: GroupName,
-    },
     /// Begin anew: ends what runs for a group and drops its agent's session, so that the next
     /// message starts a fresh conversation. Its files stay, CLAUDE.md among them
     Reset {
@@ -61,11 +60,16 @@ enum GroupCommand {
         #[arg(value_parser = GroupName::parse)]
         group: GroupName,
     },
-    /// Forget a group and its messages; its folder and policy file stay
+    /// Change who answers in a group, and when
+    Set(set::SetArgs),
+    /// Forget a group and its messages; its folders and files stay
     Remove {
         /// The group
         #[arg(value_parser = GroupName::parse)]
         group: GroupName,
+        /// Delete all of it: folder, agent's memory and transcripts, what people sent, settings, policy
+        #[arg(long)]
+        everything: bool,
         /// Do not ask
         #[arg(long)]
         yes: bool,
@@ -98,9 +102,9 @@ pub(super) async fn run(home: &Home, args: GroupArgs) -> Result<ExitCode, Failur
     match args.command {
         GroupCommand::Add(args) => add(home, &args),
         GroupCommand::List { json } => list(home, json),
-        GroupCommand::SetMain { group } => set_main(home, &group),
         GroupCommand::Reset { group } => reset(home, &group).await,
-        GroupCommand::Remove { group, yes } => remove(home, &group, yes).await,
+        GroupCommand::Set(args) => set::run(home, &args),
+        GroupCommand::Remove { group, everything, yes } => remove::run(home, &group, everything, yes).await,
     }
 }
 
@@ -206,20 +210,6 @@ fn takes_over(main: &Group, new: &GroupName) -> Result<bool, Failure> {
     }
 }
 
-fn set_main(home: &Home, name: &GroupName) -> Result<ExitCode, Failure> {
-    let store = open_store(home)?;
-    let before = store.groups()?.into_iter().find(|group| group.is_main);
-    if !store.set_main(name)? {
-        return Err(refused(StoreError::NoGroup(name.to_string())));
-    }
-    let was = match before {
-        Some(before) if before.name != *name => format!("; {} is an ordinary group now", before.name),
-        _ => String::new(),
-    };
-    show::line(&format!("{name} is the main group: alarms and what agents ask for are told there{was}."))?;
-    Ok(ExitCode::SUCCESS)
-}
-
 fn next_steps(home: &Home, group: &Group, agent: &Agent, policy_stays: bool) -> String {
     let name = &group.name;
     let talk = match group.channel.as_str() {
@@ -239,7 +229,8 @@ fn next_steps(home: &Home, group: &Group, agent: &Agent, policy_stays: bool) -> 
     };
     format!(
         "Group {name} is there. Its agent works in {folder} and can reach {reach}.\nNext:{first}\n  \
-         {talk}\n  edit {policy}   (what it may reach; read again when you save it)",
+         {talk}\n  doorward policy presets          (ready rules: `doorward policy use {name} PRESET`)\n  \
+         doorward policy allow {name} URL   (or edit {policy})",
         folder = folder.display(),
         policy = policy.display(),
     )
@@ -304,43 +295,20 @@ fn described(home: &Home, group: &Group) -> serde_json::Value {
 async fn reset(home: &Home, name: &GroupName) -> Result<ExitCode, Failure> {
     let store = open_store(home)?;
     if store.group(name)?.is_none() {
-        return Err(refused(StoreError::NoGroup(name.to_string())));
+        return Err(change::no_group(name, &change::registered(home)?));
     }
     let had_session = store.set_session(name, None)?;
     stop::stop(home, name).await?;
     // What was ending may have named its session once more.
     store.set_session(name, None)?;
-    show::line(&match had_session {
+    let begins = match had_session {
         true => format!("The next message to {name} begins a new conversation."),
         false => format!("{name} had no conversation to go on with; the next message begins one."),
-    })?;
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn remove(home: &Home, name: &GroupName, yes: bool) -> Result<ExitCode, Failure> {
-    let store = open_store(home)?;
-    if store.group(name)?.is_none() {
-        return Err(refused(StoreError::NoGroup(name.to_string())));
-    }
-    if !yes && !confirmed(name)? {
-        show::line("Nothing was removed.")?;
-        return Ok(ExitCode::from(1));
-    }
-    // First forgotten, then stopped: nothing can start it in between.
-    store.remove_group(name)?;
-    stop::stop(home, name).await?;
+    };
     show::line(&format!(
-        "Group {name} is forgotten, with its messages. These stay, and are yours to delete:\n  {}\n  {}\n  {}",
-        home.group_dir(name).display(),
-        home.group_file(name).display(),
-        home.policy_file(name).display(),
+        "{begins}\nThese stay: its messages, its folder, what the agent noted in CLAUDE.md, and the transcripts of \
+         earlier\nconversations in {}.",
+        home.agent_home(name).display()
     ))?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn confirmed(name: &GroupName) -> Result<bool, Failure> {
-    if !show::is_interactive() {
-        return Err(usage(anyhow!("nobody is here to ask; say `doorward group remove {name} --yes`")));
-    }
-    Ok(show::asks(&format!("Forget the group {name} and all its messages? Its folder stays."))?)
 }

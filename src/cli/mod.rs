@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod backup;
 pub mod chat;
+pub mod credential;
 pub mod doctor;
 pub mod door;
 pub mod drill;
@@ -27,6 +28,7 @@ pub mod uninstall;
 pub mod up;
 pub mod whatsapp;
 
+mod change;
 mod failure;
 mod hidden;
 mod log;
@@ -95,6 +97,7 @@ enum Command {
     Undelivered(undelivered::UndeliveredArgs),
     /// See what was asked at the door, and what became of it
     Audit(audit::AuditArgs),
+    Credential(credential::CredentialArgs),
     Secret(secret::SecretArgs),
     Exec(exec::ExecArgs),
     Door(door::DoorArgs),
@@ -124,6 +127,7 @@ impl Command {
             Command::Requests(args) => requests::run(home, &args),
             Command::Undelivered(args) => undelivered::run(home, &args),
             Command::Audit(args) => Ok(audit::run(&args, home)?),
+            Command::Credential(args) => credential::run(home, args),
             Command::Secret(args) => secret::run(home, args),
             Command::Exec(args) => exec::run(home, args).await,
             Command::Door(args) => door::run(home, args).await,

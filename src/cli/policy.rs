@@ -1,9 +1,10 @@
-//! `doorward policy`: check, show, explain, test, compare and suggest what a group may
-//! reach. Reads the files as they are now, and `accept` alone writes; needs no daemon and
-//! no container engine.
+//! `doorward policy`: what a group may reach: checked, shown, explained, tested, compared,
+//! suggested and changed. Reads the files as they are now; needs no daemon and no container
+//! engine.
 
 mod accept;
 mod asked;
+mod change;
 mod diff;
 mod explain;
 mod head;
@@ -22,14 +23,20 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use policies::{At, Facts, GroupName, Policy, Verdict};
 use policy_file::{Compiled, Problems, Source, Texts, Way};
 
-use super::{Failure, refused, show, times, usage};
-use crate::gateway::policy_files::{PolicyError, PolicyFiles, presets_in_force, read_base};
+use super::{Failure, change as change_of_all, refused, show, times, usage};
+use crate::gateway::policy_files::{PolicyError, PolicyFiles, presets_in_force, read, read_base};
 use crate::home::Home;
 
-/// Check, show, explain and test what a group may reach.
+/// Change, check, show, explain and test what a group may reach.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
+  doorward policy allow family bbc.co.uk   the whole site, for reading
+  doorward policy allow family POST https://api.example/notes
+                                           this request and no other
+  doorward policy deny family ads.example
+  doorward policy presets                  ready rules for known services
+  doorward policy use family wikipedia
   doorward policy check                    every group's file
   doorward policy check family
   doorward policy show family              every rule, presets included
@@ -52,14 +59,35 @@ pub struct PolicyArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum PolicyCommand {
+    /// Allow a site for reading, or one request
+    Allow(change::AllowArgs),
+    /// Refuse a site, a page with all below it, or one request, whatever allows it
+    Deny(change::DenyArgs),
+    /// List the presets that ship with Doorward, each with a sentence
+    Presets {
+        /// As JSON, one line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let a group use a preset
+    Use {
+        /// The group
+        #[arg(value_parser = GroupName::parse)]
+        group: GroupName,
+        /// Which preset
+        preset: String,
+        /// Show what would be written, and write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Check policy files: of all groups, of one group, or any file
     Check {
         /// A group's name, or the path of a file
         what: Option<String>,
     },
-    /// Show every rule of a group, presets and base.toml included
+    /// Show every rule of a group, presets and base.toml included, or of a preset
     Show {
-        /// The group
+        /// The group, or a preset
         #[arg(value_parser = GroupName::parse)]
         group: GroupName,
         /// As one policy file that says the same
@@ -142,6 +170,10 @@ enum PolicyCommand {
 /// Runs the command.
 pub(super) async fn run(home: &Home, args: PolicyArgs) -> Result<ExitCode, Failure> {
     match args.command {
+        PolicyCommand::Allow(args) => change::allow(home, &args),
+        PolicyCommand::Deny(args) => change::deny(home, &args),
+        PolicyCommand::Presets { json } => change::list(json),
+        PolicyCommand::Use { group, preset, dry_run } => change::use_preset(home, &group, &preset, dry_run),
         PolicyCommand::Check { what } => check(home, what.as_deref()),
         PolicyCommand::Show { group, toml, json } => show_rules(home, &group, toml, json),
         PolicyCommand::Explain { group, method, url, at, headers, json } => {
@@ -213,13 +245,25 @@ fn check(home: &Home, what: Option<&str>) -> Result<ExitCode, Failure> {
 /// A group without a file and without a registration is a typing error.
 fn compile_named(home: &Home, group: &GroupName) -> Result<Result<Compiled, PolicyError>, Failure> {
     let file = home.policy_file(group);
-    if !file.exists() {
-        return Err(refused(anyhow!(
-            "there is no policy file {}; `doorward group add {group}` makes one",
-            file.display()
-        )));
+    if file.exists() {
+        return Ok(PolicyFiles::compile(home, group));
     }
-    Ok(PolicyFiles::compile(home, group))
+    let registered = change_of_all::registered(home).unwrap_or_default();
+    let help = match desk::did_you_mean(group.as_str(), registered.iter().map(GroupName::as_str)) {
+        _ if policy_file::presets::get(group.as_str()).is_some() => {
+            format!("{group} is a preset: `doorward policy show {group}` shows it, `doorward policy use` takes it")
+        }
+        Some(meant) if !registered.contains(group) => format!("did you mean {meant}?"),
+        _ => format!("`doorward group add {group}` makes one"),
+    };
+    Err(refused(anyhow!("there is no policy file {}; {help}", file.display())))
+}
+
+/// A group's file as it would be with another text.
+fn compile_file_of(home: &Home, group: &GroupName, text: &str) -> Result<Result<Compiled, PolicyError>, Failure> {
+    let mut texts = read(home, group)?;
+    text.clone_into(&mut texts.file.text);
+    Ok(policy_file::compile_all(group, &texts).map_err(PolicyError::Wrong))
 }
 
 /// Any file, as if it were a group's. Its name says which group.
@@ -274,7 +318,11 @@ fn policy_of(name: &str, compiled: Result<Compiled, PolicyError>) -> Result<Poli
 }
 
 fn show_rules(home: &Home, group: &GroupName, toml: bool, json: bool) -> Result<ExitCode, Failure> {
-    let policy = compile(home, group)?;
+    let preset = if home.policy_file(group).exists() { None } else { change::preset_alone(home, group)? };
+    let policy = match preset {
+        Some(texts) => policy_of(group.as_str(), policy_file::compile_all(group, &texts).map_err(PolicyError::Wrong))?,
+        None => compile(home, group)?,
+    };
     if toml {
         show::line(policy_file::written(policy.rules()).trim_end())?;
     } else if json {

@@ -1,31 +1,35 @@
-//! `doorward requests`: what agents asked their owner to be allowed, and the lines that
-//! would allow it. Changes no policy.
+//! `doorward requests`: what agents asked their owner to be allowed, and the owner's answers.
 
 use std::process::ExitCode;
 
+use anyhow::anyhow;
 use desk::screen::on_screen;
 use policies::{Code, GroupName};
 use serde_json::json;
 
-use super::{Failure, group, show, times};
+use super::{Failure, change, group, refused, show, times};
+use crate::edit::{Edit, Rule};
 use crate::gateway::policy_files::PolicyFiles;
 use crate::home::Home;
 use crate::operations::asked_facts;
-use crate::store::AccessRequest;
+use crate::store::{AccessRequest, Store};
 
 /// See what agents ask you to allow
 ///
 /// An agent that was refused something can ask for it. Nothing is allowed by that: here
-/// is what was asked, and the smallest lines that would allow it, for you to put into
-/// the group's policy file or not. What stands in quotation marks is the agent's.
+/// is what was asked, and the smallest rule that would allow it. `approve` writes that rule
+/// into the group's policy. What stands in quotation marks is the agent's.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   doorward requests
+  doorward requests approve 3              writes the rule that allows number 3
+  doorward requests approve 3 --dry-run
+  doorward requests refuse 3               takes it off the list
   doorward requests --json
   doorward requests clear family
 
-Exit codes: 0.")]
+Exit codes: 0; 1 where a number is not there or no rule can allow it.")]
 pub struct RequestsArgs {
     /// As JSON, one line
     #[arg(long)]
@@ -36,6 +40,19 @@ pub struct RequestsArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum RequestsCommand {
+    /// Allow exactly what was asked, by a rule in the group's policy
+    Approve {
+        /// Its number
+        number: u64,
+        /// Show what would be written, and write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Take a request off the list without allowing it
+    Refuse {
+        /// Its number
+        number: u64,
+    },
     /// Forget what was asked, by one group or by all
     Clear {
         /// Only of this group
@@ -47,12 +64,24 @@ enum RequestsCommand {
 /// Runs the command.
 pub(super) fn run(home: &Home, args: &RequestsArgs) -> Result<ExitCode, Failure> {
     let store = group::open_store(home)?;
-    if let Some(RequestsCommand::Clear { group }) = &args.command {
-        let cleared = store.clear_access_requests(group.as_ref())?;
-        show::aside(&format!("{cleared} forgotten."));
-        return Ok(ExitCode::SUCCESS);
-    }
     let asked = store.access_requests()?;
+    match &args.command {
+        Some(RequestsCommand::Clear { group }) => {
+            let cleared = store.clear_access_requests(group.as_ref())?;
+            show::aside(&format!("{cleared} forgotten."));
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(RequestsCommand::Approve { number, dry_run }) => {
+            return approve(home, &store, numbered(&asked, *number)?, *dry_run);
+        }
+        Some(RequestsCommand::Refuse { number }) => {
+            let request = numbered(&asked, *number)?;
+            store.settle_access_request(request.id)?;
+            show::line(&format!("Number {number} is refused: {} stays as it was.", policy_of(request)))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        None => {}
+    }
     let shown = asked.iter().map(|request| (request, stands(home, request)));
     if args.json {
         let all: Vec<_> = shown
@@ -60,12 +89,48 @@ pub(super) fn run(home: &Home, args: &RequestsArgs) -> Result<ExitCode, Failure>
             .collect();
         show::json(&all)?;
     } else if asked.is_empty() {
-        show::line("No agent waits to be allowed anything.")?;
+        show::line("No open requests.")?;
     } else {
         let all: Vec<_> = shown.map(|(request, stands)| words(home, request, &stands)).collect();
         show::line(&all.join("\n\n"))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn numbered(asked: &[AccessRequest], number: u64) -> Result<&AccessRequest, Failure> {
+    let found = asked.iter().find(|request| request.id == number);
+    found.ok_or_else(|| refused(anyhow!("there is no open request number {number}; `doorward requests` lists them")))
+}
+
+fn policy_of(request: &AccessRequest) -> String {
+    format!("the policy of {}", request.group)
+}
+
+/// Writes the smallest rule that allows it; it is off the list once it is allowed.
+fn approve(home: &Home, store: &Store, request: &AccessRequest, dry_run: bool) -> Result<ExitCode, Failure> {
+    let what = on_screen(&format!("{} {} {}", request.method, request.authority, request.path));
+    match stands(home, request) {
+        Stands::Allowed => {
+            store.settle_access_request(request.id)?;
+            show::line(&format!("{what} is allowed by now; nothing was written."))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Stands::Closed(why) | Stands::OutsideHours(why) => {
+            Err(refused(anyhow!("{}; nothing was written", on_screen(&why))))
+        }
+        Stands::Refused(toml) => {
+            let noted = change::note(&format!("doorward requests approve {}", request.id));
+            let edit = Edit::policy(home, &request.group).map_err(change::failed)?;
+            let rules = Rule::all(&toml).into_iter().map(|rule| rule.note(&noted));
+            let edit = rules.into_iter().try_fold(edit, |edit, rule| edit.add_allow(&rule)).map_err(change::failed)?;
+            let done =
+                change::finish(edit, dry_run, &format!("{} may do {what} and nothing more there.", request.group))?;
+            if !dry_run {
+                store.settle_access_request(request.id)?;
+            }
+            Ok(done)
+        }
+    }
 }
 
 /// Where a request stands under the policy that its group has now.
@@ -125,7 +190,8 @@ fn stands(home: &Home, request: &AccessRequest) -> Stands {
 fn words(home: &Home, request: &AccessRequest, stands: &Stands) -> String {
     let times = if request.asked == 1 { String::new() } else { format!(", {} times", request.asked) };
     let head = format!(
-        "{}  {} {} {}  (asked {}{times})\n  \u{201c}{}\u{201d}",
+        "{}  {}: {} {} {}  (asked {}{times})\n  \u{201c}{}\u{201d}",
+        request.id,
         request.group,
         on_screen(&request.method),
         on_screen(&request.authority),
@@ -138,7 +204,12 @@ fn words(home: &Home, request: &AccessRequest, stands: &Stands) -> String {
         Stands::Closed(why) | Stands::OutsideHours(why) => format!("  {}.", on_screen(why)),
         Stands::Refused(toml) => {
             let lines: Vec<_> = toml.trim_end().lines().map(|line| format!("    {}", on_screen(line))).collect();
-            format!("  To allow it, put into {}:\n{}", home.policy_file(&request.group).display(), lines.join("\n"))
+            format!(
+                "  To allow it:  doorward requests approve {}\n  or put this into {}:\n{}",
+                request.id,
+                home.policy_file(&request.group).display(),
+                lines.join("\n")
+            )
         }
     };
     format!("{head}\n{below}")

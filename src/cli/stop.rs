@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use policies::GroupName;
 
-use super::{Failure, environment, progress, show};
+use super::{Failure, change, environment, progress, show};
 use crate::control::client::{Client, ClientError};
 use crate::control::protocol::{Answer, Request};
 use crate::home::Home;
@@ -14,21 +14,46 @@ use crate::home::Home;
 /// Works whatever the group's policy file looks like. What was being answered is told
 /// to its chat and not repeated; the next message starts the group again.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  doorward stop family")]
+#[command(after_help = "Examples:\n  doorward stop family\n  doorward stop --all")]
 pub struct StopArgs {
     /// The group
-    #[arg(value_parser = GroupName::parse)]
-    group: GroupName,
+    #[arg(value_parser = GroupName::parse, required_unless_present = "all")]
+    group: Option<GroupName>,
+    /// Every group, one after the other
+    #[arg(long, conflicts_with = "group")]
+    all: bool,
 }
 
 /// Runs the command.
 pub(super) async fn run(home: &Home, args: StopArgs) -> Result<ExitCode, Failure> {
-    match stop(home, &args.group).await? {
-        None => show::line("No daemon runs for this home, so no sandbox has an open door.")?,
-        Some(true) => show::line(&format!("Stopped {}.", args.group))?,
-        Some(false) => show::line(&format!("Nothing ran for {}.", args.group))?,
+    // A store that cannot be read keeps nobody from stopping what they can name.
+    let groups = change::registered(home);
+    let named = match (args.group, groups) {
+        (Some(group), Ok(groups)) if !groups.contains(&group) => return Err(change::no_group(&group, &groups)),
+        (Some(group), _) => vec![group],
+        (None, groups) => groups?,
+    };
+    if named.is_empty() {
+        show::line("There is no group, so nothing runs.")?;
     }
-    Ok(ExitCode::SUCCESS)
+    let mut failed = None;
+    for group in named {
+        match stop(home, &group).await {
+            Ok(None) => {
+                show::line("No daemon runs for this home, so no sandbox has an open door.")?;
+                break;
+            }
+            Ok(Some(true)) => show::line(&format!("Stopped {group}."))?,
+            Ok(Some(false)) => show::line(&format!("Nothing ran for {group}."))?,
+            // The others are stopped all the same.
+            Err(failure) => {
+                if let Some(earlier) = failed.replace(failure) {
+                    earlier.tell();
+                }
+            }
+        }
+    }
+    failed.map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
 /// Whether anything ran; `None` where no daemon serves the home.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use policies::Refusal;
+use policies::{Facts, GroupName, Refusal};
 
 use crate::channels::terminal;
 use crate::store::Group;
@@ -33,7 +33,7 @@ pub fn withheld(group: &Group, refusal: &Refusal) -> String {
 /// One text for all refusals of a run; `None` where there were none.
 pub fn text(refused: &[AuditEntry], policy_file: &Path) -> Option<String> {
     let mut told = BTreeSet::new();
-    let mut lifts = Vec::new();
+    let (mut lifts, mut commands) = (Vec::new(), Vec::new());
     let mut text = String::new();
     let refused: Vec<_> = refused.iter().filter(|entry| !is_expected(entry)).collect();
     for entry in &refused {
@@ -44,6 +44,7 @@ pub fn text(refused: &[AuditEntry], policy_file: &Path) -> Option<String> {
         let _ = writeln!(text, "{line}");
         let lift = entry.lift().join("\n");
         if !lift.is_empty() && !lifts.contains(&lift) {
+            commands.extend(command(entry).filter(|_| lift.starts_with("[[allow]]")));
             lifts.push(lift);
         }
     }
@@ -55,10 +56,18 @@ pub fn text(refused: &[AuditEntry], policy_file: &Path) -> Option<String> {
         let _ = writeln!(text, "(and {more} more; `doorward audit --denied` shows all)");
     }
     if !lifts.is_empty() {
-        let _ = writeln!(text, "\nTo allow it, put this into {}:\n", policy_file.display());
+        let by_command: String = commands.iter().map(|command| format!("run: {command}\nor ")).collect();
+        let _ = writeln!(text, "\nTo allow it, {by_command}put this into {}:\n", policy_file.display());
         let _ = writeln!(text, "{}", lifts.join("\n\n"));
     }
     Some(text.trim_end().to_owned())
+}
+
+/// The command that allows exactly what was refused, where the log knows all of it.
+fn command(entry: &AuditEntry) -> Option<String> {
+    let decision = &entry.decision;
+    let facts = Facts::parse(decision.method.as_deref()?, what(entry).split_once(' ')?.1).ok()?;
+    Some(facts.command_to_allow(&GroupName::parse(&decision.group).ok()?))
 }
 
 /// Whether a denial from a preset refused it: the owner accepted that with the preset, and

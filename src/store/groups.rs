@@ -48,7 +48,7 @@ pub enum AddGroupError {
     /// There is one main group.
     #[error(
         "the main group is {main} already, and there is one at a time; add {new} without --main, then \
-         `doorward group set-main {new}` makes it the main group in the place of {main}"
+         `doorward group set {new} main` makes it the main group in the place of {main}"
     )]
     MainTaken {
         /// The one that there is.
@@ -97,17 +97,6 @@ impl Store {
         })
     }
 
-    /// Makes a group the main group, in the place of the one that is. `false`: there is no such group.
-    pub fn set_main(&self, name: &GroupName) -> Result<bool, StoreError> {
-        self.write(|transaction| {
-            let run = |sql: &str| transaction.execute(sql, [name.as_str()]).map_err(|error| self.explain(&error));
-            // There is never a second one, so the old one goes first.
-            let exists = "EXISTS (SELECT 1 FROM groups WHERE name = ?1)";
-            run(&format!("UPDATE groups SET is_main = 0 WHERE is_main = 1 AND name != ?1 AND {exists}"))?;
-            Ok(run("UPDATE groups SET is_main = 1 WHERE name = ?1")? == 1)
-        })
-    }
-
     /// Forgets a group with its messages, runs and outgoing messages. Its folder
     /// stays; that is for its owner to delete. `None`: there was no such group.
     pub fn remove_group(&self, name: &GroupName) -> Result<Option<Group>, StoreError> {
@@ -120,6 +109,21 @@ impl Store {
         let truncate = "PRAGMA wal_checkpoint(TRUNCATE)";
         self.read(|connection| connection.query_row(truncate, [], |_| Ok(())))?;
         removed
+    }
+
+    /// Makes a group the owner's own, in the place of the one that was. Whether it is there.
+    pub fn set_main(&self, name: &GroupName) -> Result<bool, StoreError> {
+        self.write(|transaction| {
+            let explain = |error: rusqlite::Error| self.explain(&error);
+            let find = "SELECT 1 FROM groups WHERE name = ?1";
+            let found = transaction.query_row(find, [name.as_str()], |_| Ok(())).optional().map_err(explain)?;
+            if found.is_none() {
+                return Ok(false);
+            }
+            transaction.execute("UPDATE groups SET is_main = 0 WHERE is_main", []).map_err(explain)?;
+            transaction.execute("UPDATE groups SET is_main = 1 WHERE name = ?1", [name.as_str()]).map_err(explain)?;
+            Ok(true)
+        })
     }
 
     /// All groups by name, the main group first.

@@ -140,6 +140,15 @@ impl Store {
         })
     }
 
+    /// Forgets one request for access. Whether it was there.
+    pub fn settle_access_request(&self, id: u64) -> Result<bool, StoreError> {
+        let id = i64::try_from(id).unwrap_or(i64::MAX);
+        self.write(|transaction| {
+            let delete = "DELETE FROM access_requests WHERE id = ?1";
+            transaction.execute(delete, [id]).map(|gone| gone == 1).map_err(|error| self.explain(&error))
+        })
+    }
+
     /// Forgets the requests for access of a group, or of all. How many there were.
     pub fn clear_access_requests(&self, group: Option<&GroupName>) -> Result<usize, StoreError> {
         self.write(|transaction| {

@@ -84,7 +84,7 @@ fn groups_are_one_per_name_and_chat_and_one_is_main() {
     scene.add("owner", true).unwrap();
     let say = |result: Result<Group, AddGroupError>| result.unwrap_err().to_string();
     assert!(say(scene.add("family", false)).contains("a group family already"));
-    assert!(say(scene.add("other", true)).contains("doorward group set-main other"));
+    assert!(say(scene.add("other", true)).contains("doorward group set other main"));
     assert!(say(scene.add("base", false)).contains("base.toml"));
     let other = name("other");
     let chat = NewGroup { name: &other, channel: "terminal", chat: "chat-family", is_main: false };

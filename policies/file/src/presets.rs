@@ -20,6 +20,14 @@ pub fn get(name: &str) -> Option<&'static str> {
     PRESETS.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
 }
 
+/// What a preset is for: the first sentence of its text.
+pub fn says(name: &str) -> Option<String> {
+    let words = get(name)?.lines().map_while(|line| line.strip_prefix("# "));
+    let words = words.collect::<Vec<_>>().join(" ");
+    let end = words.find(". ").map_or(words.len(), |at| at + 1);
+    Some(words[..end].to_owned())
+}
+
 /// All names, sorted.
 pub fn names() -> Vec<&'static str> {
     PRESETS.iter().map(|(name, _)| *name).collect()
@@ -45,6 +53,16 @@ mod tests {
             let compiled = compile(&group, &source, None).unwrap_or_else(|problems| panic!("{problems}"));
             assert!(compiled.warnings.is_empty(), "{}", compiled.warnings);
         }
+    }
+
+    #[test]
+    fn each_preset_says_in_a_sentence_what_it_is_for() {
+        for name in names() {
+            let says = says(name).unwrap();
+            assert!(says.ends_with('.') && (20..=130).contains(&says.len()), "{name}: {says}");
+        }
+        assert_eq!(says("wikipedia").as_deref(), Some("Wikipedia, read only, in every language."));
+        assert_eq!(says("nothing"), None);
     }
 
     #[test]

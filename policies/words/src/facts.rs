@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Host, HostError, Method, Path, Query};
+use crate::{GroupName, Host, HostError, Method, Path, Query};
 
 /// How the request travels upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -132,6 +132,27 @@ impl Facts {
     }
 }
 
+impl Facts {
+    /// The command by which an owner lets a group do exactly this, safe to paste into a shell.
+    pub fn command_to_allow(&self, group: &GroupName) -> String {
+        let secure = self.scheme == Scheme::Https;
+        let url = match self.upgrade {
+            Some(Upgrade::WebSocket) => {
+                let scheme = if secure { "wss" } else { "ws" };
+                format!("{scheme}://{}{}", self.authority.host_header(self.scheme), self.path)
+            }
+            None => self.url_without_query(),
+        };
+        format!("doorward policy allow {group} {} {}", self.method, in_shell(&url))
+    }
+}
+
+/// A word as a shell reads it: what sandboxes asked for stands in it.
+fn in_shell(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | ':' | '.' | '_' | '-' | '%' | '+' | '@' | ',');
+    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
 impl fmt::Display for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.host, self.port)
@@ -140,7 +161,21 @@ impl fmt::Display for Authority {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_command_is_safe_to_paste() {
+        let group = GroupName::parse("family").unwrap();
+        let command = |method, url| Facts::parse(method, url).unwrap().command_to_allow(&group);
+        assert_eq!(command("POST", "https://a.test/x?k=v"), "doorward policy allow family POST https://a.test/x");
+        assert_eq!(command("GET", "wss://a.test/x"), "doorward policy allow family GET wss://a.test/x");
+        for path in ["/$(id)", "/a;b", "/a&b", "/it's", "/~a", "/!x", "/*"] {
+            let command = command("GET", &format!("https://a.test{path}"));
+            let word = command.strip_prefix("doorward policy allow family GET '").unwrap().strip_suffix('\'').unwrap();
+            assert!(!word.replace(r"'\''", "").contains('\''), "{command}");
+        }
+    }
 
     #[test]
     fn authorities() {

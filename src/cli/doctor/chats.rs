@@ -100,7 +100,7 @@ fn main(config: &Config, groups: &[Group]) -> Option<Check> {
     }
     let what = "main group";
     let Some(main) = groups.iter().find(|group| group.is_main) else {
-        let fix = format!("doorward group set-main {}", groups[0].name);
+        let fix = format!("doorward group set {} main", groups[0].name);
         let (found, hook) = ("there is none, so alarms are told in no chat", !config.alarm.command.is_empty());
         return Some(if hook { Check::warning(what, found, fix) } else { Check::broken(what, found, fix) });
     };
@@ -110,7 +110,7 @@ fn main(config: &Config, groups: &[Group]) -> Option<Check> {
         other => {
             let found =
                 format!("{} is a chat on {other}, which this version does not know: alarms reach nobody", main.name);
-            return Some(Check::broken(what, found, "doorward group set-main with another group"));
+            return Some(Check::broken(what, found, "doorward group set OTHER main"));
         }
     };
     Some(Check::fine(what, format!("{}, a chat on {}; {told}", main.name, main.channel)))
@@ -135,7 +135,7 @@ mod tests {
         let config = Config::default();
         assert!(main(&config, &[]).is_none());
         let none = main(&config, &[group("family", "terminal", "family", false)]).unwrap();
-        assert_eq!((none.state, none.fix.as_deref()), (State::Broken, Some("doorward group set-main family")));
+        assert_eq!((none.state, none.fix.as_deref()), (State::Broken, Some("doorward group set family main")));
         assert_eq!(main(&config, &[group("me", WHATSAPP, "+491701234567", true)]).unwrap().state, State::Fine);
         assert_eq!(main(&config, &[group("me", "pigeon", "x", true)]).unwrap().state, State::Broken);
     }

@@ -1,7 +1,7 @@
 //! `doorward policy explain`: what becomes of one request, now or at another time, and by
 //! which rule.
 
-use policies::{Code, Hours, Moment, Permit, Policy, Refusal, RuleRef, Verdict};
+use policies::{Code, Facts, Hours, Moment, Permit, Policy, Refusal, RuleRef, Verdict};
 use policy_file::Way;
 use serde_json::{Value, json};
 
@@ -61,7 +61,7 @@ pub(super) fn words(
             format!("allow  {request}\nrule   {}, unopened: no path is looked at{says}", tunnel.rule())
         }
         Way::Judged(Verdict::Allow(permit)) => allowed(policy, request, permit, notes),
-        Way::Judged(Verdict::Deny(_, refusal)) => denied(home, policy, request, refusal),
+        Way::Judged(Verdict::Deny(facts, refusal)) => denied(home, policy, (request, facts), refusal),
     }
 }
 
@@ -95,13 +95,22 @@ fn is_name(permit: &Permit) -> bool {
     permit.facts().authority.host.name().is_some()
 }
 
-fn denied(home: &Home, policy: &Policy, request: &str, refusal: &Refusal) -> String {
+fn denied(home: &Home, policy: &Policy, (request, facts): (&str, &Facts), refusal: &Refusal) -> String {
     let rule = refusal.rule.as_ref().map_or_else(|| "none names it".to_owned(), ToString::to_string);
     let says = refusal.rule.as_ref().and_then(|rule| says(policy, rule)).unwrap_or_default();
     let mut words = format!("deny   {request}\nrule   {rule}{says}\ncode   {}\nwhy    {}", refusal.code, refusal.why);
     if !refusal.lift.is_empty() {
         let file = home.policy_file(policy.group());
-        words += &format!("\n\nTo allow it, put this into {}:\n\n{}", file.display(), refusal.lift.join("\n"));
+        let lines = refusal.lift.join("\n");
+        words += &match lines.strip_prefix("# ") {
+            // A remark says what to do by hand.
+            Some(remark) => format!("\n\nTo allow it, {remark}"),
+            None => format!(
+                "\n\nTo allow it, run:  {}\nor put this into {}:\n\n{lines}",
+                facts.command_to_allow(policy.group()),
+                file.display()
+            ),
+        };
     }
     words
 }

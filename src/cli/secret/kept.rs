@@ -25,23 +25,42 @@ pub(in crate::cli) enum Store {
     Keyring,
 }
 
-/// Keeps a new secret and says what belongs into doorward.toml.
-pub(super) fn add(home: &Home, name: &str, store: Store) -> Result<ExitCode, Failure> {
-    let place = source(home, name, store)?;
-    if is_there(&place) {
-        return Err(refused(anyhow!("there is a secret {name} already; `doorward secret rotate {name}` replaces it")));
+/// A secret that was just kept.
+pub(in crate::cli) struct Kept {
+    /// Where, as doorward.toml says it.
+    pub(in crate::cli) said: String,
+    value: SecretString,
+}
+
+impl Kept {
+    /// The service that it is for, by its name and how it begins.
+    pub(in crate::cli) fn service(&self, name: &str) -> Option<&'static Service> {
+        services::named(name, Some(self.value.expose_secret()))
     }
-    let value = ask(name)?;
-    let source = keep(home, name, store, &value)?;
-    let (what, lines) = credential(name, value.expose_secret(), &named(&source, name));
-    let file = home.config_file();
-    show::aside(&format!("The secret is in {source}. {what}These lines belong into {}:", file.display()));
+}
+
+/// Keeps a new secret and shows what belongs into doorward.toml.
+pub(super) fn add(home: &Home, name: &str, store: Store) -> Result<ExitCode, Failure> {
+    let kept = keep(home, name, store)?;
+    let (what, lines) = credential(name, kept.value.expose_secret(), &kept.said);
+    show::aside(&format!("{what}These lines belong into {}:", home.config_file().display()));
     show::line(&lines)?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// Asks for a new secret, and keeps it.
+pub(in crate::cli) fn keep(home: &Home, name: &str, store: Store) -> Result<Kept, Failure> {
+    if is_there(&source(home, name, store)?) {
+        return Err(refused(anyhow!("there is a secret {name} already; `doorward secret rotate {name}` replaces it")));
+    }
+    let value = ask(name)?;
+    let source = put(home, name, store, &value)?;
+    show::aside(&format!("The secret is in {source}."));
+    Ok(Kept { said: place_of(home, name, store)?, value })
+}
+
 /// Puts a secret where Doorward keeps it, over one that is there.
-pub(in crate::cli) fn keep(
+pub(in crate::cli) fn put(
     home: &Home,
     name: &str,
     store: Store,
@@ -53,6 +72,15 @@ pub(in crate::cli) fn keep(
     }
     source.replace(value)?;
     Ok(source)
+}
+
+/// Where a secret of this name is kept, as doorward.toml says it.
+pub(in crate::cli) fn place_of(home: &Home, name: &str, store: Store) -> Result<String, Failure> {
+    let source = source(home, name, store)?;
+    Ok(match store {
+        Store::File => format!("file:secrets/{name}"),
+        Store::Keyring => source.to_string(),
+    })
 }
 
 /// What is known of a key, in a sentence, and the lines of its credential.
@@ -77,14 +105,6 @@ pub(super) fn lines(service: &Service, source: &str) -> String {
         "[credentials.{}]\nsecret = \"{source}\"\nhosts = {:?}   # the only hosts that it may go to\nplace = {:?}\nenv = {:?}",
         service.name, service.hosts, service.place, service.env
     )
-}
-
-/// As `doorward.toml` says where a secret is that Doorward keeps.
-pub(in crate::cli) fn named(source: &SecretSource, name: &str) -> String {
-    match source {
-        SecretSource::File(_) => format!("file:secrets/{name}"),
-        other => other.to_string(),
-    }
 }
 
 /// A secret that is kept in a file, of a service that is known.

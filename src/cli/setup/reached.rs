@@ -47,7 +47,8 @@ impl Setup<'_> {
         let names: Vec<String> = groups.iter().map(|group| group.name.to_string()).collect();
         let besides = if *agent == Agent::Shell { "" } else { " besides its model" };
         let question = format!("What may {} reach{besides}? All else is refused.", names.join(" and "));
-        let from = offered.iter().map(|name| Choice { is: *name, words: sentence(name) }).collect();
+        let from =
+            offered.iter().map(|name| Choice { is: *name, words: presets::says(name).unwrap_or_default() }).collect();
         let used = self.used(groups);
         let proposed = |name: &&str| if used.is_empty() { PROPOSED.contains(name) } else { used.contains(*name) };
         let usual = (0..offered.len()).filter(|at| proposed(&offered[*at])).collect();
@@ -87,32 +88,12 @@ fn given(names: &[String]) -> Result<Vec<&'static str>, Failure> {
     names.iter().map(find).collect()
 }
 
-/// What a preset is for, in the first sentence of its text.
-fn sentence(preset: &str) -> String {
-    let text = presets::get(preset).unwrap_or_default();
-    let lines =
-        text.lines().map_while(|line| line.strip_prefix('#')).map(str::trim).take_while(|line| !line.is_empty());
-    let words = lines.collect::<Vec<_>>().join(" ");
-    match words.split_once(". ") {
-        Some((first, _)) => format!("{first}."),
-        None => words,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use std::path::Path;
 
     use super::*;
-
-    #[test]
-    fn every_preset_has_a_sentence() {
-        for name in presets::names() {
-            let words = sentence(name);
-            assert!((20..=130).contains(&words.len()) && words.ends_with('.'), "{name}: {words}");
-        }
-    }
 
     #[test]
     fn what_would_not_work_is_not_offered() {

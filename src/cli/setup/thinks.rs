@@ -125,9 +125,9 @@ fn rule(text: &str) -> Result<(), String> {
 
 /// Keeps a key as `doorward secret add` does, and names it in `doorward.toml`.
 fn keep_key(home: &Home, key: &SecretString) -> Result<(), Failure> {
-    let source = kept::keep(home, CREDENTIAL, kept::Store::File, key)?;
+    let source = kept::put(home, CREDENTIAL, kept::Store::File, key)?;
     let service = services::named(CREDENTIAL, Some(key.expose_secret())).context("the key is of no known service")?;
-    written::credential(home, service, &kept::named(&source, CREDENTIAL))?;
+    written::credential(home, service, &kept::place_of(home, CREDENTIAL, kept::Store::File)?)?;
     let wheres = format!("Kept in {source}, and named in {}.", home.config_file().display());
     Ok(show::line(&format!("It is for {}. {wheres}", service.title))?)
 }

@@ -1,0 +1,102 @@
+//! What commands that change a file have in common: what would be written is shown, written
+//! unless `--dry-run` is there, and told in a sentence.
+
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+use desk::screen::text_on_screen;
+use policies::GroupName;
+
+use super::policy::report;
+use super::{Failure, refused, show, times};
+use crate::edit::{Edit, EditError, Kind};
+use crate::home::Home;
+use crate::store::{Store, now};
+
+/// Shows what changes, writes it, and says what it means.
+pub(super) fn finish<Of: Kind>(edit: Edit<Of>, dry_run: bool, meaning: &str) -> Result<ExitCode, Failure> {
+    let warnings = edit.check().map_err(failed)?;
+    if !edit.changes() {
+        show::line(&format!("Nothing to change in {}: it says so already.", edit.path().display()))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    show::line(&text_on_screen(edit.difference().trim_end()))?;
+    if !warnings.is_empty() {
+        show::aside(&report(&warnings));
+    }
+    if dry_run {
+        let meaning = wrapped(&format!("With this, {meaning}"), 80).join("\n");
+        show::line(&format!("\n{meaning}\nNothing was written (--dry-run)."))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let written = edit.write().map_err(failed)?;
+    show::line(&format!("\n{}", wrapped(&format!("Written: {meaning}"), 80).join("\n")))?;
+    if let Some(previous) = written.previous {
+        show::aside(&format!("The version before is kept as {}.", previous.display()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lines of at most so many characters, broken between words.
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + word.chars().count() < width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// An edit that was refused, with the lines that it is about.
+pub(super) fn failed(error: EditError) -> Failure {
+    match (&error, error.problems().map(report)) {
+        (EditError::WrongAlready { file, .. }, Some(lines)) => {
+            refused(anyhow!("{file} is wrong as it stands; mend it first, nothing was changed:\n{lines}"))
+        }
+        (EditError::WouldBeWrong { file, .. }, Some(lines)) => {
+            refused(anyhow!("{file} would not load with this, so nothing was changed:\n{lines}"))
+        }
+        _ => refused(error),
+    }
+}
+
+/// Who wrote a rule, when and by what: the comment above it.
+pub(super) fn note(by: &str) -> String {
+    format!("{}, by {by}", times::time(now(), &times::zone()))
+}
+
+/// A group that is registered or has a policy; with a word of what may have been meant, where it is neither.
+pub(super) fn known_group(home: &Home, name: &GroupName) -> Result<(), Failure> {
+    if home.policy_file(name).exists() {
+        return Ok(());
+    }
+    match registered(home) {
+        // Who cannot be asked is no reason to refuse.
+        Err(_) => Ok(()),
+        Ok(groups) if groups.contains(name) => Ok(()),
+        Ok(groups) => Err(no_group(name, &groups)),
+    }
+}
+
+/// The registered groups.
+pub(super) fn registered(home: &Home) -> anyhow::Result<Vec<GroupName>> {
+    if !home.main_db().exists() {
+        return Ok(Vec::new());
+    }
+    Ok(Store::open(&home.main_db())?.groups()?.into_iter().map(|group| group.name).collect())
+}
+
+/// `There is no group famliy; did you mean family?`
+pub(super) fn no_group(name: &GroupName, groups: &[GroupName]) -> Failure {
+    let meant = desk::did_you_mean(name.as_str(), groups.iter().map(GroupName::as_str));
+    let help = match meant {
+        Some(meant) => format!("did you mean {meant}?"),
+        None => "`doorward group list` shows those there are".to_owned(),
+    };
+    refused(anyhow!("there is no group {name}; {help}"))
+}

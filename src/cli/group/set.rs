@@ -1,0 +1,134 @@
+//! `doorward group set`: who answers in a group, and when.
+
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+use policies::GroupName;
+
+use super::super::change::{self, failed, finish};
+use super::super::{Failure, refused, show, usage};
+use super::open_store;
+use crate::edit::{Edit, OfGroup};
+use crate::gateway::policy_files::PolicyFiles;
+use crate::home::Home;
+
+/// What can be set, with what it is.
+const KEYS: [(&str, &str); 11] = [
+    ("agent", "who answers: claude, or shell (each message is a command)"),
+    ("model", "the agent's model, as Claude Code names it: sonnet, opus"),
+    ("trigger", "what is answered in a chat of several people: name, or always"),
+    ("image", "the image of its sandboxes"),
+    ("memory", "memory of one sandbox: \"2 GiB\""),
+    ("cpus", "processors' worth of time: 2"),
+    ("pids", "processes and threads: 512"),
+    ("open_files", "open files of one process: 4096"),
+    ("disk", "what the group may keep in its folders: \"20 GB\""),
+    ("files", "and how many files: 1000000"),
+    ("main", "this group is the owner's own chat from now on"),
+];
+
+/// What `set` is asked for.
+#[derive(Debug, clap::Args)]
+#[command(after_help = help())]
+pub(super) struct SetArgs {
+    /// The group
+    #[arg(value_parser = GroupName::parse)]
+    group: GroupName,
+    /// What to set
+    key: String,
+    /// To what
+    #[arg(conflicts_with = "default")]
+    value: Option<String>,
+    /// Back to what holds where nothing is said
+    #[arg(long)]
+    default: bool,
+    /// Show what would be written, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+fn help() -> String {
+    let keys: Vec<_> = KEYS.iter().map(|(key, what)| format!("  {key:<11} {what}")).collect();
+    format!("What can be set:\n{}", keys.join("\n"))
+}
+
+/// Runs the command.
+pub(super) fn run(home: &Home, args: &SetArgs) -> Result<ExitCode, Failure> {
+    let SetArgs { group, key, value, default, dry_run } = args;
+    let groups = change::registered(home)?;
+    if !groups.contains(group) {
+        return Err(change::no_group(group, &groups));
+    }
+    if key == "main" {
+        return set_main(home, group, value.as_deref(), *dry_run || *default);
+    }
+    if !KEYS.iter().any(|(known, _)| known == key) {
+        let known = KEYS.map(|(known, _)| known);
+        let help = match desk::did_you_mean(key, known) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None => format!("known here: {}", known.join(", ")),
+        };
+        return Err(usage(anyhow!("a group has no {key}; {help}")));
+    }
+    let edit = Edit::group(home, group).map_err(failed)?;
+    let (edit, meaning) = match value {
+        Some(value) => (set(edit, key, value).map_err(failed)?, format!("{key} of {group} is {value}.")),
+        None if *default => (edit.unset(key).map_err(failed)?, format!("{key} of {group} is as usual.")),
+        None => return Err(usage(anyhow!("say to what: `doorward group set {group} {key} VALUE`, or --default"))),
+    };
+    // A model is Claude's: a shell that is made of Claude has none.
+    let edit = match (key.as_str(), value.as_deref()) {
+        ("agent", Some("shell")) => edit.unset("model").map_err(failed)?,
+        _ => edit,
+    };
+    let done = finish(edit, *dry_run, &format!("{meaning} It counts when its next sandbox starts."))?;
+    show::aside(&format!("`doorward stop {group}` ends what runs now, so that the next message starts with it."));
+    if key == "agent" && value.as_deref() == Some("claude") && !thinks_with_claude(home, group) {
+        show::aside(&format!("It may not reach Claude yet: doorward policy use {group} claude"));
+    }
+    Ok(done)
+}
+
+/// A number is one; all else is a text.
+fn set(edit: Edit<OfGroup>, key: &str, value: &str) -> Result<Edit<OfGroup>, crate::edit::EditError> {
+    if let Ok(whole) = value.parse::<i64>() {
+        return edit.set(key, whole);
+    }
+    match value.parse::<f64>() {
+        Ok(number) if number.is_finite() => edit.set(key, number),
+        _ => edit.set(key, value),
+    }
+}
+
+fn thinks_with_claude(home: &Home, group: &GroupName) -> bool {
+    let compiled = PolicyFiles::compile(home, group);
+    compiled.is_ok_and(|compiled| compiled.policy.rules().allows.iter().any(|rule| rule.model))
+}
+
+fn set_main(home: &Home, group: &GroupName, value: Option<&str>, dry_run: bool) -> Result<ExitCode, Failure> {
+    if value.is_some_and(|value| !matches!(value, "yes" | "true")) {
+        return Err(usage(anyhow!("to make another group the main one: `doorward group set OTHER main`")));
+    }
+    let store = open_store(home)?;
+    let main = store.groups()?.into_iter().find(|group| group.is_main);
+    let before = main.as_ref().map(|main| main.name.to_string());
+    if before.as_deref() == Some(group.as_str()) {
+        show::line(&format!("{group} is the main group already."))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let meaning = match &before {
+        Some(before) => {
+            format!("{group} is the main group, and {before} is not any more: alarms and questions go to {group}.")
+        }
+        None => format!("{group} is the main group: alarms and questions go there."),
+    };
+    if dry_run {
+        show::line(&format!("With this, {meaning}\nNothing was written (--dry-run)."))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    match store.set_main(group)? {
+        true => show::line(&meaning)?,
+        false => return Err(refused(anyhow!("there is no group {group} any more"))),
+    }
+    Ok(ExitCode::SUCCESS)
+}

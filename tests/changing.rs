@@ -1,0 +1,152 @@
+//! What an owner changes by commands instead of opening a file.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use support::Home;
+
+const OWN: &str = "# The family's rules.\nuse = [\"weather\"] # rain\n\n[[allow]] # notes\nhost = \"notes.example\"\ndo = [\"GET /a\"]\n";
+
+fn policy(home: &Home) -> String {
+    std::fs::read_to_string(home.policy_file("family")).unwrap()
+}
+
+fn allowed(home: &Home, method: &str, url: &str) -> bool {
+    home.run(&["policy", "explain", "family", method, url]).code == Some(0)
+}
+
+#[test]
+fn a_site_is_allowed_for_reading_and_one_request_exactly() {
+    let home = Home::without_engine().group("family").policy("family", OWN);
+    let shown = home.run(&["policy", "allow", "family", "bbc.example", "--dry-run"]).ok();
+    shown.prints("+host = \"bbc.example\"").prints("+access = \"read\"").prints("Nothing was written");
+    assert_eq!(policy(&home), OWN);
+
+    let done = home.run(&["policy", "allow", "family", "bbc.example", "--why", "the news"]).ok();
+    done.prints("may read every page of bbc.example").prints("Not www.bbc.example");
+    assert!(policy(&home).starts_with(OWN), "{}", policy(&home));
+    assert!(allowed(&home, "GET", "https://bbc.example/sport") && !allowed(&home, "POST", "https://bbc.example/"));
+    let kept = std::fs::read_to_string(home.at("policies/family.toml.previous")).unwrap();
+    assert_eq!(kept, OWN);
+
+    // A page needs a word of how much.
+    let ask = home.run(&["policy", "allow", "family", "https://api.example/notes"]).code(2);
+    ask.says("--read allows every page of api.example").says("--exactly allows GET https://api.example/notes alone");
+    let request = ["policy", "allow", "family", "POST", "https://api.example/notes?secret=1"];
+    home.run(&request).ok().prints("may do POST https://api.example/notes");
+    assert!(allowed(&home, "POST", "https://api.example/notes") && !allowed(&home, "GET", "https://api.example/notes"));
+    assert!(!policy(&home).contains("secret=1"));
+    let before = policy(&home);
+    home.run(&request).ok().prints("already");
+    assert_eq!(policy(&home), before);
+    for line in ["by doorward policy allow", "why = \"the news\""] {
+        assert!(before.contains(line), "{before}");
+    }
+}
+
+#[test]
+fn what_a_deny_closes_is_not_said_to_be_allowed() {
+    let home = Home::without_engine().group("family").policy("family", OWN);
+    home.run(&["policy", "deny", "family", "https://notes.example/private"]).ok().prints("and all below it");
+    assert!(
+        !allowed(&home, "GET", "https://notes.example/private/x") && allowed(&home, "GET", "https://notes.example/a")
+    );
+    let before = policy(&home);
+    let closed = home.run(&["policy", "allow", "family", "https://notes.example/private/x", "--exactly"]).code(1);
+    closed.says("nothing was changed").says("remove the [[deny]] at policies/family.toml");
+    home.run(&["policy", "allow", "family", "--read", "https://notes.example/private/x"]).code(1).says("all the same");
+    assert_eq!(policy(&home), before);
+}
+
+#[test]
+fn presets_are_listed_shown_and_used() {
+    let home = Home::without_engine().group("family").policy("family", OWN);
+    let list = home.run(&["policy", "presets"]).ok();
+    let list = list.prints("Wikipedia, read only, in every language.").prints("Needs the credential anthropic.");
+    assert!(list.out.lines().all(|line| line.chars().count() <= 80), "{}", list.out);
+    home.run(&["policy", "show", "wikipedia"]).ok().prints("*.wikipedia.org");
+    home.run(&["policy", "use", "family", "wikipdia"]).code(2).says("did you mean wikipedia?");
+    home.run(&["policy", "use", "family", "claude"]).ok().says("doorward credential add anthropic");
+    assert_eq!(policy(&home), OWN.replace("[\"weather\"]", "[\"weather\", \"claude\"]"));
+    home.run(&["policy", "use", "famliy", "claude"]).code(1).says("there is no group famliy; did you mean family?");
+}
+
+#[test]
+fn a_file_that_is_wrong_is_left_as_it_is() {
+    let wrong = "[[allow]]\nhost = \"a.example\"\naccess = \"read\"\nuse = [\"weather\"]\n";
+    let home = Home::without_engine().group("family").policy("family", wrong);
+    let told = home.run(&["policy", "allow", "family", "b.example"]).code(1);
+    told.says("wrong as it stands").says("above the first [table]");
+    assert_eq!(policy(&home), wrong);
+}
+
+#[test]
+fn a_group_is_set_without_opening_its_file() {
+    let home = Home::without_engine().group("family").group("me");
+    let file = home.at("groups/family.toml");
+    home.run(&["group", "set", "family", "agent", "claude"]).ok().says("doorward policy use family claude");
+    home.run(&["group", "set", "family", "model", "opus"]).ok().prints("+model = \"opus\"");
+    home.run(&["group", "set", "family", "memory", "1 GiB"]).ok();
+    home.run(&["group", "set", "family", "pids", "200"]).ok();
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains("agent = \"claude\"                    # claude, or shell"), "{text}");
+    assert!(
+        text.contains("\nmodel = \"opus\"\n") && text.contains("[limits]\nmemory = \"1 GiB\"\npids = 200\n"),
+        "{text}"
+    );
+    home.run(&["group", "set", "family", "memory", "much"]).code(1).says("nothing was changed");
+    home.run(&["group", "set", "family", "agnet", "shell"]).code(2).says("did you mean agent?");
+    home.run(&["group", "set", "family", "agent", "shell"]).ok();
+    assert!(!std::fs::read_to_string(&file).unwrap().contains("\nmodel ="));
+
+    home.run(&["group", "set", "family", "main"]).ok().prints("alarms and questions");
+    home.run(&["group", "set", "me", "main"]).ok().prints("family is not any more");
+    home.run(&["group", "list"]).ok().prints("me      yes");
+}
+
+#[test]
+fn a_credential_of_a_known_service_needs_its_name_alone() {
+    let home = Home::without_engine();
+    let secret = "sk-ant-oat01-0123456789abcdefghij";
+    let given = |args: &[&str]| support::Running::start(home.command(args), &format!("{secret}\n")).wait();
+    let shown = given(&["credential", "add", "anthropic", "--dry-run"]).ok();
+    shown.prints("+hosts = [\"api.anthropic.com\"]");
+    assert!(!home.at("secrets/anthropic").exists());
+    // The token of a subscription goes another way than a key.
+    let done = given(&["credential", "add", "anthropic"]).ok();
+    done.prints("+env = \"CLAUDE_CODE_OAUTH_TOKEN\"").prints("+place = [\"header:authorization\"]").never_says(secret);
+    home.run(&["secret", "list"]).ok().prints("anthropic").prints("yes");
+    given(&["credential", "add", "anthropic"]).code(1).says("secret rotate anthropic");
+    given(&["credential", "add", "antropic"]).code(2).says("did you mean anthropic?");
+    given(&["credential", "add", "club", "--host", "api.club.example/x"]).code(1).never_says(secret);
+    assert!(!home.at("secrets/club").exists(), "what cannot be written is refused before a secret is kept");
+    given(&["credential", "add", "club", "--host", "api.club.example"]).ok().prints("+env = \"CLUB_TOKEN\"");
+}
+
+#[test]
+fn a_typing_error_is_no_stop() {
+    let home = Home::without_engine().group("family");
+    home.run(&["stop", "famliy"]).code(1).says("there is no group famliy; did you mean family?");
+    home.run(&["stop", "family"]).ok().prints("No daemon runs");
+    home.run(&["stop", "--all"]).ok().prints("No daemon runs");
+    home.run(&["stop"]).code(2);
+    home.run(&["exec", "family", "ls"]).code(2).says("Write `--` before the command");
+}
+
+#[test]
+fn a_group_goes_with_everything_when_that_is_said() {
+    let home = Home::without_engine().group("family").policy("family", OWN);
+    let agent = home.at("data/agents/family");
+    std::fs::create_dir_all(agent.join("projects")).unwrap();
+    std::fs::write(agent.join("projects/transcript.jsonl"), "{}").unwrap();
+    home.run(&["group", "reset", "family"]).ok().prints("transcripts").prints("data/agents/family");
+    let kept = home.run(&["group", "remove", "family", "--yes"]).ok();
+    kept.prints("--everything").prints("data/agents/family").prints("policies/family.toml");
+    assert!(agent.exists() && home.policy_file("family").exists());
+    home.run(&["group", "remove", "family", "--everything", "--yes"]).ok().prints("transcripts");
+    for left in [agent, home.group_folder("family"), home.policy_file("family"), home.at("groups/family.toml")] {
+        assert!(!left.exists(), "{}", left.display());
+    }
+    home.run(&["group", "remove", "family", "--everything", "--yes"]).code(1).says("there is no group family");
+}
