@@ -24,6 +24,7 @@ test-long: ## Run what takes longer than two minutes (docs/test-long.md has the 
 bench: setup ## Measure (docs/performance.md says how to read it)
 	cargo bench --locked -p policy-file --bench verdict
 	cargo bench --locked --bench door
+	cargo bench --locked --bench curves
 	scripts/bench.sh
 
 lint: ## Check formatting and lints

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Leaves each stage of `pass` (proxy/src/flow.rs) out, one after the other, in a copy of this
+# Leaves each stage of `pass` (proxy/src/flow.rs) and `prepared` (proxy/src/prepared.rs) out, one after the other, in a copy of this
 # tree, and wants the compiler to refuse every one: a request cannot go out without a stage.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,21 +13,22 @@ git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' 
     [ -e "$file" ] && printf '%s\0' "$file"
 done | tar -c --null -T - | tar -x -C "$copy"
 
-flow=proxy/src/flow.rs
+files=(proxy/src/flow.rs proxy/src/prepared.rs)
 check() { (cd "$copy" && cargo check --quiet --locked -p proxy) >/dev/null 2>&1; }
-restore() { cp "$flow" "$copy/$flow"; }
+restore() { for file in "${files[@]}"; do cp "$file" "$copy/$file"; done; }
 trap restore EXIT
 restore
 check || fail "The copy does not compile as it is." "cargo check -p proxy"
 
-# The statements of `pass` that stand on one line.
-mapfile -t stages < <(awk '/^async fn pass\(/ { inside = 1 } inside && /^    let .*;$/ { print NR } /^}/ { inside = 0 }' "$flow")
-[ "${#stages[@]}" -gt 8 ] || fail "There are only ${#stages[@]} stages in $flow." "Look at scripts/stages.sh."
+# The statements of both that stand on one line.
+mapfile -t stages < <(awk '/^(pub\(crate\) )?async fn (pass|prepared)\(/ { inside = 1 } inside && /^    let .*;$/ { print FILENAME ":" FNR } /^}/ { inside = 0 }' "${files[@]}")
+[ "${#stages[@]}" -gt 8 ] || fail "There are only ${#stages[@]} stages." "Look at scripts/stages.sh."
 kept=0
-for line in "${stages[@]}"; do
+for place in "${stages[@]}"; do
     restore
-    stage=$(sed -n "${line}s/^ *//p" "$flow")
-    sed -i "${line}d" "$copy/$flow"
+    file=${place%:*} line=${place##*:}
+    stage=$(sed -n "${line}s/^ *//p" "$file")
+    sed -i "${line}d" "$copy/$file"
     if check; then
         kept=$((kept + 1))
         note "compiles without: $stage"

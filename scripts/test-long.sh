@@ -18,6 +18,7 @@ whatsapp() {
 }
 line() { cargo test --locked -p doorward-line --test line -- kills:: many::; }
 fuzz() { scripts/fuzz.sh 60; }
+kills() { DOORWARD_KILLS=300 cargo test --locked --test kills -- --nocapture; }
 guards() { scripts/guards.sh; }
 packages() { scripts/package-test.sh "$(scripts/target.sh)/debug" long; }
 
@@ -27,6 +28,7 @@ about() {
         whatsapp) echo "four evenings on WhatsApp" ;;
         line) echo "fifty deaths and a thousand messages, from a phone to the agent and back" ;;
         fuzz) echo "a minute of unheard-of inputs for each reader" ;;
+        kills) echo "three hundred deaths under load, with a full disk and a clock that jumps" ;;
         guards) echo "each guard taken away, and noticed" ;;
         packages) echo "a package installed, used, upgraded, run as a service and purged in a Debian of its own" ;;
         *) return 1 ;;
@@ -45,9 +47,9 @@ note_result() {
 }
 
 parts=("$@")
-[ "${#parts[@]}" -gt 0 ] || parts=(evenings whatsapp line fuzz guards packages)
+[ "${#parts[@]}" -gt 0 ] || parts=(evenings whatsapp line kills fuzz guards packages)
 for part in "${parts[@]}"; do
-    about "$part" >/dev/null || fail "There is no part $part." "The parts: evenings, whatsapp, line, fuzz, guards, packages."
+    about "$part" >/dev/null || fail "There is no part $part." "The parts: evenings, whatsapp, line, kills, fuzz, guards, packages."
 done
 
 say "Building"

@@ -34,12 +34,15 @@ pub use secret::{SecretSource, SecretUnreadable};
 pub(crate) use values::{credential_name, local_zone};
 
 use crate::home::Home;
+use crate::phrases::Language;
 
 /// The configuration of one installation.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     /// `[assistant]`.
     pub assistant: Assistant,
+    /// `[chat]`.
+    pub chat: Chat,
     /// `[engine]`.
     pub engine: Engine,
     /// `[queue]`.
@@ -67,6 +70,13 @@ pub struct Assistant {
     pub name: String,
     /// The owner's: of times that are shown, and of days; the machine's where nothing is said.
     pub time_zone: jiff::tz::TimeZone,
+}
+
+/// What Doorward itself says in chats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Chat {
+    /// In which language; a group's file may name another.
+    pub language: Language,
 }
 
 /// The container engine, and what one sandbox may use of the machine.

@@ -9,25 +9,28 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use containers::{ConnectError, Engine};
+use policies::GroupName;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
 use crate::alarms::Alarms;
+use crate::approvals::{Approvals, Around, Times};
 use crate::channels::program::{self, Pauses, Program};
 use crate::clock::OwnersClock;
-use crate::config::{Assistant, Config, ConfigError, WHATSAPP, WHATSAPP_PROGRAM};
+use crate::config::{Assistant, Config, ConfigError, GroupSettings, WHATSAPP, WHATSAPP_PROGRAM};
 use crate::control::held::Held;
 use crate::control::server::{Control, ControlSocket};
 use crate::control::settings;
 use crate::gateway::{Gateway, GatewayError};
 use crate::home::{Home, HomeError, Lock, LockError};
 use crate::operations::{Chats, Operations};
+use crate::phrases::Language;
 use crate::pipeline::calling::Name;
-use crate::pipeline::outbox::{self, Patience};
+use crate::pipeline::outbox::{self, OutboxHandle, Patience};
 use crate::pipeline::retries::Backoff;
 use crate::pipeline::router::Peer;
 use crate::pipeline::waiting::Waits;
-use crate::pipeline::{self, Parts, Pipeline, PipelineTask, Settings};
+use crate::pipeline::{self, Locks, Parts, Pipeline, PipelineTask, Settings};
 use crate::sandboxes::{SandboxError, Sandboxes};
 use crate::store::ledger::{AuditLog, Retention};
 use crate::store::{Group, Say, Store, StoreError};
@@ -116,8 +119,10 @@ impl Daemon {
         let cap = settings.cap;
         let (outbox, inbox) = outbox::handle();
         let chats = Chats { store: Arc::clone(&store), outbox: outbox.clone() };
-        let gateway = Gateway::open(home, &config, ledger.clone(), Operations::of(ledger.clone(), Some(chats)))?;
-        let say = Say::new(gateway.secrets(), Arc::clone(&ledger));
+        let operations = Operations::of(ledger.clone(), Some(chats));
+        let approvals = Approvals::open(home, Arc::clone(&store), ledger.clone(), Times::of_the_machine())?;
+        let gateway = Gateway::open(home, &config, ledger.clone(), operations, approvals.clone())?;
+        let say = Say::new(gateway.secrets(), Arc::clone(&ledger)).speaking(spoken(home, &config));
         let outbox_task = inbox.start(Arc::clone(&store), say.clone(), Patience::default());
         let installation = home.installation_id()?;
         let sandboxes = Arc::new(Sandboxes::open(home, &config, Arc::clone(&gateway), engine, installation)?);
@@ -126,14 +131,17 @@ impl Daemon {
         let listening =
             ControlSocket::bind(&socket).map_err(|source| DaemonError::Socket { path: socket.clone(), source })?;
         let (pipeline, pipeline_task) = Pipeline::start(Parts {
+            locks: locks(&gateway),
             home: home.clone(),
             store: Arc::clone(&store),
             ledger: Arc::clone(&ledger),
-            say,
-            outbox,
+            say: say.clone(),
+            outbox: outbox.clone(),
+            approvals: Arc::clone(&approvals),
             sandboxes: Arc::clone(&sandboxes),
             settings,
         })?;
+        ask_owner(&approvals, &gateway, &pipeline, outbox, say);
         let alarms = watch_alarms(Arc::clone(&ledger), &config, Arc::clone(&pipeline));
         // Known from now on: what is saved with a mistake later leaves it in force.
         for group in store.groups()? {
@@ -143,6 +151,7 @@ impl Daemon {
             kept::tell_lost(&ledger, &store, &lost);
         }
         let (ending, _) = watch::channel(false);
+        tokio::spawn(Arc::clone(&approvals).put_questions(ending.subscribe()));
         tokio::spawn(kept::watch(Arc::clone(&store), ledger, kept::LOOK, ending.subscribe()));
         tokio::spawn(kept::retain(Arc::clone(&store), config.messages.age, kept::SETTLED, ending.subscribe()));
         let control = Control {
@@ -150,6 +159,7 @@ impl Daemon {
             gateway,
             sandboxes,
             pipeline: Arc::clone(&pipeline),
+            approvals,
             cap,
             settings: fingerprint,
             stops: broadcast::channel(64).0,
@@ -212,9 +222,46 @@ impl Daemon {
     }
 }
 
+/// Puts the questions to the owner among all that they need.
+fn ask_owner(
+    approvals: &Arc<Approvals>,
+    gateway: &Arc<Gateway>,
+    pipeline: &Arc<Pipeline>,
+    outbox: OutboxHandle,
+    say: Say,
+) {
+    let (hears, policies, agents) = (Arc::downgrade(approvals), Arc::downgrade(gateway), Arc::downgrade(pipeline));
+    gateway.tell_replaced_policies(Box::new(move |group| {
+        if let Some(approvals) = hears.upgrade() {
+            approvals.policy_changed(group);
+        }
+    }));
+    approvals.stands_among(Around {
+        say,
+        wake_outbox: Box::new(move || outbox.wake()),
+        tell_agent: Box::new(move |group, id, text| {
+            let told = agents.upgrade().map(|pipeline| pipeline.tell_agent(group, id, text));
+            if let Some(Err(error)) = told {
+                tracing::error!(%group, %error, "An agent could not be told that its owner said yes");
+            }
+        }),
+        look_at_policy: Box::new(move |group| {
+            if let Some(gateway) = policies.upgrade() {
+                gateway.policy(group);
+            }
+        }),
+    });
+}
+
+/// The language of a group's chat: as its file says now, or else as `[chat]` does.
+fn spoken(home: &Home, config: &Config) -> impl Fn(&GroupName) -> Language + Send + Sync + 'static {
+    let (home, usual) = (home.clone(), config.chat.language);
+    move |group| GroupSettings::load(&home, group).ok().and_then(|settings| settings.language).unwrap_or(usual)
+}
+
 /// Alarms go to the main group's chat and to the owner's command.
 fn watch_alarms(ledger: Arc<AuditLog>, config: &Config, pipeline: Arc<Pipeline>) -> Alarms {
-    Alarms::start(ledger, config.alarm.command.clone(), move |text| match pipeline.tell_owner(text) {
+    Alarms::start(ledger, config.alarm.command.clone(), move |words| match pipeline.tell_owner(words.clone()) {
         Ok(true) => true,
         Ok(false) => {
             tracing::warn!("An alarm was told to nobody: no group is the main group");
@@ -254,6 +301,15 @@ fn start_channels(
         let serve = |link| pipeline.serve_channel(link, Peer::Program(WHATSAPP));
         program::keep(program, Pauses::default(), ending, serve).await;
     })]
+}
+
+/// The owner's word in the main chat.
+fn locks(gateway: &Arc<Gateway>) -> Locks {
+    let gateway = Arc::clone(gateway);
+    Locks::new(move |group| {
+        let written = gateway.lock(group, "the main group's chat");
+        written.map_err(|error| format!("but it would be open after a restart: its file cannot be written: {error}"))
+    })
 }
 
 fn settings(config: &Config) -> pipeline::Settings {

@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use desk::lock;
 use policies::{GroupName, Policy, SandboxId};
 use proxy::audit::Identity;
-use proxy::ports::{Internal, NewResolver, Secrets};
+use proxy::ports::{Internal, NewResolver, Owner, Secrets};
 use proxy::{CaError, Door, TlsError};
 use rand::RngExt;
 use rustls::ClientConfig;
@@ -30,11 +30,13 @@ use crate::store::ledger::{AuditLog, Notice};
 use crate::vault::{SetAside, Vault};
 
 pub mod descriptors;
+pub mod latch;
 pub mod policy_events;
 pub mod policy_files;
 mod revocations;
 pub mod taken_presets;
 
+use latch::LatchFile;
 use policy_files::{DoorOpen, PolicyFiles, Watching};
 
 /// Everything behind the doors of one installation.
@@ -45,6 +47,8 @@ pub struct Gateway {
     ledger: Arc<AuditLog>,
     /// Those that are open.
     doors: Mutex<Vec<Weak<Door>>>,
+    /// What the owner has locked, as it is kept; one change at a time.
+    latch_file: Mutex<LatchFile>,
     _watching: (Watching, Option<revocations::Watching>),
 }
 
@@ -103,14 +107,15 @@ pub enum GatewayError {
 
 impl Gateway {
     /// Opens the gateway of a home. Its policies load when a group first needs them.
-    /// `internal` makes what answers agents at `http://doorward.internal`.
+    /// `internal` makes what answers agents at `http://doorward.internal`; `owner` is asked where a policy says so.
     pub fn open(
         home: &Home,
         config: &Config,
         ledger: Arc<AuditLog>,
         internal: impl FnOnce(Arc<dyn Secrets>) -> Arc<dyn Internal>,
+        owner: Arc<dyn Owner>,
     ) -> Result<Arc<Self>, GatewayError> {
-        Self::open_as(home, config, ledger, internal, |tls| Names::of_each_door(config.upstream.clone(), tls))
+        Self::open_as(home, config, ledger, internal, owner, |tls| Names::of_each_door(config.upstream.clone(), tls))
     }
 
     /// The same with one resolver for all doors, as it must not be: for the drill.
@@ -119,8 +124,9 @@ impl Gateway {
         config: &Config,
         ledger: Arc<AuditLog>,
         internal: impl FnOnce(Arc<dyn Secrets>) -> Arc<dyn Internal>,
+        owner: Arc<dyn Owner>,
     ) -> Result<Arc<Self>, GatewayError> {
-        Self::open_as(home, config, ledger, internal, |tls| Names::of_all_doors(&config.upstream, tls))
+        Self::open_as(home, config, ledger, internal, owner, |tls| Names::of_all_doors(&config.upstream, tls))
     }
 
     fn open_as(
@@ -128,6 +134,7 @@ impl Gateway {
         config: &Config,
         ledger: Arc<AuditLog>,
         internal: impl FnOnce(Arc<dyn Secrets>) -> Arc<dyn Internal>,
+        owner: Arc<dyn Owner>,
         resolvers: impl FnOnce(&Arc<ClientConfig>) -> NewResolver,
     ) -> Result<Arc<Self>, GatewayError> {
         let vault = Vault::new(config.credentials.clone(), SetAside::at(home.set_aside_dir()));
@@ -143,15 +150,27 @@ impl Gateway {
             secrets: vault.clone(),
             budget: Arc::new(Budgets::new(ledger.clone(), clock.clone())),
             internal: internal(vault.clone()),
+            owner,
             now: clock.port(),
+            latch: Arc::default(),
             tls,
             limits: descriptors::take(config.queue.sandboxes),
             connections: AtomicU64::new(0),
             refreshes: proxy::Refreshes::default(),
         };
+        let latch_file = LatchFile::at(home.latch_file());
+        proxy.latch.set(latch_file.at_start(&ledger));
         let watching = (policies.watch(), revocations::watch(lists, &revocations)?);
         let (proxy, doors) = (Arc::new(proxy), Mutex::default());
-        Ok(Arc::new(Gateway { proxy, vault, policies, ledger, doors, _watching: watching }))
+        Ok(Arc::new(Gateway {
+            proxy,
+            vault,
+            policies,
+            ledger,
+            doors,
+            latch_file: Mutex::new(latch_file),
+            _watching: watching,
+        }))
     }
 
     /// Shuts every door of a group at once, whoever holds them: what is under way is cut,
@@ -178,6 +197,11 @@ impl Gateway {
     /// Takes a preset as this version ships it; the owner said yes.
     pub fn accept_preset(&self, name: &str) -> Result<(), String> {
         self.policies.accept_preset(name)
+    }
+
+    /// Says who hears whose policy was replaced, once.
+    pub fn tell_replaced_policies(&self, hears: policy_files::Replaced) {
+        self.policies.tell_replaced(hears);
     }
 
     /// The policy of a group that is in force.

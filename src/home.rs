@@ -211,6 +211,11 @@ impl Home {
         self.data.join("groups").join(group.as_str())
     }
 
+    /// What was written to a group at a terminal, for its line editor.
+    pub fn chat_history(&self, group: &GroupName) -> PathBuf {
+        self.data.join("chat-history").join(group.as_str())
+    }
+
     /// What a group's agent remembers: its home folder.
     pub fn agent_home(&self, group: &GroupName) -> PathBuf {
         self.data.join("agents").join(group.as_str())
@@ -264,6 +269,11 @@ impl Home {
     /// Held by the daemon that serves this home.
     pub fn lock_file(&self) -> PathBuf {
         self.data.join("doorward.lock")
+    }
+
+    /// What the owner has locked.
+    pub fn latch_file(&self) -> PathBuf {
+        self.data.join("lock.json")
     }
 
     /// Held while a command or the daemon changes one of the owner's files.

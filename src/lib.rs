@@ -16,6 +16,8 @@ pub mod home;
 
 pub mod config;
 
+pub mod phrases;
+
 pub mod store;
 
 pub mod resolver;
@@ -36,6 +38,8 @@ pub mod edit;
 
 pub mod claude;
 pub mod sandboxes;
+
+pub mod approvals;
 
 pub mod pipeline;
 

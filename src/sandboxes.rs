@@ -18,10 +18,12 @@ use crate::gateway::{Gateway, GatewayError, OpenDoor};
 use crate::home::Home;
 use crate::memory::{self, MemoryError};
 use crate::store::ledger::Notice;
+use ballast::Ballast;
 use disk::Usage;
 use users::Users;
 use watch::{Ticket, Watch, Watched};
 
+mod ballast;
 mod disk;
 mod unlinked;
 mod users;
@@ -115,6 +117,7 @@ impl Sandboxes {
         let log = gateway.log().clone();
         let watch = Watch::new(
             engine.clone(),
+            Ballast::at(home.data().join("ballast")),
             Box::new(move |group, text| {
                 let text = format!("a sandbox of group {group} was ended: {text}");
                 if let Err(error) = log.notice(&Notice::new("disk", Some(group), text)) {

@@ -161,8 +161,8 @@ impl Vault {
         for (name, source) in canaries {
             match source.read() {
                 Ok(value) if value.expose_secret().len() >= SHORTEST => watched.push((name.clone(), value)),
-                Ok(_) => tracing::warn!(canary = %name, "Canary is shorter than {SHORTEST} characters and not watched"),
-                Err(error) => tracing::warn!(canary = %name, %error, "Canary cannot be read"),
+                Ok(_) => tracing::warn!(canary = %name, "A bait is shorter than {SHORTEST} characters and not watched"),
+                Err(error) => tracing::warn!(canary = %name, %error, "A bait cannot be read"),
             }
         }
         self.lock().canaries = watched;

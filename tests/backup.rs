@@ -311,7 +311,29 @@ fn nothing_is_overwritten_and_mistakes_are_said() {
     doorward(&target, &["group", "list"], "").ok().prints("family");
 }
 
-/// A newer Doorward's database and a log that was changed are seen before anything is in place.
+/// Settings and data apart, as they are where no --home was given.
+#[test]
+fn a_home_in_its_usual_place_is_restored_into_both_of_its_folders() {
+    let home = Home::without_engine().group("family").policy("family", NOTHING);
+    let there = Elsewhere::new();
+    let file = there.at("home.backup");
+    backup(&home, &file, &[]).ok();
+    let user = there.at("user");
+    let run = |args: &[&str], stdin: &str| {
+        let mut command = Command::new(program("doorward"));
+        command.args(args).env("HOME", &user);
+        for variable in ["RUST_LOG", "DOORWARD_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"] {
+            command.env_remove(variable);
+        }
+        Running::start(command, stdin).wait()
+    };
+    run(&["restore", file.to_str().unwrap()], &format!("{PASSPHRASE}\n")).ok();
+    assert!(user.join(".config/doorward/policies/family.toml").exists());
+    assert!(user.join(".local/share/doorward/doorward.db").exists());
+    run(&["group", "list"], "").ok().prints("family");
+    run(&["restore", file.to_str().unwrap()], &format!("{PASSPHRASE}\n")).code(1).says("is there already");
+}
+
 #[test]
 fn a_log_that_was_changed_is_not_saved() {
     let home = Home::new().group("family").policy("family", NOTHING);

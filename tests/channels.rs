@@ -62,7 +62,7 @@ impl Daemon {
 
     async fn greeted(&mut self, chats: &[&str]) {
         let hello = self.next().await;
-        let FromChannel::Hello { v, channel, program } = &hello else { panic!("hello comes first, not {hello:?}") };
+        let FromChannel::Hello { v, channel, program, .. } = &hello else { panic!("hello comes first, not {hello:?}") };
         assert_eq!(*v, VERSION);
         assert!(!channel.is_empty() && !program.is_empty());
         let chats = chats.iter().map(ToString::to_string).collect();
@@ -182,7 +182,7 @@ async fn a_program_that_ends_is_started_again() {
 async fn a_program_has_no_environment() {
     let script = r#"printf '{"type":"hello","v":1,"channel":"%s","program":"%s"}\n' "$(env | grep -cv '^\(PWD\|OLDPWD\|SHLVL\|_\)=')" "$HOME$PATH_OF_MINE""#;
     let all = lives(script, 1).await;
-    assert_eq!(all, [FromChannel::Hello { v: 1, channel: "0".into(), program: String::new() }]);
+    assert_eq!(all, [FromChannel::Hello { v: 1, channel: "0".into(), program: String::new(), grows: false }]);
 }
 
 #[tokio::test]
@@ -194,5 +194,5 @@ async fn a_program_ends_with_the_daemon_even_if_it_hangs() {
 #[test]
 fn a_program_that_is_not_there_is_said() {
     let error = program::find(Some(Path::new("/nowhere/doorward-whatsapp")), "doorward-whatsapp").unwrap_err();
-    assert!(error.to_string().contains("put doorward-whatsapp next to doorward"), "{error}");
+    assert!(error.to_string().contains("the package doorward-whatsapp brings it"), "{error}");
 }

@@ -93,7 +93,7 @@ fn what_was_removed_and_is_held_open_counts() {
 #[test]
 fn before_the_disk_is_full_the_sandbox_that_fills_it_is_ended() {
     let home = Home::new();
-    let disk = Disk::of_100_mb(&home.at("data"));
+    let disk = Disk::of_mb(100, &home.at("data"));
     let home = home.group("quiet").group("filling");
     let _daemon = home.up();
     let (mut quiet, mut filling) = (Chat::open(&home, "quiet"), Chat::open(&home, "filling"));
@@ -111,6 +111,32 @@ fn before_the_disk_is_full_the_sandbox_that_fills_it_is_ended() {
     assert!(told(&mut filling, "3", "echo again").contains("again"));
 }
 
+/// As fast as the disk takes it, where the disk is full before anybody has looked.
+#[test]
+fn a_disk_that_is_full_at_once_shuts_no_other_door() {
+    let news = Upstream::start(&["news.example"], |_| Response::ok("bridge\n"));
+    let policy = "[[allow]]\nhost = \"news.example\"\naccess = \"read\"\nprivate = [\"127.0.0.1/32\"]\n";
+    let home = Home::new().host("news.example", &news);
+    let _disk = Disk::of_mb(400, &home.at("data"));
+    let home = home.group("quiet").group("filling").policy("quiet", policy);
+    let _daemon = home.up();
+    let (mut filling, door) = (Chat::open(&home, "filling"), Door::open(&home, "quiet"));
+    assert!(told(&mut filling, "1", "echo here").contains("here"));
+    let fill = "i=0; while :; do i=$((i+1)); head -c 50000000 /dev/zero > part-$i 2>/dev/null; done";
+    let (said, answers) = std::thread::scope(|scope| {
+        let chat = scope.spawn(|| told(&mut filling, "2", fill));
+        let asked = std::iter::from_fn(|| (!chat.is_finished()).then(|| door.get("news.example", "/", "").status));
+        let answers: Vec<u16> = asked.collect();
+        (chat.join().unwrap(), answers)
+    });
+    assert!(said.contains("the disk of this machine is almost full"), "{said}");
+    assert!(answers.iter().all(|status| *status == 200), "{answers:?}");
+    assert_eq!(door.get("news.example", "/", "").status, 200);
+    // The store has room again as well, though nobody has removed anything.
+    let mut quiet = Chat::open(&home, "quiet");
+    assert!(told(&mut quiet, "a", "echo still here").contains("still here"));
+}
+
 /// Makes room, as an owner would.
 fn remove_parts(folder: &Path) {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
@@ -123,9 +149,9 @@ fn remove_parts(folder: &Path) {
 struct Disk(PathBuf);
 
 impl Disk {
-    fn of_100_mb(at: &Path) -> Self {
+    fn of_mb(megabytes: u32, at: &Path) -> Self {
         std::fs::create_dir_all(at).unwrap();
-        let options = ["-t", "tmpfs", "-o", "size=100m,mode=0700", "none"];
+        let options = ["-t", "tmpfs", "-o", &format!("size={megabytes}m,mode=0700"), "none"];
         assert!(Command::new("mount").args(options).arg(at).status().unwrap().success(), "`make test` runs as root");
         Disk(at.to_owned())
     }

@@ -21,17 +21,19 @@ fn stage(anthropic: &Anthropic) -> Home {
 }
 
 fn setup(home: &Home, more: &[&str]) -> Terminal {
-    Terminal::start(&home.command(&[&["setup", "--service", "no"], more].concat()), 80, 40)
+    let command = home.command(&[&["setup", "--service", "no"], more].concat());
+    Terminal::sized(command, 80, 40, &[("TERM", "xterm-256color")])
 }
 
 /// What a person wants: an answer.
 fn asks_and_leaves(mut terminal: Terminal) {
     terminal.shows("You are talking to main (Claude Code)");
     terminal.shows("[Doorward] Doorward is set up");
-    terminal.types("what is 17 times 23?\n");
+    terminal.types("what is 17 times 23?");
+    terminal.types(ENTER);
     terminal.shows("You asked:");
     terminal.types(CTRL_D);
-    assert_eq!(terminal.ends(), Some(0));
+    assert_eq!(terminal.wait().code, Some(0));
 }
 
 #[test]
@@ -55,7 +57,7 @@ fn from_nothing_to_an_answer() {
     terminal.types(&format!("n{ENTER}"));
     terminal.shows("All is set up (5 questions)");
     println!("setup: 5 questions, {:.1} s without images and drill", started.elapsed().as_secs_f32());
-    assert!(!terminal.all().contains(key.secret()), "the key is shown");
+    assert!(!terminal.so_far().contains(key.secret()), "the key is shown");
     asks_and_leaves(terminal);
 
     assert_eq!(anthropic.refused(), [""; 0]);
@@ -123,7 +125,7 @@ fn what_was_broken_off_goes_on() {
     terminal.shows("What may main reach besides its model?");
     terminal.types(CTRL_C);
     terminal.shows("setup was broken off");
-    assert_eq!(terminal.ends(), Some(130));
+    assert_eq!(terminal.wait().code, Some(130));
     home.run(&["policy", "check", "main"]).ok();
     home.run(&["secret", "test", "anthropic"]).ok();
 

@@ -81,11 +81,11 @@ pub(crate) fn write(into: &mut Vec<u8>, start: usize, key: &Key, before: Chain, 
         let _ = write!(into, ",\"removed_to\":{},\"removed_chain\":\"{}\"", removed.seq, removed.chain);
     }
     into.extend_from_slice(b",\"key\":\"");
-    line::hex(key.public(), into);
+    into.extend(line::hex(key.public()));
     into.push(b'"');
     let signature = key.0.sign(&into[start..]);
     into.extend_from_slice(SIGNATURE);
-    line::hex(signature.as_ref(), into);
+    into.extend(line::hex(signature.as_ref()));
     into.push(b'"');
 }
 

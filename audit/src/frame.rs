@@ -19,9 +19,9 @@ const TAIL: usize = CHAIN.len() + 64 + 2;
 /// Reads the frame of a line, without its break; `None` where it is no line of a journal.
 pub(crate) fn frame(line: &[u8]) -> Option<Frame<'_>> {
     let chain = line.get(line.len().checked_sub(TAIL)?..)?;
-    let digits = chain.strip_prefix(CHAIN)?.strip_suffix(b"\"}")?;
+    let digits: [u8; 64] = chain.strip_prefix(CHAIN)?.strip_suffix(b"\"}")?.try_into().ok()?;
     // As it was written: a letter in another case is a change.
-    let chain = Chain::parse(digits).filter(|chain| chain.0 == *digits)?;
+    let chain = digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')).then_some(Chain(digits))?;
     let (seq, rest) = number(line.strip_prefix(b"{\"seq\":")?)?;
     let (at, rest) = quoted(rest.strip_prefix(b",\"at\":")?)?;
     let (kind, rest) = quoted(rest.strip_prefix(b",\"kind\":")?)?;
@@ -38,8 +38,8 @@ pub(crate) fn covered(line: &[u8]) -> &[u8] {
 }
 
 fn number(text: &[u8]) -> Option<(u64, &[u8])> {
-    let end = text.iter().position(|byte| !byte.is_ascii_digit())?;
-    Some((str::from_utf8(&text[..end]).ok()?.parse().ok()?, &text[end..]))
+    let end = text.iter().position(|byte| !byte.is_ascii_digit()).filter(|end| (1..20).contains(end))?;
+    Some((text[..end].iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')), &text[end..]))
 }
 
 /// Reads `2026-11-29T10:35:57.123Z`, the one form that is written.

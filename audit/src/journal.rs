@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
 
 use crate::checkpoint::{self, Key};
 use crate::error::JournalError;
@@ -20,6 +20,10 @@ const SEGMENT_BYTES: u64 = 16 << 20;
 
 /// The same where it is older, so that what is kept for some days goes in pieces of a day.
 const SEGMENT_AGE: u64 = 24 * 60 * 60 * 1000;
+
+/// Space on the disk that a segment holds beyond its end, so that the log can still be written
+/// for a while when the disk has become full.
+const AHEAD: u64 = 4 << 20;
 
 /// Lines that wait hold at most this many bytes.
 const WAITING_AT_MOST: usize = 4 << 20;
@@ -55,6 +59,8 @@ struct Open {
     begun: Millis,
     /// Whether part of a line stands behind the last one.
     torn: bool,
+    /// Up to where the file holds space on the disk, or was last refused it.
+    reserved: u64,
 }
 
 /// A line that was written.
@@ -214,8 +220,7 @@ impl Journal {
             return Err(changed());
         }
         if open.torn {
-            let broken = |error| JournalError::Broken { path: open.path.clone(), error };
-            open.file.set_len(open.length).map_err(broken)?;
+            open.cut().map_err(|error| JournalError::Broken { path: open.path.clone(), error })?;
             open.torn = false;
         } else if found.len() > open.length {
             return Err(changed());
@@ -226,6 +231,8 @@ impl Journal {
     fn next_segment(&mut self, at: Millis) -> Result<(), JournalError> {
         self.write()?;
         let (open, last) = Open::begin(&self.folder, &self.key, self.written, at, None)?;
+        // What the old one still held is given back; where that fails, it is only space.
+        let _ = self.open.cut();
         self.unsynced.push(open.file.clone());
         (self.open, self.written, self.last, self.new_name) = (open, last, last, true);
         Ok(())
@@ -265,7 +272,15 @@ impl Open {
         let file = opened.map_err(failed)?;
         let found = file.metadata().map_err(failed)?;
         let identity = (found.dev(), found.ino());
-        Ok(Open { file: Arc::new(file), path: path.to_path_buf(), identity, length, begun, torn: false })
+        Ok(Open {
+            file: Arc::new(file),
+            path: path.to_path_buf(),
+            identity,
+            length,
+            begun,
+            torn: false,
+            reserved: length,
+        })
     }
 
     /// A new segment: the line that says what it goes on from, and a checkpoint of all before.
@@ -296,8 +311,24 @@ impl Open {
         Ok((open, last))
     }
 
+    /// Ends the file where its last line does, and gives back the space behind.
+    fn cut(&mut self) -> io::Result<()> {
+        self.reserved = self.length;
+        self.file.set_len(self.length)
+    }
+
+    /// Keeps space ahead of the end. A file system that has none, or cannot do this, changes
+    /// nothing: the write then fails as it would have.
+    fn reserve(&mut self, bytes: usize) {
+        if self.length + bytes as u64 + AHEAD / 2 > self.reserved {
+            let _ = fallocate(&*self.file, FallocateFlags::KEEP_SIZE, self.length, bytes as u64 + AHEAD);
+            self.reserved = self.length + bytes as u64 + AHEAD;
+        }
+    }
+
     /// In one call. What was written in part is taken back, now or before anything goes behind it.
     fn write(&mut self, lines: &[u8]) -> Result<(), JournalError> {
+        self.reserve(lines.len());
         let written = loop {
             match (&*self.file).write(lines) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -311,7 +342,7 @@ impl Open {
             }
             Ok(0) => io::ErrorKind::WriteZero.into(),
             Ok(_) => {
-                self.torn = self.file.set_len(self.length).is_err();
+                self.torn = self.cut().is_err();
                 io::Error::new(io::ErrorKind::StorageFull, "only part of it was written")
             }
             Err(error) => error,

@@ -58,12 +58,9 @@ impl fmt::Debug for Chain {
 }
 
 /// Hex digits of bytes.
-pub(crate) fn hex(bytes: &[u8], into: &mut Vec<u8>) {
+pub(crate) fn hex(bytes: &[u8]) -> impl Iterator<Item = u8> {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        into.push(DIGITS[usize::from(byte >> 4)]);
-        into.push(DIGITS[usize::from(byte & 15)]);
-    }
+    bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]])
 }
 
 /// The chain of a line that begins so, after another.
@@ -71,9 +68,9 @@ pub(crate) fn chained(before: Chain, line: &[u8]) -> Chain {
     let mut context = Context::new(&SHA256);
     context.update(&before.0);
     context.update(line);
-    let mut digits = Vec::with_capacity(64);
-    hex(context.finish().as_ref(), &mut digits);
-    Chain(digits.try_into().unwrap_or([b'0'; 64]))
+    let mut digits = [b'0'; 64];
+    digits.iter_mut().zip(hex(context.finish().as_ref())).for_each(|(digit, hex)| *digit = hex);
+    Chain(digits)
 }
 
 /// What a line begins with.

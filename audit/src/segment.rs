@@ -1,7 +1,8 @@
 //! The files of a journal: their names, and the lines of one.
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// Longer lines are none of ours: a record is bounded long before that.
@@ -40,13 +41,17 @@ pub(crate) fn list(folder: &Path) -> io::Result<Vec<Segment>> {
     Ok(all)
 }
 
-/// The lines of a file, one after the other in a buffer that is used again.
+/// The lines of a file, one after the other, given where they were read to.
 pub(crate) struct Rows {
-    input: BufReader<File>,
-    line: Vec<u8>,
-    /// Where the next line begins.
+    file: File,
+    buffer: Vec<u8>,
+    /// What of the buffer was read and not given yet.
+    unread: Range<usize>,
+    /// Where in the file that begins.
     offset: u64,
 }
+
+const BUFFER: usize = 1 << 17;
 
 /// What comes next.
 pub(crate) enum Row<'a> {
@@ -67,7 +72,7 @@ impl Rows {
     pub(crate) fn open_at(path: &Path, offset: u64) -> io::Result<Self> {
         let mut file = File::open(path)?;
         file.seek(SeekFrom::Start(offset))?;
-        Ok(Rows { input: BufReader::with_capacity(1 << 16, file), line: Vec::new(), offset })
+        Ok(Rows { file, buffer: vec![0; BUFFER], unread: 0..0, offset })
     }
 
     /// Where the line begins that comes next.
@@ -76,19 +81,40 @@ impl Rows {
     }
 
     pub(crate) fn next(&mut self) -> io::Result<Row<'_>> {
-        if self.line.ends_with(b"\n") {
-            self.line.clear();
-        }
-        let room = (LONGEST + 1).saturating_sub(self.line.len());
-        (&mut self.input).take(room as u64).read_until(b'\n', &mut self.line)?;
-        match self.line.strip_suffix(b"\n") {
-            Some(line) => {
-                self.offset += self.line.len() as u64;
-                Ok(Row::Whole(line))
+        let mut looked_at = 0;
+        loop {
+            let unread = &self.buffer[self.unread.clone()];
+            if let Some(length) = memchr::memchr(b'\n', &unread[looked_at..]).map(|at| looked_at + at) {
+                if length > LONGEST {
+                    return Ok(Row::Rest);
+                }
+                let begin = self.unread.start;
+                self.unread.start += length + 1;
+                self.offset += length as u64 + 1;
+                return Ok(Row::Whole(&self.buffer[begin..begin + length]));
             }
-            None if self.line.is_empty() => Ok(Row::End),
-            None => Ok(Row::Rest),
+            looked_at = unread.len();
+            if looked_at > LONGEST || self.read_more()? == 0 {
+                return Ok(if looked_at == 0 { Row::End } else { Row::Rest });
+            }
         }
+    }
+
+    /// Reads behind what is unread; how much that was.
+    fn read_more(&mut self) -> io::Result<usize> {
+        self.buffer.copy_within(self.unread.clone(), 0);
+        self.unread = 0..self.unread.len();
+        if self.unread.end == self.buffer.len() {
+            self.buffer.resize(2 * self.buffer.len(), 0);
+        }
+        let read = loop {
+            match self.file.read(&mut self.buffer[self.unread.end..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
+        self.unread.end += read;
+        Ok(read)
     }
 }
 

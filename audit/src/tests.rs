@@ -52,6 +52,23 @@ fn several(folder: &Path, events: u64) -> Journal {
     journal
 }
 
+/// A disk that is full all at once still takes what is decided until somebody has reacted.
+#[test]
+fn space_is_kept_ahead_and_given_back() {
+    use std::os::unix::fs::MetadataExt as _;
+    let folder = TempDir::new().unwrap();
+    let mut journal = opened(folder.path()).journal;
+    append(&mut journal, 1).unwrap();
+    let held = |name: &str| std::fs::metadata(folder.path().join("audit").join(name)).unwrap().blocks() * 512;
+    let ahead = held("000000000001.jsonl");
+    assert!(ahead >= 4 << 20, "{ahead} bytes are held; a file system without fallocate(2)?");
+    let mut journal = journal.with_segments_of(1);
+    append(&mut journal, 2).unwrap();
+    assert!(held("000000000001.jsonl") < 1 << 20, "a segment that has ended holds its lines alone");
+    assert!(held("000000000004.jsonl") >= 4 << 20);
+    verify(&folder.path().join("audit"), None, None).unwrap();
+}
+
 #[test]
 fn what_was_appended_is_read_back_and_is_whole() {
     let folder = TempDir::new().unwrap();

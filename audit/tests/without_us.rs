@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use audit::{Chain, Damage, Head, Journal, Key, Link, Verified, VerifyError, verify};
+use proptest::prelude::*;
+use proptest::sample::Index;
 
 const PAGE: &str = include_str!("../../docs/audit.md");
 
@@ -168,4 +170,156 @@ fn the_page_and_verify_name_the_first_record_of_a_file_that_is_missing_or_twice(
         fs::remove_file(twice).unwrap();
     }
     scene.agree("put right");
+}
+
+/// Something that is done to the files by somebody without the key.
+#[derive(Clone, Copy, Debug)]
+enum Edit {
+    /// A byte becomes another one.
+    Byte(u8),
+    /// Bytes are put in.
+    PutIn(u8),
+    /// What stands between two places is gone.
+    Gone,
+    /// Two lines change places.
+    Swapped,
+    /// A line stands elsewhere as well.
+    Twice,
+    /// A line stands in another file.
+    Moved,
+    /// A file is gone.
+    FileGone,
+    /// A file has another name.
+    Renamed,
+    /// A file has two.
+    Copied,
+    /// A line says something else, and all that follow are chained anew.
+    Rewritten,
+}
+
+fn edits() -> impl Strategy<Value = Edit> {
+    prop_oneof![
+        4 => (1..=255u8).prop_map(Edit::Byte),
+        2 => any::<u8>().prop_map(Edit::PutIn),
+        2 => Just(Edit::Gone),
+        1 => Just(Edit::Swapped),
+        1 => Just(Edit::Twice),
+        1 => Just(Edit::Moved),
+        1 => Just(Edit::FileGone),
+        1 => Just(Edit::Renamed),
+        1 => Just(Edit::Copied),
+        2 => Just(Edit::Rewritten),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 20, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_done_to_the_files_both_find_it_and_name_the_same_record(
+        edit in edits(), file in any::<Index>(), from in any::<Index>(), to in any::<Index>()
+    ) {
+        let scene = Scene::new();
+        let what = format!("{edit:?}, file {file:?}, from {from:?} to {to:?}");
+        match scene.done(edit, file, from, to) {
+            true => scene.found(&what),
+            false => scene.agree(&what),
+        }
+    }
+}
+
+impl Scene {
+    /// Does it; whether it must be found. What only cuts the end off is found by a head that was kept elsewhere.
+    fn done(&self, edit: Edit, file: Index, from: Index, to: Index) -> bool {
+        let files = self.files();
+        let index = file.index(files.len());
+        let (path, is_last) = (&files[index], index + 1 == files.len());
+        let mut text = fs::read(path).unwrap();
+        let (from_byte, to_byte) = (from.index(text.len()), to.index(text.len()));
+        let mut lines: Vec<Vec<u8>> = text.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+        let (from_line, to_line) = (from.index(lines.len()), to.index(lines.len()));
+        let other_name = self.folder().join(format!("{:012}.jsonl", 1 + to.index(99)));
+        let found = match edit {
+            Edit::Byte(with) => {
+                text[from_byte] ^= with;
+                !(is_last && from_byte + 1 == text.len())
+            }
+            Edit::PutIn(byte) => {
+                text.splice(from_byte..from_byte, [byte; 3]);
+                true
+            }
+            Edit::Gone => {
+                let (begin, end) = (from_byte.min(to_byte), from_byte.max(to_byte) + 1);
+                let cut_off = is_last && end == text.len();
+                text.drain(begin..end);
+                !cut_off
+            }
+            Edit::Swapped => {
+                lines.swap(from_line, to_line);
+                text = lines.concat();
+                from_line != to_line
+            }
+            Edit::Twice => {
+                lines.insert(to_line, lines[from_line].clone());
+                text = lines.concat();
+                true
+            }
+            Edit::Moved => {
+                let line = lines.remove(from_line);
+                text = lines.concat();
+                let other = &files[(index + 1) % files.len()];
+                fs::write(other, [fs::read(other).unwrap(), line].concat()).unwrap();
+                true
+            }
+            Edit::FileGone => {
+                fs::remove_file(path).unwrap();
+                return !is_last;
+            }
+            Edit::Renamed | Edit::Copied if other_name.exists() => false,
+            Edit::Renamed => {
+                fs::rename(path, other_name).unwrap();
+                return true;
+            }
+            Edit::Copied => {
+                fs::copy(path, other_name).unwrap();
+                return true;
+            }
+            Edit::Rewritten => return self.rewritten(&files[index..], from_line),
+        };
+        fs::write(path, text).unwrap();
+        found
+    }
+
+    /// A line says something else, and all that follow are chained anew, in all files from the first on; whether a
+    /// checkpoint covers it.
+    fn rewritten(&self, files: &[PathBuf], line: usize) -> bool {
+        let (mut chain, mut covered, mut number) = (None::<String>, false, 0);
+        for file in files {
+            let text = fs::read_to_string(file).unwrap();
+            let mut anew = String::new();
+            for text in text.lines() {
+                let (said, of_old) = text.rsplit_once(",\"chain\":\"").unwrap();
+                let after = chain.take().or_else(|| Some(text.split("\"after\":\"").nth(1)?[..64].to_owned()));
+                let mut said = said.to_owned();
+                if let (true, Some(at)) = (number >= line, said.find("\"after\":\"")) {
+                    said.replace_range(at + 9..at + 73, after.as_deref().unwrap());
+                }
+                if number == line {
+                    said += ",\"more\":1";
+                }
+                covered |= number > line && said.contains("\"kind\":\"checkpoint\"");
+                let next = if number < line { of_old[..64].to_owned() } else { chained(&after.unwrap(), &said) };
+                anew += &format!("{said},\"chain\":\"{next}\"}}\n");
+                chain = Some(next);
+                number += 1;
+            }
+            fs::write(file, anew).unwrap();
+        }
+        covered
+    }
+}
+
+fn chained(after: &str, said: &str) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, format!("{after}{said}").as_bytes());
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }

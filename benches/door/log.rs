@@ -1,6 +1,7 @@
 //! The audit log alone, at a million records: what it takes to write them, to check them, to
 //! build the index, and to answer from it.
 
+use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ const REQUESTS: u64 = 500_000;
 pub(crate) fn measure(dir: &Path) {
     let folder = dir.join("audit");
     let log = AuditLog::open(&folder).unwrap();
-    let written = timed(|| write(&log));
+    let written = timed(|| write(&log, 0..REQUESTS, 100));
     println!("| written: {REQUESTS} requests, two lines each | {:.1} µs a request |", micros(written));
     timed(|| drop(log));
     let checked = timed(|| assert!(verify(&folder, None).is_ok()));
@@ -45,13 +46,17 @@ fn micros(all: Duration) -> f64 {
     all.as_secs_f64() * 1e6 / REQUESTS as f64
 }
 
-fn write(log: &AuditLog) {
+/// Requests to so many hosts, every fourth with a credential.
+pub(crate) fn write(log: &AuditLog, numbers: Range<u64>, hosts: u64) {
     let mut decision = decision();
-    for number in 0..REQUESTS {
+    for number in numbers {
         decision.path = Some(format!("/repos/me/notes/issues/{number}"));
-        decision.host = Some(format!("h{}.example", number % 100));
+        decision.host = Some(format!("h{}.example", number % hosts));
+        decision.credential = number.is_multiple_of(4).then(|| "github".into());
         let seq = log.decided(&decision).unwrap();
-        log.ended(seq, &Outcome { status: Some(200), bytes_up: 120, bytes_down: 4_000, ..Outcome::default() }).unwrap();
+        let address = "192.0.2.1:443".parse().ok();
+        let ended = Outcome { status: Some(200), address, bytes_up: 120, bytes_down: 4_000, ..Outcome::default() };
+        log.ended(seq, &ended).unwrap();
     }
 }
 
@@ -70,7 +75,8 @@ fn decision() -> Decision {
     }
 }
 
-fn stream(reader: &AuditReader) {
+/// All of it as JSON, as `doorward audit --json` reads it.
+pub(crate) fn stream(reader: &AuditReader) {
     let mut filter = Filter { after: Some(Seq(0)), limit: Some(1_000), events: Events::With, ..Filter::default() };
     let mut bytes = 0;
     loop {
@@ -82,7 +88,7 @@ fn stream(reader: &AuditReader) {
     assert!(bytes > 0);
 }
 
-fn peak_mebibytes() -> u64 {
+pub(crate) fn peak_mebibytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() >> 10

@@ -17,7 +17,7 @@ use doorward::store::ledger::AuditLog;
 use policies::{Authority, Date, GroupName, Moment, SandboxId, TimeOfDay};
 use policy_file::Source;
 use proxy::audit::{Decision, Identity, Ledger, LedgerDown, Noted, Outcome, Seq};
-use proxy::ports::{Caller, Internal, Pending, SecretUnavailable, Secrets};
+use proxy::ports::{Caller, Internal, NobodyToAsk, Pending, SecretUnavailable, Secrets};
 use proxy::{Door, Keyring, Limits, Refreshes};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -31,7 +31,8 @@ use tokio::net::UnixListener;
 pub(crate) async fn door(dir: &Path) {
     let (home, config) = home(dir);
     let ledger = Arc::new(AuditLog::open(&home.audit_log()).unwrap());
-    let gateway = Gateway::open(&home, &config, ledger.clone(), Operations::of(ledger, None)).unwrap();
+    let gateway =
+        Gateway::open(&home, &config, ledger.clone(), Operations::of(ledger, None), Arc::new(NobodyToAsk)).unwrap();
     let door = gateway.open_door(&group(), &dir.join("door.sock")).unwrap();
     std::fs::write(dir.join("door-ca.pem"), door.ca_pem()).unwrap();
     let surrogate = door.environment().iter().find(|(name, _)| name == crate::processes::SURROGATE_VARIABLE);
@@ -54,6 +55,8 @@ pub(crate) async fn unscanned(dir: &Path, role: &str) {
         now: Arc::new(|| Moment::new(Date::new(2026, 11, 23).unwrap(), TimeOfDay::NOON)),
         tls,
         internal: Arc::new(NoOperations),
+        owner: Arc::new(NobodyToAsk),
+        latch: Arc::default(),
         limits: Limits::default(),
         connections: AtomicU64::new(0),
         refreshes: Refreshes::default(),

@@ -261,6 +261,12 @@ impl Facts {
     }
 }
 
+/// Whether the engine refused a request for what it asks (a runtime that it does not know, say),
+/// and would refuse it again.
+pub fn is_bad_request(error: &bollard::errors::Error) -> bool {
+    matches!(error, bollard::errors::Error::DockerResponseServerError { status_code: 400, .. })
+}
+
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine").field("facts", &self.facts).finish_non_exhaustive()

@@ -35,7 +35,7 @@ pub use attestation::Finding;
 pub use bollard::models::ContainerCreateBody as CreateRequest;
 pub use bundle::BundleError;
 pub use doorward_guest::protocol;
-pub use engine::{ConnectError, Enforced, Engine, EngineKind, FIXED_UID, Facts, SandboxUser};
+pub use engine::{ConnectError, Enforced, Engine, EngineKind, FIXED_UID, Facts, SandboxUser, is_bad_request};
 pub use exec::{Exec, ExecError, TerminalSize};
 pub use networks::Network;
 pub use orphans::Running;

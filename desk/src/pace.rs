@@ -40,18 +40,28 @@ impl<K: Eq + Hash, T> Pace<K, T> {
     /// those before it and says what stands for all. A time that has ended goes on until what
     /// was counted in it is asked for, so that nothing passes before it.
     pub fn passes(&mut self, kind: K, now: Instant, keep: impl FnOnce(Option<T>) -> T) -> bool {
+        self.passes_of(self.most, kind, now, keep)
+    }
+
+    /// The same where at most `most` of this one may pass.
+    pub fn passes_of(&mut self, most: u64, kind: K, now: Instant, keep: impl FnOnce(Option<T>) -> T) -> bool {
         let new = || Stretch { since: now, passed: 0, counted: None };
         let stretch = self.kinds.entry(kind).or_insert_with(new);
         if stretch.counted.is_none() && now >= stretch.since + self.every {
             *stretch = new();
         }
-        if stretch.passed < self.most {
+        if stretch.passed < most {
             stretch.passed += 1;
             return true;
         }
         let (count, before) = stretch.counted.take().map_or((0, None), |before| (before.count, Some(before.kept)));
         stretch.counted = Some(Counted { count: count + 1, kept: keep(before) });
         false
+    }
+
+    /// Whether one of a kind came within the time.
+    pub fn has(&self, kind: &K) -> bool {
+        self.kinds.contains_key(kind)
     }
 
     /// When the first time ends.

@@ -15,6 +15,33 @@ pub fn text_on_screen(text: &str) -> String {
     written_out(text, |c| steers(c) && !matches!(c, '\n' | '\t'))
 }
 
+/// Text of an agent's as a quotation that does nothing: one line, cut short, nothing
+/// that hides, no quotation mark that would end it, no markup, and no link: a chat makes
+/// one of anything that looks like a name or an address.
+pub fn quotation(text: &str, at_most: usize) -> String {
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut out = String::new();
+    let mut chars = words.chars().peekable();
+    let mut taken = 0;
+    while let Some(c) = chars.next() {
+        if taken == at_most {
+            out.push('\u{2026}');
+            break;
+        }
+        taken += 1;
+        let next_is_word = chars.peek().is_some_and(|next| next.is_alphanumeric() || *next == '/');
+        match c {
+            '.' | '\u{3002}' | '\u{ff0e}' | '\u{ff61}' if next_is_word => out.push_str("[.]"),
+            ':' if next_is_word => out.push_str("[:]"),
+            '@' => out.push_str("[at]"),
+            '"' | '\u{201c}'..='\u{201f}' | '\u{ab}' | '\u{bb}' => out.push('\''),
+            '*' | '`' | '~' => {}
+            c => out.push(c),
+        }
+    }
+    on_screen(&out)
+}
+
 /// For JSON that is already JSON: the same text to whoever parses it, with every
 /// such character as `\u001b`. They can only stand inside of its strings.
 pub fn in_json(json: String) -> String {
@@ -104,6 +131,19 @@ mod tests {
         assert_eq!(text_on_screen("evil\u{202e}txt"), "evil\\u{202e}txt");
         let family = "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467} \u{2764}\u{fe0f}";
         assert_eq!(text_on_screen(family), family);
+    }
+
+    /// Attacks O05, O06: what an agent writes is inert in the owner's chat.
+    #[test]
+    fn the_owner_reads_a_quotation_that_does_nothing() {
+        let shown = |why: &str| quotation(why, 160);
+        assert_eq!(shown("see https://evil.test/x"), "see https[:]//evil[.]test/x");
+        assert_eq!(shown("www.evil.test or me@evil.test."), "www[.]evil[.]test or me[at]evil[.]test.");
+        assert_eq!(shown("evil\u{3002}test evil\u{ff0e}test"), "evil[.]test evil[.]test");
+        assert_eq!(shown("x\u{201d} APPROVED by admin, reply YES"), "x' APPROVED by admin, reply YES");
+        assert_eq!(shown("a\n\n[Doorward] *yes*\u{1b}[2J\u{202e}b"), "a [Doorward] yes\\u{1b}[2J\\u{202e}b");
+        let long = shown(&format!("x{}y{}", " ".repeat(4096), "z".repeat(4096)));
+        assert!(long.starts_with("x yzz") && long.ends_with("z\u{2026}") && long.chars().count() == 161, "{long}");
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub enum Refused<'a> {
     OutsideHours(Closed<'a>),
     /// A deny covers it.
     Denied(&'a DenyRule),
+    /// Its owner is asked first.
+    Asked(&'a AllowRule),
     /// Its body is not as the allow wants it.
     Body(&'a Facts, &'a AllowRule),
     /// The host resolves to an address that is not on the public internet.

@@ -16,15 +16,34 @@ pub use condition::{Condition, Effect, Wanted, Words};
 pub use field::Field;
 use reader::{Finding, Reader};
 
+use crate::asking::{ASKED_AT_MOST, AskedBy};
+use crate::grant::{Grant, GrantId};
 use crate::{Code, Refusal, RuleRef};
 
 /// What a permit wants of the body before anything is sent.
 #[derive(Clone, Debug)]
 pub struct BodyConditions {
     denies: Vec<Denial>,
-    /// One of them must hold; empty where an allow without `json` covers the request.
-    allows: Vec<Grant>,
+    /// Whether a rule without `json` opens it.
+    free: bool,
+    /// The allows that open it where their conditions hold; empty where it is free.
+    allows: Vec<Opening>,
+    /// What has its owner asked.
+    asks: Vec<Question>,
+    /// The allows under which nobody is asked where their conditions hold.
+    unasked: Vec<Arc<[Condition]>>,
+    /// The yeses to it that there are.
+    grants: Vec<Grant>,
     empty_is_fine: bool,
+}
+
+/// Why a body does not go.
+#[derive(Debug)]
+pub enum Unfit {
+    /// It must not.
+    Refused(Refusal),
+    /// Its owner has to be asked first.
+    Asks(AskedBy),
 }
 
 /// A deny with `json` that covers the rest of the request.
@@ -36,10 +55,20 @@ struct Denial {
 
 /// An allow with `json` that covers the rest of the request.
 #[derive(Clone, Debug)]
-struct Grant {
+struct Opening {
     conditions: Arc<[Condition]>,
     at: RuleRef,
     lift: Vec<String>,
+}
+
+/// An ask that covers the rest of the request.
+#[derive(Clone, Debug)]
+struct Question {
+    /// None: whatever the body is.
+    conditions: Option<Arc<[Condition]>>,
+    /// Whether a yes opens it: asks bind more widely than they open.
+    opens: bool,
+    by: AskedBy,
 }
 
 /// More than a model's longest prompt with its pictures; little enough to be held
@@ -47,9 +76,17 @@ struct Grant {
 const LIMIT: u64 = 16 * 1024 * 1024;
 
 impl BodyConditions {
-    /// `None` as long as nothing is added. `empty_is_fine`: the method needs no body.
+    /// Free, and `None` as long as nothing is added. `empty_is_fine`: the method needs no body.
     pub(crate) fn new(empty_is_fine: bool) -> Self {
-        BodyConditions { denies: Vec::new(), allows: Vec::new(), empty_is_fine }
+        BodyConditions {
+            denies: Vec::new(),
+            free: true,
+            allows: Vec::new(),
+            asks: Vec::new(),
+            unasked: Vec::new(),
+            grants: Vec::new(),
+            empty_is_fine,
+        }
     }
 
     pub(crate) fn deny(&mut self, conditions: &Arc<[Condition]>, refusal: Refusal) {
@@ -57,29 +94,91 @@ impl BodyConditions {
     }
 
     pub(crate) fn allow(&mut self, conditions: &Arc<[Condition]>, at: &RuleRef, lift: Vec<String>) {
-        self.allows.push(Grant { conditions: conditions.clone(), at: at.clone(), lift });
+        self.free = false;
+        self.allows.push(Opening { conditions: conditions.clone(), at: at.clone(), lift });
+    }
+
+    /// Says at the end whether a rule without conditions opens it.
+    pub(crate) fn set_free(&mut self, free: bool) {
+        self.free = free;
+    }
+
+    /// Has the owner asked, where the conditions hold or cannot be told.
+    pub(crate) fn ask(&mut self, conditions: Option<&Arc<[Condition]>>, opens: bool, by: AskedBy) {
+        self.asks.push(Question { conditions: conditions.cloned(), opens, by });
+    }
+
+    /// Asks nobody where these hold.
+    pub(crate) fn unasked(&mut self, conditions: &Arc<[Condition]>) {
+        self.unasked.push(conditions.clone());
+    }
+
+    /// What was said yes to already.
+    pub(crate) fn granted(&mut self, grants: Vec<Grant>) {
+        self.grants = grants;
+        // For one body before for any.
+        self.grants.sort_by_key(|grant| (!grant.is_once(), grant.id()));
+    }
+
+    /// What there is to ask, whatever the body is; `None` where the body decides, or a yes is there.
+    pub(crate) fn surely_asks(&self) -> Option<&AskedBy> {
+        let always = self.asks.iter().find(|ask| ask.conditions.is_none());
+        let opened_by_asks = !self.free && self.allows.is_empty();
+        let asked = always.or_else(|| self.asks.first().filter(|_| opened_by_asks))?;
+        (self.grants.is_empty() && self.unasked.is_empty()).then_some(&asked.by)
+    }
+
+    pub(crate) fn grants(&self) -> &[Grant] {
+        &self.grants
+    }
+
+    /// What has its owner asked about some bodies, or all.
+    pub fn asked_by(&self) -> Option<&AskedBy> {
+        self.asks.first().map(|ask| &ask.by)
     }
 
     pub(crate) fn non_empty(self) -> Option<Self> {
-        (!self.denies.is_empty() || !self.allows.is_empty()).then_some(self)
+        (!self.denies.is_empty() || !self.allows.is_empty() || !self.asks.is_empty()).then_some(self)
     }
 
     /// Whether the same is asked of a body, whichever rules ask it.
     pub(crate) fn asks_the_same(&self, other: &Self) -> bool {
-        let denies = |body: &Self| body.denies.iter().map(|deny| deny.conditions.clone()).collect::<Vec<_>>();
-        let allows = |body: &Self| body.allows.iter().map(|allow| allow.conditions.clone()).collect::<Vec<_>>();
-        denies(self) == denies(other) && allows(self) == allows(other) && self.empty_is_fine == other.empty_is_fine
+        self.parts() == other.parts()
     }
 
-    /// Whether a body that passed another passes this: other allows may have come to it.
+    /// What is asked of a body, without the rules that ask it and the yeses to it.
+    fn parts(&self) -> impl PartialEq + use<'_> {
+        // Whole: what is new is compared.
+        let BodyConditions { denies, free, allows, asks, unasked, grants: _, empty_is_fine } = self;
+        (
+            denies.iter().map(|deny| &deny.conditions).collect::<Vec<_>>(),
+            free,
+            allows.iter().map(|allow| &allow.conditions).collect::<Vec<_>>(),
+            asks.iter().map(|ask| (&ask.conditions, ask.opens)).collect::<Vec<_>>(),
+            unasked,
+            empty_is_fine,
+        )
+    }
+
+    /// Whether a body that passed another passes this: other allows may have come to it, and
+    /// less may be asked.
     pub(crate) fn takes_all_of(&self, other: &Self) -> bool {
-        let has = |allow: &Grant| self.allows.iter().any(|own| own.conditions == allow.conditions);
-        let allows = self.allows.is_empty() || (!other.allows.is_empty() && other.allows.iter().all(has));
-        let own = BodyConditions { allows: other.allows.clone(), ..self.clone() };
-        allows && own.asks_the_same(other)
+        let opens = |opening: &Arc<[Condition]>| {
+            let by_ask = self.asks.iter().any(|ask| ask.opens && ask.conditions.as_ref() == Some(opening));
+            by_ask || self.allows.iter().any(|own| own.conditions == *opening)
+        };
+        let by_asks = other.asks.iter().filter(|ask| ask.opens).filter_map(|ask| ask.conditions.as_ref());
+        let mut opened = other.allows.iter().map(|allow| &allow.conditions).chain(by_asks);
+        let opens_all = self.free || (!other.free && opened.all(opens));
+        let known = |ask: &Question| other.asks.iter().any(|then| then.conditions == ask.conditions);
+        // An exception that is gone asks what was not asked.
+        let asks_no_more = self.asks.iter().all(known)
+            && (self.asks.is_empty() || other.unasked.iter().all(|then| self.unasked.contains(then)));
+        let denies = |body: &Self| body.denies.iter().map(|deny| deny.conditions.clone()).collect::<Vec<_>>();
+        opens_all && asks_no_more && denies(self) == denies(other) && self.empty_is_fine == other.empty_is_fine
     }
 
-    /// The same where a permit may have none.
+    /// Whether the same is asked where a permit may ask nothing.
     pub(crate) fn asks_what(&self, other: Option<&Self>) -> bool {
         let nothing = BodyConditions::new(self.empty_is_fine);
         self.asks_the_same(other.unwrap_or(&nothing))
@@ -87,60 +186,128 @@ impl BodyConditions {
 
     /// The most bytes that a body may have to be judged; a longer one is refused.
     pub fn limit(&self) -> u64 {
-        LIMIT
+        if self.is_surely_asked() { ASKED_AT_MOST } else { LIMIT }
     }
 
-    /// Judges the whole body as it will be sent. Whatever its Content-Type says: a
-    /// body that is not JSON is refused, and so is a compressed one.
-    pub fn check(&self, body: &[u8]) -> Result<(), Refusal> {
-        if body.len() as u64 > LIMIT {
-            return Err(Refusal::new(
-                Code::TooLarge,
-                format!("the body is longer than the {LIMIT} bytes that can be judged"),
-            ));
+    fn is_surely_asked(&self) -> bool {
+        self.unasked.is_empty() && self.asks.iter().any(|ask| ask.conditions.is_none())
+    }
+
+    /// What a body is told that is longer than the limit.
+    pub fn too_large(&self) -> Refusal {
+        match self.asks.iter().find(|ask| ask.conditions.is_none()) {
+            Some(ask) if self.is_surely_asked() => ask.by.too_large(),
+            _ => Refusal::new(Code::TooLarge, format!("the body is longer than the {LIMIT} bytes that can be judged")),
         }
+    }
+
+    /// Whether a rule looks into the body: then it must be JSON.
+    pub fn look_inside(&self) -> bool {
+        self.conditions().next().is_some()
+    }
+
+    fn conditions(&self) -> impl Iterator<Item = &Arc<[Condition]>> {
+        let denials = self.denies.iter().map(|deny| &deny.conditions);
+        let openings = self.allows.iter().map(|allow| &allow.conditions);
+        let questions = self.asks.iter().filter_map(|ask| ask.conditions.as_ref());
+        denials.chain(openings).chain(questions).chain(&self.unasked)
+    }
+
+    /// Judges the whole body as it will be sent. Whatever its Content-Type says: where a rule looks
+    /// into it, one that is not JSON is refused, and so is a compressed one. Gives the yes by which
+    /// it goes, where its owner had to be asked.
+    pub fn check(&self, body: &[u8]) -> Result<Option<GrantId>, Unfit> {
+        if body.len() as u64 > self.limit() {
+            return Err(Unfit::Refused(self.too_large()));
+        }
+        let all: Vec<&Condition> = self.conditions().flat_map(|conditions| conditions.iter()).collect();
+        let findings = if all.is_empty() { Vec::new() } else { self.findings(&all, body).map_err(Unfit::Refused)? };
+        self.judge(&findings, body)
+    }
+
+    fn findings(&self, all: &[&Condition], body: &[u8]) -> Result<Vec<Finding>, Refusal> {
         // No body is a body without fields, where the method needs none.
         let body: &[u8] = if body.is_empty() && self.empty_is_fine { b"null" } else { body };
-        let denials = self.denies.iter().map(|deny| &deny.conditions);
-        let grants = self.allows.iter().map(|allow| &allow.conditions);
-        let all: Vec<&Condition> = denials.chain(grants).flat_map(|conditions| conditions.iter()).collect();
-        let findings = Reader::read(&all, body)
-            .map_err(|why| Refusal::new(Code::BodyUnreadable, format!("a rule looks into this body, and it {why}")))?;
-        self.judge(&findings)
+        Reader::read(all, body)
+            .map_err(|why| Refusal::new(Code::BodyUnreadable, format!("a rule looks into this body, and it {why}")))
     }
 
-    fn judge(&self, mut findings: &[Finding]) -> Result<(), Refusal> {
+    /// Deny beats ask beats allow.
+    fn judge(&self, findings: &[Finding], body: &[u8]) -> Result<Option<GrantId>, Unfit> {
+        let mut rest = findings;
+        let mut own = |conditions: &Arc<[Condition]>| {
+            let (own, behind) = rest.split_at(conditions.len());
+            rest = behind;
+            own
+        };
+        // A condition that cannot be told counts as one that holds, where it takes something away.
+        let binds = |own: &[Finding]| own.iter().all(|finding| *finding != Finding::Fails);
+        let holds = |own: &[Finding]| own.iter().all(|finding| *finding == Finding::Holds);
         for deny in &self.denies {
-            let (own, rest) = findings.split_at(deny.conditions.len());
-            findings = rest;
-            // A condition that cannot be told counts as one that holds.
-            if own.iter().all(|finding| *finding != Finding::Fails) {
-                return Err(deny.refusal.clone());
+            if binds(own(&deny.conditions)) {
+                return Err(Unfit::Refused(deny.refusal.clone()));
             }
         }
-        let mut first = None;
+        let (mut open, mut first) = (self.free, None);
         for allow in &self.allows {
-            let (own, rest) = findings.split_at(allow.conditions.len());
-            findings = rest;
-            let failed = allow.conditions.iter().zip(own).find(|(_, finding)| **finding != Finding::Holds);
-            let Some((condition, finding)) = failed else { return Ok(()) };
-            first.get_or_insert_with(|| allow.refusal(condition, *finding));
+            let own = own(&allow.conditions);
+            open |= holds(own);
+            first = first.or_else(|| allow.refusal(own));
         }
-        first.map_or(Ok(()), Err)
+        let mut asked = None;
+        for ask in &self.asks {
+            let own = ask.conditions.as_ref().map(&mut own).unwrap_or_default();
+            open |= ask.opens && holds(own);
+            asked = asked.or(binds(own).then_some(&ask.by));
+            first = first.or_else(|| ask.refusal(own));
+        }
+        let unasked = self.unasked.iter().any(|conditions| holds(own(conditions)));
+        if !open {
+            let nothing = || Refusal::new(Code::BodyCondition, "no rule allows this body");
+            return Err(Unfit::Refused(first.unwrap_or_else(nothing)));
+        }
+        let Some(by) = asked.filter(|_| !unasked) else { return Ok(None) };
+        if body.len() as u64 > ASKED_AT_MOST {
+            return Err(Unfit::Refused(by.too_large()));
+        }
+        let granted = self.grants.iter().find(|grant| grant.covers(body));
+        granted.map_or_else(|| Err(Unfit::Asks(by.clone())), |grant| Ok(Some(grant.id())))
     }
 }
 
-impl Grant {
-    /// Says which field, never what stands in it: a refusal is logged.
-    fn refusal(&self, condition: &Condition, finding: Finding) -> Refusal {
-        let why = match finding {
-            Finding::Unclear => {
-                format!("`{}` in the body is not of the kind that the rule expects there", condition.field)
-            }
-            _ => format!("the rule wants that in the body {condition}"),
-        };
-        Refusal { code: Code::BodyCondition, why, logged: None, rule: Some(self.at.clone()), lift: self.lift.clone() }
+impl Unfit {
+    /// What the request is told as long as nobody is asked.
+    pub fn into_refusal(self) -> Refusal {
+        match self {
+            Unfit::Refused(refusal) => refusal,
+            Unfit::Asks(by) => by.unanswered(),
+        }
     }
+}
+
+impl Opening {
+    /// Nothing where its conditions hold.
+    fn refusal(&self, findings: &[Finding]) -> Option<Refusal> {
+        unfit(&self.conditions, findings, &self.at, &self.lift)
+    }
+}
+
+impl Question {
+    fn refusal(&self, findings: &[Finding]) -> Option<Refusal> {
+        unfit(self.conditions.as_ref().filter(|_| self.opens)?, findings, &self.by.at, &[])
+    }
+}
+
+/// Says which field, never what stands in it: a refusal is logged.
+fn unfit(conditions: &[Condition], findings: &[Finding], at: &RuleRef, lift: &[String]) -> Option<Refusal> {
+    let failed = conditions.iter().zip(findings).find(|(_, finding)| **finding != Finding::Holds);
+    let why = match failed? {
+        (condition, Finding::Unclear) => {
+            format!("`{}` in the body is not of the kind that the rule expects there", condition.field)
+        }
+        (condition, _) => format!("the rule wants that in the body {condition}"),
+    };
+    Some(Refusal { code: Code::BodyCondition, why, logged: None, rule: Some(at.clone()), lift: lift.to_vec() })
 }
 
 #[cfg(test)]

@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
+use crate::ask::Ask;
+use crate::asking::AskedBy;
 use crate::body::BodyConditions;
 use crate::host_pattern::is_reserved;
 use crate::observe::Observe;
-use crate::rules::{AllowRule, DenyRule, Fit, Origin, Reading};
+use crate::rules::{AllowRule, Asks, DenyRule, Fit, Leave, Origin, Reading};
+use crate::terms::Terms;
 use crate::{
-    Authority, Code, Facts, Host, Method, Permit, PolicyAt, Refusal, Refused, RuleRef, TunnelPermit, TunnelRule,
-    Verdict,
+    Authority, Code, Facts, Fingerprint, Grant, Host, Method, Permit, PolicyAt, Refusal, Refused, RuleRef,
+    TunnelPermit, TunnelRule, Verdict,
 };
 
 impl PolicyAt<'_> {
     /// Judges a request. Consumes the facts: an allow gives them back inside
-    /// the permit, a deny beside the refusal.
+    /// the permit, an ask inside the question, a deny beside the refusal.
     ///
     /// Allows add up: the permit has the private networks and the model mark of
     /// every allow that covers the request (so with `opaque`), and the credential of those that name
@@ -24,26 +27,51 @@ impl PolicyAt<'_> {
     /// Of allows with `json` one must hold, unless an allow without covers the
     /// request as well. An allow without the credential that is put on does not
     /// count there: it was not written for requests that carry one.
+    ///
+    /// An ask opens like an allow, after a yes, and binds what allows open: denials first, then
+    /// asks, then allows, but for an allow that says `unasked`. A yes that is there
+    /// ([`PolicyAt::with_grants`]) answers the question of its very request; where the body
+    /// decides whether there is a question, or which yes is for it, the permit's conditions say so.
     pub fn decide(&self, facts: Facts) -> Verdict {
-        match self.judge(&Reading::new(&facts), self.observing()) {
-            Ok(grant) => Verdict::Allow(Permit {
-                facts,
-                rule: grant.at.clone(),
-                policy: self.hash,
-                now: self.now(),
-                credential: grant.credential,
-                private: grant.private,
-                model: grant.model,
-                asks_model: grant.asks_model,
-                opaque: grant.opaque,
-                observed: grant.observed,
-                by_wildcard: grant.by_wildcard,
-                body: grant.body.non_empty(),
-                takes_private: grant.takes_private,
-                adviser: self.adviser,
-            }),
-            Err(refusal) => Verdict::Deny(facts, refusal),
+        let given = match self.judge(&Reading::new(&facts), self.observing()) {
+            Ok(given) => given,
+            Err(refusal) => return Verdict::Deny(facts, refusal),
+        };
+        let mut body = given.body;
+        if body.asked_by().is_some() {
+            body.granted(self.granted(&facts, given.credential.as_deref()));
         }
+        let asks = body.surely_asks().cloned();
+        let terms = Terms {
+            facts,
+            group: self.policy().group.clone(),
+            rule: given.at.clone(),
+            policy: self.policy().hash,
+            now: self.now(),
+            credential: given.credential,
+            private: given.private,
+            model: given.model,
+            asks_model: given.asks_model,
+            opaque: given.opaque,
+            observed: given.observed,
+            by_wildcard: given.by_wildcard,
+            body: body.non_empty().map(Box::new),
+            takes_private: given.takes_private,
+            adviser: self.policy().adviser,
+        };
+        match asks {
+            Some(by) => Verdict::Ask(Ask::new(terms, by)),
+            None => Verdict::Allow(Permit { terms }),
+        }
+    }
+
+    /// The yeses to this request: to nothing that differs from it in anything.
+    fn granted(&self, facts: &Facts, credential: Option<&str>) -> Vec<Grant> {
+        if self.grants().is_empty() {
+            return Vec::new();
+        }
+        let what = Fingerprint::of(&self.policy().group, facts, credential);
+        self.grants().iter().filter(|grant| grant.what() == what).cloned().collect()
     }
 
     /// Judges a connection that has only named its host: whether it goes through
@@ -52,17 +80,17 @@ impl PolicyAt<'_> {
     pub fn decide_tunnel(&self, authority: &Authority) -> Option<TunnelPermit> {
         let (host, port) = (&authority.host, authority.port);
         let holds = |rule: &&TunnelRule| rule.ports.contains(&port) && rule.holds(self.now());
-        let rules: Vec<_> = self.tunnels_of(host).filter(holds).collect();
+        let rules: Vec<_> = self.policy().tunnels_of(host).filter(holds).collect();
         let rule = rules.iter().max_by(|a, b| (a.host.weight(), &b.at).cmp(&(b.host.weight(), &a.at)))?;
-        (!self.wants_opening(authority)).then(|| TunnelPermit {
+        (!self.policy().wants_opening(authority)).then(|| TunnelPermit {
             authority: authority.clone(),
             rule: rule.at.clone(),
-            policy: self.hash,
+            policy: self.policy().hash,
             now: self.now(),
             private: rules.iter().flat_map(|rule| rule.private.iter().copied()).collect(),
             by_wildcard: !rule.host.is_exact(),
             takes_private: rule.origin == Origin::Group && rule.host.is_exact(),
-            adviser: self.adviser,
+            adviser: self.policy().adviser,
         })
     }
 
@@ -72,7 +100,9 @@ impl PolicyAt<'_> {
     pub fn refusal_of_other_methods(&self, permit: &Permit) -> Option<Refusal> {
         let host = &permit.facts.authority.host;
         let refusal = match self.judge(&Reading::asking_in_body(&permit.facts), self.observing()) {
-            Ok(all) if all.credential == permit.credential && all.body.asks_what(permit.body.as_ref()) => return None,
+            Ok(all) if all.credential == permit.credential && all.body.asks_what(permit.body.as_deref()) => {
+                return None;
+            }
             Ok(_) => Refusal::new(Code::MethodDenied, "other methods go there under other rules; leave the field out"),
             Err(refusal) => refusal,
         };
@@ -81,7 +111,7 @@ impl PolicyAt<'_> {
         Some(Refusal { why, ..refusal })
     }
 
-    fn judge<'a>(&'a self, request: &Reading<'_>, observing: Option<&'a Observe>) -> Result<Grant<'a>, Refusal> {
+    fn judge<'a>(&'a self, request: &Reading<'_>, observing: Option<&'a Observe>) -> Result<Given<'a>, Refusal> {
         let host = &request.facts.authority.host;
         if is_reserved(host) {
             return Err(Refusal::new(Code::SelfTarget, format!("{host} is the door itself, not a way out")));
@@ -91,18 +121,48 @@ impl PolicyAt<'_> {
             return Err(Refusal::dns_over_https());
         }
         let fits = |allow| Some((self.fits(allow, request)?, allow));
-        let fitting: Vec<_> = self.allows_near(host, request.outline()).filter_map(fits).collect();
+        let fitting: Vec<_> = self.policy().allows_near(host, request.outline()).filter_map(fits).collect();
         if !fitting.is_empty() {
-            let grant = self.grant(request.facts, &fitting, body)?;
-            return self.same_key_undone(request, &fitting, grant);
+            let asks = self.asks(request, &fitting)?;
+            let given = self.given(request.facts, &fitting, &asks, body)?;
+            return self.same_key_undone(request, &fitting, given);
         }
-        let named: Vec<_> = self.allows_of(host).map(|allow| (allow.fit(request, self.now()), allow)).collect();
-        match observing {
-            Some(observe) if named.is_empty() && self.is_unnamed(request.facts) => {
-                Ok(Grant::observed(&observe.at, body))
+        let named: Vec<_> =
+            self.policy().allows_of(host).map(|allow| (allow.fit(request, self.now()), allow)).collect();
+        if !(named.is_empty() && self.is_unnamed(request.facts)) {
+            return Err(self.not_covered(request, &named));
+        }
+        match (&self.policy().rules().asking.unlisted, observing) {
+            (Some(at), _) if request.asks() == Asks::Nothing => {
+                Ok(Given::unlisted(at, self.asked_by_unlisted(at, request), body))
             }
+            (None, Some(observe)) => Ok(Given::observed(&observe.at, body)),
             _ => Err(self.not_covered(request, &named)),
         }
+    }
+
+    /// The asks that bind a request which rules open; none where an allow says that nobody is to
+    /// be asked. What has two readings, or goes on in another protocol, cannot be described, so
+    /// it is refused instead.
+    fn asks<'a>(
+        &'a self,
+        request: &Reading<'_>,
+        fitting: &[(Fit, &'a AllowRule)],
+    ) -> Result<Vec<&'a AllowRule>, Refusal> {
+        let near = self.policy().asks_near(&request.facts.authority.host, request.wide_outline());
+        let mut asks: Vec<_> = near.filter(|ask| ask.binds(request, self.now())).collect();
+        // What opens by asking binds what it opens, in whichever way it was found.
+        let found = |ask: &AllowRule| asks.iter().any(|other| std::ptr::eq(*other, ask));
+        let missing: Vec<_> =
+            fitting.iter().map(|(_, rule)| *rule).filter(|rule| rule.asks() && !found(rule)).collect();
+        asks.extend(missing);
+        let unasked = |(_, rule): &(Fit, &AllowRule)| rule.leave == Leave::Unasked && rule.json.is_none();
+        if asks.is_empty() || fitting.iter().any(unasked) {
+            return Ok(Vec::new());
+        }
+        asks.sort_by(|a, b| asks_before(a, b));
+        self.can_be_asked(request, asks[0])?;
+        Ok(asks)
     }
 
     /// The denies that cover the request: one without conditions refuses it; the
@@ -112,56 +172,66 @@ impl PolicyAt<'_> {
         let facts = request.facts;
         let mut body = BodyConditions::new(facts.method.is_read() || facts.method == Method::Delete);
         let mut denies: Vec<_> = self
+            .policy()
             .denies_near(&facts.authority.host, request.wide_outline())
             .filter(|deny| deny.covers(request))
             .collect();
         denies.sort_by(|a, b| binds_more(b, a));
         for deny in denies {
             match &deny.json {
-                Some(conditions) if facts.upgrade.is_none() => body.deny(conditions, self.denied(deny)),
-                _ => return Err(self.denied(deny)),
+                Some(conditions) if facts.upgrade.is_none() => body.deny(conditions, self.policy().denied(deny)),
+                _ => return Err(self.policy().denied(deny)),
             }
         }
         Ok(body)
     }
 
-    fn grant<'a>(
+    fn given<'a>(
         &self,
         facts: &Facts,
         fitting: &[(Fit, &'a AllowRule)],
+        asks: &[&AllowRule],
         mut body: BodyConditions,
-    ) -> Result<Grant<'a>, Refusal> {
-        let (_, rule) = fitting.iter().copied().max_by(says_more).ok_or_else(|| self.no_rule())?;
+    ) -> Result<Given<'a>, Refusal> {
+        let (_, rule) = fitting.iter().copied().max_by(says_more).ok_or_else(|| self.policy().no_rule())?;
         let other = fitting.iter().find(|(_, other)| other.credential.is_some() && other.credential != rule.credential);
         if let Some((_, other)) = other {
-            return Err(self.two_credentials(rule, other));
+            return Err(self.policy().two_credentials(rule, other));
         }
         let alike = |other: &AllowRule| other.credential == rule.credential;
         let free = fitting.iter().any(|(_, other)| alike(other) && other.json.is_none());
-        // What an allow gives under a condition, it gives only where the condition is asked.
+        // What a rule gives under a condition, it gives only where the condition is asked.
         let gives = fitting.iter().map(|(_, rule)| *rule).filter(|rule| !free || rule.json.is_none());
         let (mut private, mut model, mut opaque) = (Vec::new(), false, false);
         for rule in gives {
             private.extend_from_slice(&rule.private);
             model |= rule.model;
             opaque |= rule.opaque;
-            if let Some(conditions) = rule.json.as_ref().filter(|_| alike(rule)) {
-                body.allow(conditions, &rule.at, (self.adviser)(&Refused::Body(facts, rule)).lift);
+            if let Some(conditions) = rule.json.as_ref().filter(|_| alike(rule) && !rule.asks()) {
+                body.allow(conditions, &rule.at, self.lift(&Refused::Body(facts, rule)));
             }
         }
-        Ok(Grant {
+        for ask in asks {
+            let opens = alike(ask) && fitting.iter().any(|(_, rule)| std::ptr::eq(*rule, *ask));
+            body.ask(ask.json.as_ref(), opens, self.asked_by(ask));
+        }
+        let unasked = fitting.iter().map(|(_, rule)| *rule).filter(|rule| alike(rule) && rule.leave == Leave::Unasked);
+        body.set_free(free);
+        unasked.filter(|_| !asks.is_empty()).filter_map(|rule| rule.json.as_ref()).for_each(|json| body.unasked(json));
+        Ok(Given {
             at: &rule.at,
             credential: rule.credential.clone(),
             private: private.into(),
             model,
             // One that lets more through may be the one that did; of these the body is judged by.
             asks_model: facts.upgrade.is_none()
+                && asks.is_empty()
                 && fitting.iter().all(|(_, rule)| !alike(rule) || rule.asks_a_model_alone()),
             opaque,
             observed: false,
             by_wildcard: !rule.host.is_exact(),
             body,
-            takes_private: rule.origin == Origin::Group && rule.host.is_exact(),
+            takes_private: rule.origin == Origin::Group && rule.host.is_exact() && !rule.asks(),
         })
     }
 
@@ -171,24 +241,24 @@ impl PolicyAt<'_> {
         &self,
         request: &Reading<'_>,
         fitting: &[(Fit, &AllowRule)],
-        grant: Grant<'a>,
-    ) -> Result<Grant<'a>, Refusal> {
-        if request.facts.path.is_plain() || grant.credential.is_none() {
-            return Ok(grant);
+        given: Given<'a>,
+    ) -> Result<Given<'a>, Refusal> {
+        if request.facts.path.is_plain() || given.credential.is_none() {
+            return Ok(given);
         }
         let takes_another = |allow: &&AllowRule| {
-            allow.credential.is_some() && allow.credential != grant.credential && allow.holds(self.now())
+            allow.credential.is_some() && allow.credential != given.credential && allow.holds(self.now())
         };
-        let other =
-            self.allows_of(&request.facts.authority.host).filter(takes_another).find(|allow| allow.touches(request));
-        let own = fitting.iter().map(|(_, rule)| *rule).find(|rule| rule.at == *grant.at);
+        let all = self.policy().allows_of(&request.facts.authority.host);
+        let other = all.filter(takes_another).find(|allow| allow.touches(request));
+        let own = fitting.iter().map(|(_, rule)| *rule).find(|rule| rule.at == *given.at);
         match (own, other) {
-            (Some(own), Some(other)) => Err(self.two_credentials(own, other)),
-            _ => Ok(grant),
+            (Some(own), Some(other)) => Err(self.policy().two_credentials(own, other)),
+            _ => Ok(given),
         }
     }
 
-    /// Observing is about names on the web: addresses, odd ports, WebSockets and paths
+    /// Observing, and asking about what no rule names, is about names on the web: addresses, odd ports, WebSockets and paths
     /// with two readings want a rule all the same.
     fn is_unnamed(&self, facts: &Facts) -> bool {
         let Authority { host, port } = &facts.authority;
@@ -196,7 +266,7 @@ impl PolicyAt<'_> {
             && *port == facts.scheme.default_port()
             && facts.upgrade.is_none()
             && facts.path.is_plain()
-            && self.tunnels_of(host).next().is_none()
+            && self.policy().tunnels_of(host).next().is_none()
     }
 
     fn fits(&self, allow: &AllowRule, request: &Reading<'_>) -> Option<Fit> {
@@ -205,8 +275,8 @@ impl PolicyAt<'_> {
     }
 }
 
-/// What the allows that cover a request give together.
-struct Grant<'a> {
+/// What the rules that open a request give together.
+struct Given<'a> {
     at: &'a RuleRef,
     credential: Option<Arc<str>>,
     private: Arc<[ipnet::IpNet]>,
@@ -219,22 +289,30 @@ struct Grant<'a> {
     takes_private: bool,
 }
 
-impl<'a> Grant<'a> {
+impl<'a> Given<'a> {
     /// Nothing but the way out: no credential, no private network, no model.
-    fn observed(at: &'a RuleRef, body: BodyConditions) -> Self {
-        let private = Arc::from([]);
-        Grant {
+    fn bare(at: &'a RuleRef, body: BodyConditions) -> Self {
+        Given {
             at,
             credential: None,
-            private,
+            private: Arc::from([]),
             model: false,
             asks_model: false,
             opaque: false,
-            observed: true,
+            observed: false,
             by_wildcard: true,
             body,
             takes_private: false,
         }
+    }
+
+    fn observed(at: &'a RuleRef, body: BodyConditions) -> Self {
+        Given { observed: true, ..Given::bare(at, body) }
+    }
+
+    fn unlisted(at: &'a RuleRef, by: AskedBy, mut body: BodyConditions) -> Self {
+        body.ask(None, true, by);
+        Given::bare(at, body)
     }
 }
 
@@ -244,6 +322,12 @@ fn says_more(a: &(Fit, &AllowRule), b: &(Fit, &AllowRule)) -> std::cmp::Ordering
     let key =
         |(fit, rule): &(Fit, &AllowRule)| (rule.credential.is_some(), rule.json.is_none(), rule.host.weight(), *fit);
     key(a).cmp(&key(b)).then_with(|| b.1.at.cmp(&a.1.at))
+}
+
+/// Of several asks the one that says the most is told, and such as ask whatever the body is first.
+fn asks_before(a: &AllowRule, b: &AllowRule) -> std::cmp::Ordering {
+    let key = |ask: &AllowRule| (ask.json.is_none(), ask.origin.rank(), ask.host.weight());
+    key(b).cmp(&key(a)).then_with(|| a.at.cmp(&b.at))
 }
 
 /// Of several denials the reader hears the one that is hardest to take back.

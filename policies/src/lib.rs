@@ -7,18 +7,23 @@
 //! **Invariants**
 //! - A [`Permit`] is made in `decide.rs` and nowhere else. It owns the [`Facts`]
 //!   it was made for, so what was judged is what can be sent.
-//! - Order never matters: deny beats allow, whatever stands first in a file.
+//! - Order never matters: deny beats ask beats allow, whatever stands first in a file.
 //! - No rule, no permit: every path through `decide` that ends without a
 //!   matching allow ends in a [`Refusal`], or, while the group is observed, in a
 //!   permit that says so.
+//! - A yes ([`Grant`]) is an input of the decision: it lets one request go that the policy asks
+//!   about, and opens nothing else.
 
 mod advice;
+mod ask;
+mod asking;
 mod asks_model;
 mod body;
 mod decide;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzed;
+mod grant;
 mod host_index;
 mod host_pattern;
 mod hours;
@@ -27,23 +32,30 @@ mod policy;
 mod refuse;
 mod request_pattern;
 mod rules;
+mod say;
 mod segments;
 mod shared_names;
+mod terms;
 mod tunnel;
 mod upheld;
 mod verdict;
 mod wildcard;
 
 pub use advice::{Advice, Adviser, Refused, Resolved};
-pub use body::{BodyConditions, Condition, Effect, Field, Wanted, Words};
+pub use ask::Ask;
+pub use asking::{ASKED_AT_MOST, AskedBy, Asking};
+pub use body::{BodyConditions, Condition, Effect, Field, Unfit, Wanted, Words};
+pub use grant::{BodyHash, Bounds, Fingerprint, Grant, GrantId, Granted};
 pub use host_pattern::HostPattern;
 pub use hours::Hours;
 pub use observe::Observe;
 pub use policy::{Policy, PolicyAt, Rules};
 pub use request_pattern::{Methods, PatternError, RequestPattern};
-pub use rules::{AllowRule, Asks, Closed, DenyRule, Fit, Origin, Reading, TunnelRule};
+pub use rules::{AllowRule, Asks, Closed, DenyRule, Fit, Leave, Origin, Reading, TunnelRule};
+pub use say::{Say, Teller, Telling};
+pub use terms::{PolicyHash, Terms};
 pub use tunnel::TunnelPermit;
-pub use verdict::{CheckedAddress, Permit, PolicyHash, Verdict};
+pub use verdict::{CheckedAddress, Permit, Verdict};
 pub use words::{
     At, Authority, AuthorityError, Clock, Code, Date, Facts, GroupName, Host, HostError, HostName, Limits, Method,
     Moment, NameWriter, Path, PathError, Query, Refusal, RuleRef, SandboxId, Scheme, TimeOfDay, Upgrade, UrlError,

@@ -3,12 +3,17 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::asking::Asking;
+use crate::grant::Grant;
 use crate::host_index::HostIndex;
 use crate::host_pattern::is_reserved;
 use crate::observe::Observe;
-use crate::rules::{AllowRule, DenyRule, TunnelRule};
+use crate::rules::{AllowRule, DenyRule, Reading, TunnelRule};
+use crate::say::{Say, Teller, Telling};
 use crate::segments::Outline;
-use crate::{Adviser, Authority, Date, GroupName, Host, Hours, Limits, Moment, PolicyHash, RequestPattern, TimeOfDay};
+use crate::{
+    Adviser, Authority, Date, Facts, GroupName, Host, Hours, Limits, Moment, PolicyHash, RequestPattern, TimeOfDay,
+};
 
 /// A compiled policy of one group.
 #[derive(Clone, Debug)]
@@ -16,10 +21,14 @@ pub struct Policy {
     pub(crate) group: GroupName,
     pub(crate) hash: PolicyHash,
     pub(crate) adviser: Adviser,
+    teller: Teller,
     rules: Rules,
     allow_hosts: HostIndex,
     /// Beside the rules, because they are gone through for every request.
     allow_outlines: Vec<Outline>,
+    /// The same of the asks alone, as denials read them.
+    asks: Vec<(usize, Outline)>,
+    ask_hosts: HostIndex,
     deny_outlines: Vec<Outline>,
     tunnel_hosts: HostIndex,
     deny_hosts: HostIndex,
@@ -28,22 +37,27 @@ pub struct Policy {
 /// A policy at a moment: what judges. Without a moment there is no verdict.
 #[derive(Clone, Copy, Debug)]
 pub struct PolicyAt<'a> {
-    pub(crate) policy: &'a Policy,
+    policy: &'a Policy,
     now: Moment,
     observes: bool,
+    grants: &'a [Grant],
 }
 
 /// What the files of a policy say together: all that judges.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
-    /// Each `[[allow]]` whose requests are judged.
+    /// Each `[[allow]]` and `[[ask]]` whose requests are judged.
     pub allows: Vec<AllowRule>,
     /// Each `[[allow]]` that goes through unopened.
     pub tunnels: Vec<TunnelRule>,
     /// Each `[[deny]]`.
     pub denies: Vec<DenyRule>,
+    /// Each `[[say]]`.
+    pub says: Vec<Say>,
     /// How much.
     pub limits: Limits,
+    /// What is asked beside the `[[ask]]`s, and how.
+    pub asking: Asking,
     /// While hosts that no rule names are let through.
     pub observe: Option<Observe>,
     /// `leaks = "block"`: what only looks like a secret stops a request.
@@ -59,20 +73,28 @@ impl Rules {
 
 impl Policy {
     /// The policy of these rules. `hash` names what they were made of.
-    pub fn new(group: &GroupName, hash: PolicyHash, rules: Rules, adviser: Adviser) -> Self {
+    pub fn new(group: &GroupName, hash: PolicyHash, rules: Rules, (adviser, teller): (Adviser, Teller)) -> Self {
         let allow_hosts = HostIndex::new(rules.allows.iter().map(|rule| &rule.host));
         let tunnel_hosts = HostIndex::new(rules.tunnels.iter().map(|rule| &rule.host));
         let deny_hosts = HostIndex::new(rules.denies.iter().map(|rule| &rule.host));
         let allow_outlines = rules.allows.iter().map(|rule| outline(&rule.requests, RequestPattern::outline)).collect();
         let deny_outlines =
             rules.denies.iter().map(|rule| outline(&rule.requests, RequestPattern::wide_outline)).collect();
+        let asks: Vec<_> = rules.allows.iter().enumerate().filter(|(_, rule)| rule.asks()).collect();
+        let ask_hosts = HostIndex::new(asks.iter().map(|(_, rule)| &rule.host));
+        let of_ask =
+            |(place, rule): (usize, &AllowRule)| (place, outline(&rule.requests, RequestPattern::wide_outline));
+        let asks = asks.into_iter().map(of_ask).collect();
         Policy {
             group: group.clone(),
             hash,
             adviser,
+            teller,
             rules,
             allow_hosts,
             allow_outlines,
+            asks,
+            ask_hosts,
             deny_outlines,
             tunnel_hosts,
             deny_hosts,
@@ -81,7 +103,7 @@ impl Policy {
 
     /// The policy as it judges at a moment.
     pub fn at(&self, now: Moment) -> PolicyAt<'_> {
-        PolicyAt { policy: self, now, observes: true }
+        PolicyAt { policy: self, now, observes: true, grants: &[] }
     }
 
     /// Names the content.
@@ -100,6 +122,14 @@ impl Policy {
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    /// What a request does, in one line: in the words of the rules that cover it, or else in plain ones.
+    /// What it holds of the request is shown as data.
+    pub fn sentence(&self, facts: &Facts, body: Option<&[u8]>) -> String {
+        let reading = Reading::new(facts);
+        let rules = self.allows_of(&facts.authority.host).filter(|rule| rule.names(&reading)).collect();
+        (self.teller)(&Telling { says: &self.rules.says, rules, facts, body })
     }
 
     /// What the group may use up.
@@ -135,14 +165,12 @@ impl Policy {
     }
 
     /// Whether connections there are opened whatever else says `tls = "tunnel"`: a deny that
-    /// forbids anything there, and a credential for it, want to be looked at. At any time: that a
-    /// rule holds only in its hours must not let through unopened what it would have judged.
+    /// forbids anything there, an ask, and a credential for it want to be looked at. At any time:
+    /// that a rule holds only in its hours must not let through unopened what it would have judged.
     pub fn wants_opening(&self, authority: &Authority) -> bool {
         let (host, port) = (&authority.host, authority.port);
-        let with_credential = |rule: &AllowRule| rule.credential.is_some() && rule.ports.contains(&port);
-        is_reserved(host)
-            || self.denies_of(host).any(|deny| deny.touches(port))
-            || self.allows_of(host).any(with_credential)
+        let looks = |rule: &AllowRule| (rule.credential.is_some() || rule.asks()) && rule.ports.contains(&port);
+        is_reserved(host) || self.denies_of(host).any(|deny| deny.touches(port)) || self.allows_of(host).any(looks)
     }
 
     /// Whether the host is the door's own name (`doorward.internal`), which no
@@ -151,7 +179,7 @@ impl Policy {
         is_reserved(host)
     }
 
-    /// The allows that name a host, in no order.
+    /// The allows and asks that name a host, in no order, whatever their hours.
     pub fn allows_of(&self, host: &Host) -> impl Iterator<Item = &AllowRule> {
         self.allow_hosts.find_own(host).into_iter().map(|place| &self.rules.allows[place])
     }
@@ -160,6 +188,12 @@ impl Policy {
     pub(crate) fn allows_near(&self, host: &Host, path: Outline) -> impl Iterator<Item = &AllowRule> {
         let near = move |place: &usize| self.allow_outlines[*place].meets(&path);
         self.allow_hosts.find_own(host).into_iter().filter(near).map(|place| &self.rules.allows[place])
+    }
+
+    /// The asks that may bind a path with this outline, hosts read as widely as denials are.
+    pub(crate) fn asks_near(&self, host: &Host, path: Outline) -> impl Iterator<Item = &AllowRule> {
+        let asks = self.ask_hosts.find(host).into_iter().map(|place| self.asks[place]);
+        asks.filter(move |(_, outline)| outline.meets(&path)).map(|(place, _)| &self.rules.allows[place])
     }
 
     /// The same for denies.
@@ -178,6 +212,11 @@ impl Policy {
 }
 
 impl<'a> PolicyAt<'a> {
+    /// The policy, which says nothing of the moment: its rules are there whatever their hours.
+    pub fn policy(self) -> &'a Policy {
+        self.policy
+    }
+
     /// The moment.
     pub fn now(self) -> Moment {
         self.now
@@ -189,18 +228,23 @@ impl<'a> PolicyAt<'a> {
         PolicyAt { observes: false, ..self }
     }
 
+    /// The same with the yeses that are good at this moment: who hands them in says so.
+    #[must_use]
+    pub fn with_grants<'b>(self, grants: &'b [Grant]) -> PolicyAt<'b>
+    where
+        'a: 'b,
+    {
+        PolicyAt { grants, ..self }
+    }
+
+    pub(crate) fn grants(self) -> &'a [Grant] {
+        self.grants
+    }
+
     /// While the group is observed: where the policy says so.
     pub(crate) fn observing(&self) -> Option<&'a Observe> {
         let observe = self.policy.rules.observe.as_ref().filter(|_| self.observes);
         observe.filter(|observe| self.now.date() <= observe.until)
-    }
-}
-
-impl std::ops::Deref for PolicyAt<'_> {
-    type Target = Policy;
-
-    fn deref(&self) -> &Policy {
-        self.policy
     }
 }
 

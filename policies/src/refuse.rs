@@ -1,7 +1,8 @@
 //! Why a request is refused, in words: how close it came.
 
+use crate::asking::AskedBy;
 use crate::rules::{AllowRule, Asks, Closed, DenyRule, Fit, Reading, TunnelRule};
-use crate::{Advice, Authority, Code, Facts, Host, Policy, PolicyAt, Refusal, Refused, Scheme, Upgrade};
+use crate::{Advice, Authority, Code, Facts, Host, Policy, PolicyAt, Refusal, Refused, RuleRef, Scheme, Upgrade};
 
 impl PolicyAt<'_> {
     /// Nothing allows the request: says whether anything does at another time, or else how
@@ -14,28 +15,69 @@ impl PolicyAt<'_> {
         let tunnelled = || self.closed_tunnel(&facts.authority).filter(|_| facts.scheme == Scheme::Https);
         match closed.or_else(tunnelled) {
             Some(closed) => self.outside_hours(&facts.authority, closed),
-            None => self.policy.no_allow_covers(request, named),
+            None => self.policy().no_allow_covers(request, named),
         }
     }
 
     /// The tunnel that would let a connection through unopened at another time.
     pub(crate) fn closed_tunnel(&self, authority: &Authority) -> Option<Closed<'_>> {
         let closed = |rule: &&TunnelRule| rule.ports.contains(&authority.port) && !rule.holds(self.now());
-        let rule = self.policy.tunnels_of(&authority.host).filter(closed).min_by(|a, b| a.at.cmp(&b.at));
+        let rule = self.policy().tunnels_of(&authority.host).filter(closed).min_by(|a, b| a.at.cmp(&b.at));
         let closed = rule.and_then(|rule| Some(Closed::Tunnel(rule, rule.hours.as_ref()?)));
-        closed.filter(|_| !self.wants_opening(authority))
+        closed.filter(|_| !self.policy().wants_opening(authority))
     }
 
     pub(crate) fn outside_hours(&self, authority: &Authority, closed: Closed<'_>) -> Refusal {
-        let (group, host, now) = (&self.group, &authority.host, self.now());
+        let (group, host, now) = (&self.policy().group, &authority.host, self.now());
         let why = format!(
             "group {group} may ask this of {host} only {}, and by its owner's clock it is {} {}",
             closed.hours(),
             now.weekday(),
             now.time()
         );
-        let lift = (self.adviser)(&Refused::OutsideHours(closed)).lift;
+        let lift = self.lift(&Refused::OutsideHours(closed));
         Refusal { code: Code::OutsideHours, why, logged: None, rule: Some(closed.at().clone()), lift }
+    }
+
+    /// The lines that would lift a refusal.
+    pub(crate) fn lift(&self, refused: &Refused<'_>) -> Vec<String> {
+        (self.policy().adviser)(refused).lift
+    }
+
+    /// What an `[[ask]]` has its owner asked.
+    pub(crate) fn asked_by(&self, ask: &AllowRule) -> AskedBy {
+        self.asked(&ask.at, ask.why.clone(), self.lift(&Refused::Asked(ask)))
+    }
+
+    /// The same for `[ask] unlisted = true`.
+    pub(crate) fn asked_by_unlisted(&self, at: &RuleRef, request: &Reading<'_>) -> AskedBy {
+        let named = Refused::NotCovered(&|_| Vec::new(), request, &[]);
+        let host = &request.facts.authority.host;
+        self.asked(at, Some(format!("no rule names {host}")), self.lift(&named))
+    }
+
+    fn asked(&self, at: &RuleRef, why: Option<String>, lift: Vec<String>) -> AskedBy {
+        let asking = &self.policy().rules().asking;
+        AskedBy { at: at.clone(), why, hold: asking.hold, quiet: asking.is_quiet(self.now()), lift }
+    }
+
+    /// Whether a request can be put to a person: what is asked is what is sent, and has one reading.
+    pub(crate) fn can_be_asked(&self, request: &Reading<'_>, ask: &AllowRule) -> Result<(), Refusal> {
+        let facts = request.facts;
+        let (code, what) = match facts {
+            Facts { upgrade: Some(Upgrade::WebSocket), .. } => {
+                (Code::UpgradeDenied, "what follows in a WebSocket is not known")
+            }
+            Facts { authority: Authority { host: Host::Ip(_), .. }, .. } => {
+                (Code::IpLiteral, "this host is an address")
+            }
+            _ if !facts.path.is_plain() => (Code::PathAmbiguous, "this path has more than one reading"),
+            _ if request.asks() != Asks::Nothing => (Code::MethodDenied, "it asks for another method than its own"),
+            _ => return Ok(()),
+        };
+        let why = format!("the owner is asked about this first, and cannot be, because {what}");
+        let rule = Some(ask.at.clone());
+        Err(Refusal { code, why, logged: None, rule, lift: self.lift(&Refused::Asked(ask)) })
     }
 }
 

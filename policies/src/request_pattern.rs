@@ -118,6 +118,11 @@ impl RequestPattern {
         &self.path
     }
 
+    /// What of its path only a rule that spells it covers, where it does.
+    pub fn to_spell(&self) -> Option<&'static str> {
+        Path::parse(&self.path).ok()?.to_spell()
+    }
+
     /// Whether a deny of this covers every request of the other. May say no where it does.
     pub fn covers_all_of(&self, other: &RequestPattern) -> bool {
         let methods = match other.methods {

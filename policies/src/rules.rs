@@ -37,13 +37,26 @@ impl Origin {
     }
 }
 
-/// An `[[allow]]` whose requests are judged.
+/// Whether a rule that opens something gives it, or has its owner asked for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Leave {
+    /// An `[[allow]]`.
+    Given,
+    /// An `[[allow]]` with `unasked = true`: no `[[ask]]` binds what it covers.
+    Unasked,
+    /// An `[[ask]]`: after a yes to each request.
+    Asked,
+}
+
+/// An `[[allow]]` or `[[ask]]` whose requests are judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowRule {
     /// Where it stands.
     pub at: RuleRef,
     /// Whose it is.
     pub origin: Origin,
+    /// Whether its owner is asked first.
+    pub leave: Leave,
     /// Where to.
     pub host: HostPattern,
     /// How it travels.
@@ -196,8 +209,10 @@ impl<'a> Reading<'a> {
         if self.asks == Asks::Nothing { methods.cover(self.facts.method) } else { methods == Methods::Any }
     }
 
-    fn denied_by(&self, methods: Methods) -> bool {
-        self.asks != Asks::Nothing || methods.cover_widely(self.facts.method)
+    /// Whether what takes something away covers it: read widely.
+    fn bound_by(&self, pattern: &RequestPattern) -> bool {
+        (self.asks != Asks::Nothing || pattern.methods.cover_widely(self.facts.method))
+            && pattern.covers_path_either_way(&self.exact, &self.wide)
     }
 }
 
@@ -250,6 +265,33 @@ impl AllowRule {
         self.hours.as_ref().is_none_or(|hours| hours.include(now))
     }
 
+    /// Whether it covers a request of its host at any time.
+    pub(crate) fn names(&self, request: &Reading<'_>) -> bool {
+        match self.fit(request, Moment::FAR) {
+            Fit::OutsideHours | Fit::Fits(..) => true,
+            Fit::OtherPort | Fit::OtherPath | Fit::OtherMethod | Fit::NoUpgrade => false,
+        }
+    }
+
+    /// Whether its owner is asked first.
+    pub fn asks(&self) -> bool {
+        match self.leave {
+            Leave::Asked => true,
+            Leave::Given | Leave::Unasked => false,
+        }
+    }
+
+    /// Whether what an `[[ask]]` says binds a request that others allow; the host is known to match.
+    /// Read as widely as a denial: an ask must not be dodged by another spelling, nor by
+    /// another query.
+    pub(crate) fn binds(&self, request: &Reading<'_>, now: Moment) -> bool {
+        self.asks()
+            && self.scheme == request.facts.scheme
+            && self.ports.contains(&request.facts.authority.port)
+            && self.holds(now)
+            && self.requests.iter().any(|pattern| request.bound_by(pattern))
+    }
+
     /// Whether it names the request where `%2F` is undone or an empty segment dropped.
     pub(crate) fn touches(&self, request: &Reading<'_>) -> bool {
         self.ports.contains(&request.facts.authority.port)
@@ -298,10 +340,7 @@ impl<'a> Closed<'a> {
 impl DenyRule {
     /// Whether it covers the request, read widely; the host is known to match.
     pub(crate) fn covers(&self, request: &Reading<'_>) -> bool {
-        self.touches(request.facts.authority.port)
-            && self.requests.iter().any(|pattern| {
-                request.denied_by(pattern.methods) && pattern.covers_path_either_way(&request.exact, &request.wide)
-            })
+        self.touches(request.facts.authority.port) && self.requests.iter().any(|pattern| request.bound_by(pattern))
     }
 
     /// Whether it covers all there is on its host.

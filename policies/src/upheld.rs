@@ -3,15 +3,22 @@
 
 use std::net::SocketAddr;
 
-use crate::{Authority, Code, Permit, PolicyAt, Refusal, TunnelPermit, Verdict};
+use crate::{Authority, BodyConditions, Code, Permit, PolicyAt, Refusal, TunnelPermit, Verdict};
 
 impl PolicyAt<'_> {
     /// Whether what is under way by this permit may go on: the request would be allowed
     /// again, with the credential that is on it, the surrogates its body may hold, what
     /// its body was judged by, and the address that it went to, if it got there.
     pub fn upholds(&self, permit: &Permit, address: Option<SocketAddr>) -> Result<(), Refusal> {
-        let now = match self.decide(permit.facts().clone()) {
+        if (permit.policy(), permit.now()) == (self.policy().hash(), self.now()) {
+            // What gave it stands.
+            return address.map_or(Ok(()), |address| permit.check_address(address).map(drop).map_err(revoked));
+        }
+        // The yes that it was given by was used for it; no other counts.
+        let grants = permit.body.as_deref().map_or(&[][..], BodyConditions::grants);
+        let now = match self.with_grants(grants).decide(permit.facts().clone()) {
             Verdict::Allow(now) => now,
+            Verdict::Ask(ask) => return Err(revoked(ask.into_refusal().1)),
             Verdict::Deny(_, refusal) => return Err(revoked(refusal)),
         };
         let body_is_judged = match (&now.body, &permit.body) {

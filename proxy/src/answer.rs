@@ -95,6 +95,7 @@ fn general_advice(code: Code) -> &'static str {
             "No rule can allow this: servers read it in different ways. Ask for the same page without dot segments, \
              backslashes, control characters, doubly escaped characters and #."
         }
+        Code::Locked => "Nothing can be sent now. Only the owner can unlock it, on the machine that Doorward runs on.",
         Code::Revoked => "The owner has tightened the policy. Ask them if this is still needed.",
         _ => "Nothing in a policy allows this. Send the request in its plain, standard form.",
     }
@@ -107,7 +108,7 @@ fn status(code: Code) -> StatusCode {
         }
         Code::AuthorityMismatch => StatusCode::MISDIRECTED_REQUEST,
         // Of a body: a head that is too large is answered below, by hyper.
-        Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::TooLarge | Code::AskTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::GroupLimit | Code::LimitExceeded => StatusCode::TOO_MANY_REQUESTS,
         Code::AuditUnavailable | Code::SecretUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         Code::Timeout => StatusCode::GATEWAY_TIMEOUT,

@@ -46,12 +46,12 @@ pub(crate) enum Came {
         checked: bool,
         /// Whether a piece was given out, and the next one waits for its turn.
         rests: bool,
-        slot: Option<Arc<OwnedSemaphorePermit>>,
+        slot: Option<Held>,
     },
 }
 
 /// The right to hold a body in memory, for as long as it is held.
-pub(crate) type Held = OwnedSemaphorePermit;
+pub(crate) type Held = Arc<OwnedSemaphorePermit>;
 
 /// A request's body on its way up.
 pub(crate) struct Outgoing {
@@ -70,22 +70,33 @@ pub(crate) struct Outgoing {
 }
 
 impl Came {
-    /// Reads a body whole, up to a limit. At most so many at a time: what one sandbox sends must
-    /// not fill the daemon's memory.
-    pub(crate) async fn whole(
+    /// A body whole, read up to a limit where it is not there yet. At most so many at a time: what one
+    /// sandbox sends must not fill the daemon's memory.
+    pub(crate) async fn into_whole(
+        self,
         rooms: &Rooms,
         time: Duration,
-        incoming: Incoming,
         limit: u64,
-    ) -> Result<(Bytes, Held), Refusal> {
+    ) -> Result<(Bytes, Option<Held>), Refusal> {
+        let incoming = match self {
+            Came::Streaming(incoming) => incoming,
+            Came::Whole { body, slot, .. } => return Ok((body, slot)),
+        };
         let reading = async {
             let slot = rooms.whole_bodies.clone().acquire_owned().await;
             let slot = slot.map_err(|_| Refusal::new(Code::Revoked, "the door was shut"))?;
-            Came::read(incoming, limit).await.map(|body| (body, slot))
+            Came::read(incoming, limit).await.map(|body| (body, Some(Arc::new(slot))))
         };
-        timeout(time, reading)
-            .await
-            .map_err(|_| Refusal::new(Code::Timeout, "the request's body did not arrive in time"))?
+        timeout(time, reading).await.map_err(|_| Came::late())?
+    }
+
+    /// The same where a place for it was taken already.
+    pub(crate) async fn read_in(time: Duration, incoming: Incoming, limit: u64) -> Result<Bytes, Refusal> {
+        timeout(time, Came::read(incoming, limit)).await.map_err(|_| Came::late())?
+    }
+
+    fn late() -> Refusal {
+        Refusal::new(Code::Timeout, "the request's body did not arrive in time")
     }
 
     async fn read(incoming: Incoming, limit: u64) -> Result<Bytes, Refusal> {
@@ -102,10 +113,11 @@ impl Came {
 
     /// A body that is there as a whole.
     pub(crate) fn held(body: Bytes, checked: bool, slot: Option<Held>) -> Self {
-        Came::Whole { body, checked, rests: false, slot: slot.map(Arc::new) }
+        Came::Whole { body, checked, rests: false, slot }
     }
 
-    fn is_end_stream(&self) -> bool {
+    /// Whether nothing of it is left to come.
+    pub(crate) fn is_end_stream(&self) -> bool {
         match self {
             Came::Streaming(incoming) => incoming.is_end_stream(),
             Came::Whole { body, .. } => body.is_empty(),

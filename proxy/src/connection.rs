@@ -156,7 +156,11 @@ impl Drop for Connection {
 /// Serves one connection from first byte to last, or until its client is gone.
 async fn serve(door: Arc<Door>, stream: UnixStream) {
     let id = door.next_connection();
-    let (client, connection) = (Client::new(stream), Connection::new(door, id, None));
+    let connection = Connection::new(door, id, None);
+    let client = match Client::new(stream) {
+        Ok(client) => client,
+        Err(error) => return tracing::warn!(%error, "Door could not listen to a client"),
+    };
     let patience = || match connection.limits().head_time {
         time if connection.within_tls.load(Ordering::Relaxed) => time.min(AFTER_TLS),
         time => time,

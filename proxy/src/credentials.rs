@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, HeaderName, HeaderValue};
 use policies::{
-    Authority, Code, Facts, Path, Permit, Policy, Refusal, RequestPattern, Scheme, letters_of, normal_name,
+    Authority, Code, Facts, Path, Permit, Policy, Refusal, RequestPattern, Scheme, Terms, letters_of, normal_name,
 };
 
 use crate::ports::Secrets;
@@ -153,14 +153,14 @@ impl Keyring {
     /// Leak check of the head, then account pinning.
     pub(crate) fn check(
         &self,
-        permit: &Permit,
+        terms: &Terms,
         mut headers: HeaderMap,
         looking: Looking<'_>,
     ) -> Result<Checked<'_>, Refusal> {
         let Looking { who, watchlist, .. } = looking;
-        let facts = permit.facts();
+        let facts = terms.facts();
         let head = Head::new(facts, &headers);
-        let found = self.find(head).and_then(|found| found.map(|found| in_scope(found, permit)).transpose());
+        let found = self.find(head).and_then(|found| found.map(|found| in_scope(found, terms)).transpose());
         let found = found.map_err(|refusal| match refusal.code {
             // Whose surrogate stands in the place says more than that it is not the right one.
             Code::CredentialNotSurrogate | Code::SurrogateMissing | Code::NotMinted => {
@@ -182,15 +182,15 @@ impl Keyring {
             authenticates::refuse_unknown(head, found.as_ref(), &guard.harmless)?;
             taken_off = prepare_for_scrubbing(&mut headers, facts)?;
         }
-        self.refuse_lookalikes(permit, &lookalikes, looking)?;
+        self.refuse_lookalikes(terms, &lookalikes, looking)?;
         Ok(Checked { headers, bytes: text.len() as u64, lookalikes, taken_off, found })
     }
 
     /// What only looks like a secret is refused where the policy says so.
-    fn refuse_lookalikes(&self, permit: &Permit, found: &[Finding], looking: Looking<'_>) -> Result<(), Refusal> {
+    fn refuse_lookalikes(&self, terms: &Terms, found: &[Finding], looking: Looking<'_>) -> Result<(), Refusal> {
         match found.first() {
             Some(finding) if looking.blocks_lookalikes => {
-                Err(self.misplaced(looking.who, &permit.facts().authority, finding))
+                Err(self.misplaced(looking.who, &terms.facts().authority, finding))
             }
             _ => Ok(()),
         }
@@ -298,10 +298,10 @@ impl Keyring {
     /// said to a model, where the rule says `model = true`.
     pub(crate) fn tolerates(
         identity: &Identity,
-        permit: &Permit,
+        terms: &Terms,
         lookalikes: bool,
     ) -> impl Fn(&WatchedKind) -> bool + Send + Sync + 'static {
-        let (group, model) = (identity.group.clone(), permit.model());
+        let (group, model) = (identity.group.clone(), terms.model());
         move |what| match what {
             WatchedKind::Surrogate { group: owner, .. } => model && *owner == group,
             WatchedKind::Secret { .. } | WatchedKind::Canary { .. } => false,
@@ -351,11 +351,11 @@ impl Placed {
 pub(crate) const NOT_HELD: &str = "taken-off-by-doorward";
 
 /// The rule's credential and no other, its ceiling, and never in the clear.
-fn in_scope<'a>(found: Found<'a>, permit: &Permit) -> Result<Found<'a>, Refusal> {
-    let facts = permit.facts();
+fn in_scope<'a>(found: Found<'a>, terms: &Terms) -> Result<Found<'a>, Refusal> {
+    let facts = terms.facts();
     let name = &found.credential.name;
-    if permit.credential() != Some(name) {
-        let why = format!("the rule at {} does not put credential {name} on", permit.rule());
+    if terms.credential() != Some(name) {
+        let why = format!("the rule at {} does not put credential {name} on", terms.rule());
         return Err(Refusal::new(Code::SurrogateScope, why));
     }
     if facts.scheme != Scheme::Https {

@@ -10,11 +10,11 @@ use rustls::ClientConfig;
 use tokio::sync::Semaphore;
 
 use gate::audit::{Identity, Ledger, Noted};
-use gate::{Gate, Limits, Outside, of_one_door};
+use gate::{Gate, Latch, Limits, Outside, of_one_door};
 
 use crate::credentials::Keyring;
 use crate::keeper::{Keeper, Refreshes};
-use crate::ports::{Budget, Internal, NewResolver, Secrets};
+use crate::ports::{Budget, Internal, NewResolver, Owner, Secrets};
 use crate::room::Rooms;
 use crate::send::Upstreams;
 use crate::tls::{CaError, SandboxCa};
@@ -31,8 +31,12 @@ pub struct Gateway {
     pub budget: Arc<dyn Budget>,
     /// What agents may ask of the host.
     pub internal: Arc<dyn Internal>,
+    /// Who is asked where a policy says so.
+    pub owner: Arc<dyn Owner>,
     /// The owner's clock, for policies that depend on the time.
     pub now: Clock,
+    /// What the owner has locked.
+    pub latch: Arc<Latch>,
     /// What certificates are checked with.
     pub tls: Arc<ClientConfig>,
     /// What one sandbox can make us spend.
@@ -74,8 +78,10 @@ impl Door {
         let outside = Outside {
             ledger: gateway.ledger.clone(),
             budget: gateway.budget.clone(),
+            owner: gateway.owner.clone(),
             resolver: (gateway.resolvers)(),
             now: gateway.now.clone(),
+            latch: gateway.latch.clone(),
             hide: Arc::new(move |text| secrets.watchlist().find_in(text).map(|finding| format!("(hidden: {finding})"))),
         };
         let keeper = Keeper::new(identity.clone(), gateway.secrets.clone(), keyring, gateway.refreshes.clone());
@@ -113,6 +119,11 @@ impl Door {
         if self.gate.shut(why) {
             self.tell_idle_connections();
         }
+    }
+
+    /// Cuts what is in flight, if the owner has locked the group.
+    pub fn cut_if_locked(&self) {
+        self.gate.cut_if_locked();
     }
 
     /// Why it was shut, if it was.

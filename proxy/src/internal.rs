@@ -92,8 +92,9 @@ fn check(keys: &Keys, facts: &Facts, headers: &HeaderMap) -> Result<(), Refusal>
     Ok(())
 }
 
-async fn whole(door: &Door, body: Incoming) -> Result<(Bytes, Held), Refusal> {
-    Came::whole(&door.rooms, door.gate.limits().body_time, body, LONGEST).await.map_err(|refusal| match refusal.code {
+async fn whole(door: &Door, body: Incoming) -> Result<(Bytes, Option<Held>), Refusal> {
+    let whole = Came::Streaming(body).into_whole(&door.rooms, door.gate.limits().body_time, LONGEST);
+    whole.await.map_err(|refusal| match refusal.code {
         Code::TooLarge => {
             Refusal::new(Code::TooLarge, format!("what is asked of Doorward is at most {LONGEST} bytes long"))
         }

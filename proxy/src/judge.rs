@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gate::Denied;
 use gate::audit::Identity;
 use http::HeaderMap;
-use policies::{Facts, Moment, Permit, Policy, Refusal};
+use policies::{Facts, Moment, Policy, Refusal, Terms, Verdict};
 
 use crate::credentials::{Checked, Head, Keyring};
 use crate::keeper::Keys;
@@ -17,11 +17,17 @@ use crate::keeper::Keys;
 pub(crate) fn refusal(keys: &Keys, headers: &HeaderMap, denied: Denied) -> Refusal {
     match denied {
         Denied::ByHeader(refusal) => refusal,
-        Denied::ByPolicy(facts, refusal) => {
-            let leak = keys.keyring.leak_in(&keys.who, Head::new(&facts, headers), &keys.watchlist);
-            leak.unwrap_or_else(|| liftable(keys, &facts, refusal))
+        Denied::Asks(ask) => {
+            let (facts, refusal) = ask.into_refusal();
+            leak_or(keys, headers, &facts, refusal)
         }
+        Denied::ByPolicy(facts, refusal) => leak_or(keys, headers, &facts, refusal),
     }
+}
+
+fn leak_or(keys: &Keys, headers: &HeaderMap, facts: &Facts, refusal: Refusal) -> Refusal {
+    let leak = keys.keyring.leak_in(&keys.who, Head::new(facts, headers), &keys.watchlist);
+    leak.unwrap_or_else(|| liftable(keys, facts, refusal))
 }
 
 /// What would lift a refusal names no surrogate: it is another one tomorrow.
@@ -38,13 +44,13 @@ fn liftable(keys: &Keys, facts: &Facts, mut refusal: Refusal) -> Refusal {
 pub(crate) fn check<'k>(
     keys: &'k Keys,
     policy: &Policy,
-    permit: &Permit,
+    terms: &Terms,
     headers: HeaderMap,
 ) -> Result<Checked<'k>, Refusal> {
-    keys.keyring.check(permit, headers, keys.looking(policy.blocks_lookalikes()))
+    keys.keyring.check(terms, headers, keys.looking(policy.blocks_lookalikes()))
 }
 
-/// Whether a door of `who` would let a request with these headers pass, and in words what it
+/// Whether a door of `who` would let a request with these headers pass or ask about it, and in words what it
 /// would take off them. No secret is read, so none is found where it does not belong.
 pub fn foresee(
     (policy, now): (&Policy, Moment),
@@ -52,8 +58,8 @@ pub fn foresee(
     keyring: Keyring,
     facts: Facts,
     headers: &HeaderMap,
-) -> Result<(Permit, Vec<String>), Refusal> {
+) -> Result<(Verdict, Vec<String>), Refusal> {
     let keys = Keys { who, keyring: Arc::new(keyring), watchlist: Arc::default() };
-    let look = |permit: &Permit, going_out| Ok(check(&keys, policy, permit, going_out)?.with_surrogate());
+    let look = |terms: &Terms, going_out| Ok(check(&keys, policy, terms, going_out)?.with_surrogate());
     gate::foresee(policy.at(now), facts, headers, look).map_err(|denied| refusal(&keys, headers, denied))
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use policies::{Authority, Code, Permit, Refusal};
+use policies::{Authority, Code, Refusal, Terms};
 
 use crate::credentials::{ComingBack, Keyring, Looking, Placed};
 use crate::headers::Validators;
@@ -82,8 +82,8 @@ impl Keeper {
     }
 
     /// What must not leave in what a WebSocket carries now, long after its request was read.
-    pub(crate) fn leak_filter_now(&self, permit: &Permit, blocks_lookalikes: bool) -> Option<LeakFilter> {
-        leak_filter(&self.who, &self.secrets.watchlist(), permit, blocks_lookalikes)
+    pub(crate) fn leak_filter_now(&self, terms: &Terms, blocks_lookalikes: bool) -> Option<LeakFilter> {
+        leak_filter(&self.who, &self.secrets.watchlist(), terms, blocks_lookalikes)
     }
 
     /// An answer of this host held a secret in pieces, and the first of them went through: the host
@@ -103,12 +103,12 @@ impl Keys {
     }
 
     /// What must not leave in a body; nothing to look for costs nothing.
-    pub(crate) fn leak_filter(&self, permit: &Permit, blocks_lookalikes: bool) -> Option<LeakFilter> {
-        leak_filter(&self.who, &self.watchlist, permit, blocks_lookalikes)
+    pub(crate) fn leak_filter(&self, terms: &Terms, blocks_lookalikes: bool) -> Option<LeakFilter> {
+        leak_filter(&self.who, &self.watchlist, terms, blocks_lookalikes)
     }
 }
 
-fn leak_filter(who: &Identity, watchlist: &Arc<Watchlist>, permit: &Permit, blocks: bool) -> Option<LeakFilter> {
-    let tolerated = Keyring::tolerates(who, permit, !blocks);
+fn leak_filter(who: &Identity, watchlist: &Arc<Watchlist>, terms: &Terms, blocks: bool) -> Option<LeakFilter> {
+    let tolerated = Keyring::tolerates(who, terms, !blocks);
     (blocks || !watchlist.is_empty()).then(|| watchlist.filter().with_lookalikes().tolerating(tolerated))
 }

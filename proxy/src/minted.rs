@@ -7,13 +7,12 @@ use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, ETAG};
 use http::{HeaderMap, Response};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 use policies::{Authority, Code, Facts, Refusal};
 use secrecy::SecretString;
 use tokio::time::timeout;
 
-use gate::Audited;
 use gate::audit::Identity;
+use gate::{Arriving, Audited};
 
 use crate::body::{Body, Lease};
 use crate::credentials::{Credential, Field, NOT_HELD};
@@ -72,7 +71,7 @@ pub(crate) async fn captured(
     (keeper, who): (&Keeper, &Identity),
     time: Duration,
     audited: &Audited,
-    answer: http::Response<Incoming>,
+    answer: http::Response<Arriving>,
     scrubber: Option<Scrubber>,
     lease: Lease,
     (minting, asked): &(Minting, Said),
@@ -105,7 +104,7 @@ pub(crate) async fn captured(
     Ok(response)
 }
 
-async fn read(time: Duration, audited: &Audited, headers: &HeaderMap, body: Incoming) -> Result<Bytes, Refusal> {
+async fn read(time: Duration, audited: &Audited, headers: &HeaderMap, body: Arriving) -> Result<Bytes, Refusal> {
     let unpacker = readable::coding(headers)?;
     let reading = timeout(time, Limited::new(body, LONGEST).collect());
     let read = tokio::select! {

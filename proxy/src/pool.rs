@@ -207,7 +207,9 @@ impl<B> Pool<B> {
             return;
         }
         let idle = kept.idle.entry(key).or_default();
-        idle.retain(|idle| self.is_good(idle));
+        if idle.len() >= self.limits.idle_upstreams {
+            idle.retain(|idle| self.is_good(idle));
+        }
         if idle.len() < self.limits.idle_upstreams {
             idle.push(Idle { single, since: Instant::now() });
         }

@@ -4,16 +4,17 @@
 //! just like it through the guest: it is waited for as long as something goes to it, and a
 //! little longer.
 
-use std::io::{self, ErrorKind, IoSlice};
+use std::io::{self, ErrorKind, IoSlice, Write};
+use std::os::unix::net::UnixStream;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use rustix::net::{Shutdown, shutdown};
+use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
+use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
-use tokio::net::UnixStream;
 use tokio::time::sleep;
 
 /// How often one that sends no more is looked at.
@@ -23,14 +24,19 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 #[derive(Clone)]
 pub(crate) struct Client(Arc<Shared>);
 
+/// Who asks to hear of room in a Unix socket hears of it each time that the other side reads:
+/// for every answer a thread would be woken for nothing. So that is asked once a write had to wait.
 struct Shared {
-    stream: UnixStream,
+    stream: AsyncFd<UnixStream>,
+    /// The same, for who waits for room.
+    room: OnceLock<AsyncFd<UnixStream>>,
     written: Mutex<Instant>,
 }
 
 impl Client {
-    pub(crate) fn new(stream: UnixStream) -> Self {
-        Client(Arc::new(Shared { stream, written: Mutex::new(Instant::now()) }))
+    pub(crate) fn new(stream: tokio::net::UnixStream) -> io::Result<Self> {
+        let stream = heard_of(stream.into_std()?, Interest::READABLE)?;
+        Ok(Client(Arc::new(Shared { stream, room: OnceLock::new(), written: Mutex::new(Instant::now()) })))
     }
 
     /// Resolves when the client has closed its connection; or when it sends no more, and
@@ -38,13 +44,13 @@ impl Client {
     pub(crate) async fn gone(&self, patience: impl Fn() -> Duration) {
         let stream = &self.0.stream;
         // Readiness that says "closed" stays; what else may be urgent is nobody's business here.
-        while !stream.ready(Interest::PRIORITY).await.map_or(true, |ready| ready.is_read_closed()) {
+        while !stream.ready(Interest::PRIORITY).await.map_or(true, |guard| guard.ready().is_read_closed()) {
             sleep(LOOK_AGAIN).await;
         }
         let seen = Instant::now();
         loop {
             let ready = stream.ready(Interest::WRITABLE).now_or_never();
-            let hung_up = ready.is_some_and(|ready| ready.map_or(true, |ready| ready.is_write_closed()));
+            let hung_up = ready.is_some_and(|ready| ready.map_or(true, |guard| guard.ready().is_write_closed()));
             let written = *self.0.written.lock().unwrap_or_else(PoisonError::into_inner);
             let patience = patience();
             if hung_up || written.max(seen).elapsed() >= patience {
@@ -53,21 +59,58 @@ impl Client {
             sleep(LOOK_AGAIN.min(patience / 8)).await;
         }
     }
+}
 
-    fn wrote(&self, written: io::Result<usize>) -> io::Result<usize> {
-        *self.0.written.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        written
+#[expect(deprecated, reason = "the other way needs unsafe code: a socket that is owned keeps its descriptor")]
+fn heard_of(stream: UnixStream, interest: Interest) -> io::Result<AsyncFd<UnixStream>> {
+    AsyncFd::with_interest(stream, interest)
+}
+
+impl Shared {
+    fn write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.stream.get_ref().write_vectored(pieces)
+    }
+
+    fn room(&self) -> io::Result<&AsyncFd<UnixStream>> {
+        if let Some(room) = self.room.get() {
+            return Ok(room);
+        }
+        let room = heard_of(self.stream.get_ref().try_clone()?, Interest::WRITABLE)?;
+        Ok(self.room.get_or_init(|| room))
+    }
+
+    fn poll_write(&self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        if self.room.get().is_none() {
+            match self.write(pieces) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+        }
+        let room = self.room()?;
+        loop {
+            let mut guard = ready!(room.poll_write_ready(cx))?;
+            if let Ok(written) = guard.try_io(|_| self.write(pieces)) {
+                return Poll::Ready(written);
+            }
+        }
     }
 }
 
 impl AsyncRead for Client {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
-            ready!(self.0.stream.poll_read_ready(cx))?;
-            match self.0.stream.try_read(buf.initialize_unfilled()) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                read => return Poll::Ready(read.map(|count| buf.advance(count))),
+            let mut guard = ready!(self.0.stream.poll_read_ready(cx))?;
+            let room = buf.initialize_unfilled();
+            let Ok(read) = guard.try_io(|stream| Ok(recv(stream.get_ref(), &mut *room, RecvFlags::empty())?.1)) else {
+                continue;
+            };
+            let count = read?;
+            if (1..room.len()).contains(&count) {
+                // That was all there was: the next read waits for news at once, and does not look first.
+                guard.clear_ready();
             }
+            buf.advance(count);
+            return Poll::Ready(Ok(()));
         }
     }
 }
@@ -82,13 +125,9 @@ impl AsyncWrite for Client {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.0.stream.poll_write_ready(cx))?;
-            match self.0.stream.try_write_vectored(pieces) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                written => return Poll::Ready(self.wrote(written)),
-            }
-        }
+        let written = ready!(self.0.poll_write(cx, pieces));
+        *self.0.written.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        Poll::Ready(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -100,6 +139,6 @@ impl AsyncWrite for Client {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(shutdown(&self.0.stream, Shutdown::Write).map_err(io::Error::from))
+        Poll::Ready(shutdown(self.0.stream.get_ref(), Shutdown::Write).map_err(io::Error::from))
     }
 }

@@ -18,7 +18,7 @@ use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
 use gate::audit::Protocol;
-use gate::{Audited, Case, Record, judge_own};
+use gate::{Audited, Case, Offer, Record, judge_own};
 
 use crate::body::{Body, Came, Outgoing};
 use crate::credentials::{Credential, Grant, not_the_surrogate};
@@ -70,7 +70,7 @@ pub(crate) async fn answer(
     let own = judge_own(&grant.policy, case, facts)?;
     door.gate.admit_local(case).await?;
     let time = door.gate.limits().body_time;
-    let (body, _held) = Came::whole(&door.rooms, time, request.into_body(), LONGEST as u64).await?;
+    let (body, _held) = Came::Streaming(request.into_body()).into_whole(&door.rooms, time, LONGEST as u64).await?;
     let asked = read(&body);
     if asked.grant_type != "refresh_token" {
         let why = "Doorward answers for this token endpoint; it only refreshes (grant_type=refresh_token)";
@@ -181,7 +181,7 @@ async fn ask(door: &Door, case: &Case, audited: &mut Audited, request: TokenRequ
     // What it holds is meant to go there, so nothing looks for it.
     let refuse = Arc::new(|_: &_| not_the_surrogate());
     let outgoing = Outgoing::new(body, refuse, audited.tally().clone());
-    let sender = Sender { gate: &door.gate, pool: &door.pool, case };
+    let sender = Sender { gate: &door.gate, pool: &door.pool, case, offer: Offer::Either };
     // A refresh token is good for one use.
     let (answer, lease) = sender.send(audited, head.with(outgoing), Repeats::Never).await?;
     let status = answer.status().as_u16();

@@ -27,12 +27,18 @@ pub(crate) struct Rooms {
     pub(crate) unpacked: Arc<Semaphore>,
     pub(crate) unpacked_down: Arc<Semaphore>,
     pub(crate) websockets: Arc<Semaphore>,
+    /// Requests whose owner is asked about them, with their bodies.
+    pub(crate) asked: Arc<Semaphore>,
 }
+
+/// As many requests of a door wait for their owner. Each has a body of [`policies::ASKED_AT_MOST`] bytes.
+const ASKED: usize = 64;
 
 impl Rooms {
     pub(crate) fn new(bodies: usize, websockets: usize) -> Self {
         let [whole_bodies, unpacked, unpacked_down] = [bodies; 3].map(|places| Arc::new(Semaphore::new(places)));
-        Rooms { whole_bodies, unpacked, unpacked_down, websockets: Arc::new(Semaphore::new(websockets)) }
+        let (websockets, asked) = (Arc::new(Semaphore::new(websockets)), Arc::new(Semaphore::new(ASKED)));
+        Rooms { whole_bodies, unpacked, unpacked_down, websockets, asked }
     }
 }
 

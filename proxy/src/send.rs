@@ -12,10 +12,11 @@
 
 use std::sync::Arc;
 
-use hyper::body::Incoming;
 use policies::{Code, Method, Refusal};
 
-use gate::{Audited, Case, Destination, Exit, Gate, Line, Outbound, Unanswered, broken_off, exchange, speak};
+use gate::{
+    Arriving, Audited, Case, Destination, Exit, Gate, Line, Offer, Outbound, Unanswered, broken_off, exchange, speak,
+};
 
 use crate::body::{Lease, Outgoing, Spare};
 use crate::pool::{Found, Pool, Upstream};
@@ -23,7 +24,7 @@ use crate::pool::{Found, Pool, Upstream};
 /// The upstream connections of one door.
 pub(crate) type Upstreams = Pool<Outgoing>;
 
-type Answered = (http::Response<Incoming>, Lease);
+type Answered = (http::Response<Arriving>, Lease);
 
 /// Whether a request may be sent once more.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,7 @@ pub(crate) struct Sender<'a> {
     pub(crate) gate: &'a Arc<Gate>,
     pub(crate) pool: &'a Arc<Upstreams>,
     pub(crate) case: &'a Case,
+    pub(crate) offer: Offer,
 }
 
 impl Sender<'_> {
@@ -111,7 +113,7 @@ impl Sender<'_> {
 
     /// A connection of the request's own. One that can be shared is there for others from then on.
     async fn open(&self, audited: &Audited, key: &Destination) -> Result<Upstream<Outgoing>, Refusal> {
-        match speak(Exit::open(self.gate, audited).await?).await? {
+        match speak(Exit::open(self.gate, audited, self.offer).await?).await? {
             Line::Single(single) => Ok(Upstream::Single(single)),
             Line::Shared(shared) => self.pool.opened(key, shared),
         }

@@ -22,7 +22,7 @@ use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::body::Body;
+use crate::body::{Body, Came};
 use crate::credentials::Placed;
 use crate::headers;
 use crate::keeper::{Keeper, Keys};
@@ -48,11 +48,7 @@ const EXTENSIONS: HeaderName = HeaderName::from_static("sec-websocket-extensions
 pub(crate) type Place = OwnedSemaphorePermit;
 
 /// What a request must be that asks for one, before it is stored.
-pub(crate) fn place<B: http_body::Body>(
-    rooms: &Rooms,
-    judged: &Judged,
-    body: &B,
-) -> Result<(Place, BodyJudged), Refusal> {
+pub(crate) fn place(rooms: &Rooms, judged: &Judged, body: &Came) -> Result<(Place, BodyJudged), Refusal> {
     let Some(proof) = BodyJudged::as_it_comes(judged) else {
         let why = "a rule looks into bodies here, and a WebSocket has none to look into";
         return Err(Refusal::new(Code::UpgradeDenied, why));

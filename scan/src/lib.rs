@@ -60,4 +60,4 @@ pub use leak::LeakFilter;
 pub use needles::SHORTEST;
 pub use scrub::{InPieces, Replacement, Scrubber};
 pub use spelling::Form;
-pub use watchlist::{Finding, TooShort, Watched, WatchedKind, Watchlist};
+pub use watchlist::{Finding, TooShort, Watched, WatchedKind, Watchlist, bait_named};

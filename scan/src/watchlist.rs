@@ -183,6 +183,12 @@ impl fmt::Display for Finding {
     }
 }
 
+/// The bait that a reason names, as it is written below.
+pub fn bait_named(why: &str) -> Option<&str> {
+    let (_, named) = why.split_once(" a bait ")?;
+    named.split_once(" in ").map(|(name, _)| name)
+}
+
 impl fmt::Display for WatchedKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -193,7 +199,7 @@ impl fmt::Display for WatchedKind {
             WatchedKind::Surrogate { credential, retired: true, .. } => {
                 write!(f, "retired surrogate of credential {credential}")
             }
-            WatchedKind::Canary { name } => write!(f, "canary {name}"),
+            WatchedKind::Canary { name } => write!(f, "bait {name}"),
             WatchedKind::Lookalike { of } => write!(f, "something that looks like {of}"),
         }
     }

@@ -23,11 +23,12 @@ use tokio::sync::{broadcast, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::phrases::Phrases;
 use crate::store::ledger::{AuditLog, Notice, Recorded};
 use hook::Hook;
 use quiet::Quiet;
 
-pub use words::text;
+pub use words::{advice, words};
 
 /// The events that the owner is told of beside those that are alarms; what else is noted
 /// stands in the log alone.
@@ -77,7 +78,7 @@ impl Alarms {
     pub fn start(
         log: Arc<AuditLog>,
         command: Vec<String>,
-        tell: impl Fn(&str) -> bool + Send + Sync + 'static,
+        tell: impl Fn(&Phrases) -> bool + Send + Sync + 'static,
     ) -> Self {
         // Before anything else, so that nothing is missed.
         let events = log.subscribe_to_alarms();
@@ -101,10 +102,10 @@ struct Owner<T> {
     tell: T,
     hook: Hook,
     quiet: Quiet,
-    untold: VecDeque<String>,
+    untold: VecDeque<Phrases>,
 }
 
-impl<T: Fn(&str) -> bool> Owner<T> {
+impl<T: Fn(&Phrases) -> bool> Owner<T> {
     async fn listen(mut self, mut events: broadcast::Receiver<Recorded>, mut ending: oneshot::Receiver<()>) {
         loop {
             let again = (!self.untold.is_empty()).then(|| Instant::now() + AGAIN);
@@ -150,7 +151,7 @@ impl<T: Fn(&str) -> bool> Owner<T> {
     }
 
     fn tell(&mut self, alarm: &Alarm) {
-        self.untold.push_back(text(alarm));
+        self.untold.push_back(words(alarm));
         if self.untold.len() > MOST_UNTOLD {
             self.untold.pop_front();
         }
@@ -159,7 +160,7 @@ impl<T: Fn(&str) -> bool> Owner<T> {
     }
 
     fn tell_waiting(&mut self) {
-        while self.untold.front().is_some_and(|text| (self.tell)(text)) {
+        while self.untold.front().is_some_and(|words| (self.tell)(words)) {
             self.untold.pop_front();
         }
     }

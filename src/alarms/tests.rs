@@ -31,6 +31,7 @@ fn decision(alarm: bool) -> Decision {
         path: Some("/today".into()),
         query_bytes: None,
         head_bytes: None,
+        granted: None,
         observed: false,
         by_wildcard: false,
         asks_model: false,
@@ -60,7 +61,7 @@ impl Scene {
         let log = Arc::new(AuditLog::open(&dir.path().join("audit")).unwrap());
         let (tell, told) = mpsc::unbounded_channel();
         let alarms =
-            Alarms::start(Arc::clone(&log), command(dir.path()), move |text| tell.send(text.to_owned()).is_ok());
+            Alarms::start(Arc::clone(&log), command(dir.path()), move |words| tell.send(words.in_english()).is_ok());
         Scene { dir, log, alarms, told }
     }
 
@@ -101,11 +102,11 @@ async fn an_alarm_is_told_and_the_rest_is_not() {
     {
         assert!(text.contains(part), "{part}: {text}");
     }
-    assert!(text.contains(&format!("record {}", seq.0)), "{text}");
+    assert!(text.contains(&format!("`doorward audit show {0}` shows all of it (record {0})", seq.0)), "{text}");
     scene.log.decided(&decision(true)).unwrap();
     scene.alarms.end().await;
     assert!(
-        scene.told.recv().await.unwrap().contains("after another of this kind"),
+        scene.told.recv().await.unwrap().contains("This is the second within a minute."),
         "what was counted is told at the end"
     );
     assert_eq!(scene.told.recv().await, None);
@@ -143,9 +144,9 @@ async fn what_cannot_be_told_now_is_told_later_and_in_order() {
     let (tell, mut told) = mpsc::unbounded_channel();
     let (full, tried) = (Arc::new(std::sync::atomic::AtomicBool::new(true)), Arc::new(tokio::sync::Notify::new()));
     let (is_full, trying) = (Arc::clone(&full), Arc::clone(&tried));
-    let alarms = Alarms::start(Arc::clone(&log), vec![], move |text| {
+    let alarms = Alarms::start(Arc::clone(&log), vec![], move |words| {
         trying.notify_one();
-        !is_full.load(std::sync::atomic::Ordering::SeqCst) && tell.send(text.to_owned()).is_ok()
+        !is_full.load(std::sync::atomic::Ordering::SeqCst) && tell.send(words.in_english()).is_ok()
     });
     for what in ["log_lost", "store_gone"] {
         log.notice(&Notice::new(what, None, format!("{what}: it is not there"))).unwrap();
@@ -204,7 +205,7 @@ async fn a_reply_that_was_withheld_is_told() {
 fn what_a_sandbox_chose_does_nothing_to_a_terminal() {
     let bad =
         Alarm { host: Some("a\u{1b}]0;x\u{7}.example".into()), why: "\u{202e}".repeat(999), ..alarm("family", "x") };
-    let text = text(&bad);
+    let text = words(&bad).in_english();
     assert!(text.chars().all(|c| c == '\n' || (' '..='~').contains(&c)) && text.len() < 1_000, "{text}");
 }
 

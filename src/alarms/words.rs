@@ -3,6 +3,7 @@
 use desk::screen::on_screen;
 
 use super::Alarm;
+use crate::phrases::Phrases;
 
 /// A reason is cut to this; the audit log has all of it.
 const WHY_AT_MOST: usize = 300;
@@ -12,120 +13,94 @@ const IN_ANSWER: &str = "secret_in_answer";
 
 /// The message for the owner's chat. Of what a sandbox can choose it holds the host
 /// alone, with nothing in it that a terminal would obey.
-pub fn text(alarm: &Alarm) -> String {
+pub fn words(alarm: &Alarm) -> Phrases {
     let group = on_screen(&alarm.group);
-    let why: String = on_screen(&alarm.why).chars().take(WHY_AT_MOST).collect();
-    if alarm.kind == "budget" {
-        return format!(
-            "{why}.{}\nWhat to do: nothing, if you expect it; what goes beyond the limit is refused. \
-             `doorward audit digest --group {group} --since 1d` shows where it went; the limits are in [limits] of \
-             the group's policy.",
-            more(alarm)
-        );
-    }
-    if alarm.kind == "access_request" {
+    let whole = on_screen(&alarm.why);
+    let why: String = whole.chars().take(WHY_AT_MOST).collect();
+    let of_group = |name| Phrases::new(name).with("group", &group);
+    match &*alarm.kind {
+        "budget" => Phrases::new("budget").saying("why", why).and(more(alarm)).line(of_group("budget-do")),
         // Longer than other reasons: its writer has cut what is the agent's.
-        let asked = on_screen(&alarm.why);
-        return format!(
-            "{asked}{}\nNothing is allowed by this. `doorward requests` shows what was asked and the lines that would \
-             allow it; whether they go into the policy is yours to say.",
-            more(alarm)
-        );
-    }
-    if alarm.kind == "policy_rejected" {
+        "access_request" => {
+            Phrases::new("access").saying("asked", whole).and(more(alarm)).line(Phrases::new("access-do"))
+        }
         // Without what is wrong in it: a file of the owner's may hold what no chat should.
-        return format!(
-            "The policy of group {group} was saved with a mistake and was not taken; the one before it stays in force.{}\n\
-             What to do: `doorward policy check {group}` shows where the mistake is. It is taken as soon as you save it \
-             without one.",
-            more(alarm)
-        );
-    }
-    if alarm.kind == "disk" {
-        let ended = on_screen(&alarm.why);
-        let (first, rest) = ended.split_at(ended.chars().next().map_or(0, char::len_utf8));
-        return format!("{}{rest}.{}", first.to_uppercase(), more(alarm));
-    }
-    if matches!(&*alarm.kind, "log_lost" | "store_gone") {
+        "policy_rejected" => of_group("policy-rejected").and(more(alarm)).line(of_group("policy-rejected-do")),
+        "disk" => Phrases::new("disk").saying("why", capitalised(&whole)).and(more(alarm)),
         // Of no group, and in Doorward's own words.
-        return format!("ALARM: {}.", on_screen(&alarm.why));
+        "log_lost" | "store_gone" => Phrases::new("alarm-of-nobody").saying("why", whole),
+        "reply_withheld" => withheld(alarm, &why, &of_group),
+        _ => at_the_door(alarm, &why, &of_group),
     }
-    if alarm.kind == "reply_withheld" {
-        return format!(
-            "ALARM in group {group}: an answer to its chat was withheld.{}\nWhy: {why}.\nWhat to do: an agent should not \
-             know a real secret: replace it at its issuer, and find the file or message it was in. `doorward audit \
-             --group {group} --events --denied` shows it (record {}).",
-            more(alarm),
-            alarm.seq
-        );
-    }
-    let host = alarm.host.as_deref().map_or_else(|| "a host that could not be read".to_owned(), on_screen);
-    let ended = if alarm.kind == IN_ANSWER {
-        "The answer was cut off before the secret was whole."
-    } else if alarm.cut_off {
-        "The request was cut off; part of it may have gone out before."
-    } else {
-        "The request was refused; nothing of it went out."
-    };
-    format!(
-        "ALARM in group {group}: {}.\n{ended}{}\nWhy: {}: {why}\nWhat to do: {} \
-         Stop the group with `doorward stop {group}` until you know. `doorward audit --group {group} --denied` shows \
-         {}.",
-        happened(&alarm.kind, &host),
-        more(alarm),
-        on_screen(&alarm.kind),
-        advice(&alarm.kind),
-        shown(alarm),
-    )
+}
+
+fn withheld(alarm: &Alarm, why: &str, of_group: &dyn Fn(&'static str) -> Phrases) -> Phrases {
+    let bait = scan::bait_named(&alarm.why).is_some();
+    let advice = Phrases::new(if bait { "advice-bait" } else { "advice-reply" });
+    let record = Phrases::new("alarm-record").count("record", alarm.seq);
+    let reason = Phrases::new("alarm-reply-why").saying("why", why.to_owned());
+    let what_to_do = Phrases::new("alarm-reply-do").saying("advice", advice).saying("shown", record);
+    of_group("alarm-reply").and(more(alarm)).line(reason).line(what_to_do)
+}
+
+fn at_the_door(alarm: &Alarm, why: &str, of_group: &dyn Fn(&'static str) -> Phrases) -> Phrases {
+    let ended = Phrases::new(match &*alarm.kind {
+        IN_ANSWER => "alarm-answer-cut",
+        _ if alarm.cut_off => "alarm-request-cut",
+        _ => "alarm-request-refused",
+    });
+    let (what, advice) = happened(alarm);
+    let reason = Phrases::new("alarm-why").with("code", on_screen(&alarm.kind)).saying("why", why.to_owned());
+    let what_to_do = of_group("alarm-do").saying("advice", advice).saying("shown", shown(alarm));
+    of_group("alarm").saying("what", what).line(ended).and(more(alarm)).line(reason).line(what_to_do)
 }
 
 /// Of several, some may stand in one record together.
-fn shown(alarm: &Alarm) -> String {
+fn shown(alarm: &Alarm) -> Phrases {
     match alarm.more {
-        0 => format!("the request (record {})", alarm.seq),
-        _ => "them".to_owned(),
+        0 => Phrases::new("alarm-record").count("record", alarm.seq),
+        _ => Phrases::new("alarm-records").count("record", alarm.seq).with("group", on_screen(&alarm.group)),
     }
 }
 
-fn more(alarm: &Alarm) -> String {
+fn more(alarm: &Alarm) -> Phrases {
     match alarm.more {
-        0 => String::new(),
+        0 => Phrases::default(),
         // The one that is shown is among those that were counted.
-        1 => " It came after another of this kind.".to_owned(),
-        more => format!(" And {} more of this kind since the last message.", more - 1),
+        1 => Phrases::new("alarm-second"),
+        more => Phrases::new("alarm-more").count("count", more - 1),
     }
 }
 
-fn happened(kind: &str, host: &str) -> String {
-    let sent = match kind {
-        IN_ANSWER => return format!("{host} sent a real secret back in a way that it could not be taken off"),
-        "secret_in_request" => "a real secret was on its way",
-        "credential_not_surrogate" => "a key that is not the group's own was sent",
-        kind if kind.starts_with("surrogate_") => "the stand-in for a credential was sent where it does not belong,",
-        _ => "something that looks like a leak was sent",
+/// What happened, and what to do about it.
+fn happened(alarm: &Alarm) -> (Phrases, Phrases) {
+    let host = match alarm.host.as_deref() {
+        Some(host) => Phrases::from(on_screen(host)),
+        None => Phrases::new("unreadable-host"),
     };
-    format!("{sent} to {host}")
+    let (what, advice) = kind_of(&alarm.kind, &alarm.why);
+    (what.saying("host", host), advice)
 }
 
-fn advice(kind: &str) -> &'static str {
+fn kind_of(kind: &str, why: &str) -> (Phrases, Phrases) {
     match kind {
-        "secret_in_request" => {
-            "a sandbox should not know a real secret: replace the secret at its issuer, and find the file or message \
-             it was in."
-        }
-        IN_ANSWER => {
-            "somebody may have had the host write down what it was sent: look at what was asked for. Replace the secret if \
-             it came in pieces, or if others can fetch that answer. `doorward secret trust` shows whether the host gets \
-             none any more."
-        }
-        "credential_not_surrogate" => {
-            "if you gave the agent that key yourself, take it away and make it a credential of doorward.toml; if not, \
-             the agent may be following somebody else's instructions."
-        }
-        kind if kind.starts_with("surrogate_") => {
-            "no real secret was in it, so none has to be replaced. The agent may be following somebody else's \
-             instructions: look at what it read last."
-        }
-        _ => "look at what the agent read last; it may be following somebody else's instructions.",
+        IN_ANSWER => (Phrases::new("alarm-secret-back"), Phrases::new("advice-secret-back")),
+        "secret_in_request" => match scan::bait_named(why) {
+            Some(bait) => (Phrases::new("alarm-bait").with("bait", on_screen(bait)), Phrases::new("advice-bait")),
+            None => (Phrases::new("alarm-secret"), Phrases::new("advice-secret")),
+        },
+        "credential_not_surrogate" => (Phrases::new("alarm-foreign-key"), Phrases::new("advice-foreign-key")),
+        kind if kind.starts_with("surrogate_") => (Phrases::new("alarm-surrogate"), Phrases::new("advice-surrogate")),
+        _ => (Phrases::new("alarm-leak"), Phrases::new("advice-leak")),
     }
+}
+
+/// What to do about an alarm of this kind.
+pub fn advice(kind: &str, why: &str) -> String {
+    kind_of(kind, why).1.in_english()
+}
+
+fn capitalised(text: &str) -> String {
+    let (first, rest) = text.split_at(text.chars().next().map_or(0, char::len_utf8));
+    first.to_uppercase() + rest
 }

@@ -26,6 +26,7 @@ const DATA: &[(&str, Way)] = &[
     ("audit", Way::Log),
     ("audit.db", Way::Database),
     ("audit.key", Way::Plain),
+    ("ballast", Way::Left),
     ("channels", Way::Secret),
     ("doorward.db", Way::Database),
     ("doorward.lock", Way::Left),

@@ -9,7 +9,7 @@ use super::{BackupError, LogHead, at};
 use crate::store::ledger;
 
 /// The log may go on to a new file, or drop its oldest, while it is looked through.
-const TRIES: usize = 5;
+const TRIES: usize = 3;
 
 /// Makes `FOLDER/audit` and `FOLDER/audit.key` of the log; says how far it goes.
 pub(super) fn stage(log: &Path, folder: &Path) -> Result<Option<LogHead>, BackupError> {

@@ -1,8 +1,10 @@
 //! The archive inside: a gzipped tar. A file that changes while it is read still takes as many bytes
 //! as were announced.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::File;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt as _;
@@ -30,6 +32,33 @@ pub(super) struct Pack<W: Write> {
     pub(super) files: u64,
     /// What is not in it although it was meant to be, with the reason.
     pub(super) left: Vec<String>,
+    /// What an agent's folder has shown so far: one that changes may show a name twice.
+    seen: Seen,
+}
+
+/// Names by their hashes, of which a million fit.
+#[derive(Default)]
+struct Seen {
+    hashes: RandomState,
+    folders: HashSet<u64>,
+    others: HashSet<u64>,
+}
+
+impl Seen {
+    fn hash(&self, name: &Path) -> u64 {
+        self.hashes.hash_one(name)
+    }
+
+    /// Whether a name is new, and in a folder that was one when it was come by.
+    fn takes(&mut self, name: &Path, is_folder: bool) -> bool {
+        let (hash, above) = (self.hash(name), name.parent().map(|above| self.hash(above)));
+        let is_new = !self.folders.contains(&hash) && !self.others.contains(&hash);
+        let takes = is_new && above.is_some_and(|above| self.folders.contains(&above));
+        if takes {
+            if is_folder { &mut self.folders } else { &mut self.others }.insert(hash);
+        }
+        takes
+    }
 }
 
 /// Of what there is, what an entry's head says.
@@ -43,7 +72,12 @@ struct Entry {
 
 impl<W: Write> Pack<W> {
     pub(super) fn new(output: W) -> Self {
-        Pack { tar: Builder::new(GzEncoder::new(output, Compression::default())), files: 0, left: Vec::new() }
+        Pack {
+            tar: Builder::new(GzEncoder::new(output, Compression::default())),
+            files: 0,
+            left: Vec::new(),
+            seen: Seen::default(),
+        }
     }
 
     /// The end of it.
@@ -113,6 +147,8 @@ impl<W: Write> Pack<W> {
             size: 0,
         };
         self.append(name, &entry, io::empty())?;
+        let hash = self.seen.hash(name);
+        self.seen.folders.insert(hash);
         let mut failed = None;
         let whole = walk(root, |found| match self.found(name, &found) {
             Ok(()) => Ok(ControlFlow::Continue(())),
@@ -140,7 +176,11 @@ impl<W: Write> Pack<W> {
             changed: u64::try_from(stat.st_mtime).unwrap_or(0),
             size: 0,
         };
-        match FileType::from_raw_mode(stat.st_mode) {
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if !self.seen.takes(&name, kind == FileType::Directory) {
+            return Ok(());
+        }
+        match kind {
             FileType::Directory => self.append(&name, &entry, io::empty()),
             FileType::Symlink => match readlinkat(found.here, found.name, Vec::new()) {
                 Ok(target) => self.link(&name, entry, Path::new(OsStr::from_bytes(target.to_bytes()))),
@@ -206,4 +246,19 @@ pub(super) fn sorted(folder: &Path) -> Result<Vec<PathBuf>, BackupError> {
     let mut names: Vec<PathBuf> = names.map_err(at(folder))?;
     names.sort();
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_counts_once_and_only_in_a_folder() {
+        let mut seen = Seen::default();
+        seen.folders.insert(seen.hash(Path::new("root")));
+        let mut takes = |name: &str, is_folder| seen.takes(Path::new(name), is_folder);
+        assert!(takes("root/a", false) && !takes("root/a", true), "a file that has become a folder");
+        assert!(!takes("root/a/b", false), "what is in it");
+        assert!(takes("root/c", true) && takes("root/c/d", false) && !takes("root/c", true));
+    }
 }

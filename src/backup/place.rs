@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -87,11 +88,13 @@ fn swap(staged: &Path, target: &Path, old: &Path) -> io::Result<()> {
     fs::rename(staged, target).inspect_err(|_| drop(fs::rename(old, target)))
 }
 
-/// A folder beside another, on the same disk.
+/// A folder beside another, on the same disk, closed to others from the first.
 fn stage(target: &Path) -> Result<TempDir, BackupError> {
     let beside = target.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(beside).map_err(at(beside))?;
-    tempfile::Builder::new().prefix(".doorward-restoring-").tempdir_in(beside).map_err(at(beside))
+    let mut made = tempfile::Builder::new();
+    made.prefix(".doorward-restoring-").permissions(fs::Permissions::from_mode(0o700));
+    made.tempdir_in(beside).map_err(at(beside))
 }
 
 /// Anything that would be lost.

@@ -78,6 +78,7 @@ fn permit(url: &str) -> Permit {
     let policy = policy_file::compile(&family(), &source, None).unwrap().policy;
     match policy.at(policies::Moment::FAR).decide(Facts::parse("GET", url).unwrap()) {
         Verdict::Allow(permit) => permit,
+        Verdict::Ask(ask) => panic!("{ask:?}"),
         Verdict::Deny(_, refusal) => panic!("{refusal:?}"),
     }
 }
@@ -104,6 +105,7 @@ fn decision(permit: &Permit, head: u64) -> Decision {
         why: None,
         rule: None,
         lift: Vec::new(),
+        granted: None,
         observed: false,
         by_wildcard: permit.by_wildcard(),
         asks_model: false,

@@ -30,6 +30,11 @@ impl Outward {
         Outward(ToChannel::Typing { chat, on })
     }
 
+    /// More of an answer that is being written.
+    pub fn growing(chat: String, in_reply_to: String, text: &Sayable) -> Self {
+        Outward(ToChannel::Growing { chat, in_reply_to, text: text.as_str().to_owned() })
+    }
+
     /// The answer to its hello, with its registered chats.
     pub fn welcome(chats: Vec<String>) -> Self {
         Outward(ToChannel::Welcome { v: VERSION, chats })

@@ -5,6 +5,9 @@
 mod csv;
 mod digest;
 mod follow;
+mod nothing;
+mod reasons;
+mod show;
 mod table;
 mod verify;
 
@@ -12,14 +15,13 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
-use jiff::{Span, Timestamp, Zoned, civil};
 use policies::GroupName;
 use proxy::audit::Seq;
 
+use super::show::{Screen, Styled};
 use super::times;
+use super::when::{self, When};
 use crate::home::Home;
-use crate::store::Millis;
 use crate::store::ledger::{AuditEntry, AuditReader, Events, Filter, Which};
 
 use follow::Follower;
@@ -36,6 +38,8 @@ pub struct AuditArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum AuditCommand {
+    /// Show one record in full, in words
+    Show(show::OneArgs),
     /// Check that no record was changed, removed, moved or put in
     Verify(verify::VerifyArgs),
     /// Show where the data of each group went
@@ -53,6 +57,9 @@ struct ShowArgs {
     /// Only what was denied, or broken off after it was allowed
     #[arg(long, conflicts_with = "allowed")]
     denied: bool,
+    /// Only that of which the owner was told at once
+    #[arg(long)]
+    alarms: bool,
     /// Only what was allowed
     #[arg(long)]
     allowed: bool,
@@ -62,9 +69,13 @@ struct ShowArgs {
     /// Only what happened besides: doors, policies, stops, answers to chats
     #[arg(long)]
     events: bool,
-    /// Only from this time on: `2h`, `7d`, `2026-11-23`, `2026-11-23T18:30`
-    #[arg(long, value_name = "TIME", value_parser = since)]
-    since: Option<Millis>,
+    /// Only from this time on: `2h` ago, `today`, `yesterday`, `monday 17:00`, `17:00`, `2026-11-23`,
+    /// `2026-11-23T18:30`
+    #[arg(long, value_name = "TIME")]
+    since: Option<When>,
+    /// Only up to this time, written in the same way
+    #[arg(long, value_name = "TIME", conflicts_with = "follow")]
+    until: Option<When>,
     /// From the record of this number on: what an earlier export does not have
     #[arg(long, value_name = "SEQ")]
     from_seq: Option<u64>,
@@ -105,26 +116,30 @@ const IN_A_TABLE: u32 = 50;
 
 /// Runs the command; writes to standard output.
 pub fn run(args: &AuditArgs, home: &Home) -> anyhow::Result<ExitCode> {
-    let out = &mut std::io::stdout().lock();
+    let (out, screen) = (&mut std::io::stdout().lock(), Screen::stdout());
     match &args.command {
-        Some(AuditCommand::Verify(verify_args)) => verify::run(verify_args, home, out),
-        Some(AuditCommand::Digest(digest_args)) => digest::run(digest_args, home, out),
-        None => show(&args.show, home, out),
+        Some(AuditCommand::Show(one)) => show::run(one, home, screen, out),
+        Some(AuditCommand::Verify(verify_args)) => verify::run(verify_args, home, screen, out),
+        Some(AuditCommand::Digest(digest_args)) => digest::run(digest_args, home, screen, out),
+        None => list(&args.show, home, screen, out),
     }
 }
 
 /// All of a home's log as the command shows it: for the tour.
-pub(super) fn whole(home: &Home) -> anyhow::Result<String> {
+pub(super) fn whole(home: &Home, screen: Screen) -> anyhow::Result<Styled> {
     let mut text = Vec::new();
-    table(&open(home, false)?, &Filter { events: Events::With, ..Filter::default() }, &mut text)?;
-    Ok(String::from_utf8_lossy(&text).into_owned())
+    table(&open(home, false)?, &Filter { events: Events::With, ..Filter::default() }, screen, &mut text)?;
+    Ok(Styled::drawn(String::from_utf8_lossy(&text).trim_end().to_owned()))
 }
 
-fn show(args: &ShowArgs, home: &Home, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+fn list(args: &ShowArgs, home: &Home, screen: Screen, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     if !is_there(home, args.old) && !args.follow {
         match args.form() {
-            Form::Table => writeln!(out, "Nothing was asked at a door of {home} yet.")?,
-            Form::Json | Form::Csv => print(&[], args.form(), true, out)?,
+            Form::Table => {
+                let nothing = Styled::from(format!("Nothing was asked at a door of {home} yet."));
+                writeln!(out, "{}", nothing.on(screen))?;
+            }
+            Form::Json | Form::Csv => export_of(&[], args.form(), true, out)?,
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -134,18 +149,19 @@ fn show(args: &ShowArgs, home: &Home, out: &mut dyn Write) -> anyhow::Result<Exi
     }
     let reader = open(home, args.old)?;
     if args.follow {
-        return follow(args, home, reader, out);
+        return follow(args, home, reader, screen, out);
     }
-    let filter = args.filter();
-    match args.form() {
-        Form::Table => {
-            let shown = table(&reader, &filter, out)?;
-            if let Some(words) = what_is_missing(&reader, &filter, shown)? {
-                writeln!(std::io::stderr(), "{words}")?;
-            }
-        }
-        form => export(&reader, filter, form, out)?,
-    }
+    let filter = args.filter()?;
+    let shown = match args.form() {
+        Form::Table => table(&reader, &filter, screen, out)?,
+        form => export(&reader, filter.clone(), form, out)?,
+    };
+    let aside = match (args.form(), shown) {
+        (Form::Json | Form::Csv, 0) => Some(nothing::words(&reader, &filter)?),
+        (Form::Json | Form::Csv, _) => None,
+        (Form::Table, shown) => what_is_missing(&reader, &filter, shown)?,
+    };
+    aside.into_iter().for_each(super::show::aside);
     out.flush()?;
     Ok(ExitCode::SUCCESS)
 }
@@ -160,28 +176,30 @@ fn what_is_missing(reader: &AuditReader, filter: &Filter, shown: u64) -> anyhow:
     Ok((all > shown).then(|| format!("These are the {which} {shown} of {all}; --limit 0 shows all.")))
 }
 
-/// A table as wide as its widest cells, which are looked for first; says how many lines it has.
-fn table(reader: &AuditReader, filter: &Filter, out: &mut dyn Write) -> anyhow::Result<u64> {
+/// A table as wide as its widest cells, which are looked for first, or as its screen; says how
+/// many entries it has.
+fn table(reader: &AuditReader, filter: &Filter, screen: Screen, out: &mut dyn Write) -> anyhow::Result<u64> {
     let (zone, until) = (times::zone(), reader.last()?);
-    let mut widths = table::Widths::default();
+    let mut columns = table::columns();
     let all = pages(reader, filter.clone(), until, |entries| {
-        entries.iter().for_each(|entry| widths.fit(entry, &zone));
+        entries.iter().for_each(|entry| columns.fit(&table::cells(entry, &zone)));
         Ok(())
     })?;
     if all == 0 {
-        writeln!(out, "Nothing in the log matches.")?;
+        writeln!(out, "{}", nothing::words(reader, filter)?)?;
         return Ok(0);
     }
-    writeln!(out, "{}", widths.headings())?;
+    let fitted = columns.on(screen);
+    fitted.headings().map_or(Ok(()), |headings| writeln!(out, "{headings}"))?;
     pages(reader, filter.clone(), until, |entries| {
-        entries.iter().try_for_each(|entry| writeln!(out, "{}", widths.line(entry, &zone)))
+        entries.iter().try_for_each(|entry| writeln!(out, "{}", fitted.row(&table::cells(entry, &zone))))
     })
 }
 
-/// All that matches, one by one.
-fn export(reader: &AuditReader, filter: Filter, form: Form, out: &mut dyn Write) -> anyhow::Result<()> {
-    print(&[], form, true, out)?;
-    pages(reader, filter, reader.last()?, |entries| print(entries, form, false, out)).map(drop)
+/// All that matches, one by one; says how much that was.
+fn export(reader: &AuditReader, filter: Filter, form: Form, out: &mut dyn Write) -> anyhow::Result<u64> {
+    export_of(&[], form, true, out)?;
+    pages(reader, filter, reader.last()?, |entries| export_of(entries, form, false, out))
 }
 
 /// What matches up to a record, a part at a time: a log may be larger than memory. Says how much
@@ -210,30 +228,44 @@ fn pages(
     Ok(taken)
 }
 
-fn follow(args: &ShowArgs, home: &Home, mut reader: AuditReader, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let mut follower = Follower::start(&reader, args.filter())?;
+fn follow(
+    args: &ShowArgs,
+    home: &Home,
+    mut reader: AuditReader,
+    screen: Screen,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
+    let (zone, fitted) = (times::zone(), table::columns_of_a_stream().on(screen));
+    let mut follower = Follower::start(&reader, args.filter()?)?;
     let mut first = true;
     loop {
         if reader.catch_up()? || first || follower.is_waiting() {
             reader = reader.while_served(home.is_served());
             let entries = follower.step(&reader)?;
-            print(&entries, args.form(), first, out)?;
+            match args.form() {
+                Form::Table => {
+                    entries
+                        .iter()
+                        .try_for_each(|entry| writeln!(out, "{}", fitted.row(&table::cells(entry, &zone))))?;
+                    out.flush()?;
+                }
+                form => export_of(&entries, form, first, out)?,
+            }
             first = false;
         }
         std::thread::sleep(LOOK_EVERY);
     }
 }
 
-/// Entries line by line; the first of a CSV file are preceded by its headings.
-fn print(entries: &[AuditEntry], form: Form, first: bool, out: &mut dyn Write) -> std::io::Result<()> {
+/// Entries line by line, for programs; the first of a CSV file are preceded by its headings.
+fn export_of(entries: &[AuditEntry], form: Form, first: bool, out: &mut dyn Write) -> std::io::Result<()> {
     if first && form == Form::Csv {
         write!(out, "{}\r\n", csv::HEADINGS)?;
     }
     for entry in entries {
         match form {
-            Form::Table => writeln!(out, "{}", table::line(entry, &times::zone()))?,
-            Form::Json => writeln!(out, "{}", entry.to_json())?,
             Form::Csv => write!(out, "{}\r\n", csv::record(entry))?,
+            Form::Json | Form::Table => writeln!(out, "{}", entry.to_json())?,
         }
     }
     out.flush()
@@ -261,7 +293,8 @@ impl ShowArgs {
         }
     }
 
-    fn filter(&self) -> Filter {
+    fn filter(&self) -> anyhow::Result<Filter> {
+        let (since, until) = when::span(self.since.as_ref(), self.until.as_ref())?;
         let which = match (self.allowed, self.denied) {
             (true, _) => Some(Which::Allowed),
             (_, true) => Some(Which::Denied),
@@ -272,44 +305,25 @@ impl ShowArgs {
             (_, true) => Events::Alone,
             _ => Events::With,
         };
-        Filter {
+        Ok(Filter {
             group: self.group.clone(),
             host: self.host.clone(),
             which,
-            since: self.since,
+            alarms: self.alarms,
+            since,
+            until,
             // The numbers of records begin with 1.
             after: self.from_seq.map(|from| Seq(from.saturating_sub(1))),
             limit: self.limit().filter(|limit| *limit > 0),
             events,
             ..Filter::default()
-        }
+        })
     }
 
     fn limit(&self) -> Option<u32> {
         let usual = (self.form() == Form::Table || self.follow).then_some(IN_A_TABLE);
         self.limit.or(usual)
     }
-}
-
-pub(super) fn since(text: &str) -> anyhow::Result<Millis> {
-    since_at(text, &Zoned::now())
-}
-
-/// A length of time back from now, or a date (with a time) where the owner is.
-fn since_at(text: &str, now: &Zoned) -> anyhow::Result<Millis> {
-    if let Ok(span) = text.parse::<Span>() {
-        // `2h` and `-2h` can only mean the past.
-        let then = now.checked_sub(span.abs()).context("that is longer ago than time is counted")?;
-        return Ok(then.timestamp().as_millisecond());
-    }
-    if let Ok(instant) = text.parse::<Timestamp>() {
-        return Ok(instant.as_millisecond());
-    }
-    let date: civil::DateTime = text
-        .parse()
-        .ok()
-        .context("write a length of time (`2h`, `7d`) or a date (`2026-11-23`, `2026-11-23T18:30`)")?;
-    Ok(date.to_zoned(now.time_zone().clone())?.timestamp().as_millisecond())
 }
 
 #[cfg(test)]

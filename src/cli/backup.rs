@@ -21,9 +21,9 @@ use crate::home::Home;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  doorward backup ~/doorward.backup                        asks for a passphrase, twice
-  doorward backup --with-secrets --to age1… /mnt/doorward.backup
-  doorward restore ~/doorward.backup                       brings it back into an empty home")]
+  doorward backup ~/doorward.backup             asks for a passphrase, twice
+  doorward backup --to age1… ~/doorward.backup  locks it for a key
+  doorward restore ~/doorward.backup            back into an empty home")]
 pub struct BackupArgs {
     /// Where to write it; nothing may be there yet
     file: PathBuf,
@@ -97,7 +97,7 @@ fn write(home: &Home, with_secrets: bool, lock: &Lock, file: &Path, stop: Stop) 
 fn told(written: &Written, file: &Path, bytes: u64) -> String {
     let mut text = format!("Saved {} files, encrypted in {} ({}).", written.files, file.display(), size(bytes));
     if let Some(log) = &written.manifest.log {
-        text += &format!("\nThe audit log was verified, up to record {}, head {}.", log.seq, log.chain);
+        text += &format!("\nThe audit log was verified, up to record {}:\n  head {}", log.seq, log.chain);
     }
     text += match written.manifest.with_secrets {
         true => "\nSecrets and sessions are in it: whoever opens it has them.",

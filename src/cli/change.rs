@@ -4,10 +4,9 @@
 use std::process::ExitCode;
 
 use anyhow::anyhow;
-use desk::screen::text_on_screen;
 use policies::GroupName;
 
-use super::policy::report;
+use super::show::{Screen, Styled};
 use super::{Failure, refused, show, times};
 use crate::edit::{Edit, EditError, Kind};
 use crate::home::Home;
@@ -20,41 +19,25 @@ pub(super) fn finish<Of: Kind>(edit: Edit<Of>, dry_run: bool, meaning: &str) -> 
         show::line(&format!("Nothing to change in {}: it says so already.", edit.path().display()))?;
         return Ok(ExitCode::SUCCESS);
     }
-    show::line(&text_on_screen(edit.difference().trim_end()))?;
+    show::line(Styled::fixed(edit.difference().trim_end()))?;
     if !warnings.is_empty() {
-        show::aside(&report(&warnings));
+        show::aside(show::report(&warnings));
     }
     if dry_run {
-        let meaning = wrapped(&format!("With this, {meaning}"), 80).join("\n");
-        show::line(&format!("\n{meaning}\nNothing was written (--dry-run)."))?;
+        show::line(&format!("\nWith this, {meaning}\nNothing was written (--dry-run)."))?;
         return Ok(ExitCode::SUCCESS);
     }
     let written = edit.write().map_err(failed)?;
-    show::line(&format!("\n{}", wrapped(&format!("Written: {meaning}"), 80).join("\n")))?;
+    show::line(&format!("\nWritten: {meaning}"))?;
     if let Some(previous) = written.previous {
         show::aside(&format!("The version before is kept as {}.", previous.display()));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Lines of at most so many characters, broken between words.
-pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + word.chars().count() < width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
-}
-
 /// An edit that was refused, with the lines that it is about.
 pub(super) fn failed(error: EditError) -> Failure {
-    match (&error, error.problems().map(report)) {
+    match (&error, error.problems().map(|problems| show::report_on(problems, Screen::PIPE).plain())) {
         (EditError::WrongAlready { file, .. }, Some(lines)) => {
             refused(anyhow!("{file} is wrong as it stands; mend it first, nothing was changed:\n{lines}"))
         }

@@ -1,6 +1,8 @@
 //! `doorward chat`: the other end of the terminal channel.
 
 mod conversation;
+mod editor;
+mod growing;
 mod terminal;
 
 use std::io::{IsTerminal as _, Read as _};
@@ -23,7 +25,7 @@ const MESSAGE_LIMIT: usize = 160 << 10;
 
 /// Talk to a group.
 ///
-/// At a terminal: a prompt, until Ctrl-D. Otherwise everything on stdin, to its end, is
+/// At a terminal: a prompt with history, until /quit or Ctrl-D; /help says more. Otherwise everything on stdin, to its end, is
 /// one message, and the answer goes to stdout. What the door refused, why, and the lines
 /// that would allow it are shown with the answer.
 #[derive(Debug, clap::Args)]
@@ -59,17 +61,18 @@ pub(super) async fn run(home: &Home, args: ChatArgs) -> Result<ExitCode, Failure
     let agent = GroupSettings::load(home, &group.name).unwrap_or_default().agent.to_string();
     let mut reached = reach::daemon(home).await?;
     let talk = async {
-        let mut conversation = Conversation::open(reached.client().await?, &group, args.json).await?;
+        let mut conversation =
+            Conversation::open(reached.client().await?, &group, args.json, message.is_none()).await?;
         match &message {
             Some(text) => conversation.once(text).await,
-            None => terminal::talk(&mut conversation, &group, &agent).await,
+            None => terminal::talk(&mut conversation, &group, &agent, home.chat_history(&group.name)).await,
         }
     };
     let done = tokio::select! {
         done = talk => done,
         () = up::interrupted() => {
             if reached.stays() {
-                show::aside(&format!("\nWhat you sent goes on; `doorward stop {}` ends it.", group.name));
+                show::aside(format!("\nWhat you sent goes on; `doorward stop {}` ends it.", group.name));
             }
             // As a shell reports a command that SIGINT ended.
             Ok(ExitCode::from(130))
@@ -131,7 +134,7 @@ fn usual(home: &Home, store: &Store, groups: Vec<Group>) -> Result<Group, Failur
         return Err(usage(anyhow!("which group? Say --group with one of: {}", names.join(", "))));
     }
     if let Some(main) = main.as_ref().filter(|main| main.channel != CHANNEL) {
-        show::aside(&format!(
+        show::aside(format!(
             "The main group is {}, a chat on {}; this terminal has a group of its own.",
             main.name, main.channel
         ));
@@ -155,10 +158,10 @@ fn make(home: &Home, store: &Store, name: &str, agent: &Agent, is_main: bool) ->
     let group = group::register(home, store, &new, agent)?.map_err(refused)?;
     let what = if is_main { "your main one, " } else { "" };
     let agent = match agent {
-        Agent::Shell => "a plain shell: what you\nwrite is a command, its output is the answer".to_owned(),
+        Agent::Shell => "a plain shell: what you write is a command, its output is the answer".to_owned(),
         Agent::Claude { .. } => agent.to_string(),
     };
-    show::aside(&format!(
+    show::aside(format!(
         "There was no group for this terminal yet, so Doorward made {what}`{name}`. Its agent is {agent}. It can reach \
          {reach}; {} says what it may.",
         policy.display(),

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use anyhow::anyhow;
-use desk::screen::text_on_screen;
 
 use super::change::{failed, finish};
 use super::secret::kept;
@@ -134,6 +133,6 @@ fn known(json: bool) -> Result<ExitCode, Failure> {
     }
     let row = |service: &&Service| vec![service.name.to_owned(), service.title.to_owned(), service.env.to_owned()];
     let rows: Vec<_> = all.iter().map(row).collect();
-    show::line(&text_on_screen(&show::table(&["name", "service", "variable"], &rows)))?;
+    show::line(show::table(&["name", "service", "variable"], &rows))?;
     Ok(ExitCode::SUCCESS)
 }

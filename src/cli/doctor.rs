@@ -10,9 +10,9 @@ mod others;
 
 use std::process::ExitCode;
 
-use desk::screen::text_on_screen;
 use serde::Serialize;
 
+use super::show::{Styled, Tone};
 use super::{Failure, show};
 use crate::home::Home;
 
@@ -66,18 +66,21 @@ pub(super) async fn run(home: &Home, args: DoctorArgs) -> Result<ExitCode, Failu
         show::json(&checks)?;
     } else {
         for check in &checks {
-            show::line(&text_on_screen(&check.line()))?;
+            show::line(check.line())?;
         }
     }
     let count = |state| checks.iter().filter(|check| check.state == state).count();
     let broken = count(State::Broken);
     if !args.json {
-        show::line(&match (broken, count(State::Warning)) {
-            (0, 0) => "\nEverything is there.".to_owned(),
-            (0, _) => "\nNothing is broken, but see the warnings above.".to_owned(),
-            (1, _) => "\nOne thing is broken.".to_owned(),
-            (more, _) => format!("\n{more} things are broken."),
-        })?;
+        show::line(
+            Styled::from("\n")
+                + match (broken, count(State::Warning)) {
+                    (0, 0) => Tone::Good.of("Everything is there."),
+                    (0, _) => Tone::Warning.of("Nothing is broken, but see the warnings above."),
+                    (1, _) => Tone::Bad.of("One thing is broken."),
+                    (more, _) => Tone::Bad.of(&format!("{more} things are broken.")),
+                },
+        )?;
     }
     Ok(if broken == 0 { ExitCode::SUCCESS } else { ExitCode::from(3) })
 }
@@ -109,14 +112,15 @@ impl Check {
         }
     }
 
-    fn line(&self) -> String {
+    fn line(&self) -> Styled {
         let mark = match self.state {
-            State::Fine => "ok     ",
-            State::Fixed => "FIXED  ",
-            State::Warning => "warning",
-            State::Broken => "BROKEN ",
+            State::Fine => Tone::Good.of("ok") + "     ",
+            State::Fixed => Tone::Good.of("FIXED") + "  ",
+            State::Warning => Tone::Warning.of("warning"),
+            State::Broken => Tone::Bad.of("BROKEN") + " ",
         };
         let fix = self.fix.as_ref().map(|fix| format!("\n         fix: {}", fix.replace('\n', "\n              ")));
-        format!("{mark}  {}: {}{}", self.what, self.found, fix.unwrap_or_default())
+        let found = self.found.replace('\n', "\n         ");
+        mark + format!("  {}: {found}{}", self.what, fix.unwrap_or_default())
     }
 }

@@ -54,7 +54,7 @@ async fn open(reached: &mut reach::Reached<'_>, args: &DoorArgs) -> Result<ExitC
     let lines: String = environment.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
     write_private(&args.ca, &ca_pem)?;
     write_private(&args.env, &lines)?;
-    show::line(&format!(
+    show::line(format!(
         "The door is open at {} (the log calls it {sandbox}). Ctrl-C shuts it.",
         args.socket.display()
     ))?;

@@ -1,14 +1,13 @@
 //! `doorward drill`: attack your own installation, and read what came of it.
 
-use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::anyhow;
 use containers::Engine;
-use desk::screen::text_on_screen;
 use policies::GroupName;
 
+use super::show::{Styled, Tone};
 use super::{Failure, environment, image, refused, show, up};
 use crate::config::Config;
 use crate::drill::attacks::Area;
@@ -63,7 +62,7 @@ pub(super) async fn run(home: &Home, args: DrillArgs) -> Result<ExitCode, Failur
     if args.json {
         show::json(&as_json(&report, weaken))?;
     } else {
-        show::line(&as_text(&report, weaken, started.elapsed().as_secs()))?;
+        show::line(as_text(&report, weaken, started.elapsed().as_secs()))?;
     }
     cleared?;
     Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -73,7 +72,7 @@ pub(super) async fn run(home: &Home, args: DrillArgs) -> Result<ExitCode, Failur
 pub(super) async fn in_short(home: &Home, group: &GroupName) -> Result<bool, Failure> {
     let started = Instant::now();
     let (report, cleared) = hold(Order { home, group: Some(group.clone()), weaken: None }).await?;
-    show::line(&verdict(&report, started.elapsed().as_secs()))?;
+    show::line(verdict(&report, started.elapsed().as_secs()))?;
     cleared?;
     Ok(report.passed())
 }
@@ -86,7 +85,7 @@ async fn hold(order: Order<'_>) -> Result<(Report, Result<(), Failure>), Failure
         image::ensure(order.home, &engine, "base").await?;
     }
     let fence = Fence::new(engine.clone());
-    let progress = |what: &str| show::aside(&format!("doorward: {what} …"));
+    let progress = |what: &str| show::aside(format!("doorward: {what} …"));
     let held = tokio::select! {
         held = drill::hold(order, &engine, &fence, &progress) => held.map_err(failed),
         () = up::interrupted() => Err(refused(anyhow!("the drill was interrupted, so it proves nothing"))),
@@ -101,94 +100,85 @@ fn failed(error: DrillError) -> Failure {
     if own { refused(error) } else { environment(error.context("the drill could not be held, so it proves nothing")) }
 }
 
-fn as_text(report: &Report, weaken: Option<Weaken>, seconds: u64) -> String {
+fn as_text(report: &Report, weaken: Option<Weaken>, seconds: u64) -> Styled {
     let whose = if report.throw_away {
         "a throw-away group (you have none yet)".to_owned()
     } else {
         format!("group {}", report.group)
     };
-    let mut text = format!(
+    let mut text = Styled::from(format!(
         "Drill: {} attacks from a real sandbox of {whose}, {} canaries listening\n{}, image {}\n",
         report.tried.len(),
         report.canaries,
         report.engine,
         report.image
-    );
+    ));
     if let Some(weaken) = weaken {
-        let _ = writeln!(text, "\nThe sandbox under attack is weakened on purpose: {}.", weakened(weaken));
+        let what = format!("The sandbox under attack is weakened on purpose: {}.", weakened(weaken));
+        text = text + "\n" + Tone::Warning.of(&what) + "\n";
     }
     let width = report.tried.iter().map(|tried| tried.attack.id.len()).max().unwrap_or(0);
     for area in Area::ALL {
-        let _ = writeln!(text, "\n{}\n{}\n", area.title(), indented(area.explained(), 2));
-        let _ = writeln!(text, "  ATTACK   CONTROL");
+        text = text + "\n" + Tone::Strong.of(area.title()) + format!("\n{}\n\n", indented(area.explained(), 2));
         for tried in report.tried.iter().filter(|tried| tried.attack.area == area) {
-            text += &attack_as_text(tried, width);
+            text = text + attack_as_text(tried, width);
         }
     }
-    text.push('\n');
     if !report.left_out.is_empty() {
-        let _ = writeln!(
-            text,
-            "Left out, because sandboxes of all groups are one user here: {}\n",
-            report.left_out.join(", ")
-        );
+        let left_out = report.left_out.join(", ");
+        text = text + format!("\nLeft out, because sandboxes of all groups are one user here: {left_out}\n");
     }
-    for finding in &report.findings {
-        let finding: String = text_on_screen(finding).chars().take(WIDTH - 19).collect();
-        let _ = writeln!(text, "NOT AS IT MUST BE  {finding}");
-    }
-    if let Err(why) = &report.open {
-        let _ = writeln!(
-            text,
-            "SHUT  not even what the policy allows goes through, so refusals prove nothing: {}",
-            text_on_screen(why)
-        );
-    }
-    text + &verdict(report, seconds)
+    text + "\n" + amiss(report) + verdict(report, seconds)
 }
 
-fn attack_as_text(tried: &Tried, width: usize) -> String {
-    let mark = if tried.result.through { "GOT OUT" } else { "refused" };
-    let control = if tried.control.through { "works" } else { "FAILED" };
-    let mut text = format!("  {mark}  {control:<7}  {:<width$}  {}\n", tried.attack.id, tried.attack.tries);
-    text += &wrapped(&tried.result.what);
-    if !tried.control.through {
-        text += &wrapped(&format!("its control: {}", tried.control.what));
+/// What is wrong besides attacks.
+fn amiss(report: &Report) -> Styled {
+    let mut text = Styled::default();
+    for finding in &report.findings {
+        text = text + Tone::Bad.of("NOT AS IT MUST BE") + format!("  {}\n", cut(finding));
+    }
+    if let Err(why) = &report.open {
+        let so = "not even what the policy allows goes through, so refusals prove nothing";
+        text = text + Tone::Bad.of("SHUT") + format!("  {so}: {why}\n");
     }
     text
 }
 
-/// What happened, under its attack: words of a sandbox too, so made visible and cut.
-fn wrapped(text: &str) -> String {
-    const MOST: usize = 300;
-    let text: String = text_on_screen(text).chars().take(MOST).collect();
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        if lines.last().is_some_and(|line| line.chars().count() + word.chars().count() > WIDTH - INDENT) {
-            lines.push(String::new());
-        }
-        if let Some(line) = lines.last_mut() {
-            let space = if line.is_empty() { "" } else { " " };
-            let _ = write!(line, "{space}{word}");
-        }
+fn attack_as_text(tried: &Tried, width: usize) -> Styled {
+    let result = if tried.result.through { Tone::Bad.of("GOT OUT") } else { Tone::Good.of("blocked") };
+    let control = if tried.control.through { Tone::Good.of("control ok    ") } else { Tone::Bad.of("CONTROL FAILED") };
+    let what = format!("  {:<width$}  {}\n", tried.attack.id, tried.attack.tries);
+    let mut text = Styled::from("  ") + result + "  " + control + what + happened(&tried.result.what);
+    if !tried.control.through {
+        text = text + happened(&format!("its control: {}", tried.control.what));
     }
-    lines.iter().map(|line| format!("{:INDENT$}{line}\n", "")).collect()
+    text
 }
 
-/// Where what happened starts, and how wide a report is.
-const INDENT: usize = 20;
-const WIDTH: usize = 100;
+/// What happened, under its attack: words of a sandbox too.
+fn happened(text: &str) -> String {
+    format!("{:INDENT$}{}\n", "", cut(text))
+}
 
-fn verdict(report: &Report, seconds: u64) -> String {
+/// In one line, and no longer than is read.
+fn cut(text: &str) -> String {
+    const MOST: usize = 300;
+    let words: Vec<_> = text.split_whitespace().collect();
+    words.join(" ").chars().take(MOST).collect()
+}
+
+/// Where what happened starts.
+const INDENT: usize = 11;
+
+fn verdict(report: &Report, seconds: u64) -> Styled {
     let count = report.tried.len();
     if report.passed() {
-        return format!(
-            "All {count} attacks failed, and all {count} controls succeeded: nothing gets out. ({seconds} s)"
-        );
+        let all = format!("All {count} attacks failed, and all {count} controls succeeded: nothing gets out.");
+        return Tone::Good.of(&all) + format!(" ({seconds} s)");
     }
     let ids = |tried: Vec<&Tried>| tried.iter().map(|tried| tried.attack.id).collect::<Vec<_>>().join(", ");
     let (through, unproven): (Vec<_>, Vec<_>) = (report.through().collect(), report.unproven().collect());
-    let mut lines = vec![format!("The drill FAILED. ({seconds} s)")];
+    let mut lines = vec![format!(" ({seconds} s)")];
     if !through.is_empty() {
         lines.push(format!("{} of {count} attacks got out: {}", through.len(), ids(through)));
     }
@@ -202,7 +192,7 @@ fn verdict(report: &Report, seconds: u64) -> String {
     if !report.findings.is_empty() {
         lines.push("The sandbox is not what it must be; see above.".to_owned());
     }
-    lines.join("\n")
+    Tone::Bad.of("The drill FAILED.") + lines.join("\n")
 }
 
 fn as_json(report: &Report, weaken: Option<Weaken>) -> serde_json::Value {

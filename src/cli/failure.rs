@@ -1,9 +1,10 @@
 //! How a command fails: what a person reads, and the exit code.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
-use desk::screen::text_on_screen;
+use desk::Problems;
+
+use super::show::{self, Screen, Styled, Tone};
 
 /// A failed command.
 #[derive(Debug)]
@@ -39,9 +40,18 @@ impl Failure {
         if self.error.chain().any(is_broken_pipe) {
             return ExitCode::SUCCESS;
         }
-        let words = text_on_screen(&format!("{:#}", self.error));
-        let _ = writeln!(std::io::stderr(), "doorward: {words}");
+        show::aside(Tone::Bad.of("doorward:") + " " + self.words());
         ExitCode::from(self.code)
+    }
+
+    /// What went wrong. Problems of a file are drawn with its lines.
+    fn words(&self) -> Styled {
+        let Some(problems) = self.error.chain().find_map(|error| error.downcast_ref::<Problems>()) else {
+            return Styled::from(format!("{:#}", self.error));
+        };
+        let before = self.error.chain().take_while(|error| !error.is::<Problems>());
+        let before: String = before.map(|error| format!("{error}:\n")).collect();
+        Styled::from(before) + show::report_on(problems, Screen::stderr())
     }
 }
 
@@ -64,10 +74,10 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 
 /// Help and version go to stdout with 0, everything else to stderr with 2.
 pub(super) fn command_line(answer: &clap::Error) -> ExitCode {
-    let _ = answer.print();
+    show::about_the_line(answer);
     let mut words = std::env::args();
     if answer.use_stderr() && words.any(|word| word == "exec") && words.all(|word| word != "--") {
-        let _ = writeln!(std::io::stderr(), "\nWrite `--` before the command:  doorward exec GROUP -- ls -l");
+        show::aside("\nWrite `--` before the command:  doorward exec GROUP -- ls -l");
     }
     if answer.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
 }

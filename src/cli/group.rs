@@ -8,7 +8,6 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
-use desk::screen::text_on_screen;
 use policies::{Date, GroupName, Policy};
 
 use super::whatsapp::ids;
@@ -272,9 +271,8 @@ pub(super) fn observed_until(home: &Home, policy: &Policy) -> Option<Date> {
 
 fn row(home: &Home, group: &Group) -> Vec<String> {
     let main = if group.is_main { "yes" } else { "" };
-    let chat = text_on_screen(&group.chat);
     let (agent, policy) = (agent(home, group).to_owned(), mode(home, group));
-    vec![group.name.to_string(), main.to_owned(), group.channel.clone(), chat, agent, policy]
+    vec![group.name.to_string(), main.to_owned(), group.channel.clone(), group.chat.clone(), agent, policy]
 }
 
 fn described(home: &Home, group: &Group) -> serde_json::Value {

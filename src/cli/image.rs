@@ -6,8 +6,8 @@ use std::time::Instant;
 use anyhow::anyhow;
 use containers::Engine;
 use containers::images::{self, ImageId};
-use desk::screen::text_on_screen;
 
+use super::show::{Styled, Tone};
 use super::{Failure, environment, show, up};
 use crate::config::Config;
 use crate::home::Home;
@@ -54,7 +54,7 @@ pub(super) async fn run(home: &Home, args: ImageArgs) -> Result<ExitCode, Failur
         ImageCommand::Build { name } => {
             let image = build(home, &engine, &name).await?;
             let what = if image.built { "was built" } else { "is there already" };
-            show::line(&format!("The {name} image {} {what}.", image.tag))?;
+            show::line(format!("The {name} image {} {what}.", image.tag))?;
         }
         ImageCommand::List { json } => list(&engine, json).await?,
         ImageCommand::Check => return check(home, &engine).await,
@@ -75,7 +75,7 @@ pub(super) async fn ensure(home: &Home, engine: &Engine, name: &str) -> Result<(
 /// Each step with the seconds since the beginning.
 fn progress() -> impl Fn(&str) + Send + Sync {
     let started = Instant::now();
-    move |step: &str| show::aside(&format!("  {:>3} s  {}", started.elapsed().as_secs(), text_on_screen(step)))
+    move |step: &str| show::aside(format!("  {:>3} s  {step}", started.elapsed().as_secs()))
 }
 
 async fn build(home: &Home, engine: &Engine, name: &str) -> Result<ImageId, Failure> {
@@ -114,15 +114,15 @@ async fn list(engine: &Engine, json: bool) -> Result<(), Failure> {
         show::line("There is no image yet; `doorward image build` makes the base image.")?;
         return Ok(());
     }
-    let rows: Vec<Vec<String>> = found
+    let rows: Vec<Vec<Styled>> = found
         .iter()
         .map(|image| {
             let in_use = image.tags.iter().any(|tag| current.contains(tag));
-            let what = if in_use { "current" } else { "of another version" };
-            vec![image.tags.join(", "), format!("{} MB", image.size / 1_000_000), what.to_owned()]
+            let what = if in_use { Tone::Good.of("current") } else { Styled::from("of another version") };
+            vec![image.tags.join(", ").into(), format!("{} MB", image.size / 1_000_000).into(), what]
         })
         .collect();
-    Ok(show::line(&show::table(&["IMAGE", "SIZE", "RECIPE"], &rows))?)
+    Ok(show::line(show::table(&["IMAGE", "SIZE", "RECIPE"], &rows))?)
 }
 
 async fn check(home: &Home, engine: &Engine) -> Result<ExitCode, Failure> {
@@ -131,27 +131,27 @@ async fn check(home: &Home, engine: &Engine) -> Result<ExitCode, Failure> {
         let tag = tag(name);
         let (state, what) = if images::exists(engine, &tag).await.map_err(environment)? {
             match try_out(home, engine, name, &tag).await? {
-                Ok(said) => ("works", said),
+                Ok(said) => (Tone::Good.of("works"), said),
                 Err(why) => {
                     broken = true;
-                    ("broken", why)
+                    (Tone::Bad.of("broken"), why)
                 }
             }
         } else {
             // Nobody needs Claude Code's before a group has it for an agent.
             broken |= name == "base";
-            ("missing", images::how_to_get(&tag).to_owned())
+            (Tone::Warning.of("missing"), images::how_to_get(&tag).to_owned())
         };
-        rows.push(vec![tag, state.to_owned(), text_on_screen(&what)]);
+        rows.push(vec![tag.into(), state, what.into()]);
     }
     let current = NAMES.map(tag);
     for image in images::list(engine).await.map_err(environment)? {
         for tag in image.tags.into_iter().filter(|tag| !current.contains(tag)) {
             let what = format!("of another version; docker image rm {tag}");
-            rows.push(vec![tag, "stale".to_owned(), what]);
+            rows.push(vec![tag.into(), Tone::Warning.of("stale"), what.into()]);
         }
     }
-    show::line(&show::table(&["IMAGE", "STATE", "WHAT"], &rows))?;
+    show::line(show::table(&["IMAGE", "STATE", "WHAT"], &rows))?;
     Ok(ExitCode::from(u8::from(broken)))
 }
 

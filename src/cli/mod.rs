@@ -3,6 +3,7 @@
 //! To add a command: a file with its arguments (a `clap::Args` whose doc comment is
 //! its help) and `run`, a line in `Command`, a line in `Command::run`.
 
+pub mod ask;
 pub mod audit;
 pub mod backup;
 pub mod chat;
@@ -14,6 +15,7 @@ pub mod exec;
 pub mod group;
 pub mod image;
 pub mod pages;
+pub mod lock;
 pub mod policy;
 pub mod requests;
 pub mod restore;
@@ -37,6 +39,7 @@ mod reach;
 mod show;
 mod stoppable;
 mod times;
+mod when;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -93,6 +96,7 @@ enum Command {
     Chat(chat::ChatArgs),
     Group(group::GroupArgs),
     Policy(policy::PolicyArgs),
+    Ask(ask::AskArgs),
     Requests(requests::RequestsArgs),
     Undelivered(undelivered::UndeliveredArgs),
     /// See what was asked at the door, and what became of it
@@ -102,6 +106,8 @@ enum Command {
     Exec(exec::ExecArgs),
     Door(door::DoorArgs),
     Stop(stop::StopArgs),
+    Lock(lock::LockArgs),
+    Unlock(lock::UnlockArgs),
     Status(status::StatusArgs),
     Whatsapp(whatsapp::WhatsappArgs),
     Image(image::ImageArgs),
@@ -124,6 +130,7 @@ impl Command {
             Command::Chat(args) => chat::run(home, args).await,
             Command::Group(args) => group::run(home, args).await,
             Command::Policy(args) => policy::run(home, args).await,
+            Command::Ask(args) => ask::run(home, args).await,
             Command::Requests(args) => requests::run(home, &args),
             Command::Undelivered(args) => undelivered::run(home, &args),
             Command::Audit(args) => Ok(audit::run(&args, home)?),
@@ -132,6 +139,8 @@ impl Command {
             Command::Exec(args) => exec::run(home, args).await,
             Command::Door(args) => door::run(home, args).await,
             Command::Stop(args) => stop::run(home, args).await,
+            Command::Lock(args) => lock::lock(home, args).await,
+            Command::Unlock(args) => lock::unlock(home, args).await,
             Command::Status(args) => status::run(home, args).await,
             Command::Whatsapp(args) => whatsapp::run(home, args).await,
             Command::Drill(args) => drill::run(home, args).await,

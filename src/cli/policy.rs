@@ -18,11 +18,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
-use desk::screen::text_on_screen;
+use desk::Problems;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use policies::{At, Facts, GroupName, Policy, Verdict};
-use policy_file::{Compiled, Problems, Source, Texts, Way};
+use policy_file::{Compiled, Source, Texts, Way};
 
+use super::show::Tone;
 use super::{Failure, change as change_of_all, refused, show, times, usage};
 use crate::gateway::policy_files::{PolicyError, PolicyFiles, presets_in_force, read, read_base};
 use crate::home::Home;
@@ -50,7 +51,8 @@ Examples:
   doorward policy test                     run every [[test]] and report each
   doorward policy accept claude            take a preset as this version ships it
 
-Exit codes of `explain`: 0 it is allowed, 1 it is denied, 2 that is no request.
+Exit codes of `explain`: 0 it is allowed, 1 it is denied, 2 that is no request, 3 the owner is
+asked first.
 Exit codes of `check` and `test`: 0 every file is right, every test holds; 1 one is not.")]
 pub struct PolicyArgs {
     #[command(subcommand)]
@@ -123,8 +125,8 @@ enum PolicyCommand {
         #[arg(value_parser = GroupName::parse)]
         group: GroupName,
         /// Only what was asked from this time on: `2h`, `7d`, `2026-11-23`
-        #[arg(long, value_name = "TIME", value_parser = super::audit::since)]
-        since: Option<crate::store::Millis>,
+        #[arg(long, value_name = "TIME")]
+        since: Option<super::when::When>,
         /// As JSON, one line
         #[arg(long)]
         json: bool,
@@ -179,12 +181,15 @@ pub(super) async fn run(home: &Home, args: PolicyArgs) -> Result<ExitCode, Failu
         PolicyCommand::Explain { group, method, url, at, headers, json } => {
             explain(home, &group, (&method, &url, headers), at, json)
         }
-        PolicyCommand::Suggest { group, since, json } => suggest::run(home, &group, since, json),
+        PolicyCommand::Suggest { group, since, json } => {
+            let since = since.map(|since| since.millis()).transpose()?;
+            suggest::run(home, &group, since, json)
+        }
         PolicyCommand::Diff { old, new, group, json } => diff::run(home, &old, &new, group, json),
         PolicyCommand::Test { group, json } => test::run(home, group, json),
         PolicyCommand::Accept { preset, yes } => accept::run(home, preset.as_deref(), yes).await,
         PolicyCommand::Manifest { group } => {
-            show::line(&serde_json::to_string_pretty(&policy_file::manifest(&compile(home, &group)?))?)?;
+            show::verbatim(&serde_json::to_string_pretty(&policy_file::manifest(&compile(home, &group)?))?)?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -211,12 +216,6 @@ pub(super) fn groups_with_files(home: &Home) -> anyhow::Result<Vec<GroupName>> {
     Ok(groups)
 }
 
-/// The report of a compiler, with the lines it is about.
-pub(super) fn report(problems: &Problems) -> String {
-    let shown = problems.0.iter().map(|problem| format!("{:?}", miette::Report::new(problem.clone())));
-    text_on_screen(shown.collect::<Vec<_>>().join("\n").trim_end())
-}
-
 fn check(home: &Home, what: Option<&str>) -> Result<ExitCode, Failure> {
     let mut all_right = true;
     match what {
@@ -231,7 +230,7 @@ fn check(home: &Home, what: Option<&str>) -> Result<ExitCode, Failure> {
             let groups = groups_with_files(home)?;
             if groups.is_empty() {
                 let folder = home.policies_dir();
-                show::line(&format!("There is no policy file in {}; nothing is allowed.", folder.display()))?;
+                show::line(format!("There is no policy file in {}; nothing is allowed.", folder.display()))?;
             }
             for group in groups {
                 all_right &= tell_check(group.as_str(), PolicyFiles::compile(home, &group))?;
@@ -280,21 +279,28 @@ fn tell_check(name: &str, compiled: Result<Compiled, PolicyError>) -> Result<boo
     match compiled {
         Ok(Compiled { policy, warnings }) => {
             if !warnings.is_empty() {
-                show::line(&report(&warnings))?;
+                show::line(show::report(&warnings))?;
             }
-            show::line(&format!("{name}: right; rules: {}", policy.rules().count()))?;
+            show::line(show::Styled::from(name) + ": " + Tone::Good.of("OK") + format!(", {}", rules_of(&policy)))?;
             Ok(true)
         }
         Err(PolicyError::Wrong(problems)) => {
-            show::line(&report(&problems))?;
-            let count = problems.0.len();
-            show::line(&format!(
-                "{name}: wrong ({count} {}); a running daemon keeps the last one that was right",
-                if count == 1 { "problem" } else { "problems" }
-            ))?;
+            show::line(show::report(&problems))?;
+            let count =
+                if problems.0.len() == 1 { "1 problem".to_owned() } else { format!("{} problems", problems.0.len()) };
+            let kept = format!(" ({count}); a running daemon keeps the last one that was right");
+            show::line(show::Styled::from(name) + ": " + Tone::Bad.of("WRONG") + kept)?;
             Ok(false)
         }
         Err(error) => Err(refused(error)),
+    }
+}
+
+/// How much a policy says: `4 rules`.
+pub(super) fn rules_of(policy: &Policy) -> String {
+    match policy.rules().count() {
+        1 => "1 rule".to_owned(),
+        count => format!("{count} rules"),
     }
 }
 
@@ -310,11 +316,14 @@ fn compile(home: &Home, group: &GroupName) -> Result<Policy, Failure> {
 fn policy_of(name: &str, compiled: Result<Compiled, PolicyError>) -> Result<Policy, Failure> {
     match compiled {
         Ok(compiled) => Ok(compiled.policy),
-        Err(PolicyError::Wrong(problems)) => {
-            Err(refused(anyhow!("the policy of {name} is wrong:\n{}", report(&problems))))
-        }
+        Err(PolicyError::Wrong(problems)) => Err(wrong(name, problems)),
         Err(error) => Err(refused(error)),
     }
+}
+
+/// A command that needs a policy, and finds a wrong one.
+fn wrong(name: &str, problems: Problems) -> Failure {
+    refused(anyhow::Error::new(problems).context(format!("the policy of {name} is wrong")))
 }
 
 fn show_rules(home: &Home, group: &GroupName, toml: bool, json: bool) -> Result<ExitCode, Failure> {
@@ -324,11 +333,11 @@ fn show_rules(home: &Home, group: &GroupName, toml: bool, json: bool) -> Result<
         None => compile(home, group)?,
     };
     if toml {
-        show::line(policy_file::written(policy.rules()).trim_end())?;
+        show::verbatim(policy_file::written(policy.rules()).trim_end())?;
     } else if json {
         show::json(&rules::json(&policy))?;
     } else {
-        show::line(&text_on_screen(&rules::words(home, &policy, times::clock(home).now().date())))?;
+        show::line(rules::words(home, &policy, times::clock(home).now().date()))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -354,8 +363,11 @@ fn explain(
     if json {
         show::json(&explain::json(&policy, &request, when, &way, &notes))?;
     } else {
-        show::line(&text_on_screen(&explain::words(home, &policy, &request, when, &way, &notes)))?;
+        show::line(explain::words(home, &policy, &request, when, &way, &notes))?;
     }
-    let denied = matches!(way, Way::Judged(Verdict::Deny(..)));
-    Ok(ExitCode::from(u8::from(denied)))
+    Ok(ExitCode::from(match way {
+        Way::Unopened(_) | Way::Judged(Verdict::Allow(_)) => 0,
+        Way::Judged(Verdict::Deny(..)) => 1,
+        Way::Judged(Verdict::Ask(_)) => 3,
+    }))
 }

@@ -23,7 +23,7 @@ pub(crate) async fn while_waiting<T>(doing: &str, work: impl Future<Output = T>)
             done
         }
         Err(_) => {
-            show::aside(&format!("doorward: {doing} …"));
+            show::aside(format!("doorward: {doing} …"));
             work.await
         }
     }

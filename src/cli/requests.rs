@@ -5,8 +5,10 @@ use std::process::ExitCode;
 use anyhow::anyhow;
 use desk::screen::on_screen;
 use policies::{Code, GroupName};
+use policy_file::Suggestion;
 use serde_json::json;
 
+use super::show::{Styled, Tone};
 use super::{Failure, change, group, refused, show, times};
 use crate::edit::{Edit, Rule};
 use crate::gateway::policy_files::PolicyFiles;
@@ -91,8 +93,8 @@ pub(super) fn run(home: &Home, args: &RequestsArgs) -> Result<ExitCode, Failure>
     } else if asked.is_empty() {
         show::line("No open requests.")?;
     } else {
-        let all: Vec<_> = shown.map(|(request, stands)| words(home, request, &stands)).collect();
-        show::line(&all.join("\n\n"))?;
+        let all = shown.map(|(request, stands)| words(home, request, &stands));
+        show::line(Styled::joined(all, "\n\n"))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -115,7 +117,7 @@ fn approve(home: &Home, store: &Store, request: &AccessRequest, dry_run: bool) -
             show::line(&format!("{what} is allowed by now; nothing was written."))?;
             Ok(ExitCode::SUCCESS)
         }
-        Stands::Closed(why) | Stands::OutsideHours(why) => {
+        Stands::Closed(why) | Stands::OutsideHours(why) | Stands::Asked(why) => {
             Err(refused(anyhow!("{}; nothing was written", on_screen(&why))))
         }
         Stands::Refused(toml) => {
@@ -139,6 +141,8 @@ enum Stands {
     Refused(String),
     /// It is allowed by now.
     Allowed,
+    /// The owner is asked each time: in words.
+    Asked(String),
     /// A rule allows it, and not at this time: in words.
     OutsideHours(String),
     /// A deny closes it, or it cannot be judged: in words.
@@ -150,13 +154,17 @@ impl Stands {
         match self {
             Stands::Refused(_) => "refused",
             Stands::Allowed => "allowed",
+            Stands::Asked(_) => "asked",
             Stands::OutsideHours(_) => "outside_hours",
             Stands::Closed(_) => "closed",
         }
     }
 
     fn toml(&self) -> Option<&str> {
-        if let Stands::Refused(toml) = self { Some(toml) } else { None }
+        match self {
+            Stands::Refused(toml) => Some(toml),
+            Stands::Allowed | Stands::Asked(_) | Stands::OutsideHours(_) | Stands::Closed(_) => None,
+        }
     }
 }
 
@@ -176,23 +184,22 @@ fn stands(home: &Home, request: &AccessRequest) -> Stands {
         }
     };
     let suggestion = policy_file::suggest(policy.at(times::clock(home).now()), &[(facts, Some(Code::NotAllowed))]);
-    if let Some((_, why)) = suggestion.outside_hours.first() {
-        return Stands::OutsideHours(why.clone());
-    }
-    match suggestion.denied.first() {
-        Some((_, rule)) => Stands::Closed(format!("the deny at {rule} closes it; no [[allow]] opens it")),
-        None if suggestion.toml.is_empty() && suggestion.beyond_rules == 0 => Stands::Allowed,
-        None if suggestion.toml.is_empty() => Stands::Closed("no line of a policy can allow it".to_owned()),
-        None => Stands::Refused(suggestion.toml),
+    // Whole: what is new is told.
+    let Suggestion { toml, requests: _, denied, asked, outside_hours, beyond_rules } = suggestion;
+    match (outside_hours.first(), asked.first(), denied.first()) {
+        (Some((_, why)), ..) => Stands::OutsideHours(why.clone()),
+        (None, Some((_, rule)), _) => Stands::Asked(format!("{rule} has you asked each time it is sent")),
+        (None, None, Some((_, rule))) => Stands::Closed(format!("the deny at {rule} closes it; no [[allow]] opens it")),
+        (None, None, None) if toml.is_empty() && beyond_rules == 0 => Stands::Allowed,
+        (None, None, None) if toml.is_empty() => Stands::Closed("no line of a policy can allow it".to_owned()),
+        (None, None, None) => Stands::Refused(toml),
     }
 }
 
-fn words(home: &Home, request: &AccessRequest, stands: &Stands) -> String {
+fn words(home: &Home, request: &AccessRequest, stands: &Stands) -> Styled {
     let times = if request.asked == 1 { String::new() } else { format!(", {} times", request.asked) };
     let head = format!(
-        "{}  {}: {} {} {}  (asked {}{times})\n  \u{201c}{}\u{201d}",
-        request.id,
-        request.group,
+        ": {} {} {}  (asked {}{times})\n  \u{201c}{}\u{201d}\n",
         on_screen(&request.method),
         on_screen(&request.authority),
         on_screen(&request.path),
@@ -200,19 +207,17 @@ fn words(home: &Home, request: &AccessRequest, stands: &Stands) -> String {
         on_screen(&request.why)
     );
     let below = match stands {
-        Stands::Allowed => "  It is allowed by now.".to_owned(),
-        Stands::Closed(why) | Stands::OutsideHours(why) => format!("  {}.", on_screen(why)),
+        Stands::Allowed => "  It is allowed by now.".into(),
+        Stands::Closed(why) | Stands::OutsideHours(why) | Stands::Asked(why) => format!("  {}.", on_screen(why)).into(),
         Stands::Refused(toml) => {
             let lines: Vec<_> = toml.trim_end().lines().map(|line| format!("    {}", on_screen(line))).collect();
-            format!(
-                "  To allow it:  doorward requests approve {}\n  or put this into {}:\n{}",
-                request.id,
-                home.policy_file(&request.group).display(),
-                lines.join("\n")
-            )
+            let file = home.policy_file(&request.group);
+            let command = format!("doorward requests approve {}", request.id);
+            Styled::from(format!("  To allow it:  {command}\n  or put this into {}:\n", file.display()))
+                + Styled::fixed(&lines.join("\n"))
         }
     };
-    format!("{head}\n{below}")
+    Styled::from(format!("{}  ", request.id)) + Tone::Strong.of(request.group.as_str()) + head + below
 }
 
 #[cfg(test)]
@@ -247,7 +252,7 @@ mod tests {
                 last_at: at,
             };
             let stands = stands(&home, &request);
-            (stands.word(), words(&home, &request, &stands))
+            (stands.word(), words(&home, &request, &stands).plain())
         };
         assert_eq!(stands_with("").0, "allowed");
         let (word, words) = stands_with(&format!("days = [\"{other}\"]"));

@@ -19,8 +19,8 @@ use crate::home::Home;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  doorward restore ~/doorward.backup                asks for the passphrase
-  doorward --home /srv/doorward restore doorward.backup --key key.txt
+  doorward restore ~/doorward.backup                  asks for the passphrase
+  doorward --home /srv/d restore d.backup --key k.txt  with a key, elsewhere
 
 Run one of the two homes only: both would answer in the same chats.")]
 pub struct RestoreArgs {
@@ -73,7 +73,7 @@ fn told(home: &Home, restored: &Restored) -> String {
         text += &format!("\nGroups: {}.", restored.groups.join(", "));
     }
     if let Some(log) = &manifest.log {
-        text += &format!("\nThe audit log is whole, up to record {}, head {}.", log.seq, log.chain);
+        text += &format!("\nThe audit log is whole, up to record {}:\n  head {}", log.seq, log.chain);
     }
     if !manifest.with_secrets {
         text += "\nSecrets and sessions were not in it: give them again with `doorward secret add NAME` and \

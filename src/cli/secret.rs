@@ -7,6 +7,7 @@ use anyhow::anyhow;
 
 use policies::{Authority, GroupName};
 
+use super::show::{Styled, Tone};
 use super::{Failure, refused, show, usage};
 use crate::config::{Config, Credential};
 use crate::home::Home;
@@ -93,38 +94,43 @@ fn list(home: &Home, config: &Config, json: bool) -> Result<ExitCode, Failure> {
     if json {
         show::json(&credentials.map(described).collect::<Vec<_>>())?;
     } else if config.credentials.is_empty() {
-        show::line(&none(home))?;
+        show::line(none(home))?;
     } else {
-        let rows: Vec<Vec<String>> = credentials.map(row).collect();
-        show::line(&show::table(&["name", "source", "hosts", "place", "env", "readable now"], &rows))?;
+        let rows: Vec<Vec<Styled>> = credentials.map(row).collect();
+        show::line(show::table(&["name", "source", "hosts", "place", "env", "readable now"], &rows))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// For a doorward.toml without credentials: a secret that is kept already is not forgotten.
-fn none(home: &Home) -> String {
+fn none(home: &Home) -> Styled {
     let file = home.config_file();
     match kept::known(home) {
-        Some((name, service)) => format!(
-            "The secret {name} is kept, but no [credentials.NAME] of {} uses one yet. These lines would:\n{}",
-            file.display(),
-            kept::lines(service, &format!("file:secrets/{name}"))
-        ),
-        None => format!(
+        Some((name, service)) => {
+            let told = format!(
+                "The secret {name} is kept, but no [credentials.NAME] of {} uses one yet. These lines would:\n",
+                file.display()
+            );
+            Styled::from(told) + Styled::fixed(&kept::lines(service, &format!("file:secrets/{name}")))
+        }
+        None => Styled::from(format!(
             "There are none. Write a [credentials.NAME] into {}:\n`doorward secret --help` shows one.",
             file.display()
-        ),
+        )),
     }
 }
 
-fn row(credential: &Credential) -> Vec<String> {
-    let readable = credential.source.read().map_or_else(|error| format!("no: {error}"), |_| "yes".to_owned());
+fn row(credential: &Credential) -> Vec<Styled> {
+    let readable = match credential.source.read() {
+        Ok(_) => Tone::Good.of("yes"),
+        Err(error) => Tone::Bad.of("no") + format!(": {error}"),
+    };
     vec![
-        credential.name.to_string(),
-        credential.source.to_string(),
-        joined(&credential.hosts),
-        joined(&credential.place),
-        credential.env.clone().unwrap_or_default(),
+        credential.name.to_string().into(),
+        credential.source.to_string().into(),
+        joined(&credential.hosts).into(),
+        joined(&credential.place).into(),
+        credential.env.clone().unwrap_or_default().into(),
         readable,
     ]
 }
@@ -147,7 +153,7 @@ fn trust(aside: &SetAside, which: Option<(String, String)>) -> Result<ExitCode, 
         let rows: Vec<Vec<String>> = aside.all().into_iter().map(|(group, host)| vec![group, host]).collect();
         match rows.is_empty() {
             true => show::line("No host is set aside.")?,
-            false => show::line(&show::table(&["group", "host"], &rows))?,
+            false => show::line(show::table(&["group", "host"], &rows))?,
         }
         return Ok(ExitCode::SUCCESS);
     };
@@ -158,7 +164,7 @@ fn trust(aside: &SetAside, which: Option<(String, String)>) -> Result<ExitCode, 
             "{there} is not set aside for group {group}; `doorward secret trust` lists what is"
         )));
     }
-    show::line(&format!(
+    show::line(format!(
         "{there} is trusted again: credentials of group {group} are put on there from the next request on."
     ))?;
     Ok(ExitCode::SUCCESS)
@@ -175,7 +181,7 @@ fn test(config: &Config, name: &str) -> Result<ExitCode, Failure> {
         ))
     })?;
     credential.source.read()?;
-    show::line(&format!("{name}: the secret can be read from {}", credential.source))?;
+    show::line(format!("{name}: the secret can be read from {}", credential.source))?;
     if matches!(credential.source, crate::config::SecretSource::Env(_)) {
         show::aside("It was read from the environment of this command; `doorward up` needs it in its own.");
     }

@@ -18,10 +18,10 @@ use crate::units::{self, Manager};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  doorward service install --now              yours: starts it, now and at each boot
-  sudo doorward service install --for alice   the system's, running as alice
+  doorward service install --now             starts it, now and at each boot
+  sudo doorward service install --for alice  the system's, running as alice
   doorward service status
-  journalctl --user -u doorward -f            what it logs (without --user for the system's)")]
+  journalctl --user -u doorward -f           what it logs")]
 pub struct ServiceArgs {
     #[command(subcommand)]
     command: ServiceCommand,

@@ -1,26 +1,68 @@
-//! Writing for a person: whole texts to stdout.
+//! Writing for a person and for programs: the one place that commands write through.
+//!
+//! What a person reads is laid out for the screen: wrapped at words, tables fitted, verdicts
+//! in colours. In a pipe the same text stands in lines of its own, without any code.
+
+mod columns;
+mod report;
+mod screen;
+mod styled;
+mod wrap;
 
 use std::io::{self, IsTerminal as _, Write as _};
 
 use serde::Serialize;
 
+pub(crate) use columns::Columns;
+pub(crate) use report::{report, report_on};
+pub(crate) use screen::Screen;
+pub(crate) use styled::{Styled, Tone};
+
 /// Writes a text and a newline to stdout. A reader that has gone away is an error,
 /// so that a long listing ends there.
-pub(crate) fn line(text: &str) -> io::Result<()> {
+pub(crate) fn line(text: impl Into<Styled>) -> io::Result<()> {
+    write(&text.into().on(Screen::stdout()))
+}
+
+/// Writes lines for a program, or to be copied, to stdout: as they are.
+pub(crate) fn verbatim(text: &str) -> io::Result<()> {
+    write(text)
+}
+
+fn write(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.write_all(b"\n")?;
     out.flush()
 }
 
+/// Writes codes that a terminal obeys and does not show. Nobody obeying is fine.
+pub(crate) fn codes(codes: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(codes.as_bytes()).and_then(|()| out.flush());
+}
+
 /// Writes a line to stderr: what goes on, never the result. Nobody reading is fine.
-pub(crate) fn aside(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+pub(crate) fn aside(text: impl Into<Styled>) {
+    let _ = writeln!(io::stderr(), "{}", text.into().on(Screen::stderr()));
 }
 
 /// Writes one JSON value and a newline to stdout.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    Ok(line(&serde_json::to_string(value)?)?)
+    Ok(write(&serde_json::to_string(value)?)?)
+}
+
+/// Writes what the reader of the command line has to say: help to stdout, what is wrong with
+/// the line to stderr.
+pub(crate) fn about_the_line(answer: &clap::Error) {
+    let screen = if answer.use_stderr() { Screen::stderr() } else { Screen::stdout() };
+    let text = answer.render();
+    let text = if screen.colours() { text.ansi().to_string() } else { text.to_string() };
+    let text = screen.columns().map_or(text.clone(), |columns| wrap::wrap(&text, columns));
+    let _ = match answer.use_stderr() {
+        true => write!(io::stderr(), "{text}"),
+        false => write!(io::stdout(), "{text}"),
+    };
 }
 
 /// Whether a person sits in front of both ends.
@@ -31,27 +73,25 @@ pub(crate) fn is_interactive() -> bool {
 /// Asks the person who sits there; only a plain yes is one.
 pub(crate) fn asks(question: &str) -> io::Result<bool> {
     let mut out = io::stdout();
-    write!(out, "{question} [y/N] ").and_then(|()| out.flush())?;
+    let question = Styled::from(format!("{question} [y/N]")).on(Screen::stdout());
+    write!(out, "{question} ").and_then(|()| out.flush())?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// Columns under headings, as wide as they need to be.
-pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-        cells.chain(headings.get(column).map(|heading| heading.len())).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..headings.len()).map(width).collect();
-    let pad = |cell: &str, width: &usize| format!("{cell:<width$}");
-    let heading = headings.iter().zip(&widths).map(|(cell, width)| pad(cell, width)).collect::<Vec<_>>();
-    let mut lines = vec![heading.join("  ").trim_end().to_owned()];
-    for row in rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| pad(cell, width)).collect::<Vec<_>>();
-        lines.push(cells.join("  ").trim_end().to_owned());
-    }
-    lines.join("\n")
+/// Rows under headings, as stdout has room for them.
+pub(crate) fn table<C: Clone + Into<Styled>>(headings: &[&str], rows: &[Vec<C>]) -> Styled {
+    table_on(Screen::stdout(), headings, rows)
+}
+
+fn table_on<C: Clone + Into<Styled>>(screen: Screen, headings: &[&str], rows: &[Vec<C>]) -> Styled {
+    let rows: Vec<Vec<Styled>> = rows.iter().map(|row| row.iter().cloned().map(Into::into).collect()).collect();
+    let mut columns = Columns::new(headings);
+    rows.iter().for_each(|row| columns.fit(row));
+    let fitted = columns.on(screen);
+    let lines: Vec<String> = fitted.headings().into_iter().chain(rows.iter().map(|row| fitted.row(row))).collect();
+    Styled::drawn(lines.join("\n"))
 }
 
 #[cfg(test)]
@@ -61,6 +101,7 @@ mod tests {
     #[test]
     fn columns_line_up() {
         let rows = [vec!["main".to_owned(), "yes".to_owned()], vec!["f".to_owned(), String::new()]];
-        assert_eq!(table(&["group", "main"], &rows), "group  main\nmain   yes\nf");
+        let table = table_on(Screen::PIPE, &["group", "main"], &rows);
+        assert_eq!(table.plain(), "group  main\nmain   yes\nf");
     }
 }

@@ -28,7 +28,7 @@ pub(super) async fn run(home: &Home, args: StatusArgs) -> Result<ExitCode, Failu
     };
     match progress::while_waiting("asking the daemon", client.ask(&Request::Status {})).await? {
         (Answer::Status(status), _) if args.json => show::json(&status)?,
-        (Answer::Status(status), _) => show::line(&text(&status))?,
+        (Answer::Status(status), _) => show::line(text(&status))?,
         _ => return Err(ClientError::Unexpected.into()),
     }
     Ok(ExitCode::SUCCESS)
@@ -42,6 +42,11 @@ fn text(status: &Status) -> String {
         status.sandboxes.len(),
         status.cap
     )];
+    for group in &status.locked {
+        let what = if group == "*" { "Every group is" } else { group };
+        let verb = if group == "*" { "" } else { " is" };
+        lines.push(format!("  {what}{verb} locked: nothing goes out; `doorward unlock` opens it again"));
+    }
     for live in &status.sandboxes {
         let what = if live.busy { "is being answered" } else { "is idle" };
         lines.push(format!("  {} {what}, for {}", live.group, length(live.seconds)));
@@ -83,6 +88,7 @@ mod tests {
             waited: vec![12],
             resting: vec!["lab".into()],
             cap: 2,
+            locked: vec!["work".into()],
             policies: Vec::new(),
             settings: None,
         };
@@ -92,6 +98,7 @@ mod tests {
             "work is idle, for 5 min",
             "club waits for a free sandbox, for 12 s (1 in line)",
             "lab failed",
+            "work is locked",
             "doorward stop GROUP",
         ] {
             assert!(text.contains(line), "{line} in {text}");

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use anyhow::anyhow;
 use containers::Engine;
-use desk::screen::text_on_screen;
 
+use super::show::{Screen, Styled, Tone};
 use super::{Failure, audit, environment, image, progress, show, up};
 use crate::config::Config;
 use crate::home::Home;
@@ -40,13 +40,13 @@ pub(super) async fn run(home: &Home, _args: TourArgs) -> Result<ExitCode, Failur
     cleared.map_err(environment)?;
     if unlike.is_empty() {
         let took = started.elapsed().as_secs_f32();
-        show::line(&format!("{NEXT}\n(All of this took {took:.1} s, and nothing of it is left.)"))?;
+        show::line(Tone::Strong.of("\nWhat next\n---------\n") + NEXT)?;
+        paragraph(format!("(All of this took {took:.1} s, and nothing of it is left.)"))?;
         return Ok(ExitCode::SUCCESS);
     }
     let list = unlike.iter().map(|what| format!("  - {what}")).collect::<Vec<_>>().join("\n");
-    show::line(&format!(
-        "\nNot everything happened as told above. This did not:\n{list}\n`doorward doctor` may know why."
-    ))?;
+    let not = Tone::Bad.of("\nNot everything happened as told above.");
+    show::line(not + format!(" This did not:\n{list}\n`doorward doctor` may know why."))?;
     Ok(ExitCode::FAILURE)
 }
 
@@ -82,7 +82,7 @@ impl Story {
         title(
             "1. What the agent sees",
             "\
-The agent lives in a container: a closed box with no network. The only \"interface\" in
+The agent lives in a container: a closed box with no network. The only \"interface\" in \
 it is lo, which leads nowhere but back to itself.",
         )?;
         let interfaces = self.command("ip -brief link show up").await?;
@@ -94,7 +94,7 @@ it is lo, which leads nowhere but back to itself.",
         self.check(routes.trim() == "0", "the sandbox has no route to anywhere");
         paragraph(
             "\
-The agent needs a key to ask the bank for a balance. It gets a stand-in of the same
+The agent needs a key to ask the bank for a balance. It gets a stand-in of the same \
 shape, a surrogate. The real key stays with Doorward, outside of the box.",
         )?;
         let held = self.command(&format!("echo \"${VARIABLE}\"")).await?;
@@ -107,7 +107,7 @@ shape, a surrogate. The real key stays with Doorward, outside of the box.",
         title(
             "2. A request that is allowed",
             "\
-The group's policy names the bank, so the door lets this through. On the way out it puts
+The group's policy names the bank, so the door lets this through. On the way out it puts \
 the real key in the surrogate's place.",
         )?;
         let reply = self
@@ -117,7 +117,7 @@ the real key in the surrogate's place.",
         let (key, surrogate) =
             (self.tour.town().key().to_owned(), self.tour.surrogate().unwrap_or_default().to_owned());
         let received = self.tour.bank_received().unwrap_or_default();
-        paragraph(&format!(
+        paragraph(format!(
             "What the agent sent and what reached the bank (the real key is shown by its last four only):\n\
              \n    sent      Authorization: Bearer {surrogate}\
              \n    received  Authorization: {}",
@@ -126,7 +126,7 @@ the real key in the surrogate's place.",
         self.check(received == format!("Bearer {key}"), "the bank received the real key");
         paragraph(
             "\
-This bank is careless and repeats the key in its answer. The door took it off on the way
+This bank is careless and repeats the key in its answer. The door took it off on the way \
 back: what the agent got above under \"you_showed\" is its own surrogate again.",
         )?;
         self.check(reply.contains(&surrogate) && !reply.contains(&key), "the key was taken off the bank's answer");
@@ -137,7 +137,7 @@ back: what the agent got above under \"you_showed\" is its own surrogate again."
         title(
             "3. A request that is refused",
             "\
-No line of the policy names the weather site. The door asks nobody, connects to nobody,
+No line of the policy names the weather site. The door asks nobody, connects to nobody, \
 and tells the agent why, so that the agent can tell you.",
         )?;
         let reply = self.command("curl -sS https://weather.example/today").await?;
@@ -151,13 +151,12 @@ and tells the agent why, so that the agent can tell you.",
         self.check(!lines.is_empty(), "the refusal came with the lines that lift it");
         title(
             "4. You decide",
-            &format!(
+            Styled::from(
                 "\
-The refusal came with the lines that would allow exactly this request. They go into the
-group's policy file, which the agent cannot reach. We add them now:\n\n{}\n
-(The last line is only for sites on your own computer, such as this one.)",
-                indented(&lines.join("\n"))
-            ),
+The refusal came with the lines that would allow exactly this request. They go into the \
+group's policy file, which the agent cannot reach. We add them now:\n\n",
+            ) + Styled::fixed(&indented(&lines.join("\n")))
+                + "\n\n(The last line is only for sites on your own computer, such as this one.)",
         )?;
         let before = self.tour.rules();
         self.tour.allow(&lines).map_err(environment)?;
@@ -174,7 +173,7 @@ group's policy file, which the agent cannot reach. We add them now:\n\n{}\n
         title(
             "5. A leak that is caught",
             "\
-Now suppose somebody talked the agent into giving its key away. The weather site is
+Now suppose somebody talked the agent into giving its key away. The weather site is \
 allowed, so the agent hides the key in a request to it, encoded so that it looks harmless.",
         )?;
         let reply = self
@@ -184,7 +183,7 @@ allowed, so the agent hides the key in a request to it, encoded so that it looks
         self.check(self.tour.town().weather().heard().contacts() == contacts, "the weather site heard nothing of it");
         paragraph(
             "\
-The door knows what its surrogates look like in base64, in hex and in other disguises.
+The door knows what its surrogates look like in base64, in hex and in other disguises. \
 And had it got out: a surrogate opens nothing outside of this one sandbox.",
         )?;
         Ok(())
@@ -194,11 +193,10 @@ And had it got out: a surrogate opens nothing outside of this one sandbox.",
         title(
             "6. The log",
             "\
-Everything that went out or was refused is written down, before it goes out. This is what
+Everything that went out or was refused is written down, before it goes out. This is what \
 `doorward audit` shows:",
         )?;
-        let table = audit::whole(self.tour.home())?;
-        show::line(&format!("\n{}", indented(table.trim_end())))?;
+        paragraph(audit::whole(self.tour.home(), Screen::stdout())?)?;
         let count = |which| self.tour.count(&Filter { which: Some(which), ..Filter::default() }).map_err(environment);
         let (allowed, denied) = (count(Which::Allowed)?, count(Which::Denied)?);
         self.check((allowed, denied) == (2, 2), "the log holds two allowed requests and two refused ones");
@@ -208,7 +206,8 @@ Everything that went out or was refused is written down, before it goes out. Thi
     /// Shows a command of the agent's and its reply.
     async fn command(&mut self, command: &str) -> Result<String, Failure> {
         let reply = self.tour.ask(command).await.map_err(failed)?;
-        show::line(&format!("\n    agent $ {command}\n{}", indented(&text_on_screen(reply.trim_end()))))?;
+        let typed = Tone::Faint.of("\n    agent $ ") + Tone::Strong.of(command);
+        show::line(typed + format!("\n{}", indented(reply.trim_end())))?;
         Ok(reply)
     }
 
@@ -237,13 +236,13 @@ fn masked(key: &str) -> String {
     format!("bank-…{end}")
 }
 
-fn title(title: &str, text: &str) -> std::io::Result<()> {
-    show::line(&format!("\n{title}\n{}", "-".repeat(title.chars().count())))?;
-    show::line(text)
+fn title(title: &str, text: impl Into<Styled>) -> std::io::Result<()> {
+    let line = "-".repeat(title.chars().count());
+    show::line(Tone::Strong.of(&format!("\n{title}\n{line}\n")) + text)
 }
 
-fn paragraph(text: &str) -> std::io::Result<()> {
-    show::line(&format!("\n{text}"))
+fn paragraph(text: impl Into<Styled>) -> std::io::Result<()> {
+    show::line(Styled::from("\n") + text)
 }
 
 fn indented(text: &str) -> String {
@@ -251,12 +250,10 @@ fn indented(text: &str) -> String {
 }
 
 const WELCOME: &str = "\
-Welcome to Doorward. This tour starts an agent in a sandbox on this computer, and a
+Welcome to Doorward. This tour starts an agent in a sandbox on this computer, and a \
 made-up bank for it to talk to. Everything you see really happens.";
 
-const NEXT: &str = "
-What next
----------
+const NEXT: &str = "\
   doorward chat                    talk to an agent of your own (a plain shell; docs/agents.md: Claude Code)
   doorward drill                   attack your own installation and see that nothing gets out
   doorward group add NAME          another chat: an agent, a sandbox and a policy of its own

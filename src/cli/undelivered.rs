@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use desk::screen::text_on_screen;
 use policies::GroupName;
 
+use super::show::{Styled, Tone};
 use super::{Failure, group, show, times};
 use crate::home::Home;
 use crate::store::Undelivered;
@@ -40,20 +41,15 @@ pub(super) fn run(home: &Home, args: &UndeliveredArgs) -> Result<ExitCode, Failu
     } else if texts.is_empty() {
         show::line("Everything was delivered, or waits to be.")?;
     } else {
-        show::line(&texts.iter().map(words).collect::<Vec<_>>().join("\n\n"))?;
+        show::line(Styled::joined(texts.iter().map(words), "\n\n"))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn words(text: &Undelivered) -> String {
+fn words(text: &Undelivered) -> Styled {
     let told = if text.chat_was_told { "its chat was told that there was one" } else { "its chat heard nothing" };
     let said: Vec<_> =
         text_on_screen(&text.text).lines().map(|line| format!("  {line}").trim_end().to_owned()).collect();
-    format!(
-        "{}  {}: {}; {told}\n{}",
-        text.group,
-        times::time(text.at, &times::zone()),
-        text_on_screen(&text.why),
-        said.join("\n")
-    )
+    let at = times::time(text.at, &times::zone());
+    Tone::Strong.of(text.group.as_str()) + format!("  {at}: {}; {told}\n{}", text.why, said.join("\n"))
 }

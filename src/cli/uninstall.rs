@@ -22,9 +22,9 @@ use crate::home::Home;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  doorward uninstall --dry-run     only shows what it would remove
+  doorward uninstall --dry-run     shows what it would remove
   doorward uninstall               keeps your data
-  doorward uninstall --data        removes your data as well; `doorward backup FILE` keeps a copy")]
+  doorward uninstall --data        removes your data too; think of a backup")]
 pub struct UninstallArgs {
     /// Remove settings, policies, messages, folders of groups, secrets and the audit log as well
     #[arg(long)]

@@ -8,6 +8,7 @@ use policies::GroupName;
 
 use super::{ConfigError, read};
 use crate::home::Home;
+use crate::phrases::Language;
 
 /// What a group's file says. No file: a shell.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,6 +18,8 @@ pub struct GroupSettings {
     /// What is answered; what calls the assistant in a chat of several people, and
     /// everything elsewhere, where nothing is said.
     pub trigger: Option<Trigger>,
+    /// The language that Doorward speaks in its chat; as `[chat]` says where nothing is said.
+    pub language: Option<Language>,
     /// The image of its sandboxes; the agent's own where nothing is said.
     pub image: Option<String>,
     /// What one sandbox may use of the machine; as `[engine]` says where nothing is said.
@@ -142,7 +145,7 @@ mod tests {
     fn everything_that_can_be_said() {
         assert_eq!(parse("").unwrap(), GroupSettings::default());
         let text = "agent = \"claude\"\nmodel = \"claude-sonnet-5\"\nimage = \"my/own:1\"\ntrigger = \"name\"\n\
-                    [limits]\nmemory = \"1 GiB\"\ncpus = 1.5\npids = 200\nopen_files = 1024\n\
+                    language = \"de\"\n[limits]\nmemory = \"1 GiB\"\ncpus = 1.5\npids = 200\nopen_files = 1024\n\
                     disk = \"500 MB\"\nfiles = 5000";
         let limits = GroupLimits {
             memory: Some(1 << 30),
@@ -154,7 +157,10 @@ mod tests {
         };
         let agent = Agent::Claude { model: Some("claude-sonnet-5".to_owned()) };
         let (trigger, image) = (Some(Trigger::Name), Some("my/own:1".to_owned()));
-        assert_eq!(parse(text).unwrap(), GroupSettings { agent, trigger, image, limits });
+        assert_eq!(
+            parse(text).unwrap(),
+            GroupSettings { agent, trigger, language: Some(Language::German), image, limits }
+        );
         assert_eq!(parse("trigger = \"always\"").unwrap().trigger, Some(Trigger::Always));
     }
 

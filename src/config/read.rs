@@ -8,8 +8,11 @@ use desk::toml::{Reader, TableKeys, Value, Vocabulary, Word};
 use desk::{Problems, Text};
 use policies::HostName;
 
+use crate::phrases::Language;
+
 use super::{
-    Alarm, Assistant, Audit, Channels, Config, Engine, Messages, Pinned, Queue, Upstream, Whatsapp, resolver, values,
+    Alarm, Assistant, Audit, Channels, Chat, Config, Engine, Messages, Pinned, Queue, Upstream, Whatsapp, resolver,
+    values,
 };
 
 mod credentials;
@@ -20,9 +23,21 @@ pub(super) use group::group;
 /// One table of a settings file. Relative paths start in the folder that is the context.
 type Block<'a, 'i> = desk::toml::Block<'a, 'i, PathBuf>;
 
-const TOP: [&str; 10] =
-    ["assistant", "engine", "queue", "upstream", "alarm", "audit", "messages", "channels", "credentials", "canaries"];
+const TOP: [&str; 11] = [
+    "assistant",
+    "chat",
+    "engine",
+    "queue",
+    "upstream",
+    "alarm",
+    "audit",
+    "messages",
+    "channels",
+    "credentials",
+    "canaries",
+];
 const ASSISTANT: TableKeys = TableKeys { header: "[assistant]", keys: &["name", "time_zone"] };
+const CHAT: TableKeys = TableKeys { header: "[chat]", keys: &["language"] };
 const ENGINE: TableKeys =
     TableKeys { header: "[engine]", keys: &["host", "runtime", "image", "memory", "cpus", "pids", "disk", "files"] };
 const QUEUE: TableKeys = TableKeys { header: "[queue]", keys: &["sandboxes", "idle", "longest"] };
@@ -37,6 +52,7 @@ static SETTINGS: Vocabulary = Vocabulary {
     top: &TOP,
     tables: &[
         ASSISTANT,
+        CHAT,
         ENGINE,
         QUEUE,
         UPSTREAM,
@@ -63,6 +79,9 @@ fn file(file: &mut Block<'_, '_>) -> Config {
     file.known_keys("doorward.toml", &TOP);
     Config {
         assistant: section(file, "assistant", &ASSISTANT, assistant),
+        chat: section(file, "chat", &CHAT, |block| Chat {
+            language: block.read("language", Language::parse).unwrap_or_default(),
+        }),
         engine: section(file, "engine", &ENGINE, engine),
         queue: section(file, "queue", &QUEUE, queue),
         upstream: section(file, "upstream", &UPSTREAM, upstream),

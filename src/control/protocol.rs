@@ -15,6 +15,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::store::{Answered, Millis};
+
 /// The longest line either side accepts, its newline included.
 pub const MAX_LINE: usize = 1 << 20;
 
@@ -51,6 +53,28 @@ pub enum Request {
     },
     /// Say in the main group's chat that all is set up.
     Greet {},
+    /// What the owner is asked, and can be answered.
+    Asks {},
+    /// The owner answers a question.
+    AnswerAsk {
+        /// Its code.
+        code: String,
+        /// `once`, `answer`, `always`, `no` or `never`.
+        answer: Answered,
+        /// Why not, for the agent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
+    },
+    /// Lock a group, or everything: its doors let nothing through, from now on and after a restart.
+    Lock {
+        /// The group, by name; all where none is named.
+        group: Option<String>,
+    },
+    /// Unlock a group, or everything.
+    Unlock {
+        /// The group, by name; all where none is named.
+        group: Option<String>,
+    },
     /// What is going on.
     Status {},
     /// Stop everything and end the daemon.
@@ -89,12 +113,49 @@ pub enum Answer {
     },
     /// The preset is taken.
     PresetAccepted {},
+    /// What the owner is asked, oldest first.
+    Asks(Vec<OpenAsk>),
+    /// What came of an answer, in words.
+    Answered {
+        /// For the owner.
+        told: String,
+    },
+    /// It is locked.
+    Locked {},
+    /// It is unlocked.
+    Unlocked {
+        /// Whether it was locked.
+        was_locked: bool,
+    },
     /// What is going on.
     Status(Status),
     /// The daemon ends.
     ShuttingDown {},
     /// It could not be done: what was wrong, and what to do.
     Error(String),
+}
+
+/// What the owner is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenAsk {
+    /// What the owner names it by.
+    pub code: String,
+    /// Whose agent asks.
+    pub group: String,
+    /// What it would do, in a sentence.
+    pub says: String,
+    /// The method.
+    pub method: String,
+    /// Host and port.
+    pub authority: String,
+    /// The path.
+    pub path: String,
+    /// The credential that would be put on.
+    pub credential: Option<String>,
+    /// Whether the request still waits. If not, a yes is for the same one when it comes again.
+    pub waits: bool,
+    /// When it was asked.
+    pub asked_at: Millis,
 }
 
 /// What the daemon is doing.
@@ -116,6 +177,9 @@ pub struct Status {
     pub waited: Vec<u64>,
     /// How many sandboxes may live at once. The owner's own group may have one more.
     pub cap: usize,
+    /// The groups that the owner has locked; `*` for all.
+    #[serde(default)]
+    pub locked: Vec<String>,
     /// The policies that were asked for so far.
     #[serde(default)]
     pub policies: Vec<PolicyInForce>,
@@ -155,6 +219,9 @@ mod tests {
     fn the_lines_are_stable() {
         let line = |request: &Request| serde_json::to_string(request).unwrap();
         assert_eq!(line(&Request::Stop { group: "family".into() }), r#"{"command":"stop","group":"family"}"#);
+        assert_eq!(line(&Request::Asks {}), r#"{"command":"asks"}"#);
+        let no = Request::AnswerAsk { code: "k7q2mx".into(), answer: Answered::No, because: Some("later".into()) };
+        assert_eq!(line(&no), r#"{"command":"answer_ask","code":"k7q2mx","answer":"no","because":"later"}"#);
         assert_eq!(line(&Request::Status {}), r#"{"command":"status"}"#);
         let answer = |answer: &Answer| serde_json::to_string(answer).unwrap();
         assert_eq!(answer(&Answer::Error("no".into())), r#"{"error":"no"}"#);

@@ -14,14 +14,15 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
 use super::held::Held;
-use super::protocol::{Answer, LiveGroup, MAX_LINE, PolicyInForce, Request, Status};
+use super::protocol::{Answer, LiveGroup, MAX_LINE, OpenAsk, PolicyInForce, Request, Status};
+use crate::approvals::Approvals;
 use crate::channels::lines::{LineReader, LineWriter};
 use crate::channels::terminal;
 use crate::gateway::Gateway;
 use crate::pipeline::router::Peer;
 use crate::pipeline::{OWNER_STOPPED, Pipeline, Seated};
 use crate::sandboxes::{LiveSandbox, Sandboxes};
-use crate::store::{Group, OutboxState, Store, StoreError};
+use crate::store::{Ask, AskState, Group, OutboxState, Store, StoreError};
 
 /// How long a client may take to say what it wants.
 const FIRST_LINE: Duration = Duration::from_secs(10);
@@ -45,6 +46,8 @@ pub struct Control {
     pub sandboxes: Arc<Sandboxes>,
     /// Channels, stop, status.
     pub pipeline: Arc<Pipeline>,
+    /// Questions to the owner.
+    pub approvals: Arc<Approvals>,
     /// How many sandboxes may live at once.
     pub cap: usize,
     /// Names the settings that the daemon was started with.
@@ -134,6 +137,22 @@ impl Control {
                 say(writer, &accepted.map_or_else(Answer::Error, |()| Answer::PresetAccepted {})).await;
             }
             Request::Greet {} => say(writer, &self.greet().await).await,
+            Request::Asks {} => {
+                let asks = self.approvals.open_asks().map_err(|error| error.to_string());
+                let asks = asks.map(|asks| asks.into_iter().map(open_ask).collect());
+                say(writer, &asks.map_or_else(Answer::Error, Answer::Asks)).await;
+            }
+            Request::AnswerAsk { code, answer, because } => {
+                let told = self.approvals.answer_by_code(&code, answer, because);
+                say(writer, &told.map_or_else(Answer::Error, |told| Answer::Answered { told })).await;
+            }
+            Request::Lock { group } => say(writer, &self.lock(group.as_deref())).await,
+            Request::Unlock { group } => {
+                let unlocked = group.as_deref().map(GroupName::parse).transpose().map_err(|why| why.to_string());
+                let unlocked = unlocked.and_then(|group| self.gateway.unlock(group.as_ref()));
+                let answer = unlocked.map_or_else(Answer::Error, |was_locked| Answer::Unlocked { was_locked });
+                say(writer, &answer).await;
+            }
             Request::Status {} => say(writer, &Answer::Status(self.status().await)).await,
             Request::Shutdown {} => {
                 say(writer, &Answer::ShuttingDown {}).await;
@@ -160,6 +179,20 @@ impl Control {
         let why = served.err().map(|error| error.to_string()).or(pumped.err().map(|error| error.to_string()));
         if let Some(why) = why {
             tracing::warn!(why, "a channel's connection was ended");
+        }
+    }
+
+    /// Like a stop, it needs nothing but the name.
+    fn lock(&self, group: Option<&str>) -> Answer {
+        let group = match group.map(GroupName::parse).transpose() {
+            Ok(group) => group,
+            Err(why) => return Answer::Error(why.to_string()),
+        };
+        match self.gateway.lock(group.as_ref(), "the command line") {
+            Ok(()) => Answer::Locked {},
+            Err(error) => Answer::Error(format!(
+                "it is locked, but would be open after a restart: the lock's file cannot be written: {error}"
+            )),
         }
     }
 
@@ -300,9 +333,16 @@ impl Control {
             waited: snapshot.waiting.iter().map(|(_, waits)| waits.as_secs()).collect(),
             resting: snapshot.resting.iter().map(ToString::to_string).collect(),
             cap: self.cap,
+            locked: self.locked(),
             policies: self.gateway.policies_in_force().into_iter().map(in_force).collect(),
             settings: Some(self.settings.clone()),
         }
+    }
+
+    fn locked(&self) -> Vec<String> {
+        let locked = self.gateway.locked();
+        let all = locked.all.then(|| "*".to_owned());
+        all.into_iter().chain(locked.groups.iter().map(ToString::to_string)).collect()
     }
 
     fn group(&self, name: &str) -> Result<Group, String> {
@@ -340,6 +380,12 @@ async fn until_stopped(group: &GroupName, stops: &mut broadcast::Receiver<GroupN
 /// What an agent says that nobody has asked is of no use to anybody.
 async fn until_ended(sandbox: &mut LiveSandbox) {
     while let Ok(Some(_)) = sandbox.next().await {}
+}
+
+fn open_ask(ask: Ask) -> OpenAsk {
+    let waits = ask.state == AskState::Waiting;
+    let Ask { code, group, says, method, authority, path, credential, asked_at, .. } = ask;
+    OpenAsk { code, group: group.to_string(), says, method, authority, path, credential, waits, asked_at }
 }
 
 /// A client that has gone does not hear it.

@@ -22,6 +22,7 @@ use crate::sandboxes::Sandboxes;
 use crate::store::Store;
 use crate::store::ledger::AuditLog;
 use proxy::Place;
+use proxy::ports::NobodyToAsk;
 
 /// What the drill's sandboxes may do beyond the group's own policy.
 const RULES: &str = r#"
@@ -140,10 +141,17 @@ impl Ground {
         lay_policies(owner, &home, &group, [&other, &neighbour])?;
         lay_folders(owner, &home, &group)?;
         let log = Arc::new(AuditLog::open(&home.audit_log())?);
-        let gateway = Gateway::open(&home, &config, log.clone(), Operations::of(log.clone(), None))?;
+        let gateway =
+            Gateway::open(&home, &config, log.clone(), Operations::of(log.clone(), None), Arc::new(NobodyToAsk))?;
         let sandboxes =
             Sandboxes::open(&home, &config, gateway.clone(), fence.engine.clone(), fence.installation.clone())?;
-        let sharing = Gateway::open_with_one_resolver(&home, &config, log.clone(), Operations::of(log.clone(), None))?;
+        let sharing = Gateway::open_with_one_resolver(
+            &home,
+            &config,
+            log.clone(),
+            Operations::of(log.clone(), None),
+            Arc::new(NobodyToAsk),
+        )?;
         let shared = Sandboxes::open(&home, &config, sharing, fence.engine.clone(), fence.installation.clone())?;
         let foreign = gateway.open_door(&other, &home.run_dir().join("foreign.sock"))?;
         let large = sandboxes.most_bytes(&group)?.saturating_add(1);

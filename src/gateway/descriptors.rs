@@ -86,7 +86,7 @@ mod tests {
     fn all_doors_together_fit() {
         for (available, sandboxes) in [(512, 3), (1024, 3), (4096, 3), (4096, 16), (524_288, 3), (524_288, 1000)] {
             let limits = limits(available, sandboxes);
-            let door = limits.connections + 2 * limits.requests + limits.idle_upstreams_in_all;
+            let door = 2 * limits.connections + 2 * limits.requests + limits.idle_upstreams_in_all;
             let doors = sandboxes as u64 + MORE_DOORS;
             assert!(door as u64 * doors + OWN <= available, "{available} {limits:?}");
             assert!(limits.connections >= 4 && limits.requests >= 4, "{available} {limits:?}");

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
 
 use arc_swap::ArcSwap;
 use desk::lock;
@@ -56,7 +56,12 @@ pub struct PolicyFiles {
     /// One at a time: two groups may use one preset.
     taking: Mutex<()>,
     doors: watching::Doors,
+    /// Who is told when a policy was replaced.
+    replaced: OnceLock<Replaced>,
 }
+
+/// Hears whose policy was replaced, after it was.
+pub type Replaced = Box<dyn Fn(&GroupName) + Send + Sync>;
 
 /// One group's policy and where it comes from.
 struct Group {
@@ -93,7 +98,13 @@ impl PolicyFiles {
             base: Mutex::new(base),
             taking: Mutex::default(),
             doors: watching::Doors::default(),
+            replaced: OnceLock::new(),
         }
+    }
+
+    /// Says who hears of replaced policies, once.
+    pub fn tell_replaced(&self, hears: Replaced) {
+        let _ = self.replaced.set(hears);
     }
 
     /// Reads and compiles a group's policy as it stands in the file now.
@@ -224,6 +235,9 @@ impl PolicyFiles {
                 tracing::info!(policy.group = %name, policy.hash = %compiled.policy.hash(), "Policy in force");
                 self.take_presets(&compiled.policy);
                 group.policy.store(Arc::new(compiled.policy));
+                if let Some(hears) = self.replaced.get() {
+                    hears(name);
+                }
             }
             Err(problems) => {
                 tracing::error!(policy.group = %name, "Policy refused; the last good one stays:\n{problems}");

@@ -1,14 +1,14 @@
 //! `request_access`: the agent asks the owner to be allowed a request. It is kept and
 //! shown; nothing is resolved, nothing is widened, and nobody waits for an answer.
 
-use desk::screen::on_screen;
-use policies::{Authority, Code, Facts, Method, Path, PolicyAt, Refusal, Scheme, Verdict};
+use desk::screen::quotation;
+use policies::{Authority, Code, Facts, GroupName, Method, Path, PolicyAt, Refusal, Scheme, Verdict};
 use proxy::ports::Caller;
 
 use super::request::RequestAccess;
-use super::{Operations, Proof, unavailable};
+use super::{Chats, Operations, Proof, unavailable};
 use crate::store::ledger::Notice;
-use crate::store::{NewAccessRequest, NotKept};
+use crate::store::{Kept, NewAccessRequest, NotKept};
 
 /// The most wishes of one group that wait for the owner.
 pub(super) const WAITING_AT_MOST: u32 = 50;
@@ -33,28 +33,17 @@ impl Operations {
         let chats = self.chats()?;
         let facts = read(wanted)?;
         let request = format!("{} {}", facts.method, facts.url_without_query());
-        if let Some(answer) = settled(caller.policy_now().enforced(), facts.clone()) {
-            return answer.map(|()| format!("{request} is allowed already: send it."));
+        let settled = settled(caller.policy_now().enforced(), facts.clone()).transpose()?;
+        let is_asked = settled == Some(ASKED);
+        if let Some(stands) = settled.filter(|_| !is_asked) {
+            return Ok(format!("{request} {stands}"));
         }
         let group = &caller.identity().group;
+        let kept = self.keep(chats, group, &facts, wanted)?;
+        if is_asked {
+            return Ok(format!("{request} {ASKED}"));
+        }
         let told = told(group.as_str(), &facts, &wanted.why);
-        let said = format!("{} {} {}", facts.authority, facts.path, wanted.why);
-        self.say.check(group, &said)?;
-        let new = NewAccessRequest {
-            authority: &facts.authority.to_string(),
-            method: facts.method.as_str(),
-            path: facts.path.as_str(),
-            why: &wanted.why,
-        };
-        let kept = chats.store.keep_access_request(group, &new, WAITING_AT_MOST).map_err(|error| match error {
-            NotKept::TooMany => {
-                let why = format!(
-                    "{WAITING_AT_MOST} requests of this group wait for the owner; ask again when they have looked"
-                );
-                Refusal::new(Code::LimitExceeded, why)
-            }
-            NotKept::Store(error) => unavailable(&error),
-        })?;
         if !kept.is_new {
             return Ok(format!(
                 "The owner has been told of {request} before; it is not allowed yet. Do not wait for it."
@@ -66,7 +55,31 @@ impl Operations {
             "The owner is told that you ask for {request}. It is not allowed yet: do not wait for it, go on without."
         ))
     }
+
+    /// Keeps a wish: the owner reads it as it is, and beside the question where they are asked about such a request.
+    fn keep(&self, chats: &Chats, group: &GroupName, facts: &Facts, wanted: &RequestAccess) -> Result<Kept, Refusal> {
+        let said = format!("{} {} {}", facts.authority, facts.path, wanted.why);
+        self.say.check(group, &said)?;
+        let new = NewAccessRequest {
+            authority: &facts.authority.to_string(),
+            method: facts.method.as_str(),
+            path: facts.path.as_str(),
+            why: &wanted.why,
+        };
+        chats.store.keep_access_request(group, &new, WAITING_AT_MOST).map_err(|error| match error {
+            NotKept::TooMany => {
+                let why = format!(
+                    "{WAITING_AT_MOST} requests of this group wait for the owner; ask again when they have looked"
+                );
+                Refusal::new(Code::LimitExceeded, why)
+            }
+            NotKept::Store(error) => unavailable(&error),
+        })
+    }
 }
+
+/// What is said of a request that its owner is asked about.
+const ASKED: &str = "is asked about when it is sent: send it, and wait for its answer.";
 
 /// What is asked for, as a request that can be judged. Nothing is resolved.
 fn read(wanted: &RequestAccess) -> Result<Facts, Refusal> {
@@ -90,10 +103,12 @@ pub fn asked_facts(authority: &str, method: &str, path: &str) -> Result<Facts, S
     Ok(Facts { scheme: Scheme::Https, authority, method, path, query: None, upgrade: None })
 }
 
-/// Where there is nothing to ask the owner: allowed already, or closed for good.
-fn settled(policy: PolicyAt<'_>, facts: Facts) -> Option<Result<(), Refusal>> {
+/// Where there is nothing to ask the owner in advance: allowed already, asked about when it is sent,
+/// or closed for good.
+fn settled(policy: PolicyAt<'_>, facts: Facts) -> Option<Result<&'static str, Refusal>> {
     let refusal = match policy.decide(facts) {
-        Verdict::Allow(_) => return Some(Ok(())),
+        Verdict::Allow(_) => return Some(Ok("is allowed already: send it.")),
+        Verdict::Ask(_) => return Some(Ok(ASKED)),
         Verdict::Deny(_, refusal) => refusal,
     };
     if !refusal.lift.is_empty() {
@@ -110,61 +125,18 @@ fn settled(policy: PolicyAt<'_>, facts: Facts) -> Option<Result<(), Refusal>> {
 
 /// What the owner reads in their chat: Doorward's words, the agent's in quotation marks.
 fn told(group: &str, facts: &Facts, why: &str) -> String {
-    let host = inert(&facts.authority.host_header(facts.scheme), usize::MAX);
-    let path = inert(facts.path.as_str(), PATH_SHOWN);
+    let host = quotation(&facts.authority.host_header(facts.scheme), usize::MAX);
+    let path = quotation(facts.path.as_str(), PATH_SHOWN);
     format!(
         "The agent of group {group} asks to be allowed {host}: {} {path}. It says: \u{201c}{}\u{201d}",
         facts.method,
-        inert(why, WHY_SHOWN)
+        quotation(why, WHY_SHOWN)
     )
-}
-
-/// Text of an agent's as a quotation that does nothing: one line, cut short, nothing
-/// that hides, no quotation mark that would end it, no markup, and no link: a chat makes
-/// one of anything that looks like a name or an address.
-fn inert(text: &str, at_most: usize) -> String {
-    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut out = String::new();
-    let mut chars = words.chars().peekable();
-    let mut taken = 0;
-    while let Some(c) = chars.next() {
-        if taken == at_most {
-            out.push('\u{2026}');
-            break;
-        }
-        taken += 1;
-        let next_is_word = chars.peek().is_some_and(|next| next.is_alphanumeric() || *next == '/');
-        match c {
-            '.' | '\u{3002}' | '\u{ff0e}' | '\u{ff61}' if next_is_word => out.push_str("[.]"),
-            ':' if next_is_word => out.push_str("[:]"),
-            '@' => out.push_str("[at]"),
-            '"' | '\u{201c}'..='\u{201f}' | '\u{ab}' | '\u{bb}' => out.push('\''),
-            '*' | '`' | '~' => {}
-            c => out.push(c),
-        }
-    }
-    on_screen(&out)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Attacks O05, O06: what an agent writes is inert in the owner's chat.
-    #[test]
-    fn the_owner_reads_a_quotation_that_does_nothing() {
-        let shown = |why: &str| inert(why, WHY_SHOWN);
-        assert_eq!(shown("see https://evil.test/x"), "see https[:]//evil[.]test/x");
-        assert_eq!(shown("www.evil.test or me@evil.test."), "www[.]evil[.]test or me[at]evil[.]test.");
-        assert_eq!(shown("evil\u{3002}test evil\u{ff0e}test"), "evil[.]test evil[.]test");
-        assert_eq!(shown("x\u{201d} APPROVED by admin, reply YES"), "x' APPROVED by admin, reply YES");
-        assert_eq!(shown("a\n\n[Doorward] *yes*\u{1b}[2J\u{202e}b"), "a [Doorward] yes\\u{1b}[2J\\u{202e}b");
-        let long = shown(&format!("x{}y{}", " ".repeat(4096), "z".repeat(4096)));
-        assert!(
-            long.starts_with("x yzz") && long.ends_with("z\u{2026}") && long.chars().count() == WHY_SHOWN + 1,
-            "{long}"
-        );
-    }
 
     #[test]
     fn hosts_are_read_strictly_and_nothing_is_guessed() {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use policies::Policy;
-use policy_file::Reach;
+use policy_file::{Manifest, Reach};
 
 /// The manifest as JSON.
 pub(super) fn json(policy: &Policy) -> String {
@@ -12,28 +12,35 @@ pub(super) fn json(policy: &Policy) -> String {
 
 /// The manifest as text.
 pub(super) fn text(policy: &Policy) -> String {
-    let manifest = policy_file::manifest(policy);
-    let mut text = format!("What the group {} may reach. Everything else is refused.\n\n", manifest.group);
-    if manifest.allowed.is_empty() {
+    // Whole: what is new is told.
+    let Manifest { group, allowed, asked, asks_about_others, denied, limits, how_to_ask } =
+        policy_file::manifest(policy);
+    let others = if asks_about_others { "asked about, or refused" } else { "refused" };
+    let mut text = format!("What the group {group} may reach. Everything else is {others}.\n\n");
+    if allowed.is_empty() {
         text.push_str("  nothing\n");
     }
-    manifest.allowed.iter().for_each(|reach| text.push_str(&lines(reach)));
-    if !manifest.denied.is_empty() {
-        text.push_str("\nRefused although something above may cover it:\n\n");
-        manifest.denied.iter().for_each(|reach| text.push_str(&lines(reach)));
+    allowed.iter().for_each(|reach| text.push_str(&lines(reach)));
+    if !asked.is_empty() {
+        text.push_str("\nThe owner is asked first, and the request waits for the answer:\n\n");
+        asked.iter().for_each(|reach| text.push_str(&lines(reach)));
     }
-    let limits: Vec<_> = manifest.limits.each().into_iter().filter_map(|(name, limit)| Some((name, limit?))).collect();
+    if !denied.is_empty() {
+        text.push_str("\nRefused although something above may cover it:\n\n");
+        denied.iter().for_each(|reach| text.push_str(&lines(reach)));
+    }
+    let limits: Vec<_> = limits.each().into_iter().filter_map(|(name, limit)| Some((name, limit?))).collect();
     if !limits.is_empty() {
         text.push_str("\nLimits:\n\n");
         limits.iter().for_each(|(name, limit)| push(&mut text, &format!("  {name} = {limit}")));
     }
-    push(&mut text, &format!("\n{}", manifest.how_to_ask));
+    push(&mut text, &format!("\n{how_to_ask}"));
     text
 }
 
 /// All of it: a field that is new does not compile before an agent is told of it.
 fn lines(reach: &Reach) -> String {
-    let Reach { host, scheme, ports, requests, query, body, websocket, with_credential, hours, why } = reach;
+    let Reach { host, scheme, ports, requests, query, body, unasked, websocket, with_credential, hours, why } = reach;
     let prefix = scheme.map(|scheme| format!("{scheme}://")).unwrap_or_default();
     let mut text = format!("  {prefix}{host}");
     if ports.iter().any(|port| Some(*port) != usual_port(*scheme)) {
@@ -50,6 +57,9 @@ fn lines(reach: &Reach) -> String {
     body.iter().for_each(|condition| push(&mut text, &format!("    where the body has {condition}")));
     if *websocket {
         push(&mut text, "    WebSockets too");
+    }
+    if *unasked {
+        push(&mut text, "    without asking the owner");
     }
     if *with_credential {
         push(&mut text, "    send the stand-in for the key from your environment; the door puts the real one on");

@@ -16,6 +16,7 @@ use crate::home::Home;
 use crate::pipeline::outbox::{self, Patience};
 use crate::store::ledger::{AuditEntry, Filter, Recorded};
 use crate::store::{MessageRow, NewGroup, Queued, RunId};
+use proxy::ports::NobodyToAsk;
 
 mod anything;
 mod told;
@@ -59,7 +60,9 @@ impl House {
         let (outbox, inbox) = outbox::handle();
         let chats = Chats { store: store.clone(), outbox };
         let config = Config::load(&home).unwrap();
-        let gateway = Gateway::open(&home, &config, log.clone(), Operations::of(log.clone(), Some(chats))).unwrap();
+        let gateway =
+            Gateway::open(&home, &config, log.clone(), Operations::of(log.clone(), Some(chats)), Arc::new(NobodyToAsk))
+                .unwrap();
         inbox.start(store.clone(), Say::new(gateway.secrets(), log.clone()), Patience::default());
         House { home, store, log, gateway, folder }
     }

@@ -16,11 +16,13 @@ use super::prompt::{self, Form};
 use super::reply::{self, Answer, Bounds};
 use super::sandbox::{Lost, Sandbox, StartSandbox};
 use super::telling::{self, outgoing};
+use super::thoughts::Thoughts;
 use super::waiting::{Due, Watch};
 use super::worker::{Broken, LAST_WORD, Left, Worker};
 use crate::channels::protocol::OutgoingKind;
 use crate::channels::terminal;
-use crate::store::{EndRunError, Group, Means, Message, MessageRow, NewOutgoing, Run};
+use crate::phrases::Phrases;
+use crate::store::{EndRunError, Group, Growing, Means, Message, MessageRow, NewOutgoing, Run};
 
 pub(super) struct Conversation<'a, S: StartSandbox> {
     worker: &'a mut Worker<S>,
@@ -36,6 +38,10 @@ struct Turn {
     answer: Answer,
     /// Whether the agent has it.
     handed_on: bool,
+    /// What is shown of the answer while it grows.
+    growing: Option<(Thoughts, Growing)>,
+    /// Whether it is a greeting, which a shell does not know.
+    greets: bool,
     end: Option<End>,
     forgot: Option<Forgotten>,
     since: Instant,
@@ -47,9 +53,13 @@ enum End {
         with: Option<u64>,
     },
     Failed {
-        why: String,
+        why: Phrases,
         retry: bool,
     },
+}
+
+fn lost_words(lost: &Lost) -> Phrases {
+    Phrases::new("sandbox-lost").saying("why", lost.to_string())
 }
 
 impl<'a, S: StartSandbox> Conversation<'a, S> {
@@ -66,12 +76,16 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
     /// Until every message is answered.
     pub(super) async fn carry_on(&mut self) -> Result<(), Broken> {
         while !self.turns.is_empty() {
+            if let Some(id) = self.greeted() {
+                self.ended(id, End::Answered { with: None })?;
+                continue;
+            }
             if let Err(why) = self.hand_on().await {
-                return Err(self.lose(&why, true));
+                return Err(self.lose(why, true));
             }
             let (at, due) = self.watch.next(self.behind());
             let Some(sandbox) = self.worker.sandbox.as_mut() else {
-                return Err(self.lose("The sandbox is gone.", true));
+                return Err(self.lose(Phrases::new("sandbox-gone"), true));
             };
             tokio::select! {
                 said = sandbox.next() => self.heard(said)?,
@@ -92,6 +106,7 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
             Ok(Some(FromGuest::Text { id, text })) => {
                 if let Some(turn) = self.turn(id) {
                     turn.answer.push(&text);
+                    self.grow(id, &text);
                 }
                 Ok(())
             }
@@ -105,8 +120,8 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
             Ok(Some(FromGuest::Error { id, message, fatal, retry })) => {
                 tracing::info!(group = %self.group.name, fatal, retry, "the agent reports an error");
                 let said = self.worker.shared.say(self.group, reply::error(&message));
-                let why = format!("The agent failed: {said}");
-                if fatal { Err(self.lose(&why, retry)) } else { self.ended(id, End::Failed { why, retry }) }
+                let why = Phrases::new("agent-failed").saying("why", said.as_str());
+                if fatal { Err(self.lose(why, retry)) } else { self.ended(id, End::Failed { why, retry }) }
             }
             Ok(Some(FromGuest::Progress { .. })) => {
                 self.worker.shared.typing(&self.group.name, true);
@@ -117,8 +132,23 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
             }
             // Said too early: no reason to give up the answer.
             Ok(Some(FromGuest::Hello { .. } | FromGuest::Ready)) => Ok(()),
-            Ok(None) => Err(self.lose("The sandbox ended before the answer was complete.", true)),
-            Err(lost) => Err(self.lose(&format!("The sandbox was lost: {lost}"), lost.may_pass)),
+            Ok(None) => Err(self.lose(Phrases::new("sandbox-ended"), true)),
+            Err(lost) => Err(self.lose(lost_words(&lost), lost.may_pass)),
+        }
+    }
+
+    /// Shows more of the answer that comes next, at a terminal.
+    fn grow(&mut self, id: u64, piece: &str) {
+        let (group, shared) = (self.group, &self.worker.shared);
+        let Some(turn) = self.turns.front_mut().filter(|turn| turn.id() == id) else { return };
+        if group.channel != terminal::CHANNEL || turn.answer.is_cut() {
+            return;
+        }
+        let (thoughts, growing) =
+            turn.growing.get_or_insert_with(|| (Thoughts::default(), shared.say.growing(&group.name)));
+        let (more, called) = (growing.more(thoughts.without(piece)), turn.messages.last());
+        if let Some((text, called)) = more.zip(called) {
+            shared.outbox.growing(group, &called.id, text);
         }
     }
 
@@ -148,10 +178,18 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
         self.turns.extend(turns.map(Turn::of));
     }
 
+    /// A greeting is no command: a shell's next turn, if it is one, which is over with that.
+    fn greeted(&mut self) -> Option<u64> {
+        let name = &self.worker.shared.settings.assistant.name;
+        let turn = self.turns.front_mut().filter(|turn| self.form == Form::Bare && !turn.handed_on)?;
+        turn.greets = turn.messages.last().is_some_and(|message| prompt::is_greeting(&message.text, name));
+        turn.greets.then(|| turn.id())
+    }
+
     /// Hands over what the agent may have now: every open turn, or a shell's first command.
     /// The very first turn is the prompt.
-    async fn hand_on(&mut self) -> Result<(), String> {
-        let Some(sandbox) = self.worker.sandbox.as_mut() else { return Err("The sandbox is gone.".to_owned()) };
+    async fn hand_on(&mut self) -> Result<(), Phrases> {
+        let Some(sandbox) = self.worker.sandbox.as_mut() else { return Err(Phrases::new("sandbox-gone")) };
         let assistant = &self.worker.shared.settings.assistant;
         let at_once = if self.form == Form::Bare { 1 } else { usize::MAX };
         for (index, turn) in self.turns.iter_mut().enumerate().take(at_once) {
@@ -160,7 +198,7 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
             }
             let (id, text) = (turn.id(), self.form.words(&turn.messages, &assistant.name, &assistant.zone));
             let line = if index == 0 { ToGuest::Prompt { id, text } } else { ToGuest::FollowUp { id, text } };
-            sandbox.send(&line).await.map_err(|lost| format!("The sandbox was lost: {lost}"))?;
+            sandbox.send(&line).await.map_err(|lost| lost_words(&lost))?;
             turn.handed_on = true;
         }
         Ok(())
@@ -198,9 +236,9 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
 
     /// A failed turn is settled alone. Only where the failure may be temporary, and no later
     /// turn was answered, the group rests and tries again.
-    fn failed(&mut self, turn: Turn, run: &Run, mut why: String, retry: bool) -> Result<(), Broken> {
+    fn failed(&mut self, turn: Turn, run: &Run, mut why: Phrases, retry: bool) -> Result<(), Broken> {
         if let Some(what) = turn.forgot {
-            why = format!("{why}\n{}", telling::forgotten(what, &self.group.name));
+            why = why.line(telling::forgotten(what, &self.group.name));
         }
         let retry = retry && self.turns.iter().all(|turn| turn.end.is_none());
         let calls: Vec<Message> = turn.calls().collect();
@@ -214,23 +252,28 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
     /// end for each message that called. Every call gets a reaction.
     fn outgoing(&self, turn: Turn, run: &Run, with: Option<u64>) -> Vec<NewOutgoing> {
         let cut = turn.messages.iter().any(|message| self.form.cuts(message));
-        let Turn { messages, answer, forgot, .. } = turn;
+        let Turn { messages, answer, forgot, greets, .. } = turn;
         let Some(called) = messages.last() else { return Vec::new() };
         let shared = &self.worker.shared;
-        let own = |words: &str| shared.say.own(&self.group.name, words);
-        let replies = answer.into_messages(Bounds::of(&self.group.channel), |text| shared.say(self.group, text));
+        let own = |words: Phrases| shared.say.own(&self.group.name, words);
+        let say = |text| shared.say(self.group, text);
+        let replies = answer.into_messages(Bounds::of(&self.group.channel), say, own);
         let replies = replies.into_iter();
         let mut all: Vec<_> = replies.map(|text| outgoing(OutgoingKind::Reply, text, called)).collect();
+        if greets {
+            let hello = Phrases::new("shell-hello").with("group", &self.group.name);
+            all.push(outgoing(OutgoingKind::Reply, own(hello), called));
+        }
         match with {
             None if all.is_empty() && !shared.said_meanwhile(&self.group.name, called.row) => {
-                all.push(outgoing(OutgoingKind::Failure, own(telling::NO_ANSWER), called));
+                all.push(outgoing(OutgoingKind::Failure, own(telling::no_answer()), called));
             }
             Some(_) if all.is_empty() && self.group.channel == terminal::CHANNEL => {
-                all.push(outgoing(OutgoingKind::Notice, own(telling::ANSWERED_TOGETHER), called));
+                all.push(outgoing(OutgoingKind::Notice, own(telling::answered_together()), called));
             }
             _ => {}
         }
-        let mut notice = |words: String| all.push(outgoing(OutgoingKind::Notice, own(&words), called));
+        let mut notice = |words| all.push(outgoing(OutgoingKind::Notice, own(words), called));
         if let Some(what) = forgot {
             notice(telling::forgotten(what, &self.group.name));
         }
@@ -278,7 +321,7 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
                     // It is closed right after; an agent that hears this can leave its session in order.
                     let _ = tokio::time::timeout(LAST_WORD, sandbox.send(&ToGuest::Interrupt)).await;
                 }
-                return Err(self.lose(&words, false));
+                return Err(self.lose(words, false));
             }
         };
         if let Some(message) = told.and_then(|turn| turn.messages.last()) {
@@ -289,17 +332,26 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
 
     /// The sandbox is lost, and the run has failed with all that it covers. Commands that wait
     /// behind a shell's are not part of it and are tried again.
-    fn lose(&mut self, why: &str, may_pass: bool) -> Broken {
+    fn lose(&mut self, why: Phrases, may_pass: bool) -> Broken {
         let Some(run) = self.worker.run.take() else { return Broken::Settled(Left::default()) };
         let covered = if self.form == Form::Bare { 1 } else { self.turns.len() };
         let messages: Vec<Message> = self.turns.drain(..).take(covered).flat_map(Turn::calls).collect();
-        self.worker.shared.fail(self.group, &run, why, &messages, may_pass)
+        self.worker.shared.fail(self.group, &run, &why, &messages, may_pass)
     }
 }
 
 impl Turn {
     fn of(messages: Vec<Message>) -> Self {
-        Turn { messages, answer: Answer::default(), handed_on: false, end: None, forgot: None, since: Instant::now() }
+        Turn {
+            messages,
+            answer: Answer::default(),
+            growing: None,
+            handed_on: false,
+            greets: false,
+            end: None,
+            forgot: None,
+            since: Instant::now(),
+        }
     }
 
     /// How daemon and guest call this turn.

@@ -2,7 +2,8 @@
 //! assistant, and its way into the store.
 //!
 //! A message of an unregistered chat ends here, before anything of it is written or logged
-//! (invariant 14), and so does a network's echo of what this daemon sent.
+//! (invariant 14), and so does a network's echo of what this daemon sent, and whatever is said to a
+//! question of Doorward's.
 
 use policies::GroupName;
 
@@ -10,10 +11,12 @@ use super::Pipeline;
 use super::calling::{self, Name};
 use super::router::{ChannelError, Served};
 use super::telling;
+use crate::approvals::Heard;
 use crate::channels::outward::Outward;
 use crate::channels::protocol::{Incoming, OutgoingKind, Quote};
 use crate::channels::terminal;
 use crate::config::{GroupSettings, Trigger};
+use crate::phrases::Phrases;
 use crate::store::{Group, Inserted, Means, NewMessage, StoreError};
 
 /// What a message asks for.
@@ -22,6 +25,10 @@ enum Asks {
     Means(Means),
     /// That another group stops.
     StopOf(GroupName),
+    /// That a group, or all, be locked.
+    Lock(Option<GroupName>),
+    /// That something be unlocked, which no chat can do.
+    Unlock,
 }
 
 impl Pipeline {
@@ -45,6 +52,13 @@ impl Pipeline {
         if self.store.is_ours(&group.name, &message.id)? {
             return Ok(());
         }
+        if let Heard::Taken(told) = self.approvals.hears(group, &message)? {
+            return self.tell_sender(group, &message, told);
+        }
+        // A later version of a message is no new one.
+        if message.edits.is_some() {
+            return Ok(());
+        }
         let asks = self.asks(group, &message)?;
         let quote = message.quote.map(|quote| self.known(group, quote)).transpose()?;
         let new = NewMessage {
@@ -62,14 +76,56 @@ impl Pipeline {
                 _ if means == Means::Call => self.work(&group.name),
                 _ => {}
             },
+            Asks::Lock(which) => {
+                // Delivered again, it says nothing about what was unlocked since.
+                if let Inserted::Row(_) = self.store.insert_message(&new)? {
+                    let locked = (self.locks.0)(which.as_ref());
+                    let what = which.map_or_else(|| "every group".to_owned(), |group| group.to_string());
+                    let but = locked.err().map(|why| format!(" ({why})")).unwrap_or_default();
+                    self.answer_at_once(
+                        group,
+                        &message.id,
+                        format!("Locked {what}: nothing goes out any more{but}. It can be unlocked only on the machine: doorward unlock"),
+                    )?;
+                }
+            }
+            Asks::Unlock => {
+                if let Inserted::Row(_) = self.store.insert_message(&new)? {
+                    let words = "No chat unlocks anything. On the machine that Doorward runs on: doorward unlock";
+                    self.answer_at_once(group, &message.id, words.to_owned())?;
+                }
+            }
             Asks::StopOf(other) => {
-                let words = self.say.own(&group.name, format!("Stopped {other}."));
+                let words = self.say.own(&group.name, Phrases::new("stopped-group").with("group", &other));
                 let told = [telling::outgoing_to(OutgoingKind::Notice, words, &message.id), telling::done(&message.id)];
                 self.store.insert_stop_of(&new, &other, &told)?;
                 self.outbox.wake();
                 self.stop_as_said(&other);
             }
         }
+        Ok(())
+    }
+
+    /// What was meant for Doorward alone is not kept; its sender is told what became of it.
+    fn tell_sender(&self, group: &Group, message: &Incoming, told: Option<String>) -> Result<(), StoreError> {
+        let answers = message.reacts_to.as_ref().unwrap_or(&message.id);
+        if let Some(told) = told {
+            let words = self.say.own(&group.name, told);
+            self.store.enqueue(&group.name, None, &telling::outgoing_to(OutgoingKind::Notice, words, answers))?;
+        }
+        if message.reacts_to.is_none() {
+            self.store.enqueue(&group.name, None, &telling::done(&message.id))?;
+        }
+        self.outbox.wake();
+        Ok(())
+    }
+
+    fn answer_at_once(&self, group: &Group, answers: &str, words: String) -> Result<(), StoreError> {
+        let words = self.say.own(&group.name, words);
+        for told in [telling::outgoing_to(OutgoingKind::Notice, words, answers), telling::done(answers)] {
+            self.store.enqueue(&group.name, None, &told)?;
+        }
+        self.outbox.wake();
         Ok(())
     }
 
@@ -89,7 +145,10 @@ impl Pipeline {
         if needed && !called {
             return Ok(Asks::Means(Means::Talk));
         }
-        Ok(match stop(&message.text, message.addressed, name) {
+        if let Some(asks) = self.asks_to_lock(group, message)? {
+            return Ok(asks);
+        }
+        Ok(match order(&message.text, message.addressed, name, &STOPS) {
             Some("") => Asks::Means(Means::Stop),
             Some(other) if group.is_main => match GroupName::parse(other) {
                 Ok(other) if other == group.name => Asks::Means(Means::Stop),
@@ -98,6 +157,26 @@ impl Pipeline {
             },
             _ => Asks::Means(Means::Call),
         })
+    }
+
+    /// Only the owner's own chat locks; elsewhere it is a word like any other.
+    fn asks_to_lock(&self, group: &Group, message: &Incoming) -> Result<Option<Asks>, StoreError> {
+        let name = &self.assistant.name;
+        let ordered = |words: &[&str]| order(&message.text, message.addressed, name, words);
+        if !group.is_main {
+            return Ok(None);
+        }
+        if ordered(&UNLOCKS).is_some() {
+            return Ok(Some(Asks::Unlock));
+        }
+        match ordered(&LOCKS) {
+            None => Ok(None),
+            Some("") => Ok(Some(Asks::Lock(None))),
+            Some(other) => match GroupName::parse(other) {
+                Ok(other) if self.store.group(&other)?.is_some() => Ok(Some(Asks::Lock(Some(other)))),
+                _ => Ok(None),
+            },
+        }
     }
 
     /// A quote with the text and the name that the store knows. The quoting side may make
@@ -114,8 +193,12 @@ impl Pipeline {
 /// What people write who want it to stop, in a hurry and in more than one language.
 const STOPS: [&str; 3] = ["stop", "stopp", "halt"];
 
-/// What follows `stop`; `None` where the text is not an order to stop.
-fn stop<'t>(text: &'t str, mentioned: bool, name: &Name) -> Option<&'t str> {
+/// What the owner writes to shut every door, and hopes to open them with.
+const LOCKS: [&str; 1] = ["lock"];
+const UNLOCKS: [&str; 1] = ["unlock"];
+
+/// What follows one of these words; `None` where the text is no such order.
+fn order<'t>(text: &'t str, mentioned: bool, name: &Name, words: &[&str]) -> Option<&'t str> {
     let text = name.called(text).unwrap_or(text).trim();
     // A mention stands in the text as `@` and a number.
     let text = match text.strip_prefix('@') {
@@ -126,7 +209,7 @@ fn stop<'t>(text: &'t str, mentioned: bool, name: &Name) -> Option<&'t str> {
     let text = text.trim_end_matches(['.', '!']).trim_start_matches('/');
     let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     let rest = rest.trim();
-    let orders = word.len() <= 16 && STOPS.contains(&calling::fold(word).as_str());
+    let orders = word.len() <= 16 && words.contains(&calling::fold(word).as_str());
     (orders && !rest.contains(char::is_whitespace)).then_some(rest)
 }
 
@@ -137,7 +220,7 @@ mod tests {
     #[test]
     fn stop_is_an_order_only_by_itself() {
         let name = Name::new("Doorward");
-        let order = |text| stop(text, false, &name);
+        let order = |text| order(text, false, &name, &STOPS);
         for text in
             ["stop", " Stop! ", "STOP.", "@Doorward stop", "@doorward, Stop", "\u{200e}stop", "STOPP", "/stop", "Halt!"]
         {
@@ -156,7 +239,7 @@ mod tests {
         ] {
             assert_eq!(order(text), None, "{text:?}");
         }
-        assert_eq!(stop("@4915112345678 stop", true, &name), Some(""));
-        assert_eq!(stop("@4915112345678 stop", false, &name), None);
+        assert_eq!(super::order("@4915112345678 stop", true, &name, &STOPS), Some(""));
+        assert_eq!(super::order("@4915112345678 stop", false, &name, &STOPS), None);
     }
 }

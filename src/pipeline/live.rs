@@ -9,6 +9,7 @@ use policies::SandboxId;
 use super::notice;
 use super::prompt::Form;
 use super::sandbox::{Lost, Sandbox, StartFailure, StartSandbox};
+use crate::phrases::Phrases;
 use crate::sandboxes::{LiveSandbox, SandboxError, Sandboxes};
 use crate::store::{Group, RunId};
 
@@ -19,7 +20,7 @@ impl StartSandbox for Arc<Sandboxes> {
         let started = Sandboxes::start(self, &group.name, resume).await;
         started.map_err(|error| {
             tracing::error!(group = %group.name, %error, "Sandbox not started");
-            let why = if notice::is_for(group) { error.to_string() } else { in_a_chat(&error) };
+            let why = if notice::is_for(group) { error.to_string().into() } else { in_a_chat(&error) };
             let engine_away = matches!(&error, SandboxError::Start(StartError::NoEngine));
             StartFailure { why, may_pass: may_pass(&error), engine_away }
         })
@@ -60,29 +61,30 @@ impl Sandbox for LiveSandbox {
 }
 
 /// The same for people other than the owner: nothing about the host. The daemon's log has all of it.
-pub(super) fn in_a_chat(error: &SandboxError) -> String {
-    let known = match error {
+pub(super) fn in_a_chat(error: &SandboxError) -> Phrases {
+    let known = Phrases::new(match error {
         // What helps, and holds no path.
         SandboxError::NoKey(_)
         | SandboxError::TooMuch(_)
         | SandboxError::AlmostFull
-        | SandboxError::Start(StartError::ImageMissing { .. }) => return error.to_string(),
-        SandboxError::Start(StartError::AttestationFailed { .. }) => "it is not what was asked for, so it was removed",
-        SandboxError::Start(StartError::NoEngine) => "the container engine is not running",
-        SandboxError::Start(_) => "the container engine could not start it",
-        SandboxError::Door(_) => "its door cannot be opened",
-        SandboxError::Folder { .. } | SandboxError::Memory(_) => "a folder of it cannot be made ready",
-        SandboxError::Settings(_) => "the group's settings cannot be read",
-        SandboxError::Orphans(_) => "those of an earlier daemon could not be removed",
-    };
-    format!("{known}; the owner finds the whole of it in the daemon's log")
+        | SandboxError::Start(StartError::ImageMissing { .. }) => return error.to_string().into(),
+        SandboxError::Start(StartError::AttestationFailed { .. }) => "start-not-as-asked",
+        SandboxError::Start(StartError::NoEngine) => "start-no-engine",
+        SandboxError::Start(_) => "start-engine-failed",
+        SandboxError::Door(_) => "start-no-door",
+        SandboxError::Folder { .. } | SandboxError::Memory(_) => "start-no-folder",
+        SandboxError::Settings(_) => "start-no-settings",
+        SandboxError::Orphans(_) => "start-orphans",
+    });
+    Phrases::new("owner-finds").saying("why", known)
 }
 
-/// A missing image or folder stays missing until somebody acts, and a sandbox that came up
-/// wrong will come up wrong again.
+/// A missing image or folder stays missing until somebody acts, a sandbox that came up wrong will
+/// come up wrong again, and a runtime that the engine does not know is not known a minute later.
 fn may_pass(error: &SandboxError) -> bool {
     match error {
         SandboxError::Start(StartError::ImageMissing { .. } | StartError::AttestationFailed { .. }) => false,
+        SandboxError::Start(StartError::Engine { source, .. }) => !containers::is_bad_request(source),
         SandboxError::Start(_) | SandboxError::Door(_) | SandboxError::Orphans(_) => true,
         SandboxError::Folder { .. }
         | SandboxError::Memory(_)

@@ -30,6 +30,7 @@ pub mod sandbox;
 mod sent;
 mod shared;
 mod telling;
+mod thoughts;
 pub mod waiting;
 mod worker;
 
@@ -52,21 +53,46 @@ use self::sandbox::StartSandbox;
 use self::shared::Shared;
 use self::waiting::Waits;
 use self::worker::Stopping;
-use crate::channels::protocol::{ChannelState, OutgoingKind};
+use crate::approvals::Approvals;
+use crate::channels::protocol::{ChannelState, OutgoingKind, Sender};
+use crate::config::{Agent, GroupSettings};
 use crate::home::Home;
+use crate::phrases::Phrases;
 use crate::store::ledger::AuditLog;
-use crate::store::{Group, NewOutgoing, OutboxId, Say, Store, StoreError};
+use crate::store::{self, Group, Means, NewMessage, NewOutgoing, OutboxId, Say, Store, StoreError};
 
 /// The running pipeline.
 #[derive(Debug)]
 pub struct Pipeline {
+    locks: Locks,
     store: Arc<Store>,
     outbox: OutboxHandle,
     say: Say,
+    approvals: Arc<Approvals>,
     events: mpsc::UnboundedSender<Event>,
     assistant: Assistant,
     home: Home,
     states: Mutex<HashMap<String, (ChannelState, String)>>,
+}
+
+/// Shuts the doors of a group, or of all, until the owner opens them on the machine. An error
+/// says what is wrong with the lock all the same.
+#[derive(Clone)]
+pub struct Locks(Arc<Locking>);
+
+type Locking = dyn Fn(Option<&GroupName>) -> Result<(), String> + Send + Sync;
+
+impl Locks {
+    /// By whoever has the doors.
+    pub fn new(lock: impl Fn(Option<&GroupName>) -> Result<(), String> + Send + Sync + 'static) -> Self {
+        Locks(Arc::new(lock))
+    }
+}
+
+impl std::fmt::Debug for Locks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Locks")
+    }
 }
 
 /// The pipeline's task; it ends after [`Pipeline::shutdown`].
@@ -74,6 +100,8 @@ pub type PipelineTask = JoinHandle<()>;
 
 /// What a pipeline is made of.
 pub struct Parts<S> {
+    /// What the owner's word `lock` does.
+    pub locks: Locks,
     /// Where the files of groups are.
     pub home: Home,
     /// Messages, runs, outbox.
@@ -84,6 +112,8 @@ pub struct Parts<S> {
     pub say: Say,
     /// Sends what is queued.
     pub outbox: OutboxHandle,
+    /// Hears answers to questions.
+    pub approvals: Arc<Approvals>,
     /// Starts sandboxes.
     pub sandboxes: S,
     /// Numbers.
@@ -141,7 +171,7 @@ pub struct Seated {
 impl Pipeline {
     /// Settles what a dead daemon left behind, then starts.
     pub fn start<S: StartSandbox>(parts: Parts<S>) -> Result<(Arc<Pipeline>, PipelineTask), StoreError> {
-        let Parts { home, store, ledger, say, outbox, sandboxes, settings } = parts;
+        let Parts { locks, home, store, ledger, say, outbox, approvals, sandboxes, settings } = parts;
         let (events, inbox) = mpsc::unbounded_channel();
         let assistant = settings.assistant.clone();
         let shared = Arc::new(Shared {
@@ -158,7 +188,17 @@ impl Pipeline {
         recovery::settle_interrupted(&shared)?;
         let waiting = store.groups_waiting()?;
         let task = tokio::spawn(Dispatcher::new(shared, inbox).run());
-        let pipeline = Arc::new(Pipeline { store, outbox, say, events, assistant, home, states: Mutex::default() });
+        let pipeline = Arc::new(Pipeline {
+            locks,
+            store,
+            outbox,
+            say,
+            approvals,
+            events,
+            assistant,
+            home,
+            states: Mutex::default(),
+        });
         waiting.iter().for_each(|group| pipeline.work(group));
         Ok((pipeline, task))
     }
@@ -181,22 +221,35 @@ impl Pipeline {
     }
 
     /// Says something in the main group's chat. Returns whether there is one.
-    pub fn tell_owner(&self, text: &str) -> Result<bool, StoreError> {
+    pub fn tell_owner(&self, text: impl Into<Phrases>) -> Result<bool, StoreError> {
         Ok(self.tell_main(text)?.is_some())
     }
 
     /// Says there that all is set up. Returns the group, and the message.
     pub fn greet(&self) -> Result<Option<(Group, OutboxId)>, StoreError> {
-        self.tell_main(telling::SET_UP)
+        self.tell_main(telling::set_up())
     }
 
-    fn tell_main(&self, text: &str) -> Result<Option<(Group, OutboxId)>, StoreError> {
-        let Some(main) = self.store.groups()?.into_iter().find(|group| group.is_main) else { return Ok(None) };
+    fn tell_main(&self, text: impl Into<Phrases>) -> Result<Option<(Group, OutboxId)>, StoreError> {
+        let Some(main) = self.store.main_group()? else { return Ok(None) };
         let text = self.say.own(&main.name, text);
         let notice = NewOutgoing { kind: OutgoingKind::Notice, text, in_reply_to: None };
         let id = self.store.enqueue(&main.name, None, &notice)?;
         self.outbox.wake();
         Ok(Some((main, id)))
+    }
+
+    /// Has a group's agent hear something of Doorward's, in a turn of its own. A shell would run it.
+    pub fn tell_agent(&self, group: &GroupName, id: &str, text: &str) -> Result<(), StoreError> {
+        let settings = GroupSettings::load(&self.home, group).unwrap_or_default();
+        if settings.agent == Agent::Shell {
+            return Ok(());
+        }
+        let sender = Sender { id: "doorward".to_owned(), name: "Doorward".to_owned() };
+        let new = NewMessage { group, id, sender: &sender, text, at: store::now(), means: Means::Call, quote: None };
+        self.store.insert_message(&new)?;
+        self.work(group);
+        Ok(())
     }
 
     /// What the queue holds right now.

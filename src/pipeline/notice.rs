@@ -2,12 +2,12 @@
 //! lines that would lift it, with the file they go into.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::path::Path;
 
-use policies::{Facts, GroupName, Refusal};
+use policies::{Code, Facts, GroupName, Refusal};
 
 use crate::channels::terminal;
+use crate::phrases::Phrases;
 use crate::store::Group;
 use crate::store::ledger::AuditEntry;
 
@@ -25,27 +25,26 @@ pub fn is_for(group: &Group) -> bool {
 }
 
 /// What a chat reads instead of an answer; the owner's own chat gets the whole reason.
-pub fn withheld(group: &Group, refusal: &Refusal) -> String {
+pub fn withheld(group: &Group, refusal: &Refusal) -> Phrases {
     let why = if is_for(group) { refusal.for_log() } else { &refusal.why };
-    format!("Doorward withheld this answer: {why}. `doorward audit` has more.")
+    Phrases::new("answer-withheld").saying("why", why.to_owned())
 }
 
 /// One text for all refusals of a run; `None` where there were none.
-pub fn text(refused: &[AuditEntry], policy_file: &Path) -> Option<String> {
+pub fn text(refused: &[AuditEntry], policy_file: &Path) -> Option<Phrases> {
     let mut told = BTreeSet::new();
-    let (mut lifts, mut commands) = (Vec::new(), Vec::new());
-    let mut text = String::new();
+    let (mut lifts, mut commands): (Vec<&[String]>, Vec<String>) = (Vec::new(), Vec::new());
+    let mut text = Phrases::default();
     let refused: Vec<_> = refused.iter().filter(|entry| !is_expected(entry)).collect();
     for entry in &refused {
-        let line = format!("The door refused {}: {}", what(entry), entry.why().unwrap_or("no reason was recorded"));
-        if told.len() >= MOST_SHOWN || !told.insert(line.clone()) {
+        let line = refusal(entry);
+        if told.len() >= MOST_SHOWN || !told.insert(line.in_english()) {
             continue;
         }
-        let _ = writeln!(text, "{line}");
-        let lift = entry.lift().join("\n");
-        if !lift.is_empty() && !lifts.contains(&lift) {
-            commands.extend(command(entry).filter(|_| lift.starts_with("[[allow]]")));
-            lifts.push(lift);
+        text = text.line(line);
+        if !entry.lift().is_empty() && !lifts.contains(&entry.lift()) {
+            commands.extend(command(entry).filter(|_| entry.lift().iter().any(|line| line.starts_with("[[allow]]"))));
+            lifts.push(entry.lift());
         }
     }
     if told.is_empty() {
@@ -53,20 +52,77 @@ pub fn text(refused: &[AuditEntry], policy_file: &Path) -> Option<String> {
     }
     let more = refused.len() - told.len();
     if more > 0 {
-        let _ = writeln!(text, "(and {more} more; `doorward audit --denied` shows all)");
+        text = text.line(Phrases::new("refused-more").count("count", more as u64));
     }
-    if !lifts.is_empty() {
-        let by_command: String = commands.iter().map(|command| format!("run: {command}\nor ")).collect();
-        let _ = writeln!(text, "\nTo allow it, {by_command}put this into {}:\n", policy_file.display());
-        let _ = writeln!(text, "{}", lifts.join("\n\n"));
+    Some(lifted(text, &lifts, &commands, policy_file))
+}
+
+/// What would have let them through: lines to add to the policy, or what is to be changed in it.
+fn lifted(mut text: Phrases, lifts: &[&[String]], commands: &[String], policy_file: &Path) -> Phrases {
+    let (changes, lines): (Vec<&[String]>, Vec<&[String]>) =
+        lifts.iter().copied().partition(|lift| instruction(lift).is_some());
+    if !lines.is_empty() {
+        let lines: Vec<String> = lines.iter().map(|lines| lines.join("\n")).collect();
+        let mut head = "to-allow";
+        if !commands.is_empty() {
+            text = text.paragraph(Phrases::new("to-allow-run")).paragraph(commands.join("\n"));
+            head = "to-allow-or";
+        }
+        let head = Phrases::new(head).with("file", policy_file.display());
+        text = text.paragraph(head).paragraph(lines.join("\n\n"));
     }
-    Some(text.trim_end().to_owned())
+    if !changes.is_empty() {
+        let changes: Vec<String> = changes.iter().filter_map(|change| instruction(change)).collect();
+        let head = Phrases::new("to-allow-change").with("file", policy_file.display());
+        text = text.paragraph(head).and(changes.join("; ") + ".");
+    }
+    text
+}
+
+fn refusal(entry: &AuditEntry) -> Phrases {
+    let request = match what(entry) {
+        Some(request) => Phrases::from(request),
+        None => Phrases::new("no-request"),
+    };
+    let why = match (entry.code(), entry.why()) {
+        (Some(code), Some(why)) => reason(code).or_in_english(why),
+        (Some(code), None) => reason(code),
+        (None, why) => why.map_or_else(|| Phrases::new("no-reason"), Phrases::from),
+    };
+    Phrases::new("refused").saying("request", request).saying("why", why)
+}
+
+/// What a code means. The log's own reason, which is English, says more.
+fn reason(code: &str) -> Phrases {
+    let meaning = Phrases::new(match Code::parse(code) {
+        Some(Code::NotAllowed | Code::IpLiteral) => "reason-not-named",
+        Some(Code::PortDenied | Code::MethodDenied | Code::PathDenied) => "reason-not-this",
+        Some(Code::OutsideHours) => "reason-hours",
+        Some(Code::DeniedByRule) => "reason-denied",
+        Some(Code::ResolvedPrivate) => "reason-private",
+        Some(Code::Unresolved) => "reason-unresolved",
+        Some(Code::TooLarge | Code::GroupLimit | Code::LimitExceeded) => "reason-limit",
+        Some(Code::SecretInRequest | Code::SecretInAnswer) => "reason-secret",
+        Some(Code::SurrogateUnbound | Code::SurrogateLocation | Code::SurrogateForeign) => "reason-surrogate",
+        Some(Code::TlsVerify | Code::UpstreamFailed | Code::UpstreamUnreadable | Code::Timeout) => "reason-host",
+        Some(Code::BodyCondition | Code::BodyUnreadable) => "reason-body",
+        Some(Code::Revoked) => "reason-revoked",
+        _ => "reason-other",
+    });
+    Phrases::new("reason").saying("reason", meaning).with("code", code)
+}
+
+/// What is to be done in a policy where a refusal's lines are no lines to add but say that
+/// another is to be changed or removed.
+pub fn instruction(lift: &[String]) -> Option<String> {
+    let said: Option<Vec<&str>> = lift.iter().map(|line| line.strip_prefix("# ")).collect();
+    said.filter(|said| !said.is_empty()).map(|said| said.join("; "))
 }
 
 /// The command that allows exactly what was refused, where the log knows all of it.
 fn command(entry: &AuditEntry) -> Option<String> {
     let decision = &entry.decision;
-    let facts = Facts::parse(decision.method.as_deref()?, what(entry).split_once(' ')?.1).ok()?;
+    let facts = Facts::parse(decision.method.as_deref()?, what(entry)?.split_once(' ')?.1).ok()?;
     Some(facts.command_to_allow(&GroupName::parse(&decision.group).ok()?))
 }
 
@@ -77,16 +133,14 @@ fn is_expected(entry: &AuditEntry) -> bool {
 }
 
 /// `GET https://news.example/today`, as far as it is known.
-fn what(entry: &AuditEntry) -> String {
+fn what(entry: &AuditEntry) -> Option<String> {
     let decision = &entry.decision;
-    let Some(host) = &decision.host else {
-        return decision.raw_target.clone().unwrap_or_else(|| "a connection that was no request".to_owned());
-    };
+    let Some(host) = &decision.host else { return decision.raw_target.clone() };
     let scheme = decision.scheme.as_deref().unwrap_or("https");
     let port = match (scheme, decision.port) {
         (_, None) | ("https", Some(443)) | ("http", Some(80)) => String::new(),
         (_, Some(port)) => format!(":{port}"),
     };
     let method = decision.method.as_deref().map(|method| format!("{method} ")).unwrap_or_default();
-    format!("{method}{scheme}://{host}{port}{}", decision.path.as_deref().unwrap_or(""))
+    Some(format!("{method}{scheme}://{host}{port}{}", decision.path.as_deref().unwrap_or("")))
 }

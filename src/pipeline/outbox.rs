@@ -8,6 +8,8 @@
 //! too, the main group is told. The text itself stays in the store. Typing indicators go the
 //! same way but are not kept.
 
+mod link;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +20,12 @@ use tokio::time::Instant;
 
 use policies::GroupName;
 
+pub use self::link::{Link, LinkId};
 use super::reply;
 use crate::channels::outward::Outward;
 use crate::channels::protocol::{ChannelState, OutgoingKind};
-use crate::store::{self, NewOutgoing, OutboxId, Queued, Say, Store, StoreError};
+use crate::phrases::Phrases;
+use crate::store::{self, Group, NewOutgoing, OutboxId, Queued, Say, Sayable, Store, StoreError};
 
 /// How often a row is tried before it is given up.
 const ATTEMPTS: u32 = 10;
@@ -31,22 +35,6 @@ const BREAKS: u32 = 5;
 const LONGEST_PAUSE: Duration = Duration::from_millis(store::LONGEST_PAUSE.unsigned_abs());
 /// How often the owner is told about a chat that cannot be reached.
 const TOLD_AGAIN: Duration = Duration::from_secs(60);
-
-/// One connected channel program or terminal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LinkId(pub u64);
-
-/// A channel that can be written to.
-#[derive(Debug)]
-pub struct Link {
-    channel: String,
-    chat: Option<String>,
-    to: mpsc::Sender<Outward>,
-    /// Whether it can send, which holds until it says otherwise.
-    ready: bool,
-    /// The rows that it was given and may confirm.
-    given: BTreeSet<OutboxId>,
-}
 
 /// The way to the outbox.
 #[derive(Clone, Debug)]
@@ -61,6 +49,7 @@ enum Event {
     Sent { link: LinkId, id: OutboxId, sent_as: Option<String>, noted: oneshot::Sender<()> },
     Failed { link: LinkId, id: OutboxId, why: String, retry: bool },
     Typing { channel: String, chat: String, on: bool },
+    Growing { channel: String, chat: String, in_reply_to: String, text: Sayable },
 }
 
 impl OutboxHandle {
@@ -101,6 +90,12 @@ impl OutboxHandle {
     /// Shows or hides the typing sign of a chat.
     pub fn typing(&self, channel: &str, chat: &str, on: bool) {
         self.tell(Event::Typing { channel: channel.to_owned(), chat: chat.to_owned(), on });
+    }
+
+    /// Shows more of an answer that is being written, where a channel shows such.
+    pub fn growing(&self, group: &Group, in_reply_to: &str, text: Sayable) {
+        let (channel, chat, in_reply_to) = (group.channel.clone(), group.chat.clone(), in_reply_to.to_owned());
+        self.tell(Event::Growing { channel, chat, in_reply_to, text });
     }
 
     /// The outbox ends with the daemon; what did not reach it waits in the store.
@@ -240,6 +235,14 @@ impl Outbox {
                 }
                 Ok(())
             }
+            Event::Growing { channel, chat, in_reply_to, text } => {
+                let line = Outward::growing(chat.clone(), in_reply_to, &text);
+                for link in self.links.values().filter(|link| link.grows && link.shows(&channel, &chat)) {
+                    // Nor is a piece of an answer: all of it follows.
+                    let _ = link.to.try_send(line.clone());
+                }
+                Ok(())
+            }
         }
     }
 
@@ -366,7 +369,7 @@ impl Outbox {
     /// Tells the chat that there was an answer; where not even that can be sent, the owner.
     fn give_up(&mut self, id: OutboxId, why: &str) -> Result<(), StoreError> {
         if let Some(row) = self.store.outgoing(id)? {
-            let words = self.say.own(&row.group, format!("An answer could not be delivered: {}", reply::error(why)));
+            let words = self.say.own(&row.group, Phrases::new("not-delivered").saying("why", reply::error(why)));
             if !self.store.send_instead(id, why, &words)? && self.store.mark_failed(id, why, None)? {
                 self.tell_owner(row, why)?;
             }
@@ -382,17 +385,14 @@ impl Outbox {
         if row.kind == OutgoingKind::Done {
             return Ok(());
         }
-        let main = self.store.groups()?.into_iter().find(|group| group.is_main);
+        let main = self.store.main_group()?;
         let Some(main) = main.filter(|main| main.name != row.group) else { return Ok(()) };
         let now = Instant::now();
         if self.told.get(&row.group).is_some_and(|told| now < *told + TOLD_AGAIN) {
             return Ok(());
         }
-        let text = format!(
-            "The chat of group {0} could not be told something: {1}. `doorward undelivered {0}` prints what it missed.",
-            row.group,
-            reply::error(why).trim_end_matches('.'),
-        );
+        let why = reply::error(why);
+        let text = Phrases::new("chat-not-told").with("group", &row.group).saying("why", why.trim_end_matches('.'));
         let text = self.say.own(&main.name, text);
         self.store.enqueue(&main.name, None, &NewOutgoing { kind: OutgoingKind::Notice, text, in_reply_to: None })?;
         self.told.insert(row.group, now);
@@ -419,22 +419,6 @@ impl Outbox {
 
     fn look_again(&mut self, at: Instant) {
         self.again = Some(self.again.map_or(at, |earlier| earlier.min(at)));
-    }
-}
-
-impl Link {
-    /// A channel, the one chat that it shows (all of its channel's where it is `None`),
-    /// and where its lines go. One that does not read fast enough gets them later.
-    pub fn new(channel: String, chat: Option<String>, to: mpsc::Sender<Outward>) -> Self {
-        Link { channel, chat, to, ready: true, given: BTreeSet::new() }
-    }
-
-    fn takes(&self, row: &Queued) -> bool {
-        self.ready && self.shows(&row.channel, &row.chat)
-    }
-
-    fn shows(&self, channel: &str, chat: &str) -> bool {
-        self.channel == channel && self.chat.as_deref().is_none_or(|only| only == chat)
     }
 }
 

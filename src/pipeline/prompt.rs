@@ -17,7 +17,8 @@ use containers::protocol::Agent;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::calling::{Name, is_unseen};
+use super::calling::{self, Name, is_unseen};
+use crate::phrases::Phrases;
 use crate::store::{MOST_TALK, Means, Message};
 
 /// The most bytes of messages in one prompt, before they are escaped.
@@ -88,11 +89,31 @@ impl Form {
 }
 
 /// What the sender of a message hears if only a part of it is read.
-pub fn cut_words() -> String {
-    format!(
-        "The message is longer than {} KiB; the agent read it up to there. Put what is longer into a file.",
-        TEXT_LIMIT >> 10
-    )
+pub fn cut_words() -> Phrases {
+    Phrases::new("message-cut").count("kib", TEXT_LIMIT as u64 >> 10)
+}
+
+/// What somebody writes first who takes a shell for somebody.
+const GREETINGS: [&str; 13] = [
+    "hello",
+    "hi",
+    "hey",
+    "help",
+    "hallo",
+    "moin",
+    "servus",
+    "hilfe",
+    "good morning",
+    "good evening",
+    "guten morgen",
+    "guten tag",
+    "مرحبا",
+];
+
+/// Whether a text says hello and nothing else.
+pub(super) fn is_greeting(text: &str, name: &Name) -> bool {
+    let text = bare(text, name).trim().trim_end_matches(['!', '.', '?', ',']);
+    text.len() <= 32 && GREETINGS.contains(&calling::fold(text).as_str())
 }
 
 /// A text without the call in front of it.

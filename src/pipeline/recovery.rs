@@ -9,15 +9,21 @@ use policies::GroupName;
 use super::shared::Shared;
 use super::telling;
 use super::worker::Broken;
+use crate::phrases::Phrases;
 use crate::store::{Run, StoreError};
 
-const DIED: &str = "Doorward was ended while this was being answered.";
-const BROKE_OFF: &str = "Doorward could not record the answer to this.";
+fn died() -> Phrases {
+    Phrases::new("daemon-ended")
+}
+
+fn broke_off() -> Phrases {
+    Phrases::new("not-recorded")
+}
 
 /// Settles every run that was in flight. Called before anything starts.
 pub(super) fn settle_interrupted<S>(shared: &Shared<S>) -> Result<(), StoreError> {
     for run in shared.store.running_runs()? {
-        settle(shared, &run, DIED)?;
+        settle(shared, &run, &died())?;
     }
     Ok(())
 }
@@ -27,20 +33,20 @@ pub(super) fn settle_interrupted<S>(shared: &Shared<S>) -> Result<(), StoreError
 /// it takes anything on.
 pub(super) fn settle_broken_off<S>(shared: &Shared<S>, name: &GroupName) -> Result<(), StoreError> {
     for run in shared.store.running_runs()?.into_iter().filter(|run| run.group == *name) {
-        settle(shared, &run, BROKE_OFF)?;
+        settle(shared, &run, &broke_off())?;
     }
     // They belonged to a run that wrote and ended; the daemon died before the next run began.
     let waiting = shared.store.calls_waiting(name)?;
     let taken_on: Vec<_> = waiting.into_iter().take_while(|message| shared.wrote_upstream(name, message.row)).collect();
     let Some(group) = shared.store.group(name)? else { return Ok(()) };
     let Some(run) = telling::run_without_sandbox(&shared.store, name, &taken_on) else { return Ok(()) };
-    match shared.fail(&group, &run, BROKE_OFF, &taken_on, true) {
+    match shared.fail(&group, &run, &broke_off(), &taken_on, true) {
         Broken::Settled(_) => Ok(()),
         Broken::Store(error) => Err(error),
     }
 }
 
-fn settle<S>(shared: &Shared<S>, run: &Run, why: &str) -> Result<(), StoreError> {
+fn settle<S>(shared: &Shared<S>, run: &Run, why: &Phrases) -> Result<(), StoreError> {
     let Some(group) = shared.store.group(&run.group)? else { return Ok(()) };
     let messages = shared.store.calls_between(&run.group, run.first, run.last)?;
     let wrote = shared.wrote_upstream(&run.group, run.first);

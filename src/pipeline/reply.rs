@@ -3,7 +3,9 @@
 
 use icu_segmenter::GraphemeClusterSegmenter;
 
+use super::thoughts::without_internal;
 use crate::channels::terminal;
+use crate::phrases::Phrases;
 use crate::store::Sayable;
 
 /// The most that is kept of one answer while it grows.
@@ -50,21 +52,29 @@ impl Answer {
         self.text.push_str(&part[..part.floor_char_boundary(room)]);
     }
 
+    /// Whether there was more than is kept.
+    pub fn is_cut(&self) -> bool {
+        self.cut
+    }
+
     /// The messages to send, in order; none where nothing was said. `say` gets the whole text
     /// before it is split, since a secret could lie across a split.
-    pub fn into_messages(self, bounds: Bounds, say: impl FnOnce(String) -> Sayable) -> Vec<Sayable> {
+    pub fn into_messages(
+        self,
+        bounds: Bounds,
+        say: impl FnOnce(String) -> Sayable,
+        own: impl FnOnce(Phrases) -> Sayable,
+    ) -> Vec<Sayable> {
         let shown = without_internal(&self.text);
         if shown.trim().is_empty() && !self.cut {
             return Vec::new();
         }
-        say(shown).parts(|text| {
-            let mut messages = split(text.trim_end_matches('\n'), bounds.message);
-            if self.cut || messages.len() > bounds.messages {
-                messages.truncate(bounds.messages);
-                messages.push("(The answer was longer than this chat takes; the rest was cut.)");
-            }
-            messages
-        })
+        let mut messages = say(shown).parts(|text| split(text.trim_end_matches('\n'), bounds.message));
+        if self.cut || messages.len() > bounds.messages {
+            messages.truncate(bounds.messages);
+            messages.push(own(Phrases::new("answer-cut")));
+        }
+        messages
     }
 }
 
@@ -79,52 +89,6 @@ pub fn shown(text: &str) -> Option<String> {
 pub fn error(message: &str) -> String {
     let shown: String = message.chars().filter(|c| !c.is_control() || *c == '\n').take(ERROR_LIMIT).collect();
     if shown.len() < message.len() { format!("{shown} …") } else { shown }
-}
-
-/// Removes `<internal>…</internal>`, in upper or lower case, nested ones as well; an unclosed
-/// tag hides everything after it.
-fn without_internal(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    let (mut rest, mut depth) = (text, 0_usize);
-    while let Some(at) = rest.find('<') {
-        let (before, tag) = rest.split_at(at);
-        if depth == 0 {
-            shown.push_str(before);
-        }
-        let (opens, length) = match internal_tag(tag) {
-            Some(found) => found,
-            None => {
-                if depth == 0 {
-                    shown.push('<');
-                }
-                rest = &tag[1..];
-                continue;
-            }
-        };
-        depth = if opens { depth + 1 } else { depth.saturating_sub(1) };
-        rest = &tag[length..];
-    }
-    if depth == 0 {
-        shown.push_str(rest);
-    }
-    shown
-}
-
-/// Whether a text begins with `<internal>` or its end tag, and how long the tag is. Spaces and
-/// attributes make no difference; an unfinished tag extends to the end of the text.
-fn internal_tag(text: &str) -> Option<(bool, usize)> {
-    const WORD: &str = "internal";
-    let inner = text.strip_prefix('<')?.trim_start();
-    let (opens, inner) = match inner.strip_prefix('/') {
-        Some(inner) => (false, inner.trim_start()),
-        None => (true, inner),
-    };
-    let after = inner.get(..WORD.len()).filter(|word| word.eq_ignore_ascii_case(WORD)).map(|_| &inner[WORD.len()..])?;
-    if after.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '-' | '_')) {
-        return None;
-    }
-    let end = after.find('>').map_or(text.len(), |end| text.len() - after.len() + end + 1);
-    Some((opens, end))
 }
 
 /// Splits after a paragraph, a line or a word that ends in the second half, else between two
@@ -162,10 +126,14 @@ mod tests {
 
     const ROOMY: Bounds = Bounds { message: 100 << 10, messages: 20 };
 
+    fn in_english(words: Phrases) -> Sayable {
+        Sayable::unchecked(words.in_english())
+    }
+
     fn messages(parts: &[&str]) -> Vec<String> {
         let mut answer = Answer::default();
         parts.iter().for_each(|part| answer.push(part));
-        let said = answer.into_messages(ROOMY, Sayable::unchecked);
+        let said = answer.into_messages(ROOMY, Sayable::unchecked, in_english);
         said.iter().map(Sayable::to_string).collect()
     }
 
@@ -222,7 +190,7 @@ mod tests {
         for bounds in [Bounds::of(terminal::CHANNEL), Bounds::of("whatsapp")] {
             let mut answer = Answer::default();
             [&long, "\u{e9}", "more"].iter().for_each(|part| answer.push(part));
-            let sent = answer.into_messages(bounds, Sayable::unchecked);
+            let sent = answer.into_messages(bounds, Sayable::unchecked, in_english);
             assert!(
                 sent.len() <= bounds.messages + 1
                     && sent.iter().all(|message| message.as_str().len() <= bounds.message)

@@ -7,6 +7,7 @@ use containers::protocol::{FromGuest, ToGuest};
 use policies::SandboxId;
 
 use super::prompt::Form;
+use crate::phrases::Phrases;
 use crate::store::{Group, RunId};
 
 /// Starts sandboxes.
@@ -42,10 +43,10 @@ pub trait Sandbox: Send + 'static {
 
 /// No sandbox came up.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{why}")]
+#[error("{}", why.in_english())]
 pub struct StartFailure {
     /// What is wrong, and what to do.
-    pub why: String,
+    pub why: Phrases,
     /// Whether trying again can help without anybody's action.
     pub may_pass: bool,
     /// Whether there is no engine at all: then the messages wait for one, however long it takes.
@@ -54,8 +55,8 @@ pub struct StartFailure {
 
 impl StartFailure {
     /// A failure that may be temporary.
-    pub fn passing(why: &str) -> Self {
-        StartFailure { why: why.to_owned(), may_pass: true, engine_away: false }
+    pub fn passing(why: impl Into<Phrases>) -> Self {
+        StartFailure { why: why.into(), may_pass: true, engine_away: false }
     }
 }
 

@@ -9,6 +9,7 @@ use proxy::audit::Seq;
 
 use super::shared::Shared;
 use crate::claude;
+use crate::phrases::Phrases;
 use crate::store::ledger::{AuditEntry, Filter, may_have_written};
 use crate::store::{MessageRow, StoreError};
 
@@ -44,14 +45,12 @@ struct Sent {
 }
 
 /// Why the messages of a run are not repeated; empty where nothing was sent.
-pub(super) fn words<S>(shared: &Shared<S>, group: &GroupName, first: MessageRow) -> String {
+pub(super) fn words<S>(shared: &Shared<S>, group: &GroupName, first: MessageRow) -> Phrases {
     match sent(shared, group, first) {
         Ok(sent) => sent.words(),
         Err(error) => {
             tracing::error!(%group, %error, "what a run had sent cannot be read");
-            "What it had already sent out is not known, so it is not repeated by itself. Send the message again if you \
-             want it done again."
-                .to_owned()
+            Phrases::new("sent-not-known")
         }
     }
 }
@@ -88,26 +87,20 @@ impl Sent {
         }
     }
 
-    fn words(&self) -> String {
-        let what = match (self.hosts.is_empty(), self.message, self.model) {
+    fn words(&self) -> Phrases {
+        match (self.hosts.is_empty(), self.message, self.model) {
             (false, _, _) => {
                 let named: Vec<&str> = self.hosts.iter().take(MOST_NAMED).map(String::as_str).collect();
-                let more = if self.hosts.len() > named.len() { " and others" } else { "" };
-                format!(
-                    "It had already sent something out through the door, to {}{more}, so it is not repeated by itself; \
-                     `doorward audit` shows what.",
-                    named.join(", ")
-                )
+                let hosts = named.join(", ");
+                match self.hosts.len() > named.len() {
+                    true => Phrases::new("sent-to-hosts-and-others").with("hosts", hosts),
+                    false => Phrases::new("sent-to-hosts").with("hosts", hosts),
+                }
             }
-            (true, true, _) => "It had already sent a message, so it is not repeated by itself.".to_owned(),
-            (true, false, true) => {
-                "Its model had been asked, under a rule that lets more be done there, so it is not repeated by itself; \
-                 what its tools did in the group's folder stays."
-                    .to_owned()
-            }
-            (true, false, false) => return String::new(),
-        };
-        format!("{what} Send the message again if you want it done again.")
+            (true, true, _) => Phrases::new("sent-a-message"),
+            (true, false, true) => Phrases::new("asked-its-model"),
+            (true, false, false) => Phrases::default(),
+        }
     }
 }
 
@@ -118,12 +111,13 @@ mod tests {
     #[test]
     fn the_words_say_what_left_and_no_more() {
         let hosts = |hosts: &[&str]| hosts.iter().map(ToString::to_string).collect();
-        assert_eq!(Sent::default().words(), "");
-        let asked = Sent { model: true, ..Sent::default() }.words();
+        assert!(Sent::default().words().is_empty());
+        let asked = Sent { model: true, ..Sent::default() }.words().in_english();
         assert!(asked.starts_with("Its model had been asked") && !asked.contains("sent something out"), "{asked}");
         let wrote =
             Sent { model: true, hosts: hosts(&["a.example", "b.example", "c.example", "d.example"]), message: true };
-        assert!(wrote.words().contains("to a.example, b.example, c.example and others"), "{}", wrote.words());
-        assert!(Sent { message: true, ..Sent::default() }.words().contains("sent a message"));
+        let wrote = wrote.words().in_english();
+        assert!(wrote.contains("to a.example, b.example, c.example and others"), "{wrote}");
+        assert!(Sent { message: true, ..Sent::default() }.words().in_english().contains("sent a message"));
     }
 }

@@ -15,6 +15,7 @@ use super::worker::{Broken, Left, Stopping};
 use super::{notice, sent};
 use crate::channels::protocol::OutgoingKind;
 use crate::home::Home;
+use crate::phrases::Phrases;
 use crate::store::ledger::AuditLog;
 use crate::store::{EndRunError, Group, Means, Message, MessageRow, Run, Say, Sayable, Store, Text};
 
@@ -70,7 +71,7 @@ impl<S> Shared<S> {
     }
 
     /// Sends a notice about a waiting message. A failure is only logged; nothing depends on it.
-    pub(super) fn remark(&self, group: &GroupName, answers: &Message, words: String) {
+    pub(super) fn remark(&self, group: &GroupName, answers: &Message, words: impl Into<Phrases>) {
         let remark = telling::outgoing(OutgoingKind::Notice, self.say.own(group, words), answers);
         match self.store.enqueue(group, None, &remark) {
             Ok(_) => self.outbox.wake(),
@@ -95,7 +96,7 @@ impl<S> Shared<S> {
     }
 
     /// What the door refused during a run, for those who may hear of it.
-    pub(super) fn notice(&self, group: &Group, run: &Run) -> Option<String> {
+    pub(super) fn notice(&self, group: &Group, run: &Run) -> Option<Phrases> {
         if !notice::is_for(group) {
             return None;
         }
@@ -105,27 +106,28 @@ impl<S> Shared<S> {
     }
 
     /// Ends a failed run: tries again later where that is safe and can help, else tells the chat.
-    pub(super) fn fail(&self, group: &Group, run: &Run, why: &str, messages: &[Message], may_pass: bool) -> Broken {
+    pub(super) fn fail(&self, group: &Group, run: &Run, why: &Phrases, messages: &[Message], may_pass: bool) -> Broken {
         let wrote = self.wrote_upstream(&group.name, run.first);
         let rest = self.settings.backoff.after(run.attempt).filter(|_| may_pass && !wrote);
         let words = match (wrote, may_pass) {
-            (true, _) => format!("{why}\n{}", sent::words(self, &group.name, run.first)),
+            (true, _) => why.clone().line(sent::words(self, &group.name, run.first)),
             (false, true) if run.attempt > 1 => {
-                format!("{why}\nIt was tried {} times. The next message tries anew.", run.attempt)
+                why.clone().line(Phrases::new("tried-times").count("count", run.attempt))
             }
-            (false, _) => why.to_owned(),
+            (false, _) => why.clone(),
         };
-        let words = words.trim_end().to_owned();
+        let logged = why.in_english();
         tracing::warn!(group = %group.name, run = run.id.0, attempt = run.attempt, wrote, again = rest.is_some(), "a run failed");
         let ended = match rest {
             Some(rest) => {
-                let stays = if telling::had_a_sandbox(run) { telling::FOLDER_STAYS } else { "" };
-                let hint = format!("{why}\nTrying again in {} s. {stays}", rest.as_secs()).trim_end().to_owned();
+                let stays = if telling::had_a_sandbox(run) { telling::folder_stays() } else { Phrases::default() };
+                let hint = why.clone().line(Phrases::new("trying-again").count("seconds", rest.as_secs())).and(stays);
                 let first = messages.first().filter(|_| run.attempt == 1);
-                let hint = |message| telling::outgoing(OutgoingKind::Notice, self.say.own(&group.name, &hint), message);
-                self.store.fail_run(run.id, why, None, &Vec::from_iter(first.map(hint)))
+                let hint =
+                    |message| telling::outgoing(OutgoingKind::Notice, self.say.own(&group.name, hint.clone()), message);
+                self.store.fail_run(run.id, &logged, None, &Vec::from_iter(first.map(hint)))
             }
-            None => self.tell_failure(group, run, why, messages, &words),
+            None => self.tell_failure(group, run, &logged, messages, words),
         };
         self.outbox.wake();
         match ended {
@@ -140,7 +142,7 @@ impl<S> Shared<S> {
         run: &Run,
         why: &str,
         messages: &[Message],
-        words: &str,
+        words: Phrases,
     ) -> Result<Vec<crate::store::OutboxId>, EndRunError> {
         let Some((first, last)) = messages.first().zip(messages.last()) else {
             return self.store.fail_run(run.id, why, None, &[]);

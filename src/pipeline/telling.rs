@@ -4,39 +4,39 @@ use containers::protocol::Forgotten;
 use policies::{GroupName, SandboxId};
 
 use crate::channels::protocol::OutgoingKind;
+use crate::phrases::Phrases;
 use crate::store::{EndRunError, Means, Message, NewOutgoing, Run, Say, Sayable, Store, StoreError};
 
 /// The sandbox of a run for which none came up. Real ids are 32 digits.
 const NO_SANDBOX: &str = "0";
 
 /// For the main group, once `doorward setup` is through.
-pub(super) const SET_UP: &str = "Doorward is set up, and this is your main chat: write here, and the assistant answers. \
-                                 Alarms, and what agents ask you to allow, are told here too. \"stop\" ends what runs.";
+pub(super) fn set_up() -> Phrases {
+    Phrases::new("set-up")
+}
 
 /// For a call that got an empty answer.
-pub(super) const NO_ANSWER: &str = "The agent ended without an answer. Ask again, or in other words.";
+pub(super) fn no_answer() -> Phrases {
+    Phrases::new("no-answer")
+}
 
 /// For a call that was answered together with a later one. Only a terminal is told: a phone
 /// shows which message an answer quotes.
-pub(super) const ANSWERED_TOGETHER: &str = "This is answered together with a message that came after it.";
+pub(super) fn answered_together() -> Phrases {
+    Phrases::new("answered-together")
+}
 
 /// For a call whose agent worked in another folder until now.
-pub(super) const OTHER_FOLDER: &str = "The group's folder was removed or replaced since the last message. The agent goes on in the one that is there now.";
+pub(super) fn other_folder() -> Phrases {
+    Phrases::new("other-folder")
+}
 
 /// Which part of a conversation is lost, and what to do about it.
-pub(super) fn forgotten(what: Forgotten, group: &GroupName) -> String {
+pub(super) fn forgotten(what: Forgotten, group: &GroupName) -> Phrases {
     match what {
-        Forgotten::Turn => format!(
-            "The message was left out of the conversation, which goes on as it was before, so that it does not have \
-             the next ones refused as well. Should they fail all the same, `doorward group reset {group}` begins a new one."
-        ),
-        Forgotten::Conversation => format!(
-            "The earlier conversation could not go on and was ended, as `doorward group reset {group}` does; the next \
-             message begins a new one. Files and memory stay."
-        ),
-        Forgotten::Lost => {
-            "The earlier conversation is not there any more, so a new one was begun. Files and memory stay.".to_owned()
-        }
+        Forgotten::Turn => Phrases::new("forgot-turn").with("group", group),
+        Forgotten::Conversation => Phrases::new("forgot-conversation").with("group", group),
+        Forgotten::Lost => Phrases::new("forgot-lost"),
     }
 }
 
@@ -64,11 +64,13 @@ pub(super) fn failures(messages: &[Message], words: &Sayable) -> Vec<NewOutgoing
 /// What a stop has ended, and the reply to its sender.
 pub(super) fn stopped(say: &Say, group: &GroupName, waiting: &[Message]) -> Vec<NewOutgoing> {
     let any = waiting.iter().any(|message| message.means != Means::Stop);
+    let asked = waiting.iter().any(|message| message.means == Means::Stop);
     let tell = |message: &Message| {
         let (kind, words) = match message.means {
-            Means::Stop if any => (OutgoingKind::Notice, "Stopped."),
-            Means::Stop => (OutgoingKind::Notice, "Nothing was running."),
-            Means::Call | Means::Talk => (OutgoingKind::Failure, "Stopped. Send the message again to have it done."),
+            Means::Stop if any => (OutgoingKind::Notice, Phrases::new("stopped")),
+            Means::Stop => (OutgoingKind::Notice, Phrases::new("nothing-ran")),
+            Means::Call | Means::Talk if asked => (OutgoingKind::Failure, Phrases::new("stopped-as-asked")),
+            Means::Call | Means::Talk => (OutgoingKind::Failure, Phrases::new("stopped-send-again")),
         };
         [outgoing(kind, say.own(group, words), message), done(&message.id)]
     };
@@ -84,7 +86,9 @@ pub(super) fn run_without_sandbox(store: &Store, group: &GroupName, messages: &[
 }
 
 /// For the chat of a run that is tried again.
-pub(super) const FOLDER_STAYS: &str = "What it had already done in the group's folder stays.";
+pub(super) fn folder_stays() -> Phrases {
+    Phrases::new("folder-stays")
+}
 
 /// Whether an agent can have done anything in this run.
 pub(super) fn had_a_sandbox(run: &Run) -> bool {
@@ -96,12 +100,13 @@ pub(super) fn try_again(
     store: &Store,
     say: &Say,
     run: &Run,
-    why: &str,
+    why: &Phrases,
     first: Option<&Message>,
 ) -> Result<(), StoreError> {
-    let words = || say.own(&run.group, format!("{why}\nIt is begun again from the start. {FOLDER_STAYS}"));
+    let again = || why.clone().line(Phrases::new("begun-again")).and(folder_stays());
+    let words = || say.own(&run.group, again());
     let told = first.filter(|_| had_a_sandbox(run)).map(|first| outgoing(OutgoingKind::Notice, words(), first));
-    match store.fail_run(run.id, why, None, &Vec::from_iter(told)) {
+    match store.fail_run(run.id, &why.in_english(), None, &Vec::from_iter(told)) {
         Ok(_) | Err(EndRunError::NotRunning(_)) => Ok(()),
         Err(EndRunError::Store(error)) => Err(error),
     }

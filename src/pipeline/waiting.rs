@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::prompt::Form;
+use crate::phrases::Phrases;
 
 /// How long things may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,55 +97,37 @@ impl Watch {
     }
 
     /// What is said when this is due.
-    pub(super) fn words(&self, due: Due) -> String {
+    pub(super) fn words(&self, due: Due) -> Phrases {
         let Waits { quiet, hung, longest, .. } = self.waits;
-        match (due, self.form) {
-            (Due::Quiet, Form::Bare) => {
-                format!("The command has written nothing for {} and goes on. \"stop\" ends it.", length(quiet))
-            }
-            (Due::Quiet, Form::Context) => {
-                format!(
-                    "Nothing was heard of the agent for {}; it may still be at work. \"stop\" ends it.",
-                    length(quiet)
-                )
-            }
-            (Due::Behind, _) => "The message before this one is still being worked on. \"stop\" ends it.".to_owned(),
-            (Due::Hung, _) => format!("Nothing was heard of the agent for {}, so it was ended.", length(hung)),
-            (Due::TooLong, _) => format!(
-                "It was ended after {}, the longest that a run may take ([queue] longest in doorward.toml). What it did \
-                 in the group's folder stays.",
-                length(longest)
-            ),
-        }
+        let (words, time) = match (due, self.form) {
+            (Due::Quiet, Form::Bare) => (Phrases::new("command-quiet"), quiet),
+            (Due::Quiet, Form::Context) => (Phrases::new("agent-quiet"), quiet),
+            (Due::Behind, _) => return Phrases::new("behind-another"),
+            (Due::Hung, _) => (Phrases::new("agent-hung"), hung),
+            (Due::TooLong, _) => (Phrases::new("took-too-long"), longest),
+        };
+        words.saying("time", length(time))
     }
 }
 
 /// For somebody who waits for a seat: how many are being answered, and how many are ahead in
 /// the queue.
-pub(super) fn for_a_seat(answered: usize, before: usize) -> String {
-    let being = match answered {
-        1 => "One other is being answered".to_owned(),
-        _ => format!("{answered} others are being answered"),
-    };
-    match before {
-        0 => format!("{being}; you are next."),
-        1 => format!("{being}; one is before you in line."),
-        _ => format!("{being}; {before} are before you in line."),
-    }
+pub(super) fn for_a_seat(answered: usize, before: usize) -> Phrases {
+    Phrases::new("seats").count("answered", answered as u64).count("before", before as u64)
 }
 
 /// For somebody whose sandbox does not come up.
-pub(super) const STARTING: &str = "The sandbox is still being started: the container engine takes its time.";
+pub(super) fn still_starting() -> Phrases {
+    Phrases::new("still-starting")
+}
 
 /// `90 s`, `15 minutes`, `2 hours`.
-fn length(time: Duration) -> String {
+fn length(time: Duration) -> Phrases {
     let seconds = time.as_secs();
     match seconds {
-        3600 => "an hour".to_owned(),
-        _ if seconds > 0 && seconds.is_multiple_of(3600) => format!("{} hours", seconds / 3600),
-        60 => "a minute".to_owned(),
-        _ if seconds > 0 && seconds.is_multiple_of(60) => format!("{} minutes", seconds / 60),
-        _ => format!("{seconds} s"),
+        _ if seconds > 0 && seconds.is_multiple_of(3600) => Phrases::new("hours").count("count", seconds / 3600),
+        _ if seconds > 0 && seconds.is_multiple_of(60) => Phrases::new("minutes").count("count", seconds / 60),
+        _ => Phrases::new("seconds").count("count", seconds),
     }
 }
 
@@ -172,9 +155,9 @@ mod tests {
         for (seconds, words) in
             [(3600, "an hour"), (7200, "2 hours"), (60, "a minute"), (900, "15 minutes"), (90, "90 s")]
         {
-            assert_eq!(length(Duration::from_secs(seconds)), words);
+            assert_eq!(length(Duration::from_secs(seconds)).in_english(), words);
         }
-        assert_eq!(for_a_seat(2, 0), "2 others are being answered; you are next.");
-        assert_eq!(for_a_seat(1, 1), "One other is being answered; one is before you in line.");
+        assert_eq!(for_a_seat(2, 0).in_english(), "2 others are being answered; you are next.");
+        assert_eq!(for_a_seat(1, 1).in_english(), "One other is being answered; one is before you in line.");
     }
 }

@@ -13,6 +13,7 @@ use super::Shared;
 use super::conversation::Conversation;
 use super::sandbox::{Sandbox, StartFailure, StartSandbox};
 use super::{recovery, telling};
+use crate::phrases::Phrases;
 use crate::store::{Group, Means, Message, Run, StoreError};
 
 /// How many first pauses lie between two attempts to find a missing engine.
@@ -157,7 +158,7 @@ impl<S: StartSandbox> Worker<S> {
         }
         self.close_sandbox("the group's folder was removed or replaced").await;
         if let Some(first) = waiting.iter().find(|message| message.means != Means::Talk) {
-            self.shared.remark(&self.name, first, telling::OTHER_FOLDER.to_owned());
+            self.shared.remark(&self.name, first, telling::other_folder());
         }
     }
 
@@ -184,7 +185,7 @@ impl<S: StartSandbox> Worker<S> {
         let Some(run) = telling::run_without_sandbox(&self.shared.store, &self.name, &waiting) else {
             return Err(Broken::Settled(Left { rest: Some(self.shared.settings.backoff.first) }));
         };
-        let why = format!("The sandbox could not be started: {failure}");
+        let why = Phrases::new("sandbox-not-started").saying("why", failure.why);
         Err(self.shared.fail(group, &run, &why, &waiting, failure.may_pass))
     }
 
@@ -192,7 +193,7 @@ impl<S: StartSandbox> Worker<S> {
     fn wait_for_the_engine(&self, waiting: &[Message], failure: &StartFailure) -> Broken {
         for message in waiting.iter().filter(|message| message.means != Means::Talk) {
             if self.shared.tells_of_the_engine(&self.name, message.row) {
-                let words = format!("{failure}\nThe message waits, and is taken on when the engine is back.");
+                let words = failure.why.clone().line(Phrases::new("waits-for-engine"));
                 self.shared.remark(&self.name, message, words);
             }
         }
@@ -211,18 +212,18 @@ impl<S: StartSandbox> Worker<S> {
                 () = &mut longest => {
                     let abandoned = self.starting.take();
                     tokio::spawn(async move { end_late(abandoned, "its start was given up").await });
-                    let why = format!("the container engine did not start it within {} s", waits.start.as_secs());
-                    return Err(StartFailure::passing(&why));
+                    let why = Phrases::new("start-given-up").count("seconds", waits.start.as_secs());
+                    return Err(StartFailure::passing(why));
                 }
                 () = &mut told, if !told.is_elapsed() => {
                     if let Some(first) = waiting.iter().find(|message| message.means != Means::Talk) {
-                        self.shared.remark(&self.name, first, super::waiting::STARTING.to_owned());
+                        self.shared.remark(&self.name, first, super::waiting::still_starting());
                     }
                 }
             }
         };
         self.starting = None;
-        started.unwrap_or_else(|panic| Err(StartFailure::passing(&format!("the start broke off: {panic}"))))
+        started.unwrap_or_else(|panic| Err(StartFailure::passing(format!("the start broke off: {panic}"))))
     }
 
     /// Idles with a live sandbox. Returns whether there is more to do.

@@ -13,6 +13,7 @@ use containers::Engine;
 use desk::lock;
 use policies::GroupName;
 
+use super::ballast::Ballast;
 use super::disk::{Bound, Room, Usage};
 use super::unlinked;
 
@@ -41,6 +42,7 @@ pub(super) struct Watch {
     /// Groups whose sandboxes filled the disk: they get no new ones while it is short of room.
     fillers: Arc<Mutex<BTreeSet<GroupName>>>,
     engine: Engine,
+    ballast: Ballast,
     tell: Arc<Tell>,
 }
 
@@ -70,13 +72,13 @@ impl Watched {
 }
 
 impl Watch {
-    pub(super) fn new(engine: Engine, tell: Tell) -> Self {
-        Watch { live: Arc::default(), fillers: Arc::default(), engine, tell: Arc::new(tell) }
+    pub(super) fn new(engine: Engine, ballast: Ballast, tell: Tell) -> Self {
+        Watch { live: Arc::default(), fillers: Arc::default(), engine, ballast, tell: Arc::new(tell) }
     }
 
     /// Whether the disk of these folders lets a group start a sandbox.
     pub(super) fn has_room_for(&self, group: &GroupName, folders: &[PathBuf]) -> bool {
-        if !room(folders.iter()).is_some_and(|room| room.is_short()) {
+        if room(folders.iter()).is_none_or(|room| !room.is_short() && self.ballast.fits(&room)) {
             lock(&self.fillers).remove(group);
         }
         !lock(&self.fillers).contains(group)
@@ -87,7 +89,8 @@ impl Watch {
         let (live, ended) = (Arc::downgrade(&self.live), watched.ended.clone());
         let mut all = lock(&self.live);
         if all.is_empty() {
-            tokio::spawn(watch(live.clone(), self.fillers.clone(), self.engine.clone(), self.tell.clone()));
+            let fillers = self.fillers.clone();
+            tokio::spawn(watch(live.clone(), fillers, self.engine.clone(), self.ballast.clone(), self.tell.clone()));
         }
         all.insert(id.to_owned(), watched);
         Ticket { live, id: id.to_owned(), ended }
@@ -114,6 +117,7 @@ async fn watch(
     live: Weak<Mutex<BTreeMap<String, Watched>>>,
     fillers: Arc<Mutex<BTreeSet<GroupName>>>,
     engine: Engine,
+    ballast: Ballast,
     tell: Arc<Tell>,
 ) {
     let mut last = Looked { at: Instant::now(), took: Duration::ZERO, room: None };
@@ -128,7 +132,9 @@ async fn watch(
             }
             continue;
         }
-        let Ok((ended, looked)) = tokio::task::spawn_blocking(move || look(&all, last)).await else { return };
+        let spare = ballast.clone();
+        let looking = tokio::task::spawn_blocking(move || look(&all, last, &spare));
+        let Ok((ended, looked)) = looking.await else { return };
         last = looked;
         for (watched, why) in ended.now {
             let (group, container) = (&watched.group, &watched.container);
@@ -142,6 +148,10 @@ async fn watch(
             tracing::warn!(sandbox.group = %group, why, "A sandbox was ended because of the disk");
             if let Err(error) = engine.end(container).await {
                 tracing::error!(sandbox.container = %container, %error, "It could not be removed");
+            }
+            // Only now: it would have taken this as well.
+            if why == ALMOST_FULL {
+                ballast.give_back();
             }
             tell(group, why);
         }
@@ -177,8 +187,9 @@ fn grew_until_now(live: &Weak<Mutex<BTreeMap<String, Watched>>>, others: &[(Stri
     }
 }
 
-fn look(all: &BTreeMap<String, Watched>, last: Looked) -> (Ended, Looked) {
+fn look(all: &BTreeMap<String, Watched>, last: Looked, ballast: &Ballast) -> (Ended, Looked) {
     let Some(room) = room(all.values().flat_map(|watched| &watched.folders)) else { return (Ended::default(), last) };
+    ballast.take(&room);
     let since = last.at.elapsed();
     let something = all.values().map(|watched| watched.bound.bytes / 8).fold(SOMETHING, u64::min);
     let wrote = last.room.is_none_or(|before| {

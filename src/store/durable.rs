@@ -190,7 +190,7 @@ impl Wal {
     fn sync(&mut self, path: &Path) -> Result<(), StoreError> {
         self.opened(&wal_of(path))
             .and_then(|file| file.map_or(Ok(()), File::sync_data))
-            .map_err(|error| explain(path, &error))
+            .map_err(|error| StoreError::disk(path, &error))
     }
 
     /// Opening `-wal` is safe where opening the database is not: SQLite holds no locks on
@@ -206,13 +206,5 @@ impl Wal {
             self.0 = Some((found, File::open(path)?));
         }
         Ok(self.0.as_ref().map(|(_, file)| file))
-    }
-}
-
-fn explain(path: &Path, error: &std::io::Error) -> StoreError {
-    use std::io::ErrorKind;
-    match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::DiskFull { path: path.to_path_buf() },
-        _ => StoreError::Other { path: path.to_path_buf(), detail: format!("the disk does not take it: {error}") },
     }
 }

@@ -1,7 +1,9 @@
 //! What can be wrong with a database file, in words that say what to do.
 
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use audit::JournalError;
 use rusqlite::ErrorCode;
 
 use super::place;
@@ -97,6 +99,31 @@ impl StoreError {
                 | StoreError::Damaged { .. }
                 | StoreError::NoGroup(_)
         )
+    }
+
+    /// What a disk, or who may write to it, has against a file.
+    pub(super) fn disk(path: &Path, error: &io::Error) -> Self {
+        let path = path.to_path_buf();
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                StoreError::DiskFull { path }
+            }
+            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => StoreError::ReadOnly { path },
+            _ => StoreError::Other { path, detail: format!("the disk does not take it: {error}") },
+        }
+    }
+
+    /// Of the journal in a folder.
+    pub(super) fn journal(folder: &Path, error: &JournalError) -> Self {
+        match error {
+            JournalError::Locked(path) => StoreError::Locked { path: path.clone() },
+            JournalError::Changed(path) => StoreError::Gone { path: path.clone() },
+            JournalError::Damaged(damage) => {
+                StoreError::Damaged { path: folder.to_path_buf(), detail: damage.to_string() }
+            }
+            JournalError::Io { path, error } | JournalError::Broken { path, error } => Self::disk(path, error),
+            JournalError::TooLong(_) => StoreError::Other { path: folder.to_path_buf(), detail: error.to_string() },
+        }
     }
 
     pub(super) fn sqlite(path: &Path, error: &rusqlite::Error) -> Self {

@@ -62,6 +62,11 @@ pub enum AddGroupError {
 }
 
 impl Store {
+    /// The group where the owner administers, if there is one.
+    pub fn main_group(&self) -> Result<Option<Group>, StoreError> {
+        Ok(self.groups()?.into_iter().find(|group| group.is_main))
+    }
+
     /// Registers a chat.
     pub fn add_group(&self, new: &NewGroup<'_>) -> Result<Group, AddGroupError> {
         if new.name.as_str() == "base" {

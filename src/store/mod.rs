@@ -13,9 +13,11 @@
 //! - Ids of messages, runs and outgoing messages are never used twice, also not
 //!   after their group was removed: the audit log and the channels keep them.
 
+mod asks;
 mod copy;
 mod durable;
 mod error;
+mod grants;
 mod groups;
 pub mod ledger;
 mod messages;
@@ -36,15 +38,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use desk::lock;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
+pub use asks::{Answered, Ask, AskId, AskState, NewAsk};
 pub use copy::{copy_database, is_a_database, is_beside_a_database};
 pub use error::StoreError;
+pub use grants::{Found, NewGrant, Wanted};
 pub use groups::{AddGroupError, Group, NewGroup};
 pub use messages::{Inserted, MOST_TALK, Means, Message, MessageRow, NewMessage};
 pub use operations::{AccessRequest, Kept, NewAccessRequest, NotKept, NotSaid};
 pub use outbox::{LONGEST_PAUSE, NewOutgoing, OutboxId, OutboxState, Queued};
 pub use retention::Retained;
 pub use runs::{EndRunError, Run, RunId, RunState};
-pub use say::{Say, Sayable, Text};
+pub use say::{Growing, MARK, Say, Sayable, Text};
 pub use undelivered::Undelivered;
 
 use durable::Durable;
@@ -190,6 +194,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/main-2.sql"),
     include_str!("schema/main-3.sql"),
     include_str!("schema/main-4.sql"),
+    include_str!("schema/main-5.sql"),
 ];
 
 /// Creates the file before SQLite does: 0600 from the first byte. SQLite gives

@@ -2,7 +2,7 @@
 //! requests for access that wait for the owner.
 
 use policies::GroupName;
-use rusqlite::{Row, params};
+use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
 
 use super::{Millis, NewOutgoing, OutboxId, RunId, Store, StoreError, groups, now, outbox, runs};
@@ -137,6 +137,22 @@ impl Store {
             let select = "SELECT id, group_name, authority, method, path, why, asked, first_at, last_at
                           FROM access_requests ORDER BY id";
             connection.prepare_cached(select)?.query_map([], access_request_from)?.collect()
+        })
+    }
+
+    /// What an agent of the group said last that a request is for, if it did.
+    pub fn access_reason(
+        &self,
+        group: &GroupName,
+        authority: &str,
+        method: &str,
+        path: &str,
+    ) -> Result<Option<String>, StoreError> {
+        self.read(|connection| {
+            let select = "SELECT why FROM access_requests
+                          WHERE group_name = ?1 AND authority = ?2 AND method = ?3 AND path = ?4";
+            let values = [group.as_str(), authority, method, path];
+            connection.prepare_cached(select)?.query_row(values, |row| row.get(0)).optional()
         })
     }
 

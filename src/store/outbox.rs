@@ -194,7 +194,7 @@ pub(super) fn enqueue(
     Ok(OutboxId(connection.last_insert_rowid().unsigned_abs()))
 }
 
-fn key(id: OutboxId) -> i64 {
+pub(super) fn key(id: OutboxId) -> i64 {
     i64::try_from(id.0).unwrap_or(i64::MAX)
 }
 

@@ -34,13 +34,14 @@ struct Kept {
     closed: &'static str,
 }
 
-const KEPT: [Kept; 3] = [
+const KEPT: [Kept; 4] = [
     Kept {
         table: "messages",
         id: "row_id",
         at: "received_at",
         closed: "(means = 'talk' OR row_id <= (SELECT cursor FROM groups WHERE name = group_name))",
     },
+    Kept { table: "asks", id: "id", at: "coalesce(answered_at, asked_at)", closed: "state NOT IN ('waiting', 'gone')" },
     Kept { table: "outbox", id: "id", at: "coalesce(ended_at, created_at)", closed: "state <> 'queued'" },
     Kept {
         table: "runs",

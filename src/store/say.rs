@@ -14,12 +14,14 @@ use std::sync::Arc;
 use policies::{Code, GroupName, Refusal};
 use proxy::ports::Secrets;
 use rusqlite::Row;
-use scan::{Finding, WatchedKind};
+use scan::{Finding, LeakFilter, WatchedKind};
 
 use super::ledger::{AuditLog, Notice};
+use crate::phrases::{Language, Phrases};
 
-/// In the place of words of Doorward's own that must not be said.
-const WITHHELD: &str = "Doorward withheld a message: it held something that must not leave. `doorward audit` has more.";
+/// What a question to the owner begins with, in chats. Nobody else's words have it: it is taken out of
+/// all that is said but questions.
+pub const MARK: char = '\u{1f6c2}';
 
 /// A text that may go to a chat.
 ///
@@ -56,12 +58,27 @@ pub enum Text {
     Message(String),
 }
 
+/// An agent's answer that is shown while it grows. What is held back of it is so many last bytes,
+/// whatever they say, so nothing of a value goes that is not whole yet.
+pub struct Growing {
+    say: Say,
+    group: GroupName,
+    filter: LeakFilter,
+    /// What is let go and does not end at a character.
+    cut: Vec<u8>,
+    begun: bool,
+}
+
 /// Says what a group's chat may hear.
 #[derive(Clone)]
 pub struct Say {
     secrets: Arc<dyn Secrets>,
     log: Arc<AuditLog>,
+    language: Arc<LanguageOf>,
 }
+
+/// Which language a group's chat reads.
+type LanguageOf = dyn Fn(&GroupName) -> Language + Send + Sync;
 
 impl fmt::Debug for Say {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -70,9 +87,15 @@ impl fmt::Debug for Say {
 }
 
 impl Say {
-    /// By these secrets, with the records in this log.
+    /// By these secrets, with the records in this log, in English.
     pub fn new(secrets: Arc<dyn Secrets>, log: Arc<AuditLog>) -> Self {
-        Say { secrets, log }
+        Say { secrets, log, language: Arc::new(|_| Language::English) }
+    }
+
+    /// The same, in the language of each group's chat.
+    #[must_use]
+    pub fn speaking(self, language: impl Fn(&GroupName) -> Language + Send + Sync + 'static) -> Self {
+        Say { language: Arc::new(language), ..self }
     }
 
     /// An agent's text for its group's chat, checked and recorded. One that cannot be recorded
@@ -82,6 +105,7 @@ impl Say {
             Text::Answer(text) => (text, true),
             Text::Message(text) => (text, false),
         };
+        let text = unmarked(text);
         let checked = self.checked(group, text);
         let record = match &checked {
             Ok(Sayable(text)) => Notice {
@@ -97,12 +121,32 @@ impl Say {
         checked.map_err(|finding| withheld(&finding))
     }
 
+    /// An answer that will grow. The whole of it is said as any other.
+    pub fn growing(&self, group: &GroupName) -> Growing {
+        let own = group.clone();
+        let is_own = move |what: &WatchedKind| matches!(what, WatchedKind::Surrogate { group, .. } if *group == own);
+        // As it is said in the end: nothing is unpacked.
+        let filter = self.secrets.watchlist().filter().as_it_comes().tolerating(is_own);
+        Growing { say: self.clone(), group: group.clone(), filter, cut: Vec::new(), begun: false }
+    }
+
     /// Words of Doorward's own, checked alike: they can quote what others chose. They are not
     /// recorded, since what they report is, and they must be said when the log is down, too.
-    pub fn own(&self, group: &GroupName, words: impl Into<String>) -> Sayable {
-        self.checked(group, words.into()).unwrap_or_else(|finding| {
+    pub fn own(&self, group: &GroupName, words: impl Into<Phrases>) -> Sayable {
+        let language = (self.language)(group);
+        self.own_words(group, unmarked(words.into().said_in(language)))
+    }
+
+    /// A question to the owner, with its mark.
+    pub fn question(&self, main: &GroupName, words: &str) -> Sayable {
+        self.own_words(main, format!("{MARK} {}", unmarked(words.to_owned())))
+    }
+
+    fn own_words(&self, group: &GroupName, words: String) -> Sayable {
+        let language = (self.language)(group);
+        self.checked(group, words).unwrap_or_else(|finding| {
             self.log.note(&withheld_notice(group, format!("a message of Doorward's own held a {finding}")));
-            Sayable(WITHHELD.to_owned())
+            Sayable(Phrases::new("words-withheld").said_in(language))
         })
     }
 
@@ -123,6 +167,23 @@ impl Say {
     fn leak(&self, group: &GroupName, text: &str) -> Option<Finding> {
         let own = |what: &WatchedKind| matches!(what, WatchedKind::Surrogate { group: owner, .. } if owner == group);
         self.secrets.watchlist().find_all(text.as_bytes()).into_iter().find(|finding| !own(&finding.what))
+    }
+}
+
+impl Growing {
+    /// What may be shown now that this has come. Nothing any more once something was found, or
+    /// where the log cannot say that the answer goes to the chat.
+    pub fn more(&mut self, piece: String) -> Option<Sayable> {
+        self.cut.extend_from_slice(&self.filter.push(piece.into()).ok()??);
+        let whole = std::str::from_utf8(&self.cut).map_or_else(|error| error.valid_up_to(), str::len);
+        let rest = self.cut.split_off(whole);
+        let text = String::from_utf8(std::mem::replace(&mut self.cut, rest)).map(unmarked).ok();
+        let text = text.filter(|text| !text.is_empty())?;
+        if !self.begun {
+            let begins = Notice::new("reply_begun", Some(&self.group), "a reply goes to the chat while it grows");
+            self.begun = self.say.log.notice(&begins).is_ok();
+        }
+        self.begun.then_some(Sayable(text))
     }
 }
 
@@ -154,6 +215,10 @@ impl fmt::Display for Sayable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+fn unmarked(text: String) -> String {
+    if text.contains(MARK) { text.replace(MARK, "") } else { text }
 }
 
 /// The refusal of a text. What was found, and of which credential, goes to the owner's log

@@ -7,6 +7,7 @@ use policies::{GroupName, SandboxId};
 use super::*;
 use crate::channels::protocol::{OutgoingKind, Sender};
 
+mod asks;
 mod beside;
 mod gone;
 mod retention;

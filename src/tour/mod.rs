@@ -21,6 +21,7 @@ use crate::operations::Operations;
 use crate::sandboxes::{LiveSandbox, SandboxError, Sandboxes};
 use crate::store::ledger::{AuditEntry, AuditLog, Filter};
 use crate::store::{RunId, StoreError};
+use proxy::ports::NobodyToAsk;
 
 mod town;
 
@@ -115,7 +116,8 @@ impl Tour {
         write(&home.policy_file(&group), Town::POLICY)?;
         let config = Config::load(&home)?;
         let log = Arc::new(AuditLog::open(&home.audit_log())?);
-        let gateway = Gateway::open(&home, &config, log.clone(), Operations::of(log.clone(), None))?;
+        let gateway =
+            Gateway::open(&home, &config, log.clone(), Operations::of(log.clone(), None), Arc::new(NobodyToAsk))?;
         let installation = home.installation_id()?;
         let sandboxes = Sandboxes::open(&home, &config, gateway.clone(), place.engine.clone(), installation)?;
         let sandbox = sandboxes.start_shell(&group).await?;

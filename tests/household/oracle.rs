@@ -80,7 +80,7 @@ fn answered(
         return match (replies, failures, notices) {
             ([], [], [text]) if fits(text) => Ok(()),
             // The stop of a chat ends also an order that waits in it.
-            ([], [text], []) if text.starts_with("Stopped.") => Ok(()),
+            ([], [text], []) if text.starts_with("Stopped") => Ok(()),
             _ => Err("has not one answer".to_owned()),
         };
     }
@@ -123,8 +123,7 @@ fn failed(evening: &Evening, message: &Written, why: &str) -> Result<(), String>
         return Err("failed without a reason".to_owned());
     }
     let wrote = evening.cast.writes(&message.id) > 0;
-    let says_so =
-        why.contains("already sent something out") || why.contains("Stopped.") || why.contains("is not known");
+    let says_so = why.contains("already sent something out") || why.contains("Stopped") || why.contains("is not known");
     if wrote && !says_so {
         return Err("wrote something upstream, and its chat was not told so".to_owned());
     }

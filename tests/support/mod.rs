@@ -22,10 +22,11 @@ mod doh;
 mod door;
 mod home;
 mod phone;
+pub mod picture;
 mod live;
 mod ran;
 mod served;
-mod terminal;
+pub mod terminal;
 mod upstream;
 mod victim;
 
@@ -43,7 +44,7 @@ pub use live::Live;
 pub use phone::{Phone, Shown};
 pub use ran::{Ran, Running};
 pub use served::{GitServer, folder, wheel};
-pub use terminal::{BACKSPACE, CTRL_C, CTRL_D, DOWN, ENTER, Terminal};
+pub use terminal::{BACKSPACE, CTRL_C, CTRL_D, ENTER, Seen, Terminal};
 pub use upstream::{Request, Response, Upstream};
 pub use victim::Victim;
 

@@ -1,130 +1,130 @@
-//! A pseudo-terminal: a person's keyboard and window, with the program between them.
+//! A program at a pseudo-terminal of some width, as a person sees it.
 
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
+use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-use super::eventually;
+use super::PATIENCE;
 
-/// A program in a window of its own; killed when dropped.
+/// A program at a terminal of its own; killed when dropped.
 pub struct Terminal {
     child: Child,
-    keyboard: File,
-    shown: Arc<Mutex<Vec<u8>>>,
-    /// How much of it was looked at.
+    keys: File,
+    said: Arc<Mutex<Vec<u8>>>,
+    reading: Option<JoinHandle<()>>,
+    /// How much of what it has shown was waited for, its codes left aside.
     read: usize,
 }
 
 /// Keys that are no letters.
 pub const ENTER: &str = "\r";
-pub const DOWN: &str = "\x1b[B";
 pub const BACKSPACE: &str = "\x7f";
 pub const CTRL_C: &str = "\x03";
 pub const CTRL_D: &str = "\x04";
 
+/// How long a program may take for a step: a container comes up in some.
+const STEP: Duration = Duration::from_secs(3 * PATIENCE.as_secs());
+
+/// What a program showed, and its exit code.
+#[derive(Debug)]
+pub struct Seen {
+    pub code: Option<i32>,
+    /// As the terminal got it, with every code.
+    pub text: String,
+}
+
 impl Terminal {
-    /// Starts a program in a window of so many columns and rows.
-    pub fn start(command: &Command, columns: u16, rows: u16) -> Self {
-        let window = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-        grantpt(&window).unwrap();
-        unlockpt(&window).unwrap();
-        let size = Winsize { ws_col: columns, ws_row: rows, ws_xpixel: 0, ws_ypixel: 0 };
-        tcsetwinsize(&window, size).unwrap();
-        let name = ptsname(&window, Vec::new()).unwrap().into_string().unwrap();
-        let end = || File::options().read(true).write(true).open(&name).unwrap();
-        // Its own session, with this terminal: Ctrl-C reaches it.
-        let mut program = Command::new("setsid");
-        program.arg("--ctty").arg("--wait").arg(command.get_program()).args(command.get_args());
+    /// Starts a program at a terminal with colours.
+    pub fn start(command: Command, columns: u16) -> Self {
+        Terminal::sized(command, columns, 24, &[("TERM", "xterm-256color")])
+    }
+
+    /// Starts it at a terminal of this size, in this environment.
+    pub fn sized(command: Command, columns: u16, rows: u16, environment: &[(&str, &str)]) -> Self {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let slave = rustix::fs::open(&*name, flags, Mode::empty()).unwrap();
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&slave, size).unwrap();
+        let end = |slave: &OwnedFd| Stdio::from(slave.try_clone().unwrap());
+        // It must be the program's controlling terminal for Ctrl-C to reach it.
+        let mut session = Command::new("setsid");
+        session.args(["--wait", "--ctty"]).arg(command.get_program()).args(command.get_args());
         for (name, value) in command.get_envs() {
             match value {
-                Some(value) => program.env(name, value),
-                None => program.env_remove(name),
+                Some(value) => session.env(name, value),
+                None => session.env_remove(name),
             };
         }
-        program.env("TERM", "xterm-256color").env_remove("NO_COLOR");
-        program.stdin(Stdio::from(end())).stdout(Stdio::from(end())).stderr(Stdio::from(end()));
-        let child = program.spawn().expect("setsid, of util-linux");
-        let shown = Arc::<Mutex<Vec<u8>>>::default();
-        collect(window.try_clone().unwrap(), Arc::clone(&shown));
-        Terminal { child, keyboard: File::from(window), shown, read: 0 }
+        for name in ["NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "COLORTERM", "CI"] {
+            session.env_remove(name);
+        }
+        session.env("LANG", "C.UTF-8").envs(environment.iter().copied());
+        session.stdin(end(&slave)).stdout(end(&slave)).stderr(end(&slave));
+        let child = session.spawn().unwrap();
+        let mut screen = File::from(master.try_clone().unwrap());
+        let said = Arc::<Mutex<Vec<u8>>>::default();
+        let mine = said.clone();
+        // Ends with EIO, once nobody has the terminal open any more.
+        let reading = std::thread::spawn(move || {
+            let mut chunk = [0; 16 << 10];
+            while let Ok(count @ 1..) = screen.read(&mut chunk) {
+                mine.lock().unwrap().extend_from_slice(&chunk[..count]);
+            }
+        });
+        Terminal { child, keys: File::from(master), said, reading: Some(reading), read: 0 }
     }
 
     /// Types.
-    pub fn types(&mut self, keys: &str) {
-        self.keyboard.write_all(keys.as_bytes()).unwrap();
+    pub fn types(&mut self, text: &str) {
+        self.keys.write_all(text.as_bytes()).unwrap();
     }
 
-    /// Waits until the window shows this, after what was waited for before.
+    /// What it has shown so far.
+    pub fn so_far(&self) -> String {
+        String::from_utf8_lossy(&self.said.lock().unwrap()).into_owned()
+    }
+
+    /// Waits until it shows this, after what was waited for before; its codes are left aside.
     #[track_caller]
     pub fn shows(&mut self, text: &str) {
-        let shown = Arc::clone(&self.shown);
-        let (from, mut last) = (self.read, String::new());
-        let found = eventually_or(text, &mut last, || {
-            let plain = plain(&shown.lock().unwrap());
-            let at = plain.get(from..).and_then(|rest| rest.find(text));
-            (at.map(|at| from + at + text.len()), plain)
-        });
-        self.read = found;
-    }
-
-    /// All that it has shown, without what colours and moves.
-    pub fn all(&self) -> String {
-        plain(&self.shown.lock().unwrap())
-    }
-
-    /// Its exit code, once it has ended.
-    #[track_caller]
-    pub fn ends(mut self) -> Option<i32> {
-        let child = &mut self.child;
-        eventually("the program to end", || child.try_wait().unwrap()).code()
-    }
-}
-
-fn collect(window: OwnedFd, shown: Arc<Mutex<Vec<u8>>>) {
-    std::thread::spawn(move || {
-        let (mut window, mut chunk) = (File::from(window), [0; 16 << 10]);
-        while let Ok(count @ 1..) = window.read(&mut chunk) {
-            shown.lock().unwrap().extend_from_slice(&chunk[..count]);
-        }
-    });
-}
-
-/// Waits, and says what stood there instead.
-#[track_caller]
-fn eventually_or<T>(what: &str, last: &mut String, mut look: impl FnMut() -> (Option<T>, String)) -> T {
-    let started = std::time::Instant::now();
-    loop {
-        let (found, shown) = look();
-        if let Some(found) = found {
-            return found;
-        }
-        *last = shown;
-        assert!(started.elapsed() < 3 * super::PATIENCE, "waited in vain for {what:?}; the window shows:\n{last}");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-}
-
-/// What a person reads: without escape sequences and carriage returns.
-fn plain(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let mut plain = String::new();
-    let mut letters = text.chars().peekable();
-    while let Some(c) = letters.next() {
-        match c {
-            '\x1b' if letters.peek() == Some(&'[') => {
-                while letters.next().is_some_and(|c| !('@'..='~').contains(&c) || c == '[') {}
+        let started = Instant::now();
+        loop {
+            let shown = plain(&self.so_far());
+            if let Some(at) = shown.get(self.read..).and_then(|new| new.find(text)) {
+                self.read += at + text.len();
+                return;
             }
-            '\x1b' => drop(letters.next()),
-            '\r' => {}
-            c => plain.push(c),
+            assert!(started.elapsed() < STEP, "waited in vain for {text:?}; the terminal shows:\n{shown}");
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
-    plain
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn wait(mut self) -> Seen {
+        let started = Instant::now();
+        let code = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status.code();
+            }
+            assert!(started.elapsed() < STEP, "did not end: {}", self.so_far());
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        self.reading.take().unwrap().join().unwrap();
+        Seen { code, text: self.so_far() }
+    }
 }
 
 impl Drop for Terminal {
@@ -132,4 +132,16 @@ impl Drop for Terminal {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A text without its codes for colours and the like.
+pub fn plain(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, code)) = rest.split_once("\x1b[") {
+        out.push_str(before);
+        let end = code.find(|c: char| ('\x40'..='\x7e').contains(&c)).map_or(code.len(), |at| at + 1);
+        rest = &code[end..];
+    }
+    out + rest
 }

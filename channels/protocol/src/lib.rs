@@ -10,7 +10,7 @@
 //! channel → daemon   message {id, chat, sender, text, at, …}
 //! daemon → channel   accepted {id}            only once it is committed
 //!                  | ignored {id}             the chat is not registered: forget it
-//! daemon → channel   send {id, chat, kind, text, …}, typing {chat, on}
+//! daemon → channel   send {id, chat, kind, text, …}, typing {chat, on}, growing {chat, in_reply_to, text}
 //! channel → daemon   sent {id, sent_as} | failed {id, why, retry}
 //! daemon → channel   chats {chats}            the registered chats have changed
 //! ```
@@ -41,6 +41,9 @@ pub enum FromChannel {
         channel: String,
         /// Program and version, for the log.
         program: String,
+        /// Whether it shows answers while they grow.
+        #[serde(default, skip_serializing_if = "is_false")]
+        grows: bool,
     },
     /// The state of the channel's connection to its network.
     State {
@@ -115,6 +118,15 @@ pub struct Incoming {
     /// The message that it replies to, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quote: Option<Quote>,
+    /// Whether somebody handed on what was written elsewhere.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub forwarded: bool,
+    /// The message that this changes, where it is a later version of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edits: Option<String>,
+    /// The message that this is a reaction to; its text is the sign, and nothing where one was taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reacts_to: Option<String>,
 }
 
 /// Who wrote a message.
@@ -177,6 +189,16 @@ pub enum ToChannel {
         /// Whether to show it.
         on: bool,
     },
+    /// More of an answer that is being written, for a channel that said that it shows such. The
+    /// whole of it follows as a `send`, which counts; this may be lost.
+    Growing {
+        /// The chat.
+        chat: String,
+        /// The message that it answers, by the channel's id.
+        in_reply_to: String,
+        /// What comes next of it.
+        text: String,
+    },
 }
 
 /// An outgoing message.
@@ -224,6 +246,7 @@ mod tests {
         let line = r#"{"type":"message","id":"m1","chat":"c","sender":{"id":"a","name":"A"},"text":"hi","at":1}"#;
         let FromChannel::Message(message) = serde_json::from_str(line).unwrap() else { panic!("a message") };
         assert_eq!((message.group, message.addressed, &message.quote), (false, false, &None));
+        assert_eq!((message.forwarded, &message.edits, &message.reacts_to), (false, &None, &None));
         assert_eq!(serde_json::to_string(&FromChannel::Message(message)).unwrap(), line);
     }
 

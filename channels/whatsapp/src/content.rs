@@ -2,8 +2,8 @@
 //! is wrapped in. Nothing that people send on purpose is lost: content that Doorward cannot
 //! read yet is named, so that whoever answers can say so.
 //!
-//! What it is not: a reader of votes, reactions, edits and the phone's own notes, which belong
-//! to other messages.
+//! What belongs to another message has no text of its own: votes and the phone's own notes are left
+//! out, and of reactions and edits it is said what they are to.
 
 use channel_protocol::Quote;
 use whatsapp_rust::Jid;
@@ -232,6 +232,26 @@ pub(crate) fn quote(message: &wa::Message) -> Option<Quote> {
     let sender = context.participant.as_deref().and_then(|jid| jid.parse::<Jid>().ok());
     let quoted = context.quoted_message.as_option().and_then(text).unwrap_or_default();
     Some(Quote { id, sender: sender.map(|jid| jid.to_non_ad().to_string()).unwrap_or_default(), text: quoted })
+}
+
+/// The message that this one is a reaction to, and its sign: nothing where one was taken back.
+pub(crate) fn reaction(message: &wa::Message) -> Option<(&str, &str)> {
+    let reaction = unwrapped(message).reaction_message.as_option()?;
+    let to = reaction.key.as_option()?.id.as_deref()?;
+    Some((to, reaction.text.as_deref().unwrap_or_default()))
+}
+
+/// The message that this one is a later version of, and that version.
+pub(crate) fn edit(message: &wa::Message) -> Option<(&str, &wa::Message)> {
+    use wa::message::protocol_message::Type;
+    let note = unwrapped(message).protocol_message.as_option()?;
+    let edited = note.edited_message.as_option().filter(|_| note.r#type == Some(Type::MESSAGE_EDIT))?;
+    Some((note.key.as_option()?.id.as_deref()?, edited))
+}
+
+/// Whether somebody handed on what was written elsewhere.
+pub(crate) fn is_forwarded(message: &wa::Message) -> bool {
+    context(message).is_some_and(|context| context.is_forwarded == Some(true) || context.forwarding_score > Some(0))
 }
 
 /// Where WhatsApp keeps quotes, mentions and the lifetime of a message.

@@ -1,7 +1,7 @@
 //! From a decrypted message to a line for the daemon, or to nothing.
 //!
 //! A message of an unregistered chat ends here, before anything of it is written or passed
-//! on. So do messages about others: reactions, edits, receipts, the phone's own notes.
+//! on. So do receipts, the phone's own notes, and reactions to what others wrote.
 
 use std::sync::Arc;
 
@@ -61,31 +61,50 @@ impl Intake {
         if !self.is_for_us(info) {
             return None;
         }
+        if let Some((to, sign)) = content::reaction(&inbound.message) {
+            return match self.ids.is_ours(to) {
+                true => Some(Incoming { reacts_to: Some(to.to_owned()), ..self.said(client, info, chat, sign).await }),
+                false => None,
+            };
+        }
+        if info.edit != EditAttribute::Empty {
+            let (edits, version) = content::edit(&inbound.message)?;
+            let (text, quote) = (content::text(version)?, content::quote(version));
+            return Some(Incoming {
+                edits: Some(edits.to_owned()),
+                quote,
+                ..self.said(client, info, chat, &text).await
+            });
+        }
         let text = content::text(&inbound.message)?;
         let quote = content::quote(&inbound.message);
         let addressed = self.is_addressed(&inbound.message, quote.as_ref());
-        let sender = self.sender(client, info).await;
         self.recent.keep(Quotable {
             chat: chat.clone(),
             id: info.id.clone(),
             sender: info.source.sender.to_non_ad(),
             message: Arc::clone(&inbound.message),
         });
-        Some(Incoming {
+        let forwarded = content::is_forwarded(&inbound.message);
+        Some(Incoming { addressed, quote, forwarded, ..self.said(client, info, chat, &text).await })
+    }
+
+    /// Who said it, where and when.
+    async fn said(&self, client: &Client, info: &MessageInfo, chat: String, text: &str) -> Incoming {
+        Incoming {
             id: info.id.clone(),
             chat,
-            sender,
-            text,
+            sender: self.sender(client, info).await,
+            text: text.to_owned(),
             at: info.timestamp.timestamp_millis(),
             group: info.source.is_group,
-            addressed,
-            quote,
-        })
+            ..Incoming::default()
+        }
     }
 
     /// Whether somebody else wrote it, or the owner to themselves.
     fn is_for_us(&self, info: &MessageInfo) -> bool {
-        if info.category != MessageCategory::Empty || info.edit != EditAttribute::Empty {
+        if info.category != MessageCategory::Empty {
             return false;
         }
         if !info.source.is_from_me {

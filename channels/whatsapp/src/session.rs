@@ -155,6 +155,8 @@ async fn listen(mut ear: Ear, post: Post) -> anyhow::Result<()> {
                     typing.set(jid, on);
                 }
             }
+            // Never asked for.
+            ToChannel::Growing { .. } => {}
         }
     }
     Ok(())

@@ -3,7 +3,7 @@
 use policies::{Advice, Refused};
 
 use crate::near::{Near, nearest};
-use crate::suggest::{Named, lift, lift_address, lift_condition, lift_deny, lift_hours};
+use crate::suggest::{Named, lift, lift_address, lift_ask, lift_condition, lift_deny, lift_hours};
 
 /// The adviser of every policy that was read here.
 pub(crate) fn advise(refused: &Refused<'_>) -> Advice {
@@ -15,6 +15,7 @@ pub(crate) fn advise(refused: &Refused<'_>) -> Advice {
         }
         Refused::OutsideHours(closed) => lift_hours(*closed),
         Refused::Denied(deny) => lift_deny(deny),
+        Refused::Asked(ask) => lift_ask(ask),
         Refused::Body(facts, rule) => lift_condition(facts, rule),
         Refused::Address(resolved) => lift_address(resolved),
     };

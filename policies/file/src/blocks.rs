@@ -1,4 +1,4 @@
-//! The three blocks of a policy file: `[[allow]]`, `[[deny]]` and `[[test]]`.
+//! The blocks of a policy file: `[[allow]]`, `[[ask]]`, `[[deny]]` and `[[test]]`.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -6,10 +6,11 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use policies::address::special_net;
 use policies::{
-    AllowRule, At, DenyRule, Effect, Facts, HostPattern, Method, PatternError, RequestPattern, Scheme, TunnelRule,
+    AllowRule, At, DenyRule, Effect, Facts, HostPattern, Leave, Method, Origin, PatternError, RequestPattern, Scheme,
+    TunnelRule,
 };
 
-use crate::table::{Block, Test, rule_ref, unreadable};
+use crate::table::{Block, Test, Want, rule_ref, unreadable};
 use crate::{hours, json, keys};
 
 /// An `[[allow]]` is one of two rules.
@@ -21,26 +22,57 @@ pub(crate) enum Allow {
 pub(crate) fn allow(block: &mut Block<'_, '_>) -> Option<(Range<usize>, Allow)> {
     block.known_keys("[[allow]]", &keys::ALLOW);
     let span = block.span.clone();
-    let rule =
-        if block.has("tls") { tunnel(block).map(Allow::Tunnel) } else { requests_rule(block).map(Allow::Requests) };
+    let rule = if block.has("tls") {
+        tunnel(block).map(Allow::Tunnel)
+    } else {
+        let leave = if block.bool("unasked") { Leave::Unasked } else { Leave::Given };
+        requests_rule(block, leave, "[[allow]]").map(Allow::Requests)
+    };
     rule.map(|rule| (span, rule))
 }
 
-fn requests_rule(block: &mut Block<'_, '_>) -> Option<AllowRule> {
-    let host = host(block, "[[allow]]", HostPattern::for_allow);
+/// An `[[ask]]`: an `[[allow]]` after a yes, so it says what an allow says, but for what cannot be
+/// put to a person.
+pub(crate) fn ask(block: &mut Block<'_, '_>) -> Option<(Range<usize>, AllowRule)> {
+    block.known_keys("[[ask]]", &keys::ALLOW);
+    for (key, why) in keys::NEVER_ASKED {
+        if block.has(key) {
+            let help = Some(format!("remove `{key}`"));
+            block.reader.problem(block.span_of(key), format!("an [[ask]] has no `{key}`: {why}"), help);
+        }
+    }
+    let span = block.span.clone();
+    let rule = requests_rule(block, Leave::Asked, "[[ask]]")?;
+    if let HostPattern::Exact(policies::Host::Ip(ip)) = &rule.host {
+        let message = format!("nobody is asked about addresses, and {ip} is one");
+        block.reader.problem(block.span_of("host"), message, Some("write a name, or an [[allow]]".to_owned()));
+    }
+    if let Some(sign) = rule.requests.iter().find_map(|request| request.to_spell()) {
+        let message = format!("nobody is asked about a path with {sign}, which servers read in different ways");
+        block.reader.problem(block.span_of("do"), message, Some("write an [[allow]] or a [[deny]]".to_owned()));
+    }
+    Some((span, rule))
+}
+
+fn requests_rule(block: &mut Block<'_, '_>, leave: Leave, header: &str) -> Option<AllowRule> {
+    let host = host(block, header, HostPattern::for_allow);
     let scheme = scheme(block);
     let ports = block.ports();
-    let requests = allowed_requests(block);
+    let requests = allowed_requests(block, header);
     let query = query(block);
-    let json = json::conditions(block, Effect::Allow);
+    // An ask binds what others allow, so it reads as widely as a deny.
+    let effect = if leave == Leave::Asked { Effect::Deny } else { Effect::Allow };
+    let json = json::conditions(block, effect);
     let websocket = websocket(block, &requests);
     let credential = credential(block, scheme);
     let private = private(block, host.as_ref());
     let opaque = opaque(block, host.as_ref(), &requests);
+    unasked(block, leave, host.as_ref(), &requests);
     let (model, hours, why) = (block.bool("model"), hours::hours(block), why(block));
     Some(AllowRule {
         at: rule_ref(block, &block.span),
         origin: block.reader.context.clone(),
+        leave,
         host: host?,
         scheme,
         ports: if ports.is_empty() { vec![scheme.default_port()] } else { ports },
@@ -65,7 +97,7 @@ fn tunnel(block: &mut Block<'_, '_>) -> Option<TunnelRule> {
         let help = Some("write tls = \"tunnel\", or remove it: TLS is opened, judged and closed again".to_owned());
         block.reader.problem(span, format!("`tls` cannot be {text:?}"), help);
     }
-    for key in ["scheme", "access", "do", "query", "json", "websocket", "credential", "model", "opaque"] {
+    for key in ["scheme", "access", "do", "query", "json", "websocket", "credential", "model", "opaque", "unasked"] {
         if block.has(key) {
             let message = format!("nobody looks into a tunnel, so `{key}` means nothing beside `tls`");
             block.reader.problem(block.span_of(key), message, Some(format!("remove `{key}`, or remove `tls`")));
@@ -118,6 +150,26 @@ fn opaque(block: &mut Block<'_, '_>, host: Option<&HostPattern>, requests: &[Req
     opaque
 }
 
+/// A yes for good is for what was asked, which was exact, and the group's alone to say.
+fn unasked(block: &mut Block<'_, '_>, leave: Leave, host: Option<&HostPattern>, requests: &[RequestPattern]) {
+    if leave != Leave::Unasked {
+        return;
+    }
+    let problem = if block.reader.context != Origin::Group {
+        Some(("only a group's own file says that nobody is asked", "remove `unasked`"))
+    } else if host.is_some_and(|host| !host.is_exact()) || requests.iter().any(|one| !one.is_exact()) {
+        Some((
+            "`unasked` takes requests out of what is asked about, so it needs exact paths without a star",
+            "name one host, and in `do` each request as it is: \"POST /notes/issues\"",
+        ))
+    } else {
+        None
+    };
+    if let Some((message, help)) = problem {
+        block.reader.problem(block.span_of("unasked"), message, Some(help.to_owned()));
+    }
+}
+
 pub(crate) fn deny(block: &mut Block<'_, '_>) -> Option<DenyRule> {
     block.known_keys("[[deny]]", &keys::DENY);
     let host = host(block, "[[deny]]", HostPattern::for_deny);
@@ -133,14 +185,13 @@ pub(crate) fn test(block: &mut Block<'_, '_>) -> Option<Test> {
     block.known_keys("[[test]]", &keys::TEST);
     let request = block.needed("request", "[[test]]", "POST https://host/path");
     let want = block.needed("want", "[[test]]", "deny");
-    let want_allow = want.and_then(|(span, want)| match want.as_str() {
-        "allow" => Some(true),
-        "deny" => Some(false),
-        _ => {
-            let help = Some("write want = \"allow\" or want = \"deny\"".to_owned());
-            block.reader.problem(span, format!("{want:?} is no verdict"), help);
-            None
+    let want = want.and_then(|(span, text)| {
+        let want = Want::parse(&text);
+        if want.is_none() {
+            let help = Some("write want = \"allow\", want = \"ask\" or want = \"deny\"".to_owned());
+            block.reader.problem(span, format!("{text:?} is no verdict"), help);
         }
+        want
     });
     let body = block.string("body").map(|(_, text)| text);
     let at = at(block);
@@ -150,7 +201,7 @@ pub(crate) fn test(block: &mut Block<'_, '_>) -> Option<Test> {
         None => Err(format!("{request:?} is not a method and a URL")),
     };
     match facts {
-        Ok(facts) => Some(Test { span: block.span.clone(), facts, request, body, at, want_allow: want_allow? }),
+        Ok(facts) => Some(Test { span: block.span.clone(), facts, request, body, at, want: want? }),
         Err(message) => {
             let help = Some("write a method and a URL, like \"POST https://host/path\"".to_owned());
             block.reader.problem(span, message, help);
@@ -191,7 +242,7 @@ fn scheme(block: &mut Block<'_, '_>) -> Scheme {
 }
 
 /// `access` or `do`: what may be asked must be said, one way.
-fn allowed_requests(block: &mut Block<'_, '_>) -> Vec<RequestPattern> {
+fn allowed_requests(block: &mut Block<'_, '_>, header: &str) -> Vec<RequestPattern> {
     match (block.has("access"), block.has("do")) {
         (true, true) => {
             let help = Some("keep one of them".to_owned());
@@ -200,7 +251,8 @@ fn allowed_requests(block: &mut Block<'_, '_>) -> Vec<RequestPattern> {
         }
         (false, false) => {
             let help = "add access = \"read\", or do = [\"GET /path/**\"] with the requests it may make".to_owned();
-            block.reader.problem(block.span.clone(), "this [[allow]] does not say what may be asked", Some(help));
+            let message = format!("this {header} does not say what may be asked");
+            block.reader.problem(block.span.clone(), message, Some(help));
             Vec::new()
         }
         (true, false) => access(block),
@@ -217,7 +269,7 @@ fn access(block: &mut Block<'_, '_>) -> Vec<RequestPattern> {
     vec![RequestPattern::any_read()]
 }
 
-fn requests(block: &mut Block<'_, '_>) -> Vec<RequestPattern> {
+pub(crate) fn requests(block: &mut Block<'_, '_>) -> Vec<RequestPattern> {
     let mut out = Vec::new();
     for (span, text) in block.strings("do") {
         match RequestPattern::read(&text) {

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use desk::{Problem, Problems, Text, did_you_mean};
-use policies::{AllowRule, GroupName, HostPattern, Limits, Origin, PatternError, Policy, PolicyHash, Rules};
+use policies::{AllowRule, Asking, GroupName, HostPattern, Limits, Origin, PatternError, Policy, PolicyHash, Rules};
 
 use crate::advice::advise;
 use crate::part::Part;
+use crate::sentence::tell;
 use crate::test_run::TestReport;
-use crate::{file, presets, test_run, warnings};
+use crate::{file, presets, summary, test_run, warnings};
 
 /// A text to compile, with the name its owner knows it by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub struct Texts {
 pub struct Compiled {
     /// What judges.
     pub policy: Policy,
-    /// Not fatal: failed `[[test]]`s that want `allow`, rules that can never match, answers that pass unread.
+    /// Not fatal: failed `[[test]]`s that want more, rules that can never match, answers that pass unread.
     pub warnings: Problems,
 }
 
@@ -56,7 +57,7 @@ pub fn compile_all(group: &GroupName, texts: &Texts) -> Result<Compiled, Problem
     let mut warnings = warnings::all(&parts, &policy);
     for part in parts.iter().filter(|part| !part.is_preset()) {
         let failed = part.file.tests.iter().filter_map(|test| test_run::problem(test, &part.text, &policy));
-        let (rejects, warns): (Vec<_>, Vec<_>) = failed.partition(|(wanted_allow, _)| !wanted_allow);
+        let (rejects, warns): (Vec<_>, Vec<_>) = failed.partition(|(is_wider, _)| *is_wider);
         problems.extend(rejects.into_iter().map(|(_, problem)| problem));
         warnings.extend(warns.into_iter().map(|(_, problem)| problem.into_warning()));
     }
@@ -76,7 +77,7 @@ pub fn run_tests(group: &GroupName, texts: &Texts) -> Result<Vec<TestReport>, Pr
 
 /// The policy of a group that has none: nothing is allowed.
 pub fn deny_all(group: &GroupName) -> Policy {
-    Policy::new(group, PolicyHash::of(&[]), Rules::default(), advise)
+    Policy::new(group, PolicyHash::of(&[]), Rules::default(), (advise, tell))
 }
 
 /// A policy that is right but for its tests, which have not run.
@@ -149,7 +150,8 @@ fn conflicts(parts: &[Part]) -> Vec<Problem> {
             if let Some(other) = other {
                 let (this, that) = (rule.credential.as_deref(), other.credential.as_deref());
                 let message = format!(
-                    "this [[allow]] puts {} on a request on which {} puts {}",
+                    "this {} puts {} on a request on which {} puts {}",
+                    summary::header(rule.leave),
                     this.unwrap_or_default(),
                     other.at,
                     that.unwrap_or_default()
@@ -187,10 +189,12 @@ fn build(group: &GroupName, parts: &[Part]) -> Policy {
         allows: files().flat_map(|file| file.allows.iter().map(|(_, rule)| rule.clone())).collect(),
         tunnels: files().flat_map(|file| file.tunnels.iter().map(|(_, rule)| rule.clone())).collect(),
         denies: files().flat_map(|file| file.denies.iter().cloned()).collect(),
+        asking: files().next().map_or_else(Asking::default, |own| own.asking.clone()),
+        says: files().flat_map(|file| file.says.iter().cloned()).collect(),
         limits: files().fold(Limits::default(), |limits, file| limits.and(file.limits)),
         observe: files().find_map(|file| file.observe.clone()),
         blocks_lookalikes: files().any(|file| file.blocks_lookalikes),
     };
     let texts: Vec<_> = parts.iter().map(|part| (&*part.text.name, &*part.text.text)).collect();
-    Policy::new(group, PolicyHash::of(&texts), rules, advise)
+    Policy::new(group, PolicyHash::of(&texts), rules, (advise, tell))
 }

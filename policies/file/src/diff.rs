@@ -4,10 +4,10 @@
 
 use std::collections::HashMap;
 
-use policies::{Code, Date, Facts, Limits, Policy, PolicyAt, Verdict};
+use policies::{Asking, Code, Date, Facts, Limits, Policy, PolicyAt, Verdict};
 use serde::Serialize;
 
-use crate::summary::{RuleSummary, summaries};
+use crate::summary::{Effect, RuleSummary, summaries};
 use crate::way::{Way, way};
 
 /// From an old policy to a new one.
@@ -19,6 +19,9 @@ pub struct Diff {
     pub removed: Vec<RuleSummary>,
     /// Limits that changed.
     pub limits: Vec<LimitChange>,
+    /// Whether hosts that no rule names are asked about, how long a request waits, and when nobody
+    /// is asked: before and after, where any of it changed.
+    pub asking: Option<(AskingSummary, AskingSummary)>,
     /// The last day of observing, before and after, where it changed.
     pub observe: Option<(Option<Date>, Option<Date>)>,
     /// Whether what looks like a secret is blocked, before and after, where it changed.
@@ -36,6 +39,17 @@ pub struct LimitChange {
     pub old: Option<u64>,
     /// After.
     pub new: Option<u64>,
+}
+
+/// `[ask]`, without its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AskingSummary {
+    /// Whether hosts that no rule names are asked about.
+    pub unlisted: bool,
+    /// How long a request waits, in seconds.
+    pub hold: u64,
+    /// When nobody is asked.
+    pub quiet: Vec<String>,
 }
 
 /// A request and what becomes of it, before and after.
@@ -59,19 +73,33 @@ pub enum Fate {
     Allowed,
     /// It is allowed if its body is as the rules want it.
     AllowedByBody,
+    /// Its owner is asked first.
+    Asked,
+    /// Its owner is asked first if its body is such as the rules ask about.
+    AskedByBody,
     /// It is refused.
     Refused(Code),
+}
+
+impl From<&Asking> for AskingSummary {
+    fn from(asking: &Asking) -> Self {
+        let Asking { unlisted, hold, quiet } = asking;
+        let quiet = quiet.iter().map(ToString::to_string).collect();
+        AskingSummary { unlisted: unlisted.is_some(), hold: *hold, quiet }
+    }
 }
 
 /// What replacing a policy by another would change in its rules.
 pub fn diff(old: &Policy, new: &Policy) -> Diff {
     let (old_rules, new_rules) = (summaries(old), summaries(new));
     let observe = (old.observe_until(), new.observe_until());
+    let asking = (AskingSummary::from(&old.rules().asking), AskingSummary::from(&new.rules().asking));
     let leaks = (old.blocks_lookalikes(), new.blocks_lookalikes());
     Diff {
         added: only_in(&new_rules, &old_rules),
         removed: only_in(&old_rules, &new_rules),
         limits: limit_changes(old.limits(), new.limits()),
+        asking: (asking.0 != asking.1).then_some(asking),
         observe: (observe.0 != observe.1).then_some(observe),
         leaks: (leaks.0 != leaks.1).then_some(leaks),
         requests: Vec::new(),
@@ -81,8 +109,12 @@ pub fn diff(old: &Policy, new: &Policy) -> Diff {
 fn fate(policy: PolicyAt<'_>, facts: &Facts) -> Fate {
     match way(policy.enforced(), facts.clone()) {
         Way::Unopened(_) => Fate::Tunnelled,
-        Way::Judged(Verdict::Allow(permit)) if permit.body_conditions().is_some() => Fate::AllowedByBody,
-        Way::Judged(Verdict::Allow(_)) => Fate::Allowed,
+        Way::Judged(Verdict::Allow(permit)) => match permit.body_conditions() {
+            None => Fate::Allowed,
+            Some(conditions) if conditions.asked_by().is_some() => Fate::AskedByBody,
+            Some(_) => Fate::AllowedByBody,
+        },
+        Way::Judged(Verdict::Ask(_)) => Fate::Asked,
         Way::Judged(Verdict::Deny(_, refusal)) => Fate::Refused(refusal.code),
     }
 }
@@ -96,30 +128,42 @@ impl Diff {
 
     /// Whether nothing changes.
     pub fn is_empty(&self) -> bool {
-        self.added.is_empty()
-            && self.removed.is_empty()
-            && self.limits.is_empty()
-            && self.observe.is_none()
-            && self.leaks.is_none()
-            && self.requests.is_empty()
+        let Diff { added, removed, limits, asking, observe, leaks, requests } = self;
+        added.is_empty()
+            && removed.is_empty()
+            && limits.is_empty()
+            && asking.is_none()
+            && observe.is_none()
+            && leaks.is_none()
+            && requests.is_empty()
     }
 
-    /// Whether the new policy may allow something that the old one does not. Errs on
-    /// the side of yes.
+    /// Whether the new policy may allow something that the old one does not, asked or unasked.
+    /// Errs on the side of yes.
     pub fn widens(&self) -> bool {
+        // Whole: what is new either widens or is left out by name.
+        let Diff { added, removed, limits, asking, observe, leaks, requests: _ } = self;
         let looser = |old: Option<u64>, new: Option<u64>| match (old, new) {
             (Some(old), Some(new)) => new > old,
             (Some(_), None) => true,
             (None, _) => false,
         };
-        let has_condition = |rule: &&RuleSummary| !rule.json.is_empty();
-        self.added.iter().any(|rule| rule.effect == "allow")
-            || self.removed.iter().any(|rule| rule.effect == "deny")
+        let opens = |rule: &RuleSummary| match rule.effect {
+            Effect::Allow | Effect::Ask => true,
+            Effect::Deny => false,
+        };
+        let binds = |rule: &RuleSummary| match rule.effect {
             // An allow with a credential or a condition can bind what another allows freely.
-            || self.removed.iter().any(|rule| rule.credential.is_some() || has_condition(&rule))
-            || self.limits.iter().any(|limit| looser(limit.old, limit.new))
-            || self.observe.is_some_and(|(old, new)| new > old)
-            || self.leaks.is_some_and(|(blocked, _)| blocked)
+            Effect::Allow => rule.credential.is_some() || !rule.json.is_empty(),
+            Effect::Ask | Effect::Deny => true,
+        };
+        let asks_more = |(old, new): &(AskingSummary, AskingSummary)| new.unlisted && !old.unlisted;
+        added.iter().any(opens)
+            || removed.iter().any(binds)
+            || limits.iter().any(|limit| looser(limit.old, limit.new))
+            || asking.as_ref().is_some_and(asks_more)
+            || observe.is_some_and(|(old, new)| new > old)
+            || leaks.is_some_and(|(blocked, _)| blocked)
     }
 }
 

@@ -5,19 +5,23 @@ use std::ops::Range;
 use desk::toml::{Reader, Word};
 use desk::{Problem, Text};
 
-use policies::{AllowRule, DenyRule, Limits, Observe, Origin, TunnelRule};
+use policies::{AllowRule, Asking, DenyRule, Limits, Observe, Origin, Say, TunnelRule};
 
+use crate::asking::{Asks, asks};
 use crate::blocks::Allow;
 use crate::table::{Block, Test};
-use crate::{blocks, keys, limits, observe};
+use crate::{blocks, keys, limits, observe, say};
 
 /// What a file says, as far as it can be read.
 #[derive(Default)]
 pub(crate) struct PolicyFile {
     pub(crate) uses: Vec<Word>,
+    /// Each `[[allow]]` and `[[ask]]`.
     pub(crate) allows: Vec<(Range<usize>, AllowRule)>,
+    pub(crate) asking: Asking,
     pub(crate) tunnels: Vec<(Range<usize>, TunnelRule)>,
     pub(crate) denies: Vec<DenyRule>,
+    pub(crate) says: Vec<Say>,
     pub(crate) tests: Vec<Test>,
     pub(crate) limits: Limits,
     pub(crate) observe: Option<Observe>,
@@ -53,14 +57,22 @@ fn policy_file(file: &mut Block<'_, '_>) -> PolicyFile {
             Allow::Tunnel(rule) => tunnels.push((span, rule)),
         }
     }
+    let mut asking = Asking::default();
+    if with_allow {
+        let Asks { rules, settings } = asks(file);
+        allows.extend(rules);
+        asking = settings;
+    }
     PolicyFile {
         uses,
+        asking,
         observe,
         blocks_lookalikes: leaks(file),
         limits: file.section("limits", "[limits]").map(|mut block| limits::limits(&mut block)).unwrap_or_default(),
         allows,
         tunnels,
         denies: file.each("deny", "[[deny]]", blocks::deny),
+        says: if with_allow { file.each("say", "[[say]]", say::say) } else { Vec::new() },
         tests: file.each("test", "[[test]]", blocks::test),
     }
 }

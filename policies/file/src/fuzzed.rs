@@ -5,7 +5,7 @@
 
 use policies::{Date, Facts, GroupName, Host, Moment, Policy, RequestPattern, TimeOfDay, Verdict};
 
-use crate::{RuleSummary, Source, compile, diff, manifest, summaries};
+use crate::{Effect, RuleSummary, Source, compile, diff, manifest, summaries};
 
 /// A policy file, and what it then allows.
 pub fn policy(bytes: &[u8]) {
@@ -36,14 +36,29 @@ fn judged(policy: &Policy, rules: &[RuleSummary], facts: Facts) {
     let day = Date::new(2026, 11, 23).unwrap();
     let now = policy.at(Moment::new(day, TimeOfDay::new(12, 0).unwrap()));
     for verdict in [now.enforced().decide(facts.clone()), now.decide(facts.clone())] {
-        let Verdict::Allow(permit) = verdict else { continue };
-        assert_eq!(permit.facts(), &facts);
-        if permit.observed() {
+        let unnamed =
+            || rules.iter().all(|rule| rule.effect == Effect::Deny || !names(&rule.host, &facts.authority.host));
+        let (terms, by) = match &verdict {
+            Verdict::Allow(permit) => (permit.terms(), None),
+            Verdict::Ask(ask) => (ask.terms(), Some(ask.by())),
+            Verdict::Deny(..) => continue,
+        };
+        assert_eq!(terms.facts(), &facts);
+        if terms.observed() {
             assert!(policy.observe_until().is_some_and(|until| until >= day), "observed after the end");
-            assert!(rules.iter().all(|rule| rule.effect == "deny" || !names(&rule.host, &facts.authority.host)));
+            assert!(unnamed());
             continue;
         }
-        let rule = rules.iter().find(|rule| rule.at == *permit.rule() && rule.effect == "allow" && rule.tls.is_none());
+        if let Some(by) = by {
+            assert!(facts.path.is_plain() && facts.upgrade.is_none() && facts.authority.host.name().is_some());
+            if policy.rules().asking.unlisted.as_ref() == Some(&by.at) {
+                assert!(unnamed());
+                continue;
+            }
+            assert!(rules.iter().any(|rule| rule.at == by.at && rule.effect == Effect::Ask), "nothing asks");
+        }
+        let opens = |rule: &&RuleSummary| rule.effect != Effect::Deny && rule.tls.is_none();
+        let rule = rules.iter().find(|rule| rule.at == *terms.rule() && opens(rule));
         let rule = rule.unwrap_or_else(|| panic!("no rule allows {facts:?}"));
         assert!(names(&rule.host, &facts.authority.host), "{rule:?} does not name {facts:?}");
         assert!(rule.ports.contains(&facts.authority.port) && rule.scheme == Some(facts.scheme.as_str()));

@@ -17,7 +17,7 @@ pub(crate) fn hours(block: &mut Block<'_, '_>) -> Option<Hours> {
     Hours::new(span, days)
 }
 
-fn span(text: &str) -> Result<(TimeOfDay, TimeOfDay), ValueError> {
+pub(crate) fn span(text: &str) -> Result<(TimeOfDay, TimeOfDay), ValueError> {
     let wrong = |message: String, help: &str| ValueError::new(message, Some(help.to_owned()));
     let time = |text: &str| TimeOfDay::parse(text).ok_or_else(|| wrong(format!("{text:?} is no time of day"), FORM));
     let Some((from, to)) = text.split_once('-') else {

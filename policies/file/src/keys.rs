@@ -22,7 +22,7 @@ const fn key(name: &'static str, schema: &'static str) -> Key {
 }
 
 /// `[[allow]]`.
-pub(crate) const OF_ALLOW: [Key; 16] = [
+pub(crate) const OF_ALLOW: [Key; 17] = [
     Key {
         name: "host",
         schema: r##"{ "description": "api.x.com, *.x.com (one label) or **.x.com (any depth).", "type": "string" }"##,
@@ -114,10 +114,46 @@ pub(crate) const OF_ALLOW: [Key; 16] = [
         meaning: "and only on these days of the week, see below",
     },
     Key {
+        name: "unasked",
+        schema: r##"{ "description": "No [[ask]] binds these requests: for exact paths only.", "type": "boolean" }"##,
+        written: r##"unasked = true"##,
+        meaning: "no `[[ask]]` binds these requests: a yes for good. One exact host, and in `do` exact methods and paths only; in a group's own file",
+    },
+    Key {
         name: "why",
         schema: r##"{ "$ref": "#/definitions/why" }"##,
         written: "why",
         meaning: "one sentence for whoever reads a refusal or an explanation",
+    },
+];
+
+/// What an `[[allow]]` may say and an `[[ask]]` not, and why.
+pub(crate) const NEVER_ASKED: [(&str, &str); 4] = [
+    ("websocket", "what follows in a WebSocket is not known when its owner is asked"),
+    ("tls", "nobody looks into a tunnel, so there is nothing to ask about"),
+    ("private", "nobody is asked about addresses that are not on the public internet"),
+    ("unasked", "this rule is what asks"),
+];
+
+/// `[ask]`.
+pub(crate) const OF_ASKING: [Key; 3] = [
+    Key {
+        name: "unlisted",
+        schema: r##"{ "description": "Asks about hosts that no rule names instead of refusing them.", "type": "boolean" }"##,
+        written: "unlisted = true",
+        meaning: "a host that no rule names is asked about instead of refused: by its name, on the usual port",
+    },
+    Key {
+        name: "hold",
+        schema: r##"{ "description": "How long an asked request waits: 50s at most.", "type": "string" }"##,
+        written: r##"hold = "20s""##,
+        meaning: "how long a request waits for the answer: `50s` at most, and without it",
+    },
+    Key {
+        name: "quiet",
+        schema: r##"{ "description": "When nobody is asked, by the owner's clock: 22:00-07:00.", "type": "array", "items": { "type": "string" } }"##,
+        written: r##"quiet = ["22:00-07:00"]"##,
+        meaning: "when nobody is asked, by the owner's clock: what would be asked is refused",
     },
 ];
 
@@ -130,6 +166,22 @@ pub(crate) const OF_DENY: [Key; 5] = [
     key("why", r##"{ "$ref": "#/definitions/why" }"##),
 ];
 
+/// `[[say]]`.
+pub(crate) const OF_SAY: [Key; 2] = [
+    Key {
+        name: "do",
+        schema: r##"{ "$ref": "#/definitions/requests" }"##,
+        written: "do",
+        meaning: "the requests that it is about, as in an `[[allow]]`: of those that a rule of the same file covers",
+    },
+    Key {
+        name: "text",
+        schema: r##"{ "description": "One line; {1} is the segment of the first star, {query.name} a value of the query, {json.field} of a JSON body.", "type": "string" }"##,
+        written: "text",
+        meaning: "one line that goes on after \"The agent wants to\". `{1}` is the path segment in which the first star stands, `{2}` that of the second; `{query.name}` a value of the query; `{json.title}`, `{json.items[0].name}` a field of a JSON body. Each is shown as data, cut, with what hides made visible",
+    },
+];
+
 /// `[[test]]`.
 pub(crate) const OF_TEST: [Key; 4] = [
     key("request", r##"{ "description": "METHOD URL, like POST https://host/path.", "type": "string" }"##),
@@ -138,11 +190,11 @@ pub(crate) const OF_TEST: [Key; 4] = [
         "at",
         r##"{ "description": "When it is asked: sat 22:00, 2026-12-01, 22:00. Without a date nothing is observed.", "type": "string" }"##,
     ),
-    key("want", r##"{ "enum": ["allow", "deny"] }"##),
+    key("want", r##"{ "enum": ["allow", "ask", "deny"] }"##),
 ];
 
 /// The top of a group's file.
-pub(crate) const OF_GROUP: [Key; 8] = [
+pub(crate) const OF_GROUP: [Key; 10] = [
     key(
         "use",
         r##"{ "description": "Presets that ship with Doorward.", "type": "array", "items": { "type": "string" } }"##,
@@ -158,7 +210,12 @@ pub(crate) const OF_GROUP: [Key; 8] = [
     ),
     key("limits", r##"{ "$ref": "#/definitions/limits" }"##),
     key("allow", r##"{ "type": "array", "items": { "$ref": "#/definitions/allow" } }"##),
+    key(
+        "ask",
+        r##"{ "description": "[[ask]]: what is asked about first. [ask]: how; beside an [[ask]] written as an [[ask]] of its own.", "anyOf": [{ "$ref": "#/definitions/asking" }, { "type": "array", "items": { "anyOf": [{ "$ref": "#/definitions/ask" }, { "$ref": "#/definitions/asking" }] } }] }"##,
+    ),
     key("deny", r##"{ "type": "array", "items": { "$ref": "#/definitions/deny" } }"##),
+    key("say", r##"{ "type": "array", "items": { "$ref": "#/definitions/say" } }"##),
     key("test", r##"{ "type": "array", "items": { "$ref": "#/definitions/test" } }"##),
 ];
 
@@ -172,15 +229,21 @@ pub(crate) const OF_LIMITS: [Key; 5] = [
 ];
 
 /// The names of `[[allow]]`.
-pub(crate) const ALLOW: [&str; 16] = names(&OF_ALLOW);
+pub(crate) const ALLOW: [&str; 17] = names(&OF_ALLOW);
+/// The names of `[[ask]]`.
+pub(crate) const ASK: [&str; 13] = without_never_asked(&ALLOW);
+/// The names of `[ask]`.
+pub(crate) const ASKING: [&str; 3] = names(&OF_ASKING);
 /// The names of `[[deny]]`.
 pub(crate) const DENY: [&str; 5] = names(&OF_DENY);
+/// The names of `[[say]]`.
+pub(crate) const SAY: [&str; 2] = names(&OF_SAY);
 /// The names of `[[test]]`.
 pub(crate) const TEST: [&str; 4] = names(&OF_TEST);
 /// The names at the top of a group's file.
-pub(crate) const GROUP: [&str; 8] = names(&OF_GROUP);
+pub(crate) const GROUP: [&str; 10] = names(&OF_GROUP);
 /// The same of a preset's, which says nothing about the group.
-pub(crate) const PRESET: [&str; 3] = ["allow", "deny", "test"];
+pub(crate) const PRESET: [&str; 5] = ["allow", "ask", "deny", "say", "test"];
 /// The same of base.toml's, which allows nothing.
 pub(crate) const BASE: [&str; 4] = ["leaks", "limits", "deny", "test"];
 
@@ -194,6 +257,44 @@ const fn names<const N: usize>(keys: &[Key; N]) -> [&'static str; N] {
     names
 }
 
+const fn without_never_asked<const N: usize>(all: &[&'static str; 17]) -> [&'static str; N] {
+    let mut names = [""; N];
+    let (mut at, mut from) = (0, 0);
+    while from < all.len() {
+        if !is_never_asked(all[from]) {
+            names[at] = all[from];
+            at += 1;
+        }
+        from += 1;
+    }
+    assert!(at == N, "each key is an [[ask]]'s or says why not");
+    names
+}
+
+const fn is_never_asked(name: &str) -> bool {
+    let mut at = 0;
+    while at < NEVER_ASKED.len() {
+        if is_same(NEVER_ASKED[at].0.as_bytes(), name.as_bytes()) {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
+const fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    at == one.len() && at == other.len()
+}
+
+/// Every key of an `[[ask]]`.
+pub fn of_ask() -> impl Iterator<Item = &'static Key> {
+    of_allow().filter(|key| !is_never_asked(key.name))
+}
+
 /// Every key of an `[[allow]]`.
 pub fn of_allow() -> impl Iterator<Item = &'static Key> {
     const { &OF_ALLOW }.iter()
@@ -201,8 +302,22 @@ pub fn of_allow() -> impl Iterator<Item = &'static Key> {
 
 /// The table of an `[[allow]]` in docs/policy.md.
 pub fn table_of_allow() -> String {
+    table_of(&OF_ALLOW)
+}
+
+/// The table of `[ask]` there.
+pub fn table_of_asking() -> String {
+    table_of(&OF_ASKING)
+}
+
+/// The table of a `[[say]]` there.
+pub fn table_of_say() -> String {
+    table_of(&OF_SAY)
+}
+
+fn table_of(keys: &[Key]) -> String {
     let row = |key: &Key| format!("| `{}` | {} |\n", key.written, key.meaning);
-    let rows: String = OF_ALLOW.iter().map(row).collect();
+    let rows: String = keys.iter().map(row).collect();
     format!("| key | meaning |\n| --- | --- |\n{rows}")
 }
 
@@ -214,13 +329,16 @@ pub(crate) static OF_A_PRESET: Vocabulary = with_top(&PRESET);
 pub(crate) static OF_THE_BASE: Vocabulary = with_top(&BASE);
 
 const fn with_top(top: &'static [&'static str]) -> Vocabulary {
-    Vocabulary { top, tables: &TABLES, synonyms: &SYNONYMS, planned: &["ask"] }
+    Vocabulary { top, tables: &TABLES, synonyms: &SYNONYMS, planned: &[] }
 }
 
-static TABLES: [TableKeys; 4] = [
+static TABLES: [TableKeys; 7] = [
     TableKeys { header: "[limits]", keys: &Limits::NAMES },
     TableKeys { header: "[[allow]]", keys: &ALLOW },
+    TableKeys { header: "[[ask]]", keys: &ASK },
+    TableKeys { header: "[ask]", keys: &ASKING },
     TableKeys { header: "[[deny]]", keys: &DENY },
+    TableKeys { header: "[[say]]", keys: &SAY },
     TableKeys { header: "[[test]]", keys: &TEST },
 ];
 

@@ -6,7 +6,9 @@
 //! I/O and knows no clock: whoever reads policy files hands their text in.
 
 mod advice;
+mod asking;
 mod blocks;
+mod body_of;
 mod compile;
 mod diff;
 mod file;
@@ -22,7 +24,10 @@ mod near;
 mod observe;
 mod part;
 pub mod presets;
+mod say;
 mod schema;
+mod sentence;
+mod smallest;
 mod suggest;
 mod suggestion;
 mod summary;
@@ -34,12 +39,13 @@ mod written;
 
 pub use compile::{Compiled, Source, Texts, compile, compile_all, deny_all, run_tests};
 pub use desk::{Problem, Problems};
-pub use diff::{Diff, Fate, LimitChange, RequestChange, diff};
+pub use diff::{AskingSummary, Diff, Fate, LimitChange, RequestChange, diff};
 pub use limits::limit_in_words;
 pub use manifest::{Manifest, Reach, manifest};
 pub use schema::schema;
+pub use smallest::{Smallest, Unsayable, always, never};
 pub use suggestion::{Suggestion, suggest};
-pub use summary::{RuleSummary, summaries};
+pub use summary::{Effect, RuleSummary, summaries};
 pub use test_run::TestReport;
 pub use way::{Way, dialled, unopened, way};
 pub use written::written;

@@ -5,7 +5,7 @@
 use policies::{GroupName, Hours, Limits, Policy};
 use serde::Serialize;
 
-use crate::summary::{RuleSummary, summaries};
+use crate::summary::{Effect, RuleSummary, summaries};
 
 /// As JSON at `http://doorward.internal/policy`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -14,6 +14,12 @@ pub struct Manifest {
     pub group: GroupName,
     /// What may be reached; everything else is refused.
     pub allowed: Vec<Reach>,
+    /// What the owner is asked about first, whatever is allowed above: such a request waits for the answer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<Reach>,
+    /// Whether the owner is asked about hosts that nothing here names.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub asks_about_others: bool,
     /// What is refused although something above covers it.
     pub denied: Vec<Reach>,
     /// How much.
@@ -42,6 +48,9 @@ pub struct Reach {
     /// What must be true of a JSON body.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub body: Vec<String>,
+    /// Whether it goes unasked, whatever is asked below.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unasked: bool,
     /// Whether WebSockets go through.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub websocket: bool,
@@ -62,11 +71,21 @@ const HOW_TO_ASK: &str = "Only the owner can allow more. Tell the person you tal
 
 /// What the group's agent is told.
 pub fn manifest(policy: &Policy) -> Manifest {
-    let (allowed, denied): (Vec<_>, Vec<_>) = summaries(policy).into_iter().partition(|rule| rule.effect == "allow");
+    let (mut allowed, mut asked, mut denied) = (Vec::new(), Vec::new(), Vec::new());
+    for rule in summaries(policy) {
+        let list = match rule.effect {
+            Effect::Allow => &mut allowed,
+            Effect::Ask => &mut asked,
+            Effect::Deny => &mut denied,
+        };
+        list.push(Reach::from(rule));
+    }
     Manifest {
         group: policy.group().clone(),
-        allowed: allowed.into_iter().map(Reach::from).collect(),
-        denied: denied.into_iter().map(Reach::from).collect(),
+        allowed,
+        asked,
+        asks_about_others: policy.rules().asking.unlisted.is_some(),
+        denied,
         limits: *policy.limits(),
         how_to_ask: HOW_TO_ASK,
     }
@@ -88,6 +107,7 @@ impl From<RuleSummary> for Reach {
             private: _,
             model: _,
             opaque: _,
+            unasked,
             tls: _,
             websocket,
             json,
@@ -95,6 +115,6 @@ impl From<RuleSummary> for Reach {
             why,
         } = rule;
         let with_credential = credential.is_some();
-        Reach { host, scheme, ports, requests, query, body: json, websocket, with_credential, hours, why }
+        Reach { host, scheme, ports, requests, query, body: json, unasked, websocket, with_credential, hours, why }
     }
 }

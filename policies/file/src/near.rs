@@ -3,7 +3,7 @@
 //!
 //! It tells nothing new: an agent sees the rules of its group, and their places.
 
-use policies::{AllowRule, Facts, Fit, Host, HostPattern, Method, Path, Reading, RequestPattern};
+use policies::{AllowRule, Facts, Fit, Host, HostPattern, Leave, Method, Path, Reading, RequestPattern};
 
 use crate::written;
 
@@ -47,21 +47,30 @@ impl<'a> Near<'a> {
 
     /// In words, to stand behind what is refused.
     pub(crate) fn in_words(&self, facts: &Facts) -> String {
-        let (at, path) = (&self.rule.at, self.pattern.path());
+        let (says, path) = (says(self.rule), self.pattern.path());
         match self.miss {
             Miss::Query => match self.rule.query.as_deref() {
-                Some([]) | None => format!("{at} allows it only without a query"),
-                Some(pairs) => format!("{at} allows it only with the query {}", in_line(pairs)),
+                Some([]) | None => format!("{says} it only without a query"),
+                Some(pairs) => format!("{says} it only with the query {}", in_line(pairs)),
             },
             Miss::Slash if facts.path.as_str().ends_with('/') => {
-                format!("{at} allows {path}, without the slash at the end")
+                format!("{says} {path}, without the slash at the end")
             }
-            Miss::Slash => format!("{at} allows {path}, with a slash at the end"),
-            Miss::Case => format!("{at} allows {path}, and upper and lower case count"),
-            Miss::Depth => format!("{at} allows {path}, where * is one segment"),
-            Miss::Below => format!("{at} allows {path} and nothing below it"),
+            Miss::Slash => format!("{says} {path}, with a slash at the end"),
+            Miss::Case => format!("{says} {path}, and upper and lower case count"),
+            Miss::Depth => format!("{says} {path}, where * is one segment"),
+            Miss::Below => format!("{says} {path} and nothing below it"),
         }
     }
+}
+
+/// `family.toml:1 allows`
+fn says(rule: &AllowRule) -> String {
+    let does = match rule.leave {
+        Leave::Given | Leave::Unasked => "allows",
+        Leave::Asked => "asks about",
+    };
+    format!("{} {does}", rule.at)
 }
 
 fn in_line(pairs: &[(String, String)]) -> String {
@@ -133,20 +142,20 @@ fn near_host<'r>(allows_of: &dyn Fn(&Host) -> Vec<&'r AllowRule>, host: &Host) -
         HostPattern::OneLabel(parent) | HostPattern::AnyDepth(parent) => parent.as_str() == name,
         HostPattern::Exact(_) => false,
     };
-    let apex = |rule: &AllowRule| format!("{} allows {}, which does not cover {name} itself", rule.at, rule.host);
+    let apex = |rule: &AllowRule| format!("{} {}, which does not cover {name} itself", says(rule), rule.host);
     if let Some(words) = found(&format!("x.{name}")).and_then(|rules| first(rules, &is_star, &apex)) {
         return Some(words);
     }
     let above = std::iter::successors(Some(name), |name| name.split_once('.').map(|(_, parent)| parent)).skip(1);
     let below = |rule: &AllowRule| match &rule.host {
-        HostPattern::Exact(host) => format!("{} allows host = \"{host}\", and no name below it", rule.at),
-        star => format!("{} allows {star}, which is one label more and not two", rule.at),
+        HostPattern::Exact(host) => format!("{} host = \"{host}\", and no name below it", says(rule)),
+        star => format!("{} {star}, which is one label more and not two", says(rule)),
     };
     let mut above = above.filter(|name| name.contains('.')).filter_map(found);
     if let Some(words) = above.find_map(|rules| first(rules, &|_| true, &below)) {
         return Some(words);
     }
-    let other = |rule: &AllowRule| format!("{} allows {}, which is another host", rule.at, rule.host);
+    let other = |rule: &AllowRule| format!("{} {}, which is another host", says(rule), rule.host);
     found(&format!("www.{name}")).and_then(|rules| first(rules, &HostPattern::is_exact, &other))
 }
 
@@ -154,5 +163,5 @@ fn near_host<'r>(allows_of: &dyn Fn(&Host) -> Vec<&'r AllowRule>, host: &Host) -
 fn other_port(named: &[(Fit, &AllowRule)]) -> Option<String> {
     let rule = named.iter().map(|(_, rule)| *rule).min_by(|a, b| a.at.cmp(&b.at))?;
     let ports: Vec<_> = rule.ports.iter().map(u16::to_string).collect();
-    Some(format!("{} allows {} on port {}", rule.at, rule.scheme.as_str(), ports.join(", ")))
+    Some(format!("{} {} on port {}", says(rule), rule.scheme.as_str(), ports.join(", ")))
 }

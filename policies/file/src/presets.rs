@@ -36,7 +36,7 @@ pub fn names() -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use policies::GroupName;
+    use policies::{Facts, GroupName, Method};
 
     use super::*;
     use crate::{Source, compile};
@@ -52,6 +52,35 @@ mod tests {
             let source = Source { name: format!("preset {name}"), text };
             let compiled = compile(&group, &source, None).unwrap_or_else(|problems| panic!("{problems}"));
             assert!(compiled.warnings.is_empty(), "{}", compiled.warnings);
+        }
+    }
+
+    /// Whatever a rule of a preset opens, a sentence of its own tells.
+    #[test]
+    fn presets_put_their_requests_into_words() {
+        let group = GroupName::parse("family").unwrap();
+        for name in names() {
+            let source = Source { name: format!("preset {name}"), text: get(name).unwrap().to_owned() };
+            let policy = compile(&group, &source, None).unwrap().policy;
+            for rule in &policy.rules().allows {
+                let host = rule.host.to_string().replace("**.", "x.").replace("*.", "x.");
+                let query =
+                    rule.query.iter().flatten().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>();
+                let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
+                for request in &rule.requests {
+                    let method = Method::ALL.into_iter().find(|method| request.methods().cover(*method)).unwrap();
+                    let path = request.path().replace('*', "x");
+                    let url = format!("{}://{host}:{}{path}{query}", rule.scheme.as_str(), rule.ports[0]);
+                    let facts = Facts::parse(method.as_str(), &url).unwrap();
+                    let unsaid = crate::sentence::tell(&policies::Telling {
+                        says: &[],
+                        rules: Vec::new(),
+                        facts: &facts,
+                        body: None,
+                    });
+                    assert_ne!(policy.sentence(&facts, None), unsaid, "{name} has no sentence for {request}");
+                }
+            }
         }
     }
 

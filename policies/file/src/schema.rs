@@ -1,6 +1,6 @@
 //! The JSON Schema that editors read (docs/policy.schema.json), made of the keys.
 
-use crate::keys::{Key, OF_ALLOW, OF_DENY, OF_GROUP, OF_LIMITS, OF_TEST};
+use crate::keys::{Key, OF_ALLOW, OF_ASKING, OF_DENY, OF_GROUP, OF_LIMITS, OF_SAY, OF_TEST, of_ask};
 
 /// What several keys share.
 const SHARED: &str = r##"    "size": { "description": "A whole number and a unit: 20 MB, 1 MiB.", "type": "string", "pattern": "^[0-9]+ *([kKmMgG][iI]?)?[bB] *$" },
@@ -32,7 +32,10 @@ pub fn schema() -> String {
     let tables = [
         table("limits", "How much may leave, over time.", &[], &OF_LIMITS),
         table("allow", "What may be reached. Needs access or do, or tls.", &["host"], &OF_ALLOW),
+        table("ask", "What its owner is asked about first. Needs access or do.", &["host"], of_ask()),
+        table("asking", "How its owner is asked.", &[], &OF_ASKING),
         table("deny", "What is refused, whatever allows it. Without do: the whole host.", &["host"], &OF_DENY),
+        table("say", "What requests do, in a sentence.", &["do", "text"], &OF_SAY),
         table("test", "Run whenever the file is loaded.", &["request", "want"], &OF_TEST),
     ];
     format!(
@@ -56,7 +59,7 @@ pub fn schema() -> String {
     )
 }
 
-fn table(name: &str, description: &str, required: &[&str], keys: &[Key]) -> String {
+fn table<'a>(name: &str, description: &str, required: &[&str], keys: impl IntoIterator<Item = &'a Key>) -> String {
     let required = match required {
         [] => String::new(),
         names => format!("      \"required\": [\"{}\"],\n", names.join("\", \"")),
@@ -68,9 +71,9 @@ fn table(name: &str, description: &str, required: &[&str], keys: &[Key]) -> Stri
     )
 }
 
-fn properties(keys: &[Key], indent: usize) -> String {
+fn properties<'a>(keys: impl IntoIterator<Item = &'a Key>, indent: usize) -> String {
     let line = |key: &Key| format!("{:indent$}\"{}\": {}", "", key.name, key.schema);
-    keys.iter().map(line).collect::<Vec<_>>().join(",\n")
+    keys.into_iter().map(line).collect::<Vec<_>>().join(",\n")
 }
 
 #[cfg(test)]

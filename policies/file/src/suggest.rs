@@ -2,12 +2,12 @@
 //! was probably meant.
 
 use policies::{
-    AllowRule, Asks, Closed, DenyRule, Facts, Fit, Host, Method, Origin, Query, Reading, Resolved, Scheme, TunnelRule,
-    address,
+    AllowRule, Asks, Closed, DenyRule, Facts, Fit, Host, Leave, Method, Origin, Query, Reading, Resolved, RuleRef,
+    Scheme, TunnelRule, address,
 };
 
 use crate::near::Near;
-use crate::written;
+use crate::{summary, written};
 
 /// The allows that name the host of a request, with how well each fits.
 pub(crate) struct Named<'a> {
@@ -71,14 +71,33 @@ fn other_query(facts: &Facts, rule: &AllowRule) -> Result<String, String> {
         return Ok(written::query(&pairs));
     }
     Err(match rule.origin {
-        Origin::Group => format!("# change or remove `query` in the [[allow]] at {}", rule.at),
-        _ => format!("# the [[allow]] at {} says what the query must be; add one of your own for another", rule.at),
+        Origin::Group => format!("# change or remove `query` in the {} at {}", summary::header(rule.leave), rule.at),
+        Origin::Preset(_) | Origin::Base => format!(
+            "# the {} at {} says what the query must be; add one of your own for another",
+            summary::header(rule.leave),
+            rule.at
+        ),
     })
 }
 
 /// An `[[allow]]` for this host, port and path.
-fn allow_lines(facts: &Facts) -> Vec<String> {
+pub(crate) fn allow_lines(facts: &Facts) -> Vec<String> {
     allow_lines_for(&Reading::new(facts))
+}
+
+/// A `[[deny]]` for the same, in either scheme.
+pub(crate) fn deny_lines(facts: &Facts) -> Vec<String> {
+    vec![
+        "[[deny]]".to_owned(),
+        format!("host = \"{}\"", facts.authority.host),
+        format!("ports = [{}]", facts.authority.port),
+        format!("do = [\"{} {}\"]", facts.method, spelt(facts)),
+    ]
+}
+
+/// The path as a rule writes it.
+fn spelt(facts: &Facts) -> String {
+    facts.path.as_str().replace('*', "%2A").replace('!', "%21")
 }
 
 fn allow_lines_for(request: &Reading<'_>) -> Vec<String> {
@@ -92,7 +111,7 @@ fn allow_lines_for(request: &Reading<'_>) -> Vec<String> {
     }
     // Who asks beside the method for another one needs all of them.
     let method = if request.asks() == Asks::Nothing { facts.method.as_str() } else { "*" };
-    let path = facts.path.as_str().replace('*', "%2A").replace('!', "%21");
+    let path = spelt(facts);
     lines.push(format!("do = [\"{method} {path}\"]"));
     if facts.upgrade.is_some() {
         lines.push("websocket = true".to_owned());
@@ -124,6 +143,7 @@ pub(crate) fn lift_condition(facts: &Facts, rule: &AllowRule) -> Vec<String> {
     let AllowRule {
         at,
         origin,
+        leave: _,
         host: _,
         scheme: _,
         ports: _,
@@ -139,7 +159,7 @@ pub(crate) fn lift_condition(facts: &Facts, rule: &AllowRule) -> Vec<String> {
         why: _,
     } = rule;
     if *origin == Origin::Group {
-        return vec![format!("# change or remove `json` in the [[allow]] at {at}")];
+        return vec![format!("# change or remove `json` in the {} at {at}", summary::header(rule.leave))];
     }
     let mut lines = allow_lines(facts);
     lines.extend(credential.as_ref().map(|name| format!("credential = \"{name}\"")));
@@ -155,23 +175,39 @@ pub(crate) fn lift_condition(facts: &Facts, rule: &AllowRule) -> Vec<String> {
 
 /// Hours are the group's own to change, or a rule beside it does without.
 pub(crate) fn lift_hours(closed: Closed<'_>) -> Vec<String> {
-    let block = |lines: Vec<String>| std::iter::once("[[allow]]".to_owned()).chain(lines).collect();
+    let block = |leave, lines: Vec<String>| std::iter::once(summary::header(leave)).chain(lines).collect();
     match closed {
         Closed::Allow(AllowRule { origin: Origin::Group, .. }, hours)
         | Closed::Tunnel(TunnelRule { origin: Origin::Group, .. }, hours) => {
             let lines = written::hours(hours).join(", ");
-            vec![format!("# in the [[allow]] at {}, change or remove {lines}", closed.at())]
+            vec![format!("# in the {} at {}, change or remove {lines}", closed_header(closed), closed.at())]
         }
-        Closed::Allow(rule, _) => block(written::allow(&AllowRule { hours: None, ..rule.clone() })),
-        Closed::Tunnel(rule, _) => block(written::tunnel(&TunnelRule { hours: None, ..rule.clone() })),
+        Closed::Allow(rule, _) => block(rule.leave, written::allow(&AllowRule { hours: None, ..rule.clone() })),
+        Closed::Tunnel(rule, _) => block(Leave::Given, written::tunnel(&TunnelRule { hours: None, ..rule.clone() })),
+    }
+}
+
+fn closed_header(closed: Closed<'_>) -> String {
+    match closed {
+        Closed::Allow(rule, _) => summary::header(rule.leave),
+        Closed::Tunnel(..) => summary::header(Leave::Given),
     }
 }
 
 /// Only the group's own file is the group's to change.
 pub(crate) fn lift_deny(deny: &DenyRule) -> Vec<String> {
-    match &deny.origin {
-        Origin::Group => vec![format!("# remove the [[deny]] at {}", deny.at)],
-        Origin::Preset(name) => vec![format!("# remove \"{name}\" from `use`: its rule at {} denies this", deny.at)],
+    lift_binding(&deny.origin, &deny.at, "[[deny]]", "denies this")
+}
+
+/// The same for what is asked about first.
+pub(crate) fn lift_ask(ask: &AllowRule) -> Vec<String> {
+    lift_binding(&ask.origin, &ask.at, "[[ask]]", "asks about this first")
+}
+
+fn lift_binding(origin: &Origin, at: &RuleRef, header: &str, does: &str) -> Vec<String> {
+    match origin {
+        Origin::Group => vec![format!("# remove the {header} at {at}")],
+        Origin::Preset(name) => vec![format!("# remove \"{name}\" from `use`: its rule at {at} {does}")],
         Origin::Base => Vec::new(),
     }
 }

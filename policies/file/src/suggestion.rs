@@ -15,6 +15,8 @@ pub struct Suggestion {
     pub requests: usize,
     /// Asked for, and closed by a deny: no allow opens these.
     pub denied: Vec<(Facts, RuleRef)>,
+    /// Asked for, and the owner is asked each time: no new allow is needed, and what asks stands there.
+    pub asked: Vec<(Facts, RuleRef)>,
     /// Asked for, and refused at this time alone, with why: no new allow is needed.
     pub outside_hours: Vec<(Facts, String)>,
     /// How many were refused for what no rule lifts.
@@ -38,17 +40,27 @@ pub fn suggest(policy: PolicyAt<'_>, asked: &[(Facts, Option<Code>)]) -> Suggest
             suggestion.beyond_rules += 1;
             continue;
         }
-        let Verdict::Deny(facts, refusal) = policy.enforced().decide(facts.clone()) else { continue };
+        let mut is_new = |facts: &Facts| seen.insert(format!("{} {}", facts.method, facts.url_without_query()));
+        let (facts, refusal) = match policy.enforced().decide(facts.clone()) {
+            Verdict::Allow(_) => continue,
+            Verdict::Ask(ask) => {
+                let at = ask.by().at.clone();
+                let facts = ask.into_facts();
+                if is_new(&facts) {
+                    suggestion.asked.push((facts, at));
+                }
+                continue;
+            }
+            Verdict::Deny(facts, refusal) => (facts, refusal),
+        };
         match (refusal.code, frame(&refusal.lift)) {
             (Code::DeniedByRule, _) => {
-                let known = format!("{} {}", facts.method, facts.url_without_query());
-                if let (Some(rule), true) = (refusal.rule, seen.insert(known)) {
+                if let (Some(rule), true) = (refusal.rule, is_new(&facts)) {
                     suggestion.denied.push((facts, rule));
                 }
             }
             (Code::OutsideHours, _) => {
-                let known = format!("{} {}", facts.method, facts.url_without_query());
-                if seen.insert(known) {
+                if is_new(&facts) {
                     suggestion.outside_hours.push((facts, refusal.why));
                 }
             }
@@ -64,18 +76,56 @@ pub fn suggest(policy: PolicyAt<'_>, asked: &[(Facts, Option<Code>)]) -> Suggest
 
 /// What an `[[allow]]` can change.
 fn is_about_rules(code: Code) -> bool {
-    matches!(
-        code,
+    // Whole: whoever adds a code says here whether a rule can lift it.
+    match code {
         Code::NotAllowed
-            | Code::PortDenied
-            | Code::MethodDenied
-            | Code::PathDenied
-            | Code::PathAmbiguous
-            | Code::IpLiteral
-            | Code::UpgradeDenied
-            | Code::OutsideHours
-            | Code::DeniedByRule
-    )
+        | Code::PortDenied
+        | Code::MethodDenied
+        | Code::PathDenied
+        | Code::PathAmbiguous
+        | Code::IpLiteral
+        | Code::UpgradeDenied
+        | Code::OutsideHours
+        | Code::DeniedByRule
+        | Code::AskUnanswered
+        | Code::AskRefused
+        | Code::AskTooLarge => true,
+        Code::AuthorityMalformed
+        | Code::AuthorityMismatch
+        | Code::Framing
+        | Code::Http2Abuse
+        | Code::TooLarge
+        | Code::NotTls
+        | Code::SelfTarget
+        | Code::Unsupported
+        | Code::ResolvedPrivate
+        | Code::Unresolved
+        | Code::SurrogateUnbound
+        | Code::SurrogateLocation
+        | Code::SurrogateForeign
+        | Code::SurrogateRetired
+        | Code::SurrogateScope
+        | Code::CredentialAmbiguous
+        | Code::CredentialNotSurrogate
+        | Code::SurrogateMissing
+        | Code::NotHarmless
+        | Code::NotMinted
+        | Code::SecretInRequest
+        | Code::SecretInAnswer
+        | Code::SecretUnavailable
+        | Code::TlsVerify
+        | Code::UpstreamFailed
+        | Code::UpstreamUnreadable
+        | Code::Timeout
+        | Code::AuditUnavailable
+        | Code::GroupLimit
+        | Code::LimitExceeded
+        | Code::BodyCondition
+        | Code::BodyUnreadable
+        | Code::OperationRefused
+        | Code::Revoked
+        | Code::Locked => false,
+    }
 }
 
 /// Takes a lift apart: everything but the request is the same for all pages of a host.

@@ -1,10 +1,23 @@
 //! A rule as people and agents are shown it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use policies::{AllowRule, Condition, DenyRule, HostPattern, Hours, Origin, Policy, RuleRef, TunnelRule};
+use policies::{AllowRule, Condition, DenyRule, HostPattern, Hours, Leave, Origin, Policy, RuleRef, TunnelRule};
 use serde::Serialize;
+
+/// What a rule does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effect {
+    /// An `[[allow]]`.
+    Allow,
+    /// An `[[ask]]`.
+    Ask,
+    /// A `[[deny]]`.
+    Deny,
+}
 
 /// A rule as `policy show` and the agent's own view print it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -13,8 +26,8 @@ pub struct RuleSummary {
     pub at: RuleRef,
     /// Whose it is.
     pub origin: Origin,
-    /// `allow` or `deny`.
-    pub effect: &'static str,
+    /// `allow`, `ask` or `deny`.
+    pub effect: Effect,
     /// As in `host`.
     pub host: String,
     /// `https` or `http`; none for a deny, which covers both.
@@ -33,6 +46,9 @@ pub struct RuleSummary {
     pub model: bool,
     /// Whether answers that cannot be looked into pass.
     pub opaque: bool,
+    /// Whether no `[[ask]]` binds it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unasked: bool,
     /// `tunnel`, where the door does not look inside.
     pub tls: Option<&'static str>,
     /// Whether it lets WebSockets through.
@@ -55,6 +71,35 @@ pub fn summaries(policy: &Policy) -> Vec<RuleSummary> {
     all
 }
 
+impl Effect {
+    /// As it is shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Effect::Allow => "allow",
+            Effect::Ask => "ask",
+            Effect::Deny => "deny",
+        }
+    }
+
+    fn of(leave: Leave) -> Self {
+        match leave {
+            Leave::Given | Leave::Unasked => Effect::Allow,
+            Leave::Asked => Effect::Ask,
+        }
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// `[[allow]]` or `[[ask]]`.
+pub(crate) fn header(leave: Leave) -> String {
+    format!("[[{}]]", Effect::of(leave))
+}
+
 impl RuleSummary {
     /// The requests of a rule, and what else it says about them: what `show`, `explain` and
     /// `diff` print beside its host, its credential and its place.
@@ -72,6 +117,7 @@ impl RuleSummary {
             private,
             model,
             opaque,
+            unasked,
             tls,
             websocket,
             json,
@@ -86,10 +132,11 @@ impl RuleSummary {
         };
         words += if *websocket { ", WebSocket" } else { "" };
         words.extend(json.iter().map(|condition| format!(", if {condition}")));
-        words.extend(private.iter().map(|net| format!(", also at {net}")));
+        words.extend(private.iter().map(|net| format!(", private {net}")));
         words += if *model { ", a model" } else { "" };
         words += if *opaque { ", answers unread where nobody can look into them" } else { "" };
         words.extend(hours.iter().map(|hours| format!(", only {hours}")));
+        words += if *unasked { ", unasked" } else { "" };
         words
     }
 
@@ -107,6 +154,7 @@ impl From<&AllowRule> for RuleSummary {
         let AllowRule {
             at,
             origin,
+            leave,
             host,
             scheme,
             ports,
@@ -127,7 +175,7 @@ impl From<&AllowRule> for RuleSummary {
         RuleSummary {
             at: at.clone(),
             origin: origin.clone(),
-            effect: "allow",
+            effect: Effect::of(*leave),
             host: host.to_string(),
             scheme: Some(scheme.as_str()),
             ports: ports.clone(),
@@ -137,6 +185,7 @@ impl From<&AllowRule> for RuleSummary {
             private: private.clone(),
             model: *model,
             opaque: *opaque,
+            unasked: *leave == Leave::Unasked,
             tls: None,
             websocket: *websocket,
             json: conditions(json.as_ref()),
@@ -152,7 +201,7 @@ impl From<&DenyRule> for RuleSummary {
         RuleSummary {
             requests: requests.iter().map(ToString::to_string).collect(),
             json: conditions(json.as_ref()),
-            ..bare("deny", at, origin, host, ports, why.as_ref())
+            ..bare(Effect::Deny, at, origin, host, ports, why.as_ref())
         }
     }
 }
@@ -165,14 +214,14 @@ impl From<&TunnelRule> for RuleSummary {
             private: private.clone(),
             tls: Some("tunnel"),
             hours: hours.clone(),
-            ..bare("allow", at, origin, host, ports, why.as_ref())
+            ..bare(Effect::Allow, at, origin, host, ports, why.as_ref())
         }
     }
 }
 
 /// What denials and tunnels have in common.
 fn bare(
-    effect: &'static str,
+    effect: Effect,
     at: &RuleRef,
     origin: &Origin,
     host: &HostPattern,
@@ -192,6 +241,7 @@ fn bare(
         private: Vec::new(),
         model: false,
         opaque: false,
+        unasked: false,
         tls: None,
         websocket: false,
         json: Vec::new(),

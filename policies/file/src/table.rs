@@ -17,7 +17,32 @@ pub(crate) struct Test {
     pub(crate) body: Option<String>,
     /// When it is asked; where none is said, time does not count.
     pub(crate) at: Option<At>,
-    pub(crate) want_allow: bool,
+    pub(crate) want: Want,
+}
+
+/// What a `[[test]]` wants: the further, the more it lets through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Want {
+    Deny,
+    Ask,
+    Allow,
+}
+
+impl Want {
+    const ALL: [Want; 3] = [Want::Allow, Want::Ask, Want::Deny];
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|want| want.as_str() == text)
+    }
+
+    /// As a test says it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Want::Deny => "deny",
+            Want::Ask => "ask",
+            Want::Allow => "allow",
+        }
+    }
 }
 
 /// A rule's place.

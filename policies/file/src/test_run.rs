@@ -1,9 +1,9 @@
 //! Running `[[test]]`s: when a file is loaded, and when its owner asks.
 
 use desk::{Problem, Text};
-use policies::{At, Moment, Policy, PolicyAt, Refusal, RuleRef, Verdict};
+use policies::{At, BodyConditions, Moment, Policy, PolicyAt, Refusal, RuleRef, Unfit, Verdict};
 
-use crate::table::Test;
+use crate::table::{Test, Want};
 use crate::way::{Way, way};
 
 /// What became of one `[[test]]`.
@@ -16,56 +16,96 @@ pub struct TestReport {
     /// When, where the test says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
-    /// `allow` or `deny`.
+    /// `allow`, `ask` or `deny`.
     pub want: &'static str,
     /// Whether it came out so.
     pub passed: bool,
-    /// The rule that allows the request, or why it is refused.
+    /// The rule that allows or asks about the request, or why it is refused.
     pub why: String,
+}
+
+/// What becomes of a request.
+enum Came {
+    Allowed(RuleRef),
+    Asked(RuleRef),
+    Denied(Refusal),
 }
 
 /// What becomes of a test at all the moments that it may mean.
 struct Outcome {
     /// At one that goes against the test, where there is one.
-    result: Result<RuleRef, Refusal>,
+    came: Came,
     passed: bool,
     /// That moment, and another at which the test would hold: only the time decides.
     turns: Option<(Moment, Moment)>,
 }
 
+impl Came {
+    fn want(&self) -> Want {
+        match self {
+            Came::Allowed(_) => Want::Allow,
+            Came::Asked(_) => Want::Ask,
+            Came::Denied(_) => Want::Deny,
+        }
+    }
+
+    fn in_words(self) -> String {
+        match self {
+            Came::Allowed(rule) => format!("allowed by {rule}"),
+            Came::Asked(rule) => format!("{rule} asks about it first"),
+            Came::Denied(refusal) => refusal.why,
+        }
+    }
+}
+
 pub(crate) fn report(test: &Test, text: &Text, policy: &Policy) -> TestReport {
-    let Outcome { result, passed, turns } = outcome(policy, test);
-    let why = result.map_or_else(|refusal| refusal.why, |rule| format!("allowed by {rule}"));
+    let Outcome { came, passed, turns } = outcome(policy, test);
+    let why = came.in_words();
     TestReport {
         at: RuleRef { file: text.name.clone(), line: text.line(test.span.start) },
         request: test.request.clone(),
         when: test.at.map(|at| at.to_string()),
-        want: if test.want_allow { "allow" } else { "deny" },
+        want: test.want.as_str(),
         passed,
         why: turns.map_or(why.clone(), |(against, _)| format!("at {}: {why}", in_week(against))),
     }
 }
 
-/// Runs a test; where it fails, whether it wanted `allow`, and the problem.
+/// Runs a test; where it fails, whether more gets through than it wants, and the problem.
 pub(crate) fn problem(test: &Test, text: &Text, policy: &Policy) -> Option<(bool, Problem)> {
-    let Outcome { result, passed, turns } = outcome(policy, test);
+    let Outcome { came, passed, turns } = outcome(policy, test);
     if passed {
         return None;
     }
+    let is_wider = came.want() > test.want;
     let at = turns.map(|(against, _)| format!(" at {}", in_week(against))).unwrap_or_default();
+    let wants = match test.want {
+        Want::Deny => "denied",
+        Want::Ask => "asked about",
+        Want::Allow => "allowed",
+    };
     let say_when = |(_, holds)| format!("say when the request comes, like at = \"{}\"", in_week(holds));
-    let (message, help) = match result {
-        Ok(rule) => {
-            let message = format!("this test wants {} denied, but {rule} allows it{at}", asked(test));
-            let narrow = "narrow that rule, or add a [[deny]]";
-            (message, Some(turns.map_or(narrow.to_owned(), |turns| format!("{}; or {narrow}", say_when(turns)))))
+    let narrow = match test.want {
+        Want::Ask => "add an [[ask]], or narrow that rule",
+        Want::Deny | Want::Allow => "narrow that rule, or add a [[deny]]",
+    };
+    let narrowed = || Some(turns.map_or(narrow.to_owned(), |turns| format!("{}; or {narrow}", say_when(turns))));
+    let asked = asked(test);
+    let (message, help) = match came {
+        Came::Allowed(rule) => (format!("this test wants {asked} {wants}, but {rule} allows it{at}"), narrowed()),
+        Came::Asked(rule) if is_wider => {
+            (format!("this test wants {asked} {wants}, but {rule} asks about it{at}"), narrowed())
         }
-        Err(refusal) => {
-            let message = format!("this test wants {} allowed, but{at} it is denied: {}", asked(test), refusal.why);
+        Came::Asked(rule) => {
+            let message = format!("this test wants {asked} {wants}, but {rule} asks about it first{at}");
+            (message, turns.map(say_when).or_else(|| Some("want \"ask\", or narrow that rule".to_owned())))
+        }
+        Came::Denied(refusal) => {
+            let message = format!("this test wants {asked} {wants}, but{at} it is denied: {}", refusal.why);
             (message, turns.map(say_when).or_else(|| lift_in_one_line(&refusal)))
         }
     };
-    Some((test.want_allow, Problem::new(text, test.span.clone(), message, help)))
+    Some((is_wider, Problem::new(text, test.span.clone(), message, help)))
 }
 
 fn asked(test: &Test) -> String {
@@ -88,27 +128,42 @@ fn outcome(policy: &Policy, test: &Test) -> Outcome {
         verdict(if said.has_date() { at } else { at.enforced() }, test)
     };
     let (first, borders) = (said.seen_from(Moment::FAR), policy.borders_of(&test.facts.authority.host));
-    let result = judged(first);
-    let holds = result.is_ok() == test.want_allow;
+    let came = judged(first);
+    let holds = came.want() == test.want;
     let mut others = said.moments(&borders).into_iter().map(|moment| (moment, judged(moment)));
-    match others.find(|(_, other)| other.is_ok() != result.is_ok()) {
-        None => Outcome { result, passed: holds, turns: None },
-        Some((other, result)) if holds => Outcome { result, passed: false, turns: Some((other, first)) },
-        Some((other, _)) => Outcome { result, passed: false, turns: Some((first, other)) },
+    match others.find(|(_, other)| other.want() != came.want()) {
+        None => Outcome { came, passed: holds, turns: None },
+        Some((other, came)) if holds => Outcome { came, passed: false, turns: Some((other, first)) },
+        Some((other, at_other)) => {
+            // Where the test holds at neither, another time is no help.
+            let turns = (at_other.want() == test.want).then_some((first, other));
+            Outcome { came, passed: false, turns }
+        }
     }
 }
 
-/// What becomes of a request: the rule that lets it pass, unopened or opened.
-fn verdict(at: PolicyAt<'_>, test: &Test) -> Result<RuleRef, Refusal> {
+/// What becomes of a request: unopened or opened.
+fn verdict(at: PolicyAt<'_>, test: &Test) -> Came {
     match way(at, test.facts.clone()) {
-        Way::Unopened(tunnel) => Ok(tunnel.rule().clone()),
-        Way::Judged(Verdict::Allow(permit)) => {
-            if let (Some(conditions), Some(body)) = (permit.body_conditions(), &test.body) {
-                conditions.check(body.as_bytes())?;
-            }
-            Ok(permit.rule().clone())
-        }
-        Way::Judged(Verdict::Deny(_, refusal)) => Err(refusal),
+        Way::Unopened(tunnel) => Came::Allowed(tunnel.rule().clone()),
+        Way::Judged(Verdict::Allow(permit)) => match body(permit.body_conditions(), test) {
+            Some(came) => came,
+            None => Came::Allowed(permit.rule().clone()),
+        },
+        Way::Judged(Verdict::Ask(ask)) => match body(ask.terms().body_conditions(), test) {
+            Some(came) => came,
+            None => Came::Asked(ask.by().at.clone()),
+        },
+        Way::Judged(Verdict::Deny(_, refusal)) => Came::Denied(refusal),
+    }
+}
+
+/// What the body of a test changes, where it says one.
+fn body(conditions: Option<&BodyConditions>, test: &Test) -> Option<Came> {
+    match conditions?.check(test.body.as_ref()?.as_bytes()) {
+        Ok(_) => None,
+        Err(Unfit::Asks(by)) => Some(Came::Asked(by.at)),
+        Err(Unfit::Refused(refusal)) => Some(Came::Denied(refusal)),
     }
 }
 

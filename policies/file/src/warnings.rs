@@ -8,7 +8,7 @@ use desk::Problem;
 use policies::{AllowRule, Authority, DenyRule, Host, HostPattern, Policy, RequestPattern, RuleRef, address};
 
 use crate::part::Part;
-use crate::summary::RuleSummary;
+use crate::summary::{RuleSummary, header};
 
 /// Everything to warn of.
 pub(crate) fn all(parts: &[Part], policy: &Policy) -> Vec<Problem> {
@@ -45,7 +45,8 @@ fn dead_rules(parts: &[Part]) -> Vec<Problem> {
         let over = || covering.iter().filter_map(|host| denies.get(host)).flatten().take(LOOKED_AT);
         let ports = |deny: &DenyRule| rule.ports.iter().all(|port| deny.touches(*port));
         if let Some(deny) = over().find(|deny| deny.covers_everything()) {
-            let message = format!("this [[allow]] can never match: {} denies all of {}", deny.at, deny.host);
+            let message =
+                format!("this {} can never match: {} denies all of {}", header(rule.leave), deny.at, deny.host);
             return Some(warning(part, span, message, "remove one of the two"));
         }
         let denied = |request: &RequestPattern| {
@@ -54,7 +55,8 @@ fn dead_rules(parts: &[Part]) -> Vec<Problem> {
         let mut by = rule.requests.iter().map(denied);
         let first = by.next()??;
         by.all(|deny| deny.is_some()).then(|| {
-            let message = format!("this [[allow]] can never match: {} denies every request of it", deny_at(first));
+            let message =
+                format!("this {} can never match: {} denies every request of it", header(rule.leave), deny_at(first));
             warning(part, span, message, "remove one of the two")
         })
     };
@@ -98,6 +100,7 @@ fn unreachable(parts: &[Part]) -> Vec<Problem> {
     }
     let own = parts.iter().filter(|part| !part.is_preset());
     let places = own.flat_map(|part| {
+        // Nobody is asked about addresses, so what an [[ask]] names is public or never reached.
         let allows = part.file.allows.iter().map(|(span, rule)| (span, &rule.host));
         let tunnels = part.file.tunnels.iter().map(|(span, rule)| (span, &rule.host));
         allows.chain(tunnels).map(move |(span, host)| (part, span, host))
@@ -134,15 +137,14 @@ fn twice(parts: &[Part]) -> Vec<Problem> {
     let mut warnings = Vec::new();
     for part in parts.iter().filter(|part| !part.is_preset()) {
         let file = &part.file;
-        let allows = file.allows.iter().map(|(span, rule)| (span.clone(), "allow", RuleSummary::from(rule)));
-        let tunnels = file.tunnels.iter().map(|(span, rule)| (span.clone(), "allow", RuleSummary::from(rule)));
-        let denies =
-            file.denies.iter().map(|rule| (part.text.span_of_line(rule.at.line), "deny", RuleSummary::from(rule)));
+        let allows = file.allows.iter().map(|(span, rule)| (span.clone(), RuleSummary::from(rule)));
+        let tunnels = file.tunnels.iter().map(|(span, rule)| (span.clone(), RuleSummary::from(rule)));
+        let denies = file.denies.iter().map(|rule| (part.text.span_of_line(rule.at.line), RuleSummary::from(rule)));
         let mut seen: HashMap<String, RuleRef> = HashMap::new();
-        for (span, effect, rule) in allows.chain(tunnels).chain(denies) {
+        for (span, rule) in allows.chain(tunnels).chain(denies) {
             match seen.get(&rule.meaning()) {
                 Some(first) => {
-                    let message = format!("this [[{effect}]] says the same as the rule at {first}");
+                    let message = format!("this [[{}]] says the same as the rule at {first}", rule.effect);
                     warnings.push(warning(part, &span, message, "remove one of the two"));
                 }
                 None => drop(seen.insert(rule.meaning(), rule.at)),
@@ -162,7 +164,8 @@ fn unused_tunnels(parts: &[Part], policy: &Policy) -> Vec<Problem> {
             if rule.ports.iter().any(|port| !policy.wants_opening(&at(*port))) {
                 return None;
             }
-            let message = format!("this tunnel is never used: a [[deny]] or a credential for {host} wants it opened");
+            let message =
+                format!("this tunnel is never used: a [[deny]], an [[ask]] or a credential for {host} wants it opened");
             let help = Some("remove the tunnel, or that other rule".to_owned());
             Some(Problem::new(&part.text, span.clone(), message, help).into_warning())
         })

@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 
-use policies::{Facts, Host, Permit, PolicyAt, Scheme, TunnelPermit, Verdict};
+use policies::{Facts, Host, PolicyAt, Scheme, TunnelPermit, Verdict};
 
 /// How a request goes.
 #[derive(Debug)]
@@ -18,12 +18,7 @@ pub enum Way {
 /// How this request would go. A host that is an address is checked as it is before it is
 /// dialled; what a name resolves to is not known here.
 pub fn way(policy: PolicyAt<'_>, facts: Facts) -> Way {
-    unopened(policy, &facts).unwrap_or_else(|| {
-        Way::Judged(match policy.decide(facts) {
-            Verdict::Allow(permit) => dialled(permit),
-            denied => denied,
-        })
-    })
+    unopened(policy, &facts).unwrap_or_else(|| Way::Judged(dialled(policy.decide(facts))))
 }
 
 /// The same in a connection that nobody opens; nothing where it is opened.
@@ -35,11 +30,14 @@ pub fn unopened(policy: PolicyAt<'_>, facts: &Facts) -> Option<Way> {
     })
 }
 
-/// What becomes of a permit where its host is an address.
-pub fn dialled(permit: Permit) -> Verdict {
-    match address(permit.facts()).map(|address| permit.check_address(address)) {
-        Some(Err(refusal)) => Verdict::Deny(permit.facts().clone(), refusal),
-        _ => Verdict::Allow(permit),
+/// What becomes of an allow where its host is an address. Nobody is asked about one.
+pub fn dialled(verdict: Verdict) -> Verdict {
+    match verdict {
+        Verdict::Allow(permit) => match address(permit.facts()).map(|address| permit.check_address(address)) {
+            Some(Err(refusal)) => Verdict::Deny(permit.facts().clone(), refusal),
+            _ => Verdict::Allow(permit),
+        },
+        asked_or_denied @ (Verdict::Ask(_) | Verdict::Deny(..)) => asked_or_denied,
     }
 }
 

@@ -5,13 +5,15 @@ use std::fmt::Write;
 
 use ipnet::IpNet;
 use policies::{
-    AllowRule, Condition, DenyRule, HostPattern, Hours, Limits, Methods, Observe, RequestPattern, Rules, TunnelRule,
-    Wanted, Words,
+    AllowRule, Asking, Condition, DenyRule, Field, HostPattern, Hours, Leave, Limits, Methods, Observe, RequestPattern,
+    Rules, Say, TunnelRule, Wanted, Words,
 };
+
+use crate::summary;
 
 /// The policy file that says the same as these rules.
 pub fn written(rules: &Rules) -> String {
-    let Rules { allows, tunnels, denies, limits, observe, blocks_lookalikes } = rules;
+    let Rules { allows, tunnels, denies, says, limits, asking, observe, blocks_lookalikes } = rules;
     let mut text = String::new();
     if let Some(Observe { until, at: _ }) = observe {
         let _ = writeln!(text, "mode = \"observe\"\nobserve_until = \"{until}\"");
@@ -20,16 +22,19 @@ pub fn written(rules: &Rules) -> String {
         text += "leaks = \"block\"\n";
     }
     text += &in_limits(limits);
-    allows.iter().for_each(|rule| block(&mut text, "allow", &rule.at.to_string(), allow(rule)));
-    tunnels.iter().for_each(|rule| block(&mut text, "allow", &rule.at.to_string(), tunnel(rule)));
-    denies.iter().for_each(|rule| block(&mut text, "deny", &rule.at.to_string(), deny(rule)));
+    let beside_rules = allows.iter().any(AllowRule::asks);
+    text += &in_asking(asking, beside_rules);
+    allows.iter().for_each(|rule| block(&mut text, &summary::header(rule.leave), &rule.at.to_string(), allow(rule)));
+    tunnels.iter().for_each(|rule| block(&mut text, "[[allow]]", &rule.at.to_string(), tunnel(rule)));
+    denies.iter().for_each(|rule| block(&mut text, "[[deny]]", &rule.at.to_string(), deny(rule)));
+    says.iter().for_each(|rule| block(&mut text, "[[say]]", &rule.at.to_string(), say(rule)));
     text
 }
 
-fn block(text: &mut String, table: &str, at: &str, lines: Vec<String>) {
+fn block(text: &mut String, header: &str, at: &str, lines: Vec<String>) {
     let gap = if text.is_empty() { "" } else { "\n" };
     // Writing to a String cannot fail, here and above.
-    let _ = writeln!(text, "{gap}# {at}\n[[{table}]]\n{}", lines.join("\n"));
+    let _ = writeln!(text, "{gap}# {at}\n{header}\n{}", lines.join("\n"));
 }
 
 fn in_limits(limits: &Limits) -> String {
@@ -42,12 +47,25 @@ fn in_limits(limits: &Limits) -> String {
     if lines.is_empty() { lines } else { format!("\n[limits]\n{lines}") }
 }
 
+/// `[ask]`, which TOML wants as an `[[ask]]` beside others.
+fn in_asking(asking: &Asking, beside_rules: bool) -> String {
+    let Asking { unlisted, hold, quiet } = asking;
+    let mut lines = Vec::new();
+    lines.extend(unlisted.as_ref().map(|_| "unlisted = true".to_owned()));
+    lines.extend((*hold != Asking::HOLD).then(|| format!("hold = \"{hold}s\"")));
+    let spans: Vec<_> = quiet.iter().map(|hours| format!("\"{hours}\"")).collect();
+    lines.extend((!spans.is_empty()).then(|| format!("quiet = [{}]", spans.join(", "))));
+    let header = if beside_rules { "[[ask]]" } else { "[ask]" };
+    if lines.is_empty() { String::new() } else { format!("\n{header}\n{}\n", lines.join("\n")) }
+}
+
 // Each rule is taken apart whole: a field that is new does not compile before it is written.
 
 pub(crate) fn allow(rule: &AllowRule) -> Vec<String> {
     let AllowRule {
         at: _,
         origin: _,
+        leave,
         host,
         scheme,
         ports,
@@ -72,8 +90,9 @@ pub(crate) fn allow(rule: &AllowRule) -> Vec<String> {
     lines.extend(in_private(private));
     lines.extend(model.then(|| "model = true".to_owned()));
     lines.extend(opaque.then(|| "opaque = true".to_owned()));
+    lines.extend((*leave == Leave::Unasked).then(|| "unasked = true".to_owned()));
     lines.extend(hours.iter().flat_map(self::hours));
-    lines.extend(in_why(why.as_ref()));
+    lines.extend(why.as_deref().map(in_why));
     lines
 }
 
@@ -83,7 +102,7 @@ pub(crate) fn tunnel(rule: &TunnelRule) -> Vec<String> {
     lines.extend(in_ports(ports));
     lines.extend(in_private(private));
     lines.extend(hours.iter().flat_map(self::hours));
-    lines.extend(in_why(why.as_ref()));
+    lines.extend(why.as_deref().map(in_why));
     lines
 }
 
@@ -93,8 +112,13 @@ fn deny(rule: &DenyRule) -> Vec<String> {
     lines.extend(in_ports(ports));
     lines.push(asked(requests));
     lines.extend(json.as_ref().map(|conditions| self::json(conditions)));
-    lines.extend(in_why(why.as_ref()));
+    lines.extend(why.as_deref().map(in_why));
     lines
+}
+
+fn say(say: &Say) -> Vec<String> {
+    let Say { at: _, requests, text } = say;
+    vec![asked(requests), format!("text = {}", quoted(text))]
 }
 
 fn in_host(host: &HostPattern) -> String {
@@ -120,8 +144,8 @@ fn in_private(nets: &[IpNet]) -> Option<String> {
     (!all.is_empty()).then(|| format!("private = [{}]", all.join(", ")))
 }
 
-fn in_why(why: Option<&String>) -> Option<String> {
-    why.map(|why| format!("why = {}", quoted(why)))
+pub(crate) fn in_why(why: &str) -> String {
+    format!("why = {}", quoted(why))
 }
 
 /// `hours = "07:00-21:00"`, `days = ["mon", "tue"]`
@@ -143,7 +167,17 @@ pub(crate) fn json(conditions: &[Condition]) -> String {
     format!("json = {{ {} }}", all.join(", "))
 }
 
+/// The same of fields and what is said of them.
+pub(crate) fn json_of(said: &[(Field, Words)]) -> String {
+    let all: Vec<_> = said.iter().map(|(field, words)| self::said(field, words)).collect();
+    format!("json = {{ {} }}", all.join(", "))
+}
+
 fn condition(condition: &Condition) -> String {
+    said(&condition.field, &condition.words)
+}
+
+fn said(field: &Field, words: &Words) -> String {
     let list = |wanted: &[Wanted]| {
         let one = |wanted: &Wanted| match wanted {
             Wanted::Text(text) => quoted(text),
@@ -151,14 +185,14 @@ fn condition(condition: &Condition) -> String {
         };
         wanted.iter().map(one).collect::<Vec<_>>().join(", ")
     };
-    let said = match &condition.words {
+    let said = match words {
         Words::Not(wanted) => format!("{{ not = [{}] }}", list(wanted)),
         Words::Only(wanted) => format!("{{ only = [{}] }}", list(wanted)),
         Words::Any(wanted) => format!("{{ any = [{}] }}", list(wanted)),
         Words::Absent => "\"absent\"".to_owned(),
         Words::Present => "\"present\"".to_owned(),
     };
-    format!("{} = {said}", quoted(&condition.field.to_string()))
+    format!("{} = {said}", quoted(&field.to_string()))
 }
 
 fn quoted(text: &str) -> String {

@@ -56,6 +56,7 @@ fn asks_alone(text: &str, request: &str) -> bool {
     let (method, url) = request.split_once(' ').unwrap();
     match compile(text).at(Moment::FAR).decide(Facts::parse(method, url).unwrap()) {
         Verdict::Allow(permit) => permit.asks_model(),
+        Verdict::Ask(ask) => panic!("{request}: {:?}", ask.by()),
         Verdict::Deny(_, refusal) => panic!("{request}: {}", refusal.why),
     }
 }

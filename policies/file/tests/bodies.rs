@@ -1,6 +1,8 @@
 //! Rules that look into bodies, over whole policies.
 #![allow(clippy::unwrap_used)]
 
+use policies::{BodyConditions, Refusal, Unfit};
+
 use super::words::*;
 
 const BODIES: &str = r#"
@@ -17,13 +19,17 @@ json = { "mcp_servers" = "present" }
 why = "servers of others act for the agent"
 "#;
 
+fn refused(conditions: &BodyConditions, body: &str) -> Option<Refusal> {
+    conditions.check(body.as_bytes()).err().map(Unfit::into_refusal)
+}
+
 #[test]
 fn bodies_are_judged() {
     let policy = policy(BODIES);
     let permit = decide(&policy, "POST https://model.test/v1/messages").unwrap();
     assert!(permit.model() && permit.credential().is_some() && !permit.observed());
     let conditions = permit.body_conditions().unwrap();
-    let code = |body: &str| conditions.check(body.as_bytes()).map_or_else(|refusal| refusal.code.as_str(), |()| "ok");
+    let code = |body: &str| refused(conditions, body).map_or("ok", |refusal| refusal.code.as_str());
     assert_eq!(code(r#"{"model":"claude-x","tools":[{"type":"custom"}]}"#), "ok");
     assert_eq!(code(r#"{"model":"claude-x","tools":[{"type":"web_fetch_1"}]}"#), "body_condition");
     assert_eq!(code(r#"{"model":"other"}"#), "body_condition");
@@ -31,9 +37,9 @@ fn bodies_are_judged() {
     assert_eq!(code(r#"{"mcp_servers":[]}"#), "denied_by_rule");
     assert_eq!(code(""), "body_unreadable");
     assert_eq!(code("{"), "body_unreadable");
-    let refusal = conditions.check(br#"{"mcp_servers":[]}"#).unwrap_err();
+    let refusal = refused(conditions, r#"{"mcp_servers":[]}"#).unwrap();
     assert_eq!((refusal.why.as_str(), refusal.rule.unwrap().line), ("servers of others act for the agent", 9));
-    let refusal = conditions.check(br#"{"model":"secret-text"}"#).unwrap_err();
+    let refusal = refused(conditions, r#"{"model":"secret-text"}"#).unwrap();
     assert_eq!(refusal.why, "the rule wants that in the body every `model` is \"claude-*\"");
     assert_eq!(refusal.lift, ["# change or remove `json` in the [[allow]] at policies/family.toml:2"]);
 }

@@ -1,5 +1,6 @@
 //! What stands for policies from outside, in one program: linked once.
 
+mod asks;
 mod asks_model;
 mod bodies;
 mod docs;
@@ -10,6 +11,7 @@ mod paths;
 mod permits;
 mod properties;
 mod requests;
+mod sentences;
 mod tools;
 mod verdicts;
 mod words;

@@ -151,7 +151,7 @@ fn a_misplaced_key_is_told_with_its_place() {
             "`upload_per_day` belongs into [limits]".to_owned(),
         ),
         ("[[deny]]\nhost = \"a.test\"\nprivate = []\n".to_owned(), "`private` belongs into an [[allow]]".to_owned()),
-        ("host = \"a.test\"\n".to_owned(), "`host` belongs into an [[allow]] or a [[deny]]".to_owned()),
+        ("host = \"a.test\"\n".to_owned(), "`host` belongs into an [[allow]] or an [[ask]] or a [[deny]]".to_owned()),
         (format!("{allow}want = \"deny\"\n"), "`want` belongs into a [[test]]".to_owned()),
         (format!("{allow}[allow.limits]\nrequests_per_day = 1\n"), "write it as [limits]".to_owned()),
         // Words of other tools, and misspelt ones, as before.
@@ -252,6 +252,7 @@ fn one_function_judges_for_all() {
     let way = |request: &str| match policy_file::way(rules.at(Moment::FAR), facts(request)) {
         Way::Unopened(_) => "unopened".to_owned(),
         Way::Judged(Verdict::Allow(_)) => "allow".to_owned(),
+        Way::Judged(Verdict::Ask(_)) => "ask".to_owned(),
         Way::Judged(Verdict::Deny(_, refusal)) => refusal.code.to_string(),
     };
     for (request, said) in [

@@ -10,6 +10,7 @@ use proptest::sample::select;
 #[derive(Debug, PartialEq)]
 pub(super) enum Said {
     Allow { credential: Option<String>, model: bool, home: bool, observed: bool, bodies: Vec<bool> },
+    Ask { credential: Option<String> },
     Deny { code: String, lift: Vec<String> },
     NoPolicy,
 }
@@ -45,6 +46,7 @@ pub(super) fn said_of(policy: PolicyAt<'_>, facts: &Facts) -> Said {
                 bodies: BODIES.map(|body| takes(&permit, body)).to_vec(),
             }
         }
+        Verdict::Ask(ask) => Said::Ask { credential: ask.terms().credential().map(|name| name.to_string()) },
         Verdict::Deny(back, refusal) => {
             assert_eq!(&back, facts);
             Said::Deny { code: refusal.code.to_string(), lift: refusal.lift }
@@ -334,7 +336,7 @@ proptest! {
         let rules = rules.concat();
         let Some(own) = policy(&rules) else { return Ok(()) };
         let refused = |facts: &Facts| match own.at(Moment::FAR).decide(facts.clone()) {
-            Verdict::Allow(_) => None,
+            Verdict::Allow(_) | Verdict::Ask(_) => None,
             Verdict::Deny(facts, refusal) => Some((facts, Some(refusal.code))),
         };
         let log: Vec<_> = asked.iter().filter_map(refused).collect();

@@ -33,6 +33,7 @@ fn facts(request: &str) -> Facts {
 fn refused(policy: &Policy, requests: &[&str]) -> Vec<(Facts, Option<Code>)> {
     let code = |request: &&str| match policy.at(Moment::FAR).decide(facts(request)) {
         Verdict::Allow(_) => (facts(request), None),
+        Verdict::Ask(ask) => (ask.into_facts(), Some(Code::AskUnanswered)),
         Verdict::Deny(facts, refusal) => (facts, Some(refusal.code)),
     };
     requests.iter().map(code).collect()

@@ -23,6 +23,7 @@ pub(super) fn decide(policy: &Policy, request: &str) -> Result<Permit, Refusal> 
     let (method, url) = request.split_once(' ').unwrap();
     match policy.at(Moment::FAR).decide(Facts::parse(method, url).unwrap()) {
         Verdict::Allow(permit) => Ok(permit),
+        Verdict::Ask(ask) => Err(ask.into_refusal().1),
         Verdict::Deny(_, refusal) => Err(refusal),
     }
 }

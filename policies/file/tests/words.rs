@@ -24,6 +24,7 @@ pub(super) fn facts(request: &str) -> Facts {
 pub(super) fn ask(verdict: Verdict) -> Result<Permit, Refusal> {
     match verdict {
         Verdict::Allow(permit) => Ok(permit),
+        Verdict::Ask(ask) => Err(ask.into_refusal().1),
         Verdict::Deny(_, refusal) => Err(refusal),
     }
 }
@@ -122,7 +123,7 @@ fn a_deny_wants_a_tunnel_opened() {
         assert_eq!(tunnel(&policy, "a.pinned.test:443"), want, "{deny}");
     }
     let text = "[[allow]]\nhost = \"a.test\"\ntls = \"tunnel\"\n\n[[deny]]\nhost = \"a.test\"\ndo = [\"* /x\"]\n";
-    let want = "policies/family.toml:1:1: this tunnel is never used: a [[deny]] or a credential for a.test wants it \
+    let want = "policies/family.toml:1:1: this tunnel is never used: a [[deny]], an [[ask]] or a credential for a.test wants it \
                 opened; remove the tunnel, or that other rule";
     assert_eq!(compile(text, "").warnings.to_string(), want);
 }
@@ -274,7 +275,10 @@ fn observing_relaxes_one_thing_until_a_day() {
         assert_eq!(ask(enforced_now.decide(facts(request))).is_ok(), enforced.starts_with("false"), "{request}");
     }
     let permit = ask(policy.at(Moment::new(last, TimeOfDay::NOON)).decide(facts("POST https://half.test/"))).unwrap();
-    assert_eq!(permit.body_conditions().unwrap().check(br#"{"secret":1}"#).unwrap_err().code, Code::DeniedByRule);
+    assert_eq!(
+        permit.body_conditions().unwrap().check(br#"{"secret":1}"#).unwrap_err().into_refusal().code,
+        Code::DeniedByRule
+    );
     assert!(permit.body_conditions().unwrap().check(b"{}").is_ok());
     assert!(permit.check_address("10.0.0.1:443".parse().unwrap()).is_err());
     assert_eq!((permit.credential(), permit.model()), (None, false));

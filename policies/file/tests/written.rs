@@ -29,6 +29,12 @@ fn placeless(rules: &Rules) -> Rules {
     for rule in &mut rules.denies {
         (rule.at, rule.origin) = (at(), Origin::Group);
     }
+    for say in &mut rules.says {
+        say.at = at();
+    }
+    if let Some(unlisted) = &mut rules.asking.unlisted {
+        *unlisted = at();
+    }
     if let Some(observe) = &mut rules.observe {
         observe.at = at();
     }
@@ -63,6 +69,7 @@ fn value(key: &str) -> BoxedStrategy<String> {
         "credential" => line(&["", "credential = \"key\""]),
         "private" => line(&["", "private = [\"192.168.1.20/32\", \"fd00::/8\"]"]),
         "model" => line(&["", "model = true"]),
+        "unasked" => line(&["", "", "unasked = true"]),
         "opaque" => line(&["", "opaque = true"]),
         "hours" => line(&["", "hours = \"07:00-21:00\"", "hours = \"22:00-06:00\""]),
         "days" => line(&["", "days = [\"sun\", \"mon\"]", "days = [\"sat\"]"]),
@@ -78,34 +85,60 @@ enum Form {
     Do,
     Opaque,
     Tunnel,
+    AskedAccess,
+    AskedDo,
+}
+
+impl Form {
+    fn asks(self) -> bool {
+        matches!(self, Form::AskedAccess | Form::AskedDo)
+    }
 }
 
 fn fits(form: Form, key: &str) -> bool {
     let opened = match key {
-        "access" => form == Form::Access,
-        "do" => matches!(form, Form::Do),
+        "access" => matches!(form, Form::Access | Form::AskedAccess),
+        "do" => matches!(form, Form::Do | Form::AskedDo),
         "opaque" => form == Form::Opaque,
         "tls" => form == Form::Tunnel,
+        _ if form.asks() => keys::of_ask().any(|of_ask| of_ask.name == key),
         "host" | "ports" | "private" | "hours" | "days" | "why" => true,
         _ => form != Form::Tunnel,
     };
     opened && !(form == Form::Opaque && key == "websocket")
 }
 
+/// Whether a rule names more than single requests.
+fn has_stars(lines: &[&str]) -> bool {
+    lines.iter().any(|line| line.starts_with("access") || (line.starts_with("do") && line.contains('*')))
+}
+
+/// An `[[allow]]` or `[[ask]]`.
 fn allow() -> impl Strategy<Value = String> {
-    let form = select([Form::Access, Form::Do, Form::Opaque, Form::Tunnel].as_slice());
+    use Form::{Access, AskedAccess, AskedDo, Do, Opaque, Tunnel};
+    let form = select([Access, Do, Opaque, Tunnel, AskedAccess, AskedDo].as_slice());
     let lines = form.prop_flat_map(|form| {
         let lines: Vec<_> = keys::of_allow().filter(|key| fits(form, key.name)).map(|key| value(key.name)).collect();
         lines.prop_map(move |lines| {
             let exact = if form == Form::Opaque { "do = [\"GET /x\"]\n" } else { "" };
-            format!("{exact}{}", lines.join("\n"))
+            (form.asks(), format!("{exact}{}", lines.join("\n")))
         })
     });
-    lines.prop_map(|lines| {
+    lines.prop_map(|(asks, lines)| {
         let mut lines: Vec<&str> = lines.lines().filter(|line| !line.is_empty()).collect();
         // What cannot stand together.
         if lines.contains(&"scheme = \"http\"") {
             lines.retain(|line| !line.starts_with("credential"));
+        }
+        if asks {
+            // Nobody is asked about what has to be spelt.
+            lines.retain(|line| !line.contains("%2F"));
+            if !has_stars(&lines) && !lines.iter().any(|line| line.starts_with("do")) {
+                lines.push("do = [\"PUT /asked\"]");
+            }
+        }
+        if has_stars(&lines) {
+            lines.retain(|line| !line.starts_with("unasked"));
         }
         if lines.contains(&"websocket = true") {
             lines.retain(|line| !line.starts_with("json") && !line.starts_with("do = [\"POST"));
@@ -113,7 +146,7 @@ fn allow() -> impl Strategy<Value = String> {
                 lines.push("access = \"read\"");
             }
         }
-        format!("[[allow]]\n{}\n", lines.join("\n"))
+        format!("[[{}]]\n{}\n", if asks { "ask" } else { "allow" }, lines.join("\n"))
     })
 }
 
@@ -137,7 +170,12 @@ fn top() -> impl Strategy<Value = String> {
 
 fn file() -> impl Strategy<Value = String> {
     let rules = (prop::collection::vec(allow(), 0..5), prop::collection::vec(deny(), 0..3));
-    (top(), rules).prop_map(|(top, (allows, denies))| format!("{top}{}{}", allows.concat(), denies.concat()))
+    let asking = line(&["", "unlisted = true\n", "hold = \"20s\"\nquiet = [\"22:00-07:00\", \"13:00-14:00\"]\n"]);
+    (top(), asking, rules).prop_map(|(top, asking, (allows, denies))| {
+        let rules = format!("{}{}", allows.concat(), denies.concat());
+        let header = if rules.contains("[[ask]]") { "[[ask]]\n" } else { "[ask]\n" };
+        format!("{top}{}{asking}{rules}", if asking.is_empty() { "" } else { header })
+    })
 }
 
 fn request() -> impl Strategy<Value = Facts> {
@@ -160,6 +198,7 @@ fn decided(policy: &Policy, facts: &Facts) -> String {
             permit.private(),
             permit.body_conditions().is_some()
         ),
+        Verdict::Ask(ask) => format!("{:?} {:?}", ask.terms().credential(), ask.by().why),
         Verdict::Deny(_, refusal) => refusal.code.to_string(),
     }
 }

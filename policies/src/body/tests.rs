@@ -13,18 +13,23 @@ fn rule() -> RuleRef {
     RuleRef { file: "family.toml".into(), line: 7 }
 }
 
+/// Why a body does not go.
+fn code(conditions: &BodyConditions, body: &str) -> Option<Code> {
+    conditions.check(body.as_bytes()).err().map(|unfit| unfit.into_refusal().code)
+}
+
 /// The code that an allow with these conditions gives, or `ok`.
 fn allowed(list: &[(&str, Words)], body: &str) -> &'static str {
     let mut all = BodyConditions::new(false);
     all.allow(&conditions(list, Effect::Allow), &rule(), Vec::new());
-    all.check(body.as_bytes()).map_or_else(|refusal| refusal.code.as_str(), |()| "ok")
+    code(&all, body).map_or("ok", Code::as_str)
 }
 
 /// Whether a deny with these conditions takes hold.
 fn denied(list: &[(&str, Words)], body: &str) -> bool {
     let mut all = BodyConditions::new(false);
     all.deny(&conditions(list, Effect::Deny), Refusal::new(Code::DeniedByRule, "no"));
-    let code = all.check(body.as_bytes()).err().map(|refusal| refusal.code);
+    let code = code(&all, body);
     assert!(matches!(code, None | Some(Code::DeniedByRule)), "{code:?}");
     code.is_some()
 }
@@ -186,16 +191,16 @@ fn one_of_several_allows_is_enough() {
     all.allow(&conditions(&[("model", Words::Only(texts(&["a"])))], Effect::Allow), &rule(), vec!["lift".to_owned()]);
     all.allow(&conditions(&[("model", Words::Only(texts(&["b"])))], Effect::Allow), &rule(), Vec::new());
     assert!(all.check(br#"{"model":"a"}"#).is_ok() && all.check(br#"{"model":"b"}"#).is_ok());
-    let refusal = all.check(br#"{"model":"c"}"#).unwrap_err();
+    let refusal = all.check(br#"{"model":"c"}"#).unwrap_err().into_refusal();
     assert_eq!(refusal.why, "the rule wants that in the body every `model` is \"a\"");
     assert_eq!((refusal.rule, refusal.lift), (Some(rule()), vec!["lift".to_owned()]));
-    let refusal = all.check(br#"{"model":["a"]}"#).unwrap_err();
+    let refusal = all.check(br#"{"model":["a"]}"#).unwrap_err().into_refusal();
     assert_eq!(refusal.why, "`model` in the body is not of the kind that the rule expects there");
     all.deny(
         &conditions(&[("model", Words::Any(texts(&["a"])))], Effect::Deny),
         Refusal::new(Code::DeniedByRule, "no"),
     );
-    assert_eq!(all.check(br#"{"model":"a"}"#).unwrap_err().code, Code::DeniedByRule);
+    assert_eq!(all.check(br#"{"model":"a"}"#).unwrap_err().into_refusal().code, Code::DeniedByRule);
     assert!(all.check(br#"{"model":"b"}"#).is_ok());
 }
 
@@ -234,11 +239,11 @@ fn bodies_that_two_readers_could_read_in_two_ways() {
     }
     let mut all = BodyConditions::new(false);
     all.deny(&conditions(&list, Effect::Deny), Refusal::new(Code::DeniedByRule, "no"));
-    assert_eq!(all.check(b"{\"b\":\"\xff\"}").unwrap_err().code, Code::BodyUnreadable);
-    assert_eq!(all.check(&[0x1f, 0x8b, 8, 0]).unwrap_err().code, Code::BodyUnreadable);
+    assert_eq!(all.check(b"{\"b\":\"\xff\"}").unwrap_err().into_refusal().code, Code::BodyUnreadable);
+    assert_eq!(all.check(&[0x1f, 0x8b, 8, 0]).unwrap_err().into_refusal().code, Code::BodyUnreadable);
     let long = vec![b' '; 16 * 1024 * 1024 + 1];
-    assert_eq!(all.check(&long).unwrap_err().code, Code::TooLarge);
-    assert_eq!(all.check(&long[1..]).unwrap_err().code, Code::BodyUnreadable);
+    assert_eq!(all.check(&long).unwrap_err().into_refusal().code, Code::TooLarge);
+    assert_eq!(all.check(&long[1..]).unwrap_err().into_refusal().code, Code::BodyUnreadable);
     assert_eq!(all.limit(), 16 * 1024 * 1024);
 }
 
@@ -248,7 +253,7 @@ fn no_body_has_no_fields_where_none_is_needed() {
     let mut read = BodyConditions::new(true);
     read.allow(&conditions(&[("a", Words::Absent)], Effect::Allow), &rule(), Vec::new());
     assert!(read.check(b"").is_ok());
-    assert_eq!(read.check(b"x").unwrap_err().code, Code::BodyUnreadable);
+    assert_eq!(read.check(b"x").unwrap_err().into_refusal().code, Code::BodyUnreadable);
     read.allow(&conditions(&[], Effect::Allow), &rule(), Vec::new());
     assert!(BodyConditions::new(true).non_empty().is_none() && read.non_empty().is_some());
 }

@@ -41,6 +41,12 @@ codes! {
         OutsideHours => "outside_hours",
         /// A deny rule decided.
         DeniedByRule => "denied_by_rule",
+        /// The owner is asked about this first, and nobody said yes.
+        AskUnanswered => "ask_unanswered",
+        /// The owner was asked, and said no.
+        AskRefused => "ask_refused",
+        /// The owner is asked about this first, and the body is too long to be described.
+        AskTooLarge => "ask_too_large",
         /// The host is an address, and no rule names that address.
         IpLiteral => "ip_literal",
         /// The target or Host header cannot be read in exactly one way.
@@ -114,6 +120,8 @@ codes! {
         BodyUnreadable => "body_unreadable",
         /// The host does not do for the agent what it asks: it may not, not now, or not in this way.
         OperationRefused => "operation_refused",
+        /// The owner has locked the group, or everything.
+        Locked => "locked",
         /// The policy was tightened, the hours of its rule ended, or the sandbox stopped, while this was under way.
         Revoked => "revoked",
     }

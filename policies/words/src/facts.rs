@@ -166,12 +166,15 @@ mod tests {
 
     #[test]
     fn a_command_is_safe_to_paste() {
-        let group = GroupName::parse("family").unwrap();
-        let command = |method, url| Facts::parse(method, url).unwrap().command_to_allow(&group);
+        fn command(method: &str, url: &str) -> String {
+            let group = GroupName::parse("family").unwrap();
+            Facts::parse(method, url).unwrap().command_to_allow(&group)
+        }
         assert_eq!(command("POST", "https://a.test/x?k=v"), "doorward policy allow family POST https://a.test/x");
         assert_eq!(command("GET", "wss://a.test/x"), "doorward policy allow family GET wss://a.test/x");
         for path in ["/$(id)", "/a;b", "/a&b", "/it's", "/~a", "/!x", "/*"] {
-            let command = command("GET", &format!("https://a.test{path}"));
+            let url = format!("https://a.test{path}");
+            let command = command("GET", &url);
             let word = command.strip_prefix("doorward policy allow family GET '").unwrap().strip_suffix('\'').unwrap();
             assert!(!word.replace(r"'\''", "").contains('\''), "{command}");
         }

@@ -107,6 +107,9 @@ pub struct Decision {
     /// TOML lines that would lift a denial.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lift: Vec<String>,
+    /// The number of the owner's yes by which it was let through, where they were asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub granted: Option<u64>,
     /// Whether only `mode = "observe"` let it through.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub observed: bool,
@@ -153,6 +156,7 @@ impl Decision {
             why: None,
             rule: None,
             lift: Vec::new(),
+            granted: None,
             observed: false,
             by_wildcard: false,
             asks_model: false,

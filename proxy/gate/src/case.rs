@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
-use policies::{Moment, Policy, PolicyAt};
+use policies::{Grant, Moment, Policy, PolicyAt};
 
 use crate::request::Intercepted;
 
@@ -41,6 +41,10 @@ pub struct Case {
     pub(crate) within: Option<Arc<Intercepted>>,
     pub(crate) policy: Arc<Policy>,
     pub(crate) now: Moment,
+    /// The yeses to this request.
+    pub(crate) grants: Arc<[Grant]>,
+    /// Whether the owner had locked the group.
+    pub(crate) locked: bool,
 }
 
 impl Case {
@@ -54,8 +58,8 @@ impl Case {
         &self.policy
     }
 
-    /// The same as it judged when the request was read.
+    /// The same as it judged when the request was read, or when its owner had said yes.
     pub fn policy_now(&self) -> PolicyAt<'_> {
-        self.policy.at(self.now)
+        self.policy.at(self.now).with_grants(&self.grants)
     }
 }

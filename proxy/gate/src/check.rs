@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, HeaderName};
 use http::uri::PathAndQuery;
-use policies::{Code, Refusal};
+use policies::{BodyConditions, Code, GrantId, Refusal, Terms, Unfit};
 
 use crate::head;
 use crate::judge::Judged;
@@ -36,7 +36,10 @@ pub struct Clean {
 
 /// The proof that what a permit says of the body was held against all of it, or that it says
 /// nothing. No other body is sent than the one that it holds.
-pub struct BodyJudged(Option<Bytes>);
+pub struct BodyJudged {
+    body: Option<Bytes>,
+    granted: Option<GrantId>,
+}
 
 /// Checks a head and writes it. `look` gets the headers that may go out and leaves those
 /// that do: it looks for what must not leave, and says what is put on.
@@ -45,7 +48,16 @@ pub fn check<T>(
     came: &HeaderMap,
     look: impl FnOnce(HeaderMap) -> Result<(Dressed, T), Refusal>,
 ) -> Result<(Clean, T), Refusal> {
-    let facts = judged.permit().facts();
+    checked(judged.permit(), came, look)
+}
+
+/// The same by what a request would be given: for one that nobody has sent, or that waits for a yes.
+pub(crate) fn checked<T>(
+    terms: &Terms,
+    came: &HeaderMap,
+    look: impl FnOnce(HeaderMap) -> Result<(Dressed, T), Refusal>,
+) -> Result<(Clean, T), Refusal> {
+    let facts = terms.facts();
     head::refuse_other_methods(came, facts.method)?;
     let headers = head::outgoing(came);
     let names: Vec<HeaderName> = headers.keys().cloned().collect();
@@ -90,7 +102,10 @@ impl Clean {
     }
 
     /// The one body that may be sent with this head; nothing where it goes by as it comes.
-    pub(crate) fn take_body(&mut self, BodyJudged(judged): BodyJudged) -> Result<Option<Bytes>, Refusal> {
+    pub(crate) fn take_body(
+        &mut self,
+        BodyJudged { body: judged, granted: _ }: BodyJudged,
+    ) -> Result<Option<Bytes>, Refusal> {
         match self.body.take() {
             None => Ok(judged),
             Some((body, written)) if judged.as_ref() == Some(&body) => Ok(Some(written)),
@@ -102,18 +117,25 @@ impl Clean {
 impl BodyJudged {
     /// For a body that goes by as it comes, or none: where no rule looks into it.
     pub fn as_it_comes(judged: &Judged) -> Option<Self> {
-        judged.permit().body_conditions().is_none().then_some(BodyJudged(None))
+        judged.permit().body_conditions().is_none().then_some(BodyJudged { body: None, granted: None })
     }
 
     /// For a body that is there as a whole. A server must not take it for something else than what
-    /// was judged.
-    pub fn whole(judged: &Judged, clean: &Clean, body: &Bytes) -> Result<Self, Refusal> {
-        if !body.is_empty() && !clean.says_json() {
+    /// was judged: where a rule looks into it, or `looked_into` says that somebody else does, it is JSON.
+    pub fn whole(judged: &Judged, clean: &Clean, body: &Bytes, looked_into: bool) -> Result<Self, Unfit> {
+        let conditions = judged.permit().body_conditions();
+        let looked_into = looked_into || conditions.is_some_and(BodyConditions::look_inside);
+        if looked_into && !body.is_empty() && !clean.says_json() {
             let why = "this body is judged as JSON in UTF-8, and its Content-Type says something else; \
                        send \"Content-Type: application/json\"";
-            return Err(Refusal::new(Code::BodyUnreadable, why));
+            return Err(Unfit::Refused(Refusal::new(Code::BodyUnreadable, why)));
         }
-        judged.permit().body_conditions().map_or(Ok(()), |conditions| conditions.check(body))?;
-        Ok(BodyJudged(Some(body.clone())))
+        let granted = conditions.map_or(Ok(None), |conditions| conditions.check(body))?;
+        Ok(BodyJudged { body: Some(body.clone()), granted })
+    }
+
+    /// The yes by which it goes, where its owner had to be asked.
+    pub fn granted(&self) -> Option<GrantId> {
+        self.granted
     }
 }

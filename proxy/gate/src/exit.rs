@@ -2,11 +2,12 @@
 //! permit is about, made here and nowhere else; nothing can be written to it before it is a
 //! line (`line.rs`) or a tunnel.
 
+use std::io;
 use std::sync::Arc;
 
 use policies::{Authority, CheckedAddress, Code, Host, Permit, Refusal, Scheme, TunnelPermit};
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, ClientConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -52,20 +53,37 @@ impl Destination {
     }
 }
 
+/// What a host is asked to speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// HTTP/1.1, as the client does: nothing has to be carried over into frames, and no body waits
+    /// for a window. HTTP/2 where the host has nothing else.
+    Http1,
+    /// HTTP/2 or HTTP/1.1, as the host likes.
+    Either,
+}
+
 /// What a connection has to be able to do.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 impl Exit {
-    /// For requests: HTTP/2 or HTTP/1.1, as the host likes.
-    pub async fn open(gate: &Gate, audited: &Audited) -> Result<Self, Refusal> {
-        Exit::verified(gate, &gate.tls().any, audited.permit()).await
+    /// For requests.
+    pub async fn open(gate: &Gate, audited: &Audited, offer: Offer) -> Result<Self, Refusal> {
+        let (tls, permit) = (gate.tls(), audited.permit());
+        if offer == Offer::Http1
+            && let Some(exit) = Exit::verified(gate, &tls.http1, permit).await?
+        {
+            return Ok(exit);
+        }
+        Exit::verified(gate, &tls.any, permit).await?.ok_or_else(|| speaks_nothing(permit))
     }
 
     /// For what only HTTP/1.1 carries.
     pub(crate) async fn open_http1(gate: &Gate, audited: &Audited) -> Result<Self, Refusal> {
         let exit = Exit::verified(gate, &gate.tls().http1, audited.permit()).await?;
+        let exit = exit.ok_or_else(|| speaks_nothing(audited.permit()))?;
         gate.upholds(audited.permit(), exit.address.get())?;
         audited.tally().note(|outcome| outcome.address = Some(exit.address.get()));
         Ok(exit)
@@ -82,15 +100,16 @@ impl Exit {
         Ok(Exit { stream: Box::new(stream), destination, address, is_http2: false })
     }
 
-    async fn verified(gate: &Gate, tls: &Arc<ClientConfig>, permit: &Permit) -> Result<Self, Refusal> {
+    /// Nothing where the host speaks none of what it is offered.
+    async fn verified(gate: &Gate, tls: &Arc<ClientConfig>, permit: &Permit) -> Result<Option<Self>, Refusal> {
         let (check, destination) = (|address| permit.check_address(address), Destination::of(permit));
         let (stream, address) = reach(gate, &permit.facts().authority, check).await?;
         if permit.facts().scheme == Scheme::Http {
-            return Ok(Exit { stream: Box::new(stream), destination, address, is_http2: false });
+            return Ok(Some(Exit { stream: Box::new(stream), destination, address, is_http2: false }));
         }
-        let stream = verify(gate, tls, permit, stream).await?;
+        let Some(stream) = verify(gate, tls, permit, stream).await? else { return Ok(None) };
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(H2);
-        Ok(Exit { stream: Box::new(stream), destination, address, is_http2 })
+        Ok(Some(Exit { stream: Box::new(stream), destination, address, is_http2 }))
     }
 
     pub(crate) fn is_http2(&self) -> bool {
@@ -108,7 +127,7 @@ async fn verify(
     tls: &Arc<ClientConfig>,
     permit: &Permit,
     stream: Dialled,
-) -> Result<TlsStream<Dialled>, Refusal> {
+) -> Result<Option<TlsStream<Dialled>>, Refusal> {
     let authority = &permit.facts().authority;
     let invalid = |why: String| Refusal::new(Code::TlsVerify, format!("TLS with {authority} failed: {why}"));
     let name = match &authority.host {
@@ -116,8 +135,22 @@ async fn verify(
         Host::Ip(ip) => ServerName::IpAddress((*ip).into()),
     };
     let connector = TlsConnector::from(tls.clone());
-    timeout(gate.limits().handshake_time, connector.connect(name, stream))
-        .await
+    let shaken = timeout(gate.limits().handshake_time, connector.connect(name, stream)).await;
+    match shaken
         .map_err(|_| Refusal::new(Code::Timeout, format!("the TLS handshake with {authority} took too long")))?
-        .map_err(|error| invalid(error.to_string()))
+    {
+        Err(error) if speaks_another(&error) => Ok(None),
+        shaken => shaken.map(Some).map_err(|error| invalid(error.to_string())),
+    }
+}
+
+/// RFC 7301 §3.2.
+fn speaks_another(error: &io::Error) -> bool {
+    let error = error.get_ref().and_then(|error| error.downcast_ref());
+    matches!(error, Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)))
+}
+
+fn speaks_nothing(permit: &Permit) -> Refusal {
+    let why = format!("TLS with {} failed: it speaks nothing of what it was offered", permit.facts().authority);
+    Refusal::new(Code::TlsVerify, why)
 }

@@ -2,23 +2,31 @@
 //! door's requests go through, and the proofs of it stay here: nothing can be sent with them.
 
 use http::HeaderMap;
-use policies::{Facts, Permit, PolicyAt, Refusal};
+use policies::{Facts, PolicyAt, Refusal, Terms, Verdict};
 
-use crate::check::{Dressed, check};
+use crate::check::{Dressed, checked};
 use crate::judge::{Denied, judged};
 use crate::request;
 
 /// Judges and checks a head by a policy of the caller's choice. `look` is what a door would look
-/// with.
+/// with. Gives an allow or an ask.
 pub fn foresee<T>(
     policy: PolicyAt<'_>,
     facts: Facts,
     headers: &HeaderMap,
-    look: impl FnOnce(&Permit, HeaderMap) -> Result<(Dressed, T), Refusal>,
-) -> Result<(Permit, T), Denied> {
+    look: impl FnOnce(&Terms, HeaderMap) -> Result<(Dressed, T), Refusal>,
+) -> Result<(Verdict, T), Denied> {
     let facts = request::supposed(facts, headers).map_err(Denied::ByHeader)?;
-    let judged = judged(policy, facts, headers)?;
-    let checked = check(&judged, headers, |going_out| look(judged.permit(), going_out));
-    let (_, looked) = checked.map_err(Denied::ByHeader)?;
-    Ok((judged.into_permit(), looked))
+    let verdict = match judged(policy, facts, headers) {
+        Ok(judged) => Verdict::Allow(judged.into_permit()),
+        Err(Denied::Asks(ask)) => Verdict::Ask(*ask),
+        Err(denied) => return Err(denied),
+    };
+    let terms = match &verdict {
+        Verdict::Allow(permit) => permit.terms(),
+        Verdict::Ask(ask) => ask.terms(),
+        Verdict::Deny(facts, refusal) => return Err(Denied::ByPolicy(Box::new(facts.clone()), refusal.clone())),
+    };
+    let (_, looked) = checked(terms, headers, |going_out| look(terms, going_out)).map_err(Denied::ByHeader)?;
+    Ok((verdict, looked))
 }

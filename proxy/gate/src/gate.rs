@@ -7,15 +7,16 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
 use policies::{Clock, Code, Host, Moment, Permit, Policy, Refusal, TunnelPermit};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::audit::{Identity, Ledger};
 use crate::case::{Case, Newest};
 use crate::check::Clean;
 use crate::inflight::InFlight;
 use crate::judge::{Judged, JudgedTunnel};
+use crate::latch::{self, Latch};
 use crate::limits::Limits;
-use crate::ports::{Budget, Resolver};
+use crate::ports::{Budget, Owner, Resolver};
 use crate::request::Intercepted;
 use crate::tls::DoorTls;
 
@@ -31,10 +32,14 @@ pub struct Outside {
     pub ledger: Arc<dyn Ledger>,
     /// What the group may use up.
     pub budget: Arc<dyn Budget>,
+    /// Who is asked where the policy says so.
+    pub owner: Arc<dyn Owner>,
     /// Names to addresses, for this door alone.
     pub resolver: Arc<dyn Resolver>,
     /// The owner's clock, for what policies say of time.
     pub now: Clock,
+    /// What the owner has locked.
+    pub latch: Arc<Latch>,
     /// What must not stand in the log.
     pub hide: Hide,
 }
@@ -49,6 +54,8 @@ pub struct Gate {
     in_flight: InFlight,
     /// Why it lets nothing through any more, once it is shut.
     shut: OnceLock<Refusal>,
+    /// Told when that happens.
+    shutting: Notify,
     /// The agent's run under way; 0 for none.
     run: AtomicU64,
     /// Requests in flight; streams of HTTP/2 count one by one.
@@ -72,6 +79,7 @@ impl Gate {
             limits,
             in_flight: InFlight::default(),
             shut: OnceLock::new(),
+            shutting: Notify::new(),
             run: AtomicU64::new(0),
             requests: Arc::new(Semaphore::new(limits.requests)),
         })
@@ -111,7 +119,8 @@ impl Gate {
 
     /// What a request that comes by this connection now is judged by.
     pub fn case(&self, connection: u64, within: Option<Arc<Intercepted>>) -> Case {
-        Case { connection, within, policy: self.policy.snapshot(), now: self.now() }
+        let locked = self.outside.latch.holds(&self.who.group);
+        Case { connection, within, policy: self.policy.snapshot(), now: self.now(), locked, grants: Arc::default() }
     }
 
     /// Which moment it is for the owner.
@@ -134,6 +143,7 @@ impl Gate {
         let refusal = Refusal::new(Code::Revoked, why);
         let first = self.shut.set(refusal.clone()).is_ok();
         if first {
+            self.shutting.notify_waiters();
             self.in_flight.cut(&refusal);
         }
         first
@@ -147,6 +157,39 @@ impl Gate {
     /// The same as a refusal.
     pub fn is_shut(&self) -> Option<Refusal> {
         self.shut.get().cloned()
+    }
+
+    /// Until nothing of the group's may go on, and why.
+    pub(crate) async fn until_shut(&self) -> Refusal {
+        loop {
+            let shutting = self.shutting.notified();
+            match self.lets_nothing() {
+                Some(refusal) => return refusal,
+                None => shutting.await,
+            }
+        }
+    }
+
+    pub(crate) fn owner(&self) -> &dyn Owner {
+        &*self.outside.owner
+    }
+
+    /// Why nothing of the group's may go on: the door is shut, or the owner has locked it.
+    pub(crate) fn lets_nothing(&self) -> Option<Refusal> {
+        self.is_shut().or_else(|| self.locked().err())
+    }
+
+    /// Whether the owner has locked the group by now.
+    fn locked(&self) -> Result<(), Refusal> {
+        if self.outside.latch.holds(&self.who.group) { Err(latch::refusal()) } else { Ok(()) }
+    }
+
+    /// Cuts what is in flight, if the owner has locked the group.
+    pub fn cut_if_locked(&self) {
+        if let Err(refusal) = self.locked() {
+            self.in_flight.cut(&refusal);
+            self.shutting.notify_waiters();
+        }
     }
 
     /// A place among the requests in flight.
@@ -205,11 +248,13 @@ impl Gate {
     /// A permit is checked again when it is used: the policy may have been tightened
     /// since it was given.
     pub(crate) fn upholds(&self, permit: &Permit, address: SocketAddr) -> Result<(), Refusal> {
+        self.locked()?;
         self.policy.now().at(self.now()).upholds(permit, Some(address))
     }
 
     /// The same for a connection that goes through unopened.
     pub(crate) fn upholds_tunnel(&self, permit: &TunnelPermit, address: SocketAddr) -> Result<(), Refusal> {
+        self.locked()?;
         self.policy.now().at(self.now()).upholds_tunnel(permit, Some(address))
     }
 

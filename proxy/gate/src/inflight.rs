@@ -54,7 +54,7 @@ impl InFlight {
     /// Cuts what the policy does not allow any more, and what is stuck.
     pub(crate) fn review(&self, policy: PolicyAt<'_>) {
         let mut state = self.lock();
-        let held_against = (policy.hash(), policy.now());
+        let held_against = (policy.policy().hash(), policy.now());
         let changed = state.reviewed.replace(held_against) != Some(held_against);
         let held = state.going.values().map(|going| {
             let upheld = if changed { going.permitted.upheld(policy, going.progress.address()) } else { Ok(()) };
@@ -117,6 +117,7 @@ mod tests {
     fn judged(policy: PolicyAt<'_>) -> Permitted {
         match policy.decide(Facts::parse("GET", "https://a.test/").unwrap()) {
             Verdict::Allow(permit) => Permitted::Request(Arc::new(permit)),
+            Verdict::Ask(ask) => panic!("{:?}", ask.by()),
             Verdict::Deny(_, refusal) => panic!("{refusal}"),
         }
     }

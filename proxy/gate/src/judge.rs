@@ -1,7 +1,7 @@
 //! The verdict on one request: no rule, no permit.
 
 use http::HeaderMap;
-use policies::{Authority, Facts, Permit, Policy, PolicyAt, Refusal, TunnelPermit, Verdict};
+use policies::{Ask, AskedBy, Authority, Facts, Permit, Policy, PolicyAt, Refusal, TunnelPermit, Verdict};
 
 use crate::case::Case;
 use crate::second_path;
@@ -20,6 +20,8 @@ pub struct Own(Permit);
 
 /// Why there is no permit.
 pub enum Denied {
+    /// Its owner has to be asked first.
+    Asks(Box<Ask>),
     /// What the policy says of what was read.
     ByPolicy(Box<Facts>, Refusal),
     /// What is said of a header.
@@ -38,12 +40,20 @@ pub(crate) fn judged(policy: PolicyAt<'_>, facts: Facts, headers: &HeaderMap) ->
             second_path::judge(policy, permit.facts(), headers).map_err(Denied::ByHeader)?;
             Ok(Judged(permit))
         }
+        Verdict::Ask(ask) => {
+            second_path::judge(policy, ask.terms().facts(), headers).map_err(Denied::ByHeader)?;
+            Err(Denied::Asks(Box::new(ask)))
+        }
         Verdict::Deny(facts, refusal) => Err(Denied::ByPolicy(Box::new(facts), refusal)),
     }
 }
 
 /// Judges a connection that has named its host and said no more: nothing where it has to be opened.
 pub fn judge_tunnel(case: &Case, authority: &Authority) -> Option<JudgedTunnel> {
+    if case.locked {
+        // Opened, so that the refusal is told inside, where clients show it.
+        return None;
+    }
     case.policy_now().decide_tunnel(authority).map(JudgedTunnel)
 }
 
@@ -52,6 +62,7 @@ pub fn judge_tunnel(case: &Case, authority: &Authority) -> Option<JudgedTunnel> 
 pub fn judge_own(owners: &Policy, case: &Case, facts: Facts) -> Result<Own, Refusal> {
     match owners.at(case.now).decide(facts) {
         Verdict::Allow(permit) => Ok(Own(permit)),
+        Verdict::Ask(ask) => Err(Refusal { lift: Vec::new(), ..ask.by().unanswered() }),
         Verdict::Deny(_, refusal) => Err(Refusal { lift: Vec::new(), ..refusal }),
     }
 }
@@ -76,6 +87,11 @@ impl Judged {
 
     pub(crate) fn into_permit(self) -> Permit {
         self.0
+    }
+
+    /// Gives the permit up: its body is one that the owner is asked about.
+    pub fn into_ask(self, by: AskedBy) -> Box<Ask> {
+        Box::new(self.0.into_ask(by))
     }
 }
 

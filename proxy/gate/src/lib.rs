@@ -12,6 +12,7 @@
 //!                       Exit::open(Audited) → Line   exchange(Audited, Line, OutboundHead) → answer
 //! ```
 //!
+//! A request that its owner is asked about waits (`answered`), and is judged again with the answer.
 //! What nobody has sent goes through the same (`foresee`), and gives no proof.
 //!
 //! None of them can be made elsewhere:
@@ -50,7 +51,7 @@
 //! ```
 //! ```compile_fail
 //! fn case(policy: std::sync::Arc<policies::Policy>, now: policies::Moment) -> gate::Case {
-//!     gate::Case { connection: 1, within: None, policy, now }
+//!     gate::Case { connection: 1, within: None, policy, now, grants: [].into() }
 //! }
 //! ```
 //!
@@ -64,10 +65,12 @@
 //! - Nothing goes over a line that was opened for another host, or at an address that the permit
 //!   does not reach; and nothing goes on once it is cut.
 
+mod asking;
 pub mod audit;
 mod case;
 mod check;
 mod dial;
+mod driver;
 mod exit;
 mod foresee;
 mod gate;
@@ -75,6 +78,7 @@ mod head;
 mod hold;
 mod inflight;
 mod judge;
+mod latch;
 mod limits;
 mod line;
 mod outbound;
@@ -92,13 +96,16 @@ mod tally;
 mod tls;
 mod tunnel;
 
+pub use asking::{Told, answered, check_asked};
 pub use case::{Case, Newest};
 pub use check::{BodyJudged, Clean, Dressed, check};
-pub use exit::{Destination, Exit};
+pub use driver::Arriving;
+pub use exit::{Destination, Exit, Offer};
 pub use foresee::foresee;
 pub use gate::{Admitted, Gate, Hide, Outside};
 pub use head::{HOP_BY_HOP, nominated, outgoing};
 pub use judge::{Asked, Denied, Judged, JudgedTunnel, Own, judge, judge_own, judge_tunnel};
+pub use latch::{Latch, Locked};
 pub use limits::{CONNECTION_WINDOW, Limits, STREAM_WINDOW};
 pub use line::{Line, Over, Shared, Single, Unanswered, broken_off, exchange, speak};
 pub use outbound::{Outbound, OutboundHead};

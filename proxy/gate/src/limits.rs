@@ -72,7 +72,8 @@ impl Default for Limits {
             answer_time: Duration::from_secs(15 * 60),
             leaves: 512,
             leaf_pace: Duration::from_millis(20),
-            idle_upstreams: 64,
+            // As many as there may be in all: one more that is closed is one more handshake.
+            idle_upstreams: 256,
             idle_upstreams_in_all: 256,
             idle_time: Duration::from_secs(20),
             place_time: Duration::from_secs(5),
@@ -82,9 +83,10 @@ impl Default for Limits {
 
 impl Limits {
     /// The defaults, lowered to what this many file descriptors allow: a client's connection takes
-    /// one, an idle upstream another, and a request two while its host's name is resolved.
+    /// one, and another once it leaves bytes waiting, an idle upstream one, and a request two while
+    /// its host's name is resolved.
     pub fn within(descriptors: usize) -> Self {
-        let (usual, part) = (Limits::default(), (descriptors / 4).max(LEAST));
+        let (usual, part) = (Limits::default(), (descriptors / 5).max(LEAST));
         Limits {
             connections: usual.connections.min(part),
             requests: usual.requests.min(part),

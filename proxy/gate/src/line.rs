@@ -4,26 +4,26 @@
 
 use std::any::Any;
 use std::error::Error;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::Body;
-use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use policies::{CheckedAddress, Code, Refusal};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
 
+use crate::driver::{Arriving, Driver, drive};
 use crate::exit::{Destination, Exit};
 use crate::gate::Gate;
-use crate::hold::{Driver, Hold, drive};
+use crate::hold::Hold;
 use crate::limits::STREAM_WINDOW;
 use crate::outbound::{Carried, Outbound};
 use crate::record::Audited;
@@ -101,7 +101,7 @@ pub enum Unanswered<B> {
     Refused(Refusal),
 }
 
-type Answer<B> = Result<http::Response<Incoming>, Unanswered<B>>;
+type Answer<B> = Result<http::Response<Arriving>, Unanswered<B>>;
 
 impl<B> Single<B> {
     /// Where it was dialled.
@@ -111,12 +111,20 @@ impl<B> Single<B> {
 
     /// Whether it has ended.
     pub fn is_closed(&self) -> bool {
+        self.driver.look();
         self.sender.is_closed()
     }
 
     /// Whether it takes a request; waits until it can be told.
     pub async fn is_ready(&mut self) -> bool {
-        self.sender.ready().await.is_ok()
+        let Single { sender, driver, .. } = self;
+        poll_fn(|cx| driver.poll(cx, |cx| sender.poll_ready(cx))).await.is_ok()
+    }
+}
+
+impl<B> Drop for Single<B> {
+    fn drop(&mut self) {
+        self.driver.is_left();
     }
 }
 
@@ -193,23 +201,34 @@ where
         Over::Alone(Single { sender, read, driver, .. }) => {
             tally.goes_over(Hold::Connection(driver.clone()), address);
             let before = read.load(Ordering::Acquire);
-            let sent = sender.try_send_request(outbound.into_http1(tally).map_err(Unanswered::Refused)?).await;
-            sent.map_err(|mut error| match error.take_message() {
+            let request = outbound.into_http1(tally).map_err(Unanswered::Refused)?;
+            if request.body().size_hint().upper().is_none_or(|length| length > BUFFER as u64) {
+                driver.goes_by_itself();
+            }
+            let mut sent = pin!(sender.try_send_request(request));
+            let sent = poll_fn(|cx| driver.poll(cx, |cx| sent.as_mut().poll(cx))).await;
+            if !tally.is_sent() {
+                // What is left of the body must not wait for whoever reads the answer.
+                driver.goes_by_itself();
+            }
+            let answer = sent.map_err(|mut error| match error.take_message() {
                 Some(request) => unsent(request),
                 None => lost_alone(read.load(Ordering::Acquire) == before),
-            })
+            })?;
+            Ok(answer.map(|body| Arriving::new(body, driver.clone())))
         }
         Over::Among(shared, place, wait) => {
             let (leash, driver) = (Leash::default(), shared.driver.clone());
             let hold = Hold::Stream { leash: leash.clone(), _place: place, _driver: driver };
             tally.goes_over(hold, address);
-            let turn = shared.streams.turn(shared.driver.id(), leash, wait);
+            let turn = shared.streams.turn(shared.driver.task(), leash, wait);
             let request = outbound.into_http2(tally, turn).map_err(Unanswered::Refused)?;
             let sent = shared.sender.try_send_request(request).await;
-            sent.map_err(|mut error| match error.take_message() {
+            let answer = sent.map_err(|mut error| match error.take_message() {
                 Some(request) => unsent(request),
                 None => lost_among_others(error.error()),
-            })
+            })?;
+            Ok(answer.map(|body| Arriving::new(body, shared.driver.clone())))
         }
     }
 }
@@ -254,7 +273,7 @@ where
     let stream = Counted { stream, read: read.clone() };
     let (sender, connection) =
         http1::Builder::new().max_buf_size(BUFFER).handshake(TokioIo::new(stream)).await.map_err(|_| broken_off())?;
-    Ok(Single { sender, read, destination, address, driver: drive(connection) })
+    Ok(Single { sender, read, destination, address, driver: Driver::here(connection) })
 }
 
 async fn http2<B>(exit: Exit) -> Result<Shared<B>, Refusal>

@@ -1,12 +1,13 @@
-//! What the gate needs from outside to judge and to dial: names, and the count of what was
-//! used. (The port to the audit log stands with its records in `audit.rs`.)
+//! What the gate needs from outside to judge and to dial: names, the count of what was used, and its
+//! owner's word. (The port to the audit log stands with its records in `audit.rs`.)
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use policies::{GroupName, Host, HostName, Limits, Refusal};
+use policies::{AskedBy, BodyHash, Facts, Fingerprint, GrantId, GroupName, Host, HostName, Limits, Path, Refusal};
+use tokio::time::Instant;
 
-use crate::audit::Pending;
+use crate::audit::{Identity, Pending};
 
 /// The port to the resolver.
 pub trait Resolver: Send + Sync {
@@ -46,4 +47,63 @@ pub trait Budget: Send + Sync {
     ) -> Pending<'a, Result<(), Refusal>>;
     /// Counts bytes of a body before they are sent. Refused: they may not be.
     fn spend(&self, group: &GroupName, limits: &Limits, bytes: u64) -> Result<(), Refusal>;
+}
+
+/// The port to the owner, who says yes or no to what a policy asks about.
+pub trait Owner: Send + Sync {
+    /// Puts a question and waits for the answer, no longer than it says. Let go of: whoever asked has gone.
+    /// A yes is used up by being given.
+    fn ask(&self, question: Question) -> Pending<'_, Result<Yes, Refusal>>;
+}
+
+/// A request as its owner is asked about it.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Whose it is.
+    pub who: Identity,
+    /// The agent's run under way.
+    pub run: Option<u64>,
+    /// What was judged.
+    pub facts: Facts,
+    /// Its path, as it may be shown.
+    pub shown: Path,
+    /// The credential that would be put on.
+    pub credential: Option<Arc<str>>,
+    /// What has its owner asked.
+    pub by: AskedBy,
+    /// What identifies it, but for its body.
+    pub fingerprint: Fingerprint,
+    /// Its body.
+    pub body: BodyHash,
+    /// How long that is.
+    pub bytes: u64,
+    /// The names of its body's fields.
+    pub fields: Vec<String>,
+    /// What it does, in a sentence of the policy's.
+    pub says: Option<String>,
+    /// How long it waits.
+    pub until: Instant,
+}
+
+/// What an owner says to a request that waits, but for no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Yes {
+    /// This one may go.
+    Once(GrantId),
+    /// It may go, and others like it.
+    Answer(GrantId),
+    /// The policy is another now: it says itself whether the request may go.
+    Anew,
+}
+
+/// Where nobody can be asked: each question is refused at once.
+#[derive(Clone, Copy, Debug)]
+pub struct NobodyToAsk;
+
+impl Owner for NobodyToAsk {
+    fn ask(&self, question: Question) -> Pending<'_, Result<Yes, Refusal>> {
+        let why = "the owner is asked about this first, and nobody can be asked here";
+        let refusal = Refusal { why: why.to_owned(), ..question.by.unanswered() };
+        Box::pin(std::future::ready(Err(refusal)))
+    }
 }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use http::header::HOST;
+use http::header::{HOST, HeaderValue};
 use policies::{Authority, Code, Facts, Path, Permit, PolicyHash, Refusal, RuleRef, TunnelPermit};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -14,6 +14,7 @@ use crate::check::{BodyJudged, Clean};
 use crate::gate::{Admitted, Gate};
 use crate::inflight::Permitted;
 use crate::judge::{Asked, Judged, JudgedTunnel, Own};
+use crate::latch;
 use crate::outbound::OutboundHead;
 use crate::request;
 use crate::streams::Leash;
@@ -27,6 +28,8 @@ use shown::{EXCERPT, LONGEST, shortened, without_user};
 pub struct Record {
     gate: Arc<Gate>,
     decision: Decision,
+    /// What the request line and Host said, until it is read.
+    target: Option<Target>,
     policy: PolicyHash,
     facts: Option<Facts>,
     tally: Option<Arc<Tally>>,
@@ -35,6 +38,9 @@ pub struct Record {
     /// Whether there is something to store that is not stored yet.
     owed: bool,
 }
+
+/// A request line and its Host, as they came.
+type Target = (http::Uri, http::Method, Vec<HeaderValue>);
 
 /// A place among the door's requests under way.
 pub struct Entered(OwnedSemaphorePermit);
@@ -67,7 +73,7 @@ impl Record {
     pub fn bare(gate: &Arc<Gate>, case: &Case, protocol: Protocol) -> Self {
         let decision = Decision::bare(gate.who().clone(), gate.run(), case.connection, protocol);
         let (gate, policy) = (gate.clone(), case.policy.hash());
-        Record { gate, decision, policy, facts: None, tally: None, slot: None, leash: None, owed: false }
+        Record { gate, decision, target: None, policy, facts: None, tally: None, slot: None, leash: None, owed: false }
     }
 
     /// For a request, as it came.
@@ -96,14 +102,23 @@ impl Record {
 
     /// Adds what the request line and Host said.
     pub fn target<B>(mut self, request: &http::Request<B>) -> Self {
-        let target = request.uri().to_string();
-        let without_query = target.split('?').next().unwrap_or_default();
-        self.decision.raw_target = Some(without_user(&self.excerpt(without_query.as_bytes())));
-        self.decision.method = Some(self.excerpt(request.method().as_str().as_bytes()));
-        let hosts: Vec<_> =
-            request.headers().get_all(HOST).iter().map(|host| without_user(&self.excerpt(host.as_bytes()))).collect();
-        self.decision.host_header = Some(hosts.join(" | ")).filter(|hosts| !hosts.is_empty());
+        let hosts = request.headers().get_all(HOST).iter().cloned().collect();
+        self.target = Some((request.uri().clone(), request.method().clone(), hosts));
         self
+    }
+
+    /// The decision with what was said, where nothing was read that says the same.
+    fn stated(&self) -> Decision {
+        let mut decision = self.decision.clone();
+        if let Some((uri, method, hosts)) = &self.target {
+            let target = uri.to_string();
+            let without_query = target.split('?').next().unwrap_or_default();
+            decision.raw_target = Some(without_user(&self.excerpt(without_query.as_bytes())));
+            decision.method = Some(self.excerpt(method.as_str().as_bytes()));
+            let hosts: Vec<_> = hosts.iter().map(|host| without_user(&self.excerpt(host.as_bytes()))).collect();
+            decision.host_header = Some(hosts.join(" | ")).filter(|hosts| !hosts.is_empty());
+        }
+        decision
     }
 
     /// Adds where the connection was for.
@@ -124,7 +139,8 @@ impl Record {
         self
     }
 
-    /// The one reading of a request that came by this case's connection. `shown`: its path, where it
+    /// The one reading of a request that came by this case's connection; nothing comes of it where the
+    /// owner has locked the group. `shown`: its path, where it
     /// may not be written down as it is.
     pub fn read<B>(
         &mut self,
@@ -136,6 +152,9 @@ impl Record {
         self.slot = Some(entered.0);
         let facts = request::read(case.within(), request)?;
         self.is_about(&facts, shown(&facts));
+        if case.locked {
+            return Err(latch::refusal());
+        }
         Ok(Asked(facts))
     }
 
@@ -148,11 +167,15 @@ impl Record {
         decision.port = Some(facts.authority.port);
         decision.method = Some(facts.method.as_str().to_owned());
         decision.query_bytes = facts.query.as_ref().map(|query| query.as_str().len());
-        // Where they agree with what was judged they say nothing more.
-        decision.raw_target = None;
-        decision.host_header = None;
+        // Where it agrees with what was judged it says nothing more.
+        self.target = None;
         self.decision.path = Some(self.shortened(path.as_str()));
         self.facts = Some(Facts { path, ..facts.clone() });
+    }
+
+    /// Its owner was asked, and it is judged by what is in force since.
+    pub fn is_judged_by(&mut self, case: &Case) {
+        self.policy = case.policy.hash();
     }
 
     /// What was read, for the answer; nothing where it holds what is watched.
@@ -196,6 +219,7 @@ impl Record {
         findings: Vec<String>,
     ) -> Result<(Audited, OutboundHead), Refusal> {
         let permit = Arc::new(judged.into_permit());
+        let granted = body.granted().map(|grant| grant.0);
         let body = clean.take_body(body)?;
         let (credential, swap) = clean.put_on.clone().unzip();
         let decision = Decision {
@@ -203,6 +227,7 @@ impl Record {
             credential,
             swap,
             head_bytes: Some(clean.bytes),
+            granted,
             observed: permit.observed(),
             by_wildcard: permit.by_wildcard(),
             asks_model: permit.asks_model(),
@@ -250,7 +275,7 @@ impl Record {
     pub async fn allow_local(&mut self, case: &Case, _: Admitted) -> Result<(Decision, Arc<Tally>), Refusal> {
         let policy = Some(case.policy.hash().to_string());
         let (protocol, verdict) = (Protocol::Internal, Allowed::Allow);
-        let asked = Decision { protocol, verdict, policy, ..self.decision.clone() };
+        let asked = Decision { protocol, verdict, policy, ..self.stated() };
         let tally = self.store(&asked, Permitted::Own).await?;
         Ok((asked, tally))
     }
@@ -265,7 +290,7 @@ impl Record {
             verdict: Allowed::Allow,
             rule: Some(rule.clone()),
             policy: Some(policy.to_string()),
-            ..self.decision.clone()
+            ..self.stated()
         }
     }
 
@@ -313,7 +338,7 @@ impl Record {
             lift: refusal.lift.clone(),
             policy: Some(self.policy.to_string()),
             alarm: refusal.code.is_alarm(),
-            ..self.decision.clone()
+            ..self.stated()
         };
         let Decision { raw_target, sni, host_header, host, method, path, .. } = &mut decision;
         self.hide([raw_target, sni, host_header, host, method, path].into_iter().flatten());

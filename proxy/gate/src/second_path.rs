@@ -3,7 +3,7 @@
 //! (COPY and MOVE, which name a second path to write to, are methods that no rule can have.)
 
 use http::HeaderMap;
-use policies::{Code, Facts, Method, Path, PolicyAt, Refusal, Verdict, normal_name};
+use policies::{BodyConditions, Code, Facts, Method, Path, PolicyAt, Refusal, Verdict, normal_name};
 
 /// How names of such headers end, in their normal form: `X-Amz-Copy-Source` of S3 and its
 /// relatives (`x-goog-`, `x-ms-`, `x-oss-`, `x-obs-`, `x-cos-`), `X-Copy-From`,
@@ -21,14 +21,21 @@ pub(crate) fn judge(policy: PolicyAt<'_>, facts: &Facts, headers: &HeaderMap) ->
         let named = read(facts, value.to_str().unwrap_or_default()).map_err(|error| {
             Refusal::new(Code::PathAmbiguous, format!("the header {name} names what is read by it, and {error}"))
         })?;
-        if let Verdict::Deny(named, refusal) = policy.decide(named) {
-            let why = format!(
-                "the header {name} has the host read {}, and that is judged like a GET of it: {}",
-                named.url_without_query(),
-                refusal.why
-            );
-            return Err(Refusal { why, ..refusal });
-        }
+        // A yes is for the request that was shown, and not for what a header of another names.
+        let (named, refusal) = match policy.with_grants(&[]).decide(named) {
+            Verdict::Allow(permit) => match permit.body_conditions().and_then(BodyConditions::asked_by) {
+                Some(by) => (permit.facts().clone(), by.unanswered()),
+                None => continue,
+            },
+            Verdict::Ask(ask) => ask.into_refusal(),
+            Verdict::Deny(named, refusal) => (named, refusal),
+        };
+        let why = format!(
+            "the header {name} has the host read {}, and that is judged like a GET of it: {}",
+            named.url_without_query(),
+            refusal.why
+        );
+        return Err(Refusal { why, ..refusal });
     }
     Ok(())
 }

@@ -36,7 +36,7 @@ impl Streams {
     }
 
     /// For a request on an upstream's connection, which the task of that number runs.
-    pub(crate) fn turn(&self, driver: task::Id, leash: Leash, wait: Arc<Wait>) -> Turn {
+    pub(crate) fn turn(&self, driver: Option<task::Id>, leash: Leash, wait: Arc<Wait>) -> Turn {
         Turn { streams: Arc::downgrade(&self.0), driver, leash, wait }
     }
 
@@ -51,7 +51,7 @@ impl Streams {
 pub(crate) struct Turn {
     /// Not to keep the tasks of a connection alive from within one of them.
     streams: Weak<Mutex<State>>,
-    driver: task::Id,
+    driver: Option<task::Id>,
     leash: Leash,
     wait: Arc<Wait>,
 }
@@ -84,7 +84,8 @@ impl Turn {
 
     /// The body was asked: by the connection itself, or by the task that sends it already.
     pub(crate) fn comes(&self) {
-        if task::try_id() == Some(self.driver)
+        if self.driver.is_some()
+            && task::try_id() == self.driver
             && let Some(streams) = self.streams.upgrade()
         {
             lock(&streams).next = Some(self.leash.clone());

@@ -14,9 +14,9 @@ use hyper_util::rt::TokioIo;
 use policies::{Code, Refusal};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::driver::{Driver, drive};
 use crate::exit::Exit;
 use crate::gate::Gate;
-use crate::hold::{Driver, drive};
 use crate::outbound::OutboundHead;
 use crate::record::Audited;
 use crate::tally::Tally;

@@ -49,8 +49,8 @@ impl Tally {
         gate.in_flight().add(seq, permitted, &progress);
         let (up, uncounted) = (AtomicU64::new(0), AtomicU64::new(0));
         let tally = Tally { gate: gate.clone(), progress, _slot: slot, seq, started: Instant::now(), up, uncounted };
-        if let Some(shut) = gate.is_shut().filter(|_| of_the_group) {
-            // Whoever shut it may have looked at what is under way before.
+        if let Some(shut) = gate.lets_nothing().filter(|_| of_the_group) {
+            // Whoever shut or locked it may have looked at what is under way before.
             tally.cut(&shut);
         }
         Arc::new(tally)

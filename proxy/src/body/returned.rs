@@ -9,14 +9,13 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::ETAG;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
 use policies::{Code, Refusal};
 
 use super::opened::Opened;
 use super::{Cut, Lease};
 use crate::credentials::Handing;
 use crate::room::{Room, aside};
-use gate::{Direction, Tally};
+use gate::{Arriving, Direction, Tally};
 use scan::{FreshKeys, InPieces, Scrubber};
 
 /// The body of an answer.
@@ -31,7 +30,7 @@ pub(crate) enum Body {
 
 /// A response's body on its way down.
 pub(crate) struct Returned {
-    incoming: Incoming,
+    incoming: Arriving,
     /// What unpacks it and looks into it, where it has to be scrubbed.
     opened: Option<Opened>,
     /// Where that takes much memory.
@@ -61,7 +60,7 @@ pub(crate) struct Returning {
 }
 
 impl Returned {
-    pub(crate) fn new(incoming: Incoming, returning: Returning, tally: Arc<Tally>, lease: Lease) -> Self {
+    pub(crate) fn new(incoming: Arriving, returning: Returning, tally: Arc<Tally>, lease: Lease) -> Self {
         let Returning { opened, room, scrubber, fresh, in_pieces } = returning;
         let cut = Box::pin(tally.until_cut());
         let (ahead, trailers, lease, ended) = (None, None, Some(lease), false);

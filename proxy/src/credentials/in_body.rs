@@ -4,7 +4,7 @@ use bytes::Bytes;
 use gate::{Slot, Swap};
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
-use policies::{Authority, Code, Permit, Refusal};
+use policies::{Authority, Code, Refusal, Terms};
 
 use super::authenticates::{Foreign, What};
 use super::{Credential, Field, Found, Keyring, Looking, Place, Placed, in_scope, swap};
@@ -24,14 +24,14 @@ impl Keyring {
     /// under every rule.
     pub(crate) fn place_in_body(
         &self,
-        permit: &Permit,
+        terms: &Terms,
         placed: &mut Placed,
         headers: &HeaderMap,
         body: &Bytes,
         (looking, secrets): (Looking<'_>, &dyn Secrets),
     ) -> Result<Option<Swap>, Refusal> {
         let Looking { who: identity, watchlist, .. } = looking;
-        let authority = &permit.facts().authority;
+        let authority = &terms.facts().authority;
         let unread =
             |why| Refusal::new(Code::BodyUnreadable, format!("a credential may stand in this body, and it {why}"));
         if body.is_empty() || self.fields(authority).next().is_none() {
@@ -61,13 +61,13 @@ impl Keyring {
             return Err(watchlist.find_in(body).map_or_else(foreign, |it| self.misplaced(identity, authority, &it)));
         };
         let rest = [before, b"\"\"", behind].concat();
-        let tolerated = Keyring::tolerates(identity, permit, true);
+        let tolerated = Keyring::tolerates(identity, terms, true);
         if let Some(finding) = watchlist.find_all(&rest).into_iter().find(|finding| !tolerated(&finding.what)) {
             return Err(self.misplaced(identity, authority, &finding));
         }
         placed.lookalikes.extend(watchlist.lookalikes_in(&rest));
-        self.refuse_lookalikes(permit, &placed.lookalikes, looking)?;
-        let Found { credential, place, .. } = in_scope(Found { credential, place, beside: None }, permit)?;
+        self.refuse_lookalikes(terms, &placed.lookalikes, looking)?;
+        let Found { credential, place, .. } = in_scope(Found { credential, place, beside: None }, terms)?;
         let secret = swap::reveal(credential, secrets)?;
         let (name, slot) = (credential.name.clone(), Slot::Body(value.at));
         let swap = Swap { credential: name, place: place.to_string(), slot, secret: secret.clone() };

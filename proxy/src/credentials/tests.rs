@@ -11,12 +11,12 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use gate::audit::{Decision, Ledger, LedgerDown, Noted, Outcome, Seq};
 use gate::{BodyJudged, Gate, Intercepted, Limits, Outside, Record, of_one_door, upstream_tls};
-use policies::{GroupName, Host, HostName, Moment, SandboxId};
+use policies::{GroupName, Host, HostName, Moment, SandboxId, Unfit};
 use policy_file::Source;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::*;
-use crate::ports::{Budget, Pending, Resolved, Resolver, SecretUnavailable, Unresolved};
+use crate::ports::{Budget, NobodyToAsk, Pending, Resolved, Resolver, SecretUnavailable, Unresolved};
 
 const SURROGATE: &str = "surrogate-0123456789";
 const OTHER: &str = "elsewhere-0123456789";
@@ -73,7 +73,9 @@ fn gate(who: &Identity, policy: Policy) -> Arc<Gate> {
         budget: Arc::new(Nothing),
         resolver: Arc::new(Nothing),
         now: Arc::new(|| Moment::FAR),
+        latch: Arc::default(),
         hide: Arc::new(|_| None),
+        owner: Arc::new(NobodyToAsk),
     };
     let tls = of_one_door(&upstream_tls(&[]).unwrap());
     Gate::new(who.clone(), Arc::new(ArcSwap::from_pointee(policy)), outside, tls, Limits::default())
@@ -154,7 +156,11 @@ fn sent(
         let look = |headers| keyring.check(judged.permit(), headers, looking)?.put_on(facts, &secrets);
         let (mut clean, mut placed) = gate::check(&judged, headers, look)?;
         let body = Bytes::copy_from_slice(body.as_bytes());
-        let proof = BodyJudged::whole(&judged, &clean, &body)?;
+        let proof = match BodyJudged::whole(&judged, &clean, &body, true) {
+            Ok(proof) => proof,
+            Err(Unfit::Refused(refusal)) => return Err(refusal),
+            Err(Unfit::Asks(by)) => return Err(by.unanswered()),
+        };
         let swap = keyring.place_in_body(judged.permit(), &mut placed, clean.headers(), &body, (looking, &secrets))?;
         let written = swap.map(|swap| clean.put_in_body(&proof, &body, &swap)).transpose()?;
         let shown = clean.headers().get("authorization").map_or("", |value| value.to_str().unwrap());

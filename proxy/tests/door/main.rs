@@ -16,6 +16,7 @@ mod internal;
 mod json;
 mod limits;
 mod lines;
+mod locked;
 mod log;
 mod lookalikes;
 mod oauth;

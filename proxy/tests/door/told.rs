@@ -31,7 +31,7 @@ fn says_nothing(text: &str, what: &str) {
         let is_said = text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == name);
         assert!(!is_said, "{what} tells {name}: {text}");
     }
-    assert!(!text.contains("/home/") && !text.contains("canary"), "{what}: {text}");
+    assert!(!text.contains("/home/") && !text.contains("bait"), "{what}: {text}");
 }
 
 /// Over HTTP/1.1, in each part of a request that is looked into.
@@ -68,7 +68,7 @@ async fn nobody_is_told_a_name_that_is_none_of_theirs() {
     assert_eq!(refused, 4 * values.len(), "each was refused in each place");
     let rows = world.log.rows();
     let whys: String = rows.iter().filter_map(|row| row.decision.why.clone().or(row.outcome.clone()?.why)).collect();
-    for told in ["credential first", "credential second", "canary bait"] {
+    for told in ["credential first", "credential second", "bait bait"] {
         assert!(whys.contains(told), "the owner hears of {told}: {whys}");
     }
 }

@@ -124,14 +124,14 @@ impl Got {
 async fn accept(listener: TcpListener, state: Arc<State>) {
     loop {
         let (stream, _) = listener.accept().await.expect("a listener");
-        let connection = state.connections.fetch_add(1, Ordering::SeqCst);
-        tokio::spawn(serve(stream, connection, state.clone()));
+        tokio::spawn(serve(stream, state.clone()));
     }
 }
 
 /// `None` where the client broke off, which is for the test to look at.
-async fn serve(stream: TcpStream, connection: usize, state: Arc<State>) -> Option<()> {
+async fn serve(stream: TcpStream, state: Arc<State>) -> Option<()> {
     let stream = TlsAcceptor::from(certificates::server(b"h2")).accept(stream).await.ok()?;
+    let connection = state.connections.fetch_add(1, Ordering::SeqCst);
     let mut builder = h2::server::Builder::new();
     if let Some(streams) = state.streams {
         builder.max_concurrent_streams(streams);

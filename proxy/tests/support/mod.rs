@@ -171,10 +171,12 @@ impl World {
             secrets: safe.clone(),
             budget: wallet.clone(),
             internal: desk.clone(),
+            owner: Arc::new(proxy::ports::NobodyToAsk),
             now: {
                 let clock = clock.clone();
                 Arc::new(move || *clock.lock().unwrap())
             },
+            latch: Arc::default(),
             tls,
             limits: setup.limits,
             connections: AtomicU64::new(0),
@@ -218,6 +220,12 @@ impl World {
     pub fn turn_clock(&self, time: &str) {
         let mut clock = self.clock.lock().unwrap();
         *clock = Moment::new(clock.date(), TimeOfDay::parse(time).unwrap());
+    }
+
+    /// The owner locks this, and nothing else.
+    pub fn lock(&self, locked: proxy::Locked) {
+        self.gateway.latch.set(locked);
+        [&self.family, &self.work].iter().for_each(|open| open.door.cut_if_locked());
     }
 
     /// The server of a name.

@@ -320,7 +320,7 @@ impl Judge<'_> {
     /// Nor what is on the host, what a bait is called, or anything of the other group.
     fn nothing_is_told(&mut self, client: &[u8]) {
         let other = if self.case.door == "work" { "family" } else { "work" };
-        let names = [HOST_PATH.to_owned(), "canary bait".to_owned(), format!("group {other}"), format!("{other}.toml")];
+        let names = [HOST_PATH.to_owned(), "bait bait".to_owned(), format!("group {other}"), format!("{other}.toml")];
         for name in names {
             let told = client.windows(name.len()).any(|part| part == name.as_bytes());
             self.check(!told, || format!("the client was told of {name}"));

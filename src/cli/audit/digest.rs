@@ -8,9 +8,12 @@ use desk::screen::on_screen;
 use jiff::tz::TimeZone;
 use policies::GroupName;
 
-use super::table::{columns, size};
-use super::{is_there, open, since};
+use super::table::size;
+use super::verify::NOTE;
+use super::{is_there, nothing, open, reasons};
+use crate::cli::show::{Columns, Screen, Styled};
 use crate::cli::times::{self, time};
+use crate::cli::when::When;
 use crate::home::Home;
 use crate::store::Millis;
 use crate::store::ledger::{Digest, Happened, Way};
@@ -20,9 +23,10 @@ pub(super) struct DigestArgs {
     /// Only this group
     #[arg(long, value_name = "GROUP", value_parser = GroupName::parse)]
     group: Option<GroupName>,
-    /// From this time on: `2h`, `7d`, `2026-11-23`, `2026-11-23T18:30`
-    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = since)]
-    since: Millis,
+    /// From this time on: `2h` ago, `7d` ago, `yesterday`, `monday 17:00`, `17:00`, `2026-11-23`,
+    /// `2026-11-23T18:30`
+    #[arg(long, value_name = "TIME", default_value = "7d")]
+    since: When,
     /// Of the log that an older Doorward kept, `audit.db`
     #[arg(long)]
     old: bool,
@@ -39,49 +43,79 @@ const HOSTS_AT_MOST: usize = 15;
 /// A host's name has 253 characters at most; one line of a screen has fewer.
 const HOST_AT_MOST: usize = 60;
 
-pub(super) fn run(args: &DigestArgs, home: &Home, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let digest = if is_there(home, args.old) {
-        open(home, args.old)?.digest(args.group.as_ref(), Some(args.since))?
-    } else {
-        Digest { ways: Vec::new(), events: Vec::new(), head: None }
-    };
+pub(super) fn run(args: &DigestArgs, home: &Home, screen: Screen, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let since = args.since.millis()?;
+    let mut digest = Digest { ways: Vec::new(), events: Vec::new(), head: None };
+    if is_there(home, args.old) {
+        let reader = open(home, args.old)?;
+        digest = reader.digest(args.group.as_ref(), Some(since))?;
+        if let Some(group) = &args.group
+            && let Some(words) = nothing::unknown_group(&reader, group)?
+        {
+            crate::cli::show::aside(words);
+        }
+    }
     if args.json {
-        let whole = serde_json::json!({ "since_ms": args.since, "ways": digest.ways, "events": digest.events, "head": digest.head });
+        let whole =
+            serde_json::json!({ "since_ms": since, "ways": digest.ways, "events": digest.events, "head": digest.head });
         writeln!(out, "{}", desk::screen::in_json(whole.to_string()))?;
     } else {
-        write!(out, "{}", text(&digest, args.since, &times::zone()))?;
+        write!(out, "{}", text(&digest, since, &times::zone(), screen).on(screen))?;
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The digest for people.
-pub(super) fn text(digest: &Digest, since: Millis, zone: &TimeZone) -> String {
+fn text(digest: &Digest, since: Millis, zone: &TimeZone, screen: Screen) -> Styled {
     let mut text = if digest.ways.is_empty() {
-        format!("Nothing was asked at a door since {}.\n", time(since, zone))
+        Styled::from(format!("Nothing was asked at a door since {}.\n", time(since, zone)))
     } else {
-        format!("Where data went since {}:\n\n{}", time(since, zone), table(&digest.ways))
+        Styled::from(format!("Where data went since {}:\n\n", time(since, zone))) + table(&digest.ways, screen)
     };
     let open: u64 = digest.ways.iter().map(|way| way.open).sum();
     if open > 0 {
-        text += &format!(
-            "\nAllowed requests without an outcome: {open}. They are under way or were interrupted; what their bodies \
+        text = text
+            + format!(
+                "\nAllowed requests without an outcome: {open}. They are under way or were interrupted; what their bodies \
              held is not counted.\n"
-        );
+            );
     }
     let abandoned: u64 = digest.ways.iter().map(|way| way.abandoned).sum();
     if abandoned > 0 {
-        text += &format!("\nAnswers that were left before they were whole, of which their hosts hear: {abandoned}.\n");
+        text = text
+            + format!("\nAnswers that were left before they were whole, of which their hosts hear: {abandoned}.\n");
     }
-    text += &besides(&digest.events);
+    text = text + credited(&digest.ways);
+    text = text + besides(&digest.events);
     if let Some(head) = &digest.head {
-        text += &format!(
-            "\nThe log ends with record {}, head {}\nKeep this head elsewhere; `doorward audit verify --head` then \
-             finds a tail that was cut off.\n",
-            head.seq, head.hash
-        );
+        text = text + format!("\nThe log ends with record {}. {NOTE}{}\n", head.seq, head.hash);
     }
     text
+}
+
+/// What went with which credential, a line for each and where it went.
+fn credited(ways: &[Way]) -> String {
+    let mut lines = Vec::new();
+    for way in ways {
+        for (credential, with) in &way.credentials {
+            lines.push(format!(
+                "{}: {} requests of {} to {}, {} up, {} down\n",
+                on_screen(credential),
+                with.requests,
+                on_screen(&way.group),
+                host(way),
+                size(with.bytes_up),
+                size(with.bytes_down),
+            ));
+        }
+    }
+    lines.sort();
+    let rest = lines.split_off(lines.len().min(HOSTS_AT_MOST));
+    if !rest.is_empty() {
+        lines.push(format!("({} more; --json has them)\n", rest.len()));
+    }
+    if lines.is_empty() { String::new() } else { format!("\nWith credentials:\n{}", lines.concat()) }
 }
 
 /// What happened that was no request, a line for each group.
@@ -99,7 +133,7 @@ fn besides(events: &[Happened]) -> String {
     if lines.is_empty() { lines } else { format!("\nBesides requests:\n{lines}") }
 }
 
-fn table(ways: &[Way]) -> String {
+fn table(ways: &[Way], screen: Screen) -> Styled {
     let mut groups: BTreeMap<&str, Vec<&Way>> = BTreeMap::new();
     ways.iter().for_each(|way| groups.entry(&way.group).or_default().push(way));
     let mut rows = Vec::new();
@@ -112,7 +146,11 @@ fn table(ways: &[Way]) -> String {
             rows.push(cells(&sum(&rest), format!("({} more hosts)", rest.len())));
         }
     }
-    columns(&HEADINGS, &rows, 2..=6)
+    let mut columns = Columns::new(&HEADINGS).numbers(&[2, 3, 4, 5, 6]);
+    rows.iter().for_each(|row| columns.fit(row));
+    let fitted = columns.on(screen);
+    let lines = fitted.headings().into_iter().chain(rows.iter().map(|row| fitted.row(row)));
+    Styled::drawn(lines.map(|line| line + "\n").collect())
 }
 
 fn host(way: &Way) -> String {
@@ -120,7 +158,7 @@ fn host(way: &Way) -> String {
     super::table::cut(&host, HOST_AT_MOST)
 }
 
-fn cells(way: &Way, host: String) -> [String; 8] {
+fn cells(way: &Way, host: String) -> [Styled; 8] {
     [
         on_screen(&way.group),
         host,
@@ -129,8 +167,9 @@ fn cells(way: &Way, host: String) -> [String; 8] {
         size(way.bytes_down),
         way.refused.to_string(),
         way.alarms.to_string(),
-        way.reason.as_deref().map(on_screen).unwrap_or_default(),
+        way.reason.as_deref().map(reasons::sentence).map(on_screen).unwrap_or_default(),
     ]
+    .map(Styled::from)
 }
 
 fn sum(ways: &[&Way]) -> Way {

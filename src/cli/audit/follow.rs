@@ -14,6 +14,8 @@ pub(super) struct Follower {
     /// Allowed or denied is known for certain only once a request has ended, so it
     /// is looked at here and not in the query.
     which: Option<Which>,
+    /// So is whether it is an alarm.
+    alarms: bool,
     /// Requests that are under way: since when we know, and whether that was shown.
     waiting: BTreeMap<Seq, (Instant, bool)>,
     /// What to show first: the newest entries so far.
@@ -30,9 +32,9 @@ impl Follower {
         let last = reader.last()?;
         let mut first = reader.entries(&filter)?;
         first.retain(|entry| entry.seq <= last);
-        let which = filter.which;
-        let filter = Filter { which: None, after: Some(last), limit: None, ..filter };
-        Ok(Follower { filter, which, waiting: BTreeMap::new(), first })
+        let Filter { which, alarms, .. } = filter;
+        let filter = Filter { which: None, alarms: false, after: Some(last), limit: None, ..filter };
+        Ok(Follower { filter, which, alarms, waiting: BTreeMap::new(), first })
     }
 
     /// Whether a request is under way that has to be looked at again.
@@ -69,6 +71,7 @@ impl Follower {
 
     fn wants(&self, entry: &AuditEntry) -> bool {
         match self.which {
+            _ if self.alarms && !entry.is_alarm() => false,
             None => true,
             Some(Which::Allowed) => !entry.is_refusal() && entry.event.is_none(),
             Some(Which::Denied) => entry.is_refusal(),

@@ -1,118 +1,76 @@
 //! The log as lines for people. Everything that came from a sandbox is made
 //! visible before it is measured or shown.
 
-use std::ops::RangeInclusive;
-
 use desk::screen::on_screen;
 use jiff::tz::TimeZone;
 
+use super::reasons;
+use crate::cli::show::{Columns, Styled, Tone};
 use crate::cli::times::time;
 use crate::store::ledger::{AuditEntry, Ending, OutcomeRecord};
 
-const HEADINGS: [&str; 8] = ["TIME", "GROUP", "VERDICT", "REQUEST", "UP", "DOWN", "TOOK", "BECAUSE"];
+const COLUMNS: usize = 9;
+
+const HEADINGS: [&str; COLUMNS] = ["NO.", "TIME", "GROUP", "VERDICT", "REQUEST", "UP", "DOWN", "TOOK", "BECAUSE"];
 
 /// The columns that are numbers, which stand to the right.
-const NUMBERS: RangeInclusive<usize> = 4..=6;
+const NUMBERS: [usize; 4] = [0, 5, 6, 7];
 
 /// What a followed log gives each column: lines come one by one.
-const WIDTHS: [usize; 8] = [25, 10, 11, 40, 8, 8, 7, 0];
+const WIDTHS: [usize; COLUMNS] = [7, 25, 10, 11, 40, 8, 8, 7, 0];
 
 /// A request is cut to this in the table; `--json` has all of it.
 const REQUEST_AT_MOST: usize = 72;
 
-/// How wide each column of a table of entries is.
-pub(super) struct Widths([usize; 8]);
-
-impl Default for Widths {
-    fn default() -> Self {
-        Widths(HEADINGS.map(str::len))
-    }
+/// The columns of entries.
+pub(super) fn columns() -> Columns {
+    Columns::new(&HEADINGS).numbers(&NUMBERS)
 }
 
-impl Widths {
-    /// Makes room for an entry.
-    pub(super) fn fit(&mut self, entry: &AuditEntry, zone: &TimeZone) {
-        for (width, cell) in self.0.iter_mut().zip(cells(entry, zone)) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-
-    pub(super) fn headings(&self) -> String {
-        joined(&HEADINGS.map(str::to_owned), &self.0, &NUMBERS)
-    }
-
-    pub(super) fn line(&self, entry: &AuditEntry, zone: &TimeZone) -> String {
-        joined(&cells(entry, zone), &self.0, &NUMBERS)
-    }
+/// The same for entries that are not there yet.
+pub(super) fn columns_of_a_stream() -> Columns {
+    columns().widths(&WIDTHS)
 }
 
-/// Rows under headings, each column as wide as its widest cell.
-pub(super) fn columns(headings: &[&str; 8], rows: &[[String; 8]], numbers: RangeInclusive<usize>) -> String {
-    let mut widths = headings.map(str::len);
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut text = format!("{}\n", joined(&headings.map(str::to_owned), &widths, &numbers));
-    rows.iter().for_each(|row| text.push_str(&format!("{}\n", joined(row, &widths, &numbers))));
-    text
-}
-
-/// One entry on its own.
-pub(super) fn line(entry: &AuditEntry, zone: &TimeZone) -> String {
-    joined(&cells(entry, zone), &WIDTHS, &NUMBERS)
-}
-
-fn joined(cells: &[String; 8], widths: &[usize; 8], numbers: &RangeInclusive<usize>) -> String {
-    let padded: Vec<String> = cells
-        .iter()
-        .zip(widths)
-        .enumerate()
-        .map(|(column, (cell, width))| match column {
-            column if numbers.contains(&column) => format!("{cell:>width$}"),
-            _ => format!("{cell:<width$}"),
-        })
-        .collect();
-    padded.join("  ").trim_end().to_owned()
-}
-
-fn cells(entry: &AuditEntry, zone: &TimeZone) -> [String; 8] {
+/// An entry in its columns.
+pub(super) fn cells(entry: &AuditEntry, zone: &TimeZone) -> [Styled; COLUMNS] {
     let outcome = entry.outcome.as_ref();
     let bytes = |count: fn(&OutcomeRecord) -> u64| outcome.map_or_else(dash, |outcome| size(count(outcome)));
     let up = entry.bytes_up().map_or_else(dash, size);
     [
-        time(entry.at, zone),
-        on_screen(&entry.decision.group),
-        verdict(entry).to_owned(),
-        cut(&on_screen(&request(entry)), REQUEST_AT_MOST),
-        up,
-        bytes(|outcome| outcome.bytes_down),
-        outcome.map_or_else(dash, |outcome| took(outcome.micros)),
-        on_screen(&because(entry)),
+        entry.seq.0.to_string().into(),
+        time(entry.at, zone).into(),
+        on_screen(&entry.decision.group).into(),
+        verdict(entry),
+        cut(&on_screen(&request(entry)), REQUEST_AT_MOST).into(),
+        up.into(),
+        bytes(|outcome| outcome.bytes_down).into(),
+        outcome.map_or_else(dash, |outcome| took(outcome.micros)).into(),
+        because(entry),
     ]
 }
 
-fn verdict(entry: &AuditEntry) -> &'static str {
+fn verdict(entry: &AuditEntry) -> Styled {
     match entry.ending {
-        Ending::Denied => "DENY",
+        Ending::Denied => Tone::Bad.of("DENY"),
         // Refused after the verdict, and before anything moved: to its reader a denial.
-        Ending::Ended if entry.is_refusal() && nothing_moved(entry) => "DENY",
-        Ending::Ended if entry.is_refusal() => "CUT OFF",
-        Ending::Ended => "allow",
-        Ending::UnderWay => "under way",
-        Ending::Interrupted => "interrupted",
-        Ending::Noted if entry.is_refusal() => "DENY",
-        Ending::Noted => "event",
+        Ending::Ended if entry.is_refusal() && nothing_moved(entry) => Tone::Bad.of("DENY"),
+        Ending::Ended if entry.is_refusal() => Tone::Bad.of("CUT OFF"),
+        Ending::Ended => Tone::Good.of("allow"),
+        Ending::UnderWay => Tone::Warning.of("under way"),
+        Ending::Interrupted => Tone::Warning.of("interrupted"),
+        Ending::Noted if entry.is_refusal() => Tone::Bad.of("DENY"),
+        Ending::Noted => "event".into(),
     }
 }
 
-fn nothing_moved(entry: &AuditEntry) -> bool {
+/// Whether it was refused before its host was reached.
+pub(super) fn nothing_moved(entry: &AuditEntry) -> bool {
     entry.outcome.as_ref().is_some_and(|outcome| outcome.address.is_none())
 }
 
 /// `GET api.github.com/repos/x?…`; what could not be read is shown as it came.
-fn request(entry: &AuditEntry) -> String {
+pub(super) fn request(entry: &AuditEntry) -> String {
     let decision = &entry.decision;
     if let Some(event) = &entry.event {
         let sandbox = if decision.sandbox.is_empty() { String::new() } else { format!(" {}", decision.sandbox) };
@@ -134,27 +92,26 @@ fn request(entry: &AuditEntry) -> String {
     format!("{method} {scheme}{host}{port}{path}{query}")
 }
 
-/// The rule that decided; for what did not pass, the reason first.
-fn because(entry: &AuditEntry) -> String {
+/// What came of it, and the rule that decided; for what did not pass, the reason first.
+fn because(entry: &AuditEntry) -> Styled {
     let decision = &entry.decision;
-    let rule = decision.rule.as_ref().map(|rule| format!("{}:{}", rule.file, rule.line));
     let reason = match (entry.code(), entry.why()) {
-        (Some(code), Some(why)) => Some(format!("{code}: {why}")),
-        (Some(code), None) => Some(code.to_owned()),
-        (None, _) if entry.ending == Ending::Interrupted => Some("no outcome: interrupted".to_owned()),
-        (None, Some(text)) if entry.ending == Ending::Noted => Some(text.to_owned()),
-        (None, _) => None,
+        (Some(code), why) => Some(format!("{} ({code})", why.unwrap_or_else(|| reasons::sentence(code)))),
+        (None, _) if entry.ending == Ending::Interrupted => Some("how it ended is not known".to_owned()),
+        (None, why) => why.filter(|_| entry.ending == Ending::Noted).map(str::to_owned),
     };
     let status = entry.outcome.as_ref().and_then(|outcome| outcome.status).filter(|_| reason.is_none());
-    let parts = [status.map(|status| status.to_string()), reason, rule];
-    let mut text = parts.into_iter().flatten().collect::<Vec<_>>().join("  ");
+    let answered = status.map(|status| format!("answered {status}"));
+    let rule = decision.rule.as_ref().map(|rule| {
+        let file = rule.file.strip_prefix("policies/").unwrap_or(&rule.file);
+        format!("rule {file}:{}", rule.line)
+    });
+    let mut text = [answered, reason, rule].into_iter().flatten().collect::<Vec<_>>().join("; ");
     if let Some(repeated) = decision.repeated {
-        text.insert_str(0, &format!("{repeated} times more  "));
+        text.insert_str(0, &format!("{repeated} times more: "));
     }
-    if decision.alarm || entry.outcome.as_ref().is_some_and(|outcome| outcome.alarm) {
-        text.insert_str(0, "ALARM  ");
-    }
-    text
+    let text = on_screen(&text);
+    if entry.is_alarm() { Tone::Bad.of("ALARM") + ": " + text } else { text.into() }
 }
 
 pub(super) fn size(bytes: u64) -> String {
@@ -167,7 +124,7 @@ pub(super) fn size(bytes: u64) -> String {
     }
 }
 
-fn took(micros: u64) -> String {
+pub(super) fn took(micros: u64) -> String {
     match micros {
         0..1_000 => format!("{micros} µs"),
         1_000..1_000_000 => format!("{} ms", micros / 1_000),

@@ -6,14 +6,15 @@ use std::process::ExitCode;
 use anyhow::bail;
 use audit::Chain;
 
+use crate::cli::show::{Screen, Styled};
 use crate::cli::times;
 use crate::home::Home;
 use crate::store::ledger::{OldLog, OldVerifyError, Verified, VerifyError, verify};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct VerifyArgs {
-    /// A head that an earlier `verify` printed: finds a tail that was cut off
-    #[arg(long, value_name = "HEX")]
+    /// A fingerprint that an earlier `verify` or digest printed: finds a tail that was cut off
+    #[arg(long, value_name = "FINGERPRINT")]
     head: Option<String>,
     /// The log that an older Doorward kept, `audit.db`
     #[arg(long)]
@@ -30,7 +31,7 @@ struct Found {
     text: String,
 }
 
-pub(super) fn run(args: &VerifyArgs, home: &Home, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &VerifyArgs, home: &Home, screen: Screen, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let path = if args.old { home.old_audit_db() } else { home.audit_log() };
     if !path.exists() {
         bail!("there is no audit log at {}", path.display());
@@ -38,7 +39,7 @@ pub(super) fn run(args: &VerifyArgs, home: &Home, out: &mut dyn Write) -> anyhow
     let head = args.head.as_deref();
     let chain = head.map(|head| Chain::parse(head.as_bytes()));
     if chain == Some(None) {
-        bail!("--head wants the 64 hex digits that an earlier `doorward audit verify` printed");
+        bail!("--head wants the fingerprint of 64 hex digits that an earlier `doorward audit verify` printed");
     }
     let found = if args.old {
         match OldLog::open(&path)?.verify(head) {
@@ -57,7 +58,7 @@ pub(super) fn run(args: &VerifyArgs, home: &Home, out: &mut dyn Write) -> anyhow
     };
     match args.json {
         true => writeln!(out, "{}", found.json)?,
-        false => writeln!(out, "{}", found.text)?,
+        false => writeln!(out, "{}", Styled::from(found.text).on(screen))?,
     }
     Ok(if found.good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -76,6 +77,9 @@ struct Whole {
     holds_head: Option<bool>,
     torn: u64,
 }
+
+/// What a head is for: `verify --head` finds with it what was cut off.
+pub(super) const NOTE: &str = "Note this fingerprint, and keep it elsewhere:\n";
 
 impl Whole {
     fn of(whole: Verified, home: &Home) -> Self {
@@ -117,7 +121,7 @@ impl Whole {
         if let Some((seq, at)) = self.last {
             text += &format!("The last record is {seq}, of {}\n", times::time(at, &times::zone()));
         }
-        text + &format!("head {}", self.head)
+        text + NOTE + &self.head
     }
 }
 
@@ -146,13 +150,15 @@ impl Found {
         let text = match good {
             true => whole.words(),
             false if whole.removed > 0 => format!(
-                "The log is a whole chain, but the head you gave is no record of it: its tail was cut off, it was \
-                 written anew, or the head is of one of the first {} records, which {}.",
+                "The log is a whole chain, but the fingerprint you gave is of no record of it: its tail was cut off, it \
+                 was written anew, or the fingerprint is of one of the first {} records, which {}.",
                 whole.removed, whole.earlier
             ),
-            false => "The log is a whole chain, but the head you gave is no record of it: its tail was cut off, or it \
-                      was written anew."
-                .to_owned(),
+            false => {
+                "The log is a whole chain, but the fingerprint you gave is of no record of it: its tail was cut off, \
+                      or it was written anew."
+                    .to_owned()
+            }
         };
         Found { good, json, text }
     }

@@ -4,11 +4,11 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
-use desk::screen::text_on_screen;
 use serde::Deserialize;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
+use super::super::show::{Styled, Tone};
 use super::super::{Failure, refused, show};
 use crate::channels::lines::{LineReader, LineWriter};
 use crate::channels::protocol::{FromChannel, Incoming, MAX_LINE, Outgoing, OutgoingKind, Sender, ToChannel, VERSION};
@@ -33,14 +33,14 @@ enum Line {
 }
 
 impl Conversation {
-    /// Connects and says hello.
-    pub(super) async fn open(client: Client, group: &Group, json: bool) -> Result<Self, Failure> {
+    /// Connects and says hello; answers may be shown while they grow.
+    pub(super) async fn open(client: Client, group: &Group, json: bool, grows: bool) -> Result<Self, Failure> {
         let stream: UnixStream = client.channel(Some(group.name.to_string())).await?;
         let (read, write) = stream.into_split();
         let reader = LineReader::new(read, MAX_LINE);
         let mut conversation = Conversation { reader, writer: LineWriter::new(write), chat: group.chat.clone(), json };
         let program = concat!("doorward-chat ", env!("CARGO_PKG_VERSION")).to_owned();
-        let hello = FromChannel::Hello { v: VERSION, channel: CHANNEL.to_owned(), program };
+        let hello = FromChannel::Hello { v: VERSION, channel: CHANNEL.to_owned(), program, grows };
         conversation.writer.send(&hello).await?;
         match conversation.next().await? {
             ToChannel::Welcome { .. } => Ok(conversation),
@@ -73,7 +73,7 @@ impl Conversation {
                 ToChannel::Send(out) => {
                     // It belongs to an earlier message whose sender did not wait.
                     if out.kind != OutgoingKind::Done {
-                        show::aside(&format!("(to an earlier message) {}", text_on_screen(&out.text)));
+                        show::aside(format!("(to an earlier message) {}", out.text));
                     }
                     self.confirm(out.id).await?;
                 }
@@ -81,6 +81,7 @@ impl Conversation {
                 | ToChannel::Chats { .. }
                 | ToChannel::Accepted { .. }
                 | ToChannel::Ignored { .. }
+                | ToChannel::Growing { .. }
                 | ToChannel::Typing { .. } => {}
             }
         }
@@ -121,18 +122,29 @@ impl Conversation {
         Ok(self.writer.send(&FromChannel::Sent { id, sent_as: None }).await?)
     }
 
-    /// Shows a message: for a program as it is, for a person without control characters.
-    pub(super) fn show(&self, out: &Outgoing) -> Result<(), Failure> {
-        if self.json {
-            return Ok(show::json(out)?);
-        }
-        let text = if std::io::stdout().is_terminal() { text_on_screen(&out.text) } else { out.text.clone() };
-        match out.kind {
-            OutgoingKind::Reply => show::line(&text)?,
-            OutgoingKind::Notice => show::line(&format!("\n[Doorward] {}\n", text_on_screen(&out.text)))?,
-            OutgoingKind::Failure => show::line(&format!("[Doorward] No answer: {}", text_on_screen(&out.text)))?,
-            OutgoingKind::Done => {}
+    /// Shows a message: for a program as it is, for a person as a terminal has room for it.
+    fn show(&self, out: &Outgoing) -> Result<(), Failure> {
+        match self.shown(out) {
+            _ if self.json => show::json(out)?,
+            Some(_) if out.kind == OutgoingKind::Reply && !std::io::stdout().is_terminal() => {
+                show::verbatim(&out.text)?;
+            }
+            Some(shown) => show::line(shown)?,
+            None => {}
         }
         Ok(())
+    }
+
+    /// A message for a person; `None` where it has nothing to show.
+    pub(super) fn shown(&self, out: &Outgoing) -> Option<Styled> {
+        // Of Doorward's own texts these mark what is inserted, which a terminal does not show.
+        let own = out.text.replace(['\u{2068}', '\u{2069}'], "");
+        let ours = || Tone::Warning.of("[Doorward]");
+        match out.kind {
+            OutgoingKind::Reply => Some(Styled::from(&out.text)),
+            OutgoingKind::Notice => Some(Styled::from("\n") + ours() + format!(" {own}\n")),
+            OutgoingKind::Failure => Some(ours() + format!(" {own}")),
+            OutgoingKind::Done => None,
+        }
     }
 }

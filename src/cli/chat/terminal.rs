@@ -1,91 +1,65 @@
 //! A person at a prompt.
 
-use std::io::{BufRead as _, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use desk::screen::text_on_screen;
-use tokio::sync::mpsc;
-
-use super::super::{Failure, show};
+use super::super::Failure;
+use super::super::show::{self, Screen, Styled, Tone};
 use super::MESSAGE_LIMIT;
 use super::conversation::Conversation;
-use crate::channels::protocol::ToChannel;
+use super::editor::Prompt;
+use super::growing::Grown;
+use crate::channels::protocol::{OutgoingKind, ToChannel};
 use crate::store::Group;
 
-/// Back to the start of the line, and clear it.
-const FRESH_LINE: &str = "\r\x1b[K";
-
-/// What a terminal of Linux gives of a line at most: 4096 with its end (termios(3)).
-const TERMINAL_LINE: usize = 4095;
-
-/// Talks until Ctrl-D.
-pub(super) async fn talk(conversation: &mut Conversation, group: &Group, agent: &str) -> Result<ExitCode, Failure> {
-    show::aside(&format!("You are talking to {} ({}). Ctrl-D leaves.", group.name, agent));
-    let prompt = format!("{}> ", group.name);
-    let mut typed = typed_lines();
-    write(&prompt)?;
+/// Talks until the person leaves.
+pub(super) async fn talk(
+    conversation: &mut Conversation,
+    group: &Group,
+    agent: &str,
+    history: PathBuf,
+) -> Result<ExitCode, Failure> {
+    show::aside(format!("You are talking to {} ({agent}). /help says how, /quit or Ctrl-D leaves.", group.name));
+    let mut prompt = Prompt::open(format!("{}> ", group.name), history).await;
+    let (mut told, mut grown) = (true, Grown::default());
     loop {
         tokio::select! {
-            line = typed.recv() => {
-                let Some(text) = line else {
-                    write("\n")?;
-                    return Ok(ExitCode::SUCCESS);
-                };
-                if text.len() >= TERMINAL_LINE {
-                    show::aside(&format!(
-                        "The terminal takes lines of at most {TERMINAL_LINE} bytes and cut this one, so it was not sent. \
-                         Send long ones from a file: doorward chat --group {} < FILE",
-                        group.name
-                    ));
-                } else if text.len() > MESSAGE_LIMIT {
-                    show::aside("That is too long for one message; put it into a file of the group.");
-                } else if !text.trim().is_empty() {
+            line = prompt.next() => {
+                let Some(text) = line else { return Ok(ExitCode::SUCCESS) };
+                if text.len() > MESSAGE_LIMIT {
+                    prompt.show(&"That is too long for one message; put it into a file of the group.".into())?;
+                } else {
                     conversation.say(&text).await?;
+                    told = false;
                 }
-                write(&prompt)?;
             }
-            said = conversation.next() => heard(conversation, said?, &prompt).await?,
+            said = conversation.next() => match said? {
+                ToChannel::Growing { in_reply_to, text, .. } => {
+                    if let Some(lines) = grown.more(&in_reply_to, &text, Screen::stdout()) {
+                        prompt.show_laid_out(lines)?;
+                    }
+                }
+                ToChannel::Send(mut out) => {
+                    if out.kind == OutgoingKind::Reply && out.in_reply_to.is_some() {
+                        out.text = grown.rest_of(&out.text).to_owned();
+                    }
+                    if let Some(shown) = conversation.shown(&out).filter(|shown| !shown.plain().is_empty()) {
+                        prompt.show(&shown)?;
+                    }
+                    conversation.confirm(out.id).await?;
+                }
+                ToChannel::Ignored { why, .. } => {
+                    prompt.show(&Styled::from(format!("The message was not taken: {why}")))?;
+                }
+                // Once for each message: it stays above.
+                ToChannel::Typing { on: true, .. } if !std::mem::replace(&mut told, true) => {
+                    prompt.show(&Tone::Faint.of("…"))?;
+                }
+                ToChannel::Typing { .. }
+                | ToChannel::Welcome { .. }
+                | ToChannel::Chats { .. }
+                | ToChannel::Accepted { .. } => {}
+            },
         }
     }
-}
-
-async fn heard(conversation: &mut Conversation, said: ToChannel, prompt: &str) -> Result<(), Failure> {
-    match said {
-        ToChannel::Send(out) => {
-            write(FRESH_LINE)?;
-            conversation.show(&out)?;
-            conversation.confirm(out.id).await?;
-            write(prompt)?;
-        }
-        ToChannel::Ignored { why, .. } => {
-            write(FRESH_LINE)?;
-            show::aside(&format!("The message was not taken: {}", text_on_screen(&why)));
-            write(prompt)?;
-        }
-        ToChannel::Typing { on: true, .. } => write(&format!("{FRESH_LINE}… {prompt}"))?,
-        ToChannel::Typing { on: false, .. } => write(&format!("{FRESH_LINE}{prompt}"))?,
-        ToChannel::Welcome { .. } | ToChannel::Chats { .. } | ToChannel::Accepted { .. } => {}
-    }
-    Ok(())
-}
-
-fn write(text: &str) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
-}
-
-/// Lines as they are typed. A thread of its own: reading a terminal cannot be
-/// cancelled, and must not hold the end of the program up.
-fn typed_lines() -> mpsc::Receiver<String> {
-    let (to, typed) = mpsc::channel(16);
-    std::thread::spawn(move || {
-        for line in std::io::stdin().lock().lines() {
-            let Ok(line) = line else { return };
-            if to.blocking_send(line).is_err() {
-                return;
-            }
-        }
-    });
-    typed
 }

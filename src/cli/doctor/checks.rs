@@ -226,7 +226,7 @@ fn policies(home: &Home, in_force: &BTreeMap<String, String>) -> Vec<Check> {
                 observes(home, &group, &compiled.policy)
             }
             Ok(compiled) if compiled.warnings.is_empty() => {
-                Check::fine(what, format!("OK, {} rules", compiled.policy.rules().count()))
+                Check::fine(what, format!("OK, {}", policy::rules_of(&compiled.policy)))
             }
             Ok(compiled) => {
                 Check::warning(what, compiled.warnings.to_string(), format!("doorward policy check {group}"))

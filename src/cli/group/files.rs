@@ -17,7 +17,7 @@ pub(super) fn write(home: &Home, name: &GroupName, agent: &Agent) -> anyhow::Res
 
 fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
     if path.exists() {
-        show::aside(&format!("{} was there already and is in force.", path.display()));
+        show::aside(format!("{} was there already and is in force.", path.display()));
         return Ok(());
     }
     std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
@@ -32,6 +32,7 @@ agent = \"{agent}\"                    # claude, or shell: each message is a com
 # model = \"sonnet\"                   # as Claude Code names it; its own choice otherwise
 # trigger = \"name\"                  # or \"always\"; otherwise: only what calls the assistant is
 #                                     # answered in a chat of several people, all elsewhere
+# language = \"de\"                   # what Doorward itself says here: en, de or ar
 # image = \"my/own-image:1\"           # the agent's own otherwise
 #
 # [limits]                            # of one sandbox; as [engine] in doorward.toml says otherwise

@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
-use desk::screen::text_on_screen;
 use policy_file::presets;
 
+use super::show::Styled;
 use super::{Failure, diff, refused, show, usage};
 use crate::cli::environment;
 use crate::control::client::{Client, ClientError};
@@ -20,19 +20,19 @@ pub(super) async fn run(home: &Home, preset: Option<&str>, yes: bool) -> Result<
     let waiting = waiting(&taken)?;
     let Some(name) = preset else {
         if waiting.is_empty() {
-            show::line("No preset waits: those of this version are in force.")?;
+            show::line("All presets are up to date.")?;
         }
-        waiting.iter().try_for_each(|waiting| show::line(&words(waiting)))?;
+        waiting.iter().try_for_each(|waiting| show::line(words(waiting)))?;
         return Ok(ExitCode::SUCCESS);
     };
     if presets::get(name).is_none() {
         return Err(usage(anyhow!("there is no preset {name:?}; presets are: {}", presets::names().join(", "))));
     }
     let Some(waiting) = waiting.iter().find(|waiting| waiting.name == name) else {
-        show::line(&format!("Preset {name} does not wait: what this version ships is in force."))?;
+        show::line(format!("Preset {name} is up to date."))?;
         return Ok(ExitCode::SUCCESS);
     };
-    show::line(&words(waiting))?;
+    show::line(words(waiting))?;
     if !(yes || show::is_interactive() && show::asks("Take it?")?) {
         return Err(refused(anyhow!("nothing was changed; `doorward policy accept {name} --yes` takes it")));
     }
@@ -52,7 +52,7 @@ pub(super) async fn run(home: &Home, preset: Option<&str>, yes: bool) -> Result<
             taken.accept(name).with_context(|| format!("cannot write into {}", home.presets_dir().display()))?;
         }
     }
-    show::line(&format!("Preset {name} is in force as this version ships it, in every group that uses it."))?;
+    show::line(format!("Preset {name} is in force as this version ships it, in every group that uses it."))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -60,7 +60,7 @@ pub(super) async fn run(home: &Home, preset: Option<&str>, yes: bool) -> Result<
 pub(super) fn tell_waiting(home: &Home) -> Result<(), Failure> {
     for waiting in waiting(&TakenPresets::of(home))? {
         let name = waiting.name;
-        show::line(&format!(
+        show::line(format!(
             "preset {name}: this version's would allow more; the one you use stays until `doorward policy accept {name}`"
         ))?;
     }
@@ -71,10 +71,10 @@ fn waiting(taken: &TakenPresets) -> Result<Vec<Waiting>, Failure> {
     Ok(taken.waiting().context("the presets in force cannot be read")?)
 }
 
-fn words(waiting: &Waiting) -> String {
+fn words(waiting: &Waiting) -> Styled {
     let change = match &waiting.change {
         Some(change) => diff::words(change),
-        None => "The one in force does not load in this version, so what it would change cannot be told.".to_owned(),
+        None => "The one in force does not load in this version, so what it would change cannot be told.".into(),
     };
-    text_on_screen(&format!("Preset {}, as this version ships it:\n{change}", waiting.name))
+    Styled::from(format!("Preset {}, as this version ships it:\n", waiting.name)) + change
 }

@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use policies::{Facts, GroupName, Host, Method, Policy, Verdict};
 use policy_file::{Source, Texts, presets};
 
-use super::super::change::{failed, finish, known_group, note, wrapped};
+use super::super::change::{failed, finish, known_group, note};
 use super::{Failure, compile_file_of, refused, show, times, usage};
 use crate::edit::{Edit, OfPolicy, Rule};
 use crate::gateway::policy_files;
@@ -137,6 +137,7 @@ enum Exactly {
 fn exactly(policy: &Policy, facts: &Facts, home: &Home) -> Result<Exactly, Failure> {
     match policy.at(times::clock(home).now()).enforced().decide(facts.clone()) {
         Verdict::Allow(permit) => Ok(Exactly::Already(permit.rule().clone())),
+        Verdict::Ask(ask) => Ok(Exactly::Lift(Rule::all(&ask.by().lift.join("\n")))),
         Verdict::Deny(_, refusal) => {
             let rules = Rule::all(&refusal.lift.join("\n"));
             if !rules.is_empty() {
@@ -159,6 +160,9 @@ fn still_closed(home: &Home, group: &GroupName, edit: &Edit<OfPolicy>, facts: Fa
             let lift = refusal.lift.join("\n");
             let help = if lift.is_empty() { String::new() } else { format!("\n{}", lift.trim_start_matches("# ")) };
             Err(refused(anyhow!("nothing was changed: it would be refused all the same: {}{help}", refusal.why)))
+        }
+        Verdict::Ask(ask) => {
+            Err(refused(anyhow!("nothing was changed: you would be asked about it all the same, by {}", ask.by().at)))
         }
         Verdict::Allow(_) => Ok(()),
     }
@@ -235,7 +239,7 @@ pub(super) fn list(json: bool) -> Result<ExitCode, Failure> {
     let mut lines = Vec::new();
     for (name, says) in all {
         lines.push(name.to_owned());
-        lines.extend(wrapped(&says, 74).into_iter().map(|line| format!("    {line}")));
+        lines.push(format!("    {says}"));
         let needs = credentials(name);
         lines.extend((!needs.is_empty()).then(|| format!("    Needs the credential {}.", needs.join(", "))));
     }

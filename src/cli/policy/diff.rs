@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
-use desk::screen::text_on_screen;
 use policies::{GroupName, Policy};
-use policy_file::{Diff, Fate, LimitChange, RuleSummary};
+use policy_file::{AskingSummary, Diff, Fate, LimitChange, RuleSummary};
 
 use super::asked::asked;
+use super::show::{Styled, Tone};
 use super::{Failure, compile_file, compile_named, is_file, policy_of, refused, show, times, usage};
 use crate::home::Home;
 
@@ -31,7 +31,7 @@ pub(super) fn run(
     if json {
         show::json(&serde_json::json!({ "widens": diff.widens(), "diff": diff }))?;
     } else {
-        show::line(&text_on_screen(&words(&diff)))?;
+        show::line(words(&diff))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -48,41 +48,52 @@ fn either(home: &Home, what: &str) -> Result<Policy, Failure> {
     policy_of(what, compile_named(home, &group)?)
 }
 
-pub(super) fn words(diff: &Diff) -> String {
+pub(super) fn words(diff: &Diff) -> Styled {
     if diff.is_empty() {
-        return "Nothing changes.".to_owned();
+        return "Nothing changes.".into();
     }
+    // Whole: what is new is told.
+    let Diff { added, removed, limits, asking, observe, leaks, requests } = diff;
     let mut lines = Vec::new();
-    lines.extend(diff.removed.iter().map(|rule| format!("- {}", rule_in_words(rule))));
-    lines.extend(diff.added.iter().map(|rule| format!("+ {}", rule_in_words(rule))));
-    for LimitChange { name, old, new } in &diff.limits {
+    lines.extend(removed.iter().map(|rule| format!("- {}", rule_in_words(rule))));
+    lines.extend(added.iter().map(|rule| format!("+ {}", rule_in_words(rule))));
+    for LimitChange { name, old, new } in limits {
         let said = |value: &Option<u64>| {
             value.map_or_else(|| "no limit".to_owned(), |it| policy_file::limit_in_words(name, it))
         };
         lines.push(format!("~ {name}: {} -> {}", said(old), said(new)));
     }
-    if let Some((old, new)) = diff.observe {
+    if let Some((old, new)) = asking {
+        lines.push(format!("~ asking: {} -> {}", in_asking(old), in_asking(new)));
+    }
+    if let Some((old, new)) = *observe {
         let said = |day: Option<policies::Date>| day.map_or_else(|| "not".to_owned(), |day| format!("until {day}"));
         lines.push(format!("~ observed: {} -> {}", said(old), said(new)));
     }
-    if let Some((old, new)) = diff.leaks {
+    if let Some((old, new)) = *leaks {
         let said = |blocks: bool| if blocks { "blocked" } else { "noted" };
         lines.push(format!("~ what looks like a secret: {} -> {}", said(old), said(new)));
     }
-    if !diff.requests.is_empty() {
+    if !requests.is_empty() {
         lines.push("\nRequests in the log that would fare otherwise:".to_owned());
         let change = |change: &policy_file::RequestChange| {
             format!("  {}: {} -> {}", change.request, fate(change.old), fate(change.new))
         };
-        lines.extend(diff.requests.iter().map(change));
+        lines.extend(requests.iter().map(change));
     }
     let verdict = if diff.widens() {
-        "This may allow more than before."
+        Tone::Warning.of("This may allow more than before.")
     } else {
-        "This allows nothing that was not allowed before."
+        Tone::Good.of("This allows nothing that was not allowed before.")
     };
-    lines.push(format!("\n{verdict}"));
-    lines.join("\n")
+    Styled::from(lines.join("\n")) + "\n\n" + verdict
+}
+
+fn in_asking(asking: &AskingSummary) -> String {
+    let AskingSummary { unlisted, hold, quiet } = asking;
+    let unlisted = if *unlisted { "about hosts that no rule names too" } else { "as the rules say" };
+    let quiet = if quiet.is_empty() { String::new() } else { format!(", but {}", quiet.join(", ")) };
+    format!("{unlisted}, waiting {hold} s{quiet}")
 }
 
 fn rule_in_words(rule: &RuleSummary) -> String {
@@ -96,6 +107,8 @@ fn fate(fate: Fate) -> String {
         Fate::Tunnelled => "goes through unopened".to_owned(),
         Fate::Allowed => "allowed".to_owned(),
         Fate::AllowedByBody => "allowed if its body is as the rules want it".to_owned(),
+        Fate::Asked => "asked about first".to_owned(),
+        Fate::AskedByBody => "asked about first if its body is such as the rules ask about".to_owned(),
         Fate::Refused(code) => format!("refused ({code})"),
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn way(
     let sandbox = SandboxId::new("0").ok_or_else(|| refused(anyhow!("no sandbox can be named")))?;
     let who = Identity { group: policy.group().clone(), sandbox };
     Ok(match proxy::foresee((policy, now), who, keyring, facts.clone(), headers) {
-        Ok((permit, notes)) => (Way::Judged(policy_file::dialled(permit)), notes),
+        Ok((verdict, notes)) => (Way::Judged(policy_file::dialled(verdict)), notes),
         Err(refusal) => (Way::Judged(Verdict::Deny(facts, refusal)), Vec::new()),
     })
 }

@@ -1,35 +1,49 @@
 //! `doorward policy show`: everything that a group's policy says, presets and
 //! base.toml included.
 
-use policies::{Date, GroupName, Limits, Policy};
-use policy_file::RuleSummary;
+use policies::{Asking, Date, GroupName, Limits, Policy, Rules, Say};
+use policy_file::{AskingSummary, Effect, RuleSummary};
 
-use super::show;
+use super::show::{self, Styled, Tone};
 use crate::home::Home;
 
 pub(super) fn json(policy: &Policy) -> serde_json::Value {
+    // Whole: what is new is shown.
+    let Rules { allows: _, tunnels: _, denies: _, says, limits, asking, observe: _, blocks_lookalikes } =
+        policy.rules();
     serde_json::json!({
         "group": policy.group(), "policy": policy.hash().to_string(), "rules": policy_file::summaries(policy),
-        "limits": policy.limits(), "observe_until": policy.observe_until().map(|day| day.to_string()),
-        "leaks": if policy.blocks_lookalikes() { "block" } else { "note" },
+        "asking": AskingSummary::from(asking), "limits": limits,
+        "says": says.iter().map(say).collect::<Vec<_>>(), "observe_until": policy.observe_until().map(|day| day.to_string()),
+        "leaks": if *blocks_lookalikes { "block" } else { "note" },
     })
 }
 
-pub(super) fn words(home: &Home, policy: &Policy, today: Date) -> String {
-    let rows: Vec<Vec<String>> = policy_file::summaries(policy).iter().map(row).collect();
-    let mut parts = vec![if rows.is_empty() {
+fn say(say: &Say) -> serde_json::Value {
+    let Say { at, requests, text } = say;
+    let requests: Vec<_> = requests.iter().map(ToString::to_string).collect();
+    serde_json::json!({ "at": at, "requests": requests, "text": text })
+}
+
+pub(super) fn words(home: &Home, policy: &Policy, today: Date) -> Styled {
+    let rows: Vec<Vec<Styled>> = policy_file::summaries(policy).iter().map(row).collect();
+    let mut parts: Vec<Styled> = vec![if rows.is_empty() {
         let group: &GroupName = policy.group();
-        format!("{group} may reach nothing: {} names nothing.", home.policy_file(group).display())
+        format!("{group} may reach nothing: {} names nothing.", home.policy_file(group).display()).into()
     } else {
         show::table(&["", "host", "requests", "credential", "rule"], &rows)
     }];
-    let limits: Vec<String> = limits(policy.limits()).collect();
+    // Whole: what is new is shown.
+    let Rules { allows: _, tunnels: _, denies: _, says: _, limits, asking, observe, blocks_lookalikes } =
+        policy.rules();
+    let limits: Vec<String> = self::limits(limits).collect();
     if !limits.is_empty() {
-        parts.push(format!("limits: {}", limits.join(", ")));
+        parts.push(format!("limits: {}", limits.join(", ")).into());
     }
-    parts.extend(policy.blocks_lookalikes().then(|| "leaks: what looks like a secret is blocked".to_owned()));
-    parts.extend(policy.observe_until().map(|until| observed(until, today)));
-    parts.join("\n\n")
+    parts.extend(self::asking(asking).map(Styled::from));
+    parts.extend(blocks_lookalikes.then(|| "leaks: what looks like a secret is blocked".into()));
+    parts.extend(observe.as_ref().map(|observe| Tone::Warning.of(&observed(observe.until, today))));
+    Styled::joined(parts, "\n\n")
 }
 
 /// What `mode = "observe"` means today.
@@ -41,12 +55,24 @@ fn observed(until: Date, today: Date) -> String {
     }
 }
 
+/// `[ask]`, where it says something.
+fn asking(asking: &Asking) -> Option<String> {
+    if *asking == Asking::default() {
+        return None;
+    }
+    let AskingSummary { unlisted, hold, quiet } = AskingSummary::from(asking);
+    let mut words = vec![format!("an asked request waits {hold} s")];
+    words.extend(unlisted.then(|| "hosts that no rule names are asked about".to_owned()));
+    words.extend((!quiet.is_empty()).then(|| format!("nobody is asked {}", quiet.join(", "))));
+    Some(format!("asking: {}", words.join("; ")))
+}
+
 fn limits(limits: &Limits) -> impl Iterator<Item = String> {
     let each = limits.each().into_iter();
     each.filter_map(|(name, value)| value.map(|value| format!("{name} {}", policy_file::limit_in_words(name, value))))
 }
 
-fn row(rule: &RuleSummary) -> Vec<String> {
+fn row(rule: &RuleSummary) -> Vec<Styled> {
     let usual = match rule.scheme {
         Some("http") => rule.ports == [80],
         _ => rule.ports.is_empty() || rule.ports == [443],
@@ -59,5 +85,11 @@ fn row(rule: &RuleSummary) -> Vec<String> {
         host += &format!(":{}", rule.ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
     }
     let credential = rule.credential.as_deref().unwrap_or_default().to_owned();
-    vec![rule.effect.to_owned(), host, rule.in_words(), credential, rule.at.to_string()]
+    let tone = match rule.effect {
+        Effect::Deny => Tone::Bad,
+        Effect::Ask => Tone::Warning,
+        Effect::Allow => Tone::Good,
+    };
+    let effect = tone.of(&rule.effect.to_string());
+    vec![effect, host.into(), rule.in_words().into(), credential.into(), rule.at.to_string().into()]
 }

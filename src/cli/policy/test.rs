@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::anyhow;
-use desk::screen::text_on_screen;
 use policies::GroupName;
 use policy_file::TestReport;
 
-use super::{Failure, groups_with_files, refused, report, show};
+use super::show::{Styled, Tone};
+use super::{Failure, groups_with_files, refused, show, wrong};
 use crate::gateway::policy_files;
 use crate::home::Home;
 
@@ -26,32 +26,31 @@ pub(super) fn run(home: &Home, group: Option<GroupName>, json: bool) -> Result<E
         if json {
             show::json(&serde_json::json!({ "group": group, "tests": reports }))?;
         } else {
-            show::line(&text_on_screen(&words(&group, &reports)))?;
+            show::line(words(&group, &reports))?;
         }
     }
     Ok(if all_passed { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 pub(super) fn reports(home: &Home, group: &GroupName) -> Result<Vec<TestReport>, Failure> {
-    policy_file::run_tests(group, &policy_files::read(home, group)?)
-        .map_err(|problems| refused(anyhow!("the policy of {group} is wrong:\n{}", report(&problems))))
+    policy_file::run_tests(group, &policy_files::read(home, group)?).map_err(|problems| wrong(group.as_str(), problems))
 }
 
-pub(super) fn words(group: &GroupName, reports: &[TestReport]) -> String {
+pub(super) fn words(group: &GroupName, reports: &[TestReport]) -> Styled {
     if reports.is_empty() {
-        return format!("{group}: no tests; a [[test]] with `request` and `want` is one");
+        return format!("{group}: no tests; a [[test]] with `request` and `want` is one").into();
     }
     let line = |report: &TestReport| {
-        let mark = if report.passed { "ok    " } else { "FAILED" };
+        let mark = if report.passed { Tone::Good.of("ok") + "    " } else { Tone::Bad.of("FAILED") };
         let when = report.when.as_ref().map(|when| format!(" at {when}")).unwrap_or_default();
-        let mut words = format!("{mark}  {} is wanted for {}{when} ({})", report.want, report.request, report.at);
+        let mut words = format!("  {} is wanted for {}{when} ({})", report.want, report.request, report.at);
         if !report.passed {
             words += &format!("\n        {}", report.why);
         }
-        words
+        mark + words
     };
     let passed = reports.iter().filter(|report| report.passed).count();
-    let mut lines: Vec<String> = reports.iter().map(line).collect();
-    lines.push(format!("{group}: {passed} of {} tests hold", reports.len()));
-    lines.join("\n")
+    let mut lines: Vec<Styled> = reports.iter().map(line).collect();
+    lines.push(format!("{group}: {passed} of {} tests hold", reports.len()).into());
+    Styled::joined(lines, "\n")
 }

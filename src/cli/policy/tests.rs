@@ -76,7 +76,7 @@ fn a_suggestion_says_where_it_goes() {
     ]
     .map(|(method, host, path, code)| request(&record(method, host, path), Some(code)).unwrap());
     let suggestion = policy_file::suggest(policy.at(Moment::FAR), &asked.map(|asked| (asked.facts, asked.code)));
-    let shown = suggest::words(&home, &family(), &suggestion);
+    let shown = suggest::words(&home, &family(), &suggestion).plain();
     let file = home.policy_file(&family());
     let want = format!(
         "# Put into {} what you want of this; it allows 1 request.\n\n[[allow]]\nhost = \"a.test\"\ndo = [\"GET /y\"]\n\n\
@@ -88,8 +88,8 @@ fn a_suggestion_says_where_it_goes() {
     // All of it is a policy file as it stands.
     std::fs::write(&file, format!("{POLICY}\n{shown}\n")).unwrap();
     assert!(compile(&home, &family()).is_ok());
-    let nothing = suggest::words(&home, &family(), &policy_file::suggest(policy.at(Moment::FAR), &[]));
-    assert_eq!(nothing, "# The log holds nothing of family that a new rule would allow.");
+    let nothing = suggest::words(&home, &family(), &policy_file::suggest(policy.at(Moment::FAR), &[])).plain();
+    assert_eq!(nothing, "# Nothing of family was refused that a rule could allow.");
 }
 
 #[test]
@@ -100,14 +100,16 @@ fn a_difference_reads_like_one() {
     let new = compile(&home, &family()).map_err(|_| "wrong").unwrap();
     let log = [Facts::parse("GET", "https://a.test/y").unwrap()];
     assert_eq!(
-        diff::words(&policy_file::diff(&old, &new).with_requests(old.at(Moment::FAR), new.at(Moment::FAR), &log)),
+        diff::words(&policy_file::diff(&old, &new).with_requests(old.at(Moment::FAR), new.at(Moment::FAR), &log))
+            .plain(),
         "- allow a.test GET /x  (policies/family.toml:1)\n\
          + allow a.test GET /y, with the credential key  (policies/family.toml:1)\n\n\
          Requests in the log that would fare otherwise:\n  GET https://a.test/y: refused (path_denied) -> allowed\n\n\
          This may allow more than before."
     );
     assert_eq!(
-        diff::words(&policy_file::diff(&old, &old).with_requests(old.at(Moment::FAR), old.at(Moment::FAR), &log)),
+        diff::words(&policy_file::diff(&old, &old).with_requests(old.at(Moment::FAR), old.at(Moment::FAR), &log))
+            .plain(),
         "Nothing changes."
     );
 }
@@ -121,7 +123,7 @@ fn tests_are_listed_with_what_went_wrong() {
     assert_eq!(code(GroupName::parse("nobody").ok()), Err("refused"));
     let reports = test::reports(&home, &family()).map_err(|_| "wrong").unwrap();
     assert_eq!(
-        test::words(&family(), &reports),
+        test::words(&family(), &reports).plain(),
         "ok      allow is wanted for GET https://a.test/x (policies/family.toml:8)\n\
          FAILED  allow is wanted for GET https://a.test/y (policies/family.toml:12)\n        \
          group family may reach a.test, but not this page of it\nfamily: 1 of 2 tests hold"
@@ -171,9 +173,9 @@ fn all_of_a_policy_is_shown() {
     let (_dir, home) = home(ALL_OF_IT);
     let policy = compile(&home, &family()).map_err(|_| "wrong").unwrap();
     let requests =
-        "GET /notes, POST /notes, with ?view=plain, if there is no `file_url`, also at 192.168.1.20/32, a model";
+        "GET /notes, POST /notes, with ?view=plain, if there is no `file_url`, private 192.168.1.20/32, a model";
     assert_eq!(
-        rules::words(&home, &policy, day("2026-12-01")),
+        rules::words(&home, &policy, day("2026-12-01")).plain(),
         format!(
             "       host           requests{0:w$}  credential  rule\n\
              allow  nas.home:8443  {requests}  nas         policies/family.toml:8\n\
@@ -190,7 +192,7 @@ fn all_of_a_policy_is_shown() {
             n = requests.len(),
         )
     );
-    let ended = rules::words(&home, &policy, day("2026-12-02"));
+    let ended = rules::words(&home, &policy, day("2026-12-02")).plain();
     assert!(ended.ends_with("observing ended on 2026-12-01: every rule is enforced"), "{ended}");
     let json = rules::json(&policy);
     assert_eq!((&json["observe_until"], &json["limits"]["requests_per_day"]), (&"2026-12-01".into(), &500.into()));
@@ -203,7 +205,7 @@ fn an_empty_policy_is_shown_as_one() {
     let policy = compile(&home, &family()).map_err(|_| "wrong").unwrap();
     let file = home.policy_file(&family());
     let want = format!("family may reach nothing: {} names nothing.", file.display());
-    assert_eq!(rules::words(&home, &policy, day("2026-12-01")), want);
+    assert_eq!(rules::words(&home, &policy, day("2026-12-01")).plain(), want);
 }
 
 #[test]
@@ -213,7 +215,10 @@ fn explaining_goes_by_the_day() {
     let said = |request: &str, on: &str| {
         let (method, url) = request.split_once(' ').unwrap();
         let way = policy_file::way(policy.at(noon(on)), Facts::parse(method, url).unwrap());
-        (explain::words(&home, &policy, request, None, &way, &[]), explain::json(&policy, request, None, &way, &[]))
+        (
+            explain::words(&home, &policy, request, None, &way, &[]).plain(),
+            explain::json(&policy, request, None, &way, &[]),
+        )
     };
     let (words, json) = said("GET https://new.test/", "2026-12-01");
     assert_eq!(
@@ -229,7 +234,7 @@ fn explaining_goes_by_the_day() {
     assert_eq!(
         words,
         "allow  POST https://nas.home:8443/notes?view=plain\nrule   policies/family.toml:8, with the credential nas\n\
-         says   allow nas.home: GET /notes, POST /notes, with ?view=plain, if there is no `file_url`, also at \
+         says   allow nas.home: GET /notes, POST /notes, with ?view=plain, if there is no `file_url`, private \
          192.168.1.20/32, a model\n\
          body   must be JSON as the rules want it; `policy show` lists the conditions\n\
          unless it resolves to a private address other than 192.168.1.20/32 (resolved_private)"
@@ -246,7 +251,7 @@ fn explaining_goes_by_the_day() {
     assert!(json.get("when").is_none());
     let when = noon("2026-11-30");
     let way = policy_file::way(policy.at(when), Facts::parse("GET", "https://new.test/").unwrap());
-    let words = explain::words(&home, &policy, "GET https://new.test/", Some(when), &way, &[]);
+    let words = explain::words(&home, &policy, "GET https://new.test/", Some(when), &way, &[]).plain();
     assert!(words.starts_with("allow  GET https://new.test/\nwhen   mon 2026-11-30 12:00\nrule "), "{words}");
     assert_eq!(explain::json(&policy, "", Some(when), &way, &[])["when"], "mon 2026-11-30 12:00");
 }
@@ -258,7 +263,7 @@ fn hours_are_told_wherever_a_rule_is() {
          [[allow]]\nhost = \"app.test\"\ntls = \"tunnel\"\nhours = \"07:00-21:00\"\n",
     );
     let policy = compile(&home, &family()).map_err(|_| "wrong").unwrap();
-    let shown = rules::words(&home, &policy, day("2026-12-01"));
+    let shown = rules::words(&home, &policy, day("2026-12-01")).plain();
     assert!(shown.contains("GET, HEAD, OPTIONS /**, only 07:00-21:00 on tue"), "{shown}");
     let rules = rules::json(&policy)["rules"].take();
     let hours = serde_json::json!({ "from": "07:00", "to": "21:00", "days": ["tue"] });
@@ -266,7 +271,10 @@ fn hours_are_told_wherever_a_rule_is() {
     let said = |url: &str, time: &str| {
         let when = Moment::new(day("2026-12-01"), TimeOfDay::parse(time).unwrap());
         let way = policy_file::way(policy.at(when), Facts::parse("GET", url).unwrap());
-        (explain::words(&home, &policy, url, Some(when), &way, &[]), explain::json(&policy, url, Some(when), &way, &[]))
+        (
+            explain::words(&home, &policy, url, Some(when), &way, &[]).plain(),
+            explain::json(&policy, url, Some(when), &way, &[]),
+        )
     };
     let (words, json) = said("https://a.test/", "20:59");
     assert!(words.contains("says   allow a.test: GET, HEAD, OPTIONS /**, only 07:00-21:00 on tue"), "{words}");
@@ -276,13 +284,13 @@ fn hours_are_told_wherever_a_rule_is() {
         words.contains("code   outside_hours\nwhy    group family may ask this of a.test only 07:00-21:00"),
         "{words}"
     );
-    assert!(words.ends_with("change or remove hours = \"07:00-21:00\", days = [\"tue\"]"), "{words}");
+    assert!(words.ends_with("change or remove hours = \"07:00-21:00\", days = [\"tue\"]."), "{words}");
     assert_eq!((&json["code"], &json["hours"]), (&"outside_hours".into(), &hours));
     let (words, json) = said("https://app.test/", "20:59");
     assert!(words.ends_with("says   allow app.test: any, unopened, only 07:00-21:00"), "{words}");
     assert_eq!((&json["tls"], &json["hours"]["to"]), (&"tunnel".into(), &"21:00".into()));
     let asked = [(Facts::parse("GET", "https://a.test/").unwrap(), Some(Code::OutsideHours))];
-    let suggestion = suggest::words(&home, &family(), &policy_file::suggest(policy.at(Moment::FAR), &asked));
+    let suggestion = suggest::words(&home, &family(), &policy_file::suggest(policy.at(Moment::FAR), &asked)).plain();
     assert!(suggestion.contains("#   GET https://a.test/: group family may ask this"), "{suggestion}");
 }
 
@@ -318,6 +326,7 @@ fn a_request_is_explained_with_its_headers() {
     };
     let explained = |method: &str, url: &str, headers: &[&str]| match way(method, url, headers) {
         (Way::Judged(Verdict::Allow(_)), notes) => Ok(notes.len()),
+        (Way::Judged(Verdict::Ask(_)), _) => panic!("nothing here asks"),
         (Way::Judged(Verdict::Deny(_, refusal)), _) => Err(refusal.code),
         (Way::Unopened(_), _) => panic!("{url} is opened"),
     };
@@ -343,7 +352,7 @@ fn a_request_is_explained_with_its_headers() {
     assert!(matches!(way("GET", "https://b.test/", &["Host: c.test"]), (Way::Unopened(_), _)), "nobody sees them");
     let (range, notes) = way("GET", "https://a.test/x", &["Range: bytes=0-9"]);
     assert_eq!(explain::json(&policy, "", None, &range, &notes)["notes"], serde_json::json!(notes));
-    let words = explain::words(&home, &policy, "", None, &range, &notes);
+    let words = explain::words(&home, &policy, "", None, &range, &notes).plain();
     assert!(words.contains("\nnote   header range taken off: "), "{words}");
     for wrong in ["no colon", "a b: c", ": c", "x: a\nb"] {
         assert!(head::header(wrong).is_err(), "{wrong}");

@@ -124,14 +124,14 @@ pub(super) fn rotate(home: &Home, name: &str) -> Result<ExitCode, Failure> {
     let source = there(home, name)?;
     source.replace(&ask(name)?)?;
     let when = if matches!(source, SecretSource::Keyring(_)) { "a minute" } else { "seconds" };
-    show::line(&format!("{name}: replaced. `doorward up` uses the new value within {when}; revoke the old one."))?;
+    show::line(format!("{name}: replaced. `doorward up` uses the new value within {when}; revoke the old one."))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Removes a secret.
 pub(super) fn remove(home: &Home, name: &str) -> Result<ExitCode, Failure> {
     there(home, name)?.remove()?;
-    show::line(&format!("{name}: removed. Take [credentials.{name}] out of doorward.toml too, and revoke the key."))?;
+    show::line(format!("{name}: removed. Take [credentials.{name}] out of doorward.toml too, and revoke the key."))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -48,7 +48,7 @@ pub(super) fn canaries(file: &mut Block<'_, '_>) -> BTreeMap<Arc<str>, SecretSou
                 canaries.insert(name, parsed);
             }
             Ok(SecretSource::Command { .. } | SecretSource::Keyring(_)) => {
-                let why = "a canary is in a file or a variable: \"file:PATH\" or \"env:VARIABLE\"";
+                let why = "a bait is in a file or a variable: \"file:PATH\" or \"env:VARIABLE\"";
                 block.reader.hidden_problem(span, why, None);
             }
             Err(why) => block.reader.hidden_problem(span, why, None),

@@ -7,8 +7,9 @@ use desk::{Problems, Text};
 
 use super::super::{Agent, GroupLimits, GroupSettings, Trigger, values};
 use super::{Block, section};
+use crate::phrases::Language;
 
-const TOP: [&str; 5] = ["agent", "model", "trigger", "image", "limits"];
+const TOP: [&str; 6] = ["agent", "model", "trigger", "language", "image", "limits"];
 const LIMITS: TableKeys =
     TableKeys { header: "[limits]", keys: &["memory", "cpus", "pids", "open_files", "disk", "files"] };
 
@@ -28,6 +29,7 @@ fn file(file: &mut Block<'_, '_>) -> GroupSettings {
         limits: section(file, "limits", &LIMITS, |block| limits(block, &agent)),
         image: file.read("image", values::word),
         trigger: file.read("trigger", Trigger::parse),
+        language: file.read("language", Language::parse),
         agent,
     }
 }

@@ -18,6 +18,8 @@ use crate::store::{Group, RunId};
 #[derive(Clone)]
 pub(super) struct Fakes {
     pub(super) ledger: Arc<AuditLog>,
+    /// What the owner's word has locked, in order.
+    pub(super) locked: Arc<Mutex<Vec<Option<String>>>>,
     pub(super) started: Arc<AtomicUsize>,
     pub(super) live: watch::Sender<usize>,
     /// What each start was to go on with.
@@ -54,6 +56,7 @@ impl Fakes {
         let holding = watch::Sender::new(0);
         Fakes {
             ledger,
+            locked: Arc::default(),
             started: zero(),
             live,
             resumed: Arc::default(),
@@ -228,6 +231,7 @@ pub(super) fn record(ledger: &AuditLog, group: &GroupName, run: Option<RunId>, m
         path: Some("/today".into()),
         query_bytes: None,
         head_bytes: None,
+        granted: None,
         observed: false,
         by_wildcard: false,
         asks_model: false,

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::fake::Fakes;
+use crate::approvals::{Approvals, Times};
 use crate::channels::outward::Outward;
 use crate::channels::protocol::{FromChannel, Incoming, Outgoing, OutgoingKind, Sender, ToChannel, VERSION};
 use crate::channels::terminal::{CHANNEL, Link};
@@ -24,7 +25,7 @@ use crate::pipeline::outbox::{self, Patience};
 use crate::pipeline::retries::Backoff;
 use crate::pipeline::router::Peer;
 use crate::pipeline::waiting::Waits;
-use crate::pipeline::{Assistant, Parts, Pipeline, PipelineTask, Settings};
+use crate::pipeline::{Assistant, Locks, Parts, Pipeline, PipelineTask, Settings};
 use crate::store::ledger::AuditLog;
 use crate::store::{Group, NewGroup, Say, Store};
 
@@ -89,12 +90,22 @@ impl House {
         let say = Say::new(Arc::new(Guarded), Arc::clone(&self.fakes.ledger));
         let (outbox, inbox) = outbox::handle();
         inbox.start(Arc::clone(&self.store), say.clone(), self.patience);
+        let (store, ledger) = (Arc::clone(&self.store), Arc::clone(&self.fakes.ledger));
+        let approvals = Approvals::open(&self.home, store, ledger, Times::of_the_machine()).unwrap();
         let (pipeline, task) = Pipeline::start(Parts {
+            locks: {
+                let locked = Arc::clone(&self.fakes.locked);
+                Locks::new(move |group| {
+                    locked.lock().unwrap().push(group.map(ToString::to_string));
+                    Ok(())
+                })
+            },
             home: self.home.clone(),
             store: Arc::clone(&self.store),
             ledger: Arc::clone(&self.fakes.ledger),
             say,
             outbox,
+            approvals,
             sandboxes: self.fakes.clone(),
             settings: self.settings.clone(),
         })
@@ -136,7 +147,7 @@ impl Running {
         let (pipeline, only) = (Arc::clone(&self.pipeline), only.cloned());
         tokio::spawn(async move { pipeline.serve_channel(Link { from, to }, Peer::Owner(only)).await });
         let mut terminal = Terminal { say, hear, seen: Vec::new() };
-        let hello = FromChannel::Hello { v: VERSION, channel: CHANNEL.into(), program: "test".into() };
+        let hello = FromChannel::Hello { v: VERSION, channel: CHANNEL.into(), program: "test".into(), grows: false };
         terminal.say.send(hello).await.unwrap();
         assert!(matches!(terminal.next().await, ToChannel::Welcome { .. }));
         terminal

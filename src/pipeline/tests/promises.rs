@@ -165,7 +165,7 @@ async fn a_run_that_wrote_upstream_is_not_repeated() {
 async fn what_retrying_cannot_mend_is_told_at_once() {
     let house = House::new();
     let group = house.group("family");
-    let why = "the image is not built; build it".to_owned();
+    let why = "the image is not built; build it".into();
     house.fakes.failures.lock().unwrap().push_back(StartFailure { why, may_pass: false, engine_away: false });
     let running = house.start();
     let mut terminal = running.terminal(Some(&group)).await;

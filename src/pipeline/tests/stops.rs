@@ -24,7 +24,7 @@ async fn stop_in_a_chat_ends_what_runs_and_says_so() {
     house.lives().await;
     chat.send("family", "m3", "Stop!").await;
     let told = chat.answer_to("m1").await;
-    assert!(told[0].0 == FAILURE && told[0].1.starts_with("Stopped."), "{told:?}");
+    assert!(told[0].0 == FAILURE && told[0].1 == "Stopped, as you asked.", "{told:?}");
     assert_eq!(chat.answer_to("m2").await[0].0, FAILURE);
     assert_eq!(chat.answer_to("m3").await, notice("Stopped."));
     chat.send("family", "m4", "echo new").await;
@@ -107,4 +107,31 @@ async fn a_stop_survives_the_daemon() {
     assert_eq!(chat.answer_to("m1").await[0].0, FAILURE);
     assert_eq!(chat.answer_to("m2").await, notice("Stopped."));
     assert_eq!(chat.answer_to("m3").await[0].1, "three");
+}
+
+/// Locking is the owner's, from the owner's own chat; unlocking is no chat's.
+#[tokio::test]
+async fn only_the_main_chat_locks_and_none_unlocks() {
+    let house = House::new();
+    let (main, family) = (house.group_of("main", "shell", true), house.group("family"));
+    let running = house.start();
+    let (mut owner, mut chat) = (running.terminal(Some(&main)).await, running.terminal(Some(&family)).await);
+    let locked = || house.fakes.locked.lock().unwrap().clone();
+    chat.send("family", "m1", "echo lock").await;
+    assert_eq!(chat.answer_to("m1").await[0].1, "lock");
+    chat.send("family", "m2", "lock").await;
+    chat.answer_to("m2").await;
+    assert!(locked().is_empty(), "{:?}", locked());
+
+    owner.send("main", "m1", "Lock!").await;
+    assert!(owner.answer_to("m1").await[0].1.starts_with("Locked every group"));
+    owner.send("main", "m2", "lock family").await;
+    assert!(owner.answer_to("m2").await[0].1.starts_with("Locked family"));
+    owner.send("main", "m3", "unlock").await;
+    assert!(owner.answer_to("m3").await[0].1.contains("No chat unlocks"));
+    assert_eq!(locked(), [None, Some("family".to_owned())]);
+    // Delivered once more, it says nothing about what was unlocked since.
+    owner.send("main", "m1", "Lock!").await;
+    owner.accepted("m1").await;
+    assert_eq!(locked().len(), 2);
 }

@@ -20,9 +20,29 @@ fn a_chat_of_others_hears_no_name_of_a_credential() {
     let chat = Group { channel: "whatsapp".into(), ..family.clone() };
     let say = Say::new(Arc::new(Guarded), Arc::clone(&house.fakes.ledger));
     let refusal = say.check(&family.name, SECRET).unwrap_err();
-    assert!(notice::withheld(&family, &refusal).contains("credential bank"));
-    let said = notice::withheld(&chat, &refusal);
+    assert!(notice::withheld(&family, &refusal).in_english().contains("credential bank"));
+    let said = notice::withheld(&chat, &refusal).in_english();
     assert!(said.contains("withheld") && !said.contains("bank"), "{said}");
+}
+
+/// However an answer comes, no part of a secret is shown of it while it grows, and what is shown
+/// goes to the chat with a record.
+#[test]
+fn no_part_of_a_secret_is_shown_while_an_answer_grows() {
+    let house = House::new();
+    let family = house.group("family");
+    let say = Say::new(Arc::new(Guarded), Arc::clone(&house.fakes.ledger));
+    let text = format!("{}{SECRET}{}", "before ".repeat(300), " after".repeat(400));
+    for size in [1, 7, 64] {
+        let mut growing = say.growing(&family.name);
+        let pieces = text.as_bytes().chunks(size).map(|piece| String::from_utf8(piece.to_vec()).unwrap());
+        let shown: String = pieces.filter_map(|piece| growing.more(piece)).map(|text| text.to_string()).collect();
+        assert!(text.starts_with(&shown) && shown.len() > 500, "{shown}");
+        assert!(shown.len() <= "before ".len() * 300, "{}", shown.len());
+    }
+    let events = house.fakes.ledger.entries(&Filter { events: Events::Alone, ..Filter::default() }).unwrap();
+    let begun = events.iter().filter(|entry| entry.event.as_ref().is_some_and(|event| event.what == "reply_begun"));
+    assert_eq!(begun.count(), 3);
 }
 
 /// They quote what others chose: a host, a channel's reason.
@@ -58,7 +78,7 @@ fn a_chat_of_others_hears_no_path_of_the_host() {
         SandboxError::Start(StartError::ImageMissing { image: "doorward/base:1".to_owned() }),
     ];
     for error in errors {
-        let said = live::in_a_chat(&error);
+        let said = live::in_a_chat(&error).in_english();
         assert!(!said.is_empty() && !said.contains("/home/"), "{said}");
     }
 }

@@ -11,6 +11,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use desk::{Counted, Pace};
 use policies::SandboxId;
 use proxy::audit::{Allowed, Decision};
 use serde_json::json;
@@ -26,20 +27,17 @@ pub(super) const EVERY: Duration = Duration::from_secs(60);
 pub(super) const OF_ONE_SANDBOX: u64 = 200;
 
 /// The denials of the last minute.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Floods {
-    kinds: HashMap<[u8; 32], Stretch>,
+    /// Those of one kind, of which one stands for all that are only counted.
+    kinds: Pace<[u8; 32], Decision>,
     sandboxes: HashMap<SandboxId, Minute>,
 }
 
-/// Denials of one kind.
-#[derive(Debug)]
-struct Stretch {
-    since: Instant,
-    seen: u64,
-    written: u64,
-    /// One of those that were only counted.
-    counted: Option<Decision>,
+impl Default for Floods {
+    fn default() -> Self {
+        Floods { kinds: Pace::new(WRITTEN, EVERY), sandboxes: HashMap::new() }
+    }
 }
 
 /// How much of a sandbox was written.
@@ -63,36 +61,21 @@ impl Floods {
         }
         let mut shown = decision.clone();
         let mut kind = kind_of(&shown);
-        if (filled || minute.written >= OF_ONE_SANDBOX) && !self.kinds.contains_key(&kind) {
+        if (filled || minute.written >= OF_ONE_SANDBOX) && !self.kinds.has(&kind) {
             shown = reason_alone(decision);
             kind = kind_of(&shown);
         }
-        let stretch = self.kinds.entry(kind).or_insert(Stretch { since: now, seen: 0, written: 0, counted: None });
-        stretch.seen += 1;
-        if stretch.written < if filled { 1 } else { WRITTEN } {
-            stretch.written += 1;
-            minute.written += 1;
-            return false;
-        }
-        stretch.counted.get_or_insert(shown);
-        true
+        let most = if filled { 1 } else { WRITTEN };
+        let written = self.kinds.passes_of(most, kind, now, |first| first.unwrap_or(shown));
+        minute.written += u64::from(written);
+        !written
     }
 
     /// The records for what was counted and has had its minute; all of it with `None`.
     pub(super) fn due(&mut self, now: Option<Instant>) -> Vec<serde_json::Value> {
-        let is_over = |since: Instant| now.is_none_or(|now| now >= since + EVERY);
-        let mut due = Vec::new();
-        self.kinds.retain(|_, stretch| {
-            let over = is_over(stretch.since);
-            if over {
-                due.extend(
-                    stretch.counted.take().and_then(|decision| record(&decision, stretch.seen - stretch.written)),
-                );
-            }
-            !over
-        });
-        self.sandboxes.retain(|_, minute| !is_over(minute.since));
-        due
+        self.sandboxes.retain(|_, minute| now.is_some_and(|now| now < minute.since + EVERY));
+        let due = self.kinds.due(now).into_iter();
+        due.filter_map(|(_, Counted { count, kept })| record(&kept, count)).collect()
     }
 }
 

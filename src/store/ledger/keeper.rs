@@ -4,14 +4,13 @@
 use desk::lock;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use audit::Due;
 
-use super::log::{Shared, explain};
+use super::log::Shared;
 use super::notice::Notice;
+use super::ticking::Ticking;
 use crate::store::now;
 
 /// How long an outcome waits for a decision to be written with.
@@ -23,53 +22,26 @@ const EVERY: Duration = Duration::from_secs(1);
 /// How often what has had its time is looked for.
 const RETAIN_EVERY: Duration = Duration::from_hours(1);
 
-/// The running thread; ends, after a last fsync, when this is dropped.
-#[derive(Debug)]
-pub(super) struct Keeper {
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Keeper {
-    pub(super) fn start(shared: Arc<Shared>) -> Self {
-        let (stop, stopped) = channel();
-        let thread = std::thread::Builder::new().name("audit-log".into()).spawn(move || {
-            let (mut synced, mut retained) = (Instant::now(), Instant::now());
-            while stopped.recv_timeout(OUTCOMES_EVERY) == Err(RecvTimeoutError::Timeout) {
-                // What could not be written is tried again even if nobody asks for
-                // anything; while it fails, whoever asks is told.
-                shared.count_floods(Some(Instant::now()));
-                let _ = shared.catch_up();
-                if lock(&shared.alarms).waited() {
-                    let _ = shared.sync_now();
-                }
-                if retained.elapsed() >= RETAIN_EVERY {
-                    shared.retain();
-                    retained = Instant::now();
-                }
-                if synced.elapsed() >= EVERY {
-                    shared.tick();
-                    synced = Instant::now();
-                }
-            }
-            shared.count_floods(None);
+/// Starts it; it ends, after a last fsync, when what comes back is dropped.
+pub(super) fn start(shared: Arc<Shared>) -> Ticking {
+    let (mut synced, mut retained) = (Instant::now(), Instant::now());
+    Ticking::start("audit-log", OUTCOMES_EVERY, move |last| {
+        // What could not be written is tried again even if nobody asks for anything; while it fails, whoever asks is
+        // told.
+        shared.count_floods((!last).then(Instant::now));
+        let _ = shared.catch_up();
+        if lock(&shared.alarms).waited() {
+            let _ = shared.sync_now();
+        }
+        if retained.elapsed() >= RETAIN_EVERY {
+            shared.retain();
+            retained = Instant::now();
+        }
+        if last || synced.elapsed() >= EVERY {
             shared.tick();
-        });
-        if let Err(error) = &thread {
-            // Alarms are still made durable one by one, and every line survives the daemon.
-            tracing::error!(error = %error, "Audit log thread not started");
+            synced = Instant::now();
         }
-        Keeper { stop: Some(stop), thread: thread.ok() }
-    }
-}
-
-impl Drop for Keeper {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
+    })
 }
 
 /// Alarms and their fsyncs: the first at once; in a flood, many share one a moment later.
@@ -116,9 +88,8 @@ impl Shared {
             Ok(None) => return,
             Err(error) => return tracing::warn!(%error, "What of the audit log has had its time is not known"),
         };
-        let signed = lock(&self.journal).checkpoint(now(), Some(due.removed));
-        let signed = signed.map_err(|error| explain(&self.folder, &error)).and_then(|_| self.sync_now());
-        let removed = signed.and_then(|()| due.remove().map_err(|error| explain(&self.folder, &error)));
+        let signed = self.write(|journal| journal.checkpoint(now(), Some(due.removed)));
+        let removed = signed.and_then(|_| self.sync_now()).and_then(|()| self.write(|_| due.remove()));
         if let Err(error) = removed {
             return tracing::warn!(%error, "What of the audit log has had its time was not removed");
         }

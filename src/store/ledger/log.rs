@@ -15,10 +15,11 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 
 use super::flood::Floods;
-use super::keeper::{Alarms, Keeper};
+use super::keeper::{self, Alarms};
 use super::notice::Notice;
 use super::reading::Reading;
 use super::share::Shares;
+use super::ticking::Ticking;
 use crate::store::{Store, StoreError, now};
 
 /// What is younger is never removed, whatever the size: the day's budgets of `[limits]`
@@ -37,7 +38,7 @@ pub struct AuditLog {
     pub(super) runs: Option<Arc<Store>>,
     /// The number of the last record when it was opened; 0 where there was none.
     found: Seq,
-    _keeper: Keeper,
+    _keeper: Ticking,
 }
 
 /// A new event, for those who follow the log inside the daemon.
@@ -65,8 +66,7 @@ pub(super) struct Shared {
     /// Whether something was written that no fsync has covered yet.
     pub(super) dirty: AtomicBool,
     /// Why the last fsync failed, while it does.
-    pub(super) unsynced: Mutex<Option<String>>,
-    pub(super) sync_failed: AtomicBool,
+    pub(super) unsynced: Mutex<Option<StoreError>>,
     /// The last line that an fsync has covered.
     synced: AtomicU64,
 }
@@ -83,7 +83,8 @@ impl AuditLog {
     pub fn open_to_keep(folder: &Path, retention: Retention, base: Link) -> Result<Self, StoreError> {
         let retention = Retention { always: ALWAYS, ..retention };
         let key = key_of(folder)?;
-        let opened = Journal::open(folder, key, now(), base).map_err(|error| explain(folder, &error))?;
+        let opened = Journal::open(folder, key, now(), base);
+        let opened = opened.map_err(|error| StoreError::journal(folder, &error))?;
         // What is kept up to a size goes in pieces of it.
         let journal = match retention.size {
             Some(size) => opened.journal.with_segments_of((size / 16).max(1 << 20)),
@@ -99,7 +100,6 @@ impl AuditLog {
             alarms: Mutex::default(),
             dirty: AtomicBool::new(true),
             unsynced: Mutex::new(None),
-            sync_failed: AtomicBool::new(false),
             synced: AtomicU64::new(0),
         });
         shared.append("notice", None, &Notice::new("opened", None, "the audit log was opened"))?;
@@ -113,7 +113,7 @@ impl AuditLog {
             alarms: broadcast::channel(4096).0,
             runs: None,
             found: Seq(opened.found.seq),
-            _keeper: Keeper::start(Arc::clone(&shared)),
+            _keeper: keeper::start(Arc::clone(&shared)),
             shared,
         })
     }
@@ -238,43 +238,49 @@ impl Shared {
         about: Option<Seq>,
         record: &impl Serialize,
     ) -> Result<Written, StoreError> {
-        if self.lost.load(Ordering::Acquire) > 0 {
-            self.tell_lost()?;
-        }
-        let head = Head { at: now(), kind, about: about.map(|seq| seq.0) };
-        let appended = lock(&self.journal).append(&head, |into| fields(record, into));
-        self.dirty.store(true, Ordering::Release);
-        appended.map_err(|error| explain(&self.folder, &error))
+        self.tell_lost()?;
+        self.write(|journal| journal.append(&head(kind, about), |into| fields(record, into)))
     }
 
     /// Keeps a line until it can be written, or until the next one takes it along.
     pub(super) fn keep(&self, kind: &'static str, about: Option<Seq>, record: &impl Serialize) {
-        let head = Head { at: now(), kind, about: about.map(|seq| seq.0) };
-        if !lock(&self.journal).wait(&head, |into| fields(record, into)) {
+        if !lock(&self.journal).wait(&head(kind, about), |into| fields(record, into)) {
             self.lost.fetch_add(1, Ordering::AcqRel);
         }
     }
 
     /// Writes the lines that wait.
     pub(super) fn catch_up(&self) -> Result<(), StoreError> {
-        let flushed = lock(&self.journal).flush();
-        if flushed.map_err(|error| explain(&self.folder, &error))? {
-            self.dirty.store(true, Ordering::Release);
-        }
-        if self.lost.load(Ordering::Acquire) > 0 { self.tell_lost() } else { Ok(()) }
+        self.write(Journal::flush)?;
+        self.tell_lost()
     }
 
     /// Says how many outcomes found no room.
     fn tell_lost(&self) -> Result<(), StoreError> {
-        let lost = self.lost.swap(0, Ordering::AcqRel);
-        let text = format!("{lost} outcomes or counts were lost while the log could not be written");
-        let head = Head { at: now(), kind: "notice", about: None };
-        let notice = Notice::new("outcomes_lost", None, text);
-        let appended = lock(&self.journal).append(&head, |into| fields(&notice, into));
-        if appended.is_err() {
-            self.lost.fetch_add(lost, Ordering::AcqRel);
+        if self.lost.load(Ordering::Acquire) == 0 {
+            return Ok(());
         }
-        appended.map(drop).map_err(|error| explain(&self.folder, &error))
+        self.write(|journal| {
+            let lost = self.lost.load(Ordering::Acquire);
+            let text = format!("{lost} outcomes or counts were lost while the log could not be written");
+            let notice = Notice::new("outcomes_lost", None, text);
+            if lost > 0 {
+                journal.append(&head("notice", None), |into| fields(&notice, into))?;
+                self.lost.fetch_sub(lost, Ordering::AcqRel);
+            }
+            Ok(())
+        })
+    }
+
+    /// Has the journal write; what it wrote waits for an fsync.
+    pub(super) fn write<T>(&self, work: impl FnOnce(&mut Journal) -> Result<T, JournalError>) -> Result<T, StoreError> {
+        let mut journal = lock(&self.journal);
+        let before = journal.written().seq;
+        let done = work(&mut journal);
+        if journal.written().seq > before {
+            self.dirty.store(true, Ordering::Release);
+        }
+        done.map_err(|error| StoreError::journal(&self.folder, &error))
     }
 
     /// Whether a denial is one of a flood, and only counted.
@@ -298,27 +304,24 @@ impl Shared {
     /// Makes all that is written survive a power cut.
     pub(super) fn sync_now(&self) -> Result<(), StoreError> {
         let unsynced = lock(&self.journal).unsynced();
-        let synced = unsynced.sync();
+        let synced = unsynced.sync().map_err(|error| StoreError::disk(&self.folder, &error));
         match &synced {
             Ok(last) => drop(self.synced.fetch_max(*last, Ordering::AcqRel)),
             Err(_) => lock(&self.journal).not_synced(unsynced),
         }
-        self.sync_failed.store(synced.is_err(), Ordering::Release);
-        let synced = synced.map(drop).map_err(|error| disk(&self.folder, &error));
-        *lock(&self.unsynced) = synced.as_ref().err().map(ToString::to_string);
-        synced
+        *lock(&self.unsynced) = synced.as_ref().err().cloned();
+        synced.map(drop)
     }
 
     /// A log that the disk does not take is a lost log.
     fn refuse_while_unsynced(&self) -> Result<(), LedgerDown> {
-        if !self.sync_failed.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        match &*lock(&self.unsynced) {
-            Some(why) => Err(LedgerDown(why.clone())),
-            None => Ok(()),
-        }
+        lock(&self.unsynced).clone().map_or(Ok(()), |why| Err(down(why)))
     }
+}
+
+/// What a line begins with that is written now.
+pub(super) fn head(kind: &'static str, about: Option<Seq>) -> Head {
+    Head { at: now(), kind, about: about.map(|seq| seq.0) }
 }
 
 /// The signing key beside a log.
@@ -337,27 +340,6 @@ pub(super) fn fields(record: &impl Serialize, into: &mut Vec<u8>) {
     into[start] = b',';
     into.pop();
     screen::in_json_from(into, start);
-}
-
-pub(super) fn explain(folder: &Path, error: &JournalError) -> StoreError {
-    match error {
-        JournalError::Locked(path) => StoreError::Locked { path: path.clone() },
-        JournalError::Changed(path) => StoreError::Gone { path: path.clone() },
-        JournalError::Damaged(damage) => StoreError::Damaged { path: folder.to_path_buf(), detail: damage.to_string() },
-        JournalError::Io { path, error } => disk(path, error),
-        JournalError::Broken { error, .. } => disk(folder, error),
-        JournalError::TooLong(_) => StoreError::Other { path: folder.to_path_buf(), detail: error.to_string() },
-    }
-}
-
-pub(super) fn disk(path: &Path, error: &std::io::Error) -> StoreError {
-    use std::io::ErrorKind;
-    let path = path.to_path_buf();
-    match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => StoreError::DiskFull { path },
-        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => StoreError::ReadOnly { path },
-        _ => StoreError::Other { path, detail: format!("the disk does not take it: {error}") },
-    }
 }
 
 fn down(error: StoreError) -> LedgerDown {

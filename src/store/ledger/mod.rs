@@ -30,13 +30,14 @@ mod notice;
 mod old;
 mod reading;
 mod share;
+mod ticking;
 pub use audit::{Retention, Verified, VerifyError};
 pub use log::{AuditLog, Recorded};
 pub use notice::{Notice, add_notice};
 pub use old::{Before, OldBadRecord, OldLog, OldVerified, OldVerifyError};
 pub use reading::{
-    AuditEntry, AuditReader, DecisionRecord, Digest, Ending, EventRecord, Events, Filter, Happened, Head,
-    OperationRecord, OutcomeRecord, RuleRecord, UsedSince, Way, Which, check_key, may_have_written, verify,
+    AuditEntry, AuditReader, Credited, DecisionRecord, Digest, Ending, EventRecord, Events, Filter, Happened, Head,
+    Numbered, OperationRecord, OutcomeRecord, RuleRecord, UsedSince, Way, Which, check_key, may_have_written, verify,
 };
 
 #[cfg(test)]

@@ -3,12 +3,12 @@
 
 use std::path::Path;
 
-use audit::{Head, Journal, Link, Torn};
+use audit::{Journal, JournalError, Link, Torn};
 use policies::{Code, GroupName, SandboxId};
 use proxy::audit::Identity;
 use serde::Serialize;
 
-use super::log::{disk, explain, fields, key_of};
+use super::log::{fields, head, key_of};
 use super::old::Before;
 use crate::store::{StoreError, now};
 
@@ -71,9 +71,12 @@ impl Notice {
 pub fn add_notice(folder: &Path, old: &Path, notice: &Notice) -> Result<(), StoreError> {
     let before = Before::the_journal(folder, old)?;
     let base = before.map_or(Link::NONE, |before| before.head);
-    let opened = Journal::open(folder, key_of(folder)?, now(), base).map_err(|error| explain(folder, &error))?;
-    let mut journal = opened.journal;
-    let head = Head { at: now(), kind: "notice", about: None };
-    journal.append(&head, |into| fields(notice, into)).map_err(|error| explain(folder, &error))?;
-    journal.unsynced().sync().map(drop).map_err(|error| disk(folder, &error))
+    let key = key_of(folder)?;
+    let added = || -> Result<(), JournalError> {
+        let mut journal = Journal::open(folder, key, now(), base)?.journal;
+        journal.append(&head("notice", None), |into| fields(notice, into))?;
+        let synced = journal.unsynced().sync();
+        synced.map(drop).map_err(|error| JournalError::Io { path: folder.to_path_buf(), error })
+    };
+    added().map_err(|error| StoreError::journal(folder, &error))
 }

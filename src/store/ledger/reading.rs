@@ -6,6 +6,7 @@ mod entries;
 mod filter;
 mod follow;
 mod index;
+mod numbered;
 mod reader;
 mod record;
 mod used;
@@ -16,9 +17,10 @@ use audit::{Chain, Key, Verified, VerifyError};
 
 use crate::store::StoreError;
 
-pub use digest::{Digest, Happened, Head, Way};
+pub use digest::{Credited, Digest, Happened, Head, Way};
 pub use filter::{Events, Filter, Which};
 pub(super) use follow::Reading;
+pub use numbered::Numbered;
 pub use reader::AuditReader;
 pub use record::{
     AuditEntry, DecisionRecord, Ending, EventRecord, OperationRecord, OutcomeRecord, RuleRecord, may_have_written,

@@ -46,6 +46,12 @@ impl Scene {
         verify(&self.path(), None).unwrap()
     }
 
+    /// As if an fsync had failed.
+    fn is_not_taken(&self) {
+        let error = StoreError::Other { path: self.path(), detail: "the disk does not take it".into() };
+        *lock(&self.log.shared.unsynced) = Some(error);
+    }
+
     /// The file that is written to.
     fn newest(&self) -> PathBuf {
         newest(&self.path())
@@ -78,6 +84,7 @@ fn decision(verdict: Allowed, method: &str, path: &str) -> Decision {
         path: Some(path.into()),
         query_bytes: None,
         head_bytes: None,
+        granted: None,
         observed: false,
         by_wildcard: false,
         asks_model: false,

@@ -17,11 +17,14 @@ CREATE TABLE entries (
     allowed     INTEGER,
     code        TEXT,
     ended_code  TEXT,
+    credential  TEXT NOT NULL,
     run         INTEGER,
     operation   INTEGER NOT NULL,
     leaves      INTEGER NOT NULL,
     writes      INTEGER NOT NULL,
     by_wildcard INTEGER NOT NULL,
+    -- Whether it ended without having reached its host.
+    unreached   INTEGER NOT NULL,
     times       INTEGER NOT NULL,
     up          INTEGER NOT NULL,
     down        INTEGER NOT NULL,
@@ -31,21 +34,24 @@ CREATE TABLE entries (
 CREATE INDEX by_time ON entries (at_ms);
 CREATE INDEX of_run ON entries (run) WHERE run IS NOT NULL;
 CREATE INDEX events ON entries (seq) WHERE what IS NOT NULL;
+CREATE INDEX alarms ON entries (seq) WHERE alarm;
 
--- Sums of an hour (of UTC), by group, host or kind of event, and why it was refused ('' for not at all).
+-- Sums of an hour (of UTC), by group, host or kind of event, why it was refused ('' for not at all), and credential
+-- ('' for none).
 CREATE TABLE sums (
     hour       INTEGER NOT NULL,
     event      INTEGER NOT NULL,
     group_name TEXT NOT NULL,
     what       TEXT NOT NULL,
     reason     TEXT NOT NULL,
+    credential TEXT NOT NULL,
     times      INTEGER NOT NULL,
     up         INTEGER NOT NULL,
     down       INTEGER NOT NULL,
     alarms     INTEGER NOT NULL,
     open       INTEGER NOT NULL,
     abandoned  INTEGER NOT NULL,
-    PRIMARY KEY (hour, event, group_name, what, reason)
+    PRIMARY KEY (hour, event, group_name, what, reason, credential)
 ) STRICT, WITHOUT ROWID;
 
 -- How far it has come. One row.

@@ -24,6 +24,7 @@ mod groups;
 mod own;
 mod proving;
 mod refusals;
+mod signs;
 mod states;
 mod strangers;
 mod timers;

@@ -28,12 +28,52 @@ fn the_schema_on_the_page_is_made_of_the_keys() {
     page_is("policy.schema.json", |_| super::schema());
 }
 
+fn replaced(page: &str, head: &str, table: &str) -> String {
+    let (before, rest) = page.split_once(head).unwrap();
+    let (_, after) = rest.split_once("\n\n").unwrap();
+    format!("{before}{table}\n{after}")
+}
+
+/// What a preset says of each request that its tests want allowed.
+fn sentences() -> String {
+    let mut table = format!("{SENTENCES}| --- | --- | --- |\n");
+    let group = GroupName::parse("family").unwrap();
+    for name in presets::names() {
+        let source = Source { name: format!("preset {name}"), text: presets::get(name).unwrap().to_owned() };
+        let policy = compile(&group, &source, None).unwrap().policy;
+        let origin = policies::Origin::Preset(name.into());
+        let (file, _) = crate::file::read(&desk::Text::new(&source.name, &source.text), &origin);
+        let mut told = std::collections::BTreeSet::new();
+        for test in file.tests.iter().filter(|test| test.want == crate::table::Want::Allow) {
+            let body = test.body.as_ref().map(String::as_bytes);
+            let sentence = policy.sentence(&test.facts, body);
+            if told.insert(sentence.clone()) {
+                table += &format!(
+                    "| `{name}` | `{} {}` | {sentence} |\n",
+                    test.facts.method,
+                    test.facts.url_without_query()
+                );
+            }
+        }
+    }
+    table
+}
+
+const SENTENCES: &str = "| preset | request | the agent wants to |\n";
+
 #[test]
-fn the_table_on_the_page_is_made_of_the_keys() {
+fn the_tables_on_the_page_are_made_of_the_keys() {
     page_is("policy.md", |page| {
-        let (before, rest) = page.split_once("| key | meaning |\n").unwrap();
-        let (_, after) = rest.split_once("\n\n").unwrap();
-        format!("{before}{}\n{after}", keys::table_of_allow())
+        let page = replaced(page, "| key | meaning |\n", &keys::table_of_allow());
+        let in_table = |page: String, header: &str, table: &str| {
+            let mark = format!("In `{header}`:\n\n");
+            let (before, rest) = page.split_once(&mark).unwrap();
+            let (_, after) = rest.split_once("\n\n").unwrap();
+            format!("{before}{mark}{table}\n{after}")
+        };
+        let page = in_table(page, "[ask]", &keys::table_of_asking());
+        let page = in_table(page, "[[say]]", &keys::table_of_say());
+        replaced(&page, SENTENCES, &sentences())
     });
 }
 

@@ -1,5 +1,6 @@
 //! The log added up: for each group, where its requests went and how much went with them.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use policies::GroupName;
@@ -7,7 +8,7 @@ use rusqlite::types::Value;
 use serde::Serialize;
 
 use super::AuditReader;
-use super::entries::{Entry, HOUR, Sums};
+use super::entries::{Counts, Entry, HOUR, Of, Sums};
 use crate::store::{Millis, StoreError};
 
 /// What a part of the log comes to.
@@ -45,6 +46,21 @@ pub struct Way {
     /// Allowed requests that have no outcome: under way or interrupted. What their
     /// bodies held is not counted.
     pub open: u64,
+    /// What of it went with a credential, by its name.
+    pub credentials: BTreeMap<String, Credited>,
+}
+
+/// What was asked of a host with one credential.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Credited {
+    /// Everything that was asked so, refused or not.
+    pub requests: u64,
+    /// Bytes that went up.
+    pub bytes_up: u64,
+    /// Bytes of bodies that came back.
+    pub bytes_down: u64,
+    /// What was broken off after the verdict.
+    pub refused: u64,
 }
 
 /// Events of one kind in one group that are no requests.
@@ -81,22 +97,27 @@ impl AuditReader {
         for entry in self.rows(&part, vec![Value::Integer(since), Value::Integer(until)], Entry::from)? {
             sums.add(&entry, 1);
         }
-        let mut parts = BTreeMap::new();
-        for ((_, event, group, what, reason), counts) in sums.into_rows() {
-            add(&mut parts, (event, group, what, reason), counts);
-        }
-        let sql = "SELECT event, group_name, what, reason, sum(times), sum(up), sum(down), sum(alarms), sum(open), \
-                          sum(abandoned) FROM sums WHERE hour >= ?1 GROUP BY 1, 2, 3, 4";
+        let mut parts = Parts::new();
+        sums.into_rows().for_each(|(of, counts)| add(&mut parts, of, counts));
+        let sql = "SELECT event, group_name, what, reason, credential, sum(times), sum(up), sum(down), sum(alarms), \
+                          sum(open), sum(abandoned) FROM sums WHERE hour >= ?1 GROUP BY 1, 2, 3, 4, 5";
         let whole = self.rows(sql, vec![Value::Integer(hour)], |row| {
-            let mut counts = [0; 6];
+            let of = Of {
+                event: row.get(0)?,
+                group: row.get(1)?,
+                what: row.get(2)?,
+                reason: row.get(3)?,
+                credential: row.get(4)?,
+            };
+            let mut counts = Counts::default();
             for (index, count) in counts.iter_mut().enumerate() {
-                *count = row.get(4 + index)?;
+                *count = row.get(5 + index)?;
             }
-            Ok(((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?), counts))
+            Ok((of, counts))
         })?;
         whole.into_iter().for_each(|(of, counts)| add(&mut parts, of, counts));
         if let Some(only) = group {
-            parts.retain(|(_, group, ..), _| group == only.as_str());
+            parts.retain(|of, _| of.group == only.as_str());
         }
         let head = Some(self.head()?).filter(|head| head.seq > 0);
         let head = head.map(|head| Head { seq: head.seq, hash: head.chain.to_string() });
@@ -104,43 +125,55 @@ impl AuditReader {
     }
 }
 
-/// By kind (request or event), group, host or kind of event, and reason.
-type Parts = BTreeMap<(bool, String, String, String), [u64; 6]>;
+type Parts = BTreeMap<Of, [u64; 6]>;
 
-fn add(parts: &mut Parts, of: (bool, String, String, String), counts: [i64; 6]) {
+fn add(parts: &mut Parts, of: Of, counts: Counts) {
     let sums = parts.entry(of).or_default();
     sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum = sum.saturating_add_signed(count));
 }
 
-/// One way per group and host, out of one per reason.
+/// How often each reason stands there.
+type Reasons<'a> = BTreeMap<&'a str, u64>;
+
+/// One way per group and host, out of one per reason and credential.
 fn ways(parts: &Parts) -> Vec<Way> {
-    let mut ways: BTreeMap<(&str, &str), (Way, u64)> = BTreeMap::new();
-    for ((_, group, host, reason), counts) in parts.iter().filter(|((event, ..), _)| !event) {
-        let [times, up, down, alarms, open, abandoned] = *counts;
-        let (way, most) = ways.entry((group, host)).or_default();
-        way.group.clone_from(group);
-        way.host = Some(host.clone()).filter(|host| !host.is_empty());
+    let mut ways: BTreeMap<(&str, &str), (Way, Reasons<'_>)> = BTreeMap::new();
+    for (of, [times, up, down, alarms, open, abandoned]) in parts.iter().filter(|(of, _)| !of.event) {
+        let (way, reasons) = ways.entry((&of.group, &of.what)).or_default();
+        way.group.clone_from(&of.group);
+        way.host = Some(of.what.clone()).filter(|host| !host.is_empty());
         way.requests += times;
         way.bytes_up += up;
         way.bytes_down += down;
         way.alarms += alarms;
         way.open += open;
         way.abandoned += abandoned;
-        if !reason.is_empty() {
-            way.refused += times;
-            if times > *most {
-                (*most, way.reason) = (times, Some(reason.clone()));
-            }
+        let refused = if of.reason.is_empty() { 0 } else { *times };
+        way.refused += refused;
+        *reasons.entry(&of.reason).or_default() += refused;
+        if !of.credential.is_empty() && *times > 0 {
+            let with = way.credentials.entry(of.credential.clone()).or_default();
+            with.requests += times;
+            with.bytes_up += up;
+            with.bytes_down += down;
+            with.refused += refused;
         }
     }
-    ways.into_values().map(|(way, _)| way).filter(|way| way.requests > 0).collect()
+    let ways = ways.into_values().map(|(way, reasons)| {
+        let most = reasons
+            .into_iter()
+            .filter(|(_, times)| *times > 0)
+            .max_by_key(|(reason, times)| (*times, Reverse(*reason)));
+        Way { reason: most.map(|(reason, _)| reason.to_owned()), ..way }
+    });
+    ways.filter(|way| way.requests > 0).collect()
 }
 
 fn happened(parts: &Parts) -> Vec<Happened> {
-    let events = parts.iter().filter(|((event, ..), counts)| *event && counts[0] > 0);
-    let happened = events.map(|((_, group, what, _), counts)| Happened {
-        group: Some(group.clone()).filter(|group| !group.is_empty()),
-        what: what.clone(),
+    let events = parts.iter().filter(|(of, counts)| of.event && counts[0] > 0);
+    let happened = events.map(|(of, counts)| Happened {
+        group: Some(of.group.clone()).filter(|group| !group.is_empty()),
+        what: of.what.clone(),
         times: counts[0],
         bytes: counts[1],
     });

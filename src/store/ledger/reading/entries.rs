@@ -26,6 +26,8 @@ pub(super) struct Entry {
     allowed: Option<bool>,
     code: Option<String>,
     ended_code: Option<String>,
+    /// Which credential was put on; empty for none.
+    credential: String,
     run: Option<u64>,
     /// Whether it is what a request to the host asked for, and none of its own.
     operation: bool,
@@ -33,6 +35,8 @@ pub(super) struct Entry {
     leaves: bool,
     writes: bool,
     by_wildcard: bool,
+    /// Whether it ended without having reached its host: then nothing of it went up.
+    unreached: bool,
     times: u64,
     up: u64,
     down: u64,
@@ -66,6 +70,10 @@ struct Said<'a> {
     method: Option<Cow<'a, str>>,
     #[serde(borrow)]
     code: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    credential: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    address: Option<Cow<'a, str>>,
     #[serde(borrow)]
     what: Option<Cow<'a, str>>,
     run: Option<u64>,
@@ -119,8 +127,10 @@ impl Entry {
             host: owned(said.host).unwrap_or_default(),
             code: owned(said.code),
             ended_code: None,
+            credential: owned(said.credential).filter(|_| allowed == Some(true)).unwrap_or_default(),
             run: said.run,
             by_wildcard: said.by_wildcard,
+            unreached: false,
             times: said.repeated.or(said.count).unwrap_or(1),
             up: said.head_bytes.or(said.bytes).unwrap_or(0),
             down: 0,
@@ -134,6 +144,7 @@ impl Entry {
         let Ok(said) = serde_json::from_slice::<Said<'_>>(line.text) else { return };
         self.end = Some(stands(line.place));
         self.ended_code = said.code.map(Cow::into_owned);
+        self.unreached = said.address.is_none();
         self.up = self.up.saturating_add(said.bytes_up.unwrap_or(0));
         self.down = said.bytes_down.unwrap_or(0);
         self.alarm |= said.alarm;
@@ -167,16 +178,18 @@ impl Entry {
             allowed: row.get(11)?,
             code: row.get(12)?,
             ended_code: row.get(13)?,
-            run: row.get::<_, Option<i64>>(14)?.map(i64::unsigned_abs),
-            operation: row.get(15)?,
-            leaves: row.get(16)?,
-            writes: row.get(17)?,
-            by_wildcard: row.get(18)?,
-            times: number(19)?,
-            up: number(20)?,
-            down: number(21)?,
-            alarm: row.get(22)?,
-            abandoned: row.get(23)?,
+            credential: row.get(14)?,
+            run: row.get::<_, Option<i64>>(15)?.map(i64::unsigned_abs),
+            operation: row.get(16)?,
+            leaves: row.get(17)?,
+            writes: row.get(18)?,
+            by_wildcard: row.get(19)?,
+            unreached: row.get(20)?,
+            times: number(21)?,
+            up: number(22)?,
+            down: number(23)?,
+            alarm: row.get(24)?,
+            abandoned: row.get(25)?,
         })
     }
 
@@ -199,11 +212,13 @@ impl Entry {
             self.allowed,
             self.code,
             self.ended_code,
+            self.credential,
             self.run.map(to_row),
             self.operation,
             self.leaves,
             self.writes,
             self.by_wildcard,
+            self.unreached,
             to_row(self.times),
             to_row(self.up),
             to_row(self.down),
@@ -215,17 +230,32 @@ impl Entry {
 }
 
 const COLUMNS: &str = "seq, at_ms, segment, offset, length, end_segment, end_offset, end_length, what, group_name, host, \
-     allowed, code, ended_code, run, operation, leaves, writes, by_wildcard, times, up, down, alarm, abandoned";
+     allowed, code, ended_code, credential, run, operation, leaves, writes, by_wildcard, unreached, times, up, down, \
+     alarm, abandoned";
 
 const VALUES: &str = "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, \
-     ?22, ?23, ?24";
+     ?22, ?23, ?24, ?25, ?26";
 
-/// An hour, a group, a host or kind of event, and why it was refused.
-type Of = (Millis, bool, String, String, String);
+/// What is added up together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Of {
+    /// An event, or a request.
+    pub(super) event: bool,
+    pub(super) group: String,
+    /// The host, or the kind of event.
+    pub(super) what: String,
+    /// Why it was refused; empty for not at all.
+    pub(super) reason: String,
+    /// Which credential was put on; empty for none.
+    pub(super) credential: String,
+}
+
+/// Times, bytes up and down, alarms, without an outcome, abandoned.
+pub(super) type Counts = [i64; 6];
 
 /// What is added to the sums of the hours, or taken off.
 #[derive(Debug, Default)]
-pub(super) struct Sums(HashMap<Of, [i64; 6]>);
+pub(super) struct Sums(HashMap<(Millis, Of), Counts>);
 
 pub(super) const HOUR: Millis = 3_600_000;
 
@@ -240,7 +270,7 @@ impl Sums {
         if entry.what.is_none() && !entry.leaves {
             return;
         }
-        let (times, sent) = (to_row(entry.times), entry.allowed != Some(false));
+        let (times, sent) = (to_row(entry.times), entry.allowed != Some(false) && !entry.unreached);
         let open = entry.allowed == Some(true) && entry.end.is_none();
         let add = [
             times,
@@ -250,35 +280,36 @@ impl Sums {
             i64::from(open),
             i64::from(entry.abandoned),
         ];
-        let what = entry.what.as_deref().unwrap_or(&entry.host).to_owned();
-        let of = (
-            entry.at.div_euclid(HOUR),
-            entry.what.is_some(),
-            entry.group.clone(),
-            what,
-            reason.unwrap_or_default().to_owned(),
-        );
-        let sums = self.0.entry(of).or_default();
+        let of = Of {
+            event: entry.what.is_some(),
+            group: entry.group.clone(),
+            what: entry.what.as_deref().unwrap_or(&entry.host).to_owned(),
+            reason: reason.unwrap_or_default().to_owned(),
+            credential: entry.credential.clone(),
+        };
+        let sums = self.0.entry((entry.at.div_euclid(HOUR), of)).or_default();
         sums.iter_mut().zip(add).for_each(|(sum, add)| *sum += sign * add);
     }
 
     pub(super) fn write(&self, index: &Connection) -> rusqlite::Result<()> {
         let mut add = index.prepare_cached(
-            "INSERT INTO sums (hour, event, group_name, what, reason, times, up, down, alarms, open, abandoned)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-             ON CONFLICT DO UPDATE SET times = times + ?6, up = up + ?7, down = down + ?8, alarms = alarms + ?9,
-                 open = open + ?10, abandoned = abandoned + ?11",
+            "INSERT INTO sums (hour, event, group_name, what, reason, credential, times, up, down, alarms, open, abandoned)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+             ON CONFLICT DO UPDATE SET times = times + ?7, up = up + ?8, down = down + ?9, alarms = alarms + ?10,
+                 open = open + ?11, abandoned = abandoned + ?12",
         )?;
-        for ((hour, event, group, what, reason), [times, up, down, alarms, open, abandoned]) in &self.0 {
-            add.execute(params![hour, event, group, what, reason, times, up, down, alarms, open, abandoned])?;
+        for ((hour, of), [times, up, down, alarms, open, abandoned]) in &self.0 {
+            let Of { event, group, what, reason, credential } = of;
+            add.execute(params![
+                hour, event, group, what, reason, credential, times, up, down, alarms, open, abandoned
+            ])?;
         }
         Ok(())
     }
 
-    /// All that is added, of what the digest does not read from the hours: group, host or kind of
-    /// event, reason, and the sums.
-    pub(super) fn into_rows(self) -> impl Iterator<Item = (Of, [i64; 6])> {
-        self.0.into_iter()
+    /// All that is added, of what the digest does not read from the hours.
+    pub(super) fn into_rows(self) -> impl Iterator<Item = (Of, Counts)> {
+        self.0.into_iter().map(|((_, of), counts)| (of, counts))
     }
 }
 

@@ -16,6 +16,8 @@ pub struct Filter {
     pub host: Option<String>,
     /// Allowed or denied.
     pub which: Option<Which>,
+    /// Only that of which the owner was told at once.
+    pub alarms: bool,
     /// Refused or broken off for this reason.
     pub code: Option<String>,
     /// In this run.
@@ -90,6 +92,9 @@ impl Filter {
         }
         if let Some(after) = self.after {
             add("seq > ?", Value::Integer(to_row(after.0)));
+        }
+        if self.alarms {
+            sql.push_str(" AND alarm");
         }
         sql.push_str(match self.which {
             None => "",

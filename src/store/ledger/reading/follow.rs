@@ -4,8 +4,6 @@
 use desk::lock;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use policies::GroupName;
@@ -13,6 +11,7 @@ use proxy::audit::Seq;
 
 use super::{AuditEntry, AuditReader, Filter, UsedSince, Which};
 use crate::store::ledger::log::AuditLog;
+use crate::store::ledger::ticking::Ticking;
 use crate::store::{Millis, RunId, StoreError};
 
 /// How far behind the index may be for those who find it so.
@@ -23,32 +22,23 @@ const EVERY: Duration = Duration::from_secs(1);
 pub(in crate::store::ledger) struct Reading {
     folder: PathBuf,
     reader: Mutex<Option<AuditReader>>,
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    _following: Ticking,
 }
 
 impl Reading {
     /// Of the log in a folder, which is there.
     pub(in crate::store::ledger) fn of(folder: &Path) -> Self {
-        let (stop, stopped) = channel();
-        let of = folder.to_path_buf();
-        let thread = std::thread::Builder::new().name("audit-index".into()).spawn(move || {
-            let (mut reader, mut told) = (None, false);
-            while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
-                let followed = follow(&of, &mut reader);
-                if let Err(error) = &followed
-                    && !told
-                {
-                    tracing::warn!(%error, "The index of the audit log is behind");
-                }
-                told = followed.is_err();
+        let (of, mut reader, mut told) = (folder.to_path_buf(), None, false);
+        let following = Ticking::start("audit-index", EVERY, move |last| {
+            let followed = if last { Ok(()) } else { follow(&of, &mut reader) };
+            if let Err(error) = &followed
+                && !told
+            {
+                tracing::warn!(%error, "The index of the audit log is behind");
             }
+            told = followed.is_err();
         });
-        if let Err(error) = &thread {
-            // Whoever asks brings the index up to date.
-            tracing::error!(error = %error, "Thread of the audit log's index not started");
-        }
-        Reading { folder: folder.to_path_buf(), reader: Mutex::new(None), stop: Some(stop), thread: thread.ok() }
+        Reading { folder: folder.to_path_buf(), reader: Mutex::new(None), _following: following }
     }
 
     fn ask<T>(&self, ask: impl FnOnce(&AuditReader) -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -58,15 +48,6 @@ impl Reading {
             *cached = None;
         }
         answer
-    }
-}
-
-impl Drop for Reading {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 

@@ -18,14 +18,14 @@ use crate::store::{RunId, StoreError, runs};
 
 /// A view of the log: its index, and the lines that it says where to find.
 pub struct AuditReader {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     pub(super) index: Index,
-    texts: RefCell<Source>,
+    pub(super) texts: RefCell<Source>,
     served: bool,
 }
 
 /// Where the lines are.
-enum Source {
+pub(super) enum Source {
     Journal(Texts),
     Old(OldLog),
 }
@@ -131,7 +131,7 @@ impl AuditReader {
         self.index.is_there()
     }
 
-    fn select(&self, which: &str, values: Vec<Value>) -> Result<Vec<AuditEntry>, StoreError> {
+    pub(super) fn select(&self, which: &str, values: Vec<Value>) -> Result<Vec<AuditEntry>, StoreError> {
         let found = self.rows(&Entry::select(which), values, Entry::from)?;
         let opened = self.explained(self.index.reached())?.opened;
         found.into_iter().map(|entry| self.whole(entry, opened)).collect()
@@ -201,6 +201,11 @@ impl AuditReader {
 
     fn typed<T: DeserializeOwned>(&self, seq: u64, value: serde_json::Value) -> Result<T, StoreError> {
         serde_json::from_value(value).map_err(|_| self.unreadable(seq))
+    }
+
+    /// Why the journal cannot be read.
+    pub(super) fn unread(&self, error: &std::io::Error) -> StoreError {
+        StoreError::Unopened { path: self.path.clone(), detail: error.to_string() }
     }
 
     fn unreadable(&self, seq: u64) -> StoreError {

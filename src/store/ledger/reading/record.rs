@@ -78,7 +78,9 @@ pub struct DecisionRecord {
     pub why: Option<String>,
     pub rule: Option<RuleRecord>,
     pub lift: Vec<String>,
+    pub policy: Option<String>,
     pub credential: Option<String>,
+    pub swap: Option<String>,
     pub findings: Vec<String>,
     pub alarm: bool,
     /// Let through by `mode = "observe"` alone.
@@ -134,6 +136,11 @@ impl AuditEntry {
     /// Whether it was denied, or broken off after the verdict.
     pub fn is_refusal(&self) -> bool {
         self.code().is_some() || self.ending == Ending::Denied
+    }
+
+    /// Whether the owner was told at once.
+    pub fn is_alarm(&self) -> bool {
+        self.decision.alarm || self.outcome.as_ref().is_some_and(|outcome| outcome.alarm)
     }
 
     /// Why it was denied or broken off.

@@ -6,16 +6,14 @@ use crate::store::ledger::keeper::Alarms;
 #[test]
 fn a_disk_that_does_not_take_it_closes_the_door() {
     let scene = Scene::new();
-    *lock(&scene.log.shared.unsynced) = Some("the disk does not take it".into());
-    scene.log.shared.sync_failed.store(true, Ordering::Release);
+    scene.is_not_taken();
     let error = scene.log.decided(&denied()).unwrap_err().to_string();
     assert!(error.contains("the disk does not take it"), "{error}");
     scene.log.shared.sync_now().unwrap();
     let mut alarm = denied();
     alarm.alarm = true;
     scene.log.decided(&alarm).unwrap();
-    *lock(&scene.log.shared.unsynced) = Some("the disk does not take it".into());
-    scene.log.shared.sync_failed.store(true, Ordering::Release);
+    scene.is_not_taken();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let error = runtime.block_on(scene.log.decided_together(&allowed("GET"))).unwrap_err().to_string();
     assert!(error.contains("the disk does not take it"), "{error}");

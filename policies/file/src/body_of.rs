@@ -1,0 +1,118 @@
+//! A body as a sentence or the smallest rule needs it: its JSON where that has one reading, or the
+//! names of a form. What it is not: the reading that judges, which is in `policies`.
+
+use std::fmt;
+
+use percent_encoding::percent_decode_str;
+use policies::Field;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+
+/// A body's JSON; none where it is no JSON, or has two readings.
+pub(crate) struct Body(Option<Value>);
+
+impl Body {
+    pub(crate) fn of(body: &[u8]) -> Self {
+        Body(serde_json::from_slice::<Once>(body).ok().map(|Once(value)| value))
+    }
+
+    pub(crate) fn json(&self) -> Option<&Value> {
+        self.0.as_ref()
+    }
+
+    /// What a field says: a text as it is, and of what has something inside how much.
+    pub(crate) fn value(&self, field: &Field) -> Option<String> {
+        let mut at = self.0.as_ref()?;
+        for step in field.to_string().replace('[', ".[").split('.').filter(|step| !step.is_empty()) {
+            at = match step.strip_prefix('[').and_then(|index| index.strip_suffix(']')) {
+                Some(index) => at.get(index.parse::<usize>().ok()?)?,
+                None => at.get(step)?,
+            };
+        }
+        match at {
+            Value::Null => None,
+            Value::String(text) => Some(text.clone()),
+            Value::Bool(_) | Value::Number(_) => Some(at.to_string()),
+            Value::Array(items) => Some(format!("a list of {}", items.len())),
+            Value::Object(fields) => Some(format!("{} fields", fields.len())),
+        }
+    }
+}
+
+/// The names of the fields of a JSON object or of a form; none of anything else.
+pub(crate) fn names(body: &[u8]) -> Vec<String> {
+    if let Some(json) = Body::of(body).json() {
+        return json.as_object().map(|fields| fields.keys().cloned().collect()).unwrap_or_default();
+    }
+    let Ok(text) = std::str::from_utf8(body) else { return Vec::new() };
+    let is_form = text.contains('=') && text.bytes().all(|b| b.is_ascii_graphic());
+    if !is_form || text.starts_with(['{', '[', '<', '"']) {
+        return Vec::new();
+    }
+    let name = |pair: &str| {
+        let name = pair.split('=').next().unwrap_or_default().replace('+', " ");
+        percent_decode_str(&name).decode_utf8_lossy().into_owned()
+    };
+    text.split('&').map(name).collect()
+}
+
+/// JSON in which no key stands twice.
+struct Once(Value);
+
+impl<'de> Deserialize<'de> for Once {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Reads).map(Once)
+    }
+}
+
+struct Reads;
+
+impl<'de> Visitor<'de> for Reads {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(Once(item)) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut fields = serde_json::Map::new();
+        while let Some((key, Once(value))) = entries.next_entry::<String, Once>()? {
+            if fields.insert(key, value).is_some() {
+                return Err(Error::custom("a key is there twice"));
+            }
+        }
+        Ok(Value::Object(fields))
+    }
+}

@@ -1,0 +1,154 @@
+//! What a request does, in one line: for the question whether it may, for refusals and for the log.
+//!
+//! What it is not: a judgement, and not the agent's words. A sentence is the rules' own text, or
+//! ours; what it holds of the request stands in quotation marks, cut, on one line, with what
+//! hides or turns text around written out. The host stands first among what is the request's, in the
+//! letters that are resolved.
+
+use std::fmt::Write;
+
+use desk::screen::on_screen;
+use percent_encoding::percent_decode_str;
+use policies::{Facts, Method, RequestPattern, Say, Scheme, Telling};
+
+use crate::body_of::{self, Body};
+use crate::say::{Piece, pieces};
+
+/// The longest value, in characters.
+const VALUE: usize = 80;
+/// The longest path or name of a field.
+const NAME: usize = 60;
+/// So many fields are named.
+const FIELDS: usize = 6;
+
+/// The teller of every policy that was read here.
+pub(crate) fn tell(telling: &Telling<'_>) -> String {
+    let said = best(telling).and_then(|(say, request)| fill(say, request, telling));
+    said.unwrap_or_else(|| plain(telling.facts, telling.body))
+}
+
+/// The sentence whose request says the most, of those that stand beside a rule that covers the request.
+fn best<'a>(telling: &Telling<'a>) -> Option<(&'a Say, &'a RequestPattern)> {
+    let Telling { says, rules, facts, body: _ } = telling;
+    let own = says.iter().filter(|say| rules.iter().any(|rule| rule.at.file == say.at.file));
+    let all = own.flat_map(|say| say.requests.iter().map(move |request| (say, request)));
+    let about = all.filter(|(_, request)| request.matches(facts.method, &facts.path));
+    about.min_by_key(|(say, request)| {
+        let literal = request.path().len() - request.path().matches('*').count();
+        (std::cmp::Reverse(literal), &say.at)
+    })
+}
+
+fn fill(say: &Say, request: &RequestPattern, telling: &Telling<'_>) -> Option<String> {
+    let facts = telling.facts;
+    let body = Body::of(telling.body.unwrap_or_default());
+    let mut text = String::new();
+    for piece in pieces(&say.text).ok()? {
+        match piece {
+            Piece::Words(words) => text += &words,
+            Piece::Star(star) => text += &data(&at_star(request, facts, star)?),
+            Piece::Query(name) => text += &shown(parameter(facts, &name)),
+            Piece::Json(field) => text += &shown(body.value(&field)),
+        }
+    }
+    Some(on_screen(&text))
+}
+
+/// What stands where a star of the pattern does: counted from the front, and behind a `**` from the end.
+fn at_star(request: &RequestPattern, facts: &Facts, star: usize) -> Option<String> {
+    let wanted: Vec<&str> = request.path().split('/').collect();
+    let had: Vec<&str> = facts.path.as_str().split('/').collect();
+    let (at, segment) = wanted.iter().enumerate().filter(|(_, segment)| segment.contains('*')).nth(star)?;
+    let many = wanted.iter().position(|segment| *segment == "**");
+    let behind = wanted.len() - at;
+    let found = match many {
+        _ if *segment == "**" => had.get(at..(had.len() + 1).checked_sub(behind)?)?.join("/"),
+        Some(many) if at > many => (*had.get(had.len().checked_sub(behind)?)?).to_owned(),
+        _ => (*had.get(at)?).to_owned(),
+    };
+    Some(undone(&found))
+}
+
+fn parameter(facts: &Facts, name: &str) -> Option<String> {
+    let query = facts.query.as_ref()?.as_str();
+    let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let mut values = pairs.filter(|(key, _)| undone(&key.replace('+', " ")) == name).map(|(_, value)| value);
+    match (values.next(), values.next()) {
+        (Some(value), None) => Some(undone(&value.replace('+', " "))),
+        // What is there twice has two readings.
+        _ => None,
+    }
+}
+
+fn undone(text: &str) -> String {
+    percent_decode_str(text).decode_utf8().map_or_else(|_| text.to_owned(), Into::into)
+}
+
+fn shown(value: Option<String>) -> String {
+    value.map_or_else(|| "(not said)".to_owned(), |value| data(&value))
+}
+
+/// Text of a request as a quotation that does nothing: one line, cut short, with no quotation mark
+/// that would end it.
+fn data(text: &str) -> String {
+    format!("\u{201c}{}\u{201d}", cut(text, VALUE))
+}
+
+fn cut(text: &str, most: usize) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut shown: String = line.chars().take(most).map(|c| if is_quote(c) { '\'' } else { c }).collect();
+    if line.chars().nth(most).is_some() {
+        shown.push('\u{2026}');
+    }
+    on_screen(&shown)
+}
+
+fn is_quote(c: char) -> bool {
+    matches!(c, '"' | '\u{201c}'..='\u{201f}' | '\u{ab}' | '\u{bb}' | '\u{300c}'..='\u{300f}' | '\u{ff02}')
+}
+
+/// Without a sentence: the method, the host and the path in plain words, and what leaves.
+fn plain(facts: &Facts, body: Option<&[u8]>) -> String {
+    let Facts { scheme, authority, method, path, query, upgrade } = facts;
+    let mut host = authority.host_header(*scheme);
+    if *scheme == Scheme::Http {
+        host += " (in the clear)";
+    }
+    let at = if path.as_str() == "/" { String::new() } else { format!(" {}", data(path.as_str())) };
+    let body = body.unwrap_or_default();
+    let bytes = body.len();
+    let mut text = match method {
+        _ if upgrade.is_some() => format!("open a WebSocket at {host}{at}"),
+        Method::Get | Method::Head | Method::Options | Method::Propfind | Method::Report if body.is_empty() => {
+            format!("read from {host}{at}")
+        }
+        Method::Delete if body.is_empty() => format!("delete at {host}{at}"),
+        Method::Mkcol | Method::Mkcalendar if body.is_empty() => format!("make a folder at {host}{at}"),
+        Method::Post => format!("send {bytes} bytes to {host}{at}"),
+        Method::Put | Method::Patch | Method::Proppatch => format!("write {bytes} bytes to {host}{at}"),
+        Method::Get
+        | Method::Head
+        | Method::Options
+        | Method::Propfind
+        | Method::Report
+        | Method::Delete
+        | Method::Mkcol
+        | Method::Mkcalendar => format!("send {method} with {bytes} bytes to {host}{at}"),
+    };
+    if let Some(query) = query.as_ref().filter(|query| !query.as_str().is_empty()) {
+        let names = query.as_str().split('&').map(|pair| undone(pair.split('=').next().unwrap_or_default()));
+        let _ = write!(text, ", asking with {} bytes: {}", query.as_str().len(), listed(names.collect()));
+    }
+    let names = body_of::names(body);
+    if !names.is_empty() {
+        let _ = write!(text, ": {} {}", if names.len() == 1 { "field" } else { "fields" }, listed(names));
+    }
+    text
+}
+
+fn listed(names: Vec<String>) -> String {
+    let more = names.len().saturating_sub(FIELDS);
+    let mut all: Vec<_> = names.iter().take(FIELDS).map(|name| cut(name, NAME).replace(',', "\u{201a}")).collect();
+    all.extend((more > 0).then(|| format!("and {more} more")));
+    all.join(", ")
+}

@@ -1,0 +1,152 @@
+//! The smallest rule for one request: what an owner's `always` and `never` write.
+//!
+//! It is exact to the host, port, method and path, the whole query, and to each text, truth value
+//! and absence of one that rules can say of a JSON body. What rules cannot say it does not pretend
+//! to: a number or a long text only has to be there, a field that was not sent may be, and of what
+//! is no JSON nothing is said; [`Smallest::wider`] tells each. What would be wider in the query has no rule.
+
+use policies::{Facts, Field, PolicyAt, Query, Upgrade, Verdict, Wanted, Words};
+use serde_json::Value;
+
+use crate::body_of::Body;
+use crate::{suggest, written};
+
+/// A block for a group's file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Smallest {
+    /// TOML.
+    pub toml: String,
+    /// In words, what it covers beyond the request; empty: nothing.
+    pub wider: Vec<&'static str>,
+}
+
+/// Why there is no rule for exactly this request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unsayable {
+    /// Its query has a spelling that rules do not compare.
+    #[error("its query cannot be written into a rule: use letters, digits, - . _ and ~ only")]
+    Query,
+    /// It would go on in another protocol.
+    #[error("a WebSocket goes on in messages that no rule reads")]
+    Upgrade,
+    /// The policy does not ask about it, so there is nothing to say yes to for good.
+    #[error("the policy does not ask about this request")]
+    NotAsked,
+}
+
+/// The longest text that a condition holds.
+const TEXT: usize = 200;
+/// The most conditions of a rule.
+const CONDITIONS: usize = 64;
+
+/// The `[[allow]]` for a request that was asked about.
+pub fn always(policy: PolicyAt<'_>, facts: &Facts, body: &[u8], why: &str) -> Result<Smallest, Unsayable> {
+    if facts.upgrade == Some(Upgrade::WebSocket) {
+        return Err(Unsayable::Upgrade);
+    }
+    let (credential, by) = match policy.with_grants(&[]).decide(facts.clone()) {
+        Verdict::Ask(ask) => (ask.terms().credential().cloned(), ask.by().clone()),
+        Verdict::Allow(permit) => match permit.body_conditions().map(|conditions| conditions.check(body)) {
+            Some(Err(policies::Unfit::Asks(by))) => (permit.credential().cloned(), by),
+            Some(Ok(_) | Err(policies::Unfit::Refused(_))) | None => return Err(Unsayable::NotAsked),
+        },
+        Verdict::Deny(..) => return Err(Unsayable::NotAsked),
+    };
+    let mut lines = suggest::allow_lines(facts);
+    lines.push(query(facts)?);
+    let mut wider = Vec::new();
+    if !body.is_empty() {
+        lines.extend(json(body, &mut wider));
+    }
+    lines.extend(credential.map(|name| format!("credential = \"{name}\"")));
+    if policy.policy().rules().asking.unlisted.as_ref() != Some(&by.at) {
+        lines.push("unasked = true".to_owned());
+    }
+    lines.push(written::in_why(why));
+    wider.sort_unstable();
+    wider.dedup();
+    Ok(Smallest { toml: lines.join("\n") + "\n", wider })
+}
+
+/// The `[[deny]]` for a request: of its method and path, whatever its query and body.
+pub fn never(facts: &Facts, why: &str) -> Smallest {
+    let mut lines = suggest::deny_lines(facts);
+    lines.push(written::in_why(why));
+    Smallest { toml: lines.join("\n") + "\n", wider: vec!["any query and any body"] }
+}
+
+fn query(facts: &Facts) -> Result<String, Unsayable> {
+    let sent = facts.query.as_ref().map(Query::as_str);
+    let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'));
+    let mut pairs = Vec::new();
+    // An empty query, `?` alone, is another than none.
+    for pair in sent.into_iter().flat_map(|sent| sent.split('&')) {
+        let (key, value) = pair.split_once('=').ok_or(Unsayable::Query)?;
+        let is_new = pairs.iter().all(|(known, _): &(String, String)| known != key);
+        if key.is_empty() || !plain(key) || !plain(value) || !is_new {
+            return Err(Unsayable::Query);
+        }
+        pairs.push((key.to_owned(), value.to_owned()));
+    }
+    Ok(written::query(&pairs))
+}
+
+/// What rules can say of a JSON body, leaf by leaf.
+fn json(body: &[u8], wider: &mut Vec<&'static str>) -> Option<String> {
+    let body = Body::of(body);
+    let Some(json) = body.json() else {
+        wider.push("any body: it is no JSON, and rules look into nothing else");
+        return None;
+    };
+    wider.push("fields beside those that were sent");
+    let mut leaves = Vec::new();
+    walk(json, String::new(), &mut leaves, wider);
+    if leaves.len() > CONDITIONS {
+        wider.push("the rest of a body with many fields");
+        leaves.truncate(CONDITIONS);
+    }
+    (!leaves.is_empty()).then(|| written::json_of(&leaves))
+}
+
+fn walk(value: &Value, at: String, leaves: &mut Vec<(Field, Words)>, wider: &mut Vec<&'static str>) {
+    let words = match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            for (key, value) in fields {
+                // A key that looks like a path would be read as one.
+                if key.contains(['.', '[', ']', '?']) {
+                    wider.push("other values of fields whose names no rule can write");
+                    continue;
+                }
+                let below = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
+                walk(value, below, leaves, wider);
+            }
+            return;
+        }
+        Value::Array(items) if !items.is_empty() => {
+            items.iter().enumerate().for_each(|(n, item)| walk(item, format!("{at}[{n}]"), leaves, wider));
+            return;
+        }
+        // A null is as good as absent to a condition.
+        Value::Null => Words::Absent,
+        Value::Bool(value) => Words::Any(vec![Wanted::Bool(*value)]),
+        Value::String(text) if text.len() <= TEXT && !text.contains('*') => {
+            Words::Any(vec![Wanted::Text(text.clone())])
+        }
+        Value::String(_) => {
+            wider.push("other texts where one is long or holds a star");
+            Words::Present
+        }
+        Value::Number(_) => {
+            wider.push("other numbers");
+            Words::Present
+        }
+        Value::Object(_) | Value::Array(_) => {
+            wider.push("something inside of what was empty");
+            Words::Present
+        }
+    };
+    match Field::read(&at) {
+        Ok(field) => leaves.push((field, words)),
+        Err(_) => wider.push("other values of fields whose names no rule can write"),
+    }
+}

@@ -1,0 +1,196 @@
+//! What a request does, in one line, and the smallest rule for it.
+#![allow(clippy::unwrap_used)]
+
+use policies::{Facts, Moment, Policy, Unfit, Verdict};
+use policy_file::{Unsayable, always, never};
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::properties::policy as compiled;
+use super::words::{facts, policy};
+
+const SAID: &str = "[[allow]]\nhost = \"api.test\"\ndo = [\"POST /repos/*/*/issues\", \"GET /files/**\"]\n\n\
+                    [[say]]\ndo = [\"POST /repos/*/*/issues\"]\ntext = \"open an issue in {1}/{2}: {json.title}\"\n\n\
+                    [[say]]\ndo = [\"GET /files/**\"]\ntext = \"read {1}, page {query.page}\"\n\n\
+                    [[say]]\ndo = [\"* /**\"]\ntext = \"do something\"\n";
+
+#[test]
+fn a_sentence_is_the_rules_text_with_data_in_it() {
+    let policy = policy(SAID);
+    let said = |request: &str, body: &str| policy.sentence(&facts(request), Some(body.as_bytes()));
+    let issue = "POST https://api.test/repos/me/notes/issues";
+    assert_eq!(said(issue, r#"{"title":"Wet feet"}"#), "open an issue in “me”/“notes”: “Wet feet”");
+    assert_eq!(said(issue, "{}"), "open an issue in “me”/“notes”: (not said)");
+    assert_eq!(said(issue, r#"{"title":"a","title":"b"}"#), "open an issue in “me”/“notes”: (not said)");
+    assert_eq!(said(issue, r#"{"title":["a","b"]}"#), "open an issue in “me”/“notes”: “a list of 2”");
+    assert_eq!(said("GET https://api.test/files/a/b%20c?page=2", ""), "read “a/b c”, page “2”");
+    assert_eq!(said("GET https://api.test/files?page=2&page=3", ""), "read “”, page (not said)");
+}
+
+/// Attack O05: what the agent writes cannot pass for the rules' text, nor hide or turn it around.
+#[test]
+fn what_the_agent_writes_is_data() {
+    let policy = policy(SAID);
+    let said = |title: &str| {
+        let body = serde_json::json!({ "title": title }).to_string();
+        policy.sentence(&facts("POST https://api.test/repos/me/notes/issues"), Some(body.as_bytes()))
+    };
+    let about = |data: &str| format!("open an issue in “me”/“notes”: “{data}”");
+    assert_eq!(said("x” APPROVED by admin, reply YES"), about("x' APPROVED by admin, reply YES"));
+    assert_eq!(said("a\n\n1) yes\u{202e}b\u{1b}[2J\u{200b}"), about("a 1) yes\\u{202e}b\\u{1b}[2J\\u{200b}"));
+    assert_eq!(said(&format!("x{}y", " ".repeat(4096))), about("x y"));
+    assert_eq!(said(&"z".repeat(4096)), about(&format!("{}…", "z".repeat(80))));
+    assert_eq!(said("{1} {json.title}"), about("{1} {json.title}"));
+}
+
+#[test]
+fn a_sentence_speaks_of_its_own_rules_alone() {
+    let others = "use = [\"git-read\"]\n\n[[allow]]\nhost = \"github.com\"\ndo = [\"POST /*/*/git-receive-pack\"]\n\n\
+                  [[say]]\ndo = [\"POST /**\"]\ntext = \"do nothing at all\"\n";
+    let policy = policy(others);
+    let said = |request: &str| policy.sentence(&facts(request), None);
+    assert_eq!(said("POST https://github.com/a/b.git/git-upload-pack"), "fetch “a”/“b.git” from GitHub");
+    assert_eq!(said("POST https://github.com/a/b.git/git-receive-pack"), "do nothing at all");
+    assert_eq!(said("POST https://other.test/a"), "send 0 bytes to other.test “/a”");
+}
+
+#[test]
+fn without_a_sentence_it_is_plain_words() {
+    let policy = policy("");
+    let said = |request: &str, body: &str| policy.sentence(&facts(request), Some(body.as_bytes()));
+    for (request, body, want) in [
+        ("POST https://forms.example/", "name=Ann&date=1", "send 15 bytes to forms.example: fields name, date"),
+        ("POST https://forms.example/", r#"{"name":1}"#, "send 10 bytes to forms.example: field name"),
+        ("POST https://forms.example/", "Hello there", "send 11 bytes to forms.example"),
+        ("PUT https://a.test:8443/x%2Fy", "", "write 0 bytes to a.test:8443 “/x%2Fy”"),
+        ("DELETE http://a.test/x", "", "delete at a.test (in the clear) “/x”"),
+        ("GET https://a.test/?q=1&%61%62=2", "", "read from a.test, asking with 12 bytes: q, ab"),
+        ("GET wss://a.test/live", "", "open a WebSocket at a.test “/live”"),
+        ("GET https://a.test/", "x", "send GET with 1 bytes to a.test"),
+        ("GET https://xn--e1awd7f.test/", "", "read from xn--e1awd7f.test"),
+    ] {
+        assert_eq!(said(request, body), want);
+    }
+    let many = (0..9).map(|n| format!("f{n}=x")).collect::<Vec<_>>().join("&");
+    assert!(said("POST https://a.test/", &many).ends_with("fields f0, f1, f2, f3, f4, f5, and 3 more"));
+}
+
+const ASKS: &str = "[[ask]]\nhost = \"api.test\"\ndo = [\"* /**\"]\ncredential = \"key\"\n";
+
+/// The policy with rules added, each as `always` writes it.
+fn with_always(seen: &[(Facts, Vec<u8>)]) -> (Policy, usize) {
+    let asking = policy(ASKS);
+    let rules: Vec<_> =
+        seen.iter().filter_map(|(facts, body)| always(asking.at(Moment::FAR), facts, body, "said yes").ok()).collect();
+    let text: String = rules.iter().map(|rule| format!("\n{}", rule.toml)).collect();
+    (compiled(&format!("{ASKS}{text}")).unwrap_or_else(|| panic!("{text}")), rules.len())
+}
+
+fn goes_unasked(policy: &Policy, facts: &Facts, body: &[u8]) -> bool {
+    match policy.at(Moment::FAR).decide(facts.clone()) {
+        Verdict::Allow(permit) => match permit.body_conditions().map(|conditions| conditions.check(body)) {
+            None | Some(Ok(_)) => true,
+            Some(Err(Unfit::Asks(_) | Unfit::Refused(_))) => false,
+        },
+        Verdict::Ask(_) | Verdict::Deny(..) => false,
+    }
+}
+
+#[test]
+fn the_smallest_rule_is_exact() {
+    let asking = policy(ASKS);
+    let rule = |request: &str, body: &str| {
+        always(asking.at(Moment::FAR), &facts(request), body.as_bytes(), "yes, on the phone")
+    };
+    let told = rule("POST https://api.test/a%2Ab?x=1&y=z", r#"{"title":"T","open":true,"n":3,"gone":null}"#).unwrap();
+    assert_eq!(
+        told.toml,
+        "[[allow]]\nhost = \"api.test\"\ndo = [\"POST /a%2Ab\"]\nquery = { \"x\" = \"1\", \"y\" = \"z\" }\n\
+         json = { \"gone\" = \"absent\", \"n\" = \"present\", \"open\" = { any = [true] }, \"title\" = { any = [\"T\"] } }\n\
+         credential = \"key\"\nunasked = true\nwhy = \"yes, on the phone\"\n"
+    );
+    assert_eq!(told.wider, ["fields beside those that were sent", "other numbers"]);
+    assert_eq!(rule("POST https://api.test/?x=%20", "").unwrap_err(), Unsayable::Query);
+    assert_eq!(rule("GET https://nobody.test/", "").unwrap_err(), Unsayable::NotAsked);
+    let unlisted = policy("[ask]\nunlisted = true\n");
+    let told = always(unlisted.at(Moment::FAR), &facts("GET https://a.test/"), b"", "yes").unwrap();
+    assert_eq!(told.toml, "[[allow]]\nhost = \"a.test\"\ndo = [\"GET /\"]\nquery = {}\nwhy = \"yes\"\n");
+    let closed = never(&facts("POST https://api.test/a!b"), "no").toml;
+    assert_eq!(closed, "[[deny]]\nhost = \"api.test\"\nports = [443]\ndo = [\"POST /a%21b\"]\nwhy = \"no\"\n");
+    assert!(compiled(&closed).is_some());
+}
+
+fn seen() -> impl Strategy<Value = (Facts, Vec<u8>)> {
+    let method = select(vec!["GET", "POST", "DELETE"]);
+    let path = select(vec!["/", "/a", "/a/b", "/a/", "/A", "/a*b", "/a%2Ab", "/caf%C3%A9"]);
+    let query = select(vec!["", "?", "?x=1", "?x=2", "?x=1&y=2", "?y=2&x=1", "?x=%31"]);
+    let body = select(vec![
+        "",
+        "{}",
+        r#"{"a":"x"}"#,
+        r#"{"a":"X"}"#,
+        r#"{"a":"x*"}"#,
+        r#"{"a":{"b":[true,"y"]}}"#,
+        r#"{"a":{"b":[false,"y"]}}"#,
+        r#"{"a":null}"#,
+        r#"{"a.b":"x"}"#,
+        "a=x",
+        r#"{"a":7}"#,
+    ]);
+    (method, path, query, body).prop_map(|(method, path, query, body)| {
+        (facts(&format!("{method} https://api.test{path}{query}")), body.as_bytes().to_vec())
+    })
+}
+
+/// The texts and truth values of a body, which a rule pins where it can.
+fn told(body: &[u8]) -> Option<serde_json::Value> {
+    serde_json::from_slice(body).ok()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A hundred `always` allow no method, path or query that was not seen, and of a JSON body no other
+    /// text where a text was.
+    #[test]
+    fn a_hundred_yeses_for_good_allow_what_was_seen(
+        seen in prop::collection::vec(seen(), 100),
+        others in prop::collection::vec(seen(), 40),
+    ) {
+        let (policy, rules) = with_always(&seen);
+        prop_assert!(rules > 20);
+        let asking = compiled(ASKS).unwrap();
+        for (facts, body) in &seen {
+            let sayable = always(asking.at(Moment::FAR), facts, body, "x").is_ok();
+            prop_assert_eq!(goes_unasked(&policy, facts, body), sayable, "{:?} {:?}", facts, body);
+        }
+        for (facts, body) in &others {
+            if !goes_unasked(&policy, facts, body) {
+                continue;
+            }
+            let same: Vec<_> = seen.iter().filter(|(seen, _)| {
+                let pairs = |facts: &Facts| {
+                    let query = facts.query.as_ref().map(|query| query.as_str().to_owned()).unwrap_or_default();
+                    let mut pairs: Vec<_> = query.split('&').map(str::to_owned).collect();
+                    pairs.sort();
+                    pairs
+                };
+                // A rule spells a star as %2A, which covers both spellings of it.
+                let path = |facts: &Facts| facts.path.as_str().replace('*', "%2A");
+                let bare = |facts: &Facts| (facts.method, facts.authority.clone(), path(facts));
+                bare(seen) == bare(facts) && pairs(seen) == pairs(facts)
+            }).collect();
+            prop_assert!(!same.is_empty(), "{:?} was never seen", facts);
+            // No text in its place was another.
+            if let Some(text) = told(body).and_then(|json| json.get("a")?.as_str().map(str::to_owned)) {
+                let pinned = |seen: &Vec<u8>| told(seen).is_some_and(|json| match json.get("a") {
+                    Some(serde_json::Value::String(seen)) => *seen == text || seen.contains('*'),
+                    Some(serde_json::Value::Number(_)) => true,
+                    Some(_) => false,
+                    None => true,
+                });
+                prop_assert!(same.iter().any(|(_, seen)| told(seen).is_none() || pinned(seen)), "{:?} was never seen", text);
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What has its owner asked, and how: by an `[[ask]]`, or by `[ask] unlisted = true`. What it is
+//! not: the asking, which belongs to whoever keeps questions and grants.
+
+use crate::{Code, Hours, Moment, Refusal, RuleRef};
+
+/// `[ask]`: what is asked beside the `[[ask]]`s, how long a request waits, and when nobody is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asking {
+    /// Where `unlisted = true` stands: hosts that no rule names are asked about.
+    pub unlisted: Option<RuleRef>,
+    /// How many seconds an asked request waits for its answer.
+    pub hold: u64,
+    /// When nobody is asked.
+    pub quiet: Vec<Hours>,
+}
+
+/// What has its owner asked, and in which way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskedBy {
+    /// The `[[ask]]`, or `[ask]`.
+    pub at: RuleRef,
+    /// Its owner's words.
+    pub why: Option<String>,
+    /// How many seconds the request waits for an answer.
+    pub hold: u64,
+    /// Nobody is asked at this time.
+    pub quiet: bool,
+    /// Lines that would have it go unasked.
+    pub lift: Vec<String>,
+}
+
+/// The most bytes that a body may have to be asked about.
+pub const ASKED_AT_MOST: u64 = 64 << 10;
+
+impl Asking {
+    /// The longest that a request waits, in seconds.
+    pub const HOLD: u64 = 50;
+
+    pub(crate) fn is_quiet(&self, now: Moment) -> bool {
+        self.quiet.iter().any(|hours| hours.include(now))
+    }
+}
+
+impl Default for Asking {
+    fn default() -> Self {
+        Asking { unlisted: None, hold: Asking::HOLD, quiet: Vec::new() }
+    }
+}
+
+impl AskedBy {
+    /// What a request is told for which no yes came.
+    pub fn unanswered(&self) -> Refusal {
+        let why = match (&self.why, self.quiet) {
+            (_, true) => "the owner is asked about this first, and not at this time of day".to_owned(),
+            (Some(why), false) => format!("the owner is asked about this first ({why}), and has not said yes"),
+            (None, false) => "the owner is asked about this first, and has not said yes".to_owned(),
+        };
+        let rule = Some(self.at.clone());
+        Refusal { code: Code::AskUnanswered, why, logged: None, rule, lift: self.lift.clone() }
+    }
+
+    /// The same for one that is too long to be asked about.
+    pub fn too_large(&self) -> Refusal {
+        let why = format!(
+            "the owner is asked about this first, and a body of more than {} KiB cannot be described; send less at a \
+             time",
+            ASKED_AT_MOST >> 10
+        );
+        Refusal { code: Code::AskTooLarge, why, ..self.unanswered() }
+    }
+}

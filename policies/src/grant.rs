@@ -1,0 +1,210 @@
+//! A yes, as the decision takes it: for one request, known by its fingerprint, and either for
+//! one body or for some of them. What it is not: a permit. Whoever keeps grants hands those in
+//! that are good at this moment ([`crate::PolicyAt::with_grants`]), and uses up what was used;
+//! [`crate::PolicyAt::decide`] alone makes a permit, and no grant opens what the policy does not
+//! ask about.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+use crate::{Authority, Facts, GroupName, Upgrade};
+
+/// What identifies an asked request but for its body: whose it is, what it says to whom, and the
+/// credential that goes with it. A hash, because a query may hold what must not be kept.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Fingerprint([u8; 32]);
+
+/// A body, as its hash.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BodyHash([u8; 32]);
+
+/// The number of a grant where it is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GrantId(pub u64);
+
+/// Which bodies a yes is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Granted {
+    /// This one, once.
+    Once(BodyHash),
+    /// Any within these bounds, until the run that asked has ended.
+    Answer(Bounds),
+}
+
+/// How far a yes for a whole answer goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// The most requests.
+    pub requests: u32,
+    /// The most bytes of each body.
+    pub bytes: u64,
+    /// The longest time, in seconds.
+    pub seconds: u64,
+}
+
+/// The yes of a group's owner to one request.
+///
+/// It is made for a question that the decision put ([`crate::Ask`]) or read back from where it
+/// is kept, and gives nothing by itself:
+///
+/// ```compile_fail
+/// fn forge(what: policies::Fingerprint) -> policies::Grant {
+///     policies::Grant { what, ..unimplemented!() }
+/// }
+/// ```
+/// ```compile_fail
+/// fn permit(grant: policies::Grant, facts: policies::Facts) -> policies::Permit {
+///     grant.permit(facts)
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    id: GrantId,
+    what: Fingerprint,
+    gives: Granted,
+}
+
+impl Bounds {
+    /// Of each `answer`.
+    pub const OF_AN_ANSWER: Bounds = Bounds { requests: 10, bytes: 64 << 10, seconds: 15 * 60 };
+}
+
+impl Fingerprint {
+    /// Of a request as it was judged.
+    pub fn of(group: &GroupName, facts: &Facts, credential: Option<&str>) -> Self {
+        // Whole: what a request can say is in it.
+        let Facts { scheme, authority: Authority { host, port }, method, path, query, upgrade } = facts;
+        let upgrade = match upgrade {
+            None => "",
+            Some(Upgrade::WebSocket) => "websocket",
+        };
+        let mut hasher = Sha256::new();
+        let mut add = |text: Option<&str>| {
+            // With their lengths, so that no two lists have one hash.
+            let length = text.map_or(u64::MAX, |text| text.len() as u64);
+            hasher.update(length.to_be_bytes());
+            hasher.update(text.unwrap_or_default());
+        };
+        add(Some(group.as_str()));
+        add(Some(scheme.as_str()));
+        add(Some(&host.to_string()));
+        add(Some(&port.to_string()));
+        add(Some(method.as_str()));
+        add(Some(path.as_str()));
+        add(query.as_ref().map(crate::Query::as_str));
+        add(Some(upgrade));
+        add(credential);
+        Fingerprint(hasher.finalize().into())
+    }
+}
+
+impl BodyHash {
+    /// Of a body as it was judged; one that is not there is an empty one.
+    pub fn of(body: &[u8]) -> Self {
+        BodyHash(Sha256::digest(body).into())
+    }
+}
+
+impl Grant {
+    /// As it is kept.
+    pub fn kept(id: GrantId, what: Fingerprint, gives: Granted) -> Self {
+        Grant { id, what, gives }
+    }
+
+    /// Its number.
+    pub fn id(&self) -> GrantId {
+        self.id
+    }
+
+    /// What it is for.
+    pub fn what(&self) -> Fingerprint {
+        self.what
+    }
+
+    /// Which bodies it is for.
+    pub fn gives(&self) -> Granted {
+        self.gives
+    }
+
+    /// Whether it is for this body.
+    pub(crate) fn covers(&self, body: &[u8]) -> bool {
+        match self.gives {
+            Granted::Once(hash) => hash == BodyHash::of(body),
+            Granted::Answer(bounds) => body.len() as u64 <= bounds.bytes,
+        }
+    }
+
+    pub(crate) fn is_once(&self) -> bool {
+        match self.gives {
+            Granted::Once(_) => true,
+            Granted::Answer(_) => false,
+        }
+    }
+}
+
+macro_rules! hashes {
+    ($($name:ident),*) => {$(
+        impl $name {
+            /// Reads the hexadecimal digits.
+            pub fn parse(text: &str) -> Option<Self> {
+                let mut bytes = [0; 32];
+                let plain = text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+                for (at, byte) in bytes.iter_mut().enumerate().filter(|_| plain) {
+                    *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
+                }
+                plain.then_some($name(bytes))
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+    )*};
+}
+
+hashes!(Fingerprint, BodyHash);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::collections::HashSet;
+
+    use super::*;
+
+    /// What differs in anything has another fingerprint, and what is put together otherwise too.
+    #[test]
+    fn a_fingerprint_is_of_all_of_a_request() {
+        let group = |name| GroupName::parse(name).unwrap();
+        let facts = |method, url| Facts::parse(method, url).unwrap();
+        let mut all = HashSet::new();
+        for (name, method, url, credential) in [
+            ("family", "POST", "https://a.test/x", None),
+            ("work", "POST", "https://a.test/x", None),
+            ("family", "PUT", "https://a.test/x", None),
+            ("family", "POST", "https://a.test/x?", None),
+            ("family", "POST", "https://a.test/x?a=1", None),
+            ("family", "POST", "https://a.test/x?a=2", None),
+            ("family", "POST", "https://a.test/y", None),
+            ("family", "POST", "https://a.test:8443/x", None),
+            ("family", "POST", "http://a.test:443/x", None),
+            ("family", "POST", "https://b.test/x", None),
+            ("family", "POST", "https://a.test/x", Some("")),
+            ("family", "POST", "https://a.test/x", Some("github")),
+        ] {
+            let fingerprint = Fingerprint::of(&group(name), &facts(method, url), credential);
+            assert!(all.insert(fingerprint), "{name} {method} {url} {credential:?}");
+            assert_eq!(Fingerprint::of(&group(name), &facts(method, url), credential), fingerprint);
+            assert_eq!(Fingerprint::parse(&fingerprint.to_string()), Some(fingerprint));
+        }
+        for text in ["", "00", &"0".repeat(63), &"A".repeat(64), &"+0".repeat(32), &"\u{e9}".repeat(32)] {
+            assert_eq!(BodyHash::parse(text), None, "{text}");
+        }
+    }
+}

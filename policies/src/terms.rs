@@ -1,0 +1,131 @@
+//! What a request was judged to be, and what it would be given: for the permit that it may have
+//! and for the question that may come first. It allows nothing by itself.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use sha2::{Digest, Sha256};
+
+use crate::{Adviser, BodyConditions, Facts, GroupName, Moment, RuleRef};
+
+/// The content of a policy, as a hash: names what judged a request.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PolicyHash([u8; 8]);
+
+/// All that the rules say of a request together.
+#[derive(Debug)]
+pub struct Terms {
+    pub(crate) facts: Facts,
+    pub(crate) group: GroupName,
+    pub(crate) rule: RuleRef,
+    pub(crate) policy: PolicyHash,
+    pub(crate) now: Moment,
+    pub(crate) credential: Option<Arc<str>>,
+    pub(crate) private: Arc<[IpNet]>,
+    pub(crate) model: bool,
+    pub(crate) asks_model: bool,
+    pub(crate) opaque: bool,
+    pub(crate) observed: bool,
+    pub(crate) by_wildcard: bool,
+    pub(crate) body: Option<Box<BodyConditions>>,
+    /// Whether `private` can be added to the rule itself.
+    pub(crate) takes_private: bool,
+    pub(crate) adviser: Adviser,
+}
+
+impl Terms {
+    /// What was judged: all of it, and nothing else may be sent.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Whose it is.
+    pub fn group(&self) -> &GroupName {
+        &self.group
+    }
+
+    /// The rule that decided.
+    pub fn rule(&self) -> &RuleRef {
+        &self.rule
+    }
+
+    /// The policy that judged it.
+    pub fn policy(&self) -> PolicyHash {
+        self.policy
+    }
+
+    /// The moment at which it did.
+    pub fn now(&self) -> Moment {
+        self.now
+    }
+
+    /// The credential that the rule puts on, by name.
+    pub fn credential(&self) -> Option<&Arc<str>> {
+        self.credential.as_ref()
+    }
+
+    /// Whether the rule says `model = true`: surrogates may be quoted in bodies.
+    pub fn model(&self) -> bool {
+        self.model
+    }
+
+    /// Whether all that covers the request lets a model be asked and nothing else: exact
+    /// paths of messages, and conditions that leave out tools that run at the provider,
+    /// stored and background jobs.
+    pub fn asks_model(&self) -> bool {
+        self.asks_model
+    }
+
+    /// Whether the rule says `opaque = true`: an answer that cannot be looked into may pass.
+    pub fn opaque(&self) -> bool {
+        self.opaque
+    }
+
+    /// Whether no rule names the host and only `mode = "observe"` lets it through.
+    pub fn observed(&self) -> bool {
+        self.observed
+    }
+
+    /// Whether the rule names the host by a pattern: it may be a name never asked for.
+    pub fn by_wildcard(&self) -> bool {
+        self.by_wildcard
+    }
+
+    /// Networks that the host may resolve to though they are not on the public internet.
+    pub fn private(&self) -> &[IpNet] {
+        &self.private
+    }
+
+    /// What the body must be. Where this says something, the whole body is read and
+    /// [`BodyConditions::check`]ed before anything is sent.
+    pub fn body_conditions(&self) -> Option<&BodyConditions> {
+        self.body.as_deref()
+    }
+}
+
+impl PolicyHash {
+    /// Names and texts with their lengths, so that no two lists have one hash.
+    pub fn of(texts: &[(&str, &str)]) -> Self {
+        let mut hasher = Sha256::new();
+        for text in texts.iter().flat_map(|(name, text)| [name, text]) {
+            hasher.update(text.len().to_be_bytes());
+            hasher.update(text.as_bytes());
+        }
+        let mut short = [0; 8];
+        short.copy_from_slice(&hasher.finalize()[..8]);
+        PolicyHash(short)
+    }
+}
+
+impl fmt::Display for PolicyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for PolicyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

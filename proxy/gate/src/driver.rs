@@ -1,0 +1,294 @@
+//! What makes a connection to an upstream go on: a task of its own, or, of HTTP/1.1, whoever has a
+//! request on it. Where both ends of a request are one task, nothing is handed from thread to
+//! thread for it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use bytes::Bytes;
+use futures_util::task::AtomicWaker;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::task::{self, AbortHandle};
+
+/// A connection's drive; it ends with the last who holds it.
+pub(crate) struct Driver {
+    state: Mutex<State>,
+    wakes: Arc<Wakes>,
+}
+
+type Connection = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+enum State {
+    /// Goes on when it is polled.
+    Here(Connection),
+    /// Goes on by itself.
+    Task(AbortHandle),
+    Ended,
+}
+
+/// Runs a connection until nobody holds it any more.
+pub(crate) fn drive(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) -> Arc<Driver> {
+    let driver = Driver::here(connection);
+    driver.goes_by_itself();
+    driver
+}
+
+/// How often the connection and who waits for it are polled in turns before others are.
+const TURNS: usize = 4;
+
+impl Driver {
+    /// Of a connection that goes on when it is polled.
+    pub(crate) fn here(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) -> Arc<Self> {
+        let connection = async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(upstream.closed = !error.is_canceled(), "Upstream connection ended");
+            }
+        };
+        Arc::new(Driver { state: Mutex::new(State::Here(Box::pin(connection))), wakes: Arc::default() })
+    }
+
+    /// From now on it has a task of its own.
+    pub(crate) fn goes_by_itself(&self) {
+        let mut state = self.lock();
+        *state = match std::mem::replace(&mut *state, State::Ended) {
+            State::Here(connection) => State::Task(tokio::spawn(connection).abort_handle()),
+            other => other,
+        };
+    }
+
+    /// Ends it, whoever drives it.
+    pub(crate) fn abort(&self) {
+        // What it holds is let go of outside of the lock.
+        let before = std::mem::replace(&mut *self.lock(), State::Ended);
+        if let State::Task(task) = before {
+            task.abort();
+        }
+    }
+
+    /// Nobody polls it any more: one that has no task ends.
+    pub(crate) fn is_left(&self) {
+        if self.is_here() {
+            self.abort();
+        }
+    }
+
+    /// The task that drives it, if one does.
+    pub(crate) fn task(&self) -> Option<task::Id> {
+        match &*self.lock() {
+            State::Task(task) => Some(task.id()),
+            _ => None,
+        }
+    }
+
+    /// Lets it notice what has come, such as its end.
+    pub(crate) fn look(&self) {
+        self.go_on(&mut Context::from_waker(Waker::noop()));
+    }
+
+    /// Polls what waits for it, and it where no task does.
+    pub(crate) fn poll<T>(&self, cx: &mut Context<'_>, mut waits: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        if !self.is_here() {
+            return waits(cx);
+        }
+        self.wakes.task.register(cx.waker());
+        let waker = Waker::from(self.wakes.clone());
+        for _ in 0..TURNS {
+            self.wakes.begin();
+            let inside = &mut Context::from_waker(&waker);
+            self.go_on(inside);
+            let polled = waits(inside);
+            let again = self.wakes.end();
+            if polled.is_ready() || !again {
+                return polled;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn go_on(&self, cx: &mut Context<'_>) {
+        let mut state = self.lock();
+        if let State::Here(connection) = &mut *state
+            && connection.as_mut().poll(cx).is_ready()
+        {
+            *state = State::Ended;
+        }
+    }
+
+    fn is_here(&self) -> bool {
+        matches!(*self.lock(), State::Here(_))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.abort();
+    }
+}
+
+/// Who is to be woken once the connection, or what waits for it, can go on. While both are polled,
+/// nobody is: they are polled once more.
+#[derive(Default)]
+struct Wakes {
+    task: AtomicWaker,
+    state: AtomicU8,
+}
+
+const OUTSIDE: u8 = 0;
+const INSIDE: u8 = 1;
+const AGAIN: u8 = 2;
+
+impl Wakes {
+    fn begin(&self) {
+        self.state.store(INSIDE, Ordering::SeqCst);
+    }
+
+    /// Whether anything woke meanwhile.
+    fn end(&self) -> bool {
+        self.state.swap(OUTSIDE, Ordering::SeqCst) == AGAIN
+    }
+}
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if self.state.compare_exchange(INSIDE, AGAIN, Ordering::SeqCst, Ordering::SeqCst) == Err(OUTSIDE) {
+            self.task.wake();
+        }
+    }
+}
+
+/// The body of an answer, and the connection that it comes by.
+pub struct Arriving {
+    incoming: Incoming,
+    driver: Arc<Driver>,
+    /// Why it broke off; told once what came before has gone on.
+    broken: Option<hyper::Error>,
+}
+
+impl Arriving {
+    pub(crate) fn new(incoming: Incoming, driver: Arc<Driver>) -> Self {
+        Arriving { incoming, driver, broken: None }
+    }
+}
+
+impl Body for Arriving {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Arriving { incoming, driver, broken } = &mut *self;
+        if let Some(error) = broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        match driver.poll(cx, |cx| Pin::new(&mut *incoming).poll_frame(cx)) {
+            Poll::Ready(Some(Err(error))) => {
+                *broken = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            polled => polled,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.broken.is_none() && self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::task::ready;
+
+    use super::*;
+
+    /// Whoever still uses a connection keeps it going; nobody has to end it.
+    #[tokio::test]
+    async fn a_connection_ends_with_the_last_who_holds_it() {
+        for by_itself in [true, false] {
+            let (held, mut gone) = tokio::sync::oneshot::channel::<()>();
+            let one = Driver::here(async move {
+                let _held = held;
+                std::future::pending().await
+            });
+            if by_itself {
+                one.goes_by_itself();
+            }
+            let other = one.clone();
+            drop(one);
+            tokio::task::yield_now().await;
+            assert_eq!(gone.try_recv(), Err(tokio::sync::oneshot::error::TryRecvError::Empty));
+            drop(other);
+            let ended = tokio::time::timeout(std::time::Duration::from_secs(10), gone).await;
+            assert!(ended.is_ok_and(|held| held.is_err()), "it goes on without anybody");
+        }
+    }
+
+    #[derive(Default)]
+    struct Counted(AtomicUsize);
+
+    impl Wake for Counted {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// What the two say to each other wakes nobody, and what comes from outside wakes who waits.
+    #[test]
+    fn who_polls_both_is_woken_from_outside_alone() {
+        let (mut asks, asked) = tokio::sync::mpsc::unbounded_channel::<tokio::sync::oneshot::Sender<u8>>();
+        let (outside, mut comes) = tokio::sync::mpsc::unbounded_channel::<u8>();
+        let mut asked = Some(asked);
+        let driver = Driver::here(async move {
+            let mut asked = asked.take().unwrap();
+            while let Some(answer) = asked.recv().await {
+                let Some(byte) = comes.recv().await else { break };
+                let _ = answer.send(byte);
+            }
+            Ok(())
+        });
+        let wakes = Arc::new(Counted::default());
+        let waker = Waker::from(wakes.clone());
+        let cx = &mut Context::from_waker(&waker);
+        let ask = |asks: &mut tokio::sync::mpsc::UnboundedSender<_>| {
+            let (answer, mut answered) = tokio::sync::oneshot::channel();
+            // As a body does: it asks when it is polled.
+            let mut answer = Some(answer);
+            let asks = asks.clone();
+            move |cx: &mut Context<'_>| {
+                if let Some(answer) = answer.take() {
+                    asks.send(answer).unwrap();
+                }
+                let byte = ready!(Pin::new(&mut answered).poll(cx));
+                Poll::Ready(byte.unwrap())
+            }
+        };
+        let mut first = ask(&mut asks);
+        assert!(driver.poll(cx, &mut first).is_pending());
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 0);
+        outside.send(7).unwrap();
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
+        assert_eq!(driver.poll(cx, &mut first), Poll::Ready(7));
+        outside.send(8).unwrap();
+        let mut second = ask(&mut asks);
+        assert_eq!(driver.poll(cx, &mut second), Poll::Ready(8));
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 1, "nobody waited for it");
+    }
+}

@@ -1,0 +1,306 @@
+//! What is to be there before a request is stored as allowed, one line a stage: its credential, the head that
+//! goes out, what it uses up, its body. Where the body is one that its owner is asked about, it is all
+//! begun again with the answer.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gate::{Admitted, BodyJudged, Case, Clean, Denied, Judged, Offer};
+use http::{HeaderMap, Version};
+use policies::{Ask, AskedBy, Code, Facts, Permit, Refusal, Unfit};
+
+use crate::body::Came;
+use crate::credentials::{self, Placed};
+use crate::door::Door;
+use crate::keeper::{Keeper, Keys};
+use crate::minted::{Minting, Said};
+use crate::refresh::Ready;
+use crate::renamed::FieldWatch;
+use crate::room::{SMALL, aside};
+use crate::{headers, judge, minted, refresh, renamed, websocket};
+use scan::packed::Look;
+
+/// All that is to be there before a request is stored as allowed.
+pub(crate) struct Prepared {
+    pub(crate) judged: Judged,
+    pub(crate) clean: Clean,
+    pub(crate) placed: Placed,
+    pub(crate) admitted: Admitted,
+    pub(crate) errand: Errand,
+    pub(crate) body: BodyJudged,
+}
+
+/// From the verdict to what is stored, one line a stage. `admitted`: before its owner was asked.
+pub(crate) async fn prepared(
+    door: &Arc<Door>,
+    seen: (&Case, &Keys),
+    judged: Judged,
+    request: http::Request<Came>,
+    admitted: Option<Admitted>,
+) -> Result<Prepared, Unsettled> {
+    let room = HeadRoom::of(door, judged.permit().facts(), request.headers()).await;
+    let ready = refresh::ready(door, seen, judged.permit(), request.headers()).await?;
+    let (mut clean, mut placed) = room.within(|| check(seen, &door.keeper, ready, &judged, request.headers()))?;
+    drop(room);
+    let admitted = admitted_once(door, seen, &judged, &clean, admitted).await?;
+    match Errand::of(door, seen, &judged, &mut clean, &mut placed, request).await {
+        Ok((errand, body)) => Ok(Prepared { judged, clean, placed, admitted, errand, body }),
+        Err(Unfitting::Refused(refusal)) => Err(refusal.into()),
+        Err(Unfitting::Asks(by, request)) => {
+            let (ask, admitted) = (judged.into_ask(by), Some(admitted));
+            Err(Unsettled::Asks(Box::new(Waiting { ask, request, admitted })))
+        }
+    }
+}
+
+async fn admitted_once(
+    door: &Door,
+    (case, _): (&Case, &Keys),
+    judged: &Judged,
+    clean: &Clean,
+    admitted: Option<Admitted>,
+) -> Result<Admitted, Refusal> {
+    match admitted {
+        Some(admitted) => Ok(admitted),
+        None => door.gate.admit(case, judged, clean).await,
+    }
+}
+
+/// Why a request is not prepared.
+pub(crate) enum Unsettled {
+    Refused(Refusal),
+    Asks(Box<Waiting>),
+}
+
+/// A request whose owner is to be asked.
+pub(crate) struct Waiting {
+    pub(crate) ask: Box<Ask>,
+    pub(crate) request: http::Request<Came>,
+    pub(crate) admitted: Option<Admitted>,
+}
+
+impl Unsettled {
+    pub(crate) fn of(keys: &Keys, denied: Denied, request: http::Request<Came>) -> Self {
+        match denied {
+            Denied::Asks(ask) => Unsettled::Asks(Box::new(Waiting { ask, request, admitted: None })),
+            denied => Unsettled::Refused(judge::refusal(keys, request.headers(), denied)),
+        }
+    }
+
+    /// Nobody is asked twice about one request.
+    pub(crate) fn into_refusal(self) -> Refusal {
+        match self {
+            Unsettled::Refused(refusal) => refusal,
+            Unsettled::Asks(waiting) => waiting.ask.by().unanswered(),
+        }
+    }
+}
+
+impl From<Refusal> for Unsettled {
+    fn from(refusal: Refusal) -> Self {
+        Unsettled::Refused(refusal)
+    }
+}
+
+/// A head that is longer is judged like a body that is unpacked: a few of a door's at a time,
+/// and aside. What it is made of may take a thousand times as long as what browsers send.
+const LONG_HEAD: usize = 4 << 10;
+
+pub(crate) struct HeadRoom {
+    long: bool,
+    _room: Option<tokio::sync::OwnedSemaphorePermit>,
+}
+
+impl HeadRoom {
+    pub(crate) async fn of(door: &Door, facts: &Facts, headers: &HeaderMap) -> Self {
+        let long = headers::length(headers) + facts.path_and_query().len() > LONG_HEAD;
+        HeadRoom { long, _room: if long { door.rooms.unpacked.clone().acquire_owned().await.ok() } else { None } }
+    }
+
+    pub(crate) fn within<T>(&self, judge: impl FnOnce() -> T) -> T {
+        if self.long { aside(judge) } else { judge() }
+    }
+}
+
+/// Headers by listed rules, then leak check, account pinning and the swap.
+fn check(
+    (case, keys): (&Case, &Keys),
+    keeper: &Keeper,
+    _: Ready,
+    judged: &Judged,
+    came: &HeaderMap,
+) -> Result<(Clean, Placed), Refusal> {
+    let facts = judged.permit().facts();
+    let host = &facts.authority;
+    gate::check(judged, came, |mut headers| {
+        if keys.keyring.guards(host) {
+            keeper.validators.iter().for_each(|validators| validators.unveil(&mut headers));
+        }
+        let checked = judge::check(keys, case.policy(), judged.permit(), headers)?;
+        let (dressed, placed) = checked.put_on(facts, &*keeper.secrets)?;
+        if let Some(name) = placed.credential().filter(|_| keeper.secrets.is_set_aside(&keys.who.group, host)) {
+            let why = format!(
+                "credential {name} is not put on at {host}: the host sent a secret back in pieces. The owner decides \
+                 whether to trust it again: doorward secret trust {} {host}",
+                keys.who.group
+            );
+            return Err(Refusal::new(Code::SecretUnavailable, why));
+        }
+        Ok((dressed, placed))
+    })
+}
+
+/// What an allowed request is about.
+pub(crate) enum Errand {
+    /// Another protocol, once the host agrees.
+    Upgrade(hyper::upgrade::OnUpgrade, websocket::Place),
+    Exchange(Box<Exchange>),
+}
+
+/// A request with a body, if it has one, and an answer.
+pub(crate) struct Exchange {
+    /// What its host is asked to speak.
+    pub(crate) offer: Offer,
+    pub(crate) body: Came,
+    /// What the body is packed with.
+    pub(crate) look: Option<Look>,
+    /// What looks at the names of its fields.
+    pub(crate) fields: Option<FieldWatch>,
+    /// What the answer brings, where that is a new key.
+    pub(crate) minting: Option<(Minting, Said)>,
+    /// Whether its owner was asked about it: a yes is for one sending.
+    pub(crate) asked: bool,
+}
+
+impl Errand {
+    /// All that is to be known of the body before the request is stored.
+    async fn of(
+        door: &Door,
+        seen: (&Case, &Keys),
+        judged: &Judged,
+        clean: &mut Clean,
+        placed: &mut Placed,
+        mut request: http::Request<Came>,
+    ) -> Result<(Self, BodyJudged), Unfitting<http::Request<Came>>> {
+        let permit = judged.permit();
+        if permit.facts().upgrade.is_some() {
+            let (place, proof) = websocket::place(&door.rooms, judged, request.body())?;
+            return Ok((Errand::Upgrade(hyper::upgrade::on(&mut request), place), proof));
+        }
+        let look = look(seen, request.headers())?;
+        let (head, body) = request.into_parts();
+        let offer = if head.version == Version::HTTP_2 { Offer::Either } else { Offer::Http1 };
+        let empty = body.is_end_stream();
+        let (mut body, proof) = match judged_body(door, seen, judged, (clean, placed), body).await {
+            Ok(judged) => judged,
+            Err(unfitting) => return Err(unfitting.map(|body| http::Request::from_parts(head, body))),
+        };
+        let fields = if empty { None } else { fields(seen, permit, &head.headers)? };
+        let mut minting = None;
+        if let Some(mints) = seen.1.keyring.mints(permit.facts(), placed.credential()) {
+            let (read, said) = said(door, body).await?;
+            body = read;
+            minting = Some((mints, Said::new(permit.facts(), &head.headers, &said)?));
+        }
+        let asked = proof.granted().is_some();
+        Ok((Errand::Exchange(Box::new(Exchange { offer, body, look, fields, minting, asked })), proof))
+    }
+}
+
+/// What the body is packed with, if it says so; refused where something is looked for
+/// and it could not be found (attack J03).
+pub(crate) fn look((case, keys): (&Case, &Keys), headers: &HeaderMap) -> Result<Option<Look>, Refusal> {
+    if keys.watchlist.is_empty() && !case.policy().blocks_lookalikes() {
+        return Ok(None);
+    }
+    Look::declared(headers).map(Some).map_err(|why| credentials::unreadable(&why))
+}
+
+/// What looks for fields of the body that ask for another method, where the policy would
+/// refuse that one (attack G07), and for others that authenticate, where the host has a
+/// credential (attack K08).
+fn fields((case, keys): (&Case, &Keys), permit: &Permit, headers: &HeaderMap) -> Result<Option<FieldWatch>, Refusal> {
+    let refusal = case.policy_now().refusal_of_other_methods(permit);
+    let asking = refusal.map(|refusal| renamed::Look {
+        is_one: Box::new(policies::field_asks),
+        in_json: true,
+        refusal: Box::new(move |_, _| refusal.clone()),
+    });
+    let foreign = keys.keyring.foreign_field(&permit.facts().authority);
+    FieldWatch::of(headers, asking.into_iter().chain(foreign).collect())
+}
+
+/// Where a rule looks into the body, or a credential may stand in it, all of it is read
+/// and judged before anything is sent; otherwise it goes by as it comes.
+async fn judged_body(
+    door: &Door,
+    (case, keys): (&Case, &Keys),
+    judged: &Judged,
+    (clean, placed): (&mut Clean, &mut Placed),
+    body: Came,
+) -> Result<(Came, BodyJudged), Unfitting<Came>> {
+    let permit = judged.permit();
+    let for_keys = keys.keyring.body_limit(&permit.facts().authority);
+    let limit = match (permit.body_conditions(), for_keys, BodyJudged::as_it_comes(judged)) {
+        (_, None, Some(proof)) => return Ok((body, proof)),
+        (conditions, for_keys, _) => conditions.map(|conditions| conditions.limit()).or(for_keys).unwrap_or(0),
+    };
+    let too_long = |refusal: Refusal| match permit.body_conditions() {
+        Some(conditions) if refusal.code == Code::TooLarge => conditions.too_large(),
+        _ => refusal,
+    };
+    let (body, slot) = body.into_whole(&door.rooms, door.gate.limits().body_time, limit).await.map_err(too_long)?;
+    let (long, looking) = (body.len() > SMALL, keys.looking(case.policy().blocks_lookalikes()));
+    let looking = (looking, &*door.keeper.secrets);
+    let mut judge = || {
+        let proof = BodyJudged::whole(judged, clean, &body, for_keys.is_some())?;
+        let swap = keys.keyring.place_in_body(permit, placed, clean.headers(), &body, looking);
+        let swap = swap.map_err(Unfit::Refused)?;
+        let written = swap.map(|swap| clean.put_in_body(&proof, &body, &swap)).transpose();
+        Ok((written.map_err(Unfit::Refused)?, proof))
+    };
+    match if long { aside(judge) } else { judge() } {
+        Ok((written, proof)) => {
+            let swapped = written.is_some();
+            Ok((Came::held(written.unwrap_or(body), swapped, slot), proof))
+        }
+        Err(Unfit::Refused(refusal)) => Err(Unfitting::Refused(refusal)),
+        Err(Unfit::Asks(by)) => Err(Unfitting::Asks(by, Came::held(body, false, slot))),
+    }
+}
+
+/// Why a body does not go, with the request that it belongs to where its owner is to be asked.
+enum Unfitting<T> {
+    Refused(Refusal),
+    Asks(AskedBy, T),
+}
+
+impl<T> Unfitting<T> {
+    fn map<U>(self, map: impl FnOnce(T) -> U) -> Unfitting<U> {
+        match self {
+            Unfitting::Refused(refusal) => Unfitting::Refused(refusal),
+            Unfitting::Asks(by, asked) => Unfitting::Asks(by, map(asked)),
+        }
+    }
+}
+
+impl<T> From<Refusal> for Unfitting<T> {
+    fn from(refusal: Refusal) -> Self {
+        Unfitting::Refused(refusal)
+    }
+}
+
+/// The body, and all of it to look at once the answer is there.
+async fn said(door: &Door, body: Came) -> Result<(Came, Bytes), Refusal> {
+    match body {
+        Came::Whole { body: ref said, .. } => {
+            let said = said.clone();
+            Ok((body, said))
+        }
+        body => {
+            let time = door.gate.limits().body_time;
+            let (said, slot) = body.into_whole(&door.rooms, time, minted::LONGEST_ASKED).await?;
+            Ok((Came::held(said.clone(), false, slot), said))
+        }
+    }
+}

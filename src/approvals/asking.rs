@@ -1,0 +1,208 @@
+//! A request that waits at the door: its question, its place, and what it is told in the end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use policies::{Code, Facts, Refusal};
+use proxy::ports::Pending;
+use proxy::ports::{Owner, Question, Yes};
+use tokio::sync::watch;
+use tokio::time::timeout_at;
+
+use super::book::Outcome;
+use super::taking::exact;
+use super::{Approvals, OF_ALL, OF_ONE_GROUP, code, words};
+use crate::channels::protocol::OutgoingKind;
+use crate::store::ledger::Notice;
+use crate::store::{AskId, AskState, NewAsk, NewOutgoing, RunId, StoreError};
+
+impl Owner for Approvals {
+    fn ask(&self, question: Question) -> Pending<'_, Result<Yes, Refusal>> {
+        Box::pin(async move {
+            if let Some(yes) = self.take(&question)? {
+                return Ok(yes);
+            }
+            let until = question.until;
+            let by = question.by.clone();
+            let mut waits = self.begin(question)?;
+            let told = timeout_at(until, &mut waits.told).await;
+            match told {
+                Ok(Ok(Outcome::Yes)) => waits.take(),
+                Ok(Ok(Outcome::Anew)) => Ok(Yes::Anew),
+                Ok(Ok(Outcome::No { because, for_good })) => Err(words::refused(&by, because.as_deref(), for_good)),
+                // Nobody answered, or the daemon ends.
+                Ok(Err(_)) | Err(_) => Err(words::unanswered(&by)),
+            }
+        })
+    }
+}
+
+/// A request that waits. Dropped: it waits no longer.
+struct Waits<'a> {
+    approvals: &'a Approvals,
+    question: Question,
+    ask: AskId,
+    number: u64,
+    told: tokio::sync::oneshot::Receiver<Outcome>,
+}
+
+impl Waits<'_> {
+    /// Takes the yes that was said. Another request of the same kind may have been faster.
+    fn take(&self) -> Result<Yes, Refusal> {
+        let taken = self.approvals.take(&self.question)?;
+        taken.ok_or_else(|| words::taken_by_another(&self.question.by))
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        let last = self.approvals.book().leave(self.ask, self.number);
+        if last && let Err(error) = self.approvals.store.leave_ask(self.ask, AskState::Gone) {
+            tracing::error!(%error, "A question whose request has gone could not be noted as that");
+        }
+    }
+}
+
+impl Approvals {
+    fn begin(&self, question: Question) -> Result<Waits<'_>, Refusal> {
+        let now = self.times.now();
+        let group = question.who.group.clone();
+        self.forget(now);
+        let mut book = self.book();
+        if let Some(because) = book.no(&question, now) {
+            return Err(words::refused_before(&question.by, because.as_deref()));
+        }
+        let (own, all) = book.waiting(&group);
+        if own >= OF_ONE_GROUP || all >= OF_ALL {
+            let full = "too many requests wait for the owner's answer; let some of them end";
+            return Err(Refusal::new(Code::GroupLimit, full));
+        }
+        let known = book.of(&question, now);
+        if known.is_none() && (question.by.quiet || book.is_quiet(now)) {
+            return Err(words::not_asked(&question.by));
+        }
+        let ask = match known {
+            Some(ask) => {
+                self.store.leave_ask(ask, AskState::Waiting).map_err(|error| unavailable(&error))?;
+                ask
+            }
+            None => {
+                let code = code::new();
+                let ask = self.keep(&question, &code, now.wall).map_err(|error| unavailable(&error))?;
+                self.log(&question)?;
+                book.begin(ask, (code, question.clone(), self.reason(&question)), now);
+                ask
+            }
+        };
+        let (number, told) = book.wait(ask).ok_or_else(|| words::unanswered(&question.by))?;
+        drop(book);
+        self.changed.notify_one();
+        Ok(Waits { approvals: self, question, ask, number, told })
+    }
+
+    fn keep(&self, question: &Question, code: &str, at: i64) -> Result<AskId, StoreError> {
+        let facts = &question.facts;
+        self.store.begin_ask(&NewAsk {
+            code,
+            group: &question.who.group,
+            run: question.run.map(RunId),
+            sandbox: &question.who.sandbox,
+            method: facts.method.as_str(),
+            authority: &facts.authority.to_string(),
+            path: question.shown.as_str(),
+            credential: question.credential.as_deref(),
+            exact: &exact(question),
+            shape: &question.fingerprint.to_string(),
+            says: &words::sentence(question),
+            at,
+        })
+    }
+
+    /// What its agent said of late that such a request is for.
+    fn reason(&self, question: &Question) -> Option<String> {
+        let Facts { authority, method, path, .. } = &question.facts;
+        let said =
+            self.store.access_reason(&question.who.group, &authority.to_string(), method.as_str(), path.as_str());
+        said.inspect_err(|error| tracing::error!(%error, "What an agent gave as its reason cannot be read")).ok()?
+    }
+
+    /// A question that the log does not hear of is not asked.
+    fn log(&self, question: &Question) -> Result<(), Refusal> {
+        let text = format!("the owner is asked: {}", words::sentence(question));
+        let notice = Notice { bytes: Some(question.bytes), ..Notice::of("asked", &question.who, text) };
+        self.ledger.notice(&notice).map(drop).map_err(Refusal::from)
+    }
+
+    /// Forgets what has had its time.
+    pub(super) fn forget(&self, now: super::times::At) {
+        let over = self.book().forget(now);
+        for ask in over {
+            if let Err(error) = self.store.leave_ask(ask, AskState::Lost) {
+                tracing::error!(%error, "A question whose time is over could not be closed");
+            }
+        }
+    }
+
+    /// Puts questions to the main group's chat for as long as the daemon serves, at most three messages a
+    /// minute.
+    pub async fn put_questions(self: Arc<Self>, mut ending: watch::Receiver<bool>) {
+        loop {
+            let due = self.put_due();
+            let later = async {
+                match due {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = later => {}
+                () = self.changed.notified() => {}
+                _ = ending.wait_for(|ending| *ending) => return,
+            }
+        }
+    }
+
+    /// Puts what is due. How long until more is; nothing where nothing waits.
+    pub(super) fn put_due(&self) -> Option<Duration> {
+        let now = self.times.now();
+        let mut book = self.book();
+        // What waits no longer is not worth a message; the command line shows it.
+        let (waited, left): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut book.unput).into_iter().partition(|ask| book.is_waited_for(*ask));
+        drop(left);
+        book.unput = waited;
+        if book.unput.is_empty() {
+            return None;
+        }
+        let due = book.pace.next(now.steady);
+        if due > now.steady {
+            return Some(due - now.steady);
+        }
+        let asks = std::mem::take(&mut book.unput);
+        book.pace.goes(now.steady);
+        let (text, put) = words::message(&book, &asks);
+        let rest: Vec<_> = asks.into_iter().filter(|ask| !put.contains(ask)).collect();
+        drop(book);
+        if let Err(error) = self.put(&text, &put) {
+            tracing::error!(%error, "A question could not be put into the owner's chat");
+        }
+        let mut book = self.book();
+        book.unput.extend(rest);
+        (!book.unput.is_empty()).then(|| book.pace.next(now.steady).saturating_sub(now.steady))
+    }
+
+    fn put(&self, text: &str, asks: &[AskId]) -> Result<(), StoreError> {
+        let (Some(main), Some(around)) = (self.store.main_group()?, self.around()) else { return Ok(()) };
+        let text = around.say.question(&main.name, text);
+        let new = NewOutgoing { kind: OutgoingKind::Notice, text, in_reply_to: None };
+        self.store.put_asks(&main.name, &new, asks)?;
+        (around.wake_outbox)();
+        Ok(())
+    }
+}
+
+/// The store's own trouble: nobody can be asked, and the log says more.
+pub(super) fn unavailable(error: &StoreError) -> Refusal {
+    Refusal::new(Code::AskUnanswered, "the owner cannot be asked now")
+        .logged_as(format!("the owner cannot be asked: {error}"))
+}

@@ -1,0 +1,91 @@
+//! `quiet 1h`: for a while nobody is asked. Hours in which a group is never asked stand in its policy.
+
+use std::time::Duration;
+
+use desk::duration;
+
+use super::Approvals;
+use super::book::Book;
+use super::times::{At, Span};
+use crate::store::ledger::Notice;
+
+/// The longest.
+const LONGEST: Duration = Duration::from_hours(24);
+
+/// What the owner wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    For(Duration),
+    Off,
+}
+
+/// Reads `quiet 1h` and `quiet off`. `None`: it is something else.
+pub(super) fn wish(text: &str) -> Option<Result<Wish, String>> {
+    let text = text.trim().to_lowercase();
+    let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((&text, ""));
+    let rest = rest.trim();
+    if word != "quiet" || rest.contains(char::is_whitespace) {
+        return None;
+    }
+    let example = "write `quiet 1h`, `quiet 30m` or `quiet off`; at most 24h";
+    Some(match rest {
+        "" => Err(example.to_owned()),
+        "off" => Ok(Wish::Off),
+        _ => match duration::read(rest) {
+            Some(wanted) if wanted <= LONGEST => Ok(Wish::For(wanted)),
+            _ => Err(example.to_owned()),
+        },
+    })
+}
+
+impl Book {
+    pub(super) fn is_quiet(&self, now: At) -> bool {
+        self.quiet.is_some_and(|quiet| quiet.holds(now))
+    }
+}
+
+impl Approvals {
+    /// Does as the owner wishes; what they are told.
+    pub(super) fn be_quiet(&self, wish: Wish) -> String {
+        let (quiet, text) = match wish {
+            Wish::Off => (None, "You are asked again.".to_owned()),
+            Wish::For(wanted) => {
+                let minutes = wanted.as_secs().div_ceil(60);
+                let text = format!(
+                    "You are not asked for {minutes} minutes: what would be is refused. `quiet off` ends it sooner."
+                );
+                (Some(Span::new(self.times.now(), wanted)), text)
+            }
+        };
+        self.book().quiet = quiet;
+        self.ledger.note(&Notice::new(
+            "asks_quiet",
+            None,
+            format!(
+                "the owner wishes to be {}",
+                match wish {
+                    Wish::Off => "asked again".to_owned(),
+                    Wish::For(wanted) => format!("asked nothing for {} s", wanted.as_secs()),
+                }
+            ),
+        ));
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quiet_is_a_wish_only_by_itself() {
+        assert_eq!(wish(" Quiet 1h "), Some(Ok(Wish::For(Duration::from_secs(3600)))));
+        assert_eq!(wish("quiet off"), Some(Ok(Wish::Off)));
+        for wrong in ["quiet", "quiet 25h", "quiet please"] {
+            assert!(wish(wrong).is_some_and(|wish| wish.is_err()), "{wrong}");
+        }
+        for other in ["be quiet", "quiet as a mouse", "quietly 1h", ""] {
+            assert_eq!(wish(other), None, "{other}");
+        }
+    }
+}

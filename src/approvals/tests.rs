@@ -1,0 +1,193 @@
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use policies::{AskedBy, BodyHash, Code, Facts, Fingerprint, GroupName, Refusal, RuleRef, SandboxId};
+use proxy::audit::Identity;
+use proxy::ports::Secrets;
+use proxy::ports::{Owner, Question, Yes};
+use tokio::time::Instant;
+
+use super::answering::NotAnswered;
+use super::reading::Answer;
+use super::*;
+use crate::channels::protocol::{Incoming, Quote, Sender};
+use crate::store::{Answered, Ask, AskState, Group, MARK, NewGroup, RunId};
+use crate::vault::{SetAside, Vault};
+
+mod asked;
+mod heard;
+mod never;
+
+/// An installation without a network, whose clocks a test sets.
+struct Scene {
+    dir: tempfile::TempDir,
+    wall: Arc<AtomicI64>,
+    /// In seconds.
+    steady: Arc<AtomicU64>,
+    now: Daemon,
+}
+
+/// One life of a daemon.
+struct Daemon {
+    store: Arc<Store>,
+    ledger: Arc<AuditLog>,
+    approvals: Arc<Approvals>,
+}
+
+type Waiting = BoxFuture<'static, Result<Yes, Refusal>>;
+
+impl Scene {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (wall, steady) = (Arc::new(AtomicI64::new(1_795_000_000_000)), Arc::new(AtomicU64::new(1000)));
+        let home = Home::at(dir.path()).unwrap();
+        home.prepare().unwrap();
+        let now = Daemon::start(&home, &wall, &steady);
+        let scene = Scene { dir, wall, steady, now };
+        scene.add("owner", true);
+        scene.add("family", false);
+        scene
+    }
+
+    fn add(&self, name: &str, is_main: bool) {
+        let new = NewGroup { name: &group(name), channel: "whatsapp", chat: name, is_main };
+        self.now.store.add_group(&new).unwrap();
+    }
+
+    fn group(&self, name: &str) -> Group {
+        self.now.store.group(&group(name)).unwrap().unwrap()
+    }
+
+    fn restart(&mut self) {
+        let home = Home::at(self.dir.path()).unwrap();
+        // The log has one writer.
+        let Daemon { store, ledger, approvals } = std::mem::replace(&mut self.now, Daemon::of_nothing());
+        drop((approvals, store, ledger));
+        self.now = Daemon::start(&home, &self.wall, &self.steady);
+    }
+
+    fn goes_on(&self, seconds: u64) {
+        self.steady.fetch_add(seconds, Ordering::SeqCst);
+        self.wall.fetch_add(i64::try_from(seconds).unwrap() * 1000, Ordering::SeqCst);
+    }
+
+    /// Begins to ask; gives what still waits.
+    fn ask(&self, question: Question) -> Result<Result<Yes, Refusal>, Waiting> {
+        let approvals = self.now.approvals.clone();
+        let mut waiting: Waiting = Box::pin(async move { approvals.ask(question).await });
+        match (&mut waiting).now_or_never() {
+            Some(answered) => Ok(answered),
+            None => Err(waiting),
+        }
+    }
+
+    #[track_caller]
+    fn waits(&self, question: Question) -> Waiting {
+        self.ask(question).err().expect("it waits")
+    }
+
+    fn last(&self) -> Ask {
+        self.now.approvals.open_asks().unwrap().pop().unwrap()
+    }
+
+    fn say(&self, what: Answered) -> Result<String, NotAnswered> {
+        self.now.approvals.answer(&self.last(), &answer(what), By::Command)
+    }
+
+    /// What the log says of this kind of event.
+    fn logged(&self, what: &str) -> Vec<String> {
+        let folder = Home::at(self.dir.path()).unwrap().audit_log();
+        let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+        files.retain(|file| file.extension().is_some_and(|ending| ending == "jsonl"));
+        files.sort();
+        let lines: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+        let what = format!("\"what\":\"{what}\"");
+        lines.lines().filter(|line| line.contains(&what)).map(ToOwned::to_owned).collect()
+    }
+
+    /// A message in a chat, of its one other person.
+    fn hears(&self, chat: &str, message: Incoming) -> Heard {
+        self.now.approvals.hears(&self.group(chat), &message).unwrap()
+    }
+
+    /// Puts what is due, and gives the network's id of the message.
+    fn put(&self) -> Option<(String, String)> {
+        let before = self.now.store.next_outgoing_of(&group("owner"), i64::MAX).unwrap();
+        assert_eq!(before, None, "each message is sent before the next");
+        self.now.approvals.put_due();
+        let row = self.now.store.next_outgoing_of(&group("owner"), i64::MAX).unwrap()?;
+        let id = format!("NET-{}", row.id.0);
+        self.now.store.mark_sent(row.id, Some(&id)).unwrap();
+        Some((id, row.text.to_string()))
+    }
+}
+
+impl Daemon {
+    fn start(home: &Home, wall: &Arc<AtomicI64>, steady: &Arc<AtomicU64>) -> Self {
+        let store = Arc::new(Store::open(&home.main_db()).unwrap());
+        let ledger = Arc::new(AuditLog::open(&home.audit_log()).unwrap());
+        let (wall, steady) = (wall.clone(), steady.clone());
+        let times =
+            Times::new(move || wall.load(Ordering::SeqCst), move || Duration::from_secs(steady.load(Ordering::SeqCst)));
+        let approvals = Approvals::open(home, store.clone(), ledger.clone(), times).unwrap();
+        let vault: Arc<dyn Secrets> = Arc::new(Vault::new(Default::default(), SetAside::at(home.set_aside_dir())));
+        approvals.stands_among(Around {
+            say: Say::new(vault, ledger.clone()),
+            wake_outbox: Box::new(|| {}),
+            tell_agent: Box::new(|_, _, _| {}),
+            look_at_policy: Box::new(|_| {}),
+        });
+        Daemon { store, ledger, approvals }
+    }
+
+    /// Between two lives.
+    fn of_nothing() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path()).unwrap();
+        home.prepare().unwrap();
+        Daemon::start(&home, &Arc::default(), &Arc::default())
+    }
+}
+
+fn group(name: &str) -> GroupName {
+    GroupName::parse(name).unwrap()
+}
+
+fn answer(what: Answered) -> Answer {
+    Answer { what, because: None, all: false }
+}
+
+/// A question of the family's about this URL and body, in this run.
+fn question(url: &str, body: &str, run: Option<u64>) -> Question {
+    let facts = Facts::parse("POST", url).unwrap();
+    let by = AskedBy {
+        at: RuleRef { file: "policies/family.toml".into(), line: 1 },
+        why: None,
+        hold: 50,
+        quiet: false,
+        lift: Vec::new(),
+    };
+    Question {
+        who: Identity { group: group("family"), sandbox: SandboxId::new("abc123").unwrap() },
+        run,
+        shown: facts.path.clone(),
+        credential: None,
+        by,
+        fingerprint: Fingerprint::of(&group("family"), &facts, None),
+        body: BodyHash::of(body.as_bytes()),
+        bytes: body.len() as u64,
+        fields: vec!["name".to_owned(), "date".to_owned()],
+        says: None,
+        until: Instant::now() + Duration::from_secs(50),
+        facts,
+    }
+}
+
+fn form(body: &str) -> Question {
+    question("https://forms.example/submit", body, None)
+}

@@ -1,0 +1,121 @@
+//! Who answers, where and how (attacks O01, O02, O03).
+
+use super::*;
+
+fn reply(to: &str, text: &str) -> Incoming {
+    let quote = Some(Quote { id: to.to_owned(), sender: "bot".to_owned(), text: "something".to_owned() });
+    Incoming { id: "m1".to_owned(), text: text.to_owned(), quote, ..said("") }
+}
+
+fn said(text: &str) -> Incoming {
+    let sender = Sender { id: "anna".to_owned(), name: "Anna".to_owned() };
+    Incoming { id: "m1".to_owned(), text: text.to_owned(), sender, ..Incoming::default() }
+}
+
+fn reacts(to: &str, sign: &str) -> Incoming {
+    Incoming { reacts_to: Some(to.to_owned()), ..said(sign) }
+}
+
+impl Scene {
+    /// A question in the owner's chat: who waits, the network's id, the code.
+    fn asked(&self) -> (Waiting, String, String) {
+        let waits = self.waits(form("a"));
+        let (id, text) = self.put().unwrap();
+        let code = self.last().code;
+        assert!(text.contains(&code), "{text}");
+        (waits, id, code)
+    }
+
+    #[track_caller]
+    fn is_nothing(&self, chat: &str, message: Incoming, why: &str) {
+        let heard = self.hears(chat, message.clone());
+        let Heard::Taken(Some(told)) = &heard else { panic!("{message:?}: {heard:?}") };
+        assert!(told.to_lowercase().contains("nothing happened"), "{told}");
+        assert_eq!(self.last().state, AskState::Waiting, "{message:?}");
+        let last = self.logged("not_an_answer").pop().unwrap_or_default();
+        assert!(last.contains(why), "{why}: {last:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_bound_to_its_question() {
+    let scene = Scene::new();
+    let (waits, id, code) = scene.asked();
+    // In the group's own chat, by whoever it is and however.
+    let copied = format!("{MARK} family wants to send");
+    for message in [said(&format!("yes {code}")), said(&copied), reply("NET-77", &format!("{code} 1"))] {
+        scene.is_nothing("family", message, "unbound_reply");
+    }
+    // In the owner's chat: handed on, a later version, a copy, not understood.
+    scene.is_nothing("owner", Incoming { forwarded: true, ..reply(&id, "yes") }, "unbound_reply");
+    scene.is_nothing("owner", Incoming { edits: Some("m0".into()), ..reply(&id, "yes") }, "unbound_reply");
+    scene.is_nothing("owner", said(&copied), "unbound_reply");
+    scene.is_nothing("owner", reply(&id, "yes, if you must"), "not_understood");
+    scene.is_nothing("owner", said(&format!("what is {code}?")), "not_understood");
+    // Where several people write, nobody is known to be the owner.
+    for message in [reply(&id, "yes"), said(&format!("yes {code}")), reacts(&id, "\u{1f44d}")] {
+        scene.is_nothing("owner", Incoming { group: true, ..message }, "not_approver");
+    }
+    // Bare words, and replies to others, are the agent's to read.
+    for message in [said("yes"), said("1"), said("\u{1f44d}"), reply("NET-77", "yes")] {
+        assert_eq!(scene.hears("owner", message), Heard::Other);
+    }
+    // Reactions to others, and other signs, are nobody's.
+    for message in [reacts("NET-77", "\u{1f44d}"), reacts(&id, "\u{2764}"), reacts(&id, "")] {
+        assert_eq!(scene.hears("owner", message), Heard::Taken(None));
+    }
+    assert_eq!(scene.hears("family", reacts(&id, "\u{1f44d}")), Heard::Taken(None));
+    assert_eq!(scene.last().state, AskState::Waiting);
+    assert!(
+        matches!(scene.hears("owner", reply(&id, "Yes.")), Heard::Taken(Some(told)) if told == "Allowed, this once.")
+    );
+    assert!(waits.await.is_ok());
+}
+
+#[tokio::test]
+async fn an_answer_counts_once_however_it_comes() {
+    let scene = Scene::new();
+    for by in 0..3 {
+        let (waits, id, code) = scene.asked();
+        let ways = [reply(&id, "1"), said(&format!("{code} yes")), reacts(&id, "\u{1f44d}\u{1f3fb}")];
+        assert!(matches!(scene.hears("owner", ways[by].clone()), Heard::Taken(Some(told)) if told.contains("Allowed")));
+        for again in ways {
+            let heard = scene.hears("owner", again);
+            assert!(matches!(&heard, Heard::Taken(Some(told)) if told.contains("answered before")), "{heard:?}");
+        }
+        assert!(waits.await.is_ok());
+        scene.goes_on(60);
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_answered_by_codes_or_as_a_whole() {
+    let scene = Scene::new();
+    let waits: Vec<_> = ["a", "b", "c"].map(|body| scene.waits(form(body))).into();
+    let (id, _) = scene.put().unwrap();
+    let codes: Vec<_> = scene.now.approvals.open_asks().unwrap().into_iter().map(|ask| ask.code).collect();
+    for ambiguous in [reply(&id, "yes"), reply(&id, "always all"), reacts(&id, "\u{1f44d}")] {
+        assert!(matches!(scene.hears("owner", ambiguous), Heard::Taken(Some(told)) if told.starts_with("Which?")));
+    }
+    assert_eq!(scene.now.approvals.open_asks().unwrap().len(), 3);
+    scene.hears("owner", reply(&id, &format!("yes {}", codes[1])));
+    scene.hears("owner", reply(&id, "no"));
+    let mut went = Vec::new();
+    for waiting in waits {
+        went.push(waiting.await.is_ok());
+    }
+    assert_eq!(went, [false, true, false]);
+}
+
+#[tokio::test]
+async fn a_question_of_an_earlier_daemon_is_known_and_counts_no_more() {
+    let mut scene = Scene::new();
+    let (waits, id, code) = scene.asked();
+    drop(waits);
+    scene.restart();
+    for late in [reply(&id, "yes"), said(&format!("yes {code}")), reacts(&id, "\u{1f44d}")] {
+        let heard = scene.hears("owner", late);
+        assert!(matches!(&heard, Heard::Taken(Some(told)) if told.contains("not open any more")), "{heard:?}");
+    }
+    assert!(scene.ask(form("a")).is_err());
+}

@@ -1,0 +1,228 @@
+//! What is said of a request that is asked about: to its owner, and to who asked.
+
+use desk::screen::quotation;
+use policies::{AskedBy, Bounds, Code, Method, Refusal};
+use proxy::ports::Question;
+
+use super::book::{Book, Open};
+use super::reading::Answer;
+use crate::store::{Answered, Ask, AskId};
+
+/// The most questions that one message lists.
+const LISTED: usize = 10;
+
+/// The most of what others wrote that a question shows, in characters.
+const PATH: usize = 120;
+const REASON: usize = 160;
+const FIELD: usize = 24;
+const FIELDS: usize = 8;
+const SENTENCE: usize = 240;
+
+/// What a request would do, in words of Doorward's: those of a `[[say]]` where there is one.
+pub(super) fn sentence(question: &Question) -> String {
+    if let Some(says) = &question.says {
+        return quotation(says, SENTENCE);
+    }
+    let host = host(question);
+    let what = match question.facts.method {
+        Method::Get | Method::Head | Method::Options => format!("read from {host}"),
+        Method::Delete => format!("delete at {host}"),
+        _ if question.bytes == 0 => format!("send a {} without a body to {host}", question.facts.method),
+        _ => format!("send {} to {host}", bytes(question.bytes)),
+    };
+    match fields(question) {
+        None => what,
+        Some(fields) => format!("{what}: {fields}"),
+    }
+}
+
+fn host(question: &Question) -> String {
+    quotation(&question.facts.authority.host_header(question.facts.scheme), usize::MAX)
+}
+
+fn bytes(bytes: u64) -> String {
+    if bytes == 1 { "1 byte".to_owned() } else { format!("{bytes} bytes") }
+}
+
+fn fields(question: &Question) -> Option<String> {
+    let shown: Vec<_> = question.fields.iter().take(FIELDS).map(|field| quotation(field, FIELD)).collect();
+    let more = question.fields.len().saturating_sub(shown.len());
+    match (&shown[..], more) {
+        ([], _) => None,
+        ([one], 0) => Some(format!("field {one}")),
+        (_, 0) => Some(format!("fields {}", shown.join(", "))),
+        (_, more) => Some(format!("fields {} and {more} more", shown.join(", "))),
+    }
+}
+
+/// Method, host and path, and what leaves.
+fn facts(question: &Question) -> String {
+    let path = quotation(question.shown.as_str(), PATH);
+    let plain = if question.facts.scheme.as_str() == "http" { " (not encrypted)" } else { "" };
+    let query = match &question.facts.query {
+        Some(query) => format!(" and a query of {}", bytes(query.as_str().len() as u64)),
+        None => String::new(),
+    };
+    let key = match &question.credential {
+        Some(credential) => format!("; with the credential {credential}"),
+        None => String::new(),
+    };
+    let fields = fields(question).map(|fields| format!(", {fields}")).unwrap_or_default();
+    format!(
+        "{} \u{b7} {}\n{} {path}{plain}\nWhat leaves: a body of {}{query}{fields}{key}",
+        question.who.group,
+        host(question),
+        question.facts.method,
+        bytes(question.bytes),
+    )
+}
+
+/// The message that puts questions, without its mark; and which it puts. A long list is cut: what is left
+/// out follows in the next.
+pub(super) fn message(book: &Book, asks: &[AskId]) -> (String, Vec<AskId>) {
+    let open: Vec<_> = asks.iter().filter_map(|ask| Some((*ask, book.open.get(ask)?))).take(LISTED).collect();
+    let text = match open[..] {
+        [(_, one)] => single(one),
+        _ => list(&open, asks.len().saturating_sub(open.len())),
+    };
+    (text, open.into_iter().map(|(ask, _)| ask).collect())
+}
+
+fn single(open: &Open) -> String {
+    let Open { code, question, .. } = open;
+    let Bounds { requests, bytes, seconds } = Bounds::OF_AN_ANSWER;
+    let why = question
+        .by
+        .why
+        .as_deref()
+        .map(|why| format!("\nAsked because: {}", quotation(why, REASON)))
+        .unwrap_or_default();
+    let reason = match &open.reason {
+        Some(reason) => format!("\n\nIts agent says:\n\u{201c}{}\u{201d}", quotation(reason, REASON)),
+        None => String::new(),
+    };
+    let answer = match question.run {
+        Some(_) => format!(
+            "\n2 \u{2013} yes, and requests like it until this answer ends: at most {requests}, of {} KiB each, within {} \
+             minutes",
+            bytes >> 10,
+            seconds / 60
+        ),
+        None => String::new(),
+    };
+    format!(
+        "{} wants to {}\n\n{}{why}{reason}\n\nReply to this message, or with its code {code}:\n1 or \u{1f44d} \u{2013} yes, this \
+         once{answer}\n3 \u{2013} yes, always: a rule is written\nno or \u{1f44e} \u{2013} no; \u{201c}no: because \u{2026}\u{201d} \
+         tells the agent why\nnever \u{2013} no, always: a denial is written",
+        question.who.group,
+        sentence(question),
+        facts(question),
+    )
+}
+
+fn list(open: &[(AskId, &Open)], more: usize) -> String {
+    let one = |(_, open): &(AskId, &Open)| {
+        let path = quotation(open.question.shown.as_str(), PATH / 2);
+        format!(
+            "{} \u{2013} {} wants to {}\n   {} {path}",
+            open.code,
+            open.question.who.group,
+            sentence(&open.question),
+            open.question.facts.method
+        )
+    };
+    let lines: Vec<_> = open.iter().map(one).collect();
+    let more = if more == 0 { String::new() } else { format!("\n{more} more wait; `doorward ask` lists them.") };
+    format!(
+        "{} requests wait for an answer:\n\n{}{more}\n\nAnswer each with its code: \u{201c}yes CODE\u{201d}, \u{201c}no CODE: because \
+         \u{2026}\u{201d}, or 2, 3, never. Replying \u{201c}yes all\u{201d} or \u{201c}no\u{201d} to this message answers all that it \
+         lists.",
+        open.len(),
+        lines.join("\n")
+    )
+}
+
+/// What a request is told that waited in vain.
+pub(super) fn unanswered(by: &AskedBy) -> Refusal {
+    let unanswered = by.unanswered();
+    let why = format!(
+        "{}; the question stays open for ten minutes: if the owner says yes in that time, the same request goes through \
+         once, so try it again later, and do not change it",
+        unanswered.why
+    );
+    Refusal { why, ..unanswered }
+}
+
+/// The same where nobody was asked.
+pub(super) fn not_asked(by: &AskedBy) -> Refusal {
+    let why = "the owner is asked about this first, and does not want to be asked now; try again later".to_owned();
+    Refusal { why, ..by.unanswered() }
+}
+
+/// The owner said no.
+pub(super) fn refused(by: &AskedBy, because: Option<&str>, for_good: bool) -> Refusal {
+    let always = if for_good { ", now and in future" } else { "" };
+    let because = because.map(|because| format!(": {because}")).unwrap_or_default();
+    Refusal { code: Code::AskRefused, why: format!("the owner said no{always}{because}"), ..by.unanswered() }
+}
+
+/// The same, a moment ago, of a request like this one.
+pub(super) fn refused_before(by: &AskedBy, because: Option<&str>) -> Refusal {
+    let because = because.map(|because| format!(": {because}")).unwrap_or_default();
+    let why = format!("the owner said no to this a moment ago, and is not asked again so soon{because}");
+    Refusal { code: Code::AskRefused, why, ..by.unanswered() }
+}
+
+/// The yes was for one request, and the same one was sent twice at a time.
+pub(super) fn taken_by_another(by: &AskedBy) -> Refusal {
+    let why = "the owner said yes once, and the same request, sent at the same time, has used it".to_owned();
+    Refusal { code: Code::AskRefused, why, ..by.unanswered() }
+}
+
+/// What the owner is told of an answer that counts. `written`: where a rule was, and which.
+pub(super) fn answered(answer: &Answer, waited: bool, written: Option<&str>) -> String {
+    let late = "Its request waits no longer: the same one goes through if it comes within ten minutes, and its agent is \
+                told.";
+    let written = written.unwrap_or_default();
+    match (answer.what, waited) {
+        (Answered::Once, true) => "Allowed, this once.".to_owned(),
+        (Answered::Once, false) => format!("Allowed, once. {late}"),
+        (Answered::Answer, true) => "Allowed until this answer ends.".to_owned(),
+        (Answered::Answer, false) => format!("Allowed until this answer ends. {late}"),
+        (Answered::Always, _) => format!("Allowed from now on. {written}"),
+        (Answered::Never, _) => format!("Refused from now on. {written}"),
+        (Answered::No, _) if answer.because.is_some() => "Refused, and its agent is told why.".to_owned(),
+        (Answered::No, _) => "Refused.".to_owned(),
+    }
+}
+
+/// What the owner is told of an answer to a question that is not open.
+pub(super) fn closed(ask: Option<&Ask>) -> String {
+    match ask.and_then(|ask| Some((ask.answer?, ask.how.as_deref().unwrap_or_default()))) {
+        Some((answer, how)) => {
+            format!("That question was answered before ({} {how}); nothing happened.", answer.as_str())
+        }
+        None => {
+            "That question is not open any more: it is older than ten minutes, its policy has changed or Doorward was \
+                 started anew. Nothing happened; the request can be made again."
+                .to_owned()
+        }
+    }
+}
+
+/// What an agent hears whose request had gone before the yes came.
+pub(super) fn may_come_again(question: &Question) -> String {
+    format!(
+        "Doorward: the owner has said yes to a request that was refused for want of an answer: {} {}. If it is still \
+         wanted, send exactly the same request again within ten minutes.",
+        question.facts.method,
+        question.facts.authority.host_header(question.facts.scheme) + question.shown.as_str(),
+    )
+}
+
+/// What the owner is told of a yes to several questions at once.
+pub(super) fn which() -> String {
+    "Which? Nothing happened: answer each with its code, as \u{201c}yes CODE\u{201d}, or all with \u{201c}yes all\u{201d} or \
+     \u{201c}no\u{201d}."
+        .to_owned()
+}

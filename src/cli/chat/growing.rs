@@ -1,0 +1,92 @@
+//! An answer that is shown while it grows: as many lines of it as are whole on the screen.
+
+use super::super::show::{Screen, Styled};
+
+/// What of one answer has come, and what of it is shown.
+#[derive(Debug, Default)]
+pub(super) struct Grown {
+    /// The message that it answers.
+    answers: String,
+    /// All that has come and was not said as a whole yet.
+    come: String,
+    /// How much of that is shown.
+    shown: usize,
+}
+
+impl Grown {
+    /// Takes the next piece; gives the lines that are whole now.
+    pub(super) fn more(&mut self, answers: &str, piece: &str, screen: Screen) -> Option<String> {
+        if self.answers != answers {
+            *self = Grown { answers: answers.to_owned(), ..Grown::default() };
+        }
+        self.come.push_str(piece);
+        let waits = &self.come[self.shown..];
+        let whole = waits.rfind('\n').map_or(0, |at| at + 1);
+        let (lines, last) = waits.split_at(whole);
+        let mut shown = whole;
+        let mut text: String = lines.trim_end_matches('\n').to_owned();
+        // A paragraph is a line: of one that is longer than the screen, its lines there.
+        if let Some(cut) = screen.columns().and_then(|columns| begins_last_line(last, columns)) {
+            let separator = if lines.is_empty() { "" } else { "\n" };
+            text = format!("{text}{separator}{}", last[..cut].trim_end());
+            shown += cut;
+        }
+        self.shown += shown;
+        (shown > 0).then(|| Styled::from(text).on(screen))
+    }
+
+    /// What is left to show of a text that is said as a whole.
+    pub(super) fn rest_of<'t>(&mut self, text: &'t str) -> &'t str {
+        let Grown { come, shown, .. } = std::mem::take(self);
+        let known = come.get(..shown).unwrap_or_default().trim_end_matches('\n');
+        match text.strip_prefix(known) {
+            Some(rest) if !known.is_empty() => rest.strip_prefix('\n').unwrap_or(rest).trim_start_matches(' '),
+            _ => text,
+        }
+    }
+}
+
+/// Where the last line of a text begins that is wrapped at words; `None` where it is one line.
+fn begins_last_line(text: &str, columns: usize) -> Option<usize> {
+    let (mut begins, mut width, mut word) = (0, 0, 0);
+    for (at, c) in text.char_indices() {
+        if c == ' ' {
+            word = at + 1;
+        }
+        width += Screen::width(c);
+        if width > columns {
+            if word <= begins {
+                return (begins > 0).then_some(begins);
+            }
+            begins = word;
+            width = text[begins..at + c.len_utf8()].chars().map(Screen::width).sum();
+        }
+    }
+    (begins > 0).then_some(begins)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCREEN: Screen = Screen::terminal(20, false);
+
+    #[test]
+    fn whole_lines_are_shown_and_the_rest_waits() {
+        let mut grown = Grown::default();
+        assert_eq!(grown.more("m1", "one two", SCREEN), None);
+        assert_eq!(grown.more("m1", " three\nfour", SCREEN).as_deref(), Some("one two three"));
+        assert_eq!(grown.more("m1", " five six seven eight", SCREEN).as_deref(), Some("four five six seven"));
+        assert_eq!(grown.rest_of("one two three\nfour five six seven eight nine"), "eight nine");
+        assert_eq!(grown.rest_of("another"), "another");
+    }
+
+    #[test]
+    fn what_did_not_grow_as_it_is_said_is_said_again() {
+        let mut grown = Grown::default();
+        assert!(grown.more("m1", "a secret thing\n", SCREEN).is_some());
+        assert_eq!(grown.rest_of("Doorward withheld this answer"), "Doorward withheld this answer");
+        assert!(grown.more("m1", "one\n", SCREEN).is_some());
+        assert_eq!(grown.more("m2", "two", SCREEN), None, "of another message");
+    }
+}

@@ -1,0 +1,140 @@
+# Was Doorward in Chats sagt, auf Deutsch.
+
+## Wenn eine Nachricht keine Antwort bekommt
+no-answer = Der Agent hat ohne Antwort geendet. Frag noch einmal oder mit anderen Worten.
+answered-together = Das wird zusammen mit einer späteren Nachricht beantwortet.
+other-folder = Der Ordner der Gruppe wurde seit der letzten Nachricht entfernt oder ersetzt. Der Agent arbeitet jetzt in dem, der da ist.
+forgot-turn = Die Nachricht wurde aus dem Gespräch herausgelassen, das weitergeht wie zuvor, damit nicht auch die nächsten abgelehnt werden. Scheitern sie trotzdem, beginnt `doorward group reset { $group }` ein neues.
+forgot-conversation = Das bisherige Gespräch ließ sich nicht fortsetzen und wurde beendet, wie es `doorward group reset { $group }` tut; die nächste Nachricht beginnt ein neues. Dateien und Gedächtnis bleiben.
+forgot-lost = Das bisherige Gespräch ist nicht mehr da, also wurde ein neues begonnen. Dateien und Gedächtnis bleiben.
+agent-failed = Der Agent ist gescheitert: { $why }
+sandbox-gone = Die Sandbox ist weg.
+sandbox-ended = Die Sandbox hat geendet, bevor die Antwort fertig war.
+sandbox-lost = Die Sandbox ging verloren: { $why }
+sandbox-not-started = Die Sandbox ließ sich nicht starten: { $why }
+start-given-up = die Container-Engine hat sie nicht innerhalb von { $seconds } s gestartet
+daemon-ended = Doorward wurde beendet, während das beantwortet wurde.
+not-recorded = Doorward konnte die Antwort darauf nicht festhalten.
+tried-times = Es wurde { $count }-mal versucht. Die nächste Nachricht versucht es von Neuem.
+trying-again = Nächster Versuch in { $seconds } s.
+begun-again = Es wird von vorn begonnen.
+folder-stays = Was im Ordner der Gruppe schon getan war, bleibt.
+waits-for-engine = Die Nachricht wartet und wird aufgenommen, sobald die Engine wieder da ist.
+answer-cut = (Die Antwort war länger, als in diesen Chat passt; der Rest wurde abgeschnitten.)
+message-cut = Die Nachricht ist länger als { $kib } KiB; der Agent hat sie bis dorthin gelesen. Längeres gehört in eine Datei.
+answer-withheld = Doorward hat diese Antwort zurückgehalten: { $why }. `doorward audit` sagt mehr.
+words-withheld = Doorward hat eine Nachricht zurückgehalten: Darin stand etwas, das nicht hinausdarf. `doorward audit` sagt mehr.
+not-delivered = Eine Antwort konnte nicht zugestellt werden: { $why }
+chat-not-told = Dem Chat der Gruppe { $group } konnte etwas nicht gesagt werden: { $why }. `doorward undelivered { $group }` zeigt, was ihm entgangen ist.
+
+## Warum eine Sandbox nicht startet, für andere als den Besitzer
+start-not-as-asked = sie ist nicht so, wie sie sein soll, und wurde deshalb entfernt
+start-no-engine = die Container-Engine läuft nicht
+start-engine-failed = die Container-Engine konnte sie nicht starten
+start-no-door = ihre Tür lässt sich nicht öffnen
+start-no-folder = einer ihrer Ordner lässt sich nicht vorbereiten
+start-no-settings = die Einstellungen der Gruppe sind nicht lesbar
+start-orphans = die eines früheren Daemons ließen sich nicht entfernen
+owner-finds = { $why }; alles Weitere findet der Besitzer im Log des Daemons
+
+## Was ein Lauf schon gesendet hatte
+sent-not-known = Was schon hinausgegangen war, ist nicht bekannt, deshalb wird es nicht von selbst wiederholt. Sende die Nachricht noch einmal, wenn es noch einmal getan werden soll.
+sent-to-hosts = Durch die Tür war schon etwas hinausgegangen, an { $hosts }, deshalb wird es nicht von selbst wiederholt; `doorward audit` zeigt, was. Sende die Nachricht noch einmal, wenn es noch einmal getan werden soll.
+sent-to-hosts-and-others = Durch die Tür war schon etwas hinausgegangen, an { $hosts } und andere, deshalb wird es nicht von selbst wiederholt; `doorward audit` zeigt, was. Sende die Nachricht noch einmal, wenn es noch einmal getan werden soll.
+sent-a-message = Eine Nachricht war schon gesendet, deshalb wird es nicht von selbst wiederholt. Sende die Nachricht noch einmal, wenn es noch einmal getan werden soll.
+asked-its-model = Das Modell war schon gefragt, unter einer Regel, die dort mehr erlaubt, deshalb wird es nicht von selbst wiederholt; was Werkzeuge im Ordner der Gruppe getan haben, bleibt. Sende die Nachricht noch einmal, wenn es noch einmal getan werden soll.
+
+## Anhalten und Warten
+shell-hello = Hallo. Hier antwortet eine einfache Shell: Was du schreibst, ist ein Befehl, und seine Ausgabe ist die Antwort. Versuch `ls` oder `curl -sS https://example.org/`, um zu sehen, wie die Tür etwas ablehnt. Für einen Agenten, der denkt, schreib agent = "claude" in groups/{ $group }.toml; docs/agents.md sagt, was er braucht.
+stopped = Angehalten.
+stopped-group = { $group } angehalten.
+nothing-ran = Es lief nichts.
+stopped-send-again = Angehalten. Sende die Nachricht noch einmal, wenn es getan werden soll.
+stopped-as-asked = Angehalten, wie gewünscht.
+command-quiet = Der Befehl hat { $time } lang nichts geschrieben und läuft weiter. „stop“ beendet ihn.
+agent-quiet = Vom Agenten war { $time } lang nichts zu hören; vielleicht arbeitet er noch. „stop“ beendet ihn.
+behind-another = An der Nachricht davor wird noch gearbeitet. „stop“ beendet das.
+agent-hung = Vom Agenten war { $time } lang nichts zu hören, deshalb wurde er beendet.
+took-too-long = Es wurde nach { $time } beendet; länger darf ein Lauf nicht dauern ([queue] longest in doorward.toml). Was im Ordner der Gruppe getan wurde, bleibt.
+still-starting = Die Sandbox startet noch: Die Container-Engine lässt sich Zeit.
+seats = { $answered ->
+    [one] Gerade wird jemand anderem geantwortet
+   *[other] Gerade wird { $answered } anderen geantwortet
+}; { $before ->
+    [0] danach bist du dran.
+    [one] vor dir wartet noch eine Nachricht.
+   *[other] vor dir warten noch { $before }.
+}
+hours = { $count ->
+    [one] eine Stunde
+   *[other] { $count } Stunden
+}
+minutes = { $count ->
+    [one] eine Minute
+   *[other] { $count } Minuten
+}
+seconds = { $count } s
+
+## Was die Tür abgelehnt hat
+refused = Die Tür hat { $request } abgelehnt: { $why }
+no-request = eine Verbindung, die keine Anfrage war
+no-reason = kein Grund ist festgehalten
+reason = { $reason } ({ $code })
+reason-not-named = keine Regel nennt den Host
+reason-not-this = Regeln nennen den Host, aber nicht dies davon
+reason-hours = eine Regel erlaubt es, aber nicht zu dieser Zeit
+reason-denied = eine Regel verbietet es
+reason-private = der Name führt zu einer privaten Adresse
+reason-unresolved = der Name lässt sich nicht auflösen
+reason-limit = es ist mehr, als erlaubt ist
+reason-secret = darin stand etwas, das nicht hinausdarf
+reason-surrogate = ein Surrogat stand, wo es nicht hingehört
+reason-host = der Host war nicht erreichbar oder hat falsch geantwortet
+reason-body = der Inhalt ist nicht, wie die Regeln ihn wollen
+reason-revoked = es wurde angehalten, oder die Policy wurde enger
+reason-other = das lässt die Tür nicht durch
+refused-more = (und { $count } weitere; `doorward audit --denied` zeigt alle)
+to-allow = Um es zu erlauben, schreib in { $file }:
+to-allow-run = Um es zu erlauben, gib ein:
+to-allow-or = oder schreib in { $file }:
+to-allow-change = Um es zu erlauben, ändere { $file }:
+
+## Alarme
+alarm = ALARM in der Gruppe { $group }: { $what }.
+alarm-of-nobody = ALARM: { $why }.
+alarm-secret = ein echtes Geheimnis war unterwegs zu { $host }
+alarm-bait = jemand hat sich umgesehen: Der Köder { $bait } war unterwegs zu { $host }
+alarm-foreign-key = ein Schlüssel, der nicht der Gruppe gehört, wurde an { $host } gesendet
+alarm-surrogate = ein Surrogat wurde dorthin gesendet, wo es nicht hingehört, an { $host }
+alarm-leak = etwas, das nach einem Leck aussieht, wurde an { $host } gesendet
+alarm-secret-back = { $host } hat ein echtes Geheimnis so zurückgesendet, dass es sich nicht entfernen ließ
+unreadable-host = einen Host, der nicht lesbar war
+alarm-answer-cut = Die Antwort wurde abgebrochen, bevor das Geheimnis vollständig war.
+alarm-request-cut = Die Anfrage wurde abgebrochen; ein Teil davon kann schon hinausgegangen sein.
+alarm-request-refused = Die Anfrage wurde abgelehnt; nichts davon ging hinaus.
+alarm-why = Grund: { $code }: { $why }
+alarm-do = Was zu tun ist: { $advice } Halte die Gruppe mit `doorward stop { $group }` an, bis du es weißt. { $shown }
+alarm-record = `doorward audit show { $record }` zeigt alles (Eintrag { $record }).
+alarm-records = `doorward audit show { $record }` zeigt den letzten (Eintrag { $record }), `doorward audit --group { $group } --alarms` alle.
+alarm-second = Das ist der zweite innerhalb einer Minute.
+alarm-more = Und { $count } weitere dieser Art seit der letzten Meldung.
+advice-secret = Eine Sandbox sollte kein echtes Geheimnis kennen: Ersetze es dort, wo es ausgestellt wurde, und finde die Datei oder Nachricht, in der es stand.
+advice-bait = Nichts Echtes war darin, und nichts muss ersetzt werden. Keine Aufgabe braucht diesen Text: Wer ihn gesendet hat, hat gelesen, was nicht für ihn war. Sieh nach, was der Agent zuletzt gelesen hat und was ihm gesagt wurde.
+advice-foreign-key = Wenn du dem Agenten diesen Schlüssel selbst gegeben hast, nimm ihn weg und mach daraus ein Credential in doorward.toml; sonst folgt der Agent vielleicht fremden Anweisungen.
+advice-surrogate = Kein echtes Geheimnis war darin, also muss keines ersetzt werden. Der Agent folgt vielleicht fremden Anweisungen: Sieh nach, was er zuletzt gelesen hat.
+advice-secret-back = Vielleicht ließ jemand den Host aufschreiben, was ihm gesendet wurde: Sieh nach, was angefragt wurde. Ersetze das Geheimnis, wenn es in Stücken kam oder andere diese Antwort abrufen können. `doorward secret trust` zeigt, ob der Host keines mehr bekommt.
+advice-leak = Sieh nach, was der Agent zuletzt gelesen hat; er folgt vielleicht fremden Anweisungen.
+alarm-reply = ALARM in der Gruppe { $group }: Eine Antwort an ihren Chat wurde zurückgehalten.
+alarm-reply-why = Grund: { $why }.
+alarm-reply-do = Was zu tun ist: { $advice } { $shown }
+advice-reply = Ein Agent sollte kein echtes Geheimnis kennen: Ersetze es dort, wo es ausgestellt wurde, und finde die Datei oder Nachricht, in der es stand.
+budget = { $why }.
+budget-do = Was zu tun ist: nichts, wenn du damit rechnest; was über die Grenze geht, wird abgelehnt. `doorward audit digest --group { $group } --since 1d` zeigt, wohin es ging; die Grenzen stehen unter [limits] in der Policy der Gruppe.
+access = { $asked }
+access-do = Damit ist nichts erlaubt. `doorward requests` zeigt, was gefragt wurde und welche Zeilen es erlauben würden; ob sie in die Policy kommen, entscheidest du.
+policy-rejected = Die Policy der Gruppe { $group } wurde mit einem Fehler gespeichert und nicht übernommen; die vorige bleibt in Kraft.
+policy-rejected-do = Was zu tun ist: `doorward policy check { $group }` zeigt, wo der Fehler ist. Ohne ihn gespeichert, gilt sie sofort.
+disk = { $why }.
+
+## Nach `doorward setup`
+set-up = Doorward ist eingerichtet, und das ist dein Hauptchat: Schreib hier, und der Assistent antwortet. Auch Alarme und worum Agenten dich bitten, stehen hier. „stop“ beendet, was läuft.

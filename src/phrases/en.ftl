@@ -1,0 +1,141 @@
+# What Doorward says in chats. Every language has each of these, with the same variables;
+# src/phrases/tests.rs holds that. Values are put in as they are, never translated.
+
+## When a message gets no answer
+no-answer = The agent ended without an answer. Ask again, or in other words.
+answered-together = This is answered together with a message that came after it.
+other-folder = The group's folder was removed or replaced since the last message. The agent goes on in the one that is there now.
+forgot-turn = The message was left out of the conversation, which goes on as it was before, so that it does not have the next ones refused as well. Should they fail all the same, `doorward group reset { $group }` begins a new one.
+forgot-conversation = The earlier conversation could not go on and was ended, as `doorward group reset { $group }` does; the next message begins a new one. Files and memory stay.
+forgot-lost = The earlier conversation is not there any more, so a new one was begun. Files and memory stay.
+agent-failed = The agent failed: { $why }
+sandbox-gone = The sandbox is gone.
+sandbox-ended = The sandbox ended before the answer was complete.
+sandbox-lost = The sandbox was lost: { $why }
+sandbox-not-started = The sandbox could not be started: { $why }
+start-given-up = the container engine did not start it within { $seconds } s
+daemon-ended = Doorward was ended while this was being answered.
+not-recorded = Doorward could not record the answer to this.
+tried-times = It was tried { $count } times. The next message tries anew.
+trying-again = Trying again in { $seconds } s.
+begun-again = It is begun again from the start.
+folder-stays = What it had already done in the group's folder stays.
+waits-for-engine = The message waits, and is taken on when the engine is back.
+answer-cut = (The answer was longer than this chat takes; the rest was cut.)
+message-cut = The message is longer than { $kib } KiB; the agent read it up to there. Put what is longer into a file.
+answer-withheld = Doorward withheld this answer: { $why }. `doorward audit` has more.
+words-withheld = Doorward withheld a message: it held something that must not leave. `doorward audit` has more.
+not-delivered = An answer could not be delivered: { $why }
+chat-not-told = The chat of group { $group } could not be told something: { $why }. `doorward undelivered { $group }` prints what it missed.
+
+## Why a sandbox does not come up, for people other than the owner
+start-not-as-asked = it is not what was asked for, so it was removed
+start-no-engine = the container engine is not running
+start-engine-failed = the container engine could not start it
+start-no-door = its door cannot be opened
+start-no-folder = a folder of it cannot be made ready
+start-no-settings = the group's settings cannot be read
+start-orphans = those of an earlier daemon could not be removed
+owner-finds = { $why }; the owner finds the whole of it in the daemon's log
+
+## What a run had sent that is not repeated
+sent-not-known = What it had already sent out is not known, so it is not repeated by itself. Send the message again if you want it done again.
+sent-to-hosts = It had already sent something out through the door, to { $hosts }, so it is not repeated by itself; `doorward audit` shows what. Send the message again if you want it done again.
+sent-to-hosts-and-others = It had already sent something out through the door, to { $hosts } and others, so it is not repeated by itself; `doorward audit` shows what. Send the message again if you want it done again.
+sent-a-message = It had already sent a message, so it is not repeated by itself. Send the message again if you want it done again.
+asked-its-model = Its model had been asked, under a rule that lets more be done there, so it is not repeated by itself; what its tools did in the group's folder stays. Send the message again if you want it done again.
+
+## Stops and waits
+shell-hello = Hello. Here answers a plain shell: what you write is a command, and its output is the answer. Try `ls`, or `curl -sS https://example.org/` to see the door refuse something. For an agent that thinks, write agent = "claude" into groups/{ $group }.toml; docs/agents.md says what it needs.
+stopped = Stopped.
+stopped-group = Stopped { $group }.
+nothing-ran = Nothing was running.
+stopped-send-again = Stopped. Send the message again to have it done.
+stopped-as-asked = Stopped, as you asked.
+command-quiet = The command has written nothing for { $time } and goes on. "stop" ends it.
+agent-quiet = Nothing was heard of the agent for { $time }; it may still be at work. "stop" ends it.
+behind-another = The message before this one is still being worked on. "stop" ends it.
+agent-hung = Nothing was heard of the agent for { $time }, so it was ended.
+took-too-long = It was ended after { $time }, the longest that a run may take ([queue] longest in doorward.toml). What it did in the group's folder stays.
+still-starting = The sandbox is still being started: the container engine takes its time.
+seats = { $answered ->
+    [one] One other is being answered
+   *[other] { $answered } others are being answered
+}; { $before ->
+    [0] you are next.
+    [one] one is before you in line.
+   *[other] { $before } are before you in line.
+}
+hours = { $count ->
+    [one] an hour
+   *[other] { $count } hours
+}
+minutes = { $count ->
+    [one] a minute
+   *[other] { $count } minutes
+}
+seconds = { $count } s
+
+## What the door refused
+refused = The door refused { $request }: { $why }
+no-request = a connection that was no request
+no-reason = no reason was recorded
+reason = { $reason } ({ $code })
+reason-not-named = no rule names the host
+reason-not-this = rules name the host, but not this of it
+reason-hours = a rule allows it, but not at this time
+reason-denied = a rule denies it
+reason-private = the name leads to a private address
+reason-unresolved = the name does not resolve
+reason-limit = it is more than is allowed
+reason-secret = it held something that must not leave
+reason-surrogate = a surrogate stood where it does not belong
+reason-host = the host could not be reached or answered wrongly
+reason-body = its body is not as the rules want it
+reason-revoked = it was stopped, or the policy was tightened
+reason-other = the door does not let this through
+refused-more = (and { $count } more; `doorward audit --denied` shows all)
+to-allow = To allow it, put this into { $file }:
+to-allow-run = To allow it, run:
+to-allow-or = or put this into { $file }:
+to-allow-change = To allow it, change { $file }:
+
+## Alarms
+alarm = ALARM in group { $group }: { $what }.
+alarm-of-nobody = ALARM: { $why }.
+alarm-secret = a real secret was on its way to { $host }
+alarm-bait = somebody looked around: the bait { $bait } was on its way to { $host }
+alarm-foreign-key = a key that is not the group's own was sent to { $host }
+alarm-surrogate = a surrogate was sent where it does not belong, to { $host }
+alarm-leak = something that looks like a leak was sent to { $host }
+alarm-secret-back = { $host } sent a real secret back in a way that it could not be taken off
+unreadable-host = a host that could not be read
+alarm-answer-cut = The answer was cut off before the secret was whole.
+alarm-request-cut = The request was cut off; part of it may have gone out before.
+alarm-request-refused = The request was refused; nothing of it went out.
+alarm-why = Why: { $code }: { $why }
+alarm-do = What to do: { $advice } Stop the group with `doorward stop { $group }` until you know. { $shown }
+alarm-record = `doorward audit show { $record }` shows all of it (record { $record }).
+alarm-records = `doorward audit show { $record }` shows the last one (record { $record }), `doorward audit --group { $group } --alarms` all of them.
+alarm-second = This is the second within a minute.
+alarm-more = And { $count } more of this kind since the last message.
+advice-secret = a sandbox should not know a real secret: replace the secret at its issuer, and find the file or message it was in.
+advice-bait = nothing real was in it, and nothing has to be replaced. No task needs this text: whoever sent it read what was not for them. Look at what the agent read and was told last.
+advice-foreign-key = if you gave the agent that key yourself, take it away and make it a credential of doorward.toml; if not, the agent may be following somebody else's instructions.
+advice-surrogate = no real secret was in it, so none has to be replaced. The agent may be following somebody else's instructions: look at what it read last.
+advice-secret-back = somebody may have had the host write down what it was sent: look at what was asked for. Replace the secret if it came in pieces, or if others can fetch that answer. `doorward secret trust` shows whether the host gets none any more.
+advice-leak = look at what the agent read last; it may be following somebody else's instructions.
+alarm-reply = ALARM in group { $group }: an answer to its chat was withheld.
+alarm-reply-why = Why: { $why }.
+alarm-reply-do = What to do: { $advice } { $shown }
+advice-reply = an agent should not know a real secret: replace it at its issuer, and find the file or message it was in.
+budget = { $why }.
+budget-do = What to do: nothing, if you expect it; what goes beyond the limit is refused. `doorward audit digest --group { $group } --since 1d` shows where it went; the limits are in [limits] of the group's policy.
+access = { $asked }
+access-do = Nothing is allowed by this. `doorward requests` shows what was asked and the lines that would allow it; whether they go into the policy is yours to say.
+policy-rejected = The policy of group { $group } was saved with a mistake and was not taken; the one before it stays in force.
+policy-rejected-do = What to do: `doorward policy check { $group }` shows where the mistake is. It is taken as soon as you save it without one.
+disk = { $why }.
+
+## Once `doorward setup` is through
+set-up = Doorward is set up, and this is your main chat: write here, and the assistant answers. Alarms, and what agents ask you to allow, are told here too. "stop" ends what runs.

@@ -1,0 +1,48 @@
+//! A channel that is connected: what it takes, and what it was given.
+
+use std::collections::BTreeSet;
+
+use tokio::sync::mpsc;
+
+use crate::channels::outward::Outward;
+use crate::store::{OutboxId, Queued};
+
+/// One connected channel program or terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u64);
+
+/// A channel that can be written to.
+#[derive(Debug)]
+pub struct Link {
+    pub(super) channel: String,
+    chat: Option<String>,
+    pub(super) to: mpsc::Sender<Outward>,
+    /// Whether it can send, which holds until it says otherwise.
+    pub(super) ready: bool,
+    /// Whether it shows answers while they grow.
+    pub(super) grows: bool,
+    /// The rows that it was given and may confirm.
+    pub(super) given: BTreeSet<OutboxId>,
+}
+
+impl Link {
+    /// A channel, the one chat that it shows (all of its channel's where it is `None`),
+    /// and where its lines go. One that does not read fast enough gets them later.
+    pub fn new(channel: String, chat: Option<String>, to: mpsc::Sender<Outward>) -> Self {
+        Link { channel, chat, to, ready: true, grows: false, given: BTreeSet::new() }
+    }
+
+    /// Whether it shows answers while they grow.
+    #[must_use]
+    pub fn growing(self, grows: bool) -> Self {
+        Link { grows, ..self }
+    }
+
+    pub(super) fn takes(&self, row: &Queued) -> bool {
+        self.ready && self.shows(&row.channel, &row.chat)
+    }
+
+    pub(super) fn shows(&self, channel: &str, chat: &str) -> bool {
+        self.channel == channel && self.chat.as_deref().is_none_or(|only| only == chat)
+    }
+}

@@ -1,0 +1,81 @@
+//! One record of the log by its number, whatever it is.
+
+use audit::Lines;
+use proxy::audit::Seq;
+use rusqlite::types::Value;
+
+use super::entries::to_row;
+use super::reader::Source;
+use super::{AuditEntry, AuditReader};
+use crate::store::{Millis, StoreError};
+
+/// What stands under a number.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Numbered {
+    /// A request or an event.
+    Entry(Box<AuditEntry>),
+    /// How the request of this entry ended.
+    Outcome(Box<AuditEntry>),
+    /// A line that the journal needs for itself, such as a checkpoint.
+    Own {
+        /// What it is.
+        kind: String,
+        /// When it was written.
+        at: Millis,
+        /// All of it, as JSON.
+        text: String,
+    },
+    /// It had its time.
+    Removed {
+        /// The oldest record that is kept.
+        oldest: u64,
+    },
+    /// There is none, yet.
+    Nothing {
+        /// The last record.
+        last: u64,
+    },
+}
+
+impl AuditReader {
+    /// The record of a number.
+    pub fn numbered(&self, seq: Seq) -> Result<Numbered, StoreError> {
+        if let Some(entry) = self.any(seq.0)? {
+            return Ok(Numbered::Entry(Box::new(entry)));
+        }
+        let last = self.last()?.0;
+        if matches!(&*self.texts.borrow(), Source::Old(_)) {
+            return Ok(Numbered::Nothing { last });
+        }
+        let mut lines = Lines::from(&self.path, seq.0);
+        let line = lines.next().map_err(|error| self.unread(&error))?;
+        let Some(line) = line else { return Ok(Numbered::Nothing { last }) };
+        if line.seq != seq.0 {
+            return Ok(Numbered::Removed { oldest: line.seq });
+        }
+        let about = line.about.filter(|_| line.kind == "outcome");
+        if let Some(entry) = about.map(|about| self.any(about)).transpose()?.flatten() {
+            return Ok(Numbered::Outcome(Box::new(entry)));
+        }
+        let text = String::from_utf8_lossy(line.text).into_owned();
+        Ok(Numbered::Own { kind: line.kind.to_owned(), at: line.at, text })
+    }
+
+    /// The groups of which the log holds anything.
+    pub fn groups(&self) -> Result<Vec<String>, StoreError> {
+        self.names("SELECT group_name FROM sums WHERE group_name != '' GROUP BY 1 ORDER BY sum(times) DESC, 1")
+    }
+
+    /// The hosts that were asked for, those first that were asked for most.
+    pub fn hosts(&self) -> Result<Vec<String>, StoreError> {
+        self.names("SELECT what FROM sums WHERE NOT event AND what != '' GROUP BY 1 ORDER BY sum(times) DESC, 1")
+    }
+
+    fn names(&self, sql: &str) -> Result<Vec<String>, StoreError> {
+        self.rows(sql, Vec::new(), |row| row.get(0))
+    }
+
+    fn any(&self, seq: u64) -> Result<Option<AuditEntry>, StoreError> {
+        Ok(self.select("WHERE seq = ?1", vec![Value::Integer(to_row(seq))])?.pop())
+    }
+}
