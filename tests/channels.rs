@@ -194,5 +194,5 @@ async fn a_program_ends_with_the_daemon_even_if_it_hangs() {
 #[test]
 fn a_program_that_is_not_there_is_said() {
     let error = program::find(Some(Path::new("/nowhere/doorward-whatsapp")), "doorward-whatsapp").unwrap_err();
-    assert!(error.to_string().contains("the package doorward-whatsapp brings it"), "{error}");
+    assert!(error.to_string().contains("or the package doorward-whatsapp brings it"), "{error}");
 }
