@@ -148,7 +148,7 @@ fn add(home: &Home, args: &AddArgs) -> Result<ExitCode, Failure> {
     let config = Config::load(home).unwrap_or_default();
     let chat = chat(args, &config)?;
     let store = open_store(home)?;
-    let moved = match store.groups()?.into_iter().find(|group| group.is_main) {
+    let moved = match store.main_group()? {
         Some(main) if args.main => takes_over(&main, &args.name)?,
         _ => false,
     };
@@ -160,13 +160,13 @@ fn add(home: &Home, args: &AddArgs) -> Result<ExitCode, Failure> {
         group.is_main = store.set_main(&group.name)?;
     }
     if matches!(agent, Agent::Shell) && group.channel == config::WHATSAPP && ids::is_of_people(&group.chat) {
-        show::aside(&format!(
+        show::aside(format!(
             "Its agent is the shell, which takes every message of this chat as a command. For an assistant: agent = \
              \"claude\" in {}",
             home.group_file(&group.name).display()
         ));
     }
-    show::line(&next_steps(home, &group, &agent, policy_stays))?;
+    show::line(next_steps(home, &group, &agent, policy_stays))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -243,7 +243,7 @@ fn list(home: &Home, json: bool) -> Result<ExitCode, Failure> {
         show::line("There is no group yet. `doorward chat` makes the first one, `doorward group add NAME` another.")?;
     } else {
         let rows: Vec<Vec<String>> = groups.iter().map(|group| row(home, group)).collect();
-        show::line(&show::table(&["group", "main", "channel", "chat", "agent", "policy"], &rows))?;
+        show::line(show::table(&["group", "main", "channel", "chat", "agent", "policy"], &rows))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -303,9 +303,9 @@ async fn reset(home: &Home, name: &GroupName) -> Result<ExitCode, Failure> {
         true => format!("The next message to {name} begins a new conversation."),
         false => format!("{name} had no conversation to go on with; the next message begins one."),
     };
-    show::line(&format!(
+    show::line(format!(
         "{begins}\nThese stay: its messages, its folder, what the agent noted in CLAUDE.md, and the transcripts of \
-         earlier\nconversations in {}.",
+         earlier conversations in {}.",
         home.agent_home(name).display()
     ))?;
     Ok(ExitCode::SUCCESS)

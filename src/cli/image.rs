@@ -66,7 +66,7 @@ pub(super) async fn run(home: &Home, args: ImageArgs) -> Result<ExitCode, Failur
 pub(super) async fn ensure(home: &Home, engine: &Engine, name: &str) -> Result<(), Failure> {
     if !images::exists(engine, &tag(name)).await.map_err(environment)? {
         let how_long = if name == "base" { "a minute or two" } else { "some minutes: about 170 MB are fetched" };
-        show::aside(&format!("The {name} image for sandboxes is built now. This happens once, and takes {how_long}."));
+        show::aside(format!("The {name} image for sandboxes is built now. This happens once, and takes {how_long}."));
         build(home, engine, name).await?;
     }
     Ok(())

@@ -269,7 +269,7 @@ impl Setup<'_> {
         reached.leave().await;
         let delivered = matches!(greeted?, Answer::Greeted { delivered: true, .. });
         let phone = if main.channel == WHATSAPP { on_the_phone(delivered, service) } else { String::new() };
-        show::line(&last_words(self.home, groups, self.ask.asked(), &phone))?;
+        show::line(last_words(self.home, groups, self.ask.asked(), &phone))?;
         Ok(())
     }
 
@@ -323,8 +323,7 @@ fn free_name(store: &Store, wanted: &str) -> Result<GroupName, Failure> {
 }
 
 const WELCOME: &str = "\
-Doorward's setup. It asks some questions, writes ordinary files, and can be
-stopped (Ctrl-C) and run again at any point.
+Doorward's setup. It asks some questions, writes ordinary files, and can be stopped (Ctrl-C) and run again at any point.
 ";
 
 impl<T> fmt::Display for Choice<T> {

@@ -1,7 +1,5 @@
 //! Whether the chats can be heard, and whether an alarm reaches anybody.
 
-use desk::screen::text_on_screen;
-
 use super::super::whatsapp::{Account, Standing, ids};
 use super::Check;
 use crate::channels::protocol::ChannelState;
@@ -50,7 +48,7 @@ fn link(standing: &Standing, groups: &[&Group]) -> Check {
         return Check::broken(what, format!("not linked to an account{waits}"), "doorward whatsapp link");
     }
     let Some(last) = &standing.last else { return Check::fine(what, "linked") };
-    let detail = text_on_screen(&last.detail);
+    let detail = &last.detail;
     match last.state {
         ChannelState::Connected => Check::fine(what, "linked and connected"),
         ChannelState::Connecting => Check::fine(what, format!("linked; {detail}")),
@@ -71,7 +69,7 @@ fn named(groups: &[&Group]) -> Option<String> {
 /// A chat of which nothing can ever be heard.
 fn unheard(group: &Group, config: &Config) -> Option<Check> {
     let why = ids::check(&group.chat, &config.channels.whatsapp).err()?;
-    let found = format!("nothing can be heard of its chat {:?}: {why}", text_on_screen(&group.chat));
+    let found = format!("nothing can be heard of its chat {:?}: {why}", group.chat);
     let fix = format!(
         "doorward group remove {0}, then doorward group add {0} --channel whatsapp --chat ID (its files stay)",
         group.name

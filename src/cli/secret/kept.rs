@@ -8,6 +8,7 @@ use anyhow::anyhow;
 use scan::SHORTEST;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::super::show::Styled;
 use super::super::{Failure, hidden, refused, show, usage};
 use crate::config::services::{self, Service};
 use crate::config::{self, SecretSource};
@@ -43,8 +44,8 @@ impl Kept {
 pub(super) fn add(home: &Home, name: &str, store: Store) -> Result<ExitCode, Failure> {
     let kept = keep(home, name, store)?;
     let (what, lines) = credential(name, kept.value.expose_secret(), &kept.said);
-    show::aside(&format!("{what}These lines belong into {}:", home.config_file().display()));
-    show::line(&lines)?;
+    show::aside(format!("{what}These lines belong into {}:", home.config_file().display()));
+    show::line(Styled::fixed(&lines))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -55,7 +56,7 @@ pub(in crate::cli) fn keep(home: &Home, name: &str, store: Store) -> Result<Kept
     }
     let value = ask(name)?;
     let source = put(home, name, store, &value)?;
-    show::aside(&format!("The secret is in {source}."));
+    show::aside(format!("The secret is in {source}."));
     Ok(Kept { said: place_of(home, name, store)?, value })
 }
 

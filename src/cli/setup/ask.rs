@@ -114,7 +114,7 @@ impl Ask {
             let typed = prompt(ask).await?;
             match rule(typed.trim()) {
                 Ok(()) => return Ok(SecretString::from(typed.trim())),
-                Err(why) => show::line(&format!("  {why}"))?,
+                Err(why) => show::line(format!("  {why}"))?,
             }
         }
     }

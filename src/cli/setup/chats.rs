@@ -14,9 +14,8 @@ use crate::store::{Group, Store};
 const QR: (u16, u16) = (40, 74);
 
 const THE_RISK: &str = "\
-Doorward speaks with WhatsApp as WhatsApp Web does, which Meta's terms do not
-allow for programs: accounts have been banned for it. Use a number that you can
-afford to lose (docs/whatsapp.md).";
+Doorward speaks with WhatsApp as WhatsApp Web does, which Meta's terms do not allow for programs: accounts have been \
+banned for it. Use a number that you can afford to lose (docs/whatsapp.md).";
 
 /// Whose account it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -116,7 +115,7 @@ impl Setup<'_> {
     ) -> Result<Group, Failure> {
         let groups = store.groups()?;
         if let Some(main) = groups.iter().find(|group| group.is_main && group.channel == WHATSAPP) {
-            show::line(&format!("Your main chat is {} already.", main.name))?;
+            show::line(format!("Your main chat is {} already.", main.name))?;
             self.set_agent(&main.name, agent)?;
             return Ok(main.clone());
         }
@@ -126,15 +125,14 @@ impl Setup<'_> {
         let mut expecting = account.expect(mode, &code, registered)?;
         let (chat, name) = loop {
             match expecting.next().await? {
-                Heard::Listens {} => show::line(&to_send(&shown, mode, own_number))?,
-                Heard::Other {} => show::line(&format!("A message came, but not with this code. It is {shown}"))?,
+                Heard::Listens {} => show::line(to_send(&shown, mode, own_number))?,
+                Heard::Other {} => show::line(format!("A message came, but not with this code. It is {shown}"))?,
                 Heard::Proven { chat, name } => break (chat, name),
             }
         };
         drop(expecting);
-        let whose = desk::screen::text_on_screen(&name);
-        show::line(&match mode {
-            WhatsappMode::OwnNumber => format!("The code came from {whose}: that is your main chat now."),
+        show::line(match mode {
+            WhatsappMode::OwnNumber => format!("The code came from {name}: that is your main chat now."),
             WhatsappMode::SelfChat => "The code came: the chat with yourself is your main chat now.".to_owned(),
         })?;
         let is_taken = groups.iter().any(|group| group.name.as_str() == "main");
@@ -169,7 +167,7 @@ impl Setup<'_> {
         let Some(chosen) = chosen else { return Ok(None) };
         let name = free_name(store, &called(&chosen.name))?;
         let group = self.have_group(store, &name, WHATSAPP, &chosen.id, agent)?;
-        show::line(&format!(
+        show::line(format!(
             "{} is the group {name} from now on. It is answered when it calls the assistant.",
             chosen.name
         ))?;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::anyhow;
 use policy_file::presets;
 
-use super::super::{Failure, show, usage};
+use super::super::{Failure, policy, show, usage};
 use super::{Choice, Setup, written};
 use crate::config::{Agent, Config};
 use crate::gateway::policy_files::PolicyFiles;
@@ -32,8 +32,8 @@ impl Setup<'_> {
                 written::presets(self.home, &group.name, &chosen)?;
             }
             let compiled = PolicyFiles::compile(self.home, &group.name)?;
-            let sites = compiled.policy.rules().count();
-            show::line(&format!("{} may reach what {sites} rules name, and nothing else.", group.name))?;
+            let rules = policy::rules_of(&compiled.policy);
+            show::line(format!("{} can reach what its policy names ({rules}), and nothing else.", group.name))?;
         }
         Ok(())
     }

@@ -21,10 +21,9 @@ const CREDENTIAL: &str = "anthropic";
 const MOST_KEYS: usize = 5;
 
 const WHICH_KEY: &str = "\
-Claude needs a key of yours: an API key (from console.anthropic.com, begins with
-sk-ant-api, billed by usage), or the token of a Claude subscription (begins with
-sk-ant-oat; `claude setup-token` prints it). It is kept in a file for you alone,
-and no sandbox sees it.";
+Claude needs a key of yours: an API key (from console.anthropic.com, begins with sk-ant-api, billed by usage), or the \
+token of a Claude subscription (begins with sk-ant-oat; `claude setup-token` prints it). It is kept in a file for you \
+alone, and no sandbox sees it.";
 
 impl Setup<'_> {
     pub(super) async fn which_agent(&mut self, store: &Store) -> Result<Agent, Failure> {
@@ -42,7 +41,7 @@ impl Setup<'_> {
             },
         ];
         // Of somebody who has only looked around, the shell says nothing.
-        let main = store.groups()?.into_iter().find(|group| group.is_main);
+        let main = store.main_group()?;
         let settings = main.map(|main| GroupSettings::load(self.home, &main.name)).transpose()?;
         let has_key = Config::load(self.home)?.credentials.contains_key(CREDENTIAL);
         let usual = usize::from(has_key && settings.is_some_and(|settings| settings.agent == Agent::Shell));
@@ -76,7 +75,7 @@ impl Setup<'_> {
                 Tried::NotAccepted => show::line("Anthropic does not accept this key (401).")?,
                 Tried::Unknown(why) => {
                     let words = "The key is kept; the first message will tell, or `doorward setup` again.";
-                    return Ok(show::line(&format!("The key could not be tried: {why}\n{words}"))?);
+                    return Ok(show::line(format!("The key could not be tried: {why}\n{words}"))?);
                 }
             }
             if self.args.key.is_some() {
@@ -129,7 +128,7 @@ fn keep_key(home: &Home, key: &SecretString) -> Result<(), Failure> {
     let service = services::named(CREDENTIAL, Some(key.expose_secret())).context("the key is of no known service")?;
     written::credential(home, service, &kept::place_of(home, CREDENTIAL, kept::Store::File)?)?;
     let wheres = format!("Kept in {source}, and named in {}.", home.config_file().display());
-    Ok(show::line(&format!("It is for {}. {wheres}", service.title))?)
+    Ok(show::line(format!("It is for {}. {wheres}", service.title))?)
 }
 
 #[cfg(test)]
