@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::process::{Child, Command};
 
-use super::{Failure, environment, refused, usage};
+use super::{Failure, environment, refused, show, usage};
 use crate::channels::lines::LineReader;
 use crate::channels::program;
 use crate::config::{Config, WHATSAPP_PROGRAM, WhatsappMode};
@@ -129,7 +129,10 @@ pub(super) struct Expecting {
 pub(super) async fn run(home: &Home, args: WhatsappArgs) -> Result<ExitCode, Failure> {
     home.prepare()?;
     let account = Account::find(home, &Config::load(home)?).map_err(environment)?;
-    let succeeded = account.run(&words(args.command)?).await?;
+    let is_listing =
+        matches!(args.command, WhatsappCommand::Status { json: false } | WhatsappCommand::Chats { json: false });
+    let words = words(args.command)?;
+    let succeeded = if is_listing { account.shown(&words).await? } else { account.run(&words).await? };
     Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -195,6 +198,15 @@ impl Account {
     async fn run(&self, words: &[OsString]) -> Result<bool, Failure> {
         let status = self.command(words).status().await;
         Ok(status.map_err(|why| self.not(&why))?.success())
+    }
+
+    /// What it says, as the screen has room for it.
+    async fn shown(&self, words: &[OsString]) -> Result<bool, Failure> {
+        let output = self.command(words).stderr(Stdio::inherit()).output().await.map_err(|why| self.not(&why))?;
+        if !output.stdout.is_empty() {
+            show::line(String::from_utf8_lossy(&output.stdout).trim_end())?;
+        }
+        Ok(output.status.success())
     }
 
     async fn json<T: DeserializeOwned>(&self, words: &[&str]) -> Result<T, Failure> {

@@ -28,6 +28,8 @@ pub(super) async fn run(home: &Home, name: &GroupName, everything: bool, yes: bo
     store.remove_group(name)?;
     stop::stop(home, name).await?;
     store.clear_access_requests(Some(name))?;
+    // Messages, too; there may be none.
+    let _ = std::fs::remove_file(home.chat_history(name));
     if !everything {
         show::line(format!("Group {name} is forgotten, with its messages."))?;
         if !left.is_empty() {
