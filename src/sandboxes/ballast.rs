@@ -26,7 +26,7 @@ impl Ballast {
     /// Takes the space where it is not taken yet and there is plenty. A file system that cannot
     /// reserve space has no ballast.
     pub(super) fn take(&self, room: &Room) {
-        if room.is_short() || self.path.exists() || !self.fits(room) {
+        if self.path.exists() || !self.fits(room) {
             return;
         }
         let taken = open_private_file(&self.path)
@@ -36,9 +36,9 @@ impl Ballast {
         }
     }
 
-    /// Whether it is there, or could be without making the disk short of room.
+    /// Whether the disk has room enough with it in its place.
     pub(super) fn fits(&self, room: &Room) -> bool {
-        self.path.exists() || room.bytes >= room.reserve.bytes + 2 * bytes(room)
+        !room.is_short() && (self.path.exists() || room.bytes >= room.reserve.bytes + 2 * bytes(room))
     }
 
     /// Gives the space back.

@@ -78,7 +78,7 @@ impl Watch {
 
     /// Whether the disk of these folders lets a group start a sandbox.
     pub(super) fn has_room_for(&self, group: &GroupName, folders: &[PathBuf]) -> bool {
-        if room(folders.iter()).is_none_or(|room| !room.is_short() && self.ballast.fits(&room)) {
+        if room(folders.iter()).is_none_or(|room| self.ballast.fits(&room)) {
             lock(&self.fillers).remove(group);
         }
         !lock(&self.fillers).contains(group)
@@ -133,8 +133,8 @@ async fn watch(
             continue;
         }
         let spare = ballast.clone();
-        let looking = tokio::task::spawn_blocking(move || look(&all, last, &spare));
-        let Ok((ended, looked)) = looking.await else { return };
+        let looking = tokio::task::spawn_blocking(move || look(&all, last, &spare)).await;
+        let Ok((ended, looked)) = looking else { return };
         last = looked;
         for (watched, why) in ended.now {
             let (group, container) = (&watched.group, &watched.container);
