@@ -10,7 +10,7 @@ PREFIX ?= $(HOME)/.local/bin
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
-up: setup ## Build everything, run the tour; in a terminal, open a chat
+up: setup ## Build everything, run the tour; in a terminal, go on with the setup
 	@scripts/up.sh
 
 test: ## Run all tests, on a real container engine

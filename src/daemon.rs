@@ -20,6 +20,7 @@ use crate::clock::OwnersClock;
 use crate::config::{Assistant, Config, ConfigError, GroupSettings, WHATSAPP, WHATSAPP_PROGRAM};
 use crate::control::held::Held;
 use crate::control::server::{Control, ControlSocket};
+use crate::control::settings;
 use crate::gateway::{Gateway, GatewayError};
 use crate::home::{Home, HomeError, Lock, LockError};
 use crate::operations::{Chats, Operations};
@@ -105,6 +106,7 @@ impl Daemon {
     pub async fn start(home: &Home) -> Result<Self, DaemonError> {
         home.prepare()?;
         let lock = home.lock()?;
+        let fingerprint = settings::fingerprint(home);
         let config = Config::load(home)?;
         let store = Arc::new(Store::serve(&home.main_db())?);
         let retention =
@@ -159,6 +161,7 @@ impl Daemon {
             pipeline: Arc::clone(&pipeline),
             approvals,
             cap,
+            settings: fingerprint,
             stops: broadcast::channel(64).0,
             held: Held::default(),
             ending: ending.clone(),

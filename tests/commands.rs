@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::os::unix::fs::PermissionsExt;
+
 use support::{Daemon, Home, Response, Upstream, until};
 
 const NOTES: &str = "\
@@ -160,11 +162,73 @@ fn the_tour_needs_nobody_at_the_keyboard() {
 #[test]
 fn doctor_is_content_with_a_good_home_and_names_what_is_broken() {
     let home = Home::new().group("family");
+    home.run(&["doctor"]).code(3).prints("alarms are told in no chat").prints("doorward group set family main");
+    home.run(&["group", "set", "family", "main"]).ok();
     home.run(&["doctor"]).ok().prints("Everything is there");
     home.write_policy("family", "[[allow]]\nhots = \"news.example\"\n");
     home.run(&["doctor"]).prints("family.toml");
     let home = home.config("[engine]\nhost = \"unix:///nowhere/docker.sock\"");
     home.run(&["doctor"]).code(3).prints("BROKEN").prints("/nowhere/docker.sock").prints("fix:");
+}
+
+/// Each finding once, with what mends it, and nothing of what follows from another.
+#[test]
+fn doctor_names_each_fault_once_with_its_own_remedy() {
+    let place = "hosts = [\"bank.example\"]\nplace = [\"header:authorization\"]\nenv = \"BANK_TOKEN\"\n";
+    let home = Home::new().group("main").credential("bank", "bank-0123456789", place);
+    home.run(&["group", "set", "main", "main"]).ok();
+    let config = std::fs::read_to_string(home.at("doorward.toml")).unwrap();
+    let broken = |ran: &support::Ran| ran.out.lines().filter(|line| line.starts_with("BROKEN")).count();
+
+    std::fs::write(home.at("doorward.toml"), config.replace("env =", "evn =")).unwrap();
+    let ran = home.run(&["doctor"]).code(3).prints("evn").never_says("needs the credential");
+    assert_eq!(broken(&ran), 1, "{ran:#?}");
+    std::fs::write(home.at("doorward.toml"), &config).unwrap();
+
+    let (key, open) = (home.at("bank.key"), std::fs::Permissions::from_mode(0o644));
+    std::fs::set_permissions(&key, open).unwrap();
+    let ran = home.run(&["doctor"]).code(3).prints(&format!("fix: chmod 600 {}", key.display()));
+    assert_eq!(broken(&ran), 1, "{ran:#?}");
+    home.run(&["doctor", "--fix"]).ok().prints("FIXED");
+    assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+
+    home.write_policy("main", "mode = \"observe\"\nobserve_until = \"2099-12-31\"\n");
+    home.run(&["doctor"]).ok().prints("observes until 2099-12-31");
+    home.run(&["group", "list"]).ok().prints("OBSERVES until 2099-12-31");
+
+    let daemon = home.up();
+    home.run(&["doctor"]).ok().never_says("changed since the daemon was started");
+    std::fs::write(home.at("doorward.toml"), format!("{config}\n# a remark\n")).unwrap();
+    home.run(&["doctor"]).ok().prints("changed since the daemon was started");
+    home.write_policy("main", "[[allow]]\nhots = \"news.example\"\n");
+    home.run(&["doctor"]).code(3).prints("the daemon goes on with the last one that was");
+    daemon.stop().ok();
+}
+
+/// What can never be heard is not taken, and said of what was taken before.
+#[test]
+fn chats_on_whatsapp_are_checked_when_they_are_given() {
+    let home = Home::without_engine();
+    let add = |name: &str, more: &[&str]| home.run(&[&["group", "add", name, "--channel", "whatsapp"], more].concat());
+    add("family", &["--chat", "Our family"]).code(2).says("`doorward whatsapp chats`");
+    add("family", &["--chat", "0170123456"]).code(2).says("+49 170123456");
+    add("family", &["--chat", "self"]).code(2).says("self-chat");
+    add("family", &["--chat", "120363012345678901@g.us"]).ok().prints("nothing yet but Claude");
+    add("shop", &["--chat", "+491701234567", "--agent", "shell"])
+        .ok()
+        .says("takes every message of this chat as a command");
+    home.run(&["doctor"])
+        .code(3)
+        .prints("WhatsApp: not enabled")
+        .prints("agent of shop")
+        .prints("group set family main");
+
+    home.run(&["group", "add", "main", "--main"]).ok();
+    add("me", &["--main", "--chat", "+491707654321"]).code(1).says("doorward group set me main");
+    add("me", &["--chat", "+491707654321"]).ok();
+    home.run(&["group", "set", "me", "main"]).ok().prints("main is not any more");
+    home.run(&["group", "set", "nobody", "main"]).code(1).says("nobody");
+    home.run(&["doctor"]).code(3).prints("me (the main group: alarms too)");
 }
 
 #[test]

@@ -152,6 +152,8 @@ const COMMANDS: &[&[&str]] = &[
     &["policy", "diff", "club", "club"],
     &["policy", "test", "club"],
     &["policy", "accept"],
+    &["policy", "presets"],
+    &["credential", "known"],
     &["secret", "list"],
     &["secret", "test", "club"],
     &["secret", "test", "none-of-this-name"],

@@ -45,6 +45,27 @@ fn a_secret_is_added_replaced_and_removed() {
     home.run(&["secret", "remove", "github"]).code(1).says("there is no secret github");
 }
 
+/// The lines can be pasted: whose key it is, its name and its shape say.
+#[test]
+fn the_lines_of_a_known_service_are_right() {
+    let home = Home::without_engine();
+    for (kind, env, place) in [
+        ("api03", "ANTHROPIC_API_KEY", "header:x-api-key"),
+        ("oat01", "CLAUDE_CODE_OAUTH_TOKEN", "header:authorization"),
+    ] {
+        let key = format!("sk-ant-{kind}-AbCdEfGhIjKlMnOp");
+        let added = given(&home, &["secret", "add", "anthropic"], &key).ok().never_says(&key);
+        let file = home.at("doorward.toml");
+        let lines = added.prints(env).prints(place).prints("api.anthropic.com").says(&file.display().to_string()).out;
+        home.run(&["secret", "list"]).ok().prints("The secret anthropic is kept").prints(env).never_says(&key);
+        std::fs::write(&file, lines).unwrap();
+        home.run(&["secret", "list"]).ok().prints(env);
+        std::fs::remove_file(&file).unwrap();
+        home.run(&["secret", "remove", "anthropic"]).ok();
+    }
+    given(&home, &["secret", "add", "club"], SECRET).ok().says("GitHub").prints("api.example.com");
+}
+
 /// A desktop's keyring of its own: D-Bus and GNOME Keyring, in a folder of the test.
 struct Desktop {
     folder: tempfile::TempDir,

@@ -10,7 +10,7 @@ use support::terminal::plain;
 use support::{Home, Terminal};
 
 fn chat(home: &Home) -> Terminal {
-    let chat = Terminal::start(home.command(&["chat", "--group", "family"]), 80);
+    let mut chat = Terminal::start(home.command(&["chat", "--group", "family"]), 80);
     chat.shows("family> ");
     chat
 }

@@ -87,7 +87,7 @@ async fn list(home: &Home, json: bool) -> Result<ExitCode, Failure> {
     } else if asks.is_empty() {
         show::line("Nothing waits for your answer.")?;
     } else {
-        show::line(&asks.iter().map(words).collect::<Vec<_>>().join("\n\n"))?;
+        show::line(asks.iter().map(words).collect::<Vec<_>>().join("\n\n"))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -106,7 +106,7 @@ async fn answer(home: &Home, command: AskCommand) -> Result<ExitCode, Failure> {
     };
     let because = because.filter(|because| !because.is_empty());
     match client.ask(&Request::AnswerAsk { code, answer, because }).await? {
-        (Answer::Answered { told }, _) => show::line(&told)?,
+        (Answer::Answered { told }, _) => show::line(told)?,
         _ => return Err(ClientError::Unexpected.into()),
     }
     Ok(ExitCode::SUCCESS)

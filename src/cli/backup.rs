@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::anyhow;
-use desk::screen::text_on_screen;
 
 use super::stoppable::{self, Stop, Stoppable};
 use super::{Failure, environment, hidden, refused, show, usage};
@@ -56,7 +55,7 @@ pub(super) async fn run(home: &Home, args: BackupArgs) -> Result<ExitCode, Failu
         stoppable::work("saving", move |stop| write(&home, args.with_secrets, &lock, &file, stop))
     };
     let (written, bytes) = written.await??;
-    show::line(&told(&written, &file, bytes))?;
+    show::line(told(&written, &file, bytes))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -104,7 +103,7 @@ fn told(written: &Written, file: &Path, bytes: u64) -> String {
         false => "\nSecrets and sessions are not in it (--with-secrets).",
     };
     for left in &written.left {
-        text += &format!("\nLeft out: {}.", text_on_screen(left));
+        text += &format!("\nLeft out: {}.", left);
     }
     text + "\nWithout its passphrase or key nobody can open it, you included."
 }

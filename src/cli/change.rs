@@ -16,7 +16,7 @@ use crate::store::{Store, now};
 pub(super) fn finish<Of: Kind>(edit: Edit<Of>, dry_run: bool, meaning: &str) -> Result<ExitCode, Failure> {
     let warnings = edit.check().map_err(failed)?;
     if !edit.changes() {
-        show::line(&format!("Nothing to change in {}: it says so already.", edit.path().display()))?;
+        show::line(format!("Nothing to change in {}: it says so already.", edit.path().display()))?;
         return Ok(ExitCode::SUCCESS);
     }
     show::line(Styled::fixed(edit.difference().trim_end()))?;
@@ -24,13 +24,13 @@ pub(super) fn finish<Of: Kind>(edit: Edit<Of>, dry_run: bool, meaning: &str) -> 
         show::aside(show::report(&warnings));
     }
     if dry_run {
-        show::line(&format!("\nWith this, {meaning}\nNothing was written (--dry-run)."))?;
+        show::line(format!("\nWith this, {meaning}\nNothing was written (--dry-run)."))?;
         return Ok(ExitCode::SUCCESS);
     }
     let written = edit.write().map_err(failed)?;
-    show::line(&format!("\nWritten: {meaning}"))?;
+    show::line(format!("\nWritten: {meaning}"))?;
     if let Some(previous) = written.previous {
-        show::aside(&format!("The version before is kept as {}.", previous.display()));
+        show::aside(format!("The version before is kept as {}.", previous.display()));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -48,6 +48,11 @@ pub struct ChatArgs {
     json: bool,
 }
 
+/// A chat with a group, for whoever sits there.
+pub(super) async fn with(home: &Home, group: &GroupName) -> Result<ExitCode, Failure> {
+    run(home, ChatArgs { group: Some(group.clone()), once: None, json: false }).await
+}
+
 /// Runs the command.
 pub(super) async fn run(home: &Home, args: ChatArgs) -> Result<ExitCode, Failure> {
     let message = one_message(&args)?;
@@ -104,19 +109,11 @@ fn one_message(args: &ChatArgs) -> Result<Option<String>, Failure> {
 fn find_or_make(home: &Home, wanted: Option<&GroupName>) -> Result<Group, Failure> {
     let store = group::open_store(home)?;
     let groups = store.groups()?;
-    let found = match wanted {
-        Some(name) => groups.into_iter().find(|group| group.name == *name),
-        None if groups.is_empty() => Some(make_main(home, &store)?),
-        None if groups.len() == 1 || groups[0].is_main => groups.into_iter().next(),
-        None => {
-            let names: Vec<String> = groups.iter().map(|group| group.name.to_string()).collect();
-            return Err(usage(anyhow!("which group? Say --group with one of: {}", names.join(", "))));
-        }
-    };
-    let Some(group) = found else {
-        let name = wanted.map(ToString::to_string).unwrap_or_default();
+    let Some(name) = wanted else { return usual(home, &store, groups) };
+    let Some(group) = groups.into_iter().find(|group| group.name == *name) else {
         return Err(refused(anyhow!(
-            "there is no group {name:?}; `doorward group add {name}` makes it, `doorward group list` shows those there are"
+            "there is no group {:?}; `doorward group add {name}` makes it, `doorward group list` shows those there are",
+            name.as_str()
         )));
     };
     if group.channel != CHANNEL {
@@ -125,15 +122,49 @@ fn find_or_make(home: &Home, wanted: Option<&GroupName>) -> Result<Group, Failur
     Ok(group)
 }
 
-fn make_main(home: &Home, store: &Store) -> Result<Group, Failure> {
-    let name = GroupName::parse("main").map_err(|why| usage(anyhow!(why)))?;
-    let new = NewGroup { name: &name, channel: CHANNEL, chat: name.as_str(), is_main: true };
-    let reach = if home.policy_file(&name).exists() { "what its policy file of before allows" } else { "nothing yet" };
-    let group = group::register(home, store, &new, &Agent::Shell)?.map_err(refused)?;
+/// Where no group is named: the main group, or the one of the terminal where the main group is elsewhere.
+fn usual(home: &Home, store: &Store, groups: Vec<Group>) -> Result<Group, Failure> {
+    let main = groups.iter().find(|group| group.is_main).cloned();
+    if groups.is_empty() {
+        return make(home, store, "main", &Agent::Shell, true);
+    }
+    let mut here: Vec<Group> = groups.into_iter().filter(|group| group.channel == CHANNEL).collect();
+    if here.len() > 1 && !here[0].is_main {
+        let names: Vec<String> = here.iter().map(|group| group.name.to_string()).collect();
+        return Err(usage(anyhow!("which group? Say --group with one of: {}", names.join(", "))));
+    }
+    if let Some(main) = main.as_ref().filter(|main| main.channel != CHANNEL) {
+        show::aside(format!(
+            "The main group is {}, a chat on {}; this terminal has a group of its own.",
+            main.name, main.channel
+        ));
+    }
+    if here.is_empty() {
+        let agent = main.map(|main| GroupSettings::load(home, &main.name).unwrap_or_default().agent);
+        return make(home, store, "terminal", &agent.unwrap_or_default(), false);
+    }
+    Ok(here.remove(0))
+}
+
+fn make(home: &Home, store: &Store, name: &str, agent: &Agent, is_main: bool) -> Result<Group, Failure> {
+    let name = GroupName::parse(name).map_err(|why| usage(anyhow!(why)))?;
+    let new = NewGroup { name: &name, channel: CHANNEL, chat: name.as_str(), is_main };
+    let policy = home.policy_file(&name);
+    let reach = match agent {
+        _ if policy.exists() => "what its policy file of before allows",
+        Agent::Shell => "nothing yet",
+        Agent::Claude { .. } => "nothing yet but Claude",
+    };
+    let group = group::register(home, store, &new, agent)?.map_err(refused)?;
+    let what = if is_main { "your main one, " } else { "" };
+    let agent = match agent {
+        Agent::Shell => "a plain shell: what you write is a command, its output is the answer".to_owned(),
+        Agent::Claude { .. } => agent.to_string(),
+    };
     show::aside(format!(
-        "There was no group yet, so Doorward made your main one, `main`. Its agent is a plain shell: what you write is a \
-         command, its output is the answer. It can reach {reach}; {} says what it may.",
-        home.policy_file(&name).display(),
+        "There was no group for this terminal yet, so Doorward made {what}`{name}`. Its agent is {agent}. It can reach \
+         {reach}; {} says what it may.",
+        policy.display(),
     ));
     Ok(group)
 }

@@ -1,8 +1,12 @@
 //! `doorward doctor`: is everything there, and if not, what to do.
 
+mod chats;
 mod checks;
 mod engine;
 mod folders;
+mod machine;
+mod mend;
+mod others;
 
 use std::process::ExitCode;
 
@@ -12,10 +16,15 @@ use super::show::{Styled, Tone};
 use super::{Failure, show};
 use crate::home::Home;
 
+use mend::Mend;
+
 /// Check that everything is there, and say how to mend what is not.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit codes: 0 everything is fine (there may be warnings), 3 something is broken.")]
 pub struct DoctorArgs {
+    /// Do what can do no harm: take away from others what is yours alone
+    #[arg(long)]
+    fix: bool,
     /// As JSON, one line
     #[arg(long)]
     json: bool,
@@ -32,19 +41,27 @@ struct Check {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     fix: Option<String>,
+    /// What of that can be done by itself.
+    #[serde(skip)]
+    mend: Option<Mend>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum State {
     Fine,
+    /// It was not, until `--fix`.
+    Fixed,
     Warning,
     Broken,
 }
 
 /// Runs the command.
 pub(super) async fn run(home: &Home, args: DoctorArgs) -> Result<ExitCode, Failure> {
-    let checks = checks::all(home).await;
+    let mut checks = checks::all(home).await;
+    if args.fix {
+        checks.iter_mut().for_each(Check::mend);
+    }
     if args.json {
         show::json(&checks)?;
     } else {
@@ -70,20 +87,35 @@ pub(super) async fn run(home: &Home, args: DoctorArgs) -> Result<ExitCode, Failu
 
 impl Check {
     fn fine(what: impl Into<String>, found: impl Into<String>) -> Self {
-        Check { what: what.into(), state: State::Fine, found: found.into(), fix: None }
+        Check { what: what.into(), state: State::Fine, found: found.into(), fix: None, mend: None }
     }
 
     fn warning(what: impl Into<String>, found: impl Into<String>, fix: impl Into<String>) -> Self {
-        Check { what: what.into(), state: State::Warning, found: found.into(), fix: Some(fix.into()) }
+        Check { what: what.into(), state: State::Warning, found: found.into(), fix: Some(fix.into()), mend: None }
     }
 
     fn broken(what: impl Into<String>, found: impl Into<String>, fix: impl Into<String>) -> Self {
-        Check { what: what.into(), state: State::Broken, found: found.into(), fix: Some(fix.into()) }
+        Check { what: what.into(), state: State::Broken, found: found.into(), fix: Some(fix.into()), mend: None }
+    }
+
+    /// Can be mended by itself.
+    fn mended_by(self, mend: Mend) -> Self {
+        Check { mend: Some(mend), ..self }
+    }
+
+    /// Mends what can be mended; what cannot stays as it was found.
+    fn mend(&mut self) {
+        let Some(mend) = self.mend.take() else { return };
+        match mend.done() {
+            Ok(()) => (self.state, self.fix) = (State::Fixed, None),
+            Err(error) => self.found += &format!(" (and could not be mended: {error})"),
+        }
     }
 
     fn line(&self) -> Styled {
         let mark = match self.state {
             State::Fine => Tone::Good.of("ok") + "     ",
+            State::Fixed => Tone::Good.of("FIXED") + "  ",
             State::Warning => Tone::Warning.of("warning"),
             State::Broken => Tone::Bad.of("BROKEN") + " ",
         };

@@ -53,32 +53,45 @@ enum Hole {
 /// Runs the command.
 pub(super) async fn run(home: &Home, args: DrillArgs) -> Result<ExitCode, Failure> {
     let started = Instant::now();
-    let config = Config::load(home)?;
-    let engine = Engine::connect(config.engine.host.as_deref()).await.map_err(environment)?;
-    if config.engine.image.is_none() {
-        image::ensure_base(&engine).await?;
-    }
     let weaken = args.weaken.map(|hole| match hole {
         Hole::Network => Weaken::Network,
         Hole::Seccomp => Weaken::Seccomp,
         Hole::Proxy => Weaken::Proxy,
     });
+    let (report, cleared) = hold(Order { home, group: args.group, weaken }).await?;
+    if args.json {
+        show::json(&as_json(&report, weaken))?;
+    } else {
+        show::line(as_text(&report, weaken, started.elapsed().as_secs()))?;
+    }
+    cleared?;
+    Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// One drill for a group, told in a sentence; whether nothing got out.
+pub(super) async fn in_short(home: &Home, group: &GroupName) -> Result<bool, Failure> {
+    let started = Instant::now();
+    let (report, cleared) = hold(Order { home, group: Some(group.clone()), weaken: None }).await?;
+    show::line(verdict(&report, started.elapsed().as_secs()))?;
+    cleared?;
+    Ok(report.passed())
+}
+
+/// Holds a drill; the report, and whether all of it could be removed.
+async fn hold(order: Order<'_>) -> Result<(Report, Result<(), Failure>), Failure> {
+    let config = Config::load(order.home)?;
+    let engine = Engine::connect(config.engine.host.as_deref()).await.map_err(environment)?;
+    if config.engine.image.is_none() {
+        image::ensure(order.home, &engine, "base").await?;
+    }
     let fence = Fence::new(engine.clone());
-    let order = Order { home, group: args.group, weaken };
     let progress = |what: &str| show::aside(format!("doorward: {what} …"));
     let held = tokio::select! {
         held = drill::hold(order, &engine, &fence, &progress) => held.map_err(failed),
         () = up::interrupted() => Err(refused(anyhow!("the drill was interrupted, so it proves nothing"))),
     };
     let cleared = fence.clear().await.map_err(|why| anyhow!("something of the drill could not be removed: {why}"));
-    let report = held?;
-    if args.json {
-        show::json(&as_json(&report, weaken))?;
-    } else {
-        show::line(as_text(&report, weaken, started.elapsed().as_secs()))?;
-    }
-    cleared.map_err(environment)?;
-    Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok((held?, cleared.map_err(environment)))
 }
 
 fn failed(error: DrillError) -> Failure {

@@ -28,6 +28,11 @@ pub fn environment(error: impl Into<anyhow::Error>) -> Failure {
     Failure { error: error.into(), code: 3 }
 }
 
+/// A person broke it off: 130, as a shell reports a command that SIGINT ended.
+pub(super) fn broken_off(error: impl Into<anyhow::Error>) -> Failure {
+    Failure { error: error.into(), code: 130 }
+}
+
 impl Failure {
     /// Says it on stderr and gives the exit code.
     pub fn tell(&self) -> ExitCode {
@@ -47,6 +52,12 @@ impl Failure {
         let before = self.error.chain().take_while(|error| !error.is::<Problems>());
         let before: String = before.map(|error| format!("{error}:\n")).collect();
         Styled::from(before) + show::report_on(problems, Screen::stderr())
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:#}", self.error)
     }
 }
 

@@ -8,11 +8,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
-use policies::GroupName;
+use policies::{Date, GroupName, Policy};
 
-use super::{Failure, change, refused, show, stop, usage};
+use super::whatsapp::ids;
+use super::{Failure, change, refused, show, stop, times, usage};
 use crate::channels::terminal;
-use crate::config::{self, Agent, GroupSettings};
+use crate::config::{self, Agent, Config, GroupSettings};
+use crate::gateway::policy_files::PolicyFiles;
 use crate::home::{Home, create_private_dir};
 use crate::memory;
 use crate::store::{AddGroupError, Group, NewGroup, Store};
@@ -82,9 +84,9 @@ struct AddArgs {
     #[arg(long)]
     main: bool,
     /// Who answers: `claude` is Claude Code, `shell` takes each message as a command and
-    /// its output is the reply
-    #[arg(long, default_value = "shell", value_parser = Agent::NAMES)]
-    agent: String,
+    /// its output is the reply. Without a word: `shell` in the terminal, `claude` elsewhere
+    #[arg(long, value_parser = Agent::NAMES)]
+    agent: Option<String>,
     /// Where its messages come from
     #[arg(long, default_value = terminal::CHANNEL, value_parser = CHANNELS)]
     channel: String,
@@ -142,23 +144,69 @@ pub(super) fn register(
 }
 
 fn add(home: &Home, args: &AddArgs) -> Result<ExitCode, Failure> {
-    if args.channel == config::WHATSAPP && args.chat.is_none() {
-        return Err(usage(anyhow!(
-            "name the chat with --chat: a phone number, `self`, or an id that `doorward whatsapp chats` shows"
-        )));
-    }
+    // What is wrong with doorward.toml is told by what needs it.
+    let config = Config::load(home).unwrap_or_default();
+    let chat = chat(args, &config)?;
     let store = open_store(home)?;
-    let new = NewGroup {
-        name: &args.name,
-        channel: &args.channel,
-        chat: args.chat.as_deref().unwrap_or(args.name.as_str()),
-        is_main: args.main,
+    let moved = match store.main_group()? {
+        Some(main) if args.main => takes_over(&main, &args.name)?,
+        _ => false,
     };
-    let agent = Agent::parse(&args.agent).map_err(|why| usage(anyhow!(why)))?;
+    let new = NewGroup { name: &args.name, channel: &args.channel, chat: &chat, is_main: args.main && !moved };
+    let agent = agent_of(args).map_err(|why| usage(anyhow!(why)))?;
     let policy_stays = home.policy_file(new.name).exists();
-    let group = register(home, &store, &new, &agent)?.map_err(refused)?;
+    let mut group = register(home, &store, &new, &agent)?.map_err(refused)?;
+    if moved {
+        group.is_main = store.set_main(&group.name)?;
+    }
+    if matches!(agent, Agent::Shell) && group.channel == config::WHATSAPP && ids::is_of_people(&group.chat) {
+        show::aside(format!(
+            "Its agent is the shell, which takes every message of this chat as a command. For an assistant: agent = \
+             \"claude\" in {}",
+            home.group_file(&group.name).display()
+        ));
+    }
     show::line(next_steps(home, &group, &agent, policy_stays))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The chat that was named, as far as something of it can be heard.
+fn chat(args: &AddArgs, config: &Config) -> Result<String, Failure> {
+    let of_whatsapp = args.channel == config::WHATSAPP;
+    match &args.chat {
+        None if of_whatsapp => Err(usage(anyhow!(
+            "name the chat with --chat: a phone number, `self`, or an id that `doorward whatsapp chats` shows"
+        ))),
+        None => Ok(args.name.to_string()),
+        Some(chat) if of_whatsapp => match ids::check(chat, &config.channels.whatsapp) {
+            Ok(()) => Ok(chat.clone()),
+            Err(why) => Err(usage(anyhow!("--chat {chat:?}: {why}"))),
+        },
+        Some(chat) => Ok(chat.clone()),
+    }
+}
+
+/// A shell answers its owner; people want an assistant.
+fn agent_of(args: &AddArgs) -> Result<Agent, String> {
+    let usual = if args.channel == terminal::CHANNEL { "shell" } else { "claude" };
+    Agent::parse(args.agent.as_deref().unwrap_or(usual))
+}
+
+/// Whether the new group is to be the main group in the place of the one that is.
+fn takes_over(main: &Group, new: &GroupName) -> Result<bool, Failure> {
+    let question = format!(
+        "The main group is {}, a chat on {}. Make {new} the main group in its place? {} stays as an ordinary group.",
+        main.name, main.channel, main.name
+    );
+    if !show::is_interactive() || main.name == *new {
+        // The store says what to do.
+        return Ok(false);
+    }
+    if show::asks(&question)? {
+        Ok(true)
+    } else {
+        Err(refused(anyhow!("{} stays the main group; nothing was added", main.name)))
+    }
 }
 
 fn next_steps(home: &Home, group: &Group, agent: &Agent, policy_stays: bool) -> String {
@@ -195,7 +243,7 @@ fn list(home: &Home, json: bool) -> Result<ExitCode, Failure> {
         show::line("There is no group yet. `doorward chat` makes the first one, `doorward group add NAME` another.")?;
     } else {
         let rows: Vec<Vec<String>> = groups.iter().map(|group| row(home, group)).collect();
-        show::line(show::table(&["group", "main", "channel", "chat", "agent"], &rows))?;
+        show::line(show::table(&["group", "main", "channel", "chat", "agent", "policy"], &rows))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -205,10 +253,26 @@ fn agent(home: &Home, group: &Group) -> &'static str {
     GroupSettings::load(home, &group.name).map_or("?", |settings| settings.agent.name())
 }
 
+/// Whether its policy refuses what no rule names; `?` where the file is wrong.
+fn mode(home: &Home, group: &Group) -> String {
+    match PolicyFiles::compile(home, &group.name) {
+        Ok(compiled) => match observed_until(home, &compiled.policy) {
+            Some(last) => format!("OBSERVES until {last}"),
+            None => "enforced".to_owned(),
+        },
+        Err(_) => "?".to_owned(),
+    }
+}
+
+/// The last day on which a policy lets out what no rule names, if that goes on.
+pub(super) fn observed_until(home: &Home, policy: &Policy) -> Option<Date> {
+    policy.observe_until().filter(|last| times::clock(home).now().date() <= *last)
+}
+
 fn row(home: &Home, group: &Group) -> Vec<String> {
     let main = if group.is_main { "yes" } else { "" };
-    let agent = agent(home, group).to_owned();
-    vec![group.name.to_string(), main.to_owned(), group.channel.clone(), group.chat.clone(), agent]
+    let (agent, policy) = (agent(home, group).to_owned(), mode(home, group));
+    vec![group.name.to_string(), main.to_owned(), group.channel.clone(), group.chat.clone(), agent, policy]
 }
 
 fn described(home: &Home, group: &Group) -> serde_json::Value {
@@ -218,6 +282,7 @@ fn described(home: &Home, group: &Group) -> serde_json::Value {
         "channel": group.channel,
         "chat": group.chat,
         "agent": agent(home, group),
+        "policy": mode(home, group),
         "created_at_ms": group.created_at,
         "folder": home.group_dir(&group.name),
         "policy": home.policy_file(&group.name),
@@ -238,9 +303,9 @@ async fn reset(home: &Home, name: &GroupName) -> Result<ExitCode, Failure> {
         true => format!("The next message to {name} begins a new conversation."),
         false => format!("{name} had no conversation to go on with; the next message begins one."),
     };
-    show::line(&format!(
+    show::line(format!(
         "{begins}\nThese stay: its messages, its folder, what the agent noted in CLAUDE.md, and the transcripts of \
-         earlier\nconversations in {}.",
+         earlier conversations in {}.",
         home.agent_home(name).display()
     ))?;
     Ok(ExitCode::SUCCESS)

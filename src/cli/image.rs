@@ -62,11 +62,12 @@ pub(super) async fn run(home: &Home, args: ImageArgs) -> Result<ExitCode, Failur
     Ok(ExitCode::SUCCESS)
 }
 
-/// The base image, built first where it is missing: says so on stderr.
-pub(super) async fn ensure_base(engine: &Engine) -> Result<(), Failure> {
-    if !images::exists(engine, &images::base_tag()).await.map_err(environment)? {
-        show::aside("The base image for sandboxes is not there yet, so it is built first. This happens once.");
-        images::build_base(engine, &progress()).await.map_err(environment)?;
+/// An image that is needed, built first where it is missing: says so on stderr.
+pub(super) async fn ensure(home: &Home, engine: &Engine, name: &str) -> Result<(), Failure> {
+    if !images::exists(engine, &tag(name)).await.map_err(environment)? {
+        let how_long = if name == "base" { "a minute or two" } else { "some minutes: about 170 MB are fetched" };
+        show::aside(format!("The {name} image for sandboxes is built now. This happens once, and takes {how_long}."));
+        build(home, engine, name).await?;
     }
     Ok(())
 }

@@ -57,7 +57,7 @@ pub(super) async fn lock(home: &Home, args: LockArgs) -> Result<ExitCode, Failur
         Some(group) => (format!("every door of {group}"), format!("doorward unlock {group}")),
         None => ("every door".to_owned(), "doorward unlock".to_owned()),
     };
-    show::line(&format!("Locked: {what} is shut, and what was in flight is cut.\n`{again}` opens it again."))?;
+    show::line(format!("Locked: {what} is shut, and what was in flight is cut.\n`{again}` opens it again."))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -80,7 +80,7 @@ pub(super) async fn unlock(home: &Home, args: UnlockArgs) -> Result<ExitCode, Fa
         }
     };
     let what = args.group.map_or_else(|| "Every group".to_owned(), |group| group.to_string());
-    show::line(&match was_locked {
+    show::line(match was_locked {
         true => format!("{what} is unlocked: its policy holds again."),
         false => "Nothing of that was locked.".to_owned(),
     })?;

@@ -21,6 +21,7 @@ pub mod requests;
 pub mod restore;
 pub mod secret;
 pub mod service;
+pub mod setup;
 pub mod status;
 pub mod stop;
 pub mod tour;
@@ -68,6 +69,7 @@ pub struct Cli {
 const FIRST_STEPS: &str = "\
 First steps:
   doorward tour                            see it at work, with nothing set up
+  doorward setup                           set it up: chats, agent, key, what it may reach
   doorward doctor                          is everything there?
   doorward chat                            talk to a group (makes the first one, `main`)
   doorward policy explain main GET https://example.org/
@@ -88,6 +90,7 @@ fn concat_help() -> String {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Setup(setup::SetupArgs),
     Tour(tour::TourArgs),
     Up(up::UpArgs),
     Chat(chat::ChatArgs),
@@ -121,6 +124,7 @@ enum Command {
 impl Command {
     async fn run(self, home: &Home) -> Result<ExitCode, Failure> {
         match self {
+            Command::Setup(args) => setup::run(home, args).await,
             Command::Tour(args) => tour::run(home, args).await,
             Command::Up(args) => up::run(home, args).await,
             Command::Chat(args) => chat::run(home, args).await,

@@ -21,6 +21,11 @@ pub(crate) async fn daemon(home: &Home) -> Result<Reached<'_>, Failure> {
     show::aside(
         "doorward: no daemon runs for this home, so this command brings its own (`doorward up` keeps one running)",
     );
+    own(home).await
+}
+
+/// A daemon of this command's own.
+pub(crate) async fn own(home: &Home) -> Result<Reached<'_>, Failure> {
     let own = progress::while_waiting("starting the daemon", Daemon::start(home)).await.map_err(up::failed)?;
     if let Some(note) = &own.facts().upgraded {
         show::aside(note);

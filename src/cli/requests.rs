@@ -70,7 +70,7 @@ pub(super) fn run(home: &Home, args: &RequestsArgs) -> Result<ExitCode, Failure>
     match &args.command {
         Some(RequestsCommand::Clear { group }) => {
             let cleared = store.clear_access_requests(group.as_ref())?;
-            show::aside(&format!("{cleared} forgotten."));
+            show::aside(format!("{cleared} forgotten."));
             return Ok(ExitCode::SUCCESS);
         }
         Some(RequestsCommand::Approve { number, dry_run }) => {
@@ -79,7 +79,7 @@ pub(super) fn run(home: &Home, args: &RequestsArgs) -> Result<ExitCode, Failure>
         Some(RequestsCommand::Refuse { number }) => {
             let request = numbered(&asked, *number)?;
             store.settle_access_request(request.id)?;
-            show::line(&format!("Number {number} is refused: {} stays as it was.", policy_of(request)))?;
+            show::line(format!("Number {number} is refused: {} stays as it was.", policy_of(request)))?;
             return Ok(ExitCode::SUCCESS);
         }
         None => {}
@@ -114,7 +114,7 @@ fn approve(home: &Home, store: &Store, request: &AccessRequest, dry_run: bool) -
     match stands(home, request) {
         Stands::Allowed => {
             store.settle_access_request(request.id)?;
-            show::line(&format!("{what} is allowed by now; nothing was written."))?;
+            show::line(format!("{what} is allowed by now; nothing was written."))?;
             Ok(ExitCode::SUCCESS)
         }
         Stands::Closed(why) | Stands::OutsideHours(why) | Stands::Asked(why) => {

@@ -49,7 +49,7 @@ pub(super) async fn run(home: &Home, args: RestoreArgs) -> Result<ExitCode, Fail
         BackupError::Key(KeyError::WantsKey | KeyError::WantsPassphrase) => usage(error),
         error => refused(error),
     })?;
-    show::line(&told(home, &restored))?;
+    show::line(told(home, &restored))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -13,7 +13,7 @@ use crate::config::{Config, Credential};
 use crate::home::Home;
 use crate::vault::SetAside;
 
-pub(super) mod kept;
+pub(in crate::cli) mod kept;
 
 /// Show and test credentials; add, replace and remove their secrets.
 ///
@@ -94,16 +94,30 @@ fn list(home: &Home, config: &Config, json: bool) -> Result<ExitCode, Failure> {
     if json {
         show::json(&credentials.map(described).collect::<Vec<_>>())?;
     } else if config.credentials.is_empty() {
-        let file = home.config_file();
-        show::line(format!(
-            "There are none. Write a [credentials.NAME] into {}:\n`doorward secret --help` shows one.",
-            file.display()
-        ))?;
+        show::line(none(home))?;
     } else {
         let rows: Vec<Vec<Styled>> = credentials.map(row).collect();
         show::line(show::table(&["name", "source", "hosts", "place", "env", "readable now"], &rows))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// For a doorward.toml without credentials: a secret that is kept already is not forgotten.
+fn none(home: &Home) -> Styled {
+    let file = home.config_file();
+    match kept::known(home) {
+        Some((name, service)) => {
+            let told = format!(
+                "The secret {name} is kept, but no [credentials.NAME] of {} uses one yet. These lines would:\n",
+                file.display()
+            );
+            Styled::from(told) + Styled::fixed(&kept::lines(service, &format!("file:secrets/{name}")))
+        }
+        None => Styled::from(format!(
+            "There are none. Write a [credentials.NAME] into {}:\n`doorward secret --help` shows one.",
+            file.display()
+        )),
+    }
 }
 
 fn row(credential: &Credential) -> Vec<Styled> {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, anyhow};
-use desk::screen::text_on_screen;
 
+use super::show::Styled;
 use super::{Failure, environment, refused, show, usage};
 use crate::home::Home;
 use crate::units::{self, Manager};
@@ -54,7 +54,7 @@ pub(super) fn run(home: &Home, args: ServiceArgs) -> Result<ExitCode, Failure> {
         ServiceCommand::Status => status(home),
         ServiceCommand::Remove => {
             let removed = remove(home)?;
-            show::line(&match removed {
+            show::line(match removed {
                 Some(file) => format!("The service is stopped, and {} removed.", file.display()),
                 None => "There is no service.".to_owned(),
             })?;
@@ -71,7 +71,7 @@ fn install(home: &Home, user: Option<String>, now: bool, dry_run: bool) -> Resul
     let unit = units::unit(&manager, &program, &places).map_err(refused)?;
     let file = file(&manager, home)?;
     if dry_run {
-        show::line(&format!("{}:\n\n{}", file.display(), text_on_screen(&unit).trim_end()))?;
+        show::line(Styled::from(format!("{}:\n\n", file.display())) + Styled::fixed(unit.trim_end()))?;
         return Ok(ExitCode::SUCCESS);
     }
     needs_systemd(&program)?;
@@ -94,7 +94,7 @@ fn install(home: &Home, user: Option<String>, now: bool, dry_run: bool) -> Resul
             text += "\nIt ends when you log out, unless you say once:\n  loginctl enable-linger";
         }
     }
-    show::line(&text)?;
+    show::line(text)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -105,18 +105,37 @@ fn status(home: &Home) -> Result<ExitCode, Failure> {
         None => format!("No daemon serves {home}."),
     };
     let Some((manager, file)) = installed(home) else {
-        show::line(&format!("There is no service; `doorward service install` makes one.\n{served}"))?;
+        show::line(format!("There is no service; `doorward service install` makes one.\n{served}"))?;
         return Ok(ExitCode::from(1));
     };
     let state = |verb| asked(&manager, &[verb, units::NAME]).unwrap_or_else(|| "unknown".to_owned());
     let active = state("is-active");
-    show::line(&format!(
+    show::line(format!(
         "{}\n  now      {active}\n  at boot  {}\n{served}\nIts log: {} -u doorward",
         file.display(),
         state("is-enabled"),
         if manager == Manager::Own { "journalctl --user" } else { "journalctl" },
     ))?;
     Ok(ExitCode::from(u8::from(active != "active")))
+}
+
+/// Whether a service could run here.
+pub(super) fn is_possible() -> bool {
+    runs_systemd()
+}
+
+/// Writes the unit of whoever asks, and starts it anew, now and at each boot.
+pub(super) fn start(home: &Home) -> Result<(), Failure> {
+    install(home, None, true, false).map(drop)
+}
+
+/// Stops the service of whoever asks until it is started again; `false`: there is none.
+pub(super) fn pause(home: &Home) -> Result<bool, Failure> {
+    let Some((manager, _)) = installed(home).filter(|(manager, _)| runs_systemd() && is_active(manager)) else {
+        return Ok(false);
+    };
+    systemctl(&manager, &["stop", units::NAME])?;
+    Ok(true)
 }
 
 /// Stops the service and removes its unit; tells which file that was.
@@ -218,7 +237,7 @@ fn said(manager: &Manager) -> String {
 fn asked(manager: &Manager, arguments: &[&str]) -> Option<String> {
     let output = program("systemctl").args(manager.arguments()).args(arguments).stdout(Stdio::piped()).output().ok()?;
     let word = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    Some(text_on_screen(&word)).filter(|word| !word.is_empty())
+    Some(word).filter(|word| !word.is_empty())
 }
 
 fn systemctl(manager: &Manager, arguments: &[&str]) -> Result<(), Failure> {

@@ -90,6 +90,7 @@ mod tests {
             cap: 2,
             locked: vec!["work".into()],
             policies: Vec::new(),
+            settings: None,
         };
         let text = text(&status);
         for line in [

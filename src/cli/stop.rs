@@ -43,8 +43,8 @@ pub(super) async fn run(home: &Home, args: StopArgs) -> Result<ExitCode, Failure
                 show::line("No daemon runs for this home, so no sandbox has an open door.")?;
                 break;
             }
-            Ok(Some(true)) => show::line(&format!("Stopped {group}."))?,
-            Ok(Some(false)) => show::line(&format!("Nothing ran for {group}."))?,
+            Ok(Some(true)) => show::line(format!("Stopped {group}."))?,
+            Ok(Some(false)) => show::line(format!("Nothing ran for {group}."))?,
             // The others are stopped all the same.
             Err(failure) => {
                 if let Some(earlier) = failed.replace(failure) {

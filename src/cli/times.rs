@@ -45,7 +45,7 @@ fn local() -> TimeZone {
     let (zone, unknown) = config::local_zone();
     if let Some(unknown) = unknown {
         static SAID: std::sync::Once = std::sync::Once::new();
-        SAID.call_once(|| show::aside(&unknown));
+        SAID.call_once(|| show::aside(unknown));
     }
     zone
 }

@@ -28,7 +28,7 @@ pub(super) async fn run(home: &Home, _args: TourArgs) -> Result<ExitCode, Failur
     // Of the owner's own installation it takes only where the engine is.
     let config = Config::load(home).unwrap_or_default();
     let engine = Engine::connect(config.engine.host.as_deref()).await.map_err(environment)?;
-    image::ensure_base(&engine).await?;
+    image::ensure(home, &engine, "base").await?;
     let started = Instant::now();
     let place = Place::new(engine).map_err(environment)?;
     let told = tokio::select! {

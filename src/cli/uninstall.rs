@@ -56,10 +56,10 @@ pub(super) async fn run(home: &Home, args: UninstallArgs) -> Result<ExitCode, Fa
     let found = progress::while_waiting("looking", look(home, &args)).await?;
     let plan = found.plan();
     if plan.is_empty() {
-        show::line(&format!("There is nothing to remove.\n{}", rest(home, args.data)))?;
+        show::line(format!("There is nothing to remove.\n{}", rest(home, args.data)))?;
         return Ok(ExitCode::SUCCESS);
     }
-    show::line(&format!("To be removed:\n  {}\n{}", plan.join("\n  "), rest(home, args.data)))?;
+    show::line(format!("To be removed:\n  {}\n{}", plan.join("\n  "), rest(home, args.data)))?;
     if args.dry_run {
         return Ok(ExitCode::SUCCESS);
     }
@@ -68,7 +68,7 @@ pub(super) async fn run(home: &Home, args: UninstallArgs) -> Result<ExitCode, Fa
         return Ok(ExitCode::from(1));
     }
     for line in remove(home, &found).await? {
-        show::line(&line)?;
+        show::line(line)?;
     }
     Ok(ExitCode::SUCCESS)
 }

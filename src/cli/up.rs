@@ -115,5 +115,5 @@ fn greet(home: &Home, daemon: &Daemon) -> anyhow::Result<()> {
         text += &format!("Groups: {}.\n", names.join(", "));
         text += &format!("In another terminal: doorward chat --group {}", groups[0].name);
     }
-    Ok(show::line(&text)?)
+    Ok(show::line(text)?)
 }

@@ -1,20 +1,27 @@
 //! `doorward whatsapp`: runs the channel's program for what a person does with it.
 
+pub(super) mod ids;
+
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::process::{Child, Command};
 
-use super::{Failure, environment};
+use super::{Failure, environment, refused, show, usage};
+use crate::channels::lines::LineReader;
 use crate::channels::program;
-use crate::config::{Config, WHATSAPP_PROGRAM};
+use crate::config::{Config, WHATSAPP_PROGRAM, WhatsappMode};
 use crate::home::Home;
 
 /// Link a WhatsApp account, see how it stands, give it up.
 ///
 /// The channel is a program of its own, doorward-whatsapp. It speaks to WhatsApp
 /// unofficially, which WhatsApp's terms do not allow: use a spare number. Read
-/// docs/whatsapp.md first.
+/// docs/whatsapp.md first. `doorward setup` does all of it step by step.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -42,33 +49,193 @@ enum WhatsappCommand {
         json: bool,
     },
     /// List the chats that can be registered as groups
-    Chats,
+    Chats {
+        /// As JSON, one line
+        #[arg(long)]
+        json: bool,
+    },
     /// Give the account up and delete its keys here
     Unlink,
 }
 
-/// Runs the command.
-#[expect(clippy::disallowed_methods, reason = "the channel's own program is what this command runs")]
-pub(super) async fn run(home: &Home, args: WhatsappArgs) -> Result<ExitCode, Failure> {
-    home.prepare()?;
-    let config = Config::load(home)?;
-    let named = config.channels.whatsapp.program.as_deref();
-    let path = program::find(named, WHATSAPP_PROGRAM).map_err(environment)?;
-    let mut command = tokio::process::Command::new(&path);
-    command.arg("--folder").arg(home.channel_dir("whatsapp")).args(words(args.command)).env_clear();
-    command.stdin(Stdio::null());
-    let status = command.status().await.with_context(|| format!("cannot run {}", path.display()))?;
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+/// The channel's program and the folder with the account's keys.
+#[derive(Debug)]
+pub(super) struct Account {
+    program: PathBuf,
+    folder: PathBuf,
 }
 
-fn words(command: WhatsappCommand) -> Vec<OsString> {
+/// How the link stands, as the program says it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Standing {
+    /// Whether there are keys that the phone has not taken back.
+    pub(super) linked: bool,
+    /// What the channel said last.
+    pub(super) last: Option<Last>,
+}
+
+/// What the channel said last.
+#[derive(Debug, Deserialize)]
+pub(super) struct Last {
+    /// In one word.
+    pub(super) state: crate::channels::protocol::ChannelState,
+    /// In plain words.
+    pub(super) detail: String,
+}
+
+/// The chats of an account.
+#[derive(Debug, Deserialize)]
+pub(super) struct Listed {
+    /// The account's own number, in digits.
+    pub(super) own_number: Option<String>,
+    /// Its groups, by name.
+    pub(super) groups: Vec<ListedGroup>,
+}
+
+/// A group on WhatsApp.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct ListedGroup {
+    /// WhatsApp's id of it.
+    pub(super) id: String,
+    /// What its members call it.
+    pub(super) name: String,
+}
+
+/// What the program says while it waits for a code.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Heard {
+    /// It came from this chat.
+    Proven {
+        /// The chat.
+        chat: String,
+        /// What its writer is called there.
+        name: String,
+    },
+    /// From now on codes are heard.
+    Listens {},
+    /// Something came without it.
+    Other {},
+}
+
+/// A program that waits for a code; it ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Expecting {
+    child: Child,
+    lines: LineReader<tokio::process::ChildStdout>,
+}
+
+/// Runs the command.
+pub(super) async fn run(home: &Home, args: WhatsappArgs) -> Result<ExitCode, Failure> {
+    home.prepare()?;
+    let account = Account::find(home, &Config::load(home)?).map_err(environment)?;
+    let is_listing =
+        matches!(args.command, WhatsappCommand::Status { json: false } | WhatsappCommand::Chats { json: false });
+    let words = words(args.command)?;
+    let succeeded = if is_listing { account.shown(&words).await? } else { account.run(&words).await? };
+    Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn words(command: WhatsappCommand) -> Result<Vec<OsString>, Failure> {
     let words = match command {
-        WhatsappCommand::Link { phone: None } => vec!["link".to_owned()],
-        WhatsappCommand::Link { phone: Some(phone) } => vec!["link".to_owned(), format!("--phone={phone}")],
-        WhatsappCommand::Status { json: false } => vec!["status".to_owned()],
-        WhatsappCommand::Status { json: true } => vec!["status".to_owned(), "--json".to_owned()],
-        WhatsappCommand::Chats => vec!["chats".to_owned()],
-        WhatsappCommand::Unlink => vec!["unlink".to_owned()],
+        WhatsappCommand::Link { phone } => return link_words(phone.as_deref()),
+        WhatsappCommand::Status { json: false } => vec!["status"],
+        WhatsappCommand::Status { json: true } => vec!["status", "--json"],
+        WhatsappCommand::Chats { json: false } => vec!["chats"],
+        WhatsappCommand::Chats { json: true } => vec!["chats", "--json"],
+        WhatsappCommand::Unlink => vec!["unlink"],
     };
-    words.into_iter().map(OsString::from).collect()
+    Ok(words.into_iter().map(OsString::from).collect())
+}
+
+fn link_words(phone: Option<&str>) -> Result<Vec<OsString>, Failure> {
+    let mut words = vec![OsString::from("link")];
+    if let Some(phone) = phone {
+        let number = ids::number(phone).map_err(|why| usage(anyhow!("--phone {phone:?}: {why}")))?;
+        words.push(format!("--phone={number}").into());
+    }
+    Ok(words)
+}
+
+impl Account {
+    /// The program of this installation.
+    pub(super) fn find(home: &Home, config: &Config) -> std::io::Result<Self> {
+        let program = program::find(config.channels.whatsapp.program.as_deref(), WHATSAPP_PROGRAM)?;
+        Ok(Account { program, folder: home.channel_dir("whatsapp") })
+    }
+
+    /// How the link stands.
+    pub(super) async fn standing(&self) -> Result<Standing, Failure> {
+        self.json(&["status", "--json"]).await
+    }
+
+    /// The account's groups.
+    pub(super) async fn chats(&self) -> Result<Listed, Failure> {
+        self.json(&["chats", "--json"]).await
+    }
+
+    /// Links it, in front of whoever sits there.
+    pub(super) async fn link(&self, phone: Option<&str>) -> Result<bool, Failure> {
+        self.run(&link_words(phone)?).await
+    }
+
+    /// Waits for a code; what comes from `registered` chats is left to the daemon.
+    pub(super) fn expect(
+        &self,
+        mode: WhatsappMode,
+        code: &str,
+        registered: impl Iterator<Item = String>,
+    ) -> Result<Expecting, Failure> {
+        let mut words = vec!["expect".to_owned(), "--mode".to_owned(), mode.as_str().to_owned()];
+        words.push(format!("--code={code}"));
+        words.extend(registered.map(|chat| format!("--registered={chat}")));
+        let mut child =
+            self.command(&words).stdout(Stdio::piped()).kill_on_drop(true).spawn().map_err(|why| self.not(&why))?;
+        let stdout = child.stdout.take().ok_or_else(|| refused(anyhow!("the program has no output")))?;
+        Ok(Expecting { child, lines: LineReader::new(stdout, crate::channels::protocol::MAX_LINE) })
+    }
+
+    async fn run(&self, words: &[OsString]) -> Result<bool, Failure> {
+        let status = self.command(words).status().await;
+        Ok(status.map_err(|why| self.not(&why))?.success())
+    }
+
+    /// What it says, as the screen has room for it.
+    async fn shown(&self, words: &[OsString]) -> Result<bool, Failure> {
+        let output = self.command(words).stderr(Stdio::inherit()).output().await.map_err(|why| self.not(&why))?;
+        if !output.stdout.is_empty() {
+            show::line(String::from_utf8_lossy(&output.stdout).trim_end())?;
+        }
+        Ok(output.status.success())
+    }
+
+    async fn json<T: DeserializeOwned>(&self, words: &[&str]) -> Result<T, Failure> {
+        let output = self.command(words).stderr(Stdio::inherit()).output().await.map_err(|why| self.not(&why))?;
+        let said = serde_json::from_slice(&output.stdout);
+        Ok(said.with_context(|| format!("`{} {}` did not answer", self.program.display(), words.join(" ")))?)
+    }
+
+    fn not(&self, why: &std::io::Error) -> Failure {
+        environment(anyhow!("cannot run {}: {why}", self.program.display()))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the channel's own program is what this command runs")]
+    fn command<S: AsRef<std::ffi::OsStr>>(&self, words: &[S]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg("--folder").arg(&self.folder).args(words).env_clear().stdin(Stdio::null());
+        command
+    }
+}
+
+impl Expecting {
+    /// What it says next; an error once it has given up, with its own words on the terminal.
+    pub(super) async fn next(&mut self) -> Result<Heard, Failure> {
+        match self.lines.next().await? {
+            Some(heard) => Ok(heard),
+            None => {
+                let _ = self.child.wait().await;
+                Err(refused(anyhow!("the main chat was not proven; run `doorward setup` again")))
+            }
+        }
+    }
 }

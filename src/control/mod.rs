@@ -5,3 +5,4 @@ pub mod client;
 pub mod held;
 pub mod protocol;
 pub mod server;
+pub mod settings;

@@ -51,6 +51,8 @@ pub enum Request {
         /// Its name.
         preset: String,
     },
+    /// Say in the main group's chat that all is set up.
+    Greet {},
     /// What the owner is asked, and can be answered.
     Asks {},
     /// The owner answers a question.
@@ -101,6 +103,13 @@ pub enum Answer {
         environment: Vec<(String, String)>,
         /// The identity under which the log names this door.
         sandbox: String,
+    },
+    /// It was said in the main group's chat, if there is one.
+    Greeted {
+        /// The main group.
+        group: Option<String>,
+        /// Whether its chat's network has the message already; it is sent as soon as that is there.
+        delivered: bool,
     },
     /// The preset is taken.
     PresetAccepted {},
@@ -174,6 +183,9 @@ pub struct Status {
     /// The policies that were asked for so far.
     #[serde(default)]
     pub policies: Vec<PolicyInForce>,
+    /// Names the content of `doorward.toml` as it was when the daemon started.
+    #[serde(default)]
+    pub settings: Option<String>,
 }
 
 /// Which policy judges for a group.

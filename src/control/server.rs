@@ -22,10 +22,13 @@ use crate::gateway::Gateway;
 use crate::pipeline::router::Peer;
 use crate::pipeline::{OWNER_STOPPED, Pipeline, Seated};
 use crate::sandboxes::{LiveSandbox, Sandboxes};
-use crate::store::{Ask, AskState, Group, Store, StoreError};
+use crate::store::{Ask, AskState, Group, OutboxState, Store, StoreError};
 
 /// How long a client may take to say what it wants.
 const FIRST_LINE: Duration = Duration::from_secs(10);
+
+/// How long a channel may take to connect and send.
+const GREETING: Duration = Duration::from_secs(30);
 
 /// How long a stop waits for the disk before it says that the group is stopped.
 const DISK: Duration = Duration::from_secs(2);
@@ -47,6 +50,8 @@ pub struct Control {
     pub approvals: Arc<Approvals>,
     /// How many sandboxes may live at once.
     pub cap: usize,
+    /// Names the settings that the daemon was started with.
+    pub settings: String,
     /// Groups that are stopped: connections that hold something of theirs let go.
     pub stops: broadcast::Sender<GroupName>,
     /// What connections hold.
@@ -131,6 +136,7 @@ impl Control {
                 let accepted = self.gateway.accept_preset(&preset);
                 say(writer, &accepted.map_or_else(Answer::Error, |()| Answer::PresetAccepted {})).await;
             }
+            Request::Greet {} => say(writer, &self.greet().await).await,
             Request::Asks {} => {
                 let asks = self.approvals.open_asks().map_err(|error| error.to_string());
                 let asks = asks.map(|asks| asks.into_iter().map(open_ask).collect());
@@ -286,6 +292,31 @@ impl Control {
         door.close();
     }
 
+    /// Says that all is set up, and waits a while until a phone has it.
+    async fn greet(&self) -> Answer {
+        let told = match self.pipeline.greet() {
+            Ok(Some(told)) => told,
+            Ok(None) => return Answer::Greeted { group: None, delivered: false },
+            Err(error) => return Answer::Error(error.to_string()),
+        };
+        let (group, id) = told;
+        let mut ending = self.ending.subscribe();
+        let sent = async {
+            while !matches!(self.store.outgoing_state(id), Ok(Some(OutboxState::Sent | OutboxState::Failed)) | Err(_)) {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        // A terminal takes it when one is opened.
+        if group.channel != terminal::CHANNEL {
+            tokio::select! {
+                _ = tokio::time::timeout(GREETING, sent) => {}
+                _ = ending.wait_for(|ending| *ending) => {}
+            }
+        }
+        let delivered = matches!(self.store.outgoing_state(id), Ok(Some(OutboxState::Sent)));
+        Answer::Greeted { group: Some(group.name.to_string()), delivered }
+    }
+
     async fn status(&self) -> Status {
         let snapshot = self.pipeline.snapshot().await;
         let in_force = |(group, hash): (GroupName, String)| PolicyInForce { group: group.to_string(), hash };
@@ -304,6 +335,7 @@ impl Control {
             cap: self.cap,
             locked: self.locked(),
             policies: self.gateway.policies_in_force().into_iter().map(in_force).collect(),
+            settings: Some(self.settings.clone()),
         }
     }
 

@@ -135,3 +135,6 @@ access-do = Damit ist nichts erlaubt. `doorward requests` zeigt, was gefragt wur
 policy-rejected = Die Policy der Gruppe { $group } wurde mit einem Fehler gespeichert und nicht übernommen; die vorige bleibt in Kraft.
 policy-rejected-do = Was zu tun ist: `doorward policy check { $group }` zeigt, wo der Fehler ist. Ohne ihn gespeichert, gilt sie sofort.
 disk = { $why }.
+
+## Nach `doorward setup`
+set-up = Doorward ist eingerichtet, und das ist dein Hauptchat: Schreib hier, und der Assistent antwortet. Auch Alarme und worum Agenten dich bitten, stehen hier. „stop“ beendet, was läuft.

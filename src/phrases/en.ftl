@@ -136,3 +136,6 @@ access-do = Nothing is allowed by this. `doorward requests` shows what was asked
 policy-rejected = The policy of group { $group } was saved with a mistake and was not taken; the one before it stays in force.
 policy-rejected-do = What to do: `doorward policy check { $group }` shows where the mistake is. It is taken as soon as you save it without one.
 disk = { $why }.
+
+## Once `doorward setup` is through
+set-up = Doorward is set up, and this is your main chat: write here, and the assistant answers. Alarms, and what agents ask you to allow, are told here too. "stop" ends what runs.

@@ -59,7 +59,7 @@ use crate::config::{Agent, GroupSettings};
 use crate::home::Home;
 use crate::phrases::Phrases;
 use crate::store::ledger::AuditLog;
-use crate::store::{self, Means, NewMessage, NewOutgoing, Say, Store, StoreError};
+use crate::store::{self, Group, Means, NewMessage, NewOutgoing, OutboxId, Say, Store, StoreError};
 
 /// The running pipeline.
 #[derive(Debug)]
@@ -222,11 +222,21 @@ impl Pipeline {
 
     /// Says something in the main group's chat. Returns whether there is one.
     pub fn tell_owner(&self, text: impl Into<Phrases>) -> Result<bool, StoreError> {
-        let Some(main) = self.store.main_group()? else { return Ok(false) };
+        Ok(self.tell_main(text)?.is_some())
+    }
+
+    /// Says there that all is set up. Returns the group, and the message.
+    pub fn greet(&self) -> Result<Option<(Group, OutboxId)>, StoreError> {
+        self.tell_main(telling::set_up())
+    }
+
+    fn tell_main(&self, text: impl Into<Phrases>) -> Result<Option<(Group, OutboxId)>, StoreError> {
+        let Some(main) = self.store.main_group()? else { return Ok(None) };
         let text = self.say.own(&main.name, text);
-        self.store.enqueue(&main.name, None, &NewOutgoing { kind: OutgoingKind::Notice, text, in_reply_to: None })?;
+        let notice = NewOutgoing { kind: OutgoingKind::Notice, text, in_reply_to: None };
+        let id = self.store.enqueue(&main.name, None, &notice)?;
         self.outbox.wake();
-        Ok(true)
+        Ok(Some((main, id)))
     }
 
     /// Has a group's agent hear something of Doorward's, in a turn of its own. A shell would run it.

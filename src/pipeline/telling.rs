@@ -10,6 +10,11 @@ use crate::store::{EndRunError, Means, Message, NewOutgoing, Run, Say, Sayable, 
 /// The sandbox of a run for which none came up. Real ids are 32 digits.
 const NO_SANDBOX: &str = "0";
 
+/// For the main group, once `doorward setup` is through.
+pub(super) fn set_up() -> Phrases {
+    Phrases::new("set-up")
+}
+
 /// For a call that got an empty answer.
 pub(super) fn no_answer() -> Phrases {
     Phrases::new("no-answer")

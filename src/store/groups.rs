@@ -46,8 +46,16 @@ pub enum AddGroupError {
     #[error("this chat is the group {0} already; a chat is one group")]
     ChatTaken(GroupName),
     /// There is one main group.
-    #[error("the main group is {0}; there is only one")]
-    MainTaken(GroupName),
+    #[error(
+        "the main group is {main} already, and there is one at a time; add {new} without --main, then \
+         `doorward group set {new} main` makes it the main group in the place of {main}"
+    )]
+    MainTaken {
+        /// The one that there is.
+        main: GroupName,
+        /// The one that was to be it.
+        new: GroupName,
+    },
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -76,7 +84,7 @@ impl Store {
                 return Err(AddGroupError::ChatTaken(group.name));
             }
             if let Some(group) = find("is_main AND ?1", &[&new.is_main])? {
-                return Err(AddGroupError::MainTaken(group.name));
+                return Err(AddGroupError::MainTaken { main: group.name, new: new.name.clone() });
             }
             let group = Group {
                 name: new.name.clone(),

@@ -85,7 +85,7 @@ fn groups_are_one_per_name_and_chat_and_one_is_main() {
     scene.add("owner", true).unwrap();
     let say = |result: Result<Group, AddGroupError>| result.unwrap_err().to_string();
     assert!(say(scene.add("family", false)).contains("a group family already"));
-    assert!(say(scene.add("other", true)).contains("main group is owner"));
+    assert!(say(scene.add("other", true)).contains("doorward group set other main"));
     assert!(say(scene.add("base", false)).contains("base.toml"));
     let other = name("other");
     let chat = NewGroup { name: &other, channel: "terminal", chat: "chat-family", is_main: false };
@@ -95,6 +95,23 @@ fn groups_are_one_per_name_and_chat_and_one_is_main() {
     let found = scene.store.group_by_chat("terminal", "chat-family").unwrap();
     assert_eq!(found, scene.store.group(&name("family")).unwrap());
     assert_eq!(scene.store.group_by_chat("whatsapp", "chat-family").unwrap(), None);
+}
+
+#[test]
+fn the_main_group_moves_and_never_is_there_two() {
+    let scene = Scene::new();
+    scene.add("family", false).unwrap();
+    scene.add("owner", true).unwrap();
+    let main = || {
+        let groups = scene.store.groups().unwrap().into_iter().filter(|group| group.is_main);
+        groups.map(|group| group.name.to_string()).collect::<Vec<_>>()
+    };
+    assert!(!scene.store.set_main(&name("nobody")).unwrap());
+    assert_eq!(main(), ["owner"], "a name that is wrong takes it from nobody");
+    for _ in 0..2 {
+        assert!(scene.store.set_main(&name("family")).unwrap());
+        assert_eq!(main(), ["family"]);
+    }
 }
 
 #[test]

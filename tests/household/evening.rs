@@ -61,7 +61,8 @@ impl Evening {
             .host("notes.example", &cast.notes)
             .host("more.example", &cast.notes)
             .credential("notes", &cast.notes_key, &format!("{place}prefix = \"notes-\"\n"));
-        home.run(&["group", "add", "owner", "--main", "--channel", "whatsapp", "--chat", "owner"]).ok();
+        home.run(&["group", "add", "owner", "--main", "--channel", "whatsapp", "--chat", "owner", "--agent", "shell"])
+            .ok();
         let home = home.claude_group("family", &["--channel", "whatsapp", "--chat", "family"]);
         let home = home.chat_group("club").chat_group("work");
         let preset = std::fs::read_to_string(home.policy_file("family")).unwrap();

@@ -265,8 +265,13 @@ impl Home {
     /// Registers a group with Claude Code for an agent.
     pub fn claude_group(self, name: &str, more: &[&str]) -> Self {
         self.run(&[&["group", "add", name, "--agent", "claude"], more].concat()).ok();
+        self.on_this_machine(name);
+        self
+    }
+
+    /// Lets a group's policy reach the model's server, which is on loopback.
+    pub fn on_this_machine(&self, name: &str) {
         let policy = std::fs::read_to_string(self.policy_file(name)).unwrap();
         self.write_policy(name, &format!("{policy}\n{LOOPBACK}"));
-        self
     }
 }

@@ -75,7 +75,7 @@ impl Home {
 
     /// Registers a chat of the tests' network as a group of the same name.
     pub fn chat_group(self, name: &str) -> Self {
-        self.run(&["group", "add", name, "--channel", "whatsapp", "--chat", name]).ok();
+        self.run(&["group", "add", name, "--channel", "whatsapp", "--chat", name, "--agent", "shell"]).ok();
         self
     }
 

@@ -12,7 +12,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-use super::{PATIENCE, eventually};
+use super::PATIENCE;
 
 /// A program at a terminal of its own; killed when dropped.
 pub struct Terminal {
@@ -20,7 +20,18 @@ pub struct Terminal {
     keys: File,
     said: Arc<Mutex<Vec<u8>>>,
     reading: Option<JoinHandle<()>>,
+    /// How much of what it has shown was waited for, its codes left aside.
+    read: usize,
 }
+
+/// Keys that are no letters.
+pub const ENTER: &str = "\r";
+pub const BACKSPACE: &str = "\x7f";
+pub const CTRL_C: &str = "\x03";
+pub const CTRL_D: &str = "\x04";
+
+/// How long a program may take for a step: a container comes up in some.
+const STEP: Duration = Duration::from_secs(3 * PATIENCE.as_secs());
 
 /// What a program showed, and its exit code.
 #[derive(Debug)]
@@ -72,7 +83,7 @@ impl Terminal {
                 mine.lock().unwrap().extend_from_slice(&chunk[..count]);
             }
         });
-        Terminal { child, keys: File::from(master), said, reading: Some(reading) }
+        Terminal { child, keys: File::from(master), said, reading: Some(reading), read: 0 }
     }
 
     /// Types.
@@ -85,10 +96,19 @@ impl Terminal {
         String::from_utf8_lossy(&self.said.lock().unwrap()).into_owned()
     }
 
-    /// Waits until it has shown this, its codes left aside.
+    /// Waits until it shows this, after what was waited for before; its codes are left aside.
     #[track_caller]
-    pub fn shows(&self, text: &str) {
-        eventually(&format!("the terminal to show {text:?}"), || plain(&self.so_far()).contains(text).then_some(()));
+    pub fn shows(&mut self, text: &str) {
+        let started = Instant::now();
+        loop {
+            let shown = plain(&self.so_far());
+            if let Some(at) = shown.get(self.read..).and_then(|new| new.find(text)) {
+                self.read += at + text.len();
+                return;
+            }
+            assert!(started.elapsed() < STEP, "waited in vain for {text:?}; the terminal shows:\n{shown}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Waits for its end.
@@ -99,7 +119,7 @@ impl Terminal {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status.code();
             }
-            assert!(started.elapsed() < 2 * PATIENCE, "did not end: {}", self.so_far());
+            assert!(started.elapsed() < STEP, "did not end: {}", self.so_far());
             std::thread::sleep(Duration::from_millis(5));
         };
         self.reading.take().unwrap().join().unwrap();

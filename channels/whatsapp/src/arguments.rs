@@ -38,7 +38,23 @@ pub(crate) enum Command {
     /// Give the account up and delete its keys here
     Unlink,
     /// List your chats, to see which one to register
-    Chats,
+    Chats {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say from which chat a code comes: who sends it is the owner
+    Expect {
+        /// Whose account this is
+        #[arg(long, value_enum, default_value_t)]
+        mode: Mode,
+        /// The code, in digits
+        #[arg(long)]
+        code: String,
+        /// A chat that is registered: what comes from it is left to the daemon
+        #[arg(long, value_name = "CHAT")]
+        registered: Vec<String>,
+    },
     /// Say how things stand
     Status {
         /// As JSON

@@ -139,7 +139,7 @@ impl Intake {
 
 /// The names of a chat in a message. In a direct chat the other person's second name is the
 /// chat's second name.
-fn chat_names(info: &MessageInfo) -> [Option<Jid>; 2] {
+pub(crate) fn chat_names(info: &MessageInfo) -> [Option<Jid>; 2] {
     let source = &info.source;
     let other = match (source.is_group, source.is_from_me) {
         (true, _) => None,

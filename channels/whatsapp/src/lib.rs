@@ -21,6 +21,7 @@ mod folder;
 mod ids;
 mod intake;
 mod linking;
+mod proving;
 mod recent;
 mod sending;
 mod session;
@@ -70,7 +71,10 @@ fn start(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             Command::Run { mode } => session::run(&folder, arguments.server.as_deref(), mode).await,
             Command::Link { phone } => linking::link(&folder, arguments.server.as_deref(), phone).await,
             Command::Unlink => linking::unlink(&folder, arguments.server.as_deref()).await,
-            Command::Chats => linking::chats(&folder, arguments.server.as_deref()).await,
+            Command::Chats { json } => linking::chats(&folder, arguments.server.as_deref(), json).await,
+            Command::Expect { mode, code, registered } => {
+                proving::expect(&folder, arguments.server.as_deref(), mode, &code, &registered).await
+            }
             Command::Status { .. } => Ok(ExitCode::SUCCESS),
         }
     });

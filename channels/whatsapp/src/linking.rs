@@ -18,7 +18,7 @@ use whatsapp_rust::pair_code::PairCodeOptions;
 use whatsapp_rust::prelude::Client;
 use whatsapp_rust::types::events::{Event, EventHandler, EventInterest, EventKind};
 
-use crate::account::Account;
+use crate::account::{Account, Builder};
 use crate::chats::Chats;
 use crate::events::{Change, NOT_LINKED, Reporter};
 use crate::folder::Folder;
@@ -47,16 +47,14 @@ pub(crate) async fn link(folder: &Folder, server: Option<&str>, phone: Option<St
     let builder =
         account.builder(Chats::default(), server, mpsc::unbounded_channel().0).with_device_props(Account::props());
     let watch = Steps { steps, by_number: phone.is_some() };
+    show("Connecting to WhatsApp …\n")?;
     let builder = match phone {
         Some(number) => {
             show("On the phone: WhatsApp › Linked devices › Link a device › Link with phone number instead\n")?;
             let phone_number = number.chars().filter(char::is_ascii_digit).collect();
             builder.with_pair_code(PairCodeOptions { phone_number, ..Default::default() })
         }
-        None => {
-            show("On the phone: WhatsApp › Linked devices › Link a device, then scan this code.\n")?;
-            builder
-        }
+        None => builder,
     };
     let bot = builder.with_event_handler(watch).build().await?;
     let client = bot.client();
@@ -76,10 +74,12 @@ pub(crate) async fn link(folder: &Folder, server: Option<&str>, phone: Option<St
 }
 
 /// Lists the chats that can be registered.
-pub(crate) async fn chats(folder: &Folder, server: Option<&str>) -> anyhow::Result<ExitCode> {
+pub(crate) async fn chats(folder: &Folder, server: Option<&str>, json: bool) -> anyhow::Result<ExitCode> {
     let _taken = folder.take()?;
-    let Some((client, handle, _)) = connect(folder, server).await? else { return not_linked() };
-    let listed = list(&client).await;
+    let Some((client, handle, _)) = connect(folder, server, Chats::default(), |builder| builder).await? else {
+        return not_linked();
+    };
+    let listed = if json { list_as_json(&client).await } else { list(&client).await };
     handle.shutdown().await;
     listed.map(|()| ExitCode::SUCCESS)
 }
@@ -87,7 +87,7 @@ pub(crate) async fn chats(folder: &Folder, server: Option<&str>) -> anyhow::Resu
 /// Unlinks the account. The keys are deleted even if WhatsApp cannot be told.
 pub(crate) async fn unlink(folder: &Folder, server: Option<&str>) -> anyhow::Result<ExitCode> {
     let _taken = folder.take()?;
-    let told = match connect(folder, server).await {
+    let told = match connect(folder, server, Chats::default(), |builder| builder).await {
         Ok(Some((client, handle, _))) => {
             client.logout().await;
             handle.shutdown().await;
@@ -122,20 +122,23 @@ async fn follow(next: &mut mpsc::UnboundedReceiver<Step>, patience: Duration) ->
     bail!("the WhatsApp library has stopped; try again")
 }
 
-type Connected = (Arc<Client>, BotHandle, mpsc::UnboundedReceiver<Change>);
+pub(crate) type Connected = (Arc<Client>, BotHandle, mpsc::UnboundedReceiver<Change>);
 
-/// Connects with the linked account; `None` if there is none.
-async fn connect(folder: &Folder, server: Option<&str>) -> anyhow::Result<Option<Connected>> {
+/// Connects with the linked account; `None` if there is none. `more` adds to what it listens for.
+pub(crate) async fn connect(
+    folder: &Folder,
+    server: Option<&str>,
+    chats: Chats,
+    more: impl FnOnce(Builder) -> Builder,
+) -> anyhow::Result<Option<Connected>> {
     let account = Account::open(folder).await?;
     if account.device.is_none() {
         return Ok(None);
     }
     let (reporter, mut changes) = mpsc::unbounded_channel();
-    let bot = account
-        .builder(Chats::default(), server, mpsc::unbounded_channel().0)
-        .with_event_handler(Reporter(reporter))
-        .build()
-        .await?;
+    chats.set_own(account.own());
+    let builder = more(account.builder(chats, server, mpsc::unbounded_channel().0));
+    let bot = builder.with_event_handler(Reporter(reporter)).build().await?;
     let client = bot.client();
     let handle = bot.spawn();
     let first = tokio::time::timeout(CONNECT, async {
@@ -158,6 +161,17 @@ async fn connect(folder: &Folder, server: Option<&str>) -> anyhow::Result<Option
             bail!("WhatsApp did not answer within {} seconds", CONNECT.as_secs())
         }
     }
+}
+
+/// One line: the account's own number, and its groups by name.
+async fn list_as_json(client: &Client) -> anyhow::Result<()> {
+    let groups = client.groups().get_participating().await.context("WhatsApp did not list the groups")?;
+    let mut groups: Vec<(String, String)> =
+        groups.iter().map(|(jid, group)| (plain(&group.subject), jid.to_string())).collect();
+    groups.sort();
+    let groups: Vec<_> = groups.iter().map(|(name, id)| serde_json::json!({ "id": id, "name": name })).collect();
+    let own = client.pn().map(|own| own.to_non_ad().user.to_string());
+    show(&format!("{}\n", serde_json::json!({ "own_number": own, "groups": groups })))
 }
 
 async fn list(client: &Client) -> anyhow::Result<()> {
@@ -189,7 +203,7 @@ impl EventHandler for Steps {
     fn handle_event(&self, event: Arc<Event>) {
         let step = match &*event {
             Event::PairingQrCode(qr) if !self.by_number => match drawn(&qr.code) {
-                Ok(picture) => Step::Show(picture),
+                Ok(picture) => Step::Show(format!("{TO_SCAN}{picture}{}", too_large(&picture))),
                 Err(_) => Step::Over("the QR code cannot be drawn; use --phone NUMBER".to_owned()),
             },
             Event::PairingCode(code) => Step::Show(format!("\nType this code on the phone: {}\n\n", code.code)),
@@ -225,13 +239,38 @@ impl EventHandler for Steps {
     }
 }
 
+/// Before each code.
+const TO_SCAN: &str = "On the phone: WhatsApp › Linked devices › Link a device, then scan this code.\n";
+
+/// What is said below a code of which the window cannot show all: its upper part has scrolled away.
+fn too_large(picture: &str) -> String {
+    let Ok(window) = rustix::termios::tcgetwinsize(std::io::stdout()) else { return String::new() };
+    let (rows, columns) = size(picture);
+    // The heading above it, and the line that the cursor is in.
+    if rows + 2 <= usize::from(window.ws_row) && columns <= usize::from(window.ws_col) {
+        return String::new();
+    }
+    format!(
+        "This code is {columns} columns wide and {rows} rows high; the window has {} and {}.\n\
+         Enlarge it or make its letters smaller (Ctrl and -): another code comes within a minute. Or stop\n\
+         (Ctrl-C) and link by number: doorward whatsapp link --phone +491701234567\n",
+        window.ws_col, window.ws_row
+    )
+}
+
+/// Rows and columns of a drawn code.
+fn size(picture: &str) -> (usize, usize) {
+    let columns = picture.lines().next().map_or(0, |line| line.chars().filter(|c| " █▀▄".contains(*c)).count());
+    (picture.lines().count(), columns)
+}
+
 /// For a dark or a light terminal alike: dark blocks on light, with the border that scanners want.
 fn drawn(code: &str) -> Result<String, qrcode::types::QrError> {
     let picture = QrCode::new(code)?.render::<Dense1x2>().quiet_zone(true).build();
     Ok(picture.lines().fold(String::new(), |all, line| all + "\x1b[30;47m" + line + "\x1b[0m\n"))
 }
 
-fn not_linked() -> anyhow::Result<ExitCode> {
+pub(crate) fn not_linked() -> anyhow::Result<ExitCode> {
     show("WhatsApp is not linked. `doorward whatsapp link` links it.\n")?;
     Ok(ExitCode::from(NOT_LINKED_CODE))
 }
@@ -244,7 +283,15 @@ fn show(text: &str) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    /// As large as WhatsApp's are, which a usual window of 24 rows cannot show.
+    #[test]
+    fn a_code_knows_its_size() {
+        let (rows, columns) = size(&drawn(&"x".repeat(230)).unwrap());
+        assert!((33..=37).contains(&rows) && (65..=73).contains(&columns), "{rows} {columns}");
+    }
 
     #[tokio::test]
     async fn without_a_network_linking_ends() {

@@ -6,59 +6,75 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use policies::GroupName;
-use rustix::fs::statvfs;
 
+use super::super::group::observed_until;
 use super::super::policy;
-use super::{Check, engine, folders};
+use super::{Check, Mend, chats, engine, folders, machine, others};
 use crate::claude;
-use crate::config::{Agent, Config, GroupSettings};
+use crate::config::{Agent, Config, Credential, GroupSettings, SecretUnreadable};
 use crate::control::client::Client;
-use crate::control::protocol::{Answer, Request};
-use crate::gateway::descriptors;
+use crate::control::protocol::{Answer, Request, Status};
+use crate::control::settings::fingerprint;
 use crate::gateway::policy_files::PolicyFiles;
 use crate::home::Home;
 use crate::store::ledger::{VerifyError, check_key, verify};
-use crate::store::{self, Store};
-
-/// Below this, databases and sandboxes soon run into the end of the disk.
-const LITTLE_SPACE: u64 = 1 << 30;
-
-/// 2026-01-01; a clock before that fails every certificate.
-const EARLIEST: store::Millis = 1_767_225_600_000;
+use crate::store::{Group, Millis, Store};
 
 pub(super) async fn all(home: &Home) -> Vec<Check> {
     let mut checks = vec![folder(home)];
     let (database, seen) = database(home);
-    checks.extend([space(home), clock(), database]);
-    checks.extend(audit_log(home, seen));
-    checks.push(daemon(home).await);
-    let config = Config::load(home);
-    match &config {
-        Ok(_) => checks.push(Check::fine("doorward.toml", "OK")),
+    let (log, written) = audit_log(home, seen);
+    checks.extend([machine::space(home), machine::clock(machine::now(), written), database]);
+    checks.extend(log);
+    let (daemon, status) = daemon(home).await;
+    checks.push(daemon);
+    checks.extend(machine::watches());
+    let groups = registered(home);
+    match Config::load(home) {
+        Ok(config) => {
+            checks.push(settings(home, status.as_ref()));
+            checks.extend(of_settings(home, &config, &groups).await);
+        }
         Err(error) => {
             let file = home.config_file().display().to_string();
             checks.push(Check::broken("doorward.toml", error.to_string(), format!("correct {file}")));
+            // What follows from that is no second fault.
+            checks.push(Check::fine(
+                "not looked at",
+                "engine, images, agents, secrets, chats: doorward.toml comes first",
+            ));
         }
     }
-    let config = config.unwrap_or_default();
-    checks.push(descriptors(home, &config));
-    checks.extend(engine::check(home, &config).await);
-    checks.extend(policies(home, &in_force(home).await));
-    checks.extend(agents(home, &config));
-    checks.extend(secrets(&config));
-    checks.extend(folders::check(home, registered(home)));
+    let in_force = status.iter().flat_map(|status| &status.policies).map(|one| (one.group.clone(), one.hash.clone()));
+    checks.extend(policies(home, &in_force.collect()));
+    checks.extend(folders::check(home, names(&groups)));
     checks
 }
 
-/// Doors share what there is, so with few of them each has fewer connections. Asked of the
-/// daemon where one runs: a service and a shell have limits of their own.
-fn descriptors(home: &Home, config: &Config) -> Check {
-    let available = home.served_by().and_then(descriptors::available_to).unwrap_or_else(descriptors::available);
-    if descriptors::are_few(available, config.queue.sandboxes) {
-        let found = format!("{available} at most, so each sandbox has fewer connections than usual");
-        return Check::warning("file descriptors", found, descriptors::MORE);
+/// What hangs on `doorward.toml`.
+async fn of_settings(home: &Home, config: &Config, groups: &[Group]) -> Vec<Check> {
+    let mut checks = vec![machine::descriptors(home, config)];
+    let (engine, socket) = engine::check(home, config).await;
+    checks.extend(engine);
+    checks.extend(agents(home, config, groups));
+    checks.extend(config.credentials.values().map(secret));
+    checks.extend(chats::check(home, config, groups).await);
+    checks.extend(others::check(home, config, socket.as_deref()));
+    checks
+}
+
+/// Whether a daemon goes by what the file says now.
+fn settings(home: &Home, status: Option<&Status>) -> Check {
+    let changed = status.and_then(|status| status.settings.as_ref()).is_some_and(|then| *then != fingerprint(home));
+    if changed {
+        let fix = "stop the daemon and start it again: it reads its settings when it starts";
+        return Check::warning(
+            "doorward.toml",
+            "OK, but changed since the daemon was started, which goes by the old one",
+            fix,
+        );
     }
-    Check::fine("file descriptors", "enough")
+    Check::fine("doorward.toml", "OK")
 }
 
 /// Writable and closed to others. (That sockets' paths are short enough was checked
@@ -91,27 +107,6 @@ fn is_open_to_others(dir: &Path) -> bool {
     std::fs::metadata(dir).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0 || meta.uid() != me)
 }
 
-fn space(home: &Home) -> Check {
-    match statvfs(home.data()) {
-        Ok(disk) => {
-            let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-            let found = format!("{} MiB free", free >> 20);
-            if free < LITTLE_SPACE {
-                return Check::warning("disk", found, "free some space: a full disk closes every door");
-            }
-            Check::fine("disk", found)
-        }
-        Err(error) => Check::warning("disk", format!("cannot be asked: {error}"), "see whether the disk is mounted"),
-    }
-}
-
-fn clock() -> Check {
-    if store::now() < EARLIEST {
-        return Check::broken("clock", "it shows a time long past", "set the clock; certificates are checked by it");
-    }
-    Check::fine("clock", "plausible")
-}
-
 /// The database, and how far the log beside it had come.
 fn database(home: &Home) -> (Check, Option<u64>) {
     let (what, path) = ("database", home.main_db());
@@ -131,8 +126,8 @@ fn database(home: &Home) -> (Check, Option<u64>) {
 }
 
 /// The audit log: whether the daemon could go on with it, and whether it is the one that
-/// was here.
-fn audit_log(home: &Home, seen: Option<u64>) -> Vec<Check> {
+/// was here. With it, when its last record was.
+fn audit_log(home: &Home, seen: Option<u64>) -> (Vec<Check>, Option<Millis>) {
     let (what, path) = ("audit log", home.audit_log());
     let mut checks = Vec::new();
     if let Err(error) = check_key(&path) {
@@ -146,9 +141,11 @@ fn audit_log(home: &Home, seen: Option<u64>) -> Vec<Check> {
             Some(seen) => Check::warning(what, format!("is gone; record {seen} had been written"), lost),
             None => Check::fine(what, "none yet; `doorward up` begins it"),
         });
-        return checks;
+        return (checks, None);
     }
-    checks.push(match verify(&path, None) {
+    let verified = verify(&path, None);
+    let written = verified.as_ref().ok().and_then(|whole| whole.last_at);
+    checks.push(match verified {
         Err(VerifyError::Damaged(damage)) => Check::broken(what, damage.to_string(), "see docs/audit.md, \"Damage\""),
         Ok(whole) => match missing(whole.last.seq) {
             Some(seen) => {
@@ -159,28 +156,40 @@ fn audit_log(home: &Home, seen: Option<u64>) -> Vec<Check> {
         },
         Err(error) => Check::broken(what, error.to_string(), "see what the message says"),
     });
-    checks
+    (checks, written)
 }
 
-async fn daemon(home: &Home) -> Check {
-    match Client::connect(home).await {
-        Ok(Some(_)) => Check::fine("daemon", "runs"),
+/// Whether one runs, and what it says of itself.
+async fn daemon(home: &Home) -> (Check, Option<Status>) {
+    let mut status = None;
+    let check = match Client::connect(home).await {
+        Ok(Some(client)) => {
+            if let Ok((Answer::Status(said), _)) = client.ask(&Request::Status {}).await {
+                status = Some(said);
+            }
+            Check::fine("daemon", "runs")
+        }
         Ok(None) if home.is_served() => {
             Check::warning("daemon", "holds the home but does not answer", "it is starting or ending; wait a moment")
         }
         Ok(None) => Check::fine("daemon", "does not run; `doorward up` starts it"),
         Err(error) => Check::broken("daemon", error.to_string(), "see who owns the home; it must be you"),
-    }
+    };
+    (check, status)
 }
 
-pub(super) fn registered(home: &Home) -> Vec<GroupName> {
+pub(super) fn registered(home: &Home) -> Vec<Group> {
     let path = home.main_db();
     let groups = path.exists().then(|| Store::open(&path).and_then(|store| store.groups()));
-    groups.and_then(Result::ok).unwrap_or_default().into_iter().map(|group| group.name).collect()
+    groups.and_then(Result::ok).unwrap_or_default()
+}
+
+fn names(groups: &[Group]) -> impl Iterator<Item = GroupName> {
+    groups.iter().map(|group| group.name.clone())
 }
 
 /// Whether each group's agent can be started, as far as files tell.
-fn agents(home: &Home, config: &Config) -> Vec<Check> {
+fn agents(home: &Home, config: &Config, groups: &[Group]) -> Vec<Check> {
     let check = |group| {
         let what = format!("agent of {group}");
         let settings = match GroupSettings::load(home, &group) {
@@ -197,16 +206,7 @@ fn agents(home: &Home, config: &Config) -> Vec<Check> {
             _ => Check::fine(what, settings.agent.to_string()),
         }
     };
-    registered(home).into_iter().map(check).collect()
-}
-
-/// The hash of each policy that a running daemon judges by.
-async fn in_force(home: &Home) -> BTreeMap<String, String> {
-    let Ok(Some(client)) = Client::connect(home).await else { return BTreeMap::new() };
-    match client.ask(&Request::Status {}).await {
-        Ok((Answer::Status(status), _)) => status.policies.into_iter().map(|one| (one.group, one.hash)).collect(),
-        _ => BTreeMap::new(),
-    }
+    names(groups).map(check).collect()
 }
 
 fn policies(home: &Home, in_force: &BTreeMap<String, String>) -> Vec<Check> {
@@ -222,6 +222,9 @@ fn policies(home: &Home, in_force: &BTreeMap<String, String>) -> Vec<Check> {
             return Check::broken(what, found, fix);
         }
         match compiled {
+            Ok(compiled) if observed_until(home, &compiled.policy).is_some() => {
+                observes(home, &group, &compiled.policy)
+            }
             Ok(compiled) if compiled.warnings.is_empty() => {
                 Check::fine(what, format!("OK, {}", policy::rules_of(&compiled.policy)))
             }
@@ -229,7 +232,13 @@ fn policies(home: &Home, in_force: &BTreeMap<String, String>) -> Vec<Check> {
                 Check::warning(what, compiled.warnings.to_string(), format!("doorward policy check {group}"))
             }
             Err(error) => {
-                Check::broken(what, error.to_string(), format!("doorward policy check {group} shows the lines"))
+                let goes_on = if in_force.contains_key(group.as_str()) {
+                    "; until then the daemon goes on with the last one that was"
+                } else {
+                    ""
+                };
+                let fix = format!("doorward policy check {group} shows the lines{goes_on}");
+                Check::broken(what, error.to_string(), fix)
             }
         }
     };
@@ -242,15 +251,44 @@ fn other_in_force(group: &GroupName, policy: &policies::Policy, in_force: &BTree
     (*daemon != file).then(|| format!("the files make policy {file}, and the daemon has {daemon} in force"))
 }
 
-fn secrets(config: &Config) -> Vec<Check> {
-    let check = |credential: &crate::config::Credential| {
-        let what = format!("secret {}", credential.name);
-        match credential.source.read() {
-            Ok(_) => Check::fine(what, format!("can be read from {}", credential.source)),
-            Err(error) => Check::warning(what, error.to_string(), "put it there; until then, what needs it is refused"),
-        }
+/// A policy that lets out what no rule names.
+fn observes(home: &Home, group: &GroupName, policy: &policies::Policy) -> Check {
+    let until = observed_until(home, policy).map(|last| format!(" until {last}")).unwrap_or_default();
+    let found = format!("observes{until}: what no rule names goes out as well, and is only written down");
+    let fix =
+        format!("doorward policy suggest {group} makes rules of it; then take mode = \"observe\" out of the file");
+    Check::warning(format!("policies/{group}.toml"), found, fix)
+}
+
+fn secret(credential: &Credential) -> Check {
+    let (name, what) = (&credential.name, format!("secret {}", credential.name));
+    let error = match credential.source.read() {
+        Ok(_) => return Check::fine(what, format!("can be read from {}", credential.source)),
+        Err(error) => error,
     };
-    config.credentials.values().map(check).collect()
+    let found = format!("{error}. Until then, what needs it is refused");
+    match error {
+        SecretUnreadable::Exposed(path) => {
+            let words = format!("other users of this machine can read its file {}", path.display());
+            Check::broken(what, words, format!("chmod 600 {}", path.display()))
+                .mended_by(Mend::Mode { path, mode: 0o600 })
+        }
+        SecretUnreadable::Foreign { path, .. } => {
+            Check::warning(what, found, format!("sudo chown \"$USER\" {}", path.display()))
+        }
+        SecretUnreadable::File { path, .. } if path.starts_with("/") && !path.exists() => {
+            Check::warning(what, found, format!("doorward secret add {name}, or put it into {}", path.display()))
+        }
+        SecretUnreadable::Env(variable) => Check::warning(
+            what,
+            found,
+            format!("start `doorward up` with {variable} set; this command was started without it"),
+        ),
+        SecretUnreadable::Unfit(source) => {
+            Check::warning(what, found, format!("put the secret alone into {source}, in one line"))
+        }
+        _ => Check::warning(what, found, "see what the message says"),
+    }
 }
 
 #[cfg(test)]

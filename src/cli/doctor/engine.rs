@@ -2,7 +2,7 @@
 //! reaches its door: that something is there does not say that it answers.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use containers::{Engine, images};
@@ -16,17 +16,18 @@ use crate::sandboxes;
 /// A sandbox starts within seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(super) async fn check(home: &Home, config: &Config) -> Vec<Check> {
-    let engine = match Engine::connect(config.engine.host.as_deref()).await {
-        Ok(engine) => engine,
-        Err(error) => {
-            return vec![Check::broken(
-                "container engine",
-                error.to_string(),
-                "see what the message says, then try again",
-            )];
-        }
-    };
+/// The checks, and the engine's socket where there is one.
+pub(super) async fn check(home: &Home, config: &Config) -> (Vec<Check>, Option<PathBuf>) {
+    match Engine::connect(config.engine.host.as_deref()).await {
+        Ok(engine) => (of(&engine, home, config).await, Some(engine.facts().socket.clone())),
+        Err(error) => (
+            vec![Check::broken("container engine", error.to_string(), "see what the message says, then try again")],
+            None,
+        ),
+    }
+}
+
+async fn of(engine: &Engine, home: &Home, config: &Config) -> Vec<Check> {
     let facts = engine.facts();
     let mut checks = vec![Check::fine(
         "container engine",
@@ -54,7 +55,7 @@ pub(super) async fn check(home: &Home, config: &Config) -> Vec<Check> {
     }
     let mut to_try = None;
     for image in wanted_images(home, config) {
-        checks.push(match images::exists(&engine, &image).await {
+        checks.push(match images::exists(engine, &image).await {
             Ok(true) => {
                 to_try.get_or_insert(image.clone());
                 Check::fine("image", image)
@@ -64,7 +65,7 @@ pub(super) async fn check(home: &Home, config: &Config) -> Vec<Check> {
         });
     }
     if let Some(image) = to_try {
-        checks.push(sandbox(home, &engine, &image).await);
+        checks.push(sandbox(home, engine, &image).await);
     }
     checks
 }
@@ -110,7 +111,7 @@ async fn sandbox(home: &Home, engine: &Engine, image: &str) -> Check {
 
 /// What the groups' sandboxes run, and the image of a group to come.
 fn wanted_images(home: &Home, config: &Config) -> BTreeSet<String> {
-    let of_groups = registered(home).into_iter().filter_map(|group| GroupSettings::load(home, &group).ok());
+    let of_groups = registered(home).into_iter().filter_map(|group| GroupSettings::load(home, &group.name).ok());
     let all = of_groups.chain([GroupSettings::default()]);
     all.map(|settings| sandboxes::image(&settings, &config.engine)).collect()
 }

@@ -28,10 +28,12 @@ pub(super) async fn run(home: &Home, name: &GroupName, everything: bool, yes: bo
     store.remove_group(name)?;
     stop::stop(home, name).await?;
     store.clear_access_requests(Some(name))?;
+    // Messages, too; there may be none.
+    let _ = std::fs::remove_file(home.chat_history(name));
     if !everything {
-        show::line(&format!("Group {name} is forgotten, with its messages."))?;
+        show::line(format!("Group {name} is forgotten, with its messages."))?;
         if !left.is_empty() {
-            show::line(&format!(
+            show::line(format!(
                 "These stay; `doorward group remove {name} --everything` deletes them too:{}",
                 listed(&left)
             ))?;
@@ -45,7 +47,7 @@ pub(super) async fn run(home: &Home, name: &GroupName, everything: bool, yes: bo
         }
     }
     if kept.is_empty() {
-        show::line(&format!("Group {name} is gone: its messages and these:{}", listed(&left)))?;
+        show::line(format!("Group {name} is gone: its messages and these:{}", listed(&left)))?;
         show::aside("The audit log keeps what went through its doors; it is never changed.");
         return Ok(ExitCode::SUCCESS);
     }

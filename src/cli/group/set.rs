@@ -82,9 +82,9 @@ pub(super) fn run(home: &Home, args: &SetArgs) -> Result<ExitCode, Failure> {
         _ => edit,
     };
     let done = finish(edit, *dry_run, &format!("{meaning} It counts when its next sandbox starts."))?;
-    show::aside(&format!("`doorward stop {group}` ends what runs now, so that the next message starts with it."));
+    show::aside(format!("`doorward stop {group}` ends what runs now, so that the next message starts with it."));
     if key == "agent" && value.as_deref() == Some("claude") && !thinks_with_claude(home, group) {
-        show::aside(&format!("It may not reach Claude yet: doorward policy use {group} claude"));
+        show::aside(format!("It may not reach Claude yet: doorward policy use {group} claude"));
     }
     Ok(done)
 }
@@ -110,10 +110,10 @@ fn set_main(home: &Home, group: &GroupName, value: Option<&str>, dry_run: bool) 
         return Err(usage(anyhow!("to make another group the main one: `doorward group set OTHER main`")));
     }
     let store = open_store(home)?;
-    let main = store.groups()?.into_iter().find(|group| group.is_main);
+    let main = store.main_group()?;
     let before = main.as_ref().map(|main| main.name.to_string());
     if before.as_deref() == Some(group.as_str()) {
-        show::line(&format!("{group} is the main group already."))?;
+        show::line(format!("{group} is the main group already."))?;
         return Ok(ExitCode::SUCCESS);
     }
     let meaning = match &before {
@@ -123,11 +123,11 @@ fn set_main(home: &Home, group: &GroupName, value: Option<&str>, dry_run: bool) 
         None => format!("{group} is the main group: alarms and questions go there."),
     };
     if dry_run {
-        show::line(&format!("With this, {meaning}\nNothing was written (--dry-run)."))?;
+        show::line(format!("With this, {meaning}\nNothing was written (--dry-run)."))?;
         return Ok(ExitCode::SUCCESS);
     }
     match store.set_main(group)? {
-        true => show::line(&meaning)?,
+        true => show::line(meaning)?,
         false => return Err(refused(anyhow!("there is no group {group} any more"))),
     }
     Ok(ExitCode::SUCCESS)

@@ -96,7 +96,7 @@ pub(super) fn allow(home: &Home, args: &AllowArgs) -> Result<ExitCode, Failure> 
         let what = format!("{} {}", facts.method, facts.url_without_query());
         match exactly(&policy, &facts, home)? {
             Exactly::Already(rule) => {
-                show::line(&format!("{group} may do {what} already: {rule} allows it. Nothing was changed."))?;
+                show::line(format!("{group} may do {what} already: {rule} allows it. Nothing was changed."))?;
                 return Ok(ExitCode::SUCCESS);
             }
             Exactly::Lift(rules) => {
@@ -201,7 +201,7 @@ pub(super) fn use_preset(home: &Home, group: &GroupName, preset: &str, dry_run: 
     let missing = missing_credentials(home, preset)?;
     let done = finish(edit, dry_run, &format!("{group} uses {preset}. {says}"))?;
     for name in missing {
-        show::aside(&format!("It needs the credential {name}: doorward credential add {name}"));
+        show::aside(format!("It needs the credential {name}: doorward credential add {name}"));
     }
     Ok(done)
 }
@@ -244,7 +244,7 @@ pub(super) fn list(json: bool) -> Result<ExitCode, Failure> {
         lines.extend((!needs.is_empty()).then(|| format!("    Needs the credential {}.", needs.join(", "))));
     }
     lines.push("\ndoorward policy show PRESET      each rule of it\ndoorward policy use GROUP PRESET".to_owned());
-    show::line(&lines.join("\n"))?;
+    show::line(lines.join("\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 

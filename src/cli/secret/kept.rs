@@ -8,6 +8,7 @@ use anyhow::anyhow;
 use scan::SHORTEST;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::super::show::Styled;
 use super::super::{Failure, hidden, refused, show, usage};
 use crate::config::services::{self, Service};
 use crate::config::{self, SecretSource};
@@ -18,7 +19,7 @@ const LONGEST: u64 = 16 << 10;
 
 /// Where a secret is kept.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-pub(in super::super) enum Store {
+pub(in crate::cli) enum Store {
     /// secrets/NAME in the configuration folder
     File,
     /// The desktop's keyring, by `secret-tool`
@@ -26,15 +27,15 @@ pub(in super::super) enum Store {
 }
 
 /// A secret that was just kept.
-pub(in super::super) struct Kept {
+pub(in crate::cli) struct Kept {
     /// Where, as doorward.toml says it.
-    pub(in super::super) said: String,
+    pub(in crate::cli) said: String,
     value: SecretString,
 }
 
 impl Kept {
     /// The service that it is for, by its name and how it begins.
-    pub(in super::super) fn service(&self, name: &str) -> Option<&'static Service> {
+    pub(in crate::cli) fn service(&self, name: &str) -> Option<&'static Service> {
         services::named(name, Some(self.value.expose_secret()))
     }
 }
@@ -42,43 +43,80 @@ impl Kept {
 /// Keeps a new secret and shows what belongs into doorward.toml.
 pub(super) fn add(home: &Home, name: &str, store: Store) -> Result<ExitCode, Failure> {
     let kept = keep(home, name, store)?;
-    let (hosts, place, env) = match kept.service(name) {
-        Some(Service { hosts, place, env, .. }) => (*hosts, *place, (*env).to_owned()),
-        None => {
-            let env = format!("{}_TOKEN", name.to_ascii_uppercase().replace('-', "_"));
-            (&["api.example.com"][..], &["header:authorization"][..], env)
-        }
-    };
-    show::aside(&format!("These lines belong into {}:", home.config_file().display()));
-    show::line(&format!(
-        "[credentials.{name}]\nsecret = \"{}\"\nhosts = {hosts:?}   # the only hosts that it may go to\n\
-         place = {place:?}\nenv = \"{env}\"",
-        kept.said,
-    ))?;
+    let (what, lines) = credential(name, kept.value.expose_secret(), &kept.said);
+    show::aside(format!("{what}These lines belong into {}:", home.config_file().display()));
+    show::line(Styled::fixed(&lines))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Keeps a new secret.
-pub(in super::super) fn keep(home: &Home, name: &str, store: Store) -> Result<Kept, Failure> {
-    let source = source(home, name, store)?;
-    if is_there(&source) {
+/// Asks for a new secret, and keeps it.
+pub(in crate::cli) fn keep(home: &Home, name: &str, store: Store) -> Result<Kept, Failure> {
+    if is_there(&source(home, name, store)?) {
         return Err(refused(anyhow!("there is a secret {name} already; `doorward secret rotate {name}` replaces it")));
     }
     let value = ask(name)?;
-    if matches!(store, Store::File) {
-        create_private_dir(&home.config_dir().join("secrets"))?;
-    }
-    source.replace(&value)?;
-    show::aside(&format!("The secret is in {source}."));
+    let source = put(home, name, store, &value)?;
+    show::aside(format!("The secret is in {source}."));
     Ok(Kept { said: place_of(home, name, store)?, value })
 }
 
+/// Puts a secret where Doorward keeps it, over one that is there.
+pub(in crate::cli) fn put(
+    home: &Home,
+    name: &str,
+    store: Store,
+    value: &SecretString,
+) -> Result<SecretSource, Failure> {
+    let source = source(home, name, store)?;
+    if matches!(store, Store::File) {
+        create_private_dir(&home.config_dir().join("secrets"))?;
+    }
+    source.replace(value)?;
+    Ok(source)
+}
+
 /// Where a secret of this name is kept, as doorward.toml says it.
-pub(in super::super) fn place_of(home: &Home, name: &str, store: Store) -> Result<String, Failure> {
+pub(in crate::cli) fn place_of(home: &Home, name: &str, store: Store) -> Result<String, Failure> {
     let source = source(home, name, store)?;
     Ok(match store {
         Store::File => format!("file:secrets/{name}"),
         Store::Keyring => source.to_string(),
+    })
+}
+
+/// What is known of a key, in a sentence, and the lines of its credential.
+fn credential(name: &str, key: &str, source: &str) -> (String, String) {
+    if let Some(service) = services::named(name, Some(key)) {
+        return (format!("It is for {}. ", service.title), lines(service, source));
+    }
+    let what = services::of_key(key).map(|service| {
+        format!("It looks like one for {}; presets look for that under the name {:?}. ", service.title, service.name)
+    });
+    let env = name.to_ascii_uppercase().replace('-', "_");
+    let lines = format!(
+        "[credentials.{name}]\nsecret = \"{source}\"\nhosts = [\"api.example.com\"]   # put its own here: the only hosts \
+         that it may go to\nplace = [\"header:authorization\"]\nenv = \"{env}_TOKEN\""
+    );
+    (what.unwrap_or_default(), lines)
+}
+
+/// The credential of a service that is known.
+pub(super) fn lines(service: &Service, source: &str) -> String {
+    format!(
+        "[credentials.{}]\nsecret = \"{source}\"\nhosts = {:?}   # the only hosts that it may go to\nplace = {:?}\nenv = {:?}",
+        service.name, service.hosts, service.place, service.env
+    )
+}
+
+/// A secret that is kept in a file, of a service that is known.
+pub(super) fn known(home: &Home) -> Option<(String, &'static Service)> {
+    let files = std::fs::read_dir(home.config_dir().join("secrets")).into_iter().flatten().flatten();
+    let mut names: Vec<String> = files.filter_map(|file| file.file_name().into_string().ok()).collect();
+    names.sort();
+    names.into_iter().find_map(|name| {
+        let value = source(home, &name, Store::File).ok()?.read().ok()?;
+        let service = services::named(&name, Some(value.expose_secret()))?;
+        Some((name, service))
     })
 }
 
@@ -123,10 +161,16 @@ fn there(home: &Home, name: &str) -> Result<SecretSource, Failure> {
 
 fn ask(name: &str) -> Result<SecretString, Failure> {
     let text = hidden::ask(&format!("Secret {name}"), LONGEST)?;
-    let fits = (SHORTEST as u64..=LONGEST).contains(&(text.len() as u64)) && !text.chars().any(char::is_control);
-    if fits {
-        return Ok(SecretString::from(text.as_str()));
+    match fits(&text) {
+        Ok(()) => Ok(SecretString::from(text.as_str())),
+        Err(why) => Err(refused(anyhow!("{why}; nothing was written"))),
     }
-    let why = format!("a secret is one line of {SHORTEST} characters to 16 KiB, without control characters");
-    Err(refused(anyhow!("{why}; nothing was written")))
+}
+
+/// Whether a text can be a secret; else why not.
+pub(in crate::cli) fn fits(text: &str) -> Result<(), String> {
+    if (SHORTEST as u64..=LONGEST).contains(&(text.len() as u64)) && !text.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(format!("a secret is one line of {SHORTEST} characters to 16 KiB, without control characters"))
 }

@@ -118,7 +118,7 @@ impl Evening {
         let place = "hosts = [\"bank.example\"]\nplace = [\"header:authorization\"]\nenv = \"BANK_TOKEN\"\n";
         let home = home.config(&engine.config()).credential("bank", &key, place).host("notes.example", &notes);
         let (home, mut whatsapp) = home.linked("own-number");
-        home.run(&["group", "add", "owner", "--main", "--channel", "whatsapp", "--chat", BEN]).ok();
+        home.run(&["group", "add", "owner", "--main", "--channel", "whatsapp", "--chat", BEN, "--agent", "shell"]).ok();
         let home = home.whatsapp_group("anna", ANNA).whatsapp_group("family", FAMILY);
         CHATS.iter().for_each(|(_, group)| home.write_policy(group, POLICY));
         whatsapp.phones(&[ANNA, BEN, MEMBERS[0], MEMBERS[1]]);

@@ -38,6 +38,7 @@ mod claude;
 mod evening;
 mod kills;
 mod many;
+mod setup;
 
 /// A member of the family.
 const ANNA: &str = "491701111111@s.whatsapp.net";

@@ -39,6 +39,11 @@ pub(crate) struct Shown {
 impl Home {
     /// Links its WhatsApp account, and gives what is on the other side.
     pub(crate) fn linked(self, mode: &str) -> (Self, WhatsApp) {
+        self.linked_with(&format!("enabled = true\nmode = \"{mode}\"\n"))
+    }
+
+    /// The same with other settings of the channel beside its program.
+    pub(crate) fn linked_with(self, settings: &str) -> (Self, WhatsApp) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let server = runtime.block_on(linked(&account(&self)));
         let script = self.at("whatsapp.sh");
@@ -46,14 +51,13 @@ impl Home {
         std::fs::write(&script, format!("#!/bin/sh\nexec {} --server {} \"$@\"\n", program.display(), server.url))
             .unwrap();
         std::fs::set_permissions(&script, PermissionsExt::from_mode(0o700)).unwrap();
-        let home =
-            self.config(&format!("[channels.whatsapp]\nenabled = true\nmode = \"{mode}\"\nprogram = {script:?}\n"));
+        let home = self.config(&format!("[channels.whatsapp]\n{settings}program = {script:?}\n"));
         (home, WhatsApp { runtime, server, seen: Vec::new(), read: 0, keyed: HashSet::new() })
     }
 
     /// Registers a chat as a group.
     pub(crate) fn whatsapp_group(self, name: &str, chat: &str) -> Self {
-        self.run(&["group", "add", name, "--channel", "whatsapp", "--chat", chat]).ok();
+        self.run(&["group", "add", name, "--channel", "whatsapp", "--chat", chat, "--agent", "shell"]).ok();
         self
     }
 

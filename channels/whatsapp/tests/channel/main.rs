@@ -22,6 +22,7 @@ mod direct;
 mod folder;
 mod groups;
 mod own;
+mod proving;
 mod refusals;
 mod signs;
 mod states;

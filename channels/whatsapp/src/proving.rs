@@ -1,0 +1,135 @@
+//! `expect`: which chat the owner is in, proven by a code that they send from it.
+//!
+//! A message without the code leaves nothing: neither its text nor its sender goes anywhere. One of a chat
+//! that is registered stays unacknowledged, so that WhatsApp delivers it to the daemon.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::bail;
+use serde::Serialize;
+use tokio::sync::mpsc;
+use whatsapp_rust::anyhow as library;
+use whatsapp_rust::prelude::{Client, InboundMessage};
+use whatsapp_rust::{InboundDurabilityHook, Jid, async_trait};
+
+use crate::arguments::Mode;
+use crate::chats::{Chats, SELF};
+use crate::content;
+use crate::folder::Folder;
+use crate::intake::{chat_names, other_names, own_names};
+use crate::linking::{connect, not_linked};
+
+/// How long somebody may take to find their phone.
+const PATIENCE: Duration = Duration::from_mins(15);
+
+/// So many messages without the code end it: nobody is to try them all.
+const MOST_OTHERS: usize = 50;
+
+/// A line of what is printed.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Heard {
+    /// The code came from this chat.
+    Proven { chat: String, name: String },
+    /// The program is connected: codes that are sent from now on are heard.
+    Listens {},
+    /// Something came from some chat, without the code.
+    Other {},
+}
+
+/// Waits for the code, and prints which chat it came from, as JSON lines.
+pub(crate) async fn expect(
+    folder: &Folder,
+    server: Option<&str>,
+    mode: Mode,
+    code: &str,
+    registered: &[String],
+) -> anyhow::Result<ExitCode> {
+    let _taken = folder.take()?;
+    let chats = Chats::default();
+    chats.replace(registered);
+    let (heard, mut hears) = mpsc::unbounded_channel();
+    let wanted = Wanted { code: digits(code), mode, chats: chats.clone(), heard };
+    let connected = connect(folder, server, chats, |builder| builder.with_inbound_durability_hook(wanted)).await?;
+    let Some((_client, handle, _changes)) = connected else { return not_linked() };
+    print(&Heard::Listens {})?;
+    let proven = tokio::time::timeout(PATIENCE, follow(&mut hears)).await;
+    handle.shutdown().await;
+    match proven {
+        Ok(proven) => proven.map(|()| ExitCode::SUCCESS),
+        Err(_) => bail!("the code did not come within {} minutes", PATIENCE.as_secs() / 60),
+    }
+}
+
+async fn follow(hears: &mut mpsc::UnboundedReceiver<Heard>) -> anyhow::Result<()> {
+    for _ in 0..MOST_OTHERS {
+        let Some(heard) = hears.recv().await else { bail!("the WhatsApp library has stopped; try again") };
+        print(&heard)?;
+        if matches!(heard, Heard::Proven { .. }) {
+            return Ok(());
+        }
+    }
+    bail!("{MOST_OTHERS} messages came and none held the code; begin again, with a new one")
+}
+
+fn print(heard: &Heard) -> anyhow::Result<()> {
+    let mut line = serde_json::to_vec(heard)?;
+    line.push(b'\n');
+    let mut stdout = std::io::stdout();
+    stdout.write_all(&line)?;
+    Ok(stdout.flush()?)
+}
+
+fn digits(text: &str) -> String {
+    text.chars().filter(char::is_ascii_digit).collect()
+}
+
+struct Wanted {
+    code: String,
+    mode: Mode,
+    chats: Chats,
+    heard: mpsc::UnboundedSender<Heard>,
+}
+
+#[async_trait]
+impl InboundDurabilityHook for Wanted {
+    async fn on_messages(&self, client: Arc<Client>, batch: &[InboundMessage]) -> library::Result<()> {
+        self.chats.set_own(own_names(&client));
+        let mut for_the_daemon = false;
+        for inbound in batch {
+            let names = other_names(&client, chat_names(&inbound.info)).await;
+            let is_code = self.hear(inbound, &names);
+            for_the_daemon |= !is_code && self.chats.word(&names).is_some();
+        }
+        if for_the_daemon { Err(library::anyhow!("the daemon takes it")) } else { Ok(()) }
+    }
+}
+
+impl Wanted {
+    /// Whether it was the code.
+    fn hear(&self, inbound: &InboundMessage, names: &[Jid]) -> bool {
+        let source = &inbound.info.source;
+        let is_own = self.chats.is_own(&source.chat);
+        let fits = match self.mode {
+            Mode::OwnNumber => !source.is_from_me && !is_own,
+            Mode::SelfChat => source.is_from_me && is_own,
+        };
+        let text = content::text(&inbound.message).unwrap_or_default();
+        if source.is_group || !fits || text.is_empty() {
+            return false;
+        }
+        let is_code = !self.code.is_empty() && digits(&text) == self.code;
+        let number = names.iter().find(|jid| jid.is_pn()).or(names.first());
+        let chat = if is_own { SELF.to_owned() } else { number.map(ToString::to_string).unwrap_or_default() };
+        let heard = match is_code {
+            true => Heard::Proven { chat, name: inbound.info.push_name.clone() },
+            false => Heard::Other {},
+        };
+        // Nobody listens once the code has come.
+        let _ = self.heard.send(heard);
+        is_code
+    }
+}

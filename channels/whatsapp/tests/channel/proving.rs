@@ -1,0 +1,101 @@
+//! `expect`: whose chat a code comes from, and that all else leaves nothing.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+use whatsapp_rust::prelude::MessageBuilderExt;
+use whatsapp_rust::waproto::whatsapp as wa;
+
+use super::ANNA;
+use super::program::{House, PATIENCE, holds};
+use super::server::{OWN, Seen, bare};
+
+const STRANGER: &str = "491769876543@s.whatsapp.net";
+const CODE: &str = "12345678";
+
+struct Expecting {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Expecting {
+    fn start(folder: &Path, server: &str, more: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_doorward-whatsapp"));
+        command.arg("--folder").arg(folder).args(["--server", server, "expect", "--code", CODE]).args(more).env_clear();
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Expecting { child, lines }
+    }
+
+    async fn says(&mut self) -> Value {
+        let line = tokio::time::timeout(PATIENCE, self.lines.next_line()).await.expect("it says nothing");
+        serde_json::from_str(&line.unwrap().expect("it has ended")).unwrap()
+    }
+
+    async fn ends(mut self) -> Option<i32> {
+        tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it does not end").unwrap().code()
+    }
+}
+
+#[tokio::test]
+async fn the_code_says_whose_chat_it_is_and_nothing_else_is_kept() {
+    let mut house = House::linked().await;
+    for phone in [ANNA, STRANGER] {
+        house.server.phone(phone).await;
+    }
+    house.server.named(STRANGER, "Eve Stranger").await;
+    let mut program = Expecting::start(house.path(), &house.server.url, &[]);
+    assert_eq!(program.says().await, json!({ "listens": {} }));
+    house.server.write(STRANGER, "X1", &wa::Message::text("the safe opens with 4711"), &[]).await;
+    assert_eq!(program.says().await, json!({ "other": {} }));
+    house.until(Seen::Receipt { id: "X1".into() }).await;
+    house.server.write(ANNA, "A1", &wa::Message::text("here: 1234 5678"), &[]).await;
+    assert_eq!(program.says().await, json!({ "proven": { "chat": ANNA, "name": "Anna" } }));
+    assert_eq!(program.ends().await, Some(0));
+    assert_eq!(holds(house.path(), &["the safe opens with 4711", "491769876543", "Eve Stranger"]), []);
+}
+
+#[tokio::test]
+async fn a_group_proves_nobody_and_registered_chats_are_the_daemons() {
+    let mut house = House::linked().await;
+    let group = "120363000000000001@g.us";
+    for phone in [ANNA, STRANGER] {
+        house.server.phone(phone).await;
+    }
+    house.server.group(group, &[STRANGER, &bare(OWN)]).await;
+    let mut program = Expecting::start(house.path(), &house.server.url, &["--registered", ANNA]);
+    assert_eq!(program.says().await, json!({ "listens": {} }));
+    house.server.write_group(group, STRANGER, "G1", &wa::Message::text(CODE), true).await;
+    house.server.write(ANNA, "A1", &wa::Message::text("what is for dinner?"), &[]).await;
+    assert_eq!(program.says().await, json!({ "other": {} }), "the group's is not heard");
+    house.server.write(STRANGER, "X1", &wa::Message::text(CODE), &[]).await;
+    assert_eq!(program.says().await["proven"]["chat"], STRANGER);
+    assert_eq!(program.ends().await, Some(0));
+
+    // The daemon gets what was left to it.
+    let mut program = house.run("own-number", &[ANNA]).await;
+    let message = program.take().await;
+    assert_eq!((message.id.as_str(), message.text.as_str()), ("A1", "what is for dinner?"));
+}
+
+#[tokio::test]
+async fn the_chat_with_oneself_is_proven_by_oneself() {
+    let house = House::linked().await;
+    house.server.phone(ANNA).await;
+    let mut program = Expecting::start(house.path(), &house.server.url, &["--mode", "self-chat"]);
+    assert_eq!(program.says().await, json!({ "listens": {} }));
+    // Somebody else's code says nothing of whose account it is.
+    house.server.write(ANNA, "A1", &wa::Message::text(CODE), &[]).await;
+    let sent = wa::message::DeviceSentMessage {
+        destination_jid: Some(bare(OWN)),
+        message: wa::Message::text(CODE).into(),
+        ..Default::default()
+    };
+    let note = wa::Message { device_sent_message: sent.into(), ..Default::default() };
+    house.server.write(&bare(OWN), "S1", &note, &[("recipient", &bare(OWN))]).await;
+    assert_eq!(program.says().await["proven"]["chat"], "self");
+    assert_eq!(program.ends().await, Some(0));
+}

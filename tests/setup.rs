@@ -1,0 +1,162 @@
+//! `doorward setup`, played in a pseudo-terminal: from nothing to an answer, without a file written by hand.
+//!
+//! What stands for the network is set before (a name's address and authority) and, once the group's policy is
+//! there, that this address is on the machine itself.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod support;
+
+use std::os::unix::fs::PermissionsExt;
+use std::time::Instant;
+
+use support::{Anthropic, BACKSPACE, CTRL_C, CTRL_D, Does, ENTER, Home, Key, Terminal, random_key};
+
+fn answering(key: &Key) -> Anthropic {
+    Anthropic::start(key.clone(), |asked| Does::Says(format!("You asked: {}", asked.prompt())))
+}
+
+fn stage(anthropic: &Anthropic) -> Home {
+    Home::with_claude().host("api.anthropic.com", anthropic.upstream())
+}
+
+fn setup(home: &Home, more: &[&str]) -> Terminal {
+    let command = home.command(&[&["setup", "--service", "no"], more].concat());
+    Terminal::sized(command, 80, 40, &[("TERM", "xterm-256color")])
+}
+
+/// What a person wants: an answer.
+fn asks_and_leaves(mut terminal: Terminal) {
+    terminal.shows("You are talking to main (Claude Code)");
+    terminal.shows("[Doorward] Doorward is set up");
+    terminal.types("what is 17 times 23?");
+    terminal.types(ENTER);
+    terminal.shows("You asked:");
+    terminal.types(CTRL_D);
+    assert_eq!(terminal.wait().code, Some(0));
+}
+
+#[test]
+fn from_nothing_to_an_answer() {
+    let key = Key::api();
+    let anthropic = answering(&key);
+    let home = stage(&anthropic);
+    let started = Instant::now();
+    let mut terminal = setup(&home, &[]);
+    terminal.shows("Where do you want to write to your assistant?");
+    terminal.types(ENTER);
+    terminal.shows("Who answers?");
+    terminal.types(ENTER);
+    terminal.shows("The key (it is not shown):");
+    home.on_this_machine("main");
+    terminal.types(&format!("{}{ENTER}", key.secret()));
+    terminal.shows("Anthropic accepts the key.");
+    terminal.shows("What may main reach besides its model?");
+    terminal.types(ENTER);
+    terminal.shows("Attack this installation once");
+    terminal.types(&format!("n{ENTER}"));
+    terminal.shows("All is set up (5 questions)");
+    println!("setup: 5 questions, {:.1} s without images and drill", started.elapsed().as_secs_f32());
+    assert!(!terminal.so_far().contains(key.secret()), "the key is shown");
+    asks_and_leaves(terminal);
+
+    assert_eq!(anthropic.refused(), [""; 0]);
+    let audit = home.audit();
+    assert_eq!(audit.only("path", "/v1/messages/count_tokens")["verdict"], "allow", "the trial is judged and logged");
+    let mode = std::fs::metadata(home.at("secrets/anthropic")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let policy = std::fs::read_to_string(home.policy_file("main")).unwrap();
+    assert!(policy.contains("use = [\"claude\", \"weather\", \"wikipedia\"]") && policy.contains('#'), "{policy}");
+    home.run(&["policy", "check", "main"]).ok();
+    home.run(&["secret", "list"]).ok().prints("ANTHROPIC_API_KEY");
+}
+
+#[test]
+fn every_answer_wrong_at_first() {
+    let key = Key::token();
+    let anthropic = answering(&key);
+    let home = stage(&anthropic);
+    let mut terminal = setup(&home, &[]);
+    let nothing_like_it = |terminal: &mut Terminal, question: &str| {
+        terminal.shows(question);
+        terminal.types(&format!("zzz{ENTER}"));
+        terminal.shows("zzz");
+        terminal.types(&format!("{}{ENTER}", BACKSPACE.repeat(3)));
+    };
+    nothing_like_it(&mut terminal, "Where do you want to write to your assistant?");
+    nothing_like_it(&mut terminal, "Who answers?");
+    terminal.shows("The key (it is not shown):");
+    home.on_this_machine("main");
+    for (wrong, told) in
+        [("short", "a secret is one line"), ("sk-proj-0123456789abcdef", "OpenAI"), ("hunter2 hunter2", "begin with")]
+    {
+        terminal.types(&format!("{wrong}{ENTER}"));
+        terminal.shows(told);
+        terminal.shows("The key (it is not shown):");
+    }
+    terminal.types(&format!("{}{ENTER}", random_key("sk-ant-oat01-")));
+    terminal.shows("Anthropic does not accept this key");
+    terminal.shows("The key (it is not shown):");
+    terminal.types(&format!("{}{ENTER}", key.secret()));
+    terminal.shows("Anthropic accepts the key.");
+    terminal.shows("What may main reach besides its model?");
+    terminal.types("zzz");
+    terminal.shows("zzz");
+    terminal.types(&format!("{}{ENTER}", BACKSPACE.repeat(3)));
+    terminal.shows("Attack this installation once");
+    terminal.types(&format!("perhaps{ENTER}"));
+    terminal.shows("Invalid answer");
+    terminal.types(&format!("{}n{ENTER}", BACKSPACE.repeat(7)));
+    terminal.shows("All is set up (5 questions)");
+    asks_and_leaves(terminal);
+    assert_eq!(anthropic.refused().len(), 1, "the key that was not accepted, once");
+    home.run(&["secret", "list"]).ok().prints("CLAUDE_CODE_OAUTH_TOKEN");
+}
+
+#[test]
+fn what_was_broken_off_goes_on() {
+    let key = Key::api();
+    let anthropic = answering(&key);
+    let home = stage(&anthropic);
+    let mut terminal = setup(&home, &["--chats", "terminal", "--agent", "claude"]);
+    terminal.shows("The key (it is not shown):");
+    home.on_this_machine("main");
+    terminal.types(&format!("{}{ENTER}", key.secret()));
+    terminal.shows("What may main reach besides its model?");
+    terminal.types(CTRL_C);
+    terminal.shows("setup was broken off");
+    assert_eq!(terminal.wait().code, Some(130));
+    home.run(&["policy", "check", "main"]).ok();
+    home.run(&["secret", "test", "anthropic"]).ok();
+
+    let mut terminal = setup(&home, &["--chats", "terminal", "--agent", "claude", "--drill", "no"]);
+    terminal.shows("There is a key for Claude in file:");
+    terminal.types(ENTER);
+    terminal.shows("What may main reach besides its model?");
+    terminal.types(ENTER);
+    terminal.shows("All is set up (2 questions)");
+    asks_and_leaves(terminal);
+    assert_eq!(home.run(&["group", "list", "--json"]).ok().json().as_array().unwrap().len(), 1);
+}
+
+/// Everything as a flag, and the same again: nothing changes.
+#[test]
+fn nobody_has_to_be_there() {
+    let key = Key::api();
+    let anthropic = answering(&key);
+    let home = stage(&anthropic);
+    std::fs::write(home.at("key.txt"), format!("{}\n", key.secret())).unwrap();
+    let file = home.at("key.txt").display().to_string();
+    home.run(&["setup"]).code(2).says("--chats").says("--yes");
+    let all = ["setup", "--yes", "--service", "no", "--key", &file, "--may", "weather", "--drill", "no"];
+    home.run(&all).ok().prints("The key could not be tried").prints("All is set up.").never_says(key.secret());
+    home.on_this_machine("main");
+    home.run(&all).ok().prints("Anthropic accepts the key.");
+    let files = ["doorward.toml", "groups/main.toml", "policies/main.toml"];
+    let texts = || files.map(|file| std::fs::read_to_string(home.at(file)).unwrap());
+    let before = texts();
+    home.run(&["setup", "--yes", "--may", "weather", "--drill", "no"]).ok();
+    assert_eq!(texts(), before);
+    home.run(&["setup", "--yes", "--may", "wether"]).code(2).says("there is no preset \"wether\"");
+    home.chat("main", "hello").ok().prints("You asked:");
+}
