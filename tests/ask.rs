@@ -227,13 +227,13 @@ fn a_question_ends_with_its_daemon_and_a_grant_with_its_policy() {
     let question = house.question(0);
     house.answer("m1");
     house.home.run(&["ask", "yes", &code(&question)]).ok();
-    house.home.write_policy("family", &format!("{}# tighter, or not\n", in_a_hurry()));
+    house.home.write_policy("family", &format!("{POLICY}# tighter, or not\n"));
     support::until("the yes to end", || !house.home.audit_with(&["--events"]).events("grants_ended").is_empty());
     let known = house.owners();
     house.post("m2", BODY);
     let question = house.question(known);
-    assert!(house.answer("m2").contains("ask_unanswered"));
     house.daemon.take().unwrap().kill();
+    house.home.write_policy("family", &in_a_hurry());
     house.daemon = Some(house.home.up());
     house.reply("owner", "a1", &question, "yes", &json!({}));
     assert!(house.told("a1").contains("not open any more"));
@@ -265,6 +265,22 @@ fn a_client_that_goes_away_withdraws_its_request() {
 }
 
 #[test]
+fn a_lock_ends_what_waits_and_no_yes_opens_it() {
+    let house = House::new();
+    house.post("m1", BODY);
+    let question = house.question(0);
+    house.home.run(&["lock", "family"]).ok();
+    // Long before its hold is over, which would be another refusal.
+    let answer = house.answer("m1");
+    assert!(answer.contains("\"code\": \"locked\""), "{answer}");
+    house.home.run(&["ask", "yes", &code(&question)]).ok();
+    house.post("m2", BODY);
+    let answer = house.answer("m2");
+    assert!(answer.contains("\"code\": \"locked\""), "{answer}");
+    assert_eq!(house.posts(), 0);
+}
+
+#[test]
 fn always_writes_the_rule_and_the_next_is_not_asked_about() {
     let house = House::new();
     house.post("m1", BODY);
@@ -274,6 +290,7 @@ fn always_writes_the_rule_and_the_next_is_not_asked_about() {
     assert_eq!(house.answer("m1"), "thank you");
     let written = std::fs::read_to_string(house.home.policy_file("family")).unwrap();
     assert!(written.starts_with(POLICY) && written.contains("# always by the owner, by a reply"), "{written}");
+    assert!(written.contains("do = [\"POST /submit\"]") && written.contains("unasked = true"), "{written}");
     let known = house.owners();
     house.post("m2", "name=Bob");
     assert_eq!(house.answer("m2"), "thank you");

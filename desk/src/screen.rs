@@ -19,6 +19,19 @@ pub fn text_on_screen(text: &str) -> String {
 /// that hides, no quotation mark that would end it, no markup, and no link: a chat makes
 /// one of anything that looks like a name or an address.
 pub fn quotation(text: &str, at_most: usize) -> String {
+    inert(text, at_most, |c| if is_quotation_mark(c) { '\'' } else { c })
+}
+
+/// The same for a sentence of Doorward's own that holds quotations: their marks stay.
+pub fn with_quotations(sentence: &str, at_most: usize) -> String {
+    inert(sentence, at_most, |c| c)
+}
+
+fn is_quotation_mark(c: char) -> bool {
+    matches!(c, '"' | '\u{201c}'..='\u{201f}' | '\u{ab}' | '\u{bb}')
+}
+
+fn inert(text: &str, at_most: usize, mark: impl Fn(char) -> char) -> String {
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut out = String::new();
     let mut chars = words.chars().peekable();
@@ -34,9 +47,8 @@ pub fn quotation(text: &str, at_most: usize) -> String {
             '.' | '\u{3002}' | '\u{ff0e}' | '\u{ff61}' if next_is_word => out.push_str("[.]"),
             ':' if next_is_word => out.push_str("[:]"),
             '@' => out.push_str("[at]"),
-            '"' | '\u{201c}'..='\u{201f}' | '\u{ab}' | '\u{bb}' => out.push('\''),
             '*' | '`' | '~' => {}
-            c => out.push(c),
+            c => out.push(mark(c)),
         }
     }
     on_screen(&out)

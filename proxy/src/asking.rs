@@ -46,7 +46,6 @@ pub(crate) async fn until_answered(
     let told = Told {
         shown: keys.keyring.path_to_show(facts).unwrap_or_else(|| facts.path.clone()),
         fields: described::fields(&head.headers, &body),
-        says: None,
     };
     let answered = gate::answered(&door.gate, case, ask, (&head.headers, &body), &told).await;
     let (case, judged) = answered.map_err(|denied| judge::refusal(keys, &head.headers, denied))?;

@@ -14,7 +14,7 @@ use gate::audit::Identity;
 
 pub use crate::operation::{Caller, Intent};
 pub use gate::audit::Pending;
-pub use gate::ports::{Budget, NewResolver, NobodyToAsk, Owner, Question, Resolved, Resolver, Unresolved, Yes};
+pub use gate::ports::{Budget, Held, NewResolver, NobodyToAsk, Owner, Question, Resolved, Resolver, Unresolved, Yes};
 
 /// The port to the vault.
 pub trait Secrets: Send + Sync {

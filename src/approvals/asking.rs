@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use policies::{Code, Facts, Refusal};
 use proxy::ports::Pending;
-use proxy::ports::{Owner, Question, Yes};
+use proxy::ports::{Held, Owner, Question, Yes};
 use tokio::sync::watch;
 use tokio::time::timeout_at;
 
-use super::book::Outcome;
+use super::book::{Open, Outcome};
+use super::rules::Rules;
 use super::taking::exact;
 use super::{Approvals, OF_ALL, OF_ONE_GROUP, code, words};
 use crate::channels::protocol::OutgoingKind;
@@ -17,21 +18,22 @@ use crate::store::ledger::Notice;
 use crate::store::{AskId, AskState, NewAsk, NewOutgoing, RunId, StoreError};
 
 impl Owner for Approvals {
-    fn ask(&self, question: Question) -> Pending<'_, Result<Yes, Refusal>> {
+    fn ask(&self, question: Question, held: Held) -> Pending<'_, Result<Yes, Refusal>> {
         Box::pin(async move {
             if let Some(yes) = self.take(&question)? {
                 return Ok(yes);
             }
             let until = question.until;
-            let by = question.by.clone();
-            let mut waits = self.begin(question)?;
+            let mut waits = self.begin(question, held)?;
             let told = timeout_at(until, &mut waits.told).await;
             match told {
                 Ok(Ok(Outcome::Yes)) => waits.take(),
                 Ok(Ok(Outcome::Anew)) => Ok(Yes::Anew),
-                Ok(Ok(Outcome::No { because, for_good })) => Err(words::refused(&by, because.as_deref(), for_good)),
+                Ok(Ok(Outcome::No { because, for_good })) => {
+                    Err(words::refused(&waits.question, because.as_deref(), for_good))
+                }
                 // Nobody answered, or the daemon ends.
-                Ok(Err(_)) | Err(_) => Err(words::unanswered(&by)),
+                Ok(Err(_)) | Err(_) => Err(words::unanswered(&waits.question)),
             }
         })
     }
@@ -50,7 +52,7 @@ impl Waits<'_> {
     /// Takes the yes that was said. Another request of the same kind may have been faster.
     fn take(&self) -> Result<Yes, Refusal> {
         let taken = self.approvals.take(&self.question)?;
-        taken.ok_or_else(|| words::taken_by_another(&self.question.by))
+        taken.ok_or_else(|| words::taken_by_another(&self.question))
     }
 }
 
@@ -64,13 +66,13 @@ impl Drop for Waits<'_> {
 }
 
 impl Approvals {
-    fn begin(&self, question: Question) -> Result<Waits<'_>, Refusal> {
+    fn begin(&self, question: Question, held: Held) -> Result<Waits<'_>, Refusal> {
         let now = self.times.now();
         let group = question.who.group.clone();
         self.forget(now);
         let mut book = self.book();
         if let Some(because) = book.no(&question, now) {
-            return Err(words::refused_before(&question.by, because.as_deref()));
+            return Err(words::refused_before(&question, because.as_deref()));
         }
         let (own, all) = book.waiting(&group);
         if own >= OF_ONE_GROUP || all >= OF_ALL {
@@ -79,7 +81,7 @@ impl Approvals {
         }
         let known = book.of(&question, now);
         if known.is_none() && (question.by.quiet || book.is_quiet(now)) {
-            return Err(words::not_asked(&question.by));
+            return Err(words::not_asked(&question));
         }
         let ask = match known {
             Some(ask) => {
@@ -90,11 +92,12 @@ impl Approvals {
                 let code = code::new();
                 let ask = self.keep(&question, &code, now.wall).map_err(|error| unavailable(&error))?;
                 self.log(&question)?;
-                book.begin(ask, (code, question.clone(), self.reason(&question)), now);
+                let around = (self.reason(&question), Rules::of(&question, &held));
+                book.begin(ask, Open::new(code, question.clone(), around, now));
                 ask
             }
         };
-        let (number, told) = book.wait(ask).ok_or_else(|| words::unanswered(&question.by))?;
+        let (number, told) = book.wait(ask).ok_or_else(|| words::unanswered(&question))?;
         drop(book);
         self.changed.notify_one();
         Ok(Waits { approvals: self, question, ask, number, told })

@@ -10,6 +10,7 @@ use proxy::ports::Question;
 use tokio::sync::oneshot;
 
 use super::pace::Pace;
+use super::rules::Rules;
 use super::times::{At, Span};
 use crate::store::AskId;
 
@@ -35,6 +36,8 @@ pub(super) struct Open {
     pub(super) question: Question,
     /// Why its agent asked for it (`request_access`), in its words.
     pub(super) reason: Option<String>,
+    /// What `always` and `never` would write.
+    pub(super) rules: Rules,
     /// How long it can be answered.
     pub(super) span: Span,
     waiting: BTreeMap<u64, oneshot::Sender<Outcome>>,
@@ -62,6 +65,12 @@ pub(super) struct Book {
     waits: u64,
 }
 
+impl Open {
+    pub(super) fn new(code: String, question: Question, (reason, rules): (Option<String>, Rules), now: At) -> Self {
+        Open { code, question, reason, rules, span: Span::new(now, super::LATE), waiting: BTreeMap::new() }
+    }
+}
+
 impl Book {
     /// The question that is open about exactly this request.
     pub(super) fn of(&mut self, question: &Question, now: At) -> Option<AskId> {
@@ -86,9 +95,8 @@ impl Book {
         sums
     }
 
-    pub(super) fn begin(&mut self, ask: AskId, (code, question, reason): (String, Question, Option<String>), now: At) {
-        let span = Span::new(now, super::LATE);
-        self.open.insert(ask, Open { code, question, reason, span, waiting: BTreeMap::new() });
+    pub(super) fn begin(&mut self, ask: AskId, open: Open) {
+        self.open.insert(ask, open);
         self.unput.push(ask);
     }
 

@@ -1,14 +1,42 @@
 //! `always` and `never`: the rule that is written into the group's policy, with a line that says who said so,
-//! when and from where. It is never wider than the request that was shown.
+//! when and from where. It is the smallest for the request that was shown, and what it covers beyond that
+//! is said.
 
 use jiff::Timestamp;
 use policies::GroupName;
-use proxy::ports::Question;
+use policy_file::Smallest;
+use proxy::ports::{Held, Question};
 
 use super::Approvals;
 use super::answering::{By, NotAnswered};
 use crate::edit::{Edit, EditError, Rule};
 use crate::store::{Answered, AskId};
+
+/// What would be written for a request; or why nothing can be.
+#[derive(Clone, Debug)]
+pub(super) struct Rules {
+    pub(super) always: Result<Smallest, String>,
+    never: Result<Smallest, String>,
+}
+
+impl Rules {
+    pub(super) fn of(question: &Question, held: &Held) -> Self {
+        let facts = &question.facts;
+        // What may not be shown is not written down either.
+        if question.shown != facts.path {
+            let why = "its path holds what may not be written down".to_owned();
+            return Rules { always: Err(why.clone()), never: Err(why) };
+        }
+        let always = policy_file::always(
+            held.policy.at(held.now),
+            facts,
+            &held.body,
+            "the owner was asked about this and said always",
+        );
+        let never = policy_file::never(facts, "the owner was asked about this and said never");
+        Rules { always: always.map_err(|why| why.to_string()), never: Ok(never) }
+    }
+}
 
 impl Approvals {
     /// Writes what an answer says for good, and it is in force then. Where it stands, in words; nothing for an
@@ -20,12 +48,16 @@ impl Approvals {
         answer: Answered,
         by: By<'_>,
     ) -> Result<Option<String>, NotAnswered> {
-        if !matches!(answer, Answered::Always | Answered::Never) {
-            return Ok(None);
-        }
-        let rule = rule(question)?.note(&self.note(answer, by));
+        let rules = self.book().open.get(&ask).map(|open| open.rules.clone());
+        let rule = match (rules, answer) {
+            (Some(rules), Answered::Always) => rules.always,
+            (Some(rules), Answered::Never) => rules.never,
+            _ => return Ok(None),
+        };
+        let none = |why| NotAnswered::Impossible(format!("No rule can be written for this: {why}."));
+        let rule = rule.map_err(none)?;
         self.book().ruled = Some(ask);
-        let written = self.write(question, answer, rule);
+        let written = self.write(&question.who.group, answer, &rule, &self.note(answer, by));
         if written.is_ok() {
             self.look_at_policy(&question.who.group);
         }
@@ -34,19 +66,17 @@ impl Approvals {
         written.map(Some).map_err(failed)
     }
 
-    fn write(&self, question: &Question, answer: Answered, rule: Rule) -> Result<String, EditError> {
-        let credential = &question.credential;
-        let edit = Edit::policy(&self.home, &question.who.group)?;
-        let edit = match answer {
-            Answered::Never => edit.add_deny(&rule.why("the owner was asked and said never"))?,
-            _ => edit.add_allow(
-                &credential.iter().fold(rule, |rule, name| rule.with("credential", &**name)).with("unasked", true),
-            )?,
-        };
+    fn write(&self, group: &GroupName, answer: Answered, rule: &Smallest, note: &str) -> Result<String, EditError> {
+        let mut edit = Edit::policy(&self.home, group)?;
+        for block in Rule::all(&rule.toml) {
+            let block = block.note(note);
+            edit = if answer == Answered::Never { edit.add_deny(&block)? } else { edit.add_allow(&block)? };
+        }
         let path = edit.path().to_owned();
         edit.write()?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(format!("The rule stands at the end of policies/{name}, and the version before it is kept."))
+        let wider = wider(rule).map(|wider| format!(" It also covers {wider}.")).unwrap_or_default();
+        Ok(format!("The rule stands at the end of policies/{name}, and the version before it is kept.{wider}"))
     }
 
     fn note(&self, answer: Answered, by: By<'_>) -> String {
@@ -62,17 +92,7 @@ impl Approvals {
     }
 }
 
-/// This host, method and path.
-fn rule(question: &Question) -> Result<Rule, NotAnswered> {
-    let facts = &question.facts;
-    let path = facts.path.as_str();
-    // In a rule it stands for others.
-    if path.contains('*') || question.shown != facts.path {
-        let why = "No rule can be written for exactly this path; say yes to it once.";
-        return Err(NotAnswered::Impossible(why.to_owned()));
-    }
-    let rule = Rule::of(&facts.authority.host.to_string()).scheme(facts.scheme);
-    let rule = if facts.authority.port == facts.scheme.default_port() { rule } else { rule.port(facts.authority.port) };
-    let rule = rule.requests(&[format!("{} {path}", facts.method)]);
-    Ok(rule)
+/// What a rule covers beyond its request.
+pub(super) fn wider(rule: &Smallest) -> Option<String> {
+    Some(rule.wider.join("; ")).filter(|wider| !wider.is_empty())
 }

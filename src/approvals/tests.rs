@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use policies::{AskedBy, BodyHash, Code, Facts, Fingerprint, GroupName, Refusal, RuleRef, SandboxId};
+use policies::{AskedBy, BodyHash, Code, Facts, Fingerprint, GroupName, Moment, Refusal, RuleRef, SandboxId};
 use proxy::audit::Identity;
 use proxy::ports::Secrets;
-use proxy::ports::{Owner, Question, Yes};
+use proxy::ports::{Held, Owner, Question, Yes};
 use tokio::time::Instant;
 
 use super::answering::NotAnswered;
@@ -79,7 +79,7 @@ impl Scene {
     /// Begins to ask; gives what still waits.
     fn ask(&self, question: Question) -> Result<Result<Yes, Refusal>, Waiting> {
         let approvals = self.now.approvals.clone();
-        let mut waiting: Waiting = Box::pin(async move { approvals.ask(question).await });
+        let mut waiting: Waiting = Box::pin(async move { approvals.ask(question, held()).await });
         match (&mut waiting).now_or_never() {
             Some(answered) => Ok(answered),
             None => Err(waiting),
@@ -158,6 +158,12 @@ fn group(name: &str) -> GroupName {
     GroupName::parse(name).unwrap()
 }
 
+/// By a policy that has no rule for it.
+fn held() -> Held {
+    let policy = Arc::new(policy_file::deny_all(&group("family")));
+    Held { policy, now: Moment::FAR, body: bytes::Bytes::new() }
+}
+
 fn answer(what: Answered) -> Answer {
     Answer { what, because: None, all: false }
 }
@@ -182,7 +188,7 @@ fn question(url: &str, body: &str, run: Option<u64>) -> Question {
         body: BodyHash::of(body.as_bytes()),
         bytes: body.len() as u64,
         fields: vec!["name".to_owned(), "date".to_owned()],
-        says: None,
+        says: format!("send {} bytes to forms.example", body.len()),
         until: Instant::now() + Duration::from_secs(50),
         facts,
     }

@@ -1,11 +1,12 @@
 //! What is said of a request that is asked about: to its owner, and to who asked.
 
-use desk::screen::quotation;
-use policies::{AskedBy, Bounds, Code, Method, Refusal};
+use desk::screen::{quotation, with_quotations};
+use policies::{Bounds, Code, Refusal};
 use proxy::ports::Question;
 
 use super::book::{Book, Open};
 use super::reading::Answer;
+use super::rules;
 use crate::store::{Answered, Ask, AskId};
 
 /// The most questions that one message lists.
@@ -18,22 +19,9 @@ const FIELD: usize = 24;
 const FIELDS: usize = 8;
 const SENTENCE: usize = 240;
 
-/// What a request would do, in words of Doorward's: those of a `[[say]]` where there is one.
+/// What a request would do, in the words of its policy.
 pub(super) fn sentence(question: &Question) -> String {
-    if let Some(says) = &question.says {
-        return quotation(says, SENTENCE);
-    }
-    let host = host(question);
-    let what = match question.facts.method {
-        Method::Get | Method::Head | Method::Options => format!("read from {host}"),
-        Method::Delete => format!("delete at {host}"),
-        _ if question.bytes == 0 => format!("send a {} without a body to {host}", question.facts.method),
-        _ => format!("send {} to {host}", bytes(question.bytes)),
-    };
-    match fields(question) {
-        None => what,
-        Some(fields) => format!("{what}: {fields}"),
-    }
+    with_quotations(&question.says, SENTENCE)
 }
 
 fn host(question: &Question) -> String {
@@ -89,7 +77,7 @@ pub(super) fn message(book: &Book, asks: &[AskId]) -> (String, Vec<AskId>) {
 }
 
 fn single(open: &Open) -> String {
-    let Open { code, question, .. } = open;
+    let Open { code, question, rules, .. } = open;
     let Bounds { requests, bytes, seconds } = Bounds::OF_AN_ANSWER;
     let why = question
         .by
@@ -110,9 +98,14 @@ fn single(open: &Open) -> String {
         ),
         None => String::new(),
     };
+    let always = match rules.always.as_ref().map(rules::wider) {
+        Ok(None) => "\n3 \u{2013} yes, always: a rule is written".to_owned(),
+        Ok(Some(wider)) => format!("\n3 \u{2013} yes, always: a rule is written, which also covers {wider}"),
+        Err(_) => String::new(),
+    };
     format!(
         "{} wants to {}\n\n{}{why}{reason}\n\nReply to this message, or with its code {code}:\n1 or \u{1f44d} \u{2013} yes, this \
-         once{answer}\n3 \u{2013} yes, always: a rule is written\nno or \u{1f44e} \u{2013} no; \u{201c}no: because \u{2026}\u{201d} \
+         once{answer}{always}\nno or \u{1f44e} \u{2013} no; \u{201c}no: because \u{2026}\u{201d} \
          tells the agent why\nnever \u{2013} no, always: a denial is written",
         question.who.group,
         sentence(question),
@@ -143,40 +136,46 @@ fn list(open: &[(AskId, &Open)], more: usize) -> String {
 }
 
 /// What a request is told that waited in vain.
-pub(super) fn unanswered(by: &AskedBy) -> Refusal {
-    let unanswered = by.unanswered();
+pub(super) fn unanswered(question: &Question) -> Refusal {
+    let unanswered = question.by.unanswered();
     let why = format!(
-        "{}; the question stays open for ten minutes: if the owner says yes in that time, the same request goes through \
-         once, so try it again later, and do not change it",
-        unanswered.why
+        "{}: {}; the question stays open for ten minutes: if the owner says yes in that time, the same request goes \
+         through once, so try it again later, and do not change it",
+        unanswered.why,
+        sentence(question),
     );
     Refusal { why, ..unanswered }
 }
 
 /// The same where nobody was asked.
-pub(super) fn not_asked(by: &AskedBy) -> Refusal {
-    let why = "the owner is asked about this first, and does not want to be asked now; try again later".to_owned();
-    Refusal { why, ..by.unanswered() }
+pub(super) fn not_asked(question: &Question) -> Refusal {
+    let why = format!(
+        "the owner is asked about this first, and does not want to be asked now: {}; try again later",
+        sentence(question)
+    );
+    Refusal { why, ..question.by.unanswered() }
 }
 
 /// The owner said no.
-pub(super) fn refused(by: &AskedBy, because: Option<&str>, for_good: bool) -> Refusal {
+pub(super) fn refused(question: &Question, because: Option<&str>, for_good: bool) -> Refusal {
     let always = if for_good { ", now and in future" } else { "" };
-    let because = because.map(|because| format!(": {because}")).unwrap_or_default();
-    Refusal { code: Code::AskRefused, why: format!("the owner said no{always}{because}"), ..by.unanswered() }
+    no(question, &format!("the owner said no{always}"), because)
 }
 
 /// The same, a moment ago, of a request like this one.
-pub(super) fn refused_before(by: &AskedBy, because: Option<&str>) -> Refusal {
-    let because = because.map(|because| format!(": {because}")).unwrap_or_default();
-    let why = format!("the owner said no to this a moment ago, and is not asked again so soon{because}");
-    Refusal { code: Code::AskRefused, why, ..by.unanswered() }
+pub(super) fn refused_before(question: &Question, because: Option<&str>) -> Refusal {
+    no(question, "the owner said no to this a moment ago, and is not asked again so soon", because)
 }
 
 /// The yes was for one request, and the same one was sent twice at a time.
-pub(super) fn taken_by_another(by: &AskedBy) -> Refusal {
-    let why = "the owner said yes once, and the same request, sent at the same time, has used it".to_owned();
-    Refusal { code: Code::AskRefused, why, ..by.unanswered() }
+pub(super) fn taken_by_another(question: &Question) -> Refusal {
+    no(question, "the owner said yes once, and the same request, sent at the same time, has used it", None)
+}
+
+fn no(question: &Question, said: &str, because: Option<&str>) -> Refusal {
+    let because = because.map(|because| format!(": {because}")).unwrap_or_default();
+    let why = format!("{said}{because} (the question was: {})", sentence(question));
+    Refusal { code: Code::AskRefused, why, ..question.by.unanswered() }
 }
 
 /// What the owner is told of an answer that counts. `written`: where a rule was, and which.

@@ -6,14 +6,14 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
-use policies::{Ask, BodyHash, Path, Refusal};
+use policies::{Ask, BodyHash, Facts, Path, Refusal};
 use tokio::time::{Duration, Instant};
 
 use crate::case::Case;
 use crate::check::{Dressed, checked};
 use crate::gate::Gate;
 use crate::judge::{Denied, Judged, judged};
-use crate::ports::{Question, Yes};
+use crate::ports::{Held, Question, Yes};
 
 /// What its owner is shown of a request beside what was judged.
 pub struct Told {
@@ -21,8 +21,6 @@ pub struct Told {
     pub shown: Path,
     /// The names of its body's fields.
     pub fields: Vec<String>,
-    /// What it does, in a sentence of the policy's.
-    pub says: Option<String>,
 }
 
 /// Looks through the head of a request before its owner is asked: what must not leave is no question.
@@ -44,16 +42,18 @@ pub async fn answered(
     told: &Told,
 ) -> Result<(Case, Judged), Denied> {
     let until = Instant::now() + Duration::from_secs(ask.by().hold);
+    let mut case = case.clone();
     loop {
-        let question = question(gate, &ask, body, told, until);
-        let grants = match gate.until_answered(question).await {
+        let question = question(gate, &case, &ask, (body, told), until);
+        let held = Held { policy: case.policy.clone(), now: case.now, body: body.clone() };
+        let grants = match gate.until_answered(question, held).await {
             Ok(Yes::Once(id)) => vec![ask.once(id, body)],
             Ok(Yes::Answer(id)) => vec![ask.answer(id)],
             Ok(Yes::Anew) => Vec::new(),
             Err(refusal) => return Err(Denied::ByPolicy(Box::new(ask.into_facts()), refusal)),
         };
         let anew = grants.is_empty();
-        let case = Case { grants: grants.into(), ..gate.case(case.connection, case.within.clone()) };
+        case = Case { grants: grants.into(), ..gate.case(case.connection, case.within.clone()) };
         match judged(case.policy_now(), ask.into_facts(), headers) {
             Err(Denied::Asks(again)) if anew => ask = again,
             Err(Denied::Asks(again)) => {
@@ -65,8 +65,9 @@ pub async fn answered(
     }
 }
 
-fn question(gate: &Gate, ask: &Ask, body: &Bytes, told: &Told, until: Instant) -> Question {
+fn question(gate: &Gate, case: &Case, ask: &Ask, (body, told): (&Bytes, &Told), until: Instant) -> Question {
     let terms = ask.terms();
+    let to_show = Facts { path: told.shown.clone(), ..terms.facts().clone() };
     Question {
         who: gate.who().clone(),
         run: gate.run(),
@@ -78,15 +79,15 @@ fn question(gate: &Gate, ask: &Ask, body: &Bytes, told: &Told, until: Instant) -
         body: BodyHash::of(body),
         bytes: body.len() as u64,
         fields: told.fields.clone(),
-        says: told.says.clone(),
+        says: case.policy.sentence(&to_show, Some(body)),
         until,
     }
 }
 
 impl Gate {
-    async fn until_answered(&self, question: Question) -> Result<Yes, Refusal> {
+    async fn until_answered(&self, question: Question, held: Held) -> Result<Yes, Refusal> {
         tokio::select! {
-            answer = self.owner().ask(question) => answer,
+            answer = self.owner().ask(question, held) => answer,
             refusal = self.until_shut() => Err(refusal),
         }
     }

@@ -4,7 +4,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use policies::{AskedBy, BodyHash, Facts, Fingerprint, GrantId, GroupName, Host, HostName, Limits, Path, Refusal};
+use bytes::Bytes;
+use policies::{
+    AskedBy, BodyHash, Facts, Fingerprint, GrantId, GroupName, Host, HostName, Limits, Moment, Path, Policy, Refusal,
+};
 use tokio::time::Instant;
 
 use crate::audit::{Identity, Pending};
@@ -53,7 +56,7 @@ pub trait Budget: Send + Sync {
 pub trait Owner: Send + Sync {
     /// Puts a question and waits for the answer, no longer than it says. Let go of: whoever asked has gone.
     /// A yes is used up by being given.
-    fn ask(&self, question: Question) -> Pending<'_, Result<Yes, Refusal>>;
+    fn ask(&self, question: Question, held: Held) -> Pending<'_, Result<Yes, Refusal>>;
 }
 
 /// A request as its owner is asked about it.
@@ -79,10 +82,20 @@ pub struct Question {
     pub bytes: u64,
     /// The names of its body's fields.
     pub fields: Vec<String>,
-    /// What it does, in a sentence of the policy's.
-    pub says: Option<String>,
+    /// What it does, in the words of its policy.
+    pub says: String,
     /// How long it waits.
     pub until: Instant,
+}
+
+/// What a rule for such a request is made of. It is not kept for as long as a question can be answered.
+pub struct Held {
+    /// What has its owner asked.
+    pub policy: Arc<Policy>,
+    /// The moment that it judged by.
+    pub now: Moment,
+    /// The body.
+    pub body: Bytes,
 }
 
 /// What an owner says to a request that waits, but for no.
@@ -101,7 +114,7 @@ pub enum Yes {
 pub struct NobodyToAsk;
 
 impl Owner for NobodyToAsk {
-    fn ask(&self, question: Question) -> Pending<'_, Result<Yes, Refusal>> {
+    fn ask(&self, question: Question, _: Held) -> Pending<'_, Result<Yes, Refusal>> {
         let why = "the owner is asked about this first, and nobody can be asked here";
         let refusal = Refusal { why: why.to_owned(), ..question.by.unanswered() };
         Box::pin(std::future::ready(Err(refusal)))

@@ -107,7 +107,10 @@ async fn a_no_stands_for_a_while() {
     let no = Answer { what: Answered::No, because: Some("not on Sundays".to_owned()), all: false };
     scene.now.approvals.answer(&scene.last(), &no, By::Command).unwrap();
     let refusal = waits.await.unwrap_err();
-    assert_eq!((refusal.code, &*refusal.why), (Code::AskRefused, "the owner said no: not on Sundays"));
+    assert_eq!(
+        (refusal.code, &*refusal.why),
+        (Code::AskRefused, "the owner said no: not on Sundays (the question was: send 1 bytes to forms[.]example)")
+    );
     let again = scene.ask(form("b")).ok().unwrap().unwrap_err();
     assert!(again.why.contains("so soon: not on Sundays"), "{again}");
     scene.goes_on(120);
