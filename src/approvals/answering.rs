@@ -50,7 +50,7 @@ impl Approvals {
         let question = self.as_it_stands(ask, now)?;
         let giving = Self::giving(&question, answer.what)?;
         self.log_answer(ask, &question, answer, by)?;
-        let written = self.write_rule(&question, answer.what, by)?;
+        let written = self.write_rule(ask.id, &question, answer.what, by)?;
         let waited = self.book().is_waited_for(ask.id);
         let grant = giving.as_ref().map(|giving| giving.as_new(by));
         let settled = self.store.answer_ask(ask.id, answer.what, &by.how(), now.wall, grant.as_ref())?;
@@ -60,9 +60,6 @@ impl Approvals {
         // A rule that was written closes the question by itself.
         if settled.is_none() && written.is_none() {
             return Err(NotAnswered::Closed(words::closed(None)));
-        }
-        if written.is_some() {
-            self.look_at_policy(&question.who.group);
         }
         self.settle(ask, &question, answer, now);
         if !waited && giving.is_some() {

@@ -56,6 +56,9 @@ pub(super) struct Book {
     noes: HashMap<(GroupName, Fingerprint), No>,
     /// Until when nobody is to be asked.
     pub(super) quiet: Option<Span>,
+    /// The question whose answer changes its policy: whoever waits for it hears the answer, and of the change
+    /// by that.
+    pub(super) ruled: Option<AskId>,
     waits: u64,
 }
 
@@ -157,8 +160,12 @@ impl Book {
     pub(super) fn policy_changed(&mut self, group: &GroupName) -> Vec<AskId> {
         self.noes.retain(|(of, _), _| of != group);
         self.grants.retain(|_, (of, _)| of != group);
-        let own: Vec<_> =
-            self.open.iter().filter(|(_, open)| open.question.who.group == *group).map(|(ask, _)| *ask).collect();
+        let own: Vec<_> = self
+            .open
+            .iter()
+            .filter(|(ask, open)| open.question.who.group == *group && self.ruled != Some(**ask))
+            .map(|(ask, _)| *ask)
+            .collect();
         let mut gone = Vec::new();
         for ask in own {
             let Some(open) = self.open.get_mut(&ask) else { continue };

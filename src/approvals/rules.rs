@@ -8,12 +8,14 @@ use proxy::ports::Question;
 use super::Approvals;
 use super::answering::{By, NotAnswered};
 use crate::edit::{Edit, EditError, Rule};
-use crate::store::Answered;
+use crate::store::{Answered, AskId};
 
 impl Approvals {
-    /// Writes what an answer says for good. Where, in words; nothing for one that says no such thing.
+    /// Writes what an answer says for good, and it is in force then. Where it stands, in words; nothing for an
+    /// answer that says no such thing.
     pub(super) fn write_rule(
         &self,
+        ask: AskId,
         question: &Question,
         answer: Answered,
         by: By<'_>,
@@ -22,10 +24,14 @@ impl Approvals {
             return Ok(None);
         }
         let rule = rule(question)?.note(&self.note(answer, by));
-        let written = self
-            .write(question, answer, rule)
-            .map_err(|error| NotAnswered::Impossible(format!("The rule could not be written: {error}.")))?;
-        Ok(Some(written))
+        self.book().ruled = Some(ask);
+        let written = self.write(question, answer, rule);
+        if written.is_ok() {
+            self.look_at_policy(&question.who.group);
+        }
+        self.book().ruled = None;
+        let failed = |error| NotAnswered::Impossible(format!("The rule could not be written: {error}."));
+        written.map(Some).map_err(failed)
     }
 
     fn write(&self, question: &Question, answer: Answered, rule: Rule) -> Result<String, EditError> {
@@ -49,7 +55,7 @@ impl Approvals {
     }
 
     /// The file that was written is in force when this returns.
-    pub(super) fn look_at_policy(&self, group: &GroupName) {
+    fn look_at_policy(&self, group: &GroupName) {
         if let Some(around) = self.around() {
             (around.look_at_policy)(group);
         }

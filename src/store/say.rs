@@ -174,11 +174,11 @@ impl Growing {
     /// What may be shown now that this has come. Nothing any more once something was found, or
     /// where the log cannot say that the answer goes to the chat.
     pub fn more(&mut self, piece: String) -> Option<Sayable> {
-        self.cut.extend_from_slice(&self.filter.push(piece.into()).ok()??);
+        // First, as in `say`: what stands on both sides of a mark is looked at together.
+        self.cut.extend_from_slice(&self.filter.push(unmarked(piece).into()).ok()??);
         let whole = std::str::from_utf8(&self.cut).map_or_else(|error| error.valid_up_to(), str::len);
         let rest = self.cut.split_off(whole);
-        let text = String::from_utf8(std::mem::replace(&mut self.cut, rest)).map(unmarked).ok();
-        let text = text.filter(|text| !text.is_empty())?;
+        let text = String::from_utf8(std::mem::replace(&mut self.cut, rest)).ok().filter(|text| !text.is_empty())?;
         if !self.begun {
             let begins = Notice::new("reply_begun", Some(&self.group), "a reply goes to the chat while it grows");
             self.begun = self.say.log.notice(&begins).is_ok();

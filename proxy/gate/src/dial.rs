@@ -34,6 +34,8 @@ pub(crate) async fn reach(
     authority: &Authority,
     check: impl Fn(SocketAddr) -> Result<CheckedAddress, Refusal>,
 ) -> Result<(Dialled, CheckedAddress), Refusal> {
+    // Locked or shut since it was allowed: its name is not asked for either.
+    gate.lets_nothing().map_or(Ok(()), Err)?;
     let addresses = resolve(gate, authority).await?;
     let checked: Vec<_> = addresses.into_iter().map(check).collect::<Result<_, _>>()?;
     dial(gate.limits(), authority, &checked).await

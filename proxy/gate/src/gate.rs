@@ -248,13 +248,13 @@ impl Gate {
     /// A permit is checked again when it is used: the policy may have been tightened
     /// since it was given.
     pub(crate) fn upholds(&self, permit: &Permit, address: SocketAddr) -> Result<(), Refusal> {
-        self.locked()?;
+        self.lets_nothing().map_or(Ok(()), Err)?;
         self.policy.now().at(self.now()).upholds(permit, Some(address))
     }
 
     /// The same for a connection that goes through unopened.
     pub(crate) fn upholds_tunnel(&self, permit: &TunnelPermit, address: SocketAddr) -> Result<(), Refusal> {
-        self.locked()?;
+        self.lets_nothing().map_or(Ok(()), Err)?;
         self.policy.now().at(self.now()).upholds_tunnel(permit, Some(address))
     }
 

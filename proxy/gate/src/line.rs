@@ -175,9 +175,11 @@ where
     let too_late = || Unanswered::Refused(Refusal::new(Code::Timeout, "the host did not answer in time"));
     let sending = timeout(gate.limits().answer_time, written(audited, over, address, outbound));
     tokio::select! {
-        answer = sending => answer.map_err(|_| too_late())?,
+        // First: what was cut before it began is not begun.
+        biased;
         // A leak in the body, or a tightened policy; why is in the tally.
         () = audited.tally().until_cut() => Err(Unanswered::Broken),
+        answer = sending => answer.map_err(|_| too_late())?,
     }
 }
 
