@@ -44,7 +44,7 @@ pub use live::Live;
 pub use phone::{Phone, Shown};
 pub use ran::{Ran, Running};
 pub use served::{GitServer, folder, wheel};
-pub use terminal::{BACKSPACE, CTRL_C, CTRL_D, ENTER, Seen, Terminal};
+pub use terminal::{BACKSPACE, CTRL_C, CTRL_D, DOWN, ENTER, Seen, Terminal};
 pub use upstream::{Request, Response, Upstream};
 pub use victim::Victim;
 

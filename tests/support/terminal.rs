@@ -26,6 +26,7 @@ pub struct Terminal {
 
 /// Keys that are no letters.
 pub const ENTER: &str = "\r";
+pub const DOWN: &str = "\x1b[B";
 pub const BACKSPACE: &str = "\x7f";
 pub const CTRL_C: &str = "\x03";
 pub const CTRL_D: &str = "\x04";

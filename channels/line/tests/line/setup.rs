@@ -3,7 +3,8 @@
 
 use std::time::Instant;
 
-use crate::support::{Anthropic, CTRL_C, DOWN, Does, ENTER, Home, Key, Terminal};
+use crate::support::terminal::plain;
+use crate::support::{Anthropic, CTRL_C, DOWN, Does, ENTER, Home, Key, Terminal, eventually};
 use crate::whatsapp::WhatsApp;
 use crate::{ANNA, BEN, FAMILY};
 
@@ -19,13 +20,18 @@ fn stage(anthropic: &Anthropic) -> (Home, WhatsApp) {
     (home, whatsapp)
 }
 
+fn setup(home: &Home, more: &[&str]) -> Terminal {
+    let command = home.command(&[&["setup", "--service", "no"], more].concat());
+    Terminal::sized(command, 80, 40, &[("TERM", "xterm-256color")])
+}
+
 /// The code that is shown: two times four digits in a line of their own.
-fn code(terminal: &Terminal) -> String {
-    let shown = terminal.all();
-    let line = shown.lines().rev().map(str::trim).find(|line| {
+fn code(terminal: &mut Terminal) -> String {
+    let is_code = |line: &&str| {
         line.len() == 9 && line.split(' ').all(|part| part.len() == 4 && part.bytes().all(|b| b.is_ascii_digit()))
-    });
-    line.unwrap_or_else(|| panic!("no code in {shown}")).to_owned()
+    };
+    terminal.shows("from your own phone");
+    eventually("a code", || plain(&terminal.so_far()).lines().map(str::trim).find(is_code).map(str::to_owned))
 }
 
 #[test]
@@ -34,7 +40,7 @@ fn from_nothing_to_an_answer_on_the_phone() {
     let anthropic = answering(&key);
     let (home, mut whatsapp) = stage(&anthropic);
     let started = Instant::now();
-    let mut terminal = Terminal::start(&home.command(&["setup", "--service", "no"]), 80, 40);
+    let mut terminal = setup(&home, &[]);
     terminal.shows("Where do you want to write to your assistant?");
     terminal.types(&format!("{DOWN}{ENTER}"));
     terminal.shows("Who answers?");
@@ -42,9 +48,7 @@ fn from_nothing_to_an_answer_on_the_phone() {
     terminal.shows("Which account does the assistant use?");
     terminal.types(ENTER);
     terminal.shows("WhatsApp is linked.");
-    terminal.shows("from your own phone");
-    terminal.shows("\n\n");
-    let code = code(&terminal);
+    let code = code(&mut terminal);
     // Whoever it is, it proves nothing; and so does another code.
     whatsapp.write(BEN, "C1", "hello?");
     terminal.shows("not with this code");
@@ -69,7 +73,7 @@ fn from_nothing_to_an_answer_on_the_phone() {
     terminal.shows("All is set up (7 questions)");
     println!("setup with WhatsApp: 7 questions, {:.1} s without images and drill", started.elapsed().as_secs_f32());
     terminal.shows("look at your phone");
-    assert_eq!(terminal.ends(), Some(0));
+    assert_eq!(terminal.wait().code, Some(0));
     let greeting = whatsapp.answer();
     assert!(greeting.to == ANNA && greeting.text.contains("Doorward is set up"), "{greeting:?}");
 
@@ -90,28 +94,25 @@ fn what_was_broken_off_goes_on_behind_the_code() {
     let key = Key::api();
     let anthropic = answering(&key);
     let (home, whatsapp) = stage(&anthropic);
-    let given = ["setup", "--service", "no", "--chats", "whatsapp", "--agent", "claude", "--account", "own-number"];
-    let mut terminal = Terminal::start(&home.command(&given), 80, 40);
-    terminal.shows("from your own phone");
-    terminal.shows("\n\n");
+    let given = ["--chats", "whatsapp", "--agent", "claude", "--account", "own-number"];
+    let mut terminal = setup(&home, &given);
+    code(&mut terminal);
     terminal.types(CTRL_C);
     terminal.shows("setup was broken off");
-    assert_eq!(terminal.ends(), Some(130));
+    assert_eq!(terminal.wait().code, Some(130));
 
-    let mut terminal = Terminal::start(&home.command(&given), 80, 40);
-    terminal.shows("from your own phone");
-    terminal.shows("\n\n");
-    whatsapp.write(ANNA, "C1", &code(&terminal));
+    let mut terminal = setup(&home, &given);
+    whatsapp.write(ANNA, "C1", &code(&mut terminal));
     terminal.shows("The code came from Anna");
     terminal.shows("Which group may the assistant read and answer in?");
     terminal.types(CTRL_C);
-    assert_eq!(terminal.ends(), Some(130));
+    assert_eq!(terminal.wait().code, Some(130));
 
-    let mut terminal = Terminal::start(&home.command(&[&given[..], &["--group", "none"]].concat()), 80, 40);
+    let mut terminal = setup(&home, &[&given[..], &["--group", "none"]].concat());
     terminal.shows("Your main chat is main already.");
     terminal.shows("The key (it is not shown):");
     terminal.types(CTRL_C);
-    assert_eq!(terminal.ends(), Some(130));
+    assert_eq!(terminal.wait().code, Some(130));
     let groups = home.run(&["group", "list", "--json"]).ok().json();
     assert_eq!((groups.as_array().unwrap().len(), &groups[0]["chat"]), (1, &ANNA.into()));
 }
