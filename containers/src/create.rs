@@ -83,8 +83,9 @@ fn host_config(spec: &SandboxSpec, facts: &Facts, seccomp: &str) -> HostConfig {
 fn ulimits(spec: &SandboxSpec) -> Vec<ResourcesUlimits> {
     let mut all = vec![
         ulimit("nofile", spec.limits.open_files),
-        // A core file would contain the memory of the crashed process.
-        ulimit("core", 0),
+        // A core would contain the memory of the crashed process, and its command line goes to the host's journal.
+        // Where cores go to a program, 0 does not keep them from it, and 1 does (core(5)).
+        ulimit("core", 1),
         // Takes effect at once; the watch over folders is a moment later (docs/sandbox.md, "Disk").
         ulimit("fsize", spec.limits.file_bytes),
     ];
@@ -216,7 +217,7 @@ pub(crate) mod tests {
             "LogConfig": {"Type": "none"}, "Dns": ["127.0.0.1"], "DnsSearch": ["."],
             "PidsLimit": 512, "Memory": 2_147_483_648_i64, "MemorySwap": 2_147_483_648_i64, "NanoCpus": 2_000_000_000_i64,
             "Ulimits": [
-                {"Name": "nofile", "Soft": 4096, "Hard": 4096}, {"Name": "core", "Soft": 0, "Hard": 0},
+                {"Name": "nofile", "Soft": 4096, "Hard": 4096}, {"Name": "core", "Soft": 1, "Hard": 1},
                 {"Name": "fsize", "Soft": 20_000_000_000_i64, "Hard": 20_000_000_000_i64},
             ],
             "Tmpfs": {

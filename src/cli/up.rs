@@ -62,9 +62,10 @@ pub(super) async fn run(home: &Home, args: UpArgs) -> Result<ExitCode, Failure> 
     }
 }
 
-/// A crash must not write the memory, and with it the secrets, to a file.
+/// A crash must not write the memory, and with it the secrets, to a file, nor hand it to a program: where cores
+/// go to one, a limit of 0 is not looked at, and with 1 there is none (core(5)).
 fn leave_no_core() {
-    let nothing = Rlimit { current: Some(0), maximum: Some(0) };
+    let nothing = Rlimit { current: Some(1), maximum: Some(1) };
     if let Err(error) = setrlimit(Resource::Core, nothing) {
         tracing::warn!(error = %error, "Core dumps not turned off");
     }
