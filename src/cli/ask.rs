@@ -87,7 +87,7 @@ async fn list(home: &Home, json: bool) -> Result<ExitCode, Failure> {
     } else if asks.is_empty() {
         show::line("Nothing waits for your answer.")?;
     } else {
-        show::line(&asks.iter().map(words).collect::<Vec<_>>().join("\n\n"))?;
+        show::line(asks.iter().map(words).collect::<Vec<_>>().join("\n\n"))?;
     }
     Ok(ExitCode::SUCCESS)
 }
