@@ -67,6 +67,9 @@ pub struct Approvals {
     around: OnceLock<Around>,
 }
 
+/// Has a group's agent hear a text, under an id.
+pub type TellAgent = Box<dyn Fn(&GroupName, &str, &str) + Send + Sync>;
+
 /// What stands around: there before anybody is asked.
 pub struct Around {
     /// What may be said in a chat.
@@ -74,7 +77,7 @@ pub struct Around {
     /// Something was queued for a chat.
     pub wake_outbox: Box<dyn Fn() + Send + Sync>,
     /// A group's agent is to hear something, in a turn of its own.
-    pub tell_agent: Box<dyn Fn(&GroupName, &str, &str) + Send + Sync>,
+    pub tell_agent: TellAgent,
     /// A group's policy is looked at anew: its file has changed.
     pub look_at_policy: Box<dyn Fn(&GroupName) + Send + Sync>,
 }

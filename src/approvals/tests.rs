@@ -78,8 +78,12 @@ impl Scene {
 
     /// Begins to ask; gives what still waits.
     fn ask(&self, question: Question) -> Result<Result<Yes, Refusal>, Waiting> {
+        self.ask_by(question, held(policy_file::deny_all(&group("family")), ""))
+    }
+
+    fn ask_by(&self, question: Question, held: Held) -> Result<Result<Yes, Refusal>, Waiting> {
         let approvals = self.now.approvals.clone();
-        let mut waiting: Waiting = Box::pin(async move { approvals.ask(question, held()).await });
+        let mut waiting: Waiting = Box::pin(async move { approvals.ask(question, held).await });
         match (&mut waiting).now_or_never() {
             Some(answered) => Ok(answered),
             None => Err(waiting),
@@ -158,10 +162,8 @@ fn group(name: &str) -> GroupName {
     GroupName::parse(name).unwrap()
 }
 
-/// By a policy that has no rule for it.
-fn held() -> Held {
-    let policy = Arc::new(policy_file::deny_all(&group("family")));
-    Held { policy, now: Moment::FAR, body: bytes::Bytes::new() }
+fn held(policy: policies::Policy, body: &str) -> Held {
+    Held { policy: Arc::new(policy), now: Moment::FAR, body: bytes::Bytes::copy_from_slice(body.as_bytes()) }
 }
 
 fn answer(what: Answered) -> Answer {

@@ -210,6 +210,41 @@ async fn a_yes_that_cannot_be_written_down_is_none() {
     drop(waits);
 }
 
+#[tokio::test]
+async fn always_writes_the_smallest_rule_and_says_what_else_it_covers() {
+    let scene = Scene::new();
+    let block = |table: &str| format!("[[{table}]]\nhost = \"forms.example\"\ndo = [\"POST /**\"]\n");
+    let policy = &format!("{}\n{}", block("allow"), block("ask"));
+    let file = Home::at(scene.dir.path()).unwrap().policy_file(&group("family"));
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, policy).unwrap();
+    let source = policy_file::Source { name: "policies/family.toml".to_owned(), text: policy.clone() };
+    let compiled = || policy_file::compile(&group("family"), &source, None).unwrap().policy;
+    let (url, body) = ("https://forms.example/notes?draft=no", r#"{"title":"milk","count":3}"#);
+    let waits = scene.ask_by(question(url, body, None), held(compiled(), body)).err().unwrap();
+    let (_, text) = scene.put().unwrap();
+    assert!(text.contains("3 \u{2013} yes, always: a rule is written, which also covers fields beside"), "{text}");
+    let told = scene.say(Answered::Always).unwrap();
+    assert!(told.contains("It also covers fields beside those that were sent; other numbers."), "{told}");
+    assert_eq!(waits.await, Ok(Yes::Anew));
+    let written = std::fs::read_to_string(&file).unwrap();
+    let rule = written.strip_prefix(policy).unwrap();
+    for line in
+        ["# always by the owner, on the command line", "do = [\"POST /notes\"]", "draft", "milk", "unasked = true"]
+    {
+        assert!(rule.contains(line), "{line}: {rule}");
+    }
+    // What rules cannot say has none, and is still asked.
+    let url = "https://forms.example/notes?a=%20";
+    let waits = scene.ask_by(question(url, "", None), held(compiled(), "")).err().unwrap();
+    scene.goes_on(60);
+    let (_, text) = scene.put().unwrap();
+    assert!(!text.contains("yes, always") && text.contains("never \u{2013} no, always"), "{text}");
+    assert!(matches!(scene.say(Answered::Always), Err(NotAnswered::Impossible(_))));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), written);
+    drop(waits);
+}
+
 /// Nor can a notice that quotes one.
 #[tokio::test]
 async fn no_agent_can_put_a_question() {
