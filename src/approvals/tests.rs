@@ -92,7 +92,7 @@ impl Scene {
 
     #[track_caller]
     fn waits(&self, question: Question) -> Waiting {
-        self.ask(question).err().expect("it waits")
+        self.ask(question).expect_err("it waits")
     }
 
     fn last(&self) -> Ask {

@@ -83,7 +83,8 @@ impl Model {
 fn run(steps: Vec<Step>) {
     let mut scene = Scene::new();
     let mut model = Model::default();
-    let mut waiting: Vec<((usize, u8, Option<u64>), Waiting)> = Vec::new();
+    type Asked = (usize, u8, Option<u64>);
+    let mut waiting: Vec<(Asked, Waiting)> = Vec::new();
     let mut asked = std::collections::BTreeMap::new();
     let (main, family) = ("owner", group("family"));
     model.run = scene.begin_run(0);
