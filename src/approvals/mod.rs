@@ -1,7 +1,7 @@
 //! What an owner is asked, and what comes of the answers: one queue of questions for the main group's
 //! chat and for the command line. The first answer counts.
 //!
-//! What it is: the gate's [`Owner`], the words of questions, and who may answer. What it is not: the
+//! What it is: the gate's `Owner`, the words of questions, and who may answer. What it is not: the
 //! verdict. A yes is a number under which the store keeps what it is for; the gate makes a grant of it for
 //! the one request that it holds, and the policy's decision judges that.
 //!
