@@ -197,15 +197,14 @@ fn a_full_disk_shuts_the_door_until_there_is_room_again() {
     let door = Door::open(&home, "family");
     assert_eq!(door.get("news.example", "/today", "").status, 200);
 
-    let filler = home.at("data/filler");
+    let (filler, long) = (home.at("data/filler"), format!("/{}", "a".repeat(6_000)));
     until("the disk to be full and the door to be shut", || {
         // Written until nothing more goes in. The log has space ahead, which long paths use up.
         let _ = std::fs::write(&filler, vec![0; 64 << 20]);
-        let long = format!("/{}", "a".repeat(6_000));
         (0..50).any(|_| door.get("news.example", &long, "").body.contains("audit_unavailable"))
     });
     let before = news.requests().len();
-    assert_eq!(door.get("news.example", "/today", "").status, 503);
+    assert_eq!(door.get("news.example", &long, "").status, 503);
     assert_eq!(news.requests().len(), before, "no record, no request");
 
     std::fs::remove_file(&filler).unwrap();
