@@ -57,7 +57,7 @@ test -e /usr/lib/systemd/user/doorward.service
 test -e /usr/lib/systemd/system/doorward@.service
 ! readelf -S /usr/bin/doorward 2>/dev/null | grep -q "\.debug_info"
 ! pidof doorward
-test ! -e /root/.local/share/doorward
+test ! -e ~/.local/share/doorward
 dpkg --verify doorward
 '
 purge='
