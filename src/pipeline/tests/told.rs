@@ -10,7 +10,7 @@ use crate::gateway::GatewayError;
 use crate::pipeline::{live, notice};
 use crate::sandboxes::SandboxError;
 use crate::store::ledger::{Events, Filter};
-use crate::store::{Group, Say};
+use crate::store::{Group, MARK, Say};
 
 /// People in a chat are not the owner, and hear of no credential.
 #[test]
@@ -40,9 +40,16 @@ fn no_part_of_a_secret_is_shown_while_an_answer_grows() {
         assert!(text.starts_with(&shown) && shown.len() > 500, "{shown}");
         assert!(shown.len() <= "before ".len() * 300, "{}", shown.len());
     }
+    // What is taken out of the text, the mark of questions, keeps no halves apart.
+    let (first, last) = SECRET.split_at(SECRET.len() / 2);
+    let marked = format!("{}{first}{MARK}{last}{}", "before ".repeat(300), " after".repeat(400));
+    let mut growing = say.growing(&family.name);
+    let pieces = marked.as_bytes().chunks(700).map(|piece| String::from_utf8_lossy(piece).into_owned());
+    let shown: String = pieces.filter_map(|piece| growing.more(piece)).map(|text| text.to_string()).collect();
+    assert!(!shown.contains(SECRET) && !shown.contains(last), "{shown}");
     let events = house.fakes.ledger.entries(&Filter { events: Events::Alone, ..Filter::default() }).unwrap();
     let begun = events.iter().filter(|entry| entry.event.as_ref().is_some_and(|event| event.what == "reply_begun"));
-    assert_eq!(begun.count(), 3);
+    assert_eq!(begun.count(), 4);
 }
 
 /// They quote what others chose: a host, a channel's reason.
