@@ -10,6 +10,8 @@ use rustix::fs::{FlockOperation, Mode, flock};
 
 const SECRET: &str = "secret";
 
+const PROOF: &str = "proof";
+
 /// The folder.
 #[derive(Clone, Debug)]
 pub(crate) struct Folder(PathBuf);
@@ -56,6 +58,17 @@ impl Folder {
     /// The last known state.
     pub(crate) fn status(&self) -> PathBuf {
         self.0.join("status.json")
+    }
+
+    /// The message that proved whose chat the owner's is. WhatsApp may bring it again: the proof is no text for the assistant.
+    pub(crate) fn proof(&self) -> Option<String> {
+        fs::read_to_string(self.0.join(PROOF)).ok()
+    }
+
+    /// Remembers it by its id.
+    pub(crate) fn keep_proof(&self, id: &str) -> anyhow::Result<()> {
+        let path = self.0.join(PROOF);
+        fs::write(&path, id).with_context(|| format!("cannot write {}", path.display()))
     }
 
     /// Locks the folder for this process. Two copies with the same keys would disconnect each
@@ -109,7 +122,7 @@ impl Folder {
         for entry in fs::read_dir(&self.0)? {
             let entry = entry?;
             let name = entry.file_name();
-            if name == SECRET || name.to_string_lossy().starts_with("session.db") {
+            if name == SECRET || name == PROOF || name.to_string_lossy().starts_with("session.db") {
                 fs::remove_file(entry.path())?;
             }
         }

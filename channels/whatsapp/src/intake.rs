@@ -28,6 +28,8 @@ pub(crate) struct Intake {
     pub(crate) recent: Recent,
     pub(crate) timers: Timers,
     pub(crate) mode: Mode,
+    /// The id of the message that proved the owner's chat, which is for nobody else.
+    pub(crate) proof: Option<String>,
 }
 
 #[async_trait]
@@ -58,7 +60,7 @@ impl Intake {
         if let Some(seconds) = content::stays(&inbound.message).filter(|_| !self.ids.is_ours(&info.id)) {
             self.timers.learn(&chat, seconds);
         }
-        if !self.is_for_us(info) {
+        if !self.is_for_us(info) || self.proof.as_ref() == Some(&info.id) {
             return None;
         }
         if let Some((to, sign)) = content::reaction(&inbound.message) {

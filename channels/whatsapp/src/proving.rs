@@ -52,7 +52,7 @@ pub(crate) async fn expect(
     let chats = Chats::default();
     chats.replace(registered);
     let (heard, mut hears) = mpsc::unbounded_channel();
-    let wanted = Wanted { code: digits(code), mode, chats: chats.clone(), heard };
+    let wanted = Wanted { code: digits(code), mode, chats: chats.clone(), folder: folder.clone(), heard };
     let connected = connect(folder, server, chats, |builder| builder.with_inbound_durability_hook(wanted)).await?;
     let Some((_client, handle, _changes)) = connected else { return not_linked() };
     print(&Heard::Listens {})?;
@@ -91,6 +91,7 @@ struct Wanted {
     code: String,
     mode: Mode,
     chats: Chats,
+    folder: Folder,
     heard: mpsc::UnboundedSender<Heard>,
 }
 
@@ -109,7 +110,8 @@ impl InboundDurabilityHook for Wanted {
 }
 
 impl Wanted {
-    /// Whether it was the code.
+    /// Whether it was the code. Its id is kept before anybody hears of it: WhatsApp brings it again if this program
+    /// ends before the acknowledgement is out, or if another message of the same batch is left to the daemon.
     fn hear(&self, inbound: &InboundMessage, names: &[Jid]) -> bool {
         let source = &inbound.info.source;
         let is_own = self.chats.is_own(&source.chat);
@@ -122,6 +124,11 @@ impl Wanted {
             return false;
         }
         let is_code = !self.code.is_empty() && digits(&text) == self.code;
+        if is_code {
+            if let Err(error) = self.folder.keep_proof(&inbound.info.id) {
+                eprintln!("The assistant may read the code: {error:#}.");
+            }
+        }
         let number = names.iter().find(|jid| jid.is_pn()).or(names.first());
         let chat = if is_own { SELF.to_owned() } else { number.map(ToString::to_string).unwrap_or_default() };
         let heard = match is_code {
