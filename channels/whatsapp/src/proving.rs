@@ -124,10 +124,8 @@ impl Wanted {
             return false;
         }
         let is_code = !self.code.is_empty() && digits(&text) == self.code;
-        if is_code {
-            if let Err(error) = self.folder.keep_proof(&inbound.info.id) {
-                eprintln!("The assistant may read the code: {error:#}.");
-            }
+        if is_code && let Err(error) = self.folder.keep_proof(&inbound.info.id) {
+            let _ = writeln!(std::io::stderr(), "The assistant may read the code: {error:#}.");
         }
         let number = names.iter().find(|jid| jid.is_pn()).or(names.first());
         let chat = if is_own { SELF.to_owned() } else { number.map(ToString::to_string).unwrap_or_default() };
