@@ -17,6 +17,9 @@ doorward image build
 say "The image with Claude Code that its tests run in (the first time about 170 MB by pip or npm)"
 doorward image build claude
 
+say "The image with opencode (the first time about 60 MB by npm)"
+doorward image build opencode
+
 say "The image with more clients (the first time about 250 MB from Debian, npm and PyPI)"
 scripts/clients-image.sh
 

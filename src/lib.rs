@@ -36,7 +36,7 @@ pub mod gateway;
 
 pub mod edit;
 
-pub mod claude;
+pub mod agents;
 pub mod sandboxes;
 
 pub mod approvals;

@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use containers::images;
 use containers::protocol::{Agent, FromGuest, ToGuest};
 use containers::{CreateRequest, Engine, Folders, Sandbox, SandboxLost, SandboxSpec, SandboxUser, StartError};
 use policies::GroupName;
 
-use crate::claude::{self, NoKey};
+use crate::agents::{self, NoKey};
 use crate::config::{self, Config, ConfigError, GroupSettings};
 use crate::gateway::{Gateway, GatewayError, OpenDoor};
 use crate::home::Home;
@@ -138,13 +137,8 @@ impl Sandboxes {
     /// `resume` is the session to continue, if the agent has sessions.
     pub async fn start(&self, group: &GroupName, resume: Option<String>) -> Result<LiveSandbox, SandboxError> {
         let settings = GroupSettings::load(&self.home, group)?;
-        let agent = match &settings.agent {
-            config::Agent::Shell => Agent::Shell,
-            config::Agent::Claude { model } => {
-                claude::check_key(group, &self.gateway.policy(group), &self.config)?;
-                Agent::Claude { model: model.clone(), resume }
-            }
-        };
+        agents::check_key(group, &settings.agent, &self.gateway.policy(group), &self.config)?;
+        let agent = agents::driven(&settings.agent, resume);
         self.start_as(group, agent, &settings, None).await
     }
 
@@ -364,11 +358,7 @@ impl Drop for OwnFolders {
 
 /// The image of a group's sandboxes.
 pub fn image(settings: &GroupSettings, engine: &config::Engine) -> String {
-    let own = || match settings.agent {
-        config::Agent::Shell => engine.image.clone().unwrap_or_else(images::base_tag),
-        config::Agent::Claude { .. } => images::claude_tag(),
-    };
-    settings.image.clone().unwrap_or_else(own)
+    settings.image.clone().unwrap_or_else(|| agents::image(&settings.agent, engine))
 }
 
 fn limits(group: &config::GroupLimits, engine: &config::Engine) -> containers::Limits {

@@ -7,15 +7,17 @@ use bollard::query_parameters::{ListImagesOptionsBuilder, RemoveImageOptions};
 
 use crate::Engine;
 
+mod agent;
 mod base;
-mod claude;
 mod dockerfile;
 mod fetch;
+mod programs;
 mod stream;
 
+pub use agent::{agent_tag, build_agent};
 pub use base::{ImageId, base_tag, build_base};
-pub use claude::{build_claude, claude_tag};
-pub use fetch::{CLAUDE_VERSION, FetchError};
+pub use fetch::FetchError;
+pub use programs::{AgentProgram, PROGRAMS};
 
 /// Every image of Doorward's own carries the hash of its recipe under this label.
 pub(crate) const RECIPE: &str = "doorward.recipe";
@@ -78,13 +80,11 @@ impl From<Error> for BuildError {
 }
 
 /// How to get a missing image.
-pub fn how_to_get(image: &str) -> &'static str {
-    if image == claude_tag() {
-        "doorward image build claude"
-    } else if image == base_tag() {
-        "doorward image build"
-    } else {
-        "build or pull it with the container engine, or name another image"
+pub fn how_to_get(image: &str) -> String {
+    match PROGRAMS.iter().find(|program| image == agent_tag(program)) {
+        Some(program) => format!("doorward image build {}", program.name),
+        None if image == base_tag() => "doorward image build".to_owned(),
+        None => "build or pull it with the container engine, or name another image".to_owned(),
     }
 }
 

@@ -10,7 +10,8 @@ use crate::body::Body;
 /// What a refused request gets, as JSON. The names are stable.
 #[derive(Serialize)]
 struct Refused<'a> {
-    error: &'static str,
+    /// All that many a client shows.
+    error: String,
     code: Code,
     why: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,7 +30,7 @@ struct Refused<'a> {
 /// judged: no header, no query.
 pub(crate) fn refused(refusal: Refusal, facts: Option<&Facts>) -> Response<Body> {
     let answer = Refused {
-        error: "refused by doorward",
+        error: format!("refused by doorward ({}): {}", refusal.code.as_str(), refusal.why),
         code: refusal.code,
         why: &refusal.why,
         rule: refusal.rule.as_ref().map(ToString::to_string),

@@ -219,11 +219,17 @@ fn next_steps(home: &Home, group: &Group, agent: &Agent, policy_stays: bool) -> 
     let (reach, first) = match agent {
         _ if policy_stays => ("what its policy file allows, which was there before", String::new()),
         Agent::Shell => ("nothing yet", String::new()),
-        Agent::Claude { .. } => (
+        Agent::Claude { .. } | Agent::Opencode { .. } => (
             "nothing yet but Claude",
-            "\n  doorward image build claude   (once)\
-             \n  give it a key: docs/agents.md; `doorward doctor` says what is missing"
-                .to_owned(),
+            format!(
+                "\n  doorward image build {}   (once)\
+                 \n  give it a key: docs/agents.md; `doorward doctor` says what is missing",
+                agent.name()
+            ),
+        ),
+        Agent::Acp { .. } => (
+            "nothing yet",
+            format!("\n  name its command and image in {}: docs/agents.md", home.group_file(name).display()),
         ),
     };
     format!(

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::anyhow;
 use containers::Engine;
-use containers::images::{self, ImageId};
+use containers::images::{self, AgentProgram, ImageId};
 
 use super::show::{Styled, Tone};
 use super::{Failure, environment, show, up};
@@ -18,6 +18,7 @@ use crate::home::Home;
 Examples:
   doorward image build            the base image; a minute, and again only when its recipe changes
   doorward image build claude     the image with Claude Code, which pip or npm fetches (about 170 MB)
+  doorward image build opencode   the image with opencode, which npm fetches (about 60 MB)
   doorward image list             what is there
   doorward image check            start each one and see whether what is in it runs")]
 pub struct ImageArgs {
@@ -43,8 +44,8 @@ enum ImageCommand {
     Check,
 }
 
-/// Doorward's own images.
-const NAMES: [&str; 2] = ["base", "claude"];
+/// Doorward's own images: the base, and one for each agent that is a program.
+const NAMES: [&str; 3] = ["base", "claude", "opencode"];
 
 /// Runs the command.
 pub(super) async fn run(home: &Home, args: ImageArgs) -> Result<ExitCode, Failure> {
@@ -65,7 +66,10 @@ pub(super) async fn run(home: &Home, args: ImageArgs) -> Result<ExitCode, Failur
 /// An image that is needed, built first where it is missing: says so on stderr.
 pub(super) async fn ensure(home: &Home, engine: &Engine, name: &str) -> Result<(), Failure> {
     if !images::exists(engine, &tag(name)).await.map_err(environment)? {
-        let how_long = if name == "base" { "a minute or two" } else { "some minutes: about 170 MB are fetched" };
+        let how_long = match AgentProgram::named(name) {
+            None => "a minute or two".to_owned(),
+            Some(program) => format!("some minutes: about {} MB are fetched", program.megabytes),
+        };
         show::aside(format!("The {name} image for sandboxes is built now. This happens once, and takes {how_long}."));
         build(home, engine, name).await?;
     }
@@ -80,13 +84,13 @@ fn progress() -> impl Fn(&str) + Send + Sync {
 
 async fn build(home: &Home, engine: &Engine, name: &str) -> Result<ImageId, Failure> {
     let built = async {
-        if name == "base" {
+        let Some(program) = AgentProgram::named(name) else {
             return Ok(images::build_base(engine, &progress()).await?);
-        }
+        };
         home.prepare()?;
         // Removed with all that is in it, whether the build ends well, badly or is broken off.
         let staging = tempfile::tempdir_in(home.run_dir())?;
-        Ok::<_, anyhow::Error>(images::build_claude(engine, staging.path(), &progress()).await?)
+        Ok::<_, anyhow::Error>(images::build_agent(engine, program, staging.path(), &progress()).await?)
     };
     tokio::select! {
         built = built => built.map_err(environment),
@@ -95,7 +99,7 @@ async fn build(home: &Home, engine: &Engine, name: &str) -> Result<ImageId, Fail
 }
 
 fn tag(name: &str) -> String {
-    if name == "claude" { images::claude_tag() } else { images::base_tag() }
+    AgentProgram::named(name).map_or_else(images::base_tag, images::agent_tag)
 }
 
 async fn list(engine: &Engine, json: bool) -> Result<(), Failure> {
@@ -138,9 +142,9 @@ async fn check(home: &Home, engine: &Engine) -> Result<ExitCode, Failure> {
                 }
             }
         } else {
-            // Nobody needs Claude Code's before a group has it for an agent.
+            // Nobody needs an agent's before a group has it.
             broken |= name == "base";
-            (Tone::Warning.of("missing"), images::how_to_get(&tag).to_owned())
+            (Tone::Warning.of("missing"), images::how_to_get(&tag))
         };
         rows.push(vec![tag.into(), state, what.into()]);
     }
@@ -158,13 +162,13 @@ async fn check(home: &Home, engine: &Engine) -> Result<ExitCode, Failure> {
 /// What the image's main program says its version is; or why that is not to be had.
 async fn try_out(home: &Home, engine: &Engine, name: &str, tag: &str) -> Result<Result<String, String>, Failure> {
     home.prepare()?;
-    let (command, wanted) = match name {
-        "claude" => ("claude --version", images::CLAUDE_VERSION),
-        _ => ("curl --version | head -n 1", "curl"),
+    let (command, wanted) = match AgentProgram::named(name) {
+        Some(program) => (format!("{} --version", program.command), program.version),
+        None => ("curl --version | head -n 1".to_owned(), "curl"),
     };
     let dir = tempfile::Builder::new().prefix("try").tempdir_in(home.run_dir())?;
     let installation = home.installation_id()?;
-    let tried = containers::try_out(engine, &installation, tag, command, dir.path());
+    let tried = containers::try_out(engine, &installation, tag, &command, dir.path());
     let tried = tokio::select! {
         tried = tried => tried,
         () = up::interrupted() => return Err(environment(anyhow!("interrupted"))),

@@ -245,7 +245,7 @@ impl Setup<'_> {
 
     async fn images(&self, engine: &Engine, agent: &Agent) -> Result<(), Failure> {
         image::ensure(self.home, engine, "base").await?;
-        if matches!(agent, Agent::Claude { .. }) {
+        if matches!(agent, Agent::Claude { .. } | Agent::Opencode { .. }) {
             image::ensure(self.home, engine, "claude").await?;
         }
         Ok(())

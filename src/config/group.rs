@@ -37,6 +37,20 @@ pub enum Agent {
         /// As Claude Code names it; its own choice where nothing is said.
         model: Option<String>,
     },
+    /// opencode.
+    Opencode {
+        /// `PROVIDER/MODEL`, or the model alone where an endpoint is said.
+        model: Option<String>,
+        /// The address of a server that speaks as OpenAI's does, `/v1` included: a model at home.
+        endpoint: Option<String>,
+    },
+    /// Another one that speaks the Agent Client Protocol.
+    Acp {
+        /// How it is started.
+        command: Vec<String>,
+        /// As it names it.
+        model: Option<String>,
+    },
 }
 
 /// Which messages are answered.
@@ -94,15 +108,18 @@ impl GroupSettings {
 }
 
 impl Agent {
-    /// Every agent that a group can have.
-    pub const NAMES: [&str; 2] = ["shell", "claude"];
+    /// Every agent that needs no more than its name.
+    pub const NAMES: [&str; 3] = ["shell", "claude", "opencode"];
 
     /// By its name.
     pub fn parse(name: &str) -> Result<Self, String> {
         match name {
             "shell" => Ok(Agent::Shell),
             "claude" => Ok(Agent::Claude { model: None }),
-            _ => Err("there is no such agent in this version; write \"claude\" or \"shell\"".to_owned()),
+            "opencode" => Ok(Agent::Opencode { model: None, endpoint: None }),
+            "acp" => Ok(Agent::Acp { command: Vec::new(), model: None }),
+            _ => Err("there is no such agent in this version; write \"claude\", \"opencode\", \"acp\" or \"shell\""
+                .to_owned()),
         }
     }
 
@@ -111,14 +128,16 @@ impl Agent {
         match self {
             Agent::Shell => "shell",
             Agent::Claude { .. } => "claude",
+            Agent::Opencode { .. } => "opencode",
+            Agent::Acp { .. } => "acp",
         }
     }
 
     /// With less than that it does not start reliably.
     pub fn least_memory(&self) -> u64 {
         match self {
-            Agent::Shell => 32 << 20,
-            Agent::Claude { .. } => 512 << 20,
+            Agent::Shell | Agent::Acp { .. } => 32 << 20,
+            Agent::Claude { .. } | Agent::Opencode { .. } => 512 << 20,
         }
     }
 }
@@ -128,6 +147,8 @@ impl fmt::Display for Agent {
         f.write_str(match self {
             Agent::Shell => "the shell",
             Agent::Claude { .. } => "Claude Code",
+            Agent::Opencode { .. } => "opencode",
+            Agent::Acp { command, .. } => command.first().map_or("an agent of yours", String::as_str),
         })
     }
 }
@@ -168,6 +189,13 @@ mod tests {
     fn what_cannot_be_is_told_with_its_place() {
         for (text, wanted) in [
             ("agent = \"codex\"", "groups/family.toml:1:9: there is no such agent in this version; write \"claude\""),
+            ("agent = \"claude\"\nendpoint = \"http://nas:1/v1\"", ":2:1: Claude Code has no endpoint"),
+            ("agent = \"claude\"\ncommand = [\"claude\"]", ":2:1: Claude Code has a command of its own"),
+            ("agent = \"opencode\"\nendpoint = \"http://nas:1/v1\"", "an endpoint needs `model`"),
+            ("agent = \"opencode\"\nendpoint = \"nas\"\nmodel = \"x\"", "not an address"),
+            ("agent = \"opencode\"\nmodel = \"opus\"", "PROVIDER/MODEL"),
+            ("agent = \"acp\"", "needs `command`"),
+            ("agent = \"acp\"\ncommand = [\"goose\", \"acp\"]", "needs `image`"),
             (
                 "\nagnet = \"claude\"",
                 "groups/family.toml:2:1: a group's file has no key `agnet`; did you mean `agent`?",

@@ -15,6 +15,7 @@ use super::{
     values,
 };
 
+mod agent;
 mod credentials;
 mod group;
 

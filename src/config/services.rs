@@ -112,6 +112,18 @@ const ALL: [Service; 11] = [
     },
 ];
 
+/// The hosts of models: each knows who asks by one header alone, as its documents say.
+const MODELS: [&str; 5] =
+    ["api.anthropic.com", "api.mistral.ai", "api.openai.com", "generativelanguage.googleapis.com", "openrouter.ai"];
+
+/// Headers that authenticate nobody at any of these hosts, though their names could: agents send the number of their
+/// own conversation to models.
+pub(super) fn harmless_at(hosts: impl IntoIterator<Item = String>) -> &'static [&'static str] {
+    let mut hosts = hosts.into_iter().peekable();
+    let some = hosts.peek().is_some();
+    if some && hosts.all(|host| MODELS.contains(&&*host)) { &["header:x-session-id"] } else { &[] }
+}
+
 /// All of them.
 pub fn all() -> std::slice::Iter<'static, Service> {
     const { &ALL }.iter()
@@ -147,6 +159,19 @@ mod tests {
             );
             Config::parse("doorward.toml", &text, Path::new("/")).unwrap();
         }
+    }
+
+    #[test]
+    fn the_number_of_a_conversation_is_no_key_of_a_models() {
+        let harmless = |hosts: &str| {
+            let text =
+                format!("[credentials.a]\nsecret = \"env:X\"\nhosts = {hosts}\nplace = [\"header:x-api-key\"]\n");
+            let config = Config::parse("doorward.toml", &text, Path::new("/")).unwrap();
+            config.credentials["a"].harmless.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(harmless("[\"api.anthropic.com\"]"), ["header:x-session-id"]);
+        assert_eq!(harmless("[\"api.anthropic.com\", \"mine.example\"]"), [""; 0]);
+        assert_eq!(harmless("[\"mine.example\"]"), [""; 0]);
     }
 
     #[test]

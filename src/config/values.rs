@@ -112,6 +112,16 @@ pub(super) fn engine_host(text: &str) -> Result<String, String> {
         .to_owned())
 }
 
+/// The address of a server that speaks as OpenAI's does.
+pub(super) fn endpoint(text: &str) -> Result<String, String> {
+    let is_one =
+        text.starts_with("http") && !text.contains(['?', '#', '@']) && policies::Facts::parse("POST", text).is_ok();
+    match is_one {
+        true => Ok(text.trim_end_matches('/').to_owned()),
+        false => Err("not an address; write for example \"http://192.168.1.20:11434/v1\"".to_owned()),
+    }
+}
+
 /// An image or a runtime: one word that the engine knows.
 pub(super) fn word(text: &str) -> Result<String, String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/' | ':' | '@');

@@ -53,7 +53,8 @@ fn policy_of(operations: &Operations, caller: &Caller, as_text: bool) -> Respons
 }
 
 fn refused(refusal: &Refusal) -> Response<Bytes> {
-    let told = json!({ "error": "refused by doorward", "code": refusal.code, "why": refusal.why });
+    let error = format!("refused by doorward ({}): {}", refusal.code.as_str(), refusal.why);
+    let told = json!({ "error": error, "code": refusal.code, "why": refusal.why });
     respond_json(StatusCode::SERVICE_UNAVAILABLE, &told)
 }
 

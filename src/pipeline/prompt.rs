@@ -47,7 +47,7 @@ impl Form {
     pub fn of(agent: &Agent) -> Self {
         match agent {
             Agent::Shell => Form::Bare,
-            Agent::Claude { .. } => Form::Context,
+            Agent::Claude { .. } | Agent::Acp { .. } => Form::Context,
         }
     }
 

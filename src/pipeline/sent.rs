@@ -8,7 +8,7 @@ use policies::GroupName;
 use proxy::audit::Seq;
 
 use super::shared::Shared;
-use crate::claude;
+use crate::agents;
 use crate::phrases::Phrases;
 use crate::store::ledger::{AuditEntry, Filter, may_have_written};
 use crate::store::{MessageRow, StoreError};
@@ -81,7 +81,7 @@ impl Sent {
             return;
         }
         let host = decision.host.as_deref().unwrap_or("a host");
-        match claude::is_model_call(host, decision.path.as_deref().unwrap_or_default()) {
+        match agents::is_model_call(host, decision.path.as_deref().unwrap_or_default()) {
             true => self.model = true,
             false => drop(self.hosts.insert(host.to_owned())),
         }

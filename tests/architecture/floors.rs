@@ -8,10 +8,10 @@ use crate::reach::arrows;
 const FLOORS: &[(&str, u8)] = &[
     ("main", 4),
     ("lib", 4),
+    ("agents", 3),
     ("alarms", 3),
     ("approvals", 3),
     ("backup", 3),
-    ("claude", 3),
     ("cli", 3),
     ("control", 3),
     ("daemon", 3),

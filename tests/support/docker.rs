@@ -11,7 +11,13 @@ pub fn require_engine_and_image() {
 
 /// The same for the image with Claude Code.
 pub fn require_engine_and_claude() {
-    require(&containers::images::claude_tag());
+    require_engine_and("claude");
+}
+
+/// The same for the image with another agent.
+pub fn require_engine_and(agent: &str) {
+    let program = containers::images::AgentProgram::named(agent).expect("an agent with an image");
+    require(&containers::images::agent_tag(program));
 }
 
 fn require(image: &str) {

@@ -37,6 +37,7 @@ pub use anthropic::{Anthropic, Asked, Does, Key};
 pub use audit::Audit;
 pub use chat::Chat;
 pub use daemon::Daemon;
+pub use docker::require_engine_and;
 pub use doh::Doh;
 pub use door::{Answer, Door};
 pub use home::Home;

@@ -15,6 +15,9 @@ pub const GLOBAL: &str = "/workspace/global";
 /// Where agents keep what they remember from one sandbox to the next.
 pub const HOME: &str = "/home/agent";
 
+/// What an agent is told about where it is.
+pub(crate) const SYSTEM_PROMPT: &str = include_str!("system-prompt.md");
+
 /// Prompts that may be open at once; a daemon that sends more is broken.
 pub const MAX_OPEN: usize = 1024;
 

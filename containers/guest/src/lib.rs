@@ -16,10 +16,13 @@ pub mod attest;
 pub mod kernel;
 
 pub mod door;
+mod failure;
 mod pipes;
+mod process;
 pub mod reaper;
 pub mod session;
 
+pub mod acp;
 pub mod agents;
 pub mod claude;
 pub mod shell;

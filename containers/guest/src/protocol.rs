@@ -1,4 +1,4 @@
-//! The guest protocol, version 4: JSON lines over the container's stdin and
+//! The guest protocol, version 5: JSON lines over the container's stdin and
 //! stdout, one message a line, at most [`MAX_LINE`] bytes.
 //!
 //! The order of a session:
@@ -14,10 +14,12 @@
 //! What it is not: a source of facts. Agent and guest share a uid, so after
 //! `start` everything that arrives is taken as the agent speaking.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// The version that both sides name in their first line.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// The longest line either side accepts, its newline included.
 pub const MAX_LINE: usize = 4 << 20;
@@ -141,6 +143,29 @@ pub enum Agent {
         /// is not there any more is dropped, and a new one begun.
         resume: Option<String>,
     },
+    /// One that speaks the Agent Client Protocol.
+    Acp {
+        /// How it is started.
+        program: Program,
+        /// As it names it; its own choice where nothing is said.
+        model: Option<String>,
+        /// As for Claude Code.
+        resume: Option<String>,
+    },
+}
+
+/// A program that is an agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Program {
+    /// What people call it.
+    pub name: String,
+    /// Its command and arguments.
+    pub command: Vec<String>,
+    /// What is put into its environment besides.
+    pub environment: BTreeMap<String, String>,
+    /// Folders of its home, without a leading slash, that nothing can be written into: for what it would fetch there.
+    pub sealed: Vec<String>,
 }
 
 /// What the guest sees of its sandbox before the agent starts. It catches

@@ -11,6 +11,7 @@ use tokio::{
 };
 
 use crate::{
+    acp,
     agents::{Daemon, complain},
     attest, claude, door,
     protocol::{Agent, FromGuest, MAX_LINE, ToGuest, VERSION},
@@ -125,5 +126,6 @@ async fn drive(agent: Agent, reaper: Rc<Reaper>, daemon: Daemon) -> Result<(), S
     match agent {
         Agent::Shell => shell::drive(reaper, daemon).await,
         Agent::Claude { model, resume } => claude::drive(&reaper, daemon, model, resume).await,
+        Agent::Acp { program, model, resume } => acp::drive(&reaper, daemon, program, model, resume).await,
     }
 }

@@ -1,4 +1,4 @@
-//! Fetches Claude Code's program on the host with the owner's own pip or npm, which know
+//! Fetches an agent's program on the host with the owner's own pip or npm, which know
 //! their index, mirror and proxy. It is not used unless its hash is right.
 
 use std::{
@@ -11,54 +11,52 @@ use std::{
 use sha2::{Digest, Sha256};
 use tokio::process::Command;
 
-/// The version of Claude Code that this Doorward was made for.
-pub const CLAUDE_VERSION: &str = "2.1.330";
+use super::AgentProgram;
 
-/// The release of the Python package that carries it.
-const WHEEL: &str = "claude-agent-sdk==0.2.187";
-
-/// The SHA-256 of its program, as PyPI and npm both give it.
-const PINNED: [(&str, &str, &str); 2] = [
-    ("x86_64", "x64", "f390eaa0814e6a1bff74cbb47acb74cb9c89d30ced809fe0af5af00c7bfe8ebb"),
-    ("aarch64", "arm64", "6016f90cac783e367fb1aa97c768a2efb94a0128a5b46b70fb3d8fcbbd9dd444"),
-];
-
-/// Claude Code could not be fetched.
+/// An agent's program could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// There is none for this machine.
-    #[error("there is no Claude Code for {0}; x86_64 and aarch64 are what it is made for")]
-    NoProgram(&'static str),
+    #[error("there is no {0} for {1}; x86_64 and aarch64 are what it is made for")]
+    NoProgram(&'static str, &'static str),
     /// Nothing to fetch it with.
     #[error(
-        "Claude Code is fetched with pip or npm, and neither is here. Install one and try again: \
-         `sudo apt-get install python3-pip`"
+        "{title} is fetched with {with}, which is not here. Install it and try again: `sudo apt-get install {install}`"
     )]
-    NoClient,
+    NoClient {
+        /// What.
+        title: &'static str,
+        /// What would fetch it.
+        with: &'static str,
+        /// The package that has that.
+        install: &'static str,
+    },
     /// They failed.
-    #[error(
-        "Claude Code {CLAUDE_VERSION} could not be fetched.\n{said}\nCheck that this machine reaches its package \
-         index, then try again"
-    )]
+    #[error("{what} could not be fetched.\n{said}\nCheck that this machine reaches its package index, then try again")]
     Failed {
+        /// The program and its version.
+        what: String,
         /// Each client with its last lines.
         said: String,
     },
     /// The disk is full.
-    #[error("the disk that holds {path} is full; fetching Claude Code takes about 1 GB there, and is tried again by the same command", path = path.display())]
+    #[error("the disk that holds {path} is full; fetching {title} takes about 1 GB there, and is tried again by the same command", path = path.display())]
     NoSpace {
+        /// What.
+        title: &'static str,
         /// Where it was to be put.
         path: PathBuf,
     },
     /// It is something else.
     #[error(
-        "what {client} gave as Claude Code {CLAUDE_VERSION} is not what this Doorward was made for, so nothing was \
-         built: its SHA-256 is {found}, and should be {wanted}. A mirror or somebody on the way may have changed it; \
-         try another index"
+        "what {client} gave as {what} is not what this Doorward was made for, so nothing was built: its SHA-256 is \
+         {found}, and should be {wanted}. A mirror or somebody on the way may have changed it; try another index"
     )]
     WrongHash {
         /// Who gave it.
         client: &'static str,
+        /// The program and its version.
+        what: String,
         /// What came.
         found: String,
         /// What should have come.
@@ -85,47 +83,47 @@ struct Client {
     program: String,
 }
 
-/// The hash that decides what is in the image.
-pub(super) fn pinned() -> &'static str {
-    PINNED.iter().find(|(arch, ..)| *arch == std::env::consts::ARCH).map_or("", |(_, _, hash)| hash)
-}
-
 /// Fetches it below `staging`, and returns its path once its hash is right.
-pub(super) async fn claude(staging: &Path, progress: &(dyn Fn(&str) + Send + Sync)) -> Result<PathBuf, FetchError> {
-    let arch = std::env::consts::ARCH;
-    let Some((_, npm, hash)) = PINNED.iter().find(|(name, ..)| *name == arch) else {
-        return Err(FetchError::NoProgram(arch));
+pub(super) async fn program(
+    program: &AgentProgram,
+    staging: &Path,
+    progress: &(dyn Fn(&str) + Send + Sync),
+) -> Result<PathBuf, FetchError> {
+    let Some(build) = program.build() else {
+        return Err(FetchError::NoProgram(program.title, std::env::consts::ARCH));
     };
     let mut clients = Vec::new();
-    for client in clients_for(npm) {
+    for client in clients_for(program) {
         if works(&client).await && !clients.iter().any(|other: &Client| other.name == client.name) {
             clients.push(client);
         }
     }
-    with(&clients, staging, hash, progress).await
+    with(&clients, program, staging, build.sha256, progress).await
 }
 
-fn clients_for(npm: &str) -> Vec<Client> {
+fn clients_for(program: &AgentProgram) -> Vec<Client> {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-    let pip = |command: &[&str]| Client {
-        name: "pip",
-        command: words(command),
-        // Wheels run nothing when they are unpacked.
-        fetch: words(&[
-            "install",
-            "--no-deps",
-            "--only-binary=:all:",
-            "--no-compile",
-            "--no-input",
-            "--progress-bar=off",
-            "--disable-pip-version-check",
-            WHEEL,
-            "--target",
-        ]),
-        program: "claude_agent_sdk/_bundled/claude".to_owned(),
+    let pip = |command: &[&str]| {
+        let (wheel, path) = program.wheel?;
+        Some(Client {
+            name: "pip",
+            command: words(command),
+            // Wheels run nothing when they are unpacked.
+            fetch: words(&[
+                "install",
+                "--no-deps",
+                "--only-binary=:all:",
+                "--no-compile",
+                "--no-input",
+                "--progress-bar=off",
+                "--disable-pip-version-check",
+                wheel,
+                "--target",
+            ]),
+            program: path.to_owned(),
+        })
     };
-    let package = format!("@anthropic-ai/claude-code-linux-{npm}");
-    let npm = Client {
+    let npm = program.build().map(|build| Client {
         name: "npm",
         command: words(&["npm"]),
         fetch: words(&[
@@ -134,15 +132,15 @@ fn clients_for(npm: &str) -> Vec<Client> {
             "--no-save",
             "--no-audit",
             "--no-fund",
-            &format!("{package}@{CLAUDE_VERSION}"),
+            &format!("{}@{}", build.package, program.version),
             "--prefix",
         ]),
-        program: format!("node_modules/{package}/claude"),
-    };
-    vec![pip(&["python3", "-m", "pip"]), pip(&["pip3"]), pip(&["pip"]), npm]
+        program: format!("node_modules/{}/{}", build.package, build.path),
+    });
+    [pip(&["python3", "-m", "pip"]), pip(&["pip3"]), pip(&["pip"]), npm].into_iter().flatten().collect()
 }
 
-#[expect(clippy::disallowed_methods, reason = "pip and npm fetch Claude Code, at the owner's command")]
+#[expect(clippy::disallowed_methods, reason = "pip and npm fetch agents, at the owner's command")]
 async fn works(client: &Client) -> bool {
     let version = Command::new(&client.command[0]).args(&client.command[1..]).arg("--version").output().await;
     version.is_ok_and(|run| run.status.success())
@@ -150,17 +148,19 @@ async fn works(client: &Client) -> bool {
 
 async fn with(
     clients: &[Client],
+    agent: &AgentProgram,
     staging: &Path,
     wanted: &'static str,
     progress: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<PathBuf, FetchError> {
+    let what = || format!("{} {}", agent.title, agent.version);
     let mut said = Vec::new();
     for client in clients {
-        progress(&format!("fetching Claude Code {CLAUDE_VERSION} with {} (about 170 MB)", client.name));
+        progress(&format!("fetching {} with {} (about {} MB)", what(), client.name, agent.megabytes));
         let folder = staging.join(client.name);
         if let Err(why) = run(client, staging, &folder).await {
             if why.contains("No space left") || why.contains("ENOSPC") {
-                return Err(FetchError::NoSpace { path: staging.to_owned() });
+                return Err(FetchError::NoSpace { title: agent.title, path: staging.to_owned() });
             }
             progress(&format!("{} could not fetch it", client.name));
             said.push(format!("{} said: {why}", client.name));
@@ -170,11 +170,15 @@ async fn with(
         let path = folder.join(&client.program);
         let found = hash(path.clone()).await.map_err(|source| FetchError::Io { path: path.clone(), source })?;
         if found != wanted {
-            return Err(FetchError::WrongHash { client: client.name, found, wanted });
+            return Err(FetchError::WrongHash { client: client.name, what: what(), found, wanted });
         }
         return Ok(path);
     }
-    if said.is_empty() { Err(FetchError::NoClient) } else { Err(FetchError::Failed { said: said.join("\n") }) }
+    if !said.is_empty() {
+        return Err(FetchError::Failed { what: what(), said: said.join("\n") });
+    }
+    let (with, install) = if agent.wheel.is_some() { ("pip or npm", "python3-pip") } else { ("npm", "npm") };
+    Err(FetchError::NoClient { title: agent.title, with, install })
 }
 
 /// Caches and temporary files are in `staging` too, which is removed afterwards.
@@ -215,7 +219,7 @@ async fn hash(path: PathBuf) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::*;
+    use super::{super::PROGRAMS, *};
 
     /// The SHA-256 of nothing.
     const OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -228,7 +232,7 @@ mod tests {
 
     async fn fetch(clients: &[Client]) -> Result<PathBuf, FetchError> {
         let staging = tempfile::tempdir().unwrap();
-        with(clients, staging.path(), OF_NOTHING, &|_| ()).await
+        with(clients, &PROGRAMS[0], staging.path(), OF_NOTHING, &|_| ()).await
     }
 
     #[tokio::test]

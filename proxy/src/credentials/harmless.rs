@@ -213,7 +213,7 @@ const BEGINNINGS: [&str; 17] = [
 const ENDINGS: [&str; 8] =
     ["-version", "-beta", "-checksum", "-idempotency-key", "-request-id", "-correlation-id", "-trace-id", "-span-id"];
 
-const NAMES: [&str; 150] = [
+const NAMES: [&str; 151] = [
     // Of HTTP and WebDAV.
     "accept",
     "accept-charset",
@@ -365,6 +365,7 @@ const NAMES: [&str; 150] = [
     "x-ms-lease-id",
     "x-rep-hints",
     "x-requested-with",
+    "x-session-affinity",
     "x-stripe-client-telemetry",
     "x-stripe-client-user-agent",
     "x-title",

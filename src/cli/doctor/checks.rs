@@ -10,8 +10,8 @@ use policies::GroupName;
 use super::super::group::observed_until;
 use super::super::policy;
 use super::{Check, Mend, chats, engine, folders, machine, others};
-use crate::claude;
-use crate::config::{Agent, Config, Credential, GroupSettings, SecretUnreadable};
+use crate::agents;
+use crate::config::{Config, Credential, GroupSettings, SecretUnreadable};
 use crate::control::client::Client;
 use crate::control::protocol::{Answer, Request, Status};
 use crate::control::settings::fingerprint;
@@ -197,12 +197,10 @@ fn agents(home: &Home, config: &Config, groups: &[Group]) -> Vec<Check> {
             Err(error) => return Check::broken(what, error.to_string(), "correct what the message names"),
         };
         let policy = PolicyFiles::compile(home, &group);
-        match (&settings.agent, &policy) {
-            (Agent::Claude { .. }, Ok(compiled)) => match claude::check_key(&group, &compiled.policy, config) {
-                Ok(()) => Check::fine(what, settings.agent.to_string()),
-                Err(error) => Check::broken(what, error.to_string(), "see docs/agents.md"),
-            },
-            // A policy that is wrong has a line of its own.
+        // A policy that is wrong has a line of its own.
+        let policy = policy.as_ref().ok();
+        match policy.map(|compiled| agents::check_key(&group, &settings.agent, &compiled.policy, config)) {
+            Some(Err(error)) => Check::broken(what, error.to_string(), "see docs/agents.md"),
             _ => Check::fine(what, settings.agent.to_string()),
         }
     };

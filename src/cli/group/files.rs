@@ -28,7 +28,7 @@ fn settings(name: &GroupName, agent: &Agent) -> String {
     format!(
         "\
 # Who answers in the group {name}, and when. It is read whenever a sandbox starts.
-agent = \"{agent}\"                    # claude, or shell: each message is a command
+agent = \"{agent}\"                    # claude, opencode, or shell: each message is a command
 # model = \"sonnet\"                   # as Claude Code names it; its own choice otherwise
 # trigger = \"name\"                  # or \"always\"; otherwise: only what calls the assistant is
 #                                     # answered in a chat of several people, all elsewhere
@@ -55,7 +55,14 @@ fn policy(name: &GroupName, agent: &Agent) -> String {
 # A preset that ships with Doorward:
 # use = [\"git-read\"]"
         }
-        Agent::Claude { .. } => {
+        Agent::Acp { .. } | Agent::Opencode { endpoint: Some(_), .. } => {
+            "\
+# What no rule names is refused; this file names nothing yet, not even the model of its agent.
+#
+# A preset that ships with Doorward:
+# use = [\"openai\"]"
+        }
+        Agent::Claude { .. } | Agent::Opencode { endpoint: None, .. } => {
             "\
 # What no rule names is refused; so far it may only think with Claude.
 use = [\"claude\"]

@@ -76,15 +76,16 @@ pub(super) fn run(home: &Home, args: &SetArgs) -> Result<ExitCode, Failure> {
         None if *default => (edit.unset(key).map_err(failed)?, format!("{key} of {group} is as usual.")),
         None => return Err(usage(anyhow!("say to what: `doorward group set {group} {key} VALUE`, or --default"))),
     };
-    // A model is Claude's: a shell that is made of Claude has none.
-    let edit = match (key.as_str(), value.as_deref()) {
-        ("agent", Some("shell")) => edit.unset("model").map_err(failed)?,
+    // A model is its agent's: another one has another, and the shell none.
+    let edit = match key.as_str() {
+        "agent" => edit.unset("model").and_then(|edit| edit.unset("endpoint")).map_err(failed)?,
         _ => edit,
     };
     let done = finish(edit, *dry_run, &format!("{meaning} It counts when its next sandbox starts."))?;
     show::aside(format!("`doorward stop {group}` ends what runs now, so that the next message starts with it."));
-    if key == "agent" && value.as_deref() == Some("claude") && !thinks_with_claude(home, group) {
-        show::aside(format!("It may not reach Claude yet: doorward policy use {group} claude"));
+    let thinks = matches!(value.as_deref(), Some("claude" | "opencode"));
+    if key == "agent" && thinks && !thinks_with_claude(home, group) {
+        show::aside(format!("It may not reach a model yet: doorward policy use {group} claude"));
     }
     Ok(done)
 }

@@ -54,7 +54,7 @@ impl Setup<'_> {
         if GroupSettings::load(self.home, group)?.agent.name() != agent.name() {
             written::agent(self.home, group, agent.name())?;
         }
-        if matches!(agent, Agent::Claude { .. }) {
+        if matches!(agent, Agent::Claude { .. } | Agent::Opencode { .. }) {
             written::presets(self.home, group, &["claude"])?;
         }
         Ok(())

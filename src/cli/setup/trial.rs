@@ -106,7 +106,7 @@ fn read(answer: &[u8]) -> Tried {
     let json = said.find('{').map(|at| serde_json::Deserializer::from_str(&said[at..]).into_iter());
     let json: Option<serde_json::Value> = json.and_then(|mut values| values.next()?.ok());
     let word = |name: &str| json.as_ref().and_then(|json| json[name].as_str());
-    if word("error") == Some("refused by doorward") {
+    if word("error").is_some_and(|error| error.starts_with("refused by doorward")) {
         return Tried::Unknown(format!("the door refused it: {}", word("why").unwrap_or("no reason was given")));
     }
     match status {
@@ -129,7 +129,8 @@ mod tests {
         // A model that this version names and nobody has any more; an account without credit.
         assert_eq!(answer("404 Not Found", ""), Tried::Accepted);
         assert_eq!(answer("400 Bad Request", "{\"type\":\"error\"}"), Tried::Accepted);
-        let refused = "1f\r\n{\"error\":\"refused by doorward\",\"why\":\"no rule\"}\r\n0\r\n\r\n";
+        let refused =
+            "1f\r\n{\"error\":\"refused by doorward (not_allowed): no rule\",\"why\":\"no rule\"}\r\n0\r\n\r\n";
         assert_eq!(answer("403 Forbidden", refused), Tried::Unknown("the door refused it: no rule".to_owned()));
         assert!(matches!(read(b""), Tried::Unknown(_)) && matches!(answer("529 Busy", ""), Tried::Unknown(_)));
     }

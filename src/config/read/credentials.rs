@@ -9,7 +9,7 @@ use policies::RequestPattern;
 use proxy::{Mint, Place};
 
 use super::super::credential::{self, Credential, CredentialHost, Shape};
-use super::super::{OAuth, SecretSource, oauth, place, values};
+use super::super::{OAuth, SecretSource, oauth, place, services, values};
 use super::{Block, all};
 
 pub(super) const CREDENTIAL: TableKeys = TableKeys {
@@ -67,7 +67,9 @@ fn credential(block: &mut Block<'_, '_>, name: Arc<str>) -> Option<Credential> {
     let hosts = block.needed_strings("hosts", CREDENTIAL.header, "api.example.com");
     let hosts = all(block, hosts, CredentialHost::parse);
     let place = places(block);
-    let harmless = strings(block, "harmless", place::harmless);
+    let said = strings(block, "harmless", place::harmless);
+    let known = services::harmless_at(hosts.iter().map(ToString::to_string)).iter();
+    let harmless = known.filter_map(|text| place::harmless(text).ok()).chain(said).collect();
     let only = strings(block, "only", RequestPattern::parse);
     let env = block.read("env", values::variable);
     let prefix = block.read("prefix", credential::prefix);

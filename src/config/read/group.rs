@@ -6,10 +6,10 @@ use desk::toml::{Reader, TableKeys, Vocabulary};
 use desk::{Problems, Text};
 
 use super::super::{Agent, GroupLimits, GroupSettings, Trigger, values};
-use super::{Block, section};
+use super::{Block, agent, section};
 use crate::phrases::Language;
 
-const TOP: [&str; 6] = ["agent", "model", "trigger", "language", "image", "limits"];
+const TOP: [&str; 8] = ["agent", "model", "endpoint", "command", "trigger", "language", "image", "limits"];
 const LIMITS: TableKeys =
     TableKeys { header: "[limits]", keys: &["memory", "cpus", "pids", "open_files", "disk", "files"] };
 
@@ -24,28 +24,13 @@ pub(in super::super) fn group(name: &str, text: &str) -> Result<GroupSettings, P
 
 fn file(file: &mut Block<'_, '_>) -> GroupSettings {
     file.known_keys("a group's file", &TOP);
-    let agent = agent(file);
+    let agent = agent::agent(file);
     GroupSettings {
         limits: section(file, "limits", &LIMITS, |block| limits(block, &agent)),
         image: file.read("image", values::word),
         trigger: file.read("trigger", Trigger::parse),
         language: file.read("language", Language::parse),
         agent,
-    }
-}
-
-fn agent(file: &mut Block<'_, '_>) -> Agent {
-    let agent = file.read("agent", Agent::parse).unwrap_or_default();
-    let model = file.read("model", values::word);
-    match agent {
-        Agent::Claude { .. } => Agent::Claude { model },
-        Agent::Shell => {
-            if file.has("model") {
-                let help = Some("say agent = \"claude\" as well, or leave this out".to_owned());
-                file.reader.problem(file.span_of("model"), "the shell has no model", help);
-            }
-            Agent::Shell
-        }
     }
 }
 

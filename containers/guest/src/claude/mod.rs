@@ -7,22 +7,22 @@
 //! What it is not: a guard. Claude Code may do in the sandbox whatever it likes.
 
 mod history;
-mod process;
 mod said;
 mod said_before;
+mod start;
 mod turns;
 mod words;
 
 use std::time::{Duration, Instant};
 
-use process::{Heard, Process};
 use said::{Outcome, Said};
 use said_before::SaidBefore;
 use turns::{Open, Turns};
-use words::{Failure, Refused};
 
 use crate::{
     agents::{self, Daemon, MAX_OPEN, complain},
+    failure::{self, Failure, Refused},
+    process::{Heard, Process},
     protocol::{Forgotten, FromGuest, ToGuest},
     reaper::Reaper,
 };
@@ -50,7 +50,9 @@ pub async fn drive(
     model: Option<String>,
     resume: Option<String>,
 ) -> Result<(), String> {
-    let process = Process::start(reaper, model.as_deref(), resume.as_deref())?;
+    // One of another agent is named after it.
+    let resume = resume.filter(|session| !session.contains(':'));
+    let process = start::start(reaper, model.as_deref(), resume.as_deref())?;
     let mut driver = Driver {
         reaper,
         daemon,
@@ -107,7 +109,7 @@ impl Driver<'_> {
                             return self.give_up(agents::FOLDER_GONE.to_owned()).await;
                         }
                     }
-                    Some(ToGuest::Interrupt) => if self.turns.under_way() { self.process.interrupt() },
+                    Some(ToGuest::Interrupt) => if self.turns.under_way() { start::interrupt(&self.process) },
                     Some(ToGuest::Start { .. }) => return Err("the daemon said `start` twice".to_owned()),
                 },
                 heard = self.process.next() => match heard {
@@ -138,9 +140,9 @@ impl Driver<'_> {
         if self.turns.len() == 0 {
             self.before.forget();
         }
-        let uuid = process::new_uuid()?;
+        let uuid = start::new_uuid()?;
         self.before.remember(id, &uuid);
-        self.process.say(&uuid, &text);
+        start::say(&self.process, &uuid, &text);
         self.turns.open(id, uuid, text);
         Ok(())
     }
@@ -179,7 +181,7 @@ impl Driver<'_> {
             Said::Retries { attempt, of, status } => {
                 if matches!(status, Some(401)) && attempt >= REFUSALS && self.refused.is_none() {
                     self.refused = Some(words::REFUSED.to_owned());
-                    self.process.interrupt();
+                    start::interrupt(&self.process);
                 }
                 self.progress(words::retrying(attempt, of, status)).await?;
             }
@@ -220,7 +222,7 @@ impl Driver<'_> {
         if let Some(failure) = failure {
             return self.failed(&turn, failure).await;
         }
-        let text = if outcome.is_interrupted() { "(interrupted)".to_owned() } else { words::reply(&outcome.text) };
+        let text = if outcome.is_interrupted() { "(interrupted)".to_owned() } else { failure::reply(&outcome.text) };
         if !text.is_empty() {
             self.daemon.tell(FromGuest::Text { id: last, text }).await?;
         }
@@ -286,10 +288,10 @@ impl Driver<'_> {
 
     /// A new process for the session, if there is one, with the prompts so far.
     fn start(&mut self) -> Result<(), String> {
-        self.process = Process::start(self.reaper, self.model.as_deref(), self.session.as_deref())?;
+        self.process = start::start(self.reaper, self.model.as_deref(), self.session.as_deref())?;
         self.resuming = self.session.is_some();
         for (uuid, text) in self.turns.again() {
-            self.process.say(uuid, text);
+            start::say(&self.process, uuid, text);
         }
         Ok(())
     }

@@ -1,12 +1,7 @@
 //! What went wrong, for people in a chat: what it was, and what to do about it.
 
-use serde_json::Value;
-
 use super::said::Outcome;
-use crate::shell::MAX_OUTPUT;
-
-/// How much of Claude Code's own words is repeated.
-const MOST_WORDS: usize = 600;
+use crate::failure::{Failure, MOST_WORDS, Refused, cut, refused_by_the_door};
 
 /// A key that Anthropic does not take.
 pub(super) const REFUSED: &str = "Anthropic does not accept the key (401). Its owner must see whether the credential \
@@ -20,32 +15,10 @@ pub(super) fn retrying(attempt: u64, of: u64, status: Option<u16>) -> String {
     }
 }
 
-/// Why a turn failed, and what that means for the next.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Failure {
-    /// For people.
-    pub(super) words: String,
-    /// Whether it may pass by itself.
-    pub(super) retry: bool,
-    /// Whether it was refused for what it said.
-    pub(super) refused: Refused,
-}
-
-/// Whether a turn was refused for what stands in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refused {
-    /// It was not, or nobody knows: the session is as good as before.
-    No,
-    /// The request was no good. The turn is better left out.
-    Perhaps,
-    /// What the conversation holds is at fault: each later request is refused as well.
-    ForWhatItSays,
-}
-
 /// Why a turn failed.
 pub(super) fn failure(outcome: &Outcome) -> Failure {
     let said = if outcome.text.is_empty() { outcome.errors.join("; ") } else { outcome.text.clone() };
-    if let Some(failure) = refused_by_the_door(&said) {
+    if let Some(failure) = refused_by_the_door("Claude", &said) {
         return failure;
     }
     let of = |words: &str, retry| Failure { words: words.to_owned(), retry, refused: Refused::No };
@@ -106,51 +79,6 @@ fn refused_by_the_model(status: Option<u16>, said: &str) -> Refused {
     let said = said.to_ascii_lowercase();
     let about_it = status == Some(413) || ABOUT_IT.iter().any(|words| said.contains(words));
     if about_it { Refused::ForWhatItSays } else { Refused::Perhaps }
-}
-
-/// The answer, as much of it as fits.
-pub(super) fn reply(text: &str) -> String {
-    cut(text.trim(), MAX_OUTPUT)
-}
-
-/// The door's refusals are JSON objects with a `code` and a `why`; Claude Code repeats them.
-fn refused_by_the_door(said: &str) -> Option<Failure> {
-    let (_, json) = said.split_at(said.find('{')?);
-    let refusal: Value = serde_json::Deserializer::from_str(json).into_iter().next()?.ok()?;
-    let (code, why) = (refusal["code"].as_str()?, refusal["why"].as_str()?);
-    let words = format!("the door refused the request to Claude: {} ({code})", cut(why, MOST_WORDS));
-    let retry = MAY_PASS.contains(&code);
-    let refused = match code {
-        _ if FOR_WHAT_IT_SAYS.contains(&code) => Refused::ForWhatItSays,
-        // Of one request, which is too much for good, or of a day, which is nobody's fault.
-        "limit_exceeded" => Refused::Perhaps,
-        _ => Refused::No,
-    };
-    Some(Failure { words, retry, refused })
-}
-
-/// The door's reasons that lie in what a request says, and so in the conversation.
-const FOR_WHAT_IT_SAYS: [&str; 8] = [
-    "secret_in_request",
-    "surrogate_unbound",
-    "surrogate_location",
-    "surrogate_foreign",
-    "surrogate_retired",
-    "body_condition",
-    "body_unreadable",
-    "too_large",
-];
-
-/// Those that lie in the surroundings, and pass without anybody doing anything.
-const MAY_PASS: [&str; 6] =
-    ["upstream_failed", "upstream_unreadable", "unresolved", "timeout", "audit_unavailable", "group_limit"];
-
-fn cut(text: &str, most: usize) -> String {
-    if text.len() <= most {
-        return text.to_owned();
-    }
-    let end = text.floor_char_boundary(most);
-    format!("{}\n(cut here: {} more bytes)", &text[..end], text.len() - end)
 }
 
 #[cfg(test)]
@@ -215,11 +143,5 @@ mod tests {
             assert!(words.contains(wanted), "{words}");
             assert!(!words.contains('{') && !words.contains("/login"), "{words}");
         }
-    }
-
-    #[test]
-    fn a_reply_that_is_too_long_is_cut_between_characters() {
-        let long = reply(&"ä".repeat(MAX_OUTPUT));
-        assert!(long.ends_with(&format!("ä\n(cut here: {MAX_OUTPUT} more bytes)")));
     }
 }

@@ -1,0 +1,81 @@
+//! What Claude Code is started with, and what it is told in its own protocol.
+
+use std::{fs, io, process::Command};
+
+use serde_json::json;
+
+use crate::{
+    agents::{GLOBAL, SYSTEM_PROMPT},
+    claude::history,
+    process::Process,
+    reaper::Reaper,
+};
+
+const MCP: &str = r#"{"mcpServers":{"doorward":{"type":"http","url":"http://doorward.internal/mcp"}}}"#;
+
+/// Its own check of a page's host asks Anthropic about every page; the door decides here.
+const SETTINGS: &str = r#"{"skipWebFetchPreflight":true}"#;
+
+/// They promise something for later, which ends with the sandbox, or are for terminals.
+const NO_TOOLS: &str = "CronCreate,CronDelete,CronList,ScheduleWakeup,Monitor,Workflow,EnterWorktree,ExitWorktree,\
+                        ListAgents,SendMessage,ReportFindings";
+
+/// Nothing goes to Anthropic but the conversation, and a turn ends when its work does.
+const ENVIRONMENT: [(&str, &str); 9] = [
+    ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
+    ("DISABLE_TELEMETRY", "1"),
+    ("DISABLE_ERROR_REPORTING", "1"),
+    ("DISABLE_BUG_COMMAND", "1"),
+    ("DISABLE_AUTOUPDATER", "1"),
+    ("DISABLE_INSTALLATION_CHECKS", "1"),
+    ("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "1"),
+    ("CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD", "1"),
+    // About half a minute; of an overloaded model it takes three. Then the chat is told.
+    ("CLAUDE_CODE_MAX_RETRIES", "6"),
+];
+
+/// Starts it, with the session to go on with, if there is one.
+pub(super) fn start(reaper: &Reaper, model: Option<&str>, resume: Option<&str>) -> Result<Process, String> {
+    Process::start(reaper, command(model, resume)).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => "there is no `claude` in this image; `doorward image build claude` makes one \
+                                    that has it"
+            .to_owned(),
+        _ => format!("Claude Code could not be started: {error}"),
+    })
+}
+
+fn command(model: Option<&str>, resume: Option<&str>) -> Command {
+    let mut command = Command::new("claude");
+    command
+        .args(["-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose"])
+        .args(["--dangerously-skip-permissions", "--disallowedTools", NO_TOOLS])
+        .args(["--settings", SETTINGS, "--mcp-config", MCP, "--strict-mcp-config"])
+        .args(["--append-system-prompt", SYSTEM_PROMPT, "--add-dir", GLOBAL])
+        .args(model.map(|model| ["--model", model]).into_iter().flatten())
+        .args(resume.map(|session| ["--resume", session]).into_iter().flatten())
+        .envs(ENVIRONMENT)
+        .env("CLAUDE_CONFIG_DIR", history::config_dir());
+    if rustix::process::getuid().is_root() {
+        command.env("IS_SANDBOX", "1");
+    }
+    command
+}
+
+/// A prompt. Whether it arrives shows in what is heard.
+pub(super) fn say(process: &Process, uuid: &str, text: &str) {
+    let content = json!([{ "type": "text", "text": text }]);
+    let message = json!({ "role": "user", "content": content });
+    process.write(&json!({ "type": "user", "uuid": uuid, "message": message }));
+}
+
+/// Breaks the turn off that is under way.
+pub(super) fn interrupt(process: &Process) {
+    let request = json!({ "subtype": "interrupt" });
+    process.write(&json!({ "type": "control_request", "request_id": "interrupt", "request": request }));
+}
+
+/// A name for one prompt that no other has, in this session or an earlier one.
+pub(super) fn new_uuid() -> Result<String, String> {
+    let uuid = fs::read_to_string("/proc/sys/kernel/random/uuid");
+    uuid.map(|uuid| uuid.trim().to_owned()).map_err(|error| format!("the kernel gives no random numbers: {error}"))
+}

@@ -1,0 +1,111 @@
+//! Why a turn failed, whichever agent it was, and what that means for the next.
+
+use serde_json::Value;
+
+use crate::shell::MAX_OUTPUT;
+
+/// How much of an agent's own words is repeated.
+pub(crate) const MOST_WORDS: usize = 600;
+
+/// Why a turn failed, and what that means for the next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// For people.
+    pub(crate) words: String,
+    /// Whether it may pass by itself.
+    pub(crate) retry: bool,
+    /// Whether it was refused for what it said.
+    pub(crate) refused: Refused,
+}
+
+/// Whether a turn was refused for what stands in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// It was not, or nobody knows: the session is as good as before.
+    No,
+    /// The request was no good. The turn is better left out.
+    Perhaps,
+    /// What the conversation holds is at fault: each later request is refused as well.
+    ForWhatItSays,
+}
+
+/// The answer, as much of it as fits.
+pub(crate) fn reply(text: &str) -> String {
+    cut(text.trim(), MAX_OUTPUT)
+}
+
+/// The door's refusals as clients repeat them that show no more than what `error` says.
+fn said_briefly(said: &str) -> Option<(String, String)> {
+    let (_, said) = said.split_once("refused by doorward (")?;
+    let (code, why) = said.split_once("): ")?;
+    Some((code.to_owned(), why.to_owned()))
+}
+
+/// The door's refusals are JSON objects with a `code` and a `why`; agents repeat them.
+pub(crate) fn refused_by_the_door(model: &str, said: &str) -> Option<Failure> {
+    let (code, why) = said_whole(said).or_else(|| said_briefly(said))?;
+    let words = format!("the door refused the request to {model}: {} ({code})", cut(&why, MOST_WORDS));
+    let retry = MAY_PASS.contains(&&*code);
+    let refused = match &*code {
+        code if FOR_WHAT_IT_SAYS.contains(&code) => Refused::ForWhatItSays,
+        // Of one request, which is too much for good, or of a day, which is nobody's fault.
+        "limit_exceeded" => Refused::Perhaps,
+        _ => Refused::No,
+    };
+    Some(Failure { words, retry, refused })
+}
+
+fn said_whole(said: &str) -> Option<(String, String)> {
+    let (_, json) = said.split_at(said.find('{')?);
+    let refusal: Value = serde_json::Deserializer::from_str(json).into_iter().next()?.ok()?;
+    Some((refusal["code"].as_str()?.to_owned(), refusal["why"].as_str()?.to_owned()))
+}
+
+/// The door's reasons that lie in what a request says, and so in the conversation.
+const FOR_WHAT_IT_SAYS: [&str; 8] = [
+    "secret_in_request",
+    "surrogate_unbound",
+    "surrogate_location",
+    "surrogate_foreign",
+    "surrogate_retired",
+    "body_condition",
+    "body_unreadable",
+    "too_large",
+];
+
+/// Those that lie in the surroundings, and pass without anybody doing anything.
+const MAY_PASS: [&str; 6] =
+    ["upstream_failed", "upstream_unreadable", "unresolved", "timeout", "audit_unavailable", "group_limit"];
+
+/// As much of it as that, and how much is left out.
+pub(crate) fn cut(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(most);
+    format!("{}\n(cut here: {} more bytes)", &text[..end], text.len() - end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_of_the_doors_is_known_in_each_form() {
+        for said in [
+            r#"API Error: 403 {"error":"x","code":"secret_in_request","why":"it holds a key"} and more"#,
+            "Internal error: Forbidden: refused by doorward (secret_in_request): it holds a key",
+        ] {
+            let failure = refused_by_the_door("the model", said).expect(said);
+            assert_eq!((failure.refused, failure.retry), (Refused::ForWhatItSays, false));
+            assert!(failure.words.ends_with("it holds a key (secret_in_request)"), "{}", failure.words);
+        }
+        assert!(refused_by_the_door("the model", "Internal error: Forbidden: {}").is_none());
+    }
+
+    #[test]
+    fn a_reply_that_is_too_long_is_cut_between_characters() {
+        let long = reply(&"ä".repeat(MAX_OUTPUT));
+        assert!(long.ends_with(&format!("ä\n(cut here: {MAX_OUTPUT} more bytes)")));
+    }
+}

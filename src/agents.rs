@@ -1,0 +1,260 @@
+//! What an agent needs: its image, how it is started, a way to its model and a key for it. What is missing is said
+//! before a sandbox starts, and by `doorward doctor`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use containers::images::{self, AgentProgram};
+use containers::protocol::{self, Program};
+use policies::{Facts, GroupName, Policy};
+use serde_json::json;
+
+use crate::config::{self, Agent, Config};
+
+/// Where Claude Code looks for what identifies it: an API key, a subscription's token.
+const VARIABLES: [&str; 3] = ["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN"];
+
+/// Whether a request is the agent asking its model: the two that the preset `claude` allows.
+/// Whether anything else can come of it is for its rule to say (`Permit::asks_model`).
+pub fn is_model_call(host: &str, path: &str) -> bool {
+    host == "api.anthropic.com" && matches!(path, "/v1/messages" | "/v1/messages/count_tokens")
+}
+
+/// Why a group's agent would hold no key for its model.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoKey {
+    /// Its policy names no credential that could be one.
+    #[error(
+        "the agent of group {0} is Claude Code, but its policy gives it no way to Claude: put use = [\"claude\"] into \
+         policies/{0}.toml"
+    )]
+    Policy(GroupName),
+    /// The credential that it names is not there, or shows itself in no variable that counts.
+    #[error(
+        "the agent of group {0} is Claude Code, but its sandbox would hold no key: doorward.toml needs the credential \
+         [credentials.{1}] with env = \"ANTHROPIC_API_KEY\" (an API key) or env = \"CLAUDE_CODE_OAUTH_TOKEN\" (a \
+         subscription); docs/agents.md shows both"
+    )]
+    Credential(GroupName, String),
+    /// It names no model.
+    #[error(
+        "the agent of group {0} is opencode, but its policy gives it no way to a model: put use = [\"claude\"] (or openai, \
+         openrouter, gemini) into policies/{0}.toml"
+    )]
+    Model(GroupName),
+    /// The credential of its model is not there, or shows itself in no variable.
+    #[error(
+        "the agent of group {0} is opencode, but its sandbox would hold no key for a model: doorward.toml needs the \
+         credential [credentials.{1}] with `env`; `doorward credential add {1}` writes it"
+    )]
+    OfModel(GroupName, String),
+    /// Its model's server is not allowed.
+    #[error(
+        "the agent of group {0} is opencode with the model at {1}, but its policy does not let it go there; see \
+         `doorward policy explain {0} POST {1}/chat/completions`"
+    )]
+    Endpoint(GroupName, String),
+}
+
+/// The program of an agent that has an image of Doorward's.
+pub fn program(agent: &Agent) -> Option<&'static AgentProgram> {
+    match agent {
+        Agent::Shell | Agent::Acp { .. } => None,
+        Agent::Claude { .. } | Agent::Opencode { .. } => AgentProgram::named(agent.name()),
+    }
+}
+
+/// The image of a group's sandboxes, where its file names none.
+pub fn image(agent: &Agent, engine: &config::Engine) -> String {
+    match program(agent) {
+        Some(program) => images::agent_tag(program),
+        None => engine.image.clone().unwrap_or_else(images::base_tag),
+    }
+}
+
+/// An agent as the guest starts it, with the conversation to go on with.
+pub fn driven(agent: &Agent, resume: Option<String>) -> protocol::Agent {
+    match agent {
+        Agent::Shell => protocol::Agent::Shell,
+        Agent::Claude { model } => protocol::Agent::Claude { model: model.clone(), resume },
+        Agent::Opencode { model, endpoint } => protocol::Agent::Acp {
+            program: opencode(model.as_deref(), endpoint.as_deref()),
+            // Its settings name it, which it reads before it looks for one itself.
+            model: None,
+            resume,
+        },
+        Agent::Acp { command, model } => {
+            let name = command.first().map(|command| command.rsplit('/').next().unwrap_or(command).replace(':', "-"));
+            let program = Program {
+                name: name.unwrap_or_default(),
+                command: command.clone(),
+                environment: BTreeMap::new(),
+                sealed: Vec::new(),
+            };
+            protocol::Agent::Acp { program, model: model.clone(), resume }
+        }
+    }
+}
+
+/// opencode asks nobody but its model: no list of models, no update, no plugin, no sharing, no title by another model.
+fn opencode(model: Option<&str>, endpoint: Option<&str>) -> Program {
+    /// What a server at home is called in its settings.
+    const HOME: &str = "home";
+    let mut settings = json!({
+        "autoupdate": false,
+        "share": "disabled",
+        "permission": { "*": "allow" },
+        "agent": { "title": { "disable": true } },
+    });
+    match (model, endpoint) {
+        (Some(model), Some(endpoint)) => {
+            settings["model"] = json!(format!("{HOME}/{model}"));
+            settings["provider"][HOME] = json!({
+                "npm": "@ai-sdk/openai-compatible",
+                "options": { "baseURL": endpoint },
+                "models": { model: {} },
+            });
+        }
+        (Some(model), None) => settings["model"] = json!(model),
+        (None, _) => {}
+    }
+    let quiet = [
+        "OPENCODE_DISABLE_MODELS_FETCH",
+        "OPENCODE_DISABLE_AUTOUPDATE",
+        "OPENCODE_DISABLE_LSP_DOWNLOAD",
+        "OPENCODE_DISABLE_DEFAULT_PLUGINS",
+        "OPENCODE_DISABLE_SHARE",
+        "OPENCODE_PURE",
+    ];
+    let quiet = quiet.map(|switch| (switch.to_owned(), "1".to_owned()));
+    let settings = ("OPENCODE_CONFIG_CONTENT".to_owned(), settings.to_string());
+    Program {
+        name: "opencode".to_owned(),
+        command: vec!["opencode".to_owned(), "acp".to_owned()],
+        environment: quiet.into_iter().chain([settings]).collect(),
+        // Where it finds settings it would install a plugin's library from npm.
+        sealed: vec![".config/opencode".to_owned()],
+    }
+}
+
+/// Whether a sandbox under this policy would hold a key for its agent.
+pub fn check_key(group: &GroupName, agent: &Agent, policy: &Policy, config: &Config) -> Result<(), NoKey> {
+    match agent {
+        Agent::Claude { .. } => claude_key(group, policy, config),
+        Agent::Opencode { endpoint: None, .. } => model_key(group, policy, config),
+        Agent::Opencode { endpoint: Some(endpoint), .. } => reaches(group, policy, endpoint),
+        // What a program of the owner's needs is theirs to know.
+        Agent::Shell | Agent::Acp { .. } => Ok(()),
+    }
+}
+
+fn claude_key(group: &GroupName, policy: &Policy, config: &Config) -> Result<(), NoKey> {
+    let wanted = policy.credentials();
+    let Some(first) = wanted.iter().find(|name| ***name == *"anthropic").or(wanted.first()) else {
+        return Err(NoKey::Policy(group.clone()));
+    };
+    let shows_key = |name: &&Arc<str>| variable(config, name).is_some_and(|env| VARIABLES.contains(&env));
+    if wanted.iter().any(|name| shows_key(&name)) {
+        Ok(())
+    } else {
+        Err(NoKey::Credential(group.clone(), first.to_string()))
+    }
+}
+
+/// Some model, by whichever key.
+fn model_key(group: &GroupName, policy: &Policy, config: &Config) -> Result<(), NoKey> {
+    let thinks = policy.rules().allows.iter().filter(|rule| rule.model);
+    let wanted: Vec<&Arc<str>> = thinks.filter_map(|rule| rule.credential.as_ref()).collect();
+    let Some(first) = wanted.first() else { return Err(NoKey::Model(group.clone())) };
+    match wanted.iter().any(|name| variable(config, name).is_some()) {
+        true => Ok(()),
+        false => Err(NoKey::OfModel(group.clone(), first.to_string())),
+    }
+}
+
+fn reaches(group: &GroupName, policy: &Policy, endpoint: &str) -> Result<(), NoKey> {
+    let asked = Facts::parse("POST", &format!("{endpoint}/chat/completions"));
+    let named = asked.is_ok_and(|facts| {
+        let host = facts.authority.host.to_string();
+        // A pattern may name it; the door will tell.
+        policy.rules().allows.iter().any(|rule| !rule.host.is_exact() || rule.host.to_string() == host)
+    });
+    if named { Ok(()) } else { Err(NoKey::Endpoint(group.clone(), endpoint.to_owned())) }
+}
+
+fn variable<'c>(config: &'c Config, name: &Arc<str>) -> Option<&'c str> {
+    config.credentials.get(name)?.env.as_deref()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::path::Path;
+
+    use policy_file::Source;
+
+    use super::*;
+
+    const KEY: &str = "[credentials.anthropic]\nsecret = \"env:X\"\nhosts = [\"api.anthropic.com\"]\n\
+                       place = [\"header:x-api-key\"]\n";
+
+    fn check(agent: &Agent, policy: &str, config: &str) -> Result<(), NoKey> {
+        let group = GroupName::parse("family").unwrap();
+        let source = Source { name: "policies/family.toml".to_owned(), text: policy.to_owned() };
+        let policy = policy_file::compile(&group, &source, None).unwrap().policy;
+        check_key(&group, agent, &policy, &Config::parse("doorward.toml", config, Path::new("/")).unwrap())
+    }
+
+    /// Whatever the model, nobody else is asked for anything, and it is the one that was named.
+    #[test]
+    fn opencode_gets_its_model_by_its_settings() {
+        let settings = |model: Option<&str>, endpoint: Option<&str>| {
+            let environment = opencode(model, endpoint).environment;
+            assert_eq!(environment["OPENCODE_DISABLE_MODELS_FETCH"], "1");
+            serde_json::from_str::<serde_json::Value>(&environment["OPENCODE_CONFIG_CONTENT"]).unwrap()
+        };
+        assert_eq!(settings(None, None)["model"], serde_json::Value::Null);
+        assert_eq!(settings(Some("anthropic/claude-sonnet-5"), None)["model"], "anthropic/claude-sonnet-5");
+        let home = settings(Some("llama3.2"), Some("http://192.168.1.20:11434/v1"));
+        assert_eq!(home["model"], "home/llama3.2");
+        assert_eq!(home["provider"]["home"]["options"]["baseURL"], "http://192.168.1.20:11434/v1");
+    }
+
+    #[test]
+    fn opencode_may_think_with_any_model_that_has_a_key_or_an_address() {
+        let opencode = |endpoint: Option<&str>| Agent::Opencode { model: None, endpoint: endpoint.map(str::to_owned) };
+        let key = "[credentials.openai]\nsecret = \"env:X\"\nhosts = [\"api.openai.com\"]\n\
+                   place = [\"header:authorization\"]\nenv = \"OPENAI_API_KEY\"";
+        assert_eq!(check(&opencode(None), "use = [\"openai\"]", key), Ok(()));
+        let nas = "[[allow]]\nhost = \"nas.example\"\nscheme = \"http\"\nports = [11434]\ndo = [\"POST /v1/**\"]\n";
+        assert_eq!(check(&opencode(Some("http://nas.example:11434/v1")), nas, ""), Ok(()));
+        for (endpoint, policy, config, wanted) in [
+            (None, "", key, "use = [\"claude\"] (or openai"),
+            (None, "use = [\"openai\"]", "", "doorward credential add openai"),
+            (
+                Some("http://nas.example:11434/v1"),
+                "",
+                "",
+                "policy explain family POST http://nas.example:11434/v1/chat",
+            ),
+        ] {
+            let why = check(&opencode(endpoint), policy, config).unwrap_err().to_string();
+            assert!(why.contains(wanted), "{why}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let with_env = format!("{KEY}env = \"ANTHROPIC_API_KEY\"");
+        let claude = Agent::Claude { model: None };
+        assert_eq!(check(&claude, "use = [\"claude\"]", &with_env), Ok(()));
+        for (policy, config, wanted) in [
+            ("", with_env.as_str(), "use = [\"claude\"]"),
+            ("use = [\"claude\"]", "", "[credentials.anthropic]"),
+            ("use = [\"claude\"]", KEY, "env = \"ANTHROPIC_API_KEY\""),
+        ] {
+            let why = check(&claude, policy, config).unwrap_err().to_string();
+            assert!(why.contains(wanted) && why.contains("family"), "{why}");
+        }
+    }
+}
