@@ -30,6 +30,7 @@ pub mod uninstall;
 pub mod up;
 pub mod whatsapp;
 
+mod ahead;
 mod change;
 mod failure;
 mod hidden;
