@@ -67,6 +67,20 @@ fn what_is_allowed_for_a_while_ends() {
 }
 
 #[test]
+fn a_pause_needs_no_daemon() {
+    let home = Home::without_engine().group("family");
+    home.run(&["pause", "family", "1h"]).ok().prints("family is paused until").prints("doorward resume family");
+    home.run(&["resume", "family"]).ok().prints("family goes on");
+    home.run(&["resume", "family"]).ok().prints("Nothing was paused");
+    home.run(&["pause", "1h"]).ok().prints("Every group is paused");
+    home.run(&["resume", "family"]).code(1).says("stays paused");
+    home.run(&["resume"]).ok().prints("Every group goes on");
+    home.run(&["pause", "famliy", "1h"]).code(1).says("did you mean family?");
+    home.run(&["pause", "family"]).code(2).says("write a length of time");
+    home.run(&["pause", "40d"]).code(2).says("31 days at most");
+}
+
+#[test]
 fn what_a_deny_closes_is_not_said_to_be_allowed() {
     let home = Home::without_engine().group("family").policy("family", OWN);
     home.run(&["policy", "deny", "family", "https://notes.example/private"]).ok().prints("and all below it");
