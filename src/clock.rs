@@ -39,7 +39,8 @@ impl OwnersClock {
     }
 }
 
-fn moment(now: &jiff::Zoned) -> Moment {
+/// The moment that a policy judges by.
+pub(crate) fn moment(now: &jiff::Zoned) -> Moment {
     let part = |value: i8| u8::try_from(value).unwrap_or(1);
     let year = u16::try_from(now.year()).unwrap_or(9999);
     // A clock that names no day of the calendar ends every observation.
@@ -70,7 +71,7 @@ mod tests {
         let zone = TimeZone::get("Europe/Berlin").unwrap();
         let hours = |from, to| {
             let time = |text| TimeOfDay::parse(text).unwrap();
-            policies::Hours::new(Some((time(from), time(to))), Vec::new()).unwrap()
+            policies::Hours::new(Some((time(from), time(to))), Vec::new(), None).unwrap()
         };
         let (skipped, until_then) = (hours("02:00", "03:00"), hours("01:00", "02:30"));
         for (utc, shown, in_skipped, in_until) in [

@@ -10,6 +10,7 @@ mod keyring;
 mod credential;
 mod oauth;
 mod group;
+pub mod keys;
 mod place;
 mod read;
 mod resolver;

@@ -10,7 +10,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{Home, Ran, Running, docker, program, random_key, until};
+use support::{CTRL_C, Home, Ran, Running, Terminal, docker, program, random_key, until};
 
 const PASSPHRASE: &str = "four words and a door";
 const NOTHING: &str = "# nothing\n";
@@ -383,4 +383,21 @@ fn uninstalling_says_first_what_it_removes_and_keeps_data_unless_asked() {
     assert_eq!(left, ["mine.txt"]);
     assert!(Path::new("/etc/passwd").exists());
     home.run(&["uninstall", "--keep-images", "--data", "--yes"]).ok().prints("There is nothing to remove");
+}
+
+/// Whoever thinks better of it at the passphrase sees what they type afterwards.
+#[test]
+fn a_passphrase_that_is_broken_off_leaves_the_terminal_as_it_was() {
+    let (home, folder) = (Home::without_engine().group("family"), tempfile::tempdir().unwrap());
+    let file = folder.path().join("home.backup");
+    let mut terminal = Terminal::start(home.command(&["backup", &file.display().to_string()]), 80);
+    terminal.shows("Passphrase for this backup (it is not shown):");
+    assert!(!terminal.echoes());
+    terminal.types("half of one");
+    terminal.types(CTRL_C);
+    terminal.shows("it was broken off");
+    assert!(terminal.echoes());
+    let seen = terminal.wait();
+    assert_eq!(seen.code, Some(130));
+    assert!(!file.exists() && !seen.text.contains("half of one"), "{}", seen.text);
 }

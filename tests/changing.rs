@@ -46,6 +46,41 @@ fn a_site_is_allowed_for_reading_and_one_request_exactly() {
 }
 
 #[test]
+fn what_is_allowed_for_a_while_ends() {
+    let home = Home::without_engine().group("family").policy("family", OWN);
+    let until = |args: &[&str]| home.run(&[&["policy", "allow", "family"], args].concat());
+    let done = until(&["tickets.example", "--until", "2h"]).ok();
+    done.prints("+until = \"20").prints("Written: until ").prints("may read every page of tickets.example");
+    assert!(allowed(&home, "GET", "https://tickets.example/"));
+    let explained =
+        |at: &str| home.run(&["policy", "explain", "family", "GET", "https://tickets.example/", "--at", at]);
+    explained("9998-01-01").code(1).prints("not_allowed");
+    // For good, whatever allows it meanwhile; and that is more than a while.
+    until(&["GET", "https://tickets.example/one"]).ok().prints("+do = [\"GET /one\"]");
+    until(&["GET", "https://tickets.example/one", "--until", "3h"]).ok().prints("already");
+    until(&["tickets.example", "--until", "2020-01-01"]).code(2).says("is over already");
+    until(&["tickets.example", "--until", "someday"]).code(2).says("sat 22:00");
+    let ended = OWN.replace("do = [\"GET /a\"]", "access = \"read\"\nuntil = \"2020-01-01 12:00\"");
+    std::fs::write(home.policy_file("family"), ended).unwrap();
+    home.run(&["policy", "show", "family"]).ok().prints("ended  notes.example");
+    assert!(!allowed(&home, "GET", "https://notes.example/a"));
+}
+
+#[test]
+fn a_pause_needs_no_daemon() {
+    let home = Home::without_engine().group("family");
+    home.run(&["pause", "family", "1h"]).ok().prints("family is paused until").prints("doorward resume family");
+    home.run(&["resume", "family"]).ok().prints("family goes on");
+    home.run(&["resume", "family"]).ok().prints("Nothing was paused");
+    home.run(&["pause", "1h"]).ok().prints("Every group is paused");
+    home.run(&["resume", "family"]).code(1).says("stays paused");
+    home.run(&["resume"]).ok().prints("Every group goes on");
+    home.run(&["pause", "famliy", "1h"]).code(1).says("did you mean family?");
+    home.run(&["pause", "family"]).code(2).says("write a length of time");
+    home.run(&["pause", "40d"]).code(2).says("31 days at most");
+}
+
+#[test]
 fn what_a_deny_closes_is_not_said_to_be_allowed() {
     let home = Home::without_engine().group("family").policy("family", OWN);
     home.run(&["policy", "deny", "family", "https://notes.example/private"]).ok().prints("and all below it");

@@ -47,6 +47,11 @@ fn a_question_is_answered_with_an_api_key_and_with_a_subscription() {
         let goes_out = |record: &&&serde_json::Value| record["host"] != "doorward.internal";
         let let_through: Vec<_> = let_through.iter().filter(goes_out).map(|it| it["path"].clone()).collect();
         assert!(let_through.iter().all(|path| path == "/v1/messages"), "{let_through:?}");
+        // What it asks at each start is refused as ever, and no false alarm to the eye.
+        home.run(&["audit"]).ok().never_says("DENY").says("Left out: what Claude Code asks at each of its starts");
+        let digest = home.run(&["audit", "digest", "--json"]).ok().json();
+        assert!(digest["ways"].as_array().unwrap().iter().all(|way| way["refused"] == 0), "{digest:#}");
+        home.run(&["audit", "--all"]).ok().prints("/api/claude_code/settings").prints("DENY");
         // What the sandbox holds in place of the key has its shape, and is not it.
         let variable = if matches!(key, Key::Api(_)) { "ANTHROPIC_API_KEY" } else { "CLAUDE_CODE_OAUTH_TOKEN" };
         let held = home.exec("family", &format!("printenv {variable}")).ok();

@@ -9,7 +9,7 @@ mod support;
 use std::path::Path;
 
 use support::picture::picture;
-use support::{Home, Response, Terminal, Upstream, random_key};
+use support::{Anthropic, CTRL_C, Does, ENTER, Home, Key, Response, Terminal, Upstream, random_key};
 
 const COLUMNS: u16 = 80;
 
@@ -87,4 +87,29 @@ fn a_refusal_an_alarm_and_what_the_log_says_of_them() {
         assert_eq!(seen.code, Some(0), "{}", seen.text);
         keep(name, &picture(title, &seen.text, COLUMNS, from, None));
     }
+}
+
+/// The questions of an evening, as they stand answered.
+#[test]
+fn the_setup() {
+    let key = Key::api();
+    let anthropic = Anthropic::start(key.clone(), |_| Does::Says("Good evening.".to_owned()));
+    let home = Home::with_claude().host("api.anthropic.com", anthropic.upstream());
+    let command = home.command(&["setup", "--service", "no"]);
+    let mut terminal = Terminal::sized(command, COLUMNS, 60, &[("TERM", "xterm-256color")]);
+    for question in ["Where do you want to write to your assistant?", "Who answers?"] {
+        terminal.shows(question);
+        terminal.types(ENTER);
+    }
+    terminal.shows("The key (it is not shown):");
+    home.on_this_machine("main");
+    terminal.types(&format!("{}{ENTER}", key.secret()));
+    terminal.shows("What may main reach besides its model?");
+    terminal.types(ENTER);
+    terminal.shows("Attack this installation once");
+    terminal.types(&format!("n{ENTER}"));
+    terminal.shows("[Doorward] Doorward is set up");
+    let seen = terminal.so_far().replace(&home.path().display().to_string(), "~/.config/doorward");
+    terminal.types(CTRL_C);
+    keep("setup.svg", &picture("doorward setup, answered", &seen, COLUMNS, "Doorward's setup", None));
 }

@@ -139,6 +139,29 @@ fn what_was_broken_off_goes_on() {
     assert_eq!(home.run(&["group", "list", "--json"]).ok().json().as_array().unwrap().len(), 1);
 }
 
+/// The drill is held, and who has no systemd hears what to do instead.
+#[test]
+fn a_yes_to_the_drill_and_no_systemd() {
+    let home = Home::new();
+    let command = home.command(&["setup", "--chats", "terminal", "--agent", "shell", "--may", "none"]);
+    let mut terminal = Terminal::sized(command, 80, 40, &[("TERM", "xterm-256color")]);
+    terminal.shows("Attack this installation once");
+    terminal.types(&format!("y{ENTER}"));
+    if std::path::Path::new("/run/systemd/system").is_dir() {
+        terminal.shows("Keep Doorward running");
+        terminal.types(&format!("n{ENTER}"));
+    } else {
+        terminal.shows("systemd does not run here");
+        terminal.shows("up >doorward.log");
+    }
+    terminal.shows("The drill: attacks from a real sandbox of yours.");
+    terminal.shows("attacks failed");
+    terminal.shows("All is set up");
+    terminal.shows("You are talking to main");
+    terminal.types(CTRL_D);
+    assert_eq!(terminal.wait().code, Some(0));
+}
+
 /// Everything as a flag, and the same again: nothing changes.
 #[test]
 fn nobody_has_to_be_there() {

@@ -127,8 +127,7 @@ impl PolicyAt<'_> {
             let given = self.given(request.facts, &fitting, &asks, body)?;
             return self.same_key_undone(request, &fitting, given);
         }
-        let named: Vec<_> =
-            self.policy().allows_of(host).map(|allow| (allow.fit(request, self.now()), allow)).collect();
+        let named: Vec<_> = self.allows_of(host).map(|allow| (allow.fit(request, self.now()), allow)).collect();
         if !(named.is_empty() && self.is_unnamed(request.facts)) {
             return Err(self.not_covered(request, &named));
         }
@@ -266,7 +265,7 @@ impl PolicyAt<'_> {
             && *port == facts.scheme.default_port()
             && facts.upgrade.is_none()
             && facts.path.is_plain()
-            && self.policy().tunnels_of(host).next().is_none()
+            && self.tunnels_of(host).next().is_none()
     }
 
     fn fits(&self, allow: &AllowRule, request: &Reading<'_>) -> Option<Fit> {

@@ -1,4 +1,4 @@
-//! `hours` and `days`: when a rule holds, by the owner's clock.
+//! `hours`, `days` and `until`: when a rule holds, by the owner's clock.
 //!
 //! What it is not: a clock. A minute that a clock change skips is in no hours, and one that it
 //! repeats is in them twice.
@@ -10,24 +10,26 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 use crate::{Moment, TimeOfDay, Weekday};
 
 /// When a rule holds: from the first minute of a span up to its end, which is not of it, on
-/// some days of the week. Hours that go over midnight belong to the day on which they begin.
+/// some days of the week, until it ends for good. Hours that go over midnight belong to the day on which they begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hours {
     /// None: the whole day.
     span: Option<(TimeOfDay, TimeOfDay)>,
     /// From Monday on; empty: every day.
     days: Vec<Weekday>,
+    /// The first moment at which it is over; none: never.
+    until: Option<Moment>,
 }
 
 impl Hours {
     /// From what a rule says; `None` where that is always. A span has two ends that differ.
-    pub fn new(span: Option<(TimeOfDay, TimeOfDay)>, mut days: Vec<Weekday>) -> Option<Self> {
+    pub fn new(span: Option<(TimeOfDay, TimeOfDay)>, mut days: Vec<Weekday>, until: Option<Moment>) -> Option<Self> {
         days.sort_unstable();
         days.dedup();
         if days.len() == Weekday::ALL.len() {
             days.clear();
         }
-        (span.is_some() || !days.is_empty()).then_some(Hours { span, days })
+        (span.is_some() || !days.is_empty() || until.is_some()).then_some(Hours { span, days, until })
     }
 
     /// Where they begin and end; none: the whole day.
@@ -40,12 +42,22 @@ impl Hours {
         &self.days
     }
 
-    /// Whether a moment is in them.
-    pub fn include(&self, moment: Moment) -> bool {
-        self.hold(moment.weekday(), moment.time())
+    /// The first moment at which they are over for good; none: never.
+    pub fn until(&self) -> Option<Moment> {
+        self.until
     }
 
-    /// Whether a moment is in both.
+    /// Whether they are over for good.
+    pub fn have_ended(&self, now: Moment) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+
+    /// Whether a moment is in them.
+    pub fn include(&self, moment: Moment) -> bool {
+        !self.have_ended(moment) && self.hold(moment.weekday(), moment.time())
+    }
+
+    /// Whether a moment is in both, as long as neither has ended.
     pub fn meet(&self, other: &Hours) -> bool {
         // Of two spans that meet, one begins in the other.
         self.begin_in(other) || other.begin_in(self)
@@ -67,33 +79,37 @@ impl Hours {
     }
 }
 
-/// `07:00-21:00 on mon, tue`.
+/// `07:00-21:00 on mon, tue`, `until sat 2026-12-05 22:00`.
 impl fmt::Display for Hours {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some((from, to)) = self.span {
             write!(f, "{from}-{to}")?;
         }
-        if self.days.is_empty() {
-            return Ok(());
+        if !self.days.is_empty() {
+            let days: Vec<_> = self.days.iter().map(|day| day.as_str()).collect();
+            let on = match self.span {
+                None => "on",
+                Some((from, to)) if from < to => " on",
+                Some(_) => " beginning on",
+            };
+            write!(f, "{on} {}", days.join(", "))?;
         }
-        let days: Vec<_> = self.days.iter().map(|day| day.as_str()).collect();
-        let on = match self.span {
-            None => "on",
-            Some((from, to)) if from < to => " on",
-            Some(_) => " beginning on",
-        };
-        write!(f, "{on} {}", days.join(", "))
+        let gap = if self.span.is_some() || !self.days.is_empty() { ", " } else { "" };
+        self.until.map_or(Ok(()), |until| write!(f, "{gap}until {until}"))
     }
 }
 
-/// `{ "from": "07:00", "to": "21:00", "days": ["mon", "tue"] }`.
+/// `{ "from": "07:00", "to": "21:00", "days": ["mon", "tue"] }`, with `until` where it ends.
 impl Serialize for Hours {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let days: Vec<_> = self.days.iter().map(|day| day.as_str()).collect();
-        let mut shown = serializer.serialize_struct("Hours", 3)?;
+        let mut shown = serializer.serialize_struct("Hours", 3 + usize::from(self.until.is_some()))?;
         shown.serialize_field("from", &self.span.map(|(from, _)| from.to_string()))?;
         shown.serialize_field("to", &self.span.map(|(_, to)| to.to_string()))?;
         shown.serialize_field("days", &days)?;
+        if let Some(until) = self.until {
+            shown.serialize_field("until", &until.written())?;
+        }
         shown.end()
     }
 }
@@ -111,7 +127,7 @@ mod tests {
             let (from, to) = word.split_once('-').unwrap();
             (time(from), time(to))
         });
-        Hours::new(span, words.map(|word| Weekday::parse(word).unwrap()).collect()).unwrap()
+        Hours::new(span, words.map(|word| Weekday::parse(word).unwrap()).collect(), None).unwrap()
     }
 
     #[test]
@@ -159,9 +175,28 @@ mod tests {
     }
 
     #[test]
+    fn what_has_ended_never_holds_again() {
+        let until = Moment::parse("2026-12-05 22:00").unwrap();
+        let ends = Hours { until: Some(until), ..hours("07:00-23:00 sat") };
+        for (moment, holds) in [
+            ("2026-11-28 22:30", true),
+            ("2026-12-05 21:59", true),
+            ("2026-12-05 22:00", false),
+            ("2026-12-12 12:00", false),
+        ] {
+            let moment = Moment::parse(moment).unwrap();
+            assert_eq!((ends.include(moment), ends.have_ended(moment)), (holds, moment >= until), "{moment}");
+        }
+        let alone = Hours::new(None, Vec::new(), Some(until)).unwrap();
+        assert_eq!(ends.to_string(), "07:00-23:00 on sat, until sat 2026-12-05 22:00");
+        assert_eq!(alone.to_string(), "until sat 2026-12-05 22:00");
+        assert!(ends.meet(&alone) && alone.meet(&ends));
+    }
+
+    #[test]
     fn what_is_always_is_no_restriction() {
-        assert_eq!(Hours::new(None, Vec::new()), None);
-        assert_eq!(Hours::new(None, Weekday::ALL.to_vec()), None);
+        assert_eq!(Hours::new(None, Vec::new(), None), None);
+        assert_eq!(Hours::new(None, Weekday::ALL.to_vec(), None), None);
         let shown = |text: &str| hours(text).to_string();
         assert_eq!(shown("07:00-21:00 tue mon tue"), "07:00-21:00 on mon, tue");
         assert_eq!(shown("22:00-06:00 fri"), "22:00-06:00 beginning on fri");

@@ -159,7 +159,8 @@ impl Policy {
         let hours = allows.chain(self.tunnels_of(host).filter_map(|rule| rule.hours.as_ref()));
         let borders = |hours: &Hours| {
             let (from, to) = hours.span().unwrap_or((TimeOfDay::MIDNIGHT, TimeOfDay::MIDNIGHT));
-            [TimeOfDay::MIDNIGHT, from, to]
+            let until = hours.until().map_or(TimeOfDay::MIDNIGHT, Moment::time);
+            [TimeOfDay::MIDNIGHT, from, to, until]
         };
         hours.flat_map(borders).collect()
     }
@@ -235,6 +236,18 @@ impl<'a> PolicyAt<'a> {
         'a: 'b,
     {
         PolicyAt { grants, ..self }
+    }
+
+    /// The allows and asks that name a host, but for those that are over for good.
+    pub(crate) fn allows_of(&self, host: &Host) -> impl Iterator<Item = &'a AllowRule> {
+        let now = self.now;
+        self.policy.allows_of(host).filter(move |rule| !rule.has_ended(now))
+    }
+
+    /// The same of what goes through unopened.
+    pub(crate) fn tunnels_of(&self, host: &Host) -> impl Iterator<Item = &'a TunnelRule> {
+        let now = self.now;
+        self.policy.tunnels_of(host).filter(move |rule| !rule.has_ended(now))
     }
 
     pub(crate) fn grants(self) -> &'a [Grant] {

@@ -15,14 +15,43 @@ impl PolicyAt<'_> {
         let tunnelled = || self.closed_tunnel(&facts.authority).filter(|_| facts.scheme == Scheme::Https);
         match closed.or_else(tunnelled) {
             Some(closed) => self.outside_hours(&facts.authority, closed),
-            None => self.policy().no_allow_covers(request, named),
+            None => self.no_allow_covers(request, named),
+        }
+    }
+
+    /// No allow covers the request: says how close the closest came.
+    fn no_allow_covers(&self, request: &Reading<'_>, named: &[(Fit, &AllowRule)]) -> Refusal {
+        let facts = request.facts;
+        let closest = named.iter().map(|(fit, _)| *fit).max();
+        let on_page = closest.is_some_and(|closest| closest > Fit::OtherPath);
+        let (code, why) = match closest {
+            _ if !on_page && let Some(sign) = facts.path.to_spell() => self.policy().unspelt(sign),
+            None => self.unnamed(facts),
+            Some(closest) => self.policy().near(request, closest),
+        };
+        let Advice { near, lift } =
+            (self.policy().adviser)(&Refused::NotCovered(&|host| self.allows_of(host).collect(), request, named));
+        let why = near.map_or(why.clone(), |near| format!("{why}: {near}"));
+        Refusal { code, why, logged: None, rule: None, lift }
+    }
+
+    fn unnamed(&self, facts: &Facts) -> (Code, String) {
+        let (group, host) = (&self.policy().group, &facts.authority.host);
+        if self.tunnels_of(host).next().is_some() {
+            let why =
+                format!("group {group} may reach {host} only by a TLS tunnel that stays closed, which this is not");
+            return (Code::PortDenied, why);
+        }
+        match host {
+            Host::Ip(_) => (Code::IpLiteral, format!("{host} is an address, and no rule of group {group} names it")),
+            Host::Name(_) => (Code::NotAllowed, format!("no rule of group {group} names {host}")),
         }
     }
 
     /// The tunnel that would let a connection through unopened at another time.
     pub(crate) fn closed_tunnel(&self, authority: &Authority) -> Option<Closed<'_>> {
         let closed = |rule: &&TunnelRule| rule.ports.contains(&authority.port) && !rule.holds(self.now());
-        let rule = self.policy().tunnels_of(&authority.host).filter(closed).min_by(|a, b| a.at.cmp(&b.at));
+        let rule = self.tunnels_of(&authority.host).filter(closed).min_by(|a, b| a.at.cmp(&b.at));
         let closed = rule.and_then(|rule| Some(Closed::Tunnel(rule, rule.hours.as_ref()?)));
         closed.filter(|_| !self.policy().wants_opening(authority))
     }
@@ -113,22 +142,6 @@ impl Policy {
         }
     }
 
-    /// No allow covers the request: says how close the closest came.
-    fn no_allow_covers(&self, request: &Reading<'_>, named: &[(Fit, &AllowRule)]) -> Refusal {
-        let facts = request.facts;
-        let closest = named.iter().map(|(fit, _)| *fit).max();
-        let on_page = closest.is_some_and(|closest| closest > Fit::OtherPath);
-        let (code, why) = match closest {
-            _ if !on_page && let Some(sign) = facts.path.to_spell() => self.unspelt(sign),
-            None => self.unnamed(facts),
-            Some(closest) => self.near(request, closest),
-        };
-        let Advice { near, lift } =
-            (self.adviser)(&Refused::NotCovered(&|host| self.allows_of(host).collect(), request, named));
-        let why = near.map_or(why.clone(), |near| format!("{why}: {near}"));
-        Refusal { code, why, logged: None, rule: None, lift }
-    }
-
     fn unspelt(&self, sign: &str) -> (Code, String) {
         let group = &self.group;
         let why = format!(
@@ -136,19 +149,6 @@ impl Policy {
              star covers it"
         );
         (Code::PathAmbiguous, why)
-    }
-
-    fn unnamed(&self, facts: &Facts) -> (Code, String) {
-        let (group, host) = (&self.group, &facts.authority.host);
-        if self.tunnels_of(host).next().is_some() {
-            let why =
-                format!("group {group} may reach {host} only by a TLS tunnel that stays closed, which this is not");
-            return (Code::PortDenied, why);
-        }
-        match host {
-            Host::Ip(_) => (Code::IpLiteral, format!("{host} is an address, and no rule of group {group} names it")),
-            Host::Name(_) => (Code::NotAllowed, format!("no rule of group {group} names {host}")),
-        }
     }
 
     fn near(&self, request: &Reading<'_>, closest: Fit) -> (Code, String) {

@@ -265,6 +265,11 @@ impl AllowRule {
         self.hours.as_ref().is_none_or(|hours| hours.include(now))
     }
 
+    /// Whether it is over for good.
+    pub(crate) fn has_ended(&self, now: Moment) -> bool {
+        self.hours.as_ref().is_some_and(|hours| hours.have_ended(now))
+    }
+
     /// Whether it covers a request of its host at any time.
     pub(crate) fn names(&self, request: &Reading<'_>) -> bool {
         match self.fit(request, Moment::FAR) {
@@ -317,6 +322,11 @@ impl TunnelRule {
     /// Whether a moment is in its hours.
     pub(crate) fn holds(&self, now: Moment) -> bool {
         self.hours.as_ref().is_none_or(|hours| hours.include(now))
+    }
+
+    /// Whether it is over for good.
+    pub(crate) fn has_ended(&self, now: Moment) -> bool {
+        self.hours.as_ref().is_some_and(|hours| hours.have_ended(now))
     }
 }
 

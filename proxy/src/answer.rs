@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use policies::{Code, Facts, Refusal};
+use policies::{Code, Facts, GroupName, Refusal};
 use serde::Serialize;
 
 use crate::body::Body;
@@ -23,12 +23,13 @@ struct Refused<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<&'a str>,
     /// Lines for a person: what to do about it.
-    how_to_ask: Vec<&'a str>,
+    how_to_ask: Vec<String>,
 }
 
 /// The answer to a refused request. Holds nothing of the request but what was
 /// judged: no header, no query.
-pub(crate) fn refused(refusal: Refusal, facts: Option<&Facts>) -> Response<Body> {
+pub(crate) fn refused(refusal: Refusal, asked: Option<(&GroupName, &Facts)>) -> Response<Body> {
+    let facts = asked.map(|(_, facts)| facts);
     let answer = Refused {
         error: format!("refused by doorward ({}): {}", refusal.code.as_str(), refusal.why),
         code: refusal.code,
@@ -37,7 +38,7 @@ pub(crate) fn refused(refusal: Refusal, facts: Option<&Facts>) -> Response<Body>
         host: facts.map(|facts| facts.authority.host_header(facts.scheme)),
         method: facts.map(|facts| facts.method.as_str()),
         path: facts.map(|facts| facts.path.as_str()),
-        how_to_ask: how_to_ask(&refusal),
+        how_to_ask: how_to_ask(&refusal, asked),
     };
     let mut text = serde_json::to_vec_pretty(&answer).unwrap_or_default();
     text.push(b'\n');
@@ -51,14 +52,19 @@ pub(crate) fn refused(refusal: Refusal, facts: Option<&Facts>) -> Response<Body>
     response
 }
 
-fn how_to_ask(refusal: &Refusal) -> Vec<&str> {
+fn how_to_ask(refusal: &Refusal, asked: Option<(&GroupName, &Facts)>) -> Vec<String> {
     if refusal.lift.is_empty() {
-        return vec![general_advice(refusal.code)];
+        return vec![general_advice(refusal.code).to_owned()];
     }
     let intro = "Only the owner of this assistant can allow this, by adding to the group's policy file:";
     let how =
         "To tell them so, use the operation request_access; http://doorward.internal/policy says what is allowed now.";
-    std::iter::once(intro).chain(refusal.lift.iter().map(String::as_str)).chain([how]).collect()
+    let is_a_rule = refusal.lift.iter().any(|line| line == "[[allow]]");
+    let command = asked.filter(|_| is_a_rule).map(|(group, facts)| {
+        format!("or by running on the machine that Doorward runs on: {}", facts.command_to_allow(group))
+    });
+    let lines = std::iter::once(intro.to_owned()).chain(refusal.lift.iter().cloned());
+    lines.chain(command).chain([how.to_owned()]).collect()
 }
 
 /// For what no line in a policy lifts.
@@ -126,7 +132,8 @@ mod tests {
     use super::*;
 
     fn json(refusal: Refusal, facts: Option<&Facts>) -> (u16, serde_json::Value) {
-        let response = refused(refusal, facts);
+        let family = GroupName::parse("family").unwrap();
+        let response = refused(refusal, facts.map(|facts| (&family, facts)));
         let status = response.status().as_u16();
         assert_eq!(response.headers()["connection"], "close");
         let Body::Text(text) = response.into_body() else { panic!("our own words") };
@@ -146,7 +153,18 @@ mod tests {
             (&"news.example:8443".into(), &"POST".into(), &"/a".into())
         );
         assert_eq!(json["how_to_ask"][1], "[[allow]]");
+        let command = json["how_to_ask"][2].as_str().unwrap();
+        assert!(command.ends_with("doorward policy allow family POST https://news.example:8443/a"), "{command}");
         assert!(!json.to_string().contains("hidden"), "the query is nobody's business");
+    }
+
+    /// What is to be changed or removed is no command's to write.
+    #[test]
+    fn a_change_has_no_command() {
+        let facts = Facts::parse("GET", "https://news.example/a").unwrap();
+        let lift = vec!["# remove the [[deny]] at policies/family.toml:3".to_owned()];
+        let (_, json) = json(Refusal { lift, ..Refusal::new(Code::DeniedByRule, "no") }, Some(&facts));
+        assert!(!json.to_string().contains("policy allow"), "{json}");
     }
 
     #[test]

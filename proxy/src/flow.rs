@@ -41,7 +41,8 @@ pub(crate) async fn handle(
         Ok(response) => response,
         Err(refusal) => {
             let facts = record.facts_to_show();
-            answer::refused(record.refuse(refusal), facts.as_ref())
+            let asked = facts.as_ref().map(|facts| (&door.identity().group, facts));
+            answer::refused(record.refuse(refusal), asked)
         }
     }
 }

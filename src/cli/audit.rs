@@ -57,6 +57,9 @@ struct ShowArgs {
     /// Only what was denied, or broken off after it was allowed
     #[arg(long, conflicts_with = "allowed")]
     denied: bool,
+    /// In a table too: what Claude Code asks at each of its starts, and is refused. JSON and CSV have it anyway
+    #[arg(long)]
+    all: bool,
     /// Only that of which the owner was told at once
     #[arg(long)]
     alarms: bool,
@@ -173,7 +176,18 @@ fn what_is_missing(reader: &AuditReader, filter: &Filter, shown: u64) -> anyhow:
         _ => shown,
     };
     let which = if filter.after.is_some() { "first" } else { "newest" };
-    Ok((all > shown).then(|| format!("These are the {which} {shown} of {all}; --limit 0 shows all.")))
+    let newest = (all > shown).then(|| format!("These are the {which} {shown} of {all}; --limit 0 shows all."));
+    let routine = if filter.without_routine {
+        reader.count(&Filter { without_routine: false, ..filter.clone() })?.saturating_sub(all)
+    } else {
+        0
+    };
+    let routine = (routine > 0).then(|| {
+        format!(
+            "Left out: what Claude Code asks at each of its starts, and is refused ({routine} times); --all shows it."
+        )
+    });
+    Ok(newest.into_iter().chain(routine).reduce(|one, other| format!("{one}\n{other}")))
 }
 
 /// A table as wide as its widest cells, which are looked for first, or as its screen; says how
@@ -316,6 +330,7 @@ impl ShowArgs {
             after: self.from_seq.map(|from| Seq(from.saturating_sub(1))),
             limit: self.limit().filter(|limit| *limit > 0),
             events,
+            without_routine: self.form() == Form::Table && !self.all,
             ..Filter::default()
         })
     }

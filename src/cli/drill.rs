@@ -244,3 +244,43 @@ fn weakened(weaken: Weaken) -> &'static str {
 fn indented(text: &str, by: usize) -> String {
     text.lines().map(|line| format!("{:by$}{line}", "")).collect::<Vec<_>>().join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use policies::GroupName;
+
+    use super::*;
+    use crate::drill::Attempt;
+    use crate::drill::attacks::ATTACKS;
+
+    /// With every attack there is, each of which came to something else.
+    #[test]
+    fn a_report_fits_every_terminal() {
+        let attempt = |through: bool, what: &str| Attempt { through, what: what.to_owned() };
+        let blocked =
+            attempt(false, "authority_mismatch: CONNECT named open.drill.test, the TLS handshake another host");
+        let tried = ATTACKS.iter().enumerate().map(|(at, attack)| Tried {
+            attack,
+            result: if at % 7 == 3 { attempt(true, "it answered") } else { blocked.clone() },
+            control: if at % 11 == 5 {
+                attempt(false, "cannot connect: Network is unreachable (os error 101)")
+            } else {
+                attempt(true, "it answered")
+            },
+        });
+        let report = Report {
+            group: GroupName::parse("grandparents-and-cousins").unwrap(),
+            throw_away: false,
+            engine: "Docker 20.10.24+dfsg1".to_owned(),
+            image: "doorward/base:817cf1b57bf3".to_owned(),
+            canaries: 14,
+            findings: vec!["it has a capability that it must not have".to_owned()],
+            open: Err("the door does not answer".to_owned()),
+            tried: tried.collect(),
+            left_out: vec!["neighbour", "files"],
+        };
+        show::assert_fits(&as_text(&report, Some(Weaken::Network), 18));
+        show::assert_fits(&verdict(&report, 18));
+    }
+}

@@ -167,7 +167,18 @@ fn add(home: &Home, args: &AddArgs) -> Result<ExitCode, Failure> {
         ));
     }
     show::line(next_steps(home, &group, &agent, policy_stays))?;
+    if store.main_group()?.is_none() {
+        show::aside(no_main(&group.name));
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// An alarm must never be told to nobody.
+fn no_main(group: &GroupName) -> String {
+    format!(
+        "No group is the main group yet, so alarms and questions reach nobody. If {group} is your own chat: `doorward \
+         group set {group} main`."
+    )
 }
 
 /// The chat that was named, as far as something of it can be heard.
@@ -250,6 +261,9 @@ fn list(home: &Home, json: bool) -> Result<ExitCode, Failure> {
     } else {
         let rows: Vec<Vec<String>> = groups.iter().map(|group| row(home, group)).collect();
         show::line(show::table(&["group", "main", "channel", "chat", "agent", "policy"], &rows))?;
+        if groups.iter().all(|group| !group.is_main) {
+            show::aside(no_main(&groups[0].name));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

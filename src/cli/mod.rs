@@ -16,6 +16,7 @@ pub mod group;
 pub mod image;
 pub mod pages;
 pub mod lock;
+pub mod pause;
 pub mod policy;
 pub mod requests;
 pub mod restore;
@@ -30,6 +31,7 @@ pub mod uninstall;
 pub mod up;
 pub mod whatsapp;
 
+mod ahead;
 mod change;
 mod failure;
 mod hidden;
@@ -108,6 +110,8 @@ enum Command {
     Stop(stop::StopArgs),
     Lock(lock::LockArgs),
     Unlock(lock::UnlockArgs),
+    Pause(pause::PauseArgs),
+    Resume(pause::ResumeArgs),
     Status(status::StatusArgs),
     Whatsapp(whatsapp::WhatsappArgs),
     Image(image::ImageArgs),
@@ -141,6 +145,8 @@ impl Command {
             Command::Stop(args) => stop::run(home, args).await,
             Command::Lock(args) => lock::lock(home, args).await,
             Command::Unlock(args) => lock::unlock(home, args).await,
+            Command::Pause(args) => pause::pause(home, args).await,
+            Command::Resume(args) => pause::resume(home, args).await,
             Command::Status(args) => status::run(home, args).await,
             Command::Whatsapp(args) => whatsapp::run(home, args).await,
             Command::Drill(args) => drill::run(home, args).await,
@@ -186,6 +192,18 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    /// A command that is new is one on the page, too.
+    #[test]
+    fn the_page_has_every_command() {
+        let page = include_str!("../../docs/command-line.md");
+        for command in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
+            let name = command.get_name();
+            let row = format!("| `{name}");
+            let beside = format!("`{name} [");
+            assert!(page.contains(&row) || page.contains(&beside), "docs/command-line.md says nothing of `{name}`");
+        }
     }
 
     #[test]

@@ -35,6 +35,7 @@ Examples:
   doorward policy allow family bbc.co.uk   the whole site, for reading
   doorward policy allow family POST https://api.example/notes
                                            this request and no other
+  doorward policy allow family tickets.example --until 'sat 22:00'
   doorward policy deny family ads.example
   doorward policy presets                  ready rules for known services
   doorward policy use family wikipedia
@@ -337,7 +338,7 @@ fn show_rules(home: &Home, group: &GroupName, toml: bool, json: bool) -> Result<
     } else if json {
         show::json(&rules::json(&policy))?;
     } else {
-        show::line(rules::words(home, &policy, times::clock(home).now().date()))?;
+        show::line(rules::words(home, &policy, times::clock(home).now()))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -74,7 +74,7 @@ fn install(home: &Home, user: Option<String>, now: bool, dry_run: bool) -> Resul
         show::line(Styled::from(format!("{}:\n\n", file.display())) + Styled::fixed(unit.trim_end()))?;
         return Ok(ExitCode::SUCCESS);
     }
-    needs_systemd(&program)?;
+    needs_systemd()?;
     if now && home.is_served() && !is_active(&manager) {
         let by = home.served_by().map(|pid| format!(" (pid {pid})")).unwrap_or_default();
         return Err(environment(anyhow!("a daemon{by} serves {home} already; end it first, then say this again")));
@@ -117,11 +117,6 @@ fn status(home: &Home) -> Result<ExitCode, Failure> {
         if manager == Manager::Own { "journalctl --user" } else { "journalctl" },
     ))?;
     Ok(ExitCode::from(u8::from(active != "active")))
-}
-
-/// Whether a service could run here.
-pub(super) fn is_possible() -> bool {
-    runs_systemd()
 }
 
 /// Writes the unit of whoever asks, and starts it anew, now and at each boot.
@@ -196,16 +191,22 @@ fn runs_systemd() -> bool {
     Path::new("/run/systemd/system").is_dir()
 }
 
-fn needs_systemd(program: &Path) -> Result<(), Failure> {
+/// What to do about it where systemd does not run; `None` where it does.
+pub(super) fn without_systemd() -> Option<String> {
     if runs_systemd() {
-        return Ok(());
+        return None;
     }
+    let program = std::env::current_exe().unwrap_or_else(|_| "doorward".into());
     let program = program.display();
-    Err(environment(anyhow!(
-        "systemd does not run here, so there is nothing to install. Have your system's own way of services start \
+    Some(format!(
+        "systemd does not run here, so there is no service to install. Have your system's own way of services start \
          `{program} up` as you: it stays in the foreground, logs to stderr and ends on SIGTERM. Without any: \
          `setsid {program} up >doorward.log 2>&1 </dev/null &` stays up after this terminal closes, until the next boot"
-    )))
+    ))
+}
+
+fn needs_systemd() -> Result<(), Failure> {
+    without_systemd().map_or(Ok(()), |what_to_do| Err(environment(anyhow!(what_to_do))))
 }
 
 /// A service of a user's own ends with their last session, unless they linger.

@@ -232,8 +232,15 @@ impl Setup<'_> {
 
     async fn whether_to_serve(&mut self) -> Result<bool, Failure> {
         match self.args.service {
-            Some(service) => Ok(service == Whether::Yes),
-            None if !service::is_possible() => Ok(false),
+            Some(Whether::Yes) => match service::without_systemd() {
+                Some(what_to_do) => Err(environment(anyhow!("--service yes: {what_to_do}"))),
+                None => Ok(true),
+            },
+            Some(Whether::No) => Ok(false),
+            None if let Some(what_to_do) = service::without_systemd() => {
+                show::line(format!("\nStarting at boot: {what_to_do}.\n"))?;
+                Ok(false)
+            }
             None if service::installed(self.home).is_some() => Ok(true),
             None => {
                 let question = "Keep Doorward running, from each boot on (a service of systemd's)?";

@@ -94,6 +94,19 @@ fn table_on<C: Clone + Into<Styled>>(screen: Screen, headings: &[&str], rows: &[
     Styled::drawn(lines.join("\n"))
 }
 
+/// Fails where a text is wider than a terminal of 40, 80 or 120 columns, or broken inside of a word.
+#[cfg(test)]
+#[track_caller]
+pub(crate) fn assert_fits(text: &Styled) {
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ");
+    for columns in [40, 80, 120] {
+        let shown = text.on(Screen::terminal(columns, false));
+        let wider = shown.lines().find(|line| textwrap::core::display_width(line.trim_end()) > columns);
+        assert_eq!(wider, None, "at {columns} columns:\n{shown}");
+        assert_eq!(words(&shown), words(&text.plain()), "at {columns} columns a word is broken");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,10 +2,12 @@
 
 use std::process::ExitCode;
 
-use super::{Failure, environment, progress, refused, show};
+use super::{Failure, environment, progress, refused, show, times};
 use crate::control::client::{Client, ClientError};
-use crate::control::protocol::{Answer, Request, Status};
+use crate::control::protocol::{Answer, PausedGroup, Request, Status};
 use crate::home::Home;
+use crate::pipeline::pausing;
+use crate::store::now;
 
 /// Show what the daemon is doing: which groups have a sandbox, and which wait for one.
 #[derive(Debug, clap::Args)]
@@ -46,6 +48,13 @@ fn text(status: &Status) -> String {
         let what = if group == "*" { "Every group is" } else { group };
         let verb = if group == "*" { "" } else { " is" };
         lines.push(format!("  {what}{verb} locked: nothing goes out; `doorward unlock` opens it again"));
+    }
+    for PausedGroup { group, until } in &status.paused {
+        let until = pausing::shown(*until, now(), &times::zone());
+        lines.push(match group.as_str() {
+            "*" => format!("  Every group is paused until {until}; `doorward resume` ends it"),
+            group => format!("  {group} is paused until {until}; `doorward resume {group}` ends it"),
+        });
     }
     for live in &status.sandboxes {
         let what = if live.busy { "is being answered" } else { "is idle" };
@@ -89,16 +98,19 @@ mod tests {
             resting: vec!["lab".into()],
             cap: 2,
             locked: vec!["work".into()],
+            paused: vec![PausedGroup { group: "club".into(), until: i64::MAX / 1_000_000 }],
             policies: Vec::new(),
             settings: None,
         };
         let text = text(&status);
+        show::assert_fits(&text.as_str().into());
         for line in [
             "family is being answered, for 95 s",
             "work is idle, for 5 min",
             "club waits for a free sandbox, for 12 s (1 in line)",
             "lab failed",
             "work is locked",
+            "club is paused until",
             "doorward stop GROUP",
         ] {
             assert!(text.contains(line), "{line} in {text}");

@@ -26,6 +26,11 @@ pub(super) fn zone() -> TimeZone {
     ZONE.get_or_init(|| HOME.get().map_or_else(local, zone_of)).clone()
 }
 
+/// Now, by the clock of the command's owner.
+pub(super) fn zoned_now() -> jiff::Zoned {
+    Timestamp::now().to_zoned(zone())
+}
+
 /// The clock of a home's owner.
 pub(super) fn clock(home: &Home) -> OwnersClock {
     OwnersClock::new(zone_of(home))

@@ -104,7 +104,7 @@ fn unread(word: &str) -> anyhow::Error {
 impl When {
     /// The moment that is meant, by the owner's clock.
     pub(crate) fn millis(&self) -> anyhow::Result<Millis> {
-        self.before(&owners_now())
+        self.before(&times::zoned_now())
     }
 
     fn before(&self, now: &Zoned) -> anyhow::Result<Millis> {
@@ -133,7 +133,7 @@ const DAY: Millis = 24 * 60 * 60 * 1000;
 
 /// From when on, and until when. A time of day alone that ends before it begins is that of the next day.
 pub(crate) fn span(since: Option<&When>, until: Option<&When>) -> anyhow::Result<(Option<Millis>, Option<Millis>)> {
-    span_at(since, until, &owners_now())
+    span_at(since, until, &times::zoned_now())
 }
 
 fn span_at(
@@ -153,10 +153,6 @@ fn span_at(
         return Err(anyhow!("nothing is between --since {begin} and --until {end}: it ends before it begins"));
     }
     Ok((begins, ends))
-}
-
-fn owners_now() -> Zoned {
-    Timestamp::now().to_zoned(times::zone())
 }
 
 #[cfg(test)]

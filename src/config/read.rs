@@ -10,6 +10,7 @@ use policies::HostName;
 
 use crate::phrases::Language;
 
+use super::keys::{self, names};
 use super::{
     Alarm, Assistant, Audit, Channels, Chat, Config, Engine, Messages, Pinned, Queue, Upstream, Whatsapp, resolver,
     values,
@@ -24,33 +25,19 @@ pub(super) use group::group;
 /// One table of a settings file. Relative paths start in the folder that is the context.
 type Block<'a, 'i> = desk::toml::Block<'a, 'i, PathBuf>;
 
-const TOP: [&str; 11] = [
-    "assistant",
-    "chat",
-    "engine",
-    "queue",
-    "upstream",
-    "alarm",
-    "audit",
-    "messages",
-    "channels",
-    "credentials",
-    "canaries",
-];
-const ASSISTANT: TableKeys = TableKeys { header: "[assistant]", keys: &["name", "time_zone"] };
-const CHAT: TableKeys = TableKeys { header: "[chat]", keys: &["language"] };
-const ENGINE: TableKeys =
-    TableKeys { header: "[engine]", keys: &["host", "runtime", "image", "memory", "cpus", "pids", "disk", "files"] };
-const QUEUE: TableKeys = TableKeys { header: "[queue]", keys: &["sandboxes", "idle", "longest"] };
-const UPSTREAM: TableKeys = TableKeys { header: "[upstream]", keys: &["resolver", "extra_ca", "crl", "hosts"] };
-const ALARM: TableKeys = TableKeys { header: "[alarm]", keys: &["command"] };
-const AUDIT: TableKeys = TableKeys { header: "[audit]", keys: &["keep_days", "keep_size"] };
-const MESSAGES: TableKeys = TableKeys { header: "[messages]", keys: &["keep_days"] };
-const CHANNELS: TableKeys = TableKeys { header: "[channels]", keys: &["whatsapp"] };
-const WHATSAPP: TableKeys = TableKeys { header: "[channels.whatsapp]", keys: &["enabled", "program", "mode"] };
+const ASSISTANT: TableKeys = TableKeys { header: "[assistant]", keys: &names(&keys::OF_ASSISTANT) };
+const CHAT: TableKeys = TableKeys { header: "[chat]", keys: &names(&keys::OF_CHAT) };
+const ENGINE: TableKeys = TableKeys { header: "[engine]", keys: &names(&keys::OF_ENGINE) };
+const QUEUE: TableKeys = TableKeys { header: "[queue]", keys: &names(&keys::OF_QUEUE) };
+const UPSTREAM: TableKeys = TableKeys { header: "[upstream]", keys: &names(&keys::OF_UPSTREAM) };
+const ALARM: TableKeys = TableKeys { header: "[alarm]", keys: &names(&keys::OF_ALARM) };
+const AUDIT: TableKeys = TableKeys { header: "[audit]", keys: &names(&keys::OF_AUDIT) };
+const MESSAGES: TableKeys = TableKeys { header: "[messages]", keys: &names(&keys::OF_MESSAGES) };
+const CHANNELS: TableKeys = TableKeys { header: "[channels]", keys: &names(&keys::OF_CHANNELS) };
+const WHATSAPP: TableKeys = TableKeys { header: "[channels.whatsapp]", keys: &names(&keys::OF_WHATSAPP) };
 
 static SETTINGS: Vocabulary = Vocabulary {
-    top: &TOP,
+    top: &keys::OF_SETTINGS,
     tables: &[
         ASSISTANT,
         CHAT,
@@ -77,7 +64,7 @@ pub(super) fn config(name: &str, text: &str, dir: &Path) -> Result<Config, Probl
 }
 
 fn file(file: &mut Block<'_, '_>) -> Config {
-    file.known_keys("doorward.toml", &TOP);
+    file.known_keys("doorward.toml", &keys::OF_SETTINGS);
     Config {
         assistant: section(file, "assistant", &ASSISTANT, assistant),
         chat: section(file, "chat", &CHAT, |block| Chat {

@@ -75,6 +75,18 @@ pub enum Request {
         /// The group, by name; all where none is named.
         group: Option<String>,
     },
+    /// Begin nothing for a group, or for any, until then: messages wait.
+    Pause {
+        /// The group, by name; all where none is named.
+        group: Option<String>,
+        /// When it is over, in milliseconds since 1970.
+        until: Millis,
+    },
+    /// End the pause of a group, or all pauses.
+    Resume {
+        /// The group, by name; all where none is named.
+        group: Option<String>,
+    },
     /// What is going on.
     Status {},
     /// Stop everything and end the daemon.
@@ -126,6 +138,13 @@ pub enum Answer {
     Unlocked {
         /// Whether it was locked.
         was_locked: bool,
+    },
+    /// It is paused.
+    Paused {},
+    /// It goes on.
+    Resumed {
+        /// Whether it was paused.
+        was_paused: bool,
     },
     /// What is going on.
     Status(Status),
@@ -180,12 +199,24 @@ pub struct Status {
     /// The groups that the owner has locked; `*` for all.
     #[serde(default)]
     pub locked: Vec<String>,
+    /// What is paused.
+    #[serde(default)]
+    pub paused: Vec<PausedGroup>,
     /// The policies that were asked for so far.
     #[serde(default)]
     pub policies: Vec<PolicyInForce>,
     /// Names the content of `doorward.toml` as it was when the daemon started.
     #[serde(default)]
     pub settings: Option<String>,
+}
+
+/// A pause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PausedGroup {
+    /// The group, by name; `*` for all.
+    pub group: String,
+    /// When it is over, in milliseconds since 1970.
+    pub until: Millis,
 }
 
 /// Which policy judges for a group.

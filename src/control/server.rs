@@ -14,7 +14,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
 use super::held::Held;
-use super::protocol::{Answer, LiveGroup, MAX_LINE, OpenAsk, PolicyInForce, Request, Status};
+use super::protocol::{Answer, LiveGroup, MAX_LINE, OpenAsk, PausedGroup, PolicyInForce, Request, Status};
 use crate::approvals::Approvals;
 use crate::channels::lines::{LineReader, LineWriter};
 use crate::channels::terminal;
@@ -22,7 +22,10 @@ use crate::gateway::Gateway;
 use crate::pipeline::router::Peer;
 use crate::pipeline::{OWNER_STOPPED, Pipeline, Seated};
 use crate::sandboxes::{LiveSandbox, Sandboxes};
-use crate::store::{Ask, AskState, Group, OutboxState, Store, StoreError};
+use crate::store::{Ask, AskState, Group, OutboxState, Pause, Store, StoreError, now};
+
+/// Who has done it, for the log.
+const COMMAND_LINE: &str = "the command line";
 
 /// How long a client may take to say what it wants.
 const FIRST_LINE: Duration = Duration::from_secs(10);
@@ -148,9 +151,22 @@ impl Control {
             }
             Request::Lock { group } => say(writer, &self.lock(group.as_deref())).await,
             Request::Unlock { group } => {
-                let unlocked = group.as_deref().map(GroupName::parse).transpose().map_err(|why| why.to_string());
+                let unlocked = named(group.as_deref());
                 let unlocked = unlocked.and_then(|group| self.gateway.unlock(group.as_ref()));
                 let answer = unlocked.map_or_else(Answer::Error, |was_locked| Answer::Unlocked { was_locked });
+                say(writer, &answer).await;
+            }
+            Request::Pause { group, until } => {
+                let paused = named(group.as_deref()).and_then(|group| {
+                    self.pipeline.pause(group.as_ref(), until, COMMAND_LINE).map_err(|error| error.to_string())
+                });
+                say(writer, &paused.map_or_else(Answer::Error, |()| Answer::Paused {})).await;
+            }
+            Request::Resume { group } => {
+                let resumed = named(group.as_deref()).and_then(|group| {
+                    self.pipeline.resume(group.as_ref(), COMMAND_LINE).map_err(|error| error.to_string())
+                });
+                let answer = resumed.map_or_else(Answer::Error, |was_paused| Answer::Resumed { was_paused });
                 say(writer, &answer).await;
             }
             Request::Status {} => say(writer, &Answer::Status(self.status().await)).await,
@@ -184,11 +200,11 @@ impl Control {
 
     /// Like a stop, it needs nothing but the name.
     fn lock(&self, group: Option<&str>) -> Answer {
-        let group = match group.map(GroupName::parse).transpose() {
+        let group = match named(group) {
             Ok(group) => group,
-            Err(why) => return Answer::Error(why.to_string()),
+            Err(why) => return Answer::Error(why),
         };
-        match self.gateway.lock(group.as_ref(), "the command line") {
+        match self.gateway.lock(group.as_ref(), COMMAND_LINE) {
             Ok(()) => Answer::Locked {},
             Err(error) => Answer::Error(format!(
                 "it is locked, but would be open after a restart: the lock's file cannot be written: {error}"
@@ -334,6 +350,7 @@ impl Control {
             resting: snapshot.resting.iter().map(ToString::to_string).collect(),
             cap: self.cap,
             locked: self.locked(),
+            paused: self.paused(),
             policies: self.gateway.policies_in_force().into_iter().map(in_force).collect(),
             settings: Some(self.settings.clone()),
         }
@@ -343,6 +360,15 @@ impl Control {
         let locked = self.gateway.locked();
         let all = locked.all.then(|| "*".to_owned());
         all.into_iter().chain(locked.groups.iter().map(ToString::to_string)).collect()
+    }
+
+    fn paused(&self) -> Vec<PausedGroup> {
+        let pauses = self.store.pauses(now()).unwrap_or_default();
+        let paused = |Pause { group, until }: Pause| {
+            let group = group.map_or_else(|| "*".to_owned(), |group| group.to_string());
+            PausedGroup { group, until }
+        };
+        pauses.into_iter().map(paused).collect()
     }
 
     fn group(&self, name: &str) -> Result<Group, String> {
@@ -365,6 +391,11 @@ impl Control {
             _ = ending.wait_for(|ending| *ending) => {}
         }
     }
+}
+
+/// A group that a request names, where it names one.
+fn named(group: Option<&str>) -> Result<Option<GroupName>, String> {
+    group.map(GroupName::parse).transpose()
 }
 
 async fn until_stopped(group: &GroupName, stops: &mut broadcast::Receiver<GroupName>) {

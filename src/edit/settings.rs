@@ -4,6 +4,7 @@ use policies::GroupName;
 use toml_edit::{Array, Value};
 
 use super::{Edit, EditError, text};
+use crate::config::keys::OF_GROUP_LIMITS;
 use crate::home::Home;
 
 /// A group's settings, `groups/NAME.toml`.
@@ -31,17 +32,13 @@ pub struct NewCredential<'a> {
     pub env: Option<&'a str>,
 }
 
-/// What `[limits]` of a group's file has.
-const LIMITS: [&str; 6] = ["memory", "cpus", "pids", "open_files", "disk", "files"];
-
 impl Edit<OfGroup> {
     /// Opens a group's settings, which need not be there yet.
     pub fn group(home: &Home, group: &GroupName) -> Result<Self, EditError> {
         Self::open(home, OfGroup { group: group.clone() })
     }
 
-    /// Sets a key: `agent`, `model`, `trigger`, `image`, or one of `[limits]`. What it may be,
-    /// the file's reader says.
+    /// Sets a key of the file or one of `[limits]`. What it may be, the file's reader says.
     pub fn set(self, key: &str, value: impl Into<Value>) -> Result<Self, EditError> {
         let value = value.into().to_string();
         self.with(|text| text::set(text, table_of(key), key, &value))
@@ -54,7 +51,7 @@ impl Edit<OfGroup> {
 }
 
 fn table_of(key: &str) -> &'static [&'static str] {
-    if LIMITS.contains(&key) { &["limits"] } else { &[] }
+    if OF_GROUP_LIMITS.iter().any(|limit| limit.name == key) { &["limits"] } else { &[] }
 }
 
 impl Edit<OfConfig> {

@@ -155,7 +155,7 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
     /// Hands messages that arrived meanwhile to the live sandbox.
     fn follow_up(&mut self) -> Result<(), Broken> {
         let newest = self.turns.back().map_or(MessageRow(0), Turn::last);
-        let pending = self.worker.shared.store.pending_messages(&self.group.name)?;
+        let pending = self.worker.shared.pending_messages(&self.group.name)?;
         let more: Vec<Message> = pending.into_iter().filter(|message| message.row > newest).collect();
         let (Some(last), Some(run)) = (more.last(), &self.worker.run) else { return Ok(()) };
         // Somebody said stop: the halt is on its way.

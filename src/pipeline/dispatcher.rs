@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use policies::GroupName;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -11,8 +12,13 @@ use super::queue::{Queue, Step};
 use super::sandbox::StartSandbox;
 use super::shared::Shared;
 use super::worker::{Halt, Left, Mail, OWNER_STOPPED, Stopping, Worker};
-use super::{Seated, Snapshot, waiting};
+use super::{Seated, Snapshot, pausing, waiting};
+use crate::phrases::Phrases;
 use crate::store::ledger::Notice;
+use crate::store::{Millis, now};
+
+/// How often the end of a pause is looked for at least.
+const LOOKS_AGAIN: Duration = Duration::from_mins(1);
 
 #[derive(Debug)]
 pub(super) enum Event {
@@ -25,6 +31,8 @@ pub(super) enum Event {
     /// A group has waited for a seat for a while, by the number of its wait.
     Waited(GroupName, u64),
     Stop(GroupName, Stopping, oneshot::Sender<bool>),
+    /// A pause was begun or ended, or may be over.
+    Pauses,
     Snapshot(oneshot::Sender<Snapshot>),
     Shutdown(oneshot::Sender<()>),
 }
@@ -35,6 +43,10 @@ pub(super) struct Dispatcher<S: StartSandbox> {
     queue: Queue,
     seats: BTreeMap<GroupName, Seat>,
     waits: BTreeMap<GroupName, Wait>,
+    /// Groups whose chats know that they are paused, and until when.
+    told_paused: BTreeMap<GroupName, Millis>,
+    /// Whether the end of a pause is looked for.
+    looks_for_end: bool,
     /// Numbers rests and waits, so that a late timer is recognised.
     numbers: u64,
     ending: Option<oneshot::Sender<()>>,
@@ -58,8 +70,17 @@ struct Wait {
 impl<S: StartSandbox> Dispatcher<S> {
     pub(super) fn new(shared: Arc<Shared<S>>, events: mpsc::UnboundedReceiver<Event>) -> Self {
         let queue = Queue::new(shared.settings.cap);
-        let (seats, waits) = (BTreeMap::new(), BTreeMap::new());
-        Dispatcher { shared, events, queue, seats, waits, numbers: 0, ending: None }
+        Dispatcher {
+            shared,
+            events,
+            queue,
+            seats: BTreeMap::new(),
+            waits: BTreeMap::new(),
+            told_paused: BTreeMap::new(),
+            looks_for_end: false,
+            numbers: 0,
+            ending: None,
+        }
     }
 
     /// Runs until shutdown, and then until the last worker has left.
@@ -95,6 +116,7 @@ impl<S: StartSandbox> Dispatcher<S> {
                 Vec::new()
             }
             Event::Stop(group, stopping, done) => self.stop(&group, stopping, done),
+            Event::Pauses => self.pauses(),
             Event::Snapshot(done) => {
                 let _ = done.send(self.snapshot());
                 Vec::new()
@@ -123,7 +145,50 @@ impl<S: StartSandbox> Dispatcher<S> {
         if matches!(self.shared.store.group(group), Ok(Some(group)) if group.is_main) {
             self.queue.set_owner(group);
         }
-        self.queue.work(group)
+        match self.shared.paused_until(group) {
+            Some(until) => {
+                self.tell_paused(group, until);
+                self.look_for_the_end(until);
+                Vec::new()
+            }
+            None => self.queue.work(group),
+        }
+    }
+
+    /// Whoever wrote to a paused group hears of it, once.
+    fn tell_paused(&mut self, group: &GroupName, until: Millis) {
+        let calls = self.shared.store.calls_waiting(group).unwrap_or_default();
+        if let Some(last) = calls.last()
+            && self.told_paused.insert(group.clone(), until) != Some(until)
+        {
+            let time = pausing::shown(until, now(), &self.shared.settings.assistant.zone);
+            self.shared.remark(group, last, Phrases::new("paused-you-wait").with("time", time));
+        }
+    }
+
+    fn look_for_the_end(&mut self, until: Millis) {
+        if !std::mem::replace(&mut self.looks_for_end, true) {
+            // The clock may be set, and a machine may sleep.
+            let left = Duration::from_millis(u64::try_from(until - now()).unwrap_or_default());
+            self.tell_after(left.min(LOOKS_AGAIN), Event::Pauses);
+        }
+    }
+
+    /// Whoever waits and is not paused any more is served.
+    fn pauses(&mut self) -> Vec<Step> {
+        self.looks_for_end = false;
+        let waiting = self.shared.store.groups_waiting().unwrap_or_else(|error| {
+            tracing::error!(%error, "who waits for the end of a pause is not known");
+            self.told_paused.keys().cloned().collect()
+        });
+        let mut steps = Vec::new();
+        for group in waiting {
+            match self.shared.paused_until(&group) {
+                Some(until) => self.look_for_the_end(until),
+                None => steps.extend(self.work(&group)),
+            }
+        }
+        steps
     }
 
     fn changed(&mut self, group: &GroupName) {
@@ -176,7 +241,7 @@ impl<S: StartSandbox> Dispatcher<S> {
         self.numbers
     }
 
-    fn tell_after(&self, pause: std::time::Duration, event: Event) {
+    fn tell_after(&self, pause: Duration, event: Event) {
         let events = self.shared.events.clone();
         tokio::spawn(async move {
             tokio::time::sleep(pause).await;
@@ -231,7 +296,8 @@ impl<S: StartSandbox> Dispatcher<S> {
 
     /// A store that cannot be read has no work for anybody; the worker logs the error.
     fn has_work(&self, group: &GroupName) -> bool {
-        self.shared.store.calls_waiting(group).is_ok_and(|waiting| !waiting.is_empty())
+        let waits = self.shared.store.calls_waiting(group).is_ok_and(|waiting| !waiting.is_empty());
+        waits && self.shared.paused_until(group).is_none()
     }
 
     fn stop(&mut self, group: &GroupName, stopping: Stopping, done: oneshot::Sender<bool>) -> Vec<Step> {

@@ -11,6 +11,7 @@ use super::Pipeline;
 use super::calling::{self, Name};
 use super::router::{ChannelError, Served};
 use super::telling;
+use super::{pausing, pausing::Wish};
 use crate::approvals::Heard;
 use crate::channels::outward::Outward;
 use crate::channels::protocol::{Incoming, OutgoingKind, Quote};
@@ -29,6 +30,8 @@ enum Asks {
     Lock(Option<GroupName>),
     /// That something be unlocked, which no chat can do.
     Unlock,
+    /// That a group, or all, pause or go on.
+    Pause(Wish),
 }
 
 impl Pipeline {
@@ -92,7 +95,14 @@ impl Pipeline {
             Asks::Unlock => {
                 if let Inserted::Row(_) = self.store.insert_message(&new)? {
                     let words = "No chat unlocks anything. On the machine that Doorward runs on: doorward unlock";
-                    self.answer_at_once(group, &message.id, words.to_owned())?;
+                    self.answer_at_once(group, &message.id, words)?;
+                }
+            }
+            Asks::Pause(wish) => {
+                // Delivered again, it is over.
+                if let Inserted::Row(_) = self.store.insert_message(&new)? {
+                    let words = self.pause_or_resume(&wish)?;
+                    self.answer_at_once(group, &message.id, words)?;
                 }
             }
             Asks::StopOf(other) => {
@@ -120,7 +130,7 @@ impl Pipeline {
         Ok(())
     }
 
-    fn answer_at_once(&self, group: &Group, answers: &str, words: String) -> Result<(), StoreError> {
+    fn answer_at_once(&self, group: &Group, answers: &str, words: impl Into<Phrases>) -> Result<(), StoreError> {
         let words = self.say.own(&group.name, words);
         for told in [telling::outgoing_to(OutgoingKind::Notice, words, answers), telling::done(answers)] {
             self.store.enqueue(&group.name, None, &told)?;
@@ -147,6 +157,9 @@ impl Pipeline {
         }
         if let Some(asks) = self.asks_to_lock(group, message)? {
             return Ok(asks);
+        }
+        if let Some(wish) = self.asks_to_pause(group, message)? {
+            return Ok(Asks::Pause(wish));
         }
         Ok(match order(&message.text, message.addressed, name, &STOPS) {
             Some("") => Asks::Means(Means::Stop),
@@ -179,6 +192,16 @@ impl Pipeline {
         }
     }
 
+    /// Only the owner's own chat pauses, too.
+    fn asks_to_pause(&self, group: &Group, message: &Incoming) -> Result<Option<Wish>, StoreError> {
+        let wish = pausing::wish(&message.text, message.addressed, &self.assistant.name).filter(|_| group.is_main);
+        let named = match wish.as_ref().and_then(Wish::group) {
+            Some(named) => self.store.group(named)?.is_some(),
+            None => true,
+        };
+        Ok(wish.filter(|_| named))
+    }
+
     /// A quote with the text and the name that the store knows. The quoting side may make
     /// things up, so a quote of an unknown message has no name.
     fn known(&self, group: &Group, quote: Quote) -> Result<Quote, StoreError> {
@@ -197,8 +220,13 @@ const STOPS: [&str; 3] = ["stop", "stopp", "halt"];
 const LOCKS: [&str; 1] = ["lock"];
 const UNLOCKS: [&str; 1] = ["unlock"];
 
-/// What follows one of these words; `None` where the text is no such order.
+/// The one word that follows one of these words, or nothing; `None` where the text is no such order.
 fn order<'t>(text: &'t str, mentioned: bool, name: &Name, words: &[&str]) -> Option<&'t str> {
+    after(text, mentioned, name, words).filter(|rest| !rest.contains(char::is_whitespace))
+}
+
+/// What follows one of these words, where the text begins with it.
+pub(super) fn after<'t>(text: &'t str, mentioned: bool, name: &Name, words: &[&str]) -> Option<&'t str> {
     let text = name.called(text).unwrap_or(text).trim();
     // A mention stands in the text as `@` and a number.
     let text = match text.strip_prefix('@') {
@@ -208,9 +236,8 @@ fn order<'t>(text: &'t str, mentioned: bool, name: &Name, words: &[&str]) -> Opt
     // Some people write commands as other bots expect them.
     let text = text.trim_end_matches(['.', '!']).trim_start_matches('/');
     let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-    let rest = rest.trim();
-    let orders = word.len() <= 16 && words.contains(&calling::fold(word).as_str());
-    (orders && !rest.contains(char::is_whitespace)).then_some(rest)
+    let begins = word.len() <= 16 && words.contains(&calling::fold(word).as_str());
+    begins.then_some(rest.trim())
 }
 
 #[cfg(test)]

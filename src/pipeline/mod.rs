@@ -20,6 +20,7 @@ mod intake;
 mod live;
 pub mod notice;
 pub mod outbox;
+pub mod pausing;
 pub mod prompt;
 pub mod queue;
 mod recovery;
@@ -66,6 +67,7 @@ use crate::store::{self, Group, Means, NewMessage, NewOutgoing, OutboxId, Say, S
 pub struct Pipeline {
     locks: Locks,
     store: Arc<Store>,
+    ledger: Arc<AuditLog>,
     outbox: OutboxHandle,
     say: Say,
     approvals: Arc<Approvals>,
@@ -177,7 +179,7 @@ impl Pipeline {
         let shared = Arc::new(Shared {
             home: home.clone(),
             store: Arc::clone(&store),
-            ledger,
+            ledger: Arc::clone(&ledger),
             say: say.clone(),
             sandboxes,
             settings,
@@ -191,6 +193,7 @@ impl Pipeline {
         let pipeline = Arc::new(Pipeline {
             locks,
             store,
+            ledger,
             outbox,
             say,
             approvals,

@@ -17,7 +17,9 @@ use crate::channels::protocol::OutgoingKind;
 use crate::home::Home;
 use crate::phrases::Phrases;
 use crate::store::ledger::AuditLog;
-use crate::store::{EndRunError, Group, Means, Message, MessageRow, Run, Say, Sayable, Store, Text};
+use crate::store::{
+    EndRunError, Group, Means, Message, MessageRow, Millis, Run, Say, Sayable, Store, StoreError, Text, now,
+};
 
 pub(super) struct Shared<S> {
     pub(super) home: Home,
@@ -39,6 +41,22 @@ impl<S> Shared<S> {
 
     pub(super) fn report_idle(&self, group: &GroupName) {
         let _ = self.events.send(Event::Idle(group.clone()));
+    }
+
+    /// What waits for a run; nothing while the group is paused, but a word that stops.
+    pub(super) fn pending_messages(&self, group: &GroupName) -> Result<Vec<Message>, StoreError> {
+        let pending = self.store.pending_messages(group)?;
+        let held_back = self.paused_until(group).is_some() && pending.iter().all(|it| it.means != Means::Stop);
+        Ok(if held_back { Vec::new() } else { pending })
+    }
+
+    /// Until when a group is paused, if it is. What cannot be read pauses nobody.
+    pub(super) fn paused_until(&self, group: &GroupName) -> Option<Millis> {
+        let until = self.store.paused_until(group, now());
+        until.unwrap_or_else(|error| {
+            tracing::error!(%group, %error, "whether the group is paused cannot be read");
+            None
+        })
     }
 
     /// Shows or hides the typing sign in a group's chat.

@@ -137,7 +137,7 @@ impl<S: StartSandbox> Worker<S> {
             if self.shared.store.stop_waits(&self.name)? {
                 self.settle_stopped(Stopping::AsSaid);
             }
-            let waiting = self.shared.store.pending_messages(&self.name)?;
+            let waiting = self.shared.pending_messages(&self.name)?;
             if !waiting.is_empty() {
                 self.shared.report_busy(&self.name);
                 self.shared.typing(&self.name, true);

@@ -60,7 +60,7 @@ fn settings(block: &mut Block<'_, '_>) -> Asking {
     let hold = block.read("hold", hold).unwrap_or(Asking::HOLD);
     let mut quiet = Vec::new();
     for word in block.strings("quiet") {
-        quiet.extend(block.meaning(word, hours::span).and_then(|span| Hours::new(Some(span), Vec::new())));
+        quiet.extend(block.meaning(word, hours::span).and_then(|span| Hours::new(Some(span), Vec::new(), None)));
     }
     Asking { unlisted, hold, quiet }
 }

@@ -1,20 +1,28 @@
-//! `hours = "07:00-21:00"` and `days = ["mon", "tue"]` as they stand in a rule.
+//! `hours = "07:00-21:00"`, `days = ["mon", "tue"]` and `until = "2026-12-05 22:00"` as they stand in a rule.
 
 use desk::ValueError;
-use policies::{Hours, TimeOfDay, Weekday};
+use policies::{Hours, Moment, TimeOfDay, Weekday};
 
 use crate::table::Block;
 
 const FORM: &str = "write hours = \"07:00-21:00\"; midnight is 00:00";
 
-/// Reads both; none said is always.
+/// Reads all of them; none said is always.
 pub(crate) fn hours(block: &mut Block<'_, '_>) -> Option<Hours> {
     let span = block.read("hours", span);
     let mut days = Vec::new();
     for word in block.strings("days") {
         days.extend(block.meaning(word, day));
     }
-    Hours::new(span, days)
+    let until = block.read("until", until);
+    Hours::new(span, days, until)
+}
+
+fn until(text: &str) -> Result<Moment, ValueError> {
+    Moment::parse(text).ok_or_else(|| {
+        let help = "write until = \"2026-12-05 22:00\", a day and a time by your clock";
+        ValueError::new(format!("{text:?} is no day with a time"), Some(help.to_owned()))
+    })
 }
 
 pub(crate) fn span(text: &str) -> Result<(TimeOfDay, TimeOfDay), ValueError> {

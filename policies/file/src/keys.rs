@@ -22,7 +22,7 @@ const fn key(name: &'static str, schema: &'static str) -> Key {
 }
 
 /// `[[allow]]`.
-pub(crate) const OF_ALLOW: [Key; 17] = [
+pub(crate) const OF_ALLOW: [Key; 18] = [
     Key {
         name: "host",
         schema: r##"{ "description": "api.x.com, *.x.com (one label) or **.x.com (any depth).", "type": "string" }"##,
@@ -112,6 +112,12 @@ pub(crate) const OF_ALLOW: [Key; 17] = [
         schema: r##"{ "description": "The days on which its hours begin.", "type": "array", "items": { "enum": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] } }"##,
         written: r##"days = ["mon", "tue"]"##,
         meaning: "and only on these days of the week, see below",
+    },
+    Key {
+        name: "until",
+        schema: r##"{ "description": "The rule ends then for good, by the owner's clock: 2026-12-05 22:00.", "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2} ([01][0-9]|2[0-3]):[0-5][0-9]$" }"##,
+        written: r##"until = "2026-12-05 22:00""##,
+        meaning: "the rule ends then for good, see below",
     },
     Key {
         name: "unasked",
@@ -229,9 +235,9 @@ pub(crate) const OF_LIMITS: [Key; 5] = [
 ];
 
 /// The names of `[[allow]]`.
-pub(crate) const ALLOW: [&str; 17] = names(&OF_ALLOW);
+pub(crate) const ALLOW: [&str; 18] = names(&OF_ALLOW);
 /// The names of `[[ask]]`.
-pub(crate) const ASK: [&str; 13] = without_never_asked(&ALLOW);
+pub(crate) const ASK: [&str; 14] = without_never_asked(&ALLOW);
 /// The names of `[ask]`.
 pub(crate) const ASKING: [&str; 3] = names(&OF_ASKING);
 /// The names of `[[deny]]`.
@@ -257,7 +263,7 @@ const fn names<const N: usize>(keys: &[Key; N]) -> [&'static str; N] {
     names
 }
 
-const fn without_never_asked<const N: usize>(all: &[&'static str; 17]) -> [&'static str; N] {
+const fn without_never_asked<const N: usize>(all: &[&'static str; 18]) -> [&'static str; N] {
     let mut names = [""; N];
     let (mut at, mut from) = (0, 0);
     while from < all.len() {
@@ -342,7 +348,7 @@ static TABLES: [TableKeys; 7] = [
     TableKeys { header: "[[test]]", keys: &TEST },
 ];
 
-static SYNONYMS: [(&str, &str); 17] = [
+static SYNONYMS: [(&str, &str); 19] = [
     ("method", "do"),
     ("methods", "do"),
     ("path", "do"),
@@ -360,4 +366,6 @@ static SYNONYMS: [(&str, &str); 17] = [
     ("import", "use"),
     ("include", "use"),
     ("expect", "want"),
+    ("expires", "until"),
+    ("end", "until"),
 ];

@@ -148,11 +148,13 @@ pub(crate) fn in_why(why: &str) -> String {
     format!("why = {}", quoted(why))
 }
 
-/// `hours = "07:00-21:00"`, `days = ["mon", "tue"]`
+/// `hours = "07:00-21:00"`, `days = ["mon", "tue"]`, `until = "2026-12-05 22:00"`
 pub(crate) fn hours(hours: &Hours) -> Vec<String> {
     let days: Vec<_> = hours.days().iter().map(|day| format!("\"{day}\"")).collect();
     let span = hours.span().map(|(from, to)| format!("hours = \"{from}-{to}\""));
-    span.into_iter().chain((!days.is_empty()).then(|| format!("days = [{}]", days.join(", ")))).collect()
+    let days = (!days.is_empty()).then(|| format!("days = [{}]", days.join(", ")));
+    let until = hours.until().map(|until| format!("until = \"{}\"", until.written()));
+    [span, days, until].into_iter().flatten().collect()
 }
 
 /// `query = { service = "x" }`

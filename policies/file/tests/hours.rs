@@ -1,7 +1,7 @@
 //! `hours` and `days`: a rule holds in them, and is told wherever it is not.
 #![allow(clippy::unwrap_used)]
 
-use policies::{At, Authority, Code, Moment, Policy, TunnelPermit};
+use policies::{At, Authority, Code, Moment, Policy, TunnelPermit, Verdict};
 use policy_file::{Source, suggest};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -111,6 +111,74 @@ fn a_tunnel_has_hours_too() {
     let warned = compile(&(tunnel(BY_DAY) + &read("app.test", "credential = \"key\"\n")), "").warnings.to_string();
     assert!(warned.contains("this tunnel is never used"), "{warned}");
     assert!(compile(&tunnel("days = [\"sat\"]\n"), "").warnings.is_empty());
+}
+
+const UNTIL: &str = "until = \"2026-12-05 22:00\"\n";
+
+fn on(moment: &str) -> Moment {
+    Moment::parse(moment).unwrap()
+}
+
+/// What has ended is as if it was not there: refused in the words of a request that nothing names, observed and
+/// asked about as any other.
+#[test]
+fn a_rule_that_ends_is_over() {
+    let at_most = policy(&read("app.test", UNTIL));
+    let ask_at = |policy: &Policy, moment| ask(policy.at(on(moment)).decide(facts("GET https://app.test/x")));
+    let begun = ask_at(&at_most, "2026-12-05 21:59").unwrap();
+    let after = ask_at(&at_most, "2026-12-05 22:00").unwrap_err();
+    assert_eq!((after.code, after.rule), (Code::NotAllowed, None));
+    assert_eq!(after.lift[..2], ["[[allow]]", "host = \"app.test\""]);
+    let cut = at_most.at(on("2026-12-05 22:00")).upholds(&begun, None).unwrap_err();
+    assert_eq!(cut.code, Code::Revoked);
+    for (more, want) in
+        [("mode = \"observe\"\nobserve_until = \"2026-12-31\"\n", "allow"), ("[ask]\nunlisted = true\n", "ask")]
+    {
+        let policy = policy(&format!("{more}{}", read("app.test", UNTIL)));
+        let said = match policy.at(on("2026-12-06 12:00")).decide(facts("GET https://app.test/x")) {
+            Verdict::Allow(_) => "allow",
+            Verdict::Ask(_) => "ask",
+            Verdict::Deny(..) => "deny",
+        };
+        assert_eq!(said, want);
+    }
+    // Before that it has its hours like any other.
+    let by_day = policy(&read("app.test", &format!("{BY_DAY}{UNTIL}")));
+    assert_eq!(ask_at(&by_day, "2026-11-30 12:00").map(drop), Ok(()));
+    let outside = ask_at(&by_day, "2026-11-30 21:00").unwrap_err();
+    assert_eq!(outside.code, Code::OutsideHours);
+    assert!(outside.why.contains("until sat 2026-12-05 22:00"), "{}", outside.why);
+    assert!(outside.lift[0].contains("until = \"2026-12-05 22:00\""), "{:?}", outside.lift);
+}
+
+#[test]
+fn a_tunnel_that_ends_is_over() {
+    let policy = policy(&tunnel(UNTIL));
+    let app = Authority::parse("app.test", Some(443)).unwrap();
+    let begun = policy.at(on("2026-12-05 21:59")).decide_tunnel(&app).unwrap();
+    let after = policy.at(on("2026-12-05 22:00"));
+    assert!(after.decide_tunnel(&app).is_none());
+    assert_eq!(after.upholds_tunnel(&begun, None).unwrap_err().code, Code::Revoked);
+    assert_eq!(ask(after.decide(facts("GET https://app.test/x"))).unwrap_err().code, Code::NotAllowed);
+}
+
+/// What holds for good is what a test without a date is about.
+#[test]
+fn a_test_without_a_date_is_about_what_stays() {
+    let test = |more: &str, want: &str| {
+        format!("{}[[test]]\nrequest = \"GET https://a.test/\"\n{more}\nwant = \"{want}\"\n", read("a.test", UNTIL))
+    };
+    for (more, want) in [
+        ("", "deny"),
+        ("at = \"sat 12:00\"", "deny"),
+        ("at = \"2026-12-04\"", "allow"),
+        ("at = \"2026-12-05 21:59\"", "allow"),
+        ("at = \"2026-12-05 22:00\"", "deny"),
+    ] {
+        assert!(compile(&test(more, want), "").warnings.is_empty(), "{more}");
+    }
+    let warned = compile(&test("at = \"2026-12-05\"", "allow"), "").warnings.to_string();
+    assert!(warned.contains("it is denied"), "{warned}");
 }
 
 /// A host that a rule names at some time is no host that nobody named.

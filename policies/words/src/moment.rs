@@ -64,6 +64,17 @@ impl Moment {
         Moment { date, time }
     }
 
+    /// Reads `2026-12-01 22:00`, in exactly that form.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (date, time) = text.split_once(' ')?;
+        Some(Moment { date: Date::parse(date)?, time: TimeOfDay::parse(time)? })
+    }
+
+    /// As [`Moment::parse`] reads it.
+    pub fn written(self) -> String {
+        format!("{} {}", self.date, self.time)
+    }
+
     /// The day.
     pub fn date(self) -> Date {
         self.date
@@ -187,6 +198,16 @@ impl At {
         dates.into_iter().flat_map(|date| times.iter().map(move |time| Moment { date, time: *time })).collect()
     }
 
+    /// Whether it says a time of day.
+    pub fn has_time(self) -> bool {
+        self.time.is_some()
+    }
+
+    /// Whether it says a day of the week.
+    pub fn has_weekday(self) -> bool {
+        matches!(self.day, Some(Day::Weekday(_)))
+    }
+
     /// Whether it says which day of the calendar.
     pub fn has_date(self) -> bool {
         matches!(self.day, Some(Day::Date(_)))
@@ -245,6 +266,11 @@ mod tests {
             assert_eq!(moment(date, time).to_string(), want);
         }
         assert_eq!(Moment::FAR.to_string(), "mon 9999-12-20 12:00");
+        assert_eq!(Moment::parse(&Moment::FAR.written()), Some(Moment::FAR));
+        for text in ["2026-12-01", "22:00", "2026-12-01T22:00", "2026-12-01 22:00:00", "sat 22:00", "2026-02-30 22:00"]
+        {
+            assert_eq!(Moment::parse(text), None, "{text}");
+        }
     }
 
     #[test]

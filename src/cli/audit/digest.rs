@@ -81,6 +81,13 @@ fn text(digest: &Digest, since: Millis, zone: &TimeZone, screen: Screen) -> Styl
              held is not counted.\n"
             );
     }
+    let routine: u64 = digest.ways.iter().map(|way| way.routine).sum();
+    if routine > 0 {
+        text = text
+            + format!(
+                "\nRefused at each start of Claude Code, which works without, and not counted as refused: {routine}.\n"
+            );
+    }
     let abandoned: u64 = digest.ways.iter().map(|way| way.abandoned).sum();
     if abandoned > 0 {
         text = text
@@ -180,6 +187,7 @@ fn sum(ways: &[&Way]) -> Way {
         all.bytes_up += way.bytes_up;
         all.bytes_down += way.bytes_down;
         all.refused += way.refused;
+        all.routine += way.routine;
         all.alarms += way.alarms;
     }
     all

@@ -8,24 +8,20 @@ use policies::GroupName;
 use super::super::change::{self, failed, finish};
 use super::super::{Failure, refused, show, usage};
 use super::open_store;
+use crate::config::keys::{OF_GROUP, OF_GROUP_LIMITS};
 use crate::edit::{Edit, OfGroup};
 use crate::gateway::policy_files::PolicyFiles;
 use crate::home::Home;
 
+/// The one thing that no file says.
+const MAIN: (&str, &str) = ("main", "this group is the owner's own chat from now on");
+
 /// What can be set, with what it is.
-const KEYS: [(&str, &str); 11] = [
-    ("agent", "who answers: claude, or shell (each message is a command)"),
-    ("model", "the agent's model, as Claude Code names it: sonnet, opus"),
-    ("trigger", "what is answered in a chat of several people: name, or always"),
-    ("image", "the image of its sandboxes"),
-    ("memory", "memory of one sandbox: \"2 GiB\""),
-    ("cpus", "processors' worth of time: 2"),
-    ("pids", "processes and threads: 512"),
-    ("open_files", "open files of one process: 4096"),
-    ("disk", "what the group may keep in its folders: \"20 GB\""),
-    ("files", "and how many files: 1000000"),
-    ("main", "this group is the owner's own chat from now on"),
-];
+fn keys() -> impl Iterator<Item = (&'static str, String)> {
+    let of_file = OF_GROUP.iter().chain(&OF_GROUP_LIMITS);
+    let of_file = of_file.map(|key| (key.name, format!("{}: {}", key.meaning.replace('`', ""), key.value)));
+    of_file.chain([(MAIN.0, MAIN.1.to_owned())])
+}
 
 /// What `set` is asked for.
 #[derive(Debug, clap::Args)]
@@ -48,7 +44,7 @@ pub(super) struct SetArgs {
 }
 
 fn help() -> String {
-    let keys: Vec<_> = KEYS.iter().map(|(key, what)| format!("  {key:<11} {what}")).collect();
+    let keys: Vec<_> = keys().map(|(key, what)| format!("  {key:<11} {what}")).collect();
     format!("What can be set:\n{}", keys.join("\n"))
 }
 
@@ -59,12 +55,12 @@ pub(super) fn run(home: &Home, args: &SetArgs) -> Result<ExitCode, Failure> {
     if !groups.contains(group) {
         return Err(change::no_group(group, &groups));
     }
-    if key == "main" {
+    if key == MAIN.0 {
         return set_main(home, group, value.as_deref(), *dry_run || *default);
     }
-    if !KEYS.iter().any(|(known, _)| known == key) {
-        let known = KEYS.map(|(known, _)| known);
-        let help = match desk::did_you_mean(key, known) {
+    let known: Vec<_> = keys().map(|(known, _)| known).collect();
+    if !known.contains(&key.as_str()) {
+        let help = match desk::did_you_mean(key, known.iter().copied()) {
             Some(meant) => format!("did you mean {meant}?"),
             None => format!("known here: {}", known.join(", ")),
         };

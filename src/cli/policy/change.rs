@@ -3,11 +3,13 @@
 use std::process::ExitCode;
 
 use anyhow::anyhow;
-use policies::{Facts, GroupName, Host, Method, Policy, Verdict};
+use policies::{Facts, GroupName, Host, Method, Moment, Policy, Verdict};
 use policy_file::{Source, Texts, presets};
 
+use super::super::ahead::Ahead;
 use super::super::change::{failed, finish, known_group, note};
 use super::{Failure, compile_file_of, refused, show, times, usage};
+use crate::clock;
 use crate::edit::{Edit, OfPolicy, Rule};
 use crate::gateway::policy_files;
 use crate::home::Home;
@@ -27,6 +29,9 @@ pub(super) struct AllowArgs {
     /// Exactly this request and no other (as usual where a method is given)
     #[arg(long)]
     exactly: bool,
+    /// For a while: `1h`, `22:00`, `'sat 22:00'`, `2026-12-05`. Then the rule has ended, and stays in the file
+    #[arg(long, value_name = "TIME")]
+    until: Option<Ahead>,
     /// A sentence for whoever reads a refusal or an explanation
     #[arg(long, value_name = "TEXT")]
     why: Option<String>,
@@ -71,12 +76,14 @@ fn rule_for(facts: &Facts) -> Rule {
 }
 
 pub(super) fn allow(home: &Home, args: &AllowArgs) -> Result<ExitCode, Failure> {
-    let AllowArgs { group, why, dry_run, .. } = args;
+    let AllowArgs { group, until, why, dry_run, .. } = args;
     let (method, facts) = asked(&args.request)?;
     known_group(home, group)?;
     let edit = Edit::policy(home, group).map_err(failed)?;
     edit.check().map_err(failed)?;
     let policy = super::policy_of(group.as_str(), compile_file_of(home, group, edit.text())?)?;
+    let until = until.as_ref().map(|until| until.after(&times::zoned_now())).transpose().map_err(usage)?;
+    let until = until.map(|until| clock::moment(&until));
     let site = facts.authority.host_header(facts.scheme);
     let one_page = facts.path.as_str() != "/" || facts.query.is_some();
     let reading = args.read || (method.is_none() && !args.exactly && !one_page);
@@ -94,7 +101,7 @@ pub(super) fn allow(home: &Home, args: &AllowArgs) -> Result<ExitCode, Failure> 
         (vec![rule_for(&facts).reading()], meaning + &other_names(&facts.authority.host))
     } else {
         let what = format!("{} {}", facts.method, facts.url_without_query());
-        match exactly(&policy, &facts, home)? {
+        match exactly(&policy, &facts, (times::clock(home).now(), until))? {
             Exactly::Already(rule) => {
                 show::line(format!("{group} may do {what} already: {rule} allows it. Nothing was changed."))?;
                 return Ok(ExitCode::SUCCESS);
@@ -105,9 +112,17 @@ pub(super) fn allow(home: &Home, args: &AllowArgs) -> Result<ExitCode, Failure> 
             }
         }
     };
+    let meaning = match until {
+        Some(until) => format!("until {until}, {meaning}"),
+        None => meaning,
+    };
     let noted = note("doorward policy allow");
     let add = |edit: Edit<OfPolicy>, rule: Rule| {
         let rule = rule.note(&noted);
+        let rule = match until {
+            Some(until) => rule.with("until", until.written()),
+            None => rule,
+        };
         let rule = match why {
             Some(why) => rule.why(why),
             None => rule,
@@ -134,9 +149,14 @@ enum Exactly {
     Lift(Vec<Rule>),
 }
 
-fn exactly(policy: &Policy, facts: &Facts, home: &Home) -> Result<Exactly, Failure> {
-    match policy.at(times::clock(home).now()).enforced().decide(facts.clone()) {
-        Verdict::Allow(permit) => Ok(Exactly::Already(permit.rule().clone())),
+/// What would allow it from now on, for good or until a moment.
+fn exactly(policy: &Policy, facts: &Facts, (now, until): (Moment, Option<Moment>)) -> Result<Exactly, Failure> {
+    match policy.at(now).enforced().decide(facts.clone()) {
+        Verdict::Allow(permit) => match end_of(policy, permit.rule()) {
+            // What allows it now will have ended by then.
+            Some(ends) if until.is_none_or(|until| ends < until) => exactly(policy, facts, (ends, until)),
+            _ => Ok(Exactly::Already(permit.rule().clone())),
+        },
         Verdict::Ask(ask) => Ok(Exactly::Lift(Rule::all(&ask.by().lift.join("\n")))),
         Verdict::Deny(_, refusal) => {
             let rules = Rule::all(&refusal.lift.join("\n"));
@@ -150,6 +170,11 @@ fn exactly(policy: &Policy, facts: &Facts, home: &Home) -> Result<Exactly, Failu
             Err(refused(anyhow!("nothing was changed: {}\n{instead}", refusal.why)))
         }
     }
+}
+
+/// When a rule ends, if it does.
+fn end_of(policy: &Policy, rule: &policies::RuleRef) -> Option<Moment> {
+    policy_file::summaries(policy).into_iter().find(|summary| summary.at == *rule)?.hours?.until()
 }
 
 /// A rule beside a deny allows nothing, and whoever wrote it would think that it does.

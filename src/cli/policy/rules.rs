@@ -1,7 +1,7 @@
 //! `doorward policy show`: everything that a group's policy says, presets and
 //! base.toml included.
 
-use policies::{Asking, Date, GroupName, Limits, Policy, Rules, Say};
+use policies::{Asking, Date, GroupName, Limits, Moment, Policy, Rules, Say};
 use policy_file::{AskingSummary, Effect, RuleSummary};
 
 use super::show::{self, Styled, Tone};
@@ -25,8 +25,8 @@ fn say(say: &Say) -> serde_json::Value {
     serde_json::json!({ "at": at, "requests": requests, "text": text })
 }
 
-pub(super) fn words(home: &Home, policy: &Policy, today: Date) -> Styled {
-    let rows: Vec<Vec<Styled>> = policy_file::summaries(policy).iter().map(row).collect();
+pub(super) fn words(home: &Home, policy: &Policy, now: Moment) -> Styled {
+    let rows: Vec<Vec<Styled>> = policy_file::summaries(policy).iter().map(|rule| row(rule, now)).collect();
     let mut parts: Vec<Styled> = vec![if rows.is_empty() {
         let group: &GroupName = policy.group();
         format!("{group} may reach nothing: {} names nothing.", home.policy_file(group).display()).into()
@@ -42,7 +42,7 @@ pub(super) fn words(home: &Home, policy: &Policy, today: Date) -> Styled {
     }
     parts.extend(self::asking(asking).map(Styled::from));
     parts.extend(blocks_lookalikes.then(|| "leaks: what looks like a secret is blocked".into()));
-    parts.extend(observe.as_ref().map(|observe| Tone::Warning.of(&observed(observe.until, today))));
+    parts.extend(observe.as_ref().map(|observe| Tone::Warning.of(&observed(observe.until, now.date()))));
     Styled::joined(parts, "\n\n")
 }
 
@@ -72,7 +72,7 @@ fn limits(limits: &Limits) -> impl Iterator<Item = String> {
     each.filter_map(|(name, value)| value.map(|value| format!("{name} {}", policy_file::limit_in_words(name, value))))
 }
 
-fn row(rule: &RuleSummary) -> Vec<Styled> {
+fn row(rule: &RuleSummary, now: Moment) -> Vec<Styled> {
     let usual = match rule.scheme {
         Some("http") => rule.ports == [80],
         _ => rule.ports.is_empty() || rule.ports == [443],
@@ -91,5 +91,7 @@ fn row(rule: &RuleSummary) -> Vec<Styled> {
         Effect::Allow => Tone::Good,
     };
     let effect = tone.of(&rule.effect.to_string());
+    let ended = rule.hours.as_ref().is_some_and(|hours| hours.have_ended(now));
+    let effect = if ended { Tone::Faint.of("ended") } else { effect };
     vec![effect, host.into(), rule.in_words().into(), credential.into(), rule.at.to_string().into()]
 }

@@ -175,7 +175,7 @@ fn all_of_a_policy_is_shown() {
     let requests =
         "GET /notes, POST /notes, with ?view=plain, if there is no `file_url`, private 192.168.1.20/32, a model";
     assert_eq!(
-        rules::words(&home, &policy, day("2026-12-01")).plain(),
+        rules::words(&home, &policy, noon("2026-12-01")).plain(),
         format!(
             "       host           requests{0:w$}  credential  rule\n\
              allow  nas.home:8443  {requests}  nas         policies/family.toml:8\n\
@@ -192,7 +192,7 @@ fn all_of_a_policy_is_shown() {
             n = requests.len(),
         )
     );
-    let ended = rules::words(&home, &policy, day("2026-12-02")).plain();
+    let ended = rules::words(&home, &policy, noon("2026-12-02")).plain();
     assert!(ended.ends_with("observing ended on 2026-12-01: every rule is enforced"), "{ended}");
     let json = rules::json(&policy);
     assert_eq!((&json["observe_until"], &json["limits"]["requests_per_day"]), (&"2026-12-01".into(), &500.into()));
@@ -205,7 +205,7 @@ fn an_empty_policy_is_shown_as_one() {
     let policy = compile(&home, &family()).map_err(|_| "wrong").unwrap();
     let file = home.policy_file(&family());
     let want = format!("family may reach nothing: {} names nothing.", file.display());
-    assert_eq!(rules::words(&home, &policy, day("2026-12-01")).plain(), want);
+    assert_eq!(rules::words(&home, &policy, noon("2026-12-01")).plain(), want);
 }
 
 #[test]
@@ -263,7 +263,7 @@ fn hours_are_told_wherever_a_rule_is() {
          [[allow]]\nhost = \"app.test\"\ntls = \"tunnel\"\nhours = \"07:00-21:00\"\n",
     );
     let policy = compile(&home, &family()).map_err(|_| "wrong").unwrap();
-    let shown = rules::words(&home, &policy, day("2026-12-01")).plain();
+    let shown = rules::words(&home, &policy, noon("2026-12-01")).plain();
     assert!(shown.contains("GET, HEAD, OPTIONS /**, only 07:00-21:00 on tue"), "{shown}");
     let rules = rules::json(&policy)["rules"].take();
     let hours = serde_json::json!({ "from": "07:00", "to": "21:00", "days": ["tue"] });
@@ -292,6 +292,16 @@ fn hours_are_told_wherever_a_rule_is() {
     let asked = [(Facts::parse("GET", "https://a.test/").unwrap(), Some(Code::OutsideHours))];
     let suggestion = suggest::words(&home, &family(), &policy_file::suggest(policy.at(Moment::FAR), &asked)).plain();
     assert!(suggestion.contains("#   GET https://a.test/: group family may ask this"), "{suggestion}");
+}
+
+#[test]
+fn a_rule_that_has_ended_is_shown_as_one() {
+    let (_dir, home) = home("[[allow]]\nhost = \"a.test\"\naccess = \"read\"\nuntil = \"2026-12-01 12:00\"\n");
+    let policy = compile(&home, &family()).map_err(|_| "wrong").unwrap();
+    let shown = |day: &str| rules::words(&home, &policy, noon(day)).plain();
+    assert!(shown("2026-11-30").contains("allow  a.test  GET, HEAD, OPTIONS /**, only until tue 2026-12-01 12:00"));
+    assert!(shown("2026-12-01").contains("ended  a.test"), "{}", shown("2026-12-01"));
+    assert_eq!(rules::json(&policy)["rules"][0]["hours"]["until"], "2026-12-01 12:00");
 }
 
 #[test]

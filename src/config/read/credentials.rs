@@ -9,18 +9,13 @@ use policies::RequestPattern;
 use proxy::{Mint, Place};
 
 use super::super::credential::{self, Credential, CredentialHost, Shape};
+use super::super::keys::{self, names};
 use super::super::{OAuth, SecretSource, oauth, place, services, values};
 use super::{Block, all};
 
-pub(super) const CREDENTIAL: TableKeys = TableKeys {
-    header: "[credentials.NAME]",
-    keys: &["secret", "lifetime", "hosts", "place", "harmless", "only", "env", "prefix", "shape", "oauth", "mints"],
-};
-pub(super) const MINTS: TableKeys = TableKeys { header: "[[credentials.NAME.mints]]", keys: &["do", "fields"] };
-pub(super) const OAUTH: TableKeys = TableKeys {
-    header: "[credentials.NAME.oauth]",
-    keys: &["token", "client_id", "client_secret", "refresh_env", "json", "private"],
-};
+pub(super) const CREDENTIAL: TableKeys = TableKeys { header: "[credentials.NAME]", keys: &names(&keys::OF_CREDENTIAL) };
+pub(super) const MINTS: TableKeys = TableKeys { header: "[[credentials.NAME.mints]]", keys: &names(&keys::OF_MINTS) };
+pub(super) const OAUTH: TableKeys = TableKeys { header: "[credentials.NAME.oauth]", keys: &names(&keys::OF_OAUTH) };
 
 pub(super) fn credentials(file: &mut Block<'_, '_>) -> BTreeMap<Arc<str>, Credential> {
     let Some(mut block) = file.section("credentials", CREDENTIAL.header) else { return BTreeMap::new() };

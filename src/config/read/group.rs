@@ -5,13 +5,19 @@ use std::path::PathBuf;
 use desk::toml::{Reader, TableKeys, Vocabulary};
 use desk::{Problems, Text};
 
+use super::super::keys::{self, names};
 use super::super::{Agent, GroupLimits, GroupSettings, Trigger, values};
 use super::{Block, agent, section};
 use crate::phrases::Language;
 
-const TOP: [&str; 8] = ["agent", "model", "endpoint", "command", "trigger", "language", "image", "limits"];
-const LIMITS: TableKeys =
-    TableKeys { header: "[limits]", keys: &["memory", "cpus", "pids", "open_files", "disk", "files"] };
+const TOP: [&str; 8] = top();
+const LIMITS: TableKeys = TableKeys { header: "[limits]", keys: &names(&keys::OF_GROUP_LIMITS) };
+
+/// The keys at the top, its table among them.
+const fn top() -> [&'static str; 8] {
+    let [agent, model, endpoint, command, trigger, language, image] = names(&keys::OF_GROUP);
+    [agent, model, endpoint, command, trigger, language, image, "limits"]
+}
 
 static GROUP: Vocabulary = Vocabulary { top: &TOP, tables: &[LIMITS], synonyms: &[], planned: &[] };
 

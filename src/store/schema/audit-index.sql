@@ -29,7 +29,9 @@ CREATE TABLE entries (
     up          INTEGER NOT NULL,
     down        INTEGER NOT NULL,
     alarm       INTEGER NOT NULL,
-    abandoned   INTEGER NOT NULL
+    abandoned   INTEGER NOT NULL,
+    -- Whether it is what an agent asks at each of its starts, and is refused.
+    routine     INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX by_time ON entries (at_ms);
 CREATE INDEX of_run ON entries (run) WHERE run IS NOT NULL;

@@ -8,7 +8,7 @@ use rusqlite::types::Value;
 use serde::Serialize;
 
 use super::AuditReader;
-use super::entries::{Counts, Entry, HOUR, Of, Sums};
+use super::entries::{Counts, Entry, HOUR, Of, ROUTINE, Sums};
 use crate::store::{Millis, StoreError};
 
 /// What a part of the log comes to.
@@ -37,6 +37,8 @@ pub struct Way {
     pub bytes_down: u64,
     /// What was denied, or broken off after the verdict.
     pub refused: u64,
+    /// What is refused at each start of an agent, whatever it does, and is not counted as refused.
+    pub routine: u64,
     /// The reason that stands there most often.
     pub reason: Option<String>,
     /// Answers that the client left before they were whole: each is a sign to the host.
@@ -148,8 +150,13 @@ fn ways(parts: &Parts) -> Vec<Way> {
         way.alarms += alarms;
         way.open += open;
         way.abandoned += abandoned;
-        let refused = if of.reason.is_empty() { 0 } else { *times };
+        let (refused, routine) = match of.reason.as_str() {
+            "" => (0, 0),
+            ROUTINE => (0, *times),
+            _ => (*times, 0),
+        };
         way.refused += refused;
+        way.routine += routine;
         *reasons.entry(&of.reason).or_default() += refused;
         if !of.credential.is_empty() && *times > 0 {
             let with = way.credentials.entry(of.credential.clone()).or_default();

@@ -42,6 +42,7 @@ pub(super) struct Entry {
     down: u64,
     alarm: bool,
     abandoned: bool,
+    routine: bool,
 }
 
 /// Segment, offset and length of a line.
@@ -76,6 +77,11 @@ struct Said<'a> {
     address: Option<Cow<'a, str>>,
     #[serde(borrow)]
     what: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    path: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    rule: Option<Rule<'a>>,
+    query_bytes: Option<u64>,
     run: Option<u64>,
     operation: Option<Operation>,
     #[serde(default)]
@@ -95,9 +101,33 @@ struct Said<'a> {
 }
 
 #[derive(Deserialize)]
+struct Rule<'a> {
+    #[serde(borrow)]
+    file: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
 struct Operation {
     #[serde(default)]
     effect: bool,
+}
+
+/// What Claude Code asks at each of its starts, whatever it is told: settings of an organisation, and what that allows.
+/// The preset closes both, and it works without.
+const AT_EACH_START: [&str; 2] = ["/api/claude_code/settings", "/api/claude_code/policy_limits"];
+
+impl Said<'_> {
+    /// Whether this is one of those two refusals, to the letter: it says nothing about what an agent does.
+    fn is_routine(&self) -> bool {
+        let is = |said: &Option<Cow<'_, str>>, wanted: &str| said.as_deref() == Some(wanted);
+        is(&self.code, "denied_by_rule")
+            && is(&self.host, "api.anthropic.com")
+            && is(&self.method, "GET")
+            && self.path.as_deref().is_some_and(|path| AT_EACH_START.contains(&path))
+            && self.rule.as_ref().is_some_and(|rule| rule.file == "preset claude")
+            && self.query_bytes.is_none_or(|bytes| bytes == 0)
+            && !self.alarm
+    }
 }
 
 impl Entry {
@@ -109,6 +139,7 @@ impl Entry {
             _ => return None,
         };
         let said: Said<'_> = serde_json::from_slice(line.text).ok()?;
+        let routine = said.is_routine();
         let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
         let protocol = said.protocol.as_deref().unwrap_or_default();
         let allowed = (!notice).then(|| said.verdict.as_deref() == Some("allow"));
@@ -136,6 +167,7 @@ impl Entry {
             down: 0,
             alarm: said.alarm,
             abandoned: false,
+            routine,
         })
     }
 
@@ -190,6 +222,7 @@ impl Entry {
             down: number(23)?,
             alarm: row.get(24)?,
             abandoned: row.get(25)?,
+            routine: row.get(26)?,
         })
     }
 
@@ -224,6 +257,7 @@ impl Entry {
             to_row(self.down),
             self.alarm,
             self.abandoned,
+            self.routine,
         ])?;
         Ok(())
     }
@@ -231,10 +265,10 @@ impl Entry {
 
 const COLUMNS: &str = "seq, at_ms, segment, offset, length, end_segment, end_offset, end_length, what, group_name, host, \
      allowed, code, ended_code, credential, run, operation, leaves, writes, by_wildcard, unreached, times, up, down, \
-     alarm, abandoned";
+     alarm, abandoned, routine";
 
 const VALUES: &str = "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, \
-     ?22, ?23, ?24, ?25, ?26";
+     ?22, ?23, ?24, ?25, ?26, ?27";
 
 /// What is added up together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -253,6 +287,9 @@ pub(super) struct Of {
 /// Times, bytes up and down, alarms, without an outcome, abandoned.
 pub(super) type Counts = [i64; 6];
 
+/// The reason under which refusals of an agent's start are added up: it is no code.
+pub(super) const ROUTINE: &str = "at each start";
+
 /// What is added to the sums of the hours, or taken off.
 #[derive(Debug, Default)]
 pub(super) struct Sums(HashMap<(Millis, Of), Counts>);
@@ -264,6 +301,7 @@ impl Sums {
     pub(super) fn add(&mut self, entry: &Entry, sign: i64) {
         let reason = match entry.allowed {
             None => None,
+            Some(false) if entry.routine => Some(ROUTINE),
             Some(false) => Some(entry.code.as_deref().unwrap_or("denied")),
             Some(true) => entry.ended_code.as_deref(),
         };

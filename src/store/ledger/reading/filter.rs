@@ -18,6 +18,8 @@ pub struct Filter {
     pub which: Option<Which>,
     /// Only that of which the owner was told at once.
     pub alarms: bool,
+    /// Without what an agent asks at each of its starts, and is refused: it says nothing of what it does.
+    pub without_routine: bool,
     /// Refused or broken off for this reason.
     pub code: Option<String>,
     /// In this run.
@@ -95,6 +97,9 @@ impl Filter {
         }
         if self.alarms {
             sql.push_str(" AND alarm");
+        }
+        if self.without_routine {
+            sql.push_str(" AND NOT routine");
         }
         sql.push_str(match self.which {
             None => "",

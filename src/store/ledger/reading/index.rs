@@ -13,7 +13,7 @@ use super::entries::{Entry, Sums, stands, to_row};
 use crate::store::StoreError;
 
 /// The form of the tables; another one is made anew.
-const FORM: u32 = 2;
+const FORM: u32 = 3;
 
 const SCHEMA: &str = include_str!("../../schema/audit-index.sql");
 

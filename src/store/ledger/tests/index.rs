@@ -141,3 +141,36 @@ fn the_index_lets_go_of_what_had_its_time() {
     let times: i64 = sums.query_row("SELECT sum(times) FROM sums WHERE NOT event", [], |row| row.get(0)).unwrap();
     assert_eq!(times.unsigned_abs(), left);
 }
+
+/// Two refusals belong to each start of Claude Code. What differs from them in anything counts.
+#[test]
+fn what_is_refused_at_each_start_is_told_apart() {
+    let scene = Scene::new();
+    let at_start = |path: &str, method: &str, file: &str| Decision {
+        host: Some("api.anthropic.com".to_owned()),
+        code: Some(Code::DeniedByRule),
+        rule: Some(RuleRef { file: file.into(), line: 31 }),
+        ..decision(Allowed::Deny, method, path)
+    };
+    let (settings, limits) = ("/api/claude_code/settings", "/api/claude_code/policy_limits");
+    for (path, method, file) in [
+        (settings, "GET", "preset claude"),
+        (limits, "GET", "preset claude"),
+        (settings, "POST", "preset claude"),
+        ("/api/claude_code/metrics", "GET", "preset claude"),
+        (limits, "GET", "policies/family.toml"),
+    ] {
+        scene.log.decided(&at_start(path, method, file)).unwrap();
+    }
+    let with_query = Decision { query_bytes: Some(3), ..at_start(settings, "GET", "preset claude") };
+    let alarm = Decision { alarm: true, ..at_start(settings, "GET", "preset claude") };
+    for decision in [with_query, alarm] {
+        scene.log.decided(&decision).unwrap();
+    }
+    scene.log.sync().unwrap();
+    let reader = AuditReader::open(&scene.path()).unwrap();
+    let shown = |without_routine| reader.entries(&Filter { without_routine, ..Filter::default() }).unwrap().len();
+    assert_eq!((shown(false), shown(true)), (7, 5));
+    let way = &reader.digest(None, None).unwrap().ways[0];
+    assert_eq!((way.requests, way.refused, way.routine), (7, 5, 2));
+}
