@@ -106,7 +106,7 @@ fn only_the_drill_makes_holes() {
 fn every_exit_is_on_the_page() {
     let (sources, page) = (of_the_daemon(), include_str!("../docs/exits.md"));
     holds(exits::differing(&sources, page));
-    holds(sources.iter().flat_map(exits::renamed).collect());
+    holds(sources.iter().flat_map(|source| exits::renamed(source, page)).collect());
     holds(sources.iter().flat_map(|source| exits::allowed(source, page)).collect());
 }
 

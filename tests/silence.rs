@@ -2,7 +2,7 @@
 //! databases, its error pages, its exports, what it tells an alarm's command. Whatever
 //! goes wrong, on either side (attack L04).
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 #![allow(unreachable_pub, reason = "a test program has its modules to itself")]
 
 mod support;

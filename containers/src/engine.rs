@@ -322,7 +322,7 @@ fn probe(path: &Path) -> Result<PathBuf, ConnectError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
     use super::*;
 
     fn facts(kind: EngineKind) -> Facts {

@@ -135,7 +135,9 @@ impl Connection {
     }
 
     async fn answer(&self, request: http::Request<Incoming>) -> Result<http::Response<Body>, Infallible> {
-        Ok(flow::handle(&self.door, self.case(), &self.onward, request).await)
+        let answer = flow::handle(&self.door, self.case(), &self.onward, request).await;
+        self.said.answered(&answer);
+        Ok(answer)
     }
 }
 
@@ -200,6 +202,7 @@ async fn connect(connection: &Arc<Connection>, mut request: http::Request<Incomi
     match inside(&connection.door, &case, &request, &mut record).await {
         Ok(inside) => {
             record.goes_on();
+            connection.said.no_more();
             let to_ourselves = internal::is_tunnel(&request);
             let (upgrade, outer) = (hyper::upgrade::on(&mut request), connection.clone());
             connection.onward.with(async move {

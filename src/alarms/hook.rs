@@ -59,10 +59,7 @@ impl Hook {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one program that the daemon starts: the owner's own, in doorward.toml"
-)]
+#[expect(clippy::disallowed_methods, reason = "the owner's own `[alarm] command`, named in doorward.toml")]
 async fn started(command: &[String], json: Vec<u8>) -> std::io::Result<ExitStatus> {
     let Some((program, arguments)) = command.split_first() else { return Ok(ExitStatus::default()) };
     let mut child = Command::new(program)

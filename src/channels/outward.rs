@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use super::protocol::{Outgoing, ToChannel, VERSION};
-use crate::store::{Queued, Sayable, StoreError};
+use crate::store::{Group, Queued, Sayable, StoreError};
 
 /// A line to a channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -30,9 +30,10 @@ impl Outward {
         Outward(ToChannel::Typing { chat, on })
     }
 
-    /// More of an answer that is being written.
-    pub fn growing(chat: String, in_reply_to: String, text: &Sayable) -> Self {
-        Outward(ToChannel::Growing { chat, in_reply_to, text: text.as_str().to_owned() })
+    /// More of an answer that is being written, for the chat of the group that it was checked for.
+    pub fn growing(group: &Group, in_reply_to: String, text: &Sayable) -> Option<Self> {
+        let (is_theirs, text) = (*text.goes_to(&group.name) == group.name, text.as_str().to_owned());
+        is_theirs.then(|| Outward(ToChannel::Growing { chat: group.chat.clone(), in_reply_to, text }))
     }
 
     /// The answer to its hello, with its registered chats.

@@ -149,7 +149,7 @@ where
     child.wait().await
 }
 
-#[expect(clippy::disallowed_methods, reason = "a channel is the one thing that the daemon starts outside a sandbox")]
+#[expect(clippy::disallowed_methods, reason = "a channel's program, named in doorward.toml")]
 fn start(program: &Program) -> io::Result<Child> {
     Command::new(&program.path)
         .args(&program.arguments)

@@ -1,8 +1,7 @@
 //! A secret that a program gives: `pass`, `op`, `bw` and the like.
 //!
-//! The one program that the daemon starts outside of a sandbox: its words stand in the
-//! owner's configuration, nothing that a sandbox says is among them, and no shell reads
-//! them.
+//! Its words stand in the owner's configuration, nothing that a sandbox says is among them,
+//! and no shell reads them. What else is started outside of a sandbox: docs/exits.md.
 
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;

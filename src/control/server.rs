@@ -76,6 +76,7 @@ type Writer = LineWriter<OwnedWriteHalf>;
 impl ControlSocket {
     /// Listens at `path`, for its owner alone. Whoever holds the home's lock may
     /// remove the socket of a daemon that died.
+    #[expect(clippy::disallowed_methods, reason = "the owner's way to the daemon on this machine")]
     pub fn bind(path: &Path) -> io::Result<Self> {
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

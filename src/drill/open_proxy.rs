@@ -33,6 +33,7 @@ struct Ways {
 
 impl OpenProxy {
     /// Takes the place of whatever listens at the socket.
+    #[expect(clippy::disallowed_methods, reason = "the drill's deliberate hole, for its own sandbox")]
     pub(super) fn replace(
         socket: &Path,
         upstream: &config::Upstream,

@@ -37,6 +37,7 @@ impl Listener {
     }
 
     /// The same, on a port that is given.
+    #[expect(clippy::disallowed_methods, reason = "it listens, and answers who asks")]
     pub async fn tcp_at(address: SocketAddr, tls: Option<Arc<ServerConfig>>, answers: Answers) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let (address, heard) = (listener.local_addr()?, Arc::<Heard>::default());

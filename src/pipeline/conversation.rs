@@ -148,7 +148,7 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
             turn.growing.get_or_insert_with(|| (Thoughts::default(), shared.say.growing(&group.name)));
         let (more, called) = (growing.more(thoughts.without(piece)), turn.messages.last());
         if let Some((text, called)) = more.zip(called) {
-            shared.outbox.growing(group, &called.id, text);
+            shared.outbox.growing(group, &called.id, &text);
         }
     }
 

@@ -49,7 +49,7 @@ enum Event {
     Sent { link: LinkId, id: OutboxId, sent_as: Option<String>, noted: oneshot::Sender<()> },
     Failed { link: LinkId, id: OutboxId, why: String, retry: bool },
     Typing { channel: String, chat: String, on: bool },
-    Growing { channel: String, chat: String, in_reply_to: String, text: Sayable },
+    Growing { channel: String, chat: String, line: Outward },
 }
 
 impl OutboxHandle {
@@ -93,9 +93,10 @@ impl OutboxHandle {
     }
 
     /// Shows more of an answer that is being written, where a channel shows such.
-    pub fn growing(&self, group: &Group, in_reply_to: &str, text: Sayable) {
-        let (channel, chat, in_reply_to) = (group.channel.clone(), group.chat.clone(), in_reply_to.to_owned());
-        self.tell(Event::Growing { channel, chat, in_reply_to, text });
+    pub fn growing(&self, group: &Group, in_reply_to: &str, text: &Sayable) {
+        if let Some(line) = Outward::growing(group, in_reply_to.to_owned(), text) {
+            self.tell(Event::Growing { channel: group.channel.clone(), chat: group.chat.clone(), line });
+        }
     }
 
     /// The outbox ends with the daemon; what did not reach it waits in the store.
@@ -235,8 +236,7 @@ impl Outbox {
                 }
                 Ok(())
             }
-            Event::Growing { channel, chat, in_reply_to, text } => {
-                let line = Outward::growing(chat.clone(), in_reply_to, &text);
+            Event::Growing { channel, chat, line } => {
                 for link in self.links.values().filter(|link| link.grows && link.shows(&channel, &chat)) {
                     // Nor is a piece of an answer: all of it follows.
                     let _ = link.to.try_send(line.clone());

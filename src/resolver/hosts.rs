@@ -113,6 +113,30 @@ mod tests {
         }
     }
 
+    /// However people and programs write the file.
+    #[test]
+    fn odd_lines_are_read_as_they_are_meant() {
+        let long = format!("10.0.0.9 {} last.home", "a.home ".repeat(20_000));
+        for (text, name, wanted) in [
+            ("10.0.0.5 a.home#b.home", "a.home", vec!["10.0.0.5"]),
+            ("10.0.0.5 a.home#b.home", "b.home", vec![]),
+            ("10.0.0.5\t\t a.home \t b.home\t", "b.home", vec!["10.0.0.5"]),
+            ("10.0.0.5 a.home", "a.home", vec!["10.0.0.5"]),
+            ("::FFFF:10.0.0.5 a.home", "a.home", vec!["::ffff:10.0.0.5"]),
+            ("0:0:0:0:0:0:0:1 a.home", "a.home", vec!["::1"]),
+            ("10.0.0.5 a.home\r\n10.0.0.6 a.home\r\n", "a.home", vec!["10.0.0.5", "10.0.0.6"]),
+            ("127.1 a.home\n10.0.0.5 b.home", "a.home", vec![]),
+            ("010.0.0.5 a.home", "a.home", vec![]),
+            ("10.0.0.5 a.home\0b.home", "a.home", vec![]),
+            ("#10.0.0.5 a.home\n  # 10.0.0.6 a.home", "a.home", vec![]),
+            ("10.0.0.5 .home\n10.0.0.6 *.home", "a.home", vec![]),
+            (&*long, "last.home", vec!["10.0.0.9"]),
+            ("10.0.0.5 xn--bcher-kva.home", "xn--bcher-kva.home", vec!["10.0.0.5"]),
+        ] {
+            assert_eq!(found(text, name), wanted, "{:.60} {name}", text);
+        }
+    }
+
     #[test]
     fn a_file_that_changes_is_read_again() {
         let dir = tempfile::tempdir().unwrap();

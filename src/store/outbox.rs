@@ -125,8 +125,10 @@ impl Store {
     /// stays ([`Store::undelivered`]). `false`: it is such word itself, or had ended.
     pub fn send_instead(&self, id: OutboxId, why: &str, words: &Sayable) -> Result<bool, StoreError> {
         let update = "UPDATE outbox SET instead = ?2, error = ?3, attempts = 0, next_attempt_at = 0
-                      WHERE id = ?1 AND state = 'queued' AND instead IS NULL AND kind IN ('reply', 'notice')";
-        self.end_outgoing(update, &[&key(id), &words.as_str(), &why])
+                      WHERE id = ?1 AND state = 'queued' AND instead IS NULL AND kind IN ('reply', 'notice')
+                          AND group_name = ?4";
+        let Some(row) = self.outgoing(id)? else { return Ok(false) };
+        self.end_outgoing(update, &[&key(id), &words.as_str(), &why, &words.goes_to(&row.group).as_str()])
     }
 
     /// It was not sent: tried again at `retry_at`, given up without one.
@@ -184,7 +186,7 @@ pub(super) fn enqueue(
              VALUES (?1, ?2, ?3, ?4, ?5, 'queued', 0, ?6)",
         )?
         .execute(params![
-            group.as_str(),
+            new.text.goes_to(group).as_str(),
             run.map(runs::key),
             kind_text(new.kind),
             new.text.as_str(),
@@ -223,9 +225,9 @@ fn state_from(row: &Row<'_>) -> rusqlite::Result<OutboxState> {
 
 fn queued_from(row: &Row<'_>) -> rusqlite::Result<Queued> {
     let kind: String = row.get(5)?;
+    let group = groups::group_name(row, 1)?;
     Ok(Queued {
         id: OutboxId(row.get::<_, i64>(0)?.unsigned_abs()),
-        group: groups::group_name(row, 1)?,
         channel: row.get(2)?,
         chat: row.get(3)?,
         run: row.get::<_, Option<i64>>(4)?.map(|run| RunId(run.unsigned_abs())),
@@ -233,7 +235,8 @@ fn queued_from(row: &Row<'_>) -> rusqlite::Result<Queued> {
             .into_iter()
             .find(|known| kind_text(*known) == kind)
             .ok_or_else(|| unreadable(5))?,
-        text: Sayable::stored(row, 6)?,
+        text: Sayable::stored(row, 6, &group)?,
+        group,
         in_reply_to: row.get(7)?,
         attempts: row.get(8)?,
         created_at: row.get(9)?,

@@ -6,6 +6,7 @@
 //!
 //! **Invariants**
 //! - No text goes to a chat with a real secret, a bait or another group's surrogate in it.
+//! - A text goes to the chat of the group that it was checked for, whatever the code says that hands it on.
 //! - What an agent says goes nowhere before the log has it.
 
 use std::fmt;
@@ -23,10 +24,10 @@ use crate::phrases::{Language, Phrases};
 /// all that is said but questions.
 pub const MARK: char = '\u{1f6c2}';
 
-/// A text that may go to a chat.
+/// A text that may go to the chat of the group that it was checked for, and to no other.
 ///
 /// ```compile_fail
-/// let forged = doorward::store::Sayable("anything".to_owned());
+/// let forged = doorward::store::Sayable { text: "anything".to_owned(), group: None };
 /// ```
 ///
 /// ```compile_fail
@@ -47,7 +48,11 @@ pub const MARK: char = '\u{1f6c2}';
 /// let done = NewOutgoing { kind: OutgoingKind::Done, text: String::new(), in_reply_to: None };
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sayable(String);
+pub struct Sayable {
+    text: String,
+    /// Whom it was checked for. Without one it says nothing (or is a test's).
+    group: Option<GroupName>,
+}
 
 /// An agent's words, not checked yet.
 #[derive(Debug)]
@@ -108,7 +113,7 @@ impl Say {
         let text = unmarked(text);
         let checked = self.checked(group, text);
         let record = match &checked {
-            Ok(Sayable(text)) => Notice {
+            Ok(Sayable { text, .. }) => Notice {
                 bytes: Some(text.len() as u64),
                 ..Notice::new("reply", Some(group), format!("a reply of {} bytes went to the chat", text.len()))
             },
@@ -146,7 +151,7 @@ impl Say {
         let language = (self.language)(group);
         self.checked(group, words).unwrap_or_else(|finding| {
             self.log.note(&withheld_notice(group, format!("a message of Doorward's own held a {finding}")));
-            Sayable(Phrases::new("words-withheld").said_in(language))
+            Sayable { text: Phrases::new("words-withheld").said_in(language), group: Some(group.clone()) }
         })
     }
 
@@ -157,7 +162,7 @@ impl Say {
 
     fn checked(&self, group: &GroupName, text: String) -> Result<Sayable, Finding> {
         match self.leak(group, &text) {
-            None => Ok(Sayable(text)),
+            None => Ok(Sayable { text, group: Some(group.clone()) }),
             Some(finding) => Err(finding),
         }
     }
@@ -183,37 +188,44 @@ impl Growing {
             let begins = Notice::new("reply_begun", Some(&self.group), "a reply goes to the chat while it grows");
             self.begun = self.say.log.notice(&begins).is_ok();
         }
-        self.begun.then_some(Sayable(text))
+        self.begun.then(|| Sayable { text, group: Some(self.group.clone()) })
     }
 }
 
 impl Sayable {
     /// The text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// Whose chat it goes to: the group's that it was checked for, whoever says it where. What says nothing goes to
+    /// the chat that it is put into.
+    pub fn goes_to<'a>(&'a self, group: &'a GroupName) -> &'a GroupName {
+        self.group.as_ref().unwrap_or(group)
     }
 
     /// In parts, for a chat that does not take it whole. By its type `split` can give nothing but
     /// slices of the text and constants.
     pub fn parts(&self, split: impl for<'t> FnOnce(&'t str) -> Vec<&'t str>) -> Vec<Sayable> {
-        split(&self.0).into_iter().map(|part| Sayable(part.to_owned())).collect()
+        let part = |text: &str| Sayable { text: text.to_owned(), group: self.group.clone() };
+        split(&self.text).into_iter().map(part).collect()
     }
 
     /// The text of a row of the outbox, which takes nothing else.
-    pub(super) fn stored(row: &Row<'_>, column: usize) -> rusqlite::Result<Self> {
-        row.get(column).map(Sayable)
+    pub(super) fn stored(row: &Row<'_>, column: usize, group: &GroupName) -> rusqlite::Result<Self> {
+        Ok(Sayable { text: row.get(column)?, group: Some(group.clone()) })
     }
 
     /// For tests of what is behind the check.
     #[cfg(test)]
     pub(crate) fn unchecked(text: impl Into<String>) -> Self {
-        Sayable(text.into())
+        Sayable { text: text.into(), group: None }
     }
 }
 
 impl fmt::Display for Sayable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 

@@ -95,6 +95,9 @@ impl Process {
                 Ok(None) => {}
             }
             if let Some(status) = self.status {
+                if let Some(line) = self.lines.last_line() {
+                    return Heard::Line(line);
+                }
                 return Heard::Ended(ending(status, &self.said));
             }
             tokio::select! {

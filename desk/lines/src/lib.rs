@@ -65,6 +65,12 @@ impl LineBuffer {
         Ok(Some(line))
     }
 
+    /// What is left where nothing more arrives: whoever ends without a newline may have said something all the same.
+    pub fn last_line(&mut self) -> Option<Vec<u8>> {
+        self.searched = 0;
+        Some(std::mem::take(&mut self.bytes)).filter(|line| !line.is_empty())
+    }
+
     /// Whether no bytes of an unfinished line are left.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
@@ -121,6 +127,17 @@ mod tests {
         assert_eq!(buffer.next_line().unwrap().unwrap(), b"three");
         assert_eq!(buffer.next_line().unwrap().unwrap(), b"four");
         assert!(buffer.is_empty());
+    }
+
+    #[test]
+    fn the_last_line_needs_no_newline() {
+        let mut buffer = LineBuffer::new(MOST);
+        buffer.push(b"one\ntwo");
+        assert_eq!(buffer.next_line().unwrap().unwrap(), b"one");
+        assert_eq!((buffer.next_line(), buffer.last_line()), (Ok(None), Some(b"two".to_vec())));
+        assert_eq!((buffer.next_line(), buffer.last_line()), (Ok(None), None));
+        buffer.push(b"three\n");
+        assert_eq!(buffer.next_line().unwrap().unwrap(), b"three");
     }
 
     #[test]

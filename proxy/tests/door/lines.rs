@@ -8,6 +8,7 @@ use policies::Code;
 use proxy::Limits;
 
 use crate::support::http2::{Http2Client, Http2Upstream, Reply};
+use crate::support::raw_http2::{Frame, RawHttp2, Say};
 use crate::support::{Client, Setup, World, get, until};
 
 const CDN: &str = "cdn.allowed.test";
@@ -262,4 +263,66 @@ async fn a_goodbye_cuts_nothing_that_is_under_way() {
     // Long enough for what nobody holds to be let go of.
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert!(world.log.rows()[0].outcome.is_none(), "{:?}", world.log.rows()[0]);
+}
+
+/// 200, and the end of the stream.
+const OK: Frame = (1, 5, true, &[0x88]);
+
+/// Frames that no usual server writes, and that RFC 9113 lets it write.
+const LAWFUL: [(&str, &[Frame]); 14] = [
+    ("a setting that nobody knows", &[(4, 0, false, &[0xff, 0xff, 0, 0, 0, 1]), OK]),
+    ("fewer streams from now on", &[(4, 0, false, &[0, 3, 0, 0, 0, 1]), OK]),
+    ("no streams from now on", &[(4, 0, false, &[0, 3, 0, 0, 0, 0]), OK]),
+    ("no room for bodies, later", &[(4, 0, false, &[0, 4, 0, 0, 0, 0]), OK]),
+    ("frames that nobody knows", &[(0x42, 0xff, true, b"x"), (0x0a, 0, false, &[0, 0]), (0x0c, 0, false, &[]), OK]),
+    ("a padded head", &[(1, 0x0d, true, &[3, 0x88, 0, 0, 0])]),
+    ("a head with a priority", &[(1, 0x25, true, &[0, 0, 0, 0, 16, 0x88])]),
+    ("a head in two frames", &[(1, 1, true, &[]), (9, 4, true, &[0x88])]),
+    ("a head in six frames", &[(1, 1, true, &[]), (9, 0, true, &[]), (9, 0, true, &[]), (9, 4, true, &[0x88])]),
+    ("a table of no entries", &[(1, 5, true, &[0x20, 0x88])]),
+    ("pings", &[(6, 0, false, b"abcdefgh"), (6, 0, false, b"ijklmnop"), OK]),
+    ("an early hint", &[(1, 4, true, &[0x08, 3, b'1', b'0', b'3']), OK]),
+    ("a reset without an error behind the answer", &[OK, (3, 0, true, &[0, 0, 0, 0])]),
+    ("a goodbye for later", &[(7, 0, false, &[0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]), OK]),
+];
+
+/// And such as it must not write.
+const UNLAWFUL: [(&str, &[Frame]); 9] = [
+    ("a push", &[(5, 4, true, &[0, 0, 0, 2, 0x82, 0x84, 0x87]), OK]),
+    ("data before a head", &[(0, 1, true, b"x")]),
+    ("a ping of seven bytes", &[(6, 0, false, b"abcdefg"), OK]),
+    ("room of nothing", &[(8, 0, false, &[0, 0, 0, 0]), OK]),
+    ("settings of five bytes", &[(4, 0, false, &[0, 3, 0, 0, 0]), OK]),
+    ("a window of more than there is", &[(4, 0, false, &[0, 4, 0xff, 0xff, 0xff, 0xff]), OK]),
+    ("a head that goes on nowhere", &[(1, 1, true, &[0x88]), (6, 0, false, b"abcdefgh")]),
+    ("more padding than there is", &[(1, 0x0d, true, &[9, 0x88])]),
+    ("an entry of no table", &[(1, 5, true, &[0xff, 0x7f])]),
+];
+
+#[tokio::test]
+async fn hosts_that_are_odd_and_lawful_are_understood() {
+    for (what, frames) in LAWFUL {
+        let world = World::new().await;
+        let upstream = RawHttp2::instead_of(&world, CDN, &[Say::Frames(frames)]).await;
+        for number in ["first", "second"] {
+            let answer = world.family.get(CDN, "/x").await;
+            assert_eq!(answer.status, 200, "{what}, {number}: {}", answer.text());
+        }
+        assert_eq!(upstream.opened().len(), 2, "{what}");
+        assert!(world.log.codes().iter().all(Option::is_none), "{what}");
+    }
+}
+
+/// What it did is not known, so it is told and nothing is sent again; what comes next goes over another line.
+#[tokio::test]
+async fn a_host_that_breaks_the_rules_is_told_and_left() {
+    for (what, frames) in UNLAWFUL {
+        let world = World::new().await;
+        let upstream = RawHttp2::instead_of(&world, CDN, &[Say::Frames(frames)]).await;
+        let answer = world.family.get(CDN, "/x").await;
+        assert_eq!((answer.status, upstream.opened().len()), (502, 1), "{what}: {}", answer.text());
+        assert!(answer.text().contains("may have been carried out"), "{what}: {}", answer.text());
+        assert_eq!(world.family.get(CDN, "/x").await.status, 200, "{what}");
+        assert_ne!(upstream.opened()[0].connection, upstream.opened()[1].connection, "{what}");
+    }
 }

@@ -1,6 +1,6 @@
 //! Promises of the proxy that take more than one request and its answer to test:
 //! the log, the order of things, streams, broken connections, pools and limits.
-#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, unreachable_pub)]
 
 #[path = "../support/mod.rs"]
 mod support;

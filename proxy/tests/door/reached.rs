@@ -72,6 +72,11 @@ async fn an_address_that_does_not_answer_costs_a_moment() {
         (vec![good, one.address], 240),
         (vec![closed("127.0.0.33").await, one.address, good], 2000),
         (vec![one.address, closed("127.0.0.33").await, good], 2000),
+        (vec![good, good], 240),
+        (vec![one.address, one.address, good], 2000),
+        (vec![closed("127.0.0.33").await, closed("127.0.0.34").await, closed("127.0.0.35").await, good], 240),
+        (vec!["[::1]:1".parse().unwrap(), good], 2000),
+        (vec![one.address, "[::1]:1".parse().unwrap(), other.address, good], 3000),
     ] {
         let (answer, took) = ask(&world, &addresses).await;
         assert_eq!(answer.status, 200, "{addresses:?}: {}", answer.text());

@@ -82,6 +82,7 @@ fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     Command::new(program)
 }
 
+#[expect(clippy::disallowed_methods, reason = "a port that nobody listens at")]
 fn free_address() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     listener.local_addr().unwrap()

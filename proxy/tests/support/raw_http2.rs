@@ -29,7 +29,12 @@ pub enum Say {
     End,
     /// A part of a head, and the end.
     HalfAHead,
+    /// These frames.
+    Frames(&'static [Frame]),
 }
+
+/// A frame: kind, flags, whether it is the request's stream's (or the connection's), payload.
+pub type Frame = (u8, u8, bool, &'static [u8]);
 
 /// A stream that was opened: on which connection, and how much of a body came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +109,12 @@ async fn serve(stream: TcpStream, connection: usize, opened: Arc<Mutex<Vec<Opene
         match say {
             Say::Ok => stream.write_all(&frame(HEADERS, 5, id, &[0x88])).await.ok()?,
             Say::Reset(_) if kind == DATA => {}
+            Say::Frames(frames) => {
+                for (kind, flags, of_the_stream, payload) in frames {
+                    let id = if *of_the_stream { id } else { 0 };
+                    stream.write_all(&frame(*kind, *flags, id, payload)).await.ok()?;
+                }
+            }
             Say::Reset(reason) => stream.write_all(&frame(3, 0, id, &reason.to_be_bytes())).await.ok()?,
             Say::Goaway { below } => {
                 let last = id.saturating_sub(below).to_be_bytes();

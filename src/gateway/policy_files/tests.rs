@@ -182,6 +182,39 @@ fn what_a_path_resolves_to_is_watched() {
     }
 }
 
+/// It is told, the policy before it stays, and nobody waits for what would never be read to its end.
+#[test]
+fn what_is_no_text_in_a_policys_place_changes_nothing() {
+    type Put = fn(&std::path::Path);
+    let put: [(&str, Put); 9] = [
+        ("a folder", |file| std::fs::create_dir(file).unwrap()),
+        ("a pipe", |file| {
+            let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR);
+            rustix::fs::mknodat(rustix::fs::CWD, file, kind, mode, 0).unwrap();
+        }),
+        ("a device without an end", |file| symlink("/dev/zero", file).unwrap()),
+        ("a device", |file| symlink("/dev/null", file).unwrap()),
+        ("a link to itself", |file| symlink(file, file).unwrap()),
+        ("a file of the kernel", |file| symlink("/proc/self/mem", file).unwrap()),
+        ("letters of another charset", |file| std::fs::write(file, b"[[allow]]\nhost = \"\xe4.example\"\n").unwrap()),
+        ("more than anybody wrote", |file| std::fs::File::create(file).unwrap().set_len(1 << 40).unwrap()),
+        ("a link into a file", |file| symlink("/etc/hosts/x", file).unwrap()),
+    ];
+    for (what, put) in put {
+        let scene = Scene::new();
+        scene.write(Some(BASE), ALLOW);
+        let before = scene.in_force();
+        let file = scene.home.policy_file(&scene.family);
+        std::fs::remove_file(&file).unwrap();
+        put(&file);
+        scene.files.look(std::slice::from_ref(&file));
+        assert_eq!(scene.in_force(), before, "{what}");
+        std::fs::remove_file(&file).or_else(|_| std::fs::remove_dir(&file)).unwrap();
+        scene.write(Some(BASE), "");
+        assert_ne!(scene.in_force(), before, "{what}: and what comes after it counts");
+    }
+}
+
 /// The same for `base.toml`, and for a link that leads elsewhere from now on.
 #[test]
 fn a_denial_behind_a_link_comes_into_force() {

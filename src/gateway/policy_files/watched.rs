@@ -108,8 +108,9 @@ impl Watched {
     /// has just said so.
     pub(super) fn look(&mut self, written: bool) -> Result<(), PolicyError> {
         let found = self.unless_missing(std::fs::metadata(&self.path))?;
-        if found.as_ref().is_some_and(|found| !found.is_file()) {
-            return Err(self.unreadable(io::Error::other("it is no regular file")));
+        // It is read into memory whole.
+        if found.as_ref().is_some_and(|found| !found.is_file() || found.len() > 64 << 20) {
+            return Err(self.unreadable(io::Error::other("it is no regular file of at most 64 MiB")));
         }
         let found = found.map(|found| Identity::of(&found));
         if let (Some(taken), false) = (&self.taken, written) {

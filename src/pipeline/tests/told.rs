@@ -5,12 +5,14 @@ use std::sync::Arc;
 use containers::StartError;
 
 use super::house::{Guarded, House, SECRET};
+use crate::channels::outward::Outward;
+use crate::channels::protocol::OutgoingKind;
 use crate::config::ConfigError;
 use crate::gateway::GatewayError;
 use crate::pipeline::{live, notice};
 use crate::sandboxes::SandboxError;
 use crate::store::ledger::{Events, Filter};
-use crate::store::{Group, MARK, Say};
+use crate::store::{Group, MARK, NewOutgoing, Say};
 
 /// People in a chat are not the owner, and hear of no credential.
 #[test]
@@ -50,6 +52,26 @@ fn no_part_of_a_secret_is_shown_while_an_answer_grows() {
     let events = house.fakes.ledger.entries(&Filter { events: Events::Alone, ..Filter::default() }).unwrap();
     let begun = events.iter().filter(|entry| entry.event.as_ref().is_some_and(|event| event.what == "reply_begun"));
     assert_eq!(begun.count(), 4);
+}
+
+/// Whatever the code says that hands it on.
+#[test]
+fn a_text_goes_to_the_chat_it_was_checked_for_and_to_no_other() {
+    let house = House::new();
+    let (family, work) = (house.group("family"), house.group("work"));
+    let say = Say::new(Arc::new(Guarded), Arc::clone(&house.fakes.ledger));
+    let text = say.own(&family.name, "for the family");
+    let new = NewOutgoing { kind: OutgoingKind::Notice, text: text.clone(), in_reply_to: None };
+    house.store.enqueue(&work.name, None, &new).unwrap();
+    assert!(house.store.next_outgoing_of(&work.name, i64::MAX).unwrap().is_none());
+    let queued = house.store.next_outgoing_of(&family.name, i64::MAX).unwrap().unwrap();
+    assert_eq!((&queued.text, &queued.chat), (&text, &family.chat));
+    assert!(!house.store.send_instead(queued.id, "why", &say.own(&work.name, "for work")).unwrap());
+    assert_eq!(house.store.outgoing(queued.id).unwrap().unwrap().text, text);
+    assert!(house.store.send_instead(queued.id, "why", &say.own(&family.name, "for the family too")).unwrap());
+    assert!(text.parts(|text| text.split(' ').collect()).iter().all(|part| *part.goes_to(&work.name) == family.name));
+    assert!(Outward::growing(&work, "m1".to_owned(), &text).is_none());
+    assert!(Outward::growing(&family, "m1".to_owned(), &text).is_some());
 }
 
 /// They quote what others chose: a host, a channel's reason.

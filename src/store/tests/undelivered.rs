@@ -17,7 +17,7 @@ fn a_text_that_could_not_be_delivered_stays() {
     let next = || scene.store.next_outgoing_of(&family, now()).unwrap().unwrap();
     assert!(scene.store.send_instead(told, "refused (479)", &word()).unwrap());
     assert!(!scene.store.send_instead(told, "refused again", &word()).unwrap(), "it is such word already");
-    assert_eq!((next().id, next().kind, next().text), (told, OutgoingKind::Failure, word()));
+    assert_eq!((next().id, next().kind, next().text.as_str()), (told, OutgoingKind::Failure, "word of it"));
     scene.store.mark_sent(told, Some("NET1")).unwrap();
     assert_eq!(scene.store.quoted(&family, "NET1").unwrap(), Some((None, "word of it".into())));
     assert!(scene.store.send_instead(silent, "refused (463)", &word()).unwrap());

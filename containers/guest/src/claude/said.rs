@@ -73,16 +73,22 @@ impl Said {
     /// except for the end of a turn, which must not be missed: neither for a warning that
     /// was written in front of it nor for bytes in it that are not UTF-8.
     pub(super) fn parse(line: &[u8]) -> Option<Said> {
-        let value = json(line)?;
+        let value = match json(line) {
+            Read::Value(value) => value,
+            Read::TooDeep => return ends(line).then(Said::of_unknown_form),
+            Read::Nothing => return None,
+        };
         let ends = value["type"] == "result";
         Some(match serde_json::from_value(value) {
             Ok(line) => Self::of(line),
-            Err(_) if ends => {
-                let errors = vec!["its last line has a form that this version does not know".to_owned()];
-                Said::Ended(Outcome { is_error: true, errors, ..Outcome::default() })
-            }
+            Err(_) if ends => Said::of_unknown_form(),
             Err(_) => Said::Nothing,
         })
+    }
+
+    fn of_unknown_form() -> Said {
+        let errors = vec!["its last line has a form that this version does not know".to_owned()];
+        Said::Ended(Outcome { is_error: true, errors, ..Outcome::default() })
     }
 
     fn of(line: Line) -> Said {
@@ -99,14 +105,39 @@ impl Said {
     }
 }
 
-fn json(line: &[u8]) -> Option<Value> {
-    if let Ok(value) = serde_json::from_slice(line) {
-        return Some(value);
-    }
+/// What a line is.
+enum Read {
+    Value(Value),
+    /// JSON of more levels than are read.
+    TooDeep,
+    Nothing,
+}
+
+/// How many places of a line are tried for the beginning of what Claude Code wrote.
+const PLACES: usize = 32;
+
+fn json(line: &[u8]) -> Read {
+    let deep = |error: &serde_json::Error| error.to_string().starts_with("recursion limit");
+    let mut too_deep = match serde_json::from_slice(line) {
+        Ok(value) => return Read::Value(value),
+        Err(error) => deep(&error),
+    };
     let text = String::from_utf8_lossy(line);
-    let begins = text.find("{\"")?;
-    let value: Value = serde_json::from_str(&text[begins..]).ok()?;
-    value["type"].is_string().then_some(value)
+    // What was written in front may be JSON as well.
+    for (begins, _) in text.match_indices("{\"").take(PLACES) {
+        match serde_json::from_str::<Value>(&text[begins..]) {
+            Ok(value) if value["type"].is_string() => return Read::Value(value),
+            Ok(_) => {}
+            Err(error) => too_deep |= deep(&error),
+        }
+    }
+    if too_deep { Read::TooDeep } else { Read::Nothing }
+}
+
+/// Whether a line that is not read is the end of a turn all the same.
+fn ends(line: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(line);
+    text.contains("{\"type\":\"result\"") && text.trim_end().ends_with('}')
 }
 
 /// `uses Bash`; never what is said or done with it.
@@ -154,6 +185,11 @@ mod tests {
             b"Warning: {\"x\"",
             b"{\"a\":1} {",
             b"log {\"level\":\"info\"}",
+            b"{\"type\":",
+            b"\r",
+            b"\0",
+            b"{\"a\":{\"type\":7}}}",
+            b"nan",
         ] {
             assert_eq!(Said::parse(noise), None, "{noise:?}");
         }
@@ -177,6 +213,21 @@ mod tests {
             let Some(Said::Ended(outcome)) = Said::parse(noisy) else { panic!("{noisy:?}") };
             assert_eq!(outcome.text, "hello");
         }
+        for before in [
+            r#"{"level":"info"}"#,
+            r#"log {"a":{"b":1}} "#,
+            r#"{"half a line "#,
+            r#"{"type":"assistant","message":{"#,
+            "(node:1) Warning: {\"",
+            "\u{1b}[33mwarn\u{1b}[0m ",
+            "\0\0",
+        ] {
+            let line = format!("{before}{}", r#"{"type":"result","result":"hello"}"#);
+            assert_eq!(ended(&line).text, "hello", "{before}");
+        }
+        let deep =
+            format!(r#"{{"type":"result","result":"hello","structured":{}1{}}}"#, "[".repeat(500), "]".repeat(500));
+        assert!(ended(&deep).errors[0].contains("form"));
         let odd = ended(r#"{"type":"result","result":{"text":"hello"}}"#);
         assert!(odd.is_error && odd.errors[0].contains("form"));
     }

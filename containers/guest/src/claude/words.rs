@@ -45,6 +45,10 @@ pub(super) fn failure(outcome: &Outcome) -> Failure {
         _ if said.starts_with(TOO_LONG) => {
             Failure { refused: Refused::ForWhatItSays, ..of(&cut(&said, MOST_WORDS), false) }
         }
+        // A model that there is not, an account that may not: asked again it is the same.
+        Some(402..=499) if !said.is_empty() && !matches!(outcome.status, Some(408 | 409 | 425)) => {
+            of(&cut(&said, MOST_WORDS), false)
+        }
         _ if outcome.subtype.as_deref() == Some("error_max_turns") => of(
             "Claude Code took as many steps as it may take in one turn and stopped. What it did stays; say \"go on\" to \
              have it continue.",
@@ -108,6 +112,21 @@ mod tests {
             (Some(413), "Request too large (max 32MB)", Refused::ForWhatItSays, false),
             (Some(400), "Credit balance is too low", Refused::Perhaps, false),
             (Some(400), "API Error: 400 You have reached your specified API usage limits.", Refused::Perhaps, false),
+            (Some(403), door("surrogate_retired").as_str(), Refused::ForWhatItSays, false),
+            (Some(403), door("ask_refused").as_str(), Refused::No, false),
+            (Some(403), door("secret_unavailable").as_str(), Refused::No, false),
+            (Some(403), door("locked").as_str(), Refused::No, false),
+            (
+                Some(400),
+                "API Error: 400 {\"code\":7}: thinking blocks cannot be modified",
+                Refused::ForWhatItSays,
+                false,
+            ),
+            (Some(404), "model: claude-unknown", Refused::No, false),
+            (Some(403), "Request not allowed", Refused::No, false),
+            (Some(408), "Request timed out", Refused::No, true),
+            (Some(404), "", Refused::No, true),
+            (Some(422), "something else", Refused::Perhaps, false),
             (Some(401), "invalid x-api-key", Refused::No, false),
             (Some(429), "You've hit your limit", Refused::No, false),
             (Some(500), "API Error: 500", Refused::No, true),
