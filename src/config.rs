@@ -10,6 +10,7 @@ mod keyring;
 mod credential;
 mod oauth;
 mod group;
+mod mount;
 mod place;
 mod read;
 mod resolver;
@@ -28,10 +29,12 @@ use policies::HostName;
 
 pub use credential::{Credential, CredentialHost, Shape};
 pub use group::{Agent, GroupLimits, GroupSettings, Trigger};
+pub(crate) use mount::pattern;
+pub use mount::{Access, Mount, Mounts};
 pub use oauth::OAuth;
 pub use resolver::{HttpsServer, Resolver};
 pub use secret::{SecretSource, SecretUnreadable};
-pub(crate) use values::{credential_name, local_zone};
+pub(crate) use values::{credential_name, host_folder, local_zone};
 
 use crate::home::Home;
 use crate::phrases::Language;
@@ -55,6 +58,8 @@ pub struct Config {
     pub audit: Audit,
     /// `[messages]`.
     pub messages: Messages,
+    /// `[mounts]`.
+    pub mounts: Mounts,
     /// `[channels.NAME]`.
     pub channels: Channels,
     /// `[credentials.NAME]`.

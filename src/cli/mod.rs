@@ -16,6 +16,7 @@ pub mod group;
 pub mod image;
 pub mod pages;
 pub mod lock;
+pub mod mount;
 pub mod policy;
 pub mod requests;
 pub mod restore;
@@ -111,6 +112,7 @@ enum Command {
     Status(status::StatusArgs),
     Whatsapp(whatsapp::WhatsappArgs),
     Image(image::ImageArgs),
+    Mount(mount::MountArgs),
     Drill(drill::DrillArgs),
     Doctor(doctor::DoctorArgs),
     Backup(backup::BackupArgs),
@@ -145,6 +147,7 @@ impl Command {
             Command::Whatsapp(args) => whatsapp::run(home, args).await,
             Command::Drill(args) => drill::run(home, args).await,
             Command::Image(args) => image::run(home, args).await,
+            Command::Mount(args) => mount::run(home, args),
             Command::Doctor(args) => doctor::run(home, args).await,
             Command::Backup(args) => backup::run(home, args).await,
             Command::Restore(args) => restore::run(home, args).await,

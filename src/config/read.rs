@@ -11,8 +11,8 @@ use policies::HostName;
 use crate::phrases::Language;
 
 use super::{
-    Alarm, Assistant, Audit, Channels, Chat, Config, Engine, Messages, Pinned, Queue, Upstream, Whatsapp, resolver,
-    values,
+    Alarm, Assistant, Audit, Channels, Chat, Config, Engine, Messages, Mounts, Pinned, Queue, Upstream, Whatsapp,
+    mount, resolver, values,
 };
 
 mod credentials;
@@ -23,7 +23,7 @@ pub(super) use group::group;
 /// One table of a settings file. Relative paths start in the folder that is the context.
 type Block<'a, 'i> = desk::toml::Block<'a, 'i, PathBuf>;
 
-const TOP: [&str; 11] = [
+const TOP: [&str; 12] = [
     "assistant",
     "chat",
     "engine",
@@ -32,6 +32,7 @@ const TOP: [&str; 11] = [
     "alarm",
     "audit",
     "messages",
+    "mounts",
     "channels",
     "credentials",
     "canaries",
@@ -45,6 +46,7 @@ const UPSTREAM: TableKeys = TableKeys { header: "[upstream]", keys: &["resolver"
 const ALARM: TableKeys = TableKeys { header: "[alarm]", keys: &["command"] };
 const AUDIT: TableKeys = TableKeys { header: "[audit]", keys: &["keep_days", "keep_size"] };
 const MESSAGES: TableKeys = TableKeys { header: "[messages]", keys: &["keep_days"] };
+const MOUNTS: TableKeys = TableKeys { header: "[mounts]", keys: &["read", "write", "refuse"] };
 const CHANNELS: TableKeys = TableKeys { header: "[channels]", keys: &["whatsapp"] };
 const WHATSAPP: TableKeys = TableKeys { header: "[channels.whatsapp]", keys: &["enabled", "program", "mode"] };
 
@@ -59,6 +61,7 @@ static SETTINGS: Vocabulary = Vocabulary {
         ALARM,
         AUDIT,
         MESSAGES,
+        MOUNTS,
         WHATSAPP,
         credentials::CREDENTIAL,
         credentials::MINTS,
@@ -88,6 +91,7 @@ fn file(file: &mut Block<'_, '_>) -> Config {
         alarm: section(file, "alarm", &ALARM, alarm),
         audit: section(file, "audit", &AUDIT, audit),
         messages: section(file, "messages", &MESSAGES, messages),
+        mounts: section(file, "mounts", &MOUNTS, mounts),
         channels: section(file, "channels", &CHANNELS, |channels| Channels {
             whatsapp: section(channels, "whatsapp", &WHATSAPP, whatsapp),
         }),
@@ -207,6 +211,16 @@ fn audit(block: &mut Block<'_, '_>) -> Audit {
 
 fn messages(block: &mut Block<'_, '_>) -> Messages {
     Messages { age: days(block).unwrap_or(Messages::default().age) }
+}
+
+fn mounts(block: &mut Block<'_, '_>) -> Mounts {
+    let [read, write] = ["read", "write"].map(|key| {
+        let words = block.any_strings(key);
+        all(block, words, values::host_folder)
+    });
+    let words = block.any_strings("refuse");
+    let refuse = all(block, words, |text| mount::pattern(text).map(|_| text.to_owned()));
+    Mounts { read, write, refuse }
 }
 
 fn days(block: &mut Block<'_, '_>) -> Option<Duration> {

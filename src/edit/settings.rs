@@ -40,7 +40,7 @@ impl Edit<OfGroup> {
         Self::open(home, OfGroup { group: group.clone() })
     }
 
-    /// Sets a key: `agent`, `model`, `trigger`, `image`, or one of `[limits]`. What it may be,
+    /// Sets a key: `agent`, `model`, `trigger`, `image`, `keep_days`, or one of `[limits]`. What it may be,
     /// the file's reader says.
     pub fn set(self, key: &str, value: impl Into<Value>) -> Result<Self, EditError> {
         let value = value.into().to_string();
@@ -50,6 +50,14 @@ impl Edit<OfGroup> {
     /// Takes a key away, so that its default holds.
     pub fn unset(self, key: &str) -> Result<Self, EditError> {
         self.with(|text| text::remove(text, table_of(key), key))
+    }
+
+    /// Adds a `[[mount]]`.
+    pub fn mount(self, path: &str, name: &str, write: bool) -> Result<Self, EditError> {
+        let quoted = |text: &str| Value::from(text).to_string();
+        let write = if write { "\nwrite = true" } else { "" };
+        let block = format!("[[mount]]\npath = {}\nname = {}{write}", quoted(path), quoted(name));
+        self.with(|text| Ok(text::append_block(text, &block)))
     }
 }
 

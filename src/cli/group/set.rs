@@ -13,11 +13,12 @@ use crate::gateway::policy_files::PolicyFiles;
 use crate::home::Home;
 
 /// What can be set, with what it is.
-const KEYS: [(&str, &str); 11] = [
+const KEYS: [(&str, &str); 12] = [
     ("agent", "who answers: claude, or shell (each message is a command)"),
     ("model", "the agent's model, as Claude Code names it: sonnet, opus"),
     ("trigger", "what is answered in a chat of several people: name, or always"),
     ("image", "the image of its sandboxes"),
+    ("keep_days", "for how many days its messages are kept: 90"),
     ("memory", "memory of one sandbox: \"2 GiB\""),
     ("cpus", "processors' worth of time: 2"),
     ("pids", "processes and threads: 512"),
