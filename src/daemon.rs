@@ -153,7 +153,9 @@ impl Daemon {
         let (ending, _) = watch::channel(false);
         tokio::spawn(Arc::clone(&approvals).put_questions(ending.subscribe()));
         tokio::spawn(kept::watch(Arc::clone(&store), ledger, kept::LOOK, ending.subscribe()));
-        tokio::spawn(kept::retain(Arc::clone(&store), config.messages.age, kept::SETTLED, ending.subscribe()));
+        let (of, usual) = (home.clone(), config.messages.age);
+        let old = move |store: &Store| kept::old(&of, store, usual);
+        tokio::spawn(kept::retain(Arc::clone(&store), old, kept::SETTLED, ending.subscribe()));
         let control = Control {
             store: Arc::clone(&store),
             gateway,

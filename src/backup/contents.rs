@@ -65,6 +65,7 @@ mod tests {
     fn what_nobody_knows_is_taken_for_a_secret() {
         assert_eq!(["tokens", "channels", "doorward.db.old"].map(way), [Way::Secret; 3]);
         assert_eq!(["run", "doorward.db-wal", "audit-index.db", "audit-index.db-shm"].map(way), [Way::Left; 4]);
+        assert_eq!(["doorward.db.schema-4"].map(way), [Way::Left]);
         assert_eq!((way("doorward.db"), way("groups")), (Way::Database, Way::Agents));
     }
 }

@@ -46,7 +46,7 @@ pub use groups::{AddGroupError, Group, NewGroup};
 pub use messages::{Inserted, MOST_TALK, Means, Message, MessageRow, NewMessage};
 pub use operations::{AccessRequest, Kept, NewAccessRequest, NotKept, NotSaid};
 pub use outbox::{LONGEST_PAUSE, NewOutgoing, OutboxId, OutboxState, Queued};
-pub use retention::Retained;
+pub use retention::{Old, Retained};
 pub use runs::{EndRunError, Run, RunId, RunState};
 pub use say::{Growing, MARK, Say, Sayable, Text};
 pub use undelivered::Undelivered;
@@ -118,6 +118,11 @@ impl Store {
     /// What of the database is not as SQLite makes it; nothing where all is.
     pub fn quick_check(&self) -> Result<Option<String>, StoreError> {
         self.read(quick_check)
+    }
+
+    /// Removes the copies of the database from before it was brought up to date, once they are this old.
+    pub fn remove_copies(&self, age: Duration) -> std::io::Result<()> {
+        migrations::remove_copies(&self.path, age)
     }
 
     /// Whether the database still has its name; see [`StoreError::Gone`].
