@@ -141,7 +141,7 @@ impl Daemon {
             sandboxes: Arc::clone(&sandboxes),
             settings,
         })?;
-        ask_owner(&approvals, &gateway, &pipeline, outbox, say);
+        ask_owner(&approvals, &gateway, &pipeline, outbox.clone(), say);
         let alarms = watch_alarms(Arc::clone(&ledger), &config, Arc::clone(&pipeline));
         // Known from now on: what is saved with a mistake later leaves it in force.
         for group in store.groups()? {
@@ -162,6 +162,9 @@ impl Daemon {
             sandboxes,
             pipeline: Arc::clone(&pipeline),
             approvals,
+            outbox,
+            programs: if config.channels.whatsapp.enabled { vec![WHATSAPP] } else { Vec::new() },
+            engine: described.clone(),
             cap,
             settings: fingerprint,
             stops: broadcast::channel(64).0,

@@ -16,6 +16,7 @@ pub mod group;
 pub mod image;
 pub mod pages;
 pub mod lock;
+pub mod logs;
 pub mod mount;
 pub mod policy;
 pub mod requests;
@@ -110,6 +111,7 @@ enum Command {
     Lock(lock::LockArgs),
     Unlock(lock::UnlockArgs),
     Status(status::StatusArgs),
+    Logs(logs::LogsArgs),
     Whatsapp(whatsapp::WhatsappArgs),
     Image(image::ImageArgs),
     Mount(mount::MountArgs),
@@ -144,6 +146,7 @@ impl Command {
             Command::Lock(args) => lock::lock(home, args).await,
             Command::Unlock(args) => lock::unlock(home, args).await,
             Command::Status(args) => status::run(home, args).await,
+            Command::Logs(args) => logs::run(home, args).await,
             Command::Whatsapp(args) => whatsapp::run(home, args).await,
             Command::Drill(args) => drill::run(home, args).await,
             Command::Image(args) => image::run(home, args).await,

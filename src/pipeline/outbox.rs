@@ -50,6 +50,7 @@ enum Event {
     Failed { link: LinkId, id: OutboxId, why: String, retry: bool },
     Typing { channel: String, chat: String, on: bool },
     Growing { channel: String, chat: String, in_reply_to: String, text: Sayable },
+    Channels(oneshot::Sender<Vec<(String, bool)>>),
 }
 
 impl OutboxHandle {
@@ -96,6 +97,13 @@ impl OutboxHandle {
     pub fn growing(&self, group: &Group, in_reply_to: &str, text: Sayable) {
         let (channel, chat, in_reply_to) = (group.channel.clone(), group.chat.clone(), in_reply_to.to_owned());
         self.tell(Event::Growing { channel, chat, in_reply_to, text });
+    }
+
+    /// The channels that are there, each with whether it can send; none once the outbox has ended.
+    pub async fn channels(&self) -> Vec<(String, bool)> {
+        let (to, told) = oneshot::channel();
+        self.tell(Event::Channels(to));
+        told.await.unwrap_or_default()
     }
 
     /// The outbox ends with the daemon; what did not reach it waits in the store.
@@ -233,6 +241,10 @@ impl Outbox {
                     // A dropped typing indicator is not missed.
                     let _ = link.to.try_send(line.clone());
                 }
+                Ok(())
+            }
+            Event::Channels(to) => {
+                let _ = to.send(self.links.values().map(|link| (link.channel.clone(), link.ready)).collect());
                 Ok(())
             }
             Event::Growing { channel, chat, in_reply_to, text } => {
