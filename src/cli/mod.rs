@@ -14,6 +14,7 @@ pub mod drill;
 pub mod exec;
 pub mod group;
 pub mod image;
+pub mod import;
 pub mod pages;
 pub mod lock;
 pub mod logs;
@@ -119,6 +120,7 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     Backup(backup::BackupArgs),
     Restore(restore::RestoreArgs),
+    Import(import::ImportArgs),
     Service(service::ServiceArgs),
     Uninstall(uninstall::UninstallArgs),
     #[command(hide = true)]
@@ -154,6 +156,7 @@ impl Command {
             Command::Doctor(args) => doctor::run(home, args).await,
             Command::Backup(args) => backup::run(home, args).await,
             Command::Restore(args) => restore::run(home, args).await,
+            Command::Import(args) => import::run(home, args),
             Command::Service(args) => service::run(home, args),
             Command::Uninstall(args) => uninstall::run(home, args).await,
             Command::Pages(args) => pages::run(&args),
