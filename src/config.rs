@@ -11,6 +11,7 @@ mod credential;
 mod oauth;
 mod group;
 pub mod keys;
+mod mount;
 mod place;
 mod read;
 mod resolver;
@@ -29,10 +30,12 @@ use policies::HostName;
 
 pub use credential::{Credential, CredentialHost, Shape};
 pub use group::{Agent, GroupLimits, GroupSettings, Trigger};
+pub(crate) use mount::pattern;
+pub use mount::{Access, Mount, Mounts};
 pub use oauth::OAuth;
 pub use resolver::{HttpsServer, Resolver};
 pub use secret::{SecretSource, SecretUnreadable};
-pub(crate) use values::{credential_name, local_zone};
+pub(crate) use values::{credential_name, host_folder, local_zone};
 
 use crate::home::Home;
 use crate::phrases::Language;
@@ -56,6 +59,8 @@ pub struct Config {
     pub audit: Audit,
     /// `[messages]`.
     pub messages: Messages,
+    /// `[mounts]`.
+    pub mounts: Mounts,
     /// `[channels.NAME]`.
     pub channels: Channels,
     /// `[credentials.NAME]`.

@@ -141,7 +141,7 @@ impl Daemon {
             sandboxes: Arc::clone(&sandboxes),
             settings,
         })?;
-        ask_owner(&approvals, &gateway, &pipeline, outbox, say);
+        ask_owner(&approvals, &gateway, &pipeline, outbox.clone(), say);
         let alarms = watch_alarms(Arc::clone(&ledger), &config, Arc::clone(&pipeline));
         // Known from now on: what is saved with a mistake later leaves it in force.
         for group in store.groups()? {
@@ -153,13 +153,18 @@ impl Daemon {
         let (ending, _) = watch::channel(false);
         tokio::spawn(Arc::clone(&approvals).put_questions(ending.subscribe()));
         tokio::spawn(kept::watch(Arc::clone(&store), ledger, kept::LOOK, ending.subscribe()));
-        tokio::spawn(kept::retain(Arc::clone(&store), config.messages.age, kept::SETTLED, ending.subscribe()));
+        let (of, usual) = (home.clone(), config.messages.age);
+        let old = move |store: &Store| kept::old(&of, store, usual);
+        tokio::spawn(kept::retain(Arc::clone(&store), old, kept::SETTLED, ending.subscribe()));
         let control = Control {
             store: Arc::clone(&store),
             gateway,
             sandboxes,
             pipeline: Arc::clone(&pipeline),
             approvals,
+            outbox,
+            programs: if config.channels.whatsapp.enabled { vec![WHATSAPP] } else { Vec::new() },
+            engine: described.clone(),
             cap,
             settings: fingerprint,
             stops: broadcast::channel(64).0,

@@ -261,6 +261,16 @@ impl Home {
         self.run_dir().join("sandboxes")
     }
 
+    /// What came of the last drill.
+    pub fn drill_file(&self) -> PathBuf {
+        self.data.join("drill.json")
+    }
+
+    /// What the daemon has said of late.
+    pub fn log_dir(&self) -> PathBuf {
+        self.data.join("log")
+    }
+
     /// Which version of Doorward served this home last.
     pub fn version_file(&self) -> PathBuf {
         self.data.join("version")

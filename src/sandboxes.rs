@@ -18,12 +18,15 @@ use crate::home::Home;
 use crate::memory::{self, MemoryError};
 use crate::store::ledger::Notice;
 use ballast::Ballast;
-use disk::Usage;
+use bounds::{bound, kept, kept_by, limits};
+use mounts::{Claim, Held, MountError};
 use users::Users;
 use watch::{Ticket, Watch, Watched};
 
 mod ballast;
+mod bounds;
 mod disk;
+pub mod mounts;
 mod unlinked;
 mod users;
 pub(crate) mod walk;
@@ -43,6 +46,7 @@ pub struct Sandboxes {
     installation: String,
     users: Users,
     watch: Watch,
+    held: Held,
 }
 
 /// A running sandbox, with its door.
@@ -56,6 +60,8 @@ pub struct LiveSandbox {
     folders: OwnFolders,
     /// The group's folder as it was mounted: a new folder under its name is not the same.
     mounted: (PathBuf, Option<(u64, u64)>),
+    /// The owner's folders in it are no other group's until it is gone.
+    _claim: Claim,
 }
 
 /// What exists on the host for this sandbox alone; removed with it.
@@ -90,6 +96,9 @@ pub enum SandboxError {
     /// The memory for all groups.
     #[error(transparent)]
     Memory(#[from] MemoryError),
+    /// A folder of the owner's.
+    #[error(transparent)]
+    Mount(#[from] MountError),
     /// The container.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -125,7 +134,7 @@ impl Sandboxes {
             }),
         );
         let (home, config, users) = (home.clone(), config.clone(), Users::default());
-        Ok(Sandboxes { home, config, gateway, engine, installation, users, watch })
+        Ok(Sandboxes { home, config, gateway, engine, installation, users, watch, held: Held::default() })
     }
 
     /// The engine they run on.
@@ -168,12 +177,13 @@ impl Sandboxes {
         // change it.
         make_folder(&folders.door, 0o711)?;
         make_folder(&folders.other, 0o700)?;
+        let (claim, extra) = self.mounts(group, settings, &id, &folders).await?;
         let policy = self.gateway.policy_handle(group);
         let door = self.gateway.open_door_as(identity, &folders.door.join("door.sock"), policy)?;
         door.will_be_looked_at();
-        let spec = SandboxSpec { agent, ..self.spec(group, settings, &id, &folders, &door)? };
-        let bound = bound(&settings.limits, &self.config.engine);
-        let kept = vec![spec.folders.group.clone(), spec.folders.home.clone()];
+        let mut spec = SandboxSpec { agent, ..self.spec(group, settings, &id, &folders, &door)? };
+        spec.folders.extra = extra;
+        let (kept, bound) = kept(&spec, bound(&settings.limits, &self.config.engine)).await?;
         if !self.watch.has_room_for(group, &kept) {
             return Err(SandboxError::AlmostFull);
         }
@@ -182,11 +192,14 @@ impl Sandboxes {
             None => Sandbox::start(&self.engine, &spec).await?,
             Some(hole) => Sandbox::start_with_hole(&self.engine, &spec, hole).await?,
         };
+        if let Some(path) = claim.replaced() {
+            return Err(mounts::replaced(group, path).into());
+        }
         let container = sandbox.container_id().to_owned();
         let watched = self.watch.begin(&id, Watched::new(group.clone(), container, kept, bound, before));
         tracing::info!(sandbox.id = %id, sandbox.group = %group, "Sandbox started");
         let mounted = (spec.folders.group.clone(), inode(&spec.folders.group));
-        Ok(LiveSandbox { agent: spec.agent, sandbox, watched, door, folders, mounted })
+        Ok(LiveSandbox { agent: spec.agent, sandbox, watched, door, folders, mounted, _claim: claim })
     }
 
     /// Removes the containers and door folders that a dead daemon left behind.
@@ -223,6 +236,7 @@ impl Sandboxes {
             home,
             inbox: Some(self.shared_folder(self.home.inbox(group))?),
             global: Some(self.memory(own)?),
+            extra: Vec::new(),
         };
         Ok(SandboxSpec {
             installation: self.installation.clone(),
@@ -241,6 +255,24 @@ impl Sandboxes {
             environment: door.environment().to_vec(),
             limits: limits(&settings.limits, &self.config.engine),
         })
+    }
+
+    /// The owner's folders that a group's file names, looked at.
+    async fn mounts(
+        &self,
+        group: &GroupName,
+        settings: &GroupSettings,
+        id: &str,
+        own: &OwnFolders,
+    ) -> Result<(Claim, Vec<containers::Extra>), SandboxError> {
+        let (home, held, group, id) = (self.home.clone(), self.held.clone(), group.clone(), id.to_owned());
+        let (mounts, own) = (settings.mounts.clone(), own.other.join("mounts"));
+        let failed = {
+            let own = own.clone();
+            |error| SandboxError::Folder { path: own, error: io::Error::other(error) }
+        };
+        let looking = tokio::task::spawn_blocking(move || mounts::claim(&home, &group, &mounts, &held, (&id, &own)));
+        Ok(looking.await.map_err(failed)??)
     }
 
     /// The user in a group's sandboxes: one of its own where we may change a folder's owner.
@@ -361,33 +393,8 @@ pub fn image(settings: &GroupSettings, engine: &config::Engine) -> String {
     settings.image.clone().unwrap_or_else(|| agents::image(&settings.agent, engine))
 }
 
-fn limits(group: &config::GroupLimits, engine: &config::Engine) -> containers::Limits {
-    let usual = containers::Limits::default();
-    containers::Limits {
-        pids: i64::from(group.pids.unwrap_or(engine.pids)),
-        memory: i64::try_from(group.memory.unwrap_or(engine.memory)).unwrap_or(i64::MAX),
-        cpus: group.cpus.unwrap_or(engine.cpus),
-        open_files: group.open_files.map_or(usual.open_files, i64::from),
-        file_bytes: i64::try_from(bound(group, engine).bytes).unwrap_or(i64::MAX),
-    }
-}
-
 fn install_guest(folder: PathBuf) -> Result<PathBuf, SandboxError> {
     containers::guest::install(&folder).map_err(|error| SandboxError::Folder { path: folder, error })
-}
-
-/// The bound of a group's folders.
-fn bound(group: &config::GroupLimits, engine: &config::Engine) -> Bound {
-    Bound { bytes: group.disk.unwrap_or(engine.disk), files: group.files.unwrap_or(engine.files) }
-}
-
-/// What the folders hold; an error if that exceeds the bound.
-async fn kept_by(folders: &[PathBuf], bound: Bound) -> Result<Usage, SandboxError> {
-    let (folders, first) = (folders.to_vec(), folders.first().cloned().unwrap_or_default());
-    let looked = tokio::task::spawn_blocking(move || Usage::of(&folders, bound)).await;
-    let usage = looked.map_err(io::Error::other).flatten();
-    let usage = usage.map_err(|error| SandboxError::Folder { path: first, error })?;
-    if usage.over(bound) { Err(SandboxError::TooMuch(bound)) } else { Ok(usage) }
 }
 
 fn inode(path: &Path) -> Option<(u64, u64)> {

@@ -37,6 +37,7 @@ pub(crate) fn examine(
     let mut findings = Findings(Vec::new());
     by_guest(spec, guest, &mut findings);
     by_engine(spec, seccomp, engine, &mut findings);
+    extra(spec, guest, engine, &mut findings);
     findings.0
 }
 
@@ -151,17 +152,35 @@ fn mounts(spec: &SandboxSpec, inspect: &ContainerInspectResponse, findings: &mut
         findings.unless(!writable, "mounts", || format!("{inside} can be written"));
     }
     for (_, target, _) in &wanted {
-        let there = present.iter().any(|mount| mount.destination.as_deref() == Some(*target));
+        let there = present.iter().any(|mount| mount.destination.as_deref() == Some(&**target));
         findings.unless(there, "mounts", || format!("{target} is missing"));
+    }
+}
+
+/// The folders of the owner's: the engine mounts by a path, and whoever could change what that leads to between the
+/// look and the mount would have it mount another folder. A kernel of the sandbox's own has numbers of its own.
+fn extra(spec: &SandboxSpec, guest: &Attestation, inspect: &ContainerInspectResponse, findings: &mut Findings) {
+    let used = inspect.host_config.as_ref().and_then(|host| host.runtime.as_deref());
+    let runtime = used.or(spec.runtime.as_deref()).unwrap_or_default();
+    let own_kernel = ["runsc", "kata"].iter().any(|name| runtime.contains(name));
+    for one in &spec.folders.extra {
+        let seen = guest.extra.iter().find(|seen| seen.name == one.name);
+        findings.unless(seen.is_some(), "mounts", || format!("{} is not there", one.target()));
+        let Some(seen) = seen else { continue };
+        findings.unless(own_kernel || seen.inode == one.inode, "mounts", || {
+            format!("{} is not the folder that was looked at: it was replaced meanwhile", one.target())
+        });
+        findings.unless(seen.read_only || !one.read_only, "mounts", || format!("{} can be written", one.target()));
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::{collections::HashMap, path::PathBuf};
+    use std::{borrow::Cow, collections::HashMap, path::PathBuf};
 
     use bollard::models::{DeviceMapping, EndpointSettings, MountPoint, NetworkSettings};
+    use doorward_guest::protocol::SeenMount;
 
     use super::*;
     use crate::create::tests::{facts, spec};
@@ -178,13 +197,14 @@ mod tests {
             nameservers: vec!["127.0.0.1".into()],
             permitted_syscalls: vec![],
             door: None,
+            extra: vec![SeenMount { name: "notes".into(), inode: (2049, 77), read_only: true }],
         }
     }
 
     fn inspected() -> ContainerInspectResponse {
-        let point = |(source, target, read_only): (PathBuf, &str, bool)| MountPoint {
+        let point = |(source, target, read_only): (PathBuf, Cow<'static, str>, bool)| MountPoint {
             source: Some(source.display().to_string()),
-            destination: Some(target.to_owned()),
+            destination: Some(target.into_owned()),
             rw: Some(!read_only),
             ..Default::default()
         };
@@ -211,7 +231,11 @@ mod tests {
     #[test]
     fn each_thing_that_the_guest_sees_is_found() {
         type Change = fn(&mut Attestation);
-        let table: [(&str, Change); 11] = [
+        let table: [(&str, Change); 15] = [
+            ("mounts", |seen| seen.extra.clear()),
+            ("mounts", |seen| seen.extra[0].inode.0 += 1),
+            ("mounts", |seen| seen.extra[0].inode.1 += 1),
+            ("mounts", |seen| seen.extra[0].read_only = false),
             ("interfaces", |seen| seen.interfaces.push("eth0".into())),
             ("routes", |seen| seen.routes.push("eth0 00000000".into())),
             ("capabilities", |seen| seen.capabilities = 1 << 13),
@@ -228,6 +252,19 @@ mod tests {
             let mut seen = seen();
             change(&mut seen);
             assert_eq!(found(&seen, &inspected()), [what]);
+        }
+    }
+
+    #[test]
+    fn a_kernel_of_its_own_numbers_folders_by_itself() {
+        let seen =
+            Attestation { extra: vec![SeenMount { name: "notes".into(), inode: (5, 5), read_only: true }], ..seen() };
+        for (runtime, wanted) in
+            [(None, 1), (Some("runc"), 1), (Some("crun"), 1), (Some("runsc"), 0), (Some("kata"), 0)]
+        {
+            let mut engine = inspected();
+            engine.host_config.as_mut().unwrap().runtime = runtime.map(str::to_owned);
+            assert_eq!(found(&seen, &engine).len(), wanted, "{runtime:?}");
         }
     }
 

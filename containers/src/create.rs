@@ -1,6 +1,6 @@
 //! From a [`SandboxSpec`] to the request to the engine.
 
-use std::{collections::HashMap, path::PathBuf};
+use std::{borrow::Cow, collections::HashMap, path::PathBuf};
 
 use bollard::models::{
     ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountBindOptions,
@@ -12,7 +12,7 @@ use crate::{
     accounts,
     engine::{EngineKind, Facts},
     guest, orphans,
-    spec::{CA_BUNDLE, DOOR, GLOBAL, HOME, INBOX, SandboxSpec, TRUST_STORE, WORKSPACE, door_environment},
+    spec::{CA_BUNDLE, DOOR, EXTRA, GLOBAL, HOME, INBOX, SandboxSpec, TRUST_STORE, WORKSPACE, door_environment},
 };
 
 /// The seccomp profile of every sandbox; `seccomp/README.md` explains it.
@@ -102,10 +102,11 @@ fn ulimit(name: &str, value: i64) -> ResourcesUlimits {
 }
 
 /// All mounts: where on the host, where inside, whether read-only.
-pub(crate) fn mounted(spec: &SandboxSpec) -> Vec<(PathBuf, &'static str, bool)> {
+pub(crate) fn mounted(spec: &SandboxSpec) -> Vec<(PathBuf, Cow<'static, str>, bool)> {
     let folders = &spec.folders;
     let inbox = folders.inbox.clone().map(|folder| (folder, INBOX, true));
     let global = folders.global.clone().map(|folder| (folder, GLOBAL, true));
+    let extra = folders.extra.iter().map(|one| (one.source.clone(), Cow::Owned(one.target()), one.read_only));
     let always = [
         (folders.group.clone(), WORKSPACE, false),
         (folders.home.clone(), HOME, false),
@@ -116,7 +117,8 @@ pub(crate) fn mounted(spec: &SandboxSpec) -> Vec<(PathBuf, &'static str, bool)> 
         (spec.accounts.join(accounts::GROUP), "/etc/group", true),
         (spec.trust_store(), TRUST_STORE, true),
     ];
-    always.into_iter().chain(inbox).chain(global).collect()
+    let fixed = always.into_iter().chain(inbox).chain(global);
+    fixed.map(|(source, target, read_only)| (source, Cow::Borrowed(target), read_only)).chain(extra).collect()
 }
 
 /// The sandbox's own pseudo-terminals. All containers of a machine share a maximum
@@ -148,13 +150,18 @@ pub(crate) const TERMINALS: &str = "/dev/pts";
 const TERMINAL_OPTIONS: &str = "newinstance,nosuid,noexec,ptmxmode=0666,mode=0620,gid=5,max=128";
 
 fn mounts(spec: &SandboxSpec) -> impl Iterator<Item = Mount> {
-    let mount = |(source, target, read_only): (PathBuf, &str, bool)| Mount {
+    let mount = |(source, target, read_only): (PathBuf, Cow<'static, str>, bool)| Mount {
         typ: Some(MountType::BIND),
         source: Some(source.display().to_string()),
-        target: Some(target.to_owned()),
         read_only: Some(read_only),
-        // What is mounted on the host later must not appear inside.
-        bind_options: Some(MountBindOptions { propagation: Some(Propagation::RPRIVATE), ..Default::default() }),
+        bind_options: Some(MountBindOptions {
+            // What is mounted on the host later must not appear inside.
+            propagation: Some(Propagation::RPRIVATE),
+            // Nor what is mounted below an owner's folder by now: older engines leave it writable.
+            non_recursive: target.starts_with(EXTRA).then_some(true),
+            ..Default::default()
+        }),
+        target: Some(target.into_owned()),
         ..Default::default()
     };
     mounted(spec).into_iter().map(mount)
@@ -166,7 +173,7 @@ pub(crate) mod tests {
     use doorward_guest::protocol::Agent;
 
     use super::*;
-    use crate::{Enforced, Folders, Limits, SandboxUser};
+    use crate::{Enforced, Extra, Folders, Limits, SandboxUser};
 
     pub(crate) fn spec() -> SandboxSpec {
         SandboxSpec {
@@ -182,6 +189,12 @@ pub(crate) mod tests {
                 home: "/d/home".into(),
                 inbox: Some("/d/inbox".into()),
                 global: None,
+                extra: vec![Extra {
+                    source: "/srv/notes".into(),
+                    name: "notes".into(),
+                    read_only: true,
+                    inode: (2049, 77),
+                }],
             },
             door: "/d/door".into(),
             guest: "/d/guest-1".into(),
@@ -231,6 +244,10 @@ pub(crate) mod tests {
                 mount("/d/own/passwd", "/etc/passwd", true), mount("/d/own/group", "/etc/group", true),
                 mount("/d/ca.jks", "/etc/ssl/certs/doorward.jks", true),
                 mount("/d/inbox", "/workspace/inbox", true),
+                {
+                    "Type": "bind", "Source": "/srv/notes", "Target": "/workspace/extra/notes", "ReadOnly": true,
+                    "BindOptions": {"Propagation": "rprivate", "NonRecursive": true},
+                },
                 {
                     "Type": "volume", "Target": "/dev/pts",
                     "VolumeOptions": {"DriverConfig": {"Name": "local", "Options": {

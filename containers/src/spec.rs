@@ -60,6 +60,28 @@ pub struct Folders {
     pub inbox: Option<PathBuf>,
     /// At `/workspace/global`, read-only: memory that all groups share.
     pub global: Option<PathBuf>,
+    /// In `/workspace/extra`: folders of the owner's.
+    pub extra: Vec<Extra>,
+}
+
+/// A folder of the owner's, as it was found: what is mounted must be the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extra {
+    /// On the host: a path without links.
+    pub source: PathBuf,
+    /// Its name inside.
+    pub name: String,
+    /// Whether the sandbox may not write it.
+    pub read_only: bool,
+    /// Its device, and the number of its inode there.
+    pub inode: (u64, u64),
+}
+
+impl Extra {
+    /// Where it is inside.
+    pub(crate) fn target(&self) -> String {
+        format!("{EXTRA}/{}", self.name)
+    }
 }
 
 /// The resource limits of a sandbox, as far as the engine can enforce them.
@@ -133,6 +155,8 @@ pub const HOME: &str = doorward_guest::agents::HOME;
 pub const WORKSPACE: &str = doorward_guest::agents::WORKSPACE;
 pub(crate) const INBOX: &str = "/workspace/inbox";
 pub(crate) const GLOBAL: &str = doorward_guest::agents::GLOBAL;
+/// Where folders of the owner's are.
+pub const EXTRA: &str = doorward_guest::agents::EXTRA;
 /// Where the door's folder is.
 pub const DOOR: &str = "/run/doorward";
 

@@ -57,6 +57,7 @@ pub use borders::Borders;
 pub use check::Stop;
 pub use fresh::FreshKeys;
 pub use leak::LeakFilter;
+pub use lookalike::key_in;
 pub use needles::SHORTEST;
 pub use scrub::{InPieces, Replacement, Scrubber};
 pub use spelling::Form;

@@ -69,6 +69,18 @@ impl Lookalikes {
     }
 }
 
+/// A private key or a known vendor's key in a piece of a file: the first that is found, by its kind.
+pub fn key_in(text: &[u8]) -> Option<&'static str> {
+    let mut first = None;
+    Lookalikes::keys_only().push(text, true, &mut |kind, _| {
+        // Anybody's session is one, and it ends by itself.
+        if kind != shapes::WEB_TOKEN {
+            first.get_or_insert(kind);
+        }
+    });
+    first
+}
+
 /// What stands in a text that is there as a whole, under up to two layers of disguise too.
 pub(super) fn in_whole(text: &[u8], found: Found<'_>) {
     /// Views keep what is near a change, as far as a value reaches: here, as a key does.

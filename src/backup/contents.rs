@@ -31,6 +31,7 @@ const DATA: &[(&str, Way)] = &[
     ("chat-history", Way::Plain),
     ("doorward.db", Way::Database),
     ("doorward.lock", Way::Left),
+    ("drill.json", Way::Left),
     ("edit.lock", Way::Left),
     ("global", Way::Plain),
     ("groups", Way::Agents),
@@ -39,6 +40,7 @@ const DATA: &[(&str, Way)] = &[
     ("installation-lock", Way::Left),
     ("installation-of", Way::Left),
     ("lock.json", Way::Plain),
+    ("log", Way::Left),
     ("presets", Way::Plain),
     ("run", Way::Left),
     ("set-aside", Way::Plain),
@@ -65,6 +67,7 @@ mod tests {
     fn what_nobody_knows_is_taken_for_a_secret() {
         assert_eq!(["tokens", "channels", "doorward.db.old"].map(way), [Way::Secret; 3]);
         assert_eq!(["run", "doorward.db-wal", "audit-index.db", "audit-index.db-shm"].map(way), [Way::Left; 4]);
+        assert_eq!(["doorward.db.schema-4", "log"].map(way), [Way::Left; 2]);
         assert_eq!((way("doorward.db"), way("groups")), (Way::Database, Way::Agents));
     }
 }

@@ -1,5 +1,7 @@
 //! `doorward drill`: attack your own installation, and read what came of it.
 
+mod last;
+
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -13,6 +15,8 @@ use crate::config::Config;
 use crate::drill::attacks::Area;
 use crate::drill::{self, DrillError, Fence, Order, Report, Tried, Weaken};
 use crate::home::Home;
+
+pub(super) use last::LastDrill;
 
 /// Attack your own installation from a real sandbox, and see that nothing gets out.
 ///
@@ -59,6 +63,9 @@ pub(super) async fn run(home: &Home, args: DrillArgs) -> Result<ExitCode, Failur
         Hole::Proxy => Weaken::Proxy,
     });
     let (report, cleared) = hold(Order { home, group: args.group, weaken }).await?;
+    if weaken.is_none() {
+        LastDrill::keep(home, &report);
+    }
     if args.json {
         show::json(&as_json(&report, weaken))?;
     } else {
@@ -72,6 +79,7 @@ pub(super) async fn run(home: &Home, args: DrillArgs) -> Result<ExitCode, Failur
 pub(super) async fn in_short(home: &Home, group: &GroupName) -> Result<bool, Failure> {
     let started = Instant::now();
     let (report, cleared) = hold(Order { home, group: Some(group.clone()), weaken: None }).await?;
+    LastDrill::keep(home, &report);
     show::line(verdict(&report, started.elapsed().as_secs()))?;
     cleared?;
     Ok(report.passed())

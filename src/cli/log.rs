@@ -1,6 +1,8 @@
-//! The daemon's own log, on standard error. What a sandbox, a chat or a broken disk causes as
+//! The daemon's own log, on standard error and in two files. What a sandbox, a chat or a broken disk causes as
 //! often as it likes is said [`WRITTEN`] times a minute, and then how often it was: nobody
 //! fills the machine's journal.
+
+pub(super) mod file;
 
 use std::fmt::Debug;
 use std::io::IsTerminal as _;
@@ -14,6 +16,9 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt};
+
+use crate::home::Home;
+use file::LogFile;
 
 /// So many lines of one kind and group are written in a minute.
 const WRITTEN: u64 = 20;
@@ -42,15 +47,21 @@ struct Line {
     group: String,
 }
 
-/// Sets the log up, for the life of the process.
-pub(super) fn to_stderr(json: bool) -> anyhow::Result<Log> {
+/// Sets the log up, for the life of the process: on standard error, and in the home's own files.
+pub(super) fn begin(home: &Home, json: bool) -> anyhow::Result<Log> {
     // What agents say over MCP is theirs; at every level, that library logs some of it.
     let filter = EnvFilter::builder().with_default_directive(Level::INFO.into()).from_env_lossy();
     let filter = filter.add_directive("rmcp=off".parse()?);
     let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let lines = if json { lines.json().boxed() } else { lines.compact().boxed() };
     let bounded = Bounded::default();
-    let set = tracing_subscriber::registry().with(lines).with(bounded.clone()).with(filter).try_init();
+    // Without them the daemon goes on; standard error says why they are not there.
+    let files = LogFile::open(home);
+    let kept = files.as_ref().ok().map(|files| fmt::layer().with_writer(files.clone()).with_ansi(false).compact());
+    let set = tracing_subscriber::registry().with(lines).with(kept).with(bounded.clone()).with(filter).try_init();
+    if let Err(error) = &files {
+        tracing::warn!(%error, "What is said is not kept for `doorward logs`");
+    }
     set.map_err(|error| anyhow::anyhow!("logging cannot be set up: {error}"))?;
     tokio::spawn(tell(bounded.clone()));
     Ok(Log(bounded))

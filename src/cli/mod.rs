@@ -14,8 +14,11 @@ pub mod drill;
 pub mod exec;
 pub mod group;
 pub mod image;
+pub mod import;
 pub mod pages;
 pub mod lock;
+pub mod logs;
+pub mod mount;
 pub mod pause;
 pub mod policy;
 pub mod requests;
@@ -113,12 +116,15 @@ enum Command {
     Pause(pause::PauseArgs),
     Resume(pause::ResumeArgs),
     Status(status::StatusArgs),
+    Logs(logs::LogsArgs),
     Whatsapp(whatsapp::WhatsappArgs),
     Image(image::ImageArgs),
+    Mount(mount::MountArgs),
     Drill(drill::DrillArgs),
     Doctor(doctor::DoctorArgs),
     Backup(backup::BackupArgs),
     Restore(restore::RestoreArgs),
+    Import(import::ImportArgs),
     Service(service::ServiceArgs),
     Uninstall(uninstall::UninstallArgs),
     #[command(hide = true)]
@@ -148,12 +154,15 @@ impl Command {
             Command::Pause(args) => pause::pause(home, args).await,
             Command::Resume(args) => pause::resume(home, args).await,
             Command::Status(args) => status::run(home, args).await,
+            Command::Logs(args) => logs::run(home, args).await,
             Command::Whatsapp(args) => whatsapp::run(home, args).await,
             Command::Drill(args) => drill::run(home, args).await,
             Command::Image(args) => image::run(home, args).await,
+            Command::Mount(args) => mount::run(home, args),
             Command::Doctor(args) => doctor::run(home, args).await,
             Command::Backup(args) => backup::run(home, args).await,
             Command::Restore(args) => restore::run(home, args).await,
+            Command::Import(args) => import::run(home, args),
             Command::Service(args) => service::run(home, args),
             Command::Uninstall(args) => uninstall::run(home, args).await,
             Command::Pages(args) => pages::run(&args),

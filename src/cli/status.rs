@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+use serde::Serialize;
+
+use super::drill::LastDrill;
 use super::{Failure, environment, progress, refused, show, times};
 use crate::control::client::{Client, ClientError};
 use crate::control::protocol::{Answer, PausedGroup, Request, Status};
@@ -9,7 +12,8 @@ use crate::home::Home;
 use crate::pipeline::pausing;
 use crate::store::now;
 
-/// Show what the daemon is doing: which groups have a sandbox, and which wait for one.
+/// Show what the daemon is doing: which groups have a sandbox, which wait for one, how the channels stand, and what waits
+/// for you.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
@@ -28,12 +32,51 @@ pub(super) async fn run(home: &Home, args: StatusArgs) -> Result<ExitCode, Failu
     let Some(client) = Client::connect(home).await.map_err(environment)? else {
         return Err(refused(anyhow::anyhow!("no daemon runs for this home; `doorward up` starts one")));
     };
+    let drill = LastDrill::of(home);
     match progress::while_waiting("asking the daemon", client.ask(&Request::Status {})).await? {
-        (Answer::Status(status), _) if args.json => show::json(&status)?,
-        (Answer::Status(status), _) => show::line(text(&status))?,
+        (Answer::Status(status), _) if args.json => show::json(&WithDrill { status, last_drill: drill })?,
+        (Answer::Status(status), _) => show::line([text(&status), beside(&status), drilled(drill)].concat())?,
         _ => return Err(ClientError::Unexpected.into()),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the daemon says, and what it need not be asked.
+#[derive(Serialize)]
+struct WithDrill {
+    #[serde(flatten)]
+    status: Status,
+    last_drill: Option<LastDrill>,
+}
+
+/// What is around it, and what waits for the owner.
+fn beside(status: &Status) -> String {
+    let mut lines = vec![format!("Engine: {}", status.engine)];
+    lines.extend(status.channels.iter().map(|channel| {
+        let stands = match (channel.runs, channel.connected) {
+            (true, true) => "connected",
+            (true, false) => "not connected to its network; `doorward whatsapp status` says why",
+            (false, _) => "its program does not run; `doorward logs` says why",
+        };
+        format!("Channel {}: {stands}", channel.channel)
+    }));
+    let waits = |count: usize, what: &str, command: &str| match count {
+        0 => None,
+        count => Some(format!("{count} {what}{}: `{command}`", if count == 1 { "" } else { "s" })),
+    };
+    lines.extend(waits(status.asks, "open question", "doorward ask"));
+    lines.extend(waits(status.undelivered, "undelivered message", "doorward undelivered"));
+    lines.iter().map(|line| format!("\n{line}")).collect()
+}
+
+fn drilled(last: Option<LastDrill>) -> String {
+    match last {
+        None => "\nLast drill: none yet; `doorward drill` attacks your own installation".to_owned(),
+        Some(LastDrill { at, group, passed }) => {
+            let came = if passed { "nothing got out" } else { "FAILED; hold it again, and read what got out" };
+            format!("\nLast drill: {}, from {group}: {came}", times::time(at, &times::zone()))
+        }
+    }
 }
 
 fn text(status: &Status) -> String {
@@ -84,7 +127,7 @@ fn length(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::protocol::LiveGroup;
+    use crate::control::protocol::{ChannelThere, LiveGroup};
 
     #[test]
     fn who_sits_and_who_waits_is_said() {
@@ -101,8 +144,13 @@ mod tests {
             paused: vec![PausedGroup { group: "club".into(), until: i64::MAX / 1_000_000 }],
             policies: Vec::new(),
             settings: None,
+            engine: "Docker 27".into(),
+            channels: vec![ChannelThere { channel: "whatsapp".into(), runs: true, connected: false }],
+            asks: 1,
+            undelivered: 2,
         };
-        let text = text(&status);
+        let drill = LastDrill { at: 0, group: "family".into(), passed: true };
+        let text = [text(&status), beside(&status), drilled(Some(drill))].concat();
         show::assert_fits(&text.as_str().into());
         for line in [
             "family is being answered, for 95 s",
@@ -112,6 +160,11 @@ mod tests {
             "work is locked",
             "club is paused until",
             "doorward stop GROUP",
+            "Engine: Docker 27",
+            "Channel whatsapp: not connected",
+            "1 open question: `doorward ask`",
+            "2 undelivered messages: `doorward undelivered`",
+            "from family: nothing got out",
         ] {
             assert!(text.contains(line), "{line} in {text}");
         }

@@ -31,7 +31,7 @@ pub struct UpArgs {
 
 /// Runs the command.
 pub(super) async fn run(home: &Home, args: UpArgs) -> Result<ExitCode, Failure> {
-    let _log = log::to_stderr(args.json_logs)?;
+    let _log = log::begin(home, args.json_logs)?;
     if let (_, Some(unknown)) = config::local_zone() {
         tracing::warn!("{unknown}");
     }

@@ -2,11 +2,12 @@
 //! agent is said. What it may reach stands in its policy.
 
 use std::fmt;
+use std::time::Duration;
 
 use desk::Problems;
 use policies::GroupName;
 
-use super::{ConfigError, read};
+use super::{ConfigError, Mount, read};
 use crate::home::Home;
 use crate::phrases::Language;
 
@@ -24,6 +25,10 @@ pub struct GroupSettings {
     pub image: Option<String>,
     /// What one sandbox may use of the machine; as `[engine]` says where nothing is said.
     pub limits: GroupLimits,
+    /// Folders of the host that its sandboxes see.
+    pub mounts: Vec<Mount>,
+    /// How long its messages are kept; as `[messages]` says where nothing is said.
+    pub keep: Option<Duration>,
 }
 
 /// Who answers in a group.
@@ -156,6 +161,7 @@ impl fmt::Display for Agent {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::Access;
     use super::*;
 
     fn parse(text: &str) -> Result<GroupSettings, String> {
@@ -166,7 +172,7 @@ mod tests {
     fn everything_that_can_be_said() {
         assert_eq!(parse("").unwrap(), GroupSettings::default());
         let text = "agent = \"claude\"\nmodel = \"claude-sonnet-5\"\nimage = \"my/own:1\"\ntrigger = \"name\"\n\
-                    language = \"de\"\n[limits]\nmemory = \"1 GiB\"\ncpus = 1.5\npids = 200\nopen_files = 1024\n\
+                    keep_days = 30\nlanguage = \"de\"\n[limits]\nmemory = \"1 GiB\"\ncpus = 1.5\npids = 200\nopen_files = 1024\n\
                     disk = \"500 MB\"\nfiles = 5000";
         let limits = GroupLimits {
             memory: Some(1 << 30),
@@ -180,9 +186,34 @@ mod tests {
         let (trigger, image) = (Some(Trigger::Name), Some("my/own:1".to_owned()));
         assert_eq!(
             parse(text).unwrap(),
-            GroupSettings { agent, trigger, language: Some(Language::German), image, limits }
+            GroupSettings {
+                agent,
+                trigger,
+                language: Some(Language::German),
+                image,
+                limits,
+                mounts: Vec::new(),
+                keep: Some(Duration::from_hours(24 * 30))
+            }
         );
         assert_eq!(parse("trigger = \"always\"").unwrap().trigger, Some(Trigger::Always));
+    }
+
+    #[test]
+    fn a_mount_is_read_only_unless_it_says_otherwise() {
+        let text = "[[mount]]\npath = \"/srv/photos\"\n[[mount]]\npath = \"/srv/work/\"\nname = \"w\"\nwrite = true\n\
+                    known = [\"tests/key.pem\"]\n[[mount]]\npath = \"/srv/rules\"\ncopy = true";
+        let mounts = parse(text).unwrap().mounts;
+        let told: Vec<_> = mounts.iter().map(|one| (one.path.to_str().unwrap(), &*one.name, one.access)).collect();
+        assert_eq!(
+            told,
+            [
+                ("/srv/photos", "photos", Access::Read),
+                ("/srv/work", "w", Access::Write),
+                ("/srv/rules", "rules", Access::Copy)
+            ]
+        );
+        assert_eq!(mounts[1].known, [std::path::PathBuf::from("tests/key.pem")]);
     }
 
     #[test]
@@ -208,8 +239,18 @@ mod tests {
             ("limits.memory = \"1 MB\"\nlimits.pids = 1", ":2:15: `pids` must be a number from 16 to 4194304"),
             ("limits.open_files = 1", "from 64 to 1048576"),
             ("limits.disk = \"1 kB\"", "at least 1 MB"),
+            ("keep_days = 1", ":1:13: `keep_days` must be a number from 2 to 36500"),
             ("limits.files = 1", "from 100 to 1000000000"),
             ("image = \"no such thing\"", "not a name that the engine could know"),
+            ("[[mount]]\nname = \"x\"", "this [[mount]] has no `path`"),
+            ("[[mount]]\npath = \"notes\"", ":2:8: not a folder of this machine"),
+            ("[[mount]]\npath = \"/srv/../etc\"", ":2:8: not a folder of this machine"),
+            ("[[mount]]\npath = \"/srv/my photos\"", "say what it is called inside: add name = \"photos\""),
+            ("[[mount]]\npath = \"/srv/a\"\nname = \"../b\"", ":3:8: not a name for a mount"),
+            ("[[mount]]\npath = \"/srv/a\"\nwrite = true\ncopy = true", "a copy cannot be written"),
+            ("[[mount]]\npath = \"/a\"\n[[mount]]\npath = \"/b/a\"", "two mounts are called a"),
+            ("[[mount]]\npath = \"/srv/a\"\nknown = [\"../b\"]", ":3:10: write the file's path from"),
+            ("mount = \"/srv/a\"", "written as [[mount]]"),
         ] {
             let problem = parse(text).unwrap_err();
             assert!(problem.contains(wanted), "{problem}");

@@ -62,6 +62,11 @@ pub(super) const OF_AUDIT: [Key; 2] = [
 ];
 pub(super) const OF_MESSAGES: [Key; 1] =
     [key("keep_days", "400", "messages, runs and answers leave after this, 2 to 36500; open ones stay")];
+pub(super) const OF_MOUNTS: [Key; 3] = [
+    key("read", r#"["~/notes"]"#, "folders below which groups may mount, to read"),
+    key("write", r#"["~/shared"]"#, "folders below which one group may mount, to write"),
+    key("refuse", r#"["*.kdbx"]"#, "names of files that are refused, beside those that always are"),
+];
 pub(super) const OF_CHANNELS: [Key; 1] = [key("whatsapp", "[channels.whatsapp]", "see there")];
 pub(super) const OF_WHATSAPP: [Key; 3] = [
     key("enabled", "true", "otherwise WhatsApp is not started"),
@@ -102,7 +107,7 @@ pub(super) const OF_OAUTH: [Key; 6] = [
     key("private", r#"["192.168.1.20/32"]"#, "networks that the endpoint may be in though they are not public"),
 ];
 /// The keys at the top of `doorward.toml`.
-pub(super) const OF_SETTINGS: [&str; 11] = [
+pub(super) const OF_SETTINGS: [&str; 12] = [
     "assistant",
     "chat",
     "engine",
@@ -111,13 +116,14 @@ pub(super) const OF_SETTINGS: [&str; 11] = [
     "alarm",
     "audit",
     "messages",
+    "mounts",
     "channels",
     "credentials",
     "canaries",
 ];
 
 /// The top of a group's file.
-pub(crate) const OF_GROUP: [Key; 7] = [
+pub(crate) const OF_GROUP: [Key; 8] = [
     key(
         "agent",
         r#""claude", "opencode", "acp", "shell""#,
@@ -129,6 +135,15 @@ pub(crate) const OF_GROUP: [Key; 7] = [
     key("trigger", r#""name", "always""#, "what is answered in a chat of several people: when it is called, or all"),
     key("language", r#""en", "de", "ar""#, "what Doorward itself says in this chat; otherwise as `[chat]` says"),
     key("image", r#""my/own-image:1""#, "the image of its sandboxes; otherwise the agent's own"),
+    key("keep_days", "90", "for how many days its messages are kept; otherwise as `[messages]` says"),
+];
+/// `[[mount]]` of a group's file.
+pub(super) const OF_MOUNT: [Key; 5] = [
+    key("path", r#""~/notes""#, "a folder of this machine, below one of those in `[mounts]`"),
+    key("name", r#""notes""#, "what it is called inside; otherwise its own name"),
+    key("write", "true", "whether it may be written; by one group at most"),
+    key("copy", "true", "each sandbox reads a copy of its own"),
+    key("known", r#"["keys/public.pem"]"#, "files in it that look like secrets and are known to be none"),
 ];
 /// `[limits]` of a group's file.
 pub(crate) const OF_GROUP_LIMITS: [Key; 6] = [
@@ -168,7 +183,7 @@ mod tests {
     }
 
     /// Every table of `doorward.toml`.
-    static SETTINGS: [Table; 13] = [
+    static SETTINGS: [Table; 14] = [
         Table { header: "[assistant]", keys: &OF_ASSISTANT },
         Table { header: "[chat]", keys: &OF_CHAT },
         Table { header: "[engine]", keys: &OF_ENGINE },
@@ -177,6 +192,7 @@ mod tests {
         Table { header: "[alarm]", keys: &OF_ALARM },
         Table { header: "[audit]", keys: &OF_AUDIT },
         Table { header: "[messages]", keys: &OF_MESSAGES },
+        Table { header: "[mounts]", keys: &OF_MOUNTS },
         Table { header: "[channels.whatsapp]", keys: &OF_WHATSAPP },
         Table { header: "[credentials.NAME]", keys: &OF_CREDENTIAL },
         Table { header: "[[credentials.NAME.mints]]", keys: &OF_MINTS },
@@ -192,8 +208,11 @@ mod tests {
     ];
 
     /// Every table of `groups/NAME.toml`.
-    static GROUP: [Table; 2] =
-        [Table { header: "", keys: &OF_GROUP }, Table { header: "[limits]", keys: &OF_GROUP_LIMITS }];
+    static GROUP: [Table; 3] = [
+        Table { header: "", keys: &OF_GROUP },
+        Table { header: "[limits]", keys: &OF_GROUP_LIMITS },
+        Table { header: "[[mount]]", keys: &OF_MOUNT },
+    ];
 
     /// Tables of a page.
     fn page(tables: &[Table]) -> String {

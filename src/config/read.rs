@@ -12,8 +12,8 @@ use crate::phrases::Language;
 
 use super::keys::{self, names};
 use super::{
-    Alarm, Assistant, Audit, Channels, Chat, Config, Engine, Messages, Pinned, Queue, Upstream, Whatsapp, resolver,
-    values,
+    Alarm, Assistant, Audit, Channels, Chat, Config, Engine, Messages, Mounts, Pinned, Queue, Upstream, Whatsapp,
+    mount, resolver, values,
 };
 
 mod agent;
@@ -33,6 +33,7 @@ const UPSTREAM: TableKeys = TableKeys { header: "[upstream]", keys: &names(&keys
 const ALARM: TableKeys = TableKeys { header: "[alarm]", keys: &names(&keys::OF_ALARM) };
 const AUDIT: TableKeys = TableKeys { header: "[audit]", keys: &names(&keys::OF_AUDIT) };
 const MESSAGES: TableKeys = TableKeys { header: "[messages]", keys: &names(&keys::OF_MESSAGES) };
+const MOUNTS: TableKeys = TableKeys { header: "[mounts]", keys: &names(&keys::OF_MOUNTS) };
 const CHANNELS: TableKeys = TableKeys { header: "[channels]", keys: &names(&keys::OF_CHANNELS) };
 const WHATSAPP: TableKeys = TableKeys { header: "[channels.whatsapp]", keys: &names(&keys::OF_WHATSAPP) };
 
@@ -47,6 +48,7 @@ static SETTINGS: Vocabulary = Vocabulary {
         ALARM,
         AUDIT,
         MESSAGES,
+        MOUNTS,
         WHATSAPP,
         credentials::CREDENTIAL,
         credentials::MINTS,
@@ -76,6 +78,7 @@ fn file(file: &mut Block<'_, '_>) -> Config {
         alarm: section(file, "alarm", &ALARM, alarm),
         audit: section(file, "audit", &AUDIT, audit),
         messages: section(file, "messages", &MESSAGES, messages),
+        mounts: section(file, "mounts", &MOUNTS, mounts),
         channels: section(file, "channels", &CHANNELS, |channels| Channels {
             whatsapp: section(channels, "whatsapp", &WHATSAPP, whatsapp),
         }),
@@ -195,6 +198,16 @@ fn audit(block: &mut Block<'_, '_>) -> Audit {
 
 fn messages(block: &mut Block<'_, '_>) -> Messages {
     Messages { age: days(block).unwrap_or(Messages::default().age) }
+}
+
+fn mounts(block: &mut Block<'_, '_>) -> Mounts {
+    let [read, write] = ["read", "write"].map(|key| {
+        let words = block.any_strings(key);
+        all(block, words, values::host_folder)
+    });
+    let words = block.any_strings("refuse");
+    let refuse = all(block, words, |text| mount::pattern(text).map(|_| text.to_owned()));
+    Mounts { read, write, refuse }
 }
 
 fn days(block: &mut Block<'_, '_>) -> Option<Duration> {

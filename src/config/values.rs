@@ -1,7 +1,7 @@
 //! Values as owners write them: sizes, times, addresses, names.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -172,9 +172,38 @@ pub(super) fn path(text: &str, dir: &Path) -> Result<PathBuf, String> {
     }
 }
 
+/// A folder of the host as its owner writes it: absolute or under `~/`, and without steps back.
+pub(crate) fn host_folder(text: &str) -> Result<PathBuf, String> {
+    const FORM: &str = "write the folder's whole path, as \"/srv/photos\" or \"~/notes\"";
+    // Engines take mounts in lists of their own, where these signs part one thing from the next.
+    if let Some(odd) = text.chars().find(|c| c.is_control() || matches!(c, ',' | ':' | '"' | '\\')) {
+        return Err(format!("a path with {odd:?} in it cannot be mounted; rename the folder"));
+    }
+    let whole = path(text, Path::new(""))?;
+    let steps: PathBuf = whole.components().filter(|part| !matches!(part, Component::CurDir)).collect();
+    if !steps.is_absolute() || steps.components().any(|part| part == Component::ParentDir) {
+        return Err(format!("not a folder of this machine that could be meant only once; {FORM}"));
+    }
+    match steps.parent() {
+        Some(_) => Ok(steps),
+        None => Err(format!("the whole machine is not for a sandbox; {FORM}")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_of_the_host_has_one_spelling() {
+        for (text, wanted) in [("/srv/photos", "/srv/photos"), ("/srv//photos/.", "/srv/photos"), ("/a b/ü", "/a b/ü")]
+        {
+            assert_eq!(host_folder(text), Ok(PathBuf::from(wanted)), "{text}");
+        }
+        for text in ["", "/", "//", "notes", "./notes", "/srv/../etc", "/a,b", "/a:b", "/a\nb", "/a\"b", "/a\\b", "~"] {
+            assert!(host_folder(text).is_err(), "{text:?}");
+        }
+    }
 
     #[test]
     fn a_zone_that_nobody_knows_is_said_with_how_to_write_it() {

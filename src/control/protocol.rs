@@ -208,6 +208,29 @@ pub struct Status {
     /// Names the content of `doorward.toml` as it was when the daemon started.
     #[serde(default)]
     pub settings: Option<String>,
+    /// The container engine, in words.
+    #[serde(default)]
+    pub engine: String,
+    /// The channels that are programs, and are to run.
+    #[serde(default)]
+    pub channels: Vec<ChannelThere>,
+    /// Questions to the owner that are open.
+    #[serde(default)]
+    pub asks: usize,
+    /// Messages that could not be delivered.
+    #[serde(default)]
+    pub undelivered: usize,
+}
+
+/// How a channel stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelThere {
+    /// Its name.
+    pub channel: String,
+    /// Whether its program is connected to the daemon.
+    pub runs: bool,
+    /// Whether that is connected to its network.
+    pub connected: bool,
 }
 
 /// A pause.

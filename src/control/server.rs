@@ -14,11 +14,14 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
 use super::held::Held;
-use super::protocol::{Answer, LiveGroup, MAX_LINE, OpenAsk, PausedGroup, PolicyInForce, Request, Status};
+use super::protocol::{
+    Answer, ChannelThere, LiveGroup, MAX_LINE, OpenAsk, PausedGroup, PolicyInForce, Request, Status,
+};
 use crate::approvals::Approvals;
 use crate::channels::lines::{LineReader, LineWriter};
 use crate::channels::terminal;
 use crate::gateway::Gateway;
+use crate::pipeline::outbox::OutboxHandle;
 use crate::pipeline::router::Peer;
 use crate::pipeline::{OWNER_STOPPED, Pipeline, Seated};
 use crate::sandboxes::{LiveSandbox, Sandboxes};
@@ -51,6 +54,12 @@ pub struct Control {
     pub pipeline: Arc<Pipeline>,
     /// Questions to the owner.
     pub approvals: Arc<Approvals>,
+    /// Which channels are there.
+    pub outbox: OutboxHandle,
+    /// The channels that are programs, and are to run.
+    pub programs: Vec<&'static str>,
+    /// The container engine, in words.
+    pub engine: String,
     /// How many sandboxes may live at once.
     pub cap: usize,
     /// Names the settings that the daemon was started with.
@@ -354,7 +363,21 @@ impl Control {
             paused: self.paused(),
             policies: self.gateway.policies_in_force().into_iter().map(in_force).collect(),
             settings: Some(self.settings.clone()),
+            engine: self.engine.clone(),
+            channels: self.channels().await,
+            asks: self.approvals.open_asks().map_or(0, |open| open.len()),
+            undelivered: self.store.undelivered(None).map_or(0, |all| all.len()),
         }
+    }
+
+    async fn channels(&self) -> Vec<ChannelThere> {
+        let there = self.outbox.channels().await;
+        let stands = |channel: &&str| {
+            let mut links = there.iter().filter(|(name, _)| name == channel).peekable();
+            let runs = links.peek().is_some();
+            ChannelThere { channel: (*channel).to_owned(), runs, connected: links.any(|(_, ready)| *ready) }
+        };
+        self.programs.iter().map(stands).collect()
     }
 
     fn locked(&self) -> Vec<String> {

@@ -9,8 +9,10 @@ use audit::Link;
 use tokio::sync::watch;
 
 use crate::clock::OwnersClock;
+use crate::config::GroupSettings;
+use crate::home::Home;
 use crate::store::ledger::{AuditLog, Before, Notice, Retention};
-use crate::store::{Millis, Retained, Store, StoreError, now};
+use crate::store::{Group, Millis, Old, Retained, Store, StoreError, now};
 
 /// How often the store's file is looked at. Whatever writes looks by itself.
 pub(super) const LOOK: Duration = Duration::from_secs(2);
@@ -20,6 +22,9 @@ pub(super) const LOOK: Duration = Duration::from_secs(2);
 pub(super) const SETTLED: Duration = Duration::from_mins(10);
 const DAY: Duration = Duration::from_hours(24);
 const BETWEEN: Duration = Duration::from_millis(20);
+
+/// How long the database is kept as it was before a new version brought it up to date.
+const COPIES_KEPT: Duration = Duration::from_hours(24 * 30);
 
 /// Opens the audit log, and says what is wrong where it is not the one that was written
 /// beside this store: it was removed, emptied, or put back from an older copy.
@@ -107,9 +112,25 @@ pub(super) async fn watch(store: Arc<Store>, log: Arc<AuditLog>, look: Duration,
     }
 }
 
+/// What of the chats has had its time: as `[messages]` says, and the group's file where it says something.
+pub(super) fn old(home: &Home, store: &Store, usual: Duration) -> Old {
+    let ago = |age: Duration| now() - Millis::try_from(age.as_millis()).unwrap_or(Millis::MAX);
+    let of_group = |group: Group| match GroupSettings::load(home, &group.name) {
+        Ok(settings) => settings.keep.map(|age| (group.name, ago(age))),
+        // It may have asked for longer.
+        Err(_) => Some((group.name, Millis::MIN)),
+    };
+    Old { before: ago(usual), of: store.groups().unwrap_or_default().into_iter().filter_map(of_group).collect() }
+}
+
 /// Removes messages, runs and what was sent when they have had their time: first some minutes
 /// after the start, when a clock that was wrong then has been set, and every day.
-pub(super) async fn retain(store: Arc<Store>, age: Duration, settled: Duration, mut ending: watch::Receiver<bool>) {
+pub(super) async fn retain(
+    store: Arc<Store>,
+    old: impl Fn(&Store) -> Old,
+    settled: Duration,
+    mut ending: watch::Receiver<bool>,
+) {
     let mut pause = settled;
     loop {
         tokio::select! {
@@ -117,12 +138,15 @@ pub(super) async fn retain(store: Arc<Store>, age: Duration, settled: Duration, 
             _ = ending.wait_for(|ending| *ending) => return,
         }
         pause = DAY;
-        let before = now() - Millis::try_from(age.as_millis()).unwrap_or(Millis::MAX);
+        if let Err(error) = store.remove_copies(COPIES_KEPT) {
+            tracing::warn!(%error, "an old copy of the database could not be removed; it is tried again in a day");
+        }
+        let old = Arc::new(old(&store));
         let mut so_far = Retained::default();
         loop {
             let step = tokio::task::spawn_blocking({
-                let store = Arc::clone(&store);
-                move || store.retain(before, so_far)
+                let (store, old) = (Arc::clone(&store), Arc::clone(&old));
+                move || store.retain(&old, so_far)
             });
             match step.await {
                 Ok(Ok(Some(next))) => so_far = next,

@@ -48,6 +48,14 @@ impl Edit<OfGroup> {
     pub fn unset(self, key: &str) -> Result<Self, EditError> {
         self.with(|text| text::remove(text, table_of(key), key))
     }
+
+    /// Adds a `[[mount]]`.
+    pub fn mount(self, path: &str, name: &str, write: bool) -> Result<Self, EditError> {
+        let quoted = |text: &str| Value::from(text).to_string();
+        let write = if write { "\nwrite = true" } else { "" };
+        let block = format!("[[mount]]\npath = {}\nname = {}{write}", quoted(path), quoted(name));
+        self.with(|text| Ok(text::append_block(text, &block)))
+    }
 }
 
 fn table_of(key: &str) -> &'static [&'static str] {

@@ -33,6 +33,7 @@ start-no-engine = محرك الحاويات لا يعمل
 start-engine-failed = تعذّر على محرك الحاويات تشغيله
 start-no-door = تعذّر فتح بابه
 start-no-folder = تعذّر تجهيز أحد مجلداته
+start-no-mount = تعذّر ضم مجلد يشاركه مالكه معها
 start-no-settings = تعذّرت قراءة إعدادات المجموعة
 start-orphans = تعذّرت إزالة ما تركه خادم سابق
 owner-finds = { $why }؛ يجد المالك التفاصيل كلها في سجل الخادم

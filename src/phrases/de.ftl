@@ -33,6 +33,7 @@ start-no-engine = die Container-Engine läuft nicht
 start-engine-failed = die Container-Engine konnte sie nicht starten
 start-no-door = ihre Tür lässt sich nicht öffnen
 start-no-folder = einer ihrer Ordner lässt sich nicht vorbereiten
+start-no-mount = ein Ordner, den ihr Eigentümer für sie freigibt, lässt sich nicht einbinden
 start-no-settings = die Einstellungen der Gruppe sind nicht lesbar
 start-orphans = die eines früheren Daemons ließen sich nicht entfernen
 owner-finds = { $why }; alles Weitere findet der Besitzer im Log des Daemons

@@ -34,6 +34,7 @@ start-no-engine = the container engine is not running
 start-engine-failed = the container engine could not start it
 start-no-door = its door cannot be opened
 start-no-folder = a folder of it cannot be made ready
+start-no-mount = a folder that its owner shares with it cannot be mounted
 start-no-settings = the group's settings cannot be read
 start-orphans = those of an earlier daemon could not be removed
 owner-finds = { $why }; the owner finds the whole of it in the daemon's log

@@ -10,6 +10,7 @@ use super::notice;
 use super::prompt::Form;
 use super::sandbox::{Lost, Sandbox, StartFailure, StartSandbox};
 use crate::phrases::Phrases;
+use crate::sandboxes::mounts::MountError;
 use crate::sandboxes::{LiveSandbox, SandboxError, Sandboxes};
 use crate::store::{Group, RunId};
 
@@ -73,6 +74,7 @@ pub(super) fn in_a_chat(error: &SandboxError) -> Phrases {
         SandboxError::Start(_) => "start-engine-failed",
         SandboxError::Door(_) => "start-no-door",
         SandboxError::Folder { .. } | SandboxError::Memory(_) => "start-no-folder",
+        SandboxError::Mount(_) => "start-no-mount",
         SandboxError::Settings(_) => "start-no-settings",
         SandboxError::Orphans(_) => "start-orphans",
     });
@@ -86,8 +88,10 @@ fn may_pass(error: &SandboxError) -> bool {
         SandboxError::Start(StartError::ImageMissing { .. } | StartError::AttestationFailed { .. }) => false,
         SandboxError::Start(StartError::Engine { source, .. }) => !containers::is_bad_request(source),
         SandboxError::Start(_) | SandboxError::Door(_) | SandboxError::Orphans(_) => true,
+        SandboxError::Mount(MountError::InUse { .. }) => true,
         SandboxError::Folder { .. }
         | SandboxError::Memory(_)
+        | SandboxError::Mount(_)
         | SandboxError::Settings(_)
         | SandboxError::NoKey(_)
         | SandboxError::TooMuch(_)

@@ -50,6 +50,7 @@ enum Event {
     Failed { link: LinkId, id: OutboxId, why: String, retry: bool },
     Typing { channel: String, chat: String, on: bool },
     Growing { channel: String, chat: String, line: Outward },
+    Channels(oneshot::Sender<Vec<(String, bool)>>),
 }
 
 impl OutboxHandle {
@@ -97,6 +98,13 @@ impl OutboxHandle {
         if let Some(line) = Outward::growing(group, in_reply_to.to_owned(), text) {
             self.tell(Event::Growing { channel: group.channel.clone(), chat: group.chat.clone(), line });
         }
+    }
+
+    /// The channels that are there, each with whether it can send; none once the outbox has ended.
+    pub async fn channels(&self) -> Vec<(String, bool)> {
+        let (to, told) = oneshot::channel();
+        self.tell(Event::Channels(to));
+        told.await.unwrap_or_default()
     }
 
     /// The outbox ends with the daemon; what did not reach it waits in the store.
@@ -234,6 +242,10 @@ impl Outbox {
                     // A dropped typing indicator is not missed.
                     let _ = link.to.try_send(line.clone());
                 }
+                Ok(())
+            }
+            Event::Channels(to) => {
+                let _ = to.send(self.links.values().map(|link| (link.channel.clone(), link.ready)).collect());
                 Ok(())
             }
             Event::Growing { channel, chat, line } => {

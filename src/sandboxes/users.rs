@@ -46,6 +46,12 @@ impl Users {
     }
 }
 
+/// The user of a group's sandboxes, where it has one of its own by now.
+pub(super) fn of(home: &Home, group: &GroupName) -> Option<u32> {
+    let owner = std::fs::metadata(home.group_dir(group)).ok()?.uid();
+    RANGE.contains(&owner).then_some(owner)
+}
+
 fn choose(folders: &[impl AsRef<Path>], taken: &BTreeSet<u32>) -> u32 {
     let owners = folders.iter().filter_map(|folder| std::fs::metadata(folder).ok()).map(|found| found.uid());
     let kept = owners.into_iter().find(|uid| RANGE.contains(uid) && !taken.contains(uid));

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
+use super::migrations::COPY;
 use super::{StoreError, open_private};
 
 /// How a file of SQLite's begins.
@@ -36,8 +37,8 @@ pub fn is_a_database(file: &Path) -> bool {
     File::open(file).is_ok_and(|mut file| file.read_exact(&mut begins).is_ok() && begins == MAGIC)
 }
 
-/// Whether a name is that of a file beside a database, whose content is in the database's copy.
+/// Whether a name is that of a file beside a database: its content is in the database's copy, or was in it before.
 pub fn is_beside_a_database(name: impl AsRef<OsStr>) -> bool {
     let name = name.as_ref().to_string_lossy();
-    ["-wal", "-shm", "-journal"].iter().any(|end| name.ends_with(end))
+    ["-wal", "-shm", "-journal"].iter().any(|end| name.ends_with(end)) || name.contains(COPY)
 }

@@ -78,7 +78,37 @@ pub enum Inserted {
     AlreadyThere(MessageRow),
 }
 
+/// What became of messages from before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Imported {
+    /// So many are stored now; the others were there.
+    New(usize),
+    /// None: messages of the group wait for an answer, and these would come behind them.
+    Waits,
+}
+
 impl Store {
+    /// Stores messages that another program has dealt with: as talk that no agent is asked about. They are as old as
+    /// they say.
+    pub fn import_messages(&self, group: &GroupName, all: &[NewMessage<'_>]) -> Result<Imported, StoreError> {
+        if !self.calls_waiting(group)?.is_empty() {
+            return Ok(Imported::Waits);
+        }
+        self.write(|transaction| {
+            let import = || -> rusqlite::Result<usize> {
+                let mut new = 0;
+                for message in all {
+                    if let Inserted::Row(row) = insert_at(transaction, message, message.at)? {
+                        advance_cursor(transaction, group, row)?;
+                        new += 1;
+                    }
+                }
+                Ok(new)
+            };
+            import().map(Imported::New).map_err(|error| self.explain(&error))
+        })
+    }
+
     /// Stores a message, once. When this returns it survives crash and power cut.
     pub fn insert_message(&self, new: &NewMessage<'_>) -> Result<Inserted, StoreError> {
         self.write(|transaction| {
@@ -207,6 +237,10 @@ pub(super) fn advance_cursor(connection: &Connection, group: &GroupName, to: Mes
 }
 
 fn insert(connection: &Connection, new: &NewMessage<'_>) -> rusqlite::Result<Inserted> {
+    insert_at(connection, new, now())
+}
+
+fn insert_at(connection: &Connection, new: &NewMessage<'_>, received_at: Millis) -> rusqlite::Result<Inserted> {
     let mut seen = connection.prepare_cached("SELECT row_id FROM messages WHERE group_name = ?1 AND id = ?2")?;
     if let Some(row) = seen.query_row([new.group.as_str(), new.id], |row| row.get(0)).optional()? {
         return Ok(Inserted::AlreadyThere(MessageRow(row)));
@@ -225,7 +259,7 @@ fn insert(connection: &Connection, new: &NewMessage<'_>) -> rusqlite::Result<Ins
             new.sender.name,
             new.text,
             new.at,
-            now(),
+            received_at,
             new.means.as_str(),
             quote.map(|quote| &quote.id),
             quote.map(|quote| &quote.sender),

@@ -1,10 +1,15 @@
-//! Bringing a database up to date, one numbered step after the other.
+//! Bringing a database up to date, one numbered step after the other, with a copy of it as it was first.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::StoreError;
+use super::{StoreError, copy};
+
+/// What the name of a copy begins with, behind that of its database; the schema's number follows.
+pub(super) const COPY: &str = ".schema-";
 
 /// Applies the steps that the file has not seen; `user_version` counts them.
 /// All of them or none: a crash in between leaves the file as it was.
@@ -24,6 +29,10 @@ pub(super) fn bring_up_to_date(
     if found > known {
         return Err(StoreError::Newer { path: path.to_path_buf(), found, known });
     }
+    // Of a new file there is nothing to keep.
+    if found > 0 {
+        keep_copy(path, found)?;
+    }
     for step in steps.iter().skip(usize::try_from(found).unwrap_or(usize::MAX)) {
         transaction.execute_batch(step).map_err(explain)?;
     }
@@ -35,4 +44,38 @@ pub(super) fn bring_up_to_date(
 /// The number of steps that the file has seen.
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<u32> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Copies the database as it is before its first step: whole or not at all. An older copy of this schema gives way.
+fn keep_copy(path: &Path, schema: u32) -> Result<(), StoreError> {
+    let aside = beside(path, ".copying");
+    let made = copy::copy_database(path, &aside).and_then(|()| {
+        let kept = beside(path, &format!("{COPY}{schema}"));
+        std::fs::rename(&aside, &kept).map_err(|error| StoreError::disk(&kept, &error))
+    });
+    if made.is_err() {
+        let _ = std::fs::remove_file(&aside);
+    }
+    made
+}
+
+/// Removes the copies that are older than this: what is in them is gone from the database by its own rules.
+pub(super) fn remove_copies(path: &Path, age: Duration) -> std::io::Result<()> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+    let begins = format!("{}{COPY}", name.to_string_lossy());
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let is_copy = entry.file_name().to_string_lossy().starts_with(&begins);
+        let made = entry.metadata()?.modified()?;
+        if is_copy && SystemTime::now().duration_since(made).is_ok_and(|since| since >= age) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name: OsString = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
 }

@@ -22,6 +22,7 @@ mod groups;
 pub mod ledger;
 mod messages;
 mod migrations;
+mod nanoclaw;
 mod operations;
 mod outbox;
 mod pauses;
@@ -44,11 +45,12 @@ pub use copy::{copy_database, is_a_database, is_beside_a_database};
 pub use error::StoreError;
 pub use grants::{Found, NewGrant, Wanted};
 pub use groups::{AddGroupError, Group, NewGroup};
-pub use messages::{Inserted, MOST_TALK, Means, Message, MessageRow, NewMessage};
+pub use messages::{Imported, Inserted, MOST_TALK, Means, Message, MessageRow, NewMessage};
+pub use nanoclaw::{NanoClaw, Registered, Said, Scheduled};
 pub use operations::{AccessRequest, Kept, NewAccessRequest, NotKept, NotSaid};
 pub use outbox::{LONGEST_PAUSE, NewOutgoing, OutboxId, OutboxState, Queued};
 pub use pauses::Pause;
-pub use retention::Retained;
+pub use retention::{Old, Retained};
 pub use runs::{EndRunError, Run, RunId, RunState};
 pub use say::{Growing, MARK, Say, Sayable, Text};
 pub use undelivered::Undelivered;
@@ -120,6 +122,11 @@ impl Store {
     /// What of the database is not as SQLite makes it; nothing where all is.
     pub fn quick_check(&self) -> Result<Option<String>, StoreError> {
         self.read(quick_check)
+    }
+
+    /// Removes the copies of the database from before it was brought up to date, once they are this old.
+    pub fn remove_copies(&self, age: Duration) -> std::io::Result<()> {
+        migrations::remove_copies(&self.path, age)
     }
 
     /// Whether the database still has its name; see [`StoreError::Gone`].

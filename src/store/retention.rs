@@ -5,6 +5,9 @@
 //! way or whose messages are not, what waits to be sent. Nor do the last [`NEWEST`] of each,
 //! whatever the clock says: by them a message is known that a channel delivers once more.
 
+use std::collections::BTreeMap;
+
+use policies::GroupName;
 use rusqlite::{Transaction, params};
 
 use super::{Millis, Store, StoreError};
@@ -51,12 +54,32 @@ const KEPT: [Kept; 4] = [
     },
 ];
 
+/// What is old: all from before a time, and of some groups from before another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Old {
+    /// Where nothing else is said.
+    pub before: Millis,
+    /// Of groups with a word of their own.
+    pub of: BTreeMap<GroupName, Millis>,
+}
+
+impl Old {
+    fn latest(&self) -> Millis {
+        self.of.values().copied().fold(self.before, Millis::max)
+    }
+
+    /// For SQL.
+    fn of_groups(&self) -> String {
+        serde_json::to_string(&self.of).unwrap_or_else(|_| "{}".to_owned())
+    }
+}
+
 impl Store {
-    /// Removes some of what is older; `None` when there is no more of it.
-    pub fn retain(&self, before: Millis, so_far: Retained) -> Result<Option<Retained>, StoreError> {
+    /// Removes some of what is old; `None` when there is no more of it.
+    pub fn retain(&self, old: &Old, so_far: Retained) -> Result<Option<Retained>, StoreError> {
         let Some(kept) = KEPT.get(so_far.table) else { return Ok(None) };
         self.write(|transaction| {
-            let step = kept.step(transaction, before, so_far.after).map_err(|error| self.explain(&error))?;
+            let step = kept.step(transaction, old, so_far.after).map_err(|error| self.explain(&error))?;
             Ok(Some(match step {
                 Some((after, removed)) => Retained { after, removed: so_far.removed + removed, ..so_far },
                 None => Retained { table: so_far.table + 1, after: 0, ..so_far },
@@ -67,12 +90,7 @@ impl Store {
 
 impl Kept {
     /// The next rows: up to which, and how many of them went. `None`: all that follow are young.
-    fn step(
-        &self,
-        transaction: &Transaction<'_>,
-        before: Millis,
-        after: i64,
-    ) -> rusqlite::Result<Option<(i64, usize)>> {
+    fn step(&self, transaction: &Transaction<'_>, old: &Old, after: i64) -> rusqlite::Result<Option<(i64, usize)>> {
         let Kept { table, id, at, closed } = self;
         let look = format!(
             "SELECT max(id), min(at), (SELECT max({id}) FROM {table}) - {NEWEST}
@@ -81,12 +99,14 @@ impl Kept {
         let (until, oldest, newest): (Option<i64>, Option<Millis>, Option<i64>) =
             transaction.prepare_cached(&look)?.query_row([after], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         let (Some(until), Some(newest)) = (until, newest) else { return Ok(None) };
-        if oldest.is_none_or(|oldest| oldest >= before) || after >= newest {
+        if oldest.is_none_or(|oldest| oldest >= old.latest()) || after >= newest {
             return Ok(None);
         }
         let until = until.min(newest);
-        let delete = format!("DELETE FROM {table} WHERE {id} > ?1 AND {id} <= ?2 AND {at} < ?3 AND {closed}");
-        let removed = transaction.prepare_cached(&delete)?.execute(params![after, until, before])?;
+        let before = "coalesce((SELECT value FROM json_each(?4) WHERE key = group_name), ?3)";
+        let delete = format!("DELETE FROM {table} WHERE {id} > ?1 AND {id} <= ?2 AND {at} < {before} AND {closed}");
+        let values = params![after, until, old.before, old.of_groups()];
+        let removed = transaction.prepare_cached(&delete)?.execute(values)?;
         Ok(Some((until, removed)))
     }
 }

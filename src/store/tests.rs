@@ -12,6 +12,7 @@ mod beside;
 mod gone;
 mod pauses;
 mod retention;
+mod schemas;
 mod undelivered;
 mod wrote;
 

@@ -12,6 +12,9 @@ pub const WORKSPACE: &str = "/workspace/group";
 /// The memory that all groups share.
 pub const GLOBAL: &str = "/workspace/global";
 
+/// Where folders of the owner's are, each under its name.
+pub const EXTRA: &str = "/workspace/extra";
+
 /// Where agents keep what they remember from one sandbox to the next.
 pub const HOME: &str = "/home/agent";
 

@@ -5,7 +5,10 @@ use std::{fs, os::unix::net::UnixStream};
 
 use rustix::fs::StatVfsMountFlags;
 
-use crate::{door, kernel, protocol::Attestation};
+use crate::{
+    agents, door, kernel,
+    protocol::{Attestation, SeenMount},
+};
 
 /// Looks around.
 pub fn gather() -> Attestation {
@@ -22,7 +25,21 @@ pub fn gather() -> Attestation {
         permitted_syscalls: kernel::permitted(),
         // Connected to, and not only there: file modes, SELinux or AppArmor may stand before it.
         door: UnixStream::connect(door::SOCKET).err().map(|error| error.raw_os_error().unwrap_or_default()),
+        extra: extra(),
     }
+}
+
+/// Which inode each is, for the daemon's own word of it may be about what was there before.
+fn extra() -> Vec<SeenMount> {
+    let entries = fs::read_dir(agents::EXTRA).into_iter().flatten().flatten();
+    let seen = entries.filter_map(|entry| {
+        let name = entry.file_name().into_string().ok()?;
+        let found = rustix::fs::stat(entry.path()).ok()?;
+        let mount = rustix::fs::statvfs(entry.path()).ok()?;
+        let read_only = mount.f_flag.contains(StatVfsMountFlags::RDONLY);
+        Some(SeenMount { name, inode: (found.st_dev, found.st_ino), read_only })
+    });
+    seen.collect()
 }
 
 fn read(path: &str) -> String {

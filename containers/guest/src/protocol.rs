@@ -193,4 +193,17 @@ pub struct Attestation {
     pub permitted_syscalls: Vec<String>,
     /// Why the door cannot be connected to, where it cannot be: the number of the error (errno(3)).
     pub door: Option<i32>,
+    /// What is in [`crate::agents::EXTRA`].
+    pub extra: Vec<SeenMount>,
+}
+
+/// A folder of the owner's as the guest sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenMount {
+    /// Its name there.
+    pub name: String,
+    /// The device and the number of its inode, by which the daemon knows it.
+    pub inode: (u64, u64),
+    /// Whether it is mounted read-only.
+    pub read_only: bool,
 }

@@ -17,6 +17,7 @@ use crate::control::protocol::{Answer, Request, Status};
 use crate::control::settings::fingerprint;
 use crate::gateway::policy_files::PolicyFiles;
 use crate::home::Home;
+use crate::sandboxes::mounts;
 use crate::store::ledger::{VerifyError, check_key, verify};
 use crate::store::{Group, Millis, Store};
 
@@ -47,8 +48,25 @@ pub(super) async fn all(home: &Home) -> Vec<Check> {
     }
     let in_force = status.iter().flat_map(|status| &status.policies).map(|one| (one.group.clone(), one.hash.clone()));
     checks.extend(policies(home, &in_force.collect()));
+    checks.extend(names(&groups).flat_map(|group| mounts(home, &group)));
     checks.extend(folders::check(home, names(&groups)));
     checks
+}
+
+/// The owner's folders that a group's sandboxes see. A file that cannot be read is told where its agent is.
+fn mounts(home: &Home, group: &GroupName) -> Vec<Check> {
+    let check = |report: mounts::Report| {
+        let what = format!("mount of {group}");
+        let path = report.mount.path.display();
+        match report.looked {
+            Ok(seen) => match seen.hints.first() {
+                None => Check::fine(what, format!("{path}, {} files and folders", seen.entries)),
+                Some(hint) => Check::warning(what, format!("{path}: {hint}"), format!("doorward mount check {group}")),
+            },
+            Err(refused) => Check::broken(what, format!("{path}: {}", refused.why), refused.fix),
+        }
+    };
+    mounts::check(home, group).unwrap_or_default().into_iter().map(check).collect()
 }
 
 /// What hangs on `doorward.toml`.

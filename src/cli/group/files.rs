@@ -34,6 +34,7 @@ agent = \"{agent}\"                    # claude, opencode, or shell: each messag
 #                                     # answered in a chat of several people, all elsewhere
 # language = \"de\"                   # what Doorward itself says here: en, de or ar
 # image = \"my/own-image:1\"           # the agent's own otherwise
+# keep_days = 90                      # its messages; as [messages] in doorward.toml says otherwise
 #
 # [limits]                            # of one sandbox; as [engine] in doorward.toml says otherwise
 # memory = \"2 GiB\"
@@ -42,6 +43,10 @@ agent = \"{agent}\"                    # claude, opencode, or shell: each messag
 # open_files = 4096
 # disk = \"20 GB\"                       # what the group may keep in its folders, and how many files
 # files = 1000000
+#
+# [[mount]]                           # a folder of yours, below one that [mounts] in doorward.toml names
+# path = \"/srv/notes\"                # in /workspace/extra/notes; docs/sandbox.md has more
+# write = true                        # read only otherwise
 "
     )
 }

@@ -1,25 +1,28 @@
 //! `groups/NAME.toml`, read into what is used.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use desk::toml::{Reader, TableKeys, Vocabulary};
 use desk::{Problems, Text};
 
 use super::super::keys::{self, names};
-use super::super::{Agent, GroupLimits, GroupSettings, Trigger, values};
+use super::super::{Access, Agent, GroupLimits, GroupSettings, Mount, Trigger, mount, values};
 use super::{Block, agent, section};
 use crate::phrases::Language;
 
-const TOP: [&str; 8] = top();
+const TOP: [&str; 10] = top();
 const LIMITS: TableKeys = TableKeys { header: "[limits]", keys: &names(&keys::OF_GROUP_LIMITS) };
+const MOUNT: TableKeys = TableKeys { header: "[[mount]]", keys: &names(&keys::OF_MOUNT) };
 
-/// The keys at the top, its table among them.
-const fn top() -> [&'static str; 8] {
-    let [agent, model, endpoint, command, trigger, language, image] = names(&keys::OF_GROUP);
-    [agent, model, endpoint, command, trigger, language, image, "limits"]
+/// The keys at the top, its tables among them.
+const fn top() -> [&'static str; 10] {
+    let [agent, model, endpoint, command, trigger, language, image, keep_days] = names(&keys::OF_GROUP);
+    [agent, model, endpoint, command, trigger, language, image, keep_days, "limits", "mount"]
 }
 
-static GROUP: Vocabulary = Vocabulary { top: &TOP, tables: &[LIMITS], synonyms: &[], planned: &[] };
+static GROUP: Vocabulary =
+    Vocabulary { top: &TOP, tables: &[LIMITS, MOUNT], synonyms: &[("mounts", "mount")], planned: &[] };
 
 /// Reads a group's file; `name` is what problems call it.
 pub(in super::super) fn group(name: &str, text: &str) -> Result<GroupSettings, Problems> {
@@ -36,8 +39,52 @@ fn file(file: &mut Block<'_, '_>) -> GroupSettings {
         image: file.read("image", values::word),
         trigger: file.read("trigger", Trigger::parse),
         language: file.read("language", Language::parse),
+        mounts: mounts(file),
+        keep: super::days(file),
         agent,
     }
+}
+
+fn mounts(file: &mut Block<'_, '_>) -> Vec<Mount> {
+    let mut names = BTreeSet::new();
+    file.each("mount", MOUNT.header, |block| {
+        let one = mount(block)?;
+        if !names.insert(one.name.clone()) {
+            let help = Some("give one of them another name = \"…\"".to_owned());
+            block.reader.problem(block.span_of("name"), format!("two mounts are called {}", one.name), help);
+        }
+        Some(one)
+    })
+}
+
+fn mount(block: &mut Block<'_, '_>) -> Option<Mount> {
+    block.known_keys(MOUNT.header, MOUNT.keys);
+    let word = block.needed("path", MOUNT.header, "~/notes")?;
+    let path = block.meaning(word, values::host_folder)?;
+    let name = if block.has("name") { block.read("name", mount::name)? } else { own_name(block, &path)? };
+    let (write, copy) = (block.bool("write"), block.bool("copy"));
+    if write && copy {
+        let help = Some("leave one of the two out".to_owned());
+        block.reader.problem(block.span_of("copy"), "a copy cannot be written: it goes with its sandbox", help);
+    }
+    let access = match (write, copy) {
+        (true, _) => Access::Write,
+        (false, true) => Access::Copy,
+        (false, false) => Access::Read,
+    };
+    let words = block.any_strings("known");
+    let known = super::all(block, words, mount::inside);
+    Some(Mount { path, name, access, known })
+}
+
+/// The folder's own name, as far as it can be one.
+fn own_name(block: &mut Block<'_, '_>, path: &Path) -> Option<String> {
+    let name = mount::name_of(path);
+    if name.is_none() {
+        let help = Some("say what it is called inside: add name = \"photos\"".to_owned());
+        block.reader.problem(block.span_of("path"), "this folder's name needs quotes in a shell", help);
+    }
+    name
 }
 
 fn limits(block: &mut Block<'_, '_>, agent: &Agent) -> GroupLimits {

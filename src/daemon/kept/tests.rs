@@ -117,7 +117,8 @@ async fn what_has_had_its_time_goes_while_the_daemon_runs() {
         store.insert_message(&talk).unwrap();
     }
     let (ending, ended) = watch::channel(false);
-    let task = tokio::spawn(retain(Arc::clone(&store), Duration::ZERO, Duration::ZERO, ended));
+    let task =
+        tokio::spawn(retain(Arc::clone(&store), |_| Old { before: now(), ..Old::default() }, Duration::ZERO, ended));
     let reader = rusqlite::Connection::open(&path).unwrap();
     let count = || reader.query_row("SELECT count(*) FROM messages", [], |row| row.get::<_, i64>(0)).unwrap();
     while count() > 1000 {

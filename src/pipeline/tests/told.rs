@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use containers::StartError;
+use policies::GroupName;
 
 use super::house::{Guarded, House, SECRET};
 use crate::channels::outward::Outward;
@@ -11,6 +12,7 @@ use crate::config::ConfigError;
 use crate::gateway::GatewayError;
 use crate::pipeline::{live, notice};
 use crate::sandboxes::SandboxError;
+use crate::sandboxes::mounts::MountError;
 use crate::store::ledger::{Events, Filter};
 use crate::store::{Group, MARK, NewOutgoing, Say};
 
@@ -103,6 +105,7 @@ fn a_chat_of_others_hears_no_path_of_the_host() {
         SandboxError::Folder { path: path(), error: denied() },
         SandboxError::Door(GatewayError::Socket { path: path(), error: denied() }),
         SandboxError::Orphans("/home/owner/z".to_owned()),
+        SandboxError::Mount(MountError::InUse { path: path(), other: GroupName::parse("family").unwrap() }),
         SandboxError::Settings(ConfigError::Unreadable { path: path(), source: denied() }),
         SandboxError::Start(StartError::ImageMissing { image: "doorward/base:1".to_owned() }),
     ];

@@ -1,15 +1,19 @@
 //! What has had its time goes; what is open and what is new stays.
 
 use super::*;
-use crate::store::retention::Retained;
+use crate::store::retention::{Old, Retained};
 
 const OLD: Millis = 1_000;
 const NEW: Millis = 9_000;
 
 impl Scene {
     fn retain(&self, before: Millis) -> usize {
+        self.retain_by(&Old { before, ..Old::default() })
+    }
+
+    fn retain_by(&self, old: &Old) -> usize {
         let mut so_far = Retained::default();
-        while let Some(next) = self.store.retain(before, so_far).unwrap() {
+        while let Some(next) = self.store.retain(old, so_far).unwrap() {
             so_far = next;
         }
         so_far.removed
@@ -109,4 +113,29 @@ fn rows_of_a_wrong_clock_do_not_end_the_search() {
     scene.sql("UPDATE messages SET received_at = 99000 WHERE row_id % 3 = 0");
     scene.retain(NEW);
     assert_eq!(scene.count("messages"), 1700 - 700 + 700 / 3);
+}
+
+#[test]
+fn a_group_keeps_for_as_long_as_it_says() {
+    let scene = Scene::new();
+    for group in ["family", "short", "long"] {
+        scene.add(group, false).unwrap();
+    }
+    let old =
+        |before, of: &[(&str, Millis)]| Old { before, of: of.iter().map(|(group, at)| (name(group), *at)).collect() };
+    for n in 0..600 {
+        for group in ["family", "short", "long"] {
+            scene.row(group, &format!("m{n}"));
+        }
+    }
+    scene.sql("UPDATE messages SET received_at = 5000; UPDATE groups SET cursor = 100000");
+    let of = |group: &str| -> i64 {
+        let count = format!("SELECT count(*) FROM messages WHERE group_name = '{group}'");
+        scene.store.connection().query_row(&count, [], |row| row.get(0)).unwrap()
+    };
+    // The last thousand stay whosever they are.
+    assert_eq!(scene.retain_by(&old(1000, &[("short", 9000)])), 267);
+    assert_eq!((of("family"), of("short"), of("long")), (600, 333, 600));
+    assert!(scene.retain_by(&old(9000, &[("long", 1000)])) > 0);
+    assert_eq!(of("long"), 600, "one that keeps longer than usual");
 }

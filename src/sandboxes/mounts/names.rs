@@ -1,0 +1,191 @@
+//! Names that are never mounted: where keys, logins and browsers' profiles lie, and other ways out.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use globset::{GlobSet, GlobSetBuilder};
+
+use super::{Refused, refused};
+use crate::config;
+
+const LOGINS: &str = "keys and logins";
+const KEY: &str = "a key file";
+const BROWSER: &str = "a browser's or messenger's profile";
+const WALLET: &str = "a wallet";
+const WAY_OUT: &str = "the socket of a container engine";
+const OURS: &str = "Doorward's own";
+const OWNERS: &str = "refused in doorward.toml";
+
+/// Each with what lies there.
+const REFUSED: [(&str, &[&str]); 6] = [
+    (
+        LOGINS,
+        &[
+            ".ssh",
+            ".gnupg",
+            ".aws",
+            ".azure",
+            ".config/gcloud",
+            ".kube",
+            ".docker",
+            ".config/gh",
+            ".config/op",
+            ".config/rclone",
+            ".config/containers",
+            ".password-store",
+            ".local/share/keyrings",
+            ".local/share/kwalletd",
+            ".local/share/pass",
+            ".netrc",
+            "_netrc",
+            ".pgpass",
+            ".my.cnf",
+            ".npmrc",
+            ".pypirc",
+            ".git-credentials",
+            ".vault-token",
+            ".terraform.d",
+            ".cargo/credentials*",
+            ".env",
+            ".env.{local,prod,production,dev,development,staging}",
+            ".env.*.local",
+            ".secret",
+            "{credentials,credentials.json,credentials.toml}",
+            "service-account*.json",
+        ],
+    ),
+    (
+        KEY,
+        &[
+            "id_{rsa,dsa,ecdsa,ed25519,ecdsa_sk,ed25519_sk}",
+            "private_key",
+            "*.{ppk,p12,pfx,jks,keystore,kdb,kdbx,agekey,keytab}",
+        ],
+    ),
+    (
+        BROWSER,
+        &[
+            ".mozilla",
+            ".librewolf",
+            ".waterfox",
+            ".thunderbird",
+            ".config/{google-chrome*,chromium,bravesoftware,microsoft-edge*,vivaldi*,opera*,yandex-browser*}",
+            ".config/{signal,slack,discord,element}",
+            ".local/share/telegramdesktop",
+            "snap/{firefox,chromium,brave,opera}",
+            ".var/app/{org.mozilla.*,com.google.chrome*,org.chromium.*,com.brave.*,com.microsoft.edge*}",
+            "{key3.db,key4.db,logins.json,cookies.sqlite}",
+            "{login data,login data for account}",
+            "network/cookies",
+        ],
+    ),
+    (WALLET, &["wallet.dat", ".bitcoin", ".electrum", ".ethereum", ".monero"]),
+    (WAY_OUT, &["{docker,podman,containerd,crio,buildkitd}.sock"]),
+    (OURS, &["doorward.toml", "doorward.db", "installation-id"]),
+];
+
+/// What is refused by its name.
+pub(super) struct Names {
+    patterns: GlobSet,
+    what: Vec<&'static str>,
+}
+
+impl Names {
+    /// Those that always are, and the owner's.
+    pub(super) fn with(owners: &[String]) -> Self {
+        let always = REFUSED.iter().flat_map(|(what, names)| names.iter().map(|name| (*what, *name)));
+        let owners = owners.iter().map(|name| (OWNERS, name.as_str()));
+        // Each was read before: the owner's when the configuration was, ours in a test.
+        let all = always.chain(owners).filter_map(|(what, name)| Some((what, config::pattern(name).ok()?)));
+        let (what, globs): (Vec<_>, Vec<_>) = all.unzip();
+        let mut builder = GlobSetBuilder::new();
+        for glob in globs {
+            builder.add(glob);
+        }
+        Names { patterns: builder.build().unwrap_or_default(), what }
+    }
+
+    /// What this is, by its name and those that lead to it.
+    pub(super) fn of(&self, path: &Path) -> Option<&'static str> {
+        let text = path.as_os_str().as_bytes().to_ascii_lowercase();
+        let path = OsStr::from_bytes(text.strip_prefix(b"/").unwrap_or(&text));
+        let found = self.patterns.matches(path);
+        found.first().map(|at| self.what[*at])
+    }
+
+    /// Also where it lies in such a folder.
+    pub(super) fn refuse_path(&self, path: &Path) -> Result<(), Refused> {
+        let found = path.ancestors().find_map(|part| Some((part, self.of(part)?)));
+        let Some((part, what)) = found else { return Ok(()) };
+        let fix = match what {
+            OWNERS => "take it out of `refuse` under [mounts] in doorward.toml, or do not mount it",
+            _ => "mount another folder: what is there is never for a sandbox",
+        };
+        Err(refused(format!("{} ({what}) is never mounted", shown(part)), fix))
+    }
+}
+
+/// A path in which every sign can be seen.
+pub(super) fn shown(path: &Path) -> String {
+    desk::screen::on_screen(&path.to_string_lossy())
+}
+
+/// A name in a folder as the whole path that leads to it.
+pub(super) fn below(mount: &Path, parent: &Path, name: &[u8]) -> PathBuf {
+    mount.join(parent).join(OsStr::from_bytes(name))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn every_pattern_is_one() {
+        for (_, names) in REFUSED {
+            for name in names {
+                assert!(config::pattern(name).is_ok(), "{name}");
+                assert_eq!(*name, name.to_ascii_lowercase(), "paths are compared in small letters");
+            }
+        }
+        let count: usize = REFUSED.iter().map(|(_, names)| names.len()).sum();
+        assert_eq!(Names::with(&[]).patterns.len(), count);
+    }
+
+    #[test]
+    fn what_never_leaves_is_known_by_its_name_in_any_case() {
+        let names = Names::with(&["*.pst".to_owned(), "drafts".to_owned()]);
+        for (path, what) in [
+            ("/home/me/.ssh", LOGINS),
+            ("/home/me/.SSH", LOGINS),
+            ("/home/me/work/.env", LOGINS),
+            ("/home/me/work/.env.test.local", LOGINS),
+            ("/home/me/.cargo/credentials.toml", LOGINS),
+            ("/home/me/backup/id_ed25519", KEY),
+            ("/home/me/keys.KDBX", KEY),
+            ("/home/me/.config/google-chrome-beta", BROWSER),
+            ("/home/me/.config/BraveSoftware", BROWSER),
+            ("/home/me/old/Default/Login Data", BROWSER),
+            ("/home/me/.mozilla", BROWSER),
+            ("/home/me/coins/wallet.dat", WALLET),
+            ("/run/user/1000/podman/podman.sock", WAY_OUT),
+            ("/backup/doorward.toml", OURS),
+            ("/home/me/mail/old.pst", OWNERS),
+            ("/home/me/Drafts", OWNERS),
+        ] {
+            assert_eq!(names.of(Path::new(path)), Some(what), "{path}");
+        }
+        for path in ["/home/me/notes", "/home/me/ssh", "/home/me/.sshrc", "/home/me/.env.example", "/home/me/cookies"] {
+            assert_eq!(names.of(Path::new(path)), None, "{path}");
+        }
+        let odd = Path::new(OsStr::from_bytes(b"/home/me/\xff\n/.ssh"));
+        assert_eq!(names.of(odd), Some(LOGINS), "whatever else is in the path");
+    }
+
+    #[test]
+    fn nothing_below_such_a_folder_is_mounted() {
+        let refused = Names::with(&[]).refuse_path(Path::new("/home/me/.ssh/config.d/x")).unwrap_err();
+        assert!(refused.why.contains("/home/me/.ssh (keys and logins) is never mounted"), "{refused:?}");
+    }
+}
