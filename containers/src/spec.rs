@@ -133,6 +133,8 @@ pub const HOME: &str = doorward_guest::agents::HOME;
 pub const WORKSPACE: &str = doorward_guest::agents::WORKSPACE;
 pub(crate) const INBOX: &str = "/workspace/inbox";
 pub(crate) const GLOBAL: &str = doorward_guest::agents::GLOBAL;
+/// Where files that ask for something are written.
+pub(crate) const IPC: &str = doorward_guest::ipc::FOLDER;
 /// Where the door's folder is.
 pub const DOOR: &str = "/run/doorward";
 

@@ -16,6 +16,9 @@ pub mod attest;
 pub mod kernel;
 
 pub mod door;
+mod host;
+pub mod ipc;
+pub mod mcp;
 mod pipes;
 pub mod reaper;
 pub mod session;
