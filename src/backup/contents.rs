@@ -40,6 +40,7 @@ const DATA: &[(&str, Way)] = &[
     ("installation-of", Way::Left),
     ("lock.json", Way::Plain),
     ("presets", Way::Plain),
+    ("received", Way::Plain),
     ("run", Way::Left),
     ("set-aside", Way::Plain),
     ("version", Way::Plain),

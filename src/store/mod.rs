@@ -45,10 +45,10 @@ pub use grants::{Found, NewGrant, Wanted};
 pub use groups::{AddGroupError, Group, NewGroup};
 pub use messages::{Inserted, MOST_TALK, Means, Message, MessageRow, NewMessage};
 pub use operations::{AccessRequest, Kept, NewAccessRequest, NotKept, NotSaid};
-pub use outbox::{LONGEST_PAUSE, NewOutgoing, OutboxId, OutboxState, Queued};
+pub use outbox::{FileFacts, LONGEST_PAUSE, NewOutgoing, OutboxId, OutboxState, Queued};
 pub use retention::Retained;
 pub use runs::{EndRunError, Run, RunId, RunState};
-pub use say::{Growing, MARK, Say, Sayable, Text};
+pub use say::{Growing, MARK, Say, Sayable, SayableFile, Text};
 pub use undelivered::Undelivered;
 
 use durable::Durable;
@@ -195,6 +195,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/main-3.sql"),
     include_str!("schema/main-4.sql"),
     include_str!("schema/main-5.sql"),
+    include_str!("schema/main-6.sql"),
 ];
 
 /// Creates the file before SQLite does: 0600 from the first byte. SQLite gives

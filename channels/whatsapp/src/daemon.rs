@@ -42,7 +42,8 @@ pub(crate) async fn meet() -> anyhow::Result<(Daemon, Ear, Vec<String>)> {
     tokio::spawn(write(waiting_lines));
     let daemon = Daemon { lines, waiting: Arc::default() };
     let program = concat!("doorward-whatsapp ", env!("CARGO_PKG_VERSION")).to_owned();
-    daemon.say(FromChannel::Hello { v: VERSION, channel: CHANNEL.to_owned(), program, grows: false });
+    let channel = CHANNEL.to_owned();
+    daemon.say(FromChannel::Hello { v: VERSION, channel, program, grows: false, takes: Vec::new() });
     let mut ear = Ear { stream: tokio::io::stdin(), lines: LineBuffer::new(MAX_LINE), chunk: vec![0; CHUNK] };
     match ear.next().await? {
         Some(ToChannel::Welcome { v: VERSION, chats }) => Ok((daemon, ear, chats)),

@@ -170,6 +170,8 @@ impl Program {
             kind: OutgoingKind::Reply,
             text: text.to_owned(),
             in_reply_to: in_reply_to.map(str::to_owned),
+            reacts_to: None,
+            file: None,
         };
         self.tell(&ToChannel::Send(message)).await;
     }
