@@ -118,9 +118,10 @@ impl Daemon {
         let settings = settings(&config);
         let cap = settings.cap;
         let (outbox, inbox) = outbox::handle();
-        let chats = Chats { store: Arc::clone(&store), outbox: outbox.clone() };
-        let operations = Operations::of(ledger.clone(), Some(chats));
         let approvals = Approvals::open(home, Arc::clone(&store), ledger.clone(), Times::of_the_machine())?;
+        let owner = Arc::clone(&approvals);
+        let chats = Chats { store: Arc::clone(&store), outbox: outbox.clone(), owner, home: home.clone() };
+        let operations = Operations::of(ledger.clone(), Some(chats));
         let gateway = Gateway::open(home, &config, ledger.clone(), operations, approvals.clone())?;
         let say = Say::new(gateway.secrets(), Arc::clone(&ledger)).speaking(spoken(home, &config));
         let outbox_task = inbox.start(Arc::clone(&store), say.clone(), Patience::default());

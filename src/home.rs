@@ -226,6 +226,11 @@ impl Home {
         self.data.join("inbox").join(group.as_str())
     }
 
+    /// Files that a group's agent sent to a chat at a terminal.
+    pub fn received_dir(&self, group: &GroupName) -> PathBuf {
+        self.data.join("received").join(group.as_str())
+    }
+
     /// The memory for all groups, as its owner writes it. Each sandbox gets a copy.
     pub fn global_dir(&self) -> PathBuf {
         self.data.join("global")

@@ -39,6 +39,8 @@ pub mod edit;
 pub mod agents;
 pub mod sandboxes;
 
+pub mod registration;
+
 pub mod approvals;
 
 pub mod pipeline;

@@ -252,7 +252,7 @@ impl Sandboxes {
             ca: door.ca_pem().to_owned(),
             ca_bundle: own.other.join("ca-certificates.crt"),
             accounts: own.other.join("accounts"),
-            environment: door.environment().to_vec(),
+            environment: door.environment().iter().cloned().chain(nanoclaws(group)).collect(),
             limits: limits(&settings.limits, &self.config.engine),
         })
     }
@@ -386,6 +386,11 @@ impl Drop for OwnFolders {
         remove_folder(&self.door);
         remove_folder(&self.other);
     }
+}
+
+/// What NanoClaw's scripts look for: their chat, which they name in files, and is called as its group here.
+fn nanoclaws(group: &GroupName) -> [(String, String); 2] {
+    ["NANOCLAW_CHAT_JID", "NANOCLAW_GROUP_FOLDER"].map(|name| (name.to_owned(), group.to_string()))
 }
 
 /// The image of a group's sandboxes.

@@ -77,7 +77,15 @@ impl Daemon {
 
 fn outgoing(id: u64, chat: &str, text: &str) -> ToChannel {
     let (chat, text) = (chat.to_owned(), text.to_owned());
-    ToChannel::Send(Outgoing { id, chat, kind: OutgoingKind::Reply, text, in_reply_to: None })
+    ToChannel::Send(Outgoing {
+        id,
+        chat,
+        kind: OutgoingKind::Reply,
+        text,
+        in_reply_to: None,
+        reacts_to: None,
+        file: None,
+    })
 }
 
 /// What holds for every channel program, with no network behind it.
@@ -182,7 +190,10 @@ async fn a_program_that_ends_is_started_again() {
 async fn a_program_has_no_environment() {
     let script = r#"printf '{"type":"hello","v":1,"channel":"%s","program":"%s"}\n' "$(env | grep -cv '^\(PWD\|OLDPWD\|SHLVL\|_\)=')" "$HOME$PATH_OF_MINE""#;
     let all = lives(script, 1).await;
-    assert_eq!(all, [FromChannel::Hello { v: 1, channel: "0".into(), program: String::new(), grows: false }]);
+    assert_eq!(
+        all,
+        [FromChannel::Hello { v: 1, channel: "0".into(), program: String::new(), grows: false, takes: Vec::new() }]
+    );
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use doorward_guest::protocol::Attestation;
 
 use crate::{
     create::{self, NOWHERE},
-    spec::SandboxSpec,
+    spec::{IPC, SandboxSpec},
 };
 
 /// One difference from what was asked for.
@@ -135,7 +135,7 @@ fn mounts(spec: &SandboxSpec, inspect: &ContainerInspectResponse, findings: &mut
     for mount in present {
         let inside = mount.destination.as_deref().unwrap_or_default();
         // Podman lists its tmpfs mounts here too.
-        if ["/tmp", "/run"].contains(&inside) && mount.source.as_deref().unwrap_or_default().starts_with("tmpfs") {
+        if ["/tmp", "/run", IPC].contains(&inside) && mount.source.as_deref().unwrap_or_default().starts_with("tmpfs") {
             continue;
         }
         // The engine reports its source; what was asked for is in `terminals`.

@@ -12,7 +12,7 @@ use crate::{
     accounts,
     engine::{EngineKind, Facts},
     guest, orphans,
-    spec::{CA_BUNDLE, DOOR, EXTRA, GLOBAL, HOME, INBOX, SandboxSpec, TRUST_STORE, WORKSPACE, door_environment},
+    spec::{CA_BUNDLE, DOOR, EXTRA, GLOBAL, HOME, INBOX, IPC, SandboxSpec, TRUST_STORE, WORKSPACE, door_environment},
 };
 
 /// The seccomp profile of every sandbox; `seccomp/README.md` explains it.
@@ -21,6 +21,9 @@ pub(crate) const SECCOMP: &str = include_str!("../seccomp/sandbox.json");
 /// The only name server in a sandbox: the sandbox itself, where nobody answers. Without it the
 /// engine copies the host's, which shows the agent the owner's network.
 pub(crate) const NOWHERE: &str = "127.0.0.1";
+
+/// The options of a small folder in memory.
+const SMALL: &str = "rw,noexec,nosuid,nodev,size=16m,mode=1777";
 
 /// The whole request to create the container. `seccomp` is the profile in this engine's form.
 pub(crate) fn request(spec: &SandboxSpec, facts: &Facts, seccomp: &str) -> ContainerCreateBody {
@@ -54,7 +57,9 @@ fn host_config(spec: &SandboxSpec, facts: &Facts, seccomp: &str) -> HostConfig {
         tmpfs: Some(HashMap::from([
             // Compilers and test runners execute files in /tmp.
             ("/tmp".to_owned(), "rw,exec,nosuid,nodev,size=1g,mode=1777".to_owned()),
-            ("/run".to_owned(), "rw,noexec,nosuid,nodev,size=16m,mode=1777".to_owned()),
+            ("/run".to_owned(), SMALL.to_owned()),
+            // The host opens nothing there: the guest reads it.
+            (IPC.to_owned(), SMALL.to_owned()),
         ])),
         cap_drop: Some(vec!["ALL".to_owned()]),
         security_opt: Some(vec!["no-new-privileges".to_owned(), format!("seccomp={seccomp}")]),
@@ -236,6 +241,7 @@ pub(crate) mod tests {
             "Tmpfs": {
                 "/tmp": "rw,exec,nosuid,nodev,size=1g,mode=1777",
                 "/run": "rw,noexec,nosuid,nodev,size=16m,mode=1777",
+                "/workspace/ipc": "rw,noexec,nosuid,nodev,size=16m,mode=1777",
             },
             "Mounts": [
                 mount("/d/group", "/workspace/group", false), mount("/d/home", "/home/agent", false),

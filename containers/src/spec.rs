@@ -157,6 +157,9 @@ pub(crate) const INBOX: &str = "/workspace/inbox";
 pub(crate) const GLOBAL: &str = doorward_guest::agents::GLOBAL;
 /// Where folders of the owner's are.
 pub const EXTRA: &str = doorward_guest::agents::EXTRA;
+
+/// Where files that ask for something are written.
+pub(crate) const IPC: &str = doorward_guest::ipc::FOLDER;
 /// Where the door's folder is.
 pub const DOOR: &str = "/run/doorward";
 

@@ -27,8 +27,12 @@ pub(crate) const NAME: &str = "doorward.internal";
 /// The same in a CONNECT, which always says the port.
 const TUNNEL: &str = "doorward.internal:80";
 
-/// The longest body: what is asked for here is short.
+/// The longest body: what is asked for here is short, but for files that go to a chat.
 const LONGEST: u64 = 256 << 10;
+const LONGEST_FILE: u64 = 8 << 20;
+
+/// Where files are put.
+const FILES: &str = "/files/";
 
 /// Whether a request is for the host itself. Another spelling, port or scheme of the
 /// name is not: the verdict refuses it like every reserved name.
@@ -58,7 +62,8 @@ pub(crate) async fn answer(
     check(keys, &facts, request.headers())?;
     let admitted = door.gate.admit_local(case).await?;
     let (head, body) = request.into_parts();
-    let (body, _slot) = whole(door, body).await?;
+    let longest = if facts.path.as_str().starts_with(FILES) { LONGEST_FILE } else { LONGEST };
+    let (body, _slot) = whole(door, body, longest).await?;
     let (asked, tally) = record.allow_local(case, admitted).await?;
     let caller = Caller::new(&door.gate, case.policy(), asked);
     let request = handed_on(&facts, &head.headers, body)?;
@@ -92,11 +97,11 @@ fn check(keys: &Keys, facts: &Facts, headers: &HeaderMap) -> Result<(), Refusal>
     Ok(())
 }
 
-async fn whole(door: &Door, body: Incoming) -> Result<(Bytes, Option<Held>), Refusal> {
-    let whole = Came::Streaming(body).into_whole(&door.rooms, door.gate.limits().body_time, LONGEST);
+async fn whole(door: &Door, body: Incoming, longest: u64) -> Result<(Bytes, Option<Held>), Refusal> {
+    let whole = Came::Streaming(body).into_whole(&door.rooms, door.gate.limits().body_time, longest);
     whole.await.map_err(|refusal| match refusal.code {
         Code::TooLarge => {
-            Refusal::new(Code::TooLarge, format!("what is asked of Doorward is at most {LONGEST} bytes long"))
+            Refusal::new(Code::TooLarge, format!("what is asked of Doorward is at most {longest} bytes long here"))
         }
         _ => refusal,
     })

@@ -55,6 +55,11 @@ impl Caller {
         self.policy.at(self.gate.now())
     }
 
+    /// Why nothing may be done for them any more: their door is shut, or the owner has locked their group.
+    pub fn lets_nothing(&self) -> Option<Refusal> {
+        self.gate.lets_nothing()
+    }
+
     /// Stores that an operation is about to be performed. Not stored: not performed.
     pub fn intend(&self, operation: Operation) -> Result<Intent, Refusal> {
         let seq = self.gate.ledger().decided(&self.about(operation)).map_err(|down| {

@@ -10,7 +10,7 @@ use super::book::Outcome;
 use super::reading::Answer;
 use super::taking::exact;
 use super::times::At;
-use super::{Approvals, LATE, words};
+use super::{Approvals, LATE, deed, words};
 use crate::store::ledger::Notice;
 use crate::store::{Answered, Ask, AskState, Group, NewGrant, StoreError};
 
@@ -49,7 +49,7 @@ impl Approvals {
         self.forget(now);
         let question = self.as_it_stands(ask, now)?;
         let giving = Self::giving(&question, answer.what)?;
-        self.log_answer(ask, &question, answer, by)?;
+        self.log_answer(&question, answer, by)?;
         let written = self.write_rule(ask.id, &question, answer.what, by)?;
         let waited = self.book().is_waited_for(ask.id);
         let grant = giving.as_ref().map(|giving| giving.as_new(by));
@@ -83,7 +83,12 @@ impl Approvals {
     /// What an answer gives, if it lets anything through by itself.
     fn giving(question: &Question, answer: Answered) -> Result<Option<Giving<'_>>, NotAnswered> {
         let Bounds { requests, seconds, .. } = Bounds::OF_AN_ANSWER;
+        let is_operation = deed::operation(question).is_some();
         Ok(match answer {
+            Answered::Answer | Answered::Always | Answered::Never if is_operation => {
+                let why = "This is done once or not at all: answer 1 or no.";
+                return Err(NotAnswered::Impossible(why.to_owned()));
+            }
             Answered::Once => {
                 Some(Giving { question, matches: exact(question), of_answer: false, uses: 1, lasts: LATE })
             }
@@ -100,10 +105,11 @@ impl Approvals {
     }
 
     /// An answer that the log does not hear of is none.
-    fn log_answer(&self, ask: &Ask, question: &Question, answer: &Answer, by: By<'_>) -> Result<(), NotAnswered> {
+    fn log_answer(&self, question: &Question, answer: &Answer, by: By<'_>) -> Result<(), NotAnswered> {
         let because =
             answer.because.as_deref().map(|because| format!(" (\u{201c}{because}\u{201d})")).unwrap_or_default();
-        let text = format!("the owner said {}{because} {}: {}", answer.what.as_str(), by.how(), ask.says);
+        let text =
+            format!("the owner said {}{because} {}: {}", answer.what.as_str(), by.how(), words::logged(question));
         let noted = self.ledger.notice(&Notice::of("ask_answered", &question.who, text));
         noted.map(drop).map_err(|down| NotAnswered::Impossible(format!("The answer cannot be written down: {down}.")))
     }

@@ -19,23 +19,7 @@ use crate::store::{AskId, AskState, NewAsk, NewOutgoing, RunId, StoreError};
 
 impl Owner for Approvals {
     fn ask(&self, question: Question, held: Held) -> Pending<'_, Result<Yes, Refusal>> {
-        Box::pin(async move {
-            if let Some(yes) = self.take(&question)? {
-                return Ok(yes);
-            }
-            let until = question.until;
-            let mut waits = self.begin(question, held)?;
-            let told = timeout_at(until, &mut waits.told).await;
-            match told {
-                Ok(Ok(Outcome::Yes)) => waits.take(),
-                Ok(Ok(Outcome::Anew)) => Ok(Yes::Anew),
-                Ok(Ok(Outcome::No { because, for_good })) => {
-                    Err(words::refused(&waits.question, because.as_deref(), for_good))
-                }
-                // Nobody answered, or the daemon ends.
-                Ok(Err(_)) | Err(_) => Err(words::unanswered(&waits.question)),
-            }
-        })
+        Box::pin(self.wait(question, Some(held)))
     }
 }
 
@@ -66,7 +50,26 @@ impl Drop for Waits<'_> {
 }
 
 impl Approvals {
-    fn begin(&self, question: Question, held: Held) -> Result<Waits<'_>, Refusal> {
+    /// Puts a question and waits for its answer. What is not held is an operation.
+    pub(super) async fn wait(&self, question: Question, held: Option<Held>) -> Result<Yes, Refusal> {
+        if let Some(yes) = self.take(&question)? {
+            return Ok(yes);
+        }
+        let until = question.until;
+        let mut waits = self.begin(question, held)?;
+        let told = timeout_at(until, &mut waits.told).await;
+        match told {
+            Ok(Ok(Outcome::Yes)) => waits.take(),
+            Ok(Ok(Outcome::Anew)) => Ok(Yes::Anew),
+            Ok(Ok(Outcome::No { because, for_good })) => {
+                Err(words::refused(&waits.question, because.as_deref(), for_good))
+            }
+            // Nobody answered, or the daemon ends.
+            Ok(Err(_)) | Err(_) => Err(words::unanswered(&waits.question)),
+        }
+    }
+
+    fn begin(&self, question: Question, held: Option<Held>) -> Result<Waits<'_>, Refusal> {
         let now = self.times.now();
         let group = question.who.group.clone();
         self.forget(now);
@@ -92,7 +95,7 @@ impl Approvals {
                 let code = code::new();
                 let ask = self.keep(&question, &code, now.wall).map_err(|error| unavailable(&error))?;
                 self.log(&question)?;
-                let around = (self.reason(&question), Rules::of(&question, &held));
+                let around = (self.reason(&question), Rules::of(&question, held.as_ref()));
                 book.begin(ask, Open::new(code, question.clone(), around, now));
                 ask
             }
@@ -131,7 +134,7 @@ impl Approvals {
 
     /// A question that the log does not hear of is not asked.
     fn log(&self, question: &Question) -> Result<(), Refusal> {
-        let text = format!("the owner is asked: {}", words::sentence(question));
+        let text = format!("the owner is asked: {}", words::logged(question));
         let notice = Notice { bytes: Some(question.bytes), ..Notice::of("asked", &question.who, text) };
         self.ledger.notice(&notice).map(drop).map_err(Refusal::from)
     }
@@ -204,8 +207,13 @@ impl Approvals {
     }
 }
 
-/// The store's own trouble: nobody can be asked, and the log says more.
+/// The store's own trouble.
 pub(super) fn unavailable(error: &StoreError) -> Refusal {
+    cannot_ask(error)
+}
+
+/// Nobody can be asked, and the log says more.
+pub(super) fn cannot_ask(why: impl std::fmt::Display) -> Refusal {
     Refusal::new(Code::AskUnanswered, "the owner cannot be asked now")
-        .logged_as(format!("the owner cannot be asked: {error}"))
+        .logged_as(format!("the owner cannot be asked: {why}"))
 }

@@ -1,8 +1,8 @@
 //! What an owner is asked, and what comes of the answers: one queue of questions for the main group's
 //! chat and for the command line. The first answer counts.
 //!
-//! What it is: the gate's `Owner`, the words of questions, and who may answer. What it is not: the
-//! verdict. A yes is a number under which the store keeps what it is for; the gate makes a grant of it for
+//! What it is: the gate's `Owner`, who is asked about operations too, the words of questions, and who may
+//! answer. What it is not: the verdict. A yes is a number under which the store keeps what it is for; the gate makes a grant of it for
 //! the one request that it holds, and the policy's decision judges that.
 //!
 //! **Invariants**
@@ -18,6 +18,7 @@ mod answering;
 mod asking;
 mod book;
 mod code;
+mod deed;
 mod hearing;
 mod pace;
 mod quiet;
@@ -36,6 +37,7 @@ use tokio::sync::Notify;
 
 pub use self::answering::By;
 use self::book::Book;
+pub use self::deed::{Deed, is_of_an_operation};
 pub use self::hearing::Heard;
 pub use self::times::Times;
 use crate::home::Home;

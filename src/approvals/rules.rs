@@ -20,12 +20,13 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    pub(super) fn of(question: &Question, held: &Held) -> Self {
+    pub(super) fn of(question: &Question, held: Option<&Held>) -> Self {
         let facts = &question.facts;
+        let none = |why: &str| Rules { always: Err(why.to_owned()), never: Err(why.to_owned()) };
+        let Some(held) = held else { return none("an operation is done once or not at all") };
         // What may not be shown is not written down either.
         if question.shown != facts.path {
-            let why = "its path holds what may not be written down".to_owned();
-            return Rules { always: Err(why.clone()), never: Err(why) };
+            return none("its path holds what may not be written down");
         }
         let always = policy_file::always(
             held.policy.at(held.now),

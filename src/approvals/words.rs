@@ -6,7 +6,7 @@ use proxy::ports::Question;
 
 use super::book::{Book, Open};
 use super::reading::Answer;
-use super::rules;
+use super::{deed, rules};
 use crate::store::{Answered, Ask, AskId};
 
 /// The most questions that one message lists.
@@ -19,9 +19,18 @@ const FIELD: usize = 24;
 const FIELDS: usize = 8;
 const SENTENCE: usize = 240;
 
-/// What a request would do, in the words of its policy.
+/// What a request would do, in the words of its policy. Of an operation all is said: nothing else shows it.
 pub(super) fn sentence(question: &Question) -> String {
-    with_quotations(&question.says, SENTENCE)
+    let most = if deed::operation(question).is_some() { usize::MAX } else { SENTENCE };
+    with_quotations(&question.says, most)
+}
+
+/// The same for the log, which keeps no text that would go to a chat.
+pub(super) fn logged(question: &Question) -> String {
+    match deed::operation(question) {
+        Some(operation) => format!("perform {operation} ({})", bytes(question.bytes)),
+        None => sentence(question),
+    }
 }
 
 fn host(question: &Question) -> String {
@@ -78,6 +87,14 @@ pub(super) fn message(book: &Book, asks: &[AskId]) -> (String, Vec<AskId>) {
 
 fn single(open: &Open) -> String {
     let Open { code, question, rules, .. } = open;
+    if deed::operation(question).is_some() {
+        return format!(
+            "{} wants to {}\n\nReply to this message, or with its code {code}:\n1 or \u{1f44d} \u{2013} yes, this once\nno or \
+             \u{1f44e} \u{2013} no; \u{201c}no: because \u{2026}\u{201d} tells the agent why",
+            question.who.group,
+            sentence(question),
+        );
+    }
     let Bounds { requests, bytes, seconds } = Bounds::OF_AN_ANSWER;
     let why = question
         .by
@@ -115,14 +132,14 @@ fn single(open: &Open) -> String {
 
 fn list(open: &[(AskId, &Open)], more: usize) -> String {
     let one = |(_, open): &(AskId, &Open)| {
-        let path = quotation(open.question.shown.as_str(), PATH / 2);
-        format!(
-            "{} \u{2013} {} wants to {}\n   {} {path}",
-            open.code,
-            open.question.who.group,
-            sentence(&open.question),
-            open.question.facts.method
-        )
+        let Open { code, question, .. } = open;
+        let wants = format!("{code} \u{2013} {} wants to {}", question.who.group, sentence(question));
+        match deed::operation(question) {
+            Some(_) => wants,
+            None => {
+                format!("{wants}\n   {} {}", question.facts.method, quotation(question.shown.as_str(), PATH / 2))
+            }
+        }
     };
     let lines: Vec<_> = open.iter().map(one).collect();
     let more = if more == 0 { String::new() } else { format!("\n{more} more wait; `doorward ask` lists them.") };
@@ -211,6 +228,12 @@ pub(super) fn closed(ask: Option<&Ask>) -> String {
 
 /// What an agent hears whose request had gone before the yes came.
 pub(super) fn may_come_again(question: &Question) -> String {
+    if let Some(operation) = deed::operation(question) {
+        return format!(
+            "Doorward: the owner has said yes to an operation that was refused for want of an answer: {operation}. If it is \
+             still wanted, ask for exactly the same again within ten minutes."
+        );
+    }
     format!(
         "Doorward: the owner has said yes to a request that was refused for want of an answer: {} {}. If it is still \
          wanted, send exactly the same request again within ten minutes.",

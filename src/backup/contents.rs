@@ -42,6 +42,7 @@ const DATA: &[(&str, Way)] = &[
     ("lock.json", Way::Plain),
     ("log", Way::Left),
     ("presets", Way::Plain),
+    ("received", Way::Plain),
     ("run", Way::Left),
     ("set-aside", Way::Plain),
     ("version", Way::Plain),

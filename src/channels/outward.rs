@@ -2,10 +2,12 @@
 //! this one instead: a message for a chat is a row of the outbox, with a [`Sayable`] in it, and nothing
 //! else here is for a chat.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as STANDARD;
 use serde::Serialize;
 
-use super::protocol::{Outgoing, ToChannel, VERSION};
-use crate::store::{Group, Queued, Sayable, StoreError};
+use super::protocol::{Outgoing, OutgoingFile, ToChannel, VERSION};
+use crate::store::{Group, Queued, Sayable, SayableFile, StoreError};
 
 /// A line to a channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -13,15 +15,23 @@ use crate::store::{Group, Queued, Sayable, StoreError};
 pub struct Outward(ToChannel);
 
 impl Outward {
-    /// A message for a chat: a row of the outbox, whose text is a [`Sayable`].
-    pub fn send(row: &Queued) -> Self {
+    /// A message for a chat: a row of the outbox, whose text is a [`Sayable`], with its file if it has one.
+    pub fn send(row: &Queued, file: Option<&SayableFile>) -> Self {
         let text: &Sayable = &row.text;
+        let file = file.map(|file| OutgoingFile {
+            name: file.name().to_owned(),
+            media: file.media().to_owned(),
+            size: file.bytes().len() as u64,
+            data: STANDARD.encode(file.bytes()),
+        });
         Outward(ToChannel::Send(Outgoing {
             id: row.id.0,
             chat: row.chat.clone(),
             kind: row.kind,
             text: text.as_str().to_owned(),
             in_reply_to: row.in_reply_to.clone(),
+            reacts_to: row.reacts_to.clone(),
+            file,
         }))
     }
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use desk::screen::on_screen;
 
 use super::{Failure, environment, show, times};
+use crate::approvals::is_of_an_operation;
 use crate::control::client::{Client, ClientError};
 use crate::control::protocol::{Answer, OpenAsk, Request};
 use crate::home::Home;
@@ -115,14 +116,17 @@ async fn answer(home: &Home, command: AskCommand) -> Result<ExitCode, Failure> {
 fn words(ask: &OpenAsk) -> String {
     let waits = if ask.waits { "waits" } else { "waits no longer; a yes lets it through if it comes again" };
     let key = ask.credential.as_deref().map(|key| format!(", with the credential {key}")).unwrap_or_default();
+    let request = if is_of_an_operation(&ask.authority) {
+        String::new()
+    } else {
+        let (method, authority, path) = (on_screen(&ask.method), on_screen(&ask.authority), on_screen(&ask.path));
+        format!("\n        {method} {authority} {path}{key}")
+    };
     format!(
-        "{}  {} wants to {}\n        {} {} {}{key}\n        asked {}, {waits}",
+        "{}  {} wants to {}{request}\n        asked {}, {waits}",
         ask.code,
         ask.group,
         on_screen(&ask.says),
-        on_screen(&ask.method),
-        on_screen(&ask.authority),
-        on_screen(&ask.path),
         times::time(ask.asked_at, &times::zone()),
     )
 }

@@ -3,6 +3,7 @@
 mod conversation;
 mod editor;
 mod growing;
+mod received;
 mod terminal;
 
 use std::io::{IsTerminal as _, Read as _};
@@ -61,8 +62,14 @@ pub(super) async fn run(home: &Home, args: ChatArgs) -> Result<ExitCode, Failure
     let agent = GroupSettings::load(home, &group.name).unwrap_or_default().agent.to_string();
     let mut reached = reach::daemon(home).await?;
     let talk = async {
-        let mut conversation =
-            Conversation::open(reached.client().await?, &group, args.json, message.is_none()).await?;
+        let mut conversation = Conversation::open(
+            reached.client().await?,
+            &group,
+            home.received_dir(&group.name),
+            args.json,
+            message.is_none(),
+        )
+        .await?;
         match &message {
             Some(text) => conversation.once(text).await,
             None => terminal::talk(&mut conversation, &group, &agent, home.chat_history(&group.name)).await,
@@ -156,7 +163,7 @@ fn make(home: &Home, store: &Store, name: &str, agent: &Agent, is_main: bool) ->
         Agent::Claude { .. } | Agent::Opencode { .. } => "nothing yet but Claude",
         Agent::Acp { .. } => "nothing yet",
     };
-    let group = group::register(home, store, &new, agent)?.map_err(refused)?;
+    let group = group::register(home, store, &new, agent)?;
     let what = if is_main { "your main one, " } else { "" };
     let agent = match agent {
         Agent::Shell => "a plain shell: what you write is a command, its output is the answer".to_owned(),

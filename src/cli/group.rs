@@ -1,23 +1,21 @@
 //! `doorward group`: registers chats as groups, lists and forgets them.
 
-mod files;
 mod remove;
 mod set;
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use policies::{Date, GroupName, Policy};
 
-use super::whatsapp::ids;
 use super::{Failure, change, refused, show, stop, times, usage};
 use crate::channels::terminal;
 use crate::config::{self, Agent, Config, GroupSettings};
 use crate::gateway::policy_files::PolicyFiles;
-use crate::home::{Home, create_private_dir};
-use crate::memory;
-use crate::store::{AddGroupError, Group, NewGroup, Store};
+use crate::home::Home;
+use crate::registration::whatsapp as ids;
+use crate::registration::{self, Registered};
+use crate::store::{Group, NewGroup, Store};
 
 /// The channels that a group's messages can come from.
 const CHANNELS: [&str; 2] = [terminal::CHANNEL, config::WHATSAPP];
@@ -113,34 +111,13 @@ pub(super) fn open_store(home: &Home) -> anyhow::Result<Store> {
     Ok(Store::open(&home.main_db())?)
 }
 
-/// The group's folder, with its memory begun. One that an earlier group of the name has
-/// left may belong to its sandboxes' user by now, and stays.
-fn make_folder(folder: &Path, name: &GroupName) -> anyhow::Result<()> {
-    if !folder.is_dir() {
-        create_private_dir(folder)?;
+/// Registers a group, and says what of an earlier one of its name is in force.
+pub(super) fn register(home: &Home, store: &Store, new: &NewGroup<'_>, agent: &Agent) -> Result<Group, Failure> {
+    let Registered { group, stayed } = registration::register(home, store, new, agent).map_err(refused)?;
+    for path in stayed {
+        show::aside(format!("{} was there already and is in force.", path.display()));
     }
-    memory::begin(folder, name).with_context(|| format!("cannot write into {}", folder.display()))
-}
-
-/// Registers a group with its folder, a file that says who answers, and a policy file
-/// that allows nothing but what its agent thinks with.
-pub(super) fn register(
-    home: &Home,
-    store: &Store,
-    new: &NewGroup<'_>,
-    agent: &Agent,
-) -> anyhow::Result<Result<Group, AddGroupError>> {
-    let group = match store.add_group(new) {
-        Ok(group) => group,
-        Err(error) => return Ok(Err(error)),
-    };
-    let made = make_folder(&home.group_dir(new.name), new.name).and_then(|()| files::write(home, new.name, agent));
-    if let Err(error) = made {
-        // Half a group would be worse than none.
-        store.remove_group(new.name)?;
-        return Err(error);
-    }
-    Ok(Ok(group))
+    Ok(group)
 }
 
 fn add(home: &Home, args: &AddArgs) -> Result<ExitCode, Failure> {
@@ -155,7 +132,7 @@ fn add(home: &Home, args: &AddArgs) -> Result<ExitCode, Failure> {
     let new = NewGroup { name: &args.name, channel: &args.channel, chat: &chat, is_main: args.main && !moved };
     let agent = agent_of(args).map_err(|why| usage(anyhow!(why)))?;
     let policy_stays = home.policy_file(new.name).exists();
-    let mut group = register(home, &store, &new, &agent)?.map_err(refused)?;
+    let mut group = register(home, &store, &new, &agent)?;
     if moved {
         group.is_main = store.set_main(&group.name)?;
     }

@@ -216,7 +216,7 @@ impl Setup<'_> {
     ) -> Result<Group, Failure> {
         let group = match store.group_by_chat(channel, chat)? {
             Some(group) => group,
-            None => group::register(self.home, store, &NewGroup { name, channel, chat, is_main: false }, agent)??,
+            None => group::register(self.home, store, &NewGroup { name, channel, chat, is_main: false }, agent)?,
         };
         self.set_agent(&group.name, agent)?;
         Ok(group)

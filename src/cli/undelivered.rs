@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use desk::screen::text_on_screen;
+use desk::screen::{on_screen, text_on_screen};
 use policies::GroupName;
 
 use super::show::{Styled, Tone};
@@ -51,5 +51,7 @@ fn words(text: &Undelivered) -> Styled {
     let said: Vec<_> =
         text_on_screen(&text.text).lines().map(|line| format!("  {line}").trim_end().to_owned()).collect();
     let at = times::time(text.at, &times::zone());
+    let file = text.file.as_ref().map(|file| format!("  the file {}", on_screen(file)));
+    let said: Vec<_> = said.into_iter().filter(|line| !line.is_empty()).chain(file).collect();
     Tone::Strong.of(text.group.as_str()) + format!("  {at}: {}; {told}\n{}", text.why, said.join("\n"))
 }

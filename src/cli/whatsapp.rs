@@ -1,7 +1,5 @@
 //! `doorward whatsapp`: runs the channel's program for what a person does with it.
 
-pub(super) mod ids;
-
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
@@ -16,6 +14,7 @@ use crate::channels::lines::LineReader;
 use crate::channels::program;
 use crate::config::{Config, WHATSAPP_PROGRAM, WhatsappMode};
 use crate::home::Home;
+use crate::registration::whatsapp as ids;
 
 /// Link a WhatsApp account, see how it stands, give it up.
 ///

@@ -5,7 +5,10 @@ use desk::screen::quotation;
 use policies::{Authority, Code, Facts, GroupName, Method, Path, PolicyAt, Refusal, Scheme, Verdict};
 use proxy::ports::Caller;
 
-use super::request::RequestAccess;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::asked::{Asked, Described};
 use super::{Chats, Operations, Proof, unavailable};
 use crate::store::ledger::Notice;
 use crate::store::{Kept, NewAccessRequest, NotKept};
@@ -23,13 +26,43 @@ pub(super) const PATH_AT_MOST: usize = 500;
 const WHY_SHOWN: usize = 160;
 const PATH_SHOWN: usize = 60;
 
+/// `request_access`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RequestAccess {
+    /// `api.example.com`, with a port where it is not 443.
+    host: String,
+    /// `GET` where nothing is said.
+    method: Option<String>,
+    /// `/` where nothing is said.
+    path: Option<String>,
+    /// For the owner to read.
+    why: String,
+}
+
+impl Asked for RequestAccess {
+    fn described() -> Described {
+        Described {
+            what: "Asks the owner to allow an HTTPS request that the policy refuses. The owner sees it; nothing is \
+                   allowed by it, and no answer comes: go on without, and say so to the person you talk to."
+                .to_owned(),
+            properties: json!({
+                "host": { "type": "string", "description": "The exact host, like api.example.com; with :port where it is not 443" },
+                "method": { "type": "string", "description": "The method; GET where nothing is said" },
+                "path": { "type": "string", "description": "The exact path without a query; / where nothing is said" },
+                "why": { "type": "string", "maxLength": WHY_AT_MOST, "description": "What it is for, for the owner to read" },
+            }),
+            required: &["host", "why"],
+        }
+    }
+
+    fn perform(&self, operations: &Operations, caller: &Caller, proof: Proof<'_>) -> Result<String, Refusal> {
+        operations.request_access(caller, proof, self)
+    }
+}
+
 impl Operations {
-    pub(super) fn request_access(
-        &self,
-        caller: &Caller,
-        _: Proof<'_>,
-        wanted: &RequestAccess,
-    ) -> Result<String, Refusal> {
+    fn request_access(&self, caller: &Caller, _: Proof<'_>, wanted: &RequestAccess) -> Result<String, Refusal> {
         let chats = self.chats()?;
         let facts = read(wanted)?;
         let request = format!("{} {}", facts.method, facts.url_without_query());

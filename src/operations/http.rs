@@ -7,17 +7,23 @@ use policies::Refusal;
 use proxy::ports::Caller;
 use serde_json::json;
 
-use super::{Operations, Request, mcp, policy};
+use super::table::Request;
+use super::{Operation, Operations, file, ipc, mcp, policy};
 
-/// What there is: the path, its method, and what it is for.
-const INDEX: [(&str, &str, &str); 3] = [
+/// What there is: the path, its method, and what it is for. MCP's tools follow it.
+const INDEX: [(&str, &str, &str); 8] = [
     ("/", "GET", "this list"),
     (
         "/policy",
         "GET",
         "what you may reach, what is denied and why, and how to ask for more; as text with Accept: text/plain",
     ),
-    ("/mcp", "POST", "MCP (streamable HTTP): send_message, policy, request_access"),
+    ("/files/NAME", "PUT", "send a file to your chat: curl -T FILE http://doorward.internal/files/NAME"),
+    ("/ipc/messages", "POST", "a file of /workspace/ipc/messages; writing it there is enough"),
+    ("/ipc/tasks", "POST", "a file of /workspace/ipc/tasks; the same"),
+    ("/ipc/current_tasks.json", "GET", "this group's tasks, as in /workspace/ipc"),
+    ("/ipc/available_groups.json", "GET", "the groups that this one may know of, as in /workspace/ipc"),
+    ("/mcp", "POST", "MCP (streamable HTTP)"),
 ];
 
 /// Answers one request.
@@ -25,7 +31,12 @@ pub(super) async fn answer(operations: Operations, caller: Caller, request: Http
     let as_text = wants_text(request.headers());
     let mut response = match (request.method().as_str(), request.uri().path()) {
         ("GET", "/") => index(as_text),
-        ("GET", "/policy") => policy_of(&operations, &caller, as_text),
+        ("GET", "/policy") => policy_of(&operations, &caller, as_text).await,
+        ("POST", "/ipc/messages") => ipc::message(&operations, &caller, request.body()).await,
+        ("POST", "/ipc/tasks") => ipc::task(&operations, &caller, request.body()).await,
+        ("GET", "/ipc/current_tasks.json") => ipc::current_tasks(&operations, &caller).await,
+        ("GET", "/ipc/available_groups.json") => ipc::available_groups(&operations, &caller),
+        ("PUT", path) if path.starts_with(file::FOLDER) => file::put(&operations, &caller, path, request.body()).await,
         (_, "/mcp") => mcp::answer(operations, caller, request).await,
         (_, path) => not_there(path),
     };
@@ -34,28 +45,31 @@ pub(super) async fn answer(operations: Operations, caller: Caller, request: Http
 }
 
 fn index(as_text: bool) -> Response<Bytes> {
+    let tools: Vec<_> = Operation::ALL.iter().map(|operation| operation.name()).collect();
     if as_text {
-        let lines: Vec<_> =
-            INDEX.iter().map(|(path, method, what)| format!("{method:<5} {path:<8} {what}\n")).collect();
-        return respond(StatusCode::OK, "text/plain; charset=utf-8", lines.concat());
+        let lines = INDEX.iter().map(|(path, method, what)| format!("{method:<5} {path:<26} {what}\n"));
+        let tools = format!("MCP's tools: {}\n", tools.join(", "));
+        return respond(StatusCode::OK, "text/plain; charset=utf-8", lines.chain([tools]).collect());
     }
     let list: Vec<_> =
         INDEX.iter().map(|(path, method, what)| json!({ "method": method, "path": path, "what": what })).collect();
-    respond_json(StatusCode::OK, &json!({ "doorward": list }))
+    respond_json(StatusCode::OK, &json!({ "doorward": list, "tools": tools }))
 }
 
-fn policy_of(operations: &Operations, caller: &Caller, as_text: bool) -> Response<Bytes> {
-    match operations.perform(caller, Request::Policy) {
+async fn policy_of(operations: &Operations, caller: &Caller, as_text: bool) -> Response<Bytes> {
+    let read = Request::Policy(policy::ReadPolicy {});
+    match operations.perform(caller, read).await {
         Ok(_) if as_text => respond(StatusCode::OK, "text/plain; charset=utf-8", policy::text(caller.policy())),
         Ok(json) => respond(StatusCode::OK, "application/json", json + "\n"),
-        Err(refusal) => refused(&refusal),
+        Err(refusal) => refused(StatusCode::SERVICE_UNAVAILABLE, &refusal),
     }
 }
 
-fn refused(refusal: &Refusal) -> Response<Bytes> {
+/// A refusal, as an agent reads it.
+pub(super) fn refused(status: StatusCode, refusal: &Refusal) -> Response<Bytes> {
     let error = format!("refused by doorward ({}): {}", refusal.code.as_str(), refusal.why);
     let told = json!({ "error": error, "code": refusal.code, "why": refusal.why });
-    respond_json(StatusCode::SERVICE_UNAVAILABLE, &told)
+    respond_json(status, &told)
 }
 
 fn not_there(path: &str) -> Response<Bytes> {
@@ -79,7 +93,7 @@ fn wants_text(headers: &HeaderMap) -> bool {
     headers.get(ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/plain"))
 }
 
-fn respond_json(status: StatusCode, value: &serde_json::Value) -> Response<Bytes> {
+pub(super) fn respond_json(status: StatusCode, value: &serde_json::Value) -> Response<Bytes> {
     respond(status, "application/json", format!("{value:#}\n"))
 }
 

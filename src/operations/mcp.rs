@@ -19,7 +19,9 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Value, json};
 
-use super::{Operation, Operations, Request, message};
+use super::asked::Described;
+use super::table::Request;
+use super::{Operation, Operations};
 
 const INSTRUCTIONS: &str = "\
 Doorward is the only way out of this sandbox: it lets through what the owner's policy allows, and refuses the rest \
@@ -62,7 +64,7 @@ impl ServerHandler for Tools {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(Operation::ALL.map(tool).to_vec()))
+        Ok(ListToolsResult::with_all_items(Operation::ALL.iter().copied().map(tool).collect()))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
@@ -82,7 +84,7 @@ impl ServerHandler for Tools {
             self.operations.refuse_unread(&self.caller, operation);
             ErrorData::invalid_params(format!("{}: {why}", operation.name()), None)
         })?;
-        let done = self.operations.perform(&self.caller, request);
+        let done = self.operations.perform(&self.caller, request).await;
         let result = match done {
             Ok(text) => CallToolResult::success(vec![ContentBlock::text(text)]),
             Err(refusal) => CallToolResult::error(vec![ContentBlock::text(refusal.to_string())]),
@@ -93,39 +95,10 @@ impl ServerHandler for Tools {
 
 /// How an operation presents itself to a model.
 fn tool(operation: Operation) -> Tool {
-    let (description, properties, required): (_, _, &[&str]) = match operation {
-        Operation::Policy => (
-            "What you may reach through Doorward's door, what is denied and why, and the limits; as JSON. It shows the \
-             policy that is in force now."
-                .to_owned(),
-            json!({}),
-            &[],
-        ),
-        Operation::SendMessage => (
-            format!(
-                "Sends a message to the chat you are answering in, at once, before your answer is complete: for \
-                 progress on something that takes long. At most {} messages per answer.",
-                message::MESSAGES_AT_MOST
-            ),
-            json!({ "text": { "type": "string", "maxLength": message::LONGEST, "description": "What to say" } }),
-            &["text"],
-        ),
-        Operation::RequestAccess => (
-            "Asks the owner to allow an HTTPS request that the policy refuses. The owner sees it; nothing is allowed \
-             by it, and no answer comes: go on without, and say so to the person you talk to."
-                .to_owned(),
-            json!({
-                "host": { "type": "string", "description": "The exact host, like api.example.com; with :port where it is not 443" },
-                "method": { "type": "string", "description": "The method; GET where nothing is said" },
-                "path": { "type": "string", "description": "The exact path without a query; / where nothing is said" },
-                "why": { "type": "string", "maxLength": 500, "description": "What it is for, for the owner to read" },
-            }),
-            &["host", "why"],
-        ),
-    };
+    let Described { what, properties, required } = operation.described();
     let schema =
         json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false });
     let schema: JsonObject = schema.as_object().cloned().unwrap_or_default();
     let annotations = ToolAnnotations::new().read_only(!operation.has_effect()).destructive(false).open_world(false);
-    Tool::new(operation.name(), description, Arc::new(schema)).with_annotations(annotations)
+    Tool::new(operation.name(), what, Arc::new(schema)).with_annotations(annotations)
 }

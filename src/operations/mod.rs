@@ -12,76 +12,107 @@
 //! - Nothing is performed without an [`Intent`], the proof that the log knows of it.
 //! - What an agent says goes to its own group's chat, or as a quotation to the owner;
 //!   either way it is leak-checked first.
+//! - What reaches beyond the group of who asks waits for its owner's yes to exactly that.
 //! - An operation changes no policy. Only the owner does.
 
 mod access;
+mod asked;
+mod beyond;
+mod file;
+mod groups;
 mod http;
+mod ipc;
 mod mcp;
 mod message;
+mod pace;
 mod policy;
-mod request;
+mod react;
+mod register;
 mod table;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use ::http::{Request as HttpRequest, Response};
 use bytes::Bytes;
-use policies::{Code, Refusal};
+use policies::{Code, GroupName, Refusal};
 use proxy::ports::{Caller, Intent, Internal, Pending, Secrets};
 
+use self::pace::Paces;
+use self::table::Request;
+use crate::approvals::Approvals;
+use crate::home::Home;
 use crate::pipeline::outbox::OutboxHandle;
 use crate::store::ledger::AuditLog;
 use crate::store::{Say, Store, StoreError};
 
 pub use access::asked_facts;
-pub use request::Request;
 pub use table::{Asker, Operation};
 
 /// The operations of one installation; the door's port to the host.
+#[derive(Clone)]
 pub struct Operations {
     ledger: Arc<AuditLog>,
     say: Say,
     chats: Option<Chats>,
+    paces: Arc<Paces>,
 }
 
-/// Where chats are: the store, and the outbox to wake.
+/// Where chats are: the store, the outbox to wake, and who is asked.
 #[derive(Clone, Debug)]
 pub struct Chats {
     /// Groups, runs, messages.
     pub store: Arc<Store>,
     /// Who sends what is queued.
     pub outbox: OutboxHandle,
+    /// The owner, for what reaches beyond a group.
+    pub owner: Arc<Approvals>,
+    /// Where groups are registered.
+    pub home: Home,
 }
 
 impl Operations {
     /// Makes them for a gateway that is about to open, which says what its secrets are.
     /// Without chats (a tour, a drill) nobody is a registered group.
     pub fn of(ledger: Arc<AuditLog>, chats: Option<Chats>) -> impl FnOnce(Arc<dyn Secrets>) -> Arc<dyn Internal> {
-        move |secrets| Arc::new(Operations { say: Say::new(secrets, ledger.clone()), ledger, chats })
+        move |secrets| {
+            let say = Say::new(secrets, ledger.clone());
+            Arc::new(Operations { say, ledger, chats, paces: Arc::default() })
+        }
     }
 
-    /// Performs an operation, whichever way it was asked for: may they, then the record,
-    /// then the effect. What comes back is for the agent to read.
-    pub fn perform(&self, caller: &Caller, request: Request) -> Result<String, Refusal> {
+    /// Performs an operation, whichever way it was asked for: may they, the owner's yes where it
+    /// needs one, then the record, then the effect. What comes back is for the agent to read.
+    async fn perform(&self, caller: &Caller, request: Request) -> Result<String, Refusal> {
         let operation = request.operation();
+        self.may(caller, &request).await.inspect_err(|refusal| caller.refuse(operation.recorded(), refusal))?;
+        let mut intent = caller.intend(operation.recorded())?;
+        request.perform(self, caller, &intent).inspect_err(|refusal| intent.failed(refusal))
+    }
+
+    async fn may(&self, caller: &Caller, request: &Request) -> Result<(), Refusal> {
+        let (operation, group) = (request.operation(), &caller.identity().group);
         if !operation.may(self.asker(caller)?) {
             let why = format!("{} is for the agents of registered groups", operation.name());
-            let refusal = Refusal::new(Code::OperationRefused, why);
-            caller.refuse(operation.recorded(), &refusal);
-            return Err(refusal);
+            return Err(Refusal::new(Code::OperationRefused, why));
         }
-        let mut intent = caller.intend(operation.recorded())?;
-        let done = match request {
-            Request::Policy => Ok(policy::json(caller.policy())),
-            Request::SendMessage(message) => self.send_message(caller, &intent, &message),
-            Request::RequestAccess(wanted) => self.request_access(caller, &intent, &wanted),
-        };
-        done.inspect_err(|refusal| intent.failed(refusal))
+        if operation.has_effect() && !self.paces.take(group, Instant::now()) {
+            return Err(too_fast());
+        }
+        match request.beyond(self, caller)? {
+            Some(beyond) => self.owner_says_yes(caller, operation, &beyond).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a group asks too fast at the moment; nothing is written down.
+    fn is_too_fast(&self, group: &GroupName) -> bool {
+        !self.paces.has_room(group, Instant::now())
     }
 
     /// An operation whose arguments cannot be read. What they were is not kept: they are
     /// the agent's, and may hold anything.
-    pub fn refuse_unread(&self, caller: &Caller, operation: Operation) {
+    fn refuse_unread(&self, caller: &Caller, operation: Operation) {
         let refusal = Refusal::new(Code::OperationRefused, "its arguments are not what the operation takes");
         caller.refuse(operation.recorded(), &refusal);
     }
@@ -108,10 +139,15 @@ impl Internal for Operations {
     }
 }
 
-impl Clone for Operations {
-    fn clone(&self) -> Self {
-        Operations { ledger: self.ledger.clone(), say: self.say.clone(), chats: self.chats.clone() }
-    }
+/// A group that asks too fast.
+fn too_fast() -> Refusal {
+    let why = format!("this group has asked for {} operations within a minute; go on a little later", pace::AT_MOST);
+    Refusal::new(Code::LimitExceeded, why)
+}
+
+/// All of a text that is not Doorward's, as a quotation that does nothing.
+fn whole(text: &str) -> String {
+    desk::screen::quotation(text, usize::MAX)
 }
 
 /// The store's own trouble: the agent can only try again, the log says more.

@@ -2,11 +2,39 @@
 
 use std::fmt::Write;
 
-use policies::Policy;
+use policies::{Policy, Refusal};
 use policy_file::{Manifest, Reach};
+use proxy::ports::Caller;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::asked::{Asked, Described};
+use super::{Operations, Proof};
+
+/// `policy`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReadPolicy {}
+
+impl Asked for ReadPolicy {
+    fn described() -> Described {
+        Described {
+            what:
+                "What you may reach through Doorward's door, what is denied and why, and the limits; as JSON. It shows \
+                   the policy that is in force now."
+                    .to_owned(),
+            properties: json!({}),
+            required: &[],
+        }
+    }
+
+    fn perform(&self, _: &Operations, caller: &Caller, _: Proof<'_>) -> Result<String, Refusal> {
+        Ok(policy_as_json(caller.policy()))
+    }
+}
 
 /// The manifest as JSON.
-pub(super) fn json(policy: &Policy) -> String {
+fn policy_as_json(policy: &Policy) -> String {
     serde_json::to_string_pretty(&policy_file::manifest(policy)).unwrap_or_default()
 }
 

@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::*;
+use crate::approvals::{Around, Times};
 use crate::config::Config;
 use crate::gateway::{Gateway, OpenDoor};
 use crate::home::Home;
@@ -19,6 +20,10 @@ use crate::store::{MessageRow, NewGroup, Queued, RunId};
 use proxy::ports::NobodyToAsk;
 
 mod anything;
+mod beside;
+mod files;
+mod matrix;
+mod owner;
 mod told;
 
 const SECRET: &str = "bank-real-0123456789abcdef";
@@ -29,6 +34,7 @@ struct House {
     store: Arc<Store>,
     log: Arc<AuditLog>,
     gateway: Arc<Gateway>,
+    owner: Arc<Approvals>,
     folder: TempDir,
 }
 
@@ -58,13 +64,21 @@ impl House {
         }
         let log = Arc::new(AuditLog::open(&home.audit_log()).unwrap());
         let (outbox, inbox) = outbox::handle();
-        let chats = Chats { store: store.clone(), outbox };
+        let owner = Approvals::open(&home, store.clone(), log.clone(), Times::of_the_machine()).unwrap();
+        let chats = Chats { store: store.clone(), outbox: outbox.clone(), owner: owner.clone(), home: home.clone() };
         let config = Config::load(&home).unwrap();
         let gateway =
             Gateway::open(&home, &config, log.clone(), Operations::of(log.clone(), Some(chats)), Arc::new(NobodyToAsk))
                 .unwrap();
-        inbox.start(store.clone(), Say::new(gateway.secrets(), log.clone()), Patience::default());
-        House { home, store, log, gateway, folder }
+        let say = Say::new(gateway.secrets(), log.clone());
+        inbox.start(store.clone(), say.clone(), Patience::default());
+        owner.stands_among(Around {
+            say,
+            wake_outbox: Box::new(move || outbox.wake()),
+            tell_agent: Box::new(|_, _, _| {}),
+            look_at_policy: Box::new(|_| {}),
+        });
+        House { home, store, log, gateway, owner, folder }
     }
 
     fn door(&self, name: &str) -> OpenDoor {
@@ -192,7 +206,7 @@ async fn mcp_has_a_handshake_tools_and_no_sessions() {
     let list = house.mcp("family", &json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/list" })).await;
     let list: Value = serde_json::from_str(&list.body).unwrap();
     let names: Vec<_> = list["result"]["tools"].as_array().unwrap().iter().map(|tool| tool["name"].clone()).collect();
-    assert_eq!(names, ["policy", "send_message", "request_access"]);
+    assert_eq!(names, Operation::ALL.iter().map(|operation| operation.name()).collect::<Vec<_>>());
     assert!(house.call("family", "policy", json!({})).await.unwrap().contains("api.test"));
     assert_eq!(
         house.call("family", "format_disk", json!({})).await.unwrap_err(),
@@ -229,7 +243,7 @@ async fn no_claim_reaches_another_group() {
     let house = House::new();
     let door = house.door("family");
     house.run("family", &door);
-    for claim in ["group", "chat", "chatJid", "isMain", "sender", "run", "__proto__"] {
+    for claim in ["group", "chatJid", "isMain", "sender", "run", "__proto__"] {
         let arguments = json!({ "text": "hi", claim: "main" });
         let refused = house.call("family", "send_message", arguments).await.unwrap_err();
         assert!(refused.contains(&format!("unknown field `{claim}`")), "{refused}");
@@ -373,24 +387,4 @@ async fn a_door_of_no_registered_group_reads_its_policy_and_does_no_more() {
     }
     let verdicts: Vec<_> = house.operations().into_iter().map(|entry| entry.decision.verdict).collect();
     assert_eq!(verdicts, ["allow", "deny", "deny"]);
-}
-
-#[test]
-fn the_table_names_every_operation_once() {
-    let table: Vec<_> = Operation::ALL
-        .into_iter()
-        .map(|it| {
-            (it.name(), [Asker::Main, Asker::Other, Asker::Unregistered].map(|asker| it.may(asker)), it.has_effect())
-        })
-        .collect();
-    assert_eq!(
-        table,
-        [
-            ("policy", [true, true, true], false),
-            ("send_message", [true, true, false], true),
-            ("request_access", [true, true, false], true),
-        ]
-    );
-    assert!(Operation::ALL.into_iter().all(|it| Operation::named(it.name()) == Some(it)));
-    assert_eq!(Operation::named("Policy"), None);
 }

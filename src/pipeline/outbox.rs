@@ -8,6 +8,7 @@
 //! too, the main group is told. The text itself stays in the store. Typing indicators go the
 //! same way but are not kept.
 
+mod beside;
 mod link;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 
 use policies::GroupName;
 
+use self::beside::line;
 pub use self::link::{Link, LinkId};
 use super::reply;
 use crate::channels::outward::Outward;
@@ -33,6 +35,8 @@ const ATTEMPTS: u32 = 10;
 const BREAKS: u32 = 5;
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_millis(store::LONGEST_PAUSE.unsigned_abs());
+/// How many times as long as a text a file may take.
+const FILES_TAKE: u32 = 4;
 /// How often the owner is told about a chat that cannot be reached.
 const TOLD_AGAIN: Duration = Duration::from_secs(60);
 
@@ -213,16 +217,14 @@ impl Outbox {
             Event::Wake => self.give_up_waiting(),
             Event::Attach(id, link) => {
                 self.links.insert(id, link);
-                self.join_in(id);
-                Ok(())
+                self.join_in(id)
             }
             Event::Detach(id) => self.detach(id),
             Event::State(id, state) => {
                 if let Some(link) = self.links.get_mut(&id) {
                     link.ready = state == ChannelState::Connected;
                 }
-                self.join_in(id);
-                Ok(())
+                self.join_in(id)
             }
             Event::Sent { link, id, sent_as, noted } => {
                 let sent = self.sent(link, id, sent_as.as_deref());
@@ -275,13 +277,16 @@ impl Outbox {
                 due = if busy { Vec::new() } else { vec![due.swap_remove(alone)] };
             }
             due.retain(|row| !self.flying.contains_key(&row.id));
+            self.give_up_unsendable(&mut due)?;
             if let Some(newest) = due.iter().map(|row| row.id).max()
                 && self.durable.is_none_or(|durable| durable < newest)
             {
                 self.store.durable().await?;
                 self.durable = Some(newest);
             }
-            due.into_iter().for_each(|row| self.hand_out(row));
+            for row in due {
+                self.hand_out(row)?;
+            }
         }
         let confirmations = self.flying.values().map(|flying| flying.until);
         if let Some(next) = confirmations.chain(next).min() {
@@ -292,22 +297,24 @@ impl Outbox {
 
     /// Gives a new channel the rows in flight at another one of its chat, which may be
     /// connected and not reading (a suspended terminal). The first confirmation counts.
-    fn join_in(&mut self, id: LinkId) {
-        let Some(link) = self.links.get_mut(&id) else { return };
+    fn join_in(&mut self, id: LinkId) -> Result<(), StoreError> {
+        let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
         for flying in self.flying.values_mut() {
-            let is_for_it = link.takes(&flying.row) && !flying.links.contains(&id);
-            if is_for_it && link.to.try_send(Outward::send(&flying.row)).is_ok() {
+            let is_for_it = link.takes(&flying.row) && link.can_send(&flying.row) && !flying.links.contains(&id);
+            if is_for_it && link.to.try_send(line(&self.store, &flying.row)?).is_ok() {
                 flying.links.insert(id);
                 link.given.insert(flying.row.id);
             }
         }
+        Ok(())
     }
 
-    fn hand_out(&mut self, row: Queued) {
+    fn hand_out(&mut self, row: Queued) -> Result<(), StoreError> {
         let mut taken = BTreeSet::new();
         let mut full = false;
-        for (id, link) in self.links.iter_mut().filter(|(_, link)| link.takes(&row)) {
-            match link.to.try_send(Outward::send(&row)) {
+        let send = line(&self.store, &row)?;
+        for (id, link) in self.links.iter_mut().filter(|(_, link)| link.takes(&row) && link.can_send(&row)) {
+            match link.to.try_send(send.clone()) {
                 Ok(()) => {
                     taken.insert(*id);
                     link.given.insert(row.id);
@@ -318,11 +325,14 @@ impl Outbox {
             }
         }
         if !taken.is_empty() {
-            let until = Instant::now() + self.patience.confirm;
+            // A file is uploaded first.
+            let patience = if row.file.is_some() { FILES_TAKE } else { 1 };
+            let until = Instant::now() + self.patience.confirm * patience;
             self.flying.insert(row.id, Flying { row, links: taken, until });
         } else if full {
             self.look_again(Instant::now() + self.patience.first_retry);
         }
+        Ok(())
     }
 
     /// Fails rows that no channel confirmed in time.

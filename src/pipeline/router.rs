@@ -63,10 +63,10 @@ pub(super) struct Served {
 impl Pipeline {
     /// Serves one channel until it disconnects.
     pub async fn serve_channel(&self, mut link: terminal::Link, peer: Peer) -> Result<(), ChannelError> {
-        let (channel, grows) = match link.from.recv().await {
+        let (channel, grows, takes) = match link.from.recv().await {
             None => return Ok(()),
             Some(FromChannel::Hello { v, .. }) if v != VERSION => return Err(ChannelError::Version(v)),
-            Some(FromChannel::Hello { channel, grows, .. }) => (channel, grows),
+            Some(FromChannel::Hello { channel, grows, takes, .. }) => (channel, grows, takes),
             Some(_) => return Err(ChannelError::NoHello),
         };
         let shown = match peer {
@@ -80,7 +80,7 @@ impl Pipeline {
             return Ok(());
         }
         let (channel, chat) = (served.channel.clone(), served.shown.clone());
-        self.outbox.attach(served.link, Link::new(channel, chat, link.to.clone()).growing(grows));
+        self.outbox.attach(served.link, Link::new(channel, chat, link.to.clone()).growing(grows).taking(takes));
         let ended = self.listen(&served, chats, &mut link).await;
         self.outbox.detach(served.link);
         ended

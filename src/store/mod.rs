@@ -48,11 +48,11 @@ pub use groups::{AddGroupError, Group, NewGroup};
 pub use messages::{Imported, Inserted, MOST_TALK, Means, Message, MessageRow, NewMessage};
 pub use nanoclaw::{NanoClaw, Registered, Said, Scheduled};
 pub use operations::{AccessRequest, Kept, NewAccessRequest, NotKept, NotSaid};
-pub use outbox::{LONGEST_PAUSE, NewOutgoing, OutboxId, OutboxState, Queued};
+pub use outbox::{FileFacts, LONGEST_PAUSE, NewOutgoing, OutboxId, OutboxState, Queued};
 pub use pauses::Pause;
 pub use retention::{Old, Retained};
 pub use runs::{EndRunError, Run, RunId, RunState};
-pub use say::{Growing, MARK, Say, Sayable, Text};
+pub use say::{Growing, MARK, Say, Sayable, SayableFile, Text};
 pub use undelivered::Undelivered;
 
 use durable::Durable;
@@ -205,6 +205,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/main-4.sql"),
     include_str!("schema/main-5.sql"),
     include_str!("schema/main-6.sql"),
+    include_str!("schema/main-7.sql"),
 ];
 
 /// Creates the file before SQLite does: 0600 from the first byte. SQLite gives

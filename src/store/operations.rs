@@ -2,10 +2,10 @@
 //! requests for access that wait for the owner.
 
 use policies::GroupName;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 
-use super::{Millis, NewOutgoing, OutboxId, RunId, Store, StoreError, groups, now, outbox, runs};
+use super::{Millis, NewOutgoing, OutboxId, RunId, Sayable, SayableFile, Store, StoreError, groups, now, outbox, runs};
 
 /// Why a message was not queued.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +16,9 @@ pub enum NotSaid {
     /// The run has said enough.
     #[error("the run has sent as many messages as one may")]
     TooMany,
+    /// Nobody wrote such a message.
+    #[error("there is no such message in the chat")]
+    NoMessage,
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -76,9 +79,66 @@ pub struct Kept {
 }
 
 impl Store {
-    /// Queues a message of a run that is under way: at most `most` of one run. All runs
-    /// but the last of their group have ended, so none speaks for another.
-    pub fn say_in_run(&self, group: &GroupName, run: RunId, new: &NewOutgoing, most: u32) -> Result<OutboxId, NotSaid> {
+    /// Queues a message of a run that is under way, for its own group's chat or another's: at most `most`
+    /// of one run. All runs but the last of their group have ended, so none speaks for another.
+    pub fn say_in_run(
+        &self,
+        group: &GroupName,
+        run: RunId,
+        to: &GroupName,
+        new: &NewOutgoing,
+        most: u32,
+    ) -> Result<OutboxId, NotSaid> {
+        self.in_run(group, run, most, |transaction| outbox::enqueue(transaction, to, Some(run), new))
+    }
+
+    /// Queues a sign for a message of the group's chat that somebody wrote: for this one, or for the last that
+    /// the run answers. What this daemon said is none, nor what was said to its questions.
+    pub fn react_in_run(
+        &self,
+        group: &GroupName,
+        run: RunId,
+        message: Option<&str>,
+        sign: &Sayable,
+        most: u32,
+    ) -> Result<OutboxId, NotSaid> {
+        let written = "SELECT id FROM messages WHERE group_name = ?1
+                       AND (id = ?2 OR ?2 IS NULL AND row_id = (SELECT last_row FROM runs WHERE id = ?3))
+                       AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.group_name = ?1 AND sent_as = messages.id)";
+        let find = |connection: &Connection| -> rusqlite::Result<Option<String>> {
+            let values = params![group.as_str(), message, runs::key(run)];
+            connection.prepare_cached(written)?.query_row(values, |row| row.get(0)).optional()
+        };
+        let message = self.read(find)?.ok_or(NotSaid::NoMessage)?;
+        self.in_run(group, run, most, |transaction| outbox::enqueue_reaction(transaction, (group, &message), run, sign))
+    }
+
+    /// Queues a file of a run that is under way. So many bytes may wait for a group's chat.
+    pub fn send_file_in_run(
+        &self,
+        group: &GroupName,
+        run: RunId,
+        (file, text): (&SayableFile, &Sayable),
+        (most, bytes): (u32, u64),
+    ) -> Result<OutboxId, NotSaid> {
+        let waiting = "SELECT coalesce(sum(size), 0) FROM outbox_files JOIN outbox ON outbox.id = outbox_files.outbox
+                       WHERE group_name = ?1 AND bytes IS NOT NULL";
+        let waiting: i64 =
+            self.read(|connection| connection.prepare_cached(waiting)?.query_row([group.as_str()], |row| row.get(0)))?;
+        if waiting.unsigned_abs() + file.bytes().len() as u64 > bytes {
+            return Err(NotSaid::TooMany);
+        }
+        self.in_run(group, run, most, |transaction| outbox::enqueue_file(transaction, group, run, (file, text)))
+    }
+
+    /// Queues something of a run that is under way.
+    fn in_run(
+        &self,
+        group: &GroupName,
+        run: RunId,
+        most: u32,
+        queue: impl FnOnce(&Connection) -> rusqlite::Result<OutboxId>,
+    ) -> Result<OutboxId, NotSaid> {
         self.write(|transaction| {
             let explain = |error: rusqlite::Error| NotSaid::Store(self.explain(&error));
             let under_way = "SELECT 1 FROM runs WHERE id = ?1 AND group_name = ?2 AND state = 'running'";
@@ -92,7 +152,7 @@ impl Store {
             if said >= most {
                 return Err(NotSaid::TooMany);
             }
-            outbox::enqueue(transaction, group, Some(run), new).map_err(explain)
+            queue(transaction).map_err(explain)
         })
     }
 

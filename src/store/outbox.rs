@@ -5,7 +5,7 @@ use policies::GroupName;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Millis, RunId, Sayable, Store, StoreError, groups, messages, now, runs};
+use super::{Millis, RunId, Sayable, SayableFile, Store, StoreError, groups, messages, now, runs};
 
 /// The number of an outgoing message; a resend carries the same one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,10 +41,23 @@ pub struct Queued {
     pub text: Sayable,
     /// What it answers.
     pub in_reply_to: Option<String>,
+    /// The message that it is a reaction to; its text is the sign.
+    pub reacts_to: Option<String>,
+    /// The file that goes with it, whose bytes are [`Store::outgoing_file`].
+    pub file: Option<FileFacts>,
     /// How often sending it has failed.
     pub attempts: u32,
     /// When it was queued.
     pub created_at: Millis,
+}
+
+/// What is known of a file without its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileFacts {
+    /// Its name.
+    pub name: String,
+    /// How many bytes it has.
+    pub size: u64,
 }
 
 /// What became of an outgoing message.
@@ -97,7 +110,7 @@ impl Store {
         self.read(|connection| {
             let heads = "SELECT min(id) FROM outbox WHERE state = 'queued' GROUP BY group_name";
             let sql = format!(
-                "SELECT min(next_attempt_at) FROM outbox JOIN groups ON name = group_name
+                "SELECT min(next_attempt_at) FROM outbox JOIN groups ON groups.name = group_name
                  WHERE id IN ({heads}) AND channel = ?1 AND NOT {DUE}"
             );
             connection.prepare_cached(&sql)?.query_row(params![channel, now, LONGEST_PAUSE], |row| row.get(0))
@@ -109,7 +122,25 @@ impl Store {
     pub fn mark_sent(&self, id: OutboxId, sent_as: Option<&str>) -> Result<bool, StoreError> {
         let update = "UPDATE outbox SET state = 'sent', attempts = attempts + 1, ended_at = ?2, sent_as = ?3
                       WHERE id = ?1 AND state = 'queued'";
-        self.end_outgoing(update, &[&key(id), &now(), &sent_as])
+        // A file that could not be sent stays as long as the word that its chat got instead.
+        let leave = "UPDATE outbox_files SET bytes = NULL
+                     WHERE outbox = ?1 AND (SELECT instead FROM outbox WHERE id = ?1) IS NULL";
+        self.write(|transaction| {
+            let end = || {
+                let ended = transaction.execute(update, params![key(id), now(), sent_as])?;
+                transaction.prepare_cached(leave)?.execute([key(id)])?;
+                Ok(ended == 1)
+            };
+            end().map_err(|error: rusqlite::Error| self.explain(&error))
+        })
+    }
+
+    /// The file that goes with a message; nothing once it was sent.
+    pub fn outgoing_file(&self, id: OutboxId) -> Result<Option<SayableFile>, StoreError> {
+        self.read(|connection| {
+            let select = "SELECT name, media, bytes FROM outbox_files WHERE outbox = ?1 AND bytes IS NOT NULL";
+            connection.prepare_cached(select)?.query_row([key(id)], |row| SayableFile::stored(row, 0)).optional()
+        })
     }
 
     /// Whether the network's id is that of a message which was sent to this group.
@@ -171,8 +202,10 @@ pub const LONGEST_PAUSE: Millis = 600_000;
 const DUE: &str = "(next_attempt_at <= ?2 OR next_attempt_at > ?2 + ?3)";
 
 const SELECT: &str = "SELECT outbox.id, group_name, channel, chat, run, iif(instead IS NULL, kind, 'failure'),
-                             coalesce(instead, text), in_reply_to, attempts, outbox.created_at
-                      FROM outbox JOIN groups ON name = group_name";
+                             coalesce(instead, text), in_reply_to, attempts, outbox.created_at,
+                             iif(instead IS NULL, reacts_to, NULL), outbox_files.name, outbox_files.size
+                      FROM outbox JOIN groups ON groups.name = group_name
+                      LEFT JOIN outbox_files ON outbox_files.outbox = outbox.id AND instead IS NULL";
 
 pub(super) fn enqueue(
     connection: &Connection,
@@ -194,6 +227,35 @@ pub(super) fn enqueue(
             now()
         ])?;
     Ok(OutboxId(connection.last_insert_rowid().unsigned_abs()))
+}
+
+/// Puts a sign on a message.
+pub(super) fn enqueue_reaction(
+    connection: &Connection,
+    to: (&GroupName, &str),
+    run: RunId,
+    sign: &Sayable,
+) -> rusqlite::Result<OutboxId> {
+    let new = NewOutgoing { kind: OutgoingKind::Reply, text: sign.clone(), in_reply_to: None };
+    let id = enqueue(connection, to.0, Some(run), &new)?;
+    connection.prepare_cached("UPDATE outbox SET reacts_to = ?2 WHERE id = ?1")?.execute(params![key(id), to.1])?;
+    Ok(id)
+}
+
+/// Sends a file, with a text that may be empty.
+pub(super) fn enqueue_file(
+    connection: &Connection,
+    to: &GroupName,
+    run: RunId,
+    (file, text): (&SayableFile, &Sayable),
+) -> rusqlite::Result<OutboxId> {
+    let new = NewOutgoing { kind: OutgoingKind::Reply, text: text.clone(), in_reply_to: None };
+    let id = enqueue(connection, to, Some(run), &new)?;
+    let (name, media, bytes) = (file.name(), file.media(), file.bytes());
+    connection
+        .prepare_cached("INSERT INTO outbox_files (outbox, name, media, size, bytes) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![key(id), name, media, i64::try_from(bytes.len()).unwrap_or(i64::MAX), bytes])?;
+    Ok(id)
 }
 
 pub(super) fn key(id: OutboxId) -> i64 {
@@ -240,5 +302,12 @@ fn queued_from(row: &Row<'_>) -> rusqlite::Result<Queued> {
         in_reply_to: row.get(7)?,
         attempts: row.get(8)?,
         created_at: row.get(9)?,
+        reacts_to: row.get(10)?,
+        file: file_from(row)?,
     })
+}
+
+fn file_from(row: &Row<'_>) -> rusqlite::Result<Option<FileFacts>> {
+    let name: Option<String> = row.get(11)?;
+    name.map(|name| Ok(FileFacts { name, size: row.get::<_, i64>(12)?.unsigned_abs() })).transpose()
 }

@@ -12,10 +12,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use policies::{Code, GroupName, Refusal};
 use proxy::ports::Secrets;
 use rusqlite::Row;
-use scan::{Finding, LeakFilter, WatchedKind};
+use scan::{Finding, LeakFilter, Stop, WatchedKind};
 
 use super::ledger::{AuditLog, Notice};
 use crate::phrases::{Language, Phrases};
@@ -52,6 +53,14 @@ pub struct Sayable {
     text: String,
     /// Whom it was checked for. Without one it says nothing (or is a test's).
     group: Option<GroupName>,
+}
+
+/// A file that may go to a chat: its name and its bytes were looked through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SayableFile {
+    name: String,
+    media: String,
+    bytes: Bytes,
 }
 
 /// An agent's words, not checked yet.
@@ -124,6 +133,41 @@ impl Say {
             return Err(down.into());
         }
         checked.map_err(|finding| withheld(&finding))
+    }
+
+    /// An agent's file for a group's chat, checked and recorded, with all that is packed in it.
+    pub fn file(&self, group: &GroupName, name: &str, media: &str, bytes: Bytes) -> Result<SayableFile, Refusal> {
+        let found =
+            self.leak(group, name).map_or_else(|| self.stops_file(group, &bytes), |found| Some(Stop::Found(found)));
+        let size = bytes.len() as u64;
+        let (record, refusal) = match found {
+            None => {
+                let text = format!("a file of {size} bytes went to the chat");
+                (Notice { bytes: Some(size), ..Notice::new("reply", Some(group), text) }, None)
+            }
+            Some(Stop::Found(finding)) => {
+                (withheld_notice(group, format!("a file held a {finding}")), Some(withheld(&finding)))
+            }
+            Some(Stop::Unreadable(why)) => {
+                let told = format!("a file is looked into before it may leave, and {why}; {}", why.advice());
+                let refusal = Refusal::new(Code::BodyUnreadable, told);
+                let text = "a file could not be looked into and was withheld";
+                let notice = Notice::new("reply_withheld", Some(group), text);
+                (Notice { code: Some(refusal.code), ..notice }, Some(refusal))
+            }
+        };
+        self.log.notice(&record).map_err(Refusal::from)?;
+        match refusal {
+            Some(refusal) => Err(refusal),
+            None => Ok(SayableFile { name: unmarked(name.to_owned()), media: media.to_owned(), bytes }),
+        }
+    }
+
+    fn stops_file(&self, group: &GroupName, bytes: &Bytes) -> Option<Stop> {
+        let own = group.clone();
+        let is_own = move |what: &WatchedKind| matches!(what, WatchedKind::Surrogate { group, .. } if *group == own);
+        let mut filter = self.secrets.watchlist().filter().tolerating(is_own);
+        filter.push_last(bytes.clone()).err()
     }
 
     /// An answer that will grow. The whole of it is said as any other.
@@ -220,6 +264,29 @@ impl Sayable {
     #[cfg(test)]
     pub(crate) fn unchecked(text: impl Into<String>) -> Self {
         Sayable { text: text.into(), group: None }
+    }
+}
+
+impl SayableFile {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it is, as MIME calls it.
+    pub fn media(&self) -> &str {
+        &self.media
+    }
+
+    /// What it holds.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The file of a row of the outbox, which takes nothing else.
+    pub(super) fn stored(row: &Row<'_>, column: usize) -> rusqlite::Result<Self> {
+        let bytes: Vec<u8> = row.get(column + 2)?;
+        Ok(SayableFile { name: row.get(column)?, media: row.get(column + 1)?, bytes: bytes.into() })
     }
 }
 

@@ -21,14 +21,19 @@ pub struct Undelivered {
     pub chat_was_told: bool,
     /// What it says.
     pub text: String,
+    /// The name of the file that it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
 }
 
 impl Store {
     /// What could not be delivered, of one group or of all, oldest first.
     pub fn undelivered(&self, group: Option<&GroupName>) -> Result<Vec<Undelivered>, StoreError> {
         self.read(|connection| {
-            let select = "SELECT id, group_name, created_at, coalesce(error, ''), state = 'sent', text FROM outbox
-                          WHERE (instead IS NOT NULL OR state = 'failed') AND text <> ''
+            let select =
+                "SELECT id, group_name, created_at, coalesce(error, ''), state = 'sent', text, name FROM outbox
+                          LEFT JOIN outbox_files ON outbox_files.outbox = outbox.id
+                          WHERE (instead IS NOT NULL OR state = 'failed') AND (text <> '' OR name IS NOT NULL)
                           AND (?1 IS NULL OR group_name = ?1) ORDER BY id";
             connection.prepare_cached(select)?.query_map(params![group.map(GroupName::as_str)], from)?.collect()
         })
@@ -43,5 +48,6 @@ fn from(row: &Row<'_>) -> rusqlite::Result<Undelivered> {
         why: row.get(3)?,
         chat_was_told: row.get(4)?,
         text: row.get(5)?,
+        file: row.get(6)?,
     })
 }

@@ -29,6 +29,12 @@ pub const VERSION: u32 = 1;
 /// The longest line either side accepts, its newline included.
 pub const MAX_LINE: usize = 1 << 20;
 
+/// The largest file that a `send` carries, in bytes.
+pub const MAX_FILE: usize = 8 << 20;
+
+/// The longest line that a channel accepts which takes files.
+pub const MAX_SEND: usize = 12 << 20;
+
 /// What a channel says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
@@ -45,6 +51,9 @@ pub enum FromChannel {
         /// Whether it shows answers while they grow.
         #[serde(default, skip_serializing_if = "is_false")]
         grows: bool,
+        /// What it can send beside texts.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        takes: Vec<Takes>,
     },
     /// The state of the channel's connection to its network.
     State {
@@ -73,6 +82,16 @@ pub enum FromChannel {
         /// Whether trying again can help.
         retry: bool,
     },
+}
+
+/// What a channel can send beside texts. It is given nothing that it does not name here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Takes {
+    /// Signs on messages.
+    Reactions,
+    /// Files.
+    Files,
 }
 
 /// The state of a channel's connection to its network.
@@ -215,6 +234,26 @@ pub struct Outgoing {
     pub text: String,
     /// The id of the message that this answers, if any.
     pub in_reply_to: Option<String>,
+    /// The id of the message that this is a sign on, which is the text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reacts_to: Option<String>,
+    /// A file, with the text beside it, which may be empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<OutgoingFile>,
+}
+
+/// A file that goes to a chat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutgoingFile {
+    /// Its name: one part of a path, with nothing in it that hides.
+    pub name: String,
+    /// What it is, as MIME calls it.
+    pub media: String,
+    /// How many bytes it has.
+    pub size: u64,
+    /// The bytes, in base64.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub data: String,
 }
 
 /// The kind of an outgoing message.

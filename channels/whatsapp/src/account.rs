@@ -1,10 +1,12 @@
 //! Opens the store and builds the client, for the channel and the commands.
 
 use anyhow::{Context, anyhow};
+use async_trait::async_trait;
 use channel_protocol::ChannelState;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use whatsapp_rust::bot::{Bot, BotBuilder, Provided};
+use whatsapp_rust::http::{HttpClient, HttpRequest, HttpResponse, UreqHttpClient};
 use whatsapp_rust::transport::TokioWebSocketTransportFactory;
 use whatsapp_rust::wacore::store::traits::DeviceStore;
 use whatsapp_rust::wacore::store::{Device, DevicePropsOverride};
@@ -24,6 +26,18 @@ const TEST_VERSION: (u32, u32, u32) = (2, 3000, 1_000_000_000);
 
 /// The builder, complete except for its handlers.
 pub(crate) type Builder = BotBuilder<Provided, Provided, Provided, Provided>;
+
+/// The way to the media hosts of a test's server, which is on this machine and has no certificate.
+#[derive(Debug)]
+struct InTheClear(UreqHttpClient);
+
+#[async_trait]
+impl HttpClient for InTheClear {
+    async fn execute(&self, request: HttpRequest) -> anyhow::Result<HttpResponse> {
+        let url = request.url.replacen("https://", "http://", 1);
+        self.0.execute(HttpRequest { url, ..request }).await
+    }
+}
 
 /// An opened store.
 pub(crate) struct Account {
@@ -73,7 +87,7 @@ impl Account {
             .with_cache_config(CacheConfig { msg_secret_policy: MsgSecretPolicy::Disabled, ..Default::default() })
             .skip_history_sync();
         match server {
-            Some(_) => builder.with_version(TEST_VERSION),
+            Some(_) => builder.with_version(TEST_VERSION).with_http_client(InTheClear(UreqHttpClient::new())),
             None => builder,
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, anyhow, bail};
-use channel_protocol::{ChannelState, FromChannel, Incoming, MAX_LINE, ToChannel, VERSION};
+use channel_protocol::{ChannelState, FromChannel, Incoming, MAX_SEND, Takes, ToChannel, VERSION};
 use lines::LineBuffer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Stdin};
 use tokio::sync::{mpsc, oneshot};
@@ -42,8 +42,14 @@ pub(crate) async fn meet() -> anyhow::Result<(Daemon, Ear, Vec<String>)> {
     tokio::spawn(write(waiting_lines));
     let daemon = Daemon { lines, waiting: Arc::default() };
     let program = concat!("doorward-whatsapp ", env!("CARGO_PKG_VERSION")).to_owned();
-    daemon.say(FromChannel::Hello { v: VERSION, channel: CHANNEL.to_owned(), program, grows: false });
-    let mut ear = Ear { stream: tokio::io::stdin(), lines: LineBuffer::new(MAX_LINE), chunk: vec![0; CHUNK] };
+    daemon.say(FromChannel::Hello {
+        v: VERSION,
+        channel: CHANNEL.to_owned(),
+        program,
+        grows: false,
+        takes: vec![Takes::Reactions, Takes::Files],
+    });
+    let mut ear = Ear { stream: tokio::io::stdin(), lines: LineBuffer::new(MAX_SEND), chunk: vec![0; CHUNK] };
     match ear.next().await? {
         Some(ToChannel::Welcome { v: VERSION, chats }) => Ok((daemon, ear, chats)),
         Some(ToChannel::Welcome { v, .. }) => {

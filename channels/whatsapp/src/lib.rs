@@ -17,6 +17,7 @@ mod confine;
 mod content;
 mod daemon;
 mod events;
+mod files;
 mod folder;
 mod ids;
 mod intake;

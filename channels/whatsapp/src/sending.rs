@@ -5,19 +5,21 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use channel_protocol::{FromChannel, Outgoing};
 use tokio::sync::{mpsc, watch};
 use whatsapp_rust::cache::Freshness;
 use whatsapp_rust::prelude::{Client, MessageBuilderExt, SendOptions};
-use whatsapp_rust::wacore::proto_helpers::build_quote_context_with_info;
+use whatsapp_rust::upload::UploadResponse;
+use whatsapp_rust::wacore::proto_helpers::{build_quote_context_with_info, build_reaction_message};
 use whatsapp_rust::wacore_binary::JidExt;
 use whatsapp_rust::waproto::whatsapp as wa;
 use whatsapp_rust::{Jid, NodeFilter};
 
 use crate::chats::Chats;
 use crate::daemon::Daemon;
+use crate::files::{self, NotUploaded};
 use crate::ids::Ids;
 use crate::intake::other_names;
 use crate::recent::Recent;
@@ -96,7 +98,7 @@ async fn work(post: Post, mut line: mpsc::UnboundedReceiver<Outgoing>) {
 impl Post {
     async fn deliver(&self, message: &Outgoing) -> Result<Option<String>, NotSent> {
         // Marks the end of an answer: nothing for a person to read.
-        if message.text.trim().is_empty() {
+        if message.text.trim().is_empty() && message.file.is_none() {
             return Ok(None);
         }
         if self.client.wait_for_connected(CONNECT).await.is_err() {
@@ -106,12 +108,16 @@ impl Post {
         let Some(to) = self.chats.jid(&message.chat) else {
             return Err(NotSent::for_good("this chat is not registered any more"));
         };
-        let mut tried = self.attempt(message, &to, Freshness::CachePreferred).await?;
+        let uploaded = match &message.file {
+            Some(file) => Some(files::upload(&self.client, file).await?),
+            None => None,
+        };
+        let mut tried = self.attempt((message, uploaded.as_ref()), &to, Freshness::CachePreferred).await?;
         if let Tried::Refused(code) = &tried
             && refusal(code) == Refusal::AskAnew
         {
             let other = self.other_name(&to).await.unwrap_or(to);
-            tried = self.attempt(message, &other, Freshness::Refresh).await?;
+            tried = self.attempt((message, uploaded.as_ref()), &other, Freshness::Refresh).await?;
         }
         match tried {
             Tried::Sent(id) => Ok(Some(id)),
@@ -123,8 +129,13 @@ impl Post {
     }
 
     /// Sends one message to one name of its chat, until WhatsApp has confirmed or refused it.
-    async fn attempt(&self, message: &Outgoing, to: &Jid, names: Freshness) -> Result<Tried, NotSent> {
-        let id = self.ids.id(&message.chat, message.id, &message.text);
+    async fn attempt(
+        &self,
+        (message, uploaded): (&Outgoing, Option<&UploadResponse>),
+        to: &Jid,
+        names: Freshness,
+    ) -> Result<Tried, NotSent> {
+        let id = self.ids.id(&message.chat, message.id, &identifying(message));
         let mut breaks = self.breaks.clone();
         breaks.mark_unchanged();
         let confirmed =
@@ -136,7 +147,7 @@ impl Post {
         if let Some(seconds) = self.stays(&message.chat, to).await {
             options = options.with_ephemeral_expiration(seconds);
         }
-        let sent = self.client.send_message_with_options(to.clone(), self.compose(message, to), options);
+        let sent = self.client.send_message_with_options(to.clone(), self.compose(message, uploaded, to)?, options);
         // The library's errors name chats; what we say does not.
         let Ok(Ok(_)) = tokio::time::timeout(CONFIRM, sent).await else {
             return Err(NotSent::for_now("WhatsApp did not take the message"));
@@ -173,15 +184,46 @@ impl Post {
         names.into_iter().find(|other| *other != jid.to_non_ad())
     }
 
-    fn compose(&self, message: &Outgoing, to: &Jid) -> wa::Message {
+    fn compose(&self, message: &Outgoing, uploaded: Option<&UploadResponse>, to: &Jid) -> Result<wa::Message, NotSent> {
+        if let (Some(file), Some(uploaded)) = (&message.file, uploaded) {
+            return Ok(files::message(file, uploaded, &message.text));
+        }
+        if let Some(id) = &message.reacts_to {
+            return self.reaction(message, id, to);
+        }
         let quoted = message.in_reply_to.as_ref().and_then(|id| self.recent.find(&message.chat, id));
-        match quoted {
+        Ok(match quoted {
             Some(quoted) => {
                 let context = build_quote_context_with_info(&quoted.id, &quoted.sender, to, to, &quoted.message);
                 wa::Message::text_with_context(&message.text, context)
             }
             None => wa::Message::text(&message.text),
-        }
+        })
+    }
+
+    /// A sign on a message, which WhatsApp finds by who wrote it.
+    fn reaction(&self, message: &Outgoing, id: &str, to: &Jid) -> Result<wa::Message, NotSent> {
+        let Some(written) = self.recent.find(&message.chat, id) else {
+            return Err(NotSent::for_good("the message that it is for is too old to put a reaction on"));
+        };
+        let from_me = self.chats.is_own(&written.sender);
+        let key = wa::MessageKey {
+            remote_jid: Some(to.to_string()),
+            from_me: Some(from_me),
+            id: Some(id.to_owned()),
+            participant: (to.is_group() && !from_me).then(|| written.sender.to_string()),
+            ..wa::MessageKey::default()
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        Ok(build_reaction_message(key, &message.text, i64::try_from(now).unwrap_or(i64::MAX)))
+    }
+}
+
+/// What tells one message from another of the same number.
+fn identifying(message: &Outgoing) -> String {
+    match &message.file {
+        Some(file) => format!("{}\n{}\n{}", message.text, file.name, file.size),
+        None => message.text.clone(),
     }
 }
 
@@ -217,6 +259,15 @@ fn refusal(code: &str) -> Refusal {
 /// A code for use in a sentence, bounded because it comes from outside.
 fn shown(code: &str) -> String {
     code.chars().filter(char::is_ascii_alphanumeric).take(8).collect()
+}
+
+impl From<NotUploaded> for NotSent {
+    fn from(why: NotUploaded) -> Self {
+        match why {
+            NotUploaded::Broken => NotSent::for_good("the file did not come whole from Doorward"),
+            NotUploaded::NotTaken => NotSent::for_now("WhatsApp's media hosts did not take the file"),
+        }
+    }
 }
 
 impl NotSent {

@@ -17,6 +17,9 @@ pub mod kernel;
 
 pub mod door;
 mod failure;
+mod host;
+pub mod ipc;
+pub mod mcp;
 mod pipes;
 mod process;
 pub mod reaper;

@@ -7,13 +7,14 @@ use lines::LineBuffer;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     signal::unix::{SignalKind, signal},
-    sync::mpsc,
+    sync::{mpsc, oneshot},
 };
 
 use crate::{
     acp,
     agents::{Daemon, complain},
     attest, claude, door,
+    ipc::Ipc,
     protocol::{Agent, FromGuest, MAX_LINE, ToGuest, VERSION},
     reaper::Reaper,
     shell,
@@ -47,7 +48,8 @@ async fn serve() -> Result<(), String> {
     let mut terminate =
         signal(SignalKind::terminate()).map_err(|error| format!("cannot watch for signals: {error}"))?;
     let (say, said) = mpsc::channel(64);
-    let mut writer = tokio::task::spawn_local(write(said));
+    let (watches, watched) = oneshot::channel();
+    let mut writer = tokio::task::spawn_local(write(said, watched));
     let mut daemon = Daemon { heard: hear(), say };
     daemon.tell(FromGuest::Hello { v: VERSION, attestation: attest::gather() }).await?;
     let agent = tokio::select! {
@@ -59,6 +61,7 @@ async fn serve() -> Result<(), String> {
     };
     let listener = door::listen().await.map_err(|error| format!("cannot listen on {}: {error}", door::LISTEN))?;
     tokio::task::spawn_local(door::serve(listener));
+    let _ = watches.send(Ipc::watch());
     daemon.tell(FromGuest::Ready).await?;
     let result = tokio::select! {
         result = drive(agent, Rc::new(reaper), daemon) => result,
@@ -78,9 +81,18 @@ fn started(message: ToGuest) -> Result<Agent, String> {
     }
 }
 
-async fn write(mut said: mpsc::Receiver<FromGuest>) {
+/// What was asked for by files belongs to the turn in which they were written, so its end is told
+/// when that is done.
+async fn write(mut said: mpsc::Receiver<FromGuest>, mut watched: oneshot::Receiver<Ipc>) {
     let mut stdout = tokio::io::stdout();
+    let mut ipc = Ipc::default();
     while let Some(message) = said.recv().await {
+        if let Ok(watches) = watched.try_recv() {
+            ipc = watches;
+        }
+        if matches!(message, FromGuest::Done { .. } | FromGuest::Error { .. }) {
+            ipc.settled().await;
+        }
         let Ok(mut line) = serde_json::to_vec(&message) else { return };
         line.push(b'\n');
         if stdout.write_all(&line).await.is_err() || stdout.flush().await.is_err() {

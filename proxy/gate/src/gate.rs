@@ -175,7 +175,7 @@ impl Gate {
     }
 
     /// Why nothing of the group's may go on: the door is shut, or the owner has locked it.
-    pub(crate) fn lets_nothing(&self) -> Option<Refusal> {
+    pub fn lets_nothing(&self) -> Option<Refusal> {
         self.is_shut().or_else(|| self.locked().err())
     }
 

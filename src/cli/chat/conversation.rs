@@ -1,17 +1,21 @@
 //! A terminal's side of the channel protocol.
 
 use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::super::show::{Styled, Tone};
 use super::super::{Failure, refused, show};
+use super::received;
 use crate::channels::lines::{LineReader, LineWriter};
-use crate::channels::protocol::{FromChannel, Incoming, MAX_LINE, Outgoing, OutgoingKind, Sender, ToChannel, VERSION};
+use crate::channels::protocol::{
+    FromChannel, Incoming, MAX_SEND, Outgoing, OutgoingKind, Sender, Takes, ToChannel, VERSION,
+};
 use crate::channels::terminal::CHANNEL;
 use crate::control::client::Client;
 use crate::store::{self, Group};
@@ -21,7 +25,18 @@ pub(super) struct Conversation {
     reader: LineReader<OwnedReadHalf>,
     writer: LineWriter<OwnedWriteHalf>,
     chat: String,
+    /// Where files are kept.
+    received: PathBuf,
     json: bool,
+}
+
+/// A message for a program, with the place of its file.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    out: &'a Outgoing,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<PathBuf>,
 }
 
 /// What comes over the connection: the channel protocol, or the control socket's no.
@@ -34,13 +49,26 @@ enum Line {
 
 impl Conversation {
     /// Connects and says hello; answers may be shown while they grow.
-    pub(super) async fn open(client: Client, group: &Group, json: bool, grows: bool) -> Result<Self, Failure> {
+    pub(super) async fn open(
+        client: Client,
+        group: &Group,
+        received: PathBuf,
+        json: bool,
+        grows: bool,
+    ) -> Result<Self, Failure> {
         let stream: UnixStream = client.channel(Some(group.name.to_string())).await?;
         let (read, write) = stream.into_split();
-        let reader = LineReader::new(read, MAX_LINE);
-        let mut conversation = Conversation { reader, writer: LineWriter::new(write), chat: group.chat.clone(), json };
+        let reader = LineReader::new(read, MAX_SEND);
+        let mut conversation =
+            Conversation { reader, writer: LineWriter::new(write), chat: group.chat.clone(), received, json };
         let program = concat!("doorward-chat ", env!("CARGO_PKG_VERSION")).to_owned();
-        let hello = FromChannel::Hello { v: VERSION, channel: CHANNEL.to_owned(), program, grows };
+        let hello = FromChannel::Hello {
+            v: VERSION,
+            channel: CHANNEL.to_owned(),
+            program,
+            grows,
+            takes: vec![Takes::Reactions, Takes::Files],
+        };
         conversation.writer.send(&hello).await?;
         match conversation.next().await? {
             ToChannel::Welcome { .. } => Ok(conversation),
@@ -57,17 +85,17 @@ impl Conversation {
                 ToChannel::Ignored { id: ignored, why } if ignored == id => {
                     return Err(refused(anyhow!("the message was not taken: {why}")));
                 }
-                ToChannel::Send(out) if out.in_reply_to.as_ref() == Some(&id) => {
-                    self.show(&out)?;
+                ToChannel::Send(mut out) if out.in_reply_to.as_ref() == Some(&id) => {
+                    self.show(&mut out)?;
                     self.confirm(out.id).await?;
                     failed |= out.kind == OutgoingKind::Failure;
                     if out.kind == OutgoingKind::Done {
                         return Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS });
                     }
                 }
-                ToChannel::Send(out) if out.in_reply_to.is_none() && out.kind == OutgoingKind::Reply => {
+                ToChannel::Send(mut out) if out.in_reply_to.is_none() && out.kind == OutgoingKind::Reply => {
                     // What the agent says on its way to the answer.
-                    self.show(&out)?;
+                    self.show(&mut out)?;
                     self.confirm(out.id).await?;
                 }
                 ToChannel::Send(out) => {
@@ -123,10 +151,16 @@ impl Conversation {
     }
 
     /// Shows a message: for a program as it is, for a person as a terminal has room for it.
-    fn show(&self, out: &Outgoing) -> Result<(), Failure> {
-        match self.shown(out) {
-            _ if self.json => show::json(out)?,
-            Some(_) if out.kind == OutgoingKind::Reply && !std::io::stdout().is_terminal() => {
+    fn show(&self, out: &mut Outgoing) -> Result<(), Failure> {
+        let kept = self.keep(out)?;
+        match self.shown(out, kept.as_deref()) {
+            _ if self.json => show::json(&Shown { out, kept })?,
+            Some(_)
+                if kept.is_none()
+                    && out.reacts_to.is_none()
+                    && out.kind == OutgoingKind::Reply
+                    && !std::io::stdout().is_terminal() =>
+            {
                 show::verbatim(&out.text)?;
             }
             Some(shown) => show::line(shown)?,
@@ -135,8 +169,20 @@ impl Conversation {
         Ok(())
     }
 
-    /// A message for a person; `None` where it has nothing to show.
-    pub(super) fn shown(&self, out: &Outgoing) -> Option<Styled> {
+    /// Keeps the file of a message; where it is then. Its bytes are taken out of the message.
+    pub(super) fn keep(&self, out: &mut Outgoing) -> Result<Option<PathBuf>, Failure> {
+        let id = out.id;
+        out.file.as_mut().map(|file| received::keep(&self.received, id, file)).transpose()
+    }
+
+    /// A message for a person; `None` where it has nothing to show. `kept`: where its file is.
+    pub(super) fn shown(&self, out: &Outgoing, kept: Option<&Path>) -> Option<Styled> {
+        if let (Some(file), Some(kept)) = (&out.file, kept) {
+            return Some(received::shown(file, &out.text, kept));
+        }
+        if out.kind == OutgoingKind::Reply && out.reacts_to.is_some() {
+            return Some(Tone::Faint.of(&format!("(it puts {} on a message)", out.text)));
+        }
         // Of Doorward's own texts these mark what is inserted, which a terminal does not show.
         let own = out.text.replace(['\u{2068}', '\u{2069}'], "");
         let ours = || Tone::Warning.of("[Doorward]");

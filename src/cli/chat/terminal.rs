@@ -43,7 +43,8 @@ pub(super) async fn talk(
                     if out.kind == OutgoingKind::Reply && out.in_reply_to.is_some() {
                         out.text = grown.rest_of(&out.text).to_owned();
                     }
-                    if let Some(shown) = conversation.shown(&out).filter(|shown| !shown.plain().is_empty()) {
+                    let kept = conversation.keep(&mut out)?;
+                    if let Some(shown) = conversation.shown(&out, kept.as_deref()).filter(|shown| !shown.plain().is_empty()) {
                         prompt.show(&shown)?;
                     }
                     conversation.confirm(out.id).await?;

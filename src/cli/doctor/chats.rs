@@ -1,11 +1,12 @@
 //! Whether the chats can be heard, and whether an alarm reaches anybody.
 
-use super::super::whatsapp::{Account, Standing, ids};
+use super::super::whatsapp::{Account, Standing};
 use super::Check;
 use crate::channels::protocol::ChannelState;
 use crate::channels::terminal;
 use crate::config::{Agent, Config, GroupSettings, WHATSAPP};
 use crate::home::Home;
+use crate::registration::whatsapp as ids;
 use crate::store::Group;
 
 pub(super) async fn check(home: &Home, config: &Config, groups: &[Group]) -> Vec<Check> {

@@ -65,6 +65,7 @@ fn what_it_left(home: &Home, name: &GroupName) -> Vec<(PathBuf, String)> {
         (home.group_dir(name), "the folder it works in"),
         (home.agent_home(name), "the agent's home: memory, transcripts of conversations"),
         (home.inbox(name), "what people sent"),
+        (home.received_dir(name), "files that it sent to the terminal"),
         (home.set_aside_dir().join(name.as_str()), "hosts that get no credential any more"),
         (home.group_file(name), "its settings"),
         (previous(home.group_file(name)), "the settings before"),

@@ -7,11 +7,11 @@ use policies::GroupName;
 use serde::Deserialize;
 
 use super::super::group::register;
-use super::super::whatsapp::ids;
 use super::super::{Failure, refused};
 use super::{Import, files};
 use crate::config::{Agent, GroupSettings, WHATSAPP, host_folder};
 use crate::edit::Edit;
+use crate::registration::whatsapp as ids;
 use crate::store::{Imported, Means, NewGroup, NewMessage, Registered};
 
 /// So many messages go into one transaction.
@@ -83,7 +83,7 @@ impl Import<'_> {
         let answers = if registered.requires_trigger && !registered.is_main { "name" } else { "always" };
         if let Some(store) = self.store.as_ref().filter(|_| !self.dry_run) {
             let new = NewGroup { name: &group, channel: WHATSAPP, chat: &registered.jid, is_main };
-            register(self.home, store, &new, &Agent::Claude { model: None })?.map_err(refused)?;
+            register(self.home, store, &new, &Agent::Claude { model: None })?;
             Edit::group(self.home, &group)?.set("trigger", answers)?.write()?;
         }
         let main = if is_main { ", the main group" } else { "" };

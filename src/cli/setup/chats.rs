@@ -4,10 +4,11 @@ use anyhow::anyhow;
 use policies::GroupName;
 use rand::RngExt as _;
 
-use super::super::whatsapp::{Account, Heard, ListedGroup, ids};
+use super::super::whatsapp::{Account, Heard, ListedGroup};
 use super::super::{Failure, environment, refused, show};
 use super::{Choice, Setup, free_name, written};
 use crate::config::{Agent, Config, WHATSAPP, WhatsappMode};
+use crate::registration::whatsapp as ids;
 use crate::store::{Group, Store};
 
 /// What a code of WhatsApp's takes in a window, with a line around it.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use tokio::sync::mpsc;
 
 use crate::channels::outward::Outward;
+use crate::channels::protocol::Takes;
 use crate::store::{OutboxId, Queued};
 
 /// One connected channel program or terminal.
@@ -21,6 +22,8 @@ pub struct Link {
     pub(super) ready: bool,
     /// Whether it shows answers while they grow.
     pub(super) grows: bool,
+    /// What it can send beside texts.
+    beside: Vec<Takes>,
     /// The rows that it was given and may confirm.
     pub(super) given: BTreeSet<OutboxId>,
 }
@@ -29,13 +32,25 @@ impl Link {
     /// A channel, the one chat that it shows (all of its channel's where it is `None`),
     /// and where its lines go. One that does not read fast enough gets them later.
     pub fn new(channel: String, chat: Option<String>, to: mpsc::Sender<Outward>) -> Self {
-        Link { channel, chat, to, ready: true, grows: false, given: BTreeSet::new() }
+        Link { channel, chat, to, ready: true, grows: false, beside: Vec::new(), given: BTreeSet::new() }
     }
 
     /// Whether it shows answers while they grow.
     #[must_use]
     pub fn growing(self, grows: bool) -> Self {
         Link { grows, ..self }
+    }
+
+    /// What it can send beside texts.
+    #[must_use]
+    pub fn taking(self, beside: Vec<Takes>) -> Self {
+        Link { beside, ..self }
+    }
+
+    /// Whether it can send what this row is.
+    pub(super) fn can_send(&self, row: &Queued) -> bool {
+        let wanted = [(row.reacts_to.is_some(), Takes::Reactions), (row.file.is_some(), Takes::Files)];
+        wanted.into_iter().all(|(wanted, what)| !wanted || self.beside.contains(&what))
     }
 
     pub(super) fn takes(&self, row: &Queued) -> bool {

@@ -204,7 +204,15 @@ async fn a_program_is_its_own_channel_and_no_other() {
     let running = house.start();
     let (say, from) = tokio::sync::mpsc::channel(4);
     let (to, mut hear) = tokio::sync::mpsc::channel::<Outward>(4);
-    say.send(FromChannel::Hello { v: 1, channel: "terminal".into(), program: "x".into(), grows: false }).await.unwrap();
+    say.send(FromChannel::Hello {
+        v: 1,
+        channel: "terminal".into(),
+        program: "x".into(),
+        grows: false,
+        takes: Vec::new(),
+    })
+    .await
+    .unwrap();
     let ended = running.pipeline.serve_channel(Link { from, to }, Peer::Program("whatsapp")).await;
     assert!(matches!(ended, Err(ChannelError::NotItself("whatsapp"))));
     assert!(hear.recv().await.is_none(), "it learns nothing");

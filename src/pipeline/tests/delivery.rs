@@ -1,8 +1,10 @@
 //! The outbox: order, confirmation, resends.
 
+use policies::SandboxId;
+
 use super::house::House;
-use crate::channels::protocol::{ChannelState, FromChannel, OutgoingKind};
-use crate::store::{NewOutgoing, OutboxId, OutboxState, Sayable};
+use crate::channels::protocol::{ChannelState, FromChannel, OutgoingKind, Sender, Takes};
+use crate::store::{Group, Means, MessageRow, NewMessage, NewOutgoing, OutboxId, OutboxState, Sayable};
 
 fn reply(text: &str) -> NewOutgoing {
     NewOutgoing { kind: OutgoingKind::Reply, text: Sayable::unchecked(text), in_reply_to: None }
@@ -235,4 +237,48 @@ async fn a_terminal_that_does_not_read_holds_up_no_other() {
     assert_eq!(other.receive().await.text, "two");
     stopped.confirm(id.0).await;
     assert_eq!(stopped.receive().await.text, "two");
+}
+
+/// A sign for a message of a group, and a text behind it.
+fn sign_and_text(house: &House, group: &Group) -> (OutboxId, OutboxId) {
+    let sandbox = SandboxId::new("abc123").unwrap();
+    let run = house.store.begin_run(&group.name, MessageRow(1), MessageRow(1), &sandbox).unwrap().id;
+    let sender = Sender::default();
+    let message = NewMessage {
+        group: &group.name,
+        id: "m1",
+        sender: &sender,
+        text: "hi",
+        at: 1,
+        means: Means::Talk,
+        quote: None,
+    };
+    house.store.insert_message(&message).unwrap();
+    let sign = house.store.react_in_run(&group.name, run, Some("m1"), &Sayable::unchecked("\u{1f44d}"), 20).unwrap();
+    (sign, house.store.enqueue(&group.name, None, &reply("two")).unwrap())
+}
+
+#[tokio::test]
+async fn what_a_channel_cannot_send_is_told_and_holds_nothing_up() {
+    let house = House::new();
+    let group = house.group("family");
+    let (sign, text) = sign_and_text(&house, &group);
+    let running = house.start();
+    let mut terminal = running.terminal(Some(&group)).await;
+    let told = terminal.receive().await;
+    assert_eq!((told.id, told.kind, &told.reacts_to), (sign.0, OutgoingKind::Failure, &None));
+    assert!(told.text.contains("cannot send reactions yet"), "{told:?}");
+    terminal.confirm(sign.0).await;
+    assert_eq!(terminal.receive().await.id, text.0);
+}
+
+#[tokio::test]
+async fn a_channel_that_can_is_given_signs() {
+    let house = House::new();
+    let group = house.group("family");
+    let (sign, _) = sign_and_text(&house, &group);
+    let running = house.start();
+    let mut terminal = running.terminal_taking(Some(&group), vec![Takes::Reactions]).await;
+    let got = terminal.receive().await;
+    assert_eq!((got.id, got.reacts_to.as_deref(), got.text.as_str()), (sign.0, Some("m1"), "\u{1f44d}"));
 }

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use super::fake::Fakes;
 use crate::approvals::{Approvals, Times};
 use crate::channels::outward::Outward;
-use crate::channels::protocol::{FromChannel, Incoming, Outgoing, OutgoingKind, Sender, ToChannel, VERSION};
+use crate::channels::protocol::{FromChannel, Incoming, Outgoing, OutgoingKind, Sender, Takes, ToChannel, VERSION};
 use crate::channels::terminal::{CHANNEL, Link};
 use crate::home::Home;
 use crate::pipeline::calling::Name;
@@ -142,12 +142,18 @@ impl House {
 impl Running {
     /// A terminal that shows one group, or every chat of its channel.
     pub(super) async fn terminal(&self, only: Option<&Group>) -> Terminal {
+        self.terminal_taking(only, Vec::new()).await
+    }
+
+    /// The same of one that can send more than texts.
+    pub(super) async fn terminal_taking(&self, only: Option<&Group>, takes: Vec<Takes>) -> Terminal {
         let (say, from) = mpsc::channel(64);
         let (to, hear) = mpsc::channel(64);
         let (pipeline, only) = (Arc::clone(&self.pipeline), only.cloned());
         tokio::spawn(async move { pipeline.serve_channel(Link { from, to }, Peer::Owner(only)).await });
         let mut terminal = Terminal { say, hear, seen: Vec::new() };
-        let hello = FromChannel::Hello { v: VERSION, channel: CHANNEL.into(), program: "test".into(), grows: false };
+        let (channel, program) = (CHANNEL.into(), "test".into());
+        let hello = FromChannel::Hello { v: VERSION, channel, program, grows: false, takes };
         terminal.say.send(hello).await.unwrap();
         assert!(matches!(terminal.next().await, ToChannel::Welcome { .. }));
         terminal

@@ -148,3 +148,22 @@ fn a_database_without_questions_is_brought_along() {
     assert_eq!(store.main_group().unwrap().unwrap().name, name("owner"));
     assert_eq!((store.open_asks().unwrap(), store.lose_asks().unwrap()), (vec![], 0));
 }
+
+/// What was queued before files were is sent as before.
+#[test]
+fn a_database_without_files_is_brought_along() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("doorward.db");
+    let old = migrations::bring_up_to_date(&path, Connection::open(&path).unwrap(), &MIGRATIONS[..5]).unwrap();
+    old.execute_batch(
+        "INSERT INTO groups (name, channel, chat, agent, is_main, created_at) VALUES ('owner', 'terminal', 'c', '', 1, 1);
+         INSERT INTO outbox (group_name, kind, text, state, next_attempt_at, created_at)
+         VALUES ('owner', 'reply', 'hi', 'queued', 0, 1);",
+    )
+    .unwrap();
+    drop(old);
+    let store = Store::open(&path).unwrap();
+    let queued = store.next_outgoing_of(&name("owner"), now()).unwrap().unwrap();
+    assert_eq!((queued.text.as_str(), &queued.reacts_to, &queued.file), ("hi", &None, &None));
+    assert!(store.mark_sent(queued.id, None).unwrap());
+}

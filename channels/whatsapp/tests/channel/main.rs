@@ -8,6 +8,7 @@
 
 mod account;
 mod linking;
+mod media;
 mod nodes;
 mod noise;
 mod party;
@@ -19,6 +20,7 @@ mod server;
 mod certificate;
 mod crashes;
 mod direct;
+mod files;
 mod folder;
 mod groups;
 mod own;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use channel_protocol::{ChannelState, FromChannel, Incoming, Outgoing, OutgoingKind, ToChannel, VERSION};
+use channel_protocol::{ChannelState, FromChannel, Incoming, Outgoing, OutgoingFile, OutgoingKind, ToChannel, VERSION};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -170,6 +170,35 @@ impl Program {
             kind: OutgoingKind::Reply,
             text: text.to_owned(),
             in_reply_to: in_reply_to.map(str::to_owned),
+            reacts_to: None,
+            file: None,
+        };
+        self.tell(&ToChannel::Send(message)).await;
+    }
+
+    pub(crate) async fn send_file(&mut self, id: u64, chat: &str, caption: &str, file: OutgoingFile) {
+        let message = Outgoing {
+            id,
+            chat: chat.to_owned(),
+            kind: OutgoingKind::Reply,
+            text: caption.to_owned(),
+            in_reply_to: None,
+            reacts_to: None,
+            file: Some(file),
+        };
+        self.tell(&ToChannel::Send(message)).await;
+    }
+
+    /// Has a sign put on a message.
+    pub(crate) async fn react(&mut self, id: u64, chat: &str, sign: &str, to: &str) {
+        let message = Outgoing {
+            id,
+            chat: chat.to_owned(),
+            kind: OutgoingKind::Reply,
+            text: sign.to_owned(),
+            in_reply_to: None,
+            reacts_to: Some(to.to_owned()),
+            file: None,
         };
         self.tell(&ToChannel::Send(message)).await;
     }

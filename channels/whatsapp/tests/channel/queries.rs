@@ -58,6 +58,11 @@ impl State {
                     }
                 }
             }
+            "w:m" => {
+                let host = NodeBuilder::new("host").attr("hostname", self.media.as_str()).build();
+                let media = NodeBuilder::new("media_conn").attr("auth", "token").attr("ttl", "300");
+                vec![media.children([host]).build()]
+            }
             "w:sync:app:state" => unchanged(node),
             "md" => {
                 self.tell(Seen::Linking(node.clone()));

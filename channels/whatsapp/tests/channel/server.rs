@@ -14,6 +14,7 @@ use whatsapp_rust::wacore_binary::Node;
 use whatsapp_rust::waproto::whatsapp as wa;
 
 use super::linking::{Keys, codes};
+use super::media;
 use super::nodes::{device_less, group_stanza, is_copy, sealed, stanza};
 use super::noise::Connection;
 use super::party::Party;
@@ -39,6 +40,8 @@ pub(crate) enum Seen {
     Presence(String),
     /// A step of linking or unlinking.
     Linking(Node),
+    /// A file was uploaded, encrypted as it was.
+    Uploaded(Vec<u8>),
 }
 
 /// The server.
@@ -71,6 +74,10 @@ pub(crate) struct State {
     pub(super) active: bool,
     /// Nobody can connect.
     offline: bool,
+    /// Where files are uploaded.
+    pub(super) media: String,
+    /// The media hosts take nothing.
+    pub(super) no_media: bool,
     /// What the program sends is shown, and not confirmed.
     silent: bool,
     /// What the program sends is shown to nobody, and refused with this code; so often.
@@ -112,6 +119,8 @@ impl Server {
             connection: None,
             active: false,
             offline: false,
+            media: listener.local_addr().unwrap().to_string(),
+            no_media: false,
             silent: false,
             refuse: None,
             seen: events,
@@ -186,6 +195,10 @@ impl Server {
     }
 
     /// From now on what the program sends is confirmed, or only shown.
+    pub(crate) async fn no_media(&self, no_media: bool) {
+        self.state.lock().await.no_media = no_media;
+    }
+
     pub(crate) async fn silent(&self, silent: bool) {
         self.state.lock().await.silent = silent;
     }
@@ -364,6 +377,9 @@ impl State {
 async fn serve(stream: tokio::net::TcpStream, own: KeyPair, state: Arc<Mutex<State>>) {
     if state.lock().await.offline {
         return;
+    }
+    if media::is_upload(&stream).await {
+        return media::take(stream, &state).await;
     }
     let Some((mut connection, who)) = Connection::accept(stream, &own).await else { return };
     let (orders, mut waiting) = mpsc::unbounded_channel();

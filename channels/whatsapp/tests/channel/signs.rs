@@ -5,7 +5,7 @@ use whatsapp_rust::waproto::whatsapp as wa;
 
 use super::ANNA;
 use super::program::House;
-use super::server::Seen;
+use super::server::{OWN, Seen, bare};
 
 fn key(id: &str) -> wa::MessageKey {
     wa::MessageKey { id: Some(id.to_owned()), ..Default::default() }
@@ -60,4 +60,39 @@ async fn what_was_handed_on_or_written_anew_is_told_as_that() {
     house.server.write(ANNA, "F3", &edit("F2", "no"), &[("edit", "1")]).await;
     let message = program.take().await;
     assert_eq!((message.edits.as_deref(), &*message.text), (Some("F2"), "no"));
+}
+
+/// The sign that a message carries: on what, by whom in a group, and which.
+fn signed(message: &wa::Message) -> (String, Option<String>, String) {
+    let sign = message.reaction_message.as_option().unwrap();
+    let key = sign.key.as_option().unwrap();
+    assert_eq!(key.from_me, Some(false));
+    (key.id.clone().unwrap(), key.participant.clone(), sign.text.clone().unwrap())
+}
+
+#[tokio::test]
+async fn a_sign_is_put_on_what_somebody_wrote() {
+    const GROUP: &str = "120363000000000001@g.us";
+    let mut house = House::linked().await;
+    house.server.phone(ANNA).await;
+    house.server.group(GROUP, &[ANNA, &bare(OWN)]).await;
+    let mut program = house.run("own-number", &[ANNA, GROUP]).await;
+    house.server.write(ANNA, "M1", &wa::Message::text("look"), &[]).await;
+    program.take().await;
+    program.react(1, ANNA, "\u{1f44d}", "M1").await;
+    let (to, _, message) = house.message().await;
+    assert_eq!((&*to, signed(&message)), (ANNA, ("M1".into(), None, "\u{1f44d}".into())));
+    program.outcome(1).await.unwrap();
+    house.server.write_group(GROUP, ANNA, "G1", &wa::Message::text("and you"), true).await;
+    program.take().await;
+    program.react(2, GROUP, "\u{2764}\u{fe0f}", "G1").await;
+    let (_, _, message) = house.message().await;
+    assert_eq!(signed(&message), ("G1".into(), Some(ANNA.into()), "\u{2764}\u{fe0f}".into()));
+    program.outcome(2).await.unwrap();
+    // One that it does not remember, or of another chat.
+    for (id, chat, to) in [(3, ANNA, "M0"), (4, GROUP, "M1")] {
+        program.react(id, chat, "\u{1f44d}", to).await;
+        let (why, retry) = program.outcome(id).await.unwrap_err();
+        assert!(why.contains("too old") && !retry, "{why}");
+    }
 }

@@ -1,26 +1,25 @@
 //! The files that a new group begins with: what runs in it, and what it may reach.
 
-use std::path::Path;
+use std::path::PathBuf;
 
-use anyhow::Context as _;
 use policies::GroupName;
 
-use super::super::show;
+use super::NotRegistered;
 use crate::config::Agent;
 use crate::home::Home;
 
-/// Writes both. An old file of the same name stays in force: its owner wrote it.
-pub(super) fn write(home: &Home, name: &GroupName, agent: &Agent) -> anyhow::Result<()> {
-    write_new(&home.group_file(name), &settings(name, agent))?;
-    write_new(&home.policy_file(name), &policy(name, agent))
-}
-
-fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
-    if path.exists() {
-        show::aside(format!("{} was there already and is in force.", path.display()));
-        return Ok(());
+/// Writes both. An old file of the same name stays in force: its owner wrote it. Says which did.
+pub(super) fn write(home: &Home, name: &GroupName, agent: &Agent) -> Result<Vec<PathBuf>, NotRegistered> {
+    let mut stayed = Vec::new();
+    for (path, text) in [(home.group_file(name), settings(name, agent)), (home.policy_file(name), policy(name, agent))]
+    {
+        if path.exists() {
+            stayed.push(path);
+        } else if let Err(error) = std::fs::write(&path, text) {
+            return Err(NotRegistered::Write { path, error });
+        }
     }
-    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+    Ok(stayed)
 }
 
 fn settings(name: &GroupName, agent: &Agent) -> String {

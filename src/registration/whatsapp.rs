@@ -14,7 +14,7 @@ const FROM_CHATS: &str = "`doorward whatsapp chats` lists the groups with their 
 
 /// Why nothing of this chat could ever be heard; `Ok` where something could. Another program than
 /// Doorward's has ids of its own.
-pub(in crate::cli) fn check(chat: &str, settings: &Whatsapp) -> Result<(), String> {
+pub fn check(chat: &str, settings: &Whatsapp) -> Result<(), String> {
     let theirs = settings.program.as_deref().and_then(|path| path.file_name());
     if theirs.is_some_and(|name| name != WHATSAPP_PROGRAM) {
         return Ok(());
@@ -33,7 +33,7 @@ pub(in crate::cli) fn check(chat: &str, settings: &Whatsapp) -> Result<(), Strin
 
 /// Whether people read it: every chat but the one with oneself.
 #[must_use]
-pub(in crate::cli) fn is_of_people(chat: &str) -> bool {
+pub fn is_of_people(chat: &str) -> bool {
     chat != SELF
 }
 
@@ -66,7 +66,7 @@ fn check_number(text: &str) -> Result<(), String> {
 }
 
 /// A phone number in digits alone; else why it is none.
-pub(in crate::cli) fn number(text: &str) -> Result<String, String> {
+pub fn number(text: &str) -> Result<String, String> {
     check_number(text)?;
     Ok(text.chars().filter(char::is_ascii_digit).collect())
 }

@@ -1,0 +1,39 @@
+//! Files that come to a chat at a terminal: kept in a folder of Doorward's data, under a name that is free.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use desk::screen::on_screen;
+
+use super::super::show::{Styled, Tone};
+use super::super::{Failure, refused};
+use crate::channels::protocol::OutgoingFile;
+use crate::home::create_private_dir;
+
+/// Keeps a file; its bytes are taken out of the message. One that comes again is the same file.
+pub(super) fn keep(folder: &Path, id: u64, file: &mut OutgoingFile) -> Result<PathBuf, Failure> {
+    let data = std::mem::take(&mut file.data);
+    let bytes = BASE64_STANDARD.decode(data).map_err(|_| refused(anyhow!("a file of the daemon's is no base64")))?;
+    // A part of a path and nothing else, whatever the daemon says.
+    let name = Path::new(&file.name).file_name().context("a file of the daemon's has no name")?;
+    let path = folder.join(format!("{id}-{}", name.to_string_lossy()));
+    create_private_dir(folder)?;
+    let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
+    let kept = opened.and_then(|mut kept| kept.write_all(&bytes));
+    kept.with_context(|| format!("the file cannot be kept at {}", path.display()))?;
+    Ok(path)
+}
+
+/// A file, for a person.
+pub(super) fn shown(file: &OutgoingFile, caption: &str, kept: &Path) -> Styled {
+    let caption = if caption.trim().is_empty() { String::new() } else { format!("{caption}\n") };
+    let size = desk::size::in_words(file.size);
+    Styled::from(caption)
+        + Tone::Strong.of(&format!("[{}, {size}]", on_screen(&file.name)))
+        + format!(" kept at {}", kept.display())
+}

@@ -1,0 +1,33 @@
+//! What reaches beyond the group of who asks: its owner's yes.
+
+use policies::Refusal;
+use proxy::ports::Caller;
+
+use super::asked::Beyond;
+use super::{Operation, Operations};
+use crate::approvals::Deed;
+
+impl Operations {
+    /// Waits until the owner has said yes to exactly this, once. Whatever of an operation is not its
+    /// group's own goes through here, before it is performed.
+    pub(super) async fn owner_says_yes(
+        &self,
+        caller: &Caller,
+        operation: Operation,
+        beyond: &Beyond,
+    ) -> Result<(), Refusal> {
+        let Beyond { about, says, exactly } = beyond;
+        let exactly = exactly.to_string();
+        let deed = Deed {
+            who: caller.identity(),
+            run: caller.run(),
+            operation: operation.name(),
+            about,
+            says: says.clone(),
+            exactly: exactly.as_bytes(),
+        };
+        self.chats()?.owner.ask_about(&deed).await?;
+        // The owner may have locked the group meanwhile, or its sandbox has ended.
+        caller.lets_nothing().map_or(Ok(()), Err)
+    }
+}

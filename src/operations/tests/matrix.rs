@@ -1,0 +1,132 @@
+//! Every operation, by every asker. An operation without a row does not compile.
+
+use super::*;
+use crate::channels::protocol::Sender;
+use crate::store::{Inserted, Means, NewMessage};
+
+/// What comes of an operation that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Comes {
+    Done,
+    Refused,
+    /// The owner is asked; without a yes it is refused.
+    Asks,
+}
+
+use Comes::{Asks, Done, Refused};
+
+/// One operation: what it takes, and what comes of it.
+struct Row {
+    own: Value,
+    /// The same for another group; nothing where it takes no word of one.
+    other: Option<Value>,
+    /// Of the own one: by the main group, another, one that is not registered, and after the run has ended.
+    comes: [Comes; 4],
+    effect: bool,
+}
+
+fn row(operation: Operation) -> Row {
+    let row = |own, other, comes, effect| Row { own, other, comes, effect };
+    match operation {
+        Operation::Policy => row(json!({}), None, [Done, Done, Done, Done], false),
+        Operation::SendMessage => row(
+            json!({ "text": "hi" }),
+            Some(json!({ "text": "hi", "chat": "club" })),
+            [Done, Done, Refused, Refused],
+            true,
+        ),
+        Operation::SendFile => {
+            let file = json!({ "name": "a.txt", "content": "aGk=" });
+            row(file, None, [Done, Done, Refused, Refused], true)
+        }
+        Operation::React => row(json!({ "emoji": "\u{1f44d}" }), None, [Done, Done, Refused, Refused], true),
+        Operation::RegisterGroup => {
+            row(json!({ "name": "new", "chat": "new" }), None, [Asks, Asks, Refused, Asks], true)
+        }
+        Operation::ListGroups => row(json!({}), None, [Done, Done, Refused, Done], false),
+        Operation::RequestAccess => {
+            row(json!({ "host": "other.test", "why": "because" }), None, [Done, Done, Refused, Done], true)
+        }
+    }
+}
+
+/// A house with a third group, where nobody answers for the owner for longer than a moment.
+fn house() -> House {
+    let house = House::new();
+    house.add("club");
+    house
+}
+
+impl House {
+    /// A run of a group that answers a message.
+    pub(super) fn answers(&self, name: &str, door: &OpenDoor) -> RunId {
+        let new = NewMessage {
+            group: &group(name),
+            id: "m1",
+            sender: &Sender { id: "anna".into(), name: "Anna".into() },
+            text: "hi",
+            at: 1,
+            means: Means::Call,
+            quote: None,
+        };
+        let Inserted::Row(row) = self.store.insert_message(&new).unwrap() else { panic!("it is new") };
+        let run = self.store.begin_run(&group(name), row, row, door.sandbox_id()).unwrap().id;
+        door.set_run(Some(run.0));
+        run
+    }
+}
+
+async fn comes(house: &House, name: &str, operation: Operation, arguments: &Value) -> Comes {
+    let asks = house.owner.open_asks().unwrap().len();
+    let call = house.call(name, operation.name(), arguments.clone());
+    tokio::select! {
+        called = call => if called.is_ok() { Done } else { Refused },
+        () = house.until_asked(asks + 1) => Asks,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_operation_by_each_asker() {
+    for operation in Operation::ALL.iter().copied() {
+        let Row { own, other, comes: wanted, effect } = row(operation);
+        assert_eq!(operation.has_effect(), effect, "{}", operation.name());
+        assert_eq!(Operation::named(operation.name()), Some(operation));
+        for (name, wanted) in [("main", wanted[0]), ("family", wanted[1]), ("nobody", wanted[2])] {
+            let house = house();
+            let door = house.door(name);
+            if name != "nobody" {
+                house.answers(name, &door);
+            }
+            assert_eq!(comes(&house, name, operation, &own).await, wanted, "{} by {name}", operation.name());
+            for claim in ["group_name", "main", "isMain"] {
+                let mut claims = own.clone();
+                claims[claim] = json!("main");
+                assert_eq!(comes(&house, name, operation, &claims).await, Refused, "{} with {claim}", operation.name());
+            }
+            let Some(other) = &other else { continue };
+            let wanted = if name == "nobody" { Refused } else { Asks };
+            assert_eq!(comes(&house, name, operation, other).await, wanted, "{} for club by {name}", operation.name());
+        }
+        let house = house();
+        let door = house.door("family");
+        let run = house.answers("family", &door);
+        house.store.fail_run(run, "over", None, &[]).unwrap();
+        let after = comes(&house, "family", operation, &own).await;
+        assert_eq!(after, wanted[3], "{} after its run", operation.name());
+    }
+}
+
+#[tokio::test]
+async fn a_group_in_a_hurry_is_slowed_down() {
+    let house = House::new();
+    let _door = house.door("family");
+    let mut refused = None;
+    for _ in 0..=pace::AT_MOST + 10 {
+        let called = house.call("family", "request_access", json!({ "host": "a.test", "why": "x" })).await;
+        refused = called.err().filter(|why| why.contains("limit_exceeded")).or(refused);
+    }
+    assert!(refused.unwrap().contains("60 operations within a minute"));
+    assert!(house.call("family", "policy", json!({})).await.is_ok(), "what only reads goes on");
+    let _other = house.door("main");
+    house.call("main", "request_access", json!({ "host": "a.test", "why": "x" })).await.unwrap();
+}
