@@ -11,6 +11,7 @@ mod credential;
 mod oauth;
 mod group;
 mod place;
+mod prices;
 mod read;
 mod resolver;
 mod secret;
@@ -24,11 +25,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use desk::Problems;
-use policies::HostName;
+use policies::{HostName, TimeOfDay};
 
 pub use credential::{Credential, CredentialHost, Shape};
 pub use group::{Agent, GroupLimits, GroupSettings, Trigger};
 pub use oauth::OAuth;
+pub use prices::{PRICES_OF, Price, Prices};
 pub use resolver::{HttpsServer, Resolver};
 pub use secret::{SecretSource, SecretUnreadable};
 pub(crate) use values::{credential_name, local_zone};
@@ -55,10 +57,14 @@ pub struct Config {
     pub audit: Audit,
     /// `[messages]`.
     pub messages: Messages,
+    /// `[digest]`.
+    pub digest: Digest,
     /// `[channels.NAME]`.
     pub channels: Channels,
     /// `[credentials.NAME]`.
     pub credentials: BTreeMap<Arc<str>, Credential>,
+    /// `[prices]`: the owner's own.
+    pub prices: Prices,
     /// `[canaries]`: baits that nobody has a reason to send, by the owner's names for them.
     pub canaries: BTreeMap<Arc<str>, SecretSource>,
 }
@@ -132,6 +138,13 @@ pub struct Audit {
 pub struct Messages {
     /// For how long; what is open stays.
     pub age: Duration,
+}
+
+/// When the main chat hears what the day was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest {
+    /// The time of day; `None` for never.
+    pub at: Option<TimeOfDay>,
 }
 
 /// The channels that are programs of their own.
@@ -237,6 +250,12 @@ impl Config {
 impl Default for Messages {
     fn default() -> Self {
         Messages { age: Audit::default().age }
+    }
+}
+
+impl Default for Digest {
+    fn default() -> Self {
+        Digest { at: TimeOfDay::new(8, 0) }
     }
 }
 

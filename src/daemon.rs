@@ -21,6 +21,7 @@ use crate::config::{Assistant, Config, ConfigError, GroupSettings, WHATSAPP, WHA
 use crate::control::held::Held;
 use crate::control::server::{Control, ControlSocket};
 use crate::control::settings;
+use crate::digest::Digests;
 use crate::gateway::{Gateway, GatewayError};
 use crate::home::{Home, HomeError, Lock, LockError};
 use crate::operations::{Chats, Operations};
@@ -30,7 +31,7 @@ use crate::pipeline::outbox::{self, OutboxHandle, Patience};
 use crate::pipeline::retries::Backoff;
 use crate::pipeline::router::Peer;
 use crate::pipeline::waiting::Waits;
-use crate::pipeline::{self, Locks, Parts, Pipeline, PipelineTask, Settings};
+use crate::pipeline::{self, Allowance, Locks, Parts, Pipeline, PipelineTask, Settings};
 use crate::sandboxes::{SandboxError, Sandboxes};
 use crate::store::ledger::{AuditLog, Retention};
 use crate::store::{Group, Say, Store, StoreError};
@@ -132,6 +133,7 @@ impl Daemon {
             ControlSocket::bind(&socket).map_err(|source| DaemonError::Socket { path: socket.clone(), source })?;
         let (pipeline, pipeline_task) = Pipeline::start(Parts {
             locks: locks(&gateway),
+            allowance: allowance(&gateway, clock.clone()),
             home: home.clone(),
             store: Arc::clone(&store),
             ledger: Arc::clone(&ledger),
@@ -141,6 +143,7 @@ impl Daemon {
             sandboxes: Arc::clone(&sandboxes),
             settings,
         })?;
+        let (digest_say, digest_outbox) = (say.clone(), outbox.clone());
         ask_owner(&approvals, &gateway, &pipeline, outbox, say);
         let alarms = watch_alarms(Arc::clone(&ledger), &config, Arc::clone(&pipeline));
         // Known from now on: what is saved with a mistake later leaves it in force.
@@ -152,6 +155,17 @@ impl Daemon {
         }
         let (ending, _) = watch::channel(false);
         tokio::spawn(Arc::clone(&approvals).put_questions(ending.subscribe()));
+        let digests = Digests {
+            at: config.digest.at,
+            clock,
+            home: home.clone(),
+            store: Arc::clone(&store),
+            ledger: Arc::clone(&ledger),
+            prices: config.prices.with_shipped(),
+            say: digest_say,
+            outbox: digest_outbox,
+        };
+        tokio::spawn(digests.keep(ending.subscribe()));
         tokio::spawn(kept::watch(Arc::clone(&store), ledger, kept::LOOK, ending.subscribe()));
         tokio::spawn(kept::retain(Arc::clone(&store), config.messages.age, kept::SETTLED, ending.subscribe()));
         let control = Control {
@@ -301,6 +315,15 @@ fn start_channels(
         let serve = |link| pipeline.serve_channel(link, Peer::Program(WHATSAPP));
         program::keep(program, Pauses::default(), ending, serve).await;
     })]
+}
+
+/// How often agents are set to work, by the policies in force.
+fn allowance(gateway: &Arc<Gateway>, clock: OwnersClock) -> Allowance {
+    let gateway = Arc::clone(gateway);
+    Allowance::new(move |group| {
+        let most = gateway.policy(group).limits().runs_per_day?;
+        Some((most, clock.start_of_day()))
+    })
 }
 
 /// The owner's word in the main chat.

@@ -191,6 +191,11 @@ impl Home {
         &self.data
     }
 
+    /// What came of the last drill.
+    pub fn last_drill(&self) -> PathBuf {
+        self.data.join("drill.json")
+    }
+
     /// Groups, messages, runs, outbox.
     pub fn main_db(&self) -> PathBuf {
         self.data.join("doorward.db")

@@ -129,6 +129,7 @@ fn decision(verdict: Allowed, host: &str, path: &str) -> Decision {
         granted: None,
         swap: None,
         findings: vec![],
+        reserves: None,
         alarm: false,
     }
 }
@@ -160,6 +161,7 @@ const COMMANDS: &[&[&str]] = &[
     &["secret", "trust"],
     &["requests"],
     &["undelivered"],
+    &["usage"],
     &["group", "list"],
     &["group", "add", "club"],
     &["group", "remove", "none-of-this-name"],

@@ -28,6 +28,7 @@ pub mod tour;
 pub mod undelivered;
 pub mod uninstall;
 pub mod up;
+pub mod usage;
 pub mod whatsapp;
 
 mod change;
@@ -99,6 +100,7 @@ enum Command {
     Ask(ask::AskArgs),
     Requests(requests::RequestsArgs),
     Undelivered(undelivered::UndeliveredArgs),
+    Usage(usage::UsageArgs),
     /// See what was asked at the door, and what became of it
     Audit(audit::AuditArgs),
     Credential(credential::CredentialArgs),
@@ -133,6 +135,7 @@ impl Command {
             Command::Ask(args) => ask::run(home, args).await,
             Command::Requests(args) => requests::run(home, &args),
             Command::Undelivered(args) => undelivered::run(home, &args),
+            Command::Usage(args) => usage::run(home, &args),
             Command::Audit(args) => Ok(audit::run(&args, home)?),
             Command::Credential(args) => credential::run(home, args),
             Command::Secret(args) => secret::run(home, args),

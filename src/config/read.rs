@@ -11,19 +11,21 @@ use policies::HostName;
 use crate::phrases::Language;
 
 use super::{
-    Alarm, Assistant, Audit, Channels, Chat, Config, Engine, Messages, Pinned, Queue, Upstream, Whatsapp, resolver,
-    values,
+    Alarm, Assistant, Audit, Channels, Chat, Config, Digest, Engine, Messages, Pinned, Queue, Upstream, Whatsapp,
+    resolver, values,
 };
 
 mod credentials;
 mod group;
+mod prices;
 
 pub(super) use group::group;
+pub(super) use prices::shipped_prices;
 
 /// One table of a settings file. Relative paths start in the folder that is the context.
 type Block<'a, 'i> = desk::toml::Block<'a, 'i, PathBuf>;
 
-const TOP: [&str; 11] = [
+const TOP: [&str; 13] = [
     "assistant",
     "chat",
     "engine",
@@ -32,8 +34,10 @@ const TOP: [&str; 11] = [
     "alarm",
     "audit",
     "messages",
+    "digest",
     "channels",
     "credentials",
+    "prices",
     "canaries",
 ];
 const ASSISTANT: TableKeys = TableKeys { header: "[assistant]", keys: &["name", "time_zone"] };
@@ -45,6 +49,7 @@ const UPSTREAM: TableKeys = TableKeys { header: "[upstream]", keys: &["resolver"
 const ALARM: TableKeys = TableKeys { header: "[alarm]", keys: &["command"] };
 const AUDIT: TableKeys = TableKeys { header: "[audit]", keys: &["keep_days", "keep_size"] };
 const MESSAGES: TableKeys = TableKeys { header: "[messages]", keys: &["keep_days"] };
+const DIGEST: TableKeys = TableKeys { header: "[digest]", keys: &["at"] };
 const CHANNELS: TableKeys = TableKeys { header: "[channels]", keys: &["whatsapp"] };
 const WHATSAPP: TableKeys = TableKeys { header: "[channels.whatsapp]", keys: &["enabled", "program", "mode"] };
 
@@ -59,10 +64,12 @@ static SETTINGS: Vocabulary = Vocabulary {
         ALARM,
         AUDIT,
         MESSAGES,
+        DIGEST,
         WHATSAPP,
         credentials::CREDENTIAL,
         credentials::MINTS,
         credentials::OAUTH,
+        prices::PRICE,
     ],
     synonyms: &[],
     planned: &[],
@@ -88,10 +95,14 @@ fn file(file: &mut Block<'_, '_>) -> Config {
         alarm: section(file, "alarm", &ALARM, alarm),
         audit: section(file, "audit", &AUDIT, audit),
         messages: section(file, "messages", &MESSAGES, messages),
+        digest: section(file, "digest", &DIGEST, |block| Digest {
+            at: block.read("at", values::digest_time).unwrap_or_else(|| Digest::default().at),
+        }),
         channels: section(file, "channels", &CHANNELS, |channels| Channels {
             whatsapp: section(channels, "whatsapp", &WHATSAPP, whatsapp),
         }),
         credentials: credentials::credentials(file),
+        prices: prices::prices(file),
         canaries: credentials::canaries(file),
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use policies::TimeOfDay;
 
 use super::{Pinned, WhatsappMode};
 
@@ -73,6 +74,15 @@ fn unknown_zone(set: &str) -> String {
     format!(
         "TZ is {set:?}, which this machine knows as no time zone, so times are UTC's. Write it as TZ=Europe/Berlin{rule}."
     )
+}
+
+/// `08:00`, or `off`.
+pub(super) fn digest_time(text: &str) -> Result<Option<TimeOfDay>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let time = TimeOfDay::parse(text).map(Some);
+    time.ok_or_else(|| "no time of day; write it as \"08:00\", or \"off\" for no digest".to_owned())
 }
 
 /// `90s`, `10m`, `2h`, `7d`.

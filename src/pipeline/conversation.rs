@@ -280,7 +280,7 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
         if cut {
             notice(prompt::cut_words());
         }
-        if let Some(text) = shared.notice(self.group, run) {
+        if let Some(text) = shared.notice(self.group, run).or_else(|| shared.used_up(self.group, run)) {
             notice(text);
         }
         let calls = messages.iter().filter(|message| message.means != Means::Talk);

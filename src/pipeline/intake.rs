@@ -29,6 +29,8 @@ enum Asks {
     Lock(Option<GroupName>),
     /// That something be unlocked, which no chat can do.
     Unlock,
+    /// That the daily digest come no more, or come again.
+    Digest { off: bool },
 }
 
 impl Pipeline {
@@ -95,6 +97,13 @@ impl Pipeline {
                     self.answer_at_once(group, &message.id, words.to_owned())?;
                 }
             }
+            Asks::Digest { off } => {
+                if let Inserted::Row(_) = self.store.insert_message(&new)? {
+                    self.store.set_digest_off(off)?;
+                    let name = if off { "digest-off" } else { "digest-on" };
+                    self.answer_at_once(group, &message.id, Phrases::new(name))?;
+                }
+            }
             Asks::StopOf(other) => {
                 let words = self.say.own(&group.name, Phrases::new("stopped-group").with("group", &other));
                 let told = [telling::outgoing_to(OutgoingKind::Notice, words, &message.id), telling::done(&message.id)];
@@ -120,7 +129,7 @@ impl Pipeline {
         Ok(())
     }
 
-    fn answer_at_once(&self, group: &Group, answers: &str, words: String) -> Result<(), StoreError> {
+    fn answer_at_once(&self, group: &Group, answers: &str, words: impl Into<Phrases>) -> Result<(), StoreError> {
         let words = self.say.own(&group.name, words);
         for told in [telling::outgoing_to(OutgoingKind::Notice, words, answers), telling::done(answers)] {
             self.store.enqueue(&group.name, None, &told)?;
@@ -147,6 +156,11 @@ impl Pipeline {
         }
         if let Some(asks) = self.asks_to_lock(group, message)? {
             return Ok(asks);
+        }
+        match order(&message.text, message.addressed, name, &DIGESTS).map(calling::fold).as_deref() {
+            Some("off") if group.is_main => return Ok(Asks::Digest { off: true }),
+            Some("on") if group.is_main => return Ok(Asks::Digest { off: false }),
+            _ => {}
         }
         Ok(match order(&message.text, message.addressed, name, &STOPS) {
             Some("") => Asks::Means(Means::Stop),
@@ -196,6 +210,9 @@ const STOPS: [&str; 3] = ["stop", "stopp", "halt"];
 /// What the owner writes to shut every door, and hopes to open them with.
 const LOCKS: [&str; 1] = ["lock"];
 const UNLOCKS: [&str; 1] = ["unlock"];
+
+/// What the owner writes, with `off` or `on`, about the daily digest.
+const DIGESTS: [&str; 1] = ["digest"];
 
 /// What follows one of these words; `None` where the text is no such order.
 fn order<'t>(text: &'t str, mentioned: bool, name: &Name, words: &[&str]) -> Option<&'t str> {

@@ -13,6 +13,7 @@
 //!   that did (13).
 //! - Nothing from an unregistered chat is written or logged (14).
 
+mod allowance;
 pub mod calling;
 mod conversation;
 mod dispatcher;
@@ -43,6 +44,7 @@ use policies::GroupName;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+pub use self::allowance::Allowance;
 pub use self::worker::OWNER_STOPPED;
 
 use self::calling::Name;
@@ -102,6 +104,8 @@ pub type PipelineTask = JoinHandle<()>;
 pub struct Parts<S> {
     /// What the owner's word `lock` does.
     pub locks: Locks,
+    /// How often agents are set to work.
+    pub allowance: Allowance,
     /// Where the files of groups are.
     pub home: Home,
     /// Messages, runs, outbox.
@@ -171,7 +175,7 @@ pub struct Seated {
 impl Pipeline {
     /// Settles what a dead daemon left behind, then starts.
     pub fn start<S: StartSandbox>(parts: Parts<S>) -> Result<(Arc<Pipeline>, PipelineTask), StoreError> {
-        let Parts { locks, home, store, ledger, say, outbox, approvals, sandboxes, settings } = parts;
+        let Parts { locks, allowance, home, store, ledger, say, outbox, approvals, sandboxes, settings } = parts;
         let (events, inbox) = mpsc::unbounded_channel();
         let assistant = settings.assistant.clone();
         let shared = Arc::new(Shared {
@@ -180,6 +184,7 @@ impl Pipeline {
             ledger,
             say: say.clone(),
             sandboxes,
+            allowance,
             settings,
             outbox: outbox.clone(),
             events: events.clone(),

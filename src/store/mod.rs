@@ -15,6 +15,7 @@
 
 mod asks;
 mod copy;
+mod digests;
 mod durable;
 mod error;
 mod grants;
@@ -40,6 +41,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 pub use asks::{Answered, Ask, AskId, AskState, NewAsk};
 pub use copy::{copy_database, is_a_database, is_beside_a_database};
+pub use digests::LastDigest;
 pub use error::StoreError;
 pub use grants::{Found, NewGrant, Wanted};
 pub use groups::{AddGroupError, Group, NewGroup};
@@ -47,7 +49,7 @@ pub use messages::{Inserted, MOST_TALK, Means, Message, MessageRow, NewMessage};
 pub use operations::{AccessRequest, Kept, NewAccessRequest, NotKept, NotSaid};
 pub use outbox::{LONGEST_PAUSE, NewOutgoing, OutboxId, OutboxState, Queued};
 pub use retention::Retained;
-pub use runs::{EndRunError, Run, RunId, RunState};
+pub use runs::{EndRunError, NO_SANDBOX, Run, RunId, RunState};
 pub use say::{Growing, MARK, Say, Sayable, Text};
 pub use undelivered::Undelivered;
 
@@ -195,6 +197,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/main-3.sql"),
     include_str!("schema/main-4.sql"),
     include_str!("schema/main-5.sql"),
+    include_str!("schema/main-6.sql"),
 ];
 
 /// Creates the file before SQLite does: 0600 from the first byte. SQLite gives

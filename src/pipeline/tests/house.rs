@@ -100,6 +100,7 @@ impl House {
                     Ok(())
                 })
             },
+            allowance: self.fakes.allowance(),
             home: self.home.clone(),
             store: Arc::clone(&self.store),
             ledger: Arc::clone(&self.fakes.ledger),

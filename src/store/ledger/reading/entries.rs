@@ -7,6 +7,7 @@ use audit::{Line, Place};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Deserialize;
 
+use super::tokens::{TokensRow, Used};
 use crate::store::Millis;
 use crate::store::ledger::effect;
 
@@ -42,6 +43,8 @@ pub(super) struct Entry {
     down: u64,
     alarm: bool,
     abandoned: bool,
+    /// What a model used up for it.
+    tokens: TokensRow,
 }
 
 /// Segment, offset and length of a line.
@@ -92,6 +95,8 @@ struct Said<'a> {
     bytes: Option<u64>,
     bytes_up: Option<u64>,
     bytes_down: Option<u64>,
+    reserves: Option<Used>,
+    tokens: Option<Used>,
 }
 
 #[derive(Deserialize)]
@@ -136,6 +141,7 @@ impl Entry {
             down: 0,
             alarm: said.alarm,
             abandoned: false,
+            tokens: TokensRow::of(said.reserves),
         })
     }
 
@@ -149,6 +155,7 @@ impl Entry {
         self.down = said.bytes_down.unwrap_or(0);
         self.alarm |= said.alarm;
         self.abandoned = said.abandoned;
+        self.tokens.end(said.tokens);
     }
 
     /// The question for those that match.
@@ -190,6 +197,7 @@ impl Entry {
             down: number(23)?,
             alarm: row.get(24)?,
             abandoned: row.get(25)?,
+            tokens: TokensRow::Stored,
         })
     }
 
@@ -225,7 +233,7 @@ impl Entry {
             self.alarm,
             self.abandoned,
         ])?;
-        Ok(())
+        self.tokens.write(index, self.seq, self.at, &self.group)
     }
 }
 
