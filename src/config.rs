@@ -28,7 +28,7 @@ use desk::Problems;
 use policies::{HostName, TimeOfDay};
 
 pub use credential::{Credential, CredentialHost, Shape};
-pub use group::{Agent, GroupLimits, GroupSettings, Trigger};
+pub use group::{Agent, GroupLimits, GroupSettings, People, Trigger};
 pub use oauth::OAuth;
 pub use prices::{PRICES_OF, Price, Prices};
 pub use resolver::{HttpsServer, Resolver};
@@ -59,6 +59,8 @@ pub struct Config {
     pub messages: Messages,
     /// `[digest]`.
     pub digest: Digest,
+    /// `[privacy]`.
+    pub privacy: Privacy,
     /// `[channels.NAME]`.
     pub channels: Channels,
     /// `[credentials.NAME]`.
@@ -145,6 +147,25 @@ pub struct Messages {
 pub struct Digest {
     /// The time of day; `None` for never.
     pub at: Option<TimeOfDay>,
+}
+
+/// What people in chats hear about what is theirs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Privacy {
+    /// What a chat of several people hears once.
+    pub notice: PeopleNotice,
+}
+
+/// What a chat of several people hears once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum PeopleNotice {
+    /// What Doorward says.
+    #[default]
+    Usual,
+    /// The owner's own text.
+    Own(String),
+    /// Nothing: the owner has told them.
+    Off,
 }
 
 /// The channels that are programs of their own.

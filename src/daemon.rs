@@ -344,4 +344,5 @@ fn settings(config: &Config) -> pipeline::Settings {
         backoff: Backoff::default(),
         waits: Waits { longest: config.queue.longest, ..Waits::default() },
     }
+        people_notice: config.privacy.notice.clone(),
 }

@@ -11,8 +11,8 @@ use policies::HostName;
 use crate::phrases::Language;
 
 use super::{
-    Alarm, Assistant, Audit, Channels, Chat, Config, Digest, Engine, Messages, Pinned, Queue, Upstream, Whatsapp,
-    resolver, values,
+    Alarm, Assistant, Audit, Channels, Chat, Config, Digest, Engine, Messages, Pinned, Privacy, Queue, Upstream,
+    Whatsapp, resolver, values,
 };
 
 mod credentials;
@@ -25,7 +25,7 @@ pub(super) use prices::shipped_prices;
 /// One table of a settings file. Relative paths start in the folder that is the context.
 type Block<'a, 'i> = desk::toml::Block<'a, 'i, PathBuf>;
 
-const TOP: [&str; 13] = [
+const TOP: [&str; 14] = [
     "assistant",
     "chat",
     "engine",
@@ -35,6 +35,7 @@ const TOP: [&str; 13] = [
     "audit",
     "messages",
     "digest",
+    "privacy",
     "channels",
     "credentials",
     "prices",
@@ -50,6 +51,7 @@ const ALARM: TableKeys = TableKeys { header: "[alarm]", keys: &["command"] };
 const AUDIT: TableKeys = TableKeys { header: "[audit]", keys: &["keep_days", "keep_size"] };
 const MESSAGES: TableKeys = TableKeys { header: "[messages]", keys: &["keep_days"] };
 const DIGEST: TableKeys = TableKeys { header: "[digest]", keys: &["at"] };
+const PRIVACY: TableKeys = TableKeys { header: "[privacy]", keys: &["notice"] };
 const CHANNELS: TableKeys = TableKeys { header: "[channels]", keys: &["whatsapp"] };
 const WHATSAPP: TableKeys = TableKeys { header: "[channels.whatsapp]", keys: &["enabled", "program", "mode"] };
 
@@ -65,6 +67,7 @@ static SETTINGS: Vocabulary = Vocabulary {
         AUDIT,
         MESSAGES,
         DIGEST,
+        PRIVACY,
         WHATSAPP,
         credentials::CREDENTIAL,
         credentials::MINTS,
@@ -95,6 +98,9 @@ fn file(file: &mut Block<'_, '_>) -> Config {
         alarm: section(file, "alarm", &ALARM, alarm),
         audit: section(file, "audit", &AUDIT, audit),
         messages: section(file, "messages", &MESSAGES, messages),
+        privacy: section(file, "privacy", &PRIVACY, |block| Privacy {
+            notice: block.read("notice", values::people_notice).unwrap_or_default(),
+        }),
         digest: section(file, "digest", &DIGEST, |block| Digest {
             at: block.read("at", values::digest_time).unwrap_or_else(|| Digest::default().at),
         }),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use policies::TimeOfDay;
 
-use super::{Pinned, WhatsappMode};
+use super::{PeopleNotice, Pinned, WhatsappMode};
 
 /// `512 MB`, `2 GiB`.
 fn bytes(text: &str) -> Result<u64, String> {
@@ -74,6 +74,15 @@ fn unknown_zone(set: &str) -> String {
     format!(
         "TZ is {set:?}, which this machine knows as no time zone, so times are UTC's. Write it as TZ=Europe/Berlin{rule}."
     )
+}
+
+/// A text, or `off`.
+pub(super) fn people_notice(text: &str) -> Result<PeopleNotice, String> {
+    match text.trim() {
+        "off" => Ok(PeopleNotice::Off),
+        "" => Err("nothing; write what people are told, or \"off\" where you have told them".to_owned()),
+        text => Ok(PeopleNotice::Own(text.to_owned())),
+    }
 }
 
 /// `08:00`, or `off`.

@@ -181,3 +181,19 @@ digest-quiet = Ein ruhiger Tag: seit { $since } wurde an keiner Tür etwas gefra
 digest-quiet-log = Das Protokoll: Eintrag { $record }, { $head }
 digest-off = Es gibt keinen täglichen Überblick mehr. „digest on“ holt ihn zurück.
 digest-on = Der Überblick kommt wieder jeden Tag. „digest off“ beendet ihn.
+
+## Worüber Leute in einem Chat mitreden
+people-notice = Hallo, ich bin { $name }, ein Assistent, den der Besitzer dieses Chats eingerichtet hat. Was hier geschrieben wird, liest das Programm auf dem Rechner des Besitzers und bewahrt es dort auf; ruft mich jemand, geht es zusammen mit dem davor Geschriebenen an ein Sprachmodell. Der Besitzer kann es lesen. Schreib „@{ $name } nicht ich“, und nichts von dir wird mehr aufbewahrt, „@{ $name } was hast du von mir“, um es zu erfahren, „@{ $name } vergiss mich“, um es überschreiben zu lassen.
+people-not-me = Ab jetzt wird nichts aufbewahrt oder dem Modell vorgelesen, was du hier schreibst, und ich kann dir nicht antworten. Was davor aufbewahrt wurde, bleibt, bis du „vergiss mich“ schreibst. „wieder ich“ beendet das.
+people-me-again = Was du hier schreibst, wird wieder aufbewahrt und gelesen.
+people-not-kept = Du wolltest, dass nichts von dir aufbewahrt wird, darum habe ich das nicht gelesen. „wieder ich“ beendet das.
+people-have = Von dir aufbewahrt: { $count ->
+    [one] eine Nachricht
+   *[other] { $count } Nachrichten
+} seit { $since }, und der Name { $name }.
+people-have-nothing = Nichts, was du hier geschrieben hast, ist aufbewahrt.
+people-have-besides = Der Besitzer kann es lesen. Was sich der Assistent selbst notiert hat, in seinem Gedächtnis und seinen Gesprächen, kann dich auch nennen: frag den Besitzer. „vergiss mich“ überschreibt, was von dir aufbewahrt ist.
+people-forgotten = Überschrieben: { $count ->
+    [one] eine Nachricht
+   *[other] { $count } Nachrichten
+} von dir, dein Name und was andere von dir zitiert haben. Im Protokoll steht eine Quittung, ohne deinen Namen. Was sich der Assistent selbst notiert hat, in seinem Gedächtnis und seinen Gesprächen, kann der Besitzer entfernen: frag ihn.

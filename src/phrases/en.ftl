@@ -182,3 +182,19 @@ digest-quiet = A quiet day: nothing was asked at any door since { $since }.
 digest-quiet-log = The log: record { $record }, { $head }
 digest-off = There is no daily digest any more. "digest on" brings it back.
 digest-on = The digest comes every day again. "digest off" ends it.
+
+## What people in a chat have a say about
+people-notice = Hello, I am { $name }, an assistant that this chat's owner has set up. What is written here is read by the program on the owner's machine and kept there; when somebody calls me, it goes to a language model along with what was written before. The owner may read it. Write "@{ $name } not me" and nothing of yours is kept any more, "@{ $name } what do you have of me" to hear what is, "@{ $name } forget me" to have it overwritten.
+people-not-me = From now on nothing that you write here is kept or read to the model, and I cannot answer you. What was kept before stays until you write "forget me". "me again" ends this.
+people-me-again = What you write here is kept and read again.
+people-not-kept = You asked that nothing of yours is kept, so I have not read this. "me again" ends that.
+people-have = Of you are kept: { $count ->
+    [one] one message
+   *[other] { $count } messages
+} since { $since }, and the name { $name }.
+people-have-nothing = Nothing that you wrote here is kept.
+people-have-besides = The owner can read it. What the assistant noted itself, in its memory and its conversations, may mention you too: ask the owner. "forget me" overwrites what is kept of you.
+people-forgotten = Overwritten: { $count ->
+    [one] one message
+   *[other] { $count } messages
+} of yours, your name, and what others quoted of you. The audit log has a receipt, without your name. What the assistant noted itself, in its memory and its conversations, the owner can remove: ask them.

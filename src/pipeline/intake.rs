@@ -5,6 +5,9 @@
 //! (invariant 14), and so does a network's echo of what this daemon sent, and whatever is said to a
 //! question of Doorward's.
 
+mod own;
+mod words;
+
 use policies::GroupName;
 
 use super::Pipeline;
@@ -61,6 +64,10 @@ impl Pipeline {
         if message.edits.is_some() {
             return Ok(());
         }
+        if self.have_a_say(group, &message)? {
+            return Ok(());
+        }
+        self.tell_people(group, &message)?;
         let asks = self.asks(group, &message)?;
         let quote = message.quote.map(|quote| self.known(group, quote)).transpose()?;
         let new = NewMessage {
@@ -142,16 +149,20 @@ impl Pipeline {
     /// at the start, a mention, a reply to one of its messages. Elsewhere all are. A group's
     /// file may say otherwise; an invalid file counts as empty here, and is reported when the
     /// sandbox starts.
-    fn asks(&self, group: &Group, message: &Incoming) -> Result<Asks, StoreError> {
-        let name = &self.assistant.name;
+    fn is_for_us(&self, group: &Group, message: &Incoming) -> Result<bool, StoreError> {
         let answers_us = match &message.quote {
             Some(quote) => self.store.is_ours(&group.name, &quote.id)?,
             None => false,
         };
-        let called = message.addressed || answers_us || name.called(&message.text).is_some();
+        let called = message.addressed || answers_us || self.assistant.name.called(&message.text).is_some();
         let trigger = GroupSettings::load(&self.home, &group.name).ok().and_then(|settings| settings.trigger);
         let needed = trigger.map_or(message.group && !group.is_main, |trigger| trigger == Trigger::Name);
-        if needed && !called {
+        Ok(called || !needed)
+    }
+
+    fn asks(&self, group: &Group, message: &Incoming) -> Result<Asks, StoreError> {
+        let name = &self.assistant.name;
+        if !self.is_for_us(group, message)? {
             return Ok(Asks::Means(Means::Talk));
         }
         if let Some(asks) = self.asks_to_lock(group, message)? {
@@ -200,7 +211,9 @@ impl Pipeline {
             let sender = name.unwrap_or_else(|| self.assistant.shown.clone());
             return Ok(Quote { sender, text, ..quote });
         }
-        Ok(Quote { sender: String::new(), ..quote })
+        // It may be somebody's of whom nothing is kept: what others quote of them is not, either.
+        let text = if self.store.keeps_nothing_of_some(&group.name)? { String::new() } else { quote.text };
+        Ok(Quote { sender: String::new(), text, ..quote })
     }
 }
 

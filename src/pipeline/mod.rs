@@ -20,6 +20,7 @@ mod dispatcher;
 mod intake;
 mod live;
 pub mod notice;
+mod people;
 pub mod outbox;
 pub mod prompt;
 pub mod queue;
@@ -57,7 +58,7 @@ use self::waiting::Waits;
 use self::worker::Stopping;
 use crate::approvals::Approvals;
 use crate::channels::protocol::{ChannelState, OutgoingKind, Sender};
-use crate::config::{Agent, GroupSettings};
+use crate::config::{Agent, GroupSettings, PeopleNotice};
 use crate::home::Home;
 use crate::phrases::Phrases;
 use crate::store::ledger::AuditLog;
@@ -68,11 +69,13 @@ use crate::store::{self, Group, Means, NewMessage, NewOutgoing, OutboxId, Say, S
 pub struct Pipeline {
     locks: Locks,
     store: Arc<Store>,
+    ledger: Arc<AuditLog>,
     outbox: OutboxHandle,
     say: Say,
     approvals: Arc<Approvals>,
     events: mpsc::UnboundedSender<Event>,
     assistant: Assistant,
+    people_notice: PeopleNotice,
     home: Home,
     states: Mutex<HashMap<String, (ChannelState, String)>>,
 }
@@ -148,6 +151,8 @@ pub struct Settings {
     pub backoff: Backoff,
     /// How long things may take before a notice is sent, and before they are ended.
     pub waits: Waits,
+    /// What a chat of several people hears once.
+    pub people_notice: PeopleNotice,
 }
 
 /// What the queue holds right now.
@@ -177,11 +182,11 @@ impl Pipeline {
     pub fn start<S: StartSandbox>(parts: Parts<S>) -> Result<(Arc<Pipeline>, PipelineTask), StoreError> {
         let Parts { locks, allowance, home, store, ledger, say, outbox, approvals, sandboxes, settings } = parts;
         let (events, inbox) = mpsc::unbounded_channel();
-        let assistant = settings.assistant.clone();
+        let (assistant, people_notice) = (settings.assistant.clone(), settings.people_notice.clone());
         let shared = Arc::new(Shared {
             home: home.clone(),
             store: Arc::clone(&store),
-            ledger,
+            ledger: Arc::clone(&ledger),
             say: say.clone(),
             sandboxes,
             allowance,
@@ -196,11 +201,13 @@ impl Pipeline {
         let pipeline = Arc::new(Pipeline {
             locks,
             store,
+            ledger,
             outbox,
             say,
             approvals,
             events,
             assistant,
+            people_notice,
             home,
             states: Mutex::default(),
         });

@@ -9,15 +9,17 @@ use tokio::sync::mpsc;
 
 use super::dispatcher::Event;
 use super::outbox::OutboxHandle;
+use super::people::Roster;
 use super::telling;
 use super::worker::{Broken, Left, Stopping};
 use super::{Allowance, Settings};
 use super::{notice, sent};
 use crate::channels::protocol::OutgoingKind;
+use crate::config::{GroupSettings, People};
 use crate::home::Home;
 use crate::phrases::Phrases;
 use crate::store::ledger::{AuditEntry, AuditLog};
-use crate::store::{EndRunError, Group, Means, Message, MessageRow, Run, Say, Sayable, Store, Text};
+use crate::store::{EndRunError, Group, Means, Message, MessageRow, Run, Say, Sayable, Store, StoreError, Text};
 
 pub(super) struct Shared<S> {
     pub(super) home: Home,
@@ -65,8 +67,21 @@ impl<S> Shared<S> {
         Ok(())
     }
 
+    /// Who stands in for whom before the group's model; `None` where it knows people by their names.
+    pub(super) fn stand_ins(&self, group: &GroupName) -> Result<Option<Roster>, StoreError> {
+        let people = GroupSettings::load(&self.home, group).map_or(People::StandIns, |settings| settings.people);
+        match people {
+            People::Names => Ok(None),
+            People::StandIns => Ok(Some(Roster::new(self.store.members(group)?))),
+        }
+    }
+
     /// An agent's text as its chat gets it: the reason instead where it must not be said.
     pub(super) fn say(&self, group: &Group, text: String) -> Sayable {
+        let text = match self.stand_ins(&group.name) {
+            Ok(Some(roster)) => roster.reveal(&text),
+            Ok(None) | Err(_) => text,
+        };
         let said = self.say.say(&group.name, Text::Answer(text));
         said.unwrap_or_else(|refusal| self.say.own(&group.name, notice::withheld(group, &refusal)))
     }

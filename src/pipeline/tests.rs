@@ -5,6 +5,7 @@ mod calls;
 mod delivery;
 mod fake;
 mod house;
+mod people;
 mod promises;
 mod recovery;
 mod settled;

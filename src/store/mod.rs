@@ -25,6 +25,7 @@ mod messages;
 mod migrations;
 mod operations;
 mod outbox;
+mod people;
 mod place;
 mod retention;
 mod runs;
@@ -48,6 +49,7 @@ pub use groups::{AddGroupError, Group, NewGroup};
 pub use messages::{Inserted, MOST_TALK, Means, Message, MessageRow, NewMessage};
 pub use operations::{AccessRequest, Kept, NewAccessRequest, NotKept, NotSaid};
 pub use outbox::{LONGEST_PAUSE, NewOutgoing, OutboxId, OutboxState, Queued};
+pub use people::{KeptOf, Member};
 pub use retention::Retained;
 pub use runs::{EndRunError, NO_SANDBOX, Run, RunId, RunState};
 pub use say::{Growing, MARK, Say, Sayable, Text};
@@ -198,6 +200,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/main-4.sql"),
     include_str!("schema/main-5.sql"),
     include_str!("schema/main-6.sql"),
+    include_str!("schema/main-7.sql"),
 ];
 
 /// Creates the file before SQLite does: 0600 from the first byte. SQLite gives

@@ -10,6 +10,7 @@ use crate::channels::protocol::{OutgoingKind, Sender};
 mod asks;
 mod beside;
 mod gone;
+mod people;
 mod retention;
 mod undelivered;
 mod wrote;

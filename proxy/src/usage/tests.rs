@@ -94,10 +94,10 @@ fn a_kind_that_is_not_said_is_seen() {
 fn a_stream_in_its_middle_is_estimated() {
     let end = ANTHROPIC.find(r#"data: {"type":"message_delta""#).unwrap();
     let mut reader = reader("text/event-stream");
-    assert!(reader.push(ANTHROPIC[..end].as_bytes()), "it goes on with text");
+    assert!(reader.push(&ANTHROPIC.as_bytes()[..end]), "it goes on with text");
     let (_, input, .., output, estimated) = said(&reader).unwrap();
     assert_eq!((input, output, estimated), (25, 1 + 37_u64.div_ceil(BYTES_A_TOKEN), true));
-    assert!(!reader.push(ANTHROPIC[end..].as_bytes()), "what it ends with is no text");
+    assert!(!reader.push(&ANTHROPIC.as_bytes()[end..]), "what it ends with is no text");
     assert_eq!(said(&reader), Some(("claude-x-4".to_owned(), 25, 300, 7, 15, false)));
 }
 

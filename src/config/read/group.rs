@@ -5,15 +5,16 @@ use std::path::PathBuf;
 use desk::toml::{Reader, TableKeys, Vocabulary};
 use desk::{Problems, Text};
 
-use super::super::{Agent, GroupLimits, GroupSettings, Trigger, values};
+use super::super::{Agent, GroupLimits, GroupSettings, People, Trigger, values};
 use super::{Block, section};
 use crate::phrases::Language;
 
-const TOP: [&str; 6] = ["agent", "model", "trigger", "language", "image", "limits"];
+const TOP: [&str; 7] = ["agent", "model", "trigger", "language", "image", "privacy", "limits"];
+const PRIVACY: TableKeys = TableKeys { header: "[privacy]", keys: &["people"] };
 const LIMITS: TableKeys =
     TableKeys { header: "[limits]", keys: &["memory", "cpus", "pids", "open_files", "disk", "files"] };
 
-static GROUP: Vocabulary = Vocabulary { top: &TOP, tables: &[LIMITS], synonyms: &[], planned: &[] };
+static GROUP: Vocabulary = Vocabulary { top: &TOP, tables: &[PRIVACY, LIMITS], synonyms: &[], planned: &[] };
 
 /// Reads a group's file; `name` is what problems call it.
 pub(in super::super) fn group(name: &str, text: &str) -> Result<GroupSettings, Problems> {
@@ -30,6 +31,7 @@ fn file(file: &mut Block<'_, '_>) -> GroupSettings {
         image: file.read("image", values::word),
         trigger: file.read("trigger", Trigger::parse),
         language: file.read("language", Language::parse),
+        people: section(file, "privacy", &PRIVACY, |block| block.read("people", People::parse)).unwrap_or_default(),
         agent,
     }
 }

@@ -18,7 +18,7 @@ static LIST: Vocabulary = Vocabulary { top: &["prices"], tables: &[PRICE], synon
 pub(crate) fn shipped_prices() -> Prices {
     let mut reader = Reader::new(Text::new("prices.toml", SHIPPED), &LIST, PathBuf::new());
     // A test reads it; a list that were broken would only know fewer prices.
-    reader.read(|file| prices(file)).unwrap_or_default()
+    reader.read(prices).unwrap_or_default()
 }
 
 pub(super) fn prices(file: &mut Block<'_, '_>) -> Prices {

@@ -33,6 +33,8 @@ pub(super) struct Fakes {
     pub(super) failures: Arc<Mutex<VecDeque<StartFailure>>>,
     /// Groups whose folder was removed under a live sandbox; each is found once.
     pub(super) folders_gone: Arc<Mutex<std::collections::BTreeSet<GroupName>>>,
+    /// Everything that agents were given to read.
+    pub(super) prompts: Arc<Mutex<Vec<String>>>,
     /// How many runs a group may have.
     pub(super) runs: Arc<AtomicUsize>,
     /// How many prompts `die` kills before it answers.
@@ -67,6 +69,7 @@ impl Fakes {
             holding,
             failures: Arc::default(),
             folders_gone: Arc::default(),
+            prompts: Arc::default(),
             runs: Arc::new(AtomicUsize::new(usize::MAX)),
             deaths: zero(),
             may_end,
@@ -107,6 +110,7 @@ impl Fake {
     }
 
     fn obey(&mut self, id: u64, text: &str) {
+        self.of.prompts.lock().unwrap().push(text.to_owned());
         // An agent that reads context says what it read.
         let obeys = || self.of.readers.lock().unwrap().iter().any(|(group, obeys)| *group == self.group && *obeys);
         if text.starts_with("<messages") && !obeys() {
