@@ -24,7 +24,7 @@ use crate::control::settings;
 use crate::digest::Digests;
 use crate::gateway::{Gateway, GatewayError};
 use crate::home::{Home, HomeError, Lock, LockError};
-use crate::operations::{Chats, Operations};
+use crate::operations::{Chats, Counted, Operations};
 use crate::phrases::Language;
 use crate::pipeline::calling::Name;
 use crate::pipeline::outbox::{self, OutboxHandle, Patience};
@@ -119,7 +119,8 @@ impl Daemon {
         let settings = settings(&config);
         let cap = settings.cap;
         let (outbox, inbox) = outbox::handle();
-        let chats = Chats { store: Arc::clone(&store), outbox: outbox.clone() };
+        let counted = Counted { clock: clock.clone(), prices: config.prices.with_shipped() };
+        let chats = Chats { store: Arc::clone(&store), outbox: outbox.clone(), counted };
         let operations = Operations::of(ledger.clone(), Some(chats));
         let approvals = Approvals::open(home, Arc::clone(&store), ledger.clone(), Times::of_the_machine())?;
         let gateway = Gateway::open(home, &config, ledger.clone(), operations, approvals.clone())?;
@@ -343,6 +344,6 @@ fn settings(config: &Config) -> pipeline::Settings {
         idle: config.queue.idle,
         backoff: Backoff::default(),
         waits: Waits { longest: config.queue.longest, ..Waits::default() },
-    }
         people_notice: config.privacy.notice.clone(),
+    }
 }

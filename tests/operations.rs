@@ -76,7 +76,7 @@ fn an_agent_speaks_over_mcp_before_its_answer_is_complete() {
     let lines: Vec<Value> = said[1].1.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines[0]["result"]["serverInfo"]["name"], "doorward");
     let names: Vec<_> = lines[1]["result"]["tools"].as_array().unwrap().iter().map(|tool| &tool["name"]).collect();
-    assert_eq!(names, ["policy", "send_message", "request_access"]);
+    assert_eq!(names, ["policy", "send_message", "request_access", "usage"]);
     assert_eq!(lines[2]["result"]["isError"], false, "{}", lines[2]);
     // `doorward chat` shows it as well, before the answer.
     let said =

@@ -10,14 +10,15 @@ use serde_json::json;
 use super::{Operations, Request, mcp, policy};
 
 /// What there is: the path, its method, and what it is for.
-const INDEX: [(&str, &str, &str); 3] = [
+const INDEX: [(&str, &str, &str); 4] = [
     ("/", "GET", "this list"),
     (
         "/policy",
         "GET",
         "what you may reach, what is denied and why, and how to ask for more; as text with Accept: text/plain",
     ),
-    ("/mcp", "POST", "MCP (streamable HTTP): send_message, policy, request_access"),
+    ("/usage", "GET", "what the group's models have used up, and how much of each limit that is"),
+    ("/mcp", "POST", "MCP (streamable HTTP): send_message, policy, request_access, usage"),
 ];
 
 /// Answers one request.
@@ -26,6 +27,10 @@ pub(super) async fn answer(operations: Operations, caller: Caller, request: Http
     let mut response = match (request.method().as_str(), request.uri().path()) {
         ("GET", "/") => index(as_text),
         ("GET", "/policy") => policy_of(&operations, &caller, as_text),
+        ("GET", "/usage") => match operations.perform(&caller, Request::Usage) {
+            Ok(json) => respond(StatusCode::OK, "application/json", json + "\n"),
+            Err(refusal) => refused(&refusal),
+        },
         (_, "/mcp") => mcp::answer(operations, caller, request).await,
         (_, path) => not_there(path),
     };

@@ -122,6 +122,13 @@ fn tool(operation: Operation) -> Tool {
             }),
             &["host", "why"],
         ),
+        Operation::Usage => (
+            "What this group's models have used up today and this month: runs, tokens, money, and how much of each limit \
+             that is; as JSON. Money is in millionths of a US dollar."
+                .to_owned(),
+            json!({}),
+            &[],
+        ),
     };
     let schema =
         json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false });

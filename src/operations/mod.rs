@@ -21,6 +21,7 @@ mod message;
 mod policy;
 mod request;
 mod table;
+mod usage;
 
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ use crate::store::{Say, Store, StoreError};
 pub use access::asked_facts;
 pub use request::Request;
 pub use table::{Asker, Operation};
+pub use usage::Counted;
 
 /// The operations of one installation; the door's port to the host.
 pub struct Operations {
@@ -51,6 +53,8 @@ pub struct Chats {
     pub store: Arc<Store>,
     /// Who sends what is queued.
     pub outbox: OutboxHandle,
+    /// By what days and prices models are counted.
+    pub counted: Counted,
 }
 
 impl Operations {
@@ -75,6 +79,7 @@ impl Operations {
             Request::Policy => Ok(policy::json(caller.policy())),
             Request::SendMessage(message) => self.send_message(caller, &intent, &message),
             Request::RequestAccess(wanted) => self.request_access(caller, &intent, &wanted),
+            Request::Usage => self.usage(caller, &intent),
         };
         done.inspect_err(|refusal| intent.failed(refusal))
     }

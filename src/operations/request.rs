@@ -15,6 +15,8 @@ pub enum Request {
     SendMessage(SendMessage),
     /// A wish for the owner.
     RequestAccess(RequestAccess),
+    /// What was used up.
+    Usage,
 }
 
 /// `send_message`.
@@ -51,6 +53,7 @@ impl Request {
             Operation::Policy => serde_json::from_value(arguments).map(|Nothing {}| Request::Policy),
             Operation::SendMessage => serde_json::from_value(arguments).map(Request::SendMessage),
             Operation::RequestAccess => serde_json::from_value(arguments).map(Request::RequestAccess),
+            Operation::Usage => serde_json::from_value(arguments).map(|Nothing {}| Request::Usage),
         };
         read.map_err(|error| error.to_string())
     }
@@ -61,6 +64,7 @@ impl Request {
             Request::Policy => Operation::Policy,
             Request::SendMessage(_) => Operation::SendMessage,
             Request::RequestAccess(_) => Operation::RequestAccess,
+            Request::Usage => Operation::Usage,
         }
     }
 }

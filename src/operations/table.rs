@@ -11,6 +11,8 @@ pub enum Operation {
     SendMessage,
     /// Ask the owner to be allowed a request.
     RequestAccess,
+    /// Read what its own models have used up.
+    Usage,
 }
 
 /// Who asks, as far as it matters for what they may.
@@ -26,7 +28,8 @@ pub enum Asker {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Operation; 3] = [Operation::Policy, Operation::SendMessage, Operation::RequestAccess];
+    pub const ALL: [Operation; 4] =
+        [Operation::Policy, Operation::SendMessage, Operation::RequestAccess, Operation::Usage];
 
     /// Its name, as agents and the log know it.
     pub fn name(self) -> &'static str {
@@ -34,6 +37,7 @@ impl Operation {
             Operation::Policy => "policy",
             Operation::SendMessage => "send_message",
             Operation::RequestAccess => "request_access",
+            Operation::Usage => "usage",
         }
     }
 
@@ -46,15 +50,15 @@ impl Operation {
     pub fn may(self, asker: Asker) -> bool {
         match (self, asker) {
             (Operation::Policy, Asker::Main | Asker::Other | Asker::Unregistered) => true,
-            (Operation::SendMessage | Operation::RequestAccess, Asker::Main | Asker::Other) => true,
-            (Operation::SendMessage | Operation::RequestAccess, Asker::Unregistered) => false,
+            (Operation::SendMessage | Operation::RequestAccess | Operation::Usage, Asker::Main | Asker::Other) => true,
+            (Operation::SendMessage | Operation::RequestAccess | Operation::Usage, Asker::Unregistered) => false,
         }
     }
 
     /// Whether it changes anything: a run that performed such a one is not run again.
     pub fn has_effect(self) -> bool {
         match self {
-            Operation::Policy => false,
+            Operation::Policy | Operation::Usage => false,
             Operation::SendMessage | Operation::RequestAccess => true,
         }
     }

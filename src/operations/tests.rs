@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use policies::GroupName;
+use policies::{GroupName, SandboxId};
+use proxy::audit::{Allowed, Decision, Identity, Ledger as _, Outcome, Protocol, Tokens};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -58,7 +59,7 @@ impl House {
         }
         let log = Arc::new(AuditLog::open(&home.audit_log()).unwrap());
         let (outbox, inbox) = outbox::handle();
-        let chats = Chats { store: store.clone(), outbox };
+        let chats = Chats { store: store.clone(), outbox, counted: counted() };
         let config = Config::load(&home).unwrap();
         let gateway =
             Gateway::open(&home, &config, log.clone(), Operations::of(log.clone(), Some(chats)), Arc::new(NobodyToAsk))
@@ -192,7 +193,7 @@ async fn mcp_has_a_handshake_tools_and_no_sessions() {
     let list = house.mcp("family", &json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/list" })).await;
     let list: Value = serde_json::from_str(&list.body).unwrap();
     let names: Vec<_> = list["result"]["tools"].as_array().unwrap().iter().map(|tool| tool["name"].clone()).collect();
-    assert_eq!(names, ["policy", "send_message", "request_access"]);
+    assert_eq!(names, ["policy", "send_message", "request_access", "usage"]);
     assert!(house.call("family", "policy", json!({})).await.unwrap().contains("api.test"));
     assert_eq!(
         house.call("family", "format_disk", json!({})).await.unwrap_err(),
@@ -375,6 +376,30 @@ async fn a_door_of_no_registered_group_reads_its_policy_and_does_no_more() {
     assert_eq!(verdicts, ["allow", "deny", "deny"]);
 }
 
+/// Of its own group alone.
+#[tokio::test]
+async fn an_agent_reads_what_its_own_models_have_used_up() {
+    let house = House::new();
+    let _door = house.door("family");
+    let uses = |name: &str, output| {
+        let identity = Identity { group: group(name), sandbox: SandboxId::new("abc1").unwrap() };
+        let decision = Decision { verdict: Allowed::Allow, ..Decision::bare(identity, None, 1, Protocol::Https) };
+        let seq = house.log.decided(&decision).unwrap();
+        let tokens = Tokens { model: Some("claude-sonnet-4-5".to_owned()), output, ..Tokens::default() };
+        house.log.ended(seq, &Outcome { tokens: Some(tokens), ..Outcome::default() }).unwrap();
+    };
+    uses("family", 1000);
+    uses("main", 7);
+    let told: Value = serde_json::from_str(&house.call("family", "usage", json!({})).await.unwrap()).unwrap();
+    assert_eq!((&told["today"]["tokens"], &told["this_month"]["cost"]), (&json!(1000), &json!(15_000)), "{told}");
+    assert!(house.call("family", "usage", json!({ "group": "main" })).await.is_err());
+}
+
+fn counted() -> Counted {
+    let clock = crate::clock::OwnersClock::new(jiff::tz::TimeZone::UTC);
+    Counted { clock, prices: crate::config::Prices::default().with_shipped() }
+}
+
 #[test]
 fn the_table_names_every_operation_once() {
     let table: Vec<_> = Operation::ALL
@@ -389,6 +414,7 @@ fn the_table_names_every_operation_once() {
             ("policy", [true, true, true], false),
             ("send_message", [true, true, false], true),
             ("request_access", [true, true, false], true),
+            ("usage", [true, true, false], false),
         ]
     );
     assert!(Operation::ALL.into_iter().all(|it| Operation::named(it.name()) == Some(it)));
