@@ -4,7 +4,7 @@
 //!
 //! Days are the owner's (`clock.rs`); a minute is any sixty seconds in a row.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -13,12 +13,13 @@ use policies::{Code, Date, GroupName, Host, Limits, Refusal};
 use proxy::ports::{Budget, Pending};
 
 use crate::clock::OwnersClock;
-use crate::store::ledger::{AuditLog, Notice, UsedSince};
+use crate::store::ledger::{AuditLog, UsedSince};
+
+mod warned;
+
+pub(crate) use warned::Warned;
 
 const MINUTE: Duration = Duration::from_secs(60);
-
-/// Percent of a limit at which its owner is warned.
-const WARNINGS: [u64; 2] = [80, 50];
 
 /// The counts of all groups.
 pub struct Budgets {
@@ -37,7 +38,7 @@ struct Used {
     /// When something was last counted, by the clock and without it.
     counted: (SystemTime, Instant),
     /// The warnings that were given today.
-    warned: BTreeSet<(&'static str, u64)>,
+    warned: Warned,
 }
 
 impl Budgets {
@@ -127,8 +128,8 @@ impl Budgets {
         used.today.bytes_up += head;
         used.today.names.extend(host);
         let (requests, bytes) = (used.today.requests, used.today.bytes_up);
-        self.warn(group, used, "requests_per_day", requests, limits.requests_per_day);
-        self.warn(group, used, "upload_per_day", bytes, limits.upload_per_day);
+        used.warned.about(&self.log, group, "requests_per_day", requests, limits.requests_per_day);
+        used.warned.about(&self.log, group, "upload_per_day", bytes, limits.upload_per_day);
         Ok(())
     }
 
@@ -142,17 +143,6 @@ impl Budgets {
             share / 1_000_000
         );
         Err(Refusal::new(Code::LimitExceeded, why))
-    }
-
-    fn warn(&self, group: &GroupName, used: &mut Used, what: &'static str, value: u64, limit: Option<u64>) {
-        let Some(limit) = limit.filter(|limit| *limit > 0) else { return };
-        let reached = WARNINGS.into_iter().find(|percent| value.saturating_mul(100) >= limit.saturating_mul(*percent));
-        let Some(percent) = reached.filter(|percent| used.warned.insert((what, *percent))) else { return };
-        let text = format!("group {group} has used {percent} % of its {what} ({limit})");
-        tracing::warn!(budget.group = %group, budget.limit = what, budget.percent = percent, "Budget is running out");
-        if let Err(error) = self.log.notice(&Notice::new("budget", Some(group), text)) {
-            tracing::error!(%error, "Warning about a budget not stored");
-        }
     }
 }
 
@@ -177,7 +167,7 @@ impl Budget for Budgets {
             let value = used.today.bytes_up + bytes;
             over("upload_per_day", value, limits.upload_per_day)?;
             used.today.bytes_up = value;
-            self.warn(group, used, "upload_per_day", value, limits.upload_per_day);
+            used.warned.about(&self.log, group, "upload_per_day", value, limits.upload_per_day);
             Ok(())
         };
         loop {
@@ -193,7 +183,7 @@ impl Budget for Budgets {
 impl Used {
     fn of(day: Date, today: UsedSince) -> Self {
         let counted = (SystemTime::now(), Instant::now());
-        Used { day, today, last_minute: VecDeque::new(), counted, warned: BTreeSet::new() }
+        Used { day, today, last_minute: VecDeque::new(), counted, warned: Warned::default() }
     }
 
     /// Fails closed: a log that cannot be read tells nothing of what was used.

@@ -28,13 +28,26 @@ impl OwnersClock {
         self.zoned().start_of_day().map_or(0, |start| start.timestamp().as_millisecond())
     }
 
+    /// When the month began, likewise.
+    pub fn start_of_month(&self) -> i64 {
+        let first = self.zoned().first_of_month();
+        first.and_then(|first| first.start_of_day()).map_or(0, |start| start.timestamp().as_millisecond())
+    }
+
     /// As doors want it.
     pub fn port(&self) -> Clock {
         let clock = self.clone();
         Arc::new(move || clock.now())
     }
 
-    fn zoned(&self) -> jiff::Zoned {
+    /// A moment as people read it: `2026-11-29 08:00`.
+    pub fn shown(&self, at: i64) -> String {
+        let at = jiff::Timestamp::from_millisecond(at).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        at.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()
+    }
+
+    /// What it shows.
+    pub fn zoned(&self) -> jiff::Zoned {
         jiff::Timestamp::now().to_zoned(self.zone.clone())
     }
 }
@@ -87,6 +100,16 @@ mod tests {
             let now = moment(&utc.parse::<jiff::Timestamp>().unwrap().to_zoned(zone.clone()));
             assert_eq!(now.to_string(), shown, "{utc}");
             assert_eq!((skipped.include(now), until_then.include(now)), (in_skipped, in_until), "{utc}");
+        }
+    }
+
+    #[test]
+    fn a_month_begins_with_its_first_day() {
+        for zone in ["UTC", "Asia/Tokyo", "America/Los_Angeles"] {
+            let clock = OwnersClock::new(TimeZone::get(zone).unwrap());
+            let began = jiff::Timestamp::from_millisecond(clock.start_of_month()).unwrap().to_zoned(clock.zone.clone());
+            assert_eq!((began.day(), began.hour(), began.minute()), (1, 0, 0));
+            assert!(clock.start_of_month() <= clock.start_of_day());
         }
     }
 

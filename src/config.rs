@@ -13,6 +13,7 @@ mod group;
 pub mod keys;
 mod mount;
 mod place;
+mod prices;
 mod read;
 mod resolver;
 mod secret;
@@ -26,13 +27,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use desk::Problems;
-use policies::HostName;
+use policies::{HostName, TimeOfDay};
 
 pub use credential::{Credential, CredentialHost, Shape};
-pub use group::{Agent, GroupLimits, GroupSettings, Trigger};
+pub use group::{Agent, GroupLimits, GroupSettings, People, Trigger};
 pub(crate) use mount::pattern;
 pub use mount::{Access, Mount, Mounts};
 pub use oauth::OAuth;
+pub use prices::{PRICES_OF, Price, Prices};
 pub use resolver::{HttpsServer, Resolver};
 pub use secret::{SecretSource, SecretUnreadable};
 pub(crate) use values::{credential_name, host_folder, local_zone};
@@ -61,10 +63,16 @@ pub struct Config {
     pub messages: Messages,
     /// `[mounts]`.
     pub mounts: Mounts,
+    /// `[digest]`.
+    pub digest: Digest,
+    /// `[privacy]`.
+    pub privacy: Privacy,
     /// `[channels.NAME]`.
     pub channels: Channels,
     /// `[credentials.NAME]`.
     pub credentials: BTreeMap<Arc<str>, Credential>,
+    /// `[prices]`: the owner's own.
+    pub prices: Prices,
     /// `[canaries]`: baits that nobody has a reason to send, by the owner's names for them.
     pub canaries: BTreeMap<Arc<str>, SecretSource>,
 }
@@ -138,6 +146,32 @@ pub struct Audit {
 pub struct Messages {
     /// For how long; what is open stays.
     pub age: Duration,
+}
+
+/// When the main chat hears what the day was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest {
+    /// The time of day; `None` for never.
+    pub at: Option<TimeOfDay>,
+}
+
+/// What people in chats hear about what is theirs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Privacy {
+    /// What a chat of several people hears once.
+    pub notice: PeopleNotice,
+}
+
+/// What a chat of several people hears once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum PeopleNotice {
+    /// What Doorward says.
+    #[default]
+    Usual,
+    /// The owner's own text.
+    Own(String),
+    /// Nothing: the owner has told them.
+    Off,
 }
 
 /// The channels that are programs of their own.
@@ -243,6 +277,12 @@ impl Config {
 impl Default for Messages {
     fn default() -> Self {
         Messages { age: Audit::default().age }
+    }
+}
+
+impl Default for Digest {
+    fn default() -> Self {
+        Digest { at: TimeOfDay::new(8, 0) }
     }
 }
 

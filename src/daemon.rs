@@ -21,16 +21,17 @@ use crate::config::{Assistant, Config, ConfigError, GroupSettings, WHATSAPP, WHA
 use crate::control::held::Held;
 use crate::control::server::{Control, ControlSocket};
 use crate::control::settings;
+use crate::digest::Digests;
 use crate::gateway::{Gateway, GatewayError};
 use crate::home::{Home, HomeError, Lock, LockError};
-use crate::operations::{Chats, Operations};
+use crate::operations::{Chats, Counted, Operations};
 use crate::phrases::Language;
 use crate::pipeline::calling::Name;
 use crate::pipeline::outbox::{self, OutboxHandle, Patience};
 use crate::pipeline::retries::Backoff;
 use crate::pipeline::router::Peer;
 use crate::pipeline::waiting::Waits;
-use crate::pipeline::{self, Locks, Parts, Pipeline, PipelineTask, Settings};
+use crate::pipeline::{self, Allowance, Locks, Parts, Pipeline, PipelineTask, Settings};
 use crate::sandboxes::{SandboxError, Sandboxes};
 use crate::store::ledger::{AuditLog, Retention};
 use crate::store::{Group, Say, Store, StoreError};
@@ -118,9 +119,10 @@ impl Daemon {
         let settings = settings(&config);
         let cap = settings.cap;
         let (outbox, inbox) = outbox::handle();
+        let counted = Counted { clock: clock.clone(), prices: config.prices.with_shipped() };
         let approvals = Approvals::open(home, Arc::clone(&store), ledger.clone(), Times::of_the_machine())?;
         let owner = Arc::clone(&approvals);
-        let chats = Chats { store: Arc::clone(&store), outbox: outbox.clone(), owner, home: home.clone() };
+        let chats = Chats { store: Arc::clone(&store), outbox: outbox.clone(), owner, home: home.clone(), counted };
         let operations = Operations::of(ledger.clone(), Some(chats));
         let gateway = Gateway::open(home, &config, ledger.clone(), operations, approvals.clone())?;
         let say = Say::new(gateway.secrets(), Arc::clone(&ledger)).speaking(spoken(home, &config));
@@ -133,6 +135,7 @@ impl Daemon {
             ControlSocket::bind(&socket).map_err(|source| DaemonError::Socket { path: socket.clone(), source })?;
         let (pipeline, pipeline_task) = Pipeline::start(Parts {
             locks: locks(&gateway),
+            allowance: allowance(&gateway, clock.clone()),
             home: home.clone(),
             store: Arc::clone(&store),
             ledger: Arc::clone(&ledger),
@@ -142,6 +145,7 @@ impl Daemon {
             sandboxes: Arc::clone(&sandboxes),
             settings,
         })?;
+        let (digest_say, digest_outbox) = (say.clone(), outbox.clone());
         ask_owner(&approvals, &gateway, &pipeline, outbox.clone(), say);
         let alarms = watch_alarms(Arc::clone(&ledger), &config, Arc::clone(&pipeline));
         // Known from now on: what is saved with a mistake later leaves it in force.
@@ -153,6 +157,17 @@ impl Daemon {
         }
         let (ending, _) = watch::channel(false);
         tokio::spawn(Arc::clone(&approvals).put_questions(ending.subscribe()));
+        let digests = Digests {
+            at: config.digest.at,
+            clock,
+            home: home.clone(),
+            store: Arc::clone(&store),
+            ledger: Arc::clone(&ledger),
+            prices: config.prices.with_shipped(),
+            say: digest_say,
+            outbox: digest_outbox,
+        };
+        tokio::spawn(digests.keep(ending.subscribe()));
         tokio::spawn(kept::watch(Arc::clone(&store), ledger, kept::LOOK, ending.subscribe()));
         let (of, usual) = (home.clone(), config.messages.age);
         let old = move |store: &Store| kept::old(&of, store, usual);
@@ -309,6 +324,15 @@ fn start_channels(
     })]
 }
 
+/// How often agents are set to work, by the policies in force.
+fn allowance(gateway: &Arc<Gateway>, clock: OwnersClock) -> Allowance {
+    let gateway = Arc::clone(gateway);
+    Allowance::new(move |group| {
+        let most = gateway.policy(group).limits().runs_per_day?;
+        Some((most, clock.start_of_day()))
+    })
+}
+
 /// The owner's word in the main chat.
 fn locks(gateway: &Arc<Gateway>) -> Locks {
     let gateway = Arc::clone(gateway);
@@ -326,5 +350,6 @@ fn settings(config: &Config) -> pipeline::Settings {
         idle: config.queue.idle,
         backoff: Backoff::default(),
         waits: Waits { longest: config.queue.longest, ..Waits::default() },
+        people_notice: config.privacy.notice.clone(),
     }
 }

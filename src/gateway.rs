@@ -25,6 +25,7 @@ use crate::budget::Budgets;
 use crate::clock::OwnersClock;
 use crate::config::Config;
 use crate::home::Home;
+use crate::meters::Meters;
 use crate::resolver::Names;
 use crate::store::ledger::{AuditLog, Notice};
 use crate::vault::{SetAside, Vault};
@@ -149,6 +150,7 @@ impl Gateway {
             resolvers: resolvers(&tls),
             secrets: vault.clone(),
             budget: Arc::new(Budgets::new(ledger.clone(), clock.clone())),
+            meter: Arc::new(Meters::new(ledger.clone(), clock.clone(), config.prices.with_shipped())),
             internal: internal(vault.clone()),
             owner,
             now: clock.port(),

@@ -191,6 +191,11 @@ impl Home {
         &self.data
     }
 
+    /// What came of the last drill.
+    pub fn last_drill(&self) -> PathBuf {
+        self.data.join("drill.json")
+    }
+
     /// Groups, messages, runs, outbox.
     pub fn main_db(&self) -> PathBuf {
         self.data.join("doorward.db")
@@ -264,11 +269,6 @@ impl Home {
     /// One folder per sandbox: CA bundle and what else it gets to read.
     pub fn sandboxes_dir(&self) -> PathBuf {
         self.run_dir().join("sandboxes")
-    }
-
-    /// What came of the last drill.
-    pub fn drill_file(&self) -> PathBuf {
-        self.data.join("drill.json")
     }
 
     /// What the daemon has said of late.

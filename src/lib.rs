@@ -27,6 +27,7 @@ pub mod vault;
 pub mod clock;
 
 pub mod budget;
+pub mod meters;
 
 pub mod memory;
 
@@ -48,6 +49,8 @@ pub mod pipeline;
 pub mod operations;
 
 pub mod alarms;
+
+pub mod digest;
 
 pub mod control;
 

@@ -301,3 +301,28 @@ fn what_is_missing_for_claude_code_is_told_before_anything_starts() {
     home.chat("family", "hello").code(1).says("the image no/such-image:1 is not there");
     home.run(&["doctor"]).says("no/such-image:1");
 }
+
+/// Claude Code asks for more tokens than are left: its chat hears that, and it is not tried again and again.
+#[test]
+fn what_claude_uses_up_is_counted_and_limited_and_the_chat_hears_why() {
+    let key = Key::api();
+    let anthropic = Anthropic::start(key.clone(), |asked| says(format!("You asked: {}", asked.prompt())));
+    let home = Home::with_claude_family(&key, &anthropic);
+    let daemon = home.up();
+    home.chat("family", "hello").ok().prints("You asked:");
+    let used = || home.run(&["usage", "family", "--json"]).json()["groups"][0]["usage"].clone();
+    let asked = anthropic.asked().len() as u64;
+    until("the outcome to be stored", || used()["tokens"] == 15 * asked);
+    assert_eq!((&used()["runs"], &used()["models"][0]["estimated"]), (&1.into(), &false.into()), "{}", used());
+
+    let policy = std::fs::read_to_string(home.policy_file("family")).unwrap();
+    home.write_policy("family", &format!("{policy}\n[limits]\ntokens_per_day = 1000\n"));
+    let refused = home.chat("family", "and now?");
+    refused.says("of its tokens_per_day of 1000 left").says("used_up");
+    assert_eq!(anthropic.asked().len() as u64, asked, "nothing was sent");
+    assert!(home.audit().with("code", "used_up").len() <= 2, "it is not tried again and again");
+
+    home.write_policy("family", &format!("{policy}\n[limits]\nruns_per_day = 2\n"));
+    home.chat("family", "once more").says("set to work 2 times today");
+    drop(daemon);
+}

@@ -131,6 +131,7 @@ fn decision(verdict: Allowed, host: &str, path: &str) -> Decision {
         granted: None,
         swap: None,
         findings: vec![],
+        reserves: None,
         alarm: false,
     }
 }
@@ -186,6 +187,7 @@ const COMMANDS: &[&[&str]] = &[
     &["requests", "refuse", "99"],
     &["requests", "clear", LONG],
     &["undelivered"],
+    &["usage"],
     &["group", "list"],
     &["group", "add", "club"],
     &["group", "remove", "none-of-this-name"],

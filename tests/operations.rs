@@ -76,7 +76,9 @@ fn an_agent_speaks_over_mcp_before_its_answer_is_complete() {
     let lines: Vec<Value> = said[1].1.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines[0]["result"]["serverInfo"]["name"], "doorward");
     let names: Vec<_> = lines[1]["result"]["tools"].as_array().unwrap().iter().map(|tool| &tool["name"]).collect();
-    for name in ["policy", "send_message", "send_file", "react", "register_group", "list_groups", "request_access"] {
+    for name in
+        ["policy", "send_message", "send_file", "react", "register_group", "list_groups", "request_access", "usage"]
+    {
         assert!(names.iter().any(|known| *known == name), "{name}: {names:?}");
     }
     assert_eq!(lines[2]["result"]["isError"], false, "{}", lines[2]);

@@ -8,9 +8,11 @@ use std::sync::atomic::AtomicU64;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use doorward::budget::Budgets;
-use doorward::config::Config;
+use doorward::clock::OwnersClock;
+use doorward::config::{Config, Prices};
 use doorward::gateway::Gateway;
 use doorward::home::Home;
+use doorward::meters::Meters;
 use doorward::operations::Operations;
 use doorward::resolver::Names;
 use doorward::store::ledger::AuditLog;
@@ -51,7 +53,8 @@ pub(crate) async fn unscanned(dir: &Path, role: &str) {
         ledger: if role == "unaudited" { Arc::new(Forgetful) } else { audited },
         resolvers: Names::of_each_door(config.upstream, &tls),
         secrets: Arc::new(NoSecrets),
-        budget: Arc::new(Budgets::new(log, doorward::clock::OwnersClock::new(jiff::tz::TimeZone::UTC))),
+        budget: Arc::new(Budgets::new(log.clone(), clock())),
+        meter: Arc::new(Meters::new(log, clock(), Prices::default())),
         now: Arc::new(|| Moment::new(Date::new(2026, 11, 23).unwrap(), TimeOfDay::NOON)),
         tls,
         internal: Arc::new(NoOperations),
@@ -70,6 +73,10 @@ pub(crate) async fn unscanned(dir: &Path, role: &str) {
     tokio::spawn(door.serve(UnixListener::bind(dir.join(format!("{role}.sock"))).unwrap()));
     println!("ready");
     drop(tokio::io::stdin().read(&mut [0]).await);
+}
+
+fn clock() -> OwnersClock {
+    OwnersClock::new(jiff::tz::TimeZone::UTC)
 }
 
 fn home(dir: &Path) -> (Home, Config) {

@@ -17,6 +17,7 @@ pub mod toml;
 
 // Values.
 pub mod duration;
+pub mod money;
 pub mod size;
 
 // People, and patience with them.

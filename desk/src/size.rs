@@ -29,6 +29,17 @@ pub fn in_words(bytes: u64) -> String {
     fits.map_or_else(|| bytes.to_string(), |(unit, factor)| format!("{} {unit}", bytes / factor))
 }
 
+/// The size for people: `1.2 kB`.
+pub fn about(bytes: u64) -> String {
+    let scaled = |unit: u64| format!("{}.{}", bytes / unit, bytes % unit / (unit / 10));
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{} kB", scaled(1_000)),
+        1_000_000..1_000_000_000 => format!("{} MB", scaled(1_000_000)),
+        _ => format!("{} GB", scaled(1_000_000_000)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -92,7 +92,7 @@ fn general_advice(code: Code) -> &'static str {
         Code::NotMinted => {
             "Only the owner of this assistant can have the door keep such keys (`mints` in doorward.toml); then the surrogate that comes in their place works."
         }
-        Code::LimitExceeded | Code::GroupLimit => {
+        Code::LimitExceeded | Code::GroupLimit | Code::UsedUp => {
             "Wait, or ask the owner of this assistant to raise the limit in the group's policy file."
         }
         Code::SelfTarget | Code::OperationRefused => {

@@ -14,7 +14,7 @@ use gate::{Gate, Latch, Limits, Outside, of_one_door};
 
 use crate::credentials::Keyring;
 use crate::keeper::{Keeper, Refreshes};
-use crate::ports::{Budget, Internal, NewResolver, Owner, Secrets};
+use crate::ports::{Budget, Internal, Meter, NewResolver, Owner, Secrets};
 use crate::room::Rooms;
 use crate::send::Upstreams;
 use crate::tls::{CaError, SandboxCa};
@@ -29,6 +29,8 @@ pub struct Gateway {
     pub secrets: Arc<dyn Secrets>,
     /// What groups may use up.
     pub budget: Arc<dyn Budget>,
+    /// What their models use up.
+    pub meter: Arc<dyn Meter>,
     /// What agents may ask of the host.
     pub internal: Arc<dyn Internal>,
     /// Who is asked where a policy says so.
@@ -160,6 +162,11 @@ impl Door {
     /// The number of a new connection.
     pub(crate) fn next_connection(&self) -> u64 {
         self.gateway.connections.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Who counts what models use up.
+    pub(crate) fn meter(&self) -> &Arc<dyn Meter> {
+        &self.gateway.meter
     }
 
     /// What agents may ask of the host.

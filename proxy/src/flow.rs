@@ -26,6 +26,7 @@ use crate::onward::Onward;
 use crate::prepared::{Errand, Exchange, HeadRoom, Prepared, Unsettled, Waiting, prepared};
 use crate::room::Room;
 use crate::send::{Repeats, Sender};
+use crate::usage::Metered;
 use crate::{headers, internal, minted, readable, refresh, websocket};
 use scan::{Borders, FreshKeys};
 
@@ -78,6 +79,7 @@ async fn pass(
     };
     let judged_by = held.as_ref().map_or(seen, |(case, keys)| (case, keys));
     let Prepared { judged, clean, placed, admitted, errand, body } = prepared;
+    errand.reserved().into_iter().for_each(|tokens| record.reserves(tokens));
     let (audited, head) = record.allow(judged, clean, body, admitted, placed.findings()).await?;
     let notes: Vec<String> = placed.notes().collect();
     let response = match errand {
@@ -142,7 +144,7 @@ impl Exchange {
         placed: Placed,
         record: &mut Record,
     ) -> Result<Response<Body>, Refusal> {
-        let Exchange { offer, body, look, fields, minting, asked } = *self;
+        let Exchange { offer, body, look, fields, minting, asked, metered } = *self;
         let unchecked = !matches!(body, Came::Whole { checked: true, .. }) && !body.is_end_stream();
         let taking = door.keeper.taking(placed, &audited.permit().facts().authority);
         let filter =
@@ -164,7 +166,7 @@ impl Exchange {
                 let (keeper, time) = ((&*door.keeper, &keys.who), door.gate.limits().body_time);
                 minted::captured(keeper, time, &audited, answer, taking.scrubber, lease, &minting).await
             }
-            None => returned(door, &audited, answer, taking, lease).await,
+            None => returned(door, &audited, answer, taking, (lease, metered)).await,
         }
     }
 }
@@ -176,7 +178,7 @@ async fn returned(
     audited: &Audited,
     answer: http::Response<Arriving>,
     Taking { put_on, mut scrubber }: Taking,
-    lease: Lease,
+    (lease, mut metered): (Lease, Option<Metered>),
 ) -> Result<Response<Body>, Refusal> {
     let status = answer.status();
     if status == StatusCode::SWITCHING_PROTOCOLS {
@@ -208,13 +210,16 @@ async fn returned(
             handing.end();
         }
     }
+    if let Some(metered) = &mut metered {
+        metered.answered(status, answer.headers(), opened.is_some());
+    }
     let borders = Borders::coming_down(answer.headers());
     let scrubber = scrubber.map(|scrubber| scrubber.within(borders));
     // It comes, whoever waits: what cannot be read by its first bytes is refused in words.
     let comes = opened.is_some() && answer.headers().contains_key(CONTENT_LENGTH);
     let (room, keeper, host) = (Room::new(&door.rooms.unpacked_down), keeper.clone(), facts.authority.clone());
     let in_pieces = Box::new(move || keeper.set_aside(&host));
-    let returning = Returning { opened, room, scrubber, fresh, in_pieces };
+    let returning = Returning { opened, room, scrubber, fresh, metered, in_pieces };
     let mut body = Returned::new(answer.into_body(), returning, audited.tally().clone(), lease);
     if comes && timeout(door.gate.limits().handshake_time, body.begin()).await.is_ok_and(|begun| begun.is_err()) {
         return Err(audited

@@ -40,6 +40,7 @@ mod judge;
 mod flow;
 mod frames;
 mod beginning;
+mod usage;
 mod prepared;
 mod presence;
 mod heard;

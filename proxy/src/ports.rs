@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use policies::{Authority, Code, GroupName, Refusal};
+use policies::{Authority, Code, GroupName, Limits, Refusal};
 use secrecy::SecretString;
 
 use scan::Watchlist;
 
-use gate::audit::Identity;
+use gate::audit::{Identity, Tokens};
 
 pub use crate::operation::{Caller, Intent};
 pub use gate::audit::Pending;
@@ -104,6 +104,22 @@ impl SecretUnavailable {
         let why = format!("the secret of credential {credential} cannot be used now");
         Refusal::new(Code::SecretUnavailable, why).logged_as(&self.why)
     }
+}
+
+/// The port to whoever counts what a group's models use up.
+pub trait Meter: Send + Sync {
+    /// Holds what a request may use up, before it is stored, out of what the group has left; the number of that
+    /// hold. Refused: it is more than that. May wait until what the group has used is known.
+    fn reserve<'a>(
+        &'a self,
+        group: &'a GroupName,
+        limits: &'a Limits,
+        most: &'a Tokens,
+    ) -> Pending<'a, Result<u64, Refusal>>;
+    /// An answer has come this far. Refused: it ends here, for the group has nothing left.
+    fn goes_on(&self, group: &GroupName, limits: &Limits, hold: u64, so_far: &Tokens) -> Result<(), Refusal>;
+    /// The request has ended, and came to this.
+    fn settle(&self, group: &GroupName, hold: u64, used: Option<&Tokens>);
 }
 
 /// The port to the host itself: what an agent may ask of it at `http://doorward.internal`.

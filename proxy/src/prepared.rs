@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use gate::audit::Tokens;
 use gate::{Admitted, BodyJudged, Case, Clean, Denied, Judged, Offer};
 use http::{HeaderMap, Version};
 use policies::{Ask, AskedBy, Code, Facts, Permit, Refusal, Unfit};
@@ -17,7 +18,8 @@ use crate::minted::{Minting, Said};
 use crate::refresh::Ready;
 use crate::renamed::FieldWatch;
 use crate::room::{SMALL, aside};
-use crate::{headers, judge, minted, refresh, renamed, websocket};
+use crate::usage::Metered;
+use crate::{headers, judge, minted, refresh, renamed, usage, websocket};
 use scan::packed::Look;
 
 /// All that is to be there before a request is stored as allowed.
@@ -170,6 +172,8 @@ pub(crate) struct Exchange {
     pub(crate) minting: Option<(Minting, Said)>,
     /// Whether its owner was asked about it: a yes is for one sending.
     pub(crate) asked: bool,
+    /// What a model uses up for it.
+    pub(crate) metered: Option<Metered>,
 }
 
 impl Errand {
@@ -184,6 +188,7 @@ impl Errand {
     ) -> Result<(Self, BodyJudged), Unfitting<http::Request<Came>>> {
         let permit = judged.permit();
         if permit.facts().upgrade.is_some() {
+            usage::refuse_uncounted(seen.0, permit)?;
             let (place, proof) = websocket::place(&door.rooms, judged, request.body())?;
             return Ok((Errand::Upgrade(hyper::upgrade::on(&mut request), place), proof));
         }
@@ -203,7 +208,16 @@ impl Errand {
             minting = Some((mints, Said::new(permit.facts(), &head.headers, &said)?));
         }
         let asked = proof.granted().is_some();
-        Ok((Errand::Exchange(Box::new(Exchange { offer, body, look, fields, minting, asked })), proof))
+        let (metered, body) = metered(door, seen, permit, body).await?;
+        Ok((Errand::Exchange(Box::new(Exchange { offer, body, look, fields, minting, asked, metered })), proof))
+    }
+
+    /// What a model may use up for it.
+    pub(crate) fn reserved(&self) -> Option<&Tokens> {
+        match self {
+            Errand::Upgrade(..) => None,
+            Errand::Exchange(exchange) => exchange.metered.as_ref().map(Metered::reserved),
+        }
     }
 }
 
@@ -288,6 +302,32 @@ impl<T> From<Refusal> for Unfitting<T> {
     fn from(refusal: Refusal) -> Self {
         Unfitting::Refused(refusal)
     }
+}
+
+/// A body that is read for how much a model may take is no longer than what models take.
+const LONGEST_TO_A_MODEL: u64 = 32 << 20;
+
+/// What a request to a model may use up, held; nothing for one that asks no model. Where the group's limits bind,
+/// the body is read whole.
+async fn metered(
+    door: &Door,
+    (case, keys): (&Case, &Keys),
+    permit: &Permit,
+    body: Came,
+) -> Result<(Option<Metered>, Came), Refusal> {
+    if !permit.model() || body.is_end_stream() {
+        return Ok((None, body));
+    }
+    let (whole, body) = match body {
+        Came::Whole { body: ref whole, .. } => (Some(whole.clone()), body),
+        body if case.policy().limits().bind_models() => {
+            let (whole, slot) = body.into_whole(&door.rooms, door.gate.limits().body_time, LONGEST_TO_A_MODEL).await?;
+            (Some(whole.clone()), Came::held(whole, false, slot))
+        }
+        body => (None, body),
+    };
+    let metered = Metered::reserve(&door.gate, door.meter(), (case, &keys.watchlist), whole.as_ref()).await?;
+    Ok((Some(metered), body))
 }
 
 /// The body, and all of it to look at once the answer is there.

@@ -44,6 +44,7 @@ fn decision(alarm: bool) -> Decision {
         credential: None,
         swap: None,
         findings: vec![],
+        reserves: None,
         alarm,
     }
 }

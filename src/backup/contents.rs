@@ -31,7 +31,7 @@ const DATA: &[(&str, Way)] = &[
     ("chat-history", Way::Plain),
     ("doorward.db", Way::Database),
     ("doorward.lock", Way::Left),
-    ("drill.json", Way::Left),
+    ("drill.json", Way::Plain),
     ("edit.lock", Way::Left),
     ("global", Way::Plain),
     ("groups", Way::Agents),

@@ -113,6 +113,7 @@ fn decision(permit: &Permit, head: u64) -> Decision {
         credential: None,
         swap: None,
         findings: Vec::new(),
+        reserves: None,
         alarm: false,
     }
 }

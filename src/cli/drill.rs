@@ -1,7 +1,5 @@
 //! `doorward drill`: attack your own installation, and read what came of it.
 
-mod last;
-
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -12,11 +10,11 @@ use policies::GroupName;
 use super::show::{Styled, Tone};
 use super::{Failure, environment, image, refused, show, up};
 use crate::config::Config;
+use crate::digest::LastDrill;
 use crate::drill::attacks::Area;
 use crate::drill::{self, DrillError, Fence, Order, Report, Tried, Weaken};
 use crate::home::Home;
-
-pub(super) use last::LastDrill;
+use crate::store::now;
 
 /// Attack your own installation from a real sandbox, and see that nothing gets out.
 ///
@@ -63,9 +61,6 @@ pub(super) async fn run(home: &Home, args: DrillArgs) -> Result<ExitCode, Failur
         Hole::Proxy => Weaken::Proxy,
     });
     let (report, cleared) = hold(Order { home, group: args.group, weaken }).await?;
-    if weaken.is_none() {
-        LastDrill::keep(home, &report);
-    }
     if args.json {
         show::json(&as_json(&report, weaken))?;
     } else {
@@ -79,7 +74,6 @@ pub(super) async fn run(home: &Home, args: DrillArgs) -> Result<ExitCode, Failur
 pub(super) async fn in_short(home: &Home, group: &GroupName) -> Result<bool, Failure> {
     let started = Instant::now();
     let (report, cleared) = hold(Order { home, group: Some(group.clone()), weaken: None }).await?;
-    LastDrill::keep(home, &report);
     show::line(verdict(&report, started.elapsed().as_secs()))?;
     cleared?;
     Ok(report.passed())
@@ -87,10 +81,11 @@ pub(super) async fn in_short(home: &Home, group: &GroupName) -> Result<bool, Fai
 
 /// Holds a drill; the report, and whether all of it could be removed.
 async fn hold(order: Order<'_>) -> Result<(Report, Result<(), Failure>), Failure> {
-    let config = Config::load(order.home)?;
+    let (home, weaken) = (order.home, order.weaken);
+    let config = Config::load(home)?;
     let engine = Engine::connect(config.engine.host.as_deref()).await.map_err(environment)?;
     if config.engine.image.is_none() {
-        image::ensure(order.home, &engine, "base").await?;
+        image::ensure(home, &engine, "base").await?;
     }
     let fence = Fence::new(engine.clone());
     let progress = |what: &str| show::aside(format!("doorward: {what} …"));
@@ -98,8 +93,25 @@ async fn hold(order: Order<'_>) -> Result<(Report, Result<(), Failure>), Failure
         held = drill::hold(order, &engine, &fence, &progress) => held.map_err(failed),
         () = up::interrupted() => Err(refused(anyhow!("the drill was interrupted, so it proves nothing"))),
     };
+    if let Ok(report) = &held
+        && weaken.is_none()
+    {
+        keep(home, report);
+    }
     let cleared = fence.clear().await.map_err(|why| anyhow!("something of the drill could not be removed: {why}"));
     Ok((held?, cleared.map_err(environment)))
+}
+
+/// For `doorward status` and the daily digest. A drill whose file cannot be written was held all the same.
+fn keep(home: &Home, report: &Report) {
+    if !home.data().is_dir() {
+        return;
+    }
+    let last = LastDrill { at: now(), group: report.group.to_string(), passed: report.passed() };
+    let written = serde_json::to_vec(&last).map_err(std::io::Error::from);
+    if let Err(error) = written.and_then(|text| std::fs::write(home.last_drill(), text)) {
+        show::aside(format!("doorward: when this drill was held could not be kept: {error}"));
+    }
 }
 
 fn failed(error: DrillError) -> Failure {

@@ -32,6 +32,7 @@ pub mod tour;
 pub mod undelivered;
 pub mod uninstall;
 pub mod up;
+pub mod usage;
 pub mod whatsapp;
 
 mod ahead;
@@ -104,6 +105,7 @@ enum Command {
     Ask(ask::AskArgs),
     Requests(requests::RequestsArgs),
     Undelivered(undelivered::UndeliveredArgs),
+    Usage(usage::UsageArgs),
     /// See what was asked at the door, and what became of it
     Audit(audit::AuditArgs),
     Credential(credential::CredentialArgs),
@@ -143,6 +145,7 @@ impl Command {
             Command::Ask(args) => ask::run(home, args).await,
             Command::Requests(args) => requests::run(home, &args),
             Command::Undelivered(args) => undelivered::run(home, &args),
+            Command::Usage(args) => usage::run(home, &args),
             Command::Audit(args) => Ok(audit::run(&args, home)?),
             Command::Credential(args) => credential::run(home, args),
             Command::Secret(args) => secret::run(home, args),

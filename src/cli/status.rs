@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::drill::LastDrill;
 use super::{Failure, environment, progress, refused, show, times};
 use crate::control::client::{Client, ClientError};
 use crate::control::protocol::{Answer, PausedGroup, Request, Status};
+use crate::digest::LastDrill;
 use crate::home::Home;
 use crate::pipeline::pausing;
 use crate::store::now;
@@ -32,7 +32,7 @@ pub(super) async fn run(home: &Home, args: StatusArgs) -> Result<ExitCode, Failu
     let Some(client) = Client::connect(home).await.map_err(environment)? else {
         return Err(refused(anyhow::anyhow!("no daemon runs for this home; `doorward up` starts one")));
     };
-    let drill = LastDrill::of(home);
+    let drill = LastDrill::read(&home.last_drill());
     match progress::while_waiting("asking the daemon", client.ask(&Request::Status {})).await? {
         (Answer::Status(status), _) if args.json => show::json(&WithDrill { status, last_drill: drill })?,
         (Answer::Status(status), _) => show::line([text(&status), beside(&status), drilled(drill)].concat())?,

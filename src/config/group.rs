@@ -21,6 +21,8 @@ pub struct GroupSettings {
     pub trigger: Option<Trigger>,
     /// The language that Doorward speaks in its chat; as `[chat]` says where nothing is said.
     pub language: Option<Language>,
+    /// How its model gets to know the people there.
+    pub people: People,
     /// The image of its sandboxes; the agent's own where nothing is said.
     pub image: Option<String>,
     /// What one sandbox may use of the machine; as `[engine]` says where nothing is said.
@@ -65,6 +67,27 @@ pub enum Trigger {
     Always,
     /// Those that call the assistant: `@Name` at the start, a mention, an answer to it.
     Name,
+}
+
+/// How a group's model gets to know the people in its chat.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum People {
+    /// By their names.
+    #[default]
+    Names,
+    /// By stand-ins, which come back as names in answers.
+    StandIns,
+}
+
+impl People {
+    /// As the file spells it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "names" => Ok(People::Names),
+            "stand-ins" => Ok(People::StandIns),
+            _ => Err("not a way to know people; write \"names\" or \"stand-ins\"".to_owned()),
+        }
+    }
 }
 
 impl Trigger {
@@ -190,12 +213,14 @@ mod tests {
                 agent,
                 trigger,
                 language: Some(Language::German),
+                people: People::Names,
                 image,
                 limits,
                 mounts: Vec::new(),
                 keep: Some(Duration::from_hours(24 * 30))
             }
         );
+        assert_eq!(parse("privacy.people = \"stand-ins\"").unwrap().people, People::StandIns);
         assert_eq!(parse("trigger = \"always\"").unwrap().trigger, Some(Trigger::Always));
     }
 

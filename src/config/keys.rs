@@ -62,6 +62,22 @@ pub(super) const OF_AUDIT: [Key; 2] = [
 ];
 pub(super) const OF_MESSAGES: [Key; 1] =
     [key("keep_days", "400", "messages, runs and answers leave after this, 2 to 36500; open ones stay")];
+pub(super) const OF_DIGEST: [Key; 1] = [key(
+    "at",
+    r#""08:00", "off""#,
+    "when the main chat hears of the day, in the owner's zone; see [limits](limits.md)",
+)];
+pub(super) const OF_PRICE: [Key; 4] = [
+    key("input", "3.00", "US dollars for a million tokens that are sent"),
+    key("output", "15.00", "for a million that come back"),
+    key("cache_read", "0.30", "for a million that were read from the model's cache"),
+    key("cache_write", "3.75", "for a million that were put there"),
+];
+pub(super) const OF_PRIVACY: [Key; 1] = [key(
+    "notice",
+    r#""…", "off""#,
+    "what a chat of several people hears once; otherwise Doorward's own words; see [people](people.md)",
+)];
 pub(super) const OF_MOUNTS: [Key; 3] = [
     key("read", r#"["~/notes"]"#, "folders below which groups may mount, to read"),
     key("write", r#"["~/shared"]"#, "folders below which one group may mount, to write"),
@@ -107,7 +123,7 @@ pub(super) const OF_OAUTH: [Key; 6] = [
     key("private", r#"["192.168.1.20/32"]"#, "networks that the endpoint may be in though they are not public"),
 ];
 /// The keys at the top of `doorward.toml`.
-pub(super) const OF_SETTINGS: [&str; 12] = [
+pub(super) const OF_SETTINGS: [&str; 15] = [
     "assistant",
     "chat",
     "engine",
@@ -117,8 +133,11 @@ pub(super) const OF_SETTINGS: [&str; 12] = [
     "audit",
     "messages",
     "mounts",
+    "digest",
+    "privacy",
     "channels",
     "credentials",
+    "prices",
     "canaries",
 ];
 
@@ -137,6 +156,9 @@ pub(crate) const OF_GROUP: [Key; 8] = [
     key("image", r#""my/own-image:1""#, "the image of its sandboxes; otherwise the agent's own"),
     key("keep_days", "90", "for how many days its messages are kept; otherwise as `[messages]` says"),
 ];
+/// `[privacy]` of a group's file.
+pub(super) const OF_GROUP_PRIVACY: [Key; 1] =
+    [key("people", r#""names", "stand-ins""#, "how the model hears of the group's people; see [people](people.md)")];
 /// `[[mount]]` of a group's file.
 pub(super) const OF_MOUNT: [Key; 5] = [
     key("path", r#""~/notes""#, "a folder of this machine, below one of those in `[mounts]`"),
@@ -183,7 +205,7 @@ mod tests {
     }
 
     /// Every table of `doorward.toml`.
-    static SETTINGS: [Table; 14] = [
+    static SETTINGS: [Table; 17] = [
         Table { header: "[assistant]", keys: &OF_ASSISTANT },
         Table { header: "[chat]", keys: &OF_CHAT },
         Table { header: "[engine]", keys: &OF_ENGINE },
@@ -193,6 +215,9 @@ mod tests {
         Table { header: "[audit]", keys: &OF_AUDIT },
         Table { header: "[messages]", keys: &OF_MESSAGES },
         Table { header: "[mounts]", keys: &OF_MOUNTS },
+        Table { header: "[digest]", keys: &OF_DIGEST },
+        Table { header: "[privacy]", keys: &OF_PRIVACY },
+        Table { header: "[prices.\"MODEL\"]", keys: &OF_PRICE },
         Table { header: "[channels.whatsapp]", keys: &OF_WHATSAPP },
         Table { header: "[credentials.NAME]", keys: &OF_CREDENTIAL },
         Table { header: "[[credentials.NAME.mints]]", keys: &OF_MINTS },
@@ -208,9 +233,10 @@ mod tests {
     ];
 
     /// Every table of `groups/NAME.toml`.
-    static GROUP: [Table; 3] = [
+    static GROUP: [Table; 4] = [
         Table { header: "", keys: &OF_GROUP },
         Table { header: "[limits]", keys: &OF_GROUP_LIMITS },
+        Table { header: "[privacy]", keys: &OF_GROUP_PRIVACY },
         Table { header: "[[mount]]", keys: &OF_MOUNT },
     ];
 

@@ -12,15 +12,17 @@ use crate::phrases::Language;
 
 use super::keys::{self, names};
 use super::{
-    Alarm, Assistant, Audit, Channels, Chat, Config, Engine, Messages, Mounts, Pinned, Queue, Upstream, Whatsapp,
-    mount, resolver, values,
+    Alarm, Assistant, Audit, Channels, Chat, Config, Digest, Engine, Messages, Mounts, Pinned, Privacy, Queue,
+    Upstream, Whatsapp, mount, resolver, values,
 };
 
 mod agent;
 mod credentials;
 mod group;
+mod prices;
 
 pub(super) use group::group;
+pub(super) use prices::shipped_prices;
 
 /// One table of a settings file. Relative paths start in the folder that is the context.
 type Block<'a, 'i> = desk::toml::Block<'a, 'i, PathBuf>;
@@ -34,6 +36,8 @@ const ALARM: TableKeys = TableKeys { header: "[alarm]", keys: &names(&keys::OF_A
 const AUDIT: TableKeys = TableKeys { header: "[audit]", keys: &names(&keys::OF_AUDIT) };
 const MESSAGES: TableKeys = TableKeys { header: "[messages]", keys: &names(&keys::OF_MESSAGES) };
 const MOUNTS: TableKeys = TableKeys { header: "[mounts]", keys: &names(&keys::OF_MOUNTS) };
+const DIGEST: TableKeys = TableKeys { header: "[digest]", keys: &names(&keys::OF_DIGEST) };
+const PRIVACY: TableKeys = TableKeys { header: "[privacy]", keys: &names(&keys::OF_PRIVACY) };
 const CHANNELS: TableKeys = TableKeys { header: "[channels]", keys: &names(&keys::OF_CHANNELS) };
 const WHATSAPP: TableKeys = TableKeys { header: "[channels.whatsapp]", keys: &names(&keys::OF_WHATSAPP) };
 
@@ -49,10 +53,13 @@ static SETTINGS: Vocabulary = Vocabulary {
         AUDIT,
         MESSAGES,
         MOUNTS,
+        DIGEST,
+        PRIVACY,
         WHATSAPP,
         credentials::CREDENTIAL,
         credentials::MINTS,
         credentials::OAUTH,
+        prices::PRICE,
     ],
     synonyms: &[],
     planned: &[],
@@ -79,10 +86,17 @@ fn file(file: &mut Block<'_, '_>) -> Config {
         audit: section(file, "audit", &AUDIT, audit),
         messages: section(file, "messages", &MESSAGES, messages),
         mounts: section(file, "mounts", &MOUNTS, mounts),
+        privacy: section(file, "privacy", &PRIVACY, |block| Privacy {
+            notice: block.read("notice", values::people_notice).unwrap_or_default(),
+        }),
+        digest: section(file, "digest", &DIGEST, |block| Digest {
+            at: block.read("at", values::digest_time).unwrap_or_else(|| Digest::default().at),
+        }),
         channels: section(file, "channels", &CHANNELS, |channels| Channels {
             whatsapp: section(channels, "whatsapp", &WHATSAPP, whatsapp),
         }),
         credentials: credentials::credentials(file),
+        prices: prices::prices(file),
         canaries: credentials::canaries(file),
     }
 }

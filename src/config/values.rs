@@ -5,8 +5,9 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use policies::TimeOfDay;
 
-use super::{Pinned, WhatsappMode};
+use super::{PeopleNotice, Pinned, WhatsappMode};
 
 /// `512 MB`, `2 GiB`.
 fn bytes(text: &str) -> Result<u64, String> {
@@ -73,6 +74,24 @@ fn unknown_zone(set: &str) -> String {
     format!(
         "TZ is {set:?}, which this machine knows as no time zone, so times are UTC's. Write it as TZ=Europe/Berlin{rule}."
     )
+}
+
+/// A text, or `off`.
+pub(super) fn people_notice(text: &str) -> Result<PeopleNotice, String> {
+    match text.trim() {
+        "off" => Ok(PeopleNotice::Off),
+        "" => Err("nothing; write what people are told, or \"off\" where you have told them".to_owned()),
+        text => Ok(PeopleNotice::Own(text.to_owned())),
+    }
+}
+
+/// `08:00`, or `off`.
+pub(super) fn digest_time(text: &str) -> Result<Option<TimeOfDay>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let time = TimeOfDay::parse(text).map(Some);
+    time.ok_or_else(|| "no time of day; write it as \"08:00\", or \"off\" for no digest".to_owned())
 }
 
 /// `90s`, `10m`, `2h`, `7d`.

@@ -8,16 +8,17 @@ use proxy::ports::Caller;
 use serde_json::json;
 
 use super::table::Request;
-use super::{Operation, Operations, file, ipc, mcp, policy};
+use super::{Operation, Operations, file, ipc, mcp, policy, usage};
 
 /// What there is: the path, its method, and what it is for. MCP's tools follow it.
-const INDEX: [(&str, &str, &str); 8] = [
+const INDEX: [(&str, &str, &str); 9] = [
     ("/", "GET", "this list"),
     (
         "/policy",
         "GET",
         "what you may reach, what is denied and why, and how to ask for more; as text with Accept: text/plain",
     ),
+    ("/usage", "GET", "what the group's models have used up, and how much of each limit that is"),
     ("/files/NAME", "PUT", "send a file to your chat: curl -T FILE http://doorward.internal/files/NAME"),
     ("/ipc/messages", "POST", "a file of /workspace/ipc/messages; writing it there is enough"),
     ("/ipc/tasks", "POST", "a file of /workspace/ipc/tasks; the same"),
@@ -32,6 +33,7 @@ pub(super) async fn answer(operations: Operations, caller: Caller, request: Http
     let mut response = match (request.method().as_str(), request.uri().path()) {
         ("GET", "/") => index(as_text),
         ("GET", "/policy") => policy_of(&operations, &caller, as_text).await,
+        ("GET", "/usage") => usage_of(&operations, &caller).await,
         ("POST", "/ipc/messages") => ipc::message(&operations, &caller, request.body()).await,
         ("POST", "/ipc/tasks") => ipc::task(&operations, &caller, request.body()).await,
         ("GET", "/ipc/current_tasks.json") => ipc::current_tasks(&operations, &caller).await,
@@ -54,6 +56,13 @@ fn index(as_text: bool) -> Response<Bytes> {
     let list: Vec<_> =
         INDEX.iter().map(|(path, method, what)| json!({ "method": method, "path": path, "what": what })).collect();
     respond_json(StatusCode::OK, &json!({ "doorward": list, "tools": tools }))
+}
+
+async fn usage_of(operations: &Operations, caller: &Caller) -> Response<Bytes> {
+    match operations.perform(caller, Request::Usage(usage::ReadUsage {})).await {
+        Ok(json) => respond(StatusCode::OK, "application/json", json + "\n"),
+        Err(refusal) => refused(StatusCode::SERVICE_UNAVAILABLE, &refusal),
+    }
 }
 
 async fn policy_of(operations: &Operations, caller: &Caller, as_text: bool) -> Response<Bytes> {

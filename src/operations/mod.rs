@@ -29,6 +29,7 @@ mod policy;
 mod react;
 mod register;
 mod table;
+mod usage;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -48,6 +49,7 @@ use crate::store::{Say, Store, StoreError};
 
 pub use access::asked_facts;
 pub use table::{Asker, Operation};
+pub use usage::Counted;
 
 /// The operations of one installation; the door's port to the host.
 #[derive(Clone)]
@@ -69,6 +71,8 @@ pub struct Chats {
     pub owner: Arc<Approvals>,
     /// Where groups are registered.
     pub home: Home,
+    /// By what days and prices models are counted.
+    pub counted: Counted,
 }
 
 impl Operations {

@@ -6,7 +6,7 @@ use proxy::ports::Caller;
 use serde_json::Value;
 
 use super::asked::{Asked, Beyond, Described};
-use super::{Operations, Proof, access, file, groups, message, policy, react, register};
+use super::{Operations, Proof, access, file, groups, message, policy, react, register, usage};
 
 /// Who asks, as far as it matters for what they may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +128,8 @@ table! {
     RegisterGroup = "register_group", register::RegisterGroup, REGISTERED, ACTS;
     /// Learn which groups there are.
     ListGroups = "list_groups", groups::ListGroups, REGISTERED, READS;
+    /// Read what its own models have used up.
+    Usage = "usage", usage::ReadUsage, REGISTERED, READS;
     /// Ask the owner to be allowed a request.
     RequestAccess = "request_access", access::RequestAccess, REGISTERED, ACTS;
 }

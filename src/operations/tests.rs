@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use policies::GroupName;
+use policies::{GroupName, SandboxId};
+use proxy::audit::{Allowed, Decision, Identity, Ledger as _, Outcome, Protocol, Tokens};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -65,7 +66,13 @@ impl House {
         let log = Arc::new(AuditLog::open(&home.audit_log()).unwrap());
         let (outbox, inbox) = outbox::handle();
         let owner = Approvals::open(&home, store.clone(), log.clone(), Times::of_the_machine()).unwrap();
-        let chats = Chats { store: store.clone(), outbox: outbox.clone(), owner: owner.clone(), home: home.clone() };
+        let chats = Chats {
+            store: store.clone(),
+            outbox: outbox.clone(),
+            owner: owner.clone(),
+            home: home.clone(),
+            counted: counted(),
+        };
         let config = Config::load(&home).unwrap();
         let gateway =
             Gateway::open(&home, &config, log.clone(), Operations::of(log.clone(), Some(chats)), Arc::new(NobodyToAsk))
@@ -387,4 +394,28 @@ async fn a_door_of_no_registered_group_reads_its_policy_and_does_no_more() {
     }
     let verdicts: Vec<_> = house.operations().into_iter().map(|entry| entry.decision.verdict).collect();
     assert_eq!(verdicts, ["allow", "deny", "deny"]);
+}
+
+/// Of its own group alone.
+#[tokio::test]
+async fn an_agent_reads_what_its_own_models_have_used_up() {
+    let house = House::new();
+    let _door = house.door("family");
+    let uses = |name: &str, output| {
+        let identity = Identity { group: group(name), sandbox: SandboxId::new("abc1").unwrap() };
+        let decision = Decision { verdict: Allowed::Allow, ..Decision::bare(identity, None, 1, Protocol::Https) };
+        let seq = house.log.decided(&decision).unwrap();
+        let tokens = Tokens { model: Some("claude-sonnet-4-5".to_owned()), output, ..Tokens::default() };
+        house.log.ended(seq, &Outcome { tokens: Some(tokens), ..Outcome::default() }).unwrap();
+    };
+    uses("family", 1000);
+    uses("main", 7);
+    let told: Value = serde_json::from_str(&house.call("family", "usage", json!({})).await.unwrap()).unwrap();
+    assert_eq!((&told["today"]["tokens"], &told["this_month"]["cost"]), (&json!(1000), &json!(15_000)), "{told}");
+    assert!(house.call("family", "usage", json!({ "group": "main" })).await.is_err());
+}
+
+fn counted() -> Counted {
+    let clock = crate::clock::OwnersClock::new(jiff::tz::TimeZone::UTC);
+    Counted { clock, prices: crate::config::Prices::default().with_shipped() }
 }

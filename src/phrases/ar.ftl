@@ -16,6 +16,11 @@ start-given-up = لم يشغّله محرك الحاويات خلال { $seconds
 daemon-ended = أُوقف Doorward أثناء الإجابة عن هذا.
 not-recorded = تعذّر على Doorward تسجيل الجواب عن هذا.
 tried-times = عدد المحاولات: { $count }. الرسالة التالية تحاول من جديد.
+runs-used-up = شُغّل المساعد اليوم { $count ->
+    [one] مرة واحدة
+   *[other] { $count } من المرات
+}، وهذا كل المسموح به (runs_per_day). يتابع غدًا، أو حين يسمح المالك بالمزيد.
+models-used-up = لا يمكن سؤال النموذج الآن: { $why }
 trying-again = المحاولة التالية بعد { $seconds } ث.
 begun-again = يبدأ العمل من أوله.
 folder-stays = ما أُنجز في مجلد المجموعة يبقى.
@@ -137,3 +142,57 @@ disk = { $why }.
 
 ## بعد `doorward setup`
 set-up = اكتمل إعداد Doorward، وهذه محادثتك الرئيسية: اكتب هنا فيجيبك المساعد. هنا تصل أيضًا الإنذارات وما يطلب الوكلاء السماح به. كلمة "stop" توقف ما يعمل.
+
+## الملخص اليومي
+digest-since = منذ { $since }:
+digest-alarms = { $count ->
+    [one] إنذار واحد
+   *[other] عدد الإنذارات { $count }
+}: `doorward audit --alarms`.
+digest-group = { $group }: { $hosts }
+digest-more-hosts = و{ $count ->
+    [one] مضيف آخر
+   *[other] عدد آخر من المضيفين: { $count }
+}
+digest-group-nothing = { $group }: لم يخرج شيء
+digest-refused = { $count ->
+    [one] رُفض طلب واحد
+   *[other] عدد الطلبات المرفوضة { $count }
+}: `doorward audit --denied`.
+digest-asked = سُئلت { $asked ->
+    [one] مرة واحدة
+   *[other] { $asked } من المرات
+}، وأجبت عن { $answered }.
+digest-models = { $group }: { $runs ->
+    [one] تشغيل واحد
+   *[other] مرات التشغيل { $runs }
+}، الرموز { $tokens }، { $money }
+digest-no-price = (ليس لكل النماذج سعر: `doorward usage`)
+digest-tasks = { $count ->
+    [one] هناك مهمة واحدة مجدولة.
+   *[other] عدد المهام المجدولة { $count }.
+}
+digest-drill = آخر تمرين كان في { $day }: لم يخرج شيء.
+digest-drill-failed = آخر تمرين كان في { $day } وأخفق: شغّل `doorward drill`.
+digest-no-drill = لم يُجرَ أي تمرين بعد: `doorward drill` يهاجم منظومتك نفسها.
+digest-log = ينتهي السجل بالقيد { $record }. احفظ هذه البصمة في مكان آخر؛ يقبلها `doorward audit verify --head`:
+digest-quiet = يوم هادئ: لم يُطلب شيء عند أي باب منذ { $since }.
+digest-quiet-log = السجل: القيد { $record }، { $head }
+digest-off = لن يأتي الملخص اليومي بعد الآن. كلمة "digest on" تعيده.
+digest-on = يأتي الملخص كل يوم من جديد. كلمة "digest off" توقفه.
+
+## ما للناس في المحادثة رأي فيه
+people-notice = مرحبًا، أنا { $name }، مساعد أعدّه مالك هذه المحادثة. ما يُكتب هنا يقرؤه البرنامج على جهاز المالك ويُحفظ هناك؛ وحين يناديني أحد يذهب مع ما كُتب قبله إلى نموذج لغوي. يستطيع المالك قراءته. اكتب "@{ $name } ليس أنا" فلا يُحفظ منك شيء بعد ذلك، و"@{ $name } ماذا لديك عني" لتعرف ما حُفظ، و"@{ $name } انسني" ليُكتب فوقه.
+people-not-me = من الآن لا يُحفظ شيء مما تكتبه هنا ولا يُقرأ للنموذج، ولا أستطيع أن أجيبك. ما حُفظ من قبل يبقى حتى تكتب "انسني". عبارة "أنا من جديد" تنهي ذلك.
+people-me-again = يُحفظ ما تكتبه هنا ويُقرأ من جديد.
+people-not-kept = طلبت ألا يُحفظ منك شيء، فلم أقرأ هذا. عبارة "أنا من جديد" تنهي ذلك.
+people-have = المحفوظ منك: { $count ->
+    [one] رسالة واحدة
+   *[other] عدد الرسائل { $count }
+} منذ { $since }، والاسم { $name }.
+people-have-nothing = لم يُحفظ شيء مما كتبته هنا.
+people-have-besides = يستطيع المالك قراءته. ما دوّنه المساعد بنفسه في ذاكرته ومحادثاته قد يذكرك أيضًا: اسأل المالك. كلمة "انسني" تكتب فوق ما حُفظ منك.
+people-forgotten = كُتب فوق: { $count ->
+    [one] رسالة واحدة
+   *[other] عدد الرسائل { $count }
+} منك، واسمك، وما اقتبسه غيرك منك. في السجل إيصال بلا اسمك. ما دوّنه المساعد بنفسه في ذاكرته ومحادثاته يستطيع المالك إزالته: اسأله.

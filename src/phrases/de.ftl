@@ -16,6 +16,11 @@ start-given-up = die Container-Engine hat sie nicht innerhalb von { $seconds } s
 daemon-ended = Doorward wurde beendet, während das beantwortet wurde.
 not-recorded = Doorward konnte die Antwort darauf nicht festhalten.
 tried-times = Es wurde { $count }-mal versucht. Die nächste Nachricht versucht es von Neuem.
+runs-used-up = Der Assistent wurde heute { $count ->
+    [one] einmal
+   *[other] { $count }-mal
+} an die Arbeit gesetzt, öfter darf er nicht (runs_per_day). Morgen geht es weiter, oder sobald der Besitzer mehr erlaubt.
+models-used-up = Das Modell kann vorerst nicht mehr gefragt werden: { $why }
 trying-again = Nächster Versuch in { $seconds } s.
 begun-again = Es wird von vorn begonnen.
 folder-stays = Was im Ordner der Gruppe schon getan war, bleibt.
@@ -147,3 +152,57 @@ disk = { $why }.
 
 ## Nach `doorward setup`
 set-up = Doorward ist eingerichtet, und das ist dein Hauptchat: Schreib hier, und der Assistent antwortet. Auch Alarme und worum Agenten dich bitten, stehen hier. „stop“ beendet, was läuft.
+
+## Der tägliche Überblick
+digest-since = Seit { $since }:
+digest-alarms = { $count ->
+    [one] 1 Alarm
+   *[other] { $count } Alarme
+}: `doorward audit --alarms`.
+digest-group = { $group }: { $hosts }
+digest-more-hosts = und { $count ->
+    [one] 1 weiterer Host
+   *[other] { $count } weitere Hosts
+}
+digest-group-nothing = { $group }: nichts ging hinaus
+digest-refused = { $count ->
+    [one] 1 Anfrage wurde
+   *[other] { $count } Anfragen wurden
+} abgelehnt: `doorward audit --denied`.
+digest-asked = Du wurdest { $asked ->
+    [one] einmal
+   *[other] { $asked }-mal
+} gefragt und hast { $answered } beantwortet.
+digest-models = { $group }: { $runs ->
+    [one] 1 Lauf
+   *[other] { $runs } Läufe
+}, { $tokens } Tokens, { $money }
+digest-no-price = (nicht alle Modelle haben einen Preis: `doorward usage`)
+digest-tasks = { $count ->
+    [one] 1 Aufgabe ist geplant.
+   *[other] { $count } Aufgaben sind geplant.
+}
+digest-drill = Die letzte Übung war am { $day }: nichts kam hinaus.
+digest-drill-failed = Die letzte Übung war am { $day } und ist gescheitert: starte `doorward drill`.
+digest-no-drill = Es gab noch keine Übung: `doorward drill` greift deine eigene Installation an.
+digest-log = Das Protokoll endet mit Eintrag { $record }. Bewahre diesen Fingerabdruck anderswo auf; `doorward audit verify --head` nimmt ihn:
+digest-quiet = Ein ruhiger Tag: seit { $since } wurde an keiner Tür etwas gefragt.
+digest-quiet-log = Das Protokoll: Eintrag { $record }, { $head }
+digest-off = Es gibt keinen täglichen Überblick mehr. „digest on“ holt ihn zurück.
+digest-on = Der Überblick kommt wieder jeden Tag. „digest off“ beendet ihn.
+
+## Worüber Leute in einem Chat mitreden
+people-notice = Hallo, ich bin { $name }, ein Assistent, den der Besitzer dieses Chats eingerichtet hat. Was hier geschrieben wird, liest das Programm auf dem Rechner des Besitzers und bewahrt es dort auf; ruft mich jemand, geht es zusammen mit dem davor Geschriebenen an ein Sprachmodell. Der Besitzer kann es lesen. Schreib „@{ $name } nicht ich“, und nichts von dir wird mehr aufbewahrt, „@{ $name } was hast du von mir“, um es zu erfahren, „@{ $name } vergiss mich“, um es überschreiben zu lassen.
+people-not-me = Ab jetzt wird nichts aufbewahrt oder dem Modell vorgelesen, was du hier schreibst, und ich kann dir nicht antworten. Was davor aufbewahrt wurde, bleibt, bis du „vergiss mich“ schreibst. „wieder ich“ beendet das.
+people-me-again = Was du hier schreibst, wird wieder aufbewahrt und gelesen.
+people-not-kept = Du wolltest, dass nichts von dir aufbewahrt wird, darum habe ich das nicht gelesen. „wieder ich“ beendet das.
+people-have = Von dir aufbewahrt: { $count ->
+    [one] eine Nachricht
+   *[other] { $count } Nachrichten
+} seit { $since }, und der Name { $name }.
+people-have-nothing = Nichts, was du hier geschrieben hast, ist aufbewahrt.
+people-have-besides = Der Besitzer kann es lesen. Was sich der Assistent selbst notiert hat, in seinem Gedächtnis und seinen Gesprächen, kann dich auch nennen: frag den Besitzer. „vergiss mich“ überschreibt, was von dir aufbewahrt ist.
+people-forgotten = Überschrieben: { $count ->
+    [one] eine Nachricht
+   *[other] { $count } Nachrichten
+} von dir, dein Name und was andere von dir zitiert haben. Im Protokoll steht eine Quittung, ohne deinen Namen. Was sich der Assistent selbst notiert hat, in seinem Gedächtnis und seinen Gesprächen, kann der Besitzer entfernen: frag ihn.

@@ -17,6 +17,11 @@ start-given-up = the container engine did not start it within { $seconds } s
 daemon-ended = Doorward was ended while this was being answered.
 not-recorded = Doorward could not record the answer to this.
 tried-times = It was tried { $count } times. The next message tries anew.
+runs-used-up = The assistant was set to work { $count ->
+    [one] once
+   *[other] { $count } times
+} today, which is all that it may (runs_per_day). It goes on tomorrow, or when the owner allows more.
+models-used-up = The model cannot be asked any more for now: { $why }
 trying-again = Trying again in { $seconds } s.
 begun-again = It is begun again from the start.
 folder-stays = What it had already done in the group's folder stays.
@@ -148,3 +153,57 @@ disk = { $why }.
 
 ## Once `doorward setup` is through
 set-up = Doorward is set up, and this is your main chat: write here, and the assistant answers. Alarms, and what agents ask you to allow, are told here too. "stop" ends what runs.
+
+## The daily digest
+digest-since = Since { $since }:
+digest-alarms = { $count ->
+    [one] 1 alarm
+   *[other] { $count } alarms
+}: `doorward audit --alarms`.
+digest-group = { $group }: { $hosts }
+digest-more-hosts = and { $count ->
+    [one] 1 more host
+   *[other] { $count } more hosts
+}
+digest-group-nothing = { $group }: nothing went out
+digest-refused = { $count ->
+    [one] 1 request was
+   *[other] { $count } requests were
+} refused: `doorward audit --denied`.
+digest-asked = You were asked { $asked ->
+    [one] once
+   *[other] { $asked } times
+}, and answered { $answered }.
+digest-models = { $group }: { $runs ->
+    [one] 1 run
+   *[other] { $runs } runs
+}, { $tokens } tokens, { $money }
+digest-no-price = (not all models have a price: `doorward usage`)
+digest-tasks = { $count ->
+    [one] 1 task is planned.
+   *[other] { $count } tasks are planned.
+}
+digest-drill = The last drill was on { $day }: nothing got out.
+digest-drill-failed = The last drill was on { $day } and failed: run `doorward drill`.
+digest-no-drill = No drill was held yet: `doorward drill` attacks your own installation.
+digest-log = The log ends with record { $record }. Keep this fingerprint elsewhere; `doorward audit verify --head` takes it:
+digest-quiet = A quiet day: nothing was asked at any door since { $since }.
+digest-quiet-log = The log: record { $record }, { $head }
+digest-off = There is no daily digest any more. "digest on" brings it back.
+digest-on = The digest comes every day again. "digest off" ends it.
+
+## What people in a chat have a say about
+people-notice = Hello, I am { $name }, an assistant that this chat's owner has set up. What is written here is read by the program on the owner's machine and kept there; when somebody calls me, it goes to a language model along with what was written before. The owner may read it. Write "@{ $name } not me" and nothing of yours is kept any more, "@{ $name } what do you have of me" to hear what is, "@{ $name } forget me" to have it overwritten.
+people-not-me = From now on nothing that you write here is kept or read to the model, and I cannot answer you. What was kept before stays until you write "forget me". "me again" ends this.
+people-me-again = What you write here is kept and read again.
+people-not-kept = You asked that nothing of yours is kept, so I have not read this. "me again" ends that.
+people-have = Of you are kept: { $count ->
+    [one] one message
+   *[other] { $count } messages
+} since { $since }, and the name { $name }.
+people-have-nothing = Nothing that you wrote here is kept.
+people-have-besides = The owner can read it. What the assistant noted itself, in its memory and its conversations, may mention you too: ask the owner. "forget me" overwrites what is kept of you.
+people-forgotten = Overwritten: { $count ->
+    [one] one message
+   *[other] { $count } messages
+} of yours, your name, and what others quoted of you. The audit log has a receipt, without your name. What the assistant noted itself, in its memory and its conversations, the owner can remove: ask them.

@@ -58,7 +58,7 @@ impl Name {
 
 /// Case, composition, width, diacritics and invisible marks make no difference.
 /// Lower-upper-lower is the full case folding: ß is ss, ς is σ, İ and ı are i.
-pub(super) fn fold(text: &str) -> String {
+pub(in crate::pipeline) fn fold(text: &str) -> String {
     let decomposed = DecomposingNormalizerBorrowed::new_nfkd();
     let plain = |text: &str| -> String {
         decomposed.normalize(text).chars().filter(|c| !is_diacritic(*c) && !is_unseen(*c)).collect()

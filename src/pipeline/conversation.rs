@@ -191,12 +191,23 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
     async fn hand_on(&mut self) -> Result<(), Phrases> {
         let Some(sandbox) = self.worker.sandbox.as_mut() else { return Err(Phrases::new("sandbox-gone")) };
         let assistant = &self.worker.shared.settings.assistant;
+        let roster = match self.form {
+            Form::Bare => Ok(None),
+            Form::Context => self.worker.shared.stand_ins(&self.group.name),
+        };
+        let roster = roster.map_err(|error| {
+            tracing::error!(group = %self.group.name, %error, "who stands in for whom cannot be read");
+            Phrases::new("sandbox-gone")
+        })?;
         let at_once = if self.form == Form::Bare { 1 } else { usize::MAX };
         for (index, turn) in self.turns.iter_mut().enumerate().take(at_once) {
             if turn.handed_on {
                 continue;
             }
-            let (id, text) = (turn.id(), self.form.words(&turn.messages, &assistant.name, &assistant.zone));
+            let hidden: Option<Vec<Message>> =
+                roster.as_ref().map(|roster| turn.messages.iter().map(|message| roster.in_place_of(message)).collect());
+            let messages = hidden.as_deref().unwrap_or(&turn.messages);
+            let (id, text) = (turn.id(), self.form.words(messages, &assistant.name, &assistant.zone));
             let line = if index == 0 { ToGuest::Prompt { id, text } } else { ToGuest::FollowUp { id, text } };
             sandbox.send(&line).await.map_err(|lost| lost_words(&lost))?;
             turn.handed_on = true;
@@ -280,7 +291,7 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
         if cut {
             notice(prompt::cut_words());
         }
-        if let Some(text) = shared.notice(self.group, run) {
+        if let Some(text) = shared.notice(self.group, run).or_else(|| shared.used_up(self.group, run)) {
             notice(text);
         }
         let calls = messages.iter().filter(|message| message.means != Means::Talk);

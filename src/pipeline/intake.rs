@@ -5,6 +5,9 @@
 //! (invariant 14), and so does a network's echo of what this daemon sent, and whatever is said to a
 //! question of Doorward's.
 
+mod own;
+mod words;
+
 use policies::GroupName;
 
 use super::Pipeline;
@@ -32,6 +35,8 @@ enum Asks {
     Unlock,
     /// That a group, or all, pause or go on.
     Pause(Wish),
+    /// That the daily digest come no more, or come again.
+    Digest { off: bool },
 }
 
 impl Pipeline {
@@ -62,6 +67,10 @@ impl Pipeline {
         if message.edits.is_some() {
             return Ok(());
         }
+        if self.have_a_say(group, &message)? {
+            return Ok(());
+        }
+        self.tell_people(group, &message)?;
         let asks = self.asks(group, &message)?;
         let quote = message.quote.map(|quote| self.known(group, quote)).transpose()?;
         let new = NewMessage {
@@ -105,6 +114,13 @@ impl Pipeline {
                     self.answer_at_once(group, &message.id, words)?;
                 }
             }
+            Asks::Digest { off } => {
+                if let Inserted::Row(_) = self.store.insert_message(&new)? {
+                    self.store.set_digest_off(off)?;
+                    let name = if off { "digest-off" } else { "digest-on" };
+                    self.answer_at_once(group, &message.id, Phrases::new(name))?;
+                }
+            }
             Asks::StopOf(other) => {
                 let words = self.say.own(&group.name, Phrases::new("stopped-group").with("group", &other));
                 let told = [telling::outgoing_to(OutgoingKind::Notice, words, &message.id), telling::done(&message.id)];
@@ -143,16 +159,20 @@ impl Pipeline {
     /// at the start, a mention, a reply to one of its messages. Elsewhere all are. A group's
     /// file may say otherwise; an invalid file counts as empty here, and is reported when the
     /// sandbox starts.
-    fn asks(&self, group: &Group, message: &Incoming) -> Result<Asks, StoreError> {
-        let name = &self.assistant.name;
+    fn is_for_us(&self, group: &Group, message: &Incoming) -> Result<bool, StoreError> {
         let answers_us = match &message.quote {
             Some(quote) => self.store.is_ours(&group.name, &quote.id)?,
             None => false,
         };
-        let called = message.addressed || answers_us || name.called(&message.text).is_some();
+        let called = message.addressed || answers_us || self.assistant.name.called(&message.text).is_some();
         let trigger = GroupSettings::load(&self.home, &group.name).ok().and_then(|settings| settings.trigger);
         let needed = trigger.map_or(message.group && !group.is_main, |trigger| trigger == Trigger::Name);
-        if needed && !called {
+        Ok(called || !needed)
+    }
+
+    fn asks(&self, group: &Group, message: &Incoming) -> Result<Asks, StoreError> {
+        let name = &self.assistant.name;
+        if !self.is_for_us(group, message)? {
             return Ok(Asks::Means(Means::Talk));
         }
         if let Some(asks) = self.asks_to_lock(group, message)? {
@@ -160,6 +180,11 @@ impl Pipeline {
         }
         if let Some(wish) = self.asks_to_pause(group, message)? {
             return Ok(Asks::Pause(wish));
+        }
+        match order(&message.text, message.addressed, name, &DIGESTS).map(calling::fold).as_deref() {
+            Some("off") if group.is_main => return Ok(Asks::Digest { off: true }),
+            Some("on") if group.is_main => return Ok(Asks::Digest { off: false }),
+            _ => {}
         }
         Ok(match order(&message.text, message.addressed, name, &STOPS) {
             Some("") => Asks::Means(Means::Stop),
@@ -209,7 +234,9 @@ impl Pipeline {
             let sender = name.unwrap_or_else(|| self.assistant.shown.clone());
             return Ok(Quote { sender, text, ..quote });
         }
-        Ok(Quote { sender: String::new(), ..quote })
+        // It may be somebody's of whom nothing is kept: what others quote of them is not, either.
+        let text = if self.store.keeps_nothing_of_some(&group.name)? { String::new() } else { quote.text };
+        Ok(Quote { sender: String::new(), text, ..quote })
     }
 }
 
@@ -219,6 +246,9 @@ const STOPS: [&str; 3] = ["stop", "stopp", "halt"];
 /// What the owner writes to shut every door, and hopes to open them with.
 const LOCKS: [&str; 1] = ["lock"];
 const UNLOCKS: [&str; 1] = ["unlock"];
+
+/// What the owner writes, with `off` or `on`, about the daily digest.
+const DIGESTS: [&str; 1] = ["digest"];
 
 /// The one word that follows one of these words, or nothing; `None` where the text is no such order.
 fn order<'t>(text: &'t str, mentioned: bool, name: &Name, words: &[&str]) -> Option<&'t str> {

@@ -13,12 +13,14 @@
 //!   that did (13).
 //! - Nothing from an unregistered chat is written or logged (14).
 
+mod allowance;
 pub mod calling;
 mod conversation;
 mod dispatcher;
 mod intake;
 mod live;
 pub mod notice;
+mod people;
 pub mod outbox;
 pub mod pausing;
 pub mod prompt;
@@ -44,6 +46,7 @@ use policies::GroupName;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+pub use self::allowance::Allowance;
 pub use self::worker::OWNER_STOPPED;
 
 use self::calling::Name;
@@ -56,7 +59,7 @@ use self::waiting::Waits;
 use self::worker::Stopping;
 use crate::approvals::Approvals;
 use crate::channels::protocol::{ChannelState, OutgoingKind, Sender};
-use crate::config::{Agent, GroupSettings};
+use crate::config::{Agent, GroupSettings, PeopleNotice};
 use crate::home::Home;
 use crate::phrases::Phrases;
 use crate::store::ledger::AuditLog;
@@ -73,6 +76,7 @@ pub struct Pipeline {
     approvals: Arc<Approvals>,
     events: mpsc::UnboundedSender<Event>,
     assistant: Assistant,
+    people_notice: PeopleNotice,
     home: Home,
     states: Mutex<HashMap<String, (ChannelState, String)>>,
 }
@@ -104,6 +108,8 @@ pub type PipelineTask = JoinHandle<()>;
 pub struct Parts<S> {
     /// What the owner's word `lock` does.
     pub locks: Locks,
+    /// How often agents are set to work.
+    pub allowance: Allowance,
     /// Where the files of groups are.
     pub home: Home,
     /// Messages, runs, outbox.
@@ -146,6 +152,8 @@ pub struct Settings {
     pub backoff: Backoff,
     /// How long things may take before a notice is sent, and before they are ended.
     pub waits: Waits,
+    /// What a chat of several people hears once.
+    pub people_notice: PeopleNotice,
 }
 
 /// What the queue holds right now.
@@ -173,15 +181,16 @@ pub struct Seated {
 impl Pipeline {
     /// Settles what a dead daemon left behind, then starts.
     pub fn start<S: StartSandbox>(parts: Parts<S>) -> Result<(Arc<Pipeline>, PipelineTask), StoreError> {
-        let Parts { locks, home, store, ledger, say, outbox, approvals, sandboxes, settings } = parts;
+        let Parts { locks, allowance, home, store, ledger, say, outbox, approvals, sandboxes, settings } = parts;
         let (events, inbox) = mpsc::unbounded_channel();
-        let assistant = settings.assistant.clone();
+        let (assistant, people_notice) = (settings.assistant.clone(), settings.people_notice.clone());
         let shared = Arc::new(Shared {
             home: home.clone(),
             store: Arc::clone(&store),
             ledger: Arc::clone(&ledger),
             say: say.clone(),
             sandboxes,
+            allowance,
             settings,
             outbox: outbox.clone(),
             events: events.clone(),
@@ -199,6 +208,7 @@ impl Pipeline {
             approvals,
             events,
             assistant,
+            people_notice,
             home,
             states: Mutex::default(),
         });

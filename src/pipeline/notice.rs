@@ -57,6 +57,14 @@ pub fn text(refused: &[AuditEntry], policy_file: &Path) -> Option<Phrases> {
     Some(lifted(text, &lifts, &commands, policy_file))
 }
 
+/// That nothing is left of what the group's models may use up, where that is so: whoever waits for an answer is to
+/// know it, and need not know the policy.
+pub fn used_up(refused: &[AuditEntry]) -> Option<Phrases> {
+    let about_it = |entry: &&AuditEntry| entry.code() == Some(Code::UsedUp.as_str());
+    let why = refused.iter().rev().find(about_it)?.why()?;
+    Some(Phrases::new("models-used-up").saying("why", why))
+}
+
 /// What would have let them through: lines to add to the policy, or what is to be changed in it.
 fn lifted(mut text: Phrases, lifts: &[&[String]], commands: &[String], policy_file: &Path) -> Phrases {
     let (changes, lines): (Vec<&[String]>, Vec<&[String]>) =
@@ -101,7 +109,7 @@ fn reason(code: &str) -> Phrases {
         Some(Code::DeniedByRule) => "reason-denied",
         Some(Code::ResolvedPrivate) => "reason-private",
         Some(Code::Unresolved) => "reason-unresolved",
-        Some(Code::TooLarge | Code::GroupLimit | Code::LimitExceeded) => "reason-limit",
+        Some(Code::TooLarge | Code::GroupLimit | Code::LimitExceeded | Code::UsedUp) => "reason-limit",
         Some(Code::SecretInRequest | Code::SecretInAnswer) => "reason-secret",
         Some(Code::SurrogateUnbound | Code::SurrogateLocation | Code::SurrogateForeign) => "reason-surrogate",
         Some(Code::TlsVerify | Code::UpstreamFailed | Code::UpstreamUnreadable | Code::Timeout) => "reason-host",

@@ -21,7 +21,7 @@ const MOST_NAMED: usize = 3;
 
 /// The codes with which the door breaks off a request for its content: it was never complete,
 /// so nobody upstream has carried it out.
-const STOPPED: [&str; 12] = [
+const STOPPED: [&str; 13] = [
     "secret_in_request",
     "surrogate_unbound",
     "surrogate_location",
@@ -31,6 +31,7 @@ const STOPPED: [&str; 12] = [
     "body_unreadable",
     "too_large",
     "limit_exceeded",
+    "used_up",
     "unresolved",
     "resolved_private",
     "tls_verify",

@@ -7,16 +7,18 @@ use desk::lock;
 use policies::GroupName;
 use tokio::sync::mpsc;
 
-use super::Settings;
 use super::dispatcher::Event;
 use super::outbox::OutboxHandle;
+use super::people::Roster;
 use super::telling;
 use super::worker::{Broken, Left, Stopping};
+use super::{Allowance, Settings};
 use super::{notice, sent};
 use crate::channels::protocol::OutgoingKind;
+use crate::config::{GroupSettings, People};
 use crate::home::Home;
 use crate::phrases::Phrases;
-use crate::store::ledger::AuditLog;
+use crate::store::ledger::{AuditEntry, AuditLog};
 use crate::store::{
     EndRunError, Group, Means, Message, MessageRow, Millis, Run, Say, Sayable, Store, StoreError, Text, now,
 };
@@ -27,6 +29,7 @@ pub(super) struct Shared<S> {
     pub(super) ledger: Arc<AuditLog>,
     pub(super) say: Say,
     pub(super) sandboxes: S,
+    pub(super) allowance: Allowance,
     pub(super) settings: Settings,
     pub(super) outbox: OutboxHandle,
     pub(super) events: mpsc::UnboundedSender<Event>,
@@ -82,8 +85,21 @@ impl<S> Shared<S> {
         Ok(())
     }
 
+    /// Who stands in for whom before the group's model; `None` where it knows people by their names.
+    pub(super) fn stand_ins(&self, group: &GroupName) -> Result<Option<Roster>, StoreError> {
+        let people = GroupSettings::load(&self.home, group).map_or(People::StandIns, |settings| settings.people);
+        match people {
+            People::Names => Ok(None),
+            People::StandIns => Ok(Some(Roster::new(self.store.members(group)?))),
+        }
+    }
+
     /// An agent's text as its chat gets it: the reason instead where it must not be said.
     pub(super) fn say(&self, group: &Group, text: String) -> Sayable {
+        let text = match self.stand_ins(&group.name) {
+            Ok(Some(roster)) => roster.reveal(&text),
+            Ok(None) | Err(_) => text,
+        };
         let said = self.say.say(&group.name, Text::Answer(text));
         said.unwrap_or_else(|refusal| self.say.own(&group.name, notice::withheld(group, &refusal)))
     }
@@ -113,14 +129,22 @@ impl<S> Shared<S> {
         runs.into_iter().any(|run| self.store.said_in_run(run).is_ok_and(|said| said > 0))
     }
 
+    /// That nothing was left for models during a run, for those who hear nothing else of the door.
+    pub(super) fn used_up(&self, group: &Group, run: &Run) -> Option<Phrases> {
+        if notice::is_for(group) { None } else { notice::used_up(&self.refused(run)?) }
+    }
+
+    fn refused(&self, run: &Run) -> Option<Vec<AuditEntry>> {
+        let refused = self.ledger.refusals_of_run(run.id, notice::MOST_READ);
+        refused.inspect_err(|error| tracing::error!(%error, "refusals cannot be read")).ok()
+    }
+
     /// What the door refused during a run, for those who may hear of it.
     pub(super) fn notice(&self, group: &Group, run: &Run) -> Option<Phrases> {
         if !notice::is_for(group) {
             return None;
         }
-        let refused = self.ledger.refusals_of_run(run.id, notice::MOST_READ);
-        let refused = refused.inspect_err(|error| tracing::error!(%error, "refusals cannot be read")).ok()?;
-        notice::text(&refused, &self.home.policy_file(&group.name))
+        notice::text(&self.refused(run)?, &self.home.policy_file(&group.name))
     }
 
     /// Ends a failed run: tries again later where that is safe and can help, else tells the chat.

@@ -5,10 +5,7 @@ use policies::{GroupName, SandboxId};
 
 use crate::channels::protocol::OutgoingKind;
 use crate::phrases::Phrases;
-use crate::store::{EndRunError, Means, Message, NewOutgoing, Run, Say, Sayable, Store, StoreError};
-
-/// The sandbox of a run for which none came up. Real ids are 32 digits.
-const NO_SANDBOX: &str = "0";
+use crate::store::{EndRunError, Means, Message, NO_SANDBOX, NewOutgoing, Run, Say, Sayable, Store, StoreError};
 
 /// For the main group, once `doorward setup` is through.
 pub(super) fn set_up() -> Phrases {

@@ -6,6 +6,7 @@ mod delivery;
 mod fake;
 mod house;
 mod pauses;
+mod people;
 mod promises;
 mod recovery;
 mod settled;

@@ -141,6 +141,7 @@ impl<S: StartSandbox> Worker<S> {
             if !waiting.is_empty() {
                 self.shared.report_busy(&self.name);
                 self.shared.typing(&self.name, true);
+                self.keep_to_the_allowance(&group, &waiting)?;
                 self.leave_a_lost_folder(&waiting).await;
                 self.ensure_sandbox(&group, &waiting).await?;
                 Conversation::begin(self, &group, waiting)?.carry_on().await?;
@@ -160,6 +161,20 @@ impl<S: StartSandbox> Worker<S> {
         if let Some(first) = waiting.iter().find(|message| message.means != Means::Talk) {
             self.shared.remark(&self.name, first, telling::other_folder());
         }
+    }
+
+    /// A group that was set to work often enough today is told so, once a message.
+    fn keep_to_the_allowance(&self, group: &Group, waiting: &[Message]) -> Result<(), Broken> {
+        let Some((most, since)) = self.shared.allowance.of(&self.name) else { return Ok(()) };
+        if self.shared.store.runs_since(&self.name, since)? < most {
+            return Ok(());
+        }
+        let calls: Vec<Message> = waiting.iter().filter(|message| message.means != Means::Talk).cloned().collect();
+        let Some(run) = telling::run_without_sandbox(&self.shared.store, &self.name, &calls) else {
+            return Err(Broken::Settled(Left { rest: Some(self.shared.settings.backoff.first) }));
+        };
+        let why = Phrases::new("runs-used-up").count("count", most);
+        Err(self.shared.fail(group, &run, &why, &calls, false))
     }
 
     /// Starts a sandbox where there is none yet.

@@ -155,8 +155,9 @@ impl Store {
             let calls = format!("means <> 'talk' AND {beyond} ORDER BY row_id LIMIT {MOST_CALLS}");
             let mut pending = select(connection, &calls, &[&group])?;
             let Some(last) = pending.last().map(|message| message.row) else { return Ok(pending) };
-            let before =
-                format!("means = 'talk' AND {beyond} AND row_id < ?2 ORDER BY row_id DESC LIMIT {MOST_TALK} + 1");
+            let before = format!(
+                "means = 'talk' AND text <> '' AND {beyond} AND row_id < ?2 ORDER BY row_id DESC LIMIT {MOST_TALK} + 1"
+            );
             pending.extend(select(connection, &before, &[&group, &last.0])?);
             pending.sort_by_key(|message| message.row);
             Ok(pending)
@@ -175,6 +176,7 @@ impl Store {
         self.read(|connection| {
             let mut select = connection.prepare_cached(
                 "SELECT sender_name, text FROM messages WHERE group_name = ?1 AND id = ?2
+                 AND sender_id NOT IN (SELECT sender_id FROM not_kept WHERE group_name = ?1)
                  UNION ALL SELECT NULL, coalesce(instead, text) FROM outbox WHERE group_name = ?1 AND sent_as = ?2",
             )?;
             select.query_row([group.as_str(), id], |row| Ok((row.get(0)?, row.get(1)?))).optional()

@@ -15,6 +15,7 @@
 
 mod asks;
 mod copy;
+mod digests;
 mod durable;
 mod error;
 mod grants;
@@ -26,6 +27,7 @@ mod nanoclaw;
 mod operations;
 mod outbox;
 mod pauses;
+mod people;
 mod place;
 mod retention;
 mod runs;
@@ -42,6 +44,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 pub use asks::{Answered, Ask, AskId, AskState, NewAsk};
 pub use copy::{copy_database, is_a_database, is_beside_a_database};
+pub use digests::LastDigest;
 pub use error::StoreError;
 pub use grants::{Found, NewGrant, Wanted};
 pub use groups::{AddGroupError, Group, NewGroup};
@@ -50,8 +53,9 @@ pub use nanoclaw::{NanoClaw, Registered, Said, Scheduled};
 pub use operations::{AccessRequest, Kept, NewAccessRequest, NotKept, NotSaid};
 pub use outbox::{FileFacts, LONGEST_PAUSE, NewOutgoing, OutboxId, OutboxState, Queued};
 pub use pauses::Pause;
+pub use people::{KeptOf, Member};
 pub use retention::{Old, Retained};
-pub use runs::{EndRunError, Run, RunId, RunState};
+pub use runs::{EndRunError, NO_SANDBOX, Run, RunId, RunState};
 pub use say::{Growing, MARK, Say, Sayable, SayableFile, Text};
 pub use undelivered::Undelivered;
 
@@ -206,6 +210,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/main-5.sql"),
     include_str!("schema/main-6.sql"),
     include_str!("schema/main-7.sql"),
+    include_str!("schema/main-8.sql"),
+    include_str!("schema/main-9.sql"),
 ];
 
 /// Creates the file before SQLite does: 0600 from the first byte. SQLite gives

@@ -10,6 +10,9 @@ use super::{MessageRow, Millis, NewOutgoing, OutboxId, Store, StoreError, groups
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(pub u64);
 
+/// The sandbox of a run for which none came up. Real ids are 32 digits.
+pub const NO_SANDBOX: &str = "0";
+
 /// How far a run has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunState {
@@ -119,6 +122,17 @@ impl Store {
     pub fn run(&self, run: RunId) -> Result<Option<Run>, StoreError> {
         self.read(|connection| {
             connection.prepare_cached(&format!("{SELECT} WHERE id = ?1"))?.query_row([key(run)], run_from).optional()
+        })
+    }
+
+    /// How many runs of a group have begun since a moment in which an agent had its messages.
+    pub fn runs_since(&self, group: &GroupName, since: Millis) -> Result<u64, StoreError> {
+        self.read(|connection| {
+            let count = "SELECT count(*) FROM runs WHERE group_name = ?1 AND started_at >= ?2 AND sandbox <> ?3";
+            let counted = connection
+                .prepare_cached(count)?
+                .query_row(params![group.as_str(), since, NO_SANDBOX], |row| row.get::<_, i64>(0))?;
+            Ok(counted.unsigned_abs())
         })
     }
 

@@ -11,6 +11,7 @@ mod asks;
 mod beside;
 mod gone;
 mod pauses;
+mod people;
 mod retention;
 mod schemas;
 mod undelivered;

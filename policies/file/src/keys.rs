@@ -226,12 +226,17 @@ pub(crate) const OF_GROUP: [Key; 10] = [
 ];
 
 /// `[limits]`.
-pub(crate) const OF_LIMITS: [Key; 5] = [
+pub(crate) const OF_LIMITS: [Key; 10] = [
     key("upload_per_day", r##"{ "$ref": "#/definitions/size" }"##),
     key("upload_per_request", r##"{ "$ref": "#/definitions/size" }"##),
     key("requests_per_minute", r##"{ "type": "integer" }"##),
     key("requests_per_day", r##"{ "type": "integer" }"##),
     key("new_names_per_day", r##"{ "description": "New names below a star, in a day.", "type": "integer" }"##),
+    key("runs_per_day", r##"{ "description": "How often the agent is set to work, in a day.", "type": "integer" }"##),
+    key("tokens_per_day", r##"{ "description": "Tokens of models, in a day.", "type": "integer" }"##),
+    key("tokens_per_month", r##"{ "description": "Tokens of models, in a month.", "type": "integer" }"##),
+    key("money_per_day", r##"{ "$ref": "#/definitions/money" }"##),
+    key("money_per_month", r##"{ "$ref": "#/definitions/money" }"##),
 ];
 
 /// The names of `[[allow]]`.

@@ -8,7 +8,11 @@ use crate::table::Block;
 
 /// The value of one, as a file would say it.
 pub fn limit_in_words(name: &str, value: u64) -> String {
-    if name.starts_with("upload") { desk::size::in_words(value) } else { value.to_string() }
+    match name {
+        name if name.starts_with("upload") => desk::size::in_words(value),
+        name if name.starts_with("money") => desk::money::in_words(value),
+        _ => value.to_string(),
+    }
 }
 
 pub(crate) fn limits(block: &mut Block<'_, '_>) -> Limits {
@@ -19,6 +23,11 @@ pub(crate) fn limits(block: &mut Block<'_, '_>) -> Limits {
         requests_per_minute: block.count("requests_per_minute"),
         requests_per_day: block.count("requests_per_day"),
         new_names_per_day: block.count("new_names_per_day"),
+        runs_per_day: block.count("runs_per_day"),
+        tokens_per_day: block.count("tokens_per_day"),
+        tokens_per_month: block.count("tokens_per_month"),
+        money_per_day: money(block, "money_per_day"),
+        money_per_month: money(block, "money_per_month"),
     }
 }
 
@@ -26,6 +35,13 @@ fn size(block: &mut Block<'_, '_>, key: &str) -> Option<u64> {
     block.read(key, |text| {
         let form = || ValueError::new(format!("{text:?} is no size"), Some(desk::size::FORM.to_owned()));
         desk::size::read(text).ok_or_else(form)
+    })
+}
+
+fn money(block: &mut Block<'_, '_>, key: &str) -> Option<u64> {
+    block.read(key, |text| {
+        let form = || ValueError::new(format!("{text:?} is no amount of money"), Some(desk::money::FORM.to_owned()));
+        desk::money::read(text).ok_or_else(form)
     })
 }
 
@@ -42,6 +58,8 @@ mod tests {
             ("upload_per_request", 1001, "1001 B"),
             ("upload_per_request", 0, "0"),
             ("requests_per_day", 5000, "5000"),
+            ("money_per_day", 2_000_000, "2 USD"),
+            ("tokens_per_month", 3_000_000, "3000000"),
         ] {
             assert_eq!(limit_in_words(name, value), want);
         }

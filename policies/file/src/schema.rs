@@ -4,6 +4,7 @@ use crate::keys::{Key, OF_ALLOW, OF_ASKING, OF_DENY, OF_GROUP, OF_LIMITS, OF_SAY
 
 /// What several keys share.
 const SHARED: &str = r##"    "size": { "description": "A whole number and a unit: 20 MB, 1 MiB.", "type": "string", "pattern": "^[0-9]+ *([kKmMgG][iI]?)?[bB] *$" },
+    "money": { "description": "What models cost, in US dollars: 2 USD, 0.50 USD.", "type": "string", "pattern": "^ *[0-9]+(\\.[0-9]{1,6})? *(USD|usd) *$" },
     "ports": { "type": "array", "items": { "type": "integer" } },
     "requests": { "description": "METHOD /path; * for any method, * within a segment, ** for any segments. %2F, %25 and // are covered only where they are spelt.", "type": "array", "items": { "type": "string" } },
     "why": { "description": "One sentence for whoever reads a refusal.", "type": "string" },

@@ -120,6 +120,7 @@ fn is_about_rules(code: Code) -> bool {
         | Code::AuditUnavailable
         | Code::GroupLimit
         | Code::LimitExceeded
+        | Code::UsedUp
         | Code::BodyCondition
         | Code::BodyUnreadable
         | Code::OperationRefused

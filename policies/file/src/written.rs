@@ -38,11 +38,12 @@ fn block(text: &mut String, header: &str, at: &str, lines: Vec<String>) {
 }
 
 fn in_limits(limits: &Limits) -> String {
-    let said = |(name, value): (&str, Option<u64>)| {
-        let size = if name.starts_with("upload") { "\"" } else { "" };
-        let unit = if size.is_empty() { "" } else { " B" };
-        value.map(|value| format!("{name} = {size}{value}{unit}{size}\n"))
+    let written = |name: &str, value| match name {
+        name if name.starts_with("upload") => format!("\"{value} B\""),
+        name if name.starts_with("money") => format!("\"{}\"", desk::money::in_words(value)),
+        _ => value.to_string(),
     };
+    let said = |(name, value): (&str, Option<u64>)| value.map(|value| format!("{name} = {}\n", written(name, value)));
     let lines: String = limits.each().into_iter().filter_map(said).collect();
     if lines.is_empty() { lines } else { format!("\n[limits]\n{lines}") }
 }

@@ -208,13 +208,18 @@ json = { a = "present" }
 
 #[test]
 fn limits_are_read_and_the_smaller_binds() {
-    let own = "[limits]\nupload_per_day = \"20 MB\"\nupload_per_request = \"1 MiB\"\nrequests_per_minute = 120\nrequests_per_day = 5_000\nnew_names_per_day = 20\n";
+    let own = "[limits]\nupload_per_day = \"20 MB\"\nupload_per_request = \"1 MiB\"\nrequests_per_minute = 120\nrequests_per_day = 5_000\nnew_names_per_day = 20\nruns_per_day = 50\ntokens_per_day = 2_000_000\ntokens_per_month = 30_000_000\nmoney_per_day = \"2 USD\"\nmoney_per_month = \"20.50 USD\"\n";
     let want = Limits {
         upload_per_day: Some(20_000_000),
         upload_per_request: Some(1_048_576),
         requests_per_minute: Some(120),
         requests_per_day: Some(5000),
         new_names_per_day: Some(20),
+        runs_per_day: Some(50),
+        tokens_per_day: Some(2_000_000),
+        tokens_per_month: Some(30_000_000),
+        money_per_day: Some(2_000_000),
+        money_per_month: Some(20_500_000),
     };
     assert_eq!(policy(own).limits(), &want);
     assert_eq!(policy("").limits(), &Limits::default());

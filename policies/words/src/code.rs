@@ -114,6 +114,8 @@ codes! {
         GroupLimit => "group_limit",
         /// The group has used up what `[limits]` gives it.
         LimitExceeded => "limit_exceeded",
+        /// The group's models have used up what `[limits]` gives them, or would.
+        UsedUp => "used_up",
         /// A field of the JSON body is not what the rule wants.
         BodyCondition => "body_condition",
         /// The body has to be looked into, by a rule or for leaks, and cannot be read in exactly one way.

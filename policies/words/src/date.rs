@@ -30,6 +30,11 @@ impl Date {
         next.into_iter().find_map(|(year, month, day)| Date::new(year, month, day)).unwrap_or(self)
     }
 
+    /// Whether both are days of one month.
+    pub fn is_in_the_month_of(self, other: Date) -> bool {
+        (self.year, self.month) == (other.year, other.month)
+    }
+
     /// How many days after a Monday it is, by the Gregorian calendar: 0 to 6.
     pub(crate) fn days_since_a_monday(self) -> usize {
         // Sakamoto's method counts from Sunday, and years from March on.

@@ -14,19 +14,67 @@ pub struct Limits {
     pub requests_per_day: Option<u64>,
     /// Names below a `*.` or `**.` that were not asked for before, in a day.
     pub new_names_per_day: Option<u64>,
+    /// Runs of the agent in a day.
+    pub runs_per_day: Option<u64>,
+    /// Tokens of models in a day.
+    pub tokens_per_day: Option<u64>,
+    /// Tokens of models in a month.
+    pub tokens_per_month: Option<u64>,
+    /// What they cost in a day, in millionths of a US dollar.
+    pub money_per_day: Option<u64>,
+    /// What they cost in a month, likewise.
+    pub money_per_month: Option<u64>,
 }
 
 impl Limits {
     /// Their names, as in `[limits]`.
-    pub const NAMES: [&str; 5] =
-        ["upload_per_day", "upload_per_request", "requests_per_minute", "requests_per_day", "new_names_per_day"];
+    pub const NAMES: [&str; 10] = [
+        "upload_per_day",
+        "upload_per_request",
+        "requests_per_minute",
+        "requests_per_day",
+        "new_names_per_day",
+        "runs_per_day",
+        "tokens_per_day",
+        "tokens_per_month",
+        "money_per_day",
+        "money_per_month",
+    ];
 
     /// Each with its name, in one order.
-    pub fn each(&self) -> [(&'static str, Option<u64>); 5] {
-        let Limits { upload_per_day, upload_per_request, requests_per_minute, requests_per_day, new_names_per_day } =
-            *self;
-        let values = [upload_per_day, upload_per_request, requests_per_minute, requests_per_day, new_names_per_day];
+    pub fn each(&self) -> [(&'static str, Option<u64>); 10] {
+        let Limits {
+            upload_per_day,
+            upload_per_request,
+            requests_per_minute,
+            requests_per_day,
+            new_names_per_day,
+            runs_per_day,
+            tokens_per_day,
+            tokens_per_month,
+            money_per_day,
+            money_per_month,
+        } = *self;
+        let values = [
+            upload_per_day,
+            upload_per_request,
+            requests_per_minute,
+            requests_per_day,
+            new_names_per_day,
+            runs_per_day,
+            tokens_per_day,
+            tokens_per_month,
+            money_per_day,
+            money_per_month,
+        ];
         std::array::from_fn(|index| (Limits::NAMES[index], values[index]))
+    }
+
+    /// Whether any of them is about what models use up.
+    pub fn bind_models(&self) -> bool {
+        [self.tokens_per_day, self.tokens_per_month, self.money_per_day, self.money_per_month]
+            .iter()
+            .any(Option::is_some)
     }
 
     /// Both bind: the smaller one of each.
@@ -39,6 +87,11 @@ impl Limits {
             requests_per_minute: least(self.requests_per_minute, other.requests_per_minute),
             requests_per_day: least(self.requests_per_day, other.requests_per_day),
             new_names_per_day: least(self.new_names_per_day, other.new_names_per_day),
+            runs_per_day: least(self.runs_per_day, other.runs_per_day),
+            tokens_per_day: least(self.tokens_per_day, other.tokens_per_day),
+            tokens_per_month: least(self.tokens_per_month, other.tokens_per_month),
+            money_per_day: least(self.money_per_day, other.money_per_day),
+            money_per_month: least(self.money_per_month, other.money_per_month),
         }
     }
 }

@@ -128,8 +128,36 @@ pub struct Decision {
     /// What the leak check found: names and places, never values.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<String>,
+    /// What a model may be made to use up by it, as far as it says: counted until it has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reserves: Option<Tokens>,
     /// Whether the owner is told at once.
     pub alarm: bool,
+}
+
+/// What a model uses up, as its host counts it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Tokens {
+    /// The model; `None` where nothing names it, or not in a way that could be one.
+    pub model: Option<String>,
+    /// Tokens that were read, but for those in the next two.
+    pub input: u64,
+    /// Of those that were read, what came out of a cache.
+    pub cache_read: u64,
+    /// And what was put into one.
+    pub cache_write: u64,
+    /// Tokens that were written.
+    pub output: u64,
+    /// Whether the host has not said it all, and some of it is an estimate.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub estimated: bool,
+}
+
+impl Tokens {
+    /// All together.
+    pub fn sum(&self) -> u64 {
+        [self.cache_read, self.cache_write, self.output].into_iter().fold(self.input, u64::saturating_add)
+    }
 }
 
 impl Decision {
@@ -164,6 +192,7 @@ impl Decision {
             credential: None,
             swap: None,
             findings: Vec::new(),
+            reserves: None,
             alarm: false,
         }
     }
@@ -205,6 +234,9 @@ pub struct Outcome {
     /// What the leak check found while the body went by.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<String>,
+    /// What a model used up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Tokens>,
     /// TOML lines that would lift a refusal that came after the verdict.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lift: Vec<String>,

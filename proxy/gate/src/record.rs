@@ -8,7 +8,7 @@ use http::header::{HOST, HeaderValue};
 use policies::{Authority, Code, Facts, Path, Permit, PolicyHash, Refusal, RuleRef, TunnelPermit};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::audit::{Allowed, Decision, Protocol};
+use crate::audit::{Allowed, Decision, Protocol, Tokens};
 use crate::case::Case;
 use crate::check::{BodyJudged, Clean};
 use crate::gate::{Admitted, Gate};
@@ -171,6 +171,11 @@ impl Record {
         self.target = None;
         self.decision.path = Some(self.shortened(path.as_str()));
         self.facts = Some(Facts { path, ..facts.clone() });
+    }
+
+    /// Adds what a model may use up for it.
+    pub fn reserves(&mut self, tokens: &Tokens) {
+        self.decision.reserves = Some(tokens.clone());
     }
 
     /// Its owner was asked, and it is judged by what is in force since.

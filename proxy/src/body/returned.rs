@@ -15,6 +15,7 @@ use super::opened::Opened;
 use super::{Cut, Lease};
 use crate::credentials::Handing;
 use crate::room::{Room, aside};
+use crate::usage::Metered;
 use gate::{Arriving, Direction, Tally};
 use scan::{FreshKeys, InPieces, Scrubber};
 
@@ -38,6 +39,8 @@ pub(crate) struct Returned {
     scrubber: Option<Scrubber>,
     /// What its host may have made, on its way to the sandbox.
     fresh: Option<(FreshKeys, Handing)>,
+    /// What a model used up for it, as the sandbox reads it.
+    metered: Option<Metered>,
     in_pieces: Box<dyn Fn() -> Refusal + Send + Sync>,
     /// What came before anybody asked for it.
     ahead: Option<Frame<Bytes>>,
@@ -55,16 +58,31 @@ pub(crate) struct Returning {
     pub(crate) room: Room,
     pub(crate) scrubber: Option<Scrubber>,
     pub(crate) fresh: Option<(FreshKeys, Handing)>,
+    pub(crate) metered: Option<Metered>,
     /// What follows from a secret that came in pieces.
     pub(crate) in_pieces: Box<dyn Fn() -> Refusal + Send + Sync>,
 }
 
 impl Returned {
     pub(crate) fn new(incoming: Arriving, returning: Returning, tally: Arc<Tally>, lease: Lease) -> Self {
-        let Returning { opened, room, scrubber, fresh, in_pieces } = returning;
+        let Returning { opened, room, scrubber, fresh, metered, in_pieces } = returning;
         let cut = Box::pin(tally.until_cut());
         let (ahead, trailers, lease, ended) = (None, None, Some(lease), false);
-        Returned { incoming, opened, room, scrubber, fresh, in_pieces, ahead, trailers, tally, cut, lease, ended }
+        Returned {
+            incoming,
+            opened,
+            room,
+            scrubber,
+            fresh,
+            metered,
+            in_pieces,
+            ahead,
+            trailers,
+            tally,
+            cut,
+            lease,
+            ended,
+        }
     }
 
     /// Waits until it is known how the answer begins.
@@ -80,6 +98,11 @@ impl Returned {
             return Poll::Ready(Some(Ok(frame)));
         }
         let polled = self.poll_clean(cx);
+        if let (Some(metered), Poll::Ready(Some(Ok(frame)))) = (&mut self.metered, &polled)
+            && let Err(used_up) = metered.push(frame.data_ref().map_or(&[][..], |data| data))
+        {
+            return Poll::Ready(Some(Err(self.ended_by(&used_up))));
+        }
         match (&mut self.fresh, &polled) {
             (Some((fresh, handing)), Poll::Ready(Some(Ok(frame)))) => {
                 let data = frame.data_ref().map_or(&[][..], |data| data);
@@ -114,7 +137,7 @@ impl Returned {
                     match self.scrub_rest() {
                         Ok(Some(rest)) => return Poll::Ready(Some(Ok(Frame::data(rest)))),
                         Ok(None) => continue,
-                        Err(why) => return Poll::Ready(Some(Err(self.unscrubbed(why)))),
+                        Err(why) => return Poll::Ready(Some(Err(self.ended_by(&why)))),
                     }
                 }
                 Some(Ok(frame)) => frame,
@@ -131,7 +154,7 @@ impl Returned {
                     match self.scrub(data) {
                         Ok(Some(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
                         Ok(None) => {}
-                        Err(why) => return Poll::Ready(Some(Err(self.unscrubbed(why)))),
+                        Err(why) => return Poll::Ready(Some(Err(self.ended_by(&why)))),
                     }
                 }
                 Err(frame) => self.trailers = frame.into_trailers().ok().map(|trailers| self.scrub_trailers(trailers)),
@@ -173,8 +196,8 @@ impl Returned {
         self.tally.note(|outcome| outcome.scrubbed += count);
     }
 
-    fn unscrubbed(&mut self, refusal: Refusal) -> Cut {
-        self.tally.refuse(&refusal);
+    fn ended_by(&mut self, refusal: &Refusal) -> Cut {
+        self.tally.refuse(refusal);
         self.lease = None;
         Cut(refusal.code)
     }
@@ -206,6 +229,9 @@ impl Drop for Returned {
             fresh.push(&[], true);
             handing.end();
             self.tally.note(|outcome| outcome.findings.extend(fresh.noted()));
+        }
+        if let Some(metered) = self.metered.take() {
+            self.tally.note(|outcome| outcome.tokens = metered.used());
         }
         let whole = self.ended || self.incoming.is_end_stream();
         if !whole {

@@ -35,4 +35,5 @@ mod revoked;
 mod streams;
 mod told;
 mod tunnel;
+mod usage;
 mod websocket;

@@ -170,6 +170,7 @@ impl World {
             },
             secrets: safe.clone(),
             budget: wallet.clone(),
+            meter: wallet.clone(),
             internal: desk.clone(),
             owner: Arc::new(proxy::ports::NobodyToAsk),
             now: {

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use policies::{Authority, Code, GroupName, Host, HostName, Limits, Refusal};
-use proxy::audit::{Allowed, Decision, Identity, Ledger, LedgerDown, Noted, Operation, Outcome, Seq};
+use proxy::audit::{Allowed, Decision, Identity, Ledger, LedgerDown, Noted, Operation, Outcome, Seq, Tokens};
 use proxy::ports::{
-    Budget, Caller, Internal, Pending, Resolved, Resolver, SecretUnavailable, Secrets, TokenRequest, Unresolved,
+    Budget, Caller, Internal, Meter, Pending, Resolved, Resolver, SecretUnavailable, Secrets, TokenRequest, Unresolved,
 };
 use scan::{Watched, Watchlist};
 use secrecy::{ExposeSecret, SecretString};
@@ -238,9 +238,15 @@ impl Secrets for Safe {
 pub struct Wallet {
     requests: AtomicU64,
     bytes: AtomicU64,
+    settled: Mutex<Vec<Option<Tokens>>>,
 }
 
 impl Wallet {
+    /// What requests to models came to, in the order of their ends.
+    pub fn settled(&self) -> Vec<Option<Tokens>> {
+        self.settled.lock().unwrap().clone()
+    }
+
     /// Requests and bytes, heads and bodies together, that were let through.
     pub fn spent(&self) -> (u64, u64) {
         (self.requests.load(Ordering::SeqCst), self.bytes.load(Ordering::SeqCst))
@@ -275,6 +281,33 @@ impl Budget for Wallet {
 
     fn spend(&self, _: &GroupName, limits: &Limits, bytes: u64) -> Result<(), Refusal> {
         self.pay(bytes, limits.upload_per_day)
+    }
+}
+
+impl Meter for Wallet {
+    fn reserve<'a>(
+        &'a self,
+        _: &'a GroupName,
+        limits: &'a Limits,
+        most: &'a Tokens,
+    ) -> Pending<'a, Result<u64, Refusal>> {
+        let left = limits.tokens_per_day.unwrap_or(u64::MAX);
+        let held = match most.sum() <= left {
+            true => Ok(1),
+            false => Err(Refusal::new(Code::UsedUp, "the tokens of the day are used up")),
+        };
+        Box::pin(ready(held))
+    }
+
+    fn goes_on(&self, _: &GroupName, limits: &Limits, _: u64, so_far: &Tokens) -> Result<(), Refusal> {
+        match limits.tokens_per_day.is_some_and(|most| so_far.sum() > most) {
+            true => Err(Refusal::new(Code::UsedUp, "the tokens of the day are used up")),
+            false => Ok(()),
+        }
+    }
+
+    fn settle(&self, _: &GroupName, _: u64, used: Option<&Tokens>) {
+        self.settled.lock().unwrap().push(used.cloned());
     }
 }
 

@@ -8,15 +8,16 @@ use desk::screen::on_screen;
 use jiff::tz::TimeZone;
 use policies::GroupName;
 
-use super::table::size;
 use super::verify::NOTE;
 use super::{is_there, nothing, open, reasons};
 use crate::cli::show::{Columns, Screen, Styled};
 use crate::cli::times::{self, time};
 use crate::cli::when::When;
+use crate::config::Config;
+use crate::digest::{Sources, words};
 use crate::home::Home;
-use crate::store::Millis;
 use crate::store::ledger::{Digest, Happened, Way};
+use crate::store::{Millis, Store};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct DigestArgs {
@@ -33,6 +34,9 @@ pub(super) struct DigestArgs {
     /// As JSON, one line, with every host
     #[arg(long)]
     json: bool,
+    /// As the main chat gets it every day
+    #[arg(long, conflicts_with_all = ["group", "old", "json"])]
+    daily: bool,
 }
 
 const HEADINGS: [&str; 8] = ["GROUP", "HOST", "REQUESTS", "UP", "DOWN", "REFUSED", "ALARMS", "MOSTLY BECAUSE"];
@@ -45,6 +49,10 @@ const HOST_AT_MOST: usize = 60;
 
 pub(super) fn run(args: &DigestArgs, home: &Home, screen: Screen, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let since = args.since.millis()?;
+    if args.daily {
+        writeln!(out, "{}", Styled::from(daily(home, since)?).on(screen))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut digest = Digest { ways: Vec::new(), events: Vec::new(), head: None };
     if is_there(home, args.old) {
         let reader = open(home, args.old)?;
@@ -64,6 +72,15 @@ pub(super) fn run(args: &DigestArgs, home: &Home, screen: Screen, out: &mut dyn 
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The text of the daily digest.
+fn daily(home: &Home, since: Millis) -> anyhow::Result<String> {
+    let (log, store) = (open(home, false)?, Store::open(&home.main_db())?);
+    let prices = Config::load(home)?.prices.with_shipped();
+    let (clock, drill) = (times::clock(home), home.last_drill());
+    let sources = Sources { log: &log, store: &store, prices: &prices, clock: &clock, drill: &drill };
+    Ok(words(&sources.gather(since)?).in_english())
 }
 
 /// The digest for people.
@@ -112,8 +129,8 @@ fn credited(ways: &[Way]) -> String {
                 with.requests,
                 on_screen(&way.group),
                 host(way),
-                size(with.bytes_up),
-                size(with.bytes_down),
+                desk::size::about(with.bytes_up),
+                desk::size::about(with.bytes_down),
             ));
         }
     }
@@ -130,7 +147,7 @@ fn besides(events: &[Happened]) -> String {
     let mut groups: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for event in events {
         let group = event.group.as_deref().unwrap_or("(all groups)");
-        let bytes = if event.bytes > 0 { format!(" ({})", size(event.bytes)) } else { String::new() };
+        let bytes = if event.bytes > 0 { format!(" ({})", desk::size::about(event.bytes)) } else { String::new() };
         let words = format!("{} {}{bytes}", event.what.replace('_', " "), event.times);
         groups.entry(group).or_default().push(words);
     }
@@ -170,8 +187,8 @@ fn cells(way: &Way, host: String) -> [Styled; 8] {
         on_screen(&way.group),
         host,
         way.requests.to_string(),
-        size(way.bytes_up),
-        size(way.bytes_down),
+        desk::size::about(way.bytes_up),
+        desk::size::about(way.bytes_down),
         way.refused.to_string(),
         way.alarms.to_string(),
         way.reason.as_deref().map(reasons::sentence).map(on_screen).unwrap_or_default(),

@@ -51,6 +51,7 @@ fn of(code: Code) -> &'static str {
         Code::AuditUnavailable => "the log could not be written",
         Code::GroupLimit => "too much was asked at once",
         Code::LimitExceeded => "a limit of [limits] is used up",
+        Code::UsedUp => "its models have used up what they may",
         Code::BodyCondition => "the body is not what the rule wants",
         Code::BodyUnreadable => "the body cannot be read in one way",
         Code::OperationRefused => "Doorward does not do what was asked",
@@ -65,6 +66,10 @@ pub(super) fn advice(code: &str, group: &str) -> String {
         "limit_exceeded" => format!(
             "Nothing, if you expect it; [limits] in the group's policy say how much it may. `doorward audit digest --group \
              {group} --since 1d` shows where it went."
+        ),
+        "used_up" => format!(
+            "Nothing, if you expect it; [limits] in the group's policy say how much models may use up. `doorward usage \
+             {group}` shows how much they have."
         ),
         "unresolved" | "upstream_failed" | "timeout" | "upstream_unreadable" => {
             "Nothing here: the fault is with the host or on the way to it. Try again later.".to_owned()

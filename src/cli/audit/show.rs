@@ -7,7 +7,7 @@ use anyhow::bail;
 use desk::screen::on_screen;
 use proxy::audit::Seq;
 
-use super::table::{nothing_moved, request, size, took};
+use super::table::{nothing_moved, request, took};
 use super::{open, reasons};
 use crate::alarms;
 use crate::cli::show::{Screen, Styled};
@@ -102,8 +102,8 @@ fn rows(entry: &AuditEntry) -> Vec<(&'static str, String)> {
     );
     let findings = decision.findings.iter().chain(outcome.iter().flat_map(|outcome| &outcome.findings));
     row("found", Some(findings.cloned().collect::<Vec<_>>().join(", ")).filter(|found| !found.is_empty()));
-    row("up", entry.bytes_up().map(size));
-    row("down", outcome.map(|outcome| size(outcome.bytes_down)));
+    row("up", entry.bytes_up().map(desk::size::about));
+    row("down", outcome.map(|outcome| desk::size::about(outcome.bytes_down)));
     row("answer", outcome.and_then(|outcome| outcome.status).map(|status| status.to_string()));
     row("took", outcome.map(|outcome| took(outcome.micros)));
     let scrubbed = outcome.map_or(0, |outcome| outcome.scrubbed);

@@ -35,8 +35,9 @@ pub(super) fn columns_of_a_stream() -> Columns {
 /// An entry in its columns.
 pub(super) fn cells(entry: &AuditEntry, zone: &TimeZone) -> [Styled; COLUMNS] {
     let outcome = entry.outcome.as_ref();
-    let bytes = |count: fn(&OutcomeRecord) -> u64| outcome.map_or_else(dash, |outcome| size(count(outcome)));
-    let up = entry.bytes_up().map_or_else(dash, size);
+    let bytes =
+        |count: fn(&OutcomeRecord) -> u64| outcome.map_or_else(dash, |outcome| desk::size::about(count(outcome)));
+    let up = entry.bytes_up().map_or_else(dash, desk::size::about);
     [
         entry.seq.0.to_string().into(),
         time(entry.at, zone).into(),
@@ -112,16 +113,6 @@ fn because(entry: &AuditEntry) -> Styled {
     }
     let text = on_screen(&text);
     if entry.is_alarm() { Tone::Bad.of("ALARM") + ": " + text } else { text.into() }
-}
-
-pub(super) fn size(bytes: u64) -> String {
-    let scaled = |unit: u64| format!("{}.{}", bytes / unit, bytes % unit / (unit / 10));
-    match bytes {
-        0..1_000 => format!("{bytes} B"),
-        1_000..1_000_000 => format!("{} kB", scaled(1_000)),
-        1_000_000..1_000_000_000 => format!("{} MB", scaled(1_000_000)),
-        _ => format!("{} GB", scaled(1_000_000_000)),
-    }
 }
 
 pub(super) fn took(micros: u64) -> String {

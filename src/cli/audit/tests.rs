@@ -90,6 +90,7 @@ fn decision(verdict: Allowed, path: &str) -> Decision {
         credential: Some(Arc::from("github")),
         swap: None,
         findings: vec![],
+        reserves: None,
         alarm: false,
     }
 }

@@ -7,22 +7,23 @@ use desk::toml::{Reader, TableKeys, Vocabulary};
 use desk::{Problems, Text};
 
 use super::super::keys::{self, names};
-use super::super::{Access, Agent, GroupLimits, GroupSettings, Mount, Trigger, mount, values};
+use super::super::{Access, Agent, GroupLimits, GroupSettings, Mount, People, Trigger, mount, values};
 use super::{Block, agent, section};
 use crate::phrases::Language;
 
-const TOP: [&str; 10] = top();
+const TOP: [&str; 11] = top();
+const PRIVACY: TableKeys = TableKeys { header: "[privacy]", keys: &names(&keys::OF_GROUP_PRIVACY) };
 const LIMITS: TableKeys = TableKeys { header: "[limits]", keys: &names(&keys::OF_GROUP_LIMITS) };
 const MOUNT: TableKeys = TableKeys { header: "[[mount]]", keys: &names(&keys::OF_MOUNT) };
 
 /// The keys at the top, its tables among them.
-const fn top() -> [&'static str; 10] {
+const fn top() -> [&'static str; 11] {
     let [agent, model, endpoint, command, trigger, language, image, keep_days] = names(&keys::OF_GROUP);
-    [agent, model, endpoint, command, trigger, language, image, keep_days, "limits", "mount"]
+    [agent, model, endpoint, command, trigger, language, image, keep_days, "privacy", "limits", "mount"]
 }
 
 static GROUP: Vocabulary =
-    Vocabulary { top: &TOP, tables: &[LIMITS, MOUNT], synonyms: &[("mounts", "mount")], planned: &[] };
+    Vocabulary { top: &TOP, tables: &[PRIVACY, LIMITS, MOUNT], synonyms: &[("mounts", "mount")], planned: &[] };
 
 /// Reads a group's file; `name` is what problems call it.
 pub(in super::super) fn group(name: &str, text: &str) -> Result<GroupSettings, Problems> {
@@ -41,6 +42,7 @@ fn file(file: &mut Block<'_, '_>) -> GroupSettings {
         language: file.read("language", Language::parse),
         mounts: mounts(file),
         keep: super::days(file),
+        people: section(file, "privacy", &PRIVACY, |block| block.read("people", People::parse)).unwrap_or_default(),
         agent,
     }
 }

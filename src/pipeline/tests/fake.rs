@@ -9,6 +9,7 @@ use policies::{GroupName, SandboxId};
 use proxy::audit::{Allowed, Decision, Identity, Ledger as _, Protocol};
 use tokio::sync::{mpsc, watch};
 
+use crate::pipeline::Allowance;
 use crate::pipeline::prompt::Form;
 use crate::pipeline::sandbox::{Lost, Sandbox, StartFailure, StartSandbox};
 use crate::store::ledger::AuditLog;
@@ -32,6 +33,10 @@ pub(super) struct Fakes {
     pub(super) failures: Arc<Mutex<VecDeque<StartFailure>>>,
     /// Groups whose folder was removed under a live sandbox; each is found once.
     pub(super) folders_gone: Arc<Mutex<std::collections::BTreeSet<GroupName>>>,
+    /// Everything that agents were given to read.
+    pub(super) prompts: Arc<Mutex<Vec<String>>>,
+    /// How many runs a group may have.
+    pub(super) runs: Arc<AtomicUsize>,
     /// How many prompts `die` kills before it answers.
     pub(super) deaths: Arc<AtomicUsize>,
     /// Whether sandboxes that are to end may; how many want to.
@@ -64,10 +69,17 @@ impl Fakes {
             holding,
             failures: Arc::default(),
             folders_gone: Arc::default(),
+            prompts: Arc::default(),
+            runs: Arc::new(AtomicUsize::new(usize::MAX)),
             deaths: zero(),
             may_end,
             ending,
         }
+    }
+
+    pub(super) fn allowance(&self) -> Allowance {
+        let runs = Arc::clone(&self.runs);
+        Allowance::new(move |_| Some((u64::try_from(runs.load(Ordering::SeqCst)).unwrap(), 0)))
     }
 }
 
@@ -98,6 +110,7 @@ impl Fake {
     }
 
     fn obey(&mut self, id: u64, text: &str) {
+        self.of.prompts.lock().unwrap().push(text.to_owned());
         // An agent that reads context says what it read.
         let obeys = || self.of.readers.lock().unwrap().iter().any(|(group, obeys)| *group == self.group && *obeys);
         if text.starts_with("<messages") && !obeys() {
@@ -244,6 +257,7 @@ pub(super) fn record(ledger: &AuditLog, group: &GroupName, run: Option<RunId>, m
         credential: None,
         swap: None,
         findings: Vec::new(),
+        reserves: None,
         alarm: false,
     };
     ledger.decided(&decision).unwrap();

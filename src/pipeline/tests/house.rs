@@ -19,6 +19,7 @@ use crate::approvals::{Approvals, Times};
 use crate::channels::outward::Outward;
 use crate::channels::protocol::{FromChannel, Incoming, Outgoing, OutgoingKind, Sender, Takes, ToChannel, VERSION};
 use crate::channels::terminal::{CHANNEL, Link};
+use crate::config::PeopleNotice;
 use crate::home::Home;
 use crate::pipeline::calling::Name;
 use crate::pipeline::outbox::{self, Patience};
@@ -68,6 +69,7 @@ impl House {
             idle: PATIENCE,
             backoff: Backoff { first: Duration::from_millis(2) },
             waits: Waits::default(),
+            people_notice: PeopleNotice::default(),
         };
         let patience = Patience { first_retry: Duration::from_millis(5), confirm: PATIENCE };
         House { home, store, fakes: Fakes::new(ledger), settings, patience, _folder: folder }
@@ -100,6 +102,7 @@ impl House {
                     Ok(())
                 })
             },
+            allowance: self.fakes.allowance(),
             home: self.home.clone(),
             store: Arc::clone(&self.store),
             ledger: Arc::clone(&self.fakes.ledger),

@@ -39,6 +39,28 @@ async fn who_waits_for_a_seat_is_told_and_the_owner_is_not_shut_out() {
     assert_eq!(second.answer_to("m1").await, [(REPLY, "served".to_owned())]);
 }
 
+/// Who has used up the runs of the day is told, and nothing is started.
+#[tokio::test]
+async fn an_agent_is_set_to_work_as_often_as_it_may_be() {
+    let house = House::new();
+    house.fakes.runs.store(2, std::sync::atomic::Ordering::SeqCst);
+    let group = house.group("family");
+    let running = house.start();
+    let mut chat = running.terminal(Some(&group)).await;
+    for message in ["m1", "m2"] {
+        chat.send("family", message, "echo served").await;
+        assert_eq!(chat.answer_to(message).await, [(REPLY, "served".to_owned())]);
+    }
+    for message in ["m3", "m4"] {
+        chat.send("family", message, "echo too much").await;
+        let told = chat.answer_to(message).await;
+        assert!(told.len() == 1 && told[0].0 == FAILURE && told[0].1.contains("set to work 2 times today"), "{told:?}");
+    }
+    house.fakes.runs.store(3, std::sync::atomic::Ordering::SeqCst);
+    chat.send("family", "m5", "echo again").await;
+    assert_eq!(chat.answer_to("m5").await, [(REPLY, "again".to_owned())]);
+}
+
 /// A silent command goes on, and that is told once; who came behind it is told too.
 #[tokio::test]
 async fn a_silent_run_is_told() {

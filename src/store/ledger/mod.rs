@@ -37,7 +37,8 @@ pub use notice::{Notice, add_notice};
 pub use old::{Before, OldBadRecord, OldLog, OldVerified, OldVerifyError};
 pub use reading::{
     AuditEntry, AuditReader, Credited, DecisionRecord, Digest, Ending, EventRecord, Events, Filter, Happened, Head,
-    Numbered, OperationRecord, OutcomeRecord, RuleRecord, UsedSince, Way, Which, check_key, may_have_written, verify,
+    ModelUse, Numbered, OperationRecord, OutcomeRecord, RuleRecord, UsedSince, Way, Which, check_key, may_have_written,
+    verify,
 };
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod index;
 mod numbered;
 mod reader;
 mod record;
+mod tokens;
 mod used;
 
 use std::path::Path;
@@ -25,6 +26,7 @@ pub use reader::AuditReader;
 pub use record::{
     AuditEntry, DecisionRecord, Ending, EventRecord, OperationRecord, OutcomeRecord, RuleRecord, may_have_written,
 };
+pub use tokens::ModelUse;
 pub use used::UsedSince;
 
 /// Walks the whole chain of a log, and holds its checkpoints against the key beside it. With a

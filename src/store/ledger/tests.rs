@@ -97,6 +97,7 @@ fn decision(verdict: Allowed, method: &str, path: &str) -> Decision {
         credential: None,
         swap: None,
         findings: vec![],
+        reserves: None,
         alarm: false,
     }
 }

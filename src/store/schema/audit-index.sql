@@ -56,6 +56,22 @@ CREATE TABLE sums (
     PRIMARY KEY (hour, event, group_name, what, reason, credential)
 ) STRICT, WITHOUT ROWID;
 
+-- What models used up: of a request that may have one use something, what it reserved until it had ended, and then what
+-- its answer came to.
+CREATE TABLE tokens (
+    seq         INTEGER PRIMARY KEY,
+    at_ms       INTEGER NOT NULL,
+    group_name  TEXT NOT NULL,
+    -- Empty where nobody named it.
+    model       TEXT NOT NULL,
+    input       INTEGER NOT NULL,
+    cache_read  INTEGER NOT NULL,
+    cache_write INTEGER NOT NULL,
+    output      INTEGER NOT NULL,
+    estimated   INTEGER NOT NULL
+) STRICT;
+CREATE INDEX tokens_by_time ON tokens (at_ms);
+
 -- How far it has come. One row.
 CREATE TABLE reached (
     one     INTEGER PRIMARY KEY CHECK (one = 1),

@@ -7,6 +7,7 @@ use audit::{Line, Place};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Deserialize;
 
+use super::tokens::{TokensRow, Used};
 use crate::store::Millis;
 use crate::store::ledger::effect;
 
@@ -43,6 +44,8 @@ pub(super) struct Entry {
     alarm: bool,
     abandoned: bool,
     routine: bool,
+    /// What a model used up for it.
+    tokens: TokensRow,
 }
 
 /// Segment, offset and length of a line.
@@ -98,6 +101,8 @@ struct Said<'a> {
     bytes: Option<u64>,
     bytes_up: Option<u64>,
     bytes_down: Option<u64>,
+    reserves: Option<Used>,
+    tokens: Option<Used>,
 }
 
 #[derive(Deserialize)]
@@ -168,6 +173,7 @@ impl Entry {
             alarm: said.alarm,
             abandoned: false,
             routine,
+            tokens: TokensRow::of(said.reserves),
         })
     }
 
@@ -181,6 +187,7 @@ impl Entry {
         self.down = said.bytes_down.unwrap_or(0);
         self.alarm |= said.alarm;
         self.abandoned = said.abandoned;
+        self.tokens.end(said.tokens);
     }
 
     /// The question for those that match.
@@ -223,6 +230,7 @@ impl Entry {
             alarm: row.get(24)?,
             abandoned: row.get(25)?,
             routine: row.get(26)?,
+            tokens: TokensRow::Stored,
         })
     }
 
@@ -259,7 +267,7 @@ impl Entry {
             self.abandoned,
             self.routine,
         ])?;
-        Ok(())
+        self.tokens.write(index, self.seq, self.at, &self.group)
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use policies::GroupName;
 use proxy::audit::Seq;
 
-use super::{AuditEntry, AuditReader, Filter, UsedSince, Which};
+use super::{AuditEntry, AuditReader, Filter, ModelUse, UsedSince, Which};
 use crate::store::ledger::log::AuditLog;
 use crate::store::ledger::ticking::Ticking;
 use crate::store::{Millis, RunId, StoreError};
@@ -102,6 +102,18 @@ impl AuditLog {
     pub fn used_since(&self, group: &GroupName, since: Millis) -> Result<UsedSince, StoreError> {
         self.shared.catch_up()?;
         AuditReader::open(&self.shared.folder)?.used_since(group, since)
+    }
+
+    /// A view of its own: nobody else who reads waits for it.
+    pub fn reader(&self) -> Result<AuditReader, StoreError> {
+        self.shared.catch_up()?;
+        Ok(AuditReader::open(&self.shared.folder)?.while_served(true))
+    }
+
+    /// What models have used up for a group, or for each, since a moment. Nobody else who reads waits for it.
+    pub fn tokens_since(&self, group: Option<&GroupName>, since: Millis) -> Result<Vec<ModelUse>, StoreError> {
+        self.shared.catch_up()?;
+        AuditReader::open(&self.shared.folder)?.tokens_since(group, since)
     }
 
     fn read<T>(&self, ask: impl FnOnce(&AuditReader) -> Result<T, StoreError>) -> Result<T, StoreError> {

@@ -133,7 +133,7 @@ impl Index {
                 Some(lines) => (reached, lines),
                 None => {
                     transaction
-                        .execute_batch("DELETE FROM entries; DELETE FROM sums; DELETE FROM reached")
+                        .execute_batch("DELETE FROM entries; DELETE FROM sums; DELETE FROM tokens; DELETE FROM reached")
                         .map_err(explain)?;
                     (Reached::NOTHING, Lines::from(folder, 0))
                 }
@@ -216,6 +216,7 @@ fn forget(index: &Connection, first: u64) -> rusqlite::Result<()> {
         sums.add(&entry?, -1);
     }
     index.execute("DELETE FROM entries WHERE seq < ?1", [to_row(first)])?;
+    index.execute("DELETE FROM tokens WHERE seq < ?1", [to_row(first)])?;
     sums.write(index)?;
     index.execute("DELETE FROM sums WHERE times = 0", []).map(drop)
 }

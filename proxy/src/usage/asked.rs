@@ -1,0 +1,66 @@
+//! What a request says of how much its answer may come to.
+
+use gate::audit::Tokens;
+use serde::Deserialize;
+
+use super::json;
+
+#[derive(Default, Deserialize)]
+struct Asked {
+    model: Option<String>,
+    max_tokens: Option<u64>,
+    max_completion_tokens: Option<u64>,
+    max_output_tokens: Option<u64>,
+    #[serde(rename = "generationConfig")]
+    config: Option<Config>,
+    n: Option<u64>,
+}
+
+#[derive(Default, Deserialize)]
+struct Config {
+    #[serde(rename = "maxOutputTokens")]
+    most: Option<u64>,
+}
+
+/// Reads it from the whole of a body; nothing where that cannot be read in one way only.
+pub(super) fn read(body: &[u8]) -> Option<Tokens> {
+    let Asked { model, max_tokens, max_completion_tokens, max_output_tokens, config, n } =
+        serde_json::from_slice(body).ok()?;
+    let most = [max_tokens, max_completion_tokens, max_output_tokens, config.and_then(|config| config.most)];
+    let output = most.into_iter().flatten().max().unwrap_or(0);
+    let model = model.and_then(|model| json::model(model.as_bytes()));
+    Some(Tokens { model, output: output.saturating_mul(n.unwrap_or(1).max(1)), estimated: true, ..Tokens::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(body: &str) -> Option<(Option<String>, u64)> {
+        read(body.as_bytes()).map(|tokens| (tokens.model, tokens.output))
+    }
+
+    #[test]
+    fn every_shape_says_how_much_it_may_be() {
+        for (body, want) in [
+            (r#"{"model":"claude-x","max_tokens":100,"messages":[{"max_tokens":7}]}"#, (Some("claude-x"), 100)),
+            (r#"{"model":"gpt-x","max_completion_tokens":50}"#, (Some("gpt-x"), 50)),
+            (r#"{"model":"gpt-x","max_tokens":60,"n":3}"#, (Some("gpt-x"), 180)),
+            (r#"{"model":"gpt-x","max_output_tokens":70,"input":"hello"}"#, (Some("gpt-x"), 70)),
+            (r#"{"generationConfig":{"maxOutputTokens":80}}"#, (None, 80)),
+            (r#"{"model":"a model\u001b[2J","max_tokens":1}"#, (None, 1)),
+            (r#"{"messages":[]}"#, (None, 0)),
+        ] {
+            assert_eq!(asked(body), Some((want.0.map(ToOwned::to_owned), want.1)), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_has_two_readings_has_none() {
+        for body in
+            [r#"{"max_tokens":1,"max_tokens":9}"#, r#"{"max_tokens":-1}"#, r#"{"max_tokens":"9"}"#, "[]", "", "x"]
+        {
+            assert_eq!(asked(body), None, "{body}");
+        }
+    }
+}

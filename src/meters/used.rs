@@ -1,0 +1,112 @@
+//! What one group has used up: of the day, of the month, and what is under way.
+
+use std::collections::BTreeMap;
+use std::time::{Instant, SystemTime};
+
+use policies::{Date, GroupName};
+
+use super::went_on;
+use crate::budget::Warned;
+use crate::clock::OwnersClock;
+use crate::config::Prices;
+use crate::store::StoreError;
+use crate::store::ledger::AuditLog;
+
+/// Tokens, and what they cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Spent {
+    pub(super) tokens: u64,
+    /// In millionths of a US dollar.
+    pub(super) money: u64,
+}
+
+/// A request under way.
+#[derive(Debug)]
+pub(super) struct Open {
+    /// The day that it is counted to.
+    pub(super) day: Date,
+    /// What it may come to.
+    pub(super) most: Spent,
+    /// What it has come to.
+    pub(super) so_far: Spent,
+}
+
+/// What one group has used.
+#[derive(Debug)]
+pub(super) struct Used {
+    pub(super) day: Date,
+    pub(super) today: Spent,
+    pub(super) month: Spent,
+    pub(super) open: BTreeMap<u64, Open>,
+    pub(super) warned: Warned,
+    /// When it was last counted, by the clock and without it.
+    counted: (SystemTime, Instant),
+}
+
+impl Spent {
+    pub(super) fn add(&mut self, other: Spent) {
+        self.tokens = self.tokens.saturating_add(other.tokens);
+        self.money = self.money.saturating_add(other.money);
+    }
+
+    fn larger(self, other: Spent) -> Spent {
+        Spent { tokens: self.tokens.max(other.tokens), money: self.money.max(other.money) }
+    }
+}
+
+impl Used {
+    /// From the log, in which what is under way counts as what it may come to.
+    pub(super) fn read(
+        log: &AuditLog,
+        clock: &OwnersClock,
+        prices: &Prices,
+        group: &GroupName,
+    ) -> Result<Self, StoreError> {
+        let day = clock.now().date();
+        let spent = |since| -> Result<Spent, StoreError> {
+            let mut spent = Spent::default();
+            for used in log.tokens_since(Some(group), since)? {
+                spent.add(Spent { tokens: used.tokens.sum(), money: prices.cost(&used.tokens).unwrap_or(0) });
+            }
+            Ok(spent)
+        };
+        let (today, month) = (spent(clock.start_of_day())?, spent(clock.start_of_month())?);
+        let counted = (SystemTime::now(), Instant::now());
+        Ok(Used { day, today, month, open: BTreeMap::new(), warned: Warned::default(), counted })
+    }
+
+    /// Whether a day has gone by since, and not only the clock was set.
+    pub(super) fn is_of_a_day_before(&self, day: Date) -> bool {
+        self.day < day && went_on(self.counted.0, self.counted.1)
+    }
+
+    /// It is this day.
+    pub(super) fn goes_into(&mut self, day: Date) {
+        if self.day < day {
+            self.today = Spent::default();
+            if !self.day.is_in_the_month_of(day) {
+                self.month = Spent::default();
+            }
+            self.warned = Warned::default();
+            self.day = day;
+        }
+        self.counted = (SystemTime::now(), Instant::now());
+    }
+
+    /// What is under way, but for one.
+    pub(super) fn others(&self, but: u64) -> Spent {
+        let mut sum = Spent::default();
+        self.open.iter().filter(|(hold, _)| **hold != but).for_each(|(_, open)| sum.add(open.most.larger(open.so_far)));
+        sum
+    }
+
+    pub(super) fn settle(&mut self, hold: u64, spent: Spent) {
+        let Some(open) = self.open.remove(&hold) else { return };
+        if open.day == self.day {
+            self.today.add(spent);
+        }
+        if open.day.is_in_the_month_of(self.day) {
+            self.month.add(spent);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What people in a chat have a say about: that nothing of theirs is kept, what is, and that it goes.
+
+use policies::GroupName;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{Millis, NewOutgoing, Store, StoreError, now, outbox};
+
+/// What is kept of somebody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeptOf {
+    /// Messages.
+    pub messages: u64,
+    /// When the first of them came.
+    pub since: Millis,
+}
+
+/// Somebody who wrote in a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Their number in it, from 1.
+    pub number: u32,
+    /// The channel's id of them.
+    pub id: String,
+    /// The name that the chat showed last.
+    pub name: String,
+}
+
+/// How often the end of the write-ahead log is tried: whoever reads holds it up.
+const TRIES: u32 = 50;
+
+impl Store {
+    /// Whether a member wants nothing of theirs kept.
+    pub fn keeps_nothing_of(&self, group: &GroupName, sender: &str) -> Result<bool, StoreError> {
+        self.read(|connection| {
+            let sql = "SELECT 1 FROM not_kept WHERE group_name = ?1 AND sender_id = ?2";
+            connection.prepare_cached(sql)?.exists([group.as_str(), sender])
+        })
+    }
+
+    /// Whether any member wants that.
+    pub fn keeps_nothing_of_some(&self, group: &GroupName) -> Result<bool, StoreError> {
+        self.read(|connection| {
+            connection.prepare_cached("SELECT 1 FROM not_kept WHERE group_name = ?1")?.exists([group.as_str()])
+        })
+    }
+
+    /// From now on nothing of this member is kept, and what waits as talk goes.
+    pub fn keep_nothing_of(&self, group: &GroupName, sender: &str) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            let keep_nothing = || -> rusqlite::Result<()> {
+                let note = "INSERT OR IGNORE INTO not_kept (group_name, sender_id, since) VALUES (?1, ?2, ?3)";
+                transaction.execute(note, params![group.as_str(), sender, now()])?;
+                let talk = "UPDATE messages SET text = '' WHERE group_name = ?1 AND sender_id = ?2 AND means = 'talk'
+                            AND row_id > (SELECT cursor FROM groups WHERE name = ?1)";
+                transaction.execute(talk, [group.as_str(), sender]).map(drop)
+            };
+            keep_nothing().map_err(|error| self.explain(&error))
+        })
+    }
+
+    /// It is kept again.
+    pub fn keep_again(&self, group: &GroupName, sender: &str) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            let again = "DELETE FROM not_kept WHERE group_name = ?1 AND sender_id = ?2";
+            transaction.execute(again, [group.as_str(), sender]).map(drop).map_err(|error| self.explain(&error))
+        })
+    }
+
+    /// What is kept of a member.
+    pub fn kept_of(&self, group: &GroupName, sender: &str) -> Result<KeptOf, StoreError> {
+        self.read(|connection| {
+            let sql = "SELECT count(*), coalesce(min(received_at), 0) FROM messages
+                       WHERE group_name = ?1 AND sender_id = ?2";
+            connection.query_row(sql, [group.as_str(), sender], |row| {
+                Ok(KeptOf { messages: row.get::<_, i64>(0)?.unsigned_abs(), since: row.get(1)? })
+            })
+        })
+    }
+
+    /// Overwrites all that is kept of a member, in the database and in its write-ahead log: texts, names, what
+    /// others quoted of them. Their messages leave nothing but their places. What of theirs waited for an answer
+    /// waits no more. How many messages they were.
+    pub fn forget(&self, group: &GroupName, sender: &str) -> Result<u64, StoreError> {
+        let forgotten =
+            self.write(|transaction| forget(transaction, group, sender).map_err(|error| self.explain(&error)))?;
+        for _ in 0..TRIES {
+            let busy = self.read(|connection| {
+                connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
+            })?;
+            if busy == 0 {
+                break;
+            }
+        }
+        Ok(forgotten)
+    }
+
+    /// Everybody who wrote in a group, by their numbers; who is new has the next one.
+    pub fn members(&self, group: &GroupName) -> Result<Vec<Member>, StoreError> {
+        self.write(|transaction| members(transaction, group).map_err(|error| self.explain(&error)))
+    }
+
+    /// Queues what a chat of several people hears once; nothing where it has heard it.
+    pub fn tell_people_once(&self, group: &GroupName, told: &NewOutgoing) -> Result<bool, StoreError> {
+        self.write(|transaction| {
+            let tell = || -> rusqlite::Result<bool> {
+                let claim = "UPDATE groups SET told = 1 WHERE name = ?1 AND told = 0";
+                if transaction.execute(claim, [group.as_str()])? == 0 {
+                    return Ok(false);
+                }
+                outbox::enqueue(transaction, group, None, told).map(|_| true)
+            };
+            tell().map_err(|error| self.explain(&error))
+        })
+    }
+
+    /// Whether it has heard it.
+    pub fn people_were_told(&self, group: &GroupName) -> Result<bool, StoreError> {
+        self.read(|connection| {
+            let told = connection.prepare_cached("SELECT told FROM groups WHERE name = ?1")?;
+            let mut told = told;
+            Ok(told.query_row([group.as_str()], |row| row.get(0)).optional()?.unwrap_or(true))
+        })
+    }
+}
+
+fn forget(connection: &Connection, group: &GroupName, sender: &str) -> rusqlite::Result<u64> {
+    let of = [group.as_str(), sender];
+    let theirs = "SELECT id FROM messages WHERE group_name = ?1 AND sender_id = ?2";
+    connection.execute(
+        &format!(
+            "UPDATE messages SET quote_text = '', quote_sender = '' WHERE group_name = ?1 AND quote_id IN ({theirs})"
+        ),
+        of,
+    )?;
+    let rows = connection.execute(
+        "UPDATE messages SET text = '', sender_name = '', sender_id = '', quote_text = NULL, quote_sender = NULL,
+                             quote_id = NULL, means = 'talk'
+         WHERE group_name = ?1 AND sender_id = ?2",
+        of,
+    )?;
+    connection.execute("UPDATE people SET sender_id = NULL, name = '' WHERE group_name = ?1 AND sender_id = ?2", of)?;
+    Ok(rows as u64)
+}
+
+fn members(connection: &Connection, group: &GroupName) -> rusqlite::Result<Vec<Member>> {
+    let group = group.as_str();
+    let newest = "SELECT sender_id, sender_name, min(row_id), max(row_id) FROM messages
+                  WHERE group_name = ?1 AND sender_id <> '' GROUP BY sender_id ORDER BY 3";
+    let mut seen = connection.prepare_cached(newest)?;
+    let seen = seen.query_map([group], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+    for found in seen {
+        let (id, name) = found?;
+        connection
+            .prepare_cached(
+                "INSERT INTO people (group_name, number, sender_id, name)
+                 VALUES (?1, (SELECT coalesce(max(number), 0) + 1 FROM people WHERE group_name = ?1), ?2, ?3)
+                 ON CONFLICT (group_name, sender_id) DO UPDATE SET name = ?3 WHERE name <> ?3",
+            )?
+            .execute([group, &id, &name])?;
+    }
+    let all =
+        "SELECT number, sender_id, name FROM people WHERE group_name = ?1 AND sender_id IS NOT NULL ORDER BY number";
+    let mut all = connection.prepare_cached(all)?;
+    all.query_map([group], |row| Ok(Member { number: row.get(0)?, id: row.get(1)?, name: row.get(2)? }))?.collect()
+}

@@ -1,0 +1,101 @@
+//! What is forgotten is nowhere in the files any more.
+
+use channel_protocol::Quote;
+
+use super::*;
+
+impl Scene {
+    fn writes(&self, id: &str, who: (&str, &str), text: &str, quote: Option<&Quote>) {
+        let sender = Sender { id: who.0.into(), name: who.1.into() };
+        let means = Means::Call;
+        let message = NewMessage { group: &name("family"), id, sender: &sender, text, at: 5, means, quote };
+        self.store.insert_message(&message).unwrap();
+    }
+
+    /// Whether a text stands anywhere in the database's files.
+    fn holds(&self, text: &str) -> bool {
+        ["doorward.db", "doorward.db-wal"].iter().any(|file| {
+            let bytes = std::fs::read(self.dir.path().join(file)).unwrap_or_default();
+            bytes.windows(text.len()).any(|window| window == text.as_bytes())
+        })
+    }
+}
+
+const ANNA: (&str, &str) = ("49151-anna-7c1e", "Anna-Zwiebelfisch");
+const BEN: (&str, &str) = ("49152-ben-51b2", "Ben-Kartoffel");
+
+#[tokio::test]
+async fn what_is_forgotten_is_overwritten_in_the_database_and_its_log() {
+    for served in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().join("doorward.db");
+        let store = if served { Store::serve(&at) } else { Store::open(&at) }.unwrap();
+        let scene = Scene { dir, store };
+        scene.add("family", false).unwrap();
+        let long = "the-parsnip-is-in-the-attic ".repeat(400);
+        scene.writes("m1", ANNA, "the-cellar-key-is-under-the-mat", None);
+        scene.writes("m2", ANNA, &long, None);
+        let quote = Quote { id: "m1".into(), sender: ANNA.1.into(), text: "the-cellar-key-is-under-the-mat".into() };
+        scene.writes("m3", BEN, "is-it-still-there", Some(&quote));
+        assert_eq!(scene.store.kept_of(&name("family"), ANNA.0).unwrap().messages, 2);
+        assert_eq!(scene.store.members(&name("family")).unwrap().len(), 2);
+        assert!(scene.holds("the-cellar-key") && scene.holds(ANNA.1) && scene.holds(ANNA.0));
+
+        assert_eq!(scene.store.forget(&name("family"), ANNA.0).unwrap(), 2);
+        for gone in ["the-cellar-key", "the-parsnip-is", ANNA.0, ANNA.1] {
+            assert!(!scene.holds(gone), "served: {served}: {gone}");
+        }
+        assert!(scene.holds("is-it-still-there") && scene.holds(BEN.1));
+        assert_eq!(scene.store.kept_of(&name("family"), ANNA.0).unwrap(), KeptOf::default());
+        // Delivered again, it is known; and her number is nobody else's.
+        scene.writes("m1", ANNA, "the-cellar-key-is-under-the-mat", None);
+        assert!(!scene.holds("the-cellar-key"));
+        scene.writes("m4", ("new", "Cleo"), "hello", None);
+        let members = scene.store.members(&name("family")).unwrap();
+        let members: Vec<_> = members.iter().map(|member| (member.number, member.name.as_str())).collect();
+        assert_eq!(members, [(2, BEN.1), (3, "Cleo")]);
+        assert_eq!(scene.pending("family"), ["m3", "m4"], "what of hers waited waits no more");
+    }
+}
+
+#[test]
+fn of_whom_nothing_is_kept_nothing_is_quoted_and_talk_goes() {
+    let scene = Scene::new();
+    scene.add("family", false).unwrap();
+    let sender = Sender { id: ANNA.0.into(), name: ANNA.1.into() };
+    let family = name("family");
+    let talk = NewMessage {
+        group: &family,
+        id: "t1",
+        sender: &sender,
+        text: "just-between-us",
+        at: 5,
+        means: Means::Talk,
+        quote: None,
+    };
+    scene.store.insert_message(&talk).unwrap();
+    assert!(scene.store.quoted(&family, "t1").unwrap().is_some());
+    assert!(!scene.store.keeps_nothing_of_some(&family).unwrap());
+    scene.store.keep_nothing_of(&family, ANNA.0).unwrap();
+    scene.store.keep_nothing_of(&family, ANNA.0).unwrap();
+    assert!(scene.store.keeps_nothing_of(&family, ANNA.0).unwrap());
+    assert!(!scene.store.keeps_nothing_of(&family, BEN.0).unwrap());
+    assert_eq!(scene.store.quoted(&family, "t1").unwrap(), None);
+    scene.row("family", "m1");
+    let pending = scene.store.pending_messages(&family).unwrap();
+    assert!(pending.iter().all(|message| !message.text.contains("just-between-us")), "{pending:?}");
+    scene.store.keep_again(&family, ANNA.0).unwrap();
+    assert!(!scene.store.keeps_nothing_of(&family, ANNA.0).unwrap());
+}
+
+#[test]
+fn a_chat_hears_once_what_is_kept() {
+    let scene = Scene::new();
+    scene.add("family", false).unwrap();
+    let family = name("family");
+    assert!(!scene.store.people_were_told(&family).unwrap());
+    assert!(scene.store.tell_people_once(&family, &reply("what is kept")).unwrap());
+    assert!(!scene.store.tell_people_once(&family, &reply("what is kept")).unwrap());
+    assert!(scene.store.people_were_told(&family).unwrap());
+    assert_eq!(scene.due(), ["what is kept"]);
+}
