@@ -29,9 +29,11 @@ use crate::pipeline::calling::Name;
 use crate::pipeline::outbox::{self, OutboxHandle, Patience};
 use crate::pipeline::retries::Backoff;
 use crate::pipeline::router::Peer;
+use crate::pipeline::scheduler::TaskBell;
 use crate::pipeline::waiting::Waits;
 use crate::pipeline::{self, Locks, Parts, Pipeline, PipelineTask, Settings};
 use crate::sandboxes::{SandboxError, Sandboxes};
+use crate::schedule::zone_name;
 use crate::store::ledger::{AuditLog, Retention};
 use crate::store::{Group, Say, Store, StoreError};
 use crate::upgrade;
@@ -118,7 +120,14 @@ impl Daemon {
         let settings = settings(&config);
         let cap = settings.cap;
         let (outbox, inbox) = outbox::handle();
-        let chats = Chats { store: Arc::clone(&store), outbox: outbox.clone() };
+        let bell = TaskBell::default();
+        let chats = Chats {
+            store: Arc::clone(&store),
+            outbox: outbox.clone(),
+            bell: bell.clone(),
+            zone: zone_name(&config.assistant.time_zone).map(str::to_owned),
+            spoken: Arc::new(spoken(home, &config)),
+        };
         let operations = Operations::of(ledger.clone(), Some(chats));
         let approvals = Approvals::open(home, Arc::clone(&store), ledger.clone(), Times::of_the_machine())?;
         let gateway = Gateway::open(home, &config, ledger.clone(), operations, approvals.clone())?;
@@ -138,6 +147,7 @@ impl Daemon {
             say: say.clone(),
             outbox: outbox.clone(),
             approvals: Arc::clone(&approvals),
+            bell,
             sandboxes: Arc::clone(&sandboxes),
             settings,
         })?;

@@ -24,6 +24,7 @@ pub mod service;
 pub mod setup;
 pub mod status;
 pub mod stop;
+pub mod task;
 pub mod tour;
 pub mod undelivered;
 pub mod uninstall;
@@ -98,6 +99,7 @@ enum Command {
     Policy(policy::PolicyArgs),
     Ask(ask::AskArgs),
     Requests(requests::RequestsArgs),
+    Task(task::TaskArgs),
     Undelivered(undelivered::UndeliveredArgs),
     /// See what was asked at the door, and what became of it
     Audit(audit::AuditArgs),
@@ -132,6 +134,7 @@ impl Command {
             Command::Policy(args) => policy::run(home, args).await,
             Command::Ask(args) => ask::run(home, args).await,
             Command::Requests(args) => requests::run(home, &args),
+            Command::Task(args) => task::run(home, args).await,
             Command::Undelivered(args) => undelivered::run(home, &args),
             Command::Audit(args) => Ok(audit::run(&args, home)?),
             Command::Credential(args) => credential::run(home, args),

@@ -17,7 +17,7 @@ const INDEX: [(&str, &str, &str); 3] = [
         "GET",
         "what you may reach, what is denied and why, and how to ask for more; as text with Accept: text/plain",
     ),
-    ("/mcp", "POST", "MCP (streamable HTTP): send_message, policy, request_access"),
+    ("/mcp", "POST", "MCP (streamable HTTP): policy, send_message, request_access, and tasks"),
 ];
 
 /// Answers one request.

@@ -19,12 +19,15 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Value, json};
 
-use super::{Operation, Operations, Request, message};
+use super::{Operation, Operations, Request, message, tasks};
+use crate::schedule::{Kind, Missed};
+use crate::store::Context;
 
 const INSTRUCTIONS: &str = "\
 Doorward is the only way out of this sandbox: it lets through what the owner's policy allows, and refuses the rest \
 with a 403 that says why. `policy` says what is allowed. Where something that you need is refused, tell the person \
-you talk to, and ask the owner with `request_access`; do not wait for it.";
+you talk to, and ask the owner with `request_access`; do not wait for it. What is to be done later, or again and again, \
+you put down with `schedule_task`.";
 
 /// The server for one request, and for the one who asked.
 #[derive(Clone)]
@@ -122,10 +125,54 @@ fn tool(operation: Operation) -> Tool {
             }),
             &["host", "why"],
         ),
+        Operation::ScheduleTask => (
+            "Has something done later, or again and again: when it is due you are given the prompt, and your answer goes \
+             to this chat. The chat is told of the task, and can cancel it."
+                .to_owned(),
+            task_properties(),
+            &["prompt", "schedule_type", "schedule_value"],
+        ),
+        Operation::ListTasks => ("The tasks of this group, as JSON.".to_owned(), json!({}), &[]),
+        Operation::UpdateTask => {
+            let mut properties = task_properties();
+            properties["task_id"] = task_id();
+            ("Changes what is named of a task of this group. The chat is told.".to_owned(), properties, &["task_id"])
+        }
+        Operation::PauseTask => (
+            "Has a task of this group rest until it is resumed. The chat is told.".to_owned(),
+            json!({ "task_id": task_id() }),
+            &["task_id"],
+        ),
+        Operation::ResumeTask => (
+            "Has a paused task of this group go on. The chat is told.".to_owned(),
+            json!({ "task_id": task_id() }),
+            &["task_id"],
+        ),
+        Operation::CancelTask => (
+            "Ends a task of this group for good. The chat is told.".to_owned(),
+            json!({ "task_id": task_id() }),
+            &["task_id"],
+        ),
     };
     let schema =
         json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false });
     let schema: JsonObject = schema.as_object().cloned().unwrap_or_default();
     let annotations = ToolAnnotations::new().read_only(!operation.has_effect()).destructive(false).open_world(false);
     Tool::new(operation.name(), description, Arc::new(schema)).with_annotations(annotations)
+}
+
+fn task_id() -> Value {
+    json!({ "type": ["integer", "string"], "description": "The task's number, as list_tasks says it" })
+}
+
+fn task_properties() -> Value {
+    json!({
+        "prompt": { "type": "string", "maxLength": tasks::PROMPT_AT_MOST, "description": "What is to be done, in full: you may remember nothing of now" },
+        "schedule_type": { "type": "string", "enum": Kind::NAMES },
+        "schedule_value": { "type": "string", "description": "cron: five fields, like \"0 7 * * 1-5\"; interval: like \"15m\" or \"2h\"; once: like \"2026-12-01 09:00\", by the time zone's clock" },
+        "context_mode": { "type": "string", "enum": Context::NAMES, "description": "group: with this conversation (the default); isolated: with nothing but the prompt" },
+        "time_zone": { "type": "string", "description": "Like Europe/Berlin; the owner's where nothing is said" },
+        "missed": { "type": "string", "enum": Missed::NAMES, "description": "What becomes of times at which the machine was off: skip, once (the default), all" },
+        "gate": { "type": "string", "maxLength": tasks::GATE_AT_MOST, "description": "A shell command that is run first, in this sandbox: where it writes nothing, you are not asked; what it writes, you are given" },
+    })
 }

@@ -21,17 +21,20 @@ mod message;
 mod policy;
 mod request;
 mod table;
+mod tasks;
 
 use std::sync::Arc;
 
 use ::http::{Request as HttpRequest, Response};
 use bytes::Bytes;
-use policies::{Code, Refusal};
+use policies::{Code, GroupName, Refusal};
 use proxy::ports::{Caller, Intent, Internal, Pending, Secrets};
 
+use crate::phrases::Language;
 use crate::pipeline::outbox::OutboxHandle;
+use crate::pipeline::scheduler::TaskBell;
 use crate::store::ledger::AuditLog;
-use crate::store::{Say, Store, StoreError};
+use crate::store::{Say, Store, StoreError, TaskState};
 
 pub use access::asked_facts;
 pub use request::Request;
@@ -44,20 +47,36 @@ pub struct Operations {
     chats: Option<Chats>,
 }
 
-/// Where chats are: the store, and the outbox to wake.
-#[derive(Clone, Debug)]
+/// Where chats are: the store, the outbox to wake, and what is spoken there.
+#[derive(Clone)]
 pub struct Chats {
     /// Groups, runs, messages.
     pub store: Arc<Store>,
     /// Who sends what is queued.
     pub outbox: OutboxHandle,
+    /// Who hears that tasks have changed.
+    pub bell: TaskBell,
+    /// The owner's time zone, if it has a name.
+    pub zone: Option<String>,
+    /// The language of each group's chat.
+    pub spoken: Arc<SpokenIn>,
 }
+
+/// Which language a group's chat reads.
+pub type SpokenIn = dyn Fn(&GroupName) -> Language + Send + Sync;
 
 impl Operations {
     /// Makes them for a gateway that is about to open, which says what its secrets are.
     /// Without chats (a tour, a drill) nobody is a registered group.
     pub fn of(ledger: Arc<AuditLog>, chats: Option<Chats>) -> impl FnOnce(Arc<dyn Secrets>) -> Arc<dyn Internal> {
-        move |secrets| Arc::new(Operations { say: Say::new(secrets, ledger.clone()), ledger, chats })
+        move |secrets| {
+            let say = Say::new(secrets, ledger.clone());
+            let say = match chats.as_ref().map(|chats| Arc::clone(&chats.spoken)) {
+                Some(spoken) => say.speaking(move |group| spoken(group)),
+                None => say,
+            };
+            Arc::new(Operations { say, ledger, chats })
+        }
     }
 
     /// Performs an operation, whichever way it was asked for: may they, then the record,
@@ -75,6 +94,12 @@ impl Operations {
             Request::Policy => Ok(policy::json(caller.policy())),
             Request::SendMessage(message) => self.send_message(caller, &intent, &message),
             Request::RequestAccess(wanted) => self.request_access(caller, &intent, &wanted),
+            Request::ScheduleTask(wanted) => self.schedule_task(caller, &intent, &wanted),
+            Request::ListTasks => self.list_tasks(caller, &intent),
+            Request::UpdateTask(wanted) => self.update_task(caller, &intent, &wanted),
+            Request::PauseTask(wanted) => self.set_task(caller, &intent, wanted, TaskState::Paused),
+            Request::ResumeTask(wanted) => self.set_task(caller, &intent, wanted, TaskState::Active),
+            Request::CancelTask(wanted) => self.set_task(caller, &intent, wanted, TaskState::Cancelled),
         };
         done.inspect_err(|refusal| intent.failed(refusal))
     }

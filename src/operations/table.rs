@@ -11,6 +11,18 @@ pub enum Operation {
     SendMessage,
     /// Ask the owner to be allowed a request.
     RequestAccess,
+    /// Have something done later, or again and again.
+    ScheduleTask,
+    /// Read which tasks its own group has.
+    ListTasks,
+    /// Change a task.
+    UpdateTask,
+    /// Have a task rest.
+    PauseTask,
+    /// Have it go on.
+    ResumeTask,
+    /// End a task.
+    CancelTask,
 }
 
 /// Who asks, as far as it matters for what they may.
@@ -26,7 +38,17 @@ pub enum Asker {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Operation; 3] = [Operation::Policy, Operation::SendMessage, Operation::RequestAccess];
+    pub const ALL: [Operation; 9] = [
+        Operation::Policy,
+        Operation::SendMessage,
+        Operation::RequestAccess,
+        Operation::ScheduleTask,
+        Operation::ListTasks,
+        Operation::UpdateTask,
+        Operation::PauseTask,
+        Operation::ResumeTask,
+        Operation::CancelTask,
+    ];
 
     /// Its name, as agents and the log know it.
     pub fn name(self) -> &'static str {
@@ -34,6 +56,12 @@ impl Operation {
             Operation::Policy => "policy",
             Operation::SendMessage => "send_message",
             Operation::RequestAccess => "request_access",
+            Operation::ScheduleTask => "schedule_task",
+            Operation::ListTasks => "list_tasks",
+            Operation::UpdateTask => "update_task",
+            Operation::PauseTask => "pause_task",
+            Operation::ResumeTask => "resume_task",
+            Operation::CancelTask => "cancel_task",
         }
     }
 
@@ -46,16 +74,22 @@ impl Operation {
     pub fn may(self, asker: Asker) -> bool {
         match (self, asker) {
             (Operation::Policy, Asker::Main | Asker::Other | Asker::Unregistered) => true,
-            (Operation::SendMessage | Operation::RequestAccess, Asker::Main | Asker::Other) => true,
-            (Operation::SendMessage | Operation::RequestAccess, Asker::Unregistered) => false,
+            (_, Asker::Main | Asker::Other) => true,
+            (_, Asker::Unregistered) => false,
         }
     }
 
     /// Whether it changes anything: a run that performed such a one is not run again.
     pub fn has_effect(self) -> bool {
         match self {
-            Operation::Policy => false,
-            Operation::SendMessage | Operation::RequestAccess => true,
+            Operation::Policy | Operation::ListTasks => false,
+            Operation::SendMessage
+            | Operation::RequestAccess
+            | Operation::ScheduleTask
+            | Operation::UpdateTask
+            | Operation::PauseTask
+            | Operation::ResumeTask
+            | Operation::CancelTask => true,
         }
     }
 

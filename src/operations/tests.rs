@@ -19,6 +19,7 @@ use crate::store::{MessageRow, NewGroup, Queued, RunId};
 use proxy::ports::NobodyToAsk;
 
 mod anything;
+mod tasks;
 mod told;
 
 const SECRET: &str = "bank-real-0123456789abcdef";
@@ -58,7 +59,13 @@ impl House {
         }
         let log = Arc::new(AuditLog::open(&home.audit_log()).unwrap());
         let (outbox, inbox) = outbox::handle();
-        let chats = Chats { store: store.clone(), outbox };
+        let chats = Chats {
+            store: store.clone(),
+            outbox,
+            bell: TaskBell::default(),
+            zone: Some("Europe/Berlin".to_owned()),
+            spoken: Arc::new(|_| Language::English),
+        };
         let config = Config::load(&home).unwrap();
         let gateway =
             Gateway::open(&home, &config, log.clone(), Operations::of(log.clone(), Some(chats)), Arc::new(NobodyToAsk))
@@ -192,7 +199,7 @@ async fn mcp_has_a_handshake_tools_and_no_sessions() {
     let list = house.mcp("family", &json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/list" })).await;
     let list: Value = serde_json::from_str(&list.body).unwrap();
     let names: Vec<_> = list["result"]["tools"].as_array().unwrap().iter().map(|tool| tool["name"].clone()).collect();
-    assert_eq!(names, ["policy", "send_message", "request_access"]);
+    assert_eq!(names, Operation::ALL.map(Operation::name));
     assert!(house.call("family", "policy", json!({})).await.unwrap().contains("api.test"));
     assert_eq!(
         house.call("family", "format_disk", json!({})).await.unwrap_err(),
@@ -389,6 +396,12 @@ fn the_table_names_every_operation_once() {
             ("policy", [true, true, true], false),
             ("send_message", [true, true, false], true),
             ("request_access", [true, true, false], true),
+            ("schedule_task", [true, true, false], true),
+            ("list_tasks", [true, true, false], false),
+            ("update_task", [true, true, false], true),
+            ("pause_task", [true, true, false], true),
+            ("resume_task", [true, true, false], true),
+            ("cancel_task", [true, true, false], true),
         ]
     );
     assert!(Operation::ALL.into_iter().all(|it| Operation::named(it.name()) == Some(it)));

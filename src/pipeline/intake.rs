@@ -17,7 +17,9 @@ use crate::channels::protocol::{Incoming, OutgoingKind, Quote};
 use crate::channels::terminal;
 use crate::config::{GroupSettings, Trigger};
 use crate::phrases::Phrases;
-use crate::store::{Group, Inserted, Means, NewMessage, StoreError};
+use crate::store::{
+    Group, Inserted, Means, NewMessage, NotChanged, StoreError, Task, TaskChange, TaskId, TaskState, Word,
+};
 
 /// What a message asks for.
 enum Asks {
@@ -29,6 +31,8 @@ enum Asks {
     Lock(Option<GroupName>),
     /// That something be unlocked, which no chat can do.
     Unlock,
+    /// That a task be no more.
+    Cancel(TaskId),
 }
 
 impl Pipeline {
@@ -89,6 +93,7 @@ impl Pipeline {
                     )?;
                 }
             }
+            Asks::Cancel(task) => self.cancel_task(group, &message.id, task, &new)?,
             Asks::Unlock => {
                 if let Inserted::Row(_) = self.store.insert_message(&new)? {
                     let words = "No chat unlocks anything. On the machine that Doorward runs on: doorward unlock";
@@ -120,7 +125,29 @@ impl Pipeline {
         Ok(())
     }
 
-    fn answer_at_once(&self, group: &Group, answers: &str, words: String) -> Result<(), StoreError> {
+    /// Somebody cancels a task. First, so that a message which comes once more finds it done.
+    fn cancel_task(&self, group: &Group, id: &str, task: TaskId, new: &NewMessage<'_>) -> Result<(), StoreError> {
+        let tell = |task: &Task| {
+            let words = telling::of_task(Phrases::new("task-cancelled"), task);
+            let words = self.say.own(&group.name, words);
+            let told = [telling::outgoing_to(OutgoingKind::Notice, words, id), telling::done(id)];
+            told.map(|told| (group.name.clone(), told)).to_vec()
+        };
+        let change = TaskChange { state: Some(TaskState::Cancelled), ..TaskChange::default() };
+        let changed = self.store.change_task(task, &change, &Word { run: None, tell: &tell });
+        let inserted = self.store.insert_message(new)?;
+        self.bell.ring();
+        match (changed, inserted) {
+            (Ok(_), _) | (_, Inserted::AlreadyThere(_)) => self.outbox.wake(),
+            (Err(NotChanged::Store(error)), _) => return Err(error),
+            (Err(_), Inserted::Row(_)) => {
+                self.answer_at_once(group, id, Phrases::new("task-over").with("number", task.0))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn answer_at_once(&self, group: &Group, answers: &str, words: impl Into<Phrases>) -> Result<(), StoreError> {
         let words = self.say.own(&group.name, words);
         for told in [telling::outgoing_to(OutgoingKind::Notice, words, answers), telling::done(answers)] {
             self.store.enqueue(&group.name, None, &told)?;
@@ -147,6 +174,9 @@ impl Pipeline {
         }
         if let Some(asks) = self.asks_to_lock(group, message)? {
             return Ok(asks);
+        }
+        if let Some(task) = self.asks_to_cancel(group, message)? {
+            return Ok(Asks::Cancel(task));
         }
         Ok(match order(&message.text, message.addressed, name, &STOPS) {
             Some("") => Asks::Means(Means::Stop),
@@ -179,6 +209,17 @@ impl Pipeline {
         }
     }
 
+    /// A task of this group's, by its number; of any group where the owner administers.
+    fn asks_to_cancel(&self, group: &Group, message: &Incoming) -> Result<Option<TaskId>, StoreError> {
+        let number = order(&message.text, message.addressed, &self.assistant.name, &CANCELS);
+        let Some(number) = number.and_then(|number| number.trim_start_matches('#').parse().ok()) else {
+            return Ok(None);
+        };
+        let task = self.store.task(TaskId(number))?;
+        let reached = task.filter(|task| group.is_main || task.what.group == group.name);
+        Ok(reached.map(|task| task.id))
+    }
+
     /// A quote with the text and the name that the store knows. The quoting side may make
     /// things up, so a quote of an unknown message has no name.
     fn known(&self, group: &Group, quote: Quote) -> Result<Quote, StoreError> {
@@ -192,6 +233,9 @@ impl Pipeline {
 
 /// What people write who want it to stop, in a hurry and in more than one language.
 const STOPS: [&str; 3] = ["stop", "stopp", "halt"];
+
+/// What people write, with a number, who want a task no more; `task-cancel` says so in each language.
+const CANCELS: [&str; 4] = ["cancel", "abbrechen", "إلغاء", "الغاء"];
 
 /// What the owner writes to shut every door, and hopes to open them with.
 const LOCKS: [&str; 1] = ["lock"];
@@ -209,7 +253,8 @@ fn order<'t>(text: &'t str, mentioned: bool, name: &Name, words: &[&str]) -> Opt
     let text = text.trim_end_matches(['.', '!']).trim_start_matches('/');
     let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     let rest = rest.trim();
-    let orders = word.len() <= 16 && words.contains(&calling::fold(word).as_str());
+    let folded = calling::fold(word);
+    let orders = word.len() <= 16 && words.iter().any(|known| calling::fold(known) == folded);
     (orders && !rest.contains(char::is_whitespace)).then_some(rest)
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::Settings;
 use super::dispatcher::Event;
 use super::outbox::OutboxHandle;
+use super::scheduler::TaskBell;
 use super::telling;
 use super::worker::{Broken, Left, Stopping};
 use super::{notice, sent};
@@ -17,7 +18,7 @@ use crate::channels::protocol::OutgoingKind;
 use crate::home::Home;
 use crate::phrases::Phrases;
 use crate::store::ledger::AuditLog;
-use crate::store::{EndRunError, Group, Means, Message, MessageRow, Run, Say, Sayable, Store, Text};
+use crate::store::{EndRunError, FiringId, Group, Means, Message, MessageRow, Run, Say, Sayable, Store, Text};
 
 pub(super) struct Shared<S> {
     pub(super) home: Home,
@@ -27,6 +28,7 @@ pub(super) struct Shared<S> {
     pub(super) sandboxes: S,
     pub(super) settings: Settings,
     pub(super) outbox: OutboxHandle,
+    pub(super) bell: TaskBell,
     pub(super) events: mpsc::UnboundedSender<Event>,
     /// The last message of each group that was told to wait for the engine.
     pub(super) waits_for_engine: Mutex<BTreeMap<GroupName, MessageRow>>,
@@ -72,6 +74,9 @@ impl<S> Shared<S> {
 
     /// Sends a notice about a waiting message. A failure is only logged; nothing depends on it.
     pub(super) fn remark(&self, group: &GroupName, answers: &Message, words: impl Into<Phrases>) {
+        if telling::is_unasked(answers) {
+            return;
+        }
         let remark = telling::outgoing(OutgoingKind::Notice, self.say.own(group, words), answers);
         match self.store.enqueue(group, None, &remark) {
             Ok(_) => self.outbox.wake(),
@@ -107,6 +112,9 @@ impl<S> Shared<S> {
 
     /// Ends a failed run: tries again later where that is safe and can help, else tells the chat.
     pub(super) fn fail(&self, group: &Group, run: &Run, why: &Phrases, messages: &[Message], may_pass: bool) -> Broken {
+        if let Some(firing) = FiringId::of(run.first) {
+            return self.fail_firing(group, run, firing, why, may_pass);
+        }
         let wrote = self.wrote_upstream(&group.name, run.first);
         let rest = self.settings.backoff.after(run.attempt).filter(|_| may_pass && !wrote);
         let words = match (wrote, may_pass) {
@@ -179,12 +187,15 @@ impl<S> Shared<S> {
         run: Option<&Run>,
         stopping: Stopping,
     ) -> Result<bool, EndRunError> {
+        let Some(registered) = self.store.group(group)? else { return Ok(false) };
+        let task = self.stop_firings(&registered, run)?;
+        let run = run.filter(|run| FiringId::of(run.first).is_none());
         let mut waiting = self.store.calls_waiting(group)?;
         if stopping == Stopping::AsSaid {
             let said = waiting.iter().rposition(|message| message.means == Means::Stop);
             waiting.truncate(said.map_or(0, |at| at + 1));
         }
-        let stopped = waiting.iter().any(|message| message.means == Means::Call);
+        let stopped = task || waiting.iter().any(|message| message.means == Means::Call);
         let own;
         let run = match run {
             Some(run) => run,
@@ -193,11 +204,14 @@ impl<S> Shared<S> {
                     own = run;
                     &own
                 }
-                None => return Ok(false),
+                None => {
+                    self.outbox.wake();
+                    return Ok(stopped);
+                }
             },
         };
         let cursor = waiting.last().map(|message| message.row);
-        self.store.fail_run(run.id, "stopped", cursor, &telling::stopped(&self.say, group, &waiting))?;
+        self.store.fail_run(run.id, "stopped", cursor, &telling::stopped(&self.say, group, &waiting, task))?;
         self.outbox.wake();
         Ok(stopped)
     }

@@ -17,6 +17,7 @@ mod asks;
 mod copy;
 mod durable;
 mod error;
+mod firings;
 mod grants;
 mod groups;
 pub mod ledger;
@@ -28,6 +29,7 @@ mod place;
 mod retention;
 mod runs;
 mod say;
+mod tasks;
 mod undelivered;
 mod wrote;
 
@@ -41,6 +43,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 pub use asks::{Answered, Ask, AskId, AskState, NewAsk};
 pub use copy::{copy_database, is_a_database, is_beside_a_database};
 pub use error::StoreError;
+pub use firings::{Fired, Firing, FiringEnd, FiringId, FiringState, MOST_FAILURES};
 pub use grants::{Found, NewGrant, Wanted};
 pub use groups::{AddGroupError, Group, NewGroup};
 pub use messages::{Inserted, MOST_TALK, Means, Message, MessageRow, NewMessage};
@@ -49,6 +52,7 @@ pub use outbox::{LONGEST_PAUSE, NewOutgoing, OutboxId, OutboxState, Queued};
 pub use retention::Retained;
 pub use runs::{EndRunError, Run, RunId, RunState};
 pub use say::{Growing, MARK, Say, Sayable, Text};
+pub use tasks::{Context, MOST_BY_AGENTS, MadeBy, NewTask, NotChanged, Task, TaskChange, TaskId, TaskState, Word};
 pub use undelivered::Undelivered;
 
 use durable::Durable;
@@ -195,6 +199,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/main-3.sql"),
     include_str!("schema/main-4.sql"),
     include_str!("schema/main-5.sql"),
+    include_str!("schema/main-6.sql"),
 ];
 
 /// Creates the file before SQLite does: 0600 from the first byte. SQLite gives

@@ -11,6 +11,7 @@ mod asks;
 mod beside;
 mod gone;
 mod retention;
+mod tasks;
 mod undelivered;
 mod wrote;
 

@@ -30,6 +30,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("loopback", 2),
     ("memory", 2),
     ("phrases", 2),
+    ("schedule", 2),
     ("budget", 2),
     ("clock", 2),
     ("resolver", 2),
