@@ -1,10 +1,14 @@
 //! The owner's clock: days begin, weeks go by and policies end by `[assistant] time_zone`,
 //! wherever the machine stands. `[limits]`, doors and commands all ask this one.
 
+mod changes;
+
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use policies::{Clock, Date, Moment, TimeOfDay};
+
+pub use changes::ClockChanges;
 
 /// A clock in the owner's time zone.
 #[derive(Clone, Debug)]

@@ -30,9 +30,11 @@ use crate::pipeline::calling::Name;
 use crate::pipeline::outbox::{self, OutboxHandle, Patience};
 use crate::pipeline::retries::Backoff;
 use crate::pipeline::router::Peer;
+use crate::pipeline::scheduler::TaskBell;
 use crate::pipeline::waiting::Waits;
 use crate::pipeline::{self, Allowance, Locks, Parts, Pipeline, PipelineTask, Settings};
 use crate::sandboxes::{SandboxError, Sandboxes};
+use crate::schedule::zone_name;
 use crate::store::ledger::{AuditLog, Retention};
 use crate::store::{Group, Say, Store, StoreError};
 use crate::upgrade;
@@ -120,9 +122,19 @@ impl Daemon {
         let cap = settings.cap;
         let (outbox, inbox) = outbox::handle();
         let counted = Counted { clock: clock.clone(), prices: config.prices.with_shipped() };
+        let bell = TaskBell::default();
         let approvals = Approvals::open(home, Arc::clone(&store), ledger.clone(), Times::of_the_machine())?;
         let owner = Arc::clone(&approvals);
-        let chats = Chats { store: Arc::clone(&store), outbox: outbox.clone(), owner, home: home.clone(), counted };
+        let chats = Chats {
+            store: Arc::clone(&store),
+            outbox: outbox.clone(),
+            owner,
+            home: home.clone(),
+            counted,
+            bell: bell.clone(),
+            zone: zone_name(&config.assistant.time_zone).map(str::to_owned),
+            spoken: Arc::new(spoken(home, &config)),
+        };
         let operations = Operations::of(ledger.clone(), Some(chats));
         let gateway = Gateway::open(home, &config, ledger.clone(), operations, approvals.clone())?;
         let say = Say::new(gateway.secrets(), Arc::clone(&ledger)).speaking(spoken(home, &config));
@@ -142,6 +154,7 @@ impl Daemon {
             say: say.clone(),
             outbox: outbox.clone(),
             approvals: Arc::clone(&approvals),
+            bell,
             sandboxes: Arc::clone(&sandboxes),
             settings,
         })?;

@@ -18,6 +18,8 @@ pub mod config;
 
 pub mod phrases;
 
+pub mod schedule;
+
 pub mod store;
 
 pub mod resolver;

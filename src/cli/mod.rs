@@ -28,6 +28,7 @@ pub mod service;
 pub mod setup;
 pub mod status;
 pub mod stop;
+pub mod task;
 pub mod tour;
 pub mod undelivered;
 pub mod uninstall;
@@ -104,6 +105,7 @@ enum Command {
     Policy(policy::PolicyArgs),
     Ask(ask::AskArgs),
     Requests(requests::RequestsArgs),
+    Task(task::TaskArgs),
     Undelivered(undelivered::UndeliveredArgs),
     Usage(usage::UsageArgs),
     /// See what was asked at the door, and what became of it
@@ -144,6 +146,7 @@ impl Command {
             Command::Policy(args) => policy::run(home, args).await,
             Command::Ask(args) => ask::run(home, args).await,
             Command::Requests(args) => requests::run(home, &args),
+            Command::Task(args) => task::run(home, args).await,
             Command::Undelivered(args) => undelivered::run(home, &args),
             Command::Usage(args) => usage::run(home, &args),
             Command::Audit(args) => Ok(audit::run(&args, home)?),

@@ -51,6 +51,8 @@ pub enum Request {
         /// Its name.
         preset: String,
     },
+    /// A task was made or changed in the store: look at when one is due next.
+    LookAtTasks {},
     /// Say in the main group's chat that all is set up.
     Greet {},
     /// What the owner is asked, and can be answered.
@@ -123,6 +125,8 @@ pub enum Answer {
         /// Whether its chat's network has the message already; it is sent as soon as that is there.
         delivered: bool,
     },
+    /// Tasks are being looked at.
+    LooksAtTasks {},
     /// The preset is taken.
     PresetAccepted {},
     /// What the owner is asked, oldest first.

@@ -149,6 +149,10 @@ impl Control {
                 let accepted = self.gateway.accept_preset(&preset);
                 say(writer, &accepted.map_or_else(Answer::Error, |()| Answer::PresetAccepted {})).await;
             }
+            Request::LookAtTasks {} => {
+                self.pipeline.look_at_tasks();
+                say(writer, &Answer::LooksAtTasks {}).await;
+            }
             Request::Greet {} => say(writer, &self.greet().await).await,
             Request::Asks {} => {
                 let asks = self.approvals.open_asks().map_err(|error| error.to_string());

@@ -26,7 +26,8 @@ use super::{Operation, Operations};
 const INSTRUCTIONS: &str = "\
 Doorward is the only way out of this sandbox: it lets through what the owner's policy allows, and refuses the rest \
 with a 403 that says why. `policy` says what is allowed. Where something that you need is refused, tell the person \
-you talk to, and ask the owner with `request_access`; do not wait for it.";
+you talk to, and ask the owner with `request_access`; do not wait for it. What is to be done later, or again and again, \
+you put down with `schedule_task`.";
 
 /// The server for one request, and for the one who asked.
 #[derive(Clone)]

@@ -29,6 +29,7 @@ mod policy;
 mod react;
 mod register;
 mod table;
+mod tasks;
 mod usage;
 
 use std::sync::Arc;
@@ -43,7 +44,9 @@ use self::pace::Paces;
 use self::table::Request;
 use crate::approvals::Approvals;
 use crate::home::Home;
+use crate::phrases::Language;
 use crate::pipeline::outbox::OutboxHandle;
+use crate::pipeline::scheduler::TaskBell;
 use crate::store::ledger::AuditLog;
 use crate::store::{Say, Store, StoreError};
 
@@ -60,8 +63,8 @@ pub struct Operations {
     paces: Arc<Paces>,
 }
 
-/// Where chats are: the store, the outbox to wake, and who is asked.
-#[derive(Clone, Debug)]
+/// Where chats are: the store, the outbox to wake, who is asked, and what is spoken there.
+#[derive(Clone)]
 pub struct Chats {
     /// Groups, runs, messages.
     pub store: Arc<Store>,
@@ -73,7 +76,16 @@ pub struct Chats {
     pub home: Home,
     /// By what days and prices models are counted.
     pub counted: Counted,
+    /// Who hears that tasks have changed.
+    pub bell: TaskBell,
+    /// The owner's time zone, if it has a name.
+    pub zone: Option<String>,
+    /// The language of each group's chat.
+    pub spoken: Arc<SpokenIn>,
 }
+
+/// Which language a group's chat reads.
+pub type SpokenIn = dyn Fn(&GroupName) -> Language + Send + Sync;
 
 impl Operations {
     /// Makes them for a gateway that is about to open, which says what its secrets are.
@@ -81,6 +93,10 @@ impl Operations {
     pub fn of(ledger: Arc<AuditLog>, chats: Option<Chats>) -> impl FnOnce(Arc<dyn Secrets>) -> Arc<dyn Internal> {
         move |secrets| {
             let say = Say::new(secrets, ledger.clone());
+            let say = match chats.as_ref().map(|chats| Arc::clone(&chats.spoken)) {
+                Some(spoken) => say.speaking(move |group| spoken(group)),
+                None => say,
+            };
             Arc::new(Operations { say, ledger, chats, paces: Arc::default() })
         }
     }

@@ -6,7 +6,7 @@ use proxy::ports::Caller;
 use serde_json::Value;
 
 use super::asked::{Asked, Beyond, Described};
-use super::{Operations, Proof, access, file, groups, message, policy, react, register, usage};
+use super::{Operations, Proof, access, file, groups, message, policy, react, register, tasks, usage};
 
 /// Who asks, as far as it matters for what they may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +128,18 @@ table! {
     RegisterGroup = "register_group", register::RegisterGroup, REGISTERED, ACTS;
     /// Learn which groups there are.
     ListGroups = "list_groups", groups::ListGroups, REGISTERED, READS;
+    /// Have something done later, or again and again.
+    ScheduleTask = "schedule_task", tasks::ScheduleTask, REGISTERED, ACTS;
+    /// Read which tasks its own group has.
+    ListTasks = "list_tasks", tasks::ListTasks, REGISTERED, READS;
+    /// Change a task.
+    UpdateTask = "update_task", tasks::UpdateTask, REGISTERED, ACTS;
+    /// Have a task rest.
+    PauseTask = "pause_task", tasks::PauseTask, REGISTERED, ACTS;
+    /// Have it go on.
+    ResumeTask = "resume_task", tasks::ResumeTask, REGISTERED, ACTS;
+    /// End a task.
+    CancelTask = "cancel_task", tasks::CancelTask, REGISTERED, ACTS;
     /// Read what its own models have used up.
     Usage = "usage", usage::ReadUsage, REGISTERED, READS;
     /// Ask the owner to be allowed a request.

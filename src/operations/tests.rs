@@ -25,6 +25,7 @@ mod beside;
 mod files;
 mod matrix;
 mod owner;
+mod tasks;
 mod told;
 
 const SECRET: &str = "bank-real-0123456789abcdef";
@@ -72,6 +73,9 @@ impl House {
             owner: owner.clone(),
             home: home.clone(),
             counted: counted(),
+            bell: TaskBell::default(),
+            zone: Some("Europe/Berlin".to_owned()),
+            spoken: Arc::new(|_| Language::English),
         };
         let config = Config::load(&home).unwrap();
         let gateway =

@@ -196,3 +196,36 @@ people-forgotten = كُتب فوق: { $count ->
     [one] رسالة واحدة
    *[other] عدد الرسائل { $count }
 } منك، واسمك، وما اقتبسه غيرك منك. في السجل إيصال بلا اسمك. ما دوّنه المساعد بنفسه في ذاكرته ومحادثاته يستطيع المالك إزالته: اسأله.
+
+## المهام
+behind-a-task = تُنفَّذ المهمة { $number } أولًا. كلمة "stop" توقفها.
+task-failed = أخفقت المهمة { $number } («{ $what }»): { $why }
+task-tried = عدد المحاولات: { $count }.
+task-not-repeated = خرج شيء من قبل، لذلك لا تُعاد؛ ويعرض `doorward audit` ما هو.
+task-paused = أخفقت { $count } مرات متتالية، فعُلّقت. الأمر `doorward task resume { $number }` يستأنفها.
+task-stopped = أُوقفت المهمة { $number } («{ $what }»).
+when-once = في { $time }
+when-every = كل { $time }
+when-cron = وفق سطر cron «{ $line }»
+when-daily = كل يوم في { $time }
+when-weekdays = من الاثنين إلى الجمعة في { $time }
+when-days = كل { $days } في { $time }
+when-monthly = في اليوم { $day } من كل شهر في { $time }
+day-and = { $first }، { $more }
+day-monday = اثنين
+day-tuesday = ثلاثاء
+day-wednesday = أربعاء
+day-thursday = خميس
+day-friday = جمعة
+day-saturday = سبت
+day-sunday = أحد
+gate-failed = أخفق الأمر الذي يسبقها: { $why }
+task-made = من الآن أفعل هذا { $when } ({ $zone })، وهي المهمة { $number }: «{ $what }»
+task-changed = تغيّرت المهمة { $number }. أفعل هذا { $when } ({ $zone }): «{ $what }»
+task-gate = فقط إن وجد هذا الأمر شيئًا: «{ $command }»
+task-cancel = لإيقافها أجب: إلغاء { $number }
+task-paused-by-agent = عُلّقت المهمة { $number } («{ $what }»).
+task-resumed-by-agent = تستمر المهمة { $number } («{ $what }»).
+task-cancelled-by-agent = لن تُنفَّذ المهمة { $number } («{ $what }») بعد الآن.
+task-cancelled = أُلغيت المهمة { $number } («{ $what }»).
+task-over = انتهت المهمة { $number } من قبل.

@@ -206,3 +206,36 @@ people-forgotten = Überschrieben: { $count ->
     [one] eine Nachricht
    *[other] { $count } Nachrichten
 } von dir, dein Name und was andere von dir zitiert haben. Im Protokoll steht eine Quittung, ohne deinen Namen. Was sich der Assistent selbst notiert hat, in seinem Gedächtnis und seinen Gesprächen, kann der Besitzer entfernen: frag ihn.
+
+## Aufgaben
+behind-a-task = Zuerst wird Aufgabe { $number } ausgeführt. „stop“ beendet sie.
+task-failed = Aufgabe { $number } („{ $what }“) ist gescheitert: { $why }
+task-tried = Sie wurde { $count } Mal versucht.
+task-not-repeated = Es war schon etwas hinausgegangen, deshalb wird sie nicht wiederholt; `doorward audit` zeigt, was.
+task-paused = Sie ist { $count } Mal hintereinander gescheitert und pausiert jetzt. Mit `doorward task resume { $number }` geht es weiter.
+task-stopped = Aufgabe { $number } („{ $what }“) wurde angehalten.
+when-once = am { $time }
+when-every = alle { $time }
+when-cron = nach der Cron-Zeile „{ $line }“
+when-daily = jeden Tag um { $time }
+when-weekdays = werktags (Montag bis Freitag) um { $time }
+when-days = jeden { $days } um { $time }
+when-monthly = am { $day }. jedes Monats um { $time }
+day-and = { $first }, { $more }
+day-monday = Montag
+day-tuesday = Dienstag
+day-wednesday = Mittwoch
+day-thursday = Donnerstag
+day-friday = Freitag
+day-saturday = Samstag
+day-sunday = Sonntag
+gate-failed = Der Befehl davor ist gescheitert: { $why }
+task-made = Ab jetzt tue ich das { $when } ({ $zone }), als Aufgabe { $number }: „{ $what }“
+task-changed = Aufgabe { $number } ist ab jetzt eine andere. Ich tue das { $when } ({ $zone }): „{ $what }“
+task-gate = Nur, wenn dieser Befehl etwas findet: „{ $command }“
+task-cancel = Um sie zu beenden, antworte: abbrechen { $number }
+task-paused-by-agent = Aufgabe { $number } („{ $what }“) ruht ab jetzt.
+task-resumed-by-agent = Aufgabe { $number } („{ $what }“) geht weiter.
+task-cancelled-by-agent = Aufgabe { $number } („{ $what }“) wird nicht mehr ausgeführt.
+task-cancelled = Aufgabe { $number } („{ $what }“) ist beendet.
+task-over = Aufgabe { $number } ist schon zu Ende.

@@ -207,3 +207,36 @@ people-forgotten = Overwritten: { $count ->
     [one] one message
    *[other] { $count } messages
 } of yours, your name, and what others quoted of you. The audit log has a receipt, without your name. What the assistant noted itself, in its memory and its conversations, the owner can remove: ask them.
+
+## Tasks
+behind-a-task = Task { $number } is being carried out first. "stop" ends it.
+task-failed = Task { $number } (“{ $what }”) failed: { $why }
+task-tried = It was tried { $count } times.
+task-not-repeated = Something had already gone out by then, so it is not done over again; `doorward audit` shows what.
+task-paused = It has failed { $count } times in a row, so it is paused. `doorward task resume { $number }` has it go on.
+task-stopped = Task { $number } (“{ $what }”) was stopped.
+when-once = at { $time }
+when-every = every { $time }
+when-cron = by the cron line “{ $line }”
+when-daily = each day at { $time }
+when-weekdays = each weekday at { $time }
+when-days = each { $days } at { $time }
+when-monthly = on day { $day } of each month at { $time }
+day-and = { $first }, { $more }
+day-monday = Monday
+day-tuesday = Tuesday
+day-wednesday = Wednesday
+day-thursday = Thursday
+day-friday = Friday
+day-saturday = Saturday
+day-sunday = Sunday
+gate-failed = The command before it failed: { $why }
+task-made = From now on I do this { $when } ({ $zone }), as task { $number }: “{ $what }”
+task-changed = Task { $number } is another from now on. I do this { $when } ({ $zone }): “{ $what }”
+task-gate = Only where this command finds something: “{ $command }”
+task-cancel = To stop it, reply: cancel { $number }
+task-paused-by-agent = Task { $number } (“{ $what }”) rests from now on.
+task-resumed-by-agent = Task { $number } (“{ $what }”) goes on.
+task-cancelled-by-agent = Task { $number } (“{ $what }”) is not done any more.
+task-cancelled = Task { $number } (“{ $what }”) is cancelled.
+task-over = Task { $number } is over already.

@@ -130,8 +130,8 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
             Ok(Some(FromGuest::Session { session })) => {
                 self.worker.shared.remember_session(&self.group.name, session.as_deref())
             }
-            // Said too early: no reason to give up the answer.
-            Ok(Some(FromGuest::Hello { .. } | FromGuest::Ready)) => Ok(()),
+            // Said too early, or too late: no reason to give up the answer.
+            Ok(Some(FromGuest::Hello { .. } | FromGuest::Ready | FromGuest::Checked { .. })) => Ok(()),
             Ok(None) => Err(self.lose(Phrases::new("sandbox-ended"), true)),
             Err(lost) => Err(self.lose(lost_words(&lost), lost.may_pass)),
         }
@@ -158,6 +158,10 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
         let pending = self.worker.shared.pending_messages(&self.group.name)?;
         let more: Vec<Message> = pending.into_iter().filter(|message| message.row > newest).collect();
         let (Some(last), Some(run)) = (more.last(), &self.worker.run) else { return Ok(()) };
+        // A task that is due comes before what has not begun.
+        if self.worker.shared.store.next_firing(&self.group.name)?.is_some() {
+            return Ok(());
+        }
         // Somebody said stop: the halt is on its way.
         if more.iter().any(|message| message.means == Means::Stop) {
             return Ok(());

@@ -297,7 +297,8 @@ impl<S: StartSandbox> Dispatcher<S> {
     /// A store that cannot be read has no work for anybody; the worker logs the error.
     fn has_work(&self, group: &GroupName) -> bool {
         let waits = self.shared.store.calls_waiting(group).is_ok_and(|waiting| !waiting.is_empty());
-        waits && self.shared.paused_until(group).is_none()
+        let fires = || self.shared.store.next_firing(group).is_ok_and(|firing| firing.is_some());
+        self.shared.paused_until(group).is_none() && (waits || fires())
     }
 
     fn stop(&mut self, group: &GroupName, stopping: Stopping, done: oneshot::Sender<bool>) -> Vec<Step> {

@@ -21,7 +21,9 @@ use crate::channels::protocol::{Incoming, OutgoingKind, Quote};
 use crate::channels::terminal;
 use crate::config::{GroupSettings, Trigger};
 use crate::phrases::Phrases;
-use crate::store::{Group, Inserted, Means, NewMessage, StoreError};
+use crate::store::{
+    Group, Inserted, Means, NewMessage, NotChanged, StoreError, Task, TaskChange, TaskId, TaskState, Word,
+};
 
 /// What a message asks for.
 enum Asks {
@@ -37,6 +39,8 @@ enum Asks {
     Pause(Wish),
     /// That the daily digest come no more, or come again.
     Digest { off: bool },
+    /// That a task be no more.
+    Cancel(TaskId),
 }
 
 impl Pipeline {
@@ -101,6 +105,7 @@ impl Pipeline {
                     )?;
                 }
             }
+            Asks::Cancel(task) => self.cancel_task(group, &message.id, task, &new)?,
             Asks::Unlock => {
                 if let Inserted::Row(_) = self.store.insert_message(&new)? {
                     let words = "No chat unlocks anything. On the machine that Doorward runs on: doorward unlock";
@@ -146,6 +151,28 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Somebody cancels a task. First, so that a message which comes once more finds it done.
+    fn cancel_task(&self, group: &Group, id: &str, task: TaskId, new: &NewMessage<'_>) -> Result<(), StoreError> {
+        let tell = |task: &Task| {
+            let words = telling::of_task(Phrases::new("task-cancelled"), task);
+            let words = self.say.own(&group.name, words);
+            let told = [telling::outgoing_to(OutgoingKind::Notice, words, id), telling::done(id)];
+            told.map(|told| (group.name.clone(), told)).to_vec()
+        };
+        let change = TaskChange { state: Some(TaskState::Cancelled), ..TaskChange::default() };
+        let changed = self.store.change_task(task, &change, &Word { run: None, tell: &tell });
+        let inserted = self.store.insert_message(new)?;
+        self.bell.ring();
+        match (changed, inserted) {
+            (Ok(_), _) | (_, Inserted::AlreadyThere(_)) => self.outbox.wake(),
+            (Err(NotChanged::Store(error)), _) => return Err(error),
+            (Err(_), Inserted::Row(_)) => {
+                self.answer_at_once(group, id, Phrases::new("task-over").with("number", task.0))?;
+            }
+        }
+        Ok(())
+    }
+
     fn answer_at_once(&self, group: &Group, answers: &str, words: impl Into<Phrases>) -> Result<(), StoreError> {
         let words = self.say.own(&group.name, words);
         for told in [telling::outgoing_to(OutgoingKind::Notice, words, answers), telling::done(answers)] {
@@ -177,6 +204,9 @@ impl Pipeline {
         }
         if let Some(asks) = self.asks_to_lock(group, message)? {
             return Ok(asks);
+        }
+        if let Some(task) = self.asks_to_cancel(group, message)? {
+            return Ok(Asks::Cancel(task));
         }
         if let Some(wish) = self.asks_to_pause(group, message)? {
             return Ok(Asks::Pause(wish));
@@ -227,6 +257,17 @@ impl Pipeline {
         Ok(wish.filter(|_| named))
     }
 
+    /// A task of this group's, by its number; of any group where the owner administers.
+    fn asks_to_cancel(&self, group: &Group, message: &Incoming) -> Result<Option<TaskId>, StoreError> {
+        let number = order(&message.text, message.addressed, &self.assistant.name, &CANCELS);
+        let Some(number) = number.and_then(|number| number.trim_start_matches('#').parse().ok()) else {
+            return Ok(None);
+        };
+        let task = self.store.task(TaskId(number))?;
+        let reached = task.filter(|task| group.is_main || task.what.group == group.name);
+        Ok(reached.map(|task| task.id))
+    }
+
     /// A quote with the text and the name that the store knows. The quoting side may make
     /// things up, so a quote of an unknown message has no name.
     fn known(&self, group: &Group, quote: Quote) -> Result<Quote, StoreError> {
@@ -242,6 +283,9 @@ impl Pipeline {
 
 /// What people write who want it to stop, in a hurry and in more than one language.
 const STOPS: [&str; 3] = ["stop", "stopp", "halt"];
+
+/// What people write, with a number, who want a task no more; `task-cancel` says so in each language.
+const CANCELS: [&str; 4] = ["cancel", "abbrechen", "إلغاء", "الغاء"];
 
 /// What the owner writes to shut every door, and hopes to open them with.
 const LOCKS: [&str; 1] = ["lock"];
@@ -266,7 +310,8 @@ pub(super) fn after<'t>(text: &'t str, mentioned: bool, name: &Name, words: &[&s
     // Some people write commands as other bots expect them.
     let text = text.trim_end_matches(['.', '!']).trim_start_matches('/');
     let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-    let begins = word.len() <= 16 && words.contains(&calling::fold(word).as_str());
+    let folded = calling::fold(word);
+    let begins = word.len() <= 16 && words.iter().any(|known| calling::fold(known) == folded);
     begins.then_some(rest.trim())
 }
 

@@ -17,6 +17,7 @@ mod allowance;
 pub mod calling;
 mod conversation;
 mod dispatcher;
+mod errand;
 mod intake;
 mod live;
 pub mod notice;
@@ -30,8 +31,10 @@ pub mod reply;
 pub mod retries;
 pub mod router;
 pub mod sandbox;
+pub mod scheduler;
 mod sent;
 mod shared;
+mod tasks;
 mod telling;
 mod thoughts;
 pub mod waiting;
@@ -44,7 +47,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use policies::GroupName;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 pub use self::allowance::Allowance;
 pub use self::worker::OWNER_STOPPED;
@@ -54,6 +57,7 @@ use self::dispatcher::{Dispatcher, Event};
 use self::outbox::OutboxHandle;
 use self::retries::Backoff;
 use self::sandbox::StartSandbox;
+use self::scheduler::{Scheduler, TaskBell};
 use self::shared::Shared;
 use self::waiting::Waits;
 use self::worker::Stopping;
@@ -79,6 +83,8 @@ pub struct Pipeline {
     people_notice: PeopleNotice,
     home: Home,
     states: Mutex<HashMap<String, (ChannelState, String)>>,
+    bell: TaskBell,
+    scheduler: AbortHandle,
 }
 
 /// Shuts the doors of a group, or of all, until the owner opens them on the machine. An error
@@ -122,6 +128,8 @@ pub struct Parts<S> {
     pub outbox: OutboxHandle,
     /// Hears answers to questions.
     pub approvals: Arc<Approvals>,
+    /// Hears that tasks have changed.
+    pub bell: TaskBell,
     /// Starts sandboxes.
     pub sandboxes: S,
     /// Numbers.
@@ -181,7 +189,7 @@ pub struct Seated {
 impl Pipeline {
     /// Settles what a dead daemon left behind, then starts.
     pub fn start<S: StartSandbox>(parts: Parts<S>) -> Result<(Arc<Pipeline>, PipelineTask), StoreError> {
-        let Parts { locks, allowance, home, store, ledger, say, outbox, approvals, sandboxes, settings } = parts;
+        let Parts { locks, allowance, home, store, ledger, say, outbox, approvals, bell, sandboxes, settings } = parts;
         let (events, inbox) = mpsc::unbounded_channel();
         let (assistant, people_notice) = (settings.assistant.clone(), settings.people_notice.clone());
         let shared = Arc::new(Shared {
@@ -193,12 +201,22 @@ impl Pipeline {
             allowance,
             settings,
             outbox: outbox.clone(),
+            bell: bell.clone(),
             events: events.clone(),
             waits_for_engine: Mutex::default(),
         });
         recovery::settle_interrupted(&shared)?;
         let waiting = store.groups_waiting()?;
         let task = tokio::spawn(Dispatcher::new(shared, inbox).run());
+        let scheduler = Scheduler {
+            store: Arc::clone(&store),
+            bell: bell.clone(),
+            work: {
+                let events = events.clone();
+                move |group| drop(events.send(Event::Work(group)))
+            },
+        };
+        let scheduler = tokio::spawn(scheduler.run()).abort_handle();
         let pipeline = Arc::new(Pipeline {
             locks,
             store,
@@ -211,9 +229,16 @@ impl Pipeline {
             people_notice,
             home,
             states: Mutex::default(),
+            bell,
+            scheduler,
         });
         waiting.iter().for_each(|group| pipeline.work(group));
         Ok((pipeline, task))
+    }
+
+    /// A task has changed.
+    pub fn look_at_tasks(&self) {
+        self.bell.ring();
     }
 
     /// A group has new messages.
@@ -274,6 +299,7 @@ impl Pipeline {
 
     /// Stops every sandbox; runs in flight are settled at the next start.
     pub async fn shutdown(&self) {
+        self.scheduler.abort();
         let (done, ended) = oneshot::channel();
         self.tell(Event::Shutdown(done));
         // An error means that the pipeline has ended already.

@@ -19,7 +19,7 @@ use jiff::tz::TimeZone;
 
 use super::calling::{self, Name, is_unseen};
 use crate::phrases::Phrases;
-use crate::store::{MOST_TALK, Means, Message};
+use crate::store::{Firing, MOST_TALK, Means, Message};
 
 /// The most bytes of messages in one prompt, before they are escaped.
 const PROMPT_LIMIT: usize = 256 << 10;
@@ -29,6 +29,9 @@ const TEXT_LIMIT: usize = 64 << 10;
 
 /// The most bytes of a quote.
 const QUOTE_LIMIT: usize = 1 << 10;
+
+/// The most bytes of what the command before a task has written.
+const FOUND_LIMIT: usize = 16 << 10;
 
 /// The most bytes of a name.
 const NAME_LIMIT: usize = 128;
@@ -77,6 +80,25 @@ impl Form {
     /// Whether only a part of this message is read.
     pub fn cuts(self, message: &Message) -> bool {
         self == Form::Context && message.means != Means::Talk && message.text.len() > TEXT_LIMIT
+    }
+
+    /// What an agent reads of a task that is due.
+    /// `found`: what the command before it has written.
+    pub fn task(self, firing: &Firing, found: Option<&str>) -> String {
+        let what = &firing.task.what;
+        match self {
+            Form::Bare => what.prompt.clone(),
+            Form::Context => {
+                let (due, zone) =
+                    (what.schedule.shows(firing.due_at), attribute(what.schedule.zone_name(), NAME_LIMIT));
+                let prompt = text(&what.prompt, TEXT_LIMIT);
+                let found = found
+                    .map(|found| format!("\n<found>{}</found>", text(found.trim(), FOUND_LIMIT)))
+                    .unwrap_or_default();
+                let number = firing.task.id.0;
+                format!("<task number=\"{number}\" due=\"{due}\" timezone=\"{zone}\">{prompt}{found}</task>")
+            }
+        }
     }
 
     /// The text of a turn.

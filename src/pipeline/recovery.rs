@@ -10,7 +10,7 @@ use super::shared::Shared;
 use super::telling;
 use super::worker::Broken;
 use crate::phrases::Phrases;
-use crate::store::{Run, StoreError};
+use crate::store::{FiringId, Run, StoreError};
 
 fn died() -> Phrases {
     Phrases::new("daemon-ended")
@@ -51,7 +51,7 @@ fn settle<S>(shared: &Shared<S>, run: &Run, why: &Phrases) -> Result<(), StoreEr
     let messages = shared.store.calls_between(&run.group, run.first, run.last)?;
     let wrote = shared.wrote_upstream(&run.group, run.first);
     tracing::info!(group = %run.group, run = run.id.0, wrote, "a run was interrupted when the daemon ended");
-    if wrote || run.attempt > super::retries::RETRIES {
+    if wrote || FiringId::of(run.first).is_some() || run.attempt > super::retries::RETRIES {
         return match shared.fail(&group, run, why, &messages, true) {
             Broken::Settled(_) => Ok(()),
             Broken::Store(error) => Err(error),

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::dispatcher::Event;
 use super::outbox::OutboxHandle;
 use super::people::Roster;
+use super::scheduler::TaskBell;
 use super::telling;
 use super::worker::{Broken, Left, Stopping};
 use super::{Allowance, Settings};
@@ -20,7 +21,7 @@ use crate::home::Home;
 use crate::phrases::Phrases;
 use crate::store::ledger::{AuditEntry, AuditLog};
 use crate::store::{
-    EndRunError, Group, Means, Message, MessageRow, Millis, Run, Say, Sayable, Store, StoreError, Text, now,
+    EndRunError, FiringId, Group, Means, Message, MessageRow, Millis, Run, Say, Sayable, Store, StoreError, Text, now,
 };
 
 pub(super) struct Shared<S> {
@@ -32,6 +33,7 @@ pub(super) struct Shared<S> {
     pub(super) allowance: Allowance,
     pub(super) settings: Settings,
     pub(super) outbox: OutboxHandle,
+    pub(super) bell: TaskBell,
     pub(super) events: mpsc::UnboundedSender<Event>,
     /// The last message of each group that was told to wait for the engine.
     pub(super) waits_for_engine: Mutex<BTreeMap<GroupName, MessageRow>>,
@@ -106,6 +108,9 @@ impl<S> Shared<S> {
 
     /// Sends a notice about a waiting message. A failure is only logged; nothing depends on it.
     pub(super) fn remark(&self, group: &GroupName, answers: &Message, words: impl Into<Phrases>) {
+        if telling::is_unasked(answers) {
+            return;
+        }
         let remark = telling::outgoing(OutgoingKind::Notice, self.say.own(group, words), answers);
         match self.store.enqueue(group, None, &remark) {
             Ok(_) => self.outbox.wake(),
@@ -149,6 +154,9 @@ impl<S> Shared<S> {
 
     /// Ends a failed run: tries again later where that is safe and can help, else tells the chat.
     pub(super) fn fail(&self, group: &Group, run: &Run, why: &Phrases, messages: &[Message], may_pass: bool) -> Broken {
+        if let Some(firing) = FiringId::of(run.first) {
+            return self.fail_firing(group, run, firing, why, may_pass);
+        }
         let wrote = self.wrote_upstream(&group.name, run.first);
         let rest = self.settings.backoff.after(run.attempt).filter(|_| may_pass && !wrote);
         let words = match (wrote, may_pass) {
@@ -221,12 +229,15 @@ impl<S> Shared<S> {
         run: Option<&Run>,
         stopping: Stopping,
     ) -> Result<bool, EndRunError> {
+        let Some(registered) = self.store.group(group)? else { return Ok(false) };
+        let task = self.stop_firings(&registered, run)?;
+        let run = run.filter(|run| FiringId::of(run.first).is_none());
         let mut waiting = self.store.calls_waiting(group)?;
         if stopping == Stopping::AsSaid {
             let said = waiting.iter().rposition(|message| message.means == Means::Stop);
             waiting.truncate(said.map_or(0, |at| at + 1));
         }
-        let stopped = waiting.iter().any(|message| message.means == Means::Call);
+        let stopped = task || waiting.iter().any(|message| message.means == Means::Call);
         let own;
         let run = match run {
             Some(run) => run,
@@ -235,11 +246,14 @@ impl<S> Shared<S> {
                     own = run;
                     &own
                 }
-                None => return Ok(false),
+                None => {
+                    self.outbox.wake();
+                    return Ok(stopped);
+                }
             },
         };
         let cursor = waiting.last().map(|message| message.row);
-        self.store.fail_run(run.id, "stopped", cursor, &telling::stopped(&self.say, group, &waiting))?;
+        self.store.fail_run(run.id, "stopped", cursor, &telling::stopped(&self.say, group, &waiting, task))?;
         self.outbox.wake();
         Ok(stopped)
     }

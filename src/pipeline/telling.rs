@@ -1,11 +1,17 @@
 //! What a chat is told when a message gets no answer.
 
 use containers::protocol::Forgotten;
+use desk::screen::quotation;
 use policies::{GroupName, SandboxId};
 
-use crate::channels::protocol::OutgoingKind;
+use crate::channels::protocol::{OutgoingKind, Sender};
 use crate::phrases::Phrases;
-use crate::store::{EndRunError, Means, Message, NO_SANDBOX, NewOutgoing, Run, Say, Sayable, Store, StoreError};
+use crate::store::{
+    EndRunError, Firing, FiringId, Means, Message, NO_SANDBOX, NewOutgoing, Run, Say, Sayable, Store, StoreError, Task,
+};
+
+/// What is shown of a task's words, in characters.
+const PROMPT_SHOWN: usize = 80;
 
 /// For the main group, once `doorward setup` is through.
 pub(super) fn set_up() -> Phrases {
@@ -42,6 +48,29 @@ pub(super) fn outgoing(kind: OutgoingKind, text: Sayable, answers: &Message) -> 
     outgoing_to(kind, text, &answers.id)
 }
 
+/// One that answers nobody.
+pub(super) fn unasked(kind: OutgoingKind, text: Sayable) -> NewOutgoing {
+    NewOutgoing { kind, text, in_reply_to: None }
+}
+
+/// A phrase about a task, with its number and what it is to do.
+pub(super) fn of_task(phrase: Phrases, task: &Task) -> Phrases {
+    phrase.with("number", task.id.0).with("what", quotation(&task.what.prompt, PROMPT_SHOWN))
+}
+
+/// What of a firing stands for a message: somebody waits for it, who is nobody.
+pub(super) fn call_of(firing: &Firing) -> Message {
+    let sender = Sender { id: "doorward".to_owned(), name: "Doorward".to_owned() };
+    let (row, at) = (firing.id.row(), firing.due_at.as_millisecond());
+    let text = firing.task.what.prompt.clone();
+    Message { row, id: String::new(), sender, text, at, received_at: at, means: Means::Call, quote: None }
+}
+
+/// Whether nobody waits for this.
+pub(super) fn is_unasked(message: &Message) -> bool {
+    FiringId::of(message.row).is_some()
+}
+
 /// The same, with only the id of the message that it answers.
 pub(super) fn outgoing_to(kind: OutgoingKind, text: Sayable, answers: &str) -> NewOutgoing {
     NewOutgoing { kind, text, in_reply_to: Some(answers.to_owned()) }
@@ -58,9 +87,9 @@ pub(super) fn failures(messages: &[Message], words: &Sayable) -> Vec<NewOutgoing
     messages.iter().flat_map(tell).collect()
 }
 
-/// What a stop has ended, and the reply to its sender.
-pub(super) fn stopped(say: &Say, group: &GroupName, waiting: &[Message]) -> Vec<NewOutgoing> {
-    let any = waiting.iter().any(|message| message.means != Means::Stop);
+/// What a stop has ended, and the reply to its sender. `task`: whether that was a task, too.
+pub(super) fn stopped(say: &Say, group: &GroupName, waiting: &[Message], task: bool) -> Vec<NewOutgoing> {
+    let any = task || waiting.iter().any(|message| message.means != Means::Stop);
     let asked = waiting.iter().any(|message| message.means == Means::Stop);
     let tell = |message: &Message| {
         let (kind, words) = match message.means {

@@ -11,5 +11,6 @@ mod promises;
 mod recovery;
 mod settled;
 mod stops;
+mod tasks;
 mod told;
 mod waits;

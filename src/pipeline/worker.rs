@@ -11,10 +11,11 @@ use tokio::task::JoinHandle;
 
 use super::Shared;
 use super::conversation::Conversation;
+use super::errand::Errand;
 use super::sandbox::{Sandbox, StartFailure, StartSandbox};
 use super::{recovery, telling};
 use crate::phrases::Phrases;
-use crate::store::{Group, Means, Message, Run, StoreError};
+use crate::store::{Context, Firing, Group, Means, Message, Run, StoreError};
 
 /// How many first pauses lie between two attempts to find a missing engine.
 const ENGINE_AWAY: u32 = 3;
@@ -137,19 +138,48 @@ impl<S: StartSandbox> Worker<S> {
             if self.shared.store.stop_waits(&self.name)? {
                 self.settle_stopped(Stopping::AsSaid);
             }
+            if self.shared.paused_until(&self.name).is_none()
+                && let Some(firing) = self.shared.store.next_firing(&self.name)?
+            {
+                self.shared.report_busy(&self.name);
+                self.carry_out(&group, firing).await?;
+                continue;
+            }
             let waiting = self.shared.pending_messages(&self.name)?;
             if !waiting.is_empty() {
                 self.shared.report_busy(&self.name);
                 self.shared.typing(&self.name, true);
                 self.keep_to_the_allowance(&group, &waiting)?;
                 self.leave_a_lost_folder(&waiting).await;
-                self.ensure_sandbox(&group, &waiting).await?;
+                let resume = self.shared.store.session(&self.name)?;
+                self.ensure_sandbox(&group, &waiting, resume).await?;
                 Conversation::begin(self, &group, waiting)?.carry_on().await?;
                 self.shared.typing(&self.name, false);
             } else if self.sandbox.is_none() || !self.rest_until_woken().await {
                 return Ok(());
             }
         }
+    }
+
+    /// A task that is due: in the group's sandbox, or in one of its own that ends with it.
+    async fn carry_out(&mut self, group: &Group, firing: Firing) -> Result<(), Broken> {
+        let isolated = firing.task.what.context == Context::Isolated;
+        let resume = match isolated {
+            true => {
+                self.close_sandbox("a task is due that has a sandbox of its own").await;
+                None
+            }
+            false => {
+                self.leave_a_lost_folder(&[]).await;
+                self.shared.store.session(&self.name)?
+            }
+        };
+        self.ensure_sandbox(group, &[telling::call_of(&firing)], resume).await?;
+        Errand::begin(self, group, firing)?.carry_on().await?;
+        if isolated {
+            self.close_sandbox("its task is over").await;
+        }
+        Ok(())
     }
 
     /// An agent whose folder was removed or replaced works in a folder that nobody sees any more.
@@ -178,12 +208,16 @@ impl<S: StartSandbox> Worker<S> {
     }
 
     /// Starts a sandbox where there is none yet.
-    async fn ensure_sandbox(&mut self, group: &Group, waiting: &[Message]) -> Result<(), Broken> {
+    async fn ensure_sandbox(
+        &mut self,
+        group: &Group,
+        waiting: &[Message],
+        resume: Option<String>,
+    ) -> Result<(), Broken> {
         if self.sandbox.is_some() {
             return Ok(());
         }
         let (shared, wanted) = (Arc::clone(&self.shared), group.clone());
-        let resume = self.shared.store.session(&self.name)?;
         // In a task of its own: a halt may drop the wait, but must not drop a start half-way.
         self.starting = Some(tokio::spawn(async move { shared.sandboxes.start(&wanted, resume).await }));
         let failure = match self.started(waiting).await {
@@ -206,7 +240,8 @@ impl<S: StartSandbox> Worker<S> {
 
     /// No attempt was made, so none is counted: the messages wait, and each call is told once.
     fn wait_for_the_engine(&self, waiting: &[Message], failure: &StartFailure) -> Broken {
-        for message in waiting.iter().filter(|message| message.means != Means::Talk) {
+        let asked = waiting.iter().filter(|message| message.means != Means::Talk && !telling::is_unasked(message));
+        for message in asked {
             if self.shared.tells_of_the_engine(&self.name, message.row) {
                 let words = failure.why.clone().line(Phrases::new("waits-for-engine"));
                 self.shared.remark(&self.name, message, words);

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{Millis, NewOutgoing, Store, StoreError, now, outbox};
 
 /// The store's number of a message; grows with each. Cursors are such numbers,
-/// never times: clocks of senders are not ours.
+/// never times: clocks of senders are not ours. A negative one is no message's but a firing's ([`super::FiringId`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageRow(pub i64);
 

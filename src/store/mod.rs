@@ -18,6 +18,7 @@ mod copy;
 mod digests;
 mod durable;
 mod error;
+mod firings;
 mod grants;
 mod groups;
 pub mod ledger;
@@ -32,6 +33,7 @@ mod place;
 mod retention;
 mod runs;
 mod say;
+mod tasks;
 mod undelivered;
 mod wrote;
 
@@ -46,6 +48,7 @@ pub use asks::{Answered, Ask, AskId, AskState, NewAsk};
 pub use copy::{copy_database, is_a_database, is_beside_a_database};
 pub use digests::LastDigest;
 pub use error::StoreError;
+pub use firings::{Fired, Firing, FiringEnd, FiringId, FiringState, MOST_FAILURES};
 pub use grants::{Found, NewGrant, Wanted};
 pub use groups::{AddGroupError, Group, NewGroup};
 pub use messages::{Imported, Inserted, MOST_TALK, Means, Message, MessageRow, NewMessage};
@@ -57,6 +60,7 @@ pub use people::{KeptOf, Member};
 pub use retention::{Old, Retained};
 pub use runs::{EndRunError, NO_SANDBOX, Run, RunId, RunState};
 pub use say::{Growing, MARK, Say, Sayable, SayableFile, Text};
+pub use tasks::{Context, MOST_BY_AGENTS, MadeBy, NewTask, NotChanged, Task, TaskChange, TaskId, TaskState, Word};
 pub use undelivered::Undelivered;
 
 use durable::Durable;
@@ -212,6 +216,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/main-7.sql"),
     include_str!("schema/main-8.sql"),
     include_str!("schema/main-9.sql"),
+    include_str!("schema/main-10.sql"),
 ];
 
 /// Creates the file before SQLite does: 0600 from the first byte. SQLite gives

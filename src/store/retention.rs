@@ -2,7 +2,7 @@
 //! few at a time, so that nobody waits.
 //!
 //! What is open never goes: a message that calls and is not dealt with, a run that is under
-//! way or whose messages are not, what waits to be sent. Nor do the last [`NEWEST`] of each,
+//! way or whose messages are not, what waits to be sent, a task that will be due. Nor do the last [`NEWEST`] of each,
 //! whatever the clock says: by them a message is known that a channel delivers once more.
 
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ struct Kept {
     closed: &'static str,
 }
 
-const KEPT: [Kept; 4] = [
+const KEPT: [Kept; 6] = [
     Kept {
         table: "messages",
         id: "row_id",
@@ -50,8 +50,12 @@ const KEPT: [Kept; 4] = [
         table: "runs",
         id: "id",
         at: "coalesce(ended_at, started_at)",
-        closed: "state <> 'running' AND last_row <= (SELECT cursor FROM groups WHERE name = group_name)",
+        // One of a firing has its number, negative: it stays as long as that is open.
+        closed: "state <> 'running' AND last_row <= (SELECT cursor FROM groups WHERE name = group_name)
+                 AND NOT EXISTS (SELECT 1 FROM firings WHERE firings.id = -last_row AND firings.state = 'open')",
     },
+    Kept { table: "firings", id: "id", at: "coalesce(ended_at, claimed_at)", closed: "state <> 'open'" },
+    Kept { table: "tasks", id: "id", at: "coalesce(ended_at, created_at)", closed: "state IN ('done', 'cancelled')" },
 ];
 
 /// What is old: all from before a time, and of some groups from before another.

@@ -209,7 +209,7 @@ fn failed_attempts(connection: &Connection, group: &GroupName, first: MessageRow
 }
 
 /// Ends a run if it is under way, and says whose it is.
-fn end(
+pub(super) fn end(
     connection: &Connection,
     run: RunId,
     state: RunState,

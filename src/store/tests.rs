@@ -14,6 +14,7 @@ mod pauses;
 mod people;
 mod retention;
 mod schemas;
+mod tasks;
 mod undelivered;
 mod wrote;
 

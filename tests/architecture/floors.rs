@@ -32,6 +32,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("memory", 2),
     ("phrases", 2),
     ("registration", 2),
+    ("schedule", 2),
     ("budget", 2),
     ("meters", 2),
     ("clock", 2),

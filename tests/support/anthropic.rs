@@ -144,7 +144,8 @@ impl Asked {
 
 /// The daemon's way to say what people wrote.
 fn is_said(block: &Value) -> bool {
-    block["type"] == "text" && block["text"].as_str().is_some_and(|text| text.contains("<message "))
+    block["type"] == "text"
+        && block["text"].as_str().is_some_and(|text| ["<message ", "<task "].iter().any(|said| text.contains(said)))
 }
 
 fn blocks(message: &Value) -> Vec<Value> {

@@ -7,8 +7,9 @@
 //! guest → daemon   hello {v, attestation}     before anything of the agent runs
 //! daemon → guest   start {v, agent}           only if the attestation is as asked
 //! guest → daemon   ready
-//! daemon → guest   prompt {id, text} | follow_up {id, text} | interrupt | close
+//! daemon → guest   prompt {id, text} | follow_up {id, text} | check {id, command} | interrupt | close
 //! guest → daemon   text {id, text} … done {id, with} | forgot {id, what} … error {id, message, fatal, retry}
+//!                  | checked {id, output, failed}
 //! ```
 //!
 //! What it is not: a source of facts. Agent and guest share a uid, so after
@@ -48,6 +49,13 @@ pub enum ToGuest {
         id: u64,
         /// What people said.
         text: String,
+    },
+    /// Run a command beside the agent, which hears nothing of it, and say what it writes.
+    Check {
+        /// Chosen by the daemon; `checked` refers to it.
+        id: u64,
+        /// For `sh`.
+        command: String,
     },
     /// Break the current turn off.
     Interrupt,
@@ -94,6 +102,15 @@ pub enum FromGuest {
         id: u64,
         /// A few words.
         what: String,
+    },
+    /// A command that was to be run beside the agent has ended.
+    Checked {
+        /// The id of the `check`.
+        id: u64,
+        /// What it wrote.
+        output: String,
+        /// How it failed; nothing where it did not.
+        failed: Option<String>,
     },
     /// The turn is over.
     Done {

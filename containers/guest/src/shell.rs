@@ -35,6 +35,9 @@ pub const MAX_OUTPUT: usize = 256 * 1024;
 /// The longest command that goes as an argument.
 const MOST_ARGUMENT: usize = 100 << 10;
 
+/// How long a command beside the agent may take.
+const LONGEST_CHECK: Duration = Duration::from_secs(60);
+
 /// How often at most the daemon is told that a command writes.
 const SIGNS: Duration = Duration::from_secs(10);
 
@@ -70,6 +73,7 @@ pub async fn drive(reaper: Rc<Reaper>, mut daemon: Daemon) -> Result<(), String>
                     }
                     queue.push_back((id, text));
                 }
+                Some(ToGuest::Check { id, command }) => begin_check(&reaper, id, command, daemon.say.clone()),
                 Some(ToGuest::Interrupt) => {
                     if let Some(fire) = turn.as_mut().and_then(|turn| turn.interrupt.take()) {
                         let _ = fire.send(());
@@ -108,6 +112,34 @@ fn begin(reaper: Rc<Reaper>, id: u64, text: String, say: mpsc::Sender<FromGuest>
     Turn { interrupt: Some(interrupt), over }
 }
 
+/// Runs a command beside the agent, and says what came of it.
+pub fn begin_check(reaper: &Reaper, id: u64, command: String, say: mpsc::Sender<FromGuest>) {
+    let (reaper, (interrupt, interrupted)) = (reaper.clone(), oneshot::channel());
+    tokio::task::spawn_local(async move {
+        let end = tokio::task::spawn_local(async move {
+            tokio::time::sleep(LONGEST_CHECK).await;
+            let _ = interrupt.send(());
+        });
+        let ran = run_to_end(&reaper, id, &command, interrupted, &say).await;
+        end.abort();
+        let (output, failed) = match ran {
+            Ok(ran) if ran.interrupted => {
+                (ran.output.reply(None), Some(format!("it took longer than {} s", LONGEST_CHECK.as_secs())))
+            }
+            Ok(ran) => (ran.output.written(), ending(ran.status, false)),
+            Err(NotRun { why, .. }) => (String::new(), Some(why)),
+        };
+        let _ = say.send(FromGuest::Checked { id, output, failed }).await;
+    });
+}
+
+/// A command that has ended.
+struct Ran {
+    output: Output,
+    status: Option<WaitStatus>,
+    interrupted: bool,
+}
+
 /// Runs one command to its end, or until `interrupt` fires, and gives the reply.
 async fn run(
     reaper: &Reaper,
@@ -116,6 +148,17 @@ async fn run(
     interrupt: oneshot::Receiver<()>,
     say: &mpsc::Sender<FromGuest>,
 ) -> Result<String, NotRun> {
+    let Ran { output, status, interrupted } = run_to_end(reaper, id, command, interrupt, say).await?;
+    Ok(output.reply(ending(status, interrupted)))
+}
+
+async fn run_to_end(
+    reaper: &Reaper,
+    id: u64,
+    command: &str,
+    interrupt: oneshot::Receiver<()>,
+    say: &mpsc::Sender<FromGuest>,
+) -> Result<Ran, NotRun> {
     let Started { reader, mut exit, group, file: _file } = start(reaper, command)?;
     let mut output = Output::default();
     let mut buffer = vec![0; 64 * 1024];
@@ -149,7 +192,7 @@ async fn run(
     if open {
         tokio::task::spawn_local(discard(reader, buffer));
     }
-    Ok(output.reply(ending(status, interrupted)))
+    Ok(Ran { output, status, interrupted })
 }
 
 /// A command that runs.
@@ -261,8 +304,12 @@ impl Output {
         self.dropped += bytes.len() - room;
     }
 
+    fn written(&self) -> String {
+        String::from_utf8_lossy(&self.kept).into_owned()
+    }
+
     fn reply(&self, ending: Option<String>) -> String {
-        let mut text = String::from_utf8_lossy(&self.kept).into_owned();
+        let mut text = self.written();
         let note = (self.dropped > 0).then(|| format!("(cut here: {} more bytes)", self.dropped));
         for line in note.into_iter().chain(ending) {
             if !text.is_empty() && !text.ends_with('\n') {

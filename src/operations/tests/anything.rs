@@ -21,15 +21,34 @@ static SERVED: LazyLock<(tokio::runtime::Runtime, House, OpenDoor)> = LazyLock::
 
 fn messages() -> impl Strategy<Value = Vec<u8>> {
     let junk = proptest::collection::vec(any::<u8>(), 0..300);
-    let names = prop_oneof![Just("send_message"), Just("request_access"), Just("policy"), Just("\u{0}"), Just("../x")];
+    let names = prop_oneof![
+        Just("send_message"),
+        Just("request_access"),
+        Just("policy"),
+        Just("schedule_task"),
+        Just("update_task"),
+        Just("\u{0}"),
+        Just("../x")
+    ];
     let value = prop_oneof![
         any::<String>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
         Just(Value::Null),
         proptest::collection::vec(any::<String>(), 0..3).prop_map(Value::from),
     ];
-    let keys =
-        prop_oneof![Just("text"), Just("host"), Just("why"), Just("path"), Just("method"), Just("group"), Just("")];
+    let keys = prop_oneof![
+        Just("text"),
+        Just("host"),
+        Just("why"),
+        Just("path"),
+        Just("method"),
+        Just("group"),
+        Just("task_id"),
+        Just("prompt"),
+        Just("schedule_type"),
+        Just("schedule_value"),
+        Just("")
+    ];
     let arguments = proptest::collection::btree_map(keys, value, 0..5);
     let methods = prop_oneof![
         Just("tools/call"),

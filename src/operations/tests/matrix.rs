@@ -44,6 +44,16 @@ fn row(operation: Operation) -> Row {
             row(json!({ "name": "new", "chat": "new" }), None, [Asks, Asks, Refused, Asks], true)
         }
         Operation::ListGroups => row(json!({}), None, [Done, Done, Refused, Done], false),
+        Operation::ScheduleTask => {
+            let task = json!({ "prompt": "water the plants", "schedule_type": "interval", "schedule_value": "2h" });
+            row(task, None, [Done, Done, Refused, Refused], true)
+        }
+        Operation::ListTasks => row(json!({}), None, [Done, Done, Refused, Done], false),
+        // Of tasks that there are, tests/tasks.rs.
+        Operation::UpdateTask | Operation::PauseTask | Operation::ResumeTask | Operation::CancelTask => {
+            row(json!({ "task_id": 7 }), None, [Refused, Refused, Refused, Refused], true)
+        }
+        Operation::Usage => row(json!({}), None, [Done, Done, Refused, Done], false),
         Operation::RequestAccess => {
             row(json!({ "host": "other.test", "why": "because" }), None, [Done, Done, Refused, Done], true)
         }

@@ -113,7 +113,7 @@ impl Fake {
         self.of.prompts.lock().unwrap().push(text.to_owned());
         // An agent that reads context says what it read.
         let obeys = || self.of.readers.lock().unwrap().iter().any(|(group, obeys)| *group == self.group && *obeys);
-        if text.starts_with("<messages") && !obeys() {
+        if text.starts_with(['<']) && !obeys() {
             return self.answer(id, text);
         }
         let text = last_message(text);
@@ -219,6 +219,9 @@ impl Sandbox for Fake {
 
 /// What the last message of a prompt says, without the call in front of it.
 fn last_message(text: &str) -> &str {
+    if let Some((_, task)) = text.strip_suffix("</task>").and_then(|text| text.split_once('>')) {
+        return task;
+    }
     let Some(messages) = text.strip_suffix("</message>\n</messages>") else { return text };
     let last = &messages[messages.rfind("<message ").unwrap_or(0)..];
     let said = last.split_once('>').map_or(last, |(_, said)| said);

@@ -25,6 +25,7 @@ use crate::pipeline::calling::Name;
 use crate::pipeline::outbox::{self, Patience};
 use crate::pipeline::retries::Backoff;
 use crate::pipeline::router::Peer;
+use crate::pipeline::scheduler::TaskBell;
 use crate::pipeline::waiting::Waits;
 use crate::pipeline::{Assistant, Locks, Parts, Pipeline, PipelineTask, Settings};
 use crate::store::ledger::AuditLog;
@@ -109,6 +110,7 @@ impl House {
             say,
             outbox,
             approvals,
+            bell: TaskBell::default(),
             sandboxes: self.fakes.clone(),
             settings: self.settings.clone(),
         })

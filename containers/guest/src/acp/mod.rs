@@ -24,6 +24,7 @@ use crate::{
     failure::{self, Failure, Refused},
     protocol::{Forgotten, FromGuest, Program, ToGuest},
     reaper::Reaper,
+    shell,
 };
 
 /// How often at most the daemon is told that something moves.
@@ -46,6 +47,7 @@ pub async fn drive(
         Err(why) => return refuse(daemon, why, false).await,
     };
     let mut driver = Driver {
+        reaper,
         talk,
         name,
         daemon,
@@ -64,7 +66,8 @@ pub async fn drive(
     driver.serve().await
 }
 
-struct Driver {
+struct Driver<'a> {
+    reaper: &'a Reaper,
     talk: Talk,
     name: String,
     daemon: Daemon,
@@ -94,7 +97,7 @@ impl Turn {
     }
 }
 
-impl Driver {
+impl Driver<'_> {
     /// Makes itself known, and goes on with a conversation or begins one.
     async fn begin(&mut self, resume: Option<String>) -> Result<(), Trouble> {
         self.talk.initialize().await?;
@@ -139,6 +142,9 @@ impl Driver {
                         if agents::folder_is_gone() {
                             return self.give_up(agents::FOLDER_GONE.to_owned()).await;
                         }
+                    }
+                    Some(ToGuest::Check { id, command }) => {
+                        shell::begin_check(self.reaper, id, command, self.daemon.say.clone());
                     }
                     Some(ToGuest::Interrupt) => if self.turn.is_some() { self.talk.cancel() },
                     Some(ToGuest::Start { .. }) => return Err("the daemon said `start` twice".to_owned()),
@@ -274,7 +280,7 @@ async fn refuse(mut daemon: Daemon, why: String, retry: bool) -> Result<(), Stri
                 daemon.tell(FromGuest::Error { id, message: why.clone(), fatal: true, retry }).await?;
                 return Err(why);
             }
-            Some(ToGuest::Interrupt) => {}
+            Some(ToGuest::Interrupt | ToGuest::Check { .. }) => {}
             Some(ToGuest::Close | ToGuest::Start { .. }) | None => return Ok(()),
         }
     }

@@ -25,6 +25,7 @@ use crate::{
     process::{Heard, Process},
     protocol::{Forgotten, FromGuest, ToGuest},
     reaper::Reaper,
+    shell,
 };
 
 /// How often a refused key is tried again before that is told.
@@ -108,6 +109,9 @@ impl Driver<'_> {
                         if agents::folder_is_gone() {
                             return self.give_up(agents::FOLDER_GONE.to_owned()).await;
                         }
+                    }
+                    Some(ToGuest::Check { id, command }) => {
+                        shell::begin_check(self.reaper, id, command, self.daemon.say.clone());
                     }
                     Some(ToGuest::Interrupt) => if self.turns.under_way() { start::interrupt(&self.process) },
                     Some(ToGuest::Start { .. }) => return Err("the daemon said `start` twice".to_owned()),

@@ -1,0 +1,413 @@
+//! `schedule_task`, `list_tasks`, `update_task`, `pause_task`, `resume_task`, `cancel_task`: what an agent
+//! is to do later, in its own group.
+//!
+//! **Invariants**
+//! - A task that an agent makes or changes is told in its chat, whole, by the same transaction.
+//! - No agent reaches another group's task.
+
+use desk::screen::quotation;
+use jiff::Timestamp;
+use policies::{Code, GroupName, Refusal};
+use proxy::ports::Caller;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+
+use super::asked::{Asked, Described};
+use super::{Asker, Chats, Operations, Proof, unavailable};
+use crate::channels::protocol::OutgoingKind;
+use crate::phrases::Phrases;
+use crate::schedule::{Kind, Missed, Schedule};
+use crate::store::{
+    Context, MadeBy, NewOutgoing, NewTask, NotChanged, RunId, Task, TaskChange, TaskId, TaskState, Word,
+};
+
+/// The longest prompt, in characters: its chat reads all of it.
+pub(super) const PROMPT_AT_MOST: usize = 2000;
+
+/// The longest command, in characters.
+pub(super) const GATE_AT_MOST: usize = 500;
+
+/// `schedule_task`, in the words of NanoClaw's.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ScheduleTask {
+    /// What is to be done.
+    prompt: String,
+    /// `cron`, `interval` or `once`.
+    schedule_type: String,
+    /// A cron line, a length of time, a time.
+    schedule_value: String,
+    /// `group` where nothing is said, or `isolated`.
+    context_mode: Option<String>,
+    /// The owner's where nothing is said.
+    time_zone: Option<String>,
+    /// `once` where nothing is said, `skip` or `all`.
+    missed: Option<String>,
+    /// A command that says whether there is anything to do.
+    gate: Option<String>,
+}
+
+/// `update_task`: what is named is different from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UpdateTask {
+    /// Which.
+    #[serde(deserialize_with = "number")]
+    task_id: u64,
+    /// What is to be done.
+    prompt: Option<String>,
+    /// `cron`, `interval` or `once`.
+    schedule_type: Option<String>,
+    /// A cron line, a length of time, a time.
+    schedule_value: Option<String>,
+    /// `group` or `isolated`.
+    context_mode: Option<String>,
+    /// The name of a time zone.
+    time_zone: Option<String>,
+    /// `skip`, `once` or `all`.
+    missed: Option<String>,
+    /// The command before it; the empty one for none.
+    gate: Option<String>,
+}
+
+/// `pause_task`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PauseTask {
+    /// Which.
+    #[serde(deserialize_with = "number")]
+    task_id: u64,
+}
+
+/// `resume_task`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ResumeTask {
+    /// Which.
+    #[serde(deserialize_with = "number")]
+    task_id: u64,
+}
+
+/// `cancel_task`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CancelTask {
+    /// Which.
+    #[serde(deserialize_with = "number")]
+    task_id: u64,
+}
+
+/// `list_tasks`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListTasks {}
+
+/// A number, as a number or in quotation marks: models write both.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Number(u64),
+        Text(String),
+    }
+    match Written::deserialize(deserializer)? {
+        Written::Number(number) => Ok(number),
+        Written::Text(text) => text.trim().parse().map_err(|_| serde::de::Error::custom("`task_id` is a number")),
+    }
+}
+
+impl Asked for ScheduleTask {
+    fn described() -> Described {
+        Described {
+            what: "Has something done later, or again and again: when it is due you are given the prompt, and your answer goes \
+             to this chat. The chat is told of the task, and can cancel it."
+                .to_owned(),
+            properties: task_properties(),
+            required: &["prompt", "schedule_type", "schedule_value"],
+        }
+    }
+
+    fn perform(&self, operations: &Operations, caller: &Caller, proof: Proof<'_>) -> Result<String, Refusal> {
+        operations.schedule_task(caller, proof, self)
+    }
+}
+
+impl Asked for ListTasks {
+    fn described() -> Described {
+        Described { what: "The tasks of this group, as JSON.".to_owned(), properties: json!({}), required: &[] }
+    }
+
+    fn perform(&self, operations: &Operations, caller: &Caller, proof: Proof<'_>) -> Result<String, Refusal> {
+        operations.list_tasks(caller, proof)
+    }
+}
+
+impl Asked for UpdateTask {
+    fn described() -> Described {
+        let mut properties = task_properties();
+        properties["task_id"] = task_id();
+        let what = "Changes what is named of a task of this group. The chat is told.".to_owned();
+        Described { what, properties, required: &["task_id"] }
+    }
+
+    fn perform(&self, operations: &Operations, caller: &Caller, proof: Proof<'_>) -> Result<String, Refusal> {
+        operations.update_task(caller, proof, self)
+    }
+}
+
+impl Asked for PauseTask {
+    fn described() -> Described {
+        Described {
+            what: "Has a task of this group rest until it is resumed. The chat is told.".to_owned(),
+            properties: json!({ "task_id": task_id() }),
+            required: &["task_id"],
+        }
+    }
+
+    fn perform(&self, operations: &Operations, caller: &Caller, proof: Proof<'_>) -> Result<String, Refusal> {
+        operations.set_task(caller, proof, self.task_id, TaskState::Paused)
+    }
+}
+
+impl Asked for ResumeTask {
+    fn described() -> Described {
+        Described {
+            what: "Has a paused task of this group go on. The chat is told.".to_owned(),
+            properties: json!({ "task_id": task_id() }),
+            required: &["task_id"],
+        }
+    }
+
+    fn perform(&self, operations: &Operations, caller: &Caller, proof: Proof<'_>) -> Result<String, Refusal> {
+        operations.set_task(caller, proof, self.task_id, TaskState::Active)
+    }
+}
+
+impl Asked for CancelTask {
+    fn described() -> Described {
+        Described {
+            what: "Ends a task of this group for good. The chat is told.".to_owned(),
+            properties: json!({ "task_id": task_id() }),
+            required: &["task_id"],
+        }
+    }
+
+    fn perform(&self, operations: &Operations, caller: &Caller, proof: Proof<'_>) -> Result<String, Refusal> {
+        operations.set_task(caller, proof, self.task_id, TaskState::Cancelled)
+    }
+}
+
+impl Operations {
+    fn schedule_task(&self, caller: &Caller, _: Proof<'_>, wanted: &ScheduleTask) -> Result<String, Refusal> {
+        let (chats, run) = (self.chats()?, under_way(caller)?);
+        let group = &caller.identity().group;
+        self.may_be_told(group, Some(&wanted.prompt), wanted.gate.as_deref())?;
+        let zone = match (&wanted.time_zone, &chats.zone) {
+            (Some(zone), _) | (None, Some(zone)) => zone,
+            (None, None) => return Err(refuse("say the `time_zone`, like Europe/Berlin: the owner's has no name")),
+        };
+        let new = NewTask {
+            group: group.clone(),
+            prompt: wanted.prompt.clone(),
+            schedule: read(&wanted.schedule_type, &wanted.schedule_value, zone)?,
+            context: context(wanted.context_mode.as_deref())?.unwrap_or_default(),
+            missed: missed(wanted.missed.as_deref())?.unwrap_or_default(),
+            gate: wanted.gate.clone().filter(|gate| !gate.trim().is_empty()),
+            made_by: MadeBy::Agent,
+        };
+        let tell = |task: &Task| self.told(task, made(Phrases::new("task-made"), task));
+        let task = chats.store.add_task(&new, &Word { run: Some(run), tell: &tell }).map_err(not_changed)?;
+        chats.tasks_changed();
+        Ok(format!("Task {} is made: {}. The chat is told of it.", task.id.0, comes(&task)))
+    }
+
+    fn list_tasks(&self, caller: &Caller, _: Proof<'_>) -> Result<String, Refusal> {
+        let tasks = self.chats()?.store.tasks(Some(&caller.identity().group), false);
+        let tasks = tasks.map_err(|error| unavailable(&error))?;
+        Ok(json!({ "tasks": tasks.iter().map(listed).collect::<Vec<_>>() }).to_string())
+    }
+
+    fn update_task(&self, caller: &Caller, _: Proof<'_>, wanted: &UpdateTask) -> Result<String, Refusal> {
+        let (chats, run) = (self.chats()?, under_way(caller)?);
+        let task = self.own_task(caller, chats, wanted.task_id)?;
+        self.may_be_told(&task.what.group, wanted.prompt.as_deref(), wanted.gate.as_deref())?;
+        let change = TaskChange {
+            prompt: wanted.prompt.clone(),
+            schedule: rescheduled(&task, wanted)?,
+            context: context(wanted.context_mode.as_deref())?,
+            missed: missed(wanted.missed.as_deref())?,
+            gate: wanted.gate.clone(),
+            state: None,
+        };
+        let tell = |task: &Task| self.told(task, made(Phrases::new("task-changed"), task));
+        let task =
+            chats.store.change_task(task.id, &change, &Word { run: Some(run), tell: &tell }).map_err(not_changed)?;
+        chats.tasks_changed();
+        Ok(format!("Task {} is changed: {}. The chat is told of it.", task.id.0, comes(&task)))
+    }
+
+    /// Pauses, resumes or cancels.
+    fn set_task(&self, caller: &Caller, _: Proof<'_>, number: u64, state: TaskState) -> Result<String, Refusal> {
+        let (chats, run) = (self.chats()?, under_way(caller)?);
+        let task = self.own_task(caller, chats, number)?;
+        let (words, done) = match state {
+            TaskState::Paused => (Phrases::new("task-paused-by-agent"), "is paused"),
+            TaskState::Active => (Phrases::new("task-resumed-by-agent"), "goes on"),
+            TaskState::Done | TaskState::Cancelled => (Phrases::new("task-cancelled-by-agent"), "is cancelled"),
+        };
+        if task.state == state {
+            return Ok(format!("Task {} {done} already.", task.id.0));
+        }
+        let words =
+            |task: &Task| words.clone().with("number", task.id.0).with("what", quotation(&task.what.prompt, 80));
+        let tell = |task: &Task| self.told(task, words(task));
+        let change = TaskChange { state: Some(state), ..TaskChange::default() };
+        let task =
+            chats.store.change_task(task.id, &change, &Word { run: Some(run), tell: &tell }).map_err(not_changed)?;
+        chats.tasks_changed();
+        Ok(format!("Task {} {done}. The chat is told of it.", task.id.0))
+    }
+
+    /// The one place where a number becomes a task that this caller reaches.
+    fn own_task(&self, caller: &Caller, chats: &Chats, number: u64) -> Result<Task, Refusal> {
+        let found = chats.store.task(TaskId(number)).map_err(|error| unavailable(&error))?;
+        match found {
+            Some(task) if task.what.group == caller.identity().group => Ok(task),
+            Some(_) if self.asker(caller)? == Asker::Main => Err(refuse(format!(
+                "task {number} is another group's, which only the owner changes, on the machine: `doorward task --help`"
+            ))),
+            _ => Err(refuse(format!("this group has no task {number}; list_tasks says which there are"))),
+        }
+    }
+
+    /// Whether the chat may read what the agent wants done, and can.
+    fn may_be_told(&self, group: &GroupName, prompt: Option<&str>, gate: Option<&str>) -> Result<(), Refusal> {
+        if prompt.is_some_and(|prompt| prompt.trim().is_empty() || prompt.chars().count() > PROMPT_AT_MOST) {
+            return Err(refuse(format!("`prompt` says in 1 to {PROMPT_AT_MOST} characters what is to be done")));
+        }
+        if gate.is_some_and(|gate| gate.chars().count() > GATE_AT_MOST) {
+            return Err(refuse(format!("`gate` is at most {GATE_AT_MOST} characters long")));
+        }
+        self.say.check(group, &format!("{} {}", prompt.unwrap_or_default(), gate.unwrap_or_default()))
+    }
+
+    fn told(&self, task: &Task, words: Phrases) -> Vec<(GroupName, NewOutgoing)> {
+        let group = task.what.group.clone();
+        let text = self.say.own(&group, words);
+        vec![(group, NewOutgoing { kind: OutgoingKind::Notice, text, in_reply_to: None })]
+    }
+}
+
+impl Chats {
+    fn tasks_changed(&self) {
+        self.bell.ring();
+        self.outbox.wake();
+    }
+}
+
+fn refuse(why: impl Into<String>) -> Refusal {
+    Refusal::new(Code::OperationRefused, why.into())
+}
+
+/// A task is made and changed while something is answered, so that somebody has asked for it.
+fn under_way(caller: &Caller) -> Result<RunId, Refusal> {
+    caller
+        .run()
+        .map(RunId)
+        .ok_or_else(|| refuse("nothing is being answered now; a change of tasks belongs to an answer"))
+}
+
+fn not_changed(error: NotChanged) -> Refusal {
+    match error {
+        NotChanged::Store(error) => unavailable(&error),
+        NotChanged::TooMany => Refusal::new(Code::LimitExceeded, error.to_string()),
+        error => refuse(error.to_string()),
+    }
+}
+
+fn read(kind: &str, value: &str, zone: &str) -> Result<Schedule, Refusal> {
+    let kind =
+        Kind::named(kind).ok_or_else(|| refuse(format!("`schedule_type` is one of {}", Kind::NAMES.join(", "))))?;
+    Schedule::read(kind, value, zone, Timestamp::now()).map_err(|why| refuse(format!("`schedule_value`: {why}")))
+}
+
+fn rescheduled(task: &Task, wanted: &UpdateTask) -> Result<Option<Schedule>, Refusal> {
+    let before = &task.what.schedule;
+    let zone = wanted.time_zone.as_deref().unwrap_or(before.zone_name());
+    let kind = wanted.schedule_type.as_deref().unwrap_or(before.kind().name());
+    match &wanted.schedule_value {
+        Some(value) => read(kind, value, zone).map(Some),
+        None if wanted.schedule_type.is_some() => Err(refuse("`schedule_type` needs a `schedule_value`")),
+        None if wanted.time_zone.is_some() => read(kind, &before.value(), zone).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn context(name: Option<&str>) -> Result<Option<Context>, Refusal> {
+    let read = |name| {
+        Context::named(name).ok_or_else(|| refuse(format!("`context_mode` is one of {}", Context::NAMES.join(", "))))
+    };
+    name.map(read).transpose()
+}
+
+fn missed(name: Option<&str>) -> Result<Option<Missed>, Refusal> {
+    let read =
+        |name| Missed::named(name).ok_or_else(|| refuse(format!("`missed` is one of {}", Missed::NAMES.join(", "))));
+    name.map(read).transpose()
+}
+
+/// `each weekday at 07:00 (Europe/Berlin), next 2026-11-30 07:00`
+fn comes(task: &Task) -> String {
+    let schedule = &task.what.schedule;
+    let next = task.plan.next.map(|next| format!(", next {}", schedule.shows(next))).unwrap_or_default();
+    format!("{} ({}){next}", schedule.words().in_english(), schedule.zone_name())
+}
+
+/// What the chat reads: the agent's words in quotation marks, all of them.
+fn made(phrase: Phrases, task: &Task) -> Phrases {
+    let schedule = &task.what.schedule;
+    let words = phrase
+        .with("number", task.id.0)
+        .saying("when", schedule.words())
+        .with("zone", schedule.zone_name())
+        .with("what", quotation(&task.what.prompt, usize::MAX));
+    let words = match &task.what.gate {
+        Some(gate) => words.line(Phrases::new("task-gate").with("command", quotation(gate, usize::MAX))),
+        None => words,
+    };
+    words.line(Phrases::new("task-cancel").with("number", task.id.0))
+}
+
+fn listed(task: &Task) -> serde_json::Value {
+    let what = &task.what;
+    json!({
+        "task_id": task.id.0,
+        "prompt": what.prompt,
+        "schedule_type": what.schedule.kind().name(),
+        "schedule_value": what.schedule.value(),
+        "time_zone": what.schedule.zone_name(),
+        "context_mode": what.context.name(),
+        "missed": what.missed.name(),
+        "gate": what.gate,
+        "made_by": what.made_by.name(),
+        "state": task.state.name(),
+        "why": task.why,
+        "next": task.plan.next.filter(|_| task.state == TaskState::Active).map(|next| what.schedule.shows(next)),
+    })
+}
+
+fn task_id() -> Value {
+    json!({ "type": ["integer", "string"], "description": "The task's number, as list_tasks says it" })
+}
+
+fn task_properties() -> Value {
+    json!({
+        "prompt": { "type": "string", "maxLength": PROMPT_AT_MOST, "description": "What is to be done, in full: you may remember nothing of now" },
+        "schedule_type": { "type": "string", "enum": Kind::NAMES },
+        "schedule_value": { "type": "string", "description": "cron: five fields, like \"0 7 * * 1-5\"; interval: like \"15m\" or \"2h\"; once: like \"2026-12-01 09:00\", by the time zone's clock" },
+        "context_mode": { "type": "string", "enum": Context::NAMES, "description": "group: with this conversation (the default); isolated: with nothing but the prompt" },
+        "time_zone": { "type": "string", "description": "Like Europe/Berlin; the owner's where nothing is said" },
+        "missed": { "type": "string", "enum": Missed::NAMES, "description": "What becomes of times at which the machine was off: skip, once (the default), all" },
+        "gate": { "type": "string", "maxLength": GATE_AT_MOST, "description": "A shell command that is run first, in this sandbox: where it writes nothing, you are not asked; what it writes, you are given" },
+    })
+}

@@ -1,0 +1,248 @@
+//! One firing of a task, carried out: in the group's live sandbox, or alone in one of its own.
+//!
+//! It is one turn, and its run covers nothing else. What people write meanwhile waits until it is over.
+
+use containers::protocol::{Forgotten, FromGuest, ToGuest};
+use tokio::time::Instant;
+
+use super::prompt::Form;
+use super::reply::{self, Answer, Bounds};
+use super::sandbox::{Lost, Sandbox, StartSandbox};
+use super::telling;
+use super::waiting::{Due, Watch};
+use super::worker::{Broken, LAST_WORD, Left, Worker};
+use crate::channels::protocol::OutgoingKind;
+use crate::phrases::Phrases;
+use crate::store::{Context, EndRunError, Firing, FiringEnd, Group, NewOutgoing, Run};
+
+pub(super) struct Errand<'a, S: StartSandbox> {
+    worker: &'a mut Worker<S>,
+    group: &'a Group,
+    firing: Firing,
+    form: Form,
+    answer: Answer,
+    forgot: Option<Forgotten>,
+    watch: Watch,
+    /// Since when somebody waits behind it.
+    behind: Option<Instant>,
+}
+
+/// How far it is.
+enum Goes {
+    On,
+    /// The command before it has found this to do.
+    Found(String),
+    Over,
+}
+
+impl<'a, S: StartSandbox> Errand<'a, S> {
+    /// The run is recorded before the agent hears of it.
+    pub(super) fn begin(worker: &'a mut Worker<S>, group: &'a Group, firing: Firing) -> Result<Self, Broken> {
+        let form = worker.sandbox.as_ref().map_or(Form::Bare, Sandbox::reads);
+        let watch = Watch::new(worker.shared.settings.waits, form);
+        if let Some(sandbox) = worker.sandbox.as_ref() {
+            let row = firing.id.row();
+            let run = worker.shared.store.begin_run(&group.name, row, row, sandbox.id())?;
+            sandbox.set_run(Some(run.id));
+            worker.run = Some(run);
+        }
+        Ok(Errand { worker, group, firing, form, answer: Answer::default(), forgot: None, watch, behind: None })
+    }
+
+    /// Until it is over.
+    pub(super) async fn carry_on(&mut self) -> Result<(), Broken> {
+        tracing::info!(group = %self.group.name, task = self.firing.task.id.0, "a task is carried out");
+        match self.firing.task.what.gate.clone() {
+            Some(command) => self.say(ToGuest::Check { id: self.id(), command }).await?,
+            None => self.prompt(None).await?,
+        }
+        loop {
+            let (at, due) = self.watch.next(self.behind);
+            let Some(sandbox) = self.worker.sandbox.as_mut() else {
+                return Err(self.lose(Phrases::new("sandbox-gone"), true));
+            };
+            tokio::select! {
+                said = sandbox.next() => match self.heard(said)? {
+                    Goes::On => {}
+                    Goes::Found(found) => self.prompt(Some(&found)).await?,
+                    Goes::Over => return Ok(()),
+                },
+                mail = self.worker.mail.recv(), if !self.worker.mail.is_closed() => {
+                    if self.worker.note(mail) && self.behind.is_none() {
+                        let waiting = self.worker.shared.store.calls_waiting(&self.group.name)?;
+                        self.behind = waiting.first().map(|_| Instant::now());
+                    }
+                }
+                () = tokio::time::sleep_until(at) => self.due(due).await?,
+            }
+        }
+    }
+
+    /// How daemon and guest call it. Messages have small numbers.
+    fn id(&self) -> u64 {
+        self.firing.id.row().0.cast_unsigned()
+    }
+
+    /// The agent is woken.
+    async fn prompt(&mut self, found: Option<&str>) -> Result<(), Broken> {
+        let text = self.form.task(&self.firing, found);
+        self.say(ToGuest::Prompt { id: self.id(), text }).await
+    }
+
+    async fn say(&mut self, line: ToGuest) -> Result<(), Broken> {
+        let Some(sandbox) = self.worker.sandbox.as_mut() else {
+            return Err(self.lose(Phrases::new("sandbox-gone"), true));
+        };
+        match sandbox.send(&line).await {
+            Ok(()) => Ok(()),
+            Err(lost) => Err(self.lost(&lost)),
+        }
+    }
+
+    fn heard(&mut self, said: Result<Option<FromGuest>, Lost>) -> Result<Goes, Broken> {
+        self.watch.sign();
+        let own = self.id();
+        match said {
+            Ok(Some(FromGuest::Text { id, text })) if id == own => self.answer.push(&text),
+            Ok(Some(FromGuest::Done { id, .. })) if id == own => {
+                let said = self.outgoing();
+                self.end(&FiringEnd::Done, &said)?;
+                return Ok(Goes::Over);
+            }
+            Ok(Some(FromGuest::Checked { id, output, failed })) if id == own => return self.checked(output, failed),
+            Ok(Some(FromGuest::Forgot { id, what })) if id == own => self.forgot = Some(what),
+            Ok(Some(FromGuest::Error { id, message, fatal, retry })) if fatal || id == own => {
+                let broken = self.failed(Phrases::new("agent-failed"), &message, retry);
+                return if fatal { Err(broken) } else { over(broken) };
+            }
+            // A sandbox of its own has a conversation that nobody goes on with.
+            Ok(Some(FromGuest::Session { session })) if self.firing.task.what.context == Context::Group => {
+                self.worker.shared.remember_session(&self.group.name, session.as_deref())?;
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => return Err(self.lose(Phrases::new("sandbox-ended"), true)),
+            Err(lost) => return Err(self.lost(&lost)),
+        }
+        Ok(Goes::On)
+    }
+
+    /// The command before it has ended: there is nothing to do, or the agent is to hear of what there is.
+    fn checked(&mut self, output: String, failed: Option<String>) -> Result<Goes, Broken> {
+        if let Some(how) = failed {
+            let said = format!("{how}\n{output}");
+            let broken = self.failed(Phrases::new("gate-failed"), &said, false);
+            return over(broken);
+        }
+        if finds_nothing(&output) {
+            self.end(&FiringEnd::Nothing, &[])?;
+            return Ok(Goes::Over);
+        }
+        Ok(Goes::Found(output))
+    }
+
+    fn failed(&mut self, words: Phrases, why: &str, may_pass: bool) -> Broken {
+        let said = self.worker.shared.say(self.group, reply::error(why));
+        self.lose(words.saying("why", said.as_str()), may_pass)
+    }
+
+    /// What the chat gets: the answer, if there is one, and what the door refused meanwhile.
+    fn outgoing(&mut self) -> Vec<NewOutgoing> {
+        let shared = &self.worker.shared;
+        let own = |words: Phrases| shared.say.own(&self.group.name, words);
+        let answer = std::mem::take(&mut self.answer);
+        let replies = answer.into_messages(Bounds::of(&self.group.channel), |text| shared.say(self.group, text), own);
+        let mut all: Vec<_> = replies.into_iter().map(|text| telling::unasked(OutgoingKind::Reply, text)).collect();
+        let mut notice = |words| all.push(telling::unasked(OutgoingKind::Notice, own(words)));
+        if let Some(what) = self.forgot {
+            notice(telling::forgotten(what, &self.group.name));
+        }
+        if let Some(text) = self.worker.run.as_ref().and_then(|run| shared.notice(self.group, run)) {
+            notice(text);
+        }
+        all
+    }
+
+    fn end(&mut self, how: &FiringEnd, told: &[NewOutgoing]) -> Result<(), Broken> {
+        let Some(run) = self.take_run() else { return Ok(()) };
+        match self.worker.shared.store.end_firing(run.id, &self.firing, how, told) {
+            Ok(_) => self.worker.shared.outbox.wake(),
+            Err(EndRunError::Store(error)) => return Err(error.into()),
+            Err(EndRunError::NotRunning(_)) => return Err(Broken::Settled(Left::default())),
+        }
+        Ok(())
+    }
+
+    fn take_run(&mut self) -> Option<Run> {
+        if let Some(sandbox) = &self.worker.sandbox {
+            sandbox.set_run(None);
+        }
+        self.worker.run.take()
+    }
+
+    /// A notice is due, or the end of the run.
+    async fn due(&mut self, due: Due) -> Result<(), Broken> {
+        let words = self.watch.words(due);
+        self.watch.told(due);
+        match due {
+            // Nobody waits for it.
+            Due::Quiet => {}
+            Due::Behind => {
+                let waiting = self.worker.shared.store.calls_waiting(&self.group.name)?;
+                if let Some(first) = waiting.first() {
+                    let words = Phrases::new("behind-a-task").with("number", self.firing.task.id.0);
+                    self.worker.shared.remark(&self.group.name, first, words);
+                }
+            }
+            Due::Hung | Due::TooLong => {
+                if let Some(sandbox) = self.worker.sandbox.as_mut() {
+                    // It is closed right after; an agent that hears this can leave its session in order.
+                    let _ = tokio::time::timeout(LAST_WORD, sandbox.send(&ToGuest::Interrupt)).await;
+                }
+                return Err(self.lose(words, false));
+            }
+        }
+        Ok(())
+    }
+
+    fn lost(&mut self, lost: &Lost) -> Broken {
+        self.lose(Phrases::new("sandbox-lost").saying("why", lost.to_string()), lost.may_pass)
+    }
+
+    /// The run has failed.
+    fn lose(&mut self, why: Phrases, may_pass: bool) -> Broken {
+        match self.take_run() {
+            Some(run) => self.worker.shared.fail(self.group, &run, &why, &[], may_pass),
+            None => Broken::Settled(Left::default()),
+        }
+    }
+}
+
+/// A failure that leaves the sandbox as it is.
+fn over(broken: Broken) -> Result<Goes, Broken> {
+    match broken {
+        Broken::Settled(_) => Ok(Goes::Over),
+        broken @ Broken::Store(_) => Err(broken),
+    }
+}
+
+/// Whether a command has found that nothing is to be done: it wrote nothing, or says so as NanoClaw's scripts do.
+fn finds_nothing(output: &str) -> bool {
+    let Some(last) = output.lines().map(str::trim).rfind(|line| !line.is_empty()) else { return true };
+    let said = serde_json::from_str::<serde_json::Value>(last);
+    said.is_ok_and(|said| said["wakeAgent"] == false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_writes_nothing_finds_nothing() {
+        for output in ["", " \n\t\n", "{\"wakeAgent\": false}", "looked\n{\"wakeAgent\":false,\"data\":{}}\n\n"] {
+            assert!(finds_nothing(output), "{output:?}");
+        }
+        for output in ["x", "{\"wakeAgent\": true}", "{\"wakeAgent\": false}\nand more", "false", "[]", "{"] {
+            assert!(!finds_nothing(output), "{output:?}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! A channel without a program: what is due becomes something to do for its group.
+//!
+//! It sleeps until the next task is due, and wakes before where a task changes ([`TaskBell`]) or the machine's
+//! clock does. What is due is claimed in the store before its group hears that there is something to do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use policies::GroupName;
+use tokio::sync::Notify;
+
+use crate::clock::ClockChanges;
+use crate::store::{Millis, Store, StoreError, now};
+
+/// A clock that is being slewed is some seconds off in a day; so it is looked at once in this time.
+const LONGEST: Duration = Duration::from_hours(1);
+
+/// Where the clock cannot be watched.
+const BLIND: Duration = Duration::from_mins(1);
+
+/// Where the store cannot be used.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Tells the scheduler that a task has changed.
+#[derive(Clone, Debug, Default)]
+pub struct TaskBell(Arc<Notify>);
+
+impl TaskBell {
+    /// Something of a task is different.
+    pub fn ring(&self) {
+        self.0.notify_one();
+    }
+}
+
+pub(super) struct Scheduler<W> {
+    pub(super) store: Arc<Store>,
+    pub(super) bell: TaskBell,
+    /// Tells a group that there is something to do.
+    pub(super) work: W,
+}
+
+impl<W: Fn(GroupName) + Send + Sync + 'static> Scheduler<W> {
+    /// As long as the daemon lives.
+    pub(super) async fn run(self) {
+        let changes = ClockChanges::watch();
+        if let Err(error) = &changes {
+            tracing::warn!(%error, "the machine's clock cannot be watched; it is looked at every minute");
+        }
+        let changes = changes.ok();
+        let longest = if changes.is_some() { LONGEST } else { BLIND };
+        loop {
+            let pause = match self.fire() {
+                Ok(next) => pause(next, longest),
+                Err(error) => {
+                    tracing::error!(%error, "tasks cannot be looked at; they are again shortly");
+                    AGAIN
+                }
+            };
+            let changed = async {
+                match &changes {
+                    Some(changes) if changes.next().await.is_ok() => {}
+                    _ => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.bell.0.notified() => {}
+                () = changed => tracing::info!("the machine's clock was set, or it has slept; tasks are looked at"),
+            }
+        }
+    }
+
+    /// Claims what is due and has it carried out. When something will be, next.
+    fn fire(&self) -> Result<Option<Millis>, StoreError> {
+        self.store.claim_due(now())?;
+        self.store.groups_firing()?.into_iter().for_each(&self.work);
+        self.store.next_due()
+    }
+}
+
+fn pause(next: Option<Millis>, longest: Duration) -> Duration {
+    let Some(next) = next else { return longest };
+    let wait = next.saturating_sub(now()).max(0);
+    // A millisecond more, so that its time has come by then.
+    Duration::from_millis(wait.unsigned_abs() + 1).min(longest)
+}
