@@ -17,7 +17,7 @@ doorward image build
 say "The image with Claude Code that its tests run in (the first time about 170 MB by pip or npm)"
 doorward image build claude
 
-say "The image with more clients (the first time about 250 MB from Debian, npm and PyPI)"
+say "The image with more clients (the first time about 350 MB from Debian, npm and PyPI)"
 scripts/clients-image.sh
 
 say "The frameworks that are asked how they read requests"
