@@ -6,10 +6,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 debian=ca-certificates,curl,git,procps,python3,python3-grpcio,python3-websocket,python3-requests
-debian=$debian,python3-httpx,python3-h2,skopeo,git-lfs,ant,openjdk-17-jre-headless
-npm=(undici@7.30.2 @modelcontextprotocol/sdk@1.29.0)
+debian=$debian,python3-httpx,python3-h2,skopeo,git-lfs,ant,openjdk-17-jre-headless,wget,ruby,php-cli,php-curl
+debian=$debian,libwww-perl,liblwp-protocol-https-perl,python3-aiohttp,python3-urllib3
+npm=(undici@7.30.2 @modelcontextprotocol/sdk@1.29.0 @aws-sdk/client-s3@3.1175.0)
 node=24.22.3
-pypi=(boto3==1.44.5 uv==0.13.8)
+pypi=(boto3==1.44.5 uv==0.13.8 stripe==16.1.0 google-api-python-client==2.202.0 PySocks==1.7.1 websockets==17.4)
 
 recipe=$(sha256sum "$0" | cut -c 1-12)
 tag=doorward-test/clients:$recipe

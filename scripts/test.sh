@@ -20,7 +20,7 @@ doorward image build claude
 say "The image with opencode (the first time about 60 MB by npm)"
 doorward image build opencode
 
-say "The image with more clients (the first time about 250 MB from Debian, npm and PyPI)"
+say "The image with more clients (the first time about 350 MB from Debian, npm and PyPI)"
 scripts/clients-image.sh
 
 say "The frameworks that are asked how they read requests"

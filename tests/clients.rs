@@ -6,6 +6,8 @@
 mod support;
 #[path = "clients/handed_out.rs"]
 mod handed_out;
+#[path = "clients/libraries.rs"]
+mod libraries;
 #[path = "clients/names.rs"]
 mod names;
 #[path = "clients/trust.rs"]

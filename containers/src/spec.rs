@@ -110,7 +110,7 @@ impl Default for Limits {
 pub fn door_environment() -> Vec<(String, String)> {
     const PROXY: &str = "http://127.0.0.1:3128";
     const LOCAL: &str = "localhost,127.0.0.1,::1";
-    const CA: [&str; 8] = [
+    const CA: [&str; 9] = [
         "SSL_CERT_FILE",
         "REQUESTS_CA_BUNDLE",
         "CURL_CA_BUNDLE",
@@ -119,6 +119,8 @@ pub fn door_environment() -> Vec<(String, String)> {
         "CARGO_HTTP_CAINFO",
         "AWS_CA_BUNDLE",
         "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+        // What Google's library for Python asks with brings a list of its own.
+        "HTTPLIB2_CA_CERTS",
     ];
     let proxies = ["HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy", "ALL_PROXY", "all_proxy"];
     let others = [

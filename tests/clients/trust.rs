@@ -35,6 +35,41 @@ fn java_trusts_the_door_by_itself() {
     assert_eq!(site.lines(), ["GET /page"]);
 }
 
+/// What programs in other languages ask with, each without a word about a proxy or a certificate but what its own
+/// documents say.
+#[test]
+fn each_language_finds_the_door_and_trusts_it() {
+    let (home, site, _daemon) = with_site_and_clients("do = [\"GET /page\"]", |_| Response::ok("hello from the site"));
+    let asking = [
+        ("wget", "wget -qO- https://site.example/page"),
+        ("ruby", "ruby -ropen-uri -e 'print URI.open(\"https://site.example/page\").read'"),
+        ("ruby-net", "ruby -rnet/http -e 'print Net::HTTP.get(URI(\"https://site.example/page\"))'"),
+        (
+            "perl",
+            "perl -MLWP::UserAgent -e 'print LWP::UserAgent->new(env_proxy => 1)->get(\"https://site.example/page\")->content'",
+        ),
+        ("php", "php -r '$c = curl_init(\"https://site.example/page\"); curl_exec($c) || print curl_error($c);'"),
+        (
+            "urllib3",
+            "python3 -c 'import os, urllib3; print(urllib3.ProxyManager(os.environ[\"HTTPS_PROXY\"], ca_certs=os.environ[\"SSL_CERT_FILE\"]).request(\"GET\", \"https://site.example/page\").data.decode())'",
+        ),
+        (
+            "aiohttp",
+            "python3 -c 'import asyncio, aiohttp\nasync def ask():\n  async with aiohttp.ClientSession(trust_env=True) as s:\n    async with s.get(\"https://site.example/page\") as r: print(await r.text())\nasyncio.run(ask())'",
+        ),
+        (
+            "httplib2",
+            "PYTHONPATH=/opt/clients/python python3 -c 'import httplib2; print(httplib2.Http().request(\"https://site.example/page\")[1].decode())'",
+        ),
+    ];
+    let script: Vec<_> = asking.iter().map(|(name, line)| format!("echo \"{name}: $({line} 2>&1)\"")).collect();
+    let ran = home.exec("family", &script.join("\n"));
+    for (name, _) in asking {
+        assert!(ran.out.contains(&format!("{name}: hello from the site")), "{name}: {ran:#?}");
+    }
+    assert_eq!(site.lines(), ["GET /page"; 8]);
+}
+
 #[test]
 fn uv_installs_from_an_index() {
     let (home, site, _daemon) = with_site_and_clients("access = \"read\"", |request| match request.path() {

@@ -13,6 +13,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
@@ -55,34 +56,45 @@ impl Live {
 
     /// WebSocket: every message comes back as it came.
     pub fn websocket(name: &str) -> Self {
-        Self::start(server_config(&[name], &[b"http/1.1"]), |stream| async move {
-            let Ok(mut socket) = tokio_tungstenite::accept_async(stream.into_inner()).await else { return };
-            while let Some(Ok(message)) = socket.next().await {
-                if !message.is_close() && socket.send(message).await.is_err() {
-                    return;
-                }
-            }
-        })
+        Self::start(server_config(&[name], &[b"http/1.1"]), |stream| echoed(stream.into_inner()))
+    }
+
+    /// The same without TLS.
+    pub fn plain_websocket() -> Self {
+        Self::listening(|stream| async move { echoed(stream).await })
     }
 
     /// Serves each connection, once TLS stands.
     pub(super) fn start<F>(
         tls: ServerConfig,
-        serve: impl Fn(TokioIo<tokio_rustls::server::TlsStream<TcpStream>>) -> F + Send + 'static,
+        serve: impl Fn(TokioIo<tokio_rustls::server::TlsStream<TcpStream>>) -> F + Send + Sync + 'static,
     ) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        let (acceptor, serve) = (TlsAcceptor::from(Arc::new(tls)), Arc::new(serve));
+        Self::listening(move |stream| {
+            let (acceptor, serve) = (acceptor.clone(), serve.clone());
+            async move {
+                // A client that breaks off is for the test to notice.
+                if let Ok(tls) = acceptor.accept(stream).await {
+                    serve(TokioIo::new(tls)).await;
+                }
+            }
+        })
+    }
+
+    /// Serves each connection.
+    fn listening<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(tls));
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                // A client that breaks off is for the test to notice.
-                if let Ok(tls) = acceptor.accept(stream).await {
-                    tokio::spawn(serve(TokioIo::new(tls)));
-                }
+                tokio::spawn(serve(stream));
             }
         });
         Live { address, _runtime: runtime }
@@ -92,6 +104,15 @@ impl Live {
 impl From<&Live> for SocketAddr {
     fn from(server: &Live) -> Self {
         server.address
+    }
+}
+
+async fn echoed(stream: impl AsyncRead + AsyncWrite + Unpin) {
+    let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else { return };
+    while let Some(Ok(message)) = socket.next().await {
+        if !message.is_close() && socket.send(message).await.is_err() {
+            return;
+        }
     }
 }
 
