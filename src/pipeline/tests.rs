@@ -5,6 +5,7 @@ mod calls;
 mod delivery;
 mod fake;
 mod house;
+mod many;
 mod promises;
 mod recovery;
 mod settled;
