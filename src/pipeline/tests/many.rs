@@ -13,6 +13,7 @@ const EACH: usize = 50;
 const GROWTH: u64 = 32 << 20;
 
 /// 10,000 in the long test; it is alone then, and its memory is looked at.
+#[expect(clippy::disallowed_methods, reason = "the long test asks for more by a variable")]
 fn wanted() -> Option<usize> {
     std::env::var("DOORWARD_QUEUE").ok().map(|count| count.parse().unwrap())
 }
