@@ -64,6 +64,11 @@ impl<K: Eq + Hash, T> Pace<K, T> {
         self.kinds.contains_key(kind)
     }
 
+    /// Whether something was counted that nobody has asked for.
+    pub fn owes(&self) -> bool {
+        self.kinds.values().any(|stretch| stretch.counted.is_some())
+    }
+
     /// When the first time ends.
     pub fn next(&self) -> Option<Instant> {
         self.kinds.values().map(|stretch| stretch.since + self.every).min()

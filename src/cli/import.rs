@@ -141,7 +141,7 @@ impl Import<'_> {
             self.report.there("memory", "the one for all groups");
             return Ok(());
         }
-        let copied = files::copy(&from, &to, self.dry_run)?;
+        let copied = files::copy(&from, &to, files::Whose::Owners, self.dry_run)?;
         self.report.taken("memory", format!("for all groups: {}", copied.said()));
         self.report.left_out("global", &copied.left);
         Ok(())

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use desk::{Counted, Pace, lock};
+use tokio::sync::Notify;
 use tracing::callsite::Identifier;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -25,7 +26,7 @@ const WRITTEN: u64 = 20;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// How often it is looked whose minute is over.
+/// How often at most it is looked whose minute is over.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// The log; what it still owes is said when this is dropped.
@@ -35,6 +36,7 @@ pub(super) struct Log(Bounded);
 #[derive(Clone)]
 struct Bounded {
     kinds: Arc<Mutex<Pace<Kind, String>>>,
+    said: Arc<Notify>,
 }
 
 /// The place in the program that says it, and the group it says it of.
@@ -67,11 +69,18 @@ pub(super) fn begin(home: &Home, json: bool) -> anyhow::Result<Log> {
     Ok(Log(bounded))
 }
 
-/// Says how many more there were, as their minutes end.
+/// Says how many more there were, as their minutes end. Where nothing was said of late, it sleeps.
 async fn tell(bounded: Bounded) {
     loop {
-        tokio::time::sleep(LOOK).await;
-        bounded.tell_due(Some(Instant::now()));
+        let next = lock(&bounded.kinds).next();
+        match next {
+            None => bounded.said.notified().await,
+            Some(next) => {
+                let next = next.max(Instant::now() + LOOK);
+                tokio::time::sleep_until(next.into()).await;
+                bounded.tell_due(Some(Instant::now()));
+            }
+        }
     }
 }
 
@@ -83,7 +92,7 @@ impl Drop for Log {
 
 impl Default for Bounded {
     fn default() -> Self {
-        Bounded { kinds: Arc::new(Mutex::new(Pace::new(WRITTEN, MINUTE))) }
+        Bounded { kinds: Arc::new(Mutex::new(Pace::new(WRITTEN, MINUTE))), said: Arc::default() }
     }
 }
 
@@ -112,6 +121,7 @@ impl<S: Subscriber> Layer<S> for Bounded {
         let mut line = Line::default();
         event.record(&mut line);
         let Line { says, group } = line;
+        self.said.notify_one();
         lock(&self.kinds).passes((about.callsite(), group), Instant::now(), |first| first.unwrap_or(says))
     }
 }

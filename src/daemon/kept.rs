@@ -15,7 +15,7 @@ use crate::store::ledger::{AuditLog, Before, Notice, Retention};
 use crate::store::{Group, Millis, Old, Retained, Store, StoreError, now};
 
 /// How often the store's file is looked at. Whatever writes looks by itself.
-pub(super) const LOOK: Duration = Duration::from_secs(2);
+pub(super) const LOOK: Duration = Duration::from_secs(5);
 
 /// How long after the start what has had its time is looked for, how often after that, and
 /// how long others have between two removals.

@@ -5,6 +5,7 @@ mod calls;
 mod delivery;
 mod fake;
 mod house;
+mod many;
 mod pauses;
 mod people;
 mod promises;

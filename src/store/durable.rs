@@ -34,8 +34,17 @@ const LONG: u64 = 250;
 #[derive(Debug)]
 pub(super) struct Durable {
     disk: Arc<Disk>,
-    ask: Option<Sender<Asked>>,
+    ask: Option<Sender<Said>>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What the thread is told.
+#[derive(Debug)]
+enum Said {
+    /// Something was committed, after a time in which nothing was.
+    Committed,
+    /// Somebody waits.
+    Asks(Asked),
 }
 
 type Asked = oneshot::Sender<Result<(), StoreError>>;
@@ -64,12 +73,12 @@ impl Durable {
             commits: AtomicU64::new(0),
             doubtful: AtomicBool::new(false),
         });
-        let (ask, asked) = channel();
+        let (ask, said) = channel();
         let thread = std::thread::Builder::new()
             .name("store".into())
             .spawn({
                 let disk = Arc::clone(&disk);
-                move || disk.serve(&asked)
+                move || disk.serve(&said)
             })
             .map_err(|error| StoreError::Other { path: path.to_path_buf(), detail: format!("no thread: {error}") })?;
         Ok(Durable { disk, ask: Some(ask), thread: Some(thread) })
@@ -77,14 +86,19 @@ impl Durable {
 
     /// Something was committed.
     pub(super) fn committed(&self) {
-        self.disk.dirty.store(true, Ordering::Release);
         self.disk.commits.fetch_add(1, Ordering::Relaxed);
+        // The thread sleeps where nothing is to be synced.
+        if !self.disk.dirty.swap(true, Ordering::AcqRel)
+            && let Some(ask) = &self.ask
+        {
+            let _ = ask.send(Said::Committed);
+        }
     }
 
     /// Until all that is committed is on the disk.
     pub(super) async fn synced(&self) -> Result<(), StoreError> {
         let (asked, answer) = oneshot::channel();
-        let sent = self.ask.as_ref().is_some_and(|ask| ask.send(asked).is_ok());
+        let sent = self.ask.as_ref().is_some_and(|ask| ask.send(Said::Asks(asked)).is_ok());
         let ended = || StoreError::Other { path: self.disk.path.clone(), detail: "its thread has ended".to_owned() };
         if sent { answer.await.unwrap_or_else(|_| Err(ended())) } else { Err(ended()) }
     }
@@ -105,15 +119,22 @@ impl Drop for Durable {
 }
 
 impl Disk {
-    fn serve(&self, asked: &Receiver<Asked>) {
+    fn serve(&self, said: &Receiver<Said>) {
         let (mut connection, mut told) = (None, false);
         loop {
-            let mut waiting = match asked.recv_timeout(EVERY) {
-                Ok(first) => vec![first],
+            let dirty = self.dirty.load(Ordering::Acquire);
+            let first = if dirty { said.recv_timeout(EVERY) } else { said.recv().map_err(Into::into) };
+            let mut waiting = match first {
+                Ok(Said::Asks(first)) => vec![first],
+                // It is synced in a moment, with what comes by then.
+                Ok(Said::Committed) => continue,
                 Err(RecvTimeoutError::Timeout) => Vec::new(),
                 Err(RecvTimeoutError::Disconnected) => break,
             };
-            waiting.extend(asked.try_iter());
+            waiting.extend(said.try_iter().filter_map(|more| match more {
+                Said::Asks(one) => Some(one),
+                Said::Committed => None,
+            }));
             if !waiting.is_empty() || self.dirty.load(Ordering::Acquire) {
                 let synced = self.sync();
                 if let Err(error) = &synced

@@ -34,8 +34,17 @@ impl Copied {
     }
 }
 
+/// Whose the copy is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// The owner's alone.
+    Owners,
+    /// An agent's, which writes there.
+    Agents,
+}
+
 /// Copies what is in a folder into another, which appears whole or not at all. With `dry_run` it is only looked at.
-pub(super) fn copy(from: &Path, to: &Path, dry_run: bool) -> anyhow::Result<Copied> {
+pub(super) fn copy(from: &Path, to: &Path, whose: Whose, dry_run: bool) -> anyhow::Result<Copied> {
     let beside = to.parent().unwrap_or(to);
     let made = if dry_run { None } else { Some(tempfile::Builder::new().prefix(".import-").tempdir_in(beside)?) };
     let mut copied = Copied::default();
@@ -43,7 +52,9 @@ pub(super) fn copy(from: &Path, to: &Path, dry_run: bool) -> anyhow::Result<Copi
     walk(from, |found| copied.entry(place, &found)).with_context(|| format!("cannot copy {}", from.display()))?;
     if let Some(made) = made {
         let whole = made.keep();
-        give_to_sandboxes(&whole)?;
+        if whose == Whose::Agents {
+            give_to_sandboxes(&whole)?;
+        }
         // An empty folder that is there gives way.
         std::fs::rename(&whole, to).with_context(|| format!("cannot make {}", to.display()))?;
     }

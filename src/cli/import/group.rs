@@ -124,7 +124,7 @@ impl Import<'_> {
             ));
             return Ok(());
         }
-        let copied = files::copy(&from, &to, self.dry_run)?;
+        let copied = files::copy(&from, &to, files::Whose::Agents, self.dry_run)?;
         self.report.taken("memory", format!("of {group}: {}", copied.said()));
         self.report.left_out(&registered.folder, &copied.left);
         Ok(())

@@ -71,6 +71,11 @@ impl Floods {
         !written
     }
 
+    /// Whether something was counted that no record tells yet.
+    pub(super) fn owes(&self) -> bool {
+        self.kinds.owes()
+    }
+
     /// The records for what was counted and has had its minute; all of it with `None`.
     pub(super) fn due(&mut self, now: Option<Instant>) -> Vec<serde_json::Value> {
         self.sandboxes.retain(|_, minute| now.is_some_and(|now| now < minute.since + EVERY));

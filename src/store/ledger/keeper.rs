@@ -4,6 +4,7 @@
 use desk::lock;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use audit::Due;
@@ -22,14 +23,15 @@ const EVERY: Duration = Duration::from_secs(1);
 /// How often what has had its time is looked for.
 const RETAIN_EVERY: Duration = Duration::from_hours(1);
 
-/// Starts it; it ends, after a last fsync, when what comes back is dropped.
-pub(super) fn start(shared: Arc<Shared>) -> Ticking {
+/// Starts it; it ends, after a last fsync, when what comes back is dropped. It rests while all is written, synced and told.
+pub(super) fn start(shared: Arc<Shared>, heard: Receiver<()>) -> Ticking {
     let (mut synced, mut retained) = (Instant::now(), Instant::now());
-    Ticking::start("audit-log", OUTCOMES_EVERY, move |last| {
+    let bell = Arc::clone(&shared.bell);
+    Ticking::start("audit-log", (bell, heard), OUTCOMES_EVERY, move |last| {
         // What could not be written is tried again even if nobody asks for anything; while it fails, whoever asks is
         // told.
         shared.count_floods((!last).then(Instant::now));
-        let _ = shared.catch_up();
+        let behind = shared.catch_up().is_err();
         if lock(&shared.alarms).waited() {
             let _ = shared.sync_now();
         }
@@ -41,6 +43,7 @@ pub(super) fn start(shared: Arc<Shared>) -> Ticking {
             shared.tick();
             synced = Instant::now();
         }
+        behind || shared.dirty.load(Ordering::Acquire) || shared.owes_counts()
     })
 }
 

@@ -19,7 +19,7 @@ use super::keeper::{self, Alarms};
 use super::notice::Notice;
 use super::reading::Reading;
 use super::share::Shares;
-use super::ticking::Ticking;
+use super::ticking::{Bell, Ticking};
 use crate::store::{Store, StoreError, now};
 
 /// What is younger is never removed, whatever the size: the day's budgets of `[limits]`
@@ -69,6 +69,9 @@ pub(super) struct Shared {
     pub(super) unsynced: Mutex<Option<StoreError>>,
     /// The last line that an fsync has covered.
     synced: AtomicU64,
+    /// Wakes the thread behind the log, and the one that keeps its index.
+    pub(super) bell: Arc<Bell>,
+    index: Arc<Bell>,
 }
 
 impl AuditLog {
@@ -90,7 +93,10 @@ impl AuditLog {
             Some(size) => opened.journal.with_segments_of((size / 16).max(1 << 20)),
             None => opened.journal,
         };
+        let ((bell, heard), index) = (Bell::new(), Bell::new());
         let shared = Arc::new(Shared {
+            bell,
+            index: Arc::clone(&index.0),
             folder: folder.to_path_buf(),
             journal: Mutex::new(journal),
             lost: AtomicU64::new(0),
@@ -108,12 +114,12 @@ impl AuditLog {
         }
         shared.retain();
         Ok(AuditLog {
-            reading: Reading::of(folder),
+            reading: Reading::of(folder, index),
             followers: broadcast::channel(4096).0,
             alarms: broadcast::channel(4096).0,
             runs: None,
             found: Seq(opened.found.seq),
-            _keeper: keeper::start(Arc::clone(&shared)),
+            _keeper: keeper::start(Arc::clone(&shared), heard),
             shared,
         })
     }
@@ -247,6 +253,7 @@ impl Shared {
         if !lock(&self.journal).wait(&head(kind, about), |into| fields(record, into)) {
             self.lost.fetch_add(1, Ordering::AcqRel);
         }
+        self.bell.ring();
     }
 
     /// Writes the lines that wait.
@@ -279,6 +286,8 @@ impl Shared {
         let done = work(&mut journal);
         if journal.written().seq > before {
             self.dirty.store(true, Ordering::Release);
+            self.bell.ring();
+            self.index.ring();
         }
         done.map_err(|error| StoreError::journal(&self.folder, &error))
     }
@@ -286,7 +295,16 @@ impl Shared {
     /// Whether a denial is one of a flood, and only counted.
     fn counts(&self, decision: &Decision) -> bool {
         let filled = self.shares.filled(&decision.identity.group, Instant::now()).is_some();
-        lock(&self.floods).counts(decision, filled, Instant::now())
+        let counts = lock(&self.floods).counts(decision, filled, Instant::now());
+        if counts {
+            self.bell.ring();
+        }
+        counts
+    }
+
+    /// Whether a count of a flood is not written down yet.
+    pub(super) fn owes_counts(&self) -> bool {
+        lock(&self.floods).owes()
     }
 
     /// Writes the counts of floods: those that had their minute, or all at the end.

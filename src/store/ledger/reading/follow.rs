@@ -3,7 +3,8 @@
 
 use desk::lock;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use policies::GroupName;
@@ -11,7 +12,7 @@ use proxy::audit::Seq;
 
 use super::{AuditEntry, AuditReader, Filter, ModelUse, UsedSince, Which};
 use crate::store::ledger::log::AuditLog;
-use crate::store::ledger::ticking::Ticking;
+use crate::store::ledger::ticking::{Bell, Ticking};
 use crate::store::{Millis, RunId, StoreError};
 
 /// How far behind the index may be for those who find it so.
@@ -27,9 +28,10 @@ pub(in crate::store::ledger) struct Reading {
 
 impl Reading {
     /// Of the log in a folder, which is there.
-    pub(in crate::store::ledger) fn of(folder: &Path) -> Self {
+    /// Its thread rests until the bell says that the journal has grown.
+    pub(in crate::store::ledger) fn of(folder: &Path, bell: (Arc<Bell>, Receiver<()>)) -> Self {
         let (of, mut reader, mut told) = (folder.to_path_buf(), None, false);
-        let following = Ticking::start("audit-index", EVERY, move |last| {
+        let following = Ticking::start("audit-index", bell, EVERY, move |last| {
             let followed = if last { Ok(()) } else { follow(&of, &mut reader) };
             if let Err(error) = &followed
                 && !told
@@ -37,6 +39,7 @@ impl Reading {
                 tracing::warn!(%error, "The index of the audit log is behind");
             }
             told = followed.is_err();
+            told
         });
         Reading { folder: folder.to_path_buf(), reader: Mutex::new(None), _following: following }
     }

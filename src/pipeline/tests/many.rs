@@ -1,0 +1,65 @@
+//! A long queue: much is waiting for many groups, and comes out of it in order.
+
+use std::collections::BTreeMap;
+
+use super::house::House;
+use crate::channels::protocol::{OutgoingKind, Sender, ToChannel};
+use crate::store::{Means, NewMessage};
+
+/// So many messages for each group.
+const EACH: usize = 50;
+
+/// What may be in memory beyond what was when a quarter was answered.
+const GROWTH: u64 = 32 << 20;
+
+/// 10,000 in the long test; it is alone then, and its memory is looked at.
+#[expect(clippy::disallowed_methods, reason = "the long test asks for more by a variable")]
+fn wanted() -> Option<usize> {
+    std::env::var("DOORWARD_QUEUE").ok().map(|count| count.parse().unwrap())
+}
+
+fn memory() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_queue_of_many_groups_drains_in_order_and_takes_no_memory() {
+    let all = wanted().unwrap_or(500);
+    let house = House::new();
+    let groups: Vec<_> = (0..all / EACH).map(|n| house.group(&format!("group-{n}"))).collect();
+    let sender = Sender { id: "owner".into(), name: "Owner".into() };
+    for n in 0..EACH {
+        for group in &groups {
+            let (id, text) = (format!("m{n}"), format!("echo {n}"));
+            let (group, means, quote) = (&group.name, Means::Call, None);
+            let new = NewMessage { group, id: &id, sender: &sender, text: &text, at: 1, means, quote };
+            house.store.insert_message(&new).unwrap();
+        }
+    }
+    let running = house.start();
+    let mut terminal = running.terminal(None).await;
+    let mut answered: BTreeMap<String, usize> = BTreeMap::new();
+    let (mut done, mut early) = (0, None);
+    while done < all {
+        let ToChannel::Send(out) = terminal.next().await else { continue };
+        terminal.confirm(out.id).await;
+        match out.kind {
+            OutgoingKind::Reply => {
+                let next = answered.entry(out.chat.clone()).or_default();
+                assert_eq!(out.text, next.to_string(), "the next one of {}", out.chat);
+                *next += 1;
+            }
+            OutgoingKind::Done => done += 1,
+            other => panic!("{other:?}: {}", out.text),
+        }
+        if done >= all / 4 {
+            early.get_or_insert_with(memory);
+        }
+    }
+    assert!(answered.len() == groups.len() && answered.values().all(|count| *count == EACH), "{answered:?}");
+    assert_eq!(house.store.groups_waiting().unwrap(), []);
+    running.pipeline.shutdown().await;
+    let grown = memory().saturating_sub(early.unwrap());
+    assert!(wanted().is_none() || grown < GROWTH, "{} MiB more than at a quarter of the way", grown >> 20);
+}
