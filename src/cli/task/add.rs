@@ -16,7 +16,7 @@ use crate::store::{Context, MadeBy, NewTask, Word};
 const LONGEST: usize = 16 << 10;
 
 #[derive(Debug, clap::Args)]
-#[group(id = "time", required = true, multiple = false, args = ["cron", "every", "at"])]
+#[command(group(clap::ArgGroup::new("time").required(true).args(["cron", "every", "at"])))]
 pub(super) struct AddArgs {
     /// The group
     #[arg(value_parser = GroupName::parse)]

@@ -136,7 +136,7 @@ fn words(task: &Task, fired: &[Fired]) -> Styled {
     if !fired.is_empty() {
         lines.push("How it went, the last first:".to_owned());
     }
-    lines.extend(fired.iter().map(|fired| went(fired)));
+    lines.extend(fired.iter().map(went));
     Styled::from(format!("Task {} of ", task.id.0)) + Tone::Strong.of(what.group.as_str()) + "\n" + lines.join("\n")
 }
 
