@@ -1,15 +1,23 @@
 //! `doorward-guest`: without arguments pid 1 of a sandbox; `attack NAME …` is one
-//! attack of the owner's drill.
+//! attack of the owner's drill; `archive` is a hook of Claude Code's.
 
 use std::process::ExitCode;
 
-use doorward_guest::{agents, attack, session};
+use doorward_guest::{agents, attack, claude, session};
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     match args.next().as_deref() {
         None => session::run(),
         Some("attack") => attack::run(&args.collect::<Vec<_>>()),
+        Some("archive") => match claude::archive() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                agents::complain(&format!("the conversation was not archived: {error}"));
+                // Another code than 2, which would keep Claude Code from going on.
+                ExitCode::from(1)
+            }
+        },
         Some(other) => {
             agents::complain(&format!("there is no command {other:?}; the guest is started by Doorward itself"));
             ExitCode::from(2)

@@ -6,6 +6,7 @@
 //!
 //! What it is not: a guard. Claude Code may do in the sandbox whatever it likes.
 
+mod archive;
 mod history;
 mod process;
 mod said;
@@ -14,6 +15,8 @@ mod turns;
 mod words;
 
 use std::time::{Duration, Instant};
+
+pub use archive::run as archive;
 
 use process::{Heard, Process};
 use said::{Outcome, Said};
