@@ -79,6 +79,27 @@ fn a_tool_works_in_the_groups_folder_and_memory_of_both_kinds_is_read() {
     assert_eq!(anthropic.refused(), [""; 0]);
 }
 
+/// What is summed up is not lost to its owner: the guest writes it into the group's folder, as the agent.
+#[test]
+fn a_conversation_is_archived_before_it_is_compacted() {
+    let key = Key::api();
+    let anthropic = Anthropic::start(key.clone(), |asked| match asked.prompt().contains("fill it up") {
+        true => Does::Fills("It is almost full.".to_owned()),
+        false => says("<summary>They talked about cake.</summary>"),
+    });
+    let home = Home::with_claude_family(&key, &anthropic);
+    let _daemon = home.up();
+    home.chat("family", "please fill it up with cake").ok().prints("It is almost full.");
+    home.chat("family", "and now?").ok();
+    let folder = home.group_folder("family").join("conversations");
+    until("the archive", || folder.read_dir().is_ok_and(|mut entries| entries.next().is_some()));
+    let archive = folder.read_dir().unwrap().next().unwrap().unwrap();
+    let text = std::fs::read_to_string(archive.path()).unwrap();
+    assert!(text.contains("please fill it up with cake") && text.contains("It is almost full."), "{text}");
+    assert!(archive.file_name().to_str().unwrap().ends_with("please-fill-it-up-with-cake.md"), "{archive:?}");
+    assert!(anthropic.asked().len() >= 3, "the model was asked for a summary as well");
+}
+
 #[test]
 fn a_refused_site_is_explained_in_the_reply() {
     let key = Key::api();

@@ -75,11 +75,11 @@ fn line(group: &GroupName, report: &Report) -> Styled {
         format!("  {group}: {} at {}/{}, {}", mount.path.display(), containers::EXTRA, mount.name, way(mount.access));
     match &report.looked {
         Ok(seen) => {
-            let hints: String = seen.hints.iter().map(|hint| format!("\n           {hint}")).collect();
-            Tone::Good.of("ok") + format!("     {place}\n           {} files and folders{hints}", seen.entries)
+            let hints: String = seen.hints.iter().map(|hint| format!("\n         {hint}")).collect();
+            Tone::Good.of("ok") + format!("     {place}\n         {} files and folders{hints}", seen.entries)
         }
         Err(refused) => {
-            Tone::Bad.of("REFUSED") + format!("{place}\n           {}\n           fix: {}", refused.why, refused.fix)
+            Tone::Bad.of("REFUSED") + format!("{place}\n         {}\n         fix: {}", refused.why, refused.fix)
         }
     }
 }

@@ -23,6 +23,8 @@ pub enum Key {
 pub enum Does {
     /// Says this, which ends its turn.
     Says(String),
+    /// The same, with a conversation that has become almost as long as it may.
+    Fills(String),
     /// Uses a tool.
     Uses(&'static str, Value),
     /// Fails, with a status, a kind and words.
@@ -199,25 +201,28 @@ fn answer(request: &Request, kept: &Kept, model: &Model) -> Response {
     let name = asked.0["model"].as_str().unwrap_or_default().to_owned();
     match model(&asked) {
         Does::Fails(status, kind, words) => error(status, kind, words),
-        Does::Says(text) => {
-            let delta = json!({ "type": "text_delta", "text": text });
-            events(&name, &json!({ "type": "text", "text": "" }), &delta, "end_turn")
-        }
+        Does::Says(text) => says(&name, &text, 10),
+        Does::Fills(text) => says(&name, &text, 1_950_000),
         Does::Uses(tool, input) => {
             let id = format!("toolu_{:024x}", rand::random::<u64>());
             let block = json!({ "type": "tool_use", "id": id, "name": tool, "input": {} });
             let delta = json!({ "type": "input_json_delta", "partial_json": input.to_string() });
-            events(&name, &block, &delta, "tool_use")
+            events(&name, &block, &delta, "tool_use", 10)
         }
     }
 }
 
-/// One message with one block, as it is streamed.
-fn events(model: &str, block: &Value, delta: &Value, stop_reason: &str) -> Response {
+fn says(model: &str, text: &str, read: u64) -> Response {
+    let delta = json!({ "type": "text_delta", "text": text });
+    events(model, &json!({ "type": "text", "text": "" }), &delta, "end_turn", read)
+}
+
+/// One message with one block, as it is streamed, after so many tokens were read.
+fn events(model: &str, block: &Value, delta: &Value, stop_reason: &str, read: u64) -> Response {
     let message = json!({
         "id": format!("msg_{:024x}", rand::random::<u64>()), "type": "message", "role": "assistant", "model": model,
         "content": [], "stop_reason": null, "stop_sequence": null,
-        "usage": { "input_tokens": 10, "output_tokens": 1 },
+        "usage": { "input_tokens": read, "output_tokens": 1 },
     });
     let events = [
         json!({ "type": "message_start", "message": message }),

@@ -1,9 +1,9 @@
-//! `doorward-guest`: without arguments pid 1 of a sandbox; `mcp` speaks MCP over stdin and
-//! stdout for an agent; `attack NAME …` is one attack of the owner's drill.
+//! `doorward-guest`: without arguments pid 1 of a sandbox; `mcp` speaks MCP over stdin and stdout for an agent; `attack
+//! NAME …` is one attack of the owner's drill; `archive` is a hook of Claude Code's.
 
 use std::process::ExitCode;
 
-use doorward_guest::{agents, attack, mcp, session};
+use doorward_guest::{agents, attack, claude, mcp, session};
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
@@ -11,6 +11,14 @@ fn main() -> ExitCode {
         None => session::run(),
         Some("mcp") => mcp::run(),
         Some("attack") => attack::run(&args.collect::<Vec<_>>()),
+        Some("archive") => match claude::archive() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                agents::complain(&format!("the conversation was not archived: {error}"));
+                // Another code than 2, which would keep Claude Code from going on.
+                ExitCode::from(1)
+            }
+        },
         Some(other) => {
             agents::complain(&format!("there is no command {other:?}; the guest is started by Doorward itself"));
             ExitCode::from(2)

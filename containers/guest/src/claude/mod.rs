@@ -6,6 +6,7 @@
 //!
 //! What it is not: a guard. Claude Code may do in the sandbox whatever it likes.
 
+mod archive;
 mod history;
 mod said;
 mod said_before;
@@ -14,6 +15,8 @@ mod turns;
 mod words;
 
 use std::time::{Duration, Instant};
+
+pub use archive::run as archive;
 
 use said::{Outcome, Said};
 use said_before::SaidBefore;

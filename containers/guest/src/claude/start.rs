@@ -13,8 +13,9 @@ use crate::{
 
 const MCP: &str = r#"{"mcpServers":{"doorward":{"type":"http","url":"http://doorward.internal/mcp"}}}"#;
 
-/// Its own check of a page's host asks Anthropic about every page; the door decides here.
-const SETTINGS: &str = r#"{"skipWebFetchPreflight":true}"#;
+/// Its own check of a page's host asks Anthropic about every page; the door decides here. Before it sums a conversation up,
+/// what was said is written down (`archive.rs`).
+const SETTINGS: &str = r#"{"skipWebFetchPreflight":true,"hooks":{"PreCompact":[{"hooks":[{"type":"command","command":"/opt/doorward/guest archive"}]}]}}"#;
 
 /// They promise something for later, which ends with the sandbox, or are for terminals.
 const NO_TOOLS: &str = "CronCreate,CronDelete,CronList,ScheduleWakeup,Monitor,Workflow,EnterWorktree,ExitWorktree,\
