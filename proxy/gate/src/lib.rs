@@ -66,6 +66,7 @@
 //!   does not reach; and nothing goes on once it is cut.
 
 mod asking;
+mod ahead;
 pub mod audit;
 mod case;
 mod check;
@@ -96,6 +97,7 @@ mod tally;
 mod tls;
 mod tunnel;
 
+pub use ahead::Ahead;
 pub use asking::{Told, answered, check_asked};
 pub use case::{Case, Newest};
 pub use check::{BodyJudged, Clean, Dressed, check};
