@@ -27,6 +27,7 @@ use std::sync::Arc;
 use ::http::{Request as HttpRequest, Response};
 use bytes::Bytes;
 use policies::{Code, Refusal};
+use proxy::aside;
 use proxy::ports::{Caller, Intent, Internal, Pending, Secrets};
 
 use crate::pipeline::outbox::OutboxHandle;
@@ -63,6 +64,11 @@ impl Operations {
     /// Performs an operation, whichever way it was asked for: may they, then the record,
     /// then the effect. What comes back is for the agent to read.
     pub fn perform(&self, caller: &Caller, request: Request) -> Result<String, Refusal> {
+        // The store may have to wait for the disk.
+        aside(|| self.performed(caller, request))
+    }
+
+    fn performed(&self, caller: &Caller, request: Request) -> Result<String, Refusal> {
         let operation = request.operation();
         if !operation.may(self.asker(caller)?) {
             let why = format!("{} is for the agents of registered groups", operation.name());
