@@ -112,7 +112,7 @@ pub use limits::{CONNECTION_WINDOW, Limits, STREAM_WINDOW};
 pub use line::{Line, Over, Shared, Single, Unanswered, broken_off, exchange, speak};
 pub use outbound::{Outbound, OutboundHead};
 pub use patience::{Patient, until_both};
-pub use progress::{Direction, Progress};
+pub use progress::{Direction, Progress, UntilCut};
 pub use record::{Audited, AuditedTunnel, Entered, Record};
 pub use request::{Fragment, Intercepted, connect, read};
 pub use revocations::Revocations;
