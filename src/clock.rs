@@ -3,8 +3,10 @@
 
 mod changes;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use desk::lock;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use policies::{Clock, Date, Moment, TimeOfDay};
 
@@ -14,17 +16,29 @@ pub use changes::ClockChanges;
 #[derive(Clone, Debug)]
 pub struct OwnersClock {
     zone: TimeZone,
+    /// The second that was asked about last, and which moment it is for the owner.
+    last: Arc<Mutex<(i64, Moment)>>,
 }
 
 impl OwnersClock {
     /// Goes by this zone.
     pub fn new(zone: TimeZone) -> Self {
-        OwnersClock { zone }
+        let last = Arc::new(Mutex::new((i64::MIN, Moment::new(Date::LAST, TimeOfDay::NOON))));
+        OwnersClock { zone, last }
     }
 
     /// Which moment it is.
     pub fn now(&self) -> Moment {
-        moment(&self.zoned())
+        self.at(Timestamp::now())
+    }
+
+    /// A second is one moment, whatever part of it: each request asks several times.
+    fn at(&self, now: Timestamp) -> Moment {
+        let (mut last, second) = (lock(&self.last), now.as_millisecond().div_euclid(1000));
+        if last.0 != second {
+            *last = (second, moment(&now.to_zoned(self.zone.clone())));
+        }
+        last.1
     }
 
     /// When the day began, in milliseconds since 1970.
@@ -46,13 +60,13 @@ impl OwnersClock {
 
     /// A moment as people read it: `2026-11-29 08:00`.
     pub fn shown(&self, at: i64) -> String {
-        let at = jiff::Timestamp::from_millisecond(at).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        let at = Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH);
         at.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()
     }
 
     /// What it shows.
     pub fn zoned(&self) -> jiff::Zoned {
-        jiff::Timestamp::now().to_zoned(self.zone.clone())
+        Timestamp::now().to_zoned(self.zone.clone())
     }
 }
 
@@ -74,7 +88,7 @@ mod tests {
     #[test]
     fn days_are_those_of_the_owners_zone() {
         let at = |zone: &str| {
-            let at = jiff::Timestamp::from_second(1_795_995_000).unwrap();
+            let at = Timestamp::from_second(1_795_995_000).unwrap();
             moment(&at.to_zoned(TimeZone::get(zone).unwrap())).to_string()
         };
         assert_eq!(at("UTC"), "sun 2026-11-29 23:30");
@@ -111,9 +125,20 @@ mod tests {
     fn a_month_begins_with_its_first_day() {
         for zone in ["UTC", "Asia/Tokyo", "America/Los_Angeles"] {
             let clock = OwnersClock::new(TimeZone::get(zone).unwrap());
-            let began = jiff::Timestamp::from_millisecond(clock.start_of_month()).unwrap().to_zoned(clock.zone.clone());
+            let began = Timestamp::from_millisecond(clock.start_of_month()).unwrap().to_zoned(clock.zone.clone());
             assert_eq!((began.day(), began.hour(), began.minute()), (1, 0, 0));
             assert!(clock.start_of_month() <= clock.start_of_day());
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_asked_again_goes_on() {
+        let clock = OwnersClock::new(TimeZone::get("Asia/Tokyo").unwrap());
+        for at in [1_795_995_000_000, 1_795_995_059_999, 1_795_995_060_000, 1_795_994_999_999, 0, -1] {
+            let at = Timestamp::from_millisecond(at).unwrap();
+            for _ in 0..2 {
+                assert_eq!(clock.at(at), moment(&at.to_zoned(clock.zone.clone())), "{at}");
+            }
         }
     }
 
@@ -121,7 +146,7 @@ mod tests {
     fn a_day_begins_where_the_owner_is() {
         let zones = ["UTC", "Asia/Tokyo", "America/Los_Angeles"].map(|zone| TimeZone::get(zone).unwrap());
         for clock in zones.map(OwnersClock::new) {
-            let began = jiff::Timestamp::from_millisecond(clock.start_of_day()).unwrap().to_zoned(clock.zone.clone());
+            let began = Timestamp::from_millisecond(clock.start_of_day()).unwrap().to_zoned(clock.zone.clone());
             assert_eq!(moment(&began).time(), TimeOfDay::new(0, 0).unwrap());
         }
     }

@@ -4,6 +4,7 @@
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -18,8 +19,6 @@ use rand::RngExt;
 use rustls::ClientConfig;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use tokio::net::UnixListener;
-use tokio::task::AbortHandle;
 
 use crate::budget::Budgets;
 use crate::clock::OwnersClock;
@@ -36,9 +35,11 @@ pub mod policy_events;
 pub mod policy_files;
 mod revocations;
 pub mod taken_presets;
+mod threads;
 
 use latch::LatchFile;
 use policy_files::{DoorOpen, PolicyFiles, Watching};
+use threads::{Served, Threads};
 
 /// Everything behind the doors of one installation.
 pub struct Gateway {
@@ -50,6 +51,7 @@ pub struct Gateway {
     doors: Mutex<Vec<Weak<Door>>>,
     /// What the owner has locked, as it is kept; one change at a time.
     latch_file: Mutex<LatchFile>,
+    threads: Threads,
     _watching: (Watching, Option<revocations::Watching>),
 }
 
@@ -62,7 +64,7 @@ pub struct OpenDoor {
     ledger: Arc<AuditLog>,
     environment: Vec<(String, String)>,
     socket: PathBuf,
-    serving: AbortHandle,
+    served: Served,
     /// Why it is shut, if somebody says so.
     why: &'static str,
     _open: DoorOpen,
@@ -96,6 +98,9 @@ pub enum GatewayError {
     /// The folders of `crl`.
     #[error("crl: the lists cannot be watched: {0}")]
     Watch(#[from] notify::Error),
+    /// The threads of doors.
+    #[error("the threads that doors are served on cannot be started: {0}")]
+    Threads(#[source] io::Error),
     /// The socket of a door.
     #[error("the door {path} cannot be opened: {error}", path = path.display())]
     Socket {
@@ -162,6 +167,7 @@ impl Gateway {
         };
         let latch_file = LatchFile::at(home.latch_file());
         proxy.latch.set(latch_file.at_start(&ledger));
+        let threads = Threads::start().map_err(GatewayError::Threads)?;
         let watching = (policies.watch(), revocations::watch(lists, &revocations)?);
         let (proxy, doors) = (Arc::new(proxy), Mutex::default());
         Ok(Arc::new(Gateway {
@@ -171,6 +177,7 @@ impl Gateway {
             ledger,
             doors,
             latch_file: Mutex::new(latch_file),
+            threads,
             _watching: watching,
         }))
     }
@@ -234,7 +241,9 @@ impl Gateway {
         socket: &Path,
         policy: Arc<ArcSwap<Policy>>,
     ) -> Result<OpenDoor, GatewayError> {
-        let listener = listen(socket).map_err(|error| GatewayError::Socket { path: socket.to_owned(), error })?;
+        let place = self.threads.place();
+        let listener = listen(socket).and_then(|listener| place.hears(listener));
+        let listener = listener.map_err(|error| GatewayError::Socket { path: socket.to_owned(), error })?;
         let hash = policy.load().hash().to_string();
         let issued = self.vault.issue(&identity, &policy.load().credentials());
         let made = Door::new(self.proxy.clone(), identity.clone(), policy, issued.keyring);
@@ -251,7 +260,7 @@ impl Gateway {
             doors.retain(|door| door.strong_count() > 0);
             doors.push(Arc::downgrade(&door));
         }
-        let serving = tokio::spawn(door.clone().serve(listener)).abort_handle();
+        let served = place.serve(door.clone().serve(listener));
         Ok(OpenDoor {
             door,
             policies: self.policies.clone(),
@@ -259,7 +268,7 @@ impl Gateway {
             ledger: self.ledger.clone(),
             environment: issued.environment,
             socket: socket.to_owned(),
-            serving,
+            served,
             why: "its program or sandbox has ended",
             _open: self.policies.door_open(),
         })
@@ -312,7 +321,7 @@ impl Drop for OpenDoor {
             tracing::warn!(%error, "Socket of a closed door could not be removed");
         }
         self.door.shut(self.why);
-        self.serving.abort();
+        self.served.end();
         let text = format!("a door was shut: {}", self.door.why_shut().unwrap_or(self.why));
         self.ledger.note(&Notice::of("door_shut", self.door.identity(), text));
         self.vault.retire(self.door.identity());
@@ -332,8 +341,9 @@ pub fn new_identity(group: &GroupName) -> Identity {
 /// The agent's user is another than the daemon's, so the socket itself is open to
 /// all; the folders above it decide who gets there.
 #[expect(clippy::disallowed_methods, reason = "a door: its sandbox gets the answers to its requests")]
-fn listen(socket: &Path) -> io::Result<UnixListener> {
-    let listener = UnixListener::bind(socket)?;
+fn listen(socket: &Path) -> io::Result<net::UnixListener> {
+    let listener = net::UnixListener::bind(socket)?;
+    listener.set_nonblocking(true)?;
     std::fs::set_permissions(socket, Permissions::from_mode(0o666))?;
     Ok(listener)
 }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::io::Write;
+use std::ops::RangeInclusive;
 
-use jiff::Timestamp;
 use ring::digest::{Context, SHA256};
 
 /// Milliseconds since 1970, UTC.
@@ -59,8 +59,12 @@ impl fmt::Debug for Chain {
 
 /// Hex digits of bytes.
 pub(crate) fn hex(bytes: &[u8]) -> impl Iterator<Item = u8> {
+    bytes.iter().flat_map(|byte| hex_of(*byte))
+}
+
+fn hex_of(byte: u8) -> [u8; 2] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]])
+    [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]
 }
 
 /// The chain of a line that begins so, after another.
@@ -69,7 +73,9 @@ pub(crate) fn chained(before: Chain, line: &[u8]) -> Chain {
     context.update(&before.0);
     context.update(line);
     let mut digits = [b'0'; 64];
-    digits.iter_mut().zip(hex(context.finish().as_ref())).for_each(|(digit, hex)| *digit = hex);
+    for (pair, byte) in digits.as_chunks_mut().0.iter_mut().zip(context.finish().as_ref()) {
+        *pair = hex_of(*byte);
+    }
     Chain(digits)
 }
 
@@ -87,12 +93,45 @@ pub struct Head {
 /// Writes the beginning of a line: `{"seq":7,"at":"…","kind":"…"`.
 pub(crate) fn begin(into: &mut Vec<u8>, seq: u64, head: &Head) {
     let Head { at, kind, about } = *head;
-    let at = Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH);
     // Writing to a Vec cannot fail.
-    let _ = write!(into, "{{\"seq\":{seq},\"at\":\"{at:.3}\",\"kind\":\"{kind}\"");
+    let _ = write!(into, "{{\"seq\":{seq},\"at\":\"");
+    into.extend_from_slice(&moment(at));
+    let _ = write!(into, "\",\"kind\":\"{kind}\"");
     if let Some(about) = about {
         let _ = write!(into, ",\"about\":{about}");
     }
+}
+
+/// `2026-11-29T10:35:57.123Z`: the way back from what `frame.rs` reads. What is beyond years of four digits is
+/// written as the beginning.
+fn moment(at: Millis) -> [u8; 24] {
+    const YEARS: RangeInclusive<Millis> = -62_167_219_200_000..=253_402_300_799_999;
+    let at = if YEARS.contains(&at) { at } else { 0 };
+    let (days, of_day) = (at.div_euclid(86_400_000), at.rem_euclid(86_400_000));
+    // Years that begin in March end with the day that some of them have more.
+    let days = days + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let (year, month) = if month < 10 { (year, month + 3) } else { (year + 1, month - 9) };
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    let mut put = |from: usize, to: usize, mut value: i64| {
+        for digit in text[from..to].iter_mut().rev() {
+            // A digit, always.
+            *digit += u8::try_from(value % 10).unwrap_or(0);
+            value /= 10;
+        }
+    };
+    put(0, 4, era * 400 + year);
+    put(5, 7, month);
+    put(8, 10, day);
+    put(11, 13, of_day / 3_600_000);
+    put(14, 16, of_day / 60_000 % 60);
+    put(17, 19, of_day / 1000 % 60);
+    put(20, 23, of_day % 1000);
+    text
 }
 
 /// Writes its end, with the chain of what stands there from `start` on.

@@ -64,7 +64,9 @@ pub fn in_json(json: String) -> String {
 
 /// The same for JSON at the end of a buffer.
 pub fn in_json_from(buffer: &mut Vec<u8>, start: usize) {
-    if buffer[start..].iter().all(|byte| (0x20..0x7f).contains(byte)) {
+    // Many bytes at a time.
+    let plain = |some: &[u8]| some.iter().fold(true, |plain, byte| plain & (0x20..0x7f).contains(byte));
+    if buffer[start..].chunks(64).all(plain) {
         return;
     }
     let json = String::from_utf8_lossy(&buffer[start..]).into_owned();

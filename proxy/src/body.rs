@@ -18,7 +18,7 @@ use tokio::time::{Sleep, sleep, timeout};
 
 use crate::renamed::FieldWatch;
 use crate::room::{Room, Rooms, SMALL, aside};
-use gate::{Direction, Tally};
+use gate::{Direction, Tally, UntilCut};
 use scan::{LeakFilter, Stop};
 
 mod opened;
@@ -60,7 +60,7 @@ pub(crate) struct Outgoing {
     fields: Option<FieldWatch>,
     refuse: Arc<dyn Fn(&Stop) -> Refusal + Send + Sync>,
     tally: Arc<Tally>,
-    cut: Pin<Box<dyn Future<Output = ()> + Send>>,
+    cut: UntilCut,
     /// Runs while the client owes the next piece.
     owed: Option<Pin<Box<Sleep>>>,
     room: Option<Room>,
@@ -156,7 +156,7 @@ impl Outgoing {
         } else {
             tally.expect_body();
         }
-        let cut = Box::pin(tally.until_cut());
+        let cut = tally.until_cut();
         let (filter, fields, owed, room, waiting) = (None, None, None, None, None);
         Outgoing { came, filter, fields, refuse, tally, cut, owed, room, waiting, trailing: false }
     }
@@ -324,7 +324,7 @@ impl Outgoing {
             if self.trailing {
                 return Poll::Ready(None);
             }
-            if self.cut.as_mut().poll(cx).is_ready() {
+            if Pin::new(&mut self.cut).poll(cx).is_ready() {
                 return Poll::Ready(Some(Err(Cut(Code::Revoked))));
             }
             let data = match self.waiting.take() {

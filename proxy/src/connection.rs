@@ -22,7 +22,9 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::rustls::server::Acceptor;
 
 use gate::audit::Protocol;
-use gate::{AuditedTunnel, CONNECTION_WINDOW, Case, H2, Intercepted, Limits, Patient, Record, STREAM_WINDOW, Streams};
+use gate::{
+    Ahead, AuditedTunnel, CONNECTION_WINDOW, Case, H2, Intercepted, Limits, Patient, Record, STREAM_WINDOW, Streams,
+};
 
 use crate::answer;
 use crate::beginning::{self, Beginning};
@@ -296,7 +298,7 @@ async fn within_tls<S>(outer: &Connection, record: Record, authority: Authority,
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let (tls, sni) = match handshake(outer, &authority, stream).await {
+    let (tls, sni) = match handshake(outer, &authority, Ahead::new(stream)).await {
         Ok(done) => done,
         Err((refusal, sni)) => {
             record.sni(sni).refuse(refusal);

@@ -38,6 +38,7 @@ use std::time::Instant;
 use ::http::{Request as HttpRequest, Response};
 use bytes::Bytes;
 use policies::{Code, GroupName, Refusal};
+use proxy::aside;
 use proxy::ports::{Caller, Intent, Internal, Pending, Secrets};
 
 use self::pace::Paces;
@@ -106,8 +107,11 @@ impl Operations {
     async fn perform(&self, caller: &Caller, request: Request) -> Result<String, Refusal> {
         let operation = request.operation();
         self.may(caller, &request).await.inspect_err(|refusal| caller.refuse(operation.recorded(), refusal))?;
-        let mut intent = caller.intend(operation.recorded())?;
-        request.perform(self, caller, &intent).inspect_err(|refusal| intent.failed(refusal))
+        // The log and the store may have to wait for the disk.
+        aside(|| {
+            let mut intent = caller.intend(operation.recorded())?;
+            request.perform(self, caller, &intent).inspect_err(|refusal| intent.failed(refusal))
+        })
     }
 
     async fn may(&self, caller: &Caller, request: &Request) -> Result<(), Refusal> {

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::ahead::Ahead;
 use crate::dial::{Dialled, reach};
 use crate::gate::Gate;
 use crate::record::{Audited, AuditedTunnel};
@@ -127,7 +128,7 @@ async fn verify(
     tls: &Arc<ClientConfig>,
     permit: &Permit,
     stream: Dialled,
-) -> Result<Option<TlsStream<Dialled>>, Refusal> {
+) -> Result<Option<TlsStream<Ahead<Dialled>>>, Refusal> {
     let authority = &permit.facts().authority;
     let invalid = |why: String| Refusal::new(Code::TlsVerify, format!("TLS with {authority} failed: {why}"));
     let name = match &authority.host {
@@ -135,7 +136,7 @@ async fn verify(
         Host::Ip(ip) => ServerName::IpAddress((*ip).into()),
     };
     let connector = TlsConnector::from(tls.clone());
-    let shaken = timeout(gate.limits().handshake_time, connector.connect(name, stream)).await;
+    let shaken = timeout(gate.limits().handshake_time, connector.connect(name, Ahead::new(stream))).await;
     match shaken
         .map_err(|_| Refusal::new(Code::Timeout, format!("the TLS handshake with {authority} took too long")))?
     {

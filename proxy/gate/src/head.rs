@@ -157,7 +157,8 @@ pub(crate) fn is_the_gates(name: &HeaderName) -> bool {
 fn stays_here(name: &HeaderName) -> bool {
     let normal = normal_name(name.as_str());
     let normal = normal.trim_start_matches('_');
-    HOP_BY_HOP.iter().any(|hop| *hop == *normal.replace('_', "-"))
+    let spelt = normal.replace('_', "-");
+    HOP_BY_HOP.iter().any(|hop| *hop == *spelt)
         || NOT_OUT.contains(&normal)
         || NOT_OUT_BEGINNINGS.iter().any(|beginning| normal.starts_with(beginning))
 }

@@ -66,6 +66,7 @@
 //!   does not reach; and nothing goes on once it is cut.
 
 mod asking;
+mod ahead;
 pub mod audit;
 mod case;
 mod check;
@@ -96,6 +97,7 @@ mod tally;
 mod tls;
 mod tunnel;
 
+pub use ahead::Ahead;
 pub use asking::{Told, answered, check_asked};
 pub use case::{Case, Newest};
 pub use check::{BodyJudged, Clean, Dressed, check};
@@ -110,7 +112,7 @@ pub use limits::{CONNECTION_WINDOW, Limits, STREAM_WINDOW};
 pub use line::{Line, Over, Shared, Single, Unanswered, broken_off, exchange, speak};
 pub use outbound::{Outbound, OutboundHead};
 pub use patience::{Patient, until_both};
-pub use progress::{Direction, Progress};
+pub use progress::{Direction, Progress, UntilCut};
 pub use record::{Audited, AuditedTunnel, Entered, Record};
 pub use request::{Fragment, Intercepted, connect, read};
 pub use revocations::Revocations;

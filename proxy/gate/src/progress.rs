@@ -3,12 +3,13 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use policies::{Code, Refusal};
-use tokio::sync::watch;
 
 use crate::audit::Outcome;
 use crate::hold::Hold;
@@ -27,7 +28,7 @@ pub struct Progress {
     down: AtomicU64,
     sent: AtomicBool,
     expects_body: AtomicBool,
-    cut: watch::Sender<bool>,
+    cut: Arc<Cut>,
     /// Whether the request was written to a host, which answers it.
     asked: AtomicBool,
     /// The reason as the client may hear it.
@@ -54,7 +55,7 @@ impl Progress {
             down: AtomicU64::new(0),
             sent: AtomicBool::new(false),
             expects_body: AtomicBool::new(false),
-            cut: watch::Sender::new(false),
+            cut: Arc::default(),
             asked: AtomicBool::new(false),
             told: OnceLock::new(),
             outcome: Mutex::default(),
@@ -69,7 +70,7 @@ impl Progress {
     /// Ends it, wherever it is.
     pub fn cut(&self, refusal: &Refusal) {
         self.refuse(refusal);
-        self.cut.send_replace(true);
+        self.cut.happen();
     }
 
     /// A piece of a body was handed on: whoever takes it comes back for more.
@@ -109,18 +110,12 @@ impl Progress {
 
     /// Whether it was cut: nothing of it may go on.
     pub(crate) fn is_cut(&self) -> bool {
-        *self.cut.borrow()
+        self.cut.happened.load(Ordering::Acquire)
     }
 
     /// Resolves when this is cut.
-    pub fn until_cut(&self) -> impl Future<Output = ()> + Send + 'static {
-        let mut cut = self.cut.subscribe();
-        async move {
-            if cut.wait_for(|cut| *cut).await.is_err() {
-                // Nobody is left who could cut it.
-                std::future::pending::<()>().await;
-            }
-        }
+    pub fn until_cut(&self) -> UntilCut {
+        UntilCut { cut: self.cut.clone(), place: None }
     }
 
     /// Counts bytes that came down.
@@ -214,6 +209,100 @@ impl Progress {
     }
 }
 
+/// An end from outside. It happens once, and then to all who wait for it.
+#[derive(Default)]
+struct Cut {
+    happened: AtomicBool,
+    waiting: Mutex<Vec<Option<Waker>>>,
+}
+
+impl Cut {
+    fn happen(&self) {
+        self.happened.store(true, Ordering::Release);
+        let waiting = std::mem::take(&mut *lock(&self.waiting));
+        waiting.into_iter().flatten().for_each(Waker::wake);
+    }
+}
+
+/// Waits for the end of a request from outside. A request has three of them, so they are small.
+pub struct UntilCut {
+    cut: Arc<Cut>,
+    /// Among those who wait.
+    place: Option<usize>,
+}
+
+impl Future for UntilCut {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let UntilCut { cut, place } = &mut *self;
+        let mut waiting = lock(&cut.waiting);
+        // In hand of the list: whoever cuts takes it afterwards.
+        if cut.happened.load(Ordering::Acquire) {
+            return Poll::Ready(());
+        }
+        let at = *place.get_or_insert_with(|| {
+            let free = waiting.iter().position(Option::is_none);
+            free.unwrap_or_else(|| {
+                waiting.push(None);
+                waiting.len() - 1
+            })
+        });
+        match &mut waiting[at] {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for UntilCut {
+    fn drop(&mut self) {
+        if let Some(at) = self.place
+            && let Some(waker) = lock(&self.cut.waiting).get_mut(at)
+        {
+            *waker = None;
+        }
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Counted(AtomicUsize);
+
+    impl Wake for Counted {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Whoever waits is woken, by what it waited with last; whoever has gone is not, nor is anybody twice.
+    #[test]
+    fn a_cut_comes_to_all_who_wait() {
+        let progress = Progress::new(None, Duration::from_secs(1));
+        let wakes: [Arc<Counted>; 4] = Default::default();
+        let mut waits = [0, 1, 2].map(|_| progress.until_cut());
+        let poll = |wait: &mut UntilCut, by: usize| {
+            Pin::new(wait).poll(&mut Context::from_waker(&Waker::from(wakes[by].clone()))).is_ready()
+        };
+        for (at, wait) in waits.iter_mut().enumerate() {
+            assert!(!poll(wait, at));
+        }
+        assert!(!poll(&mut waits[0], 3), "with another waker");
+        waits[1] = progress.until_cut();
+        progress.cut(&Refusal::new(Code::Revoked, "a test"));
+        progress.cut(&Refusal::new(Code::Revoked, "once more"));
+        assert_eq!(wakes.each_ref().map(|wakes| wakes.0.load(Ordering::SeqCst)), [0, 0, 1, 1]);
+        assert!(waits.iter_mut().all(|wait| poll(wait, 0)) && progress.is_cut());
+    }
 }

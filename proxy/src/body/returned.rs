@@ -16,7 +16,7 @@ use super::{Cut, Lease};
 use crate::credentials::Handing;
 use crate::room::{Room, aside};
 use crate::usage::Metered;
-use gate::{Arriving, Direction, Tally};
+use gate::{Arriving, Direction, Tally, UntilCut};
 use scan::{FreshKeys, InPieces, Scrubber};
 
 /// The body of an answer.
@@ -46,7 +46,7 @@ pub(crate) struct Returned {
     ahead: Option<Frame<Bytes>>,
     trailers: Option<HeaderMap>,
     tally: Arc<Tally>,
-    cut: Pin<Box<dyn Future<Output = ()> + Send>>,
+    cut: UntilCut,
     lease: Option<Lease>,
     ended: bool,
 }
@@ -66,7 +66,7 @@ pub(crate) struct Returning {
 impl Returned {
     pub(crate) fn new(incoming: Arriving, returning: Returning, tally: Arc<Tally>, lease: Lease) -> Self {
         let Returning { opened, room, scrubber, fresh, metered, in_pieces } = returning;
-        let cut = Box::pin(tally.until_cut());
+        let cut = tally.until_cut();
         let (ahead, trailers, lease, ended) = (None, None, Some(lease), false);
         Returned {
             incoming,
@@ -124,7 +124,7 @@ impl Returned {
                 return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
             }
             // A leak found in the request's body, or a tightened policy, ends the answer too.
-            if self.cut.as_mut().poll(cx).is_ready() {
+            if Pin::new(&mut self.cut).poll(cx).is_ready() {
                 self.lease = None;
                 return Poll::Ready(Some(Err(Cut(Code::Revoked))));
             }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use audit::{Head, Journal, JournalError, Key, Link, Retention, Written};
 use desk::{lock, screen};
 use policies::GroupName;
+use proxy::aside;
 use proxy::audit::{Allowed, Decision, Ledger, LedgerDown, Noted, Outcome, Seq};
 use proxy::ports::Pending;
 use serde::Serialize;
@@ -316,7 +317,8 @@ impl Shared {
 
     /// Makes an alarm survive a power cut, whatever a sandbox does to have many of them.
     fn sync_alarm(&self) -> Result<(), StoreError> {
-        if lock(&self.alarms).comes(Instant::now()) { self.sync_now() } else { Ok(()) }
+        let comes = lock(&self.alarms).comes(Instant::now());
+        if comes { aside(|| self.sync_now()) } else { Ok(()) }
     }
 
     /// Makes all that is written survive a power cut.

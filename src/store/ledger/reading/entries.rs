@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use audit::{Line, Place};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 use serde::Deserialize;
 
 use super::tokens::{TokensRow, Used};
@@ -234,10 +234,13 @@ impl Entry {
         })
     }
 
-    pub(super) fn write(&self, index: &Connection) -> rusqlite::Result<()> {
+    /// What writes entries.
+    pub(super) fn insert(index: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
+        index.prepare_cached(&format!("INSERT OR REPLACE INTO entries ({COLUMNS}) VALUES ({VALUES})"))
+    }
+
+    pub(super) fn write(&self, insert: &mut CachedStatement<'_>, index: &Connection) -> rusqlite::Result<()> {
         let end = self.end.map(|(segment, offset, length)| (to_row(segment), to_row(offset), to_row(length)));
-        let sql = format!("INSERT OR REPLACE INTO entries ({COLUMNS}) VALUES ({VALUES})");
-        let mut insert = index.prepare_cached(&sql)?;
         insert.execute(params![
             to_row(self.seq),
             self.at,

@@ -263,8 +263,9 @@ impl Batch {
     }
 
     fn write(mut self, index: &Connection) -> rusqlite::Result<()> {
+        let mut insert = Entry::insert(index)?;
         for entry in self.entries.values() {
-            entry.write(index)?;
+            entry.write(&mut insert, index)?;
             self.sums.add(entry, 1);
         }
         self.sums.write(index)?;
