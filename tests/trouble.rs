@@ -133,6 +133,14 @@ fn no_engine() {
     home.run(&["image", "build"]).code(3).says("/nowhere/docker.sock");
 }
 
+/// What cannot change by itself is not tried again.
+#[test]
+fn a_runtime_that_the_engine_does_not_know() {
+    let home = Home::new().config("[engine]\nruntime = \"none-of-this-name\"").group("family");
+    home.chat("family", "echo hello").code(1).says("none-of-this-name").never_says("Trying again");
+    home.run(&["doctor"]).code(3).prints("the engine has no runtime \"none-of-this-name\"");
+}
+
 #[test]
 fn no_image() {
     let home = Home::new().config("[engine]\nimage = \"doorward/never-built:1\"").group("family");

@@ -113,6 +113,19 @@ async fn an_alarm_is_told_and_the_rest_is_not() {
     assert_eq!(scene.told.recv().await, None);
 }
 
+/// Nothing real was there, and nothing has to be replaced.
+#[tokio::test]
+async fn a_bait_has_words_of_its_own() {
+    let mut scene = Scene::new(|_| vec![]);
+    let why = Some("the request holds a bait diary in base64".to_owned());
+    scene.log.decided(&Decision { code: Some(Code::SecretInRequest), why, ..decision(true) }).unwrap();
+    let text = scene.next().await;
+    for part in ["the bait diary was on its way to news.example", "nothing has to be replaced"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("a real secret") && !text.contains("at its issuer"), "{text}");
+}
+
 #[tokio::test]
 async fn an_outcome_that_is_an_alarm_names_its_request() {
     let mut scene = Scene::new(|_| vec![]);

@@ -221,6 +221,25 @@ mod tests {
         }
     }
 
+    /// The help of each command, at each width: no line is longer, no word broken.
+    #[test]
+    fn help_fits_every_terminal() {
+        fn look(command: &clap::Command) -> usize {
+            let help = command.clone().render_long_help().to_string();
+            let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+            for columns in [40, 80, 120] {
+                let shown = show::wrap(&help, columns);
+                let wider = shown.lines().find(|line| line.trim_end().chars().count() > columns);
+                assert_eq!(wider, None, "{} at {columns}", command.get_name());
+                assert_eq!(words(&shown), words(&help), "{} at {columns}", command.get_name());
+            }
+            1 + command.get_subcommands().map(look).sum::<usize>()
+        }
+        let mut command = Cli::command();
+        command.build();
+        assert!(look(&command) > 60);
+    }
+
     #[test]
     fn every_command_says_what_it_is_for() {
         for command in Cli::command().get_subcommands() {

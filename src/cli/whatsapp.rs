@@ -128,8 +128,10 @@ pub(super) struct Expecting {
 pub(super) async fn run(home: &Home, args: WhatsappArgs) -> Result<ExitCode, Failure> {
     home.prepare()?;
     let account = Account::find(home, &Config::load(home)?).map_err(environment)?;
-    let is_listing =
-        matches!(args.command, WhatsappCommand::Status { json: false } | WhatsappCommand::Chats { json: false });
+    let is_listing = matches!(
+        args.command,
+        WhatsappCommand::Status { json: false } | WhatsappCommand::Chats { json: false } | WhatsappCommand::Unlink
+    );
     let words = words(args.command)?;
     let succeeded = if is_listing { account.shown(&words).await? } else { account.run(&words).await? };
     Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -195,13 +197,17 @@ impl Account {
     }
 
     async fn run(&self, words: &[OsString]) -> Result<bool, Failure> {
-        let status = self.command(words).status().await;
-        Ok(status.map_err(|why| self.not(&why))?.success())
+        let mut command = self.command(words);
+        let output = command.stdout(Stdio::inherit()).stderr(Stdio::piped()).output().await;
+        let output = output.map_err(|why| self.not(&why))?;
+        tell(&output.stderr);
+        Ok(output.status.success())
     }
 
     /// What it says, as the screen has room for it.
     async fn shown(&self, words: &[OsString]) -> Result<bool, Failure> {
-        let output = self.command(words).stderr(Stdio::inherit()).output().await.map_err(|why| self.not(&why))?;
+        let output = self.command(words).output().await.map_err(|why| self.not(&why))?;
+        tell(&output.stderr);
         if !output.stdout.is_empty() {
             show::line(String::from_utf8_lossy(&output.stdout).trim_end())?;
         }
@@ -223,6 +229,13 @@ impl Account {
         let mut command = Command::new(&self.program);
         command.arg("--folder").arg(&self.folder).args(words).env_clear().stdin(Stdio::null());
         command
+    }
+}
+
+/// What the program has to say beside its result, as the screen has room for it.
+fn tell(words: &[u8]) {
+    if !words.is_empty() {
+        show::aside(String::from_utf8_lossy(words).trim_end());
     }
 }
 

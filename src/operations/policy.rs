@@ -90,7 +90,7 @@ fn lines(reach: &Reach) -> String {
         push(&mut text, "    without asking the owner");
     }
     if *with_credential {
-        push(&mut text, "    send the stand-in for the key from your environment; the door puts the real one on");
+        push(&mut text, "    send the surrogate from your environment; the door puts the real key in its place");
     }
     if let Some(hours) = hours {
         push(&mut text, &format!("    only {hours}, by the owner's clock"));

@@ -51,7 +51,7 @@ sent-a-message = أُرسلت رسالة من قبل، لذلك لا يُعاد 
 asked-its-model = سُئل النموذج من قبل، وفق قاعدة تسمح بأكثر من ذلك هناك، لذلك لا يُعاد تلقائيًا؛ وما فعلته أدواته في مجلد المجموعة يبقى. أرسل الرسالة مرة أخرى إن أردت إعادته.
 
 ## الإيقاف والانتظار
-shell-hello = مرحبًا. هنا تجيب صدفة أوامر بسيطة: ما تكتبه أمر، ومخرجاته هي الجواب. جرّب `ls`، أو `curl -sS https://example.org/` لترى كيف يرفض الباب شيئًا. لوكيل يفكر اكتب agent = "claude" في groups/{ $group }.toml؛ وتذكر docs/agents.md ما يلزمه.
+shell-hello = مرحبًا. هنا تجيب صدفة أوامر بسيطة: ما تكتبه أمر، ومخرجاته هي الجواب. جرّب `ls`، أو `curl -sS https://example.org/` لترى كيف يرفض الباب شيئًا. لوكيل يفكر شغّل `doorward setup` أو `doorward group set { $group } agent claude`؛ وتذكر docs/agents.md ما يلزمه.
 stopped = أُوقف.
 stopped-group = أُوقفت { $group }.
 nothing-ran = لم يكن شيء يعمل.

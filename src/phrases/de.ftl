@@ -51,7 +51,7 @@ sent-a-message = Eine Nachricht war schon gesendet, deshalb wird es nicht von se
 asked-its-model = Das Modell war schon gefragt, unter einer Regel, die dort mehr erlaubt, deshalb wird es nicht von selbst wiederholt; was Werkzeuge im Ordner der Gruppe getan haben, bleibt. Sende die Nachricht noch einmal, wenn es noch einmal getan werden soll.
 
 ## Anhalten und Warten
-shell-hello = Hallo. Hier antwortet eine einfache Shell: Was du schreibst, ist ein Befehl, und seine Ausgabe ist die Antwort. Versuch `ls` oder `curl -sS https://example.org/`, um zu sehen, wie die Tür etwas ablehnt. Für einen Agenten, der denkt, schreib agent = "claude" in groups/{ $group }.toml; docs/agents.md sagt, was er braucht.
+shell-hello = Hallo. Hier antwortet eine einfache Shell: Was du schreibst, ist ein Befehl, und seine Ausgabe ist die Antwort. Versuch `ls` oder `curl -sS https://example.org/`, um zu sehen, wie die Tür etwas ablehnt. Für einen Agenten, der denkt: `doorward setup`, oder `doorward group set { $group } agent claude`; docs/agents.md sagt, was er braucht.
 stopped = Angehalten.
 stopped-group = { $group } angehalten.
 nothing-ran = Es lief nichts.

@@ -52,7 +52,7 @@ sent-a-message = It had already sent a message, so it is not repeated by itself.
 asked-its-model = Its model had been asked, under a rule that lets more be done there, so it is not repeated by itself; what its tools did in the group's folder stays. Send the message again if you want it done again.
 
 ## Stops and waits
-shell-hello = Hello. Here answers a plain shell: what you write is a command, and its output is the answer. Try `ls`, or `curl -sS https://example.org/` to see the door refuse something. For an agent that thinks, write agent = "claude" into groups/{ $group }.toml; docs/agents.md says what it needs.
+shell-hello = Hello. Here answers a plain shell: what you write is a command, and its output is the answer. Try `ls`, or `curl -sS https://example.org/` to see the door refuse something. For an agent that thinks, run `doorward setup`, or `doorward group set { $group } agent claude`; docs/agents.md says what it needs.
 stopped = Stopped.
 stopped-group = Stopped { $group }.
 nothing-ran = Nothing was running.

@@ -19,7 +19,7 @@ const MAIN: (&str, &str) = ("main", "this group is the owner's own chat from now
 /// What can be set, with what it is.
 fn keys() -> impl Iterator<Item = (&'static str, String)> {
     let of_file = OF_GROUP.iter().chain(&OF_GROUP_LIMITS);
-    let of_file = of_file.map(|key| (key.name, format!("{}: {}", key.meaning.replace('`', ""), key.value)));
+    let of_file = of_file.map(|key| (key.name, format!("{}: {}", key.value, key.meaning.replace('`', ""))));
     of_file.chain([(MAIN.0, MAIN.1.to_owned())])
 }
 
