@@ -187,4 +187,8 @@ fn a_file_goes_to_the_terminal_or_is_told() {
     until("no sandbox to run", || home.containers().is_empty());
     let undelivered = home.run(&["undelivered", "family"]).ok();
     assert!(undelivered.out.contains("the file table.csv"), "{undelivered:#?}");
+    let saved = home.run(&["undelivered", "--save", home.at("saved").to_str().unwrap()]).ok();
+    let path = saved.out.trim().rsplit(' ').next().unwrap();
+    assert!(path.ends_with("-table.csv"), "{saved:#?}");
+    assert_eq!(std::fs::read(path).unwrap(), b"a,b\n1,2\n");
 }

@@ -223,6 +223,11 @@ impl<'a> PolicyAt<'a> {
         self.now
     }
 
+    /// Whether nobody is to be asked at this moment.
+    pub fn is_quiet(self) -> bool {
+        self.policy.rules.asking.is_quiet(self.now)
+    }
+
     /// The same as if nothing was observed: what holds by the rules alone.
     #[must_use]
     pub fn enforced(self) -> Self {

@@ -37,6 +37,8 @@ pub struct Deed<'a> {
     pub says: String,
     /// What the yes is for, byte for byte.
     pub exactly: &'a [u8],
+    /// Whether the group's policy wants nobody asked at this time.
+    pub quiet: bool,
 }
 
 impl Approvals {
@@ -78,7 +80,7 @@ impl Deed<'_> {
             run: self.run,
             shown: facts.path.clone(),
             credential: None,
-            by: AskedBy { at, why: None, hold: HOLD, quiet: false, lift: Vec::new() },
+            by: AskedBy { at, why: None, hold: HOLD, quiet: self.quiet, lift: Vec::new() },
             fingerprint: Fingerprint::of(&self.who.group, &facts, None),
             body: BodyHash::of(self.exactly),
             bytes: self.exactly.len() as u64,

@@ -1,15 +1,20 @@
 //! `doorward undelivered`: what chats could not be told. A text that cannot be sent is
 //! kept; here is where its owner reads it.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use desk::screen::{on_screen, text_on_screen};
 use policies::GroupName;
 
 use super::show::{Styled, Tone};
 use super::{Failure, group, show, times};
 use crate::home::Home;
-use crate::store::Undelivered;
+use crate::store::{OutboxId, Store, Undelivered};
 
 /// Read what could not be delivered to a chat
 ///
@@ -21,6 +26,7 @@ Examples:
   doorward undelivered
   doorward undelivered family
   doorward undelivered --json
+  doorward undelivered --save ~/files
 
 Exit codes: 0.")]
 pub struct UndeliveredArgs {
@@ -30,13 +36,18 @@ pub struct UndeliveredArgs {
     /// As JSON, one line for each
     #[arg(long)]
     json: bool,
+    /// Write the files among them into this folder
+    #[arg(long, value_name = "FOLDER", conflicts_with = "json")]
+    save: Option<PathBuf>,
 }
 
 /// Runs the command.
 pub(super) fn run(home: &Home, args: &UndeliveredArgs) -> Result<ExitCode, Failure> {
     let store = group::open_store(home)?;
     let texts = store.undelivered(args.group.as_ref())?;
-    if args.json {
+    if let Some(folder) = &args.save {
+        save(&store, &texts, folder)?;
+    } else if args.json {
         texts.iter().try_for_each(show::json)?;
     } else if texts.is_empty() {
         show::line("Everything was delivered, or waits to be.")?;
@@ -44,6 +55,25 @@ pub(super) fn run(home: &Home, args: &UndeliveredArgs) -> Result<ExitCode, Failu
         show::line(Styled::joined(texts.iter().map(words), "\n\n"))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Each under its number and its name. What is there already stays.
+fn save(store: &Store, texts: &[Undelivered], folder: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let mut saved = false;
+    for text in texts {
+        let Some(file) = store.outgoing_file(OutboxId(text.id))? else { continue };
+        let path = folder.join(format!("{}-{}", text.id, file.name()));
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        let written = made.and_then(|mut made| made.write_all(file.bytes()));
+        written.with_context(|| format!("cannot write {}", path.display()))?;
+        show::line(format!("{}  {}", text.group, path.display()))?;
+        saved = true;
+    }
+    if !saved {
+        show::line("No file is among what could not be delivered.")?;
+    }
+    Ok(())
 }
 
 fn words(text: &Undelivered) -> Styled {

@@ -25,6 +25,7 @@ impl Operations {
             about,
             says: says.clone(),
             exactly: exactly.as_bytes(),
+            quiet: caller.policy_now().is_quiet(),
         };
         self.chats()?.owner.ask_about(&deed).await?;
         // The owner may have locked the group meanwhile, or its sandbox has ended.

@@ -289,3 +289,49 @@ async fn a_thousand_wait_in_fifty_groups_and_each_gets_its_own_answer() {
     drop(other);
     assert!(scene.now.approvals.open_asks().unwrap().iter().all(|ask| ask.state == AskState::Gone));
 }
+
+fn deed<'a>(who: &'a Identity, exactly: &'a [u8], quiet: bool) -> Deed<'a> {
+    let says = "say in the chat of club: \u{201c}hi\u{201d}".to_owned();
+    Deed { who, run: None, operation: "send_message", about: "club", says, exactly, quiet }
+}
+
+/// An operation is asked about like a request: what it would do, whole, and never for more than once. What changes
+/// the policy says nothing about it.
+#[tokio::test]
+async fn an_operation_is_a_question_of_its_own_kind() {
+    let scene = Scene::new();
+    let who = question("https://a.test/", "", None).who;
+    let approvals = scene.now.approvals.clone();
+    let (first, other) = (deed(&who, b"1", false), deed(&who, b"2", false));
+    let mut waits = Box::pin(approvals.ask_about(&first));
+    assert!((&mut waits).now_or_never().is_none());
+    let (_, text) = scene.put().unwrap();
+    assert!(text.contains("family wants to say in the chat of club: \u{201c}hi\u{201d}"), "{text}");
+    assert!(!text.contains("always") && !text.contains("doorward.internal"), "{text}");
+    assert!(scene.logged("asked")[0].contains("perform send_message, for club (1 byte)"));
+    scene.now.approvals.policy_changed(&group("family"));
+    assert!((&mut waits).now_or_never().is_none(), "it goes on waiting");
+    scene.say(Answered::Always).unwrap_err();
+    scene.say(Answered::Once).unwrap();
+    assert_eq!((&mut waits).now_or_never(), Some(Ok(())));
+    // A yes is for that one and for no other, and is used.
+    for again in [&other, &first] {
+        let mut waits = Box::pin(approvals.ask_about(again));
+        assert!((&mut waits).now_or_never().is_none());
+        scene.say(Answered::No).unwrap();
+        let refused = (&mut waits).now_or_never().unwrap().unwrap_err();
+        assert_eq!((refused.code, refused.rule), (Code::AskRefused, None));
+        scene.goes_on(121);
+    }
+    assert!(scene.logged("ask_answered").iter().all(|line| !line.contains("\u{201c}hi")));
+}
+
+#[tokio::test]
+async fn no_operation_is_asked_about_in_quiet_hours() {
+    let scene = Scene::new();
+    let who = question("https://a.test/", "", None).who;
+    let approvals = scene.now.approvals.clone();
+    let refused = approvals.ask_about(&deed(&who, b"1", true)).now_or_never().unwrap().unwrap_err();
+    assert_eq!(refused.code, Code::AskUnanswered);
+    assert_eq!(scene.now.approvals.open_asks().unwrap(), []);
+}
