@@ -20,6 +20,7 @@ line() { cargo test --locked -p doorward-line --test line -- kills:: many::; }
 fuzz() { scripts/fuzz.sh 60; }
 kills() { DOORWARD_KILLS=300 cargo test --locked --test kills -- --nocapture; }
 queue() { DOORWARD_QUEUE=10000 cargo test --locked -p doorward --lib -- a_long_queue_of_many_groups; }
+tasks() { DOORWARD_KILLS=300 cargo test --locked --test tasks -- --nocapture whatever_is_killed; }
 guards() { scripts/guards.sh; }
 packages() { scripts/package-test.sh "$(scripts/target.sh)/debug" long; }
 
@@ -31,6 +32,7 @@ about() {
         fuzz) echo "a minute of unheard-of inputs for each reader" ;;
         kills) echo "three hundred deaths under load, with a full disk and a clock that jumps" ;;
         queue) echo "ten thousand messages that wait for two hundred groups" ;;
+        tasks) echo "three hundred deaths around tasks that are due" ;;
         guards) echo "each guard taken away, and noticed" ;;
         packages) echo "a package installed, used, upgraded, run as a service and purged in a Debian of its own" ;;
         *) return 1 ;;
@@ -49,9 +51,9 @@ note_result() {
 }
 
 parts=("$@")
-[ "${#parts[@]}" -gt 0 ] || parts=(evenings whatsapp line kills queue fuzz guards packages)
+[ "${#parts[@]}" -gt 0 ] || parts=(evenings whatsapp line kills queue tasks fuzz guards packages)
 for part in "${parts[@]}"; do
-    about "$part" >/dev/null || fail "There is no part $part." "The parts: evenings, whatsapp, line, kills, queue, fuzz, guards, packages."
+    about "$part" >/dev/null || fail "There is no part $part." "The parts: evenings, whatsapp, line, kills, queue, tasks, fuzz, guards, packages."
 done
 
 say "Building"

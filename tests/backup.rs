@@ -193,6 +193,36 @@ fn a_backup_in_the_middle_of_everything_is_whole() {
     daemon.stop().ok();
 }
 
+/// One that is being carried out, and one that waits behind it: the restored home carries each out once.
+#[test]
+fn tasks_that_are_due_come_along_and_are_carried_out_once() {
+    let home = Home::new().group("family").policy("family", NOTHING);
+    let daemon = home.up();
+    for command in ["touch began; until [ -e go ]; do sleep 0.05; done; echo first >>ran", "echo second >>ran"] {
+        let made = home.run(&["task", "add", "family", command, "--every", "2h", "--json"]).ok().json();
+        home.run(&["task", "run-now", &made["task"].to_string()]).ok();
+    }
+    until("the first to be carried out", || home.group_folder("family").join("began").exists());
+    let there = Elsewhere::new();
+    let (file, restored) = (there.at("home.backup"), there.at("restored"));
+    backup(&home, &file, &[]).ok();
+    daemon.kill();
+    restore(&file, &restored).ok();
+    fs::write(restored.join("data/groups/family/go"), "").unwrap();
+    let mut command = Command::new(program("doorward"));
+    command.arg("--home").arg(&restored).arg("up").env_remove("RUST_LOG").env_remove("DOORWARD_HOME");
+    let running = Running::start(command, "");
+    let history =
+        |task: &str| doorward(&restored, &["task", "show", task, "--json"], "").ok().json()["history"].clone();
+    for task in ["1", "2"] {
+        until("a task to be over", || history(task)[0]["state"] == "done");
+        assert_eq!(history(task).as_array().unwrap().len(), 1);
+    }
+    assert_eq!(fs::read_to_string(restored.join("data/groups/family/ran")).unwrap(), "first\nsecond\n");
+    running.signal(rustix::process::Signal::TERM);
+    running.wait();
+}
+
 #[test]
 fn a_backup_that_is_not_right_becomes_no_home() {
     let home = Home::without_engine().group("family").policy("family", NOTHING);

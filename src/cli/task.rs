@@ -21,9 +21,9 @@ use crate::store::{NotChanged, Store, Task, TaskId};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  doorward task add family \"What is on today? Read the calendar.\" --cron \"0 7 * * 1-5\"
-  doorward task add family \"Remind us of the dentist.\" --at \"2026-12-01 09:00\"
-  doorward task add ops \"Is the site up?\" --every 15m --gate \"curl -sf -o page https://example.org || echo down\"
+  doorward task add family \"What is on today?\" --cron \"0 7 * * 1-5\"
+  doorward task add family \"The dentist!\" --at \"2026-12-01 09:00\"
+  doorward task add ops \"What broke?\" --every 15m --gate \"cat alerts\"
   doorward task list
   doorward task show 3
   doorward task run-now 3

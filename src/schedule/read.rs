@@ -25,7 +25,8 @@ impl Schedule {
         let when = match kind {
             Kind::Cron => When::Cron(Box::new(cron(value)?), value.trim().to_owned()),
             Kind::Interval => When::Every(interval(value)?),
-            Kind::Once => When::Once(once(value, &now.to_zoned(zone.clone()))?),
+            // The store counts in milliseconds: a part of one would come a second time.
+            Kind::Once => When::Once(whole(once(value, &now.to_zoned(zone.clone()))?)),
         };
         let schedule = Schedule { when, zone, zone_name };
         match schedule.next(now, now) {
@@ -56,6 +57,10 @@ impl Schedule {
             Err(why) => lost(why),
         }
     }
+}
+
+fn whole(at: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
 }
 
 fn unread(error: impl std::fmt::Display) -> String {

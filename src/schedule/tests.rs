@@ -201,6 +201,8 @@ fn a_single_time_comes_once_and_nothing_follows() {
     assert_eq!(due.plan.due(&morning, Missed::Once, at("2028-05-01T07:00:00Z")).runs, [], "set back");
     assert_eq!(morning.shows(once("14:30").unwrap().next(now, now).unwrap()), "2028-05-10 14:30");
     assert_eq!(morning.shows(once("13:00").unwrap().next(now, now).unwrap()), "2028-05-11 13:00");
+    let odd = once("2028-05-11T07:00:00.1234567Z").unwrap();
+    assert_eq!(odd.value(), "2028-05-11T07:00:00.123Z", "as the store counts");
     assert_eq!(once("2028-05-11T09:00:00+02:00").unwrap().value(), "2028-05-11T07:00:00Z");
     assert!(once("2028-05-10 09:00").unwrap_err().contains("in the past"));
     assert!(once("tomorrow").unwrap_err().contains("2026-12-01 09:00"));

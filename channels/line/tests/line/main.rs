@@ -14,6 +14,9 @@ mod support;
 mod account;
 #[path = "../../../whatsapp/tests/channel/linking.rs"]
 mod linking;
+#[allow(dead_code, reason = "the same")]
+#[path = "../../../whatsapp/tests/channel/media.rs"]
+mod media;
 #[path = "../../../whatsapp/tests/channel/nodes.rs"]
 mod nodes;
 #[path = "../../../whatsapp/tests/channel/noise.rs"]
