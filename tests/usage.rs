@@ -156,7 +156,7 @@ fn the_main_chat_hears_the_digest_once_a_day() {
     let mut owner = Chat::open(&home, "owner");
     owner.send("m1", "digest off");
     let said = owner.until_done("m1");
-    assert!(said[0].1.contains("no daily digest any more"), "{said:?}");
+    assert!(said.iter().any(|said| said.1.contains("no daily digest any more")), "{said:?}");
     daemon.stop().ok();
     yesterday(&home);
     let _daemon = home.up();
@@ -167,5 +167,5 @@ fn the_main_chat_hears_the_digest_once_a_day() {
     let mut owner = Chat::open(&home, "owner");
     owner.send("m2", "digest on");
     let said = owner.until_done("m2");
-    assert!(said[0].1.contains("comes every day again"), "{said:?}");
+    assert!(said.iter().any(|said| said.1.contains("comes every day again")), "{said:?}");
 }

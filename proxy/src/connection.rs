@@ -31,7 +31,7 @@ use crate::beginning::{self, Beginning};
 use crate::body::Body;
 use crate::door::Door;
 use crate::flow;
-use crate::frames::{Refused, Told};
+use crate::frames::{self, Refused, Told};
 use crate::heard::{Heard, Said};
 use crate::internal;
 use crate::onward::Onward;
@@ -422,7 +422,7 @@ fn note_unreadable(connection: &Connection, served: hyper::Result<()>, protocol:
     } else {
         // Most often the client went away, an answer was cut (its own record says so), or
         // a connection was kept alive and idled for too long: nothing is refused.
-        http2_ended_for(&error)
+        frames::ended_for(&error)
     };
     note(connection, protocol, refusal);
 }
@@ -436,16 +436,4 @@ fn note(connection: &Connection, protocol: Protocol, refusal: Option<Refusal>) {
 
 fn half_a_head() -> Refusal {
     Refusal::new(Code::Framing, "the connection ended in the middle of a request's head")
-}
-
-/// What the client did, where an HTTP/2 connection was ended for it.
-fn http2_ended_for(error: &hyper::Error) -> Option<Refusal> {
-    let error = std::error::Error::source(error)?.downcast_ref::<h2::Error>()?;
-    match error.reason().filter(|_| !error.is_io())? {
-        h2::Reason::NO_ERROR => None,
-        h2::Reason::ENHANCE_YOUR_CALM => {
-            Some(Refusal::new(Code::Http2Abuse, format!("the client wears HTTP/2 out ({error})")))
-        }
-        reason => Some(Refusal::new(Code::Framing, format!("the bytes are not well-formed HTTP/2 ({reason:?})"))),
-    }
 }

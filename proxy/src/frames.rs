@@ -15,6 +15,18 @@ const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const END_STREAM: u8 = 1;
 
+/// What the client did, where an HTTP/2 connection was ended for it.
+pub(crate) fn ended_for(error: &hyper::Error) -> Option<Refusal> {
+    let error = std::error::Error::source(error)?.downcast_ref::<h2::Error>()?;
+    match error.reason().filter(|_| !error.is_io())? {
+        Reason::NO_ERROR => None,
+        Reason::ENHANCE_YOUR_CALM => {
+            Some(Refusal::new(Code::Http2Abuse, format!("the client wears HTTP/2 out ({error})")))
+        }
+        reason => Some(Refusal::new(Code::Framing, format!("the bytes are not well-formed HTTP/2 ({reason:?})"))),
+    }
+}
+
 /// A connection of HTTP/2 that tells of the streams that are reset on it.
 pub(crate) struct Told<S, F> {
     stream: S,

@@ -245,8 +245,8 @@ mod tests {
     fn what_cannot_be_is_told_with_its_place() {
         for (text, wanted) in [
             ("agent = \"codex\"", "groups/family.toml:1:9: there is no such agent in this version; write \"claude\""),
-            ("agent = \"claude\"\nendpoint = \"http://nas:1/v1\"", ":2:1: Claude Code has no endpoint"),
-            ("agent = \"claude\"\ncommand = [\"claude\"]", ":2:1: Claude Code has a command of its own"),
+            ("agent = \"claude\"\nendpoint = \"http://nas:1/v1\"", ":2:12: Claude Code has no endpoint"),
+            ("agent = \"claude\"\ncommand = [\"claude\"]", ":2:11: Claude Code has a command of its own"),
             ("agent = \"opencode\"\nendpoint = \"http://nas:1/v1\"", "an endpoint needs `model`"),
             ("agent = \"opencode\"\nendpoint = \"nas\"\nmodel = \"x\"", "not an address"),
             ("agent = \"opencode\"\nmodel = \"opus\"", "PROVIDER/MODEL"),

@@ -149,7 +149,7 @@ pub(crate) const OF_GROUP: [Key; 8] = [
         "who answers: Claude Code, opencode, another that speaks ACP, or a shell that takes each message as a command",
     ),
     key("model", r#""sonnet""#, "its model, as the agent names it; otherwise its own choice"),
-    key("endpoint", r#""http://192.168.1.20:11434/v1""#, "the server of opencode's model, where it is one of yours"),
+    key("endpoint", r#""http://nas:11434/v1""#, "the server of opencode's model, where it is one of yours"),
     key("command", r#"["goose", "acp"]"#, "how `acp` is started"),
     key("trigger", r#""name", "always""#, "what is answered in a chat of several people: when it is called, or all"),
     key("language", r#""en", "de", "ar""#, "what Doorward itself says in this chat; otherwise as `[chat]` says"),

@@ -121,7 +121,11 @@ const MODELS: [&str; 5] =
 pub(super) fn harmless_at(hosts: impl IntoIterator<Item = String>) -> &'static [&'static str] {
     let mut hosts = hosts.into_iter().peekable();
     let some = hosts.peek().is_some();
-    if some && hosts.all(|host| MODELS.contains(&&*host)) { &["header:x-session-id"] } else { &[] }
+    if some && hosts.all(|host| MODELS.contains(&&*host)) {
+        &["header:x-session-affinity", "header:x-session-id"]
+    } else {
+        &[]
+    }
 }
 
 /// All of them.
@@ -169,7 +173,7 @@ mod tests {
             let config = Config::parse("doorward.toml", &text, Path::new("/")).unwrap();
             config.credentials["a"].harmless.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
-        assert_eq!(harmless("[\"api.anthropic.com\"]"), ["header:x-session-id"]);
+        assert_eq!(harmless("[\"api.anthropic.com\"]"), ["header:x-session-affinity", "header:x-session-id"]);
         assert_eq!(harmless("[\"api.anthropic.com\", \"mine.example\"]"), [""; 0]);
         assert_eq!(harmless("[\"mine.example\"]"), [""; 0]);
     }

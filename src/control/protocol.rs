@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::{Answered, Millis};
+use crate::store::{Answered, Ask, AskState, Millis};
 
 /// The longest line either side accepts, its newline included.
 pub const MAX_LINE: usize = 1 << 20;
@@ -98,6 +98,7 @@ pub enum Request {
 /// What the daemon answers, in one line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "one is made for a command, and goes at once")]
 pub enum Answer {
     /// Nothing of the group runs any more.
     Stopped {
@@ -179,6 +180,14 @@ pub struct OpenAsk {
     pub waits: bool,
     /// When it was asked.
     pub asked_at: Millis,
+}
+
+impl From<Ask> for OpenAsk {
+    fn from(ask: Ask) -> Self {
+        let waits = ask.state == AskState::Waiting;
+        let Ask { code, group, says, method, authority, path, credential, asked_at, .. } = ask;
+        OpenAsk { code, group: group.to_string(), says, method, authority, path, credential, waits, asked_at }
+    }
 }
 
 /// What the daemon is doing.

@@ -25,7 +25,7 @@ use crate::pipeline::outbox::OutboxHandle;
 use crate::pipeline::router::Peer;
 use crate::pipeline::{OWNER_STOPPED, Pipeline, Seated};
 use crate::sandboxes::{LiveSandbox, Sandboxes};
-use crate::store::{Ask, AskState, Group, OutboxState, Pause, Store, StoreError, now};
+use crate::store::{Group, OutboxState, Pause, Store, StoreError, now};
 
 /// Who has done it, for the log.
 const COMMAND_LINE: &str = "the command line";
@@ -156,7 +156,7 @@ impl Control {
             Request::Greet {} => say(writer, &self.greet().await).await,
             Request::Asks {} => {
                 let asks = self.approvals.open_asks().map_err(|error| error.to_string());
-                let asks = asks.map(|asks| asks.into_iter().map(open_ask).collect());
+                let asks = asks.map(|asks| asks.into_iter().map(OpenAsk::from).collect());
                 say(writer, &asks.map_or_else(Answer::Error, Answer::Asks)).await;
             }
             Request::AnswerAsk { code, answer, because } => {
@@ -439,12 +439,6 @@ async fn until_stopped(group: &GroupName, stops: &mut broadcast::Receiver<GroupN
 /// What an agent says that nobody has asked is of no use to anybody.
 async fn until_ended(sandbox: &mut LiveSandbox) {
     while let Ok(Some(_)) = sandbox.next().await {}
-}
-
-fn open_ask(ask: Ask) -> OpenAsk {
-    let waits = ask.state == AskState::Waiting;
-    let Ask { code, group, says, method, authority, path, credential, asked_at, .. } = ask;
-    OpenAsk { code, group: group.to_string(), says, method, authority, path, credential, waits, asked_at }
 }
 
 /// A client that has gone does not hear it.

@@ -9,8 +9,9 @@ use proxy::ports::Caller;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::http::{refused, respond, respond_json};
+use super::http::{refused, respond_json};
 use super::table::Request;
+use super::tasks::ListTasks;
 use super::{Operation, Operations};
 
 /// A file of `messages/`. A role within a swarm (`sender`) is the agent's own business.
@@ -119,15 +120,9 @@ fn malformed(why: &str) -> Response<Bytes> {
 
 /// `current_tasks.json`.
 pub(super) async fn current_tasks(operations: &Operations, caller: &Caller) -> Response<Bytes> {
-    match Operation::named("list_tasks") {
-        Some(list) => match Request::read(list, json!({})) {
-            Ok(request) => match operations.perform(caller, request).await {
-                Ok(tasks) => respond_json(StatusCode::OK, &as_their_tasks(&tasks, caller.identity().group.as_str())),
-                Err(refusal) => refused(StatusCode::FORBIDDEN, &refusal),
-            },
-            Err(why) => malformed(&why),
-        },
-        None => respond(StatusCode::OK, "application/json", "[]".to_owned()),
+    match operations.perform(caller, Request::ListTasks(ListTasks {})).await {
+        Ok(tasks) => respond_json(StatusCode::OK, &as_their_tasks(&tasks, caller.identity().group.as_str())),
+        Err(refusal) => refused(StatusCode::FORBIDDEN, &refusal),
     }
 }
 

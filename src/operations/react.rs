@@ -60,7 +60,7 @@ impl Asked for React {
 /// Whether a text is a sign and nothing to read. Which signs a network knows is its business.
 fn is_sign(text: &str) -> bool {
     let is_part = |c: char| !c.is_alphabetic() && !c.is_whitespace() && !c.is_control() && c != MARK;
-    let has_picture = text.chars().any(|c| !c.is_ascii());
+    let has_picture = !text.is_ascii();
     has_picture && text.chars().count() <= LONGEST && text.chars().all(is_part)
 }
 

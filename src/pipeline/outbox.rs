@@ -10,6 +10,7 @@
 
 mod beside;
 mod link;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use policies::GroupName;
 
 use self::beside::line;
 pub use self::link::{Link, LinkId};
+use self::waiting::{millis, pause_in_millis};
 use super::reply;
 use crate::channels::outward::Outward;
 use crate::channels::protocol::{ChannelState, OutgoingKind};
@@ -442,13 +444,4 @@ impl Outbox {
     fn look_again(&mut self, at: Instant) {
         self.again = Some(self.again.map_or(at, |earlier| earlier.min(at)));
     }
-}
-
-/// At least a millisecond, so that it is due when the timer fires.
-fn millis(wait: i64) -> Duration {
-    Duration::from_millis(u64::try_from(wait).unwrap_or(0) + 1)
-}
-
-fn pause_in_millis(pause: Duration) -> store::Millis {
-    i64::try_from(pause.as_millis()).unwrap_or(i64::MAX)
 }

@@ -38,7 +38,6 @@ pub const MAX_SEND: usize = 12 << 20;
 /// What a channel says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-#[expect(clippy::large_enum_variant, reason = "nearly all that comes are messages")]
 pub enum FromChannel {
     /// The first line.
     Hello {

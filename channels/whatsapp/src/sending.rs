@@ -212,7 +212,6 @@ impl Post {
             from_me: Some(from_me),
             id: Some(id.to_owned()),
             participant: (to.is_group() && !from_me).then(|| written.sender.to_string()),
-            ..wa::MessageKey::default()
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         Ok(build_reaction_message(key, &message.text, i64::try_from(now).unwrap_or(i64::MAX)))

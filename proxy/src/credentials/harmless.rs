@@ -213,7 +213,7 @@ const BEGINNINGS: [&str; 17] = [
 const ENDINGS: [&str; 8] =
     ["-version", "-beta", "-checksum", "-idempotency-key", "-request-id", "-correlation-id", "-trace-id", "-span-id"];
 
-const NAMES: [&str; 151] = [
+const NAMES: [&str; 150] = [
     // Of HTTP and WebDAV.
     "accept",
     "accept-charset",
@@ -365,7 +365,6 @@ const NAMES: [&str; 151] = [
     "x-ms-lease-id",
     "x-rep-hints",
     "x-requested-with",
-    "x-session-affinity",
     "x-stripe-client-telemetry",
     "x-stripe-client-user-agent",
     "x-title",

@@ -79,5 +79,5 @@ async fn lists_are_told_as_theirs_are() {
     let (family, main) = (list("family").await, list("main").await);
     assert_eq!((family["groups"].as_array().unwrap().len(), main["groups"].as_array().unwrap().len()), (1, 2));
     assert_eq!((&main["groups"][0]["jid"], &main["groups"][0]["isRegistered"]), (&json!("main"), &json!(true)));
-    assert_eq!(house.get("family", "/ipc/current_tasks.json").await.body, "[]");
+    assert_eq!(house.get("family", "/ipc/current_tasks.json").await.body, "[]\n");
 }

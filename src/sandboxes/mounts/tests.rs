@@ -1,4 +1,5 @@
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, reason = "a socket that a mount must not hold")]
 
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt as _, symlink};

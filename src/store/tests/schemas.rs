@@ -3,16 +3,20 @@
 use super::*;
 
 /// The steps as they were when they came, frozen: a shipped step that is changed makes another schema than its own.
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 9] = [
     include_str!("schemas/main-1.sql"),
     include_str!("schemas/main-2.sql"),
     include_str!("schemas/main-3.sql"),
     include_str!("schemas/main-4.sql"),
     include_str!("schemas/main-5.sql"),
+    include_str!("schemas/main-6.sql"),
+    include_str!("schemas/main-7.sql"),
+    include_str!("schemas/main-8.sql"),
+    include_str!("schemas/main-9.sql"),
 ];
 
 /// What was in them, by the schema that can hold it first.
-const ROWS: [&str; 5] = [
+const ROWS: [&str; 9] = [
     "INSERT INTO groups (name, channel, chat, agent, is_main, cursor, created_at) VALUES
        ('main', 'terminal', 'main', 'shell', 1, 0, 1), ('family', 'whatsapp', '1@g.us', 'shell', 0, 1, 2);
      INSERT INTO messages (group_name, id, sender_id, sender_name, text, at, received_at) VALUES
@@ -29,6 +33,10 @@ const ROWS: [&str; 5] = [
     "UPDATE runs SET wrote = 1; INSERT INTO audit_log (one, seen) VALUES (1, 7);",
     "INSERT INTO asks (code, group_name, sandbox, method, authority, path, exact, shape, says, state, asked_at)
        VALUES ('k7q2mx', 'family', 'abc', 'GET', 'example.org:443', '/', 'e', 's', 'reads', 'no', 1);",
+    "INSERT INTO pauses (group_name, until) VALUES ('family', 1);",
+    "INSERT INTO outbox_files (outbox, name, media, size, bytes) SELECT min(id), 'a.txt', 'text/plain', 2, NULL FROM outbox;",
+    "INSERT INTO digests (one, day, at, off) VALUES (1, '2026-11-28', 1, 0);",
+    "INSERT INTO people (group_name, number, sender_id, name) VALUES ('family', 1, 'ann', 'Ann');",
 ];
 
 /// A database as a Doorward of that schema left it, in a folder of its own.

@@ -134,7 +134,8 @@ fn a_task_that_fails_rests_and_is_paused_in_the_end() {
         assert_eq!(task.failures, failures);
         pauses.push((task.plan.next.unwrap().as_millisecond() - before) / MINUTE);
     }
-    assert_eq!(pauses[..4], [5, 10, 20, 40]);
+    // It comes by its own minutes, so the next may be one later.
+    assert!(pauses.iter().zip([5, 10, 20, 40]).all(|(pause, least)| (least..=least + 1).contains(pause)), "{pauses:?}");
     let paused = scene.store.task(task.id).unwrap().unwrap();
     assert_eq!((paused.state, paused.why.as_deref()), (TaskState::Paused, Some("it failed 5 times in a row")));
     assert_eq!(scene.store.next_due().unwrap(), None);

@@ -21,7 +21,10 @@ fn says_what_it_heard(asked: &Asked) -> Does {
 
 /// A home with Claude Code for an agent in these groups, and its WhatsApp.
 fn with_claude(key: &Key, anthropic: &Anthropic, mode: &str, groups: &[(&str, &str)]) -> (Home, WhatsApp) {
-    let (mut home, whatsapp) = Home::with_anthropic(key, anthropic).linked(mode);
+    claude_groups(Home::with_anthropic(key, anthropic).linked(mode), groups)
+}
+
+fn claude_groups((mut home, whatsapp): (Home, WhatsApp), groups: &[(&str, &str)]) -> (Home, WhatsApp) {
     for (name, chat) in groups {
         home = home.claude_group(name, &["--channel", "whatsapp", "--chat", chat]);
     }
@@ -53,7 +56,9 @@ fn a_family_talks_with_claude() {
         prompt if prompt.contains("weather") => runs_and_tells(asked, "curl -sS https://weather.example/today"),
         _ => says_what_it_heard(asked),
     });
-    let (home, mut whatsapp) = with_claude(&key, &anthropic, "own-number", &[("family", FAMILY)]);
+    let announced = "enabled = true\nmode = \"own-number\"\n";
+    let home = Home::with_anthropic(&key, &anthropic).linked_with(announced);
+    let (home, mut whatsapp) = claude_groups(home, &[("family", FAMILY)]);
     let daemon = home.up_logging("debug");
 
     // What does not call it is talk that it hears of when it is called.
@@ -61,6 +66,8 @@ fn a_family_talks_with_claude() {
     whatsapp.write_group(FAMILY, BEN, "G1", "we are out of milk");
     whatsapp.until_taken("G1");
     whatsapp.write_group(FAMILY, ANNA, "G2", "@Doorward write the list");
+    // Once, before anything else, they hear what is read and kept.
+    assert!(answer_to_both(&mut whatsapp).text.contains("@Doorward not me"));
     let answer = answer_to_both(&mut whatsapp);
     assert_eq!(answer.text, "It said: /workspace/group\nmilk");
     assert_eq!(answer.quotes, quote("G2", ANNA, "@Doorward write the list"));

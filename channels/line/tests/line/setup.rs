@@ -83,6 +83,11 @@ fn from_nothing_to_an_answer_on_the_phone() {
     let answer = whatsapp.answer();
     assert!(answer.to == ANNA && answer.text.contains("what is 17 times 23?"), "{answer:?}");
     whatsapp.write_group(FAMILY, BEN, "G1", "@Doorward are you there?");
+    // Both hear what is read and kept here, before anything else.
+    for _ in [ANNA, BEN] {
+        let notice = whatsapp.answer();
+        assert!(notice.text.contains("not me"), "{notice:?}");
+    }
     let answer = whatsapp.answer();
     assert!(answer.text.contains("are you there?"), "{answer:?}");
     assert_eq!(anthropic.refused(), [""; 0]);

@@ -37,9 +37,9 @@ pub(crate) struct Shown {
 }
 
 impl Home {
-    /// Links its WhatsApp account, and gives what is on the other side.
+    /// Links its WhatsApp account, and gives what is on the other side. No chat hears what is read and kept in it.
     pub(crate) fn linked(self, mode: &str) -> (Self, WhatsApp) {
-        self.linked_with(&format!("enabled = true\nmode = \"{mode}\"\n"))
+        self.config("[privacy]\nnotice = \"off\"\n").linked_with(&format!("enabled = true\nmode = \"{mode}\"\n"))
     }
 
     /// The same with other settings of the channel beside its program.

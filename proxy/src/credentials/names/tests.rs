@@ -37,7 +37,6 @@ fn headers_tell_by_their_names() {
         "x-request-id",
         "mcp-session-id",
         "x-claude-code-session-id",
-        "x-session-affinity",
         "sec-websocket-key",
         "x-author",
         "x-sort-key",
