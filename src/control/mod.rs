@@ -6,3 +6,4 @@ pub mod held;
 pub mod protocol;
 pub mod server;
 pub mod settings;
+mod shown;

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::{Answered, Ask, AskState, Millis};
+use crate::store::{Answered, Millis};
 
 /// The longest line either side accepts, its newline included.
 pub const MAX_LINE: usize = 1 << 20;
@@ -180,14 +180,6 @@ pub struct OpenAsk {
     pub waits: bool,
     /// When it was asked.
     pub asked_at: Millis,
-}
-
-impl From<Ask> for OpenAsk {
-    fn from(ask: Ask) -> Self {
-        let waits = ask.state == AskState::Waiting;
-        let Ask { code, group, says, method, authority, path, credential, asked_at, .. } = ask;
-        OpenAsk { code, group: group.to_string(), says, method, authority, path, credential, waits, asked_at }
-    }
 }
 
 /// What the daemon is doing.

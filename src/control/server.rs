@@ -14,9 +14,8 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
 use super::held::Held;
-use super::protocol::{
-    Answer, ChannelThere, LiveGroup, MAX_LINE, OpenAsk, PausedGroup, PolicyInForce, Request, Status,
-};
+use super::protocol::{Answer, ChannelThere, LiveGroup, MAX_LINE, PausedGroup, PolicyInForce, Request, Status};
+use super::shown::open_ask;
 use crate::approvals::Approvals;
 use crate::channels::lines::{LineReader, LineWriter};
 use crate::channels::terminal;
@@ -156,7 +155,7 @@ impl Control {
             Request::Greet {} => say(writer, &self.greet().await).await,
             Request::Asks {} => {
                 let asks = self.approvals.open_asks().map_err(|error| error.to_string());
-                let asks = asks.map(|asks| asks.into_iter().map(OpenAsk::from).collect());
+                let asks = asks.map(|asks| asks.into_iter().map(open_ask).collect());
                 say(writer, &asks.map_or_else(Answer::Error, Answer::Asks)).await;
             }
             Request::AnswerAsk { code, answer, because } => {
