@@ -13,8 +13,8 @@ use crate::sandboxes::mounts::{self, Report};
 
 /// Check which folders of yours the groups' sandboxes see.
 ///
-/// A group's file names them ([[mount]] in groups/NAME.toml), and [mounts] in doorward.toml says below which folders it
-/// may. What holds keys, logins, sockets or Doorward's own is refused.
+/// A group's file names them, and doorward.toml says below which folders it may: see docs/sandbox.md. What holds keys,
+/// logins, sockets or Doorward's own is refused.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

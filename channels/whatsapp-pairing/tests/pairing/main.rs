@@ -4,6 +4,9 @@
 
 #[path = "../../../whatsapp/tests/channel/linking.rs"]
 mod linking;
+#[allow(dead_code, reason = "the tests of the channel use the rest")]
+#[path = "../../../whatsapp/tests/channel/media.rs"]
+mod media;
 #[path = "../../../whatsapp/tests/channel/nodes.rs"]
 mod nodes;
 #[path = "../../../whatsapp/tests/channel/noise.rs"]
