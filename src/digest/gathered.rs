@@ -8,7 +8,7 @@ use crate::clock::OwnersClock;
 use crate::config::Prices;
 use crate::meters::{Report, report};
 use crate::store::ledger::{AuditReader, Digest};
-use crate::store::{Millis, Store, StoreError};
+use crate::store::{Millis, Store, StoreError, TaskState};
 
 /// Where it comes from.
 pub struct Sources<'a> {
@@ -68,9 +68,17 @@ impl Sources<'_> {
             since: self.clock.shown(since),
             digest: self.log.digest(None, Some(since))?,
             models,
-            tasks: None,
+            tasks: Some(self.planned()?).filter(|planned| *planned > 0),
             drill: LastDrill::read(self.drill),
         })
+    }
+}
+
+impl Sources<'_> {
+    /// How many tasks are to be carried out at some time.
+    fn planned(&self) -> Result<u64, StoreError> {
+        let tasks = self.store.tasks(None, false)?;
+        Ok(tasks.iter().filter(|task| task.state == TaskState::Active).count() as u64)
     }
 }
 

@@ -161,7 +161,9 @@ fn key_in(beginning: &[u8]) -> Option<&'static str> {
 
 /// A mount of the host's below this folder: the engine would leave it out, and what is under it was not looked at.
 fn mounted_below(path: &Path) -> Option<PathBuf> {
-    let text = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+    const MOUNTS: &str = "/proc/self/mountinfo";
+    // Where it cannot be read, nobody knows what is below.
+    let Ok(text) = std::fs::read(MOUNTS) else { return Some(PathBuf::from(MOUNTS)) };
     let text = String::from_utf8_lossy(&text);
     let points = text.lines().filter_map(|line| line.split(' ').nth(4)).map(|point| PathBuf::from(unescaped(point)));
     points.into_iter().find(|point| point.starts_with(path) && point != path)

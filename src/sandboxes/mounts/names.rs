@@ -85,9 +85,13 @@ const REFUSED: [(&str, &[&str]); 6] = [
     (OURS, &["doorward.toml", "doorward.db", "installation-id"]),
 ];
 
+/// Of all, where the names that are refused cannot be compared.
+const UNKNOWN: &str = "the names that are refused cannot be read";
+
 /// What is refused by its name.
 pub(super) struct Names {
-    patterns: GlobSet,
+    /// Nothing where they cannot be compared: then everything is refused.
+    patterns: Option<GlobSet>,
     what: Vec<&'static str>,
 }
 
@@ -97,21 +101,16 @@ impl Names {
         let always = REFUSED.iter().flat_map(|(what, names)| names.iter().map(|name| (*what, *name)));
         let owners = owners.iter().map(|name| (OWNERS, name.as_str()));
         // Each was read before: the owner's when the configuration was, ours in a test.
-        let all = always.chain(owners).filter_map(|(what, name)| Some((what, config::pattern(name).ok()?)));
-        let (what, globs): (Vec<_>, Vec<_>) = all.unzip();
-        let mut builder = GlobSetBuilder::new();
-        for glob in globs {
-            builder.add(glob);
-        }
-        Names { patterns: builder.build().unwrap_or_default(), what }
+        let (what, names): (Vec<_>, Vec<_>) = always.chain(owners).unzip();
+        Names { patterns: compiled(&names), what }
     }
 
     /// What this is, by its name and those that lead to it.
     pub(super) fn of(&self, path: &Path) -> Option<&'static str> {
         let text = path.as_os_str().as_bytes().to_ascii_lowercase();
         let path = OsStr::from_bytes(text.strip_prefix(b"/").unwrap_or(&text));
-        let found = self.patterns.matches(path);
-        found.first().map(|at| self.what[*at])
+        let Some(patterns) = &self.patterns else { return Some(UNKNOWN) };
+        patterns.matches(path).first().map(|at| self.what[*at])
     }
 
     /// Also where it lies in such a folder.
@@ -124,6 +123,14 @@ impl Names {
         };
         Err(refused(format!("{} ({what}) is never mounted", shown(part)), fix))
     }
+}
+
+fn compiled(names: &[&str]) -> Option<GlobSet> {
+    let mut builder = GlobSetBuilder::new();
+    for name in names {
+        builder.add(config::pattern(name).ok()?);
+    }
+    builder.build().ok()
 }
 
 /// A path in which every sign can be seen.
@@ -150,7 +157,14 @@ mod tests {
             }
         }
         let count: usize = REFUSED.iter().map(|(_, names)| names.len()).sum();
-        assert_eq!(Names::with(&[]).patterns.len(), count);
+        assert_eq!(Names::with(&[]).patterns.map(|all| all.len()), Some(count));
+    }
+
+    /// One that cannot be compared refuses all, and not nothing.
+    #[test]
+    fn names_that_cannot_be_read_refuse_everything() {
+        assert!(Names::with(&["[".to_owned()]).refuse_path(Path::new("/home/me/notes")).is_err());
+        assert!(Names::with(&[]).refuse_path(Path::new("/home/me/notes")).is_ok());
     }
 
     #[test]
