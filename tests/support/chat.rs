@@ -1,7 +1,9 @@
 //! A channel program of the tests' own: the channel protocol, line by line.
 
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
@@ -11,6 +13,7 @@ use super::{Home, PATIENCE};
 pub struct Chat {
     reader: BufReader<UnixStream>,
     group: String,
+    shown: Arc<Mutex<HashSet<u64>>>,
 }
 
 impl Chat {
@@ -19,8 +22,9 @@ impl Chat {
     pub fn open(home: &Home, group: &str) -> Self {
         let stream = UnixStream::connect(home.at("data/run/control.sock")).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut chat = Chat { reader: BufReader::new(stream), group: group.to_owned() };
-        chat.write(&json!({"command": "channel", "group": group}));
+        let (group, shown) = (group.to_owned(), home.shown.clone());
+        let mut chat = Chat { reader: BufReader::new(stream), group, shown };
+        chat.write(&json!({"command": "channel", "group": &chat.group}));
         chat.write(&json!({"type": "hello", "v": 1, "channel": "terminal", "program": "test"}));
         assert_eq!(chat.next()["type"], "welcome");
         chat
@@ -38,7 +42,9 @@ impl Chat {
         self.write(&json!({"type": "message", "id": id, "chat": chat, "sender": sender, "text": text, "at": at}));
     }
 
-    /// The next line of any kind but typing signs. What is to be sent is confirmed.
+    /// The next line of any kind but typing signs. What is to be sent is confirmed; what was sent before, over an
+    /// earlier connection too, is confirmed again and passed over: a daemon that ended before it took the first
+    /// confirmation sends again under the same id (docs/channels.md, rule 3).
     #[track_caller]
     pub fn next(&mut self) -> Value {
         loop {
@@ -47,7 +53,12 @@ impl Chat {
             let line: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
             match line["type"].as_str() {
                 Some("typing") => continue,
-                Some("send") => self.write(&json!({"type": "sent", "id": line["id"]})),
+                Some("send") => {
+                    self.write(&json!({"type": "sent", "id": line["id"]}));
+                    if !self.shown.lock().unwrap().insert(line["id"].as_u64().unwrap()) {
+                        continue;
+                    }
+                }
                 _ => {}
             }
             return line;

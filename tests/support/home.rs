@@ -1,10 +1,12 @@
 //! One installation in a temporary folder, as its owner would set it up.
 
+use std::collections::HashSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
 
@@ -16,6 +18,8 @@ pub struct Home {
     hosts: Vec<(String, String)>,
     resolver: Option<String>,
     config: String,
+    /// What chats have shown: as on a network, nothing appears twice under one id.
+    pub(super) shown: Arc<Mutex<HashSet<u64>>>,
 }
 
 impl Home {
@@ -35,7 +39,7 @@ impl Home {
     pub fn without_engine() -> Self {
         let folder = tempfile::Builder::new().prefix("doorward-test-").tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
-        Home { folder, hosts: Vec::new(), resolver: None, config: String::new() }
+        Home { folder, hosts: Vec::new(), resolver: None, config: String::new(), shown: Arc::default() }
     }
 
     /// Adds to `doorward.toml`.
