@@ -239,13 +239,13 @@ async fn the_command_reads_the_alarm_and_nothing_of_the_daemon() {
 /// No command, however it behaves, keeps the next alarm from being told.
 #[tokio::test]
 async fn a_command_that_hangs_is_not_waited_for() {
-    let mut scene = Scene::new(|_| script("sleep 5"));
+    let mut scene = Scene::new(|_| script("sleep 9"));
     scene.log.decided(&decision(true)).unwrap();
     scene.next().await;
     let started = std::time::Instant::now();
     scene.log.decided(&Decision { code: Some(Code::SecretInRequest), ..decision(true) }).unwrap();
     scene.next().await;
-    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
 }
 
 /// Catches what is logged by this thread.
