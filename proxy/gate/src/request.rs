@@ -174,6 +174,12 @@ fn same_authority(said: &str, authority: &Authority, default_port: u16) -> Resul
     if said == *authority {
         return Ok(());
     }
+    if said.host == authority.host {
+        return Err(mismatch(format!(
+            "the connection is for {authority}, the request names port {} (in Host, or by leaving the port out)",
+            said.port
+        )));
+    }
     Err(mismatch(format!("the connection is for {authority}, the request names another host")))
 }
 

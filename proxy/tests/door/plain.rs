@@ -118,3 +118,14 @@ async fn a_half_closed_tunnel_in_the_clear_gets_its_answer() {
     client.half_close().await;
     assert_eq!(client.answer().await.unwrap().text(), "ok");
 }
+
+/// A client that speaks plain HTTP on the port of TLS reads which port it named, not that it named another host.
+#[tokio::test]
+async fn a_host_without_its_port_is_answered_with_the_port() {
+    let world = World::new().await;
+    let mut client = tunnel(&world, "cdn.allowed.test:443").await;
+    client.send(get(CDN, "/x")).await;
+    let answer = client.answer().await.unwrap();
+    assert!(answer.status == 421 && answer.text().contains("443, the request names port 80 "), "{}", answer.text());
+    assert!(world.names.asked().is_empty());
+}
