@@ -89,14 +89,22 @@ impl Approvals {
         let ask = match known {
             Some(ask) => {
                 self.store.leave_ask(ask, AskState::Waiting).map_err(|error| unavailable(&error))?;
+                book.begin_again(ask, &question, held.as_ref());
                 ask
             }
             None => {
+                if book.asks_too_much(&group, now) {
+                    let full = "the owner was asked too much within a minute; wait, and ask for less";
+                    return Err(Refusal::new(Code::GroupLimit, full));
+                }
+                for gone in book.make_room(&group) {
+                    self.store.leave_ask(gone, AskState::Lost).map_err(|error| unavailable(&error))?;
+                }
                 let code = code::new();
                 let ask = self.keep(&question, &code, now.wall).map_err(|error| unavailable(&error))?;
                 self.log(&question)?;
                 let around = (self.reason(&question), Rules::of(&question, held.as_ref()));
-                book.begin(ask, Open::new(code, question.clone(), around, now));
+                book.begin(ask, Open::new(code, question.clone(), around, now), now);
                 ask
             }
         };
@@ -189,10 +197,15 @@ impl Approvals {
         let (text, put) = words::message(&book, &asks);
         let rest: Vec<_> = asks.into_iter().filter(|ask| !put.contains(ask)).collect();
         drop(book);
-        if let Err(error) = self.put(&text, &put) {
-            tracing::error!(%error, "A question could not be put into the owner's chat");
-        }
+        let put_now = self.put(&text, &put);
         let mut book = self.book();
+        match put_now {
+            Ok(()) => book.are_put(&put),
+            Err(error) => {
+                tracing::error!(%error, "A question could not be put into the owner's chat; it is tried again");
+                book.unput.extend(put);
+            }
+        }
         book.unput.extend(rest);
         (!book.unput.is_empty()).then(|| book.pace.next(now.steady).saturating_sub(now.steady))
     }

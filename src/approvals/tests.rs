@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use policies::{AskedBy, BodyHash, Code, Facts, Fingerprint, GroupName, Moment, Refusal, RuleRef, SandboxId};
+use policies::{
+    AskedBy, BodyHash, Code, Facts, Fingerprint, GroupName, HeadHash, Moment, PolicyHash, Refusal, RuleRef, SandboxId,
+};
 use proxy::audit::Identity;
 use proxy::ports::Secrets;
 use proxy::ports::{Held, Owner, Question, Yes};
@@ -145,6 +147,8 @@ impl Daemon {
             wake_outbox: Box::new(|| {}),
             tell_agent: Box::new(|_, _, _| {}),
             look_at_policy: Box::new(|_| {}),
+            is_locked: Box::new(|group| group.as_str() == "locked"),
+            owners: vec!["anna-herself".to_owned()],
         });
         Daemon { store, ledger, approvals }
     }
@@ -186,11 +190,12 @@ fn question(url: &str, body: &str, run: Option<u64>) -> Question {
         shown: facts.path.clone(),
         credential: None,
         by,
-        fingerprint: Fingerprint::of(&group("family"), &facts, None),
+        policy: PolicyHash::of(&[]),
+        fingerprint: Fingerprint::of(&group("family"), &facts, None, HeadHash::default()),
         body: BodyHash::of(body.as_bytes()),
         bytes: body.len() as u64,
         fields: vec!["name".to_owned(), "date".to_owned()],
-        says: format!("send {} bytes to forms.example", body.len()),
+        says: format!("send it to forms.example ({})", body.len()),
         until: Instant::now() + Duration::from_secs(50),
         facts,
     }

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use super::held::Held;
 use super::protocol::{Answer, ChannelThere, LiveGroup, MAX_LINE, PausedGroup, PolicyInForce, Request, Status};
 use super::shown::open_ask;
+use crate::absence::Absence;
 use crate::approvals::Approvals;
 use crate::channels::lines::{LineReader, LineWriter};
 use crate::channels::terminal;
@@ -59,6 +60,8 @@ pub struct Control {
     pub programs: Vec<&'static str>,
     /// The container engine, in words.
     pub engine: String,
+    /// What the owner's commands end.
+    pub absence: Arc<Absence>,
     /// How many sandboxes may live at once.
     pub cap: usize,
     /// Names the settings that the daemon was started with.
@@ -159,11 +162,16 @@ impl Control {
                 say(writer, &asks.map_or_else(Answer::Error, Answer::Asks)).await;
             }
             Request::AnswerAsk { code, answer, because } => {
+                self.absence.heard();
                 let told = self.approvals.answer_by_code(&code, answer, because);
                 say(writer, &told.map_or_else(Answer::Error, |told| Answer::Answered { told })).await;
             }
-            Request::Lock { group } => say(writer, &self.lock(group.as_deref())).await,
+            Request::Lock { group } => {
+                self.absence.heard();
+                say(writer, &self.lock(group.as_deref())).await;
+            }
             Request::Unlock { group } => {
+                self.absence.heard();
                 let unlocked = named(group.as_deref());
                 let unlocked = unlocked.and_then(|group| self.gateway.unlock(group.as_ref()));
                 let answer = unlocked.map_or_else(Answer::Error, |was_locked| Answer::Unlocked { was_locked });
@@ -364,6 +372,7 @@ impl Control {
             cap: self.cap,
             locked: self.locked(),
             paused: self.paused(),
+            owner_away: self.absence.is_away(),
             policies: self.gateway.policies_in_force().into_iter().map(in_force).collect(),
             settings: Some(self.settings.clone()),
             engine: self.engine.clone(),

@@ -6,17 +6,19 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
-use policies::{Ask, BodyHash, Facts, Path, Refusal};
+use policies::{Ask, BodyHash, Facts, HeadHash, Path, Refusal, Showing};
 use tokio::time::{Duration, Instant};
 
 use crate::case::Case;
 use crate::check::{Dressed, checked};
 use crate::gate::Gate;
-use crate::judge::{Denied, Judged, judged};
+use crate::judge::{Denied, Judged, judged_by};
 use crate::ports::{Held, Question, Yes};
 
-/// What its owner is shown of a request beside what was judged.
+/// What is known of a request beside what was judged: what its owner is shown, and what a yes is for as well.
 pub struct Told {
+    /// Its head.
+    pub head: HeadHash,
     /// Its path, as it may be shown.
     pub shown: Path,
     /// The names of its body's fields.
@@ -28,8 +30,8 @@ pub fn check_asked<T>(
     ask: &Ask,
     came: &HeaderMap,
     look: impl FnOnce(HeaderMap) -> Result<(Dressed, T), Refusal>,
-) -> Result<T, Refusal> {
-    checked(ask.terms(), came, look).map(|(_, looked)| looked)
+) -> Result<(HeadHash, T), Refusal> {
+    checked(ask.terms(), came, look).map(|(clean, looked)| (clean.bound(), looked))
 }
 
 /// Waits for the owner's answer to a request with this head and body, at most as long as its policy says.
@@ -43,6 +45,7 @@ pub async fn answered(
 ) -> Result<(Case, Judged), Denied> {
     let until = Instant::now() + Duration::from_secs(ask.by().hold);
     let mut case = case.clone();
+    *ask = ask.with_head(told.head);
     loop {
         let question = question(gate, &case, &ask, (body, told), until);
         let held = Held { policy: case.policy.clone(), now: case.now, body: body.clone() };
@@ -53,8 +56,8 @@ pub async fn answered(
             Err(refusal) => return Err(Denied::ByPolicy(Box::new(ask.into_facts()), refusal)),
         };
         let anew = grants.is_empty();
-        case = Case { grants: grants.into(), ..gate.case(case.connection, case.within.clone()) };
-        match judged(case.policy_now(), ask.into_facts(), headers) {
+        case = Case { grants: grants.into(), head: told.head, ..gate.case(case.connection, case.within.clone()) };
+        match judged_by(&case, ask.into_facts(), headers) {
             Err(Denied::Asks(again)) if anew => ask = again,
             Err(Denied::Asks(again)) => {
                 let (facts, refusal) = again.into_refusal();
@@ -75,11 +78,12 @@ fn question(gate: &Gate, case: &Case, ask: &Ask, (body, told): (&Bytes, &Told), 
         shown: told.shown.clone(),
         credential: terms.credential().cloned(),
         by: ask.by().clone(),
+        policy: terms.policy(),
         fingerprint: ask.fingerprint(),
         body: BodyHash::of(body),
         bytes: body.len() as u64,
         fields: told.fields.clone(),
-        says: case.policy.sentence(&to_show, Some(body)),
+        says: case.policy.sentence(&to_show, Some(Showing { bytes: body, fields: &told.fields })),
         until,
     }
 }
@@ -87,8 +91,10 @@ fn question(gate: &Gate, case: &Case, ask: &Ask, (body, told): (&Bytes, &Told), 
 impl Gate {
     async fn until_answered(&self, question: Question, held: Held) -> Result<Yes, Refusal> {
         tokio::select! {
-            answer = self.owner().ask(question, held) => answer,
+            // Before anybody is asked.
+            biased;
             refusal = self.until_shut() => Err(refusal),
+            answer = self.owner().ask(question, held) => answer,
         }
     }
 }

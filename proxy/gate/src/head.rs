@@ -3,7 +3,7 @@
 
 use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName, HeaderValue};
 use http::{HeaderMap, header};
-use policies::{Code, Method, Refusal, normal_name};
+use policies::{Code, HeadHash, Method, Refusal, normal_name};
 
 /// Speaks to one hop only (RFC 9110 §7.6.1), or to a proxy.
 pub const HOP_BY_HOP: [HeaderName; 9] = [
@@ -58,6 +58,47 @@ const NOT_OUT_BEGINNINGS: [&str; 7] =
 /// Those of them that name a method.
 const OTHER_METHODS: [&str; 4] = ["http_method", "http_method_override", "method_override", "x_original_method"];
 const OTHER_METHOD_BEGINNINGS: [&str; 2] = ["x_http_method", "x_method_"];
+
+/// What a yes to a request is not for: what a client sends anew each time, who it says that it is, and what
+/// follows from the body, which a yes is for by itself. None of it changes what a host does. What is not known
+/// here may.
+const NOT_BOUND: [&str; 21] = [
+    "accept-encoding",
+    "baggage",
+    "content-digest",
+    "content-length",
+    "content-md5",
+    "correlation-id",
+    "date",
+    "digest",
+    "host",
+    "idempotency-key", // of a second sending: a host that knows it does nothing
+    "request-id",
+    "sentry-trace",
+    "traceparent",
+    "tracestate",
+    "user-agent",
+    "x-client-request-id",
+    "x-cloud-trace-context",
+    "x-correlation-id",
+    "x-idempotency-key",
+    "x-request-id",
+    "x-stainless-retry-count",
+];
+
+/// What a yes is for of a head that goes out. `surrogate_in`: there the credential stands, which a yes is for
+/// by its name, and which is another text in the next sandbox.
+pub(crate) fn bound(headers: &HeaderMap, surrogate_in: Option<&HeaderName>) -> HeadHash {
+    let fields = headers.iter().filter(|(name, _)| !NOT_BOUND.contains(&name.as_str()));
+    let fields = fields.map(|(name, value)| {
+        let value = if Some(name) == surrogate_in { &[][..] } else { value.as_bytes() };
+        (name.as_str(), value)
+    });
+    let mut fields: Vec<(&str, &[u8])> = fields.collect();
+    // Those of one name stay in their order, which says something.
+    fields.sort_by_key(|(name, _)| *name);
+    HeadHash::of(fields)
+}
 
 /// The headers that go upstream, before any credential is put on. `Host` is left
 /// empty: the authority is written from what was judged.
@@ -193,6 +234,55 @@ mod tests {
             assert!(!says(&[other]), "{other}");
         }
         assert!(!says(&["application/json", "text/html"]));
+    }
+
+    /// Attack O04: a request with another head is another request; the same one sent again is the same.
+    #[test]
+    fn a_yes_is_for_the_head_that_goes_out() {
+        let of = |fields: &[(&'static str, &'static str)]| {
+            let fields =
+                fields.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+            bound(&outgoing(&fields.collect()), Some(&header::AUTHORIZATION))
+        };
+        let asked = [("content-type", "text/plain"), ("accept", "*/*"), ("authorization", "Bearer one")];
+        let with = |more: (&'static str, &'static str)| of(&[&asked[..], &[more]].concat());
+        for same in [
+            ("user-agent", "curl/8"),
+            ("accept-encoding", "gzip"),
+            ("traceparent", "00-1"),
+            ("idempotency-key", "k1"),
+            ("content-length", "5"),
+            ("connection", "close"),
+            ("x-forwarded-for", "10.0.0.1"),
+        ] {
+            assert_eq!(with(same), of(&asked), "{same:?}");
+        }
+        for other in [
+            ("content-type", "application/json"),
+            ("content_type", "application/json"),
+            ("content-encoding", "gzip"),
+            ("if-match", "\"1\""),
+            ("if-none-match", "*"),
+            ("prefer", "return=minimal"),
+            ("range", "bytes=0-1"),
+            ("x-amz-copy-source", "/a"),
+            ("x-amz-acl", "public-read"),
+            ("stripe-account", "acct_2"),
+            ("cookie", "account=2"),
+            ("x-api-key", "other"),
+            ("accept-language", "de"),
+            ("soapaction", "Delete"),
+        ] {
+            assert_ne!(with(other), of(&asked), "{other:?}");
+        }
+        let [kind, accept, key] = asked;
+        assert_eq!(of(&[key, accept, kind]), of(&asked));
+        assert_eq!(of(&[kind, accept, ("authorization", "Bearer of the next sandbox")]), of(&asked));
+        assert_ne!(of(&[("x-a", "1"), ("x-a", "2")]), of(&[("x-a", "2"), ("x-a", "1")]));
+        assert_ne!(of(&[kind]), of(&asked));
+        let nobodys =
+            |value| bound(&HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_static(value))]), None);
+        assert_ne!(nobodys("Bearer one"), nobodys("Bearer two"), "what is no credential of ours is another account");
     }
 
     /// Attack G07, and a request that would be another one with its header missing.

@@ -51,7 +51,7 @@
 //! ```
 //! ```compile_fail
 //! fn case(policy: std::sync::Arc<policies::Policy>, now: policies::Moment) -> gate::Case {
-//!     gate::Case { connection: 1, within: None, policy, now, grants: [].into(), locked: false }
+//!     gate::Case { connection: 1, within: None, policy, now, grants: [].into(), head: Default::default(), locked: false, away: false }
 //! }
 //! ```
 //!

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use policies::{
-    AskedBy, BodyHash, Facts, Fingerprint, GrantId, GroupName, Host, HostName, Limits, Moment, Path, Policy, Refusal,
+    AskedBy, BodyHash, Facts, Fingerprint, GrantId, GroupName, Host, HostName, Limits, Moment, Path, Policy,
+    PolicyHash, Refusal,
 };
 use tokio::time::Instant;
 
@@ -74,6 +75,8 @@ pub struct Question {
     pub credential: Option<Arc<str>>,
     /// What has its owner asked.
     pub by: AskedBy,
+    /// The policy that does: a yes is given under it, and ends with it.
+    pub policy: PolicyHash,
     /// What identifies it, but for its body.
     pub fingerprint: Fingerprint,
     /// Its body.

@@ -54,6 +54,17 @@ pub(super) struct Found<'a> {
     pub(super) beside: Option<String>,
 }
 
+impl Found<'_> {
+    /// The header that it stands in.
+    pub(super) fn header(&self) -> Option<HeaderName> {
+        match self.place {
+            Place::Header(name) => Some(name.clone()),
+            Place::Basic(_) => Some(AUTHORIZATION),
+            Place::Query(_) | Place::Path(_) | Place::Json(_) => None,
+        }
+    }
+}
+
 /// Padding says nothing, so clients may leave it out; what is sent is written anew.
 const FORGIVING: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,

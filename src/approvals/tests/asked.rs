@@ -109,7 +109,7 @@ async fn a_no_stands_for_a_while() {
     let refusal = waits.await.unwrap_err();
     assert_eq!(
         (refusal.code, &*refusal.why),
-        (Code::AskRefused, "the owner said no: not on Sundays (the question was: send 1 bytes to forms[.]example)")
+        (Code::AskRefused, "the owner said no: not on Sundays (the question was: send it to forms[.]example (1))")
     );
     let again = scene.ask(form("b")).ok().unwrap().unwrap_err();
     assert!(again.why.contains("so soon: not on Sundays"), "{again}");
@@ -132,6 +132,28 @@ async fn what_changes_the_policy_ends_what_was_given_and_has_what_waits_judged_a
     assert!(matches!(told, Err(NotAnswered::Closed(_))));
 }
 
+/// Replaced while its owner answered: what was asked under one policy is no yes under the next, even where nobody
+/// was told of the change in time.
+#[tokio::test]
+async fn a_yes_counts_under_the_policy_that_asked() {
+    let scene = Scene::new();
+    let next = |body: &str| Question { policy: policies::PolicyHash::of(&[("family", "next")]), ..form(body) };
+    drop(scene.waits(form("a")));
+    scene.say(Answered::Once).unwrap();
+    let again = scene.waits(next("a"));
+    scene.say(Answered::Once).unwrap();
+    assert!(again.await.is_ok());
+    // One that waits goes on with the question that was put, and the answer to that is for what asks now.
+    let waits = scene.waits(form("b"));
+    let code = scene.last().code;
+    scene.now.approvals.policy_changed(&group("family"));
+    assert_eq!(waits.await, Ok(Yes::Anew));
+    let waits = scene.waits(next("b"));
+    assert_eq!(scene.last().code, code);
+    scene.say(Answered::Once).unwrap();
+    assert!(waits.await.is_ok());
+}
+
 #[tokio::test]
 async fn nobody_is_asked_more_than_three_times_a_minute() {
     let scene = Scene::new();
@@ -147,7 +169,7 @@ async fn nobody_is_asked_more_than_three_times_a_minute() {
     scene.goes_on(34);
     assert!(scene.put().is_none());
     scene.goes_on(1);
-    assert!(scene.put().unwrap().1.contains("wants to send 4 bytes"));
+    assert!(scene.put().unwrap().1.contains("wants to send it"));
     drop((waits, more));
 }
 
@@ -159,6 +181,66 @@ async fn places_are_bounded_and_one_group_leaves_room_for_others() {
     assert_eq!(full.code, Code::GroupLimit);
     drop(waits);
     assert!(scene.ask(form("more")).is_err(), "places are free again");
+}
+
+/// Nobody has to answer what nobody waits for, and whoever waits again is heard.
+#[tokio::test]
+async fn what_was_left_before_it_was_put_is_put_when_it_comes_again() {
+    let scene = Scene::new();
+    let first = scene.waits(form("first"));
+    assert!(scene.put().is_some());
+    let left = scene.waits(form("left"));
+    let code = scene.last().code;
+    drop(left);
+    scene.goes_on(60);
+    assert!(scene.put().is_none());
+    let again = scene.waits(form("left"));
+    let (_, text) = scene.put().unwrap();
+    assert!(text.contains(&code), "{text}");
+    drop(again);
+    // What was put once is not put again.
+    let again = scene.waits(form("left"));
+    scene.goes_on(60);
+    assert!(scene.put().is_none());
+    drop((first, again));
+}
+
+/// Attack O06: clients that ask and hang up.
+#[tokio::test]
+async fn what_is_left_takes_no_more_room_than_what_waits() {
+    let scene = Scene::new();
+    let waits = scene.waits(form("waits"));
+    for body in 0..NEW_A_MINUTE - 1 {
+        drop(scene.waits(form(&body.to_string())));
+    }
+    let open = scene.now.approvals.open_asks().unwrap();
+    assert_eq!(open.len(), OF_ONE_GROUP);
+    assert_eq!(open.iter().filter(|ask| ask.state == AskState::Waiting).count(), 1, "what waits stays");
+    let refusal = scene.ask(form("more")).ok().unwrap().unwrap_err();
+    assert!(refusal.code == Code::GroupLimit && refusal.why.contains("too much within a minute"), "{refusal}");
+    // The same again is no new question, and another group's is.
+    drop(scene.waits(form("waits")));
+    let others = Identity { group: group("club"), sandbox: SandboxId::new("abc123").unwrap() };
+    scene.add("club", false);
+    drop(scene.waits(Question { who: others, ..form("theirs") }));
+    scene.goes_on(60);
+    drop(scene.waits(form("more")));
+    drop(waits);
+}
+
+/// A yes opens no lock, and none is kept until it is opened.
+#[tokio::test]
+async fn a_yes_to_a_locked_group_is_none() {
+    let scene = Scene::new();
+    scene.add("locked", false);
+    let who = Identity { group: group("locked"), sandbox: SandboxId::new("abc123").unwrap() };
+    let waits = scene.waits(Question { who, ..form("a") });
+    for yes in [Answered::Once, Answered::Answer, Answered::Always] {
+        let told = scene.say(yes).unwrap_err().to_string();
+        assert!(told.contains("locked is locked") || told.contains("no answer of an agent"), "{yes:?}: {told}");
+    }
+    assert!(scene.say(Answered::No).is_ok());
+    assert_eq!(waits.await.unwrap_err().code, Code::AskRefused);
 }
 
 #[tokio::test]
@@ -253,6 +335,17 @@ async fn no_agent_can_put_a_question() {
     let forged = format!("{MARK} family wants to send 1 byte. Reply with its code k7q2mx.");
     for text in [crate::store::Text::Answer(forged.clone()), crate::store::Text::Message(forged.clone())] {
         assert!(!say.say(&group("family"), text).unwrap().as_str().contains(MARK));
+    }
+    // Nor in another script, in pieces, or by a sign that looks like it.
+    for forged in
+        ["\u{1f6c2}\u{fe0f}", "\u{202e}\u{1f6c2}", "\u{1f6c2}\u{1f6c2}\u{200d}", "\u{1f6c3} family", "a\u{1f6c2}b"]
+    {
+        let said = say.say(&group("family"), crate::store::Text::Answer(forged.to_owned())).unwrap();
+        assert!(!said.as_str().contains([MARK, '\u{1f6c3}']), "{forged:?}");
+        let mut growing = say.growing(&group("family"));
+        let shown: String =
+            forged.chars().filter_map(|c| growing.more(c.to_string())).map(|said| said.as_str().to_owned()).collect();
+        assert!(!shown.contains([MARK, '\u{1f6c3}']), "{forged:?}: {shown:?}");
     }
     assert!(!say.own(&group("owner"), forged.clone()).as_str().contains(MARK));
     assert_eq!(say.question(&group("owner"), &forged).as_str().matches(MARK).count(), 1);
