@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policies::{Code, Facts, Refusal};
+use proxy::aside;
 use proxy::ports::Pending;
 use proxy::ports::{Held, Owner, Question, Yes};
 use tokio::sync::watch;
@@ -32,6 +33,14 @@ struct Waits<'a> {
     told: tokio::sync::oneshot::Receiver<Outcome>,
 }
 
+/// What came of asking.
+enum Begun<'a> {
+    /// There was a yes already.
+    Taken(Yes),
+    /// It waits.
+    Waits(Waits<'a>),
+}
+
 impl Waits<'_> {
     /// Takes the yes that was said. Another request of the same kind may have been faster.
     fn take(&self) -> Result<Yes, Refusal> {
@@ -43,29 +52,37 @@ impl Waits<'_> {
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
         let last = self.approvals.book().leave(self.ask, self.number);
-        if last && let Err(error) = self.approvals.store.leave_ask(self.ask, AskState::Gone) {
+        if last && let Err(error) = aside(|| self.approvals.store.leave_ask(self.ask, AskState::Gone)) {
             tracing::error!(%error, "A question whose request has gone could not be noted as that");
         }
     }
 }
 
 impl Approvals {
-    /// Puts a question and waits for its answer. What is not held is an operation.
+    /// Puts a question and waits for its answer. What is not held is an operation. Whoever asks may be on a door's
+    /// thread, so what commits is done aside.
     pub(super) async fn wait(&self, question: Question, held: Option<Held>) -> Result<Yes, Refusal> {
-        if let Some(yes) = self.take(&question)? {
-            return Ok(yes);
-        }
         let until = question.until;
-        let mut waits = self.begin(question, held)?;
+        let mut waits = match aside(|| self.take_or_begin(question, held))? {
+            Begun::Taken(yes) => return Ok(yes),
+            Begun::Waits(waits) => waits,
+        };
         let told = timeout_at(until, &mut waits.told).await;
         match told {
-            Ok(Ok(Outcome::Yes)) => waits.take(),
+            Ok(Ok(Outcome::Yes)) => aside(|| waits.take()),
             Ok(Ok(Outcome::Anew)) => Ok(Yes::Anew),
             Ok(Ok(Outcome::No { because, for_good })) => {
                 Err(words::refused(&waits.question, because.as_deref(), for_good))
             }
             // Nobody answered, or the daemon ends.
             Ok(Err(_)) | Err(_) => Err(words::unanswered(&waits.question)),
+        }
+    }
+
+    fn take_or_begin(&self, question: Question, held: Option<Held>) -> Result<Begun<'_>, Refusal> {
+        match self.take(&question)? {
+            Some(yes) => Ok(Begun::Taken(yes)),
+            None => self.begin(question, held).map(Begun::Waits),
         }
     }
 

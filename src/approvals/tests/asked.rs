@@ -243,6 +243,32 @@ async fn a_yes_to_a_locked_group_is_none() {
     assert_eq!(waits.await.unwrap_err().code, Code::AskRefused);
 }
 
+/// A door is served on one thread, with others.
+#[test]
+fn while_the_database_is_busy_its_thread_goes_on() {
+    let scene = Scene::new();
+    let thread = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let busy = rusqlite::Connection::open(Home::at(scene.dir.path()).unwrap().main_db()).unwrap();
+    busy.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let (approvals, asks) = (scene.now.approvals.clone(), tell.clone());
+    let asked = thread.spawn(async move {
+        asks.send("asks").unwrap();
+        let answer = approvals.ask(form("a"), held(policy_file::deny_all(&group("family")), "")).await;
+        asks.send("heard").unwrap();
+        answer
+    });
+    assert_eq!(told.recv().unwrap(), "asks");
+    thread.spawn(async move { tell.send("goes on").unwrap() });
+    assert_eq!(told.recv().unwrap(), "goes on");
+    busy.execute_batch("ROLLBACK").unwrap();
+    while scene.now.approvals.open_asks().unwrap().is_empty() {
+        std::thread::yield_now();
+    }
+    scene.say(Answered::Once).unwrap();
+    assert!(thread.block_on(asked).unwrap().is_ok());
+}
+
 #[tokio::test]
 async fn a_quiet_owner_is_not_asked() {
     let scene = Scene::new();
