@@ -14,8 +14,8 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
 use super::held::Held;
-use super::protocol::{Answer, ChannelThere, LiveGroup, MAX_LINE, PausedGroup, PolicyInForce, Request, Status};
-use super::shown::open_ask;
+use super::protocol::{Answer, ChannelThere, LiveGroup, MAX_LINE, PausedGroup, Request, Status};
+use super::shown::{in_force, open_ask, paused};
 use crate::absence::Absence;
 use crate::approvals::Approvals;
 use crate::channels::lines::{LineReader, LineWriter};
@@ -25,7 +25,7 @@ use crate::pipeline::outbox::OutboxHandle;
 use crate::pipeline::router::Peer;
 use crate::pipeline::{OWNER_STOPPED, Pipeline, Seated};
 use crate::sandboxes::{LiveSandbox, Sandboxes};
-use crate::store::{Group, OutboxState, Pause, Store, StoreError, now};
+use crate::store::{Group, OutboxState, Store, StoreError, now};
 
 /// Who has done it, for the log.
 const COMMAND_LINE: &str = "the command line";
@@ -356,7 +356,6 @@ impl Control {
 
     async fn status(&self) -> Status {
         let snapshot = self.pipeline.snapshot().await;
-        let in_force = |(group, hash): (GroupName, String)| PolicyInForce { group: group.to_string(), hash };
         let live = |seated: Seated| LiveGroup {
             group: seated.group.to_string(),
             busy: seated.busy,
@@ -400,10 +399,6 @@ impl Control {
 
     fn paused(&self) -> Vec<PausedGroup> {
         let pauses = self.store.pauses(now()).unwrap_or_default();
-        let paused = |Pause { group, until }: Pause| {
-            let group = group.map_or_else(|| "*".to_owned(), |group| group.to_string());
-            PausedGroup { group, until }
-        };
         pauses.into_iter().map(paused).collect()
     }
 

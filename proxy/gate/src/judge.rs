@@ -37,15 +37,19 @@ pub fn judge(case: &Case, Asked(facts): Asked, headers: &HeaderMap) -> Result<Ju
 /// The same of a request that was held, with what its owner answered.
 pub(crate) fn judged_by(case: &Case, facts: Facts, headers: &HeaderMap) -> Result<Judged, Denied> {
     let judged = judged(case.policy_now(), facts, headers);
-    if case.away { model_alone(judged) } else { judged }
+    if case.away { model_alone(case, judged) } else { judged }
 }
 
 /// What is left of a verdict while the owner is away: what a rule lets a model be asked.
-fn model_alone(judged: Result<Judged, Denied>) -> Result<Judged, Denied> {
+fn model_alone(case: &Case, judged: Result<Judged, Denied>) -> Result<Judged, Denied> {
     match judged {
         Ok(judged) if judged.permit().model() => Ok(judged),
         Ok(judged) => Err(Denied::ByPolicy(Box::new(judged.permit().facts().clone()), latch::away())),
         Err(Denied::Asks(ask)) => Err(Denied::ByPolicy(Box::new(ask.into_facts()), latch::away())),
+        // Its connection would go through unopened, and is opened to tell it.
+        Err(Denied::ByPolicy(facts, _)) if case.policy_now().decide_tunnel(&facts.authority).is_some() => {
+            Err(Denied::ByPolicy(facts, latch::away()))
+        }
         denied => denied,
     }
 }
