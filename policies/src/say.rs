@@ -30,6 +30,8 @@ pub struct Telling<'a> {
 pub struct Showing<'a> {
     /// All of it.
     pub bytes: &'a [u8],
+    /// Whether its head says that it is JSON: to a host that goes by that, anything else is no field of it.
+    pub is_json: bool,
     /// The names of its fields.
     pub fields: &'a [String],
 }

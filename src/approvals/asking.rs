@@ -13,7 +13,8 @@ use tokio::time::timeout_at;
 use super::book::{Open, Outcome};
 use super::rules::Rules;
 use super::taking::exact;
-use super::{Approvals, OF_ALL, OF_ONE_GROUP, code, words};
+use super::times::At;
+use super::{Approvals, OF_ALL, OF_ONE_GROUP, code, deed, words};
 use crate::channels::protocol::OutgoingKind;
 use crate::store::ledger::Notice;
 use crate::store::{AskId, AskState, NewAsk, NewOutgoing, RunId, StoreError};
@@ -38,7 +39,7 @@ enum Begun<'a> {
     /// There was a yes already.
     Taken(Yes),
     /// It waits.
-    Waits(Waits<'a>),
+    Waits(Box<Waits<'a>>),
 }
 
 impl Waits<'_> {
@@ -82,7 +83,7 @@ impl Approvals {
     fn take_or_begin(&self, question: Question, held: Option<Held>) -> Result<Begun<'_>, Refusal> {
         match self.take(&question)? {
             Some(yes) => Ok(Begun::Taken(yes)),
-            None => self.begin(question, held).map(Begun::Waits),
+            None => self.begin(question, held).map(|waits| Begun::Waits(Box::new(waits))),
         }
     }
 
@@ -93,6 +94,9 @@ impl Approvals {
         let mut book = self.book();
         if let Some(because) = book.no(&question, now) {
             return Err(words::refused_before(&question, because.as_deref()));
+        }
+        if book.has_enough_noes(&group, now) {
+            return Err(words::refused_often(&question));
         }
         let (own, all) = book.waiting(&group);
         if own >= OF_ONE_GROUP || all >= OF_ALL {
@@ -106,7 +110,11 @@ impl Approvals {
         let ask = match known {
             Some(ask) => {
                 self.store.leave_ask(ask, AskState::Waiting).map_err(|error| unavailable(&error))?;
-                book.begin_again(ask, &question, held.as_ref());
+                if let Some(code) = book.code_under_another_policy(ask, &question) {
+                    let open = self.worded(code, &question, held.as_ref(), now)?;
+                    book.is_told_anew(ask, open);
+                }
+                book.begin_again(ask);
                 ask
             }
             None => {
@@ -117,11 +125,10 @@ impl Approvals {
                 for gone in book.make_room(&group) {
                     self.store.leave_ask(gone, AskState::Lost).map_err(|error| unavailable(&error))?;
                 }
-                let code = code::new();
-                let ask = self.keep(&question, &code, now.wall).map_err(|error| unavailable(&error))?;
-                self.log(&question)?;
-                let around = (self.reason(&question), Rules::of(&question, held.as_ref()));
-                book.begin(ask, Open::new(code, question.clone(), around, now), now);
+                let open = self.worded(code::new(), &question, held.as_ref(), now)?;
+                let ask = self.keep(&open.question, &open.code, now.wall).map_err(|error| unavailable(&error))?;
+                self.log(&open.question)?;
+                book.begin(ask, open, now);
                 ask
             }
         };
@@ -129,6 +136,27 @@ impl Approvals {
         drop(book);
         self.changed.notify_one();
         Ok(Waits { approvals: self, question, ask, number, told })
+    }
+
+    /// A question as its owner may read it. What holds something that must not come into their chat (the group's own
+    /// surrogate is enough) is asked about without any of it: it would be withheld, with all that its message puts.
+    fn worded(&self, code: String, question: &Question, held: Option<&Held>, now: At) -> Result<Open, Refusal> {
+        let around = (self.reason(question), Rules::of(question, held));
+        let mut open = Open::new(code, question.clone(), around, now);
+        let Some(refusal) = self.withheld(&words::single(&open)) else { return Ok(open) };
+        open.reason = None;
+        if self.withheld(&words::single(&open)).is_none() {
+            return Ok(open);
+        }
+        open.hide();
+        let is_operation = deed::operation(question).is_some();
+        if is_operation || self.withheld(&words::single(&open)).is_some() { Err(refusal) } else { Ok(open) }
+    }
+
+    /// Why a text would not come into the owner's chat.
+    fn withheld(&self, text: &str) -> Option<Refusal> {
+        let main = self.store.main_group().ok()??;
+        self.around()?.say.check(&main.name, text).err()
     }
 
     fn keep(&self, question: &Question, code: &str, at: i64) -> Result<AskId, StoreError> {
@@ -209,9 +237,13 @@ impl Approvals {
         if due > now.steady {
             return Some(due - now.steady);
         }
-        let asks = std::mem::take(&mut book.unput);
+        let asks = book.take_unput();
         book.pace.goes(now.steady);
-        let (text, put) = words::message(&book, &asks);
+        let (mut text, mut put) = words::message(&book, &asks);
+        // Each may be shown; beside others it may read as something else.
+        if put.len() > 1 && self.withheld(&text).is_some() {
+            (text, put) = words::message(&book, &asks[..1]);
+        }
         let rest: Vec<_> = asks.into_iter().filter(|ask| !put.contains(ask)).collect();
         drop(book);
         let put_now = self.put(&text, &put);

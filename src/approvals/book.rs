@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
-use policies::{Fingerprint, GrantId, GroupName, HeadHash, PolicyHash};
-use proxy::ports::{Held, Question};
+use policies::{Fingerprint, GrantId, GroupName, HeadHash, Path, PolicyHash};
+use proxy::ports::Question;
 use tokio::sync::oneshot;
 
 use super::pace::Pace;
@@ -69,6 +69,8 @@ pub(super) struct Book {
     pub(super) pace: Pace,
     grants: HashMap<GrantId, Given>,
     noes: HashMap<(GroupName, Fingerprint), No>,
+    /// How long each of a group's last noes counts together with others.
+    noes_to: HashMap<GroupName, Vec<Span>>,
     /// When each group began to ask, of the last minute.
     begun: HashMap<GroupName, VecDeque<Duration>>,
     /// Until when nobody is to be asked.
@@ -82,6 +84,15 @@ pub(super) struct Book {
 impl Open {
     pub(super) fn new(code: String, question: Question, (reason, rules): (Option<String>, Rules), now: At) -> Self {
         Open { code, question, reason, rules, span: Span::new(now, super::LATE), put: false, waiting: BTreeMap::new() }
+    }
+
+    /// Leaves out of it all that somebody else chose, but for the host: it may not be shown.
+    pub(super) fn hide(&mut self) {
+        let why = "it holds what must not leave the group";
+        self.question.says = format!("send a request that cannot be shown here: {why}");
+        (self.question.fields, self.question.beside.names) = (Vec::new(), Vec::new());
+        self.question.shown = Path::root();
+        self.rules = Rules::none(why);
     }
 }
 
@@ -115,15 +126,40 @@ impl Book {
         self.unput.push(ask);
     }
 
-    /// Its request comes again, perhaps under another policy: its owner hears of it, unless they have.
-    pub(super) fn begin_again(&mut self, ask: AskId, question: &Question, held: Option<&Held>) {
-        let Some(open) = self.open.get_mut(&ask) else { return };
-        if open.question.policy != question.policy {
-            (open.question, open.rules) = (question.clone(), Rules::of(question, held));
+    /// The code of a question, if it was asked under another policy than this one.
+    pub(super) fn code_under_another_policy(&self, ask: AskId, question: &Question) -> Option<String> {
+        let open = self.open.get(&ask).filter(|open| open.question.policy != question.policy)?;
+        Some(open.code.clone())
+    }
+
+    /// What it says, and would write, under the policy that asks now.
+    pub(super) fn is_told_anew(&mut self, ask: AskId, anew: Open) {
+        if let Some(open) = self.open.get_mut(&ask) {
+            (open.question, open.reason, open.rules) = (anew.question, anew.reason, anew.rules);
         }
+    }
+
+    /// Its request comes again: its owner hears of it, unless they have.
+    pub(super) fn begin_again(&mut self, ask: AskId) {
+        let Some(open) = self.open.get_mut(&ask) else { return };
         if !open.put && !self.unput.contains(&ask) {
             self.unput.push(ask);
         }
+    }
+
+    /// What no message has put yet, oldest first, but one of each group before a second of any: whoever asks much
+    /// holds up nobody else.
+    pub(super) fn take_unput(&mut self) -> Vec<AskId> {
+        let mut before: HashMap<&GroupName, usize> = HashMap::new();
+        let mut in_turn = Vec::new();
+        for ask in std::mem::take(&mut self.unput) {
+            let Some(open) = self.open.get(&ask) else { continue };
+            let turn = before.entry(&open.question.who.group).or_default();
+            in_turn.push((*turn, ask));
+            *turn += 1;
+        }
+        in_turn.sort_by_key(|(turn, _)| *turn);
+        in_turn.into_iter().map(|(_, ask)| ask).collect()
     }
 
     /// A message puts these.
@@ -206,6 +242,14 @@ impl Book {
     pub(super) fn says_no(&mut self, question: &Question, because: Option<String>, now: At) {
         let no = No { because, span: Span::new(now, super::NO_STANDS) };
         self.noes.insert((question.who.group.clone(), kind(question)), no);
+        self.noes_to.entry(question.who.group.clone()).or_default().push(Span::new(now, super::NOES_WITHIN));
+    }
+
+    /// Whether the owner said no so often of late that whatever the group asks for is not worth a question.
+    pub(super) fn has_enough_noes(&mut self, group: &GroupName, now: At) -> bool {
+        let Some(noes) = self.noes_to.get_mut(group) else { return false };
+        noes.retain(|no| no.holds(now));
+        noes.len() >= super::NOES
     }
 
     /// What was said of late of a request like this one.
@@ -227,6 +271,7 @@ impl Book {
     /// waits for.
     pub(super) fn policy_changed(&mut self, group: &GroupName) -> Vec<AskId> {
         self.noes.retain(|(of, _), _| of != group);
+        self.noes_to.remove(group);
         self.grants.retain(|_, given| given.group != *group);
         let own: Vec<_> = self
             .open

@@ -9,7 +9,7 @@ use policies::{
     AskedBy, Authority, BodyHash, Facts, Fingerprint, HeadHash, Method, Path, PolicyHash, Refusal, RuleRef, Scheme,
 };
 use proxy::audit::Identity;
-use proxy::ports::{Question, Yes};
+use proxy::ports::{Beside, Question, Yes};
 use tokio::time::Instant;
 
 use super::asking::cannot_ask;
@@ -89,6 +89,7 @@ impl Deed<'_> {
             body: BodyHash::of(self.exactly),
             bytes: self.exactly.len() as u64,
             fields: Vec::new(),
+            beside: Beside::default(),
             says: self.says.clone(),
             until: Instant::now() + Duration::from_secs(HOLD),
             facts,

@@ -51,6 +51,10 @@ pub const LATE: Duration = Duration::from_secs(600);
 /// How long a no stands for requests like the one it was said of, without asking again.
 const NO_STANDS: Duration = Duration::from_secs(120);
 
+/// How many noes to a group, within how long, have its owner asked about nothing of it until that is over.
+const NOES: usize = 5;
+const NOES_WITHIN: Duration = Duration::from_secs(600);
+
 /// The most questions that are open of one group, and the most requests that wait for answers, of one and of all.
 const OF_ONE_GROUP: usize = 64;
 const OF_ALL: usize = 1024;

@@ -3,15 +3,16 @@
 
 use std::fmt;
 
-use policies::Field;
+use policies::{Field, Showing};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-/// A body's JSON; none where it is no JSON, or has two readings.
+/// A body's JSON; none where it is no JSON by its head or its bytes, or has two readings.
 pub(crate) struct Body(Option<Value>);
 
 impl Body {
-    pub(crate) fn of(body: &[u8]) -> Self {
+    pub(crate) fn of(showing: Showing<'_>) -> Self {
+        let body = if showing.is_json { showing.bytes } else { &[] };
         Body(serde_json::from_slice::<Once>(body).ok().map(|Once(value)| value))
     }
 

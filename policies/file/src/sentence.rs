@@ -7,7 +7,7 @@
 
 use std::fmt::Write;
 
-use desk::screen::on_screen;
+use desk::screen::{is_plain_name, on_screen};
 use percent_encoding::percent_decode_str;
 use policies::{Facts, Method, RequestPattern, Say, Scheme, Showing, Teller, Telling};
 
@@ -44,7 +44,7 @@ fn best<'a>(telling: &Telling<'a>) -> Option<(&'a Say, &'a RequestPattern)> {
 
 fn fill(say: &Say, request: &RequestPattern, telling: &Telling<'_>) -> Option<String> {
     let facts = telling.facts;
-    let body = telling.body.map(|body| Body::of(body.bytes));
+    let body = telling.body.map(Body::of);
     let mut text = String::new();
     for piece in pieces(&say.text).ok()? {
         match piece {
@@ -122,7 +122,7 @@ fn plain(telling: &Telling<'_>) -> String {
         host += " (in the clear)";
     }
     let at = if path.as_str() == "/" { String::new() } else { format!(" {}", data(path.as_str())) };
-    let Showing { bytes: body, fields } = telling.body.unwrap_or_default();
+    let Showing { bytes: body, fields, is_json: _ } = telling.body.unwrap_or_default();
     let bytes = match (telling.body, body.len()) {
         (None, _) => "something".to_owned(),
         (Some(_), 1) => "1 byte".to_owned(),
@@ -160,7 +160,11 @@ fn plain(telling: &Telling<'_>) -> String {
 
 fn listed(names: &[String]) -> String {
     let more = names.len().saturating_sub(FIELDS);
-    let mut all: Vec<_> = names.iter().take(FIELDS).map(|name| cut(name, NAME).replace(',', "\u{201a}")).collect();
+    let named = |name: &String| {
+        let shown = cut(name, NAME);
+        if is_plain_name(name) { shown } else { format!("\u{201c}{shown}\u{201d}") }
+    };
+    let mut all: Vec<_> = names.iter().take(FIELDS).map(named).collect();
     all.extend((more > 0).then(|| format!("and {more} more")));
     all.join(", ")
 }

@@ -28,7 +28,21 @@ fn a_sentence_is_the_rules_text_with_data_in_it() {
 }
 
 fn shown(body: &[u8]) -> Showing<'_> {
-    Showing { bytes: body, fields: &[] }
+    Showing { bytes: body, is_json: true, fields: &[] }
+}
+
+/// Attack O05: what reads as JSON and goes as something else is not told as JSON.
+#[test]
+fn a_body_is_told_as_what_its_head_says() {
+    let body = br#"{"title":"harmless","x":"&title=evil&y="}"#;
+    let as_form = Showing { is_json: false, ..shown(body) };
+    let issue = facts("POST https://api.test/repos/me/notes/issues");
+    assert_eq!(policy(SAID).sentence(&issue, Some(as_form)), "open an issue in “me”/“notes”: (not said)");
+    let asking = policy(ASKS);
+    let rule = |body| always(asking.at(Moment::FAR), &facts("POST https://api.test/a"), body, "yes").unwrap();
+    assert!(rule(shown(body)).toml.contains("json = "));
+    let told = rule(as_form);
+    assert!(!told.toml.contains("json") && told.wider == ["any body: it is no JSON, and rules look into nothing else"]);
 }
 
 /// What is only spoken of: a request in the log, or one that an agent would like to make.
@@ -74,7 +88,7 @@ fn without_a_sentence_it_is_plain_words() {
     let policy = policy("");
     let said = |request: &str, body: &str, fields: &[&str]| {
         let fields: Vec<_> = fields.iter().map(ToString::to_string).collect();
-        policy.sentence(&facts(request), Some(Showing { bytes: body.as_bytes(), fields: &fields }))
+        policy.sentence(&facts(request), Some(Showing { bytes: body.as_bytes(), is_json: true, fields: &fields }))
     };
     for (request, body, fields, want) in [
         (
@@ -85,6 +99,12 @@ fn without_a_sentence_it_is_plain_words() {
         ),
         ("POST https://forms.example/", r#"{"name":1}"#, &["name"], "send 10 bytes to forms.example: field name"),
         ("POST https://forms.example/", "Hello there", &[], "send 11 bytes to forms.example"),
+        (
+            "POST https://forms.example/?a%20b=1",
+            "x=1",
+            &["x; without a credential", "“y”", ""],
+            "send 3 bytes to forms.example, asking with 7 bytes: “a b”: fields “x; without a credential”, “'y'”, “”",
+        ),
         ("PUT https://a.test:8443/x%2Fy", "", &[], "write 0 bytes to a.test:8443 “/x%2Fy”"),
         ("DELETE http://a.test/x", "", &[], "delete at a.test (in the clear) “/x”"),
         ("GET https://a.test/?q=1&%61%62=2", "", &[], "read from a.test, asking with 12 bytes: q, ab"),
@@ -106,8 +126,10 @@ const ASKS: &str = "[[ask]]\nhost = \"api.test\"\ndo = [\"* /**\"]\ncredential =
 /// The policy with rules added, each as `always` writes it.
 fn with_always(seen: &[(Facts, Vec<u8>)]) -> (Policy, usize) {
     let asking = policy(ASKS);
-    let rules: Vec<_> =
-        seen.iter().filter_map(|(facts, body)| always(asking.at(Moment::FAR), facts, body, "said yes").ok()).collect();
+    let rules: Vec<_> = seen
+        .iter()
+        .filter_map(|(facts, body)| always(asking.at(Moment::FAR), facts, shown(body), "said yes").ok())
+        .collect();
     let text: String = rules.iter().map(|rule| format!("\n{}", rule.toml)).collect();
     (compiled(&format!("{ASKS}{text}")).unwrap_or_else(|| panic!("{text}")), rules.len())
 }
@@ -126,7 +148,7 @@ fn goes_unasked(policy: &Policy, facts: &Facts, body: &[u8]) -> bool {
 fn the_smallest_rule_is_exact() {
     let asking = policy(ASKS);
     let rule = |request: &str, body: &str| {
-        always(asking.at(Moment::FAR), &facts(request), body.as_bytes(), "yes, on the phone")
+        always(asking.at(Moment::FAR), &facts(request), shown(body.as_bytes()), "yes, on the phone")
     };
     let told = rule("POST https://api.test/a%2Ab?x=1&y=z", r#"{"title":"T","open":true,"n":3,"gone":null}"#).unwrap();
     assert_eq!(
@@ -139,7 +161,7 @@ fn the_smallest_rule_is_exact() {
     assert_eq!(rule("POST https://api.test/?x=%20", "").unwrap_err(), Unsayable::Query);
     assert_eq!(rule("GET https://nobody.test/", "").unwrap_err(), Unsayable::NotAsked);
     let unlisted = policy("[ask]\nunlisted = true\n");
-    let told = always(unlisted.at(Moment::FAR), &facts("GET https://a.test/"), b"", "yes").unwrap();
+    let told = always(unlisted.at(Moment::FAR), &facts("GET https://a.test/"), shown(b""), "yes").unwrap();
     assert_eq!(told.toml, "[[allow]]\nhost = \"a.test\"\ndo = [\"GET /\"]\nquery = {}\nwhy = \"yes\"\n");
     let closed = never(&facts("POST https://api.test/a!b"), "no").toml;
     assert_eq!(closed, "[[deny]]\nhost = \"api.test\"\nports = [443]\ndo = [\"POST /a%21b\"]\nwhy = \"no\"\n");
@@ -187,7 +209,7 @@ proptest! {
         prop_assert!(rules > 20);
         let asking = compiled(ASKS).unwrap();
         for (facts, body) in &seen {
-            let sayable = always(asking.at(Moment::FAR), facts, body, "x").is_ok();
+            let sayable = always(asking.at(Moment::FAR), facts, shown(body), "x").is_ok();
             prop_assert_eq!(goes_unasked(&policy, facts, body), sayable, "{:?} {:?}", facts, body);
         }
         for (facts, body) in &others {

@@ -9,7 +9,7 @@ use http::header::{ACCEPT_ENCODING, HeaderName};
 use http::uri::PathAndQuery;
 use policies::{BodyConditions, Code, GrantId, HeadHash, Refusal, Terms, Unfit};
 
-use crate::head;
+use crate::head::{self, Carrier};
 use crate::judge::Judged;
 use crate::swap::{self, Swap};
 
@@ -20,8 +20,8 @@ pub struct Dressed {
     pub headers: HeaderMap,
     /// How long path, query and headers are, without the credential.
     pub bytes: u64,
-    /// The header in which the surrogate came.
-    pub surrogate_in: Option<HeaderName>,
+    /// Where the surrogate came, if in a header.
+    pub carrier: Option<Carrier>,
     /// What is put on.
     pub swap: Option<Swap>,
 }
@@ -66,8 +66,8 @@ pub(crate) fn checked<T>(
     let headers = head::outgoing(came);
     let names: Vec<HeaderName> = headers.keys().cloned().collect();
     let fields = terms.may_ask().then(|| headers.clone());
-    let (Dressed { mut headers, bytes, surrogate_in, swap }, looked) = look(headers)?;
-    let bound = fields.map(|fields| head::bound(&fields, surrogate_in.as_ref())).unwrap_or_default();
+    let (Dressed { mut headers, bytes, carrier, swap }, looked) = look(headers)?;
+    let bound = fields.map(|fields| head::bound(&fields, carrier.as_ref())).unwrap_or_default();
     if headers.keys().any(|name| !names.contains(name) && name != ACCEPT_ENCODING) {
         return Err(Refusal::new(Code::Unsupported, "a header would go out that did not come"));
     }

@@ -5,6 +5,25 @@ use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOS
 use http::{HeaderMap, header};
 use policies::{Code, HeadHash, Method, Refusal, normal_name};
 
+/// The header in which a surrogate came, and what stands beside it there and is sent as it is: `Bearer` and the like, or
+/// the other half of Basic credentials.
+#[derive(Clone, Debug)]
+pub struct Carrier {
+    /// The header.
+    pub header: HeaderName,
+    /// What stands beside it.
+    pub beside: String,
+}
+
+/// What a head says beside what every client's does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// In which headers.
+    pub names: Vec<String>,
+    /// How many bytes in all.
+    pub bytes: u64,
+}
+
 /// Speaks to one hop only (RFC 9110 §7.6.1), or to a proxy.
 pub const HOP_BY_HOP: [HeaderName; 9] = [
     header::CONNECTION,
@@ -86,18 +105,62 @@ const NOT_BOUND: [&str; 21] = [
     "x-stainless-retry-count",
 ];
 
-/// What a yes is for of a head that goes out. `surrogate_in`: there the credential stands, which a yes is for
-/// by its name, and which is another text in the next sandbox.
-pub(crate) fn bound(headers: &HeaderMap, surrogate_in: Option<&HeaderName>) -> HeadHash {
-    let fields = headers.iter().filter(|(name, _)| !NOT_BOUND.contains(&name.as_str()));
-    let fields = fields.map(|(name, value)| {
-        let value = if Some(name) == surrogate_in { &[][..] } else { value.as_bytes() };
-        (name.as_str(), value)
-    });
+/// What every client sends, in few words.
+const ORDINARY: [&str; 8] = [
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "content-length",
+    "content-type",
+    "host",
+    "user-agent",
+];
+
+/// The longest value of one that a yes is not for, or that is not worth telling: a longer one could say anything.
+const SHORT: usize = 256;
+
+/// The most names of headers that are told.
+const TOLD: usize = 16;
+
+/// What a yes is for of a head that goes out. A credential it is for by its name: that is another text in the next
+/// sandbox.
+pub(crate) fn bound(headers: &HeaderMap, carrier: Option<&Carrier>) -> HeadHash {
+    let left_out = |name: &HeaderName, value: &[u8]| {
+        NOT_BOUND.contains(&name.as_str()) && value.len() <= SHORT && headers.get_all(name).iter().nth(1).is_none()
+    };
+    let fields = spoken(headers, carrier).filter(|(name, value)| !left_out(name, value));
+    let fields = fields.map(|(name, value)| (name.as_str(), value));
     let mut fields: Vec<(&str, &[u8])> = fields.collect();
     // Those of one name stay in their order, which says something.
     fields.sort_by_key(|(name, _)| *name);
     HeadHash::of(fields)
+}
+
+/// What a head says beside what every client's does.
+pub(crate) fn beside(headers: &HeaderMap, carrier: Option<&Carrier>) -> Beside {
+    let is_carrier = |name: &HeaderName| carrier.is_some_and(|carrier| carrier.header == *name);
+    let is_ordinary = |name: &HeaderName| ORDINARY.contains(&name.as_str()) || is_carrier(name);
+    let said = spoken(headers, carrier).filter(|(name, value)| !is_ordinary(name) || value.len() > SHORT);
+    let mut told = Beside::default();
+    for (name, value) in said {
+        told.bytes += value.len() as u64;
+        if told.names.len() < TOLD && told.names.last().is_none_or(|last| last != name.as_str()) {
+            told.names.push(name.as_str().to_owned());
+        }
+    }
+    told
+}
+
+/// All fields; that of the credential with what stands beside it there.
+fn spoken<'h>(
+    headers: &'h HeaderMap,
+    carrier: Option<&'h Carrier>,
+) -> impl Iterator<Item = (&'h HeaderName, &'h [u8])> {
+    headers.iter().map(move |(name, value)| match carrier {
+        Some(carrier) if carrier.header == *name => (name, carrier.beside.as_bytes()),
+        _ => (name, value.as_bytes()),
+    })
 }
 
 /// The headers that go upstream, before any credential is put on. `Host` is left
@@ -236,13 +299,44 @@ mod tests {
         assert!(!says(&["application/json", "text/html"]));
     }
 
+    fn carrier(beside: &str) -> Carrier {
+        Carrier { header: header::AUTHORIZATION, beside: beside.to_owned() }
+    }
+
+    /// Attacks O04, O05: what goes in headers is no secret to who is asked, and no yes lets it change.
+    #[test]
+    fn what_a_head_says_beside_is_told() {
+        let of = |fields: &[(&'static str, &str)]| {
+            let fields = fields
+                .iter()
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()));
+            outgoing(&fields.collect())
+        };
+        let (long, ordinary) =
+            ("x".repeat(300), [("accept", "*/*"), ("user-agent", "curl/8"), ("content-type", "a/b")]);
+        assert_eq!(beside(&of(&ordinary), None), Beside::default());
+        let told = beside(
+            &of(&[("x-data", "abc"), ("user-agent", &long), ("authorization", "Basic x")]),
+            Some(&carrier("me")),
+        );
+        assert_eq!((told.names.len(), told.bytes), (2, 303), "{told:?}");
+        // What would be left out of a yes, were it short or there once.
+        let asked = bound(&of(&[("baggage", "a")]), None);
+        assert_eq!(bound(&of(&[("baggage", "b")]), None), asked);
+        assert_ne!(bound(&of(&[("baggage", &long)]), None), asked);
+        assert_ne!(bound(&of(&[("baggage", "a"), ("baggage", "b")]), None), asked);
+        // The other half of Basic credentials is another account.
+        let basic = of(&[("authorization", "Basic x")]);
+        assert_ne!(bound(&basic, Some(&carrier("anna"))), bound(&basic, Some(&carrier("ben"))));
+    }
+
     /// Attack O04: a request with another head is another request; the same one sent again is the same.
     #[test]
     fn a_yes_is_for_the_head_that_goes_out() {
         let of = |fields: &[(&'static str, &'static str)]| {
             let fields =
                 fields.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-            bound(&outgoing(&fields.collect()), Some(&header::AUTHORIZATION))
+            bound(&outgoing(&fields.collect()), Some(&carrier("Bearer")))
         };
         let asked = [("content-type", "text/plain"), ("accept", "*/*"), ("authorization", "Bearer one")];
         let with = |more: (&'static str, &'static str)| of(&[&asked[..], &[more]].concat());

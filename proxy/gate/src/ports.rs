@@ -11,6 +11,8 @@ use policies::{
 };
 use tokio::time::Instant;
 
+use crate::head::Beside;
+
 use crate::audit::{Identity, Pending};
 
 /// The port to the resolver.
@@ -85,6 +87,8 @@ pub struct Question {
     pub bytes: u64,
     /// The names of its body's fields.
     pub fields: Vec<String>,
+    /// What its head says.
+    pub beside: Beside,
     /// What it does, in the words of its policy.
     pub says: String,
     /// How long it waits.
@@ -99,6 +103,8 @@ pub struct Held {
     pub now: Moment,
     /// The body.
     pub body: Bytes,
+    /// Whether the head says that it is JSON.
+    pub is_json: bool,
 }
 
 /// What an owner says to a request that waits, but for no.

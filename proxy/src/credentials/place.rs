@@ -11,6 +11,7 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use gate::Carrier;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use policies::{Code, Refusal, letters_of, normal_name};
 use secrecy::SecretString;
@@ -55,13 +56,10 @@ pub(super) struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// The header that it stands in.
-    pub(super) fn header(&self) -> Option<HeaderName> {
-        match self.place {
-            Place::Header(name) => Some(name.clone()),
-            Place::Basic(_) => Some(AUTHORIZATION),
-            Place::Query(_) | Place::Path(_) | Place::Json(_) => None,
-        }
+    /// The header that it stands in, with what stands beside it.
+    pub(super) fn carrier(&self) -> Option<Carrier> {
+        let header = self.place.header()?;
+        Some(Carrier { header, beside: self.beside.clone().unwrap_or_default() })
     }
 }
 

@@ -1,7 +1,7 @@
-//! The owner is asked on their phone, and answers by a thumb on the question.
+//! The owner is asked on their phone, and answers by a thumb on the question, or by a reply to it.
 
 use crate::server::Seen;
-use crate::support::{Home, Response, Upstream};
+use crate::support::{Daemon, Home, Response, Upstream};
 use crate::whatsapp::{Shown, WhatsApp, shown};
 use crate::{ANNA, BEN, FAMILY};
 
@@ -32,18 +32,70 @@ fn next(whatsapp: &mut WhatsApp, known: &[&Shown], to: &str, says: &str) -> Show
     })
 }
 
-#[test]
-fn a_thumb_on_the_question_answers_it_and_nothing_else_does() {
-    let forms = Upstream::start(&["forms.example"], |_| Response::ok("thank you"));
-    let (home, mut whatsapp) = Home::new().host("forms.example", &forms).linked("own-number");
+/// What a member has the shell do.
+const CURL: &str = "@Doorward curl -sS -m 60 -X POST -d x=1 https://forms.example/school";
+
+/// A family in whose group Ben writes, and Anna, who owns it.
+fn family(forms: &Upstream) -> (Home, WhatsApp, Daemon) {
+    let (home, mut whatsapp) = Home::new().host("forms.example", forms).linked("own-number");
     whatsapp.phones(&[ANNA, BEN]);
     whatsapp.group(FAMILY, &[ANNA, BEN]);
     let home = home.whatsapp_group("family", FAMILY).policy("family", POLICY);
     home.run(&["group", "add", "owner", "--main", "--channel", "whatsapp", "--chat", ANNA, "--agent", "shell"]).ok();
-    let _daemon = home.up();
+    let daemon = home.up();
     whatsapp.until("the program to be connected", |seen| seen.contains(&Seen::Active).then_some(()));
-    let curl = "@Doorward curl -sS -m 60 -d x=1 https://forms.example/school";
-    whatsapp.write_group(FAMILY, BEN, "M1", curl);
+    (home, whatsapp, daemon)
+}
+
+fn code(question: &Shown) -> String {
+    question.text.split("its code ").nth(1).unwrap().chars().take(6).collect()
+}
+
+#[test]
+fn a_reply_on_the_phone_answers_for_once_for_good_or_with_a_reason() {
+    let forms = Upstream::start(&["forms.example"], |_| Response::ok("thank you"));
+    let (home, mut whatsapp, _daemon) = family(&forms);
+    whatsapp.write_group(FAMILY, BEN, "M1", CURL);
+    let question = next(&mut whatsapp, &[], ANNA, "wants to hand in the form");
+    // A member's code; a reply that was passed on; a number that answers nothing.
+    whatsapp.write_group(FAMILY, BEN, "M2", &format!("@Doorward yes {}", code(&question)));
+    let first = next(&mut whatsapp, &[], FAMILY, "Nothing happened");
+    whatsapp.forward(ANNA, "W1", &question, "1");
+    let second = next(&mut whatsapp, &[], ANNA, "Nothing happened");
+    whatsapp.write(ANNA, "W2", "1");
+    whatsapp.until_taken("W2");
+    assert!(forms.requests().is_empty());
+    whatsapp.reply(ANNA, "W3", &question, "no: not on Sundays");
+    next(&mut whatsapp, &[&second], ANNA, "Refused.");
+    next(&mut whatsapp, &[&first], FAMILY, "not on Sundays");
+    // Its code is over, wherever it is written.
+    whatsapp.write(ANNA, "W4", &format!("yes {}", code(&question)));
+    next(&mut whatsapp, &[], ANNA, "answered before");
+    assert!(forms.requests().is_empty());
+
+    // Another form, for good: the next passes unasked.
+    let other = CURL.replace("school", "club");
+    whatsapp.write_group(FAMILY, BEN, "M3", &other);
+    let question = next(&mut whatsapp, &[&question], ANNA, "wants to hand in the form");
+    whatsapp.reply(ANNA, "W5", &question, "3");
+    next(&mut whatsapp, &[], ANNA, "Allowed from now on.");
+    let thanks = next(&mut whatsapp, &[], FAMILY, "thank you");
+    let written = std::fs::read_to_string(home.policy_file("family")).unwrap();
+    assert!(
+        written.starts_with(POLICY) && written.contains("# always by the owner, by a reply in the chat"),
+        "{written}"
+    );
+    whatsapp.write_group(FAMILY, BEN, "M4", &other);
+    next(&mut whatsapp, &[&thanks], FAMILY, "thank you");
+    assert_eq!(forms.requests().len(), 2);
+    home.run(&["audit", "verify"]).ok();
+}
+
+#[test]
+fn a_thumb_on_the_question_answers_it_and_nothing_else_does() {
+    let forms = Upstream::start(&["forms.example"], |_| Response::ok("thank you"));
+    let (home, mut whatsapp, _daemon) = family(&forms);
+    whatsapp.write_group(FAMILY, BEN, "M1", CURL);
     let question = next(&mut whatsapp, &[], ANNA, "wants to hand in the form");
 
     // A thumb on another message, also on the agent's own thumb; another sign; one that was taken back; and a
@@ -70,7 +122,7 @@ fn a_thumb_on_the_question_answers_it_and_nothing_else_does() {
     next(&mut whatsapp, &[&allowed], ANNA, "answered before");
 
     // The same again is asked again; a thumb down refuses it.
-    whatsapp.write_group(FAMILY, BEN, "M2", curl);
+    whatsapp.write_group(FAMILY, BEN, "M2", CURL);
     let again = next(&mut whatsapp, &[&question], ANNA, "wants to hand in the form");
     whatsapp.react(ANNA, "R8", &again.id, NO);
     next(&mut whatsapp, &[], ANNA, "Refused.");

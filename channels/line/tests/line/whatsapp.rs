@@ -118,6 +118,27 @@ impl WhatsApp {
         self.runtime.block_on(self.server.write_group(group, from, id, &reaction(to, sign), with_key));
     }
 
+    /// Somebody replies to a message of the account's.
+    pub(crate) fn reply(&self, from: &str, id: &str, to: &Shown, text: &str) {
+        self.quote(from, id, to, text, false);
+    }
+
+    /// The same, but passed on from elsewhere.
+    pub(crate) fn forward(&self, from: &str, id: &str, to: &Shown, text: &str) {
+        self.quote(from, id, to, text, true);
+    }
+
+    fn quote(&self, from: &str, id: &str, to: &Shown, text: &str, forwarded: bool) {
+        let context = wa::ContextInfo {
+            stanza_id: Some(to.id.clone()),
+            participant: Some(bare(OWN)),
+            quoted_message: wa::Message::text(&*to.text).into(),
+            is_forwarded: forwarded.then_some(true),
+            ..Default::default()
+        };
+        self.runtime.block_on(self.server.write(from, id, &wa::Message::text_with_context(text, context), &[]));
+    }
+
     /// Somebody writes in a chat whose messages disappear after so many seconds, or stay.
     pub(crate) fn say(&mut self, chat: &str, from: &str, id: &str, text: &str, stays: Option<u32>) {
         let context = |expiration| wa::ContextInfo { expiration: Some(expiration), ..Default::default() };
