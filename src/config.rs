@@ -49,6 +49,10 @@ pub struct Config {
     pub assistant: Assistant,
     /// `[chat]`.
     pub chat: Chat,
+    /// `[owner]`.
+    pub owner: Owner,
+    /// `[absence]`.
+    pub absence: Absence,
     /// `[engine]`.
     pub engine: Engine,
     /// `[queue]`.
@@ -84,6 +88,20 @@ pub struct Assistant {
     pub name: String,
     /// The owner's: of times that are shown, and of days; the machine's where nothing is said.
     pub time_zone: jiff::tz::TimeZone,
+}
+
+/// Who the owner is in a main chat of several people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// Their own ids on the channel, as the channel gives them.
+    pub identities: Vec<String>,
+}
+
+/// What becomes of groups whose owner says nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Absence {
+    /// After how long without a word of theirs nothing but models is asked; never where nothing is said.
+    pub after: Option<Duration>,
 }
 
 /// What Doorward itself says in chats.

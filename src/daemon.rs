@@ -13,6 +13,7 @@ use policies::GroupName;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
+use crate::absence::Absence;
 use crate::alarms::Alarms;
 use crate::approvals::{Approvals, Around, Times};
 use crate::channels::program::{self, Pauses, Program};
@@ -123,7 +124,8 @@ impl Daemon {
         let (outbox, inbox) = outbox::handle();
         let counted = Counted { clock: clock.clone(), prices: config.prices.with_shipped() };
         let bell = TaskBell::default();
-        let approvals = Approvals::open(home, Arc::clone(&store), ledger.clone(), Times::of_the_machine())?;
+        let times = Times::of_the_machine();
+        let approvals = Approvals::open(home, Arc::clone(&store), ledger.clone(), times.clone())?;
         let owner = Arc::clone(&approvals);
         let chats = Chats {
             store: Arc::clone(&store),
@@ -137,6 +139,7 @@ impl Daemon {
         };
         let operations = Operations::of(ledger.clone(), Some(chats));
         let gateway = Gateway::open(home, &config, ledger.clone(), operations, approvals.clone())?;
+        let absence = absence(home, &config, &ledger, times, &gateway);
         let say = Say::new(gateway.secrets(), Arc::clone(&ledger)).speaking(spoken(home, &config));
         let outbox_task = inbox.start(Arc::clone(&store), say.clone(), Patience::default());
         let installation = home.installation_id()?;
@@ -148,6 +151,7 @@ impl Daemon {
         let (pipeline, pipeline_task) = Pipeline::start(Parts {
             locks: locks(&gateway),
             allowance: allowance(&gateway, clock.clone()),
+            absence: Arc::clone(&absence),
             home: home.clone(),
             store: Arc::clone(&store),
             ledger: Arc::clone(&ledger),
@@ -159,7 +163,7 @@ impl Daemon {
             settings,
         })?;
         let (digest_say, digest_outbox) = (say.clone(), outbox.clone());
-        ask_owner(&approvals, &gateway, &pipeline, outbox.clone(), say);
+        ask_owner(&approvals, &gateway, &pipeline, outbox.clone(), (say, config.owner.identities.clone()));
         let alarms = watch_alarms(Arc::clone(&ledger), &config, Arc::clone(&pipeline));
         // Known from now on: what is saved with a mistake later leaves it in force.
         for group in store.groups()? {
@@ -181,6 +185,7 @@ impl Daemon {
             outbox: digest_outbox,
         };
         tokio::spawn(digests.keep(ending.subscribe()));
+        tokio::spawn(Arc::clone(&absence).watch(ending.subscribe()));
         tokio::spawn(kept::watch(Arc::clone(&store), ledger, kept::LOOK, ending.subscribe()));
         let (of, usual) = (home.clone(), config.messages.age);
         let old = move |store: &Store| kept::old(&of, store, usual);
@@ -194,6 +199,7 @@ impl Daemon {
             outbox,
             programs: if config.channels.whatsapp.enabled { vec![WHATSAPP] } else { Vec::new() },
             engine: described.clone(),
+            absence,
             cap,
             settings: fingerprint,
             stops: broadcast::channel(64).0,
@@ -262,9 +268,10 @@ fn ask_owner(
     gateway: &Arc<Gateway>,
     pipeline: &Arc<Pipeline>,
     outbox: OutboxHandle,
-    say: Say,
+    (say, owners): (Say, Vec<String>),
 ) {
     let (hears, policies, agents) = (Arc::downgrade(approvals), Arc::downgrade(gateway), Arc::downgrade(pipeline));
+    let locked = policies.clone();
     gateway.tell_replaced_policies(Box::new(move |group| {
         if let Some(approvals) = hears.upgrade() {
             approvals.policy_changed(group);
@@ -284,6 +291,8 @@ fn ask_owner(
                 gateway.policy(group);
             }
         }),
+        is_locked: Box::new(move |group| locked.upgrade().is_none_or(|gateway| gateway.locked().holds(group))),
+        owners,
     });
 }
 
@@ -343,6 +352,18 @@ fn allowance(gateway: &Arc<Gateway>, clock: OwnersClock) -> Allowance {
     Allowance::new(move |group| {
         let most = gateway.policy(group).limits().runs_per_day?;
         Some((most, clock.start_of_day()))
+    })
+}
+
+/// Counts for how long the owner says nothing.
+fn absence(home: &Home, config: &Config, ledger: &Arc<AuditLog>, times: Times, gateway: &Arc<Gateway>) -> Arc<Absence> {
+    let doors = Arc::downgrade(gateway);
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let (after, clocks) = (config.absence.after, (times, boot.trim().to_owned()));
+    Absence::open((after, home.absence_file()), Arc::clone(ledger), clocks, move |away| {
+        if let Some(gateway) = doors.upgrade() {
+            gateway.set_away(away);
+        }
     })
 }
 

@@ -291,6 +291,11 @@ impl Home {
         self.data.join("lock.json")
     }
 
+    /// For how long no word of the owner has come.
+    pub fn absence_file(&self) -> PathBuf {
+        self.data.join("absence.json")
+    }
+
     /// Held while a command or the daemon changes one of the owner's files.
     pub fn edit_lock(&self) -> PathBuf {
         self.data.join("edit.lock")

@@ -44,6 +44,7 @@ pub mod sandboxes;
 
 pub mod registration;
 
+pub mod absence;
 pub mod approvals;
 
 pub mod pipeline;

@@ -6,7 +6,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{Daemon, Home, Phone, Response, Shown, Upstream};
+use support::{Chat, Daemon, Home, Phone, Response, Shown, Upstream};
 
 const POLICY: &str = "\
 # Forms of the school.
@@ -140,6 +140,10 @@ fn a_yes_lets_the_one_request_through_that_waits() {
     let went: Vec<_> = posted.with("method", "POST").iter().map(|record| record["granted"].as_u64()).collect();
     assert!(matches!(went[..], [Some(first), Some(second)] if first < second), "{posted:#?}");
     house.home.run(&["audit", "verify"]).ok();
+    let digest = house.home.run(&["audit", "digest"]).ok();
+    digest.prints("What you were asked:").prints("family: the owner said once by a reaction");
+    let record = posted.with("method", "POST")[0]["seq"].to_string();
+    house.home.run(&["audit", "show", &record]).ok().prints("does        send something to forms.example");
 }
 
 #[test]
@@ -274,10 +278,16 @@ fn a_lock_ends_what_waits_and_no_yes_opens_it() {
     // Long before its hold is over, which would be another refusal.
     let answer = house.answer("m1");
     assert!(answer.contains("\"code\": \"locked\""), "{answer}");
-    house.home.run(&["ask", "yes", &code(&question)]).ok();
+    house.home.run(&["ask", "yes", &code(&question)]).code(1).says("family is locked, and no yes opens that");
     house.post("m2", BODY);
     let answer = house.answer("m2");
     assert!(answer.contains("\"code\": \"locked\""), "{answer}");
+    // Nor is one kept until it is opened.
+    house.home.run(&["unlock", "family"]).ok();
+    house.post("m3", BODY);
+    support::until("it to wait", || !house.home.run(&["ask"]).ok().out.contains("waits no longer"));
+    house.home.run(&["ask", "no", &code(&question)]).ok();
+    assert!(house.answer("m3").contains("ask_refused"));
     assert_eq!(house.posts(), 0);
 }
 
@@ -303,4 +313,27 @@ fn always_writes_the_rule_and_the_next_is_not_asked_about() {
     assert!(house.answer("m3").contains("the owner said no, now and in future"));
     assert_eq!(house.posts(), 2);
     house.home.run(&["policy", "check", "family"]).ok();
+}
+
+/// A terminal quotes nothing and knows no reactions: there it goes by codes.
+#[test]
+fn the_terminal_is_an_owners_chat_too() {
+    let forms = Upstream::start(&["forms.example"], |_| Response::ok("thank you"));
+    let home = Home::new().host("forms.example", &forms).group("family").policy("family", POLICY);
+    home.run(&["group", "add", "owner", "--main"]).ok();
+    let _daemon = home.up();
+    let (mut owner, mut family) = (Chat::open(&home, "owner"), Chat::open(&home, "family"));
+    family.send("m1", "curl -sS -m 60 -d x=1 https://forms.example/submit");
+    let question = owner.next_of("send")["text"].as_str().unwrap().to_owned();
+    let code: String = question.split("its code ").nth(1).unwrap().chars().take(6).collect();
+    // A number is the agent's to read; in another group's terminal a code is nobody's.
+    owner.send("o1", "1");
+    assert!(owner.until_done("o1").iter().all(|(_, text, _)| !text.contains("Allowed")));
+    family.send("m2", &format!("yes {code}"));
+    assert!(family.until_done("m2").iter().any(|(_, text, _)| text.contains("Nothing happened")));
+    assert!(forms.requests().is_empty());
+    owner.send("o2", &format!("yes {code}"));
+    assert!(owner.until_done("o2").iter().any(|(_, text, _)| text == "Allowed, this once."));
+    let answer = family.until_done("m1");
+    assert!(answer.iter().any(|(_, text, _)| text.trim() == "thank you"), "{answer:?}");
 }

@@ -27,6 +27,19 @@ pub fn with_quotations(sentence: &str, at_most: usize) -> String {
     inert(sentence, at_most, |c| c)
 }
 
+/// Whether a name that somebody else chose is a plain word, which can say nothing. What is none belongs into quotation
+/// marks, so that it cannot go on in our words.
+pub fn is_plain_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '[' | ']' | '.');
+    !name.is_empty() && name.chars().all(plain)
+}
+
+/// Such a name in a list, cut short.
+pub fn name(name: &str, at_most: usize) -> String {
+    let shown = quotation(name, at_most);
+    if is_plain_name(name) { shown } else { format!("\u{201c}{shown}\u{201d}") }
+}
+
 fn is_quotation_mark(c: char) -> bool {
     matches!(c, '"' | '\u{201c}'..='\u{201f}' | '\u{ab}' | '\u{bb}')
 }

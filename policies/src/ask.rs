@@ -2,7 +2,7 @@
 
 use crate::asking::AskedBy;
 use crate::terms::Terms;
-use crate::{BodyHash, Bounds, Facts, Fingerprint, Grant, GrantId, Granted, Refusal};
+use crate::{BodyHash, Bounds, Facts, Fingerprint, Grant, GrantId, Granted, HeadHash, Refusal};
 
 /// A request that waits for a yes: judged by its head, and all that a yes would give it is known.
 /// It is no permit, and none can be made of it; a yes becomes a [`Grant`], with which the request
@@ -32,7 +32,14 @@ impl Ask {
     /// What identifies it, but for its body.
     pub fn fingerprint(&self) -> Fingerprint {
         let terms = &self.terms;
-        Fingerprint::of(&terms.group, &terms.facts, terms.credential.as_deref())
+        Fingerprint::of(&terms.group, &terms.facts, terms.credential.as_deref(), terms.head)
+    }
+
+    /// The same with this head: a yes is for it as well.
+    #[must_use]
+    pub fn with_head(mut self, head: HeadHash) -> Self {
+        self.terms.head = head;
+        self
     }
 
     /// A yes to this request with this body, for one time.

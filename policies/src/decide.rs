@@ -49,6 +49,7 @@ impl PolicyAt<'_> {
             policy: self.policy().hash,
             now: self.now(),
             credential: given.credential,
+            head: self.head(),
             private: given.private,
             model: given.model,
             asks_model: given.asks_model,
@@ -70,7 +71,7 @@ impl PolicyAt<'_> {
         if self.grants().is_empty() {
             return Vec::new();
         }
-        let what = Fingerprint::of(&self.policy().group, facts, credential);
+        let what = Fingerprint::of(&self.policy().group, facts, credential, self.head());
         self.grants().iter().filter(|grant| grant.what() == what).cloned().collect()
     }
 

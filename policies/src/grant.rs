@@ -10,10 +10,15 @@ use sha2::{Digest, Sha256};
 
 use crate::{Authority, Facts, GroupName, Upgrade};
 
-/// What identifies an asked request but for its body: whose it is, what it says to whom, and the
-/// credential that goes with it. A hash, because a query may hold what must not be kept.
+/// What identifies an asked request but for its body: whose it is, what it says to whom, in which head, and
+/// the credential that goes with it. A hash, because a query may hold what must not be kept.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fingerprint([u8; 32]);
+
+/// What a request's head says beside what is judged, as a hash. Whoever reads heads makes it, and leaves
+/// out what changes with each sending.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HeadHash([u8; 32]);
 
 /// A body, as its hash.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -72,7 +77,7 @@ impl Bounds {
 
 impl Fingerprint {
     /// Of a request as it was judged.
-    pub fn of(group: &GroupName, facts: &Facts, credential: Option<&str>) -> Self {
+    pub fn of(group: &GroupName, facts: &Facts, credential: Option<&str>, head: HeadHash) -> Self {
         // Whole: what a request can say is in it.
         let Facts { scheme, authority: Authority { host, port }, method, path, query, upgrade } = facts;
         let upgrade = match upgrade {
@@ -80,12 +85,7 @@ impl Fingerprint {
             Some(Upgrade::WebSocket) => "websocket",
         };
         let mut hasher = Sha256::new();
-        let mut add = |text: Option<&str>| {
-            // With their lengths, so that no two lists have one hash.
-            let length = text.map_or(u64::MAX, |text| text.len() as u64);
-            hasher.update(length.to_be_bytes());
-            hasher.update(text.unwrap_or_default());
-        };
+        let mut add = |text: Option<&str>| add(&mut hasher, text.map(str::as_bytes));
         add(Some(group.as_str()));
         add(Some(scheme.as_str()));
         add(Some(&host.to_string()));
@@ -95,8 +95,28 @@ impl Fingerprint {
         add(query.as_ref().map(crate::Query::as_str));
         add(Some(upgrade));
         add(credential);
+        hasher.update(head.0);
         Fingerprint(hasher.finalize().into())
     }
+}
+
+impl HeadHash {
+    /// Of these fields, by name and value, in this order.
+    pub fn of<'a>(fields: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
+        let mut hasher = Sha256::new();
+        for (name, value) in fields {
+            add(&mut hasher, Some(name.as_bytes()));
+            add(&mut hasher, Some(value));
+        }
+        HeadHash(hasher.finalize().into())
+    }
+}
+
+/// With its length, so that no two lists have one hash.
+fn add(hasher: &mut Sha256, text: Option<&[u8]>) {
+    let length = text.map_or(u64::MAX, |text| text.len() as u64);
+    hasher.update(length.to_be_bytes());
+    hasher.update(text.unwrap_or_default());
 }
 
 impl BodyHash {
@@ -169,7 +189,7 @@ macro_rules! hashes {
     )*};
 }
 
-hashes!(Fingerprint, BodyHash);
+hashes!(Fingerprint, HeadHash, BodyHash);
 
 #[cfg(test)]
 mod tests {
@@ -183,26 +203,36 @@ mod tests {
     fn a_fingerprint_is_of_all_of_a_request() {
         let group = |name| GroupName::parse(name).unwrap();
         let facts = |method, url| Facts::parse(method, url).unwrap();
+        let head = |fields: &[(&'static str, &'static str)]| {
+            HeadHash::of(fields.iter().map(|(name, value)| (*name, value.as_bytes())))
+        };
         let mut all = HashSet::new();
-        for (name, method, url, credential) in [
-            ("family", "POST", "https://a.test/x", None),
-            ("work", "POST", "https://a.test/x", None),
-            ("family", "PUT", "https://a.test/x", None),
-            ("family", "POST", "https://a.test/x?", None),
-            ("family", "POST", "https://a.test/x?a=1", None),
-            ("family", "POST", "https://a.test/x?a=2", None),
-            ("family", "POST", "https://a.test/y", None),
-            ("family", "POST", "https://a.test:8443/x", None),
-            ("family", "POST", "http://a.test:443/x", None),
-            ("family", "POST", "https://b.test/x", None),
-            ("family", "POST", "https://a.test/x", Some("")),
-            ("family", "POST", "https://a.test/x", Some("github")),
+        for (name, method, url, credential, fields) in [
+            ("family", "POST", "https://a.test/x", None, &[][..]),
+            ("work", "POST", "https://a.test/x", None, &[]),
+            ("family", "PUT", "https://a.test/x", None, &[]),
+            ("family", "POST", "https://a.test/x?", None, &[]),
+            ("family", "POST", "https://a.test/x?a=1", None, &[]),
+            ("family", "POST", "https://a.test/x?a=2", None, &[]),
+            ("family", "POST", "https://a.test/y", None, &[]),
+            ("family", "POST", "https://a.test:8443/x", None, &[]),
+            ("family", "POST", "http://a.test:443/x", None, &[]),
+            ("family", "POST", "https://b.test/x", None, &[]),
+            ("family", "POST", "https://a.test/x", Some(""), &[]),
+            ("family", "POST", "https://a.test/x", Some("github"), &[]),
+            ("family", "POST", "https://a.test/x", None, &[("content-type", "")]),
+            ("family", "POST", "https://a.test/x", None, &[("content-type", "text/plain")]),
+            ("family", "POST", "https://a.test/x", None, &[("content-typ", "etext/plain")]),
+            ("family", "POST", "https://a.test/x", None, &[("content-type", "text/plain"), ("if-match", "1")]),
+            ("family", "POST", "https://a.test/x", None, &[("if-match", "1"), ("content-type", "text/plain")]),
         ] {
-            let fingerprint = Fingerprint::of(&group(name), &facts(method, url), credential);
-            assert!(all.insert(fingerprint), "{name} {method} {url} {credential:?}");
-            assert_eq!(Fingerprint::of(&group(name), &facts(method, url), credential), fingerprint);
+            let fingerprint = Fingerprint::of(&group(name), &facts(method, url), credential, head(fields));
+            assert!(all.insert(fingerprint), "{name} {method} {url} {credential:?} {fields:?}");
+            assert_eq!(Fingerprint::of(&group(name), &facts(method, url), credential, head(fields)), fingerprint);
             assert_eq!(Fingerprint::parse(&fingerprint.to_string()), Some(fingerprint));
         }
+        let unread = Fingerprint::of(&group("family"), &facts("POST", "https://a.test/x"), None, HeadHash::default());
+        assert!(all.insert(unread), "a head that nobody read is no empty one");
         for text in ["", "00", &"0".repeat(63), &"A".repeat(64), &"+0".repeat(32), &"\u{e9}".repeat(32)] {
             assert_eq!(BodyHash::parse(text), None, "{text}");
         }

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::asking::Asking;
-use crate::grant::Grant;
+use crate::grant::{Grant, HeadHash};
 use crate::host_index::HostIndex;
 use crate::host_pattern::is_reserved;
 use crate::observe::Observe;
 use crate::rules::{AllowRule, DenyRule, Reading, TunnelRule};
-use crate::say::{Say, Teller, Telling};
+use crate::say::{Say, Showing, Teller, Telling};
 use crate::segments::Outline;
 use crate::{
     Adviser, Authority, Date, Facts, GroupName, Host, Hours, Limits, Moment, PolicyHash, RequestPattern, TimeOfDay,
@@ -41,6 +41,7 @@ pub struct PolicyAt<'a> {
     now: Moment,
     observes: bool,
     grants: &'a [Grant],
+    head: HeadHash,
 }
 
 /// What the files of a policy say together: all that judges.
@@ -103,7 +104,7 @@ impl Policy {
 
     /// The policy as it judges at a moment.
     pub fn at(&self, now: Moment) -> PolicyAt<'_> {
-        PolicyAt { policy: self, now, observes: true, grants: &[] }
+        PolicyAt { policy: self, now, observes: true, grants: &[], head: HeadHash::default() }
     }
 
     /// Names the content.
@@ -126,10 +127,21 @@ impl Policy {
 
     /// What a request does, in one line: in the words of the rules that cover it, or else in plain ones.
     /// What it holds of the request is shown as data.
-    pub fn sentence(&self, facts: &Facts, body: Option<&[u8]>) -> String {
+    pub fn sentence(&self, facts: &Facts, body: Option<Showing<'_>>) -> String {
+        let telling = self.telling(facts, body);
+        (self.teller.said)(&telling).unwrap_or_else(|| (self.teller.plain)(&telling))
+    }
+
+    /// What a request does of which no more is known than this, in the words of the rules that cover it; nothing
+    /// where they have none.
+    pub fn said(&self, facts: &Facts) -> Option<String> {
+        (self.teller.said)(&self.telling(facts, None))
+    }
+
+    fn telling<'a>(&'a self, facts: &'a Facts, body: Option<Showing<'a>>) -> Telling<'a> {
         let reading = Reading::new(facts);
         let rules = self.allows_of(&facts.authority.host).filter(|rule| rule.names(&reading)).collect();
-        (self.teller)(&Telling { says: &self.rules.says, rules, facts, body })
+        Telling { says: &self.rules.says, rules, facts, body }
     }
 
     /// What the group may use up.
@@ -253,6 +265,16 @@ impl<'a> PolicyAt<'a> {
     pub(crate) fn tunnels_of(&self, host: &Host) -> impl Iterator<Item = &'a TunnelRule> {
         let now = self.now;
         self.policy.tunnels_of(host).filter(move |rule| !rule.has_ended(now))
+    }
+
+    /// The same for a request with this head, where yeses to it are handed in.
+    #[must_use]
+    pub fn with_head(self, head: HeadHash) -> Self {
+        PolicyAt { head, ..self }
+    }
+
+    pub(crate) fn head(self) -> HeadHash {
+        self.head
     }
 
     pub(crate) fn grants(self) -> &'a [Grant] {

@@ -21,9 +21,26 @@ pub struct Telling<'a> {
     pub rules: Vec<&'a AllowRule>,
     /// The request.
     pub facts: &'a Facts,
-    /// Its body, where it is there as a whole.
-    pub body: Option<&'a [u8]>,
+    /// Its body, where it is there as a whole. Of one that is only spoken of, neither that nor its query is known.
+    pub body: Option<Showing<'a>>,
+}
+
+/// A body that is shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Showing<'a> {
+    /// All of it.
+    pub bytes: &'a [u8],
+    /// Whether its head says that it is JSON: to a host that goes by that, anything else is no field of it.
+    pub is_json: bool,
+    /// The names of its fields.
+    pub fields: &'a [String],
 }
 
 /// Who puts requests into words.
-pub type Teller = fn(&Telling<'_>) -> String;
+#[derive(Clone, Copy, Debug)]
+pub struct Teller {
+    /// In those of the rules; nothing where they have none.
+    pub said: fn(&Telling<'_>) -> Option<String>,
+    /// In plain ones.
+    pub plain: fn(&Telling<'_>) -> String,
+}

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 
-use crate::{Adviser, BodyConditions, Facts, GroupName, Moment, RuleRef};
+use crate::{Adviser, BodyConditions, Facts, GroupName, HeadHash, Moment, RuleRef};
 
 /// The content of a policy, as a hash: names what judged a request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,6 +22,7 @@ pub struct Terms {
     pub(crate) policy: PolicyHash,
     pub(crate) now: Moment,
     pub(crate) credential: Option<Arc<str>>,
+    pub(crate) head: HeadHash,
     pub(crate) private: Arc<[IpNet]>,
     pub(crate) model: bool,
     pub(crate) asks_model: bool,
@@ -63,6 +64,16 @@ impl Terms {
     /// The credential that the rule puts on, by name.
     pub fn credential(&self) -> Option<&Arc<str>> {
         self.credential.as_ref()
+    }
+
+    /// The head for which a yes counts; of no head where nobody is asked.
+    pub fn head(&self) -> HeadHash {
+        self.head
+    }
+
+    /// Whether its owner is asked about it, whatever the body is or for some bodies.
+    pub fn may_ask(&self) -> bool {
+        self.body.as_ref().is_some_and(|body| body.asked_by().is_some())
     }
 
     /// Whether the rule says `model = true`: surrogates may be quoted in bodies.

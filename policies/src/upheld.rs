@@ -16,7 +16,7 @@ impl PolicyAt<'_> {
         }
         // The yes that it was given by was used for it; no other counts.
         let grants = permit.body.as_deref().map_or(&[][..], BodyConditions::grants);
-        let now = match self.with_grants(grants).decide(permit.facts().clone()) {
+        let now = match self.with_grants(grants).with_head(permit.head()).decide(permit.facts().clone()) {
             Verdict::Allow(now) => now,
             Verdict::Ask(ask) => return Err(revoked(ask.into_refusal().1)),
             Verdict::Deny(_, refusal) => return Err(revoked(refusal)),

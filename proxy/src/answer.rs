@@ -103,6 +103,9 @@ fn general_advice(code: Code) -> &'static str {
              backslashes, control characters, doubly escaped characters and #."
         }
         Code::Locked => "Nothing can be sent now. Only the owner can unlock it, on the machine that Doorward runs on.",
+        Code::OwnerAway => {
+            "Nothing but the model can be reached until the owner of this assistant writes again. Do what can be done without it."
+        }
         Code::Revoked => "The owner has tightened the policy. Ask them if this is still needed.",
         _ => "Nothing in a policy allows this. Send the request in its plain, standard form.",
     }

@@ -37,13 +37,14 @@ pub(crate) async fn until_answered(
 ) -> Result<Answered, Refusal> {
     let (case, keys) = seen;
     let (head, body) = request.into_parts();
-    gate::check_asked(&ask, &head.headers, |going_out| {
+    let (going_out, _) = gate::check_asked(&ask, &head.headers, |going_out| {
         Ok(judge::check(keys, case.policy(), ask.terms(), going_out)?.with_surrogate())
     })?;
     let (body, slot) = whole(door, &ask, body).await?;
     look_through(door, seen, &ask, &head, &body)?;
     let facts = ask.terms().facts();
     let told = Told {
+        head: going_out,
         shown: keys.keyring.path_to_show(facts).unwrap_or_else(|| facts.path.clone()),
         fields: described::fields(&head.headers, &body),
     };

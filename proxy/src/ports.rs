@@ -13,6 +13,7 @@ use scan::Watchlist;
 use gate::audit::{Identity, Tokens};
 
 pub use crate::operation::{Caller, Intent};
+pub use gate::Beside;
 pub use gate::audit::Pending;
 pub use gate::ports::{Budget, Held, NewResolver, NobodyToAsk, Owner, Question, Resolved, Resolver, Unresolved, Yes};
 

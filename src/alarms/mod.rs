@@ -32,7 +32,7 @@ pub use words::{advice, words};
 
 /// The events that the owner is told of beside those that are alarms; what else is noted
 /// stands in the log alone.
-const TOLD: [&str; 6] = ["budget", "access_request", "log_lost", "store_gone", "policy_rejected", "disk"];
+const TOLD: [&str; 7] = ["budget", "access_request", "log_lost", "store_gone", "policy_rejected", "disk", "owner_away"];
 
 /// When what could not be told is tried again.
 const AGAIN: Duration = Duration::from_secs(5);

@@ -28,7 +28,7 @@ pub fn words(alarm: &Alarm) -> Phrases {
         "policy_rejected" => of_group("policy-rejected").and(more(alarm)).line(of_group("policy-rejected-do")),
         "disk" => Phrases::new("disk").saying("why", capitalised(&whole)).and(more(alarm)),
         // Of no group, and in Doorward's own words.
-        "log_lost" | "store_gone" => Phrases::new("alarm-of-nobody").saying("why", whole),
+        "log_lost" | "store_gone" | "owner_away" => Phrases::new("alarm-of-nobody").saying("why", whole),
         "reply_withheld" => withheld(alarm, &why, &of_group),
         _ => at_the_door(alarm, &why, &of_group),
     }

@@ -49,13 +49,14 @@ impl Approvals {
         self.forget(now);
         let question = self.as_it_stands(ask, now)?;
         let giving = Self::giving(&question, answer.what)?;
+        self.refuse_locked(&question, answer.what)?;
         self.log_answer(&question, answer, by)?;
         let written = self.write_rule(ask.id, &question, answer.what, by)?;
         let waited = self.book().is_waited_for(ask.id);
         let grant = giving.as_ref().map(|giving| giving.as_new(by));
         let settled = self.store.answer_ask(ask.id, answer.what, &by.how(), now.wall, grant.as_ref())?;
         if let (Some(Some(id)), Some(giving)) = (settled, &giving) {
-            self.book().gives(&question.who.group, id, now, giving.lasts);
+            self.book().gives(&question, id, now, giving.lasts);
         }
         // A rule that was written closes the question by itself.
         if settled.is_none() && written.is_none() {
@@ -102,6 +103,18 @@ impl Approvals {
             }
             Answered::Always | Answered::No | Answered::Never => None,
         })
+    }
+
+    /// A yes opens no lock, and none is kept for when it is opened.
+    fn refuse_locked(&self, question: &Question, answer: Answered) -> Result<(), NotAnswered> {
+        let group = &question.who.group;
+        let is_locked = self.around().is_some_and(|around| (around.is_locked)(group));
+        match answer {
+            Answered::Once | Answered::Answer | Answered::Always if is_locked => Err(NotAnswered::Impossible(format!(
+                "{group} is locked, and no yes opens that: `doorward unlock` on the machine does."
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// An answer that the log does not hear of is none.

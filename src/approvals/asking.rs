@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policies::{Code, Facts, Refusal};
+use proxy::aside;
 use proxy::ports::Pending;
 use proxy::ports::{Held, Owner, Question, Yes};
 use tokio::sync::watch;
@@ -12,7 +13,8 @@ use tokio::time::timeout_at;
 use super::book::{Open, Outcome};
 use super::rules::Rules;
 use super::taking::exact;
-use super::{Approvals, OF_ALL, OF_ONE_GROUP, code, words};
+use super::times::At;
+use super::{Approvals, OF_ALL, OF_ONE_GROUP, code, deed, words};
 use crate::channels::protocol::OutgoingKind;
 use crate::store::ledger::Notice;
 use crate::store::{AskId, AskState, NewAsk, NewOutgoing, RunId, StoreError};
@@ -32,6 +34,14 @@ struct Waits<'a> {
     told: tokio::sync::oneshot::Receiver<Outcome>,
 }
 
+/// What came of asking.
+enum Begun<'a> {
+    /// There was a yes already.
+    Taken(Yes),
+    /// It waits.
+    Waits(Box<Waits<'a>>),
+}
+
 impl Waits<'_> {
     /// Takes the yes that was said. Another request of the same kind may have been faster.
     fn take(&self) -> Result<Yes, Refusal> {
@@ -43,29 +53,37 @@ impl Waits<'_> {
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
         let last = self.approvals.book().leave(self.ask, self.number);
-        if last && let Err(error) = self.approvals.store.leave_ask(self.ask, AskState::Gone) {
+        if last && let Err(error) = aside(|| self.approvals.store.leave_ask(self.ask, AskState::Gone)) {
             tracing::error!(%error, "A question whose request has gone could not be noted as that");
         }
     }
 }
 
 impl Approvals {
-    /// Puts a question and waits for its answer. What is not held is an operation.
+    /// Puts a question and waits for its answer. What is not held is an operation. Whoever asks may be on a door's
+    /// thread, so what commits is done aside.
     pub(super) async fn wait(&self, question: Question, held: Option<Held>) -> Result<Yes, Refusal> {
-        if let Some(yes) = self.take(&question)? {
-            return Ok(yes);
-        }
         let until = question.until;
-        let mut waits = self.begin(question, held)?;
+        let mut waits = match aside(|| self.take_or_begin(question, held))? {
+            Begun::Taken(yes) => return Ok(yes),
+            Begun::Waits(waits) => waits,
+        };
         let told = timeout_at(until, &mut waits.told).await;
         match told {
-            Ok(Ok(Outcome::Yes)) => waits.take(),
+            Ok(Ok(Outcome::Yes)) => aside(|| waits.take()),
             Ok(Ok(Outcome::Anew)) => Ok(Yes::Anew),
             Ok(Ok(Outcome::No { because, for_good })) => {
                 Err(words::refused(&waits.question, because.as_deref(), for_good))
             }
             // Nobody answered, or the daemon ends.
             Ok(Err(_)) | Err(_) => Err(words::unanswered(&waits.question)),
+        }
+    }
+
+    fn take_or_begin(&self, question: Question, held: Option<Held>) -> Result<Begun<'_>, Refusal> {
+        match self.take(&question)? {
+            Some(yes) => Ok(Begun::Taken(yes)),
+            None => self.begin(question, held).map(|waits| Begun::Waits(Box::new(waits))),
         }
     }
 
@@ -76,6 +94,9 @@ impl Approvals {
         let mut book = self.book();
         if let Some(because) = book.no(&question, now) {
             return Err(words::refused_before(&question, because.as_deref()));
+        }
+        if book.has_enough_noes(&group, now) {
+            return Err(words::refused_often(&question));
         }
         let (own, all) = book.waiting(&group);
         if own >= OF_ONE_GROUP || all >= OF_ALL {
@@ -89,14 +110,25 @@ impl Approvals {
         let ask = match known {
             Some(ask) => {
                 self.store.leave_ask(ask, AskState::Waiting).map_err(|error| unavailable(&error))?;
+                if let Some(code) = book.code_under_another_policy(ask, &question) {
+                    let open = self.worded(code, &question, held.as_ref(), now)?;
+                    book.is_told_anew(ask, open);
+                }
+                book.begin_again(ask);
                 ask
             }
             None => {
-                let code = code::new();
-                let ask = self.keep(&question, &code, now.wall).map_err(|error| unavailable(&error))?;
-                self.log(&question)?;
-                let around = (self.reason(&question), Rules::of(&question, held.as_ref()));
-                book.begin(ask, Open::new(code, question.clone(), around, now));
+                if book.asks_too_much(&group, now) {
+                    let full = "the owner was asked too much within a minute; wait, and ask for less";
+                    return Err(Refusal::new(Code::GroupLimit, full));
+                }
+                for gone in book.make_room(&group) {
+                    self.store.leave_ask(gone, AskState::Lost).map_err(|error| unavailable(&error))?;
+                }
+                let open = self.worded(code::new(), &question, held.as_ref(), now)?;
+                let ask = self.keep(&open.question, &open.code, now.wall).map_err(|error| unavailable(&error))?;
+                self.log(&open.question)?;
+                book.begin(ask, open, now);
                 ask
             }
         };
@@ -104,6 +136,27 @@ impl Approvals {
         drop(book);
         self.changed.notify_one();
         Ok(Waits { approvals: self, question, ask, number, told })
+    }
+
+    /// A question as its owner may read it. What holds something that must not come into their chat (the group's own
+    /// surrogate is enough) is asked about without any of it: it would be withheld, with all that its message puts.
+    fn worded(&self, code: String, question: &Question, held: Option<&Held>, now: At) -> Result<Open, Refusal> {
+        let around = (self.reason(question), Rules::of(question, held));
+        let mut open = Open::new(code, question.clone(), around, now);
+        let Some(refusal) = self.withheld(&words::single(&open)) else { return Ok(open) };
+        open.reason = None;
+        if self.withheld(&words::single(&open)).is_none() {
+            return Ok(open);
+        }
+        open.hide();
+        let is_operation = deed::operation(question).is_some();
+        if is_operation || self.withheld(&words::single(&open)).is_some() { Err(refusal) } else { Ok(open) }
+    }
+
+    /// Why a text would not come into the owner's chat.
+    fn withheld(&self, text: &str) -> Option<Refusal> {
+        let main = self.store.main_group().ok()??;
+        self.around()?.say.check(&main.name, text).err()
     }
 
     fn keep(&self, question: &Question, code: &str, at: i64) -> Result<AskId, StoreError> {
@@ -184,15 +237,24 @@ impl Approvals {
         if due > now.steady {
             return Some(due - now.steady);
         }
-        let asks = std::mem::take(&mut book.unput);
+        let asks = book.take_unput();
         book.pace.goes(now.steady);
-        let (text, put) = words::message(&book, &asks);
+        let (mut text, mut put) = words::message(&book, &asks);
+        // Each may be shown; beside others it may read as something else.
+        if put.len() > 1 && self.withheld(&text).is_some() {
+            (text, put) = words::message(&book, &asks[..1]);
+        }
         let rest: Vec<_> = asks.into_iter().filter(|ask| !put.contains(ask)).collect();
         drop(book);
-        if let Err(error) = self.put(&text, &put) {
-            tracing::error!(%error, "A question could not be put into the owner's chat");
-        }
+        let put_now = self.put(&text, &put);
         let mut book = self.book();
+        match put_now {
+            Ok(()) => book.are_put(&put),
+            Err(error) => {
+                tracing::error!(%error, "A question could not be put into the owner's chat; it is tried again");
+                book.unput.extend(put);
+            }
+        }
         book.unput.extend(rest);
         (!book.unput.is_empty()).then(|| book.pace.next(now.steady).saturating_sub(now.steady))
     }

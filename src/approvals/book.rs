@@ -2,10 +2,10 @@
 //! answer or a yes counts by a clock that cannot be set. What is not in it counts no more: it was
 //! another daemon's.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
-use policies::{Fingerprint, GrantId, GroupName};
+use policies::{Fingerprint, GrantId, GroupName, HeadHash, Path, PolicyHash};
 use proxy::ports::Question;
 use tokio::sync::oneshot;
 
@@ -13,6 +13,8 @@ use super::pace::Pace;
 use super::rules::Rules;
 use super::times::{At, Span};
 use crate::store::AskId;
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// What somebody who waits is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub(super) struct Open {
     pub(super) rules: Rules,
     /// How long it can be answered.
     pub(super) span: Span,
+    /// Whether a message has put it.
+    put: bool,
     waiting: BTreeMap<u64, oneshot::Sender<Outcome>>,
 }
 
@@ -49,14 +53,26 @@ pub(super) struct No {
     span: Span,
 }
 
+/// A yes that was given.
+struct Given {
+    group: GroupName,
+    /// Under which policy.
+    policy: PolicyHash,
+    span: Span,
+}
+
 #[derive(Default)]
 pub(super) struct Book {
     pub(super) open: BTreeMap<AskId, Open>,
     /// Those that no message has put yet.
     pub(super) unput: Vec<AskId>,
     pub(super) pace: Pace,
-    grants: HashMap<GrantId, (GroupName, Span)>,
+    grants: HashMap<GrantId, Given>,
     noes: HashMap<(GroupName, Fingerprint), No>,
+    /// How long each of a group's last noes counts together with others.
+    noes_to: HashMap<GroupName, Vec<Span>>,
+    /// When each group began to ask, of the last minute.
+    begun: HashMap<GroupName, VecDeque<Duration>>,
     /// Until when nobody is to be asked.
     pub(super) quiet: Option<Span>,
     /// The question whose answer changes its policy: whoever waits for it hears the answer, and of the change
@@ -67,7 +83,16 @@ pub(super) struct Book {
 
 impl Open {
     pub(super) fn new(code: String, question: Question, (reason, rules): (Option<String>, Rules), now: At) -> Self {
-        Open { code, question, reason, rules, span: Span::new(now, super::LATE), waiting: BTreeMap::new() }
+        Open { code, question, reason, rules, span: Span::new(now, super::LATE), put: false, waiting: BTreeMap::new() }
+    }
+
+    /// Leaves out of it all that somebody else chose, but for the host: it may not be shown.
+    pub(super) fn hide(&mut self) {
+        let why = "it holds what must not leave the group";
+        self.question.says = format!("send a request that cannot be shown here: {why}");
+        (self.question.fields, self.question.beside.names) = (Vec::new(), Vec::new());
+        self.question.shown = Path::root();
+        self.rules = Rules::none(why);
     }
 }
 
@@ -95,9 +120,81 @@ impl Book {
         sums
     }
 
-    pub(super) fn begin(&mut self, ask: AskId, open: Open) {
+    pub(super) fn begin(&mut self, ask: AskId, open: Open, now: At) {
+        self.begun.entry(open.question.who.group.clone()).or_default().push_back(now.steady);
         self.open.insert(ask, open);
         self.unput.push(ask);
+    }
+
+    /// The code of a question, if it was asked under another policy than this one.
+    pub(super) fn code_under_another_policy(&self, ask: AskId, question: &Question) -> Option<String> {
+        let open = self.open.get(&ask).filter(|open| open.question.policy != question.policy)?;
+        Some(open.code.clone())
+    }
+
+    /// What it says, and would write, under the policy that asks now.
+    pub(super) fn is_told_anew(&mut self, ask: AskId, anew: Open) {
+        if let Some(open) = self.open.get_mut(&ask) {
+            (open.question, open.reason, open.rules) = (anew.question, anew.reason, anew.rules);
+        }
+    }
+
+    /// Its request comes again: its owner hears of it, unless they have.
+    pub(super) fn begin_again(&mut self, ask: AskId) {
+        let Some(open) = self.open.get_mut(&ask) else { return };
+        if !open.put && !self.unput.contains(&ask) {
+            self.unput.push(ask);
+        }
+    }
+
+    /// What no message has put yet, oldest first, but one of each group before a second of any: whoever asks much
+    /// holds up nobody else.
+    pub(super) fn take_unput(&mut self) -> Vec<AskId> {
+        let mut before: HashMap<&GroupName, usize> = HashMap::new();
+        let mut in_turn = Vec::new();
+        for ask in std::mem::take(&mut self.unput) {
+            let Some(open) = self.open.get(&ask) else { continue };
+            let turn = before.entry(&open.question.who.group).or_default();
+            in_turn.push((*turn, ask));
+            *turn += 1;
+        }
+        in_turn.sort_by_key(|(turn, _)| *turn);
+        in_turn.into_iter().map(|(_, ask)| ask).collect()
+    }
+
+    /// A message puts these.
+    pub(super) fn are_put(&mut self, asks: &[AskId]) {
+        for ask in asks {
+            if let Some(open) = self.open.get_mut(ask) {
+                open.put = true;
+            }
+        }
+    }
+
+    /// Whether a group has had its owner asked as much as it may for now.
+    pub(super) fn asks_too_much(&mut self, group: &GroupName, now: At) -> bool {
+        self.begun.retain(|_, times| {
+            times.retain(|began| *began + MINUTE > now.steady);
+            !times.is_empty()
+        });
+        self.begun.get(group).is_some_and(|times| times.len() >= super::NEW_A_MINUTE)
+    }
+
+    /// Makes room for one more question of a group: the oldest that nobody waits for goes. Which that was.
+    pub(super) fn make_room(&mut self, group: &GroupName) -> Vec<AskId> {
+        let own = self.open.iter().filter(|(_, open)| open.question.who.group == *group);
+        let (waited, left): (Vec<_>, Vec<_>) = own.partition(|(_, open)| !open.waiting.is_empty());
+        let over = (waited.len() + left.len() + 1).saturating_sub(super::OF_ONE_GROUP);
+        let gone: Vec<_> = left.into_iter().take(over).map(|(ask, _)| *ask).collect();
+        self.remove(&gone);
+        gone
+    }
+
+    fn remove(&mut self, gone: &[AskId]) {
+        for ask in gone {
+            self.open.remove(ask);
+        }
+        self.unput.retain(|ask| !gone.contains(ask));
     }
 
     /// Somebody waits for the answer. `None`: there is no such question any more.
@@ -131,35 +228,42 @@ impl Book {
         heard
     }
 
-    pub(super) fn gives(&mut self, group: &GroupName, grant: GrantId, now: At, lasts: Duration) {
-        self.grants.insert(grant, (group.clone(), Span::new(now, lasts)));
+    pub(super) fn gives(&mut self, question: &Question, grant: GrantId, now: At, lasts: Duration) {
+        let (group, policy) = (question.who.group.clone(), question.policy);
+        self.grants.insert(grant, Given { group, policy, span: Span::new(now, lasts) });
     }
 
-    /// Whether a yes counts by both clocks.
-    pub(super) fn counts(&self, grant: GrantId, now: At) -> bool {
-        self.grants.get(&grant).is_some_and(|(_, span)| span.holds(now))
+    /// Whether a yes counts by both clocks, and was given under the policy that asks. That may have been replaced
+    /// while the owner answered.
+    pub(super) fn counts(&self, grant: GrantId, question: &Question, now: At) -> bool {
+        self.grants.get(&grant).is_some_and(|given| given.policy == question.policy && given.span.holds(now))
     }
 
     pub(super) fn says_no(&mut self, question: &Question, because: Option<String>, now: At) {
         let no = No { because, span: Span::new(now, super::NO_STANDS) };
-        self.noes.insert((question.who.group.clone(), question.fingerprint), no);
+        self.noes.insert((question.who.group.clone(), kind(question)), no);
+        self.noes_to.entry(question.who.group.clone()).or_default().push(Span::new(now, super::NOES_WITHIN));
+    }
+
+    /// Whether the owner said no so often of late that whatever the group asks for is not worth a question.
+    pub(super) fn has_enough_noes(&mut self, group: &GroupName, now: At) -> bool {
+        let Some(noes) = self.noes_to.get_mut(group) else { return false };
+        noes.retain(|no| no.holds(now));
+        noes.len() >= super::NOES
     }
 
     /// What was said of late of a request like this one.
     pub(super) fn no(&mut self, question: &Question, now: At) -> Option<Option<String>> {
         self.noes.retain(|_, no| no.span.holds(now));
-        self.noes.get(&(question.who.group.clone(), question.fingerprint)).map(|no| no.because.clone())
+        self.noes.get(&(question.who.group.clone(), kind(question))).map(|no| no.because.clone())
     }
 
     /// Forgets what nobody can answer or use any more; says which questions that were.
     pub(super) fn forget(&mut self, now: At) -> Vec<AskId> {
-        self.grants.retain(|_, (_, span)| span.holds(now));
+        self.grants.retain(|_, given| given.span.holds(now));
         let over = |open: &Open| open.waiting.is_empty() && !open.span.holds(now);
         let gone: Vec<_> = self.open.iter().filter(|(_, open)| over(open)).map(|(ask, _)| *ask).collect();
-        for ask in &gone {
-            self.open.remove(ask);
-        }
-        self.unput.retain(|ask| !gone.contains(ask));
+        self.remove(&gone);
         gone
     }
 
@@ -167,7 +271,8 @@ impl Book {
     /// waits for.
     pub(super) fn policy_changed(&mut self, group: &GroupName) -> Vec<AskId> {
         self.noes.retain(|(of, _), _| of != group);
-        self.grants.retain(|_, (of, _)| of != group);
+        self.noes_to.remove(group);
+        self.grants.retain(|_, given| given.group != *group);
         let own: Vec<_> = self
             .open
             .iter()
@@ -189,4 +294,10 @@ impl Book {
         self.unput.retain(|ask| !gone.contains(ask));
         gone
     }
+}
+
+/// What a no is about: requests like that one, in whichever head.
+fn kind(question: &Question) -> Fingerprint {
+    let credential = question.credential.as_deref();
+    Fingerprint::of(&question.who.group, &question.facts, credential, HeadHash::default())
 }

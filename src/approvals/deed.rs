@@ -5,9 +5,11 @@
 
 use std::time::Duration;
 
-use policies::{AskedBy, Authority, BodyHash, Facts, Fingerprint, Method, Path, Refusal, RuleRef, Scheme};
+use policies::{
+    AskedBy, Authority, BodyHash, Facts, Fingerprint, HeadHash, Method, Path, PolicyHash, Refusal, RuleRef, Scheme,
+};
 use proxy::audit::Identity;
-use proxy::ports::{Question, Yes};
+use proxy::ports::{Beside, Question, Yes};
 use tokio::time::Instant;
 
 use super::asking::cannot_ask;
@@ -81,10 +83,13 @@ impl Deed<'_> {
             shown: facts.path.clone(),
             credential: None,
             by: AskedBy { at, why: None, hold: HOLD, quiet: self.quiet, lift: Vec::new() },
-            fingerprint: Fingerprint::of(&self.who.group, &facts, None),
+            // No policy speaks of it.
+            policy: PolicyHash::of(&[]),
+            fingerprint: Fingerprint::of(&self.who.group, &facts, None, HeadHash::default()),
             body: BodyHash::of(self.exactly),
             bytes: self.exactly.len() as u64,
             fields: Vec::new(),
+            beside: Beside::default(),
             says: self.says.clone(),
             until: Instant::now() + Duration::from_secs(HOLD),
             facts,

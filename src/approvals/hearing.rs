@@ -2,7 +2,7 @@
 
 use super::answering::{By, NotAnswered};
 use super::reading::{self, Answer, Coded};
-use super::{Approvals, quiet, words};
+use super::{Approvals, Around, quiet, words};
 use crate::channels::protocol::Incoming;
 use crate::channels::terminal;
 use crate::store::ledger::Notice;
@@ -44,7 +44,7 @@ impl Approvals {
         if !group.is_main || message.forwarded || message.edits.is_some() || (asks.is_empty() && coded.is_none()) {
             return Ok(self.is_not(group, Not::Bound));
         }
-        if !is_owner(group, message) {
+        if !self.is_owner(group, message) {
             return Ok(self.is_not(group, Not::Approver));
         }
         let told = match coded {
@@ -62,7 +62,7 @@ impl Approvals {
             let several = asks.len() > 1 && reading::reaction(&message.text).is_some();
             return Ok(Heard::Taken(several.then(words::which)));
         };
-        if !group.is_main || !is_owner(group, message) {
+        if !group.is_main || !self.is_owner(group, message) {
             return Ok(self.is_not(group, Not::Approver));
         }
         let told = self.answer(ask, &answer, By::Reaction(group, &message.sender.id));
@@ -111,11 +111,18 @@ impl Approvals {
 
     /// `quiet 1h` in the owner's chat.
     fn hears_wish(&self, group: &Group, message: &Incoming) -> Heard {
-        match quiet::wish(&message.text).filter(|_| group.is_main && is_owner(group, message)) {
+        match quiet::wish(&message.text).filter(|_| group.is_main && self.is_owner(group, message)) {
             None => Heard::Other,
             Some(Ok(wish)) => Heard::Taken(Some(self.be_quiet(wish))),
             Some(Err(why)) => Heard::Taken(Some(why)),
         }
+    }
+
+    /// Whether the owner wrote it: whoever sits at the machine, or the one other person of the owner's own chat. Where
+    /// several people write, whoever the configuration says; nobody else is known to be it.
+    pub fn is_owner(&self, main: &Group, message: &Incoming) -> bool {
+        let named = |around: &Around| around.owners.contains(&message.sender.id);
+        main.channel == terminal::CHANNEL || !message.group || self.around().is_some_and(named)
     }
 
     /// Nothing happens, and it says so.
@@ -136,10 +143,4 @@ impl Approvals {
         self.ledger.note(&Notice::new("not_an_answer", Some(&group.name), text));
         Heard::Taken(Some(told.to_owned()))
     }
-}
-
-/// Whether the owner wrote it: whoever sits at the machine, or the one other person of the owner's own chat.
-/// Where several people write, nobody is known to be it.
-fn is_owner(main: &Group, message: &Incoming) -> bool {
-    main.channel == terminal::CHANNEL || !message.group
 }

@@ -51,9 +51,16 @@ pub const LATE: Duration = Duration::from_secs(600);
 /// How long a no stands for requests like the one it was said of, without asking again.
 const NO_STANDS: Duration = Duration::from_secs(120);
 
-/// The most questions that wait, of one group and of all.
+/// How many noes to a group, within how long, have its owner asked about nothing of it until that is over.
+const NOES: usize = 5;
+const NOES_WITHIN: Duration = Duration::from_secs(600);
+
+/// The most questions that are open of one group, and the most requests that wait for answers, of one and of all.
 const OF_ONE_GROUP: usize = 64;
 const OF_ALL: usize = 1024;
+
+/// The most new questions of a group in a minute.
+const NEW_A_MINUTE: usize = 128;
 
 /// The questions of one installation.
 pub struct Approvals {
@@ -82,6 +89,10 @@ pub struct Around {
     pub tell_agent: TellAgent,
     /// A group's policy is looked at anew: its file has changed.
     pub look_at_policy: Box<dyn Fn(&GroupName) + Send + Sync>,
+    /// Whether nothing of a group's goes out: it is locked.
+    pub is_locked: Box<dyn Fn(&GroupName) -> bool + Send + Sync>,
+    /// The owner's ids on the channel of a main chat that others write in too.
+    pub owners: Vec<String>,
 }
 
 impl std::fmt::Debug for Approvals {

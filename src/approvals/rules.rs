@@ -3,7 +3,7 @@
 //! is said.
 
 use jiff::Timestamp;
-use policies::GroupName;
+use policies::{GroupName, Showing};
 use policy_file::Smallest;
 use proxy::ports::{Held, Question};
 
@@ -22,20 +22,24 @@ pub(super) struct Rules {
 impl Rules {
     pub(super) fn of(question: &Question, held: Option<&Held>) -> Self {
         let facts = &question.facts;
-        let none = |why: &str| Rules { always: Err(why.to_owned()), never: Err(why.to_owned()) };
-        let Some(held) = held else { return none("an operation is done once or not at all") };
+        let Some(held) = held else { return Rules::none("an operation is done once or not at all") };
         // What may not be shown is not written down either.
         if question.shown != facts.path {
-            return none("its path holds what may not be written down");
+            return Rules::none("its path holds what may not be written down");
         }
         let always = policy_file::always(
             held.policy.at(held.now),
             facts,
-            &held.body,
+            Showing { bytes: &held.body, is_json: held.is_json, fields: &[] },
             "the owner was asked about this and said always",
         );
         let never = policy_file::never(facts, "the owner was asked about this and said never");
         Rules { always: always.map_err(|why| why.to_string()), never: Ok(never) }
+    }
+
+    /// For what no rule can say.
+    pub(super) fn none(why: &str) -> Self {
+        Rules { always: Err(why.to_owned()), never: Err(why.to_owned()) }
     }
 }
 

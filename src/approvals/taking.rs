@@ -21,7 +21,7 @@ impl Approvals {
             at: now.wall,
         };
         for found in self.store.grants_for(&wanted).map_err(|error| unavailable(&error))? {
-            if !self.book().counts(found.id, now) {
+            if !self.book().counts(found.id, question, now) {
                 self.store.end_grant(found.id, "its time was over").map_err(|error| unavailable(&error))?;
             } else if self.store.take_grant(found.id, &wanted).map_err(|error| unavailable(&error))? {
                 return Ok(Some(if found.of_answer { Yes::Answer(found.id) } else { Yes::Once(found.id) }));

@@ -6,10 +6,15 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use policies::{AskedBy, BodyHash, Code, Facts, Fingerprint, GroupName, Moment, Refusal, RuleRef, SandboxId};
+use policies::{
+    AskedBy, Authority, BodyHash, Code, Facts, Fingerprint, GroupName, HeadHash, Moment, PolicyHash, Refusal, RuleRef,
+    SandboxId,
+};
 use proxy::audit::Identity;
-use proxy::ports::Secrets;
-use proxy::ports::{Held, Owner, Question, Yes};
+use proxy::ports::{Beside, Held, Owner, Question, Yes};
+use proxy::ports::{SecretUnavailable, Secrets};
+use scan::{Watched, WatchedKind, Watchlist};
+use secrecy::SecretString;
 use tokio::time::Instant;
 
 use super::answering::NotAnswered;
@@ -17,11 +22,12 @@ use super::reading::Answer;
 use super::*;
 use crate::channels::protocol::{Incoming, Quote, Sender};
 use crate::store::{Answered, Ask, AskState, Group, MARK, NewGroup, RunId};
-use crate::vault::{SetAside, Vault};
 
 mod asked;
+mod bounds;
 mod heard;
 mod never;
+mod shown;
 
 /// An installation without a network, whose clocks a test sets.
 struct Scene {
@@ -37,6 +43,38 @@ struct Daemon {
     store: Arc<Store>,
     ledger: Arc<AuditLog>,
     approvals: Arc<Approvals>,
+}
+
+/// A surrogate of the family's: no other chat may read it.
+const SURROGATE: &str = "family-surrogate-0123456789abcdef";
+
+/// A vault with nothing but that.
+struct Guarded;
+
+impl Secrets for Guarded {
+    fn reveal(&self, _: &str) -> Result<SecretString, SecretUnavailable> {
+        Ok(SecretString::from(""))
+    }
+
+    fn held(&self, _: &str) -> Vec<SecretString> {
+        Vec::new()
+    }
+
+    fn watchlist(&self) -> Arc<Watchlist> {
+        let what = WatchedKind::Surrogate {
+            credential: "bank".into(),
+            sandbox: SandboxId::new("abc123").unwrap(),
+            group: group("family"),
+            retired: false,
+        };
+        Arc::new(Watchlist::build([Watched::new(what, &SecretString::from(SURROGATE))]).unwrap())
+    }
+
+    fn set_aside(&self, _: &Identity, _: &Authority) {}
+
+    fn is_set_aside(&self, _: &GroupName, _: &Authority) -> bool {
+        false
+    }
 }
 
 type Waiting = BoxFuture<'static, Result<Yes, Refusal>>;
@@ -139,12 +177,13 @@ impl Daemon {
         let times =
             Times::new(move || wall.load(Ordering::SeqCst), move || Duration::from_secs(steady.load(Ordering::SeqCst)));
         let approvals = Approvals::open(home, store.clone(), ledger.clone(), times).unwrap();
-        let vault: Arc<dyn Secrets> = Arc::new(Vault::new(Default::default(), SetAside::at(home.set_aside_dir())));
         approvals.stands_among(Around {
-            say: Say::new(vault, ledger.clone()),
+            say: Say::new(Arc::new(Guarded), ledger.clone()),
             wake_outbox: Box::new(|| {}),
             tell_agent: Box::new(|_, _, _| {}),
             look_at_policy: Box::new(|_| {}),
+            is_locked: Box::new(|group| group.as_str() == "locked"),
+            owners: vec!["anna-herself".to_owned()],
         });
         Daemon { store, ledger, approvals }
     }
@@ -163,7 +202,12 @@ fn group(name: &str) -> GroupName {
 }
 
 fn held(policy: policies::Policy, body: &str) -> Held {
-    Held { policy: Arc::new(policy), now: Moment::FAR, body: bytes::Bytes::copy_from_slice(body.as_bytes()) }
+    Held {
+        policy: Arc::new(policy),
+        now: Moment::FAR,
+        body: bytes::Bytes::copy_from_slice(body.as_bytes()),
+        is_json: true,
+    }
 }
 
 fn answer(what: Answered) -> Answer {
@@ -186,11 +230,13 @@ fn question(url: &str, body: &str, run: Option<u64>) -> Question {
         shown: facts.path.clone(),
         credential: None,
         by,
-        fingerprint: Fingerprint::of(&group("family"), &facts, None),
+        policy: PolicyHash::of(&[]),
+        fingerprint: Fingerprint::of(&group("family"), &facts, None, HeadHash::default()),
         body: BodyHash::of(body.as_bytes()),
         bytes: body.len() as u64,
         fields: vec!["name".to_owned(), "date".to_owned()],
-        says: format!("send {} bytes to forms.example", body.len()),
+        beside: Beside::default(),
+        says: format!("send it to forms.example ({})", body.len()),
         until: Instant::now() + Duration::from_secs(50),
         facts,
     }

@@ -44,6 +44,12 @@ impl Times {
         Times { wall: Arc::new(wall), steady: Arc::new(steady) }
     }
 
+    /// How late it is by both, in milliseconds.
+    pub fn millis(&self) -> (Millis, u64) {
+        let At { wall, steady } = self.now();
+        (wall, u64::try_from(steady.as_millis()).unwrap_or(u64::MAX))
+    }
+
     pub(super) fn now(&self) -> At {
         At { wall: (self.wall)(), steady: (self.steady)() }
     }

@@ -1,6 +1,6 @@
 //! What is said of a request that is asked about: to its owner, and to who asked.
 
-use desk::screen::{quotation, with_quotations};
+use desk::screen::{name, quotation, with_quotations};
 use policies::{Bounds, Code, Refusal};
 use proxy::ports::Question;
 
@@ -42,19 +42,36 @@ fn bytes(bytes: u64) -> String {
 }
 
 fn fields(question: &Question) -> Option<String> {
-    let shown: Vec<_> = question.fields.iter().take(FIELDS).map(|field| quotation(field, FIELD)).collect();
-    let more = question.fields.len().saturating_sub(shown.len());
-    match (&shown[..], more) {
+    listed(&question.fields, "field", "fields")
+}
+
+/// Names that others chose.
+fn listed(names: &[String], one: &str, several: &str) -> Option<String> {
+    let shown: Vec<_> = names.iter().take(FIELDS).map(|field| name(field, FIELD)).collect();
+    match (&shown[..], names.len().saturating_sub(shown.len())) {
         ([], _) => None,
-        ([one], 0) => Some(format!("field {one}")),
-        (_, 0) => Some(format!("fields {}", shown.join(", "))),
-        (_, more) => Some(format!("fields {} and {more} more", shown.join(", "))),
+        ([only], 0) => Some(format!("{one} {only}")),
+        (_, 0) => Some(format!("{several} {}", shown.join(", "))),
+        (_, more) => Some(format!("{several} {} and {more} more", shown.join(", "))),
     }
+}
+
+/// What its head says beside what every client's does.
+fn beside(question: &Question) -> Option<String> {
+    let names = listed(&question.beside.names, "header", "headers")?;
+    Some(format!("{names} ({})", bytes(question.beside.bytes)))
+}
+
+/// A path, and how long it is where not all of it is shown.
+fn path(question: &Question) -> String {
+    let path = question.shown.as_str();
+    let cut = if path.chars().count() > PATH { format!(" ({})", bytes(path.len() as u64)) } else { String::new() };
+    quotation(path, PATH) + &cut
 }
 
 /// Method, host and path, and what leaves.
 fn facts(question: &Question) -> String {
-    let path = quotation(question.shown.as_str(), PATH);
+    let path = path(question);
     let plain = if question.facts.scheme.as_str() == "http" { " (not encrypted)" } else { "" };
     let query = match &question.facts.query {
         Some(query) => format!(" and a query of {}", bytes(query.as_str().len() as u64)),
@@ -65,8 +82,9 @@ fn facts(question: &Question) -> String {
         None => String::new(),
     };
     let fields = fields(question).map(|fields| format!(", {fields}")).unwrap_or_default();
+    let beside = beside(question).map(|beside| format!("; {beside}")).unwrap_or_default();
     format!(
-        "{} \u{b7} {}\n{} {path}{plain}\nWhat leaves: a body of {}{query}{fields}{key}",
+        "{} \u{b7} {}\n{} {path}{plain}\nWhat leaves: a body of {}{query}{fields}{beside}{key}",
         question.who.group,
         host(question),
         question.facts.method,
@@ -85,7 +103,8 @@ pub(super) fn message(book: &Book, asks: &[AskId]) -> (String, Vec<AskId>) {
     (text, open.into_iter().map(|(ask, _)| ask).collect())
 }
 
-fn single(open: &Open) -> String {
+/// One question, with all that it says.
+pub(super) fn single(open: &Open) -> String {
     let Open { code, question, rules, .. } = open;
     if deed::operation(question).is_some() {
         return format!(
@@ -182,6 +201,15 @@ pub(super) fn refused(question: &Question, because: Option<&str>, for_good: bool
 /// The same, a moment ago, of a request like this one.
 pub(super) fn refused_before(question: &Question, because: Option<&str>) -> Refusal {
     no(question, "the owner said no to this a moment ago, and is not asked again so soon", because)
+}
+
+/// The same, of whatever a group asks for.
+pub(super) fn refused_often(question: &Question) -> Refusal {
+    no(
+        question,
+        "the owner said no several times within ten minutes, and is not asked about anything until that is over",
+        None,
+    )
 }
 
 /// The yes was for one request, and the same one was sent twice at a time.

@@ -22,6 +22,7 @@ pub(super) enum Way {
 /// The names in the data folder. `audit.key` opens nothing: it signs the log, which without it could
 /// not go on as the same.
 const DATA: &[(&str, Way)] = &[
+    ("absence.json", Way::Left),
     ("agents", Way::Agents),
     ("audit", Way::Log),
     ("audit.db", Way::Database),

@@ -6,6 +6,7 @@ use anyhow::anyhow;
 use policies::GroupName;
 
 use super::{Failure, change, environment, refused, show};
+use crate::absence;
 use crate::control::client::{Client, ClientError};
 use crate::control::protocol::{Answer, Request};
 use crate::gateway::latch::{self, LatchFile};
@@ -73,6 +74,7 @@ pub(super) async fn unlock(home: &Home, args: UnlockArgs) -> Result<ExitCode, Fa
             let file = LatchFile::at(home.latch_file());
             let (locked, _) = file.read();
             let open = latch::without(&locked, args.group.as_ref()).map_err(|why| refused(anyhow!(why)))?;
+            absence::heard_without_a_daemon(&home.absence_file()).map_err(environment)?;
             if open != locked {
                 file.write(&open).map_err(environment)?;
             }

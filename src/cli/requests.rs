@@ -196,10 +196,20 @@ fn stands(home: &Home, request: &AccessRequest) -> Stands {
     }
 }
 
+/// What it would do, in a sentence.
+fn does(home: &Home, request: &AccessRequest) -> String {
+    let Ok(facts) = asked_facts(&request.authority, &request.method, &request.path) else {
+        return "send something that cannot be read".to_owned();
+    };
+    let policy = PolicyFiles::compile(home, &request.group).map(|compiled| compiled.policy);
+    policy.unwrap_or_else(|_| policy_file::deny_all(&request.group)).sentence(&facts, None)
+}
+
 fn words(home: &Home, request: &AccessRequest, stands: &Stands) -> Styled {
     let times = if request.asked == 1 { String::new() } else { format!(", {} times", request.asked) };
     let head = format!(
-        ": {} {} {}  (asked {}{times})\n  \u{201c}{}\u{201d}\n",
+        " wants to {}\n  {} {} {}  (asked {}{times})\n  \u{201c}{}\u{201d}\n",
+        does(home, request),
         on_screen(&request.method),
         on_screen(&request.authority),
         on_screen(&request.path),

@@ -99,6 +99,10 @@ fn text(status: &Status) -> String {
             group => format!("  {group} is paused until {until}; `doorward resume {group}` ends it"),
         });
     }
+    if status.owner_away {
+        let away = "  No word of yours came for a long time: groups reach their models and nothing\n  else, until you write in the main group's chat or run `doorward unlock`";
+        lines.push(away.to_owned());
+    }
     for live in &status.sandboxes {
         let what = if live.busy { "is being answered" } else { "is idle" };
         lines.push(format!("  {} {what}, for {}", live.group, length(live.seconds)));
@@ -142,6 +146,7 @@ mod tests {
             cap: 2,
             locked: vec!["work".into()],
             paused: vec![PausedGroup { group: "club".into(), until: i64::MAX / 1_000_000 }],
+            owner_away: true,
             policies: Vec::new(),
             settings: None,
             engine: "Docker 27".into(),
@@ -159,6 +164,7 @@ mod tests {
             "lab failed",
             "work is locked",
             "club is paused until",
+            "No word of yours",
             "doorward stop GROUP",
             "Engine: Docker 27",
             "Channel whatsapp: not connected",

@@ -22,6 +22,16 @@ pub(super) const OF_ASSISTANT: [Key; 2] = [
 ];
 pub(super) const OF_CHAT: [Key; 1] =
     [key("language", r#""en", "de", "ar""#, "what Doorward itself says in chats; otherwise English")];
+pub(super) const OF_OWNER: [Key; 1] = [key(
+    "identities",
+    r#"["491701234567@s.whatsapp.net"]"#,
+    "who you are in a main group of several people; see [being asked](asking.md)",
+)];
+pub(super) const OF_ABSENCE: [Key; 1] = [key(
+    "after",
+    r#""14d""#,
+    "without a word of yours for this long, groups reach their models alone, 1h to 3650d; otherwise never; see [being asked](asking.md)",
+)];
 pub(super) const OF_ENGINE: [Key; 8] = [
     key("host", r#""unix:///var/run/docker.sock""#, "the container engine; otherwise the first in the usual places"),
     key("runtime", r#""runsc""#, "the engine's runtime for sandboxes; otherwise its own"),
@@ -123,9 +133,11 @@ pub(super) const OF_OAUTH: [Key; 6] = [
     key("private", r#"["192.168.1.20/32"]"#, "networks that the endpoint may be in though they are not public"),
 ];
 /// The keys at the top of `doorward.toml`.
-pub(super) const OF_SETTINGS: [&str; 15] = [
+pub(super) const OF_SETTINGS: [&str; 17] = [
     "assistant",
     "chat",
+    "owner",
+    "absence",
     "engine",
     "queue",
     "upstream",
@@ -205,9 +217,11 @@ mod tests {
     }
 
     /// Every table of `doorward.toml`.
-    static SETTINGS: [Table; 17] = [
+    static SETTINGS: [Table; 19] = [
         Table { header: "[assistant]", keys: &OF_ASSISTANT },
         Table { header: "[chat]", keys: &OF_CHAT },
+        Table { header: "[owner]", keys: &OF_OWNER },
+        Table { header: "[absence]", keys: &OF_ABSENCE },
         Table { header: "[engine]", keys: &OF_ENGINE },
         Table { header: "[queue]", keys: &OF_QUEUE },
         Table { header: "[upstream]", keys: &OF_UPSTREAM },

@@ -12,8 +12,8 @@ use crate::phrases::Language;
 
 use super::keys::{self, names};
 use super::{
-    Alarm, Assistant, Audit, Channels, Chat, Config, Digest, Engine, Messages, Mounts, Pinned, Privacy, Queue,
-    Upstream, Whatsapp, mount, resolver, values,
+    Absence, Alarm, Assistant, Audit, Channels, Chat, Config, Digest, Engine, Messages, Mounts, Owner, Pinned, Privacy,
+    Queue, Upstream, Whatsapp, mount, resolver, values,
 };
 
 mod agent;
@@ -29,6 +29,8 @@ type Block<'a, 'i> = desk::toml::Block<'a, 'i, PathBuf>;
 
 const ASSISTANT: TableKeys = TableKeys { header: "[assistant]", keys: &names(&keys::OF_ASSISTANT) };
 const CHAT: TableKeys = TableKeys { header: "[chat]", keys: &names(&keys::OF_CHAT) };
+const OWNER: TableKeys = TableKeys { header: "[owner]", keys: &names(&keys::OF_OWNER) };
+const ABSENCE: TableKeys = TableKeys { header: "[absence]", keys: &names(&keys::OF_ABSENCE) };
 const ENGINE: TableKeys = TableKeys { header: "[engine]", keys: &names(&keys::OF_ENGINE) };
 const QUEUE: TableKeys = TableKeys { header: "[queue]", keys: &names(&keys::OF_QUEUE) };
 const UPSTREAM: TableKeys = TableKeys { header: "[upstream]", keys: &names(&keys::OF_UPSTREAM) };
@@ -46,6 +48,8 @@ static SETTINGS: Vocabulary = Vocabulary {
     tables: &[
         ASSISTANT,
         CHAT,
+        OWNER,
+        ABSENCE,
         ENGINE,
         QUEUE,
         UPSTREAM,
@@ -79,6 +83,8 @@ fn file(file: &mut Block<'_, '_>) -> Config {
         chat: section(file, "chat", &CHAT, |block| Chat {
             language: block.read("language", Language::parse).unwrap_or_default(),
         }),
+        owner: section(file, "owner", &OWNER, owner),
+        absence: section(file, "absence", &ABSENCE, |block| Absence { after: block.read("after", values::absence) }),
         engine: section(file, "engine", &ENGINE, engine),
         queue: section(file, "queue", &QUEUE, queue),
         upstream: section(file, "upstream", &UPSTREAM, upstream),
@@ -119,6 +125,11 @@ fn assistant(block: &mut Block<'_, '_>) -> Assistant {
         name: block.read("name", values::assistant_name).unwrap_or(usual.name),
         time_zone: block.read("time_zone", values::time_zone).unwrap_or(usual.time_zone),
     }
+}
+
+fn owner(block: &mut Block<'_, '_>) -> Owner {
+    let words = block.strings("identities");
+    Owner { identities: all(block, words, values::identity) }
 }
 
 fn engine(block: &mut Block<'_, '_>) -> Engine {

@@ -59,6 +59,20 @@ fn the_assistant_has_a_name_and_a_clock() {
 }
 
 #[test]
+fn the_owner_has_ids_and_may_be_away() {
+    let config = parse("[owner]\nidentities = [\"491701234567@s.whatsapp.net\"]\n[absence]\nafter = \"14d\"").unwrap();
+    assert_eq!(config.owner.identities, ["491701234567@s.whatsapp.net"]);
+    assert_eq!(config.absence.after, Some(Duration::from_hours(14 * 24)));
+    assert_eq!(parse("").unwrap().absence.after, None);
+    for after in ["0s", "59m", "11y", "a while"] {
+        let found = problems(&format!("[absence]\nafter = \"{after}\""));
+        assert!(found.contains("length of time") || found.contains("from an hour to ten years"), "{after}: {found}");
+    }
+    assert!(problems("[owner]\nidentities = [\"Anna Smith\"]").contains("not an id"));
+    assert!(problems("[owner]\nids = []").contains("identities"));
+}
+
+#[test]
 fn everything_that_can_be_said() {
     let config = parse(
         r#"

@@ -100,6 +100,21 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     read.ok_or_else(|| format!("not a length of time; {}", desk::duration::FORM))
 }
 
+/// How long an owner may say nothing.
+pub(super) fn absence(text: &str) -> Result<Duration, String> {
+    let length = duration(text)?;
+    let fits = (Duration::from_hours(1)..=Duration::from_hours(24 * 3650)).contains(&length);
+    fits.then_some(length).ok_or_else(|| "from an hour to ten years; write it as \"14d\"".to_owned())
+}
+
+/// Somebody's id on a channel.
+pub(super) fn identity(text: &str) -> Result<String, String> {
+    let plain = !text.is_empty() && text.len() <= 256 && !text.contains(|c: char| c.is_whitespace() || c.is_control());
+    plain.then(|| text.to_owned()).ok_or_else(|| {
+        "not an id; write it as the channel gives it, for WhatsApp \"491701234567@s.whatsapp.net\"".to_owned()
+    })
+}
+
 /// `own-number`, `self-chat`.
 pub(super) fn whatsapp_mode(text: &str) -> Result<WhatsappMode, String> {
     match text {

@@ -207,6 +207,9 @@ pub struct Status {
     /// What is paused.
     #[serde(default)]
     pub paused: Vec<PausedGroup>,
+    /// Whether no word of the owner came for so long that nothing but models is asked.
+    #[serde(default)]
+    pub owner_away: bool,
     /// The policies that were asked for so far.
     #[serde(default)]
     pub policies: Vec<PolicyInForce>,

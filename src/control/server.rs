@@ -14,8 +14,9 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
 use super::held::Held;
-use super::protocol::{Answer, ChannelThere, LiveGroup, MAX_LINE, PausedGroup, PolicyInForce, Request, Status};
-use super::shown::open_ask;
+use super::protocol::{Answer, ChannelThere, LiveGroup, MAX_LINE, PausedGroup, Request, Status};
+use super::shown::{in_force, open_ask, paused};
+use crate::absence::Absence;
 use crate::approvals::Approvals;
 use crate::channels::lines::{LineReader, LineWriter};
 use crate::channels::terminal;
@@ -24,7 +25,7 @@ use crate::pipeline::outbox::OutboxHandle;
 use crate::pipeline::router::Peer;
 use crate::pipeline::{OWNER_STOPPED, Pipeline, Seated};
 use crate::sandboxes::{LiveSandbox, Sandboxes};
-use crate::store::{Group, OutboxState, Pause, Store, StoreError, now};
+use crate::store::{Group, OutboxState, Store, StoreError, now};
 
 /// Who has done it, for the log.
 const COMMAND_LINE: &str = "the command line";
@@ -59,6 +60,8 @@ pub struct Control {
     pub programs: Vec<&'static str>,
     /// The container engine, in words.
     pub engine: String,
+    /// What the owner's commands end.
+    pub absence: Arc<Absence>,
     /// How many sandboxes may live at once.
     pub cap: usize,
     /// Names the settings that the daemon was started with.
@@ -159,11 +162,16 @@ impl Control {
                 say(writer, &asks.map_or_else(Answer::Error, Answer::Asks)).await;
             }
             Request::AnswerAsk { code, answer, because } => {
+                self.absence.heard();
                 let told = self.approvals.answer_by_code(&code, answer, because);
                 say(writer, &told.map_or_else(Answer::Error, |told| Answer::Answered { told })).await;
             }
-            Request::Lock { group } => say(writer, &self.lock(group.as_deref())).await,
+            Request::Lock { group } => {
+                self.absence.heard();
+                say(writer, &self.lock(group.as_deref())).await;
+            }
             Request::Unlock { group } => {
+                self.absence.heard();
                 let unlocked = named(group.as_deref());
                 let unlocked = unlocked.and_then(|group| self.gateway.unlock(group.as_ref()));
                 let answer = unlocked.map_or_else(Answer::Error, |was_locked| Answer::Unlocked { was_locked });
@@ -348,7 +356,6 @@ impl Control {
 
     async fn status(&self) -> Status {
         let snapshot = self.pipeline.snapshot().await;
-        let in_force = |(group, hash): (GroupName, String)| PolicyInForce { group: group.to_string(), hash };
         let live = |seated: Seated| LiveGroup {
             group: seated.group.to_string(),
             busy: seated.busy,
@@ -364,6 +371,7 @@ impl Control {
             cap: self.cap,
             locked: self.locked(),
             paused: self.paused(),
+            owner_away: self.absence.is_away(),
             policies: self.gateway.policies_in_force().into_iter().map(in_force).collect(),
             settings: Some(self.settings.clone()),
             engine: self.engine.clone(),
@@ -391,10 +399,6 @@ impl Control {
 
     fn paused(&self) -> Vec<PausedGroup> {
         let pauses = self.store.pauses(now()).unwrap_or_default();
-        let paused = |Pause { group, until }: Pause| {
-            let group = group.map_or_else(|| "*".to_owned(), |group| group.to_string());
-            PausedGroup { group, until }
-        };
         pauses.into_iter().map(paused).collect()
     }
 

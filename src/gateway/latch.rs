@@ -129,6 +129,13 @@ impl super::Gateway {
         Ok(true)
     }
 
+    /// The owner is away, or back: while they are, nothing but models is asked.
+    pub fn set_away(&self, away: bool) {
+        self.proxy.latch.set_away(away);
+        let doors: Vec<_> = self.open_doors().iter().filter_map(Weak::upgrade).collect();
+        doors.iter().for_each(|door| door.cut_if_locked());
+    }
+
     /// What is locked.
     pub fn locked(&self) -> Arc<Locked> {
         self.proxy.latch.now()

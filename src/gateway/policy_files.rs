@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
 
 use arc_swap::ArcSwap;
 use desk::lock;
-use policies::{GroupName, Policy};
+use policies::{Facts, GroupName, Policy};
 use policy_file::{Problems, Source, Texts};
 use proxy::audit::LedgerDown;
 
@@ -110,6 +110,12 @@ impl PolicyFiles {
     /// Reads and compiles a group's policy as it stands in the file now.
     pub fn compile(home: &Home, group: &GroupName) -> Result<policy_file::Compiled, PolicyError> {
         policy_file::compile_all(group, &read(home, group)?).map_err(PolicyError::Wrong)
+    }
+
+    /// What a request does that is only spoken of, in the words of a group's policy as it stands in the file now;
+    /// nothing where it has none.
+    pub fn said(home: &Home, group: &GroupName, facts: &Facts) -> Option<String> {
+        Self::compile(home, group).ok()?.policy.said(facts)
     }
 
     /// The policy in force, looked up anew in the file: nobody has to wait for a

@@ -88,6 +88,8 @@ impl House {
             wake_outbox: Box::new(move || outbox.wake()),
             tell_agent: Box::new(|_, _, _| {}),
             look_at_policy: Box::new(|_| {}),
+            is_locked: Box::new(|_| false),
+            owners: Vec::new(),
         });
         House { home, store, log, gateway, owner, folder }
     }

@@ -64,6 +64,9 @@ impl Pipeline {
         if self.store.is_ours(&group.name, &message.id)? {
             return Ok(());
         }
+        if group.is_main && self.approvals.is_owner(group, &message) && !self.is_known(group, &message.id)? {
+            self.absence.heard();
+        }
         if let Heard::Taken(told) = self.approvals.hears(group, &message)? {
             return self.tell_sender(group, &message, told);
         }
@@ -135,6 +138,11 @@ impl Pipeline {
             }
         }
         Ok(())
+    }
+
+    /// Whether a message was delivered before.
+    fn is_known(&self, group: &Group, message: &str) -> Result<bool, StoreError> {
+        Ok(self.store.quoted(&group.name, message)?.is_some())
     }
 
     /// What was meant for Doorward alone is not kept; its sender is told what became of it.

@@ -61,6 +61,7 @@ use self::scheduler::{Scheduler, TaskBell};
 use self::shared::Shared;
 use self::waiting::Waits;
 use self::worker::Stopping;
+use crate::absence::Absence;
 use crate::approvals::Approvals;
 use crate::channels::protocol::{ChannelState, OutgoingKind, Sender};
 use crate::config::{Agent, GroupSettings, PeopleNotice};
@@ -73,6 +74,7 @@ use crate::store::{self, Group, Means, NewMessage, NewOutgoing, OutboxId, Say, S
 #[derive(Debug)]
 pub struct Pipeline {
     locks: Locks,
+    absence: Arc<Absence>,
     store: Arc<Store>,
     ledger: Arc<AuditLog>,
     outbox: OutboxHandle,
@@ -116,6 +118,8 @@ pub struct Parts<S> {
     pub locks: Locks,
     /// How often agents are set to work.
     pub allowance: Allowance,
+    /// What the owner's words end.
+    pub absence: Arc<Absence>,
     /// Where the files of groups are.
     pub home: Home,
     /// Messages, runs, outbox.
@@ -189,7 +193,8 @@ pub struct Seated {
 impl Pipeline {
     /// Settles what a dead daemon left behind, then starts.
     pub fn start<S: StartSandbox>(parts: Parts<S>) -> Result<(Arc<Pipeline>, PipelineTask), StoreError> {
-        let Parts { locks, allowance, home, store, ledger, say, outbox, approvals, bell, sandboxes, settings } = parts;
+        let Parts { locks, absence, allowance, home, store, ledger, say, outbox, approvals, bell, sandboxes, settings } =
+            parts;
         let (events, inbox) = mpsc::unbounded_channel();
         let (assistant, people_notice) = (settings.assistant.clone(), settings.people_notice.clone());
         let shared = Arc::new(Shared {
@@ -219,6 +224,7 @@ impl Pipeline {
         let scheduler = tokio::spawn(scheduler.run()).abort_handle();
         let pipeline = Arc::new(Pipeline {
             locks,
+            absence,
             store,
             ledger,
             outbox,

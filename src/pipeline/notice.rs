@@ -31,13 +31,14 @@ pub fn withheld(group: &Group, refusal: &Refusal) -> Phrases {
 }
 
 /// One text for all refusals of a run; `None` where there were none.
-pub fn text(refused: &[AuditEntry], policy_file: &Path) -> Option<Phrases> {
+/// `said`: what a request does, in the words of the group's policy.
+pub fn text(refused: &[AuditEntry], policy_file: &Path, said: impl Fn(&Facts) -> Option<String>) -> Option<Phrases> {
     let mut told = BTreeSet::new();
     let (mut lifts, mut commands): (Vec<&[String]>, Vec<String>) = (Vec::new(), Vec::new());
     let mut text = Phrases::default();
     let refused: Vec<_> = refused.iter().filter(|entry| !is_expected(entry)).collect();
     for entry in &refused {
-        let line = refusal(entry);
+        let line = refusal(entry, &said);
         if told.len() >= MOST_SHOWN || !told.insert(line.in_english()) {
             continue;
         }
@@ -87,9 +88,10 @@ fn lifted(mut text: Phrases, lifts: &[&[String]], commands: &[String], policy_fi
     text
 }
 
-fn refusal(entry: &AuditEntry) -> Phrases {
+fn refusal(entry: &AuditEntry, said: &impl Fn(&Facts) -> Option<String>) -> Phrases {
+    let does = facts(entry).and_then(|facts| said(&facts)).map(|does| format!(" ({does})")).unwrap_or_default();
     let request = match what(entry) {
-        Some(request) => Phrases::from(request),
+        Some(request) => Phrases::from(request + &does),
         None => Phrases::new("no-request"),
     };
     let why = match (entry.code(), entry.why()) {
@@ -129,9 +131,12 @@ pub fn instruction(lift: &[String]) -> Option<String> {
 
 /// The command that allows exactly what was refused, where the log knows all of it.
 fn command(entry: &AuditEntry) -> Option<String> {
-    let decision = &entry.decision;
-    let facts = Facts::parse(decision.method.as_deref()?, what(entry)?.split_once(' ')?.1).ok()?;
-    Some(facts.command_to_allow(&GroupName::parse(&decision.group).ok()?))
+    Some(facts(entry)?.command_to_allow(&GroupName::parse(&entry.decision.group).ok()?))
+}
+
+/// The request, but for its query; nothing where the log does not know all of that.
+fn facts(entry: &AuditEntry) -> Option<Facts> {
+    Facts::parse(entry.decision.method.as_deref()?, what(entry)?.split_once(' ')?.1).ok()
 }
 
 /// Whether a denial from a preset refused it: the owner accepted that with the preset, and

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use desk::lock;
-use policies::GroupName;
+use policies::{Facts, GroupName};
 use tokio::sync::mpsc;
 
 use super::dispatcher::Event;
@@ -17,6 +17,7 @@ use super::{Allowance, Settings};
 use super::{notice, sent};
 use crate::channels::protocol::OutgoingKind;
 use crate::config::{GroupSettings, People};
+use crate::gateway::policy_files::PolicyFiles;
 use crate::home::Home;
 use crate::phrases::Phrases;
 use crate::store::ledger::{AuditEntry, AuditLog};
@@ -149,7 +150,8 @@ impl<S> Shared<S> {
         if !notice::is_for(group) {
             return None;
         }
-        notice::text(&self.refused(run)?, &self.home.policy_file(&group.name))
+        let said = |facts: &Facts| PolicyFiles::said(&self.home, &group.name, facts);
+        notice::text(&self.refused(run)?, &self.home.policy_file(&group.name), said)
     }
 
     /// Ends a failed run: tries again later where that is safe and can help, else tells the chat.

@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::grants::{self, NewGrant};
 use super::{Millis, NewOutgoing, OutboxId, RunId, Store, StoreError, groups, outbox, runs};
 
+/// The most questions of a group that are kept without an answer: whoever asks much must not fill the disk. A reply to
+/// one that has gone is known by its mark.
+pub(super) const UNANSWERED_AT_MOST: u32 = 1000;
+
 /// The number of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AskId(pub u64);
@@ -126,6 +130,10 @@ impl Store {
                 new.at
             ];
             transaction.execute(insert, values).map_err(|error| self.explain(&error))?;
+            let forget = "DELETE FROM asks WHERE group_name = ?1 AND state = 'lost' AND id <=
+                          (SELECT id FROM asks WHERE group_name = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)";
+            let old = params![new.group.as_str(), UNANSWERED_AT_MOST];
+            transaction.execute(forget, old).map_err(|error| self.explain(&error))?;
             Ok(AskId(transaction.last_insert_rowid().unsigned_abs()))
         })
     }

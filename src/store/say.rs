@@ -25,6 +25,9 @@ use crate::phrases::{Language, Phrases};
 /// all that is said but questions.
 pub const MARK: char = '\u{1f6c2}';
 
+/// Another sign of airports that small screens show alike.
+const LIKE_IT: char = '\u{1f6c3}';
+
 /// A text that may go to the chat of the group that it was checked for, and to no other.
 ///
 /// ```compile_fail
@@ -297,7 +300,8 @@ impl fmt::Display for Sayable {
 }
 
 fn unmarked(text: String) -> String {
-    if text.contains(MARK) { text.replace(MARK, "") } else { text }
+    let is_mark = |c: char| c == MARK || c == LIKE_IT;
+    if text.contains(is_mark) { text.replace(is_mark, "") } else { text }
 }
 
 /// The refusal of a text. What was found, and of which credential, goes to the owner's log

@@ -8,6 +8,7 @@ use crate::reach::arrows;
 const FLOORS: &[(&str, u8)] = &[
     ("main", 4),
     ("lib", 4),
+    ("absence", 3),
     ("agents", 3),
     ("alarms", 3),
     ("approvals", 3),

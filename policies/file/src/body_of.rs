@@ -1,18 +1,18 @@
-//! A body as a sentence or the smallest rule needs it: its JSON where that has one reading, or the
-//! names of a form. What it is not: the reading that judges, which is in `policies`.
+//! A body as a sentence or the smallest rule needs it: its JSON where that has one reading. What it is not:
+//! the reading that judges, which is in `policies`.
 
 use std::fmt;
 
-use percent_encoding::percent_decode_str;
-use policies::Field;
+use policies::{Field, Showing};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-/// A body's JSON; none where it is no JSON, or has two readings.
+/// A body's JSON; none where it is no JSON by its head or its bytes, or has two readings.
 pub(crate) struct Body(Option<Value>);
 
 impl Body {
-    pub(crate) fn of(body: &[u8]) -> Self {
+    pub(crate) fn of(showing: Showing<'_>) -> Self {
+        let body = if showing.is_json { showing.bytes } else { &[] };
         Body(serde_json::from_slice::<Once>(body).ok().map(|Once(value)| value))
     }
 
@@ -37,23 +37,6 @@ impl Body {
             Value::Object(fields) => Some(format!("{} fields", fields.len())),
         }
     }
-}
-
-/// The names of the fields of a JSON object or of a form; none of anything else.
-pub(crate) fn names(body: &[u8]) -> Vec<String> {
-    if let Some(json) = Body::of(body).json() {
-        return json.as_object().map(|fields| fields.keys().cloned().collect()).unwrap_or_default();
-    }
-    let Ok(text) = std::str::from_utf8(body) else { return Vec::new() };
-    let is_form = text.contains('=') && text.bytes().all(|b| b.is_ascii_graphic());
-    if !is_form || text.starts_with(['{', '[', '<', '"']) {
-        return Vec::new();
-    }
-    let name = |pair: &str| {
-        let name = pair.split('=').next().unwrap_or_default().replace('+', " ");
-        percent_decode_str(&name).decode_utf8_lossy().into_owned()
-    };
-    text.split('&').map(name).collect()
 }
 
 /// JSON in which no key stands twice.

@@ -7,7 +7,7 @@ use policies::{AllowRule, Asking, GroupName, HostPattern, Limits, Origin, Patter
 
 use crate::advice::advise;
 use crate::part::Part;
-use crate::sentence::tell;
+use crate::sentence::TELLER;
 use crate::test_run::TestReport;
 use crate::{file, presets, summary, test_run, warnings};
 
@@ -77,7 +77,7 @@ pub fn run_tests(group: &GroupName, texts: &Texts) -> Result<Vec<TestReport>, Pr
 
 /// The policy of a group that has none: nothing is allowed.
 pub fn deny_all(group: &GroupName) -> Policy {
-    Policy::new(group, PolicyHash::of(&[]), Rules::default(), (advise, tell))
+    Policy::new(group, PolicyHash::of(&[]), Rules::default(), (advise, TELLER))
 }
 
 /// A policy that is right but for its tests, which have not run.
@@ -196,5 +196,5 @@ fn build(group: &GroupName, parts: &[Part]) -> Policy {
         blocks_lookalikes: files().any(|file| file.blocks_lookalikes),
     };
     let texts: Vec<_> = parts.iter().map(|part| (&*part.text.name, &*part.text.text)).collect();
-    Policy::new(group, PolicyHash::of(&texts), rules, (advise, tell))
+    Policy::new(group, PolicyHash::of(&texts), rules, (advise, TELLER))
 }

@@ -7,24 +7,27 @@
 
 use std::fmt::Write;
 
-use desk::screen::on_screen;
+use desk::screen::{is_plain_name, on_screen};
 use percent_encoding::percent_decode_str;
-use policies::{Facts, Method, RequestPattern, Say, Scheme, Telling};
+use policies::{Facts, Method, RequestPattern, Say, Scheme, Showing, Teller, Telling};
 
-use crate::body_of::{self, Body};
+use crate::body_of::Body;
 use crate::say::{Piece, pieces};
 
 /// The longest value, in characters.
 const VALUE: usize = 80;
 /// The longest path or name of a field.
 const NAME: usize = 60;
-/// So many fields are named.
+/// At most this many fields are named.
 const FIELDS: usize = 6;
+/// What is not known of a request that is only spoken of.
+const NOT_KNOWN: char = '\u{2026}';
 
 /// The teller of every policy that was read here.
-pub(crate) fn tell(telling: &Telling<'_>) -> String {
-    let said = best(telling).and_then(|(say, request)| fill(say, request, telling));
-    said.unwrap_or_else(|| plain(telling.facts, telling.body))
+pub(crate) const TELLER: Teller = Teller { said, plain };
+
+fn said(telling: &Telling<'_>) -> Option<String> {
+    best(telling).and_then(|(say, request)| fill(say, request, telling))
 }
 
 /// The sentence whose request says the most, of those that stand beside a rule that covers the request.
@@ -41,14 +44,18 @@ fn best<'a>(telling: &Telling<'a>) -> Option<(&'a Say, &'a RequestPattern)> {
 
 fn fill(say: &Say, request: &RequestPattern, telling: &Telling<'_>) -> Option<String> {
     let facts = telling.facts;
-    let body = Body::of(telling.body.unwrap_or_default());
+    let body = telling.body.map(Body::of);
     let mut text = String::new();
     for piece in pieces(&say.text).ok()? {
         match piece {
             Piece::Words(words) => text += &words,
             Piece::Star(star) => text += &data(&at_star(request, facts, star)?),
+            Piece::Query(_) if body.is_none() && facts.query.is_none() => text.push(NOT_KNOWN),
             Piece::Query(name) => text += &shown(parameter(facts, &name)),
-            Piece::Json(field) => text += &shown(body.value(&field)),
+            Piece::Json(field) => match &body {
+                Some(body) => text += &shown(body.value(&field)),
+                None => text.push(NOT_KNOWN),
+            },
         }
     }
     Some(on_screen(&text))
@@ -108,15 +115,19 @@ fn is_quote(c: char) -> bool {
 }
 
 /// Without a sentence: the method, the host and the path in plain words, and what leaves.
-fn plain(facts: &Facts, body: Option<&[u8]>) -> String {
-    let Facts { scheme, authority, method, path, query, upgrade } = facts;
+fn plain(telling: &Telling<'_>) -> String {
+    let Facts { scheme, authority, method, path, query, upgrade } = telling.facts;
     let mut host = authority.host_header(*scheme);
     if *scheme == Scheme::Http {
         host += " (in the clear)";
     }
     let at = if path.as_str() == "/" { String::new() } else { format!(" {}", data(path.as_str())) };
-    let body = body.unwrap_or_default();
-    let bytes = body.len();
+    let Showing { bytes: body, fields, is_json: _ } = telling.body.unwrap_or_default();
+    let bytes = match (telling.body, body.len()) {
+        (None, _) => "something".to_owned(),
+        (Some(_), 1) => "1 byte".to_owned(),
+        (Some(_), bytes) => format!("{bytes} bytes"),
+    };
     let mut text = match method {
         _ if upgrade.is_some() => format!("open a WebSocket at {host}{at}"),
         Method::Get | Method::Head | Method::Options | Method::Propfind | Method::Report if body.is_empty() => {
@@ -124,8 +135,8 @@ fn plain(facts: &Facts, body: Option<&[u8]>) -> String {
         }
         Method::Delete if body.is_empty() => format!("delete at {host}{at}"),
         Method::Mkcol | Method::Mkcalendar if body.is_empty() => format!("make a folder at {host}{at}"),
-        Method::Post => format!("send {bytes} bytes to {host}{at}"),
-        Method::Put | Method::Patch | Method::Proppatch => format!("write {bytes} bytes to {host}{at}"),
+        Method::Post => format!("send {bytes} to {host}{at}"),
+        Method::Put | Method::Patch | Method::Proppatch => format!("write {bytes} to {host}{at}"),
         Method::Get
         | Method::Head
         | Method::Options
@@ -133,22 +144,27 @@ fn plain(facts: &Facts, body: Option<&[u8]>) -> String {
         | Method::Report
         | Method::Delete
         | Method::Mkcol
-        | Method::Mkcalendar => format!("send {method} with {bytes} bytes to {host}{at}"),
+        | Method::Mkcalendar => format!("send {method} with {bytes} to {host}{at}"),
     };
     if let Some(query) = query.as_ref().filter(|query| !query.as_str().is_empty()) {
         let names = query.as_str().split('&').map(|pair| undone(pair.split('=').next().unwrap_or_default()));
-        let _ = write!(text, ", asking with {} bytes: {}", query.as_str().len(), listed(names.collect()));
+        let length = query.as_str().len();
+        let bytes = if length == 1 { "byte" } else { "bytes" };
+        let _ = write!(text, ", asking with {length} {bytes}: {}", listed(&names.collect::<Vec<_>>()));
     }
-    let names = body_of::names(body);
-    if !names.is_empty() {
-        let _ = write!(text, ": {} {}", if names.len() == 1 { "field" } else { "fields" }, listed(names));
+    if !fields.is_empty() {
+        let _ = write!(text, ": {} {}", if fields.len() == 1 { "field" } else { "fields" }, listed(fields));
     }
     text
 }
 
-fn listed(names: Vec<String>) -> String {
+fn listed(names: &[String]) -> String {
     let more = names.len().saturating_sub(FIELDS);
-    let mut all: Vec<_> = names.iter().take(FIELDS).map(|name| cut(name, NAME).replace(',', "\u{201a}")).collect();
+    let named = |name: &String| {
+        let shown = cut(name, NAME);
+        if is_plain_name(name) { shown } else { format!("\u{201c}{shown}\u{201d}") }
+    };
+    let mut all: Vec<_> = names.iter().take(FIELDS).map(named).collect();
     all.extend((more > 0).then(|| format!("and {more} more")));
     all.join(", ")
 }

@@ -5,7 +5,7 @@
 //! to: a number or a long text only has to be there, a field that was not sent may be, and of what
 //! is no JSON nothing is said; [`Smallest::wider`] tells each. What would be wider in the query has no rule.
 
-use policies::{Facts, Field, PolicyAt, Query, Upgrade, Verdict, Wanted, Words};
+use policies::{Facts, Field, PolicyAt, Query, Showing, Upgrade, Verdict, Wanted, Words};
 use serde_json::Value;
 
 use crate::body_of::Body;
@@ -40,13 +40,13 @@ const TEXT: usize = 200;
 const CONDITIONS: usize = 64;
 
 /// The `[[allow]]` for a request that was asked about.
-pub fn always(policy: PolicyAt<'_>, facts: &Facts, body: &[u8], why: &str) -> Result<Smallest, Unsayable> {
+pub fn always(policy: PolicyAt<'_>, facts: &Facts, body: Showing<'_>, why: &str) -> Result<Smallest, Unsayable> {
     if facts.upgrade == Some(Upgrade::WebSocket) {
         return Err(Unsayable::Upgrade);
     }
     let (credential, by) = match policy.with_grants(&[]).decide(facts.clone()) {
         Verdict::Ask(ask) => (ask.terms().credential().cloned(), ask.by().clone()),
-        Verdict::Allow(permit) => match permit.body_conditions().map(|conditions| conditions.check(body)) {
+        Verdict::Allow(permit) => match permit.body_conditions().map(|conditions| conditions.check(body.bytes)) {
             Some(Err(policies::Unfit::Asks(by))) => (permit.credential().cloned(), by),
             Some(Ok(_) | Err(policies::Unfit::Refused(_))) | None => return Err(Unsayable::NotAsked),
         },
@@ -55,7 +55,7 @@ pub fn always(policy: PolicyAt<'_>, facts: &Facts, body: &[u8], why: &str) -> Re
     let mut lines = suggest::allow_lines(facts);
     lines.push(query(facts)?);
     let mut wider = Vec::new();
-    if !body.is_empty() {
+    if !body.bytes.is_empty() {
         lines.extend(json(body, &mut wider));
     }
     lines.extend(credential.map(|name| format!("credential = \"{name}\"")));
@@ -92,7 +92,7 @@ fn query(facts: &Facts) -> Result<String, Unsayable> {
 }
 
 /// What rules can say of a JSON body, leaf by leaf.
-fn json(body: &[u8], wider: &mut Vec<&'static str>) -> Option<String> {
+fn json(body: Showing<'_>, wider: &mut Vec<&'static str>) -> Option<String> {
     let body = Body::of(body);
     let Some(json) = body.json() else {
         wider.push("any body: it is no JSON, and rules look into nothing else");

@@ -125,7 +125,8 @@ fn is_about_rules(code: Code) -> bool {
         | Code::BodyUnreadable
         | Code::OperationRefused
         | Code::Revoked
-        | Code::Locked => false,
+        | Code::Locked
+        | Code::OwnerAway => false,
     }
 }
 

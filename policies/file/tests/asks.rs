@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use policies::{
-    ASKED_AT_MOST, Ask, AskedBy, Authority, BodyConditions, BodyHash, Code, Facts, Grant, GrantId, Moment, Permit,
-    Policy, Unfit, Verdict,
+    ASKED_AT_MOST, Ask, AskedBy, Authority, BodyConditions, BodyHash, Code, Facts, Grant, GrantId, HeadHash, Moment,
+    Permit, Policy, Unfit, Verdict,
 };
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -109,7 +109,7 @@ fn a_yes_is_for_its_very_request() {
     }
     assert!(permit(&policy, same, &grants).body_conditions().is_some_and(|conditions| !conditions.look_inside()));
     let work = policies::GroupName::parse("work").unwrap();
-    let foreign = policies::Fingerprint::of(&work, &facts(same), Some("key"));
+    let foreign = policies::Fingerprint::of(&work, &facts(same), Some("key"), HeadHash::default());
     let foreign = Grant::kept(GrantId(3), foreign, policies::Granted::Once(BodyHash::of(b"one")));
     assert_eq!(of(&[foreign], same, b"one"), Fate::Asks);
     let no_key = compiled(&ISSUES.replace("credential = \"key\"\n", "")).unwrap();
@@ -208,7 +208,7 @@ fn what_can_never_be_asked_is_refused() {
         ("GET http://doorward.internal/", Code::SelfTarget),
     ] {
         let facts = facts(request);
-        let what = policies::Fingerprint::of(policy.group(), &facts, None);
+        let what = policies::Fingerprint::of(policy.group(), &facts, None, HeadHash::default());
         let yes = [
             Grant::kept(GrantId(1), what, policies::Granted::Once(BodyHash::of(b""))),
             Grant::kept(GrantId(2), what, policies::Granted::Answer(policies::Bounds::OF_AN_ANSWER)),

@@ -124,6 +124,8 @@ codes! {
         OperationRefused => "operation_refused",
         /// The owner has locked the group, or everything.
         Locked => "locked",
+        /// No word of the owner came for so long that only models are asked.
+        OwnerAway => "owner_away",
         /// The policy was tightened, the hours of its rule ended, or the sandbox stopped, while this was under way.
         Revoked => "revoked",
     }

@@ -69,6 +69,11 @@ impl Path {
         Ok(Path(canonical.into()))
     }
 
+    /// `/`.
+    pub fn root() -> Self {
+        Path("/".into())
+    }
+
     /// The canonical text, percent-encoding included.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -6,21 +6,33 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
-use policies::{Ask, BodyHash, Facts, Path, Refusal};
+use http::header::CONTENT_ENCODING;
+use policies::{Ask, BodyHash, Facts, HeadHash, Path, Refusal, Showing};
 use tokio::time::{Duration, Instant};
 
 use crate::case::Case;
 use crate::check::{Dressed, checked};
 use crate::gate::Gate;
-use crate::judge::{Denied, Judged, judged};
+use crate::head::{self, Beside};
+use crate::judge::{Denied, Judged, judged_by};
 use crate::ports::{Held, Question, Yes};
 
-/// What its owner is shown of a request beside what was judged.
+/// What is known of a request beside what was judged: what its owner is shown, and what a yes is for as well.
 pub struct Told {
+    /// Its head.
+    pub head: Head,
     /// Its path, as it may be shown.
     pub shown: Path,
     /// The names of its body's fields.
     pub fields: Vec<String>,
+}
+
+/// What is known of a head before its owner is asked.
+pub struct Head {
+    /// What a yes is for of it.
+    hash: HeadHash,
+    /// What it says beside what every client's does.
+    beside: Beside,
 }
 
 /// Looks through the head of a request before its owner is asked: what must not leave is no question.
@@ -28,8 +40,15 @@ pub fn check_asked<T>(
     ask: &Ask,
     came: &HeaderMap,
     look: impl FnOnce(HeaderMap) -> Result<(Dressed, T), Refusal>,
-) -> Result<T, Refusal> {
-    checked(ask.terms(), came, look).map(|(_, looked)| looked)
+) -> Result<(Head, T), Refusal> {
+    let mut carrier = None;
+    let (clean, looked) = checked(ask.terms(), came, |going_out| {
+        let (dressed, looked) = look(going_out)?;
+        carrier.clone_from(&dressed.carrier);
+        Ok((dressed, looked))
+    })?;
+    let beside = head::beside(&head::outgoing(came), carrier.as_ref());
+    Ok((Head { hash: clean.bound(), beside }, looked))
 }
 
 /// Waits for the owner's answer to a request with this head and body, at most as long as its policy says.
@@ -43,9 +62,12 @@ pub async fn answered(
 ) -> Result<(Case, Judged), Denied> {
     let until = Instant::now() + Duration::from_secs(ask.by().hold);
     let mut case = case.clone();
+    *ask = ask.with_head(told.head.hash);
     loop {
-        let question = question(gate, &case, &ask, (body, told), until);
-        let held = Held { policy: case.policy.clone(), now: case.now, body: body.clone() };
+        let is_json = head::says_json(headers) && !headers.contains_key(CONTENT_ENCODING);
+        let showing = Showing { bytes: body, is_json, fields: &told.fields };
+        let question = question(gate, &case, &ask, (showing, told), until);
+        let held = Held { policy: case.policy.clone(), now: case.now, body: body.clone(), is_json };
         let grants = match gate.until_answered(question, held).await {
             Ok(Yes::Once(id)) => vec![ask.once(id, body)],
             Ok(Yes::Answer(id)) => vec![ask.answer(id)],
@@ -53,8 +75,8 @@ pub async fn answered(
             Err(refusal) => return Err(Denied::ByPolicy(Box::new(ask.into_facts()), refusal)),
         };
         let anew = grants.is_empty();
-        case = Case { grants: grants.into(), ..gate.case(case.connection, case.within.clone()) };
-        match judged(case.policy_now(), ask.into_facts(), headers) {
+        case = Case { grants: grants.into(), head: told.head.hash, ..gate.case(case.connection, case.within.clone()) };
+        match judged_by(&case, ask.into_facts(), headers) {
             Err(Denied::Asks(again)) if anew => ask = again,
             Err(Denied::Asks(again)) => {
                 let (facts, refusal) = again.into_refusal();
@@ -65,7 +87,7 @@ pub async fn answered(
     }
 }
 
-fn question(gate: &Gate, case: &Case, ask: &Ask, (body, told): (&Bytes, &Told), until: Instant) -> Question {
+fn question(gate: &Gate, case: &Case, ask: &Ask, (body, told): (Showing<'_>, &Told), until: Instant) -> Question {
     let terms = ask.terms();
     let to_show = Facts { path: told.shown.clone(), ..terms.facts().clone() };
     Question {
@@ -75,10 +97,12 @@ fn question(gate: &Gate, case: &Case, ask: &Ask, (body, told): (&Bytes, &Told), 
         shown: told.shown.clone(),
         credential: terms.credential().cloned(),
         by: ask.by().clone(),
+        policy: terms.policy(),
         fingerprint: ask.fingerprint(),
-        body: BodyHash::of(body),
-        bytes: body.len() as u64,
+        body: BodyHash::of(body.bytes),
+        bytes: body.bytes.len() as u64,
         fields: told.fields.clone(),
+        beside: told.head.beside.clone(),
         says: case.policy.sentence(&to_show, Some(body)),
         until,
     }
@@ -87,8 +111,10 @@ fn question(gate: &Gate, case: &Case, ask: &Ask, (body, told): (&Bytes, &Told), 
 impl Gate {
     async fn until_answered(&self, question: Question, held: Held) -> Result<Yes, Refusal> {
         tokio::select! {
-            answer = self.owner().ask(question, held) => answer,
+            // Before anybody is asked.
+            biased;
             refusal = self.until_shut() => Err(refusal),
+            answer = self.owner().ask(question, held) => answer,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
-use policies::{Grant, Moment, Policy, PolicyAt};
+use policies::{Grant, HeadHash, Moment, Policy, PolicyAt};
 
 use crate::request::Intercepted;
 
@@ -43,8 +43,12 @@ pub struct Case {
     pub(crate) now: Moment,
     /// The yeses to this request.
     pub(crate) grants: Arc<[Grant]>,
+    /// The head that they are for.
+    pub(crate) head: HeadHash,
     /// Whether the owner had locked the group.
     pub(crate) locked: bool,
+    /// Whether nothing but models could be asked: the owner was away.
+    pub(crate) away: bool,
 }
 
 impl Case {
@@ -60,6 +64,6 @@ impl Case {
 
     /// The same as it judged when the request was read, or when its owner had said yes.
     pub fn policy_now(&self) -> PolicyAt<'_> {
-        self.policy.at(self.now).with_grants(&self.grants)
+        self.policy.at(self.now).with_grants(&self.grants).with_head(self.head)
     }
 }

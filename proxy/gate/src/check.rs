@@ -7,9 +7,9 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, HeaderName};
 use http::uri::PathAndQuery;
-use policies::{BodyConditions, Code, GrantId, Refusal, Terms, Unfit};
+use policies::{BodyConditions, Code, GrantId, HeadHash, Refusal, Terms, Unfit};
 
-use crate::head;
+use crate::head::{self, Carrier};
 use crate::judge::Judged;
 use crate::swap::{self, Swap};
 
@@ -20,6 +20,8 @@ pub struct Dressed {
     pub headers: HeaderMap,
     /// How long path, query and headers are, without the credential.
     pub bytes: u64,
+    /// Where the surrogate came, if in a header.
+    pub carrier: Option<Carrier>,
     /// What is put on.
     pub swap: Option<Swap>,
 }
@@ -30,6 +32,8 @@ pub struct Clean {
     pub(crate) target: PathAndQuery,
     pub(crate) bytes: u64,
     pub(crate) put_on: Option<(Arc<str>, String)>,
+    /// What a yes is for of it, where the owner may be asked.
+    bound: HeadHash,
     /// A body that was judged, and the same with a secret in it.
     body: Option<(Bytes, Bytes)>,
 }
@@ -61,7 +65,9 @@ pub(crate) fn checked<T>(
     head::refuse_other_methods(came, facts.method)?;
     let headers = head::outgoing(came);
     let names: Vec<HeaderName> = headers.keys().cloned().collect();
-    let (Dressed { mut headers, bytes, swap }, looked) = look(headers)?;
+    let fields = terms.may_ask().then(|| headers.clone());
+    let (Dressed { mut headers, bytes, carrier, swap }, looked) = look(headers)?;
+    let bound = fields.map(|fields| head::bound(&fields, carrier.as_ref())).unwrap_or_default();
     if headers.keys().any(|name| !names.contains(name) && name != ACCEPT_ENCODING) {
         return Err(Refusal::new(Code::Unsupported, "a header would go out that did not come"));
     }
@@ -69,7 +75,7 @@ pub(crate) fn checked<T>(
     swap.iter().try_for_each(|swap| swap::put_on_headers(&mut headers, swap))?;
     head::refuse_dns(came)?;
     let put_on = swap.map(|swap| (swap.credential, swap.place));
-    Ok((Clean { headers, target, bytes, put_on, body: None }, looked))
+    Ok((Clean { headers, target, bytes, put_on, bound, body: None }, looked))
 }
 
 impl Clean {
@@ -81,6 +87,11 @@ impl Clean {
     /// Whether the head says that the body is JSON, or nothing about it.
     pub fn says_json(&self) -> bool {
         head::says_json(&self.headers)
+    }
+
+    /// What a yes to the request is for of its head.
+    pub(crate) fn bound(&self) -> HeadHash {
+        self.bound
     }
 
     /// What goes out as path and query.
@@ -131,6 +142,10 @@ impl BodyJudged {
             return Err(Unfit::Refused(Refusal::new(Code::BodyUnreadable, why)));
         }
         let granted = conditions.map_or(Ok(None), |conditions| conditions.check(body))?;
+        if granted.is_some() && clean.bound != judged.permit().head() {
+            let why = "the head that would go out is not the one that the owner said yes to; send the request again";
+            return Err(Unfit::Refused(Refusal::new(Code::AskUnanswered, why)));
+        }
         Ok(BodyJudged { body: Some(body.clone()), granted })
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
-use policies::{Clock, Code, Host, Moment, Permit, Policy, Refusal, TunnelPermit};
+use policies::{Clock, Code, HeadHash, Host, Moment, Permit, Policy, Refusal, TunnelPermit};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::audit::{Identity, Ledger};
@@ -119,8 +119,9 @@ impl Gate {
 
     /// What a request that comes by this connection now is judged by.
     pub fn case(&self, connection: u64, within: Option<Arc<Intercepted>>) -> Case {
-        let locked = self.outside.latch.holds(&self.who.group);
-        Case { connection, within, policy: self.policy.snapshot(), now: self.now(), locked, grants: Arc::default() }
+        let (locked, away) = (self.outside.latch.holds(&self.who.group), self.outside.latch.is_away());
+        let (policy, now) = (self.policy.snapshot(), self.now());
+        Case { connection, within, policy, now, locked, away, grants: Arc::default(), head: HeadHash::default() }
     }
 
     /// Which moment it is for the owner.
@@ -159,11 +160,11 @@ impl Gate {
         self.shut.get().cloned()
     }
 
-    /// Until nothing of the group's may go on, and why.
+    /// Until nothing of the group's may go on that the owner is asked about, and why.
     pub(crate) async fn until_shut(&self) -> Refusal {
         loop {
             let shutting = self.shutting.notified();
-            match self.lets_nothing() {
+            match self.holds_back(false) {
                 Some(refusal) => return refusal,
                 None => shutting.await,
             }
@@ -184,12 +185,20 @@ impl Gate {
         if self.outside.latch.holds(&self.who.group) { Err(latch::refusal()) } else { Ok(()) }
     }
 
-    /// Cuts what is in flight, if the owner has locked the group.
+    /// The same of what asks a model, or does not.
+    pub(crate) fn holds_back(&self, asks_model: bool) -> Option<Refusal> {
+        let away = !asks_model && self.outside.latch.is_away();
+        self.lets_nothing().or_else(|| away.then(latch::away))
+    }
+
+    /// Cuts what is in flight, if the owner has locked the group; but for models, if the owner is away.
     pub fn cut_if_locked(&self) {
         if let Err(refusal) = self.locked() {
             self.in_flight.cut(&refusal);
-            self.shutting.notify_waiters();
+        } else if self.outside.latch.is_away() {
+            self.in_flight.cut_but_models(&latch::away());
         }
+        self.shutting.notify_waiters();
     }
 
     /// A place among the requests in flight.
@@ -248,13 +257,13 @@ impl Gate {
     /// A permit is checked again when it is used: the policy may have been tightened
     /// since it was given.
     pub(crate) fn upholds(&self, permit: &Permit, address: SocketAddr) -> Result<(), Refusal> {
-        self.lets_nothing().map_or(Ok(()), Err)?;
+        self.holds_back(permit.model()).map_or(Ok(()), Err)?;
         self.policy.now().at(self.now()).upholds(permit, Some(address))
     }
 
     /// The same for a connection that goes through unopened.
     pub(crate) fn upholds_tunnel(&self, permit: &TunnelPermit, address: SocketAddr) -> Result<(), Refusal> {
-        self.lets_nothing().map_or(Ok(()), Err)?;
+        self.holds_back(false).map_or(Ok(()), Err)?;
         self.policy.now().at(self.now()).upholds_tunnel(permit, Some(address))
     }
 

@@ -3,7 +3,26 @@
 
 use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName, HeaderValue};
 use http::{HeaderMap, header};
-use policies::{Code, Method, Refusal, normal_name};
+use policies::{Code, HeadHash, Method, Refusal, normal_name};
+
+/// The header in which a surrogate came, and what stands beside it there and is sent as it is: `Bearer` and the like, or
+/// the other half of Basic credentials.
+#[derive(Clone, Debug)]
+pub struct Carrier {
+    /// The header.
+    pub header: HeaderName,
+    /// What stands beside it.
+    pub beside: String,
+}
+
+/// What a head says beside what every client's does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// In which headers.
+    pub names: Vec<String>,
+    /// How many bytes in all.
+    pub bytes: u64,
+}
 
 /// Speaks to one hop only (RFC 9110 §7.6.1), or to a proxy.
 pub const HOP_BY_HOP: [HeaderName; 9] = [
@@ -58,6 +77,91 @@ const NOT_OUT_BEGINNINGS: [&str; 7] =
 /// Those of them that name a method.
 const OTHER_METHODS: [&str; 4] = ["http_method", "http_method_override", "method_override", "x_original_method"];
 const OTHER_METHOD_BEGINNINGS: [&str; 2] = ["x_http_method", "x_method_"];
+
+/// What a yes to a request is not for: what a client sends anew each time, who it says that it is, and what
+/// follows from the body, which a yes is for by itself. None of it changes what a host does. What is not known
+/// here may.
+const NOT_BOUND: [&str; 21] = [
+    "accept-encoding",
+    "baggage",
+    "content-digest",
+    "content-length",
+    "content-md5",
+    "correlation-id",
+    "date",
+    "digest",
+    "host",
+    "idempotency-key", // of a second sending: a host that knows it does nothing
+    "request-id",
+    "sentry-trace",
+    "traceparent",
+    "tracestate",
+    "user-agent",
+    "x-client-request-id",
+    "x-cloud-trace-context",
+    "x-correlation-id",
+    "x-idempotency-key",
+    "x-request-id",
+    "x-stainless-retry-count",
+];
+
+/// What every client sends, in few words.
+const ORDINARY: [&str; 8] = [
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "content-length",
+    "content-type",
+    "host",
+    "user-agent",
+];
+
+/// The longest value of one that a yes is not for, or that is not worth telling: a longer one could say anything.
+const SHORT: usize = 256;
+
+/// The most names of headers that are told.
+const TOLD: usize = 16;
+
+/// What a yes is for of a head that goes out. A credential it is for by its name: that is another text in the next
+/// sandbox.
+pub(crate) fn bound(headers: &HeaderMap, carrier: Option<&Carrier>) -> HeadHash {
+    let left_out = |name: &HeaderName, value: &[u8]| {
+        NOT_BOUND.contains(&name.as_str()) && value.len() <= SHORT && headers.get_all(name).iter().nth(1).is_none()
+    };
+    let fields = spoken(headers, carrier).filter(|(name, value)| !left_out(name, value));
+    let fields = fields.map(|(name, value)| (name.as_str(), value));
+    let mut fields: Vec<(&str, &[u8])> = fields.collect();
+    // Those of one name stay in their order, which says something.
+    fields.sort_by_key(|(name, _)| *name);
+    HeadHash::of(fields)
+}
+
+/// What a head says beside what every client's does.
+pub(crate) fn beside(headers: &HeaderMap, carrier: Option<&Carrier>) -> Beside {
+    let is_carrier = |name: &HeaderName| carrier.is_some_and(|carrier| carrier.header == *name);
+    let is_ordinary = |name: &HeaderName| ORDINARY.contains(&name.as_str()) || is_carrier(name);
+    let said = spoken(headers, carrier).filter(|(name, value)| !is_ordinary(name) || value.len() > SHORT);
+    let mut told = Beside::default();
+    for (name, value) in said {
+        told.bytes += value.len() as u64;
+        if told.names.len() < TOLD && told.names.last().is_none_or(|last| last != name.as_str()) {
+            told.names.push(name.as_str().to_owned());
+        }
+    }
+    told
+}
+
+/// All fields; that of the credential with what stands beside it there.
+fn spoken<'h>(
+    headers: &'h HeaderMap,
+    carrier: Option<&'h Carrier>,
+) -> impl Iterator<Item = (&'h HeaderName, &'h [u8])> {
+    headers.iter().map(move |(name, value)| match carrier {
+        Some(carrier) if carrier.header == *name => (name, carrier.beside.as_bytes()),
+        _ => (name, value.as_bytes()),
+    })
+}
 
 /// The headers that go upstream, before any credential is put on. `Host` is left
 /// empty: the authority is written from what was judged.
@@ -193,6 +297,86 @@ mod tests {
             assert!(!says(&[other]), "{other}");
         }
         assert!(!says(&["application/json", "text/html"]));
+    }
+
+    fn carrier(beside: &str) -> Carrier {
+        Carrier { header: header::AUTHORIZATION, beside: beside.to_owned() }
+    }
+
+    /// Attacks O04, O05: what goes in headers is no secret to who is asked, and no yes lets it change.
+    #[test]
+    fn what_a_head_says_beside_is_told() {
+        let of = |fields: &[(&'static str, &str)]| {
+            let fields = fields
+                .iter()
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()));
+            outgoing(&fields.collect())
+        };
+        let (long, ordinary) =
+            ("x".repeat(300), [("accept", "*/*"), ("user-agent", "curl/8"), ("content-type", "a/b")]);
+        assert_eq!(beside(&of(&ordinary), None), Beside::default());
+        let told = beside(
+            &of(&[("x-data", "abc"), ("user-agent", &long), ("authorization", "Basic x")]),
+            Some(&carrier("me")),
+        );
+        assert_eq!((told.names.len(), told.bytes), (2, 303), "{told:?}");
+        // What would be left out of a yes, were it short or there once.
+        let asked = bound(&of(&[("baggage", "a")]), None);
+        assert_eq!(bound(&of(&[("baggage", "b")]), None), asked);
+        assert_ne!(bound(&of(&[("baggage", &long)]), None), asked);
+        assert_ne!(bound(&of(&[("baggage", "a"), ("baggage", "b")]), None), asked);
+        // The other half of Basic credentials is another account.
+        let basic = of(&[("authorization", "Basic x")]);
+        assert_ne!(bound(&basic, Some(&carrier("anna"))), bound(&basic, Some(&carrier("ben"))));
+    }
+
+    /// Attack O04: a request with another head is another request; the same one sent again is the same.
+    #[test]
+    fn a_yes_is_for_the_head_that_goes_out() {
+        let of = |fields: &[(&'static str, &'static str)]| {
+            let fields =
+                fields.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+            bound(&outgoing(&fields.collect()), Some(&carrier("Bearer")))
+        };
+        let asked = [("content-type", "text/plain"), ("accept", "*/*"), ("authorization", "Bearer one")];
+        let with = |more: (&'static str, &'static str)| of(&[&asked[..], &[more]].concat());
+        for same in [
+            ("user-agent", "curl/8"),
+            ("accept-encoding", "gzip"),
+            ("traceparent", "00-1"),
+            ("idempotency-key", "k1"),
+            ("content-length", "5"),
+            ("connection", "close"),
+            ("x-forwarded-for", "10.0.0.1"),
+        ] {
+            assert_eq!(with(same), of(&asked), "{same:?}");
+        }
+        for other in [
+            ("content-type", "application/json"),
+            ("content_type", "application/json"),
+            ("content-encoding", "gzip"),
+            ("if-match", "\"1\""),
+            ("if-none-match", "*"),
+            ("prefer", "return=minimal"),
+            ("range", "bytes=0-1"),
+            ("x-amz-copy-source", "/a"),
+            ("x-amz-acl", "public-read"),
+            ("stripe-account", "acct_2"),
+            ("cookie", "account=2"),
+            ("x-api-key", "other"),
+            ("accept-language", "de"),
+            ("soapaction", "Delete"),
+        ] {
+            assert_ne!(with(other), of(&asked), "{other:?}");
+        }
+        let [kind, accept, key] = asked;
+        assert_eq!(of(&[key, accept, kind]), of(&asked));
+        assert_eq!(of(&[kind, accept, ("authorization", "Bearer of the next sandbox")]), of(&asked));
+        assert_ne!(of(&[("x-a", "1"), ("x-a", "2")]), of(&[("x-a", "2"), ("x-a", "1")]));
+        assert_ne!(of(&[kind]), of(&asked));
+        let nobodys =
+            |value| bound(&HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_static(value))]), None);
+        assert_ne!(nobodys("Bearer one"), nobodys("Bearer two"), "what is no credential of ours is another account");
     }
 
     /// Attack G07, and a request that would be another one with its header missing.

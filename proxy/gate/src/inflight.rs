@@ -74,8 +74,17 @@ impl InFlight {
     /// Cuts all of the group's: the door is shut. What the gateway asks for itself goes on: a
     /// token endpoint that is cut off may have given a new refresh token that nobody has then.
     pub(crate) fn cut(&self, refusal: &Refusal) {
+        self.cut_all(refusal, |permitted| !matches!(permitted, Permitted::Own));
+    }
+
+    /// The same, but for what asks a model.
+    pub(crate) fn cut_but_models(&self, refusal: &Refusal) {
+        self.cut_all(refusal, |permitted| !matches!(permitted, Permitted::Own) && !permitted.asks_model());
+    }
+
+    fn cut_all(&self, refusal: &Refusal, which: impl Fn(&Permitted) -> bool) {
         let state = self.lock();
-        let going = state.going.values().filter(|going| !matches!(going.permitted, Permitted::Own));
+        let going = state.going.values().filter(|going| which(&going.permitted));
         let going: Vec<_> = going.map(|going| going.progress.clone()).collect();
         drop(state);
         going.iter().for_each(|progress| progress.cut(refusal));
@@ -94,6 +103,11 @@ impl Permitted {
             Permitted::Tunnel(permit) => policy.upholds_tunnel(permit, address),
             Permitted::Own => Ok(()),
         }
+    }
+
+    /// Whether its rule says `model = true`.
+    pub(crate) fn asks_model(&self) -> bool {
+        matches!(self, Permitted::Request(permit) if permit.model())
     }
 
     fn judged_by(&self) -> Option<(PolicyHash, Moment)> {

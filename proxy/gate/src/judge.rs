@@ -4,6 +4,7 @@ use http::HeaderMap;
 use policies::{Ask, AskedBy, Authority, Facts, Permit, Policy, PolicyAt, Refusal, TunnelPermit, Verdict};
 
 use crate::case::Case;
+use crate::latch;
 use crate::second_path;
 
 /// What a request asks for, as it was read: by its record, and nowhere else.
@@ -30,7 +31,27 @@ pub enum Denied {
 
 /// Judges what was read, and whatever else its headers have the host read.
 pub fn judge(case: &Case, Asked(facts): Asked, headers: &HeaderMap) -> Result<Judged, Denied> {
-    judged(case.policy_now(), facts, headers)
+    judged_by(case, facts, headers)
+}
+
+/// The same of a request that was held, with what its owner answered.
+pub(crate) fn judged_by(case: &Case, facts: Facts, headers: &HeaderMap) -> Result<Judged, Denied> {
+    let judged = judged(case.policy_now(), facts, headers);
+    if case.away { model_alone(case, judged) } else { judged }
+}
+
+/// What is left of a verdict while the owner is away: what a rule lets a model be asked.
+fn model_alone(case: &Case, judged: Result<Judged, Denied>) -> Result<Judged, Denied> {
+    match judged {
+        Ok(judged) if judged.permit().model() => Ok(judged),
+        Ok(judged) => Err(Denied::ByPolicy(Box::new(judged.permit().facts().clone()), latch::away())),
+        Err(Denied::Asks(ask)) => Err(Denied::ByPolicy(Box::new(ask.into_facts()), latch::away())),
+        // Its connection would go through unopened, and is opened to tell it.
+        Err(Denied::ByPolicy(facts, _)) if case.policy_now().decide_tunnel(&facts.authority).is_some() => {
+            Err(Denied::ByPolicy(facts, latch::away()))
+        }
+        denied => denied,
+    }
 }
 
 /// The verdict on what a door read, or on what is only foreseen.
@@ -50,7 +71,7 @@ pub(crate) fn judged(policy: PolicyAt<'_>, facts: Facts, headers: &HeaderMap) ->
 
 /// Judges a connection that has named its host and said no more: nothing where it has to be opened.
 pub fn judge_tunnel(case: &Case, authority: &Authority) -> Option<JudgedTunnel> {
-    if case.locked {
+    if case.locked || case.away {
         // Opened, so that the refusal is told inside, where clients show it.
         return None;
     }

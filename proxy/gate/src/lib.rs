@@ -51,7 +51,7 @@
 //! ```
 //! ```compile_fail
 //! fn case(policy: std::sync::Arc<policies::Policy>, now: policies::Moment) -> gate::Case {
-//!     gate::Case { connection: 1, within: None, policy, now, grants: [].into(), locked: false }
+//!     gate::Case { connection: 1, within: None, policy, now, grants: [].into(), head: Default::default(), locked: false, away: false }
 //! }
 //! ```
 //!
@@ -98,14 +98,14 @@ mod tls;
 mod tunnel;
 
 pub use ahead::Ahead;
-pub use asking::{Told, answered, check_asked};
+pub use asking::{Head, Told, answered, check_asked};
 pub use case::{Case, Newest};
 pub use check::{BodyJudged, Clean, Dressed, check};
 pub use driver::Arriving;
 pub use exit::{Destination, Exit, Offer};
 pub use foresee::foresee;
 pub use gate::{Admitted, Gate, Hide, Outside};
-pub use head::{HOP_BY_HOP, nominated, outgoing};
+pub use head::{Beside, Carrier, HOP_BY_HOP, nominated, outgoing};
 pub use judge::{Asked, Denied, Judged, JudgedTunnel, Own, judge, judge_own, judge_tunnel};
 pub use latch::{Latch, Locked};
 pub use limits::{CONNECTION_WINDOW, Limits, STREAM_WINDOW};

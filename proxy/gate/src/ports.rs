@@ -6,9 +6,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use policies::{
-    AskedBy, BodyHash, Facts, Fingerprint, GrantId, GroupName, Host, HostName, Limits, Moment, Path, Policy, Refusal,
+    AskedBy, BodyHash, Facts, Fingerprint, GrantId, GroupName, Host, HostName, Limits, Moment, Path, Policy,
+    PolicyHash, Refusal,
 };
 use tokio::time::Instant;
+
+use crate::head::Beside;
 
 use crate::audit::{Identity, Pending};
 
@@ -74,6 +77,8 @@ pub struct Question {
     pub credential: Option<Arc<str>>,
     /// What has its owner asked.
     pub by: AskedBy,
+    /// The policy that does: a yes is given under it, and ends with it.
+    pub policy: PolicyHash,
     /// What identifies it, but for its body.
     pub fingerprint: Fingerprint,
     /// Its body.
@@ -82,6 +87,8 @@ pub struct Question {
     pub bytes: u64,
     /// The names of its body's fields.
     pub fields: Vec<String>,
+    /// What its head says.
+    pub beside: Beside,
     /// What it does, in the words of its policy.
     pub says: String,
     /// How long it waits.
@@ -96,6 +103,8 @@ pub struct Held {
     pub now: Moment,
     /// The body.
     pub body: Bytes,
+    /// Whether the head says that it is JSON.
+    pub is_json: bool,
 }
 
 /// What an owner says to a request that waits, but for no.

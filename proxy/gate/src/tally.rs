@@ -45,11 +45,11 @@ impl Tally {
         permitted: Permitted,
     ) -> Arc<Self> {
         let progress = Arc::new(Progress::new(leash, gate.limits().idle_body_time));
-        let of_the_group = !matches!(permitted, Permitted::Own);
+        let (of_the_group, asks_model) = (!matches!(permitted, Permitted::Own), permitted.asks_model());
         gate.in_flight().add(seq, permitted, &progress);
         let (up, uncounted) = (AtomicU64::new(0), AtomicU64::new(0));
         let tally = Tally { gate: gate.clone(), progress, _slot: slot, seq, started: Instant::now(), up, uncounted };
-        if let Some(shut) = gate.lets_nothing().filter(|_| of_the_group) {
+        if let Some(shut) = gate.holds_back(asks_model).filter(|_| of_the_group) {
             // Whoever shut or locked it may have looked at what is under way before.
             tally.cut(&shut);
         }

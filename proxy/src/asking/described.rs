@@ -9,12 +9,17 @@ use serde::de::IgnoredAny;
 /// The most names.
 const MOST: usize = 32;
 
+/// The longest of a name, in characters: what waits for an answer holds these beside the body.
+const NAME: usize = 64;
+
 /// The names of a form's or of JSON's fields; none where they cannot be read.
 pub(super) fn fields(headers: &HeaderMap, body: &[u8]) -> Vec<String> {
-    if body.is_empty() || headers.contains_key(CONTENT_ENCODING) {
+    let mut kinds = headers.get_all(CONTENT_TYPE).iter();
+    let (kind, another) = (kinds.next(), kinds.next());
+    if body.is_empty() || headers.contains_key(CONTENT_ENCODING) || another.is_some() {
         return Vec::new();
     }
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_ascii_lowercase();
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_ascii_lowercase();
     let mut names = if kind.starts_with("application/x-www-form-urlencoded") {
         of_form(body)
     } else if kind.starts_with("multipart/form-data") {
@@ -23,6 +28,11 @@ pub(super) fn fields(headers: &HeaderMap, body: &[u8]) -> Vec<String> {
         of_json(body)
     };
     names.truncate(MOST);
+    for name in &mut names {
+        if let Some((end, _)) = name.char_indices().nth(NAME) {
+            *name = name[..end].to_owned();
+        }
+    }
     names
 }
 
@@ -70,5 +80,11 @@ mod tests {
         }
         let many = (0..100).map(|n| format!("f{n}=1")).collect::<Vec<_>>().join("&");
         assert_eq!(of("application/x-www-form-urlencoded", &many).len(), MOST);
+        let long = of("application/x-www-form-urlencoded", &"%C3%A9".repeat(1000));
+        assert_eq!(long, ["\u{e9}".repeat(NAME)]);
+        let mut two = HeaderMap::new();
+        two.append(CONTENT_TYPE, "application/json".parse().unwrap());
+        two.append(CONTENT_TYPE, "application/x-www-form-urlencoded".parse().unwrap());
+        assert!(fields(&two, b"a=1").is_empty(), "two kinds have two readings");
     }
 }

@@ -25,14 +25,16 @@ impl Checked<'_> {
     /// The swap.
     pub(crate) fn put_on(self, facts: &Facts, secrets: &dyn Secrets) -> Result<(Dressed, Placed), Refusal> {
         let Checked { headers, bytes, lookalikes, taken_off, found } = self;
+        let carrier = found.as_ref().and_then(Found::carrier);
         let (swap, put_on) = found.map(|found| swap::put_on(found, facts, secrets)).transpose()?.unzip();
-        Ok((Dressed { headers, bytes, swap }, Placed { lookalikes, taken_off, put_on }))
+        Ok((Dressed { headers, bytes, carrier, swap }, Placed { lookalikes, taken_off, put_on }))
     }
 
     /// The same where no secret is read, with what the client would hear besides the answer.
     pub(crate) fn with_surrogate(self) -> (Dressed, Vec<String>) {
-        let Checked { headers, bytes, taken_off, .. } = self;
-        (Dressed { headers, bytes, swap: None }, notes(&taken_off).collect())
+        let Checked { headers, bytes, taken_off, found, .. } = self;
+        let carrier = found.as_ref().and_then(Found::carrier);
+        (Dressed { headers, bytes, carrier, swap: None }, notes(&taken_off).collect())
     }
 }
 

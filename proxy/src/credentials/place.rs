@@ -11,6 +11,7 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use gate::Carrier;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use policies::{Code, Refusal, letters_of, normal_name};
 use secrecy::SecretString;
@@ -52,6 +53,14 @@ pub(super) struct Found<'a> {
     /// What stands with it in the same value and is sent as it is: `Bearer` and the
     /// like, or the other half of Basic credentials.
     pub(super) beside: Option<String>,
+}
+
+impl Found<'_> {
+    /// The header that it stands in, with what stands beside it.
+    pub(super) fn carrier(&self) -> Option<Carrier> {
+        let header = self.place.header()?;
+        Some(Carrier { header, beside: self.beside.clone().unwrap_or_default() })
+    }
 }
 
 /// Padding says nothing, so clients may leave it out; what is sent is written anew.

@@ -6,6 +6,7 @@
 mod support;
 
 mod answers;
+mod away;
 mod budget;
 mod echo;
 mod evidence;

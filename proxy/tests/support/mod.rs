@@ -14,6 +14,7 @@ pub mod http2;
 mod keys;
 #[path = "../../../scan/tests/support/packing.rs"]
 pub mod packing;
+pub mod owner;
 pub mod ports;
 pub mod raw_http2;
 pub mod spelled;
@@ -38,6 +39,7 @@ use tokio::task::AbortHandle;
 
 pub use client::{Answer, Client, PATIENCE};
 use keys::{keyring, safe, values};
+use owner::{Says, Somebody};
 use ports::{Desk, Log, Names, Safe, Wallet};
 use upstream::{Canary, Upstream};
 
@@ -102,6 +104,8 @@ pub struct Setup {
     pub guards: bool,
     /// Of certificates that were taken back.
     pub lists: Vec<CertificateRevocationListDer<'static>>,
+    /// What the owner says when asked.
+    pub owner: Says,
 }
 
 impl Default for Setup {
@@ -112,6 +116,7 @@ impl Default for Setup {
             limits: Limits::default(),
             guards: true,
             lists: Vec::new(),
+            owner: Says::default(),
         }
     }
 }
@@ -172,7 +177,7 @@ impl World {
             budget: wallet.clone(),
             meter: wallet.clone(),
             internal: desk.clone(),
-            owner: Arc::new(proxy::ports::NobodyToAsk),
+            owner: Arc::new(Somebody::who(setup.owner)),
             now: {
                 let clock = clock.clone();
                 Arc::new(move || *clock.lock().unwrap())
@@ -226,6 +231,11 @@ impl World {
     /// The owner locks this, and nothing else.
     pub fn lock(&self, locked: proxy::Locked) {
         self.gateway.latch.set(locked);
+        [&self.family, &self.work].iter().for_each(|open| open.door.cut_if_locked());
+    }
+
+    pub fn away(&self, away: bool) {
+        self.gateway.latch.set_away(away);
         [&self.family, &self.work].iter().for_each(|open| open.door.cut_if_locked());
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use proxy::Limits;
 use serde::Deserialize;
 
+use crate::support::owner::Says;
 use crate::support::{packing, spelled};
 
 /// One file: one attack, in one or more spellings.
@@ -33,6 +34,9 @@ pub struct Case {
     /// Rules beside those of the fixture.
     #[serde(default)]
     pub also: String,
+    /// What the owner says when asked.
+    #[serde(default)]
+    pub owner: Says,
     #[serde(default)]
     pub limits: BTreeMap<String, u64>,
 

@@ -21,7 +21,8 @@ use run::{BY_GUARDS, BY_POLICY, Run, rests_on_guards, rests_on_policy, run, run_
 const IDS: &str = "A01 A02 A03 A04 A05 A06 A08 A10 B01 B02 B05 B06 B08 B09 C01 C02 C05 C06 C08 C09 C10 \
                    D01 D02 D03 D04 D06 D07 D10 D13 E01 E02 E03 E06 E07 E08 E09 E10 F01 F02 F03 F04 F05 F07 \
                    G01 G02 G03 G04 G05 G06 G07 G08 G09 G10 H01 H02 H03 H04 H05 H06 H07 H08 H09 I01 I02 I03 I04 I06 I08 I09 I12 \
-                   I13 I14 I15 I16 I17 I18 I19 J01 J02 J03 J04 J06 J10 K01 K02 K03 K04 K06 K08 K09 L01 L02 L03 L04 L06 L07 L08";
+                   I13 I14 I15 I16 I17 I18 I19 J01 J02 J03 J04 J06 J10 K01 K02 K03 K04 K06 K08 K09 L01 L02 L03 L04 L06 L07 L08 \
+                   N01 N02 N03 N04 N05 N06 N09 O01 O02 O03 O04 O05 O06";
 
 /// How many worlds stand at a time.
 const AT_ONCE: usize = 4;
@@ -136,10 +137,19 @@ fn missing(here: &BTreeSet<String>, readme: &str, code: &str) -> Vec<&'static st
 /// What the crates and their tests hold.
 fn all_code() -> String {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut folders: Vec<_> =
-        ["policies", "scan", "proxy", "containers/src", "containers/tests", "src", "tests", "channels"]
-            .map(|one| top.join(one))
-            .into();
+    let mut folders: Vec<_> = [
+        "policies",
+        "scan",
+        "proxy",
+        "containers/src",
+        "containers/guest/src",
+        "containers/tests",
+        "src",
+        "tests",
+        "channels",
+    ]
+    .map(|one| top.join(one))
+    .into();
     let mut code = String::new();
     while let Some(folder) = folders.pop() {
         for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {

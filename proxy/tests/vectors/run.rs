@@ -21,7 +21,7 @@ pub struct Run {
 
 /// Runs it as it is meant to be run.
 pub async fn run(case: &Case) -> Run {
-    let mut setup = Setup { limits: case.limits(), ..Setup::default() };
+    let mut setup = Setup { limits: case.limits(), owner: case.owner, ..Setup::default() };
     setup.family.push_str(&case.also);
     run_in(case, setup).await
 }

@@ -72,6 +72,28 @@ async fn an_answer_is_bound_to_its_question() {
     assert!(waits.await.is_ok());
 }
 
+/// Attack O01: in a chat of several people only the ids that the configuration lists are the owner's, whatever
+/// name stands beside another.
+#[tokio::test]
+async fn in_a_chat_of_several_the_owner_is_known_by_their_ids() {
+    let scene = Scene::new();
+    let (waits, id, code) = scene.asked();
+    let by = |sender: &str, message: Incoming| {
+        let sender = Sender { id: sender.to_owned(), name: "Anna".to_owned() };
+        Incoming { group: true, sender, ..message }
+    };
+    for other in ["anna", "ANNA-HERSELF", "anna-herself ", "anna-herself@elsewhere", ""] {
+        for message in [reply(&id, "yes"), said(&format!("yes {code}")), reacts(&id, "\u{1f44d}"), said("quiet 1h")] {
+            let heard = scene.hears("owner", by(other, message));
+            assert!(!matches!(&heard, Heard::Taken(Some(told)) if told.contains("Allowed")), "{other}: {heard:?}");
+        }
+    }
+    assert_eq!(scene.last().state, AskState::Waiting);
+    let heard = scene.hears("owner", by("anna-herself", reply(&id, "yes")));
+    assert!(matches!(&heard, Heard::Taken(Some(told)) if told == "Allowed, this once."), "{heard:?}");
+    assert!(waits.await.is_ok());
+}
+
 #[tokio::test]
 async fn an_answer_counts_once_however_it_comes() {
     let scene = Scene::new();
@@ -86,6 +108,29 @@ async fn an_answer_counts_once_however_it_comes() {
         assert!(waits.await.is_ok());
         scene.goes_on(60);
     }
+}
+
+/// Attack O03: at a time, from everywhere.
+#[tokio::test]
+async fn fifty_answers_at_a_time_count_once() {
+    let scene = Scene::new();
+    let (waits, id, code) = scene.asked();
+    let ways = [reply(&id, "1"), said(&format!("{code} yes")), reacts(&id, "\u{1f44d}"), reply(&id, "no")];
+    let counted: usize = std::thread::scope(|scope| {
+        let answers: Vec<_> = (0..50)
+            .map(|number| {
+                let (scene, way) = (&scene, ways[number % ways.len()].clone());
+                scope.spawn(move || match scene.hears("owner", way) {
+                    Heard::Taken(Some(told)) => usize::from(!told.contains("answered before")),
+                    heard => panic!("{heard:?}"),
+                })
+            })
+            .collect();
+        answers.into_iter().map(|answer| answer.join().unwrap()).sum()
+    });
+    assert_eq!((counted, scene.logged("ask_answered").len()), (1, 1));
+    let _ = waits.await;
+    assert!(scene.ask(form("a")).map_or(true, |answered| answered.is_err()), "nothing is left of it");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ enum Step {
     Ask {
         url: usize,
         body: u8,
+        head: u8,
         in_run: bool,
     },
     /// One that waits goes away.
@@ -30,7 +31,8 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        6 => (0..2_usize, 0..2_u8, any::<bool>()).prop_map(|(url, body, in_run)| Step::Ask { url, body, in_run }),
+        6 => (0..2_usize, 0..2_u8, 0..2_u8, any::<bool>())
+            .prop_map(|(url, body, head, in_run)| Step::Ask { url, body, head, in_run }),
         2 => any::<usize>().prop_map(Step::Leave),
         6 => (any::<usize>(), 0..5_usize, any::<bool>())
             .prop_map(|(ask, what, from_chat)| Step::Answer { ask, what, from_chat }),
@@ -44,10 +46,19 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..40)
 }
 
+/// What asked.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    url: usize,
+    body: u8,
+    head: u8,
+    run: Option<u64>,
+}
+
 /// A yes as the test remembers it, on its own.
 #[derive(Clone, Debug)]
 struct Yeses {
-    question: (usize, u8, Option<u64>),
+    question: Asked,
     of_answer: bool,
     left: u32,
     at: (u64, i64),
@@ -65,11 +76,12 @@ struct Model {
 
 impl Model {
     /// Whether a yes lets this go; uses it up.
-    fn lets_go(&mut self, asked: (usize, u8, Option<u64>), (steady, wall): (u64, i64)) -> bool {
+    fn lets_go(&mut self, asked: Asked, (steady, wall): (u64, i64)) -> bool {
         let (main, run, over) = (self.main, self.run, self.run_is_over);
         let good = |yes: &&mut Yeses| {
-            let same = yes.question.0 == asked.0 && (yes.of_answer || yes.question.1 == asked.1);
-            let run = !yes.of_answer || (yes.question.2 == asked.2 && asked.2 == Some(run) && !over);
+            let of = &yes.question;
+            let same = of.url == asked.url && of.head == asked.head && (yes.of_answer || of.body == asked.body);
+            let run = !yes.of_answer || (of.run == asked.run && asked.run == Some(run) && !over);
             let lasts = if yes.of_answer { 900 } else { 600 };
             let by_steady = steady - yes.at.0 < lasts;
             let by_wall = yes.at.1 <= wall && wall < yes.at.1 + i64::try_from(lasts).unwrap() * 1000;
@@ -83,7 +95,6 @@ impl Model {
 fn run(steps: Vec<Step>) {
     let mut scene = Scene::new();
     let mut model = Model::default();
-    type Asked = (usize, u8, Option<u64>);
     let mut waiting: Vec<(Asked, Waiting)> = Vec::new();
     let mut asked = std::collections::BTreeMap::new();
     let (main, family) = ("owner", group("family"));
@@ -91,10 +102,9 @@ fn run(steps: Vec<Step>) {
     let now = |scene: &Scene| (scene.steady.load(Ordering::SeqCst), scene.wall.load(Ordering::SeqCst));
     for (number, step) in steps.into_iter().enumerate() {
         match step {
-            Step::Ask { url, body, in_run } => {
-                let of = (url, body, in_run.then_some(model.run));
-                let question = question(URLS[url], &body.to_string(), of.2);
-                match scene.ask(question) {
+            Step::Ask { url, body, head, in_run } => {
+                let of = Asked { url, body, head, run: in_run.then_some(model.run) };
+                match scene.ask(of.question()) {
                     Ok(Ok(yes)) => assert!(model.lets_go(of, now(&scene)), "{yes:?} for {of:?}: {:?}", model.yeses),
                     Ok(Err(_)) => {}
                     Err(waits) => {
@@ -164,6 +174,14 @@ fn run(steps: Vec<Step>) {
                 false
             }
         });
+    }
+}
+
+impl Asked {
+    fn question(&self) -> Question {
+        let asked = question(URLS[self.url], &self.body.to_string(), self.run);
+        let head = HeadHash::of([("content-type", &[self.head][..])]);
+        Question { fingerprint: Fingerprint::of(&group("family"), &asked.facts, None, head), ..asked }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::cli::when::When;
 use crate::config::Config;
 use crate::digest::{Sources, words};
 use crate::home::Home;
-use crate::store::ledger::{Digest, Happened, Way};
+use crate::store::ledger::{AuditEntry, AuditReader, Digest, Events, Filter, Happened, Way};
 use crate::store::{Millis, Store};
 
 #[derive(Debug, clap::Args)]
@@ -44,6 +44,9 @@ const HEADINGS: [&str; 8] = ["GROUP", "HOST", "REQUESTS", "UP", "DOWN", "REFUSED
 /// So many hosts of a group are shown one by one: a sandbox can ask for any number.
 const HOSTS_AT_MOST: usize = 15;
 
+/// The newest events among which answers are looked for.
+const EVENTS_READ: u32 = 2000;
+
 /// A host's name has 253 characters at most; one line of a screen has fewer.
 const HOST_AT_MOST: usize = 60;
 
@@ -54,9 +57,13 @@ pub(super) fn run(args: &DigestArgs, home: &Home, screen: Screen, out: &mut dyn 
         return Ok(ExitCode::SUCCESS);
     }
     let mut digest = Digest { ways: Vec::new(), events: Vec::new(), head: None };
+    let mut asked = String::new();
     if is_there(home, args.old) {
         let reader = open(home, args.old)?;
         digest = reader.digest(args.group.as_ref(), Some(since))?;
+        if !args.json {
+            asked = answers(&reader, args.group.as_ref(), since)?;
+        }
         if let Some(group) = &args.group
             && let Some(words) = nothing::unknown_group(&reader, group)?
         {
@@ -68,7 +75,7 @@ pub(super) fn run(args: &DigestArgs, home: &Home, screen: Screen, out: &mut dyn 
             serde_json::json!({ "since_ms": since, "ways": digest.ways, "events": digest.events, "head": digest.head });
         writeln!(out, "{}", desk::screen::in_json(whole.to_string()))?;
     } else {
-        write!(out, "{}", text(&digest, since, &times::zone(), screen).on(screen))?;
+        write!(out, "{}", text(&digest, &asked, since, &times::zone(), screen).on(screen))?;
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)
@@ -84,7 +91,7 @@ fn daily(home: &Home, since: Millis) -> anyhow::Result<String> {
 }
 
 /// The digest for people.
-fn text(digest: &Digest, since: Millis, zone: &TimeZone, screen: Screen) -> Styled {
+fn text(digest: &Digest, asked: &str, since: Millis, zone: &TimeZone, screen: Screen) -> Styled {
     let mut text = if digest.ways.is_empty() {
         Styled::from(format!("Nothing was asked at a door since {}.\n", time(since, zone)))
     } else {
@@ -111,6 +118,7 @@ fn text(digest: &Digest, since: Millis, zone: &TimeZone, screen: Screen) -> Styl
             + format!("\nAnswers that were left before they were whole, of which their hosts hear: {abandoned}.\n");
     }
     text = text + credited(&digest.ways);
+    text = text + asked;
     text = text + besides(&digest.events);
     if let Some(head) = &digest.head {
         text = text + format!("\nThe log ends with record {}. {NOTE}{}\n", head.seq, head.hash);
@@ -140,6 +148,29 @@ fn credited(ways: &[Way]) -> String {
         lines.push(format!("({} more; --json has them)\n", rest.len()));
     }
     if lines.is_empty() { String::new() } else { format!("\nWith credentials:\n{}", lines.concat()) }
+}
+
+/// What the owner was asked and said, each with its sentence; the newest of it.
+fn answers(reader: &AuditReader, group: Option<&GroupName>, since: Millis) -> anyhow::Result<String> {
+    let filter = Filter {
+        group: group.cloned(),
+        since: Some(since),
+        events: Events::Alone,
+        limit: Some(EVENTS_READ),
+        ..Filter::default()
+    };
+    let entries = reader.entries(&filter)?;
+    let answered = |entry: &AuditEntry| {
+        let event = entry.event.as_ref().filter(|event| event.what == "ask_answered")?;
+        Some(format!("{}: {}\n", on_screen(&entry.decision.group), on_screen(&event.text)))
+    };
+    let mut lines: Vec<_> = entries.iter().filter_map(answered).collect();
+    let more = lines.len().saturating_sub(HOSTS_AT_MOST);
+    lines.drain(..more);
+    if more > 0 {
+        lines.push(format!("({more} more; `doorward audit --events` has them)\n"));
+    }
+    Ok(if lines.is_empty() { String::new() } else { format!("\nWhat you were asked:\n{}", lines.concat()) })
 }
 
 /// What happened that was no request, a line for each group.

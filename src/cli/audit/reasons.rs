@@ -56,6 +56,7 @@ fn of(code: Code) -> &'static str {
         Code::BodyUnreadable => "the body cannot be read in one way",
         Code::OperationRefused => "Doorward does not do what was asked",
         Code::Locked => "the owner has locked the group",
+        Code::OwnerAway => "no word of the owner for a long time",
         Code::Revoked => "the policy was tightened or the door shut",
     }
 }
@@ -79,6 +80,7 @@ pub(super) fn advice(code: &str, group: &str) -> String {
             .to_owned(),
         "audit_unavailable" | "secret_unavailable" => "`doorward doctor` says what is wrong.".to_owned(),
         "locked" => "`doorward unlock` on this machine opens it again.".to_owned(),
+        "owner_away" => "Write anything in the main group's chat, or `doorward unlock` on this machine.".to_owned(),
         "revoked" => "Nothing: what it was allowed by had ended.".to_owned(),
         _ => format!(
             "Nothing, if you expect it. `doorward policy explain {group} METHOD URL` says what the policy allows."

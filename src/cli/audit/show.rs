@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use desk::screen::on_screen;
+use policies::{Facts, GroupName};
 use proxy::audit::Seq;
 
 use super::table::{nothing_moved, request, took};
@@ -12,6 +13,7 @@ use super::{open, reasons};
 use crate::alarms;
 use crate::cli::show::{Screen, Styled};
 use crate::cli::times::{self, time};
+use crate::gateway::policy_files::PolicyFiles;
 use crate::home::Home;
 use crate::store::ledger::{AuditEntry, Ending, Numbered};
 
@@ -70,7 +72,7 @@ fn own(kind: &str) -> &'static str {
 
 fn in_full(home: &Home, entry: &AuditEntry) -> Styled {
     let mut text = format!("Record {}, of {}\n\n", entry.seq.0, time(entry.at, &times::zone()));
-    for (label, words) in rows(entry) {
+    for (label, words) in rows(home, entry) {
         text += &format!("{label:<INDENT$}{}\n", on_screen(&words));
     }
     match to_do(home, entry) {
@@ -79,11 +81,23 @@ fn in_full(home: &Home, entry: &AuditEntry) -> Styled {
     }
 }
 
-fn rows(entry: &AuditEntry) -> Vec<(&'static str, String)> {
+/// What the request does, in the words of its group's policy as it is now, or in plain ones.
+fn does(home: &Home, entry: &AuditEntry) -> Option<String> {
+    let decision = &entry.decision;
+    let (scheme, host, port) = (decision.scheme.as_ref()?, decision.host.as_ref()?, decision.port?);
+    let url = format!("{scheme}://{host}:{port}{}", decision.path.as_deref()?);
+    let facts = Facts::parse(decision.method.as_deref()?, &url).ok()?;
+    let group = GroupName::parse(&decision.group).ok()?;
+    let policy = PolicyFiles::compile(home, &group).map(|compiled| compiled.policy);
+    Some(policy.unwrap_or_else(|_| policy_file::deny_all(&group)).sentence(&facts, None))
+}
+
+fn rows(home: &Home, entry: &AuditEntry) -> Vec<(&'static str, String)> {
     let (decision, outcome) = (&entry.decision, entry.outcome.as_ref());
     let mut rows = Vec::new();
     let mut row = |label, words: Option<String>| rows.extend(words.map(|words| (label, words)));
     row("what", Some(request(entry)));
+    row("does", does(home, entry));
     row("from", from(entry));
     row("to", to(entry));
     row("verdict", Some(verdict(entry)));

@@ -16,6 +16,7 @@ pub(super) async fn check(home: &Home, config: &Config, groups: &[Group]) -> Vec
     checks.extend(on_whatsapp.iter().filter_map(|group| unheard(group, config)));
     checks.extend(groups.iter().filter_map(|group| shell(home, group)));
     checks.extend(main(config, groups));
+    checks.extend(groups.iter().find(|group| group.is_main).and_then(|main| owner(config, main)));
     checks
 }
 
@@ -115,6 +116,18 @@ fn main(config: &Config, groups: &[Group]) -> Option<Check> {
     Some(Check::fine(what, format!("{}, a chat on {}; {told}", main.name, main.channel)))
 }
 
+/// Whether the owner is known among several people, whose chat the main group's is.
+fn owner(config: &Config, main: &Group) -> Option<Check> {
+    let of_several = main.channel == WHATSAPP && main.chat.ends_with("@g.us");
+    (of_several && config.owner.identities.is_empty()).then(|| {
+        let found = format!(
+            "the chat of {} has several people, and nobody is known to be the owner: no answer to a question counts there",
+            main.name
+        );
+        Check::warning("the owner", found, "identities = [\"\u{2026}@s.whatsapp.net\"] under [owner] in doorward.toml, or a chat of your own")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -137,6 +150,16 @@ mod tests {
         assert_eq!((none.state, none.fix.as_deref()), (State::Broken, Some("doorward group set family main")));
         assert_eq!(main(&config, &[group("me", WHATSAPP, "+491701234567", true)]).unwrap().state, State::Fine);
         assert_eq!(main(&config, &[group("me", "pigeon", "x", true)]).unwrap().state, State::Broken);
+    }
+
+    #[test]
+    fn an_owner_whom_nobody_knows_is_told() {
+        let mut config = Config::default();
+        let several = group("home", WHATSAPP, "120363@g.us", true);
+        assert_eq!(owner(&config, &several).unwrap().state, State::Warning);
+        assert!(owner(&config, &group("me", WHATSAPP, "+491701234567", true)).is_none());
+        config.owner.identities = vec!["491701234567@s.whatsapp.net".to_owned()];
+        assert!(owner(&config, &several).is_none());
     }
 
     #[test]

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::fake::Fakes;
+use crate::absence::Absence;
 use crate::approvals::{Approvals, Times};
 use crate::channels::outward::Outward;
 use crate::channels::protocol::{FromChannel, Incoming, Outgoing, OutgoingKind, Sender, Takes, ToChannel, VERSION};
@@ -104,6 +105,12 @@ impl House {
                 })
             },
             allowance: self.fakes.allowance(),
+            absence: Absence::open(
+                (None, self.home.absence_file()),
+                Arc::clone(&self.fakes.ledger),
+                (Times::of_the_machine(), String::new()),
+                |_| {},
+            ),
             home: self.home.clone(),
             store: Arc::clone(&self.store),
             ledger: Arc::clone(&self.fakes.ledger),

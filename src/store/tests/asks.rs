@@ -167,3 +167,20 @@ fn a_database_without_files_is_brought_along() {
     assert_eq!((queued.text.as_str(), &queued.reacts_to, &queued.file), ("hi", &None, &None));
     assert!(store.mark_sent(queued.id, None).unwrap());
 }
+
+/// Attack O06: whoever asks and asks, for days.
+#[test]
+fn questions_that_nobody_answers_are_bounded() {
+    let scene = Scene::with_main();
+    let (old, answered) = (scene.ask("k7q2mx", None), scene.ask("k7q2my", None));
+    scene.store.leave_ask(old, AskState::Lost).unwrap();
+    scene.yes(answered, &once(&name("family"), None)).unwrap();
+    let many = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?1)
+                INSERT INTO asks (code, group_name, sandbox, method, authority, path, exact, shape, says, state, asked_at)
+                SELECT 'c' || n, 'family', 's', 'GET', 'a', '/', 'e', 's', 'x', 'lost', 1 FROM numbers";
+    Connection::open(scene.path()).unwrap().execute(many, [super::super::asks::UNANSWERED_AT_MOST]).unwrap();
+    let open = scene.ask("k7q2mz", None);
+    let is_there = |ask| scene.store.ask(ask).unwrap().is_some();
+    assert!(!is_there(old) && is_there(answered) && is_there(open));
+    assert!(scene.store.ask_of_code("c2").unwrap().is_some());
+}

@@ -37,6 +37,7 @@ mod engine;
 
 mod whatsapp;
 
+mod asked;
 mod claude;
 mod evening;
 mod kills;

@@ -107,6 +107,38 @@ impl WhatsApp {
         self.runtime.block_on(self.server.write_group(group, from, id, &wa::Message::text(text), with_key));
     }
 
+    /// Somebody reacts to a message, or takes that back.
+    pub(crate) fn react(&self, from: &str, id: &str, to: &str, sign: &str) {
+        self.runtime.block_on(self.server.write(from, id, &reaction(to, sign), &[]));
+    }
+
+    /// The same in a group.
+    pub(crate) fn react_in(&mut self, group: &str, from: &str, id: &str, to: &str, sign: &str) {
+        let with_key = self.keyed.insert((group.to_owned(), from.to_owned()));
+        self.runtime.block_on(self.server.write_group(group, from, id, &reaction(to, sign), with_key));
+    }
+
+    /// Somebody replies to a message of the account's.
+    pub(crate) fn reply(&self, from: &str, id: &str, to: &Shown, text: &str) {
+        self.quote(from, id, to, text, false);
+    }
+
+    /// The same, but passed on from elsewhere.
+    pub(crate) fn forward(&self, from: &str, id: &str, to: &Shown, text: &str) {
+        self.quote(from, id, to, text, true);
+    }
+
+    fn quote(&self, from: &str, id: &str, to: &Shown, text: &str, forwarded: bool) {
+        let context = wa::ContextInfo {
+            stanza_id: Some(to.id.clone()),
+            participant: Some(bare(OWN)),
+            quoted_message: wa::Message::text(&*to.text).into(),
+            is_forwarded: forwarded.then_some(true),
+            ..Default::default()
+        };
+        self.runtime.block_on(self.server.write(from, id, &wa::Message::text_with_context(text, context), &[]));
+    }
+
     /// Somebody writes in a chat whose messages disappear after so many seconds, or stay.
     pub(crate) fn say(&mut self, chat: &str, from: &str, id: &str, text: &str, stays: Option<u32>) {
         let context = |expiration| wa::ContextInfo { expiration: Some(expiration), ..Default::default() };
@@ -228,6 +260,12 @@ impl WhatsApp {
         });
         again.collect()
     }
+}
+
+fn reaction(to: &str, sign: &str) -> wa::Message {
+    let key = wa::MessageKey { id: Some(to.to_owned()), ..Default::default() };
+    let reaction = wa::message::ReactionMessage { key: key.into(), text: Some(sign.to_owned()), ..Default::default() };
+    wa::Message { reaction_message: reaction.into(), ..Default::default() }
 }
 
 /// What a stranger writes.

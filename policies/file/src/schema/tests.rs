@@ -45,7 +45,8 @@ fn sentences() -> String {
         let (file, _) = crate::file::read(&desk::Text::new(&source.name, &source.text), &origin);
         let mut told = std::collections::BTreeSet::new();
         for test in file.tests.iter().filter(|test| test.want == crate::table::Want::Allow) {
-            let body = test.body.as_ref().map(String::as_bytes);
+            let body =
+                test.body.as_ref().map(|body| policies::Showing { bytes: body.as_bytes(), is_json: true, fields: &[] });
             let sentence = policy.sentence(&test.facts, body);
             if told.insert(sentence.clone()) {
                 table += &format!(

@@ -24,6 +24,7 @@ fn a_record_is_shown_in_full() {
 Record 4
 
 what        GET api.example/v1
+does        read from api.example “/v1”
 from        group family, sandbox abc1, run 7
 to          api.example, port 443, at 192.0.2.1:443
 verdict     allowed
