@@ -9,6 +9,7 @@
 
 mod due;
 mod gathered;
+mod tasks;
 mod words;
 
 use std::sync::Arc;

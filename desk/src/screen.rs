@@ -48,7 +48,7 @@ fn inert(text: &str, at_most: usize, mark: impl Fn(char) -> char) -> String {
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut out = String::new();
     let mut chars = words.chars().peekable();
-    let mut taken = 0;
+    let (mut taken, mut before) = (0, ' ');
     while let Some(c) = chars.next() {
         if taken == at_most {
             out.push('\u{2026}');
@@ -56,9 +56,12 @@ fn inert(text: &str, at_most: usize, mark: impl Fn(char) -> char) -> String {
         }
         taken += 1;
         let next_is_word = chars.peek().is_some_and(|next| next.is_alphanumeric() || *next == '/');
+        // 07:00 is a time, and what stands before a port is none any more.
+        let in_a_time = before.is_ascii_digit() && chars.peek().is_some_and(char::is_ascii_digit);
+        before = c;
         match c {
             '.' | '\u{3002}' | '\u{ff0e}' | '\u{ff61}' if next_is_word => out.push_str("[.]"),
-            ':' if next_is_word => out.push_str("[:]"),
+            ':' if next_is_word && !in_a_time => out.push_str("[:]"),
             '@' => out.push_str("[at]"),
             '*' | '`' | '~' => {}
             c => out.push(mark(c)),

@@ -7,6 +7,7 @@ mod folders;
 mod machine;
 mod mend;
 mod others;
+mod tasks;
 
 use std::process::ExitCode;
 

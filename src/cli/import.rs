@@ -4,6 +4,7 @@ mod files;
 mod group;
 mod left;
 mod report;
+mod tasks;
 #[cfg(test)]
 mod tests;
 
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 
-use super::{Failure, refused, show};
+use super::{Failure, refused, show, task};
 use crate::config::{Assistant, Config};
 use crate::edit::Edit;
 use crate::home::Home;
@@ -21,8 +22,8 @@ use report::Report;
 
 /// Take over what another assistant has kept.
 ///
-/// Groups, messages, memories and the list of folders that may be mounted come along; what does not is said, with what to
-/// do instead. The other program's files are read and not changed. To do it again takes what has come since, and nothing
+/// Groups, messages, memories, tasks and the list of folders that may be mounted come along; what does not is said, with
+/// what to do instead. A task that you have to look at first is paused. The other program's files are read and not changed. To do it again takes what has come since, and nothing
 /// twice.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -69,11 +70,14 @@ struct Import<'a> {
 const USUAL_NAME: &str = "Andy";
 
 /// Runs the command.
-pub(super) fn run(home: &Home, args: ImportArgs) -> Result<ExitCode, Failure> {
+pub(super) async fn run(home: &Home, args: ImportArgs) -> Result<ExitCode, Failure> {
     let ImportCommand::Nanoclaw(NanoclawArgs { dir, mount_allowlist, dry_run }) = args.command;
     let allowlist = mount_allowlist.or_else(usual_allowlist);
     let report = nanoclaw(home, &dir, allowlist.as_deref(), dry_run)?;
     show::line(report.text(&dir, dry_run))?;
+    if !dry_run && report.has_taken("task") {
+        task::tell_daemon(home).await?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -98,7 +102,8 @@ fn nanoclaw(home: &Home, dir: &Path, allowlist: Option<&Path>, dry_run: bool) ->
     import.groups()?;
     import.shared_memory()?;
     import.allowlist(allowlist)?;
-    import.left()?;
+    import.tasks()?;
+    import.left();
     Ok(import.report)
 }
 

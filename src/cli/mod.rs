@@ -168,7 +168,7 @@ impl Command {
             Command::Doctor(args) => doctor::run(home, args).await,
             Command::Backup(args) => backup::run(home, args).await,
             Command::Restore(args) => restore::run(home, args).await,
-            Command::Import(args) => import::run(home, args),
+            Command::Import(args) => import::run(home, args).await,
             Command::Service(args) => service::run(home, args),
             Command::Uninstall(args) => uninstall::run(home, args).await,
             Command::Pages(args) => pages::run(&args),

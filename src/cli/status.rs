@@ -1,4 +1,4 @@
-//! `doorward status`: who is being answered, and who waits.
+//! `doorward status`: who is being answered, who waits, and which task is next.
 
 use std::process::ExitCode;
 
@@ -6,14 +6,15 @@ use serde::Serialize;
 
 use super::{Failure, environment, progress, refused, show, times};
 use crate::control::client::{Client, ClientError};
+use crate::control::planned::{PlannedTasks, TaskFailed, TaskPaused};
 use crate::control::protocol::{Answer, PausedGroup, Request, Status};
 use crate::digest::LastDrill;
 use crate::home::Home;
 use crate::pipeline::pausing;
 use crate::store::now;
 
-/// Show what the daemon is doing: which groups have a sandbox, which wait for one, how the channels stand, and what waits
-/// for you.
+/// Show what the daemon is doing: which groups have a sandbox, which wait for one, how tasks and channels stand, and what
+/// waits for you.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
@@ -26,6 +27,9 @@ pub struct StatusArgs {
     #[arg(long)]
     json: bool,
 }
+
+/// So many tasks are named that something is wrong with; `doorward task list` has them all.
+const LINES_AT_MOST: usize = 10;
 
 /// Runs the command.
 pub(super) async fn run(home: &Home, args: StatusArgs) -> Result<ExitCode, Failure> {
@@ -60,6 +64,7 @@ fn beside(status: &Status) -> String {
         };
         format!("Channel {}: {stands}", channel.channel)
     }));
+    lines.extend(tasks(&status.tasks));
     let waits = |count: usize, what: &str, command: &str| match count {
         0 => None,
         count => Some(format!("{count} {what}{}: `{command}`", if count == 1 { "" } else { "s" })),
@@ -67,6 +72,25 @@ fn beside(status: &Status) -> String {
     lines.extend(waits(status.asks, "open question", "doorward ask"));
     lines.extend(waits(status.undelivered, "undelivered message", "doorward undelivered"));
     lines.iter().map(|line| format!("\n{line}")).collect()
+}
+
+/// The next task, and those that something is wrong with.
+fn tasks(PlannedTasks { planned, next, failed, paused }: &PlannedTasks) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(next) = next {
+        let at = times::time(next.at_ms, &times::zone());
+        lines.push(format!("Tasks: {planned} planned; the next is task {} of {}, at {at}", next.task, next.group));
+    }
+    let failed = failed.iter().map(|TaskFailed { task, group, times }| {
+        let often = if *times == 1 { "failed".to_owned() } else { format!("failed {times} times") };
+        format!("Task {task} of {group} {often} within a day; `doorward task show {task}` says why")
+    });
+    lines.extend(failed.take(LINES_AT_MOST));
+    let paused = paused.iter().map(|TaskPaused { task, group, why }| {
+        format!("Task {task} of {group} is paused: {why}; `doorward task resume {task}` has it go on")
+    });
+    lines.extend(paused.take(LINES_AT_MOST));
+    lines
 }
 
 fn drilled(last: Option<LastDrill>) -> String {
@@ -131,6 +155,7 @@ fn length(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::planned::NextTask;
     use crate::control::protocol::{ChannelThere, LiveGroup};
 
     #[test]
@@ -153,6 +178,12 @@ mod tests {
             channels: vec![ChannelThere { channel: "whatsapp".into(), runs: true, connected: false }],
             asks: 1,
             undelivered: 2,
+            tasks: PlannedTasks {
+                planned: 3,
+                next: Some(NextTask { task: 4, group: "family".into(), at_ms: 0 }),
+                failed: vec![TaskFailed { task: 2, group: "club".into(), times: 3 }],
+                paused: vec![TaskPaused { task: 5, group: "work".into(), why: "it failed 5 times in a row".into() }],
+            },
         };
         let drill = LastDrill { at: 0, group: "family".into(), passed: true };
         let text = [text(&status), beside(&status), drilled(Some(drill))].concat();
@@ -168,6 +199,9 @@ mod tests {
             "doorward stop GROUP",
             "Engine: Docker 27",
             "Channel whatsapp: not connected",
+            "Tasks: 3 planned; the next is task 4 of family, at ",
+            "Task 2 of club failed 3 times within a day",
+            "Task 5 of work is paused: it failed 5 times in a row; `doorward task resume 5` has it go on",
             "1 open question: `doorward ask`",
             "2 undelivered messages: `doorward undelivered`",
             "from family: nothing got out",

@@ -65,6 +65,9 @@ pub(super) async fn run(home: &Home, args: TaskArgs) -> Result<ExitCode, Failure
     }
 }
 
+/// The longest prompt and the longest gate, in bytes.
+pub(super) const LONGEST: usize = 16 << 10;
+
 fn open_store(home: &Home) -> Result<Store, Failure> {
     Ok(group::open_store(home)?)
 }
@@ -80,7 +83,7 @@ fn not_changed(error: NotChanged) -> Failure {
 }
 
 /// Tells the daemon, so that nothing has to look again and again.
-async fn tell_daemon(home: &Home) -> Result<(), Failure> {
+pub(super) async fn tell_daemon(home: &Home) -> Result<(), Failure> {
     let Some(client) = Client::connect(home).await.map_err(environment)? else {
         show::aside("No daemon runs for this home: tasks are carried out while `doorward up` runs.");
         return Ok(());

@@ -1,5 +1,7 @@
 //! `doorward usage`: what models used up, and how much of each limit that is.
 
+mod openmetrics;
+
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
@@ -25,6 +27,7 @@ Examples:
   doorward usage family
   doorward usage --month
   doorward usage --json
+  doorward usage --openmetrics > doorward.prom
 
 Exit codes: 0.")]
 pub struct UsageArgs {
@@ -37,6 +40,9 @@ pub struct UsageArgs {
     /// As JSON, one line
     #[arg(long)]
     json: bool,
+    /// In the OpenMetrics text format, for Prometheus and the like
+    #[arg(long, conflicts_with = "json")]
+    openmetrics: bool,
 }
 
 const HEADINGS: [&str; 7] = ["GROUP", "MODEL", "REQUESTS", "READ", "CACHED", "WRITTEN", "COST"];
@@ -67,7 +73,9 @@ pub(super) fn run(home: &Home, args: &UsageArgs) -> Result<ExitCode, Failure> {
         .map(|report| (limits_of(home, &report.group), report))
         .map(|(limits, report)| (report, limits))
         .collect();
-    if args.json {
+    if args.openmetrics {
+        show::verbatim(&openmetrics::text(&reports, period))?;
+    } else if args.json {
         let groups: Vec<_> =
             reports.iter().map(|(report, limits)| json!({ "usage": report, "limits": limits })).collect();
         show::json(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use desk::Problems;
 use policies::GroupName;
 
-use super::{ConfigError, Mount, read};
+use super::{ConfigError, Mount, read, values};
 use crate::home::Home;
 use crate::phrases::Language;
 
@@ -61,12 +61,14 @@ pub enum Agent {
 }
 
 /// Which messages are answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trigger {
     /// All of them.
     Always,
     /// Those that call the assistant: `@Name` at the start, a mention, an answer to it.
     Name,
+    /// The same, and those that call it by another name, which it has in this chat beside its own.
+    Called(String),
 }
 
 /// How a group's model gets to know the people in its chat.
@@ -96,7 +98,8 @@ impl Trigger {
         match text {
             "always" => Ok(Trigger::Always),
             "name" => Ok(Trigger::Name),
-            _ => Err("not a trigger; write \"always\" or \"name\"".to_owned()),
+            _ if text.starts_with('@') => values::assistant_name(text).map(Trigger::Called),
+            _ => Err("not a trigger; write \"always\", \"name\", or another name as \"@Bob\"".to_owned()),
         }
     }
 }
@@ -222,6 +225,7 @@ mod tests {
         );
         assert_eq!(parse("privacy.people = \"stand-ins\"").unwrap().people, People::StandIns);
         assert_eq!(parse("trigger = \"always\"").unwrap().trigger, Some(Trigger::Always));
+        assert_eq!(parse("trigger = \"@Bob\"").unwrap().trigger, Some(Trigger::Called("Bob".to_owned())));
     }
 
     #[test]
@@ -256,7 +260,10 @@ mod tests {
                 "\nagnet = \"claude\"",
                 "groups/family.toml:2:1: a group's file has no key `agnet`; did you mean `agent`?",
             ),
-            ("trigger = \"sometimes\"", ":1:11: not a trigger; write \"always\" or \"name\""),
+            (
+                "trigger = \"sometimes\"",
+                ":1:11: not a trigger; write \"always\", \"name\", or another name as \"@Bob\"",
+            ),
             ("model = \"opus\"", "the shell has no model"),
             ("agent = \"claude\"\nmodel = \"--help\"", ":2:9: "),
             ("agent = \"claude\"\nlimits.memory = \"100 MB\"", "Claude Code needs at least 512 MiB of memory"),

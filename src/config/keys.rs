@@ -163,7 +163,11 @@ pub(crate) const OF_GROUP: [Key; 8] = [
     key("model", r#""sonnet""#, "its model, as the agent names it; otherwise its own choice"),
     key("endpoint", r#""http://nas:11434/v1""#, "the server of opencode's model, where it is one of yours"),
     key("command", r#"["goose", "acp"]"#, "how `acp` is started"),
-    key("trigger", r#""name", "always""#, "what is answered in a chat of several people: when it is called, or all"),
+    key(
+        "trigger",
+        r#""name", "always", "@Bob""#,
+        "what is answered in a chat of several people: when it is called, all, or when it is called by this name as well",
+    ),
     key("language", r#""en", "de", "ar""#, "what Doorward itself says in this chat; otherwise as `[chat]` says"),
     key("image", r#""my/own-image:1""#, "the image of its sandboxes; otherwise the agent's own"),
     key("keep_days", "90", "for how many days its messages are kept; otherwise as `[messages]` says"),

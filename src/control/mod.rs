@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod held;
+pub mod planned;
 pub mod protocol;
 pub mod server;
 pub mod settings;

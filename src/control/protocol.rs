@@ -15,6 +15,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::planned::PlannedTasks;
 use crate::store::{Answered, Millis};
 
 /// The longest line either side accepts, its newline included.
@@ -228,6 +229,9 @@ pub struct Status {
     /// Messages that could not be delivered.
     #[serde(default)]
     pub undelivered: usize,
+    /// How tasks stand.
+    #[serde(default)]
+    pub tasks: PlannedTasks,
 }
 
 /// How a channel stands.

@@ -14,6 +14,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
 use super::held::Held;
+use super::planned::PlannedTasks;
 use super::protocol::{Answer, ChannelThere, LiveGroup, MAX_LINE, PausedGroup, Request, Status};
 use super::shown::{in_force, open_ask, paused};
 use crate::absence::Absence;
@@ -378,6 +379,7 @@ impl Control {
             channels: self.channels().await,
             asks: self.approvals.open_asks().map_or(0, |open| open.len()),
             undelivered: self.store.undelivered(None).map_or(0, |all| all.len()),
+            tasks: PlannedTasks::of(&self.store).unwrap_or_default(),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::clock::OwnersClock;
 use crate::config::Prices;
 use crate::meters::{Report, report};
 use crate::store::ledger::{AuditReader, Digest};
-use crate::store::{Millis, Store, StoreError, TaskState};
+use crate::store::{Millis, Standing, Store, StoreError};
 
 /// Where it comes from.
 pub struct Sources<'a> {
@@ -33,8 +33,8 @@ pub struct Gathered {
     pub digest: Digest,
     /// What models used up.
     pub models: Vec<Report>,
-    /// How many tasks are planned, where there can be any.
-    pub tasks: Option<u64>,
+    /// How tasks stand, with what agents made and what failed since then.
+    pub tasks: Standing,
     /// The last drill.
     pub drill: Option<LastDrill>,
 }
@@ -68,17 +68,9 @@ impl Sources<'_> {
             since: self.clock.shown(since),
             digest: self.log.digest(None, Some(since))?,
             models,
-            tasks: Some(self.planned()?).filter(|planned| *planned > 0),
+            tasks: self.store.standing(since)?,
             drill: LastDrill::read(self.drill),
         })
-    }
-}
-
-impl Sources<'_> {
-    /// How many tasks are to be carried out at some time.
-    fn planned(&self) -> Result<u64, StoreError> {
-        let tasks = self.store.tasks(None, false)?;
-        Ok(tasks.iter().filter(|task| task.state == TaskState::Active).count() as u64)
     }
 }
 

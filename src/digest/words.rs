@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use desk::screen::on_screen;
 
 use super::gathered::Gathered;
+use super::tasks;
 use crate::meters::Report;
 use crate::phrases::Phrases;
 use crate::store::ledger::{Digest, Way};
@@ -21,7 +22,8 @@ pub fn words(gathered: &Gathered) -> Phrases {
     let refused: u64 = digest.ways.iter().map(|way| way.refused).sum();
     let alarms: u64 = digest.ways.iter().map(|way| way.alarms).sum();
     let asked = happened(digest, "asked");
-    if digest.ways.is_empty() && models.is_empty() && asked == 0 {
+    let about_tasks = tasks::words(tasks);
+    if digest.ways.is_empty() && models.is_empty() && asked == 0 && about_tasks.is_empty() {
         let quiet = Phrases::new("digest-quiet").with("since", since);
         return digest.head.as_ref().map_or(quiet.clone(), |head| {
             quiet.and(Phrases::new("digest-quiet-log").count("record", head.seq).with("head", &head.hash))
@@ -46,9 +48,10 @@ pub fn words(gathered: &Gathered) -> Phrases {
     for report in models {
         text = text.line(of_models(report));
     }
-    if let Some(tasks) = tasks {
-        text = text.line(Phrases::new("digest-tasks").count("count", *tasks));
+    if tasks.planned > 0 {
+        text = text.line(Phrases::new("digest-tasks").count("count", tasks.planned as u64));
     }
+    text = about_tasks.into_iter().fold(text, Phrases::line);
     text = text.line(match drill {
         None => Phrases::new("digest-no-drill"),
         Some(drill) => {
@@ -105,6 +108,7 @@ mod tests {
     use super::*;
     use crate::digest::gathered::LastDrill;
     use crate::phrases::Language;
+    use crate::store::Standing;
     use crate::store::ledger::{Happened, Head};
 
     fn gathered() -> Gathered {
@@ -126,7 +130,7 @@ mod tests {
         let models =
             vec![Report { group: "family".into(), tokens: 94_068, cost: 420_000, runs: 12, ..Report::default() }];
         let drill = Some(LastDrill { at: 1_795_995_000_000, group: "family".to_owned(), passed: true });
-        Gathered { since: "2026-11-29 08:00".into(), digest, models, tasks: None, drill }
+        Gathered { since: "2026-11-29 08:00".into(), digest, models, tasks: Standing::default(), drill }
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl Asked for SendFile {
         };
         let media = self.check().map_err(refuse)?;
         let caption = match self.caption.as_deref().filter(|caption| !caption.trim().is_empty()) {
-            Some(caption) => operations.say.say(group, Text::Message(caption.to_owned()))?,
+            Some(caption) => operations.say.say(group, Text::Message(operations.with_names(group, caption)))?,
             None => Sayable::default(),
         };
         let file = proxy::aside(|| operations.say.file(group, &self.name, media, self.content.clone()))?;

@@ -10,7 +10,7 @@ use super::asked::{Asked, Beyond, Described};
 use super::{Operations, Proof, unavailable, whole};
 use crate::channels::protocol::OutgoingKind;
 use crate::pipeline::reply;
-use crate::store::{Group, NewOutgoing, NotSaid, RunId, Text};
+use crate::store::{Group, NewOutgoing, NotSaid, REACTIONS_REACH, RunId, Text};
 
 /// The most messages that one run may send.
 pub(super) const MESSAGES_AT_MOST: u32 = 20;
@@ -18,7 +18,7 @@ pub(super) const MESSAGES_AT_MOST: u32 = 20;
 /// The longest message, in bytes: one that every channel takes whole.
 pub(super) const LONGEST: usize = 8 << 10;
 
-/// The longest one for another group's chat, in characters: its owner reads all of it.
+/// The longest text for another group, in characters: its owner reads all of it.
 pub(super) const LONGEST_ELSEWHERE: usize = 1000;
 
 /// `send_message`.
@@ -52,7 +52,7 @@ impl Asked for SendMessage {
         if to.name == caller.identity().group {
             return Ok(None);
         }
-        let text = self.shown()?;
+        let text = operations.with_names(&caller.identity().group, &self.shown()?);
         if text.chars().count() > LONGEST_ELSEWHERE {
             return Err(refuse(format!("a message to another group is at most {LONGEST_ELSEWHERE} characters long")));
         }
@@ -71,7 +71,8 @@ impl Asked for SendMessage {
         let Some(run) = caller.run() else {
             return Err(refuse("nothing is being answered now; a message belongs to an answer".to_owned()));
         };
-        let text = operations.say.say(&to.name, Text::Message(self.shown()?))?;
+        let text = operations.with_names(group, &self.shown()?);
+        let text = operations.say.say(&to.name, Text::Message(text))?;
         let new = NewOutgoing { kind: OutgoingKind::Reply, text, in_reply_to: None };
         let said = chats.store.say_in_run(group, RunId(run), &to.name, &new, MESSAGES_AT_MOST);
         said.map_err(|error| not_said(&error))?;
@@ -120,6 +121,9 @@ pub(super) fn not_said(error: &NotSaid) -> Refusal {
             Refusal::new(Code::LimitExceeded, why)
         }
         NotSaid::NoMessage => refuse("nobody wrote such a message in this chat".to_owned()),
+        NotSaid::TooOld => refuse(format!(
+            "this message is too old: a reaction reaches the last {REACTIONS_REACH} messages of all chats; answer it instead"
+        )),
         NotSaid::Store(error) => unavailable(error),
     }
 }

@@ -47,6 +47,7 @@ use crate::approvals::Approvals;
 use crate::home::Home;
 use crate::phrases::Language;
 use crate::pipeline::outbox::OutboxHandle;
+use crate::pipeline::people::Roster;
 use crate::pipeline::scheduler::TaskBell;
 use crate::store::ledger::AuditLog;
 use crate::store::{Say, Store, StoreError};
@@ -149,6 +150,19 @@ impl Operations {
             Some(_) => Asker::Other,
             None => Asker::Unregistered,
         })
+    }
+
+    /// A text of a group's agent with names in the place of [stand-ins](Roster), as its chat knows people.
+    fn with_names(&self, group: &GroupName, text: &str) -> String {
+        match self.roster(group) {
+            Ok(Some(roster)) => roster.reveal(text),
+            Ok(None) | Err(_) => text.to_owned(),
+        }
+    }
+
+    fn roster(&self, group: &GroupName) -> Result<Option<Roster>, Refusal> {
+        let chats = self.chats()?;
+        Roster::of_group(&chats.home, &chats.store, group).map_err(|error| unavailable(&error))
     }
 
     /// The chats, for those whom the table lets through.

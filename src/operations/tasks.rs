@@ -1,21 +1,26 @@
 //! `schedule_task`, `list_tasks`, `update_task`, `pause_task`, `resume_task`, `cancel_task`: what an agent
-//! is to do later, in its own group.
+//! is to do later, in its own group. Another group's task it changes only if the owner says yes.
 //!
 //! **Invariants**
 //! - A task that an agent makes or changes is told in its chat, whole, by the same transaction.
-//! - No agent reaches another group's task.
+//! - No agent reaches another group's task without a yes to that very change.
+
+mod elsewhere;
+mod shown;
 
 use desk::screen::quotation;
 use jiff::Timestamp;
 use policies::{Code, GroupName, Refusal};
 use proxy::ports::Caller;
 use serde::{Deserialize, Deserializer};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::asked::{Asked, Described};
-use super::{Asker, Chats, Operations, Proof, unavailable};
+use self::shown::{comes, listed, made, task_id, task_properties};
+use super::asked::{Asked, Beyond, Described};
+use super::{Chats, Operations, Proof, unavailable};
 use crate::channels::protocol::OutgoingKind;
 use crate::phrases::Phrases;
+use crate::pipeline::people::Roster;
 use crate::schedule::{Kind, Missed, Schedule};
 use crate::store::{
     Context, MadeBy, NewOutgoing, NewTask, NotChanged, RunId, Task, TaskChange, TaskId, TaskState, Word,
@@ -26,6 +31,9 @@ pub(super) const PROMPT_AT_MOST: usize = 2000;
 
 /// The longest command, in characters.
 pub(super) const GATE_AT_MOST: usize = 500;
+
+/// What a model reads of another group's task.
+const ELSEWHERE: &str = "Another group's only if the owner says yes to this very change, which may take a minute.";
 
 /// `schedule_task`, in the words of NanoClaw's.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -146,8 +154,12 @@ impl Asked for UpdateTask {
     fn described() -> Described {
         let mut properties = task_properties();
         properties["task_id"] = task_id();
-        let what = "Changes what is named of a task of this group. The chat is told.".to_owned();
+        let what = format!("Changes what is named of a task of this group. The chat is told. {ELSEWHERE}");
         Described { what, properties, required: &["task_id"] }
+    }
+
+    fn beyond(&self, operations: &Operations, caller: &Caller) -> Result<Option<Beyond>, Refusal> {
+        operations.beyond_own_tasks(caller, self.task_id, |task| operations.would_change(caller, task, self))
     }
 
     fn perform(&self, operations: &Operations, caller: &Caller, proof: Proof<'_>) -> Result<String, Refusal> {
@@ -158,10 +170,14 @@ impl Asked for UpdateTask {
 impl Asked for PauseTask {
     fn described() -> Described {
         Described {
-            what: "Has a task of this group rest until it is resumed. The chat is told.".to_owned(),
+            what: format!("Has a task of this group rest until it is resumed. The chat is told. {ELSEWHERE}"),
             properties: json!({ "task_id": task_id() }),
             required: &["task_id"],
         }
+    }
+
+    fn beyond(&self, operations: &Operations, caller: &Caller) -> Result<Option<Beyond>, Refusal> {
+        operations.beyond_own_tasks(caller, self.task_id, |task| Ok(elsewhere::would_be("pause", task)))
     }
 
     fn perform(&self, operations: &Operations, caller: &Caller, proof: Proof<'_>) -> Result<String, Refusal> {
@@ -172,10 +188,14 @@ impl Asked for PauseTask {
 impl Asked for ResumeTask {
     fn described() -> Described {
         Described {
-            what: "Has a paused task of this group go on. The chat is told.".to_owned(),
+            what: format!("Has a paused task of this group go on. The chat is told. {ELSEWHERE}"),
             properties: json!({ "task_id": task_id() }),
             required: &["task_id"],
         }
+    }
+
+    fn beyond(&self, operations: &Operations, caller: &Caller) -> Result<Option<Beyond>, Refusal> {
+        operations.beyond_own_tasks(caller, self.task_id, |task| Ok(elsewhere::would_be("resume", task)))
     }
 
     fn perform(&self, operations: &Operations, caller: &Caller, proof: Proof<'_>) -> Result<String, Refusal> {
@@ -186,10 +206,14 @@ impl Asked for ResumeTask {
 impl Asked for CancelTask {
     fn described() -> Described {
         Described {
-            what: "Ends a task of this group for good. The chat is told.".to_owned(),
+            what: format!("Ends a task of this group for good. The chat is told. {ELSEWHERE}"),
             properties: json!({ "task_id": task_id() }),
             required: &["task_id"],
         }
+    }
+
+    fn beyond(&self, operations: &Operations, caller: &Caller) -> Result<Option<Beyond>, Refusal> {
+        operations.beyond_own_tasks(caller, self.task_id, |task| Ok(elsewhere::would_be("cancel", task)))
     }
 
     fn perform(&self, operations: &Operations, caller: &Caller, proof: Proof<'_>) -> Result<String, Refusal> {
@@ -215,41 +239,58 @@ impl Operations {
             gate: wanted.gate.clone().filter(|gate| !gate.trim().is_empty()),
             made_by: MadeBy::Agent,
         };
-        let tell = |task: &Task| self.told(task, made(Phrases::new("task-made"), task));
-        let task = chats.store.add_task(&new, &Word { run: Some(run), tell: &tell }).map_err(not_changed)?;
+        // Before the change, which holds the store.
+        let roster = self.roster(group)?;
+        let named = |task: &Task| made(Phrases::new("task-made"), &with_names(roster.as_ref(), task));
+        let tell = |task: &Task| self.told(task, caller, named(task));
+        let word = Word { run: Some((run, group)), tell: &tell };
+        let task = chats.store.add_task(&new, &word).map_err(not_changed)?;
         chats.tasks_changed();
         Ok(format!("Task {} is made: {}. The chat is told of it.", task.id.0, comes(&task)))
     }
 
     fn list_tasks(&self, caller: &Caller, _: Proof<'_>) -> Result<String, Refusal> {
         let tasks = self.chats()?.store.tasks(Some(&caller.identity().group), false);
-        let tasks = tasks.map_err(|error| unavailable(&error))?;
+        let mut tasks = tasks.map_err(|error| unavailable(&error))?;
+        if let Some(roster) = self.roster(&caller.identity().group)? {
+            tasks.iter_mut().for_each(|task| task.what.prompt = roster.hide(&task.what.prompt));
+        }
         Ok(json!({ "tasks": tasks.iter().map(listed).collect::<Vec<_>>() }).to_string())
     }
 
     fn update_task(&self, caller: &Caller, _: Proof<'_>, wanted: &UpdateTask) -> Result<String, Refusal> {
         let (chats, run) = (self.chats()?, under_way(caller)?);
-        let task = self.own_task(caller, chats, wanted.task_id)?;
+        let task = reached_task(chats, wanted.task_id)?;
         self.may_be_told(&task.what.group, wanted.prompt.as_deref(), wanted.gate.as_deref())?;
         let change = TaskChange {
-            prompt: wanted.prompt.clone(),
+            prompt: self.understood(caller, &task, wanted.prompt.as_deref()),
             schedule: rescheduled(&task, wanted)?,
             context: context(wanted.context_mode.as_deref())?,
             missed: missed(wanted.missed.as_deref())?,
             gate: wanted.gate.clone(),
             state: None,
         };
-        let tell = |task: &Task| self.told(task, made(Phrases::new("task-changed"), task));
-        let task =
-            chats.store.change_task(task.id, &change, &Word { run: Some(run), tell: &tell }).map_err(not_changed)?;
+        let roster = self.roster(&task.what.group)?;
+        let named = |task: &Task| made(Phrases::new("task-changed"), &with_names(roster.as_ref(), task));
+        let tell = |task: &Task| self.told(task, caller, named(task));
+        let word = Word { run: Some((run, &caller.identity().group)), tell: &tell };
+        let task = chats.store.change_task(task.id, &change, &word).map_err(not_changed)?;
         chats.tasks_changed();
-        Ok(format!("Task {} is changed: {}. The chat is told of it.", task.id.0, comes(&task)))
+        // What else there is to know of another group's task is not who asks'.
+        let comes = if is_own(caller, &task) { format!(": {}", comes(&task)) } else { String::new() };
+        Ok(format!("Task {} is changed{comes}. {}", task.id.0, chat_is_told(caller, &task)))
+    }
+
+    /// A stand-in is somebody else in another group.
+    fn understood(&self, caller: &Caller, task: &Task, prompt: Option<&str>) -> Option<String> {
+        let own = is_own(caller, task);
+        prompt.map(|prompt| if own { prompt.to_owned() } else { self.with_names(&caller.identity().group, prompt) })
     }
 
     /// Pauses, resumes or cancels.
     fn set_task(&self, caller: &Caller, _: Proof<'_>, number: u64, state: TaskState) -> Result<String, Refusal> {
         let (chats, run) = (self.chats()?, under_way(caller)?);
-        let task = self.own_task(caller, chats, number)?;
+        let task = reached_task(chats, number)?;
         let (words, done) = match state {
             TaskState::Paused => (Phrases::new("task-paused-by-agent"), "is paused"),
             TaskState::Active => (Phrases::new("task-resumed-by-agent"), "goes on"),
@@ -260,24 +301,13 @@ impl Operations {
         }
         let words =
             |task: &Task| words.clone().with("number", task.id.0).with("what", quotation(&task.what.prompt, 80));
-        let tell = |task: &Task| self.told(task, words(task));
+        let roster = self.roster(&task.what.group)?;
+        let tell = |task: &Task| self.told(task, caller, words(&with_names(roster.as_ref(), task)));
         let change = TaskChange { state: Some(state), ..TaskChange::default() };
-        let task =
-            chats.store.change_task(task.id, &change, &Word { run: Some(run), tell: &tell }).map_err(not_changed)?;
+        let word = Word { run: Some((run, &caller.identity().group)), tell: &tell };
+        let task = chats.store.change_task(task.id, &change, &word).map_err(not_changed)?;
         chats.tasks_changed();
-        Ok(format!("Task {} {done}. The chat is told of it.", task.id.0))
-    }
-
-    /// The one place where a number becomes a task that this caller reaches.
-    fn own_task(&self, caller: &Caller, chats: &Chats, number: u64) -> Result<Task, Refusal> {
-        let found = chats.store.task(TaskId(number)).map_err(|error| unavailable(&error))?;
-        match found {
-            Some(task) if task.what.group == caller.identity().group => Ok(task),
-            Some(_) if self.asker(caller)? == Asker::Main => Err(refuse(format!(
-                "task {number} is another group's, which only the owner changes, on the machine: `doorward task --help`"
-            ))),
-            _ => Err(refuse(format!("this group has no task {number}; list_tasks says which there are"))),
-        }
+        Ok(format!("Task {} {done}. {}", task.id.0, chat_is_told(caller, &task)))
     }
 
     /// Whether the chat may read what the agent wants done, and can.
@@ -291,8 +321,13 @@ impl Operations {
         self.say.check(group, &format!("{} {}", prompt.unwrap_or_default(), gate.unwrap_or_default()))
     }
 
-    fn told(&self, task: &Task, words: Phrases) -> Vec<(GroupName, NewOutgoing)> {
+    /// Its chat hears of it, and whose wish it was, if not its own agent's.
+    fn told(&self, task: &Task, caller: &Caller, words: Phrases) -> Vec<(GroupName, NewOutgoing)> {
         let group = task.what.group.clone();
+        let words = match is_own(caller, task) {
+            true => words,
+            false => words.line(Phrases::new("task-by-other").with("group", caller.identity().group.as_str())),
+        };
         let text = self.say.own(&group, words);
         vec![(group, NewOutgoing { kind: OutgoingKind::Notice, text, in_reply_to: None })]
     }
@@ -302,6 +337,32 @@ impl Chats {
     fn tasks_changed(&self) {
         self.bell.ring();
         self.outbox.wake();
+    }
+}
+
+/// The task of a number, whosever it is: [`Asked::beyond`] has asked the owner about another group's.
+fn reached_task(chats: &Chats, number: u64) -> Result<Task, Refusal> {
+    let found = chats.store.task(TaskId(number)).map_err(|error| unavailable(&error))?;
+    found.ok_or_else(|| refuse(format!("there is no task {number}; list_tasks says which this group has")))
+}
+
+/// The same with names in the place of stand-ins, as its chat reads it.
+fn with_names(roster: Option<&Roster>, task: &Task) -> Task {
+    let mut named = task.clone();
+    if let Some(roster) = roster {
+        named.what.prompt = roster.reveal(&task.what.prompt);
+    }
+    named
+}
+
+fn is_own(caller: &Caller, task: &Task) -> bool {
+    task.what.group == caller.identity().group
+}
+
+fn chat_is_told(caller: &Caller, task: &Task) -> String {
+    match is_own(caller, task) {
+        true => "The chat is told of it.".to_owned(),
+        false => format!("The chat of {} is told of it.", task.what.group),
     }
 }
 
@@ -354,60 +415,4 @@ fn missed(name: Option<&str>) -> Result<Option<Missed>, Refusal> {
     let read =
         |name| Missed::named(name).ok_or_else(|| refuse(format!("`missed` is one of {}", Missed::NAMES.join(", "))));
     name.map(read).transpose()
-}
-
-/// `each weekday at 07:00 (Europe/Berlin), next 2026-11-30 07:00`
-fn comes(task: &Task) -> String {
-    let schedule = &task.what.schedule;
-    let next = task.plan.next.map(|next| format!(", next {}", schedule.shows(next))).unwrap_or_default();
-    format!("{} ({}){next}", schedule.words().in_english(), schedule.zone_name())
-}
-
-/// What the chat reads: the agent's words in quotation marks, all of them.
-fn made(phrase: Phrases, task: &Task) -> Phrases {
-    let schedule = &task.what.schedule;
-    let words = phrase
-        .with("number", task.id.0)
-        .saying("when", schedule.words())
-        .with("zone", schedule.zone_name())
-        .with("what", quotation(&task.what.prompt, usize::MAX));
-    let words = match &task.what.gate {
-        Some(gate) => words.line(Phrases::new("task-gate").with("command", quotation(gate, usize::MAX))),
-        None => words,
-    };
-    words.line(Phrases::new("task-cancel").with("number", task.id.0))
-}
-
-fn listed(task: &Task) -> serde_json::Value {
-    let what = &task.what;
-    json!({
-        "task_id": task.id.0,
-        "prompt": what.prompt,
-        "schedule_type": what.schedule.kind().name(),
-        "schedule_value": what.schedule.value(),
-        "time_zone": what.schedule.zone_name(),
-        "context_mode": what.context.name(),
-        "missed": what.missed.name(),
-        "gate": what.gate,
-        "made_by": what.made_by.name(),
-        "state": task.state.name(),
-        "why": task.why,
-        "next": task.plan.next.filter(|_| task.state == TaskState::Active).map(|next| what.schedule.shows(next)),
-    })
-}
-
-fn task_id() -> Value {
-    json!({ "type": ["integer", "string"], "description": "The task's number, as list_tasks says it" })
-}
-
-fn task_properties() -> Value {
-    json!({
-        "prompt": { "type": "string", "maxLength": PROMPT_AT_MOST, "description": "What is to be done, in full: you may remember nothing of now" },
-        "schedule_type": { "type": "string", "enum": Kind::NAMES },
-        "schedule_value": { "type": "string", "description": "cron: five fields, like \"0 7 * * 1-5\"; interval: like \"15m\" or \"2h\"; once: like \"2026-12-01 09:00\", by the time zone's clock" },
-        "context_mode": { "type": "string", "enum": Context::NAMES, "description": "group: with this conversation (the default); isolated: with nothing but the prompt" },
-        "time_zone": { "type": "string", "description": "Like Europe/Berlin; the owner's where nothing is said" },
-        "missed": { "type": "string", "enum": Missed::NAMES, "description": "What becomes of times at which the machine was off: skip, once (the default), all" },
-        "gate": { "type": "string", "maxLength": GATE_AT_MOST, "description": "A shell command that is run first, in this sandbox: where it writes nothing, you are not asked; what it writes, you are given" },
-    })
 }

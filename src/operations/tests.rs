@@ -25,6 +25,7 @@ mod beside;
 mod files;
 mod matrix;
 mod owner;
+mod people;
 mod tasks;
 mod told;
 

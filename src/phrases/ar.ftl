@@ -172,6 +172,13 @@ digest-tasks = { $count ->
     [one] هناك مهمة واحدة مجدولة.
    *[other] عدد المهام المجدولة { $count }.
 }
+digest-task-made = أنشأ وكيل { $group } المهمة { $number }: «{ $what }» (إلغاء { $number } ينهيها)
+digest-task-failed = { $count ->
+    [one] أخفقت المهمة { $number } في { $group }.
+   *[other] عدد إخفاقات المهمة { $number } في { $group }: { $count }.
+}
+digest-task-paused = أخفقت المهمة { $number } في { $group } («{ $what }») مرارًا فعُلّقت: `doorward task resume { $number }`.
+digest-more-tasks = وعدد غيرها { $count }: `doorward task list`
 digest-drill = آخر تمرين كان في { $day }: لم يخرج شيء.
 digest-drill-failed = آخر تمرين كان في { $day } وأخفق: شغّل `doorward drill`.
 digest-no-drill = لم يُجرَ أي تمرين بعد: `doorward drill` يهاجم منظومتك نفسها.
@@ -227,5 +234,6 @@ task-cancel = لإيقافها أجب: إلغاء { $number }
 task-paused-by-agent = عُلّقت المهمة { $number } («{ $what }»).
 task-resumed-by-agent = تستمر المهمة { $number } («{ $what }»).
 task-cancelled-by-agent = لن تُنفَّذ المهمة { $number } («{ $what }») بعد الآن.
+task-by-other = أرادت المجموعة { $group } ذلك، ووافق المالك.
 task-cancelled = أُلغيت المهمة { $number } («{ $what }»).
 task-over = انتهت المهمة { $number } من قبل.

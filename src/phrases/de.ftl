@@ -182,6 +182,13 @@ digest-tasks = { $count ->
     [one] 1 Aufgabe ist geplant.
    *[other] { $count } Aufgaben sind geplant.
 }
+digest-task-made = Der Agent von { $group } hat Aufgabe { $number } angelegt: „{ $what }“ (abbrechen { $number } beendet sie)
+digest-task-failed = { $count ->
+    [one] Aufgabe { $number } von { $group } ist gescheitert.
+   *[other] Aufgabe { $number } von { $group } ist { $count } Mal gescheitert.
+}
+digest-task-paused = Aufgabe { $number } von { $group } („{ $what }“) ist immer wieder gescheitert und pausiert jetzt: `doorward task resume { $number }`.
+digest-more-tasks = und { $count } weitere: `doorward task list`
 digest-drill = Die letzte Übung war am { $day }: nichts kam hinaus.
 digest-drill-failed = Die letzte Übung war am { $day } und ist gescheitert: starte `doorward drill`.
 digest-no-drill = Es gab noch keine Übung: `doorward drill` greift deine eigene Installation an.
@@ -237,5 +244,6 @@ task-cancel = Um sie zu beenden, antworte: abbrechen { $number }
 task-paused-by-agent = Aufgabe { $number } („{ $what }“) ruht ab jetzt.
 task-resumed-by-agent = Aufgabe { $number } („{ $what }“) geht weiter.
 task-cancelled-by-agent = Aufgabe { $number } („{ $what }“) wird nicht mehr ausgeführt.
+task-by-other = Die Gruppe { $group } wollte das, und der Besitzer hat zugestimmt.
 task-cancelled = Aufgabe { $number } („{ $what }“) ist beendet.
 task-over = Aufgabe { $number } ist schon zu Ende.

@@ -183,6 +183,13 @@ digest-tasks = { $count ->
     [one] 1 task is planned.
    *[other] { $count } tasks are planned.
 }
+digest-task-made = The agent of { $group } made task { $number }: “{ $what }” (cancel { $number } ends it)
+digest-task-failed = { $count ->
+    [one] Task { $number } of { $group } failed.
+   *[other] Task { $number } of { $group } failed { $count } times.
+}
+digest-task-paused = Task { $number } of { $group } (“{ $what }”) failed over and over and is paused: `doorward task resume { $number }`.
+digest-more-tasks = and { $count } more: `doorward task list`
 digest-drill = The last drill was on { $day }: nothing got out.
 digest-drill-failed = The last drill was on { $day } and failed: run `doorward drill`.
 digest-no-drill = No drill was held yet: `doorward drill` attacks your own installation.
@@ -238,5 +245,6 @@ task-cancel = To stop it, reply: cancel { $number }
 task-paused-by-agent = Task { $number } (“{ $what }”) rests from now on.
 task-resumed-by-agent = Task { $number } (“{ $what }”) goes on.
 task-cancelled-by-agent = Task { $number } (“{ $what }”) is not done any more.
+task-by-other = The group { $group } wanted this, and the owner said yes.
 task-cancelled = Task { $number } (“{ $what }”) is cancelled.
 task-over = Task { $number } is over already.

@@ -6,54 +6,65 @@
 
 use icu_normalizer::DecomposingNormalizerBorrowed;
 
+use crate::config::Trigger;
+
 /// How many times longer than its folded form a name may be written.
 const LONGEST: usize = 16;
 
-/// The assistant's name, folded.
+/// What the assistant is called, folded: its name, and what else it is called in a chat.
 #[derive(Clone, Debug)]
-pub struct Name(String);
+pub struct Name(Vec<String>);
 
 impl Name {
     /// Takes the name as its owner writes it, with or without `@`.
     pub fn new(name: &str) -> Self {
-        Name(fold(name.trim().trim_start_matches(is_at)))
+        Name(vec![fold(name.trim().trim_start_matches(is_at))])
+    }
+
+    /// What calls it in a chat with this trigger.
+    pub fn in_chat(&self, trigger: Option<&Trigger>) -> Self {
+        let mut names = self.clone();
+        if let Some(Trigger::Called(other)) = trigger {
+            names.0.extend(Name::new(other).0);
+        }
+        names
     }
 
     /// What follows `@Name` at the start of a text; `None` where nobody is called.
     pub fn called<'t>(&self, text: &'t str) -> Option<&'t str> {
         let after_at = skip_unseen(text).strip_prefix(is_at)?;
-        let end = self.ends_at(after_at)?;
+        let end = self.0.iter().find_map(|name| ends_at(name, after_at))?;
         // Marks that belong to the name (the isolate that a phone closes) go with it.
         Some(skip_unseen(skip_unseen(&after_at[end..]).trim_start_matches([',', ':', ';'])))
     }
+}
 
-    /// Where the name at the start of a text ends.
-    fn ends_at(&self, text: &str) -> Option<usize> {
-        if self.0.is_empty() {
+/// Where the name at the start of a text ends.
+fn ends_at(name: &str, text: &str) -> Option<usize> {
+    if name.is_empty() {
+        return None;
+    }
+    let mut read = String::new();
+    for (at, c) in text.char_indices() {
+        let end = at + c.len_utf8();
+        // A text could hold any number of invisible marks.
+        if end > LONGEST * name.len() {
             return None;
         }
-        let mut read = String::new();
-        for (at, c) in text.char_indices() {
-            let end = at + c.len_utf8();
-            // A text could hold any number of invisible marks.
-            if end > LONGEST * self.0.len() {
-                return None;
-            }
-            read.push(c);
-            let folded = fold(&read);
-            if folded.len() > self.0.len() || !self.0.starts_with(&folded) {
-                return None;
-            }
-            let rest = &text[end..];
-            // A mark that folds away may still follow: it belongs to the last letter.
-            let complete = folded == self.0
-                && rest.chars().next().is_none_or(|next| !fold(next.encode_utf8(&mut [0; 4])).is_empty());
-            if complete {
-                return (!goes_on(rest)).then_some(end);
-            }
+        read.push(c);
+        let folded = fold(&read);
+        if folded.len() > name.len() || !name.starts_with(&folded) {
+            return None;
         }
-        None
+        let rest = &text[end..];
+        // A mark that folds away may still follow: it belongs to the last letter.
+        let complete =
+            folded == name && rest.chars().next().is_none_or(|next| !fold(next.encode_utf8(&mut [0; 4])).is_empty());
+        if complete {
+            return (!goes_on(rest)).then_some(end);
+        }
     }
+    None
 }
 
 /// Case, composition, width, diacritics and invisible marks make no difference.
@@ -128,6 +139,14 @@ mod tests {
         calls("Doorward", "@Doorward: a\nb", "a\nb");
         calls("Doorward", "\u{ff20}\u{ff24}\u{ff4f}orward\u{ff1f}", "\u{ff1f}");
         calls("Door Ward", "@door ward open", "open");
+    }
+
+    #[test]
+    fn another_name_of_a_chat_calls_as_well() {
+        let name = Name::new("Doorward").in_chat(Some(&Trigger::Called("Bob".to_owned())));
+        assert_eq!((name.called("@BOB: hi"), name.called("@doorward hi")), (Some("hi"), Some("hi")));
+        assert_eq!(name.called("@Bobby hi"), None);
+        assert_eq!(Name::new("Doorward").in_chat(Some(&Trigger::Name)).called("@Bob hi"), None);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use containers::protocol::{Forgotten, FromGuest, ToGuest};
 use tokio::time::Instant;
 
+use super::people::Names;
 use super::prompt::{self, Form};
 use super::reply::{self, Answer, Bounds};
 use super::sandbox::{Lost, Sandbox, StartSandbox};
@@ -39,12 +40,19 @@ struct Turn {
     /// Whether the agent has it.
     handed_on: bool,
     /// What is shown of the answer while it grows.
-    growing: Option<(Thoughts, Growing)>,
+    growing: Option<Shown>,
     /// Whether it is a greeting, which a shell does not know.
     greets: bool,
     end: Option<End>,
     forgot: Option<Forgotten>,
     since: Instant,
+}
+
+/// An answer at a terminal: thoughts stay inside, names come back, and then it is checked like all that is said.
+struct Shown {
+    thoughts: Thoughts,
+    names: Names,
+    growing: Growing,
 }
 
 enum End {
@@ -144,9 +152,12 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
         if group.channel != terminal::CHANNEL || turn.answer.is_cut() {
             return;
         }
-        let (thoughts, growing) =
-            turn.growing.get_or_insert_with(|| (Thoughts::default(), shared.say.growing(&group.name)));
-        let (more, called) = (growing.more(thoughts.without(piece)), turn.messages.last());
+        let Shown { thoughts, names, growing } = turn.growing.get_or_insert_with(|| Shown {
+            thoughts: Thoughts::default(),
+            names: Names::of(shared.stand_ins(&group.name).unwrap_or_default()),
+            growing: shared.say.growing(&group.name),
+        });
+        let (more, called) = (growing.more(names.more(thoughts.without(piece))), turn.messages.last());
         if let Some((text, called)) = more.zip(called) {
             shared.outbox.growing(group, &called.id, &text);
         }
@@ -184,9 +195,9 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
 
     /// A greeting is no command: a shell's next turn, if it is one, which is over with that.
     fn greeted(&mut self) -> Option<u64> {
-        let name = &self.worker.shared.settings.assistant.name;
+        let name = self.worker.shared.name_in(&self.group.name);
         let turn = self.turns.front_mut().filter(|turn| self.form == Form::Bare && !turn.handed_on)?;
-        turn.greets = turn.messages.last().is_some_and(|message| prompt::is_greeting(&message.text, name));
+        turn.greets = turn.messages.last().is_some_and(|message| prompt::is_greeting(&message.text, &name));
         turn.greets.then(|| turn.id())
     }
 
@@ -194,7 +205,8 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
     /// The very first turn is the prompt.
     async fn hand_on(&mut self) -> Result<(), Phrases> {
         let Some(sandbox) = self.worker.sandbox.as_mut() else { return Err(Phrases::new("sandbox-gone")) };
-        let assistant = &self.worker.shared.settings.assistant;
+        let name = self.worker.shared.name_in(&self.group.name);
+        let zone = &self.worker.shared.settings.assistant.zone;
         let roster = match self.form {
             Form::Bare => Ok(None),
             Form::Context => self.worker.shared.stand_ins(&self.group.name),
@@ -211,7 +223,7 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
             let hidden: Option<Vec<Message>> =
                 roster.as_ref().map(|roster| turn.messages.iter().map(|message| roster.in_place_of(message)).collect());
             let messages = hidden.as_deref().unwrap_or(&turn.messages);
-            let (id, text) = (turn.id(), self.form.words(messages, &assistant.name, &assistant.zone));
+            let (id, text) = (turn.id(), self.form.words(messages, &name, zone));
             let line = if index == 0 { ToGuest::Prompt { id, text } } else { ToGuest::FollowUp { id, text } };
             sandbox.send(&line).await.map_err(|lost| lost_words(&lost))?;
             turn.handed_on = true;

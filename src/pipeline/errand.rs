@@ -85,7 +85,18 @@ impl<'a, S: StartSandbox> Errand<'a, S> {
 
     /// The agent is woken.
     async fn prompt(&mut self, found: Option<&str>) -> Result<(), Broken> {
-        let text = self.form.task(&self.firing, found);
+        let roster = match self.form {
+            Form::Bare => None,
+            Form::Context => self.worker.shared.stand_ins(&self.group.name)?,
+        };
+        let text = match roster {
+            None => self.form.task(&self.firing, found),
+            Some(roster) => {
+                let mut firing = self.firing.clone();
+                firing.task.what.prompt = roster.hide(&firing.task.what.prompt);
+                self.form.task(&firing, found.map(|found| roster.hide(found)).as_deref())
+            }
+        };
         self.say(ToGuest::Prompt { id: self.id(), text }).await
     }
 

@@ -43,6 +43,12 @@ enum Asks {
     Cancel(TaskId),
 }
 
+/// How the assistant is called in a group's chat, and what is answered there.
+struct Called {
+    name: Name,
+    trigger: Option<Trigger>,
+}
+
 impl Pipeline {
     /// Commits a message and queues its group.
     pub(super) fn take_in(&self, served: &Served, message: Incoming) -> Result<Outward, ChannelError> {
@@ -74,11 +80,12 @@ impl Pipeline {
         if message.edits.is_some() {
             return Ok(());
         }
-        if self.have_a_say(group, &message)? {
+        let called = self.called_in(group);
+        if self.have_a_say(group, &message, &called)? {
             return Ok(());
         }
         self.tell_people(group, &message)?;
-        let asks = self.asks(group, &message)?;
+        let asks = self.asks(group, &message, &called)?;
         let quote = message.quote.map(|quote| self.known(group, quote)).transpose()?;
         let new = NewMessage {
             group: &group.name,
@@ -190,33 +197,39 @@ impl Pipeline {
         Ok(())
     }
 
+    /// How a group's file has it. An invalid file counts as empty here, and is reported when the sandbox starts.
+    fn called_in(&self, group: &Group) -> Called {
+        let trigger = GroupSettings::load(&self.home, &group.name).ok().and_then(|settings| settings.trigger);
+        Called { name: self.assistant.name.in_chat(trigger.as_ref()), trigger }
+    }
+
     /// In a chat of several people only messages that call the assistant are for it: its name
     /// at the start, a mention, a reply to one of its messages. Elsewhere all are. A group's
-    /// file may say otherwise; an invalid file counts as empty here, and is reported when the
-    /// sandbox starts.
-    fn is_for_us(&self, group: &Group, message: &Incoming) -> Result<bool, StoreError> {
+    /// file may say otherwise.
+    fn is_for_us(&self, group: &Group, message: &Incoming, called: &Called) -> Result<bool, StoreError> {
+        let Called { name, trigger } = called;
         let answers_us = match &message.quote {
             Some(quote) => self.store.is_ours(&group.name, &quote.id)?,
             None => false,
         };
-        let called = message.addressed || answers_us || self.assistant.name.called(&message.text).is_some();
-        let trigger = GroupSettings::load(&self.home, &group.name).ok().and_then(|settings| settings.trigger);
-        let needed = trigger.map_or(message.group && !group.is_main, |trigger| trigger == Trigger::Name);
+        let called = message.addressed || answers_us || name.called(&message.text).is_some();
+        let in_a_crowd = message.group && !group.is_main;
+        let needed = trigger.as_ref().map_or(in_a_crowd, |trigger| *trigger != Trigger::Always);
         Ok(called || !needed)
     }
 
-    fn asks(&self, group: &Group, message: &Incoming) -> Result<Asks, StoreError> {
-        let name = &self.assistant.name;
-        if !self.is_for_us(group, message)? {
+    fn asks(&self, group: &Group, message: &Incoming, called: &Called) -> Result<Asks, StoreError> {
+        let name = &called.name;
+        if !self.is_for_us(group, message, called)? {
             return Ok(Asks::Means(Means::Talk));
         }
-        if let Some(asks) = self.asks_to_lock(group, message)? {
+        if let Some(asks) = self.asks_to_lock(group, message, name)? {
             return Ok(asks);
         }
-        if let Some(task) = self.asks_to_cancel(group, message)? {
+        if let Some(task) = self.asks_to_cancel(group, message, name)? {
             return Ok(Asks::Cancel(task));
         }
-        if let Some(wish) = self.asks_to_pause(group, message)? {
+        if let Some(wish) = self.asks_to_pause(group, message, name)? {
             return Ok(Asks::Pause(wish));
         }
         match order(&message.text, message.addressed, name, &DIGESTS).map(calling::fold).as_deref() {
@@ -236,8 +249,7 @@ impl Pipeline {
     }
 
     /// Only the owner's own chat locks; elsewhere it is a word like any other.
-    fn asks_to_lock(&self, group: &Group, message: &Incoming) -> Result<Option<Asks>, StoreError> {
-        let name = &self.assistant.name;
+    fn asks_to_lock(&self, group: &Group, message: &Incoming, name: &Name) -> Result<Option<Asks>, StoreError> {
         let ordered = |words: &[&str]| order(&message.text, message.addressed, name, words);
         if !group.is_main {
             return Ok(None);
@@ -256,8 +268,8 @@ impl Pipeline {
     }
 
     /// Only the owner's own chat pauses, too.
-    fn asks_to_pause(&self, group: &Group, message: &Incoming) -> Result<Option<Wish>, StoreError> {
-        let wish = pausing::wish(&message.text, message.addressed, &self.assistant.name).filter(|_| group.is_main);
+    fn asks_to_pause(&self, group: &Group, message: &Incoming, name: &Name) -> Result<Option<Wish>, StoreError> {
+        let wish = pausing::wish(&message.text, message.addressed, name).filter(|_| group.is_main);
         let named = match wish.as_ref().and_then(Wish::group) {
             Some(named) => self.store.group(named)?.is_some(),
             None => true,
@@ -266,8 +278,8 @@ impl Pipeline {
     }
 
     /// A task of this group's, by its number; of any group where the owner administers.
-    fn asks_to_cancel(&self, group: &Group, message: &Incoming) -> Result<Option<TaskId>, StoreError> {
-        let number = order(&message.text, message.addressed, &self.assistant.name, &CANCELS);
+    fn asks_to_cancel(&self, group: &Group, message: &Incoming, name: &Name) -> Result<Option<TaskId>, StoreError> {
+        let number = order(&message.text, message.addressed, name, &CANCELS);
         let Some(number) = number.and_then(|number| number.trim_start_matches('#').parse().ok()) else {
             return Ok(None);
         };

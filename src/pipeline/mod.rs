@@ -21,7 +21,7 @@ mod errand;
 mod intake;
 mod live;
 pub mod notice;
-mod people;
+pub(crate) mod people;
 pub mod outbox;
 pub mod pausing;
 pub mod prompt;

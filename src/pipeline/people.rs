@@ -5,14 +5,21 @@
 //! What it is not: a guess. Nobody who did not write in this chat is known here, and no word is
 //! taken for a name because it looks like one.
 
+mod growing;
 mod read;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 
-use crate::store::{Member, Message};
+use policies::GroupName;
+
+use crate::config::{GroupSettings, People};
+use crate::home::Home;
+use crate::store::{Member, Message, Store, StoreError};
 use read::{Letters, digits, is_number_letter};
+
+pub(super) use growing::Names;
 
 /// What stands for somebody, before their number.
 const STAND_IN: &str = "Person ";
@@ -25,7 +32,7 @@ const LEAST_LETTERS: usize = 2;
 
 /// Everybody who wrote in a chat.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Roster {
+pub(crate) struct Roster {
     people: Vec<Member>,
     /// Names and their parts, as folded letters, with the number of the first who has it.
     names: BTreeMap<String, u32>,
@@ -36,6 +43,15 @@ pub(super) struct Roster {
 }
 
 impl Roster {
+    /// Who stands in for whom before a group's model; nobody where it knows people by their names. A file that cannot be
+    /// read is no reason to name anybody.
+    pub(crate) fn of_group(home: &Home, store: &Store, group: &GroupName) -> Result<Option<Self>, StoreError> {
+        match GroupSettings::load(home, group).map_or(People::StandIns, |settings| settings.people) {
+            People::Names => Ok(None),
+            People::StandIns => Ok(Some(Roster::new(store.members(group)?))),
+        }
+    }
+
     /// Of these people.
     pub(super) fn new(mut people: Vec<Member>) -> Self {
         people.sort_by_key(|person| person.number);
@@ -79,29 +95,35 @@ impl Roster {
     }
 
     /// A text with stand-ins in the place of names and numbers.
-    pub(super) fn hide(&self, text: &str) -> String {
+    pub(crate) fn hide(&self, text: &str) -> String {
         self.hide_names(&self.hide_numbers(text))
     }
 
     /// A text with names in the place of stand-ins.
-    pub(super) fn reveal(&self, text: &str) -> String {
+    pub(crate) fn reveal(&self, text: &str) -> String {
+        self.reveal_between(None, text, None)
+    }
+
+    /// The same of a part of a text, between these characters.
+    fn reveal_between(&self, first: Option<char>, text: &str, next: Option<char>) -> String {
         let (mut shown, mut rest) = (String::with_capacity(text.len()), text);
+        let mut last = first;
         while let Some(at) = rest.find(STAND_IN) {
             let (before, behind) = (&rest[..at], &rest[at + STAND_IN.len()..]);
             let end = behind.find(|c: char| !c.is_ascii_digit()).unwrap_or(behind.len());
             let number = behind[..end].parse::<u32>().ok();
-            let begins = before.chars().next_back().is_none_or(|c| !c.is_alphanumeric());
-            let ends = behind[end..].chars().next().is_none_or(|c| !c.is_alphabetic());
+            let begins = before.chars().next_back().or(last).is_none_or(|c| !c.is_alphanumeric());
+            let ends = behind[end..].chars().next().or(next).is_none_or(|c| !c.is_alphabetic());
             let person = self.people.iter().find(|person| Some(person.number) == number);
             shown.push_str(before);
             match person.filter(|_| begins && ends) {
                 Some(person) => {
                     shown.push_str(if person.name.trim().is_empty() { &person.id } else { person.name.trim() });
-                    rest = &behind[end..];
+                    (rest, last) = (&behind[end..], Some('0'));
                 }
                 None => {
                     shown.push_str(STAND_IN);
-                    rest = behind;
+                    (rest, last) = (behind, Some(' '));
                 }
             }
         }

@@ -7,6 +7,7 @@ use desk::lock;
 use policies::{Facts, GroupName};
 use tokio::sync::mpsc;
 
+use super::calling::Name;
 use super::dispatcher::Event;
 use super::outbox::OutboxHandle;
 use super::people::Roster;
@@ -16,7 +17,7 @@ use super::worker::{Broken, Left, Stopping};
 use super::{Allowance, Settings};
 use super::{notice, sent};
 use crate::channels::protocol::OutgoingKind;
-use crate::config::{GroupSettings, People};
+use crate::config::GroupSettings;
 use crate::gateway::policy_files::PolicyFiles;
 use crate::home::Home;
 use crate::phrases::Phrases;
@@ -88,13 +89,15 @@ impl<S> Shared<S> {
         Ok(())
     }
 
+    /// What calls the assistant in a group's chat.
+    pub(super) fn name_in(&self, group: &GroupName) -> Name {
+        let trigger = GroupSettings::load(&self.home, group).ok().and_then(|settings| settings.trigger);
+        self.settings.assistant.name.in_chat(trigger.as_ref())
+    }
+
     /// Who stands in for whom before the group's model; `None` where it knows people by their names.
     pub(super) fn stand_ins(&self, group: &GroupName) -> Result<Option<Roster>, StoreError> {
-        let people = GroupSettings::load(&self.home, group).map_or(People::StandIns, |settings| settings.people);
-        match people {
-            People::Names => Ok(None),
-            People::StandIns => Ok(Some(Roster::new(self.store.members(group)?))),
-        }
+        Roster::of_group(&self.home, &self.store, group)
     }
 
     /// An agent's text as its chat gets it: the reason instead where it must not be said.

@@ -61,17 +61,29 @@ fn keep_copy(path: &Path, schema: u32) -> Result<(), StoreError> {
 
 /// Removes the copies that are older than this: what is in them is gone from the database by its own rules.
 pub(super) fn remove_copies(path: &Path, age: Duration) -> std::io::Result<()> {
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
-    let begins = format!("{}{COPY}", name.to_string_lossy());
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        let is_copy = entry.file_name().to_string_lossy().starts_with(&begins);
-        let made = entry.metadata()?.modified()?;
-        if is_copy && SystemTime::now().duration_since(made).is_ok_and(|since| since >= age) {
-            std::fs::remove_file(entry.path())?;
+    for copy in copies(path)? {
+        let made = std::fs::metadata(&copy)?.modified()?;
+        if SystemTime::now().duration_since(made).is_ok_and(|since| since >= age) {
+            std::fs::remove_file(copy)?;
         }
     }
     Ok(())
+}
+
+/// The copies that there are.
+pub(super) fn copies(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(Vec::new()) };
+    let begins = format!("{}{COPY}", name.to_string_lossy());
+    let mut copies = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let number = name.to_string_lossy().strip_prefix(&begins).map(str::to_owned);
+        if number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())) {
+            copies.push(entry.path());
+        }
+    }
+    Ok(copies)
 }
 
 fn beside(path: &Path, end: &str) -> PathBuf {

@@ -33,6 +33,7 @@ mod place;
 mod retention;
 mod runs;
 mod say;
+mod standing;
 mod tasks;
 mod undelivered;
 mod wrote;
@@ -53,13 +54,14 @@ pub use grants::{Found, NewGrant, Wanted};
 pub use groups::{AddGroupError, Group, NewGroup};
 pub use messages::{Imported, Inserted, MOST_TALK, Means, Message, MessageRow, NewMessage};
 pub use nanoclaw::{NanoClaw, Registered, Said, Scheduled};
-pub use operations::{AccessRequest, Kept, NewAccessRequest, NotKept, NotSaid};
+pub use operations::{AccessRequest, Kept, NewAccessRequest, NotKept, NotSaid, REACTIONS_REACH};
 pub use outbox::{FileFacts, LONGEST_PAUSE, NewOutgoing, OutboxId, OutboxState, Queued};
 pub use pauses::Pause;
 pub use people::{KeptOf, Member};
 pub use retention::{Old, Retained};
 pub use runs::{EndRunError, NO_SANDBOX, Run, RunId, RunState};
 pub use say::{Growing, MARK, Say, Sayable, SayableFile, Text};
+pub use standing::{FailedTask, Standing};
 pub use tasks::{Context, MOST_BY_AGENTS, MadeBy, NewTask, NotChanged, Task, TaskChange, TaskId, TaskState, Word};
 pub use undelivered::Undelivered;
 
@@ -135,6 +137,11 @@ impl Store {
     /// Removes the copies of the database from before it was brought up to date, once they are this old.
     pub fn remove_copies(&self, age: Duration) -> std::io::Result<()> {
         migrations::remove_copies(&self.path, age)
+    }
+
+    /// Those copies, to be overwritten too where something must be nowhere any more.
+    fn copies(&self) -> std::io::Result<Vec<PathBuf>> {
+        migrations::copies(&self.path)
     }
 
     /// Whether the database still has its name; see [`StoreError::Gone`].

@@ -25,6 +25,8 @@ pub struct Registered {
     pub name: String,
     /// Its folder below `groups/`.
     pub folder: String,
+    /// What calls the assistant there, `@Andy`; NanoClaw took it for a word, and not for a pattern.
+    pub trigger: String,
     /// Whether only messages that call are answered.
     pub requires_trigger: bool,
     /// Whether it is the owner's.
@@ -61,6 +63,10 @@ pub struct Scheduled {
     pub value: String,
     /// `group` or `isolated`.
     pub context: String,
+    /// The chat that its answers went to.
+    pub chat: String,
+    /// A script that said first whether there was anything to do.
+    pub script: Option<String>,
     /// Whether it rests.
     pub paused: bool,
 }
@@ -79,7 +85,7 @@ impl NanoClaw {
         let requires = self.column("registered_groups", "requires_trigger", "1")?;
         let main = self.column("registered_groups", "is_main", "0")?;
         let sql = format!(
-            "SELECT jid, name, folder, coalesce({requires}, 1) <> 0, coalesce({main}, 0) <> 0 OR folder = 'main', {config}
+            "SELECT jid, name, folder, coalesce(trigger_pattern, ''), coalesce({requires}, 1) <> 0, coalesce({main}, 0) <> 0 OR folder = 'main', {config}
              FROM registered_groups ORDER BY folder"
         );
         self.all(&sql, &[], |row| {
@@ -87,9 +93,10 @@ impl NanoClaw {
                 jid: row.get(0)?,
                 name: row.get(1)?,
                 folder: row.get(2)?,
-                requires_trigger: row.get(3)?,
-                is_main: row.get(4)?,
-                container_config: row.get(5)?,
+                trigger: row.get(3)?,
+                requires_trigger: row.get(4)?,
+                is_main: row.get(5)?,
+                container_config: row.get(6)?,
             })
         })
     }
@@ -121,8 +128,9 @@ impl NanoClaw {
     /// The tasks that are to come.
     pub fn tasks(&self) -> Result<Vec<Scheduled>, StoreError> {
         let context = self.column("scheduled_tasks", "context_mode", "'isolated'")?;
+        let script = self.column("scheduled_tasks", "script", "NULL")?;
         let sql = format!(
-            "SELECT group_folder, prompt, schedule_type, schedule_value, {context}, status = 'paused'
+            "SELECT group_folder, prompt, schedule_type, schedule_value, {context}, chat_jid, {script}, status = 'paused'
              FROM scheduled_tasks WHERE status IN ('active', 'paused') ORDER BY created_at, id"
         );
         self.all(&sql, &[], |row| {
@@ -132,7 +140,9 @@ impl NanoClaw {
                 kind: row.get(2)?,
                 value: row.get(3)?,
                 context: row.get(4)?,
-                paused: row.get(5)?,
+                chat: row.get(5)?,
+                script: row.get(6)?,
+                paused: row.get(7)?,
             })
         })
     }

@@ -7,6 +7,9 @@ use serde::Serialize;
 
 use super::{Millis, NewOutgoing, OutboxId, RunId, Sayable, SayableFile, Store, StoreError, groups, now, outbox, runs};
 
+/// How many messages of a network a reaction reaches back: its channel knows of no more who wrote them.
+pub const REACTIONS_REACH: u32 = 512;
+
 /// Why a message was not queued.
 #[derive(Debug, thiserror::Error)]
 pub enum NotSaid {
@@ -19,6 +22,9 @@ pub enum NotSaid {
     /// Nobody wrote such a message.
     #[error("there is no such message in the chat")]
     NoMessage,
+    /// The message is further back than a reaction reaches.
+    #[error("more than {REACTIONS_REACH} messages came since")]
+    TooOld,
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -102,14 +108,17 @@ impl Store {
         sign: &Sayable,
         most: u32,
     ) -> Result<OutboxId, NotSaid> {
-        let written = "SELECT id FROM messages WHERE group_name = ?1
+        let written = "SELECT id, row_id FROM messages WHERE group_name = ?1
                        AND (id = ?2 OR ?2 IS NULL AND row_id = (SELECT last_row FROM runs WHERE id = ?3))
                        AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.group_name = ?1 AND sent_as = messages.id)";
-        let find = |connection: &Connection| -> rusqlite::Result<Option<String>> {
+        let find = |connection: &Connection| -> rusqlite::Result<Option<(String, i64)>> {
             let values = params![group.as_str(), message, runs::key(run)];
-            connection.prepare_cached(written)?.query_row(values, |row| row.get(0)).optional()
+            connection.prepare_cached(written)?.query_row(values, |row| Ok((row.get(0)?, row.get(1)?))).optional()
         };
-        let message = self.read(find)?.ok_or(NotSaid::NoMessage)?;
+        let (message, row) = self.read(find)?.ok_or(NotSaid::NoMessage)?;
+        if self.read(|connection| is_too_far_back(connection, group, row))? {
+            return Err(NotSaid::TooOld);
+        }
         self.in_run(group, run, most, |transaction| outbox::enqueue_reaction(transaction, (group, &message), run, sign))
     }
 
@@ -246,4 +255,16 @@ fn access_request_from(row: &Row<'_>) -> rusqlite::Result<AccessRequest> {
         first_at: row.get(7)?,
         last_at: row.get(8)?,
     })
+}
+
+/// A terminal keeps nothing that a reaction would have to find.
+fn is_too_far_back(connection: &Connection, group: &GroupName, row: i64) -> rusqlite::Result<bool> {
+    let since = "SELECT count(*) FROM (
+                     SELECT 1 FROM messages JOIN groups ON groups.name = group_name
+                     WHERE row_id > ?2 AND channel <> 'terminal'
+                         AND channel = (SELECT channel FROM groups WHERE name = ?1)
+                     LIMIT ?3)";
+    let since: u32 =
+        connection.prepare_cached(since)?.query_row(params![group.as_str(), row, REACTIONS_REACH], |row| row.get(0))?;
+    Ok(since >= REACTIONS_REACH)
 }

@@ -1,7 +1,9 @@
 //! What people in a chat have a say about: that nothing of theirs is kept, what is, and that it goes.
 
+use std::path::Path;
+
 use policies::GroupName;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::{Millis, NewOutgoing, Store, StoreError, now, outbox};
 
@@ -77,8 +79,8 @@ impl Store {
         })
     }
 
-    /// Overwrites all that is kept of a member, in the database and in its write-ahead log: texts, names, what
-    /// others quoted of them. Their messages leave nothing but their places. What of theirs waited for an answer
+    /// Overwrites all that is kept of a member, in the database, in its write-ahead log, and in the copies from before it
+    /// was brought up to date: texts, names, what others quoted of them. Their messages leave nothing but their places. What of theirs waited for an answer
     /// waits no more. How many messages they were.
     pub fn forget(&self, group: &GroupName, sender: &str) -> Result<u64, StoreError> {
         let forgotten =
@@ -90,6 +92,9 @@ impl Store {
             if busy == 0 {
                 break;
             }
+        }
+        for copy in self.copies().map_err(|error| StoreError::disk(&self.path, &error))? {
+            forget_in_copy(&copy, group, sender).map_err(|error| StoreError::disk(&copy, &error))?;
         }
         Ok(forgotten)
     }
@@ -140,6 +145,48 @@ fn forget(connection: &Connection, group: &GroupName, sender: &str) -> rusqlite:
     )?;
     connection.execute("UPDATE people SET sender_id = NULL, name = '' WHERE group_name = ?1 AND sender_id = ?2", of)?;
     Ok(rows as u64)
+}
+
+/// In a copy of the database, which has the tables of its time. One that cannot be overwritten goes.
+fn forget_in_copy(copy: &Path, group: &GroupName, sender: &str) -> std::io::Result<()> {
+    let made = std::fs::metadata(copy)?.modified()?;
+    match overwrite_in_copy(copy, group, sender) {
+        // It goes in its time, whoever was forgotten meanwhile.
+        Ok(()) => std::fs::File::options().write(true).open(copy)?.set_modified(made),
+        Err(error) => {
+            tracing::warn!(copy = %copy.display(), %error, "a copy of the database could not be overwritten, and is removed");
+            std::fs::remove_file(copy)
+        }
+    }
+}
+
+fn overwrite_in_copy(copy: &Path, group: &GroupName, sender: &str) -> rusqlite::Result<()> {
+    let connection =
+        Connection::open_with_flags(copy, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    // Nothing of it stays in a file beside it.
+    connection.pragma_update(None, "journal_mode", "memory")?;
+    connection.pragma_update(None, "secure_delete", true)?;
+    let has = |table: &str, column: &str| -> rusqlite::Result<bool> {
+        let mut select = connection.prepare("SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2")?;
+        select.exists([table, column])
+    };
+    let of = [group.as_str(), sender];
+    if has("messages", "quote_text")? {
+        let quotes = "UPDATE messages SET quote_text = '', quote_sender = '' WHERE group_name = ?1 AND quote_id IN
+                          (SELECT id FROM messages WHERE group_name = ?1 AND sender_id = ?2)";
+        connection.execute(quotes, of)?;
+        let own = "UPDATE messages SET quote_text = NULL, quote_sender = NULL, quote_id = NULL
+                   WHERE group_name = ?1 AND sender_id = ?2";
+        connection.execute(own, of)?;
+    }
+    let texts =
+        "UPDATE messages SET text = '', sender_name = '', sender_id = '' WHERE group_name = ?1 AND sender_id = ?2";
+    connection.execute(texts, of)?;
+    if has("people", "sender_id")? {
+        let people = "UPDATE people SET sender_id = NULL, name = '' WHERE group_name = ?1 AND sender_id = ?2";
+        connection.execute(people, of)?;
+    }
+    connection.close().map_err(|(_, error)| error)
 }
 
 fn members(connection: &Connection, group: &GroupName) -> rusqlite::Result<Vec<Member>> {

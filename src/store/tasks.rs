@@ -125,8 +125,8 @@ pub enum NotChanged {
 
 /// On whose word a task changes, and what chats hear of it, which is queued with the change.
 pub struct Word<'a> {
-    /// Of an agent's: its run, which must be under way.
-    pub run: Option<RunId>,
+    /// Of an agent's: its run, which must be under way, and its group.
+    pub run: Option<(RunId, &'a GroupName)>,
     /// Who hears what of the task as it is then.
     pub tell: &'a dyn Fn(&Task) -> Vec<(GroupName, NewOutgoing)>,
 }
@@ -139,7 +139,7 @@ impl Word<'_> {
 
     fn said(&self, transaction: &Transaction<'_>, task: Task) -> rusqlite::Result<Task> {
         for (group, new) in (self.tell)(&task) {
-            outbox::enqueue(transaction, &group, self.run, &new)?;
+            outbox::enqueue(transaction, &group, self.run.map(|(run, _)| run), &new)?;
         }
         Ok(task)
     }
@@ -148,16 +148,25 @@ impl Word<'_> {
 impl Store {
     /// Makes a task.
     pub fn add_task(&self, new: &NewTask, word: &Word<'_>) -> Result<Task, NotChanged> {
+        self.add(new, TaskState::Active, word)
+    }
+
+    /// Makes one that rests until somebody resumes it.
+    pub fn add_paused_task(&self, new: &NewTask, word: &Word<'_>) -> Result<Task, NotChanged> {
+        self.add(new, TaskState::Paused, word)
+    }
+
+    fn add(&self, new: &NewTask, state: TaskState, word: &Word<'_>) -> Result<Task, NotChanged> {
         self.write(|transaction| {
             let explain = |error: rusqlite::Error| NotChanged::Store(self.explain(&error));
             if !messages::group_exists(transaction, &new.group).map_err(explain)? {
                 return Err(StoreError::NoGroup(new.group.to_string()).into());
             }
-            may(transaction, &new.group, word, explain)?;
+            may(transaction, word, explain)?;
             if new.made_by == MadeBy::Agent && by_agents(transaction, &new.group).map_err(explain)? >= MOST_BY_AGENTS {
                 return Err(NotChanged::TooMany);
             }
-            insert(transaction, new).and_then(|task| word.said(transaction, task)).map_err(explain)
+            insert(transaction, new, state).and_then(|task| word.said(transaction, task)).map_err(explain)
         })
     }
 
@@ -167,7 +176,7 @@ impl Store {
         self.write(|transaction| {
             let explain = |error: rusqlite::Error| NotChanged::Store(self.explain(&error));
             let task = find(transaction, id).map_err(explain)?.ok_or(NotChanged::NoTask(id))?;
-            may(transaction, &task.what.group, word, explain)?;
+            may(transaction, word, explain)?;
             if matches!(task.state, TaskState::Done | TaskState::Cancelled) {
                 return Err(NotChanged::Over(id));
             }
@@ -197,11 +206,10 @@ impl Store {
 /// Whether the word counts.
 fn may(
     connection: &Connection,
-    group: &GroupName,
     word: &Word<'_>,
     explain: impl Fn(rusqlite::Error) -> NotChanged,
 ) -> Result<(), NotChanged> {
-    let Some(run) = word.run else { return Ok(()) };
+    let Some((run, group)) = word.run else { return Ok(()) };
     let under_way = "SELECT 1 FROM runs WHERE id = ?1 AND group_name = ?2 AND state = 'running'";
     let mut select = connection.prepare_cached(under_way).map_err(&explain)?;
     match select.exists(params![runs::key(run), group.as_str()]).map_err(explain)? {
@@ -216,14 +224,14 @@ fn by_agents(connection: &Connection, group: &GroupName) -> rusqlite::Result<u32
     connection.prepare_cached(count)?.query_row([group.as_str()], |row| row.get(0))
 }
 
-fn insert(transaction: &Transaction<'_>, new: &NewTask) -> rusqlite::Result<Task> {
+fn insert(transaction: &Transaction<'_>, new: &NewTask, state: TaskState) -> rusqlite::Result<Task> {
     let at = timestamp(now());
     let plan = Plan::from_now(&new.schedule, at, at);
     transaction
         .prepare_cached(
             "INSERT INTO tasks (group_name, prompt, kind, schedule, zone, context, missed, gate, made_by, state,
                                 created_at, anchor, planned_at, next_due)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'active', ?10, ?10, ?10, ?11)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?12, ?10, ?10, ?10, ?11)",
         )?
         .execute(params![
             new.group.as_str(),
@@ -237,6 +245,7 @@ fn insert(transaction: &Transaction<'_>, new: &NewTask) -> rusqlite::Result<Task
             new.made_by.name(),
             at.as_millisecond(),
             plan.next.map(Timestamp::as_millisecond),
+            state.name(),
         ])?;
     let id = TaskId(transaction.last_insert_rowid().unsigned_abs());
     find(transaction, id)?.ok_or(rusqlite::Error::QueryReturnedNoRows)

@@ -9,7 +9,7 @@ use policies::GroupName;
 
 use super::super::group::observed_until;
 use super::super::policy;
-use super::{Check, Mend, chats, engine, folders, machine, others};
+use super::{Check, Mend, chats, engine, folders, machine, others, tasks};
 use crate::agents;
 use crate::config::{Config, Credential, GroupSettings, SecretUnreadable};
 use crate::control::client::Client;
@@ -50,6 +50,7 @@ pub(super) async fn all(home: &Home) -> Vec<Check> {
     checks.extend(policies(home, &in_force.collect()));
     checks.extend(names(&groups).flat_map(|group| mounts(home, &group)));
     checks.extend(folders::check(home, names(&groups)));
+    checks.extend(tasks::check(home));
     checks
 }
 

@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use super::super::group::register;
 use super::super::{Failure, refused};
-use super::{Import, files};
-use crate::config::{Agent, GroupSettings, WHATSAPP, host_folder};
+use super::{Import, USUAL_NAME, files};
+use crate::config::{Agent, GroupSettings, Trigger, WHATSAPP, host_folder};
 use crate::edit::Edit;
 use crate::registration::whatsapp as ids;
 use crate::store::{Imported, Means, NewGroup, NewMessage, Registered};
@@ -80,16 +80,46 @@ impl Import<'_> {
                 "that {group} is the main group: there is one. `doorward group set {group} main` puts it in its place"
             ));
         }
-        let answers = if registered.requires_trigger && !registered.is_main { "name" } else { "always" };
+        let trigger = self.trigger(registered, &group);
+        let answers = match &trigger {
+            Trigger::Always => "always".to_owned(),
+            Trigger::Name => "name".to_owned(),
+            Trigger::Called(other) => format!("@{other}"),
+        };
         if let Some(store) = self.store.as_ref().filter(|_| !self.dry_run) {
             let new = NewGroup { name: &group, channel: WHATSAPP, chat: &registered.jid, is_main };
             register(self.home, store, &new, &Agent::Claude { model: None })?;
-            Edit::group(self.home, &group)?.set("trigger", answers)?.write()?;
+            Edit::group(self.home, &group)?.set("trigger", answers.as_str())?.write()?;
         }
         let main = if is_main { ", the main group" } else { "" };
-        let when = if answers == "name" { "answers when it is called" } else { "answers always" };
+        let when = match trigger {
+            Trigger::Always => "answers always".to_owned(),
+            Trigger::Name => "answers when it is called".to_owned(),
+            Trigger::Called(_) => format!("answers when it is called, {answers} as well"),
+        };
         self.report.taken("group", format!("{group}, the chat {} ({}){main}; {when}", registered.name, registered.jid));
         Ok(group)
+    }
+
+    /// What is answered there. A name of the chat's own is taken where people could call it.
+    fn trigger(&mut self, registered: &Registered, group: &GroupName) -> Trigger {
+        let Registered { trigger, .. } = registered;
+        if !registered.requires_trigger || registered.is_main {
+            return Trigger::Always;
+        }
+        let own = trigger.trim().trim_start_matches('@');
+        if own.is_empty() || own.eq_ignore_ascii_case(USUAL_NAME) || own.to_lowercase() == self.assistant.to_lowercase()
+        {
+            return Trigger::Name;
+        }
+        match Trigger::parse(trigger.trim()) {
+            Ok(trigger) => trigger,
+            Err(_) => {
+                self.report
+                    .left(format!("the trigger of {group}, {trigger:?}: it answers when it is called by its name"));
+                Trigger::Name
+            }
+        }
     }
 
     /// The folder's own name, as far as it can be a group's and is none yet.

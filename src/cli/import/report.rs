@@ -14,12 +14,19 @@ pub(super) struct Report {
     there: Vec<(&'static str, String)>,
     left: Vec<String>,
     names: BTreeMap<String, GroupName>,
+    /// Whether a task is here that rests.
+    pub(super) paused: bool,
 }
 
 impl Report {
     /// Something is here now.
     pub(super) fn taken(&mut self, what: &'static str, said: impl Into<String>) {
         self.taken.push((what, said.into()));
+    }
+
+    /// Whether any of a kind is here now.
+    pub(super) fn has_taken(&self, what: &str) -> bool {
+        self.taken.iter().any(|(taken, _)| *taken == what)
     }
 
     /// Something was here before.
@@ -68,6 +75,10 @@ impl Report {
         text = text + "\n" + Tone::Warning.of(left) + lines;
         match dry_run {
             true => text + "\n\nNothing was written (--dry-run).",
+            false if self.paused => {
+                text + "\n\nNext: doorward task list, and doorward task resume NUMBER for each that is paused and is to go on;\n\
+                        then doorward doctor"
+            }
             false => text + "\n\nNext: doorward doctor",
         }
     }

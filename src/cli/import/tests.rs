@@ -8,6 +8,7 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::config::{Access, GroupSettings, Trigger, WHATSAPP};
+use crate::store::{Context, MadeBy, TaskState};
 
 /// As NanoClaw made it in February 2026; what came later came as columns of their own.
 const SCHEMA: &str = "
@@ -16,7 +17,7 @@ CREATE TABLE messages (id TEXT, chat_jid TEXT, sender TEXT, sender_name TEXT, co
   is_from_me INTEGER, is_bot_message INTEGER DEFAULT 0, PRIMARY KEY (id, chat_jid));
 CREATE TABLE scheduled_tasks (id TEXT PRIMARY KEY, group_folder TEXT NOT NULL, chat_jid TEXT NOT NULL, prompt TEXT NOT NULL,
   schedule_type TEXT NOT NULL, schedule_value TEXT NOT NULL, context_mode TEXT DEFAULT 'isolated', next_run TEXT,
-  last_run TEXT, last_result TEXT, status TEXT DEFAULT 'active', created_at TEXT NOT NULL);
+  last_run TEXT, last_result TEXT, status TEXT DEFAULT 'active', created_at TEXT NOT NULL, script TEXT);
 CREATE TABLE task_run_logs (id INTEGER PRIMARY KEY, task_id TEXT, run_at TEXT, duration_ms INTEGER, status TEXT,
   result TEXT, error TEXT);
 CREATE TABLE router_state (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -31,6 +32,8 @@ INSERT INTO registered_groups VALUES
    '{\"additionalMounts\": [{\"hostPath\": \"/srv/photos\", \"containerPath\": \"pictures\", \"readonly\": false},
      {\"hostPath\": \"../odd\"}], \"timeout\": 1}', NULL),
   ('222@g.us', 'Club', 'club', '@Andy', '2026-02-01', NULL, 0),
+  ('333@g.us', 'Lab', 'lab', '@Bob', '2026-02-01', NULL, 1),
+  ('444@g.us', 'Odd', 'odd', '!bot', '2026-02-01', NULL, 1),
   ('tg:77', 'Work', 'work', '@Andy', '2026-02-01', NULL, 1);
 INSERT INTO messages VALUES
   ('a1', '111@g.us', '49170@s.whatsapp.net', 'Ann', 'who brings cake?', '2026-02-01T10:00:00.000Z', 0, 0),
@@ -39,9 +42,13 @@ INSERT INTO messages VALUES
   ('a4', '111@g.us', '49171@s.whatsapp.net', 'Ben', 'odd', 'yesterday', 0, 0),
   ('s1', '999@g.us', '49172@s.whatsapp.net', 'Eve', 'of strangers', '2026-02-01T10:00:00.000Z', 0, 0);
 INSERT INTO scheduled_tasks VALUES
-  ('t1', 'main', '4917@s.whatsapp.net', 'What is on today?', 'cron', '0 7 * * *', 'group', NULL, NULL, NULL, 'active', '1'),
-  ('t2', 'Family Chat', '111@g.us', 'Water', 'interval', '3600000', 'isolated', NULL, NULL, NULL, 'paused', '2'),
-  ('t3', 'main', 'x', 'over', 'once', '2026-01-01T10:00:00', 'group', NULL, NULL, NULL, 'completed', '3');
+  ('t1', 'main', '4917@s.whatsapp.net', 'What is on today?', 'cron', '0 7 * * *', 'group', NULL, NULL, NULL, 'active', '1', NULL),
+  ('t2', 'Family Chat', '111@g.us', 'Water', 'interval', '3600000', 'isolated', NULL, NULL, NULL, 'paused', '2', ''),
+  ('t3', 'main', 'x', 'over', 'once', '2026-01-01T10:00:00', 'group', NULL, NULL, NULL, 'completed', '3', NULL),
+  ('t4', 'main', '111@g.us', 'Elsewhere', 'interval', '7200000', 'group', NULL, NULL, NULL, 'active', '4', NULL),
+  ('t5', 'main', '4917@s.whatsapp.net', 'With a script', 'interval', '7200000', 'group', NULL, NULL, NULL, 'active', '5', 'test -e x'),
+  ('t6', 'Family Chat', '111@g.us', 'sixfold', 'cron', '0 0 7 * * *', 'group', NULL, NULL, NULL, 'active', '6', NULL),
+  ('t7', 'main', '4917@s.whatsapp.net', 'once, long ago', 'once', '2026-01-01T10:00:00', 'group', NULL, NULL, NULL, 'active', '7', NULL);
 ";
 
 struct Scene {
@@ -93,6 +100,8 @@ fn name(text: &str) -> GroupName {
 #[test]
 fn groups_messages_memories_and_mounts_come_along() {
     let scene = Scene::new();
+    fs::create_dir_all(scene.home.config_dir()).unwrap();
+    fs::write(scene.home.config_file(), "[assistant]\ntime_zone = \"Europe/Berlin\"\n").unwrap();
     let [taken, there, left] = scene.import(false);
     assert_eq!(there, "");
     for line in [
@@ -101,10 +110,16 @@ fn groups_messages_memories_and_mounts_come_along() {
         "the main group; answers always",
         "group family-chat",
         "group club",
+        "group lab, the chat Lab (333@g.us); answers when it is called, @Bob as well",
         "messages 2 of family-chat",
         "memory of main: 2 files",
         "mount /srv/photos for family-chat",
         "mounts the list",
+        "task of main, each day at 07:00 (Europe/Berlin): \u{201c}What is on today?\u{201d}\n",
+        "task of family-chat, every 1 h (Europe/Berlin): \u{201c}Water\u{201d}; paused, as it was\n",
+        "task of main, every 2 h (Europe/Berlin): \u{201c}Elsewhere\u{201d}; paused: its answers went to the chat 111@g.us, and come to the \
+         group's own here\n",
+        "task of main, every 2 h (Europe/Berlin): \u{201c}With a script\u{201d}; paused: its script is its gate here",
     ] {
         assert!(taken.contains(line), "{line} in {taken}");
     }
@@ -114,9 +129,9 @@ fn groups_messages_memories_and_mounts_come_along() {
         "groups/main/key (it holds a GitHub token)",
         "groups/main/link",
         "the mount ../odd",
-        "doorward task add main 'What is on today?' --cron '0 7 * * *'",
         "1 messages of family-chat",
-        "a task of family-chat, which is paused,",
+        "the trigger of odd, \"!bot\"",
+        "a task of family-chat, \u{201c}sixfold\u{201d}: ",
         "the keys in .env",
     ] {
         assert!(left.contains(line), "{line} in {left}");
@@ -124,15 +139,38 @@ fn groups_messages_memories_and_mounts_come_along() {
     let all = format!("{taken}{left}");
     assert!(!all.contains("s3cret") && !all.contains("Strangers") && !all.contains("over"), "{all}");
 
+    let tasks = scene.store().tasks(None, true).unwrap();
+    let made: Vec<_> = tasks.iter().map(|task| (task.what.group.as_str(), task.state, task.what.context)).collect();
+    assert_eq!(
+        made,
+        [
+            ("main", TaskState::Active, Context::Group),
+            ("family-chat", TaskState::Paused, Context::Isolated),
+            ("main", TaskState::Paused, Context::Group),
+            ("main", TaskState::Paused, Context::Group),
+        ]
+    );
+    assert_eq!((tasks[3].what.gate.as_deref(), tasks[0].what.made_by), (Some("test -e x"), MadeBy::Owner));
+
     let groups = scene.store().groups().unwrap();
     let told: Vec<_> = groups.iter().map(|one| (one.name.as_str(), &*one.chat, one.is_main)).collect();
     assert_eq!(
         told,
-        [("main", "4917@s.whatsapp.net", true), ("club", "222@g.us", false), ("family-chat", "111@g.us", false)]
+        [
+            ("main", "4917@s.whatsapp.net", true),
+            ("club", "222@g.us", false),
+            ("family-chat", "111@g.us", false),
+            ("lab", "333@g.us", false),
+            ("odd", "444@g.us", false),
+        ]
     );
     assert!(groups.iter().all(|one| one.channel == WHATSAPP));
     let settings = |group: &str| GroupSettings::load(&scene.home, &name(group)).unwrap();
-    assert_eq!(settings("family-chat").trigger, Some(Trigger::Name));
+    for (group, trigger) in
+        [("family-chat", Trigger::Name), ("lab", Trigger::Called("Bob".to_owned())), ("odd", Trigger::Name)]
+    {
+        assert_eq!(settings(group).trigger, Some(trigger), "{group}");
+    }
     assert_eq!((settings("main").trigger, settings("club").trigger), (Some(Trigger::Always), Some(Trigger::Always)));
     let [mount] = &settings("family-chat").mounts[..] else { panic!() };
     assert_eq!((mount.path.to_str(), &*mount.name, mount.access), (Some("/srv/photos"), "pictures", Access::Write));

@@ -7,13 +7,10 @@ use jiff::Timestamp;
 use policies::GroupName;
 
 use super::super::{change, times};
-use super::{Failure, not_changed, open_store, show, shown, tell_daemon, usage};
+use super::{Failure, LONGEST, not_changed, open_store, show, shown, tell_daemon, usage};
 use crate::home::Home;
 use crate::schedule::{Kind, Missed, Schedule, zone_name};
 use crate::store::{Context, MadeBy, NewTask, Word};
-
-/// The longest prompt and the longest gate, in bytes.
-const LONGEST: usize = 16 << 10;
 
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("time").required(true).args(["cron", "every", "at"])))]

@@ -120,3 +120,35 @@ async fn a_sign_is_for_what_somebody_wrote_and_for_nothing_of_ours() {
     let text = house.call("main", "react", json!({ "emoji": "yes", "message": "m1" })).await;
     assert!(text.unwrap_err().contains("one emoji"));
 }
+
+/// A channel of a network knows who wrote its last messages, and of no more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_for_what_lies_too_far_back_is_refused_in_words() {
+    let house = House::new();
+    let (near, far) = (group("near"), group("far"));
+    for (name, chat) in [(&near, "1@g.us"), (&far, "2@g.us")] {
+        house.store.add_group(&NewGroup { name, channel: "whatsapp", chat, is_main: false }).unwrap();
+    }
+    let door = house.door("near");
+    house.answers("near", &door);
+    let sender = crate::channels::protocol::Sender { id: "anna".into(), name: "Anna".into() };
+    let write = |number: u32| {
+        let id = format!("n{number}");
+        let new = crate::store::NewMessage {
+            group: &far,
+            id: &id,
+            sender: &sender,
+            text: "hi",
+            at: 1,
+            means: crate::store::Means::Talk,
+            quote: None,
+        };
+        house.store.insert_message(&new).unwrap();
+    };
+    (1..crate::store::REACTIONS_REACH).for_each(write);
+    let react = async || house.call("near", "react", json!({ "emoji": "\u{1f44d}", "message": "m1" })).await;
+    react().await.unwrap();
+    write(crate::store::REACTIONS_REACH);
+    let refused = react().await.unwrap_err();
+    assert!(refused.contains("too old: a reaction reaches the last 512 messages of all chats"), "{refused}");
+}

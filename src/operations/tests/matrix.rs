@@ -49,9 +49,13 @@ fn row(operation: Operation) -> Row {
             row(task, None, [Done, Done, Refused, Refused], true)
         }
         Operation::ListTasks => row(json!({}), None, [Done, Done, Refused, Done], false),
-        // Of tasks that there are, tests/tasks.rs.
-        Operation::UpdateTask | Operation::PauseTask | Operation::ResumeTask | Operation::CancelTask => {
-            row(json!({ "task_id": 7 }), None, [Refused, Refused, Refused, Refused], true)
+        // Of the own ones that there are, tests/tasks.rs. Task 1 is club's.
+        Operation::UpdateTask => {
+            let other = json!({ "task_id": 1, "prompt": "x" });
+            row(json!({ "task_id": 7 }), Some(other), [Refused, Refused, Refused, Refused], true)
+        }
+        Operation::PauseTask | Operation::ResumeTask | Operation::CancelTask => {
+            row(json!({ "task_id": 7 }), Some(json!({ "task_id": 1 })), [Refused, Refused, Refused, Refused], true)
         }
         Operation::Usage => row(json!({}), None, [Done, Done, Refused, Done], false),
         Operation::RequestAccess => {
@@ -64,6 +68,7 @@ fn row(operation: Operation) -> Row {
 fn house() -> House {
     let house = House::new();
     house.add("club");
+    house.owners_task("club");
     house
 }
 

@@ -19,7 +19,13 @@ impl House {
     }
 
     /// Calls a tool that its owner is asked about, who answers.
-    async fn asks(&self, name: &str, tool: &str, arguments: Value, what: Answered) -> (Ask, Result<String, String>) {
+    pub(super) async fn asks(
+        &self,
+        name: &str,
+        tool: &str,
+        arguments: Value,
+        what: Answered,
+    ) -> (Ask, Result<String, String>) {
         let open = self.owner.open_asks().unwrap().len();
         let answers = async {
             self.until_asked(open + 1).await;

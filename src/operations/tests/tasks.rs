@@ -1,9 +1,10 @@
 //! The operations about tasks: for the own group, while it is answered, told in its chat.
 
 use super::*;
+use crate::operations::message::LONGEST_ELSEWHERE;
 use crate::operations::tasks::{GATE_AT_MOST, PROMPT_AT_MOST};
 use crate::schedule::{Kind, Missed, Schedule};
-use crate::store::{Context, MadeBy, NewTask, Task, TaskId, TaskState, Word};
+use crate::store::{Answered, Context, MadeBy, NewTask, Task, TaskId, TaskState, Word};
 
 fn weekdays() -> Value {
     json!({ "prompt": "read the calendar", "schedule_type": "cron", "schedule_value": "0 7 * * 1-5" })
@@ -15,11 +16,15 @@ impl House {
     }
 
     /// One that the owner made.
-    fn owners_task(&self, name: &str) -> TaskId {
+    pub(super) fn owners_task(&self, name: &str) -> TaskId {
+        self.owners_task_of(name, "of the owner")
+    }
+
+    pub(super) fn owners_task_of(&self, name: &str, prompt: &str) -> TaskId {
         let now = jiff::Timestamp::now();
         let new = NewTask {
             group: group(name),
-            prompt: "of the owner".into(),
+            prompt: prompt.into(),
             schedule: Schedule::read(Kind::Interval, "1h", "UTC", now).unwrap(),
             context: Context::Group,
             missed: Missed::Once,
@@ -29,7 +34,7 @@ impl House {
         self.store.add_task(&new, &Word::of_the_owner()).unwrap().id
     }
 
-    fn told(&self) -> Vec<(String, String)> {
+    pub(super) fn told(&self) -> Vec<(String, String)> {
         let sql = "SELECT group_name, text FROM outbox ORDER BY id";
         let connection = rusqlite::Connection::open(self.home.main_db()).unwrap();
         let mut select = connection.prepare(sql).unwrap();
@@ -74,9 +79,9 @@ async fn a_task_is_made_told_and_listed() {
     assert!(house.call("family", "resume_task", json!({ "task_id": 1 })).await.unwrap_err().contains("is over"));
 }
 
-/// Every operation × who asks: main and others for their own group, nobody for another's, nobody without a chat,
-/// and no run that is over.
-#[tokio::test]
+/// Every operation × who asks: main and others for their own group, for another's only with a yes, nobody without a
+/// chat, and no run that is over.
+#[tokio::test(flavor = "multi_thread")]
 async fn everybody_reaches_their_own_tasks_and_no_other() {
     let house = House::new();
     let doors = ["main", "family", "nobody"].map(|name| (name, house.door(name)));
@@ -101,12 +106,14 @@ async fn everybody_reaches_their_own_tasks_and_no_other() {
         assert!(house.call(name, "list_tasks", json!({})).await.unwrap().contains("of the owner"));
     }
     let runs: Vec<_> = doors[..2].iter().map(|(name, door)| house.run(name, door)).collect();
-    // Another group's.
+    // Another group's: its owner is asked, and without a word nothing comes of it.
     for (name, other) in [("main", own[1].1), ("family", own[0].1)] {
         for (tool, arguments) in operations(other) {
-            let refused = house.call(name, tool, arguments).await.unwrap_err();
-            let expected = if name == "main" { "only the owner changes" } else { "this group has no task" };
-            assert!(refused.contains(expected), "{name} {tool}: {refused}");
+            let asked = house.owner.open_asks().unwrap().len();
+            tokio::select! {
+                called = house.call(name, tool, arguments) => panic!("{name} {tool}: {called:?}"),
+                () = house.until_asked(asked + 1) => {}
+            }
         }
         let listed: Value = serde_json::from_str(&house.call(name, "list_tasks", json!({})).await.unwrap()).unwrap();
         assert_eq!(listed["tasks"].as_array().unwrap().len(), 1, "{name}");
@@ -183,4 +190,55 @@ async fn a_task_is_bounded_and_read_strictly() {
     }
     let refused = house.call("family", "schedule_task", weekdays()).await.unwrap_err();
     assert!(refused.contains("limit_exceeded") && refused.contains("at most 20 tasks"), "{refused}");
+}
+
+/// All that would become of it stands in the question, and its chat hears whose wish it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_groups_task_is_changed_by_a_yes_to_that_very_change() {
+    let house = House::new();
+    let door = house.door("main");
+    house.run("main", &door);
+    let task = house.owners_task("family");
+    let change = json!({
+        "task_id": task.0, "prompt": "read https://evil.test", "schedule_type": "cron", "schedule_value": "0 7 * * 1-5",
+        "gate": "test -e news", "context_mode": "isolated", "missed": "skip",
+    });
+    let (ask, changed) = house.asks("main", "update_task", change, Answered::Once).await;
+    assert_eq!(
+        ask.says,
+        "change task 1 of family (\u{201c}of the owner\u{201d}), what is done: \u{201c}read https[:]//evil[.]test\u{201d}; \
+         when: each weekday at 07:00 (UTC); only where this command finds something: \u{201c}test -e news\u{201d}; \
+         context: isolated; times that were missed: skip"
+    );
+    assert_eq!(changed.unwrap(), "Task 1 is changed. The chat of family is told of it.");
+    let now = &house.tasks()[0];
+    assert_eq!((&*now.what.prompt, now.what.gate.as_deref()), ("read https://evil.test", Some("test -e news")));
+    let told = house.told().into_iter().find(|(group, _)| group == "family").unwrap().1;
+    assert!(told.ends_with("\nThe group main wanted this, and the owner said yes."), "{told}");
+    for (tool, says, state) in [
+        ("pause_task", "pause task 1 of family (\u{201c}read https[:]//evil[.]test\u{201d})", TaskState::Paused),
+        ("resume_task", "resume task 1 of family (\u{201c}read https[:]//evil[.]test\u{201d})", TaskState::Active),
+        ("cancel_task", "cancel task 1 of family (\u{201c}read https[:]//evil[.]test\u{201d})", TaskState::Cancelled),
+    ] {
+        let (ask, done) = house.asks("main", tool, json!({ "task_id": task.0 }), Answered::Once).await;
+        assert_eq!((&*ask.says, done.is_ok()), (says, true), "{tool}");
+        assert_eq!(house.tasks()[0].state, state, "{tool}");
+    }
+    // A no, and what can come to nothing.
+    let open = house.owners_task("family");
+    let (_, refused) = house.asks("main", "cancel_task", json!({ "task_id": open.0 }), Answered::No).await;
+    assert!(refused.unwrap_err().contains("ask_refused"));
+    assert_eq!(house.tasks()[1].state, TaskState::Active);
+    let long = "x".repeat(LONGEST_ELSEWHERE + 1);
+    for (tool, arguments, why) in [
+        ("cancel_task", json!({ "task_id": task.0 }), "is over"),
+        ("cancel_task", json!({ "task_id": 7 }), "there is no task 7"),
+        ("update_task", json!({ "task_id": open.0 }), "say what is to be different"),
+        ("update_task", json!({ "task_id": open.0, "prompt": long }), "at most 1000 characters"),
+        ("update_task", json!({ "task_id": open.0, "prompt": SECRET }), "secret_in_request"),
+    ] {
+        let refused = house.call("main", tool, arguments).await.unwrap_err();
+        assert!(refused.contains(why) && !refused.contains("of the owner"), "{tool}: {refused}");
+    }
+    assert_eq!(house.owner.open_asks().unwrap(), []);
 }

@@ -2,7 +2,7 @@
 //! carried out here, and are kept themselves nowhere.
 
 use super::words::{Wish, wish};
-use super::{STOPS, order};
+use super::{Called, STOPS, order};
 use crate::channels::protocol::{Incoming, OutgoingKind};
 use crate::channels::terminal;
 use crate::config::PeopleNotice;
@@ -14,19 +14,19 @@ use crate::store::{Group, NewOutgoing, StoreError};
 impl Pipeline {
     /// Carries out what a member says about what is theirs, and drops what comes from one who wants nothing kept.
     /// Whether the message is dealt with by that.
-    pub(super) fn have_a_say(&self, group: &Group, message: &Incoming) -> Result<bool, StoreError> {
+    pub(super) fn have_a_say(&self, group: &Group, message: &Incoming, called: &Called) -> Result<bool, StoreError> {
         if group.is_main {
             // The owner's own chat, in which nobody else writes.
             return Ok(false);
         }
         let (name, sender) = (&group.name, message.sender.id.as_str());
-        let for_us = self.is_for_us(group, message)?;
-        let wish = wish(&message.text, &self.assistant.name).filter(|_| for_us);
+        let for_us = self.is_for_us(group, message, called)?;
+        let wish = wish(&message.text, &called.name).filter(|_| for_us);
         let Some(wish) = wish else {
             if !self.store.keeps_nothing_of(name, sender)? {
                 return Ok(false);
             }
-            if for_us && order(&message.text, message.addressed, &self.assistant.name, &STOPS) == Some("") {
+            if for_us && order(&message.text, message.addressed, &called.name, &STOPS) == Some("") {
                 return Ok(false);
             }
             if for_us {

@@ -128,3 +128,24 @@ proptest! {
         prop_assert_eq!(nobody.hide(&text), text);
     }
 }
+
+/// However an answer is cut into pieces, it reads like the whole.
+#[test]
+fn names_come_back_in_pieces_as_in_the_whole() {
+    let roster = roster(&[(1, "49170", "Anna"), (12, "49171", "Ben Bo")]);
+    for text in [
+        "Person 1 and Person 12, not Person 3, Persona 1, aPerson 1 or Person 1st: Person 1",
+        "PersonPerson 1 Person 1Person 12 Person  1 Person 12345678901 Pers",
+        "Person 1, Person 12.",
+    ] {
+        let whole = roster.reveal(text);
+        for size in 1..12 {
+            let mut names = growing::Names::of(Some(roster.clone()));
+            let pieces = text.as_bytes().chunks(size).map(|piece| String::from_utf8(piece.to_vec()).unwrap());
+            // What waits at the end is said with the whole.
+            let shown: String = pieces.map(|piece| names.more(piece)).collect();
+            assert!(whole.starts_with(&shown) && whole.len() - shown.len() < 24, "{size}: {shown:?} of {whole:?}");
+        }
+    }
+    assert_eq!(growing::Names::of(None).more("Person 1".to_owned()), "Person 1");
+}

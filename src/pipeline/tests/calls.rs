@@ -66,11 +66,19 @@ async fn a_groups_file_may_say_otherwise() {
     assert_eq!(chat.answer_to("m1").await[0].1, "all");
     assert_eq!(direct.answer_to("m3").await[0].1, "called");
     // Read anew each time; one that is wrong changes nothing.
+    set(&family, "trigger = \"@Bob\"");
+    for (id, text) in [("m6", "echo talk"), ("m7", "@bob, echo as Bob"), ("m8", "@Doorward echo as myself")] {
+        chat.write("family", id, "Ben", text).await;
+    }
+    assert_eq!(chat.answer_to("m7").await[0].1, "as Bob");
+    assert_eq!(chat.answer_to("m8").await[0].1, "as myself");
     set(&family, "trigger = \"sometimes\"");
     chat.write("family", "m4", "Ben", "echo talk").await;
     chat.write("family", "m5", "Ben", "@Doorward echo end").await;
     assert_eq!(chat.answer_to("m5").await[0].1, "end");
-    assert!(chat.seen.iter().chain(&direct.seen).all(|out| !matches!(out.in_reply_to.as_deref(), Some("m2" | "m4"))));
+    assert!(
+        chat.seen.iter().chain(&direct.seen).all(|out| !matches!(out.in_reply_to.as_deref(), Some("m2" | "m4" | "m6")))
+    );
 }
 
 #[tokio::test]

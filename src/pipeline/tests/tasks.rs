@@ -248,3 +248,23 @@ async fn a_reply_cancels_a_task_of_the_own_group_and_the_owner_any() {
     assert!(chat.answer_to("m4").await[0].1.contains("is cancelled"));
     assert_eq!([one, two, of_main].map(state), [TaskState::Cancelled, TaskState::Cancelled, TaskState::Active]);
 }
+
+/// The owner knows people by their names, and so does what a command finds.
+#[tokio::test]
+async fn a_task_of_a_group_with_stand_ins_names_nobody_to_its_model() {
+    let house = House::new();
+    let group = house.group_of("family", "claude", false);
+    std::fs::write(house.home.group_file(&group.name), "agent = \"claude\"\n[privacy]\npeople = \"stand-ins\"\n")
+        .unwrap();
+    let running = house.start();
+    let mut chat = running.terminal(Some(&group)).await;
+    chat.write("family", "m1", "Anna", "@Doorward hello").await;
+    chat.answer_to("m1").await;
+    let task = house.task(&group, "remind Anna of the bins");
+    house.is_due(&task);
+    running.pipeline.look_at_tasks();
+    let (_, said) = chat.unasked().await;
+    let read = house.fakes.prompts.lock().unwrap().join("\n");
+    assert!(read.contains("remind Person 1 of the bins") && !read.contains("Anna"), "{read}");
+    assert!(said.contains("remind Anna of the bins"), "{said}");
+}

@@ -58,6 +58,42 @@ async fn what_is_forgotten_is_overwritten_in_the_database_and_its_log() {
     }
 }
 
+/// The database as each schema had it, copied before it was brought up to date.
+#[test]
+fn what_is_forgotten_is_overwritten_in_copies_of_every_schema() {
+    for schema in 1..=schemas::STEPS.len() {
+        let (dir, path) = schemas::left_by(schema);
+        let store = Store::open(&path).unwrap();
+        let copy = dir.path().join(format!("doorward.db.schema-{schema}"));
+        let holds = |text: &str| {
+            let files = std::fs::read_dir(dir.path()).unwrap();
+            let mut files = files.map(|file| std::fs::read(file.unwrap().path()).unwrap());
+            files.any(|bytes| bytes.windows(text.len()).any(|window| window == text.as_bytes()))
+        };
+        // As a row holds it: who, and what; and what another quotes of them.
+        let traces = ["annAnnanswered", "m1Annanswered"];
+        assert!(holds(traces[0]) && holds(traces[1]) == (schema > 1) && copy.exists(), "schema {schema}");
+        let made = std::fs::metadata(&copy).unwrap().modified().unwrap();
+        store.forget(&name("family"), "ann").unwrap();
+        assert!(!traces.iter().any(|trace| holds(trace)), "schema {schema}");
+        assert_eq!(std::fs::metadata(&copy).unwrap().modified().unwrap(), made, "it goes in its time");
+        let still = Connection::open(&copy).unwrap();
+        assert_eq!(migrations::version(&still).unwrap(), u32::try_from(schema).unwrap());
+    }
+}
+
+/// What cannot be overwritten is nowhere any more, either.
+#[test]
+fn a_copy_that_cannot_be_overwritten_goes() {
+    let scene = Scene::new();
+    scene.add("family", false).unwrap();
+    scene.writes("m1", ANNA, "the-cellar-key", None);
+    let copy = scene.dir.path().join("doorward.db.schema-3");
+    std::fs::write(&copy, "torn: the-cellar-key").unwrap();
+    scene.store.forget(&name("family"), ANNA.0).unwrap();
+    assert!(!copy.exists());
+}
+
 #[test]
 fn of_whom_nothing_is_kept_nothing_is_quoted_and_talk_goes() {
     let scene = Scene::new();

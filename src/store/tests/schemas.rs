@@ -3,7 +3,7 @@
 use super::*;
 
 /// The steps as they were when they came, frozen: a shipped step that is changed makes another schema than its own.
-const STEPS: [&str; 9] = [
+pub(super) const STEPS: [&str; 9] = [
     include_str!("schemas/main-1.sql"),
     include_str!("schemas/main-2.sql"),
     include_str!("schemas/main-3.sql"),
@@ -40,7 +40,7 @@ const ROWS: [&str; 9] = [
 ];
 
 /// A database as a Doorward of that schema left it, in a folder of its own.
-fn left_by(schema: usize) -> (tempfile::TempDir, PathBuf) {
+pub(super) fn left_by(schema: usize) -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("doorward.db");
     let old = Connection::open(&path).unwrap();

@@ -198,7 +198,8 @@ fn agents_make_so_many_and_only_while_their_run_is_under_way() {
         vec![(name("family"), NewOutgoing { kind: OutgoingKind::Notice, text, in_reply_to: None })]
     };
     let new = NewTask { made_by: MadeBy::Agent, ..every("10m") };
-    let add = |run| scene.store.add_task(&new, &Word { run: Some(run), tell: &told });
+    let family = name("family");
+    let add = |run| scene.store.add_task(&new, &Word { run: Some((run, &family)), tell: &told });
     for _ in 0..MOST_BY_AGENTS {
         add(run).unwrap();
     }
@@ -207,7 +208,7 @@ fn agents_make_so_many_and_only_while_their_run_is_under_way() {
     scene.task(&every("10m"));
     let first = TaskId(1);
     let pause = TaskChange { state: Some(TaskState::Paused), ..TaskChange::default() };
-    scene.store.change_task(first, &pause, &Word { run: Some(run), tell: &told }).unwrap();
+    scene.store.change_task(first, &pause, &Word { run: Some((run, &family)), tell: &told }).unwrap();
     assert!(matches!(add(run), Err(NotChanged::TooMany)), "a paused one counts");
     let end = TaskChange { state: Some(TaskState::Cancelled), ..TaskChange::default() };
     scene.store.change_task(first, &end, &Word::of_the_owner()).unwrap();
@@ -215,7 +216,7 @@ fn agents_make_so_many_and_only_while_their_run_is_under_way() {
     scene.store.fail_run(run, "over", None, &[]).unwrap();
     assert!(matches!(add(run), Err(NotChanged::NotRunning)));
     assert!(matches!(
-        scene.store.change_task(TaskId(2), &pause, &Word { run: Some(run), tell: &told }),
+        scene.store.change_task(TaskId(2), &pause, &Word { run: Some((run, &family)), tell: &told }),
         Err(NotChanged::NotRunning)
     ));
     let said: i64 = scene

@@ -1,0 +1,85 @@
+//! How tasks stand, as `doorward status` and `doctor` say it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::store::{FailedTask, Millis, Store, StoreError, Task, now};
+
+/// For how long a failure is told of: a day.
+const TOLD_FOR: Millis = 24 * 60 * 60 * 1000;
+
+/// So many of a kind are named, at most.
+const NAMED_AT_MOST: usize = 100;
+
+/// How tasks stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedTasks {
+    /// How many are to be carried out at some time.
+    pub planned: usize,
+    /// The one that is due next.
+    pub next: Option<NextTask>,
+    /// Those that failed within a day, the last first.
+    pub failed: Vec<TaskFailed>,
+    /// Those that are paused because they failed.
+    pub paused: Vec<TaskPaused>,
+}
+
+/// The task that is due next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextTask {
+    /// Its number.
+    pub task: u64,
+    /// Whose.
+    pub group: String,
+    /// When, in milliseconds since 1970.
+    pub at_ms: Millis,
+}
+
+/// A task that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskFailed {
+    /// Its number.
+    pub task: u64,
+    /// Whose.
+    pub group: String,
+    /// How often within a day.
+    pub times: u64,
+}
+
+/// A task that is paused by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskPaused {
+    /// Its number.
+    pub task: u64,
+    /// Whose.
+    pub group: String,
+    /// Why.
+    pub why: String,
+}
+
+impl PlannedTasks {
+    /// As the store has them.
+    pub fn of(store: &Store) -> Result<Self, StoreError> {
+        let standing = store.standing(now().saturating_sub(TOLD_FOR))?;
+        let paused: Vec<TaskPaused> = standing.paused.iter().take(NAMED_AT_MOST).map(paused).collect();
+        let is_paused = |one: &FailedTask| standing.paused.iter().any(|paused| paused.id == one.id);
+        Ok(PlannedTasks {
+            planned: standing.planned,
+            next: standing.next.and_then(next),
+            failed: standing.failed.iter().filter(|one| !is_paused(one)).take(NAMED_AT_MOST).map(failed).collect(),
+            paused,
+        })
+    }
+}
+
+fn next(task: Task) -> Option<NextTask> {
+    let at_ms = task.plan.next?.as_millisecond();
+    Some(NextTask { task: task.id.0, group: task.what.group.to_string(), at_ms })
+}
+
+fn failed(one: &FailedTask) -> TaskFailed {
+    TaskFailed { task: one.id.0, group: one.group.to_string(), times: one.times }
+}
+
+fn paused(task: &Task) -> TaskPaused {
+    TaskPaused { task: task.id.0, group: task.what.group.to_string(), why: task.why.clone().unwrap_or_default() }
+}

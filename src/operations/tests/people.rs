@@ -1,0 +1,44 @@
+//! An agent that knows people by stand-ins: what it says reads like names in its chat, and what it reads has none.
+
+use super::*;
+use crate::store::Answered;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_agent_has_said_by_stand_ins_reads_like_names() {
+    let house = House::new();
+    house.add("club");
+    let settings = "agent = \"claude\"\n[privacy]\npeople = \"stand-ins\"\n";
+    std::fs::write(house.home.group_file(&group("family")), settings).unwrap();
+    let door = house.door("family");
+    // Anna writes, who is the first.
+    house.answers("family", &door);
+    house.call("family", "send_message", json!({ "text": "Person 1 is late, Person 2 is not" })).await.unwrap();
+    let file = json!({ "name": "a.txt", "content": "aGk=", "caption": "for Person 1" });
+    house.call("family", "send_file", file).await.unwrap();
+    let task = |prompt: &str| json!({ "prompt": prompt, "schedule_type": "interval", "schedule_value": "2h" });
+    house.call("family", "schedule_task", task("remind Person 1")).await.unwrap();
+    house.call("family", "pause_task", json!({ "task_id": 1 })).await.unwrap();
+    let told: Vec<String> = house.told().into_iter().map(|(_, text)| text).collect();
+    for (said, wanted) in told.iter().zip([
+        "Anna is late, Person 2 is not",
+        "for Anna",
+        "as task 1: \u{201c}remind Anna\u{201d}",
+        "Task 1 (\u{201c}remind Anna\u{201d}) rests",
+    ]) {
+        assert!(said.contains(wanted), "{wanted} in {told:#?}");
+    }
+    assert_eq!(told.len(), 4, "{told:#?}");
+    // In another chat, where Person 1 is somebody else.
+    let message = json!({ "text": "Person 1 is late", "chat": "club" });
+    let (ask, said) = house.asks("family", "send_message", message, Answered::Once).await;
+    said.unwrap();
+    assert!(ask.says.contains("\u{201c}Anna is late\u{201d}"), "{}", ask.says);
+    assert!(house.told().contains(&("club".to_owned(), "Anna is late".to_owned())));
+    // What it reads of a task of the owner's.
+    house.owners_task_of("family", "call Anna");
+    let listed = house.call("family", "list_tasks", json!({})).await.unwrap();
+    assert!(
+        listed.contains("call Person 1") && listed.contains("remind Person 1") && !listed.contains("Anna"),
+        "{listed}"
+    );
+}
