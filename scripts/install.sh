@@ -24,4 +24,8 @@ install -D -m 644 "$pages/bash/doorward" "$share/bash-completion/completions/doo
 install -D -m 644 "$pages/zsh/_doorward" "$share/zsh/site-functions/_doorward"
 install -D -m 644 "$pages/fish/doorward.fish" "$share/fish/vendor_completions.d/doorward.fish"
 note "Installed manual pages and completions in $share"
-case ":$PATH:" in *":$folder:"*) ;; *) note "$folder is not on your PATH yet." ;; esac
+case ":$PATH:" in *":$folder:"*) ;; *)
+    note "$folder is not on your PATH yet: log out and in again, or add it:"
+    note "    export PATH=\"$folder:\$PATH\"    (in ~/.profile, for good)"
+    ;;
+esac

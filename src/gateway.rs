@@ -228,21 +228,32 @@ impl Gateway {
         self.policies.of(group)
     }
 
-    /// Opens a door with an identity and surrogates of its own.
+    /// Opens a door with an identity and surrogates of its own, for a program of the owner's: no other user of the
+    /// machine gets in, wherever the socket is.
     pub fn open_door(&self, group: &GroupName, socket: &Path) -> Result<OpenDoor, GatewayError> {
-        self.open_door_as(new_identity(group), socket, self.policies.of(group))
+        self.door(new_identity(group), socket, OWNERS, self.policies.of(group))
     }
 
-    /// Opens a door for an identity that is already made, under a policy that need
-    /// not be a file's: for the drill.
+    /// Opens the door of a sandbox, for an identity that is already made, under a policy that need
+    /// not be a file's: for the drill. The folders above the socket decide who gets there.
     pub fn open_door_as(
         &self,
         identity: Identity,
         socket: &Path,
         policy: Arc<ArcSwap<Policy>>,
     ) -> Result<OpenDoor, GatewayError> {
+        self.door(identity, socket, SANDBOXES, policy)
+    }
+
+    fn door(
+        &self,
+        identity: Identity,
+        socket: &Path,
+        mode: u32,
+        policy: Arc<ArcSwap<Policy>>,
+    ) -> Result<OpenDoor, GatewayError> {
         let place = self.threads.place();
-        let listener = listen(socket).and_then(|listener| place.hears(listener));
+        let listener = listen(socket, mode).and_then(|listener| place.hears(listener));
         let listener = listener.map_err(|error| GatewayError::Socket { path: socket.to_owned(), error })?;
         let hash = policy.load().hash().to_string();
         let issued = self.vault.issue(&identity, &policy.load().credentials());
@@ -338,13 +349,15 @@ pub fn new_identity(group: &GroupName) -> Identity {
     }
 }
 
-/// The agent's user is another than the daemon's, so the socket itself is open to
-/// all; the folders above it decide who gets there.
+/// Who gets into a door for a program of the owner's, and into one of a sandbox, whose user is another than the daemon's.
+const OWNERS: u32 = 0o600;
+const SANDBOXES: u32 = 0o666;
+
 #[expect(clippy::disallowed_methods, reason = "a door: its sandbox gets the answers to its requests")]
-fn listen(socket: &Path) -> io::Result<net::UnixListener> {
+fn listen(socket: &Path, mode: u32) -> io::Result<net::UnixListener> {
     let listener = net::UnixListener::bind(socket)?;
     listener.set_nonblocking(true)?;
-    std::fs::set_permissions(socket, Permissions::from_mode(0o666))?;
+    std::fs::set_permissions(socket, Permissions::from_mode(mode))?;
     Ok(listener)
 }
 

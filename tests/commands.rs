@@ -192,6 +192,12 @@ fn doctor_names_each_fault_once_with_its_own_remedy() {
     home.run(&["doctor", "--fix"]).ok().prints("FIXED");
     assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
 
+    std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let ran = home.run(&["doctor"]).code(3).prints("can be entered by other users");
+    assert_eq!(broken(&ran), 1, "{ran:#?}");
+    home.run(&["doctor", "--fix"]).ok().prints("FIXED");
+    assert_eq!(std::fs::metadata(home.path()).unwrap().permissions().mode() & 0o777, 0o700);
+
     home.write_policy("main", "mode = \"observe\"\nobserve_until = \"2099-12-31\"\n");
     home.run(&["doctor"]).ok().prints("observes until 2099-12-31");
     home.run(&["group", "list"]).ok().prints("OBSERVES until 2099-12-31");

@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::os::unix::fs::PermissionsExt;
+
 use support::{Daemon, Doh, Door, Home, Ran, Response, Upstream, until};
 
 const NEWS: &str = "[[allow]]\nhost = \"news.example\"\naccess = \"read\"\nprivate = [\"127.0.0.1/32\"]\n";
@@ -90,7 +92,10 @@ fn a_program_on_the_host_uses_a_door_of_its_own() {
     assert!(refused.body.contains("not_allowed"), "{refused:?}");
 
     let files = [door.socket.clone(), door.ca.clone(), door.env.clone()];
-    assert!(files.iter().all(|file| file.exists()));
+    for file in &files {
+        let mode = std::fs::metadata(file).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{} is the owner's alone", file.display());
+    }
     door.shut().ok();
     assert!(files.iter().all(|file| !file.exists()), "a door that was shut leaves nothing behind");
     assert_eq!(news.requests().len(), 1);

@@ -4,7 +4,6 @@
 
 mod support;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use clap::CommandFactory as _;
@@ -13,7 +12,7 @@ use doorward::store::Store;
 use doorward::store::ledger::{AuditLog, Notice};
 use policies::{Code, GroupName, RuleRef, SandboxId};
 use proxy::audit::{Allowed, Decision, Identity, Ledger, Outcome, Protocol};
-use support::terminal::plain;
+use support::terminal::{broken_words, plain};
 use support::{Home, Seen, Terminal};
 use textwrap::core::display_width;
 
@@ -262,23 +261,6 @@ fn no_command_is_forgotten() {
         |path: &[String]| COMMANDS.iter().any(|shown| shown.len() >= path.len() && shown[..path.len()] == *path);
     let forgotten: Vec<_> = all.iter().filter(is_leaf).filter(|path| !is_shown(path)).collect();
     assert!(all.len() > 50 && forgotten.is_empty(), "{forgotten:?}");
-}
-
-/// In lower case: of a row that is told line by line, the headings are.
-fn words(text: &str) -> BTreeSet<String> {
-    let words = text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
-    words.map(str::to_lowercase).collect()
-}
-
-/// Nothing that is shown is a piece of a word, unless the word is longer than a line has room.
-fn broken_words(seen: &str, whole: &str) -> Vec<String> {
-    // What is quoted is cut where it is longer than a line, and says so.
-    let uncut: Vec<&str> = seen.split_whitespace().filter(|word| !word.contains('…')).collect();
-    let (known, seen) = (words(whole), words(&uncut.join(" ")));
-    let long: Vec<String> =
-        whole.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).filter(|word| word.len() > 30).collect();
-    let is_broken = |word: &String| !known.contains(word) && !long.iter().any(|long| long.contains(word.as_str()));
-    seen.into_iter().filter(is_broken).collect()
 }
 
 fn show(home: &Home, command: &[&str], columns: u16) -> Seen {

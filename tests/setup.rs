@@ -10,7 +10,9 @@ mod support;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
 
+use support::terminal::{broken_words, plain};
 use support::{Anthropic, BACKSPACE, CTRL_C, CTRL_D, Does, ENTER, Home, Key, Terminal, random_key};
+use textwrap::core::display_width;
 
 fn answering(key: &Key) -> Anthropic {
     Anthropic::start(key.clone(), |asked| Does::Says(format!("You asked: {}", asked.prompt())))
@@ -21,8 +23,12 @@ fn stage(anthropic: &Anthropic) -> Home {
 }
 
 fn setup(home: &Home, more: &[&str]) -> Terminal {
+    setup_in(home, more, 80)
+}
+
+fn setup_in(home: &Home, more: &[&str], columns: u16) -> Terminal {
     let command = home.command(&[&["setup", "--service", "no"], more].concat());
-    Terminal::sized(command, 80, 40, &[("TERM", "xterm-256color")])
+    Terminal::sized(command, columns, 40, &[("TERM", "xterm-256color")])
 }
 
 /// What a person wants: an answer.
@@ -58,6 +64,7 @@ fn from_nothing_to_an_answer() {
     terminal.shows("All is set up (5 questions)");
     println!("setup: 5 questions, {:.1} s without images and drill", started.elapsed().as_secs_f32());
     assert!(!terminal.so_far().contains(key.secret()), "the key is shown");
+    assert!(!terminal.so_far().contains('*'), "as many signs as nothing that was typed");
     asks_and_leaves(terminal);
 
     assert_eq!(anthropic.refused(), [""; 0]);
@@ -130,7 +137,7 @@ fn what_was_broken_off_goes_on() {
     home.run(&["secret", "test", "anthropic"]).ok();
 
     let mut terminal = setup(&home, &["--chats", "terminal", "--agent", "claude", "--drill", "no"]);
-    terminal.shows("There is a key for Claude in file:");
+    terminal.shows("There is a key for Claude in");
     terminal.types(ENTER);
     terminal.shows("What may main reach besides its model?");
     terminal.types(ENTER);
@@ -182,4 +189,57 @@ fn nobody_has_to_be_there() {
     assert_eq!(texts(), before);
     home.run(&["setup", "--yes", "--may", "wether"]).code(2).says("there is no preset \"wether\"");
     home.chat("main", "hello").ok().prints("You asked:");
+}
+
+/// All that is asked, with mistakes, until the chat; and what it comes to in a terminal of this width.
+fn shown_at(columns: u16) -> (String, String) {
+    let key = Key::api();
+    let anthropic = answering(&key);
+    let home = stage(&anthropic);
+    let mut terminal = setup_in(&home, &[], columns);
+    let started_with = |terminal: &mut Terminal, words: &str, answer: &str| {
+        terminal.shows(words);
+        terminal.types(answer);
+    };
+    started_with(&mut terminal, "Where do you", ENTER);
+    started_with(&mut terminal, "Who answers?", ENTER);
+    terminal.shows("it is not");
+    home.on_this_machine("main");
+    started_with(&mut terminal, "shown):", &format!("short{ENTER}"));
+    started_with(&mut terminal, "a secret is", "");
+    started_with(&mut terminal, "shown):", &format!("sk-proj-0123456789abcdef{ENTER}"));
+    started_with(&mut terminal, "OpenAI", "");
+    started_with(&mut terminal, "shown):", &format!("{}{ENTER}", key.secret()));
+    started_with(&mut terminal, "What may main", ENTER);
+    started_with(&mut terminal, "Attack this", &format!("p{ENTER}"));
+    started_with(&mut terminal, "Invalid", &format!("{BACKSPACE}n{ENTER}"));
+    terminal.shows("All is set up");
+    terminal.shows("You are talking");
+    terminal.shows("Doorward is");
+    terminal.types(CTRL_D);
+    let seen = terminal.wait();
+    assert_eq!(seen.code, Some(0), "{}", seen.text);
+
+    // Broken off, and gone on with: other questions, and what is said then.
+    let mut again = setup_in(&home, &["--chats", "terminal"], columns);
+    started_with(&mut again, "Who answers?", ENTER);
+    started_with(&mut again, "Go on", CTRL_C);
+    again.shows("broken off");
+    let text = format!("{}\n{}", plain(&seen.text), plain(&again.wait().text));
+    (text, home.path().display().to_string())
+}
+
+#[test]
+fn no_question_is_broken_inside_a_word() {
+    let (whole, home) = shown_at(400);
+    let whole = format!("{whole} {home}");
+    let mut findings = Vec::new();
+    for columns in [40, 80, 120] {
+        let (text, home) = shown_at(columns);
+        let wider = text.split(['\r', '\n']).filter(|line| display_width(line.trim_end()) > usize::from(columns));
+        findings.extend(wider.map(|line| format!("wider than {columns}: {line:?}")));
+        let broken = broken_words(&text, &format!("{whole} {home}"));
+        findings.extend(broken.into_iter().map(|word| format!("{word:?} at {columns} is no whole word")));
+    }
+    assert!(findings.is_empty(), "{findings:#?}");
 }

@@ -34,6 +34,8 @@ fn a_line_is_edited_remembered_and_pasted_as_one_message() {
     talk.shows("of sec");
     // Shown as it comes, and once.
     talk.types("seq 1001 1400\r");
+    // The line itself has 1400 in it.
+    talk.shows("1399");
     talk.shows("1400");
     let seen = plain(&talk.so_far());
     let last = |line: &str| line.trim_end().rsplit('\r').next().and_then(|last| last.parse().ok());

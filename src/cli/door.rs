@@ -15,7 +15,8 @@ use crate::home::Home;
 /// Open a door for a program on this machine, until interrupted.
 ///
 /// The door has an identity and surrogates of its own and follows the group's policy:
-/// a way to try a policy with any tool. The program speaks HTTP proxy over the socket.
+/// a way to try a policy with any tool. The program speaks HTTP proxy over the socket, which is
+/// open to your own user alone.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:

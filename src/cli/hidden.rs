@@ -4,19 +4,16 @@ use std::io::{self, IsTerminal as _, Read as _};
 
 use anyhow::anyhow;
 use inquire::error::InquireError;
-use inquire::{Password, PasswordDisplayMode};
 use zeroize::Zeroizing;
 
-use super::{Failure, failure};
+use super::{Failure, failure, question};
 
 /// Asks for a secret at the terminal; without one, takes `at_most` bytes of what stands on standard
 /// input. Ends of lines are left out. Whoever breaks it off gets their terminal back as it was.
-pub(super) fn ask(question: &str, at_most: u64) -> Result<Zeroizing<String>, Failure> {
+pub(super) fn ask(what: &str, at_most: u64) -> Result<Zeroizing<String>, Failure> {
     let mut text = Zeroizing::new(String::new());
     if io::stdin().is_terminal() {
-        let question = format!("{question} (it is not shown):");
-        let hidden = Password::new(&question).with_display_mode(PasswordDisplayMode::Hidden).without_confirmation();
-        *text = match hidden.prompt() {
+        *text = match question::hidden(what) {
             Ok(typed) => typed,
             Err(InquireError::OperationCanceled | InquireError::OperationInterrupted) => {
                 return Err(failure::broken_off(anyhow!("it was broken off; nothing was written")));

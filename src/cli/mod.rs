@@ -42,6 +42,7 @@ mod failure;
 mod hidden;
 mod log;
 mod progress;
+mod question;
 mod reach;
 mod show;
 mod stoppable;

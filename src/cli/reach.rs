@@ -19,7 +19,7 @@ pub(crate) async fn daemon(home: &Home) -> Result<Reached<'_>, Failure> {
         return Ok(Reached { home, first: Some(client), own: None });
     }
     show::aside(
-        "doorward: no daemon runs for this home, so this command brings its own (`doorward up` keeps one running)",
+        "doorward: Doorward is not running, so this command starts it for itself (`doorward up` keeps it running)",
     );
     own(home).await
 }

@@ -10,7 +10,6 @@ mod thinks;
 mod trial;
 mod written;
 
-use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -19,6 +18,7 @@ use anyhow::anyhow;
 use containers::Engine;
 use policies::GroupName;
 
+use super::question::Choice;
 use super::{Failure, chat, drill, environment, group, image, reach, service, show, up};
 use crate::channels::terminal;
 use crate::config::{Agent, Config, WHATSAPP};
@@ -89,12 +89,6 @@ enum Where {
 enum Whether {
     Yes,
     No,
-}
-
-/// An answer that can be chosen, in words.
-struct Choice<T> {
-    is: T,
-    words: String,
 }
 
 /// A setup that goes on.
@@ -176,7 +170,7 @@ impl Setup<'_> {
         ];
         let usual = usize::from(config.channels.whatsapp.enabled);
         let flag = "--chats terminal or --chats whatsapp";
-        Ok(self.ask.one("Where do you want to write to your assistant?", flag, from, usual).await?.is)
+        self.ask.one("Where do you want to write to your assistant?", flag, from, usual).await
     }
 
     /// The main group of somebody who writes in the terminal.
@@ -188,7 +182,9 @@ impl Setup<'_> {
         }
         let here = groups.into_iter().find(|group| group.channel == terminal::CHANNEL);
         let name = here.map_or_else(|| free_name(store, "main"), |group| Ok(group.name))?;
-        self.make_main(store, &name, terminal::CHANNEL, name.as_str(), agent)
+        let main = self.make_main(store, &name, terminal::CHANNEL, name.as_str(), agent)?;
+        show::line(format!("Your chat here is the group {name}, with a folder, a sandbox and rules of its own."))?;
+        Ok(main)
     }
 
     /// Makes a chat the main group, be it new or not.
@@ -226,7 +222,7 @@ impl Setup<'_> {
         if let Some(drill) = self.args.drill {
             return Ok(drill == Whether::Yes);
         }
-        let question = "Attack this installation once, to see that nothing gets out?";
+        let question = "Attack this installation once (half a minute), to see that nothing gets out?";
         self.ask.confirm(question, "--drill yes or --drill no", true).await
     }
 
@@ -332,9 +328,3 @@ fn free_name(store: &Store, wanted: &str) -> Result<GroupName, Failure> {
 const WELCOME: &str = "\
 Doorward's setup. It asks some questions, writes ordinary files, and can be stopped (Ctrl-C) and run again at any point.
 ";
-
-impl<T> fmt::Display for Choice<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.words)
-    }
-}

@@ -17,7 +17,6 @@ pub(crate) use columns::Columns;
 pub(crate) use report::{report, report_on};
 pub(crate) use screen::Screen;
 pub(crate) use styled::{Styled, Tone};
-#[cfg(test)]
 pub(crate) use wrap::wrap;
 
 /// Writes a text and a newline to stdout. A reader that has gone away is an error,

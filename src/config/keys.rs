@@ -208,7 +208,9 @@ pub(super) const fn names<const N: usize>(keys: &[Key; N]) -> [&'static str; N] 
 mod tests {
     #![allow(clippy::unwrap_used)]
     use std::fmt::Write as _;
+    use std::path::Path;
 
+    use super::super::{Config, GroupSettings};
     use super::*;
 
     /// A table with its keys.
@@ -292,7 +294,68 @@ mod tests {
         }
     }
 
-    /// What stands in a table as an example is what the reader takes.
+    /// What has to stand beside a key for its example to be right.
+    fn beside(header: &str, key: &str) -> &'static [(&'static str, &'static str)] {
+        match (header, key) {
+            ("[credentials.NAME]", "lifetime") => &[("secret", r#""command:print-it""#), ("hosts", r#"["a.example"]"#)],
+            ("[credentials.NAME]", _) => &[("secret", r#""file:secrets/a""#), ("hosts", r#"["a.example"]"#)],
+            ("[[credentials.NAME.mints]]", _) => &[("do", r#"["POST /a"]"#), ("fields", r#"["a"]"#)],
+            ("[credentials.NAME.oauth]", _) => &[("token", r#""https://a.example/token""#), ("client_id", r#""a""#)],
+            ("[prices.\"MODEL\"]", _) => &[("input", "1.00"), ("output", "1.00")],
+            ("[[mount]]", _) => &[("path", r#""/srv/a""#)],
+            ("", "model") => &[("agent", r#""claude""#)],
+            ("", "endpoint") => &[("agent", r#""opencode""#), ("model", r#""a""#)],
+            ("", "command") => &[("agent", r#""acp""#), ("image", r#""a:1""#)],
+            _ => &[],
+        }
+    }
+
+    /// A file with this line and what has to stand beside it.
+    fn file(of: &str, key: &str, example: &str) -> String {
+        let mut text = String::new();
+        if of.starts_with("[[credentials") || of.ends_with("oauth]") {
+            text.push_str("[credentials.github]\nsecret = \"file:secrets/a\"\nhosts = [\"a.example\"]\n");
+        }
+        let (header, name) = (of.replace("NAME", "github"), key.replace("NAME", "letter"));
+        let _ = writeln!(text, "{header}\n{name} = {example}");
+        for (other, value) in beside(of, key).iter().filter(|(other, _)| *other != key) {
+            let _ = writeln!(text, "{other} = {value}");
+        }
+        if (key, example) == ("agent", r#""acp""#) {
+            text.push_str("command = [\"goose\", \"acp\"]\nimage = \"a:1\"\n");
+        }
+        text
+    }
+
+    /// The examples of a key; none where its value is a table of its own.
+    fn examples(key: &Key) -> Vec<String> {
+        if SETTINGS.iter().any(|table| table.header == key.value) {
+            return Vec::new();
+        }
+        let list: toml_edit::Value = format!("[{}]", key.value).parse().unwrap();
+        list.as_array().unwrap().iter().map(|one| one.to_string().trim().to_owned()).collect()
+    }
+
+    #[test]
+    fn an_example_is_what_the_reader_takes() {
+        let settings = |text: &str| Config::parse("doorward.toml", text, Path::new("/")).err();
+        let group = |text: &str| GroupSettings::parse("groups/family.toml", text).err();
+        let mut read = 0;
+        for (table, of_group) in SETTINGS.iter().map(|one| (one, false)).chain(GROUP.iter().map(|one| (one, true))) {
+            for (key, example) in table.keys.iter().flat_map(|key| examples(key).into_iter().map(move |one| (key, one)))
+            {
+                let text = file(table.header, key.name, &example);
+                let wrong = if of_group { group(&text) } else { settings(&text) };
+                assert!(wrong.is_none(), "{}\n{text}", wrong.map(|why| why.to_string()).unwrap_or_default());
+                // The line is read, and not passed over.
+                let broken = file(table.header, key.name, "{ nothing = [{ of = 1979-05-27 }] }");
+                assert!(if of_group { group(&broken) } else { settings(&broken) }.is_some(), "{broken}");
+                read += 1;
+            }
+        }
+        assert!(read > 80, "{read}");
+    }
+
     #[test]
     fn a_table_is_no_key_of_another() {
         let tables: Vec<&str> = SETTINGS.iter().map(|table| table.header.trim_matches(['[', ']'])).collect();

@@ -1,5 +1,6 @@
 //! A program at a pseudo-terminal of some width, as a person sees it.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -150,4 +151,21 @@ pub fn plain(text: &str) -> String {
         rest = &code[end..];
     }
     out + rest
+}
+
+/// In lower case: of a row that is told line by line, the headings are.
+fn words(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
+    words.map(str::to_lowercase).collect()
+}
+
+/// Nothing that is shown is a piece of a word, unless the word is longer than a line has room.
+pub fn broken_words(seen: &str, whole: &str) -> Vec<String> {
+    // What is quoted is cut where it is longer than a line, and says so.
+    let uncut: Vec<&str> = seen.split_whitespace().filter(|word| !word.contains('…')).collect();
+    let (known, seen) = (words(whole), words(&uncut.join(" ")));
+    let long: Vec<String> =
+        whole.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).filter(|word| word.len() > 30).collect();
+    let is_broken = |word: &String| !known.contains(word) && !long.iter().any(|long| long.contains(word.as_str()));
+    seen.into_iter().filter(is_broken).collect()
 }

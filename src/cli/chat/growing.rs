@@ -38,10 +38,13 @@ impl Grown {
     /// What is left to show of a text that is said as a whole.
     pub(super) fn rest_of<'t>(&mut self, text: &'t str) -> &'t str {
         let Grown { come, shown, .. } = std::mem::take(self);
-        let known = come.get(..shown).unwrap_or_default().trim_end_matches('\n');
-        match text.strip_prefix(known) {
-            Some(rest) if !known.is_empty() => rest.strip_prefix('\n').unwrap_or(rest).trim_start_matches(' '),
-            _ => text,
+        let shown = come.get(..shown).unwrap_or_default();
+        let known = shown.trim_end_matches('\n');
+        match text.strip_prefix(known).filter(|_| !known.is_empty()) {
+            // A new line, with the blanks that it begins with.
+            Some(rest) if known.len() < shown.len() => rest.strip_prefix('\n').unwrap_or(rest),
+            Some(rest) => rest.trim_start_matches(' '),
+            None => text,
         }
     }
 }
@@ -79,6 +82,13 @@ mod tests {
         assert_eq!(grown.more("m1", " five six seven eight", SCREEN).as_deref(), Some("four five six seven"));
         assert_eq!(grown.rest_of("one two three\nfour five six seven eight nine"), "eight nine");
         assert_eq!(grown.rest_of("another"), "another");
+    }
+
+    #[test]
+    fn a_line_keeps_the_blanks_that_it_begins_with() {
+        let mut grown = Grown::default();
+        assert_eq!(grown.more("m1", "{\n  \"a\": 1,\n  \"b", SCREEN).as_deref(), Some("{\n  \"a\": 1,"));
+        assert_eq!(grown.rest_of("{\n  \"a\": 1,\n  \"b\": 2\n}"), "  \"b\": 2\n}");
     }
 
     #[test]

@@ -40,8 +40,8 @@ async fn channel(home: &Home, config: &Config, groups: &[&Group]) -> Option<Chec
     })
 }
 
-const HOW_TO_GET: &str = "build it with `cargo build --release -p doorward-whatsapp` (docs/whatsapp.md), or turn the channel \
-                          off: enabled = false under [channels.whatsapp]";
+const HOW_TO_GET: &str =
+    "install it (docs/whatsapp.md), or turn the channel off: enabled = false under [channels.whatsapp]";
 
 fn link(standing: &Standing, groups: &[&Group]) -> Check {
     let what = "WhatsApp";
@@ -88,7 +88,7 @@ fn shell(home: &Home, group: &Group) -> Option<Check> {
         Check::warning(
             format!("agent of {}", group.name),
             found,
-            format!("agent = \"claude\" in {}", home.group_file(&group.name).display()),
+            format!("doorward group set {} agent claude", group.name),
         )
     })
 }

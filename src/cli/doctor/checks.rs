@@ -103,9 +103,11 @@ fn folder(home: &Home) -> Check {
         return Check::broken("home", error.to_string(), "make the folder writable for you, or choose another --home");
     }
     let open = [home.config_dir(), home.data()].into_iter().find(|dir| is_open_to_others(dir));
-    if let Some(dir) = open {
-        let dir = dir.display();
-        return Check::broken("home", format!("{dir} can be entered by other users"), format!("chmod 700 {dir}"));
+    if let Some(open) = open {
+        let shown = open.display();
+        let mend = Mend::Mode { path: open.to_owned(), mode: 0o700 };
+        let words = format!("{shown} can be entered by other users");
+        return Check::broken("home", words, format!("chmod 700 {shown}")).mended_by(mend);
     }
     match tempfile::tempfile_in(home.data()) {
         Ok(_) => Check::fine("home", format!("{home}, writable and private")),

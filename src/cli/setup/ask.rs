@@ -1,14 +1,10 @@
 //! The questions: each has an answer on the command line too, and one that is proposed.
 
-use std::fmt::Display;
-
 use anyhow::anyhow;
 use inquire::error::InquireError;
-use inquire::list_option::ListOption;
-use inquire::validator::{ErrorMessage, Validation};
-use inquire::{Confirm, MultiSelect, Password, PasswordDisplayMode, Select, Text};
 use secrecy::SecretString;
 
+use super::super::question::{self, Choice, Rule};
 use super::super::{Failure, failure, show, usage};
 
 /// Asks whoever sits there, or takes what is proposed.
@@ -18,9 +14,6 @@ pub(super) struct Ask {
     yes: bool,
     asked: usize,
 }
-
-/// A rule for what is typed: why it will not do.
-pub(super) type Rule = fn(&str) -> Result<(), String>;
 
 impl Ask {
     pub(super) fn new(yes: bool) -> Self {
@@ -33,40 +26,38 @@ impl Ask {
     }
 
     /// One of some; `usual` is proposed. `flag` answers it on the command line.
-    pub(super) async fn one<T>(&mut self, question: &str, flag: &str, from: Vec<T>, usual: usize) -> Result<T, Failure>
-    where
-        T: Display + Send + 'static,
-    {
-        if self.proposed(flag)? {
-            let mut from = from;
-            return Ok(from.swap_remove(usual));
-        }
-        let question = question.to_owned();
-        prompt(move || Select::new(&question, from).with_starting_cursor(usual).with_page_size(10).prompt()).await
-    }
-
-    /// Any of some, those in `usual` proposed.
-    pub(super) async fn any<T>(
+    pub(super) async fn one<T: Send + 'static>(
         &mut self,
         question: &str,
         flag: &str,
-        from: Vec<T>,
-        usual: Vec<usize>,
-    ) -> Result<Vec<T>, Failure>
-    where
-        T: Display + Send + 'static,
-    {
+        mut from: Vec<Choice<T>>,
+        usual: usize,
+    ) -> Result<T, Failure> {
         if self.proposed(flag)? {
-            let chosen = from.into_iter().enumerate().filter(|(at, _)| usual.contains(at));
-            return Ok(chosen.map(|(_, one)| one).collect());
+            return Ok(from.swap_remove(usual).is);
         }
         let question = question.to_owned();
-        let ask = move || {
-            let help = "space marks, ↑ and ↓ move, enter goes on";
-            let all = MultiSelect::new(&question, from).with_default(&usual).with_page_size(10);
-            all.with_help_message(help).with_formatter(&in_a_row).prompt()
-        };
-        prompt(ask).await
+        prompt(move || question::one(&question, from, usual)).await
+    }
+
+    /// Any of some, those in `usual` proposed. What was chosen is shown, each in a line.
+    pub(super) async fn any<T: Send + 'static>(
+        &mut self,
+        question: &str,
+        flag: &str,
+        from: Vec<Choice<T>>,
+        usual: Vec<usize>,
+    ) -> Result<Vec<T>, Failure> {
+        if self.proposed(flag)? {
+            let chosen = from.into_iter().enumerate().filter(|(at, _)| usual.contains(at));
+            return Ok(chosen.map(|(_, one)| one.is).collect());
+        }
+        let question = question.to_owned();
+        let chosen = prompt(move || question::any(&question, from, &usual)).await?;
+        for one in &chosen {
+            show::line(format!("- {}", one.words))?;
+        }
+        Ok(chosen.into_iter().map(|one| one.is).collect())
     }
 
     /// Yes or no.
@@ -75,7 +66,7 @@ impl Ask {
             return Ok(usual);
         }
         let question = question.to_owned();
-        prompt(move || Confirm::new(&question).with_default(usual).prompt()).await
+        prompt(move || question::confirm(&question, usual)).await
     }
 
     /// A line of text that follows a rule.
@@ -85,8 +76,7 @@ impl Ask {
         }
         self.proposed(flag)?;
         let question = question.to_owned();
-        let check = move |text: &str| Ok(validated(rule(text)));
-        prompt(move || Text::new(&question).with_validator(check).prompt()).await
+        prompt(move || question::text(&question, rule)).await
     }
 
     /// A secret, which is not shown; asked `again` where the last one would not do.
@@ -106,12 +96,8 @@ impl Ask {
         }
         loop {
             let question = question.to_owned();
-            let ask = move || {
-                let hidden = Password::new(&question).with_display_mode(PasswordDisplayMode::Hidden);
-                hidden.without_confirmation().prompt()
-            };
             // Begun anew where it will not do: nobody corrects what they cannot see.
-            let typed = prompt(ask).await?;
+            let typed = prompt(move || question::hidden(&question)).await?;
             match rule(typed.trim()) {
                 Ok(()) => return Ok(SecretString::from(typed.trim())),
                 Err(why) => show::line(format!("  {why}"))?,
@@ -132,21 +118,8 @@ impl Ask {
     }
 }
 
-/// Sentences, one after the other.
-fn in_a_row<T: Display>(chosen: &[ListOption<&T>]) -> String {
-    let words: Vec<String> = chosen.iter().map(|one| one.value.to_string()).collect();
-    if words.is_empty() { "nothing".to_owned() } else { words.join(" ") }
-}
-
 fn nobody(flag: &str) -> Failure {
     usage(anyhow!("nobody is here to ask; say {flag}, or --yes for what is proposed"))
-}
-
-fn validated(checked: Result<(), String>) -> Validation {
-    match checked {
-        Ok(()) => Validation::Valid,
-        Err(why) => Validation::Invalid(ErrorMessage::Custom(why)),
-    }
 }
 
 /// On a thread of its own: a terminal that is read cannot be waited for.

@@ -4,9 +4,10 @@ use anyhow::anyhow;
 use policies::GroupName;
 use rand::RngExt as _;
 
+use super::super::question::Choice;
 use super::super::whatsapp::{Account, Heard, ListedGroup};
 use super::super::{Failure, environment, refused, show};
-use super::{Choice, Setup, free_name, written};
+use super::{Setup, free_name, written};
 use crate::config::{Agent, Config, WHATSAPP, WhatsappMode};
 use crate::registration::whatsapp as ids;
 use crate::store::{Group, Store};
@@ -68,8 +69,7 @@ impl Setup<'_> {
         ];
         let usual = usize::from(Config::load(self.home)?.channels.whatsapp.mode == WhatsappMode::SelfChat);
         let flag = "--account own-number or --account self-chat";
-        let chosen = self.ask.one("Which account does the assistant use?", flag, from, usual).await?;
-        Ok(chosen.is.mode())
+        Ok(self.ask.one("Which account does the assistant use?", flag, from, usual).await?.mode())
     }
 
     async fn link(&mut self, account: &Account) -> Result<(), Failure> {
@@ -102,7 +102,7 @@ impl Setup<'_> {
             Choice { is: How::Qr, words: scan },
             Choice { is: How::Number, words: "type a code of eight letters on the phone".to_owned() },
         ];
-        Ok(self.ask.one("How do you link the phone?", "--phone NUMBER", from, usize::from(!fits)).await?.is)
+        self.ask.one("How do you link the phone?", "--phone NUMBER", from, usize::from(!fits)).await
     }
 
     /// The one that there is, or the chat from which its owner sends a code.
@@ -161,8 +161,8 @@ impl Setup<'_> {
                 let one =
                     |group: ListedGroup| Choice { words: desk::screen::text_on_screen(&group.name), is: Some(group) };
                 let from = std::iter::once(none).chain(listed.into_iter().map(one)).collect();
-                let question = "Which group may the assistant read and answer in? (type to search)";
-                self.ask.one(question, "--group NAME", from, 0).await?.is
+                let question = "Which group may the assistant read and answer in?";
+                self.ask.one(question, "--group NAME", from, 0).await?
             }
         };
         let Some(chosen) = chosen else { return Ok(None) };

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use anyhow::anyhow;
 use policy_file::presets;
 
+use super::super::question::Choice;
 use super::super::{Failure, policy, show, usage};
-use super::{Choice, Setup, written};
+use super::{Setup, written};
 use crate::config::{Agent, Config};
 use crate::gateway::policy_files::PolicyFiles;
 use crate::store::Group;
@@ -45,15 +46,18 @@ impl Setup<'_> {
         offered: &[&'static str],
     ) -> Result<Vec<&'static str>, Failure> {
         let names: Vec<String> = groups.iter().map(|group| group.name.to_string()).collect();
-        let besides = if *agent == Agent::Shell { "" } else { " besides its model" };
+        let besides = match (agent, names.len()) {
+            (Agent::Shell, _) => "",
+            (_, 1) => " besides its model",
+            _ => " besides their model",
+        };
         let question = format!("What may {} reach{besides}? All else is refused.", names.join(" and "));
         let from =
             offered.iter().map(|name| Choice { is: *name, words: presets::says(name).unwrap_or_default() }).collect();
         let used = self.used(groups);
         let proposed = |name: &&str| if used.is_empty() { PROPOSED.contains(name) } else { used.contains(*name) };
         let usual = (0..offered.len()).filter(|at| proposed(&offered[*at])).collect();
-        let chosen = self.ask.any(&question, "--may PRESETS", from, usual).await?;
-        Ok(chosen.into_iter().map(|choice| choice.is).collect())
+        self.ask.any(&question, "--may PRESETS", from, usual).await
     }
 
     /// The presets that the policies of these groups use already.

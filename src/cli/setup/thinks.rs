@@ -6,10 +6,11 @@ use anyhow::{Context as _, anyhow};
 use policies::GroupName;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::super::question::Choice;
 use super::super::secret::kept;
 use super::super::{Failure, progress, refused, show};
 use super::trial::{self, Tried};
-use super::{Choice, Setup, written};
+use super::{Setup, written};
 use crate::config::{Agent, Config, GroupSettings, services};
 use crate::home::Home;
 use crate::store::Store;
@@ -22,8 +23,8 @@ const MOST_KEYS: usize = 5;
 
 const WHICH_KEY: &str = "\
 Claude needs a key of yours: an API key (from console.anthropic.com, begins with sk-ant-api, billed by usage), or the \
-token of a Claude subscription (begins with sk-ant-oat; `claude setup-token` prints it). It is kept in a file for you \
-alone, and no sandbox sees it.";
+token of a Claude subscription (begins with sk-ant-oat; `claude setup-token` prints it, wherever you use Claude Code). It \
+is kept in a file for you alone, and no sandbox sees it. Without a key, stop here (Ctrl-C) and choose the shell.";
 
 impl Setup<'_> {
     pub(super) async fn which_agent(&mut self, store: &Store) -> Result<Agent, Failure> {
@@ -45,8 +46,7 @@ impl Setup<'_> {
         let settings = main.map(|main| GroupSettings::load(self.home, &main.name)).transpose()?;
         let has_key = Config::load(self.home)?.credentials.contains_key(CREDENTIAL);
         let usual = usize::from(has_key && settings.is_some_and(|settings| settings.agent == Agent::Shell));
-        let chosen = self.ask.one("Who answers?", "--agent claude or --agent shell", from, usual).await?;
-        Ok(chosen.is)
+        self.ask.one("Who answers?", "--agent claude or --agent shell", from, usual).await
     }
 
     /// Says who answers in a group, where its files say something else.
@@ -99,7 +99,7 @@ impl Setup<'_> {
             if !again {
                 show::line(WHICH_KEY)?;
             }
-            return self.ask.secret("The key (it is not shown):", "--key FILE", rule, again).await;
+            return self.ask.secret("The key", "--key FILE", rule, again).await;
         };
         let mut text = String::new();
         if file.as_os_str() == "-" {

@@ -66,7 +66,7 @@ fn from_nothing_to_an_answer_on_the_phone() {
     home.on_this_machine("family");
     terminal.types(&format!("{}{ENTER}", key.secret()));
     terminal.shows("Anthropic accepts the key.");
-    terminal.shows("What may main and family reach besides its model?");
+    terminal.shows("What may main and family reach besides their model?");
     terminal.types(ENTER);
     terminal.shows("Attack this installation once");
     terminal.types(&format!("n{ENTER}"));
