@@ -20,6 +20,9 @@ doorward image build claude
 say "The image with opencode (the first time about 60 MB by npm)"
 doorward image build opencode
 
+say "The image with Codex (the first time about 75 MB by npm)"
+doorward image build codex
+
 say "The image with more clients (the first time about 350 MB from Debian, npm and PyPI)"
 scripts/clients-image.sh
 

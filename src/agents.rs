@@ -7,9 +7,11 @@ use std::sync::Arc;
 use containers::images::{self, AgentProgram};
 use containers::protocol::{self, Program};
 use policies::{Facts, GroupName, Policy};
-use serde_json::json;
 
 use crate::config::{self, Agent, Config};
+use started::{codex, opencode};
+
+mod started;
 
 /// Where Claude Code looks for what identifies it: an API key, a subscription's token.
 const VARIABLES: [&str; 3] = ["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN"];
@@ -39,9 +41,21 @@ pub enum NoKey {
     /// It names no model.
     #[error(
         "the agent of group {0} is opencode, but its policy gives it no way to a model: put use = [\"claude\"] (or openai, \
-         openrouter, gemini) into policies/{0}.toml"
+         openrouter, gemini, mistral) into policies/{0}.toml"
     )]
     Model(GroupName),
+    /// Its policy does not let it ask OpenAI.
+    #[error(
+        "the agent of group {0} is Codex, but its policy gives it no way to OpenAI: put use = [\"codex\"] into \
+         policies/{0}.toml"
+    )]
+    Codex(GroupName),
+    /// Codex looks for its key in one variable.
+    #[error(
+        "the agent of group {0} is Codex, but its sandbox would hold no key: doorward.toml needs the credential \
+         [credentials.{1}] with env = \"OPENAI_API_KEY\"; `doorward credential add openai` writes it"
+    )]
+    OfCodex(GroupName, String),
     /// The credential of its model is not there, or shows itself in no variable.
     #[error(
         "the agent of group {0} is opencode, but its sandbox would hold no key for a model: doorward.toml needs the \
@@ -56,11 +70,22 @@ pub enum NoKey {
     Endpoint(GroupName, String),
 }
 
+/// Which of its group's agents is in a sandbox, and who would take over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Its number among them; the first is 0.
+    pub at: usize,
+    /// What people call it.
+    pub name: String,
+    /// What they call the next one, if there is one.
+    pub next: Option<String>,
+}
+
 /// The program of an agent that has an image of Doorward's.
 pub fn program(agent: &Agent) -> Option<&'static AgentProgram> {
     match agent {
         Agent::Shell | Agent::Acp { .. } => None,
-        Agent::Claude { .. } | Agent::Opencode { .. } => AgentProgram::named(agent.name()),
+        Agent::Claude { .. } | Agent::Opencode { .. } | Agent::Codex { .. } => AgentProgram::named(agent.name()),
     }
 }
 
@@ -83,6 +108,8 @@ pub fn driven(agent: &Agent, resume: Option<String>) -> protocol::Agent {
             model: None,
             resume,
         },
+        // Its arguments name it.
+        Agent::Codex { model } => protocol::Agent::Acp { program: codex(model.as_deref()), model: None, resume },
         Agent::Acp { command, model } => {
             let name = command.first().map(|command| command.rsplit('/').next().unwrap_or(command).replace(':', "-"));
             let program = Program {
@@ -96,51 +123,11 @@ pub fn driven(agent: &Agent, resume: Option<String>) -> protocol::Agent {
     }
 }
 
-/// opencode asks nobody but its model: no list of models, no update, no plugin, no sharing, no title by another model.
-fn opencode(model: Option<&str>, endpoint: Option<&str>) -> Program {
-    /// What a server at home is called in its settings.
-    const HOME: &str = "home";
-    let mut settings = json!({
-        "autoupdate": false,
-        "share": "disabled",
-        "permission": { "*": "allow" },
-        "agent": { "title": { "disable": true } },
-    });
-    match (model, endpoint) {
-        (Some(model), Some(endpoint)) => {
-            settings["model"] = json!(format!("{HOME}/{model}"));
-            settings["provider"][HOME] = json!({
-                "npm": "@ai-sdk/openai-compatible",
-                "options": { "baseURL": endpoint },
-                "models": { model: {} },
-            });
-        }
-        (Some(model), None) => settings["model"] = json!(model),
-        (None, _) => {}
-    }
-    let quiet = [
-        "OPENCODE_DISABLE_MODELS_FETCH",
-        "OPENCODE_DISABLE_AUTOUPDATE",
-        "OPENCODE_DISABLE_LSP_DOWNLOAD",
-        "OPENCODE_DISABLE_DEFAULT_PLUGINS",
-        "OPENCODE_DISABLE_SHARE",
-        "OPENCODE_PURE",
-    ];
-    let quiet = quiet.map(|switch| (switch.to_owned(), "1".to_owned()));
-    let settings = ("OPENCODE_CONFIG_CONTENT".to_owned(), settings.to_string());
-    Program {
-        name: "opencode".to_owned(),
-        command: vec!["opencode".to_owned(), "acp".to_owned()],
-        environment: quiet.into_iter().chain([settings]).collect(),
-        // Where it finds settings it would install a plugin's library from npm.
-        sealed: vec![".config/opencode".to_owned()],
-    }
-}
-
 /// Whether a sandbox under this policy would hold a key for its agent.
 pub fn check_key(group: &GroupName, agent: &Agent, policy: &Policy, config: &Config) -> Result<(), NoKey> {
     match agent {
         Agent::Claude { .. } => claude_key(group, policy, config),
+        Agent::Codex { .. } => codex_key(group, policy, config),
         Agent::Opencode { endpoint: None, .. } => model_key(group, policy, config),
         Agent::Opencode { endpoint: Some(endpoint), .. } => reaches(group, policy, endpoint),
         // What a program of the owner's needs is theirs to know.
@@ -158,6 +145,19 @@ fn claude_key(group: &GroupName, policy: &Policy, config: &Config) -> Result<(),
         Ok(())
     } else {
         Err(NoKey::Credential(group.clone(), first.to_string()))
+    }
+}
+
+/// OpenAI's responses, by the key that Codex looks for.
+fn codex_key(group: &GroupName, policy: &Policy, config: &Config) -> Result<(), NoKey> {
+    let asked = Facts::parse("POST", started::RESPONSES);
+    let host = asked.map(|facts| facts.authority.host.to_string()).unwrap_or_default();
+    let thinks = policy.rules().allows.iter().filter(|rule| rule.model && rule.host.to_string() == host);
+    let wanted: Vec<&Arc<str>> = thinks.filter_map(|rule| rule.credential.as_ref()).collect();
+    let Some(first) = wanted.first() else { return Err(NoKey::Codex(group.clone())) };
+    match wanted.iter().any(|name| variable(config, name) == Some(started::CODEX_KEY)) {
+        true => Ok(()),
+        false => Err(NoKey::OfCodex(group.clone(), first.to_string())),
     }
 }
 
@@ -205,21 +205,6 @@ mod tests {
         check_key(&group, agent, &policy, &Config::parse("doorward.toml", config, Path::new("/")).unwrap())
     }
 
-    /// Whatever the model, nobody else is asked for anything, and it is the one that was named.
-    #[test]
-    fn opencode_gets_its_model_by_its_settings() {
-        let settings = |model: Option<&str>, endpoint: Option<&str>| {
-            let environment = opencode(model, endpoint).environment;
-            assert_eq!(environment["OPENCODE_DISABLE_MODELS_FETCH"], "1");
-            serde_json::from_str::<serde_json::Value>(&environment["OPENCODE_CONFIG_CONTENT"]).unwrap()
-        };
-        assert_eq!(settings(None, None)["model"], serde_json::Value::Null);
-        assert_eq!(settings(Some("anthropic/claude-sonnet-5"), None)["model"], "anthropic/claude-sonnet-5");
-        let home = settings(Some("llama3.2"), Some("http://192.168.1.20:11434/v1"));
-        assert_eq!(home["model"], "home/llama3.2");
-        assert_eq!(home["provider"]["home"]["options"]["baseURL"], "http://192.168.1.20:11434/v1");
-    }
-
     #[test]
     fn opencode_may_think_with_any_model_that_has_a_key_or_an_address() {
         let opencode = |endpoint: Option<&str>| Agent::Opencode { model: None, endpoint: endpoint.map(str::to_owned) };
@@ -239,6 +224,28 @@ mod tests {
             ),
         ] {
             let why = check(&opencode(endpoint), policy, config).unwrap_err().to_string();
+            assert!(why.contains(wanted), "{why}");
+        }
+    }
+
+    #[test]
+    fn codex_wants_openai_and_its_own_variable() {
+        let codex = Agent::Codex { model: None };
+        let key = |env: &str| {
+            format!(
+                "[credentials.openai]\nsecret = \"env:X\"\nhosts = [\"api.openai.com\"]\n\
+                 place = [\"header:authorization\"]\nenv = \"{env}\""
+            )
+        };
+        for preset in ["codex", "openai"] {
+            assert_eq!(check(&codex, &format!("use = [{preset:?}]"), &key("OPENAI_API_KEY")), Ok(()));
+        }
+        for (policy, config, wanted) in [
+            ("use = [\"claude\"]", key("OPENAI_API_KEY"), "use = [\"codex\"]"),
+            ("use = [\"codex\"]", key("MY_KEY"), "env = \"OPENAI_API_KEY\""),
+            ("use = [\"codex\"]", String::new(), "[credentials.openai]"),
+        ] {
+            let why = check(&codex, policy, &config).unwrap_err().to_string();
             assert!(why.contains(wanted), "{why}");
         }
     }

@@ -30,7 +30,7 @@ use desk::Problems;
 use policies::{HostName, TimeOfDay};
 
 pub use credential::{Credential, CredentialHost, Shape};
-pub use group::{Agent, GroupLimits, GroupSettings, People, Trigger};
+pub use group::{Agent, GroupLimits, GroupSettings, HelperLimits, People, Trigger};
 pub(crate) use mount::pattern;
 pub use mount::{Access, Mount, Mounts};
 pub use oauth::OAuth;

@@ -7,9 +7,11 @@ mod kept;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use containers::{ConnectError, Engine};
 use policies::GroupName;
+use tokio::runtime::Handle;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
@@ -17,11 +19,13 @@ use crate::absence::Absence;
 use crate::alarms::Alarms;
 use crate::approvals::{Approvals, Around, Times};
 use crate::channels::program::{self, Pauses, Program};
+use crate::channels::protocol::OutgoingKind;
 use crate::clock::OwnersClock;
 use crate::config::{Assistant, Config, ConfigError, GroupSettings, WHATSAPP, WHATSAPP_PROGRAM};
 use crate::control::held::Held;
 use crate::control::server::{Control, ControlSocket};
 use crate::control::settings;
+use crate::delegation::{Helpers, Voice};
 use crate::digest::Digests;
 use crate::gateway::{Gateway, GatewayError};
 use crate::home::{Home, HomeError, Lock, LockError};
@@ -29,6 +33,7 @@ use crate::operations::{Chats, Counted, Operations};
 use crate::phrases::Language;
 use crate::pipeline::calling::Name;
 use crate::pipeline::outbox::{self, OutboxHandle, Patience};
+use crate::pipeline::reply;
 use crate::pipeline::retries::Backoff;
 use crate::pipeline::router::Peer;
 use crate::pipeline::scheduler::TaskBell;
@@ -37,8 +42,11 @@ use crate::pipeline::{self, Allowance, Locks, Parts, Pipeline, PipelineTask, Set
 use crate::sandboxes::{SandboxError, Sandboxes};
 use crate::schedule::zone_name;
 use crate::store::ledger::{AuditLog, Retention};
-use crate::store::{Group, Say, Store, StoreError};
+use crate::store::{Group, NewOutgoing, Say, Store, StoreError, Text};
 use crate::upgrade;
+
+/// When a first agent that was overloaded or out of credit is asked again.
+const FIRST_AGENT_AGAIN: Duration = Duration::from_mins(30);
 
 /// A daemon that serves a home.
 pub struct Daemon {
@@ -127,6 +135,7 @@ impl Daemon {
         let times = Times::of_the_machine();
         let approvals = Approvals::open(home, Arc::clone(&store), ledger.clone(), times.clone())?;
         let owner = Arc::clone(&approvals);
+        let helpers = Arc::new(Helpers::default());
         let chats = Chats {
             store: Arc::clone(&store),
             outbox: outbox.clone(),
@@ -134,6 +143,7 @@ impl Daemon {
             home: home.clone(),
             counted,
             bell: bell.clone(),
+            helpers: Arc::clone(&helpers),
             zone: zone_name(&config.assistant.time_zone).map(str::to_owned),
             spoken: Arc::new(spoken(home, &config)),
         };
@@ -144,6 +154,7 @@ impl Daemon {
         let outbox_task = inbox.start(Arc::clone(&store), say.clone(), Patience::default());
         let installation = home.installation_id()?;
         let sandboxes = Arc::new(Sandboxes::open(home, &config, Arc::clone(&gateway), engine, installation)?);
+        helpers.run_in(Arc::clone(&sandboxes), Handle::current(), voice(&store, &say, &outbox));
         let orphans = sandboxes.remove_orphans().await?.len();
         let socket = home.control_socket();
         let listening =
@@ -194,6 +205,7 @@ impl Daemon {
             store: Arc::clone(&store),
             gateway,
             sandboxes,
+            helpers,
             pipeline: Arc::clone(&pipeline),
             approvals,
             outbox,
@@ -384,6 +396,22 @@ fn settings(config: &Config) -> pipeline::Settings {
         idle: config.queue.idle,
         backoff: Backoff::default(),
         waits: Waits { longest: config.queue.longest, ..Waits::default() },
+        again: FIRST_AGENT_AGAIN,
         people_notice: config.privacy.notice.clone(),
     }
+}
+
+/// Says in a group's chat what a helper has found, where its owner wants to hear each.
+fn voice(store: &Arc<Store>, say: &Say, outbox: &OutboxHandle) -> Box<Voice> {
+    let (store, say, outbox) = (Arc::clone(store), say.clone(), outbox.clone());
+    Box::new(move |group, name, found| {
+        let Some(found) = reply::shown(found) else { return };
+        // What must not be said is in the log.
+        let Ok(text) = say.say(group, Text::Message(format!("{name}: {found}"))) else { return };
+        let new = NewOutgoing { kind: OutgoingKind::Reply, text, in_reply_to: None };
+        match store.enqueue(group, None, &new) {
+            Ok(_) => outbox.wake(),
+            Err(error) => tracing::error!(%group, %error, "what a helper found could not be said"),
+        }
+    })
 }

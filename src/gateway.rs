@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use arc_swap::ArcSwap;
 use desk::lock;
-use policies::{GroupName, Policy, SandboxId};
+use policies::{GroupName, Narrow, Policy, SandboxId};
 use proxy::audit::Identity;
 use proxy::ports::{Internal, NewResolver, Owner, Secrets};
 use proxy::{CaError, Door, TlsError};
@@ -226,6 +226,11 @@ impl Gateway {
     /// The handle that always holds the policy of a group that is in force.
     pub fn policy_handle(&self, group: &GroupName) -> Arc<ArcSwap<Policy>> {
         self.policies.of(group)
+    }
+
+    /// The handle that always holds what of the policy of a group a helper may ask for.
+    pub fn narrowed_policy(&self, group: &GroupName, narrow: &Narrow) -> Arc<ArcSwap<Policy>> {
+        self.policies.narrowed(group, narrow)
     }
 
     /// Opens a door with an identity and surrogates of its own, for a program of the owner's: no other user of the

@@ -49,6 +49,7 @@ pub mod approvals;
 
 pub mod pipeline;
 
+pub mod delegation;
 pub mod operations;
 
 pub mod alarms;

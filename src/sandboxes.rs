@@ -1,17 +1,19 @@
 //! Sandboxes for groups: a door, the folders, and a container around an agent.
 
+use std::collections::BTreeMap;
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use containers::protocol::{Agent, FromGuest, ToGuest};
-use containers::{CreateRequest, Engine, Folders, Sandbox, SandboxLost, SandboxSpec, SandboxUser, StartError};
+use containers::{CreateRequest, Engine, Sandbox, SandboxLost, SandboxSpec, SandboxUser, StartError};
 use policies::GroupName;
+use tokio::sync::watch as watch_of;
 
-use crate::agents::{self, NoKey};
+use crate::agents::{self, NoKey, Order};
 use crate::config::{self, Config, ConfigError, GroupSettings};
 use crate::gateway::{Gateway, GatewayError, OpenDoor};
 use crate::home::Home;
@@ -19,6 +21,7 @@ use crate::memory::{self, MemoryError};
 use crate::store::ledger::Notice;
 use ballast::Ballast;
 use bounds::{bound, kept, kept_by, limits};
+use delegate::Helper;
 use mounts::{Claim, Held, MountError};
 use users::Users;
 use watch::{Ticket, Watch, Watched};
@@ -26,7 +29,9 @@ use watch::{Ticket, Watch, Watched};
 mod ballast;
 mod bounds;
 mod disk;
+pub mod delegate;
 pub mod mounts;
+mod spec;
 mod unlinked;
 mod users;
 pub(crate) mod walk;
@@ -47,6 +52,8 @@ pub struct Sandboxes {
     users: Users,
     watch: Watch,
     held: Held,
+    /// Which sandboxes live, and which of its group's agents is in each.
+    alive: Mutex<BTreeMap<String, (usize, watch_of::Receiver<()>)>>,
 }
 
 /// A running sandbox, with its door.
@@ -54,6 +61,7 @@ pub struct Sandboxes {
 /// If dropped without [`LiveSandbox::stop`], it ends in the same order: the door first.
 pub struct LiveSandbox {
     agent: Agent,
+    order: Order,
     door: OpenDoor,
     sandbox: Sandbox,
     watched: Ticket,
@@ -62,6 +70,17 @@ pub struct LiveSandbox {
     mounted: (PathBuf, Option<(u64, u64)>),
     /// The owner's folders in it are no other group's until it is gone.
     _claim: Claim,
+    _alive: watch_of::Sender<()>,
+}
+
+/// What a sandbox is for.
+enum Wanted<'h> {
+    /// For its group, with this of its agents.
+    Usual(Order),
+    /// With a deliberate hole.
+    Holed(Hole),
+    /// For a helper.
+    Helper(&'h Helper),
 }
 
 /// What exists on the host for this sandbox alone; removed with it.
@@ -134,7 +153,17 @@ impl Sandboxes {
             }),
         );
         let (home, config, users) = (home.clone(), config.clone(), Users::default());
-        Ok(Sandboxes { home, config, gateway, engine, installation, users, watch, held: Held::default() })
+        Ok(Sandboxes {
+            home,
+            config,
+            gateway,
+            engine,
+            installation,
+            users,
+            watch,
+            held: Held::default(),
+            alive: Mutex::default(),
+        })
     }
 
     /// The engine they run on.
@@ -143,24 +172,34 @@ impl Sandboxes {
     }
 
     /// Starts a group's sandbox with its agent; once this returns, the agent takes prompts.
-    /// `resume` is the session to continue, if the agent has sessions.
-    pub async fn start(&self, group: &GroupName, resume: Option<String>) -> Result<LiveSandbox, SandboxError> {
+    /// `resume` is the session to continue, if the agent has sessions. `at` says which of the group's agents it is; where
+    /// its file names fewer by now, the first.
+    pub async fn start(
+        &self,
+        group: &GroupName,
+        at: usize,
+        resume: Option<String>,
+    ) -> Result<LiveSandbox, SandboxError> {
         let settings = GroupSettings::load(&self.home, group)?;
-        agents::check_key(group, &settings.agent, &self.gateway.policy(group), &self.config)?;
-        let agent = agents::driven(&settings.agent, resume);
-        self.start_as(group, agent, &settings, None).await
+        let chosen = settings.agents().nth(at).unwrap_or(&settings.agent).clone();
+        let next = settings.agents().nth(at + 1).map(ToString::to_string);
+        let order = Order { at, name: chosen.to_string(), next };
+        agents::check_key(group, &chosen, &self.gateway.policy(group), &self.config)?;
+        let agent = agents::driven(&chosen, resume);
+        let settings = GroupSettings { agent: chosen, ..settings };
+        self.start_as(group, agent, &settings, Wanted::Usual(order)).await
     }
 
     /// The same sandbox with no agent but the shell, for `exec` and the tour.
     pub async fn start_shell(&self, group: &GroupName) -> Result<LiveSandbox, SandboxError> {
         let settings = GroupSettings::load(&self.home, group)?;
-        self.start_as(group, Agent::Shell, &settings, None).await
+        self.start_as(group, Agent::Shell, &settings, Wanted::Usual(alone(&settings))).await
     }
 
     /// The same with a deliberate hole, for the drill: see [`Sandbox::start_with_hole`].
     pub async fn start_with_hole(&self, group: &GroupName, hole: Hole) -> Result<LiveSandbox, SandboxError> {
         let settings = GroupSettings::load(&self.home, group)?;
-        self.start_as(group, Agent::Shell, &settings, Some(hole)).await
+        self.start_as(group, Agent::Shell, &settings, Wanted::Holed(hole)).await
     }
 
     async fn start_as(
@@ -168,7 +207,7 @@ impl Sandboxes {
         group: &GroupName,
         agent: Agent,
         settings: &GroupSettings,
-        hole: Option<Hole>,
+        wanted: Wanted<'_>,
     ) -> Result<LiveSandbox, SandboxError> {
         let identity = crate::gateway::new_identity(group);
         let id = identity.sandbox.to_string();
@@ -178,19 +217,29 @@ impl Sandboxes {
         make_folder(&folders.door, 0o711)?;
         make_folder(&folders.other, 0o700)?;
         let (claim, extra) = self.mounts(group, settings, &id, &folders).await?;
-        let policy = self.gateway.policy_handle(group);
+        let policy = match &wanted {
+            Wanted::Helper(helper) => self.gateway.narrowed_policy(group, &helper.narrow),
+            Wanted::Usual(_) | Wanted::Holed(_) => self.gateway.policy_handle(group),
+        };
         let door = self.gateway.open_door_as(identity, &folders.door.join("door.sock"), policy)?;
         door.will_be_looked_at();
         let mut spec = SandboxSpec { agent, ..self.spec(group, settings, &id, &folders, &door)? };
         spec.folders.extra = extra;
+        if let Wanted::Helper(helper) = &wanted {
+            delegate::furnish(&mut spec, &folders, helper)?;
+        }
         let (kept, bound) = kept(&spec, bound(&settings.limits, &self.config.engine)).await?;
         if !self.watch.has_room_for(group, &kept) {
             return Err(SandboxError::AlmostFull);
         }
         let before = kept_by(&kept, bound).await?;
-        let sandbox = match hole {
-            None => Sandbox::start(&self.engine, &spec).await?,
-            Some(hole) => Sandbox::start_with_hole(&self.engine, &spec, hole).await?,
+        let order = match &wanted {
+            Wanted::Usual(order) => order.clone(),
+            Wanted::Holed(_) | Wanted::Helper(_) => alone(settings),
+        };
+        let sandbox = match wanted {
+            Wanted::Usual(_) | Wanted::Helper(_) => Sandbox::start(&self.engine, &spec).await?,
+            Wanted::Holed(hole) => Sandbox::start_with_hole(&self.engine, &spec, hole).await?,
         };
         if let Some(path) = claim.replaced() {
             return Err(mounts::replaced(group, path).into());
@@ -199,7 +248,17 @@ impl Sandboxes {
         let watched = self.watch.begin(&id, Watched::new(group.clone(), container, kept, bound, before));
         tracing::info!(sandbox.id = %id, sandbox.group = %group, "Sandbox started");
         let mounted = (spec.folders.group.clone(), inode(&spec.folders.group));
-        Ok(LiveSandbox { agent: spec.agent, sandbox, watched, door, folders, mounted, _claim: claim })
+        Ok(LiveSandbox {
+            _alive: self.lives(&id, order.at),
+            agent: spec.agent,
+            order,
+            sandbox,
+            watched,
+            door,
+            folders,
+            mounted,
+            _claim: claim,
+        })
     }
 
     /// Removes the containers and door folders that a dead daemon left behind.
@@ -212,49 +271,6 @@ impl Sandboxes {
             }
         }
         Ok(removed)
-    }
-
-    fn spec(
-        &self,
-        group: &GroupName,
-        settings: &GroupSettings,
-        id: &str,
-        own: &OwnFolders,
-        door: &OpenDoor,
-    ) -> Result<SandboxSpec, SandboxError> {
-        let (folder, home) = (self.home.group_dir(group), self.home.agent_home(group));
-        let is_new = !folder.exists();
-        make_folder(&folder, 0o700)?;
-        make_folder(&home, 0o700)?;
-        if is_new {
-            // Somebody removed it; an agent must find its memory where it looks.
-            memory::begin(&folder, group).map_err(|error| SandboxError::Folder { path: folder.clone(), error })?;
-        }
-        let user = self.user(group, &folder)?;
-        let folders = Folders {
-            group: folder,
-            home,
-            inbox: Some(self.shared_folder(self.home.inbox(group))?),
-            global: Some(self.memory(own)?),
-            extra: Vec::new(),
-        };
-        Ok(SandboxSpec {
-            installation: self.installation.clone(),
-            group: group.to_string(),
-            id: id.to_owned(),
-            agent: Agent::Shell,
-            image: image(settings, &self.config.engine),
-            runtime: self.config.engine.runtime.clone(),
-            user,
-            folders,
-            door: own.door.clone(),
-            guest: install_guest(own.other.clone())?,
-            ca: door.ca_pem().to_owned(),
-            ca_bundle: own.other.join("ca-certificates.crt"),
-            accounts: own.other.join("accounts"),
-            environment: door.environment().iter().cloned().chain(nanoclaws(group)).collect(),
-            limits: limits(&settings.limits, &self.config.engine),
-        })
     }
 
     /// The owner's folders that a group's file names, looked at.
@@ -296,19 +312,6 @@ impl Sandboxes {
     pub fn most_bytes(&self, group: &GroupName) -> Result<u64, SandboxError> {
         Ok(bound(&GroupSettings::load(&self.home, group)?.limits, &self.config.engine).bytes)
     }
-
-    /// This sandbox's own copy of the memory for all groups (invariant 15).
-    fn memory(&self, own: &OwnFolders) -> Result<PathBuf, SandboxError> {
-        let copy = own.other.join("global");
-        memory::copy_for_sandbox(&self.home.global_dir(), &copy)?;
-        Ok(copy)
-    }
-
-    /// A folder that the agent may read but not write.
-    fn shared_folder(&self, path: PathBuf) -> Result<PathBuf, SandboxError> {
-        make_folder(&path, 0o755)?;
-        Ok(path)
-    }
 }
 
 impl LiveSandbox {
@@ -344,6 +347,11 @@ impl LiveSandbox {
     /// The agent in it.
     pub fn agent(&self) -> &Agent {
         &self.agent
+    }
+
+    /// Which of its group's agents that is.
+    pub fn order(&self) -> &Order {
+        &self.order
     }
 
     /// The engine's id of the container.
@@ -388,18 +396,14 @@ impl Drop for OwnFolders {
     }
 }
 
-/// What NanoClaw's scripts look for: their chat, which they name in files, and is called as its group here.
-fn nanoclaws(group: &GroupName) -> [(String, String); 2] {
-    ["NANOCLAW_CHAT_JID", "NANOCLAW_GROUP_FOLDER"].map(|name| (name.to_owned(), group.to_string()))
-}
-
 /// The image of a group's sandboxes.
 pub fn image(settings: &GroupSettings, engine: &config::Engine) -> String {
     settings.image.clone().unwrap_or_else(|| agents::image(&settings.agent, engine))
 }
 
-fn install_guest(folder: PathBuf) -> Result<PathBuf, SandboxError> {
-    containers::guest::install(&folder).map_err(|error| SandboxError::Folder { path: folder, error })
+/// An agent that nobody follows.
+fn alone(settings: &GroupSettings) -> Order {
+    Order { at: 0, name: settings.agent.to_string(), next: None }
 }
 
 fn inode(path: &Path) -> Option<(u64, u64)> {

@@ -141,6 +141,7 @@ const COMMANDS: &[&[&str]] = &[
     &["setup", "--yes", "--agent", "shell"],
     &["tour"],
     &["up"],
+    &["agent", "set", "club", "opencode", "--model", "mistral/mistral-large-latest", "--dry-run"],
     &["exec", "club", "--", "ls"],
     &["door", "--group", "club", "--socket", "/nowhere/door.sock", "--ca", "/nowhere/ca.pem", "--env", "/nowhere/env"],
     &["audit"],

@@ -154,3 +154,46 @@ fn a_missing_program_is_named() {
     let said = format!("{}{}", told.out, told.err);
     assert!(said.contains("there is no `goose` in this image"), "{said}");
 }
+
+#[test]
+fn it_uses_the_daemons_operations() {
+    let key = Key::api();
+    let task = json!({ "prompt": "water the plants", "schedule_type": "interval", "schedule_value": "10h" });
+    let anthropic = Anthropic::start(key.clone(), move |asked| match asked.results().len() {
+        0 => Does::Uses("doorward_send_message", json!({ "text": "I am looking." })),
+        1 => Does::Uses("doorward_schedule_task", task.clone()),
+        _ => says(format!("Done: {}", asked.results().join(" | "))),
+    });
+    let home = family(&key, &anthropic);
+    let _daemon = home.up();
+    let mut chat = Chat::open(&home, "family");
+    chat.send("m1", "remind me of the plants");
+    let said = chat.until_done("m1");
+    assert!(said.iter().any(|(_, text, _)| text == "I am looking."), "{said:?}");
+    let tasks = home.run(&["task", "list"]).ok().out;
+    assert!(tasks.contains("water the plants"), "{tasks} {said:?}");
+}
+
+/// Who answers changes in the middle of a chat: what the group knows, and what was archived, is there for both.
+#[test]
+fn a_group_that_changes_its_agent_keeps_its_memory() {
+    let key = Key::api();
+    let anthropic = Anthropic::start(key.clone(), |asked| match asked.prompt() {
+        prompt if prompt.contains("remember") && asked.results().is_empty() => Does::Uses(
+            "Bash",
+            json!({ "command": "mkdir -p conversations; echo We spoke of Miez. > conversations/cat.md; echo The cat is called Miez. >> CLAUDE.md" }),
+        ),
+        prompt if prompt.contains("look") && asked.results().is_empty() => runs("cat conversations/*.md AGENTS.md"),
+        _ => says(format!("It said: {}", asked.results().join("; "))),
+    });
+    let home = family(&key, &anthropic);
+    answers(&home, "agent = \"claude\"\n");
+    let daemon = home.up();
+    home.chat("family", "remember the cat").ok().prints("It said:");
+    daemon.stop();
+    answers(&home, "agent = \"opencode\"\nmodel = \"anthropic/claude-sonnet-4-5\"\n");
+    let _daemon = home.up();
+    home.chat("family", "look it up").ok().prints("We spoke of Miez.").prints("The cat is called Miez.");
+    let system = anthropic.asked().last().unwrap().0["system"].to_string();
+    assert!(system.contains("The cat is called Miez."), "the memory is read before anything is asked");
+}

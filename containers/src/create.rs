@@ -186,6 +186,7 @@ pub(crate) mod tests {
             group: "family".into(),
             id: "s1".into(),
             agent: Agent::Shell,
+            servers: Vec::new(),
             image: "doorward/base:1".into(),
             runtime: None,
             user: SandboxUser { uid: 1000, gid: 1000, userns_mode: None, chown: false, own: true },

@@ -156,7 +156,7 @@ impl Sandbox {
     }
 
     async fn with_agent(mut self, spec: &SandboxSpec) -> Result<Self, StartError> {
-        self.send(&ToGuest::Start { v: VERSION, agent: spec.agent.clone() }).await?;
+        self.send(&ToGuest::Start { v: VERSION, agent: spec.agent.clone(), servers: spec.servers.clone() }).await?;
         match self.answer("get ready").await? {
             FromGuest::Ready => Ok(self),
             _ => Err(self.malformed("something else before `ready`".to_owned()).await.into()),

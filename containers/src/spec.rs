@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use doorward_guest::protocol::Agent;
+use doorward_guest::protocol::{Agent, McpServer};
 
 use crate::SandboxUser;
 
@@ -17,6 +17,8 @@ pub struct SandboxSpec {
     pub id: String,
     /// The agent that the guest drives.
     pub agent: Agent,
+    /// The owner's MCP servers.
+    pub servers: Vec<McpServer>,
     /// The image to run.
     pub image: String,
     /// The OCI runtime, such as `runsc`; `None` for the engine's default.

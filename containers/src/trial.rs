@@ -54,6 +54,7 @@ pub async fn try_out(
         group: "image-check".to_owned(),
         id: format!("{}-{}", std::process::id(), dir.file_name().unwrap_or_default().to_string_lossy()),
         agent: Agent::Shell,
+        servers: Vec::new(),
         image: image.to_owned(),
         runtime: None,
         user,

@@ -321,7 +321,10 @@ async fn start_scripted(installation: &Installation, script: &str) -> Result<San
 async fn a_daemon_that_breaks_the_protocol_ends_the_sandbox() {
     let installation = Installation::new().await;
     let mut sandbox = installation.start().await;
-    sandbox.send(&ToGuest::Start { v: 1, agent: containers::protocol::Agent::Shell }).await.unwrap();
+    sandbox
+        .send(&ToGuest::Start { v: 1, agent: containers::protocol::Agent::Shell, servers: Vec::new() })
+        .await
+        .unwrap();
     let lost = loop {
         match sandbox.next().await {
             Ok(Some(FromGuest::Ready)) => {}

@@ -30,7 +30,7 @@ enum Wants {
 /// Models that search by themselves.
 const SEARCHES: Wants = Wants::Not(&["*search*", "*deep-research*"]);
 
-const DIALECTS: [Dialect; 3] = [
+const DIALECTS: [Dialect; 4] = [
     Dialect {
         paths: &["/v1/messages", "/v1/messages/count_tokens"],
         wants: &[
@@ -61,6 +61,19 @@ const DIALECTS: [Dialect; 3] = [
             ("store", Wants::False),
         ],
     },
+    // The same with tools in named groups.
+    Dialect {
+        paths: &["/v1/responses"],
+        wants: &[
+            ("tools[*].type", Wants::Only(&["function", "custom", "local_shell", "apply_patch", "namespace"])),
+            ("tools[*].tools[*].type", Wants::Only(&["function", "custom"])),
+            ("prompt", Wants::Absent),
+            ("conversation", Wants::Absent),
+            ("model", SEARCHES),
+            ("background", Wants::NotTrue),
+            ("store", Wants::False),
+        ],
+    },
 ];
 
 impl AllowRule {
@@ -69,8 +82,8 @@ impl AllowRule {
     pub(crate) fn asks_a_model_alone(&self) -> bool {
         let Some(conditions) = &self.json else { return false };
         let messages = |path: &str| {
-            let dialect = DIALECTS.iter().find(|dialect| dialect.paths.contains(&path));
-            dialect.is_some_and(|dialect| dialect.wants.iter().all(|(field, wants)| wants.met(conditions, field)))
+            let mut dialects = DIALECTS.iter().filter(|dialect| dialect.paths.contains(&path));
+            dialects.any(|dialect| dialect.wants.iter().all(|(field, wants)| wants.met(conditions, field)))
         };
         let asked = self.requests.iter().map(|request| request.as_exact());
         self.model

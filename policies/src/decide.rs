@@ -6,6 +6,7 @@ use crate::ask::Ask;
 use crate::asking::AskedBy;
 use crate::body::BodyConditions;
 use crate::host_pattern::is_reserved;
+use crate::narrow::Narrow;
 use crate::observe::Observe;
 use crate::rules::{AllowRule, Asks, DenyRule, Fit, Leave, Origin, Reading};
 use crate::terms::Terms;
@@ -33,7 +34,8 @@ impl PolicyAt<'_> {
     /// ([`PolicyAt::with_grants`]) answers the question of its very request; where the body
     /// decides whether there is a question, or which yes is for it, the permit's conditions say so.
     pub fn decide(&self, facts: Facts) -> Verdict {
-        let given = match self.judge(&Reading::new(&facts), self.observing()) {
+        let judged = self.judge(&Reading::new(&facts), self.observing());
+        let given = match judged.and_then(|given| self.within(&facts, given)) {
             Ok(given) => given,
             Err(refusal) => return Verdict::Deny(facts, refusal),
         };
@@ -66,6 +68,15 @@ impl PolicyAt<'_> {
         }
     }
 
+    /// A helper's policy lets through what lies within its part, and asks nobody.
+    fn within<'a>(&self, facts: &Facts, given: Given<'a>) -> Result<Given<'a>, Refusal> {
+        match self.policy().narrow() {
+            Some(narrow) if !given.model && !narrow.covers(facts) => Err(Narrow::refuses(facts)),
+            Some(_) if given.body.asked_by().is_some() => Err(Narrow::asks_nobody(facts)),
+            _ => Ok(given),
+        }
+    }
+
     /// The yeses to this request: to nothing that differs from it in anything.
     fn granted(&self, facts: &Facts, credential: Option<&str>) -> Vec<Grant> {
         if self.grants().is_empty() {
@@ -78,7 +89,11 @@ impl PolicyAt<'_> {
     /// Judges a connection that has only named its host: whether it goes through
     /// unopened. `None` means that it is opened as usual and each request is judged.
     /// A deny that forbids anything there, and a credential for it, want it opened.
+    /// Nothing of a helper's goes through unopened.
     pub fn decide_tunnel(&self, authority: &Authority) -> Option<TunnelPermit> {
+        if self.policy().is_narrowed() {
+            return None;
+        }
         let (host, port) = (&authority.host, authority.port);
         let holds = |rule: &&TunnelRule| rule.ports.contains(&port) && rule.holds(self.now());
         let rules: Vec<_> = self.policy().tunnels_of(host).filter(holds).collect();

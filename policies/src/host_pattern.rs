@@ -76,6 +76,19 @@ impl HostPattern {
         }
     }
 
+    /// Whether it stands for this host.
+    pub fn covers(&self, host: &Host) -> bool {
+        let below = |parent: &HostName| {
+            let name = host.name()?.as_str().strip_suffix(parent.as_str())?;
+            name.strip_suffix('.').filter(|labels| !labels.is_empty())
+        };
+        match self {
+            HostPattern::Exact(own) => own == host,
+            HostPattern::OneLabel(parent) => below(parent).is_some_and(|labels| !labels.contains('.')),
+            HostPattern::AnyDepth(parent) => below(parent).is_some(),
+        }
+    }
+
     /// Whether it is one host.
     pub fn is_exact(&self) -> bool {
         matches!(self, HostPattern::Exact(_))

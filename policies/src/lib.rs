@@ -11,6 +11,7 @@
 //! - No rule, no permit: every path through `decide` that ends without a
 //!   matching allow ends in a [`Refusal`], or, while the group is observed, in a
 //!   permit that says so.
+//! - A narrowed policy ([`Narrow`]) refuses more than the one that it was made of, and allows nothing besides.
 //! - A yes ([`Grant`]) is an input of the decision: it lets one request go that the policy asks
 //!   about, and opens nothing else.
 
@@ -27,6 +28,7 @@ mod grant;
 mod host_index;
 mod host_pattern;
 mod hours;
+mod narrow;
 mod observe;
 mod policy;
 mod refuse;
@@ -48,6 +50,7 @@ pub use body::{BodyConditions, Condition, Effect, Field, Unfit, Wanted, Words};
 pub use grant::{BodyHash, Bounds, Fingerprint, Grant, GrantId, Granted, HeadHash};
 pub use host_pattern::HostPattern;
 pub use hours::Hours;
+pub use narrow::{Narrow, Part};
 pub use observe::Observe;
 pub use policy::{Policy, PolicyAt, Rules};
 pub use request_pattern::{Methods, PatternError, RequestPattern};

@@ -7,6 +7,7 @@ use crate::asking::Asking;
 use crate::grant::{Grant, HeadHash};
 use crate::host_index::HostIndex;
 use crate::host_pattern::is_reserved;
+use crate::narrow::Narrow;
 use crate::observe::Observe;
 use crate::rules::{AllowRule, DenyRule, Reading, TunnelRule};
 use crate::say::{Say, Showing, Teller, Telling};
@@ -23,6 +24,8 @@ pub struct Policy {
     pub(crate) adviser: Adviser,
     teller: Teller,
     rules: Rules,
+    /// What of it a helper may ask for; none: it is the group's own.
+    narrow: Option<Narrow>,
     allow_hosts: HostIndex,
     /// Beside the rules, because they are gone through for every request.
     allow_outlines: Vec<Outline>,
@@ -92,6 +95,7 @@ impl Policy {
             adviser,
             teller,
             rules,
+            narrow: None,
             allow_hosts,
             allow_outlines,
             asks,
@@ -100,6 +104,22 @@ impl Policy {
             tunnel_hosts,
             deny_hosts,
         }
+    }
+
+    /// The same for a helper of the group's agent, which may ask for this part of it and for the model.
+    #[must_use]
+    pub fn narrowed(&self, narrow: Narrow) -> Self {
+        let hash = PolicyHash::of(&[(&self.hash.to_string(), &narrow.to_string())]);
+        Policy { hash, narrow: Some(narrow), ..self.clone() }
+    }
+
+    /// Whether it is a helper's.
+    pub fn is_narrowed(&self) -> bool {
+        self.narrow.is_some()
+    }
+
+    pub(crate) fn narrow(&self) -> Option<&Narrow> {
+        self.narrow.as_ref()
     }
 
     /// The policy as it judges at a moment.
@@ -117,9 +137,12 @@ impl Policy {
         &self.group
     }
 
-    /// Every credential that a rule puts on, once each, sorted.
+    /// Every credential that a rule puts on, once each, sorted; of a helper's, those that it can come to use.
     pub fn credentials(&self) -> Vec<Arc<str>> {
-        let mut names: Vec<_> = self.rules.allows.iter().filter_map(|rule| rule.credential.clone()).collect();
+        let within =
+            |rule: &&AllowRule| self.narrow.as_ref().is_none_or(|narrow| rule.model || narrow.may_meet(&rule.host));
+        let mut names: Vec<_> =
+            self.rules.allows.iter().filter(within).filter_map(|rule| rule.credential.clone()).collect();
         names.sort_unstable();
         names.dedup();
         names

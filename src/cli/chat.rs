@@ -161,13 +161,14 @@ fn make(home: &Home, store: &Store, name: &str, agent: &Agent, is_main: bool) ->
         _ if policy.exists() => "what its policy file of before allows",
         Agent::Shell => "nothing yet",
         Agent::Claude { .. } | Agent::Opencode { .. } => "nothing yet but Claude",
+        Agent::Codex { .. } => "nothing yet but OpenAI",
         Agent::Acp { .. } => "nothing yet",
     };
     let group = group::register(home, store, &new, agent)?;
     let what = if is_main { "your main one, " } else { "" };
     let agent = match agent {
         Agent::Shell => "a plain shell: what you write is a command, its output is the answer".to_owned(),
-        Agent::Claude { .. } | Agent::Opencode { .. } | Agent::Acp { .. } => agent.to_string(),
+        Agent::Claude { .. } | Agent::Opencode { .. } | Agent::Codex { .. } | Agent::Acp { .. } => agent.to_string(),
     };
     show::aside(format!(
         "There was no group for this terminal yet, so Doorward made {what}`{name}`. Its agent is {agent}. It can reach \

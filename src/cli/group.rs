@@ -207,8 +207,8 @@ fn next_steps(home: &Home, group: &Group, agent: &Agent, policy_stays: bool) -> 
     let (reach, first) = match agent {
         _ if policy_stays => ("what its policy file allows, which was there before", String::new()),
         Agent::Shell => ("nothing yet", String::new()),
-        Agent::Claude { .. } | Agent::Opencode { .. } => (
-            "nothing yet but Claude",
+        Agent::Claude { .. } | Agent::Opencode { .. } | Agent::Codex { .. } => (
+            if matches!(agent, Agent::Codex { .. }) { "nothing yet but OpenAI" } else { "nothing yet but Claude" },
             format!(
                 "\n  doorward image build {}   (once)\
                  \n  give it a key: docs/agents.md; `doorward doctor` says what is missing",

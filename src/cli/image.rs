@@ -19,6 +19,7 @@ Examples:
   doorward image build            the base image; a minute, and again only when its recipe changes
   doorward image build claude     the image with Claude Code, which pip or npm fetches (about 170 MB)
   doorward image build opencode   the image with opencode, which npm fetches (about 60 MB)
+  doorward image build codex      the image with Codex, which npm fetches (about 75 MB)
   doorward image list             what is there
   doorward image check            start each one and see whether what is in it runs")]
 pub struct ImageArgs {
@@ -45,7 +46,7 @@ enum ImageCommand {
 }
 
 /// Doorward's own images: the base, and one for each agent that is a program.
-const NAMES: [&str; 3] = ["base", "claude", "opencode"];
+const NAMES: [&str; 4] = ["base", "claude", "opencode", "codex"];
 
 /// Runs the command.
 pub(super) async fn run(home: &Home, args: ImageArgs) -> Result<ExitCode, Failure> {
@@ -163,7 +164,7 @@ async fn check(home: &Home, engine: &Engine) -> Result<ExitCode, Failure> {
 async fn try_out(home: &Home, engine: &Engine, name: &str, tag: &str) -> Result<Result<String, String>, Failure> {
     home.prepare()?;
     let (command, wanted) = match AgentProgram::named(name) {
-        Some(program) => (format!("{} --version", program.command), program.version),
+        Some(program) => (program.says_version.to_owned(), program.version),
         None => ("curl --version | head -n 1".to_owned(), "curl"),
     };
     let dir = tempfile::Builder::new().prefix("try").tempdir_in(home.run_dir())?;

@@ -36,6 +36,7 @@ pub mod up;
 pub mod usage;
 pub mod whatsapp;
 
+mod agent;
 mod ahead;
 mod change;
 mod failure;
@@ -103,6 +104,7 @@ enum Command {
     Up(up::UpArgs),
     Chat(chat::ChatArgs),
     Group(group::GroupArgs),
+    Agent(agent::AgentArgs),
     Policy(policy::PolicyArgs),
     Ask(ask::AskArgs),
     Requests(requests::RequestsArgs),
@@ -144,6 +146,7 @@ impl Command {
             Command::Up(args) => up::run(home, args).await,
             Command::Chat(args) => chat::run(home, args).await,
             Command::Group(args) => group::run(home, args).await,
+            Command::Agent(args) => agent::run(home, args).await,
             Command::Policy(args) => policy::run(home, args).await,
             Command::Ask(args) => ask::run(home, args).await,
             Command::Requests(args) => requests::run(home, &args),

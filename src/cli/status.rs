@@ -2,9 +2,12 @@
 
 use std::process::ExitCode;
 
+use containers::protocol::{McpPlace, McpServer};
+use policies::GroupName;
 use serde::Serialize;
 
-use super::{Failure, environment, progress, refused, show, times};
+use super::{Failure, change, environment, progress, refused, show, times};
+use crate::config::GroupSettings;
 use crate::control::client::{Client, ClientError};
 use crate::control::planned::{PlannedTasks, TaskFailed, TaskPaused};
 use crate::control::protocol::{Answer, PausedGroup, Request, Status};
@@ -39,7 +42,9 @@ pub(super) async fn run(home: &Home, args: StatusArgs) -> Result<ExitCode, Failu
     let drill = LastDrill::read(&home.last_drill());
     match progress::while_waiting("asking the daemon", client.ask(&Request::Status {})).await? {
         (Answer::Status(status), _) if args.json => show::json(&WithDrill { status, last_drill: drill })?,
-        (Answer::Status(status), _) => show::line([text(&status), beside(&status), drilled(drill)].concat())?,
+        (Answer::Status(status), _) => {
+            show::line([text(&status), servers(home), beside(&status), drilled(drill)].concat())?;
+        }
         _ => return Err(ClientError::Unexpected.into()),
     }
     Ok(ExitCode::SUCCESS)
@@ -51,6 +56,25 @@ struct WithDrill {
     #[serde(flatten)]
     status: Status,
     last_drill: Option<LastDrill>,
+}
+
+/// The owner's MCP servers, as the groups' files name them.
+fn servers(home: &Home) -> String {
+    let of_group = |group: &GroupName| {
+        let servers = GroupSettings::load(home, group).map(|settings| settings.servers).unwrap_or_default();
+        let told: Vec<String> = servers.iter().map(server).collect();
+        (!told.is_empty()).then(|| format!("\nMCP servers of {group}: {}", told.join(", ")))
+    };
+    change::registered(home).unwrap_or_default().iter().filter_map(of_group).collect()
+}
+
+fn server(server: &McpServer) -> String {
+    match &server.place {
+        McpPlace::Program { command, .. } => {
+            format!("{} ({})", server.name, command.first().map_or("?", String::as_str))
+        }
+        McpPlace::Host { url, .. } => format!("{} ({url})", server.name),
+    }
 }
 
 /// What is around it, and what waits for the owner.
@@ -130,6 +154,10 @@ fn text(status: &Status) -> String {
     for live in &status.sandboxes {
         let what = if live.busy { "is being answered" } else { "is idle" };
         lines.push(format!("  {} {what}, for {}", live.group, length(live.seconds)));
+        let own = status.helpers.iter().filter(|helper| helper.group == live.group);
+        lines.extend(
+            own.map(|helper| format!("    its helper {} is at work, for {}", helper.name, length(helper.seconds))),
+        );
     }
     for (at, group) in status.waiting.iter().enumerate() {
         let waited = status.waited.get(at).map(|seconds| format!(", for {}", length(*seconds))).unwrap_or_default();
@@ -156,7 +184,7 @@ fn length(seconds: u64) -> String {
 mod tests {
     use super::*;
     use crate::control::planned::NextTask;
-    use crate::control::protocol::{ChannelThere, LiveGroup};
+    use crate::control::protocol::{ChannelThere, LiveGroup, LiveHelper};
 
     #[test]
     fn who_sits_and_who_waits_is_said() {
@@ -165,6 +193,7 @@ mod tests {
             version: "1".into(),
             pid: 7,
             sandboxes: vec![live("family", true, 95), live("work", false, 300)],
+            helpers: vec![LiveHelper { group: "family".into(), name: "news".into(), seconds: 12 }],
             waiting: vec!["club".into()],
             waited: vec![12],
             resting: vec!["lab".into()],
@@ -190,6 +219,7 @@ mod tests {
         show::assert_fits(&text.as_str().into());
         for line in [
             "family is being answered, for 95 s",
+            "    its helper news is at work, for 12 s",
             "work is idle, for 5 min",
             "club waits for a free sandbox, for 12 s (1 in line)",
             "lab failed",

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use containers::protocol::McpServer;
 use desk::Problems;
 use policies::GroupName;
 
@@ -16,6 +17,8 @@ use crate::phrases::Language;
 pub struct GroupSettings {
     /// Who answers.
     pub agent: Agent,
+    /// Who answers where that one's model is overloaded or out of credit, the next one first.
+    pub others: Vec<Agent>,
     /// What is answered; what calls the assistant in a chat of several people, and
     /// everything elsewhere, where nothing is said.
     pub trigger: Option<Trigger>,
@@ -27,6 +30,10 @@ pub struct GroupSettings {
     pub image: Option<String>,
     /// What one sandbox may use of the machine; as `[engine]` says where nothing is said.
     pub limits: GroupLimits,
+    /// What its agents may have helpers do.
+    pub helpers: HelperLimits,
+    /// MCP servers that its agents are told of.
+    pub servers: Vec<McpServer>,
     /// Folders of the host that its sandboxes see.
     pub mounts: Vec<Mount>,
     /// How long its messages are kept; as `[messages]` says where nothing is said.
@@ -51,6 +58,11 @@ pub enum Agent {
         /// The address of a server that speaks as OpenAI's does, `/v1` included: a model at home.
         endpoint: Option<String>,
     },
+    /// Codex.
+    Codex {
+        /// As OpenAI names it.
+        model: Option<String>,
+    },
     /// Another one that speaks the Agent Client Protocol.
     Acp {
         /// How it is started.
@@ -58,6 +70,23 @@ pub enum Agent {
         /// As it names it.
         model: Option<String>,
     },
+}
+
+/// How many helpers a group's agent may have, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HelperLimits {
+    /// How many at once; none: it may have no helpers.
+    pub most: u32,
+    /// How long one may take.
+    pub longest: Duration,
+    /// Whether the chat hears what each of them has found.
+    pub voices: bool,
+}
+
+impl Default for HelperLimits {
+    fn default() -> Self {
+        HelperLimits { most: 3, longest: Duration::from_mins(10), voices: false }
+    }
 }
 
 /// Which messages are answered.
@@ -138,9 +167,16 @@ impl GroupSettings {
     }
 }
 
+impl GroupSettings {
+    /// Everybody who may answer, in order.
+    pub fn agents(&self) -> impl Iterator<Item = &Agent> {
+        std::iter::once(&self.agent).chain(&self.others)
+    }
+}
+
 impl Agent {
     /// Every agent that needs no more than its name.
-    pub const NAMES: [&str; 3] = ["shell", "claude", "opencode"];
+    pub const NAMES: [&str; 4] = ["shell", "claude", "opencode", "codex"];
 
     /// By its name.
     pub fn parse(name: &str) -> Result<Self, String> {
@@ -148,8 +184,10 @@ impl Agent {
             "shell" => Ok(Agent::Shell),
             "claude" => Ok(Agent::Claude { model: None }),
             "opencode" => Ok(Agent::Opencode { model: None, endpoint: None }),
+            "codex" => Ok(Agent::Codex { model: None }),
             "acp" => Ok(Agent::Acp { command: Vec::new(), model: None }),
-            _ => Err("there is no such agent in this version; write \"claude\", \"opencode\", \"acp\" or \"shell\""
+            _ => Err("there is no such agent in this version; write \"claude\", \"opencode\", \"codex\", \"acp\" or \
+                      \"shell\""
                 .to_owned()),
         }
     }
@@ -160,6 +198,7 @@ impl Agent {
             Agent::Shell => "shell",
             Agent::Claude { .. } => "claude",
             Agent::Opencode { .. } => "opencode",
+            Agent::Codex { .. } => "codex",
             Agent::Acp { .. } => "acp",
         }
     }
@@ -168,7 +207,7 @@ impl Agent {
     pub fn least_memory(&self) -> u64 {
         match self {
             Agent::Shell | Agent::Acp { .. } => 32 << 20,
-            Agent::Claude { .. } | Agent::Opencode { .. } => 512 << 20,
+            Agent::Claude { .. } | Agent::Opencode { .. } | Agent::Codex { .. } => 512 << 20,
         }
     }
 }
@@ -179,6 +218,7 @@ impl fmt::Display for Agent {
             Agent::Shell => "the shell",
             Agent::Claude { .. } => "Claude Code",
             Agent::Opencode { .. } => "opencode",
+            Agent::Codex { .. } => "Codex",
             Agent::Acp { command, .. } => command.first().map_or("an agent of yours", String::as_str),
         })
     }
@@ -187,6 +227,8 @@ impl fmt::Display for Agent {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use containers::protocol::McpPlace;
+
     use super::super::Access;
     use super::*;
 
@@ -214,6 +256,9 @@ mod tests {
             parse(text).unwrap(),
             GroupSettings {
                 agent,
+                others: Vec::new(),
+                helpers: HelperLimits::default(),
+                servers: Vec::new(),
                 trigger,
                 language: Some(Language::German),
                 people: People::Names,
@@ -226,6 +271,29 @@ mod tests {
         assert_eq!(parse("privacy.people = \"stand-ins\"").unwrap().people, People::StandIns);
         assert_eq!(parse("trigger = \"always\"").unwrap().trigger, Some(Trigger::Always));
         assert_eq!(parse("trigger = \"@Bob\"").unwrap().trigger, Some(Trigger::Called("Bob".to_owned())));
+    }
+
+    #[test]
+    fn several_agents_have_an_order_and_models_of_their_own() {
+        let text = "agents = [\"claude\", \"codex\", \"opencode\"]\nmodel = \"opus\"\nmodels = { opencode = \"mistral/large\" }";
+        let settings = parse(text).unwrap();
+        let all: Vec<_> = settings.agents().cloned().collect();
+        let opencode = Agent::Opencode { model: Some("mistral/large".to_owned()), endpoint: None };
+        assert_eq!(all, [Agent::Claude { model: Some("opus".to_owned()) }, Agent::Codex { model: None }, opencode]);
+        let home =
+            parse("agents = [\"claude\", \"opencode\"]\nendpoint = \"http://nas:1/v1\"\nmodels.opencode = \"llama\"");
+        assert!(matches!(&home.unwrap().others[..], [Agent::Opencode { endpoint: Some(_), .. }]));
+        assert_eq!(parse("agents = [\"claude\"]").unwrap(), parse("agent = \"claude\"").unwrap());
+    }
+
+    #[test]
+    fn an_mcp_server_is_a_program_or_a_host() {
+        let text = "[[mcp]]\nname = \"notes\"\ncommand = [\"/workspace/extra/t/notes\", \"-v\"]\nenvironment = { A = \"b\" }\n\
+                    [[mcp]]\nname = \"calendar\"\nurl = \"https://mcp.example/mcp\"\ntoken = \"CALENDAR_TOKEN\"";
+        let servers = parse(text).unwrap().servers;
+        assert_eq!(servers.iter().map(|one| &*one.name).collect::<Vec<_>>(), ["notes", "calendar"]);
+        assert!(matches!(&servers[0].place, McpPlace::Program { command, .. } if command.len() == 2));
+        assert!(matches!(&servers[1].place, McpPlace::Host { token: Some(token), .. } if token == "CALENDAR_TOKEN"));
     }
 
     #[test]
@@ -248,12 +316,30 @@ mod tests {
     #[test]
     fn what_cannot_be_is_told_with_its_place() {
         for (text, wanted) in [
-            ("agent = \"codex\"", "groups/family.toml:1:9: there is no such agent in this version; write \"claude\""),
+            ("agent = \"codecs\"", "groups/family.toml:1:9: there is no such agent in this version; write \"claude\""),
             ("agent = \"claude\"\nendpoint = \"http://nas:1/v1\"", ":2:12: Claude Code has no endpoint"),
             ("agent = \"claude\"\ncommand = [\"claude\"]", ":2:11: Claude Code has a command of its own"),
             ("agent = \"opencode\"\nendpoint = \"http://nas:1/v1\"", "an endpoint needs `model`"),
             ("agent = \"opencode\"\nendpoint = \"nas\"\nmodel = \"x\"", "not an address"),
             ("agent = \"opencode\"\nmodel = \"opus\"", "PROVIDER/MODEL"),
+            ("agents = [\"claude\", \"shell\"]", ":1:21: the shell stands in for nobody"),
+            ("agents = [\"claude\", \"claude\"]", ":1:21: Claude Code is there twice"),
+            ("agent = \"claude\"\nagents = [\"opencode\"]", ":2:10: `agent` says who answers already"),
+            ("agents = [\"claude\", \"opencode\"]\nmodels = { codex = \"gpt-5\" }", "codex does not answer here"),
+            ("agents = [\"claude\", \"opencode\"]\nmodels = { opencode = \"x\" }", "PROVIDER/MODEL"),
+            ("[[mcp]]\nname = \"doorward\"\ncommand = [\"x\"]", ":2:8: this name is Doorward's own"),
+            ("[[mcp]]\nname = \"a b\"\ncommand = [\"x\"]", ":2:8: not a name for an MCP server"),
+            ("[[mcp]]\nname = \"a\"", "needs `command` or `url`"),
+            ("[[mcp]]\nname = \"a\"\ncommand = [\"x\"]\nurl = \"https://a.example/mcp\"", "not both"),
+            ("[[mcp]]\nname = \"a\"\nurl = \"a.example\"", ":3:7: not an address"),
+            ("[[mcp]]\nname = \"a\"\nurl = \"http://doorward.internal/mcp\"", ":3:7: Doorward's own"),
+            ("[[mcp]]\nname = \"a\"\ncommand = [\"x\"]\ntoken = \"T\"", ":4:9: a program finds"),
+            (
+                "[[mcp]]\nname = \"a\"\nurl = \"https://a.example/mcp\"\n[[mcp]]\nname = \"a\"\ncommand = [\"x\"]",
+                "two MCP servers are called a",
+            ),
+            ("helpers.most = 9", ":1:11: `most` must be a number from 0 to 8"),
+            ("helpers.minutes = 0", "from 1 to 60"),
             ("agent = \"acp\"", "needs `command`"),
             ("agent = \"acp\"\ncommand = [\"goose\", \"acp\"]", "needs `image`"),
             (

@@ -154,11 +154,16 @@ pub(super) const OF_SETTINGS: [&str; 17] = [
 ];
 
 /// The top of a group's file.
-pub(crate) const OF_GROUP: [Key; 8] = [
+pub(crate) const OF_GROUP: [Key; 9] = [
     key(
         "agent",
-        r#""claude", "opencode", "acp", "shell""#,
-        "who answers: Claude Code, opencode, another that speaks ACP, or a shell that takes each message as a command",
+        r#""claude", "opencode", "codex", "acp", "shell""#,
+        "who answers: Claude Code, opencode, Codex, another that speaks ACP, or a shell that takes each message as a command",
+    ),
+    key(
+        "agents",
+        r#"["claude", "opencode"]"#,
+        "instead of `agent`, several: the next answers where the model of the one before is overloaded or out of credit",
     ),
     key("model", r#""sonnet""#, "its model, as the agent names it; otherwise its own choice"),
     key("endpoint", r#""http://nas:11434/v1""#, "the server of opencode's model, where it is one of yours"),
@@ -171,6 +176,27 @@ pub(crate) const OF_GROUP: [Key; 8] = [
     key("language", r#""en", "de", "ar""#, "what Doorward itself says in this chat; otherwise as `[chat]` says"),
     key("image", r#""my/own-image:1""#, "the image of its sandboxes; otherwise the agent's own"),
     key("keep_days", "90", "for how many days its messages are kept; otherwise as `[messages]` says"),
+];
+/// `[models]` of a group's file.
+pub(super) const OF_GROUP_MODELS: [Key; 4] = [
+    key("claude", r#""sonnet""#, "the model of this one among `agents`; `model` is that of the first"),
+    key("opencode", r#""mistral/mistral-large-latest""#, "likewise"),
+    key("codex", r#""gpt-5.2-codex""#, "likewise"),
+    key("acp", r#""…""#, "likewise"),
+];
+/// `[helpers]` of a group's file.
+pub(super) const OF_GROUP_HELPERS: [Key; 3] = [
+    key("most", "3", "helpers that its agent may have at once, 0 to 8; see [agents](agents.md)"),
+    key("minutes", "10", "how long one of them may take, 1 to 60"),
+    key("voices", "true", "the chat hears what each has found; otherwise the agent alone"),
+];
+/// `[[mcp]]` of a group's file.
+pub(super) const OF_MCP: [Key; 5] = [
+    key("name", r#""notes""#, "what agents call it; not `doorward`"),
+    key("command", r#"["/workspace/extra/tools/notes"]"#, "a program in the sandbox, and its arguments"),
+    key("environment", r#"{ NOTES = "/workspace/group" }"#, "variables for that program"),
+    key("url", r#""https://mcp.example.com/mcp""#, "instead of a program: a host, which the policy must allow"),
+    key("token", r#""CALENDAR_TOKEN""#, "the variable (`env` of a credential) whose value is sent there as a bearer"),
 ];
 /// `[privacy]` of a group's file.
 pub(super) const OF_GROUP_PRIVACY: [Key; 1] =
@@ -253,11 +279,14 @@ mod tests {
     ];
 
     /// Every table of `groups/NAME.toml`.
-    static GROUP: [Table; 4] = [
+    static GROUP: [Table; 7] = [
         Table { header: "", keys: &OF_GROUP },
         Table { header: "[limits]", keys: &OF_GROUP_LIMITS },
+        Table { header: "[models]", keys: &OF_GROUP_MODELS },
+        Table { header: "[helpers]", keys: &OF_GROUP_HELPERS },
         Table { header: "[privacy]", keys: &OF_GROUP_PRIVACY },
         Table { header: "[[mount]]", keys: &OF_MOUNT },
+        Table { header: "[[mcp]]", keys: &OF_MCP },
     ];
 
     /// Tables of a page.

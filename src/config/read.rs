@@ -19,6 +19,7 @@ use super::{
 mod agent;
 mod credentials;
 mod group;
+mod mcp;
 mod prices;
 
 pub(super) use group::group;

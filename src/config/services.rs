@@ -21,7 +21,7 @@ pub struct Service {
 }
 
 /// Of one name, the one whose keys are told by more comes first.
-const ALL: [Service; 11] = [
+const ALL: [Service; 12] = [
     Service {
         name: "anthropic",
         title: "Claude, by a subscription's token",
@@ -61,6 +61,14 @@ const ALL: [Service; 11] = [
         hosts: &["generativelanguage.googleapis.com"],
         place: &["header:x-goog-api-key", "query:key"],
         env: "GEMINI_API_KEY",
+    },
+    Service {
+        name: "mistral",
+        title: "Mistral",
+        begins: &[],
+        hosts: &["api.mistral.ai"],
+        place: &["header:authorization"],
+        env: "MISTRAL_API_KEY",
     },
     Service {
         name: "github",

@@ -52,6 +52,11 @@ pub enum Request {
         /// Its name.
         preset: String,
     },
+    /// Ask a group's agent a first question, in a sandbox of its own.
+    TryAgent {
+        /// The group, by name.
+        group: String,
+    },
     /// A task was made or changed in the store: look at when one is due next.
     LookAtTasks {},
     /// Say in the main group's chat that all is set up.
@@ -129,6 +134,11 @@ pub enum Answer {
     },
     /// Tasks are being looked at.
     LooksAtTasks {},
+    /// The agent has answered.
+    AgentTried {
+        /// What it said.
+        answer: String,
+    },
     /// The preset is taken.
     PresetAccepted {},
     /// What the owner is asked, oldest first.
@@ -192,6 +202,9 @@ pub struct Status {
     pub pid: u32,
     /// Groups with a live sandbox, and whether each is answering right now.
     pub sandboxes: Vec<LiveGroup>,
+    /// Helpers that are at work.
+    #[serde(default)]
+    pub helpers: Vec<LiveHelper>,
     /// Groups that wait for a free slot, the next one first.
     pub waiting: Vec<String>,
     /// Groups that rest after a failure, before they are tried again.
@@ -232,6 +245,17 @@ pub struct Status {
     /// How tasks stand.
     #[serde(default)]
     pub tasks: PlannedTasks,
+}
+
+/// A helper at work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveHelper {
+    /// The group whose agent asked for it.
+    pub group: String,
+    /// What it is called.
+    pub name: String,
+    /// For how many seconds it has been at it.
+    pub seconds: u64,
 }
 
 /// How a channel stands.

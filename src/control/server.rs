@@ -14,19 +14,22 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
 use super::held::Held;
-use super::planned::PlannedTasks;
-use super::protocol::{Answer, ChannelThere, LiveGroup, MAX_LINE, PausedGroup, Request, Status};
-use super::shown::{in_force, open_ask, paused};
+use super::protocol::{Answer, MAX_LINE, Request};
+use super::shown::open_ask;
 use crate::absence::Absence;
 use crate::approvals::Approvals;
 use crate::channels::lines::{LineReader, LineWriter};
 use crate::channels::terminal;
+use crate::delegation::Helpers;
 use crate::gateway::Gateway;
 use crate::pipeline::outbox::OutboxHandle;
 use crate::pipeline::router::Peer;
-use crate::pipeline::{OWNER_STOPPED, Pipeline, Seated};
+use crate::pipeline::{OWNER_STOPPED, Pipeline};
 use crate::sandboxes::{LiveSandbox, Sandboxes};
-use crate::store::{Group, OutboxState, Store, StoreError, now};
+use crate::store::{Group, OutboxState, Store, StoreError};
+
+mod status;
+mod trial;
 
 /// Who has done it, for the log.
 const COMMAND_LINE: &str = "the command line";
@@ -51,6 +54,8 @@ pub struct Control {
     pub gateway: Arc<Gateway>,
     /// Sandboxes for `exec`.
     pub sandboxes: Arc<Sandboxes>,
+    /// Helpers of agents.
+    pub helpers: Arc<Helpers>,
     /// Channels, stop, status.
     pub pipeline: Arc<Pipeline>,
     /// Questions to the owner.
@@ -145,6 +150,7 @@ impl Control {
         };
         match request {
             Request::Channel { group } => self.channel(group, reader, writer).await,
+            Request::TryAgent { group } => say(writer, &self.try_agent(&group).await).await,
             Request::Stop { group } => say(writer, &self.stop(&group).await).await,
             Request::Exec { group } => self.exec(&group, reader, writer).await,
             Request::Door { group, socket } => self.door(&group, &socket, reader, writer).await,
@@ -353,55 +359,6 @@ impl Control {
         }
         let delivered = matches!(self.store.outgoing_state(id), Ok(Some(OutboxState::Sent)));
         Answer::Greeted { group: Some(group.name.to_string()), delivered }
-    }
-
-    async fn status(&self) -> Status {
-        let snapshot = self.pipeline.snapshot().await;
-        let live = |seated: Seated| LiveGroup {
-            group: seated.group.to_string(),
-            busy: seated.busy,
-            seconds: seated.lasts.as_secs(),
-        };
-        Status {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            pid: std::process::id(),
-            sandboxes: snapshot.seated.into_iter().map(live).collect(),
-            waiting: snapshot.waiting.iter().map(|(group, _)| group.to_string()).collect(),
-            waited: snapshot.waiting.iter().map(|(_, waits)| waits.as_secs()).collect(),
-            resting: snapshot.resting.iter().map(ToString::to_string).collect(),
-            cap: self.cap,
-            locked: self.locked(),
-            paused: self.paused(),
-            owner_away: self.absence.is_away(),
-            policies: self.gateway.policies_in_force().into_iter().map(in_force).collect(),
-            settings: Some(self.settings.clone()),
-            engine: self.engine.clone(),
-            channels: self.channels().await,
-            asks: self.approvals.open_asks().map_or(0, |open| open.len()),
-            undelivered: self.store.undelivered(None).map_or(0, |all| all.len()),
-            tasks: PlannedTasks::of(&self.store).unwrap_or_default(),
-        }
-    }
-
-    async fn channels(&self) -> Vec<ChannelThere> {
-        let there = self.outbox.channels().await;
-        let stands = |channel: &&str| {
-            let mut links = there.iter().filter(|(name, _)| name == channel).peekable();
-            let runs = links.peek().is_some();
-            ChannelThere { channel: (*channel).to_owned(), runs, connected: links.any(|(_, ready)| *ready) }
-        };
-        self.programs.iter().map(stands).collect()
-    }
-
-    fn locked(&self) -> Vec<String> {
-        let locked = self.gateway.locked();
-        let all = locked.all.then(|| "*".to_owned());
-        all.into_iter().chain(locked.groups.iter().map(ToString::to_string)).collect()
-    }
-
-    fn paused(&self) -> Vec<PausedGroup> {
-        let pauses = self.store.pauses(now()).unwrap_or_default();
-        pauses.into_iter().map(paused).collect()
     }
 
     fn group(&self, name: &str) -> Result<Group, String> {

@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError, Weak};
 
 use arc_swap::ArcSwap;
 use desk::lock;
-use policies::{Facts, GroupName, Policy};
+use policies::{Facts, GroupName, Narrow, Policy};
 use policy_file::{Problems, Source, Texts};
 use proxy::audit::LedgerDown;
 
@@ -67,6 +67,8 @@ pub type Replaced = Box<dyn Fn(&GroupName) + Send + Sync>;
 struct Group {
     name: GroupName,
     policy: Arc<ArcSwap<Policy>>,
+    /// What helpers of its agent have of it, for as long as they live.
+    narrowed: Mutex<Vec<(Narrow, Weak<ArcSwap<Policy>>)>>,
     state: Mutex<State>,
     /// Somebody wanted it looked at while it was being compiled.
     again: AtomicBool,
@@ -82,6 +84,21 @@ struct State {
     unread: Option<String>,
     /// It would be replaced, were the log there to hear of it: told once.
     waits: bool,
+}
+
+impl Group {
+    /// Puts a policy in force, for helpers as well.
+    fn put(&self, policy: Policy) {
+        let mut narrowed = lock(&self.narrowed);
+        narrowed.retain(|(narrow, handle)| match handle.upgrade() {
+            Some(handle) => {
+                handle.store(Arc::new(policy.narrowed(narrow.clone())));
+                true
+            }
+            None => false,
+        });
+        self.policy.store(Arc::new(policy));
+    }
 }
 
 /// A policy file that is longer is compiled beside the others.
@@ -126,6 +143,16 @@ impl PolicyFiles {
         group.policy.clone()
     }
 
+    /// A part of the policy in force, and of each that follows it.
+    pub fn narrowed(&self, group: &GroupName, narrow: &Narrow) -> Arc<ArcSwap<Policy>> {
+        let group = self.group(group);
+        self.refresh(&group, lock(&group.state));
+        let mut narrowed = lock(&group.narrowed);
+        let handle = Arc::new(ArcSwap::from_pointee(group.policy.load().narrowed(narrow.clone())));
+        narrowed.push((narrow.clone(), Arc::downgrade(&handle)));
+        handle
+    }
+
     /// The hash of each policy that was asked for so far.
     pub fn in_force(&self) -> Vec<(GroupName, String)> {
         let hash = |group: &Arc<Group>| (group.name.clone(), group.policy.load().hash().to_string());
@@ -137,6 +164,7 @@ impl PolicyFiles {
             name: name.clone(),
             // Until a file has loaded, nothing is allowed.
             policy: Arc::new(ArcSwap::from_pointee(policy_file::deny_all(name))),
+            narrowed: Mutex::default(),
             state: Mutex::new(State {
                 file: Watched::of_group(self.home.policy_file(name), name),
                 texts: None,
@@ -240,7 +268,7 @@ impl PolicyFiles {
                 }
                 tracing::info!(policy.group = %name, policy.hash = %compiled.policy.hash(), "Policy in force");
                 self.take_presets(&compiled.policy);
-                group.policy.store(Arc::new(compiled.policy));
+                group.put(compiled.policy);
                 if let Some(hears) = self.replaced.get() {
                     hears(name);
                 }

@@ -128,6 +128,6 @@ pub(super) fn not_said(error: &NotSaid) -> Refusal {
     }
 }
 
-fn refuse(why: String) -> Refusal {
+pub(super) fn refuse(why: String) -> Refusal {
     Refusal::new(Code::OperationRefused, why)
 }

@@ -20,6 +20,7 @@ mod asked;
 mod beyond;
 mod file;
 mod groups;
+mod delegate;
 mod http;
 mod ipc;
 mod mcp;
@@ -44,6 +45,7 @@ use proxy::ports::{Caller, Intent, Internal, Pending, Secrets};
 use self::pace::Paces;
 use self::table::Request;
 use crate::approvals::Approvals;
+use crate::delegation::Helpers;
 use crate::home::Home;
 use crate::phrases::Language;
 use crate::pipeline::outbox::OutboxHandle;
@@ -80,6 +82,8 @@ pub struct Chats {
     pub counted: Counted,
     /// Who hears that tasks have changed.
     pub bell: TaskBell,
+    /// Whom agents have parts of their work done by.
+    pub helpers: Arc<Helpers>,
     /// The owner's time zone, if it has a name.
     pub zone: Option<String>,
     /// The language of each group's chat.
@@ -108,6 +112,9 @@ impl Operations {
     async fn perform(&self, caller: &Caller, request: Request) -> Result<String, Refusal> {
         let operation = request.operation();
         self.may(caller, &request).await.inspect_err(|refusal| caller.refuse(operation.recorded(), refusal))?;
+        if let Request::Helpers(asked) = &request {
+            asked.wait(self, caller).await;
+        }
         // The log and the store may have to wait for the disk.
         aside(|| {
             let mut intent = caller.intend(operation.recorded())?;
@@ -117,8 +124,14 @@ impl Operations {
 
     async fn may(&self, caller: &Caller, request: &Request) -> Result<(), Refusal> {
         let (operation, group) = (request.operation(), &caller.identity().group);
-        if !operation.may(self.asker(caller)?) {
-            let why = format!("{} is for the agents of registered groups", operation.name());
+        let asker = self.asker(caller)?;
+        if !operation.may(asker) {
+            let whose = if asker == Asker::Helper {
+                "whoever gave this helper its task"
+            } else {
+                "the agents of registered groups"
+            };
+            let why = format!("{} is for {whose}", operation.name());
             return Err(Refusal::new(Code::OperationRefused, why));
         }
         if operation.has_effect() && !self.paces.take(group, Instant::now()) {
@@ -143,6 +156,9 @@ impl Operations {
     }
 
     fn asker(&self, caller: &Caller) -> Result<Asker, Refusal> {
+        if caller.policy().is_narrowed() {
+            return Ok(Asker::Helper);
+        }
         let Some(chats) = &self.chats else { return Ok(Asker::Unregistered) };
         let group = chats.store.group(&caller.identity().group).map_err(|error| unavailable(&error))?;
         Ok(match group {

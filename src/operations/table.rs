@@ -6,7 +6,7 @@ use proxy::ports::Caller;
 use serde_json::Value;
 
 use super::asked::{Asked, Beyond, Described};
-use super::{Operations, Proof, access, file, groups, message, policy, react, register, tasks, usage};
+use super::{Operations, Proof, access, delegate, file, groups, message, policy, react, register, tasks, usage};
 
 /// Who asks, as far as it matters for what they may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum Asker {
     Other,
     /// Somebody behind a door of a group that has no chat: a program on the host, a drill.
     Unregistered,
+    /// A helper of an agent of any group.
+    Helper,
 }
 
 const EVERYBODY: &[Asker] = &[Asker::Main, Asker::Other, Asker::Unregistered];
@@ -142,6 +144,12 @@ table! {
     CancelTask = "cancel_task", tasks::CancelTask, REGISTERED, ACTS;
     /// Read what its own models have used up.
     Usage = "usage", usage::ReadUsage, REGISTERED, READS;
+    /// Have a part of its work done by a helper.
+    Delegate = "delegate", delegate::Delegate, REGISTERED, ACTS;
+    /// Learn what its helpers are at, and what they have found.
+    Helpers = "helpers", delegate::ListHelpers, REGISTERED, READS;
+    /// End one of its helpers.
+    StopHelper = "stop_helper", delegate::StopHelper, REGISTERED, ACTS;
     /// Ask the owner to be allowed a request.
     RequestAccess = "request_access", access::RequestAccess, REGISTERED, ACTS;
 }

@@ -75,6 +75,7 @@ impl House {
             home: home.clone(),
             counted: counted(),
             bell: TaskBell::default(),
+            helpers: Arc::default(),
             zone: Some("Europe/Berlin".to_owned()),
             spoken: Arc::new(|_| Language::English),
         };

@@ -21,6 +21,7 @@ runs-used-up = Der Assistent wurde heute { $count ->
    *[other] { $count }-mal
 } an die Arbeit gesetzt, öfter darf er nicht (runs_per_day). Morgen geht es weiter, oder sobald der Besitzer mehr erlaubt.
 models-used-up = Das Modell kann vorerst nicht mehr gefragt werden: { $why }
+next-agent = { $agent } ist überlastet oder hat kein Guthaben mehr; bis das vorbei ist, antwortet { $next }.
 trying-again = Nächster Versuch in { $seconds } s.
 begun-again = Es wird von vorn begonnen.
 folder-stays = Was im Ordner der Gruppe schon getan war, bleibt.

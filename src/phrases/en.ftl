@@ -22,6 +22,7 @@ runs-used-up = The assistant was set to work { $count ->
    *[other] { $count } times
 } today, which is all that it may (runs_per_day). It goes on tomorrow, or when the owner allows more.
 models-used-up = The model cannot be asked any more for now: { $why }
+next-agent = { $agent } is overloaded or out of credit; { $next } answers until it works again.
 trying-again = Trying again in { $seconds } s.
 begun-again = It is begun again from the start.
 folder-stays = What it had already done in the group's folder stays.

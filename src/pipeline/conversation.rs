@@ -125,7 +125,10 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
                 }
                 Ok(())
             }
-            Ok(Some(FromGuest::Error { id, message, fatal, retry })) => {
+            Ok(Some(FromGuest::Error { id, message, fatal, retry, another })) => {
+                if another && let Some(over) = self.hand_over(id, &message) {
+                    return Err(over);
+                }
                 tracing::info!(group = %self.group.name, fatal, retry, "the agent reports an error");
                 let said = self.worker.shared.say(self.group, reply::error(&message));
                 let why = Phrases::new("agent-failed").saying("why", said.as_str());
@@ -136,7 +139,8 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
                 Ok(())
             }
             Ok(Some(FromGuest::Session { session })) => {
-                self.worker.shared.remember_session(&self.group.name, session.as_deref())
+                let at = self.at();
+                self.worker.shared.remember_session(&self.group.name, at, session.as_deref())
             }
             // Said too early, or too late: no reason to give up the answer.
             Ok(Some(FromGuest::Hello { .. } | FromGuest::Ready | FromGuest::Checked { .. })) => Ok(()),
@@ -250,7 +254,33 @@ impl<'a, S: StartSandbox> Conversation<'a, S> {
         Ok(())
     }
 
+    /// Which of the group's agents answers.
+    fn at(&self) -> usize {
+        self.worker.sandbox.as_ref().map_or(0, |sandbox| sandbox.order().at)
+    }
+
+    /// The agent's model can do no more: what is open goes to the next one, if there is one. The run ends without an
+    /// answer, and its messages wait.
+    fn hand_over(&mut self, id: u64, why: &str) -> Option<Broken> {
+        let turn = self.turns.front().filter(|turn| turn.id() == id)?;
+        let (shared, run) = (&self.worker.shared, self.worker.run.as_ref()?);
+        let words = shared.hand_over(run, self.worker.sandbox.as_ref()?.order())?;
+        let called = turn.messages.iter().find(|message| message.means != Means::Talk);
+        let told = words.zip(called);
+        let told =
+            told.map(|(words, called)| outgoing(OutgoingKind::Notice, shared.say.own(&self.group.name, words), called));
+        let ended = shared.store.fail_run(run.id, why, None, &Vec::from_iter(told));
+        shared.outbox.wake();
+        self.worker.run = None;
+        self.turns.clear();
+        Some(match ended {
+            Ok(_) | Err(EndRunError::NotRunning(_)) => Broken::Settled(Left::default()),
+            Err(EndRunError::Store(error)) => Broken::Store(error),
+        })
+    }
+
     fn answered(&mut self, turn: Turn, run: &Run, with: Option<u64>) -> Result<(), Broken> {
+        self.worker.shared.standings.answered(&self.group.name, self.at());
         let cursor = turn.last();
         let said = self.outgoing(turn, run, with);
         match self.worker.shared.store.finish_run_with_reply(run.id, cursor, &said) {

@@ -324,6 +324,9 @@ impl<S: StartSandbox> Dispatcher<S> {
 
     /// Tells the waiting messages that they were stopped. Returns whether there were any.
     fn settle_stopped(&self, group: &GroupName, stopping: Stopping) -> bool {
+        if stopping == Stopping::Everything {
+            self.shared.standings.forget(group);
+        }
         let settled = self.shared.settle_stopped(group, None, stopping);
         settled.unwrap_or_else(|error| {
             tracing::error!(%group, %error, "the stop could not be told to its chat");

@@ -122,13 +122,15 @@ impl<'a, S: StartSandbox> Errand<'a, S> {
             }
             Ok(Some(FromGuest::Checked { id, output, failed })) if id == own => return self.checked(output, failed),
             Ok(Some(FromGuest::Forgot { id, what })) if id == own => self.forgot = Some(what),
-            Ok(Some(FromGuest::Error { id, message, fatal, retry })) if fatal || id == own => {
+            Ok(Some(FromGuest::Error { id, message, fatal, retry, another })) if fatal || id == own => {
+                let retry = retry || another && self.hand_over();
                 let broken = self.failed(Phrases::new("agent-failed"), &message, retry);
                 return if fatal { Err(broken) } else { over(broken) };
             }
             // A sandbox of its own has a conversation that nobody goes on with.
             Ok(Some(FromGuest::Session { session })) if self.firing.task.what.context == Context::Group => {
-                self.worker.shared.remember_session(&self.group.name, session.as_deref())?;
+                let at = self.worker.sandbox.as_ref().map_or(0, |sandbox| sandbox.order().at);
+                self.worker.shared.remember_session(&self.group.name, at, session.as_deref())?;
             }
             Ok(Some(_)) => {}
             Ok(None) => return Err(self.lose(Phrases::new("sandbox-ended"), true)),
@@ -149,6 +151,20 @@ impl<'a, S: StartSandbox> Errand<'a, S> {
             return Ok(Goes::Over);
         }
         Ok(Goes::Found(output))
+    }
+
+    /// The next agent takes over when this is tried again. Whether there is one.
+    fn hand_over(&mut self) -> bool {
+        let shared = &self.worker.shared;
+        let (Some(run), Some(sandbox)) = (&self.worker.run, &self.worker.sandbox) else { return false };
+        let Some(words) = shared.hand_over(run, sandbox.order()) else { return false };
+        if let Some(words) = words {
+            let told = telling::unasked(OutgoingKind::Notice, shared.say.own(&self.group.name, words));
+            if let Err(error) = shared.store.enqueue(&self.group.name, Some(run.id), &told) {
+                tracing::error!(group = %self.group.name, %error, "a remark could not be queued");
+            }
+        }
+        true
     }
 
     fn failed(&mut self, words: Phrases, why: &str, may_pass: bool) -> Broken {

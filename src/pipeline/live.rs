@@ -9,6 +9,7 @@ use policies::SandboxId;
 use super::notice;
 use super::prompt::Form;
 use super::sandbox::{Lost, Sandbox, StartFailure, StartSandbox};
+use crate::agents::Order;
 use crate::phrases::Phrases;
 use crate::sandboxes::mounts::MountError;
 use crate::sandboxes::{LiveSandbox, SandboxError, Sandboxes};
@@ -17,8 +18,8 @@ use crate::store::{Group, RunId};
 impl StartSandbox for Arc<Sandboxes> {
     type Sandbox = LiveSandbox;
 
-    async fn start(&self, group: &Group, resume: Option<String>) -> Result<LiveSandbox, StartFailure> {
-        let started = Sandboxes::start(self, &group.name, resume).await;
+    async fn start(&self, group: &Group, at: usize, resume: Option<String>) -> Result<LiveSandbox, StartFailure> {
+        let started = Sandboxes::start(self, &group.name, at, resume).await;
         started.map_err(|error| {
             tracing::error!(group = %group.name, %error, "Sandbox not started");
             let why = if notice::is_for(group) { error.to_string().into() } else { in_a_chat(&error) };
@@ -35,6 +36,10 @@ impl Sandbox for LiveSandbox {
 
     fn reads(&self) -> Form {
         Form::of(self.agent())
+    }
+
+    fn order(&self) -> &Order {
+        LiveSandbox::order(self)
     }
 
     fn has_its_folder(&self) -> bool {

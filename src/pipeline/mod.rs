@@ -34,6 +34,7 @@ pub mod sandbox;
 pub mod scheduler;
 mod sent;
 mod shared;
+mod standing;
 mod tasks;
 mod telling;
 mod thoughts;
@@ -59,6 +60,7 @@ use self::retries::Backoff;
 use self::sandbox::StartSandbox;
 use self::scheduler::{Scheduler, TaskBell};
 use self::shared::Shared;
+use self::standing::Standings;
 use self::waiting::Waits;
 use self::worker::Stopping;
 use crate::absence::Absence;
@@ -164,6 +166,8 @@ pub struct Settings {
     pub backoff: Backoff,
     /// How long things may take before a notice is sent, and before they are ended.
     pub waits: Waits,
+    /// When a first agent that could not answer is asked again.
+    pub again: Duration,
     /// What a chat of several people hears once.
     pub people_notice: PeopleNotice,
 }
@@ -209,6 +213,7 @@ impl Pipeline {
             bell: bell.clone(),
             events: events.clone(),
             waits_for_engine: Mutex::default(),
+            standings: Standings::default(),
         });
         recovery::settle_interrupted(&shared)?;
         let waiting = store.groups_waiting()?;

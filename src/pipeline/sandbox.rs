@@ -7,6 +7,7 @@ use containers::protocol::{FromGuest, ToGuest};
 use policies::SandboxId;
 
 use super::prompt::Form;
+use crate::agents::Order;
 use crate::phrases::Phrases;
 use crate::store::{Group, RunId};
 
@@ -15,10 +16,11 @@ pub trait StartSandbox: Send + Sync + 'static {
     /// What it starts.
     type Sandbox: Sandbox;
     /// Starts a sandbox for a group. Once this returns, its agent takes prompts and continues
-    /// the session `resume`. Never dropped half-way: nobody would remove what was started.
+    /// the session `resume`; which of the group's agents it is, `at` says. Never dropped half-way: nobody would remove what was started.
     fn start(
         &self,
         group: &Group,
+        at: usize,
         resume: Option<String>,
     ) -> impl Future<Output = Result<Self::Sandbox, StartFailure>> + Send;
 }
@@ -29,6 +31,8 @@ pub trait Sandbox: Send + 'static {
     fn id(&self) -> &SandboxId;
     /// How its agent reads.
     fn reads(&self) -> Form;
+    /// Which of its group's agents is in it.
+    fn order(&self) -> &Order;
     /// Whether the folder that its agent works in is still the group's.
     fn has_its_folder(&self) -> bool;
     /// Says something to the guest.

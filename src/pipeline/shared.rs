@@ -12,10 +12,12 @@ use super::dispatcher::Event;
 use super::outbox::OutboxHandle;
 use super::people::Roster;
 use super::scheduler::TaskBell;
+use super::standing::Standings;
 use super::telling;
 use super::worker::{Broken, Left, Stopping};
 use super::{Allowance, Settings};
 use super::{notice, sent};
+use crate::agents::Order;
 use crate::channels::protocol::OutgoingKind;
 use crate::config::GroupSettings;
 use crate::gateway::policy_files::PolicyFiles;
@@ -39,6 +41,8 @@ pub(super) struct Shared<S> {
     pub(super) events: mpsc::UnboundedSender<Event>,
     /// The last message of each group that was told to wait for the engine.
     pub(super) waits_for_engine: Mutex<BTreeMap<GroupName, MessageRow>>,
+    /// Which of a group's agents answers.
+    pub(super) standings: Standings,
 }
 
 impl<S> Shared<S> {
@@ -73,19 +77,18 @@ impl<S> Shared<S> {
         }
     }
 
-    /// Keeps the session to resume in the next sandbox. The agent gets back its own words, so
+    /// Keeps the session to resume in the next sandbox of the agent of this number. It gets back its own words, so
     /// only the length is checked.
-    pub(super) fn remember_session(&self, group: &GroupName, session: Option<&str>) -> Result<(), Broken> {
+    pub(super) fn remember_session(&self, group: &GroupName, at: usize, session: Option<&str>) -> Result<(), Broken> {
         const LONGEST: usize = 256;
-        let Some(session) = session else {
-            self.store.set_session(group, None)?;
-            return Ok(());
-        };
-        if session.is_empty() || session.len() > LONGEST {
+        if let Some(session) = session.filter(|session| session.is_empty() || session.len() > LONGEST) {
             tracing::warn!(%group, bytes = session.len(), "a session id of an agent is not kept");
             return Ok(());
         }
-        self.store.set_session(group, Some(session))?;
+        match at {
+            0 => drop(self.store.set_session(group, session)?),
+            at => self.standings.remember(group, at, session),
+        }
         Ok(())
     }
 
@@ -93,6 +96,28 @@ impl<S> Shared<S> {
     pub(super) fn name_in(&self, group: &GroupName) -> Name {
         let trigger = GroupSettings::load(&self.home, group).ok().and_then(|settings| settings.trigger);
         self.settings.assistant.name.in_chat(trigger.as_ref())
+    }
+
+    /// The number of the agent that answers next.
+    pub(super) fn seat(&self, group: &GroupName) -> usize {
+        self.standings.seat(group, self.settings.again)
+    }
+
+    /// The session that it goes on with.
+    pub(super) fn session(&self, group: &GroupName) -> Result<Option<String>, StoreError> {
+        if self.seat(group) == 0 { self.store.session(group) } else { Ok(self.standings.session(group)) }
+    }
+
+    /// The next agent takes over from one whose model can do no more, unless this run may have written something. Gives
+    /// what the chat hears of it, which is nothing where it knows.
+    pub(super) fn hand_over(&self, run: &Run, order: &Order) -> Option<Option<Phrases>> {
+        let next = order.next.as_ref()?;
+        if self.wrote_upstream(&run.group, run.first) {
+            return None;
+        }
+        tracing::warn!(group = %run.group, agent = order.name, next, "the next agent takes over");
+        let untold = self.standings.fell(&run.group, order.at);
+        Some(untold.then(|| Phrases::new("next-agent").with("agent", &order.name).with("next", next)))
     }
 
     /// Who stands in for whom before the group's model; `None` where it knows people by their names.

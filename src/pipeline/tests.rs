@@ -6,6 +6,7 @@ mod delivery;
 mod fake;
 mod house;
 mod many;
+mod others;
 mod pauses;
 mod people;
 mod promises;

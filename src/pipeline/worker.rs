@@ -151,7 +151,8 @@ impl<S: StartSandbox> Worker<S> {
                 self.shared.typing(&self.name, true);
                 self.keep_to_the_allowance(&group, &waiting)?;
                 self.leave_a_lost_folder(&waiting).await;
-                let resume = self.shared.store.session(&self.name)?;
+                self.leave_another_agent().await;
+                let resume = self.shared.session(&self.name)?;
                 self.ensure_sandbox(&group, &waiting, resume).await?;
                 Conversation::begin(self, &group, waiting)?.carry_on().await?;
                 self.shared.typing(&self.name, false);
@@ -171,7 +172,8 @@ impl<S: StartSandbox> Worker<S> {
             }
             false => {
                 self.leave_a_lost_folder(&[]).await;
-                self.shared.store.session(&self.name)?
+                self.leave_another_agent().await;
+                self.shared.session(&self.name)?
             }
         };
         self.ensure_sandbox(group, &[telling::call_of(&firing)], resume).await?;
@@ -190,6 +192,14 @@ impl<S: StartSandbox> Worker<S> {
         self.close_sandbox("the group's folder was removed or replaced").await;
         if let Some(first) = waiting.iter().find(|message| message.means != Means::Talk) {
             self.shared.remark(&self.name, first, telling::other_folder());
+        }
+    }
+
+    /// The next agent takes over, or the first is asked again.
+    async fn leave_another_agent(&mut self) {
+        let at = self.sandbox.as_ref().map(|sandbox| sandbox.order().at);
+        if at.is_some_and(|at| at != self.shared.seat(&self.name)) {
+            self.close_sandbox("another of the group's agents answers").await;
         }
     }
 
@@ -218,8 +228,9 @@ impl<S: StartSandbox> Worker<S> {
             return Ok(());
         }
         let (shared, wanted) = (Arc::clone(&self.shared), group.clone());
+        let at = shared.seat(&self.name);
         // In a task of its own: a halt may drop the wait, but must not drop a start half-way.
-        self.starting = Some(tokio::spawn(async move { shared.sandboxes.start(&wanted, resume).await }));
+        self.starting = Some(tokio::spawn(async move { shared.sandboxes.start(&wanted, at, resume).await }));
         let failure = match self.started(waiting).await {
             Ok(sandbox) => {
                 self.sandbox = Some(sandbox);

@@ -66,6 +66,14 @@ fn policy(name: &GroupName, agent: &Agent) -> String {
 # A preset that ships with Doorward:
 # use = [\"openai\"]"
         }
+        Agent::Codex { .. } => {
+            "\
+# What no rule names is refused; so far it may only think with OpenAI's models.
+use = [\"codex\"]
+#
+# Another preset that ships with Doorward would stand beside it:
+# use = [\"codex\", \"git-read\"]"
+        }
         Agent::Claude { .. } | Agent::Opencode { endpoint: None, .. } => {
             "\
 # What no rule names is refused; so far it may only think with Claude.

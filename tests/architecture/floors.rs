@@ -20,6 +20,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("edit", 3),
     ("digest", 3),
     ("gateway", 3),
+    ("delegation", 3),
     ("operations", 3),
     ("pipeline", 3),
     ("sandboxes", 3),

@@ -16,6 +16,8 @@ pub(crate) struct Failure {
     pub(crate) retry: bool,
     /// Whether it was refused for what it said.
     pub(crate) refused: Refused,
+    /// Whether another model could answer.
+    pub(crate) another: bool,
 }
 
 /// Whether a turn was refused for what stands in it.
@@ -52,7 +54,7 @@ pub(crate) fn refused_by_the_door(model: &str, said: &str) -> Option<Failure> {
         "limit_exceeded" => Refused::Perhaps,
         _ => Refused::No,
     };
-    Some(Failure { words, retry, refused })
+    Some(Failure { words, retry, refused, another: false })
 }
 
 fn said_whole(said: &str) -> Option<(String, String)> {
@@ -76,6 +78,32 @@ const FOR_WHAT_IT_SAYS: [&str; 8] = [
 /// Those that lie in the surroundings, and pass without anybody doing anything.
 const MAY_PASS: [&str; 6] =
     ["upstream_failed", "upstream_unreadable", "unresolved", "timeout", "audit_unavailable", "group_limit"];
+
+/// Whether a model's words say that it, or its account, can do no more for now.
+pub(crate) fn another_could(said: &str) -> bool {
+    const WORDS: [&str; 16] = [
+        "overloaded",
+        "at capacity",
+        "rate limit",
+        "rate_limit",
+        "too many requests",
+        "quota",
+        "credit",
+        "billing",
+        "payment required",
+        "usage limit",
+        "spend limit",
+        "insufficient",
+        "internal server error",
+        "service unavailable",
+        "server_error",
+        "high demand",
+    ];
+    const STATUS: [&str; 7] = ["402", "429", "500", "502", "503", "504", "529"];
+    let said = said.to_ascii_lowercase();
+    let mut numbers = said.split(|c: char| !c.is_ascii_alphanumeric());
+    WORDS.iter().any(|word| said.contains(word)) || numbers.any(|number| STATUS.contains(&number))
+}
 
 /// As much of it as that, and how much is left out.
 pub(crate) fn cut(text: &str, most: usize) -> String {
@@ -101,6 +129,27 @@ mod tests {
             assert!(failure.words.ends_with("it holds a key (secret_in_request)"), "{}", failure.words);
         }
         assert!(refused_by_the_door("the model", "Internal error: Forbidden: {}").is_none());
+    }
+
+    #[test]
+    fn what_another_model_could_answer_is_told_from_what_it_could_not() {
+        for said in [
+            "Internal error: {\"status\":529}",
+            "exceeded retry limit, last status: 429 Too Many Requests",
+            "Quota exceeded. Check your plan and billing details.",
+            "Your credit balance is too low to access the API",
+            "Payment Required",
+            "We're currently experiencing high demand",
+        ] {
+            assert!(another_could(said), "{said}");
+        }
+        for said in
+            ["messages.3.content: 4290 characters", "model not found", "invalid x-api-key (401)", "", "at line 5"]
+        {
+            assert!(!another_could(said), "{said}");
+        }
+        let door = "Forbidden: refused by doorward (used_up): the limit of 5 dollars a day is reached";
+        assert!(!refused_by_the_door("the model", door).expect(door).another, "the owner's limit is for all of them");
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub mod mcp;
 mod pipes;
 mod process;
 pub mod reaper;
+mod servers;
 pub mod session;
 
 pub mod acp;

@@ -1,14 +1,14 @@
-//! The guest protocol, version 5: JSON lines over the container's stdin and
+//! The guest protocol, version 6: JSON lines over the container's stdin and
 //! stdout, one message a line, at most [`MAX_LINE`] bytes.
 //!
 //! The order of a session:
 //!
 //! ```text
 //! guest → daemon   hello {v, attestation}     before anything of the agent runs
-//! daemon → guest   start {v, agent}           only if the attestation is as asked
+//! daemon → guest   start {v, agent, servers}  only if the attestation is as asked
 //! guest → daemon   ready
 //! daemon → guest   prompt {id, text} | follow_up {id, text} | check {id, command} | interrupt | close
-//! guest → daemon   text {id, text} … done {id, with} | forgot {id, what} … error {id, message, fatal, retry}
+//! guest → daemon   text {id, text} … done {id, with} | forgot {id, what} … error {id, message, fatal, retry, another}
 //!                  | checked {id, output, failed}
 //! ```
 //!
@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// The version that both sides name in their first line.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// The longest line either side accepts, its newline included.
 pub const MAX_LINE: usize = 4 << 20;
@@ -35,6 +35,9 @@ pub enum ToGuest {
         v: u32,
         /// Which agent to drive.
         agent: Agent,
+        /// The owner's MCP servers, which the agent is told of beside the daemon's own.
+        #[serde(default)]
+        servers: Vec<McpServer>,
     },
     /// A new turn for the agent.
     Prompt {
@@ -131,6 +134,10 @@ pub enum FromGuest {
         /// Whether trying again can help without anybody doing anything. What is refused
         /// for what it is (a denial, an argument too long, a 400) will be so again.
         retry: bool,
+        /// Whether it lies with the model or its account, so that another agent could answer: overloaded, a limit
+        /// reached, no credit left.
+        #[serde(default)]
+        another: bool,
     },
 }
 
@@ -183,6 +190,36 @@ pub struct Program {
     pub environment: BTreeMap<String, String>,
     /// Folders of its home, without a leading slash, that nothing can be written into: for what it would fetch there.
     pub sealed: Vec<String>,
+}
+
+/// An MCP server of the owner's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct McpServer {
+    /// What agents call it.
+    pub name: String,
+    /// Where it is.
+    pub place: McpPlace,
+}
+
+/// Where an MCP server is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum McpPlace {
+    /// A program in the sandbox, spoken to over its standard input and output.
+    Program {
+        /// Its command and arguments.
+        command: Vec<String>,
+        /// What is put into its environment besides.
+        environment: BTreeMap<String, String>,
+    },
+    /// A host, which the door lets through or not.
+    Host {
+        /// Its address.
+        url: String,
+        /// The variable of the sandbox that holds the token to be sent, which is a surrogate.
+        token: Option<String>,
+    },
 }
 
 /// What the guest sees of its sandbox before the agent starts. It catches

@@ -15,7 +15,7 @@ use crate::{
     agents::{Daemon, complain},
     attest, claude, door,
     ipc::Ipc,
-    protocol::{Agent, FromGuest, MAX_LINE, ToGuest, VERSION},
+    protocol::{Agent, FromGuest, MAX_LINE, McpServer, ToGuest, VERSION},
     reaper::Reaper,
     shell,
 };
@@ -52,7 +52,7 @@ async fn serve() -> Result<(), String> {
     let mut writer = tokio::task::spawn_local(write(said, watched));
     let mut daemon = Daemon { heard: hear(), say };
     daemon.tell(FromGuest::Hello { v: VERSION, attestation: attest::gather() }).await?;
-    let agent = tokio::select! {
+    let (agent, servers) = tokio::select! {
         first = daemon.next() => match first? {
             Some(message) => started(message)?,
             None => return Ok(()),
@@ -64,7 +64,7 @@ async fn serve() -> Result<(), String> {
     let _ = watches.send(Ipc::watch());
     daemon.tell(FromGuest::Ready).await?;
     let result = tokio::select! {
-        result = drive(agent, Rc::new(reaper), daemon) => result,
+        result = drive(agent, &servers, Rc::new(reaper), daemon) => result,
         _ = terminate.recv() => return Ok(()),
         _ = &mut writer => return Err("the daemon does not listen any more".to_owned()),
     };
@@ -73,9 +73,9 @@ async fn serve() -> Result<(), String> {
     result
 }
 
-fn started(message: ToGuest) -> Result<Agent, String> {
+fn started(message: ToGuest) -> Result<(Agent, Vec<McpServer>), String> {
     match message {
-        ToGuest::Start { v: VERSION, agent } => Ok(agent),
+        ToGuest::Start { v: VERSION, agent, servers } => Ok((agent, servers)),
         ToGuest::Start { v, .. } => Err(format!("the daemon speaks version {v} of the protocol, the guest {VERSION}")),
         _ => Err("the daemon said something before `start`".to_owned()),
     }
@@ -134,10 +134,10 @@ async fn read(tell: &mpsc::Sender<Result<ToGuest, String>>) -> Result<(), String
 }
 
 /// Drives an agent until the daemon closes the session or the agent is of no more use.
-async fn drive(agent: Agent, reaper: Rc<Reaper>, daemon: Daemon) -> Result<(), String> {
+async fn drive(agent: Agent, servers: &[McpServer], reaper: Rc<Reaper>, daemon: Daemon) -> Result<(), String> {
     match agent {
         Agent::Shell => shell::drive(reaper, daemon).await,
-        Agent::Claude { model, resume } => claude::drive(&reaper, daemon, model, resume).await,
-        Agent::Acp { program, model, resume } => acp::drive(&reaper, daemon, program, model, resume).await,
+        Agent::Claude { model, resume } => claude::drive(&reaper, daemon, servers, model, resume).await,
+        Agent::Acp { program, model, resume } => acp::drive(&reaper, daemon, (program, servers), model, resume).await,
     }
 }

@@ -104,7 +104,7 @@ fn begin(reaper: Rc<Reaper>, id: u64, text: String, say: mpsc::Sender<FromGuest>
                 let _ = say.send(FromGuest::Text { id, text }).await;
                 FromGuest::Done { id, with: None }
             }
-            Err(NotRun { why, fatal, retry }) => FromGuest::Error { id, message: why, fatal, retry },
+            Err(NotRun { why, fatal, retry }) => FromGuest::Error { id, message: why, fatal, retry, another: false },
         };
         let _ = say.send(last).await;
         let _ = finish.send(());

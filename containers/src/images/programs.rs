@@ -11,6 +11,8 @@ pub struct AgentProgram {
     pub command: &'static str,
     /// The version.
     pub version: &'static str,
+    /// What it is asked in a shell for its version.
+    pub says_version: &'static str,
     /// About how much is fetched, in megabytes.
     pub megabytes: u32,
     /// The release of the Python package that carries it, and where in it it lies.
@@ -32,12 +34,13 @@ pub(super) struct AgentBuild {
 }
 
 /// All of them.
-pub static PROGRAMS: [AgentProgram; 2] = [
+pub static PROGRAMS: [AgentProgram; 3] = [
     AgentProgram {
         name: "claude",
         title: "Claude Code",
         command: "claude",
         version: "2.1.330",
+        says_version: "claude --version",
         megabytes: 170,
         wheel: Some(("claude-agent-sdk==0.2.187", "claude_agent_sdk/_bundled/claude")),
         builds: &[
@@ -60,6 +63,7 @@ pub static PROGRAMS: [AgentProgram; 2] = [
         title: "opencode",
         command: "opencode",
         version: "1.18.18",
+        says_version: "opencode --version",
         megabytes: 60,
         wheel: None,
         builds: &[
@@ -75,6 +79,30 @@ pub static PROGRAMS: [AgentProgram; 2] = [
                 package: "opencode-linux-arm64",
                 path: "bin/opencode",
                 sha256: "a63ef0c7271383e48ffe36c156b4146087bbbc97929dec40e8be95ed4f4d76ae",
+            },
+        ],
+    },
+    AgentProgram {
+        name: "codex",
+        title: "Codex",
+        command: "codex-acp",
+        version: "0.16.0",
+        // It knows no `--version`, and says it in the protocol.
+        says_version: r#"echo '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":1}}' | codex-acp 2>/dev/null | grep -o '"title":"Codex","version":"[^"]*"'"#,
+        megabytes: 75,
+        wheel: None,
+        builds: &[
+            AgentBuild {
+                arch: "x86_64",
+                package: "@zed-industries/codex-acp-linux-x64",
+                path: "bin/codex-acp",
+                sha256: "23a9f2af247fc61aa9a895d5ee91a62a35d05a883bddc2c85d1dc6b2be697087",
+            },
+            AgentBuild {
+                arch: "aarch64",
+                package: "@zed-industries/codex-acp-linux-arm64",
+                path: "bin/codex-acp",
+                sha256: "da02ef40036965f5f693682b7ff5d308da2aefcb961ced7484d43913cc580105",
             },
         ],
     },

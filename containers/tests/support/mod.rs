@@ -60,6 +60,7 @@ impl Installation {
             group: "family".into(),
             id: format!("{}-1", self.id),
             agent: Agent::Shell,
+            servers: Vec::new(),
             image: IMAGE.into(),
             runtime: None,
             user: self.engine.sandbox_user(),

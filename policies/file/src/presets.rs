@@ -1,12 +1,14 @@
 //! Policies that ship with Doorward: plain TOML, readable with `doorward policy show`.
 
-const PRESETS: [(&str, &str); 12] = [
+const PRESETS: [(&str, &str); 14] = [
     ("caldav", include_str!("../../presets/caldav.toml")),
     ("claude", include_str!("../../presets/claude.toml")),
+    ("codex", include_str!("../../presets/codex.toml")),
     ("gemini", include_str!("../../presets/gemini.toml")),
     ("git-push", include_str!("../../presets/git-push.toml")),
     ("git-read", include_str!("../../presets/git-read.toml")),
     ("home-assistant", include_str!("../../presets/home-assistant.toml")),
+    ("mistral", include_str!("../../presets/mistral.toml")),
     ("openai", include_str!("../../presets/openai.toml")),
     ("openrouter", include_str!("../../presets/openrouter.toml")),
     ("telegram-bot", include_str!("../../presets/telegram-bot.toml")),
@@ -94,8 +96,17 @@ mod tests {
         let text = format!("use = {:?}", names());
         let source = Source { name: "family.toml".to_owned(), text };
         let policy = compile(&group, &source, None).unwrap().policy;
-        let credentials =
-            ["anthropic", "caldav", "gemini", "github", "home-assistant", "openai", "openrouter", "telegram"];
+        let credentials = [
+            "anthropic",
+            "caldav",
+            "gemini",
+            "github",
+            "home-assistant",
+            "mistral",
+            "openai",
+            "openrouter",
+            "telegram",
+        ];
         assert_eq!(policy.credentials(), credentials.map(Into::into));
         assert!(names().is_sorted());
     }

@@ -6,6 +6,7 @@ mod bodies;
 mod docs;
 mod hours;
 mod invalid;
+mod narrow;
 mod nearest;
 mod paths;
 mod permits;

@@ -220,9 +220,13 @@ fn agents(home: &Home, config: &Config, groups: &[Group]) -> Vec<Check> {
         let policy = PolicyFiles::compile(home, &group);
         // A policy that is wrong has a line of its own.
         let policy = policy.as_ref().ok();
-        match policy.map(|compiled| agents::check_key(&group, &settings.agent, &compiled.policy, config)) {
-            Some(Err(error)) => Check::broken(what, error.to_string(), "see docs/agents.md"),
-            _ => Check::fine(what, settings.agent.to_string()),
+        let lacks = |agent| policy.and_then(|it| agents::check_key(&group, agent, &it.policy, config).err());
+        match settings.agents().find_map(lacks) {
+            Some(error) => Check::broken(what, error.to_string(), "see docs/agents.md"),
+            None => {
+                let all: Vec<String> = settings.agents().map(ToString::to_string).collect();
+                Check::fine(what, all.join(", then "))
+            }
         }
     };
     names(groups).map(check).collect()

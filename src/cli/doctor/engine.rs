@@ -113,7 +113,11 @@ async fn sandbox(home: &Home, engine: &Engine, image: &str) -> Check {
 fn wanted_images(home: &Home, config: &Config) -> BTreeSet<String> {
     let of_groups = registered(home).into_iter().filter_map(|group| GroupSettings::load(home, &group.name).ok());
     let all = of_groups.chain([GroupSettings::default()]);
-    all.map(|settings| sandboxes::image(&settings, &config.engine)).collect()
+    let images = |settings: GroupSettings| {
+        let of = |agent| GroupSettings { agent, ..settings.clone() };
+        settings.agents().cloned().map(|agent| sandboxes::image(&of(agent), &config.engine)).collect::<Vec<_>>()
+    };
+    all.flat_map(images).collect()
 }
 
 #[cfg(test)]

@@ -74,14 +74,20 @@ pub(super) fn run(home: &Home, args: &SetArgs) -> Result<ExitCode, Failure> {
     };
     // A model is its agent's: another one has another, and the shell none.
     let edit = match key.as_str() {
-        "agent" => edit.unset("model").and_then(|edit| edit.unset("endpoint")).map_err(failed)?,
+        "agent" => {
+            ["agents", "model", "endpoint"].into_iter().try_fold(edit, |edit, key| edit.unset(key)).map_err(failed)?
+        }
         _ => edit,
     };
     let done = finish(edit, *dry_run, &format!("{meaning} It counts when its next sandbox starts."))?;
     show::aside(format!("`doorward stop {group}` ends what runs now, so that the next message starts with it."));
-    let thinks = matches!(value.as_deref(), Some("claude" | "opencode"));
-    if key == "agent" && thinks && !thinks_with_claude(home, group) {
-        show::aside(format!("It may not reach a model yet: doorward policy use {group} claude"));
+    let preset = match value.as_deref() {
+        Some("claude" | "opencode") => Some("claude"),
+        Some("codex") => Some("codex"),
+        _ => None,
+    };
+    if let Some(preset) = preset.filter(|_| key == "agent" && !thinks(home, group)) {
+        show::aside(format!("It may not reach a model yet: doorward policy use {group} {preset}"));
     }
     Ok(done)
 }
@@ -97,7 +103,7 @@ fn set(edit: Edit<OfGroup>, key: &str, value: &str) -> Result<Edit<OfGroup>, cra
     }
 }
 
-fn thinks_with_claude(home: &Home, group: &GroupName) -> bool {
+fn thinks(home: &Home, group: &GroupName) -> bool {
     let compiled = PolicyFiles::compile(home, group);
     compiled.is_ok_and(|compiled| compiled.policy.rules().allows.iter().any(|rule| rule.model))
 }

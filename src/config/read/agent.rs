@@ -1,38 +1,108 @@
 //! Who answers in a group, read from its file.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use desk::toml::TableKeys;
+
+use super::super::keys::{self, names};
 use super::super::{Agent, values};
-use super::{Block, all};
+use super::{Block, all, section};
 
 /// What is said of an agent beside its name.
 const BESIDE: [&str; 3] = ["model", "endpoint", "command"];
 
-/// Reads it; what the agent has no use for is a problem.
-pub(super) fn agent(file: &mut Block<'_, '_>) -> Agent {
-    let mut agent = file.read("agent", Agent::parse).unwrap_or_default();
-    let said_model = file.read("model", values::word);
-    let said_endpoint = file.read("endpoint", values::endpoint);
-    let said_command = file.strings("command");
-    let said_command = all(file, said_command, values::argument);
-    let used: &[&str] = match &mut agent {
-        Agent::Shell => &[],
-        Agent::Claude { model } => {
-            *model = said_model;
-            &["model"]
-        }
-        Agent::Opencode { model, endpoint } => {
-            (*model, *endpoint) = (said_model, said_endpoint);
-            &["model", "endpoint"]
-        }
-        Agent::Acp { command, model } => {
-            (*command, *model) = (said_command, said_model);
-            &["model", "command"]
-        }
-    };
-    for key in BESIDE.into_iter().filter(|key| !used.contains(key)) {
-        useless(file, key, &agent);
+pub(super) const MODELS: TableKeys = TableKeys { header: "[models]", keys: &names(&keys::OF_GROUP_MODELS) };
+
+/// What the file says of models, servers and commands, for whichever agent it is.
+struct Beside {
+    endpoint: Option<String>,
+    command: Vec<String>,
+    /// By the names of agents.
+    models: BTreeMap<&'static str, (Range<usize>, String)>,
+}
+
+/// Reads who answers, and who after that one; what they have no use for is a problem.
+pub(super) fn agents(file: &mut Block<'_, '_>) -> (Agent, Vec<Agent>) {
+    let mut all = named(file);
+    let mut beside = beside(file, all[0].name());
+    for agent in &mut all {
+        equip(agent, &mut beside);
     }
-    whole(file, &agent);
-    agent
+    for key in BESIDE.into_iter().filter(|key| !all.iter().any(|agent| uses(agent).contains(key))) {
+        useless(file, key, &all[0]);
+    }
+    for (name, (span, _)) in beside.models {
+        let help = Some("name it in `agents`, or leave this out".to_owned());
+        file.reader.problem(span, format!("{name} does not answer here"), help);
+    }
+    all.iter().for_each(|agent| whole(file, agent));
+    (all.remove(0), all)
+}
+
+/// `agent`, or `agents` in their order; never none.
+fn named(file: &mut Block<'_, '_>) -> Vec<Agent> {
+    let one = file.read("agent", Agent::parse);
+    let words = file.strings("agents");
+    if file.has("agent") && file.has("agents") {
+        let help = Some("leave one of the two out".to_owned());
+        file.reader.problem(file.span_of("agents"), "`agent` says who answers already", help);
+        return vec![one.unwrap_or_default()];
+    }
+    let several = words.len() > 1;
+    let mut all: Vec<Agent> = Vec::new();
+    for word in words {
+        let span = word.0.clone();
+        let Some(agent) = file.meaning(word, Agent::parse) else { continue };
+        let why = match &agent {
+            Agent::Shell if several => Some("the shell stands in for nobody, and nobody for it".to_owned()),
+            agent if all.iter().any(|other| other.name() == agent.name()) => Some(format!("{agent} is there twice")),
+            _ => None,
+        };
+        match why {
+            Some(why) => file.reader.problem(span, why, Some("leave it out".to_owned())),
+            None => all.push(agent),
+        }
+    }
+    if all.is_empty() { vec![one.unwrap_or_default()] } else { all }
+}
+
+fn beside(file: &mut Block<'_, '_>, first: &'static str) -> Beside {
+    let mut models = section(file, "models", &MODELS, |block| {
+        let said = |name: &'static str| {
+            let span = block.span_of(name);
+            block.read(name, values::word).map(|model| (name, (span, model)))
+        };
+        keys::OF_GROUP_MODELS.map(|key| key.name).into_iter().filter_map(said).collect::<BTreeMap<_, _>>()
+    });
+    let span = file.span_of("model");
+    if let Some(model) = file.read("model", values::word)
+        && models.insert(first, (span.clone(), model)).is_some()
+    {
+        file.reader.problem(span, format!("[models] names the model of {first} as well"), None);
+    }
+    let command = file.strings("command");
+    Beside { models, endpoint: file.read("endpoint", values::endpoint), command: all(file, command, values::argument) }
+}
+
+/// Which of [`BESIDE`] an agent reads.
+fn uses(agent: &Agent) -> &'static [&'static str] {
+    match agent {
+        Agent::Shell => &[],
+        Agent::Claude { .. } | Agent::Codex { .. } => &["model"],
+        Agent::Opencode { .. } => &["model", "endpoint"],
+        Agent::Acp { .. } => &["model", "command"],
+    }
+}
+
+fn equip(agent: &mut Agent, beside: &mut Beside) {
+    let said = beside.models.remove(agent.name()).map(|(_, model)| model);
+    match agent {
+        Agent::Shell => {}
+        Agent::Claude { model } | Agent::Codex { model } => *model = said,
+        Agent::Opencode { model, endpoint } => (*model, *endpoint) = (said, beside.endpoint.clone()),
+        Agent::Acp { command, model } => (*command, *model) = (beside.command.clone(), said),
+    }
 }
 
 fn useless(file: &mut Block<'_, '_>, key: &str, agent: &Agent) {
@@ -53,6 +123,14 @@ fn useless(file: &mut Block<'_, '_>, key: &str, agent: &Agent) {
 /// What is missing.
 fn whole(file: &mut Block<'_, '_>, agent: &Agent) {
     let has_image = file.has("image");
+    let key = |wanted: &'static str| {
+        if file.has(wanted) {
+            wanted
+        } else {
+            ["agents", "models"].into_iter().find(|key| file.has(key)).unwrap_or("agent")
+        }
+    };
+    let (of_agent, of_model) = (key("agent"), if file.has("model") { "model" } else { key("models") });
     let mut problem = |key, why: &str, help: &str| {
         let span = file.span_of(key);
         file.reader.problem(span, why, Some(help.to_owned()));
@@ -66,18 +144,18 @@ fn whole(file: &mut Block<'_, '_>, agent: &Agent) {
             );
         }
         Agent::Opencode { model: Some(model), endpoint: None } if !model.contains('/') => {
-            problem("model", "opencode names models PROVIDER/MODEL", "say for example \"anthropic/claude-sonnet-5\"");
+            problem(of_model, "opencode names models PROVIDER/MODEL", "say for example \"anthropic/claude-sonnet-5\"");
         }
         Agent::Acp { command, .. } if command.is_empty() => {
             problem(
-                "agent",
+                of_agent,
                 "the agent acp needs `command`, with which it is started",
                 "say for example command = [\"goose\", \"acp\"]",
             );
         }
         Agent::Acp { .. } if !has_image => {
             problem(
-                "agent",
+                of_agent,
                 "the agent acp needs `image`, which has its command",
                 "docs/agents.md shows how to make one",
             );

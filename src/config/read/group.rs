@@ -2,28 +2,38 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use desk::toml::{Reader, TableKeys, Vocabulary};
 use desk::{Problems, Text};
 
 use super::super::keys::{self, names};
-use super::super::{Access, Agent, GroupLimits, GroupSettings, Mount, People, Trigger, mount, values};
-use super::{Block, agent, section};
+use super::super::{Access, Agent, GroupLimits, GroupSettings, HelperLimits, Mount, People, Trigger, mount, values};
+use super::{Block, agent, mcp, section};
 use crate::phrases::Language;
 
-const TOP: [&str; 11] = top();
+const TOP: [&str; 15] = top();
 const PRIVACY: TableKeys = TableKeys { header: "[privacy]", keys: &names(&keys::OF_GROUP_PRIVACY) };
+const HELPERS: TableKeys = TableKeys { header: "[helpers]", keys: &names(&keys::OF_GROUP_HELPERS) };
 const LIMITS: TableKeys = TableKeys { header: "[limits]", keys: &names(&keys::OF_GROUP_LIMITS) };
 const MOUNT: TableKeys = TableKeys { header: "[[mount]]", keys: &names(&keys::OF_MOUNT) };
 
 /// The keys at the top, its tables among them.
-const fn top() -> [&'static str; 11] {
-    let [agent, model, endpoint, command, trigger, language, image, keep_days] = names(&keys::OF_GROUP);
-    [agent, model, endpoint, command, trigger, language, image, keep_days, "privacy", "limits", "mount"]
+const fn top() -> [&'static str; 15] {
+    let [agent, agents, model, endpoint, command, trigger, language, image, keep_days] = names(&keys::OF_GROUP);
+    let [models, helpers, privacy, limits, mount, mcp] = ["models", "helpers", "privacy", "limits", "mount", "mcp"];
+    [
+        agent, agents, model, endpoint, command, trigger, language, image, keep_days, models, helpers, privacy, limits,
+        mount, mcp,
+    ]
 }
 
-static GROUP: Vocabulary =
-    Vocabulary { top: &TOP, tables: &[PRIVACY, LIMITS, MOUNT], synonyms: &[("mounts", "mount")], planned: &[] };
+static GROUP: Vocabulary = Vocabulary {
+    top: &TOP,
+    tables: &[agent::MODELS, HELPERS, PRIVACY, LIMITS, MOUNT, mcp::MCP],
+    synonyms: &[("mounts", "mount")],
+    planned: &[],
+};
 
 /// Reads a group's file; `name` is what problems call it.
 pub(in super::super) fn group(name: &str, text: &str) -> Result<GroupSettings, Problems> {
@@ -34,16 +44,30 @@ pub(in super::super) fn group(name: &str, text: &str) -> Result<GroupSettings, P
 
 fn file(file: &mut Block<'_, '_>) -> GroupSettings {
     file.known_keys("a group's file", &TOP);
-    let agent = agent::agent(file);
+    let (agent, others) = agent::agents(file);
     GroupSettings {
         limits: section(file, "limits", &LIMITS, |block| limits(block, &agent)),
         image: file.read("image", values::word),
         trigger: file.read("trigger", Trigger::parse),
         language: file.read("language", Language::parse),
+        helpers: section(file, "helpers", &HELPERS, helpers),
+        servers: mcp::servers(file),
         mounts: mounts(file),
         keep: super::days(file),
         people: section(file, "privacy", &PRIVACY, |block| block.read("people", People::parse)).unwrap_or_default(),
         agent,
+        others,
+    }
+}
+
+fn helpers(block: &mut Block<'_, '_>) -> HelperLimits {
+    let usual = HelperLimits::default();
+    let upto = |from: u32, to: u32| move |number: i64| u32::try_from(number).ok().filter(|it| (from..=to).contains(it));
+    let minutes = block.whole("minutes", "from 1 to 60", upto(1, 60));
+    HelperLimits {
+        most: block.whole("most", "from 0 to 8", upto(0, 8)).unwrap_or(usual.most),
+        longest: minutes.map_or(usual.longest, |minutes| Duration::from_mins(minutes.into())),
+        voices: block.bool("voices"),
     }
 }
 

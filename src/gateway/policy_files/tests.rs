@@ -325,3 +325,27 @@ fn without_a_watcher_files_are_looked_at() {
     std::fs::write(&own, "# nothing\n").unwrap();
     until("it was looked at", || !allows(&policy));
 }
+
+/// A policy that becomes tighter is tighter for helpers at once, and one that does not load changes nothing.
+#[test]
+fn what_helpers_have_follows_the_policy() {
+    let scene = Scene::new();
+    let other = "[[allow]]\nhost = \"other.example.com\"\naccess = \"read\"\n";
+    scene.write(Some(BASE), &format!("{ALLOW}{other}"));
+    let part = policies::Part {
+        host: policies::HostPattern::for_allow("api.example.com").unwrap(),
+        requests: vec![policies::RequestPattern::any_read()],
+    };
+    let helper = scene.files.narrowed(&scene.family, &Narrow::new(vec![part]));
+    let may = |url: &str| {
+        let facts = policies::Facts::parse("GET", url).unwrap();
+        matches!(helper.load().at(policies::Moment::FAR).decide(facts), policies::Verdict::Allow(_))
+    };
+    assert!(may("https://api.example.com/") && !may("https://other.example.com/"));
+    scene.write(Some(BASE), "[[allow]]");
+    assert!(may("https://api.example.com/"), "the last good one stays");
+    scene.write(Some(BASE), other);
+    assert!(!may("https://api.example.com/") && !may("https://other.example.com/"));
+    scene.write(Some(BASE), &format!("{ALLOW}{other}"));
+    assert!(may("https://api.example.com/") && !may("https://other.example.com/"), "and is still a part alone");
+}

@@ -58,6 +58,12 @@ fn row(operation: Operation) -> Row {
             row(json!({ "task_id": 7 }), Some(json!({ "task_id": 1 })), [Refused, Refused, Refused, Refused], true)
         }
         Operation::Usage => row(json!({}), None, [Done, Done, Refused, Done], false),
+        // Where there are sandboxes, tests/delegate.rs.
+        Operation::Delegate => {
+            row(json!({ "name": "news", "task": "read it" }), None, [Refused, Refused, Refused, Refused], true)
+        }
+        Operation::Helpers => row(json!({}), None, [Done, Done, Refused, Done], false),
+        Operation::StopHelper => row(json!({ "name": "news" }), None, [Refused, Refused, Refused, Refused], true),
         Operation::RequestAccess => {
             row(json!({ "host": "other.test", "why": "because" }), None, [Done, Done, Refused, Done], true)
         }
@@ -128,6 +134,21 @@ async fn each_operation_by_each_asker() {
         house.store.fail_run(run, "over", None, &[]).unwrap();
         let after = comes(&house, "family", operation, &own).await;
         assert_eq!(after, wanted[3], "{} after its run", operation.name());
+    }
+}
+
+/// A helper answers who asked, and has nothing to ask the host for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_helper_has_no_operations() {
+    let house = house();
+    let identity = crate::gateway::new_identity(&group("family"));
+    let policy = house.gateway.narrowed_policy(&group("family"), &policies::Narrow::default());
+    let door = house.gateway.open_door_as(identity, &house.socket("family"), policy).unwrap();
+    house.answers("family", &door);
+    for operation in Operation::ALL.iter().copied() {
+        assert!(!operation.may(Asker::Helper), "{}", operation.name());
+        let Row { own, .. } = row(operation);
+        assert_eq!(comes(&house, "family", operation, &own).await, Refused, "{}", operation.name());
     }
 }
 

@@ -9,6 +9,7 @@ use policies::{GroupName, SandboxId};
 use proxy::audit::{Allowed, Decision, Identity, Ledger as _, Protocol};
 use tokio::sync::{mpsc, watch};
 
+use crate::agents::Order;
 use crate::pipeline::Allowance;
 use crate::pipeline::prompt::Form;
 use crate::pipeline::sandbox::{Lost, Sandbox, StartFailure, StartSandbox};
@@ -37,6 +38,10 @@ pub(super) struct Fakes {
     pub(super) prompts: Arc<Mutex<Vec<String>>>,
     /// How many runs a group may have.
     pub(super) runs: Arc<AtomicUsize>,
+    /// How many agents each group has.
+    pub(super) agents: Arc<Mutex<usize>>,
+    /// How many of them are overloaded, from the first on.
+    pub(super) overloaded: Arc<AtomicUsize>,
     /// How many prompts `die` kills before it answers.
     pub(super) deaths: Arc<AtomicUsize>,
     /// Whether sandboxes that are to end may; how many want to.
@@ -48,6 +53,7 @@ pub(super) struct Fake {
     of: Fakes,
     group: GroupName,
     id: SandboxId,
+    order: Order,
     run: Mutex<Option<RunId>>,
     says: mpsc::UnboundedReceiver<FromGuest>,
     say: Option<mpsc::UnboundedSender<FromGuest>>,
@@ -72,6 +78,8 @@ impl Fakes {
             prompts: Arc::default(),
             runs: Arc::new(AtomicUsize::new(usize::MAX)),
             deaths: zero(),
+            agents: Arc::new(Mutex::new(1)),
+            overloaded: zero(),
             may_end,
             ending,
         }
@@ -86,7 +94,7 @@ impl Fakes {
 impl StartSandbox for Fakes {
     type Sandbox = Fake;
 
-    async fn start(&self, group: &Group, resume: Option<String>) -> Result<Fake, StartFailure> {
+    async fn start(&self, group: &Group, at: usize, resume: Option<String>) -> Result<Fake, StartFailure> {
         if let Some(failure) = self.failures.lock().unwrap().pop_front() {
             return Err(failure);
         }
@@ -96,7 +104,11 @@ impl StartSandbox for Fakes {
         let (say, says) = mpsc::unbounded_channel();
         let id = SandboxId::new(&format!("{number:032x}")).unwrap();
         let (of, group) = (self.clone(), group.name.clone());
-        Ok(Fake { of, group, id, run: Mutex::default(), says, say: Some(say), held: Vec::new() })
+        let names = |at: usize| ["Ada", "Bo", "Cy"].get(at).map(|name| (*name).to_owned());
+        let many = *self.agents.lock().unwrap();
+        let next = names(at + 1).filter(|_| at + 1 < many);
+        let order = Order { at, name: names(at).unwrap(), next };
+        Ok(Fake { of, group, id, order, run: Mutex::default(), says, say: Some(say), held: Vec::new() })
     }
 }
 
@@ -119,6 +131,18 @@ impl Fake {
         let text = last_message(text);
         let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
         match word {
+            "who" if self.order.at < self.of.overloaded.load(Ordering::SeqCst) => {
+                let message = "overloaded".to_owned();
+                let error = FromGuest::Error { id, message, fatal: false, retry: true, another: true };
+                self.say.as_ref().unwrap().send(error).unwrap();
+            }
+            "who" => self.answer(id, &self.order.name.clone()),
+            "write-and-who" => {
+                record(&self.of.ledger, &self.group, *self.run.lock().unwrap(), "POST", Allowed::Allow);
+                let message = "overloaded".to_owned();
+                let error = FromGuest::Error { id, message, fatal: false, retry: true, another: true };
+                self.say.as_ref().unwrap().send(error).unwrap();
+            }
             "echo" => self.answer(id, rest),
             // Answers once it hears `release`.
             "hold" => {
@@ -142,7 +166,8 @@ impl Fake {
                 self.answer(id, "noted");
             }
             "error" => {
-                let error = FromGuest::Error { id, message: rest.to_owned(), fatal: false, retry: true };
+                let error =
+                    FromGuest::Error { id, message: rest.to_owned(), fatal: false, retry: true, another: false };
                 self.say.as_ref().unwrap().send(error).unwrap();
             }
             // What fails for what it is.
@@ -150,7 +175,7 @@ impl Fake {
                 for line in [
                     FromGuest::Session { session: None },
                     FromGuest::Forgot { id, what: Forgotten::Turn },
-                    FromGuest::Error { id, message: rest.to_owned(), fatal: false, retry: false },
+                    FromGuest::Error { id, message: rest.to_owned(), fatal: false, retry: false, another: false },
                 ] {
                     self.say.as_ref().unwrap().send(line).unwrap();
                 }
@@ -187,6 +212,10 @@ impl Sandbox for Fake {
     fn reads(&self) -> Form {
         let reads = self.of.readers.lock().unwrap().iter().any(|(group, _)| *group == self.group);
         if reads { Form::Context } else { Form::Bare }
+    }
+
+    fn order(&self) -> &Order {
+        &self.order
     }
 
     fn has_its_folder(&self) -> bool {

@@ -71,6 +71,7 @@ impl House {
             idle: PATIENCE,
             backoff: Backoff { first: Duration::from_millis(2) },
             waits: Waits::default(),
+            again: PATIENCE,
             people_notice: PeopleNotice::default(),
         };
         let patience = Patience { first_retry: Duration::from_millis(5), confirm: PATIENCE };

@@ -15,14 +15,13 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use answer::Answer;
-use serde_json::json;
 use talk::{Event, Talk};
 use wire::Trouble;
 
 use crate::{
     agents::{self, Daemon, MAX_OPEN, SYSTEM_PROMPT, complain},
     failure::{self, Failure, Refused},
-    protocol::{Forgotten, FromGuest, Program, ToGuest},
+    protocol::{Forgotten, FromGuest, McpServer, Program, ToGuest},
     reaper::Reaper,
     shell,
 };
@@ -34,14 +33,14 @@ const SIGNS: Duration = Duration::from_secs(10);
 pub async fn drive(
     reaper: &Reaper,
     daemon: Daemon,
-    program: Program,
+    (program, servers): (Program, &[McpServer]),
     model: Option<String>,
     resume: Option<String>,
 ) -> Result<(), String> {
     let name = program.name.clone();
     // A conversation with another agent is none that this one could go on with.
     let resume = resume.and_then(|session| session.strip_prefix(&prefix(&name)).map(str::to_owned));
-    let talk = match Talk::start(reaper, &program) {
+    let talk = match Talk::start(reaper, &program, servers) {
         Ok(talk) => talk,
         // It will be missing again.
         Err(why) => return refuse(daemon, why, false).await,
@@ -222,18 +221,19 @@ impl Driver<'_> {
     /// A turn that was refused for what it says would have each later one refused with it, and nothing can be taken
     /// out of a conversation in this protocol: a new one begins.
     async fn failed(&mut self, turn: Turn, said: &str) -> Result<(), String> {
-        let Failure { words, retry, refused } =
-            failure::refused_by_the_door("the model", said).unwrap_or_else(|| Failure {
+        let Failure { words, retry, refused, another } = failure::refused_by_the_door("the model", said)
+            .unwrap_or_else(|| Failure {
                 words: format!("{}: {}", self.name, failure::cut(said, failure::MOST_WORDS)),
                 retry: passes(said),
                 refused: Refused::No,
+                another: failure::another_could(said),
             });
         let anew = refused == Refused::ForWhatItSays;
         for &id in &turn.prompts {
             if anew {
                 self.daemon.tell(FromGuest::Forgot { id, what: Forgotten::Conversation }).await?;
             }
-            self.daemon.tell(FromGuest::Error { id, message: words.clone(), fatal: false, retry }).await?;
+            self.daemon.tell(FromGuest::Error { id, message: words.clone(), fatal: false, retry, another }).await?;
         }
         if anew {
             self.daemon.tell(FromGuest::Session { session: None }).await?;
@@ -266,7 +266,9 @@ impl Driver<'_> {
         let message = format!("{} {why}", self.name);
         let turn = self.turn.take().map(|turn| turn.prompts).unwrap_or_default();
         for id in turn.into_iter().chain(self.waiting.drain(..).map(|(id, _)| id)) {
-            self.daemon.tell(FromGuest::Error { id, message: message.clone(), fatal: true, retry: true }).await?;
+            self.daemon
+                .tell(FromGuest::Error { id, message: message.clone(), fatal: true, retry: true, another: false })
+                .await?;
         }
         Err(message)
     }
@@ -277,7 +279,7 @@ async fn refuse(mut daemon: Daemon, why: String, retry: bool) -> Result<(), Stri
     loop {
         match daemon.next().await? {
             Some(ToGuest::Prompt { id, .. } | ToGuest::FollowUp { id, .. }) => {
-                daemon.tell(FromGuest::Error { id, message: why.clone(), fatal: true, retry }).await?;
+                daemon.tell(FromGuest::Error { id, message: why.clone(), fatal: true, retry, another: false }).await?;
                 return Err(why);
             }
             Some(ToGuest::Interrupt | ToGuest::Check { .. }) => {}
@@ -296,9 +298,4 @@ fn passes(said: &str) -> bool {
 /// What tells the conversations of this agent from those of others.
 fn prefix(name: &str) -> String {
     format!("{name}:")
-}
-
-/// How the door is offered to an agent that speaks MCP over HTTP.
-fn doorward() -> serde_json::Value {
-    json!({ "type": "http", "name": "doorward", "url": "http://doorward.internal/mcp", "headers": [] })
 }

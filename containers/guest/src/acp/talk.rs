@@ -16,8 +16,9 @@ use super::wire::{self, Said, Trouble};
 use crate::{
     agents::{HOME, WORKSPACE, complain},
     process::{Heard, Process},
-    protocol::Program,
+    protocol::{McpServer, Program},
     reaper::Reaper,
+    servers,
 };
 
 /// How long an agent may take until it is ready, or has read a conversation back.
@@ -49,6 +50,8 @@ pub(super) struct Talk {
     calls: u64,
     /// What the agent can do.
     abilities: Value,
+    /// The owner's MCP servers.
+    servers: Vec<McpServer>,
     session: String,
     /// The settings that it offers for the session.
     options: Value,
@@ -58,7 +61,7 @@ pub(super) struct Talk {
 }
 
 impl Talk {
-    pub(super) fn start(reaper: &Reaper, program: &Program) -> Result<Self, String> {
+    pub(super) fn start(reaper: &Reaper, program: &Program, servers: &[McpServer]) -> Result<Self, String> {
         let process = start(reaper, program).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => {
                 let command = program.command.first().map(String::as_str).unwrap_or_default();
@@ -70,6 +73,7 @@ impl Talk {
             process,
             calls: 0,
             abilities: Value::Null,
+            servers: servers.to_vec(),
             session: String::new(),
             options: Value::Null,
             cancelled: false,
@@ -219,9 +223,9 @@ impl Talk {
         })
     }
 
-    /// The host's operations, as the agent can reach them.
+    /// The host's operations and the owner's servers, as the agent can reach them.
     fn servers(&self) -> Value {
-        if self.abilities["mcpCapabilities"]["http"] == true { json!([super::doorward()]) } else { json!([]) }
+        servers::for_acp(&self.servers, self.abilities["mcpCapabilities"]["http"] == true)
     }
 }
 

@@ -26,7 +26,7 @@ use crate::{
     agents::{self, Daemon, MAX_OPEN, complain},
     failure::{self, Failure, Refused},
     process::{Heard, Process},
-    protocol::{Forgotten, FromGuest, ToGuest},
+    protocol::{Forgotten, FromGuest, McpServer, ToGuest},
     reaper::Reaper,
     shell,
 };
@@ -51,16 +51,18 @@ const SIGNS: Duration = Duration::from_secs(10);
 pub async fn drive(
     reaper: &Reaper,
     daemon: Daemon,
+    servers: &[McpServer],
     model: Option<String>,
     resume: Option<String>,
 ) -> Result<(), String> {
     // One of another agent is named after it.
     let resume = resume.filter(|session| !session.contains(':'));
-    let process = start::start(reaper, model.as_deref(), resume.as_deref())?;
+    let process = start::start(reaper, servers, model.as_deref(), resume.as_deref())?;
     let mut driver = Driver {
         reaper,
         daemon,
         process,
+        servers,
         turns: Turns::default(),
         before: SaidBefore::read(&history::config_dir()),
         resuming: resume.is_some(),
@@ -79,6 +81,8 @@ struct Driver<'a> {
     reaper: &'a Reaper,
     daemon: Daemon,
     process: Process,
+    /// The owner's.
+    servers: &'a [McpServer],
     turns: Turns,
     before: SaidBefore,
     model: Option<String>,
@@ -221,7 +225,8 @@ impl Driver<'_> {
         let turn = self.turns.end();
         // A turn that nobody asked for.
         let Some(last) = turn.last().map(|open| open.id) else { return Ok(()) };
-        let refused = self.refused.take().map(|words| Failure { words, retry: false, refused: Refused::No });
+        let refused =
+            self.refused.take().map(|words| Failure { words, retry: false, refused: Refused::No, another: false });
         let failure = match outcome.is_interrupted() {
             true => refused,
             false => outcome.is_error.then(|| words::failure(outcome)),
@@ -243,7 +248,7 @@ impl Driver<'_> {
     }
 
     async fn failed(&mut self, turn: &[Open], failure: Failure) -> Result<(), String> {
-        let Failure { words, retry, refused } = failure;
+        let Failure { words, retry, refused, another } = failure;
         if refused != Refused::No {
             let what = self.leave_out(turn, refused).await?;
             for id in turn.iter().map(|open| open.id) {
@@ -251,7 +256,7 @@ impl Driver<'_> {
             }
         }
         for id in turn.iter().map(|open| open.id) {
-            self.daemon.tell(FromGuest::Error { id, message: words.clone(), fatal: false, retry }).await?;
+            self.daemon.tell(FromGuest::Error { id, message: words.clone(), fatal: false, retry, another }).await?;
         }
         Ok(())
     }
@@ -295,7 +300,7 @@ impl Driver<'_> {
 
     /// A new process for the session, if there is one, with the prompts so far.
     fn start(&mut self) -> Result<(), String> {
-        self.process = start::start(self.reaper, self.model.as_deref(), self.session.as_deref())?;
+        self.process = start::start(self.reaper, self.servers, self.model.as_deref(), self.session.as_deref())?;
         self.resuming = self.session.is_some();
         for (uuid, text) in self.turns.again() {
             start::say(&self.process, uuid, text);
@@ -324,7 +329,9 @@ impl Driver<'_> {
         self.process.kill();
         let message = format!("Claude Code ended: {why}");
         for id in self.turns.all() {
-            self.daemon.tell(FromGuest::Error { id, message: message.clone(), fatal: true, retry: true }).await?;
+            self.daemon
+                .tell(FromGuest::Error { id, message: message.clone(), fatal: true, retry: true, another: false })
+                .await?;
         }
         Err(message)
     }

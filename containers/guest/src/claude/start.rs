@@ -8,10 +8,10 @@ use crate::{
     agents::{GLOBAL, SYSTEM_PROMPT},
     claude::history,
     process::Process,
+    protocol::McpServer,
     reaper::Reaper,
+    servers,
 };
-
-const MCP: &str = r#"{"mcpServers":{"doorward":{"type":"http","url":"http://doorward.internal/mcp"}}}"#;
 
 /// Its own check of a page's host asks Anthropic about every page; the door decides here. Before it sums a conversation up,
 /// what was said is written down (`archive.rs`).
@@ -36,8 +36,13 @@ const ENVIRONMENT: [(&str, &str); 9] = [
 ];
 
 /// Starts it, with the session to go on with, if there is one.
-pub(super) fn start(reaper: &Reaper, model: Option<&str>, resume: Option<&str>) -> Result<Process, String> {
-    Process::start(reaper, command(model, resume)).map_err(|error| match error.kind() {
+pub(super) fn start(
+    reaper: &Reaper,
+    servers: &[McpServer],
+    model: Option<&str>,
+    resume: Option<&str>,
+) -> Result<Process, String> {
+    Process::start(reaper, command(servers, model, resume)).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => "there is no `claude` in this image; `doorward image build claude` makes one \
                                     that has it"
             .to_owned(),
@@ -45,12 +50,18 @@ pub(super) fn start(reaper: &Reaper, model: Option<&str>, resume: Option<&str>) 
     })
 }
 
-fn command(model: Option<&str>, resume: Option<&str>) -> Command {
+fn command(servers: &[McpServer], model: Option<&str>, resume: Option<&str>) -> Command {
     let mut command = Command::new("claude");
     command
         .args(["-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose"])
         .args(["--dangerously-skip-permissions", "--disallowedTools", NO_TOOLS])
-        .args(["--settings", SETTINGS, "--mcp-config", MCP, "--strict-mcp-config"])
+        .args([
+            "--settings",
+            SETTINGS,
+            "--mcp-config",
+            &servers::for_claude(servers).to_string(),
+            "--strict-mcp-config",
+        ])
         .args(["--append-system-prompt", SYSTEM_PROMPT, "--add-dir", GLOBAL])
         .args(model.map(|model| ["--model", model]).into_iter().flatten())
         .args(resume.map(|session| ["--resume", session]).into_iter().flatten())

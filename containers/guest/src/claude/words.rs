@@ -1,7 +1,7 @@
 //! What went wrong, for people in a chat: what it was, and what to do about it.
 
 use super::said::Outcome;
-use crate::failure::{Failure, MOST_WORDS, Refused, cut, refused_by_the_door};
+use crate::failure::{Failure, MOST_WORDS, Refused, another_could, cut, refused_by_the_door};
 
 /// A key that Anthropic does not take.
 pub(super) const REFUSED: &str = "Anthropic does not accept the key (401). Its owner must see whether the credential \
@@ -21,7 +21,8 @@ pub(super) fn failure(outcome: &Outcome) -> Failure {
     if let Some(failure) = refused_by_the_door("Claude", &said) {
         return failure;
     }
-    let of = |words: &str, retry| Failure { words: words.to_owned(), retry, refused: Refused::No };
+    let another = another(outcome.status, &said);
+    let of = |words: &str, retry| Failure { words: words.to_owned(), retry, refused: Refused::No, another };
     match outcome.status {
         Some(401) => of(REFUSED, false),
         Some(429) => of(
@@ -59,6 +60,15 @@ pub(super) fn failure(outcome: &Outcome) -> Failure {
         }
         _ if said.is_empty() => of("Claude Code gave no reason.", true),
         _ => of(&cut(&said, MOST_WORDS), true),
+    }
+}
+
+/// Whether the model is overloaded, or its account has nothing left: then another could answer.
+fn another(status: Option<u16>, said: &str) -> bool {
+    match status {
+        Some(402 | 429 | 500..) => true,
+        Some(400 | 403) => another_could(said) && !said.contains("messages."),
+        _ => false,
     }
 }
 
@@ -136,6 +146,24 @@ mod tests {
         ] {
             let failure = failed(status, said);
             assert_eq!((failure.refused, failure.retry), (refused, retry), "{status:?} {said}");
+        }
+    }
+
+    #[test]
+    fn another_model_is_asked_for_what_lies_with_this_one() {
+        for (status, said, another) in [
+            (Some(529), "API Error: 529", true),
+            (Some(500), "API Error: 500", true),
+            (Some(429), "You've hit your limit", true),
+            (Some(400), "Credit balance is too low", true),
+            (Some(400), "API Error: 400 You have reached your specified API usage limits.", true),
+            (Some(400), "messages.3.content.1: quota is no word here", false),
+            (Some(401), "invalid x-api-key", false),
+            (Some(404), "model: claude-unknown", false),
+            (Some(503), r#"API Error: 503 {"code":"audit_unavailable","why":"because","rule":null}"#, false),
+            (None, "Not logged in", false),
+        ] {
+            assert_eq!(failed(status, said).another, another, "{status:?} {said}");
         }
     }
 

@@ -1,0 +1,76 @@
+//! What a helper of a group's agent may ask for: a part of what the group may.
+//!
+//! What it is: one more reason to refuse. A narrowed policy has its group's own rules and is judged by them; a request
+//! that passes must lie within the part besides. So there is nothing that a helper may and its group may not.
+
+use std::fmt;
+
+use crate::{Code, Facts, HostPattern, Refusal, RequestPattern};
+
+/// Some requests, named as rules name them. What leads to a model, a helper may always ask.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Narrow {
+    parts: Vec<Part>,
+}
+
+/// Requests to some hosts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Where to.
+    pub host: HostPattern,
+    /// What may be asked; one of them must fit.
+    pub requests: Vec<RequestPattern>,
+}
+
+impl Narrow {
+    /// These, and the model.
+    pub fn new(parts: Vec<Part>) -> Self {
+        Narrow { parts }
+    }
+
+    /// Whether a request lies within.
+    pub fn covers(&self, facts: &Facts) -> bool {
+        let fits = |part: &Part| {
+            part.host.covers(&facts.authority.host)
+                && part.requests.iter().any(|request| request.matches(facts.method, &facts.path))
+        };
+        self.parts.iter().any(fits)
+    }
+
+    /// Whether a rule for these hosts may open anything that lies within.
+    pub(crate) fn may_meet(&self, host: &HostPattern) -> bool {
+        let meets = |part: &Part| match (&part.host, host) {
+            (HostPattern::Exact(own), other) => other.covers(own),
+            (own, HostPattern::Exact(other)) => own.covers(other),
+            _ => true,
+        };
+        self.parts.iter().any(meets)
+    }
+
+    /// Why a request that its group may ask for is none of the helper's.
+    pub(crate) fn refuses(facts: &Facts) -> Refusal {
+        let host = &facts.authority.host;
+        Refusal::new(
+            Code::NotAllowed,
+            format!("{host} may be asked for this by the group, and not by this helper of it"),
+        )
+    }
+
+    /// Why a request about which the owner would be asked is not a helper's.
+    pub(crate) fn asks_nobody(facts: &Facts) -> Refusal {
+        let host = &facts.authority.host;
+        let why = format!("the owner is asked about this at {host}, and helpers can have nobody asked");
+        Refusal::new(Code::NotAllowed, why)
+    }
+}
+
+impl fmt::Display for Narrow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Part { host, requests } in &self.parts {
+            for request in requests {
+                writeln!(f, "{host} {request}")?;
+            }
+        }
+        Ok(())
+    }
+}

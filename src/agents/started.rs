@@ -1,0 +1,116 @@
+//! What the agents that speak ACP are started with, so that each asks its model and nobody else.
+
+use containers::protocol::Program;
+use serde_json::json;
+
+/// Where Codex asks its model.
+pub(super) const RESPONSES: &str = "https://api.openai.com/v1/responses";
+
+/// The variable in which it looks for its key.
+pub(super) const CODEX_KEY: &str = "OPENAI_API_KEY";
+
+/// opencode asks nobody but its model: no list of models, no update, no plugin, no sharing, no title by another model.
+pub(super) fn opencode(model: Option<&str>, endpoint: Option<&str>) -> Program {
+    /// What a server at home is called in its settings.
+    const HOME: &str = "home";
+    let mut settings = json!({
+        "autoupdate": false,
+        "share": "disabled",
+        "permission": { "*": "allow" },
+        "agent": { "title": { "disable": true } },
+    });
+    match (model, endpoint) {
+        (Some(model), Some(endpoint)) => {
+            settings["model"] = json!(format!("{HOME}/{model}"));
+            settings["provider"][HOME] = json!({
+                "npm": "@ai-sdk/openai-compatible",
+                "options": { "baseURL": endpoint },
+                "models": { model: {} },
+            });
+        }
+        (Some(model), None) => settings["model"] = json!(model),
+        (None, _) => {}
+    }
+    let quiet = [
+        "OPENCODE_DISABLE_MODELS_FETCH",
+        "OPENCODE_DISABLE_AUTOUPDATE",
+        "OPENCODE_DISABLE_LSP_DOWNLOAD",
+        "OPENCODE_DISABLE_DEFAULT_PLUGINS",
+        "OPENCODE_DISABLE_SHARE",
+        "OPENCODE_PURE",
+    ];
+    let quiet = quiet.map(|switch| (switch.to_owned(), "1".to_owned()));
+    let settings = ("OPENCODE_CONFIG_CONTENT".to_owned(), settings.to_string());
+    Program {
+        name: "opencode".to_owned(),
+        command: vec!["opencode".to_owned(), "acp".to_owned()],
+        environment: quiet.into_iter().chain([settings]).collect(),
+        // Where it finds settings it would install a plugin's library from npm.
+        sealed: vec![".config/opencode".to_owned()],
+    }
+}
+
+/// Codex's settings, as it takes them on its command line: OpenAI by the key in a variable, without a login; no sandbox of
+/// its own inside ours; no search at OpenAI; nothing that asks anybody else. Groups of tools are all told at once, for
+/// they are few.
+pub(super) fn codex(model: Option<&str>) -> Program {
+    let provider = format!(
+        r#"{{ name = "OpenAI", base_url = "https://api.openai.com/v1", env_key = "{CODEX_KEY}", wire_api = "responses" }}"#
+    );
+    let settings = [
+        ("model_provider", r#""openai-by-key""#),
+        ("model_providers.openai-by-key", &provider),
+        ("approval_policy", r#""never""#),
+        ("sandbox_mode", r#""danger-full-access""#),
+        ("web_search", r#""disabled""#),
+        ("shell_environment_policy.inherit", r#""all""#),
+        ("shell_environment_policy.ignore_default_excludes", "true"),
+        ("analytics.enabled", "false"),
+        ("feedback.enabled", "false"),
+        ("check_for_update_on_startup", "false"),
+        ("features.multi_agent", "false"),
+        ("features.goals", "false"),
+        ("features.tool_search", "false"),
+        ("features.apps", "false"),
+        ("features.plugins", "false"),
+    ];
+    let named = model.map(|model| ("model", json!(model).to_string()));
+    let named = named.iter().map(|(key, value)| (*key, value.as_str()));
+    let arguments =
+        settings.into_iter().chain(named).flat_map(|(key, value)| ["-c".to_owned(), format!("{key}={value}")]);
+    Program {
+        name: "codex".to_owned(),
+        command: std::iter::once("codex-acp".to_owned()).chain(arguments).collect(),
+        environment: [("RUST_LOG".to_owned(), "error".to_owned())].into(),
+        sealed: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// Whatever the model, nobody else is asked for anything, and it is the one that was named.
+    #[test]
+    fn opencode_gets_its_model_by_its_settings() {
+        let settings = |model: Option<&str>, endpoint: Option<&str>| {
+            let environment = opencode(model, endpoint).environment;
+            assert_eq!(environment["OPENCODE_DISABLE_MODELS_FETCH"], "1");
+            serde_json::from_str::<serde_json::Value>(&environment["OPENCODE_CONFIG_CONTENT"]).unwrap()
+        };
+        assert_eq!(settings(None, None)["model"], serde_json::Value::Null);
+        assert_eq!(settings(Some("anthropic/claude-sonnet-5"), None)["model"], "anthropic/claude-sonnet-5");
+        let home = settings(Some("llama3.2"), Some("http://192.168.1.20:11434/v1"));
+        assert_eq!(home["model"], "home/llama3.2");
+        assert_eq!(home["provider"]["home"]["options"]["baseURL"], "http://192.168.1.20:11434/v1");
+    }
+
+    #[test]
+    fn codex_gets_its_model_by_its_arguments() {
+        let of = |model| codex(model).command;
+        assert!(of(Some("gpt-5.2-codex")).ends_with(&["-c".to_owned(), "model=\"gpt-5.2-codex\"".to_owned()]));
+        assert!(!of(None).iter().any(|argument| argument.starts_with("model=")));
+        assert!(of(None).iter().any(|argument| argument == "web_search=\"disabled\""));
+    }
+}

@@ -1,0 +1,211 @@
+//! Helpers: an agent has parts of its work done by others of its kind, each in a sandbox of its own with less than it has.
+//!
+//! What it is: who helps whom, from the start to the result. What it is not: what a helper may reach is the narrowed
+//! policy's to say (`policies::Narrow`), and what it uses up counts for its group, whose name its door carries.
+//!
+//! **Invariants**
+//! - A helper lives no longer than the sandbox that asked for it, and no longer than its group's file says.
+//! - A helper has no helpers, and none of the operations: it answers who asked, and nobody else.
+//! - What goes wrong with one of them ends that one.
+
+mod work;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use desk::lock;
+use policies::{GroupName, SandboxId};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use crate::config::HelperLimits;
+use crate::sandboxes::Sandboxes;
+use crate::sandboxes::delegate::Helper;
+
+/// The most of all groups together that work at once.
+const MOST_OF_ALL: usize = 8;
+
+/// The most that are remembered of one sandbox, those that have ended among them.
+const MOST_REMEMBERED: usize = 24;
+
+/// The helpers of an installation.
+#[derive(Default)]
+pub struct Helpers {
+    ground: OnceLock<Ground>,
+    all: Mutex<BTreeMap<Key, Entry>>,
+    changes: watch::Sender<u64>,
+}
+
+/// Where they run, and who hears what they have found.
+struct Ground {
+    sandboxes: Arc<Sandboxes>,
+    runtime: Handle,
+    voice: Box<Voice>,
+}
+
+/// Says in a group's chat what a helper of this name has found.
+pub type Voice = dyn Fn(&GroupName, &str, &str) + Send + Sync;
+
+/// Who asked, and what the helper is called.
+type Key = (SandboxId, String);
+
+struct Entry {
+    group: GroupName,
+    since: Instant,
+    state: State,
+    stop: watch::Sender<bool>,
+}
+
+/// How a helper stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It is at it.
+    Works,
+    /// It has answered, and left these files.
+    Done {
+        /// What it says.
+        answer: String,
+        /// What it put into `results`.
+        files: Vec<(String, Vec<u8>)>,
+    },
+    /// It has not.
+    Failed(String),
+}
+
+/// What a helper is asked for.
+pub struct Wanted {
+    /// Whose agent asks.
+    pub group: GroupName,
+    /// From which sandbox.
+    pub parent: SandboxId,
+    /// In which run.
+    pub run: Option<u64>,
+    /// What the helper is called.
+    pub name: String,
+    /// What it is to do.
+    pub task: String,
+    /// With what.
+    pub helper: Helper,
+    /// Within which bounds.
+    pub limits: HelperLimits,
+}
+
+/// A helper, as it is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Whose.
+    pub group: GroupName,
+    /// What it is called.
+    pub name: String,
+    /// For how long it has been asked.
+    pub lasts: Duration,
+    /// How it stands.
+    pub state: State,
+}
+
+impl Helpers {
+    /// Says where they run, once.
+    pub fn run_in(&self, sandboxes: Arc<Sandboxes>, runtime: Handle, voice: Box<Voice>) {
+        let _ = self.ground.set(Ground { sandboxes, runtime, voice });
+    }
+
+    /// Begins one. What comes of it is told by [`Helpers::of`].
+    pub fn begin(self: &Arc<Self>, wanted: Wanted) -> Result<(), String> {
+        let Some(ground) = self.ground.get() else { return Err("there are no sandboxes here".to_owned()) };
+        let key = (wanted.parent.clone(), wanted.name.clone());
+        let (stop, stopped) = watch::channel(false);
+        {
+            let mut all = lock(&self.all);
+            Self::room(&all, &wanted)?;
+            let entry = Entry { group: wanted.group.clone(), since: Instant::now(), state: State::Works, stop };
+            all.insert(key.clone(), entry);
+        }
+        self.changed();
+        let helpers = Arc::clone(self);
+        ground.runtime.spawn(async move { helpers.see_to(key, wanted, stopped).await });
+        Ok(())
+    }
+
+    /// Which of its group's agents is in a sandbox.
+    pub fn place_of(&self, sandbox: &SandboxId) -> usize {
+        self.ground.get().and_then(|ground| ground.sandboxes.place_of(sandbox)).unwrap_or(0)
+    }
+
+    fn room(all: &BTreeMap<Key, Entry>, wanted: &Wanted) -> Result<(), String> {
+        let work = || all.values().filter(|entry| entry.state == State::Works);
+        let most = wanted.limits.most;
+        let of_group = work().filter(|entry| entry.group == wanted.group).count();
+        let of_parent = all.keys().filter(|(parent, _)| *parent == wanted.parent).count();
+        if most == 0 {
+            return Err("the owner lets this group have no helpers".to_owned());
+        }
+        if of_group >= most as usize {
+            return Err(format!("this group has as many helpers as it may at once ({most}); wait until one has ended"));
+        }
+        if work().count() >= MOST_OF_ALL {
+            return Err(format!("all groups together have {MOST_OF_ALL} helpers at work; try again later"));
+        }
+        if of_parent >= MOST_REMEMBERED {
+            return Err(format!(
+                "{MOST_REMEMBERED} helpers were asked already; that is as many as one sandbox may ask"
+            ));
+        }
+        match all.contains_key(&(wanted.parent.clone(), wanted.name.clone())) {
+            true => Err(format!("there is a helper {} already; call this one something else", wanted.name)),
+            false => Ok(()),
+        }
+    }
+
+    async fn see_to(self: Arc<Self>, key: Key, wanted: Wanted, stopped: watch::Receiver<bool>) {
+        let Some(ground) = self.ground.get() else { return };
+        let parent = ground.sandboxes.until_gone(&wanted.parent);
+        tokio::pin!(parent);
+        let state = work::carry_out(&ground.sandboxes, &wanted, stopped, parent.as_mut()).await;
+        if let (State::Done { answer, .. }, true) = (&state, wanted.limits.voices) {
+            (ground.voice)(&wanted.group, &wanted.name, answer);
+        }
+        if let Some(entry) = lock(&self.all).get_mut(&key) {
+            entry.state = state;
+        }
+        self.changed();
+        // What it found is for whoever asked, and for nobody after that.
+        parent.await;
+        lock(&self.all).remove(&key);
+        self.changed();
+    }
+
+    /// Those that this sandbox has asked for.
+    pub fn of(&self, parent: &SandboxId) -> Vec<Told> {
+        lock(&self.all).iter().filter(|((asked, _), _)| asked == parent).map(told).collect()
+    }
+
+    /// All that are at work.
+    pub fn at_work(&self) -> Vec<Told> {
+        lock(&self.all).iter().filter(|(_, entry)| entry.state == State::Works).map(told).collect()
+    }
+
+    /// Ends one. Whether there was one at work.
+    pub fn stop(&self, parent: &SandboxId, name: &str) -> bool {
+        let all = lock(&self.all);
+        let entry = all.get(&(parent.clone(), name.to_owned())).filter(|entry| entry.state == State::Works);
+        entry.map(|entry| entry.stop.send_replace(true)).is_some()
+    }
+
+    /// Until one of those that this sandbox has asked for is another than it was, or it has taken that long.
+    pub async fn until_changed(&self, parent: &SandboxId, longest: Duration) {
+        let mut changes = self.changes.subscribe();
+        let working = || self.of(parent).into_iter().filter(|told| told.state == State::Works).count();
+        let before = working();
+        let changed = async { while before > 0 && working() == before && changes.changed().await.is_ok() {} };
+        let _ = tokio::time::timeout(longest, changed).await;
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|number| *number += 1);
+    }
+}
+
+fn told(((_, name), entry): (&Key, &Entry)) -> Told {
+    Told { group: entry.group.clone(), name: name.clone(), lasts: entry.since.elapsed(), state: entry.state.clone() }
+}

@@ -1,0 +1,187 @@
+//! A sandbox for a helper of a group's agent: its own door under a narrower policy, its own surrogates, and folders that no
+//! other sandbox sees and that go with it. Nothing of the group's is in it but the memory for all groups.
+
+use std::io::Read as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, chown};
+use std::path::{Path, PathBuf};
+
+use containers::{SandboxSpec, SandboxUser};
+use policies::{GroupName, Narrow, SandboxId};
+use rustix::fs::OFlags;
+use tokio::sync::watch;
+
+use super::{GRACE, LiveSandbox, OwnFolders, SandboxError, Sandboxes, Wanted, agents, make_folder};
+use crate::config::GroupSettings;
+
+/// Where a helper puts what is to be given back.
+pub const RESULTS: &str = "results";
+
+/// The most files that are given back.
+const MOST_FILES: usize = 32;
+
+/// The most bytes of all of them.
+const MOST_BYTES: u64 = 4 << 20;
+
+/// What a helper is started with.
+#[derive(Debug)]
+pub struct Helper {
+    /// Which of its group's agents it is.
+    pub at: usize,
+    /// What of its group's policy it may ask for.
+    pub narrow: Narrow,
+    /// What it finds in its folder: plain names, and what is in them.
+    pub files: Vec<(String, Vec<u8>)>,
+}
+
+/// What is left of a helper whose sandbox has ended; removed when this is dropped.
+pub struct Remains {
+    work: PathBuf,
+    _folders: OwnFolders,
+}
+
+impl Sandboxes {
+    /// Starts a helper's sandbox. Of its group's settings it has the agent, image and limits; no mounts, no MCP servers.
+    pub async fn start_helper(&self, group: &GroupName, helper: &Helper) -> Result<LiveSandbox, SandboxError> {
+        let settings = GroupSettings::load(&self.home, group)?;
+        let chosen = settings.agents().nth(helper.at).unwrap_or(&settings.agent).clone();
+        agents::check_key(group, &chosen, &self.gateway.policy(group), &self.config)?;
+        let agent = agents::driven(&chosen, None);
+        let settings = GroupSettings { agent: chosen, mounts: Vec::new(), servers: Vec::new(), ..settings };
+        self.start_as(group, agent, &settings, Wanted::Helper(helper)).await
+    }
+
+    /// Resolves when a sandbox is gone; at once where there is none.
+    pub async fn until_gone(&self, sandbox: &SandboxId) {
+        let alive = desk::lock(&self.alive).get(sandbox.as_str()).cloned();
+        if let Some((_, mut alive)) = alive {
+            while alive.changed().await.is_ok() {}
+        }
+    }
+
+    /// Which of its group's agents is in a sandbox; nothing where there is no such sandbox.
+    pub fn place_of(&self, sandbox: &SandboxId) -> Option<usize> {
+        desk::lock(&self.alive).get(sandbox.as_str()).map(|(at, _)| *at)
+    }
+
+    /// Notes that a sandbox lives for as long as what this gives does.
+    pub(super) fn lives(&self, sandbox: &str, at: usize) -> watch::Sender<()> {
+        let (sender, receiver) = watch::channel(());
+        let mut alive = desk::lock(&self.alive);
+        alive.retain(|_, (_, other)| other.has_changed().is_ok());
+        alive.insert(sandbox.to_owned(), (at, receiver));
+        sender
+    }
+}
+
+impl LiveSandbox {
+    /// Shuts the door, ends the agent, and gives what is left in a helper's folder.
+    pub async fn end(self, why: &'static str) -> Remains {
+        let LiveSandbox { sandbox, door, folders, watched, .. } = self;
+        door.close_because(why);
+        sandbox.stop(GRACE).await;
+        drop(watched);
+        Remains { work: work_of(&folders), _folders: folders }
+    }
+}
+
+impl Remains {
+    /// The files in `results`, by their names, as many as there is room for. No sandbox sees them any more, so nothing
+    /// changes under this; a link is none of them.
+    pub fn results(&self) -> Vec<(String, Vec<u8>)> {
+        let folder = self.work.join(RESULTS);
+        let is_folder = std::fs::symlink_metadata(&folder).is_ok_and(|found| found.is_dir());
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().filter(|_| is_folder);
+        let mut names: Vec<_> =
+            entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path()))).collect();
+        names.sort();
+        let (mut results, mut room) = (Vec::new(), MOST_BYTES);
+        for (name, path) in names.into_iter().filter(|(name, _)| is_plain(name)) {
+            if results.len() == MOST_FILES {
+                break;
+            }
+            if let Some(bytes) = read(&path, room) {
+                room -= bytes.len() as u64;
+                results.push((name, bytes));
+            }
+        }
+        results
+    }
+}
+
+/// Whether a name is one of a file in a folder, and shows nothing strange.
+pub fn is_plain(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    (1..=64).contains(&name.len()) && !name.starts_with('.') && name.chars().all(fits)
+}
+
+/// A plain file that has no other name, whole.
+fn read(path: &Path, most: u64) -> Option<Vec<u8>> {
+    let links = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(links.bits().cast_signed()).open(path).ok()?;
+    let found = file.metadata().ok().filter(|found| found.is_file() && found.nlink() == 1 && found.len() <= most)?;
+    let mut bytes = Vec::new();
+    file.take(found.len()).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+fn work_of(folders: &OwnFolders) -> PathBuf {
+    folders.other.join("work")
+}
+
+/// Gives a sandbox the folders of a helper in place of its group's.
+pub(super) fn furnish(spec: &mut SandboxSpec, folders: &OwnFolders, helper: &Helper) -> Result<(), SandboxError> {
+    let (work, home) = (work_of(folders), folders.other.join("home"));
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |error| SandboxError::Folder { path, error }
+    };
+    let results = work.join(RESULTS);
+    for folder in [&work, &home, &results] {
+        make_folder(folder, 0o700)?;
+    }
+    let mut made = vec![work.clone(), home.clone(), results];
+    for (name, bytes) in &helper.files {
+        let path = work.join(name);
+        std::fs::write(&path, bytes).map_err(failed(&path))?;
+        made.push(path);
+    }
+    let SandboxUser { chown: gives, uid, gid, .. } = spec.user;
+    if gives {
+        made.iter().try_for_each(|path| chown(path, Some(uid), Some(gid)).map_err(failed(path)))?;
+    }
+    (spec.folders.group, spec.folders.home, spec.folders.inbox) = (work, home, None);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// What a helper left is read as it stands there: links, folders, pipes and strange names are none of it.
+    #[test]
+    fn plain_files_are_given_back_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = folder.path().join("other");
+        std::fs::create_dir_all(other.join("work/results/deep")).unwrap();
+        let results = other.join("work/results");
+        std::fs::write(folder.path().join("secret"), "the host's").unwrap();
+        std::fs::write(results.join("report.md"), "found").unwrap();
+        std::fs::write(results.join(".hidden"), "x").unwrap();
+        std::fs::write(results.join("strange\u{202e}.txt"), "x").unwrap();
+        symlink(folder.path().join("secret"), results.join("link.md")).unwrap();
+        std::fs::hard_link(results.join("report.md"), other.join("again")).unwrap();
+        std::fs::write(results.join("two.md"), "two").unwrap();
+        let of = |other: &Path| OwnFolders { door: folder.path().join("door"), other: other.to_owned() };
+        let remains = Remains { work: work_of(&of(&other)), _folders: of(&folder.path().join("nothing")) };
+        assert_eq!(remains.results(), [("two.md".to_owned(), b"two".to_vec())], "one with another name is not read");
+        std::fs::remove_file(other.join("again")).unwrap();
+        let names: Vec<String> = remains.results().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["report.md", "two.md"]);
+        std::fs::remove_dir_all(&results).unwrap();
+        symlink(folder.path(), &results).unwrap();
+        assert_eq!(remains.results(), [], "a link in the folder's place");
+    }
+}
