@@ -104,6 +104,7 @@ fn opencode(model: Option<&str>, endpoint: Option<&str>) -> Program {
         "autoupdate": false,
         "share": "disabled",
         "permission": { "*": "allow" },
+        "skills": { "paths": [containers::SKILLS] },
         "agent": { "title": { "disable": true } },
     });
     match (model, endpoint) {

@@ -20,6 +20,7 @@ use crate::store::ledger::Notice;
 use ballast::Ballast;
 use bounds::{bound, kept, kept_by, limits};
 use mounts::{Claim, Held, MountError};
+use skilled::Told;
 use users::Users;
 use watch::{Ticket, Watch, Watched};
 
@@ -27,6 +28,7 @@ mod ballast;
 mod bounds;
 mod disk;
 pub mod mounts;
+mod skilled;
 mod unlinked;
 mod users;
 pub(crate) mod walk;
@@ -47,6 +49,7 @@ pub struct Sandboxes {
     users: Users,
     watch: Watch,
     held: Held,
+    told: Told,
 }
 
 /// A running sandbox, with its door.
@@ -134,7 +137,17 @@ impl Sandboxes {
             }),
         );
         let (home, config, users) = (home.clone(), config.clone(), Users::default());
-        Ok(Sandboxes { home, config, gateway, engine, installation, users, watch, held: Held::default() })
+        Ok(Sandboxes {
+            home,
+            config,
+            gateway,
+            engine,
+            installation,
+            users,
+            watch,
+            held: Held::default(),
+            told: Told::default(),
+        })
     }
 
     /// The engine they run on.
@@ -236,6 +249,7 @@ impl Sandboxes {
             home,
             inbox: Some(self.shared_folder(self.home.inbox(group))?),
             global: Some(self.memory(own)?),
+            skills: self.skills(group, own)?,
             extra: Vec::new(),
         };
         Ok(SandboxSpec {
@@ -302,6 +316,13 @@ impl Sandboxes {
         let copy = own.other.join("global");
         memory::copy_for_sandbox(&self.home.global_dir(), &copy)?;
         Ok(copy)
+    }
+
+    /// This sandbox's own copy of its group's skills.
+    fn skills(&self, group: &GroupName, own: &OwnFolders) -> Result<Option<PathBuf>, SandboxError> {
+        let copy = own.other.join("skills");
+        let copied = self.told.copy(&self.home, group, &copy, self.gateway.log());
+        copied.map_err(|error| SandboxError::Folder { path: copy, error })
     }
 
     /// A folder that the agent may read but not write.

@@ -26,6 +26,7 @@ pub mod restore;
 pub mod secret;
 pub mod service;
 pub mod setup;
+pub mod skill;
 pub mod status;
 pub mod stop;
 pub mod task;
@@ -103,6 +104,7 @@ enum Command {
     Chat(chat::ChatArgs),
     Group(group::GroupArgs),
     Policy(policy::PolicyArgs),
+    Skill(skill::SkillArgs),
     Ask(ask::AskArgs),
     Requests(requests::RequestsArgs),
     Task(task::TaskArgs),
@@ -144,6 +146,7 @@ impl Command {
             Command::Chat(args) => chat::run(home, args).await,
             Command::Group(args) => group::run(home, args).await,
             Command::Policy(args) => policy::run(home, args).await,
+            Command::Skill(args) => skill::run(home, args),
             Command::Ask(args) => ask::run(home, args).await,
             Command::Requests(args) => requests::run(home, &args),
             Command::Task(args) => task::run(home, args).await,
