@@ -1,5 +1,5 @@
-//! Changes of the files that their owner writes: `doorward.toml`, `groups/NAME.toml` and
-//! `policies/NAME.toml`.
+//! Changes of the files that their owner writes: `doorward.toml`, `groups/NAME.toml`,
+//! `policies/NAME.toml` and `skills/NAME.toml`.
 //!
 //! An [`Edit`] opens one file, is told what to change, shows it as a small difference and writes it:
 //! whole or not at all, comments and order kept, the version before it beside it. What would
@@ -12,6 +12,7 @@ mod disk;
 mod policy;
 mod rule;
 mod settings;
+mod skills;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -27,6 +28,7 @@ use similar::TextDiff;
 pub use policy::OfPolicy;
 pub use rule::Rule;
 pub use settings::{NewCredential, OfConfig, OfGroup};
+pub use skills::OfSkills;
 
 use crate::config::{Config, GroupSettings};
 use crate::gateway::policy_files::{self, PolicyError};

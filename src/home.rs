@@ -128,6 +128,7 @@ impl Home {
         }
         create_private_dir(&self.policies_dir())?;
         create_private_dir(&self.groups_dir())?;
+        create_private_dir(&self.skills_files_dir())?;
         create_private_dir(&self.data)?;
         for below in [
             "groups",
@@ -136,6 +137,7 @@ impl Home {
             "global",
             "channels",
             "presets",
+            "skills",
             "run",
             "run/doors",
             "run/sandboxes",
@@ -184,6 +186,21 @@ impl Home {
     /// What runs in a group's sandboxes.
     pub fn group_file(&self, group: &GroupName) -> PathBuf {
         self.groups_dir().join(format!("{group}.toml"))
+    }
+
+    /// One file per group, beside the policies: which skills it has, as they were accepted.
+    pub fn skills_files_dir(&self) -> PathBuf {
+        self.config.join("skills")
+    }
+
+    /// The skills of a group.
+    pub fn skills_file(&self, group: &GroupName) -> PathBuf {
+        self.skills_files_dir().join(format!("{group}.toml"))
+    }
+
+    /// The content of accepted skills, by its hash.
+    pub fn skills_dir(&self) -> PathBuf {
+        self.data.join("skills")
     }
 
     /// Everything that is not configuration.
@@ -327,7 +344,7 @@ impl Home {
         if !["installation-id", "doorward.db"].iter().any(|name| self.data.join(name).exists()) {
             return Vec::new();
         }
-        let settings = ["doorward.toml", "policies", "groups", "secrets"].map(|name| self.config.join(name));
+        let settings = ["doorward.toml", "policies", "groups", "skills", "secrets"].map(|name| self.config.join(name));
         let all = settings.into_iter().chain([self.data.clone()]);
         all.filter(|path| path.symlink_metadata().is_ok()).collect()
     }

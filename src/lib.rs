@@ -33,6 +33,8 @@ pub mod meters;
 
 pub mod memory;
 
+pub mod skills;
+
 pub mod channels;
 
 pub mod gateway;

@@ -23,6 +23,7 @@ use ballast::Ballast;
 use bounds::{bound, kept, kept_by, limits};
 use delegate::Helper;
 use mounts::{Claim, Held, MountError};
+use skilled::Told;
 use users::Users;
 use watch::{Ticket, Watch, Watched};
 
@@ -31,6 +32,7 @@ mod bounds;
 mod disk;
 pub mod delegate;
 pub mod mounts;
+mod skilled;
 mod spec;
 mod unlinked;
 mod users;
@@ -54,6 +56,7 @@ pub struct Sandboxes {
     held: Held,
     /// Which sandboxes live, and which of its group's agents is in each.
     alive: Mutex<BTreeMap<String, (usize, watch_of::Receiver<()>)>>,
+    told: Told,
 }
 
 /// A running sandbox, with its door.
@@ -163,6 +166,7 @@ impl Sandboxes {
             watch,
             held: Held::default(),
             alive: Mutex::default(),
+            told: Told::default(),
         })
     }
 

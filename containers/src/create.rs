@@ -12,7 +12,9 @@ use crate::{
     accounts,
     engine::{EngineKind, Facts},
     guest, orphans,
-    spec::{CA_BUNDLE, DOOR, EXTRA, GLOBAL, HOME, INBOX, IPC, SandboxSpec, TRUST_STORE, WORKSPACE, door_environment},
+    spec::{
+        CA_BUNDLE, DOOR, EXTRA, GLOBAL, HOME, INBOX, IPC, SKILLS, SandboxSpec, TRUST_STORE, WORKSPACE, door_environment,
+    },
 };
 
 /// The seccomp profile of every sandbox; `seccomp/README.md` explains it.
@@ -111,6 +113,7 @@ pub(crate) fn mounted(spec: &SandboxSpec) -> Vec<(PathBuf, Cow<'static, str>, bo
     let folders = &spec.folders;
     let inbox = folders.inbox.clone().map(|folder| (folder, INBOX, true));
     let global = folders.global.clone().map(|folder| (folder, GLOBAL, true));
+    let skills = folders.skills.clone().map(|folder| (folder, SKILLS, true));
     let extra = folders.extra.iter().map(|one| (one.source.clone(), Cow::Owned(one.target()), one.read_only));
     let always = [
         (folders.group.clone(), WORKSPACE, false),
@@ -122,7 +125,7 @@ pub(crate) fn mounted(spec: &SandboxSpec) -> Vec<(PathBuf, Cow<'static, str>, bo
         (spec.accounts.join(accounts::GROUP), "/etc/group", true),
         (spec.trust_store(), TRUST_STORE, true),
     ];
-    let fixed = always.into_iter().chain(inbox).chain(global);
+    let fixed = always.into_iter().chain(inbox).chain(global).chain(skills);
     fixed.map(|(source, target, read_only)| (source, Cow::Borrowed(target), read_only)).chain(extra).collect()
 }
 
@@ -195,6 +198,7 @@ pub(crate) mod tests {
                 home: "/d/home".into(),
                 inbox: Some("/d/inbox".into()),
                 global: None,
+                skills: Some("/d/skills".into()),
                 extra: vec![Extra {
                     source: "/srv/notes".into(),
                     name: "notes".into(),
@@ -250,7 +254,7 @@ pub(crate) mod tests {
                 mount("/d/ca.crt", "/etc/ssl/certs/ca-certificates.crt", true),
                 mount("/d/own/passwd", "/etc/passwd", true), mount("/d/own/group", "/etc/group", true),
                 mount("/d/ca.jks", "/etc/ssl/certs/doorward.jks", true),
-                mount("/d/inbox", "/workspace/inbox", true),
+                mount("/d/inbox", "/workspace/inbox", true), mount("/d/skills", "/workspace/skills", true),
                 {
                     "Type": "bind", "Source": "/srv/notes", "Target": "/workspace/extra/notes", "ReadOnly": true,
                     "BindOptions": {"Propagation": "rprivate", "NonRecursive": true},

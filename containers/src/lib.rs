@@ -40,5 +40,5 @@ pub use exec::{Exec, ExecError, TerminalSize};
 pub use networks::Network;
 pub use orphans::Running;
 pub use sandbox::{Sandbox, SandboxLost, StartError};
-pub use spec::{DOOR, EXTRA, Extra, Folders, HOME, Limits, SandboxSpec, WORKSPACE, door_environment};
+pub use spec::{DOOR, EXTRA, Extra, Folders, HOME, Limits, SKILLS, SandboxSpec, WORKSPACE, door_environment};
 pub use trial::{TrialError, try_out};

@@ -62,6 +62,8 @@ pub struct Folders {
     pub inbox: Option<PathBuf>,
     /// At `/workspace/global`, read-only: memory that all groups share.
     pub global: Option<PathBuf>,
+    /// At `/workspace/skills`, read-only: what was accepted of skills.
+    pub skills: Option<PathBuf>,
     /// In `/workspace/extra`: folders of the owner's.
     pub extra: Vec<Extra>,
 }
@@ -159,6 +161,8 @@ pub const HOME: &str = doorward_guest::agents::HOME;
 pub const WORKSPACE: &str = doorward_guest::agents::WORKSPACE;
 pub(crate) const INBOX: &str = "/workspace/inbox";
 pub(crate) const GLOBAL: &str = doorward_guest::agents::GLOBAL;
+/// Where skills are.
+pub const SKILLS: &str = doorward_guest::agents::SKILLS;
 /// Where folders of the owner's are.
 pub const EXTRA: &str = doorward_guest::agents::EXTRA;
 

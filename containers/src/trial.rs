@@ -63,6 +63,7 @@ pub async fn try_out(
             home: dir.join("home"),
             inbox: None,
             global: None,
+            skills: None,
             extra: Vec::new(),
         },
         door: dir.join("door"),

@@ -22,6 +22,8 @@ pub enum Origin {
     Group,
     /// A preset that the group's file uses.
     Preset(Arc<str>),
+    /// A skill that its owner has accepted for the group.
+    Skill(Arc<str>),
     /// `base.toml`, which binds every group.
     Base,
 }
@@ -32,7 +34,8 @@ impl Origin {
         match self {
             Origin::Group => 0,
             Origin::Preset(_) => 1,
-            Origin::Base => 2,
+            Origin::Skill(_) => 2,
+            Origin::Base => 3,
         }
     }
 }

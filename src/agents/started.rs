@@ -17,6 +17,7 @@ pub(super) fn opencode(model: Option<&str>, endpoint: Option<&str>) -> Program {
         "autoupdate": false,
         "share": "disabled",
         "permission": { "*": "allow" },
+        "skills": { "paths": [containers::SKILLS] },
         "agent": { "title": { "disable": true } },
     });
     match (model, endpoint) {

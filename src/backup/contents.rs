@@ -46,11 +46,12 @@ const DATA: &[(&str, Way)] = &[
     ("received", Way::Plain),
     ("run", Way::Left),
     ("set-aside", Way::Plain),
+    ("skills", Way::Plain),
     ("version", Way::Plain),
 ];
 
 /// Of the configuration, what can hold no secret; beside it, the files that `[upstream]` names.
-pub(super) const SETTINGS: [&str; 3] = ["doorward.toml", "policies", "groups"];
+pub(super) const SETTINGS: [&str; 4] = ["doorward.toml", "policies", "groups", "skills"];
 
 /// What becomes of a name in the data folder.
 pub(super) fn way(name: &str) -> Way {

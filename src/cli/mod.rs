@@ -26,6 +26,7 @@ pub mod restore;
 pub mod secret;
 pub mod service;
 pub mod setup;
+pub mod skill;
 pub mod status;
 pub mod stop;
 pub mod task;
@@ -106,6 +107,7 @@ enum Command {
     Group(group::GroupArgs),
     Agent(agent::AgentArgs),
     Policy(policy::PolicyArgs),
+    Skill(skill::SkillArgs),
     Ask(ask::AskArgs),
     Requests(requests::RequestsArgs),
     Task(task::TaskArgs),
@@ -148,6 +150,7 @@ impl Command {
             Command::Group(args) => group::run(home, args).await,
             Command::Agent(args) => agent::run(home, args).await,
             Command::Policy(args) => policy::run(home, args).await,
+            Command::Skill(args) => skill::run(home, args),
             Command::Ask(args) => ask::run(home, args).await,
             Command::Requests(args) => requests::run(home, &args),
             Command::Task(args) => task::run(home, args).await,

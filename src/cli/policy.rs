@@ -14,6 +14,8 @@ mod test;
 #[cfg(test)]
 mod tests;
 
+pub(super) use diff::words as difference;
+
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -272,7 +274,7 @@ fn compile_file(home: &Home, path: &Path) -> Result<Result<Compiled, PolicyError
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let group = GroupName::parse(stem).or_else(|_| GroupName::parse("file")).map_err(|why| usage(anyhow!(why)))?;
     let file = Source { name: path.display().to_string(), text };
-    let texts = Texts { file, base: read_base(home)?, presets: presets_in_force(home)? };
+    let texts = Texts { base: read_base(home)?, presets: presets_in_force(home)?, ..Texts::of(file) };
     Ok(policy_file::compile_all(&group, &texts).map_err(PolicyError::Wrong))
 }
 

@@ -14,6 +14,7 @@ use crate::control::protocol::{Answer, PausedGroup, Request, Status};
 use crate::digest::LastDrill;
 use crate::home::Home;
 use crate::pipeline::pausing;
+use crate::skills;
 use crate::store::now;
 
 /// Show what the daemon is doing: which groups have a sandbox, which wait for one, how tasks and channels stand, and what
@@ -40,10 +41,14 @@ pub(super) async fn run(home: &Home, args: StatusArgs) -> Result<ExitCode, Failu
         return Err(refused(anyhow::anyhow!("no daemon runs for this home; `doorward up` starts one")));
     };
     let drill = LastDrill::read(&home.last_drill());
+    let skills = changed_skills(home);
     match progress::while_waiting("asking the daemon", client.ask(&Request::Status {})).await? {
-        (Answer::Status(status), _) if args.json => show::json(&WithDrill { status, last_drill: drill })?,
+        (Answer::Status(status), _) if args.json => {
+            show::json(&WithDrill { status, last_drill: drill, changed_skills: skills })?;
+        }
         (Answer::Status(status), _) => {
-            show::line([text(&status), servers(home), beside(&status), drilled(drill)].concat())?;
+            let told = told(&skills);
+            show::line([text(&status), servers(home), beside(&status), told, drilled(drill)].concat())?;
         }
         _ => return Err(ClientError::Unexpected.into()),
     }
@@ -56,6 +61,8 @@ struct WithDrill {
     #[serde(flatten)]
     status: Status,
     last_drill: Option<LastDrill>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    changed_skills: Vec<String>,
 }
 
 /// The owner's MCP servers, as the groups' files name them.
@@ -115,6 +122,24 @@ fn tasks(PlannedTasks { planned, next, failed, paused }: &PlannedTasks) -> Vec<S
     });
     lines.extend(paused.take(LINES_AT_MOST));
     lines
+}
+
+/// The skills that are not what was accepted.
+fn changed_skills(home: &Home) -> Vec<String> {
+    let groups = change::registered(home).unwrap_or_default();
+    let of_group = |group: &GroupName| {
+        let all = skills::read(home, group).ok().and_then(Result::ok).unwrap_or_default();
+        let changed = all.into_iter().filter(|skill| skills::state(home, skill).told(group, skill).is_some());
+        changed.map(|skill| format!("{} of {group}", skill.name)).collect::<Vec<_>>()
+    };
+    groups.iter().flat_map(of_group).collect()
+}
+
+fn told(skills: &[String]) -> String {
+    match skills {
+        [] => String::new(),
+        names => format!("\nNot what you accepted by now: {}; `doorward skill check`", names.join(", ")),
+    }
 }
 
 fn drilled(last: Option<LastDrill>) -> String {
@@ -215,7 +240,8 @@ mod tests {
             },
         };
         let drill = LastDrill { at: 0, group: "family".into(), passed: true };
-        let text = [text(&status), beside(&status), drilled(Some(drill))].concat();
+        let text =
+            [text(&status), beside(&status), told(&["weather of club".to_owned()]), drilled(Some(drill))].concat();
         show::assert_fits(&text.as_str().into());
         for line in [
             "family is being answered, for 95 s",
@@ -234,6 +260,7 @@ mod tests {
             "Task 5 of work is paused: it failed 5 times in a row; `doorward task resume 5` has it go on",
             "1 open question: `doorward ask`",
             "2 undelivered messages: `doorward undelivered`",
+            "Not what you accepted by now: weather of club",
             "from family: nothing got out",
         ] {
             assert!(text.contains(line), "{line} in {text}");

@@ -258,6 +258,7 @@ fn lay_policies(owner: &Home, home: &Home, group: &GroupName, others: [&GroupNam
     for own in others {
         write(&home.policy_file(own), RULES)?;
     }
+    write(&home.skills_file(group), &read(&owner.skills_file(group))?)?;
     write(&home.base_policy_file(), &read(&owner.base_policy_file())?)?;
     PolicyFiles::compile(home, group).map(drop).map_err(|error| DrillError::Rules(error.to_string()))
 }

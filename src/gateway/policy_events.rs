@@ -2,7 +2,7 @@
 //! rejected and where it is wrong, which preset was taken.
 
 use policies::{GroupName, Policy};
-use policy_file::Diff;
+use policy_file::{Diff, Source};
 
 use crate::store::ledger::Notice;
 
@@ -11,15 +11,17 @@ use crate::store::ledger::Notice;
 const WRONG_AT_MOST: usize = 2_000;
 
 /// A policy that comes into force.
-pub(super) fn in_force(group: &GroupName, policy: &Policy, change: &Diff) -> Notice {
+pub(super) fn in_force(group: &GroupName, policy: &Policy, change: &Diff, skills: &[Source]) -> Notice {
     let hash = policy.hash().to_string();
     let how = match (change.widens(), change.is_empty()) {
         (_, true) => "with the same rules",
         (true, _) => "which may allow more",
         (false, _) => "which allows nothing more",
     };
+    let names: Vec<_> = skills.iter().map(|skill| skill.name.as_str()).collect();
+    let skills = if names.is_empty() { String::new() } else { format!("; skills: {}", names.join(", ")) };
     let text = format!(
-        "policy {hash} is in force, {how}: {} added, {} removed, {} changed",
+        "policy {hash} is in force, {how}: {} added, {} removed, {} changed{skills}",
         counted(change.added.len(), "rule"),
         counted(change.removed.len(), "rule"),
         counted(

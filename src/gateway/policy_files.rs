@@ -20,6 +20,7 @@ use proxy::audit::LedgerDown;
 use super::policy_events;
 use super::taken_presets::TakenPresets;
 use crate::home::Home;
+use crate::skills::{self, Accepted};
 use crate::store::ledger::AuditLog;
 
 mod watched;
@@ -76,10 +77,12 @@ struct Group {
 
 struct State {
     file: Watched,
+    /// What was accepted of its skills.
+    skills: Watched,
     /// What the policy was made from: an unchanged text is not compiled again.
     texts: Option<Texts>,
-    /// The file and `base.toml` as they were then, by their versions.
-    made_from: Option<(u64, u64)>,
+    /// The files as they were then, by their versions.
+    made_from: Option<Versions>,
     /// Why it could not be read, while it cannot: told once.
     unread: Option<String>,
     /// It would be replaced, were the log there to hear of it: told once.
@@ -99,6 +102,14 @@ impl Group {
         });
         self.policy.store(Arc::new(policy));
     }
+}
+
+/// Which text of each file this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Versions {
+    file: u64,
+    skills: u64,
+    base: u64,
 }
 
 /// A policy file that is longer is compiled beside the others.
@@ -167,6 +178,7 @@ impl PolicyFiles {
             narrowed: Mutex::default(),
             state: Mutex::new(State {
                 file: Watched::of_group(self.home.policy_file(name), name),
+                skills: Watched::of_skills(self.home.skills_file(name), name),
                 texts: None,
                 made_from: None,
                 unread: None,
@@ -200,10 +212,12 @@ impl PolicyFiles {
                     continue;
                 }
             };
-            let was_written = state.file.is_among(written);
+            let (file_was, skills_were) = (state.file.is_among(written), state.skills.is_among(written));
             // What cannot be read is told by whoever compiles.
-            let unread = state.file.look(was_written).is_err();
-            if !base_changed && !unread && state.made_from.is_some_and(|(file, _)| file == state.file.version()) {
+            let unread = state.file.look(file_was).is_err() | state.skills.look(skills_were).is_err();
+            let (file, skills) = (state.file.version(), state.skills.version());
+            let same = state.made_from.is_some_and(|from| (from.file, from.skills) == (file, skills));
+            if !base_changed && !unread && same {
                 continue;
             }
             match state.file.length() > SHORT {
@@ -235,7 +249,7 @@ impl PolicyFiles {
     /// good one stays, and the log says why.
     fn replace(&self, group: &Group, state: &mut State) {
         let name = &group.name;
-        let (texts, made_from) = match self.texts(&mut state.file) {
+        let (texts, made_from) = match self.texts(state) {
             Ok(found) => found,
             Err(error) => {
                 let why = Some(error.to_string());
@@ -257,7 +271,7 @@ impl PolicyFiles {
                 for warning in &compiled.warnings.0 {
                     tracing::warn!(policy.group = %name, %warning, "Policy loaded with a warning");
                 }
-                if let Err(error) = self.record(name, &group.policy.load(), &compiled.policy) {
+                if let Err(error) = self.record(name, &group.policy.load(), &compiled.policy, &texts.skills) {
                     if !std::mem::replace(&mut state.waits, true) {
                         tracing::error!(
                             policy.group = %name, %error,
@@ -284,23 +298,26 @@ impl PolicyFiles {
     }
 
     /// What a policy is made from, as far as it is written.
-    fn texts(&self, file: &mut Watched) -> Result<(Texts, (u64, u64)), PolicyError> {
+    fn texts(&self, state: &mut State) -> Result<(Texts, Versions), PolicyError> {
+        let State { file, skills, .. } = state;
         file.look(false)?;
+        skills.look(false)?;
         let mut base = lock(&self.base);
         base.look(false)?;
-        let made_from = (file.version(), base.version());
+        let made_from = Versions { file: file.version(), skills: skills.version(), base: base.version() };
         let base = base.source();
         let file = file.source().unwrap_or_else(|| file.empty());
-        Ok((Texts { file, base, presets: presets_in_force(&self.home)? }, made_from))
+        let skills = skills.source().map(accepted).transpose()?.unwrap_or_default();
+        Ok((Texts { file, base, presets: presets_in_force(&self.home)?, skills }, made_from))
     }
 
     /// What may allow more is in the log before it is in force. Tightening waits for nothing.
-    fn record(&self, group: &GroupName, old: &Policy, new: &Policy) -> Result<(), LedgerDown> {
+    fn record(&self, group: &GroupName, old: &Policy, new: &Policy, skills: &[Source]) -> Result<(), LedgerDown> {
         if old.hash() == new.hash() {
             return Ok(());
         }
         let change = policy_file::diff(old, new);
-        match self.ledger.notice(&policy_events::in_force(group, new, &change)) {
+        match self.ledger.notice(&policy_events::in_force(group, new, &change, skills)) {
             Err(error) if !change.widens() => {
                 tracing::error!(%error, policy.group = %group, "A tighter policy is in force, and the log does not hear of it");
                 Ok(())
@@ -341,12 +358,25 @@ impl PolicyFiles {
     }
 }
 
-/// A group's file, `base.toml`, and the presets that are not those of this version. A
-/// file that is not there is an empty one: it allows nothing.
+/// A group's file, what was accepted of its skills, `base.toml`, and the presets that are not those of this version.
+/// A file that is not there is an empty one: it allows nothing.
 pub fn read(home: &Home, group: &GroupName) -> Result<Texts, PolicyError> {
+    let skills = read_one(&home.skills_file(group), format!("skills/{group}.toml"))?;
+    let skills = skills.map(accepted).transpose()?.unwrap_or_default();
+    Ok(Texts { skills, ..read_without_skills(home, group)? })
+}
+
+/// The same without skills.
+pub fn read_without_skills(home: &Home, group: &GroupName) -> Result<Texts, PolicyError> {
     let file = read_one(&home.policy_file(group), format!("policies/{group}.toml"))?;
     let file = file.unwrap_or(Source { name: format!("policies/{group}.toml"), text: String::new() });
-    Ok(Texts { file, base: read_base(home)?, presets: presets_in_force(home)? })
+    Ok(Texts { base: read_base(home)?, presets: presets_in_force(home)?, ..Texts::of(file) })
+}
+
+/// The rules of skills, as they were accepted.
+fn accepted(file: Source) -> Result<Vec<Source>, PolicyError> {
+    let skills = skills::parse(&file.name, &file.text).map_err(PolicyError::Wrong)?;
+    Ok(skills.iter().map(Accepted::source).collect())
 }
 
 /// `base.toml`, where there is one.

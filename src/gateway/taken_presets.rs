@@ -61,7 +61,7 @@ impl TakenPresets {
             .into_iter()
             .filter_map(|rule| match rule.origin {
                 Origin::Preset(name) => Some(name),
-                Origin::Group | Origin::Base => None,
+                Origin::Group | Origin::Skill(_) | Origin::Base => None,
             })
             .collect();
         let free = |name: &&Arc<str>| waiting.iter().all(|waiting| waiting.name != &***name);

@@ -33,6 +33,7 @@ impl Sandboxes {
             home,
             inbox: Some(self.shared_folder(self.home.inbox(group))?),
             global: Some(self.memory(own)?),
+            skills: self.skills(group, own)?,
             extra: Vec::new(),
         };
         Ok(SandboxSpec {
@@ -60,6 +61,13 @@ impl Sandboxes {
         let copy = own.other.join("global");
         memory::copy_for_sandbox(&self.home.global_dir(), &copy)?;
         Ok(copy)
+    }
+
+    /// This sandbox's own copy of its group's skills.
+    fn skills(&self, group: &GroupName, own: &OwnFolders) -> Result<Option<PathBuf>, SandboxError> {
+        let copy = own.other.join("skills");
+        let copied = self.told.copy(&self.home, group, &copy, self.gateway.log());
+        copied.map_err(|error| SandboxError::Folder { path: copy, error })
     }
 
     /// A folder that the agent may read but not write.

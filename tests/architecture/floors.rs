@@ -35,6 +35,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("phrases", 2),
     ("registration", 2),
     ("schedule", 2),
+    ("skills", 2),
     ("budget", 2),
     ("meters", 2),
     ("clock", 2),

@@ -12,6 +12,9 @@ pub const WORKSPACE: &str = "/workspace/group";
 /// The memory that all groups share.
 pub const GLOBAL: &str = "/workspace/global";
 
+/// The skills of the group, each a folder; there where it has one.
+pub const SKILLS: &str = "/workspace/skills";
+
 /// Where folders of the owner's are, each under its name.
 pub const EXTRA: &str = "/workspace/extra";
 

@@ -21,6 +21,7 @@ pub(crate) enum Allow {
 
 pub(crate) fn allow(block: &mut Block<'_, '_>) -> Option<(Range<usize>, Allow)> {
     block.known_keys("[[allow]]", &keys::ALLOW);
+    of_a_skill(block, "[[allow]]");
     let span = block.span.clone();
     let rule = if block.has("tls") {
         tunnel(block).map(Allow::Tunnel)
@@ -35,6 +36,7 @@ pub(crate) fn allow(block: &mut Block<'_, '_>) -> Option<(Range<usize>, Allow)> 
 /// put to a person.
 pub(crate) fn ask(block: &mut Block<'_, '_>) -> Option<(Range<usize>, AllowRule)> {
     block.known_keys("[[ask]]", &keys::ALLOW);
+    of_a_skill(block, "[[ask]]");
     for (key, why) in keys::NEVER_ASKED {
         if block.has(key) {
             let help = Some(format!("remove `{key}`"));
@@ -52,6 +54,21 @@ pub(crate) fn ask(block: &mut Block<'_, '_>) -> Option<(Range<usize>, AllowRule)
         block.reader.problem(block.span_of("do"), message, Some("write an [[allow]] or a [[deny]]".to_owned()));
     }
     Some((span, rule))
+}
+
+/// What a group's own file alone may say.
+fn of_a_skill(block: &mut Block<'_, '_>, header: &str) {
+    if !matches!(block.reader.context, Origin::Skill(_)) {
+        return;
+    }
+    for (key, why) in keys::NEVER_OF_A_SKILL {
+        // What no rule of this kind has is told for all files alike.
+        let told = header == "[[ask]]" && keys::NEVER_ASKED.iter().any(|(other, _)| *other == key);
+        if block.has(key) && !told {
+            let message = format!("a skill's {header} has no `{key}`: {why}");
+            block.reader.problem(block.span_of(key), message, Some(format!("remove `{key}`")));
+        }
+    }
 }
 
 fn requests_rule(block: &mut Block<'_, '_>, leave: Leave, header: &str) -> Option<AllowRule> {
@@ -155,7 +172,9 @@ fn unasked(block: &mut Block<'_, '_>, leave: Leave, host: Option<&HostPattern>, 
     if leave != Leave::Unasked {
         return;
     }
-    let problem = if block.reader.context != Origin::Group {
+    let problem = if matches!(block.reader.context, Origin::Skill(_)) {
+        None
+    } else if block.reader.context != Origin::Group {
         Some(("only a group's own file says that nobody is asked", "remove `unasked`"))
     } else if host.is_some_and(|host| !host.is_exact()) || requests.iter().any(|one| !one.is_exact()) {
         Some((

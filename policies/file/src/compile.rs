@@ -8,8 +8,9 @@ use policies::{AllowRule, Asking, GroupName, HostPattern, Limits, Origin, Patter
 use crate::advice::advise;
 use crate::part::Part;
 use crate::sentence::TELLER;
+use crate::skills::skill_file;
 use crate::test_run::TestReport;
-use crate::{file, presets, summary, test_run, warnings};
+use crate::{file, presets, skills, summary, test_run, warnings};
 
 /// A text to compile, with the name its owner knows it by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct Texts {
     pub base: Option<Source>,
     /// Presets by their names, where something else than what ships is in force.
     pub presets: Vec<Source>,
+    /// What the owner has accepted of skills, by their names.
+    pub skills: Vec<Source>,
 }
 
 /// The result of compiling: the policy, and what its owner should hear about it.
@@ -47,15 +50,16 @@ type Asked<'a> = (&'a HostPattern, u16, String);
 /// `base` holds denials that no group can relax. The tests of both are run; those
 /// of presets are about the preset alone and are not.
 pub fn compile(group: &GroupName, file: &Source, base: Option<&Source>) -> Result<Compiled, Problems> {
-    compile_all(group, &Texts { file: file.clone(), base: base.cloned(), presets: Vec::new() })
+    compile_all(group, &Texts { base: base.cloned(), ..Texts::of(file.clone()) })
 }
 
-/// The same with presets that are not those that ship.
+/// The same with skills, and with presets that are not those that ship. The tests of skills are about
+/// the skill alone, as those of presets are.
 pub fn compile_all(group: &GroupName, texts: &Texts) -> Result<Compiled, Problems> {
     let Loaded { parts, policy } = load(group, texts)?;
     let mut problems = Vec::new();
     let mut warnings = warnings::all(&parts, &policy);
-    for part in parts.iter().filter(|part| !part.is_preset()) {
+    for part in parts.iter().filter(|part| part.is_the_groups()) {
         let failed = part.file.tests.iter().filter_map(|test| test_run::problem(test, &part.text, &policy));
         let (rejects, warns): (Vec<_>, Vec<_>) = failed.partition(|(is_wider, _)| *is_wider);
         problems.extend(rejects.into_iter().map(|(_, problem)| problem));
@@ -70,9 +74,29 @@ pub fn compile_all(group: &GroupName, texts: &Texts) -> Result<Compiled, Problem
 /// Runs the tests of a file and of `base`, and reports each, also those that hold.
 pub fn run_tests(group: &GroupName, texts: &Texts) -> Result<Vec<TestReport>, Problems> {
     let Loaded { parts, policy } = load(group, texts)?;
-    let own = parts.iter().filter(|part| !part.is_preset());
+    let own = parts.iter().filter(|part| part.is_the_groups());
     let tests = own.flat_map(|part| part.file.tests.iter().map(move |test| (part, test)));
     Ok(tests.map(|(part, test)| test_run::report(test, &part.text, &policy)).collect())
+}
+
+/// Compiles what a skill asks for as a policy of its own. Its tests must hold.
+pub fn skill_alone(group: &GroupName, skill: &Source) -> Result<Compiled, Problems> {
+    let file = Source { name: format!("policies/{group}.toml"), text: String::new() };
+    let Loaded { parts, policy } = load(group, &Texts { skills: vec![skill.clone()], ..Texts::of(file) })?;
+    let own = parts.iter().filter(|part| part.skill().is_some());
+    let tests = own.flat_map(|part| part.file.tests.iter().map(|test| (test, &part.text)));
+    let failed: Vec<_> = tests.filter_map(|(test, text)| test_run::problem(test, text, &policy)).collect();
+    if failed.is_empty() {
+        return Ok(Compiled { policy, warnings: Problems::default() });
+    }
+    Err(Problems::sorted(failed.into_iter().map(|(_, problem)| problem).collect()))
+}
+
+impl Texts {
+    /// A file with nothing beside it.
+    pub fn of(file: Source) -> Self {
+        Texts { file, base: None, presets: Vec::new(), skills: Vec::new() }
+    }
 }
 
 /// The policy of a group that has none: nothing is allowed.
@@ -90,6 +114,8 @@ fn load(group: &GroupName, texts: &Texts) -> Result<Loaded, Problems> {
     let mut problems = Vec::new();
     let mut parts = vec![read(&texts.file, Origin::Group, &mut problems)];
     parts.extend(used_presets(&parts[0], &texts.presets, &mut problems));
+    parts.extend(texts.skills.iter().map(|skill| read_skill(skill, &mut problems)));
+    problems.extend(skills::conflicts(&parts));
     parts.extend(texts.base.as_ref().map(|base| read(base, Origin::Base, &mut problems)));
     problems.extend(conflicts(&parts));
     if !problems.is_empty() {
@@ -104,6 +130,11 @@ fn read(source: &Source, origin: Origin, problems: &mut Vec<Problem>) -> Part {
     let (file, wrong) = file::read(&text, &origin);
     problems.extend(wrong);
     Part { text, origin, file }
+}
+
+fn read_skill(skill: &Source, problems: &mut Vec<Problem>) -> Part {
+    let source = Source { name: skill_file(&skill.name), text: skill.text.clone() };
+    read(&source, Origin::Skill(skill.name.as_str().into()), problems)
 }
 
 fn used_presets(own: &Part, instead: &[Source], problems: &mut Vec<Problem>) -> Vec<Part> {

@@ -34,6 +34,7 @@ pub(crate) fn read(text: &Text, origin: &Origin) -> (PolicyFile, Vec<Problem>) {
     let vocabulary = match origin {
         Origin::Group => &keys::OF_A_GROUP,
         Origin::Preset(_) => &keys::OF_A_PRESET,
+        Origin::Skill(_) => &keys::OF_A_SKILL,
         Origin::Base => &keys::OF_THE_BASE,
     };
     let mut reader = Reader::new(text.clone(), vocabulary, origin.clone());
@@ -45,6 +46,7 @@ fn policy_file(file: &mut Block<'_, '_>) -> PolicyFile {
     match file.reader.context {
         Origin::Group => file.known_keys("a policy file", &keys::GROUP),
         Origin::Preset(_) => file.known_keys("a preset", &keys::PRESET),
+        Origin::Skill(_) => file.known_keys("a skill's policy.toml", &keys::SKILL),
         Origin::Base => file.known_keys("base.toml, which only takes away,", &keys::BASE),
     }
     let uses = file.any_strings("use");

@@ -255,8 +255,18 @@ pub(crate) const TEST: [&str; 4] = names(&OF_TEST);
 pub(crate) const GROUP: [&str; 10] = names(&OF_GROUP);
 /// The same of a preset's, which says nothing about the group.
 pub(crate) const PRESET: [&str; 5] = ["allow", "ask", "deny", "say", "test"];
+/// The same of a skill's, which only asks for what its owner is to accept: it takes nothing away.
+pub(crate) const SKILL: [&str; 4] = ["allow", "ask", "say", "test"];
 /// The same of base.toml's, which allows nothing.
 pub(crate) const BASE: [&str; 4] = ["leaks", "limits", "deny", "test"];
+
+/// What an `[[allow]]` or `[[ask]]` of a skill may not say, and why.
+pub(crate) const NEVER_OF_A_SKILL: [(&str, &str); 4] = [
+    ("tls", "nobody looks into a tunnel, so nobody could hold the skill to what was accepted"),
+    ("model", "which host is the group's language model is for its own file to say"),
+    ("opaque", "that answers pass unread is for the group's own file to say"),
+    ("unasked", "that nobody is asked is for the group's own file to say"),
+];
 
 const fn names<const N: usize>(keys: &[Key; N]) -> [&'static str; N] {
     let mut names = [""; N];
@@ -336,6 +346,8 @@ fn table_of(keys: &[Key]) -> String {
 pub(crate) static OF_A_GROUP: Vocabulary = with_top(&GROUP);
 /// What may stand in a preset.
 pub(crate) static OF_A_PRESET: Vocabulary = with_top(&PRESET);
+/// What may stand in a skill's file.
+pub(crate) static OF_A_SKILL: Vocabulary = with_top(&SKILL);
 /// What may stand in base.toml.
 pub(crate) static OF_THE_BASE: Vocabulary = with_top(&BASE);
 

@@ -13,7 +13,13 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    pub(crate) fn is_preset(&self) -> bool {
-        matches!(self.origin, Origin::Preset(_))
+    /// Whether its tests are about what the group may reach, and not about itself alone.
+    pub(crate) fn is_the_groups(&self) -> bool {
+        matches!(self.origin, Origin::Group | Origin::Base)
+    }
+
+    /// Whose it is, where it is a skill's.
+    pub(crate) fn skill(&self) -> Option<&str> {
+        if let Origin::Skill(name) = &self.origin { Some(name) } else { None }
     }
 }

@@ -9,7 +9,7 @@ use std::fmt::Write;
 
 use desk::screen::{is_plain_name, on_screen};
 use percent_encoding::percent_decode_str;
-use policies::{Facts, Method, RequestPattern, Say, Scheme, Showing, Teller, Telling};
+use policies::{AllowRule, Facts, Method, Origin, RequestPattern, Say, Scheme, Showing, Teller, Telling};
 
 use crate::body_of::Body;
 use crate::say::{Piece, pieces};
@@ -27,13 +27,27 @@ const NOT_KNOWN: char = '\u{2026}';
 pub(crate) const TELLER: Teller = Teller { said, plain };
 
 fn said(telling: &Telling<'_>) -> Option<String> {
-    best(telling).and_then(|(say, request)| fill(say, request, telling))
+    best(telling).and_then(|(say, request)| Some(fill(say, request, telling)? + &whose(say, telling)))
+}
+
+/// Whose words they are, where they are a skill's: not the owner's own.
+fn whose(say: &Say, telling: &Telling<'_>) -> String {
+    match telling.rules.iter().find(|rule| rule.at.file == say.at.file).map(|rule| &rule.origin) {
+        Some(Origin::Skill(name)) => format!(" (skill {name})"),
+        _ => String::new(),
+    }
+}
+
+/// Whether the sentences of a rule's text may speak of the request. A skill's may speak of what its own rules cover
+/// and nobody else's: what a group's own rule is about is not for a skill to put into words.
+fn may_speak(rule: &AllowRule, rules: &[&AllowRule]) -> bool {
+    !matches!(rule.origin, Origin::Skill(_)) || rules.iter().all(|other| other.at.file == rule.at.file)
 }
 
 /// The sentence whose request says the most, of those that stand beside a rule that covers the request.
 fn best<'a>(telling: &Telling<'a>) -> Option<(&'a Say, &'a RequestPattern)> {
     let Telling { says, rules, facts, body: _ } = telling;
-    let own = says.iter().filter(|say| rules.iter().any(|rule| rule.at.file == say.at.file));
+    let own = says.iter().filter(|say| rules.iter().any(|rule| rule.at.file == say.at.file && may_speak(rule, rules)));
     let all = own.flat_map(|say| say.requests.iter().map(move |request| (say, request)));
     let about = all.filter(|(_, request)| request.matches(facts.method, &facts.path));
     about.min_by_key(|(say, request)| {

@@ -72,7 +72,7 @@ fn other_query(facts: &Facts, rule: &AllowRule) -> Result<String, String> {
     }
     Err(match rule.origin {
         Origin::Group => format!("# change or remove `query` in the {} at {}", summary::header(rule.leave), rule.at),
-        Origin::Preset(_) | Origin::Base => format!(
+        Origin::Preset(_) | Origin::Skill(_) | Origin::Base => format!(
             "# the {} at {} says what the query must be; add one of your own for another",
             summary::header(rule.leave),
             rule.at
@@ -208,6 +208,7 @@ fn lift_binding(origin: &Origin, at: &RuleRef, header: &str, does: &str) -> Vec<
     match origin {
         Origin::Group => vec![format!("# remove the {header} at {at}")],
         Origin::Preset(name) => vec![format!("# remove \"{name}\" from `use`: its rule at {at} {does}")],
+        Origin::Skill(name) => vec![format!("# `doorward skill remove {name}` takes it back: its rule at {at} {does}")],
         Origin::Base => Vec::new(),
     }
 }

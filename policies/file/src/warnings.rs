@@ -22,7 +22,7 @@ pub(crate) fn all(parts: &[Part], policy: &Policy) -> Vec<Problem> {
 
 /// The allows that the owner wrote, each with its part and place.
 fn own_allows(parts: &[Part]) -> impl Iterator<Item = (&Part, &Range<usize>, &AllowRule)> {
-    let own = parts.iter().filter(|part| !part.is_preset());
+    let own = parts.iter().filter(|part| part.is_the_groups());
     own.flat_map(|part| part.file.allows.iter().map(move |(span, rule)| (part, span, rule)))
 }
 
@@ -98,7 +98,7 @@ fn unreachable(parts: &[Part]) -> Vec<Problem> {
     for (host, nets) in rules().chain(tunnels()) {
         private.entry(host).or_default().extend(nets);
     }
-    let own = parts.iter().filter(|part| !part.is_preset());
+    let own = parts.iter().filter(|part| part.is_the_groups());
     let places = own.flat_map(|part| {
         // Nobody is asked about addresses, so what an [[ask]] names is public or never reached.
         let allows = part.file.allows.iter().map(|(span, rule)| (span, &rule.host));
@@ -135,7 +135,7 @@ fn special(host: &Host) -> Option<(Vec<std::net::IpAddr>, &'static str)> {
 /// Rules that stand twice in one file.
 fn twice(parts: &[Part]) -> Vec<Problem> {
     let mut warnings = Vec::new();
-    for part in parts.iter().filter(|part| !part.is_preset()) {
+    for part in parts.iter().filter(|part| part.is_the_groups()) {
         let file = &part.file;
         let allows = file.allows.iter().map(|(span, rule)| (span.clone(), RuleSummary::from(rule)));
         let tunnels = file.tunnels.iter().map(|(span, rule)| (span.clone(), RuleSummary::from(rule)));
@@ -156,7 +156,7 @@ fn twice(parts: &[Part]) -> Vec<Problem> {
 
 /// Tunnels of the group's own file to one host that is opened all the same.
 fn unused_tunnels(parts: &[Part], policy: &Policy) -> Vec<Problem> {
-    let own = parts.iter().filter(|part| !part.is_preset());
+    let own = parts.iter().filter(|part| part.is_the_groups());
     own.flat_map(|part| part.file.tunnels.iter().map(move |(span, rule)| (part, span, rule)))
         .filter_map(|(part, span, rule)| {
             let HostPattern::Exact(host) = &rule.host else { return None };

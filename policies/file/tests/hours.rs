@@ -81,9 +81,8 @@ fn a_refusal_says_when_and_what_would_lift_it() {
     let own = "use = [\"weather\"]\n".to_owned();
     let preset = read("a.test", BY_DAY) + &tunnel(BY_DAY);
     let texts = policy_file::Texts {
-        file: source("family.toml", own.clone()),
-        base: None,
         presets: vec![source("weather", preset)],
+        ..policy_file::Texts::of(source("family.toml", own.clone()))
     };
     let of_preset = policy_file::compile_all(&group, &texts).unwrap().policy;
     let lift = refused(&of_preset).lift.join("\n");

@@ -13,6 +13,7 @@ mod permits;
 mod properties;
 mod requests;
 mod sentences;
+mod skills;
 mod tools;
 mod verdicts;
 mod words;

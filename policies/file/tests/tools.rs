@@ -13,7 +13,7 @@ fn source(text: &str) -> Source {
 }
 
 fn texts(text: &str, base: Option<Source>) -> Texts {
-    Texts { file: source(text), base, presets: Vec::new() }
+    Texts { base, ..Texts::of(source(text)) }
 }
 
 fn policy(text: &str) -> Policy {

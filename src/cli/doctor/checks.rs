@@ -18,6 +18,7 @@ use crate::control::settings::fingerprint;
 use crate::gateway::policy_files::PolicyFiles;
 use crate::home::Home;
 use crate::sandboxes::mounts;
+use crate::skills;
 use crate::store::ledger::{VerifyError, check_key, verify};
 use crate::store::{Group, Millis, Store};
 
@@ -49,6 +50,7 @@ pub(super) async fn all(home: &Home) -> Vec<Check> {
     let in_force = status.iter().flat_map(|status| &status.policies).map(|one| (one.group.clone(), one.hash.clone()));
     checks.extend(policies(home, &in_force.collect()));
     checks.extend(names(&groups).flat_map(|group| mounts(home, &group)));
+    checks.extend(names(&groups).flat_map(|group| skills(home, &group)));
     checks.extend(folders::check(home, names(&groups)));
     checks.extend(tasks::check(home));
     checks
@@ -68,6 +70,19 @@ fn mounts(home: &Home, group: &GroupName) -> Vec<Check> {
         }
     };
     mounts::check(home, group).unwrap_or_default().into_iter().map(check).collect()
+}
+
+/// Whether a group's skills are what was accepted. A file that cannot be read is told where its policy is.
+fn skills(home: &Home, group: &GroupName) -> Vec<Check> {
+    let check = |skill: &skills::Accepted| {
+        let what = format!("skill {} of {group}", skill.name);
+        match skills::state(home, skill).told(group, skill) {
+            None => Check::fine(what, format!("as you accepted it, {}", skill.at)),
+            Some((found, fix)) => Check::warning(what, found, fix),
+        }
+    };
+    let all = skills::read(home, group).ok().and_then(Result::ok).unwrap_or_default();
+    all.iter().map(check).collect()
 }
 
 /// What hangs on `doorward.toml`.

@@ -71,6 +71,8 @@ fn what_it_left(home: &Home, name: &GroupName) -> Vec<(PathBuf, String)> {
         (previous(home.group_file(name)), "the settings before"),
         (home.policy_file(name), "its policy"),
         (previous(home.policy_file(name)), "the policy before"),
+        (home.skills_file(name), "its skills"),
+        (previous(home.skills_file(name)), "the skills before"),
     ];
     let is_there = |path: &Path| path.symlink_metadata().is_ok();
     all.into_iter().filter(|(path, _)| is_there(path)).map(|(path, what)| (path, what.to_owned())).collect()

@@ -279,5 +279,5 @@ pub(super) fn preset_alone(home: &Home, name: &GroupName) -> Result<Option<Texts
     let taken = policy_files::presets_in_force(home)?.into_iter().find(|taken| taken.name == name.as_str());
     let text = taken.map_or_else(|| shipped.to_owned(), |taken| taken.text);
     let file = Source { name: format!("preset {name}"), text };
-    Ok(Some(Texts { file, base: None, presets: Vec::new() }))
+    Ok(Some(Texts::of(file)))
 }

@@ -48,7 +48,7 @@ fn either(home: &Home, what: &str) -> Result<Policy, Failure> {
     policy_of(what, compile_named(home, &group)?)
 }
 
-pub(super) fn words(diff: &Diff) -> Styled {
+pub(in crate::cli) fn words(diff: &Diff) -> Styled {
     if diff.is_empty() {
         return "Nothing changes.".into();
     }

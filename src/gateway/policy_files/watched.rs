@@ -59,6 +59,11 @@ impl Watched {
         Self::new(path, format!("policies/{group}.toml"), false)
     }
 
+    /// What was accepted of a group's skills.
+    pub(super) fn of_skills(path: PathBuf, group: &GroupName) -> Self {
+        Self::new(path, format!("skills/{group}.toml"), false)
+    }
+
     /// `base.toml`.
     pub(super) fn base(path: PathBuf) -> Self {
         Self::new(path, "policies/base.toml".to_owned(), true)

@@ -60,7 +60,7 @@ impl PolicyFiles {
         let (say, hear) = mpsc::channel();
         let mut watcher = make(say.clone()).map_err(|error| tell_unwatched(&error)).ok();
         let mut watched = BTreeSet::new();
-        for folder in [self.home.policies_dir(), self.home.presets_dir()] {
+        for folder in [self.home.policies_dir(), self.home.skills_files_dir(), self.home.presets_dir()] {
             watch_folder(&mut watcher, &mut watched, folder);
         }
         *lock(&self.doors.say) = Some(say.clone());
@@ -82,7 +82,8 @@ impl PolicyFiles {
 
     /// The folders of what the files lead to.
     fn folders(&self) -> Vec<PathBuf> {
-        let groups: Vec<_> = lock(&self.groups).keys().map(|group| self.home.policy_file(group)).collect();
+        let of_group = |group| [self.home.policy_file(group), self.home.skills_file(group)];
+        let groups: Vec<_> = lock(&self.groups).keys().flat_map(of_group).collect();
         let base = lock(&self.base).path().to_owned();
         let target = |path: PathBuf| std::fs::canonicalize(path).ok()?.parent().map(ToOwned::to_owned);
         groups.into_iter().chain([base]).filter_map(target).collect()

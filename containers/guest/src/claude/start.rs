@@ -5,7 +5,7 @@ use std::{fs, io, process::Command};
 use serde_json::json;
 
 use crate::{
-    agents::{GLOBAL, SYSTEM_PROMPT},
+    agents::{GLOBAL, SKILLS, SYSTEM_PROMPT},
     claude::history,
     process::Process,
     protocol::McpServer,
@@ -63,6 +63,8 @@ fn command(servers: &[McpServer], model: Option<&str>, resume: Option<&str>) -> 
             "--strict-mcp-config",
         ])
         .args(["--append-system-prompt", SYSTEM_PROMPT, "--add-dir", GLOBAL])
+        // What it finds there in .claude/skills are skills.
+        .args(fs::exists(SKILLS).is_ok_and(|there| there).then_some(["--add-dir", SKILLS]).into_iter().flatten())
         .args(model.map(|model| ["--model", model]).into_iter().flatten())
         .args(resume.map(|session| ["--resume", session]).into_iter().flatten())
         .envs(ENVIRONMENT)

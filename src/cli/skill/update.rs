@@ -1,0 +1,115 @@
+//! `doorward skill update`: a skill as it is by now. What asks for nothing more is taken; what does is shown first.
+
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+use policies::GroupName;
+use policy_file::Diff;
+
+use super::super::policy::difference;
+use super::super::show::Styled;
+use super::super::{Failure, change, refused, show};
+use super::{add, failed, installed, not_installed, setting, values};
+use crate::home::Home;
+use crate::skills::{self, Accepted, Skill, State};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct UpdateArgs {
+    /// Its name; all of the group's where nothing is said
+    skill: Option<String>,
+    /// One group's alone
+    #[arg(long, value_parser = GroupName::parse)]
+    group: Option<GroupName>,
+    /// Another value of a setting
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting, requires = "skill")]
+    settings: Vec<(String, String)>,
+    /// Without asking
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(super) fn run(home: &Home, args: &UpdateArgs) -> Result<ExitCode, Failure> {
+    let groups = match &args.group {
+        Some(group) => {
+            change::known_group(home, group)?;
+            vec![group.clone()]
+        }
+        None => change::registered(home)?,
+    };
+    let (mut found, mut waits) = (0, 0);
+    for group in &groups {
+        let all = installed(home, group)?;
+        let chosen: Vec<_> =
+            all.iter().filter(|one| args.skill.as_ref().is_none_or(|name| *name == one.name)).collect();
+        if let (Some(name), true, true) = (&args.skill, chosen.is_empty(), args.group.is_some()) {
+            return Err(not_installed(name, group, &all));
+        }
+        found += chosen.len();
+        for skill in chosen {
+            waits += usize::from(!one(home, group, skill, args)?);
+        }
+    }
+    match (found, &args.skill) {
+        (0, Some(name)) => {
+            Err(refused(anyhow!("no group has a skill {name}; `doorward skill list` shows those there are")))
+        }
+        (0, None) => {
+            show::line("No group has a skill. `doorward skill list` shows those that ship.")?;
+            Ok(ExitCode::SUCCESS)
+        }
+        _ if waits > 0 => Err(refused(anyhow!(
+            "{waits} {} for your yes, and what you accepted stays; --yes takes what was shown",
+            if waits == 1 { "waits" } else { "wait" }
+        ))),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Whether nothing waits any more.
+fn one(home: &Home, group: &GroupName, old: &Accepted, args: &UpdateArgs) -> Result<bool, Failure> {
+    let name = &old.name;
+    let found = match skills::state(home, old) {
+        State::Gone(why) => return Err(refused(anyhow!("{name} of {group} stays as you accepted it: {why}"))),
+        State::Changed(found) => *found,
+        State::Same | State::Lost(_) => {
+            skills::origin(old).map_err(|why| refused(anyhow!("{name} of {group}: {why}")))?
+        }
+    };
+    let new = renewed(&found, old, args)?;
+    if (new.hash, &new.rules, &new.values) == (old.hash, &old.rules, &old.values) {
+        skills::keep(home, &found.tree).map_err(anyhow::Error::new)?;
+        show::line(format!("{name} of {group} is as you accepted it."))?;
+        return Ok(true);
+    }
+    // What does not load by now may have been anything.
+    let change = old.alone().ok().map(|before| Ok(policy_file::diff(&before, &new.alone()?))).transpose();
+    let change = change.map_err(|problems: desk::Problems| refused(problems))?;
+    show::line(words(group, old, &new, change.as_ref()))?;
+    let asks = change.as_ref().is_none_or(Diff::widens);
+    let question = format!("Take {name} as it is by now?");
+    if asks && !(args.yes || show::is_interactive() && show::asks(&question)?) {
+        return Ok(false);
+    }
+    add::put(home, group, &found, new)?;
+    show::line(format!("{name} of {group} is taken as it is by now; a sandbox that is open keeps the files before."))?;
+    Ok(true)
+}
+
+fn renewed(found: &Skill, old: &Accepted, args: &UpdateArgs) -> Result<Accepted, Failure> {
+    let mut said = old.values.clone();
+    // What is no setting any more is not asked about again.
+    said.retain(|name, _| found.settings.iter().any(|setting| setting.name == *name));
+    said.extend(values(&args.settings));
+    let values = found.values(&said).map_err(failed)?;
+    add::accepted(found, old.from.clone(), values)
+}
+
+fn words(group: &GroupName, old: &Accepted, new: &Accepted, change: Option<&Diff>) -> Styled {
+    let head = format!("Skill {} of {group}, from {} to {}:\n", old.name, old.hash.short(), new.hash.short());
+    Styled::from(head)
+        + match change {
+            Some(change) if change.is_empty() => "It asks for what you accepted; its files changed.".into(),
+            Some(change) => difference(change),
+            None => "What you accepted does not load in this version, so what it would change cannot be told.".into(),
+        }
+}
