@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use policies::{
-    Authority, BodyConditions, Bounds, Date, Facts, Fingerprint, Grant, GrantId, Granted, HostPattern, Moment, Narrow,
-    Part, Permit, Policy, RequestPattern, TimeOfDay, Verdict,
+    Authority, BodyConditions, Bounds, Date, Facts, Fingerprint, Grant, GrantId, Granted, HeadHash, HostPattern,
+    Moment, Narrow, Part, Permit, Policy, RequestPattern, TimeOfDay, Verdict,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -67,7 +67,7 @@ proptest! {
         let Some(group) = compiled(&text) else { return Ok(()) };
         let narrow = Narrow::new(parts);
         let helper = group.narrowed(narrow.clone());
-        let what = Fingerprint::of(group.group(), &facts, None);
+        let what = Fingerprint::of(group.group(), &facts, None, HeadHash::default());
         let yes = [Grant::kept(GrantId(1), what, Granted::Answer(Bounds::OF_AN_ANSWER))];
         let (by_group, by_helper) = (goes(&group, &facts, body, &[]), goes(&helper, &facts, body, &[]));
         prop_assert!(!matches!(helper.at(then()).decide(facts.clone()), Verdict::Ask(_)), "nobody is asked");
