@@ -128,7 +128,7 @@ pub fn check_key(group: &GroupName, agent: &Agent, policy: &Policy, config: &Con
     match agent {
         Agent::Claude { .. } => claude_key(group, policy, config),
         Agent::Codex { .. } => codex_key(group, policy, config),
-        Agent::Opencode { endpoint: None, .. } => model_key(group, policy, config),
+        Agent::Opencode { endpoint: None, model } => model_key(group, model.as_deref(), policy, config),
         Agent::Opencode { endpoint: Some(endpoint), .. } => reaches(group, policy, endpoint),
         // What a program of the owner's needs is theirs to know.
         Agent::Shell | Agent::Acp { .. } => Ok(()),
@@ -161,9 +161,21 @@ fn codex_key(group: &GroupName, policy: &Policy, config: &Config) -> Result<(), 
     }
 }
 
-/// Some model, by whichever key.
-fn model_key(group: &GroupName, policy: &Policy, config: &Config) -> Result<(), NoKey> {
-    let thinks = policy.rules().allows.iter().filter(|rule| rule.model);
+/// The hosts of opencode's providers, as far as presets lead there.
+const PROVIDERS: [(&str, &str); 5] = [
+    ("anthropic", "api.anthropic.com"),
+    ("google", "generativelanguage.googleapis.com"),
+    ("mistral", "api.mistral.ai"),
+    ("openai", "api.openai.com"),
+    ("openrouter", "openrouter.ai"),
+];
+
+/// The model that is named, or some, by whichever key.
+fn model_key(group: &GroupName, model: Option<&str>, policy: &Policy, config: &Config) -> Result<(), NoKey> {
+    let provider = model.and_then(|model| model.split_once('/')).map(|(provider, _)| provider);
+    let host = PROVIDERS.iter().find(|(name, _)| Some(*name) == provider).map(|(_, host)| *host);
+    let leads_there = |rule: &policies::AllowRule| host.is_none_or(|host| rule.host.to_string() == host);
+    let thinks = policy.rules().allows.iter().filter(|rule| rule.model && leads_there(rule));
     let wanted: Vec<&Arc<str>> = thinks.filter_map(|rule| rule.credential.as_ref()).collect();
     let Some(first) = wanted.first() else { return Err(NoKey::Model(group.clone())) };
     match wanted.iter().any(|name| variable(config, name).is_some()) {
@@ -211,6 +223,9 @@ mod tests {
         let key = "[credentials.openai]\nsecret = \"env:X\"\nhosts = [\"api.openai.com\"]\n\
                    place = [\"header:authorization\"]\nenv = \"OPENAI_API_KEY\"";
         assert_eq!(check(&opencode(None), "use = [\"openai\"]", key), Ok(()));
+        let mistral = Agent::Opencode { model: Some("mistral/mistral-large-latest".to_owned()), endpoint: None };
+        let why = check(&mistral, "use = [\"openai\", \"mistral\"]", key).unwrap_err().to_string();
+        assert!(why.contains("doorward credential add mistral"), "another's key is none: {why}");
         let nas = "[[allow]]\nhost = \"nas.example\"\nscheme = \"http\"\nports = [11434]\ndo = [\"POST /v1/**\"]\n";
         assert_eq!(check(&opencode(Some("http://nas.example:11434/v1")), nas, ""), Ok(()));
         for (endpoint, policy, config, wanted) in [

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
-use support::{Anthropic, Asked, Chat, Does, Home, Key, Response, Upstream, until};
+use support::{Anthropic, Asked, Audit, Chat, Does, Home, Key, Response, Upstream, until};
 
 /// Where the models of helpers wait until the test has looked.
 #[derive(Clone, Default)]
@@ -46,6 +46,11 @@ fn asks_for(asked: &Asked, helpers: &[Value]) -> Does {
 
 fn is_helper(asked: &Asked, name: &str) -> bool {
     asked.mentions(&format!("kind=\"helper\">You are {name}"))
+}
+
+/// What the log knows of helpers that were asked for.
+fn delegated(audit: &Audit) -> Vec<&Value> {
+    audit.0.iter().filter(|record| record["operation"]["name"] == "delegate").collect()
 }
 
 const PAGES: &str = "\
@@ -126,7 +131,7 @@ fn a_turned_helper_gets_nothing_out_and_the_other_answers() {
     assert!(!said.contains("private.txt"), "the group's folder is not its own: {said}");
     assert!(pages.requests().iter().all(|request| request.method == "GET"), "{:?}", pages.requests());
     let audit = home.audit();
-    let parent = audit.with("operation", "delegate")[0]["sandbox"].clone();
+    let parent = delegated(&audit)[0]["sandbox"].clone();
     let evil = audit.only("host", "evil.example");
     assert_eq!((&evil["verdict"], evil["sandbox"] == parent), (&json!("deny"), false));
     assert_eq!(anthropic.refused(), [""; 0]);
@@ -186,6 +191,5 @@ fn the_owner_says_whether_each_is_heard_and_how_many_there_are() {
     chat.send("m2", "again?");
     let said: String = chat.until_done("m2").into_iter().map(|(_, text, _)| text).collect();
     assert!(said.contains("may have no helpers") || said.contains("\"helpers\""), "{said}");
-    let refused = home.audit().with("operation", "delegate").len();
-    assert_eq!(refused, 2);
+    assert_eq!(delegated(&home.audit()).len(), 2);
 }

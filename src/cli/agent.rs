@@ -11,7 +11,7 @@ use toml_edit::{Array, Value};
 use super::change::{self, failed, finish};
 use super::{Failure, environment, image, progress, reach, refused, show, usage};
 use crate::agents;
-use crate::config::{Agent, Config, GroupSettings, services};
+use crate::config::{Agent, Config, GroupSettings};
 use crate::control::client::ClientError;
 use crate::control::protocol::{Answer, Request};
 use crate::edit::{Edit, Rule};
@@ -206,9 +206,10 @@ fn keys(home: &Home, group: &GroupName, config: &Config, settings: &GroupSetting
     let compiled = PolicyFiles::compile(home, group).map_err(refused)?;
     for agent in settings.agents() {
         if let Err(missing) = agents::check_key(group, agent, &compiled.policy, config) {
-            let known = compiled.policy.credentials().iter().filter_map(|name| services::named(name, None)).next();
-            let next =
-                known.map(|service| format!("\nNext: doorward credential add {}", service.name)).unwrap_or_default();
+            let next = match &missing {
+                agents::NoKey::Credential(_, name) => format!("\nNext: doorward credential add {name}"),
+                _ => String::new(),
+            };
             return Err(refused(anyhow!("written, but {missing}{next}")));
         }
     }

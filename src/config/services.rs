@@ -124,16 +124,22 @@ const ALL: [Service; 12] = [
 const MODELS: [&str; 5] =
     ["api.anthropic.com", "api.mistral.ai", "api.openai.com", "generativelanguage.googleapis.com", "openrouter.ai"];
 
+/// The numbers of conversations and turns, as opencode and Codex name them.
+const OF_CONVERSATIONS: [&str; 6] = [
+    "header:session-id",
+    "header:thread-id",
+    "header:x-codex-turn-metadata",
+    "header:x-codex-window-id",
+    "header:x-session-affinity",
+    "header:x-session-id",
+];
+
 /// Headers that authenticate nobody at any of these hosts, though their names could: agents send the number of their
 /// own conversation to models.
 pub(super) fn harmless_at(hosts: impl IntoIterator<Item = String>) -> &'static [&'static str] {
     let mut hosts = hosts.into_iter().peekable();
     let some = hosts.peek().is_some();
-    if some && hosts.all(|host| MODELS.contains(&&*host)) {
-        &["header:x-session-affinity", "header:x-session-id"]
-    } else {
-        &[]
-    }
+    if some && hosts.all(|host| MODELS.contains(&&*host)) { &OF_CONVERSATIONS } else { &[] }
 }
 
 /// All of them.
@@ -181,7 +187,7 @@ mod tests {
             let config = Config::parse("doorward.toml", &text, Path::new("/")).unwrap();
             config.credentials["a"].harmless.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
-        assert_eq!(harmless("[\"api.anthropic.com\"]"), ["header:x-session-affinity", "header:x-session-id"]);
+        assert_eq!(harmless("[\"api.anthropic.com\"]"), OF_CONVERSATIONS);
         assert_eq!(harmless("[\"api.anthropic.com\", \"mine.example\"]"), [""; 0]);
         assert_eq!(harmless("[\"mine.example\"]"), [""; 0]);
     }

@@ -87,8 +87,10 @@ pub static PROGRAMS: [AgentProgram; 3] = [
         title: "Codex",
         command: "codex-acp",
         version: "0.16.0",
-        // It knows no `--version`, and says it in the protocol.
-        says_version: r#"echo '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":1}}' | codex-acp 2>/dev/null | grep -o '"title":"Codex","version":"[^"]*"'"#,
+        // It knows no `--version`, says it in the protocol, and does not end with its input.
+        says_version: r#"said=$(mktemp); echo '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":1}}' |
+            codex-acp >"$said" 2>/dev/null &
+            for try in $(seq 300); do grep -o '"title":"Codex","version":"[^"]*"' "$said" && break; sleep 0.1; done; kill $!"#,
         megabytes: 75,
         wheel: None,
         builds: &[
