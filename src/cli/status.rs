@@ -5,16 +5,19 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::{Failure, environment, progress, refused, show, times};
+use crate::config::Config;
 use crate::control::client::{Client, ClientError};
 use crate::control::planned::{PlannedTasks, TaskFailed, TaskPaused};
 use crate::control::protocol::{Answer, PausedGroup, Request, Status};
 use crate::digest::LastDrill;
 use crate::home::Home;
+use crate::meters::{self, Report};
 use crate::pipeline::pausing;
+use crate::store::ledger::AuditReader;
 use crate::store::now;
 
-/// Show what the daemon is doing: which groups have a sandbox, which wait for one, how tasks and channels stand, and what
-/// waits for you.
+/// Show what the daemon is doing: which groups have a sandbox, which wait for one, how tasks and channels stand, what waits
+/// for you, and what models cost today.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
@@ -37,9 +40,12 @@ pub(super) async fn run(home: &Home, args: StatusArgs) -> Result<ExitCode, Failu
         return Err(refused(anyhow::anyhow!("no daemon runs for this home; `doorward up` starts one")));
     };
     let drill = LastDrill::read(&home.last_drill());
+    let today = Today::of(home)?;
     match progress::while_waiting("asking the daemon", client.ask(&Request::Status {})).await? {
-        (Answer::Status(status), _) if args.json => show::json(&WithDrill { status, last_drill: drill })?,
-        (Answer::Status(status), _) => show::line([text(&status), beside(&status), drilled(drill)].concat())?,
+        (Answer::Status(status), _) if args.json => show::json(&Whole { status, today, last_drill: drill })?,
+        (Answer::Status(status), _) => {
+            show::line([text(&status), beside(&status), today.in_words(), drilled(drill)].concat())?;
+        }
         _ => return Err(ClientError::Unexpected.into()),
     }
     Ok(ExitCode::SUCCESS)
@@ -47,10 +53,44 @@ pub(super) async fn run(home: &Home, args: StatusArgs) -> Result<ExitCode, Failu
 
 /// What the daemon says, and what it need not be asked.
 #[derive(Serialize)]
-struct WithDrill {
+struct Whole {
     #[serde(flatten)]
     status: Status,
+    today: Today,
     last_drill: Option<LastDrill>,
+}
+
+/// What the models of all groups used up since midnight.
+#[derive(Debug, Default, Serialize)]
+struct Today {
+    tokens: u64,
+    /// In millionths of a US dollar.
+    cost: u64,
+}
+
+impl Today {
+    fn of(home: &Home) -> Result<Self, Failure> {
+        if !home.audit_log().is_dir() {
+            return Ok(Today::default());
+        }
+        let used = AuditReader::open(&home.audit_log())?.tokens_since(None, times::clock(home).start_of_day())?;
+        // Settings that are wrong are the doctor's business.
+        let prices = Config::load(home).unwrap_or_default().prices.with_shipped();
+        let add = |sum: Today, report: Report| Today {
+            tokens: sum.tokens.saturating_add(report.tokens),
+            cost: sum.cost.saturating_add(report.cost),
+        };
+        Ok(meters::report(used, &prices).into_iter().fold(Today::default(), add))
+    }
+
+    fn in_words(&self) -> String {
+        match self.tokens {
+            0 => String::new(),
+            tokens => {
+                format!("\nModels today: {tokens} tokens, {}; `doorward usage` has more", desk::money::about(self.cost))
+            }
+        }
+    }
 }
 
 /// What is around it, and what waits for the owner.
@@ -181,7 +221,8 @@ mod tests {
             },
         };
         let drill = LastDrill { at: 0, group: "family".into(), passed: true };
-        let text = [text(&status), beside(&status), drilled(Some(drill))].concat();
+        let today = Today { tokens: 94_068, cost: 420_000 };
+        let text = [text(&status), beside(&status), today.in_words(), drilled(Some(drill))].concat();
         show::assert_fits(&text.as_str().into());
         for line in [
             "family is being answered, for 95 s",
@@ -196,6 +237,7 @@ mod tests {
             "Tasks: 3 planned; the next is task 4 of family, at ",
             "Task 2 of club failed 3 times within a day",
             "Task 5 of work is paused: it failed 5 times in a row; `doorward task resume 5` has it go on",
+            "Models today: 94068 tokens, 0.42 USD",
             "1 open question: `doorward ask`",
             "2 undelivered messages: `doorward undelivered`",
             "from family: nothing got out",
