@@ -94,7 +94,7 @@ fn whatever_is_killed_each_task_is_answered_once() {
 
 impl Stage {
     fn life(&mut self, number: u64, dice: &mut StdRng) {
-        let step = STEPS.into_iter().cycle().nth(usize::try_from(number).unwrap() % STEPS.len()).unwrap();
+        let step = STEPS[usize::try_from(number).unwrap() % STEPS.len()];
         let mut due = || 200 + dice.random_range(0..600);
         let (says, sends) = (
             format!("touch began-{number}; echo [t-{number}]"),
