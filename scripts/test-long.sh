@@ -10,6 +10,16 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/say.sh
 page=docs/test-long.md
+found=$(mktemp)
+trap 'rm -f "$found" "$found.all"' EXIT
+
+# Runs something, and keeps what it says that it measured.
+measured() {
+    "$@" 2>&1 | tee "$found.all"
+    local result=${PIPESTATUS[0]}
+    sed -n 's/^measured: /: /p' "$found.all" | tail -1 >"$found"
+    return "$result"
+}
 
 evenings() { DOORWARD_EVENINGS=10 cargo test --locked --test household -- --nocapture; }
 whatsapp() {
@@ -19,8 +29,9 @@ whatsapp() {
 line() { cargo test --locked -p doorward-line --test line -- kills:: many::; }
 fuzz() { scripts/fuzz.sh 60; }
 kills() { DOORWARD_KILLS=300 cargo test --locked --test kills -- --nocapture; }
-queue() { DOORWARD_QUEUE=10000 cargo test --locked -p doorward --lib -- a_long_queue_of_many_groups; }
-tasks() { DOORWARD_KILLS=300 cargo test --locked --test tasks -- --nocapture whatever_is_killed; }
+queue() { DOORWARD_QUEUE=10000 measured cargo test --locked -p doorward --lib -- --nocapture a_long_queue_of_many_groups; }
+rest() { DOORWARD_REST=60 measured cargo test --locked --test rest -- --nocapture; }
+tasks() { DOORWARD_KILLS=1000 measured cargo test --locked --test tasks -- --nocapture whatever_is_killed; }
 guards() { scripts/guards.sh; }
 packages() { scripts/package-test.sh "$(scripts/target.sh)/debug" long; }
 
@@ -32,7 +43,8 @@ about() {
         fuzz) echo "a minute of unheard-of inputs for each reader" ;;
         kills) echo "three hundred deaths under load, with a full disk and a clock that jumps" ;;
         queue) echo "ten thousand messages that wait for two hundred groups" ;;
-        tasks) echo "three hundred deaths around tasks that are due" ;;
+        rest) echo "a minute of a daemon that has nothing to do" ;;
+        tasks) echo "a thousand deaths on the way of tasks, files and messages" ;;
         guards) echo "each guard taken away, and noticed" ;;
         packages) echo "a package installed, used, upgraded, run as a service and purged in a Debian of its own" ;;
         *) return 1 ;;
@@ -51,9 +63,9 @@ note_result() {
 }
 
 parts=("$@")
-[ "${#parts[@]}" -gt 0 ] || parts=(evenings whatsapp line kills queue tasks fuzz guards packages)
+[ "${#parts[@]}" -gt 0 ] || parts=(evenings whatsapp line kills queue rest tasks fuzz guards packages)
 for part in "${parts[@]}"; do
-    about "$part" >/dev/null || fail "There is no part $part." "The parts: evenings, whatsapp, line, kills, queue, tasks, fuzz, guards, packages."
+    about "$part" >/dev/null || fail "There is no part $part." "The parts: evenings, whatsapp, line, kills, queue, rest, tasks, fuzz, guards, packages."
 done
 
 say "Building"
@@ -63,8 +75,9 @@ failed=()
 for part in "${parts[@]}"; do
     say "$part: $(about "$part")"
     started=$SECONDS
+    : >"$found"
     if "$part"; then result=passed; else result=FAILED failed+=("$part"); fi
-    note_result "$part" "$result" $((SECONDS - started))
+    note_result "$part" "$result$(cat "$found")" $((SECONDS - started))
     note "$part: $result after $((SECONDS - started)) s"
 done
 [ "${#failed[@]}" = 0 ] || fail "Failed: ${failed[*]}" "What it said stands above; $page has the results."

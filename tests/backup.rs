@@ -10,7 +10,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{CTRL_C, Home, Ran, Running, Terminal, docker, program, random_key, until};
+use support::{CTRL_C, Chat, Home, Ran, Running, Terminal, docker, program, random_key, until};
 
 const PASSPHRASE: &str = "four words and a door";
 const NOTHING: &str = "# nothing\n";
@@ -196,13 +196,18 @@ fn a_backup_in_the_middle_of_everything_is_whole() {
 /// One that is being carried out, and one that waits behind it: the restored home carries each out once.
 #[test]
 fn tasks_that_are_due_come_along_and_are_carried_out_once() {
-    let home = Home::new().group("family").policy("family", NOTHING);
+    let home = Home::new().group("family").policy("family", NOTHING).group("busy");
     let daemon = home.up();
     for command in ["touch began; until [ -e go ]; do sleep 0.05; done; echo first >>ran", "echo second >>ran"] {
         let made = home.run(&["task", "add", "family", command, "--every", "2h", "--json"]).ok().json();
         home.run(&["task", "run-now", &made["task"].to_string()]).ok();
     }
     until("the first to be carried out", || home.group_folder("family").join("began").exists());
+    // Meanwhile the database is written to without a pause.
+    let mut busy = Chat::open(&home, "busy");
+    let messages: Vec<String> = (0..200).map(|number| format!("m{number}")).collect();
+    messages.iter().for_each(|id| busy.send(id, "echo busy"));
+    busy.until_done("m0");
     let there = Elsewhere::new();
     let (file, restored) = (there.at("home.backup"), there.at("restored"));
     backup(&home, &file, &[]).ok();

@@ -1,17 +1,15 @@
 //! Tasks from the command line to the chat, on the real daemon with real sandboxes; and killed around every step.
-//!
-//! `DOORWARD_KILLS=50` kills it that often.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests drive programs, and fail by panicking")]
 #![allow(clippy::print_stderr, reason = "whoever repeats it wants to know what was drawn")]
 
 mod support;
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+#[path = "tasks/deaths.rs"]
+mod deaths;
 
 use serde_json::Value;
-use support::{Chat, Daemon, Home, Response, Upstream, eventually, until};
+use support::{Chat, Home, Response, Upstream, until};
 
 const POLICY: &str = "\
 [[allow]]
@@ -149,40 +147,4 @@ fn a_run_of_a_task_that_only_read_is_repeated_after_a_kill_and_one_that_wrote_is
         assert_eq!(server.lines(), lines);
         assert_eq!(states(&home, task), [if kind == "reply" { "done" } else { "failed" }]);
     }
-}
-
-/// Wherever it is killed, each task is answered once.
-#[test]
-fn whatever_is_killed_each_task_is_answered_once() {
-    let kills: u64 = std::env::var("DOORWARD_KILLS").map_or(4, |number| number.parse().expect("a number"));
-    let home = Home::new().group("family");
-    let mut tasks = Vec::new();
-    for round in 0..kills {
-        let daemon: Daemon = home.up();
-        for n in 0..3 {
-            let millis = rand::random_range(0..1500);
-            tasks.push(in_millis(&home, "family", &format!("echo {round}-{n}"), 200 + millis, &[]));
-        }
-        let lives = rand::random_range(0..2500);
-        eprintln!("round {round}: killed after {lives} ms");
-        std::thread::sleep(Duration::from_millis(lives));
-        daemon.kill();
-    }
-    let _daemon = home.up();
-    for task in &tasks {
-        until("a task to be over", || states(&home, *task).first().is_some_and(|state| state != "open"));
-    }
-    let mut chat = Chat::open(&home, "family");
-    let mut said: BTreeMap<String, usize> = BTreeMap::new();
-    while said.values().sum::<usize>() < tasks.len() {
-        let (kind, text) = unasked(&mut chat);
-        assert_eq!(kind, "reply", "{text}");
-        *said.entry(text).or_default() += 1;
-    }
-    assert_eq!(said.len(), tasks.len(), "{said:?}");
-    for task in &tasks {
-        assert_eq!(states(&home, *task), ["done"]);
-    }
-    let queued = eventually("nothing more to be said", || Some(home.run(&["undelivered"]).ok()));
-    queued.prints("Everything was delivered");
 }

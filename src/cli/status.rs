@@ -7,18 +7,20 @@ use policies::GroupName;
 use serde::Serialize;
 
 use super::{Failure, change, environment, progress, refused, show, times};
-use crate::config::GroupSettings;
+use crate::config::{Config, GroupSettings};
 use crate::control::client::{Client, ClientError};
 use crate::control::planned::{PlannedTasks, TaskFailed, TaskPaused};
 use crate::control::protocol::{Answer, PausedGroup, Request, Status};
 use crate::digest::LastDrill;
 use crate::home::Home;
+use crate::meters::{self, Report};
 use crate::pipeline::pausing;
 use crate::skills;
+use crate::store::ledger::AuditReader;
 use crate::store::now;
 
-/// Show what the daemon is doing: which groups have a sandbox, which wait for one, how tasks and channels stand, and what
-/// waits for you.
+/// Show what the daemon is doing: which groups have a sandbox, which wait for one, how tasks and channels stand, what waits
+/// for you, and what models cost today.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
@@ -41,14 +43,15 @@ pub(super) async fn run(home: &Home, args: StatusArgs) -> Result<ExitCode, Failu
         return Err(refused(anyhow::anyhow!("no daemon runs for this home; `doorward up` starts one")));
     };
     let drill = LastDrill::read(&home.last_drill());
-    let skills = changed_skills(home);
+    let (today, skills) = (Today::of(home)?, changed_skills(home));
     match progress::while_waiting("asking the daemon", client.ask(&Request::Status {})).await? {
         (Answer::Status(status), _) if args.json => {
-            show::json(&WithDrill { status, last_drill: drill, changed_skills: skills })?;
+            show::json(&Whole { status, today, last_drill: drill, changed_skills: skills })?;
         }
         (Answer::Status(status), _) => {
             let told = told(&skills);
-            show::line([text(&status), servers(home), beside(&status), told, drilled(drill)].concat())?;
+            let parts = [text(&status), servers(home), beside(&status), today.in_words(), told, drilled(drill)];
+            show::line(parts.concat())?;
         }
         _ => return Err(ClientError::Unexpected.into()),
     }
@@ -57,9 +60,10 @@ pub(super) async fn run(home: &Home, args: StatusArgs) -> Result<ExitCode, Failu
 
 /// What the daemon says, and what it need not be asked.
 #[derive(Serialize)]
-struct WithDrill {
+struct Whole {
     #[serde(flatten)]
     status: Status,
+    today: Today,
     last_drill: Option<LastDrill>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     changed_skills: Vec<String>,
@@ -81,6 +85,39 @@ fn server(server: &McpServer) -> String {
             format!("{} ({})", server.name, command.first().map_or("?", String::as_str))
         }
         McpPlace::Host { url, .. } => format!("{} ({url})", server.name),
+    }
+}
+
+/// What the models of all groups used up since midnight.
+#[derive(Debug, Default, Serialize)]
+struct Today {
+    tokens: u64,
+    /// In millionths of a US dollar.
+    cost: u64,
+}
+
+impl Today {
+    fn of(home: &Home) -> Result<Self, Failure> {
+        if !home.audit_log().is_dir() {
+            return Ok(Today::default());
+        }
+        let used = AuditReader::open(&home.audit_log())?.tokens_since(None, times::clock(home).start_of_day())?;
+        // Settings that are wrong are the doctor's business.
+        let prices = Config::load(home).unwrap_or_default().prices.with_shipped();
+        let add = |sum: Today, report: Report| Today {
+            tokens: sum.tokens.saturating_add(report.tokens),
+            cost: sum.cost.saturating_add(report.cost),
+        };
+        Ok(meters::report(used, &prices).into_iter().fold(Today::default(), add))
+    }
+
+    fn in_words(&self) -> String {
+        match self.tokens {
+            0 => String::new(),
+            tokens => {
+                format!("\nModels today: {tokens} tokens, {}; `doorward usage` has more", desk::money::about(self.cost))
+            }
+        }
     }
 }
 
@@ -240,8 +277,9 @@ mod tests {
             },
         };
         let drill = LastDrill { at: 0, group: "family".into(), passed: true };
-        let text =
-            [text(&status), beside(&status), told(&["weather of club".to_owned()]), drilled(Some(drill))].concat();
+        let today = Today { tokens: 94_068, cost: 420_000 };
+        let skills = told(&["weather of club".to_owned()]);
+        let text = [text(&status), beside(&status), today.in_words(), skills, drilled(Some(drill))].concat();
         show::assert_fits(&text.as_str().into());
         for line in [
             "family is being answered, for 95 s",
@@ -258,6 +296,7 @@ mod tests {
             "Tasks: 3 planned; the next is task 4 of family, at ",
             "Task 2 of club failed 3 times within a day",
             "Task 5 of work is paused: it failed 5 times in a row; `doorward task resume 5` has it go on",
+            "Models today: 94068 tokens, 0.42 USD",
             "1 open question: `doorward ask`",
             "2 undelivered messages: `doorward undelivered`",
             "Not what you accepted by now: weather of club",

@@ -137,9 +137,12 @@ impl Operations {
         if operation.has_effect() && !self.paces.take(group, Instant::now()) {
             return Err(too_fast());
         }
+        let Some(beyond) = request.beyond(self, caller)? else { return Ok(()) };
+        self.owner_says_yes(caller, operation, &beyond).await?;
+        // A task may be another by now, and somebody have another name.
         match request.beyond(self, caller)? {
-            Some(beyond) => self.owner_says_yes(caller, operation, &beyond).await,
-            None => Ok(()),
+            Some(now) if now == beyond => Ok(()),
+            _ => Err(Refusal::new(Code::OperationRefused, "what this is about has changed meanwhile; ask once more")),
         }
     }
 

@@ -1,7 +1,10 @@
 //! An agent that knows people by stand-ins: what it says reads like names in its chat, and what it reads has none.
 
 use super::*;
-use crate::store::Answered;
+use crate::approvals::By;
+use crate::approvals::reading::Answer;
+use crate::channels::protocol::Sender;
+use crate::store::{Answered, Means, NewMessage};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_agent_has_said_by_stand_ins_reads_like_names() {
@@ -41,4 +44,29 @@ async fn what_an_agent_has_said_by_stand_ins_reads_like_names() {
         listed.contains("call Person 1") && listed.contains("remind Person 1") && !listed.contains("Anna"),
         "{listed}"
     );
+}
+
+/// The owner said yes to a text with a name in it, which is another by then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_yes_is_not_for_what_has_changed_meanwhile() {
+    let house = House::new();
+    house.add("club");
+    let settings = "agent = \"claude\"\n[privacy]\npeople = \"stand-ins\"\n";
+    std::fs::write(house.home.group_file(&group("family")), settings).unwrap();
+    let door = house.door("family");
+    house.answers("family", &door);
+    let call = house.call("family", "send_message", json!({ "text": "Person 1 is late", "chat": "club" }));
+    let answers = async {
+        house.until_asked(1).await;
+        let ask = house.owner.open_asks().unwrap().pop().unwrap();
+        assert!(ask.says.contains("Anna is late"), "{}", ask.says);
+        let sender = Sender { id: "anna".into(), name: "Free money".into() };
+        let (family, means) = (group("family"), Means::Talk);
+        let new = NewMessage { group: &family, id: "m2", sender: &sender, text: "hi", at: 2, means, quote: None };
+        house.store.insert_message(&new).unwrap();
+        house.owner.answer(&ask, &Answer { what: Answered::Once, because: None, all: false }, By::Command).unwrap();
+    };
+    let (called, ()) = tokio::join!(call, answers);
+    assert!(called.unwrap_err().contains("has changed meanwhile"));
+    assert!(!house.told().iter().any(|(group, _)| group == "club"), "{:?}", house.told());
 }

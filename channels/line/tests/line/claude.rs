@@ -163,3 +163,29 @@ fn a_victim_called_in_a_group_sends_nothing_to_a_stranger() {
     let log = daemon.stop().ok().err;
     nothing_of_strangers(&home, &log);
 }
+
+/// Names, numbers and mentions of the group's people stay on this side of the model.
+#[test]
+fn claude_knows_a_family_by_stand_ins() {
+    let key = Key::api();
+    let anthropic = Anthropic::start(key.clone(), says_what_it_heard);
+    let (home, mut whatsapp) = with_claude(&key, &anthropic, "own-number", &[("family", FAMILY)]);
+    let settings = home.at("groups/family.toml");
+    let agent = std::fs::read_to_string(&settings).unwrap();
+    std::fs::write(&settings, format!("{agent}\n[privacy]\npeople = \"stand-ins\"\n")).unwrap();
+    let _daemon = home.up();
+    let number = |jid: &str| jid.split('@').next().unwrap().to_owned();
+    let (of_anna, of_ben) = (number(ANNA), number(BEN));
+    whatsapp.write_group(FAMILY, BEN, "G1", &format!("call Anna: +{of_anna}"));
+    whatsapp.until_taken("G1");
+    whatsapp.write_group(FAMILY, ANNA, "G2", &format!("@Doorward who is @{of_ben}, is it Ben?"));
+    let answer = answer_to_both(&mut whatsapp);
+    assert!(answer.text.contains("call Anna: Anna") && answer.text.contains("who is @Ben, is it Ben?"), "{answer:?}");
+    let asked = anthropic.asked();
+    assert!(asked[0].mentions("who is @Person 1, is it Person 1?"), "{asked:?}");
+    assert!(asked[0].mentions("call Person 2: Person 2"), "{asked:?}");
+    for name in ["Anna", &of_anna, &of_ben] {
+        assert!(!asked.iter().any(|asked| asked.mentions(name)), "{name}: {asked:?}");
+    }
+    assert_eq!(anthropic.refused(), [""; 0]);
+}
