@@ -39,7 +39,7 @@ libc_of() {
     {
         objdump -T "$1" | grep -o 'GLIBC_[0-9][0-9.]*' | cut -c 7-
         # Packed relocations.
-        if objdump -p "$1" | grep -q GLIBC_ABI_DT_RELR; then echo 2.36; fi
+        if objdump -p "$1" | grep GLIBC_ABI_DT_RELR >/dev/null; then echo 2.36; fi
     } | sort -uV | tail -n 1
 }
 
