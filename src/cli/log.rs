@@ -14,9 +14,10 @@ use tokio::sync::Notify;
 use tracing::callsite::Identifier;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::home::Home;
 use file::LogFile;
@@ -50,10 +51,10 @@ struct Line {
 }
 
 /// Sets the log up, for the life of the process: on standard error, and in the home's own files.
+#[expect(clippy::disallowed_methods, reason = "what is logged is no setting of a home's")]
 pub(super) fn begin(home: &Home, json: bool) -> anyhow::Result<Log> {
     // What agents say over MCP is theirs; at every level, that library logs some of it.
-    let filter = EnvFilter::builder().with_default_directive(Level::INFO.into()).from_env_lossy();
-    let filter = filter.add_directive("rmcp=off".parse()?);
+    let filter = wanted(std::env::var("RUST_LOG").ok().as_deref()).with_target("rmcp", LevelFilter::OFF);
     let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let lines = if json { lines.json().boxed() } else { lines.compact().boxed() };
     let bounded = Bounded::default();
@@ -67,6 +68,12 @@ pub(super) fn begin(home: &Home, json: bool) -> anyhow::Result<Log> {
     set.map_err(|error| anyhow::anyhow!("logging cannot be set up: {error}"))?;
     tokio::spawn(tell(bounded.clone()));
     Ok(Log(bounded))
+}
+
+/// What is shown: as `RUST_LOG` says, which may be `debug` or `doorward=debug,proxy=trace`.
+fn wanted(said: Option<&str>) -> Targets {
+    let said = said.filter(|said| !said.trim().is_empty()).and_then(|said| said.parse().ok());
+    said.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO))
 }
 
 /// Says how many more there were, as their minutes end. Where nothing was said of late, it sleeps.
@@ -141,6 +148,24 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+
+    #[test]
+    fn what_is_shown_can_be_chosen() {
+        for (said, doorward, hyper) in [
+            (None, Level::INFO, Some(Level::INFO)),
+            (Some(" "), Level::INFO, Some(Level::INFO)),
+            (Some("no such=level"), Level::INFO, Some(Level::INFO)),
+            (Some("debug"), Level::DEBUG, Some(Level::DEBUG)),
+            (Some("doorward=debug,hyper=warn"), Level::DEBUG, Some(Level::WARN)),
+            (Some("doorward=debug"), Level::DEBUG, None),
+        ] {
+            let most = |target: &str| {
+                let levels = [Level::TRACE, Level::DEBUG, Level::INFO, Level::WARN, Level::ERROR];
+                levels.into_iter().find(|level| wanted(said).would_enable(target, level))
+            };
+            assert_eq!((most("doorward::daemon"), most("hyper")), (Some(doorward), hyper), "{said:?}");
+        }
+    }
 
     #[derive(Clone, Default)]
     struct Written(Arc<Mutex<Vec<u8>>>);

@@ -24,6 +24,7 @@ mod intake;
 mod linking;
 mod proving;
 mod recent;
+mod screen;
 mod sending;
 mod session;
 mod status;
@@ -45,7 +46,7 @@ pub fn run() -> ExitCode {
     match start(&arguments) {
         Ok(code) => code,
         Err(error) => {
-            say(&format!("doorward-whatsapp: {error:#}"));
+            screen::aside(&format!("doorward-whatsapp: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -59,7 +60,7 @@ fn start(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         return status::show(&folder, json);
     }
     if let Err(why) = confine::confine(folder.path(), arguments.server_port()?) {
-        say(&format!(
+        screen::aside(&format!(
             "doorward-whatsapp: NOT CONFINED: {why}. This program can read and write whatever its user can; \
              see docs/whatsapp.md."
         ));
@@ -82,10 +83,4 @@ fn start(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     // Nothing waits for the thread that reads stdin: the daemon may hold it open.
     runtime.shutdown_background();
     ended
-}
-
-/// Tells a person something, on stderr: stdout belongs to the protocol.
-#[allow(clippy::print_stderr)]
-fn say(text: &str) {
-    eprintln!("{text}");
 }

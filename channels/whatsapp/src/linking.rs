@@ -22,6 +22,7 @@ use crate::account::{Account, Builder};
 use crate::chats::Chats;
 use crate::events::{Change, NOT_LINKED, Reporter};
 use crate::folder::Folder;
+use crate::screen::show;
 use crate::session::NOT_LINKED_CODE;
 use crate::status;
 
@@ -171,7 +172,8 @@ async fn list_as_json(client: &Client) -> anyhow::Result<()> {
     groups.sort();
     let groups: Vec<_> = groups.iter().map(|(name, id)| serde_json::json!({ "id": id, "name": name })).collect();
     let own = client.pn().map(|own| own.to_non_ad().user.to_string());
-    show(&format!("{}\n", serde_json::json!({ "own_number": own, "groups": groups })))
+    let line = format!("{}\n", serde_json::json!({ "own_number": own, "groups": groups }));
+    Ok(std::io::stdout().write_all(line.as_bytes())?)
 }
 
 async fn list(client: &Client) -> anyhow::Result<()> {
@@ -185,7 +187,7 @@ async fn list(client: &Client) -> anyhow::Result<()> {
     }
     text.push_str("a phone number, like +491701234567  the chat with that person\n");
     text.extend(lines);
-    show(&text)
+    Ok(show(&text)?)
 }
 
 /// A group's subject may hold control characters; a terminal would obey them.
@@ -251,8 +253,8 @@ fn too_large(picture: &str) -> String {
         return String::new();
     }
     format!(
-        "This code is {columns} columns wide and {rows} rows high; the window has {} and {}.\n\
-         Enlarge it or make its letters smaller (Ctrl and -): another code comes within a minute. Or stop\n\
+        "This code is {columns} columns wide and {rows} rows high; the window has {} and {}. \
+         Enlarge it or make its letters smaller (Ctrl and -): another code comes within a minute. Or stop \
          (Ctrl-C) and link by number: doorward whatsapp link --phone +491701234567\n",
         window.ws_col, window.ws_row
     )
@@ -273,12 +275,6 @@ fn drawn(code: &str) -> Result<String, qrcode::types::QrError> {
 pub(crate) fn not_linked() -> anyhow::Result<ExitCode> {
     show("WhatsApp is not linked. `doorward whatsapp link` links it.\n")?;
     Ok(ExitCode::from(NOT_LINKED_CODE))
-}
-
-fn show(text: &str) -> anyhow::Result<()> {
-    let mut stdout = std::io::stdout();
-    stdout.write_all(text.as_bytes())?;
-    Ok(stdout.flush()?)
 }
 
 #[cfg(test)]

@@ -125,7 +125,7 @@ impl Wanted {
         }
         let is_code = !self.code.is_empty() && digits(&text) == self.code;
         if is_code && let Err(error) = self.folder.keep_proof(&inbound.info.id) {
-            crate::say(&format!("The assistant may read the code: {error:#}."));
+            crate::screen::aside(&format!("The assistant may read the code: {error:#}."));
         }
         let number = names.iter().find(|jid| jid.is_pn()).or(names.first());
         let chat = if is_own { SELF.to_owned() } else { number.map(ToString::to_string).unwrap_or_default() };

@@ -10,6 +10,7 @@ use channel_protocol::ChannelState;
 use serde::{Deserialize, Serialize};
 
 use crate::folder::Folder;
+use crate::screen;
 
 /// The content of the file. It names no chat.
 #[derive(Debug, Serialize, Deserialize)]
@@ -53,6 +54,10 @@ pub(crate) fn show(folder: &Folder, json: bool) -> anyhow::Result<ExitCode> {
             (true, false, None) => "WhatsApp is linked; its channel is not running.\n".to_owned(),
         }
     };
-    std::io::stdout().write_all(text.as_bytes())?;
+    if json {
+        std::io::stdout().write_all(text.as_bytes())?
+    } else {
+        screen::show(&text)?
+    }
     Ok(if linked { ExitCode::SUCCESS } else { ExitCode::from(3) })
 }
