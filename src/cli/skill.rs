@@ -119,7 +119,7 @@ fn values(said: &[(String, String)]) -> Values {
 
 /// The skills of a group.
 fn installed(home: &Home, group: &GroupName) -> Result<Vec<Accepted>, Failure> {
-    Ok(skills::read(home, group).map_err(anyhow::Error::new)?.map_err(refused)?)
+    skills::read(home, group).map_err(anyhow::Error::new)?.map_err(refused)
 }
 
 fn not_installed(skill: &str, group: &GroupName, installed: &[Accepted]) -> Failure {

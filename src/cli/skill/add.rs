@@ -33,7 +33,7 @@ pub(super) fn run(home: &Home, args: &AddArgs) -> Result<ExitCode, Failure> {
     let AddArgs { skill: what, group, settings, yes } = args;
     change::known_group(home, group)?;
     let skill = Skill::find(what).map_err(failed)?;
-    let from = if what.contains('/') { Origin::Folder(whole(what)?) } else { Origin::Shipped };
+    let from = if what.contains('/') { Origin::Folder(whole(home, what)?) } else { Origin::Shipped };
     if let Some(other) = super::installed(home, group)?.into_iter().find(|one| one.name == skill.name) {
         return Err(there_already(group, &other, &from));
     }
@@ -88,10 +88,17 @@ fn described(home: &Home, group: &GroupName, skill: &Skill, accepted: &Accepted)
     .into())
 }
 
-fn whole(path: &str) -> Result<std::path::PathBuf, Failure> {
+/// The whole path of a folder, which no agent can write: what it says would be the agent's word.
+fn whole(home: &Home, path: &str) -> Result<std::path::PathBuf, Failure> {
     let whole = std::fs::canonicalize(Path::new(path)).with_context(|| format!("cannot read {path}"))?;
     if whole.to_str().is_none() {
         return Err(refused(anyhow!("the path {} is no text; choose another folder", whole.display())));
+    }
+    if std::fs::canonicalize(home.data()).is_ok_and(|data| whole.starts_with(data)) {
+        return Err(refused(anyhow!(
+            "{} lies in Doorward's data folder, where agents write; look it through, and copy it elsewhere first",
+            whole.display()
+        )));
     }
     Ok(whole)
 }
