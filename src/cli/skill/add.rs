@@ -66,10 +66,11 @@ pub(super) fn accepted(skill: &Skill, from: Origin, values: Values) -> Result<Ac
 /// Keeps the content that was shown, then puts its rules in force.
 pub(super) fn put(home: &Home, group: &GroupName, skill: &Skill, accepted: Accepted) -> Result<(), Failure> {
     let edit = Edit::skills(home, group).map_err(change::failed)?;
+    // While nobody else adds one: what another has kept and not yet named would be gone.
+    skills::remove_unused(home);
     skills::keep(home, &skill.tree)
         .with_context(|| format!("cannot write into {}; nothing was changed", home.skills_dir().display()))?;
     edit.accept(accepted).and_then(Edit::write).map_err(change::failed)?;
-    skills::remove_unused(home);
     Ok(())
 }
 
