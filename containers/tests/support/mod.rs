@@ -68,6 +68,7 @@ impl Installation {
                 home: self.path("home"),
                 inbox: Some(self.path("inbox")),
                 global: None,
+                skills: None,
                 extra: Vec::new(),
             },
             door: self.path("door"),
