@@ -174,7 +174,6 @@ const COMMANDS: &[&[&str]] = &[
     &["skill", "check", "weather"],
     &["skill", "check"],
     &["skill", "add", "wether", "--group", "club"],
-    &["skill", "add", "weather", "--group", "club"],
     &["skill", "update", "--group", "club"],
     &["skill", "remove", "weather", "--group", "club"],
     &["credential", "known"],

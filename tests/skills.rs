@@ -111,20 +111,22 @@ fn without_port(host: &str) -> &str {
     host.split(':').next().unwrap()
 }
 
-/// A skill that ships as a folder whose rules lead to this machine as well: nothing else is other than it ships.
-fn on_this_machine(skill: &str, below: &Path) -> PathBuf {
-    let folder = below.join(skill);
-    for (path, content) in shipped(skill).unwrap().files() {
+/// A skill that ships as a folder whose rules lead to this machine as well, which takes one exact host: nothing else is
+/// other than it ships.
+fn on_this_machine(case: &Case, below: &Path) -> PathBuf {
+    let folder = below.join(&case.name);
+    for (path, content) in shipped(&case.name).unwrap().files() {
         let place = folder.join(path);
         fs::create_dir_all(place.parent().unwrap()).unwrap();
         let mut content = String::from_utf8(content.to_vec()).unwrap();
         if path == "policy.toml" {
-            content =
-                content.lines().filter(|line| !line.starts_with("private = ")).fold(String::new(), |text, line| {
-                    let more =
-                        if ["[[allow]]", "[[ask]]"].contains(&line) { "\nprivate = [\"127.0.0.1/32\"]" } else { "" };
-                    format!("{text}{line}{more}\n")
-                });
+            let lines = content.lines().filter(|line| !line.starts_with("private = "));
+            let here = lines.map(|line| match line {
+                "[[allow]]" => "[[allow]]\nprivate = [\"127.0.0.1/32\"]".to_owned(),
+                pattern if pattern.starts_with("host = \"*.") => format!("host = \"{}\"", case.hosts()[0]),
+                line => line.to_owned(),
+            });
+            content = here.collect::<Vec<_>>().join("\n");
         }
         fs::write(place, content).unwrap();
     }
@@ -148,7 +150,7 @@ fn every_skill_that_ships_works_in_a_sandbox() {
         let said = |key: &str| of_credential.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
         if let (Some(name), Some(place), Some(env)) = (said("name"), said("place"), said("env")) {
             let host = case.hosts()[0].clone();
-            let toml = format!("hosts = [\"{}\"]\nplace = [\"{place}\"]\nenv = \"{env}\"", without_port(&host));
+            let toml = format!("hosts = [\"{host}\"]\nplace = [\"{place}\"]\nenv = \"{env}\"");
             home = home.credential(&name, &format!("{name}-secret-0123456789"), &toml);
         }
     }
@@ -156,7 +158,7 @@ fn every_skill_that_ships_works_in_a_sandbox() {
     let _daemon = home.up();
     let mut failures = Vec::new();
     for case in &cases {
-        let folder = on_this_machine(&case.name, folders.path());
+        let folder = on_this_machine(case, folders.path());
         let settings = case.pairs("settings").into_iter().map(|(name, value)| format!("--set={name}={value}"));
         let mut args = vec!["skill".to_owned(), "add".to_owned(), folder.display().to_string()];
         args.extend(["--group", "family", "--yes"].map(str::to_owned).into_iter().chain(settings));
@@ -210,6 +212,12 @@ fn a_group_has_what_was_accepted_until_its_owner_says_otherwise() {
     let home = Home::new().group("family").group("work");
     let _daemon = home.up();
     let explain = |group: &str, host: &str| home.run(&["policy", "explain", group, "GET", &format!("https://{host}/")]);
+    // What an agent could have written is nobody's skill.
+    let planted = home.group_folder("family").join("mine");
+    write_skill(&planted, "", "");
+    home.run(&["skill", "add", &planted.display().to_string(), "--group", "family", "--yes"])
+        .code(1)
+        .says("where agents write");
     // Nothing without a yes.
     home.run(&["skill", "add", &path, "--group", "family"])
         .code(1)

@@ -99,8 +99,9 @@ fn remove(home: &Home, skill: &str, group: &GroupName) -> Result<ExitCode, Failu
     if !installed.iter().any(|one| one.name == skill) {
         return Err(not_installed(skill, group, &installed));
     }
-    edit.remove_skill(skill).and_then(Edit::write).map_err(change::failed)?;
+    // As in `add::put`; what is removed now goes with the next.
     skills::remove_unused(home);
+    edit.remove_skill(skill).and_then(Edit::write).map_err(change::failed)?;
     show::line(format!(
         "{group} does without {skill}: its rules have ended. A sandbox that is open sees its files until it ends."
     ))?;
@@ -119,7 +120,7 @@ fn values(said: &[(String, String)]) -> Values {
 
 /// The skills of a group.
 fn installed(home: &Home, group: &GroupName) -> Result<Vec<Accepted>, Failure> {
-    Ok(skills::read(home, group).map_err(anyhow::Error::new)?.map_err(refused)?)
+    skills::read(home, group).map_err(anyhow::Error::new)?.map_err(refused)
 }
 
 fn not_installed(skill: &str, group: &GroupName, installed: &[Accepted]) -> Failure {

@@ -39,7 +39,7 @@ pub(super) fn kept(home: &Home, hash: TreeHash) -> io::Result<Tree> {
     Ok(tree)
 }
 
-/// Removes the contents that no group has. Errors are of no account: it is room alone.
+/// Removes the contents that no group has, for whoever holds the lock of edits. Errors are of no account: it is room alone.
 pub fn remove_unused(home: &Home) {
     let mut used = Vec::new();
     for entry in std::fs::read_dir(home.skills_files_dir()).into_iter().flatten().flatten() {

@@ -87,6 +87,24 @@ fn what_is_its_owners_to_say_a_skill_cannot_say() {
     }
 }
 
+/// A skill called like a file or a preset is neither: it takes the place of none.
+#[test]
+fn a_name_gives_a_skill_nothing() {
+    let deny = "[[deny]]\nhost = \"api.test\"\ndo = [\"GET /notes/1\"]\n";
+    let own = "use = [\"claude\"]\n";
+    let without = compiled(own, deny, &[]).unwrap();
+    for name in ["base", "base.toml", "family", "group", "preset claude", "claude"] {
+        let policy = compiled(own, deny, &[(name, READS)]).unwrap();
+        assert_eq!(fate(&policy, "GET https://api.test/notes/1"), "deny", "{name}");
+        assert_eq!(fate(&policy, "GET https://api.test/notes/2"), format!("allow skill:{name}:1"));
+        let others: Vec<_> =
+            policy_file::summaries(&policy).into_iter().filter(|rule| rule.host != "api.test").collect();
+        let before: Vec<_> =
+            policy_file::summaries(&without).into_iter().filter(|rule| rule.host != "api.test").collect();
+        assert_eq!(others, before, "{name}");
+    }
+}
+
 /// Its tests are about it alone: what its group denies beside it is no fault of the skill's.
 #[test]
 fn the_tests_of_a_skill_are_about_itself() {

@@ -33,7 +33,7 @@ pub(super) fn run(home: &Home, args: &AddArgs) -> Result<ExitCode, Failure> {
     let AddArgs { skill: what, group, settings, yes } = args;
     change::known_group(home, group)?;
     let skill = Skill::find(what).map_err(failed)?;
-    let from = if what.contains('/') { Origin::Folder(whole(what)?) } else { Origin::Shipped };
+    let from = if what.contains('/') { Origin::Folder(whole(home, what)?) } else { Origin::Shipped };
     if let Some(other) = super::installed(home, group)?.into_iter().find(|one| one.name == skill.name) {
         return Err(there_already(group, &other, &from));
     }
@@ -66,10 +66,11 @@ pub(super) fn accepted(skill: &Skill, from: Origin, values: Values) -> Result<Ac
 /// Keeps the content that was shown, then puts its rules in force.
 pub(super) fn put(home: &Home, group: &GroupName, skill: &Skill, accepted: Accepted) -> Result<(), Failure> {
     let edit = Edit::skills(home, group).map_err(change::failed)?;
+    // While nobody else adds one: what another has kept and not yet named would be gone.
+    skills::remove_unused(home);
     skills::keep(home, &skill.tree)
         .with_context(|| format!("cannot write into {}; nothing was changed", home.skills_dir().display()))?;
     edit.accept(accepted).and_then(Edit::write).map_err(change::failed)?;
-    skills::remove_unused(home);
     Ok(())
 }
 
@@ -88,10 +89,17 @@ fn described(home: &Home, group: &GroupName, skill: &Skill, accepted: &Accepted)
     .into())
 }
 
-fn whole(path: &str) -> Result<std::path::PathBuf, Failure> {
+/// The whole path of a folder, which no agent can write: what it says would be the agent's word.
+fn whole(home: &Home, path: &str) -> Result<std::path::PathBuf, Failure> {
     let whole = std::fs::canonicalize(Path::new(path)).with_context(|| format!("cannot read {path}"))?;
     if whole.to_str().is_none() {
         return Err(refused(anyhow!("the path {} is no text; choose another folder", whole.display())));
+    }
+    if std::fs::canonicalize(home.data()).is_ok_and(|data| whole.starts_with(data)) {
+        return Err(refused(anyhow!(
+            "{} lies in Doorward's data folder, where agents write; look it through, and copy it elsewhere first",
+            whole.display()
+        )));
     }
     Ok(whole)
 }

@@ -8,21 +8,34 @@ use policy_file::{Effect, RuleSummary, summaries};
 use crate::config::Config;
 use crate::home::Home;
 
-/// A sentence for each rule, and one for each credential that is not there.
+/// A sentence for each rule, and one for whatever is missing for its credentials.
 pub(super) fn sentences(home: &Home, policy: &Policy) -> Vec<String> {
     let rules = summaries(policy);
     if rules.is_empty() {
         return vec!["It reaches nothing, and needs nothing for that.".to_owned()];
     }
     let mut all: Vec<String> = rules.iter().map(sentence).collect();
-    let wanted: BTreeSet<&str> = rules.iter().filter_map(|rule| rule.credential.as_deref()).collect();
     if let Ok(config) = Config::load(home) {
-        let missing = wanted.into_iter().filter(|name| !config.credentials.contains_key(*name));
-        all.extend(missing.map(|name| {
-            format!("doorward.toml has no credential {name} yet: `doorward credential add {name}` makes it.")
-        }));
+        all.extend(credentials(&config, &rules));
     }
     all
+}
+
+/// What is missing for its credentials: which of them are there, and where they go, is its owner's to say.
+fn credentials(config: &Config, rules: &[RuleSummary]) -> BTreeSet<String> {
+    let with_key = rules.iter().filter_map(|rule| Some((rule.credential.as_deref()?, rule)));
+    let missing = |(name, rule): (&str, &RuleSummary)| {
+        let Some(credential) = config.credentials.get(name) else {
+            return Some(format!(
+                "doorward.toml has no credential {name} yet: `doorward credential add {name}` makes it."
+            ));
+        };
+        let goes = |port| credential.hosts.iter().any(|at| at.host.to_string() == rule.host && at.port == port);
+        let (host, port) = (&rule.host, *rule.ports.iter().find(|port| !goes(**port))?);
+        let written = if port == 443 { host.clone() } else { format!("{host}:{port}") };
+        Some(format!("Your credential {name} does not go there: put \"{written}\" into its `hosts` in doorward.toml."))
+    };
+    with_key.filter_map(missing).collect()
 }
 
 fn sentence(rule: &RuleSummary) -> String {
