@@ -48,6 +48,8 @@ struct Counting {
     count: Count,
     /// What of it is in the file.
     kept: Option<u64>,
+    /// Why the owner is away, until it was told. Only then it is in the file.
+    untold: Option<String>,
 }
 
 /// As it is kept.
@@ -101,15 +103,13 @@ impl Absence {
             }
         };
         let away = count.away;
-        let (apply, counting) = (Box::new(apply), Mutex::new(Counting { count, kept: None }));
+        let untold = unread.map(|why| format!("the file that says when the owner spoke last cannot be read ({why})"));
+        let (apply, counting) = (Box::new(apply), Mutex::new(Counting { count, kept: None, untold }));
         let absence = Arc::new(Absence { after, file, ledger, times, boot, apply, counting });
         if away {
             (absence.apply)(true);
         }
-        if let Some(why) = unread {
-            absence.begins(&format!("the file that says when the owner spoke last cannot be read ({why})"));
-        }
-        absence.look();
+        absence.count();
         absence
     }
 
@@ -125,6 +125,9 @@ impl Absence {
         }
         let mut counting = lock(&self.counting);
         let was_away = counting.count.away;
+        if let Some(why) = counting.untold.take() {
+            self.begins(&why);
+        }
         if was_away {
             let back = Notice::new("owner_back", None, "the owner has spoken: policies hold again as they stand");
             if let Err(down) = self.ledger.notice(&back) {
@@ -141,8 +144,19 @@ impl Absence {
         }
     }
 
-    /// Counts what has gone by since it was looked last.
+    /// Counts what has gone by since it was looked last, and tells what comes of it.
     pub fn look(&self) {
+        self.count();
+        let mut counting = lock(&self.counting);
+        let untold = counting.untold.take();
+        if let Some(why) = &untold {
+            self.begins(why);
+        }
+        self.keep(&mut counting, untold.is_some());
+    }
+
+    /// What holds from now on. Who has just been made away hears of it when it is looked.
+    fn count(&self) {
         let Some(after) = self.after else { return };
         let (wall, steady) = self.times.millis();
         let mut counting = lock(&self.counting);
@@ -152,11 +166,7 @@ impl Absence {
         counting.count = Count { silent, away: away || over, wall, steady, boot: self.boot.clone() };
         if over {
             (self.apply)(true);
-        }
-        self.keep(&mut counting, over);
-        drop(counting);
-        if over {
-            self.begins(&format!("no word of the owner came for {}", length(after)));
+            counting.untold = Some(format!("no word of the owner came for {}", length(after)));
         }
     }
 
@@ -169,8 +179,9 @@ impl Absence {
         self.ledger.note(&Notice::new("owner_away", None, text));
     }
 
-    /// Looks for as long as the daemon serves.
+    /// Looks for as long as the daemon serves. Whoever tells the owner listens by then.
     pub async fn watch(self: Arc<Self>, mut ending: watch::Receiver<bool>) {
+        self.look();
         while self.after.is_some() {
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => self.look(),
@@ -181,6 +192,9 @@ impl Absence {
 
     fn keep(&self, counting: &mut Counting, at_once: bool) {
         let silent = counting.count.silent;
+        if self.after.is_none() {
+            return;
+        }
         if !at_once && counting.kept.is_some_and(|kept| silent.abs_diff(kept) < KEEP) {
             return;
         }
@@ -264,7 +278,10 @@ mod tests {
             let times = Times::new(move || wall.load(SeqCst), move || Duration::from_secs(steady.load(SeqCst)));
             let clocks = (times, self.boot.to_owned());
             let apply = move |now| away.store(now, SeqCst);
-            Absence::open((after, self.file()), self.ledger.clone(), clocks, apply)
+            let absence = Absence::open((after, self.file()), self.ledger.clone(), clocks, apply);
+            assert!(after.is_none() || absence.is_away() == self.is_away(), "what holds, holds at once");
+            absence.look();
+            absence
         }
 
         fn file(&self) -> PathBuf {

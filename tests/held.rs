@@ -18,7 +18,7 @@ const GROUPS: usize = 50;
 const OF_EACH: usize = 20;
 
 /// What one may take beside its body and its connection.
-const AT_MOST: u64 = 20 << 10;
+const AT_MOST: u64 = 32 << 10;
 
 const POLICY: &str = "\
 [[allow]]

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gate::{Case, Judged, Record, Told};
-use http::Request;
+use http::header::{HeaderName, HeaderValue};
 use http::request::Parts;
+use http::{Request, Uri};
 use policies::{ASKED_AT_MOST, Ask, Code, Refusal};
 use scan::{Borders, WatchedKind};
 
@@ -37,6 +38,7 @@ pub(crate) async fn until_answered(
 ) -> Result<Answered, Refusal> {
     let (case, keys) = seen;
     let (head, body) = request.into_parts();
+    let head = apart(head);
     let (going_out, _) = gate::check_asked(&ask, &head.headers, |going_out| {
         Ok(judge::check(keys, case.policy(), ask.terms(), going_out)?.with_surrogate())
     })?;
@@ -64,7 +66,24 @@ async fn whole(door: &Door, ask: &Ask, body: Came) -> Result<(Bytes, Option<Held
         Came::Streaming(incoming) => Came::read_in(door.gate.limits().body_time, incoming, ASKED_AT_MOST).await,
     };
     let body = body.map_err(|refusal| if refusal.code == Code::TooLarge { ask.by().too_large() } else { refusal })?;
-    if body.len() as u64 > ASKED_AT_MOST { Err(ask.by().too_large()) } else { Ok((body, Some(Arc::new(place)))) }
+    if body.len() as u64 > ASKED_AT_MOST {
+        return Err(ask.by().too_large());
+    }
+    Ok((Bytes::copy_from_slice(&body), Some(Arc::new(place))))
+}
+
+/// A head in memory of its own, as the body gets one: both lie in the buffer that the connection reads into, and would
+/// keep all of that for as long as they wait.
+fn apart(mut head: Parts) -> Parts {
+    let own = |(name, value): (&HeaderName, &HeaderValue)| {
+        let name = HeaderName::from_bytes(name.as_str().as_bytes()).unwrap_or_else(|_| name.clone());
+        let mut own = HeaderValue::from_bytes(value.as_bytes()).unwrap_or_else(|_| value.clone());
+        own.set_sensitive(value.is_sensitive());
+        (name, own)
+    };
+    head.headers = head.headers.iter().map(own).collect();
+    head.uri = Uri::try_from(head.uri.to_string()).unwrap_or(head.uri);
+    head
 }
 
 /// The leak check of the body. What stands in the place of a credential is looked at once it is sent.

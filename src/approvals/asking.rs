@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use desk::lock;
 use policies::{Code, Facts, Refusal};
 use proxy::aside;
 use proxy::ports::Pending;
 use proxy::ports::{Held, Owner, Question, Yes};
-use tokio::sync::watch;
+use tokio::sync::{SemaphorePermit, watch};
+use tokio::task::coop::unconstrained;
 use tokio::time::timeout_at;
 
 use super::book::{Open, Outcome};
@@ -52,10 +54,8 @@ impl Waits<'_> {
 
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
-        let last = self.approvals.book().leave(self.ask, self.number);
-        if last && let Err(error) = aside(|| self.approvals.store.leave_ask(self.ask, AskState::Gone)) {
-            tracing::error!(%error, "A question whose request has gone could not be noted as that");
-        }
+        lock(&self.approvals.leaving).push((self.ask, self.number));
+        self.approvals.changed.notify_one();
     }
 }
 
@@ -64,13 +64,19 @@ impl Approvals {
     /// thread, so what commits is done aside.
     pub(super) async fn wait(&self, question: Question, held: Option<Held>) -> Result<Yes, Refusal> {
         let until = question.until;
-        let mut waits = match aside(|| self.take_or_begin(question, held))? {
+        let turn = self.turn().await;
+        let begun = aside(|| self.take_or_begin(question, held));
+        drop(turn);
+        let mut waits = match begun? {
             Begun::Taken(yes) => return Ok(yes),
             Begun::Waits(waits) => waits,
         };
         let told = timeout_at(until, &mut waits.told).await;
         match told {
-            Ok(Ok(Outcome::Yes)) => aside(|| waits.take()),
+            Ok(Ok(Outcome::Yes)) => {
+                let _turn = self.turn().await;
+                aside(|| waits.take())
+            }
             Ok(Ok(Outcome::Anew)) => Ok(Yes::Anew),
             Ok(Ok(Outcome::No { because, for_good })) => {
                 Err(words::refused(&waits.question, because.as_deref(), for_good))
@@ -78,6 +84,11 @@ impl Approvals {
             // Nobody answered, or the daemon ends.
             Ok(Err(_)) | Err(_) => Err(words::unanswered(&waits.question)),
         }
+    }
+
+    /// Whoever has it has the database to themselves. Nobody closes it.
+    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        unconstrained(self.asking.acquire()).await.ok()
     }
 
     fn take_or_begin(&self, question: Question, held: Option<Held>) -> Result<Begun<'_>, Refusal> {
@@ -192,9 +203,18 @@ impl Approvals {
         self.ledger.notice(&notice).map(drop).map_err(Refusal::from)
     }
 
-    /// Forgets what has had its time.
-    pub(super) fn forget(&self, now: super::times::At) {
-        let over = self.book().forget(now);
+    /// Forgets what has had its time, and writes down what nobody waits for any more.
+    pub(super) fn forget(&self, now: At) {
+        let mut book = self.book();
+        for (ask, wait) in std::mem::take(&mut *lock(&self.leaving)) {
+            if book.leave(ask, wait)
+                && let Err(error) = self.store.leave_ask(ask, AskState::Gone)
+            {
+                tracing::error!(%error, "A question whose request has gone could not be noted as that");
+            }
+        }
+        let over = book.forget(now);
+        drop(book);
         for ask in over {
             if let Err(error) = self.store.leave_ask(ask, AskState::Lost) {
                 tracing::error!(%error, "A question whose time is over could not be closed");
@@ -224,6 +244,7 @@ impl Approvals {
     /// Puts what is due. How long until more is; nothing where nothing waits.
     pub(super) fn put_due(&self) -> Option<Duration> {
         let now = self.times.now();
+        self.forget(now);
         let mut book = self.book();
         // What waits no longer is not worth a message; the command line shows it.
         let (waited, left): (Vec<_>, Vec<_>) =

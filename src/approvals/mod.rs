@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use desk::lock;
 use policies::GroupName;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 pub use self::answering::By;
 use self::book::Book;
@@ -42,7 +42,7 @@ pub use self::hearing::Heard;
 pub use self::times::Times;
 use crate::home::Home;
 use crate::store::ledger::{AuditLog, Notice};
-use crate::store::{Say, Store, StoreError};
+use crate::store::{AskId, Say, Store, StoreError};
 
 /// The longest that a question can be answered. A yes to one whose request has gone is for the same
 /// request, and holds as long again.
@@ -69,9 +69,13 @@ pub struct Approvals {
     ledger: Arc<AuditLog>,
     times: Times,
     book: Mutex<Book>,
+    /// Who waits no longer, until somebody looks at the book: whoever leaves does not wait for that.
+    leaving: Mutex<Vec<(AskId, u64)>>,
     /// Answers, one at a time: the first one counts.
     deciding: Mutex<()>,
-    /// There is something to put, or to put later.
+    /// Who asks has the database to themselves: all others wait without a thread.
+    asking: Semaphore,
+    /// There is something to put, or to put later, or somebody has left.
     changed: Notify,
     around: OnceLock<Around>,
 }
@@ -115,7 +119,9 @@ impl Approvals {
             ledger,
             times,
             book: Mutex::default(),
+            leaving: Mutex::default(),
             deciding: Mutex::default(),
+            asking: Semaphore::new(1),
             changed: Notify::new(),
             around: OnceLock::new(),
         }))
@@ -129,6 +135,7 @@ impl Approvals {
     /// A group's policy was replaced: nothing that was given under the one before it counts, and
     /// nobody can answer any more what was asked under it and waits no longer.
     pub fn policy_changed(&self, group: &GroupName) {
+        self.forget(self.times.now());
         let ended = self.store.end_grants(group, "the policy has changed");
         match ended {
             Ok(0) => {}

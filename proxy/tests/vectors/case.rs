@@ -53,6 +53,9 @@ pub struct Case {
     /// Written after that, one after the other, byte by byte.
     #[serde(default)]
     pub send: Vec<String>,
+    /// Each of them on a connection of its own, one after the other.
+    #[serde(default)]
+    pub anew: bool,
     /// Sends `GET` of this path, with the right Host.
     pub get: Option<String>,
     /// HTTP/2 inside the tunnel, a frame a line.

@@ -71,7 +71,7 @@ async fn run_in(case: &Case, setup: Setup) -> Run {
     for (name, answers) in &case.names {
         world.resolves(name, answers);
     }
-    let said = converse(case, &filler, &world).await;
+    let said = if case.anew { anew(case, &filler, &world).await } else { converse(case, &filler, &world).await };
     // A record may come a moment after the end of the connection that it is about.
     let wanted = case.record.len();
     until_or_give_up(|| world.log.rows().len() >= wanted && world.log.is_settled()).await;
@@ -95,6 +95,18 @@ struct Conversation {
     /// How the streams of HTTP/2 ended.
     came: Vec<String>,
     bytes: Vec<u8>,
+}
+
+/// Sends what the case sends, each piece on a connection of its own.
+async fn anew(case: &Case, filler: &Filler<'_>, world: &World) -> Conversation {
+    let mut all = Conversation::default();
+    for (piece, status) in case.send.iter().zip(&case.status) {
+        let alone = Case { send: vec![piece.clone()], status: vec![*status], ..case.clone() };
+        let said = converse(&alone, filler, world).await;
+        all.answers.extend(said.answers);
+        all.bytes.extend(said.bytes);
+    }
+    all
 }
 
 /// Sends what the case sends.
