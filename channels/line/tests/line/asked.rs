@@ -67,7 +67,7 @@ fn a_reply_on_the_phone_answers_for_once_for_good_or_with_a_reason() {
     whatsapp.until_taken("W2");
     assert!(forms.requests().is_empty());
     whatsapp.reply(ANNA, "W3", &question, "no: not on Sundays");
-    next(&mut whatsapp, &[&second], ANNA, "Refused.");
+    next(&mut whatsapp, &[&second], ANNA, "Refused, and its agent is told why.");
     next(&mut whatsapp, &[&first], BEN, "not on Sundays");
     // Its code is over, wherever it is written.
     whatsapp.write(ANNA, "W4", &format!("yes {}", code(&question)));
