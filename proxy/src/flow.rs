@@ -48,7 +48,8 @@ pub(crate) async fn handle(
     }
 }
 
-/// From the door to upstream and back, one line a stage.
+/// From the door to upstream and back, one line a stage. What comes after the verdict is boxed: a request may wait long
+/// for its owner, and holds no room for that meanwhile.
 async fn pass(
     door: &Arc<Door>,
     seen: (&Case, &Keys),
@@ -60,8 +61,8 @@ async fn pass(
     let entered = record.enter()?;
     let asked = record.read(entered, case, &request, |facts| keys.keyring.path_to_show(facts))?;
     let asked = match whose(seen, asked, &request) {
-        Whose::Ours(facts) => return internal::answer(door, seen, facts, request, record).await,
-        Whose::Endpoint(facts) => return refresh::answer(door, seen, facts, request, record).await,
+        Whose::Ours(facts) => return Box::pin(internal::answer(door, seen, facts, request, record)).await,
+        Whose::Endpoint(facts) => return Box::pin(refresh::answer(door, seen, facts, request, record)).await,
         Whose::Hosts(asked) => asked,
     };
     let room = HeadRoom::of(door, asked.0.facts(), request.headers()).await;
@@ -86,9 +87,11 @@ async fn pass(
         Errand::Upgrade(client, place) => {
             let (gate, keeper) = (door.gate.clone(), door.keeper.clone());
             let open = websocket::Open { gate, keeper, keys: judged_by.1.clone(), rooms: door.rooms.clone(), audited };
-            websocket::open(open, head, placed, client, place, onward).await
+            Box::pin(websocket::open(open, head, placed, client, place, onward)).await
         }
-        Errand::Exchange(exchange) => exchange.perform(door, judged_by, (audited, head), placed, record).await,
+        Errand::Exchange(exchange) => {
+            Box::pin(exchange.perform(door, judged_by, (audited, head), placed, record)).await
+        }
     };
     Ok(headers::with_notes(response?, &notes))
 }
