@@ -316,7 +316,7 @@ fn what_is_missing_for_claude_code_is_told_before_anything_starts() {
     home.run(&["doctor"]).says("[credentials.anthropic]");
     home.write_policy("family", "");
     home.chat("family", "hello").code(1).says("use = [\"claude\"]");
-    std::fs::write(home.at("groups/family.toml"), "agent = \"codex\"\n").unwrap();
+    std::fs::write(home.at("groups/family.toml"), "agent = \"gemini\"\n").unwrap();
     home.chat("family", "hello").code(1).says("groups/family.toml:1:9").says("write \"claude\", \"opencode\"");
     std::fs::write(home.at("groups/family.toml"), "agent = \"shell\"\nimage = \"no/such-image:1\"\n").unwrap();
     home.chat("family", "hello").code(1).says("the image no/such-image:1 is not there");

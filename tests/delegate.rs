@@ -122,7 +122,7 @@ fn a_turned_helper_gets_nothing_out_and_the_other_answers() {
         let told = home.run(&["status"]).ok().out;
         ["news", "page"].iter().all(|name| told.contains(&format!("its helper {name} is at work")))
     });
-    assert_eq!(home.containers().len(), 3, "each in a sandbox of its own");
+    until("each in a sandbox of its own", || home.containers().len() == 3);
     gate.open();
     let said: String = chat.until_done("m1").into_iter().map(|(_, text, _)| text).collect();
     assert!(said.contains("The news: Sun all day.") && said.contains("report.md"), "{said}");

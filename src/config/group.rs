@@ -338,7 +338,7 @@ mod tests {
                 "[[mcp]]\nname = \"a\"\nurl = \"https://a.example/mcp\"\n[[mcp]]\nname = \"a\"\ncommand = [\"x\"]",
                 "two MCP servers are called a",
             ),
-            ("helpers.most = 9", ":1:11: `most` must be a number from 0 to 8"),
+            ("helpers.most = 9", ":1:16: `most` must be a number from 0 to 8"),
             ("helpers.minutes = 0", "from 1 to 60"),
             ("agent = \"acp\"", "needs `command`"),
             ("agent = \"acp\"\ncommand = [\"goose\", \"acp\"]", "needs `image`"),

@@ -345,6 +345,13 @@ mod tests {
         if of.starts_with("[[credentials") || of.ends_with("oauth]") {
             text.push_str("[credentials.github]\nsecret = \"file:secrets/a\"\nhosts = [\"a.example\"]\n");
         }
+        if of == "[models]" {
+            let other = if key == "claude" { "opencode" } else { "claude" };
+            let _ = writeln!(text, "agents = [\"{other}\", \"{key}\"]");
+        }
+        if (of, key) == ("[models]", "acp") {
+            text.push_str("command = [\"goose\", \"acp\"]\nimage = \"a:1\"\n");
+        }
         let (header, name) = (of.replace("NAME", "github"), key.replace("NAME", "letter"));
         let _ = writeln!(text, "{header}\n{name} = {example}");
         for (other, value) in beside(of, key).iter().filter(|(other, _)| *other != key) {

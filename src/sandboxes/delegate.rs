@@ -174,8 +174,9 @@ mod tests {
         symlink(folder.path().join("secret"), results.join("link.md")).unwrap();
         std::fs::hard_link(results.join("report.md"), other.join("again")).unwrap();
         std::fs::write(results.join("two.md"), "two").unwrap();
-        let of = |other: &Path| OwnFolders { door: folder.path().join("door"), other: other.to_owned() };
-        let remains = Remains { work: work_of(&of(&other)), _folders: of(&folder.path().join("nothing")) };
+        // They go with what this gives back.
+        let nothing = OwnFolders { door: folder.path().join("door"), other: folder.path().join("nothing") };
+        let remains = Remains { work: other.join("work"), _folders: nothing };
         assert_eq!(remains.results(), [("two.md".to_owned(), b"two".to_vec())], "one with another name is not read");
         std::fs::remove_file(other.join("again")).unwrap();
         let names: Vec<String> = remains.results().into_iter().map(|(name, _)| name).collect();
