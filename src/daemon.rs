@@ -154,7 +154,7 @@ impl Daemon {
         let outbox_task = inbox.start(Arc::clone(&store), say.clone(), Patience::default());
         let installation = home.installation_id()?;
         let sandboxes = Arc::new(Sandboxes::open(home, &config, Arc::clone(&gateway), engine, installation)?);
-        helpers.run_in(Arc::clone(&sandboxes), Handle::current(), voice(&store, &say, &outbox));
+        helpers.run_in(Arc::downgrade(&sandboxes), Handle::current(), voice(&store, &say, &outbox));
         let orphans = sandboxes.remove_orphans().await?.len();
         let socket = home.control_socket();
         let listening =

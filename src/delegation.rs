@@ -11,7 +11,7 @@
 mod work;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use desk::lock;
@@ -39,7 +39,8 @@ pub struct Helpers {
 
 /// Where they run, and who hears what they have found.
 struct Ground {
-    sandboxes: Arc<Sandboxes>,
+    /// Their doors reach these helpers: held here, neither would ever be let go of, nor the log.
+    sandboxes: Weak<Sandboxes>,
     runtime: Handle,
     voice: Box<Voice>,
 }
@@ -106,7 +107,7 @@ pub struct Told {
 
 impl Helpers {
     /// Says where they run, once.
-    pub fn run_in(&self, sandboxes: Arc<Sandboxes>, runtime: Handle, voice: Box<Voice>) {
+    pub fn run_in(&self, sandboxes: Weak<Sandboxes>, runtime: Handle, voice: Box<Voice>) {
         let _ = self.ground.set(Ground { sandboxes, runtime, voice });
     }
 
@@ -129,7 +130,7 @@ impl Helpers {
 
     /// Which of its group's agents is in a sandbox.
     pub fn place_of(&self, sandbox: &SandboxId) -> usize {
-        self.ground.get().and_then(|ground| ground.sandboxes.place_of(sandbox)).unwrap_or(0)
+        self.ground.get().and_then(|ground| ground.sandboxes.upgrade()?.place_of(sandbox)).unwrap_or(0)
     }
 
     fn room(all: &BTreeMap<Key, Entry>, wanted: &Wanted) -> Result<(), String> {
@@ -159,9 +160,10 @@ impl Helpers {
 
     async fn see_to(self: Arc<Self>, key: Key, wanted: Wanted, stopped: watch::Receiver<bool>) {
         let Some(ground) = self.ground.get() else { return };
-        let parent = ground.sandboxes.until_gone(&wanted.parent);
+        let Some(sandboxes) = ground.sandboxes.upgrade() else { return };
+        let parent = sandboxes.until_gone(&wanted.parent);
         tokio::pin!(parent);
-        let state = work::carry_out(&ground.sandboxes, &wanted, stopped, parent.as_mut()).await;
+        let state = work::carry_out(&sandboxes, &wanted, stopped, parent.as_mut()).await;
         if let (State::Done { answer, .. }, true) = (&state, wanted.limits.voices) {
             (ground.voice)(&wanted.group, &wanted.name, answer);
         }
