@@ -182,7 +182,7 @@ pub(super) const OF_GROUP_MODELS: [Key; 4] = [
     key("claude", r#""sonnet""#, "the model of this one among `agents`; `model` is that of the first"),
     key("opencode", r#""mistral/mistral-large-latest""#, "likewise"),
     key("codex", r#""gpt-5.2-codex""#, "likewise"),
-    key("acp", r#""…""#, "likewise"),
+    key("acp", r#""a-model""#, "likewise"),
 ];
 /// `[helpers]` of a group's file.
 pub(super) const OF_GROUP_HELPERS: [Key; 3] = [
