@@ -163,6 +163,9 @@ impl Inbox {
     }
 }
 
+/// At most this many events are taken before what is due is looked for again.
+const AT_ONCE: usize = 256;
+
 struct Outbox {
     store: Arc<Store>,
     say: Say,
@@ -189,6 +192,7 @@ struct Flying {
 
 impl Outbox {
     async fn run(mut self) {
+        let mut came = Vec::new();
         loop {
             let again = self.again;
             let timer = async move {
@@ -197,13 +201,13 @@ impl Outbox {
                     None => std::future::pending().await,
                 }
             };
-            let event = tokio::select! {
-                event = self.events.recv() => match event { Some(event) => event, None => return },
-                () = timer => Event::Wake,
-            };
+            tokio::select! {
+                count = self.events.recv_many(&mut came, AT_ONCE) => if count == 0 { return },
+                () = timer => {}
+            }
             self.again = None;
-            let taken = self.take(event);
-            let done = match taken {
+            let taken = came.drain(..).map(|event| self.take(event)).fold(Ok(()), Result::and);
+            let done = match taken.and_then(|()| self.give_up_waiting()) {
                 Ok(()) => self.deliver().await,
                 failed => failed,
             };
@@ -216,7 +220,7 @@ impl Outbox {
 
     fn take(&mut self, event: Event) -> Result<(), StoreError> {
         match event {
-            Event::Wake => self.give_up_waiting(),
+            Event::Wake => Ok(()),
             Event::Attach(id, link) => {
                 self.links.insert(id, link);
                 self.join_in(id)
@@ -337,8 +341,11 @@ impl Outbox {
         Ok(())
     }
 
-    /// Fails rows that no channel confirmed in time.
+    /// Fails rows that no channel confirmed in time: what is still to be heard may be a confirmation.
     fn give_up_waiting(&mut self) -> Result<(), StoreError> {
+        if !self.events.is_empty() {
+            return Ok(());
+        }
         let now = Instant::now();
         let late: Vec<OutboxId> =
             self.flying.iter().filter(|(_, flying)| flying.until <= now).map(|(id, _)| *id).collect();
