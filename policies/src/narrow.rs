@@ -39,12 +39,7 @@ impl Narrow {
 
     /// Whether a rule for these hosts may open anything that lies within.
     pub(crate) fn may_meet(&self, host: &HostPattern) -> bool {
-        let meets = |part: &Part| match (&part.host, host) {
-            (HostPattern::Exact(own), other) => other.covers(own),
-            (own, HostPattern::Exact(other)) => own.covers(other),
-            _ => true,
-        };
-        self.parts.iter().any(meets)
+        self.parts.iter().any(|part| may_meet(&part.host, host))
     }
 
     /// Why a request that its group may ask for is none of the helper's.
@@ -61,6 +56,15 @@ impl Narrow {
         let host = &facts.authority.host;
         let why = format!("the owner is asked about this at {host}, and helpers can have nobody asked");
         Refusal::new(Code::NotAllowed, why)
+    }
+}
+
+/// Whether two patterns may name the same host.
+pub(crate) fn may_meet(one: &HostPattern, other: &HostPattern) -> bool {
+    match (one, other) {
+        (HostPattern::Exact(one), other) => other.covers(one),
+        (one, HostPattern::Exact(other)) => one.covers(other),
+        _ => true,
     }
 }
 

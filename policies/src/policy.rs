@@ -7,7 +7,7 @@ use crate::asking::Asking;
 use crate::grant::{Grant, HeadHash};
 use crate::host_index::HostIndex;
 use crate::host_pattern::is_reserved;
-use crate::narrow::Narrow;
+use crate::narrow::{self, Narrow};
 use crate::observe::Observe;
 use crate::rules::{AllowRule, DenyRule, Reading, TunnelRule};
 use crate::say::{Say, Showing, Teller, Telling};
@@ -139,8 +139,12 @@ impl Policy {
 
     /// Every credential that a rule puts on, once each, sorted; of a helper's, those that it can come to use.
     pub fn credentials(&self) -> Vec<Arc<str>> {
-        let within =
-            |rule: &&AllowRule| self.narrow.as_ref().is_none_or(|narrow| rule.model || narrow.may_meet(&rule.host));
+        // What leads to a model may get its key by another rule for that host.
+        let models = || self.rules.allows.iter().filter(|rule| rule.model);
+        let within = |rule: &&AllowRule| {
+            let thinks = || models().any(|model| narrow::may_meet(&model.host, &rule.host));
+            self.narrow.as_ref().is_none_or(|narrow| narrow.may_meet(&rule.host) || thinks())
+        };
         let mut names: Vec<_> =
             self.rules.allows.iter().filter(within).filter_map(|rule| rule.credential.clone()).collect();
         names.sort_unstable();

@@ -142,7 +142,7 @@ fn a_skills_sentence_names_it_and_speaks_of_its_own_requests_alone() {
     let policy = compiled("", "", &[("lies", lies), ("notes", READS)]).unwrap();
     assert_eq!(said(&policy, read), "read from api.test “/notes/1”");
     assert_eq!(said(&policy, "GET https://other.test/x"), "do nothing at all (skill lies)");
-    assert_eq!(said(&policy, "POST https://api.test/notes"), "send 0 bytes to api.test “/notes”");
+    assert_eq!(said(&policy, "POST https://api.test/notes"), "send something to api.test “/notes”");
 }
 
 #[test]
