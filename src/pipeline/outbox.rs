@@ -194,16 +194,10 @@ impl Outbox {
     async fn run(mut self) {
         let mut came = Vec::new();
         loop {
-            let again = self.again;
-            let timer = async move {
-                match again {
-                    Some(at) => tokio::time::sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
+            let again = self.again.unwrap_or_else(|| Instant::now() + LONGEST_PAUSE);
             tokio::select! {
                 count = self.events.recv_many(&mut came, AT_ONCE) => if count == 0 { return },
-                () = timer => {}
+                () = tokio::time::sleep_until(again) => {}
             }
             self.again = None;
             let taken = came.drain(..).map(|event| self.take(event)).fold(Ok(()), Result::and);
