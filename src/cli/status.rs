@@ -43,14 +43,14 @@ pub(super) async fn run(home: &Home, args: StatusArgs) -> Result<ExitCode, Failu
         return Err(refused(anyhow::anyhow!("no daemon runs for this home; `doorward up` starts one")));
     };
     let drill = LastDrill::read(&home.last_drill());
-    let (today, skills) = (Today::of(home)?, changed_skills(home));
+    let (today, skills) = (Today::of(home), changed_skills(home));
     match progress::while_waiting("asking the daemon", client.ask(&Request::Status {})).await? {
         (Answer::Status(status), _) if args.json => {
-            show::json(&Whole { status, today, last_drill: drill, changed_skills: skills })?;
+            show::json(&Whole { status, today: today.ok(), last_drill: drill, changed_skills: skills })?;
         }
         (Answer::Status(status), _) => {
             let told = told(&skills);
-            let parts = [text(&status), servers(home), beside(&status), today.in_words(), told, drilled(drill)];
+            let parts = [text(&status), servers(home), beside(&status), spent(&today), told, drilled(drill)];
             show::line(parts.concat())?;
         }
         _ => return Err(ClientError::Unexpected.into()),
@@ -63,7 +63,8 @@ pub(super) async fn run(home: &Home, args: StatusArgs) -> Result<ExitCode, Failu
 struct Whole {
     #[serde(flatten)]
     status: Status,
-    today: Today,
+    /// Nothing where the log cannot be read.
+    today: Option<Today>,
     last_drill: Option<LastDrill>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     changed_skills: Vec<String>,
@@ -97,7 +98,7 @@ struct Today {
 }
 
 impl Today {
-    fn of(home: &Home) -> Result<Self, Failure> {
+    fn of(home: &Home) -> anyhow::Result<Self> {
         if !home.audit_log().is_dir() {
             return Ok(Today::default());
         }
@@ -110,14 +111,16 @@ impl Today {
         };
         Ok(meters::report(used, &prices).into_iter().fold(Today::default(), add))
     }
+}
 
-    fn in_words(&self) -> String {
-        match self.tokens {
-            0 => String::new(),
-            tokens => {
-                format!("\nModels today: {tokens} tokens, {}; `doorward usage` has more", desk::money::about(self.cost))
-            }
+/// What they used up, in words. A log that cannot be read hides nothing else of how the daemon stands.
+fn spent(today: &anyhow::Result<Today>) -> String {
+    match today {
+        Ok(Today { tokens: 0, .. }) => String::new(),
+        Ok(Today { tokens, cost }) => {
+            format!("\nModels today: {tokens} tokens, {}; `doorward usage` has more", desk::money::about(*cost))
         }
+        Err(error) => format!("\nModels today: not known: {error}; `doorward doctor` says what to do"),
     }
 }
 
@@ -277,9 +280,9 @@ mod tests {
             },
         };
         let drill = LastDrill { at: 0, group: "family".into(), passed: true };
-        let today = Today { tokens: 94_068, cost: 420_000 };
+        let today = Ok(Today { tokens: 94_068, cost: 420_000 });
         let skills = told(&["weather of club".to_owned()]);
-        let text = [text(&status), beside(&status), today.in_words(), skills, drilled(Some(drill))].concat();
+        let text = [text(&status), beside(&status), spent(&today), skills, drilled(Some(drill))].concat();
         show::assert_fits(&text.as_str().into());
         for line in [
             "family is being answered, for 95 s",
@@ -304,5 +307,14 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} in {text}");
         }
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_read_hides_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path()).unwrap();
+        assert_eq!(spent(&Today::of(&home)), "", "without a log nothing was used up");
+        let said = spent(&Err(anyhow::anyhow!("the index is locked")));
+        assert!(said.starts_with("\nModels today: not known: the index is locked; `doorward doctor`"), "{said}");
     }
 }
