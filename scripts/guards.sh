@@ -24,7 +24,14 @@ sed -n 's|^+++ b/||p' tests/guards/*.patch | sort -u | (cd "$copy" && xargs touc
 
 log=$(mktemp)
 undo=
-restore() { [ -z "$undo" ] || patch -d "$copy" -p1 -R -s -F3 --no-backup-if-mismatch <"$undo"; undo=; }
+# From the tree, never by the patch in reverse: where its lines have moved, a reverse that
+# tolerates moved lines may put them back in another place, and every later guard fails.
+restore() {
+    [ -z "$undo" ] || sed -n 's|^+++ b/||p' "$undo" | while IFS= read -r file; do
+        cp "$file" "$copy/$file"
+    done
+    undo=
+}
 trap 'restore; rm -f "$log"' EXIT
 
 # What the patch of $guard takes away must turn a test red; says what is wrong otherwise.
@@ -35,9 +42,9 @@ noticed() {
     for word in "${words[@]}"; do
         case $word in *=*) settings+=("$word") ;; *) test+=("$word") ;; esac
     done
+    undo=$guard
     patch -d "$copy" -p1 -s -F3 --no-backup-if-mismatch <"$guard" >"$log" 2>&1 ||
         { echo "it does not apply any more: the guard has moved, make the patch anew (git diff -U2)"; return 1; }
-    undo=$guard
     (cd "$copy" && cargo test --quiet --locked "${test[@]}" --no-run) >"$log" 2>&1 ||
         { echo "it does not build any more: make the patch anew"; return 1; }
     if (cd "$copy" && env "${settings[@]}" cargo test --quiet --locked "${test[@]}") >"$log" 2>&1; then
