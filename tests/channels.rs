@@ -84,6 +84,7 @@ fn outgoing(id: u64, chat: &str, text: &str) -> ToChannel {
         text,
         in_reply_to: None,
         reacts_to: None,
+        reacts_to_sender: None,
         file: None,
     })
 }

@@ -31,6 +31,7 @@ impl Outward {
             text: text.as_str().to_owned(),
             in_reply_to: row.in_reply_to.clone(),
             reacts_to: row.reacts_to.clone(),
+            reacts_to_sender: row.reacts_to_sender.clone(),
             file,
         }))
     }

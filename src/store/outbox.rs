@@ -43,6 +43,8 @@ pub struct Queued {
     pub in_reply_to: Option<String>,
     /// The message that it is a reaction to; its text is the sign.
     pub reacts_to: Option<String>,
+    /// Who wrote that message, by the channel's id.
+    pub reacts_to_sender: Option<String>,
     /// The file that goes with it, whose bytes are [`Store::outgoing_file`].
     pub file: Option<FileFacts>,
     /// How often sending it has failed.
@@ -203,7 +205,9 @@ const DUE: &str = "(next_attempt_at <= ?2 OR next_attempt_at > ?2 + ?3)";
 
 const SELECT: &str = "SELECT outbox.id, group_name, channel, chat, run, iif(instead IS NULL, kind, 'failure'),
                              coalesce(instead, text), in_reply_to, attempts, outbox.created_at,
-                             iif(instead IS NULL, reacts_to, NULL), outbox_files.name, outbox_files.size
+                             iif(instead IS NULL, reacts_to, NULL), outbox_files.name, outbox_files.size,
+                             (SELECT sender_id FROM messages
+                              WHERE messages.group_name = outbox.group_name AND messages.id = reacts_to)
                       FROM outbox JOIN groups ON groups.name = group_name
                       LEFT JOIN outbox_files ON outbox_files.outbox = outbox.id AND instead IS NULL";
 
@@ -303,6 +307,7 @@ fn queued_from(row: &Row<'_>) -> rusqlite::Result<Queued> {
         attempts: row.get(8)?,
         created_at: row.get(9)?,
         reacts_to: row.get(10)?,
+        reacts_to_sender: row.get(13)?,
         file: file_from(row)?,
     })
 }

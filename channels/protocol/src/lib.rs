@@ -236,6 +236,9 @@ pub struct Outgoing {
     /// The id of the message that this is a sign on, which is the text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reacts_to: Option<String>,
+    /// The channel's id of who wrote that message, as its `message` said: for a program that does not remember.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reacts_to_sender: Option<String>,
     /// A file, with the text beside it, which may be empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<OutgoingFile>,

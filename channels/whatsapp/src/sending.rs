@@ -13,6 +13,7 @@ use whatsapp_rust::cache::Freshness;
 use whatsapp_rust::prelude::{Client, MessageBuilderExt, SendOptions};
 use whatsapp_rust::upload::UploadResponse;
 use whatsapp_rust::wacore::proto_helpers::{build_quote_context_with_info, build_reaction_message};
+use whatsapp_rust::wacore::types::message::AddressingMode;
 use whatsapp_rust::wacore_binary::JidExt;
 use whatsapp_rust::waproto::whatsapp as wa;
 use whatsapp_rust::{Jid, NodeFilter};
@@ -147,7 +148,8 @@ impl Post {
         if let Some(seconds) = self.stays(&message.chat, to).await {
             options = options.with_ephemeral_expiration(seconds);
         }
-        let sent = self.client.send_message_with_options(to.clone(), self.compose(message, uploaded, to)?, options);
+        let composed = self.compose(message, uploaded, to).await?;
+        let sent = self.client.send_message_with_options(to.clone(), composed, options);
         // The library's errors name chats; what we say does not.
         let Ok(Ok(_)) = tokio::time::timeout(CONFIRM, sent).await else {
             return Err(NotSent::for_now("WhatsApp did not take the message"));
@@ -184,12 +186,17 @@ impl Post {
         names.into_iter().find(|other| *other != jid.to_non_ad())
     }
 
-    fn compose(&self, message: &Outgoing, uploaded: Option<&UploadResponse>, to: &Jid) -> Result<wa::Message, NotSent> {
+    async fn compose(
+        &self,
+        message: &Outgoing,
+        uploaded: Option<&UploadResponse>,
+        to: &Jid,
+    ) -> Result<wa::Message, NotSent> {
         if let (Some(file), Some(uploaded)) = (&message.file, uploaded) {
             return Ok(files::message(file, uploaded, &message.text));
         }
         if let Some(id) = &message.reacts_to {
-            return self.reaction(message, id, to);
+            return self.reaction(message, id, to).await;
         }
         let quoted = message.in_reply_to.as_ref().and_then(|id| self.recent.find(&message.chat, id));
         Ok(match quoted {
@@ -202,19 +209,38 @@ impl Post {
     }
 
     /// A sign on a message, which WhatsApp finds by who wrote it.
-    fn reaction(&self, message: &Outgoing, id: &str, to: &Jid) -> Result<wa::Message, NotSent> {
-        let Some(written) = self.recent.find(&message.chat, id) else {
-            return Err(NotSent::for_good("the message that it is for is too old to put a reaction on"));
+    async fn reaction(&self, message: &Outgoing, id: &str, to: &Jid) -> Result<wa::Message, NotSent> {
+        let sender = match self.recent.find(&message.chat, id) {
+            Some(written) => written.sender,
+            None => self.sender_of_old(message, to).await?,
         };
-        let from_me = self.chats.is_own(&written.sender);
+        let from_me = self.chats.is_own(&sender);
         let key = wa::MessageKey {
             remote_jid: Some(to.to_string()),
             from_me: Some(from_me),
             id: Some(id.to_owned()),
-            participant: (to.is_group() && !from_me).then(|| written.sender.to_string()),
+            participant: (to.is_group() && !from_me).then(|| sender.to_string()),
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         Ok(build_reaction_message(key, &message.text, i64::try_from(now).unwrap_or(i64::MAX)))
+    }
+
+    /// Who wrote a message that came before this program's start: the daemon knows them by their number, a
+    /// group may by the other name.
+    async fn sender_of_old(&self, message: &Outgoing, to: &Jid) -> Result<Jid, NotSent> {
+        let known = message.reacts_to_sender.as_ref().and_then(|sender| sender.parse::<Jid>().ok());
+        let sender = known.ok_or_else(|| NotSent::for_good("nobody remembers who wrote the message that it is for"))?;
+        if !to.is_group() || sender.is_lid() {
+            return Ok(sender);
+        }
+        let group = tokio::time::timeout(ASK, self.client.groups().get_metadata(to)).await;
+        match group {
+            Ok(Ok(group)) if group.addressing_mode == AddressingMode::Lid => {
+                Ok(self.other_name(&sender).await.unwrap_or(sender))
+            }
+            Ok(Ok(_)) => Ok(sender),
+            _ => Err(NotSent::for_now("WhatsApp did not say how the group calls its members")),
+        }
     }
 }
 

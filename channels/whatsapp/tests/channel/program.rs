@@ -171,6 +171,7 @@ impl Program {
             text: text.to_owned(),
             in_reply_to: in_reply_to.map(str::to_owned),
             reacts_to: None,
+            reacts_to_sender: None,
             file: None,
         };
         self.tell(&ToChannel::Send(message)).await;
@@ -184,6 +185,7 @@ impl Program {
             text: caption.to_owned(),
             in_reply_to: None,
             reacts_to: None,
+            reacts_to_sender: None,
             file: Some(file),
         };
         self.tell(&ToChannel::Send(message)).await;
@@ -191,6 +193,11 @@ impl Program {
 
     /// Has a sign put on a message.
     pub(crate) async fn react(&mut self, id: u64, chat: &str, sign: &str, to: &str) {
+        self.react_to(id, chat, sign, (to, None)).await;
+    }
+
+    /// The same, with who wrote the message.
+    pub(crate) async fn react_to(&mut self, id: u64, chat: &str, sign: &str, (to, sender): (&str, Option<&str>)) {
         let message = Outgoing {
             id,
             chat: chat.to_owned(),
@@ -198,6 +205,7 @@ impl Program {
             text: sign.to_owned(),
             in_reply_to: None,
             reacts_to: Some(to.to_owned()),
+            reacts_to_sender: sender.map(str::to_owned),
             file: None,
         };
         self.tell(&ToChannel::Send(message)).await;

@@ -89,10 +89,27 @@ async fn a_sign_is_put_on_what_somebody_wrote() {
     let (_, _, message) = house.message().await;
     assert_eq!(signed(&message), ("G1".into(), Some(ANNA.into()), "\u{2764}\u{fe0f}".into()));
     program.outcome(2).await.unwrap();
-    // One that it does not remember, or of another chat.
+    // One of which nobody knows who wrote it, or of another chat.
     for (id, chat, to) in [(3, ANNA, "M0"), (4, GROUP, "M1")] {
         program.react(id, chat, "\u{1f44d}", to).await;
         let (why, retry) = program.outcome(id).await.unwrap_err();
-        assert!(why.contains("too old") && !retry, "{why}");
+        assert!(why.contains("nobody remembers") && !retry, "{why}");
+    }
+}
+
+/// The program remembers nothing of before its start: who wrote the message, the daemon says.
+#[tokio::test]
+async fn a_sign_is_put_on_what_came_before_the_program_started() {
+    const GROUP: &str = "120363000000000001@g.us";
+    let mut house = House::linked().await;
+    house.server.phone(ANNA).await;
+    house.server.group(GROUP, &[ANNA, &bare(OWN)]).await;
+    let mut program = house.run("own-number", &[ANNA, GROUP]).await;
+    for (id, chat) in [(1, ANNA), (2, GROUP)] {
+        program.react_to(id, chat, "\u{1f44d}", ("M1", Some(ANNA))).await;
+        let (_, _, message) = house.message().await;
+        let participant = (chat == GROUP).then(|| ANNA.to_owned());
+        assert_eq!(signed(&message), ("M1".into(), participant, "\u{1f44d}".into()));
+        program.outcome(id).await.unwrap();
     }
 }
