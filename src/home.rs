@@ -6,6 +6,7 @@
 
 mod lock;
 mod private;
+mod text;
 
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,7 @@ use policies::GroupName;
 
 pub use lock::{HomeInUse, Lock, LockError};
 pub use private::{create_private_dir, make_private_file, open_private_file};
+pub use text::{is_a_file, read_text};
 
 /// The folders of one installation.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -58,6 +58,13 @@ fn explain_names_rule_file_and_line() {
     explain("PUT", "https://api.github.com/user").code(1).prints("method_denied");
     explain("GET", "https://elsewhere.example/").code(1).prints("[[allow]]").prints("host = \"elsewhere.example\"");
     explain("GET", "not a url").code(2).says("not a url");
+    // By no other name, port or scheme.
+    explain("GET", "http://doorward.internal/policy").ok().prints("allow").prints("Doorward itself answers there");
+    for elsewhere in
+        ["https://doorward.internal/policy", "http://doorward.internal:8080/", "http://doorward.internal.example/"]
+    {
+        explain("GET", elsewhere).code(1).prints("deny");
+    }
 
     let json =
         home.run(&["policy", "explain", "--json", "family", "POST", "https://api.github.com/gists"]).code(1).json();

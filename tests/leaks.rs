@@ -243,8 +243,48 @@ fn keys_in_lists_are_kept_here_and_the_longest_unused_makes_room() {
     // The second one was used for the last time before 32 others came.
     let gone = door.get("bank.example", "/balance", &format!("Authorization: {}\r\n", headers[1]));
     assert_eq!(gone.status, 403);
+    assert!(gone.body.contains("newer ones have replaced"), "{gone:?}");
     let record = home.audit().0.last().unwrap().clone();
     assert_eq!((&record["code"], &record["alarm"]), (&"surrogate_retired".into(), &false.into()), "{record:#}");
+}
+
+/// A host that answers in another way than its `mints` expect has perhaps made a key, which is not let through.
+#[test]
+fn what_stands_in_the_place_of_a_key_and_is_none_is_withheld() {
+    let key = random_key("bank-");
+    let number = "73519028465719302846";
+    let bank = Upstream::start(&["bank.example"], move |request| {
+        let told = match request.path() {
+            "/keys/number" => serde_json::json!({"token": 7_351_902_846_571_930_284_u64, "more": []}),
+            "/keys/nothing" => serde_json::json!({"token": null, "more": []}),
+            "/keys/object" => serde_json::json!({"token": {"value": number}, "more": []}),
+            "/keys/listed" => serde_json::json!({"token": "made-9b2d4f6081a3c5e7", "more": [{"token": [number]}]}),
+            "/keys/spelled" => serde_json::json!({"Token": "made-9b2d4f6081a3c5e7", "more": []}),
+            _ => serde_json::json!({"token": "made-9b2d4f6081a3c5e7", "more": [{"token": null}, {}]}),
+        };
+        Response::ok(told.to_string())
+    });
+    let mints = "hosts = [\"bank.example\"]\nenv = \"BANK_TOKEN\"\n\
+                 [[credentials.bank.mints]]\ndo = [\"POST /keys/*\"]\nfields = [\"token\", \"more[*].token\"]\n";
+    let home = Home::new().host("bank.example", &bank).group("family");
+    let policy = POLICY.replace("\"GET /balance\"", "\"POST /keys/*\"");
+    let home = home.credential("bank", &key, mints).policy("family", &policy);
+    let _daemon = home.up();
+    let door = Door::open(&home, "family");
+    let ask = |path: &str| {
+        let token = door.variable("BANK_TOKEN");
+        let head = format!("POST {path} HTTP/1.1\r\nHost: bank.example\r\nAuthorization: Bearer {token}\r\n");
+        door.ask("bank.example", &format!("{head}Content-Length: 0\r\nConnection: close\r\n\r\n"))
+    };
+    for path in ["/keys/number", "/keys/nothing", "/keys/object", "/keys/listed"] {
+        let told = ask(path);
+        assert_eq!(told.status, 502, "{path}: {told:?}");
+        assert!(told.body.contains("should bring a new key"), "{path}: {told:?}");
+    }
+    for path in ["/keys/right", "/keys/spelled"] {
+        let told = ask(path);
+        assert!(told.status == 200 && !told.body.contains("made-9b2d"), "{path}: {told:?}");
+    }
 }
 
 #[test]

@@ -77,6 +77,28 @@ fn a_run_that_wrote_is_told_and_not_run_again_after_a_kill() {
     assert_eq!(server.lines(), ["POST /notes"]);
 }
 
+/// The door let it through and then found that the host is at an address which the rule does not name.
+#[test]
+fn a_run_that_wrote_to_nobody_is_told_with_what_to_do() {
+    let elsewhere = Upstream::start(&["elsewhere.example"], |_| Response::ok("noted\n"));
+    let policy = format!("{POLICY}[[allow]]\nhost = \"elsewhere.example\"\ndo = [\"POST /notes\"]\n");
+    let home = Home::new().host("elsewhere.example", &elsewhere).group("family").policy("family", &policy);
+    let daemon = home.up();
+    let mut chat = Chat::open(&home, "family");
+    chat.send("m1", "curl -sS -d milk https://elsewhere.example/notes; touch tried; sleep 1000");
+    // By then the log knows that nothing left.
+    let ended = || home.audit().with("host", "elsewhere.example").iter().any(|record| !record["outcome"].is_null());
+    until("it to be tried", || home.group_folder("family").join("tried").exists() && ended());
+    daemon.kill();
+    let _daemon = home.up();
+    let mut chat = Chat::open(&home, "family");
+    let said = chat.until_done("m1");
+    let (_, failure, _) = said.iter().find(|(kind, ..)| kind == "failure").unwrap_or_else(|| panic!("{said:?}"));
+    assert!(failure.contains("nothing of that had left") && failure.contains("Send the message again"), "{failure}");
+    assert!(!failure.contains("sent something out"), "{failure}");
+    assert_eq!(elsewhere.connections(), 0);
+}
+
 /// Whatever has become of the log meanwhile, and the owner is told of that.
 #[test]
 fn a_run_that_wrote_is_not_run_again_where_the_log_is_away() {

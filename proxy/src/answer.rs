@@ -83,6 +83,9 @@ fn general_advice(code: Code) -> &'static str {
         code if code.is_alarm() => {
             "Use the surrogate as it stands in the environment, in its own place on its own host only. This stands in the log as an alarm."
         }
+        Code::SurrogateRetired => {
+            "Send the surrogate that stands in the environment now; a key that a host made is asked of it anew."
+        }
         Code::SurrogateMissing => {
             "Send the surrogate as it stands in the environment; a variable that is not set, or a text to be replaced, is none."
         }

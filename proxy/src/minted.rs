@@ -130,6 +130,8 @@ async fn read(time: Duration, audited: &Audited, headers: &HeaderMap, body: Arri
     Ok(unpacked.into())
 }
 
+const NO_KEY: &str = "holds something in the place of a key that cannot be one";
+
 /// Finds the keys, and has each watched for before anything of it is answered.
 fn take_in(
     keeper: (&Keeper, &Identity),
@@ -139,14 +141,17 @@ fn take_in(
     body: &[u8],
 ) -> Result<Vec<Replacement>, Refusal> {
     let mut made = Vec::new();
-    let mut found = false;
+    // A list may be empty, and a transfer need no header.
+    let mut found = fields.iter().all(Field::is_of_many);
     for field in fields {
         let values = field.find_all(body).map_err(|_| withheld("is no JSON that can be read in one way only"))?;
-        // A list may be empty, and a transfer need no header.
-        found |= field.is_of_many();
-        for text in values.iter().filter_map(|value| value.text.as_deref()) {
+        for value in values {
+            match value.text.as_deref() {
+                Some(text) => made.extend(taken_in(keeper, authority, credential, asked, behind_a_scheme(text))?),
+                None if body.get(value.at) == Some(b"null") => continue,
+                None => return Err(withheld(NO_KEY)),
+            }
             found = true;
-            made.extend(taken_in(keeper, authority, credential, asked, behind_a_scheme(text))?);
         }
     }
     if found { Ok(made) } else { Err(withheld("holds none in its fields")) }
@@ -169,7 +174,7 @@ fn taken_in(
     }
     let plain = key.bytes().all(|b| (0x21..=0x7e).contains(&b)) && key != NOT_HELD;
     if !(SHORTEST..=LONGEST_KEY).contains(&key.len()) || !plain {
-        return Err(withheld("holds something in the place of a key that cannot be one"));
+        return Err(withheld(NO_KEY));
     }
     let secret = SecretString::from(key);
     // Whoever chose it knows it.

@@ -349,6 +349,11 @@ fn at(text: &str) -> Result<At, String> {
     At::parse(text).ok_or_else(|| At::FORM.to_owned())
 }
 
+/// Whether the door answers this itself: by its one name, in plain HTTP.
+fn is_answered_here(url: &str) -> bool {
+    url.strip_prefix("http://doorward.internal").is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+}
+
 fn explain(
     home: &Home,
     group: &GroupName,
@@ -359,6 +364,13 @@ fn explain(
     let facts = Facts::parse(method, url).map_err(|error| usage(anyhow!("{method} {url}: {error}")))?;
     let policy = compile(home, group)?;
     let request = format!("{method} {}", facts.url_without_query());
+    if is_answered_here(url) {
+        match json {
+            true => show::json(&explain::answered_here_json(&request))?,
+            false => show::line(explain::answered_here(&request))?,
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     let now = times::clock(home).now();
     let when = at.map(|at| at.seen_from(now));
     let headers = HeaderMap::from_iter(headers);

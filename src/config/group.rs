@@ -9,7 +9,7 @@ use desk::Problems;
 use policies::GroupName;
 
 use super::{ConfigError, Mount, read, values};
-use crate::home::Home;
+use crate::home::{Home, read_text};
 use crate::phrases::Language;
 
 /// What a group's file says. No file: a shell.
@@ -154,7 +154,7 @@ impl GroupSettings {
     /// Reads a group's file.
     pub fn load(home: &Home, group: &GroupName) -> Result<Self, ConfigError> {
         let path = home.group_file(group);
-        match std::fs::read_to_string(&path) {
+        match read_text(&path) {
             Ok(text) => Ok(Self::parse(&path.display().to_string(), &text)?),
             Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(source) => Err(ConfigError::Unreadable { path, source }),

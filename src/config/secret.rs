@@ -9,6 +9,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{command, keyring, values};
+use crate::home::is_a_file;
 
 /// The longest secret.
 pub(super) const LONGEST: usize = 16 << 10;
@@ -170,6 +171,7 @@ impl SecretSource {
 /// Reads a file that only its owner can read.
 fn read_private(path: &Path) -> Result<String, SecretUnreadable> {
     let unreadable = |error: std::io::Error| SecretUnreadable::File { path: path.to_owned(), why: error.to_string() };
+    std::fs::metadata(path).and_then(|found| is_a_file(&found)).map_err(unreadable)?;
     let mut file = File::open(path).map_err(unreadable)?;
     let found = file.metadata().map_err(unreadable)?;
     if found.mode() & 0o077 != 0 {

@@ -386,6 +386,14 @@ fn secrets_are_read_without_their_line_break() {
         let error = source.read().unwrap_err().to_string();
         assert!(error.contains("empty") && !error.contains("lines"), "{error}");
     }
+    // Who reads these never comes to an end.
+    let pipe = dir.path().join("pipe");
+    let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR);
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, mode, 0).unwrap();
+    for endless in [pipe, "/dev/zero".into(), dir.path().to_owned()] {
+        let error = SecretSource::File(endless).read().unwrap_err().to_string();
+        assert!(error.contains("no regular file"), "{error}");
+    }
     let unset = SecretSource::Env("DOORWARD_TEST_SURELY_UNSET".into()).read().unwrap_err().to_string();
     assert!(unset.contains("DOORWARD_TEST_SURELY_UNSET is not set"), "{unset}");
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::EditError;
-use crate::home::{Home, open_private_file};
+use crate::home::{Home, open_private_file, read_text};
 
 /// How long another edit is waited for. Each takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ pub(super) fn alone(home: &Home) -> Result<File, EditError> {
 }
 
 pub(super) fn read(path: &Path) -> Result<Option<String>, EditError> {
-    match std::fs::read_to_string(path) {
+    match read_text(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(EditError::Unread { path: path.to_owned(), source }),

@@ -19,7 +19,7 @@ use proxy::audit::LedgerDown;
 
 use super::policy_events;
 use super::taken_presets::TakenPresets;
-use crate::home::Home;
+use crate::home::{self, Home};
 use crate::skills::{self, Accepted};
 use crate::store::ledger::AuditLog;
 
@@ -392,7 +392,7 @@ pub fn presets_in_force(home: &Home) -> Result<Vec<Source>, PolicyError> {
 }
 
 fn read_one(path: &Path, name: String) -> Result<Option<Source>, PolicyError> {
-    match std::fs::read_to_string(path) {
+    match home::read_text(path) {
         Ok(text) => Ok(Some(Source { name, text })),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(PolicyError::Read { file: name, error }),

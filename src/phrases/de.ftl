@@ -46,6 +46,7 @@ owner-finds = { $why }; alles Weitere findet der Besitzer im Log des Daemons
 
 ## Was ein Lauf schon gesendet hatte
 sent-not-known = Was schon hinausgegangen war, ist nicht bekannt, deshalb wird es nicht von selbst wiederholt. Sende die Nachricht noch einmal, wenn es noch einmal getan werden soll.
+sent-nothing = Schreiben durfte es schon, hinausgegangen war davon nichts; von selbst wird es nicht wiederholt. Sende die Nachricht noch einmal, wenn es getan werden soll.
 sent-to-hosts = Durch die Tür war schon etwas hinausgegangen, an { $hosts }, deshalb wird es nicht von selbst wiederholt; `doorward audit` zeigt, was. Sende die Nachricht noch einmal, wenn es noch einmal getan werden soll.
 sent-to-hosts-and-others = Durch die Tür war schon etwas hinausgegangen, an { $hosts } und andere, deshalb wird es nicht von selbst wiederholt; `doorward audit` zeigt, was. Sende die Nachricht noch einmal, wenn es noch einmal getan werden soll.
 sent-a-message = Eine Nachricht war schon gesendet, deshalb wird es nicht von selbst wiederholt. Sende die Nachricht noch einmal, wenn es noch einmal getan werden soll.

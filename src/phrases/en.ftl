@@ -47,6 +47,7 @@ owner-finds = { $why }; the owner finds the whole of it in the daemon's log
 
 ## What a run had sent that is not repeated
 sent-not-known = What it had already sent out is not known, so it is not repeated by itself. Send the message again if you want it done again.
+sent-nothing = It had been let through to write, and nothing of that had left; it is not repeated by itself. Send the message again if you want it done.
 sent-to-hosts = It had already sent something out through the door, to { $hosts }, so it is not repeated by itself; `doorward audit` shows what. Send the message again if you want it done again.
 sent-to-hosts-and-others = It had already sent something out through the door, to { $hosts } and others, so it is not repeated by itself; `doorward audit` shows what. Send the message again if you want it done again.
 sent-a-message = It had already sent a message, so it is not repeated by itself. Send the message again if you want it done again.

@@ -66,7 +66,7 @@ impl Answer {
         own: impl FnOnce(Phrases) -> Sayable,
     ) -> Vec<Sayable> {
         let shown = without_internal(&self.text);
-        if shown.trim().is_empty() && !self.cut {
+        if shows_nothing(&shown) && !self.cut {
             return Vec::new();
         }
         let mut messages = say(shown).parts(|text| split(text.trim_end_matches('\n'), bounds.message));
@@ -81,7 +81,19 @@ impl Answer {
 /// A message of an agent's without private thoughts; `None` where nothing else is in it.
 pub fn shown(text: &str) -> Option<String> {
     let shown = without_internal(text);
-    (!shown.trim().is_empty()).then(|| shown.trim_end_matches('\n').to_owned())
+    (!shows_nothing(&shown)).then(|| shown.trim_end_matches('\n').to_owned())
+}
+
+/// Whether a chat would show an empty message: blanks, control characters, and what Unicode draws as nothing.
+fn shows_nothing(text: &str) -> bool {
+    let draws_nothing = |c: char| {
+        c.is_whitespace()
+            || c.is_control()
+            || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+                | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+                | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
+    };
+    text.chars().all(draws_nothing)
 }
 
 /// An agent's error as a chat gets it: short, and without control characters. The failure of
@@ -102,7 +114,7 @@ fn split(text: &str, limit: usize) -> Vec<&str> {
         rest = rest[at..].trim_start_matches('\n');
     }
     messages.push(rest);
-    messages.retain(|message| !message.trim().is_empty());
+    messages.retain(|message| !shows_nothing(message));
     messages
 }
 
@@ -141,7 +153,15 @@ mod tests {
     fn parts_become_one_message() {
         assert_eq!(messages(&["two ", "parts\n"]), ["two parts"]);
         assert_eq!(messages(&[]), [] as [&str; 0]);
-        assert_eq!(messages(&["\n\n"]), [] as [&str; 0]);
+        for nothing in
+            ["\n\n", " \t\r\n", "\0\0", "\u{200b}\u{200b}", "\u{feff}", "\u{2800}\n\u{3164}", "\u{e0001}\u{200d}"]
+        {
+            assert_eq!(messages(&[nothing]), [] as [&str; 0], "{nothing:?}");
+            assert_eq!(shown(nothing), None, "{nothing:?}");
+        }
+        for something in [".", "\u{200b}a", "👨\u{200d}👩\u{200d}👧", "❤\u{fe0f}", "می\u{200c}خواهم"] {
+            assert_eq!(messages(&[something]), [something]);
+        }
     }
 
     #[test]

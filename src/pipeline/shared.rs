@@ -190,7 +190,7 @@ impl<S> Shared<S> {
         let wrote = self.wrote_upstream(&group.name, run.first);
         let rest = self.settings.backoff.after(run.attempt).filter(|_| may_pass && !wrote);
         let words = match (wrote, may_pass) {
-            (true, _) => why.clone().line(sent::words(self, &group.name, run.first)),
+            (true, may_pass) => why.clone().line(self.not_repeated(&group.name, run, may_pass)),
             (false, true) if run.attempt > 1 => {
                 why.clone().line(Phrases::new("tried-times").count("count", run.attempt))
             }
@@ -214,6 +214,12 @@ impl<S> Shared<S> {
             Ok(_) | Err(EndRunError::NotRunning(_)) => Broken::Settled(Left { rest }),
             Err(EndRunError::Store(error)) => Broken::Store(error),
         }
+    }
+
+    /// Why what may have written is not repeated. What could not pass anyway says so by itself.
+    fn not_repeated(&self, group: &GroupName, run: &Run, may_pass: bool) -> Phrases {
+        let sent = sent::words(self, group, run.first);
+        if sent.is_empty() && may_pass { Phrases::new("sent-nothing") } else { sent }
     }
 
     fn tell_failure(

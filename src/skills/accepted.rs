@@ -13,7 +13,7 @@ use policy_file::Source;
 use super::folder::TreeHash;
 use super::settings::Values;
 use super::skill::{self, is_name};
-use crate::home::Home;
+use crate::home::{Home, read_text};
 
 /// A skill as its owner has accepted it for one group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl std::fmt::Display for Origin {
 
 /// The skills of a group; none where there is no file.
 pub fn read(home: &Home, group: &GroupName) -> std::io::Result<Result<Vec<Accepted>, Problems>> {
-    match std::fs::read_to_string(home.skills_file(group)) {
+    match read_text(&home.skills_file(group)) {
         Ok(text) => Ok(parse(&format!("skills/{group}.toml"), &text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Ok(Vec::new())),
         Err(error) => Err(error),

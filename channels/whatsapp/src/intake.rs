@@ -58,7 +58,7 @@ impl Intake {
         let chat = self.chats.word(&names)?;
         // Sent by whoever changed it, from the owner's own phone as well.
         if let Some(seconds) = content::stays(&inbound.message).filter(|_| !self.ids.is_ours(&info.id)) {
-            self.timers.learn(&chat, seconds);
+            self.timers.hear(&chat, seconds, info.timestamp.timestamp_millis());
         }
         if !self.is_for_us(info) || self.proof.as_ref() == Some(&info.id) {
             return None;

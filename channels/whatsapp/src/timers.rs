@@ -17,6 +17,8 @@ pub(crate) struct Timers {
     path: PathBuf,
     chats: Chats,
     seconds: Arc<Mutex<BTreeMap<String, u32>>>,
+    /// When the newest message that has said it was written.
+    said: Arc<Mutex<BTreeMap<String, i64>>>,
 }
 
 impl Timers {
@@ -24,7 +26,7 @@ impl Timers {
     /// says it again.
     pub(crate) fn open(path: &Path, chats: Chats) -> Self {
         let known = fs::read(path).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
-        Timers { path: path.to_path_buf(), chats, seconds: Arc::new(Mutex::new(known)) }
+        Timers { path: path.to_path_buf(), chats, seconds: Arc::new(Mutex::new(known)), said: Arc::default() }
     }
 
     /// The lifetime of a chat's messages; 0 for ever, `None` where no message has said it.
@@ -32,7 +34,18 @@ impl Timers {
         self.known().get(chat).copied()
     }
 
-    /// The chat has said it.
+    /// A message of the chat has said it. One that is older than another may come after it: its
+    /// phone had to send it again.
+    pub(crate) fn hear(&self, chat: &str, seconds: u32, written: i64) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = said.entry(chat.to_owned()).or_insert(written);
+        if *newest <= written {
+            *newest = written;
+            self.learn(chat, seconds);
+        }
+    }
+
+    /// The chat has it so.
     pub(crate) fn learn(&self, chat: &str, seconds: u32) {
         let mut known = self.known();
         if known.insert(chat.to_owned(), seconds) == Some(seconds) {

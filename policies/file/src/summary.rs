@@ -140,10 +140,14 @@ impl RuleSummary {
         words
     }
 
-    /// What it means, as one text; the words of `why` and the place aside.
+    /// What it means, as one text; the words of `why`, the place, and the order in which it lists things aside.
     pub(crate) fn meaning(&self) -> String {
         let at = RuleRef { file: "".into(), line: 0 };
-        format!("{:?}", RuleSummary { at, why: None, ..self.clone() })
+        let mut rule = RuleSummary { at, why: None, ..self.clone() };
+        rule.requests.sort_unstable();
+        rule.ports.sort_unstable();
+        rule.private.sort_unstable();
+        format!("{rule:?}")
     }
 }
 

@@ -234,6 +234,8 @@ fn rules_that_do_nothing_are_warned_of() {
         (allow("a.test", "why = \"one\"") + &allow("a.test", "why = \"two\""), true),
         (deny("a.test", "\"* /y\"", "") + &deny("a.test", "\"* /y\"", ""), true),
         (tunnel.replace("10.0.0.1", "a.test").repeat(2), true),
+        (deny("a.test", "\"* /y\", \"* /z\"", "") + &deny("a.test", "\"* /z\", \"* /y\"", ""), true),
+        (deny("a.test", "\"* /y\", \"* /z\"", "") + &deny("a.test", "\"* /y\"", ""), false),
         (allow("a.test", "") + &allow("a.test", "ports = [8443]"), false),
         (allow("a.test", "") + &allow("b.test", ""), false),
         (allow("a.test", "model = true") + &allow("a.test", ""), false),

@@ -17,10 +17,14 @@ impl Keyring {
             WatchedKind::Lookalike { .. } => {
                 (Code::SecretInRequest, format!("the request holds {finding}, and the policy says leaks = \"block\""))
             }
-            WatchedKind::Surrogate { group, retired: true, .. } if *group == identity.group => (
-                Code::SurrogateRetired,
-                "the request holds a surrogate of an earlier sandbox; the current one is in the environment".to_owned(),
-            ),
+            WatchedKind::Surrogate { group, sandbox, retired: true, .. } if *group == identity.group => {
+                let of = if *sandbox == identity.sandbox {
+                    "a key that its host made and that newer ones have replaced; ask the host for a new one"
+                } else {
+                    "an earlier sandbox; the current one is in the environment"
+                };
+                (Code::SurrogateRetired, format!("the request holds a surrogate of {of}"))
+            }
             WatchedKind::Surrogate { sandbox, .. } if *sandbox != identity.sandbox => {
                 (Code::SurrogateForeign, format!("the request holds a {finding}, which belongs to another sandbox"))
             }

@@ -34,7 +34,7 @@ fn of(code: Code) -> &'static str {
         Code::SurrogateUnbound => "a surrogate went to another host",
         Code::SurrogateLocation => "a surrogate stood in the wrong place",
         Code::SurrogateForeign => "a surrogate of another sandbox",
-        Code::SurrogateRetired => "a surrogate of an earlier sandbox",
+        Code::SurrogateRetired => "a surrogate that is not in use any more",
         Code::SurrogateScope => "a surrogate was used for something else",
         Code::CredentialAmbiguous => "two things could authenticate it",
         Code::CredentialNotSurrogate => "a key that is not the group's own",

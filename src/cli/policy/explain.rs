@@ -23,6 +23,16 @@ pub(super) fn json(policy: &Policy, request: &str, when: Option<Moment>, way: &W
     json
 }
 
+/// As JSON, where no rule is asked.
+pub(super) fn answered_here_json(request: &str) -> Value {
+    json!({ "verdict": "allow", "request": request, "rule": null, "answered_by": "doorward" })
+}
+
+/// The same for a person.
+pub(super) fn answered_here(request: &str) -> Styled {
+    Tone::Good.of("allow") + format!("  {request}\nrule   none is asked: Doorward itself answers there")
+}
+
 fn json_of(request: &str, way: &Way, notes: &[String]) -> Value {
     match way {
         Way::Unopened(tunnel) => {

@@ -209,6 +209,7 @@ fn what_is_no_text_in_a_policys_place_changes_nothing() {
         put(&file);
         scene.files.look(std::slice::from_ref(&file));
         assert_eq!(scene.in_force(), before, "{what}");
+        assert!(PolicyFiles::compile(&scene.home, &scene.family).is_err(), "{what}: commands say so too");
         std::fs::remove_file(&file).or_else(|_| std::fs::remove_dir(&file)).unwrap();
         scene.write(Some(BASE), "");
         assert_ne!(scene.in_force(), before, "{what}: and what comes after it counts");

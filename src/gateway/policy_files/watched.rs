@@ -16,6 +16,7 @@ use policies::GroupName;
 use policy_file::Source;
 
 use super::PolicyError;
+use crate::home::is_a_file;
 
 /// A file and what was taken from it.
 pub(super) struct Watched {
@@ -113,10 +114,7 @@ impl Watched {
     /// has just said so.
     pub(super) fn look(&mut self, written: bool) -> Result<(), PolicyError> {
         let found = self.unless_missing(std::fs::metadata(&self.path))?;
-        // It is read into memory whole.
-        if found.as_ref().is_some_and(|found| !found.is_file() || found.len() > 64 << 20) {
-            return Err(self.unreadable(io::Error::other("it is no regular file of at most 64 MiB")));
-        }
+        found.as_ref().map_or(Ok(()), is_a_file).map_err(|error| self.unreadable(error))?;
         let found = found.map(|found| Identity::of(&found));
         if let (Some(taken), false) = (&self.taken, written) {
             if taken.identity == found && taken.settled {

@@ -1,8 +1,8 @@
 //! An evening on WhatsApp, drawn from a seed: what people write, also where messages
 //! disappear, while the daemon and the channel's program die, the line breaks, the network
 //! does not confirm, the engine stops, the disk is full and a secret is pasted. Each message
-//! has one answer or one sentence why not, in order, and what is said disappears when the
-//! chat's messages do. `DOORWARD_EVENING=SEED` plays one again.
+//! has one answer or one sentence why not, in the order in which WhatsApp brought them, and what
+//! is said disappears when the chat's messages do. `DOORWARD_EVENING=SEED` plays one again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -330,12 +330,15 @@ impl Evening {
         said.filter(|(text, _)| !REMARKS.iter().any(|remark| text.contains(remark))).collect()
     }
 
-    /// Within a chat, one thing is said to each message in their order.
+    /// An answer names its message. A sentence why there is none does not: of these, each
+    /// belongs to the next message of its chat.
     fn is_told(&mut self, id: &str) -> bool {
         let chat = self.written.iter().find(|message| message.id == id).unwrap().chat;
-        let mut here = self.written.iter().filter(|message| message.chat == chat);
-        let number = here.position(|message| message.id == id).unwrap();
-        self.told(chat).len() > number
+        let told: Vec<String> = self.told(chat).into_iter().map(|(text, _)| text).collect();
+        let here = self.written.iter().filter(|message| message.chat == chat);
+        let mut unanswered = here.filter(|message| !told.contains(&message.answer()));
+        let Some(number) = unanswered.position(|message| message.id == id) else { return true };
+        told.iter().filter(|text| !text.starts_with("answer-")).count() > number
     }
 
     fn all_told(&mut self) -> bool {
@@ -345,22 +348,19 @@ impl Evening {
 
     fn judge(&mut self, seed: u64) {
         let mut wrong = Vec::new();
+        let sent_again = self.whatsapp.sent_again();
         for (chat, _) in CHATS {
             let told = self.told(chat);
-            let here: Vec<&Written> = self.written.iter().filter(|message| message.chat == chat).collect();
-            if told.len() != here.len() {
-                wrong.push(format!("{chat}: {} messages, {} answers", here.len(), told.len()));
+            let here = self.written.iter().filter(|message| message.chat == chat);
+            // What a death left unreadable its phone sent again, later than it was written.
+            let (again, here): (Vec<_>, Vec<_>) = here.partition(|message| sent_again.contains(&message.id));
+            if !fits(&here, &again, &told) {
+                wrong.push(format!("{chat}: {here:#?}, sent again {again:#?}, told {told:#?}"));
             }
-            for (message, (text, stays)) in here.into_iter().zip(&told) {
-                let right = match message.says {
-                    Says::Key => text.contains("withheld"),
-                    _ => *text == format!("answer-{}", message.id),
-                };
-                let wrote = self.notes.lines().iter().filter(|line| line.ends_with(&message.id)).count();
-                let failed = message.may_fail && !text.contains("answer-");
-                if !right && !failed || *stays != message.stays || wrote > 1 {
-                    wrong.push(format!("{message:?}: {text:?}, stays {stays:?}, written {wrote} times"));
-                }
+        }
+        for message in &self.written {
+            if self.notes.lines().iter().filter(|line| line.ends_with(&message.id)).count() > 1 {
+                wrong.push(format!("{message:?} wrote twice"));
             }
         }
         let pasted = self.written.iter().any(|message| message.says == Says::Key);
@@ -380,6 +380,29 @@ impl Evening {
         nothing_of_strangers(&self.home, &self.log);
         assert!(wrong.is_empty(), "evening {seed}: {wrong:#?}\n{:#?}\n{}", self.whatsapp.shown(), self.log);
     }
+}
+
+impl Written {
+    fn answer(&self) -> String {
+        format!("answer-{}", self.id)
+    }
+
+    /// Whether this may be what it was told.
+    fn is_told_by(&self, (text, stays): &(String, Option<u32>)) -> bool {
+        let right = match self.says {
+            Says::Key => text.contains("withheld"),
+            _ => *text == self.answer(),
+        };
+        (right || self.may_fail && !text.contains("answer-")) && *stays == self.stays
+    }
+}
+
+/// Whether each message is told one thing: these in their order, those at any place.
+fn fits(here: &[&Written], again: &[&Written], told: &[(String, Option<u32>)]) -> bool {
+    let Some((next, rest)) = told.split_first() else { return here.is_empty() && again.is_empty() };
+    let in_order = here.first().is_some_and(|message| message.is_told_by(next) && fits(&here[1..], again, rest));
+    let without = |at: usize| [&again[..at], &again[at + 1..]].concat();
+    in_order || (0..again.len()).any(|at| again[at].is_told_by(next) && fits(here, &without(at), rest))
 }
 
 /// The phones on which a chat is read.

@@ -5,8 +5,10 @@ use whatsapp_rust::prelude::MessageBuilderExt;
 use whatsapp_rust::waproto::whatsapp as wa;
 
 use super::program::House;
-use super::server::Seen;
+use super::server::{OWN, Seen, bare};
 use super::{ANNA, said};
+
+const GROUP: &str = "120363000000000001@g.us";
 
 #[tokio::test]
 async fn a_message_that_was_not_committed_comes_again() {
@@ -113,4 +115,45 @@ async fn what_a_break_left_unconfirmed_is_given_back_at_once() {
     program.send(7, ANNA, "once", None).await;
     assert_eq!(house.message().await.1, id);
     program.outcome(7).await.unwrap();
+}
+
+/// The program stores a key that came with a message a moment after it has taken the message. Who dies
+/// between the two cannot read what comes next: its phone is asked for it, and sends it again. Each comes
+/// once; their places are those in which they were sent again.
+#[tokio::test]
+async fn what_a_death_left_unreadable_is_asked_for_and_comes_once() {
+    let mut house = House::linked().await;
+    house.server.phone(ANNA).await;
+    house.server.group(GROUP, &[ANNA, &bare(OWN)]).await;
+    house.run("own-number", &[GROUP]).await.kill().await;
+    let before = house.files();
+    let mut program = house.run("own-number", &[GROUP]).await;
+    house.server.write_group(GROUP, ANNA, "G0", &wa::Message::text("0"), true).await;
+    assert_eq!(program.take().await.id, "G0");
+    house.until(Seen::Receipt { id: "G0".into() }).await;
+    program.kill().await;
+    house.put_back(&before);
+
+    let written = ["G1", "G2", "G3"];
+    for id in written {
+        house.server.write_group(GROUP, ANNA, id, &wa::Message::text(id), false).await;
+    }
+    let mut program = house.run("own-number", &[GROUP]).await;
+    let mut taken = Vec::new();
+    for _ in written {
+        taken.push(program.take().await.id);
+    }
+    taken.sort();
+    assert_eq!(taken, written);
+    let mut unread = written.to_vec();
+    while !unread.is_empty() {
+        if let Seen::Retry { id } = house.seen().await {
+            unread.retain(|one| *one != id);
+        }
+    }
+    // From now on it has the key.
+    house.server.write_group(GROUP, ANNA, "G4", &wa::Message::text("4"), false).await;
+    assert_eq!(program.take().await.id, "G4");
+    house.until(Seen::Receipt { id: "G4".into() }).await;
+    assert_eq!(house.asked_again().len(), 0);
 }

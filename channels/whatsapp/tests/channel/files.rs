@@ -11,7 +11,7 @@ use super::ANNA;
 use super::program::House;
 use super::server::Seen;
 
-fn file(name: &str, media: &str, content: &[u8]) -> OutgoingFile {
+pub(super) fn file(name: &str, media: &str, content: &[u8]) -> OutgoingFile {
     let (name, media) = (name.to_owned(), media.to_owned());
     OutgoingFile { name, media, size: content.len() as u64, data: BASE64_STANDARD.encode(content) }
 }

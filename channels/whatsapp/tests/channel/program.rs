@@ -52,6 +52,18 @@ impl House {
         self.folder.path()
     }
 
+    /// The folder's files as they are; nobody has them open.
+    pub(crate) fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let paths = std::fs::read_dir(self.path()).unwrap().map(|entry| entry.unwrap().path());
+        paths.filter(|path| path.is_file()).map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
+    }
+
+    /// Puts them back in the place of all that is there.
+    pub(crate) fn put_back(&self, files: &[(PathBuf, Vec<u8>)]) {
+        self.files().iter().for_each(|(path, _)| std::fs::remove_file(path).unwrap());
+        files.iter().for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap());
+    }
+
     /// Starts the program and waits until it is ready.
     pub(crate) async fn run(&mut self, mode: &str, chats: &[&str]) -> Program {
         let mut program = Program::start(self.path(), Some(&self.server.url), mode);

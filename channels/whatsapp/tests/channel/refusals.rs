@@ -4,6 +4,7 @@ use whatsapp_rust::prelude::MessageBuilderExt;
 use whatsapp_rust::waproto::whatsapp as wa;
 
 use super::program::House;
+use super::server::{OWN, bare};
 use super::{ANNA, said};
 
 #[tokio::test]
@@ -64,4 +65,39 @@ async fn what_may_be_out_of_date_is_asked_anew_once() {
         house.message().await;
         house.message().await;
     }
+}
+
+/// The last word counts, for whatever was to go out: what is asked anew may meet trouble that passes, and a
+/// group's list and a reaction are refused like a text.
+#[tokio::test]
+async fn each_refusal_is_asked_of_its_own_number() {
+    let group = "120363000000000001@g.us";
+    let mut house = House::linked().await;
+    house.server.phone(ANNA).await;
+    house.server.group(group, &[ANNA, &bare(OWN)]).await;
+    let mut program = house.run("own-number", &[ANNA, group]).await;
+    for (id, codes, passes) in [(1, ["400", "503"], true), (2, ["421", "429"], true), (3, ["463", "403"], false)] {
+        for code in codes {
+            house.server.refuse(code, 1).await;
+        }
+        program.send(id, ANNA, "the answer", None).await;
+        let (why, retry) = program.outcome(id).await.unwrap_err();
+        assert!(retry == passes && why.contains(codes[1]), "{codes:?}: {why}");
+        (house.message().await, house.message().await);
+    }
+    house.server.refuse("421", 1).await;
+    program.send(4, group, "to all", None).await;
+    program.outcome(4).await.unwrap();
+    (house.message().await, house.message().await);
+
+    house.server.write(ANNA, "A1", &wa::Message::text("put a sign on it"), &[]).await;
+    program.take().await;
+    house.server.refuse("500", 1).await;
+    program.react(5, ANNA, "\u{1f44d}", "A1").await;
+    let (why, retry) = program.outcome(5).await.unwrap_err();
+    assert!(retry && why.contains("500"), "{why}");
+    house.message().await;
+    house.server.refuse("403", 1).await;
+    program.react(5, ANNA, "\u{1f44d}", "A1").await;
+    assert!(!program.outcome(5).await.unwrap_err().1);
 }

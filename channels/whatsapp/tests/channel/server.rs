@@ -80,8 +80,8 @@ pub(crate) struct State {
     pub(super) no_media: bool,
     /// What the program sends is shown, and not confirmed.
     silent: bool,
-    /// What the program sends is shown to nobody, and refused with this code; so often.
-    refuse: Option<(String, usize)>,
+    /// What the program sends next is refused with these codes.
+    refuse: VecDeque<String>,
     seen: mpsc::UnboundedSender<Seen>,
 }
 
@@ -122,7 +122,7 @@ impl Server {
             media: listener.local_addr().unwrap().to_string(),
             no_media: false,
             silent: false,
-            refuse: None,
+            refuse: VecDeque::new(),
             seen: events,
         }));
         let (own, shared) = (key, Arc::clone(&state));
@@ -205,7 +205,7 @@ impl Server {
 
     /// The next `times` messages of the program are refused with this code.
     pub(crate) async fn refuse(&self, code: &str, times: usize) {
-        self.state.lock().await.refuse = Some((code.to_owned(), times));
+        self.state.lock().await.refuse.extend(std::iter::repeat_n(code.to_owned(), times));
     }
 
     /// What waits for an acknowledgement.
@@ -356,8 +356,7 @@ impl State {
         if self.silent {
             return;
         }
-        if let Some((code, times)) = self.refuse.clone().filter(|(_, times)| *times > 0) {
-            self.refuse = Some((code.clone(), times - 1));
+        if let Some(code) = self.refuse.pop_front() {
             let ack = NodeBuilder::new("ack")
                 .attr("class", "message")
                 .attr("id", id)
