@@ -28,6 +28,7 @@ mod bounds;
 mod heard;
 mod never;
 mod shown;
+mod vectors;
 
 /// An installation without a network, whose clocks a test sets.
 struct Scene {
