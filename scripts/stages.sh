@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Leaves each stage of `pass` (proxy/src/flow.rs) and `prepared` (proxy/src/prepared.rs) out, one after the other, in a copy of this
+# Leaves each stage of `pass` and `sent` (proxy/src/flow.rs) and `prepared` (proxy/src/prepared.rs) out, one after the other, in a copy of this
 # tree, and wants the compiler to refuse every one: a request cannot go out without a stage.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -20,8 +20,8 @@ trap restore EXIT
 restore
 check || fail "The copy does not compile as it is." "cargo check -p proxy"
 
-# The statements of both that stand on one line.
-mapfile -t stages < <(awk '/^(pub\(crate\) )?async fn (pass|prepared)\(/ { inside = 1 } inside && /^    let .*;$/ { print FILENAME ":" FNR } /^}/ { inside = 0 }' "${files[@]}")
+# The statements of all that stand on one line.
+mapfile -t stages < <(awk '/^(pub\(crate\) )?async fn (pass|sent|prepared)\(/ { inside = 1 } inside && /^    let .*;$/ { print FILENAME ":" FNR } /^}/ { inside = 0 }' "${files[@]}")
 [ "${#stages[@]}" -gt 8 ] || fail "There are only ${#stages[@]} stages." "Look at scripts/stages.sh."
 kept=0
 for place in "${stages[@]}"; do

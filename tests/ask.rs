@@ -2,8 +2,11 @@
 //! shows what it would do.
 
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::print_stdout, reason = "how long a yes takes is a figure for docs/performance.md")]
 
 mod support;
+
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use support::{Chat, Daemon, Home, Phone, Response, Shown, Upstream};
@@ -128,10 +131,12 @@ fn a_yes_lets_the_one_request_through_that_waits() {
     let known = house.owners();
     house.post("m2", BODY);
     let question = house.question(known);
+    let reacted = Instant::now();
     house.phone.deliver(json!({ "type": "message", "id": "r1", "chat": "owner", "text": "\u{1f44d}\u{1f3fd}", "at": 1,
         "sender": { "id": "anna", "name": "Anna" }, "reacts_to": format!("NET-{}", question.id) }));
     assert_eq!(house.answer("m2"), "thank you");
     assert_eq!(house.posts(), 2);
+    println!("from the reaction to the request's arrival: {:?}", house.forms.requests()[1].at - reacted);
     let audit = house.home.audit_with(&["--events"]);
     let said = audit.events("ask_answered");
     assert_eq!(said.len(), 2, "{audit:#?}");

@@ -17,8 +17,8 @@ use support::{Door, Home, Response, Upstream, until};
 const GROUPS: usize = 50;
 const OF_EACH: usize = 20;
 
-/// What one may take beside its body and its connection. Without optimisation futures are larger.
-const AT_MOST: u64 = if cfg!(debug_assertions) { 28 << 10 } else { 20 << 10 };
+/// What one may take beside its body and its connection, in any build.
+const AT_MOST: u64 = 20 << 10;
 
 const POLICY: &str = "\
 [[allow]]

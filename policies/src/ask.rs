@@ -1,5 +1,7 @@
 //! The third verdict: its owner has to be asked first.
 
+use std::sync::Arc;
+
 use crate::asking::AskedBy;
 use crate::terms::Terms;
 use crate::{BodyHash, Bounds, Facts, Fingerprint, Grant, GrantId, Granted, HeadHash, Refusal};
@@ -10,12 +12,12 @@ use crate::{BodyHash, Bounds, Facts, Fingerprint, Grant, GrantId, Granted, HeadH
 #[derive(Debug)]
 pub struct Ask {
     terms: Terms,
-    by: Box<AskedBy>,
+    by: Arc<AskedBy>,
 }
 
 impl Ask {
-    pub(crate) fn new(terms: Terms, by: AskedBy) -> Self {
-        Ask { terms, by: Box::new(by) }
+    pub(crate) fn new(terms: Terms, by: Arc<AskedBy>) -> Self {
+        Ask { terms, by }
     }
 
     /// What was judged, and what a yes would give it: enough to look through it, nothing to send
@@ -25,7 +27,7 @@ impl Ask {
     }
 
     /// What has its owner asked.
-    pub fn by(&self) -> &AskedBy {
+    pub fn by(&self) -> &Arc<AskedBy> {
         &self.by
     }
 

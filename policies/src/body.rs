@@ -43,7 +43,7 @@ pub enum Unfit {
     /// It must not.
     Refused(Refusal),
     /// Its owner has to be asked first.
-    Asks(AskedBy),
+    Asks(Arc<AskedBy>),
 }
 
 /// A deny with `json` that covers the rest of the request.
@@ -68,7 +68,7 @@ struct Question {
     conditions: Option<Arc<[Condition]>>,
     /// Whether a yes opens it: asks bind more widely than they open.
     opens: bool,
-    by: AskedBy,
+    by: Arc<AskedBy>,
 }
 
 /// More than a model's longest prompt with its pictures; little enough to be held
@@ -104,8 +104,8 @@ impl BodyConditions {
     }
 
     /// Has the owner asked, where the conditions hold or cannot be told.
-    pub(crate) fn ask(&mut self, conditions: Option<&Arc<[Condition]>>, opens: bool, by: AskedBy) {
-        self.asks.push(Question { conditions: conditions.cloned(), opens, by });
+    pub(crate) fn ask(&mut self, conditions: Option<&Arc<[Condition]>>, opens: bool, by: &Arc<AskedBy>) {
+        self.asks.push(Question { conditions: conditions.cloned(), opens, by: by.clone() });
     }
 
     /// Asks nobody where these hold.
@@ -121,7 +121,7 @@ impl BodyConditions {
     }
 
     /// What there is to ask, whatever the body is; `None` where the body decides, or a yes is there.
-    pub(crate) fn surely_asks(&self) -> Option<&AskedBy> {
+    pub(crate) fn surely_asks(&self) -> Option<&Arc<AskedBy>> {
         let always = self.asks.iter().find(|ask| ask.conditions.is_none());
         let opened_by_asks = !self.free && self.allows.is_empty();
         let asked = always.or_else(|| self.asks.first().filter(|_| opened_by_asks))?;
@@ -134,7 +134,7 @@ impl BodyConditions {
 
     /// What has its owner asked about some bodies, or all.
     pub fn asked_by(&self) -> Option<&AskedBy> {
-        self.asks.first().map(|ask| &ask.by)
+        self.asks.first().map(|ask| &*ask.by)
     }
 
     pub(crate) fn non_empty(self) -> Option<Self> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::ask::Ask;
+use crate::ask_rule::AskRule;
 use crate::asking::AskedBy;
 use crate::body::BodyConditions;
 use crate::host_pattern::is_reserved;
@@ -159,24 +160,19 @@ impl PolicyAt<'_> {
     /// The asks that bind a request which rules open; none where an allow says that nobody is to
     /// be asked. What has two readings, or goes on in another protocol, cannot be described, so
     /// it is refused instead.
-    fn asks<'a>(
-        &'a self,
-        request: &Reading<'_>,
-        fitting: &[(Fit, &'a AllowRule)],
-    ) -> Result<Vec<&'a AllowRule>, Refusal> {
-        let near = self.policy().asks_near(&request.facts.authority.host, request.wide_outline());
-        let mut asks: Vec<_> = near.filter(|ask| ask.binds(request, self.now())).collect();
+    fn asks<'a>(&'a self, request: &Reading<'_>, fitting: &[(Fit, &'a AllowRule)]) -> Result<Vec<Bound<'a>>, Refusal> {
+        let path = request.wide_outline();
         // What opens by asking binds what it opens, in whichever way it was found.
-        let found = |ask: &AllowRule| asks.iter().any(|other| std::ptr::eq(*other, ask));
-        let missing: Vec<_> =
-            fitting.iter().map(|(_, rule)| *rule).filter(|rule| rule.asks() && !found(rule)).collect();
-        asks.extend(missing);
+        let opens = |rule: &AllowRule| fitting.iter().any(|(_, other)| std::ptr::eq(*other, rule));
+        let binds =
+            |(ask, rule): &Bound<'_>| ask.outline.meets(&path) && rule.binds(request, self.now()) || opens(rule);
+        let mut asks: Vec<_> = self.policy().asks_of(&request.facts.authority.host).filter(binds).collect();
         let unasked = |(_, rule): &(Fit, &AllowRule)| rule.leave == Leave::Unasked && rule.json.is_none();
         if asks.is_empty() || fitting.iter().any(unasked) {
             return Ok(Vec::new());
         }
-        asks.sort_by(|a, b| asks_before(a, b));
-        self.can_be_asked(request, asks[0])?;
+        asks.sort_by(|(_, a), (_, b)| asks_before(a, b));
+        self.can_be_asked(request, asks[0].1)?;
         Ok(asks)
     }
 
@@ -205,7 +201,7 @@ impl PolicyAt<'_> {
         &self,
         facts: &Facts,
         fitting: &[(Fit, &'a AllowRule)],
-        asks: &[&AllowRule],
+        asks: &[Bound<'a>],
         mut body: BodyConditions,
     ) -> Result<Given<'a>, Refusal> {
         let (_, rule) = fitting.iter().copied().max_by(says_more).ok_or_else(|| self.policy().no_rule())?;
@@ -226,9 +222,10 @@ impl PolicyAt<'_> {
                 body.allow(conditions, &rule.at, self.lift(&Refused::Body(facts, rule)));
             }
         }
-        for ask in asks {
-            let opens = alike(ask) && fitting.iter().any(|(_, rule)| std::ptr::eq(*rule, *ask));
-            body.ask(ask.json.as_ref(), opens, self.asked_by(ask));
+        let quiet = self.is_quiet();
+        for (ask, asking) in asks {
+            let opens = alike(asking) && fitting.iter().any(|(_, rule)| std::ptr::eq(*rule, *asking));
+            body.ask(asking.json.as_ref(), opens, ask.by(quiet));
         }
         let unasked = fitting.iter().map(|(_, rule)| *rule).filter(|rule| alike(rule) && rule.leave == Leave::Unasked);
         body.set_free(free);
@@ -290,6 +287,9 @@ impl PolicyAt<'_> {
     }
 }
 
+/// An ask that binds a request, with its rule.
+type Bound<'a> = (&'a AskRule, &'a AllowRule);
+
 /// What the rules that open a request give together.
 struct Given<'a> {
     at: &'a RuleRef,
@@ -326,7 +326,7 @@ impl<'a> Given<'a> {
     }
 
     fn unlisted(at: &'a RuleRef, by: AskedBy, mut body: BodyConditions) -> Self {
-        body.ask(None, true, by);
+        body.ask(None, true, &Arc::new(by));
         Given::bare(at, body)
     }
 }

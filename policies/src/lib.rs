@@ -17,6 +17,7 @@
 
 mod advice;
 mod ask;
+mod ask_rule;
 mod asking;
 mod asks_model;
 mod body;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::ask_rule::AskRule;
 use crate::asking::Asking;
 use crate::grant::{Grant, HeadHash};
 use crate::host_index::HostIndex;
@@ -29,8 +30,8 @@ pub struct Policy {
     allow_hosts: HostIndex,
     /// Beside the rules, because they are gone through for every request.
     allow_outlines: Vec<Outline>,
-    /// The same of the asks alone, as denials read them.
-    asks: Vec<(usize, Outline)>,
+    /// The asks alone.
+    asks: Vec<AskRule>,
     ask_hosts: HostIndex,
     deny_outlines: Vec<Outline>,
     tunnel_hosts: HostIndex,
@@ -86,8 +87,9 @@ impl Policy {
             rules.denies.iter().map(|rule| outline(&rule.requests, RequestPattern::wide_outline)).collect();
         let asks: Vec<_> = rules.allows.iter().enumerate().filter(|(_, rule)| rule.asks()).collect();
         let ask_hosts = HostIndex::new(asks.iter().map(|(_, rule)| &rule.host));
-        let of_ask =
-            |(place, rule): (usize, &AllowRule)| (place, outline(&rule.requests, RequestPattern::wide_outline));
+        let of_ask = |(place, rule): (usize, &AllowRule)| {
+            AskRule::new(place, rule, outline(&rule.requests, RequestPattern::wide_outline), &rules.asking, adviser)
+        };
         let asks = asks.into_iter().map(of_ask).collect();
         Policy {
             group: group.clone(),
@@ -230,13 +232,13 @@ impl Policy {
         self.allow_hosts.find_own(host).into_iter().filter(near).map(|place| &self.rules.allows[place])
     }
 
-    /// The asks that may bind a path with this outline, hosts read as widely as denials are.
-    pub(crate) fn asks_near(&self, host: &Host, path: Outline) -> impl Iterator<Item = &AllowRule> {
-        let asks = self.ask_hosts.find(host).into_iter().map(|place| self.asks[place]);
-        asks.filter(move |(_, outline)| outline.meets(&path)).map(|(place, _)| &self.rules.allows[place])
+    /// The asks that name a host, read as widely as by denials, and so at least those of `allows_of`; each with its rule.
+    pub(crate) fn asks_of(&self, host: &Host) -> impl Iterator<Item = (&AskRule, &AllowRule)> {
+        let asks = self.ask_hosts.find(host).into_iter().map(|place| &self.asks[place]);
+        asks.map(|ask| (ask, &self.rules.allows[ask.place]))
     }
 
-    /// The same for denies.
+    /// The denies of a host that may cover a path with this outline.
     pub(crate) fn denies_near(&self, host: &Host, path: Outline) -> impl Iterator<Item = &DenyRule> {
         let near = move |place: &usize| self.deny_outlines[*place].meets(&path);
         self.deny_hosts.find(host).into_iter().filter(near).map(|place| &self.rules.denies[place])

@@ -73,21 +73,12 @@ impl PolicyAt<'_> {
         (self.policy().adviser)(refused).lift
     }
 
-    /// What an `[[ask]]` has its owner asked.
-    pub(crate) fn asked_by(&self, ask: &AllowRule) -> AskedBy {
-        self.asked(&ask.at, ask.why.clone(), self.lift(&Refused::Asked(ask)))
-    }
-
-    /// The same for `[ask] unlisted = true`.
+    /// What `[ask] unlisted = true` has its owner asked.
     pub(crate) fn asked_by_unlisted(&self, at: &RuleRef, request: &Reading<'_>) -> AskedBy {
         let named = Refused::NotCovered(&|_| Vec::new(), request, &[]);
-        let host = &request.facts.authority.host;
-        self.asked(at, Some(format!("no rule names {host}")), self.lift(&named))
-    }
-
-    fn asked(&self, at: &RuleRef, why: Option<String>, lift: Vec<String>) -> AskedBy {
-        let asking = &self.policy().rules().asking;
-        AskedBy { at: at.clone(), why, hold: asking.hold, quiet: asking.is_quiet(self.now()), lift }
+        let why = Some(format!("no rule names {}", request.facts.authority.host));
+        let hold = self.policy().rules().asking.hold;
+        AskedBy { at: at.clone(), why, hold, quiet: self.is_quiet(), lift: self.lift(&named) }
     }
 
     /// Whether a request can be put to a person: what is asked is what is sent, and has one reading.

@@ -1,6 +1,7 @@
 //! The verdict, and the permit that proves an allow.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -65,7 +66,7 @@ pub struct CheckedAddress(SocketAddr);
 
 impl Permit {
     /// Gives the permit up for a question: its body is one that the owner is asked about.
-    pub fn into_ask(self, by: AskedBy) -> Ask {
+    pub fn into_ask(self, by: Arc<AskedBy>) -> Ask {
         let Permit { terms } = self;
         Ask::new(terms, by)
     }

@@ -30,7 +30,8 @@ use crate::usage::Metered;
 use crate::{headers, internal, minted, readable, refresh, websocket};
 use scan::{Borders, FreshKeys};
 
-/// Answers one request, whatever becomes of it. `onward`: what its connection goes on with.
+/// Answers one request, whatever becomes of it. `onward`: what its connection goes on with. Each part is boxed by itself,
+/// because a request may wait long for its owner, and holds no room meanwhile for what comes before and after.
 pub(crate) async fn handle(
     door: &Arc<Door>,
     case: Case,
@@ -38,47 +39,70 @@ pub(crate) async fn handle(
     request: http::Request<Incoming>,
 ) -> Response<Body> {
     let mut record = Record::of(&door.gate, &case, &request);
-    match pass(door, (&case, &door.keeper.keys()), onward, request, &mut record).await {
-        Ok(response) => response,
-        Err(refusal) => {
-            let facts = record.facts_to_show();
-            let asked = facts.as_ref().map(|facts| (&door.identity().group, facts));
-            answer::refused(record.refuse(refusal), asked)
-        }
-    }
+    let keys = door.keeper.keys();
+    let passed = Box::pin(pass(door, (&case, &keys), onward, request, &mut record)).await;
+    let passed = match passed {
+        Ok(Passed::Answered(response)) => Ok(response),
+        Ok(Passed::Asks(waiting)) => Box::pin(asked(door, (&case, &keys), onward, *waiting, &mut record)).await,
+        Err(refusal) => Err(refusal),
+    };
+    passed.unwrap_or_else(|refusal| {
+        let facts = record.facts_to_show();
+        let asked = facts.as_ref().map(|facts| (&door.identity().group, facts));
+        answer::refused(record.refuse(refusal), asked)
+    })
 }
 
-/// From the door to upstream and back, one line a stage. What comes after the verdict is boxed: a request may wait long
-/// for its owner, and holds no room for that meanwhile.
+/// How far a request comes by itself.
+enum Passed {
+    Answered(Response<Body>),
+    /// Its owner is to be asked.
+    Asks(Box<Waiting>),
+}
+
+/// From the door to upstream and back, one line a stage, with what follows in `sent`.
 async fn pass(
     door: &Arc<Door>,
     seen: (&Case, &Keys),
     onward: &Onward,
     request: http::Request<Incoming>,
     record: &mut Record,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Passed, Refusal> {
     let (case, keys) = seen;
     let entered = record.enter()?;
     let asked = record.read(entered, case, &request, |facts| keys.keyring.path_to_show(facts))?;
     let asked = match whose(seen, asked, &request) {
-        Whose::Ours(facts) => return Box::pin(internal::answer(door, seen, facts, request, record)).await,
-        Whose::Endpoint(facts) => return Box::pin(refresh::answer(door, seen, facts, request, record)).await,
+        Whose::Ours(facts) => {
+            return Box::pin(internal::answer(door, seen, facts, request, record)).await.map(Passed::Answered);
+        }
+        Whose::Endpoint(facts) => {
+            return Box::pin(refresh::answer(door, seen, facts, request, record)).await.map(Passed::Answered);
+        }
         Whose::Hosts(asked) => asked,
     };
     let room = HeadRoom::of(door, asked.0.facts(), request.headers()).await;
     let judged = room.within(|| judge(seen, asked, request.headers()));
     drop(room);
     let request = request.map(Came::Streaming);
-    let mut held = None;
     let prepared = match judged {
         Ok(judged) => prepared(door, seen, judged, request, None).await,
         Err(denied) => Err(Unsettled::of(keys, denied, request)),
     };
-    let prepared = match prepared {
-        Err(Unsettled::Asks(waiting)) => until_answered(door, seen, *waiting, record, &mut held).await?,
-        settled => settled.map_err(Unsettled::into_refusal)?,
-    };
-    let judged_by = held.as_ref().map_or(seen, |(case, keys)| (case, keys));
+    match prepared {
+        Ok(prepared) => sent(door, seen, onward, prepared, record).await.map(Passed::Answered),
+        Err(Unsettled::Asks(waiting)) => Ok(Passed::Asks(waiting)),
+        Err(Unsettled::Refused(refusal)) => Err(refusal),
+    }
+}
+
+/// What is prepared is stored as allowed, and goes.
+async fn sent(
+    door: &Arc<Door>,
+    seen: (&Case, &Keys),
+    onward: &Onward,
+    prepared: Prepared,
+    record: &mut Record,
+) -> Result<Response<Body>, Refusal> {
     let Prepared { judged, clean, placed, admitted, errand, body } = prepared;
     errand.reserved().into_iter().for_each(|tokens| record.reserves(tokens));
     let (audited, head) = record.allow(judged, clean, body, admitted, placed.findings()).await?;
@@ -86,27 +110,26 @@ async fn pass(
     let response = match errand {
         Errand::Upgrade(client, place) => {
             let (gate, keeper) = (door.gate.clone(), door.keeper.clone());
-            let open = websocket::Open { gate, keeper, keys: judged_by.1.clone(), rooms: door.rooms.clone(), audited };
+            let open = websocket::Open { gate, keeper, keys: seen.1.clone(), rooms: door.rooms.clone(), audited };
             Box::pin(websocket::open(open, head, placed, client, place, onward)).await
         }
-        Errand::Exchange(exchange) => {
-            Box::pin(exchange.perform(door, judged_by, (audited, head), placed, record)).await
-        }
+        Errand::Exchange(exchange) => Box::pin(exchange.perform(door, seen, (audited, head), placed, record)).await,
     };
     Ok(headers::with_notes(response?, &notes))
 }
 
-/// Waits for the owner's answer, and prepares the request by what is in force then.
-async fn until_answered(
+/// Waits for the owner's answer, and goes on by what is in force then.
+async fn asked(
     door: &Arc<Door>,
     seen: (&Case, &Keys),
+    onward: &Onward,
     Waiting { ask, request, admitted }: Waiting,
     record: &mut Record,
-    held: &mut Option<(Case, Keys)>,
-) -> Result<Prepared, Refusal> {
+) -> Result<Response<Body>, Refusal> {
     let Answered { case, keys, judged, request } = asking::until_answered(door, seen, ask, request, record).await?;
-    let (case, keys) = held.insert((case, keys));
-    prepared(door, (case, keys), judged, request, admitted).await.map_err(Unsettled::into_refusal)
+    let seen = (&case, &keys);
+    let prepared = Box::pin(prepared(door, seen, judged, request, admitted)).await;
+    Box::pin(sent(door, seen, onward, prepared.map_err(Unsettled::into_refusal)?, record)).await
 }
 
 /// Who answers a request.

@@ -286,7 +286,7 @@ async fn judged_body(
 /// Why a body does not go, with the request that it belongs to where its owner is to be asked.
 enum Unfitting<T> {
     Refused(Refusal),
-    Asks(AskedBy, T),
+    Asks(Arc<AskedBy>, T),
 }
 
 impl<T> Unfitting<T> {

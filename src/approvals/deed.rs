@@ -3,6 +3,7 @@
 //!
 //! It is done once or not at all: no rule stands for it, and none can be written.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use policies::{
@@ -82,7 +83,7 @@ impl Deed<'_> {
             run: self.run,
             shown: facts.path.clone(),
             credential: None,
-            by: AskedBy { at, why: None, hold: HOLD, quiet: self.quiet, lift: Vec::new() },
+            by: Arc::new(AskedBy { at, why: None, hold: HOLD, quiet: self.quiet, lift: Vec::new() }),
             // No policy speaks of it.
             policy: PolicyHash::of(&[]),
             fingerprint: Fingerprint::of(&self.who.group, &facts, None, HeadHash::default()),

@@ -28,6 +28,7 @@ mod bounds;
 mod heard;
 mod never;
 mod shown;
+mod vectors;
 
 /// An installation without a network, whose clocks a test sets.
 struct Scene {
@@ -229,7 +230,7 @@ fn question(url: &str, body: &str, run: Option<u64>) -> Question {
         run,
         shown: facts.path.clone(),
         credential: None,
-        by,
+        by: Arc::new(by),
         policy: PolicyHash::of(&[]),
         fingerprint: Fingerprint::of(&group("family"), &facts, None, HeadHash::default()),
         body: BodyHash::of(body.as_bytes()),

@@ -28,6 +28,7 @@ mod owner;
 mod people;
 mod tasks;
 mod told;
+mod vectors;
 
 const SECRET: &str = "bank-real-0123456789abcdef";
 

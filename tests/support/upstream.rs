@@ -4,6 +4,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Instant;
 
 use doorward::loopback::Authority;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -45,6 +46,8 @@ pub struct Request {
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+    /// When its head had come.
+    pub at: Instant,
 }
 
 /// What is answered.
@@ -195,7 +198,7 @@ fn read(stream: &mut impl BufRead) -> io::Result<Option<Request>> {
             None => break,
         }
     }
-    let mut request = Request { method, target, headers, body: Vec::new() };
+    let mut request = Request { method, target, headers, body: Vec::new(), at: Instant::now() };
     if request.header("transfer-encoding").is_some() {
         request.body = chunks(stream)?;
     } else if let Some(length) = request.header("content-length") {

@@ -162,7 +162,7 @@ fn verdict(at: PolicyAt<'_>, test: &Test) -> Came {
 fn body(conditions: Option<&BodyConditions>, test: &Test) -> Option<Came> {
     match conditions?.check(test.body.as_ref()?.as_bytes()) {
         Ok(_) => None,
-        Err(Unfit::Asks(by)) => Some(Came::Asked(by.at)),
+        Err(Unfit::Asks(by)) => Some(Came::Asked(by.at.clone())),
         Err(Unfit::Refused(refusal)) => Some(Came::Denied(refusal)),
     }
 }

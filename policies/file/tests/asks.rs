@@ -248,7 +248,7 @@ fn an_ask_wants_a_tunnel_opened() {
 fn quiet_and_hold_go_with_the_question() {
     let policy = policy("[ask]\nunlisted = true\nhold = \"20s\"\nquiet = [\"11:00-13:00\"]\n");
     let ask = asked(&policy, "GET https://a.test/");
-    let AskedBy { hold, quiet, lift, .. } = ask.by();
+    let AskedBy { hold, quiet, lift, .. } = &**ask.by();
     assert_eq!((*hold, *quiet), (20, true));
     assert_eq!(lift.join(" "), "[[allow]] host = \"a.test\" do = [\"GET /\"]");
 }

@@ -1,5 +1,7 @@
 //! The verdict on one request: no rule, no permit.
 
+use std::sync::Arc;
+
 use http::HeaderMap;
 use policies::{Ask, AskedBy, Authority, Facts, Permit, Policy, PolicyAt, Refusal, TunnelPermit, Verdict};
 
@@ -111,7 +113,7 @@ impl Judged {
     }
 
     /// Gives the permit up: its body is one that the owner is asked about.
-    pub fn into_ask(self, by: AskedBy) -> Box<Ask> {
+    pub fn into_ask(self, by: Arc<AskedBy>) -> Box<Ask> {
         Box::new(self.0.into_ask(by))
     }
 }

@@ -76,7 +76,7 @@ pub struct Question {
     /// The credential that would be put on.
     pub credential: Option<Arc<str>>,
     /// What has its owner asked.
-    pub by: AskedBy,
+    pub by: Arc<AskedBy>,
     /// The policy that does: a yes is given under it, and ends with it.
     pub policy: PolicyHash,
     /// What identifies it, but for its body.

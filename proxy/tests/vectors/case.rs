@@ -20,8 +20,14 @@ pub struct Attack {
     pub title: String,
     /// Where it comes from: an advisory, an issue, a specification.
     pub source: Vec<String>,
-    #[serde(rename = "case")]
+    #[serde(rename = "case", default)]
     pub cases: Vec<Case>,
+    /// Cases that go through no door: `src/approvals/tests/vectors.rs` plays these.
+    #[serde(default)]
+    pub chat: Vec<toml::Table>,
+    /// The same: `src/operations/tests/vectors.rs`.
+    #[serde(default)]
+    pub file: Vec<toml::Table>,
 }
 
 /// One request or a few on one connection, and what must become of them.

@@ -37,7 +37,8 @@ struct Named {
 
 fn cases() -> Vec<Named> {
     let named = |(family, attack): (String, case::Attack)| {
-        let whole = !attack.title.is_empty() && !attack.source.is_empty() && !attack.cases.is_empty();
+        let cases = attack.cases.len() + attack.chat.len() + attack.file.len();
+        let whole = !attack.title.is_empty() && !attack.source.is_empty() && cases > 0;
         assert!(whole, "{} is not whole", attack.id);
         let id = attack.id;
         attack.cases.into_iter().map(move |case| Named {

@@ -143,7 +143,7 @@ async fn a_quiet_owner_is_not_asked() {
     assert!(scene.ask(form("a")).ok().unwrap().is_err_and(|refusal| refusal.code == Code::AskUnanswered));
     scene.goes_on(3600);
     assert!(scene.ask(form("a")).is_err());
-    let night = AskedBy { quiet: true, ..form("b").by };
+    let night = Arc::new(AskedBy { quiet: true, ..AskedBy::clone(&form("b").by) });
     assert!(scene.ask(Question { by: night, ..form("b") }).ok().unwrap().is_err());
     assert!(scene.put().is_none(), "nobody waits any more");
 }

@@ -45,7 +45,7 @@ fn json_of(request: &str, way: &Way, notes: &[String]) -> Value {
             "unless": is_name(permit).then_some(Code::ResolvedPrivate), "notes": notes,
         }),
         Way::Judged(Verdict::Ask(ask)) => {
-            let (AskedBy { at, why, hold, quiet, lift }, terms) = (ask.by(), ask.terms());
+            let (AskedBy { at, why, hold, quiet, lift }, terms) = (&**ask.by(), ask.terms());
             json!({
                 "verdict": "ask", "request": request, "rule": at, "why": why, "hold": hold, "quiet": quiet,
                 "lift": lift, "credential": terms.credential(), "body_is_checked": checks_body(terms),
@@ -111,7 +111,7 @@ fn allowed(policy: &Policy, request: &str, permit: &Permit, notes: &[String]) ->
 }
 
 fn asked(home: &Home, policy: &Policy, request: &str, ask: &Ask, notes: &[String]) -> Styled {
-    let AskedBy { at, why, hold, quiet, lift } = ask.by();
+    let AskedBy { at, why, hold, quiet, lift } = &**ask.by();
     let terms = ask.terms();
     let mut words = format!("    {request}\nrule   {at}");
     words.extend(terms.credential().map(|name| format!(", with the credential {name}")));

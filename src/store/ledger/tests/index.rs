@@ -78,6 +78,29 @@ fn an_index_that_was_brought_up_in_steps_says_the_same() {
     assert_eq!((way.requests, way.open, way.abandoned, way.alarms), (30, 15, 15, 1));
 }
 
+/// A name that did not resolve, an address that is refused, a host that nobody answers at: none of it left, head or body, and
+/// the digest says so as the rows do.
+#[test]
+fn what_reached_no_host_sent_no_bytes() {
+    let scene = Scene::new();
+    let head = Decision { head_bytes: Some(57), ..allowed("GET") };
+    for code in [Code::Unresolved, Code::ResolvedPrivate, Code::UpstreamFailed] {
+        let seq = scene.log.decided(&head).unwrap();
+        scene.log.ended(seq, &Outcome { bytes_up: 0, ..outcome(Some(code)) }).unwrap();
+    }
+    let told = || {
+        scene.log.note(&Notice::new("reply", None, "what waited is written with it"));
+        scene.answers()
+    };
+    let (rows, digest, _) = told();
+    let sent: Vec<_> = rows.iter().filter(|row| row.event.is_none()).map(AuditEntry::bytes_up).collect();
+    assert_eq!(sent, [Some(0); 3]);
+    assert_eq!((digest.ways[0].requests, digest.ways[0].bytes_up), (3, 0));
+    let seq = scene.log.decided(&head).unwrap();
+    scene.log.ended(seq, &Outcome { address: "192.0.2.1:443".parse().ok(), ..outcome(None) }).unwrap();
+    assert_eq!(told().1.ways[0].bytes_up, 57 + 3);
+}
+
 #[test]
 fn a_digest_counts_the_part_of_an_hour() {
     let scene = Scene::new();

@@ -1,0 +1,32 @@
+//! An `[[ask]]` as a policy finds it, with what it has its owner asked.
+
+use std::sync::Arc;
+
+use crate::asking::{AskedBy, Asking};
+use crate::rules::AllowRule;
+use crate::segments::Outline;
+use crate::{Adviser, Refused};
+
+/// Where it stands, and its words, which are made once: many requests may wait for an answer to them.
+#[derive(Clone, Debug)]
+pub(crate) struct AskRule {
+    /// Where it stands among the rules that open something.
+    pub(crate) place: usize,
+    /// Of its paths, as denials read them.
+    pub(crate) outline: Outline,
+    by: Arc<AskedBy>,
+    /// The same while nobody is asked.
+    by_in_quiet: Arc<AskedBy>,
+}
+
+impl AskRule {
+    pub(crate) fn new(place: usize, rule: &AllowRule, outline: Outline, asking: &Asking, adviser: Adviser) -> Self {
+        let lift = adviser(&Refused::Asked(rule)).lift;
+        let by = AskedBy { at: rule.at.clone(), why: rule.why.clone(), hold: asking.hold, quiet: false, lift };
+        AskRule { place, outline, by_in_quiet: Arc::new(AskedBy { quiet: true, ..by.clone() }), by: Arc::new(by) }
+    }
+
+    pub(crate) fn by(&self, quiet: bool) -> &Arc<AskedBy> {
+        if quiet { &self.by_in_quiet } else { &self.by }
+    }
+}

@@ -1,0 +1,142 @@
+//! A `[[chat]]` as it stands in a file under `tests/vectors`.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Attack {
+    id: String,
+    #[serde(default)]
+    chat: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Case {
+    pub(super) name: String,
+    pub(super) steps: Vec<Step>,
+    /// What became of each request, in order.
+    pub(super) ends: Vec<String>,
+    /// What the log has of it, in order and nothing else.
+    pub(super) record: Vec<Record>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Record {
+    pub(super) what: String,
+    pub(super) group: Option<String>,
+    #[serde(default)]
+    pub(super) has: Vec<String>,
+    #[serde(default)]
+    pub(super) lacks: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub(super) enum Step {
+    Asks(Asks),
+    Says(Says),
+    /// On the machine.
+    Command(Command),
+    /// Seconds, by both clocks.
+    Passes(u64),
+    /// Seconds, by the clock that can be set.
+    ClockJumps(i64),
+    Happens(Event),
+    /// What an agent gave as its reason for wishing that this be allowed.
+    AgentSays(String),
+    /// The client of this request goes away.
+    Leaves(usize),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Event {
+    /// The daemon ends and begins anew.
+    Restarts,
+    /// The group's policy is replaced.
+    PolicyChanges,
+}
+
+/// A request that its owner is to be asked about.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asks {
+    pub(super) url: String,
+    #[serde(default)]
+    pub(super) body: String,
+    #[serde(default)]
+    pub(super) fields: Vec<String>,
+    /// So many times, each with another body.
+    #[serde(default = "once")]
+    pub(super) times: usize,
+    /// What its question has, and lacks.
+    #[serde(default)]
+    pub(super) shows: Vec<String>,
+    #[serde(default)]
+    pub(super) hides: Vec<String>,
+}
+
+/// A message in a chat.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Says {
+    #[serde(default)]
+    pub(super) text: String,
+    #[serde(default = "owners_chat")]
+    pub(super) chat: String,
+    #[serde(default = "anna")]
+    pub(super) by: String,
+    /// A reply to the question with this number; 0: to another message.
+    pub(super) reply: Option<usize>,
+    /// The same for a reaction.
+    pub(super) reacts: Option<usize>,
+    #[serde(default)]
+    pub(super) forwarded: bool,
+    #[serde(default)]
+    pub(super) edited: bool,
+    /// In a chat of several people.
+    #[serde(default)]
+    pub(super) several: bool,
+    /// What its sender is told; "": nothing. Without it, it is left to the agent.
+    pub(super) told: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Command {
+    pub(super) answer: String,
+    pub(super) code: String,
+    pub(super) told: String,
+}
+
+fn once() -> usize {
+    1
+}
+
+fn owners_chat() -> String {
+    "owner".to_owned()
+}
+
+fn anna() -> String {
+    "anna".to_owned()
+}
+
+/// All that there are, by the attack and their name.
+pub(super) fn cases() -> Vec<(String, Case)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
+    let entries = |dir: &Path| std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let files = entries(&root).into_iter().filter(|dir| dir.is_dir()).flat_map(|dir| entries(&dir));
+    let mut cases = Vec::new();
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        if text.contains("[[chat]]") {
+            let attack: Attack = toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            let id = attack.id;
+            cases.extend(attack.chat.into_iter().map(|case| (format!("{id} {}", case.name), case)));
+        }
+    }
+    cases
+}
