@@ -16,6 +16,8 @@ pub(super) fn opencode(model: Option<&str>, endpoint: Option<&str>) -> Program {
     let mut settings = json!({
         "autoupdate": false,
         "share": "disabled",
+        // It would stand in, unasked, for a model that is not known.
+        "disabled_providers": ["opencode"],
         "permission": { "*": "allow" },
         "skills": { "paths": [containers::SKILLS] },
         "agent": { "title": { "disable": true } },
@@ -101,6 +103,7 @@ mod tests {
             serde_json::from_str::<serde_json::Value>(&environment["OPENCODE_CONFIG_CONTENT"]).unwrap()
         };
         assert_eq!(settings(None, None)["model"], serde_json::Value::Null);
+        assert_eq!(settings(None, None)["disabled_providers"], json!(["opencode"]));
         assert_eq!(settings(Some("anthropic/claude-sonnet-5"), None)["model"], "anthropic/claude-sonnet-5");
         let home = settings(Some("llama3.2"), Some("http://192.168.1.20:11434/v1"));
         assert_eq!(home["model"], "home/llama3.2");
