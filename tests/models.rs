@@ -61,8 +61,17 @@ const HOUSES: [House; 3] = [
 ];
 
 impl House {
-    /// Its preset, its key, and a question that takes a tool: the key stays outside, and nobody else is asked.
+    /// A question that takes a tool: the key stays outside, and nobody else is asked.
     fn answers(&self) {
+        let (home, server) = self.home(self.model);
+        let _daemon = home.up();
+        home.chat("family", "what is there?").ok().prints("I saw:").prints("milk").prints("/workspace/group");
+        assert_eq!(server.refused(), [""; 0], "{}", self.service);
+        self.is_asked_alone(&home);
+    }
+
+    /// A group that thinks with a model of this house: by its preset and its key.
+    fn home(&self, model: &str) -> (Home, Completions) {
         let key = random_key(self.key);
         let shown = format!("{}{key}", self.before);
         let served =
@@ -71,15 +80,16 @@ impl House {
         let home = Home::new().host(self.host, &server.upstream).group("family");
         let add = home.command(&["credential", "add", self.service]);
         Running::start(add, &format!("{key}\n")).wait().ok();
-        home.run(&["agent", "set", "family", "opencode", "--model", self.model, "--no-question"]).ok();
+        home.run(&["agent", "set", "family", "opencode", "--model", model, "--no-question"]).ok();
         let policy = std::fs::read_to_string(home.policy_file("family")).unwrap();
         assert!(policy.contains(self.service), "{policy}");
-        let loopback =
-            format!("[[allow]]\nhost = \"{}\"\ndo = [\"POST /**\"]\nprivate = [\"127.0.0.1/32\"]\n", self.host);
+        let host = self.host;
+        let loopback = format!("[[allow]]\nhost = \"{host}\"\ndo = [\"POST /**\"]\nprivate = [\"127.0.0.1/32\"]\n");
         home.write_policy("family", &format!("{policy}\n{loopback}"));
-        let _daemon = home.up();
-        home.chat("family", "what is there?").ok().prints("I saw:").prints("milk").prints("/workspace/group");
-        assert_eq!(server.refused(), [""; 0], "{}", self.service);
+        (home, server)
+    }
+
+    fn is_asked_alone(&self, home: &Home) {
         let others: Vec<_> = home.audit().0.into_iter().filter(|one| one["host"] != self.host).collect();
         assert!(others.iter().all(|one| one["host"] == "doorward.internal"), "{others:#?}");
     }
@@ -105,22 +115,15 @@ fn opencode_thinks_with_gemini() {
     house("gemini").answers();
 }
 
-/// A model that opencode does not know is nobody's: it asks no other in its place.
+/// In place of a model that opencode does not know it asks another of the same house, and nobody else.
 #[test]
-fn a_model_that_is_not_known_is_told_and_nobody_is_asked() {
+fn a_model_that_is_not_known_is_looked_for_at_no_other_house() {
     let house = house("mistral");
-    let key = random_key(house.key);
-    let served = Served { form: house.form, host: Some(house.host), path: house.path, key: None };
-    let server = Completions::start(served, looks);
-    let home = Home::new().host(house.host, &server.upstream).group("family");
-    Running::start(home.command(&["credential", "add", house.service]), &format!("{key}\n")).wait().ok();
-    home.run(&["agent", "set", "family", "opencode", "--model", "mistral/no-such-model", "--no-question"]).ok();
+    let (home, server) = house.home("mistral/no-such-model");
     let _daemon = home.up();
-    let told = home.chat("family", "what is there?");
-    assert!(format!("{}{}", told.out, told.err).contains("no-such-model"), "{told:?}");
-    assert_eq!(server.upstream.lines(), [""; 0]);
-    let asked: Vec<_> = home.audit().0.into_iter().filter(|one| one["host"] != "doorward.internal").collect();
-    assert!(asked.is_empty(), "{asked:#?}");
+    home.chat("family", "what is there?").ok().prints("I saw:");
+    assert_eq!(server.refused(), [""; 0]);
+    house.is_asked_alone(&home);
 }
 
 /// A model at home: no key, no TLS, a name of the owner's own network.

@@ -9,6 +9,9 @@ pub(super) const RESPONSES: &str = "https://api.openai.com/v1/responses";
 /// The variable in which it looks for its key.
 pub(super) const CODEX_KEY: &str = "OPENAI_API_KEY";
 
+/// Google's key, from whichever of the two variables has it; opencode sees both, and hands on the second alone.
+const GEMINI_KEY: &str = "{env:GEMINI_API_KEY}{env:GOOGLE_GENERATIVE_AI_API_KEY}";
+
 /// opencode asks nobody but its model: no list of models, no update, no plugin, no sharing, no title by another model.
 pub(super) fn opencode(model: Option<&str>, endpoint: Option<&str>) -> Program {
     /// What a server at home is called in its settings.
@@ -31,7 +34,12 @@ pub(super) fn opencode(model: Option<&str>, endpoint: Option<&str>) -> Program {
                 "models": { model: {} },
             });
         }
-        (Some(model), None) => settings["model"] = json!(model),
+        (Some(model), None) => {
+            settings["model"] = json!(model);
+            if model.starts_with("google/") {
+                settings["provider"]["google"]["options"]["apiKey"] = json!(GEMINI_KEY);
+            }
+        }
         (None, _) => {}
     }
     let quiet = [
@@ -105,6 +113,8 @@ mod tests {
         assert_eq!(settings(None, None)["model"], serde_json::Value::Null);
         assert_eq!(settings(None, None)["disabled_providers"], json!(["opencode"]));
         assert_eq!(settings(Some("anthropic/claude-sonnet-5"), None)["model"], "anthropic/claude-sonnet-5");
+        let google = settings(Some("google/gemini-3.1-pro-preview"), None);
+        assert_eq!(google["provider"]["google"]["options"]["apiKey"], GEMINI_KEY);
         let home = settings(Some("llama3.2"), Some("http://192.168.1.20:11434/v1"));
         assert_eq!(home["model"], "home/llama3.2");
         assert_eq!(home["provider"]["home"]["options"]["baseURL"], "http://192.168.1.20:11434/v1");
