@@ -27,7 +27,7 @@ Examples:
   doorward image build claude     the image with Claude Code, which pip or npm fetches (about 170 MB)
   doorward image build opencode   the image with opencode, which npm fetches (about 60 MB)
   doorward image build codex      the image with Codex, which npm fetches (about 75 MB)
-  doorward image new tools --from claude   begin an image of yours: Claude's, and what you add
+  doorward image new tools        begin an image of yours; with --from claude, on Claude's
   doorward image build tools      fetch what it needs through a door, then build it without network
   doorward image list             what is there
   doorward image check            start each one and see whether what is in it runs")]
@@ -211,7 +211,7 @@ async fn check(home: &Home, engine: &Engine) -> Result<ExitCode, Failure> {
     let known: Vec<String> = in_use(&theirs).into_iter().chain(theirs.iter().map(|(own, _)| own.tag())).collect();
     for image in images::list(engine).await.map_err(environment)? {
         for tag in image.tags.into_iter().filter(|tag| !known.contains(tag)) {
-            let what = format!("of another version; docker image rm {tag}");
+            let what = format!("of another version or installation; docker image rm {tag}");
             row(tag, Tone::Warning.of("stale"), what);
         }
     }

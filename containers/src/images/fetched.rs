@@ -137,7 +137,7 @@ fn executable(entry: &Entry<'_, impl Read>) -> bool {
 /// The name from the folder on, its parts joined by single slashes; empty for the folder itself.
 fn name(entry: &Entry<'_, impl Read>) -> Result<String, FetchedError> {
     let bytes = entry.path_bytes();
-    let refused = || FetchedError::Name(shown(&String::from_utf8_lossy(&bytes)));
+    let refused = || FetchedError::Name(shown(String::from_utf8_lossy(&bytes).trim_start_matches("./")));
     let text = std::str::from_utf8(&bytes).map_err(|_| refused())?;
     if text.starts_with('/') || text.chars().any(|c| c.is_control() || c == '\\') {
         return Err(refused());
