@@ -112,7 +112,8 @@ fn gemini_cli_answers_by_its_recipe() {
     let served = Served {
         form: Form::Gemini,
         host: Some("generativelanguage.googleapis.com"),
-        path: ":streamGenerateContent",
+        // It has a smaller model choose the one that answers.
+        path: "enerateContent",
         key: Some(("x-goog-api-key", &key)),
     };
     let settings = "agent = \"acp\"\ncommand = [\"gemini\", \"--acp\"]\nimage = \"IMAGE\"\n";

@@ -12,7 +12,7 @@ use super::{Does, Request, Response, Upstream};
 pub enum Form {
     /// `POST …/chat/completions`.
     Chat,
-    /// `POST …:streamGenerateContent`.
+    /// `POST …:streamGenerateContent`, and `…:generateContent` in one piece.
     Gemini,
 }
 
@@ -51,7 +51,7 @@ impl Completions {
             let knows = key.as_ref().is_none_or(|(header, value)| request.header(header) == Some(value));
             if request.method == "POST" && request.path().ends_with(&path) && knows {
                 let whole = serde_json::from_slice(&request.body).unwrap_or_default();
-                return answer(form, &model(&Conversation { form, whole }));
+                return answer(form, request, &model(&Conversation { form, whole }));
             }
             mine.lock().unwrap().push(format!("{} {}", request.method, request.target));
             Response { status: 401, ..Response::ok("{\"error\":{\"message\":\"not asked as it must be\"}}") }
@@ -97,7 +97,8 @@ impl Conversation {
     }
 }
 
-fn answer(form: Form, does: &Does) -> Response {
+fn answer(form: Form, request: &Request, does: &Does) -> Response {
+    let gemini = |part: &Value| gemini(part, request.path().ends_with(":streamGenerateContent"));
     match (form, does) {
         (_, Does::Fails(status, kind, words)) => {
             let body = json!({ "error": { "type": kind, "code": status, "message": words } });
@@ -129,12 +130,15 @@ fn chat(delta: &Value, reason: &str) -> Response {
     stream(&events)
 }
 
-fn gemini(part: &Value) -> Response {
-    stream(&[json!({
+fn gemini(part: &Value, streams: bool) -> Response {
+    let whole = json!({
         "candidates": [{ "index": 0, "content": { "role": "model", "parts": [part] }, "finishReason": "STOP" }],
         "usageMetadata": { "promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15 },
-    })
-    .to_string()])
+    });
+    match streams {
+        true => stream(&[whole.to_string()]),
+        false => Response::ok(whole.to_string()).header("content-type", "application/json"),
+    }
 }
 
 fn stream(events: &[String]) -> Response {

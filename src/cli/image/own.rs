@@ -21,8 +21,9 @@ pub(super) async fn build(home: &Home, engine: &Engine, own: &Extension, again: 
     let staging = tempfile::tempdir_in(home.run_dir()).map_err(anyhow::Error::new)?;
     let fetched = fetch::run(home, engine, own, staging.path()).await?;
     if !own.fetch.is_empty() {
-        let size = desk::size::about(fetched.bytes);
-        show::aside(format!("`fetch` left {} files, {size}. Now the image is built, without network.", fetched.files));
+        let (size, files) = (desk::size::about(fetched.bytes), fetched.files);
+        let files = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
+        show::aside(format!("`fetch` left {files}, {size}. Now the image is built, without network."));
     }
     let progress = super::progress();
     tokio::select! {
