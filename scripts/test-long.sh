@@ -32,6 +32,7 @@ kills() { DOORWARD_KILLS=300 cargo test --locked --test kills -- --nocapture; }
 queue() { DOORWARD_QUEUE=10000 measured cargo test --locked -p doorward --lib -- --nocapture a_long_queue_of_many_groups; }
 rest() { DOORWARD_REST=60 measured cargo test --locked --test rest -- --nocapture; }
 tasks() { DOORWARD_KILLS=1000 measured cargo test --locked --test tasks -- --nocapture whatever_is_killed; }
+images() { cargo test --locked --test recipes -- --ignored --nocapture; }
 guards() { scripts/guards.sh; }
 packages() { scripts/package-test.sh "$(scripts/target.sh)/debug" long; }
 
@@ -45,6 +46,7 @@ about() {
         queue) echo "ten thousand messages that wait for two hundred groups" ;;
         rest) echo "a minute of a daemon that has nothing to do" ;;
         tasks) echo "a thousand deaths on the way of tasks, files and messages" ;;
+        images) echo "recipes of images, with what registries give: a browser, Qwen Code, Gemini CLI" ;;
         guards) echo "each guard taken away, and noticed" ;;
         packages) echo "a package installed, used, upgraded, run as a service and purged in a Debian of its own" ;;
         *) return 1 ;;
@@ -63,9 +65,9 @@ note_result() {
 }
 
 parts=("$@")
-[ "${#parts[@]}" -gt 0 ] || parts=(evenings whatsapp line kills queue rest tasks fuzz guards packages)
+[ "${#parts[@]}" -gt 0 ] || parts=(evenings whatsapp line kills queue rest tasks images fuzz guards packages)
 for part in "${parts[@]}"; do
-    about "$part" >/dev/null || fail "There is no part $part." "The parts: evenings, whatsapp, line, kills, queue, rest, tasks, fuzz, guards, packages."
+    about "$part" >/dev/null || fail "There is no part $part." "The parts: evenings, whatsapp, line, kills, queue, rest, tasks, images, fuzz, guards, packages."
 done
 
 say "Building"

@@ -131,6 +131,7 @@ impl Home {
         create_private_dir(&self.policies_dir())?;
         create_private_dir(&self.groups_dir())?;
         create_private_dir(&self.skills_files_dir())?;
+        create_private_dir(&self.images_dir())?;
         create_private_dir(&self.data)?;
         for below in [
             "groups",
@@ -188,6 +189,11 @@ impl Home {
     /// What runs in a group's sandboxes.
     pub fn group_file(&self, group: &GroupName) -> PathBuf {
         self.groups_dir().join(format!("{group}.toml"))
+    }
+
+    /// One folder per image of the owner's.
+    pub fn images_dir(&self) -> PathBuf {
+        self.config.join("images")
     }
 
     /// One file per group, beside the policies: which skills it has, as they were accepted.
@@ -346,7 +352,8 @@ impl Home {
         if !["installation-id", "doorward.db"].iter().any(|name| self.data.join(name).exists()) {
             return Vec::new();
         }
-        let settings = ["doorward.toml", "policies", "groups", "skills", "secrets"].map(|name| self.config.join(name));
+        let settings =
+            ["doorward.toml", "policies", "groups", "skills", "images", "secrets"].map(|name| self.config.join(name));
         let all = settings.into_iter().chain([self.data.clone()]);
         all.filter(|path| path.symlink_metadata().is_ok()).collect()
     }

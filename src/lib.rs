@@ -15,6 +15,7 @@
 pub mod home;
 
 pub mod config;
+pub mod images;
 
 pub mod phrases;
 

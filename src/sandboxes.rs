@@ -17,6 +17,7 @@ use crate::agents::{self, NoKey, Order};
 use crate::config::{self, Config, ConfigError, GroupSettings};
 use crate::gateway::{Gateway, GatewayError, OpenDoor};
 use crate::home::Home;
+use crate::images::{self, ImageError};
 use crate::memory::{self, MemoryError};
 use crate::store::ledger::Notice;
 use ballast::Ballast;
@@ -84,6 +85,8 @@ enum Wanted<'h> {
     Holed(Hole),
     /// For a helper.
     Helper(&'h Helper),
+    /// For what is fetched for an image.
+    Fetch,
 }
 
 /// What exists on the host for this sandbox alone; removed with it.
@@ -101,6 +104,9 @@ pub enum SandboxError {
     /// The group's own file.
     #[error(transparent)]
     Settings(#[from] ConfigError),
+    /// Its image.
+    #[error(transparent)]
+    Image(#[from] ImageError),
     /// Its agent would have no key.
     #[error(transparent)]
     NoKey(#[from] NoKey),
@@ -200,6 +206,13 @@ impl Sandboxes {
         self.start_as(group, Agent::Shell, &settings, Wanted::Usual(alone(&settings))).await
     }
 
+    /// A sandbox with a shell in which an image's files are fetched, under the policy of that name: nothing that an earlier one
+    /// left is in it, and nothing of anybody else's.
+    pub async fn start_fetch(&self, policy: &GroupName) -> Result<LiveSandbox, SandboxError> {
+        let settings = GroupSettings::load(&self.home, policy)?;
+        self.start_as(policy, Agent::Shell, &settings, Wanted::Fetch).await
+    }
+
     /// The same with a deliberate hole, for the drill: see [`Sandbox::start_with_hole`].
     pub async fn start_with_hole(&self, group: &GroupName, hole: Hole) -> Result<LiveSandbox, SandboxError> {
         let settings = GroupSettings::load(&self.home, group)?;
@@ -223,14 +236,19 @@ impl Sandboxes {
         let (claim, extra) = self.mounts(group, settings, &id, &folders).await?;
         let policy = match &wanted {
             Wanted::Helper(helper) => self.gateway.narrowed_policy(group, &helper.narrow),
-            Wanted::Usual(_) | Wanted::Holed(_) => self.gateway.policy_handle(group),
+            Wanted::Usual(_) | Wanted::Holed(_) | Wanted::Fetch => self.gateway.policy_handle(group),
         };
         let door = self.gateway.open_door_as(identity, &folders.door.join("door.sock"), policy)?;
         door.will_be_looked_at();
         let mut spec = SandboxSpec { agent, ..self.spec(group, settings, &id, &folders, &door)? };
         spec.folders.extra = extra;
-        if let Wanted::Helper(helper) = &wanted {
-            delegate::furnish(&mut spec, &folders, helper)?;
+        match &wanted {
+            Wanted::Helper(helper) => delegate::furnish(&mut spec, &folders, Some(helper))?,
+            Wanted::Fetch => {
+                delegate::furnish(&mut spec, &folders, None)?;
+                (spec.folders.global, spec.folders.skills) = (None, None);
+            }
+            Wanted::Usual(_) | Wanted::Holed(_) => {}
         }
         let (kept, bound) = kept(&spec, bound(&settings.limits, &self.config.engine)).await?;
         if !self.watch.has_room_for(group, &kept) {
@@ -239,10 +257,10 @@ impl Sandboxes {
         let before = kept_by(&kept, bound).await?;
         let order = match &wanted {
             Wanted::Usual(order) => order.clone(),
-            Wanted::Holed(_) | Wanted::Helper(_) => alone(settings),
+            Wanted::Holed(_) | Wanted::Helper(_) | Wanted::Fetch => alone(settings),
         };
         let sandbox = match wanted {
-            Wanted::Usual(_) | Wanted::Helper(_) => Sandbox::start(&self.engine, &spec).await?,
+            Wanted::Usual(_) | Wanted::Helper(_) | Wanted::Fetch => Sandbox::start(&self.engine, &spec).await?,
             Wanted::Holed(hole) => Sandbox::start_with_hole(&self.engine, &spec, hole).await?,
         };
         if let Some(path) = claim.replaced() {
@@ -400,9 +418,10 @@ impl Drop for OwnFolders {
     }
 }
 
-/// The image of a group's sandboxes.
-pub fn image(settings: &GroupSettings, engine: &config::Engine) -> String {
-    settings.image.clone().unwrap_or_else(|| agents::image(&settings.agent, engine))
+/// The image of a group's sandboxes, as the engine knows it.
+pub fn image(home: &Home, settings: &GroupSettings, engine: &config::Engine) -> Result<String, ImageError> {
+    let Some(named) = &settings.image else { return Ok(agents::image(&settings.agent, engine)) };
+    Ok(images::named(home, named)?.map_or_else(|| named.clone(), |own| own.tag()))
 }
 
 /// An agent that nobody follows.

@@ -230,6 +230,7 @@ const COMMANDS: &[&[&str]] = &[
     &["image", "list"],
     &["image", "build"],
     &["image", "check"],
+    &["image", "new", "base"],
     &["backup", "/nowhere/file.backup", "--to", "no-key-of-age"],
     &["restore", "/nowhere/file.backup", "--key", "/nowhere/key.txt"],
     &["service", "install", "--dry-run"],

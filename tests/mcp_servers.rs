@@ -86,17 +86,20 @@ fn with_servers(home: Home, agent: &str) -> (Home, Upstream) {
         "hosts = [\"mcp.example\"]\nplace = [\"header:authorization\"]\nenv = \"CALENDAR_TOKEN\"",
     );
     std::fs::write(home.group_folder("family").join("notes.py"), NOTES).unwrap();
-    std::fs::write(home.at("groups/family.toml"), format!("agent = \"{agent}\"\n{SERVERS}")).unwrap();
+    std::fs::write(home.at("groups/family.toml"), format!("{agent}\n{SERVERS}")).unwrap();
     let policy = std::fs::read_to_string(home.policy_file("family")).unwrap();
     home.write_policy("family", &format!("{policy}\n{RULE}"));
     (home, calendar)
 }
 
-/// Uses the one tool, then the other, and says what both told.
-fn uses_both(results: &[String]) -> Does {
+/// As Claude Code and Codex call them.
+const AFTER_MCP: [&str; 2] = ["mcp__notes__look", "mcp__calendar__today"];
+
+/// Uses the one tool, then the other, by the names that its agent has for them, and says what both told.
+fn uses_both(results: &[String], [notes, calendar]: [&'static str; 2]) -> Does {
     match results {
-        [] => Does::Uses("mcp__notes__look", json!({})),
-        [_] => Does::Uses("mcp__calendar__today", json!({})),
+        [] => Does::Uses(notes, json!({})),
+        [_] => Does::Uses(calendar, json!({})),
         all => Does::Says(format!("I found: {}", all.join("; "))),
     }
 }
@@ -114,18 +117,29 @@ fn answers(home: &Home) {
 #[test]
 fn claude_code_uses_the_owners_servers() {
     let key = Key::api();
-    let anthropic = Anthropic::start(key.clone(), |asked| uses_both(&asked.results()));
-    let (home, _calendar) = with_servers(Home::with_claude_family(&key, &anthropic), "claude");
+    let anthropic = Anthropic::start(key.clone(), |asked| uses_both(&asked.results(), AFTER_MCP));
+    let (home, _calendar) = with_servers(Home::with_claude_family(&key, &anthropic), "agent = \"claude\"");
+    answers(&home);
+}
+
+#[test]
+fn opencode_uses_the_owners_servers() {
+    support::require_engine_and("opencode");
+    let key = Key::api();
+    let anthropic =
+        Anthropic::start(key.clone(), |asked| uses_both(&asked.results(), ["notes_look", "calendar_today"]));
+    let agent = "agent = \"opencode\"\nmodel = \"anthropic/claude-sonnet-4-5\"";
+    let (home, _calendar) = with_servers(Home::with_claude_family(&key, &anthropic), agent);
     answers(&home);
 }
 
 #[test]
 fn codex_uses_the_owners_servers() {
     support::require_engine_and("codex");
-    let openai = OpenAi::start(|asked| uses_both(&asked.results()));
+    let openai = OpenAi::start(|asked| uses_both(&asked.results(), AFTER_MCP));
     let home = Home::new().with_openai(&openai);
     home.run(&["group", "add", "family", "--agent", "codex"]).ok();
     home.thinks_with_openai("family");
-    let (home, _calendar) = with_servers(home, "codex");
+    let (home, _calendar) = with_servers(home, "agent = \"codex\"");
     answers(&home);
 }

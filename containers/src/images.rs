@@ -7,16 +7,22 @@ use bollard::query_parameters::{ListImagesOptionsBuilder, RemoveImageOptions};
 
 use crate::Engine;
 
+mod addition;
 mod agent;
 mod base;
 mod dockerfile;
+mod extension;
 mod fetch;
+mod fetched;
 mod programs;
 mod stream;
 
+pub use addition::{Addition, AdditionError, LONGEST_ADDITION};
 pub use agent::{agent_tag, build_agent};
 pub use base::{ImageId, base_tag, build_base};
+pub use extension::{Extension, Standing, build_extension, standing};
 pub use fetch::FetchError;
+pub use fetched::{FILES, Fetched, FetchedError, MOST_FETCHED, PACK};
 pub use programs::{AgentProgram, PROGRAMS};
 
 /// Every image of Doorward's own carries the hash of its recipe under this label.
@@ -41,6 +47,19 @@ pub enum BuildError {
     /// The engine refused.
     #[error("the container engine could not build the image: {0}")]
     Engine(Error),
+    /// A step failed.
+    #[error("{step}{said}\n{error}")]
+    Step {
+        /// Which.
+        step: String,
+        /// The last lines that it wrote, each after a line break.
+        said: String,
+        /// What the engine says.
+        error: Error,
+    },
+    /// What it begins with is missing.
+    #[error("the image {0} that it begins with is not there; `{how}` makes it", how = how_to_get(.0))]
+    NothingToBuildOn(String),
     /// The engine's disk is full.
     #[error(
         "the disk where the container engine keeps its images is full; an image takes up to 800 MB there. Make room \
@@ -81,11 +100,16 @@ impl From<Error> for BuildError {
 
 /// How to get a missing image.
 pub fn how_to_get(image: &str) -> String {
-    match PROGRAMS.iter().find(|program| image == agent_tag(program)) {
-        Some(program) => format!("doorward image build {}", program.name),
-        None if image == base_tag() => "doorward image build".to_owned(),
+    match image.strip_prefix("doorward/").and_then(|rest| rest.split_once(':')) {
+        Some(("base", _)) => "doorward image build".to_owned(),
+        Some((name, _)) => format!("doorward image build {name}"),
         None => "build or pull it with the container engine, or name another image".to_owned(),
     }
+}
+
+/// Whether an image of the owner's may be called so: what Doorward's own are called is taken.
+pub fn is_free(name: &str) -> bool {
+    name != "base" && AgentProgram::named(name).is_none()
 }
 
 /// The images that were built for Doorward.

@@ -9,6 +9,9 @@ pub(super) const RESPONSES: &str = "https://api.openai.com/v1/responses";
 /// The variable in which it looks for its key.
 pub(super) const CODEX_KEY: &str = "OPENAI_API_KEY";
 
+/// Google's key, from whichever of the two variables has it; opencode sees both, and hands on the second alone.
+const GEMINI_KEY: &str = "{env:GEMINI_API_KEY}{env:GOOGLE_GENERATIVE_AI_API_KEY}";
+
 /// opencode asks nobody but its model: no list of models, no update, no plugin, no sharing, no title by another model.
 pub(super) fn opencode(model: Option<&str>, endpoint: Option<&str>) -> Program {
     /// What a server at home is called in its settings.
@@ -16,6 +19,8 @@ pub(super) fn opencode(model: Option<&str>, endpoint: Option<&str>) -> Program {
     let mut settings = json!({
         "autoupdate": false,
         "share": "disabled",
+        // It would stand in, unasked, for a model that is not known.
+        "disabled_providers": ["opencode"],
         "permission": { "*": "allow" },
         "skills": { "paths": [containers::SKILLS] },
         "agent": { "title": { "disable": true } },
@@ -29,7 +34,12 @@ pub(super) fn opencode(model: Option<&str>, endpoint: Option<&str>) -> Program {
                 "models": { model: {} },
             });
         }
-        (Some(model), None) => settings["model"] = json!(model),
+        (Some(model), None) => {
+            settings["model"] = json!(model);
+            if model.starts_with("google/") {
+                settings["provider"]["google"]["options"]["apiKey"] = json!(GEMINI_KEY);
+            }
+        }
         (None, _) => {}
     }
     let quiet = [
@@ -101,7 +111,10 @@ mod tests {
             serde_json::from_str::<serde_json::Value>(&environment["OPENCODE_CONFIG_CONTENT"]).unwrap()
         };
         assert_eq!(settings(None, None)["model"], serde_json::Value::Null);
+        assert_eq!(settings(None, None)["disabled_providers"], json!(["opencode"]));
         assert_eq!(settings(Some("anthropic/claude-sonnet-5"), None)["model"], "anthropic/claude-sonnet-5");
+        let google = settings(Some("google/gemini-3.1-pro-preview"), None);
+        assert_eq!(google["provider"]["google"]["options"]["apiKey"], GEMINI_KEY);
         let home = settings(Some("llama3.2"), Some("http://192.168.1.20:11434/v1"));
         assert_eq!(home["model"], "home/llama3.2");
         assert_eq!(home["provider"]["home"]["options"]["baseURL"], "http://192.168.1.20:11434/v1");

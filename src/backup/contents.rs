@@ -51,7 +51,7 @@ const DATA: &[(&str, Way)] = &[
 ];
 
 /// Of the configuration, what can hold no secret; beside it, the files that `[upstream]` names.
-pub(super) const SETTINGS: [&str; 4] = ["doorward.toml", "policies", "groups", "skills"];
+pub(super) const SETTINGS: [&str; 5] = ["doorward.toml", "policies", "groups", "skills", "images"];
 
 /// What becomes of a name in the data folder.
 pub(super) fn way(name: &str) -> Way {

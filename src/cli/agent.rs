@@ -91,8 +91,16 @@ pub(super) async fn run(home: &Home, args: AgentArgs) -> Result<ExitCode, Failur
 fn write(home: &Home, args: &SetArgs) -> Result<(), Failure> {
     let SetArgs { group, agents, model, endpoint, dry_run, .. } = args;
     let edit = Edit::group(home, group).map_err(failed)?;
-    let absent = ["agent", "agents", "model", "endpoint", "command"];
-    let edit = absent.iter().try_fold(edit, |edit, key| edit.unset(key)).map_err(failed)?;
+    // What is set stays where it stands.
+    let stays = |key: &str| match key {
+        "agent" => agents.len() == 1,
+        "agents" => agents.len() > 1,
+        "model" => model.is_some(),
+        "endpoint" => endpoint.is_some(),
+        _ => false,
+    };
+    let mut absent = ["agent", "agents", "model", "endpoint", "command"].into_iter().filter(|key| !stays(key));
+    let edit = absent.try_fold(edit, |edit, key| edit.unset(key)).map_err(failed)?;
     let edit = match &agents[..] {
         [one] => edit.set("agent", one.as_str()),
         several => edit.set("agents", Value::Array(several.iter().collect::<Array>())),
@@ -246,7 +254,7 @@ mod tests {
             ("opencode", None, Some("claude")),
             ("opencode", Some("mistral/mistral-large-latest"), Some("mistral")),
             ("opencode", Some("openrouter/z-ai/glm-5"), Some("openrouter")),
-            ("opencode", Some("google/gemini-3-pro"), Some("gemini")),
+            ("opencode", Some("google/gemini-3.1-pro-preview"), Some("gemini")),
             ("shell", None, None),
         ] {
             assert_eq!(of(agent, model), wanted, "{agent} {model:?}");

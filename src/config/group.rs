@@ -26,7 +26,7 @@ pub struct GroupSettings {
     pub language: Option<Language>,
     /// How its model gets to know the people there.
     pub people: People,
-    /// The image of its sandboxes; the agent's own where nothing is said.
+    /// The image of its sandboxes: one of the owner's, or one of the engine's; the agent's own where nothing is said.
     pub image: Option<String>,
     /// What one sandbox may use of the machine; as `[engine]` says where nothing is said.
     pub limits: GroupLimits,

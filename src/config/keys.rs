@@ -174,9 +174,19 @@ pub(crate) const OF_GROUP: [Key; 9] = [
         "what is answered in a chat of several people: when it is called, all, or when it is called by this name as well",
     ),
     key("language", r#""en", "de", "ar""#, "what Doorward itself says in this chat; otherwise as `[chat]` says"),
-    key("image", r#""my/own-image:1""#, "the image of its sandboxes; otherwise the agent's own"),
+    key(
+        "image",
+        r#""tools", "my/own-image:1""#,
+        "the image of its sandboxes: one of [yours](agents.md), or one that the engine has; otherwise the agent's own",
+    ),
     key("keep_days", "90", "for how many days its messages are kept; otherwise as `[messages]` says"),
 ];
+/// The top of an image's file.
+pub(crate) const OF_IMAGE: [Key; 1] = [key(
+    "from",
+    r#""base", "claude", "opencode", "codex""#,
+    "which of Doorward's images it begins with; otherwise the base image; see [agents](agents.md)",
+)];
 /// `[models]` of a group's file.
 pub(super) const OF_GROUP_MODELS: [Key; 4] = [
     key("claude", r#""sonnet""#, "the model of this one among `agents`; `model` is that of the first"),
@@ -220,7 +230,7 @@ pub(crate) const OF_GROUP_LIMITS: [Key; 6] = [
 ];
 
 /// The names of keys, for whoever reads them.
-pub(super) const fn names<const N: usize>(keys: &[Key; N]) -> [&'static str; N] {
+pub(crate) const fn names<const N: usize>(keys: &[Key; N]) -> [&'static str; N] {
     let mut names = [""; N];
     let mut at = 0;
     while at < N {
@@ -289,6 +299,9 @@ mod tests {
         Table { header: "[[mcp]]", keys: &OF_MCP },
     ];
 
+    /// Every table of `images/NAME/image.toml`.
+    static IMAGE: [Table; 1] = [Table { header: "", keys: &OF_IMAGE }];
+
     /// Tables of a page.
     fn page(tables: &[Table]) -> String {
         let mut page = String::new();
@@ -304,6 +317,8 @@ mod tests {
         page
     }
 
+    const OF_IMAGES: &str = "## Every key of images/NAME/image.toml";
+
     /// `UPDATE=1` writes the page.
     #[test]
     fn the_page_has_every_key() {
@@ -315,7 +330,8 @@ mod tests {
             format!("{before}{head}\n\n{}{next}{after}", self::page(tables))
         };
         let want = between(&page, "## Every key of doorward.toml", "## Every key of groups/NAME.toml", &SETTINGS);
-        let want = between(&want, "## Every key of groups/NAME.toml", "## Names and certificates", &GROUP);
+        let want = between(&want, "## Every key of groups/NAME.toml", OF_IMAGES, &GROUP);
+        let want = between(&want, OF_IMAGES, "## Names and certificates", &IMAGE);
         if std::env::var_os("UPDATE").is_some() {
             std::fs::write(&path, &want).unwrap();
         } else {

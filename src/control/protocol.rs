@@ -40,6 +40,11 @@ pub enum Request {
         /// The group, by name.
         group: String,
     },
+    /// Start a sandbox in which an image's files are fetched, for as long as the connection lives.
+    Fetch {
+        /// The image, by name.
+        image: String,
+    },
     /// Open a door at a path of the host for as long as the connection lives.
     Door {
         /// The group, by name.

@@ -22,10 +22,11 @@ use crate::channels::lines::{LineReader, LineWriter};
 use crate::channels::terminal;
 use crate::delegation::Helpers;
 use crate::gateway::Gateway;
+use crate::images;
 use crate::pipeline::outbox::OutboxHandle;
 use crate::pipeline::router::Peer;
 use crate::pipeline::{OWNER_STOPPED, Pipeline};
-use crate::sandboxes::{LiveSandbox, Sandboxes};
+use crate::sandboxes::{LiveSandbox, SandboxError, Sandboxes};
 use crate::store::{Group, OutboxState, Store, StoreError};
 
 mod status;
@@ -152,7 +153,22 @@ impl Control {
             Request::Channel { group } => self.channel(group, reader, writer).await,
             Request::TryAgent { group } => say(writer, &self.try_agent(&group).await).await,
             Request::Stop { group } => say(writer, &self.stop(&group).await).await,
-            Request::Exec { group } => self.exec(&group, reader, writer).await,
+            Request::Exec { group } => match self.group(&group) {
+                Ok(group) => {
+                    let (sandboxes, name) = (Arc::clone(&self.sandboxes), group.name.clone());
+                    let starting = async move { sandboxes.start_shell(&name).await };
+                    self.lend(&group.name, starting, reader, writer).await;
+                }
+                Err(why) => say(writer, &Answer::Error(why)).await,
+            },
+            Request::Fetch { image } => match images::policy_of(&image) {
+                Ok(policy) => {
+                    let (sandboxes, name) = (Arc::clone(&self.sandboxes), policy.clone());
+                    let starting = async move { sandboxes.start_fetch(&name).await };
+                    self.lend(&policy, starting, reader, writer).await;
+                }
+                Err(why) => say(writer, &Answer::Error(why)).await,
+            },
             Request::Door { group, socket } => self.door(&group, &socket, reader, writer).await,
             Request::AcceptPreset { preset } => {
                 let accepted = self.gateway.accept_preset(&preset);
@@ -270,29 +286,31 @@ impl Control {
         Answer::Stopped { was_running: ran || stop.found_any() }
     }
 
-    async fn exec(&self, group: &str, reader: Reader, mut writer: Writer) {
-        let group = match self.group(group) {
-            Ok(group) => group,
-            Err(why) => return say(writer, &Answer::Error(why)).await,
-        };
+    /// A sandbox for a command of the owner's, as long as its connection lives.
+    async fn lend(
+        &self,
+        group: &GroupName,
+        starting: impl Future<Output = Result<LiveSandbox, SandboxError>> + Send + 'static,
+        reader: Reader,
+        mut writer: Writer,
+    ) {
         let mut stops = self.stops.subscribe();
-        let _held = match self.held.take(&group.name) {
+        let _held = match self.held.take(group) {
             Ok(held) => held,
             Err(why) => return say(writer, &Answer::Error(why.to_string())).await,
         };
         // In a task of its own: a stop does not wait for an engine that hangs, and a start is
         // never dropped half-way.
-        let (sandboxes, name) = (Arc::clone(&self.sandboxes), group.name.clone());
-        let mut starting = tokio::spawn(async move { sandboxes.start_shell(&name).await });
+        let mut starting = tokio::spawn(starting);
         let started = tokio::select! {
             started = &mut starting => started.map_err(|broke_off| broke_off.to_string()),
-            () = until_stopped(&group.name, &mut stops) => {
+            () = until_stopped(group, &mut stops) => {
                 tokio::spawn(async move {
                     if let Ok(Ok(sandbox)) = starting.await {
                         sandbox.stop().await;
                     }
                 });
-                Err(format!("the group {} was stopped while its sandbox was being started", group.name))
+                Err(format!("the group {group} was stopped while its sandbox was being started"))
             }
         };
         let mut sandbox = match started.and_then(|started| started.map_err(|error| error.to_string())) {
@@ -302,7 +320,7 @@ impl Control {
         let answer = Answer::Sandbox { container: sandbox.container_id().to_owned() };
         if writer.send(&answer).await.is_ok() {
             tokio::select! {
-                () = self.until_released(&group.name, stops, reader) => {}
+                () = self.until_released(group, stops, reader) => {}
                 () = until_ended(&mut sandbox) => {}
             }
         }

@@ -80,7 +80,7 @@ pub(super) fn in_a_chat(error: &SandboxError) -> Phrases {
         SandboxError::Door(_) => "start-no-door",
         SandboxError::Folder { .. } | SandboxError::Memory(_) => "start-no-folder",
         SandboxError::Mount(_) => "start-no-mount",
-        SandboxError::Settings(_) => "start-no-settings",
+        SandboxError::Settings(_) | SandboxError::Image(_) => "start-no-settings",
         SandboxError::Orphans(_) => "start-orphans",
     });
     Phrases::new("owner-finds").saying("why", known)
@@ -98,6 +98,7 @@ fn may_pass(error: &SandboxError) -> bool {
         | SandboxError::Memory(_)
         | SandboxError::Mount(_)
         | SandboxError::Settings(_)
+        | SandboxError::Image(_)
         | SandboxError::NoKey(_)
         | SandboxError::TooMuch(_)
         | SandboxError::AlmostFull => false,

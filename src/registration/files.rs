@@ -27,7 +27,7 @@ fn settings(name: &GroupName, agent: &Agent) -> String {
     format!(
         "\
 # Who answers in the group {name}, and when. It is read whenever a sandbox starts.
-agent = \"{agent}\"                    # claude, opencode, or shell: each message is a command
+agent = \"{agent}\"                    # claude, opencode, codex, or shell: each message is a command
 # model = \"sonnet\"                   # as Claude Code names it; its own choice otherwise
 # trigger = \"name\"                  # or \"always\"; otherwise: only what calls the assistant is
 #                                     # answered in a chat of several people, all elsewhere

@@ -1,5 +1,6 @@
 //! A sandbox for a helper of a group's agent: its own door under a narrower policy, its own surrogates, and folders that no
-//! other sandbox sees and that go with it. Nothing of the group's is in it but the memory for all groups.
+//! other sandbox sees and that go with it. Nothing of the group's is in it but the memory for all groups. A sandbox in
+//! which an image's files are fetched has such folders too.
 
 use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, chown};
@@ -128,19 +129,21 @@ fn work_of(folders: &OwnFolders) -> PathBuf {
     folders.other.join("work")
 }
 
-/// Gives a sandbox the folders of a helper in place of its group's.
-pub(super) fn furnish(spec: &mut SandboxSpec, folders: &OwnFolders, helper: &Helper) -> Result<(), SandboxError> {
+/// Gives a sandbox folders of its own in place of its group's, with the files of a helper where it is one.
+pub(super) fn furnish(
+    spec: &mut SandboxSpec,
+    folders: &OwnFolders,
+    helper: Option<&Helper>,
+) -> Result<(), SandboxError> {
     let (work, home) = (work_of(folders), folders.other.join("home"));
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |error| SandboxError::Folder { path, error }
     };
-    let results = work.join(RESULTS);
-    for folder in [&work, &home, &results] {
-        make_folder(folder, 0o700)?;
-    }
-    let mut made = vec![work.clone(), home.clone(), results];
-    for (name, bytes) in &helper.files {
+    let mut made = vec![work.clone(), home.clone()];
+    made.extend(helper.map(|_| work.join(RESULTS)));
+    made.iter().try_for_each(|folder| make_folder(folder, 0o700))?;
+    for (name, bytes) in helper.iter().flat_map(|helper| &helper.files) {
         let path = work.join(name);
         std::fs::write(&path, bytes).map_err(failed(&path))?;
         made.push(path);

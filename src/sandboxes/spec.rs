@@ -42,7 +42,7 @@ impl Sandboxes {
             id: id.to_owned(),
             agent: Agent::Shell,
             servers: settings.servers.clone(),
-            image: image(settings, &self.config.engine),
+            image: image(&self.home, settings, &self.config.engine)?,
             runtime: self.config.engine.runtime.clone(),
             user,
             folders,

@@ -30,6 +30,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("channels", 2),
     ("config", 2),
     ("home", 2),
+    ("images", 2),
     ("loopback", 2),
     ("memory", 2),
     ("phrases", 2),

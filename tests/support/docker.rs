@@ -53,6 +53,26 @@ pub fn remove_all(installation: &str) {
     }
 }
 
+/// The names of a repository's images.
+pub fn tags(repository: &str) -> Vec<String> {
+    let listed = docker(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", repository]).ok();
+    listed.out.lines().map(str::to_owned).collect()
+}
+
+/// Removes a repository's images.
+pub fn remove_images(repository: &str) {
+    for tag in tags(repository) {
+        docker(&["image", "rm", "--force", &tag]);
+    }
+}
+
+/// Builds a Dockerfile without a context.
+pub fn build(dockerfile: &str, tag: &str) {
+    let mut command = Command::new("docker");
+    command.args(["build", "--quiet", "--network", "none", "--tag", tag, "-"]);
+    Running::start(command, dockerfile).wait().ok();
+}
+
 fn docker(args: &[&str]) -> Ran {
     let mut command = Command::new("docker");
     command.args(args);

@@ -16,11 +16,13 @@
 mod anthropic;
 mod audit;
 mod chat;
+mod completions;
 mod daemon;
 pub mod docker;
 mod doh;
 mod door;
 mod home;
+mod image;
 mod phone;
 pub mod picture;
 mod live;
@@ -37,11 +39,13 @@ use std::time::{Duration, Instant};
 pub use anthropic::{Anthropic, Asked, Does, Key};
 pub use audit::Audit;
 pub use chat::Chat;
+pub use completions::{Completions, Conversation, Form, Served};
 pub use daemon::Daemon;
 pub use docker::require_engine_and;
 pub use doh::Doh;
 pub use door::{Answer, Door};
 pub use home::Home;
+pub use image::Named;
 pub use live::Live;
 pub use openai::{OpenAi, Question};
 pub use phone::{Phone, Shown};
@@ -56,13 +60,19 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until something can be had, and fails with `what` if it never is.
 #[track_caller]
-pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    eventually_within(PATIENCE, what, look)
+}
+
+/// The same for what takes long.
+#[track_caller]
+pub fn eventually_within<T>(patience: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(started.elapsed() < PATIENCE, "waited {} s in vain: {what}", PATIENCE.as_secs());
+        assert!(started.elapsed() < patience, "waited {} s in vain: {what}", patience.as_secs());
         std::thread::sleep(Duration::from_millis(20));
     }
 }

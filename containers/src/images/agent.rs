@@ -43,7 +43,7 @@ pub async fn build_agent(
     let context = dockerfile::with_program(&[("Dockerfile", DOCKERFILE)], "program", &fetched).await;
     let build = dockerfile::Build {
         tag: &tag,
-        recipe: recipe(program),
+        labels: dockerfile::labels(recipe(program), []),
         arguments: HashMap::from([("BASE", base), ("COMMAND", program.command.to_owned())]),
         network: false,
         patience: PATIENCE,

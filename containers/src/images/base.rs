@@ -95,8 +95,13 @@ async fn with_dockerfile(engine: &Engine, progress: &(dyn Fn(&str) + Send + Sync
     let tag = base_tag();
     let files = [("Dockerfile", DOCKERFILE), ("packages", PACKAGES)];
     let context = dockerfile::of_files(&files).map_err(Error::from)?;
-    let build =
-        dockerfile::Build { tag: &tag, recipe: recipe(), arguments: HashMap::new(), network: true, patience: PATIENCE };
+    let build = dockerfile::Build {
+        tag: &tag,
+        labels: dockerfile::labels(recipe(), []),
+        arguments: HashMap::new(),
+        network: true,
+        patience: PATIENCE,
+    };
     let built = dockerfile::build(engine, build, context, progress).await;
     built.map_err(|error| BuildError::NoRegistry { from: FROM, why: error.to_string() })
 }

@@ -1,6 +1,11 @@
 //! Builds a Dockerfile with the engine's own builder, and streams the context to it.
 
-use std::{collections::HashMap, io, path::Path, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    io,
+    path::Path,
+    time::Duration,
+};
 
 use bollard::{
     body_try_stream,
@@ -11,18 +16,24 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, stream};
 use tokio::{fs::File, io::AsyncReadExt};
 
-use super::RECIPE;
+use super::{BuildError, RECIPE};
 use crate::Engine;
 
 /// What is built, and its name.
 pub(super) struct Build<'a> {
     pub(super) tag: &'a str,
-    pub(super) recipe: String,
+    pub(super) labels: HashMap<String, String>,
     pub(super) arguments: HashMap<&'a str, String>,
     /// Whether its steps may reach the network.
     pub(super) network: bool,
     pub(super) patience: Duration,
 }
+
+/// The most memory of a step that has no network, which is as much as the engine's interface can say: 2 GiB.
+const MEMORY: i32 = i32::MAX;
+
+/// How many of a step's last lines are told when it fails.
+const LAST_LINES: usize = 8;
 
 /// Builds; `progress` gets each step.
 pub(super) async fn build(
@@ -30,24 +41,49 @@ pub(super) async fn build(
     build: Build<'_>,
     context: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
     progress: &(dyn Fn(&str) + Send + Sync),
-) -> Result<(), Error> {
+) -> Result<(), BuildError> {
     let options = BuildImageOptionsBuilder::new()
         .dockerfile("Dockerfile")
         .t(build.tag)
         .rm(true)
         .forcerm(true)
-        .labels(&[(RECIPE.to_owned(), build.recipe)].into())
+        .labels(&build.labels)
         .buildargs(&build.arguments)
         .version(BuilderVersion::BuilderV1);
-    let options = if build.network { options } else { options.networkmode("none") };
+    let options = if build.network { options } else { options.networkmode("none").memory(MEMORY).memswap(MEMORY) };
     let docker = engine.docker.clone().with_timeout(build.patience);
     let mut steps = Box::pin(docker.build_image(options.build(), None, Some(body_try_stream(context))));
+    let (mut at, mut said) = (None, VecDeque::new());
     while let Some(step) = steps.next().await {
-        if let Some(line) = step?.stream.as_deref().map(str::trim).filter(|line| line.starts_with("Step")) {
-            progress(line);
+        let step = step.map_err(|error| match at.take() {
+            Some(step) => failed(step, said.make_contiguous(), error),
+            None => error.into(),
+        })?;
+        for line in step.stream.iter().flat_map(|text| text.lines()).map(str::trim_end).filter(|line| !line.is_empty())
+        {
+            if line.starts_with("Step ") {
+                progress(line);
+                (at, said) = (Some(line.to_owned()), VecDeque::new());
+            } else {
+                said.push_back(line.to_owned());
+            }
+            if said.len() > LAST_LINES {
+                said.pop_front();
+            }
         }
     }
     Ok(())
+}
+
+/// A step that failed, with what it said last.
+fn failed(step: String, said: &[String], error: Error) -> BuildError {
+    match BuildError::from(error) {
+        BuildError::Engine(error) => {
+            let said = said.iter().map(|line| format!("\n  {}", line.chars().take(300).collect::<String>())).collect();
+            BuildError::Step { step, said, error }
+        }
+        full => full,
+    }
 }
 
 /// The context that holds these small files.
@@ -74,6 +110,22 @@ pub(super) async fn with_program(
     let after = [padding(size), END].concat();
     let edge = |bytes: Vec<u8>| stream::iter([Ok(Bytes::from(bytes))]);
     Ok(edge(before).chain(chunks(file)).chain(edge(after)))
+}
+
+/// The context that holds small files, and after them the entries of a whole archive.
+pub(super) async fn with_archive(
+    files: &[(&str, &str)],
+    archive: &Path,
+) -> io::Result<impl Stream<Item = io::Result<Bytes>> + Send + 'static + use<>> {
+    let before = of_texts(files)?;
+    let archive = File::open(archive).await?;
+    Ok(stream::iter([Ok(Bytes::from(before))]).chain(chunks(archive)))
+}
+
+/// The label that every image of Doorward's own has, and those beside it.
+pub(super) fn labels<const N: usize>(recipe: String, beside: [(&str, String); N]) -> HashMap<String, String> {
+    let beside = beside.map(|(name, value)| (name.to_owned(), value));
+    beside.into_iter().chain([(RECIPE.to_owned(), recipe)]).collect()
 }
 
 /// A whole context from small files.

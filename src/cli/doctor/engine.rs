@@ -5,12 +5,15 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use containers::images::{Extension, Standing};
 use containers::{Engine, images};
 
+use super::super::image;
 use super::Check;
 use super::checks::registered;
 use crate::config::{Config, GroupSettings};
 use crate::home::Home;
+use crate::images as owners;
 use crate::sandboxes;
 
 /// A sandbox starts within seconds.
@@ -54,11 +57,19 @@ async fn of(engine: &Engine, home: &Home, config: &Config) -> Vec<Check> {
         ));
     }
     let mut to_try = None;
-    for image in wanted_images(home, config) {
+    let (images, wrong) = wanted_images(home, config);
+    checks
+        .extend(wrong.into_iter().map(|why| Check::broken("image", why, "see docs/agents.md, \"An image of yours\"")));
+    for image in images {
         checks.push(match images::exists(engine, &image).await {
             Ok(true) => {
                 to_try.get_or_insert(image.clone());
-                Check::fine("image", image)
+                match outdated(engine, home, &image).await {
+                    Some(own) => {
+                        Check::warning("image", image::outdated(&own), format!("doorward image build {}", own.name))
+                    }
+                    None => Check::fine("image", image),
+                }
             }
             Ok(false) => Check::broken("image", format!("{image} is not there"), images::how_to_get(&image)),
             Err(error) => Check::broken("image", error.to_string(), "see what the engine's own log says"),
@@ -68,6 +79,12 @@ async fn of(engine: &Engine, home: &Home, config: &Config) -> Vec<Check> {
         checks.push(sandbox(home, engine, &image).await);
     }
     checks
+}
+
+/// The owner's image of this name, where what it begins with was built anew since.
+async fn outdated(engine: &Engine, home: &Home, image: &str) -> Option<Extension> {
+    let own = owners::all(home).into_iter().filter_map(|(_, own)| own.ok()).find(|own| own.tag() == image)?;
+    matches!(images::standing(engine, &own).await, Ok(Standing::Outdated)).then_some(own)
 }
 
 /// Docker out of a snap sees of a home what is not hidden, and little else.
@@ -109,15 +126,19 @@ async fn sandbox(home: &Home, engine: &Engine, image: &str) -> Check {
     }
 }
 
-/// What the groups' sandboxes run, and the image of a group to come.
-fn wanted_images(home: &Home, config: &Config) -> BTreeSet<String> {
+/// What the groups' sandboxes run, and the image of a group to come; and what is wrong with those of the owner's.
+fn wanted_images(home: &Home, config: &Config) -> (BTreeSet<String>, BTreeSet<String>) {
     let of_groups = registered(home).into_iter().filter_map(|group| GroupSettings::load(home, &group.name).ok());
-    let all = of_groups.chain([GroupSettings::default()]);
-    let images = |settings: GroupSettings| {
-        let of = |agent| GroupSettings { agent, ..settings.clone() };
-        settings.agents().cloned().map(|agent| sandboxes::image(&of(agent), &config.engine)).collect::<Vec<_>>()
-    };
-    all.flat_map(images).collect()
+    let (mut images, mut wrong) = (BTreeSet::new(), BTreeSet::new());
+    for settings in of_groups.chain([GroupSettings::default()]) {
+        for agent in settings.agents() {
+            match sandboxes::image(home, &GroupSettings { agent: agent.clone(), ..settings.clone() }, &config.engine) {
+                Ok(image) => drop(images.insert(image)),
+                Err(why) => drop(wrong.insert(why.to_string())),
+            }
+        }
+    }
+    (images, wrong)
 }
 
 #[cfg(test)]
