@@ -83,12 +83,14 @@ async fn each_refusal_is_asked_of_its_own_number() {
         program.send(id, ANNA, "the answer", None).await;
         let (why, retry) = program.outcome(id).await.unwrap_err();
         assert!(retry == passes && why.contains(codes[1]), "{codes:?}: {why}");
-        (house.message().await, house.message().await);
+        house.message().await;
+        house.message().await;
     }
     house.server.refuse("421", 1).await;
     program.send(4, group, "to all", None).await;
     program.outcome(4).await.unwrap();
-    (house.message().await, house.message().await);
+    house.message().await;
+    house.message().await;
 
     house.server.write(ANNA, "A1", &wa::Message::text("put a sign on it"), &[]).await;
     program.take().await;
