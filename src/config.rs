@@ -31,8 +31,8 @@ use policies::{HostName, TimeOfDay};
 
 pub use credential::{Credential, CredentialHost, Shape};
 pub use group::{Agent, GroupLimits, GroupSettings, HelperLimits, People, Trigger};
-pub(crate) use mount::pattern;
 pub use mount::{Access, Mount, Mounts};
+pub(crate) use mount::{Pattern, pattern};
 pub use oauth::OAuth;
 pub use prices::{PRICES_OF, Price, Prices};
 pub use resolver::{HttpsServer, Resolver};

@@ -167,6 +167,8 @@ fn a_yes_to_the_drill_and_no_systemd() {
     terminal.shows("You are talking to main");
     terminal.types(CTRL_D);
     assert_eq!(terminal.wait().code, Some(0));
+    // What it kept of the drill is the owner's alone.
+    home.run(&["doctor"]).ok().never_says("drill.json");
 }
 
 /// Everything as a flag, and the same again: nothing changes.

@@ -72,10 +72,14 @@ pub(super) async fn run(home: &Home, args: DoctorArgs) -> Result<ExitCode, Failu
     }
     let count = |state| checks.iter().filter(|check| check.state == state).count();
     let broken = count(State::Broken);
+    let begins = !home.main_db().exists();
     if !args.json {
         show::line(
             Styled::from("\n")
                 + match (broken, count(State::Warning)) {
+                    (0, 0) if begins => {
+                        Tone::Good.of("Everything is there. `doorward setup` comes next: there is no group yet.")
+                    }
                     (0, 0) => Tone::Good.of("Everything is there."),
                     (0, _) => Tone::Warning.of("Nothing is broken, but see the warnings above."),
                     (1, _) => Tone::Bad.of("One thing is broken."),

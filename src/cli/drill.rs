@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::digest::LastDrill;
 use crate::drill::attacks::Area;
 use crate::drill::{self, DrillError, Fence, Order, Report, Tried, Weaken};
-use crate::home::Home;
+use crate::home::{Home, make_private_file};
 use crate::store::now;
 
 /// Attack your own installation from a real sandbox, and see that nothing gets out.
@@ -108,8 +108,11 @@ fn keep(home: &Home, report: &Report) {
         return;
     }
     let last = LastDrill { at: now(), group: report.group.to_string(), passed: report.passed() };
-    let written = serde_json::to_vec(&last).map_err(std::io::Error::from);
-    if let Err(error) = written.and_then(|text| std::fs::write(home.last_drill(), text)) {
+    let written = || -> anyhow::Result<()> {
+        make_private_file(&home.last_drill())?;
+        Ok(std::fs::write(home.last_drill(), serde_json::to_vec(&last)?)?)
+    };
+    if let Err(error) = written() {
         show::aside(format!("doorward: when this drill was held could not be kept: {error}"));
     }
 }

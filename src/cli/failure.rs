@@ -47,7 +47,7 @@ impl Failure {
     /// What went wrong. Problems of a file are drawn with its lines.
     fn words(&self) -> Styled {
         let Some(problems) = self.error.chain().find_map(|error| error.downcast_ref::<Problems>()) else {
-            return Styled::from(format!("{:#}", self.error));
+            return Styled::from(in_words(&self.error));
         };
         let before = self.error.chain().take_while(|error| !error.is::<Problems>());
         let before: String = before.map(|error| format!("{error}:\n")).collect();
@@ -57,8 +57,21 @@ impl Failure {
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:#}", self.error)
+        f.write_str(&in_words(&self.error))
     }
+}
+
+/// An error with its causes, but for those that it has said already.
+pub(super) fn in_words(error: &anyhow::Error) -> String {
+    let mut said = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if said.is_empty() {
+            said = cause;
+        } else if !said.contains(&cause) {
+            said = format!("{said}: {cause}");
+        }
+    }
+    said
 }
 
 fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
@@ -80,4 +93,28 @@ pub(super) fn command_line(answer: &clap::Error) -> ExitCode {
         show::aside("\nWrite `--` before the command:  doorward exec GROUP -- ls -l");
     }
     if answer.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot read a.toml: {source}; nothing was changed")]
+    struct Unread {
+        source: std::io::Error,
+    }
+
+    #[test]
+    fn no_cause_is_said_twice() {
+        let unread = || Unread { source: std::io::Error::other("the disk is gone") };
+        assert_eq!(refused(unread()).to_string(), "cannot read a.toml: the disk is gone; nothing was changed");
+        let around = anyhow::Error::new(unread()).context("the policy of family");
+        assert_eq!(
+            in_words(&around),
+            "the policy of family: cannot read a.toml: the disk is gone; nothing was changed"
+        );
+        let plain = anyhow::Error::new(std::io::Error::other("the disk is gone")).context("cannot read a.toml");
+        assert_eq!(in_words(&plain), "cannot read a.toml: the disk is gone");
+    }
 }

@@ -223,7 +223,7 @@ fn next_steps(home: &Home, group: &Group, agent: &Agent, policy_stays: bool) -> 
     format!(
         "Group {name} is there. Its agent works in {folder} and can reach {reach}.\nNext:{first}\n  \
          {talk}\n  doorward policy presets          (ready rules: `doorward policy use {name} PRESET`)\n  \
-         doorward policy allow {name} URL   (or edit {policy})",
+         doorward policy allow {name} URL --read   (or edit {policy})",
         folder = folder.display(),
         policy = policy.display(),
     )

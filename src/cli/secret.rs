@@ -114,7 +114,8 @@ fn none(home: &Home) -> Styled {
             Styled::from(told) + Styled::fixed(&kept::lines(service, &format!("file:secrets/{name}")))
         }
         None => Styled::from(format!(
-            "There are none. Write a [credentials.NAME] into {}:\n`doorward secret --help` shows one.",
+            "There are none. `doorward credential add NAME` adds one ([credentials.NAME] in {}); `doorward credential known` \
+             lists the services whose lines it knows.",
             file.display()
         )),
     }

@@ -199,7 +199,7 @@ pub(super) fn without_systemd() -> Option<String> {
     let program = std::env::current_exe().unwrap_or_else(|_| "doorward".into());
     let program = program.display();
     Some(format!(
-        "systemd does not run here, so there is no service to install. Have your system's own way of services start \
+        "systemd does not run here, so there is no service to install. Have what starts services on your system run \
          `{program} up` as you: it stays in the foreground, logs to stderr and ends on SIGTERM. Without any: \
          `setsid {program} up >doorward.log 2>&1 </dev/null &` stays up after this terminal closes, until the next boot"
     ))

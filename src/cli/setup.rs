@@ -234,7 +234,7 @@ impl Setup<'_> {
             },
             Some(Whether::No) => Ok(false),
             None if let Some(what_to_do) = service::without_systemd() => {
-                show::line(format!("\nStarting at boot: {what_to_do}.\n"))?;
+                show::line(format!("\nStarting at boot: {what_to_do}."))?;
                 Ok(false)
             }
             None if service::installed(self.home).is_some() => Ok(true),

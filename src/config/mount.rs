@@ -3,9 +3,11 @@
 //!
 //! What it is not: whether a mount is fine is looked at when it is to be used (`crate::sandboxes`).
 
+mod pattern;
+
 use std::path::{Path, PathBuf};
 
-use globset::{Glob, GlobBuilder};
+pub(crate) use pattern::Pattern;
 
 /// `[mounts]`: below which folders groups may be given any. Nothing said: none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,14 +47,12 @@ pub enum Access {
 
 /// A pattern of names: `*.kdbx` is such a file anywhere, `.config/op` that folder anywhere. It is for paths in small
 /// letters and without the first `/`.
-pub(crate) fn pattern(text: &str) -> Result<Glob, String> {
+pub(crate) fn pattern(text: &str) -> Result<Pattern, String> {
     let bare = text.trim_matches('/');
     if bare.trim_matches(['*', '/', '.']).is_empty() {
         return Err("this would refuse everything; write a name, as \"*.kdbx\" or \"drafts\"".to_owned());
     }
-    let anywhere = format!("**/{}", bare.to_ascii_lowercase());
-    let built = GlobBuilder::new(&anywhere).literal_separator(true).build();
-    built.map_err(|error| format!("not a pattern of names: {}", error.kind()))
+    Pattern::read(&bare.to_ascii_lowercase()).map_err(|why| format!("not a pattern of names: {why}"))
 }
 
 /// What a mount is called inside: a name that needs no quotes in a shell.
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_pattern_is_found_anywhere() {
-        let matches = |text: &str, path: &str| pattern(text).unwrap().compile_matcher().is_match(path);
+        let matches = |text: &str, path: &str| pattern(text).unwrap().matches(path.as_bytes());
         for (text, path) in [
             ("*.KDBX", "home/me/keys.kdbx"),
             ("drafts", "home/me/drafts"),

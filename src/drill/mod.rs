@@ -137,7 +137,8 @@ pub async fn hold(
     let mut controls = BTreeMap::new();
     for control in Control::ALL {
         let of_it: Vec<_> = attacks.iter().filter(|attack| attack.control == control).collect();
-        progress(&format!("{} controls: {}", of_it.len(), control.as_str().replace('_', " ")));
+        let what = if of_it.len() == 1 { "control" } else { "controls" };
+        progress(&format!("{} {what}: {}", of_it.len(), control.as_str().replace('_', " ")));
         let subject = Subject::start(&ground, Some(Hole::Control(control))).await?;
         for attack in of_it {
             controls.insert(attack.id, judge.control(&subject, attack).await?);

@@ -271,7 +271,7 @@ fn policies(home: &Home, in_force: &BTreeMap<String, String>) -> Vec<Check> {
             }
             Err(error) => {
                 let goes_on = if in_force.contains_key(group.as_str()) {
-                    "; until then the daemon goes on with the last one that was"
+                    "; until then the daemon goes on with the last one that was right"
                 } else {
                     ""
                 };

@@ -139,11 +139,12 @@ impl Fitted {
         (0..height).map(line).collect::<Vec<_>>().join("\n")
     }
 
-    /// The first cell, and below it the others with their headings, as many in a line as fit.
+    /// The first cell, and below it the others with their headings, as many in a line as fit. What says nothing is left out.
     fn below(&self, cells: &[Styled], columns: usize) -> String {
         let mut lines: Vec<String> = Vec::new();
         let mut room = 0;
-        for (heading, cell) in self.headings.iter().zip(cells).filter(|(_, cell)| !cell.plain().is_empty()) {
+        let says_something = |(_, cell): &(&String, &Styled)| !matches!(&*cell.plain(), "" | "-");
+        for (heading, cell) in self.headings.iter().zip(cells).filter(says_something) {
             let first = lines.is_empty();
             let named = if first || heading.is_empty() { Styled::default() } else { label(heading) + " " };
             let text = (named + cell).coloured(self.screen);
@@ -177,7 +178,7 @@ mod tests {
     fn shown(screen: Screen) -> String {
         let rows = [
             ["main", "api.example.org", "GET one, GET two, GET three", "1 kB"].map(Styled::from),
-            ["f", "b.test", "", "12 kB"].map(Styled::from),
+            ["f", "b.test", "-", "12 kB"].map(Styled::from),
         ];
         let mut columns = Columns::new(&["GROUP", "HOST", "REQUESTS", "UP"]).numbers(&[3]);
         rows.iter().for_each(|row| columns.fit(row));
@@ -193,7 +194,7 @@ mod tests {
             "\
 GROUP  HOST             REQUESTS                        UP
 main   api.example.org  GET one, GET two, GET three   1 kB
-f      b.test                                        12 kB"
+f      b.test           -                            12 kB"
         );
     }
 
@@ -205,7 +206,7 @@ f      b.test                                        12 kB"
 GROUP  HOST             REQUESTS                UP
 main   api.example.org  GET one, GET two,     1 kB
                         GET three
-f      b.test                                12 kB"
+f      b.test           -                    12 kB"
         );
     }
 

@@ -4,10 +4,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use globset::{GlobSet, GlobSetBuilder};
-
 use super::{Refused, refused};
-use crate::config;
+use crate::config::{self, Pattern};
 
 const LOGINS: &str = "keys and logins";
 const KEY: &str = "a key file";
@@ -91,7 +89,7 @@ const UNKNOWN: &str = "the names that are refused cannot be read";
 /// What is refused by its name.
 pub(super) struct Names {
     /// Nothing where they cannot be compared: then everything is refused.
-    patterns: Option<GlobSet>,
+    patterns: Option<Vec<Pattern>>,
     what: Vec<&'static str>,
 }
 
@@ -108,9 +106,9 @@ impl Names {
     /// What this is, by its name and those that lead to it.
     pub(super) fn of(&self, path: &Path) -> Option<&'static str> {
         let text = path.as_os_str().as_bytes().to_ascii_lowercase();
-        let path = OsStr::from_bytes(text.strip_prefix(b"/").unwrap_or(&text));
+        let path = text.strip_prefix(b"/").unwrap_or(&text);
         let Some(patterns) = &self.patterns else { return Some(UNKNOWN) };
-        patterns.matches(path).first().map(|at| self.what[*at])
+        patterns.iter().position(|pattern| pattern.matches(path)).map(|at| self.what[at])
     }
 
     /// Also where it lies in such a folder.
@@ -125,12 +123,8 @@ impl Names {
     }
 }
 
-fn compiled(names: &[&str]) -> Option<GlobSet> {
-    let mut builder = GlobSetBuilder::new();
-    for name in names {
-        builder.add(config::pattern(name).ok()?);
-    }
-    builder.build().ok()
+fn compiled(names: &[&str]) -> Option<Vec<Pattern>> {
+    names.iter().map(|name| config::pattern(name).ok()).collect()
 }
 
 /// A path in which every sign can be seen.
