@@ -63,7 +63,9 @@ fn what_an_image_needs_is_fetched_through_a_door_of_its_own() {
     home.run(&["doctor"]).prints("was built anew since").prints(&format!("doorward image build {}", image.name));
     let checked = home.run(&["image", "check"]);
     assert!(checked.out.contains("outdated"), "{checked:?}");
+    let before = docker::id(&tag);
     image.build(&home).ok().prints("was built");
+    assert!(!docker::is_there(&before), "the one before is not left without a name");
 
     // What is written down has changed: the image that is there is another's.
     image.write(&home, "Dockerfile.add", "COPY files/tool /usr/local/bin/other\n");
