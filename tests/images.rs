@@ -50,7 +50,7 @@ fn what_an_image_needs_is_fetched_through_a_door_of_its_own() {
     assert!(asked.iter().all(|record| record["group"] == *image.policy()), "{asked:#?}");
     assert_eq!(asked.iter().filter(|record| record["verdict"] == "allow").count(), 1, "{asked:#?}");
     assert_eq!(home.containers().len(), 0, "no sandbox is left");
-    assert_eq!(fs::read_dir(home.at("data/run")).unwrap().flatten().filter(|one| is_staging(one)).count(), 0);
+    assert_eq!(fs::read_dir(home.at("data/run")).unwrap().flatten().filter(is_staging).count(), 0);
 
     home.run(&["group", "set", "family", "image", &image.name]).ok();
     home.exec("family", "tool; id -u; ls /workspace/group").ok().prints("a tool says hello").never_says("\n0\n");
@@ -63,7 +63,9 @@ fn what_an_image_needs_is_fetched_through_a_door_of_its_own() {
     home.run(&["doctor"]).prints("was built anew since").prints(&format!("doorward image build {}", image.name));
     let checked = home.run(&["image", "check"]);
     assert!(checked.out.contains("outdated"), "{checked:?}");
+    let before = docker::id(&tag);
     image.build(&home).ok().prints("was built");
+    assert!(!docker::is_there(&before), "the one before is not left without a name");
 
     // What is written down has changed: the image that is there is another's.
     image.write(&home, "Dockerfile.add", "COPY files/tool /usr/local/bin/other\n");

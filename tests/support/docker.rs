@@ -59,6 +59,16 @@ pub fn tags(repository: &str) -> Vec<String> {
     listed.out.lines().map(str::to_owned).collect()
 }
 
+/// The engine's id of an image.
+pub fn id(image: &str) -> String {
+    docker(&["image", "inspect", "--format", "{{.Id}}", image]).ok().out.trim().to_owned()
+}
+
+/// Whether the engine has an image.
+pub fn is_there(image: &str) -> bool {
+    docker(&["image", "inspect", image]).code == Some(0)
+}
+
 /// Removes a repository's images.
 pub fn remove_images(repository: &str) {
     for tag in tags(repository) {

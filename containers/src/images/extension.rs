@@ -6,7 +6,7 @@ use std::{collections::HashMap, time::Duration};
 use bollard::errors::Error;
 use sha2::{Digest, Sha256};
 
-use super::{Addition, AgentProgram, BuildError, Fetched, ImageId, agent, base, dockerfile, exists};
+use super::{Addition, AgentProgram, BuildError, Fetched, Image, ImageId, agent, base, dockerfile, exists, remove};
 use crate::Engine;
 
 /// The label with the engine's id of the image that it was built on.
@@ -83,6 +83,7 @@ pub async fn build_extension(
     let (tag, from) = (extension.tag(), extension.from_tag());
     // The engine would ask a registry for one that it has not.
     let on = id(engine, &from).await?.ok_or_else(|| BuildError::NothingToBuildOn(from))?;
+    let before = id(engine, &tag).await?;
     let context = dockerfile::with_archive(&[("Dockerfile", &extension.dockerfile())], fetched.archive()).await;
     let build = dockerfile::Build {
         tag: &tag,
@@ -92,6 +93,12 @@ pub async fn build_extension(
         patience: PATIENCE,
     };
     dockerfile::build(engine, build, context.map_err(Error::from)?, progress).await?;
+    if let Some(before) = before
+        && id(engine, &tag).await?.as_ref() != Some(&before)
+    {
+        // It has no name any more. One that a sandbox is made of stays, for `docker image prune`.
+        remove(engine, &Image { id: before, tags: Vec::new(), size: 0, recipe: String::new() }).await?;
+    }
     Ok(ImageId { tag, built: true })
 }
 
