@@ -1,13 +1,15 @@
 //! One line, as it is read: what stands at both of its ends.
 
+use std::ops::Range;
+
 use crate::line::{CHAIN, Chain, Millis};
 
 /// What stands at both ends of every line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Frame<'a> {
+pub(crate) struct Frame<Kind> {
     pub(crate) seq: u64,
     pub(crate) at: Millis,
-    pub(crate) kind: &'a str,
+    pub(crate) kind: Kind,
     /// The line that it is about, such as the decision of an outcome.
     pub(crate) about: Option<u64>,
     pub(crate) chain: Chain,
@@ -17,7 +19,13 @@ pub(crate) struct Frame<'a> {
 const TAIL: usize = CHAIN.len() + 64 + 2;
 
 /// Reads the frame of a line, without its break; `None` where it is no line of a journal.
-pub(crate) fn frame(line: &[u8]) -> Option<Frame<'_>> {
+pub(crate) fn frame(line: &[u8]) -> Option<Frame<&str>> {
+    let Frame { seq, at, kind, about, chain } = parts(line)?;
+    Some(Frame { seq, at, kind: str::from_utf8(&line[kind]).ok()?, about, chain })
+}
+
+/// The same, with where its kind stands.
+pub(crate) fn parts(line: &[u8]) -> Option<Frame<Range<usize>>> {
     let chain = line.get(line.len().checked_sub(TAIL)?..)?;
     let digits: [u8; 64] = chain.strip_prefix(CHAIN)?.strip_suffix(b"\"}")?.try_into().ok()?;
     // As it was written: a letter in another case is a change.
@@ -25,6 +33,8 @@ pub(crate) fn frame(line: &[u8]) -> Option<Frame<'_>> {
     let (seq, rest) = number(line.strip_prefix(b"{\"seq\":")?)?;
     let (at, rest) = quoted(rest.strip_prefix(b",\"at\":")?)?;
     let (kind, rest) = quoted(rest.strip_prefix(b",\"kind\":")?)?;
+    let begin = line.len() - rest.len() - 1 - kind.len();
+    let kind = begin..begin + kind.len();
     let about = match rest.strip_prefix(b",\"about\":") {
         Some(rest) => Some(number(rest)?.0),
         None => None,
