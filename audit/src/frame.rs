@@ -5,11 +5,12 @@ use std::ops::Range;
 use crate::line::{CHAIN, Chain, Millis};
 
 /// What stands at both ends of every line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Frame<Kind> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Frame {
     pub(crate) seq: u64,
     pub(crate) at: Millis,
-    pub(crate) kind: Kind,
+    /// Where in the line its kind stands.
+    pub(crate) kind: Range<usize>,
     /// The line that it is about, such as the decision of an outcome.
     pub(crate) about: Option<u64>,
     pub(crate) chain: Chain,
@@ -19,13 +20,7 @@ pub(crate) struct Frame<Kind> {
 const TAIL: usize = CHAIN.len() + 64 + 2;
 
 /// Reads the frame of a line, without its break; `None` where it is no line of a journal.
-pub(crate) fn frame(line: &[u8]) -> Option<Frame<&str>> {
-    let Frame { seq, at, kind, about, chain } = parts(line)?;
-    Some(Frame { seq, at, kind: str::from_utf8(&line[kind]).ok()?, about, chain })
-}
-
-/// The same, with where its kind stands.
-pub(crate) fn parts(line: &[u8]) -> Option<Frame<Range<usize>>> {
+pub(crate) fn frame(line: &[u8]) -> Option<Frame> {
     let chain = line.get(line.len().checked_sub(TAIL)?..)?;
     let digits: [u8; 64] = chain.strip_prefix(CHAIN)?.strip_suffix(b"\"}")?.try_into().ok()?;
     // As it was written: a letter in another case is a change.
@@ -100,7 +95,8 @@ mod tests {
         );
         let line = line.strip_suffix(b"\n").unwrap();
         let read = frame(line).unwrap();
-        assert_eq!(read, Frame { seq: 7, at: 1_795_948_557_123, kind: "outcome", about: Some(3), chain });
+        assert_eq!(&line[read.kind.clone()], b"outcome");
+        assert_eq!(read, Frame { seq: 7, at: 1_795_948_557_123, about: Some(3), chain, ..read.clone() });
         assert_eq!(chained(Link::NONE.chain, covered(line)), chain);
         assert!(serde_json::from_slice::<serde_json::Value>(line).unwrap()["chain"].is_string());
     }

@@ -2,11 +2,10 @@
 
 use std::fs::File;
 use std::io;
-use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::frame::{self, Frame};
+use crate::frame::{Frame, frame};
 use crate::line::{Chain, Millis};
 use crate::segment::{self, Row, Rows, Segment};
 
@@ -74,7 +73,7 @@ impl Lines {
     #[expect(clippy::should_implement_trait, reason = "it lends its buffer")]
     pub fn next(&mut self) -> io::Result<Option<Line<'_>>> {
         while let Some(place) = self.read()? {
-            let Some(found) = frame::parts(&self.text).filter(|found| found.seq >= self.next) else { continue };
+            let Some(found) = frame(&self.text).filter(|found| found.seq >= self.next) else { continue };
             self.next = found.seq + 1;
             return Ok(Line::of(found, &self.text, place));
         }
@@ -114,7 +113,7 @@ impl Lines {
 }
 
 impl<'a> Line<'a> {
-    fn of(found: Frame<Range<usize>>, text: &'a [u8], place: Place) -> Option<Self> {
+    fn of(found: Frame, text: &'a [u8], place: Place) -> Option<Self> {
         let Frame { seq, at, kind, about, chain } = found;
         Some(Line { seq, at, kind: str::from_utf8(&text[kind]).ok()?, about, chain, text, place })
     }
@@ -134,7 +133,7 @@ impl Texts {
         };
         into.resize(usize::try_from(place.length).unwrap_or(0).min(segment::LONGEST), 0);
         match file.read_exact_at(into, place.offset) {
-            Ok(()) => Ok(frame::parts(into).and_then(|found| Line::of(found, into, place))),
+            Ok(()) => Ok(frame(into).and_then(|found| Line::of(found, into, place))),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
             Err(error) => Err(error),
         }

@@ -10,9 +10,10 @@ CREATE TABLE blocks (
     until       INTEGER NOT NULL,
     lowest_run  INTEGER,
     highest_run INTEGER,
-    -- Whether there is any.
+    -- How many are events, alarms, and what an agent asks at each of its starts.
     events      INTEGER NOT NULL,
     alarms      INTEGER NOT NULL,
+    routine     INTEGER NOT NULL,
     entries     BLOB NOT NULL
 ) STRICT;
 

@@ -19,11 +19,12 @@ pub(super) const FEW: u64 = 64;
 pub(super) fn write(index: &Connection, entries: &[&Entry]) -> rusqlite::Result<()> {
     let ([first, ..], [.., last]) = (entries, entries) else { return Ok(()) };
     let times = entries.iter().map(|entry| entry.at);
+    let of_them = |is: &dyn Fn(&Entry) -> bool| to_row(entries.iter().filter(|entry| is(entry)).count() as u64);
     let runs = entries.iter().filter_map(|entry| entry.run).map(to_row);
     index
         .prepare_cached(
-            "INSERT INTO blocks (first, last, count, since, until, lowest_run, highest_run, events, alarms, entries)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT INTO blocks (first, last, count, since, until, lowest_run, highest_run, events, alarms, routine, entries)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
         .execute(params![
             to_row(first.seq),
@@ -33,8 +34,9 @@ pub(super) fn write(index: &Connection, entries: &[&Entry]) -> rusqlite::Result<
             times.max(),
             runs.clone().min(),
             runs.max(),
-            entries.iter().any(|entry| entry.is_event()),
-            entries.iter().any(|entry| entry.alarm),
+            of_them(&Entry::is_event),
+            of_them(&|entry| entry.alarm),
+            of_them(&|entry| entry.routine),
             encoded(entries),
         ])
         .map(drop)

@@ -1,8 +1,9 @@
 //! Which entries of the log somebody wants to see.
 
+use std::fmt::Write;
+
 use policies::GroupName;
 use proxy::audit::Seq;
-use rusqlite::types::Value;
 
 use super::entries::{Entry, to_row};
 use crate::store::{Millis, RunId, runs};
@@ -63,34 +64,42 @@ impl Filter {
         Filter { since: Some(since), events: Events::With, ..Filter::default() }
     }
 
-    /// Which blocks may hold some that match: conditions in SQL, with their values.
-    pub(super) fn blocks(&self) -> (String, Vec<Value>) {
+    /// Which blocks may hold some that match, in SQL.
+    pub(super) fn blocks(&self) -> String {
         let mut sql = String::from("1");
-        let mut values = Vec::new();
-        let mut add = |condition: &str, value: i64| {
-            values.push(Value::Integer(value));
-            sql.push_str(" AND ");
-            sql.push_str(&condition.replace('?', &format!("?{}", values.len())));
-        };
-        if let Some(after) = self.after {
-            add("last > ?", to_row(after.0));
-        }
-        if let Some(since) = self.since {
-            add("until >= ?", since);
-        }
-        if let Some(until) = self.until {
-            add("since < ?", until);
-        }
-        if let Some(run) = self.run {
-            add("? BETWEEN lowest_run AND highest_run", runs::key(run));
-        }
+        // Writing to a String cannot fail.
+        let _ = self.after.iter().try_for_each(|after| write!(sql, " AND last > {}", to_row(after.0)));
+        let _ = self.since.iter().try_for_each(|since| write!(sql, " AND until >= {since}"));
+        let _ = self.until.iter().try_for_each(|until| write!(sql, " AND since < {until}"));
+        let runs = self.run.map(runs::key);
+        let _ = runs.iter().try_for_each(|run| write!(sql, " AND {run} BETWEEN lowest_run AND highest_run"));
         if self.alarms {
-            sql.push_str(" AND alarms");
+            sql.push_str(" AND alarms > 0");
         }
         if self.events == Events::Alone {
-            sql.push_str(" AND events");
+            sql.push_str(" AND events > 0");
         }
-        (sql, values)
+        sql
+    }
+
+    /// How many of a block match, and of which blocks that is known without looking into them, in SQL.
+    pub(super) fn counted(&self) -> Option<(String, String)> {
+        let Filter { group, host, which, alarms, without_routine, code, run, since, until, after, events, limit: _ } =
+            self;
+        if group.is_some() || host.is_some() || which.is_some() || *alarms || code.is_some() || run.is_some() {
+            return None;
+        }
+        let count = match events {
+            Events::Without => "count - events",
+            Events::With => "count",
+            Events::Alone => "events",
+        };
+        let routine = if *without_routine && *events != Events::Alone { " - routine" } else { "" };
+        let mut sql = String::from("1");
+        let _ = after.iter().try_for_each(|after| write!(sql, " AND first > {}", to_row(after.0)));
+        let _ = since.iter().try_for_each(|from| write!(sql, " AND since >= {from}"));
+        let _ = until.iter().try_for_each(|to| write!(sql, " AND until < {to}"));
+        Some((format!("{count}{routine}"), sql))
     }
 
     /// Whether one matches.

@@ -97,8 +97,14 @@ impl AuditReader {
 
     /// How many entries match, whatever the limit.
     pub fn count(&self, filter: &Filter) -> Result<u64, StoreError> {
-        let mut count = 0;
-        self.each(filter, |_| {
+        let (mut count, mut others) = (0, String::from("1"));
+        if let Some((of_each, known)) = filter.counted() {
+            let sql = format!("SELECT coalesce(sum({of_each}), 0) FROM blocks WHERE {known}");
+            let counted = self.rows(&sql, Vec::new(), |row| row.get::<_, i64>(0))?;
+            count += counted.into_iter().next().unwrap_or(0).unsigned_abs();
+            others = format!("NOT ({known})");
+        }
+        self.each_in(&others, filter, |_| {
             count += 1;
             true
         })?;
@@ -109,6 +115,9 @@ impl AuditReader {
     pub fn before_the_newest(&self, filter: &Filter, count: u32) -> Result<Seq, StoreError> {
         let (mut left, mut before) = (count, 0);
         self.each(&Filter { after: None, ..filter.clone() }, |entry| {
+            if filter.after.is_some_and(|after| entry.seq <= after.0) {
+                return false;
+            }
             if left == 0 {
                 before = entry.seq;
                 return false;
@@ -155,15 +164,19 @@ impl AuditReader {
 
     /// Gives what matches, whatever the limit, for as long as it is asked for more: from the newest on, or from the first
     /// after `after`.
-    pub(super) fn each(&self, filter: &Filter, mut take: impl FnMut(Entry) -> bool) -> Result<(), StoreError> {
+    pub(super) fn each(&self, filter: &Filter, take: impl FnMut(Entry) -> bool) -> Result<(), StoreError> {
+        self.each_in("1", filter, take)
+    }
+
+    /// The same, of blocks of which `which` holds, in SQL.
+    fn each_in(&self, which: &str, filter: &Filter, mut take: impl FnMut(Entry) -> bool) -> Result<(), StoreError> {
         self.catch_up()?;
-        let (conditions, values) = filter.blocks();
         let oldest_first = filter.after.is_some();
         let order = if oldest_first { "ASC" } else { "DESC" };
-        let sql = format!("SELECT entries FROM blocks WHERE {conditions} ORDER BY first {order}");
+        let sql = format!("SELECT entries FROM blocks WHERE {which} AND {} ORDER BY first {order}", filter.blocks());
         let mut read = || -> rusqlite::Result<()> {
             let mut select = self.index.connection.prepare_cached(&sql)?;
-            let mut rows = select.query(params_from_iter(&values))?;
+            let mut rows = select.query([])?;
             while let Some(row) = rows.next()? {
                 let mut block = blocks::read(row)?;
                 if !oldest_first {
