@@ -75,7 +75,7 @@ async fn pass(
         Err(denied) => Err(Unsettled::of(keys, denied, request)),
     };
     let prepared = match prepared {
-        Err(Unsettled::Asks(waiting)) => until_answered(door, seen, *waiting, record, &mut held).await?,
+        Err(Unsettled::Asks(waiting)) => Box::pin(until_answered(door, seen, *waiting, record, &mut held)).await?,
         settled => settled.map_err(Unsettled::into_refusal)?,
     };
     let judged_by = held.as_ref().map_or(seen, |(case, keys)| (case, keys));
