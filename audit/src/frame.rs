@@ -1,13 +1,16 @@
 //! One line, as it is read: what stands at both of its ends.
 
+use std::ops::Range;
+
 use crate::line::{CHAIN, Chain, Millis};
 
 /// What stands at both ends of every line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Frame<'a> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Frame {
     pub(crate) seq: u64,
     pub(crate) at: Millis,
-    pub(crate) kind: &'a str,
+    /// Where in the line its kind stands.
+    pub(crate) kind: Range<usize>,
     /// The line that it is about, such as the decision of an outcome.
     pub(crate) about: Option<u64>,
     pub(crate) chain: Chain,
@@ -17,7 +20,7 @@ pub(crate) struct Frame<'a> {
 const TAIL: usize = CHAIN.len() + 64 + 2;
 
 /// Reads the frame of a line, without its break; `None` where it is no line of a journal.
-pub(crate) fn frame(line: &[u8]) -> Option<Frame<'_>> {
+pub(crate) fn frame(line: &[u8]) -> Option<Frame> {
     let chain = line.get(line.len().checked_sub(TAIL)?..)?;
     let digits: [u8; 64] = chain.strip_prefix(CHAIN)?.strip_suffix(b"\"}")?.try_into().ok()?;
     // As it was written: a letter in another case is a change.
@@ -25,6 +28,8 @@ pub(crate) fn frame(line: &[u8]) -> Option<Frame<'_>> {
     let (seq, rest) = number(line.strip_prefix(b"{\"seq\":")?)?;
     let (at, rest) = quoted(rest.strip_prefix(b",\"at\":")?)?;
     let (kind, rest) = quoted(rest.strip_prefix(b",\"kind\":")?)?;
+    let begin = line.len() - rest.len() - 1 - kind.len();
+    let kind = begin..begin + kind.len();
     let about = match rest.strip_prefix(b",\"about\":") {
         Some(rest) => Some(number(rest)?.0),
         None => None,
@@ -90,7 +95,8 @@ mod tests {
         );
         let line = line.strip_suffix(b"\n").unwrap();
         let read = frame(line).unwrap();
-        assert_eq!(read, Frame { seq: 7, at: 1_795_948_557_123, kind: "outcome", about: Some(3), chain });
+        assert_eq!(&line[read.kind.clone()], b"outcome");
+        assert_eq!(read, Frame { seq: 7, at: 1_795_948_557_123, about: Some(3), chain, ..read.clone() });
         assert_eq!(chained(Link::NONE.chain, covered(line)), chain);
         assert!(serde_json::from_slice::<serde_json::Value>(line).unwrap()["chain"].is_string());
     }

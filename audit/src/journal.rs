@@ -6,7 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
+use rustix::fs::{AtFlags, FallocateFlags, FlockOperation, fallocate, flock, statat};
+use rustix::io::Errno;
 
 use crate::checkpoint::{self, Key};
 use crate::error::JournalError;
@@ -44,6 +45,8 @@ pub struct Journal {
     unsynced: Vec<Arc<File>>,
     /// The folder, open: a process that has run out of descriptors still has its log.
     names: Arc<File>,
+    /// The folder that holds that one, open: what is looked at with each line is near it.
+    above: File,
     /// Whether a file was made whose name is not on the disk yet.
     new_name: bool,
     segment_bytes: u64,
@@ -54,6 +57,8 @@ pub struct Journal {
 struct Open {
     file: Arc<File>,
     path: PathBuf,
+    /// The same from the folder on that holds the journal's.
+    below: PathBuf,
     identity: (u64, u64),
     length: u64,
     begun: Millis,
@@ -120,6 +125,7 @@ impl Journal {
             last,
             unsynced,
             names: Arc::new(File::open(folder).map_err(failed)?),
+            above: File::open(above(folder)).map_err(failed)?,
             new_name: true,
             segment_bytes: SEGMENT_BYTES,
             _lock: lock,
@@ -211,18 +217,19 @@ impl Journal {
     fn look(&mut self) -> Result<(), JournalError> {
         let open = &mut self.open;
         let changed = || JournalError::Changed(open.path.clone());
-        let found = match std::fs::metadata(&open.path) {
+        let found = match statat(&self.above, &open.below, AtFlags::empty()) {
             Ok(found) => found,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(changed()),
-            Err(error) => return Err(JournalError::io(&open.path, error)),
+            Err(Errno::NOENT) => return Err(changed()),
+            Err(error) => return Err(JournalError::io(&open.path, error.into())),
         };
-        if (found.dev(), found.ino()) != open.identity || found.len() < open.length {
+        let length = found.st_size.cast_unsigned();
+        if (found.st_dev, found.st_ino) != open.identity || length < open.length {
             return Err(changed());
         }
         if open.torn {
             open.cut().map_err(|error| JournalError::Broken { path: open.path.clone(), error })?;
             open.torn = false;
-        } else if found.len() > open.length {
+        } else if length > open.length {
             return Err(changed());
         }
         Ok(())
@@ -275,6 +282,7 @@ impl Open {
         Ok(Open {
             file: Arc::new(file),
             path: path.to_path_buf(),
+            below: below(path),
             identity,
             length,
             begun,
@@ -370,6 +378,17 @@ fn compose(into: &mut Vec<u8>, before: Link, head: &Head, fields: impl FnOnce(&m
     Link { seq, chain: line::end(into, start, before.chain) }
 }
 
+/// The folder that holds it by name, wherever a link leads.
+fn above(folder: &Path) -> &Path {
+    folder.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The name of a file of a folder, behind the folder's.
+fn below(path: &Path) -> PathBuf {
+    let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
+    Path::new(folder).join(path.file_name().unwrap_or_default())
+}
+
 fn appending() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.append(true).mode(0o600);
@@ -386,7 +405,7 @@ fn take_lock(folder: &Path) -> Result<File, JournalError> {
     let file = file.map_err(|error| JournalError::io(&path, error))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(JournalError::Locked(folder.to_path_buf())),
+        Err(Errno::WOULDBLOCK) => Err(JournalError::Locked(folder.to_path_buf())),
         Err(error) => Err(JournalError::io(&path, error.into())),
     }
 }

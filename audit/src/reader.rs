@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::frame;
+use crate::frame::{Frame, frame};
 use crate::line::{Chain, Millis};
 use crate::segment::{self, Row, Rows, Segment};
 
@@ -73,11 +73,9 @@ impl Lines {
     #[expect(clippy::should_implement_trait, reason = "it lends its buffer")]
     pub fn next(&mut self) -> io::Result<Option<Line<'_>>> {
         while let Some(place) = self.read()? {
-            if frame::frame(&self.text).is_some_and(|frame| frame.seq >= self.next) {
-                let Some(read) = Line::read(&self.text, place) else { return Ok(None) };
-                self.next = read.seq + 1;
-                return Ok(Some(read));
-            }
+            let Some(found) = frame(&self.text).filter(|found| found.seq >= self.next) else { continue };
+            self.next = found.seq + 1;
+            return Ok(Line::of(found, &self.text, place));
         }
         Ok(None)
     }
@@ -115,9 +113,9 @@ impl Lines {
 }
 
 impl<'a> Line<'a> {
-    fn read(text: &'a [u8], place: Place) -> Option<Self> {
-        let frame::Frame { seq, at, kind, about, chain } = frame::frame(text)?;
-        Some(Line { seq, at, kind, about, chain, text, place })
+    fn of(found: Frame, text: &'a [u8], place: Place) -> Option<Self> {
+        let Frame { seq, at, kind, about, chain } = found;
+        Some(Line { seq, at, kind: str::from_utf8(&text[kind]).ok()?, about, chain, text, place })
     }
 }
 
@@ -135,7 +133,7 @@ impl Texts {
         };
         into.resize(usize::try_from(place.length).unwrap_or(0).min(segment::LONGEST), 0);
         match file.read_exact_at(into, place.offset) {
-            Ok(()) => Ok(Line::read(into, place)),
+            Ok(()) => Ok(frame(into).and_then(|found| Line::of(found, into, place))),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
             Err(error) => Err(error),
         }

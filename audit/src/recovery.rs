@@ -112,7 +112,7 @@ fn holds_checkpoint(path: &Path, from: u64) -> io::Result<bool> {
         let behind = rows.offset() >= from;
         match rows.next()? {
             Row::Whole(text) if behind => {
-                let signed = frame::frame(text).is_some_and(|frame| frame.kind == checkpoint::KIND);
+                let signed = frame::frame(text).is_some_and(|frame| text[frame.kind] == *checkpoint::KIND.as_bytes());
                 if signed && Checkpoint::read(frame::covered(text)).is_some() {
                     return Ok(true);
                 }

@@ -153,7 +153,9 @@ impl<'a> Walk<'a> {
         if self.enters {
             self.enters = false;
             let after = frame::field(text, "after").and_then(Chain::parse);
-            let after = after.filter(|_| frame.kind == SEGMENT).ok_or("does not begin its file as it should")?;
+            let after = after
+                .filter(|_| text[frame.kind.clone()] == *SEGMENT.as_bytes())
+                .ok_or("does not begin its file as it should")?;
             if !self.begun {
                 self.begun = true;
                 self.last.chain = after;
@@ -174,7 +176,7 @@ impl<'a> Walk<'a> {
         if line::chained(self.last.chain, frame::covered(text)) != frame.chain {
             return Err("was changed, moved or put in");
         }
-        if frame.kind == checkpoint::KIND {
+        if text[frame.kind] == *checkpoint::KIND.as_bytes() {
             self.checkpoint(frame::covered(text), frame.at)?;
         }
         self.last = Link { seq: frame.seq, chain: frame.chain };

@@ -67,7 +67,8 @@ impl Sender<'_> {
             format!("{}; it was sent once more, as number {}", in_words(&lost.unanswered), second.tally().seq().0);
         audited.tally().refuse(&Refusal::new(refusal.code, why));
         *audited = second;
-        self.once_more(audited, key, again).await.inspect_err(|refusal| audited.tally().refuse(refusal))
+        let sent = Box::pin(self.once_more(audited, key, again)).await;
+        sent.inspect_err(|refusal| audited.tally().refuse(refusal))
     }
 
     /// A connection that turns out to be closed before anything was written is replaced by

@@ -1,6 +1,7 @@
 //! Reading the log back. The index (`audit-index.db`) is derived from the journal: it may be
 //! deleted at any time, and whoever finds it behind catches it up.
 
+mod blocks;
 mod digest;
 mod entries;
 mod filter;
@@ -9,6 +10,7 @@ mod index;
 mod numbered;
 mod reader;
 mod record;
+mod said;
 mod tokens;
 mod used;
 

@@ -1,42 +1,21 @@
--- Derived from the journal, record by record; see src/store/ledger/reading/.
-CREATE TABLE entries (
-    seq         INTEGER PRIMARY KEY,
-    at_ms       INTEGER NOT NULL,
-    -- Where its line stands, and that of its outcome.
-    segment     INTEGER NOT NULL,
-    offset      INTEGER NOT NULL,
-    length      INTEGER NOT NULL,
-    end_segment INTEGER,
-    end_offset  INTEGER,
-    end_length  INTEGER,
-    -- Of an event alone: which kind.
-    what        TEXT,
-    group_name  TEXT NOT NULL,
-    host        TEXT NOT NULL,
-    -- Of a request alone.
-    allowed     INTEGER,
-    code        TEXT,
-    ended_code  TEXT,
-    credential  TEXT NOT NULL,
-    run         INTEGER,
-    operation   INTEGER NOT NULL,
-    leaves      INTEGER NOT NULL,
-    writes      INTEGER NOT NULL,
-    by_wildcard INTEGER NOT NULL,
-    -- Whether it ended without having reached its host.
-    unreached   INTEGER NOT NULL,
-    times       INTEGER NOT NULL,
-    up          INTEGER NOT NULL,
-    down        INTEGER NOT NULL,
-    alarm       INTEGER NOT NULL,
-    abandoned   INTEGER NOT NULL,
-    -- Whether it is what an agent asks at each of its starts, and is refused.
-    routine     INTEGER NOT NULL
+-- Derived from the journal; see src/store/ledger/reading/.
+-- Entries, many in a row: blocks.rs writes and reads them. The columns say which rows need not be looked into.
+CREATE TABLE blocks (
+    -- The numbers of the first and the last of them, and how many they are.
+    first       INTEGER PRIMARY KEY,
+    last        INTEGER NOT NULL,
+    count       INTEGER NOT NULL,
+    -- The earliest and the latest moment.
+    since       INTEGER NOT NULL,
+    until       INTEGER NOT NULL,
+    lowest_run  INTEGER,
+    highest_run INTEGER,
+    -- How many are events, alarms, and what an agent asks at each of its starts.
+    events      INTEGER NOT NULL,
+    alarms      INTEGER NOT NULL,
+    routine     INTEGER NOT NULL,
+    entries     BLOB NOT NULL
 ) STRICT;
-CREATE INDEX by_time ON entries (at_ms);
-CREATE INDEX of_run ON entries (run) WHERE run IS NOT NULL;
-CREATE INDEX events ON entries (seq) WHERE what IS NOT NULL;
-CREATE INDEX alarms ON entries (seq) WHERE alarm;
 
 -- Sums of an hour (of UTC), by group, host or kind of event, why it was refused ('' for not at all), and credential
 -- ('' for none).

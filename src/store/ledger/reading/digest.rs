@@ -7,8 +7,8 @@ use policies::GroupName;
 use rusqlite::types::Value;
 use serde::Serialize;
 
-use super::AuditReader;
-use super::entries::{Counts, Entry, HOUR, Of, ROUTINE, Sums};
+use super::entries::{Counts, HOUR, Of, ROUTINE, Sums};
+use super::{AuditReader, Filter};
 use crate::store::{Millis, StoreError};
 
 /// What a part of the log comes to.
@@ -94,11 +94,12 @@ impl AuditReader {
         let since = since.unwrap_or(Millis::MIN);
         let hour = since.div_euclid(HOUR) + i64::from(since.rem_euclid(HOUR) > 0);
         let mut sums = Sums::default();
-        let part = Entry::select("WHERE at_ms >= ?1 AND at_ms < ?2");
         let until = hour.saturating_mul(HOUR);
-        for entry in self.rows(&part, vec![Value::Integer(since), Value::Integer(until)], Entry::from)? {
+        let part = Filter { until: Some(until), ..Filter::since(since) };
+        self.each(&part, |entry| {
             sums.add(&entry, 1);
-        }
+            true
+        })?;
         let mut parts = Parts::new();
         sums.into_rows().for_each(|(of, counts)| add(&mut parts, of, counts));
         let sql = "SELECT event, group_name, what, reason, credential, sum(times), sum(up), sum(down), sum(alarms), \

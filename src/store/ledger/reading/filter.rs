@@ -1,10 +1,11 @@
 //! Which entries of the log somebody wants to see.
 
+use std::fmt::Write;
+
 use policies::GroupName;
 use proxy::audit::Seq;
-use rusqlite::types::Value;
 
-use super::entries::to_row;
+use super::entries::{Entry, to_row};
 use crate::store::{Millis, RunId, runs};
 
 /// Everything that is said must hold; nothing said: all of it.
@@ -58,56 +59,110 @@ pub enum Which {
 }
 
 impl Filter {
-    /// The conditions in SQL over the index, with their values.
-    pub(super) fn conditions(&self) -> (String, Vec<Value>) {
-        let mut sql = String::from(match self.events {
-            Events::Without => "what IS NULL",
-            Events::With => "1",
-            Events::Alone => "what IS NOT NULL",
-        });
-        let mut values = Vec::new();
-        let mut add = |condition: &str, value: Value| {
-            values.push(value);
-            sql.push_str(" AND ");
-            sql.push_str(&condition.replace('?', &format!("?{}", values.len())));
-        };
-        if let Some(group) = &self.group {
-            add("group_name = ?", Value::Text(group.to_string()));
-        }
-        if let Some(host) = &self.host {
-            let host = host.to_ascii_lowercase();
-            // GLOB would read the brackets of an IPv6 address as a set.
-            let condition = if host.contains('*') { "host GLOB ?" } else { "host = ?" };
-            add(condition, Value::Text(host));
-        }
-        if let Some(code) = &self.code {
-            add("? IN (code, ended_code)", Value::Text(code.clone()));
-        }
-        if let Some(run) = self.run {
-            add("run = ?", Value::Integer(runs::key(run)));
-        }
-        if let Some(since) = self.since {
-            add("at_ms >= ?", Value::Integer(since));
-        }
-        if let Some(until) = self.until {
-            add("at_ms < ?", Value::Integer(until));
-        }
-        if let Some(after) = self.after {
-            add("seq > ?", Value::Integer(to_row(after.0)));
-        }
+    /// All of a time.
+    pub(super) fn since(since: Millis) -> Self {
+        Filter { since: Some(since), events: Events::With, ..Filter::default() }
+    }
+
+    /// Which blocks may hold some that match, in SQL.
+    pub(super) fn blocks(&self) -> String {
+        let mut sql = String::from("1");
+        // Writing to a String cannot fail.
+        let _ = self.after.iter().try_for_each(|after| write!(sql, " AND last > {}", to_row(after.0)));
+        let _ = self.since.iter().try_for_each(|since| write!(sql, " AND until >= {since}"));
+        let _ = self.until.iter().try_for_each(|until| write!(sql, " AND since < {until}"));
+        let runs = self.run.map(runs::key);
+        let _ = runs.iter().try_for_each(|run| write!(sql, " AND {run} BETWEEN lowest_run AND highest_run"));
         if self.alarms {
-            sql.push_str(" AND alarm");
+            sql.push_str(" AND alarms > 0");
         }
-        if self.without_routine {
-            sql.push_str(" AND NOT routine");
+        if self.events == Events::Alone {
+            sql.push_str(" AND events > 0");
         }
-        sql.push_str(match self.which {
-            None => "",
-            Some(Which::Allowed) => " AND allowed AND ended_code IS NULL",
-            Some(Which::Denied) => {
-                " AND (NOT allowed OR ended_code IS NOT NULL OR what IS NOT NULL AND code IS NOT NULL)"
+        sql
+    }
+
+    /// How many of a block match, and of which blocks that is known without looking into them, in SQL.
+    pub(super) fn counted(&self) -> Option<(String, String)> {
+        let Filter { group, host, which, alarms, without_routine, code, run, since, until, after, events, limit: _ } =
+            self;
+        if group.is_some() || host.is_some() || which.is_some() || *alarms || code.is_some() || run.is_some() {
+            return None;
+        }
+        let count = match events {
+            Events::Without => "count - events",
+            Events::With => "count",
+            Events::Alone => "events",
+        };
+        let routine = if *without_routine && *events != Events::Alone { " - routine" } else { "" };
+        let mut sql = String::from("1");
+        let _ = after.iter().try_for_each(|after| write!(sql, " AND first > {}", to_row(after.0)));
+        let _ = since.iter().try_for_each(|from| write!(sql, " AND since >= {from}"));
+        let _ = until.iter().try_for_each(|to| write!(sql, " AND until < {to}"));
+        Some((format!("{count}{routine}"), sql))
+    }
+
+    /// Whether one matches.
+    pub(super) fn takes(&self, entry: &Entry) -> bool {
+        let Filter { group, host, which, alarms, without_routine, code, run, since, until, after, events, limit: _ } =
+            self;
+        let names = &entry.names;
+        let ended = !names.ended_code.is_empty();
+        (match events {
+            Events::Without => !entry.is_event(),
+            Events::With => true,
+            Events::Alone => entry.is_event(),
+        }) && group.as_ref().is_none_or(|group| *names.group == *group.as_str())
+            && host.as_ref().is_none_or(|host| matches(&host.to_ascii_lowercase(), &names.host))
+            && code.as_ref().is_none_or(|code| [&*names.code, &*names.ended_code].contains(&code.as_str()))
+            && run.is_none_or(|run| entry.run.map(to_row) == Some(runs::key(run)))
+            && since.is_none_or(|since| entry.at >= since)
+            && until.is_none_or(|until| entry.at < until)
+            && after.is_none_or(|after| entry.seq > after.0)
+            && (!alarms || entry.alarm)
+            && !(*without_routine && entry.routine)
+            && match which {
+                None => true,
+                Some(Which::Allowed) => entry.allowed == Some(true) && !ended,
+                Some(Which::Denied) => {
+                    entry.allowed == Some(false) || ended || entry.is_event() && !names.code.is_empty()
+                }
             }
-        });
-        (sql, values)
+    }
+}
+
+/// Whether a text is as a pattern says, in which `*` stands for any characters.
+fn matches(pattern: &str, text: &str) -> bool {
+    let Some((begin, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut text) = text.strip_prefix(begin) else { return false };
+    let (parts, end) = rest.rsplit_once('*').unwrap_or(("", rest));
+    for part in parts.split('*') {
+        let Some(at) = text.find(part) else { return false };
+        text = &text[at + part.len()..];
+    }
+    text.ends_with(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn a_star_stands_for_any_characters() {
+        for (pattern, text) in [
+            ("a", "a"),
+            ("*", ""),
+            ("*", "a.b"),
+            ("a*", "a"),
+            ("*.b", "a.b"),
+            ("a*c*e", "abcde"),
+            ("a**", "a"),
+            ("*[::1]", "[::1]"),
+        ] {
+            assert!(matches(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in [("a", "b"), ("a*a", "a"), ("a*b*b", "ab"), ("*.b", "b"), ("a*", "ba"), ("?", "a")] {
+            assert!(!matches(pattern, text), "{pattern} {text}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The index: what stands where in the journal, and sums of each hour. Any process brings it up
 //! to date, one at a time; where it cannot be written, one that is gone at the end takes its place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,11 +9,12 @@ use std::time::Duration;
 use audit::{Chain, Line, Lines, Link, Place, Texts};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
 
+use super::blocks;
 use super::entries::{Entry, Sums, stands, to_row};
 use crate::store::StoreError;
 
 /// The form of the tables; another one is made anew.
-const FORM: u32 = 3;
+const FORM: u32 = 4;
 
 const SCHEMA: &str = include_str!("../../schema/audit-index.sql");
 
@@ -133,7 +134,7 @@ impl Index {
                 Some(lines) => (reached, lines),
                 None => {
                     transaction
-                        .execute_batch("DELETE FROM entries; DELETE FROM sums; DELETE FROM tokens; DELETE FROM reached")
+                        .execute_batch("DELETE FROM blocks; DELETE FROM sums; DELETE FROM tokens; DELETE FROM reached")
                         .map_err(explain)?;
                     (Reached::NOTHING, Lines::from(folder, 0))
                 }
@@ -179,7 +180,7 @@ impl Index {
     fn is_behind(&self, folder: &Path, first: u64) -> rusqlite::Result<bool> {
         let reached = self.reached()?;
         let oldest: Option<i64> =
-            self.connection.prepare_cached("SELECT min(seq) FROM entries")?.query_row([], |row| row.get(0))?;
+            self.connection.prepare_cached("SELECT min(first) FROM blocks")?.query_row([], |row| row.get(0))?;
         if oldest.is_some_and(|oldest| oldest.unsigned_abs() < first) {
             return Ok(true);
         }
@@ -211,11 +212,14 @@ fn lines(folder: &Path, reached: &Reached) -> std::io::Result<Option<Lines>> {
 /// Lets go of what is no longer in the journal.
 fn forget(index: &Connection, first: u64) -> rusqlite::Result<()> {
     let mut sums = Sums::default();
-    let mut select = index.prepare_cached(&Entry::select("WHERE seq < ?1"))?;
-    for entry in select.query_map([to_row(first)], Entry::from)? {
-        sums.add(&entry?, -1);
+    let old = "SELECT entries FROM blocks WHERE first < ?1";
+    for block in index.prepare_cached(old)?.query_map([to_row(first)], blocks::read)? {
+        block?.iter().filter(|entry| entry.seq < first).for_each(|entry| sums.add(entry, -1));
     }
-    index.execute("DELETE FROM entries WHERE seq < ?1", [to_row(first)])?;
+    // Of a block that it goes through, the rest stays.
+    let kept = blocks::take(index, first)?;
+    blocks::write(index, &kept.iter().filter(|entry| entry.seq >= first).collect::<Vec<_>>())?;
+    index.execute("DELETE FROM blocks WHERE first < ?1", [to_row(first)])?;
     index.execute("DELETE FROM tokens WHERE seq < ?1", [to_row(first)])?;
     sums.write(index)?;
     index.execute("DELETE FROM sums WHERE times = 0", []).map(drop)
@@ -227,19 +231,25 @@ struct Batch {
     entries: BTreeMap<u64, Entry>,
     sums: Sums,
     lines: u32,
+    /// Where blocks ended that were taken out, and others go on behind.
+    ends: BTreeSet<u64>,
 }
 
 impl Batch {
     fn after(reached: Reached) -> Self {
-        Batch { reached, entries: BTreeMap::new(), sums: Sums::default(), lines: 0 }
+        Batch { reached, entries: BTreeMap::new(), sums: Sums::default(), lines: 0, ends: BTreeSet::new() }
     }
 
     fn take(&mut self, index: &Connection, line: &Line<'_>) -> rusqlite::Result<()> {
+        if self.lines == 0 {
+            self.take_in_the_last(index)?;
+        }
         self.lines += 1;
         self.reached.last = Link { seq: line.seq, chain: line.chain };
         self.reached.place = line.place;
-        if let Some(entry) = Entry::of(line) {
-            if entry.what.as_deref() == Some("opened") {
+        let before = self.entries.last_key_value().map(|(_, before)| before);
+        if let Some(entry) = Entry::of(line, before) {
+            if &*entry.names.what == "opened" {
                 self.reached.opened = line.seq;
             }
             self.entries.insert(line.seq, entry);
@@ -250,24 +260,48 @@ impl Batch {
         }
     }
 
+    /// Goes on with the last block where it has few entries.
+    fn take_in_the_last(&mut self, index: &Connection) -> rusqlite::Result<()> {
+        let sql = "SELECT last FROM (SELECT last, count FROM blocks ORDER BY first DESC LIMIT 1) WHERE count < ?1";
+        let last: Option<i64> =
+            index.prepare_cached(sql)?.query_row([to_row(blocks::FEW)], |row| row.get(0)).optional()?;
+        last.map_or(Ok(()), |last| self.take_out(index, last.unsigned_abs()).map(drop))
+    }
+
     fn end(&mut self, index: &Connection, about: u64, line: &Line<'_>) -> rusqlite::Result<()> {
+        if !self.entries.contains_key(&about) {
+            let last = self.take_out(index, about)?;
+            self.ends.extend(last);
+        }
         if let Some(entry) = self.entries.get_mut(&about) {
             entry.end(line);
-        } else if let Some(mut entry) = Entry::read(index, about)? {
-            // It was added to the sums as one without an end.
-            self.sums.add(&entry, -1);
-            entry.end(line);
-            self.entries.insert(about, entry);
         }
         Ok(())
     }
 
-    fn write(mut self, index: &Connection) -> rusqlite::Result<()> {
-        let mut insert = Entry::insert(index)?;
-        for entry in self.entries.values() {
-            entry.write(&mut insert, index)?;
-            self.sums.add(entry, 1);
+    /// Takes out a block, to be written again with the rest; the last number of it.
+    fn take_out(&mut self, index: &Connection, holding: u64) -> rusqlite::Result<Option<u64>> {
+        let block = blocks::take(index, holding)?;
+        let last = block.last().map(|entry| entry.seq);
+        for entry in block {
+            self.sums.add(&entry, -1);
+            self.entries.insert(entry.seq, entry);
         }
+        Ok(last)
+    }
+
+    fn write(mut self, index: &Connection) -> rusqlite::Result<()> {
+        let mut block = Vec::with_capacity(blocks::MOST);
+        for entry in self.entries.values() {
+            entry.tokens.write(index, entry)?;
+            self.sums.add(entry, 1);
+            block.push(entry);
+            if block.len() == blocks::MOST || self.ends.contains(&entry.seq) {
+                blocks::write(index, &block)?;
+                block.clear();
+            }
+        }
+        blocks::write(index, &block)?;
         self.sums.write(index)?;
         let Reached { last, place, opened } = &self.reached;
         let (segment, offset, length) = stands(*place);

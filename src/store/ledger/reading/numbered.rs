@@ -2,9 +2,7 @@
 
 use audit::Lines;
 use proxy::audit::Seq;
-use rusqlite::types::Value;
 
-use super::entries::to_row;
 use super::reader::Source;
 use super::{AuditEntry, AuditReader};
 use crate::store::{Millis, StoreError};
@@ -73,9 +71,5 @@ impl AuditReader {
 
     fn names(&self, sql: &str) -> Result<Vec<String>, StoreError> {
         self.rows(sql, Vec::new(), |row| row.get(0))
-    }
-
-    fn any(&self, seq: u64) -> Result<Option<AuditEntry>, StoreError> {
-        Ok(self.select("WHERE seq = ?1", vec![Value::Integer(to_row(seq))])?.pop())
     }
 }

@@ -9,12 +9,13 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 use serde::de::DeserializeOwned;
 
-use super::entries::{Entry, Stands, place, to_row};
+use super::blocks;
+use super::entries::{Entry, Stands, place};
 use super::filter::Filter;
 use super::index::Index;
 use super::record::{AuditEntry, Ending, EventRecord, OutcomeRecord};
 use crate::store::ledger::old::OldLog;
-use crate::store::{RunId, StoreError, runs};
+use crate::store::{RunId, StoreError};
 
 /// A view of the log: its index, and the lines that it says where to find.
 pub struct AuditReader {
@@ -66,35 +67,65 @@ impl AuditReader {
 
     /// What matches, oldest first.
     pub fn entries(&self, filter: &Filter) -> Result<Vec<AuditEntry>, StoreError> {
-        let (conditions, values) = filter.conditions();
-        let order = if filter.after.is_some() { "ASC" } else { "DESC" };
-        let limit = filter.limit.map_or(-1, i64::from);
-        let mut entries = self.select(&format!("WHERE {conditions} ORDER BY seq {order} LIMIT {limit}"), values)?;
-        if filter.after.is_none() {
-            entries.reverse();
+        let limit = filter.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        let mut found = Vec::new();
+        if limit > 0 {
+            self.each(filter, |entry| {
+                found.push(entry);
+                found.len() < limit
+            })?;
         }
-        Ok(entries)
+        if filter.after.is_none() {
+            found.reverse();
+        }
+        let opened = self.explained(self.index.reached())?.opened;
+        found.into_iter().map(|entry| self.whole(entry, opened)).collect()
     }
 
     /// One decision with its outcome.
     pub fn entry(&self, seq: Seq) -> Result<Option<AuditEntry>, StoreError> {
-        Ok(self.select("WHERE seq = ?1 AND what IS NULL", vec![Value::Integer(to_row(seq.0))])?.pop())
+        Ok(self.any(seq.0)?.filter(|entry| entry.event.is_none()))
+    }
+
+    /// A decision with its outcome, or an event.
+    pub(super) fn any(&self, seq: u64) -> Result<Option<AuditEntry>, StoreError> {
+        self.catch_up()?;
+        let found = self.explained(blocks::one(&self.index.connection, seq))?;
+        let opened = self.explained(self.index.reached())?.opened;
+        found.map(|entry| self.whole(entry, opened)).transpose()
     }
 
     /// How many entries match, whatever the limit.
     pub fn count(&self, filter: &Filter) -> Result<u64, StoreError> {
-        let (conditions, values) = filter.conditions();
-        let sql = format!("SELECT count(*) FROM entries WHERE {conditions}");
-        let counted = self.rows(&sql, values, |row| row.get::<_, i64>(0))?;
-        Ok(counted.into_iter().next().unwrap_or(0).unsigned_abs())
+        let (mut count, mut others) = (0, String::from("1"));
+        if let Some((of_each, known)) = filter.counted() {
+            let sql = format!("SELECT coalesce(sum({of_each}), 0) FROM blocks WHERE {known}");
+            let counted = self.rows(&sql, Vec::new(), |row| row.get::<_, i64>(0))?;
+            count += counted.into_iter().next().unwrap_or(0).unsigned_abs();
+            others = format!("NOT ({known})");
+        }
+        self.each_in(&others, filter, |_| {
+            count += 1;
+            true
+        })?;
+        Ok(count)
     }
 
     /// What the newest `count` entries that match come after; 0 where there are not more.
     pub fn before_the_newest(&self, filter: &Filter, count: u32) -> Result<Seq, StoreError> {
-        let (conditions, values) = filter.conditions();
-        let sql = format!("SELECT seq FROM entries WHERE {conditions} ORDER BY seq DESC LIMIT 1 OFFSET {count}");
-        let found = self.rows(&sql, values, |row| row.get::<_, i64>(0))?;
-        Ok(Seq(found.first().map_or(0, |seq| seq.unsigned_abs())))
+        let (mut left, mut before) = (count, 0);
+        self.each(&Filter { after: None, ..filter.clone() }, |entry| {
+            if filter.after.is_some_and(|after| entry.seq <= after.0) {
+                return false;
+            }
+            if left == 0 {
+                before = entry.seq;
+                return false;
+            }
+            left -= 1;
+            true
+        })?;
+        Ok(Seq(before))
     }
 
     /// The number of the last event.
@@ -110,12 +141,12 @@ impl AuditReader {
 
     /// See [`crate::store::ledger::AuditLog::run_wrote_upstream`].
     pub fn run_wrote_upstream(&self, run: RunId) -> Result<bool, StoreError> {
-        let wrote = self.rows(
-            "SELECT 1 FROM entries WHERE run = ?1 AND writes LIMIT 1",
-            vec![Value::Integer(runs::key(run))],
-            |_| Ok(()),
-        );
-        wrote.map(|found| !found.is_empty())
+        let mut wrote = false;
+        self.each(&Filter { run: Some(run), ..Filter::default() }, |entry| {
+            wrote = entry.writes;
+            !wrote
+        })?;
+        Ok(wrote)
     }
 
     /// Brings the index up to the journal; whether that was anything new.
@@ -131,10 +162,33 @@ impl AuditReader {
         self.index.is_there()
     }
 
-    pub(super) fn select(&self, which: &str, values: Vec<Value>) -> Result<Vec<AuditEntry>, StoreError> {
-        let found = self.rows(&Entry::select(which), values, Entry::from)?;
-        let opened = self.explained(self.index.reached())?.opened;
-        found.into_iter().map(|entry| self.whole(entry, opened)).collect()
+    /// Gives what matches, whatever the limit, for as long as it is asked for more: from the newest on, or from the first
+    /// after `after`.
+    pub(super) fn each(&self, filter: &Filter, take: impl FnMut(Entry) -> bool) -> Result<(), StoreError> {
+        self.each_in("1", filter, take)
+    }
+
+    /// The same, of blocks of which `which` holds, in SQL.
+    fn each_in(&self, which: &str, filter: &Filter, mut take: impl FnMut(Entry) -> bool) -> Result<(), StoreError> {
+        self.catch_up()?;
+        let oldest_first = filter.after.is_some();
+        let order = if oldest_first { "ASC" } else { "DESC" };
+        let sql = format!("SELECT entries FROM blocks WHERE {which} AND {} ORDER BY first {order}", filter.blocks());
+        let mut read = || -> rusqlite::Result<()> {
+            let mut select = self.index.connection.prepare_cached(&sql)?;
+            let mut rows = select.query([])?;
+            while let Some(row) = rows.next()? {
+                let mut block = blocks::read(row)?;
+                if !oldest_first {
+                    block.reverse();
+                }
+                if !block.into_iter().filter(|entry| filter.takes(entry)).all(&mut take) {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        self.explained(read())
     }
 
     /// Rows of the index, once it is up to date.
@@ -157,9 +211,9 @@ impl AuditReader {
         let decision = self.record(entry.seq, entry.place)?;
         let outcome = entry.end.map(|end| self.record(entry.seq, end)).transpose()?;
         let ended: Option<OutcomeRecord> = outcome.clone().map(|value| self.typed(entry.seq, value)).transpose()?;
-        let event: Option<EventRecord> = match entry.what {
-            Some(_) => Some(self.typed(entry.seq, decision.clone())?),
-            None => None,
+        let event: Option<EventRecord> = match entry.is_event() {
+            true => Some(self.typed(entry.seq, decision.clone())?),
+            false => None,
         };
         let denied = decision["verdict"] == "deny";
         let ending = match &ended {

@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 use serde::Deserialize;
 
 use super::AuditReader;
-use super::entries::to_row;
+use super::entries::{Entry, to_row};
 use crate::store::{Millis, StoreError};
 
 /// What one model used up for one group.
@@ -62,18 +62,17 @@ impl TokensRow {
         };
     }
 
-    pub(super) fn write(&self, index: &Connection, seq: u64, at: Millis, group: &str) -> rusqlite::Result<()> {
+    pub(super) fn write(&self, index: &Connection, entry: &Entry) -> rusqlite::Result<()> {
+        let seq = to_row(entry.seq);
         match self {
             TokensRow::Nothing | TokensRow::Stored => Ok(()),
-            TokensRow::Gone => {
-                index.prepare_cached("DELETE FROM tokens WHERE seq = ?1")?.execute([to_row(seq)]).map(drop)
-            }
+            TokensRow::Gone => index.prepare_cached("DELETE FROM tokens WHERE seq = ?1")?.execute([seq]).map(drop),
             TokensRow::Row(used) => index
                 .prepare_cached("INSERT OR REPLACE INTO tokens VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?
                 .execute(params![
-                    to_row(seq),
-                    at,
-                    group,
+                    seq,
+                    entry.at,
+                    &*entry.names.group,
                     used.model.as_deref().unwrap_or_default(),
                     to_row(used.input),
                     to_row(used.cache_read),

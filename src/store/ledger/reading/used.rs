@@ -5,11 +5,9 @@
 use std::collections::BTreeSet;
 
 use policies::GroupName;
-use rusqlite::types::Value;
 use serde::Deserialize;
 
-use super::AuditReader;
-use super::entries::Entry;
+use super::{AuditReader, Filter};
 use crate::store::{Millis, StoreError};
 
 /// What a group has used since a moment: allowed requests, bytes of heads and bodies,
@@ -31,27 +29,37 @@ impl AuditReader {
         group: &GroupName,
         since: Millis,
     ) -> Result<UsedSince, StoreError> {
-        let mut used = UsedSince::default();
-        let of = || vec![Value::Integer(since), Value::Text(group.to_string())];
-        let sums = "SELECT count(*), coalesce(sum(up), 0) FROM entries
-                    WHERE at_ms >= ?1 AND group_name = ?2 AND allowed AND NOT operation";
-        for (requests, up) in self.rows(sums, of(), |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))? {
-            (used.requests, used.bytes_up) = (requests.unsigned_abs(), up.unsigned_abs());
-        }
-        let names =
-            "SELECT DISTINCT host FROM entries WHERE at_ms >= ?1 AND group_name = ?2 AND allowed AND by_wildcard";
-        used.names.extend(self.rows(names, of(), |row| row.get::<_, String>(0))?);
-        let carried = Entry::select("WHERE at_ms >= ?1 AND group_name = ?2 AND what = 'carried'");
-        for entry in self.rows(&carried, of(), Entry::from)? {
-            used.add(serde_json::from_value(self.record(entry.seq, entry.place)?).unwrap_or_default());
+        let (mut used, mut carried) = (UsedSince::default(), Vec::new());
+        let of_it = Filter { group: Some(group.clone()), ..Filter::since(since) };
+        self.each(&of_it, |entry| {
+            if entry.allowed == Some(true) && !entry.operation {
+                used.requests += 1;
+                used.bytes_up = used.bytes_up.saturating_add(entry.up);
+            }
+            if entry.allowed == Some(true) && entry.by_wildcard && !used.names.contains(&*entry.names.host) {
+                used.names.insert(entry.names.host.to_string());
+            }
+            if &*entry.names.what == "carried" {
+                carried.push((entry.seq, entry.place));
+            }
+            true
+        })?;
+        for (seq, place) in carried {
+            used.add(serde_json::from_value(self.record(seq, place)?).unwrap_or_default());
         }
         Ok(used)
     }
 
     /// The groups that did anything since a moment.
-    pub(in crate::store::ledger) fn groups_since(&self, since: Millis) -> Result<Vec<String>, StoreError> {
-        let sql = "SELECT DISTINCT group_name FROM entries WHERE at_ms >= ?1 AND what IS NULL ORDER BY 1";
-        self.rows(sql, vec![Value::Integer(since)], |row| row.get(0))
+    pub(in crate::store::ledger) fn groups_since(&self, since: Millis) -> Result<BTreeSet<String>, StoreError> {
+        let mut groups = BTreeSet::new();
+        self.each(&Filter::since(since), |entry| {
+            if !entry.is_event() && !groups.contains(&*entry.names.group) {
+                groups.insert(entry.names.group.to_string());
+            }
+            true
+        })?;
+        Ok(groups)
     }
 }
 

@@ -197,3 +197,36 @@ fn what_is_refused_at_each_start_is_told_apart() {
     let way = &reader.digest(None, None).unwrap().ways[0];
     assert_eq!((way.requests, way.refused, way.routine), (7, 5, 2));
 }
+
+/// Of what lies in a time whole the count is known, of the rest it is made.
+#[test]
+fn entries_are_counted_as_they_are_shown() {
+    let scene = Scene::new();
+    for _ in 0..12 {
+        scene.busy();
+    }
+    let reader = AuditReader::open(&scene.path()).unwrap();
+    let all = reader.entries(&Filter { events: Events::With, ..Filter::default() }).unwrap();
+    assert!(all.len() > 700, "more than a block");
+    let (early, late) = (&all[all.len() / 5], &all[all.len() / 2]);
+    for events in [Events::Without, Events::With, Events::Alone] {
+        for filter in [
+            Filter::default(),
+            Filter { without_routine: true, ..Filter::default() },
+            Filter { since: Some(early.at), ..Filter::default() },
+            Filter { since: Some(early.at), until: Some(late.at), ..Filter::default() },
+            Filter { after: Some(early.seq), ..Filter::default() },
+            Filter { alarms: true, after: Some(early.seq), ..Filter::default() },
+            Filter { which: Some(Which::Denied), until: Some(late.at), ..Filter::default() },
+            Filter { host: Some("h1.*".to_owned()), ..Filter::default() },
+        ] {
+            let filter = Filter { events, ..filter };
+            let shown = reader.entries(&filter).unwrap().len() as u64;
+            assert_eq!(reader.count(&filter).unwrap(), shown, "{filter:?}");
+            let half = u32::try_from(shown / 2).unwrap();
+            let before = reader.before_the_newest(&filter, half).unwrap();
+            let newest = reader.entries(&Filter { after: Some(before), ..filter }).unwrap().len();
+            assert!(shown == 0 || newest == half as usize, "{newest} of {shown}");
+        }
+    }
+}
