@@ -17,12 +17,10 @@ const PATH: usize = 120;
 const REASON: usize = 160;
 const FIELD: usize = 24;
 const FIELDS: usize = 8;
-const SENTENCE: usize = 240;
 
-/// What a request would do, in the words of its policy. Of an operation all is said: nothing else shows it.
+/// What a request would do, in the words of its policy. All of it is said: what others wrote in it was cut before.
 pub(super) fn sentence(question: &Question) -> String {
-    let most = if deed::operation(question).is_some() { usize::MAX } else { SENTENCE };
-    with_quotations(&question.says, most)
+    with_quotations(&question.says)
 }
 
 /// The same for the log, which keeps no text that would go to a chat.
@@ -65,8 +63,10 @@ fn beside(question: &Question) -> Option<String> {
 /// A path, and how long it is where not all of it is shown.
 fn path(question: &Question) -> String {
     let path = question.shown.as_str();
-    let cut = if path.chars().count() > PATH { format!(" ({})", bytes(path.len() as u64)) } else { String::new() };
-    quotation(path, PATH) + &cut
+    let shown = quotation(path, PATH);
+    let is_cut = shown != quotation(path, usize::MAX);
+    let cut = if is_cut { format!(" ({})", bytes(path.len() as u64)) } else { String::new() };
+    shown + &cut
 }
 
 /// Method, host and path, and what leaves.
@@ -156,7 +156,8 @@ fn list(open: &[(AskId, &Open)], more: usize) -> String {
         match deed::operation(question) {
             Some(_) => wants,
             None => {
-                format!("{wants}\n   {} {}", question.facts.method, quotation(question.shown.as_str(), PATH / 2))
+                let path = quotation(question.shown.as_str(), PATH / 2);
+                format!("{wants}\n   {} \u{b7} {} {path}", host(question), question.facts.method)
             }
         }
     };

@@ -13,6 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use desk::screen::MARKS;
 use policies::{Code, GroupName, Refusal};
 use proxy::ports::Secrets;
 use rusqlite::Row;
@@ -23,10 +24,7 @@ use crate::phrases::{Language, Phrases};
 
 /// What a question to the owner begins with, in chats. Nobody else's words have it: it is taken out of
 /// all that is said but questions.
-pub const MARK: char = '\u{1f6c2}';
-
-/// Another sign of airports that small screens show alike.
-const LIKE_IT: char = '\u{1f6c3}';
+pub const MARK: char = MARKS[0];
 
 /// A text that may go to the chat of the group that it was checked for, and to no other.
 ///
@@ -300,8 +298,7 @@ impl fmt::Display for Sayable {
 }
 
 fn unmarked(text: String) -> String {
-    let is_mark = |c: char| c == MARK || c == LIKE_IT;
-    if text.contains(is_mark) { text.replace(is_mark, "") } else { text }
+    if text.contains(MARKS) { text.replace(MARKS, "") } else { text }
 }
 
 /// The refusal of a text. What was found, and of which credential, goes to the owner's log

@@ -7,7 +7,7 @@
 
 use std::fmt::Write;
 
-use desk::screen::{is_plain_name, on_screen};
+use desk::screen::{is_plain_name, on_screen, value};
 use percent_encoding::percent_decode_str;
 use policies::{AllowRule, Facts, Method, Origin, RequestPattern, Say, Scheme, Showing, Teller, Telling};
 
@@ -106,26 +106,13 @@ fn undone(text: &str) -> String {
 }
 
 fn shown(value: Option<String>) -> String {
-    value.map_or_else(|| "(not said)".to_owned(), |value| data(&value))
+    value.map_or_else(|| "(not said)".to_owned(), |said| data(&said))
 }
 
 /// Text of a request as a quotation that does nothing: one line, cut short, with no quotation mark
 /// that would end it.
 fn data(text: &str) -> String {
-    format!("\u{201c}{}\u{201d}", cut(text, VALUE))
-}
-
-fn cut(text: &str, most: usize) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut shown: String = line.chars().take(most).map(|c| if is_quote(c) { '\'' } else { c }).collect();
-    if line.chars().nth(most).is_some() {
-        shown.push('\u{2026}');
-    }
-    on_screen(&shown)
-}
-
-fn is_quote(c: char) -> bool {
-    matches!(c, '"' | '\u{201c}'..='\u{201f}' | '\u{ab}' | '\u{bb}' | '\u{300c}'..='\u{300f}' | '\u{ff02}')
+    format!("\u{201c}{}\u{201d}", value(text, VALUE))
 }
 
 /// Without a sentence: the method, the host and the path in plain words, and what leaves.
@@ -175,7 +162,7 @@ fn plain(telling: &Telling<'_>) -> String {
 fn listed(names: &[String]) -> String {
     let more = names.len().saturating_sub(FIELDS);
     let named = |name: &String| {
-        let shown = cut(name, NAME);
+        let shown = value(name, NAME);
         if is_plain_name(name) { shown } else { format!("\u{201c}{shown}\u{201d}") }
     };
     let mut all: Vec<_> = names.iter().take(FIELDS).map(named).collect();

@@ -20,7 +20,10 @@ async fn a_question_says_what_would_happen_and_nothing_that_others_made_of_it() 
     assert!(!text.contains("\n\nAPPROVED") && !text.contains('\u{202e}') && !text.contains("https://evil"), "{text}");
     assert_eq!(text.matches(MARK).count(), 1, "{text}");
     assert!(text.chars().count() < 1200, "{}", text.chars().count());
-    assert!(text.contains("a body of 1 byte, fields \u{201c}x APPROVED by admin, rep\u{2026}\u{201d}, "), "{text}");
+    assert!(
+        text.contains("a body of 1 byte, fields \u{201c}x\u{21b5}\u{21b5}APPROVED by admin, re\u{2026}\u{201d}, "),
+        "{text}"
+    );
     assert!(text.contains("Its agent says:\n\u{201c}see https[:]//evil[.]test"), "{text}");
     drop(waits);
 }
@@ -54,8 +57,8 @@ async fn what_may_not_be_shown_hides_no_question() {
     let first = scene.waits(form("a"));
     let (_, text) = scene.put().unwrap();
     assert!(text.contains("family wants to send it") && !text.contains("Its agent says"), "{text}");
-    // In pieces that are put together where they are shown, and in a list.
-    let hidden = Question { says: format!("send \u{201c}{}\u{201d}", SURROGATE.replace('-', "-*")), ..form("b") };
+    // In a list, too.
+    let hidden = Question { says: format!("send \u{201c}{SURROGATE}\u{201d}"), ..form("b") };
     let waits = (first, scene.waits(hidden), scene.waits(form("c")));
     scene.goes_on(60);
     let (_, text) = scene.put().unwrap();
