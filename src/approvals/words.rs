@@ -151,6 +151,14 @@ pub(super) fn single(open: &Open) -> String {
 
 fn list(open: &[(AskId, &Open)], more: usize) -> String {
     let one = |(_, open): &(AskId, &Open)| {
+/// What a question shows that others chose, as they wrote it.
+pub(super) fn as_it_came(open: &Open) -> String {
+    let Open { question, reason, .. } = open;
+    let beside = [question.says.as_str(), question.shown.as_str(), reason.as_deref().unwrap_or_default()];
+    let names = question.fields.iter().chain(&question.beside.names).map(String::as_str);
+    beside.into_iter().chain(names).collect::<Vec<_>>().join("\n")
+}
+
         let Open { code, question, .. } = open;
         let wants = format!("{code} \u{2013} {} wants to {}", question.who.group, sentence(question));
         match deed::operation(question) {

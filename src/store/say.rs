@@ -187,9 +187,15 @@ impl Say {
         self.own_words(group, unmarked(words.into().said_in(language)))
     }
 
-    /// A question to the owner, with its mark.
-    pub fn question(&self, main: &GroupName, words: &str) -> Sayable {
-        self.own_words(main, format!("{MARK} {}", unmarked(words.to_owned())))
+    /// A question to the owner, with its mark. One that may not come into their chat is none: no other text stands in
+    /// its place, which an answer would be to.
+    pub fn question(&self, main: &GroupName, words: &str) -> Result<Sayable, Refusal> {
+        self.checked(main, format!("{MARK} {}", unmarked(words.to_owned()))).map_err(|finding| withheld(&finding))
+    }
+
+    /// Whether a text for the owner to read may leave its group: as it would be said.
+    pub fn check(&self, group: &GroupName, text: &str) -> Result<(), Refusal> {
+        self.leak(group, &unmarked(text.to_owned())).map_or(Ok(()), |finding| Err(withheld(&finding)))
     }
 
     fn own_words(&self, group: &GroupName, words: String) -> Sayable {
@@ -198,11 +204,6 @@ impl Say {
             self.log.note(&withheld_notice(group, format!("a message of Doorward's own held a {finding}")));
             Sayable { text: Phrases::new("words-withheld").said_in(language), group: Some(group.clone()) }
         })
-    }
-
-    /// Whether a text for the owner to read may leave its group.
-    pub fn check(&self, group: &GroupName, text: &str) -> Result<(), Refusal> {
-        self.leak(group, text).map_or(Ok(()), |finding| Err(withheld(&finding)))
     }
 
     fn checked(&self, group: &GroupName, text: String) -> Result<Sayable, Finding> {
