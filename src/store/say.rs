@@ -138,8 +138,10 @@ impl Say {
 
     /// An agent's file for a group's chat, checked and recorded, with all that is packed in it.
     pub fn file(&self, group: &GroupName, name: &str, media: &str, bytes: Bytes) -> Result<SayableFile, Refusal> {
+        // First, as in `say`: it is looked at as it arrives.
+        let name = unmarked(name.to_owned());
         let found =
-            self.leak(group, name).map_or_else(|| self.stops_file(group, &bytes), |found| Some(Stop::Found(found)));
+            self.leak(group, &name).map_or_else(|| self.stops_file(group, &bytes), |found| Some(Stop::Found(found)));
         let size = bytes.len() as u64;
         let (record, refusal) = match found {
             None => {
@@ -160,7 +162,7 @@ impl Say {
         self.log.notice(&record).map_err(Refusal::from)?;
         match refusal {
             Some(refusal) => Err(refusal),
-            None => Ok(SayableFile { name: unmarked(name.to_owned()), media: media.to_owned(), bytes }),
+            None => Ok(SayableFile { name, media: media.to_owned(), bytes }),
         }
     }
 
