@@ -27,6 +27,31 @@ fn a_sentence_is_the_rules_text_with_data_in_it() {
     assert_eq!(said("GET https://api.test/files?page=2&page=3", ""), "read “”, page (not said)");
 }
 
+/// What hosts read in more than one way is not told in one of them.
+#[test]
+fn what_has_two_spellings_is_not_said() {
+    let policy = policy(SAID);
+    let issue = "POST https://api.test/repos/me/notes/issues";
+    let said = |request: &str, body: &str| policy.sentence(&facts(request), Some(shown(body.as_bytes())));
+    for other in ["Title", "TITLE", "ti_tle", "_title", "title[]"] {
+        let body = serde_json::json!({ "title": "for anna", other: "for a thief" }).to_string();
+        assert_eq!(said(issue, &body), "open an issue in “me”/“notes”: (not said)", "{other}");
+    }
+    assert_eq!(said(issue, r#"{"Title":"for a thief"}"#), "open an issue in “me”/“notes”: (not said)");
+    assert_eq!(said(issue, r#"{"title":"a","titles":"b"}"#), "open an issue in “me”/“notes”: “a”");
+    for query in [
+        "page=2&Page=3",
+        "page=2&page[]=3",
+        "page=2&page%5B%5D=3",
+        "page=2&pa_ge=3",
+        "page=2&page%00=3",
+        "page=2&+page=3",
+    ] {
+        assert_eq!(said(&format!("GET https://api.test/files/a?{query}"), ""), "read “a”, page (not said)", "{query}");
+    }
+    assert_eq!(said("GET https://api.test/files/a?page=2&pages=3", ""), "read “a”, page “2”");
+}
+
 fn shown(body: &[u8]) -> Showing<'_> {
     Showing { bytes: body, is_json: true, fields: &[] }
 }
