@@ -41,6 +41,8 @@ enum Asks {
     Digest { off: bool },
     /// That a task be no more.
     Cancel(TaskId),
+    /// Any of these, of more than the sender has a say about.
+    NotTheirs,
 }
 
 /// How the assistant is called in a group's chat, and what is answered there.
@@ -125,6 +127,11 @@ impl Pipeline {
             Asks::Pause(wish) => {
                 // Delivered again, it is over.
                 if let Inserted::Row(_) = self.store.insert_message(&new)? {
+            Asks::NotTheirs => {
+                if let Inserted::Row(_) = self.store.insert_message(&new)? {
+                    self.answer_at_once(group, &message.id, Phrases::new("not-the-owners-word"))?;
+                }
+            }
                     let words = self.pause_or_resume(&wish)?;
                     self.answer_at_once(group, &message.id, words)?;
                 }
@@ -223,6 +230,17 @@ impl Pipeline {
         if !self.is_for_us(group, message, called)? {
             return Ok(Asks::Means(Means::Talk));
         }
+        let asks = self.ordered(group, message, called)?;
+        let everybodys = match &asks {
+            Asks::Means(_) | Asks::NotTheirs => true,
+            Asks::Cancel(task) => self.store.task(*task)?.is_some_and(|task| task.what.group == group.name),
+            Asks::StopOf(_) | Asks::Lock(_) | Asks::Unlock | Asks::Pause(_) | Asks::Digest { .. } => false,
+        };
+        let owners = || !message.forwarded && self.approvals.is_owner(group, message);
+        Ok(if everybodys || owners() { asks } else { Asks::NotTheirs })
+    }
+
+    fn ordered(&self, group: &Group, message: &Incoming, called: &Called) -> Result<Asks, StoreError> {
         if let Some(asks) = self.asks_to_lock(group, message, name)? {
             return Ok(asks);
         }
