@@ -17,7 +17,7 @@ use super::telling;
 use super::{pausing, pausing::Wish};
 use crate::approvals::Heard;
 use crate::channels::outward::Outward;
-use crate::channels::protocol::{Incoming, OutgoingKind, Quote};
+use crate::channels::protocol::{Incoming, OutgoingKind, Quote, Sender};
 use crate::channels::terminal;
 use crate::config::{GroupSettings, Trigger};
 use crate::phrases::Phrases;
@@ -83,20 +83,23 @@ impl Pipeline {
             return Ok(());
         }
         let called = self.called_in(group);
+        let unkept = !group.is_main && self.store.keeps_nothing_of(&group.name, &message.sender.id)?;
         if self.have_a_say(group, &message, &called)? {
             return Ok(());
         }
         self.tell_people(group, &message)?;
         let asks = self.asks(group, &message, &called)?;
         let quote = message.quote.map(|quote| self.known(group, quote)).transpose()?;
+        // A stop of theirs counts, and leaves nothing but its place.
+        let nobody = Sender::default();
         let new = NewMessage {
             group: &group.name,
             id: &message.id,
-            sender: &message.sender,
-            text: &message.text,
+            sender: if unkept { &nobody } else { &message.sender },
+            text: if unkept { "" } else { &message.text },
             at: message.at,
             means: Means::Talk,
-            quote: quote.as_ref(),
+            quote: quote.as_ref().filter(|_| !unkept),
         };
         match asks {
             Asks::Means(means) => match self.store.insert_message(&NewMessage { means, ..new })? {
@@ -124,14 +127,14 @@ impl Pipeline {
                     self.answer_at_once(group, &message.id, words)?;
                 }
             }
-            Asks::Pause(wish) => {
-                // Delivered again, it is over.
-                if let Inserted::Row(_) = self.store.insert_message(&new)? {
             Asks::NotTheirs => {
                 if let Inserted::Row(_) = self.store.insert_message(&new)? {
                     self.answer_at_once(group, &message.id, Phrases::new("not-the-owners-word"))?;
                 }
             }
+            Asks::Pause(wish) => {
+                // Delivered again, it is over.
+                if let Inserted::Row(_) = self.store.insert_message(&new)? {
                     let words = self.pause_or_resume(&wish)?;
                     self.answer_at_once(group, &message.id, words)?;
                 }
@@ -225,11 +228,8 @@ impl Pipeline {
         Ok(called || !needed)
     }
 
+    /// What reaches beyond the group is the owner's to say, in their own words.
     fn asks(&self, group: &Group, message: &Incoming, called: &Called) -> Result<Asks, StoreError> {
-        let name = &called.name;
-        if !self.is_for_us(group, message, called)? {
-            return Ok(Asks::Means(Means::Talk));
-        }
         let asks = self.ordered(group, message, called)?;
         let everybodys = match &asks {
             Asks::Means(_) | Asks::NotTheirs => true,
@@ -241,6 +241,10 @@ impl Pipeline {
     }
 
     fn ordered(&self, group: &Group, message: &Incoming, called: &Called) -> Result<Asks, StoreError> {
+        let name = &called.name;
+        if !self.is_for_us(group, message, called)? {
+            return Ok(Asks::Means(Means::Talk));
+        }
         if let Some(asks) = self.asks_to_lock(group, message, name)? {
             return Ok(asks);
         }
