@@ -209,7 +209,7 @@ people-not-kept = Du wolltest, dass nichts von dir aufbewahrt wird, darum habe i
 people-have = Von dir aufbewahrt: { $count ->
     [one] eine Nachricht
    *[other] { $count } Nachrichten
-} seit { $since }, und der Name { $name }.
+} seit { $since }, und der Name „{ $name }“.
 people-have-nothing = Nichts, was du hier geschrieben hast, ist aufbewahrt.
 people-have-besides = Der Besitzer kann es lesen. Was sich der Assistent selbst notiert hat, in seinem Gedächtnis und seinen Gesprächen, kann dich auch nennen: frag den Besitzer. „vergiss mich“ überschreibt, was von dir aufbewahrt ist.
 people-forgotten = Überschrieben: { $count ->

@@ -210,7 +210,7 @@ people-not-kept = You asked that nothing of yours is kept, so I have not read th
 people-have = Of you are kept: { $count ->
     [one] one message
    *[other] { $count } messages
-} since { $since }, and the name { $name }.
+} since { $since }, and the name “{ $name }”.
 people-have-nothing = Nothing that you wrote here is kept.
 people-have-besides = The owner can read it. What the assistant noted itself, in its memory and its conversations, may mention you too: ask the owner. "forget me" overwrites what is kept of you.
 people-forgotten = Overwritten: { $count ->
