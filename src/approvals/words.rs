@@ -115,11 +115,14 @@ pub(super) fn single(open: &Open) -> String {
         );
     }
     let Bounds { requests, bytes, seconds } = Bounds::OF_AN_ANSWER;
+    // Not the owner's own words.
+    let whose = policy_file::skill_of(&question.by.at).map(|name| format!(", as the skill {name} says"));
+    let whose = whose.unwrap_or_default();
     let why = question
         .by
         .why
         .as_deref()
-        .map(|why| format!("\nAsked because: {}", quotation(why, REASON)))
+        .map(|why| format!("\nAsked because{whose}: {}", quotation(why, REASON)))
         .unwrap_or_default();
     let reason = match &open.reason {
         Some(reason) => format!("\n\nIts agent says:\n\u{201c}{}\u{201d}", quotation(reason, REASON)),
