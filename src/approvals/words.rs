@@ -137,9 +137,8 @@ pub(super) fn single(open: &Open) -> String {
         ),
         None => String::new(),
     };
-    let always = match rules.always.as_ref().map(rules::wider) {
-        Ok(None) => "\n3 \u{2013} yes, always: a rule is written".to_owned(),
-        Ok(Some(wider)) => format!("\n3 \u{2013} yes, always: a rule is written, which also covers {wider}"),
+    let always = match &rules.always {
+        Ok(rule) => format!("\n3 \u{2013} yes, always: a rule is written, which also covers {}", rules::wider(rule)),
         Err(_) => String::new(),
     };
     format!(
@@ -152,8 +151,6 @@ pub(super) fn single(open: &Open) -> String {
     )
 }
 
-fn list(open: &[(AskId, &Open)], more: usize) -> String {
-    let one = |(_, open): &(AskId, &Open)| {
 /// What a question shows that others chose, as they wrote it.
 pub(super) fn as_it_came(open: &Open) -> String {
     let Open { question, reason, .. } = open;
@@ -162,6 +159,8 @@ pub(super) fn as_it_came(open: &Open) -> String {
     beside.into_iter().chain(names).collect::<Vec<_>>().join("\n")
 }
 
+fn list(open: &[(AskId, &Open)], more: usize) -> String {
+    let one = |(_, open): &(AskId, &Open)| {
         let Open { code, question, .. } = open;
         let wants = format!("{code} \u{2013} {} wants to {}", question.who.group, sentence(question));
         match deed::operation(question) {
