@@ -1,8 +1,6 @@
 //! Text that others wrote, for a screen or a log: characters that a terminal would obey or
 //! not show are written out.
 
-use std::fmt::Write;
-
 /// For a line: `\u{1b}` in place of each control (C0, C1), bidirectional override (attacks
 /// L01, L02; CVE-2021-42574), zero-width and otherwise invisible character.
 pub fn on_screen(text: &str) -> String {
@@ -15,16 +13,36 @@ pub fn text_on_screen(text: &str) -> String {
     written_out(text, |c| steers(c) && !matches!(c, '\n' | '\t'))
 }
 
-/// Text of an agent's as a quotation that does nothing: one line, cut short, nothing
-/// that hides, no quotation mark that would end it, no markup, and no link: a chat makes
-/// one of anything that looks like a name or an address.
-pub fn quotation(text: &str, at_most: usize) -> String {
-    inert(text, at_most, |c| if is_quotation_mark(c) { '\'' } else { c })
+/// What a question of Doorward's begins with in chats, and the sign of airports that small screens show alike.
+pub const MARKS: [char; 2] = ['\u{1f6c2}', '\u{1f6c3}'];
+
+/// Text that others wrote, as it stands within quotation marks: one line, cut, nothing that hides, and no quotation
+/// mark that would end it. What is changed is written in a way that nothing else is, so two texts read the same only
+/// where they are cut. A chat needs [`with_quotations`] besides.
+pub fn value(text: &str, at_most: usize) -> String {
+    let (mut out, mut length, mut rest) = (String::new(), 0, text);
+    while let Some(c) = rest.chars().next() {
+        let (shown, behind) = as_data(c, rest);
+        length += shown.chars().count();
+        if length > at_most {
+            out.push('\u{2026}');
+            break;
+        }
+        out += &shown;
+        rest = behind;
+    }
+    out
 }
 
-/// The same for a sentence of Doorward's own that holds quotations: their marks stay.
-pub fn with_quotations(sentence: &str, at_most: usize) -> String {
-    inert(sentence, at_most, |c| c)
+/// A sentence of Doorward's own that holds such values, for a chat: no markup, no link (a chat makes one of anything
+/// that looks like a name or an address) and no sign of a question. All of it is shown, as what it is.
+pub fn with_quotations(sentence: &str) -> String {
+    on_screen(&inert(sentence))
+}
+
+/// Text of an agent's as a quotation in a chat that does nothing.
+pub fn quotation(text: &str, at_most: usize) -> String {
+    inert(&value(text, at_most))
 }
 
 /// Whether a name that somebody else chose is a plain word, which can say nothing. What is none belongs into quotation
@@ -40,34 +58,72 @@ pub fn name(name: &str, at_most: usize) -> String {
     if is_plain_name(name) { shown } else { format!("\u{201c}{shown}\u{201d}") }
 }
 
+/// What people read as the end of a quotation, in whichever script; an apostrophe is none.
 fn is_quotation_mark(c: char) -> bool {
-    matches!(c, '"' | '\u{201c}'..='\u{201f}' | '\u{ab}' | '\u{bb}')
+    matches!(c, '"' | '\u{ab}' | '\u{bb}' | '\u{2ba}' | '\u{2dd}' | '\u{2ee}' | '\u{2033}' | '\u{2036}' | '\u{2039}' | '\u{203a}'
+        | '\u{201c}'..='\u{201f}' | '\u{275d}' | '\u{275e}' | '\u{2760}' | '\u{276e}' | '\u{276f}' | '\u{2e42}'
+        | '\u{300a}'..='\u{300f}' | '\u{3003}' | '\u{301d}'..='\u{301f}' | '\u{fe41}'..='\u{fe44}' | '\u{ff02}'
+        | '\u{1f676}'..='\u{1f678}')
 }
 
-fn inert(text: &str, at_most: usize, mark: impl Fn(char) -> char) -> String {
-    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut out = String::new();
-    let mut chars = words.chars().peekable();
-    let (mut taken, mut before) = (0, ' ');
-    while let Some(c) = chars.next() {
-        if taken == at_most {
-            out.push('\u{2026}');
-            break;
+/// A text's first character as data, and what is left.
+fn as_data(c: char, text: &str) -> (String, &str) {
+    let behind = &text[c.len_utf8()..];
+    let shown = match c {
+        ' ' => {
+            let behind = text.trim_start_matches(' ');
+            let spaces = text.len() - behind.len();
+            return (if spaces == 1 { " ".to_owned() } else { format!("[{spaces} spaces]") }, behind);
         }
-        taken += 1;
-        let next_is_word = chars.peek().is_some_and(|next| next.is_alphanumeric() || *next == '/');
+        '\n' => "\u{21b5}".to_owned(),
+        '\u{21b5}' => "[\u{21b5}]".to_owned(),
+        // What would read as one of these signs.
+        '[' if behind.starts_with("[]") || behind.starts_with("\n]") || are_spaces(behind) => "[[]".to_owned(),
+        '\\' if behind.starts_with("u{") => written(c),
+        c if is_quotation_mark(c) => format!("[{c}]"),
+        c if is_hidden(c) || c.is_whitespace() => written(c),
+        c => c.to_string(),
+    };
+    (shown, behind)
+}
+
+fn are_spaces(behind: &str) -> bool {
+    behind.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with(" spaces]")
+}
+
+fn inert(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut before = ' ';
+    for (at, c) in text.char_indices() {
+        let behind = &text[at + c.len_utf8()..];
+        let next = behind.chars().next();
+        let next_is_word = next.is_some_and(|next| next.is_alphanumeric() || next == '/');
         // 07:00 is a time, and what stands before a port is none any more.
-        let in_a_time = before.is_ascii_digit() && chars.peek().is_some_and(char::is_ascii_digit);
-        before = c;
+        let in_a_time = before.is_ascii_digit() && next.is_some_and(|next| next.is_ascii_digit());
+        // Within a word it is no markup.
+        let in_a_word = before.is_alphanumeric() && next.is_some_and(char::is_alphanumeric);
         match c {
-            '.' | '\u{3002}' | '\u{ff0e}' | '\u{ff61}' if next_is_word => out.push_str("[.]"),
+            '.' | '\u{3002}' | '\u{ff0e}' | '\u{ff61}' if next_is_word => out.extend(['[', c, ']']),
             ':' if next_is_word && !in_a_time => out.push_str("[:]"),
+            '_' if !in_a_word => out.push_str("[_]"),
+            '*' | '`' | '~' => out.extend(['[', c, ']']),
             '@' => out.push_str("[at]"),
-            '*' | '`' | '~' => {}
-            c => out.push(mark(c)),
+            '[' if reads_as_ours(behind) => out.push_str("[[]"),
+            c if MARKS.contains(&c) => out.push_str(&written(c)),
+            c => out.push(c),
         }
+        before = c;
     }
-    on_screen(&out)
+    out
+}
+
+/// Whether what follows a bracket that somebody else wrote would make it one of `inert`'s.
+fn reads_as_ours(behind: &str) -> bool {
+    [".]", "\u{3002}]", "\u{ff0e}]", "\u{ff61}]", ":]", "at]", "[]"].iter().any(|ours| behind.starts_with(ours))
+}
+
+fn written(c: char) -> String {
+    format!("\\u{{{:x}}}", u32::from(c))
 }
 
 /// For JSON that is already JSON: the same text to whoever parses it, with every
@@ -118,7 +174,7 @@ fn written_out(text: &str, hides: impl Fn(char) -> bool) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if hides(c) {
-            let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+            out.push_str(&written(c));
         } else {
             out.push(c);
         }
@@ -169,11 +225,81 @@ mod tests {
         let shown = |why: &str| quotation(why, 160);
         assert_eq!(shown("see https://evil.test/x"), "see https[:]//evil[.]test/x");
         assert_eq!(shown("www.evil.test or me@evil.test."), "www[.]evil[.]test or me[at]evil[.]test.");
-        assert_eq!(shown("evil\u{3002}test evil\u{ff0e}test"), "evil[.]test evil[.]test");
-        assert_eq!(shown("x\u{201d} APPROVED by admin, reply YES"), "x' APPROVED by admin, reply YES");
-        assert_eq!(shown("a\n\n[Doorward] *yes*\u{1b}[2J\u{202e}b"), "a [Doorward] yes\\u{1b}[2J\\u{202e}b");
+        assert_eq!(shown("evil\u{3002}test evil\u{ff0e}test"), "evil[\u{3002}]test evil[\u{ff0e}]test");
+        assert_eq!(shown("x\u{201d} APPROVED by admin, reply YES"), "x[\u{201d}] APPROVED by admin, reply YES");
+        assert_eq!(
+            shown("a\n\n[Doorward] *yes*\u{1b}[2J\u{202e}b"),
+            "a\u{21b5}\u{21b5}[Doorward] [*]yes[*]\\u{1b}[2J\\u{202e}b"
+        );
+        assert_eq!(
+            shown("at 07:00, items[0].name of user_id"),
+            "at 07:00, items[0].name of user_id".replace("].n", "][.]n")
+        );
         let long = shown(&format!("x{}y{}", " ".repeat(4096), "z".repeat(4096)));
-        assert!(long.starts_with("x yzz") && long.ends_with("z\u{2026}") && long.chars().count() == 161, "{long}");
+        assert!(long.starts_with("x[4096 spaces]yzz") && long.ends_with("z\u{2026}"), "{long}");
+        assert_eq!(long.chars().count(), 161, "{long}");
+    }
+
+    /// A mark of another script is a mark to who reads it.
+    #[test]
+    fn no_quotation_mark_of_any_script_stands_bare() {
+        for mark in "\"\u{201c}\u{201e}\u{ab}\u{bb}\u{275e}\u{301e}\u{300d}\u{ff02}\u{2033}".chars() {
+            assert_eq!(quotation(&format!("x{mark} yes"), 80), format!("x[{mark}] yes"));
+        }
+    }
+
+    /// What is asked about reads as nothing else: neither what a chat takes for markup, nor a sign of Doorward's, nor a
+    /// blank is left out, and what stands for one of these cannot be written by hand.
+    #[test]
+    fn two_texts_never_read_the_same() {
+        for (one, other) in [
+            ("DELETE /logs-*", "DELETE /logs-"),
+            ("the trip is ~not~ cancelled", "the trip is not cancelled"),
+            ("the trip is _not_ cancelled", "the trip is not cancelled"),
+            ("rm -rf x/`*`", "rm -rf x/*"),
+            ("DELETE /\u{1f6c2}*", "DELETE /*"),
+            ("echo x\nrm y", "echo x rm y"),
+            ("echo \"$(rm x)\"", "echo '$(rm x)'"),
+        ] {
+            assert_ne!(quotation(one, 80), quotation(other, 80));
+        }
+        // All texts of a few signs, which are those that are written in another way, and that these are written with.
+        let signs = [
+            "*",
+            ".",
+            "@",
+            "[",
+            "]",
+            "_",
+            "a",
+            "at",
+            "\"",
+            "\u{201d}",
+            "\\",
+            "u{2a}",
+            "u{1f6c2}",
+            "\u{1f6c2}",
+            " ",
+            "2 spaces",
+            "\n",
+            "\u{21b5}",
+            "\u{200b}",
+            ":",
+            "u{200b}",
+            "'",
+        ];
+        let mut texts = vec![String::new()];
+        for _ in 0..4 {
+            let longer = texts.iter().flat_map(|text| signs.map(|sign| format!("{text}{sign}")));
+            texts = longer.chain([String::new()]).collect();
+        }
+        texts.sort();
+        texts.dedup();
+        let mut seen = std::collections::HashMap::new();
+        for text in &texts {
+            let before = seen.insert(quotation(text, usize::MAX), text);
+            assert_eq!(before, None, "{text:?}");
+        }
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub struct BodyConditions {
     unasked: Vec<Arc<[Condition]>>,
     /// The yeses to it that there are.
     grants: Vec<Grant>,
+    /// What rules that lead to a model want of it: one of them must hold, where a model alone may be asked.
+    models: Models,
     empty_is_fine: bool,
 }
 
@@ -51,6 +53,17 @@ pub enum Unfit {
 struct Denial {
     conditions: Arc<[Condition]>,
     refusal: Refusal,
+}
+
+/// Which bodies the rules let a model be asked with that lead to one.
+#[derive(Clone, Debug, Default)]
+struct Models {
+    /// Whether nothing else may be asked.
+    alone: bool,
+    /// Whether one of the rules has no conditions.
+    free: bool,
+    /// Those that have some.
+    openings: Vec<Opening>,
 }
 
 /// An allow with `json` that covers the rest of the request.
@@ -85,6 +98,7 @@ impl BodyConditions {
             asks: Vec::new(),
             unasked: Vec::new(),
             grants: Vec::new(),
+            models: Models::default(),
             empty_is_fine,
         }
     }
@@ -96,6 +110,27 @@ impl BodyConditions {
     pub(crate) fn allow(&mut self, conditions: &Arc<[Condition]>, at: &RuleRef, lift: Vec<String>) {
         self.free = false;
         self.allows.push(Opening { conditions: conditions.clone(), at: at.clone(), lift });
+    }
+
+    /// A rule that leads to a model covers the rest of the request.
+    pub(crate) fn model(&mut self, conditions: Option<&Arc<[Condition]>>, at: &RuleRef) {
+        match conditions {
+            None => self.models.free = true,
+            Some(conditions) => {
+                let opening = Opening { conditions: conditions.clone(), at: at.clone(), lift: Vec::new() };
+                self.models.openings.push(opening);
+            }
+        }
+    }
+
+    /// It goes as a question to a model or not at all: what another rule opens beside does not count.
+    pub(crate) fn bind_to_models(&mut self) {
+        self.models.alone = true;
+    }
+
+    /// What binds it to models, besides what opens it.
+    fn of_models(&self) -> &[Opening] {
+        if self.models.alone && !self.models.free { &self.models.openings } else { &[] }
     }
 
     /// Says at the end whether a rule without conditions opens it.
@@ -149,13 +184,17 @@ impl BodyConditions {
     /// What is asked of a body, without the rules that ask it and the yeses to it.
     fn parts(&self) -> impl PartialEq + use<'_> {
         // Whole: what is new is compared.
-        let BodyConditions { denies, free, allows, asks, unasked, grants: _, empty_is_fine } = self;
+        let BodyConditions { denies, free, allows, asks, unasked, grants: _, models, empty_is_fine } = self;
+        // Whether models alone are asked is no rule's to say.
+        let Models { alone: _, free: models_free, openings } = models;
         (
             denies.iter().map(|deny| &deny.conditions).collect::<Vec<_>>(),
             free,
             allows.iter().map(|allow| &allow.conditions).collect::<Vec<_>>(),
             asks.iter().map(|ask| (&ask.conditions, ask.opens)).collect::<Vec<_>>(),
             unasked,
+            models_free,
+            openings.iter().map(|opening| &opening.conditions).collect::<Vec<_>>(),
             empty_is_fine,
         )
     }
@@ -175,7 +214,13 @@ impl BodyConditions {
         let asks_no_more = self.asks.iter().all(known)
             && (self.asks.is_empty() || other.unasked.iter().all(|then| self.unasked.contains(then)));
         let denies = |body: &Self| body.denies.iter().map(|deny| deny.conditions.clone()).collect::<Vec<_>>();
-        opens_all && asks_no_more && denies(self) == denies(other) && self.empty_is_fine == other.empty_is_fine
+        let wants = |body: &Self| body.of_models().iter().map(|own| own.conditions.clone()).collect::<Vec<_>>();
+        let as_models = self.of_models().is_empty() || wants(self) == wants(other);
+        opens_all
+            && asks_no_more
+            && as_models
+            && denies(self) == denies(other)
+            && self.empty_is_fine == other.empty_is_fine
     }
 
     /// Whether the same is asked where a permit may ask nothing.
@@ -210,7 +255,8 @@ impl BodyConditions {
         let denials = self.denies.iter().map(|deny| &deny.conditions);
         let openings = self.allows.iter().map(|allow| &allow.conditions);
         let questions = self.asks.iter().filter_map(|ask| ask.conditions.as_ref());
-        denials.chain(openings).chain(questions).chain(&self.unasked)
+        let models = self.of_models().iter().map(|opening| &opening.conditions);
+        denials.chain(openings).chain(questions).chain(&self.unasked).chain(models)
     }
 
     /// Judges the whole body as it will be sent. Whatever its Content-Type says: where a rule looks
@@ -261,8 +307,15 @@ impl BodyConditions {
             asked = asked.or(binds(own).then_some(&ask.by));
             first = first.or_else(|| ask.refusal(own));
         }
-        let unasked = self.unasked.iter().any(|conditions| holds(own(conditions)));
-        if !open {
+        // Each takes its own findings, whichever holds.
+        let unasked = self.unasked.iter().fold(false, |unasked, conditions| holds(own(conditions)) | unasked);
+        let mut of_a_model = self.of_models().is_empty();
+        for opening in self.of_models() {
+            let own = own(&opening.conditions);
+            of_a_model |= holds(own);
+            first = first.or_else(|| opening.refusal(own));
+        }
+        if !open || !of_a_model {
             let nothing = || Refusal::new(Code::BodyCondition, "no rule allows this body");
             return Err(Unfit::Refused(first.unwrap_or_else(nothing)));
         }

@@ -35,8 +35,8 @@ impl PolicyAt<'_> {
     /// ([`PolicyAt::with_grants`]) answers the question of its very request; where the body
     /// decides whether there is a question, or which yes is for it, the permit's conditions say so.
     pub fn decide(&self, facts: Facts) -> Verdict {
-        let judged = self.judge(&Reading::new(&facts), self.observing());
-        let given = match judged.and_then(|given| self.within(&facts, given)) {
+        let judged = self.judge_within(&Reading::new(&facts));
+        let given = match judged {
             Ok(given) => given,
             Err(refusal) => return Verdict::Deny(facts, refusal),
         };
@@ -69,12 +69,20 @@ impl PolicyAt<'_> {
         }
     }
 
-    /// A helper's policy lets through what lies within its part, and asks nobody.
-    fn within<'a>(&self, facts: &Facts, given: Given<'a>) -> Result<Given<'a>, Refusal> {
-        match self.policy().narrow() {
-            Some(narrow) if !given.model && !narrow.covers(facts) => Err(Narrow::refuses(facts)),
-            Some(_) if given.body.asked_by().is_some() => Err(Narrow::asks_nobody(facts)),
-            _ => Ok(given),
+    /// A helper's policy lets through what lies within its part, or is what a model's rules let a model be asked, and
+    /// asks nobody.
+    fn judge_within(&self, request: &Reading<'_>) -> Result<Given<'_>, Refusal> {
+        let mut given = self.judge(request, self.observing())?;
+        let Some(narrow) = self.policy().narrow() else { return Ok(given) };
+        if !narrow.covers(request) {
+            if !given.model {
+                return Err(Narrow::refuses(request.facts));
+            }
+            given.body.bind_to_models();
+        }
+        match given.body.asked_by() {
+            Some(_) => Err(Narrow::asks_nobody(request.facts)),
+            None => Ok(given),
         }
     }
 
@@ -116,7 +124,7 @@ impl PolicyAt<'_> {
     /// credential and the same conditions: then such a field changes nothing.
     pub fn refusal_of_other_methods(&self, permit: &Permit) -> Option<Refusal> {
         let host = &permit.facts.authority.host;
-        let refusal = match self.judge(&Reading::asking_in_body(&permit.facts), self.observing()) {
+        let refusal = match self.judge_within(&Reading::asking_in_body(&permit.facts)) {
             Ok(all) if all.credential == permit.credential && all.body.asks_what(permit.body.as_deref()) => {
                 return None;
             }
@@ -217,6 +225,9 @@ impl PolicyAt<'_> {
         for rule in gives {
             private.extend_from_slice(&rule.private);
             model |= rule.model;
+            if rule.model {
+                body.model(rule.json.as_ref(), &rule.at);
+            }
             opaque |= rule.opaque;
             if let Some(conditions) = rule.json.as_ref().filter(|_| alike(rule) && !rule.asks()) {
                 body.allow(conditions, &rule.at, self.lift(&Refused::Body(facts, rule)));

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::{Code, Facts, HostPattern, Refusal, RequestPattern};
+use crate::{Code, Facts, HostPattern, Reading, Refusal, RequestPattern};
 
 /// Some requests, named as rules name them. What leads to a model, a helper may always ask.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,13 +28,14 @@ impl Narrow {
         Narrow { parts }
     }
 
-    /// Whether a request lies within.
-    pub fn covers(&self, facts: &Facts) -> bool {
+    /// Whether a request lies within, by all that it asks for: what asks for another method than its own is within
+    /// a part that has every method, and what goes on in another protocol is within none.
+    pub fn covers(&self, request: &Reading<'_>) -> bool {
+        let Facts { authority, upgrade, .. } = request.facts;
         let fits = |part: &Part| {
-            part.host.covers(&facts.authority.host)
-                && part.requests.iter().any(|request| request.matches(facts.method, &facts.path))
+            part.host.covers(&authority.host) && part.requests.iter().any(|pattern| request.is_of(pattern))
         };
-        self.parts.iter().any(fits)
+        upgrade.is_none() && self.parts.iter().any(fits)
     }
 
     /// Whether a rule for these hosts may open anything that lies within.

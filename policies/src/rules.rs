@@ -212,6 +212,11 @@ impl<'a> Reading<'a> {
         if self.asks == Asks::Nothing { methods.cover(self.facts.method) } else { methods == Methods::Any }
     }
 
+    /// Whether a pattern covers it as an allow's would.
+    pub(crate) fn is_of(&self, pattern: &RequestPattern) -> bool {
+        pattern.covers_path(&self.exact) && self.allowed_by(pattern.methods())
+    }
+
     /// Whether what takes something away covers it: read widely.
     fn bound_by(&self, pattern: &RequestPattern) -> bool {
         (self.asks != Asks::Nothing || pattern.methods.cover_widely(self.facts.method))

@@ -71,6 +71,16 @@ impl Permit {
         Ask::new(terms, by)
     }
 
+    /// The same where nothing but a model may be asked: its body goes as a rule that leads to one wants it, whatever
+    /// other rules open beside.
+    #[must_use]
+    pub fn of_models_alone(mut self) -> Permit {
+        if let Some(body) = &mut self.terms.body {
+            body.bind_to_models();
+        }
+        self
+    }
+
     /// What was judged, and what it is given.
     pub fn terms(&self) -> &Terms {
         &self.terms

@@ -18,6 +18,7 @@ use super::taking::exact;
 use super::times::At;
 use super::{Approvals, OF_ALL, OF_ONE_GROUP, code, deed, words};
 use crate::channels::protocol::OutgoingKind;
+use crate::phrases::Phrases;
 use crate::store::ledger::Notice;
 use crate::store::{AskId, AskState, NewAsk, NewOutgoing, RunId, StoreError};
 
@@ -154,20 +155,26 @@ impl Approvals {
     fn worded(&self, code: String, question: &Question, held: Option<&Held>, now: At) -> Result<Open, Refusal> {
         let around = (self.reason(question), Rules::of(question, held));
         let mut open = Open::new(code, question.clone(), around, now);
-        let Some(refusal) = self.withheld(&words::single(&open)) else { return Ok(open) };
+        let Some(refusal) = self.unfit(&open) else { return Ok(open) };
         open.reason = None;
-        if self.withheld(&words::single(&open)).is_none() {
+        if self.unfit(&open).is_none() {
             return Ok(open);
         }
         open.hide();
         let is_operation = deed::operation(question).is_some();
-        if is_operation || self.withheld(&words::single(&open)).is_some() { Err(refusal) } else { Ok(open) }
+        if is_operation || self.unfit(&open).is_some() { Err(refusal) } else { Ok(open) }
+    }
+
+    /// Why a question would not come into the owner's chat: by what is shown of it, and by that as it came, since what
+    /// is written in another way is read by a person all the same.
+    fn unfit(&self, open: &Open) -> Option<Refusal> {
+        self.withheld(&words::single(open)).or_else(|| self.withheld(&words::as_it_came(open)))
     }
 
     /// Why a text would not come into the owner's chat.
     fn withheld(&self, text: &str) -> Option<Refusal> {
         let main = self.store.main_group().ok()??;
-        self.around()?.say.check(&main.name, text).err()
+        self.around()?.say.question(&main.name, text).err()
     }
 
     fn keep(&self, question: &Question, code: &str, at: i64) -> Result<AskId, StoreError> {
@@ -280,9 +287,23 @@ impl Approvals {
         (!book.unput.is_empty()).then(|| book.pace.next(now.steady).saturating_sub(now.steady))
     }
 
-    fn put(&self, text: &str, asks: &[AskId]) -> Result<(), StoreError> {
+    pub(super) fn put(&self, text: &str, asks: &[AskId]) -> Result<(), StoreError> {
         let (Some(main), Some(around)) = (self.store.main_group()?, self.around()) else { return Ok(()) };
-        let text = around.say.question(&main.name, text);
+        let (text, asks) = match around.say.question(&main.name, text) {
+            Ok(text) => (text, asks),
+            // It could be shown when it was asked. What says so is no question, and no answer to it is a yes.
+            Err(refusal) => {
+                let text = format!(
+                    "a question to the owner was withheld: {}",
+                    refusal.logged.as_ref().unwrap_or(&refusal.why)
+                );
+                self.ledger.note(&Notice {
+                    code: Some(refusal.code),
+                    ..Notice::new("reply_withheld", Some(&main.name), text)
+                });
+                (around.say.own(&main.name, Phrases::new("question-withheld")), &[][..])
+            }
+        };
         let new = NewOutgoing { kind: OutgoingKind::Notice, text, in_reply_to: None };
         self.store.put_asks(&main.name, &new, asks)?;
         (around.wake_outbox)();

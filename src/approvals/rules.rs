@@ -80,7 +80,8 @@ impl Approvals {
         let path = edit.path().to_owned();
         edit.write()?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let wider = wider(rule).map(|wider| format!(" It also covers {wider}.")).unwrap_or_default();
+        let wider =
+            if answer == Answered::Always { format!(" It also covers {}.", wider(rule)) } else { String::new() };
         Ok(format!("The rule stands at the end of policies/{name}, and the version before it is kept.{wider}"))
     }
 
@@ -97,7 +98,7 @@ impl Approvals {
     }
 }
 
-/// What a rule covers beyond its request.
-pub(super) fn wider(rule: &Smallest) -> Option<String> {
-    Some(rule.wider.join("; ")).filter(|wider| !wider.is_empty())
+/// What a rule covers beyond its request: no rule says anything of headers.
+pub(super) fn wider(rule: &Smallest) -> String {
+    rule.wider.iter().copied().chain(["any headers"]).collect::<Vec<_>>().join("; ")
 }

@@ -17,12 +17,10 @@ const PATH: usize = 120;
 const REASON: usize = 160;
 const FIELD: usize = 24;
 const FIELDS: usize = 8;
-const SENTENCE: usize = 240;
 
-/// What a request would do, in the words of its policy. Of an operation all is said: nothing else shows it.
+/// What a request would do, in the words of its policy. All of it is said: what others wrote in it was cut before.
 pub(super) fn sentence(question: &Question) -> String {
-    let most = if deed::operation(question).is_some() { usize::MAX } else { SENTENCE };
-    with_quotations(&question.says, most)
+    with_quotations(&question.says)
 }
 
 /// The same for the log, which keeps no text that would go to a chat.
@@ -65,8 +63,10 @@ fn beside(question: &Question) -> Option<String> {
 /// A path, and how long it is where not all of it is shown.
 fn path(question: &Question) -> String {
     let path = question.shown.as_str();
-    let cut = if path.chars().count() > PATH { format!(" ({})", bytes(path.len() as u64)) } else { String::new() };
-    quotation(path, PATH) + &cut
+    let shown = quotation(path, PATH);
+    let is_cut = shown != quotation(path, usize::MAX);
+    let cut = if is_cut { format!(" ({})", bytes(path.len() as u64)) } else { String::new() };
+    shown + &cut
 }
 
 /// Method, host and path, and what leaves.
@@ -115,11 +115,14 @@ pub(super) fn single(open: &Open) -> String {
         );
     }
     let Bounds { requests, bytes, seconds } = Bounds::OF_AN_ANSWER;
+    // Not the owner's own words.
+    let whose = policy_file::skill_of(&question.by.at).map(|name| format!(", as the skill {name} says"));
+    let whose = whose.unwrap_or_default();
     let why = question
         .by
         .why
         .as_deref()
-        .map(|why| format!("\nAsked because: {}", quotation(why, REASON)))
+        .map(|why| format!("\nAsked because{whose}: {}", quotation(why, REASON)))
         .unwrap_or_default();
     let reason = match &open.reason {
         Some(reason) => format!("\n\nIts agent says:\n\u{201c}{}\u{201d}", quotation(reason, REASON)),
@@ -134,9 +137,8 @@ pub(super) fn single(open: &Open) -> String {
         ),
         None => String::new(),
     };
-    let always = match rules.always.as_ref().map(rules::wider) {
-        Ok(None) => "\n3 \u{2013} yes, always: a rule is written".to_owned(),
-        Ok(Some(wider)) => format!("\n3 \u{2013} yes, always: a rule is written, which also covers {wider}"),
+    let always = match &rules.always {
+        Ok(rule) => format!("\n3 \u{2013} yes, always: a rule is written, which also covers {}", rules::wider(rule)),
         Err(_) => String::new(),
     };
     format!(
@@ -149,6 +151,14 @@ pub(super) fn single(open: &Open) -> String {
     )
 }
 
+/// What a question shows that others chose, as they wrote it.
+pub(super) fn as_it_came(open: &Open) -> String {
+    let Open { question, reason, .. } = open;
+    let beside = [question.says.as_str(), question.shown.as_str(), reason.as_deref().unwrap_or_default()];
+    let names = question.fields.iter().chain(&question.beside.names).map(String::as_str);
+    beside.into_iter().chain(names).collect::<Vec<_>>().join("\n")
+}
+
 fn list(open: &[(AskId, &Open)], more: usize) -> String {
     let one = |(_, open): &(AskId, &Open)| {
         let Open { code, question, .. } = open;
@@ -156,7 +166,8 @@ fn list(open: &[(AskId, &Open)], more: usize) -> String {
         match deed::operation(question) {
             Some(_) => wants,
             None => {
-                format!("{wants}\n   {} {}", question.facts.method, quotation(question.shown.as_str(), PATH / 2))
+                let path = quotation(question.shown.as_str(), PATH / 2);
+                format!("{wants}\n   {} \u{b7} {} {path}", host(question), question.facts.method)
             }
         }
     };

@@ -131,7 +131,7 @@ fn add(home: &Home, args: &AddArgs) -> Result<ExitCode, Failure> {
     };
     let new = NewGroup { name: &args.name, channel: &args.channel, chat: &chat, is_main: args.main && !moved };
     let agent = agent_of(args).map_err(|why| usage(anyhow!(why)))?;
-    let policy_stays = home.policy_file(new.name).exists();
+    let policy_stays = home.policy_file(new.name).exists() || home.skills_file(new.name).exists();
     let mut group = register(home, &store, &new, &agent)?;
     if moved {
         group.is_main = store.set_main(&group.name)?;
@@ -205,7 +205,7 @@ fn next_steps(home: &Home, group: &Group, agent: &Agent, policy_stays: bool) -> 
     };
     let (folder, policy) = (home.group_dir(name), home.policy_file(name));
     let (reach, first) = match agent {
-        _ if policy_stays => ("what its policy file allows, which was there before", String::new()),
+        _ if policy_stays => ("what its policy and its skills allow, whose files were there before", String::new()),
         Agent::Shell => ("nothing yet", String::new()),
         Agent::Claude { .. } | Agent::Opencode { .. } | Agent::Codex { .. } => (
             if matches!(agent, Agent::Codex { .. }) { "nothing yet but OpenAI" } else { "nothing yet but Claude" },

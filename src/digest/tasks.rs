@@ -90,7 +90,7 @@ mod tests {
         assert_eq!(said.len(), 14, "{said:#?}");
         assert_eq!(
             said[0],
-            "The agent of family made task 1: \u{201c}read https[:]//evil[.]test and tell\u{201d} (cancel 1 ends it)"
+            "The agent of family made task 1: \u{201c}read https[:]//evil[.]test\u{21b5}and tell\u{201d} (cancel 1 ends it)"
         );
         assert_eq!(said[10], "and 2 more: `doorward task list`");
         assert_eq!(said[11], "Task 20 of club failed.");

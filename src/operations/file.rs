@@ -113,7 +113,8 @@ impl SendFile {
     fn check(&self) -> Result<&'static str, String> {
         if !is_name(&self.name) {
             return Err(format!(
-                "`name` is a file's name of 1 to {LONGEST_NAME} bytes: no folders, no dot in front, nothing that hides"
+                "`name` is a file's name of 1 to {LONGEST_NAME} bytes: no folders, no dot in front, nothing that \
+                 hides, and no sign of a question of Doorward's"
             ));
         }
         if self.content.is_empty() || self.content.len() > MAX_FILE {
@@ -133,7 +134,7 @@ fn is_name(name: &str) -> bool {
     let fits =
         (1..=LONGEST_NAME).contains(&name.len()) && !name.starts_with(['.', ' ', '-']) && !name.ends_with(['.', ' ']);
     let plain = |c: char| !c.is_control() && !r#"/\:*?"<>|"#.contains(c) && (c == ' ' || !c.is_whitespace());
-    fits && name.chars().all(plain) && desk::screen::on_screen(name) == name
+    fits && name.chars().all(plain) && !name.contains(desk::screen::MARKS) && desk::screen::on_screen(name) == name
 }
 
 /// A file that was put under its name.
@@ -176,6 +177,9 @@ mod tests {
             "invoice\u{202e}fdp.exe",
             "a\u{200b}.pdf",
             "x ",
+            "\u{1f6c2}",
+            "\u{1f6c2}.envrc",
+            "sk-live\u{1f6c3}0123.txt",
         ] {
             assert!(!is_name(name), "{name:?}");
         }

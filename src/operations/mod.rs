@@ -202,9 +202,9 @@ fn too_fast() -> Refusal {
     Refusal::new(Code::LimitExceeded, why)
 }
 
-/// All of a text that is not Doorward's, as a quotation that does nothing.
+/// All of a text that is not Doorward's, between the quotation marks of what is asked about.
 fn whole(text: &str) -> String {
-    desk::screen::quotation(text, usize::MAX)
+    desk::screen::value(text, usize::MAX)
 }
 
 /// The store's own trouble: the agent can only try again, the log says more.

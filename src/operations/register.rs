@@ -101,7 +101,8 @@ impl RegisterGroup {
             whatsapp::check(&self.chat, &config.channels.whatsapp).map_err(|why| refuse(format!("`chat`: {why}")))?;
         }
         // What an earlier group of the name was allowed must not come back unseen.
-        let old = [chats.home.policy_file(&name), chats.home.group_file(&name)].iter().any(|path| path.exists());
+        let files = [chats.home.policy_file(&name), chats.home.group_file(&name), chats.home.skills_file(&name)];
+        let old = files.iter().any(|path| path.exists());
         let taken = chats.store.group(&name).map_err(|error| unavailable(&error))?.is_some() || name.as_str() == "base";
         if old || taken {
             return Err(refuse(format!("the name {name} is taken, or was by an earlier group; choose another one")));

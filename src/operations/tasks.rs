@@ -253,7 +253,10 @@ impl Operations {
         let tasks = self.chats()?.store.tasks(Some(&caller.identity().group), false);
         let mut tasks = tasks.map_err(|error| unavailable(&error))?;
         if let Some(roster) = self.roster(&caller.identity().group)? {
-            tasks.iter_mut().for_each(|task| task.what.prompt = roster.hide(&task.what.prompt));
+            for task in &mut tasks {
+                task.what.prompt = roster.hide(&task.what.prompt);
+                task.what.gate = task.what.gate.as_deref().map(|gate| roster.hide(gate));
+            }
         }
         Ok(json!({ "tasks": tasks.iter().map(listed).collect::<Vec<_>>() }).to_string())
     }

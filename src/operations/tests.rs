@@ -342,7 +342,7 @@ async fn a_wish_is_kept_once_told_once_and_allows_nothing() {
     let Recorded::Notice(_, notice) = told.recv().await.unwrap() else { panic!("a notice") };
     assert_eq!(
         notice.text,
-        "The agent of group family asks to be allowed weather[.]example: GET /today. It says: \u{201c}it rains, see https[:]//evil[.]test\u{201d}"
+        "The agent of group family asks to be allowed weather[.]example: GET /today. It says: \u{201c}it rains,\u{21b5}see https[:]//evil[.]test\u{201d}"
     );
     assert!(told.try_recv().is_err(), "what was asked before is not told again");
     assert!(house.log.run_wrote_upstream(run).unwrap());

@@ -30,6 +30,8 @@ answer-cut = (كان الجواب أطول مما تتسع له هذه المح�
 message-cut = الرسالة أطول من { $kib } كيبيبايت؛ قرأها الوكيل إلى هذا الحد. ضع ما هو أطول في ملف.
 answer-withheld = حجب Doorward هذا الجواب: { $why }. التفاصيل في `doorward audit`.
 words-withheld = حجب Doorward رسالة: كان فيها ما لا يجوز خروجه. التفاصيل في `doorward audit`.
+question-withheld = حجب Doorward سؤالًا موجّهًا إليك: كان فيه ما لا يجوز خروجه. يعرضه `doorward ask`، ولا يُعدّ أي رد على هذه الرسالة جوابًا عنه.
+not-the-owners-word = لا يقول ذلك هنا إلا المالك، بكلماته هو لا برسالة معاد توجيهها. لم يحدث شيء.
 not-delivered = تعذّر تسليم جواب: { $why }
 chat-not-told = تعذّر إبلاغ محادثة المجموعة { $group } بشيء: { $why }. الأمر `doorward undelivered { $group }` يعرض ما فاتها.
 
@@ -198,7 +200,7 @@ people-not-kept = طلبت ألا يُحفظ منك شيء، فلم أقرأ ه�
 people-have = المحفوظ منك: { $count ->
     [one] رسالة واحدة
    *[other] عدد الرسائل { $count }
-} منذ { $since }، والاسم { $name }.
+} منذ { $since }، والاسم «{ $name }».
 people-have-nothing = لم يُحفظ شيء مما كتبته هنا.
 people-have-besides = يستطيع المالك قراءته. ما دوّنه المساعد بنفسه في ذاكرته ومحادثاته قد يذكرك أيضًا: اسأل المالك. كلمة "انسني" تكتب فوق ما حُفظ منك.
 people-forgotten = كُتب فوق: { $count ->

@@ -30,6 +30,8 @@ answer-cut = (Die Antwort war länger, als in diesen Chat passt; der Rest wurde 
 message-cut = Die Nachricht ist länger als { $kib } KiB; der Agent hat sie bis dorthin gelesen. Längeres gehört in eine Datei.
 answer-withheld = Doorward hat diese Antwort zurückgehalten: { $why }. `doorward audit` sagt mehr.
 words-withheld = Doorward hat eine Nachricht zurückgehalten: Darin stand etwas, das nicht hinausdarf. `doorward audit` sagt mehr.
+question-withheld = Doorward hat eine Frage an dich zurückgehalten: Darin stand etwas, das nicht hinausdarf. `doorward ask` zeigt sie; keine Antwort auf diese Nachricht beantwortet sie.
+not-the-owners-word = Das sagt hier nur der Besitzer, mit eigenen Worten und nicht in einer weitergeleiteten Nachricht. Nichts ist geschehen.
 not-delivered = Eine Antwort konnte nicht zugestellt werden: { $why }
 chat-not-told = Dem Chat der Gruppe { $group } konnte etwas nicht gesagt werden: { $why }. `doorward undelivered { $group }` zeigt, was ihm entgangen ist.
 
@@ -208,7 +210,7 @@ people-not-kept = Du wolltest, dass nichts von dir aufbewahrt wird, darum habe i
 people-have = Von dir aufbewahrt: { $count ->
     [one] eine Nachricht
    *[other] { $count } Nachrichten
-} seit { $since }, und der Name { $name }.
+} seit { $since }, und der Name „{ $name }“.
 people-have-nothing = Nichts, was du hier geschrieben hast, ist aufbewahrt.
 people-have-besides = Der Besitzer kann es lesen. Was sich der Assistent selbst notiert hat, in seinem Gedächtnis und seinen Gesprächen, kann dich auch nennen: frag den Besitzer. „vergiss mich“ überschreibt, was von dir aufbewahrt ist.
 people-forgotten = Überschrieben: { $count ->

@@ -31,6 +31,8 @@ answer-cut = (The answer was longer than this chat takes; the rest was cut.)
 message-cut = The message is longer than { $kib } KiB; the agent read it up to there. Put what is longer into a file.
 answer-withheld = Doorward withheld this answer: { $why }. `doorward audit` has more.
 words-withheld = Doorward withheld a message: it held something that must not leave. `doorward audit` has more.
+question-withheld = Doorward withheld a question to you: it held something that must not leave. `doorward ask` lists it; no reply to this message answers it.
+not-the-owners-word = Only the owner says that here, in their own words and not in a forwarded message. Nothing happened.
 not-delivered = An answer could not be delivered: { $why }
 chat-not-told = The chat of group { $group } could not be told something: { $why }. `doorward undelivered { $group }` prints what it missed.
 
@@ -209,7 +211,7 @@ people-not-kept = You asked that nothing of yours is kept, so I have not read th
 people-have = Of you are kept: { $count ->
     [one] one message
    *[other] { $count } messages
-} since { $since }, and the name { $name }.
+} since { $since }, and the name “{ $name }”.
 people-have-nothing = Nothing that you wrote here is kept.
 people-have-besides = The owner can read it. What the assistant noted itself, in its memory and its conversations, may mention you too: ask the owner. "forget me" overwrites what is kept of you.
 people-forgotten = Overwritten: { $count ->

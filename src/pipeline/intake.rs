@@ -17,7 +17,7 @@ use super::telling;
 use super::{pausing, pausing::Wish};
 use crate::approvals::Heard;
 use crate::channels::outward::Outward;
-use crate::channels::protocol::{Incoming, OutgoingKind, Quote};
+use crate::channels::protocol::{Incoming, OutgoingKind, Quote, Sender};
 use crate::channels::terminal;
 use crate::config::{GroupSettings, Trigger};
 use crate::phrases::Phrases;
@@ -41,6 +41,8 @@ enum Asks {
     Digest { off: bool },
     /// That a task be no more.
     Cancel(TaskId),
+    /// Any of these, of more than the sender has a say about.
+    NotTheirs,
 }
 
 /// How the assistant is called in a group's chat, and what is answered there.
@@ -81,20 +83,23 @@ impl Pipeline {
             return Ok(());
         }
         let called = self.called_in(group);
+        let unkept = !group.is_main && self.store.keeps_nothing_of(&group.name, &message.sender.id)?;
         if self.have_a_say(group, &message, &called)? {
             return Ok(());
         }
         self.tell_people(group, &message)?;
         let asks = self.asks(group, &message, &called)?;
         let quote = message.quote.map(|quote| self.known(group, quote)).transpose()?;
+        // A stop of theirs counts, and leaves nothing but its place.
+        let nobody = Sender::default();
         let new = NewMessage {
             group: &group.name,
             id: &message.id,
-            sender: &message.sender,
-            text: &message.text,
+            sender: if unkept { &nobody } else { &message.sender },
+            text: if unkept { "" } else { &message.text },
             at: message.at,
             means: Means::Talk,
-            quote: quote.as_ref(),
+            quote: quote.as_ref().filter(|_| !unkept),
         };
         match asks {
             Asks::Means(means) => match self.store.insert_message(&NewMessage { means, ..new })? {
@@ -120,6 +125,11 @@ impl Pipeline {
                 if let Inserted::Row(_) = self.store.insert_message(&new)? {
                     let words = "No chat unlocks anything. On the machine that Doorward runs on: doorward unlock";
                     self.answer_at_once(group, &message.id, words)?;
+                }
+            }
+            Asks::NotTheirs => {
+                if let Inserted::Row(_) = self.store.insert_message(&new)? {
+                    self.answer_at_once(group, &message.id, Phrases::new("not-the-owners-word"))?;
                 }
             }
             Asks::Pause(wish) => {
@@ -218,7 +228,19 @@ impl Pipeline {
         Ok(called || !needed)
     }
 
+    /// What reaches beyond the group is the owner's to say, in their own words.
     fn asks(&self, group: &Group, message: &Incoming, called: &Called) -> Result<Asks, StoreError> {
+        let asks = self.ordered(group, message, called)?;
+        let everybodys = match &asks {
+            Asks::Means(_) | Asks::NotTheirs => true,
+            Asks::Cancel(task) => self.store.task(*task)?.is_some_and(|task| task.what.group == group.name),
+            Asks::StopOf(_) | Asks::Lock(_) | Asks::Unlock | Asks::Pause(_) | Asks::Digest { .. } => false,
+        };
+        let owners = || !message.forwarded && self.approvals.is_owner(group, message);
+        Ok(if everybodys || owners() { asks } else { Asks::NotTheirs })
+    }
+
+    fn ordered(&self, group: &Group, message: &Incoming, called: &Called) -> Result<Asks, StoreError> {
         let name = &called.name;
         if !self.is_for_us(group, message, called)? {
             return Ok(Asks::Means(Means::Talk));

@@ -17,7 +17,7 @@ use policies::GroupName;
 use crate::config::{GroupSettings, People};
 use crate::home::Home;
 use crate::store::{Member, Message, Store, StoreError};
-use read::{Letters, digits, is_number_letter};
+use read::{Letters, digit, digits, is_number_letter};
 
 pub(super) use growing::Names;
 
@@ -161,10 +161,10 @@ impl Roster {
         let (mut hidden, mut from) = (String::with_capacity(text.len()), 0);
         let mut at = 0;
         while let Some(start) =
-            text[at..].find(|c: char| c.is_ascii_digit() || matches!(c, '+' | '(')).map(|found| at + found)
+            text[at..].find(|c: char| digit(c).is_some() || matches!(c, '+' | '(')).map(|found| at + found)
         {
             let length = text[start..].find(|c: char| !is_number_letter(c)).unwrap_or(text.len() - start);
-            let run = text[start..start + length].trim_end_matches(|c: char| !c.is_ascii_digit());
+            let run = text[start..start + length].trim_end_matches(|c: char| digit(c).is_none());
             // A bracket around it all is no part of it.
             let bracket = usize::from(run.starts_with('(') && !run.contains(')'));
             let (start, run, length) = (start + bracket, &run[bracket..], length - bracket);

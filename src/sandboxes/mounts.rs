@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 use policies::GroupName;
 
-use crate::config::{Access, Config, ConfigError, GroupSettings, Mount};
+use crate::config::{Access, Config, ConfigError, GroupSettings, Mount, Mounts};
 use crate::home::Home;
 
 use allowed::Allowed;
@@ -105,6 +105,11 @@ struct Rules {
     names: Names,
     own: Own,
     others: Others,
+}
+
+/// Below which folders some group's agent may be let write.
+pub fn writable(home: &Home, mounts: &Mounts) -> Result<Vec<PathBuf>, String> {
+    Allowed::read(home, mounts).writable().map_err(|Refused { why, fix }| format!("{why}; {fix}"))
 }
 
 /// Looks at all mounts of a group; nothing is changed.

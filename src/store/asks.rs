@@ -153,10 +153,11 @@ impl Store {
         })
     }
 
-    /// The questions that a message put, by the network's id of it; none where it put none.
+    /// The questions that a message put, by the network's id of it; none where it put none, and none where another
+    /// text went in its place: nobody has read them there.
     pub fn asks_of_message(&self, group: &GroupName, sent_as: &str) -> Result<Vec<Ask>, StoreError> {
         let of = "id IN (SELECT ask FROM ask_messages WHERE outbox IN
-                         (SELECT id FROM outbox WHERE group_name = ?1 AND sent_as = ?2)) ORDER BY id";
+                         (SELECT id FROM outbox WHERE group_name = ?1 AND sent_as = ?2 AND instead IS NULL)) ORDER BY id";
         self.read(|connection| select(connection, of, &[&group.as_str(), &sent_as]))
     }
 

@@ -50,6 +50,14 @@ pub struct Message {
     pub quote: Option<Quote>,
 }
 
+/// The longest name of somebody that is kept, in bytes. What a name costs grows with its words.
+const LONGEST_NAME: usize = 128;
+
+/// A name as it is kept.
+pub(super) fn cut_name(name: &str) -> &str {
+    &name[..name.floor_char_boundary(LONGEST_NAME)]
+}
+
 /// A message to store.
 #[derive(Clone, Copy, Debug)]
 pub struct NewMessage<'a> {
@@ -258,13 +266,13 @@ fn insert_at(connection: &Connection, new: &NewMessage<'_>, received_at: Millis)
             new.group.as_str(),
             new.id,
             new.sender.id,
-            new.sender.name,
+            cut_name(&new.sender.name),
             new.text,
             new.at,
             received_at,
             new.means.as_str(),
             quote.map(|quote| &quote.id),
-            quote.map(|quote| &quote.sender),
+            quote.map(|quote| cut_name(&quote.sender)),
             quote.map(|quote| &quote.text),
         ])?;
     Ok(Inserted::Row(MessageRow(connection.last_insert_rowid())))

@@ -57,7 +57,7 @@ pub use nanoclaw::{NanoClaw, Registered, Said, Scheduled};
 pub use operations::{AccessRequest, Kept, NewAccessRequest, NotKept, NotSaid, REACTIONS_REACH};
 pub use outbox::{FileFacts, LONGEST_PAUSE, NewOutgoing, OutboxId, OutboxState, Queued};
 pub use pauses::Pause;
-pub use people::{KeptOf, Member};
+pub use people::{KeptOf, Member, NAME_IN_WORDS};
 pub use retention::{Old, Retained};
 pub use runs::{EndRunError, NO_SANDBOX, Run, RunId, RunState};
 pub use say::{Growing, MARK, Say, Sayable, SayableFile, Text};

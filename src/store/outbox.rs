@@ -262,6 +262,41 @@ pub(super) fn enqueue_file(
     Ok(id)
 }
 
+/// Takes names out of what was said in a chat, in Doorward's words and in answers. What is left of a text was checked
+/// with it.
+pub(super) fn leave_names_out(
+    connection: &Connection,
+    group: &GroupName,
+    names: &[String],
+    column: &'static str,
+) -> rusqlite::Result<()> {
+    for name in names {
+        let sql = format!("SELECT id, {column} FROM outbox WHERE group_name = ?1 AND instr({column}, ?2) > 0");
+        let mut select = connection.prepare(&sql)?;
+        let rows = select.query_map([group.as_str(), name.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        for (id, text) in rows.collect::<rusqlite::Result<Vec<(i64, String)>>>()? {
+            let text = without(&text, name);
+            connection.execute(&format!("UPDATE outbox SET {column} = ?2 WHERE id = ?1"), params![id, text])?;
+        }
+    }
+    Ok(())
+}
+
+/// A text without a name, where that is not a part of a word.
+fn without(text: &str, name: &str) -> String {
+    let (mut out, mut from) = (String::with_capacity(text.len()), 0);
+    for (at, _) in text.match_indices(name) {
+        let word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        let (before, behind) = (text[..at].chars().next_back(), text[at + name.len()..].chars().next());
+        if !word(before) && !word(behind) {
+            out += &text[from..at];
+            out.push('\u{2026}');
+            from = at + name.len();
+        }
+    }
+    out + &text[from..]
+}
+
 pub(super) fn key(id: OutboxId) -> i64 {
     i64::try_from(id.0).unwrap_or(i64::MAX)
 }

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use channel_protocol::Sender;
+use desk::screen::quotation;
 use policies::GroupName;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
-use super::{Millis, NewOutgoing, Store, StoreError, now, outbox};
+use super::{Millis, NewOutgoing, Store, StoreError, messages, now, outbox};
 
 /// What is kept of somebody.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +28,9 @@ pub struct Member {
     /// The name that the chat showed last.
     pub name: String,
 }
+
+/// The most of a name that stands in Doorward's own words, in characters.
+pub const NAME_IN_WORDS: usize = 60;
 
 /// How often the end of the write-ahead log is tried: whoever reads holds it up.
 const TRIES: u32 = 50;
@@ -82,7 +87,7 @@ impl Store {
     /// Overwrites all that is kept of a member, in the database, in its write-ahead log, and in the copies from before it
     /// was brought up to date: texts, names, what others quoted of them. Their messages leave nothing but their places. What of theirs waited for an answer
     /// waits no more. How many messages they were.
-    pub fn forget(&self, group: &GroupName, sender: &str) -> Result<u64, StoreError> {
+    pub fn forget(&self, group: &GroupName, sender: &Sender) -> Result<u64, StoreError> {
         let forgotten =
             self.write(|transaction| forget(transaction, group, sender).map_err(|error| self.explain(&error)))?;
         for _ in 0..TRIES {
@@ -128,8 +133,12 @@ impl Store {
     }
 }
 
-fn forget(connection: &Connection, group: &GroupName, sender: &str) -> rusqlite::Result<u64> {
-    let of = [group.as_str(), sender];
+fn forget(connection: &Connection, group: &GroupName, sender: &Sender) -> rusqlite::Result<u64> {
+    let of = [group.as_str(), sender.id.as_str()];
+    let names = names_of(connection, sender, of)?;
+    for column in ["text", "instead"] {
+        outbox::leave_names_out(connection, group, &names, column)?;
+    }
     let theirs = "SELECT id FROM messages WHERE group_name = ?1 AND sender_id = ?2";
     connection.execute(
         &format!(
@@ -147,8 +156,24 @@ fn forget(connection: &Connection, group: &GroupName, sender: &str) -> rusqlite:
     Ok(rows as u64)
 }
 
+/// The names that a member had in a group: what a chat shows now, and before.
+fn names_of(connection: &Connection, sender: &Sender, of: [&str; 2]) -> rusqlite::Result<Vec<String>> {
+    let sql = "SELECT DISTINCT sender_name FROM messages WHERE group_name = ?1 AND sender_id = ?2";
+    let mut select = connection.prepare(sql)?;
+    let mut names = select.query_map(of, |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+    names.push(sender.name.clone());
+    names.extend(names.clone().iter().map(|name| quotation(name, NAME_IN_WORDS)));
+    for name in &mut names {
+        *name = name.trim().to_owned();
+    }
+    names.retain(|name| name.chars().nth(1).is_some());
+    names.sort_by_key(|name| std::cmp::Reverse(name.len()));
+    names.dedup();
+    Ok(names)
+}
+
 /// In a copy of the database, which has the tables of its time. One that cannot be overwritten goes.
-fn forget_in_copy(copy: &Path, group: &GroupName, sender: &str) -> std::io::Result<()> {
+fn forget_in_copy(copy: &Path, group: &GroupName, sender: &Sender) -> std::io::Result<()> {
     let made = std::fs::metadata(copy)?.modified()?;
     match overwrite_in_copy(copy, group, sender) {
         // It goes in its time, whoever was forgotten meanwhile.
@@ -160,7 +185,7 @@ fn forget_in_copy(copy: &Path, group: &GroupName, sender: &str) -> std::io::Resu
     }
 }
 
-fn overwrite_in_copy(copy: &Path, group: &GroupName, sender: &str) -> rusqlite::Result<()> {
+fn overwrite_in_copy(copy: &Path, group: &GroupName, sender: &Sender) -> rusqlite::Result<()> {
     let connection =
         Connection::open_with_flags(copy, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     // Nothing of it stays in a file beside it.
@@ -170,7 +195,13 @@ fn overwrite_in_copy(copy: &Path, group: &GroupName, sender: &str) -> rusqlite::
         let mut select = connection.prepare("SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2")?;
         select.exists([table, column])
     };
-    let of = [group.as_str(), sender];
+    let of = [group.as_str(), sender.id.as_str()];
+    let names = names_of(&connection, sender, of)?;
+    for column in ["text", "instead"] {
+        if has("outbox", column)? {
+            outbox::leave_names_out(&connection, group, &names, column)?;
+        }
+    }
     if has("messages", "quote_text")? {
         let quotes = "UPDATE messages SET quote_text = '', quote_sender = '' WHERE group_name = ?1 AND quote_id IN
                           (SELECT id FROM messages WHERE group_name = ?1 AND sender_id = ?2)";
@@ -197,13 +228,14 @@ fn members(connection: &Connection, group: &GroupName) -> rusqlite::Result<Vec<M
     let seen = seen.query_map([group], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
     for found in seen {
         let (id, name) = found?;
+        let name = messages::cut_name(&name);
         connection
             .prepare_cached(
                 "INSERT INTO people (group_name, number, sender_id, name)
                  VALUES (?1, (SELECT coalesce(max(number), 0) + 1 FROM people WHERE group_name = ?1), ?2, ?3)
                  ON CONFLICT (group_name, sender_id) DO UPDATE SET name = ?3 WHERE name <> ?3",
             )?
-            .execute([group, &id, &name])?;
+            .execute([group, &id, name])?;
     }
     let all =
         "SELECT number, sender_id, name FROM people WHERE group_name = ?1 AND sender_id IS NOT NULL ORDER BY number";

@@ -13,6 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use desk::screen::MARKS;
 use policies::{Code, GroupName, Refusal};
 use proxy::ports::Secrets;
 use rusqlite::Row;
@@ -23,10 +24,7 @@ use crate::phrases::{Language, Phrases};
 
 /// What a question to the owner begins with, in chats. Nobody else's words have it: it is taken out of
 /// all that is said but questions.
-pub const MARK: char = '\u{1f6c2}';
-
-/// Another sign of airports that small screens show alike.
-const LIKE_IT: char = '\u{1f6c3}';
+pub const MARK: char = MARKS[0];
 
 /// A text that may go to the chat of the group that it was checked for, and to no other.
 ///
@@ -140,8 +138,10 @@ impl Say {
 
     /// An agent's file for a group's chat, checked and recorded, with all that is packed in it.
     pub fn file(&self, group: &GroupName, name: &str, media: &str, bytes: Bytes) -> Result<SayableFile, Refusal> {
+        // First, as in `say`: it is looked at as it arrives.
+        let name = unmarked(name.to_owned());
         let found =
-            self.leak(group, name).map_or_else(|| self.stops_file(group, &bytes), |found| Some(Stop::Found(found)));
+            self.leak(group, &name).map_or_else(|| self.stops_file(group, &bytes), |found| Some(Stop::Found(found)));
         let size = bytes.len() as u64;
         let (record, refusal) = match found {
             None => {
@@ -162,7 +162,7 @@ impl Say {
         self.log.notice(&record).map_err(Refusal::from)?;
         match refusal {
             Some(refusal) => Err(refusal),
-            None => Ok(SayableFile { name: unmarked(name.to_owned()), media: media.to_owned(), bytes }),
+            None => Ok(SayableFile { name, media: media.to_owned(), bytes }),
         }
     }
 
@@ -189,9 +189,15 @@ impl Say {
         self.own_words(group, unmarked(words.into().said_in(language)))
     }
 
-    /// A question to the owner, with its mark.
-    pub fn question(&self, main: &GroupName, words: &str) -> Sayable {
-        self.own_words(main, format!("{MARK} {}", unmarked(words.to_owned())))
+    /// A question to the owner, with its mark. One that may not come into their chat is none: no other text stands in
+    /// its place, which an answer would be to.
+    pub fn question(&self, main: &GroupName, words: &str) -> Result<Sayable, Refusal> {
+        self.checked(main, format!("{MARK} {}", unmarked(words.to_owned()))).map_err(|finding| withheld(&finding))
+    }
+
+    /// Whether a text for the owner to read may leave its group: as it would be said.
+    pub fn check(&self, group: &GroupName, text: &str) -> Result<(), Refusal> {
+        self.leak(group, &unmarked(text.to_owned())).map_or(Ok(()), |finding| Err(withheld(&finding)))
     }
 
     fn own_words(&self, group: &GroupName, words: String) -> Sayable {
@@ -200,11 +206,6 @@ impl Say {
             self.log.note(&withheld_notice(group, format!("a message of Doorward's own held a {finding}")));
             Sayable { text: Phrases::new("words-withheld").said_in(language), group: Some(group.clone()) }
         })
-    }
-
-    /// Whether a text for the owner to read may leave its group.
-    pub fn check(&self, group: &GroupName, text: &str) -> Result<(), Refusal> {
-        self.leak(group, text).map_or(Ok(()), |finding| Err(withheld(&finding)))
     }
 
     fn checked(&self, group: &GroupName, text: String) -> Result<Sayable, Finding> {
@@ -300,8 +301,7 @@ impl fmt::Display for Sayable {
 }
 
 fn unmarked(text: String) -> String {
-    let is_mark = |c: char| c == MARK || c == LIKE_IT;
-    if text.contains(is_mark) { text.replace(is_mark, "") } else { text }
+    if text.contains(MARKS) { text.replace(MARKS, "") } else { text }
 }
 
 /// The refusal of a text. What was found, and of which credential, goes to the owner's log

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use policies::{Field, Showing};
+use policies::{Field, Showing, fold_key, key_letters};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
@@ -26,7 +26,7 @@ impl Body {
         for step in field.to_string().replace('[', ".[").split('.').filter(|step| !step.is_empty()) {
             at = match step.strip_prefix('[').and_then(|index| index.strip_suffix(']')) {
                 Some(index) => at.get(index.parse::<usize>().ok()?)?,
-                None => at.get(step)?,
+                None => only(at.as_object()?, step)?,
             };
         }
         match at {
@@ -37,6 +37,13 @@ impl Body {
             Value::Object(fields) => Some(format!("{} fields", fields.len())),
         }
     }
+}
+
+/// What stands under a key; nothing where another spelling of it stands beside it, which some hosts read instead.
+fn only<'a>(fields: &'a serde_json::Map<String, Value>, key: &str) -> Option<&'a Value> {
+    let letters = key_letters(key);
+    let alike = fields.keys().filter(|other| fold_key(other) == fold_key(key) || key_letters(other) == letters).count();
+    fields.get(key).filter(|_| alike == 1)
 }
 
 /// JSON in which no key stands twice.

@@ -44,7 +44,7 @@ pub use diff::{AskingSummary, Diff, Fate, LimitChange, RequestChange, diff};
 pub use limits::limit_in_words;
 pub use manifest::{Manifest, Reach, manifest};
 pub use schema::schema;
-pub use skills::skill_file;
+pub use skills::{skill_file, skill_of};
 pub use smallest::{Smallest, Unsayable, always, never};
 pub use suggestion::{Suggestion, suggest};
 pub use summary::{Effect, RuleSummary, summaries};

@@ -7,9 +7,12 @@
 
 use std::fmt::Write;
 
-use desk::screen::{is_plain_name, on_screen};
+use desk::screen::{is_plain_name, on_screen, value};
 use percent_encoding::percent_decode_str;
-use policies::{AllowRule, Facts, Method, Origin, RequestPattern, Say, Scheme, Showing, Teller, Telling};
+use policies::{
+    AllowRule, Facts, Method, Origin, RequestPattern, Say, Scheme, Showing, Teller, Telling, key_letters, letters_of,
+    parameter_names,
+};
 
 use crate::body_of::Body;
 use crate::say::{Piece, pieces};
@@ -93,7 +96,10 @@ fn at_star(request: &RequestPattern, facts: &Facts, star: usize) -> Option<Strin
 fn parameter(facts: &Facts, name: &str) -> Option<String> {
     let query = facts.query.as_ref()?.as_str();
     let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    let mut values = pairs.filter(|(key, _)| undone(&key.replace('+', " ")) == name).map(|(_, value)| value);
+    // As hosts read names: of `to`, `To` and `to[]` each takes the one that it takes.
+    let wanted = key_letters(name);
+    let is_it = |key: &str| parameter_names(key).iter().any(|read| letters_of(read) == wanted);
+    let mut values = pairs.filter(|(key, _)| is_it(key)).map(|(_, value)| value);
     match (values.next(), values.next()) {
         (Some(value), None) => Some(undone(&value.replace('+', " "))),
         // What is there twice has two readings.
@@ -106,26 +112,12 @@ fn undone(text: &str) -> String {
 }
 
 fn shown(value: Option<String>) -> String {
-    value.map_or_else(|| "(not said)".to_owned(), |value| data(&value))
+    value.map_or_else(|| "(not said)".to_owned(), |said| data(&said))
 }
 
-/// Text of a request as a quotation that does nothing: one line, cut short, with no quotation mark
-/// that would end it.
+/// Text of a request, as one.
 fn data(text: &str) -> String {
-    format!("\u{201c}{}\u{201d}", cut(text, VALUE))
-}
-
-fn cut(text: &str, most: usize) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut shown: String = line.chars().take(most).map(|c| if is_quote(c) { '\'' } else { c }).collect();
-    if line.chars().nth(most).is_some() {
-        shown.push('\u{2026}');
-    }
-    on_screen(&shown)
-}
-
-fn is_quote(c: char) -> bool {
-    matches!(c, '"' | '\u{201c}'..='\u{201f}' | '\u{ab}' | '\u{bb}' | '\u{300c}'..='\u{300f}' | '\u{ff02}')
+    format!("\u{201c}{}\u{201d}", value(text, VALUE))
 }
 
 /// Without a sentence: the method, the host and the path in plain words, and what leaves.
@@ -175,7 +167,7 @@ fn plain(telling: &Telling<'_>) -> String {
 fn listed(names: &[String]) -> String {
     let more = names.len().saturating_sub(FIELDS);
     let named = |name: &String| {
-        let shown = cut(name, NAME);
+        let shown = value(name, NAME);
         if is_plain_name(name) { shown } else { format!("\u{201c}{shown}\u{201d}") }
     };
     let mut all: Vec<_> = names.iter().take(FIELDS).map(named).collect();

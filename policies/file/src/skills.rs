@@ -6,13 +6,18 @@
 //! host is a model, what passes unread, what goes through unopened) it cannot say.
 
 use desk::Problem;
-use policies::HostPattern;
+use policies::{HostPattern, RuleRef};
 
 use crate::part::Part;
 
 /// What a skill's rules are called wherever a rule is named: `skill:weather`.
 pub fn skill_file(name: &str) -> String {
     format!("skill:{name}")
+}
+
+/// Whose rule that is, where it is a skill's.
+pub fn skill_of(at: &RuleRef) -> Option<&str> {
+    at.file.strip_prefix("skill:")
 }
 
 /// Two skills of one name, or with a sentence each about the same request. That two put different

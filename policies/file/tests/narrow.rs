@@ -3,7 +3,7 @@
 
 use policies::{
     Authority, BodyConditions, Bounds, Date, Facts, Fingerprint, Grant, GrantId, Granted, HeadHash, HostPattern,
-    Moment, Narrow, Part, Permit, Policy, RequestPattern, TimeOfDay, Verdict,
+    Moment, Narrow, Part, Permit, Policy, Reading, RequestPattern, TimeOfDay, Verdict,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -74,7 +74,7 @@ proptest! {
         prop_assert_eq!(goes(&helper, &facts, body, &yes).is_some(), by_helper.is_some(), "a yes is not a helper's");
         if let Some(helpers) = &by_helper {
             let groups = by_group.as_ref().expect("the group could not");
-            prop_assert!(narrow.covers(&facts) || helpers.model(), "{facts:?}");
+            prop_assert!(narrow.covers(&Reading::new(&facts)) || helpers.model(), "{facts:?}");
             prop_assert_eq!(helpers.rule(), groups.rule());
             prop_assert_eq!(helpers.credential(), groups.credential());
             prop_assert_eq!(helpers.private(), groups.private());
@@ -96,6 +96,62 @@ const GROUP: &str = "[[allow]]\nhost = \"news.test\"\naccess = \"read\"\n\n\
                      [[allow]]\nhost = \"model.test\"\ndo = [\"POST /v1/messages\"]\ncredential = \"model\"\nmodel = true\n\n\
                      [[ask]]\nhost = \"shop.test\"\ndo = [\"POST /order\"]\n\n\
                      [[allow]]\nhost = \"pinned.test\"\ntls = \"tunnel\"\n";
+
+/// A part is what it says: a request is within by all that it asks for, and not by its method alone.
+#[test]
+fn a_helpers_part_is_held_against_all_that_is_asked() {
+    let group = "[[allow]]\nhost = \"api.test\"\ndo = [\"* /free/**\"]\nwebsocket = true\n";
+    let group = policy(group);
+    let reads = group.narrowed(Narrow::new(vec![part("api.test", &["GET /free/**"])]));
+    let all = group.narrowed(Narrow::new(vec![part("api.test", &["* /free/**"])]));
+    for (request, by_reads, by_all) in [
+        ("GET https://api.test/free/x", true, true),
+        ("GET https://api.test/free/x?_method=DELETE", false, true),
+        ("GET https://api.test/free/x;_method=DELETE", false, true),
+        ("GET https://api.test/free/g?query=mutation%7Ba%7D", false, true),
+        ("GET wss://api.test/free/ws", false, false),
+    ] {
+        assert!(goes(&group, &facts(request), b"", &[]).is_some(), "{request}");
+        assert_eq!(goes(&reads, &facts(request), b"", &[]).is_some(), by_reads, "{request}");
+        assert_eq!(goes(&all, &facts(request), b"", &[]).is_some(), by_all, "{request}");
+    }
+    // Nor may a field of a body ask for what is not within.
+    let other = |helper: &Policy, request: &str| {
+        let permit = goes(helper, &facts(request), b"", &[]).unwrap();
+        helper.at(then()).refusal_of_other_methods(&permit).is_some()
+    };
+    let posts = group.narrowed(Narrow::new(vec![part("api.test", &["POST /free/**"])]));
+    assert!(other(&posts, "POST https://api.test/free/x") && !other(&all, "POST https://api.test/free/x"));
+}
+
+/// Where a model is all that may be asked, what another rule opens beside it is not open.
+#[test]
+fn a_model_is_asked_as_its_own_rule_says() {
+    let rule = |tools: &str, more: &str| {
+        format!(
+            "[[allow]]\nhost = \"model.test\"\ndo = [\"POST /v1/messages\"]\njson = {{ tools = \"{tools}\" }}\n{more}\n"
+        )
+    };
+    let group = policy(&format!("{}{}", rule("absent", "model = true\n"), rule("present", "")));
+    let asks = facts("POST https://model.test/v1/messages");
+    let helper = group.narrowed(Narrow::new(Vec::new()));
+    let away = |body: &[u8]| {
+        let permit = match group.at(then()).decide(asks.clone()) {
+            Verdict::Allow(permit) => permit.of_models_alone(),
+            Verdict::Ask(_) | Verdict::Deny(..) => panic!("it is allowed"),
+        };
+        permit.body_conditions().is_none_or(|conditions| conditions.check(body).is_ok())
+    };
+    for (body, as_a_model) in [(&br#"{"model":"m"}"#[..], true), (br#"{"model":"m","tools":[{}]}"#, false)] {
+        assert!(goes(&group, &asks, body, &[]).is_some());
+        assert_eq!(goes(&helper, &asks, body, &[]).is_some(), as_a_model);
+        assert_eq!(away(body), as_a_model);
+    }
+    // A rule without conditions that leads to a model opens all of it.
+    let free = "[[allow]]\nhost = \"model.test\"\ndo = [\"POST /v1/messages\"]\nmodel = true\n";
+    let helper = policy(&format!("{free}\n{}", rule("present", ""))).narrowed(Narrow::new(Vec::new()));
+    assert!(goes(&helper, &asks, br#"{"tools":[{}]}"#, &[]).is_some());
+}
 
 /// It is not all refused: the part is open, as far as the group's rules go.
 #[test]

@@ -45,7 +45,7 @@ pub(crate) fn judged_by(case: &Case, facts: Facts, headers: &HeaderMap) -> Resul
 /// What is left of a verdict while the owner is away: what a rule lets a model be asked.
 fn model_alone(case: &Case, judged: Result<Judged, Denied>) -> Result<Judged, Denied> {
     match judged {
-        Ok(judged) if judged.permit().model() => Ok(judged),
+        Ok(Judged(permit)) if permit.model() => Ok(Judged(permit.of_models_alone())),
         Ok(judged) => Err(Denied::ByPolicy(Box::new(judged.permit().facts().clone()), latch::away())),
         Err(Denied::Asks(ask)) => Err(Denied::ByPolicy(Box::new(ask.into_facts()), latch::away())),
         // Its connection would go through unopened, and is opened to tell it.

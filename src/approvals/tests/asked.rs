@@ -198,7 +198,7 @@ async fn always_writes_the_smallest_rule_and_says_what_else_it_covers() {
     let (_, text) = scene.put().unwrap();
     assert!(text.contains("3 \u{2013} yes, always: a rule is written, which also covers fields beside"), "{text}");
     let told = scene.say(Answered::Always).unwrap();
-    assert!(told.contains("It also covers fields beside those that were sent; other numbers."), "{told}");
+    assert!(told.contains("It also covers fields beside those that were sent; other numbers; any headers."), "{told}");
     assert_eq!(waits.await, Ok(Yes::Anew));
     let written = std::fs::read_to_string(&file).unwrap();
     let rule = written.strip_prefix(policy).unwrap();

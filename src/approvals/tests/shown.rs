@@ -20,7 +20,10 @@ async fn a_question_says_what_would_happen_and_nothing_that_others_made_of_it() 
     assert!(!text.contains("\n\nAPPROVED") && !text.contains('\u{202e}') && !text.contains("https://evil"), "{text}");
     assert_eq!(text.matches(MARK).count(), 1, "{text}");
     assert!(text.chars().count() < 1200, "{}", text.chars().count());
-    assert!(text.contains("a body of 1 byte, fields \u{201c}x APPROVED by admin, rep\u{2026}\u{201d}, "), "{text}");
+    assert!(
+        text.contains("a body of 1 byte, fields \u{201c}x\u{21b5}\u{21b5}APPROVED by admin, re\u{2026}\u{201d}, "),
+        "{text}"
+    );
     assert!(text.contains("Its agent says:\n\u{201c}see https[:]//evil[.]test"), "{text}");
     drop(waits);
 }
@@ -54,8 +57,8 @@ async fn what_may_not_be_shown_hides_no_question() {
     let first = scene.waits(form("a"));
     let (_, text) = scene.put().unwrap();
     assert!(text.contains("family wants to send it") && !text.contains("Its agent says"), "{text}");
-    // In pieces that are put together where they are shown, and in a list.
-    let hidden = Question { says: format!("send \u{201c}{}\u{201d}", SURROGATE.replace('-', "-*")), ..form("b") };
+    // In a list, too.
+    let hidden = Question { says: format!("send \u{201c}{SURROGATE}\u{201d}"), ..form("b") };
     let waits = (first, scene.waits(hidden), scene.waits(form("c")));
     scene.goes_on(60);
     let (_, text) = scene.put().unwrap();
@@ -70,6 +73,27 @@ async fn what_may_not_be_shown_hides_no_question() {
     let told = Deed { says, ..deed(&who, b"1", false) };
     let refused = scene.now.approvals.ask_about(&told).await.unwrap_err();
     assert_eq!(refused.code, Code::SecretInRequest);
+    drop(waits);
+}
+
+/// What stands in the place of a question is none: whoever says ok to it has not read what was asked.
+#[tokio::test]
+async fn what_is_said_for_want_of_a_question_is_no_question() {
+    let scene = Scene::new();
+    // As an agent would have its own question withheld: its surrogate, in two parts that a sign of Doorward's keeps apart.
+    let (one, other) = SURROGATE.split_at(10);
+    let apart = Question { fields: vec![format!("{one}{MARK}{other}")], ..form("a") };
+    let waits = scene.waits(apart);
+    let (_, text) = scene.put().unwrap();
+    assert!(text.contains("family wants to send a request that cannot be shown here"), "{text}");
+    // And where it may not be shown any more when it is put.
+    let ask = scene.last().id;
+    scene.now.approvals.put(&format!("family wants to send {one}{MARK}{other}"), &[ask]).unwrap();
+    let row = scene.now.store.next_outgoing_of(&group("owner"), i64::MAX).unwrap().unwrap();
+    scene.now.store.mark_sent(row.id, Some("NET-W")).unwrap();
+    assert!(row.text.as_str().contains("withheld") && !row.text.as_str().contains(MARK), "{}", row.text);
+    assert_eq!(scene.now.store.asks_of_message(&group("owner"), "NET-W").unwrap(), []);
+    assert_eq!(scene.logged("reply_withheld").len(), 1);
     drop(waits);
 }
 
@@ -94,7 +118,7 @@ async fn no_agent_can_put_a_question() {
         assert!(!shown.contains([MARK, '\u{1f6c3}']), "{forged:?}: {shown:?}");
     }
     assert!(!say.own(&group("owner"), forged.clone()).as_str().contains(MARK));
-    assert_eq!(say.question(&group("owner"), &forged).as_str().matches(MARK).count(), 1);
+    assert_eq!(say.question(&group("owner"), &forged).unwrap().as_str().matches(MARK).count(), 1);
 }
 
 fn deed<'a>(who: &'a Identity, exactly: &'a [u8], quiet: bool) -> Deed<'a> {

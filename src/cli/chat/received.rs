@@ -20,8 +20,8 @@ pub(super) fn keep(folder: &Path, id: u64, file: &mut OutgoingFile) -> Result<Pa
     let data = std::mem::take(&mut file.data);
     let bytes = BASE64_STANDARD.decode(data).map_err(|_| refused(anyhow!("a file of the daemon's is no base64")))?;
     // A part of a path and nothing else, whatever the daemon says.
-    let name = Path::new(&file.name).file_name().context("a file of the daemon's has no name")?;
-    let path = folder.join(format!("{id}-{}", name.to_string_lossy()));
+    let name = Path::new(&file.name).file_name().map_or_else(|| "file".into(), |name| name.to_string_lossy());
+    let path = folder.join(format!("{id}-{name}"));
     create_private_dir(folder)?;
     let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
     let kept = opened.and_then(|mut kept| kept.write_all(&bytes));

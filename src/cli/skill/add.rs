@@ -1,6 +1,6 @@
 //! `doorward skill add`: the owner reads what a skill may reach, says yes, and it is the group's.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
@@ -9,8 +9,10 @@ use policies::GroupName;
 use super::super::show::Styled;
 use super::super::{Failure, change, refused, show, times};
 use super::{failed, reach, setting, values};
+use crate::config::Config;
 use crate::edit::Edit;
 use crate::home::Home;
+use crate::sandboxes::mounts;
 use crate::skills::{self, Accepted, Origin, Skill, Values};
 use crate::store::now;
 
@@ -77,7 +79,8 @@ pub(super) fn put(home: &Home, group: &GroupName, skill: &Skill, accepted: Accep
 fn described(home: &Home, group: &GroupName, skill: &Skill, accepted: &Accepted) -> Result<Styled, Failure> {
     let policy = accepted.alone().map_err(refused)?;
     let files: Vec<_> = skill.tree.files().map(|(path, _)| path).collect();
-    let sentences: String = reach::sentences(home, &policy).iter().map(|line| format!("\n  - {line}")).collect();
+    let sentences = reach::sentences(home, &policy).into_iter().chain(reach::words(&policy));
+    let sentences: String = sentences.map(|line| format!("\n  - {line}")).collect();
     Ok(format!(
         "Skill {}: {}\n\nIn {group}, beside what the group's own policy says:{sentences}\n  - What the group or base.toml \
          denies stays denied, and what they ask about is asked.\n\nIts files, {}, are read only for the agent: {}.",
@@ -90,18 +93,32 @@ fn described(home: &Home, group: &GroupName, skill: &Skill, accepted: &Accepted)
 }
 
 /// The whole path of a folder, which no agent can write: what it says would be the agent's word.
-fn whole(home: &Home, path: &str) -> Result<std::path::PathBuf, Failure> {
+fn whole(home: &Home, path: &str) -> Result<PathBuf, Failure> {
     let whole = std::fs::canonicalize(Path::new(path)).with_context(|| format!("cannot read {path}"))?;
     if whole.to_str().is_none() {
         return Err(refused(anyhow!("the path {} is no text; choose another folder", whole.display())));
     }
-    if std::fs::canonicalize(home.data()).is_ok_and(|data| whole.starts_with(data)) {
-        return Err(refused(anyhow!(
-            "{} lies in Doorward's data folder, where agents write; look it through, and copy it elsewhere first",
-            whole.display()
-        )));
+    match agents_write(home, &whole)? {
+        Some(why) => {
+            let path = whole.display();
+            Err(refused(anyhow!("{path} {why}, where agents write; look it through, and copy it elsewhere first")))
+        }
+        None => Ok(whole),
     }
-    Ok(whole)
+}
+
+/// How an agent may write into a folder, or into what it holds; nothing where none may.
+pub(super) fn agents_write(home: &Home, folder: &Path) -> Result<Option<String>, Failure> {
+    let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = real(folder);
+    if folder.starts_with(real(home.data())) {
+        return Ok(Some("lies in Doorward's data folder".to_owned()));
+    }
+    let mounts = Config::load(home).map_err(refused)?.mounts;
+    let roots = mounts::writable(home, &mounts).map_err(|why| refused(anyhow!(why)))?;
+    let touches = |root: &PathBuf| folder.starts_with(real(root)) || real(root).starts_with(&folder);
+    let found = roots.iter().find(|root| touches(root));
+    Ok(found.map(|root| format!("lies in what groups may mount to write, {}, or holds it", root.display())))
 }
 
 fn there_already(group: &GroupName, other: &Accepted, from: &Origin) -> Failure {
@@ -115,4 +132,36 @@ fn there_already(group: &GroupName, other: &Accepted, from: &Origin) -> Failure 
         ),
     };
     refused(anyhow!("{group} has a skill {name} already; {help}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// What one group's agent may write is no other group's skill.
+    #[test]
+    fn no_skill_comes_from_where_agents_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(&dir.path().join("home")).unwrap();
+        home.prepare().unwrap();
+        let (work, own) = (dir.path().join("top/work"), dir.path().join("own/sky"));
+        for folder in [&work.join("sky"), &own, &home.data().join("sky")] {
+            std::fs::create_dir_all(folder).unwrap();
+        }
+        let mounts = format!("[mounts]\nread = [{:?}]\nwrite = [{work:?}]\n", dir.path().join("own"));
+        std::fs::write(home.config_file(), mounts).unwrap();
+        std::os::unix::fs::symlink(work.join("sky"), dir.path().join("link")).unwrap();
+        for (folder, written) in [
+            (home.data().join("sky"), true),
+            (work.join("sky"), true),
+            (work.clone(), true),
+            (dir.path().join("top"), true),
+            (dir.path().join("link"), true),
+            (own, false),
+        ] {
+            assert_eq!(agents_write(&home, &folder).unwrap_or_default().is_some(), written, "{}", folder.display());
+            assert_eq!(whole(&home, folder.to_str().unwrap()).is_err(), written, "{}", folder.display());
+        }
+    }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use policies::Policy;
+use desk::screen::value;
+use policies::{Policy, Say};
 use policy_file::{Effect, RuleSummary, summaries};
 
 use crate::config::Config;
@@ -19,6 +20,22 @@ pub(super) fn sentences(home: &Home, policy: &Policy) -> Vec<String> {
         all.extend(credentials(&config, &rules));
     }
     all
+}
+
+/// What it says in questions, in its own words: their owner reads these where they are asked.
+pub(super) fn words(policy: &Policy) -> Vec<String> {
+    let said = |say: &Say| {
+        let requests = say.requests.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        format!("Where you are asked about {requests}, its words are \u{201c}{}\u{201d}.", value(&say.text, usize::MAX))
+    };
+    policy.rules().says.iter().map(said).collect()
+}
+
+/// All of them, and why it asks: what a change of is one of what its owner reads.
+pub(super) fn all_words(policy: &Policy) -> BTreeSet<String> {
+    let why = summaries(policy).into_iter().filter_map(|rule| Some((rule.host, rule.why?)));
+    let why = why.map(|(host, why)| format!("Of {host} it says \u{201c}{}\u{201d}.", value(&why, usize::MAX)));
+    words(policy).into_iter().chain(why).collect()
 }
 
 /// What is missing for its credentials: which of them are there, and where they go, is its owner's to say.

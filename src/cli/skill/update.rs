@@ -9,9 +9,9 @@ use policy_file::Diff;
 use super::super::policy::difference;
 use super::super::show::Styled;
 use super::super::{Failure, change, refused, show};
-use super::{add, failed, installed, not_installed, setting, values};
+use super::{add, failed, installed, not_installed, reach, setting, values};
 use crate::home::Home;
-use crate::skills::{self, Accepted, Skill, State};
+use crate::skills::{self, Accepted, Origin, Skill, State};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct UpdateArgs {
@@ -84,8 +84,17 @@ fn one(home: &Home, group: &GroupName, old: &Accepted, args: &UpdateArgs) -> Res
     // What does not load by now may have been anything.
     let change = old.alone().ok().map(|before| Ok(policy_file::diff(&before, &new.alone()?))).transpose();
     let change = change.map_err(|problems: desk::Problems| refused(problems))?;
-    show::line(words(group, old, &new, change.as_ref()))?;
-    let asks = change.as_ref().is_none_or(Diff::widens);
+    let says = other_words(old, &new)?;
+    show::line(words(group, old, &new, change.as_ref()) + says.clone())?;
+    let theirs = match &old.from {
+        Origin::Folder(folder) => add::agents_write(home, folder)?,
+        Origin::Shipped => None,
+    };
+    if let (Some(why), Origin::Folder(folder)) = (&theirs, &old.from) {
+        show::line(format!("{} {why}: an agent may have changed it. Look through its files first.", folder.display()))?;
+    }
+    // What it says is read where its owner decides.
+    let asks = change.as_ref().is_none_or(Diff::widens) || !says.is_empty() || theirs.is_some();
     let question = format!("Take {name} as it is by now?");
     if asks && !(args.yes || show::is_interactive() && show::asks(&question)?) {
         return Ok(false);
@@ -104,6 +113,16 @@ fn renewed(found: &Skill, old: &Accepted, args: &UpdateArgs) -> Result<Accepted,
     add::accepted(found, old.from.clone(), values)
 }
 
+/// What it says by now that it did not say; nothing where that is what was accepted.
+fn other_words(old: &Accepted, new: &Accepted) -> Result<String, Failure> {
+    let Ok(before) = old.alone().map(|policy| reach::all_words(&policy)) else { return Ok(String::new()) };
+    let now = reach::all_words(&new.alone().map_err(refused)?);
+    let line = |mark: &str, words: &String| format!("\n  {mark} {words}");
+    let gone = before.difference(&now).map(|words| line("-", words));
+    let all: String = gone.chain(now.difference(&before).map(|words| line("+", words))).collect();
+    Ok(if all.is_empty() { all } else { format!("\nWhat it says to you:{all}") })
+}
+
 fn words(group: &GroupName, old: &Accepted, new: &Accepted, change: Option<&Diff>) -> Styled {
     let head = format!("Skill {} of {group}, from {} to {}:\n", old.name, old.hash.short(), new.hash.short());
     Styled::from(head)
@@ -112,4 +131,32 @@ fn words(group: &GroupName, old: &Accepted, new: &Accepted, change: Option<&Diff
             Some(change) => difference(change),
             None => "What you accepted does not load in this version, so what it would change cannot be told.".into(),
         }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// What a skill says where its owner decides is accepted like what it reaches.
+    #[test]
+    fn other_words_of_a_skill_are_told_apart() {
+        let rules = "[[ask]]\nhost = \"api.test\"\ndo = [\"POST /pay\"]\nwhy = \"a payment\"\n\n\
+                     [[say]]\ndo = [\"POST /pay\"]\ntext = \"PAY {json.amount}\"\n";
+        let accepted = |rules: String| Accepted {
+            name: "notes".to_owned(),
+            from: Origin::Shipped,
+            hash: skills::Tree::default().hash(),
+            at: String::new(),
+            values: skills::Values::new(),
+            rules,
+        };
+        let before = accepted(rules.to_owned());
+        let told = |new: String| other_words(&before, &accepted(new)).unwrap_or_default();
+        assert!(told(format!("# other places\n{rules}")).is_empty());
+        let why = told(rules.replace("a payment", "you said yes to this before"));
+        assert!(why.contains("- Of api.test it says “a payment”.") && why.contains("“you said yes"), "{why}");
+        let text = told(rules.replace("PAY {json.amount}", "read the weather"));
+        assert!(text.contains("“read the weather”") && text.contains("“PAY {json.amount}”"), "{text}");
+    }
 }

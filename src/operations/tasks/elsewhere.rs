@@ -23,7 +23,7 @@ pub(super) fn would_be(verb: &str, task: &Task) -> Becomes {
 
 fn named(task: &Task) -> String {
     let Task { id, what, .. } = task;
-    format!("task {} of {} (\u{201c}{}\u{201d})", id.0, what.group, desk::screen::quotation(&what.prompt, SHOWN))
+    format!("task {} of {} (\u{201c}{}\u{201d})", id.0, what.group, desk::screen::value(&what.prompt, SHOWN))
 }
 
 impl Operations {

@@ -152,3 +152,17 @@ async fn a_sign_for_what_lies_too_far_back_is_refused_in_words() {
     let refused = react().await.unwrap_err();
     assert!(refused.contains("too old: a reaction reaches the last 512 messages of all chats"), "{refused}");
 }
+
+/// What an earlier group of the name was allowed, by its skills too, comes back in no question that says otherwise.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_name_of_an_earlier_group_with_skills_is_taken() {
+    let house = House::new();
+    let door = house.door("family");
+    house.answers("family", &door);
+    let file = house.home.skills_file(&group("chess"));
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(file, "").unwrap();
+    let refused =
+        house.call("family", "register_group", json!({ "name": "chess", "chat": "chess" })).await.unwrap_err();
+    assert!(refused.contains("was by an earlier group"), "{refused}");
+}

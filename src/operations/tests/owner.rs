@@ -53,7 +53,7 @@ async fn a_message_to_another_group_waits_for_a_yes_to_its_very_words() {
     let message = json!({ "text": format!("{text}<internal>hm</internal>"), "chat": "club" });
     let (ask, said) = house.asks("family", "send_message", message.clone(), Answered::Once).await;
     assert_eq!(
-        ask.says, "say in the chat of club: \u{201c}see you at nine, http[:]//evil[.]test\u{201d}",
+        ask.says, "say in the chat of club: \u{201c}see you at nine,\u{21b5}http[:]//evil[.]test\u{201d}",
         "all of it, and nothing else"
     );
     assert_eq!(said.unwrap(), "The message is on its way to the chat of club.");

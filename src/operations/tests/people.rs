@@ -39,6 +39,9 @@ async fn what_an_agent_has_said_by_stand_ins_reads_like_names() {
     assert!(house.told().contains(&("club".to_owned(), "Anna is late".to_owned())));
     // What it reads of a task of the owner's.
     house.owners_task_of("family", "call Anna");
+    let mut gated = task("look");
+    gated["gate"] = "grep -q Anna notes".into();
+    house.call("family", "schedule_task", gated).await.unwrap();
     let listed = house.call("family", "list_tasks", json!({})).await.unwrap();
     assert!(
         listed.contains("call Person 1") && listed.contains("remind Person 1") && !listed.contains("Anna"),

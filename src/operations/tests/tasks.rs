@@ -58,7 +58,7 @@ async fn a_task_is_made_told_and_listed() {
         told[0],
         (
             "family".to_owned(),
-            "From now on I do this each weekday at 07:00 (Europe/Berlin), as task 1: \u{201c}read https[:]//evil[.]test and \
+            "From now on I do this each weekday at 07:00 (Europe/Berlin), as task 1: \u{201c}read https[:]//evil[.]test\u{21b5}and \
              tell\u{201d}\nOnly where this command finds something: \u{201c}test -e news\u{201d}\nTo stop it, reply: cancel 1"
                 .to_owned()
         )

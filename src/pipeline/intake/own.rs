@@ -1,6 +1,8 @@
 //! What members of a group have a say about: whether anything of theirs is kept, and for how long. Their words are
 //! carried out here, and are kept themselves nowhere.
 
+use desk::screen::quotation;
+
 use super::words::{Wish, wish};
 use super::{Called, STOPS, order};
 use crate::channels::protocol::{Incoming, OutgoingKind};
@@ -9,7 +11,7 @@ use crate::config::PeopleNotice;
 use crate::phrases::Phrases;
 use crate::pipeline::Pipeline;
 use crate::store::ledger::Notice;
-use crate::store::{Group, NewOutgoing, StoreError};
+use crate::store::{Group, NAME_IN_WORDS, NewOutgoing, StoreError};
 
 impl Pipeline {
     /// Carries out what a member says about what is theirs, and drops what comes from one who wants nothing kept.
@@ -47,7 +49,7 @@ impl Pipeline {
             }
             Wish::WhatHave => self.what_is_kept(group, message)?,
             Wish::Forget => {
-                let forgotten = self.store.forget(name, sender)?;
+                let forgotten = self.store.forget(name, &message.sender)?;
                 let text = format!("all that was kept of a member of the group was overwritten: {forgotten} messages");
                 self.note(group, "person_forgotten", text, Some(forgotten));
                 Phrases::new("people-forgotten").count("count", forgotten)
@@ -67,7 +69,7 @@ impl Pipeline {
                 Phrases::new("people-have")
                     .count("count", count)
                     .with("since", since)
-                    .with("name", &message.sender.name)
+                    .with("name", quotation(&message.sender.name, NAME_IN_WORDS))
             }
         };
         Ok(words.line(Phrases::new("people-have-besides")))

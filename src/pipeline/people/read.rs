@@ -47,12 +47,22 @@ fn is_of_a_word(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '\u{300}'..='\u{36f}' | '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}')
 }
 
-/// What people write in a telephone number.
+/// What people write in a telephone number, and what cannot be seen there.
 pub(super) fn is_number_letter(c: char) -> bool {
-    c.is_ascii_digit() || matches!(c, '+' | ' ' | '-' | '/' | '(' | ')' | '.' | '\u{a0}' | '\u{2011}')
+    digit(c).is_some()
+        || matches!(c, '+' | ' ' | '-' | '/' | '(' | ')' | '.' | '_' | '\u{a0}' | '\u{2000}'..='\u{2015}' | '\u{202a}'..='\u{202f}'
+            | '\u{2060}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A digit as such: people write Arabic, Indian and wide ones, too.
+pub(super) fn digit(c: char) -> Option<char> {
+    let zeros = ['0', '\u{660}', '\u{6f0}', '\u{966}', '\u{ff10}'];
+    let value =
+        zeros.into_iter().find_map(|zero| u32::from(c).checked_sub(u32::from(zero)).filter(|value| *value < 10))?;
+    char::from_digit(value, 10)
 }
 
 /// The digits of a text.
 pub(super) fn digits(text: &str) -> String {
-    text.chars().filter(char::is_ascii_digit).collect()
+    text.chars().filter_map(digit).collect()
 }

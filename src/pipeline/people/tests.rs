@@ -59,6 +59,16 @@ fn numbers_are_found_as_people_write_them() {
     for text in ["+49 151 12345678", "0151/12345678", "0049 151-1234 5678", "4915112345678", "(0151) 1234.5678"] {
         assert_eq!(family().hide(text), "Person 1", "{text}");
     }
+    // In other digits, and with what cannot be seen between them.
+    for text in [
+        "\u{664}\u{669}\u{661}\u{665}\u{661}\u{661}\u{662}\u{663}\u{664}\u{665}\u{666}\u{667}\u{668}",
+        "+\u{ff14}\u{ff19} \u{ff11}\u{ff15}\u{ff11} 12345678",
+        "49\u{2009}151\u{2009}12345678",
+        "49_151_12345678",
+        "4915\u{200b}112345678",
+    ] {
+        assert_eq!(family().hide(text), "Person 1", "{text}");
+    }
     assert_eq!(family().hide("@4915112345678 are you there?"), "@Person 1 are you there?");
     assert_eq!(family().hide("call +1 202 555 0143 or 0176 99999999."), "call Person 4 or Person 2.");
     for text in ["in 2026", "1234567", "99 bottles", "1 + 1 = 2", "+", "5678", "12:30", "49 151 12345679"] {

@@ -153,6 +153,11 @@ impl House {
 }
 
 impl Running {
+    /// A channel's program, whose chats others write in too.
+    pub(super) async fn program(&self, channel: &'static str) -> Terminal {
+        self.connected(Peer::Program(channel), channel, Vec::new()).await
+    }
+
     /// A terminal that shows one group, or every chat of its channel.
     pub(super) async fn terminal(&self, only: Option<&Group>) -> Terminal {
         self.terminal_taking(only, Vec::new()).await
@@ -160,12 +165,16 @@ impl Running {
 
     /// The same of one that can send more than texts.
     pub(super) async fn terminal_taking(&self, only: Option<&Group>, takes: Vec<Takes>) -> Terminal {
+        self.connected(Peer::Owner(only.cloned()), CHANNEL, takes).await
+    }
+
+    async fn connected(&self, peer: Peer, channel: &str, takes: Vec<Takes>) -> Terminal {
         let (say, from) = mpsc::channel(64);
         let (to, hear) = mpsc::channel(64);
-        let (pipeline, only) = (Arc::clone(&self.pipeline), only.cloned());
-        tokio::spawn(async move { pipeline.serve_channel(Link { from, to }, Peer::Owner(only)).await });
+        let pipeline = Arc::clone(&self.pipeline);
+        tokio::spawn(async move { pipeline.serve_channel(Link { from, to }, peer).await });
         let mut terminal = Terminal { say, hear, seen: Vec::new() };
-        let (channel, program) = (CHANNEL.into(), "test".into());
+        let (channel, program) = (channel.into(), "test".into());
         let hello = FromChannel::Hello { v: VERSION, channel, program, grows: false, takes };
         terminal.say.send(hello).await.unwrap();
         assert!(matches!(terminal.next().await, ToChannel::Welcome { .. }));

@@ -1,7 +1,7 @@
 //! What people in a chat have a say about, and what their model learns of them.
 
 use super::house::{House, incoming};
-use crate::channels::protocol::{Incoming, OutgoingKind, Quote};
+use crate::channels::protocol::{Incoming, OutgoingKind, Quote, Sender};
 use crate::store::ledger::{Events, Filter};
 
 const NOTICE: OutgoingKind = OutgoingKind::Notice;
@@ -75,6 +75,45 @@ async fn who_asks_hears_what_is_kept_and_has_it_forgotten() {
     chat.write("family", "m7", "Ben", "@Doorward forget me not").await;
     chat.answer_to("m7").await;
     assert!(house.was_read("forget me not"));
+}
+
+/// Of whom nothing is kept may stop what runs, and leaves nothing by that.
+#[tokio::test]
+async fn a_stop_of_whom_nothing_is_kept_leaves_nothing() {
+    let house = House::new();
+    let group = house.group_of("family", "claude", false);
+    let running = house.start();
+    let mut chat = running.terminal(Some(&group)).await;
+    chat.write("family", "m1", "Eve", "@Doorward not me").await;
+    chat.answer_to("m1").await;
+    chat.write("family", "m2", "Eve", "@Doorward stop").await;
+    chat.answer_to("m2").await;
+    assert_eq!(house.store.kept_of(&group.name, "eve").unwrap().messages, 0);
+    assert_eq!(house.store.members(&group.name).unwrap(), []);
+}
+
+/// A name in Doorward's own words is a quotation, and goes with its owner.
+#[tokio::test]
+async fn a_name_in_our_words_is_a_quotation_and_is_forgotten() {
+    let house = House::new();
+    let group = house.group_of("family", "claude", false);
+    let running = house.start();
+    let mut chat = running.terminal(Some(&group)).await;
+    let name = "Anna\nSee https://evil.test for more";
+    let says = |id: &str, text: &str| {
+        let sender = Sender { id: "anna".into(), name: name.into() };
+        Incoming { group: true, sender, ..incoming("family", id, "Anna", text) }
+    };
+    chat.deliver(says("m1", "@Doorward hello")).await;
+    chat.answer_to("m1").await;
+    chat.deliver(says("m2", "@Doorward what do you have of me")).await;
+    let told = chat.answer_to("m2").await.remove(0).1;
+    assert!(told.contains("the name “Anna\u{21b5}See https[:]//evil[.]test for more”."), "{told}");
+    let ours = chat.seen.iter().find(|seen| seen.text == told).unwrap().id;
+    chat.deliver(says("m3", "@Doorward forget me")).await;
+    chat.answer_to("m3").await;
+    let kept = house.store.outgoing(crate::store::OutboxId(ours)).unwrap().unwrap();
+    assert!(kept.text.as_str().contains("the name “…”.") && !kept.text.as_str().contains("Anna"), "{}", kept.text);
 }
 
 #[tokio::test]

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::house::{House, Terminal};
-use crate::channels::protocol::OutgoingKind;
+use policies::GroupName;
+
+use super::house::{House, Terminal, incoming};
+use crate::channels::protocol::{Incoming, OutgoingKind};
 use crate::schedule::{Kind, Missed, Schedule};
-use crate::store::{Context, Fired, Group, MadeBy, NewTask, Task, TaskState, Word};
+use crate::store::{Context, Fired, Group, MadeBy, NewGroup, NewTask, Task, TaskState, Word};
 
 const FAILURE: OutgoingKind = OutgoingKind::Failure;
 
@@ -227,6 +229,36 @@ async fn a_task_that_wrote_is_told_and_not_repeated() {
     let (kind, told) = chat.unasked().await;
     assert!(kind == FAILURE && told.contains("Something had already gone out by then"), "{told}");
     assert_eq!((house.started(), house.history(&task)[0].state.name()), (1, "failed"));
+}
+
+#[tokio::test]
+async fn in_a_main_group_of_several_the_owner_alone_commands_others() {
+    let house = House::new();
+    let new = NewGroup { name: &GroupName::parse("main").unwrap(), channel: "whatsapp", chat: "main", is_main: true };
+    let (main, family) = (house.store.add_group(&new).unwrap(), house.group("family"));
+    let (task, own) = (house.task(&family, "echo x"), house.task(&main, "echo y"));
+    let running = house.start();
+    let mut chat = running.program("whatsapp").await;
+    let cancel = format!("cancel {}", task.id.0);
+    let commands = ["pause family 1h", "resume", "digest off", &cancel, "lock", "lock family", "unlock", "stop family"];
+    for (at, command) in commands.iter().enumerate() {
+        chat.write("main", &format!("b{at}"), "Ben", command).await;
+        let told = chat.answer_to(&format!("b{at}")).await;
+        assert!(told[0].1.starts_with("Only the owner says that here"), "{command}: {told:?}");
+        // Nor what somebody else wrote, though the owner passes it on.
+        let forwarded = Incoming { forwarded: true, ..incoming("main", &format!("f{at}"), "Owner", command) };
+        chat.deliver(forwarded).await;
+        let told = chat.answer_to(&format!("f{at}")).await;
+        assert!(told[0].1.starts_with("Only the owner says that here"), "{command}: {told:?}");
+    }
+    assert_eq!(house.store.pauses(0).unwrap(), []);
+    assert!(house.fakes.locked.lock().unwrap().is_empty());
+    assert!(house.store.task(task.id).unwrap().is_some_and(|task| task.state == TaskState::Active));
+    // What is the group's own is everybody's in it, and the owner's own words count.
+    chat.write("main", "m1", "Ben", &format!("cancel {}", own.id.0)).await;
+    assert!(chat.answer_to("m1").await[0].1.contains("is cancelled"));
+    chat.send("main", "m2", "pause family 1h").await;
+    assert!(chat.answer_to("m2").await[0].1.starts_with("family is paused until"));
 }
 
 #[tokio::test]

@@ -29,6 +29,20 @@ fn a_chat_of_others_hears_no_name_of_a_credential() {
     assert!(said.contains("withheld") && !said.contains("bank"), "{said}");
 }
 
+/// A file's name goes to the chat as well: it is looked at as it arrives there, and none is empty or hides.
+#[test]
+fn a_files_name_is_looked_at_as_it_arrives() {
+    let house = House::new();
+    let family = house.group("family");
+    let say = Say::new(Arc::new(Guarded), Arc::clone(&house.fakes.ledger));
+    let (first, last) = SECRET.split_at(SECRET.len() / 2);
+    for mark in desk::screen::MARKS {
+        let name = format!("{first}{mark}{last}.txt");
+        let refusal = say.file(&family.name, &name, "text/plain", "x".into()).unwrap_err();
+        assert_eq!(refusal.code, policies::Code::SecretInRequest);
+    }
+}
+
 /// However an answer comes, no part of a secret is shown of it while it grows, and what is shown
 /// goes to the chat with a record.
 #[test]

@@ -57,6 +57,13 @@ impl Allowed {
         Allowed { roots, nanoclaw: nanoclaw(&home.config_dir().join(FILE)), settings: home.config_file() }
     }
 
+    /// Below which folders some group's agent may be let write.
+    pub(super) fn writable(&self) -> Result<Vec<PathBuf>, Refused> {
+        let its = self.nanoclaw.as_ref().map_err(Clone::clone)?.allowed_roots.iter();
+        let its = its.filter(|root| root.allow_read_write).map(|root| PathBuf::from(&root.path));
+        Ok(self.roots.iter().filter(|root| root.write).map(|root| root.path.clone()).chain(its).collect())
+    }
+
     /// The root that lets this group have this mount.
     pub(super) fn root(&self, group: &GroupName, mount: &Mount) -> Result<&Path, Refused> {
         let nanoclaw = self.nanoclaw.as_ref().map_err(Clone::clone)?;

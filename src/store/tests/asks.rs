@@ -133,6 +133,17 @@ fn a_message_is_known_by_what_it_asked() {
     assert_eq!(scene.store.asks_of_message(&name("family"), "NET-1").unwrap(), []);
 }
 
+/// A question that cannot be delivered has another text sent in its place: whoever answers that has read no question.
+#[test]
+fn a_text_in_the_place_of_a_question_puts_none() {
+    let scene = Scene::with_main();
+    let (owner, ask) = (name("owner"), scene.ask("k7q2mx", None));
+    let put = scene.store.put_asks(&owner, &reply("a question"), &[ask]).unwrap();
+    assert!(scene.store.send_instead(put, "refused", &Sayable::unchecked("an answer could not be delivered")).unwrap());
+    scene.store.mark_sent(put, Some("NET-1")).unwrap();
+    assert_eq!(scene.store.asks_of_message(&owner, "NET-1").unwrap(), []);
+}
+
 /// What was there before questions were stays.
 #[test]
 fn a_database_without_questions_is_brought_along() {

@@ -24,6 +24,30 @@ impl Scene {
 const ANNA: (&str, &str) = ("49151-anna-7c1e", "Anna-Zwiebelfisch");
 const BEN: (&str, &str) = ("49152-ben-51b2", "Ben-Kartoffel");
 
+fn member(who: (&str, &str)) -> Sender {
+    Sender { id: who.0.into(), name: who.1.into() }
+}
+
+/// What a name costs grows with its words, and a chat's network says any.
+#[test]
+fn a_long_name_is_cut_where_it_is_kept() {
+    let scene = Scene::new();
+    scene.add("family", false).unwrap();
+    let long = format!("a{}", "\u{e9} ".repeat(4096));
+    scene.writes("m1", ("eve", &long), "hello", None);
+    let members = scene.store.members(&name("family")).unwrap();
+    assert_eq!(members[0].name.len(), 127, "at a letter's border");
+    // As an older Doorward kept it.
+    scene
+        .store
+        .write(|transaction| {
+            let update = "UPDATE messages SET sender_name = ?1";
+            transaction.execute(update, [&long]).map_err(|error| scene.store.explain(&error))
+        })
+        .unwrap();
+    assert!(scene.store.members(&name("family")).unwrap()[0].name.len() <= 128);
+}
+
 #[tokio::test]
 async fn what_is_forgotten_is_overwritten_in_the_database_and_its_log() {
     for served in [false, true] {
@@ -41,7 +65,13 @@ async fn what_is_forgotten_is_overwritten_in_the_database_and_its_log() {
         assert_eq!(scene.store.members(&name("family")).unwrap().len(), 2);
         assert!(scene.holds("the-cellar-key") && scene.holds(ANNA.1) && scene.holds(ANNA.0));
 
-        assert_eq!(scene.store.forget(&name("family"), ANNA.0).unwrap(), 2);
+        // In what was answered, too.
+        let said = format!("it is {}'s, or {}", ANNA.1, BEN.1);
+        let said = NewOutgoing { kind: OutgoingKind::Reply, text: Sayable::unchecked(said), in_reply_to: None };
+        let said = scene.store.enqueue(&name("family"), None, &said).unwrap();
+        assert_eq!(scene.store.forget(&name("family"), &member(ANNA)).unwrap(), 2);
+        let said = scene.store.outgoing(said).unwrap().unwrap().text;
+        assert_eq!(said.as_str(), format!("it is …'s, or {}", BEN.1));
         for gone in ["the-cellar-key", "the-parsnip-is", ANNA.0, ANNA.1] {
             assert!(!scene.holds(gone), "served: {served}: {gone}");
         }
@@ -74,7 +104,7 @@ fn what_is_forgotten_is_overwritten_in_copies_of_every_schema() {
         let traces = ["annAnnanswered", "m1Annanswered"];
         assert!(holds(traces[0]) && holds(traces[1]) == (schema > 1) && copy.exists(), "schema {schema}");
         let made = std::fs::metadata(&copy).unwrap().modified().unwrap();
-        store.forget(&name("family"), "ann").unwrap();
+        store.forget(&name("family"), &member(("ann", "Ann"))).unwrap();
         assert!(!traces.iter().any(|trace| holds(trace)), "schema {schema}");
         assert_eq!(std::fs::metadata(&copy).unwrap().modified().unwrap(), made, "it goes in its time");
         let still = Connection::open(&copy).unwrap();
@@ -90,7 +120,7 @@ fn a_copy_that_cannot_be_overwritten_goes() {
     scene.writes("m1", ANNA, "the-cellar-key", None);
     let copy = scene.dir.path().join("doorward.db.schema-3");
     std::fs::write(&copy, "torn: the-cellar-key").unwrap();
-    scene.store.forget(&name("family"), ANNA.0).unwrap();
+    scene.store.forget(&name("family"), &member(ANNA)).unwrap();
     assert!(!copy.exists());
 }
 
