@@ -232,34 +232,38 @@ async fn a_connection_with_an_answer_left_over_is_not_reused() {
 #[tokio::test]
 async fn what_a_host_leaves_unread_is_nobodys_request() {
     let smuggled = "DELETE /v1/admin HTTP/1.1\r\nX-A: ";
-    let cases = [("GET", 200), ("HEAD", 200), ("DELETE", 200), ("POST", 404), ("PUT", 500), ("PATCH", 200)];
-    for (method, status) in cases {
+    let (bound, open) = ("api.bound.test", "cdn.allowed.test");
+    let cases =
+        [("GET", 200), ("HEAD", 200), ("OPTIONS", 200), ("DELETE", 200), ("POST", 404), ("PUT", 500), ("PATCH", 200)];
+    let cases = cases.map(|(method, status)| (open, method, status)).into_iter();
+    for (host, method, status) in cases.chain([(bound, "GET", 200), (bound, "POST", 404)]) {
         let world = World::new().await;
-        let upstream = world.upstream("api.bound.test");
+        let upstream = world.upstream(host);
         upstream.on(move |exchange| {
             Box::pin(async move {
-                exchange.closed =
-                    String::from_utf8_lossy(&exchange.head).to_ascii_lowercase().contains("connection: close");
+                let head = String::from_utf8_lossy(&exchange.head).to_ascii_lowercase();
+                exchange.closed = head.contains("connection: close");
                 exchange.send(format!("HTTP/1.1 {status} Now\r\nContent-Length: 0\r\n\r\n")).await
             })
         });
-        let mut client = world.family.tunnel("api.bound.test:443").await;
-        let authorization = format!("Authorization: Bearer {}", world.surrogate());
-        let head = format!("{method} /v1/x HTTP/1.1\r\nHost: api.bound.test\r\n{authorization}\r\n");
-        client.send(format!("{head}Content-Length: {}\r\n\r\n{smuggled}", smuggled.len())).await;
-        assert_eq!(client.head_answer().await.unwrap().status, status, "{method}");
-        world.settled().await;
-        let mut client = world.family.tunnel("api.bound.test:443").await;
-        client.send(format!("GET /v1/next HTTP/1.1\r\nHost: api.bound.test\r\n{authorization}\r\n\r\n")).await;
-        assert_eq!(client.head_answer().await.unwrap().status, status, "{method}");
-        world.settled().await;
+        let key =
+            if host == bound { format!("Authorization: Bearer {}\r\n", world.surrogate()) } else { String::new() };
+        let first = format!(
+            "{method} /v1/x HTTP/1.1\r\nHost: {host}\r\n{key}Content-Length: {}\r\n\r\n{smuggled}",
+            smuggled.len()
+        );
+        let next = format!("GET /v1/next HTTP/1.1\r\nHost: {host}\r\n{key}\r\n");
+        for request in [first, next] {
+            let mut client = world.family.tunnel(&format!("{host}:443")).await;
+            client.send(request).await;
+            assert_eq!(client.head_answer().await.unwrap().status, status, "{host} {method}");
+            world.settled().await;
+        }
         let received = upstream.received();
         let swallowed = received.iter().any(|request| request.text().contains("X-A: GET"));
-        assert!(!swallowed, "{method}: {received:?}");
-        assert!(
-            received.iter().any(|request| request.request_line() == "GET /v1/next HTTP/1.1"),
-            "{method}: {received:?}"
-        );
+        assert!(!swallowed, "{host} {method}: {received:?}");
+        let arrived = received.iter().any(|request| request.request_line() == "GET /v1/next HTTP/1.1");
+        assert!(arrived, "{host} {method}: {received:?}");
     }
 }
 
