@@ -372,15 +372,27 @@ fn in_scope<'a>(found: Found<'a>, terms: &Terms) -> Result<Found<'a>, Refusal> {
     Err(Refusal::new(Code::SurrogateScope, why))
 }
 
+/// What asks for an answer in another form than can be scrubbed, or for what it adds up to, by normal names:
+/// gateways read `Accept_Encoding` as `Accept-Encoding`.
+const OTHER_FORMS: [&str; 8] = [
+    "accept_encoding",
+    "accept_charset",
+    "grpc_accept_encoding",
+    "connect_accept_encoding",
+    "want_digest",
+    "want_content_digest",
+    "want_repr_digest",
+    "a_im",
+];
+
 /// What comes back must be readable whole, and as what it is.
 fn prepare_for_scrubbing(headers: &mut HeaderMap, facts: &Facts) -> Result<Vec<HeaderName>, Refusal> {
+    let asks = |name: &&HeaderName| OTHER_FORMS.contains(&&*normal_name(name.as_str()));
+    let names: Vec<HeaderName> = headers.keys().filter(asks).cloned().collect();
+    for name in names {
+        headers.remove(name);
+    }
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    for name in ["grpc-accept-encoding", "connect-accept-encoding"] {
-        headers.remove(name);
-    }
-    for name in ["want-digest", "want-content-digest", "want-repr-digest"] {
-        headers.remove(name);
-    }
     charset::ask_for_none(headers);
     readable::ask_for_all(headers, facts.method.is_read())
 }

@@ -224,9 +224,7 @@ async fn returned(
     let mut headers = headers::returning(answer.headers(), guard.is_none(), &mut scrubber);
     if scrubber.is_some() {
         headers.remove(CONTENT_ENCODING);
-        if facts.method != Method::Head {
-            headers.remove(CONTENT_LENGTH);
-        }
+        headers::without_lengths(&mut headers, facts.method == Method::Head && readable::is_as_long(answer.headers()));
         without_validators(keeper, facts, answer.body(), &mut headers);
     }
     let mut fresh = guard.map(|handing| (FreshKeys::new(keeper.secrets.watchlist()), handing));

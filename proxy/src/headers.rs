@@ -9,7 +9,7 @@ use scan::Scrubber;
 
 mod validators;
 
-pub(crate) use validators::{Validators, without_digests};
+pub(crate) use validators::{Validators, without_digests, without_lengths};
 
 /// Taken off responses: names other ways to the upstream, or acts by itself.
 const NOT_BACK: [&str; 3] = ["alt-svc", "refresh", "clear-site-data"];

@@ -36,6 +36,18 @@ pub(crate) fn by_head(status: StatusCode, headers: &HeaderMap, opaque: bool) -> 
     }
 }
 
+/// Kinds of answers in which nothing is packed for the request, by what their types hold.
+const AS_THEY_ARE: [&str; 9] = ["text/", "image/", "audio/", "video/", "font/", "json", "xml", "javascript", "yaml"];
+
+/// Whether the length of an answer is that of its text: nothing in it was packed for the request.
+pub(crate) fn is_as_long(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes()).to_ascii_lowercase();
+    let kind = String::from_utf8_lossy(kind.split(|byte| *byte == b';').next().unwrap_or_default()).into_owned();
+    let uncoded = !headers.keys().any(|name| name.as_str().ends_with("encoding"));
+    // Documents of offices are zip archives, whatever of XML is in their name.
+    uncoded && AS_THEY_ARE.iter().any(|part| kind.contains(part)) && !kind.contains("officedocument")
+}
+
 /// What undoes the codings of an answer that was asked to have none. hyper undoes no coding
 /// of a transfer but chunks.
 pub(crate) fn coding(headers: &HeaderMap) -> Result<Option<Unpacker>, Refusal> {
@@ -87,6 +99,14 @@ pub(crate) fn closed(why: Unreadable) -> Refusal {
 pub(crate) fn packed(why: Unreadable) -> Refusal {
     let why = format!("the host packed its answer although it was asked not to, and {why}, so it cannot be scrubbed");
     unreadable(why)
+}
+
+/// The refusal for a long answer that was packed.
+pub(crate) fn packed_long() -> Refusal {
+    unreadable(
+        "the host packed its answer although it was asked not to, and it is too long to be held until its end; the \
+         owner can say `opaque = true` in a rule for this exact path",
+    )
 }
 
 fn unreadable(why: impl Into<String>) -> Refusal {

@@ -43,6 +43,15 @@ impl Segments {
     /// As a deny reads a request: as it is, and without an ending.
     pub(crate) fn wide_request(path: &Path) -> Vec<Self> {
         let path = path.as_str();
+        let mut readings = Self::readings(path);
+        // Whoever undoes escapes before reading a path has its end there.
+        if let Some(end) = ["%3F", "%23"].iter().filter_map(|sign| path.find(sign)).min() {
+            readings.extend(Self::readings(&path[..end]));
+        }
+        readings
+    }
+
+    fn readings(path: &str) -> Vec<Self> {
         let mut readings = match path.contains(['*', '!']) {
             true => Self::wide_pattern(&path.replace('*', "%2A").replace('!', "%21")),
             false => Self::wide_pattern(path),

@@ -45,9 +45,31 @@ pub fn is_dots(segment: &str) -> bool {
     })
 }
 
+/// Whether ASP.NET takes a segment for sessions and tickets of clients without cookies, and the path to be the one
+/// without it: `(S(x))`, `(A(x)F(y))`.
+pub fn is_session(segment: &str) -> bool {
+    let plain = plain(segment);
+    plain.split(['/', '\\']).any(|part| {
+        let Some((letter, rest)) = part.strip_prefix('(').and_then(|part| part.split_at_checked(1)) else {
+            return false;
+        };
+        letter.bytes().all(|b| b.is_ascii_alphabetic()) && rest.starts_with('(') && part.contains("))")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_asp_net_leaves_out_is_no_segment() {
+        for session in ["(S(x))", "(f(lit3py55t21z5v55vlm25s55))", "(A(x)F(y))", "a\u{2215}(S(x))"] {
+            assert!(is_session(session), "{session}");
+        }
+        for other in ["People('x')", "(x)", "((x))", "(S(x)", "f(g(x))", "(2(x))", "()", "("] {
+            assert!(!is_session(other), "{other}");
+        }
+    }
 
     #[test]
     fn dots_are_dots_in_every_dress() {

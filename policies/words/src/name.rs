@@ -136,7 +136,7 @@ struct Override {
 
 /// What is read, and by whom. Those of `tests/frameworks` were asked; the others are from
 /// their documents and sources.
-const OVERRIDES: [Override; 7] = [
+const OVERRIDES: [Override; 8] = [
     // Rack::MethodOverride and so Rails and Sinatra (forms), Symfony's Request::getMethod and so
     // Laravel (query, forms, JSON), Mojolicious (query), method-override of Express (query), Spring's
     // HiddenHttpMethodFilter, CakePHP, Yii (`methodParam`), Slim's MethodOverrideMiddleware, Django
@@ -148,6 +148,8 @@ const OVERRIDES: [Override; 7] = [
     Override { letters: "httpmethodoverride", marked: false, in_body: true },
     Override { letters: "xhttpmethod", marked: false, in_body: true },
     Override { letters: "xmethodoverride", marked: false, in_body: true },
+    // Plack's MethodOverride (query).
+    Override { letters: "xtunneledmethod", marked: false, in_body: true },
     // Google's front end (`$httpMethod`: Closure's goog.net.rpc.HttpCors, which its JavaScript
     // clients use to go without a preflight) and Salesforce's REST API (`_HttpMethod`).
     Override { letters: "httpmethod", marked: false, in_body: false },
@@ -271,6 +273,7 @@ mod tests {
             "method=DELETE",
             "Method=delete",
             "method=purge",
+            "x-tunneled-method=DELETE",
         ] {
             assert!(parameter_asks(pair, Method::Get), "{pair}");
         }

@@ -49,6 +49,9 @@ pub enum PathError {
     /// `%25` in front of what makes an escape of it.
     #[error("the path holds an escape within an escape (%25), which servers undo in different ways")]
     SecondEscape,
+    /// `/(S(x))/`: a session in the path.
+    #[error("the path holds a segment that ASP.NET takes for a session or a ticket and leaves out")]
+    Session,
     /// `%5C`, `\`, `%00`: separators in disguise.
     #[error("the path holds a backslash or control character, which servers read in different ways")]
     Ambiguous,
@@ -174,6 +177,7 @@ fn check_segment(segment: &str, last: bool) -> Result<(), PathError> {
     match bare {
         _ if likeness::is_dots(&plain) => Err(PathError::DotSegment),
         "" if !segment.is_empty() => Err(PathError::EmptySegment),
+        _ if likeness::is_session(&plain) => Err(PathError::Session),
         _ if segment.contains(ESCAPED_SLASH) || segment.contains(ESCAPED_PERCENT) => check_undone(&plain, last),
         _ => Ok(()),
     }

@@ -71,8 +71,20 @@ const NOT_OUT: [&str; 27] = [
 
 /// The same, by how they begin: `X-Original-URL` and `X-Rewrite-URL` are of IIS, and read by
 /// Symfony and Zend; `X-HTTP-Method…` and `X-Method-Override` by Rack, Symfony, OData, Google.
-const NOT_OUT_BEGINNINGS: [&str; 7] =
-    ["x_envoy_", "x_forwarded_", "x_http_host", "x_http_method", "x_method_", "x_original_", "x_rewrite_"];
+/// `X-Astro-Path` is read by Astro (CVE-2026-33768), the last three by Next.js (CVE-2025-29927) and what hosts it.
+const NOT_OUT_BEGINNINGS: [&str; 11] = [
+    "x_envoy_",
+    "x_forwarded_",
+    "x_http_host",
+    "x_http_method",
+    "x_method_",
+    "x_original_",
+    "x_rewrite_",
+    "x_astro_",
+    "x_invoke_",
+    "x_matched_",
+    "x_middleware_",
+];
 
 /// Those of them that name a method.
 const OTHER_METHODS: [&str; 4] = ["http_method", "http_method_override", "method_override", "x_original_method"];

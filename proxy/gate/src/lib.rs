@@ -96,6 +96,7 @@ mod switch;
 mod tally;
 mod tls;
 mod tunnel;
+mod unread;
 
 pub use ahead::Ahead;
 pub use asking::{Head, Told, answered, check_asked};

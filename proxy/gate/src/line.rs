@@ -8,7 +8,7 @@ use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
@@ -49,6 +49,8 @@ pub struct Single<B> {
     sender: http1::SendRequest<Carried<B>>,
     /// Bytes that have come by it.
     read: Arc<AtomicU64>,
+    /// Something of a body may be left on it that its host has not read.
+    spent: Arc<AtomicBool>,
     destination: Destination,
     address: CheckedAddress,
     driver: Arc<Driver>,
@@ -109,10 +111,10 @@ impl<B> Single<B> {
         self.address
     }
 
-    /// Whether it has ended.
+    /// Whether it has ended, or serves no other request.
     pub fn is_closed(&self) -> bool {
         self.driver.look();
-        self.sender.is_closed()
+        self.spent.load(Ordering::Acquire) || self.sender.is_closed()
     }
 
     /// Whether it takes a request; waits until it can be told.
@@ -200,10 +202,11 @@ where
     let unsent = |request| Unanswered::Unsent(Box::new(Outbound::recover(request)));
     let tally = audited.tally();
     match over {
-        Over::Alone(Single { sender, read, driver, .. }) => {
+        Over::Alone(Single { sender, read, spent, driver, .. }) => {
             tally.goes_over(Hold::Connection(driver.clone()), address);
             let before = read.load(Ordering::Acquire);
-            let request = outbound.into_http1(tally).map_err(Unanswered::Refused)?;
+            let bodiless = outbound.body().is_end_stream();
+            let request = outbound.into_http1(tally, spent).map_err(Unanswered::Refused)?;
             if request.body().size_hint().upper().is_none_or(|length| length > BUFFER as u64) {
                 driver.goes_by_itself();
             }
@@ -217,6 +220,11 @@ where
                 Some(request) => unsent(request),
                 None => lost_alone(read.load(Ordering::Acquire) == before),
             })?;
+            let status = answer.status();
+            if !bodiless && (!tally.is_sent() || status.is_client_error() || status.is_server_error()) {
+                // It may have answered without having read the body.
+                spent.store(true, Ordering::Release);
+            }
             Ok(answer.map(|body| Arriving::new(body, driver.clone())))
         }
         Over::Among(shared, place, wait) => {
@@ -275,7 +283,8 @@ where
     let stream = Counted { stream, read: read.clone() };
     let (sender, connection) =
         http1::Builder::new().max_buf_size(BUFFER).handshake(TokioIo::new(stream)).await.map_err(|_| broken_off())?;
-    Ok(Single { sender, read, destination, address, driver: Driver::here(connection) })
+    let spent = Arc::default();
+    Ok(Single { sender, read, spent, destination, address, driver: Driver::here(connection) })
 }
 
 async fn http2<B>(exit: Exit) -> Result<Shared<B>, Refusal>

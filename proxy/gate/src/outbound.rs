@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -20,6 +21,10 @@ use crate::check::Clean;
 use crate::streams::Turn;
 use crate::swap;
 use crate::tally::Tally;
+use crate::unread::{self, Seen};
+
+/// Nothing comes behind this request.
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 const EXTENSIONS: HeaderName = HeaderName::from_static("sec-websocket-extensions");
 
@@ -112,7 +117,7 @@ impl<B> Outbound<B> {
             .map_err(|_| unwritable())?;
         self.head.headers.remove(HOST);
         self.head.headers.insert(TE, HeaderValue::from_static("trailers"));
-        self.written(tally, uri, Version::HTTP_2, Some(turn))
+        self.written(tally, uri, Version::HTTP_2, (Some(turn), None))
     }
 
     /// Back from a connection that wrote nothing of it.
@@ -121,6 +126,9 @@ impl<B> Outbound<B> {
         head.headers.insert(HOST, HeaderValue::from_static(""));
         head.headers.remove(TE);
         head.headers.remove(TRANSFER_ENCODING);
+        if head.headers.get(CONNECTION).is_some_and(|value| value == CLOSE) {
+            head.headers.remove(CONNECTION);
+        }
         let target = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
         Outbound { head: OutboundHead { permit, headers: head.headers, target, judged: judged.body }, body }
     }
@@ -130,12 +138,12 @@ impl<B> Outbound<B> {
         tally: &Arc<Tally>,
         uri: Uri,
         version: Version,
-        turn: Option<Turn>,
+        (turn, alone): (Option<Turn>, Option<Alone>),
     ) -> Result<http::Request<Carried<B>>, Refusal> {
         let Outbound { head: OutboundHead { permit, headers, judged, .. }, body } = self;
         let judged = AsJudged { body: judged, sent: 0 };
         let method = method(permit.facts())?;
-        let mut request = http::Request::new(Carried { body, permit, tally: tally.clone(), turn, judged });
+        let mut request = http::Request::new(Carried { body, permit, tally: tally.clone(), turn, alone, judged });
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.version_mut() = version;
@@ -145,8 +153,12 @@ impl<B> Outbound<B> {
 }
 
 impl<B: Body> Outbound<B> {
-    /// Origin form, and `Host` (RFC 9112 §3.2).
-    pub(crate) fn into_http1(mut self, tally: &Arc<Tally>) -> Result<http::Request<Carried<B>>, Refusal> {
+    /// Origin form, and `Host` (RFC 9112 §3.2). `spent`: says that the connection serves no request after this one.
+    pub(crate) fn into_http1(
+        mut self,
+        tally: &Arc<Tally>,
+        spent: &Arc<AtomicBool>,
+    ) -> Result<http::Request<Carried<B>>, Refusal> {
         let facts = self.head.permit.facts();
         let uri = Uri::from(self.head.target.clone());
         let host = HeaderValue::try_from(facts.authority.host_header(facts.scheme)).map_err(|_| unwritable())?;
@@ -155,7 +167,12 @@ impl<B: Body> Outbound<B> {
             // Left unsaid, hyper drops the body of a GET.
             self.head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
-        self.written(tally, uri, Version::HTTP_11, None)
+        let alone = (!self.body.is_end_stream()).then(|| Alone { spent: spent.clone(), seen: Seen::default() });
+        if alone.is_some() && unread::ends_behind(&facts.method, self.head.judged.as_ref()) {
+            self.head.headers.insert(CONNECTION, CLOSE);
+            spent.store(true, Ordering::Release);
+        }
+        self.written(tally, uri, Version::HTTP_11, (None, alone))
     }
 }
 
@@ -170,7 +187,23 @@ pub(crate) struct Carried<B> {
     tally: Arc<Tally>,
     /// Where the connection has others.
     turn: Option<Turn>,
+    /// Where it has none.
+    alone: Option<Alone>,
     judged: AsJudged,
+}
+
+/// What goes by on a connection of HTTP/1.1, and whether that serves another request.
+struct Alone {
+    spent: Arc<AtomicBool>,
+    seen: Seen,
+}
+
+impl Alone {
+    fn goes_by(&mut self, data: &[u8]) {
+        if self.seen.goes_by(data) {
+            self.spent.store(true, Ordering::Release);
+        }
+    }
 }
 
 /// A body that was judged, and how much of it was sent: nothing else goes in its place.
@@ -218,6 +251,9 @@ where
         if matches!(frame, Poll::Ready(Some(Ok(_)))) {
             if self.tally.is_cut() {
                 return Poll::Ready(Some(Err("cut by the door".into())));
+            }
+            if let (Some(alone), Poll::Ready(Some(Ok(frame)))) = (&mut self.alone, &frame) {
+                frame.data_ref().into_iter().for_each(|data| alone.goes_by(data));
             }
             if !self.body.is_end_stream() {
                 self.turn.iter().for_each(Turn::handed);

@@ -44,7 +44,7 @@ pub async fn upgrade(gate: &Gate, audited: &Audited, head: OutboundHead) -> Resu
     let (stream, ..) = Exit::open_http1(gate, audited).await?.into_parts();
     let (mut sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(|_| websocket_broke_off())?;
     let driver = drive(driver.with_upgrades());
-    let request = head.upgrading(Empty::<Bytes>::new()).into_http1(audited.tally())?;
+    let request = head.upgrading(Empty::<Bytes>::new()).into_http1(audited.tally(), &Arc::default())?;
     let answer = sender.send_request(request).await.map_err(|_| websocket_broke_off())?;
     let (status, tally) = (answer.status(), audited.tally().clone());
     tally.answered(status.as_u16());

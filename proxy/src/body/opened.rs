@@ -2,7 +2,7 @@
 //! taken off everywhere else. In a file nothing can be taken off, so one that holds a
 //! secret ends the answer, before the bytes that would complete it.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use policies::{Code, Refusal};
 
 use crate::charset;
@@ -10,10 +10,16 @@ use crate::readable::{self, Reading};
 use scan::Scrubber;
 use scan::packed::{Look, Queue, Unpacker, Unreadable};
 
+/// So much of an answer that was packed for the request is held.
+const HELD: usize = 8 << 20;
+
 /// A look into one answer.
 pub(crate) struct Opened {
     /// What undoes its codings, before anything else is done with it.
     unpacker: Option<Unpacker>,
+    /// What waits for its end because its host packed it for the request: when a piece comes tells how well
+    /// it packed, and so whether words of the sandbox repeat a secret in it.
+    held: Option<BytesMut>,
     /// Gone once nothing more can be read and that is as well.
     look: Option<Look>,
     /// What is looked for, at the body's own depth and at each one below.
@@ -30,8 +36,10 @@ impl Opened {
     /// `pattern`: what is looked for.
     pub(crate) fn new(reading: Reading, pattern: &Scrubber) -> Self {
         let Reading { unpacker, look, is_html, opaque } = reading;
+        let held = (unpacker.is_some() && !opaque).then(BytesMut::new);
         Opened {
             unpacker,
+            held,
             look,
             pattern: pattern.anew(),
             depths: Vec::new(),
@@ -48,7 +56,13 @@ impl Opened {
             Some(unpacker) => unpacker.push(&data).map_err(readable::packed)?.into(),
             None => data,
         };
-        self.see(data)
+        let seen = self.see(data)?;
+        let Some(held) = &mut self.held else { return Ok(seen) };
+        if held.len() + seen.len() > HELD {
+            return Err(readable::packed_long());
+        }
+        held.extend_from_slice(&seen);
+        Ok(Bytes::new())
     }
 
     /// The answer is at its end: what waited goes.
@@ -60,8 +74,9 @@ impl Opened {
         let seen = self.see(rest)?;
         self.read_start(&[], true)?;
         self.look(&[], true)?;
+        let held = self.held.take().unwrap_or_default();
         let rest = self.waiting.rest();
-        Ok(if seen.is_empty() { rest } else { [seen, rest].concat().into() })
+        Ok(if held.is_empty() && seen.is_empty() { rest } else { [&held[..], &seen, &rest].concat().into() })
     }
 
     /// Whether something is being unpacked: it takes time.
@@ -71,7 +86,9 @@ impl Opened {
 
     /// Whether it takes megabytes, however little comes.
     pub(crate) fn is_large(&self) -> bool {
-        self.unpacker.as_ref().is_some_and(Unpacker::is_large) || self.look.as_ref().is_some_and(Look::is_large)
+        self.held.is_some()
+            || self.unpacker.as_ref().is_some_and(Unpacker::is_large)
+            || self.look.as_ref().is_some_and(Look::is_large)
     }
 
     fn see(&mut self, data: Bytes) -> Result<Bytes, Refusal> {
@@ -140,4 +157,38 @@ fn holds_a_secret() -> Refusal {
     let why = "the answer brought a packed file that holds a real secret, where it cannot be taken off; the rest was \
                withheld, and the owner is told";
     Refusal::new(Code::SecretInAnswer, why)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use http::header::CONTENT_ENCODING;
+    use http::{HeaderMap, HeaderValue, StatusCode};
+    use scan::Replacement;
+
+    use super::*;
+
+    fn deflated() -> Opened {
+        let headers = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static("deflate"))]);
+        let secret = Replacement { secret: "tk_live_0123456789".to_owned().into(), surrogate: "dw".to_owned().into() };
+        Opened::new(readable::by_head(StatusCode::OK, &headers, false).unwrap(), &Scrubber::new(&[secret]))
+    }
+
+    /// When a piece of it comes would tell how well it packed up to there.
+    #[test]
+    fn what_was_packed_for_a_request_comes_as_a_whole() {
+        let text: Vec<u8> =
+            (0..90_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_string().into_bytes()).collect();
+        let packed = miniz_oxide::deflate::compress_to_vec_zlib(&text, 6);
+        for size in [1_000, 70_000, packed.len()] {
+            let mut opened = deflated();
+            for piece in packed.chunks(size) {
+                assert!(opened.push(Bytes::copy_from_slice(piece)).unwrap().is_empty(), "{size}");
+            }
+            assert!(opened.finish().unwrap() == text, "{size}");
+        }
+        let long = miniz_oxide::deflate::compress_to_vec_zlib(&text.repeat(12), 6);
+        let mut opened = deflated();
+        assert!(long.chunks(9_000).any(|piece| opened.push(Bytes::copy_from_slice(piece)).is_err()), "no bound");
+    }
 }

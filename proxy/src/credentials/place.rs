@@ -228,6 +228,10 @@ pub(super) fn value_of(query: &str, key: &str, value: &str) -> Option<Range<usiz
     None
 }
 
+/// Schemes behind which a host undoes or answers what stands there (RFC 7617, RFC 7616, RFC 4559): what it repeats of
+/// it is not what was sent.
+const UNDONE: [&str; 5] = ["basic", "digest", "negotiate", "ntlm", "hoba"];
+
 /// `surrogate` or `Scheme surrogate`, and nothing else (attacks K01, H08).
 fn bare_or_behind_a_scheme(value: &HeaderValue, surrogate: &str) -> Option<Option<String>> {
     let text = value.to_str().unwrap_or_default().trim();
@@ -235,7 +239,9 @@ fn bare_or_behind_a_scheme(value: &HeaderValue, surrogate: &str) -> Option<Optio
         return Some(None);
     }
     let (scheme, rest) = text.split_once(' ')?;
-    (rest.trim_start() == surrogate && scheme.bytes().all(|b| b.is_ascii_alphabetic())).then(|| Some(scheme.to_owned()))
+    let is_sent_as_it_is = scheme.bytes().all(|b| b.is_ascii_alphabetic())
+        && !UNDONE.iter().any(|undone| scheme.eq_ignore_ascii_case(undone));
+    (rest.trim_start() == surrogate && is_sent_as_it_is).then(|| Some(scheme.to_owned()))
 }
 
 /// The other half, where one half is exactly the surrogate. A host may take a token

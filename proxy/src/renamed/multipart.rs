@@ -2,8 +2,11 @@
 //!
 //! `Content-Disposition: form-data; name="_method"` (RFC 7578), with quotes or without, as
 //! `name*=utf-8''_method` (RFC 2231), folded over lines; and `Content-ID`, which Rack takes
-//! for the name of a part without one. The header is found wherever it stands, within a
+//! for the name of a part without one, as it does `filename`. The header is found wherever it stands, within a
 //! line too, as Rack finds it.
+//!
+//! A line break in it is read in two ways, up to the empty line or to a line that begins like another header: as nothing
+//! (PHP puts a line without a colon behind the one before) and as a blank (Rack, and Django where it is no CRLF).
 
 use memchr::{memchr2, memmem};
 
@@ -11,98 +14,184 @@ use super::{FieldName, IsOne};
 
 #[derive(Default)]
 pub(super) struct Multipart {
+    header: Header,
+    /// The header as it reads without its line breaks, and with blanks for them.
+    readings: [Reading; 2],
+    /// The last bytes.
+    end: [u8; 4],
+    /// How far this line could be the name of a header; nothing once it is none.
+    line: Option<usize>,
+}
+
+/// The name of a header.
+#[derive(Clone, Copy, Default)]
+enum Header {
+    #[default]
+    Elsewhere,
+    /// Within it, so far alike.
+    Within { so_far: usize, id: bool },
+    /// Behind one of the two, before its colon.
+    Named { id: bool },
+}
+
+/// What stands behind it.
+#[derive(Default)]
+struct Reading {
     state: State,
     name: FieldName,
     /// The last byte.
     before: u8,
+    /// Whether the part has a name.
+    is_named: bool,
+    /// Whether the name of its file is looked for.
+    file_is_one: bool,
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum State {
     #[default]
     Elsewhere,
-    /// Within the name of a header, so far alike.
-    Header { so_far: usize, id: bool },
-    /// Behind one of the two names, before its colon.
-    Named { id: bool },
-    /// In the header, so far into `name`.
-    Parameters(usize),
-    /// Behind `name`, before `=`; with a star, and with a number, which parts a name.
-    Equals { starred: bool },
-    /// In the name of a part.
-    Value,
+    /// So far into `name`, or into `filename`.
+    Parameters { name: usize, file: usize },
+    /// Behind it, before `=`; with a star, and with a number, which parts a name.
+    Equals { starred: bool, file: bool },
+    /// In the name of a part, or of its file.
+    Value { file: bool },
 }
 
 const START: &[u8] = b"content-";
 const DISPOSITION: &[u8] = b"content-disposition";
 const ID: &[u8] = b"content-id";
 const NAME: &[u8] = b"name";
+const FILE: &[u8] = b"filename";
+const PARAMETERS: State = State::Parameters { name: 0, file: 0 };
 
 impl Multipart {
     /// Where the name ends that is looked for.
     pub(super) fn finds(&mut self, piece: &[u8], is_one: IsOne<'_>) -> Option<usize> {
         let mut bytes = piece;
         loop {
-            if matches!(self.state, State::Elsewhere) {
-                let start = memchr2(b'c', b'C', bytes)?;
-                bytes = &bytes[start..];
+            if matches!(self.header, Header::Elsewhere) && self.readings.iter().all(Reading::is_idle) {
+                bytes = &bytes[memchr2(b'c', b'C', bytes)?..];
             }
             let (&byte, rest) = bytes.split_first()?;
             bytes = rest;
             if self.next(byte, is_one) {
                 return Some(piece.len() - bytes.len());
             }
-            self.before = byte;
         }
     }
 
     fn next(&mut self, byte: u8, is_one: IsOne<'_>) -> bool {
-        // A line that does not go on with a blank ends the header.
-        let ended = self.before == b'\n' && !matches!(byte, b' ' | b'\t');
-        match self.state {
-            State::Elsewhere => self.state = State::begin(byte),
-            State::Header { so_far, id } => self.state = State::header(so_far, id, byte),
-            State::Named { id: true } if byte == b':' => self.state = State::Value,
-            State::Named { id: false } if byte == b':' => self.state = State::Parameters(0),
-            State::Named { .. } if matches!(byte, b' ' | b'\t') => {}
-            State::Named { .. } => self.state = State::begin(byte),
-            State::Value | State::Parameters(_) | State::Equals { .. } if ended => {
-                self.name = FieldName::default();
-                self.state = State::begin(byte);
+        self.end.rotate_left(1);
+        self.end[3] = byte;
+        let begins_header = byte == b':' && self.line.is_some_and(|letters| letters > 0);
+        self.line = match byte {
+            b'\r' | b'\n' => Some(0),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => self.line.map(|letters| letters + 1),
+            _ => None,
+        };
+        let is_over = self.end == *b"\r\n\r\n";
+        let is_break = matches!(byte, b'\r' | b'\n');
+        let read = [(!is_break).then_some(byte), Some(if is_break { b' ' } else { byte })];
+        let found = self.readings.iter_mut().zip(read).any(|(reading, read)| match read {
+            _ if is_over => reading.part_begins(is_one),
+            _ if begins_header => {
+                reading.begins(State::Elsewhere);
+                false
             }
-            State::Parameters(so_far) => self.state = self.parameter(so_far, byte),
-            State::Equals { starred } => match byte {
-                b'=' => self.state = State::Value,
-                b'*' => self.state = State::Equals { starred: true },
-                // `name*0=`: a name in pieces, which no form needs.
-                b'0'..=b'9' if starred => return true,
-                b' ' | b'\t' | b'\r' | b'\n' => {}
-                _ => self.state = State::Parameters(0),
-            },
-            State::Value => return self.value(byte, is_one),
+            Some(read) => reading.next(read, is_one),
+            None => false,
+        });
+        let named = matches!(self.header, Header::Named { .. }) && byte == b':';
+        match self.header {
+            Header::Named { id } if named => {
+                let state = if id { State::Value { file: false } } else { PARAMETERS };
+                self.readings.iter_mut().for_each(|reading| reading.begins(state));
+                self.header = Header::Elsewhere;
+            }
+            header => self.header = header.next(byte),
         }
-        false
+        found
+    }
+}
+
+impl Reading {
+    fn is_idle(&self) -> bool {
+        self.state == State::Elsewhere && !self.is_named && !self.file_is_one
     }
 
-    fn parameter(&self, so_far: usize, byte: u8) -> State {
-        let begins = so_far > 0 || !(self.before.is_ascii_alphanumeric() || matches!(self.before, b'-' | b'_'));
-        match byte.to_ascii_lowercase() == NAME[so_far] && begins {
-            true if so_far + 1 == NAME.len() => State::Equals { starred: false },
-            true => State::Parameters(so_far + 1),
-            false => State::Parameters(0),
+    fn begins(&mut self, state: State) {
+        (self.state, self.name, self.before) = (state, FieldName::default(), b':');
+    }
+
+    /// The headers are over: whether the name of a file is all that names the part.
+    fn part_begins(&mut self, is_one: IsOne<'_>) -> bool {
+        let found = matches!(self.state, State::Value { file: false }) && self.name.is_found(is_one);
+        let by_file = self.file_is_one && !self.is_named;
+        *self = Reading::default();
+        found || by_file
+    }
+
+    fn next(&mut self, byte: u8, is_one: IsOne<'_>) -> bool {
+        let found = match self.state {
+            State::Elsewhere => false,
+            State::Parameters { name, file } => {
+                self.state = self.parameter(name, file, byte);
+                false
+            }
+            State::Equals { starred, file } => match byte {
+                b'=' => {
+                    self.is_named |= !file;
+                    self.state = State::Value { file };
+                    false
+                }
+                b'*' => {
+                    self.state = State::Equals { starred: true, file };
+                    false
+                }
+                // `name*0=`: a name in pieces, which no form needs.
+                b'0'..=b'9' if starred && !file => true,
+                b' ' | b'\t' => false,
+                _ => {
+                    self.state = PARAMETERS;
+                    false
+                }
+            },
+            // An encoded word (RFC 2047), which Tomcat undoes: no name of a field needs one.
+            State::Value { file: false } if byte == b'?' && self.before == b'=' => true,
+            State::Value { file } => {
+                let found = self.value(byte, is_one);
+                self.file_is_one |= found && file;
+                found && !file
+            }
+        };
+        self.before = byte;
+        found
+    }
+
+    fn parameter(&self, name: usize, file: usize, byte: u8) -> State {
+        let begins = !(self.before.is_ascii_alphanumeric() || matches!(self.before, b'-' | b'_'));
+        let on = |so_far: usize, word: &[u8]| match byte.to_ascii_lowercase() == word[so_far] && (so_far > 0 || begins)
+        {
+            true => so_far + 1,
+            false => 0,
+        };
+        match (on(name, NAME), on(file, FILE)) {
+            (name, _) if name == NAME.len() => State::Equals { starred: false, file: false },
+            (_, file) if file == FILE.len() => State::Equals { starred: false, file: true },
+            (name, file) => State::Parameters { name, file },
         }
     }
 
     /// A name may end at any of these, and go on behind it.
     fn value(&mut self, byte: u8, is_one: IsOne<'_>) -> bool {
         match byte {
-            // An encoded word (RFC 2047), which Tomcat undoes: no form needs one.
-            b'?' if self.before == b'=' => true,
-            b'"' | b'\'' | b';' | b',' | b' ' | b'\t' | b'\r' | b'\n' => {
+            b'"' | b'\'' | b';' | b',' | b' ' | b'\t' => {
                 let found = self.name.is_found(is_one);
                 match byte {
                     b';' => {
-                        self.state = State::Parameters(0);
+                        self.state = PARAMETERS;
                         self.name = FieldName::default();
                     }
                     // Between the charset and the name, or around it.
@@ -128,21 +217,28 @@ pub(super) fn value(bytes: &[u8], last: bool) -> Option<&[u8]> {
     }
 }
 
-impl State {
-    /// Within the name of a header: the two are alike up to the hyphen.
-    fn header(so_far: usize, id: bool, byte: u8) -> State {
+impl Header {
+    /// The two are alike up to the hyphen.
+    fn next(self, byte: u8) -> Self {
         let byte = byte.to_ascii_lowercase();
-        let id = id || (so_far == START.len() && byte == ID[so_far]);
-        let name = if id { ID } else { DISPOSITION };
-        match name.get(so_far) == Some(&byte) {
-            true if so_far + 1 == name.len() => State::Named { id },
-            true => State::Header { so_far: so_far + 1, id },
-            false => State::begin(byte),
+        match self {
+            Header::Elsewhere => Header::begin(byte),
+            Header::Within { so_far, id } => {
+                let id = id || (so_far == START.len() && byte == ID[so_far]);
+                let name = if id { ID } else { DISPOSITION };
+                match name.get(so_far) == Some(&byte) {
+                    true if so_far + 1 == name.len() => Header::Named { id },
+                    true => Header::Within { so_far: so_far + 1, id },
+                    false => Header::begin(byte),
+                }
+            }
+            Header::Named { .. } if matches!(byte, b' ' | b'\t') => self,
+            Header::Named { .. } => Header::begin(byte),
         }
     }
 
     /// Not in one; this byte may begin it.
-    fn begin(byte: u8) -> State {
-        if byte.eq_ignore_ascii_case(&START[0]) { State::Header { so_far: 1, id: false } } else { State::Elsewhere }
+    fn begin(byte: u8) -> Self {
+        if byte.eq_ignore_ascii_case(&START[0]) { Header::Within { so_far: 1, id: false } } else { Header::Elsewhere }
     }
 }

@@ -166,6 +166,40 @@ fn a_part_of_a_form_that_asks_for_another_method_is_found() {
     }
 }
 
+/// PHP reads a line without a colon with the one before, Rack a name behind any blanks, Django up to a CRLF.
+#[test]
+fn a_name_in_the_next_line_of_a_header_is_found() {
+    let part = |header: &str| format!("--b\r\n{header}\r\n\r\nDELETE\r\n--b--\r\n");
+    for header in [
+        "Content-Disposition: form-data;\r\nname=\"_method\"",
+        "Content-Disposition: form-data; x=y;\r\nname=\"_method\"",
+        "Content-Disposition: form-data;\nname=\"_method\"",
+        "Content-Disposition: form-data;\rname=\"_method\"",
+        "Content-Disposition: form-data; x=y;\n\nname=\"_method\"",
+        "Content-Disposition: form-data;\r\n\x0bname=\"_method\"",
+        "Content-Disposition: form-data; na\r\nme=\"_method\"",
+        "Content-Disposition: form-data; name=\"_me\r\nthod\"",
+        "Content-Disposition: form-data; name=\r\n\"_method\"",
+        "Content-Disposition: form-data; name=_me\r\nthod",
+        "Content-Disposition:\r\nform-data; name=\"_method\"",
+        "Content-Disposition: form-data;\r\nname=\"_method\"; a=b:c",
+        "Content-Disposition: form-data; name=\"a\"\r\nContent-Disposition: form-data; name=\"_method\"",
+        "Content-Disposition: form-data; filename=\"_method\"",
+        "Content-Disposition: attachment;\r\nfilename=_method",
+    ] {
+        check(PARTS, part(header), true);
+    }
+    for header in [
+        "Content-Disposition: form-data; filename=\"_method\"; name=\"a\"",
+        "Content-Disposition: form-data; filename=\"_method\";\r\n name=\"a\"",
+        "Content-Disposition: attachment; filename=\"=?utf-8?B?X21ldGhvZA==?=\"",
+        "Content-Disposition: form-data; name=\"a\"\r\nContent-Type: text/plain; name=_method",
+        "Content-Disposition: form-data; name=\"a\"\r\n_method: x",
+    ] {
+        check(PARTS, part(header), false);
+    }
+}
+
 /// The piece that ends the name stays here, and what went before it is no field.
 #[test]
 fn the_name_of_such_a_field_never_goes_out_whole() {

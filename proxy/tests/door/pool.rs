@@ -226,3 +226,65 @@ async fn a_connection_with_an_answer_left_over_is_not_reused() {
     assert_eq!(world.family.get("cdn.allowed.test", "/2").await.text(), "ok");
     assert_eq!(upstream.connections(), 2);
 }
+
+/// A host that answers and does not read a body takes what it finds there for the next request: nothing of another
+/// request, least of all its key, may come behind it.
+#[tokio::test]
+async fn what_a_host_leaves_unread_is_nobodys_request() {
+    let smuggled = "DELETE /v1/admin HTTP/1.1\r\nX-A: ";
+    let (bound, open) = ("api.bound.test", "cdn.allowed.test");
+    let cases =
+        [("GET", 200), ("HEAD", 200), ("OPTIONS", 200), ("DELETE", 200), ("POST", 404), ("PUT", 500), ("PATCH", 200)];
+    let cases = cases.map(|(method, status)| (open, method, status)).into_iter();
+    for (host, method, status) in cases.chain([(bound, "GET", 200), (bound, "POST", 404)]) {
+        let world = World::new().await;
+        let upstream = world.upstream(host);
+        upstream.on(move |exchange| {
+            Box::pin(async move {
+                let head = String::from_utf8_lossy(&exchange.head).to_ascii_lowercase();
+                exchange.closed = head.contains("connection: close");
+                exchange.send(format!("HTTP/1.1 {status} Now\r\nContent-Length: 0\r\n\r\n")).await
+            })
+        });
+        let key =
+            if host == bound { format!("Authorization: Bearer {}\r\n", world.surrogate()) } else { String::new() };
+        let first = format!(
+            "{method} /v1/x HTTP/1.1\r\nHost: {host}\r\n{key}Content-Length: {}\r\n\r\n{smuggled}",
+            smuggled.len()
+        );
+        let next = format!("GET /v1/next HTTP/1.1\r\nHost: {host}\r\n{key}\r\n");
+        for request in [first, next] {
+            let mut client = world.family.tunnel(&format!("{host}:443")).await;
+            client.send(request).await;
+            assert_eq!(client.head_answer().await.unwrap().status, status, "{host} {method}");
+            world.settled().await;
+        }
+        let received = upstream.received();
+        let swallowed = received.iter().any(|request| request.text().contains("X-A: GET"));
+        assert!(!swallowed, "{host} {method}: {received:?}");
+        let arrived = received.iter().any(|request| request.request_line() == "GET /v1/next HTTP/1.1");
+        assert!(arrived, "{host} {method}: {received:?}");
+    }
+}
+
+/// A search in the body of a GET is answered as ever, and its connection ends with it.
+#[tokio::test]
+async fn a_get_with_a_body_is_answered_and_nothing_comes_behind_it() {
+    let world = World::new().await;
+    let upstream = world.upstream("cdn.allowed.test");
+    let query = r#"{"query":{"match_all":{}}}"#;
+    let framings = [
+        format!("Content-Length: {}\r\n\r\n{query}", query.len()),
+        format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{query}\r\n0\r\n\r\n", query.len()),
+    ];
+    let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+    for framing in framings {
+        client.send(format!("GET /_search HTTP/1.1\r\nHost: cdn.allowed.test\r\n{framing}")).await;
+        assert_eq!(client.answer().await.unwrap().text(), "ok");
+        world.settled().await;
+    }
+    let received = upstream.received();
+    assert!(received.iter().all(|request| request.complete && request.text().contains("match_all")), "{received:?}");
+    assert!(received.iter().all(|request| request.header("connection").as_deref() == Some("close")), "{received:?}");
+    assert_eq!(upstream.connections(), 2);
+}

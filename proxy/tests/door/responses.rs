@@ -22,7 +22,7 @@ async fn answers_without_bodies_stay_without() {
     let world = World::new().await;
     let upstream = world.upstream("api.bound.test");
     for (method, head, status, length) in [
-        ("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n", 200, Some("5000")),
+        ("HEAD", "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5000\r\n\r\n", 200, Some("5000")),
         ("GET", "HTTP/1.1 204 No Content\r\n\r\n", 204, None),
         ("GET", "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nContent-Length: 5000\r\n\r\n", 304, None),
     ] {
