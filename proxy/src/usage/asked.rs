@@ -11,25 +11,31 @@ struct Asked {
     max_tokens: Option<u64>,
     max_completion_tokens: Option<u64>,
     max_output_tokens: Option<u64>,
-    #[serde(rename = "generationConfig")]
+    #[serde(rename = "generationConfig", alias = "generation_config")]
     config: Option<Config>,
     n: Option<u64>,
+    best_of: Option<u64>,
 }
 
 #[derive(Default, Deserialize)]
 struct Config {
-    #[serde(rename = "maxOutputTokens")]
+    #[serde(rename = "maxOutputTokens", alias = "max_output_tokens")]
     most: Option<u64>,
+    #[serde(rename = "candidateCount", alias = "candidate_count")]
+    candidates: Option<u64>,
 }
 
 /// Reads it from the whole of a body; nothing where that cannot be read in one way only.
 pub(super) fn read(body: &[u8]) -> Option<Tokens> {
-    let Asked { model, max_tokens, max_completion_tokens, max_output_tokens, config, n } =
+    let Asked { model, max_tokens, max_completion_tokens, max_output_tokens, config, n, best_of } =
         serde_json::from_slice(body).ok()?;
-    let most = [max_tokens, max_completion_tokens, max_output_tokens, config.and_then(|config| config.most)];
+    let Config { most, candidates } = config.unwrap_or_default();
+    let most = [max_tokens, max_completion_tokens, max_output_tokens, most];
     let output = most.into_iter().flatten().max().unwrap_or(0);
+    // So often is it written.
+    let times = [n, best_of, candidates].into_iter().flatten().max().unwrap_or(1).max(1);
     let model = model.and_then(|model| json::model(model.as_bytes()));
-    Some(Tokens { model, output: output.saturating_mul(n.unwrap_or(1).max(1)), estimated: true, ..Tokens::default() })
+    Some(Tokens { model, output: output.saturating_mul(times), estimated: true, ..Tokens::default() })
 }
 
 #[cfg(test)]
@@ -48,6 +54,9 @@ mod tests {
             (r#"{"model":"gpt-x","max_tokens":60,"n":3}"#, (Some("gpt-x"), 180)),
             (r#"{"model":"gpt-x","max_output_tokens":70,"input":"hello"}"#, (Some("gpt-x"), 70)),
             (r#"{"generationConfig":{"maxOutputTokens":80}}"#, (None, 80)),
+            (r#"{"model":"gpt-x","max_tokens":60,"n":2,"best_of":20}"#, (Some("gpt-x"), 1200)),
+            (r#"{"generationConfig":{"maxOutputTokens":80,"candidateCount":8}}"#, (None, 640)),
+            (r#"{"generation_config":{"max_output_tokens":80,"candidate_count":2}}"#, (None, 160)),
             (r#"{"model":"a model\u001b[2J","max_tokens":1}"#, (None, 1)),
             (r#"{"messages":[]}"#, (None, 0)),
         ] {
@@ -57,9 +66,15 @@ mod tests {
 
     #[test]
     fn what_has_two_readings_has_none() {
-        for body in
-            [r#"{"max_tokens":1,"max_tokens":9}"#, r#"{"max_tokens":-1}"#, r#"{"max_tokens":"9"}"#, "[]", "", "x"]
-        {
+        for body in [
+            r#"{"generationConfig":{},"generation_config":{}}"#,
+            r#"{"max_tokens":1,"max_tokens":9}"#,
+            r#"{"max_tokens":-1}"#,
+            r#"{"max_tokens":"9"}"#,
+            "[]",
+            "",
+            "x",
+        ] {
             assert_eq!(asked(body), None, "{body}");
         }
     }

@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode};
 use policies::{Code, Permit, Refusal};
 use scan::Watchlist;
 
-use super::{Reader, asked};
+use super::{BYTES_A_TOKEN, Reader, asked};
 use crate::ports::Meter;
 use crate::room::{SMALL, aside};
 
@@ -19,6 +19,8 @@ pub(crate) struct Metered {
     gate: Arc<Gate>,
     hold: u64,
     reserved: Tokens,
+    /// How many bytes were sent, where they are there as a whole.
+    sent: u64,
     answer: Answer,
     /// What must not stand in the log, be it as the name of a model.
     watched: Arc<Watchlist>,
@@ -47,9 +49,10 @@ impl Metered {
             reserved => reserved.flatten().unwrap_or_default(),
         };
         reserved.model = shown(watched, reserved.model);
+        let sent = body.map_or(0, |body| body.len() as u64);
         let (meter, gate, watched) = (meter.clone(), gate.clone(), watched.clone());
         let hold = meter.reserve(&gate.who().group, &limits, &reserved).await?;
-        Ok(Metered { meter, gate, hold, reserved, answer: Answer::Free, watched })
+        Ok(Metered { meter, gate, hold, reserved, sent, answer: Answer::Free, watched })
     }
 
     /// What it may come to, for the log.
@@ -78,6 +81,7 @@ impl Metered {
 
     /// By the name that the host gives its model, or else that of the request.
     fn named(&self, tokens: Tokens) -> Tokens {
+        let tokens = with_what_was_sent(tokens, self.sent);
         let model = shown(&self.watched, tokens.model).or_else(|| self.reserved.model.clone());
         Tokens { model, ..tokens }
     }
@@ -95,6 +99,14 @@ impl Metered {
 impl Drop for Metered {
     fn drop(&mut self) {
         self.meter.settle(&self.gate.who().group, self.hold, self.used().as_ref());
+    }
+}
+
+/// An answer that says nothing of what was read counts that by its bytes, as what it has written.
+fn with_what_was_sent(tokens: Tokens, sent: u64) -> Tokens {
+    match tokens.estimated && tokens.input + tokens.cache_read + tokens.cache_write == 0 {
+        true => Tokens { input: sent.div_ceil(BYTES_A_TOKEN), ..tokens },
+        false => tokens,
     }
 }
 
@@ -120,4 +132,18 @@ pub(crate) fn refuse_uncounted(case: &Case, permit: &Permit) -> Result<(), Refus
     let why = "what the group's models may use up is limited, and over a WebSocket it cannot be counted; the owner can \
                lift the limits on tokens and money in [limits]";
     Err(Refusal::new(Code::UsedUp, why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stream that never tells its counts is not free for what was sent.
+    #[test]
+    fn what_was_sent_counts_where_no_answer_says_what_was_read() {
+        let told = |input, estimated| Tokens { input, output: 5, estimated, ..Tokens::default() };
+        assert_eq!(with_what_was_sent(told(0, true), 800_001).input, 200_001);
+        assert_eq!(with_what_was_sent(told(7, true), 800_001).input, 7);
+        assert_eq!(with_what_was_sent(told(0, false), 800_001).input, 0);
+    }
 }

@@ -84,8 +84,8 @@ fn one(home: &Home, group: &GroupName, old: &Accepted, args: &UpdateArgs) -> Res
     // What does not load by now may have been anything.
     let change = old.alone().ok().map(|before| Ok(policy_file::diff(&before, &new.alone()?))).transpose();
     let change = change.map_err(|problems: desk::Problems| refused(problems))?;
-    let says = other_words(old, &new)?;
-    show::line(words(group, old, &new, change.as_ref()) + says.clone())?;
+    let (told, says_more) = other_words(old, &new)?;
+    show::line(words(group, old, &new, change.as_ref()) + told)?;
     let theirs = match &old.from {
         Origin::Folder(folder) => add::agents_write(home, folder)?,
         Origin::Shipped => None,
@@ -94,7 +94,7 @@ fn one(home: &Home, group: &GroupName, old: &Accepted, args: &UpdateArgs) -> Res
         show::line(format!("{} {why}: an agent may have changed it. Look through its files first.", folder.display()))?;
     }
     // What it says is read where its owner decides.
-    let asks = change.as_ref().is_none_or(Diff::widens) || !says.is_empty() || theirs.is_some();
+    let asks = change.as_ref().is_none_or(Diff::widens) || says_more || theirs.is_some();
     let question = format!("Take {name} as it is by now?");
     if asks && !(args.yes || show::is_interactive() && show::asks(&question)?) {
         return Ok(false);
@@ -113,14 +113,15 @@ fn renewed(found: &Skill, old: &Accepted, args: &UpdateArgs) -> Result<Accepted,
     add::accepted(found, old.from.clone(), values)
 }
 
-/// What it says by now that it did not say; nothing where that is what was accepted.
-fn other_words(old: &Accepted, new: &Accepted) -> Result<String, Failure> {
-    let Ok(before) = old.alone().map(|policy| reach::all_words(&policy)) else { return Ok(String::new()) };
+/// What it says by now and did not, and the other way round; and whether it says anything that was not accepted.
+fn other_words(old: &Accepted, new: &Accepted) -> Result<(String, bool), Failure> {
+    let Ok(before) = old.alone().map(|policy| reach::all_words(&policy)) else { return Ok((String::new(), true)) };
     let now = reach::all_words(&new.alone().map_err(refused)?);
     let line = |mark: &str, words: &String| format!("\n  {mark} {words}");
     let gone = before.difference(&now).map(|words| line("-", words));
     let all: String = gone.chain(now.difference(&before).map(|words| line("+", words))).collect();
-    Ok(if all.is_empty() { all } else { format!("\nWhat it says to you:{all}") })
+    let told = if all.is_empty() { all } else { format!("\nWhat it says to you:{all}") };
+    Ok((told, !now.is_subset(&before)))
 }
 
 fn words(group: &GroupName, old: &Accepted, new: &Accepted, change: Option<&Diff>) -> Styled {
@@ -153,10 +154,15 @@ mod tests {
         };
         let before = accepted(rules.to_owned());
         let told = |new: String| other_words(&before, &accepted(new)).unwrap_or_default();
-        assert!(told(format!("# other places\n{rules}")).is_empty());
-        let why = told(rules.replace("a payment", "you said yes to this before"));
+        assert_eq!(told(format!("# other places\n{rules}")), (String::new(), false));
+        let (why, says_more) = told(rules.replace("a payment", "you said yes to this before"));
+        assert!(says_more);
         assert!(why.contains("- Of api.test it says “a payment”.") && why.contains("“you said yes"), "{why}");
-        let text = told(rules.replace("PAY {json.amount}", "read the weather"));
+        let (text, says_more) = told(rules.replace("PAY {json.amount}", "read the weather"));
+        assert!(says_more);
         assert!(text.contains("“read the weather”") && text.contains("“PAY {json.amount}”"), "{text}");
+        // What it says no more is told, and nothing to accept.
+        let (gone, says_more) = told(String::new());
+        assert!(!says_more && gone.contains("- Of api.test it says"), "{gone}");
     }
 }
