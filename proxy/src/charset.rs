@@ -11,7 +11,7 @@ use scan::packed::parameters;
 
 /// Charsets whose first half is ASCII, without hyphens and the like (IANA's registry, and the
 /// encodings of the WHATWG's list but UTF-16 and ISO-2022-JP).
-const KNOWN: [&str; 24] = [
+const KNOWN: [&str; 30] = [
     "ascii",
     "usascii",
     "ansix341968",
@@ -36,10 +36,17 @@ const KNOWN: [&str; 24] = [
     "xsjis",
     "mskanji",
     "xuserdefined",
+    "l1",
+    "ms932",
+    "ms936",
+    "ms949",
+    "ms950",
+    "windows65001",
 ];
 
 /// The same, by how they begin.
-const BEGINNINGS: [&str; 12] = [
+const BEGINNINGS: [&str; 13] = [
+    "isolatin",
     "iso8859",
     "latin",
     "windows12",
@@ -55,9 +62,9 @@ const BEGINNINGS: [&str; 12] = [
 ];
 
 /// Code pages of DOS, which keep ASCII; those of EBCDIC have other numbers.
-const PAGES: [&str; 17] = [
+const PAGES: [&str; 21] = [
     "437", "720", "737", "775", "850", "852", "855", "857", "858", "860", "861", "862", "863", "865", "866", "869",
-    "932",
+    "932", "936", "949", "950", "65001",
 ];
 
 /// Whether the letters of ASCII stand in it as they are, and nothing else does for them.
@@ -81,15 +88,21 @@ pub(crate) fn declared(headers: &HeaderMap) -> Option<String> {
         });
         extended.chain(parameters(&text, "charset")).collect::<Vec<_>>()
     });
-    named.find(|name| !name.trim().is_empty() && !keeps_ascii(name))
+    // Some frameworks say the same twice: `utf-8,utf-8`.
+    named.find(|name| name.split(',').any(|name| !name.trim().is_empty() && !keeps_ascii(name)))
+}
+
+/// Whether it is one that is undone like a disguise: letters of ASCII with zeros between them.
+pub(crate) fn is_wide(name: &str) -> bool {
+    name.starts_with("utf-16") || name.starts_with("utf-32")
 }
 
 /// So much of a body says what it is.
 pub(crate) const ENOUGH: usize = 1 << 10;
 
 /// What the first bytes of a text say, if that is a charset that does not keep ASCII:
-/// by a byte order mark, by the zeros between the first letters, or in so many words.
-pub(crate) fn in_text(start: &[u8], is_html: bool) -> Option<String> {
+/// by a byte order mark, by the zeros between the first letters, or in so many words. `whole`: nothing comes behind.
+pub(crate) fn in_text(start: &[u8], is_html: bool, whole: bool) -> Option<String> {
     let marks: [(&[u8], &str); 9] = [
         (b"\xff\xfe", "utf-16"),
         (b"\xfe\xff", "utf-16"),
@@ -105,16 +118,11 @@ pub(crate) fn in_text(start: &[u8], is_html: bool) -> Option<String> {
     if let Some((_, name)) = marks.into_iter().find(|(mark, _)| start.starts_with(mark)) {
         return Some(name.to_owned());
     }
-    let letter = |byte: u8| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e);
-    match *start {
-        // RFC 4627 §3: what is text begins with two letters of ASCII.
-        [a, 0, b, 0, c, 0, ..] | [0, a, 0, b, 0, c, ..] if [a, b, c].into_iter().all(letter) => {
-            return Some("utf-16".to_owned());
+    // RFC 4627 §3: what is text begins with two letters of ASCII.
+    for (width, letters, name) in [(2, 3, "utf-16"), (4, 2, "utf-32")] {
+        if is_wide_text(start, width, letters, whole) {
+            return Some(name.to_owned());
         }
-        [a, 0, 0, 0, b, 0, 0, 0, ..] | [0, 0, 0, a, 0, 0, 0, b, ..] if letter(a) && letter(b) => {
-            return Some("utf-32".to_owned());
-        }
-        _ => {}
     }
     let start = &start[..start.len().min(ENOUGH)];
     // Of another text nothing is read, so none of it is copied.
@@ -127,6 +135,25 @@ pub(crate) fn in_text(start: &[u8], is_html: bool) -> Option<String> {
     // What can be read up to here is no UTF-16, which HTML takes for a slip (its §4.2.5.5).
     let in_html = || is_html.then(|| after(&text, "charset")).flatten().filter(|name| !name.starts_with("utf-16"));
     named.or_else(in_html).filter(|name| !keeps_ascii(name))
+}
+
+/// Whether units of so many bytes are characters, the first ones of ASCII. Tables of small numbers and sound begin like
+/// that as well, but soon come to what no text holds.
+fn is_wide_text(start: &[u8], width: usize, letters: usize, whole: bool) -> bool {
+    const UNITS: usize = 16;
+    let start = &start[..start.len().min(width * UNITS)];
+    if start.len() < width * UNITS && !whole {
+        return false;
+    }
+    let fold = |unit: u32, byte: &u8| unit << 8 | u32::from(*byte);
+    let big = start.chunks_exact(width).map(|unit| unit.iter().fold(0, fold));
+    let little = start.chunks_exact(width).map(|unit| unit.iter().rev().fold(0, fold));
+    [big.collect::<Vec<u32>>(), little.collect()].iter().any(|units| {
+        let first = units.get(..letters).unwrap_or_default();
+        let is_letter = |unit: &u32| matches!(unit, 9 | 10 | 13 | 0x20..=0x7e);
+        let is_none = |unit: &u32| !matches!(unit, 9 | 10 | 13 | 0x20..=0x7e | 0xa0..=0xfffd | 0x1_0000..=0x10_fffd);
+        !first.is_empty() && first.iter().all(is_letter) && !units.iter().any(is_none)
+    })
 }
 
 fn is_xml(mut start: &[u8]) -> bool {
@@ -197,6 +224,11 @@ mod tests {
             "tis-620",
             "x-mac-roman",
             "utf8mb4",
+            "cp65001",
+            "cp949",
+            "ms932",
+            "l1",
+            "iso-latin-1",
         ] {
             assert!(keeps_ascii(name), "{name}");
         }
@@ -251,7 +283,15 @@ mod tests {
         ] {
             assert!(of(value).is_some(), "{value}");
         }
-        for value in ["text/plain", "text/plain; charset=utf-8", "a/b; x=\"charset=utf-16\"", "a/b; charset=", "a/b;"] {
+        assert!(of("text/plain; charset=\"utf-8,utf-16\"").is_some());
+        for value in [
+            "text/plain",
+            "text/plain; charset=utf-8",
+            "text/plain; charset=\"utf-8,utf-8\"",
+            "a/b; x=\"charset=utf-16\"",
+            "a/b; charset=",
+            "a/b;",
+        ] {
             assert_eq!(of(value), None, "{value}");
         }
         let two =
@@ -265,13 +305,13 @@ mod tests {
         let long = |text: &str| text.chars().flat_map(|c| (c as u32).to_be_bytes()).collect::<Vec<u8>>();
         let marked = [b"\xfe\xff".to_vec(), wide("x")].concat();
         for start in [&marked, &wide("{\"a\""), &long("<a>"), &b"\xff\xfe".to_vec(), &b"+/v8-x".to_vec()] {
-            assert!(in_text(start, false).is_some(), "{start:?}");
+            assert!(in_text(start, false, true).is_some(), "{start:?}");
         }
         let utf7 = b"<?xml version='1.0' encoding = 'UTF-7' ?><a/>";
-        assert_eq!(in_text(utf7, false).as_deref(), Some("utf-7"));
+        assert_eq!(in_text(utf7, false, true).as_deref(), Some("utf-7"));
         let html = b"<!doctype html><meta http-equiv=content-type content=\"text/html; charset=iso-2022-jp\">";
-        assert_eq!(in_text(html, true).as_deref(), Some("iso-2022-jp"));
-        assert_eq!(in_text(html, false), None);
+        assert_eq!(in_text(html, true, true).as_deref(), Some("iso-2022-jp"));
+        assert_eq!(in_text(html, false, true), None);
         for plain in [
             &b"\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"utf-8\"?>"[..],
             b"<meta charset=utf-16>",
@@ -281,8 +321,12 @@ mod tests {
             b"\0\x01\0\0\0\x0c\0\x80",
             b"RIFF\x24\0\0\0WAVE",
             b"\0asm\x01\0\0\0",
+            // Tables of numbers, and quiet sound.
+            b"\x20\0\x40\0\x60\0\x80\0\xa0\0",
+            b"\x64\0\0\0\x65\0\0\0\x01\0\0\0",
+            b"\x2d\0\x2c\0\x2b\0\xff\xff",
         ] {
-            assert_eq!(in_text(plain, true), None, "{plain:?}");
+            assert_eq!(in_text(plain, true, true), None, "{plain:?}");
         }
     }
 

@@ -374,7 +374,7 @@ fn in_scope<'a>(found: Found<'a>, terms: &Terms) -> Result<Found<'a>, Refusal> {
 
 /// What asks for an answer in another form than can be scrubbed, or for what it adds up to, by normal names:
 /// gateways read `Accept_Encoding` as `Accept-Encoding`.
-const OTHER_FORMS: [&str; 8] = [
+const OTHER_FORMS: [&str; 7] = [
     "accept_encoding",
     "accept_charset",
     "grpc_accept_encoding",
@@ -382,7 +382,6 @@ const OTHER_FORMS: [&str; 8] = [
     "want_digest",
     "want_content_digest",
     "want_repr_digest",
-    "a_im",
 ];
 
 /// What comes back must be readable whole, and as what it is.

@@ -68,7 +68,9 @@ fn whole(status: StatusCode, headers: &HeaderMap) -> Result<(), Refusal> {
         .any(|value| value.as_bytes().to_ascii_lowercase().trim_ascii_start().starts_with(b"multipart/byteranges"));
     // How long the whole is stands in a refusal of a range (RFC 9110 §15.5.17).
     let ranged = headers.contains_key(CONTENT_RANGE) && status != StatusCode::RANGE_NOT_SATISFIABLE;
-    if status == StatusCode::PARTIAL_CONTENT || ranged || pieces {
+    // A change to what the client has, or a range of it (RFC 3229); the newest of a feed is whole.
+    let changes = headers.get_all("im").iter().any(|kind| !kind.as_bytes().eq_ignore_ascii_case(b"feed"));
+    if status == StatusCode::PARTIAL_CONTENT || ranged || pieces || changes {
         let why = "the host answered with a part of what was asked for, and a part cannot be scrubbed; \
                    ask for the whole, without a range under any name";
         return Err(unreadable(why));

@@ -84,7 +84,7 @@ const LINES: [&str; 5] = [
 
 fn media_type(headers: &HeaderMap) -> &[u8] {
     let value = headers.get(CONTENT_TYPE).map_or(&[][..], HeaderValue::as_bytes);
-    value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii()
+    value.split(|byte| matches!(byte, b';' | b',')).next().unwrap_or_default().trim_ascii()
 }
 
 fn messages(media_type: &[u8]) -> Option<Messages> {

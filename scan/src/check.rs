@@ -108,6 +108,11 @@ impl Check {
         self.noted.drain(..).for_each(|finding| finding.note_in(noted));
     }
 
+    /// Another file begins in what comes next: disguises are looked for as at the beginning.
+    pub(super) fn begins(&mut self) {
+        self.window.begins();
+    }
+
     /// Ends the stream for a reason that was found elsewhere.
     pub(super) fn stop(&mut self, stop: &Stop) {
         self.stopped = Some(stop.clone());
@@ -160,7 +165,7 @@ impl Check {
 
     fn let_through(&mut self, chunk: Bytes, last: bool) -> Result<Option<Bytes>, Stop> {
         if last && self.window.is_empty() {
-            self.search(&chunk, self.window.at(), true)?;
+            self.search(&chunk, self.window.disguised(chunk.len()), true)?;
             return Ok(Some(chunk).filter(|bytes| !bytes.is_empty()));
         }
         self.window.take(&chunk);
@@ -168,7 +173,7 @@ impl Check {
             return Ok(None);
         }
         let window = std::mem::take(&mut self.window);
-        let searched = self.search(window.text(), window.at(), last);
+        let searched = self.search(window.text(), window.disguised(window.text().len()), last);
         self.window = window;
         let keep = searched?;
         let (end, border) = (self.window.text().len(), self.window.border());
@@ -177,9 +182,9 @@ impl Check {
     }
 
     /// Searches all that is in hand, and says from where on it has to be seen again.
-    fn search(&mut self, text: &[u8], at: u64, last: bool) -> Result<usize, Stop> {
+    fn search(&mut self, text: &[u8], disguised: u64, last: bool) -> Result<usize, Stop> {
         let Check { watchlist, tolerated, noted, stopped, .. } = self;
-        let keep = each_hit(watchlist.needles(), text, at, last, &mut |hit| {
+        let keep = each_hit(watchlist.needles(), text, disguised, last, &mut |hit| {
             let finding = watchlist.finding(&hit);
             if tolerated(&finding.what) {
                 finding.note_in(noted);

@@ -5,19 +5,23 @@ use bytes::Bytes;
 
 use super::check::{Check, Stop};
 use super::watchlist::Finding;
-use crate::packed::{Look, Queue, Unreadable};
+use crate::packed::{Look, Piece, Queue, Unreadable};
 
 /// A look into one body.
 pub(super) struct Inside {
     look: Look,
     /// For each depth one.
     checks: Vec<Check>,
+    /// Whether what lies there was unpacked, or stands in what is above it.
+    unpacked: Vec<bool>,
     waiting: Queue,
+    /// Whether a file begins in the body itself that was not told yet.
+    begun: bool,
 }
 
 impl Inside {
     pub(super) fn new(look: Look) -> Self {
-        Inside { look, checks: Vec::new(), waiting: Queue::default() }
+        Inside { look, checks: Vec::new(), unpacked: Vec::new(), waiting: Queue::default(), begun: false }
     }
 
     /// Looks into the next bytes, or the end. `check` makes that of another depth.
@@ -28,17 +32,31 @@ impl Inside {
         check: &dyn Fn() -> Check,
         noted: &mut Vec<Finding>,
     ) -> Result<(), Stop> {
-        let checks = &mut self.checks;
+        let Inside { look, checks, unpacked, begun, .. } = self;
         let mut stopped = Ok(());
-        let mut sink = |depth: usize, bytes: &[u8]| {
+        let mut sink = |depth: usize, piece: Piece<'_>| {
+            unpacked.resize(unpacked.len().max(depth), false);
+            let bytes = match piece {
+                Piece::Unpacked(bytes) => bytes,
+                // It is searched where it stands.
+                Piece::Within(_) => return Ok(()),
+                Piece::Begins => {
+                    unpacked[depth - 1] = false;
+                    let stands = (1..depth).rev().find(|above| unpacked[above - 1]).unwrap_or(0);
+                    *begun |= stands == 0;
+                    checks.iter_mut().take(depth).skip(stands.saturating_sub(1)).for_each(Check::begins);
+                    return Ok(());
+                }
+            };
+            unpacked[depth - 1] = true;
             checks.resize_with(checks.len().max(depth), check);
             stopped = checks[depth - 1].next(Bytes::copy_from_slice(bytes), false).map(drop);
             // The reason is the check's.
             if stopped.is_ok() { Ok(()) } else { Err(Unreadable::Broken) }
         };
-        let mut looked = self.look.push(chunk, &mut sink);
+        let mut looked = look.push(chunk, &mut sink);
         if last && looked.is_ok() {
-            looked = self.look.finish(&mut sink);
+            looked = look.finish(&mut sink);
         }
         stopped?;
         looked.map_err(Stop::Unreadable)?;
@@ -60,6 +78,11 @@ impl Inside {
         }
         let looked = self.waiting.up_to(self.look.digested(&|_| 0));
         if self.waiting.is_too_long() { Err(Stop::Unreadable(Unreadable::Wide)) } else { Ok(looked) }
+    }
+
+    /// Whether a file has begun in the body since this was asked.
+    pub(super) fn has_begun(&mut self) -> bool {
+        std::mem::take(&mut self.begun)
     }
 
     /// How many bytes wait.

@@ -11,7 +11,7 @@ pub(super) fn undo(text: &[u8], needles: &NeedleSet, last: bool) -> Option<View>
     if !last || text.len() >= needles.held() - 1 {
         return None;
     }
-    let values = match text.trim_ascii_start() {
+    let values = match text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text).trim_ascii_start() {
         [b'{' | b'[', ..] => strings(text),
         [b'-', b'-', ..] => parts(text),
         _ => parameters(text),

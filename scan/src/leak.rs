@@ -114,6 +114,9 @@ impl LeakFilter {
         let mut noted = std::mem::take(check.noted_mut());
         let looked = inside.look(chunk, last, &|| check.alike().within(Borders::Pieces), &mut noted);
         *check.noted_mut() = noted;
+        if inside.has_begun() {
+            check.begins();
+        }
         looked.inspect_err(|stop| check.stop(stop))
     }
 

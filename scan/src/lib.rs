@@ -60,5 +60,6 @@ pub use leak::LeakFilter;
 pub use lookalike::key_in;
 pub use needles::SHORTEST;
 pub use scrub::{InPieces, Replacement, Scrubber};
+pub use search::DISGUISED;
 pub use spelling::Form;
 pub use watchlist::{Finding, TooShort, Watched, WatchedKind, Watchlist, bait_named};

@@ -35,6 +35,7 @@ mod zip;
 mod zstd;
 
 pub use declared::parameters;
+pub use layer::Piece;
 pub use look::{Look, Sink};
 pub use queue::Queue;
 
@@ -168,7 +169,8 @@ impl Unpacker {
     ) -> Result<Vec<u8>, Unreadable> {
         let mut out = Vec::new();
         let innermost = self.codings;
-        step(&mut self.look, &mut |depth, bytes| {
+        step(&mut self.look, &mut |depth, piece| {
+            let Piece::Unpacked(bytes) = piece else { return Ok(()) };
             if depth < innermost {
                 return Ok(());
             }

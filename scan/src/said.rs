@@ -74,6 +74,8 @@ impl Said {
 }
 
 fn data(line: &[u8]) -> Option<&[u8]> {
+    // A mark may stand before the first line.
+    let line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
     let value = line.strip_prefix(b"data:")?;
     Some(value.strip_prefix(b" ").unwrap_or(value))
 }
@@ -103,10 +105,15 @@ mod tests {
     #[test]
     fn what_stands_between_is_left_out() {
         let words = |words: &[&str]| words.iter().map(|word| ((*word).to_owned(), true)).collect::<Vec<_>>();
-        let events = b"event: x\r\ndata: one\r\n\r\n: ping\n\ndata:two\ndata:  three\n\ndata\n\n";
+        let events =
+            b"\xef\xbb\xbfdata: none\n\nevent: x\r\ndata: one\r\n\r\n: ping\n\ndata:two\ndata:  three\n\ndata\n\n";
         let grpc = [&[0, 0, 0, 0, 3][..], b"one", &[0, 0, 0, 0, 0], &[1, 0, 0, 0, 3], b"two"].concat();
         for size in 1..60 {
-            assert_eq!(said("text/event-stream", events, size), words(&["one", "two", " three"]), "{size}");
+            assert_eq!(
+                said("text/event-stream, text/event-stream", events, size),
+                words(&["none", "one", "two", " three"]),
+                "{size}"
+            );
             assert_eq!(said("application/grpc", &grpc, size), words(&["one", "two"]), "{size}");
         }
     }

@@ -1,6 +1,6 @@
 //! Taking off on the way back what was put on: the secret goes, the surrogate comes.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -10,7 +10,7 @@ use super::borders::Borders;
 use super::needles::NeedleSet;
 use super::needles::SHORTEST;
 use super::said::Said;
-use super::search::{Hit, each_hit};
+use super::search::{DISGUISED, Hit, each_hit};
 use super::spelling::Spelling;
 use super::undo;
 use super::window::Window;
@@ -92,6 +92,16 @@ impl Scrubber {
         self
     }
 
+    /// Another file or message begins in what comes next: disguises are looked for as at the beginning of the stream.
+    pub fn begins(&mut self) {
+        self.window.begins();
+    }
+
+    /// The same in this part of the stream.
+    pub fn begins_within(&mut self, part: Range<u64>) {
+        self.window.begins_within(part);
+    }
+
     /// Takes the next bytes in and gives those out that are decided: all but so many last
     /// ones, or all up to the last border. Which they are does not depend on what they say,
     /// but where a whole secret stands at their end.
@@ -121,7 +131,7 @@ impl Scrubber {
 
     /// A text that is there as a whole, scrubbed; `None` where there is nothing to replace.
     pub fn scrub_once(&mut self, text: &[u8]) -> Option<Vec<u8>> {
-        let (spans, _) = self.spans(text, 0, true);
+        let (spans, _) = self.spans(text, DISGUISED, true);
         (!spans.is_empty()).then(|| self.replaced(text, 0, &spans).to_vec())
     }
 
@@ -139,7 +149,7 @@ impl Scrubber {
             return Ok(None);
         }
         let window = std::mem::take(&mut self.window);
-        let (mut spans, mut keep) = self.spans(window.text(), window.at(), last);
+        let (mut spans, mut keep) = self.spans(window.text(), window.disguised(window.text().len()), last);
         self.window = window;
         let gone = self.window.gone();
         // What stands in what is gone was taken off before it went.
@@ -184,9 +194,9 @@ impl Scrubber {
     }
 
     /// What is to be replaced, and from where on the text has to be seen again.
-    fn spans(&self, text: &[u8], at: u64, last: bool) -> (Vec<Span>, usize) {
+    fn spans(&self, text: &[u8], disguised: u64, last: bool) -> (Vec<Span>, usize) {
         let mut hits = Vec::new();
-        let keep = each_hit(&self.needles, text, at, last, &mut |hit| {
+        let keep = each_hit(&self.needles, text, disguised, last, &mut |hit| {
             hits.push(hit);
             ControlFlow::Continue(())
         });

@@ -40,24 +40,24 @@ impl Hit {
     }
 }
 
-/// Disguises are looked for in so much of a stream: they cost most to look for, and megabytes
+/// Disguises are looked for in so much of a stream, and of each file and message in it: they cost most to look for, and megabytes
 /// of data seldom have them. Where the text is cut plays no part in it.
-pub(super) const DISGUISED: u64 = 1 << 20;
+pub const DISGUISED: u64 = 1 << 20;
 
 /// Calls `visit` for every occurrence until it breaks, and says from where on the
-/// text has to be kept. `at`: where in its stream the text begins; `last`: no more text
-/// follows, so nothing is kept.
+/// text has to be kept. `disguised`: so much of the text may hold the beginning of a disguise; `last`: no more
+/// text follows, so nothing is kept.
 pub(super) fn each_hit(
     needles: &NeedleSet,
     text: &[u8],
-    at: u64,
+    disguised: u64,
     last: bool,
     visit: &mut dyn FnMut(Hit) -> ControlFlow<()>,
 ) -> usize {
     if needles.is_empty() {
         return text.len();
     }
-    let disguised = usize::try_from(DISGUISED.saturating_sub(at)).unwrap_or(usize::MAX);
+    let disguised = usize::try_from(disguised).unwrap_or(usize::MAX);
     let mut search = Search { needles, last, disguised, safe: text.len(), visit };
     // A break needs no answer: the caller has what it wanted.
     let _ = search.descend(text, None);

@@ -9,7 +9,7 @@ use words::{GroupName, SandboxId};
 
 use super::lookalike;
 use super::needles::{NeedleSet, SHORTEST};
-use super::search::{Hit, each_hit};
+use super::search::{DISGUISED, Hit, each_hit};
 use super::spelling::Form;
 
 /// What a watched value is.
@@ -108,7 +108,7 @@ impl Watchlist {
     /// The first value found in a text that is there as a whole: a header, a path, a query.
     pub fn find_in(&self, text: &[u8]) -> Option<Finding> {
         let mut first: Option<Hit> = None;
-        each_hit(&self.needles, text, 0, true, &mut |hit| {
+        each_hit(&self.needles, text, DISGUISED, true, &mut |hit| {
             if first.as_ref().is_none_or(|first| hit.start < first.start) {
                 first = Some(hit);
             }
@@ -120,7 +120,7 @@ impl Watchlist {
     /// Every value found in a text, each kind and form once.
     pub fn find_all(&self, text: &[u8]) -> Vec<Finding> {
         let mut all = Vec::new();
-        each_hit(&self.needles, text, 0, true, &mut |hit| {
+        each_hit(&self.needles, text, DISGUISED, true, &mut |hit| {
             self.finding(&hit).note_in(&mut all);
             ControlFlow::Continue(())
         });

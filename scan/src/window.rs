@@ -1,9 +1,13 @@
 //! The part of a stream that is in hand: what has not been let go, and before it what has to
 //! be seen once more together with the next bytes.
 
+use std::collections::VecDeque;
+use std::ops::Range;
+
 use bytes::{Bytes, BytesMut};
 
 use super::borders::Borders;
+use super::search::DISGUISED;
 
 #[derive(Default)]
 pub(super) struct Window {
@@ -17,6 +21,9 @@ pub(super) struct Window {
     /// Where the last border is.
     border: usize,
     borders: Borders,
+    /// In which parts of the stream files begin, but for the first.
+    begins: VecDeque<Range<u64>>,
+    begins_next: bool,
 }
 
 impl Window {
@@ -28,7 +35,11 @@ impl Window {
         if let Some(at) = self.borders.last_in(piece) {
             self.border = self.text.len() + at;
         }
+        let before = self.at + self.text.len() as u64;
         self.text.extend_from_slice(piece);
+        if std::mem::take(&mut self.begins_next) {
+            self.begins_within(before..before + piece.len() as u64);
+        }
     }
 
     /// Whether it is time to search. What is in hand is searched again with what came, so
@@ -42,8 +53,26 @@ impl Window {
         &self.text
     }
 
-    pub(super) fn at(&self) -> u64 {
-        self.at
+    /// A file begins in what comes next.
+    pub(super) fn begins(&mut self) {
+        self.begins_next = true;
+    }
+
+    /// A file begins in this part of the stream, which is none before the last such one.
+    pub(super) fn begins_within(&mut self, part: Range<u64>) {
+        while self.begins.get(1).is_some_and(|next| next.start <= self.at) {
+            self.begins.pop_front();
+        }
+        self.begins.push_back(part);
+    }
+
+    /// In how much of what is in hand, or of so many bytes that come and end it, disguises are looked for: up to so
+    /// far behind where the last file in it may begin.
+    pub(super) fn disguised(&self, length: usize) -> u64 {
+        let end = self.at + length as u64;
+        let begins = self.begins.iter().rev().find(|part| part.start <= end).map_or(0, |part| part.end);
+        let begins = if self.begins_next { end } else { begins };
+        (begins + DISGUISED).saturating_sub(self.at)
     }
 
     pub(super) fn gone(&self) -> usize {

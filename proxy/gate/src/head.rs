@@ -71,20 +71,10 @@ const NOT_OUT: [&str; 27] = [
 
 /// The same, by how they begin: `X-Original-URL` and `X-Rewrite-URL` are of IIS, and read by
 /// Symfony and Zend; `X-HTTP-Method…` and `X-Method-Override` by Rack, Symfony, OData, Google.
-/// `X-Astro-Path` is read by Astro (CVE-2026-33768), the last three by Next.js (CVE-2025-29927) and what hosts it.
-const NOT_OUT_BEGINNINGS: [&str; 11] = [
-    "x_envoy_",
-    "x_forwarded_",
-    "x_http_host",
-    "x_http_method",
-    "x_method_",
-    "x_original_",
-    "x_rewrite_",
-    "x_astro_",
-    "x_invoke_",
-    "x_matched_",
-    "x_middleware_",
-];
+const NOT_OUT_BEGINNINGS: [&str; 7] =
+    ["x_envoy_", "x_forwarded_", "x_http_host", "x_http_method", "x_method_", "x_original_", "x_rewrite_"];
+/// Read by Astro (CVE-2026-33768), and by Next.js (CVE-2025-29927) and what hosts it.
+const OF_FRAMEWORKS: [&str; 4] = ["x_astro_", "x_invoke_", "x_matched_", "x_middleware_"];
 
 /// Those of them that name a method.
 const OTHER_METHODS: [&str; 4] = ["http_method", "http_method_override", "method_override", "x_original_method"];
@@ -276,7 +266,7 @@ fn stays_here(name: &HeaderName) -> bool {
     let spelt = normal.replace('_', "-");
     HOP_BY_HOP.iter().any(|hop| *hop == *spelt)
         || NOT_OUT.contains(&normal)
-        || NOT_OUT_BEGINNINGS.iter().any(|beginning| normal.starts_with(beginning))
+        || NOT_OUT_BEGINNINGS.iter().chain(&OF_FRAMEWORKS).any(|beginning| normal.starts_with(beginning))
 }
 
 #[cfg(test)]

@@ -2,13 +2,15 @@
 //! taken off everywhere else. In a file nothing can be taken off, so one that holds a
 //! secret ends the answer, before the bytes that would complete it.
 
+use std::ops::Range;
+
 use bytes::{Bytes, BytesMut};
 use policies::{Code, Refusal};
 
 use crate::charset;
 use crate::readable::{self, Reading};
 use scan::Scrubber;
-use scan::packed::{Look, Queue, Unpacker, Unreadable};
+use scan::packed::{Look, Piece, Queue, Unpacker, Unreadable};
 
 /// So much of an answer that was packed for the request is held.
 const HELD: usize = 8 << 20;
@@ -24,7 +26,10 @@ pub(crate) struct Opened {
     look: Option<Look>,
     /// What is looked for, at the body's own depth and at each one below.
     pattern: Scrubber,
-    depths: Vec<Scrubber>,
+    depths: Vec<Depth>,
+    /// How many bytes were looked into, and in which parts of them files begin that nobody was told of.
+    came: u64,
+    begun: Vec<Range<u64>>,
     waiting: Queue,
     /// The beginning, until it is known what text that is.
     start: Option<Vec<u8>>,
@@ -43,6 +48,8 @@ impl Opened {
             look,
             pattern: pattern.anew(),
             depths: Vec::new(),
+            came: 0,
+            begun: Vec::new(),
             waiting: Queue::default(),
             start: (!opaque).then(Vec::new),
             is_html,
@@ -91,12 +98,17 @@ impl Opened {
             || self.look.as_ref().is_some_and(Look::is_large)
     }
 
+    /// In which parts of what is given out files begin, since this was asked.
+    pub(crate) fn begun(&mut self) -> impl Iterator<Item = Range<u64>> {
+        self.begun.drain(..)
+    }
+
     fn see(&mut self, data: Bytes) -> Result<Bytes, Refusal> {
         self.read_start(&data, false)?;
         self.look(&data, false)?;
         self.waiting.push(data);
         let depths = &self.depths;
-        let held = |depth: usize| depths.get(depth - 1).map_or(0, |scrubber| scrubber.held() as u64);
+        let held = |depth: usize| depths.get(depth - 1).map_or(0, |depth| depth.scrubber.held() as u64);
         let Some(look) = &mut self.look else { return Ok(self.waiting.rest()) };
         let looked = self.waiting.up_to(look.digested(&held));
         if self.waiting.is_too_long() {
@@ -107,13 +119,30 @@ impl Opened {
 
     fn look(&mut self, data: &[u8], last: bool) -> Result<(), Refusal> {
         let Some(look) = &mut self.look else { return Ok(()) };
-        let (depths, pattern) = (&mut self.depths, &self.pattern);
-        let mut found = false;
-        let mut sink = |depth: usize, bytes: &[u8]| {
-            depths.resize_with(depths.len().max(depth), || pattern.anew());
-            let scrubber = &mut depths[depth - 1];
-            // A stream without borders has nothing in pieces.
-            found = scrubber.push(Bytes::copy_from_slice(bytes)).is_err() || scrubber.count() > 0;
+        let (depths, pattern, opaque) = (&mut self.depths, &self.pattern, self.opaque);
+        let (mut found, mut begun, mut charset) = (false, false, None);
+        let mut sink = |depth: usize, piece: Piece<'_>| {
+            depths.resize_with(depths.len().max(depth), || Depth::new(pattern.anew()));
+            let bytes = match piece {
+                Piece::Begins => {
+                    depths[depth - 1].begin();
+                    let stands = (1..depth).rev().find(|above| depths[above - 1].unpacked).unwrap_or(0);
+                    begun |= stands == 0;
+                    depths.iter_mut().take(depth).skip(stands.saturating_sub(1)).for_each(Depth::holds_another);
+                    return Ok(());
+                }
+                Piece::Within(bytes) | Piece::Unpacked(bytes) => bytes,
+            };
+            let Depth { scrubber, text, unpacked } = &mut depths[depth - 1];
+            charset = text.read(bytes).filter(|_| !opaque);
+            if charset.is_some() {
+                return Err(Unreadable::Broken);
+            }
+            if let Piece::Unpacked(bytes) = piece {
+                *unpacked = true;
+                // A stream without borders has nothing in pieces.
+                found = scrubber.push(Bytes::copy_from_slice(bytes)).is_err() || scrubber.count() > 0;
+            }
             if found { Err(Unreadable::Broken) } else { Ok(()) }
         };
         let mut looked = look.push(data, &mut sink);
@@ -121,9 +150,17 @@ impl Opened {
             looked = look.finish(&mut sink);
         }
         if last && !found {
-            for scrubber in depths {
+            for Depth { scrubber, .. } in depths {
                 found |= scrubber.finish().is_err() || scrubber.count() > 0;
             }
+        }
+        let before = self.came;
+        self.came += data.len() as u64;
+        if begun {
+            self.begun.push(before..self.came);
+        }
+        if let Some(name) = charset {
+            return Err(readable::in_charset(&name));
         }
         if found {
             return Err(holds_a_secret());
@@ -143,13 +180,64 @@ impl Opened {
         let Some(start) = &mut self.start else { return Ok(()) };
         let room = charset::ENOUGH - start.len();
         start.extend_from_slice(&data[..data.len().min(room)]);
-        if let Some(name) = charset::in_text(start, self.is_html) {
+        if let Some(name) = charset::in_text(start, self.is_html, last) {
             return Err(readable::in_charset(&name));
         }
         if last || start.len() == charset::ENOUGH {
             self.start = None;
         }
         Ok(())
+    }
+}
+
+/// What lies at one depth, file by file.
+struct Depth {
+    scrubber: Scrubber,
+    text: Text,
+    /// Whether it was unpacked, or stands in what is above it.
+    unpacked: bool,
+}
+
+impl Depth {
+    fn new(scrubber: Scrubber) -> Self {
+        Depth { scrubber, text: Text::default(), unpacked: false }
+    }
+
+    /// Another file begins.
+    fn begin(&mut self) {
+        (self.text, self.unpacked) = (Text::default(), false);
+    }
+
+    /// One begins in what lies here.
+    fn holds_another(&mut self) {
+        self.scrubber.begins();
+    }
+}
+
+/// Which charset the text of a file is in, where it says so.
+#[derive(Default)]
+struct Text {
+    /// As much of its beginning as says it, and of the whole what came.
+    start: Vec<u8>,
+    came: u64,
+    /// One in which the scrubber finds a secret as long as it looks for disguises.
+    wide: Option<String>,
+}
+
+impl Text {
+    /// The charset in which nothing can be found.
+    fn read(&mut self, bytes: &[u8]) -> Option<String> {
+        self.came += bytes.len() as u64;
+        if self.start.len() < charset::ENOUGH && self.wide.is_none() {
+            let room = charset::ENOUGH - self.start.len();
+            self.start.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            let named = charset::in_text(&self.start, false, false)?;
+            if !charset::is_wide(&named) {
+                return Some(named);
+            }
+            self.wide = Some(named);
+        }
+        self.wide.clone().filter(|_| self.came > scan::DISGUISED)
     }
 }
 

@@ -172,6 +172,7 @@ impl Returned {
             None => data,
         };
         let Some(scrubber) = &mut self.scrubber else { return Ok(Some(data).filter(|data| !data.is_empty())) };
+        tell_what_begins(&mut self.opened, scrubber);
         self.ended = last;
         let clean = if last { scrubber.push_last(data) } else { scrubber.push(data) };
         if last {
@@ -186,6 +187,7 @@ impl Returned {
             Some(opened) => opened.finish()?,
             None => Bytes::new(),
         };
+        tell_what_begins(&mut self.opened, scrubber);
         let clean = scrubber.push_last(rest);
         self.note_scrubbed();
         clean.map_err(|InPieces| (self.in_pieces)())
@@ -211,6 +213,11 @@ impl Returned {
         }
         trailers
     }
+}
+
+/// In each file disguises are looked for anew, also where it lies in the body as it is.
+fn tell_what_begins(opened: &mut Option<Opened>, scrubber: &mut Scrubber) {
+    opened.iter_mut().flat_map(Opened::begun).for_each(|part| scrubber.begins_within(part));
 }
 
 /// What was looked into of these bytes, and with the last ones of all.

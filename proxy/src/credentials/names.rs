@@ -26,7 +26,7 @@ const OF_HEADERS: &str = "httpheaders";
 const WHOLE: [&str; 8] = ["key", "sig", "jwt", "pass", "pwd", "pat", "sas", "passwd"];
 
 /// Names that authenticate here and there, where the value is a key.
-const WITH_A_KEY: [&str; 4] = ["code", "appid", "app_id", "ticket"];
+const WITH_A_KEY: [&str; 6] = ["code", "appid", "app_id", "ticket", "phpsessid", "sessid"];
 
 /// Fields of forms that authenticate in place of a header: RFC 6750 §2.2, and what services
 /// take that have forms for everything.

@@ -16,7 +16,7 @@ use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use ring::hmac;
 
 /// Words in names of headers that say what a body adds up to.
-const DIGESTS: [&str; 12] = [
+const DIGESTS: [&str; 14] = [
     "checksum",
     "crc32",
     "crc32c",
@@ -24,8 +24,10 @@ const DIGESTS: [&str; 12] = [
     "crc64ecma",
     "crc64nvme",
     "digest",
+    "etag",
     "hash",
     "md5",
+    "sha",
     "sha1",
     "sha256",
     "sha512",
@@ -119,7 +121,7 @@ impl Validators {
 pub(crate) fn without_digests(headers: &mut HeaderMap, in_registry: bool) {
     let says = |name: &&HeaderName| {
         let is_address = in_registry && name.as_str() == "docker-content-digest";
-        !is_address && name.as_str().split(['-', '_']).any(|word| DIGESTS.contains(&word))
+        !is_address && **name != ETAG && name.as_str().split(['-', '_']).any(|word| DIGESTS.contains(&word))
     };
     let names: Vec<HeaderName> = headers.keys().filter(says).cloned().chain([ACCEPT_RANGES]).collect();
     for name in names {
@@ -202,6 +204,8 @@ mod tests {
             "accept-ranges",
             "docker-content-digest",
             "x-content-sha512",
+            "x-linked-etag",
+            "x-sha",
         ];
         let mut came = headers(&all.map(|name| (name, "x")));
         came.insert("x-amz-version-id", HeaderValue::from_static("x"));

@@ -63,6 +63,7 @@ impl Messages {
         let control = is_control(&message);
         let scrubber = if control { &mut self.control } else { &mut self.said };
         let before = scrubber.count();
+        scrubber.begins();
         let clean = scrubber.push(message.clone().into_data())?.unwrap_or_default();
         if scrubber.count() == before {
             return Ok(message);
@@ -114,6 +115,19 @@ mod tests {
             assert_eq!(clean, Message::text("key: sk-live-surrogate"));
         }
         assert_eq!(messages.scrub(Message::Ping(SECRET.into())), Err(Unscrubbed::Unwritable));
+    }
+
+    /// What was said before takes nothing of what is looked for in a message.
+    #[test]
+    fn a_disguise_is_found_in_every_message() {
+        let mut messages = messages();
+        let spaced: String = SECRET.chars().flat_map(|letter| [letter, ' ']).collect();
+        for _ in 0..3 {
+            let clean = messages.scrub(Message::text(format!("key:\n{spaced}\n"))).unwrap();
+            assert!(!clean.to_text().unwrap().contains("s k - l i v e - 0 1 2 3"), "{clean:?}");
+            messages.scrub(Message::text("talk\n".repeat(250_000))).unwrap();
+        }
+        assert_eq!(messages.count(), 3);
     }
 
     #[test]

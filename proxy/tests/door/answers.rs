@@ -61,6 +61,34 @@ async fn a_charset_that_was_asked_for_does_not_bring_the_secret_back() {
     }
 }
 
+/// Disguises are looked for in the first mebibyte of each file, whatever lies before it.
+#[tokio::test]
+async fn a_file_behind_a_long_one_does_not_bring_the_secret_back() {
+    let world = World::new().await;
+    let long = "GET /v1/bundle HTTP/1.1\n".repeat(60_000);
+    let wide = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let (key, mark) = (wide(&format!("key: {}\r\n", world.real())), b"\xff\xfe".to_vec());
+    let files = [("a.log", long.as_bytes()), ("b.txt", &key)];
+    let stored = packing::zip(&files.map(|(name, text)| (name, text, packing::Method::Stored)));
+    let archives = [
+        packing::zip(&files.map(|(name, text)| (name, text, packing::Method::Deflated))),
+        packing::gzip(&packing::tar(&files)),
+        // Longer than what is looked through for disguises, and in a charset that says what it is.
+        packing::gzip(&[mark, wide(&long), key.clone()].concat()),
+        packing::gzip(b"<?xml version=\"1.0\" encoding=\"cp037\"?><a/>"),
+    ];
+    for (n, archive) in archives.iter().enumerate() {
+        world.upstream(HOST).answers(answered("application/octet-stream", archive, 100_000));
+        assert!(!ask(&world, "/v1/bundle").await.complete, "{n}");
+        let wanted = if n < 2 { Code::SecretInAnswer } else { Code::UpstreamUnreadable };
+        assert_eq!(last_code(&world).await, (Some(wanted), n < 2), "{n}");
+    }
+    // What lies there as it is is taken off.
+    world.upstream(HOST).answers(answered("application/octet-stream", &stored, 100_000));
+    let answer = ask(&world, "/v1/bundle").await;
+    assert!(!holds(&answer.body, &key[10..]), "as it is");
+}
+
 /// A bundle with the host's own request log: nothing of what would complete the secret comes.
 #[tokio::test]
 async fn an_archive_does_not_bring_the_secret_back() {
@@ -93,7 +121,8 @@ async fn an_archive_does_not_bring_the_secret_back() {
 fn unpacked(bytes: &[u8]) -> Vec<u8> {
     let mut look = scan::packed::Look::sniffing();
     let mut all = Vec::new();
-    let _ = look.push(bytes, &mut |_, bytes| {
+    let _ = look.push(bytes, &mut |_, piece| {
+        let scan::packed::Piece::Unpacked(bytes) = piece else { return Ok(()) };
         all.extend_from_slice(bytes);
         Ok(())
     });

@@ -33,7 +33,8 @@ pub(super) enum Layer {
 }
 
 /// What comes out of a layer.
-pub(super) enum Piece<'a> {
+#[derive(Clone, Copy)]
+pub enum Piece<'a> {
     /// Another file begins here.
     Begins,
     /// Bytes of it that did not stand like this in what was taken in.

@@ -7,9 +7,8 @@ use super::layer::{Layer, Output, Piece};
 use super::sniff::{self, Kind, Trust};
 use super::{DEEPEST_FILE, RATIO, SLACK, Unreadable};
 
-/// Takes what was unpacked, with the depth it lies at: 1 for what the body itself unpacks
-/// to. What only lies in a file as it stands in the body does not come again.
-pub type Sink<'a> = dyn FnMut(usize, &[u8]) -> Result<(), Unreadable> + 'a;
+/// Takes what a file holds, with the depth it lies at: 1 for what is in the body itself.
+pub type Sink<'a> = dyn FnMut(usize, Piece<'_>) -> Result<(), Unreadable> + 'a;
 
 /// A look into one body as it goes by.
 pub struct Look {
@@ -206,13 +205,14 @@ fn unpack(
     let mut deeper = Ok(());
     let mut onward = |piece: Piece<'_>| {
         let given = match piece {
-            Piece::Begins => finish(levels, terms, depth + 1, sink),
-            Piece::Within(bytes) => feed(levels, terms, depth + 1, bytes, sink),
+            Piece::Begins => finish(levels, terms, depth + 1, sink).and_then(|()| sink(depth + 1, piece)),
+            Piece::Within(bytes) => feed(levels, terms, depth + 1, bytes, sink).and_then(|()| sink(depth + 1, piece)),
             Piece::Unpacked(bytes) => {
                 levels[depth].made += bytes.len() as u64;
                 match levels[depth].made > SLACK + RATIO * terms.came {
                     true => Err(Unreadable::Bomb),
-                    false => sink(depth + 1, bytes).and_then(|()| feed(levels, terms, depth + 1, bytes, sink)),
+                    // What begins deeper is told before what it lies in.
+                    false => feed(levels, terms, depth + 1, bytes, sink).and_then(|()| sink(depth + 1, piece)),
                 }
             }
         };

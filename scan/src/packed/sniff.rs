@@ -15,7 +15,9 @@ use super::zstd::Zstd;
 /// So many bytes say what a file is; all but a tar and a multipart body need fewer.
 pub(super) const ENOUGH: usize = tar::BLOCK;
 /// No sign at the beginning of a file is longer.
-const SIGN: usize = 10;
+const SIGN: usize = LZMA;
+/// The header of an lzma file, and the first byte behind it.
+const LZMA: usize = 14;
 
 /// What it is.
 pub(super) enum Kind {
@@ -41,14 +43,11 @@ pub(super) enum Trust {
 }
 
 /// Packed files of other kinds, by how they begin.
-const CLOSED: [(&[u8], &str); 16] = [
+const CLOSED: [(&[u8], &str); 12] = [
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"Rar!\x1a\x07", "a rar archive"),
     (b"\x04\x22\x4d\x18", "an lz4 file"),
     (b"\x02\x21\x4c\x18", "an lz4 file"),
-    (b"\x5d\0\0\x80\0\xff", "an lzma file"),
-    (b"\x5d\0\0\0\x04\xff", "an lzma file"),
-    (b"\x5d\0\0\0\x01\xff", "an lzma file"),
     (b"LZIP\x01", "an lzip file"),
     (b"\x89LZO\0\r\n\x1a\n", "an lzo file"),
     (b"\xff\x06\0\0sNaPpY", "a snappy file"),
@@ -56,8 +55,7 @@ const CLOSED: [(&[u8], &str); 16] = [
     (b"\x1f\xa0", "a file of compress"),
     (b"MSCF\0\0\0\0", "a cabinet"),
     (b"\xed\xab\xee\xdb", "an rpm package"),
-    (b"hsqs", "a squashfs"),
-    (b"xar!", "a xar archive"),
+    (b"xar!\0", "a xar archive"),
 ];
 
 /// `last`: nothing comes behind these bytes. `strict`: what is encrypted is refused.
@@ -84,6 +82,13 @@ pub(super) fn sniff(start: &[u8], last: bool, strict: bool) -> Kind {
     if start.len() < SIGN && !last {
         return Kind::Unknown;
     }
+    // Behind the sign stands how many inodes it has, never very many.
+    if start.starts_with(b"hsqs") && start.get(7) == Some(&0) {
+        return Kind::Closed("a squashfs");
+    }
+    if is_lzma(start) {
+        return Kind::Closed("an lzma file");
+    }
     if let [first, second, ..] = *start
         && deflate::is_zlib(first, second)
     {
@@ -99,6 +104,24 @@ pub(super) fn sniff(start: &[u8], last: bool, strict: bool) -> Kind {
         Some(layer) => Kind::Layer(Layer::Multipart(layer), Trust::Perhaps),
         None => Kind::Plain,
     }
+}
+
+/// As liblzma tells one from other bytes (`lzma_alone_decoder`): lc, lp and pb in one byte, the size of the dictionary,
+/// the length or -1; then the zero that every range coder begins with. Encoders make no dictionary below 4 KiB.
+fn is_lzma(start: &[u8]) -> bool {
+    let Some((&[properties, d0, d1, d2, d3, ref length @ .., first], _)) = start.split_first_chunk::<LZMA>() else {
+        return false;
+    };
+    let dictionary = u32::from_le_bytes([d0, d1, d2, d3]);
+    let is_round = dictionary.is_power_of_two() || (dictionary % 3 == 0 && (dictionary / 3).is_power_of_two());
+    let is_unknown = *length == [0xff; 8];
+    let is_short = length[5..] == [0; 3] && length[4] < 1 << 6 && length[..5] != [0; 5];
+    properties < 225
+        && properties % 9 + properties / 9 % 5 <= 4
+        && (dictionary == u32::MAX || (dictionary >= 4 << 10 && is_round))
+        // Big-endian numbers look like a file without any of the three.
+        && (is_unknown || (is_short && properties > 0))
+        && first == 0
 }
 
 /// A body of parts without a word about it, or in another: a boundary, then a header.

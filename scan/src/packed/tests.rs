@@ -10,7 +10,7 @@ use packing::{CODINGS, Method, packed, zip};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{Look, Unpacker, Unreadable};
+use super::{Look, Piece, Unpacker, Unreadable};
 use crate::{LeakFilter, Stop, Watched, WatchedKind, Watchlist};
 
 mod files;

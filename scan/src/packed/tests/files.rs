@@ -15,7 +15,8 @@ fn headers(kind: &str) -> HeaderMap {
 /// What a look finds at each depth.
 fn seen(mut look: Look, bytes: &[u8], size: usize) -> Result<Vec<(usize, Vec<u8>)>, Unreadable> {
     let seen: RefCell<Vec<(usize, Vec<u8>)>> = RefCell::default();
-    let sink = &mut |depth: usize, bytes: &[u8]| {
+    let sink = &mut |depth: usize, piece: Piece<'_>| {
+        let Piece::Unpacked(bytes) = piece else { return Ok(()) };
         let mut seen = seen.borrow_mut();
         match seen.iter_mut().find(|one| one.0 == depth) {
             Some(one) => one.1.extend_from_slice(bytes),
@@ -28,7 +29,9 @@ fn seen(mut look: Look, bytes: &[u8], size: usize) -> Result<Vec<(usize, Vec<u8>
         assert!(look.digested(&|_| 0) <= bytes.len() as u64);
     }
     look.finish(sink)?;
-    Ok(seen.into_inner())
+    let mut all = seen.into_inner();
+    all.sort_by_key(|(depth, _)| *depth);
+    Ok(all)
 }
 
 fn answer(kind: &str) -> Look {
@@ -146,6 +149,11 @@ fn a_file_that_nobody_can_read_is_told_of_an_answer() {
         b"LZIP\x01 more of it",
         b"\x1f\x9d\x90 more of it",
         b"MSCF\0\0\0\0 more of it",
+        b"hsqs\x07\0\0\0 more of it",
+        b"xar!\0\x1c\0\x01 more of it",
+        b"\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff\0 more of it",
+        b"\x5d\0\0\x80\0\x07\x02\0\0\0\0\0\0\0 more of it",
+        b"\x02\0\0\x18\0\xff\xff\xff\xff\xff\xff\xff\xff\0 more of it",
     ] {
         assert!(matches!(refused(sign), Some(Unreadable::Kind(_))), "{sign:?}");
         assert!(matches!(refused(&packing::gzip(sign)), Some(Unreadable::Kind(_))), "{sign:?}");
@@ -166,6 +174,28 @@ fn a_file_that_nobody_can_read_is_told_of_an_answer() {
     }
 }
 
+/// What lies before a file takes nothing of what is looked for in it, packed or as it is.
+#[test]
+fn disguises_are_looked_for_in_the_first_mebibyte_of_each_file() {
+    let long = b"a line of a log\n".repeat(80_000);
+    let text = String::from_utf8(SECRET.to_vec()).unwrap();
+    let spaced: String = text.chars().flat_map(|letter| [letter, ' ']).collect();
+    let spaced = format!("\n{spaced}\n");
+    let disguised = spaced.as_bytes();
+    let head = b"--b\r\nContent-A: b\r\n\r\n";
+    let parts = [&head[..], &long, b"\r\n", head, disguised, b"\r\n--b--\r\n"].concat();
+    let files = [("a", &*long), ("b", disguised)];
+    let zips = [Method::Stored, Method::Deflated].map(|way| zip(&files.map(|(name, text)| (name, text, way))));
+    let tar = packing::tar(&files);
+    let bodies = [parts, packing::gzip(&zips[0]), packing::gzip(&tar), tar].into_iter().chain(zips);
+    for (n, body) in bodies.enumerate() {
+        for size in [body.len(), 50_000] {
+            let stopped = filtered(watching(SECRET), &body, size).1;
+            assert!(matches!(stopped, Some(Stop::Found(_))), "{n} by {size}: {stopped:?}");
+        }
+    }
+}
+
 #[test]
 fn what_is_no_archive_passes() {
     let noise: Vec<u8> = (0..2000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
@@ -178,6 +208,11 @@ fn what_is_no_archive_passes() {
         b"\x1f\x8b",
         b"",
         b"{\"a\":1}",
+        b"xar! is how this text begins",
+        b"hsqs is how this one does",
+        // Big-endian numbers, and a dictionary of no round size.
+        b"\0\0\0\x10\0\0\0\x10\0\0\0\0\0\0\0\0",
+        b"\x5d\0\0\x90\0\xff\xff\xff\xff\xff\xff\xff\xff\0",
         b"GIF89a \0\0",
         b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
         &noise,

@@ -43,7 +43,8 @@ fn peak() -> u64 {
 fn goes_by(head: &[u8], (piece, times): (&[u8], u64), tail: &[u8]) {
     let before = peak();
     let (mut look, mut made, mut came, mut waited) = (Look::into_answer(&HeaderMap::new()).unwrap(), 0, 0, 0);
-    let mut sink = |depth: usize, bytes: &[u8]| {
+    let mut sink = |depth: usize, piece: Piece<'_>| {
+        let Piece::Unpacked(bytes) = piece else { return Ok(()) };
         if depth == 1 {
             made += bytes.len() as u64;
         }
