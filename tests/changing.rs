@@ -124,7 +124,7 @@ fn a_group_is_set_without_opening_its_file() {
     home.run(&["group", "set", "family", "memory", "1 GiB"]).ok();
     home.run(&["group", "set", "family", "pids", "200"]).ok();
     let text = std::fs::read_to_string(&file).unwrap();
-    assert!(text.contains("agent = \"claude\"                    # claude, opencode, or shell"), "{text}");
+    assert!(text.contains("agent = \"claude\"                    # claude, opencode, codex, or shell"), "{text}");
     assert!(
         text.contains("\nmodel = \"opus\"\n") && text.contains("[limits]\nmemory = \"1 GiB\"\npids = 200\n"),
         "{text}"
