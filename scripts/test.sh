@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # `make test`: every test of the workspace, the ones on a real container engine
-# included. None is skipped.
+# included. Only what fetches programs from the internet is left to `make test-long`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/say.sh
