@@ -76,10 +76,15 @@ impl Watch {
         Watch { live: Arc::default(), fillers: Arc::default(), engine, ballast, tell: Arc::new(tell) }
     }
 
-    /// Whether the disk of these folders lets a group start a sandbox.
+    /// Whether the disk of these folders lets a group start a sandbox. The ballast is in its place
+    /// before one runs: a fast disk is full before the first look.
     pub(super) fn has_room_for(&self, group: &GroupName, folders: &[PathBuf]) -> bool {
-        if room(folders.iter()).is_none_or(|room| self.ballast.fits(&room)) {
+        let room = room(folders.iter());
+        if room.is_none_or(|room| self.ballast.fits(&room)) {
             lock(&self.fillers).remove(group);
+        }
+        if let Some(room) = room {
+            self.ballast.take(&room);
         }
         !lock(&self.fillers).contains(group)
     }
@@ -138,22 +143,24 @@ async fn watch(
         last = looked;
         for (watched, why) in ended.now {
             let (group, container) = (&watched.group, &watched.container);
-            if watched.ended.set(why.clone()).is_err() {
-                continue;
-            }
+            // One that could not be removed is found again at the next look.
+            let first = watched.ended.set(why.clone()).is_ok();
             if why == ALMOST_FULL {
                 lock(&fillers).insert(group.clone());
-                grew_until_now(&live, &ended.others);
+                grew_until_now(&live, &ended.others, container);
             }
-            tracing::warn!(sandbox.group = %group, why, "A sandbox was ended because of the disk");
-            if let Err(error) = engine.end(container).await {
-                tracing::error!(sandbox.container = %container, %error, "It could not be removed");
+            if first {
+                tracing::warn!(sandbox.group = %group, why, "A sandbox was ended because of the disk");
             }
-            // Only now: it would have taken this as well.
-            if why == ALMOST_FULL {
-                ballast.give_back();
+            match engine.end(container).await {
+                Err(error) => tracing::error!(sandbox.container = %container, %error, "It could not be removed"),
+                // Only now: it would have taken this as well.
+                Ok(()) if why == ALMOST_FULL => ballast.give_back(),
+                Ok(()) => {}
             }
-            tell(group, why);
+            if first {
+                tell(group, why);
+            }
         }
     }
 }
@@ -177,11 +184,11 @@ struct Ended {
 
 /// The disk may stay full after a sandbox was ended, which is not the others' doing: for them
 /// only what they write from now on counts.
-fn grew_until_now(live: &Weak<Mutex<BTreeMap<String, Watched>>>, others: &[(String, Usage)]) {
+fn grew_until_now(live: &Weak<Mutex<BTreeMap<String, Watched>>>, others: &[(String, Usage)], ended: &str) {
     let Some(live) = live.upgrade() else { return };
     let mut live = lock(&live);
     for (id, usage) in others {
-        if let Some(watched) = live.get_mut(id) {
+        if let Some(watched) = live.get_mut(id).filter(|watched| watched.container != ended) {
             watched.before = *usage;
         }
     }

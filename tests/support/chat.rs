@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -14,6 +14,7 @@ use super::{Home, PATIENCE};
 pub struct Chat {
     reader: BufReader<UnixStream>,
     group: String,
+    patience: Duration,
     shown: Arc<Mutex<HashSet<u64>>>,
 }
 
@@ -29,7 +30,7 @@ impl Chat {
         let stream = UnixStream::connect(home.at("data/run/control.sock")).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let (group, shown) = (group.to_owned(), home.shown.clone());
-        let mut chat = Chat { reader: BufReader::new(stream), group, shown };
+        let mut chat = Chat { reader: BufReader::new(stream), group, patience: PATIENCE, shown };
         let mut hello = json!({"type": "hello", "v": 1, "channel": "terminal", "program": "test"});
         hello.as_object_mut()?.extend(more.as_object().cloned().unwrap_or_default());
         chat.try_write(&json!({"command": "channel", "group": &chat.group})).ok()?;
@@ -39,7 +40,8 @@ impl Chat {
     }
 
     /// Has it wait longer for the next line: a task may rest before it is tried again.
-    pub fn wait_for(&self, time: Duration) {
+    pub fn wait_for(&mut self, time: Duration) {
+        self.patience = time;
         self.reader.get_ref().set_read_timeout(Some(time)).unwrap();
     }
 
@@ -76,7 +78,9 @@ impl Chat {
     /// The same; nothing once the daemon is gone.
     #[track_caller]
     pub fn try_next(&mut self) -> Option<Value> {
+        let began = Instant::now();
         loop {
+            assert!(began.elapsed() < self.patience, "nothing but typing signs for {:?}", self.patience);
             let mut line = String::new();
             match self.reader.read_line(&mut line) {
                 Ok(0) => return None,
