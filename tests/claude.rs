@@ -287,7 +287,7 @@ fn a_model_that_was_overloaded_is_asked_again() {
 #[test]
 fn what_comes_again_stands_in_the_conversation_once() {
     let key = Key::api();
-    let anthropic = Anthropic::start(key.clone(), |asked| match asked.mentions("wait for it") {
+    let anthropic = Anthropic::start(key.clone(), |asked| match asked.mentions("wait for the bus") {
         true if asked.results().is_empty() => runs("touch /workspace/group/begun; sleep 600"),
         _ => says("here I am"),
     });
@@ -296,15 +296,15 @@ fn what_comes_again_stands_in_the_conversation_once() {
     let mut chat = Chat::open(&home, "family");
     chat.send("m1", "my dog is called Rex");
     chat.until_done("m1");
-    chat.send("m2", "wait for it");
+    chat.send("m2", "wait for the bus");
     until("the tool runs", || home.at("data/groups/family/begun").exists());
     drop(chat);
     daemon.kill();
     let _daemon = home.up();
-    let asks = || anthropic.asked().into_iter().filter(|asked| asked.mentions("wait for it")).collect::<Vec<_>>();
+    let asks = || anthropic.asked().into_iter().filter(|asked| asked.mentions("wait for the bus")).collect::<Vec<_>>();
     until("it is asked again", || asks().len() == 2);
     let again = asks().pop().unwrap();
-    assert_eq!((again.times("wait for it"), again.times("my dog is called Rex")), (1, 1), "{again:#?}");
+    assert_eq!((again.times("wait for the bus"), again.times("my dog is called Rex")), (1, 1), "{again:#?}");
 }
 
 #[test]
