@@ -121,7 +121,8 @@ fn a_disk_that_is_full_at_once_shuts_no_other_door() {
     let home = home.group("quiet").group("filling").policy("quiet", policy);
     let _daemon = home.up();
     let (mut filling, door) = (Chat::open(&home, "filling"), Door::open(&home, "quiet"));
-    let fill = "fallocate -l 360000000 part; while :; do i=$((i+1)); head -c 5000000 /dev/zero > part-$i; done 2>/dev/null";
+    let fill =
+        "fallocate -l 360000000 part; while :; do i=$((i+1)); head -c 5000000 /dev/zero > part-$i; done 2>/dev/null";
     let (said, answers) = std::thread::scope(|scope| {
         let chat = scope.spawn(|| told(&mut filling, "1", fill));
         let asked = std::iter::from_fn(|| (!chat.is_finished()).then(|| door.get("news.example", "/", "").status));

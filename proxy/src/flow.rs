@@ -170,7 +170,10 @@ impl Exchange {
         placed: Placed,
         record: &mut Record,
     ) -> Result<Response<Body>, Refusal> {
-        let Exchange { offer, body, look, fields, minting, asked, metered } = *self;
+        let Exchange { offer, body, look, fields, minting, asked, mut metered } = *self;
+        if let Some(metered) = &mut metered {
+            metered.goes_out(audited.tally());
+        }
         let unchecked = !matches!(body, Came::Whole { checked: true, .. }) && !body.is_end_stream();
         let taking = door.keeper.taking(placed, &audited.permit().facts().authority);
         let filter =

@@ -187,7 +187,11 @@ fn think(asked: &Asked, released: &Released) -> Does {
                     said += &format!("answer-{id} {line}\n")
                 }
             }
-            "refused" => said += &format!("answer-{id} {}\n", asked.results().join(" ")),
+            // What came of other messages' tools is theirs.
+            "refused" => {
+                let of_this = asked.results().into_iter().filter(|result| result.contains(&id));
+                said += &format!("answer-{id} {}\n", of_this.collect::<Vec<_>>().join(" "));
+            }
             _ => said += &format!("answer-{id}\n"),
         }
     }

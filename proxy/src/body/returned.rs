@@ -237,10 +237,10 @@ impl Drop for Returned {
             handing.end();
             self.tally.note(|outcome| outcome.findings.extend(fresh.noted()));
         }
-        if let Some(metered) = self.metered.take() {
-            self.tally.note(|outcome| outcome.tokens = metered.used());
-        }
         let whole = self.ended || self.incoming.is_end_stream();
+        if let Some(metered) = self.metered.take() {
+            self.tally.note(|outcome| outcome.tokens = metered.ends(whole));
+        }
         if !whole {
             // Its host hears of that, be it by a reset of HTTP/2.
             self.tally.mark_abandoned();

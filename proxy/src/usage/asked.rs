@@ -1,9 +1,12 @@
-//! What a request says of how much its answer may come to.
+//! How much a request may come to: its prompt by its length, its answer by what it says of that.
 
 use gate::audit::Tokens;
 use serde::Deserialize;
 
-use super::json;
+use super::{BYTES_A_TOKEN, json};
+
+/// A run of base64 that is longer is no text: an image, of which each host counts tokens in its own way.
+const LONGEST_WORD: usize = 512;
 
 #[derive(Default, Deserialize)]
 struct Asked {
@@ -35,7 +38,15 @@ pub(super) fn read(body: &[u8]) -> Option<Tokens> {
     // So often is it written.
     let times = [n, best_of, candidates].into_iter().flatten().max().unwrap_or(1).max(1);
     let model = model.and_then(|model| json::model(model.as_bytes()));
-    Some(Tokens { model, output: output.saturating_mul(times), estimated: true, ..Tokens::default() })
+    let input = text(body).div_ceil(BYTES_A_TOKEN);
+    Some(Tokens { model, input, output: output.saturating_mul(times), estimated: true, ..Tokens::default() })
+}
+
+/// The bytes that may be text.
+fn text(body: &[u8]) -> u64 {
+    let in_word = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=-_".contains(byte);
+    let words = body.chunk_by(|a, b| in_word(a) == in_word(b));
+    words.filter(|word| word.len() <= LONGEST_WORD || !in_word(&word[0])).map(|word| word.len() as u64).sum()
 }
 
 #[cfg(test)]
@@ -62,6 +73,18 @@ mod tests {
         ] {
             assert_eq!(asked(body), Some((want.0.map(ToOwned::to_owned), want.1)), "{body}");
         }
+    }
+
+    #[test]
+    fn a_prompt_is_held_by_its_text_and_not_by_its_images() {
+        let input = |body: &str| read(body.as_bytes()).unwrap().input;
+        let text = "what is seen here? ".repeat(1000);
+        let (short, image) = ("aGVsbG8=", "iVBORw0KGgo".repeat(10_000));
+        let with = |image: &str| format!(r#"{{"messages":[{{"text":"{text}","data":"{image}"}}]}}"#);
+        assert_eq!(input(&with(short)), with(short).len().div_ceil(4) as u64);
+        assert_eq!(input(&with(&image)), with("").len().div_ceil(4) as u64);
+        let thai = "ก".repeat(3000);
+        assert_eq!(input(&with(&thai)), with(&thai).len().div_ceil(4) as u64);
     }
 
     #[test]

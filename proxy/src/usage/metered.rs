@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gate::audit::Tokens;
-use gate::{Case, Gate};
+use gate::{Case, Gate, Tally};
 use http::{HeaderMap, StatusCode};
 use policies::{Code, Permit, Refusal};
 use scan::Watchlist;
 
-use super::{BYTES_A_TOKEN, Reader, asked};
+use super::{Reader, asked};
 use crate::ports::Meter;
 use crate::room::{SMALL, aside};
 
@@ -17,17 +17,18 @@ use crate::room::{SMALL, aside};
 pub(crate) struct Metered {
     meter: Arc<dyn Meter>,
     gate: Arc<Gate>,
-    hold: u64,
+    /// Until it is settled.
+    hold: Option<u64>,
     reserved: Tokens,
-    /// How many bytes were sent, where they are there as a whole.
-    sent: u64,
     answer: Answer,
     /// What must not stand in the log, be it as the name of a model.
     watched: Arc<Watchlist>,
 }
 
 enum Answer {
-    /// There is none, or one that costs nothing.
+    /// It has not come. Of a request that was sent and given up, the prompt counts.
+    Awaited(Option<Arc<Tally>>),
+    /// It costs nothing.
     Free,
     Read(Box<Reader>),
     /// It cannot be read.
@@ -49,10 +50,15 @@ impl Metered {
             reserved => reserved.flatten().unwrap_or_default(),
         };
         reserved.model = shown(watched, reserved.model);
-        let sent = body.map_or(0, |body| body.len() as u64);
         let (meter, gate, watched) = (meter.clone(), gate.clone(), watched.clone());
         let hold = meter.reserve(&gate.who().group, &limits, &reserved).await?;
-        Ok(Metered { meter, gate, hold, reserved, sent, answer: Answer::Free, watched })
+        let hold = Some(hold);
+        Ok(Metered { meter, gate, hold, reserved, answer: Answer::Awaited(None), watched })
+    }
+
+    /// It is about to be sent.
+    pub(crate) fn goes_out(&mut self, tally: &Arc<Tally>) {
+        self.answer = Answer::Awaited(Some(tally.clone()));
     }
 
     /// What it may come to, for the log.
@@ -62,9 +68,11 @@ impl Metered {
 
     /// The head of its answer. `opened`: what it is packed with is undone.
     pub(crate) fn answered(&mut self, status: StatusCode, headers: &HeaderMap, opened: bool) {
-        if status.is_success() {
-            self.answer = Reader::of(headers, opened).map_or(Answer::Packed, |reader| Answer::Read(Box::new(reader)));
-        }
+        self.answer = match Reader::of(headers, opened) {
+            _ if !status.is_success() => Answer::Free,
+            Some(reader) => Answer::Read(Box::new(reader)),
+            None => Answer::Packed,
+        };
     }
 
     /// Reads the next piece of its answer. Refused: the group has nothing left, and the stream ends.
@@ -74,38 +82,62 @@ impl Metered {
             return Ok(());
         }
         let Some(so_far) = reader.so_far() else { return Ok(()) };
+        let Some(hold) = self.hold else { return Ok(()) };
         let limits = *self.gate.policy_now().limits();
         let tokens = self.named(so_far);
-        self.meter.goes_on(&self.gate.who().group, &limits, self.hold, &tokens)
+        self.meter.goes_on(&self.gate.who().group, &limits, hold, &tokens)
     }
 
     /// By the name that the host gives its model, or else that of the request.
     fn named(&self, tokens: Tokens) -> Tokens {
-        let tokens = with_what_was_sent(tokens, self.sent);
+        let tokens = with_the_prompt(tokens, &self.reserved);
         let model = shown(&self.watched, tokens.model).or_else(|| self.reserved.model.clone());
         Tokens { model, ..tokens }
     }
 
-    /// What it came to.
-    pub(crate) fn used(&self) -> Option<Tokens> {
+    /// What it came to. `whole`: its answer was read to the end.
+    fn used(&self, whole: bool) -> Option<Tokens> {
+        let prompt = || (self.reserved.input > 0).then(|| Tokens { output: 0, ..self.reserved.clone() });
         match &self.answer {
-            Answer::Free => None,
+            Answer::Awaited(Some(tally)) if tally.is_sent() => prompt(),
+            Answer::Awaited(_) | Answer::Free => None,
             Answer::Packed => Some(self.reserved.clone()),
-            Answer::Read(reader) => reader.so_far().map(|tokens| self.named(tokens)),
+            Answer::Read(reader) => match reader.so_far() {
+                Some(tokens) => Some(self.named(tokens)),
+                None if whole => None,
+                None => prompt(),
+            },
+        }
+    }
+
+    /// Its answer is over; what it came to.
+    pub(crate) fn ends(mut self, whole: bool) -> Option<Tokens> {
+        let used = self.used(whole);
+        self.settle(used.as_ref());
+        used
+    }
+
+    fn settle(&mut self, used: Option<&Tokens>) {
+        if let Some(hold) = self.hold.take() {
+            self.meter.settle(&self.gate.who().group, hold, used);
         }
     }
 }
 
 impl Drop for Metered {
     fn drop(&mut self) {
-        self.meter.settle(&self.gate.who().group, self.hold, self.used().as_ref());
+        let used = self.used(false);
+        if let Answer::Awaited(Some(tally)) = &self.answer {
+            tally.note(|outcome| outcome.tokens.clone_from(&used));
+        }
+        self.settle(used.as_ref());
     }
 }
 
-/// An answer that says nothing of what was read counts that by its bytes, as what it has written.
-fn with_what_was_sent(tokens: Tokens, sent: u64) -> Tokens {
+/// Where an answer says nothing of what was read, that is what was held for it.
+fn with_the_prompt(tokens: Tokens, reserved: &Tokens) -> Tokens {
     match tokens.estimated && tokens.input + tokens.cache_read + tokens.cache_write == 0 {
-        true => Tokens { input: sent.div_ceil(BYTES_A_TOKEN), ..tokens },
+        true => Tokens { input: reserved.input, ..tokens },
         false => tokens,
     }
 }
@@ -142,8 +174,9 @@ mod tests {
     #[test]
     fn what_was_sent_counts_where_no_answer_says_what_was_read() {
         let told = |input, estimated| Tokens { input, output: 5, estimated, ..Tokens::default() };
-        assert_eq!(with_what_was_sent(told(0, true), 800_001).input, 200_001);
-        assert_eq!(with_what_was_sent(told(7, true), 800_001).input, 7);
-        assert_eq!(with_what_was_sent(told(0, false), 800_001).input, 0);
+        let reserved = told(200_001, true);
+        assert_eq!(with_the_prompt(told(0, true), &reserved).input, 200_001);
+        assert_eq!(with_the_prompt(told(7, true), &reserved).input, 7);
+        assert_eq!(with_the_prompt(told(0, false), &reserved).input, 0);
     }
 }

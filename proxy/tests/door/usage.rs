@@ -149,6 +149,42 @@ async fn a_stream_ends_where_nothing_is_left() {
     assert!(ask(&world, "{}").await.complete);
 }
 
+/// Its host has read the prompt, and has it paid for.
+#[tokio::test]
+async fn what_is_given_up_before_it_says_anything_costs_its_prompt() {
+    let body = format!(r#"{{"model":"model-y","max_tokens":50,"prompt":"{}"}}"#, "word ".repeat(400));
+    let prompt =
+        Tokens { model: Some("model-y".to_owned()), estimated: true, ..tokens(body.len().div_ceil(4) as u64, 0, 0) };
+    for head in ["", "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"] {
+        let world = world("tokens_per_day = 100000").await;
+        let (came, has_come) = tokio::sync::mpsc::unbounded_channel();
+        let mut has_come = has_come;
+        world.upstream(HOST).on(move |exchange| {
+            let came = came.clone();
+            Box::pin(async move {
+                exchange.body().await?;
+                exchange.send(head.to_owned()).await?;
+                came.send(()).unwrap();
+                std::future::pending().await
+            })
+        });
+        let mut client = world.family.tunnel(&format!("{HOST}:443")).await;
+        let surrogate = world.surrogate();
+        let length = body.len();
+        client
+            .send(format!(
+                "POST /v1/messages HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {surrogate}\r\nContent-Type: \
+                 application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+            ))
+            .await;
+        has_come.recv().await.unwrap();
+        drop(client);
+        world.settled().await;
+        assert_eq!(world.log.rows().last().unwrap().outcome().tokens.as_ref(), Some(&prompt), "{head}");
+        assert_eq!(world.wallet.settled(), [Some(prompt.clone())], "{head}");
+    }
+}
+
 /// A key that the host sends back as its model's name does not get into the log.
 #[tokio::test]
 async fn a_name_that_holds_a_secret_is_not_written_down() {
