@@ -92,6 +92,38 @@ pub(crate) fn declared(headers: &HeaderMap) -> Option<String> {
     named.find(|name| name.split(',').any(|name| !name.trim().is_empty() && !keeps_ascii(name)))
 }
 
+/// Names a charset to ASP.NET, for the query as for a form, where `User-Agent` begins with `UP` (rule 920490 of the OWASP
+/// CRS).
+const OF_FORMS: &str = "x-up-devcap-post-charset";
+
+/// The charset in which a server may read the query and the fields of a request, if it does not keep ASCII: `ibm037` is how
+/// filters are passed by. However it is written, since servers differ in how they read parameters.
+pub(crate) fn of_request(headers: &HeaderMap) -> Option<String> {
+    if !headers.contains_key(header::CONTENT_TYPE) && !headers.contains_key(OF_FORMS) {
+        return None;
+    }
+    let word = |text: &str| {
+        let text = text.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
+        text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_')))
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+    let named = headers.get_all(header::CONTENT_TYPE).iter().flat_map(|value| {
+        let text = text(value);
+        let named = text.split("charset").skip(1).map(|rest| match rest.strip_prefix('*') {
+            // As `declared` reads it; in parts (RFC 2231, `charset*0=`) nobody has to send it.
+            Some(rest) if rest.trim_start().starts_with('=') => String::new(),
+            Some(_) => "in parts".to_owned(),
+            None => word(rest),
+        });
+        named.collect::<Vec<_>>()
+    });
+    let of_forms = headers.get_all(OF_FORMS).iter().map(|value| word(&text(value)));
+    named.chain(of_forms).find(|name| !name.is_empty() && !keeps_ascii(name)).or_else(|| declared(headers))
+}
+
 /// Whether it is one that is undone like a disguise: letters of ASCII with zeros between them.
 pub(crate) fn is_wide(name: &str) -> bool {
     name.starts_with("utf-16") || name.starts_with("utf-32")

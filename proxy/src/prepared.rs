@@ -19,7 +19,7 @@ use crate::refresh::Ready;
 use crate::renamed::FieldWatch;
 use crate::room::{SMALL, aside};
 use crate::usage::Metered;
-use crate::{headers, judge, minted, refresh, renamed, usage, websocket};
+use crate::{charset, headers, judge, minted, refresh, renamed, usage, websocket};
 use scan::packed::Look;
 
 /// All that is to be there before a request is stored as allowed.
@@ -200,7 +200,7 @@ impl Errand {
             Ok(judged) => judged,
             Err(unfitting) => return Err(unfitting.map(|body| http::Request::from_parts(head, body))),
         };
-        let fields = if empty { None } else { fields(seen, permit, &head.headers)? };
+        let fields = fields(seen, permit, &head.headers, !empty)?;
         let mut minting = None;
         if let Some(mints) = seen.1.keyring.mints(permit.facts(), placed.credential()) {
             let (read, said) = said(door, body).await?;
@@ -233,7 +233,16 @@ pub(crate) fn look((case, keys): (&Case, &Keys), headers: &HeaderMap) -> Result<
 /// What looks for fields of the body that ask for another method, where the policy would
 /// refuse that one (attack G07), and for others that authenticate, where the host has a
 /// credential (attack K08).
-fn fields((case, keys): (&Case, &Keys), permit: &Permit, headers: &HeaderMap) -> Result<Option<FieldWatch>, Refusal> {
+fn fields(
+    (case, keys): (&Case, &Keys),
+    permit: &Permit,
+    headers: &HeaderMap,
+    body: bool,
+) -> Result<Option<FieldWatch>, Refusal> {
+    let sent = renamed::Sent { query: permit.facts().query.is_some(), body };
+    if !sent.body && !(sent.query && charset::of_request(headers).is_some()) {
+        return Ok(None);
+    }
     let refusal = case.policy_now().refusal_of_other_methods(permit);
     let asking = refusal.map(|refusal| renamed::Look {
         is_one: Box::new(policies::field_asks),
@@ -241,7 +250,7 @@ fn fields((case, keys): (&Case, &Keys), permit: &Permit, headers: &HeaderMap) ->
         refusal: Box::new(move |_, _| refusal.clone()),
     });
     let foreign = keys.keyring.foreign_field(&permit.facts().authority);
-    FieldWatch::of(headers, asking.into_iter().chain(foreign).collect())
+    FieldWatch::of(headers, sent, asking.into_iter().chain(foreign).collect())
 }
 
 /// Where a rule looks into the body, or a credential may stand in it, all of it is read

@@ -1,7 +1,8 @@
 //! Fields of a body that make another request of it: one that asks for another method,
 //! `_method` in a form, in a part of a form, in a JSON object (attack G07); and in a form to
 //! a host with a credential, one that authenticates (attack K08). And requests in parts
-//! (`batch.rs`), which ask for any method.
+//! (`batch.rs`), which ask for any method. A charset in the head that is not like ASCII makes such fields of others, in the
+//! query as well (Django, ASP.NET): there it is refused.
 //!
 //! The first is watched for where the policy would refuse the request with another method.
 //! The body goes by as it comes; the piece that ends the name of such a field stays here, so
@@ -17,6 +18,7 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use policies::{Code, NameWriter, Refusal};
 
+use crate::charset;
 use crate::room::aside;
 use scan::packed::Unpacker;
 
@@ -37,6 +39,13 @@ pub(crate) struct FieldWatch {
     looks: Vec<Look>,
     readers: Vec<Reader>,
     unpacker: Option<Unpacker>,
+}
+
+/// What a request has in which such a field could stand.
+#[derive(Clone, Copy)]
+pub(crate) struct Sent {
+    pub(crate) query: bool,
+    pub(crate) body: bool,
 }
 
 /// Which names are looked for, and what to say where one is found.
@@ -63,14 +72,26 @@ enum Reader {
 type IsOne<'a> = &'a dyn Fn(&str) -> bool;
 
 impl FieldWatch {
-    /// For a body with this head. Nothing for one that no server reads fields from.
-    pub(crate) fn of(headers: &HeaderMap, looks: Vec<Look>) -> Result<Option<Self>, Refusal> {
+    /// For a request with this head. Nothing for one whose body no server reads fields from.
+    pub(crate) fn of(headers: &HeaderMap, sent: Sent, looks: Vec<Look>) -> Result<Option<Self>, Refusal> {
+        let other_letters = charset::of_request(headers);
+        if let (Some(charset), true, false) = (&other_letters, sent.query, looks.is_empty()) {
+            let why = format!("it would be read in {}, which its head names; send it in UTF-8", in_words(charset));
+            return Err(Refusal::new(
+                Code::BodyUnreadable,
+                format!("a parameter of this query could ask for another method or authenticate it, and {why}"),
+            ));
+        }
+        if !sent.body {
+            return Ok(None);
+        }
         let kind = kind(headers);
         let mut readers = Vec::new();
         if kind.form && !looks.is_empty() {
             readers.push(Reader::Form(Form::default()));
         }
-        if kind.json && looks.iter().any(|look| look.in_json) {
+        let in_json = looks.iter().any(|look| look.in_json);
+        if kind.json && in_json {
             readers.push(Reader::Json(Json::default()));
         }
         if kind.multipart && !looks.is_empty() {
@@ -79,16 +100,24 @@ impl FieldWatch {
         if kind.batch && !looks.is_empty() {
             readers.push(Reader::Batch(Batch::default()));
         }
+        let is_declared = !readers.is_empty();
+        if !(kind.json || kind.multipart || kind.urlencoded) && in_json {
+            readers.push(Reader::Json(Json::under_another_type()));
+        }
         if readers.is_empty() {
             return Ok(None);
         }
-        if kind.other_letters {
+        // Where it is none of these by its type, the reader of JSON sees letters with zeros between them.
+        if other_letters.is_some_and(|charset| is_declared || !charset::is_wide(&charset)) {
             return Err(unreadable("its charset is none in which a form or JSON is sent; send it in UTF-8"));
         }
-        let unpacker = Unpacker::of_request(headers).map_err(|error| unreadable(&error.to_string()))?;
-        if unpacker.as_ref().is_some_and(Unpacker::is_large) {
-            return Err(unreadable("it is packed with br or zstd; send it as it is, or as gzip"));
-        }
+        let unpacker = match Unpacker::of_request(headers) {
+            Ok(unpacker) if unpacker.as_ref().is_none_or(|unpacker| !unpacker.is_large()) => unpacker,
+            // A file, for all that is known.
+            Ok(_) | Err(_) if !is_declared => return Ok(None),
+            Ok(_) => return Err(unreadable("it is packed with br or zstd; send it as it is, or as gzip")),
+            Err(error) => return Err(unreadable(&error.to_string())),
+        };
         Ok(Some(FieldWatch { looks, readers, unpacker }))
     }
 
@@ -97,15 +126,27 @@ impl FieldWatch {
         let FieldWatch { looks, readers, unpacker } = self;
         let mut look = |bytes: &[u8]| readers.iter_mut().find_map(|reader| reader.finds(bytes, last, looks));
         let found = match unpacker {
-            Some(unpacker) => aside(|| unpacker.push(piece).map(|bytes| look(&bytes)))
-                .map_err(|error| unreadable(&error.to_string()))?,
-            None => look(piece),
+            Some(unpacker) => aside(|| unpacker.push(piece).map(|bytes| look(&bytes))),
+            None => Ok(look(piece)),
         };
-        found.map_or(Ok(()), Err)
+        match found {
+            Ok(found) => found.map_or(Ok(()), Err),
+            // What nothing says is JSON, and cannot be unpacked, is none.
+            Err(_) if readers.iter().all(Reader::is_under_another_type) => {
+                readers.clear();
+                *unpacker = None;
+                Ok(())
+            }
+            Err(error) => Err(unreadable(&error.to_string())),
+        }
     }
 }
 
 impl Reader {
+    fn is_under_another_type(&self) -> bool {
+        matches!(self, Reader::Json(json) if json.is_under_another_type())
+    }
+
     /// What to say where these bytes end a name that is looked for.
     fn finds(&mut self, bytes: &[u8], last: bool, looks: &[Look]) -> Option<Refusal> {
         let in_json = matches!(self, Reader::Json(_));
@@ -134,6 +175,11 @@ impl Reader {
     }
 }
 
+/// A charset's name, as far as it is one.
+fn in_words(charset: &str) -> String {
+    charset.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).take(40).collect()
+}
+
 fn unreadable(why: &str) -> Refusal {
     let why = format!("a field of this body could ask for another method or authenticate it, and {why}");
     Refusal::new(Code::BodyUnreadable, why)
@@ -143,58 +189,32 @@ fn unreadable(why: &str) -> Refusal {
 #[derive(Default)]
 struct Kind {
     form: bool,
+    /// Whether it says that it is a form.
+    urlencoded: bool,
     json: bool,
     multipart: bool,
     /// Parts that are none of a form, and may be requests.
     batch: bool,
-    /// Whether it says that its bytes are no ASCII: `ibm037` is how filters are passed by.
-    other_letters: bool,
 }
 
 fn kind(headers: &HeaderMap) -> Kind {
     let types: Vec<_> = headers.get_all(CONTENT_TYPE).iter().collect();
     let Ok(texts) = types.iter().map(|value| value.to_str()).collect::<Result<Vec<_>, _>>() else {
-        return Kind { form: true, json: true, multipart: true, batch: true, other_letters: false };
+        return Kind { form: true, urlencoded: true, json: true, multipart: true, batch: true };
     };
     let text = texts.join(",").to_ascii_lowercase();
     if text.trim().is_empty() {
         // Rack takes a POST that does not say what it is for a form.
         return Kind { form: true, ..Kind::default() };
     }
+    let urlencoded = text.contains("urlencoded");
     Kind {
-        form: text.contains("urlencoded"),
+        form: urlencoded,
+        urlencoded,
         json: text.contains("json"),
         multipart: text.contains("multipart"),
         batch: text.contains("multipart/mixed") || text.contains("multipart/batch"),
-        other_letters: !charsets(&text).all(is_like_ascii),
     }
-}
-
-fn charsets(text: &str) -> impl Iterator<Item = &str> {
-    text.split("charset").skip(1).map(|rest| {
-        let value = rest.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
-        value.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))).next().unwrap_or_default()
-    })
-}
-
-/// Charsets in which the letters of ASCII are themselves, by how their names begin.
-fn is_like_ascii(charset: &str) -> bool {
-    const LIKE_ASCII: [&str; 13] = [
-        "utf-8",
-        "utf8",
-        "us-ascii",
-        "ascii",
-        "iso-8859-",
-        "iso_8859-",
-        "latin",
-        "windows-125",
-        "cp125",
-        "koi8-",
-        "gb",
-        "big5",
-        "euc-",
-    ];
-    charset.is_empty() || LIKE_ASCII.iter().any(|like| charset.starts_with(like))
 }
 
 /// The name of a field as it goes by.

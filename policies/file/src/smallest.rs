@@ -112,8 +112,8 @@ fn walk(value: &Value, at: String, leaves: &mut Vec<(Field, Words)>, wider: &mut
     let words = match value {
         Value::Object(fields) if !fields.is_empty() => {
             for (key, value) in fields {
-                // A key that looks like a path would be read as one.
-                if key.contains(['.', '[', ']', '?']) {
+                // A key that looks like a path would be read as one, and what is below one of no length as what is beside it.
+                if key.is_empty() || key.contains(['.', '[', ']', '?']) {
                     wider.push("other values of fields whose names no rule can write");
                     continue;
                 }
@@ -123,15 +123,14 @@ fn walk(value: &Value, at: String, leaves: &mut Vec<(Field, Words)>, wider: &mut
             return;
         }
         Value::Array(items) if !items.is_empty() => {
+            no_more_than(items, &at, leaves, wider);
             items.iter().enumerate().for_each(|(n, item)| walk(item, format!("{at}[{n}]"), leaves, wider));
             return;
         }
         // A null is as good as absent to a condition.
         Value::Null => Words::Absent,
         Value::Bool(value) => Words::Any(vec![Wanted::Bool(*value)]),
-        Value::String(text) if text.len() <= TEXT && !text.contains('*') => {
-            Words::Any(vec![Wanted::Text(text.clone())])
-        }
+        Value::String(text) if is_sayable(text) => Words::Any(vec![Wanted::Text(text.clone())]),
         Value::String(_) => {
             wider.push("other texts where one is long or holds a star");
             Words::Present
@@ -149,4 +148,31 @@ fn walk(value: &Value, at: String, leaves: &mut Vec<(Field, Words)>, wider: &mut
         Ok(field) => leaves.push((field, words)),
         Err(_) => wider.push("other values of fields whose names no rule can write"),
     }
+}
+
+fn is_sayable(text: &str) -> bool {
+    text.len() <= TEXT && !text.contains('*')
+}
+
+/// What a list has beside its items would be another recipient: there is nothing behind the last one, and of texts and truth
+/// values none is another. Behind a null, which is as good as absent, there could be more of anything else.
+fn no_more_than(items: &[Value], at: &str, leaves: &mut Vec<(Field, Words)>, wider: &mut Vec<&'static str>) {
+    let wanted = |item: &Value| match item {
+        Value::Bool(value) => Some(Wanted::Bool(*value)),
+        Value::String(text) if is_sayable(text) => Some(Wanted::Text(text.clone())),
+        _ => None,
+    };
+    match items.iter().map(wanted).collect::<Option<Vec<_>>>() {
+        Some(all) => {
+            let mut each: Vec<Wanted> = Vec::new();
+            all.into_iter().for_each(|one| {
+                if !each.contains(&one) {
+                    each.push(one)
+                }
+            });
+            leaves.extend(Field::read(&format!("{at}[*]")).map(|field| (field, Words::Only(each))));
+        }
+        None => wider.push("more items of a list"),
+    }
+    leaves.extend(Field::read(&format!("{at}[{}]", items.len())).map(|field| (field, Words::Absent)));
 }

@@ -193,6 +193,45 @@ fn the_smallest_rule_is_exact() {
     assert!(compiled(&closed).is_some());
 }
 
+/// Somebody else in a list of recipients, and what a key of no length could be taken for.
+#[test]
+fn a_yes_for_good_covers_no_more_items_and_no_other_field() {
+    let request = facts("POST https://api.test/a");
+    let after = |seen: &str| {
+        let (policy, rules) = with_always(&[(request.clone(), seen.as_bytes().to_vec())]);
+        assert_eq!(rules, 1);
+        assert!(goes_unasked(&policy, &request, seen.as_bytes()), "{seen} is what was asked about");
+        move |body: &str| goes_unasked(&policy, &facts("POST https://api.test/a"), body.as_bytes())
+    };
+    let goes = after(r#"{"to":["anna@home","ben@home"]}"#);
+    for other in [
+        r#"{"to":["anna@home","ben@home","mallory@evil"]}"#,
+        r#"{"to":["anna@home","ben@home","anna@home"]}"#,
+        r#"{"to":["anna@home","ben@home",null,"mallory@evil"]}"#,
+        r#"{"to":["anna@home"]}"#,
+        r#"{"to":["ben@home","anna@home"]}"#,
+        r#"{"to":[["anna@home","ben@home"],"mallory@evil"]}"#,
+        r#"{"to":"anna@home"}"#,
+        "{}",
+    ] {
+        assert!(!goes(other), "{other}");
+    }
+    assert!(!after(r#"{"list":[true,"x"]}"#)(r#"{"list":[true,"x",false]}"#));
+    assert!(!after(r#"{"to":[{"mail":"anna"}]}"#)(r#"{"to":[{"mail":"anna"},{"mail":"mallory"}]}"#));
+    for (seen, other) in [
+        (r#"{"":{"do":"delete everything"}}"#, r#"{"do":"delete everything"}"#),
+        (r#"{"a":"x","":{"a":"y"}}"#, r#"{"a":"y"}"#),
+    ] {
+        let told = always(policy(ASKS).at(Moment::FAR), &request, shown(seen.as_bytes()), "yes").unwrap();
+        assert!(told.wider.contains(&"other values of fields whose names no rule can write"), "{told:?}");
+        assert!(!told.toml.contains("delete") && !told.toml.contains("\"y\""), "{other}: {told:?}");
+    }
+    let told =
+        |seen: &str| always(policy(ASKS).at(Moment::FAR), &request, shown(seen.as_bytes()), "yes").unwrap().wider;
+    assert!(told(r#"{"to":[{"mail":"anna"}]}"#).contains(&"more items of a list"));
+    assert!(!told(r#"{"to":["anna"]}"#).contains(&"more items of a list"));
+}
+
 fn seen() -> impl Strategy<Value = (Facts, Vec<u8>)> {
     let method = select(vec!["GET", "POST", "DELETE"]);
     let path = select(vec!["/", "/a", "/a/b", "/a/", "/A", "/a*b", "/a%2Ab", "/caf%C3%A9"]);
@@ -205,6 +244,10 @@ fn seen() -> impl Strategy<Value = (Facts, Vec<u8>)> {
         r#"{"a":"x*"}"#,
         r#"{"a":{"b":[true,"y"]}}"#,
         r#"{"a":{"b":[false,"y"]}}"#,
+        r#"{"a":["x"]}"#,
+        r#"{"a":["x","y"]}"#,
+        r#"{"a":[{"b":"x"}]}"#,
+        r#"{"":{"a":"x"}}"#,
         r#"{"a":null}"#,
         r#"{"a.b":"x"}"#,
         "a=x",

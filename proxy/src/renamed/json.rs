@@ -7,11 +7,22 @@ use super::{FieldName, IsOne};
 
 #[derive(Default)]
 pub(super) struct Json {
+    begins: Begins,
     depth: usize,
     state: State,
     /// The text that is read, or was read last, where it may be a key.
     name: FieldName,
     found: bool,
+}
+
+/// Whether it is read.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Begins {
+    #[default]
+    AsJson,
+    /// Its type does not say so: only if an object is the first that comes.
+    Somehow,
+    AsNone,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -26,8 +37,34 @@ enum State {
 }
 
 impl Json {
+    /// A body of another type, which some servers read as JSON all the same (Parse Server, and Express where it is
+    /// told to by `type: "*/*"`).
+    pub(super) fn under_another_type() -> Self {
+        Json { begins: Begins::Somehow, ..Json::default() }
+    }
+
+    pub(super) fn is_under_another_type(&self) -> bool {
+        self.begins == Begins::Somehow
+    }
+
+    /// Whether this piece is to be read.
+    fn goes_on(&mut self, piece: &[u8]) -> bool {
+        if self.begins == Begins::Somehow {
+            let blank = |byte: u8| matches!(byte, 0 | b' ' | b'\t' | b'\r' | b'\n' | 0xef | 0xbb | 0xbf | 0xff | 0xfe);
+            match piece.iter().find(|byte| !blank(**byte)) {
+                Some(b'{') => self.begins = Begins::AsJson,
+                Some(_) => self.begins = Begins::AsNone,
+                None => {}
+            }
+        }
+        self.begins == Begins::AsJson
+    }
+
     /// Where it is known that a key is looked for.
     pub(super) fn finds(&mut self, piece: &[u8], is_one: IsOne<'_>) -> Option<usize> {
+        if !self.goes_on(piece) {
+            return None;
+        }
         let mut bytes = piece;
         loop {
             if self.state == State::Text && (self.depth != 1 || self.name.other) {

@@ -29,7 +29,7 @@ fn authenticating() -> Look {
 
 /// How many bytes of the body went on before it was refused; `None` where all did.
 fn went(headers: &HeaderMap, body: &[u8], piece: usize) -> Option<usize> {
-    let mut watch = FieldWatch::of(headers, vec![asking(), authenticating()]).unwrap()?;
+    let mut watch = FieldWatch::of(headers, BODY, vec![asking(), authenticating()]).unwrap()?;
     let pieces = body.chunks(piece).scan(0, |at, piece| {
         let start = *at;
         *at += piece.len();
@@ -46,6 +46,7 @@ fn check(kind: &str, body: impl AsRef<[u8]>, asks: bool) {
     }
 }
 
+const BODY: Sent = Sent { query: false, body: true };
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
 const PARTS: &str = "multipart/form-data; boundary=b";
@@ -200,6 +201,67 @@ fn a_name_in_the_next_line_of_a_header_is_found() {
     }
 }
 
+/// Parse Server's own client sends JSON as text/plain, `_method` in it.
+#[test]
+fn an_object_of_json_is_one_under_any_type() {
+    let body = "{\"_method\":\"DELETE\"}";
+    let wide = |body: &str| body.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<_>>();
+    for kind in
+        ["", "text/plain", "text/plain; charset=utf-16", "application/octet-stream", "application/csp-report", "x"]
+    {
+        for blank in ["", " \r\n\t", "\u{feff}"] {
+            let body = format!("{blank}{body}");
+            check(kind, &body, true);
+            check(kind, wide(&body), true);
+        }
+        for other in ["x{\"_method\":1}", "[{\"_method\":1}]", "\"_method\":1", "{\"a\":{\"_method\":1}}", "", " "] {
+            check(kind, other, false);
+        }
+    }
+    check(FORM, body, false);
+    check(PARTS, body, false);
+    // What is none of it, and packed, is a file.
+    let packed = |coding| {
+        let mut headers = headers("application/octet-stream");
+        headers.insert("content-encoding", HeaderValue::from_static(coding));
+        headers
+    };
+    assert_eq!(went(&packed("gzip"), b"no gzip at all", 3), None);
+    assert_eq!(went(&packed("br"), b"anything", 3), None);
+}
+
+/// With a body or without one.
+#[test]
+fn a_query_that_its_head_gives_other_letters_is_refused() {
+    let of = |name: &str, value: &str, query, body| {
+        let mut headers = HeaderMap::new();
+        headers.insert(http::HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
+        let watch = FieldWatch::of(&headers, Sent { query, body }, vec![asking()]);
+        watch.map(|watch| watch.is_some()).map_err(|refusal| refusal.code)
+    };
+    for kind in [
+        "text/plain; charset=unicode_escape",
+        "text/plain; charset=utf-7",
+        "text/plain; CHARSET = \"ibm037\"",
+        "text/plain; charset*=utf-8''unicode_escape",
+        "text/plain; charset*0=unicode_; charset*1=escape",
+        "text/plain; charset=utf-8; charset=utf-16",
+        "image/png;charset=raw_unicode_escape",
+    ] {
+        for body in [false, true] {
+            assert_eq!(of("content-type", kind, true, body), Err(Code::BodyUnreadable), "{kind}");
+        }
+        assert_eq!(of("content-type", kind, false, false), Ok(false), "{kind}");
+    }
+    assert_eq!(of("x-up-devcap-post-charset", "ibm037", true, false), Err(Code::BodyUnreadable));
+    for kind in
+        ["text/plain", "text/plain; charset=utf-8", "application/json; charset*=UTF-8''utf-8", "a/b; charset=gb18030"]
+    {
+        assert_eq!(of("content-type", kind, true, false), Ok(false), "{kind}");
+    }
+    assert_eq!(of("x-up-devcap-post-charset", "utf-8", true, false), Ok(false));
+}
+
 /// The piece that ends the name stays here, and what went before it is no field.
 #[test]
 fn the_name_of_such_a_field_never_goes_out_whole() {
@@ -214,7 +276,7 @@ fn the_name_of_such_a_field_never_goes_out_whole() {
 fn what_cannot_be_read_is_refused_and_other_bodies_are_not_looked_at() {
     let of = |pairs: &[(&str, &str)]| {
         let pairs = pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_str(value).unwrap()));
-        FieldWatch::of(&pairs.collect::<HeaderMap>(), vec![asking()])
+        FieldWatch::of(&pairs.collect::<HeaderMap>(), BODY, vec![asking()])
             .map(|watch| watch.map_or(0, |watch| watch.readers.len()))
             .map_err(|refusal| refusal.code)
     };
@@ -227,7 +289,9 @@ fn what_cannot_be_read_is_refused_and_other_bodies_are_not_looked_at() {
         let kind = format!("{FORM}; charset={charset}");
         assert_eq!(of(&[("content-type", &kind)]), Ok(1), "{charset}");
     }
-    assert_eq!(of(&kind("text/html; charset=utf-16")), Ok(0));
+    // Any other body may be an object of JSON, and is read once it begins like one.
+    assert_eq!(of(&kind("text/html; charset=utf-16")), Ok(1));
+    assert_eq!(of(&kind("text/html; charset=utf-7")), Err(Code::BodyUnreadable));
     assert_eq!(of(&[("content-type", "application/json"), ("content-type", FORM)]), Ok(2));
     assert_eq!(of(&[("content-type", JSON), ("content-encoding", "br")]), Err(Code::BodyUnreadable));
     assert_eq!(of(&[("content-type", "application/x-git"), ("content-encoding", "br")]), Ok(0));
@@ -256,7 +320,7 @@ fn a_packed_form_is_unpacked_for_it() {
 #[test]
 fn each_look_says_what_it_found() {
     let code = |kind: &str, body: &str| {
-        let mut watch = FieldWatch::of(&headers(kind), vec![asking(), authenticating()]).unwrap().unwrap();
+        let mut watch = FieldWatch::of(&headers(kind), BODY, vec![asking(), authenticating()]).unwrap().unwrap();
         watch.look(body.as_bytes(), true).map_err(|refusal| refusal.code)
     };
     assert_eq!(code(FORM, "a=1&access.token=x&_method=y"), Err(Code::CredentialNotSurrogate));
@@ -265,8 +329,8 @@ fn each_look_says_what_it_found() {
     assert_eq!(code(PARTS, part), Err(Code::CredentialNotSurrogate));
     assert_eq!(code(PARTS, &part.replace("name=", "name*0=")), Err(Code::MethodDenied));
     assert_eq!(code(JSON, "{\"access_token\":\"x\"}"), Ok(()));
-    let watch = FieldWatch::of(&headers(JSON), vec![authenticating()]).unwrap();
-    assert!(watch.is_none() && FieldWatch::of(&headers(FORM), Vec::new()).unwrap().is_none());
+    let watch = FieldWatch::of(&headers(JSON), BODY, vec![authenticating()]).unwrap();
+    assert!(watch.is_none() && FieldWatch::of(&headers(FORM), BODY, Vec::new()).unwrap().is_none());
 }
 
 const MIXED: &str = "multipart/mixed; boundary=b";
@@ -309,7 +373,7 @@ fn a_value_is_told_where_all_of_it_is_there() {
     let told = |kind: &str, pieces: &[&str]| {
         let refusal = |_: &str, value: Option<&str>| Refusal::new(Code::NotHarmless, format!("{value:?}"));
         let look = Look { refusal: Box::new(refusal), ..authenticating() };
-        let mut watch = FieldWatch::of(&headers(kind), vec![look]).unwrap().unwrap();
+        let mut watch = FieldWatch::of(&headers(kind), BODY, vec![look]).unwrap().unwrap();
         let last = pieces.len() - 1;
         let mut pieces = pieces.iter().enumerate();
         let found = pieces.find_map(|(at, piece)| watch.look(piece.as_bytes(), at == last).err());

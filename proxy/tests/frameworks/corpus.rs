@@ -47,6 +47,19 @@ pub fn attacks(surrogate: &str) -> Vec<Case> {
         cases.push(post("JSON", "/public/7", JSON, &body, Does::OtherMethod));
         cases.push(post("JSON", "/public/7", &JSON.replace("json", "vnd.api+json"), &body, Does::OtherMethod));
     }
+    for kind in ["", "text/plain", "text/html; charset=utf-16", "application/octet-stream", "application/csp-report"] {
+        let head = if kind.is_empty() { String::new() } else { format!("Content-Type: {kind}\r\n") };
+        cases.push(post("JSON under another type", "/public/7", &head, "{\"_method\":\"DELETE\"}", Does::OtherMethod));
+    }
+    for head in other_letters() {
+        cases.push(post("letters", "/public/7?%5Cx5fmethod=DELETE", &head, "a=1", Does::OtherMethod));
+        cases.push(post("letters", "/public/7?%2BAF8-method=DELETE", &head, "a=1", Does::OtherMethod));
+        let with = |case: Case| Case { host: BOUND, ..case };
+        for key in ["%5Cx6bey", "%2BAGs-ey", "%92%85%A8"] {
+            let query = format!("/save?{key}={ATTACKER}");
+            cases.push(with(post("letters", &query, &head, "", Does::ForeignKey("key"))));
+        }
+    }
     cases.extend(parts("_method", "DELETE", Does::OtherMethod));
     // What no header says is what Rack takes for a form.
     cases.push(post("form without a word", "/public/7", "", "_method=DELETE", Does::OtherMethod));
@@ -87,6 +100,8 @@ pub fn benign(surrogate: &str) -> Vec<Case> {
         post("a text about it", "/public/7", JSON, "{\"text\":\"{\\\"_method\\\": \\\"DELETE\\\"}\"}", nothing),
         post("a payment", "/public/7", FORM, "payment_method=card&methods[]=a&http_method_name=b", nothing),
         post("text", "/public/7", "Content-Type: text/plain\r\n", "_method=DELETE", nothing),
+        post("a wide text", "/public/7", "Content-Type: text/plain; charset=utf-16\r\n", "\0_\0m", nothing),
+        post("letters of ASCII", "/public/7?q=%5Cx5f", "Content-Type: text/plain; charset=latin1\r\n", "x", nothing),
     ];
     let file = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"notes on _method.txt\"\r\n\
                 Content-Type: text/plain\r\n\r\n_method=DELETE&{\"_method\":1}\r\n--b--\r\n";
@@ -151,6 +166,21 @@ fn spellings(name: &str, pairs: bool) -> BTreeSet<String> {
         all.insert(format!("{before}{}{behind}", letter.to_ascii_uppercase()));
     }
     all
+}
+
+/// Heads that have a query read in letters of their own.
+fn other_letters() -> Vec<String> {
+    let mut heads = vec!["X-Up-Devcap-Post-Charset: ibm037\r\nUser-Agent: UP.Browser\r\n".to_owned()];
+    for charset in ["unicode_escape", "raw_unicode_escape", "utf-7", "ibm037", "cp500", "utf-16"] {
+        for parameter in
+            [format!("charset={charset}"), format!("charset=\"{charset}\""), format!("charset*=utf-8''{charset}")]
+        {
+            for kind in ["text/plain", "application/x-www-form-urlencoded"] {
+                heads.push(format!("Content-Type: {kind}; {parameter}\r\n"));
+            }
+        }
+    }
+    heads
 }
 
 fn header_spellings(name: &str) -> BTreeSet<String> {
