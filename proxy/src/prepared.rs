@@ -240,7 +240,7 @@ fn fields(
     body: bool,
 ) -> Result<Option<FieldWatch>, Refusal> {
     let sent = renamed::Sent { query: permit.facts().query.is_some(), body };
-    if !sent.body && !(sent.query && charset::of_request(headers).is_some()) {
+    if !(sent.body || sent.query && charset::of_request(headers).is_some()) {
         return Ok(None);
     }
     let refusal = case.policy_now().refusal_of_other_methods(permit);
