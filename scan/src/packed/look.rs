@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use super::behind::Behind;
 use super::layer::{Layer, Output, Piece};
 use super::sniff::{self, Kind, Trust};
 use super::{DEEPEST_FILE, RATIO, SLACK, Unreadable};
@@ -40,9 +41,11 @@ struct Level {
 enum Content {
     /// The first bytes of a file.
     Unknown(Vec<u8>),
-    /// Nothing packed.
-    Plain,
+    /// Nothing packed, so far.
+    Plain(Behind),
     Packed(Layer, Trust),
+    /// It is looked into no further.
+    Passed,
 }
 
 /// So many that are large may lie in each other.
@@ -118,7 +121,11 @@ impl Level {
 
     /// What this file is; the bytes that say so, which go on to it.
     fn begin(&mut self, bytes: &[u8], last: bool, at: Place, terms: Terms) -> Result<Option<Vec<u8>>, Unreadable> {
-        let Content::Unknown(start) = &mut self.content else { return Ok(None) };
+        let start = match &mut self.content {
+            Content::Unknown(start) => start,
+            Content::Plain(_) => return Ok(self.behind(bytes, at)),
+            Content::Packed(..) | Content::Passed => return Ok(None),
+        };
         let mut start = std::mem::take(start);
         let kind = if start.is_empty() {
             sniff::sniff(bytes, last, terms.strict)
@@ -134,9 +141,14 @@ impl Level {
                 Content::Unknown(start)
             }
             Kind::Closed(kind) if terms.strict => return Err(Unreadable::Kind(kind)),
-            Kind::Closed(_) | Kind::Plain => Content::Plain,
+            Kind::Closed(_) => Content::Passed,
+            Kind::Plain => {
+                let bytes = if start.is_empty() { bytes } else { &start };
+                self.content = Content::Plain(Behind::default());
+                return Ok(self.behind(bytes, at));
+            }
             // Beyond the last level nobody looks; what only may be something is let go.
-            Kind::Layer(_, Trust::Perhaps) if at.is_last => Content::Plain,
+            Kind::Layer(_, Trust::Perhaps) if at.is_last => Content::Passed,
             Kind::Layer(..) if at.is_last => return Err(Unreadable::Nested),
             Kind::Layer(layer, _) if layer.is_large() && at.large >= LARGE => return Err(Unreadable::Nested),
             Kind::Layer(layer, trust) => {
@@ -145,6 +157,16 @@ impl Level {
             }
         };
         Ok(None)
+    }
+}
+
+impl Level {
+    /// Whether something packed begins behind what is plain; from there on it is that.
+    fn behind(&mut self, bytes: &[u8], at: Place) -> Option<Vec<u8>> {
+        let Content::Plain(behind) = &mut self.content else { return None };
+        let (layer, rest) = behind.look(bytes).filter(|_| !at.is_last)?;
+        self.content = Content::Packed(layer, Trust::Perhaps);
+        Some(rest)
     }
 }
 
@@ -196,7 +218,7 @@ fn unpack(
     sink: &mut Sink<'_>,
 ) -> Result<(), Unreadable> {
     // Taken out while the levels behind it work; what those say is theirs.
-    let content = std::mem::replace(&mut levels[depth].content, Content::Plain);
+    let content = std::mem::replace(&mut levels[depth].content, Content::Passed);
     let Content::Packed(mut layer, trust) = content else {
         levels[depth].content = content;
         mark(levels, depth, 0, 0);

@@ -196,6 +196,53 @@ fn disguises_are_looked_for_in_the_first_mebibyte_of_each_file() {
     }
 }
 
+/// As programs write them that unpack themselves, and readers take them.
+#[test]
+fn what_is_packed_behind_other_bytes_is_looked_into() {
+    let script = format!("#!/bin/sh\nexec java -jar $0 {}\n", "# and more\n".repeat(1000));
+    let before: [&[u8]; 8] = [
+        b"\n",
+        b"\xef\xbb\xbf",
+        b" \r\n\r\n",
+        b"#!/usr/bin/env python3\n",
+        b"Cr24\x03\0\0\0\x04\0\0\0abcd",
+        b"\xff\xd8\xff\xe0 a picture \xff\xd9",
+        b"a PK\x03\x04 and no header; \x1f\x8b\x08\xff no gzip; ",
+        script.as_bytes(),
+    ];
+    let text = [&b"harmless ".repeat(80)[..], SECRET].concat();
+    for (name, bytes) in archives(&text)
+        .into_iter()
+        .filter(|(name, _)| !name.contains("tar") && (name.starts_with("zip") || name.starts_with("gzip")))
+    {
+        for before in before {
+            let bytes = [before, &bytes[..]].concat();
+            let holds = bytes.windows(SECRET.len()).any(|part| part == SECRET);
+            for size in [1, 7, 600, bytes.len()] {
+                assert!(holds || found(seen(answer("a/b"), &bytes, size)), "{name} behind {} by {size}", before.len());
+                let stopped = filtered(watching(SECRET), &bytes, size).1;
+                assert!(
+                    matches!(stopped, Some(Stop::Found(_))),
+                    "{name} behind {} by {size}: {stopped:?}",
+                    before.len()
+                );
+            }
+        }
+    }
+    let pdf = packing::pdf(&text, false);
+    for (before, finds) in
+        [(vec![b'\n'], true), (b"X: y\r\n\r\n".to_vec(), true), (vec![b' '; 1000], true), (vec![b' '; 1100], false)]
+    {
+        let length = before.len();
+        for size in [1, 100, 5000] {
+            assert_eq!(found(seen(answer("a/b"), &[&before[..], &pdf].concat(), size)), finds, "{length} by {size}");
+        }
+    }
+    // So far and no further.
+    let far = vec![b' '; 70_000];
+    assert!(!found(seen(answer("a/b"), &[far, packing::gzip(&text)].concat(), 5000)));
+}
+
 #[test]
 fn what_is_no_archive_passes() {
     let noise: Vec<u8> = (0..2000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
