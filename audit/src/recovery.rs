@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::checkpoint::{self, Checkpoint};
@@ -18,6 +19,9 @@ pub struct Torn {
     pub after: u64,
     /// How many bytes.
     pub bytes: u64,
+    /// How many whole lines are among them. A power cut leaves such where a later part of the file was on the disk before
+    /// an earlier one, within the last second; so does a line that was changed.
+    pub lines: u64,
     /// Where they were put.
     pub aside: PathBuf,
 }
@@ -133,20 +137,22 @@ fn put_aside(folder: &Path, path: &Path, after: u64, from: u64) -> io::Result<Op
     file.seek(SeekFrom::Start(from))?;
     let mut rest = Vec::new();
     file.read_to_end(&mut rest)?;
+    let whole = rest.split_inclusive(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\n"));
+    let lines = whole.filter(|line| frame::frame(line).is_some()).count() as u64;
     let (aside, mut into) = fresh(folder, after)?;
     into.write_all(&rest)?;
     into.sync_all()?;
     file.set_len(from)?;
     file.sync_all()?;
     File::open(folder)?.sync_all()?;
-    Ok(Some(Torn { after, bytes, aside }))
+    Ok(Some(Torn { after, bytes, lines, aside }))
 }
 
 fn fresh(folder: &Path, after: u64) -> io::Result<(PathBuf, File)> {
     let mut number = 1;
     loop {
         let path = folder.join(format!("torn-{after:012}-{number}"));
-        match OpenOptions::new().write(true).create_new(true).open(&path) {
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
             opened => return Ok((path, opened?)),
         }

@@ -29,6 +29,7 @@ fn an_end_that_was_torn_anywhere_is_put_aside_and_told() {
         assert_eq!(journal.written().seq, left.0, "cut at {cut}");
         assert_eq!(torn.as_ref().map_or(0, |torn| torn.bytes), (cut - left.1) as u64);
         if let Some(torn) = torn {
+            assert_eq!(torn.lines, 0);
             assert_eq!(fs::read(&torn.aside).unwrap(), &whole[left.1..cut], "nothing of it is lost");
             fs::remove_file(torn.aside).unwrap();
         }
@@ -50,7 +51,8 @@ fn pages_that_never_came_to_the_disk_are_a_torn_end_too() {
     bytes[third..third + 100].fill(0);
     fs::write(&path, bytes).unwrap();
     let Opened { mut journal, torn, .. } = opened(folder.path());
-    assert_eq!((journal.written(), torn.unwrap().after), (kept, kept.seq));
+    let torn = torn.unwrap();
+    assert_eq!((journal.written(), torn.after, torn.lines), (kept, kept.seq, 2), "two lines later were on the disk");
     append(&mut journal, 2).unwrap();
     assert!(verify(&folder.path().join("audit"), None, None).is_ok());
 }

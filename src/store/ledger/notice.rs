@@ -50,14 +50,22 @@ impl Notice {
 
     /// Of what a power cut left behind the last whole record.
     pub(super) fn torn(torn: &Torn) -> Self {
-        let Torn { after, bytes, aside } = torn;
-        let text = format!(
-            "behind record {after} stood {bytes} bytes that are no whole records, as a power cut leaves them; they were \
-             put aside in {}",
-            aside.file_name().unwrap_or_default().to_string_lossy()
-        );
+        let Torn { after, bytes, lines, aside } = torn;
+        let aside = aside.file_name().unwrap_or_default().to_string_lossy();
+        let text = match lines {
+            0 => format!(
+                "behind record {after} stood {bytes} bytes that are no whole records, as a power cut leaves them; they were put \
+                 aside in {aside}"
+            ),
+            _ => format!(
+                "record {} was not as it was written, and the {lines} whole records behind it could not be held against it; \
+                 they were put aside in {aside}, where they can be read. A power cut leaves the like of the last second; if \
+                 there was none, the log was changed",
+                after + 1
+            ),
+        };
         tracing::warn!("audit log: {text}");
-        Notice::new("torn_end", None, text)
+        Notice { alarm: *lines > 0, ..Notice::new("torn_end", None, text) }
     }
 
     /// Of one sandbox.

@@ -113,3 +113,28 @@ fn a_torn_end_is_put_aside_and_told() {
     assert!(path.join("torn-000000000004-1").exists());
     assert_eq!(verify(&path, None).unwrap().torn, 0);
 }
+
+/// A line that was changed is no torn end, and looks like one where no checkpoint follows: that is an alarm.
+#[test]
+fn whole_records_behind_one_that_was_changed_are_an_alarm() {
+    let Scene { dir, log } = Scene::new();
+    let path = dir.path().join("audit");
+    for method in ["GET", "PUT", "GET"] {
+        log.decided(&allowed(method)).unwrap();
+    }
+    drop(log);
+    let file = newest(&path);
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("\"PUT\"", "\"GET\"")).unwrap();
+    let log = AuditLog::open(&path).unwrap();
+    let told = log.entries(&Filter { events: Events::Alone, ..Filter::default() }).unwrap().pop().unwrap();
+    let event = told.event.as_ref().unwrap();
+    assert_eq!((&*event.what, event.alarm), ("torn_end", true));
+    assert!(told.why().unwrap().contains("was not as it was written, and the 2 whole records behind it"), "{told:?}");
+    let aside = std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path());
+    let aside = aside.into_iter().find(|path| path.to_string_lossy().contains("torn-")).unwrap();
+    assert_eq!(
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(aside).unwrap().permissions()) & 0o777,
+        0o600
+    );
+}
