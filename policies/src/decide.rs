@@ -1,6 +1,6 @@
 //! The decision: the only place where a permit is made.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::ask::Ask;
 use crate::ask_rule::AskRule;
@@ -65,7 +65,7 @@ impl PolicyAt<'_> {
         };
         match asks {
             Some(by) => Verdict::Ask(Ask::new(terms, by)),
-            None => Verdict::Allow(Permit { terms }),
+            None => Verdict::Allow(Permit { terms, reads: Vec::new(), searched: OnceLock::new() }),
         }
     }
 

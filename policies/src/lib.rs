@@ -59,7 +59,7 @@ pub use rules::{AllowRule, Asks, Closed, DenyRule, Fit, Leave, Origin, Reading, 
 pub use say::{Say, Showing, Teller, Telling};
 pub use terms::{PolicyHash, Terms};
 pub use tunnel::TunnelPermit;
-pub use verdict::{CheckedAddress, Permit, Verdict};
+pub use verdict::{CheckedAddress, Permit, Searched, Verdict};
 pub use words::{
     At, Authority, AuthorityError, Clock, Code, Date, Facts, GroupName, Host, HostError, HostName, Limits, Method,
     Moment, NameWriter, Path, PathError, Query, Refusal, RuleRef, SandboxId, Scheme, TimeOfDay, Upgrade, UrlError,

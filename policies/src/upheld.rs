@@ -3,12 +3,12 @@
 
 use std::net::SocketAddr;
 
-use crate::{Authority, BodyConditions, Code, Permit, PolicyAt, Refusal, TunnelPermit, Verdict};
+use crate::{Authority, BodyConditions, Code, Facts, Permit, PolicyAt, Refusal, TunnelPermit, Verdict};
 
 impl PolicyAt<'_> {
     /// Whether what is under way by this permit may go on: the request would be allowed
     /// again, with the credential that is on it, the surrogates its body may hold, what
-    /// its body was judged by, and the address that it went to, if it got there.
+    /// its body was judged by, what it has its host read besides, and the address that it went to, if it got there.
     pub fn upholds(&self, permit: &Permit, address: Option<SocketAddr>) -> Result<(), Refusal> {
         if (permit.policy(), permit.now()) == (self.policy().hash(), self.now()) {
             // What gave it stands.
@@ -26,6 +26,9 @@ impl PolicyAt<'_> {
             (Some(now), Some(then)) => now.takes_all_of(then),
             (Some(_), None) => false,
         };
+        if let Some((_, refusal)) = permit.reads.iter().find_map(|named| self.reads(named.clone()).err()) {
+            return Err(revoked(refusal));
+        }
         let gives_less = (permit.model && !now.model) || (permit.opaque && !now.opaque);
         if now.credential != permit.credential || gives_less || !body_is_judged {
             let why =
@@ -33,6 +36,37 @@ impl PolicyAt<'_> {
             return Err(Refusal::new(Code::Revoked, why));
         }
         address.map_or(Ok(()), |address| now.check_address(address).map(drop).map_err(revoked))
+    }
+
+    /// Whether more of its body may be sent: what this policy would have it looked through for, it is.
+    pub fn upholds_search(&self, permit: &Permit) -> Result<(), Refusal> {
+        let Some(searched) = permit.searched.get() else { return Ok(()) };
+        if permit.policy() == self.policy().hash() && permit.now() == self.now() {
+            return Ok(());
+        }
+        if !searched.other_methods
+            && let Some(refusal) = self.refusal_of_other_methods(permit)
+        {
+            return Err(revoked(refusal));
+        }
+        if !searched.lookalikes && self.policy().blocks_lookalikes() {
+            let why = "the policy now refuses what looks like a secret, and this body was not looked through for it; send it again";
+            return Err(Refusal::new(Code::Revoked, why));
+        }
+        Ok(())
+    }
+
+    /// Whether a host may be made to read this, by a header of another request: it is judged like a GET of it. A yes is for
+    /// the request that was shown, and not for what a header of another names.
+    pub fn reads(&self, named: Facts) -> Result<(), (Facts, Refusal)> {
+        match self.with_grants(&[]).decide(named) {
+            Verdict::Allow(permit) => match permit.body_conditions().and_then(BodyConditions::asked_by) {
+                Some(by) => Err((permit.facts().clone(), by.unanswered())),
+                None => Ok(()),
+            },
+            Verdict::Ask(ask) => Err(ask.into_refusal()),
+            Verdict::Deny(named, refusal) => Err((named, refusal)),
+        }
     }
 
     /// The same for a connection that goes through unopened.

@@ -1,7 +1,7 @@
 //! The verdict, and the permit that proves an allow.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ipnet::IpNet;
 
@@ -52,6 +52,19 @@ pub enum Verdict {
 #[derive(Debug)]
 pub struct Permit {
     pub(crate) terms: Terms,
+    /// What it has its host read besides, by a header.
+    pub(crate) reads: Vec<Facts>,
+    pub(crate) searched: OnceLock<Searched>,
+}
+
+/// What the body of a request is looked through for, as the policy wanted that gave the permit: one that wants more does
+/// not uphold it while there is more to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Searched {
+    /// Fields that ask for another method.
+    pub other_methods: bool,
+    /// What only looks like a secret.
+    pub lookalikes: bool,
 }
 
 /// An address that was checked against the permit it is dialled for. Made only
@@ -67,8 +80,19 @@ pub struct CheckedAddress(SocketAddr);
 impl Permit {
     /// Gives the permit up for a question: its body is one that the owner is asked about.
     pub fn into_ask(self, by: Arc<AskedBy>) -> Ask {
-        let Permit { terms } = self;
+        let Permit { terms, .. } = self;
         Ask::new(terms, by)
+    }
+
+    /// The same of a request that has its host read these too.
+    #[must_use]
+    pub fn that_reads(self, reads: Vec<Facts>) -> Permit {
+        Permit { reads, ..self }
+    }
+
+    /// Notes what its body is looked through for; what was noted first stays.
+    pub fn searches(&self, searched: Searched) {
+        let _ = self.searched.set(searched);
     }
 
     /// The same where nothing but a model may be asked: its body goes as a rule that leads to one wants it, whatever

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use gate::audit::Tokens;
 use gate::{Admitted, BodyJudged, Case, Clean, Denied, Judged, Offer};
 use http::{HeaderMap, Version};
-use policies::{Ask, AskedBy, Code, Facts, Permit, Refusal, Unfit};
+use policies::{Ask, AskedBy, Code, Facts, Permit, Refusal, Searched, Unfit};
 
 use crate::body::Came;
 use crate::credentials::{self, Placed};
@@ -244,6 +244,10 @@ fn fields(
         return Ok(None);
     }
     let refusal = case.policy_now().refusal_of_other_methods(permit);
+    if body {
+        let lookalikes = case.policy().blocks_lookalikes();
+        permit.searches(Searched { other_methods: refusal.is_some(), lookalikes });
+    }
     let asking = refusal.map(|refusal| renamed::Look {
         is_one: Box::new(policies::field_asks),
         in_json: true,

@@ -64,7 +64,7 @@ pub async fn answered(
     let mut case = case.clone();
     *ask = ask.with_head(told.head.hash);
     loop {
-        let is_json = head::says_json(headers) && !headers.contains_key(CONTENT_ENCODING);
+        let is_json = head::says_json(headers, body) && !headers.contains_key(CONTENT_ENCODING);
         let showing = Showing { bytes: body, is_json, fields: &told.fields };
         let question = question(gate, &case, &ask, (showing, told), until);
         let held = Held { policy: case.policy.clone(), now: case.now, body: body.clone(), is_json };

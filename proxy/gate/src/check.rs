@@ -85,8 +85,8 @@ impl Clean {
     }
 
     /// Whether the head says that the body is JSON, or nothing about it.
-    pub fn says_json(&self) -> bool {
-        head::says_json(&self.headers)
+    pub fn says_json(&self, body: &[u8]) -> bool {
+        head::says_json(&self.headers, body)
     }
 
     /// What a yes to the request is for of its head.
@@ -136,8 +136,8 @@ impl BodyJudged {
     pub fn whole(judged: &Judged, clean: &Clean, body: &Bytes, looked_into: bool) -> Result<Self, Unfit> {
         let conditions = judged.permit().body_conditions();
         let looked_into = looked_into || conditions.is_some_and(BodyConditions::look_inside);
-        if looked_into && !body.is_empty() && !clean.says_json() {
-            let why = "this body is judged as JSON in UTF-8, and its Content-Type says something else; \
+        if looked_into && !body.is_empty() && !clean.says_json(body) {
+            let why = "this body is judged as JSON in UTF-8, and its Content-Type does not say that it is; \
                        send \"Content-Type: application/json\"";
             return Err(Unfit::Refused(Refusal::new(Code::BodyUnreadable, why)));
         }

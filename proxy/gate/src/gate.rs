@@ -258,7 +258,10 @@ impl Gate {
     /// since it was given.
     pub(crate) fn upholds(&self, permit: &Permit, address: SocketAddr) -> Result<(), Refusal> {
         self.holds_back(permit.model()).map_or(Ok(()), Err)?;
-        self.policy.now().at(self.now()).upholds(permit, Some(address))
+        let policy = self.policy.now();
+        let policy = policy.at(self.now());
+        policy.upholds(permit, Some(address))?;
+        policy.upholds_search(permit)
     }
 
     /// The same for a connection that goes through unopened.

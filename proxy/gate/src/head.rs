@@ -183,10 +183,13 @@ pub fn outgoing(came: &HeaderMap) -> HeaderMap {
 }
 
 /// Whether a body is JSON in UTF-8 to whoever goes by what its head says: a server may
-/// take a form, or another charset, for what was judged as JSON (RFC 8259 §8.1).
-pub(crate) fn says_json(headers: &HeaderMap) -> bool {
+/// take a form, or another charset, for what was judged as JSON (RFC 8259 §8.1). Where it says nothing, Rack takes
+/// a form, which has one field at most where nothing parts fields.
+pub(crate) fn says_json(headers: &HeaderMap, body: &[u8]) -> bool {
     let mut types = headers.get_all(CONTENT_TYPE).iter().map(|value| value.to_str().unwrap_or_default());
-    let (Some(first), None) = (types.next(), types.next()) else { return !headers.contains_key(CONTENT_TYPE) };
+    let (Some(first), None) = (types.next(), types.next()) else {
+        return !headers.contains_key(CONTENT_TYPE) && !body.iter().any(|byte| matches!(byte, b'&' | b';'));
+    };
     let mut parts = first.split(';').map(|part| part.trim().to_ascii_lowercase());
     let kind = parts.next().unwrap_or_default();
     let utf8 = |part: String| match part.split_once('=') {
@@ -278,9 +281,12 @@ mod tests {
     fn json_is_what_says_so_and_nothing_else() {
         let says = |types: &[&'static str]| {
             let headers = types.iter().map(|text| (CONTENT_TYPE, HeaderValue::from_static(text)));
-            says_json(&headers.collect())
+            says_json(&headers.collect(), b"{}")
         };
         assert!(says(&[]));
+        for form in [&b"{\"to\":\"anna\",\"x\":\"&to=thief\"}"[..], b"{\"to\":\"anna\",\"x\":\";to=thief\"}"] {
+            assert!(!says_json(&HeaderMap::new(), form), "Rack reads a form");
+        }
         for json in
             ["application/json", "Application/JSON; charset=UTF-8", "application/vnd.api+json;charset=\"utf-8\""]
         {

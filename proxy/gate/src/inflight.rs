@@ -2,7 +2,6 @@
 //! allows: a permit is for the policy that gave it.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use policies::{Moment, Permit, PolicyAt, PolicyHash, Refusal, TunnelPermit};
@@ -57,7 +56,7 @@ impl InFlight {
         let held_against = (policy.policy().hash(), policy.now());
         let changed = state.reviewed.replace(held_against) != Some(held_against);
         let held = state.going.values().map(|going| {
-            let upheld = if changed { going.permitted.upheld(policy, going.progress.address()) } else { Ok(()) };
+            let upheld = if changed { going.permitted.upheld(policy, &going.progress) } else { Ok(()) };
             (going.progress.clone(), upheld)
         });
         let held: Vec<_> = held.collect();
@@ -97,10 +96,13 @@ impl InFlight {
 
 impl Permitted {
     /// Whether it may go on, for all that was done by it.
-    fn upheld(&self, policy: PolicyAt<'_>, address: Option<SocketAddr>) -> Result<(), Refusal> {
+    fn upheld(&self, policy: PolicyAt<'_>, progress: &Progress) -> Result<(), Refusal> {
         match self {
-            Permitted::Request(permit) => policy.upholds(permit, address),
-            Permitted::Tunnel(permit) => policy.upholds_tunnel(permit, address),
+            Permitted::Request(permit) => {
+                policy.upholds(permit, progress.address())?;
+                if progress.is_sent() { Ok(()) } else { policy.upholds_search(permit) }
+            }
+            Permitted::Tunnel(permit) => policy.upholds_tunnel(permit, progress.address()),
             Permitted::Own => Ok(()),
         }
     }

@@ -3,7 +3,7 @@
 //! (COPY and MOVE, which name a second path to write to, are methods that no rule can have.)
 
 use http::HeaderMap;
-use policies::{BodyConditions, Code, Facts, Method, Path, PolicyAt, Refusal, Verdict, normal_name};
+use policies::{Code, Facts, Method, Path, PolicyAt, Refusal, normal_name};
 
 /// How names of such headers end, in their normal form: `X-Amz-Copy-Source` of S3 and its
 /// relatives (`x-goog-`, `x-ms-`, `x-oss-`, `x-obs-`, `x-cos-`), `X-Copy-From`,
@@ -11,8 +11,9 @@ use policies::{BodyConditions, Code, Facts, Method, Path, PolicyAt, Refusal, Ver
 /// Azure's Data Lake, `x-oss-symlink-target`.
 const ENDINGS: [&str; 5] = ["copy_source", "copy_from", "rename_source", "symlink_target", "object_manifest"];
 
-/// Refuses a request that has its host read what the policy would not let it.
-pub(crate) fn judge(policy: PolicyAt<'_>, facts: &Facts, headers: &HeaderMap) -> Result<(), Refusal> {
+/// Refuses a request that has its host read what the policy would not let it; what it has it read.
+pub(crate) fn judge(policy: PolicyAt<'_>, facts: &Facts, headers: &HeaderMap) -> Result<Vec<Facts>, Refusal> {
+    let mut reads = Vec::new();
     for (name, value) in headers {
         let normal = normal_name(name.as_str());
         if !ENDINGS.iter().any(|ending| normal.ends_with(ending)) {
@@ -21,23 +22,17 @@ pub(crate) fn judge(policy: PolicyAt<'_>, facts: &Facts, headers: &HeaderMap) ->
         let named = read(facts, value.to_str().unwrap_or_default()).map_err(|error| {
             Refusal::new(Code::PathAmbiguous, format!("the header {name} names what is read by it, and {error}"))
         })?;
-        // A yes is for the request that was shown, and not for what a header of another names.
-        let (named, refusal) = match policy.with_grants(&[]).decide(named) {
-            Verdict::Allow(permit) => match permit.body_conditions().and_then(BodyConditions::asked_by) {
-                Some(by) => (permit.facts().clone(), by.unanswered()),
-                None => continue,
-            },
-            Verdict::Ask(ask) => ask.into_refusal(),
-            Verdict::Deny(named, refusal) => (named, refusal),
-        };
-        let why = format!(
-            "the header {name} has the host read {}, and that is judged like a GET of it: {}",
-            named.url_without_query(),
-            refusal.why
-        );
-        return Err(Refusal { why, ..refusal });
+        policy.reads(named.clone()).map_err(|(named, refusal)| {
+            let why = format!(
+                "the header {name} has the host read {}, and that is judged like a GET of it: {}",
+                named.url_without_query(),
+                refusal.why
+            );
+            Refusal { why, ..refusal }
+        })?;
+        reads.push(named);
     }
-    Ok(())
+    Ok(reads)
 }
 
 /// A path of the same host, with its first slash or without; or a URL.

@@ -5,8 +5,9 @@
 //! for the name of a part without one, as it does `filename`. The header is found wherever it stands, within a
 //! line too, as Rack finds it.
 //!
-//! A line break in it is read in two ways, up to the empty line or to a line that begins like another header: as nothing
-//! (PHP puts a line without a colon behind the one before) and as a blank (Rack, and Django where it is no CRLF).
+//! A line break in it is read in two ways: as nothing (PHP puts a line without a colon behind the one before) and as a blank
+//! (Rack, and Django where it is no CRLF). Each goes up to the empty line or to one that begins like another header; what
+//! ends a line is in two ways as well: any break, or CRLF alone (Django, and PHP where it is a CR).
 
 use memchr::{memchr2, memmem};
 
@@ -15,12 +16,14 @@ use super::{FieldName, IsOne};
 #[derive(Default)]
 pub(super) struct Multipart {
     header: Header,
-    /// The header as it reads without its line breaks, and with blanks for them.
-    readings: [Reading; 2],
+    /// The header as it reads without its line breaks, and with blanks for them; both once more where CRLF alone is one.
+    readings: [Reading; 4],
     /// The last bytes.
     end: [u8; 4],
     /// How far this line could be the name of a header; nothing once it is none.
     line: Option<usize>,
+    /// Whether it begins behind a CRLF.
+    is_behind_crlf: bool,
 }
 
 /// The name of a header.
@@ -41,7 +44,9 @@ struct Reading {
     name: FieldName,
     /// The last byte.
     before: u8,
-    /// Whether the part has a name.
+    /// Whether nothing but blanks stands since the last semicolon.
+    begins_parameter: bool,
+    /// Whether the part has a name that all read.
     is_named: bool,
     /// Whether the name of its file is looked for.
     file_is_one: bool,
@@ -51,10 +56,10 @@ struct Reading {
 enum State {
     #[default]
     Elsewhere,
-    /// So far into `name`, or into `filename`.
-    Parameters { name: usize, file: usize },
+    /// So far into `name`, or into `filename`; whether that begins a parameter to all who read it.
+    Parameters { name: usize, file: usize, to_all: bool },
     /// Behind it, before `=`; with a star, and with a number, which parts a name.
-    Equals { starred: bool, file: bool },
+    Equals { starred: bool, file: bool, to_all: bool },
     /// In the name of a part, or of its file.
     Value { file: bool },
 }
@@ -64,7 +69,7 @@ const DISPOSITION: &[u8] = b"content-disposition";
 const ID: &[u8] = b"content-id";
 const NAME: &[u8] = b"name";
 const FILE: &[u8] = b"filename";
-const PARAMETERS: State = State::Parameters { name: 0, file: 0 };
+const PARAMETERS: State = State::Parameters { name: 0, file: 0, to_all: false };
 
 impl Multipart {
     /// Where the name ends that is looked for.
@@ -86,20 +91,28 @@ impl Multipart {
         self.end.rotate_left(1);
         self.end[3] = byte;
         let begins_header = byte == b':' && self.line.is_some_and(|letters| letters > 0);
+        let is_break = matches!(byte, b'\r' | b'\n');
+        if is_break {
+            self.is_behind_crlf = self.end.ends_with(b"\r\n");
+        }
         self.line = match byte {
             b'\r' | b'\n' => Some(0),
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => self.line.map(|letters| letters + 1),
             _ => None,
         };
         let is_over = self.end == *b"\r\n\r\n";
-        let is_break = matches!(byte, b'\r' | b'\n');
-        let read = [(!is_break).then_some(byte), Some(if is_break { b' ' } else { byte })];
-        let found = self.readings.iter_mut().zip(read).any(|(reading, read)| match read {
+        // To PHP and others; who does not know these reads on.
+        let may_be_over = [&b"\n\n"[..], b"\n\r\n", b"\r\r"].iter().any(|end| self.end.ends_with(end));
+        let (none, blank) = ((!is_break).then_some(byte), Some(if is_break { b' ' } else { byte }));
+        let (any, crlf) = (begins_header, begins_header && self.is_behind_crlf);
+        let ways = [(none, any), (blank, any), (none, crlf), (blank, crlf)];
+        let found = self.readings.iter_mut().zip(ways).any(|(reading, (read, begins_header))| match read {
             _ if is_over => reading.part_begins(is_one),
             _ if begins_header => {
                 reading.begins(State::Elsewhere);
                 false
             }
+            _ if may_be_over && reading.is_named_so(is_one) => true,
             Some(read) => reading.next(read, is_one),
             None => false,
         });
@@ -125,34 +138,41 @@ impl Reading {
         (self.state, self.name, self.before) = (state, FieldName::default(), b':');
     }
 
-    /// The headers are over: whether the name of a file is all that names the part.
+    /// The headers are over.
     fn part_begins(&mut self, is_one: IsOne<'_>) -> bool {
-        let found = matches!(self.state, State::Value { file: false }) && self.name.is_found(is_one);
-        let by_file = self.file_is_one && !self.is_named;
+        let found = self.is_named_so(is_one);
         *self = Reading::default();
-        found || by_file
+        found
+    }
+
+    /// Whether what stands here so far names the part, be it as the name of a file where nothing else does.
+    fn is_named_so(&self, is_one: IsOne<'_>) -> bool {
+        let by_name = matches!(self.state, State::Value { file: false }) && self.name.is_found(is_one);
+        let in_file = matches!(self.state, State::Value { file: true }) && self.name.is_found(is_one);
+        by_name || ((self.file_is_one || in_file) && !self.is_named)
     }
 
     fn next(&mut self, byte: u8, is_one: IsOne<'_>) -> bool {
         let found = match self.state {
             State::Elsewhere => false,
-            State::Parameters { name, file } => {
-                self.state = self.parameter(name, file, byte);
+            State::Parameters { name, file, to_all } => {
+                self.state = self.parameter(name, file, byte, to_all);
                 false
             }
-            State::Equals { starred, file } => match byte {
+            State::Equals { starred, file, to_all } => match byte {
                 b'=' => {
-                    self.is_named |= !file;
+                    // Not all read `name*`, nor what no semicolon stands before.
+                    self.is_named |= !file && !starred && to_all;
                     self.state = State::Value { file };
                     false
                 }
                 b'*' => {
-                    self.state = State::Equals { starred: true, file };
+                    self.state = State::Equals { starred: true, file, to_all };
                     false
                 }
                 // `name*0=`: a name in pieces, which no form needs.
                 b'0'..=b'9' if starred && !file => true,
-                b' ' | b'\t' => false,
+                0..=b' ' => false,
                 _ => {
                     self.state = PARAMETERS;
                     false
@@ -167,10 +187,12 @@ impl Reading {
             }
         };
         self.before = byte;
+        self.begins_parameter = byte == b';' || (self.begins_parameter && byte <= b' ');
         found
     }
 
-    fn parameter(&self, name: usize, file: usize, byte: u8) -> State {
+    fn parameter(&self, name: usize, file: usize, byte: u8, to_all: bool) -> State {
+        let to_all = if name == 0 && file == 0 { self.begins_parameter } else { to_all };
         let begins = !(self.before.is_ascii_alphanumeric() || matches!(self.before, b'-' | b'_'));
         let on = |so_far: usize, word: &[u8]| match byte.to_ascii_lowercase() == word[so_far] && (so_far > 0 || begins)
         {
@@ -178,9 +200,9 @@ impl Reading {
             false => 0,
         };
         match (on(name, NAME), on(file, FILE)) {
-            (name, _) if name == NAME.len() => State::Equals { starred: false, file: false },
-            (_, file) if file == FILE.len() => State::Equals { starred: false, file: true },
-            (name, file) => State::Parameters { name, file },
+            (name, _) if name == NAME.len() => State::Equals { starred: false, file: false, to_all },
+            (_, file) if file == FILE.len() => State::Equals { starred: false, file: true, to_all },
+            (name, file) => State::Parameters { name, file, to_all },
         }
     }
 

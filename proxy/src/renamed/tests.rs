@@ -230,6 +230,34 @@ fn an_object_of_json_is_one_under_any_type() {
     assert_eq!(went(&packed("br"), b"anything", 3), None);
 }
 
+/// What ends a line, a head and a name is read in many ways (found by asking PHP, Rack and Django the same).
+#[test]
+fn a_part_is_named_as_the_loosest_reader_has_it() {
+    for head in [
+        "Content-Disposition: form-data\nX: a; name=\"_method\"\r\n\r\n",
+        "Content-Disposition: form-data\rX: a; name=\"_method\"\r\n\r\n",
+        "Content-Disposition: form-data; x=\"\nX: a\"; name=\"_method\"\r\n\r\n",
+        "Content-Disposition: form-data; nam\r\ne=_method\n\nDELETE",
+        "Content-Disposition: form-data; nam\r\ne=_method\n\r\nDELETE",
+        "Content-Disposition: form-data; name=_method\r\rDELETE",
+        "Content-Disposition: form-data; name\x0c=\"_method\"\r\n\r\n",
+        "Content-Disposition: form-data; name\x0b = \"_method\"\r\n\r\n",
+        "Content-Disposition: name*=utf-8''qform-data; filename=\"_method\"\r\n\r\n",
+        "Content-Disposition: form-data; name*=utf-8''x; filename=\"_method\"\r\n\r\n",
+        "Content-Disposition: form-data; xname=y; filename=\"_method\"\r\n\r\n",
+        "Content-Disposition: form-data; filename=_method\n\nDELETE",
+    ] {
+        check(PARTS, format!("--b\r\n{head}DELETE\r\n--b--\r\n"), true);
+    }
+    for head in [
+        "Content-Disposition: form-data; name=\"file\"; filename=\"_method\"\r\n\r\n",
+        "Content-Disposition: form-data ; name = file ; filename=_method\r\n\r\n",
+        "Content-Disposition: form-data; name=\"a\"\n\nx; name=\"b\"\r\n\r\n",
+    ] {
+        check(PARTS, format!("--b\r\n{head}DELETE\r\n--b--\r\n"), false);
+    }
+}
+
 /// With a body or without one.
 #[test]
 fn a_query_that_its_head_gives_other_letters_is_refused() {

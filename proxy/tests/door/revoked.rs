@@ -75,6 +75,48 @@ async fn an_upload_is_cut() {
     assert!(!upstream.only().complete && upstream.only().body_bytes == 4);
 }
 
+/// What a body is looked through for follows from the policy: one that would have it looked through for more cuts it, and
+/// what was all sent goes on.
+#[tokio::test]
+async fn a_body_that_would_be_looked_through_for_more_is_cut() {
+    let rule = "[[allow]]\nhost = \"cdn.allowed.test\"\ndo = [\"* /**\"]\nprivate = [\"127.0.0.12/32\"]\n";
+    let denied = "[[deny]]\nhost = \"cdn.allowed.test\"\n";
+    for (head, after) in [
+        ("", format!("{rule}{denied}do = [\"DELETE /**\"]\n")),
+        ("", format!("leaks = \"block\"\n{rule}")),
+        ("x-amz-copy-source: /private/y\r\n", format!("{rule}{denied}do = [\"* /private/**\"]\n")),
+    ] {
+        let world = World::with(Setup { family: rule.to_owned(), ..Setup::default() }).await;
+        let upstream = world.upstream("cdn.allowed.test");
+        let mut client = world.family.tunnel("cdn.allowed.test:443").await;
+        let kind = "Content-Type: application/x-www-form-urlencoded\r\n";
+        client
+            .send(format!("PUT / HTTP/1.1\r\nHost: cdn.allowed.test\r\n{kind}{head}Content-Length: 1000\r\n\r\n"))
+            .await;
+        client.send(".".repeat(HELD + 4)).await;
+        until("the beginning is upstream", || upstream.received().iter().any(|one| one.body_bytes == 4)).await;
+        let since = Instant::now();
+        world.family.replace_policy(&after);
+        let answer = client.answer().await.unwrap();
+        assert!(answer.status == 403 && answer.text().contains("revoked"), "{after}: {}", answer.text());
+        is_cut(&world, since).await;
+    }
+    // All of it was sent before: there is nothing to look for any more. The other one is cut by the same review.
+    let other = "[[allow]]\nhost = \"ro.allowed.test\"\naccess = \"read\"\nprivate = [\"127.0.0.13/32\"]\n";
+    let world = World::with(Setup { family: format!("{rule}{other}"), ..Setup::default() }).await;
+    for host in ["cdn.allowed.test", "ro.allowed.test"] {
+        goes_on(&world, host, "text/event-stream");
+    }
+    let mut stays = world.family.tunnel("cdn.allowed.test:443").await;
+    stays.send("POST / HTTP/1.1\r\nHost: cdn.allowed.test\r\nContent-Length: 3\r\n\r\na=b").await;
+    assert_eq!(stays.head_answer().await.unwrap().status, 200);
+    let mut goes = begun(&world, "ro.allowed.test").await;
+    world.family.replace_policy(&format!("leaks = \"block\"\n{rule}{denied}do = [\"DELETE /**\"]\n"));
+    assert!(goes.some().await.len() < 20);
+    until("the other is over", || world.log.rows()[1].outcome.is_some()).await;
+    assert!(world.log.rows()[0].outcome.is_none());
+}
+
 /// Waiting for the head of an answer.
 #[tokio::test]
 async fn a_request_that_waits_is_cut() {

@@ -119,7 +119,10 @@ impl Server {
             let _ = stream.read_to_end(&mut answer).await;
             std::io::Result::Ok(answer)
         };
-        let answer = timeout(PATIENCE, asking).await.expect("an answer or its end").unwrap_or_default();
+        let answer = timeout(PATIENCE, asking).await.unwrap_or_else(|_| {
+            panic!("{} neither answered nor ended: {:?}", self.address, String::from_utf8_lossy(&request))
+        });
+        let answer = answer.unwrap_or_default();
         let body = answer.windows(4).position(|four| four == b"\r\n\r\n").map_or(&b""[..], |at| &answer[at + 4..]);
         let said: Vec<Said> = serde_json::from_slice(body).unwrap_or_default();
         said.into_iter().map(Reading::from).collect()
